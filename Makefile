@@ -1,0 +1,75 @@
+# make run    set up and render a first job
+# make test   set up and run the whole test suite
+# make lint   types, style, architecture, drift
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: run test lint check bench venv tools out update-golden test-hydra-next test-trainer test-upstream clean
+
+run: venv
+	$(BIN)/ftgen hardware=ascend trainer.lr=1e-4
+	@find out/sft-qwen3-0-6b -name '*.yaml' -print -exec cat {} +
+
+test: venv tools
+	$(BIN)/pytest -n auto
+
+lint: venv tools
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	shellcheck conf/trainer/*.sh
+	$(BIN)/python schemas/derive.py --offline-check
+	$(BIN)/python schemas/derive_llamafactory.py --offline-check
+	$(BIN)/python tests/golden/experiments.py --check
+
+check: lint test
+
+bench: venv
+	$(BIN)/python -m tests.bench
+
+# The rendered experiments in out/, and the expected manifests of the tests, written anew.
+out: venv
+	$(BIN)/python tests/golden/experiments.py
+
+update-golden: venv
+	$(BIN)/pytest -q tests/golden --update-golden
+
+# The suite on Hydra's pre-release.
+test-hydra-next:
+	$(PYTHON) -m venv .venv-hydra-next
+	.venv-hydra-next/bin/pip install -q --pre 'hydra-core>=1.4.0rc0,<1.5' -e . --group test
+	.venv-hydra-next/bin/pytest -n auto
+
+# Every trainer's configuration against LLaMA-Factory's own parser; downloads about 1 GB.
+test-trainer:
+	$(PYTHON) -m venv .venv-trainer
+	.venv-trainer/bin/pip install -q -e . --group test --group trainer
+	.venv-trainer/bin/pytest -m slow tests/trainers
+
+# The schemas derived again from the upstream releases, over the network.
+test-upstream: venv
+	$(BIN)/python schemas/derive.py --check
+	$(BIN)/python schemas/derive_llamafactory.py --check
+
+venv: $(VENV)/installed
+
+$(VENV)/installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV) || { $(MAKE) debian-venv && $(PYTHON) -m venv $(VENV); }
+	$(BIN)/pip install -q --upgrade 'pip>=25.1'
+	$(BIN)/pip install -q -e . --group test --group lint
+	touch $@
+
+# Debian and Ubuntu keep venv, and what the tests of the container scripts need, in packages of their own.
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+debian-venv:
+	rm -rf $(VENV)
+	$(SUDO) apt-get update -q && $(SUDO) apt-get install -y -q python3-venv
+
+tools:
+	@for tool in git-lfs shellcheck openssl; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
+	[ -z "$$missing" ] || { $(SUDO) apt-get update -q && $(SUDO) apt-get install -y -q $$missing; }
+
+clean:
+	rm -rf $(VENV) .venv-hydra-next .venv-trainer

@@ -1,0 +1,477 @@
+# prepare: brings the base model and the dataset from their git repositories onto the volume.
+#
+# What is complete is used as it is, without a request to the network. What is missing or partial is
+# fetched beside its place, checked, and renamed into it, so that a folder under its final name is
+# always whole. Any number of pods and jobs may share the volume: a lock lets one of them fetch while
+# the others wait. A killed fetch leaves its large files behind, and the next one continues with them.
+#
+# Reads: BASE_MODEL_URL MODEL_DIR MODEL_REVISION MODEL_NEEDS_MIB, DATASET_URL DATASET_DIR
+# DATASET_REVISION DATASET_NEEDS_MIB DATASET_INFO, GIT_USER GIT_TOKEN GIT_SSL_NO_VERIFY GIT_SSL_CAINFO,
+# JOB_NAME SOURCE_FILES; LOCK_TIMEOUT, FETCH_RETRIES and RETRY_SECONDS have defaults.
+
+# Vendors' environment files read variables that are not set: they come before the strict mode.
+for source_file in ${SOURCE_FILES:-}; do
+  if [ ! -r "$source_file" ]; then
+    echo "prepare: error: SOURCE_FILES names $source_file, which this image does not have" >&2
+    exit 1
+  fi
+  # shellcheck disable=SC1090
+  . "$source_file"
+done
+set -euo pipefail
+
+LOCK_TIMEOUT=${LOCK_TIMEOUT:-120}
+FETCH_RETRIES=${FETCH_RETRIES:-5}
+RETRY_SECONDS=${RETRY_SECONDS:-5}
+MARKER=.ftgen-source
+INFO_RECORD=.ftgen-dataset-info
+POINTER='^version https://git-lfs.github.com/spec/v1'
+
+kind=start scratch='' lock='' work='' heart='' child='' main=$BASHPID
+
+say() { printf 'prepare: %s: %s\n' "$kind" "$*" >&2; }
+die() {
+  printf 'prepare: %s: error: %s\n' "$kind" "$*" >&2
+  exit 1
+}
+
+# ---- leaving ---------------------------------------------------------------------------------------
+
+clean_up() {
+  local status=$?
+  trap - EXIT TERM INT
+  [ -z "$child" ] || kill -TERM -- "-$child" 2>/dev/null || true
+  forget_empty_work
+  release_lock
+  [ -z "$scratch" ] || rm -rf "$scratch"
+  exit "$status"
+}
+
+# Large files that were fetched stay for the next attempt; anything less is not worth keeping.
+forget_empty_work() {
+  [ -n "$work" ] || return 0
+  rm -rf "$work/tree" 2>/dev/null || true
+  [ -d "$work/lfs/objects" ] || [ -d "$work/lfs/incomplete" ] || rm -rf "$work" 2>/dev/null || true
+}
+
+# A command in its own process group, so that a signal for this script reaches all of it at once.
+run() {
+  local status=0
+  set -m
+  "$@" &
+  child=$!
+  set +m
+  wait "$child" || status=$?
+  child=''
+  return "$status"
+}
+
+# ---- git -------------------------------------------------------------------------------------------
+
+# The user's git settings live in a private HOME: git before 2.38 takes safe.directory from a file
+# only, and non-root users often have no HOME to write to. No secret is in it: the credential helper
+# reads the environment, so a token shows in no argument, URL, file or log.
+set_up_git() {
+  [ -z "$scratch" ] || return 0
+  command -v git >/dev/null || die "the image has no git"
+  git lfs version >/dev/null 2>&1 || die "the image has no git-lfs: install it, or choose an image that has it"
+  make_scratch
+  trust_certificates
+  [ ! -r "${HOME:-}/.gitconfig" ] || git_setting include.path "$HOME/.gitconfig"
+  git_setting safe.directory '*'
+  git_setting credential.helper ''
+  offer_token "${BASE_MODEL_URL:-}"
+  offer_token "${DATASET_URL:-}"
+  git_setting advice.detachedHead false
+  git_setting init.defaultBranch main
+  git_setting http.lowSpeedLimit 1
+  git_setting http.lowSpeedTime 600
+  git_setting lfs.activitytimeout 1800
+  export HOME=$scratch GIT_TERMINAL_PROMPT=0 GIT_ASKPASS='' SSH_ASKPASS='' LC_ALL=C
+  unset GIT_CONFIG_GLOBAL XDG_CONFIG_HOME
+}
+
+git_setting() { git config --file "$scratch/.gitconfig" --add "$1" "$2"; }
+
+make_scratch() {
+  local place
+  for place in "${TMPDIR:-/tmp}" /dev/shm "$parent"; do
+    scratch=$(mktemp -d "$place/prepare.XXXXXX" 2>/dev/null) && return
+  done
+  die "nowhere to write temporary files: mount an emptyDir at /tmp"
+}
+
+# git takes any value of GIT_SSL_NO_VERIFY for yes, even "false"; git-lfs reads the word.
+trust_certificates() {
+  case ${GIT_SSL_NO_VERIFY:-} in
+    true | 1 | yes) export GIT_SSL_NO_VERIFY=true ;;
+    *) unset GIT_SSL_NO_VERIFY ;;
+  esac
+  [ -n "${GIT_SSL_CAINFO:-}" ] || { unset GIT_SSL_CAINFO && return 0; }
+  [ -r "$GIT_SSL_CAINFO" ] || die "GIT_SSL_CAINFO names $GIT_SSL_CAINFO, which cannot be read: is the secret mounted?"
+}
+
+# The token goes to the host of this URL and to no other, wherever redirects or .lfsconfig may point.
+offer_token() {
+  local rest=${1#*://}
+  [ -n "$1" ] && [ -n "${GIT_TOKEN:-}" ] || return 0
+  # shellcheck disable=SC2016
+  git_setting "credential.${1%%://*}://${rest%%/*}.helper" \
+    '!f() { test "$1" = get && printf "username=%s\npassword=%s\n" "$GIT_USER" "$GIT_TOKEN"; }; f'
+}
+
+in_tree() { git -C "$work/tree" "$@"; }
+
+logged() { "$@" 2>&1 | tee "$scratch/log" >&2; }
+
+# Runs a command again, with growing pauses, as long as it fails for a reason that may pass.
+persist() {
+  local what=$1 try=1 pause=$RETRY_SECONDS
+  shift
+  until run logged "$@"; do
+    explain
+    [ "$try" -lt "$FETCH_RETRIES" ] || die "$what failed $try times; the last output is above. What was fetched is kept: a new pod continues"
+    say "$what failed (attempt $try of $FETCH_RETRIES), again in $pause s"
+    run sleep "$pause"
+    try=$((try + 1)) pause=$((pause < 60 ? pause * 2 : 120))
+  done
+}
+
+said() { grep -qE "$1" "$scratch/log"; }
+
+# Ends at once where a further attempt would change nothing.
+explain() {
+  if said 'Authentication failed|Access denied|could not read Username|Authentication required|Authorization error|returned error: 40[13]'; then
+    die "the server refused the user or token for $url: check the git secret and that it may read this repository"
+  elif said 'certificate|x509'; then
+    die "the certificate of $url is not trusted: mount its authority and set GIT_SSL_CAINFO, or set GIT_SSL_NO_VERIFY=true"
+  elif said "[Cc]ouldn't find remote ref|did not match any|not our ref|reference is not a tree|unable to read tree|unknown revision"; then
+    die "$url has no branch, tag or commit ${revision:-HEAD}: correct the revision, or push something to the repository"
+  elif said 'repository .* not found|returned error: 404|Object does not exist|Repository or object not found'; then
+    die "$url or one of its large files is not there, or the user may not see it: check the URL and the git secret"
+  elif said 'No space left|quota exceeded'; then
+    die "the volume of $parent is full: free space or enlarge the claim; what was fetched is kept and a new pod continues"
+  fi
+}
+
+# ---- what lies there -------------------------------------------------------------------------------
+
+# Sets state to complete, absent, partial, other (another source) or unknown (somebody's files), and
+# found to what is known about it.
+examine() {
+  found=''
+  if [ ! -e "$dir" ] || [ -z "$(find "$dir" -mindepth 1 -print -quit)" ]; then
+    state=absent
+  elif [ -f "$dir/$MARKER" ]; then
+    examine_fetched
+  elif [ -e "$dir/.git" ]; then
+    examine_clone
+  else
+    examine_filled
+  fi
+}
+
+recorded() { sed -n "s/^$1 //p" "$dir/$MARKER"; }
+
+examine_fetched() {
+  local have_revision lost
+  have_revision=$(recorded revision)
+  found="commit $(recorded commit) of $(recorded url), revision ${have_revision:-(default)}"
+  same_source "$(recorded url)" "$(recorded commit)" "$have_revision" || { state=other && return; }
+  lost=$(LC_ALL=C comm -23 <(recorded file | LC_ALL=C sort) <(sizes "$dir"))
+  state=complete
+  [ -z "$lost" ] || { state=partial && say "files in $dir are lost or cut short: $(head -n 3 <<<"$lost" | tr '\n' ' ')"; }
+}
+
+sizes() { find "$1" -type f -printf '%s %P\n' | LC_ALL=C sort; }
+
+# A clone that somebody made here. git-lfs marks a file '*' when it has the size its pointer says.
+examine_clone() {
+  local origin commit
+  set_up_git
+  origin=$(git -C "$dir" config --get remote.origin.url || true)
+  commit=$(git -C "$dir" rev-parse --quiet --verify 'HEAD^{commit}' 2>/dev/null || true)
+  case $origin in *://*@*) say "warning: $dir/.git/config holds a user or token in its URL: remove it and replace the token" ;; esac
+  found="commit ${commit:-(none)} of a clone of $(bare_url "${origin:-an unnamed repository}")"
+  if [ -n "$origin" ] && ! same_url "$origin"; then
+    state=other
+  elif [ -z "$commit" ] || [ -n "$(git -C "$dir" ls-files --deleted)" ] || unfinished_clone; then
+    state=partial
+  else
+    state=complete
+    same_source "$url" "$commit" '' || state=other
+  fi
+}
+
+unfinished_clone() { git -C "$dir" lfs ls-files | grep -E '^[0-9a-f]+ - ' >/dev/null || [ -n "$(pointers "$dir")" ]; }
+
+examine_filled() {
+  found="files that were not fetched by this job's kind"
+  state=complete
+  if [ -n "$(pointers "$dir")" ]; then
+    state=partial
+  elif [ -n "$url" ] && [ "$kind" = model ]; then
+    [ -f "$dir/config.json" ] && has_weights && [ -z "$(missing_shards)" ] || state=unknown
+  fi
+  [ "$state" != complete ] || [ -z "$revision" ] || say "warning: nobody can tell whether $dir is revision $revision; used as it is"
+}
+
+pointers() {
+  find "$1" -name .git -prune -o -type f -size -1025c -print0 | xargs -0r grep -lz "$POINTER" -- || true
+}
+
+has_weights() {
+  [ -n "$(find -L "$dir" -maxdepth 1 -type f -size +0 \( -name '*.safetensors' -o -name '*.bin' -o -name '*.pt' -o -name '*.gguf' \) -print -quit)" ]
+}
+
+missing_shards() {
+  local index shard
+  for index in "$dir"/*.index.json; do
+    [ -f "$index" ] || continue
+    { grep -oE '"[^"]+\.(safetensors|bin)"' "$index" || true; } | tr -d '"' | LC_ALL=C sort -u | while read -r shard; do
+      [ -s "$dir/$shard" ] || printf '%s ' "$shard"
+    done
+  done
+}
+
+# A URL without user, token, trailing slash and .git, to compare and to print.
+bare_url() {
+  local text=$1
+  case $text in *://*@*) text=${text%%://*}://${text##*@} ;; esac
+  text=${text%/}
+  printf '%s\n' "${text%.git}"
+}
+
+same_url() { [ "$(bare_url "$1")" = "$(bare_url "$url")" ]; }
+
+# No revision asked for takes whatever is there. A name that differs may still mean the same commit.
+same_source() {
+  local have_url=$1 have_commit=$2 have_revision=$3
+  [ -n "$url" ] || return 0
+  same_url "$have_url" || return 1
+  [ -n "$revision" ] && [ "$revision" != "$have_revision" ] || return 0
+  case $have_commit in "$revision"*) [ "${#revision}" -lt 7 ] || return 0 ;; esac
+  set_up_git
+  [ -n "$have_commit" ] && git ls-remote "$url" "refs/heads/$revision" "refs/tags/$revision" "refs/tags/$revision^{}" |
+    grep "^$have_commit" >/dev/null
+}
+
+# ---- the lock --------------------------------------------------------------------------------------
+
+# The lock is a folder that holds its owner's name. It comes into being by a rename, which fails where
+# a folder with content lies: atomic on NFS too. The owner touches it; who waits counts, by their own
+# clock, how long it did not change, so clocks of nodes need not agree.
+take_lock() {
+  lock=$parent/.$name.lock
+  id=$(mktemp -u XXXXXXXXXX)
+  me="pod ${HOSTNAME:-unknown} of job ${JOB_NAME:-unknown}, $id"
+  mkdir -p "$parent" || die "$parent cannot be made: is the volume mounted, and may uid $(id -u) write to it?"
+  until try_lock; do
+    await_owner
+    examine
+    [ "$state" != complete ] || { lock='' && return 1; }
+  done
+  keep_alive </dev/null >/dev/null 2>&1 &
+  heart=$!
+}
+
+try_lock() {
+  { mkdir -p "$lock.$id" && printf '%s\n' "$me" >"$lock.$id/owner"; } 2>/dev/null ||
+    die "$parent cannot be written by uid $(id -u): give the pod a matching fsGroup, or free space on the volume"
+  mv -fT "$lock.$id" "$lock" 2>/dev/null || { rm -rf "$lock.$id" && return 1; }
+}
+
+owner() { cat "$lock/owner" 2>/dev/null || true; }
+
+keep_alive() {
+  while kill -0 "$main" && [ "$(owner)" = "$me" ]; do
+    touch -c "$lock/owner" || true
+    sleep "$((LOCK_TIMEOUT > 20 ? LOCK_TIMEOUT / 10 : 1))"
+  done
+}
+
+await_owner() {
+  local seen='' sign holder since=$SECONDS told=-60
+  while holder=$(owner) && [ -n "$holder" ]; do
+    sign="$holder $(stat -c %y "$lock/owner" 2>/dev/null || true)"
+    [ "$sign" = "$seen" ] || { seen=$sign since=$SECONDS; }
+    ((SECONDS - since < LOCK_TIMEOUT)) || { break_lock "$holder" && return; }
+    ((SECONDS - told < 60)) || { say "waiting for $holder, which fetches it" && told=$SECONDS; }
+    run sleep "$((LOCK_TIMEOUT > 20 ? 2 : 1))"
+  done
+}
+
+# Only one of the waiters succeeds, and only against the owner that was seen idle: the name it is
+# renamed to holds that owner's identity and is taken from then on.
+break_lock() {
+  say "no sign of life from $1 for $LOCK_TIMEOUT s: its lock is void"
+  mv -fT "$lock" "$lock.void-${1##* }" 2>/dev/null || true
+}
+
+release_lock() {
+  [ -z "$heart" ] || kill "$heart" 2>/dev/null || true
+  heart=''
+  [ -z "$lock" ] || [ "$(owner)" != "$me" ] || rm -rf "$lock"
+  lock=''
+}
+
+# ---- fetching --------------------------------------------------------------------------------------
+
+fetch() {
+  set_up_git
+  say "fetching $url at ${revision:-its default branch}"
+  adopt_leftovers
+  check_space
+  persist "fetching the repository" fetch_commit
+  persist "fetching the large files" fetch_large
+  place_large
+  [ -z "$(pointers "$work/tree")" ] || die "these are still LFS pointers, the server did not give their content: $(pointers "$work/tree" | head -n 3 | tr '\n' ' ')"
+  seal
+  swap_in
+}
+
+# Whoever held the lock before may be slow rather than dead: taking its files away by a rename stops it.
+adopt_leftovers() {
+  local old
+  work=$parent/.$name.fetch-$id
+  mkdir -p "$work"
+  for old in "$parent/.$name".fetch-*; do
+    if [ "$old" = "$work" ] || [ ! -d "$old" ]; then continue; fi
+    if [ ! -d "$work/lfs" ] && mv "$old/lfs" "$work/lfs" 2>/dev/null; then say "continuing an interrupted fetch"; fi
+    rm -rf "$old" 2>/dev/null || true
+  done
+  mkdir -p "$work/lfs"
+}
+
+check_space() {
+  local free have
+  [ -n "$needs" ] || return 0
+  free=$(df -Pk "$work" | { read -r _ && read -r _ _ _ free _ && echo "$free"; })
+  have=$(du -sk "$work" | cut -f1)
+  case $free in '' | *[!0-9]*) say "the free space of $parent is not known; going on" && return 0 ;; esac
+  free=$((free / 1024)) have=$((have / 1024))
+  ((free + have >= needs)) || die "$parent has $free MiB free and needs $((needs - have)) MiB: $((needs - have - free)) MiB are missing. Enlarge the claim or remove what is not used"
+}
+
+fetch_commit() {
+  local want=FETCH_HEAD
+  rm -rf "$work/tree"
+  git init -q "$work/tree" && in_tree remote add origin "$url" && in_tree config lfs.storage "$work/lfs" || return
+  if ! in_tree fetch -q --depth 1 --no-tags origin "${revision:-HEAD}"; then
+    case $revision in '' | *[!0-9a-f]*) return 1 ;; esac
+    [ "${#revision}" -ge 4 ] || return 1
+    echo "the server does not hand out commit $revision alone: fetching the whole history"
+    in_tree fetch -q origin '+refs/heads/*:refs/remotes/origin/*' '+refs/tags/*:refs/tags/*' || return
+    want=$revision
+  fi
+  GIT_LFS_SKIP_SMUDGE=1 in_tree checkout -q --detach "$want"
+}
+
+# The blank include and exclude undo what the repository's .lfsconfig may leave out.
+fetch_large() {
+  local commit
+  commit=$(in_tree rev-parse HEAD) && in_tree lfs fetch --include= --exclude= origin "$commit"
+}
+
+# Links, where the volume can, so that no byte is written twice; git-lfs would copy.
+place_large() {
+  local oid _ path object
+  while read -r oid _ path; do
+    object=$work/lfs/objects/${oid:0:2}/${oid:2:2}/$oid
+    [ -f "$object" ] || die "the server did not give $path (LFS object $oid)"
+    rm -f "$work/tree/$path"
+    ln "$object" "$work/tree/$path" 2>/dev/null || cp "$object" "$work/tree/$path"
+  done < <(in_tree lfs ls-files --long)
+}
+
+# From here on the folder tells what it is; git's own files are no longer needed.
+seal() {
+  local commit
+  commit=$(in_tree rev-parse HEAD)
+  rm -rf "$work/tree/.git"
+  {
+    printf 'url %s\nrevision %s\ncommit %s\n' "$(bare_url "$url")" "$revision" "$commit"
+    sizes "$work/tree" | sed 's/^/file /'
+  } >"$work/$MARKER"
+  mv "$work/$MARKER" "$work/tree/$MARKER"
+  [ "$kind" != dataset ] || write_dataset_info "$work/tree"
+}
+
+swap_in() {
+  [ "$(owner)" = "$me" ] || die "the lock went to $(owner) meanwhile: this pod was silent for too long. A new pod finds what that one fetches"
+  if [ -e "$dir" ]; then
+    say "replacing the incomplete $dir"
+    mv -fT "$dir" "$work/replaced" || die "$dir cannot be renamed: mount the volume at $parent instead"
+  fi
+  mv -fT "$work/tree" "$dir" || die "$dir cannot be renamed into place"
+  rm -rf "$work" "$lock".void-* || true
+  work=''
+}
+
+# ---- the dataset's description ---------------------------------------------------------------------
+
+# A dataset_info.json that came with the data is left alone; one written here follows the job's.
+write_dataset_info() {
+  local file=$1/dataset_info.json record=$1/$INFO_RECORD
+  [ -n "${DATASET_INFO:-}" ] || return 0
+  if [ -e "$file" ] && ! cmp -s "$file" <(printf '%s\n' "$DATASET_INFO"); then
+    [ "$(cat "$record" 2>/dev/null)" = "$(sha256sum <"$file")" ] || { say "$file came with the data; kept" && return; }
+    say "$file was written for another job; replaced"
+  elif [ -e "$file" ]; then
+    return 0
+  fi
+  put "$file" "$DATASET_INFO"
+  put "$record" "$(sha256sum <"$file")"
+}
+
+put() {
+  local new
+  { new=$(mktemp -u "$1.XXXXXX") && printf '%s\n' "$2" >"$new" && mv -fT "$new" "$1"; } 2>/dev/null ||
+    die "$1 is missing and cannot be written by uid $(id -u): put it there, or mount the volume writable"
+}
+
+# ---- the story -------------------------------------------------------------------------------------
+
+bring() {
+  kind=$1 url=$2 revision=$3 dir=${4%/} needs=$5
+  parent=$(dirname "$dir") name=$(basename "$dir")
+  case $url in *://*@*) die "the URL holds a user or token: leave them to the git secret" ;; esac
+  case $revision in -*) die "the revision must not begin with a dash" ;; esac
+  examine
+  if [ "$state" = absent ] || [ "$state" = partial ]; then
+    obtain
+  fi
+  refuse
+  say "complete in $dir${found:+: $found}"
+  [ "$kind" != dataset ] || write_dataset_info "$dir"
+}
+
+obtain() {
+  [ -n "$url" ] || die "$dir is $state and no URL says where to fetch it: fill the volume, or give the URL"
+  [ ! -d "$dir" ] || [ "$(stat -c %d "$dir")" = "$(stat -c %d "$parent")" ] ||
+    die "$dir is itself a mount: mount the volume at $parent, so that a fetch can be renamed into place"
+  if take_lock; then
+    examine
+    case $state in absent | partial) fetch ;; esac
+    examine
+    release_lock
+  fi
+}
+
+# Never replaced: another job may read it now, and a merge reads the base weights again hours later.
+refuse() {
+  case $state in
+    complete) ;;
+    other) die "$dir holds $found, and this job wants $(bare_url "$url") at ${revision:-its default branch}. Choose another folder or volume, or remove $dir once no job uses it" ;;
+    unknown) die "$dir holds files, but not a whole model (config.json, weights; missing: $(missing_shards)). Finish or empty it, or choose another folder" ;;
+    *) die "$dir is $state after it was fetched: somebody else writes to it" ;;
+  esac
+}
+
+trap clean_up EXIT
+trap 'exit 143' TERM
+trap 'exit 130' INT
+bring model "${BASE_MODEL_URL:-}" "${MODEL_REVISION:-}" "${MODEL_DIR:?MODEL_DIR is not set}" "${MODEL_NEEDS_MIB:-}"
+bring dataset "${DATASET_URL:-}" "${DATASET_REVISION:-}" "${DATASET_DIR:?DATASET_DIR is not set}" "${DATASET_NEEDS_MIB:-}"
+kind=all
+say "model in $MODEL_DIR, dataset in $DATASET_DIR"

@@ -1,0 +1,533 @@
+# train: trains, merges and pushes; the same script runs on every node of the job.
+#
+# With TRAIN_CONFIG it runs LLaMA-Factory on that configuration, otherwise the container's arguments
+# as a command. A restarted pod resumes from the last whole checkpoint; a training that has finished
+# is not repeated when only the merge or the push failed. Node rank 0 alone merges and pushes.
+#
+# Reads: TRAIN_CONFIG EXPORT_CONFIG WORK_DIR OUTPUT_DIR EXPORT_DIR RESTORE_BASE_FILES, NNODES
+# NPROC_PER_NODE MASTER_PORT PEER_TIMEOUT and Volcano's VC_TRAIN_HOSTS VC_TASK_INDEX, OUTPUT_MODEL_URL
+# PUSH_BRANCH PUSH_RETRIES RETRY_SECONDS MODEL_CARD GIT_USER GIT_TOKEN GIT_SSL_NO_VERIFY GIT_SSL_CAINFO,
+# BASE_MODEL_URL MODEL_REVISION MODEL_DIR DATASET_URL DATASET_REVISION JOB_NAME SOURCE_FILES.
+
+# Vendors' environment files read variables that are not set: they come before the strict mode.
+for source_file in ${SOURCE_FILES:-}; do
+  if [ ! -r "$source_file" ]; then
+    echo "train: error: SOURCE_FILES names $source_file, which this image does not have" >&2
+    exit 1
+  fi
+  # shellcheck disable=SC1090
+  . "$source_file"
+done
+set -euo pipefail
+
+NNODES=${NNODES:-1}
+NPROC_PER_NODE=${NPROC_PER_NODE:-1}
+MASTER_PORT=${MASTER_PORT:-29500}
+PEER_TIMEOUT=${PEER_TIMEOUT:-600}
+PUSH_RETRIES=${PUSH_RETRIES:-5}
+RETRY_SECONDS=${RETRY_SECONDS:-5}
+STARTED=.ftgen-started
+FINISHED=.ftgen-finished
+
+rank=0 scratch='' child='' stopped='' result='' push_dir=''
+
+say() { printf 'train: %s\n' "$*" >&2; }
+die() {
+  printf 'train: error: %s\n' "$*" >&2
+  exit 1
+}
+
+# ---- processes -------------------------------------------------------------------------------------
+
+clean_up() {
+  local status=$?
+  trap - EXIT
+  [ -z "$push_dir" ] || rm -rf "$push_dir"
+  [ -z "$scratch" ] || rm -rf "$scratch"
+  exit "$status"
+}
+
+# The group, not the process: llamafactory-cli does not pass signals on to torchrun and its workers.
+forward() {
+  stopped=$1
+  say "SIG$1: passed on; the pod ends when the running step has ended"
+  [ -z "$child" ] || kill -s "$1" -- "-$child" 2>/dev/null || true
+}
+
+# A command in its own process group. wait returns early when a signal was trapped: wait again then.
+run() {
+  local status signalled
+  leave_if_stopped
+  set -m
+  "$@" &
+  child=$!
+  set +m
+  while :; do
+    signalled=$stopped status=0
+    wait "$child" || status=$?
+    [ "$signalled" != "$stopped" ] || break
+  done
+  child=''
+  return "$status"
+}
+
+# A trainer that saves its state and leaves with 0 on a signal has not finished.
+leave_if_stopped() {
+  [ -z "$stopped" ] || { say "stopped by SIG$stopped; a new pod continues from here" && exit 143; }
+}
+
+# ---- environment -----------------------------------------------------------------------------------
+
+make_scratch() {
+  local place
+  for place in "${TMPDIR:-/tmp}" "$WORK_DIR" /dev/shm; do
+    scratch=$(mktemp -d "$place/train.XXXXXX" 2>/dev/null) && break
+  done
+  [ -n "$scratch" ] || die "nowhere to write temporary files: mount an emptyDir at /tmp"
+  usable "${TMPDIR:-/tmp}" || export TMPDIR=$scratch
+}
+
+usable() { mkdir -p "$1" 2>/dev/null && [ -w "$1" ]; }
+
+# Containers that do not run as root have no HOME to write to, and often no name.
+settle_environment() {
+  local variable
+  usable "${HOME:-/nowhere/}" || export HOME=$scratch
+  for variable in XDG_CACHE_HOME HF_HOME HF_DATASETS_CACHE TRITON_CACHE_DIR TORCHINDUCTOR_CACHE_DIR MPLCONFIGDIR; do
+    if [ -n "${!variable:-}" ]; then
+      usable "${!variable}" || export "$variable=$scratch/$variable"
+    fi
+  done
+  usable "$HOME/.cache" || export XDG_CACHE_HOME=$scratch/cache HF_HOME=$scratch/cache/huggingface
+  usable "$HOME/.triton" || export TRITON_CACHE_DIR=${TRITON_CACHE_DIR:-$scratch/triton}
+  id -un >/dev/null 2>&1 || export USER=${USER:-trainer} LOGNAME=${LOGNAME:-trainer}
+  export HF_HUB_OFFLINE=${HF_HUB_OFFLINE:-1} TRANSFORMERS_OFFLINE=${TRANSFORMERS_OFFLINE:-1}
+  export HF_DATASETS_OFFLINE=${HF_DATASETS_OFFLINE:-1}
+}
+
+enter_work_dir() {
+  usable "$WORK_DIR" || die "$WORK_DIR cannot be written by uid $(id -u): give the pod a matching fsGroup"
+  usable "$OUTPUT_DIR" || die "$OUTPUT_DIR cannot be written by uid $(id -u): give the pod a matching fsGroup"
+  cd "$WORK_DIR"
+}
+
+put() {
+  local new
+  new=$(mktemp -u "$1.XXXXXX")
+  printf '%s\n' "$2" >"$new" && mv -fT "$new" "$1"
+}
+
+# ---- ranks -----------------------------------------------------------------------------------------
+
+find_ranks() {
+  if [ "$NNODES" -gt 1 ]; then
+    join_nodes
+  else
+    stand_alone
+  fi
+}
+
+join_nodes() {
+  local hosts
+  [ -n "${VC_TRAIN_HOSTS:-}" ] || die "NNODES is $NNODES but VC_TRAIN_HOSTS is not set: the job needs plugins svc: [] and a task named train"
+  case ${VC_TASK_INDEX:-} in '' | *[!0-9]*) die "NNODES is $NNODES but VC_TASK_INDEX is '${VC_TASK_INDEX:-}': the job needs plugins env: []" ;; esac
+  IFS=, read -ra hosts <<<"$VC_TRAIN_HOSTS"
+  [ "${#hosts[@]}" -eq "$NNODES" ] || die "NNODES is $NNODES but VC_TRAIN_HOSTS (svc plugin) has ${#hosts[@]}: $VC_TRAIN_HOSTS. Replicas of task train and NNODES must agree"
+  [ "$VC_TASK_INDEX" -lt "$NNODES" ] || die "VC_TASK_INDEX is $VC_TASK_INDEX (env plugin) but NNODES is $NNODES"
+  rank=$VC_TASK_INDEX
+  export NNODES NPROC_PER_NODE MASTER_PORT NODE_RANK=$rank MASTER_ADDR=${hosts[0]} FORCE_TORCHRUN=1
+  say "node $rank of $NNODES, $NPROC_PER_NODE process(es) each, master $MASTER_ADDR:$MASTER_PORT"
+  await_peers "${hosts[@]}"
+}
+
+# A peer's name exists once its pod runs, which a download on that node may delay.
+await_peers() {
+  local host deadline=$((SECONDS + PEER_TIMEOUT))
+  for host; do
+    getent hosts "$host" >/dev/null || say "waiting up to $PEER_TIMEOUT s for $host"
+    until getent hosts "$host" >/dev/null; do
+      leave_if_stopped
+      ((SECONDS < deadline)) || die "$host cannot be resolved after $PEER_TIMEOUT s: look at that pod (kubectl describe pod ${host%%.*}); the svc plugin makes its name, at once with --publish-not-ready-addresses=true"
+      run sleep 1 || true
+    done
+  done
+}
+
+# LLaMA-Factory trains in its own process unless told otherwise, so nothing must hint at nodes.
+stand_alone() {
+  unset NODE_RANK MASTER_ADDR NNODES
+  export NPROC_PER_NODE MASTER_PORT
+  if [ "$NPROC_PER_NODE" -gt 1 ] || wants_deepspeed; then
+    export FORCE_TORCHRUN=1
+    say "one node, $NPROC_PER_NODE process(es) under torchrun"
+  else
+    unset FORCE_TORCHRUN
+    say "one node, one process"
+  fi
+}
+
+config_says() { grep -E "^$1:" <<<"${TRAIN_CONFIG:-}" | grep -vE ':[[:space:]]*(null|~|false)?[[:space:]]*$' >/dev/null; }
+
+# An inline mapping stands on the lines below its key.
+wants_deepspeed() { config_says deepspeed || grep -E -A1 '^deepspeed:[[:space:]]*$' <<<"${TRAIN_CONFIG:-}" | grep -E '^[[:space:]]+[^[:space:]#]' >/dev/null; }
+
+# A command that is not LLaMA-Factory's may count nodes in torch's words.
+name_ranks_for_command() {
+  export NNODES=${NNODES:-1} NODE_RANK=$rank MASTER_ADDR=${MASTER_ADDR:-127.0.0.1}
+  export RANK=$rank WORLD_SIZE=$NNODES
+}
+
+# ---- what OUTPUT_DIR holds -------------------------------------------------------------------------
+
+# What makes this training this one: a marker of another job or configuration does not count.
+fingerprint() {
+  printf '%s\0' "${JOB_NAME:-}" "${TRAIN_CONFIG:-}" "$@" "${BASE_MODEL_URL:-}" "${MODEL_REVISION:-}" \
+    "${DATASET_URL:-}" "${DATASET_REVISION:-}" | sha256sum | cut -d' ' -f1
+}
+
+# Where the nodes share OUTPUT_DIR only rank 0's word counts: it is the one that saves the model.
+finished() {
+  local judge=$rank
+  [ ! -e "$OUTPUT_DIR/$STARTED-0" ] || judge=0
+  [ "$(cat "$OUTPUT_DIR/$FINISHED-$judge" 2>/dev/null)" = "$print" ]
+}
+
+settle_output_dir() {
+  refuse_other_jobs
+  if config_says overwrite_output_dir; then
+    say "starting from step 0: overwrite_output_dir is set"
+  elif config_says resume_from_checkpoint; then
+    say "resuming from the checkpoint that the configuration names"
+  else
+    settle_checkpoints
+  fi
+}
+
+# LLaMA-Factory resumes from whatever checkpoint lies there, another job's too, and says little.
+refuse_other_jobs() {
+  local record
+  for record in "$OUTPUT_DIR/$STARTED"-*; do
+    [ -f "$record" ] || continue
+    [ "$(cut -d' ' -f1 "$record")" = "$print" ] || config_says overwrite_output_dir ||
+      die "$OUTPUT_DIR holds the training of job $(cut -d' ' -f2- "$record"): remove it, give this job another output folder, or set overwrite_output_dir: true"
+  done
+}
+
+settle_checkpoints() {
+  local newest
+  while newest=$(newest_checkpoint) && [ -n "$newest" ] && ! whole_checkpoint "$OUTPUT_DIR/$newest"; do
+    say "$newest is half-written; set aside as incomplete.$newest"
+    rm -rf "$OUTPUT_DIR/incomplete.$newest"
+    # Another node may do the same to a shared folder.
+    mv -fT "$OUTPUT_DIR/$newest" "$OUTPUT_DIR/incomplete.$newest" 2>/dev/null || [ ! -e "$OUTPUT_DIR/$newest" ] ||
+      die "$OUTPUT_DIR/$newest cannot be renamed by uid $(id -u): remove it"
+  done
+  if [ -n "$newest" ]; then
+    say "resuming from $OUTPUT_DIR/$newest"
+  else
+    set_aside_unfinished
+    say "starting from step 0"
+  fi
+}
+
+newest_checkpoint() {
+  find "$OUTPUT_DIR" -maxdepth 1 -type d -name 'checkpoint-*' -printf '%f\n' |
+    { grep -E '^checkpoint-[0-9]+$' || true; } | sort -t- -k2n | tail -n1
+}
+
+# The trainer's state is the last file of a checkpoint to be written.
+whole_checkpoint() {
+  [ -s "$1/trainer_state.json" ] && tail -c 4 "$1/trainer_state.json" | grep '}' >/dev/null &&
+    [ -z "$(find "$1" -maxdepth 1 -type f -size 0 \( -name '*.safetensors' -o -name '*.bin' -o -name '*.pt' \) -print -quit)" ]
+}
+
+# LLaMA-Factory refuses a folder with a model and no checkpoint: this job's own, when its pod was
+# killed between the last save and the mark below. Somebody else's stays where it is.
+set_aside_unfinished() {
+  local file
+  for file in adapter_model.safetensors adapter_model.bin model.safetensors model.safetensors.index.json \
+    pytorch_model.bin pytorch_model.bin.index.json; do
+    [ -f "$OUTPUT_DIR/$file" ] || continue
+    compgen -G "$OUTPUT_DIR/$STARTED-*" >/dev/null ||
+      die "$OUTPUT_DIR holds $file, but neither a checkpoint nor a record of this job: move it away, or set overwrite_output_dir: true"
+    say "$file comes from a training that was not finished; set aside in unfinished/"
+    mkdir -p "$OUTPUT_DIR/unfinished"
+    mv -f "$OUTPUT_DIR/$file" "$OUTPUT_DIR/unfinished/" 2>/dev/null || [ ! -e "$OUTPUT_DIR/$file" ] ||
+      die "$OUTPUT_DIR/$file cannot be moved by uid $(id -u): remove it"
+  done
+}
+
+# ---- training and merging --------------------------------------------------------------------------
+
+# What would fail after hours of training should fail now.
+check_ahead() {
+  [ "$rank" -eq 0 ] || return 0
+  [ -z "${EXPORT_CONFIG:-}" ] || [ -n "${EXPORT_DIR:-}" ] || die "EXPORT_CONFIG needs EXPORT_DIR"
+  [ -n "${OUTPUT_MODEL_URL:-}" ] || return 0
+  [ -n "${PUSH_BRANCH:-}${JOB_NAME:-}" ] || die "the branch to push needs PUSH_BRANCH or JOB_NAME"
+  case $OUTPUT_MODEL_URL in *://*@*) die "OUTPUT_MODEL_URL holds a user or token: leave them to the git secret" ;; esac
+  rm -f "$scratch/log"
+  run ask_server && return
+  [ -e "$scratch/log" ] || exit 1
+  cat "$scratch/log" >&2
+  ! hopeless || die "$(reason)"
+  say "warning: $OUTPUT_MODEL_URL does not answer now; going on, the push comes later"
+}
+
+# In a process of its own: git's HOME must not become the trainer's.
+ask_server() {
+  set_up_git
+  timeout 60 git ls-remote --heads "$OUTPUT_MODEL_URL" >/dev/null 2>"$scratch/log"
+}
+
+train() {
+  if finished; then
+    say "this training has finished before; its result in $OUTPUT_DIR is used"
+    return
+  fi
+  [ -z "${TRAIN_CONFIG:-}" ] || settle_output_dir
+  put "$OUTPUT_DIR/$STARTED-$rank" "$print ${JOB_NAME:-}"
+  local status=0
+  if [ -n "${TRAIN_CONFIG:-}" ]; then run_trainer || status=$?; else run_command "$@" || status=$?; fi
+  [ "$status" -eq 0 ] || { say "training ended with exit code $status" && exit "$status"; }
+  leave_if_stopped
+  put "$OUTPUT_DIR/$FINISHED-$rank" "$print"
+  say "training is done"
+}
+
+# The token is not the trainer's business, which may run code that came with a model.
+# The name is relative: torchrun's launcher splits its arguments at spaces.
+run_trainer() {
+  command -v llamafactory-cli >/dev/null || die "the image has no llamafactory-cli: choose an image with LLaMA-Factory"
+  put train.yaml "$TRAIN_CONFIG"
+  say "llamafactory-cli train train.yaml in $PWD"
+  run env -u GIT_TOKEN -u GIT_USER llamafactory-cli train train.yaml
+}
+
+run_command() {
+  say "running: $1"
+  run "$@"
+}
+
+merge() {
+  result=$OUTPUT_DIR
+  [ -n "${EXPORT_CONFIG:-}" ] || return 0
+  result=$EXPORT_DIR
+  if [ "$(cat "$EXPORT_DIR/$FINISHED" 2>/dev/null)" = "$print" ]; then
+    say "merged before; $EXPORT_DIR is used"
+    return
+  fi
+  export_model
+  leave_if_stopped
+  restore_base_files "$EXPORT_DIR.partial"
+  put "$EXPORT_DIR.partial/$FINISHED" "$print"
+  rm -rf "$EXPORT_DIR" && mv -fT "$EXPORT_DIR.partial" "$EXPORT_DIR"
+}
+
+export_model() {
+  local status=0
+  say "merging into $EXPORT_DIR"
+  put export.yaml "$EXPORT_CONFIG"
+  rm -rf "$EXPORT_DIR.partial"
+  run env -u GIT_TOKEN -u GIT_USER -u FORCE_TORCHRUN -u NNODES -u NODE_RANK -u NPROC_PER_NODE -u MASTER_ADDR \
+    -u MASTER_PORT -u RANK -u WORLD_SIZE llamafactory-cli export export.yaml "export_dir=$EXPORT_DIR.partial" || status=$?
+  [ "$status" -eq 0 ] || { say "the merge ended with exit code $status; the trained weights are in $OUTPUT_DIR" && exit "$status"; }
+  [ -d "$EXPORT_DIR.partial" ] || die "the merge wrote nothing to $EXPORT_DIR.partial"
+}
+
+# transformers 5 writes a config.json and tokenizer files that transformers 4 misreads; the base's own
+# are right for both as long as vocabulary and architecture are the base's.
+restore_base_files() {
+  local file
+  [ "${RESTORE_BASE_FILES:-}" = true ] || return 0
+  for file in config.json generation_config.json tokenizer.json tokenizer_config.json tokenizer.model \
+    special_tokens_map.json added_tokens.json vocab.json vocab.txt merges.txt spiece.model chat_template.jinja chat_template.json; do
+    [ ! -f "${MODEL_DIR:?RESTORE_BASE_FILES needs MODEL_DIR}/$file" ] || cp -f "$MODEL_DIR/$file" "$1/$file"
+  done
+  say "configuration and tokenizer files are the base model's"
+}
+
+# ---- pushing ---------------------------------------------------------------------------------------
+
+push() {
+  [ -n "${OUTPUT_MODEL_URL:-}" ] || { say "nothing is pushed: no OUTPUT_MODEL_URL. The result is in $result" && return; }
+  push_dir=$result.push branch=${PUSH_BRANCH:-$JOB_NAME}
+  collect
+  [ -n "$(find "$push_dir" -mindepth 1 -print -quit)" ] || { say "nothing is pushed: $result is empty" && return; }
+  set_up_git
+  make_tree
+  push_persistently
+}
+
+# Links to the final files in a folder of their own: not checkpoints, optimizer states and logs.
+collect() {
+  local path
+  rm -rf "$push_dir" && mkdir -p "$push_dir"
+  for path in "$result"/*; do
+    if [ ! -e "$path" ] || ! final "$(basename "$path")"; then continue; fi
+    cp -al "$path" "$push_dir/" 2>/dev/null || cp -R "$path" "$push_dir/"
+  done
+}
+
+final() {
+  case $1 in
+    checkpoint-* | global_step* | incomplete.* | unfinished | *.partial | *.push) return 1 ;;
+    optimizer* | scheduler.* | scaler.* | rng_state* | training_args.bin | latest | zero_to_fp32.py) return 1 ;;
+    runs | wandb | mlruns | swanlog | __pycache__) return 1 ;;
+  esac
+}
+
+# The user's git settings live in a private HOME: git before 2.38 takes safe.directory from a file
+# only. No secret is in it: the credential helper reads the environment, so a token shows in no
+# argument, URL, file or log.
+set_up_git() {
+  command -v git >/dev/null || die "the image has no git; the result is in $result"
+  git lfs version >/dev/null 2>&1 || die "the image has no git-lfs; the result is in $result"
+  trust_certificates
+  : >"$scratch/.gitconfig"
+  [ ! -r "$HOME/.gitconfig" ] || [ "$HOME" = "$scratch" ] || git_setting include.path "$HOME/.gitconfig"
+  git_setting safe.directory '*'
+  git_setting credential.helper ''
+  offer_token "$OUTPUT_MODEL_URL"
+  git_setting init.defaultBranch main
+  git_setting user.name ftgen
+  git_setting user.email ftgen@localhost
+  git_setting core.excludesFile /dev/null
+  git_setting http.lowSpeedLimit 1
+  git_setting http.lowSpeedTime 600
+  git_setting http.postBuffer 16777216
+  git_setting lfs.activitytimeout 1800
+  git_setting lfs.locksverify false
+  export HOME=$scratch GIT_TERMINAL_PROMPT=0 GIT_ASKPASS='' SSH_ASKPASS='' LC_ALL=C
+  unset GIT_CONFIG_GLOBAL XDG_CONFIG_HOME
+}
+
+git_setting() { git config --file "$scratch/.gitconfig" --add "$1" "$2"; }
+
+# git takes any value of GIT_SSL_NO_VERIFY for yes, even "false"; git-lfs reads the word.
+trust_certificates() {
+  case ${GIT_SSL_NO_VERIFY:-} in
+    true | 1 | yes) export GIT_SSL_NO_VERIFY=true ;;
+    *) unset GIT_SSL_NO_VERIFY ;;
+  esac
+  [ -n "${GIT_SSL_CAINFO:-}" ] || { unset GIT_SSL_CAINFO && return 0; }
+  [ -r "$GIT_SSL_CAINFO" ] || die "GIT_SSL_CAINFO names $GIT_SSL_CAINFO, which cannot be read: is the secret mounted?"
+}
+
+# The token goes to the host of this URL and to no other, wherever redirects may point.
+offer_token() {
+  local rest=${1#*://}
+  [ -n "${GIT_TOKEN:-}" ] || return 0
+  # shellcheck disable=SC2016
+  git_setting "credential.${1%%://*}://${rest%%/*}.helper" \
+    '!f() { test "$1" = get && printf "username=%s\npassword=%s\n" "$GIT_USER" "$GIT_TOKEN"; }; f'
+}
+
+in_push() { git -C "$push_dir" "$@"; }
+
+make_tree() {
+  say "preparing $(du -sh "$push_dir" | cut -f1) from $result for branch $branch"
+  in_push init -q
+  in_push remote add origin "$OUTPUT_MODEL_URL"
+  in_push lfs install --local >/dev/null
+  write_model_card
+  write_attributes
+  run git -C "$push_dir" add --force --all . || die "git could not take in $result (is the volume full?)"
+}
+
+write_model_card() {
+  [ -n "${MODEL_CARD:-}" ] || return 0
+  rm -f "$push_dir/README.md"
+  printf '%s\n' "$MODEL_CARD" >"$push_dir/README.md"
+}
+
+# Weights by pattern, whatever else is large by name.
+write_attributes() {
+  local path
+  rm -f "$push_dir/.gitattributes"
+  {
+    printf '%s\n' '*.safetensors' '*.bin' '*.pt' '*.pth' '*.gguf' '*.onnx' '*.h5' '*.msgpack' '*.npz'
+    find "$push_dir" -path "$push_dir/.git" -prune -o -type f -size +10485760c -printf '/%P\n' |
+      LC_ALL=C sort | sed 's/[][*?\\]/\\&/g; s/ /[[:space:]]/g'
+  } | while read -r path; do
+    printf '%s filter=lfs diff=lfs merge=lfs -text\n' "$path"
+  done >"$push_dir/.gitattributes"
+}
+
+push_persistently() {
+  local try=1 pause=$RETRY_SECONDS
+  until run logged push_once; do
+    leave_if_stopped
+    [ "$try" -lt "$PUSH_RETRIES" ] || die "$(reason). Tried $try times. The weights are still in $result on the volume; run the job again: what has finished is not repeated"
+    say "$(reason) (attempt $try of $PUSH_RETRIES), again in $pause s"
+    run sleep "$pause" || true
+    leave_if_stopped
+    try=$((try + 1)) pause=$((pause < 60 ? pause * 2 : 120))
+  done
+  say "pushed $result to $OUTPUT_MODEL_URL, branch $branch"
+}
+
+logged() { "$@" 2>&1 | tee "$scratch/log" >&2; }
+
+said() { grep -qE "$1" "$scratch/log"; }
+
+REFUSED='Authentication failed|Access denied|could not read Username|Authentication required|Authorization error|returned error: 40[13]'
+UNTRUSTED='certificate|x509'
+ABSENT='repository .* not found|returned error: 404'
+
+hopeless() { said "$REFUSED|$UNTRUSTED|$ABSENT"; }
+
+reason() {
+  if said "$REFUSED"; then
+    echo "the server refused the user or token for $OUTPUT_MODEL_URL: the git secret must be allowed to push"
+  elif said "$UNTRUSTED"; then
+    echo "the certificate of $OUTPUT_MODEL_URL is not trusted: set GIT_SSL_CAINFO, or GIT_SSL_NO_VERIFY=true"
+  elif said 'remote rejected|hook declined|protected branch|pre-receive'; then
+    echo "the server refused branch $branch (a protected branch or a hook): see its words above"
+  elif said "$ABSENT"; then
+    echo "$OUTPUT_MODEL_URL is not there, or the user may not see it: create the repository"
+  else
+    echo "pushing to $OUTPUT_MODEL_URL failed"
+  fi
+}
+
+# On top of what an earlier attempt pushed, so that nothing is forced and a protected branch may be used.
+push_once() {
+  local tree tip='' commit
+  tree=$(in_push write-tree) && tip=$(in_push ls-remote origin "refs/heads/$branch" | cut -f1) || return
+  if [ -n "$tip" ]; then
+    in_push fetch -q --depth 1 origin "+refs/heads/$branch:refs/remotes/origin/$branch" || return
+    [ "$tree" != "$(in_push rev-parse "refs/remotes/origin/$branch^{tree}")" ] || { echo "branch $branch holds this already" && return; }
+    tip=$(in_push rev-parse "refs/remotes/origin/$branch") || return
+  fi
+  commit=$(commit_message | in_push commit-tree "$tree" ${tip:+-p "$tip"}) || return
+  in_push push origin "$commit:refs/heads/$branch"
+}
+
+commit_message() {
+  printf '%s\n\n' "${JOB_NAME:-Fine-tuning}"
+  [ -z "${BASE_MODEL_URL:-}" ] || printf 'Base model: %s %s\n' "$BASE_MODEL_URL" "${MODEL_REVISION:-}"
+  [ -z "${DATASET_URL:-}" ] || printf 'Dataset: %s %s\n' "$DATASET_URL" "${DATASET_REVISION:-}"
+}
+
+# ---- the story -------------------------------------------------------------------------------------
+
+trap clean_up EXIT
+trap 'forward TERM' TERM
+trap 'forward INT' INT
+: "${WORK_DIR:?WORK_DIR is not set}" "${OUTPUT_DIR:?OUTPUT_DIR is not set}"
+[ -n "${TRAIN_CONFIG:-}" ] || [ "$#" -gt 0 ] || die "there is neither a TRAIN_CONFIG nor a command to run"
+enter_work_dir
+make_scratch
+settle_environment
+find_ranks
+[ -n "${TRAIN_CONFIG:-}" ] || name_ranks_for_command
+check_ahead
+print=$(fingerprint "$@")
+train "$@"
+if [ "$rank" -ne 0 ]; then
+  say "node 0 merges and pushes; this node is done"
+  exit 0
+fi
+merge
+push

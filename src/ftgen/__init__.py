@@ -1,0 +1,1 @@
+"""ftgen: declarative fine-tuning jobs for Volcano."""

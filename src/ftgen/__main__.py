@@ -1,0 +1,7 @@
+"""`python -m ftgen`."""
+
+import sys
+
+from ftgen.cli import main
+
+sys.exit(main())

@@ -1,0 +1,226 @@
+"""One object against another, field by field.
+
+What a change of a job costs in all, the rules of Volcano's admission decide; here every field that differs is
+found and told apart: an update may change `spec.minAvailable`, `spec.priorityClassName`, and `replicas` and
+`minAvailable` of the tasks (validate/admit_job.go).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum, StrEnum
+from typing import Any
+
+from ftgen import kube, yamlio
+from ftgen.diagnostics import Rejected
+from ftgen.rules.change import change_class
+
+
+class Kind(StrEnum):
+    """What a change costs, cheapest first."""
+
+    NO_OP = "no-op"
+    """The cluster would not notice."""
+    METADATA = "metadata"
+    """Labels or annotations of the object; a running training is not touched."""
+    IN_PLACE = "in-place"
+    """The live object takes the change."""
+    NEW_RUN = "new run"
+    """Only another object can have it."""
+
+
+class Absent(Enum):
+    """The value of a field that is not there."""
+
+    ABSENT = "absent"
+
+
+ABSENT = Absent.ABSENT
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    """One field: where, what it was, what it is, and what changing it costs.
+
+    `path` counts list items from zero, or names them: `spec.tasks[train].replicas`.  A `:` leads into YAML
+    text held by a field: `…env[TRAIN_CONFIG].value:learning_rate`.
+    """
+
+    path: str
+    old: Any
+    new: Any
+    kind: Kind
+
+
+_ORDER = tuple(Kind)
+_VOLCANO_JOB = "batch.volcano.sh/Job"
+_IN_PLACE = {
+    _VOLCANO_JOB: re.compile(
+        r"spec\.(minAvailable|priorityClassName)|spec\.tasks\[[^]]*]\.(replicas|minAvailable)"
+    ),
+    "/PersistentVolumeClaim": re.compile(r"spec\.resources\.requests\.storage"),
+    "/ConfigMap": re.compile(r"(data|binaryData)\b.*"),
+}
+"""By group and kind; what is not listed here is taken to be immutable."""
+_QUANTITY = re.compile(r"[^:]*\.(limits|requests|capacity|hard)[.[][^:]+|[^:]*\.(sizeLimit|storage)")
+_KEYS = ("name", "mountPath", "containerPort", "key", "topologyKey", "event")
+"""Fields that tell the items of a list apart, tried in this order."""
+_PLAIN = re.compile(r"[A-Za-z0-9_-]+")
+
+
+def cost(old: Mapping[str, Any], new: Mapping[str, Any]) -> Kind:
+    """What turning one object into the other costs; their names count as nothing."""
+    before, after = _without_name(old), _without_name(new)
+    if _group_kind(new) == _VOLCANO_JOB:
+        return Kind(change_class(before, after))
+    return costliest(change.kind for change in _priced(before, after))
+
+
+def costliest(kinds: Iterable[Kind]) -> Kind:
+    """The costliest of several changes, `no-op` when there is none."""
+    return max(kinds, key=_ORDER.index, default=Kind.NO_OP)
+
+
+def fields(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[FieldChange]:
+    """Every field that differs, the objects' names and status aside, in the order of the new object."""
+    before, after = _without_name(old), _without_name(new)
+    most = _ORDER.index(cost(old, new))
+    return [
+        change if _ORDER.index(change.kind) <= most else replace(change, kind=Kind.NO_OP)
+        for change in _priced(before, after)
+    ]
+
+
+def _priced(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[FieldChange]:
+    kind = _group_kind(new)
+    return [
+        FieldChange(path, before, after, _cost(kind, path, before, after))
+        for path, before, after in _mapping("", old, new)
+    ]
+
+
+def _without_name(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    metadata = manifest.get("metadata")
+    if isinstance(metadata, Mapping):
+        metadata = {key: value for key, value in metadata.items() if key not in {"name", "generateName"}}
+    return {**{k: v for k, v in manifest.items() if k != "status"}, "metadata": metadata}
+
+
+def _group_kind(manifest: Mapping[str, Any]) -> str:
+    group, slash, _version = str(manifest.get("apiVersion", "")).rpartition("/")
+    return f"{group if slash else ''}/{manifest.get('kind', '')}"
+
+
+def _cost(kind: str, path: str, old: Any, new: Any) -> Kind:
+    if _is_same_quantity(path, old, new):
+        return Kind.NO_OP
+    if path.startswith("metadata"):
+        return Kind.METADATA
+    allowed = _IN_PLACE.get(kind)
+    return Kind.IN_PLACE if allowed and allowed.fullmatch(path) else Kind.NEW_RUN
+
+
+def _is_same_quantity(path: str, old: Any, new: Any) -> bool:
+    if not _QUANTITY.fullmatch(path) or not all(_is_amount(value) for value in (old, new)):
+        return False
+    try:
+        return kube.parse_quantity(str(old)) == kube.parse_quantity(str(new))
+    except ValueError:
+        return False
+
+
+def _is_amount(value: object) -> bool:
+    return isinstance(value, str | int | float) and not isinstance(value, bool)
+
+
+# walking
+
+_Difference = tuple[str, Any, Any]
+
+
+def _value(path: str, old: Any, new: Any) -> Iterator[_Difference]:
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        yield from _mapping(path, old, new)
+    elif isinstance(old, list) and isinstance(new, list):
+        yield from _list(path, old, new)
+    elif isinstance(old, str) and isinstance(new, str):
+        yield from _text(path, old, new)
+    elif type(old) is not type(new) or old != new:
+        yield path, old, new
+
+
+def _mapping(path: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[_Difference]:
+    for key in [*new, *(key for key in old if key not in new)]:
+        before, after = _given(old, key), _given(new, key)
+        if before is not after:
+            yield from _value(_child(path, str(key)), before, after)
+
+
+def _given(holder: Mapping[str, Any], key: str) -> Any:
+    """A null is what Kubernetes drops: it counts as absent."""
+    value = holder.get(key)
+    return ABSENT if value is None else value
+
+
+def _child(path: str, key: str) -> str:
+    if not path:
+        return key
+    return f"{path}.{key}" if _PLAIN.fullmatch(key) else f"{path}[{key}]"
+
+
+def _list(path: str, old: list[Any], new: list[Any]) -> Iterator[_Difference]:
+    name = _telling_key(old, new)
+    if name is None:
+        yield from _by_position(path, old, new)
+        return
+    before, after = ({str(item[name]): item for item in items} for items in (old, new))
+    for label in [*after, *(label for label in before if label not in after)]:
+        yield from _value(f"{path}[{label}]", before.get(label, ABSENT), after.get(label, ABSENT))
+    kept = [[label for label in one if label in other] for one, other in ((before, after), (after, before))]
+    if kept[0] != kept[1]:
+        yield path, kept[0], kept[1]
+
+
+def _by_position(path: str, old: list[Any], new: list[Any]) -> Iterator[_Difference]:
+    if not all(isinstance(item, Mapping) for item in [*old, *new]):
+        if old != new:
+            yield path, old, new
+        return
+    for index in range(max(len(old), len(new))):
+        before, after = (items[index] if index < len(items) else ABSENT for items in (old, new))
+        yield from _value(f"{path}[{index}]", before, after)
+
+
+def _telling_key(old: Sequence[Any], new: Sequence[Any]) -> str | None:
+    items = [*old, *new]
+    if not items or not all(isinstance(item, Mapping) for item in items):
+        return None
+    return next((key for key in _KEYS if _tells_apart(key, old) and _tells_apart(key, new)), None)
+
+
+def _tells_apart(key: str, items: Sequence[Mapping[str, Any]]) -> bool:
+    labels = [str(item[key]) for item in items if key in item]
+    return len(set(labels)) == len(items)
+
+
+def _text(path: str, old: str, new: str) -> Iterator[_Difference]:
+    if old == new:
+        return
+    inner = list(_mapping("", *held)) if (held := _held_yaml(old, new)) else []
+    if not inner:
+        yield path, old, new
+    for inside, before, after in inner:
+        yield f"{path}:{inside}", before, after
+
+
+def _held_yaml(old: str, new: str) -> tuple[Mapping[str, Any], Mapping[str, Any]] | None:
+    """Both texts as mappings, where both are several lines of YAML that hold one."""
+    if "\n" not in old or "\n" not in new:
+        return None
+    try:
+        held = yamlio.parse(old, ""), yamlio.parse(new, "")
+    except Rejected:
+        return None
+    return held if all(isinstance(value, Mapping) for value in held) else None

@@ -1,0 +1,197 @@
+"""Which object of one set answers to which of another, and what became of it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from ftgen import yamlio
+from ftgen.changes.compare import FieldChange, Kind, cost, fields
+from ftgen.diagnostics import Rejected, error
+from ftgen.tree import Lock, Run, State
+
+Manifest = Mapping[str, Any]
+
+_RUN = "ftgen.dev/run"
+_SUFFIXES = {".yaml", ".yml", ".json"}
+
+
+class Status(StrEnum):
+    """What became of an object."""
+
+    ADDED = "added"
+    REMOVED = "removed"
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One object in two states.
+
+    Attributes:
+        status: see `Status`.
+        kind: what its change costs; an added object is a new run, a removed one costs nothing
+            by itself.
+        old: the object before, or None.
+        new: the object after, or None.
+        fields: what differs, the name aside.
+    """
+
+    status: Status
+    kind: Kind
+    old: Manifest | None
+    new: Manifest | None
+    fields: tuple[FieldChange, ...] = ()
+
+    @property
+    def manifest(self) -> Manifest:
+        """The object after, or what it was before it was removed."""
+        return self.new or self.old or {}
+
+
+def differs(changes: Iterable[Change]) -> bool:
+    """Whether the cluster would notice any of them."""
+    return any(change.status is not Status.UNCHANGED and change.kind is not Kind.NO_OP for change in changes)
+
+
+def same_run(old: bytes, new: bytes) -> bool:
+    """Whether two texts of a job differ in nothing that Volcano holds immutable."""
+    before, after = (yamlio.parse(text.decode("utf-8", "replace"), "") for text in (old, new))
+    return cost(before, after) is not Kind.NEW_RUN
+
+
+def between(old: Iterable[Manifest], new: Iterable[Manifest]) -> list[Change]:
+    """The changes from one set of objects to another, in the order of the new set, then what was removed.
+
+    Objects answer to each other by identity; a run under another name answers to its former object, when
+    its `ftgen.dev/run` label tells them without doubt.
+    """
+    before = {_identity(manifest): manifest for manifest in old}
+    after = {_identity(manifest): manifest for manifest in new}
+    former = _former(
+        [manifest for key, manifest in before.items() if key not in after],
+        [manifest for key, manifest in after.items() if key not in before],
+    )
+    changes = [_change(before.get(former.get(key, key)), manifest) for key, manifest in after.items()]
+    gone = before.keys() - after.keys() - set(former.values())
+    return [*changes, *(_removed(before[key]) for key in before if key in gone)]
+
+
+_Identity = tuple[str, str, str, str]
+
+
+def _identity(manifest: Manifest) -> _Identity:
+    metadata = manifest.get("metadata") or {}
+    group = str(manifest.get("apiVersion", "")).rpartition("/")[0]
+    name = metadata.get("name") or f"{metadata.get('generateName', '')}*"
+    return group, str(manifest.get("kind", "")), str(metadata.get("namespace", "")), str(name)
+
+
+def _former(gone: list[Manifest], come: list[Manifest]) -> dict[_Identity, _Identity]:
+    """The identity of each newcomer's predecessor, where there is exactly one of each."""
+    old, new = _by_run(gone), _by_run(come)
+    pairs = [(new[run], old[run]) for run in new if run in old]
+    return {_identity(a[0]): _identity(b[0]) for a, b in pairs if len(a) == len(b) == 1}
+
+
+def _by_run(manifests: list[Manifest]) -> dict[tuple[str, ...], list[Manifest]]:
+    runs: dict[tuple[str, ...], list[Manifest]] = defaultdict(list)
+    for manifest in manifests:
+        label = ((manifest.get("metadata") or {}).get("labels") or {}).get(_RUN)
+        if label:
+            runs[(*_identity(manifest)[:3], str(label))].append(manifest)
+    return runs
+
+
+def _change(old: Manifest | None, new: Manifest) -> Change:
+    if old is None:
+        return Change(Status.ADDED, Kind.NEW_RUN, None, new)
+    changed = tuple(fields(old, new))
+    if not changed and _identity(old) == _identity(new):
+        return Change(Status.UNCHANGED, Kind.NO_OP, old, new)
+    kind = cost(old, new) if _identity(old) == _identity(new) else Kind.NEW_RUN
+    return Change(Status.CHANGED, kind, old, new, changed)
+
+
+def _removed(old: Manifest) -> Change:
+    return Change(Status.REMOVED, Kind.METADATA, old, None)
+
+
+# from texts
+
+
+def of_runs(lock: Lock, read: Callable[[str], bytes | None], runs: Iterable[Run]) -> Iterator[Change]:
+    """The changes that rendering `runs` would make to a tree, one run at a time.
+
+    Args:
+        lock: the tree's ownership index.
+        read: the bytes at a path of the tree, or None.
+        runs: what is rendered.
+    """
+    owned = defaultdict(list)
+    for path, entry in lock.files.items():
+        if entry.state is State.ACTIVE:
+            owned[entry.run].append(path)
+    for run in runs:
+        paths = dict.fromkeys([*run.files, *owned[run.identity]])
+        before = {path: content for path in paths if (content := read(path)) is not None}
+        yield from _of_files(before, run.files)
+
+
+def _of_files(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> Iterator[Change]:
+    """Files with the same bytes are not even parsed twice."""
+    same = {path for path, content in after.items() if before.get(path) == content}
+    for path in sorted(same):
+        for manifest in _manifests(path, after[path]):
+            yield Change(Status.UNCHANGED, Kind.NO_OP, manifest, manifest)
+    old, new = (
+        [manifest for path in sorted(files.keys() - same) for manifest in _manifests(path, files[path])]
+        for files in (before, after)
+    )
+    yield from between(old, new)
+
+
+def _manifests(path: str, content: bytes) -> list[Manifest]:
+    documents = yamlio.parse_all(content.decode("utf-8", "replace"), path)
+    objects = [item for document in documents for item in _unwrapped(document)]
+    return [item for item in objects if isinstance(item, Mapping) and item.get("kind")]
+
+
+def _unwrapped(document: Any) -> list[Any]:
+    """The members of a `kind: List`, as kubectl prints several objects; else the document itself."""
+    if isinstance(document, Mapping) and document.get("kind") == "List":
+        items = document.get("items")
+        return items if isinstance(items, list) else []
+    return [document]
+
+
+def of_paths(old: Path, new: Path) -> list[Change]:
+    """The changes between two files or folders of manifests.
+
+    Raises:
+        Rejected: FT002 or FT001, where one cannot be read or is no YAML.
+    """
+    before, after = (
+        [manifest for file in _files(path) for manifest in _manifests(str(file), _bytes(file))]
+        for path in (old, new)
+    )
+    return between(before, after)
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    return sorted(file for file in path.rglob("*") if file.suffix in _SUFFIXES and file.is_file())
+
+
+def _bytes(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as problem:
+        told = f"{file} cannot be read: {problem.strerror}"
+        raise Rejected([error("FT002", told, str(file), help="name a file or folder of manifests")]) from None

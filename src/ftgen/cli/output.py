@@ -1,0 +1,55 @@
+"""What the command line says: diagnostics, and the summary of a run."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from ftgen import report
+from ftgen.cli.arguments import Arguments
+from ftgen.diagnostics import Diagnostic, Rejected, Severity, has_errors
+
+
+def reject(rejected: Rejected, arguments: Arguments) -> int:
+    """Report what was rejected: as text on stderr, in other formats on stdout."""
+    tell(rejected.diagnostics, arguments)
+    return 1
+
+
+def tell(diagnostics: Sequence[Diagnostic], arguments: Arguments) -> None:
+    """Print diagnostics in the chosen format; the machine-readable ones are the output itself."""
+    form = arguments.flags.format
+    if form == "text":
+        text = report.render(diagnostics, form, arguments=arguments.overrides, colour=coloured())
+        print(text, end="", file=sys.stderr)  # noqa: T201
+    else:
+        print(report.render(diagnostics, form, arguments=arguments.overrides), end="")  # noqa: T201
+
+
+def judged(diagnostics: Iterable[Diagnostic], arguments: Arguments) -> list[Diagnostic]:
+    """The diagnostics as the flags weigh them.
+
+    Raises:
+        Rejected: when --strict makes an error of a warning.
+    """
+    weighed = [_strict(d) if arguments.flags.strict else d for d in diagnostics]
+    if has_errors(weighed):
+        raise Rejected(weighed)
+    return weighed
+
+
+def _strict(diagnostic: Diagnostic) -> Diagnostic:
+    return replace(diagnostic, severity=Severity.ERROR) if diagnostic.severity is Severity.WARNING else diagnostic
+
+
+def say(text: str, arguments: Arguments) -> None:
+    """A line for the person at the terminal, never on stdout."""
+    if not arguments.flags.quiet:
+        print(text, file=sys.stderr)  # noqa: T201
+
+
+def coloured() -> bool:
+    """Whether stderr is a terminal that wants colours (https://no-color.org)."""
+    return sys.stderr.isatty() and not os.environ.get("NO_COLOR")

@@ -1,0 +1,45 @@
+"""`--cfg` and `--info`: what was composed, and how."""
+
+from __future__ import annotations
+
+import sys
+
+from ftgen.cli import request
+from ftgen.cli.arguments import Arguments
+from ftgen.compose import Composer
+
+
+def run(arguments: Arguments) -> int:
+    """Print the configuration or how it came about; nothing is checked or written."""
+    flags = arguments.flags
+    with request.located(arguments) as composer:
+        if flags.cfg:
+            text = composer.show(composer.parse(arguments.overrides), flags.package, resolved=flags.resolve)
+            head = f"# @package {flags.package}\n" if flags.package else ""
+            sys.stdout.write(head + text)
+        else:
+            sys.stdout.write("\n".join(_info(flags.info, composer, arguments)) + "\n")
+    return 0
+
+
+def _info(what: str, composer: Composer, arguments: Arguments) -> list[str]:
+    parts = {
+        "searchpath": lambda: _table(("search path",), [(str(p),) for p in composer.request.search_path()]),
+        "defaults": lambda: _defaults(composer, arguments),
+        "defaults-tree": lambda: composer.tree(composer.parse(arguments.overrides)),
+        "config": lambda: composer.show(composer.parse(arguments.overrides), None, resolved=False).splitlines(),
+        "plugins": lambda: ["ftgen loads no Hydra plugins; sweepers and launchers are its own"],
+    }
+    chosen = ("searchpath", "defaults", "config") if what == "all" else (what,)
+    return [line for name in chosen for line in (*parts[name](), "")][:-1]
+
+
+def _defaults(composer: Composer, arguments: Arguments) -> list[str]:
+    layers, _ = composer.trace(composer.parse(arguments.overrides))
+    return _table(("file", "package"), [(layer.display, layer.package or "_global_") for layer in layers])
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
+    widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in (head, *rows)]
+    return [lines[0], "-" * (sum(widths) + 2 * (len(widths) - 1)), *lines[1:]]

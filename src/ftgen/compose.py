@@ -1,0 +1,517 @@
+"""Composition: command line and configuration groups become one plain dict.
+
+The door to Hydra and OmegaConf.  Hydra's own functions build the defaults list and apply the overrides, so
+grammar, packages and precedence are Hydra's; what `hydra.main` adds around them (global state, output
+folders, logging, its own configuration tree) is left out.  Configuration files are read by `yamlio`, with
+OmegaConf's reading of scalars, and searched for in the user's folders before the packaged ones, so that an
+option of the same name shadows ours.
+"""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_repository import ConfigRepository
+from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
+from hydra._internal.defaults_list import DefaultsList, create_defaults_list
+from hydra.core.default_element import DefaultsTreeNode
+from hydra.core.object_type import ObjectType
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.core.singleton import Singleton
+from hydra.errors import ConfigCompositionException, HydraException, OverrideParseException
+from hydra.plugins.config_source import ConfigResult, ConfigSource
+from hydra.version import VersionBase, setbase
+from omegaconf import DictConfig, OmegaConf, flag_override, open_dict
+from omegaconf.basecontainer import BaseContainer
+from omegaconf.errors import OmegaConfBaseException
+
+from ftgen import project, spec, yamlio
+from ftgen.diagnostics import Diagnostic, Location, Rejected, error
+from ftgen.trace import Layer, OverrideTrace
+
+COMMAND_LINE = "<command line>"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to compose: overrides in Hydra's grammar, and where to look for configuration.
+
+    Attributes:
+        overrides: as typed, without flags.
+        config_dirs: searched first, so that their options shadow all others (`--config-dir`).
+        config_path: replaces the packaged configuration (`--config-path`).
+        config_name: the primary configuration file, without `.yaml`.
+        directory: where the user's own `conf/` is looked for.
+    """
+
+    overrides: tuple[str, ...] = ()
+    config_dirs: tuple[Path, ...] = ()
+    config_path: Path | None = None
+    config_name: str = "config"
+    directory: Path = field(default_factory=Path)
+
+    def search_path(self) -> list[Path]:
+        """The folders to search, the user's before the packaged, each once."""
+        packaged = [self.config_path] if self.config_path else [self.directory / "conf", project.conf_dir()]
+        unique: dict[str, Path] = {}
+        for folder in [*self.config_dirs, *packaged]:
+            if folder.is_dir():
+                unique.setdefault(os.path.realpath(folder), folder)
+            elif folder not in packaged:
+                raise Rejected([error("FT002", f"the configuration folder {folder} does not exist", value=folder)])
+        return list(unique.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Composition:
+    """A composed configuration and where it came from.
+
+    Attributes:
+        config: resolved, plain dicts, lists and scalars; Hydra's own node is not in it.
+        hydra: what the configuration says under `hydra` (sweeper parameters, mode), unresolved.
+        choices: the option chosen in each group, in the order of the defaults list.
+        layers: the configuration files in merge order.
+        overrides: the command-line overrides of values, by position.
+    """
+
+    config: dict[str, Any]
+    hydra: dict[str, Any]
+    choices: dict[str, str]
+    layers: tuple[Layer, ...]
+    overrides: tuple[OverrideTrace, ...]
+
+
+class Composer:
+    """Composes configurations from one search path; files are read once, however often it is asked."""
+
+    def __init__(self, request: Request) -> None:
+        """Look for configuration where the request says."""
+        self.request = request
+        self._repository = _Repository(request.search_path())
+
+    def groups(self) -> list[str]:
+        """The configuration groups, sorted."""
+        return self._repository.get_group_options("", ObjectType.GROUP)
+
+    def options(self, group: str) -> list[str]:
+        """The options of a group, sorted."""
+        return self._repository.get_group_options(group, ObjectType.CONFIG)
+
+    def is_group(self, key: str) -> bool:
+        """Whether an override of this key chooses an option rather than setting a value."""
+        return self._repository.group_exists(key)
+
+    def parse(self, overrides: Sequence[str]) -> list[Override]:
+        """The overrides as Hydra's grammar understands them; all that do not parse are reported together."""
+        parsed, problems = [], []
+        parser = OverridesParser.create()
+        for position, text in enumerate(overrides, 1):
+            try:
+                parsed.append(parser.parse_override(text))
+            except OverrideParseException as failure:
+                place = Location(COMMAND_LINE, position)
+                problems.append(error("FT010", f"cannot read the override {text!r}: {_last_line(failure)}", value=text).at(place))
+        if problems:
+            raise Rejected(problems)
+        return parsed
+
+    def compose(self, overrides: Sequence[Override], *, skip_missing: bool = False) -> Composition:
+        """Compose and resolve.
+
+        Args:
+            overrides: parsed, none of them a sweep.
+            skip_missing: leave groups whose option is `???` out, as Hydra does before it expands a sweep.
+
+        Raises:
+            Rejected: with every unknown group, option and key, or every missing value and broken interpolation.
+        """
+        config, defaults = self._unresolved(overrides, skip_missing=skip_missing)
+        choices = _choices(defaults)
+        hydra = _without_hydra(config)
+        return Composition(
+            config=resolve(config, choices),
+            hydra=OmegaConf.to_container(hydra, resolve=False),  # type: ignore[arg-type]
+            choices=choices,
+            layers=self._layers(defaults),
+            overrides=tuple(_traces(overrides, defaults.config_overrides)),
+        )
+
+    def scripts(self, *names: str) -> dict[str, str]:
+        """Texts of the trainer's scripts by file name, the first found on the search path.
+
+        Raises:
+            Rejected: for every script that is nowhere.
+        """
+        found = {name: self._repository.find(f"trainer/{name}") for name in names}
+        lost = [error("FT015", f"there is no script conf/trainer/{n}", "trainer.script", n) for n, path in found.items() if not path]
+        if lost:
+            raise Rejected(lost)
+        return {name: _script(path) for name, path in found.items() if path}
+
+    def show(self, overrides: Sequence[Override], package: str | None, *, resolved: bool) -> str:
+        """The composed configuration as YAML, as Hydra's `--cfg job` prints it; `package` narrows it."""
+        config, defaults = self._unresolved(overrides)
+        _without_hydra(config)
+        part = config if package in {None, "", "_global_"} else OmegaConf.select(config, package)
+        if part is None:
+            raise Rejected([error("FT012", f"there is no {package!r} in the configuration", str(package))])
+        choices = _choices(defaults)
+        with _hydra_resolver(choices):
+            if not OmegaConf.is_config(part):
+                return f"{part}\n"
+            return OmegaConf.to_yaml(part, resolve=resolved)
+
+    def trace(self, overrides: Sequence[Override]) -> tuple[tuple[Layer, ...], tuple[OverrideTrace, ...]]:
+        """Where values come from: the configuration files in merge order, and the overrides of values.
+
+        Total: overrides that cannot be applied are traced too, so that a rejected command line can be explained.
+        """
+        defaults = self._traceable(overrides)
+        return self._layers(defaults), tuple(_traces(overrides, [o for o in overrides if not self.is_group(o.key_or_group)]))
+
+    def tree(self, overrides: Sequence[Override]) -> list[str]:
+        """Hydra's tree of defaults, one line a node, indented by depth."""
+        return list(_branches(self._traceable(overrides).defaults_tree, 0))
+
+    def _traceable(self, overrides: Sequence[Override]) -> DefaultsList:
+        unknown = {d.value for d in self._unknown_options(overrides)}
+        with _hydra_1_3():
+            return self._defaults_list([o for o in overrides if o.input_line not in unknown], [], skip_missing=True)
+
+    def _unresolved(self, overrides: Sequence[Override], *, skip_missing: bool = False) -> tuple[DictConfig, DefaultsList]:
+        problems = list(self._unknown_options(overrides))
+        sound = [o for o in overrides if o.input_line not in {p.value for p in problems}]
+        with _hydra_1_3():
+            defaults = self._defaults_list(sound, problems, skip_missing=skip_missing)
+            config = _merge(defaults, self._repository)
+        problems += _apply(defaults.config_overrides, config, overrides)
+        if problems:
+            raise Rejected(problems)
+        return config, defaults
+
+    def _defaults_list(self, overrides: list[Override], problems: list[Diagnostic], *, skip_missing: bool) -> DefaultsList:
+        try:
+            return create_defaults_list(
+                repo=self._repository.fresh(),
+                config_name=self.request.config_name,
+                overrides_list=overrides,
+                prepend_hydra=False,
+                skip_missing=skip_missing,
+            )
+        except HydraException as failure:
+            headline = str(failure).strip().splitlines()[0]
+            raise Rejected([*problems, error("FT011", headline, help=_defaults_help(failure))]) from None
+
+    def _unknown_options(self, overrides: Sequence[Override]) -> Iterator[Diagnostic]:
+        for override in overrides:
+            group = override.key_or_group
+            if not self.is_group(group):
+                if "/" in group or "@" in str(override.input_line).split("=", 1)[0]:
+                    yield _unknown_group(override, self.groups(), overrides)
+                continue
+            value = override.value()
+            chosen = value if isinstance(value, list) else [value]
+            options = self.options(group)
+            for option in chosen:
+                if isinstance(option, str) and option != "???" and option not in options and not override.is_delete():
+                    near = difflib.get_close_matches(option, options, 3, 0.5)
+                    hint = f"did you mean {', '.join(near)}?" if near else f"choose one of {', '.join(options)}"
+                    place = Location(COMMAND_LINE, _position(override, overrides))
+                    yield error("FT011", f"the group {group} has no option {option!r}", group, override.input_line, hint).at(place)
+
+    def _layers(self, defaults: DefaultsList) -> tuple[Layer, ...]:
+        layers = []
+        for default in defaults.defaults:
+            if default.config_path is None:
+                continue
+            path = self._repository.path(default.config_path)
+            layers.append(Layer(path, _displayed(path, self.request.directory), default.package or ""))
+        return tuple(layers)
+
+
+def compose(request: Request) -> Composition:
+    """Compose one configuration from a request; see `Composer`."""
+    composer = Composer(request)
+    return composer.compose(composer.parse(request.overrides))
+
+
+def resolve(config: DictConfig, choices: Mapping[str, str]) -> dict[str, Any]:
+    """Plain values with interpolations resolved.
+
+    Raises:
+        Rejected: with every value still missing (`???`) and every interpolation that does not resolve.
+    """
+    missing = sorted(OmegaConf.missing_keys(config))
+    with _hydra_resolver(choices):
+        try:
+            plain = OmegaConf.to_container(config, resolve=True)
+        except OmegaConfBaseException:
+            raise Rejected([*map(_missing, missing), *_broken_interpolations(config)]) from None
+    if missing:
+        raise Rejected(map(_missing, missing))
+    return plain  # type: ignore[return-value]
+
+
+class _Source(ConfigSource):  # type: ignore[misc]
+    """One folder of configuration files, read by `yamlio`."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(provider="main", path=f"file://{folder}")
+        self.folder = folder
+        self._texts: dict[str, tuple[Any, dict[str, str | None]]] = {}
+
+    @staticmethod
+    def scheme() -> str:
+        return "file"
+
+    def file(self, config_path: str) -> Path:
+        return self.folder / (config_path if config_path.endswith(".yaml") else f"{config_path}.yaml")
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        if config_path not in self._texts:
+            self._texts[config_path] = self._read(self.file(config_path))
+        value, header = self._texts[config_path]
+        return ConfigResult(provider="main", path=self.path, config=OmegaConf.create(copy.deepcopy(value)), header=dict(header))
+
+    def _read(self, path: Path) -> tuple[Any, dict[str, str | None]]:
+        value = yamlio.read(path)
+        if not isinstance(value, dict | None):
+            raise Rejected([error("FT003", f"{path.name} must be a mapping of keys to values").at(Location(str(path), 1))])
+        try:
+            OmegaConf.create(value)
+        except OmegaConfBaseException as failure:
+            raise Rejected([error("FT014", _last_line(failure), _key(failure)).at(Location(str(path)))]) from None
+        with path.open(encoding="utf-8") as text:
+            return value or {}, ConfigSource._get_header_dict(text.read(512))  # noqa: SLF001 - Hydra's own header rule
+
+    def available(self) -> bool:
+        return self.folder.is_dir()
+
+    def is_group(self, config_path: str) -> bool:
+        return (self.folder / config_path).is_dir()
+
+    def is_config(self, config_path: str) -> bool:
+        return self.file(config_path).is_file()
+
+    def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
+        wanted = ObjectType.GROUP if results_filter == ObjectType.GROUP else ObjectType.CONFIG
+        return sorted(_list(self.folder / config_path, wanted))
+
+
+def _list(folder: Path, wanted: ObjectType) -> Iterator[str]:
+    for entry in folder.iterdir():
+        if wanted == ObjectType.GROUP and entry.is_dir() and entry.name != "__pycache__":
+            yield entry.name
+        elif wanted == ObjectType.CONFIG and entry.suffix == ".yaml":
+            yield entry.stem
+
+
+class _Repository(ConfigRepository):  # type: ignore[misc]
+    """Hydra's view of our search path; the first folder that has a configuration wins."""
+
+    def __init__(self, folders: Iterable[Path]) -> None:
+        self.sources = [_Source(folder) for folder in folders]
+        super().__init__(ConfigSearchPathImpl())
+
+    def initialize_sources(self, config_search_path: ConfigSearchPathImpl) -> None:
+        """The sources are given; Hydra's search path is not consulted."""
+
+    def fresh(self) -> _Repository:
+        return self
+
+    def find(self, name: str) -> Path | None:
+        """The first file of this name on the search path."""
+        return next((path for s in self.sources if (path := s.folder / name).is_file()), None)
+
+    def path(self, config_path: str) -> Path:
+        source = self._find_object_source(config_path, ObjectType.CONFIG)
+        assert isinstance(source, _Source)  # noqa: S101 - the defaults list was built from these sources
+        return source.file(config_path)
+
+
+def _without_hydra(config: DictConfig) -> DictConfig:
+    """Hydra's own node, taken out: it is no part of the job's configuration."""
+    with open_dict(config):
+        return config.pop("hydra", None) or OmegaConf.create()
+
+
+def _choices(defaults: DefaultsList) -> dict[str, str]:
+    """Group to option in the order of the defaults list; Hydra learns them from its end."""
+    known = reversed(defaults.overrides.known_choices.items())
+    return {group: str(option) for group, option in known if option is not None}
+
+
+@cache
+def _script(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def _merge(defaults: DefaultsList, repository: _Repository) -> DictConfig:
+    config = OmegaConf.create()
+    with flag_override(config, "no_deepcopy_set_nodes", True):
+        for default in defaults.defaults:
+            loaded = repository.load_config(default.config_path)
+            loaded.config.pop("defaults", None)
+            embedded = ConfigLoaderImpl._embed_result_config(loaded, default.package)  # noqa: SLF001
+            config.merge_with(embedded.config)
+    OmegaConf.set_struct(config, True)
+    with open_dict(config):
+        config.setdefault("hydra", {})
+    OmegaConf.set_struct(config.hydra, False)
+    for key in spec.free_mappings():
+        node = OmegaConf.select(config, key, throw_on_resolution_failure=False, throw_on_missing=False)
+        if isinstance(node, DictConfig):
+            OmegaConf.set_struct(node, False)
+    return config
+
+
+def _apply(applied: Sequence[Override], config: DictConfig, overrides: Sequence[Override]) -> Iterator[Diagnostic]:
+    for override in applied:
+        try:
+            ConfigLoaderImpl._apply_overrides_to_config([_admissible(override, config)], config)  # noqa: SLF001
+        except ConfigCompositionException as failure:
+            place = Location(COMMAND_LINE, _position(override, overrides))
+            yield _unknown_key(override, config, failure).at(place)
+
+
+def _admissible(override: Override, config: DictConfig) -> Override:
+    """A key that the specification knows may be set even where the chosen option left it out."""
+    if override.type is None or override.is_delete() or override.is_add() or override.is_force_add():
+        return override
+    key = override.key_or_group
+    parent, _, name = key.rpartition(".")
+    section = OmegaConf.select(config, parent, throw_on_resolution_failure=False) if parent else config
+    if isinstance(section, DictConfig) and name not in section and spec.knows(key):
+        with open_dict(section):
+            section[name] = None
+    return override
+
+
+def _unknown_key(override: Override, config: DictConfig, failure: Exception) -> Diagnostic:
+    key = override.key_or_group
+    cause = str(failure).strip().splitlines()[0]
+    if "Could not override" not in cause:
+        return error("FT012", cause, key, override.input_line)
+    known = sorted(set(_keys(config)))
+    near = difflib.get_close_matches(key, known, 3, 0.6)
+    near = near or [k for k in known if k.rsplit(".", 1)[-1] in difflib.get_close_matches(key.rsplit(".", 1)[-1], [key2.rsplit(".", 1)[-1] for key2 in known], 1, 0.7)][:3]
+    hint = f"did you mean {', '.join(near)}?" if near else f"to add a new key write +{override.input_line}"
+    return error("FT012", f"there is no key {key!r}", key, override.input_line, hint)
+
+
+def _unknown_group(override: Override, groups: Sequence[str], overrides: Sequence[Override]) -> Diagnostic:
+    group = override.key_or_group
+    near = difflib.get_close_matches(group, groups, 1, 0.5)
+    hint = f"did you mean {near[0]}?" if near else f"the groups are {', '.join(groups)}"
+    place = Location(COMMAND_LINE, _position(override, overrides))
+    return error("FT011", f"there is no group {group!r}", group, override.input_line, hint).at(place)
+
+
+def _keys(config: DictConfig, prefix: str = "") -> Iterator[str]:
+    for name, value in config.items_ex(resolve=False):
+        key = f"{prefix}{name}"
+        yield key
+        if isinstance(value, DictConfig) and not (value._is_none() or value._is_missing() or value._is_interpolation()):  # noqa: SLF001
+            yield from _keys(value, f"{key}.")
+
+
+def _branches(node: DefaultsTreeNode, depth: int) -> Iterator[str]:
+    element = node.node
+    yield "  " * depth + (element.get_config_path() if hasattr(element, "get_config_path") and element.get_name() != "_self_" else "_self_")
+    for child in node.children or ():
+        if isinstance(child, DefaultsTreeNode):
+            yield from _branches(child, depth + 1)
+        else:
+            yield "  " * (depth + 1) + ("_self_" if child.is_self() else child.get_config_path())
+
+
+def _traces(overrides: Sequence[Override], applied: Sequence[Override]) -> Iterator[OverrideTrace]:
+    values = {id(o) for o in applied}
+    for position, override in enumerate(overrides, 1):
+        if id(override) in values:
+            yield OverrideTrace(position, str(override.input_line), override.key_or_group)
+
+
+def _position(override: Override, overrides: Sequence[Override]) -> int:
+    return next((i for i, other in enumerate(overrides, 1) if other is override), 0)
+
+
+def _missing(key: str) -> Diagnostic:
+    return error("FT013", f"{key} has no value and no default", key, "???", f"add {key}=… to the command line")
+
+
+def _broken_interpolations(config: DictConfig) -> Iterator[Diagnostic]:
+    for key in _keys(config):
+        try:
+            OmegaConf.select(config, key, throw_on_missing=False)
+        except OmegaConfBaseException as failure:
+            text = _raw(config, key)
+            yield error("FT014", f"{key}: {_last_line(failure)}", key, text, "name a key that exists, or quote the text")
+
+
+def _raw(config: DictConfig, key: str) -> str:
+    parent, _, name = key.rpartition(".")
+    section = OmegaConf.select(config, parent) if parent else config
+    return str(section._get_node(name)._value())  # noqa: SLF001 - the unresolved text
+
+
+def _key(failure: OmegaConfBaseException) -> str:
+    return str(failure.full_key or "")
+
+
+def _last_line(failure: Exception) -> str:
+    lines = [line.strip() for line in str(failure).splitlines() if line.strip()]
+    told = [line for line in lines if not line.startswith(("full_key:", "object_type=", "See https:", "reference_type="))]
+    return told[-1] if isinstance(failure, OverrideParseException) and told else (told[0] if told else type(failure).__name__)
+
+
+def _defaults_help(failure: Exception) -> str:
+    text = str(failure)
+    return "write +experiment=…: experiments are added to the defaults list" if "experiment" in text else ""
+
+
+def _displayed(path: Path, directory: Path) -> str:
+    """The path as the user would type it from where they are; packaged files by their place in conf/."""
+    try:
+        return str(path.resolve().relative_to(directory.resolve()))
+    except ValueError:
+        return str(path)
+
+
+@contextmanager
+def _hydra_1_3() -> Iterator[None]:
+    """Hydra's behaviour of version_base 1.3 while it composes, whatever another application in this process asked for."""
+    before = VersionBase.instance()
+    Singleton._instances[VersionBase] = VersionBase.__new__(VersionBase)  # noqa: SLF001
+    VersionBase.instance().__init__()
+    setbase("1.3")
+    try:
+        yield
+    finally:
+        VersionBase.set_instance(before)
+
+
+@contextmanager
+def _hydra_resolver(choices: Mapping[str, str]) -> Iterator[None]:
+    """`${hydra:runtime.choices.GROUP}` while resolving; the process-wide resolver is put back afterwards."""
+    node = OmegaConf.create({"runtime": {"choices": dict(choices)}, "job": {"name": "ftgen"}})
+    registered = BaseContainer._resolvers  # noqa: SLF001 - OmegaConf offers no scoped resolver
+    before = registered.get("hydra")
+    registered.pop("hydra", None)
+    OmegaConf.register_new_resolver("hydra", lambda path: OmegaConf.select(node, path, throw_on_missing=True))
+    try:
+        yield
+    finally:
+        registered.pop("hydra")
+        if before is not None:
+            registered["hydra"] = before

@@ -1,0 +1,370 @@
+"""Whether the cluster would take a manifest as it is written: the Volcano and Kubernetes schemas, made strict.
+
+A compiled schema decides, in microseconds.  Only what it refuses is explained, by a validator that keeps every
+reason; then all problems of the manifest are reported at once.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ftgen import schema
+from ftgen.diagnostics import Diagnostic, Severity, error, note, warning
+from ftgen.schema import Node, Schema
+
+if TYPE_CHECKING:
+    from jsonschema.exceptions import ValidationError
+
+UNKNOWN_FIELD = "FT301"
+WRONG_TYPE = "FT302"
+WRONG_VALUE = "FT303"
+MISSING_FIELD = "FT304"
+UNKNOWN_KIND = "FT305"
+DUPLICATE_ITEM = "FT306"
+
+Steps = tuple[str | int, ...]
+"""Keys and indexes from the top of a manifest."""
+
+_PLAIN = re.compile(r"[A-Za-z_$][A-Za-z0-9_$-]*")
+_LONGEST = 60
+
+
+def conform(
+    manifest: Mapping[str, Any], *, volcano_version: str = schema.DEFAULT, imported: Path | None = None
+) -> list[Diagnostic]:
+    """Every way in which a manifest breaks its kind's schema.
+
+    Args:
+        manifest: plain JSON values.
+        volcano_version: whose CRDs decide, e.g. `1.12.4` or `newest`.
+        imported: a folder with schemas of the user's own cluster, asked first.
+
+    Returns:
+        Problems in the manifest's order; a note alone (FT305) when nobody knows the kind.
+    """
+    api_version, kind = manifest.get("apiVersion"), manifest.get("kind")
+    if not isinstance(api_version, str) or not isinstance(kind, str):
+        return [
+            _unnamed(manifest, name)
+            for name in ("apiVersion", "kind")
+            if not isinstance(manifest.get(name), str)
+        ]
+    line = schema.release(volcano_version)
+    closed = schema.find(api_version, kind, line, imported)
+    if closed is None:
+        return [_unknown_kind(api_version, kind, line, imported)]
+    try:
+        valid = schema.decides(manifest, line, imported)
+    except ValueError:  # no JSON value at all: YAML allows keys that are no text
+        return list(_odd_keys(manifest))
+    found = [] if valid else _explained(manifest, closed, line)
+    found += _twins(manifest, Node.of(closed), warns=schema.is_native(api_version))
+    return sorted(dict.fromkeys(found), key=lambda each: _order(manifest, each.subject))
+
+
+def dotted(path: Iterable[str | int]) -> str:
+    """A manifest path as diagnostics write it: `spec.tasks[0].name`, `metadata.labels["volcano.sh/x"]`."""
+    text = ""
+    for step in path:
+        if isinstance(step, str) and _PLAIN.fullmatch(step):
+            text += f".{step}" if text else step
+        else:
+            text += f"[{json.dumps(step, ensure_ascii=False)}]"
+    return text
+
+
+# --- kinds ---------------------------------------------------------------------------------------------
+
+
+def _unnamed(manifest: Mapping[str, Any], name: str) -> Diagnostic:
+    if name in manifest:
+        return error(
+            WRONG_TYPE, f"{name} is {_shown(manifest[name])}, not text", name, _shown(manifest[name])
+        )
+    return error(MISSING_FIELD, f"{name} is missing: this is no Kubernetes object", name, help=f"add {name}")
+
+
+def _unknown_kind(api_version: str, kind: str, line: str, imported: Path | None) -> Diagnostic:
+    later = next((v for v in _after(line) if schema.find(api_version, kind, v, imported)), "")
+    if later:
+        cure = f"Volcano {later} has it"
+    else:
+        known = [f"{name} {there}" for name, there in schema.kinds(line, imported)]
+        close = get_close_matches(f"{api_version} {kind}", known, 1, 0.85)
+        cure = f"did you mean {close[0]}?" if close else "import its CRD: ftgen schema import CRD.yaml"
+    headline = f"there is no schema for {api_version} {kind}, so its fields are not checked"
+    return note(UNKNOWN_KIND, headline, "kind", kind, cure)
+
+
+def _after(line: str) -> list[str]:
+    lines = list(schema.RELEASES)
+    return lines[lines.index(line) + 1 :]
+
+
+def _odd_keys(value: Any, path: Steps = ()) -> Iterator[Diagnostic]:
+    for key, part in value.items() if isinstance(value, dict) else enumerate(value):
+        if not isinstance(key, str) and isinstance(value, dict):
+            owner, said = dotted(path) or "the object", _shown(key)
+            yield error(
+                WRONG_TYPE,
+                f"{owner} has a key that is no text: {said}",
+                dotted(path),
+                said,
+                f'write "{said}"',
+            )
+        elif isinstance(part, dict | list):
+            yield from _odd_keys(part, (*path, key))
+
+
+# --- list items ----------------------------------------------------------------------------------------
+
+
+def _twins(value: Any, node: Node, path: Steps = (), *, warns: bool = False) -> Iterator[Diagnostic]:
+    """Items that a keyed list holds twice.
+
+    The API server refuses them in custom resources (x-kubernetes-list-map-keys); Kubernetes' own kinds pass
+    and lose all but one of the items with server-side apply.
+    """
+    if isinstance(value, dict):
+        for name, part in value.items():
+            if isinstance(part, dict | list) and (inner := node.field(name)):
+                yield from _twins(part, inner, (*path, name), warns=warns)
+    elif isinstance(value, list) and (item := node.item()):
+        yield from _same_keys(value, node.list_keys(), item, path, warns=warns)
+        for index, part in enumerate(value):
+            if isinstance(part, dict | list):
+                yield from _twins(part, item, (*path, index), warns=warns)
+
+
+def _same_keys(
+    items: Sequence[Any], keys: tuple[str, ...], item: Node, path: Steps, *, warns: bool
+) -> Iterator[Diagnostic]:
+    first: dict[str, int] = {}
+    for index, part in enumerate(items if keys else ()):
+        if not isinstance(part, dict):
+            continue
+        name = ", ".join(f"{key} {_shown(part.get(key, _default(item, key)))}" for key in keys)
+        if name in first:
+            yield _twin(name, first[name], (*path, index, keys[0]), warns=warns)
+        first.setdefault(name, index)
+
+
+def _default(item: Node, key: str) -> Any:
+    declared = item.field(key)
+    return declared.here.get("default") if declared else None
+
+
+def _twin(name: str, first: int, path: Steps, *, warns: bool) -> Diagnostic:
+    where, there = dotted(path[:-2]), dotted((*path[:-2], first))
+    report = warning if warns else error
+    headline = f"{where} has two items with {name}"
+    return report(DUPLICATE_ITEM, headline, dotted(path), name, f"remove this one or {there}")
+
+
+# --- explanations --------------------------------------------------------------------------------------
+
+
+def _explained(manifest: Mapping[str, Any], closed: Schema, line: str) -> list[Diagnostic]:
+    from jsonschema import Draft202012Validator  # noqa: PLC0415 - slow to import, and only failures need it
+
+    problems = Draft202012Validator(closed).iter_errors(manifest)
+    return [each for problem in problems for each in _diagnosed(_likeliest(problem), manifest, line)]
+
+
+def _order(manifest: Any, subject: str) -> tuple[int, ...]:
+    """A sort key that follows the manifest from top to bottom."""
+    places, value = [], manifest
+    for step in _steps(subject):
+        if isinstance(value, dict):
+            places.append(list(value).index(step) if step in value else len(value))
+            value = value.get(step)
+        elif isinstance(value, list) and isinstance(step, int):
+            places.append(step)
+            value = value[step] if step < len(value) else None
+    return tuple(places)
+
+
+def _steps(subject: str) -> Iterator[str | int]:
+    for plain, quoted in re.findall(r"([^.\[\]]+)|\[(\"(?:[^\"\\]|\\.)*\"|\d+)\]", subject):
+        yield json.loads(quoted) if quoted else plain
+
+
+def _likeliest(problem: ValidationError) -> ValidationError:
+    """Of alternatives that all failed, the problem in the one that came closest."""
+    if problem.validator not in {"anyOf", "oneOf"} or _needs(problem) or not problem.context:
+        return problem
+    branches: dict[Any, list[ValidationError]] = {}
+    for each in problem.context:
+        branches.setdefault(each.relative_schema_path[0], []).append(each)
+    best = min(
+        branches.values(), key=lambda errors: (-max(len(e.relative_path) for e in errors), len(errors))
+    )
+    return _likeliest(max(best, key=lambda each: len(each.relative_path)))
+
+
+def _needs(problem: ValidationError) -> list[str]:
+    """The fields of which one is wanted, when that is all that the alternatives ask."""
+    wanted = [
+        branch.get("required") if branch.keys() == {"required"} else None
+        for branch in problem.validator_value
+    ]
+    return [name for names in wanted for name in names or ()] if all(wanted) else []
+
+
+def _diagnosed(problem: ValidationError, manifest: Any, line: str) -> Iterator[Diagnostic]:
+    path = tuple(problem.absolute_path)
+    match problem.validator:
+        case "additionalProperties":
+            extra = (name for name in problem.instance if name not in problem.schema.get("properties", {}))
+            yield from (_unknown_field((*path, name), problem, manifest, line) for name in extra)
+        case "required":
+            missing = (name for name in problem.validator_value if name not in problem.instance)
+            yield from (_missing((*path, name)) for name in missing)
+        case "anyOf" | "oneOf" if needs := _needs(problem):
+            yield _one_of(path, problem, needs)
+        case "type":
+            yield _wrong_type(path, problem)
+        case _:
+            yield _wrong_value(path, problem)
+
+
+def _unknown_field(path: Steps, problem: ValidationError, manifest: Any, line: str) -> Diagnostic:
+    name, owner = str(path[-1]), dotted(path[:-1]) or str(manifest.get("kind"))
+    known = list(problem.schema.get("properties", ()))
+    later = next((v for v in _after(line) if _declared(manifest, path, v)), "")
+    close = get_close_matches(name, [each for each in known if each not in problem.instance], 1)
+    if later:
+        cure = f"remove it; Volcano {later} has it, {line} does not"
+    elif close:
+        cure = f"did you mean {close[0]}?"
+    else:
+        cure = f"remove it; {owner} has {_listed(known)}"
+    headline = f"{owner} has no field {name}: the API server would drop it"
+    return error(UNKNOWN_FIELD, headline, dotted(path), _shown(problem.instance[name]), cure)
+
+
+def _declared(manifest: Mapping[str, Any], path: Steps, line: str) -> bool:
+    later = schema.find(str(manifest["apiVersion"]), str(manifest["kind"]), line)
+    return bool(later and Node.of(later).at(*path))
+
+
+def _missing(path: Steps) -> Diagnostic:
+    owner = dotted(path[:-1]) or "the object"
+    return error(MISSING_FIELD, f"{owner} lacks {path[-1]}", dotted(path), help=f"add {path[-1]}")
+
+
+def _one_of(path: Steps, problem: ValidationError, names: list[str]) -> Diagnostic:
+    owner, choice = dotted(path) or "the object", " or ".join(dict.fromkeys(names))
+    if problem.validator == "anyOf" or not any(name in problem.instance for name in names):
+        return error(MISSING_FIELD, f"{owner} lacks {choice}", dotted(path), help=f"add {choice}")
+    return error(WRONG_VALUE, f"{owner} has more than one of {choice}", dotted(path), help="keep one of them")
+
+
+_TYPES = {
+    "array": "a list",
+    "boolean": "true or false",
+    "integer": "a whole number",
+    "null": "null",
+    "number": "a number",
+    "object": "a mapping",
+    "string": "text",
+}
+
+
+def _wrong_type(path: Steps, problem: ValidationError) -> Diagnostic:
+    wanted = (
+        [problem.validator_value] if isinstance(problem.validator_value, str) else problem.validator_value
+    )
+    value, where = problem.instance, dotted(path)
+    said = " or ".join(_TYPES[each] for each in wanted)
+    if value is None:
+        headline = f"{where} is null, which the API server drops; it takes {said}"
+    else:
+        headline = f"{where} takes {said}, not {_shown(value)}"
+    return error(WRONG_TYPE, headline, where, _shown(value), _retyped(value, wanted, said))
+
+
+def _retyped(value: Any, wanted: Sequence[str], said: str) -> str:
+    """The edit that gives a value the wanted type."""
+    if value is None:
+        return "give it a value, or remove the key"
+    if "string" in wanted and isinstance(value, bool | int | float):
+        return f'put it in quotes: "{_shown(value)}"'
+    if isinstance(value, str) and _reads_as(value, wanted):
+        return f"remove the quotes: {value}"
+    if wanted == ["array"] and not isinstance(value, dict):
+        return f"write a list: [{_shown(value)}]"
+    return f"write {said}"
+
+
+def _reads_as(text: str, wanted: Sequence[str]) -> bool:
+    patterns = {"integer": r"-?\d+", "number": r"-?\d+(\.\d+)?", "boolean": "true|false"}
+    return any(re.fullmatch(patterns[each], text) for each in wanted if each in patterns)
+
+
+def _wrong_value(path: Steps, problem: ValidationError) -> Diagnostic:
+    where, value, limit = dotted(path), problem.instance, problem.validator_value
+    rule = _RULES.get(str(problem.validator), "does not fit the schema's {keyword}")
+    said = rule.format(limit=_limit(limit), keyword=problem.validator)
+    if _is_quantity(problem):
+        said = "is no quantity"
+    return error(WRONG_VALUE, f"{where}: {_shown(value)} {said}", where, _shown(value), _remedy(problem))
+
+
+_RULES = {
+    "const": "is not {limit}",
+    "enum": "is none of {limit}",
+    "exclusiveMaximum": "is not below {limit}",
+    "exclusiveMinimum": "is not above {limit}",
+    "maxItems": "has more than {limit} items",
+    "maxLength": "is longer than {limit} characters",
+    "maxProperties": "has more than {limit} entries",
+    "maximum": "is above {limit}",
+    "minItems": "has fewer items than {limit}",
+    "minLength": "is shorter than the {limit} characters it needs",
+    "minProperties": "has fewer entries than {limit}",
+    "minimum": "is below {limit}",
+    "multipleOf": "is no multiple of {limit}",
+    "not": "is a combination that the schema forbids",
+    "pattern": "does not match {limit}",
+    "uniqueItems": "holds an item twice",
+}
+
+
+def _is_quantity(problem: ValidationError) -> bool:
+    """Whether it broke the pattern of Kubernetes' resource.Quantity, told by its binary suffixes."""
+    return problem.validator == "pattern" and "[KMGTPE]i" in str(problem.validator_value)
+
+
+def _limit(limit: Any) -> str:
+    return _listed(limit) if isinstance(limit, list) else str(limit)
+
+
+def _remedy(problem: ValidationError) -> str:
+    """The edit that gives an allowed value, where the schema tells one."""
+    value, limit = problem.instance, problem.validator_value
+    if _is_quantity(problem):
+        return "write a number with a suffix of Kubernetes' own, such as 500m, 8 or 16Gi"
+    if problem.validator in {"const", "enum"}:
+        allowed = [str(each) for each in (limit if isinstance(limit, list) else [limit])]
+        folded = {each.lower(): each for each in allowed}
+        close = get_close_matches(str(value).lower(), folded, 1)
+        return f"did you mean {folded[close[0]]}?" if close else f"write one of {_listed(allowed)}"
+    return f"write at least {limit}" if problem.validator == "minimum" else ""
+
+
+def _listed(names: Sequence[Any], most: int = 12) -> str:
+    shown = ", ".join(str(name) for name in names[:most])
+    return f"{shown}, …" if len(names) > most else shown or "no fields"
+
+
+def _shown(value: Any) -> str:
+    """A value as short text, as YAML's flow style would write it."""
+    text = value if isinstance(value, str) and value else json.dumps(value, ensure_ascii=False, default=str)
+    line = " ".join(text.split()) if isinstance(value, str) and value.strip() else text
+    return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"

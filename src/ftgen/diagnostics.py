@@ -1,0 +1,102 @@
+"""What went wrong, as values.
+
+Every stage of the pipeline reports problems as `Diagnostic` values and never prints.  A stage that found
+an error raises `Rejected` with all it found, so that a user sees every problem of a layer in one run.
+
+Codes are stable: FT0xx composition, FT1xx shape, FT2xx meaning, FT3xx contract, FT4xx agreement,
+FT5xx output.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+
+class Severity(StrEnum):
+    """How bad it is: an error refuses the job, a warning does under --strict, a note informs."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A place in a text: `file` as the user would type it, `line` and `column` counted from 1.
+
+    `line` 0 means the file as a whole.  `file` is `<command line>` for an override; `line` is then its
+    position among the arguments.
+    """
+
+    file: str
+    line: int = 0
+    column: int = 0
+
+    def __str__(self) -> str:
+        return ":".join(str(part) for part in (self.file, self.line, self.column) if part)
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One problem.
+
+    Attributes:
+        code: stable identifier such as `FT203`.
+        severity: see `Severity`.
+        headline: one sentence that stands alone.
+        subject: the configuration key (`hardware.devices`) or manifest path
+            (`spec.tasks[0].template.spec.containers[0].image`) it is about.
+        value: the offending value as text, or the empty string.
+        locations: where it was said, the primary one first; filled in by `blame`.
+        help: the exact edit that mends it, or the empty string.
+    """
+
+    code: str
+    severity: Severity
+    headline: str
+    subject: str = ""
+    value: str = ""
+    locations: tuple[Location, ...] = ()
+    help: str = ""
+
+    def at(self, *locations: Location) -> Diagnostic:
+        """The same problem, located."""
+        return replace(self, locations=locations)
+
+
+def error(code: str, headline: str, subject: str = "", value: object = "", help: str = "") -> Diagnostic:  # noqa: A002
+    """An error-level diagnostic."""
+    return Diagnostic(code, Severity.ERROR, headline, subject, str(value), (), help)
+
+
+def warning(code: str, headline: str, subject: str = "", value: object = "", help: str = "") -> Diagnostic:  # noqa: A002
+    """A warning-level diagnostic."""
+    return Diagnostic(code, Severity.WARNING, headline, subject, str(value), (), help)
+
+
+def note(code: str, headline: str, subject: str = "", value: object = "", help: str = "") -> Diagnostic:  # noqa: A002
+    """A note-level diagnostic."""
+    return Diagnostic(code, Severity.NOTE, headline, subject, str(value), (), help)
+
+
+class Rejected(Exception):  # noqa: N818 - the verdict on the input, not a malfunction
+    """The input was rejected; carries every diagnostic of the layer that rejected it."""
+
+    def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
+        """Keep the diagnostics in the order they were found."""
+        self.diagnostics: tuple[Diagnostic, ...] = tuple(diagnostics)
+        super().__init__("; ".join(d.headline for d in self.diagnostics))
+
+
+def has_errors(diagnostics: Iterable[Diagnostic]) -> bool:
+    """Whether any of them refuses the job."""
+    return any(d.severity is Severity.ERROR for d in diagnostics)
+
+
+def require(diagnostics: Sequence[Diagnostic]) -> Sequence[Diagnostic]:
+    """Pass warnings and notes on; raise `Rejected` when there is an error among them."""
+    if has_errors(diagnostics):
+        raise Rejected(diagnostics)
+    return diagnostics

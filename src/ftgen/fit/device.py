@@ -1,0 +1,282 @@
+"""Peak memory of one card, phase by phase.
+
+A training step has three moments at which memory can peak: the loss is computed (`forward`), its gradient
+flows back through the output projection (`loss`), and the last gradients are made (`gradients`).  Each moment
+is a list of named terms that sum to what the card shows in use; the largest is the estimate.
+
+Coefficients with a letter are bytes a token and layer: `h` hidden width, `q` query width, `k` key width, `i`
+MLP width, `v` vocabulary.  They are counted from what the operators of transformers' decoders save for the
+backward pass; only `CONTEXT` and the constants beside it are measured.  See docs/fit.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ftgen.fit.shape import layer_parameters, linear_parameters
+from ftgen.fit.training import Training
+
+GIB = 2**30
+
+CONTEXT = 0.76 * GIB
+"""What the driver and CUDA's libraries take before the first tensor: 0.75 to 0.77 GiB on an H200, torch 2.11."""
+
+GRADIENT_SLACK = 0.10
+"""Share of the gradients' size that stays cached in blocks of the wrong size: 0.05 to 0.2 measured."""
+
+CAST_SLACK = 0.55
+"""Share of autocast's half-precision weight copies whose blocks no float32 gradient fits: 0.2 to 1 measured."""
+
+ACTIVATION_SLACK = 0.6
+"""Share of uncheckpointed activations whose blocks no gradient fits: 0.4 to 0.7 measured."""
+
+LIVE_PARAMETERS = 1_000_000_000
+"""Parameters ZeRO-3 keeps gathered at once: `stage3_max_live_parameters` of LLaMA-Factory's ds_z3_config."""
+
+REDUCE_BUCKET = 500_000_000
+"""Elements of DeepSpeed's `reduce_bucket_size` in LLaMA-Factory's ds_z2_config."""
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A part of the memory, in GiB."""
+
+    name: str
+    gib: float
+
+
+@dataclass(frozen=True, slots=True)
+class Peak:
+    """The moment of a step at which the card is fullest, and what fills it then."""
+
+    moment: str
+    terms: tuple[Term, ...]
+
+    @property
+    def gib(self) -> float:
+        """All terms together."""
+        return sum(term.gib for term in self.terms)
+
+    @property
+    def tensors_gib(self) -> float:
+        """Without the cached blocks, which the allocator gives back before it fails."""
+        return sum(term.gib for term in self.terms if term.name != "cached blocks")
+
+
+def peak(training: Training) -> Peak:
+    """The fullest moment of a training step on the fullest card."""
+    moments = (_forward(training), _loss(training), _gradients(training))
+    return max(moments, key=lambda moment: moment.gib)
+
+
+def _moment(training: Training, name: str, **parts: float) -> Peak:
+    fixed = {
+        "weights": weights(training),
+        "reference model": _reference(training),
+        "optimizer states": _optimizer(training),
+        "communication buffers": _communication(training),
+    }
+    named = fixed | {key.replace("_", " "): size for key, size in parts.items()} | {"context": CONTEXT}
+    return Peak(name, tuple(Term(key, size / GIB) for key, size in named.items() if size))
+
+
+def _forward(training: Training) -> Peak:
+    """The loss is known: logits in half and float32, its log-softmax, and autocast's weight copies."""
+    return _moment(
+        training,
+        "forward",
+        weight_copies=_weight_copies(training),
+        activations=_saved(training) + _final_norm(training),
+        logits_and_loss=training.tokens * _logits(training, 10),
+        cached_blocks=_layer_pass(training) if training.checkpointing else 0,
+    )
+
+
+def _loss(training: Training) -> Peak:
+    """The gradient of the log-softmax exists beside its input and output, all float32."""
+    cached = training.tokens * _logits(training, 2) + (_layer_pass(training) if training.checkpointing else 0)
+    kept = 0 if training.checkpointing else _weight_copies(training)
+    return _moment(
+        training,
+        "loss",
+        weight_copies=kept,
+        activations=_saved(training) + _final_norm(training),
+        logits_and_loss=training.tokens * _logits(training, 12),
+        cached_blocks=cached + _gradients_size(training) * (1 if training.adapts else GRADIENT_SLACK),
+    )
+
+
+def _gradients(training: Training) -> Peak:
+    """Every gradient exists, and the first layer's activations still do."""
+    gradients = _gradients_size(training)
+    slack = GRADIENT_SLACK * gradients + CAST_SLACK * _weight_copies(training)
+    if not training.checkpointing:
+        slack += min(ACTIVATION_SLACK * _saved(training), gradients)
+    return _moment(
+        training,
+        "gradients",
+        gradients=gradients,
+        activations=_layer_pass(training) + _embedding_gradient(training),
+        cached_blocks=slack,
+    )
+
+
+def _half(training: Training) -> int:
+    """Bytes of a value in the compute precision."""
+    return 4 if training.precision == "fp32" else 2
+
+
+def weights(training: Training) -> float:
+    """Bytes of the weights on one card.
+
+    Frozen weights have the compute precision or the quantized size; trained ones are float32 (LLaMA-Factory
+    casts them up) except under pure_bf16 and under DeepSpeed, which keeps its float32 copy as optimizer state.
+    """
+    shards = training.world if training.zero_stage == 3 else 1  # noqa: PLR2004 - ZeRO's own numbering
+    if training.offload_parameters and shards > 1:
+        return float(_gathered(training))
+    trained = training.trainable * _trained_bytes(training)
+    whole = trained + _frozen_bytes(training)
+    return whole / shards + (_gathered(training) if shards > 1 else 0)
+
+
+def _trained_bytes(training: Training) -> int:
+    if training.method == "pure_bf16" or (training.engine and not training.adapts):
+        return 2
+    return 4
+
+
+def _frozen_bytes(training: Training) -> float:
+    """A quantized base keeps embeddings and norms in half; nf4 adds half a bit a weight for its scales."""
+    if training.bits is None:
+        return training.frozen * _half(training)
+    linear = min(linear_parameters(training.shape), training.frozen)
+    return linear * (training.bits + 0.5) / 8 + (training.frozen - linear) * _half(training)
+
+
+def _gathered(training: Training) -> int:
+    """What ZeRO-3 has assembled at once, at least two layers."""
+    least = 2 * layer_parameters(training.shape)
+    return 2 * min(max(LIVE_PARAMETERS, least), training.parameters)
+
+
+def _reference(training: Training) -> float:
+    """A frozen copy of the base for DPO and KTO; adapters are switched off instead."""
+    if training.stage not in ("dpo", "kto") or training.reference_free or training.adapts:
+        return 0
+    shards = training.world if training.zero_stage == 3 else 1  # noqa: PLR2004 - ZeRO's own numbering
+    return training.parameters * _half(training) / shards
+
+
+def _gradients_size(training: Training) -> float:
+    shards = training.world if training.zero_stage >= 2 else 1  # noqa: PLR2004 - ZeRO's own numbering
+    return training.trainable * _trained_bytes(training) / shards
+
+
+def _optimizer(training: Training) -> float:
+    """AdamW's two moments in the weights' precision; DeepSpeed adds the float32 weights it steps on."""
+    if training.offload_optimizer:
+        return 0
+    return optimizer_bytes(training) / (training.world if training.zero_stage >= 1 else 1)
+
+
+def optimizer_bytes(training: Training) -> int:
+    """Bytes of the optimizer states of the whole model, over all cards."""
+    if training.method == "pure_bf16" and not training.engine:
+        return 4 * training.trainable
+    return (12 if training.engine else 8) * training.trainable
+
+
+def _communication(training: Training) -> float:
+    """Buckets in which gradients travel: DDP copies them all, ZeRO two buckets at a time."""
+    if training.world == 1:
+        return 0
+    if not training.engine:
+        return training.trainable * _trained_bytes(training)
+    return 2 * 2 * min(REDUCE_BUCKET, training.trainable)
+
+
+def _weight_copies(training: Training) -> float:
+    """Half-precision copies that autocast caches of float32 weights for one forward pass."""
+    float32 = _trained_bytes(training) == 4 and training.precision != "fp32"  # noqa: PLR2004 - bytes
+    return 2 * training.trainable if float32 else 0
+
+
+def _residual(training: Training) -> int:
+    """Bytes of a value of the residual stream: that of the embedding that starts it."""
+    float32 = training.method == "full" and not training.engine
+    return 4 if float32 else _half(training)
+
+
+def _saved(training: Training) -> float:
+    """Activations that wait for the backward pass when the loss is computed."""
+    if training.checkpointing:
+        boundary = training.shape.hidden * _residual(training)
+        return training.tokens * training.shape.layers * boundary
+    return training.shape.layers * _layer_saved(training)
+
+
+def _layer_saved(training: Training) -> float:
+    """Activations that one decoder layer saves, all tokens."""
+    counted = training.tokens * _attention_saved(training) + training.tokens * _mlp_saved(training)
+    return counted * _half(training) / 2 + _scores(training)
+
+
+def _attention_saved(training: Training) -> float:
+    """Norms, projections and attention of one layer, bytes a token.
+
+    Every norm keeps its input in float32 (4h).  A trained norm also keeps its normalised values.  Query, key
+    and value are kept (2q + 4k), as are key and value repeated for every query head (4q) and the output (2q).
+    Each linear layer keeps its input: one shared copy in half precision, or one copy a layer where an adapter
+    or autocast makes its own.
+    """
+    shape = training.shape
+    norm = 4 + (0 if training.adapts or training.method == "freeze" else _residual(training))
+    inputs = {"full": 6, "freeze": 0}.get(training.method, 6 if training.adapts else 2)
+    head_norms = (norm * (shape.query + shape.key)) if shape.qk_norm else 0
+    adapter = 2 * shape.query if training.adapts else 0
+    return (shape.norms * norm + inputs) * shape.hidden + 8 * shape.query + 4 * shape.key + head_norms + adapter
+
+
+def _mlp_saved(training: Training) -> float:
+    """The MLP of one layer, bytes a token: its inputs, both halves, the activation and, for a trained or
+    adapted down projection, their product.
+    """  # noqa: D205 - one sentence
+    shape = training.shape
+    inputs = {"full": 4, "freeze": 0}.get(training.method, 4 if training.adapts else 2)
+    width = 6 if training.method == "freeze" else 8
+    return inputs * shape.mlp_copies * shape.hidden + width * shape.mlp_width
+
+
+def _scores(training: Training) -> float:
+    """Attention scores of one layer where no fused attention avoids them: float32 and half softmax."""
+    if training.flash_attn != "disabled":
+        return 0
+    return 8 * training.rows * training.shape.heads * training.cutoff_len**2
+
+
+def _layer_pass(training: Training) -> float:
+    """What one layer takes while its backward pass runs: its activations, and a dequantized weight."""
+    dequantized = 2 * layer_parameters(training.shape) if training.bits else 0
+    return _layer_saved(training) + dequantized
+
+
+def _final_norm(training: Training) -> float:
+    """The last norm's float32 input and its output, which the output projection keeps."""
+    return training.tokens * training.shape.hidden * (4 + 2 * _residual(training))
+
+
+def _logits(training: Training, bytes_each: int) -> float:
+    """Bytes a token around the loss, `bytes_each` for every word of the vocabulary."""
+    if training.liger:
+        return 0
+    if training.stage == "rm":
+        bytes_each = min(bytes_each, 6)
+    return training.shape.vocab * bytes_each
+
+
+def _embedding_gradient(training: Training) -> float:
+    """Copies of a trained embedding's gradient while the output projection's is added to it."""
+    whole = training.method in ("full", "pure_bf16")
+    copies = 4 if whole and training.shape.tied_embeddings else 0
+    return copies * training.shape.vocab * training.shape.hidden

@@ -1,0 +1,114 @@
+"""One training configuration, as far as memory depends on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ftgen.fit.shape import Shape, adapter_parameters, layer_parameters, parameters
+
+Method = Literal["lora", "qlora", "oft", "freeze", "full", "pure_bf16"]
+Stage = Literal["pt", "sft", "rm", "dpo", "kto"]
+Precision = Literal["fp16", "bf16", "fp32"]
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """What LLaMA-Factory is asked to do, in its own terms.
+
+    Attributes:
+        shape: the base model.
+        method: `finetuning_type`; `pure_bf16` is `full` with that argument, `qlora` is `lora` or `oft` on a
+            quantized base.
+        stage: `stage`.
+        batch: `per_device_train_batch_size`.
+        cutoff_len: `cutoff_len`; every row is taken to be full.
+        checkpointing: gradient checkpointing, on unless `disable_gradient_checkpointing`.
+        precision: `bf16`, `fp16`, or neither.
+        lora_rank: `lora_rank`; of OFT, the rank of an adapter with as many parameters.
+        lora_target: `lora_target`.
+        quantization_bit: `quantization_bit`, or null.
+        freeze_layers: `freeze_trainable_layers`; only its size matters.
+        zero_stage: DeepSpeed's ZeRO stage.
+        deepspeed: a DeepSpeed engine runs the training, at whatever stage.
+        offload_optimizer: ZeRO keeps the optimizer on the host.
+        offload_parameters: ZeRO-3 keeps the weights on the host.
+        world: cards of all nodes together.
+        devices: cards of one node.
+        reference_free: the preference loss needs no reference model (`orpo`, `simpo`).
+        flash_attn: `flash_attn`; `disabled` materialises the attention scores.
+        liger: `enable_liger_kernel`, which never materialises the logits.
+        packing: `packing`; rows are counted as full in either case, so that it changes nothing.
+        checkpoints_kept: checkpoints that stay on disk (`save_total_limit`).
+        save_only_model: checkpoints without the optimizer.
+        merge: adapters are merged into a copy of the base, on the CPU, which is pushed.
+    """
+
+    shape: Shape
+    method: Method = "lora"
+    stage: Stage = "sft"
+    batch: int = 8
+    cutoff_len: int = 2048
+    checkpointing: bool = True
+    precision: Precision = "bf16"
+    lora_rank: int = 8
+    lora_target: str = "all"
+    quantization_bit: int | None = None
+    freeze_layers: int = 2
+    zero_stage: int = 0
+    deepspeed: bool = False
+    offload_optimizer: bool = False
+    offload_parameters: bool = False
+    world: int = 1
+    devices: int = 1
+    reference_free: bool = False
+    flash_attn: str = "auto"
+    liger: bool = False
+    packing: bool = False
+    checkpoints_kept: int = 1
+    save_only_model: bool = False
+    merge: bool = True
+
+    @property
+    def parameters(self) -> int:
+        """Parameters of the base model."""
+        return parameters(self.shape)
+
+    @property
+    def adapts(self) -> bool:
+        """The base stays as it is and an adapter learns."""
+        return self.method in ("lora", "qlora", "oft")
+
+    @property
+    def engine(self) -> bool:
+        """DeepSpeed owns weights, gradients and optimizer."""
+        return self.deepspeed or self.zero_stage > 0
+
+    @property
+    def trainable(self) -> int:
+        """Parameters that learn."""
+        if self.adapts:
+            return adapter_parameters(self.shape, self.lora_rank, self.lora_target)
+        if self.method == "freeze":
+            return min(abs(self.freeze_layers), self.shape.layers) * layer_parameters(self.shape)
+        return self.parameters - self.shape.vision_parameters
+
+    @property
+    def frozen(self) -> int:
+        """Parameters of the base that do not learn."""
+        return self.parameters if self.adapts else self.parameters - self.trainable
+
+    @property
+    def bits(self) -> int | None:
+        """Bits a weight of the quantized base has, or null; QLoRA means 4 unless it says otherwise."""
+        return self.quantization_bit or (4 if self.method == "qlora" else None)
+
+    @property
+    def rows(self) -> int:
+        """Sequences in one forward pass: a preference pair is two."""
+        return self.batch * (2 if self.stage in ("dpo", "rm") else 1)
+
+    @property
+    def tokens(self) -> int:
+        """Tokens in one forward pass on one card."""
+        return self.rows * self.cutoff_len

@@ -1,0 +1,234 @@
+"""Kubernetes' own small languages: quantities, names and the `$(VAR)` expansion.
+
+Everything here answers as the API machinery does, so that what ftgen accepts the cluster accepts and what
+ftgen prints the cluster prints back.  Pure functions over text; the ones a sweep repeats are memoised.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from fractions import Fraction
+from functools import lru_cache
+
+_NANO = Fraction(1, 10**9)
+_MOST_BINARY = Fraction(2**63 - 1)
+_DECIMAL_SUFFIXES = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
+_DECIMAL_NAMES = {exponent: suffix for suffix, exponent in _DECIMAL_SUFFIXES.items()}
+_BINARY_SUFFIXES = {"Ki": 1, "Mi": 2, "Gi": 3, "Ti": 4, "Pi": 5, "Ei": 6}
+_BINARY_NAMES = {0: ""} | {power: suffix for suffix, power in _BINARY_SUFFIXES.items()}
+_QUANTITY = re.compile(
+    r"(?P<sign>[+-]?)(?P<whole>[0-9]*)(?:\.(?P<part>[0-9]*))?"
+    r"(?:(?P<binary>[KMGTPE]i)|[eE](?P<exponent>[+-]?[0-9]+)|(?P<decimal>[numkMGTPE]?))",
+)
+_LONGEST_QUANTITY = 128
+_LARGEST_EXPONENT = 1000
+
+_DNS1035 = re.compile(r"[a-z](?:[-a-z0-9]*[a-z0-9])?")
+_DNS1123 = re.compile(r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?")
+_SUBDOMAIN = re.compile(rf"{_DNS1123.pattern}(?:\.{_DNS1123.pattern})*")
+_NAME = re.compile(r"(?:[A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]")
+_ENV_NAME = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
+_LABEL_LIMIT = 63
+_SUBDOMAIN_LIMIT = 253
+
+_REFERENCE = re.compile(r"\$(?:(?P<dollar>\$)|\((?P<name>[^)]*)\)|(?P<wide>[^\x00-\x7f]))")
+_ALIVE = re.compile(r"\$\$+|\$\((?P<name>[^)]*)\)|\$(?=[^\x00-\x7f])")
+
+_HASH_LENGTH = 8
+_SHORTEST_SLUG = _HASH_LENGTH + 2
+
+
+@lru_cache(maxsize=4096)
+def parse_quantity(text: str) -> Fraction:
+    """The exact amount a resource quantity stands for.
+
+    Follows `resource.ParseQuantity` of k8s.io/apimachinery: an optional sign, decimal digits, and one of a
+    binary suffix (`Ki` to `Ei`), a decimal suffix (`n` to `E`, `k` small) or an exponent (`e3`).  What is
+    finer than a nano is rounded away from zero; binary amounts are capped at 2**63 - 1.  Unlike the parser,
+    but like the pattern in the published schemas, a number without any digit (`Mi`, `+`) is refused.
+
+    Raises:
+        ValueError: the text is no quantity; the message says what one looks like.
+    """
+    return _parse(text)[0]
+
+
+@lru_cache(maxsize=4096)
+def canonical_quantity(text: str) -> str:
+    """The quantity as Kubernetes writes it: no fraction, the largest suffix that loses nothing.
+
+    `1024Mi` is `1Gi`, `0.5` is `500m`, `1000m` is `1`.  The suffix family is kept (binary, decimal,
+    exponent), except that a binary amount below 1024 or with a fraction is written decimally
+    (`Quantity.CanonicalizeBytes` in k8s.io/apimachinery).
+
+    Raises:
+        ValueError: the text is no quantity.
+    """
+    amount, family = _parse(text)
+    if not amount:
+        return "0"
+    if family == "binary" and abs(amount) >= 1024 and amount.denominator == 1:  # noqa: PLR2004 - one Ki
+        return _binary(amount.numerator)
+    return _decimal(amount, family)
+
+
+def _parse(text: str) -> tuple[Fraction, str]:
+    match = _QUANTITY.fullmatch(text) if len(text) <= _LONGEST_QUANTITY else None
+    if not match or not (match["whole"] or match["part"]):
+        raise ValueError(f"{text[:60]!r} is not a quantity such as 16Gi, 500m, 2 or 1e3")
+    digits = Fraction(int((match["whole"] or "") + (match["part"] or "")), 10 ** len(match["part"] or ""))
+    amount, family = _scaled(digits, match)
+    rounded = _NANO * -(-amount // _NANO)
+    if family == "binary":
+        rounded = min(rounded, _MOST_BINARY)
+    return (-rounded if match["sign"] == "-" else rounded), family
+
+
+def _scaled(number: Fraction, match: re.Match[str]) -> tuple[Fraction, str]:
+    if match["binary"]:
+        return number * 1024 ** _BINARY_SUFFIXES[match["binary"]], "binary"
+    if match["exponent"]:
+        exponent = int(match["exponent"])
+        if exponent > _LARGEST_EXPONENT:
+            raise ValueError(f"the exponent of {match[0][:60]!r} is out of range")
+        return number * Fraction(10) ** max(exponent, -_LARGEST_EXPONENT), "exponent"
+    return number * Fraction(10) ** _DECIMAL_SUFFIXES[match["decimal"]], "decimal"
+
+
+def _binary(amount: int) -> str:
+    power = 0
+    while amount % 1024 == 0:
+        amount //= 1024
+        power += 1
+    return f"{amount}{_BINARY_NAMES[power]}"
+
+
+def _decimal(amount: Fraction, family: str) -> str:
+    mantissa, exponent = int(amount / _NANO), -9
+    while mantissa % 1000 == 0:
+        mantissa //= 1000
+        exponent += 3
+    if family == "exponent" or exponent not in _DECIMAL_NAMES:
+        return f"{mantissa}e{exponent}" if exponent else str(mantissa)
+    return f"{mantissa}{_DECIMAL_NAMES[exponent]}"
+
+
+def is_dns1035(text: str) -> bool:
+    """Whether it is a DNS-1035 label: a Service or Volcano job that becomes a host name, 63 at most."""
+    return len(text) <= _LABEL_LIMIT and bool(_DNS1035.fullmatch(text))
+
+
+def is_dns1123_label(text: str) -> bool:
+    """Whether it is a DNS-1123 label: a container, volume or namespace name, 63 at most."""
+    return len(text) <= _LABEL_LIMIT and bool(_DNS1123.fullmatch(text))
+
+
+def is_dns1123_subdomain(text: str) -> bool:
+    """Whether it is a DNS-1123 subdomain: most object names, 253 at most, dots allowed."""
+    return len(text) <= _SUBDOMAIN_LIMIT and bool(_SUBDOMAIN.fullmatch(text))
+
+
+def is_qualified_name(text: str) -> bool:
+    """Whether it is a qualified name: a label or annotation key or a resource name, `[domain/]name`."""
+    prefix, slash, name = text.rpartition("/")
+    if slash and not is_dns1123_subdomain(prefix):
+        return False
+    return len(name) <= _LABEL_LIMIT and bool(_NAME.fullmatch(name))
+
+
+def is_label_value(text: str) -> bool:
+    """Whether it may stand as a label's value; the empty string may."""
+    return not text or (len(text) <= _LABEL_LIMIT and bool(_NAME.fullmatch(text)))
+
+
+@lru_cache(maxsize=4096)
+def is_env_name(text: str) -> bool:
+    """Whether it may name an environment variable under the strict rule.
+
+    Newer clusters relax the rule for pods, but Volcano's job webhook validates the pod template with the
+    strict one (`IsEnvVarName`), which also refuses names that begin like a parent directory.
+    """
+    return text != "." and not text.startswith("..") and bool(_ENV_NAME.fullmatch(text))
+
+
+@lru_cache(maxsize=4096)
+def slug(text: str, limit: int) -> str:
+    """A DNS-1035 label of at most `limit` characters made from any text.
+
+    Lower case; every run of other characters is one dash (`Qwen2.5-7B` gives `qwen2-5-7b`); a leading digit
+    gets `x-` in front.  A slug over the limit is shortened and ends in eight hex digits of the text's
+    SHA-256, and so does one of which nothing readable was left: only there two texts that look alike after
+    slugging stay apart (`a.b` and `a-b` are both `a-b`).
+
+    Raises:
+        ValueError: `limit` has no room for a letter, a dash and the hash.
+    """
+    if limit < _SHORTEST_SLUG:
+        raise ValueError(f"a slug needs room for {_SHORTEST_SLUG} characters, not {limit}")
+    plain = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+    if not plain:
+        return f"x-{_digest(text)}"
+    return _shortened(plain if plain[0].isalpha() else f"x-{plain}", text, limit)
+
+
+@lru_cache(maxsize=4096)
+def label_value(text: str) -> str:
+    """A label value made from any text: characters a label cannot hold become dashes, 63 at most.
+
+    `Qwen/Qwen3-0.6B` gives `Qwen-Qwen3-0.6B`.  Shortened like `slug`; the empty text stays empty.
+    """
+    plain = re.sub(r"[^-A-Za-z0-9_.]+", "-", text).strip("-_.")
+    return _shortened(plain, text, _LABEL_LIMIT) if plain or not text else _digest(text)
+
+
+def _shortened(plain: str, text: str, limit: int) -> str:
+    if len(plain) <= limit:
+        return plain
+    return f"{plain[: limit - _HASH_LENGTH - 1].rstrip('-_.')}-{_digest(text)}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_HASH_LENGTH]
+
+
+def expand(text: str, env: Mapping[str, str]) -> str:
+    """What a container sees of a command, argument or environment value.
+
+    The kubelet's expansion (third_party/forked/golang/expansion in Kubernetes): `$(NAME)` up to the first
+    closing parenthesis is replaced when `env` has the name and stays as it is otherwise, with whatever
+    dollars it holds; `$$` is one dollar; an unclosed `$(` and any other dollar are plain text.  It works on
+    bytes, and a dollar before a character outside ASCII destroys that character.
+    """
+
+    def replaced(match: re.Match[str]) -> str:
+        if match["dollar"]:
+            return "$"
+        if match["wide"]:
+            return _broken(match["wide"])
+        return env.get(match["name"], match[0])
+
+    return _REFERENCE.sub(replaced, text)
+
+
+def _broken(character: str) -> str:
+    first, *rest = character.encode("utf-8", "surrogatepass")
+    return f"${chr(first)}" + "\ufffd" * len(rest)
+
+
+@lru_cache(maxsize=256)
+def protect(text: str) -> str:
+    """Text from which `expand` gives back `text`, whatever legal names the environment holds.
+
+    Doubles only the dollars that Kubernetes would act on: runs of two and more, `$(NAME)` where NAME could
+    be a variable, and a dollar before a character outside ASCII.  `$(date +%s)`, `${HOME}` and `$1` stay.
+    """
+
+    def doubled(match: re.Match[str]) -> str:
+        name = match["name"]
+        if name is None:
+            return match[0] * 2
+        return f"${match[0]}" if is_env_name(name) else match[0]
+
+    return _ALIVE.sub(doubled, text)

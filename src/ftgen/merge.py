@@ -1,0 +1,306 @@
+"""Patching plain values: kustomize's strategic merge and RFC 6902.
+
+Both are pure: what they return may share parts with their inputs, and neither input is written to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ftgen.schema import Node, Schema
+
+_DIRECTIVE = "$patch"
+_DIRECTIVES = ("delete", "merge", "replace")
+
+
+class PatchError(ValueError):
+    """A patch that cannot be applied.
+
+    Attributes:
+        operation: the failing RFC 6902 operation or strategic-merge fragment.
+        path: where in the patched object, e.g. `spec.tasks[name=train].replicas`; a pointer for RFC 6902.
+    """
+
+    def __init__(self, problem: str, operation: Any, path: str = "") -> None:
+        """Say what is wrong and keep the part of the patch that is."""
+        super().__init__(problem)
+        self.operation = operation
+        self.path = path
+
+    def below(self, parent: str) -> PatchError:
+        """The same problem, seen from one level up."""
+        joint = "." if self.path and not self.path.startswith("[") else ""
+        self.path = f"{parent}{joint}{self.path}"
+        return self
+
+
+# --- strategic merge -----------------------------------------------------------------------------------
+
+
+def strategic_merge(base: Any, patch: Any, schema: Schema | Node | None) -> Any:
+    """`base` with a strategic-merge patch laid over it, as kustomize does it.
+
+    Mappings merge by key, and `null` deletes.  Lists merge by the key that the schema declares (the first
+    where it has several): items keep their order, new ones are appended.  Any other list is replaced.
+    `$patch: delete | replace | merge` works in mappings; `$patch: delete` in an item of a keyed list; and an
+    item that is `$patch: delete | replace` alone speaks for the whole keyed list.  Where `schema` is `None`
+    every list is replaced.
+
+    What kustomize would silently lose is refused: items that do not name themselves or share a name, and
+    `$patch` where it has no meaning.
+
+    Returns:
+        The merged value, or `None` where the patch deletes all of `base`.
+
+    Raises:
+        PatchError: the patch and the base do not fit together, see above.
+    """
+    return _merged(base, patch, Node.of(schema) if isinstance(schema, dict) else schema)
+
+
+def _merged(base: Any, patch: Any, node: Node | None) -> Any:
+    if None not in (base, patch) and _shape(base) != _shape(patch):
+        raise PatchError(f"there is a {_shape(base)}, and the patch has a {_shape(patch)}", patch)
+    if isinstance(patch, dict):
+        return _mapping(base or {}, patch, node)
+    if isinstance(patch, list):
+        return _list(base or [], patch, node)
+    return patch
+
+
+def _shape(value: Any) -> str:
+    return "mapping" if isinstance(value, dict) else "list" if isinstance(value, list) else "single value"
+
+
+def _mapping(base: Mapping[str, Any], patch: Mapping[str, Any], node: Node | None) -> Any:
+    directive = _directive(patch)
+    if directive == "delete":
+        return None
+    merged = {} if directive == "replace" else dict(base)
+    for name, value in patch.items():
+        if name != _DIRECTIVE:
+            _set(merged, name, _within(name, merged.get(name), value, node and node.field(name)))
+    return merged
+
+
+def _within(place: str, base: Any, patch: Any, node: Node | None) -> Any:
+    try:
+        return _merged(base, patch, node)
+    except PatchError as problem:
+        raise problem.below(place) from None
+
+
+def _set(mapping: dict[str, Any], name: str, value: Any) -> None:
+    if value is None:
+        mapping.pop(name, None)
+    else:
+        mapping[name] = value
+
+
+def _directive(patch: Mapping[str, Any]) -> str:
+    directive = patch.get(_DIRECTIVE, "merge")
+    if directive not in _DIRECTIVES:
+        raise PatchError(f"{_DIRECTIVE}: {directive} is none of {', '.join(_DIRECTIVES)}", patch)
+    return str(directive)
+
+
+def _list(base: list[Any], patch: list[Any], node: Node | None) -> Any:
+    key, item = (node.merge_key(), node.item()) if node else (None, None)
+    if key is None:
+        return _unkeyed(patch)
+    alone = [part for part in patch if isinstance(part, dict) and part.keys() == {_DIRECTIVE}]
+    directives = {_directive(part) for part in alone}
+    if "delete" in directives:
+        return None
+    named = _named([part for part in patch if part not in alone], key)
+    return _keyed([] if "replace" in directives else base, named, key, item)
+
+
+def _unkeyed(patch: list[Any]) -> list[Any]:
+    for item in patch:
+        if isinstance(item, dict) and _DIRECTIVE in item:
+            raise PatchError(f"{_DIRECTIVE} has no meaning in a list without a merge key", item)
+    return patch
+
+
+def _named(patch: list[Any], key: str) -> dict[Any, dict[str, Any]]:
+    """The items of a patch by their names."""
+    named: dict[Any, dict[str, Any]] = {}
+    for item in patch:
+        name = _key(item, key)
+        if not isinstance(name, str | int):
+            raise PatchError(f"an item of a list merged by {key} lacks its {key}", item)
+        if name in named:
+            raise PatchError(f"the patch has two items with {key} {name}", item)
+        if item.get(_DIRECTIVE) == "replace":
+            raise PatchError(
+                f"{_DIRECTIVE}: replace cannot replace one item; delete it in a patch before", item
+            )
+        named[name] = item
+    return named
+
+
+def _keyed(base: list[Any], patch: Mapping[Any, Any], key: str, node: Node | None) -> list[Any]:
+    names = [_key(item, key) for item in base]
+    for name, item in patch.items():
+        if names.count(name) > 1:
+            raise PatchError(f"there are {names.count(name)} items with {key} {name} to patch", item)
+    old = [
+        _within(f"[{key}={name}]", item, patch.get(name), node) if name in patch else item
+        for name, item in zip(names, base, strict=True)
+    ]
+    new = [_within(f"[{key}={name}]", None, item, node) for name, item in patch.items() if name not in names]
+    return [item for item in (*old, *new) if item is not None]
+
+
+def _key(item: Any, key: str) -> Any:
+    return item.get(key) if isinstance(item, dict) else None
+
+
+# --- RFC 6902 ------------------------------------------------------------------------------------------
+
+Operation = Mapping[str, Any]
+
+
+def json_patch(base: Any, operations: Sequence[Operation]) -> Any:
+    """`base` after the operations of an RFC 6902 patch, all of them or none.
+
+    Raises:
+        PatchError: an operation is malformed, points at nothing, or tests for what is not there.
+    """
+    value = base
+    for operation in operations:
+        try:
+            value = _applied(value, operation)
+        except _Nowhere as problem:
+            raise PatchError(f"{_spelled(operation)}: {problem}", operation, _spot(operation)) from None
+    return value
+
+
+class _Nowhere(Exception):  # noqa: N818 - becomes a PatchError once the operation is known
+    """A pointer leads nowhere, or an operation is malformed."""
+
+
+def _spelled(operation: Any) -> str:
+    known: Mapping[str, Any] = operation if isinstance(operation, Mapping) else {}
+    return " ".join(str(known[part]) for part in ("op", "path") if part in known) or "operation"
+
+
+def _spot(operation: Any) -> str:
+    return str(operation.get("path", "")) if isinstance(operation, Mapping) else ""
+
+
+def _applied(value: Any, operation: Operation) -> Any:
+    name, path = _member(operation, "op"), _pointer(_member(operation, "path"))
+    match name:
+        case "add":
+            return _added(value, path, _member(operation, "value"))
+        case "remove":
+            return _removed(value, path)
+        case "replace":
+            return _replaced(value, path, _member(operation, "value"))
+        case "move":
+            return _moved(value, _pointer(_member(operation, "from")), path)
+        case "copy":
+            return _added(value, path, _found(value, _pointer(_member(operation, "from"))))
+        case "test":
+            return _tested(value, path, _member(operation, "value"))
+        case _:
+            raise _Nowhere(f"{name!r} is no operation of RFC 6902")
+
+
+def _member(operation: Operation, name: str) -> Any:
+    try:
+        return operation[name]
+    except (KeyError, TypeError, IndexError):
+        raise _Nowhere(f"{name!r} is missing") from None
+
+
+def _pointer(text: Any) -> tuple[str, ...]:
+    if not isinstance(text, str) or (text and not text.startswith("/")):
+        raise _Nowhere(f"{text!r} is no JSON pointer; it must start with /")
+    return tuple(part.replace("~1", "/").replace("~0", "~") for part in text.split("/")[1:])
+
+
+def _found(value: Any, path: tuple[str, ...]) -> Any:
+    for step in path:
+        value = value[_step(value, step)]
+    return value
+
+
+def _step(container: Any, step: str, *, beyond: bool = False) -> Any:
+    """The key or index that a step of a pointer means; `beyond` allows the place after a list's end."""
+    if isinstance(container, dict):
+        if beyond or step in container:
+            return step
+        raise _Nowhere(f"there is no {step!r}")
+    if not isinstance(container, list):
+        raise _Nowhere(f"{step!r} is below a plain value")
+    if beyond and step == "-":
+        return len(container)
+    return _index(step, len(container) + beyond)
+
+
+def _index(step: str, limit: int) -> int:
+    if not (step.isascii() and step.isdigit()) or (len(step) > 1 and step[0] == "0"):
+        raise _Nowhere(f"{step!r} is no index of a list")
+    if int(step) >= limit:
+        raise _Nowhere(f"the list has no item {step}")
+    return int(step)
+
+
+def _changed(value: Any, path: tuple[str, ...], change: Any, *, beyond: bool = False) -> Any:
+    """A copy along `path`; `change` gets the copied last container and the key or index in it."""
+    copy = value.copy() if isinstance(value, dict | list) else value
+    step = _step(copy, path[0], beyond=beyond and len(path) == 1)
+    if len(path) > 1:
+        copy[step] = _changed(copy[step], path[1:], change, beyond=beyond)
+    else:
+        change(copy, step)
+    return copy
+
+
+def _added(value: Any, path: tuple[str, ...], new: Any) -> Any:
+    def put(container: Any, step: Any) -> None:
+        if isinstance(container, list):
+            container.insert(step, new)
+        else:
+            container[step] = new
+
+    return _changed(value, path, put, beyond=True) if path else new
+
+
+def _removed(value: Any, path: tuple[str, ...]) -> Any:
+    if not path:
+        raise _Nowhere("the whole object cannot be removed")
+    return _changed(value, path, lambda container, step: container.pop(step))
+
+
+def _replaced(value: Any, path: tuple[str, ...], new: Any) -> Any:
+    if not path:
+        return new
+    return _changed(value, path, lambda container, step: container.__setitem__(step, new))
+
+
+def _moved(value: Any, source: tuple[str, ...], path: tuple[str, ...]) -> Any:
+    if path[: len(source)] == source and path != source:
+        raise _Nowhere("a value cannot move into itself")
+    moving = _found(value, source)
+    return value if path == source else _added(_removed(value, source), path, moving)
+
+
+def _tested(value: Any, path: tuple[str, ...], expected: Any) -> Any:
+    found = _found(value, path)
+    if not _same(found, expected):
+        raise _Nowhere(f"it is {found!r}, not {expected!r}")
+    return value
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Equality of JSON values, where `true` is not 1."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_same(part, other[name]) for name, part in one.items())
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_same, one, other))
+    return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)

@@ -1,0 +1,69 @@
+"""Names made of content: what Volcano holds immutable decides who a job is.
+
+Volcano refuses any update of a job but of its replica counts and priority (validate/admit_job.go), so a
+changed job is a new job and needs a new name.  The name is the run's stem and eight hex digits of a hash
+over the immutable part of the specification.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from ftgen import kube
+from ftgen.lower import TASK, Bundle, Identity, Object
+from ftgen.spec import Spec
+
+HASH_LENGTH = 8
+# A pod is called <job>-<task>-<index>, and its name is a DNS label.
+_POD_NAME_LIMIT = 63
+# The API server makes a name unique with five characters of its own.
+_GENERATED = 5
+
+
+def christen(bundle: Bundle, spec: Spec, identity: Identity) -> Bundle:
+    """The bundle with its job named: by content, or by a prefix where the API server completes the name."""
+    metadata = bundle.job["metadata"]
+    if spec.delivery.generate_name:
+        name = {"generateName": f"{stem(identity, budget(spec) - 1 - _GENERATED)}-"}
+    else:
+        name = {"name": f"{stem(identity, budget(spec) - 1 - HASH_LENGTH)}-{content_hash(bundle.job)}"}
+    return Bundle({**bundle.job, "metadata": {**name, **metadata}}, bundle.claims)
+
+
+def stem(identity: Identity, limit: int) -> str:
+    """The run's stem as a DNS label; too long a one is shortened with a hash, never cut silently."""
+    return kube.slug(identity.stem, limit)
+
+
+def budget(spec: Spec) -> int:
+    """How long a job's name may be, so that its pods' names fit: <job>-<task>-<index>."""
+    return _POD_NAME_LIMIT - len(TASK) - 2 - len(str(spec.hardware.nodes - 1))
+
+
+def content_hash(job: Object) -> str:
+    """Eight hex digits over what Volcano holds immutable of a job."""
+    text = json.dumps(immutable(job), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:HASH_LENGTH]
+
+
+def immutable(job: Object) -> dict[str, Any]:
+    """The specification without the four fields that an update may change."""
+    spec = {key: value for key, value in job["spec"].items() if key not in {"minAvailable", "priorityClassName"}}
+    mutable = {"replicas", "minAvailable"}
+    spec["tasks"] = [{k: v for k, v in task.items() if k not in mutable} for task in spec["tasks"]]
+    return spec
+
+
+def folder(spec: Spec, swept: frozenset[str] = frozenset()) -> str:
+    """The folder of a run and the base of its name: as the user says, or stage and model: `sft-qwen3-0-6b`.
+
+    Args:
+        spec: the job.
+        swept: groups that a sweep varies; its labels tell them, so that the folder does not.
+    """
+    stage = str(getattr(spec.trainer, "args", {}).get("stage", spec.trainer.framework))
+    parts = {"trainer": stage, "model": spec.model.name}
+    told = [part for group, part in parts.items() if group not in swept]
+    return kube.slug(spec.name or "-".join(told) or "sweep", _POD_NAME_LIMIT)

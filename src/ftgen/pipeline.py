@@ -1,0 +1,93 @@
+"""The story of a job, from the command line to bytes.
+
+    compose → admit (shape) → judge (meaning) → lower → patch → conform (schema) → cohere (agreement) → render
+
+Within a step every problem is reported; the next step does not run on rejected input.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+from hydra.core.override_parser.types import Override
+
+from ftgen import contract, lower, naming, overlay, project, render
+from ftgen.compose import Composer, Composition
+from ftgen.diagnostics import Diagnostic, require
+from ftgen.lower import Bundle, Identity
+from ftgen.rules import meaning
+from ftgen.spec import Spec, admit
+from ftgen.tree import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A compiled job: what was understood, its objects and their bytes, and what was noticed on the way."""
+
+    spec: Spec
+    identity: Identity
+    bundle: Bundle
+    files: Mapping[str, bytes]
+    diagnostics: tuple[Diagnostic, ...]
+
+    @property
+    def name(self) -> str:
+        """The job's name; empty where the API server makes it up."""
+        return str(self.bundle.job["metadata"].get("name", ""))
+
+    @property
+    def run(self) -> Run:
+        """The job as the output tree knows it."""
+        return Run(self.identity.folder, self.name, self.identity.stem, self.files)
+
+
+def compile_job(composer: Composer, overrides: Sequence[str]) -> Compiled:
+    """Compile the job that a command line describes.
+
+    Raises:
+        Rejected: with every problem of the first step that found an error.
+    """
+    parsed: list[Override] = composer.parse(overrides)
+    return compile_composition(composer, composer.compose(parsed), tuple(overrides))
+
+
+def compile_composition(composer: Composer, composition: Composition, overrides: tuple[str, ...]) -> Compiled:
+    """Compile what was composed; see the module's docstring for the steps."""
+    spec = admit(composition.config)
+    noticed = list(require(meaning.judge(spec)))
+    identity = _identity(spec, composition, overrides)
+    bundle = lower.lower(spec, identity, composer.scripts(spec.trainer.prepare_script, spec.trainer.script))
+    patches = overlay.collect(composition.choices, overlay_folders(composer.request.directory))
+    bundle = naming.christen(overlay.apply(bundle, patches, spec.cluster.volcano_version), spec, identity)
+    noticed += require(conform(bundle, spec))
+    return Compiled(spec, identity, bundle, render.files(bundle, identity), tuple(noticed))
+
+
+def conform(bundle: Bundle, spec: Spec) -> list[Diagnostic]:
+    """What the schemas of the cluster's releases say of each object."""
+    return [d for o in bundle.objects for d in contract.conform(o, volcano_version=spec.cluster.volcano_version)]
+
+
+def overlay_folders(directory: Path) -> list[Path]:
+    """Where overlays lie: the packaged ones, then the user's own in the working directory."""
+    own, packaged = directory / "overlays", project.overlays_dir()
+    return [packaged] if own.resolve() == packaged.resolve() else [packaged, own]
+
+
+def _identity(spec: Spec, composition: Composition, overrides: tuple[str, ...]) -> Identity:
+    folder = naming.folder(spec)
+    text = json.dumps(composition.config, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return Identity(folder, "", overrides, composition.choices, digest, tool_version())
+
+
+@cache
+def tool_version() -> str:
+    """The installed release of ftgen."""
+    return version("ftgen")

@@ -1,0 +1,79 @@
+"""The rules a run and its VolcanoJob are judged by, and the registry their pages are generated from.
+
+A rule is one generator function under `@rule(code, name)`: it looks at its subject and yields a `Finding` for
+each place that breaks it.  Its docstring is its page: the first line says what is wrong, the next paragraph
+why and by whose code, `Refused:` shows it and `Write:` mends it.  Names read well after "allow ...".
+
+Rules never raise, whatever JSON they are given: shapes are the schema's business, and what has the wrong
+shape counts as absent here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from ftgen.diagnostics import Diagnostic, Severity
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One place that breaks a rule: what a `Diagnostic` says, without the rule's own code and severity."""
+
+    headline: str
+    subject: str
+    value: object = ""
+    help: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule: its stable code, its kebab-case name, how bad a finding is, and the function that finds.
+
+    Attributes:
+        code: `FT2xx` for what does not fit together in the configuration, `FT3xx` for what the cluster's
+            admission refuses, `FT4xx` for what it admits in vain.
+        name: unique, kebab-case, reads well after "allow ...".
+        severity: of every finding.
+        page: the function's docstring.
+        check: yields the findings; what it is given is fixed by the stage that runs it.
+    """
+
+    code: str
+    name: str
+    severity: Severity
+    page: str
+    check: Callable[..., Iterator[Finding]]
+
+
+RULES: dict[str, Rule] = {}
+"""Every rule by its code, in the order of definition; complete once the modules of this package are imported."""
+
+
+def rule(
+    code: str,
+    name: str,
+    severity: Severity = Severity.ERROR,
+) -> Callable[[Callable[..., Iterator[Finding]]], Rule]:
+    """Make a generator function a registered `Rule`.
+
+    Raises:
+        ValueError: the code or the name is taken.
+    """
+
+    def register(check: Callable[..., Iterator[Finding]]) -> Rule:
+        if code in RULES or any(known.name == name for known in RULES.values()):
+            raise ValueError(f"two rules are called {code} or {name}")
+        RULES[code] = Rule(code, name, severity, check.__doc__ or "", check)
+        return RULES[code]
+
+    return register
+
+
+def run(rules: Iterable[Rule], *subject: object) -> list[Diagnostic]:
+    """What the rules find in the subject, in the order of the rules."""
+    return [
+        Diagnostic(r.code, r.severity, f.headline, f.subject, str(f.value), (), f.help)
+        for r in rules
+        for f in r.check(*subject)
+    ]

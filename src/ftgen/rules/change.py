@@ -1,0 +1,202 @@
+"""What a changed VolcanoJob would mean: the same run, an edit the cluster takes, or another run.
+
+Two jobs are compared as Volcano's webhook compares them on UPDATE (validateJobUpdate in
+validate/admit_job.go, by `apiequality.Semantic.DeepEqual`): quantities and durations by amount, empty lists
+and maps like absent ones, zero values like absent ones where Go cannot tell them apart.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any, Literal
+
+from ftgen.rules import Finding, rule
+from ftgen.rules.defaults import mutate
+from ftgen.rules.job import NEWEST, Job, Version, amount, child, mapping
+
+Change = Literal["no-op", "metadata", "in-place", "new run"]
+
+_AMOUNT_MAPS = frozenset(("limits", "requests", "overhead", "capacity"))
+_AMOUNTS = frozenset(("sizeLimit", "divisor"))
+_DURATIONS = frozenset(("timeout", "runningEstimate"))
+_MAPS = frozenset(("labels", "annotations", "nodeSelector", "matchLabels", "plugins", "volumeAttributes"))
+_PLAIN_STRUCTS = frozenset((*_AMOUNT_MAPS, *_MAPS, "metadata", "spec", "template", "resources"))
+_POINTERS = frozenset(
+    (
+        "activeDeadlineSeconds",
+        "allowPrivilegeEscalation",
+        "apiGroup",
+        "automountServiceAccountToken",
+        "defaultMode",
+        "enableServiceLinks",
+        "exitCode",
+        "expirationSeconds",
+        "fsGroup",
+        "highestTierAllowed",
+        "hostUsers",
+        "hostnameOverride",
+        "localhostProfile",
+        "minDomains",
+        "minSuccess",
+        "mode",
+        "optional",
+        "priority",
+        "privileged",
+        "readOnlyRootFilesystem",
+        "runAsGroup",
+        "runAsNonRoot",
+        "runAsUser",
+        "runtimeClassName",
+        "setHostnameAsFQDN",
+        "shareProcessNamespace",
+        "storageClassName",
+        "terminationGracePeriodSeconds",
+        "tolerationSeconds",
+        "ttlSecondsAfterFinished",
+    )
+)
+_SERVER_OWNED = ("creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid")
+_IDENTITY = ("name", "generateName", "namespace")
+_MUTABLE = ("minAvailable", "priorityClassName")
+_MUTABLE_IN_TASKS = ("replicas", "minAvailable")
+
+_UNITS = {"ns": 1, "us": 10**3, "µs": 10**3, "μs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")
+
+
+def change_class(old: dict[str, Any], new: dict[str, Any], *, volcano_version: Version = NEWEST) -> Change:
+    """What it takes to get from the job `old` to the job `new`.
+
+    `no-op`: they mean the same. `metadata`: only labels, annotations and the like differ, which the job
+    controller ignores. `in-place`: counts or the priority class differ, which a running job takes. `new run`:
+    anything else, another name included; Volcano holds it immutable. Both are judged as admission would
+    store them; what the API server owns (uid, status, ...) does not count.
+    """
+    before, after = mutate(old, volcano_version=volcano_version), mutate(new, volcano_version=volcano_version)
+    if _frozen(before) != _frozen(after):
+        return "new run"
+    if _meaning(before.get("spec")) != _meaning(after.get("spec")):
+        return "in-place"
+    return "no-op" if _about(before) == _about(after) else "metadata"
+
+
+@rule("FT334", "other-number-of-tasks")
+def task_count(before: Job, after: Job) -> Iterator[Finding]:
+    """An update adds or removes tasks.
+
+    Volcano's job webhook fixes the number of tasks when the job is created.
+
+    Refused: adding a task `evaluate` to a job that runs.
+    Write: a job of another name.
+    """
+    if len(before.tasks) != len(after.tasks):
+        yield Finding(
+            f"the job has {len(before.tasks)} tasks and cannot be changed to {len(after.tasks)}",
+            "spec.tasks",
+            len(after.tasks),
+            "create a job of another name",
+        )
+
+
+@rule("FT335", "changed-run")
+def immutable_field(before: Job, after: Job) -> Iterator[Finding]:
+    """An update changes what Volcano holds immutable.
+
+    Only spec.minAvailable, spec.priorityClassName and the tasks' replicas and minAvailable may change, beside
+    metadata; the generated names of inline claims do not count.
+
+    Refused: another image.
+    Write: a job of another name; a run is never changed into another run.
+    """
+    if len(before.tasks) != len(after.tasks):
+        return
+    old, new = _fixed(before.spec), _fixed(after.spec)
+    if old != new:
+        for path in _differences(old, new, "spec"):
+            yield Finding(f"{path} cannot change once the job exists", path, help="create a job of another name")
+
+
+def _frozen(job: dict[str, Any]) -> tuple[Any, ...]:
+    metadata = mapping(job.get("metadata"))
+    return (
+        job.get("apiVersion"),
+        job.get("kind"),
+        [metadata.get(key) for key in _IDENTITY],
+        _fixed(mapping(job.get("spec"))),
+    )
+
+
+def _about(job: dict[str, Any]) -> Any:
+    metadata = mapping(job.get("metadata"))
+    return _meaning({key: value for key, value in metadata.items() if key not in _SERVER_OWNED}, "metadata")
+
+
+def _fixed(spec: dict[str, Any]) -> Any:
+    """What the spec means, without what may change."""
+    fixed = {key: value for key, value in spec.items() if key not in _MUTABLE}
+    for key, strip in (("tasks", _without_counts), ("volumes", _without_generated_name)):
+        if isinstance(spec.get(key), list):
+            fixed[key] = [strip(item) if isinstance(item, dict) else item for item in spec[key]]
+    return _meaning(fixed)
+
+
+def _without_counts(task: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in task.items() if key not in _MUTABLE_IN_TASKS}
+
+
+def _without_generated_name(volume: dict[str, Any]) -> dict[str, Any]:
+    if volume.get("volumeClaim") is None:
+        return volume
+    return {key: value for key, value in volume.items() if key != "volumeClaimName"}
+
+
+def _meaning(value: Any, key: str = "") -> Any:
+    """The value with everything equal written equally; only for comparing."""
+    if isinstance(value, dict):
+        if key in _AMOUNT_MAPS:
+            return {k: _amount(v) for k, v in value.items()}
+        if key in _MAPS:
+            return {k: _meaning(v) for k, v in value.items() if v is not None}
+        items = ((k, _meaning(v, k)) for k, v in value.items())
+        return {k: v for k, v in items if not _unset(k, v)}
+    if isinstance(value, list):
+        return [_meaning(item) for item in value]
+    if key in _AMOUNTS:
+        return _amount(value)
+    return _nanoseconds(value) if key in _DURATIONS else value
+
+
+def _unset(key: str, value: Any) -> bool:
+    """Whether Go holds the same for this value as for none."""
+    if value is None or value == []:
+        return True
+    if value == {}:
+        return key in _PLAIN_STRUCTS
+    return not value and key not in _POINTERS and (key != "sizeLimit")
+
+
+def _amount(value: Any) -> Any:
+    parsed = amount(value)
+    return value if parsed is None else parsed
+
+
+def _nanoseconds(value: Any) -> Any:
+    if not isinstance(value, str) or _DURATION.sub("", value):
+        return value
+    return sum((Fraction(f"0{n}" if n.startswith(".") else n) * _UNITS[u] for n, u in _DURATION.findall(value)), Fraction())
+
+
+def _differences(old: Any, new: Any, path: str) -> Iterator[str]:
+    """The paths at which the two differ, as deep as both have them."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in [*old, *(k for k in new if k not in old)]:
+            if old.get(key) != new.get(key):
+                yield from _differences(old.get(key), new.get(key), child(path, key))
+    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        for i, (before, after) in enumerate(zip(old, new, strict=True)):
+            if before != after:
+                yield from _differences(before, after, f"{path}[{i}]")
+    else:
+        yield path

@@ -1,0 +1,389 @@
+"""One container as core validation judges it: name, image, environment, mounts, probes, security.
+
+Follows validateContainerCommon and its neighbours in pkg/apis/core/validation of k8s.io/kubernetes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from ftgen import kube
+from ftgen.rules import Finding, rule
+from ftgen.rules.fields import downward_problem, is_data_key, steps_back
+from ftgen.rules.job import Container, Job, count, entries, mapping, number, text
+
+_LARGEST_PORT = 65535
+_LONGEST_PORT_NAME = 15
+_PORT_NAME = re.compile(r"(?!-)(?!.*--)(?=.*[a-z])[-a-z0-9]{1,15}(?<!-)")
+_HEADER = re.compile(r"[-A-Za-z0-9]+")
+_PULL = ("Always", "IfNotPresent", "Never")
+_MESSAGE = ("File", "FallbackToLogsOnError")
+_PROTOCOLS = ("TCP", "UDP", "SCTP")
+_PROPAGATION = ("None", "HostToContainer", "Bidirectional")
+_SOURCES = ("fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef", "fileKeyRef")
+_PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
+_PROBE_COUNTS = ("initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold")
+_DEFAULT_GRACE = 30
+
+
+@rule("FT343", "bad-container-name")
+def bad_container_name(job: Job) -> Iterator[Finding]:
+    """A container's name is no DNS-1123 label, or another container of the pod has it.
+
+    Init containers and containers share their names.
+
+    Refused: an init container and a container both named `train`.
+    Write: `prepare` and `train`.
+    """
+    for pod in job.pods:
+        seen: set[str] = set()
+        for container in pod.containers:
+            path = f"{container.path}.name"
+            if not kube.is_dns1123_label(container.name):
+                yield Finding(f"the container name {container.name!r} is no DNS label", path, container.name)
+            elif container.name in seen:
+                yield Finding(f"a second container is named {container.name!r}", path, container.name)
+            seen.add(container.name)
+
+
+@rule("FT344", "no-image")
+def no_image(job: Job) -> Iterator[Finding]:
+    """A container has no image.
+
+    Core validation wants it non-empty in a template; whether it can be pulled nobody checks.
+
+    Refused: `{name: train}`.
+    Write: `{name: train, image: registry.example.com/train:1.0}`.
+    """
+    for container in job.containers:
+        if not text(container.body.get("image")):
+            path = f"{container.path}.image"
+            yield Finding(f"the container {container.name!r} has no image", path, help=f"set {path}")
+
+
+@rule("FT353", "unknown-container-policy")
+def unknown_container_policy(job: Job) -> Iterator[Finding]:
+    """imagePullPolicy or terminationMessagePolicy has a value that does not exist.
+
+    Refused: `imagePullPolicy: IfMissing`.
+    Write: `imagePullPolicy: IfNotPresent`.
+    """
+    for container in job.containers:
+        for field, known in (("imagePullPolicy", _PULL), ("terminationMessagePolicy", _MESSAGE)):
+            value = text(container.body.get(field))
+            if value and value not in known:
+                yield Finding(
+                    f"there is no {field} {value!r}",
+                    f"{container.path}.{field}",
+                    value,
+                    f"use one of {', '.join(known)}",
+                )
+
+
+@rule("FT345", "bad-port")
+def bad_port(job: Job) -> Iterator[Finding]:
+    """A container port is out of range, unnamed where named twice, or of an unknown protocol.
+
+    Ports are 1 to 65535; a port's name has at most 15 lower-case letters, digits and dashes, one letter at
+    least, and is unique in its container.
+
+    Refused: `{containerPort: 29500, name: torch-distributed}`.
+    Write: `{containerPort: 29500, name: torch}`.
+    """
+    for container in job.containers:
+        names: set[str] = set()
+        for i, port in entries(container.body.get("ports")):
+            path, name = f"{container.path}.ports[{i}]", text(port.get("name"))
+            for field, value, missing in _port_numbers(port):
+                if missing or not 0 <= value <= _LARGEST_PORT:
+                    yield Finding(f"{field} {value} is not between 1 and {_LARGEST_PORT}", f"{path}.{field}", value)
+            if name and (not _PORT_NAME.fullmatch(name) or name in names):
+                problem = "is taken" if name in names else f"is no port name of at most {_LONGEST_PORT_NAME}"
+                yield Finding(f"{name!r} {problem}", f"{path}.name", name)
+            names.add(name)
+            protocol = text(port.get("protocol")) or "TCP"
+            if protocol not in _PROTOCOLS:
+                yield Finding(f"there is no protocol {protocol!r}", f"{path}.protocol", protocol)
+
+
+def _port_numbers(port: dict[str, Any]) -> tuple[tuple[str, int, bool], ...]:
+    inner, host = number(port.get("containerPort")), number(port.get("hostPort"))
+    return ("containerPort", inner, inner == 0), ("hostPort", host, False)
+
+
+@rule("FT346", "bad-env-name")
+def bad_env_name(job: Job) -> Iterator[Finding]:
+    """An environment variable's name has other characters than letters, digits, `-`, `_` and `.`.
+
+    Newer clusters take nearly any name in a Pod, but Volcano's job webhook validates without that option.
+
+    Refused: `{name: "2ND_RUN", value: "1"}`.
+    Write: `{name: SECOND_RUN, value: "1"}`.
+    """
+    for container in job.containers:
+        for i, variable in container.env:
+            name = text(variable.get("name"))
+            if not name or not kube.is_env_name(name):
+                yield Finding(f"{name!r} is no environment variable's name", f"{container.path}.env[{i}].name", name)
+
+
+@rule("FT347", "ambiguous-env-source")
+def ambiguous_env_source(job: Job) -> Iterator[Finding]:
+    """A variable's `valueFrom` names no source, several, or stands beside a value.
+
+    Refused: `{name: TOKEN, value: x, valueFrom: {secretKeyRef: {...}}}`.
+    Write: only the `valueFrom`.
+    """
+    for container in job.containers:
+        for i, variable in container.env:
+            source = variable.get("valueFrom")
+            if not isinstance(source, dict):
+                continue
+            given = [s for s in _SOURCES if source.get(s) is not None]
+            path = f"{container.path}.env[{i}].valueFrom"
+            if len(given) != 1:
+                problem = f"names {' and '.join(given)}" if given else "names no source"
+                yield Finding(f"valueFrom {problem}", path, text(variable.get("name")), "name exactly one source")
+            elif text(variable.get("value")):
+                yield Finding("a variable has either a value or a valueFrom", path, text(variable.get("name")))
+
+
+@rule("FT348", "bad-env-reference")
+def bad_env_reference(job: Job) -> Iterator[Finding]:
+    """A variable's source points to what cannot be there.
+
+    Secret and ConfigMap names are DNS names, their keys letters, digits, `-`, `_` and `.`; a fieldRef names
+    one of the pod's fields or a label or annotation in brackets; a resourceFieldRef a request or limit.
+
+    Refused: `fieldRef: {fieldPath: metadata.labels}`.
+    Write: `fieldRef: {fieldPath: "metadata.labels['volcano.sh/job-name']"}`.
+    """
+    for container in job.containers:
+        for i, variable in container.env:
+            if isinstance(variable.get("valueFrom"), dict):
+                path = f"{container.path}.env[{i}].valueFrom"
+                yield from _references(variable["valueFrom"], path)
+
+
+def _references(source: dict[str, Any], path: str) -> Iterator[Finding]:
+    for kind in ("secretKeyRef", "configMapKeyRef"):
+        if isinstance(source.get(kind), dict):
+            name, key = text(source[kind].get("name")), text(source[kind].get("key"))
+            if not kube.is_dns1123_subdomain(name):
+                yield Finding(f"{kind} names no object: {name!r}", f"{path}.{kind}.name", name)
+            if not is_data_key(key):
+                yield Finding(f"{kind} names no key: {key!r}", f"{path}.{kind}.key", key)
+    if problem := downward_problem(source, volume=False):
+        field, message, value = problem
+        yield Finding(message, f"{path}.{field}", value)
+
+
+@rule("FT349", "bad-env-from")
+def bad_env_from(job: Job) -> Iterator[Finding]:
+    """An `envFrom` entry names no ConfigMap or Secret, both, or has a malformed prefix.
+
+    Refused: `envFrom: [{prefix: "1_", secretRef: {name: git}}]`.
+    Write: `envFrom: [{prefix: GIT_, secretRef: {name: git}}]`.
+    """
+    for container in job.containers:
+        for i, source in entries(container.body.get("envFrom")):
+            path, prefix = f"{container.path}.envFrom[{i}]", text(source.get("prefix"))
+            given = [kind for kind in ("configMapRef", "secretRef") if source.get(kind) is not None]
+            if prefix and not kube.is_env_name(prefix):
+                yield Finding(f"{prefix!r} cannot begin a variable's name", f"{path}.prefix", prefix)
+            if len(given) != 1:
+                yield Finding("envFrom names exactly one of configMapRef and secretRef", path)
+            for kind in given:
+                name = text(mapping(source[kind]).get("name"))
+                if not kube.is_dns1123_subdomain(name):
+                    yield Finding(f"{kind} names no object: {name!r}", f"{path}.{kind}.name", name)
+
+
+@rule("FT350", "mount-of-nothing")
+def mount_of_nothing(job: Job) -> Iterator[Finding]:
+    """A container mounts a volume the pod does not have, or two volumes at one path.
+
+    volumeMounts and volumeDevices name the template's own volumes; a job volume of `spec.volumes` has a
+    random name and cannot be named. Paths are unique, and no volume is both mounted and used as a device.
+
+    Refused: `volumeMounts: [{name: cache, mountPath: /cache}]` without a volume `cache`.
+    Write: the volume under `template.spec.volumes`.
+    """
+    for pod in job.pods:
+        volumes = {text(volume.get("name")): volume for _, volume in pod.volumes}
+        for container in pod.containers:
+            yield from _mounts(container, volumes)
+            yield from _devices(container, volumes)
+
+
+def _mounts(container: Container, volumes: dict[str, dict[str, Any]]) -> Iterator[Finding]:
+    seen: set[str] = set()
+    for i, mount in container.mounts:
+        name, where = text(mount.get("name")), text(mount.get("mountPath"))
+        if not name or name not in volumes:
+            yield Finding(
+                f"the pod has no volume {name!r}",
+                f"{container.path}.volumeMounts[{i}].name",
+                name,
+                "add it to the template's volumes",
+            )
+        if not where or where in seen:
+            problem = f"{where} is mounted twice" if where else "the mount has no mountPath"
+            yield Finding(problem, f"{container.path}.volumeMounts[{i}].mountPath", where)
+        seen.add(where)
+
+
+def _devices(container: Container, volumes: dict[str, dict[str, Any]]) -> Iterator[Finding]:
+    if "volumeDevices" not in container.body:
+        return
+    used = {text(m.get(key)) for _, m in container.mounts for key in ("name", "mountPath")}
+    for i, device in entries(container.body["volumeDevices"]):
+        path, name, where = f"{container.path}.volumeDevices[{i}]", text(device.get("name")), device.get("devicePath")
+        volume = volumes.get(name, {})
+        if not ({"persistentVolumeClaim", "ephemeral"} & volume.keys()):
+            yield Finding(f"the pod has no claim {name!r} to use as a device", f"{path}.name", name)
+        if name in used or where in used or not text(where) or steps_back(text(where)):
+            yield Finding("a device has a path of its own and a volume of its own", path, name)
+        used |= {name, text(where)}
+
+
+@rule("FT351", "bad-mount-option")
+def bad_mount_option(job: Job) -> Iterator[Finding]:
+    """A mount's subPath leaves the volume, or its propagation or recursion cannot be had.
+
+    subPath and subPathExpr are relative, without `..`, and exclude each other; Bidirectional propagation
+    needs a privileged container; recursiveReadOnly needs readOnly and no propagation.
+
+    Refused: `subPath: ../other`.
+    Write: `subPath: other` of the volume that has it.
+    """
+    for container in job.containers:
+        for i, mount in container.mounts:
+            if len(mount) > 2:  # noqa: PLR2004 - a name and a path have no options
+                for field, message in _mount_problems(mount, container):
+                    yield Finding(message, f"{container.path}.volumeMounts[{i}].{field}", text(mount.get(field)))
+
+
+def _mount_problems(mount: dict[str, Any], container: Container) -> Iterator[tuple[str, str]]:
+    for field in ("subPath", "subPathExpr"):
+        path = text(mount.get(field))
+        if path.startswith("/") or steps_back(path):
+            yield field, f"{field} {path!r} must stay inside the volume"
+    if text(mount.get("subPath")) and text(mount.get("subPathExpr")):
+        yield "subPathExpr", "subPath and subPathExpr exclude each other"
+    propagation = mount.get("mountPropagation")
+    if propagation is not None and propagation not in _PROPAGATION:
+        yield "mountPropagation", f"there is no mountPropagation {propagation!r}"
+    privileged = mapping(container.body.get("securityContext")).get("privileged") is True
+    if propagation == "Bidirectional" and not privileged:
+        yield "mountPropagation", "Bidirectional propagation needs a privileged container"
+    recursive = mount.get("recursiveReadOnly")
+    if recursive in ("Enabled", "IfPossible"):
+        if mount.get("readOnly") is not True or propagation not in (None, "None"):
+            yield "recursiveReadOnly", "recursiveReadOnly needs readOnly and no propagation"
+    elif recursive not in (None, "Disabled"):
+        yield "recursiveReadOnly", f"there is no recursiveReadOnly {recursive!r}"
+
+
+@rule("FT359", "sidecar-fields-in-init-container")
+def init_container_fields(job: Job) -> Iterator[Finding]:
+    """An init container has probes or life-cycle hooks, or a container has a restart policy.
+
+    Only an init container with `restartPolicy: Always`, a sidecar, may have probes and hooks; without
+    feature options, main containers may not have a restartPolicy at all.
+
+    Refused: an init container with a readinessProbe.
+    Write: `restartPolicy: Always` on it, or no probe.
+    """
+    for container in job.containers:
+        policy = container.body.get("restartPolicy")
+        if policy is not None and not (container.init and policy == "Always"):
+            path = f"{container.path}.restartPolicy"
+            yield Finding("only init containers may have a restartPolicy, Always", path, policy, f"remove {path}")
+        for field in (*_PROBES, "lifecycle") if container.init and policy != "Always" else ():
+            if container.body.get(field) is not None:
+                yield Finding(f"an init container cannot have a {field}", f"{container.path}.{field}")
+
+
+@rule("FT360", "bad-probe")
+def bad_probe(job: Job) -> Iterator[Finding]:
+    """A probe or life-cycle hook has no handler, several, or an impossible one.
+
+    Exactly one handler; counts not below 0; liveness and startup probes succeed at the first success; ports
+    are 1 to 65535 or names; a sleep ends within the grace period.
+
+    Refused: `readinessProbe: {periodSeconds: 5}`.
+    Write: `readinessProbe: {periodSeconds: 5, tcpSocket: {port: 8080}}`.
+    """
+    for pod in job.pods:
+        grace = count(pod.spec.get("terminationGracePeriodSeconds"))
+        for container in pod.containers:
+            for path, handler, probe in _handlers(container):
+                for message in _handler_problems(handler, _DEFAULT_GRACE if grace is None else grace):
+                    yield Finding(message, path)
+                for field, message in _probe_problems(handler, path.rpartition(".")[2]) if probe else ():
+                    yield Finding(message, f"{path}.{field}", number(handler.get(field)))
+
+
+def _handlers(container: Container) -> Iterator[tuple[str, dict[str, Any], bool]]:
+    for field in _PROBES:
+        if isinstance(container.body.get(field), dict):
+            yield f"{container.path}.{field}", container.body[field], True
+    hooks = mapping(container.body.get("lifecycle"))
+    for field in ("postStart", "preStop"):
+        if isinstance(hooks.get(field), dict):
+            yield f"{container.path}.lifecycle.{field}", hooks[field], False
+
+
+def _handler_problems(handler: dict[str, Any], grace: int) -> Iterator[str]:
+    given = [k for k in ("exec", "httpGet", "tcpSocket", "grpc", "sleep") if isinstance(handler.get(k), dict)]
+    if len(given) != 1:
+        yield f"exactly one handler is needed, not {' and '.join(given) or 'none'}"
+    for kind in given:
+        body = handler[kind]
+        if kind == "exec" and not body.get("command"):
+            yield "exec needs a command"
+        if kind in ("httpGet", "tcpSocket", "grpc") and not _is_port(body.get("port")):
+            yield f"{body.get('port')!r} is no port"
+        if kind == "httpGet" and (text(body.get("scheme")) or "HTTP") not in ("HTTP", "HTTPS"):
+            yield f"there is no scheme {body['scheme']!r}"
+        headers = entries(body.get("httpHeaders")) if kind == "httpGet" else []
+        if not all(_HEADER.fullmatch(text(header.get("name"))) for _, header in headers):
+            yield "a header's name has letters, digits and dashes"
+        if kind == "sleep" and not 1 <= number(body.get("seconds")) <= grace:
+            yield f"sleep must be 1 to {grace} seconds"
+
+
+def _is_port(port: object) -> bool:
+    if isinstance(port, str):
+        return bool(_PORT_NAME.fullmatch(port))
+    return 1 <= number(port) <= _LARGEST_PORT
+
+
+def _probe_problems(probe: dict[str, Any], kind: str) -> Iterator[tuple[str, str]]:
+    for field in _PROBE_COUNTS:
+        if number(probe.get(field)) < 0:
+            yield field, f"{field} must not be negative"
+    grace = count(probe.get("terminationGracePeriodSeconds"))
+    if grace is not None and (grace <= 0 or kind == "readinessProbe"):
+        yield "terminationGracePeriodSeconds", "a probe's grace period is positive, and no readiness probe's"
+    if kind != "readinessProbe" and number(probe.get("successThreshold")) not in (0, 1):
+        yield "successThreshold", f"a {kind} has the successThreshold 1"
+
+
+RULES_OF_CONTAINERS = (
+    bad_container_name,
+    no_image,
+    unknown_container_policy,
+    bad_port,
+    bad_env_name,
+    ambiguous_env_source,
+    bad_env_reference,
+    bad_env_from,
+    mount_of_nothing,
+    bad_mount_option,
+    init_container_fields,
+    bad_probe,
+)

@@ -1,0 +1,205 @@
+"""A manifest as the rules read it: total, typed, with the path of everything at hand.
+
+Wrong shapes read as absent, so no rule has to ask.  The views hold the manifest's own dictionaries and
+never change them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from ftgen import kube
+
+Version = tuple[int, int, int]
+
+NEWEST: Version = (1, 15, 0)
+"""The newest Volcano whose source these rules follow; later ones are judged by the same rules."""
+
+_PLAIN = re.compile(r"[A-Za-z_$][A-Za-z0-9_$-]*")
+_SUFFIX_LENGTH = 5
+_LONGEST_PREFIX = 58
+
+
+def mapping(value: object) -> dict[str, Any]:
+    """The value if it is an object, else an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def entries(value: object) -> list[tuple[int, dict[str, Any]]]:
+    """The objects of a list with their positions."""
+    return [(i, item) for i, item in enumerate(value) if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def strings(value: object) -> list[str]:
+    """The strings of a list."""
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
+
+
+def text(value: object) -> str:
+    """The value if it is a string, else the empty one: Go's zero value, which every check treats as unset."""
+    return value if isinstance(value, str) else ""
+
+
+def number(value: object) -> int:
+    """The value if it is an integer, else 0."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else 0
+
+
+def count(value: object) -> int | None:
+    """The value if it is an integer, else None: for fields that are pointers, where 0 is not unset."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def amount(value: object) -> Fraction | None:
+    """The quantity's amount, None when it is none."""
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        return None
+    try:
+        return kube.parse_quantity(str(value))
+    except ValueError:
+        return None
+
+
+def child(path: str, key: str) -> str:
+    """The path of a key: `limits.cpu`, but `limits["nvidia.com/gpu"]` where a dot would read as a step."""
+    return f"{path}.{key}" if _PLAIN.fullmatch(key) else f"{path}[{json.dumps(key, ensure_ascii=False)}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A container or init container of some task's template."""
+
+    path: str
+    name: str
+    body: dict[str, Any]
+    init: bool
+    env: list[tuple[int, dict[str, Any]]]
+    mounts: list[tuple[int, dict[str, Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """A task's pod template; `path` is the template's, `spec_path` its spec's."""
+
+    path: str
+    spec_path: str
+    metadata: dict[str, Any]
+    spec: dict[str, Any]
+    containers: list[Container]
+    volumes: list[tuple[int, dict[str, Any]]]
+
+    @property
+    def init_containers(self) -> list[Container]:
+        """The containers that run before the main ones."""
+        return [c for c in self.containers if c.init]
+
+    @property
+    def main_containers(self) -> list[Container]:
+        """The containers that are no init containers."""
+        return [c for c in self.containers if not c.init]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One entry of `spec.tasks`; `index` is its position."""
+
+    path: str
+    index: int
+    name: str
+    body: dict[str, Any]
+    replicas: int
+    min_available: int | None
+    pod: Pod
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A VolcanoJob, and the Volcano version it is judged for.
+
+    Attributes:
+        manifest: the whole object.
+        name: `metadata.name`, or what `metadata.generateName` becomes: the prefix, cut to 58, and five
+            random characters, here `x`.
+        name_path: the field the name comes from.
+        spec: its spec.
+        tasks: in the order of the list.
+        volumes: the entries of `spec.volumes` with their positions.
+        plugins: name to argument list, or to whatever stands there.
+        version: of Volcano.
+    """
+
+    manifest: dict[str, Any]
+    name: str
+    name_path: str
+    spec: dict[str, Any]
+    tasks: list[Task]
+    volumes: list[tuple[int, dict[str, Any]]]
+    plugins: dict[str, Any]
+    version: Version
+
+    @property
+    def pods(self) -> list[Pod]:
+        """The template of every task."""
+        return [task.pod for task in self.tasks]
+
+    @property
+    def containers(self) -> list[Container]:
+        """Every container of every task, init containers first within a task."""
+        return [container for task in self.tasks for container in task.pod.containers]
+
+
+def read(manifest: object, version: Version) -> Job:
+    """The view of a manifest; of anything that is no object, the view of an empty one."""
+    body = mapping(manifest)
+    metadata, spec = mapping(body.get("metadata")), mapping(body.get("spec"))
+    name, name_path = _name(metadata)
+    tasks = [_task(i, task) for i, task in entries(spec.get("tasks"))]
+    return Job(
+        body, name, name_path, spec, tasks, entries(spec.get("volumes")), mapping(spec.get("plugins")), version
+    )
+
+
+def _name(metadata: dict[str, Any]) -> tuple[str, str]:
+    prefix = text(metadata.get("generateName"))
+    if text(metadata.get("name")) or not prefix:
+        return text(metadata.get("name")), "metadata.name"
+    return prefix[:_LONGEST_PREFIX] + "x" * _SUFFIX_LENGTH, "metadata.generateName"
+
+
+def _task(index: int, body: dict[str, Any]) -> Task:
+    path = f"spec.tasks[{index}]"
+    return Task(
+        path,
+        index,
+        text(body.get("name")),
+        body,
+        number(body.get("replicas")),
+        count(body.get("minAvailable")),
+        _pod(f"{path}.template", mapping(body.get("template"))),
+    )
+
+
+def _pod(path: str, template: dict[str, Any]) -> Pod:
+    spec = mapping(template.get("spec"))
+    return Pod(
+        path,
+        f"{path}.spec",
+        mapping(template.get("metadata")),
+        spec,
+        [
+            _container(f"{path}.spec.{kind}[{i}]", body, init=kind == "initContainers")
+            for kind in ("initContainers", "containers")
+            for i, body in entries(spec.get(kind))
+        ],
+        entries(spec.get("volumes")),
+    )
+
+
+def _container(path: str, body: dict[str, Any], *, init: bool) -> Container:
+    return Container(
+        path, text(body.get("name")), body, init, entries(body.get("env")), entries(body.get("volumeMounts"))
+    )

@@ -1,0 +1,135 @@
+"""Volcano's job plugins: which exist when, their flags, and how Go's flag parser reads the arguments.
+
+Sources: pkg/controllers/job/plugins of Volcano (factory.go and each plugin's addFlags) and Go's `flag`
+package.  No layer of the cluster checks arguments: a parse error is a line in the controller's log, and
+what comes after it is lost.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+from ftgen.rules.job import Version
+
+Kind = Literal["bool", "int", "string"]
+
+_ROLES: dict[str, Kind] = {"master": "string", "worker": "string"}
+
+_FLAGS: dict[str, dict[str, Kind]] = {
+    "env": {},
+    "svc": {"publish-not-ready-addresses": "bool", "disable-network-policy": "bool"},
+    "ssh": {
+        "ssh-key-file-path": "string",
+        "ssh-private-key": "string",
+        "ssh-public-key": "string",
+        "ssh-port": "int",
+    },
+    "pytorch": {**_ROLES, "port": "int"},
+    "tensorflow": {
+        "ps": "string",
+        "worker": "string",
+        "chief": "string",
+        "evaluator": "string",
+        "port": "int",
+    },
+    "mpi": {**_ROLES, "port": "int"},
+    "hcclrank": dict(_ROLES),
+    "ray": {
+        "head": "string",
+        "headContainer": "string",
+        "worker": "string",
+        "workerContainer": "string",
+        "port": "int",
+        "dashboardPort": "int",
+        "clientPort": "int",
+    },
+}
+_FLAGS_SINCE: tuple[tuple[Version, str, dict[str, Kind]], ...] = (
+    (
+        (1, 14, 0),
+        "pytorch",
+        {"wait-master-enabled": "bool", "wait-master-timeout": "int", "wait-master-image": "string"},
+    ),
+    ((1, 16, 0), "svc", {"inject-hosts-env": "bool"}),
+)
+_SINCE: dict[str, Version] = {"hcclrank": (1, 12, 3), "ray": (1, 13, 0)}
+
+_BOOLEANS = frozenset(("1", "t", "T", "TRUE", "true", "True", "0", "f", "F", "FALSE", "false", "False"))
+_INTEGER = re.compile(
+    r"[+-]?(?:0|[1-9](?:_?[0-9])*|0[xX](?:_?[0-9a-fA-F])+|0[bB](?:_?[01])+|0[oO]?(?:_?[0-7])+)",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """What Go's flag parser makes of a plugin's arguments.
+
+    Attributes:
+        values: flag to its text; a bare boolean flag is `true`.
+        stopped_at: the position of the argument the parser stopped at, None when it read all.
+        reason: why it stopped.
+    """
+
+    values: Mapping[str, str]
+    stopped_at: int | None = None
+    reason: str = ""
+
+
+@lru_cache(maxsize=16)
+def known(version: Version) -> tuple[str, ...]:
+    """The plugins this Volcano has."""
+    return tuple(name for name in _FLAGS if version >= _SINCE.get(name, (0, 0, 0)))
+
+
+@lru_cache(maxsize=64)
+def flags(plugin: str, version: Version) -> Mapping[str, Kind]:
+    """The flags of a plugin in this Volcano; none of an unknown plugin."""
+    later = {f: k for since, name, more in _FLAGS_SINCE if name == plugin and version >= since for f, k in more.items()}
+    return {**_FLAGS.get(plugin, {}), **later}
+
+
+@lru_cache(maxsize=256)
+def parse(plugin: str, arguments: tuple[str, ...], version: Version) -> Arguments:
+    """The arguments as Go's flag parser reads them: up to the first it cannot, and not beyond."""
+    declared = flags(plugin, version)
+    values: dict[str, str] = {}
+    at = 0
+    while at < len(arguments):
+        name, equals, value, reason = _split(arguments[at], declared)
+        if not reason and not equals and declared[name] != "bool":
+            if at + 1 == len(arguments):
+                reason = f"--{name} needs a value"
+            else:
+                value, at = arguments[at + 1], at + 1
+        if reason or (reason := _unreadable(name, value, declared[name])):
+            return Arguments(values, at, reason)
+        values[name] = value
+        at += 1
+    return Arguments(values)
+
+
+def _split(argument: str, declared: Mapping[str, Kind]) -> tuple[str, str, str, str]:
+    """Name, `=` or nothing, value (that of a bare boolean: true) and the reason why this is no flag."""
+    if not argument.startswith("-") or argument == "-":
+        return "", "", "", f"{argument!r} does not begin with dashes and ends the flags"
+    flag = argument[2:] if argument.startswith("--") else argument[1:]
+    if not flag:
+        return "", "", "", "-- ends the flags"
+    if flag[0] in "-=":
+        return "", "", "", f"{argument!r} is no flag"
+    name, equals, value = flag[0] + flag[1:].partition("=")[0], *flag[1:].partition("=")[1:]
+    if name not in declared:
+        return "", "", "", f"there is no flag --{name}"
+    return name, equals, value if equals else "true", ""
+
+
+def _unreadable(name: str, value: str, kind: Kind) -> str:
+    if kind == "bool" and value not in _BOOLEANS:
+        return f"--{name} is true or false, not {value!r}"
+    if kind == "int" and not _INTEGER.fullmatch(value):
+        return f"--{name} is a whole number, not {value!r}"
+    return ""

@@ -1,0 +1,102 @@
+"""Security contexts as core validation judges them: what contradicts itself, not what a policy forbids.
+
+Volcano's webhook allows privileged containers; whether a namespace's pod security standard admits the pod
+is decided when the pod is created.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from ftgen.rules import Finding, rule
+from ftgen.rules.fields import steps_back
+from ftgen.rules.job import Job, count, entries, mapping, strings, text
+
+_LARGEST_ID = 2**31 - 1
+_LONGEST_SYSCTL = 253
+_PROFILES = ("Localhost", "RuntimeDefault", "Unconfined")
+_CHOICES = {
+    "fsGroupChangePolicy": ("OnRootMismatch", "Always"),
+    "supplementalGroupsPolicy": ("Merge", "Strict"),
+    "seLinuxChangePolicy": ("Recursive", "MountOption"),
+    "procMount": ("Default", "Unmasked"),
+}
+_SYSCTL = re.compile(r"[a-z0-9](?:[-_a-z0-9]*[a-z0-9])?(?:[./][a-z0-9](?:[-_a-z0-9]*[a-z0-9])?)*")
+
+Problem = tuple[str, str]
+
+
+@rule("FT362", "contradictory-security")
+def contradictory_security(job: Job) -> Iterator[Finding]:
+    """A security context is out of range or contradicts itself.
+
+    User and group ids are 0 to 2147483647; a privileged container cannot forbid privilege escalation; a
+    Localhost profile is named and no other is; policies have their known values.
+
+    Refused: `{privileged: true, allowPrivilegeEscalation: false}`.
+    Write: one of them.
+    """
+    for pod in job.pods:
+        context = pod.spec.get("securityContext")
+        if isinstance(context, dict):
+            for field, message in (*_shared_problems(context), *_sysctl_problems(context)):
+                yield Finding(message, f"{pod.spec_path}.securityContext.{field}")
+        for container in pod.containers:
+            context = container.body.get("securityContext")
+            if isinstance(context, dict):
+                unmasked = context.get("procMount") == "Unmasked" and pod.spec.get("hostUsers") is not False
+                for field, message in (*_shared_problems(context), *_escalation(context, unmasked=unmasked)):
+                    yield Finding(message, f"{container.path}.securityContext.{field}")
+
+
+def _shared_problems(context: dict[str, Any]) -> Iterator[Problem]:
+    ids = [(field, context.get(field)) for field in ("runAsUser", "runAsGroup", "fsGroup")]
+    groups = context.get("supplementalGroups")
+    ids += [("supplementalGroups", group) for group in groups] if isinstance(groups, list) else []
+    for field, given in ids:
+        value = count(given)
+        if value is not None and not 0 <= value <= _LARGEST_ID:
+            yield field, f"{value} is no user or group id"
+    for field, known in _CHOICES.items():
+        if context.get(field) is not None and context[field] not in known:
+            yield field, f"{field} is {' or '.join(known)}"
+    for field in ("seccompProfile", "appArmorProfile"):
+        if isinstance(context.get(field), dict):
+            yield from _profile_problems(context[field], field)
+
+
+def _profile_problems(profile: dict[str, Any], field: str) -> Iterator[Problem]:
+    kind, local = text(profile.get("type")), profile.get("localhostProfile")
+    if kind not in _PROFILES:
+        yield f"{field}.type", f"a profile's type is one of {', '.join(_PROFILES)}"
+    elif (kind == "Localhost") != (local is not None):
+        yield f"{field}.localhostProfile", "a Localhost profile is named, and no other is"
+    elif kind == "Localhost":
+        name = text(local)
+        if field == "seccompProfile" and (name.startswith("/") or steps_back(name)):
+            yield f"{field}.localhostProfile", "a seccomp profile's path is relative"
+        if field == "appArmorProfile" and (not name or name != name.strip()):
+            yield f"{field}.localhostProfile", "an AppArmor profile has a name without spaces around it"
+
+
+def _escalation(context: dict[str, Any], *, unmasked: bool) -> Iterator[Problem]:
+    if unmasked:
+        yield "procMount", "procMount Unmasked needs hostUsers: false"
+    if context.get("allowPrivilegeEscalation") is False:
+        added = strings(mapping(context.get("capabilities")).get("add"))
+        if context.get("privileged") is True or "CAP_SYS_ADMIN" in added:
+            yield "allowPrivilegeEscalation", "privileged and CAP_SYS_ADMIN need privilege escalation"
+
+
+def _sysctl_problems(context: dict[str, Any]) -> Iterator[Problem]:
+    seen: set[str] = set()
+    for i, setting in entries(context.get("sysctls")):
+        name = text(setting.get("name"))
+        if len(name) > _LONGEST_SYSCTL or not _SYSCTL.fullmatch(name) or name in seen:
+            yield f"sysctls[{i}].name", f"{name!r} is taken or no kernel parameter"
+        seen.add(name)
+
+
+RULES_OF_SECURITY = (contradictory_security,)

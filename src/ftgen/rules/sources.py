@@ -1,0 +1,233 @@
+"""The template's own volumes as core validation judges them (ValidateVolumes in k8s.io/kubernetes).
+
+Contents are judged for the kinds a training pod uses; the legacy network disks only count as a source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from ftgen import kube
+from ftgen.rules import Finding, rule
+from ftgen.rules.fields import downward_problem, is_inside, steps_back
+from ftgen.rules.job import Job, amount, child, count, entries, mapping, number, strings, text
+
+_KINDS = frozenset(
+    (
+        "awsElasticBlockStore",
+        "azureDisk",
+        "azureFile",
+        "cephfs",
+        "cinder",
+        "configMap",
+        "csi",
+        "downwardAPI",
+        "emptyDir",
+        "ephemeral",
+        "fc",
+        "flexVolume",
+        "flocker",
+        "gcePersistentDisk",
+        "gitRepo",
+        "glusterfs",
+        "hostPath",
+        "image",
+        "iscsi",
+        "nfs",
+        "persistentVolumeClaim",
+        "photonPersistentDisk",
+        "portworxVolume",
+        "projected",
+        "quobyte",
+        "rbd",
+        "scaleIO",
+        "secret",
+        "storageos",
+        "vsphereVolume",
+    )
+)
+_REQUIRED = {
+    "hostPath": ("path",),
+    "secret": ("secretName",),
+    "configMap": ("name",),
+    "persistentVolumeClaim": ("claimName",),
+    "nfs": ("server", "path"),
+    "csi": ("driver",),
+}
+_HOST_PATHS = (
+    "",
+    "DirectoryOrCreate",
+    "Directory",
+    "FileOrCreate",
+    "File",
+    "Socket",
+    "CharDevice",
+    "BlockDevice",
+)
+_ACCESS_MODES = ("ReadWriteOnce", "ReadOnlyMany", "ReadWriteMany", "ReadWriteOncePod")
+_MOST_MODE = 0o777
+_SHORTEST_TOKEN = 600
+
+
+@rule("FT372", "bad-volume-name")
+def bad_volume_name(job: Job) -> Iterator[Finding]:
+    """A volume's name is no DNS-1123 label.
+
+    Refused: `volumes: [{name: models_cache, ...}]`.
+    Write: `models-cache`.
+    """
+    for pod in job.pods:
+        for i, volume in pod.volumes:
+            name = text(volume.get("name"))
+            if not kube.is_dns1123_label(name):
+                yield Finding(f"the volume name {name!r} is no DNS label", f"{pod.spec_path}.volumes[{i}].name", name)
+
+
+@rule("FT373", "ambiguous-volume")
+def ambiguous_volume(job: Job) -> Iterator[Finding]:
+    """A volume has no source or several.
+
+    Refused: `{name: cache}` and `{name: cache, emptyDir: {}, hostPath: {path: /cache}}`.
+    Write: `{name: cache, emptyDir: {}}`.
+    """
+    for pod in job.pods:
+        for i, volume in pod.volumes:
+            given = [kind for kind in volume if kind in _KINDS and isinstance(volume[kind], dict)]
+            if len(given) != 1:
+                problem = f"has the sources {' and '.join(given)}" if given else "has no source"
+                yield Finding(
+                    f"the volume {text(volume.get('name'))!r} {problem}",
+                    f"{pod.spec_path}.volumes[{i}]",
+                    help="give it exactly one source, such as emptyDir: {}",
+                )
+
+
+@rule("FT374", "incomplete-volume")
+def incomplete_volume(job: Job) -> Iterator[Finding]:
+    """A volume's source lacks what it needs or has what it cannot have.
+
+    A Secret, ConfigMap or claim is named, an NFS path absolute, a host path without `..`, file modes 0 to
+    0777, a projected path relative, a size limit not negative.
+
+    Refused: `emptyDir: {sizeLimit: "-1Gi"}`, `secret: {}`.
+    Write: `emptyDir: {sizeLimit: 1Gi}`, `secret: {secretName: git-token}`.
+    """
+    for pod in job.pods:
+        for i, volume in pod.volumes:
+            for kind, source in volume.items():
+                if kind in _KINDS and isinstance(source, dict):
+                    for field, message in _problems(kind, source):
+                        yield Finding(message, f"{pod.spec_path}.volumes[{i}].{kind}.{field}", text(source.get(field)))
+
+
+def _problems(kind: str, source: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for field in _REQUIRED.get(kind, ()):
+        if not text(source.get(field)):
+            yield field, f"a volume of kind {kind} needs {field}"
+    mode = count(source.get("defaultMode"))
+    if mode is not None and not 0 <= mode <= _MOST_MODE:
+        yield "defaultMode", f"the mode {mode:o} is not between 0 and 777"
+    if kind == "emptyDir":
+        size = amount(source.get("sizeLimit"))
+        if source.get("sizeLimit") is not None and (size is None or size < 0):
+            yield "sizeLimit", f"{source['sizeLimit']!r} is no size"
+    elif kind == "nfs" and not text(source.get("path")).startswith("/"):
+        yield "path", "an NFS path is absolute"
+    elif kind == "hostPath":
+        if steps_back(text(source.get("path"))):
+            yield "path", "a host path has no .. in it"
+        if source.get("type") is not None and source["type"] not in _HOST_PATHS:
+            yield "type", f"there is no host path of type {source['type']!r}"
+    elif kind in ("secret", "configMap", "downwardAPI"):
+        yield from _items(source, "items", downward=kind == "downwardAPI")
+    elif kind == "projected":
+        yield from _projections(source)
+
+
+def _items(source: dict[str, Any], prefix: str, *, downward: bool) -> Iterator[tuple[str, str]]:
+    for i, item in entries(source.get("items")):
+        path, where, mode = text(item.get("path")), f"{prefix}[{i}]", count(item.get("mode"))
+        if not path or not is_inside(path):
+            yield f"{where}.path", f"{path!r} is no path inside the volume"
+        if mode is not None and not 0 <= mode <= _MOST_MODE:
+            yield f"{where}.mode", f"the mode {mode:o} is not between 0 and 777"
+        if downward and (problem := downward_problem(item, volume=True)):
+            yield f"{where}.{problem[0]}", problem[1]
+        if downward and (item.get("fieldRef") is None) == (item.get("resourceFieldRef") is None):
+            yield where, "an item has either a fieldRef or a resourceFieldRef"
+        if not downward and not text(item.get("key")):
+            yield f"{where}.key", "an item needs a key"
+
+
+def _projections(volume: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    paths: set[str] = set()
+    for i, source in entries(volume.get("sources")):
+        where = f"sources[{i}]"
+        given = [kind for kind in source if isinstance(source[kind], dict)]
+        if len(given) > 1:
+            yield where, "a projected source is of one kind"
+        for kind in ("secret", "configMap", "downwardAPI"):
+            body = mapping(source.get(kind))
+            if kind in given and kind != "downwardAPI" and not text(body.get("name")):
+                yield f"{where}.{kind}.name", f"a projected {kind} needs a name"
+            yield from _items(body, f"{where}.{kind}.items", downward=kind == "downwardAPI")
+            for _, item in entries(body.get("items")):
+                if text(item.get("path")) in paths:
+                    yield f"{where}.{kind}.items", f"{text(item.get('path'))!r} is projected twice"
+                paths.add(text(item.get("path")))
+        if "serviceAccountToken" in given:
+            yield from _token_problems(source["serviceAccountToken"], f"{where}.serviceAccountToken")
+
+
+def _token_problems(token: dict[str, Any], where: str) -> Iterator[tuple[str, str]]:
+    seconds = number(token.get("expirationSeconds", 2 * _SHORTEST_TOKEN))
+    if not _SHORTEST_TOKEN <= seconds <= 2**32:
+        yield f"{where}.expirationSeconds", f"a token lives at least {_SHORTEST_TOKEN} seconds"
+    if not text(token.get("path")) or not is_inside(text(token.get("path"))):
+        yield f"{where}.path", "a token's path is relative"
+
+
+@rule("FT375", "bad-claim-template")
+def bad_claim_template(job: Job) -> Iterator[Finding]:
+    """An ephemeral volume's claim template is incomplete.
+
+    It needs a spec with access modes and a storage request above zero; ReadWriteOncePod stands alone; the
+    metadata may hold labels and annotations only.
+
+    Refused: `ephemeral: {volumeClaimTemplate: {spec: {accessModes: [ReadWriteOnce]}}}`.
+    Write: `resources: {requests: {storage: 5Gi}}` in that spec.
+    """
+    for pod in job.pods:
+        for i, volume in pod.volumes:
+            if isinstance(volume.get("ephemeral"), dict):
+                path = f"{pod.spec_path}.volumes[{i}].ephemeral.volumeClaimTemplate"
+                template = mapping(volume["ephemeral"].get("volumeClaimTemplate"))
+                for field, message in _claim_problems(template):
+                    yield Finding(message, f"{path}.{field}")
+
+
+def _claim_problems(template: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    spec, metadata = mapping(template.get("spec")), mapping(template.get("metadata"))
+    modes = strings(spec.get("accessModes"))
+    if not modes or any(mode not in _ACCESS_MODES for mode in modes):
+        yield "spec.accessModes", f"access modes are some of {', '.join(_ACCESS_MODES)}"
+    elif "ReadWriteOncePod" in modes and len(set(modes)) > 1:
+        yield "spec.accessModes", "ReadWriteOncePod stands alone"
+    storage = amount(mapping(mapping(spec.get("resources")).get("requests")).get("storage"))
+    if storage is None or storage <= 0:
+        yield "spec.resources.requests.storage", "a claim requests storage above zero"
+    storage_class = text(spec.get("storageClassName"))
+    if storage_class and not kube.is_dns1123_subdomain(storage_class):
+        yield "spec.storageClassName", f"{storage_class!r} is no storage class's name"
+    if spec.get("volumeMode") not in (None, "Filesystem", "Block"):
+        yield "spec.volumeMode", "volumeMode is Filesystem or Block"
+    for key in metadata:
+        if key not in ("labels", "annotations") and metadata[key]:
+            yield child("metadata", key), f"a claim template's metadata cannot have {key}"
+    for key, value in mapping(metadata.get("labels")).items():
+        if not kube.is_qualified_name(key) or not kube.is_label_value(text(value)):
+            yield child("metadata.labels", key), f"{key}={value} is no label"
+
+
+RULES_OF_SOURCES = (bad_volume_name, ambiguous_volume, incomplete_volume, bad_claim_template)

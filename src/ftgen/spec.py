@@ -1,0 +1,436 @@
+"""The job as its user speaks of it: frozen, typed, unknown keys refused.
+
+`admit` turns the plain mapping that `compose` produced into a `Spec`, or reports every key whose shape is
+wrong.  Nothing here has heard of containers, and nothing after here has heard of Hydra.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from ftgen import kube
+from ftgen.diagnostics import Diagnostic, Rejected, error
+
+
+def _quantity(value: object) -> str:
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        raise ValueError("must be a Kubernetes quantity such as 8Gi or 500m")  # noqa: TRY004 - pydantic collects ValueErrors
+    return kube.canonical_quantity(str(value))
+
+
+def _identifier(value: object) -> object:
+    """A commit or tag of digits only arrives as an int; its text is what was meant."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _single_line(value: str) -> str:
+    if any(ord(c) < 32 or ord(c) == 127 for c in value):
+        raise ValueError("must not contain line breaks or control characters")
+    return value
+
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9._-]*$")]
+Quantity = Annotated[str, BeforeValidator(_quantity)]
+Line = Annotated[str, Field(min_length=1), AfterValidator(_single_line)]
+Identifier = Annotated[Line, BeforeValidator(_identifier)]
+Count = Annotated[int, Field(ge=1, strict=True)]
+Natural = Annotated[int, Field(ge=0, strict=True)]
+Percent = Annotated[int, Field(ge=1, le=100, strict=True)]
+PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Flag = Annotated[bool, Field(strict=True)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, protected_namespaces=())
+
+
+class Shape(_Section):
+    """A transformer's dimensions, as its config.json states them; what `fit` computes with."""
+
+    hidden: Count
+    layers: Count
+    heads: Count
+    kv_heads: Count
+    head_dim: Count
+    intermediate: Count
+    vocab: Count
+    tied_embeddings: Flag = False
+    qkv_bias: Flag = False
+    qk_norm: Flag = False
+    sandwich_norms: Flag = False
+    logit_softcap: Flag = False
+    fused_qkv: Flag = False
+    fused_gate_up: Flag = False
+    experts: Natural = 0
+    experts_per_token: Natural = 0
+    expert_intermediate: Natural = 0
+    vision_parameters: Natural = 0
+
+
+class Model(_Section):
+    """The base model: where it lies, where the result goes, and what LLaMA-Factory must know of it."""
+
+    name: Line
+    url: Line | None
+    revision: Identifier | None = None
+    output_url: Line | None = None
+    template: Line
+    parameters: Count
+    dtype: Literal["bfloat16", "float16", "float32"]
+    context: Count
+    shape: Shape | None = None
+
+    @property
+    def directory(self) -> str:
+        """Name of its folder on the models volume: the repository's own, as the platform's tools expect."""
+        return _basename(self.url) if self.url else self.name
+
+
+class DatasetInfo(_Section):
+    """An entry of LLaMA-Factory's dataset_info.json (see its data README)."""
+
+    file_name: Line
+    formatting: Literal["alpaca", "sharegpt", "openai"] | None = None
+    ranking: Flag | None = None
+    subset: Line | None = None
+    split: Line | None = None
+    folder: Line | None = None
+    num_samples: Count | None = None
+    columns: dict[str, str] | None = None
+    tags: dict[str, str] | None = None
+
+
+class Dataset(_Section):
+    """The training data: where it lies, and which training stages it serves."""
+
+    name: Line
+    url: Line | None
+    revision: Identifier | None = None
+    stages: tuple[Literal["pt", "sft", "rm", "dpo", "kto"], ...]
+    info: DatasetInfo | None = None
+    size: Quantity
+
+    @property
+    def directory(self) -> str:
+        """Name of its folder on the models volume."""
+        return _basename(self.url) if self.url else self.name
+
+
+class UnitResource(_Section):
+    """An extended resource that counts something in `unit` (1Mi: mebibytes; 1: plain numbers)."""
+
+    name: Line
+    unit: Quantity = "1"
+
+
+class Resources(_Section):
+    """The names under which a device plugin offers its cards; values, since an override key holds no `/`."""
+
+    count: Line | None
+    memory: UnitResource | None = None
+    cores: UnitResource | None = None
+
+
+class Card(_Section):
+    """What one card is; null where the cluster decides and nothing may be assumed."""
+
+    name: Line | None = None
+    memory: Quantity | None = None
+    bf16: Flag | None = None
+    per_node: Count | None = None
+
+
+class Range(_Section):
+    """A container's request and limit of one resource."""
+
+    request: Quantity
+    limit: Quantity
+
+
+class PerCard(_Section):
+    """Host resources that go with each card."""
+
+    cpu: Range
+    memory: Range
+
+
+class Hardware(_Section):
+    """The accelerator and how much of it: `nodes` pods with `devices` cards each."""
+
+    vendor: Line
+    nodes: Count
+    devices: Count
+    memory: Quantity | None = None
+    cores: Percent | None = None
+    resources: Resources
+    card: Card
+    per_card: PerCard
+    image: Line
+    source: tuple[Line, ...] = ()
+    env: dict[str, str] = {}
+
+
+class Volume(_Section):
+    """A volume by its mount path: a claim that stays (existing, or created with the job) or a temporary one."""
+
+    path: Line
+    claim: Line | None
+    create: Flag = False
+    size: Quantity
+    access_mode: Literal["ReadWriteOnce", "ReadWriteOncePod", "ReadWriteMany", "ReadOnlyMany"]
+
+
+class Storage(_Section):
+    """Where models and work lie; `node_local` storage never leaves its node."""
+
+    storage_class: Line | None
+    node_local: Flag
+    workspace: Volume
+    models: Volume
+    shm: Quantity | Literal["auto"]
+
+
+_Stage = Literal["auto", "none", "z0", "z2", "z3", "z2-offload", "z3-offload"]
+
+
+class LlamaFactory(_Section):
+    """A training by LLaMA-Factory: short names for the arguments people tune, `args` for all of them."""
+
+    framework: Literal["llamafactory"]
+    version: Line
+    prepare_script: Line
+    script: Line
+    command: tuple[Line, ...] = ()
+    lr: PositiveFloat
+    epochs: PositiveFloat
+    batch_size: Count
+    gradient_accumulation: Count
+    cutoff_len: Count
+    precision: Literal["auto", "bf16", "fp16", "fp32"]
+    deepspeed: _Stage
+    resume: Flag
+    merge: Flag
+    args: dict[str, Any]
+    export: dict[str, Any]
+
+    @property
+    def output(self) -> str:
+        """Folder of the trainer's result, relative to the workspace."""
+        return str(self.args.get("output_dir", "trainer_output"))
+
+
+class Command(_Section):
+    """A vendor's own command in ftgen's frame."""
+
+    framework: Literal["command"]
+    prepare_script: Line
+    script: Line
+    command: tuple[str, ...] = Field(min_length=1)
+    output: Line
+    resume: Flag = True
+
+
+Trainer = Annotated[LlamaFactory | Command, Field(discriminator="framework")]
+
+
+class MLflow(_Section):
+    """Experiment tracking by MLflow."""
+
+    report_to: Literal["mlflow"]
+    uri: Line
+    experiment: Line
+    run_name: Line | None = None
+    tags: dict[str, str] = {}
+
+
+class NoTracking(_Section):
+    """No experiment tracking."""
+
+    report_to: Literal["none"]
+
+
+Tracking = Annotated[MLflow | NoTracking, Field(discriminator="report_to")]
+
+
+class Git(_Section):
+    """The git host of models and data sets, and the secret that opens it."""
+
+    url: Line
+    secret: Line
+    user_key: Line
+    token_key: Line
+    tls_verify: Flag
+    ca_config_map: Line | None = None
+
+
+class Cluster(_Section):
+    """What is true of the cluster and the namespace, whatever is trained."""
+
+    namespace: Line
+    queue: Line
+    priority_class: Line | None = None
+    scheduler: Line
+    volcano_version: Line
+    registry: Line
+    image_pull_policy: Literal["Always", "IfNotPresent", "Never"]
+    image_pull_secrets: tuple[Line, ...] = ()
+    git: Git
+    repositories: Line
+    node_selector: dict[str, str] = {}
+    tolerations: tuple[dict[str, Any], ...] = ()
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+    allow: dict[str, str] = {}
+
+
+class Delivery(_Section):
+    """How the manifest reaches the cluster."""
+
+    reconciler: Literal["argocd", "flux", "kubectl"]
+    generate_name: Flag
+
+
+class Job(_Section):
+    """The job's life: restarts, end, patience."""
+
+    restarts: Natural
+    on_failure: Literal["auto", "RestartJob", "TerminateJob", "AbortJob"]
+    ttl: Natural | None = None
+    grace_period: Natural
+    peer_timeout: Count
+
+
+class Spec(_Section):
+    """A whole fine-tuning job."""
+
+    name: Name | None
+    model: Model
+    dataset: Dataset
+    hardware: Hardware
+    storage: Storage
+    trainer: Trainer
+    tracking: Tracking
+    cluster: Cluster
+    delivery: Delivery
+    job: Job
+    allow: dict[str, str] = {}
+
+    @property
+    def accepted(self) -> dict[str, str]:
+        """Diagnostics that the configuration accepts, by code, with the reason."""
+        return {**self.cluster.allow, **self.allow}
+
+    @property
+    def world_size(self) -> int:
+        """Processes of the whole job: one for each card."""
+        return self.hardware.nodes * self.hardware.devices
+
+
+def _basename(url: str) -> str:
+    return url.rstrip("/").rsplit("/", 1)[-1].removesuffix(".git")
+
+
+def admit(config: Mapping[str, Any]) -> Spec:
+    """The configuration as a `Spec`.
+
+    Raises:
+        Rejected: with one FT1xx diagnostic for every key of wrong shape, by its dotted key.
+    """
+    try:
+        return Spec.model_validate(config)
+    except ValidationError as failure:
+        raise Rejected([_diagnose(dict(problem)) for problem in failure.errors()]) from None
+
+
+_TAGS = frozenset({"llamafactory", "mlflow", "none"} | {"command"})
+
+
+def _diagnose(problem: dict[str, Any]) -> Diagnostic:
+    loc = _key_path(problem["loc"])
+    key = ".".join(loc)
+    value = problem["input"]
+    match problem["type"]:
+        case "extra_forbidden":
+            return error("FT101", f"unknown key {loc[-1]!r}", key, value, _suggest(loc))
+        case "missing":
+            return error("FT104", f"{key} is missing", key, "", f"set {key}")
+        case "union_tag_invalid" | "union_tag_not_found":
+            tag = str(problem["ctx"]["discriminator"]).strip("'")
+            return error("FT103", f"{key}.{tag} must be {problem['ctx'].get('expected_tags', 'given')}", f"{key}.{tag}")
+        case "literal_error":
+            allowed = str(problem["ctx"]["expected"])
+            return error("FT103", f"{key} cannot be {value!r}", key, value, f"use {_closest(value, allowed)}")
+        case kind if kind.endswith(("_type", "_parsing")) or kind in {"int_from_float", "is_instance_of"}:
+            return error("FT102", f"{key} {_lower(problem['msg'])}, not {value!r}", key, value)
+        case _:
+            message = str(problem.get("ctx", {}).get("error") or problem["msg"])
+            return error("FT103", f"{key} cannot be {value!r}: {_lower(message)}", key, value)
+
+
+def _key_path(loc: tuple[str | int, ...]) -> list[str]:
+    """The dotted key: pydantic inserts the tag of a discriminated union after its field."""
+    parts = [str(part) for part in loc]
+    return [part for i, part in enumerate(parts) if not (i == 1 and parts[0] in {"trainer", "tracking"} and part in _TAGS)]
+
+
+def _lower(message: str) -> str:
+    return message.replace("Input should be", "must be").replace("Input", "it", 1)
+
+
+def _closest(value: object, expected: str) -> str:
+    options = expected.replace(" or ", ", ").replace("'", "").split(", ")
+    near = difflib.get_close_matches(str(value), options, 1)
+    return f"{near[0]!r} (one of {', '.join(options)})" if near else f"one of {', '.join(options)}"
+
+
+def _suggest(loc: Sequence[str]) -> str:
+    near = difflib.get_close_matches(loc[-1], known_keys(loc[:-1]), 1, 0.5)
+    return f"did you mean {near[0]!r}?" if near else "remove it; run `ftgen schema` for the keys there are"
+
+
+def known_keys(path: Sequence[str]) -> list[str]:
+    """The keys a section knows, by its path; empty for free mappings."""
+    sections: list[type[BaseModel]] = [Spec]
+    for part in path:
+        sections = [s for section in sections for s in _sections(section, part)]
+    return list(dict.fromkeys(name for section in sections for name in section.model_fields))
+
+
+def _sections(section: type[BaseModel], part: str) -> Iterator[type[BaseModel]]:
+    field = section.model_fields.get(part)
+    if field is not None:
+        yield from (a for a in _flattened(field.annotation) if isinstance(a, type) and issubclass(a, BaseModel))
+
+
+def _flattened(annotation: Any) -> Iterator[Any]:
+    """The members of unions and annotated types, down to what can be a section or a mapping."""
+    if get_origin(annotation) in {Annotated, Union, UnionType}:
+        for member in get_args(annotation):
+            yield from _flattened(member)
+    else:
+        yield annotation
+
+
+def free_mappings() -> tuple[str, ...]:
+    """Keys of mappings whose own keys are free (`trainer.args`, `cluster.labels`): set without a `+`."""
+    return tuple(_free(Spec, ""))
+
+
+def _free(section: type[BaseModel], prefix: str) -> Iterator[str]:
+    for name, field in section.model_fields.items():
+        for annotation in _flattened(field.annotation):
+            if get_origin(annotation) is dict:
+                yield f"{prefix}{name}"
+            elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
+                yield from _free(annotation, f"{prefix}{name}.")
+
+
+def knows(key: str) -> bool:
+    """Whether the dotted key is one that some option may set."""
+    *parents, last = key.split(".")
+    return last in known_keys(parents)

@@ -1,0 +1,30 @@
+"""What a composition was made of: the files in merge order and the overrides by position."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A configuration file of the defaults list.
+
+    Attributes:
+        file: where it was read.
+        display: its path as the user would type it.
+        package: the dotted key its content went under; empty for the top.
+    """
+
+    file: Path
+    display: str
+    package: str
+
+
+@dataclass(frozen=True, slots=True)
+class OverrideTrace:
+    """A command-line override of a value: `index` counts from 1 among the overrides."""
+
+    index: int
+    text: str
+    key: str

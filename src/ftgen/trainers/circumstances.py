@@ -1,0 +1,331 @@
+"""Arguments against everything around them: card, model, data set and image.
+
+The parser accepts these; the run fails later, or trains something else than its author thinks.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+
+from ftgen.diagnostics import Severity
+from ftgen.trainers.conflicts import reporters
+from ftgen.trainers.setting import BOTH, Finding, Findings, Setting, rule
+
+AMPERE = 8.0
+ADA = 8.9
+HOPPER = 9.0
+
+# model/model_utils/quantization.py; of the other methods it quantizes nothing on the fly.
+BITS = {"bnb": (4, 8), "hqq": (1, 2, 3, 4, 5, 6, 8), "eetq": (8,)}
+NO_NPU_METHODS = frozenset({"gptq", "awq", "hqq", "eetq", "aqlm", "quanto"})
+# Weights that LLaMA-Factory turns back into 16 bits while loading.
+DEQUANTIZED = frozenset({"mxfp4", "fp8"})
+
+# `_check_extra_dependencies` (hparams/parser.py), and the trackers' callbacks in transformers.
+NEEDED = {
+    "deepspeed": ("deepspeed",),
+    "enable_liger_kernel": ("liger-kernel",),
+    "plot_loss": ("matplotlib",),
+    "predict_with_generate": ("jieba", "nltk", "rouge-chinese"),
+    "use_adam_mini": ("adam-mini",),
+    "use_apollo": ("apollo-torch",),
+    "use_badam": ("badam",),
+    "use_galore": ("galore-torch",),
+    "use_hyper_parallel": ("hyper-parallel",),
+    "use_swanlab": ("swanlab",),
+    "use_unsloth": ("unsloth",),
+}
+REPORTER_PACKAGES = {
+    name: name for name in ("clearml", "codecarbon", "mlflow", "swanlab", "tensorboard", "trackio", "wandb")
+}
+METHOD_PACKAGES = {"bnb": "bitsandbytes", "hqq": "hqq", "eetq": "eetq"}
+
+
+@rule("FT241", BOTH)
+def quantization_bits(s: Setting) -> Findings:
+    """Each quantization method has its own widths, and not every loader can shard its weights.
+
+    Why: `configure_quantization` (model/model_utils/quantization.py); a method it does not quantize with on
+    the fly is passed over in silence, and the model trains whole.
+    Example: `quantization_bit: 3`, or `quantization_bit: 8` under ZeRO-3.
+    Instead: `quantization_bit: 4`.
+    """
+    bits, method = s["quantization_bit"], s["quantization_method"]
+    if bits is None or s.facts.quantization:
+        return
+    if method not in BITS:
+        headline = f"{method} does not quantize while loading; the model would train whole"
+        yield Finding("quantization_method", headline, "set quantization_method: bnb")
+    elif bits not in BITS[method]:
+        widths = ", ".join(str(width) for width in BITS[method])
+        yield Finding(
+            "quantization_bit", f"{method} quantizes to {widths} bits, not {bits}", f"choose among {widths}"
+        )
+    elif (s.zero3 or s.fsdp) and (method, bits) != ("bnb", 4):
+        headline = f"{method} at {bits} bits cannot be sharded by ZeRO-3 or FSDP"
+        yield Finding("quantization_bit", headline, "set quantization_method: bnb and quantization_bit: 4")
+
+
+@rule("FT242")
+def quantized_base(s: Setting) -> Findings:
+    """A base model that comes quantized trains through plain adapters on unsharded weights.
+
+    Why: `configure_quantization` (model/model_utils/quantization.py) and model/adapter.py.
+    Example: a GPTQ model with ZeRO-3, or with `use_dora: true`.
+    Instead: the model's whole weights.
+    """
+    kind, method = s.facts.quantization, s["finetuning_type"]
+    if not kind or kind in DEQUANTIZED:
+        return
+    if s.zero3 or s.fsdp:
+        yield Finding("deepspeed", f"{kind} weights cannot be sharded by ZeRO-3 or FSDP", "use ZeRO-2")
+    if method not in {"lora", "oft"}:
+        yield Finding(
+            "finetuning_type", f"a {kind} model cannot train with {method}", "set finetuning_type: lora"
+        )
+    for name in ("use_dora", "pissa_init", "resize_vocab"):
+        if s[name]:
+            yield Finding(name, f"{name} does not work on {kind} weights", f"set {name}: false")
+    if s["quantization_bit"] is not None:
+        headline = f"the model comes as {kind}: quantization_bit has no effect"
+        yield Finding("quantization_bit", headline, "leave it out", Severity.WARNING)
+
+
+@rule("FT243")
+def precision_on_card(s: Setting) -> Findings:
+    """A number format the card does not have.
+
+    Why: `TrainingArguments` of transformers wants an Ampere card or an NPU with bfloat16 (or `use_cpu`) for
+    bf16 and an Ampere card for tf32, `get_train_args` (hparams/parser.py) a bfloat16 device for `pure_bf16`;
+    fp8 needs tensor cores of Ada or Hopper; accelerate refuses fp16 without an accelerator.
+    Example: `bf16: true` on a V100 or an Ascend 910A.
+    Instead: `fp16: true`.
+    """
+    card = s.facts.card or f"this {s.facts.vendor} device"
+    wanted = s.first("bf16", "pure_bf16", "bf16_full_eval")
+    if (
+        wanted
+        and (s.facts.bf16 is False or _below(s, AMPERE))
+        and not (wanted != "pure_bf16" and s["use_cpu"])
+    ):
+        yield Finding(wanted, f"{card} has no bf16", "set trainer.precision=fp16")
+    if s.facts.vendor == "cpu":
+        yield from _precision_on_cpu(s)
+    if s["tf32"] and (s.facts.vendor in {"ascend", "cpu"} or _below(s, AMPERE)):
+        yield Finding("tf32", f"{card} has no tf32", "set tf32: null")
+    if s["fp8"] and (s.facts.vendor in {"ascend", "cpu"} or _below(s, ADA)):
+        yield Finding("fp8", f"{card} has no fp8", "set fp8: false and bf16: true")
+
+
+def _precision_on_cpu(s: Setting) -> Findings:
+    if s["fp16"]:
+        yield Finding("fp16", "fp16 needs an accelerator", "set fp16: false")
+    if s.facts.bf16 is not False and not s["use_cpu"] and (name := s.first("bf16", "bf16_full_eval")):
+        yield Finding(name, f"{name} without an accelerator needs use_cpu", "set use_cpu: true")
+    if s.facts.bf16 is not False and s["pure_bf16"]:
+        yield Finding("pure_bf16", "pure_bf16 needs an accelerator", "set pure_bf16: false")
+
+
+def _below(s: Setting, capability: float) -> bool:
+    have = s.facts.compute_capability
+    return s.facts.vendor == "nvidia" and have is not None and have < capability
+
+
+@rule("FT244")
+def attention_on_card(s: Setting) -> Findings:
+    """FlashAttention needs the card it was written for.
+
+    Why: FlashAttention-2 is built for compute capability 8.0 and up; torch_npu has its own behind the same
+    name.  `fa3` is in the choices, but `configure_attn_implementation` (model/model_utils/attention.py)
+    raises for it with every model but gpt-oss, where it is chosen by itself.
+    Example: `flash_attn: fa2` on a T4.
+    Instead: `flash_attn: sdpa`.
+    """
+    if s["flash_attn"] == "fa2" and (s.facts.vendor == "cpu" or _below(s, AMPERE)):
+        yield Finding(
+            "flash_attn",
+            f"FlashAttention-2 does not run on {s.facts.card or 'this device'}",
+            "set flash_attn: sdpa",
+        )
+    if s["flash_attn"] == "fa3" and (
+        s.facts.template != "gpt_oss" or s.facts.vendor != "nvidia" or _below(s, HOPPER)
+    ):
+        yield Finding(
+            "flash_attn", "the trainer has no fa3 but for gpt-oss on Hopper cards", "set flash_attn: auto"
+        )
+
+
+@rule("FT245")
+def ascend_limits(s: Setting) -> Findings:
+    """What has no kernels on Ascend.
+
+    Why: of the quantizations only a self-built bitsandbytes runs on an NPU, at 4 bits without double
+    quantization; Unsloth is CUDA only; Liger's kernels run in part.
+    Example: `quantization_bit: 8` on Ascend.
+    Instead: LoRA on whole weights with `bf16: true`.
+    """
+    if s.facts.vendor != "ascend":
+        return
+    if s["use_unsloth"]:
+        yield Finding("use_unsloth", "Unsloth does not run on Ascend", "set use_unsloth: false")
+    if s["enable_liger_kernel"]:
+        headline = "few of Liger's kernels run on Ascend"
+        yield Finding("enable_liger_kernel", headline, "set enable_liger_kernel: false", Severity.WARNING)
+    if s.facts.quantization in NO_NPU_METHODS:
+        yield Finding(
+            "model_name_or_path",
+            f"{s.facts.quantization} weights do not run on Ascend",
+            "use the whole weights",
+        )
+    if s["quantization_bit"] is not None:
+        yield from _ascend_quantization(s)
+
+
+def _ascend_quantization(s: Setting) -> Findings:
+    method, bits = s["quantization_method"], s["quantization_bit"]
+    if method in NO_NPU_METHODS:
+        yield Finding("quantization_method", f"{method} does not run on Ascend", "leave quantization_bit out")
+    elif bits != 4:  # noqa: PLR2004 - the one width there
+        yield Finding(
+            "quantization_bit", f"{bits}-bit weights do not run on Ascend", "leave quantization_bit out"
+        )
+    elif s["double_quantization"]:
+        yield Finding(
+            "double_quantization", "Ascend has no double quantization", "set double_quantization: false"
+        )
+    else:
+        headline = "quantization on Ascend needs a bitsandbytes built for it"
+        yield Finding("quantization_bit", headline, "leave quantization_bit out", Severity.WARNING)
+
+
+@rule("FT246")
+def packages(s: Setting) -> Findings:
+    """A switch whose package the image does not hold.
+
+    Why: `_check_extra_dependencies` (hparams/parser.py) checks them at the start and cannot be told to skip
+    it; transformers' trackers raise when theirs is missing.
+    Example: `report_to: mlflow` on LLaMA-Factory's official image, which has no mlflow.
+    Instead: an image with the package.
+    """
+    if s.facts.packages is None:
+        return
+    wanted = [(name, needed) for name, needed in NEEDED.items() if s[name]]
+    wanted += [
+        ("report_to", (REPORTER_PACKAGES[name],)) for name in reporters(s) if name in REPORTER_PACKAGES
+    ]
+    if s["quantization_bit"] is not None and s["quantization_method"] in METHOD_PACKAGES:
+        wanted += [("quantization_bit", (METHOD_PACKAGES[s["quantization_method"]],))]
+    for name, needed in wanted:
+        for package in needed:
+            if package not in s.facts.packages:
+                yield Finding(
+                    name, f"{name} needs {package}, which the image does not hold", f"install {package}"
+                )
+
+
+@rule("FT247", BOTH)
+def template_known(s: Setting) -> Findings:
+    """The template exists, and can do what is asked of it.
+
+    Why: `get_template_and_fix_tokenizer` (data/template.py) raises for an unknown one and for
+    `train_on_prompt` with a template whose answers end in the next turn's mark.
+    Example: `template: qwen-3`.
+    Instead: `template: qwen3`.
+    """
+    name = s["template"]
+    if name is None:
+        return
+    if name not in s.surface.templates:
+        near = difflib.get_close_matches(name, s.surface.templates, n=1, cutoff=0.5)
+        best = near[0] if near else s.facts.template
+        yield Finding(
+            "template", f"there is no template {name!r}", f"set template: {best}" if best else "leave it out"
+        )
+    elif s["train_on_prompt"] and "efficient_eos" in s.surface.templates[name]:
+        yield Finding(
+            "train_on_prompt",
+            f"template {name} does not support train_on_prompt",
+            "set train_on_prompt: false",
+        )
+
+
+@rule("FT248", BOTH)
+def template_of_model(s: Setting) -> Findings:
+    """The template is the one the model was trained with.
+
+    Why: another one trains other marks and another system prompt into the model: `qwen` adds Qwen2.5's system
+    prompt to a Qwen3 model.  Pairs are those of extras/constants.py.  A reasoning template with data that
+    show no reasoning trains empty thoughts.
+    Example: `template: qwen` with Qwen3-0.6B.
+    Instead: `template: qwen3`.
+    """
+    name, right = s["template"], s.facts.template
+    if name not in s.surface.templates:
+        return
+    if right in s.surface.templates and _family(name) != _family(right):
+        yield Finding(
+            "template", f"template {name} is not the model's: that is {right}", f"set template: {right}"
+        )
+    elif right in s.surface.templates and name != right:
+        headline = f"template {name} is a variant of the model's own, {right}"
+        yield Finding("template", headline, f"set template: {right}", Severity.WARNING)
+    thinks = "reasoning" in s.surface.templates[name] and s["enable_thinking"]
+    if thinks and s.facts.reasoning is False and s["stage"] == "sft" and s["do_train"]:
+        headline = f"template {name} would train empty thoughts: the data show no reasoning"
+        yield Finding("enable_thinking", headline, "set enable_thinking: false", Severity.WARNING)
+
+
+def _family(template: str | None) -> str:
+    return re.sub(r"_nothink$", "", template or "")
+
+
+@rule("FT249")
+def dataset_for_stage(s: Setting) -> Findings:
+    """Preference stages need ranked answers, the others must not have them.
+
+    Why: `_get_merged_dataset` (data/loader.py): reward modelling and DPO read pairs, so `ranking: true` in
+    dataset_info.json, and every other stage refuses such a set.
+    Example: `stage: dpo` with a plain question and answer set.
+    Instead: `dataset=preference-pairs`.
+    """
+    stage, ranking = s["stage"], s.facts.ranking
+    pairs = stage in {"rm", "dpo"}
+    if ranking is not None and pairs != ranking:
+        what = "needs ranked answers (ranking: true)" if pairs else "cannot read ranked answers"
+        yield Finding("stage", f"stage {stage} {what}", "choose another data set: dataset=<option>")
+    elif s.facts.stages and stage not in s.facts.stages:
+        made = ", ".join(sorted(s.facts.stages))
+        yield Finding(
+            "stage",
+            f"the data set is made for {made}, not for stage {stage}",
+            f"set stage: {made.split(', ')[0]}",
+        )
+
+
+@rule("FT200", BOTH)
+def secrets(s: Setting) -> Findings:
+    """A manifest never holds a credential.
+
+    Why: the arguments are written into the manifest, which goes to git.
+    Example: `hub_token: hf_…`.
+    Instead: a Secret, through the cluster's settings.
+    """
+    for name in s.given:
+        argument = s.surface.arguments.get(name)
+        if argument is not None and argument.secret and s.given[name]:
+            yield Finding(name, f"{name} is a credential, and manifests go to git", "keep it in a Secret")
+
+
+RULES = (
+    quantization_bits,
+    quantized_base,
+    precision_on_card,
+    attention_on_card,
+    ascend_limits,
+    packages,
+    template_known,
+    template_of_model,
+    dataset_for_stage,
+    secrets,
+)

@@ -1,0 +1,855 @@
+"""Arguments against arguments: what LLaMA-Factory's and transformers' own parsers refuse.
+
+Each rule mirrors a condition of the pinned releases' code, named in its docstring; the trainer would raise
+the same minutes into a pod's life, after images were pulled and models loaded.  Rules about the hardware, the
+model, the data set and the image are in `circumstances`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any
+
+from ftgen.diagnostics import Severity
+from ftgen.trainers.setting import BOTH, NOTHING, Finding, Findings, Setting, rule
+
+REWARD_STAGES = frozenset({"rm", "ppo"})
+PPO_REPORTERS = ("wandb", "tensorboard", "trackio", "none")
+PPO_REPORTERS_BEFORE_0_9_5 = ("wandb", "tensorboard")
+HELPER_BITS = (4, 8)
+DEEPSPEED_FILES = tuple(
+    f"ds_{name}_config.json" for name in ("z0", "z2", "z2_offload", "z2_autotp", "z3", "z3_offload", "z3_fp8")
+)
+POSITIVE = (
+    "per_device_train_batch_size",
+    "per_device_eval_batch_size",
+    "gradient_accumulation_steps",
+    "cutoff_len",
+)
+
+
+@rule("FT204", BOTH)
+def model_required(s: Setting) -> Findings:
+    """A model must be named.
+
+    Why: `BaseModelArguments.__post_init__` (hparams/model_args.py) raises without `model_name_or_path`.
+    Example: `model_name_or_path: null`.
+    Instead: choose a model: `model=qwen3-0.6b`.
+    """
+    if s["model_name_or_path"] is None:
+        yield Finding("model_name_or_path", "no model is named", "choose one: model=<option>")
+
+
+@rule("FT205")
+def work_required(s: Setting) -> Findings:
+    """Training needs a data set, and a job needs something to do.
+
+    Why: `get_train_args` (hparams/parser.py) raises when `do_train` is on and `dataset` is null; with none of
+    the three `do_` switches on, the trainer loads the model and ends with success, having done nothing.
+    Example: `do_train: true, dataset: null`.
+    Instead: name a data set: `dataset=<option>`.
+    """
+    if s["do_train"] and s["dataset"] is None:
+        yield Finding("dataset", "do_train is on but no data set is named", "choose one: dataset=<option>")
+    if not (s["do_train"] or s["do_predict"] or s.evaluates):
+        yield Finding(
+            "do_train",
+            "nothing to do: neither training, evaluation nor prediction is on",
+            "set do_train: true",
+        )
+
+
+@rule("FT206", BOTH)
+def validation_split(s: Setting) -> Findings:
+    """A validation split is cut from the training data, so it needs them and no evaluation set beside it.
+
+    Why: `DataArguments.__post_init__` (hparams/data_args.py).
+    Example: `val_size: 0.1, eval_dataset: held_out`.
+    Instead: keep one of the two.
+    """
+    if s["val_size"] > NOTHING and s["dataset"] is None:
+        yield Finding(
+            "val_size", "val_size cuts from the training data, but dataset is null", "set val_size: 0"
+        )
+    if s["val_size"] > NOTHING and s["eval_dataset"] is not None:
+        yield Finding("val_size", "val_size and eval_dataset exclude each other", "drop one: set val_size: 0")
+
+
+@rule("FT207")
+def evaluation_data(s: Setting) -> Findings:
+    """Evaluation and prediction need data.
+
+    Why: `get_train_args` (hparams/parser.py) raises without `eval_dataset` and `val_size`; transformers turns
+    `do_eval` on for every `eval_strategy` other than `no`.
+    Example: `eval_strategy: steps, val_size: 0`.
+    Instead: `val_size: 0.1`, or `eval_strategy: "no"`.
+    """
+    wanted = s.first("do_eval", "do_predict", "predict_with_generate") or (
+        "eval_strategy" if s.evaluates else ""
+    )
+    if wanted and s["eval_dataset"] is None and s["val_size"] < NOTHING:
+        help_ = "set val_size: 0.1 or eval_dataset, or turn evaluation off: eval_strategy: 'no'"
+        yield Finding(
+            wanted, f"{wanted} asks for evaluation, but there are neither eval_dataset nor val_size", help_
+        )
+
+
+@rule("FT208", BOTH)
+def interleave_probabilities(s: Setting) -> Findings:
+    """Probabilities to draw from data sets: one a set, and only for interleaving.
+
+    Why: `DataArguments.__post_init__` (hparams/data_args.py).
+    Example: `interleave_probs: 0.7,0.3` with the default `mix_strategy: concat`.
+    Instead: `mix_strategy: interleave_under`.
+    """
+    if s["interleave_probs"] is None:
+        return
+    probabilities = s.names("interleave_probs")
+    if s["mix_strategy"] == "concat":
+        yield Finding(
+            "interleave_probs",
+            "probabilities mean nothing to mix_strategy concat",
+            "set mix_strategy: interleave_under",
+        )
+    elif not all(_is_number(text) for text in probabilities):
+        yield Finding("interleave_probs", "probabilities are numbers separated by commas", "e.g. 0.7,0.3")
+    for name in ("dataset", "eval_dataset"):
+        sets = s.names(name) if s[name] is not None else probabilities
+        if len(sets) != len(probabilities):
+            counts = f"{len(probabilities)} probabilities for {len(sets)} names in {name}"
+            yield Finding("interleave_probs", counts, "give one probability for each data set")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+@rule("FT209", BOTH)
+def streaming_split(s: Setting) -> Findings:
+    """A stream has no length: no share of it, and no first so many of it, can be taken.
+
+    Why: `DataArguments.__post_init__` (hparams/data_args.py).
+    Example: `streaming: true, val_size: 0.1`.
+    Instead: `val_size: 500`, and `max_steps` for `max_samples`.
+    """
+    if s["streaming"] and NOTHING < s["val_size"] < 1:
+        yield Finding(
+            "val_size", "val_size is a share, and a stream has no length", "give a count: val_size: 500"
+        )
+    if s["streaming"] and s["max_samples"] is not None:
+        yield Finding(
+            "max_samples", "max_samples excludes streaming", "set max_samples: null and use max_steps"
+        )
+
+
+@rule("FT210")
+def streaming_length(s: Setting) -> Findings:
+    """A stream needs an end in steps, and cannot be saved tokenized.
+
+    Why: `get_train_args` (hparams/parser.py) raises for `max_steps: -1`; `get_dataset` (data/loader.py)
+    raises when it should save a stream to `tokenized_path`.
+    Example: `streaming: true, num_train_epochs: 3`.
+    Instead: `max_steps: 1000`.
+    """
+    if s["streaming"] and s["max_steps"] == -1:
+        yield Finding("max_steps", "a stream has no epochs: max_steps is needed", "set max_steps: 1000")
+    if s["streaming"] and s["tokenized_path"] is not None:
+        yield Finding("tokenized_path", "a stream cannot be saved to tokenized_path", "set streaming: false")
+
+
+@rule("FT211", BOTH)
+def prompt_masks(s: Setting) -> Findings:
+    """`mask_history` trains the last answer only, `train_on_prompt` everything.
+
+    Why: `DataArguments.__post_init__` (hparams/data_args.py).
+    Example: both true.
+    Instead: keep one.
+    """
+    if s["mask_history"] and s["train_on_prompt"]:
+        yield Finding(
+            "mask_history", "mask_history and train_on_prompt exclude each other", "set one to false"
+        )
+
+
+@rule("FT212")
+def supervised_only(s: Setting) -> Findings:
+    """Four switches belong to supervised fine-tuning alone.
+
+    Why: `get_train_args` (hparams/parser.py) refuses them in every other stage.
+    Example: `stage: dpo, neat_packing: true`.
+    Instead: leave them out, or `stage: sft`.
+    """
+    for name in ("predict_with_generate", "neat_packing", "train_on_prompt", "mask_history"):
+        if s["stage"] != "sft" and s[name]:
+            yield Finding(name, f"{name} belongs to stage sft, not {s['stage']}", f"set {name}: false")
+
+
+@rule("FT213")
+def sizes(s: Setting) -> Findings:
+    """Counts that cannot be zero, and OFT's two ways to say one size.
+
+    Why: torch's sampler and DataLoader, accelerate and PEFT raise for these (peft/tuners/lora and
+    peft/tuners/oft: OFT takes its rank or its block size, the other being 0).
+    Example: `finetuning_type: oft, oft_rank: 8`, whose block size is 32 by default.
+    Instead: add `oft_block_size: 0`.
+    """
+    for name in POSITIVE:
+        if s[name] < 1:
+            yield Finding(name, f"{name} is at least 1, not {s[name]}", f"set {name}: 1")
+    if s["finetuning_type"] == "lora" and s["lora_rank"] < 1:
+        yield Finding("lora_rank", f"lora_rank is at least 1, not {s['lora_rank']}", "set lora_rank: 8")
+    if s["finetuning_type"] == "oft" and bool(s["oft_rank"]) == bool(s["oft_block_size"]):
+        headline = (
+            f"OFT takes oft_rank or oft_block_size, and here are {s['oft_rank']} and {s['oft_block_size']}"
+        )
+        yield Finding("oft_rank", headline, "set one of them to 0")
+
+
+@rule("FT214")
+def reward_checkpoints(s: Setting) -> Findings:
+    """Reward models and PPO keep their value head outside what a checkpoint restores.
+
+    Why: `get_train_args` (hparams/parser.py) refuses `load_best_model_at_end` and, for full and freeze, drops
+    `resume_from_checkpoint` with no more than a line in the log.
+    Example: `stage: rm, load_best_model_at_end: true`.
+    Instead: leave both out.
+    """
+    if s["stage"] not in REWARD_STAGES:
+        return
+    if s["load_best_model_at_end"]:
+        yield Finding(
+            "load_best_model_at_end", f"stage {s['stage']} cannot load its best model", "set it to false"
+        )
+    if s["finetuning_type"] in {"full", "freeze"} and s["resume_from_checkpoint"] is not None:
+        headline = f"stage {s['stage']} with {s['finetuning_type']} does not resume: the value is dropped"
+        yield Finding("resume_from_checkpoint", headline, "set it to null", Severity.WARNING)
+
+
+@rule("FT215")
+def ppo(s: Setting) -> Findings:
+    """PPO: where it can run at all, and what it needs then.
+
+    Why: the PPO trainer (train/ppo/trainer.py) wants a trl that the package's own requirements exclude, so it
+    ends with an import error; and `get_train_args` and `FinetuningArguments.__post_init__` ask for a reward
+    model and training, and refuse shifted attention, Unsloth's and KTransformers' reward adapters, and most
+    trackers.
+    Example: `stage: ppo`.
+    Instead: `stage: dpo` or `stage: kto` with preference data.
+    """
+    if s["stage"] != "ppo":
+        return
+    if need := s.surface.unrunnable.get("ppo"):
+        yield Finding(
+            "stage",
+            f"ppo needs {need}, which LLaMA-Factory {s.surface.version} excludes",
+            "use stage dpo or kto",
+        )
+    if s["reward_model"] is None:
+        yield Finding("reward_model", "ppo needs a reward model", "set reward_model to its path")
+    if not s["do_train"]:
+        yield Finding("do_train", "ppo only trains", "set do_train: true; evaluate with stage sft")
+    if s["shift_attn"]:
+        yield Finding("shift_attn", "ppo excludes shift_attn", "set shift_attn: false")
+    yield from _ppo_reward(s)
+    yield from _ppo_reporters(s)
+
+
+def _ppo_reward(s: Setting) -> Findings:
+    kind, method = s["reward_model_type"], s["finetuning_type"]
+    if kind in {"lora", "oft"} and method != kind:
+        yield Finding(
+            "reward_model_type",
+            f"a {kind} reward model needs finetuning_type {kind}, not {method}",
+            "set it to full",
+        )
+    if kind == "lora" and (engine := s.first("use_unsloth", "use_kt")):
+        yield Finding(engine, f"{engine} has no reward adapters", "set reward_model_type: full")
+
+
+def _ppo_reporters(s: Setting) -> Findings:
+    any_position = s.surface.version != "0.9.4"
+    allowed = PPO_REPORTERS if any_position else PPO_REPORTERS_BEFORE_0_9_5
+    named = reporters(s) if any_position else reporters(s)[:1]
+    for other in named:
+        if other not in allowed:
+            yield Finding(
+                "report_to", f"ppo does not report to {other}", f"choose among {', '.join(allowed)}"
+            )
+
+
+def reporters(s: Setting) -> tuple[str, ...]:
+    """Where the trainer reports to; `none` is nowhere, and null is `all` in transformers 4."""
+    value: Any = s["report_to"]
+    if value in ("none", ["none"]):
+        return ()
+    if value is None:
+        return ("all",) if s.surface.transformers_major < 5 else ()  # noqa: PLR2004 - changed in 5
+    return tuple(value) if isinstance(value, list) else (value,)
+
+
+@rule("FT216", BOTH)
+def helper_quantization(s: Setting) -> Findings:
+    """Reference and reward models are quantized to 4 or 8 bits or not at all.
+
+    Why: an assertion in `FinetuningArguments.__post_init__` (hparams/finetuning_args.py).
+    Example: `ref_model_quantization_bit: 2`.
+    Instead: 4, 8 or null.
+    """
+    for name in ("ref_model_quantization_bit", "reward_model_quantization_bit"):
+        if s[name] is not None and s[name] not in HELPER_BITS:
+            yield Finding(name, f"{name} is 4, 8 or null, not {s[name]}", f"set {name}: 4")
+
+
+@rule("FT217", BOTH)
+def adapter(s: Setting) -> Findings:
+    """Only LoRA starts from an adapter.
+
+    Why: `_verify_model_args` (hparams/parser.py), for OFT too; several adapters cannot be loaded under ZeRO-3
+    (model/adapter.py).
+    Example: `adapter_name_or_path: a, finetuning_type: full`.
+    Instead: `finetuning_type: lora`, which merges OFT adapters too.
+    """
+    if s["adapter_name_or_path"] is None:
+        return
+    if s["finetuning_type"] != "lora":
+        yield Finding(
+            "adapter_name_or_path",
+            f"finetuning_type {s['finetuning_type']} takes no adapter",
+            "set finetuning_type: lora",
+        )
+    elif s.zero3 and len(s.names("adapter_name_or_path")) > 1:
+        yield Finding("adapter_name_or_path", "ZeRO-3 loads one adapter", "merge the others first")
+
+
+@rule("FT218", BOTH)
+def quantized_training(s: Setting) -> Findings:
+    """A quantized base trains through one LoRA or OFT adapter, stays as it is and lies on one device.
+
+    Why: `_verify_model_args` and `get_train_args` (hparams/parser.py).
+    Example: `quantization_bit: 4, finetuning_type: full`.
+    Instead: `finetuning_type: lora`, or no `quantization_bit`.
+    """
+    if s["do_train"] and s["quantization_device_map"] == "auto":
+        yield Finding("quantization_device_map", "a device map is for inference", "leave it out")
+    if s["quantization_bit"] is None:
+        return
+    if s["finetuning_type"] not in {"lora", "oft"}:
+        yield Finding(
+            "quantization_bit",
+            f"a quantized model cannot train with {s['finetuning_type']}",
+            "set finetuning_type: lora",
+        )
+    for name in ("pissa_init", "resize_vocab", "fp8"):
+        if s[name]:
+            yield Finding(
+                name, f"{name} excludes quantization_bit", f"set {name}: false or quantization_bit: null"
+            )
+    if s["adapter_name_or_path"] is not None and s["create_new_adapter"]:
+        yield Finding(
+            "create_new_adapter", "no new adapter fits over another on a quantized model", "set it to false"
+        )
+    if s["adapter_name_or_path"] is not None and len(s.names("adapter_name_or_path")) != 1:
+        yield Finding("adapter_name_or_path", "a quantized model takes one adapter", "merge the others first")
+
+
+@rule("FT219")
+def deepspeed_file(s: Setting) -> Findings:
+    """DeepSpeed's settings are best given as a mapping: the package brings no files of them.
+
+    Why: the wheel holds Python only; the `ds_…_config.json` files are in LLaMA-Factory's repository, which
+    its official images keep at /app/examples/deepspeed, and a relative path counts from the working
+    directory.
+    Example: `deepspeed: ds-z3-config.json`, which exists nowhere.
+    Instead: `trainer.deepspeed=z3`, or the mapping itself.
+    """
+    value = s["deepspeed"]
+    if not isinstance(value, str):
+        return
+    if value.startswith("{") and s.zero_stage is None:
+        yield Finding("deepspeed", "the text opens like JSON but is none", "give the mapping itself")
+    elif not value.startswith(("{", "/app/examples/deepspeed/ds_z")):
+        near = difflib.get_close_matches(value.rsplit("/", maxsplit=1)[-1], DEEPSPEED_FILES, n=1)
+        hint = f"; LLaMA-Factory's is called {near[0]}" if near and not value.endswith(near[0]) else ""
+        headline = f"{value!r} must lie in the image, and the package brings no such file{hint}"
+        yield Finding(
+            "deepspeed", headline, "set trainer.deepspeed=z3, or give the mapping", Severity.WARNING
+        )
+
+
+@rule("FT220", BOTH)
+def lora_only(s: Setting) -> Findings:
+    """Four refinements exist for LoRA alone.
+
+    Why: `FinetuningArguments.__post_init__` (hparams/finetuning_args.py).
+    Example: `finetuning_type: oft, use_dora: true`.
+    Instead: leave them out, or `finetuning_type: lora`.
+    """
+    if s["finetuning_type"] == "lora":
+        return
+    for name in ("loraplus_lr_ratio", "use_rslora", "use_dora", "pissa_init"):
+        if s[name] is not None and s[name] is not False:
+            yield Finding(
+                name, f"{name} needs finetuning_type lora, not {s['finetuning_type']}", f"leave {name} out"
+            )
+
+
+@rule("FT221", BOTH)
+def pissa(s: Setting) -> Findings:
+    """PiSSA rewrites the base weights, so nothing may compare with or shard them meanwhile.
+
+    Why: `FinetuningArguments.__post_init__` refuses it in PPO, KTO and DPO with a reference model;
+    `get_train_args` refuses it under ZeRO-3.
+    Example: `stage: kto, pissa_init: true`.
+    Instead: `pissa_init: false`.
+    """
+    if s["pissa_init"] and (s["stage"] in {"ppo", "kto"} or s.needs_reference):
+        yield Finding(
+            "pissa_init", f"pissa_init does not work in stage {s['stage']}", "set pissa_init: false"
+        )
+    if s["pissa_init"] and s.zero3:
+        yield Finding(
+            "pissa_init", "pissa_init does not work under ZeRO-3", "use ZeRO-2 or pissa_init: false"
+        )
+
+
+@rule("FT222", BOTH)
+def low_rank_optimizers(s: Setting) -> Findings:
+    """GaLore, APOLLO and BAdam are rivals of each other and of LoRA.
+
+    Why: `FinetuningArguments.__post_init__` (hparams/finetuning_args.py).
+    Example: `finetuning_type: lora, use_galore: true`.
+    Instead: `finetuning_type: full` with one of them.
+    """
+    on = [name for name in ("use_galore", "use_apollo", "use_badam") if s[name]]
+    if on and s["finetuning_type"] == "lora":
+        yield Finding(on[0], f"{on[0]} does not go with LoRA", "set finetuning_type: full")
+    if len(on) > 1:
+        yield Finding(on[1], f"{' and '.join(on)} exclude each other", "keep one")
+
+
+@rule("FT223")
+def low_rank_optimizers_in_parallel(s: Setting) -> Findings:
+    """Layer by layer GaLore and APOLLO run in one process, BAdam in several only under ZeRO-3.
+
+    Why: `get_train_args` (hparams/parser.py); torchrun makes a distributed run even of one process.
+    DeepSpeed excludes GaLore and APOLLO whatever their mode.
+    Example: `use_badam: true, badam_mode: ratio` on two devices.
+    Instead: `badam_mode: layer` with `deepspeed: z3`.
+    """
+    if s.distributed:
+        for name, switch in (("use_galore", "galore_layerwise"), ("use_apollo", "apollo_layerwise")):
+            if s[name] and s[switch]:
+                yield Finding(switch, f"{switch} does not work in a distributed run", f"set {switch}: false")
+        yield from _badam_in_parallel(s)
+    for name in ("use_galore", "use_apollo"):
+        if s[name] and s["deepspeed"] is not None:
+            yield Finding(name, f"{name} does not work with DeepSpeed", "set deepspeed: null")
+
+
+def _badam_in_parallel(s: Setting) -> Findings:
+    if s["use_badam"] and s["badam_mode"] == "ratio":
+        yield Finding(
+            "badam_mode", "ratio-wise BAdam does not work in a distributed run", "set badam_mode: layer"
+        )
+    elif s["use_badam"] and not s.zero3 and not _zero_stage_in_image(s):
+        yield Finding(
+            "use_badam", "layer-wise BAdam in a distributed run needs ZeRO-3", "use DeepSpeed ZeRO-3"
+        )
+
+
+def _zero_stage_in_image(s: Setting) -> bool:
+    return isinstance(s["deepspeed"], str) and s.zero_stage is None
+
+
+@rule("FT224", BOTH)
+def llama_pro(s: Setting) -> Findings:
+    """LLaMA Pro trains added blocks only, so not with full fine-tuning, and spreads them evenly.
+
+    Why: `FinetuningArguments.__post_init__`; `_setup_freeze_tuning` (model/adapter.py) and
+    `find_expanded_modules` (model/model_utils/misc.py) want the number of layers to be a multiple of
+    `freeze_trainable_layers`.
+    Example: `use_llama_pro: true, finetuning_type: full`.
+    Instead: `finetuning_type: freeze`.
+    """
+    if s["use_llama_pro"] and s["finetuning_type"] == "full":
+        yield Finding(
+            "use_llama_pro", "use_llama_pro does not go with full fine-tuning", "set finetuning_type: freeze"
+        )
+    layers, trained = s.facts.layers, s["freeze_trainable_layers"]
+    if s["use_llama_pro"] and layers and (trained == 0 or layers % trained):
+        yield Finding(
+            "freeze_trainable_layers",
+            f"{trained} does not divide the model's {layers} layers",
+            "choose a divisor",
+        )
+
+
+@rule("FT225", BOTH)
+def label_smoothing(s: Setting) -> Findings:
+    """Label smoothing is defined for DPO's sigmoid loss.
+
+    Why: `FinetuningArguments.__post_init__` (hparams/finetuning_args.py).
+    Example: `stage: dpo, pref_loss: orpo, dpo_label_smoothing: 0.1`.
+    Instead: `dpo_label_smoothing: 0`.
+    """
+    if s["stage"] == "dpo" and s["pref_loss"] != "sigmoid" and s["dpo_label_smoothing"] > NOTHING:
+        headline = f"label smoothing is for pref_loss sigmoid, not {s['pref_loss']}"
+        yield Finding("dpo_label_smoothing", headline, "set dpo_label_smoothing: 0")
+
+
+@rule("FT226")
+def torchrun(s: Setting) -> Findings:
+    """DeepSpeed and several devices need torchrun.
+
+    Why: `get_train_args` (hparams/parser.py) raises for DeepSpeed and for several visible devices in one
+    process.
+    Example: `deepspeed: {…}` in a script that calls Python itself.
+    Instead: start with `FORCE_TORCHRUN=1`.
+    """
+    if s.facts.torchrun or s["use_kt"]:
+        return
+    if s["deepspeed"]:
+        yield Finding("deepspeed", "DeepSpeed is started by torchrun", "export FORCE_TORCHRUN=1")
+    if s.facts.nodes * s.facts.devices > 1:
+        yield Finding("ddp_backend", "several processes are started by torchrun", "export FORCE_TORCHRUN=1")
+
+
+@rule("FT227")
+def generation(s: Setting) -> Findings:
+    """Predictions of supervised fine-tuning are generated: from whole parameters, and not for token accuracy.
+
+    Why: `get_train_args` (hparams/parser.py).
+    Example: `do_predict: true` alone, or `predict_with_generate: true` under ZeRO-3.
+    Instead: both switches, under ZeRO-2.
+    """
+    if s["stage"] == "sft" and s["do_predict"] and not s["predict_with_generate"]:
+        yield Finding(
+            "do_predict", "do_predict saves generated answers only", "set predict_with_generate: true"
+        )
+    if s["predict_with_generate"] and s.zero3:
+        yield Finding(
+            "predict_with_generate", "predict_with_generate does not work under ZeRO-3", "use ZeRO-2"
+        )
+    if s["predict_with_generate"] and s["compute_accuracy"]:
+        yield Finding(
+            "compute_accuracy", "compute_accuracy excludes predict_with_generate", "set one to false"
+        )
+
+
+@rule("FT228")
+def zero3(s: Setting) -> Findings:
+    """ZeRO-3 shards parameters, which three features cannot bear.
+
+    Why: `get_train_args` (hparams/parser.py).
+    Example: `pure_bf16: true` under ZeRO-3.
+    Instead: `bf16: true`, or ZeRO-2.
+    """
+    for name in ("pure_bf16", "use_unsloth", "use_kt"):
+        if s[name] and s.zero3:
+            yield Finding(name, f"{name} does not work under ZeRO-3", f"use ZeRO-2 or set {name}: false")
+
+
+@rule("FT229")
+def inference_backend(s: Setting) -> Findings:
+    """Training runs on Hugging Face's code.
+
+    Why: `get_train_args` (hparams/parser.py) refuses the engines of the chat commands.
+    Example: `infer_backend: vllm`.
+    Instead: `infer_backend: huggingface`.
+    """
+    if s["infer_backend"] != "huggingface":
+        yield Finding(
+            "infer_backend",
+            f"{s['infer_backend']} serves, it does not train",
+            "set infer_backend: huggingface",
+        )
+
+
+@rule("FT230", BOTH)
+def export_target(s: Setting) -> Findings:
+    """An export has a folder, merges into whole weights only, and is quantized from whole weights with data.
+
+    Why: `export_model` (train/tuner.py) and `ExportArguments.__post_init__` (hparams/model_args.py); GPTQ
+    knows 2, 3, 4 and 8 bits (model/model_utils/quantization.py).
+    Example: an adapter with `export_quantization_bit: 4` or `quantization_bit: 4`.
+    Instead: merge first, quantize in a second export.
+    """
+    bits, merges = s["export_quantization_bit"], s["adapter_name_or_path"] is not None
+    if s.command == "export" and s["export_dir"] is None:
+        yield Finding("export_dir", "the export has no folder", "set export_dir")
+    if s.command == "export" and merges and s["quantization_bit"] is not None:
+        yield Finding(
+            "quantization_bit", "adapters merge into whole weights only", "leave quantization_bit out"
+        )
+    if s.command == "export" and merges and bits is not None:
+        yield Finding("export_quantization_bit", "merge the adapter before quantizing", "leave it out")
+    if bits is not None and s["export_quantization_dataset"] is None:
+        yield Finding(
+            "export_quantization_bit",
+            "a quantized export is calibrated on data",
+            "set export_quantization_dataset",
+        )
+    if bits not in {None, 2, 3, 4, 8}:
+        yield Finding("export_quantization_bit", f"GPTQ has 2, 3, 4 and 8 bits, not {bits}", "choose 4")
+
+
+@rule("FT231")
+def overwriting(s: Setting) -> Findings:
+    """A pod that is replaced starts over when it may overwrite its output.
+
+    Why: `get_train_args` (hparams/parser.py) looks for the last checkpoint in `output_dir` only without
+    `overwrite_output_dir`; a retried pod on a kept volume would lose what it had.
+    Example: `overwrite_output_dir: true`.
+    Instead: `false`: the run resumes by itself.
+    """
+    if s["overwrite_output_dir"] and s["resume_from_checkpoint"] is None:
+        headline = "overwrite_output_dir makes a replaced pod train from the start again"
+        yield Finding("overwrite_output_dir", headline, "set trainer.resume=true", Severity.WARNING)
+
+
+@rule("FT232")
+def precision(s: Setting) -> Findings:
+    """One half precision at a time.
+
+    Why: `TrainingArguments` of transformers refuses fp16 with bf16, for training and for evaluation; with
+    `pure_bf16` the gradients are bfloat16, which fp16's gradient scaler cannot unscale.
+    Example: `bf16: true, fp16: true`.
+    Instead: bf16 where the card has it.
+    """
+    pairs = (("fp16", "bf16"), ("fp16_full_eval", "bf16_full_eval"), ("fp16", "pure_bf16"))
+    for one, other in pairs:
+        if s[one] and s[other]:
+            yield Finding(one, f"{one} and {other} exclude each other", f"set {one}: false")
+
+
+@rule("FT233")
+def best_model(s: Setting) -> Findings:
+    """The best model is among those that were both saved and evaluated.
+
+    Why: `TrainingArguments` of transformers wants equal strategies, and save steps that are a multiple of the
+    evaluation steps; `save_strategy: best` is free of both.
+    Example: `load_best_model_at_end: true, save_steps: 500, eval_steps: 300`.
+    Instead: `eval_steps: 250`.
+    """
+    if not s["load_best_model_at_end"] or s["save_strategy"] == "best":
+        return
+    saves, evaluates = s["save_strategy"], s["eval_strategy"]
+    steps = s["eval_steps"] or s["logging_steps"]
+    if evaluates != saves:
+        headline = f"the best model needs equal strategies, not eval {evaluates} and save {saves}"
+        yield Finding("load_best_model_at_end", headline, f"set eval_strategy: {saves}")
+    elif evaluates == "steps" and not _is_multiple(s["save_steps"], steps):
+        headline = f"save_steps {s['save_steps']} is no multiple of the {steps} evaluation steps"
+        yield Finding("save_steps", headline, "make save_steps a multiple of eval_steps")
+
+
+def _is_multiple(save: float, evaluate: float) -> bool:
+    if evaluate == 0 or save % evaluate == 0:
+        return True
+    scale = 1_000_000
+    return evaluate < 1 and save < 1 and (save * scale) % (evaluate * scale) == 0
+
+
+@rule("FT234")
+def intervals(s: Setting) -> Findings:
+    """Steps are counted whole above 1, are shares below, and are not zero where they set the pace.
+
+    Why: `TrainingArguments` of transformers.
+    Example: `logging_strategy: steps, logging_steps: 0`.
+    Instead: `logging_steps: 10`.
+    """
+    for strategy, name in (
+        ("logging_strategy", "logging_steps"),
+        ("eval_strategy", "eval_steps"),
+        ("save_strategy", "save_steps"),
+    ):
+        steps = s[name]
+        if s[strategy] == "steps" and steps is not None and steps > 1 and steps != int(steps):
+            yield Finding(name, f"{name} above 1 is a whole number, not {steps}", f"set {name}: {int(steps)}")
+    if s["logging_strategy"] == "steps" and s["logging_steps"] == 0:
+        yield Finding(
+            "logging_steps", "logging by steps needs logging_steps above 0", "set logging_steps: 10"
+        )
+    if s["eval_strategy"] == "steps" and not s["eval_steps"] and s["logging_steps"] <= 0:
+        yield Finding("eval_steps", "evaluation by steps needs eval_steps above 0", "set eval_steps: 100")
+
+
+@rule("FT235")
+def schedule(s: Setting) -> Findings:
+    """Schedulers, warm-up and loaders within their domain.
+
+    Why: `TrainingArguments` of transformers: two schedulers follow the evaluation, a warm-up is not negative,
+    and only worker processes prefetch.
+    Example: `lr_scheduler_type: reduce_lr_on_plateau, eval_strategy: "no"`.
+    Instead: `lr_scheduler_type: cosine`.
+    """
+    scheduler, ratio, emptied = s["lr_scheduler_type"], s["warmup_ratio"], s["torch_empty_cache_steps"]
+    if scheduler in {"reduce_lr_on_plateau", "greedy"} and s["eval_strategy"] == "no":
+        headline = f"{scheduler} follows the evaluation, and eval_strategy is no"
+        yield Finding("lr_scheduler_type", headline, "set lr_scheduler_type: cosine")
+    if s["warmup_steps"] < 0:
+        yield Finding(
+            "warmup_steps", f"a warm-up of {s['warmup_steps']} steps cannot be", "set warmup_steps: 0"
+        )
+    if ratio is not None and not 0 <= ratio <= 1:
+        yield Finding(
+            "warmup_ratio", f"warmup_ratio is between 0 and 1, not {ratio}", "set warmup_ratio: 0.1"
+        )
+    if s["dataloader_num_workers"] == 0 and s["dataloader_prefetch_factor"] is not None:
+        headline = "without loader processes nothing is prefetched"
+        yield Finding("dataloader_prefetch_factor", headline, "set dataloader_num_workers: 4")
+    if emptied is not None and emptied <= 0:
+        yield Finding(
+            "torch_empty_cache_steps", f"emptying the cache every {emptied} steps cannot be", "leave it out"
+        )
+
+
+@rule("FT236")
+def trackers(s: Setting) -> Findings:
+    """The trainer reports where it can, and only where it is told.
+
+    Why: transformers raises for a tracker it does not know; its release 4 reports to everything installed
+    when `report_to` is left out; trackio needs a project (`_verify_trackio_args`, hparams/parser.py).
+    Example: `report_to: ml-flow`.
+    Instead: `report_to: mlflow`, or `none`.
+    """
+    named = reporters(s)
+    for other in named:
+        if other not in s.surface.reporters and not (other == "all" and len(named) == 1):
+            yield Finding(
+                "report_to",
+                f"there is no tracker {other}",
+                f"choose among {', '.join(s.surface.reporters)}, none",
+            )
+    if "trackio" in named and not s["project"] and s.surface.version != "0.9.4":
+        yield Finding("project", "trackio needs a project", "set project")
+    if named == ("all",) and s["report_to"] is None:
+        headline = "without report_to the trainer reports to every tracker the image holds"
+        yield Finding("report_to", headline, "set report_to: none or mlflow", Severity.WARNING)
+
+
+@rule("FT237", BOTH)
+def pixels(s: Setting) -> Findings:
+    """An upper bound on pixels is not below the lower one.
+
+    Why: `ProcessorArguments.__post_init__` (hparams/model_args.py).
+    Example: `image_max_pixels: 100`.
+    Instead: `image_max_pixels: 589824`.
+    """
+    for kind in ("image", "video"):
+        most, least = s[f"{kind}_max_pixels"], s[f"{kind}_min_pixels"]
+        if most < least:
+            yield Finding(
+                f"{kind}_max_pixels",
+                f"{kind}_max_pixels {most} is below {kind}_min_pixels {least}",
+                "raise it",
+            )
+
+
+@rule("FT238")
+def release_limits(s: Setting) -> Findings:
+    """What one release refuses and its neighbours do not.
+
+    Why: 0.9.4 refuses `neat_packing` on transformers 4.53 and later and `split_special_tokens` with a fast
+    tokenizer (hparams/parser.py, hparams/model_args.py); shifted attention wants a transformers below 4.48
+    (model/model_utils/longlora.py), which no release here goes with.
+    Example: `neat_packing: true` with version 0.9.4.
+    Instead: version 0.9.5, or `packing: true`.
+    """
+    if s.surface.version == "0.9.4":
+        if s["neat_packing"]:
+            yield Finding(
+                "neat_packing", "LLaMA-Factory 0.9.4 refuses neat_packing", "set packing: true instead"
+            )
+        if s["split_special_tokens"] and s["use_fast_tokenizer"]:
+            yield Finding(
+                "split_special_tokens",
+                "only slow tokenizers split special tokens",
+                "set use_fast_tokenizer: false",
+            )
+    if s["shift_attn"]:
+        headline = f"shift_attn needs transformers below 4.48, and the image has {s.surface.transformers}"
+        yield Finding("shift_attn", headline, "set shift_attn: false")
+
+
+@rule("FT239")
+def sharding(s: Setting) -> Findings:
+    """FSDP's options are consistent, and it is not DeepSpeed's guest.
+
+    Why: `TrainingArguments._process_fsdp_args` of transformers, and its Trainer, which refuses FSDP with
+    DeepSpeed.
+    Example: `fsdp: offload`.
+    Instead: `fsdp: full_shard offload`.
+    """
+    value: Any = s["fsdp"] or ()
+    options = value.split() if isinstance(value, str) else list(value)
+    if options == ["offload"]:
+        yield Finding("fsdp", "offload alone shards nothing", "set fsdp: full_shard offload")
+    if "full_shard" in options and "shard_grad_op" in options:
+        yield Finding("fsdp", "full_shard and shard_grad_op exclude each other", "keep full_shard")
+    if options and s["deepspeed"]:
+        yield Finding("fsdp", "FSDP and DeepSpeed exclude each other", "set deepspeed: null")
+
+
+@rule("FT240", BOTH)
+def unread(s: Setting) -> Findings:
+    """An argument that the chosen method or stage does not read.
+
+    Why: the class or the prefix of the argument in hparams/finetuning_args.py names its reader.
+    Example: `finetuning_type: full, lora_alpha: 32`.
+    Instead: leave it out.
+    """
+    for name in s.given:
+        argument = s.surface.arguments[name]
+        if s[name] in (argument.default, None) or (name.startswith("freeze_") and s["use_llama_pro"]):
+            continue
+        if argument.methods and s["finetuning_type"] not in argument.methods and s["stage"] != "ppo":
+            headline = f"{name} has no effect with finetuning_type {s['finetuning_type']}"
+            yield Finding(name, headline, "leave it out", Severity.NOTE)
+        if argument.stages and s["stage"] not in argument.stages:
+            yield Finding(name, f"{name} has no effect in stage {s['stage']}", "leave it out", Severity.NOTE)
+
+
+RULES = (
+    model_required,
+    work_required,
+    validation_split,
+    evaluation_data,
+    interleave_probabilities,
+    streaming_split,
+    streaming_length,
+    prompt_masks,
+    supervised_only,
+    sizes,
+    reward_checkpoints,
+    ppo,
+    helper_quantization,
+    adapter,
+    quantized_training,
+    deepspeed_file,
+    lora_only,
+    pissa,
+    low_rank_optimizers,
+    low_rank_optimizers_in_parallel,
+    llama_pro,
+    label_smoothing,
+    torchrun,
+    generation,
+    zero3,
+    inference_backend,
+    export_target,
+    overwriting,
+    precision,
+    best_model,
+    intervals,
+    schedule,
+    trackers,
+    pixels,
+    release_limits,
+    sharding,
+    unread,
+)

@@ -1,0 +1,99 @@
+"""LLaMA-Factory's two configurations: the one that trains and the one that merges.
+
+The user's `trainer.args` come last and win; what is added here follows from the other choices.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ftgen.spec import LlamaFactory, Spec
+from ftgen.trainers import deepspeed
+
+# Kubernetes expands it from the variable before it in the container's environment, so that the run's
+# name is the job's also where the API server makes up the name.
+JOB_NAME = "$(JOB_NAME)"
+
+# What a merge needs of the training's arguments; all others are refused by `llamafactory-cli export`.
+_SHARED_WITH_EXPORT = ("trust_remote_code", "resize_vocab", "add_tokens", "add_special_tokens", "use_unsloth")
+
+
+def training(spec: Spec) -> dict[str, Any]:
+    """Arguments of `llamafactory-cli train`, without the run's name."""
+    trainer = _trainer(spec)
+    first = {
+        "model_name_or_path": model_path(spec),
+        "template": spec.model.template,
+        "stage": None,
+        "do_train": None,
+        "finetuning_type": None,
+    }
+    last = {
+        "dataset": spec.dataset.name,
+        "dataset_dir": f"{spec.storage.models.path}/{spec.dataset.directory}",
+        "overwrite_output_dir": not trainer.resume,
+        **precision(spec),
+        "report_to": spec.tracking.report_to,
+        **({} if (stage := zero_stage(spec)) == "none" else {"deepspeed": deepspeed.zero(stage)}),
+    }
+    return {key: value for key, value in (first | trainer.args | last | trainer.args).items() if value is not None}
+
+
+def export(spec: Spec) -> dict[str, Any] | None:
+    """Arguments of `llamafactory-cli export`, or None where the trainer's output is pushed as it is.
+
+    An adapter is merged into its base; weights trained in full or in part are float32 after mixed precision
+    and are written again in the model's own type, half the size.
+    """
+    trainer = _trainer(spec)
+    if not trainer.merge:
+        return None
+    method = trainer.args.get("finetuning_type", "lora")
+    adapter = method in {"lora", "oft"}
+    source = {"model_name_or_path": model_path(spec), "adapter_name_or_path": trainer.output}
+    return {
+        **(source if adapter else {"model_name_or_path": trainer.output}),
+        "template": trainer.args.get("template", spec.model.template),
+        # An OFT adapter is merged under the name lora; `oft` is refused beside an adapter's path.
+        "finetuning_type": "lora" if adapter else method,
+        **({"stage": "rm"} if trainer.args.get("stage") == "rm" else {}),
+        **{key: trainer.args[key] for key in _SHARED_WITH_EXPORT if key in trainer.args},
+        "infer_dtype": spec.model.dtype,
+        **trainer.export,
+    }
+
+
+def model_path(spec: Spec) -> str:
+    """Where the base model lies in the containers."""
+    return f"{spec.storage.models.path}/{spec.model.directory}"
+
+
+def precision(spec: Spec) -> dict[str, bool]:
+    """bf16 where every card that may be given has it, else fp16; as the user says where they say."""
+    chosen = _trainer(spec).precision
+    if chosen == "auto":
+        chosen = "bf16" if spec.hardware.card.bf16 else "fp16"
+    return {"bf16": chosen == "bf16", "fp16": chosen == "fp16"}
+
+
+def zero_stage(spec: Spec) -> str:
+    """The ZeRO stage: by itself ZeRO-3 across nodes and for full training on several cards."""
+    trainer = _trainer(spec)
+    if trainer.deepspeed != "auto":
+        return trainer.deepspeed
+    if "deepspeed" in trainer.args or spec.world_size == 1:
+        return "none"
+    return "z3" if spec.hardware.nodes > 1 or trainer.args.get("finetuning_type") == "full" else "none"
+
+
+def keeps_base_files(spec: Spec) -> bool:
+    """Whether config and tokenizer of the base describe the result too: vocabulary and architecture unchanged."""
+    args = _trainer(spec).args
+    return not any(
+        args.get(key) for key in ("resize_vocab", "add_tokens", "add_special_tokens", "use_llama_pro")
+    )
+
+
+def _trainer(spec: Spec) -> LlamaFactory:
+    assert isinstance(spec.trainer, LlamaFactory)  # noqa: S101 - the discriminator was checked at admission
+    return spec.trainer

@@ -1,0 +1,202 @@
+"""What a rule about training arguments is, and all it may look at."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ftgen.diagnostics import Diagnostic, Severity
+
+if TYPE_CHECKING:
+    from ftgen.trainers.surface import Surface
+
+# The threshold at which LLaMA-Factory's data_args.py and parser.py take `val_size` for zero.
+NOTHING = 1e-6
+ZERO_3 = 3
+
+TRAIN = ("train",)
+BOTH = ("train", "export")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What the rules need from outside the arguments; None and empty mean unknown, and no rule guesses.
+
+    Attributes:
+        nodes: pods of the job.
+        devices: training processes in each pod.
+        torchrun: whether torchrun starts the processes, even a single one.
+        vendor: of the accelerator: `nvidia`, `ascend`, `cpu` or another's name.
+        card: the card's name.
+        bf16: whether the card computes in bfloat16.
+        compute_capability: NVIDIA's, such as 8.0.
+        stages: the training stages the data set is made for.
+        ranking: whether its description says `ranking: true`.
+        reasoning: whether its answers show their reasoning.
+        template: the template the model was trained with.
+        quantization: how the base model's weights are already quantized, such as `gptq`.
+        layers: hidden layers of the model.
+        packages: Python packages of the image.
+    """
+
+    nodes: int = 1
+    devices: int = 1
+    torchrun: bool = True
+    vendor: str = "nvidia"
+    card: str = ""
+    bf16: bool | None = None
+    compute_capability: float | None = None
+    stages: frozenset[str] = frozenset()
+    ranking: bool | None = None
+    reasoning: bool | None = None
+    template: str | None = None
+    quantization: str = ""
+    layers: int | None = None
+    packages: frozenset[str] | None = None
+
+
+class Undecided(Exception):  # noqa: N818 - a rule that cannot be judged, not a malfunction
+    """A rule read an argument whose value was already refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """The arguments as the trainer will see them: what was given, and defaults for the rest."""
+
+    given: Mapping[str, Any]
+    surface: Surface
+    facts: Facts
+    refused: frozenset[str] = frozenset()
+    command: str = "train"
+
+    def __getitem__(self, name: str) -> Any:
+        """The value given, else the release's default; None for a name the release does not have."""
+        if name in self.refused:
+            raise Undecided(name)
+        if name in self.given:
+            return self.given[name]
+        argument = self.surface.arguments.get(name)
+        return argument.default if argument else None
+
+    def names(self, name: str) -> tuple[str, ...]:
+        """The items of a list or of a text separated by commas, as LLaMA-Factory's `split_arg` reads them."""
+        value = self[name]
+        items = value.split(",") if isinstance(value, str) else value or ()
+        return tuple(str(item).strip() for item in items)
+
+    def first(self, *names: str) -> str:
+        """The first of these switches that is on, or the empty string."""
+        return next((name for name in names if self[name]), "")
+
+    @property
+    def distributed(self) -> bool:
+        """Whether the trainer finds itself in a distributed run: torchrun makes one even of one process."""
+        return self.facts.torchrun or self.facts.nodes * self.facts.devices > 1
+
+    @property
+    def evaluates(self) -> bool:
+        """Whether evaluation runs: transformers turns `do_eval` on for any `eval_strategy` but no."""
+        return bool(self["do_eval"]) or self["eval_strategy"] != "no"
+
+    @property
+    def needs_reference(self) -> bool:
+        """Whether the stage compares with a frozen copy of the model."""
+        return self["stage"] == "dpo" and self["pref_loss"] not in {"orpo", "simpo"}
+
+    @property
+    def zero_stage(self) -> int | None:
+        """DeepSpeed's ZeRO stage; None without DeepSpeed or when only the file in the image knows."""
+        value = self["deepspeed"]
+        if isinstance(value, str) and value.startswith("{"):
+            value = _json(value)
+        if isinstance(value, Mapping):
+            section = value.get("zero_optimization")
+            stage = section.get("stage", 0) if isinstance(section, Mapping) else 0
+            return stage if isinstance(stage, int) else None
+        named = re.search(r"ds_z([0-3])_\w*config\.json$", value or "")
+        return int(named[1]) if named else None
+
+    @property
+    def zero3(self) -> bool:
+        """Whether parameters are sharded by DeepSpeed."""
+        return self.zero_stage == ZERO_3
+
+    @property
+    def fsdp(self) -> bool:
+        """Whether PyTorch shards."""
+        return bool(self["fsdp"])
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def subject(name: str, command: str) -> str:
+    """The configuration key of an argument."""
+    return f"trainer.{'args' if command == 'train' else 'export'}.{name}"
+
+
+class Finding(NamedTuple):
+    """What a rule found: the argument, one sentence, and the edit that mends it."""
+
+    name: str
+    headline: str
+    help: str = ""
+    severity: Severity = Severity.ERROR
+
+
+Findings = Iterator[Finding]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A named check of the arguments against each other or against the facts.
+
+    Attributes:
+        code: its stable identifier.
+        name: reads well after "allow".
+        text: what it refuses, why, an example and what to write instead.
+        judge: finds.
+        commands: of `llamafactory-cli` that it holds for.
+    """
+
+    code: str
+    name: str
+    text: str
+    judge: Callable[[Setting], Findings]
+    commands: tuple[str, ...]
+
+    def check(self, setting: Setting) -> Iterator[Diagnostic]:
+        """The rule's diagnostics; none when it would read a value that was already refused."""
+        try:
+            found = list(self.judge(setting))
+        except Undecided:
+            return
+        for name, headline, help_, severity in found:
+            value = setting.given.get(name, "")
+            text = "" if _is_secret(setting, name) else _text(value)
+            yield Diagnostic(self.code, severity, headline, subject(name, setting.command), text, (), help_)
+
+
+def _is_secret(setting: Setting, name: str) -> bool:
+    argument = setting.surface.arguments.get(name)
+    return argument is not None and argument.secret
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def rule(code: str, commands: tuple[str, ...] = TRAIN) -> Callable[[Callable[[Setting], Findings]], Rule]:
+    """Make a rule of a function; its name and docstring are the rule's."""
+
+    def make(judge: Callable[[Setting], Findings]) -> Rule:
+        return Rule(code, judge.__name__.replace("_", "-"), judge.__doc__ or "", judge, commands)
+
+    return make

@@ -1,0 +1,63 @@
+"""The output tree: which files a render owns, what a new render changes, and how that is written.
+
+The ownership index `ftgen.lock` lies at the root of every tree.  Its extension keeps it away from Argo CD
+and Flux, which parse every `.yaml` and `.json` below an application's path as a manifest.  Only files that
+the index lists and whose bytes still match their recorded digest are ever replaced or removed.
+
+What can be refused here:
+
+* FT501: a path that is absolute, leaves the tree, or no reviewer could read.
+* FT502: a file, or a folder without an index, that ftgen did not write stands in the way.
+* FT503: an owned file was edited by hand.
+* FT504: two runs want the same file, or two points of a sweep are the same run.
+* FT505: more than half of what is owned would be retired at once.
+* FT506: a known run would become another one, because a field that Volcano holds immutable changed.
+* FT507: two files hold the same object.
+* FT508: the folder cannot be written; it is left as it was.
+* FT509: the index cannot be read.
+* FT510: another render is at work in the same folder.
+"""
+
+from ftgen.tree.folder import apply, discard, plan_write, read_lock, recover
+from ftgen.tree.lock import (
+    EMPTY,
+    HASH_VERSION,
+    LOCK_NAME,
+    Entry,
+    Issued,
+    Lock,
+    Run,
+    State,
+    dump_lock,
+    issued_name,
+    object_of,
+    parse_lock,
+)
+from ftgen.tree.plan import Fate, NewRun, Outcome, Shelf, Terms, draw, under_name
+
+__all__ = [
+    "EMPTY",
+    "HASH_VERSION",
+    "LOCK_NAME",
+    "Entry",
+    "Fate",
+    "Issued",
+    "Lock",
+    "NewRun",
+    "Outcome",
+    "Run",
+    "Shelf",
+    "State",
+    "Terms",
+    "apply",
+    "discard",
+    "draw",
+    "dump_lock",
+    "issued_name",
+    "object_of",
+    "parse_lock",
+    "plan_write",
+    "read_lock",
+    "recover",
+    "under_name",
+]

@@ -1,0 +1,403 @@
+"""A tree in a folder: written as a whole or not at all.
+
+New content is staged inside the folder, so that a full disk or a missing permission shows before anything
+is replaced.  A journal then names every step; from the moment it is in place the change counts as made.
+A process killed before that leaves the old tree, one killed after it leaves steps that the next run
+finishes.  A step that fails is undone together with those before it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ftgen.diagnostics import Diagnostic, Rejected, error
+from ftgen.tree.lock import EMPTY, LOCK_NAME, Lock, Run, dump_lock, parse_lock, path_problem
+from ftgen.tree.plan import Fate, Outcome, Terms, draw
+
+_STAGE = ".ftgen-stage"
+_JOURNAL = "journal"
+_FSYNC_EACH = 64
+"""Up to so many files are flushed one by one; beyond, one sync of everything is cheaper."""
+
+_held: set[Path] = set()
+
+
+@dataclass(slots=True)
+class Stage:
+    """New content on its way into a folder, and the lock that keeps other writers out."""
+
+    root: Path
+    made: list[Path]
+    guard: int
+    contents: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def place(self) -> Path:
+        """The folder that holds staged content; no reconciler reads its file names."""
+        return self.root / _STAGE
+
+    def put(self, path: str, content: bytes) -> None:
+        """Write the content of `path` aside."""
+        name = self.contents.setdefault(path, str(len(self.contents)))
+        self.place.mkdir(exist_ok=True)
+        (self.place / name).write_bytes(content)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """An `Outcome` for a folder, with the staged content that `apply` puts in place."""
+
+    root: Path
+    outcome: Outcome
+    base: bytes | None
+    stage: Stage | None
+
+    @property
+    def is_noop(self) -> bool:
+        """Whether applying it would touch nothing."""
+        written = self.outcome.paths(Fate.ADDED, Fate.CHANGED, Fate.REMOVED)
+        return not written and dump_lock(self.outcome.lock) == (self.base or dump_lock(EMPTY))
+
+
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    """The `Shelf` over a folder on disk."""
+
+    root: Path
+    shown: str
+    stage_: Stage | None
+
+    def describe(self) -> str:
+        return self.shown
+
+    def is_bare(self) -> bool:
+        """Whether only version control's own dot files are there."""
+        names = [path.name for path in self.root.iterdir()] if self.root.is_dir() else []
+        return all(name.startswith(".git") or name == _STAGE for name in names)
+
+    def problem(self, path: str) -> Diagnostic | None:
+        target = self.root / path
+        if target.is_symlink() or target.is_dir():
+            return error("FT502", f"{path} is a {_kind(target)}, not a file", path, help="move it away")
+        parent = target.parent.resolve()
+        if not parent.is_relative_to(self.root):
+            return _leaving(path, parent)
+        return None
+
+    def has(self, path: str) -> bool:
+        return os.path.lexists(self.root / path)
+
+    def read(self, path: str) -> bytes | None:
+        return _read(self.root / path)
+
+    def holds(self, path: str, content: bytes) -> bool:
+        with suppress(OSError):
+            if (self.root / path).stat().st_size != len(content):
+                return False
+        return self.read(path) == content
+
+    def stage(self, path: str, content: bytes) -> None:
+        if self.stage_ is not None:
+            self.stage_.put(path, content)
+
+
+def _kind(target: Path) -> str:
+    return "symbolic link" if target.is_symlink() else "folder"
+
+
+def _leaving(path: str, parent: Path) -> Diagnostic:
+    told = f"{path} would be written through a symbolic link to {parent}, outside the tree"
+    return error("FT501", told, path, help="replace the link by a folder")
+
+
+def _read(target: Path) -> bytes | None:
+    try:
+        return target.read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def read_lock(out: Path) -> Lock:
+    """The ownership index of `out`, empty where there is none.
+
+    Raises:
+        Rejected: FT508 or FT509.
+    """
+    with _translated(out):
+        text = _read(out / LOCK_NAME)
+    return EMPTY if text is None else parse_lock(text, str(out / LOCK_NAME))
+
+
+def plan_write(out: Path, runs: Iterable[Run], terms: Terms = Terms(), *, dry: bool = False) -> Plan:  # noqa: B008 - frozen
+    """Decide what rendering `runs` does to `out`, and stage the new content unless `dry`.
+
+    Takes the runs one at a time and keeps only their digests.  Unless `dry`, other writers of the same
+    folder wait until `apply` or `discard`; what an interrupted writer left is finished first.
+
+    Raises:
+        Rejected: FT501 to FT510; nothing is changed, nothing stays behind.
+    """
+    with _translated(out):
+        root = out.resolve()
+        stage = None if dry else _enter(root)
+        try:
+            return _plan(out, root, runs, terms, stage)
+        except BaseException:
+            _leave(stage)
+            raise
+
+
+def _plan(out: Path, root: Path, runs: Iterable[Run], terms: Terms, stage: Stage | None) -> Plan:
+    if stage is not None:
+        _recover(root)
+    base = _read(root / LOCK_NAME)
+    lock = EMPTY if base is None else parse_lock(base, str(out / LOCK_NAME))
+    outcome = draw(_Folder(root, str(out), stage), lock, runs, terms)
+    return Plan(root, outcome, base, stage)
+
+
+def apply(plan: Plan) -> Outcome:
+    """Put the staged content in place: every file and the index, or nothing.
+
+    Files whose bytes do not change are not touched.
+
+    Raises:
+        Rejected: FT508; the folder is as it was.
+    """
+    if plan.stage is None:
+        raise ValueError("a dry plan has nothing staged")
+    with _translated(plan.root):
+        try:
+            if not plan.is_noop:
+                _commit(plan, plan.stage)
+        finally:
+            _leave(plan.stage)
+    return plan.outcome
+
+
+def discard(plan: Plan) -> None:
+    """Give a plan up: nothing of it stays in the folder."""
+    _leave(plan.stage)
+
+
+def recover(out: Path) -> None:
+    """Finish what an interrupted writer of `out` had begun; does nothing where nothing was.
+
+    Raises:
+        Rejected: FT508, when it can neither be finished nor undone, or FT503, when a file was edited since.
+    """
+    with _translated(out):
+        root = out.resolve()
+        if (root / _STAGE).is_dir():
+            stage = _enter(root)
+            try:
+                _recover(root)
+            finally:
+                _leave(stage)
+
+
+@contextmanager
+def _translated(out: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as problem:
+        where = problem.filename or out
+        told = f"{out} cannot be written: {problem.strerror}"
+        how = f"nothing was changed; make {os.fsdecode(where)} writable, free space, or choose another folder"
+        raise Rejected([error("FT508", told, str(out), help=how)]) from problem
+
+
+# entering and leaving
+
+
+def _enter(root: Path) -> Stage:
+    if root in _held:
+        told = f"this process is already writing to {root}"
+        raise Rejected([error("FT510", told, str(root), help="apply or discard the first plan")])
+    made = _make_folders(root)
+    guard = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    # A network file system may refuse to lock a folder; then only the journal protects it.
+    with suppress(OSError):
+        fcntl.flock(guard, fcntl.LOCK_EX)
+    _held.add(root)
+    return Stage(root, made, guard)
+
+
+def _make_folders(folder: Path) -> list[Path]:
+    """Create `folder` and its parents; return those that were created, innermost first."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    for path in reversed(missing):
+        path.mkdir(exist_ok=True)
+    return missing
+
+
+def _leave(stage: Stage | None) -> None:
+    """Drop what is still staged, unless a journal needs it, and let the next writer in."""
+    if stage is None or stage.root not in _held:
+        return
+    # What cannot be cleared away now, the next writer clears; the outcome is decided already.
+    with suppress(OSError):
+        if not (stage.place / _JOURNAL).exists():
+            shutil.rmtree(stage.place, ignore_errors=True)
+    _remove_empty(stage.made)
+    _held.discard(stage.root)
+    os.close(stage.guard)
+
+
+def _remove_empty(folders: Iterable[Path]) -> None:
+    for folder in folders:
+        try:
+            folder.rmdir()
+        except OSError:
+            return
+
+
+# the journal
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """Put the staged file `staged` at `path`, or remove what is there when `staged` is empty."""
+
+    path: str
+    staged: str
+    old: str | None
+    new: str | None
+
+
+def _commit(plan: Plan, stage: Stage) -> None:
+    stage.put(LOCK_NAME, dump_lock(plan.outcome.lock))
+    steps = [_step(plan, stage, path) for path in stage.contents if path != LOCK_NAME]
+    steps += [_step(plan, stage, path) for path in plan.outcome.paths(Fate.REMOVED)]
+    steps.append(_step(plan, stage, LOCK_NAME))
+    _flush(stage.place / name for name in stage.contents.values())
+    _write_journal(stage.place, steps)
+    _roll_forward(plan.root, steps)
+
+
+def _step(plan: Plan, stage: Stage, path: str) -> _Step:
+    staged = stage.contents.get(path, "")
+    return _Step(path, staged, _digest(plan.root / path), _digest(stage.place / staged) if staged else None)
+
+
+def _digest(target: Path) -> str | None:
+    content = _read(target)
+    return None if content is None else hashlib.sha256(content).hexdigest()
+
+
+def _flush(paths: Iterable[Path]) -> None:
+    """Bring the content to the disk before the journal promises it."""
+    listed = list(paths)
+    if len(listed) > _FSYNC_EACH:
+        os.sync()
+        return
+    for path in listed:
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _write_journal(place: Path, steps: list[_Step]) -> None:
+    rows = [[step.path, step.staged, step.old, step.new] for step in steps]
+    draft = place / "journal.new"
+    draft.write_text(json.dumps(rows), encoding="utf-8")
+    _flush([draft])
+    draft.replace(place / _JOURNAL)
+    _flush([place])
+
+
+def _read_journal(place: Path) -> list[_Step]:
+    rows = json.loads((place / _JOURNAL).read_text(encoding="utf-8"))
+    steps = [_Step(*row) for row in rows]
+    unsafe = [step for step in steps if step.path != LOCK_NAME and path_problem(step.path)]
+    return [] if unsafe else steps
+
+
+def _recover(root: Path) -> None:
+    place = root / _STAGE
+    if (place / _JOURNAL).exists():
+        steps = _read_journal(place)
+        edited = [step.path for number, step in enumerate(steps) if _is_edited(root, number, step)]
+        if edited:
+            raise Rejected([_edited_since(path, place) for path in edited])
+        _roll_forward(root, steps)
+    shutil.rmtree(place, ignore_errors=True)
+
+
+def _is_edited(root: Path, number: int, step: _Step) -> bool:
+    there = _digest(root / step.path)
+    half_undone = there is None and _kept(root, number).exists()
+    return not half_undone and there not in {step.old, step.new}
+
+
+def _edited_since(path: str, place: Path) -> Diagnostic:
+    told = f"{path} was edited after an earlier write was interrupted"
+    return error("FT503", told, path, help=f"undo the edit, or give that write up by removing {place}")
+
+
+def _roll_forward(root: Path, steps: list[_Step]) -> None:
+    done: list[tuple[_Step, list[Path]]] = []
+    try:
+        for number, step in enumerate(steps):
+            made = _make_folders((root / step.path).parent)
+            done.append((step, made))
+            _take(root, number, step)
+        _flush({(root / step.path).parent for step in steps})
+        (root / _STAGE / _JOURNAL).unlink()
+    except OSError:
+        _roll_back(root, done)
+        raise
+    for step in steps:
+        if not step.staged:
+            _remove_empty(_folders_between(root, root / step.path))
+
+
+def _take(root: Path, number: int, step: _Step) -> None:
+    """One step; done twice it does nothing the second time, so that a killed run can be repeated."""
+    target, kept, staged = root / step.path, _kept(root, number), root / _STAGE / step.staged
+    if step.staged and not staged.exists():
+        return
+    if step.old is not None and not kept.exists():
+        _keep(target, kept)
+    if step.staged:
+        staged.replace(target)
+    else:
+        target.unlink(missing_ok=True)
+
+
+def _keep(target: Path, kept: Path) -> None:
+    try:
+        os.link(target, kept)
+    except PermissionError:
+        # FAT and some network file systems know no hard links.
+        shutil.copy2(target, kept.with_suffix(".copy"))
+        kept.with_suffix(".copy").replace(kept)
+
+
+def _roll_back(root: Path, done: list[tuple[_Step, list[Path]]]) -> None:
+    for number, (step, made) in reversed(list(enumerate(done))):
+        target, kept, staged = root / step.path, _kept(root, number), root / _STAGE / step.staged
+        if step.staged and not staged.exists() and target.exists():
+            target.replace(staged)
+        if kept.exists():
+            kept.replace(target)
+        _remove_empty(made)
+    (root / _STAGE / _JOURNAL).unlink()
+
+
+def _kept(root: Path, number: int) -> Path:
+    return root / _STAGE / f"old.{number}"
+
+
+def _folders_between(root: Path, target: Path) -> list[Path]:
+    return [folder for folder in target.parents if folder != root and folder.is_relative_to(root)]

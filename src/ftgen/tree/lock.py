@@ -1,0 +1,204 @@
+"""The ownership index as a value, and its text."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from ftgen.diagnostics import Rejected, error
+
+LOCK_NAME = "ftgen.lock"
+HASH_VERSION = 1
+"""Version of the rule that turns a spec into the hash in a run's name; recorded with every issued name."""
+
+_FORMAT = 1
+_RESERVED = re.compile(r"\.git|ftgen\.lock|\.ftgen-.*", re.IGNORECASE)
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\\\u0085\u2028\u2029\ud800-\udfff]")
+_NAME_BYTES = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One rendered run.
+
+    Attributes:
+        folder: the run's own name or its sweep's, first component of every path.
+        name: final name of the job object; empty under `generateName`, where the cluster chooses it.
+        identity: what the user asked for, `<folder>/<label>`; outlives a change of content.
+        files: posix path relative to the tree's root, to content.
+    """
+
+    folder: str
+    name: str
+    identity: str
+    files: Mapping[str, bytes]
+
+
+class State(StrEnum):
+    """Where a committed file stands in the life of its run."""
+
+    ACTIVE = "active"
+    """Rendered from the configuration."""
+    ARCHIVED = "archived"
+    """Finished: carries the tombstone that keeps reconcilers from creating it again."""
+    ORPHANED = "orphaned"
+    """No longer rendered, but its training may be running; nothing is removed by itself."""
+    STOPPING = "stopping"
+    """Its prune guard is gone; removing the file is what stops the training."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One owned file.
+
+    Attributes:
+        sha256: digest of the bytes that ftgen wrote, in hex.
+        object: `<apiVersion> <kind> <namespace>/<name>`; empty for a file that holds no object.
+        run: identity of its run, or `<folder>/*` for a file that several runs of a folder share.
+        name: name of the job object it belongs to.
+        state: see `State`.
+    """
+
+    sha256: str
+    object: str
+    run: str
+    name: str
+    state: State = State.ACTIVE
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A name that was given to a run, and the version of the rule that made it."""
+
+    name: str
+    hash: int = HASH_VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """The ownership index.
+
+    Attributes:
+        files: path to entry.
+        runs: run identity to the latest name issued to it.
+        ended: names of runs that were stopped or purged, and are not created again under that name.
+    """
+
+    files: Mapping[str, Entry] = field(default_factory=dict)
+    runs: Mapping[str, Issued] = field(default_factory=dict)
+    ended: frozenset[str] = frozenset()
+
+
+EMPTY = Lock()
+
+
+def issued_name(lock: Lock, identity: str) -> str | None:
+    """The name that was issued to the run last, frozen since, or None for a run never written."""
+    issued = lock.runs.get(identity)
+    return issued.name if issued else None
+
+
+def dump_lock(lock: Lock) -> bytes:
+    """The index as JSON text, sorted, one file or run a line, so that its git diff reads like a list."""
+    files = {path: _entry_json(entry) for path, entry in sorted(lock.files.items())}
+    runs = {run: {"name": it.name, "hash": it.hash} for run, it in sorted(lock.runs.items())}
+    parts = [f'"version": {_FORMAT}', _table("files", files), _table("runs", runs)]
+    parts.append(f'"ended": {_json(sorted(lock.ended))}')
+    return ("{\n" + ",\n".join(parts) + "\n}\n").encode()
+
+
+def _entry_json(entry: Entry) -> dict[str, str]:
+    return {
+        "sha256": entry.sha256,
+        "object": entry.object,
+        "run": entry.run,
+        "name": entry.name,
+        "state": entry.state.value,
+    }
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _table(name: str, rows: Mapping[str, object]) -> str:
+    lines = ",\n".join(f"{_json(key)}: {_json(value)}" for key, value in rows.items())
+    return f'"{name}": {{\n{lines}\n}}' if lines else f'"{name}": {{}}'
+
+
+def parse_lock(text: bytes, where: str = LOCK_NAME) -> Lock:
+    """The index that `text` holds.
+
+    Raises:
+        Rejected: FT509, when it is no index, names an unsafe path or comes from a later ftgen.
+    """
+    try:
+        raw = json.loads(text)
+        version = raw["version"]
+        lock = _lock_of(raw) if version == _FORMAT else EMPTY
+    except (ValueError, KeyError, TypeError, AttributeError) as problem:
+        raise _unreadable(where, f"not an ownership index ({type(problem).__name__}: {problem})") from None
+    if version != _FORMAT:
+        raise _unreadable(where, f"of format {version!r}, and this ftgen reads format {_FORMAT}")
+    unsafe = [f"{path!r}: {reason}" for path in lock.files if (reason := path_problem(path))]
+    if unsafe:
+        raise _unreadable(where, f"naming a path outside its tree, {unsafe[0]}")
+    return lock
+
+
+def _lock_of(raw: Mapping[str, Any]) -> Lock:
+    files = {path: Entry(**{**entry, "state": State(entry["state"])}) for path, entry in raw["files"].items()}
+    runs = {identity: Issued(**issued) for identity, issued in raw["runs"].items()}
+    return Lock(files, runs, frozenset(raw.get("ended", ())))
+
+
+def _unreadable(where: str, reason: str) -> Rejected:
+    restore = "restore it from version control, or move it away and render once with --adopt"
+    return Rejected([error("FT509", f"{where} is {reason}", where, help=restore)])
+
+
+def path_problem(path: str) -> str:
+    """Why `path` may not be written below a tree's root; empty when it may."""
+    parts = path.split("/")
+    rules = (
+        (_UNPRINTABLE.search(path), "it holds a control character, a backslash or a lone surrogate"),
+        (path.startswith("/"), "it is absolute"),
+        (any(part in {"", ".", ".."} for part in parts), "it has an empty, `.` or `..` component"),
+        (any(part.startswith("-") for part in parts), "a component starts with `-`, as an option does"),
+        (any(_RESERVED.fullmatch(part) for part in parts), "the name is reserved"),
+        (any(len(part.encode("utf-8", "replace")) > _NAME_BYTES for part in parts), "a name is too long"),
+    )
+    return next((reason for broken, reason in rules if broken), "")
+
+
+def object_of(content: bytes) -> str:
+    """`<apiVersion> <kind> <namespace>/<name>` of a rendered file, or the empty string.
+
+    Reads the lines of the block style that ftgen renders; a full YAML parse of every file would cost more
+    than all the rest of writing a tree.
+    """
+    found = dict(_identity_lines(content.decode("utf-8", "replace").splitlines()))
+    if not {"apiVersion", "kind"} <= found.keys():
+        return ""
+    return f"{found['apiVersion']} {found['kind']} {found.get('namespace', '')}/{found.get('name', '')}"
+
+
+def is_job(described: str) -> bool:
+    """Whether `object_of` describes a Volcano job."""
+    return described.startswith("batch.volcano.sh/") and described.split(" ")[1:2] == ["Job"]
+
+
+def _identity_lines(lines: list[str]) -> Iterator[tuple[str, str]]:
+    inside = ""
+    for line in lines:
+        key, colon, value = line.partition(":")
+        if colon and key in {"apiVersion", "kind"}:
+            yield key, value.strip().strip("'\"")
+        if key and not key[0].isspace():
+            inside = key
+        elif inside == "metadata" and key in {"  name", "  namespace"}:
+            yield key.strip(), value.strip().strip("'\"")

@@ -1,0 +1,441 @@
+"""What a render would do to a tree: pure decisions over an index and whatever holds the files.
+
+The same decisions serve a folder on disk and the tree of a git branch; both are a `Shelf`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Protocol
+
+from ftgen.diagnostics import Diagnostic, Rejected, Severity, error, note, warning
+from ftgen.tree.lock import HASH_VERSION, Entry, Issued, Lock, Run, State, is_job, object_of, path_problem
+
+_DIFF_LINES = 40
+
+
+class Shelf(Protocol):
+    """Where a tree's files lie."""
+
+    def describe(self) -> str:
+        """The place in words a user knows: a folder, or a branch and a path."""
+
+    def is_bare(self) -> bool:
+        """Whether nothing is there yet, an index apart."""
+
+    def problem(self, path: str) -> Diagnostic | None:
+        """Why nothing may be written at `path`, such as a symbolic link that leaves the tree."""
+
+    def has(self, path: str) -> bool:
+        """Whether a file is at `path`."""
+
+    def read(self, path: str) -> bytes | None:
+        """The bytes at `path`, or None when no file is there."""
+
+    def holds(self, path: str, content: bytes) -> bool:
+        """Whether `path` has exactly these bytes."""
+
+    def stage(self, path: str, content: bytes) -> None:
+        """Put the new content of `path` aside until the plan is applied."""
+
+
+class NewRun(StrEnum):
+    """What happens to the old object when an immutable field of a known run changed."""
+
+    REPLACE = "replace"
+    """Its files give way: right for a local folder that only mirrors the configuration."""
+    REFUSE = "refuse"
+    """Nothing is written: right for a published tree, where the old object may be training."""
+    KEEP = "keep"
+    """The old files stay, orphaned, beside the new ones."""
+
+
+class Fate(StrEnum):
+    """What a plan does to one file."""
+
+    ADDED = "added"
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+    REMOVED = "removed"
+    ORPHANED = "orphaned"
+    """Stays as it is; nothing renders it any more."""
+    KEPT = "kept"
+    """Stays as it is, because its run is archived, stopping or ended."""
+    MISSING = "missing"
+    """Was owned, is gone, and is forgotten."""
+
+
+def _same_bytes(old: bytes, new: bytes) -> bool:
+    return old == new
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the user allows.
+
+    Attributes:
+        new_run: see `NewRun`.
+        adopt: take over foreign and hand-edited files where a rendered one goes.
+        allow_shrink: retire more than half of what is owned.
+        whole: folders of which this render is complete; owned runs of theirs that are not rendered are
+            orphaned.
+        same_run: whether two contents of a job file differ in nothing that Volcano holds immutable.
+    """
+
+    new_run: NewRun = NewRun.REPLACE
+    adopt: bool = False
+    allow_shrink: bool = False
+    whole: frozenset[str] = frozenset()
+    same_run: Callable[[bytes, bytes], bool] = _same_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a render does to a tree.
+
+    Attributes:
+        lock: the index afterwards.
+        fates: path to fate, in path order.
+        adopted: paths whose foreign or hand-edited bytes are replaced because `Terms.adopt` says so.
+        renamed: (identity, old name, new name) of each known run that becomes a new object.
+        diagnostics: warnings and notes.
+    """
+
+    lock: Lock
+    fates: Mapping[str, Fate]
+    adopted: tuple[str, ...] = ()
+    renamed: tuple[tuple[str, str, str], ...] = ()
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+    def paths(self, *fates: Fate) -> tuple[str, ...]:
+        """The paths with one of these fates."""
+        return tuple(path for path, fate in self.fates.items() if fate in fates)
+
+
+def under_name(run: Run, name: str) -> Run:
+    """The same run with its object called `name`, in its paths as in its content.
+
+    A job's name ends in a hash of its content, so that no other text of a manifest can be mistaken for it.
+    """
+    files = {
+        path.replace(run.name, name): content.replace(run.name.encode(), name.encode())
+        for path, content in run.files.items()
+    }
+    return Run(run.folder, name, run.identity, files)
+
+
+def draw(shelf: Shelf, lock: Lock, runs: Iterable[Run], terms: Terms) -> Outcome:
+    """Decide the fate of every file; stage new content on the shelf as the runs stream by.
+
+    Raises:
+        Rejected: every problem of every run, once all have been seen.
+    """
+    draft = _Draft(shelf, lock, terms)
+    if not lock.files and not lock.runs and not terms.adopt and not shelf.is_bare():
+        raise Rejected([_no_index(shelf)])
+    for run in runs:
+        draft.take(run)
+    return draft.finish()
+
+
+def _no_index(shelf: Shelf) -> Diagnostic:
+    how = "choose another folder with -o, or add --adopt to render among the files that are there"
+    return error(
+        "FT502", f"{shelf.describe()} is not empty and has no ftgen.lock", shelf.describe(), help=how
+    )
+
+
+@dataclass(slots=True)
+class _Draft:
+    """An outcome in the making; holds digests, never contents."""
+
+    shelf: Shelf
+    old: Lock
+    terms: Terms
+    files: dict[str, Entry] = field(init=False)
+    issued: dict[str, Issued] = field(init=False)
+    fates: dict[str, Fate] = field(default_factory=dict)
+    owned: dict[str, list[str]] = field(init=False)
+    taken: dict[str, str] = field(default_factory=dict)
+    problems: list[Diagnostic] = field(default_factory=list)
+    adopted: list[str] = field(default_factory=list)
+    renamed: list[tuple[str, str, str]] = field(default_factory=list)
+    unrendered: int = 0
+
+    def __post_init__(self) -> None:
+        self.files = dict(self.old.files)
+        self.issued = dict(self.old.runs)
+        owned = defaultdict(list)
+        for path, entry in self.old.files.items():
+            owned[entry.run].append(path)
+        self.owned = dict(owned)
+
+    # one run
+
+    def take(self, run: Run) -> None:
+        if run.identity in self.taken:
+            self._clash(run.identity, f"two rendered runs are both {run.identity}")
+            return
+        run = self._settled(run)
+        self.taken[run.identity] = run.name
+        if self._is_ended(run):
+            self._keep(run)
+        elif self._may_become(run):
+            self._retire_predecessor(run)
+            self.issued[run.identity] = self._issue(run)
+            for path, content in run.files.items():
+                self._place(run, path, content)
+
+    def _settled(self, run: Run) -> Run:
+        """The run under its issued name, where it is still the run that the name was issued to."""
+        issued = self.old.runs.get(run.identity)
+        if issued is None or not run.name or not issued.name or issued.name == run.name:
+            return run
+        if re.fullmatch(re.escape(run.name) + r"-r\d+", issued.name):
+            return under_name(run, issued.name)
+        candidate = under_name(run, issued.name)
+        return candidate if self._is_same(candidate) else run
+
+    def _is_same(self, candidate: Run) -> bool:
+        for path in self._files_of(candidate):
+            old = self.shelf.read(path) if is_job(self.old.files[path].object) else None
+            if old is not None and path in candidate.files:
+                return self.terms.same_run(old, candidate.files[path])
+        return False
+
+    def _files_of(self, run: Run) -> list[str]:
+        return [path for path in self.owned.get(run.identity, []) if self.old.files[path].name == run.name]
+
+    def _is_ended(self, run: Run) -> bool:
+        over = {State.ARCHIVED, State.STOPPING}
+        return run.name in self.old.ended or any(
+            self.old.files[path].state in over for path in self._files_of(run)
+        )
+
+    def _keep(self, run: Run) -> None:
+        for path in self._files_of(run):
+            self.fates[path] = Fate.KEPT
+        told = f"{run.name} was archived or stopped and is left as it is"
+        rerun = f"`ftgen rerun {run.name}` trains it again under a new name"
+        self.problems.append(note("FT512", told, run.identity, help=rerun))
+
+    def _issue(self, run: Run) -> Issued:
+        issued = self.old.runs.get(run.identity)
+        return issued if issued and issued.name == run.name else Issued(run.name, HASH_VERSION)
+
+    def _may_become(self, run: Run) -> bool:
+        issued = self.old.runs.get(run.identity)
+        if self.terms.new_run is not NewRun.REFUSE or not issued or issued.name == run.name:
+            return True
+        live = [path for path in self._live(run) if self.old.files[path].name == issued.name]
+        if not live:
+            return True
+        self.fates |= dict.fromkeys(live, Fate.KEPT)
+        self.problems.append(_immutable(run, issued.name))
+        return False
+
+    def _live(self, run: Run) -> list[str]:
+        """Files of the same identity that no archiving or stopping has touched."""
+        alive = {State.ACTIVE, State.ORPHANED}
+        return [path for path in self.owned.get(run.identity, []) if self.old.files[path].state in alive]
+
+    def _retire_predecessor(self, run: Run) -> None:
+        issued = self.old.runs.get(run.identity)
+        if issued and issued.name != run.name:
+            self.renamed.append((run.identity, issued.name, run.name))
+        for path in self._live(run):
+            if path in run.files:
+                continue
+            if self.terms.new_run is NewRun.REPLACE:
+                self._remove(path)
+            else:
+                self._orphan(path)
+
+    def _remove(self, path: str) -> None:
+        there = self.shelf.read(path)
+        if there is None:
+            self._forget(path, Fate.MISSING)
+        elif _sha256(there) == self.old.files[path].sha256 or self.terms.adopt:
+            self._forget(path, Fate.REMOVED)
+        else:
+            self.problems.append(_edited(path, there, b""))
+
+    def _forget(self, path: str, fate: Fate) -> None:
+        self.fates[path] = fate
+        self.files.pop(path, None)
+
+    def _orphan(self, path: str) -> None:
+        self.fates[path] = Fate.ORPHANED
+        self.files[path] = replace(self.old.files[path], state=State.ORPHANED)
+
+    # one file
+
+    def _place(self, run: Run, path: str, content: bytes) -> None:
+        reason = path_problem(path)
+        refused = error("FT501", f"{path!r} cannot be written: {reason}", path) if reason else None
+        refused = refused or self.shelf.problem(path)
+        if refused:
+            self.problems.append(refused)
+            return
+        entry = Entry(_sha256(content), object_of(content), run.identity, run.name)
+        if path in self.fates and self.fates[path] in _RENDERED:
+            self._share(run, path, entry)
+        else:
+            self._put(path, entry, content)
+
+    def _share(self, run: Run, path: str, entry: Entry) -> None:
+        first = self.files[path]
+        if first.sha256 != entry.sha256 or is_job(entry.object):
+            self._clash(path, f"{path} is rendered by both {first.run} and {run.identity}")
+        self.files[path] = replace(entry, run=_shared_by(path))
+
+    def _put(self, path: str, entry: Entry, content: bytes) -> None:
+        owner = self.old.files.get(path)
+        if self.shelf.holds(path, content):
+            self._own(path, entry, Fate.UNCHANGED)
+            return
+        there = self.shelf.read(path)
+        if there is not None and not self._may_replace(path, owner, entry, there, content):
+            self.fates[path] = Fate.KEPT
+            return
+        self._own(path, entry, Fate.ADDED if there is None else Fate.CHANGED)
+        self.shelf.stage(path, content)
+
+    def _own(self, path: str, entry: Entry, fate: Fate) -> None:
+        owner = self.old.files.get(path)
+        shared = owner is not None and owner.run != entry.run and not is_job(entry.object)
+        self.files[path] = replace(entry, run=_shared_by(path)) if shared else entry
+        self.fates[path] = fate
+
+    def _may_replace(
+        self, path: str, owner: Entry | None, entry: Entry, there: bytes, content: bytes
+    ) -> bool:
+        if owner is not None and owner.sha256 == _sha256(there):
+            if self._is_of(owner, entry, path):
+                return True
+            self._clash(path, f"{path} belongs to {owner.run}, and {entry.run} wants other content there")
+            return False
+        if self.terms.adopt:
+            self.adopted.append(path)
+            return True
+        self.problems.append(_edited(path, there, content) if owner else _foreign(path))
+        return False
+
+    def _is_of(self, owner: Entry, entry: Entry, path: str) -> bool:
+        if owner.run in {entry.run, _shared_by(path)}:
+            return True
+        return is_job(entry.object) and owner.object == entry.object and owner.run not in self.taken
+
+    def _clash(self, subject: str, headline: str) -> None:
+        how = "give the runs different names or labels, so that each has files of its own"
+        self.problems.append(error("FT504", headline, subject, help=how))
+
+    # the whole
+
+    def finish(self) -> Outcome:
+        self._orphan_unrendered()
+        self._forget_missing()
+        self.problems += [*self._duplicates(), *self._shrinkage()]
+        if any(problem.severity is Severity.ERROR for problem in self.problems):
+            raise Rejected(self.problems)
+        lock = Lock(self.files, self.issued, self.old.ended)
+        fates = dict(sorted(self.fates.items()))
+        return Outcome(lock, fates, tuple(self.adopted), tuple(self.renamed), tuple(self.problems))
+
+    def _orphan_unrendered(self) -> None:
+        for path, entry in self.old.files.items():
+            if path in self.fates or entry.state is not State.ACTIVE:
+                continue
+            if _folder_of(path) in self.terms.whole and entry.run not in self.taken:
+                self._orphan(path)
+                self.unrendered += 1
+                self.problems.append(_orphaned(path, entry))
+
+    def _forget_missing(self) -> None:
+        for path in self.old.files:
+            if self.fates.get(path) in {None, Fate.ORPHANED} and not self.shelf.has(path):
+                self._forget(path, Fate.MISSING)
+
+    def _duplicates(self) -> list[Diagnostic]:
+        first: dict[str, str] = {}
+        found = []
+        for path, entry in sorted(self.files.items()):
+            other = first.setdefault(entry.object, path) if entry.object else path
+            if self.files[other].sha256 != entry.sha256 and not entry.object.endswith("/"):
+                found.append(_duplicate(entry, other, path))
+        return found
+
+    def _shrinkage(self) -> list[Diagnostic]:
+        active = sum(entry.state is State.ACTIVE for entry in self.old.files.values())
+        if self.terms.allow_shrink or self.unrendered <= active / 2:
+            return []
+        return [_shrunk(self.unrendered, active)]
+
+
+_RENDERED = {Fate.ADDED, Fate.CHANGED, Fate.UNCHANGED}
+
+
+def _folder_of(path: str) -> str:
+    return path.partition("/")[0]
+
+
+def _shared_by(path: str) -> str:
+    return f"{_folder_of(path)}/*"
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _immutable(run: Run, issued: str) -> Diagnostic:
+    told = f"{run.identity} was published as {issued}, and a field that Volcano holds immutable has changed"
+    how = (
+        f"--new-run adds {run.name} and leaves {issued} as it is; or undo the change (`ftgen diff` shows it)"
+    )
+    return error("FT506", told, run.identity, run.name, help=how)
+
+
+def _foreign(path: str) -> Diagnostic:
+    how = "move it away, render under another name, or add --adopt to replace it"
+    return error("FT502", f"{path} exists and was not written by ftgen", path, help=how)
+
+
+def _edited(path: str, there: bytes, content: bytes) -> Diagnostic:
+    how = (
+        "put the change into the configuration or an overlay; --adopt gives the file up for the rendered one:"
+    )
+    return error(
+        "FT503", f"{path} was edited by hand", path, help=f"{how}\n{_text_diff(path, there, content)}"
+    )
+
+
+def _text_diff(path: str, there: bytes, content: bytes) -> str:
+    old, new = (text.decode("utf-8", "replace").splitlines() for text in (there, content))
+    lines = list(difflib.unified_diff(old, new, f"{path} (edited)", f"{path} (rendered)", "", "", 1, ""))
+    more = [f"… and {len(lines) - _DIFF_LINES} more lines"] if len(lines) > _DIFF_LINES else []
+    return "\n".join([*lines[:_DIFF_LINES], *more])
+
+
+def _orphaned(path: str, entry: Entry) -> Diagnostic:
+    told = f"{path} is no longer rendered and stays as it is"
+    return warning(
+        "FT511", told, entry.run, help=f"`ftgen stop {entry.name}` or `ftgen archive {entry.name}`"
+    )
+
+
+def _duplicate(entry: Entry, first: str, second: str) -> Diagnostic:
+    told = f"{first} and {second} both hold {entry.object}, with different content"
+    how = "a reconciler would apply one over the other; keep one, or give one another name"
+    kind = error if is_job(entry.object) else warning
+    return kind("FT507", told, second, help=how)
+
+
+def _shrunk(retired: int, active: int) -> Diagnostic:
+    told = f"{retired} of {active} owned files would no longer be rendered"
+    return error("FT505", told, help="--allow-shrink says that this is meant")

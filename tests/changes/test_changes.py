@@ -1,0 +1,355 @@
+"""What differs between manifests, and what it costs."""
+
+from __future__ import annotations
+
+import copy
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ftgen import yamlio
+from ftgen.changes import (
+    Kind,
+    Status,
+    as_json,
+    as_markdown,
+    as_text,
+    between,
+    cost,
+    differs,
+    fields,
+    of_paths,
+    of_runs,
+    same_run,
+)
+from ftgen.diagnostics import Rejected
+from ftgen.tree import EMPTY, Entry, Lock, Run, State
+
+JOB = yamlio.parse(
+    """
+apiVersion: batch.volcano.sh/v1alpha1
+kind: Job
+metadata:
+  name: sft-11111111
+  namespace: training
+  labels: {ftgen.dev/run: sft}
+  annotations:
+    ftgen.dev/overrides: '["trainer.lr=1e-4", "name=a|b`c"]'
+spec:
+  minAvailable: 2
+  queue: training
+  priorityClassName: low
+  policies:
+  - {event: PodEvicted, action: RestartJob}
+  - {event: PodFailed, action: TerminateJob}
+  tasks:
+  - name: train
+    replicas: 2
+    minAvailable: 2
+    template:
+      spec:
+        volumes:
+        - {name: shm, emptyDir: {sizeLimit: 1Gi}}
+        containers:
+        - name: train
+          image: train:1
+          env:
+          - {name: TRAIN_CONFIG, value: "learning_rate: 1.0e-4\\nepochs: 3\\n"}
+          - {name: NNODES, value: "2"}
+          resources:
+            limits: {nvidia.com/gpu: "4", memory: 1Gi}
+""",
+    "job.yaml",
+)
+
+
+def changed(path: str, value: object) -> dict:
+    """The job with the value at a dotted path replaced; `None` removes it."""
+    job = copy.deepcopy(JOB)
+    *parents, last = [int(key) if key.isdigit() else key for key in path.split("/")]
+    place = job
+    for key in parents:
+        place = place[key]
+    if value is None:
+        del place[last]
+    else:
+        place[last] = value
+    return job
+
+
+POD = "spec/tasks/0/template/spec"
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "kind"),
+    [
+        ("metadata/name", "sft-22222222", Kind.NO_OP),
+        ("metadata/labels", {"ftgen.dev/run": "other"}, Kind.METADATA),
+        ("metadata/annotations", None, Kind.METADATA),
+        ("spec/minAvailable", 1, Kind.IN_PLACE),
+        ("spec/priorityClassName", "high", Kind.IN_PLACE),
+        ("spec/priorityClassName", None, Kind.IN_PLACE),
+        ("spec/tasks/0/replicas", 4, Kind.IN_PLACE),
+        ("spec/tasks/0/minAvailable", 1, Kind.IN_PLACE),
+        ("spec/queue", "other", Kind.NEW_RUN),
+        ("spec/ttlSecondsAfterFinished", 60, Kind.NEW_RUN),
+        ("spec/tasks/0/name", "worker", Kind.NEW_RUN),
+        ("spec/tasks", [], Kind.NEW_RUN),
+        (f"{POD}/containers/0/image", "train:2", Kind.NEW_RUN),
+        (f"{POD}/containers/0/resources/limits/memory", "1024Mi", Kind.NO_OP),
+        (f"{POD}/containers/0/resources/limits/memory", "2Gi", Kind.NEW_RUN),
+        (f"{POD}/containers/0/resources/limits/nvidia.com/gpu", 4, Kind.NO_OP),
+        (f"{POD}/volumes/0/emptyDir/sizeLimit", "1048576Ki", Kind.NO_OP),
+        (f"{POD}/containers/0/env/1/value", "2.0", Kind.NEW_RUN),
+        ("status", {"state": "Running"}, Kind.NO_OP),
+    ],
+)
+def test_a_change_is_classed_by_what_volcano_admits(path, value, kind):
+    path = path.replace("nvidia.com/gpu", "nvidia.com\x00gpu")
+    job = changed(path, value) if "\x00" not in path else copy.deepcopy(JOB)
+    if "\x00" in path:
+        job["spec"]["tasks"][0]["template"]["spec"]["containers"][0]["resources"]["limits"][
+            "nvidia.com/gpu"
+        ] = value
+    assert cost(JOB, job) is kind
+
+
+def test_the_costliest_field_decides():
+    job = changed("spec/minAvailable", 1)
+    job["metadata"]["labels"] = {}
+    assert cost(JOB, job) is Kind.IN_PLACE
+    job["spec"]["queue"] = "other"
+    assert cost(JOB, job) is Kind.NEW_RUN
+
+
+def test_a_null_is_an_absent_field():
+    job = copy.deepcopy(JOB)
+    job["spec"]["volumes"] = None
+    assert fields(JOB, job) == []
+
+
+def test_a_field_that_only_looks_different_costs_nothing():
+    job = copy.deepcopy(JOB)
+    job["spec"]["volumes"] = []
+    (change,) = fields(JOB, job)
+    assert (change.path, change.kind) == ("spec.volumes", Kind.NO_OP)
+
+
+def test_a_field_is_named_by_its_path():
+    job = changed(f"{POD}/containers/0/env/1/value", "4")
+    (change,) = fields(JOB, job)
+    assert change.path == "spec.tasks[train].template.spec.containers[train].env[NNODES].value"
+    assert (change.old, change.new) == ("2", "4")
+
+
+def test_a_change_inside_embedded_yaml_is_told_by_its_key():
+    job = changed(f"{POD}/containers/0/env/0/value", "learning_rate: 2.0e-4\nepochs: 3\n")
+    (change,) = fields(JOB, job)
+    assert change.path.endswith("env[TRAIN_CONFIG].value:learning_rate")
+    assert change.kind is Kind.NEW_RUN
+
+
+def test_embedded_yaml_that_differs_in_its_text_only_still_differs():
+    job = changed(f"{POD}/containers/0/env/0/value", "# note\nlearning_rate: 1.0e-4\nepochs: 3\n")
+    (change,) = fields(JOB, job)
+    assert change.path.endswith("env[TRAIN_CONFIG].value")
+
+
+def test_another_order_of_environment_variables_is_a_change():
+    job = copy.deepcopy(JOB)
+    job["spec"]["tasks"][0]["template"]["spec"]["containers"][0]["env"].reverse()
+    (change,) = fields(JOB, job)
+    assert change.old == ["TRAIN_CONFIG", "NNODES"]
+    assert change.kind is Kind.NEW_RUN
+
+
+def test_a_boolean_is_not_a_number():
+    assert fields({"kind": "X", "a": 1}, {"kind": "X", "a": True})
+
+
+def test_a_larger_claim_is_resized_in_place():
+    def claim(size, mode="ReadWriteOnce"):
+        return {
+            "apiVersion": "v1",
+            "kind": "PersistentVolumeClaim",
+            "metadata": {"name": "models"},
+            "spec": {"accessModes": [mode], "resources": {"requests": {"storage": size}}},
+        }
+
+    assert cost(claim("1Gi"), claim("1024Mi")) is Kind.NO_OP
+    assert cost(claim("1Gi"), claim("2Gi")) is Kind.IN_PLACE
+    assert cost(claim("1Gi"), claim("1Gi", "ReadWriteMany")) is Kind.NEW_RUN
+
+
+# sets of objects
+
+
+def renamed(job: dict, name: str) -> dict:
+    return {**job, "metadata": {**job["metadata"], "name": name}}
+
+
+def test_an_object_that_stays_as_it_is_does_not_differ():
+    (change,) = between([JOB], [copy.deepcopy(JOB)])
+    assert (change.status, change.kind) == (Status.UNCHANGED, Kind.NO_OP)
+    assert not differs([change])
+
+
+def test_a_new_hash_of_a_run_is_one_change_and_not_two():
+    job = renamed(changed("spec/queue", "other"), "sft-22222222")
+    (change,) = between([JOB], [job])
+    assert (change.status, change.kind) == (Status.CHANGED, Kind.NEW_RUN)
+    assert [field.path for field in change.fields] == ["spec.queue"]
+    assert "sft-11111111 -> sft-22222222" in as_text([change])
+
+
+def test_runs_that_cannot_be_told_apart_are_added_and_removed():
+    new = [renamed(JOB, "sft-22222222"), renamed(JOB, "sft-33333333")]
+    changes = between([JOB], new)
+    assert sorted(change.status for change in changes) == ["added", "added", "removed"]
+
+
+def test_an_object_of_another_namespace_is_another_object():
+    moved = {**JOB, "metadata": {**JOB["metadata"], "namespace": "other"}}
+    assert [change.status for change in between([JOB], [moved])] == [Status.ADDED, Status.REMOVED]
+
+
+def test_another_spelling_of_the_same_amount_does_not_make_sets_differ():
+    changes = between([JOB], [changed(f"{POD}/containers/0/resources/limits/memory", "1024Mi")])
+    assert changes[0].status is Status.CHANGED
+    assert not differs(changes)
+
+
+def test_two_folders_are_compared_object_by_object(tmp_path):
+    for folder, job in (("old", JOB), ("new", changed("spec/minAvailable", 1))):
+        (tmp_path / folder / "deep").mkdir(parents=True)
+        (tmp_path / folder / "deep" / f"{folder}.yaml").write_text(yamlio.dump(job))
+        (tmp_path / folder / "ftgen.lock").write_text("{}")
+    (change,) = of_paths(tmp_path / "old", tmp_path / "new")
+    assert change.kind is Kind.IN_PLACE
+
+
+def test_the_members_of_a_list_are_objects(tmp_path):
+    (tmp_path / "old.yaml").write_text(yamlio.dump({"apiVersion": "v1", "kind": "List", "items": [JOB]}))
+    (tmp_path / "new.yaml").write_text(yamlio.dump_all([JOB, renamed(JOB, "b")]))
+    statuses = [change.status for change in of_paths(tmp_path / "old.yaml", tmp_path / "new.yaml")]
+    assert statuses == [Status.UNCHANGED, Status.ADDED]
+
+
+def test_a_missing_file_is_refused(tmp_path):
+    with pytest.raises(Rejected, match="cannot be read"):
+        of_paths(tmp_path / "a", tmp_path / "b")
+
+
+def test_a_render_is_compared_with_the_tree_by_run():
+    old, new = (yamlio.dump(job).encode() for job in (JOB, renamed(changed("spec/queue", "q"), "sft-2")))
+    entry = Entry(
+        "", "batch.volcano.sh/v1alpha1 Job training/sft-11111111", "sft/", "sft-11111111", State.ACTIVE
+    )
+    lock = Lock({"sft/old.yaml": entry, "other/x.yaml": entry.__class__("", "", "other/", "x", State.ACTIVE)})
+    run = Run("sft", "sft-2", "sft/", {"sft/new.yaml": new})
+    (change,) = of_runs(lock, {"sft/old.yaml": old, "other/x.yaml": old}.get, [run])
+    assert change.kind is Kind.NEW_RUN
+    assert change.old["metadata"]["name"] == "sft-11111111"
+
+
+def test_a_render_of_what_is_there_is_unchanged():
+    run = Run("sft", "sft-11111111", "sft/", {"sft/a.yaml": yamlio.dump(JOB).encode()})
+    (change,) = of_runs(EMPTY, run.files.get, [run])
+    assert change.status is Status.UNCHANGED
+
+
+def test_two_texts_of_one_run_are_told_from_texts_of_two():
+    old = yamlio.dump(JOB).encode()
+    assert same_run(old, yamlio.dump(changed("spec/minAvailable", 1)).encode())
+    assert not same_run(old, yamlio.dump(changed("spec/queue", "q")).encode())
+
+
+# shown
+
+
+def changes_of_every_kind():
+    named = {name: renamed(JOB, name) for name in "abcdef"}
+    new = {
+        "b": renamed(changed("spec/minAvailable", 1), "b"),
+        "c": renamed(changed("metadata/labels", {"x": "1"}), "c"),
+        "d": renamed(changed("spec/queue", "other"), "d"),
+        "e": named["e"],
+        "f": renamed(changed(f"{POD}/containers/0/resources/limits/memory", "1024Mi"), "f"),
+    }
+    gone = renamed(changed("metadata/labels", {"ftgen.dev/run": "gone"}), "gone")
+    old = [*(named[name] for name in "bcdef"), gone]
+    return between(old, [named["a"], *new.values()])
+
+
+def test_text_tells_every_object_that_differs_and_counts_the_rest():
+    text = as_text(changes_of_every_kind())
+    assert "+ Job training/a\n" in text
+    assert "- Job training/gone\n" in text
+    assert "~ Job training/b  (in-place)\n  ~ spec.minAvailable: 2 -> 1  (in-place)\n" in text
+    assert "Job training/e" not in text
+    assert text.endswith("1 added, 1 new run, 1 in-place, 1 metadata, 1 removed, 1 no-op, 1 unchanged\n")
+    assert "\x1b" not in text
+
+
+def test_text_is_coloured_when_asked():
+    assert "\x1b[32m+ Job training/a\x1b[0m" in as_text(changes_of_every_kind(), colour=True)
+
+
+def test_a_changed_script_is_told_as_a_text_difference():
+    old, new = (changed(f"{POD}/containers/0/image", f"set -eu\necho {word}\n") for word in ("a", "b"))
+    text = as_text(between([old], [new]))
+    assert "      -echo a\n      +echo b\n" in text
+
+
+def test_no_manifest_steers_the_terminal():
+    job = changed("spec/queue", "\x1b[2J\u202e")
+    assert "\x1b" not in as_text(between([JOB], [job]))
+    assert "\u202e" not in as_text(between([JOB], [job]))
+
+
+def test_json_has_one_entry_an_object():
+    rows = {row["name"]: row for row in json.loads(as_json(changes_of_every_kind()))}
+    assert rows["b"]["class"] == "in-place"
+    assert rows["b"]["fields"] == [{"path": "spec.minAvailable", "class": "in-place", "old": 2, "new": 1}]
+    assert rows["a"]["status"] == "added"
+    assert rows["a"]["was"] is None
+    assert rows["gone"]["status"] == "removed"
+
+
+def test_json_leaves_out_what_is_absent():
+    (row,) = json.loads(as_json(between([JOB], [changed("spec/queue", None)])))
+    assert row["fields"] == [{"path": "spec.queue", "class": "new run", "old": "training"}]
+
+
+def test_markdown_tells_parameters_and_cards_of_added_runs():
+    text = as_markdown(changes_of_every_kind())
+    assert "`trainer.lr=1e-4`" in text
+    assert "8 nvidia.com/gpu" in text
+    assert "### New run" in text
+    assert text.index("### New run") < text.index("### In-place") < text.index("### Metadata")
+
+
+def test_markdown_cannot_be_broken_out_of():
+    text = as_markdown(changes_of_every_kind())
+    (row,) = [line for line in text.splitlines() if line.startswith("| `Job training/a`")]
+    assert "``name=a\\|b`c``" in row
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(VALUES, VALUES)
+def test_any_two_objects_compare_and_show(old, new):
+    before, after = {**JOB, "spec": {"x": old}}, {**JOB, "spec": {"x": new}}
+    assert fields(before, before) == []
+    changes = between([before], [after])
+    if changes[0].status is Status.UNCHANGED:
+        assert fields(after, before) == []
+    for show in (as_text, as_json, as_markdown):
+        assert show(changes).encode()

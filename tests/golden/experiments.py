@@ -1,0 +1,50 @@
+"""Render every packaged experiment into out/, or check that what lies there is what they render to.
+
+    python tests/golden/experiments.py          writes out/
+    python tests/golden/experiments.py --check  exits 1 and names the files that differ
+"""
+
+from __future__ import annotations
+
+import filecmp
+import sys
+import tempfile
+from pathlib import Path
+
+from ftgen import cli, project
+
+OUT = Path(__file__).parents[2] / "out"
+
+
+def render(out: Path) -> None:
+    """Render all experiments below a folder, as a user would, one command each."""
+    for option in sorted(project.conf_dir().glob("experiment/*.yaml")):
+        code = cli.main([f"+experiment={option.stem}", "-o", str(out), "-q"])
+        if code:
+            sys.exit(f"+experiment={option.stem} was rejected with exit code {code}")
+
+
+def differences(here: Path, there: Path) -> list[str]:
+    """Files that are not the same in both folders, by their relative paths."""
+    paths = {p.relative_to(root) for root in (here, there) for p in root.rglob("*") if p.is_file()}
+    return sorted(str(path) for path in paths if not _same(here / path, there / path))
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.is_file() and other.is_file() and filecmp.cmp(one, other, shallow=False)
+
+
+def main(words: list[str]) -> int:
+    if words == ["--check"]:
+        with tempfile.TemporaryDirectory() as scratch:
+            render(Path(scratch))
+            stale = differences(OUT, Path(scratch))
+        for path in stale:
+            print(f"out/{path} is not what its experiment renders to; run `make out`")
+        return 1 if stale else 0
+    render(OUT)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

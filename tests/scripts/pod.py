@@ -1,0 +1,100 @@
+"""A pod to run a container script in: its own PATH, HOME, volume and environment."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+SCRIPTS = Path(__file__).parents[2] / "conf" / "trainer"
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a container ended: its exit code and its log."""
+
+    code: int
+    log: str
+
+
+@dataclass
+class Pod:
+    """Folders and environment of a container; several may share one volume."""
+
+    home: Path
+    volume: Path
+    env: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def bin(self) -> Path:
+        return self.home / "bin"
+
+    @property
+    def calls(self) -> list[str]:
+        """What the stub programs were called with, in order."""
+        log = self.home / "calls"
+        return log.read_text().splitlines() if log.exists() else []
+
+    def program(self, name: str, text: str) -> None:
+        """Puts a bash program first on PATH; it notes its name and arguments."""
+        self.bin.mkdir(parents=True, exist_ok=True)
+        path = self.bin / name
+        path.write_text(f'#!/bin/bash\nprintf "%s\\n" "{name} $*" >>"$STUB_HOME/calls"\n{text}\n')
+        path.chmod(0o755)
+
+    def start(self, script: str, *words: str, **env: str) -> subprocess.Popen[str]:
+        """The script as the kubelet starts it, in a session of its own."""
+        for folder in (self.home / "root", self.home / "tmp", self.volume, self.bin):
+            folder.mkdir(parents=True, exist_ok=True)
+        base = {
+            "PATH": f"{self.bin}:{os.environ['PATH']}",
+            "HOME": str(self.home / "root"),
+            "TMPDIR": str(self.home / "tmp"),
+            "STUB_HOME": str(self.home),
+            "HOSTNAME": self.home.name,
+            "GIT_CONFIG_NOSYSTEM": "1",
+        }
+        return subprocess.Popen(
+            ["/bin/bash", "-c", (SCRIPTS / f"{script}.sh").read_text(), script, *words],
+            env={name: value for name, value in (base | self.env | env).items() if value is not None},
+            cwd=self.home,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+
+    def run(self, script: str, *words: str, **env: str) -> Ended:
+        return end(self.start(script, *words, **env))
+
+
+def end(container: subprocess.Popen[str]) -> Ended:
+    """Waits for a container."""
+    log, _ = container.communicate()
+    return Ended(container.returncode, log)
+
+
+def kill(container: subprocess.Popen[str]) -> None:
+    """What a dying node does: every process of the container ends at once."""
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            session = int(entry.read_text().rpartition(")")[2].split()[3])
+            if session == container.pid:
+                os.kill(int(entry.parent.name), signal.SIGKILL)
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    container.communicate()
+
+
+def await_file(path: Path, container: subprocess.Popen[str]) -> bool:
+    """Whether the file appeared before the container ended."""
+    while container.poll() is None:
+        if path.exists():
+            return True
+        time.sleep(0.01)
+    return path.exists()

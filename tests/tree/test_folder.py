@@ -1,0 +1,439 @@
+"""Rendering into a folder: what is written, what is left alone, and what is refused."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from ftgen.diagnostics import Rejected
+from ftgen.tree import (
+    Fate,
+    NewRun,
+    Outcome,
+    Run,
+    State,
+    Terms,
+    apply,
+    discard,
+    issued_name,
+    plan_write,
+    read_lock,
+    under_name,
+)
+
+
+@pytest.fixture
+def out(tmp_path) -> Path:
+    return tmp_path / "out"
+
+
+def write(out, *runs, **terms) -> Outcome:
+    return apply(plan_write(out, iter(runs), Terms(**terms)))
+
+
+def refused(out, *runs, **terms):
+    with pytest.raises(Rejected) as rejected:
+        write(out, *runs, **terms)
+    return rejected.value.diagnostics
+
+
+def job_file(run: Run) -> str:
+    return next(iter(run.files))
+
+
+# what is written
+
+
+def test_a_first_render_writes_the_files_and_the_index(out, make_run, snapshot):
+    run = make_run(claim="1Gi")
+    outcome = write(out, run)
+    assert snapshot(out).keys() == {*run.files, "ftgen.lock"}
+    assert set(outcome.fates.values()) == {Fate.ADDED}
+    entry = read_lock(out).files[job_file(run)]
+    assert entry.object == "batch.volcano.sh/v1alpha1 Job training/sft-1a2b3c4d"
+    assert (entry.run, entry.name, entry.state) == ("sft/", "sft-1a2b3c4d", State.ACTIVE)
+
+
+def test_a_second_render_touches_nothing(out, make_run):
+    write(out, make_run())
+    before = {path: path.stat() for path in out.rglob("*")} | {out: out.stat()}
+    outcome = write(out, make_run())
+    assert set(outcome.fates.values()) == {Fate.UNCHANGED}
+    after = {path: path.stat() for path in out.rglob("*")}
+    assert {p: (s.st_ino, s.st_mtime_ns) for p, s in before.items() if p != out} == {
+        p: (s.st_ino, s.st_mtime_ns) for p, s in after.items()
+    }
+
+
+def test_only_the_file_that_changes_is_rewritten(out, make_run):
+    write(out, make_run("a"), make_run("b"))
+    other = out / job_file(make_run("b"))
+    before = other.stat().st_mtime_ns
+    outcome = write(out, make_run("a", note="second"), make_run("b"))
+    assert outcome.fates[job_file(make_run("a"))] is Fate.CHANGED
+    assert b"second" in (out / job_file(make_run("a"))).read_bytes()
+    assert other.stat().st_mtime_ns == before
+
+
+def test_rendering_one_run_leaves_the_files_of_the_others(out, make_run, snapshot):
+    write(out, make_run("a"))
+    write(out, make_run("b"))
+    assert {job_file(make_run("a")), job_file(make_run("b"))} <= snapshot(out).keys()
+
+
+def test_in_a_local_folder_a_new_hash_replaces_the_previous_file_of_the_run(out, make_run, snapshot):
+    write(out, make_run(h8="11111111"))
+    outcome = write(out, make_run(h8="22222222"))
+    assert snapshot(out).keys() == {"sft/job-sft-22222222.yaml", "ftgen.lock"}
+    assert outcome.renamed == (("sft/", "sft-11111111", "sft-22222222"),)
+    assert issued_name(read_lock(out), "sft/") == "sft-22222222"
+
+
+def test_where_jobs_run_a_new_hash_is_refused(out, make_run, snapshot):
+    write(out, make_run(h8="11111111"))
+    before = snapshot(out)
+    (problem,) = refused(out, make_run(h8="22222222"), new_run=NewRun.REFUSE)
+    assert problem.code == "FT506"
+    assert "--new-run" in problem.help
+    assert snapshot(out) == before
+
+
+def test_a_new_run_beside_the_old_one_orphans_the_old_file(out, make_run):
+    write(out, make_run(h8="11111111"))
+    write(out, make_run(h8="22222222"), new_run=NewRun.KEEP)
+    states = {path: entry.state for path, entry in read_lock(out).files.items()}
+    assert states == {
+        "sft/job-sft-11111111.yaml": State.ORPHANED,
+        "sft/job-sft-22222222.yaml": State.ACTIVE,
+    }
+
+
+def test_going_back_to_the_old_hash_makes_the_old_file_active_again(out, make_run):
+    for h8 in ("11111111", "22222222", "11111111"):
+        write(out, make_run(h8=h8), new_run=NewRun.KEEP)
+    states = {path: entry.state for path, entry in read_lock(out).files.items()}
+    assert states["sft/job-sft-11111111.yaml"] is State.ACTIVE
+    assert states["sft/job-sft-22222222.yaml"] is State.ORPHANED
+
+
+def test_a_run_keeps_its_issued_name_when_only_the_hash_rule_changed(out, make_run, snapshot):
+    write(out, make_run(h8="11111111"))
+    write(out, make_run(h8="22222222"), same_run=lambda _old, _new: True)
+    assert snapshot(out).keys() == {"sft/job-sft-11111111.yaml", "ftgen.lock"}
+
+
+def test_a_run_that_differs_in_nothing_but_its_name_keeps_the_issued_one(out, make_run, snapshot):
+    run = make_run()
+    write(out, run)
+    before = snapshot(out)
+    write(out, under_name(run, "sft-99999999"))
+    assert snapshot(out) == before
+
+
+def test_runs_without_a_final_name_overwrite_their_one_file(out):
+    def run(note):
+        return Run("sft", "", "sft/", {"sft/job-sft.yaml": f"kind: Job\nnote: {note}\n".encode()})
+
+    write(out, run("a"))
+    assert write(out, run("b")).fates == {"sft/job-sft.yaml": Fate.CHANGED}
+
+
+def test_a_file_that_several_runs_share_belongs_to_their_folder(out, make_run):
+    write(out, make_run(label="a", claim="1Gi"), make_run(label="b", claim="1Gi"))
+    claim = "sft/persistentvolumeclaim-models.yaml"
+    assert read_lock(out).files[claim].run == "sft/*"
+    write(out, make_run(label="a", h8="22222222"))
+    assert (out / claim).exists()
+
+
+def test_runs_stream_through_one_at_a_time(out, make_run):
+    alive = []
+
+    def stream():
+        for number in range(20):
+            alive.append(number)
+            assert len(list((out / ".ftgen-stage").glob("*"))) == number
+            yield make_run(label=str(number))
+
+    apply(plan_write(out, stream()))
+    assert len(alive) == 20
+
+
+def test_a_file_that_was_deleted_by_hand_is_written_again(out, make_run):
+    write(out, make_run())
+    (out / job_file(make_run())).unlink()
+    assert set(write(out, make_run()).fates.values()) == {Fate.ADDED}
+
+
+def test_files_deleted_by_hand_are_forgotten(out, make_run):
+    write(out, make_run("a"), make_run("b"))
+    (out / job_file(make_run("a"))).unlink()
+    outcome = write(out, make_run("b"))
+    assert outcome.fates[job_file(make_run("a"))] is Fate.MISSING
+    assert job_file(make_run("a")) not in read_lock(out).files
+    assert issued_name(read_lock(out), "a/") is not None
+
+
+def test_a_dry_plan_leaves_no_trace(out, make_run):
+    plan = plan_write(out, [make_run()], dry=True)
+    assert plan.outcome.paths(Fate.ADDED) == (job_file(make_run()),)
+    assert not out.exists()
+
+
+def test_a_discarded_plan_leaves_no_trace(out, make_run):
+    discard(plan_write(out, [make_run()]))
+    assert not out.exists()
+
+
+def test_non_ascii_paths_are_ordinary(out, make_run, snapshot):
+    write(out, make_run("模型-ü"))
+    assert "模型-ü/job-模型-ü-1a2b3c4d.yaml" in snapshot(out)
+
+
+def test_a_folder_emptied_by_a_replacement_is_removed(out, make_run):
+    write(out, Run("sft", "sft-1", "sft/", {"sft/deep/a.yaml": b"a: 1\n"}))
+    write(out, Run("sft", "sft-2", "sft/", {"sft/b.yaml": b"a: 1\n"}))
+    assert not (out / "sft" / "deep").exists()
+
+
+# what is left alone or refused
+
+
+def test_a_folder_that_is_not_ours_is_refused(out, make_run, snapshot):
+    out.mkdir()
+    (out / "notes.txt").write_text("mine")
+    (problem,) = refused(out, make_run())
+    assert problem.code == "FT502"
+    assert "--adopt" in problem.help
+    assert snapshot(out) == {"notes.txt": b"mine"}
+
+
+def test_a_folder_that_is_not_ours_is_shared_when_told(out, make_run, snapshot):
+    out.mkdir()
+    (out / "notes.txt").write_text("mine")
+    write(out, make_run(), adopt=True)
+    assert snapshot(out)["notes.txt"] == b"mine"
+
+
+def test_a_fresh_checkout_counts_as_empty(out, make_run):
+    (out / ".git").mkdir(parents=True)
+    (out / ".gitignore").write_text("x")
+    assert write(out, make_run()).paths(Fate.ADDED)
+
+
+def test_a_foreign_file_in_the_way_is_refused(out, make_run):
+    write(out, make_run("a"))
+    foreign = out / job_file(make_run("b"))
+    foreign.parent.mkdir()
+    foreign.write_text("mine")
+    (problem,) = refused(out, make_run("b"))
+    assert problem.code == "FT502"
+    assert foreign.read_text() == "mine"
+    assert write(out, make_run("b"), adopt=True).adopted == (job_file(make_run("b")),)
+
+
+def test_a_file_with_the_very_bytes_becomes_ours(out, make_run):
+    write(out, make_run("a"))
+    lock = (out / "ftgen.lock").read_bytes()
+    write(out, make_run("b"))
+    (out / "ftgen.lock").write_bytes(lock)
+    assert write(out, make_run("b")).fates == {job_file(make_run("b")): Fate.UNCHANGED}
+    assert job_file(make_run("b")) in read_lock(out).files
+
+
+def test_a_file_edited_by_hand_stops_the_render_with_a_diff(out, make_run):
+    write(out, make_run())
+    target = out / job_file(make_run())
+    target.write_text(target.read_text().replace("minAvailable: 1", "minAvailable: 9"))
+    (problem,) = refused(out, make_run(note="second"))
+    assert problem.code == "FT503"
+    assert "-  minAvailable: 9" in problem.help
+    assert "+  minAvailable: 1" in problem.help
+    assert "minAvailable: 9" in target.read_text()
+
+
+def test_an_edited_file_is_given_up_when_told(out, make_run):
+    write(out, make_run())
+    target = out / job_file(make_run())
+    target.write_text("edited")
+    assert write(out, make_run(), adopt=True).adopted == (job_file(make_run()),)
+    assert target.read_bytes() == make_run().files[job_file(make_run())]
+
+
+def test_an_edited_file_is_not_removed_with_its_old_name(out, make_run):
+    write(out, make_run(h8="11111111"))
+    target = out / "sft/job-sft-11111111.yaml"
+    target.write_text("edited")
+    (problem,) = refused(out, make_run(h8="22222222"))
+    assert problem.code == "FT503"
+    assert target.read_text() == "edited"
+
+
+def test_an_archived_run_is_not_rendered_over(out, make_run):
+    from ftgen.tree import Lock, dump_lock
+
+    write(out, make_run())
+    lock = read_lock(out)
+    from dataclasses import replace
+
+    files = {path: replace(entry, state=State.ARCHIVED) for path, entry in lock.files.items()}
+    (out / "ftgen.lock").write_bytes(dump_lock(Lock(files, lock.runs)))
+    outcome = write(out, make_run(note="second"))
+    assert outcome.fates == {job_file(make_run()): Fate.KEPT}
+    assert b"first" in (out / job_file(make_run())).read_bytes()
+    assert [d.code for d in outcome.diagnostics] == ["FT512"]
+
+
+def test_an_ended_run_is_not_created_again(out, make_run):
+    from ftgen.tree import Lock, dump_lock
+
+    write(out, make_run("a"), make_run("b"))
+    lock = read_lock(out)
+    (out / job_file(make_run("a"))).unlink()
+    ended = Lock(lock.files, lock.runs, frozenset({make_run("a").name}))
+    (out / "ftgen.lock").write_bytes(dump_lock(ended))
+    write(out, make_run("a"))
+    assert not (out / job_file(make_run("a"))).exists()
+
+
+def test_two_points_that_are_the_same_run_are_refused(out, make_run):
+    (problem,) = refused(out, make_run(), make_run(h8="22222222"))
+    assert problem.code == "FT504"
+
+
+def test_two_runs_that_render_the_same_job_are_refused(out, make_run):
+    run = make_run()
+    (problem,) = refused(out, run, Run("sft", run.name, "sft/other", run.files))
+    assert problem.code == "FT504"
+
+
+def test_a_run_does_not_change_what_another_run_needs(out, make_run):
+    write(out, make_run(label="a", claim="1Gi"))
+    (problem,) = refused(out, make_run(label="b", claim="2Gi"))
+    assert problem.code == "FT504"
+    assert "sft/a" in problem.headline
+
+
+def test_one_job_in_two_files_is_refused(out, make_run):
+    run = make_run()
+    write(out, run)
+    other = Run("b", run.name, "b/", {"b/job.yaml": run.files[job_file(run)] + b"# more\n"})
+    assert [problem.code for problem in refused(out, other)] == ["FT507"]
+
+
+def test_one_claim_in_two_files_is_a_warning(out, make_run):
+    write(out, make_run("a", claim="1Gi"))
+    assert [d.code for d in write(out, make_run("b", claim="2Gi")).diagnostics] == ["FT507"]
+
+
+def test_a_render_that_retires_the_majority_needs_saying_so(out, make_run):
+    points = [make_run(label=str(number)) for number in range(5)]
+    write(out, *points)
+    problems = refused(out, points[0], whole=frozenset({"sft"}))
+    assert problems[-1].code == "FT505"
+    assert "4 of 5" in problems[-1].headline
+    outcome = write(out, points[0], whole=frozenset({"sft"}), allow_shrink=True)
+    assert len(outcome.paths(Fate.ORPHANED)) == 4
+    assert all((out / path).exists() for path in outcome.paths(Fate.ORPHANED))
+
+
+def test_points_dropped_from_a_sweep_stay_and_are_told(out, make_run):
+    points = [make_run(label=str(number)) for number in range(3)]
+    write(out, *points)
+    outcome = write(out, *points[:2], whole=frozenset({"sft"}))
+    assert outcome.paths(Fate.ORPHANED) == (job_file(points[2]),)
+    assert [d.code for d in outcome.diagnostics] == ["FT511"]
+
+
+@pytest.mark.parametrize(
+    "path", ["../escape.yaml", "/tmp/escape.yaml", "a/../../b", "a\nb.yaml", "ftgen.lock"]
+)
+def test_a_path_that_leaves_the_tree_is_refused(out, path):
+    (problem,) = refused(out, Run("a", "a-1", "a/", {path: b"x"}))
+    assert problem.code == "FT501"
+    assert not out.exists()
+
+
+def test_a_link_that_leaves_the_tree_is_refused(out, tmp_path, make_run):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    write(out, make_run("a"))
+    (out / "sft").symlink_to(elsewhere)
+    (problem,) = refused(out, make_run("sft"))
+    assert problem.code == "FT501"
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_a_link_in_place_of_a_file_is_refused(out, tmp_path, make_run):
+    write(out, make_run("a"))
+    secret = tmp_path / "secret"
+    secret.write_text("x")
+    target = out / job_file(make_run("b"))
+    target.parent.mkdir()
+    target.symlink_to(secret)
+    assert [problem.code for problem in refused(out, make_run("b"))] == ["FT502"]
+    assert secret.read_text() == "x"
+
+
+def test_a_folder_behind_a_link_is_an_ordinary_folder(out, tmp_path, make_run):
+    (tmp_path / "real").mkdir()
+    out.symlink_to(tmp_path / "real")
+    write(out, make_run())
+    assert (tmp_path / "real" / job_file(make_run())).exists()
+
+
+def test_a_file_in_place_of_the_folder_is_refused(out, make_run):
+    out.write_text("a file")
+    (problem,) = refused(out, make_run())
+    assert problem.code == "FT508"
+    assert out.read_text() == "a file"
+
+
+def test_a_damaged_index_is_refused(out, make_run):
+    write(out, make_run())
+    (out / "ftgen.lock").write_text("<<<<<<< ours")
+    assert [problem.code for problem in refused(out, make_run())] == ["FT509"]
+
+
+def test_every_problem_of_a_render_is_told_at_once(out, make_run):
+    write(out, make_run("a"))
+    (out / "b").mkdir()
+    (out / job_file(make_run("b"))).write_text("mine")
+    bad = Run("c", "c-1", "c/", {"../c": b""})
+    assert [problem.code for problem in refused(out, make_run("b"), bad)] == ["FT502", "FT501"]
+
+
+def test_one_process_does_not_write_the_same_folder_twice_at_once(out, make_run):
+    plan = plan_write(out, [make_run("a")])
+    with pytest.raises(Rejected, match="already writing"):
+        plan_write(out, [make_run("b")])
+    apply(plan)
+    write(out, make_run("b"))
+
+
+def test_an_exception_in_the_stream_leaves_no_trace(out, make_run):
+    def stream():
+        yield make_run()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        plan_write(out, stream())
+    assert not out.exists()
+
+
+def test_writers_in_other_processes_wait_for_each_other(out, make_run):
+    children = []
+    for number in range(6):
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                write(out, make_run(f"run{number}"))
+                status = 0
+            finally:
+                os._exit(status)
+        children.append(child)
+    assert [os.waitpid(child, 0)[1] for child in children] == [0] * 6
+    assert len(read_lock(out).files) == 6

@@ -1,0 +1,121 @@
+"""The ownership index: what it says, and that nothing dangerous can be read from it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ftgen.diagnostics import Rejected
+from ftgen.tree import Entry, Issued, Lock, State, dump_lock, issued_name, object_of, parse_lock
+from ftgen.tree.lock import path_problem
+
+ENTRY = Entry("ab" * 32, "v1 ConfigMap training/a", "sft/", "sft-1a2b3c4d", State.ARCHIVED)
+LOCK = Lock(
+    {"sft/b.yaml": ENTRY, "sft/a.yaml": ENTRY, "sft/ü.yaml": ENTRY},
+    {"sft/": Issued("sft-1a2b3c4d", 1)},
+    frozenset({"sft-00000000"}),
+)
+
+
+def test_an_index_reads_back_as_it_was_written():
+    assert parse_lock(dump_lock(LOCK)) == LOCK
+
+
+def test_an_empty_index_reads_back():
+    assert parse_lock(dump_lock(Lock())) == Lock()
+
+
+def test_an_index_has_one_file_a_line_in_path_order():
+    lines = dump_lock(LOCK).decode().splitlines()
+    files = [line for line in lines if ".yaml" in line]
+    assert [line.split('"')[1] for line in files] == ["sft/a.yaml", "sft/b.yaml", "sft/ü.yaml"]
+
+
+def test_an_issued_name_is_found_by_what_the_user_asked_for():
+    assert issued_name(LOCK, "sft/") == "sft-1a2b3c4d"
+    assert issued_name(LOCK, "sft/other") is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b"<<<<<<< ours\n",
+        b'{"version": 1}',
+        b'{"version": 1, "files": {"a": {}}, "runs": {}}',
+        b'{"version": 1, "files": {"a": 1}, "runs": {}}',
+        b"\xff\xfe",
+    ],
+)
+def test_what_is_no_index_is_refused(text):
+    with pytest.raises(Rejected, match="not an ownership index") as rejected:
+        parse_lock(text)
+    assert rejected.value.diagnostics[0].code == "FT509"
+
+
+def test_an_index_of_a_later_format_is_refused():
+    with pytest.raises(Rejected, match="of format 2"):
+        parse_lock(b'{"version": 2, "files": {}, "runs": {}}')
+
+
+def test_an_index_that_names_a_path_outside_its_tree_is_refused():
+    text = dump_lock(Lock({"../../etc/passwd": ENTRY}))
+    with pytest.raises(Rejected, match="outside its tree"):
+        parse_lock(text)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "/etc/passwd",
+        "../a",
+        "a/../b",
+        "a/./b",
+        "a//b",
+        "a/",
+        "a\nb",
+        "a\x00b",
+        "a\\b",
+        "-rf",
+        "a/--x",
+        ".git/config",
+        "a/.GIT/hooks/x",
+        "ftgen.lock",
+        ".ftgen-stage/1",
+        "x" * 256,
+        "\ud800",
+        "a\u2028b",
+    ],
+)
+def test_unsafe_paths_are_told(path):
+    assert path_problem(path)
+
+
+@pytest.mark.parametrize("path", ["sft/job-a.yaml", "sft/..a", "ü/模型.yaml", "a b/c", ".gitignore.d/x"])
+def test_ordinary_paths_are_fine(path):
+    assert path_problem(path) == ""
+
+
+def test_an_object_is_told_from_its_own_metadata_only():
+    text = (
+        b"# comment\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  labels:\n    name: no\n  name: 'cm'\n"
+        b"data:\n  name: other\n  namespace: other\n"
+    )
+    assert object_of(text) == "v1 ConfigMap /cm"
+
+
+def test_a_file_without_an_object_has_none():
+    assert object_of(b"resources: []\n") == ""
+
+
+@given(st.dictionaries(st.text(min_size=1), st.text(), max_size=5))
+def test_any_identity_survives_the_index(names):
+    lock = Lock(runs={key: Issued(name) for key, name in names.items()})
+    assert parse_lock(dump_lock(lock)) == lock
+    assert json.loads(dump_lock(lock))["version"] == 1

@@ -1,0 +1,196 @@
+"""What `parse` and `read` accept, and how exactly they refuse the rest."""
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from omegaconf import OmegaConf
+
+from ftgen.diagnostics import Location, Rejected
+from ftgen.yamlio import Mark, parse, parse_all, positions, positions_all, read, read_all
+
+
+def refusal(text, call=parse):
+    with pytest.raises(Rejected) as caught:
+        call(text, "job.yaml")
+    (problem,) = caught.value.diagnostics
+    assert problem.code == "FT001"
+    return str(problem.locations[0]), problem.headline
+
+
+def test_plain_values_follow_yaml_1_1():
+    text = "a: yes\nb: 010\nc: 1.5\nd: ~\ne: '1'\nf: !!str 1\ng: [1, {h: 2}, 1.0e-4]\ni: 12:30\nj: 1_000\nk: 0x1F\n"
+    assert parse(text, "job.yaml") == yaml.safe_load(text)
+
+
+def test_a_number_needs_no_dot_before_its_exponent():
+    assert parse("[1e-4, 2E3, -1_0e+2]", "job.yaml") == [1e-4, 2e3, -1e3]
+
+
+def test_dates_stay_text():
+    assert parse("a: 2026-01-01\nb: 2001-12-14t21:59:43.10-05:00", "job.yaml") == {
+        "a": "2026-01-01",
+        "b": "2001-12-14t21:59:43.10-05:00",
+    }
+
+
+@given(
+    text=st.text(alphabet="0123456789_.:eE+-xobn")
+    | st.from_regex(r"[-+]?[0-9_]*\.?[0-9_]*[eE]?[-+]?[0-9]*", fullmatch=True)
+)
+def test_numbers_are_the_ones_that_omegaconf_reads(text):
+    try:
+        expected = OmegaConf.to_container(OmegaConf.create(f"- {text}\n"))
+    except (ValueError, IndexError, yaml.YAMLError):
+        return
+    assert repr(parse(f"- {text}\n", "job.yaml")) == repr(expected)
+
+
+@pytest.mark.parametrize("text", ["", "# only a comment\n", "---\n", "--- \n...\n"])
+def test_nothing_at_all_is_none(text):
+    assert parse(text, "job.yaml") is None
+    assert parse_all(text, "job.yaml") == []
+
+
+def test_a_stream_gives_its_documents_and_leaves_empty_ones_out():
+    assert parse_all("---\na: 1\n---\n---\n# nothing\n---\n[]\n", "job.yaml") == [{"a": 1}, []]
+
+
+def test_windows_line_ends_read_like_any_other():
+    assert parse("a: 1\r\nb: |\r\n  x\r\n  y\r\n", "job.yaml") == {"a": 1, "b": "x\ny\n"}
+
+
+def test_merge_keys_bring_in_what_is_not_given():
+    text = "base: &b {a: 1, c: 2}\nother: &o {a: 9, d: 4}\nuse: {<<: [*b, *o], c: 3}\nlate: {c: 3, <<: *b}\n"
+    assert parse(text, "job.yaml") == yaml.safe_load(text)
+    assert parse(text, "job.yaml")["use"] == {"a": 1, "d": 4, "c": 3}
+
+
+def test_aliases_are_copies():
+    value = parse("a: &x [1]\nb: *x\n", "job.yaml")
+    value["a"].append(2)
+    assert value["b"] == [1]
+
+
+BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{name}: &{name} [{', '.join([f'*{before}'] * 10)}]\n"
+    for before, name in zip("abcde", "bcdef", strict=True)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "what"),
+    [
+        ("a: [1", "job.yaml:2:1", "did not find expected ',' or ']'"),
+        ("a: b: c", "job.yaml:1:5", "mapping values are not allowed"),
+        ("a:\n\tb: 1", "job.yaml:2:1", "a tab cannot indent YAML"),
+        ("a: 1\nb: 2\na: 3", "job.yaml:3:1", "the key 'a' is already given on line 1"),
+        ("a:\n  on: 1\n  yes: 2", "job.yaml:3:3", "the key True is already given on line 2"),
+        ("<<: {a: 1}\n<<: {b: 1}", "job.yaml:2:1", "the key '<<' is already given"),
+        ("a: *x", "job.yaml:1:4", "the alias *x has no anchor above it"),
+        ("a: &x\n  b: *x", "job.yaml:2:6", "the alias *x stands inside what it names"),
+        ("<<: 3", "job.yaml:1:5", "takes a mapping or a list of mappings"),
+        ("<<: [1]", "job.yaml:1:5", "takes a mapping or a list of mappings"),
+        ("? [1]\n: 2", "job.yaml:1:3", "a mapping key must be a single value"),
+        ("a: 1\n---\nb: 2", "job.yaml:3:1", "2 YAML documents where one is expected"),
+        (
+            "a: !!python/name:os.system x",
+            "job.yaml:1:4",
+            "'x' cannot be read as tag:yaml.org,2002:python/name",
+        ),
+        ("a: !vault {b: 1}", "job.yaml:1:4", "the tag !vault is no plain value"),
+        ("a: !!int x", "job.yaml:1:4", "'x' cannot be read as tag:yaml.org,2002:int"),
+        ("a: !!bool 2", "job.yaml:1:4", "'2' cannot be read as tag:yaml.org,2002:bool"),
+        ("a: 0x_", "job.yaml:1:4", "'0x_' cannot be read as a number"),
+        ("a: " + "9" * 5000, "job.yaml:1:4", "cannot be read as a number"),
+        ("\ufeffa: 1", "job.yaml:1:1", "byte order mark"),
+        ("a: 1\nb: x\0", "job.yaml:2:5", "the character U+0000 cannot stand in YAML"),
+        ("a: \x1b", "job.yaml:1:4", "the character U+001B cannot stand in YAML"),
+        ("a: \ud800", "job.yaml:1:4", "the character U+D800 cannot stand in YAML"),
+        ("a: 1\nb: " + "x" * 1_000_001, "job.yaml:2", "a line of 1000004 characters is no configuration"),
+        ("[" * 200_000, "job.yaml:1:101", "more than 100 levels"),
+        (BOMB, "job.yaml:5:36", "more than 100000 values"),
+        ("%YAML 9.9\n---\na", "job.yaml:1:1", "incompatible YAML document"),
+    ],
+    ids=lambda text: ascii(text[:24]),
+)
+def test_bad_yaml_is_refused_at_line_and_column(text, where, what):
+    place, headline = refusal(text)
+    assert (place, what) == (where, what if what in headline else headline)
+    assert refusal(text, positions) == (place, headline)
+
+
+@given(
+    text=st.text()
+    | st.lists(st.sampled_from([*"ab:-[]{},&*!|>'\"#? \n\t%@0.<", "<<", "&a ", "*a "])).map("".join)
+)
+def test_any_text_is_a_value_or_a_diagnostic(text):
+    try:
+        value = parse(text, "job.yaml")
+    except Rejected:
+        place, _ = refusal(text)
+        assert place.startswith("job.yaml")
+    else:
+        assert value is None or positions(text)[()]
+
+
+def test_positions_name_the_key_and_the_value_of_every_path():
+    text = "a:\n  b: [1, {c: 2}]\n  'x/y':\n    deep\nl:\n- k: v\n- w\n"
+    assert positions(text) == {
+        (): Mark(1, 1, 1, 1),
+        ("a",): Mark(1, 1, 2, 3),
+        ("a", "b"): Mark(2, 3, 2, 6),
+        ("a", "b", 0): Mark(2, 7, 2, 7),
+        ("a", "b", 1): Mark(2, 10, 2, 10),
+        ("a", "b", 1, "c"): Mark(2, 11, 2, 14),
+        ("a", "x/y"): Mark(3, 3, 4, 5),
+        ("l",): Mark(5, 1, 6, 1),
+        ("l", 0): Mark(6, 3, 6, 3),
+        ("l", 0, "k"): Mark(6, 3, 6, 6),
+        ("l", 1): Mark(7, 3, 7, 3),
+    }
+
+
+def test_positions_of_merged_and_aliased_values_are_where_they_were_written():
+    places = positions("base: &b\n  a: 1\nuse:\n  <<: *b\n  c: 2\nagain: *b\n")
+    assert places["use", "a"].line == places["again", "a"].line == 2
+    assert places["use", "c"].line == 5
+    assert places["again",].line == 6
+
+
+def test_positions_of_a_stream_go_by_document():
+    one, two = positions_all("---\n---\na: 1\n---\nb: 2\n")
+    assert (one["a",].line, two["b",].line) == (3, 5)
+
+
+def test_a_file_is_read_under_the_name_its_user_knows(tmp_path):
+    path = tmp_path / "x.yaml"
+    path.write_bytes("name: 模型\n".encode())
+    assert read(path) == {"name": "模型"}
+    path.write_text("a: 1\n---\nb: 2\n")
+    assert read_all(path) == [{"a": 1}, {"b": 2}]
+    with pytest.raises(Rejected) as caught:
+        read(path, "conf/x.yaml")
+    assert caught.value.diagnostics[0].locations == (Location("conf/x.yaml", 3, 1),)
+
+
+def broken_files(tmp_path):
+    (tmp_path / "folder.yaml").mkdir()
+    (tmp_path / "latin.yaml").write_bytes(b"a: 1\nb: caf\xe9\n")
+    (tmp_path / "loop.yaml").symlink_to("loop.yaml")
+    (tmp_path / "file").write_text("")
+    yield "none.yaml", "there is no file none.yaml", 0
+    yield "folder.yaml", "folder.yaml cannot be read: Is a directory", 0
+    yield "latin.yaml", "latin.yaml is not UTF-8 text", 2
+    yield "loop.yaml", "loop.yaml cannot be read: Too many levels of symbolic links", 0
+    yield "file/x.yaml", "file/x.yaml cannot be read: Not a directory", 0
+    yield "a\0b", "a\0b cannot be read: embedded null byte", 0
+
+
+def test_a_file_that_cannot_be_read_is_a_diagnostic(tmp_path):
+    for name, headline, line in broken_files(tmp_path):
+        with pytest.raises(Rejected) as caught:
+            read(tmp_path / name, name)
+        (problem,) = caught.value.diagnostics
+        assert (problem.code, problem.headline) == ("FT002", headline)
+        assert problem.locations == (Location(name, line),)
