@@ -211,7 +211,7 @@ examine_filled() {
   if [ -n "$(pointers "$dir")" ]; then
     state=partial
   elif [ -n "$url" ] && [ "$kind" = model ]; then
-    [ -f "$dir/config.json" ] && has_weights && [ -z "$(missing_shards)" ] || state=unknown
+    [ -f "$dir/config.json" ] && has_weights && [ -z "$(missing_shards "$dir")" ] || state=unknown
   fi
   [ "$state" != complete ] || [ -z "$revision" ] || say "warning: nobody can tell whether $dir is revision $revision; used as it is"
 }
@@ -226,10 +226,10 @@ has_weights() {
 
 missing_shards() {
   local index shard
-  for index in "$dir"/*.index.json; do
+  for index in "$1"/*.index.json; do
     [ -f "$index" ] || continue
     { grep -oE '"[^"]+\.(safetensors|bin)"' "$index" || true; } | tr -d '"' | LC_ALL=C sort -u | while read -r shard; do
-      [ -s "$dir/$shard" ] || printf '%s ' "$shard"
+      [ -s "$1/$shard" ] || printf '%s ' "$shard"
     done
   done
 }
@@ -281,10 +281,10 @@ try_lock() {
   mv -fT "$lock.$id" "$lock" 2>/dev/null || { rm -rf "$lock.$id" && return 1; }
 }
 
-owner() { cat "$lock/owner" 2>/dev/null || true; }
+owner() { cat "$1/owner" 2>/dev/null || true; }
 
 keep_alive() {
-  while kill -0 "$main" && [ "$(owner)" = "$me" ]; do
+  while kill -0 "$main" && [ "$(owner "$lock")" = "$me" ]; do
     touch -c "$lock/owner" || true
     sleep "$((LOCK_TIMEOUT > 20 ? LOCK_TIMEOUT / 10 : 1))"
   done
@@ -292,7 +292,7 @@ keep_alive() {
 
 await_owner() {
   local seen='' sign holder since=$SECONDS told=-60
-  while holder=$(owner) && [ -n "$holder" ]; do
+  while holder=$(owner "$lock") && [ -n "$holder" ]; do
     sign="$holder $(stat -c %y "$lock/owner" 2>/dev/null || true)"
     [ "$sign" = "$seen" ] || { seen=$sign since=$SECONDS; }
     ((SECONDS - since < LOCK_TIMEOUT)) || { break_lock "$holder" && return; }
@@ -311,7 +311,7 @@ break_lock() {
 release_lock() {
   [ -z "$heart" ] || kill "$heart" 2>/dev/null || true
   heart=''
-  [ -z "$lock" ] || [ "$(owner)" != "$me" ] || rm -rf "$lock"
+  [ -z "$lock" ] || [ "$(owner "$lock")" != "$me" ] || rm -rf "$lock"
   lock=''
 }
 
@@ -398,7 +398,7 @@ seal() {
 }
 
 swap_in() {
-  [ "$(owner)" = "$me" ] || die "the lock went to $(owner) meanwhile: this pod was silent for too long. A new pod finds what that one fetches"
+  [ "$(owner "$lock")" = "$me" ] || die "the lock went to $(owner "$lock") meanwhile: this pod was silent for too long. A new pod finds what that one fetches"
   if [ -e "$dir" ]; then
     say "replacing the incomplete $dir"
     mv -fT "$dir" "$work/replaced" || die "$dir cannot be renamed: mount the volume at $parent instead"
@@ -463,7 +463,7 @@ refuse() {
   case $state in
     complete) ;;
     other) die "$dir holds $found, and this job wants $(bare_url "$url") at ${revision:-its default branch}. Choose another folder or volume, or remove $dir once no job uses it" ;;
-    unknown) die "$dir holds files, but not a whole model (config.json, weights; missing: $(missing_shards)). Finish or empty it, or choose another folder" ;;
+    unknown) die "$dir holds files, but not a whole model (config.json, weights; missing: $(missing_shards "$dir")). Finish or empty it, or choose another folder" ;;
     *) die "$dir is $state after it was fetched: somebody else writes to it" ;;
   esac
 }

@@ -215,7 +215,7 @@ refuse_other_jobs() {
 
 settle_checkpoints() {
   local newest
-  while newest=$(newest_checkpoint) && [ -n "$newest" ] && ! whole_checkpoint "$OUTPUT_DIR/$newest"; do
+  while newest=$(newest_checkpoint "$OUTPUT_DIR") && [ -n "$newest" ] && ! whole_checkpoint "$OUTPUT_DIR/$newest"; do
     say "$newest is half-written; set aside as incomplete.$newest"
     rm -rf "$OUTPUT_DIR/incomplete.$newest"
     # Another node may do the same to a shared folder.
@@ -231,7 +231,7 @@ settle_checkpoints() {
 }
 
 newest_checkpoint() {
-  find "$OUTPUT_DIR" -maxdepth 1 -type d -name 'checkpoint-*' -printf '%f\n' |
+  find "$1" -maxdepth 1 -type d -name 'checkpoint-*' -printf '%f\n' |
     { grep -E '^checkpoint-[0-9]+$' || true; } | sort -t- -k2n | tail -n1
 }
 
@@ -270,7 +270,7 @@ check_ahead() {
   run ask_server && return
   [ -e "$scratch/log" ] || exit 1
   cat "$scratch/log" >&2
-  ! hopeless || die "$(reason)"
+  ! hopeless || die "$(reason "$OUTPUT_MODEL_URL")"
   say "warning: $OUTPUT_MODEL_URL does not answer now; going on, the push comes later"
 }
 
@@ -458,8 +458,8 @@ push_persistently() {
   local try=1 pause=$RETRY_SECONDS
   until run logged push_once; do
     leave_if_stopped
-    [ "$try" -lt "$PUSH_RETRIES" ] || die "$(reason). Tried $try times. The weights are still in $result on the volume; run the job again: what has finished is not repeated"
-    say "$(reason) (attempt $try of $PUSH_RETRIES), again in $pause s"
+    [ "$try" -lt "$PUSH_RETRIES" ] || die "$(reason "$OUTPUT_MODEL_URL"). Tried $try times. The weights are still in $result on the volume; run the job again: what has finished is not repeated"
+    say "$(reason "$OUTPUT_MODEL_URL") (attempt $try of $PUSH_RETRIES), again in $pause s"
     run sleep "$pause" || true
     leave_if_stopped
     try=$((try + 1)) pause=$((pause < 60 ? pause * 2 : 120))
@@ -479,15 +479,15 @@ hopeless() { said "$REFUSED|$UNTRUSTED|$ABSENT"; }
 
 reason() {
   if said "$REFUSED"; then
-    echo "the server refused the user or token for $OUTPUT_MODEL_URL: the git secret must be allowed to push"
+    echo "the server refused the user or token for $1: the git secret must be allowed to push"
   elif said "$UNTRUSTED"; then
-    echo "the certificate of $OUTPUT_MODEL_URL is not trusted: set GIT_SSL_CAINFO, or GIT_SSL_NO_VERIFY=true"
+    echo "the certificate of $1 is not trusted: set GIT_SSL_CAINFO, or GIT_SSL_NO_VERIFY=true"
   elif said 'remote rejected|hook declined|protected branch|pre-receive'; then
     echo "the server refused branch $branch (a protected branch or a hook): see its words above"
   elif said "$ABSENT"; then
-    echo "$OUTPUT_MODEL_URL is not there, or the user may not see it: create the repository"
+    echo "$1 is not there, or the user may not see it: create the repository"
   else
-    echo "pushing to $OUTPUT_MODEL_URL failed"
+    echo "pushing to $1 failed"
   fi
 }
 

@@ -9,17 +9,281 @@ from __future__ import annotations
 
 import json
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
 from ftgen import yamlio
-from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected
+from ftgen.compose import COMMAND_LINE
+from ftgen.diagnostics import Diagnostic, Location, Rejected
 from ftgen.trace import Layer, OverrideTrace
+from ftgen.yamlio import Mark
 
-type _Path = tuple[str, ...]
+_Path = tuple[str, ...]
+
+_STEP = re.compile(r"[^.\[\]]+")
+_REFERENCE = re.compile(r"\$\{\s*(?P<key>\.*[^.${}:,\s][^${}:,\s]*)\s*\}")
+_CHOICE = re.compile(r"\$\{\s*hydra:runtime\.choices\.(?P<group>[^${}\s]+)\s*\}")
+_GLOBAL = "_global_"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """One statement about a key: where it stands and what it says.
+
+    Attributes:
+        location: the key's file and line, at its value where that is on the same line; for an override
+            the command line and its position.
+        value_text: the value as text, mappings and lists as JSON, a deletion as it was typed.
+    """
+
+    location: Location
+    value_text: str
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Answers where a composition's keys come from.
+
+    Attributes:
+        layers: the configuration files in merge order.
+        overrides: the command-line overrides of values, by position.
+        choices: the command-line overrides that choose an option; `key` is the group.
+    """
+
+    layers: Sequence[Layer]
+    overrides: Sequence[OverrideTrace]
+    choices: Sequence[OverrideTrace] = ()
+
+    def origins(self, key: str) -> list[Origin]:
+        """Every statement about a key in the order they were applied: the last one holds.
+
+        A statement is the key itself, or something above it that replaced it whole: a value that is no
+        mapping, or a deletion.  A mapping is merged, and speaks only of the keys it has.
+
+        Args:
+            key: dotted, list positions as `a[0]` or `a.0`.
+        """
+        path = _path(key)
+        return [origin for source in self._sources for origin in source.origins(path)]
+
+    def references(self, key: str) -> list[Origin]:
+        """What the value of a key was interpolated from: the origin that holds of each `${other.key}` in it."""
+        said = self.origins(key)
+        text = said[-1].value_text if said else ""
+        found = [self.origins(_absolute(match["key"], key)) for match in _REFERENCE.finditer(text)]
+        found += [self.choice_origins(match["group"]) for match in _CHOICE.finditer(text)]
+        return [origins[-1] for origins in found if origins]
+
+    def choice_origins(self, group: str) -> list[Origin]:
+        """Every choice of a group's option: defaults lists, their `override` entries, the command line."""
+        entries = [entry for source in self._files for entry in source.choices(group)]
+        typed = [Origin(_position(c), _text_after(c.text)) for c in self.choices if _group(c.key) == group]
+        ranked = [
+            origin for overriding in (False, True) for origin, is_one in entries if is_one is overriding
+        ]
+        return [*ranked, *typed]
+
+    def locations(self, key: str) -> tuple[Location, ...]:
+        """Where to look for a key, the place to edit first; empty where nothing above it was written either.
+
+        A key that was written nowhere stands where the nearest key above it was; a group (`storage`) first
+        where its option was chosen.
+        """
+        path = _path(key)
+        chosen = self.choice_origins("/".join(path))[-1:]
+        for length in range(len(path), 0, -1):
+            near = ".".join(path[:length])
+            if said := self.origins(near):
+                return _unique([*chosen, said[-1], *self.references(near)])
+        return _unique(chosen)
+
+    @cached_property
+    def _files(self) -> list[_File]:
+        return [_File(layer) for layer in self.layers]
+
+    @cached_property
+    def _sources(self) -> list[_File | _Override]:
+        return [*self._files, *(_Override(trace) for trace in self.overrides)]
+
+
+def blame(diagnostics: Iterable[Diagnostic], provenance: Provenance) -> list[Diagnostic]:
+    """The diagnostics with their locations, looked up by subject; what is located already stays as it is."""
+    return [_located(diagnostic, provenance) for diagnostic in diagnostics]
+
+
+def _located(diagnostic: Diagnostic, provenance: Provenance) -> Diagnostic:
+    if diagnostic.locations or not diagnostic.subject:
+        return diagnostic
+    return diagnostic.at(*provenance.locations(diagnostic.subject))
+
+
+@dataclass(frozen=True)
+class _File:
+    """A layer, read when it is first asked; one that cannot be read any more says nothing."""
+
+    layer: Layer
+
+    def origins(self, path: _Path) -> Iterator[Origin]:
+        package = _path(self.layer.package.rpartition(_GLOBAL)[2])
+        if path[: len(package)] != package or not path:
+            return
+        inner = path[len(package) :]
+        if inner[:1] != ("defaults",) and (written := self._nearest(inner)) is not None:
+            yield self._origin(written)
+
+    def choices(self, group: str) -> Iterator[tuple[Origin, bool]]:
+        """Entries of the defaults list that choose an option of the group, and whether each overrides."""
+        for index, entry in enumerate(self._defaults):
+            for name, option in _choices(entry):
+                if _is_group(name.split()[-1], group, self.layer):
+                    place = ("defaults", str(index), *((name,) if isinstance(entry, dict) else ()))
+                    yield Origin(self._place(place), _text(option)), name.startswith("override ")
+
+    @cached_property
+    def _defaults(self) -> list[Any]:
+        entries = _step(self._value, "defaults")
+        return entries if isinstance(entries, list) else []
+
+    def _nearest(self, inner: _Path) -> _Path | None:
+        """The path itself where it is written, or the value that stands in its place."""
+        for length in range(len(inner), -1, -1):
+            if inner[:length] in self._marks:
+                whole = length == len(inner)
+                return inner[:length] if whole or not isinstance(self._at(inner[:length]), dict) else None
+        return None
+
+    def _origin(self, path: _Path) -> Origin:
+        return Origin(self._place(path), _text(self._at(path)))
+
+    def _place(self, path: _Path) -> Location:
+        mark = self._first if not path else self._marks[path]
+        here = mark.line == mark.value_line and not isinstance(self._at(path), dict)
+        return Location(self.layer.display, mark.line, mark.value_column if here else mark.column)
+
+    @property
+    def _first(self) -> Mark:
+        """The first key of the file that is configuration: where the file as a whole stands."""
+        keys = (m for path, m in self._marks.items() if len(path) == 1 and path[0] != "defaults")
+        return next(keys, self._marks[()])
+
+    def _at(self, path: _Path) -> Any:
+        value = self._value
+        for name in path:
+            value = _step(value, name)
+        return value
+
+    @cached_property
+    def _marks(self) -> Mapping[_Path, Mark]:
+        return {tuple(map(str, path)): mark for path, mark in self._read[1].items()}
+
+    @property
+    def _value(self) -> Any:
+        return self._read[0]
+
+    @cached_property
+    def _read(self) -> tuple[Any, Mapping[tuple[str | int, ...], Mark]]:
+        try:
+            text = yamlio.read_text(self.layer.file, self.layer.display)
+            return yamlio.parse(text, self.layer.display), yamlio.positions(text, self.layer.display)
+        except Rejected:
+            return None, {}
+
+
+@dataclass(frozen=True)
+class _Override:
+    """A command-line override of a value."""
+
+    trace: OverrideTrace
+
+    def origins(self, path: _Path) -> Iterator[Origin]:
+        key = _path(self.trace.key)
+        if path[: len(key)] != key:
+            return
+        if path == key or self.trace.text.startswith("~") or not isinstance(self._value, dict):
+            yield self._origin(_text_after(self.trace.text))
+        elif (value := _within(self._value, path[len(key) :])) is not _ABSENT:
+            yield self._origin(_text(value))
+
+    def _origin(self, text: str) -> Origin:
+        return Origin(_position(self.trace), text)
+
+    @cached_property
+    def _value(self) -> Any:
+        try:
+            return OverridesParser.create().parse_override(self.trace.text).value()
+        except HydraException:
+            return self.trace.text
+
+
+_ABSENT = object()
+
+
+def _within(value: Any, path: _Path) -> Any:
+    """The value at a path, or the one that stands in its place; absent where a mapping has no such key."""
+    for name in path:
+        if not isinstance(value, dict):
+            return value
+        if all(str(key) != name for key in value):
+            return _ABSENT
+        value = _step(value, name)
+    return value
+
+
+def _step(value: Any, name: str) -> Any:
+    if isinstance(value, dict):
+        return next((inner for key, inner in value.items() if str(key) == name), None)
+    if isinstance(value, list) and name.isdecimal() and int(name) < len(value):
+        return value[int(name)]
+    return None
+
+
+def _path(key: str) -> _Path:
+    return tuple(_STEP.findall(key))
+
+
+def _absolute(reference: str, key: str) -> str:
+    """An interpolated key without leading dots: `.x` is beside `key`, `..x` beside its parent."""
+    name = reference.lstrip(".")
+    up = len(reference) - len(name)
+    return ".".join((*_path(key)[:-up], name)) if up else name
+
+
+def _position(trace: OverrideTrace) -> Location:
+    return Location(COMMAND_LINE, trace.index)
+
+
+def _text_after(override: str) -> str:
+    return override if override.startswith("~") else override.partition("=")[2]
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _choices(entry: Any) -> Iterator[tuple[str, Any]]:
+    """An entry of a defaults list as its group and option: `- model: x`, or `- model/x`."""
+    if isinstance(entry, dict):
+        yield from ((str(name), option) for name, option in entry.items())
+    elif isinstance(entry, str) and "/" in entry:
+        group, _, option = entry.rpartition("/")
+        yield group, option
+
+
+def _group(key: str) -> str:
+    return key.partition("@")[0].lstrip("/")
+
+
+def _is_group(name: str, group: str, layer: Layer) -> bool:
+    """Whether a name in a file's defaults list is the group: absolute, or relative to the file's folder."""
+    plain = _group(name)
+    folder = group.removesuffix(f"/{plain}")
+    return plain == group or (folder != group and layer.file.parent.as_posix().endswith(f"/{folder}"))
+
+
+def _unique(origins: Iterable[Origin]) -> tuple[Location, ...]:
+    return tuple(dict.fromkeys(origin.location for origin in origins))

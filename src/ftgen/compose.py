@@ -9,7 +9,6 @@ option of the same name shadows ours.
 
 from __future__ import annotations
 
-import copy
 import difflib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -31,7 +30,7 @@ from hydra.core.singleton import Singleton
 from hydra.errors import ConfigCompositionException, HydraException, OverrideParseException
 from hydra.plugins.config_source import ConfigResult, ConfigSource
 from hydra.version import VersionBase, setbase
-from omegaconf import DictConfig, OmegaConf, flag_override, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.basecontainer import BaseContainer
 from omegaconf.errors import OmegaConfBaseException
 
@@ -234,7 +233,7 @@ class Composer:
         for default in defaults.defaults:
             if default.config_path is None:
                 continue
-            path = self._repository.path(default.config_path)
+            path = self._repository.source(default.config_path).file(default.config_path)
             layers.append(Layer(path, _displayed(path, self.request.directory), default.package or ""))
         return tuple(layers)
 
@@ -268,7 +267,7 @@ class _Source(ConfigSource):  # type: ignore[misc]
     def __init__(self, folder: Path) -> None:
         super().__init__(provider="main", path=f"file://{folder}")
         self.folder = folder
-        self._texts: dict[str, tuple[Any, dict[str, str | None]]] = {}
+        self._texts: dict[str, tuple[dict[str, Any], dict[str, str | None]]] = {}
 
     @staticmethod
     def scheme() -> str:
@@ -278,19 +277,23 @@ class _Source(ConfigSource):  # type: ignore[misc]
         return self.folder / (config_path if config_path.endswith(".yaml") else f"{config_path}.yaml")
 
     def load_config(self, config_path: str) -> ConfigResult:
+        """What Hydra's defaults list asks of a file: its defaults, its header, and whether there is more."""
+        content, header = self.read(config_path)
+        asked = {key: value for key, value in content.items() if key == "defaults"}
+        if len(content) > len(asked):
+            asked["_content_"] = None
+        return ConfigResult(provider="main", path=self.path, config=OmegaConf.create(asked), header=dict(header))
+
+    def read(self, config_path: str) -> tuple[dict[str, Any], dict[str, str | None]]:
+        """A file's plain content and its header, read once; not to be written to."""
         if config_path not in self._texts:
             self._texts[config_path] = self._read(self.file(config_path))
-        value, header = self._texts[config_path]
-        return ConfigResult(provider="main", path=self.path, config=OmegaConf.create(copy.deepcopy(value)), header=dict(header))
+        return self._texts[config_path]
 
-    def _read(self, path: Path) -> tuple[Any, dict[str, str | None]]:
+    def _read(self, path: Path) -> tuple[dict[str, Any], dict[str, str | None]]:
         value = yamlio.read(path)
         if not isinstance(value, dict | None):
             raise Rejected([error("FT003", f"{path.name} must be a mapping of keys to values").at(Location(str(path), 1))])
-        try:
-            OmegaConf.create(value)
-        except OmegaConfBaseException as failure:
-            raise Rejected([error("FT014", _last_line(failure), _key(failure)).at(Location(str(path)))]) from None
         with path.open(encoding="utf-8") as text:
             return value or {}, ConfigSource._get_header_dict(text.read(512))  # noqa: SLF001 - Hydra's own header rule
 
@@ -333,10 +336,11 @@ class _Repository(ConfigRepository):  # type: ignore[misc]
         """The first file of this name on the search path."""
         return next((path for s in self.sources if (path := s.folder / name).is_file()), None)
 
-    def path(self, config_path: str) -> Path:
-        source = self._find_object_source(config_path, ObjectType.CONFIG)
-        assert isinstance(source, _Source)  # noqa: S101 - the defaults list was built from these sources
-        return source.file(config_path)
+    def source(self, config_path: str) -> _Source:
+        """The folder that a configuration comes from."""
+        found = self._find_object_source(config_path, ObjectType.CONFIG)
+        assert isinstance(found, _Source)  # noqa: S101 - the defaults list was built from these sources
+        return found
 
 
 def _without_hydra(config: DictConfig) -> DictConfig:
@@ -357,13 +361,15 @@ def _script(path: Path) -> str:
 
 
 def _merge(defaults: DefaultsList, repository: _Repository) -> DictConfig:
-    config = OmegaConf.create()
-    with flag_override(config, "no_deepcopy_set_nodes", True):
-        for default in defaults.defaults:
-            loaded = repository.load_config(default.config_path)
-            loaded.config.pop("defaults", None)
-            embedded = ConfigLoaderImpl._embed_result_config(loaded, default.package)  # noqa: SLF001
-            config.merge_with(embedded.config)
+    merged: dict[str, Any] = {}
+    for default in defaults.defaults:
+        content, header = repository.source(default.config_path).read(default.config_path)
+        package = header["package"] if default.package is None else default.package
+        merged = _overlaid(merged, _under(package or "", {k: v for k, v in content.items() if k != "defaults"}))
+    try:
+        config = OmegaConf.create(merged)
+    except OmegaConfBaseException as failure:
+        raise Rejected([error("FT014", _last_line(failure), _key(failure))]) from None
     OmegaConf.set_struct(config, True)
     with open_dict(config):
         config.setdefault("hydra", {})
@@ -373,6 +379,24 @@ def _merge(defaults: DefaultsList, repository: _Repository) -> DictConfig:
         if isinstance(node, DictConfig):
             OmegaConf.set_struct(node, False)
     return config
+
+
+def _under(package: str, content: dict[str, Any]) -> dict[str, Any]:
+    for name in reversed(package.split(".") if package else []):
+        content = {name: content}
+    return content
+
+
+def _overlaid(base: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """OmegaConf's merge of untyped mappings: mappings merge, all else replaces, a missing value (`???`) keeps what is there."""
+    result = dict(base)
+    for key, value in above.items():
+        below = result.get(key)
+        if isinstance(below, dict) and isinstance(value, dict):
+            result[key] = _overlaid(below, value)
+        elif not (value == "???" and key in result):
+            result[key] = value
+    return result
 
 
 def _apply(applied: Sequence[Override], config: DictConfig, overrides: Sequence[Override]) -> Iterator[Diagnostic]:

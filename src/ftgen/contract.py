@@ -1,7 +1,7 @@
-"""Whether the cluster would take a manifest as it is written: the Volcano and Kubernetes schemas, made strict.
+"""Whether the cluster would take a manifest as written: the Volcano and Kubernetes schemas, made strict.
 
-A compiled schema decides, in microseconds.  Only what it refuses is explained, by a validator that keeps every
-reason; then all problems of the manifest are reported at once.
+A compiled schema decides, in microseconds.  Only what it refuses is explained, by a validator that keeps
+every reason; then all problems of the manifest are reported at once.
 """
 
 from __future__ import annotations
@@ -11,14 +11,11 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ftgen import schema
-from ftgen.diagnostics import Diagnostic, Severity, error, note, warning
+from ftgen.diagnostics import Diagnostic, error, note, warning
 from ftgen.schema import Node, Schema
-
-if TYPE_CHECKING:
-    from jsonschema.exceptions import ValidationError
 
 UNKNOWN_FIELD = "FT301"
 WRONG_TYPE = "FT302"
@@ -29,6 +26,9 @@ DUPLICATE_ITEM = "FT306"
 
 Steps = tuple[str | int, ...]
 """Keys and indexes from the top of a manifest."""
+
+_Problem = Any
+"""A jsonschema ValidationError, whose stubs call every attribute possibly unset."""
 
 _PLAIN = re.compile(r"[A-Za-z_$][A-Za-z0-9_$-]*")
 _LONGEST = 60
@@ -194,11 +194,11 @@ def _steps(subject: str) -> Iterator[str | int]:
         yield json.loads(quoted) if quoted else plain
 
 
-def _likeliest(problem: ValidationError) -> ValidationError:
+def _likeliest(problem: _Problem) -> _Problem:
     """Of alternatives that all failed, the problem in the one that came closest."""
     if problem.validator not in {"anyOf", "oneOf"} or _needs(problem) or not problem.context:
         return problem
-    branches: dict[Any, list[ValidationError]] = {}
+    branches: dict[Any, list[_Problem]] = {}
     for each in problem.context:
         branches.setdefault(each.relative_schema_path[0], []).append(each)
     best = min(
@@ -207,7 +207,7 @@ def _likeliest(problem: ValidationError) -> ValidationError:
     return _likeliest(max(best, key=lambda each: len(each.relative_path)))
 
 
-def _needs(problem: ValidationError) -> list[str]:
+def _needs(problem: _Problem) -> list[str]:
     """The fields of which one is wanted, when that is all that the alternatives ask."""
     wanted = [
         branch.get("required") if branch.keys() == {"required"} else None
@@ -216,7 +216,7 @@ def _needs(problem: ValidationError) -> list[str]:
     return [name for names in wanted for name in names or ()] if all(wanted) else []
 
 
-def _diagnosed(problem: ValidationError, manifest: Any, line: str) -> Iterator[Diagnostic]:
+def _diagnosed(problem: _Problem, manifest: Any, line: str) -> Iterator[Diagnostic]:
     path = tuple(problem.absolute_path)
     match problem.validator:
         case "additionalProperties":
@@ -233,7 +233,7 @@ def _diagnosed(problem: ValidationError, manifest: Any, line: str) -> Iterator[D
             yield _wrong_value(path, problem)
 
 
-def _unknown_field(path: Steps, problem: ValidationError, manifest: Any, line: str) -> Diagnostic:
+def _unknown_field(path: Steps, problem: _Problem, manifest: Any, line: str) -> Diagnostic:
     name, owner = str(path[-1]), dotted(path[:-1]) or str(manifest.get("kind"))
     known = list(problem.schema.get("properties", ()))
     later = next((v for v in _after(line) if _declared(manifest, path, v)), "")
@@ -258,7 +258,7 @@ def _missing(path: Steps) -> Diagnostic:
     return error(MISSING_FIELD, f"{owner} lacks {path[-1]}", dotted(path), help=f"add {path[-1]}")
 
 
-def _one_of(path: Steps, problem: ValidationError, names: list[str]) -> Diagnostic:
+def _one_of(path: Steps, problem: _Problem, names: list[str]) -> Diagnostic:
     owner, choice = dotted(path) or "the object", " or ".join(dict.fromkeys(names))
     if problem.validator == "anyOf" or not any(name in problem.instance for name in names):
         return error(MISSING_FIELD, f"{owner} lacks {choice}", dotted(path), help=f"add {choice}")
@@ -276,7 +276,7 @@ _TYPES = {
 }
 
 
-def _wrong_type(path: Steps, problem: ValidationError) -> Diagnostic:
+def _wrong_type(path: Steps, problem: _Problem) -> Diagnostic:
     wanted = (
         [problem.validator_value] if isinstance(problem.validator_value, str) else problem.validator_value
     )
@@ -307,7 +307,7 @@ def _reads_as(text: str, wanted: Sequence[str]) -> bool:
     return any(re.fullmatch(patterns[each], text) for each in wanted if each in patterns)
 
 
-def _wrong_value(path: Steps, problem: ValidationError) -> Diagnostic:
+def _wrong_value(path: Steps, problem: _Problem) -> Diagnostic:
     where, value, limit = dotted(path), problem.instance, problem.validator_value
     rule = _RULES.get(str(problem.validator), "does not fit the schema's {keyword}")
     said = rule.format(limit=_limit(limit), keyword=problem.validator)
@@ -336,7 +336,7 @@ _RULES = {
 }
 
 
-def _is_quantity(problem: ValidationError) -> bool:
+def _is_quantity(problem: _Problem) -> bool:
     """Whether it broke the pattern of Kubernetes' resource.Quantity, told by its binary suffixes."""
     return problem.validator == "pattern" and "[KMGTPE]i" in str(problem.validator_value)
 
@@ -345,7 +345,7 @@ def _limit(limit: Any) -> str:
     return _listed(limit) if isinstance(limit, list) else str(limit)
 
 
-def _remedy(problem: ValidationError) -> str:
+def _remedy(problem: _Problem) -> str:
     """The edit that gives an allowed value, where the schema tells one."""
     value, limit = problem.instance, problem.validator_value
     if _is_quantity(problem):

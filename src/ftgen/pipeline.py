@@ -11,13 +11,11 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 
 from hydra.core.override_parser.types import Override
 
-from ftgen import contract, lower, naming, overlay, project, render
+from ftgen import __version__, contract, lower, naming, overlay, project, render
 from ftgen.compose import Composer, Composition
 from ftgen.diagnostics import Diagnostic, require
 from ftgen.lower import Bundle, Identity
@@ -84,10 +82,4 @@ def _identity(spec: Spec, composition: Composition, overrides: tuple[str, ...]) 
     folder = naming.folder(spec)
     text = json.dumps(composition.config, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
     digest = hashlib.sha256(text.encode()).hexdigest()
-    return Identity(folder, "", overrides, composition.choices, digest, tool_version())
-
-
-@cache
-def tool_version() -> str:
-    """The installed release of ftgen."""
-    return version("ftgen")
+    return Identity(folder, "", overrides, composition.choices, digest, __version__)

@@ -356,8 +356,7 @@ def _expanded(part: Schema, defs: Mapping[str, Schema]) -> Schema:
 
 def shared(schema: Schema) -> Schema:
     """The same schema with every object that it repeats written once, under `$defs`."""
-    counts: Counter[str] = Counter()
-    counts.update(_texts(schema, set()))
+    counts = Counter(_texts(schema, set()))
     defs: dict[str, Schema] = {}
     names: dict[str, str] = {}
 
@@ -374,15 +373,20 @@ def shared(schema: Schema) -> Schema:
     return {**referring("", schema), **({"$defs": defs} if defs else {})}
 
 
-def _texts(schema: Schema, seen: set[str]) -> list[str]:
+def _texts(schema: Schema, seen: set[str]) -> Iterator[str]:
     """The larger objects of a schema, as often as they occur; a repeated one is not entered again."""
     text = _text(schema)
-    if text in seen:
-        return [text]
-    seen |= {text} - {""}
-    found = [text] if text else []
-    _changed(schema, "", lambda _, child: found.extend(_texts(child, seen)) or child)
-    return found
+    if text:
+        yield text
+    if text not in seen:
+        seen |= {text} - {""}
+        for part in _parts(schema):
+            yield from _texts(part, seen)
+
+
+def _parts(schema: Schema) -> Iterator[Schema]:
+    yield from (schema[key] for key in _INNER if isinstance(schema.get(key), dict))
+    yield from schema.get("properties", {}).values()
 
 
 _WORTH_SHARING = 200  # characters of JSON; below it a reference saves nothing

@@ -1,7 +1,7 @@
 """`expand` is the kubelet's $(VAR) expansion; `protect` writes text that survives it."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ftgen.kube import expand, is_env_name, protect
@@ -60,6 +60,7 @@ PIECES = st.sampled_from(
 NAMES = st.sampled_from(["A", "b_1", "AA", "Ab_1", "A.", "-"])
 
 
+@settings(deadline=None)
 @given(text=st.lists(PIECES).map("".join) | st.text(), env=st.dictionaries(NAMES, st.text()))
 def test_protected_text_expands_to_itself_in_every_environment(text, env):
     assert all(is_env_name(name) for name in env)

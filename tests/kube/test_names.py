@@ -1,7 +1,7 @@
 """Names follow k8s.io/apimachinery's validation; slugs are made to pass it."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ftgen.kube import (
@@ -69,6 +69,7 @@ def test_a_limit_without_room_for_the_hash_is_refused():
         slug("name", 9)
 
 
+@settings(deadline=None)
 @given(text=st.text(), limit=st.integers(10, 63))
 def test_every_slug_is_a_dns_label_within_the_limit(text, limit):
     made = slug(text, limit)
@@ -77,6 +78,7 @@ def test_every_slug_is_a_dns_label_within_the_limit(text, limit):
     assert slug(made, limit) == made
 
 
+@settings(deadline=None)
 @given(text=st.text())
 def test_every_label_value_is_legal_and_legal_text_stays(text):
     made = label_value(text)

@@ -3,7 +3,7 @@
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ftgen.kube import canonical_quantity, parse_quantity
@@ -95,6 +95,7 @@ def test_the_canonical_form_is_what_the_api_server_prints(text, printed):
 SUFFIXES = ["", "n", "u", "m", "k", "M", "G", "T", "P", "E", "Ki", "Mi", "Gi", "Ti", "Pi", "e3", "e-2", "E+5"]
 
 
+@settings(deadline=None)
 @given(number=st.decimals(-(10**7), 10**7, places=6), suffix=st.sampled_from(SUFFIXES))
 def test_the_canonical_form_is_the_same_amount_and_stays_canonical(number, suffix):
     text = f"{number:f}{suffix}"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
@@ -243,6 +243,7 @@ SCALARS = TEXTS | st.integers() | st.floats() | st.booleans() | st.none()
 VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(TEXTS, inner), max_leaves=12)
 
 
+@settings(deadline=None)
 @given(value=VALUES)
 def test_every_value_reads_the_same_everywhere(value):
     written = dump(value)

@@ -2,7 +2,7 @@
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
@@ -34,6 +34,7 @@ def test_dates_stay_text():
     }
 
 
+@settings(deadline=None)
 @given(
     text=st.text(alphabet="0123456789_.:eE+-xobn")
     | st.from_regex(r"[-+]?[0-9_]*\.?[0-9_]*[eE]?[-+]?[0-9]*", fullmatch=True)
@@ -120,6 +121,7 @@ def test_bad_yaml_is_refused_at_line_and_column(text, where, what):
     assert refusal(text, positions) == (place, headline)
 
 
+@settings(deadline=None)
 @given(
     text=st.text()
     | st.lists(st.sampled_from([*"ab:-[]{},&*!|>'\"#? \n\t%@0.<", "<<", "&a ", "*a "])).map("".join)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import sys
-from importlib.metadata import version
 
-from ftgen import catalog
+from ftgen import __version__, catalog
 from ftgen.cli import groups
 from ftgen.cli.arguments import RENDER, VERBS, Arguments, parser
 
@@ -22,7 +21,7 @@ ftgen writes VolcanoJob manifests for fine-tuning, from configuration groups.
 def run(arguments: Arguments) -> int:
     """Print the version or the help."""
     if arguments.flags.version:
-        print(f"ftgen {version('ftgen')}")  # noqa: T201
+        print(f"ftgen {__version__}")  # noqa: T201
         return 0
     options = catalog.groups(catalog.folders(arguments.flags.config_dir, arguments.flags.config_path))
     verb = arguments.verb

@@ -6,7 +6,7 @@ is a list of named terms that sum to what the card shows in use; the largest is 
 
 Coefficients with a letter are bytes a token and layer: `h` hidden width, `q` query width, `k` key width, `i`
 MLP width, `v` vocabulary.  They are counted from what the operators of transformers' decoders save for the
-backward pass; only `CONTEXT` and the constants beside it are measured.  See docs/fit.md.
+backward pass; only `CONTEXT` and `Slack` are measured.  See docs/fit.md.
 """
 
 from __future__ import annotations
@@ -21,20 +21,33 @@ GIB = 2**30
 CONTEXT = 0.76 * GIB
 """What the driver and CUDA's libraries take before the first tensor: 0.75 to 0.77 GiB on an H200, torch 2.11."""
 
-GRADIENT_SLACK = 0.10
-"""Share of the gradients' size that stays cached in blocks of the wrong size: 0.05 to 0.2 measured."""
-
-CAST_SLACK = 0.55
-"""Share of autocast's half-precision weight copies whose blocks no float32 gradient fits: 0.2 to 1 measured."""
-
-ACTIVATION_SLACK = 0.6
-"""Share of uncheckpointed activations whose blocks no gradient fits: 0.4 to 0.7 measured."""
-
 LIVE_PARAMETERS = 1_000_000_000
 """Parameters ZeRO-3 keeps gathered at once: `stage3_max_live_parameters` of LLaMA-Factory's ds_z3_config."""
 
 REDUCE_BUCKET = 500_000_000
 """Elements of DeepSpeed's `reduce_bucket_size` in LLaMA-Factory's ds_z2_config."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slack:
+    """What PyTorch's caching allocator holds in blocks that fit nothing, as shares of what left them.
+
+    The shares vary with the order of allocations, which no formula sees; see docs/fit.md for the spread.
+
+    Attributes:
+        gradients: of the gradients, once they all exist.
+        left: of the last step's gradients, when the loss is computed.
+        casts: of autocast's half-precision weight copies, once every float32 gradient exists.
+        activations: of activations without checkpointing, once every gradient exists.
+    """
+
+    gradients: float = 0.15
+    left: float = 0.3
+    casts: float = 0.55
+    activations: float = 0.6
+
+
+MEASURED = Slack()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +76,19 @@ class Peak:
         return sum(term.gib for term in self.terms if term.name != "cached blocks")
 
 
-def peak(training: Training) -> Peak:
+def moments(training: Training, slack: Slack = MEASURED) -> tuple[Peak, ...]:
+    """The moments of a training step at which the fullest card can be fullest."""
+    return _forward(training, slack), _loss(training, slack), _gradients(training, slack)
+
+
+def peak(training: Training, slack: Slack = MEASURED) -> Peak:
     """The fullest moment of a training step on the fullest card."""
-    moments = (_forward(training), _loss(training), _gradients(training))
-    return max(moments, key=lambda moment: moment.gib)
+    return max(moments(training, slack), key=lambda moment: moment.gib)
 
 
 def _moment(training: Training, name: str, **parts: float) -> Peak:
     fixed = {
-        "weights": weights(training),
+        "weights": _weights(training),
         "reference model": _reference(training),
         "optimizer states": _optimizer(training),
         "communication buffers": _communication(training),
@@ -80,21 +97,20 @@ def _moment(training: Training, name: str, **parts: float) -> Peak:
     return Peak(name, tuple(Term(key, size / GIB) for key, size in named.items() if size))
 
 
-def _forward(training: Training) -> Peak:
+def _forward(training: Training, slack: Slack) -> Peak:
     """The loss is known: logits in half and float32, its log-softmax, and autocast's weight copies."""
     return _moment(
         training,
         "forward",
         weight_copies=_weight_copies(training),
         activations=_saved(training) + _final_norm(training),
-        logits_and_loss=training.tokens * _logits(training, 10),
-        cached_blocks=_layer_pass(training) if training.checkpointing else 0,
+        logits_and_loss=training.tokens * _logits(training, 20 if training.compares else 10),
+        cached_blocks=_cached(training, slack) if training.compares else _layer_cached(training),
     )
 
 
-def _loss(training: Training) -> Peak:
+def _loss(training: Training, slack: Slack) -> Peak:
     """The gradient of the log-softmax exists beside its input and output, all float32."""
-    cached = training.tokens * _logits(training, 2) + (_layer_pass(training) if training.checkpointing else 0)
     kept = 0 if training.checkpointing else _weight_copies(training)
     return _moment(
         training,
@@ -102,23 +118,34 @@ def _loss(training: Training) -> Peak:
         weight_copies=kept,
         activations=_saved(training) + _final_norm(training),
         logits_and_loss=training.tokens * _logits(training, 12),
-        cached_blocks=cached + _gradients_size(training) * (1 if training.adapts else GRADIENT_SLACK),
+        cached_blocks=_cached(training, slack),
     )
 
 
-def _gradients(training: Training) -> Peak:
+def _gradients(training: Training, slack: Slack) -> Peak:
     """Every gradient exists, and the first layer's activations still do."""
     gradients = _gradients_size(training)
-    slack = GRADIENT_SLACK * gradients + CAST_SLACK * _weight_copies(training)
+    cached = slack.gradients * gradients + slack.casts * _weight_copies(training)
     if not training.checkpointing:
-        slack += min(ACTIVATION_SLACK * _saved(training), gradients)
+        cached += min(slack.activations * _saved(training), gradients)
     return _moment(
         training,
         "gradients",
         gradients=gradients,
         activations=_layer_pass(training) + _embedding_gradient(training),
-        cached_blocks=slack,
+        cached_blocks=cached,
     )
+
+
+def _layer_cached(training: Training) -> float:
+    """Blocks that the layers' own backward passes left behind, too small for logits."""
+    return _layer_pass(training) if training.checkpointing else 0
+
+
+def _cached(training: Training, slack: Slack) -> float:
+    """Blocks beside the loss that serve nothing then: layers', half-precision logits', last gradients'."""
+    left = _gradients_size(training) * (1 if training.adapts else slack.left)
+    return _layer_cached(training) + training.tokens * _logits(training, 2) + left
 
 
 def _half(training: Training) -> int:
@@ -126,7 +153,7 @@ def _half(training: Training) -> int:
     return 4 if training.precision == "fp32" else 2
 
 
-def weights(training: Training) -> float:
+def _weights(training: Training) -> float:
     """Bytes of the weights on one card.
 
     Frozen weights have the compute precision or the quantized size; trained ones are float32 (LLaMA-Factory
@@ -162,7 +189,7 @@ def _gathered(training: Training) -> int:
 
 def _reference(training: Training) -> float:
     """A frozen copy of the base for DPO and KTO; adapters are switched off instead."""
-    if training.stage not in ("dpo", "kto") or training.reference_free or training.adapts:
+    if not training.compares or training.adapts:
         return 0
     shards = training.world if training.zero_stage == 3 else 1  # noqa: PLR2004 - ZeRO's own numbering
     return training.parameters * _half(training) / shards
@@ -235,13 +262,16 @@ def _attention_saved(training: Training) -> float:
     inputs = {"full": 6, "freeze": 0}.get(training.method, 6 if training.adapts else 2)
     head_norms = (norm * (shape.query + shape.key)) if shape.qk_norm else 0
     adapter = 2 * shape.query if training.adapts else 0
-    return (shape.norms * norm + inputs) * shape.hidden + 8 * shape.query + 4 * shape.key + head_norms + adapter
+    return (
+        (shape.norms * norm + inputs) * shape.hidden + 8 * shape.query + 4 * shape.key + head_norms + adapter
+    )
 
 
 def _mlp_saved(training: Training) -> float:
-    """The MLP of one layer, bytes a token: its inputs, both halves, the activation and, for a trained or
-    adapted down projection, their product.
-    """  # noqa: D205 - one sentence
+    """The MLP of one layer, bytes a token.
+
+    Its inputs, both halves, the activation and, where the down projection learns, their product.
+    """
     shape = training.shape
     inputs = {"full": 4, "freeze": 0}.get(training.method, 4 if training.adapts else 2)
     width = 6 if training.method == "freeze" else 8
@@ -252,7 +282,7 @@ def _scores(training: Training) -> float:
     """Attention scores of one layer where no fused attention avoids them: float32 and half softmax."""
     if training.flash_attn != "disabled":
         return 0
-    return 8 * training.rows * training.shape.heads * training.cutoff_len**2
+    return 6 * training.rows * training.shape.heads * training.cutoff_len**2
 
 
 def _layer_pass(training: Training) -> float:
@@ -267,12 +297,17 @@ def _final_norm(training: Training) -> float:
 
 
 def _logits(training: Training, bytes_each: int) -> float:
-    """Bytes a token around the loss, `bytes_each` for every word of the vocabulary."""
+    """Bytes a token around the loss, `bytes_each` for every word of the vocabulary.
+
+    A preference loss holds the policy's logits and their log-softmax (8) while the reference's pass, over a
+    copy (12).  A reward model computes logits but no loss over them.  A softcap keeps its tanh.
+    """
     if training.liger:
         return 0
     if training.stage == "rm":
         bytes_each = min(bytes_each, 6)
-    return training.shape.vocab * bytes_each
+    softcap = 2 if training.shape.logit_softcap and bytes_each > 2 else 0  # noqa: PLR2004 - bytes
+    return training.shape.vocab * (bytes_each + softcap)
 
 
 def _embedding_gradient(training: Training) -> float:

@@ -80,6 +80,11 @@ class Training:
         return self.method in ("lora", "qlora", "oft")
 
     @property
+    def compares(self) -> bool:
+        """The loss compares with a reference model."""
+        return self.stage in ("dpo", "kto") and not self.reference_free
+
+    @property
     def engine(self) -> bool:
         """DeepSpeed owns weights, gradients and optimizer."""
         return self.deepspeed or self.zero_stage > 0

@@ -47,7 +47,7 @@ class Rule:
 
 
 RULES: dict[str, Rule] = {}
-"""Every rule by its code, in the order of definition; complete once the modules of this package are imported."""
+"""Every rule by its code, in the order of definition; complete once this package's modules are imported."""
 
 
 def rule(

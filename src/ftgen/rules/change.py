@@ -62,7 +62,16 @@ _IDENTITY = ("name", "generateName", "namespace")
 _MUTABLE = ("minAvailable", "priorityClassName")
 _MUTABLE_IN_TASKS = ("replicas", "minAvailable")
 
-_UNITS = {"ns": 1, "us": 10**3, "µs": 10**3, "μs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
+_UNITS = {
+    "ns": 1,
+    "us": 10**3,
+    "µs": 10**3,
+    "μs": 10**3,
+    "ms": 10**6,
+    "s": 10**9,
+    "m": 60 * 10**9,
+    "h": 3600 * 10**9,
+}
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")
 
 
@@ -115,7 +124,9 @@ def immutable_field(before: Job, after: Job) -> Iterator[Finding]:
     old, new = _fixed(before.spec), _fixed(after.spec)
     if old != new:
         for path in _differences(old, new, "spec"):
-            yield Finding(f"{path} cannot change once the job exists", path, help="create a job of another name")
+            yield Finding(
+                f"{path} cannot change once the job exists", path, help="create a job of another name"
+            )
 
 
 def _frozen(job: dict[str, Any]) -> tuple[Any, ...]:
@@ -185,7 +196,10 @@ def _amount(value: Any) -> Any:
 def _nanoseconds(value: Any) -> Any:
     if not isinstance(value, str) or _DURATION.sub("", value):
         return value
-    return sum((Fraction(f"0{n}" if n.startswith(".") else n) * _UNITS[u] for n, u in _DURATION.findall(value)), Fraction())
+    return sum(
+        (Fraction(f"0{n}" if n.startswith(".") else n) * _UNITS[u] for n, u in _DURATION.findall(value)),
+        Fraction(),
+    )
 
 
 def _differences(old: Any, new: Any, path: str) -> Iterator[str]:

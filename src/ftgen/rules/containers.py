@@ -1,4 +1,4 @@
-"""One container as core validation judges it: name, image, environment, mounts, probes, security.
+"""One container as core validation judges it: name, image, environment and mounts.
 
 Follows validateContainerCommon and its neighbours in pkg/apis/core/validation of k8s.io/kubernetes.
 """
@@ -14,18 +14,14 @@ from ftgen.rules import Finding, rule
 from ftgen.rules.fields import downward_problem, is_data_key, steps_back
 from ftgen.rules.job import Container, Job, count, entries, mapping, number, text
 
-_LARGEST_PORT = 65535
+LARGEST_PORT = 65535
 _LONGEST_PORT_NAME = 15
-_PORT_NAME = re.compile(r"(?!-)(?!.*--)(?=.*[a-z])[-a-z0-9]{1,15}(?<!-)")
-_HEADER = re.compile(r"[-A-Za-z0-9]+")
+PORT_NAME = re.compile(r"(?!-)(?!.*--)(?=.*[a-z])[-a-z0-9]{1,15}(?<!-)")
 _PULL = ("Always", "IfNotPresent", "Never")
 _MESSAGE = ("File", "FallbackToLogsOnError")
 _PROTOCOLS = ("TCP", "UDP", "SCTP")
 _PROPAGATION = ("None", "HostToContainer", "Bidirectional")
 _SOURCES = ("fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef", "fileKeyRef")
-_PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
-_PROBE_COUNTS = ("initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold")
-_DEFAULT_GRACE = 30
 
 
 @rule("FT343", "bad-container-name")
@@ -65,7 +61,7 @@ def no_image(job: Job) -> Iterator[Finding]:
 
 @rule("FT353", "unknown-container-policy")
 def unknown_container_policy(job: Job) -> Iterator[Finding]:
-    """imagePullPolicy or terminationMessagePolicy has a value that does not exist.
+    """The imagePullPolicy or terminationMessagePolicy has a value that does not exist.
 
     Refused: `imagePullPolicy: IfMissing`.
     Write: `imagePullPolicy: IfNotPresent`.
@@ -97,9 +93,11 @@ def bad_port(job: Job) -> Iterator[Finding]:
         for i, port in entries(container.body.get("ports")):
             path, name = f"{container.path}.ports[{i}]", text(port.get("name"))
             for field, value, missing in _port_numbers(port):
-                if missing or not 0 <= value <= _LARGEST_PORT:
-                    yield Finding(f"{field} {value} is not between 1 and {_LARGEST_PORT}", f"{path}.{field}", value)
-            if name and (not _PORT_NAME.fullmatch(name) or name in names):
+                if missing or not 0 <= value <= LARGEST_PORT:
+                    yield Finding(
+                        f"{field} {value} is not between 1 and {LARGEST_PORT}", f"{path}.{field}", value
+                    )
+            if name and (not PORT_NAME.fullmatch(name) or name in names):
                 problem = "is taken" if name in names else f"is no port name of at most {_LONGEST_PORT_NAME}"
                 yield Finding(f"{name!r} {problem}", f"{path}.name", name)
             names.add(name)
@@ -126,7 +124,9 @@ def bad_env_name(job: Job) -> Iterator[Finding]:
         for i, variable in container.env:
             name = text(variable.get("name"))
             if not name or not kube.is_env_name(name):
-                yield Finding(f"{name!r} is no environment variable's name", f"{container.path}.env[{i}].name", name)
+                yield Finding(
+                    f"{name!r} is no environment variable's name", f"{container.path}.env[{i}].name", name
+                )
 
 
 @rule("FT347", "ambiguous-env-source")
@@ -145,9 +145,13 @@ def ambiguous_env_source(job: Job) -> Iterator[Finding]:
             path = f"{container.path}.env[{i}].valueFrom"
             if len(given) != 1:
                 problem = f"names {' and '.join(given)}" if given else "names no source"
-                yield Finding(f"valueFrom {problem}", path, text(variable.get("name")), "name exactly one source")
+                yield Finding(
+                    f"valueFrom {problem}", path, text(variable.get("name")), "name exactly one source"
+                )
             elif text(variable.get("value")):
-                yield Finding("a variable has either a value or a valueFrom", path, text(variable.get("name")))
+                yield Finding(
+                    "a variable has either a value or a valueFrom", path, text(variable.get("name"))
+                )
 
 
 @rule("FT348", "bad-env-reference")
@@ -240,7 +244,11 @@ def _devices(container: Container, volumes: dict[str, dict[str, Any]]) -> Iterat
         return
     used = {text(m.get(key)) for _, m in container.mounts for key in ("name", "mountPath")}
     for i, device in entries(container.body["volumeDevices"]):
-        path, name, where = f"{container.path}.volumeDevices[{i}]", text(device.get("name")), device.get("devicePath")
+        path, name, where = (
+            f"{container.path}.volumeDevices[{i}]",
+            text(device.get("name")),
+            device.get("devicePath"),
+        )
         volume = volumes.get(name, {})
         if not ({"persistentVolumeClaim", "ephemeral"} & volume.keys()):
             yield Finding(f"the pod has no claim {name!r} to use as a device", f"{path}.name", name)
@@ -263,7 +271,9 @@ def bad_mount_option(job: Job) -> Iterator[Finding]:
         for i, mount in container.mounts:
             if len(mount) > 2:  # noqa: PLR2004 - a name and a path have no options
                 for field, message in _mount_problems(mount, container):
-                    yield Finding(message, f"{container.path}.volumeMounts[{i}].{field}", text(mount.get(field)))
+                    yield Finding(
+                        message, f"{container.path}.volumeMounts[{i}].{field}", text(mount.get(field))
+                    )
 
 
 def _mount_problems(mount: dict[str, Any], container: Container) -> Iterator[tuple[str, str]]:
@@ -287,92 +297,6 @@ def _mount_problems(mount: dict[str, Any], container: Container) -> Iterator[tup
         yield "recursiveReadOnly", f"there is no recursiveReadOnly {recursive!r}"
 
 
-@rule("FT359", "sidecar-fields-in-init-container")
-def init_container_fields(job: Job) -> Iterator[Finding]:
-    """An init container has probes or life-cycle hooks, or a container has a restart policy.
-
-    Only an init container with `restartPolicy: Always`, a sidecar, may have probes and hooks; without
-    feature options, main containers may not have a restartPolicy at all.
-
-    Refused: an init container with a readinessProbe.
-    Write: `restartPolicy: Always` on it, or no probe.
-    """
-    for container in job.containers:
-        policy = container.body.get("restartPolicy")
-        if policy is not None and not (container.init and policy == "Always"):
-            path = f"{container.path}.restartPolicy"
-            yield Finding("only init containers may have a restartPolicy, Always", path, policy, f"remove {path}")
-        for field in (*_PROBES, "lifecycle") if container.init and policy != "Always" else ():
-            if container.body.get(field) is not None:
-                yield Finding(f"an init container cannot have a {field}", f"{container.path}.{field}")
-
-
-@rule("FT360", "bad-probe")
-def bad_probe(job: Job) -> Iterator[Finding]:
-    """A probe or life-cycle hook has no handler, several, or an impossible one.
-
-    Exactly one handler; counts not below 0; liveness and startup probes succeed at the first success; ports
-    are 1 to 65535 or names; a sleep ends within the grace period.
-
-    Refused: `readinessProbe: {periodSeconds: 5}`.
-    Write: `readinessProbe: {periodSeconds: 5, tcpSocket: {port: 8080}}`.
-    """
-    for pod in job.pods:
-        grace = count(pod.spec.get("terminationGracePeriodSeconds"))
-        for container in pod.containers:
-            for path, handler, probe in _handlers(container):
-                for message in _handler_problems(handler, _DEFAULT_GRACE if grace is None else grace):
-                    yield Finding(message, path)
-                for field, message in _probe_problems(handler, path.rpartition(".")[2]) if probe else ():
-                    yield Finding(message, f"{path}.{field}", number(handler.get(field)))
-
-
-def _handlers(container: Container) -> Iterator[tuple[str, dict[str, Any], bool]]:
-    for field in _PROBES:
-        if isinstance(container.body.get(field), dict):
-            yield f"{container.path}.{field}", container.body[field], True
-    hooks = mapping(container.body.get("lifecycle"))
-    for field in ("postStart", "preStop"):
-        if isinstance(hooks.get(field), dict):
-            yield f"{container.path}.lifecycle.{field}", hooks[field], False
-
-
-def _handler_problems(handler: dict[str, Any], grace: int) -> Iterator[str]:
-    given = [k for k in ("exec", "httpGet", "tcpSocket", "grpc", "sleep") if isinstance(handler.get(k), dict)]
-    if len(given) != 1:
-        yield f"exactly one handler is needed, not {' and '.join(given) or 'none'}"
-    for kind in given:
-        body = handler[kind]
-        if kind == "exec" and not body.get("command"):
-            yield "exec needs a command"
-        if kind in ("httpGet", "tcpSocket", "grpc") and not _is_port(body.get("port")):
-            yield f"{body.get('port')!r} is no port"
-        if kind == "httpGet" and (text(body.get("scheme")) or "HTTP") not in ("HTTP", "HTTPS"):
-            yield f"there is no scheme {body['scheme']!r}"
-        headers = entries(body.get("httpHeaders")) if kind == "httpGet" else []
-        if not all(_HEADER.fullmatch(text(header.get("name"))) for _, header in headers):
-            yield "a header's name has letters, digits and dashes"
-        if kind == "sleep" and not 1 <= number(body.get("seconds")) <= grace:
-            yield f"sleep must be 1 to {grace} seconds"
-
-
-def _is_port(port: object) -> bool:
-    if isinstance(port, str):
-        return bool(_PORT_NAME.fullmatch(port))
-    return 1 <= number(port) <= _LARGEST_PORT
-
-
-def _probe_problems(probe: dict[str, Any], kind: str) -> Iterator[tuple[str, str]]:
-    for field in _PROBE_COUNTS:
-        if number(probe.get(field)) < 0:
-            yield field, f"{field} must not be negative"
-    grace = count(probe.get("terminationGracePeriodSeconds"))
-    if grace is not None and (grace <= 0 or kind == "readinessProbe"):
-        yield "terminationGracePeriodSeconds", "a probe's grace period is positive, and no readiness probe's"
-    if kind != "readinessProbe" and number(probe.get("successThreshold")) not in (0, 1):
-        yield "successThreshold", f"a {kind} has the successThreshold 1"
-
-
 RULES_OF_CONTAINERS = (
     bad_container_name,
     no_image,
@@ -384,6 +308,4 @@ RULES_OF_CONTAINERS = (
     bad_env_from,
     mount_of_nothing,
     bad_mount_option,
-    init_container_fields,
-    bad_probe,
 )

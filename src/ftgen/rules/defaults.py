@@ -29,7 +29,10 @@ def mutate(job: dict[str, Any], *, volcano_version: Version = NEWEST) -> dict[st
         return job
     tasks = spec.get("tasks")
     if isinstance(tasks, list):
-        tasks = [_task(i, task, volcano_version) if isinstance(task, dict) else task for i, task in enumerate(tasks)]
+        tasks = [
+            _task(i, task, volcano_version) if isinstance(task, dict) else task
+            for i, task in enumerate(tasks)
+        ]
         spec = _set(spec, tasks=tasks)
     return _set(job, spec=_webhook(spec, volcano_version))
 
@@ -40,14 +43,16 @@ def structural(job: dict[str, Any], *, volcano_version: Version = NEWEST) -> dic
     Also drops plugins that are null, as the API server does.  Defaults that admission refuses at once (an
     empty Secret name) and those of volume kinds that no VolcanoJob of today uses are left out.
     """
-    spec = job.get("spec") if isinstance(job, dict) else None
+    spec = job.get("spec")
     if not isinstance(spec, dict):
         return job
     spec = _fill(spec, queue="default", maxRetry=_RETRIES)
     if isinstance(spec.get("networkTopology"), dict):
         spec = _set(spec, networkTopology=_topology(spec["networkTopology"], volcano_version))
     if isinstance(spec.get("plugins"), dict):
-        spec = _set(spec, plugins={name: given for name, given in spec["plugins"].items() if given is not None})
+        spec = _set(
+            spec, plugins={name: given for name, given in spec["plugins"].items() if given is not None}
+        )
     if isinstance(spec.get("tasks"), list):
         spec = _set(spec, tasks=[_structural_task(task, volcano_version) for task in spec["tasks"]])
     return _set(job, spec=spec)
@@ -70,7 +75,9 @@ def _gang(task: object) -> int:
 
 
 def _plugins(plugins: dict[str, Any], version: Version) -> dict[str, Any]:
-    needs_service = any(name in plugins for name in _NEEDS_SERVICE) or (version >= (1, 13, 0) and "ray" in plugins)
+    needs_service = any(name in plugins for name in _NEEDS_SERVICE) or (
+        version >= (1, 13, 0) and "ray" in plugins
+    )
     added: dict[str, Any] = {"svc": []} if needs_service and "svc" not in plugins else {}
     if "mpi" in plugins and "ssh" not in plugins:
         added["ssh"] = []
@@ -89,7 +96,7 @@ def _task(index: int, task: dict[str, Any], version: Version) -> dict[str, Any]:
 
 
 def _smallest(task: dict[str, Any], version: Version) -> int:
-    """The task's gang: its partitions' where it has any (from 1.16 only with minPartitions), else replicas."""
+    """The task's gang: its partitions' where it has any (from 1.16: with minPartitions), else replicas."""
     partition = task.get("partitionPolicy")
     if isinstance(partition, dict) and version >= (1, 14, 0):
         smallest = number(partition.get("minPartitions"))

@@ -36,7 +36,10 @@ _RESOURCES = frozenset(
 )
 _HUGE = ("limits.hugepages-", "requests.hugepages-")
 _CPU_DIVISORS = ("1m", "1")
-_BYTE_DIVISORS = ("1", *(f"1{unit}" for unit in ("k", "M", "G", "T", "P", "E", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei")))
+_BYTE_DIVISORS = (
+    "1",
+    *(f"1{unit}" for unit in ("k", "M", "G", "T", "P", "E", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei")),
+)
 
 
 def steps_back(path: str) -> bool:
@@ -82,8 +85,16 @@ def _resource_problem(reference: dict[str, Any], *, volume: bool) -> tuple[str, 
     if volume and not text(reference.get("containerName")):
         return "resourceFieldRef.containerName", "a container must be named", ""
     if resource not in _RESOURCES and not resource.startswith(_HUGE):
-        return "resourceFieldRef.resource", f"{resource!r} is no request or limit a container can be told", resource
+        return (
+            "resourceFieldRef.resource",
+            f"{resource!r} is no request or limit a container can be told",
+            resource,
+        )
     allowed = _CPU_DIVISORS if resource.endswith(".cpu") else _BYTE_DIVISORS
     if divisor is not None and amount(divisor) and kube.canonical_quantity(str(divisor)) not in allowed:
-        return "resourceFieldRef.divisor", f"the divisor of {resource} is one of {', '.join(allowed)}", str(divisor)
+        return (
+            "resourceFieldRef.divisor",
+            f"the divisor of {resource} is one of {', '.join(allowed)}",
+            str(divisor),
+        )
     return None

@@ -31,7 +31,11 @@ def mapping(value: object) -> dict[str, Any]:
 
 def entries(value: object) -> list[tuple[int, dict[str, Any]]]:
     """The objects of a list with their positions."""
-    return [(i, item) for i, item in enumerate(value) if isinstance(item, dict)] if isinstance(value, list) else []
+    return (
+        [(i, item) for i, item in enumerate(value) if isinstance(item, dict)]
+        if isinstance(value, list)
+        else []
+    )
 
 
 def strings(value: object) -> list[str]:
@@ -159,7 +163,14 @@ def read(manifest: object, version: Version) -> Job:
     name, name_path = _name(metadata)
     tasks = [_task(i, task) for i, task in entries(spec.get("tasks"))]
     return Job(
-        body, name, name_path, spec, tasks, entries(spec.get("volumes")), mapping(spec.get("plugins")), version
+        body,
+        name,
+        name_path,
+        spec,
+        tasks,
+        entries(spec.get("volumes")),
+        mapping(spec.get("plugins")),
+        version,
     )
 
 

@@ -14,6 +14,7 @@ from ftgen import kube
 from ftgen.rules import Finding, rule
 from ftgen.rules.containers import RULES_OF_CONTAINERS
 from ftgen.rules.job import Container, Job, Pod, child, count, entries, mapping, number, strings, text
+from ftgen.rules.probes import RULES_OF_PROBES
 from ftgen.rules.resources import RULES_OF_RESOURCES
 from ftgen.rules.scheduling import RULES_OF_SCHEDULING
 from ftgen.rules.security import RULES_OF_SECURITY
@@ -52,7 +53,10 @@ def bad_label(job: Job) -> Iterator[Finding]:
                 yield Finding(f"{key!r} is no label key", child(path, key), key)
             if isinstance(value, str) and not kube.is_label_value(value):
                 yield Finding(
-                    f"{value!r} is no label value", child(path, key), value, "keep to 63 letters, digits, - _ ."
+                    f"{value!r} is no label value",
+                    child(path, key),
+                    value,
+                    "keep to 63 letters, digits, - _ .",
                 )
 
 
@@ -67,13 +71,15 @@ def bad_annotation(job: Job) -> Iterator[Finding]:
     """
     places = [("metadata.annotations", mapping(mapping(job.manifest.get("metadata")).get("annotations")))]
     places += [(f"{p.path}.metadata.annotations", mapping(p.metadata.get("annotations"))) for p in job.pods]
-    for path, annotations in places:
-        for key in annotations:
+    for path, notes in places:
+        for key in notes:
             if not kube.is_qualified_name(key.lower()):
                 yield Finding(f"{key!r} is no annotation key", child(path, key), key)
-        size = sum(_bytes(key) + _bytes(text(value)) for key, value in annotations.items())
+        size = sum(_bytes(key) + _bytes(text(value)) for key, value in notes.items())
         if size > _MOST_ANNOTATION_BYTES:
-            yield Finding(f"the annotations have {size} bytes; {_MOST_ANNOTATION_BYTES} are allowed", path, size)
+            yield Finding(
+                f"the annotations have {size} bytes; {_MOST_ANNOTATION_BYTES} are allowed", path, size
+            )
 
 
 def _bytes(value: str) -> int:
@@ -129,9 +135,13 @@ def bad_dns_config(job: Job) -> Iterator[Finding]:
         config, path = mapping(pod.spec.get("dnsConfig")), f"{pod.spec_path}.dnsConfig"
         servers, searches = strings(config.get("nameservers")), strings(config.get("searches"))
         if pod.spec.get("dnsPolicy") == "None" and not servers:
-            yield Finding("dnsPolicy None needs a nameserver", f"{path}.nameservers", help=f"set {path}.nameservers")
+            yield Finding(
+                "dnsPolicy None needs a nameserver", f"{path}.nameservers", help=f"set {path}.nameservers"
+            )
         if len(servers) > _MOST_NAMESERVERS or not all(map(_is_ip, servers)):
-            yield Finding("nameservers are at most three IP addresses", f"{path}.nameservers", ", ".join(servers))
+            yield Finding(
+                "nameservers are at most three IP addresses", f"{path}.nameservers", ", ".join(servers)
+            )
         too_long = len(searches) > _MOST_SEARCHES or len(" ".join(searches)) > _LONGEST_SEARCH_LIST
         if too_long or not all(kube.is_dns1123_subdomain(s.removesuffix(".")) for s in searches):
             yield Finding("searches are at most 32 DNS names", f"{path}.searches", " ".join(searches)[:80])
@@ -168,7 +178,9 @@ def bad_reference_name(job: Job) -> Iterator[Finding]:
         for i, alias in entries(pod.spec.get("hostAliases")):
             names = strings(alias.get("hostnames"))
             if not _is_ip(text(alias.get("ip"))) or not all(map(kube.is_dns1123_subdomain, names)):
-                yield Finding("a host alias is an IP address with DNS names", f"{pod.spec_path}.hostAliases[{i}]")
+                yield Finding(
+                    "a host alias is an IP address with DNS names", f"{pod.spec_path}.hostAliases[{i}]"
+                )
 
 
 _NAMES = (
@@ -183,7 +195,7 @@ _NAMES = (
 
 @rule("FT371", "bad-deadline")
 def bad_deadline(job: Job) -> Iterator[Finding]:
-    """activeDeadlineSeconds is below 1 or above what 32 bits hold.
+    """The activeDeadlineSeconds is below 1 or above what 32 bits hold.
 
     It counts from the pod's start, init containers included.
 
@@ -234,7 +246,9 @@ def conflicting_host_access(job: Job) -> Iterator[Finding]:
                 if pod.spec.get(field) is True:
                     yield Finding(f"hostUsers: false excludes {field}", f"{pod.spec_path}.{field}", "true")
         if pod.spec.get("shareProcessNamespace") is True and pod.spec.get("hostPID") is True:
-            yield Finding("shareProcessNamespace excludes hostPID", f"{pod.spec_path}.shareProcessNamespace", "true")
+            yield Finding(
+                "shareProcessNamespace excludes hostPID", f"{pod.spec_path}.shareProcessNamespace", "true"
+            )
 
 
 def _host_ports(pod: Pod, containers: list[Container]) -> Iterator[Finding]:
@@ -248,8 +262,14 @@ def _host_ports(pod: Pod, containers: list[Container]) -> Iterator[Finding]:
             if key in taken:
                 yield Finding(f"host port {host} is taken twice", path, host)
             taken.add(key)
-            if not container.init and pod.spec.get("hostNetwork") is True and host != number(port.get("containerPort")):
-                yield Finding("with hostNetwork a hostPort equals its containerPort", path, host, f"remove {path}")
+            if (
+                not container.init
+                and pod.spec.get("hostNetwork") is True
+                and host != number(port.get("containerPort"))
+            ):
+                yield Finding(
+                    "with hostNetwork a hostPort equals its containerPort", path, host, f"remove {path}"
+                )
 
 
 @rule("FT379", "bad-gate")
@@ -288,6 +308,7 @@ POD_RULES = (
     bad_annotation,
     no_containers,
     *RULES_OF_CONTAINERS,
+    *RULES_OF_PROBES,
     *RULES_OF_RESOURCES,
     *RULES_OF_SOURCES,
     *RULES_OF_SCHEDULING,

@@ -65,10 +65,14 @@ def ambiguous_trigger(job: Job) -> Iterator[Finding]:
     for path, policy in (each for group in policies(job) for each in group):
         has_code = count(policy.get("exitCode")) is not None
         if has_code and events(policy):
-            yield Finding("the policy names both events and an exit code", path, help="split it into two policies")
+            yield Finding(
+                "the policy names both events and an exit code", path, help="split it into two policies"
+            )
         elif not has_code and not events(policy):
             yield Finding(
-                "the policy names neither an event nor an exit code", path, help=f"set {path}.event to PodFailed"
+                "the policy names neither an event nor an exit code",
+                path,
+                help=f"set {path}.event to PodFailed",
             )
 
 
@@ -86,7 +90,10 @@ def internal_event(job: Job) -> Iterator[Finding]:
         for event in events(policy):
             if event not in EVENTS:
                 yield Finding(
-                    f"no policy can react to the event {event!r}", path, event, f"use one of {', '.join(EVENTS)}"
+                    f"no policy can react to the event {event!r}",
+                    path,
+                    event,
+                    f"use one of {', '.join(EVENTS)}",
                 )
 
 
@@ -105,7 +112,10 @@ def unknown_action(job: Job) -> Iterator[Finding]:
         action = text(policy.get("action"))
         if action not in known and events(policy):
             yield Finding(
-                f"{action!r} is no action a policy can take", f"{path}.action", action, f"use one of {', '.join(known)}"
+                f"{action!r} is no action a policy can take",
+                f"{path}.action",
+                action,
+                f"use one of {', '.join(known)}",
             )
 
 
@@ -126,7 +136,9 @@ def repeated_trigger(job: Job) -> Iterator[Finding]:
             triggers: list[str | int] = [*events(policy)] if code is None else [code]
             for trigger in triggers:
                 if trigger in seen:
-                    yield Finding(f"an earlier policy already acts on {trigger}", path, trigger, f"remove {path}")
+                    yield Finding(
+                        f"an earlier policy already acts on {trigger}", path, trigger, f"remove {path}"
+                    )
             seen.update(triggers)
 
 
@@ -161,7 +173,9 @@ def any_event_among_others(job: Job) -> Iterator[Finding]:
     for group in policies(job):
         named = {event: path for path, policy in group for event in events(policy)}
         if "*" in named and len(named) > 1:
-            yield Finding("the event * leaves nothing to other policies", named["*"], "*", "name the events you mean")
+            yield Finding(
+                "the event * leaves nothing to other policies", named["*"], "*", "name the events you mean"
+            )
 
 
 RULES_OF_POLICIES = (

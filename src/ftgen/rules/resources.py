@@ -89,7 +89,11 @@ def _amount_problem(name: str, given: object) -> str:
         return "must not be negative"
     if parsed.denominator != 1 and is_extended(name):
         return f"{given} must be a whole number"
-    return f"{given} is no multiple of the page size" if name.startswith(_HUGE) and not _divides(name, parsed) else ""
+    return (
+        f"{given} is no multiple of the page size"
+        if name.startswith(_HUGE) and not _divides(name, parsed)
+        else ""
+    )
 
 
 def _divides(name: str, pages: Fraction) -> bool:
@@ -160,7 +164,9 @@ def unknown_claim(job: Job) -> Iterator[Finding]:
                 key = (text(claim.get("name")), text(claim.get("request")))
                 if key[0] not in names or key in used:
                     problem = "is named twice" if key in used else "is no claim of this pod"
-                    yield Finding(f"{key[0]!r} {problem}", f"{container.path}.resources.claims[{i}].name", key[0])
+                    yield Finding(
+                        f"{key[0]!r} {problem}", f"{container.path}.resources.claims[{i}].name", key[0]
+                    )
                 used.add(key)
 
 
@@ -175,4 +181,10 @@ def _claim_problems(claim: dict[str, Any], path: str) -> Iterator[Finding]:
             yield Finding(f"{text(claim[key])!r} is no DNS name", f"{path}.{key}", text(claim[key]))
 
 
-RULES_OF_RESOURCES = (unknown_resource, impossible_amount, request_over_limit, lonely_huge_pages, unknown_claim)
+RULES_OF_RESOURCES = (
+    unknown_resource,
+    impossible_amount,
+    request_over_limit,
+    lonely_huge_pages,
+    unknown_claim,
+)

@@ -30,7 +30,9 @@ def bad_toleration(job: Job) -> Iterator[Finding]:
     for pod in job.pods:
         for i, toleration in entries(pod.spec.get("tolerations")):
             for field, message in _toleration_problems(toleration):
-                yield Finding(message, f"{pod.spec_path}.tolerations[{i}].{field}", text(toleration.get(field)))
+                yield Finding(
+                    message, f"{pod.spec_path}.tolerations[{i}].{field}", text(toleration.get(field))
+                )
 
 
 def _toleration_problems(toleration: dict[str, Any]) -> Iterator[Problem]:
@@ -78,24 +80,30 @@ def _node_affinity_problems(affinity: dict[str, Any]) -> Iterator[Problem]:
     for i, weighted in entries(affinity.get(_PREFERRED)):
         if not 1 <= number(weighted.get("weight")) <= _LARGEST_WEIGHT:
             yield f"{_PREFERRED}[{i}].weight", "a weight is 1 to 100"
-        yield from _node_term_problems(mapping(weighted.get("preference")), f"{_PREFERRED}[{i}].preference", strict=False)
+        yield from _node_term_problems(
+            mapping(weighted.get("preference")), f"{_PREFERRED}[{i}].preference", strict=False
+        )
 
 
 def _node_term_problems(term: dict[str, Any], where: str, *, strict: bool) -> Iterator[Problem]:
     for i, requirement in entries(term.get("matchExpressions")):
-        numeric = requirement.get("operator") in ("Gt", "Lt")
-        if numeric and len(strings(requirement.get("values"))) != 1:
-            yield f"{where}.matchExpressions[{i}].values", "Gt and Lt take one value"
-        elif not numeric or not kube.is_qualified_name(text(requirement.get("key"))):
-            yield from _requirement_problems(requirement, f"{where}.matchExpressions[{i}]", strict=strict)
+        yield from _requirement_problems(
+            requirement, f"{where}.matchExpressions[{i}]", node=True, strict=strict
+        )
     for i, requirement in entries(term.get("matchFields")):
         values = strings(requirement.get("values"))
         fits = requirement.get("operator") in ("In", "NotIn") and len(values) == 1
-        if not fits or requirement.get("key") != "metadata.name" or not all(map(kube.is_dns1123_subdomain, values)):
+        if (
+            not fits
+            or requirement.get("key") != "metadata.name"
+            or not all(map(kube.is_dns1123_subdomain, values))
+        ):
             yield f"{where}.matchFields[{i}]", "a field term is metadata.name In or NotIn one node's name"
 
 
-def _requirement_problems(requirement: dict[str, Any], where: str, *, strict: bool = True) -> Iterator[Problem]:
+def _requirement_problems(
+    requirement: dict[str, Any], where: str, *, node: bool = False, strict: bool = True
+) -> Iterator[Problem]:
     operator, values = text(requirement.get("operator")), strings(requirement.get("values"))
     if not kube.is_qualified_name(text(requirement.get("key"))):
         yield f"{where}.key", f"{text(requirement.get('key'))!r} is no label key"
@@ -105,8 +113,10 @@ def _requirement_problems(requirement: dict[str, Any], where: str, *, strict: bo
     elif operator in ("Exists", "DoesNotExist"):
         if values:
             yield f"{where}.values", f"{operator} excludes values"
-    else:
+    elif not node or operator not in ("Gt", "Lt"):
         yield f"{where}.operator", f"there is no operator {operator!r}"
+    elif len(values) != 1:
+        yield f"{where}.values", f"{operator} takes one value"
     if strict and not all(map(kube.is_label_value, values)):
         yield f"{where}.values", "a value is no label's"
 
@@ -134,13 +144,18 @@ def _pod_affinity_problems(affinity: dict[str, Any]) -> Iterator[Problem]:
     for i, weighted in entries(affinity.get(_PREFERRED)):
         if not 1 <= number(weighted.get("weight")) <= _LARGEST_WEIGHT:
             yield f"{_PREFERRED}[{i}].weight", "a weight is 1 to 100"
-        yield from _pod_term_problems(mapping(weighted.get("podAffinityTerm")), f"{_PREFERRED}[{i}].podAffinityTerm")
+        yield from _pod_term_problems(
+            mapping(weighted.get("podAffinityTerm")), f"{_PREFERRED}[{i}].podAffinityTerm"
+        )
 
 
 def _pod_term_problems(term: dict[str, Any], where: str) -> Iterator[Problem]:
     topology = text(term.get("topologyKey"))
     if not kube.is_qualified_name(topology):
-        yield f"{where}.topologyKey", f"{topology!r} is no topology key" if topology else "a term needs a topologyKey"
+        yield (
+            f"{where}.topologyKey",
+            f"{topology!r} is no topology key" if topology else "a term needs a topologyKey",
+        )
     for field in ("labelSelector", "namespaceSelector"):
         yield from _selector_problems(term.get(field), f"{where}.{field}")
     if not all(map(kube.is_dns1123_label, strings(term.get("namespaces")))):
@@ -196,7 +211,10 @@ def _spread_problems(constraint: dict[str, Any]) -> Iterator[Problem]:
     named |= {text(each.get("key")) for _, each in entries(selector.get("matchExpressions"))}
     needs_selector = bool(keys) and not isinstance(constraint.get("labelSelector"), dict)
     if needs_selector or named & set(keys) or not all(map(kube.is_qualified_name, keys)):
-        yield "matchLabelKeys", "matchLabelKeys are label names that the labelSelector beside them does not have"
+        yield (
+            "matchLabelKeys",
+            "matchLabelKeys are label names that the labelSelector beside them does not have",
+        )
 
 
 RULES_OF_SCHEDULING = (bad_toleration, bad_node_affinity, bad_pod_affinity, bad_spreading)

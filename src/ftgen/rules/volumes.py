@@ -28,8 +28,12 @@ def job_volume_path(job: Job) -> Iterator[Finding]:
     for i, volume in job.volumes:
         path = text(volume.get("mountPath"))
         if not path or path in seen:
-            problem = f"a second job volume is mounted at {path}" if path else "the job volume has no mountPath"
-            yield Finding(problem, f"spec.volumes[{i}].mountPath", path, "give every job volume its own mountPath")
+            problem = (
+                f"a second job volume is mounted at {path}" if path else "the job volume has no mountPath"
+            )
+            yield Finding(
+                problem, f"spec.volumes[{i}].mountPath", path, "give every job volume its own mountPath"
+            )
         seen.add(path)
 
 
@@ -50,7 +54,9 @@ def job_volume_claim(job: Job) -> Iterator[Finding]:
                 "the job volume names no claim and describes none", path, help=f"set {path}.volumeClaimName"
             )
         elif name and inline:
-            yield Finding("the job volume both names a claim and describes one", path, name, "remove one of them")
+            yield Finding(
+                "the job volume both names a claim and describes one", path, name, "remove one of them"
+            )
         elif name and not kube.is_dns1123_subdomain(name):
             yield Finding(f"the claim name {name!r} is no DNS name", f"{path}.volumeClaimName", name)
 
@@ -68,7 +74,7 @@ def long_claim_names(job: Job) -> Iterator[Finding]:
     if job.volumes and (len(job.name) > _LARGEST_JOB_NAME or "." in job.name):
         problem = "has a dot" if "." in job.name else f"has {len(job.name)} characters"
         yield Finding(
-            f"the job name {job.name!r} {problem}; with spec.volumes it may have {_LARGEST_JOB_NAME} and no dot",
+            f"the job name {job.name!r} {problem}; job volumes allow {_LARGEST_JOB_NAME} and no dot",
             job.name_path,
             job.name,
             "shorten the name, or mount the claim in the pod template",
@@ -88,9 +94,9 @@ def colliding_mounts(job: Job) -> Iterator[Finding]:
     """
     job_mounts = {text(v.get("mountPath")): f"spec.volumes[{i}]" for i, v in job.volumes}
     added = _plugin_mounts(job)
-    for path in job_mounts:
+    for path, volume in job_mounts.items():
         if path in added:
-            yield _collision(f"{job_mounts[path]}.mountPath", path, added[path])
+            yield _collision(f"{volume}.mountPath", path, added[path])
     for container in job.containers:
         taken = added if container.init else {**job_mounts, **added}
         for i, mount in container.mounts if taken else ():
@@ -100,7 +106,9 @@ def colliding_mounts(job: Job) -> Iterator[Finding]:
 
 
 def _collision(subject: str, path: str, other: str) -> Finding:
-    return Finding(f"{path} is already the mount path of {other}", subject, path, "mount one of them elsewhere")
+    return Finding(
+        f"{path} is already the mount path of {other}", subject, path, "mount one of them elsewhere"
+    )
 
 
 def _plugin_mounts(job: Job) -> dict[str, str]:

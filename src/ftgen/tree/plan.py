@@ -261,7 +261,7 @@ class _Draft:
         there = self.shelf.read(path)
         if there is None:
             self._forget(path, Fate.MISSING)
-        elif _sha256(there) == self.old.files[path].sha256 or self.terms.adopt:
+        elif sha256(there) == self.old.files[path].sha256 or self.terms.adopt:
             self._forget(path, Fate.REMOVED)
         else:
             self.problems.append(_edited(path, there, b""))
@@ -283,7 +283,7 @@ class _Draft:
         if refused:
             self.problems.append(refused)
             return
-        entry = Entry(_sha256(content), object_of(content), run.identity, run.name)
+        entry = Entry(sha256(content), object_of(content), run.identity, run.name)
         if path in self.fates and self.fates[path] in _RENDERED:
             self._share(run, path, entry)
         else:
@@ -316,7 +316,7 @@ class _Draft:
     def _may_replace(
         self, path: str, owner: Entry | None, entry: Entry, there: bytes, content: bytes
     ) -> bool:
-        if owner is not None and owner.sha256 == _sha256(there):
+        if owner is not None and owner.sha256 == sha256(there):
             if self._is_of(owner, entry, path):
                 return True
             self._clash(path, f"{path} belongs to {owner.run}, and {entry.run} wants other content there")
@@ -389,7 +389,8 @@ def _shared_by(path: str) -> str:
     return f"{_folder_of(path)}/*"
 
 
-def _sha256(content: bytes) -> str:
+def sha256(content: bytes) -> str:
+    """Digest of a file, in hex, as the index records it."""
     return hashlib.sha256(content).hexdigest()
 
 

@@ -1,0 +1,25 @@
+"""How much memory and space a training takes: pure arithmetic over a model's shape and its arguments.
+
+Estimates are per card, per pod and per volume, in GiB (2**30 bytes).  The formulas, the measurements behind
+them and their accuracy are in docs/fit.md.
+"""
+
+from ftgen.fit.advice import CARDS, Change, Estimate, Verdict, estimate, smallest_change, verdict
+from ftgen.fit.device import Term
+from ftgen.fit.shape import Shape, adapter_parameters, parameters
+from ftgen.fit.training import Training
+
+__all__ = [
+    "CARDS",
+    "Change",
+    "Estimate",
+    "Shape",
+    "Term",
+    "Training",
+    "Verdict",
+    "adapter_parameters",
+    "estimate",
+    "parameters",
+    "smallest_change",
+    "verdict",
+]

@@ -1,0 +1,39 @@
+"""Publishing: rendered runs as commits of a GitOps repository, and the life of what was committed.
+
+Git is only ever asked for plumbing, in a temporary repository of ftgen's own: no checkout, index, hook,
+filter or program named by the target's configuration takes part.
+
+What can be refused here, beside what `ftgen.tree` refuses:
+
+* FT520: an address, branch or path that is none, or that git would take for an option or a program.
+* FT521: there is no git repository, or it has no such remote.
+* FT523: the source is modified or detached, so that the commit could not say where it comes from.
+* FT524: the remote refused the push.
+* FT525: the remote cannot be reached.
+* FT526: the local branch holds commits that its remote lacks.
+* FT527: a run cannot be archived, stopped or run again.
+* FT528: other writers were faster ten times in a row.
+* FT529: a run without a final name, which no reconciler can apply.
+* FT530: git failed.
+"""
+
+from ftgen.gitops.address import Target, target_of
+from ftgen.gitops.life import Leftover, archive, gc, rerun, stop
+from ftgen.gitops.publish import Published, Result, publish
+from ftgen.gitops.source import Provenance, Source, source_of
+
+__all__ = [
+    "Leftover",
+    "Provenance",
+    "Published",
+    "Result",
+    "Source",
+    "Target",
+    "archive",
+    "gc",
+    "publish",
+    "rerun",
+    "source_of",
+    "stop",
+    "target_of",
+]

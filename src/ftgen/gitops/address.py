@@ -1,0 +1,125 @@
+"""Where to publish: which repository, which branch, which folder of it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from ftgen.diagnostics import Diagnostic, Rejected, error
+from ftgen.gitops.git import PROTOCOLS, Git
+from ftgen.tree.lock import path_problem
+
+_URL = re.compile(r"([a-z][a-z0-9+.-]*)://([^/]*)", re.IGNORECASE)
+_SCP = re.compile(r"(?!-)[^/:\\]+:(?!:)(?!-)")
+_HELPER = re.compile(r"[a-z0-9+.-]*::", re.IGNORECASE)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_SECRET = re.compile(r"(://)[^/@]*@")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A place to publish to.
+
+    Attributes:
+        repo: a path to a local repository, or a URL.
+        branch: the branch, without `refs/heads/`.
+        path: folder in the repository, posix, empty for its root.
+        remote: whether `repo` is a URL.
+    """
+
+    repo: str
+    branch: str
+    path: str
+    remote: bool
+
+    @property
+    def shown(self) -> str:
+        """The address without credentials, fit to print."""
+        return without_credentials(self.repo)
+
+
+def without_credentials(address: str) -> str:
+    """The address with any user information of a URL left out."""
+    return _SECRET.sub(r"\1", address)
+
+
+def target_of(repo: str, branch: str, path: str) -> Target:
+    """Check an address, a branch and a folder before git sees them.
+
+    Raises:
+        Rejected: FT520.
+    """
+    folder = path.strip("/") if path not in {"", "."} else ""
+    problems = [*_repo_problems(repo), *_branch_problems(branch), *_path_problems(path, folder)]
+    if problems:
+        raise Rejected(problems)
+    return Target(repo, branch, folder, is_remote(repo))
+
+
+def is_remote(repo: str) -> bool:
+    """Whether an address is a URL or `host:path`, and no folder on this machine."""
+    return bool(_URL.match(repo) or _SCP.match(repo)) and not Path(repo).exists()
+
+
+def _repo_problems(repo: str) -> list[Diagnostic]:
+    url = _URL.match(repo)
+    reason = ""
+    if not repo or repo.startswith("-") or _CONTROL.search(repo):
+        reason = "it is empty, starts with `-` or holds a control character"
+    elif _HELPER.match(repo):
+        reason = "addresses of the form `helper::…` run programs"
+    elif url and url[1].lower() not in PROTOCOLS:
+        reason = f"{url[1]} is none of {', '.join(PROTOCOLS)}"
+    elif url and url[2].rpartition("@")[2].startswith("-"):
+        reason = "its host starts with `-`"
+    how = "name a folder, or a URL such as https://git.example.com/team/training.git"
+    told = f"{without_credentials(repo)!r} is no address to publish to: {reason}"
+    return [error("FT520", told, "--repo", help=how)] if reason else []
+
+
+def _branch_problems(branch: str) -> list[Diagnostic]:
+    name = branch.encode("utf-8", "replace")
+    # Git refuses to run with a git-dir that is none only for verbs that need one; this needs none.
+    fine = not branch.startswith("-") and b"\0" not in name and _is_ref(branch)
+    told = f"{branch!r} is no branch name"
+    return [] if fine else [error("FT520", told, "--branch", help="a name such as main or ftgen/sweep")]
+
+
+def _is_ref(branch: str) -> bool:
+    bad = re.search(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/$|^/|\.$|\.lock(/|$)|(^|/)\.", branch)
+    return bool(branch) and branch != "@" and bad is None
+
+
+def _path_problems(path: str, folder: str) -> list[Diagnostic]:
+    reason = path_problem(folder) if folder else ""
+    reason = "it is absolute" if path.startswith("/") else reason
+    told = f"{path!r} is no folder of a repository: {reason}"
+    how = "a folder such as training/cluster-a"
+    return [error("FT520", told, "--path", help=how)] if reason else []
+
+
+def local(target: Target) -> Git:
+    """The local repository of a target.
+
+    Raises:
+        Rejected: FT521.
+    """
+    place = Path(target.repo)
+    candidates = [place / ".git", place]
+    git = next((found for folder in candidates if (found := _common(folder))), None)
+    if git is None:
+        how = f"`git init {place}`, or name a URL"
+        raise Rejected([error("FT521", f"{place} is no git repository", "--repo", help=how)])
+    return git
+
+
+def _common(folder: Path) -> Git | None:
+    """The repository at a folder or behind a `.git` file; a linked work tree leads to its main one."""
+    if folder.is_file():
+        text = folder.read_text(encoding="utf-8", errors="replace")
+        folder = (folder.parent / text.removeprefix("gitdir:").strip()).resolve()
+    if not (folder / "HEAD").is_file():
+        return None
+    common = Git(folder.resolve()).maybe("rev-parse", "--git-common-dir")
+    return Git((folder / common).resolve()) if common else None

@@ -1,0 +1,323 @@
+"""The life of a committed run after its first commit: archived, stopped, run again.
+
+Nothing here kills a training by surprise.  Reconcilers read their guards from the live object, so removing a
+file stops nothing until a commit before it has taken the guards away; and a finished run gets a tombstone
+(`argocd.argoproj.io/hook: Skip`, Flux's `ssa: Ignore`), which keeps it from being created again once its
+object is deleted.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ftgen import yamlio
+from ftgen.diagnostics import Rejected, error
+from ftgen.gitops.address import Target
+from ftgen.gitops.branch import Branch
+from ftgen.gitops.git import told_as_diagnostics
+from ftgen.gitops.publish import Progress, Published, commit
+from ftgen.gitops.remote import destination
+from ftgen.gitops.source import Provenance
+from ftgen.tree import Entry, Fate, Issued, Lock, Outcome, Run, State, object_of, under_name
+from ftgen.tree.lock import is_job
+from ftgen.tree.plan import sha256
+
+_HOOK = "argocd.argoproj.io/hook"
+_OPTIONS = "argocd.argoproj.io/sync-options"
+_SSA = "kustomize.toolkit.fluxcd.io/ssa"
+_FLUX_PRUNE = "kustomize.toolkit.fluxcd.io/prune"
+_GUARDS = {"Prune=false", "Prune=confirm", "Delete=false", "Delete=confirm"}
+_POD_NAME_LIMIT = 63
+
+Annotations = Mapping[str, str | None]
+"""Annotations to set, or to take away where the value is None."""
+
+
+def archive(
+    target: Target,
+    names: Sequence[str],
+    provenance: Provenance,
+    *,
+    push: bool = False,
+    progress: Progress = print,
+) -> Published:
+    """Mark runs as finished: their files stay, and reconcilers leave them alone for good.
+
+    Raises:
+        Rejected: FT527 for a run that is unknown or being stopped; FT5xx like `publish`.
+    """
+
+    def one(edit: _Edit, path: str, entry: Entry) -> None:
+        if entry.state is State.STOPPING:
+            raise _no(entry.name, "is being stopped", f"`ftgen stop {entry.name}` finishes that")
+        if is_job(entry.object):
+            edit.annotate(path, {_HOOK: "Skip", _SSA: "Ignore"})
+        edit.move(path, State.ARCHIVED)
+
+    work = _work("archive", names, one)
+    return commit(target, work, provenance, push=push, progress=progress)
+
+
+def stop(
+    target: Target,
+    names: Sequence[str],
+    provenance: Provenance,
+    *,
+    push: bool = False,
+    progress: Progress = print,
+) -> Published:
+    """Stop runs in two commits, one a call: the first takes the guards away, the second the files.
+
+    Between the two, the reconciler must have synchronised the first: it reads the guards from the live
+    object.  An archived run holds no live interest and is removed at once.
+
+    Raises:
+        Rejected: FT527 for an unknown run; FT5xx like `publish`.
+    """
+
+    def one(edit: _Edit, path: str, entry: Entry) -> None:
+        over = entry.state in {State.STOPPING, State.ARCHIVED}
+        if over and is_job(entry.object):
+            edit.remove(path)
+        elif over:
+            edit.move(path, State.ORPHANED)
+        else:
+            if is_job(entry.object):
+                edit.annotate(path, _unguarded(edit.content(path)))
+            edit.move(path, State.STOPPING)
+
+    return commit(target, _work("stop", names, one), provenance, push=push, progress=progress)
+
+
+def rerun(
+    target: Target,
+    names: Sequence[str],
+    provenance: Provenance,
+    *,
+    push: bool = False,
+    progress: Progress = print,
+) -> Published:
+    """Train committed runs again, as new objects called `<name>-r2`, `-r3` and so on.
+
+    Raises:
+        Rejected: FT527 for a run that is unknown, being stopped, or whose name has no room for the suffix;
+            FT5xx like `publish`.
+    """
+
+    def one(edit: _Edit, path: str, entry: Entry) -> None:
+        if entry.state is State.STOPPING:
+            raise _no(entry.name, "is being stopped", f"`ftgen stop {entry.name}` finishes that")
+        edit.repeat(path, entry)
+
+    return commit(target, _work("rerun", names, one), provenance, push=push, progress=progress)
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """A committed file that no active run needs.
+
+    Attributes:
+        path: below the target's folder.
+        object: see `Entry.object`.
+        why: in words.
+        state: see `State`.
+    """
+
+    path: str
+    object: str
+    why: str
+    state: State
+
+
+def gc(target: Target, *, push: bool = False) -> list[Leftover]:
+    """What nothing refers to: orphaned and archived runs, and claims and the like no live job names.
+
+    Only lists; `stop` removes.
+    """
+    with told_as_diagnostics(), destination(target, push=push) as place:
+        shelf = Branch(place.git, place.tip(target.branch), target.path, target.shown)
+        try:
+            return list(_leftovers(shelf, shelf.lock()))
+        finally:
+            shelf.close()
+
+
+def _leftovers(shelf: Branch, lock: Lock) -> Iterator[Leftover]:
+    live = [
+        shelf.read(path) or b""
+        for path, entry in lock.files.items()
+        if is_job(entry.object) and entry.state is not State.ARCHIVED
+    ]
+    for path, entry in sorted(lock.files.items()):
+        if is_job(entry.object) and entry.state is not State.ACTIVE:
+            yield Leftover(path, entry.object, f"its run is {entry.state}", entry.state)
+        elif not is_job(entry.object) and not _is_named(entry.object, live):
+            yield Leftover(path, entry.object, "no live job names it", entry.state)
+
+
+def _is_named(described: str, jobs: Iterable[bytes]) -> bool:
+    name = described.rpartition("/")[2].encode()
+    return any(re.search(rb"(?<![\w.-])%b(?![\w.-])" % re.escape(name), job) for job in jobs)
+
+
+# editing a committed tree
+
+
+def _work(
+    verb: str, names: Sequence[str], one: Callable[[_Edit, str, Entry], None]
+) -> Callable[[Branch, Lock], tuple[Outcome, str]]:
+    def work(shelf: Branch, lock: Lock) -> tuple[Outcome, str]:
+        edit = _Edit(shelf, lock, dict(lock.files), dict(lock.runs), set(lock.ended), {})
+        for name in names:
+            for path, entry in _files_of(lock, name):
+                one(edit, path, entry)
+        return edit.outcome(), f"ftgen: {verb} {' '.join(names)}"
+
+    return work
+
+
+def _files_of(lock: Lock, name: str) -> list[tuple[str, Entry]]:
+    """The files of a run, which is told by its object's name, its identity or the path of its file."""
+    owner = lock.files[name].name if name in lock.files else name
+    issued = lock.runs.get(name)
+    owner = issued.name if issued else owner
+    found = [
+        (path, entry) for path, entry in lock.files.items() if entry.name == owner and "/*" not in entry.run
+    ]
+    if found:
+        return found
+    known = sorted({entry.name for entry in lock.files.values()})
+    raise _no(name, "is no committed run", f"one of: {', '.join(known[:20]) or 'there is none'}")
+
+
+def _no(name: str, why: str, how: str) -> Rejected:
+    return Rejected([error("FT527", f"{name} {why}", name, help=how)])
+
+
+@dataclass(slots=True)
+class _Edit:
+    """Changes to a committed tree, and to its index, in step."""
+
+    shelf: Branch
+    old: Lock
+    files: dict[str, Entry]
+    runs: dict[str, Issued]
+    ended: set[str]
+    fates: dict[str, Fate]
+
+    def content(self, path: str) -> bytes:
+        """The committed bytes, which must be those that ftgen wrote."""
+        there = self.shelf.read(path)
+        if there is None or sha256(there) != self.old.files[path].sha256:
+            raise Rejected(
+                [error("FT503", f"{path} was edited by hand", path, help="publish with --adopt first")]
+            )
+        return there
+
+    def put(self, path: str, content: bytes, entry: Entry) -> None:
+        self.fates[path] = Fate.CHANGED if self.shelf.has(path) else Fate.ADDED
+        self.shelf.stage(path, content)
+        self.files[path] = replace(entry, sha256=sha256(content), object=object_of(content))
+
+    def annotate(self, path: str, annotations: Annotations) -> None:
+        old = self.content(path)
+        new = annotated(old, annotations)
+        if new != old:
+            self.put(path, new, self.files[path])
+
+    def move(self, path: str, state: State) -> None:
+        self.files[path] = replace(self.files[path], state=state)
+
+    def remove(self, path: str) -> None:
+        self.content(path)
+        self.ended.add(self.files.pop(path).name)
+        self.shelf.remove([path])
+        self.fates[path] = Fate.REMOVED
+
+    def repeat(self, path: str, entry: Entry) -> None:
+        if not is_job(entry.object):
+            return
+        name = self._next(entry.name)
+        again = under_name(Run("", entry.name, entry.run, {path: self.content(path)}), name)
+        ((target, content),) = again.files.items()
+        _refuse_long(name, content)
+        self.put(target, annotated(content, _revived(content)), replace(entry, name=name, state=State.ACTIVE))
+        self.runs[entry.run] = Issued(name, self.runs[entry.run].hash)
+        if entry.state is State.ACTIVE:
+            self.move(path, State.ORPHANED)
+
+    def _next(self, name: str) -> str:
+        base = re.sub(r"-r\d+$", "", name)
+        known = {*self.ended, *(entry.name for entry in self.files.values())}
+        taken = [int(found[1]) for it in known if (found := re.fullmatch(re.escape(base) + r"-r(\d+)", it))]
+        return f"{base}-r{max(taken, default=1) + 1}"
+
+    def outcome(self) -> Outcome:
+        return Outcome(Lock(self.files, self.runs, frozenset(self.ended)), dict(sorted(self.fates.items())))
+
+
+def _refuse_long(name: str, content: bytes) -> None:
+    """A pod is called `<job>-<task>-<index>`, and its name is a label of a host name."""
+    for task in _spec(content).get("tasks") or []:
+        length = len(f"{name}-{task.get('name', '')}-{max(int(task.get('replicas', 1)) - 1, 0)}")
+        if length > _POD_NAME_LIMIT:
+            why = f"would name pods of {length} characters, and {_POD_NAME_LIMIT} are allowed"
+            raise _no(name, why, "publish the run under a shorter name")
+
+
+def _manifest(content: bytes) -> Any:
+    return yamlio.parse(content.decode(), "")
+
+
+def _spec(content: bytes) -> Mapping[str, Any]:
+    spec = _manifest(content).get("spec")
+    return spec if isinstance(spec, dict) else {}
+
+
+def _annotations(content: bytes) -> Mapping[str, str]:
+    return (_manifest(content).get("metadata") or {}).get("annotations") or {}
+
+
+def _unguarded(content: bytes) -> Annotations:
+    options = _annotations(content).get(_OPTIONS, "").split(",")
+    left = ",".join(option for option in options if option and option.strip() not in _GUARDS)
+    return {_OPTIONS: left or None, _FLUX_PRUNE: None}
+
+
+def _revived(content: bytes) -> Annotations:
+    """The annotations of a run that is to be created: no tombstone, and Flux creates it once only."""
+    annotations = _annotations(content)
+    flux = "IfNotPresent" if _FLUX_PRUNE in annotations else None
+    buried = annotations.get(_HOOK) == "Skip"
+    return {_HOOK: None, _SSA: flux} if buried else {}
+
+
+def annotated(content: bytes, annotations: Annotations) -> bytes:
+    """A manifest with annotations set or taken away, every other byte as it was."""
+    lines = content.decode().split("\n")
+    start = lines.index("metadata:") + 1
+    end = next((i for i in range(start, len(lines)) if not lines[i].startswith(" ")), len(lines))
+    block = _without(lines[start:end], annotations)
+    added = [f"    {key}: {value}" for key, value in annotations.items() if value is not None]
+    if added:
+        if "  annotations:" not in block:
+            block.append("  annotations:")
+        at = block.index("  annotations:") + 1
+        block[at:at] = added
+    return "\n".join([*lines[:start], *_without_empty(block), *lines[end:]]).encode()
+
+
+def _without(block: Sequence[str], annotations: Annotations) -> list[str]:
+    """The metadata's lines less those of the given annotations, each of which holds a value of one line."""
+    keys = tuple(f"    {key}: " for key in annotations)
+    return [line for line in block if not line.startswith(keys)]
+
+
+def _without_empty(block: list[str]) -> list[str]:
+    for at, line in enumerate(block):
+        if line == "  annotations:" and not (at + 1 < len(block) and block[at + 1].startswith("    ")):
+            return [*block[:at], *block[at + 1 :]]
+    return block

@@ -1,0 +1,250 @@
+"""One commit for a whole change, put on a branch that others write to as well.
+
+What is committed is a function of the configuration and the tip of the branch.  So when the branch has moved,
+nothing is merged: the same change is worked out again on the new tip.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from ftgen.changes import same_run
+from ftgen.diagnostics import Diagnostic, Rejected, error, note
+from ftgen.gitops.address import Target
+from ftgen.gitops.branch import Branch
+from ftgen.gitops.git import Git, GitFailed, told_as_diagnostics
+from ftgen.gitops.remote import Destination, _Local, destination, said
+from ftgen.gitops.source import Provenance, Source, message
+from ftgen.tree import Fate, Lock, NewRun, Outcome, Run, Terms, draw
+
+_TRIES = 10
+_STUBBORN = 4
+"""So many refusals of a branch that has not moved are an answer, not a race for its lock."""
+_FIRST_WAIT = 0.1
+_LONGEST_WAIT = 5.0
+
+Progress = Callable[[str], None]
+
+
+class Result(StrEnum):
+    """How publishing ended."""
+
+    UNCHANGED = "unchanged"
+    """The branch says it all already; there is no commit."""
+    COMMITTED = "committed"
+    """The branch of the local repository has a new commit."""
+    PUSHED = "pushed"
+    """The remote's branch has a new commit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What publishing did.
+
+    Attributes:
+        result: see `Result`.
+        branch: the branch that was written to.
+        commit: id of the new commit, or of the tip that needed none.
+        outcome: the fate of every file.
+        attempts: how often the change was worked out.
+        diagnostics: warnings and notes.
+    """
+
+    result: Result
+    branch: str
+    commit: str
+    outcome: Outcome
+    attempts: int
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+    @property
+    def summary(self) -> str:
+        """One line: `pushed 1a2b3c4d5e to main: +3 ~1 -0`."""
+        if self.result is Result.UNCHANGED:
+            return f"unchanged: {self.branch} has it all"
+        return f"{self.result} {self.commit[:10]} to {self.branch}: {tally(self.outcome)}"
+
+
+Work = Callable[[Branch, Lock], tuple[Outcome, str]]
+"""A change: stages content on a branch, and returns what becomes of it and the commit's subject."""
+
+
+def publish(
+    target: Target,
+    runs: Iterable[Run],
+    provenance: Provenance,
+    *,
+    terms: Terms = Terms(new_run=NewRun.REFUSE),  # noqa: B008 - frozen
+    push: bool = False,
+    branch_per_sweep: bool = False,
+    allow_dirty: bool = False,
+    progress: Progress = lambda _text: None,
+) -> Published:
+    """Commit rendered runs to a branch, and push it where that is asked for or the target is a URL.
+
+    `runs` is gone through once for every attempt, so a generator is read into memory first.
+
+    Raises:
+        Rejected: FT5xx; nothing was committed, and nothing was pushed.
+    """
+    if (push or target.remote) and not allow_dirty:
+        _refuse_unclear(provenance.source)
+    kept = runs if iter(runs) is not runs else list(runs)
+    fitting = replace(terms, same_run=same_run)
+
+    def work(shelf: Branch, lock: Lock) -> tuple[Outcome, str]:
+        outcome = draw(shelf, lock, map(_named, kept), fitting)
+        shelf.remove(outcome.paths(Fate.REMOVED))
+        return outcome, f"ftgen: {tally(outcome)} in {' '.join(_folders(outcome)) or 'nothing'}"
+
+    own = f"ftgen/{next((run.folder for run in kept), '')}" if branch_per_sweep else target.branch
+    return commit(
+        replace(target, branch=own), work, provenance, push=push, fork=target.branch, progress=progress
+    )
+
+
+def tally(outcome: Outcome) -> str:
+    """`+3 ~1 -0`: files added, changed and removed."""
+    fates = [outcome.paths(fate) for fate in (Fate.ADDED, Fate.CHANGED, Fate.REMOVED)]
+    return " ".join(f"{sign}{len(paths)}" for sign, paths in zip("+~-", fates, strict=True))
+
+
+def _refuse_unclear(source: Source | None) -> None:
+    state = [
+        word
+        for word, holds in (("modified", source and source.dirty), ("detached", source and source.detached))
+        if holds
+    ]
+    if state:
+        told = f"the configuration's own checkout is {' and '.join(state)}"
+        how = "commit it on a branch first, or add --allow-dirty; a published commit names its source"
+        raise Rejected([error("FT523", told, "--push", help=how)])
+
+
+def _named(run: Run) -> Run:
+    if not run.name:
+        told = f"{run.identity} has no final name, and no reconciler applies an object without one"
+        how = "render with delivery=argocd or delivery=flux"
+        raise Rejected([error("FT529", told, "delivery", help=how)])
+    return run
+
+
+def _folders(outcome: Outcome) -> list[str]:
+    return sorted({path.partition("/")[0] for path in outcome.paths(Fate.ADDED, Fate.CHANGED, Fate.REMOVED)})
+
+
+def commit(
+    target: Target,
+    work: Work,
+    provenance: Provenance,
+    *,
+    push: bool,
+    fork: str = "",
+    progress: Progress = lambda _text: None,
+) -> Published:
+    """Put the change that `work` makes on a branch, working it out again whenever the branch has moved.
+
+    Args:
+        target: where.
+        work: the change.
+        provenance: what the commit says of its making.
+        push: whether to write to the remote of a local repository instead of to its branch.
+        fork: branch to start from when the target's does not exist yet.
+        progress: told every step, in words.
+
+    Raises:
+        Rejected: FT5xx.
+    """
+    with told_as_diagnostics(), destination(target, push=push) as place:
+        refused: list[str] = []
+        for attempt in range(1, _TRIES + _STUBBORN + 1):
+            progress(f"reading {target.branch}" if attempt == 1 else f"{target.branch} moved; try {attempt}")
+            done, base, problem = _attempt(place, target, work, provenance, fork, progress)
+            if done is not None:
+                return _with_notes(replace(done, attempts=attempt), place, target)
+            refused = [*refused, base] if base in refused[-1:] else [base]
+            _judge(refused, attempt, problem, target)
+            time.sleep(random.uniform(0, min(_LONGEST_WAIT, _FIRST_WAIT * 2**attempt)))  # noqa: S311 - jitter
+    raise AssertionError("the last attempt is judged")
+
+
+def _attempt(
+    place: Destination, target: Target, work: Work, provenance: Provenance, fork: str, progress: Progress
+) -> tuple[Published | None, str, str]:
+    """One try: what was published, or else the tip it was built on and why it was refused."""
+    own = place.tip(target.branch)
+    base = own or (place.tip(fork) if fork and fork != target.branch else "")
+    shelf = Branch(place.git, base, target.path, f"{target.shown} ({target.branch})", _hashing(place.git))
+    with closing(shelf):
+        outcome, subject = work(shelf, shelf.lock())
+        shelf.stage_lock(outcome.lock)
+        if shelf.is_unchanged:
+            return Published(Result.UNCHANGED, target.branch, own, outcome, 0, outcome.diagnostics), base, ""
+        progress(f"writing {len(shelf.staged)} files")
+        made = _write(shelf, outcome, subject, provenance)
+    progress(f"updating {target.branch}")
+    problem = place.deliver(target.branch, made, own)
+    if problem and place.tip(target.branch) != made:
+        return None, own, problem
+    result = Result.COMMITTED if isinstance(place, _Local) else Result.PUSHED
+    return Published(result, target.branch, made, outcome, 0, outcome.diagnostics), base, ""
+
+
+def _hashing(git: Git) -> str:
+    return git.text("rev-parse", "--show-object-format")
+
+
+def _judge(refused: list[str], attempt: int, problem: str, target: Target) -> None:
+    if len(refused) >= _STUBBORN:
+        told = f"{target.shown} refused the new commit on {target.branch}: {said(problem)}"
+        how = "ask who protects the branch, or publish to another with --branch-per-sweep and open a pull request"
+        raise Rejected([error("FT524", told, "--branch", target.branch, help=how)])
+    if attempt >= _TRIES:
+        told = f"other writers moved {target.branch} {attempt} times in a row"
+        raise Rejected([error("FT528", told, "--branch", help="run the same command again")])
+
+
+def _write(shelf: Branch, outcome: Outcome, subject: str, provenance: Provenance) -> str:
+    touched = outcome.paths(Fate.ADDED, Fate.CHANGED, Fate.REMOVED)
+    names = sorted({entry.name for path in touched if (entry := outcome.lock.files.get(path))})
+    text = message(subject, provenance, _folders(outcome), names)
+    return shelf.write(text, _signature(shelf.git, provenance), signed=_signs(shelf.git))
+
+
+def _signature(git: Git, provenance: Provenance) -> Mapping[str, str]:
+    """The source's date, and a name where git knows none; who runs a pipeline need not be anybody."""
+    date = provenance.source.date if provenance.source else ""
+    dates = {"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date} if date else {}
+    return dates | {key: value for role in ("AUTHOR", "COMMITTER") for key, value in _person(git, role)}
+
+
+def _person(git: Git, role: str) -> Iterator[tuple[str, str]]:
+    try:
+        git.run("var", f"GIT_{role}_IDENT")
+    except GitFailed:
+        yield f"GIT_{role}_NAME", "ftgen"
+        yield f"GIT_{role}_EMAIL", "ftgen@localhost"
+
+
+def _signs(git: Git) -> bool:
+    return git.maybe("config", "--type=bool", "--get", "commit.gpgSign") == "true"
+
+
+def _with_notes(done: Published, place: Destination, target: Target) -> Published:
+    if (
+        not isinstance(place, _Local)
+        or done.result is Result.UNCHANGED
+        or not place.is_checked_out(target.branch)
+    ):
+        return done
+    told = f"{target.branch} is checked out in {target.repo}, whose files were left alone and now lag behind"
+    where = target.path or "."
+    how = (
+        f"`git -C {target.repo} restore --source=HEAD --staged --worktree -- {where}` brings them up to date"
+    )
+    return replace(done, diagnostics=(*done.diagnostics, note("FT531", told, "--repo", help=how)))

@@ -1,0 +1,216 @@
+"""A manifest that the cluster would not take as written is refused, at the exact place."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ftgen import schema, yamlio
+from ftgen.contract import conform, dotted
+from ftgen.diagnostics import Severity
+
+JOBS = yamlio.read_all(Path(__file__).with_name("training.yaml"))
+JOB = JOBS[0]
+LINES = list(schema.RELEASES)
+CONTAINER = ("spec", "tasks", 0, "template", "spec", "containers", 0)
+INSIDE = "spec.tasks[0].template.spec.containers[0]"
+
+
+def closed(line=schema.DEFAULT):
+    return schema.find("batch.volcano.sh/v1alpha1", "Job", line)
+
+
+def at(value, path):
+    for step in path:
+        value = value[step]
+    return value
+
+
+def changed(path, value):
+    job = deepcopy(JOB)
+    at(job, path[:-1])[path[-1]] = value
+    return job
+
+
+def told(manifest, version=schema.DEFAULT):
+    return [(each.code, each.subject) for each in conform(manifest, volcano_version=version)]
+
+
+def fields(value, node, path=()):
+    """Every declared field of a manifest, with its place in the schema."""
+    if isinstance(value, list):
+        for index, part in enumerate(value):
+            yield from fields(part, node.item(), (*path, index))
+    elif isinstance(value, dict):
+        for name, part in value.items():
+            inner = node.field(name)
+            if name in node.names():
+                yield (*path, name), inner
+            yield from fields(part, inner, (*path, name))
+
+
+FIELDS = [each for each in fields(JOB, schema.Node.of(closed())) if each[0] not in {("apiVersion",), ("kind",)}]
+
+
+@pytest.mark.parametrize("line", LINES)
+@pytest.mark.parametrize("job", JOBS)
+def test_a_job_written_by_hand_is_accepted_by_every_line(job, line):
+    assert conform(job, volcano_version=line) == []
+
+
+@given(st.sampled_from(FIELDS), st.text("abcxyz", min_size=1, max_size=4))
+def test_a_misspelt_field_at_any_depth_is_refused_where_it_stands(field, more):
+    path = field[0]
+    job = deepcopy(JOB)
+    owner = at(job, path[:-1])
+    owner[misspelt := f"{path[-1]}{more}"] = owner.pop(path[-1])
+    assert ("FT301", dotted((*path[:-1], misspelt))) in told(job)
+
+
+@given(st.sampled_from([path for path, _ in FIELDS]), st.sampled_from([None, True, 0.5, [[]], {"": ""}, "?"]))
+def test_whatever_is_refused_is_explained(path, value):
+    job = changed(path, value)
+    accepted = schema.compiled(job["apiVersion"], job["kind"]).is_valid(job)
+    assert accepted == (conform(job) == [])
+
+
+@given(st.sampled_from([path for path, node in FIELDS if node.here.get("type") in ("object", "array")]))
+def test_a_plain_value_in_place_of_a_mapping_or_list_is_refused_where_it_stands(path):
+    assert told(changed(path, "plain")) == [("FT302", dotted(path))]
+
+
+def test_a_near_miss_names_the_field_that_was_meant():
+    job = deepcopy(JOB)
+    job["spec"]["minAvailabel"] = job["spec"].pop("minAvailable")
+    [problem] = conform(job)
+    assert problem.headline == "spec has no field minAvailabel: the API server would drop it"
+    assert problem.help == "did you mean minAvailable?"
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "code", "cure"),
+    [
+        (("spec", "maxRetry"), "3", "FT302", "remove the quotes: 3"),
+        (("spec", "queue"), 5, "FT302", 'put it in quotes: "5"'),
+        (("spec", "plugins"), {"svc": None}, "FT302", "give it a value, or remove the key"),
+        (("spec", "minAvailable"), -1, "FT303", "write at least 0"),
+        (("spec", "minAvailable"), 2**31, "FT303", ""),
+        ((*CONTAINER, "command"), "bash", "FT302", "write a list: [bash]"),
+        ((*CONTAINER, "resources", "limits", "cpu"), 0.5, "FT302", 'put it in quotes: "0.5"'),
+        (
+            (*CONTAINER, "resources", "limits", "memory"),
+            "16GB",
+            "FT303",
+            "write a number with a suffix of Kubernetes' own, such as 500m, 8 or 16Gi",
+        ),
+        (("spec", "tasks", 0, "topologyPolicy"), "Restricted", "FT303", "did you mean restricted?"),
+    ],
+)
+def test_a_wrong_value_comes_with_the_edit_that_mends_it(path, value, code, cure):
+    [problem] = conform(changed(path, value))
+    assert (problem.code, problem.help) == (code, cure)
+    assert problem.subject.startswith(dotted(path))
+
+
+def test_every_problem_is_reported_in_one_go_from_top_to_bottom():
+    job = deepcopy(JOB)
+    job["metadata"]["annotations"] = {"ftgen.dev/x": 3}
+    job["spec"]["maxRetry"] = "3"
+    container = at(job, CONTAINER)
+    container["imagePulPolicy"] = "Never"
+    container["env"] += [{"name": "GIT_USER", "value": "a"}, {"value": "nameless"}]
+    del container["name"]
+    assert told(job) == [
+        ("FT302", 'metadata.annotations["ftgen.dev/x"]'),
+        ("FT302", "spec.maxRetry"),
+        ("FT306", f"{INSIDE}.env[3].name"),
+        ("FT304", f"{INSIDE}.env[4].name"),
+        ("FT301", f"{INSIDE}.imagePulPolicy"),
+        ("FT304", f"{INSIDE}.name"),
+    ]
+
+
+def test_an_object_needs_a_name_or_a_prefix_of_one():
+    job = deepcopy(JOB)
+    del job["metadata"]["generateName"]
+    [problem] = conform(job)
+    assert (problem.code, problem.help) == ("FT304", "add name or generateName")
+
+
+def test_an_item_given_twice_is_refused_in_a_custom_resource():
+    twice = [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]
+    [problem] = conform(changed((*CONTAINER, "env"), twice))
+    assert (problem.code, problem.subject) == ("FT306", f"{INSIDE}.env[1].name")
+    assert problem.severity is Severity.ERROR
+
+
+def test_an_item_given_twice_only_warns_in_kubernetes_own_kinds():
+    template = {"name": "p", "image": "i", "env": [{"name": "A"}, {"name": "A"}]}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {"containers": [template]}}
+    assert [each.severity for each in conform(pod)] == [Severity.WARNING]
+
+
+def test_a_port_left_without_protocol_is_tcp_when_items_are_compared():
+    ports = [{"containerPort": 80}, {"containerPort": 80, "protocol": "UDP"}]
+    assert conform(changed((*CONTAINER, "ports"), ports)) == []
+    assert told(changed((*CONTAINER, "ports"), [ports[0], {"containerPort": 80, "protocol": "TCP"}])) == [
+        ("FT306", f"{INSIDE}.ports[1].containerPort")
+    ]
+
+
+def test_a_field_of_a_later_volcano_says_which_one_has_it():
+    job = changed(("spec", "tasks", 0, "partitionPolicy"), {"totalPartitions": 1, "partitionSize": 1})
+    [problem] = conform(job, volcano_version="1.12.4")
+    assert problem.subject == "spec.tasks[0].partitionPolicy"
+    assert problem.help == "remove it; Volcano 1.14 has it, 1.12 does not"
+    assert conform(job, volcano_version="v1.14.1") == conform(job, volcano_version="newest") == []
+
+
+def test_later_lines_check_names_that_1_12_leaves_to_the_webhook():
+    job = changed(("spec", "tasks", 0, "name"), "Train")
+    assert conform(job, volcano_version="1.12") == []
+    assert told(job, "1.15") == [("FT303", "spec.tasks[0].name")]
+
+
+@pytest.mark.parametrize(
+    ("api_version", "kind", "cure"),
+    [
+        ("example.com/v1", "Thing", "import its CRD: ftgen schema import CRD.yaml"),
+        ("batch.volcano.sh/v1", "Job", "did you mean batch.volcano.sh/v1alpha1 Job?"),
+        ("batch.volcano.sh/v1alpha1", "CronJob", "Volcano 1.14 has it"),
+        ("../../core/v1", "ConfigMap", "import its CRD: ftgen schema import CRD.yaml"),
+    ],
+)
+def test_an_unknown_kind_is_a_note_never_silence(api_version, kind, cure):
+    [problem] = conform({"apiVersion": api_version, "kind": kind})
+    assert (problem.code, problem.severity, problem.help) == ("FT305", Severity.NOTE, cure)
+
+
+def test_what_is_no_kubernetes_object_is_refused():
+    assert told({}) == [("FT304", "apiVersion"), ("FT304", "kind")]
+    assert told({"apiVersion": "v1", "kind": 3}) == [("FT302", "kind")]
+    assert told({"apiVersion": "v1", "kind": "configmap", "metadata": {"name": "a"}}) == [("FT303", "kind")]
+
+
+def test_a_key_that_is_no_text_is_refused_where_it_stands():
+    labels = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "labels": {8080: "x"}}}
+    [problem] = conform(labels)
+    assert (problem.subject, problem.help) == ("metadata.labels", 'write "8080"')
+
+
+def test_an_imported_schema_is_asked_first(tmp_path):
+    names = {"kind": "Job", "plural": "jobs"}
+    shape = {"type": "object", "properties": {"spec": {"type": "object", "properties": {"own": {"type": "string"}}}}}
+    version = {"name": "v1alpha1", "served": True, "schema": {"openAPIV3Schema": shape}}
+    crd = {"spec": {"group": "batch.volcano.sh", "names": names, "versions": [version]}}
+    [(kind, imported)] = schema.closed(crd).items()
+    file = tmp_path / schema.place(*kind)
+    file.parent.mkdir()
+    file.write_text(schema.dump(imported))
+    job = {"apiVersion": kind[0], "kind": kind[1], "metadata": {"name": "a"}, "spec": {"own": "yes"}}
+    assert conform(job, imported=tmp_path) == []
+    assert told(job) == [("FT301", "spec.own")]

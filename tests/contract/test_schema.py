@@ -1,0 +1,263 @@
+"""The schemas are what their sources give, closed, and complete in themselves."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+
+import jsonschema
+import jsonschema_rs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ftgen import project, schema
+
+PLACES = sorted({kind: line for line in schema.RELEASES for kind in schema.kinds(line)}.items())
+BUDGET = 1_500_000  # bytes of derived schemas in the wheel
+
+
+@pytest.fixture
+def derive():
+    spec = importlib.util.spec_from_file_location("derive", project.schemas_dir() / "derive.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["derive"] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    yield module
+    del sys.modules["derive"]
+
+
+def crd(shape, **version):
+    names = {"kind": "Thing", "plural": "things"}
+    versions = [{"name": "v1", "served": True, "schema": {"openAPIV3Schema": shape}, **version}]
+    return {"spec": {"group": "example.com", "names": names, "versions": versions}}
+
+
+def takes(spec_shape, spec):
+    shape = {"type": "object", "properties": {"spec": spec_shape}}
+    [closed] = schema.closed(crd(shape)).values()
+    thing = {"apiVersion": "example.com/v1", "kind": "Thing", "metadata": {"name": "a"}, "spec": spec}
+    return jsonschema_rs.is_valid(closed, thing)
+
+
+# --- where they come from ---
+
+
+def test_the_files_are_those_that_their_sources_list(derive):
+    assert derive.offline_check() == []
+
+
+def test_an_edited_file_is_told(derive, tmp_path):
+    (tmp_path / "a" / "core").mkdir(parents=True)
+    (tmp_path / "a" / "core" / "x_v1.json").write_text("{}")
+    (tmp_path / "SOURCES.json").write_text(json.dumps({"sources": [{"files": {"a/core/x_v1.json": "sha256:0"}}]}))
+    assert derive.offline_check(tmp_path) == ["a/core/x_v1.json"]
+
+
+@pytest.mark.slow
+def test_the_sources_still_give_these_files(derive):
+    assert derive.check() == []
+
+
+@pytest.mark.slow
+def test_generated_crds_differ_from_published_ones_only_where_the_releases_do(derive):
+    told = "\n".join(line for line in derive.verify_generator() if line[0] in "+-" and line[1:3] not in {"--", "++"})
+    changes = {line[1:].strip(" -").partition(":")[0] for line in told.splitlines()}
+    assert changes <= {
+        *("pattern", "maxLength"),  # of highestTierName
+        *("userAnnotations", "additionalProperties", "type", "workloadRef"),  # Kubernetes 1.35
+        *("properties", "name", "podGroup", "podGroupReplicaKey", "required"),
+    }
+
+
+def test_they_are_small_and_hold_no_prose():
+    files = list(project.schemas_dir().glob("*/*/*.json"))
+    assert sum(file.stat().st_size for file in files) < BUDGET
+    for file in files:
+        loaded = json.loads(file.read_bytes())
+        prose = [part for part in nodes(loaded) if isinstance(part.get("description"), str) or "example" in part]
+        assert prose == []
+
+
+def nodes(part):
+    yield part
+    for child in [part.get("items"), part.get("additionalProperties")]:
+        if isinstance(child, dict):
+            yield from nodes(child)
+    for child in [*part.get("properties", {}).values(), *part.get("$defs", {}).values()]:
+        yield from nodes(child)
+
+
+# --- what they say ---
+
+
+@pytest.mark.parametrize(("kind", "line"), PLACES)
+def test_a_schema_is_valid_by_itself_and_open_only_where_nothing_is_declared(kind, line):
+    found = schema.find(*kind, line)
+    jsonschema.Draft202012Validator.check_schema(found)
+    assert schema.compiled(*kind, line) is not None
+    assert schema.kind_of(found) == kind
+    open_ones = [part for part in nodes(found) if "properties" in part and "additionalProperties" not in part]
+    assert open_ones == []
+
+
+@pytest.mark.parametrize("line", schema.RELEASES)
+def test_every_kind_that_a_training_job_needs_is_known(line):
+    known = set(schema.kinds(line))
+    assert known >= {
+        ("argoproj.io/v1alpha1", "AppProject"),
+        ("argoproj.io/v1alpha1", "Application"),
+        ("argoproj.io/v1alpha1", "ApplicationSet"),
+        ("batch.volcano.sh/v1alpha1", "Job"),
+        ("batch/v1", "Job"),
+        ("flow.volcano.sh/v1alpha1", "JobFlow"),
+        ("flow.volcano.sh/v1alpha1", "JobTemplate"),
+        ("kustomize.toolkit.fluxcd.io/v1", "Kustomization"),
+        ("scheduling.volcano.sh/v1beta1", "PodGroup"),
+        ("scheduling.volcano.sh/v1beta1", "Queue"),
+        *(("v1", kind) for kind in ("ConfigMap", "PersistentVolume", "PersistentVolumeClaim", "Pod")),
+        *(("v1", kind) for kind in ("PodTemplate", "Secret", "ServiceAccount")),
+    }
+
+
+def test_the_defaults_of_the_api_server_are_kept():
+    job = schema.Node.of(schema.find("batch.volcano.sh/v1alpha1", "Job", "1.12"))
+    assert job.at("spec", "maxRetry").here["default"] == 3
+    assert job.at("spec", "networkTopology", "mode").here["default"] == "hard"
+
+
+@pytest.mark.parametrize(
+    ("path", "keys", "merge"),
+    [
+        (("tasks",), (), "name"),
+        (("tasks", 0, "template", "spec", "containers"), ("name",), "name"),
+        (("tasks", 0, "template", "spec", "containers", 0, "volumeMounts"), ("mountPath",), "mountPath"),
+        (("tasks", 0, "template", "spec", "containers", 0, "ports"), ("containerPort", "protocol"), "containerPort"),
+        (("tasks", 0, "template", "spec", "tolerations"), (), None),
+        (("volumes",), (), None),
+    ],
+)
+@pytest.mark.parametrize("line", schema.RELEASES)
+def test_lists_are_keyed_as_volcano_declares_and_tasks_by_name(path, keys, merge, line):
+    node = schema.Node.of(schema.find("batch.volcano.sh/v1alpha1", "Job", line)).at("spec", *path)
+    assert (node.list_keys(), node.merge_key()) == (keys, merge)
+
+
+def test_beyond_the_schema_there_is_no_place():
+    job = schema.Node.of(schema.find("batch.volcano.sh/v1alpha1", "Job"))
+    assert job.at("spec", "nothing") is None
+    assert job.at("spec", "queue", 0, "deeper") is None
+
+
+# --- versions ---
+
+
+@pytest.mark.parametrize(
+    ("written", "line"),
+    [
+        ("1.12", "1.12"),
+        ("1.12.4", "1.12"),
+        ("v1.12.0-rc.1", "1.12"),
+        ("1.13.2", "1.12"),
+        ("v1.15.0", "1.15"),
+        ("1.99", "1.15"),
+        ("newest", "1.15"),
+    ],
+)
+def test_a_version_means_the_latest_known_line_that_is_not_newer(written, line):
+    assert schema.release(written) == line
+
+
+@pytest.mark.parametrize("written", ["", "latest", "1", "1.2", "v0.4.2", "1.12x"])
+def test_what_is_no_version_or_too_old_is_refused(written):
+    with pytest.raises(ValueError, match=r"Volcano"):
+        schema.release(written)
+
+
+# --- closing a CRD ---
+
+
+@pytest.mark.parametrize(
+    ("shape", "good", "bad"),
+    [
+        ({"type": "object", "properties": {"a": {"type": "string"}}}, {"a": "x"}, {"b": "x"}),
+        ({"type": "object", "additionalProperties": {"type": "string"}}, {"any": "x"}, {"any": 1}),
+        (
+            {"type": "object", "properties": {"a": {}}, "x-kubernetes-preserve-unknown-fields": True},
+            {"b": [1]},
+            [],
+        ),
+        ({"x-kubernetes-int-or-string": True, "anyOf": [{"type": "integer"}, {"type": "string"}]}, "1", 1.5),
+        ({"type": "integer", "format": "int32"}, 2**31 - 1, 2**31),
+        ({"type": "integer", "format": "int64", "minimum": 0}, 2**40, -1),
+        ({"type": "string", "nullable": True}, None, 1),
+        ({"type": "string"}, "x", None),
+        ({"type": "string", "format": "byte"}, "aGk=", "no base64!"),
+        ({"type": "array", "items": {"type": "string"}, "x-kubernetes-list-type": "set"}, ["a", "b"], ["a", "a"]),
+        (
+            {
+                "type": "object",
+                "properties": {"a": {"type": "string"}, "b": {"type": "string"}},
+                "oneOf": [{"required": ["a"]}, {"properties": {"b": {"enum": ["x"]}}, "required": ["b"]}],
+            },
+            {"b": "x"},
+            {"b": "y"},
+        ),
+        (
+            {"type": "object", "x-kubernetes-embedded-resource": True, "properties": {"spec": {"type": "object"}}},
+            {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}, "spec": {}},
+            {"status": {}},
+        ),
+    ],
+)
+def test_closing_says_in_json_schema_what_the_api_server_does(shape, good, bad):
+    assert takes(shape, good)
+    assert not takes(shape, bad)
+
+
+def test_fields_named_like_keywords_are_fields():
+    part = {"type": "object", "properties": {name: {"type": "string"} for name in ("properties", "items", "$ref")}}
+    part["properties"]["description"] = {"type": "string", "maxLength": 5, "pattern": "^[a-z]*$" * 20}
+    shape = {"type": "object", "properties": {"one": part, "two": part}}
+    assert takes(shape, {"one": {"properties": "x", "description": "y"}, "two": {"items": "x", "$ref": "y"}})
+    assert not takes(shape, {"two": {"other": "x"}})
+
+
+def test_every_served_version_is_closed_and_no_other():
+    shape = {"type": "object"}
+    assert list(schema.closed(crd(shape))) == [("example.com/v1", "Thing")]
+    assert schema.closed(crd(shape, served=False)) == {}
+
+
+def test_a_document_that_is_no_crd_is_refused():
+    with pytest.raises(ValueError, match="CustomResourceDefinition"):
+        schema.closed({"apiVersion": "v1", "kind": "ConfigMap"})
+
+
+SHAPES = st.recursive(
+    st.sampled_from([{"type": "string"}, {"type": "integer", "minimum": 0}]),
+    lambda inner: st.one_of(
+        st.builds(lambda items: {"type": "array", "items": items}, inner),
+        st.builds(
+            lambda fields: {"type": "object", "properties": fields, "additionalProperties": False},
+            st.dictionaries(st.sampled_from(["properties", "items", "alpha" * 30, "beta" * 30]), inner, max_size=3),
+        ),
+    ),
+    max_leaves=12,
+)
+
+
+@given(SHAPES)
+def test_sharing_repeated_parts_changes_nothing(shape):
+    twice = {"type": "object", "properties": {"one": shape, "two": {"type": "array", "items": shape}}}
+    assert expanded(schema.Node.of(schema.shared(twice))) == twice
+
+
+def expanded(node):
+    part = {key: value for key, value in node.here.items() if key != "$defs"}
+    if "items" in part:
+        part["items"] = expanded(node.item())
+    if "properties" in part:
+        part["properties"] = {name: expanded(node.field(name)) for name in node.names()}
+    return part

@@ -1,0 +1,560 @@
+"""train.sh with stub programs: ranks, processes, what is run again and what is not."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from .pod import Pod, await_file, end, kill
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# Notes its environment, then does what the test put into $STUB_HOME/<command>.
+CLI = """
+env -0 >"$STUB_HOME/env-$1"
+pwd >"$STUB_HOME/cwd-$1"
+cp "$2" "$STUB_HOME/config-$1"
+[ ! -e "$STUB_HOME/$1" ] || . "$STUB_HOME/$1"
+case $1 in
+  train) mkdir -p "$OUTPUT_DIR" && echo tuned >"$OUTPUT_DIR/adapter_model.safetensors" ;;
+  export) mkdir -p "${3#export_dir=}" && echo merged >"${3#export_dir=}/model.safetensors"
+    echo exported >"${3#export_dir=}/config.json" ;;
+esac
+"""
+# A server that takes everything, and holds nothing.
+GIT = """
+case "$*" in
+  *write-tree) echo 1111 ;;
+  *commit-tree*) cat >"$STUB_HOME/message"; echo 2222 ;;
+  *' add '*) cp -r "$2" "$STUB_HOME/pushed" ;;
+  *' push '*) [ ! -e "$STUB_HOME/refuse" ] || { cat "$STUB_HOME/refuse"; exit 1; } ;;
+  *ls-remote*) [ ! -e "$STUB_HOME/closed" ] || { cat "$STUB_HOME/closed" >&2; exit 128; } ;;
+esac
+"""
+
+
+@pytest.fixture
+def job(pod: Pod) -> Pod:
+    pod.program("llamafactory-cli", CLI)
+    pod.program("git", GIT)
+    pod.program("getent", '[ -e "$STUB_HOME/names/$2" ]')
+    pod.env |= {
+        "TRAIN_CONFIG": "stage: sft\noutput_dir: out\n",
+        "WORK_DIR": str(pod.volume),
+        "OUTPUT_DIR": str(pod.volume / "out"),
+        "MODEL_DIR": str(pod.volume / "base"),
+        "NNODES": "1",
+        "NPROC_PER_NODE": "1",
+        "MASTER_PORT": "8888",
+        "PEER_TIMEOUT": "1",
+        "RETRY_SECONDS": "0",
+    }
+    return pod
+
+
+def merging(job: Pod) -> Pod:
+    job.env |= {"EXPORT_CONFIG": "export_dir: merged\n", "EXPORT_DIR": str(job.volume / "merged")}
+    return job
+
+
+def pushing(job: Pod) -> Pod:
+    job.env |= {"OUTPUT_MODEL_URL": "https://git.example.com/group/out"}
+    return job
+
+
+def nodes(job: Pod, index: int, count: int = 2) -> dict[str, str]:
+    hosts = [f"sft-1-train-{n}.sft-1" for n in range(count)]
+    for host in hosts:
+        (job.home / "names").mkdir(parents=True, exist_ok=True)
+        (job.home / "names" / host).touch()
+    return {"NNODES": str(count), "VC_TRAIN_HOSTS": ",".join(hosts), "VC_TASK_INDEX": str(index)}
+
+
+def environment(job: Pod, command: str = "train") -> dict[str, str]:
+    text = (job.home / f"env-{command}").read_text()
+    return dict(line.split("=", 1) for line in text.split("\0") if "=" in line)
+
+
+def trainings(job: Pod) -> int:
+    return sum(call.startswith("llamafactory-cli train") for call in job.calls)
+
+
+def checkpoint(job: Pod, step: int, state: str = '{"a": 1}') -> Path:
+    folder = job.volume / "out" / f"checkpoint-{step}"
+    folder.mkdir(parents=True)
+    (folder / "model.safetensors").write_text("weights")
+    if state:
+        (folder / "trainer_state.json").write_text(state)
+    return folder
+
+
+# ---- launching -------------------------------------------------------------------------------------
+
+
+def test_one_process_trains_in_itself(job: Pod) -> None:
+    ended = job.run("train", MASTER_ADDR="stale", NODE_RANK="7", FORCE_TORCHRUN="1")
+    assert ended.code == 0, ended.log
+    assert job.calls == ["llamafactory-cli train train.yaml"]
+    assert (job.home / "config-train").read_text() == "stage: sft\noutput_dir: out\n\n"
+    assert (job.home / "cwd-train").read_text().strip() == str(job.volume)
+    env = environment(job)
+    assert not {"NNODES", "NODE_RANK", "MASTER_ADDR", "FORCE_TORCHRUN", "RANK", "WORLD_SIZE"} & env.keys()
+    assert (env["HF_HUB_OFFLINE"], env["TRANSFORMERS_OFFLINE"], env["HF_DATASETS_OFFLINE"]) == ("1", "1", "1")
+
+
+@pytest.mark.parametrize(
+    ("config", "processes", "torchrun"),
+    [
+        ("stage: sft", "2", "1"),
+        ("deepspeed: /app/z3.json", "1", "1"),
+        ("deepspeed:\n  zero_optimization: {stage: 3}", "1", "1"),
+        ("deepspeed: {a: 1}", "1", "1"),
+        ("deepspeed: null", "1", None),
+        ("deepspeed:\nstage: sft", "1", None),
+        ("# deepspeed: no\nstage: sft", "1", None),
+    ],
+)
+def test_torchrun_starts_where_it_is_needed(job: Pod, config: str, processes: str, torchrun: str | None) -> None:
+    ended = job.run("train", TRAIN_CONFIG=config, NPROC_PER_NODE=processes)
+    assert ended.code == 0, ended.log
+    env = environment(job)
+    assert env.get("FORCE_TORCHRUN") == torchrun
+    assert env["NPROC_PER_NODE"] == processes
+    assert "NNODES" not in env
+    assert env["MASTER_PORT"] == "8888"
+
+
+def test_nodes_find_their_ranks(job: Pod) -> None:
+    ended = job.run("train", **nodes(job, 1, 3), NPROC_PER_NODE="8")
+    assert ended.code == 0, ended.log
+    env = environment(job)
+    assert {name: env[name] for name in ("NNODES", "NODE_RANK", "NPROC_PER_NODE", "FORCE_TORCHRUN")} == {
+        "NNODES": "3",
+        "NODE_RANK": "1",
+        "NPROC_PER_NODE": "8",
+        "FORCE_TORCHRUN": "1",
+    }
+    assert (env["MASTER_ADDR"], env["MASTER_PORT"]) == ("sft-1-train-0.sft-1", "8888")
+    assert "node 0 merges and pushes" in ended.log
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"VC_TRAIN_HOSTS": ""}, "plugins svc: []"),
+        ({"VC_TASK_INDEX": ""}, "plugins env: []"),
+        ({"VC_TRAIN_HOSTS": "one"}, "NNODES is 2 but VC_TRAIN_HOSTS (svc plugin) has 1: one"),
+        ({"VC_TASK_INDEX": "2"}, "VC_TASK_INDEX is 2"),
+        ({"VC_TRAIN_HOSTS": "sft-1-train-0.sft-1,gone-1.sft-1"}, "gone-1.sft-1 cannot be resolved after 1 s"),
+    ],
+)
+def test_nodes_that_do_not_add_up_are_refused(job: Pod, change: dict[str, str], words: str) -> None:
+    ended = job.run("train", **nodes(job, 0) | change)
+    assert ended.code == 1
+    assert words in ended.log
+    assert trainings(job) == 0
+
+
+def test_a_peer_may_come_late(job: Pod) -> None:
+    env = nodes(job, 0) | {"PEER_TIMEOUT": "60"}
+    late = job.home / "names" / "sft-1-train-1.sft-1"
+    late.unlink()
+    container = job.start("train", **env)
+    assert await_file(job.home / "calls", container)
+    time.sleep(0.3)
+    assert trainings(job) == 0
+    late.touch()
+    assert end(container).code == 0
+    assert trainings(job) == 1
+
+
+def test_a_command_gets_the_same_ranks_and_torch_s_own(job: Pod) -> None:
+    job.program("vendor", 'env -0 >"$STUB_HOME/env-vendor"')
+    ended = job.run("train", "vendor", "a b", "--lr=1", TRAIN_CONFIG="", **nodes(job, 1))
+    assert ended.code == 0, ended.log
+    assert "vendor a b --lr=1" in job.calls
+    env = environment(job, "vendor")
+    assert (env["RANK"], env["WORLD_SIZE"], env["NODE_RANK"], env["NNODES"]) == ("1", "2", "1", "2")
+    assert env["MASTER_ADDR"] == "sft-1-train-0.sft-1"
+
+
+def test_a_lone_command_is_rank_0_of_1(job: Pod) -> None:
+    job.program("vendor", 'env -0 >"$STUB_HOME/env-vendor"; exit 7')
+    assert job.run("train", "vendor", TRAIN_CONFIG="").code == 7
+    env = environment(job, "vendor")
+    assert (env["RANK"], env["WORLD_SIZE"], env["NNODES"]) == ("0", "1", "1")
+    assert (env["MASTER_ADDR"], env["MASTER_PORT"]) == ("127.0.0.1", "8888")
+
+
+def test_nothing_to_run_is_an_error(job: Pod) -> None:
+    ended = job.run("train", TRAIN_CONFIG="")
+    assert ended.code == 1
+    assert "neither a TRAIN_CONFIG nor a command" in ended.log
+
+
+# ---- environment -----------------------------------------------------------------------------------
+
+
+def test_files_are_sourced_before_the_strict_mode(job: Pod) -> None:
+    file = job.home / "set_env.sh"
+    file.write_text('export CANN="$NEVER_SET/lib"\nfalse\n')
+    ended = job.run("train", SOURCE_FILES=f"{file} {file}")
+    assert ended.code == 0, ended.log
+    assert environment(job)["CANN"] == "/lib"
+
+
+@pytest.mark.parametrize("script", ["prepare", "train"])
+def test_a_missing_file_to_source_is_an_error(job: Pod, script: str) -> None:
+    ended = job.run(script, SOURCE_FILES="/usr/local/Ascend/none.sh")
+    assert ended.code == 1
+    assert "SOURCE_FILES names /usr/local/Ascend/none.sh" in ended.log
+
+
+def test_an_unwritable_home_is_replaced(job: Pod) -> None:
+    """A path below a file cannot be made by anybody, root included."""
+    job.home.mkdir(exist_ok=True)
+    (job.home / "file").touch()
+    bad = f"{job.home}/file/x"
+    ended = job.run("train", HOME=bad, HF_HOME=bad, TRITON_CACHE_DIR=bad, XDG_CACHE_HOME=str(job.volume / "cache"))
+    assert ended.code == 0, ended.log
+    env = environment(job)
+    assert env["HOME"].startswith(str(job.home / "tmp"))
+    assert env["HF_HOME"].startswith(env["HOME"])
+    assert env["TRITON_CACHE_DIR"].startswith(env["HOME"])
+    assert env["XDG_CACHE_HOME"] == str(job.volume / "cache")
+    assert not list((job.home / "tmp").iterdir())
+
+
+def test_the_trainer_does_not_see_the_token(job: Pod) -> None:
+    merging(job).run("train")
+    for command in ("train", "export"):
+        assert not {"GIT_TOKEN", "GIT_USER"} & environment(job, command).keys()
+
+
+# ---- signals and exit codes ------------------------------------------------------------------------
+
+
+def test_the_trainer_s_exit_code_is_the_pod_s(job: Pod) -> None:
+    (job.home).mkdir(exist_ok=True)
+    (job.home / "train").write_text("exit 37")
+    ended = merging(pushing(job)).run("train")
+    assert ended.code == 37
+    assert "training ended with exit code 37" in ended.log
+    assert not any("export" in call or " push " in call for call in job.calls)
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_reaches_the_trainer_and_its_workers(job: Pod, sent: signal.Signals, code: int) -> None:
+    """As with torchrun, the one that must hear it is a child of the command that was started."""
+    job.program("worker", 'trap "touch $STUB_HOME/told; exit 1" TERM INT; touch $STUB_HOME/up; sleep 60 & wait')
+    (job.home / "train").write_text("worker")
+    container = job.start("train")
+    assert await_file(job.home / "up", container)
+    os.kill(container.pid, sent)
+    ended = end(container)
+    assert ended.code == code, ended.log
+    assert (job.home / "told").exists()
+
+
+def test_a_trainer_that_leaves_with_0_on_a_signal_has_not_finished(job: Pod) -> None:
+    (job.home / "train").write_text('trap "exit 0" TERM; touch $STUB_HOME/up; sleep 60 & wait')
+    container = merging(job).start("train")
+    assert await_file(job.home / "up", container)
+    container.terminate()
+    ended = end(container)
+    assert ended.code == 143
+    (job.home / "train").write_text("")
+    assert job.run("train").code == 0
+    assert trainings(job) == 2
+
+
+# ---- what is done again ----------------------------------------------------------------------------
+
+
+def test_a_fresh_start_says_so(job: Pod) -> None:
+    assert "starting from step 0" in job.run("train").log
+
+
+def test_a_restarted_pod_resumes_from_the_newest_whole_checkpoint(job: Pod) -> None:
+    for step, state in {90: '{"a": 1}\n', 500: '{"a": 1}', 1000: '{"a": ', 1500: ""}.items():
+        checkpoint(job, step, state)
+    cut = checkpoint(job, 2000)
+    (cut / "optimizer.pt").touch()
+    ended = job.run("train")
+    assert ended.code == 0, ended.log
+    assert f"resuming from {job.volume}/out/checkpoint-500\n" in ended.log
+    names = {path.name for path in (job.volume / "out").iterdir() if path.is_dir()}
+    assert names == {"checkpoint-90", "checkpoint-500"} | {f"incomplete.checkpoint-{n}" for n in (1000, 1500, 2000)}
+
+
+@pytest.mark.parametrize("key", ["overwrite_output_dir: true", "resume_from_checkpoint: /mnt/x"])
+def test_a_configuration_may_decide_for_itself(job: Pod, key: str) -> None:
+    checkpoint(job, 500, "")
+    ended = job.run("train", TRAIN_CONFIG=f"stage: sft\n{key}\n")
+    assert ended.code == 0, ended.log
+    assert "resuming from /" not in ended.log
+    assert (job.volume / "out" / "checkpoint-500").exists()
+
+
+def test_a_model_saved_by_an_unfinished_training_is_set_aside(job: Pod) -> None:
+    """LLaMA-Factory refuses an output folder with a model and no checkpoint."""
+    (job.home / "train").write_text('echo half >"$OUTPUT_DIR/adapter_model.safetensors"; exit 9')
+    assert job.run("train").code == 9
+    (job.home / "train").write_text('[ ! -e "$OUTPUT_DIR/adapter_model.safetensors" ] || exit 10')
+    ended = job.run("train")
+    assert ended.code == 0, ended.log
+    assert (job.volume / "out" / "unfinished" / "adapter_model.safetensors").read_text() == "half\n"
+
+
+def test_somebody_else_s_model_is_left_alone(job: Pod) -> None:
+    (job.volume / "out").mkdir(parents=True)
+    (job.volume / "out" / "model.safetensors").touch()
+    ended = job.run("train")
+    assert ended.code == 1
+    assert "neither a checkpoint nor a record of this job" in ended.log
+    assert trainings(job) == 0
+
+
+def test_another_job_s_output_is_refused(job: Pod) -> None:
+    assert job.run("train").code == 0
+    for change in ({"JOB_NAME": "sft-2"}, {"TRAIN_CONFIG": "stage: dpo\n"}):
+        ended = job.run("train", **change)
+        assert ended.code == 1
+        assert "holds the training of job sft-1" in ended.log
+    ended = job.run("train", JOB_NAME="sft-2", TRAIN_CONFIG="overwrite_output_dir: true\n")
+    assert ended.code == 0, ended.log
+    assert trainings(job) == 2
+
+
+def test_a_finished_training_is_not_repeated(job: Pod) -> None:
+    assert job.run("train").code == 0
+    ended = job.run("train")
+    assert ended.code == 0
+    assert "has finished before" in ended.log
+    assert trainings(job) == 1
+
+
+def test_nodes_that_share_a_folder_believe_node_0(job: Pod) -> None:
+    """Node 1 ends before node 0 has saved the model."""
+    first, second = nodes(job, 0), nodes(job, 1)
+    assert job.run("train", **second).code == 0
+    (job.home / "train").write_text("exit 1")
+    assert job.run("train", **first).code == 1
+    (job.home / "train").write_text("")
+    assert job.run("train", **second).code == 0
+    assert job.run("train", **first).code == 0
+    assert trainings(job) == 4
+    assert [job.run("train", **one).code for one in (first, second)] == [0, 0]
+    assert trainings(job) == 4
+
+
+# ---- merging ---------------------------------------------------------------------------------------
+
+
+def test_the_merge_knows_nothing_of_torchrun_and_appears_whole(job: Pod) -> None:
+    ended = merging(job).run("train", **nodes(job, 0))
+    assert ended.code == 0, ended.log
+    assert f"llamafactory-cli export export.yaml export_dir={job.volume}/merged.partial" in job.calls
+    env = environment(job, "export")
+    names = {"NNODES", "NODE_RANK", "MASTER_ADDR", "MASTER_PORT", "NPROC_PER_NODE", "FORCE_TORCHRUN"}
+    assert not names & env.keys()
+    assert (job.volume / "merged" / "model.safetensors").read_text() == "merged\n"
+    assert not (job.volume / "merged.partial").exists()
+
+
+def test_only_node_0_merges_and_pushes(job: Pod) -> None:
+    ended = merging(pushing(job)).run("train", **nodes(job, 1))
+    assert ended.code == 0, ended.log
+    assert not any("export" in call or call.startswith("git") for call in job.calls)
+
+
+def test_the_base_s_files_come_back_where_asked(job: Pod) -> None:
+    base = job.volume / "base"
+    base.mkdir(parents=True)
+    for name in ("config.json", "tokenizer.json", "merges.txt", "model.safetensors"):
+        (base / name).write_text("base")
+    assert merging(job).run("train").code == 0
+    assert (job.volume / "merged" / "config.json").read_text() == "exported\n"
+    ended = job.run("train", RESTORE_BASE_FILES="true", JOB_NAME="sft-2", OUTPUT_DIR=str(job.volume / "out2"))
+    assert ended.code == 0, ended.log
+    merged = {path.name: path.read_text() for path in (job.volume / "merged").iterdir() if path.name[0] != "."}
+    assert merged == {name: "base" for name in ("config.json", "tokenizer.json", "merges.txt")} | {
+        "model.safetensors": "merged\n"
+    }
+
+
+def test_a_failed_merge_ends_the_pod_and_is_repeated_alone(job: Pod) -> None:
+    job.home.mkdir(exist_ok=True)
+    (job.home / "export").write_text('mkdir "${3#export_dir=}"; touch "${3#export_dir=}/half"; exit 3')
+    ended = merging(job).run("train")
+    assert ended.code == 3
+    assert f"the trained weights are in {job.volume}/out" in ended.log
+    (job.home / "export").write_text("")
+    assert job.run("train").code == 0
+    assert trainings(job) == 1
+    assert not (job.volume / "merged" / "half").exists()
+    job.run("train")
+    assert sum("export" in call for call in job.calls) == 2
+
+
+# ---- pushing ---------------------------------------------------------------------------------------
+
+
+def test_a_finished_result_without_a_url_stays_on_the_volume(job: Pod) -> None:
+    ended = job.run("train")
+    assert f"nothing is pushed: no OUTPUT_MODEL_URL. The result is in {job.volume}/out" in ended.log
+    assert not any(call.startswith("git") for call in job.calls)
+
+
+def test_final_files_are_pushed_and_intermediate_ones_are_not(job: Pod) -> None:
+    (job.home / "train").write_text(
+        'mkdir -p "$OUTPUT_DIR"/{checkpoint-5,runs,global_step5}; touch "$OUTPUT_DIR"/{checkpoint-5/x,optimizer.pt}'
+        "\ntouch \"$OUTPUT_DIR\"/{training_args.bin,'odd name.json',adapter_config.json}"
+        '\nhead -c 10485761 /dev/zero >"$OUTPUT_DIR/tokenizer [x].json"'
+    )
+    ended = pushing(job).run("train", MODEL_CARD="# Card")
+    assert ended.code == 0, ended.log
+    pushed = {path.name for path in (job.home / "pushed").iterdir()}
+    assert pushed == {
+        ".gitattributes",
+        "README.md",
+        "adapter_config.json",
+        "adapter_model.safetensors",
+        "odd name.json",
+        "tokenizer [x].json",
+    }
+    attributes = (job.home / "pushed" / ".gitattributes").read_text().splitlines()
+    assert "*.safetensors filter=lfs diff=lfs merge=lfs -text" in attributes
+    assert r"/tokenizer[[:space:]]\[x\].json filter=lfs diff=lfs merge=lfs -text" in attributes
+    assert (job.home / "pushed" / "README.md").read_text() == "# Card\n"
+    push = f"git -C {job.volume}/out.push push origin 2222:refs/heads/sft-1"
+    assert push in job.calls
+    assert sorted(path.name for path in job.volume.iterdir()) == ["out", "train.yaml"]
+
+
+def test_the_branch_can_be_named(job: Pod) -> None:
+    pushing(job).run("train", PUSH_BRANCH="release/1")
+    assert any(call.endswith("2222:refs/heads/release/1") for call in job.calls)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ("! [remote rejected] (pre-receive hook declined)", "refused branch sft-1 (a protected branch or a hook)"),
+        ("fatal: Authentication failed", "refused the user or token"),
+        ("Could not resolve host", "pushing to https://git.example.com/group/out failed"),
+    ],
+)
+def test_a_push_that_fails_names_the_reason_and_the_weights(job: Pod, answer: str, words: str) -> None:
+    job.home.mkdir(exist_ok=True)
+    (job.home / "refuse").write_text(answer)
+    ended = pushing(job).run("train", PUSH_RETRIES="3")
+    assert ended.code == 1
+    assert words in ended.log
+    assert "Tried 3 times" in ended.log
+    assert f"The weights are still in {job.volume}/out" in ended.log
+    assert sum(" push origin" in call for call in job.calls) == 3
+    (job.home / "refuse").unlink()
+    assert job.run("train").code == 0
+    assert trainings(job) == 1
+
+
+@pytest.mark.parametrize(
+    ("env", "words"),
+    [
+        ({"OUTPUT_MODEL_URL": "https://u:t@git.example.com/x"}, "OUTPUT_MODEL_URL holds a user or token"),
+        ({"JOB_NAME": ""}, "needs PUSH_BRANCH or JOB_NAME"),
+        ({"GIT_SSL_CAINFO": "/none.pem"}, "GIT_SSL_CAINFO names /none.pem"),
+        ({"EXPORT_CONFIG": "a: 1", "EXPORT_DIR": ""}, "EXPORT_CONFIG needs EXPORT_DIR"),
+    ],
+)
+def test_what_cannot_be_pushed_is_known_before_training(job: Pod, env: dict[str, str], words: str) -> None:
+    ended = pushing(job).run("train", **env)
+    assert ended.code == 1
+    assert words in ended.log
+    assert trainings(job) == 0
+
+
+def test_a_server_that_refuses_is_known_before_training_one_that_is_away_is_not(job: Pod) -> None:
+    job.home.mkdir(exist_ok=True)
+    (job.home / "closed").write_text("remote: HTTP Basic: Access denied\n")
+    ended = pushing(job).run("train")
+    assert ended.code == 1
+    assert trainings(job) == 0
+    (job.home / "closed").write_text("Could not resolve host\n")
+    ended = job.run("train", PUSH_RETRIES="1")
+    assert ended.code == 1
+    assert "does not answer now" in ended.log
+    assert trainings(job) == 1
+
+
+def test_a_command_s_output_is_pushed_when_there_is_any(job: Pod) -> None:
+    job.program("vendor", '[ -z "$OUT" ] || echo weights >"$OUTPUT_DIR/model.bin"')
+    ended = pushing(job).run("train", "vendor", TRAIN_CONFIG="")
+    assert ended.code == 0
+    assert f"nothing is pushed: {job.volume}/out is empty" in ended.log
+    ended = job.run("train", "vendor", TRAIN_CONFIG="", JOB_NAME="sft-2", OUT="1")
+    assert ended.code == 0, ended.log
+    assert (job.home / "pushed" / "model.bin").read_text() == "weights\n"
+
+
+# ---- sudden death ----------------------------------------------------------------------------------
+
+STEPS = ["mktemp", "mkdir", "mv", "rm", "cp", "sha256sum", "git", "llamafactory-cli", "find", "env"]
+
+
+def killed_at(job: Pod, step: int) -> bool:
+    """Lets the container die when it calls its ``step``-th program; whether it got that far."""
+    here = job.home / "here"
+    here.unlink(missing_ok=True)
+    for path in job.home.glob("step-*"):
+        path.unlink()
+    container = job.start("train", DIE_AT=str(step), RESTORE_BASE_FILES="true")
+    if await_file(here, container):
+        kill(container)
+        return True
+    assert end(container).code == 0
+    return False
+
+
+def counting(job: Pod) -> None:
+    """Every program counts itself, and stops for good at the one where the pod is to die."""
+    for name in STEPS:
+        stub = job.bin / name
+        real = job.bin / f"real-{name}"
+        if stub.exists():
+            stub.rename(real)
+        target = str(real) if real.exists() else f"/usr/bin/{name}"
+        stub.write_text(
+            "#!/bin/bash\nif [ -n \"${DIE_AT:-}\" ]; then n=1\n"
+            'while ! (set -o noclobber; : >"$STUB_HOME/step-$n") 2>/dev/null; do n=$((n + 1)); done\n'
+            'if [ "$n" -ge "$DIE_AT" ]; then : >"$STUB_HOME/here"; exec sleep 60; fi; fi\n'
+            f'exec {target} "$@"\n'
+        )
+        stub.chmod(0o755)
+
+
+def test_a_pod_may_die_at_any_step(job: Pod) -> None:
+    """Whenever it dies, the next one ends with the same merged model, trained at most twice."""
+    (job.volume / "base").mkdir(parents=True)
+    (job.volume / "base" / "config.json").write_text("base")
+    merging(pushing(job))
+    counting(job)
+    step = 1
+    while killed_at(job, step):
+        ended = job.run("train", RESTORE_BASE_FILES="true")
+        assert ended.code == 0, f"after dying at step {step}: {ended.log}"
+        assert (job.volume / "merged" / "model.safetensors").read_text() == "merged\n"
+        assert (job.volume / "merged" / "config.json").read_text() == "base"
+        assert sorted(path.name for path in job.volume.iterdir() if path.is_dir()) == ["base", "merged", "out"]
+        assert hashlib.sha256((job.volume / "out" / "adapter_model.safetensors").read_bytes())
+        for folder in ("merged", "out"):
+            os.rename(job.volume / folder, job.home / f"{folder}-{step}")
+        step += 2
+    assert step > 20
