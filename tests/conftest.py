@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import settings
+
+# Examples are judged by what they show, not by how long a busy machine takes.
+settings.register_profile("ftgen", deadline=None, derandomize=True)
+settings.load_profile("ftgen")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -443,6 +443,7 @@ bring() {
   fi
   refuse
   say "complete in $dir${found:+: $found}"
+  sweep
   [ "$kind" != dataset ] || write_dataset_info "$dir"
 }
 
@@ -456,6 +457,14 @@ obtain() {
     examine
     release_lock
   fi
+}
+
+# A pod that died right after its rename left its folders behind. Nobody takes the lock of what is
+# complete, so they are free to go once that lock is an hour old.
+sweep() {
+  [ -z "$(find "$parent/.$name.lock/owner" -mmin -60 2>/dev/null)" ] || return 0
+  find "$parent" -maxdepth 1 \( -name ".$name.fetch-*" -o -name ".$name.lock" -o -name ".$name.lock.*" \) -mmin +60 \
+    -exec rm -rf {} + 2>/dev/null || true
 }
 
 # Never replaced: another job may read it now, and a merge reads the base weights again hours later.

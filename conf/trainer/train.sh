@@ -73,7 +73,9 @@ run() {
 
 # A trainer that saves its state and leaves with 0 on a signal has not finished.
 leave_if_stopped() {
-  [ -z "$stopped" ] || { say "stopped by SIG$stopped; a new pod continues from here" && exit 143; }
+  [ -n "$stopped" ] || return 0
+  say "stopped by SIG$stopped; a new pod continues from here"
+  exit "$((128 + $(kill -l "$stopped")))"
 }
 
 # ---- environment -----------------------------------------------------------------------------------

@@ -18,8 +18,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
 from ftgen import yamlio
-from ftgen.compose import COMMAND_LINE
-from ftgen.diagnostics import Diagnostic, Location, Rejected
+from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected
 from ftgen.trace import Layer, OverrideTrace
 from ftgen.yamlio import Mark
 
@@ -72,7 +71,7 @@ class Provenance:
         return [origin for source in self._sources for origin in source.origins(path)]
 
     def references(self, key: str) -> list[Origin]:
-        """What the value of a key was interpolated from: the origin that holds of each `${other.key}` in it."""
+        """What a key's value was interpolated from: the origin that holds of each `${key}` in it."""
         said = self.origins(key)
         text = said[-1].value_text if said else ""
         found = [self.origins(_absolute(match["key"], key)) for match in _REFERENCE.finditer(text)]

@@ -35,11 +35,8 @@ from omegaconf.basecontainer import BaseContainer
 from omegaconf.errors import OmegaConfBaseException
 
 from ftgen import project, spec, yamlio
-from ftgen.diagnostics import Diagnostic, Location, Rejected, error
-from ftgen.trace import Layer, OverrideTrace
-
-COMMAND_LINE = "<command line>"
-
+from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, error
+from ftgen.trace import Layer, OverrideTrace, Trace
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -117,7 +114,7 @@ class Composer:
         for position, text in enumerate(overrides, 1):
             try:
                 parsed.append(parser.parse_override(text))
-            except OverrideParseException as failure:
+            except HydraException as failure:
                 place = Location(COMMAND_LINE, position)
                 problems.append(error("FT010", f"cannot read the override {text!r}: {_last_line(failure)}", value=text).at(place))
         if problems:
@@ -170,13 +167,15 @@ class Composer:
                 return f"{part}\n"
             return OmegaConf.to_yaml(part, resolve=resolved)
 
-    def trace(self, overrides: Sequence[Override]) -> tuple[tuple[Layer, ...], tuple[OverrideTrace, ...]]:
-        """Where values come from: the configuration files in merge order, and the overrides of values.
+    def trace(self, overrides: Sequence[Override]) -> Trace:
+        """Where values and choices come from: files in merge order, and overrides by position.
 
         Total: overrides that cannot be applied are traced too, so that a rejected command line can be explained.
         """
         defaults = self._traceable(overrides)
-        return self._layers(defaults), tuple(_traces(overrides, [o for o in overrides if not self.is_group(o.key_or_group)]))
+        chosen = [o for o in overrides if self.is_group(o.key_or_group)]
+        others = [o for o in overrides if not self.is_group(o.key_or_group)]
+        return Trace(self._layers(defaults), tuple(_traces(overrides, others)), tuple(_traces(overrides, chosen)))
 
     def tree(self, overrides: Sequence[Override]) -> list[str]:
         """Hydra's tree of defaults, one line a node, indented by depth."""
@@ -207,9 +206,8 @@ class Composer:
                 prepend_hydra=False,
                 skip_missing=skip_missing,
             )
-        except HydraException as failure:
-            headline = str(failure).strip().splitlines()[0]
-            raise Rejected([*problems, error("FT011", headline, help=_defaults_help(failure))]) from None
+        except (HydraException, OmegaConfBaseException, ValueError) as failure:
+            raise Rejected([*problems, _broken_defaults(failure, overrides)]) from None
 
     def _unknown_options(self, overrides: Sequence[Override]) -> Iterator[Diagnostic]:
         for override in overrides:
@@ -250,14 +248,14 @@ def resolve(config: DictConfig, choices: Mapping[str, str]) -> dict[str, Any]:
     Raises:
         Rejected: with every value still missing (`???`) and every interpolation that does not resolve.
     """
-    missing = sorted(OmegaConf.missing_keys(config))
+    missing = [_missing(key) for key in _keys(config) if _raw(config, key) == "???"]
     with _hydra_resolver(choices):
         try:
             plain = OmegaConf.to_container(config, resolve=True)
-        except OmegaConfBaseException:
-            raise Rejected([*map(_missing, missing), *_broken_interpolations(config)]) from None
+        except (OmegaConfBaseException, ValueError, RecursionError):
+            raise Rejected([*missing, *_broken_interpolations(config)]) from None
     if missing:
-        raise Rejected(map(_missing, missing))
+        raise Rejected(missing)
     return plain  # type: ignore[return-value]
 
 
@@ -427,7 +425,7 @@ def _unknown_key(override: Override, config: DictConfig, failure: Exception) -> 
     if "Could not override" not in cause:
         return error("FT012", cause, key, override.input_line)
     known = sorted(set(_keys(config)))
-    near = difflib.get_close_matches(key, known, 3, 0.6)
+    near = difflib.get_close_matches(key, known, 1, 0.85) or difflib.get_close_matches(key, known, 3, 0.6)
     near = near or [k for k in known if k.rsplit(".", 1)[-1] in difflib.get_close_matches(key.rsplit(".", 1)[-1], [key2.rsplit(".", 1)[-1] for key2 in known], 1, 0.7)][:3]
     hint = f"did you mean {', '.join(near)}?" if near else f"to add a new key write +{override.input_line}"
     return error("FT012", f"there is no key {key!r}", key, override.input_line, hint)
@@ -478,15 +476,16 @@ def _broken_interpolations(config: DictConfig) -> Iterator[Diagnostic]:
     for key in _keys(config):
         try:
             OmegaConf.select(config, key, throw_on_missing=False)
-        except OmegaConfBaseException as failure:
+        except (OmegaConfBaseException, ValueError, RecursionError) as failure:
             text = _raw(config, key)
             yield error("FT014", f"{key}: {_last_line(failure)}", key, text, "name a key that exists, or quote the text")
 
 
 def _raw(config: DictConfig, key: str) -> str:
-    parent, _, name = key.rpartition(".")
-    section = OmegaConf.select(config, parent) if parent else config
-    return str(section._get_node(name)._value())  # noqa: SLF001 - the unresolved text
+    node: Any = config
+    for name in key.split("."):
+        node = node._get_node(name)  # noqa: SLF001 - the unresolved text
+    return str(node._value())  # noqa: SLF001
 
 
 def _key(failure: OmegaConfBaseException) -> str:
@@ -499,9 +498,19 @@ def _last_line(failure: Exception) -> str:
     return told[-1] if isinstance(failure, OverrideParseException) and told else (told[0] if told else type(failure).__name__)
 
 
-def _defaults_help(failure: Exception) -> str:
-    text = str(failure)
-    return "write +experiment=…: experiments are added to the defaults list" if "experiment" in text else ""
+def _broken_defaults(failure: Exception, overrides: Sequence[Override]) -> Diagnostic:
+    """Hydra's refusal of a defaults list, at the override it speaks of where there is one."""
+    headline = _last_line(failure)
+    for position, override in enumerate(overrides, 1):
+        group = override.key_or_group
+        if f"'{group}'" in headline or (override.value() is None and "NoneType" in headline):
+            if headline.startswith("Could not override"):
+                told = f"the group {group} is not in the defaults list"
+                return error("FT011", told, group, override.input_line, f"write +{override.input_line} to add it").at(
+                    Location(COMMAND_LINE, position)
+                )
+            return error("FT011", headline, group, override.input_line).at(Location(COMMAND_LINE, position))
+    return error("FT011", headline)
 
 
 def _displayed(path: Path, directory: Path) -> str:

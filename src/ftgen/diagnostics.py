@@ -14,6 +14,10 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
+COMMAND_LINE = "<command line>"
+"""The file of a `Location` that is an override; its line is the override's position."""
+
+
 class Severity(StrEnum):
     """How bad it is: an error refuses the job, a warning does under --strict, a note informs."""
 

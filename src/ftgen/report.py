@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ftgen.diagnostics import Diagnostic, Location, Severity
+from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Severity
 
-COMMAND_LINE = "<command line>"
 FORMATS = ("text", "json", "github", "sarif")
 _COLOURS = {Severity.ERROR: "31", Severity.WARNING: "33", Severity.NOTE: "36"}
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "note"}

@@ -7,6 +7,7 @@ wrong.  Nothing here has heard of containers, and nothing after here has heard o
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -34,10 +35,17 @@ def _single_line(value: str) -> str:
     return value
 
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9._-]*$")]
+def _name(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9._-]*", value):
+        raise ValueError("must begin with a letter and hold letters, digits, dots, dashes and underscores only")
+    return value
+
+
+Name = Annotated[str, AfterValidator(_name)]
 Quantity = Annotated[str, BeforeValidator(_quantity)]
 Line = Annotated[str, Field(min_length=1), AfterValidator(_single_line)]
 Identifier = Annotated[Line, BeforeValidator(_identifier)]
+Text = Annotated[str, BeforeValidator(_identifier)]
 Count = Annotated[int, Field(ge=1, strict=True)]
 Natural = Annotated[int, Field(ge=0, strict=True)]
 Percent = Annotated[int, Field(ge=1, le=100, strict=True)]
@@ -101,8 +109,8 @@ class DatasetInfo(_Section):
     split: Line | None = None
     folder: Line | None = None
     num_samples: Count | None = None
-    columns: dict[str, str] | None = None
-    tags: dict[str, str] | None = None
+    columns: dict[str, Text] | None = None
+    tags: dict[str, Text] | None = None
 
 
 class Dataset(_Section):
@@ -172,7 +180,7 @@ class Hardware(_Section):
     per_card: PerCard
     image: Line
     source: tuple[Line, ...] = ()
-    env: dict[str, str] = {}
+    env: dict[str, Text] = {}
 
 
 class Volume(_Section):
@@ -245,7 +253,7 @@ class MLflow(_Section):
     uri: Line
     experiment: Line
     run_name: Line | None = None
-    tags: dict[str, str] = {}
+    tags: dict[str, Text] = {}
 
 
 class NoTracking(_Section):
@@ -281,11 +289,11 @@ class Cluster(_Section):
     image_pull_secrets: tuple[Line, ...] = ()
     git: Git
     repositories: Line
-    node_selector: dict[str, str] = {}
+    node_selector: dict[str, Text] = {}
     tolerations: tuple[dict[str, Any], ...] = ()
-    labels: dict[str, str] = {}
-    annotations: dict[str, str] = {}
-    allow: dict[str, str] = {}
+    labels: dict[str, Text] = {}
+    annotations: dict[str, Text] = {}
+    allow: dict[str, Text] = {}
 
 
 class Delivery(_Section):
@@ -318,7 +326,7 @@ class Spec(_Section):
     cluster: Cluster
     delivery: Delivery
     job: Job
-    allow: dict[str, str] = {}
+    allow: dict[str, Text] = {}
 
     @property
     def accepted(self) -> dict[str, str]:

@@ -28,3 +28,18 @@ class OverrideTrace:
     index: int
     text: str
     key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """A composition's making.
+
+    Attributes:
+        layers: the configuration files in merge order.
+        overrides: the command-line overrides of values.
+        choices: the command-line overrides that choose an option; `key` is the group.
+    """
+
+    layers: tuple[Layer, ...]
+    overrides: tuple[OverrideTrace, ...]
+    choices: tuple[OverrideTrace, ...]

@@ -41,6 +41,7 @@ _UNPRINTABLE = "\x00-\x08\x0b-\x1f\x7f-\xa0\u2028\u2029\ufeff\ufffe\uffff"
 _NO_BLOCK = re.compile(f"[{_UNPRINTABLE}]")
 _ESCAPED = re.compile(f'[{_UNPRINTABLE}\t\n\\\\"]')
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r", "\0": "\\0"}
+_ASCII = re.compile(r"[ -~]+")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -142,6 +143,8 @@ def _is_plain(text: str) -> bool:
 def _quoted(text: str) -> str:
     if _SURROGATE.search(text):
         raise ValueError(f"half a surrogate pair in {text[:60]!r}")
+    if "'" not in text and ('"' in text or "\\" in text) and _ASCII.fullmatch(text):
+        return f"'{text}'"  # embedded JSON stays readable
     return f'"{_ESCAPED.sub(_escape, text)}"'
 
 

@@ -72,13 +72,8 @@ def provenance(conf):
     def trace(*overrides):
         composer = Composer(Request(config_path=conf / "conf", directory=conf))
         parsed = composer.parse(overrides)
-        chosen = [
-            OverrideTrace(position, text, override.key_or_group)
-            for position, (text, override) in enumerate(zip(overrides, parsed, strict=True), 1)
-            if composer.is_group(override.key_or_group)
-        ]
-        layers, values = composer.trace(parsed)
-        return Provenance(layers, values, chosen)
+        made = composer.trace(parsed)
+        return Provenance(made.layers, made.overrides, made.choices)
 
     return trace
 

@@ -97,7 +97,7 @@ def test_a_near_miss_names_the_field_that_was_meant():
         (("spec", "maxRetry"), "3", "FT302", "remove the quotes: 3"),
         (("spec", "queue"), 5, "FT302", 'put it in quotes: "5"'),
         (("spec", "plugins"), {"svc": None}, "FT302", "give it a value, or remove the key"),
-        (("spec", "minAvailable"), -1, "FT303", "write at least 0"),
+        (("spec", "minSuccess"), 0, "FT303", "write at least 1"),
         (("spec", "minAvailable"), 2**31, "FT303", ""),
         ((*CONTAINER, "command"), "bash", "FT302", "write a list: [bash]"),
         ((*CONTAINER, "resources", "limits", "cpu"), 0.5, "FT302", 'put it in quotes: "0.5"'),

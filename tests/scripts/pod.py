@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -10,6 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 SCRIPTS = Path(__file__).parents[2] / "conf" / "trainer"
+
+STEP = """if [ -n "${DIE_AT:-}" ] && [[ "$*" != *"config --file"* ]]; then
+  n=1
+  until (set -o noclobber; : >"$STUB_HOME/step-$n") 2>/dev/null; do n=$((n + 1)); done
+  if [ "$n" -ge "$DIE_AT" ]; then : >"$STUB_HOME/here"; exec sleep 60; fi
+fi
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +76,28 @@ class Pod:
             errors="replace",
             start_new_session=True,
         )
+
+    def stop_at_steps(self, *programs: str) -> None:
+        """Makes every call of these programs a numbered step; see ``dies_at``. Settings of git are none."""
+        for name in programs:
+            stub, real = self.bin / name, self.bin / f"real-{name}"
+            if stub.exists():
+                stub.rename(real)
+            self.bin.mkdir(parents=True, exist_ok=True)
+            stub.write_text(f'#!/bin/bash\n{STEP}exec {real if real.exists() else shutil.which(name)} "$@"\n')
+            stub.chmod(0o755)
+
+    def dies_at(self, step: int, script: str, **env: str) -> bool:
+        """Runs the script on a node that dies at a step; whether it came that far."""
+        here = self.home / "here"
+        for path in (here, *self.home.glob("step-*")):
+            path.unlink(missing_ok=True)
+        container = self.start(script, DIE_AT=str(step), **env)
+        if await_file(here, container):
+            kill(container)
+            return True
+        assert end(container).code == 0
+        return False
 
     def run(self, script: str, *words: str, **env: str) -> Ended:
         return end(self.start(script, *words, **env))

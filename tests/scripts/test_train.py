@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .pod import Pod, await_file, end, kill
+from .pod import Pod, await_file, end
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +32,7 @@ GIT = """
 case "$*" in
   *write-tree) echo 1111 ;;
   *commit-tree*) cat >"$STUB_HOME/message"; echo 2222 ;;
-  *' add '*) cp -r "$2" "$STUB_HOME/pushed" ;;
+  *' add --force'*) cp -r "$2" "$STUB_HOME/pushed" ;;
   *' push '*) [ ! -e "$STUB_HOME/refuse" ] || { cat "$STUB_HOME/refuse"; exit 1; } ;;
   *ls-remote*) [ ! -e "$STUB_HOME/closed" ] || { cat "$STUB_HOME/closed" >&2; exit 128; } ;;
 esac
@@ -506,48 +506,14 @@ def test_a_command_s_output_is_pushed_when_there_is_any(job: Pod) -> None:
 
 # ---- sudden death ----------------------------------------------------------------------------------
 
-STEPS = ["mktemp", "mkdir", "mv", "rm", "cp", "sha256sum", "git", "llamafactory-cli", "find", "env"]
-
-
-def killed_at(job: Pod, step: int) -> bool:
-    """Lets the container die when it calls its ``step``-th program; whether it got that far."""
-    here = job.home / "here"
-    here.unlink(missing_ok=True)
-    for path in job.home.glob("step-*"):
-        path.unlink()
-    container = job.start("train", DIE_AT=str(step), RESTORE_BASE_FILES="true")
-    if await_file(here, container):
-        kill(container)
-        return True
-    assert end(container).code == 0
-    return False
-
-
-def counting(job: Pod) -> None:
-    """Every program counts itself, and stops for good at the one where the pod is to die."""
-    for name in STEPS:
-        stub = job.bin / name
-        real = job.bin / f"real-{name}"
-        if stub.exists():
-            stub.rename(real)
-        target = str(real) if real.exists() else f"/usr/bin/{name}"
-        stub.write_text(
-            "#!/bin/bash\nif [ -n \"${DIE_AT:-}\" ]; then n=1\n"
-            'while ! (set -o noclobber; : >"$STUB_HOME/step-$n") 2>/dev/null; do n=$((n + 1)); done\n'
-            'if [ "$n" -ge "$DIE_AT" ]; then : >"$STUB_HOME/here"; exec sleep 60; fi; fi\n'
-            f'exec {target} "$@"\n'
-        )
-        stub.chmod(0o755)
-
-
 def test_a_pod_may_die_at_any_step(job: Pod) -> None:
     """Whenever it dies, the next one ends with the same merged model, trained at most twice."""
     (job.volume / "base").mkdir(parents=True)
     (job.volume / "base" / "config.json").write_text("base")
     merging(pushing(job))
-    counting(job)
+    job.stop_at_steps("mkdir", "mv", "sha256sum", "git", "llamafactory-cli")
     step = 1
-    while killed_at(job, step):
+    while job.dies_at(step, "train", RESTORE_BASE_FILES="true"):
         ended = job.run("train", RESTORE_BASE_FILES="true")
         assert ended.code == 0, f"after dying at step {step}: {ended.log}"
         assert (job.volume / "merged" / "model.safetensors").read_text() == "merged\n"

@@ -5,7 +5,6 @@ Ampere card, and as one whose image holds every optional package.
 """
 
 import contextlib
-import gc
 import importlib.metadata
 import json
 import os
@@ -31,15 +30,14 @@ def verdict(args: dict, command: str) -> str:
     """The parser's refusal, or the empty string."""
     from accelerate.state import PartialState
     from llamafactory.hparams import get_infer_args, get_train_args
+    from transformers.integrations import unset_hf_deepspeed_config
 
     PartialState._reset_state()
+    unset_hf_deepspeed_config()
     try:
-        parsed = get_train_args(args) if command == "train" else get_infer_args(args)
-        del parsed
+        get_train_args(args) if command == "train" else get_infer_args(args)
     except Exception as error:  # every way to refuse counts
         return f"{type(error).__name__}: {error}"
-    finally:
-        gc.collect()
     return ""
 
 

@@ -19,7 +19,8 @@ def refusal(text, call=parse):
 
 
 def test_plain_values_follow_yaml_1_1():
-    text = "a: yes\nb: 010\nc: 1.5\nd: ~\ne: '1'\nf: !!str 1\ng: [1, {h: 2}, 1.0e-4]\ni: 12:30\nj: 1_000\nk: 0x1F\n"
+    text = "a: yes\nb: 010\nc: 1.5\nd: ~\ne: '1'\nf: !!str 1\ng: [1, {h: 2}, 1.0e-4]\n"
+    text += "i: 12:30\nj: 1_000\nk: 0x1F\n"
     assert parse(text, "job.yaml") == yaml.safe_load(text)
 
 

@@ -27,8 +27,8 @@ def locate(composer: Composer, arguments: Arguments, diagnostics: Sequence[Diagn
         return diagnostics
     from ftgen import blame  # noqa: PLC0415 - provenance costs nothing until something is to be told
 
-    layers, traces = composer.trace(composer.parse(arguments.overrides))
-    return blame.blame(diagnostics, blame.Provenance(layers, traces))
+    trace = composer.trace(composer.parse(arguments.overrides))
+    return blame.blame(diagnostics, blame.Provenance(trace.layers, trace.overrides, trace.choices))
 
 
 def _request(arguments: Arguments) -> compose.Request:

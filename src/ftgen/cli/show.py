@@ -35,7 +35,7 @@ def _info(what: str, composer: Composer, arguments: Arguments) -> list[str]:
 
 
 def _defaults(composer: Composer, arguments: Arguments) -> list[str]:
-    layers, _ = composer.trace(composer.parse(arguments.overrides))
+    layers = composer.trace(composer.parse(arguments.overrides)).layers
     return _table(("file", "package"), [(layer.display, layer.package or "_global_") for layer in layers])
 
 

@@ -19,7 +19,13 @@ from ftgen.fit.training import Training
 GIB = 2**30
 
 CONTEXT = 0.76 * GIB
-"""What the driver and CUDA's libraries take before the first tensor: 0.75 to 0.77 GiB on an H200, torch 2.11."""
+"""What the driver and CUDA's libraries take: 0.75 to 0.77 GiB on an H200 with torch 2.11."""
+
+SCALE_BITS = 0.13
+"""Bits a quantized weight takes for its scales: nf4 with double quantization, blocks of 64 in blocks of 256."""
+
+PARTITIONED_OPTIMIZER, PARTITIONED_GRADIENTS, PARTITIONED_WEIGHTS = 1, 2, 3
+"""What each ZeRO stage partitions, beside what the stages before it do."""
 
 LIVE_PARAMETERS = 1_000_000_000
 """Parameters ZeRO-3 keeps gathered at once: `stage3_max_live_parameters` of LLaMA-Factory's ds_z3_config."""
@@ -157,14 +163,19 @@ def _weights(training: Training) -> float:
     """Bytes of the weights on one card.
 
     Frozen weights have the compute precision or the quantized size; trained ones are float32 (LLaMA-Factory
-    casts them up) except under pure_bf16 and under DeepSpeed, which keeps its float32 copy as optimizer state.
+    casts them up) except under pure_bf16 and under DeepSpeed, whose float32 copy is optimizer state.
     """
-    shards = training.world if training.zero_stage == 3 else 1  # noqa: PLR2004 - ZeRO's own numbering
-    if training.offload_parameters and shards > 1:
-        return float(_gathered(training))
+    if training.zero_stage == PARTITIONED_WEIGHTS and training.offload_parameters:
+        return _gathered(training)
     trained = training.trainable * _trained_bytes(training)
     whole = trained + _frozen_bytes(training)
+    shards = _shards(training, PARTITIONED_WEIGHTS)
     return whole / shards + (_gathered(training) if shards > 1 else 0)
+
+
+def _shards(training: Training, stage: int) -> int:
+    """Over how many cards ZeRO spreads what it partitions from `stage` on."""
+    return training.world if training.zero_stage >= stage else 1
 
 
 def _trained_bytes(training: Training) -> int:
@@ -174,11 +185,11 @@ def _trained_bytes(training: Training) -> int:
 
 
 def _frozen_bytes(training: Training) -> float:
-    """A quantized base keeps embeddings and norms in half; nf4 adds half a bit a weight for its scales."""
+    """A quantized base keeps embeddings, norms and output projection in half precision."""
     if training.bits is None:
         return training.frozen * _half(training)
     linear = min(linear_parameters(training.shape), training.frozen)
-    return linear * (training.bits + 0.5) / 8 + (training.frozen - linear) * _half(training)
+    return linear * (training.bits + SCALE_BITS) / 8 + (training.frozen - linear) * _half(training)
 
 
 def _gathered(training: Training) -> int:
@@ -191,20 +202,18 @@ def _reference(training: Training) -> float:
     """A frozen copy of the base for DPO and KTO; adapters are switched off instead."""
     if not training.compares or training.adapts:
         return 0
-    shards = training.world if training.zero_stage == 3 else 1  # noqa: PLR2004 - ZeRO's own numbering
-    return training.parameters * _half(training) / shards
+    return training.parameters * _half(training) / _shards(training, PARTITIONED_WEIGHTS)
 
 
 def _gradients_size(training: Training) -> float:
-    shards = training.world if training.zero_stage >= 2 else 1  # noqa: PLR2004 - ZeRO's own numbering
-    return training.trainable * _trained_bytes(training) / shards
+    return training.trainable * _trained_bytes(training) / _shards(training, PARTITIONED_GRADIENTS)
 
 
 def _optimizer(training: Training) -> float:
     """AdamW's two moments in the weights' precision; DeepSpeed adds the float32 weights it steps on."""
     if training.offload_optimizer:
         return 0
-    return optimizer_bytes(training) / (training.world if training.zero_stage >= 1 else 1)
+    return optimizer_bytes(training) / _shards(training, PARTITIONED_OPTIMIZER)
 
 
 def optimizer_bytes(training: Training) -> int:

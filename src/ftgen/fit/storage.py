@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ftgen.fit.device import GIB, Term, optimizer_bytes
+from ftgen.fit.device import GIB, PARTITIONED_WEIGHTS, Term, optimizer_bytes
 from ftgen.fit.training import Training
 
 PROCESS = 5.0
@@ -41,9 +41,14 @@ def _training_host(training: Training) -> tuple[Term, ...]:
         "weight files": training.devices * file,
         "offloaded optimizer": share * optimizer_bytes(training) / GIB * training.offload_optimizer,
         "offloaded weights": share * weights_gib(training) * training.offload_parameters,
-        "gathered weights": weights_gib(training) * (training.zero_stage == 3 and not training.adapts),  # noqa: PLR2004
+        "gathered weights": weights_gib(training) * _gathers(training),
     }
     return tuple(Term(name, gib) for name, gib in sizes.items() if gib)
+
+
+def _gathers(training: Training) -> bool:
+    """ZeRO-3 assembles the whole model on the first process to save it."""
+    return training.zero_stage == PARTITIONED_WEIGHTS and not training.adapts
 
 
 def _merging_host(training: Training) -> tuple[Term, ...]:

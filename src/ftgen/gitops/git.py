@@ -19,12 +19,11 @@ _OWN = {
     "core.hooksPath": os.devnull,
     "core.fsmonitor": "false",
     "core.attributesFile": os.devnull,
-    "core.logAllRefUpdates": "true",
     # Objects may be written into a repository whose references this one does not know: never collect there.
     "gc.auto": "0",
     "maintenance.auto": "false",
     "fetch.writeCommitGraph": "false",
-    "advice.detachedHead": "false",
+    "log.showSignature": "false",
     "user.useConfigOnly": "true",
 }
 _FORGOTTEN = (

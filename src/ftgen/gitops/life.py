@@ -18,7 +18,7 @@ from ftgen.diagnostics import Rejected, error
 from ftgen.gitops.address import Target
 from ftgen.gitops.branch import Branch
 from ftgen.gitops.git import told_as_diagnostics
-from ftgen.gitops.publish import Progress, Published, commit
+from ftgen.gitops.publish import Progress, Published, commit, silent
 from ftgen.gitops.remote import destination
 from ftgen.gitops.source import Provenance
 from ftgen.tree import Entry, Fate, Issued, Lock, Outcome, Run, State, object_of, under_name
@@ -42,7 +42,7 @@ def archive(
     provenance: Provenance,
     *,
     push: bool = False,
-    progress: Progress = print,
+    progress: Progress = silent,
 ) -> Published:
     """Mark runs as finished: their files stay, and reconcilers leave them alone for good.
 
@@ -67,7 +67,7 @@ def stop(
     provenance: Provenance,
     *,
     push: bool = False,
-    progress: Progress = print,
+    progress: Progress = silent,
 ) -> Published:
     """Stop runs in two commits, one a call: the first takes the guards away, the second the files.
 
@@ -98,7 +98,7 @@ def rerun(
     provenance: Provenance,
     *,
     push: bool = False,
-    progress: Progress = print,
+    progress: Progress = silent,
 ) -> Published:
     """Train committed runs again, as new objects called `<name>-r2`, `-r3` and so on.
 

@@ -15,7 +15,7 @@ from enum import StrEnum
 
 from ftgen.changes import same_run
 from ftgen.diagnostics import Diagnostic, Rejected, error, note
-from ftgen.gitops.address import Target
+from ftgen.gitops.address import Target, target_of
 from ftgen.gitops.branch import Branch
 from ftgen.gitops.git import Git, GitFailed, told_as_diagnostics
 from ftgen.gitops.remote import Destination, _Local, destination, said
@@ -29,6 +29,10 @@ _FIRST_WAIT = 0.1
 _LONGEST_WAIT = 5.0
 
 Progress = Callable[[str], None]
+
+
+def silent(_text: str) -> None:
+    """Progress that nobody watches."""
 
 
 class Result(StrEnum):
@@ -83,7 +87,7 @@ def publish(
     push: bool = False,
     branch_per_sweep: bool = False,
     allow_dirty: bool = False,
-    progress: Progress = lambda _text: None,
+    progress: Progress = silent,
 ) -> Published:
     """Commit rendered runs to a branch, and push it where that is asked for or the target is a URL.
 
@@ -104,7 +108,12 @@ def publish(
 
     own = f"ftgen/{next((run.folder for run in kept), '')}" if branch_per_sweep else target.branch
     return commit(
-        replace(target, branch=own), work, provenance, push=push, fork=target.branch, progress=progress
+        target_of(target.repo, own, target.path),
+        work,
+        provenance,
+        push=push,
+        fork=target.branch,
+        progress=progress,
     )
 
 
@@ -115,11 +124,8 @@ def tally(outcome: Outcome) -> str:
 
 
 def _refuse_unclear(source: Source | None) -> None:
-    state = [
-        word
-        for word, holds in (("modified", source and source.dirty), ("detached", source and source.detached))
-        if holds
-    ]
+    flaws = {"modified": source and source.dirty, "detached": source and source.detached}
+    state = [word for word, holds in flaws.items() if holds]
     if state:
         told = f"the configuration's own checkout is {' and '.join(state)}"
         how = "commit it on a branch first, or add --allow-dirty; a published commit names its source"
@@ -145,7 +151,7 @@ def commit(
     *,
     push: bool,
     fork: str = "",
-    progress: Progress = lambda _text: None,
+    progress: Progress = silent,
 ) -> Published:
     """Put the change that `work` makes on a branch, working it out again whenever the branch has moved.
 
@@ -164,7 +170,7 @@ def commit(
         refused: list[str] = []
         for attempt in range(1, _TRIES + _STUBBORN + 1):
             progress(f"reading {target.branch}" if attempt == 1 else f"{target.branch} moved; try {attempt}")
-            done, base, problem = _attempt(place, target, work, provenance, fork, progress)
+            done, base, problem = _attempt(place, target, work, provenance, fork=fork, progress=progress)
             if done is not None:
                 return _with_notes(replace(done, attempts=attempt), place, target)
             refused = [*refused, base] if base in refused[-1:] else [base]
@@ -174,7 +180,7 @@ def commit(
 
 
 def _attempt(
-    place: Destination, target: Target, work: Work, provenance: Provenance, fork: str, progress: Progress
+    place: Destination, target: Target, work: Work, provenance: Provenance, *, fork: str, progress: Progress
 ) -> tuple[Published | None, str, str]:
     """One try: what was published, or else the tip it was built on and why it was refused."""
     own = place.tip(target.branch)
@@ -202,7 +208,7 @@ def _hashing(git: Git) -> str:
 def _judge(refused: list[str], attempt: int, problem: str, target: Target) -> None:
     if len(refused) >= _STUBBORN:
         told = f"{target.shown} refused the new commit on {target.branch}: {said(problem)}"
-        how = "ask who protects the branch, or publish to another with --branch-per-sweep and open a pull request"
+        how = "ask who protects the branch, or add --branch-per-sweep and open a pull request"
         raise Rejected([error("FT524", told, "--branch", target.branch, help=how)])
     if attempt >= _TRIES:
         told = f"other writers moved {target.branch} {attempt} times in a row"

@@ -23,7 +23,9 @@ _LONGEST = 500
 class Destination(Protocol):
     """A branch that commits can be put on."""
 
-    git: Git
+    @property
+    def git(self) -> Git:
+        """Where objects are read and written."""
 
     def tip(self, branch: str) -> str:
         """The commit that the branch points to, its objects at hand; empty when there is no such branch."""
@@ -87,8 +89,7 @@ class _Local:
     def deliver(self, branch: str, commit: str, base: str) -> str:
         try:
             zero = "0" * len(commit)
-            note = ("-m", "ftgen: publish", "--create-reflog")
-            self.mine.run("update-ref", *note, f"refs/heads/{branch}", commit, base or zero)
+            self.mine.run("update-ref", "-m", "ftgen: publish", f"refs/heads/{branch}", commit, base or zero)
         except GitFailed as problem:
             return problem.message
         return ""

@@ -69,7 +69,9 @@ def source_of(folder: Path) -> Source | None:
         return None
     url = without_credentials(git.maybe("config", "--get", "remote.origin.url"))
     detached = not git.maybe("symbolic-ref", "--quiet", "HEAD")
-    return Source(*told[:4], told[4].strip(), url, _is_dirty(git, top, folder), detached)
+    sha, author, date, subject, body = told
+    dirty = _is_dirty(git, top, folder)
+    return Source(sha, author, date, subject, body.strip(), url, dirty=dirty, detached=detached)
 
 
 def _checkout(top: Path) -> Git:

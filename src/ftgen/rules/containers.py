@@ -12,7 +12,7 @@ from typing import Any
 from ftgen import kube
 from ftgen.rules import Finding, rule
 from ftgen.rules.fields import downward_problem, is_data_key, steps_back
-from ftgen.rules.job import Container, Job, count, entries, mapping, number, text
+from ftgen.rules.job import Container, Job, entries, mapping, number, text
 
 LARGEST_PORT = 65535
 _LONGEST_PORT_NAME = 15

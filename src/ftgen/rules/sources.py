@@ -88,21 +88,26 @@ def bad_volume_name(job: Job) -> Iterator[Finding]:
 
 @rule("FT373", "ambiguous-volume")
 def ambiguous_volume(job: Job) -> Iterator[Finding]:
-    """A volume has no source or several.
+    """A volume has several sources.
 
-    Refused: `{name: cache}` and `{name: cache, emptyDir: {}, hostPath: {path: /cache}}`.
+    Refused: `{name: cache, emptyDir: {}, hostPath: {path: /cache}}`.
     Write: `{name: cache, emptyDir: {}}`.
     """
     for pod in job.pods:
         for i, volume in pod.volumes:
-            given = [kind for kind in volume if kind in _KINDS and isinstance(volume[kind], dict)]
-            if len(given) != 1:
-                problem = f"has the sources {' and '.join(given)}" if given else "has no source"
+            given = sources(volume)
+            if len(given) > 1:
                 yield Finding(
-                    f"the volume {text(volume.get('name'))!r} {problem}",
+                    f"the volume {text(volume.get('name'))!r} has the sources {' and '.join(given)}",
                     f"{pod.spec_path}.volumes[{i}]",
-                    help="give it exactly one source, such as emptyDir: {}",
+                    " and ".join(given),
+                    "give it exactly one source",
                 )
+
+
+def sources(volume: dict[str, Any]) -> list[str]:
+    """The kinds of source a volume has."""
+    return [kind for kind in volume if kind in _KINDS and isinstance(volume[kind], dict)]
 
 
 @rule("FT374", "incomplete-volume")

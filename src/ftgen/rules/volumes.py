@@ -1,4 +1,4 @@
-"""The job's own volumes, `spec.volumes`: claims Volcano mounts into every main container.
+"""Volumes and mounts: the job's own, `spec.volumes`, which Volcano mounts into every main container.
 
 Admission looks at one entry at a time (validateIO in validate/util.go); what the controller makes of them
 (pkg/controllers/job: createOrUpdateJobIO, createJobPod) is where most surprises are.
@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ftgen import kube
+from ftgen.diagnostics import Severity
 from ftgen.rules import Finding, plugins, rule
 from ftgen.rules.job import Job, strings, text
+from ftgen.rules.sources import sources
 
 _LARGEST_JOB_NAME = 50
 
@@ -160,4 +162,31 @@ def colon_in_mount_path(job: Job) -> Iterator[Finding]:
             yield Finding("a mount path cannot contain a colon", path, mount["mountPath"], "remove the colon")
 
 
-RULES_OF_VOLUMES = (long_claim_names, colliding_mounts, twice_mounted_claim, colon_in_mount_path)
+@rule("FT431", "volume-without-source", Severity.WARNING)
+def volume_without_source(job: Job) -> Iterator[Finding]:
+    """A volume of the template has no source and becomes an empty directory.
+
+    Kubernetes' defaulting makes it an emptyDir, also where a claim was meant and its field is misspelt or null.
+
+    Refused: `{name: models}`.
+    Write: `{name: models, persistentVolumeClaim: {claimName: models}}`, or `emptyDir: {}`.
+    """
+    for pod in job.pods:
+        for i, volume in pod.volumes:
+            if not sources(volume):
+                name = text(volume.get("name"))
+                yield Finding(
+                    f"the volume {name!r} has no source and becomes an empty directory",
+                    f"{pod.spec_path}.volumes[{i}]",
+                    name,
+                    "name its source",
+                )
+
+
+RULES_OF_VOLUMES = (
+    long_claim_names,
+    colliding_mounts,
+    twice_mounted_claim,
+    colon_in_mount_path,
+    volume_without_source,
+)
