@@ -66,9 +66,7 @@ VOLCANO_CRDS = (
     "config/crd/jobflow/bases/flow.volcano.sh_jobflows.yaml",
     "config/crd/jobflow/bases/flow.volcano.sh_jobtemplates.yaml",
 )
-ARGO_CRDS = tuple(
-    f"manifests/crds/{name}-crd.yaml" for name in ("application", "applicationset", "appproject")
-)
+ARGO_CRDS = tuple(f"manifests/crds/{name}-crd.yaml" for name in ("application", "applicationset", "appproject"))
 FLUX_CRDS = ("config/crd/bases/kustomize.toolkit.fluxcd.io_kustomizations.yaml",)
 
 MODULES = (
@@ -240,9 +238,7 @@ def modules(into: Path) -> Iterator[dict[str, Any]]:
     meta = object_meta(into)
     for module in MODULES:
         folder, digest = fetched(module)
-        closed = {
-            kind: part for crd in crds(module, folder) for kind, part in schema.closed(crd, meta).items()
-        }
+        closed = {kind: part for crd in crds(module, folder) for kind, part in schema.closed(crd, meta).items()}
         files = write(into, module.folder, closed)
         origin = {"name": module.path, "version": module.version, "registry": "Go modules", "digest": digest}
         made = {} if module.crds else {"generator": GENERATOR}
@@ -321,11 +317,7 @@ def plain(part: Any) -> Any:
         return [plain(item) for item in part]
     if not isinstance(part, dict):
         return part
-    return {
-        key: plain(value)
-        for key, value in part.items()
-        if not (key == "description" and isinstance(value, str))
-    }
+    return {key: plain(value) for key, value in part.items() if not (key == "description" and isinstance(value, str))}
 
 
 def main() -> None:

@@ -209,9 +209,7 @@ def value_of(node: ast.expr, sources: Sources) -> Any:  # noqa: PLR0911 - one ca
         case ast.UnaryOp(ast.USub(), operand):
             return -value_of(operand, sources)
         case ast.Name(name):
-            return next(
-                (v for e in sources.assigned.get(name, ()) if (v := value_of(e, sources)) is not None), None
-            )
+            return next((v for e in sources.assigned.get(name, ()) if (v := value_of(e, sources)) is not None), None)
         case ast.List(items) | ast.Tuple(items):
             return [value_of(item, sources) for item in items]
         case ast.Dict(keys, values):
@@ -241,11 +239,7 @@ def arguments_of(name: str, sources: Sources) -> dict[str, dict[str, Any]]:
                 "classes": [*argument["classes"], *found.get(key, {}).get("classes", [])],
             }
     for statement in node.body:
-        if (
-            isinstance(statement, ast.AnnAssign)
-            and isinstance(statement.target, ast.Name)
-            and _is_argument(statement)
-        ):
+        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name) and _is_argument(statement):
             found[statement.target.id] = _argument(statement, sources) | {"classes": [name]}
     return found
 
@@ -284,11 +278,7 @@ def _metadata_choices(node: ast.expr | None, sources: Sources) -> Iterator[Any]:
 def split_names(sources: Sources) -> set[str]:
     """Names that a `__post_init__` splits at commas, letting lists pass."""
     texts = [ast.unparse(node) for node in sources.classes.values()]
-    return {
-        name
-        for text in texts
-        for name in re.findall(r"self\.(\w+)(?:: [^=\n]+)? = split_arg\(self\.\1\)", text)
-    }
+    return {name for text in texts for name in re.findall(r"self\.(\w+)(?:: [^=\n]+)? = split_arg\(self\.\1\)", text)}
 
 
 # ---------------------------------------------------------------- wheels
@@ -434,11 +424,7 @@ def _names(package: str, wheel: zipfile.ZipFile) -> set[str]:
 def _templates(wheel: zipfile.ZipFile) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for keywords in _calls(wheel, r"llamafactory/data/template\.py", "register_template"):
-        flags = (
-            ["reasoning"]
-            if "Reasoning" in ast.unparse(keywords.get("template_class", ast.Constant("")))
-            else []
-        )
+        flags = ["reasoning"] if "Reasoning" in ast.unparse(keywords.get("template_class", ast.Constant(""))) else []
         efficient = value_of(keywords.get("efficient_eos", ast.Constant(value=False)), Sources())
         name = value_of(keywords["name"], Sources())
         if isinstance(name, str):
@@ -474,9 +460,7 @@ def _requirements(wheel: zipfile.ZipFile) -> dict[str, str]:
 
 def _unrunnable(wheel: zipfile.ZipFile) -> dict[str, str]:
     """Stages whose own requirement the package's requirement excludes: the trl of the PPO trainer."""
-    needs = re.search(
-        r'"(trl>=[\d.]+,<=([\d.]+))"', "".join(read(wheel, r"llamafactory/train/ppo/trainer\.py"))
-    )
+    needs = re.search(r'"(trl>=[\d.]+,<=([\d.]+))"', "".join(read(wheel, r"llamafactory/train/ppo/trainer\.py")))
     has = re.search(r">=([\d.]+)", _requirements(wheel)["trl"])
     clash = needs and has and _numbers(needs[2]) < _numbers(has[1])
     return {"ppo": needs[1]} if needs and clash else {}
@@ -519,11 +503,7 @@ def derive(shelf: Shelf) -> dict[str, str]:
 
 def differing(expected: dict[str, str]) -> list[str]:
     """Files that are not what was derived."""
-    return [
-        name
-        for name, text in expected.items()
-        if not (HERE / name).exists() or (HERE / name).read_text() != text
-    ]
+    return [name for name, text in expected.items() if not (HERE / name).exists() or (HERE / name).read_text() != text]
 
 
 def tampered() -> list[str]:

@@ -206,7 +206,7 @@ examine_clone() {
 unfinished_clone() { git -C "$dir" lfs ls-files | grep -E '^[0-9a-f]+ - ' >/dev/null || [ -n "$(pointers "$dir")" ]; }
 
 examine_filled() {
-  found="files that were not fetched by this job's kind"
+  found="files that were put there by hand"
   state=complete
   if [ -n "$(pointers "$dir")" ]; then
     state=partial

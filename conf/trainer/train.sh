@@ -109,8 +109,8 @@ settle_environment() {
 
 enter_work_dir() {
   usable "$WORK_DIR" || die "$WORK_DIR cannot be written by uid $(id -u): give the pod a matching fsGroup"
-  usable "$OUTPUT_DIR" || die "$OUTPUT_DIR cannot be written by uid $(id -u): give the pod a matching fsGroup"
   cd "$WORK_DIR"
+  usable "$OUTPUT_DIR" || die "$OUTPUT_DIR cannot be written by uid $(id -u): give the pod a matching fsGroup"
 }
 
 put() {
@@ -279,7 +279,7 @@ check_ahead() {
 # In a process of its own: git's HOME must not become the trainer's.
 ask_server() {
   set_up_git
-  timeout 60 git ls-remote --heads "$OUTPUT_MODEL_URL" >/dev/null 2>"$scratch/log"
+  timeout --foreground 60 git ls-remote --heads "$OUTPUT_MODEL_URL" >/dev/null 2>"$scratch/log"
 }
 
 train() {

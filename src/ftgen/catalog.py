@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ftgen import project
+from ftgen.diagnostics import Rejected
 
 
 def folders(config_dirs: Iterable[Path] = (), config_path: Path | None = None) -> list[Path]:
@@ -18,21 +20,97 @@ def groups(places: Iterable[Path]) -> dict[str, dict[str, str]]:
     """Group to option to description, sorted; the first place that has an option describes it."""
     found: dict[str, dict[str, str]] = {}
     for place in places:
-        for folder in sorted(place.iterdir()):
-            if folder.is_dir() and not folder.name.startswith((".", "_")):
-                options = found.setdefault(folder.name, {})
-                for file in folder.glob("*.yaml"):
-                    options.setdefault(file.stem, description(file))
+        for folder in _folders(place):
+            options = found.setdefault(folder.name, {})
+            for file in _files(folder):
+                options.setdefault(file.stem, description(file))
     return {group: dict(sorted(options.items())) for group, options in sorted(found.items()) if options}
+
+
+def options(places: Iterable[Path], group: str) -> list[str]:
+    """The options of a group, which may lie inside another (`trainer/base`), sorted."""
+    return sorted({file.stem for place in places for file in _files(place / group)})
+
+
+def subgroups(places: Iterable[Path], parent: str = "") -> list[str]:
+    """The groups below a group, or at the top, sorted."""
+    inside = (folder for place in places for folder in _folders(place / parent))
+    return sorted({f"{parent}/{folder.name}" if parent else folder.name for folder in inside})
 
 
 def description(file: Path) -> str:
     """The first comment of a configuration file that is no header of Hydra's (`# @package`)."""
-    with file.open(encoding="utf-8", errors="replace") as lines:
-        for line in lines:
-            text = line.strip()
-            if text.startswith("#") and not text.lstrip("# ").startswith("@"):
-                return text.lstrip("# ")
-            if text and not text.startswith("#"):
-                break
-    return ""
+    try:
+        with file.open(encoding="utf-8", errors="replace") as lines:
+            return next(_first_comment(lines), "")
+    except OSError:
+        return ""
+
+
+def choices(places: Sequence[Path], config_name: str, overrides: Mapping[str, str]) -> dict[str, str]:
+    """Group to chosen option, as the primary file and the overrides say it; what is broken says nothing.
+
+    Args:
+        places: see `folders`.
+        config_name: the primary configuration file, without `.yaml`.
+        overrides: group to option, as typed; an option's own defaults list may choose others.
+    """
+    files = [_find(places, config_name), *(_find(places, f"{g}/{o}") for g, o in overrides.items())]
+    said = {group: option for file in files if file for group, option in _defaults(_read(file))}
+    return said | dict(overrides)
+
+
+def content(places: Sequence[Path], group: str, option: str) -> dict[str, Any]:
+    """What an option says, with what its defaults list brings in from its own group; raw, not interpolated."""
+    file = _find(places, f"{group}/{option}")
+    own = _read(file) if file else {}
+    merged: dict[str, Any] = {}
+    for entry in own.pop("defaults", None) or ():
+        if isinstance(entry, str) and entry != "_self_":
+            merged |= content(places, group, entry.partition("@")[0])
+    return _overlaid(merged, own)
+
+
+def _overlaid(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    both = {k for k in above if isinstance(above[k], dict) and isinstance(below.get(k), dict)}
+    return {**below, **above, **{key: _overlaid(below[key], above[key]) for key in both}}
+
+
+def _defaults(content: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Choices of a defaults list: `- model: x`, `- override /model: x`."""
+    for entry in content.get("defaults") or ():
+        if isinstance(entry, dict):
+            named = ((str(name).split()[-1].lstrip("/").partition("@")[0], option) for name, option in entry.items())
+            yield from ((group, option) for group, option in named if isinstance(option, str))
+
+
+def _find(places: Sequence[Path], name: str) -> Path | None:
+    return next((file for place in places if (file := place / f"{name}.yaml").is_file()), None)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    from ftgen import yamlio  # noqa: PLC0415 - a listing of groups needs no YAML
+
+    try:
+        value = yamlio.read(file)
+    except Rejected:
+        return {}
+    return dict(value) if isinstance(value, dict) else {}
+
+
+def _folders(place: Path) -> list[Path]:
+    inside = sorted(place.iterdir()) if place.is_dir() else []
+    return [folder for folder in inside if folder.is_dir() and not folder.name.startswith((".", "_"))]
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.glob("*.yaml") if file.is_file())
+
+
+def _first_comment(lines: Iterable[str]) -> Iterator[str]:
+    for line in lines:
+        text = line.strip()
+        if text.startswith("#") and not text.lstrip("# ").startswith("@"):
+            yield text.lstrip("# ")
+        if text and not text.startswith("#"):
+            return

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,7 +26,7 @@ from hydra._internal.defaults_list import DefaultsList, create_defaults_list
 from hydra.core.default_element import DefaultsTreeNode
 from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, Quote, QuotedString
 from hydra.core.singleton import Singleton
 from hydra.errors import ConfigCompositionException, HydraException, OverrideParseException
 from hydra.plugins.config_source import ConfigResult, ConfigSource
@@ -75,6 +76,7 @@ class Composition:
     Attributes:
         config: resolved, plain dicts, lists and scalars; Hydra's own node is not in it.
         hydra: what the configuration says under `hydra` (sweeper parameters, mode), unresolved.
+        sweep: what it says under `sweep`, unresolved; like `hydra` no part of any job.
         choices: the option chosen in each group, in the order of the defaults list.
         layers: the configuration files in merge order.
         overrides: the command-line overrides of values, by position.
@@ -82,6 +84,7 @@ class Composition:
 
     config: dict[str, Any]
     hydra: dict[str, Any]
+    sweep: dict[str, Any]
     choices: dict[str, str]
     layers: tuple[Layer, ...]
     overrides: tuple[OverrideTrace, ...]
@@ -94,6 +97,7 @@ class Composer:
         """Look for configuration where the request says."""
         self.request = request
         self._repository = _Repository(request.search_path())
+        self._parsed: dict[str, Override] = {}
 
     def groups(self) -> list[str]:
         """The configuration groups, sorted."""
@@ -110,16 +114,21 @@ class Composer:
     def parse(self, overrides: Sequence[str]) -> list[Override]:
         """The overrides as Hydra's grammar understands them; all that do not parse are reported together."""
         parsed, problems = [], []
-        parser = OverridesParser.create()
         for position, text in enumerate(overrides, 1):
             try:
-                parsed.append(parser.parse_override(text))
+                parsed.append(self._parse(text))
             except HydraException as failure:
                 place = Location(COMMAND_LINE, position)
                 problems.append(error("FT010", f"cannot read the override {text!r}: {_last_line(failure)}", value=text).at(place))
         if problems:
             raise Rejected(problems)
         return parsed
+
+    def _parse(self, text: str) -> Override:
+        if text not in self._parsed:
+            # Hydra reads the options that a glob() matches from its loader's repository.
+            self._parsed[text] = OverridesParser.create(config_loader=self._repository).parse_override(text)
+        return self._parsed[text]
 
     def compose(self, overrides: Sequence[Override], *, skip_missing: bool = False) -> Composition:
         """Compose and resolve.
@@ -133,14 +142,30 @@ class Composer:
         """
         config, defaults = self._unresolved(overrides, skip_missing=skip_missing)
         choices = _choices(defaults)
-        hydra = _without_hydra(config)
+        hydra, sweep = (_taken_out(config, node) for node in _DIRECTIVES)
         return Composition(
             config=resolve(config, choices),
-            hydra=OmegaConf.to_container(hydra, resolve=False),  # type: ignore[arg-type]
+            hydra=hydra,
+            sweep=sweep,
             choices=choices,
             layers=self._layers(defaults),
             overrides=tuple(_traces(overrides, defaults.config_overrides)),
         )
+
+    def directives(self, overrides: Sequence[Override]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The `hydra` and `sweep` nodes before a sweep is expanded, unresolved.
+
+        Only choices and what speaks of these nodes is applied: a value may be one that only a swept option knows.
+        """
+        chosen = [o for o in overrides if self.is_group(o.key_or_group) or o.key_or_group.split(".")[0] in _DIRECTIVES]
+        config, _ = self._unresolved([o for o in chosen if not o.is_sweep_override()], skip_missing=True)
+        hydra, sweep = (_taken_out(config, node) for node in _DIRECTIVES)
+        return hydra, sweep
+
+    def interpolations(self, overrides: Sequence[Override]) -> set[str]:
+        """The texts of the composed configuration that are or hold an interpolation."""
+        config, _ = self._unresolved(overrides)
+        return {text for text in _texts(OmegaConf.to_container(config, resolve=False)) if "${" in text}
 
     def scripts(self, *names: str) -> dict[str, str]:
         """Texts of the trainer's scripts by file name, the first found on the search path.
@@ -157,7 +182,8 @@ class Composer:
     def show(self, overrides: Sequence[Override], package: str | None, *, resolved: bool) -> str:
         """The composed configuration as YAML, as Hydra's `--cfg job` prints it; `package` narrows it."""
         config, defaults = self._unresolved(overrides)
-        _without_hydra(config)
+        for node in _DIRECTIVES:
+            _taken_out(config, node)
         part = config if package in {None, "", "_global_"} else OmegaConf.select(config, package)
         if part is None:
             raise Rejected([error("FT012", f"there is no {package!r} in the configuration", str(package))])
@@ -187,6 +213,7 @@ class Composer:
             return self._defaults_list([o for o in overrides if o.input_line not in unknown], [], skip_missing=True)
 
     def _unresolved(self, overrides: Sequence[Override], *, skip_missing: bool = False) -> tuple[DictConfig, DefaultsList]:
+        _refuse_sweeps(overrides)
         problems = list(self._unknown_options(overrides))
         sound = [o for o in overrides if o.input_line not in {p.value for p in problems}]
         with _hydra_1_3():
@@ -202,7 +229,8 @@ class Composer:
             return create_defaults_list(
                 repo=self._repository.fresh(),
                 config_name=self.request.config_name,
-                overrides_list=overrides,
+                # Launchers and loggers have nothing to do where files are written.
+                overrides_list=[o for o in overrides if not _is_hydras(o)],
                 prepend_hydra=False,
                 skip_missing=skip_missing,
             )
@@ -213,6 +241,8 @@ class Composer:
         for override in overrides:
             group = override.key_or_group
             if not self.is_group(group):
+                if _is_hydras(override):
+                    continue
                 if "/" in group or "@" in str(override.input_line).split("=", 1)[0]:
                     yield _unknown_group(override, self.groups(), overrides)
                 continue
@@ -234,6 +264,25 @@ class Composer:
             path = self._repository.source(default.config_path).file(default.config_path)
             layers.append(Layer(path, _displayed(path, self.request.directory), default.package or ""))
         return tuple(layers)
+
+
+def spelled(value: Any) -> str:
+    """A plain value in the words of Hydra's grammar: text that would read as anything else is quoted."""
+    return str(Override._get_value_element_as_str(_quotable(value)))  # noqa: SLF001 - Hydra's own spelling
+
+
+def _quotable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value if _WORD.fullmatch(value) and value.lower() not in _READ_OTHERWISE else QuotedString(value, Quote.single)
+    if isinstance(value, list):
+        return [_quotable(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _quotable(item) for key, item in value.items()}
+    return value
+
+
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_./@-]*|\$\{[A-Za-z0-9_.]+\}")
+_READ_OTHERWISE = frozenset({"null", "true", "false", "nan", "inf"})
 
 
 def compose(request: Request) -> Composition:
@@ -341,16 +390,51 @@ class _Repository(ConfigRepository):  # type: ignore[misc]
         return found
 
 
-def _without_hydra(config: DictConfig) -> DictConfig:
-    """Hydra's own node, taken out: it is no part of the job's configuration."""
+# Nodes that say how to run, not what: no part of a job's configuration.
+_DIRECTIVES = ("hydra", "sweep")
+
+
+def _taken_out(config: DictConfig, node: str) -> dict[str, Any]:
     with open_dict(config):
-        return config.pop("hydra", None) or OmegaConf.create()
+        taken = config.pop(node, None)
+    return OmegaConf.to_container(taken, resolve=False) if isinstance(taken, DictConfig) else {}  # type: ignore[return-value]
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _texts(inner)
+
+
+def _is_hydras(override: Override) -> bool:
+    """Whether it chooses one of Hydra's own plugins."""
+    return str(override.key_or_group).startswith("hydra/")
+
+
+def _refuse_sweeps(overrides: Sequence[Override]) -> None:
+    """Hydra's three ways out of a sweep that nobody asked to expand."""
+    swept = [(position, o) for position, o in enumerate(overrides, 1) if o.is_sweep_override()]
+    if swept:
+        raise Rejected([_ambiguous(o).at(Location(COMMAND_LINE, position)) for position, o in swept])
+
+
+def _ambiguous(override: Override) -> Diagnostic:
+    text = str(override.input_line)
+    key, _, value = text.partition("=")
+    ways = (
+        f"to sweep over it, add --multirun (-m); to use it as a list, write {key}=[{value}]; "
+        f"to use it as text, quote it: {key}=\\'{value}\\'"
+    )
+    return error("FT016", f"{text} is a sweep, or an ambiguous value", override.key_or_group, text, ways)
 
 
 def _choices(defaults: DefaultsList) -> dict[str, str]:
     """Group to option in the order of the defaults list; Hydra learns them from its end."""
     known = reversed(defaults.overrides.known_choices.items())
-    return {group: str(option) for group, option in known if option is not None}
+    jobs = ((group, option) for group, option in known if group.split("/")[0].split("@")[0] not in _DIRECTIVES)
+    return {group: str(option) for group, option in jobs if option is not None}
 
 
 @cache
@@ -369,9 +453,10 @@ def _merge(defaults: DefaultsList, repository: _Repository) -> DictConfig:
     except OmegaConfBaseException as failure:
         raise Rejected([error("FT014", _last_line(failure), _key(failure))]) from None
     OmegaConf.set_struct(config, True)
-    with open_dict(config):
-        config.setdefault("hydra", {})
-    OmegaConf.set_struct(config.hydra, False)
+    for directive in _DIRECTIVES:
+        with open_dict(config):
+            config.setdefault(directive, {})
+        OmegaConf.set_struct(config[directive], False)
     for key in spec.free_mappings():
         node = OmegaConf.select(config, key, throw_on_resolution_failure=False, throw_on_missing=False)
         if isinstance(node, DictConfig):

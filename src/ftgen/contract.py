@@ -49,11 +49,7 @@ def conform(
     """
     api_version, kind = manifest.get("apiVersion"), manifest.get("kind")
     if not isinstance(api_version, str) or not isinstance(kind, str):
-        return [
-            _unnamed(manifest, name)
-            for name in ("apiVersion", "kind")
-            if not isinstance(manifest.get(name), str)
-        ]
+        return [_unnamed(manifest, name) for name in ("apiVersion", "kind") if not isinstance(manifest.get(name), str)]
     line = schema.release(volcano_version)
     closed = schema.find(api_version, kind, line, imported)
     if closed is None:
@@ -83,9 +79,7 @@ def dotted(path: Iterable[str | int]) -> str:
 
 def _unnamed(manifest: Mapping[str, Any], name: str) -> Diagnostic:
     if name in manifest:
-        return error(
-            WRONG_TYPE, f"{name} is {_shown(manifest[name])}, not text", name, _shown(manifest[name])
-        )
+        return error(WRONG_TYPE, f"{name} is {_shown(manifest[name])}, not text", name, _shown(manifest[name]))
     return error(MISSING_FIELD, f"{name} is missing: this is no Kubernetes object", name, help=f"add {name}")
 
 
@@ -201,18 +195,13 @@ def _likeliest(problem: _Problem) -> _Problem:
     branches: dict[Any, list[_Problem]] = {}
     for each in problem.context:
         branches.setdefault(each.relative_schema_path[0], []).append(each)
-    best = min(
-        branches.values(), key=lambda errors: (-max(len(e.relative_path) for e in errors), len(errors))
-    )
+    best = min(branches.values(), key=lambda errors: (-max(len(e.relative_path) for e in errors), len(errors)))
     return _likeliest(max(best, key=lambda each: len(each.relative_path)))
 
 
 def _needs(problem: _Problem) -> list[str]:
     """The fields of which one is wanted, when that is all that the alternatives ask."""
-    wanted = [
-        branch.get("required") if branch.keys() == {"required"} else None
-        for branch in problem.validator_value
-    ]
+    wanted = [branch.get("required") if branch.keys() == {"required"} else None for branch in problem.validator_value]
     return [name for names in wanted for name in names or ()] if all(wanted) else []
 
 
@@ -277,9 +266,7 @@ _TYPES = {
 
 
 def _wrong_type(path: Steps, problem: _Problem) -> Diagnostic:
-    wanted = (
-        [problem.validator_value] if isinstance(problem.validator_value, str) else problem.validator_value
-    )
+    wanted = [problem.validator_value] if isinstance(problem.validator_value, str) else problem.validator_value
     value, where = problem.instance, dotted(path)
     said = " or ".join(_TYPES[each] for each in wanted)
     if value is None:

@@ -47,8 +47,8 @@ def strategic_merge(base: Any, patch: Any, schema: Schema | Node | None) -> Any:
     item that is `$patch: delete | replace` alone speaks for the whole keyed list.  Where `schema` is `None`
     every list is replaced.
 
-    What kustomize would silently lose is refused: items that do not name themselves or share a name, and
-    `$patch` where it has no meaning.
+    What kustomize would silently lose or leave in the output is refused: items that do not name themselves or
+    share a name, and `$patch` where it has no meaning.
 
     Returns:
         The merged value, or `None` where the patch deletes all of `base`.
@@ -65,7 +65,7 @@ def _merged(base: Any, patch: Any, node: Node | None) -> Any:
     if isinstance(patch, dict):
         return _mapping(base or {}, patch, node)
     if isinstance(patch, list):
-        return _list(base or [], patch, node)
+        return _list(base, patch, node)
     return patch
 
 
@@ -105,16 +105,18 @@ def _directive(patch: Mapping[str, Any]) -> str:
     return str(directive)
 
 
-def _list(base: list[Any], patch: list[Any], node: Node | None) -> Any:
+def _list(base: list[Any] | None, patch: list[Any], node: Node | None) -> Any:
     key, item = (node.merge_key(), node.item()) if node else (None, None)
     if key is None:
         return _unkeyed(patch)
     alone = [part for part in patch if isinstance(part, dict) and part.keys() == {_DIRECTIVE}]
     directives = {_directive(part) for part in alone}
+    if alone and base is None:
+        raise PatchError(f"{_DIRECTIVE} speaks for a list that is not there", alone[0])
     if "delete" in directives:
         return None
     named = _named([part for part in patch if part not in alone], key)
-    return _keyed([] if "replace" in directives else base, named, key, item)
+    return _keyed([] if base is None or "replace" in directives else base, named, key, item)
 
 
 def _unkeyed(patch: list[Any]) -> list[Any]:
@@ -134,9 +136,7 @@ def _named(patch: list[Any], key: str) -> dict[Any, dict[str, Any]]:
         if name in named:
             raise PatchError(f"the patch has two items with {key} {name}", item)
         if item.get(_DIRECTIVE) == "replace":
-            raise PatchError(
-                f"{_DIRECTIVE}: replace cannot replace one item; delete it in a patch before", item
-            )
+            raise PatchError(f"{_DIRECTIVE}: replace cannot replace one item; delete it in a patch before", item)
         named[name] = item
     return named
 

@@ -84,16 +84,12 @@ def place(api_version: str, kind: str) -> Path | None:
 
 
 @cache
-def find(
-    api_version: str, kind: str, volcano_version: str = DEFAULT, imported: Path | None = None
-) -> Schema | None:
+def find(api_version: str, kind: str, volcano_version: str = DEFAULT, imported: Path | None = None) -> Schema | None:
     """The closed schema of a kind, or `None` when it is unknown; shared, so not to be written to."""
     file = place(api_version, kind)
     if file is None:
         return None
-    found = next(
-        (folder / file for folder in folders(volcano_version, imported) if (folder / file).is_file()), None
-    )
+    found = next((folder / file for folder in folders(volcano_version, imported) if (folder / file).is_file()), None)
     return _load(found) if found else None
 
 
@@ -114,9 +110,7 @@ def compiled(
     return None if schema is None else jsonschema_rs.validator_for(schema)
 
 
-def decides(
-    manifest: Mapping[str, Any], volcano_version: str = DEFAULT, imported: Path | None = None
-) -> bool:
+def decides(manifest: Mapping[str, Any], volcano_version: str = DEFAULT, imported: Path | None = None) -> bool:
     """Whether the compiled schema of a manifest's kind accepts it; an unknown kind is accepted.
 
     Raises:
@@ -243,9 +237,7 @@ def closed(crd: Mapping[str, Any], metadata: Schema | None = None) -> dict[Kind,
             if version.get("served", True)
         }
     except (KeyError, TypeError) as problem:
-        raise ValueError(
-            f"no apiextensions.k8s.io/v1 CustomResourceDefinition: {problem} is missing"
-        ) from None
+        raise ValueError(f"no apiextensions.k8s.io/v1 CustomResourceDefinition: {problem} is missing") from None
     meta = metadata or _packaged_meta()
     return {(name, kind): sealed(name, kind, close(schema), meta) for name, schema in served.items()}
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 
 from ftgen import kube
 from ftgen.diagnostics import Diagnostic, Rejected, error
@@ -41,11 +41,12 @@ def _name(value: str) -> str:
     return value
 
 
+_SCALAR = {"type": ["string", "integer"]}
 Name = Annotated[str, AfterValidator(_name)]
-Quantity = Annotated[str, BeforeValidator(_quantity)]
+Quantity = Annotated[str, BeforeValidator(_quantity), WithJsonSchema({"type": ["string", "number"]})]
 Line = Annotated[str, Field(min_length=1), AfterValidator(_single_line)]
-Identifier = Annotated[Line, BeforeValidator(_identifier)]
-Text = Annotated[str, BeforeValidator(_identifier)]
+Identifier = Annotated[Line, BeforeValidator(_identifier), WithJsonSchema(_SCALAR)]
+Text = Annotated[str, BeforeValidator(_identifier), WithJsonSchema(_SCALAR)]
 Count = Annotated[int, Field(ge=1, strict=True)]
 Natural = Annotated[int, Field(ge=0, strict=True)]
 Percent = Annotated[int, Field(ge=1, le=100, strict=True)]
@@ -58,7 +59,28 @@ class _Section(BaseModel):
 
 
 class Shape(_Section):
-    """A transformer's dimensions, as its config.json states them; what `fit` computes with."""
+    """A transformer's dimensions, as its config.json states them; what `fit` computes with.
+
+    Attributes:
+        hidden: width of the hidden states (`hidden_size`).
+        layers: number of layers (`num_hidden_layers`).
+        heads: attention heads (`num_attention_heads`).
+        kv_heads: key and value heads (`num_key_value_heads`).
+        head_dim: width of one attention head.
+        intermediate: width of the feed-forward layers (`intermediate_size`).
+        vocab: size of the vocabulary.
+        tied_embeddings: whether input and output embeddings are one matrix.
+        qkv_bias: whether query, key and value projections have a bias.
+        qk_norm: whether queries and keys are normalised.
+        sandwich_norms: whether layers are normalised after as well as before.
+        logit_softcap: whether logits are capped, which keeps another copy of them.
+        fused_qkv: whether query, key and value are one projection.
+        fused_gate_up: whether gate and up projections are one matrix.
+        experts: experts of each layer; 0: a dense model.
+        experts_per_token: experts that a token visits.
+        expert_intermediate: width of one expert.
+        vision_parameters: parameters of the vision tower; 0: text only.
+    """
 
     hidden: Count
     layers: Count
@@ -81,7 +103,19 @@ class Shape(_Section):
 
 
 class Model(_Section):
-    """The base model: where it lies, where the result goes, and what LLaMA-Factory must know of it."""
+    """The base model: where it lies, where the result goes, and what LLaMA-Factory must know of it.
+
+    Attributes:
+        name: how the model is called.
+        url: git repository of the weights; null: they lie on the models volume already.
+        revision: branch, tag or commit of the weights; null: the repository's default branch.
+        output_url: git repository that takes the result; null: nothing is pushed.
+        template: chat template by its name in LLaMA-Factory.
+        parameters: number of parameters.
+        dtype: data type of the weights.
+        context: longest sequence the model was made for, in tokens.
+        shape: the transformer's dimensions; null: the memory estimate is left out.
+    """
 
     name: Line
     url: Line | None
@@ -100,7 +134,19 @@ class Model(_Section):
 
 
 class DatasetInfo(_Section):
-    """An entry of LLaMA-Factory's dataset_info.json (see its data README)."""
+    """An entry of LLaMA-Factory's dataset_info.json (see its data README).
+
+    Attributes:
+        file_name: file or folder of the rows, relative to the repository.
+        formatting: layout of a row.
+        ranking: whether rows hold ranked answers.
+        subset: subset of the data set.
+        split: split of the data set.
+        folder: folder inside the repository.
+        num_samples: rows to take.
+        columns: columns of the rows by their role.
+        tags: names of keys and roles in conversations.
+    """
 
     file_name: Line
     formatting: Literal["alpaca", "sharegpt", "openai"] | None = None
@@ -114,7 +160,16 @@ class DatasetInfo(_Section):
 
 
 class Dataset(_Section):
-    """The training data: where it lies, and which training stages it serves."""
+    """The training data: where it lies, and which training stages it serves.
+
+    Attributes:
+        name: name of the data set, as its entry in dataset_info.json.
+        url: git repository of the data; null: it lies on the models volume already.
+        revision: branch, tag or commit of the data; null: the repository's default branch.
+        stages: training stages that the rows serve.
+        info: entry of dataset_info.json, where the repository has none.
+        size: size of the repository, to check free space with.
+    """
 
     name: Line
     url: Line | None
@@ -130,14 +185,25 @@ class Dataset(_Section):
 
 
 class UnitResource(_Section):
-    """An extended resource that counts something in `unit` (1Mi: mebibytes; 1: plain numbers)."""
+    """An extended resource that counts something in `unit` (1Mi: mebibytes; 1: plain numbers).
+
+    Attributes:
+        name: name of the extended resource.
+        unit: what one of it stands for.
+    """
 
     name: Line
     unit: Quantity = "1"
 
 
 class Resources(_Section):
-    """The names under which a device plugin offers its cards; values, since an override key holds no `/`."""
+    """The names under which a device plugin offers its cards; values, since an override key holds no `/`.
+
+    Attributes:
+        count: resource that counts cards; null: no cards.
+        memory: resource of a card's memory share; null: cards are not shared by memory.
+        cores: resource of a card's compute share; null: cards are not shared by compute.
+    """
 
     count: Line | None
     memory: UnitResource | None = None
@@ -145,7 +211,14 @@ class Resources(_Section):
 
 
 class Card(_Section):
-    """What one card is; null where the cluster decides and nothing may be assumed."""
+    """What one card is; null where the cluster decides and nothing may be assumed.
+
+    Attributes:
+        name: name of the card.
+        memory: memory of one card.
+        bf16: whether it computes in bfloat16.
+        per_node: cards of one node.
+    """
 
     name: Line | None = None
     memory: Quantity | None = None
@@ -154,21 +227,45 @@ class Card(_Section):
 
 
 class Range(_Section):
-    """A container's request and limit of one resource."""
+    """A container's request and limit of one resource.
+
+    Attributes:
+        request: what the scheduler reserves.
+        limit: what the container may use.
+    """
 
     request: Quantity
     limit: Quantity
 
 
 class PerCard(_Section):
-    """Host resources that go with each card."""
+    """Host resources that go with each card.
+
+    Attributes:
+        cpu: processor cores for each card.
+        memory: host memory for each card.
+    """
 
     cpu: Range
     memory: Range
 
 
 class Hardware(_Section):
-    """The accelerator and how much of it: `nodes` pods with `devices` cards each."""
+    """The accelerator and how much of it: `nodes` pods with `devices` cards each.
+
+    Attributes:
+        vendor: maker of the accelerator.
+        nodes: pods, one a node.
+        devices: cards in each pod.
+        memory: memory of each card, where it is shared; null: the whole card.
+        cores: percent of the compute of each card, where it is shared.
+        resources: names of the extended resources.
+        card: what one card is.
+        per_card: host resources that go with each card.
+        image: runtime image of both containers.
+        source: shell files to read before training, such as set_env.sh.
+        env: environment variables of the training container.
+    """
 
     vendor: Line
     nodes: Count
@@ -184,7 +281,15 @@ class Hardware(_Section):
 
 
 class Volume(_Section):
-    """A volume by its mount path: a claim that stays (existing, or created with the job) or a temporary one."""
+    """A volume by its mount path: a claim that stays (existing, or created with the job) or a temporary one.
+
+    Attributes:
+        path: where it is mounted.
+        claim: name of its claim; null: a temporary volume for each pod.
+        create: whether the claim is created with the job.
+        size: size of the claim.
+        access_mode: access mode of the claim.
+    """
 
     path: Line
     claim: Line | None
@@ -194,7 +299,15 @@ class Volume(_Section):
 
 
 class Storage(_Section):
-    """Where models and work lie; `node_local` storage never leaves its node."""
+    """Where models and work lie; `node_local` storage never leaves its node.
+
+    Attributes:
+        storage_class: storage class of claims; null: the cluster's default.
+        node_local: whether its volumes live on one node.
+        workspace: the volume of work and results.
+        models: the volume of models and data sets.
+        shm: size of /dev/shm; auto: by the number of cards.
+    """
 
     storage_class: Line | None
     node_local: Flag
@@ -207,7 +320,26 @@ _Stage = Literal["auto", "none", "z0", "z2", "z3", "z2-offload", "z3-offload"]
 
 
 class LlamaFactory(_Section):
-    """A training by LLaMA-Factory: short names for the arguments people tune, `args` for all of them."""
+    """A training by LLaMA-Factory: short names for the arguments people tune, `args` for all of them.
+
+    Attributes:
+        framework: what trains.
+        version: release of LLaMA-Factory in the image.
+        prepare_script: script of the container that fetches.
+        script: script of the container that trains.
+        command: arguments of the script.
+        lr: learning rate.
+        epochs: passes over the data.
+        batch_size: rows of a step on each card.
+        gradient_accumulation: steps before the weights are updated.
+        cutoff_len: longest row, in tokens.
+        precision: arithmetic; auto: bf16 where every card has it, else fp16.
+        deepspeed: ZeRO stage; auto: what the model and the cards need.
+        resume: whether a restarted pod goes on from its last checkpoint.
+        merge: whether adapters are merged into the model before the push.
+        args: LLaMA-Factory's own training arguments.
+        export: arguments of `llamafactory-cli export`.
+    """
 
     framework: Literal["llamafactory"]
     version: Line
@@ -233,7 +365,16 @@ class LlamaFactory(_Section):
 
 
 class Command(_Section):
-    """A vendor's own command in ftgen's frame."""
+    """A vendor's own command in ftgen's frame.
+
+    Attributes:
+        framework: what trains.
+        prepare_script: script of the container that fetches.
+        script: script of the container that trains.
+        command: the command and its arguments.
+        output: where the command leaves what is pushed, relative to the workspace.
+        resume: whether a restarted pod goes on where it was.
+    """
 
     framework: Literal["command"]
     prepare_script: Line
@@ -247,7 +388,15 @@ Trainer = Annotated[LlamaFactory | Command, Field(discriminator="framework")]
 
 
 class MLflow(_Section):
-    """Experiment tracking by MLflow."""
+    """Experiment tracking by MLflow.
+
+    Attributes:
+        report_to: what tracks.
+        uri: address of the tracking server.
+        experiment: experiment that runs are filed under.
+        run_name: name of the run; null: the job's.
+        tags: tags of the run.
+    """
 
     report_to: Literal["mlflow"]
     uri: Line
@@ -257,7 +406,11 @@ class MLflow(_Section):
 
 
 class NoTracking(_Section):
-    """No experiment tracking."""
+    """No experiment tracking.
+
+    Attributes:
+        report_to: what tracks.
+    """
 
     report_to: Literal["none"]
 
@@ -266,7 +419,16 @@ Tracking = Annotated[MLflow | NoTracking, Field(discriminator="report_to")]
 
 
 class Git(_Section):
-    """The git host of models and data sets, and the secret that opens it."""
+    """The git host of models and data sets, and the secret that opens it.
+
+    Attributes:
+        url: address of the git host.
+        secret: secret with user and token.
+        user_key: key of the user name in the secret.
+        token_key: key of the token in the secret.
+        tls_verify: whether the host's certificate is verified.
+        ca_config_map: ConfigMap with the host's CA under ca.crt.
+    """
 
     url: Line
     secret: Line
@@ -277,7 +439,25 @@ class Git(_Section):
 
 
 class Cluster(_Section):
-    """What is true of the cluster and the namespace, whatever is trained."""
+    """What is true of the cluster and the namespace, whatever is trained.
+
+    Attributes:
+        namespace: namespace of all objects.
+        queue: Volcano's queue.
+        priority_class: priority class of the job.
+        scheduler: scheduler of the pods.
+        volcano_version: release of Volcano on the cluster, such as 1.12.4, or newest.
+        registry: registry of the images.
+        image_pull_policy: when images are pulled.
+        image_pull_secrets: secrets that open the registry.
+        git: the git host of models and data sets.
+        repositories: where the repositories of the namespace live.
+        node_selector: labels of the nodes to run on.
+        tolerations: taints of the nodes that are tolerated.
+        labels: labels of all objects.
+        annotations: annotations of the job.
+        allow: diagnostics that are accepted on this cluster, by code, each with the reason.
+    """
 
     namespace: Line
     queue: Line
@@ -297,14 +477,27 @@ class Cluster(_Section):
 
 
 class Delivery(_Section):
-    """How the manifest reaches the cluster."""
+    """How the manifest reaches the cluster.
+
+    Attributes:
+        reconciler: who applies the manifest.
+        generate_name: whether the API server completes the name.
+    """
 
     reconciler: Literal["argocd", "flux", "kubectl"]
     generate_name: Flag
 
 
 class Job(_Section):
-    """The job's life: restarts, end, patience."""
+    """The job's life: restarts, end, patience.
+
+    Attributes:
+        restarts: restarts of the whole job.
+        on_failure: what a failed pod does to the job; auto: restart where the workspace outlives the pod.
+        ttl: seconds after the end until Volcano deletes the job; null: never.
+        grace_period: seconds between SIGTERM and SIGKILL.
+        peer_timeout: seconds that nodes wait for each other's names.
+    """
 
     restarts: Natural
     on_failure: Literal["auto", "RestartJob", "TerminateJob", "AbortJob"]
@@ -314,7 +507,21 @@ class Job(_Section):
 
 
 class Spec(_Section):
-    """A whole fine-tuning job."""
+    """A whole fine-tuning job.
+
+    Attributes:
+        name: base of every object's name; null: stage and model.
+        model: the base model.
+        dataset: the training data.
+        hardware: the accelerator and how much of it.
+        storage: where models and work lie.
+        trainer: what trains, and how.
+        tracking: where runs are tracked.
+        cluster: what is true of the cluster and the namespace.
+        delivery: how the manifest reaches the cluster.
+        job: the job's life.
+        allow: diagnostics that are accepted, by code, each with the reason.
+    """
 
     name: Name | None
     model: Model
@@ -442,3 +649,8 @@ def knows(key: str) -> bool:
     """Whether the dotted key is one that some option may set."""
     *parents, last = key.split(".")
     return last in known_keys(parents)
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of a whole configuration (draft 2020-12), each section under `$defs` by its class."""
+    return Spec.model_json_schema()

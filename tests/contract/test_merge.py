@@ -8,7 +8,7 @@ import subprocess
 from copy import deepcopy
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from ftgen import schema, yamlio
@@ -32,18 +32,34 @@ def pod(base, patch):
         ({"a": 1}, {"b": 2}, {"a": 1, "b": 2}),
         ({"nodeName": "x", "hostname": "y"}, {"nodeName": None}, {"hostname": "y"}),
         ({"hostname": "y"}, {"nodeName": None}, {"hostname": "y"}),
-        ({}, {"securityContext": {"fsGroup": None, "seLinuxOptions": {"role": None}}}, {"securityContext": {"seLinuxOptions": {}}}),
-        ({"securityContext": {"fsGroup": 1}}, {"securityContext": {"$patch": "replace", "runAsUser": 2}}, {"securityContext": {"runAsUser": 2}}),
-        ({"securityContext": {"fsGroup": 1}}, {"securityContext": {"$patch": "merge", "runAsUser": 2}}, {"securityContext": {"fsGroup": 1, "runAsUser": 2}}),
+        (
+            {},
+            {"securityContext": {"fsGroup": None, "seLinuxOptions": {"role": None}}},
+            {"securityContext": {"seLinuxOptions": {}}},
+        ),
+        (
+            {"securityContext": {"fsGroup": 1}},
+            {"securityContext": {"$patch": "replace", "runAsUser": 2}},
+            {"securityContext": {"runAsUser": 2}},
+        ),
+        (
+            {"securityContext": {"fsGroup": 1}},
+            {"securityContext": {"$patch": "merge", "runAsUser": 2}},
+            {"securityContext": {"fsGroup": 1, "runAsUser": 2}},
+        ),
         ({"securityContext": {"fsGroup": 1}}, {"securityContext": {"$patch": "delete"}}, {}),
         ({"tolerations": [{"key": "a"}]}, {"tolerations": [{"key": "b"}]}, {"tolerations": [{"key": "b"}]}),
         ({"tolerations": [{"key": "a"}]}, {"tolerations": []}, {"tolerations": []}),
         ({"volumes": [{"name": "a"}]}, {"volumes": []}, {"volumes": [{"name": "a"}]}),
         ({"volumes": [{"name": "a"}]}, {"volumes": None}, {}),
         ({"volumes": [{"name": "a"}]}, {"volumes": [{"$patch": "delete"}]}, {}),
-        ({"volumes": [{"name": "a"}]}, {"volumes": [{"$patch": "replace"}, {"name": "b"}]}, {"volumes": [{"name": "b"}]}),
+        (
+            {"volumes": [{"name": "a"}]},
+            {"volumes": [{"$patch": "replace"}, {"name": "b"}]},
+            {"volumes": [{"name": "b"}]},
+        ),
     ],
-)  # fmt: skip
+)
 def test_mappings_merge_nulls_delete_and_lists_without_a_key_are_replaced(base, patch, merged):
     assert pod(base, patch) == merged
 
@@ -81,6 +97,7 @@ def test_a_patch_can_delete_the_whole_object():
         ({"volumes": [{"name": "a"}] * 2}, {"volumes": [{"name": "a"}]}, "volumes", "2 items with name a"),
         ({}, {"volumes": [{"name": "a", "$patch": "replace"}]}, "volumes", "cannot replace one item"),
         ({}, {"tolerations": [{"$patch": "replace"}]}, "tolerations", "no meaning"),
+        ({}, {"volumes": [{"$patch": "replace"}, {"name": "a"}]}, "volumes", "a list that is not there"),
         ({}, {"securityContext": {"$patch": "drop"}}, "securityContext", "none of delete, merge, replace"),
         ({"nodeName": "x"}, {"nodeName": {}}, "nodeName", "there is a single value"),
         (
@@ -125,7 +142,8 @@ def jobs(nothing):
         plain = keyed(key, names, {name: maybe(values) for name, values in fields.items()})
         if not nothing:
             return plain
-        mixed = st.lists(st.one_of(gone, plain.map(lambda some: some[0] if some else {key: "a" if names is NAMES else 1, "$patch": "delete"})), max_size=3, unique_by=lambda each: each[key])  # noqa: E501 - reads best in one piece
+        some = plain.filter(bool).map(lambda each: each[0])
+        mixed = st.lists(st.one_of(gone, some), max_size=3, unique_by=lambda each: each[key])
         return st.one_of(plain, mixed, st.just([{"$patch": "delete"}]))
 
     tolerations = st.lists(st.fixed_dictionaries({}, optional={"key": WORDS, "effect": WORDS}), max_size=2)
@@ -161,6 +179,18 @@ BASES, PATCHES = jobs(nothing=False), jobs(nothing=True)
 SPEC = schema.Node.of(JOB).field("spec")
 
 
+def fits(base, patch):
+    """Whether the patch is one that ftgen applies: not all that are generated speak of lists that are there."""
+    try:
+        strategic_merge(base, patch, SPEC)
+    except PatchError:
+        return False
+    return True
+
+
+PAIRS = st.tuples(BASES, PATCHES).filter(lambda pair: fits(*pair))
+
+
 @given(BASES)
 def test_an_empty_patch_changes_nothing(base):
     assert strategic_merge(base, {}, SPEC) == base
@@ -177,11 +207,11 @@ def test_a_job_laid_over_itself_is_itself(base):
     assert strategic_merge(base, base, SPEC) == base
 
 
-@given(BASES, PATCHES)
-def test_neither_input_is_written_to(base, patch):
-    before = deepcopy((base, patch))
-    strategic_merge(base, patch, SPEC)
-    assert (base, patch) == before
+@given(PAIRS)
+def test_neither_input_is_written_to(pair):
+    before = deepcopy(pair)
+    strategic_merge(*pair, SPEC)
+    assert pair == before
 
 
 @given(BASES)
@@ -189,14 +219,14 @@ def test_nulls_delete_every_field(base):
     assert strategic_merge(base, dict.fromkeys(base), SPEC) == {}
 
 
-@given(BASES, PATCHES)
-def test_no_directive_is_left_in_what_comes_out(base, patch):
-    assert "$patch" not in json.dumps(strategic_merge(base, patch, SPEC))
+@given(PAIRS)
+def test_no_directive_is_left_in_what_comes_out(pair):
+    assert "$patch" not in json.dumps(strategic_merge(*pair, SPEC))
 
 
-@given(BASES, PATCHES)
-def test_items_that_stay_keep_their_order(base, patch):
-    merged = strategic_merge(base, patch, SPEC)
+@given(PAIRS)
+def test_items_that_stay_keep_their_order(pair):
+    base, merged = pair[0], strategic_merge(*pair, SPEC)
     before = [task["name"] for task in base.get("tasks", [])]
     after = [task["name"] for task in merged.get("tasks", [])]
     assert [name for name in after if name in before] == [name for name in before if name in after]
@@ -233,8 +263,13 @@ def unordered(value, node):
 
 
 @pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not on PATH")
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
-@given(pairs=st.lists(st.tuples(BASES, PATCHES), min_size=15, max_size=15))
+@settings(
+    max_examples=20,
+    deadline=None,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],  # shrinking would start kubectl thousands of times
+    suppress_health_check=list(HealthCheck),
+)
+@given(pairs=st.lists(PAIRS, min_size=15, max_size=15))
 def test_kustomize_with_our_openapi_gives_the_same_objects(tmp_path, pairs):
     theirs = kustomized(tmp_path, pairs)
     ours = [strategic_merge(named(0, base), named(n, patch), JOB) for n, (base, patch) in enumerate(pairs)]

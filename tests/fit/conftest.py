@@ -37,9 +37,7 @@ def _step(row: dict[str, Any], models: dict[str, dict[str, Any]]) -> Step:
     arguments += ("stage", "reference_free", "flash_attn")
     given = {key: row[key] for key in arguments if key in row}
     training = Training(shape=Shape.of(models[row["model"]]["shape"]), **given)
-    return Step(
-        row["model"], training, row.get("device_used_gib"), row.get("allocated_gib"), row["trainable"]
-    )
+    return Step(row["model"], training, row.get("device_used_gib"), row.get("allocated_gib"), row["trainable"])
 
 
 def _steps(name: str) -> list[Step]:

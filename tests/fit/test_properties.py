@@ -88,11 +88,7 @@ def test_more_cards_under_zero_3_never_take_more(training):
 def test_quantizing_the_base_never_makes_weights_larger(training):
     plain = replace(training, method="lora", zero_stage=0, precision="bf16")
     weights = [
-        next(
-            term.gib
-            for term in estimate(replace(plain, quantization_bit=bits)).terms
-            if term.name == "weights"
-        )
+        next(term.gib for term in estimate(replace(plain, quantization_bit=bits)).terms if term.name == "weights")
         for bits in (4, 8, None)
     ]
     assert weights == sorted(weights)

@@ -112,7 +112,12 @@ def make_run() -> Callable[..., Run]:
 def provenance() -> Provenance:
     """A commit of somebody's configuration."""
     source = Source(
-        "5" * 40, "Ada <ada@example.com>", "2026-01-02T03:04:05+00:00", "Try lr", "Two\nlines", "https://git.example.com/c"
+        "5" * 40,
+        "Ada <ada@example.com>",
+        "2026-01-02T03:04:05+00:00",
+        "Try lr",
+        "Two\nlines",
+        "https://git.example.com/c",
     )
     return Provenance("0.1.0", "c" * 64, source)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from dataclasses import replace
 
@@ -37,7 +36,7 @@ def codes(rejected):
 def state_of(checkout, git):
     """What a user sees of a working copy, byte by byte."""
     status = git(checkout, "status", "--porcelain", "--untracked-files=all")
-    return status, (checkout / ".git" / "index").read_bytes(), sorted(os.listdir(checkout))
+    return status, (checkout / ".git" / "index").read_bytes(), sorted(path.name for path in checkout.iterdir())
 
 
 # to a local repository
@@ -290,7 +289,8 @@ def test_addresses_that_run_programs_are_refused(repo):
 
 
 @pytest.mark.parametrize(
-    "branch", ["", "-d", "a..b", "a b", "a~1", "@", "a.lock", "a@{1}", ".a", "a/", "/a", "a//b", "a\x00", "a\\b", "x/.y"]
+    "branch",
+    ["", "-d", "a..b", "a b", "a~1", "@", "a.lock", "a@{1}", ".a", "a/", "/a", "a//b", "a\x00", "a\\b", "x/.y"],
 )
 def test_what_is_no_branch_is_refused(branch):
     with pytest.raises(Rejected) as rejected:
@@ -350,19 +350,28 @@ def test_nothing_of_the_repository_is_executed(tmp_path, checkout, git, make_run
     git(checkout, "-c", "core.hooksPath=/dev/null", "commit", "--quiet", "-m", "attributes")
     for key in (
         *("filter.evil.clean", "filter.evil.smudge", "filter.evil.process", "core.fsmonitor", "core.sshCommand"),
-        *("credential.helper", "gpg.program", "diff.external", "core.editor", "core.pager", "uploadpack.packObjectsHook"),
+        *(
+            "credential.helper",
+            "gpg.program",
+            "diff.external",
+            "core.editor",
+            "core.pager",
+            "uploadpack.packObjectsHook",
+        ),
         *("core.askPass", "alias.commit-tree", "gpg.ssh.program", "core.gitProxy"),
     ):
         git(checkout, "config", key, str(script))
     git(checkout, "config", "core.autocrlf", "true")
     git(checkout, "-c", "core.hooksPath=/dev/null", "branch", "gitops")
-    before = state_file = (checkout / ".git" / "index").read_bytes()
+    before = (checkout / ".git" / "index").read_bytes()
     trap.unlink(missing_ok=True)
     published = publish(to(checkout, "gitops"), [make_run()], provenance)
     assert published.result is Result.COMMITTED
     assert not trap.exists()
-    assert before == state_file
-    blob = git(checkout, "-c", "core.hooksPath=/dev/null", "cat-file", "blob", "gitops:training/sft/job-sft-1a2b3c4d.yaml")
+    assert (checkout / ".git" / "index").read_bytes() == before
+    blob = git(
+        checkout, "-c", "core.hooksPath=/dev/null", "cat-file", "blob", "gitops:training/sft/job-sft-1a2b3c4d.yaml"
+    )
     assert (blob + "\n").encode() == next(iter(make_run().files.values()))
 
 

@@ -1,8 +1,8 @@
 """Cases for the rules: data/<stage>.yaml says, rule by rule, which edits of the base job pass and which do not.
 
-An edit is `path: value`; null removes, the position after the last appends.  `task.`, `pod.`, `main.` and `init.` abbreviate the first task, its
-pod spec and that spec's first container and init container.  In a refused case `at` is the finding's exact
-subject; `version` is Volcano's, the newest unless said.
+An edit is `path: value`; null removes, the position after the last appends.  `task.`, `pod.`, `main.` and
+`init.` abbreviate the first task, its pod spec and that spec's first container and init container.  In a
+refused case `at` is the finding's exact subject; `version` is Volcano's, the newest unless said.
 """
 
 import copy
@@ -39,7 +39,7 @@ def full(path):
 
 def edited(edits):
     job = copy.deepcopy(documents("base.yaml")[0])
-    for path, value in edits.items():
+    for path, value in copy.deepcopy(edits).items():
         steps = [int(i) if i else key or plain for key, i, plain in STEP.findall(full(path))]
         place = job
         for step in steps[:-1]:

@@ -195,12 +195,64 @@ def test_the_reference_manifests_are_admitted_and_cohere(reference_jobs, version
 def shaped(inner):
     """JSON that often has the keys of a job, so that the rules look inside."""
     keys = st.sampled_from(
-        "metadata name generateName labels annotations spec plugins svc mpi policies event events exitCode volumes "
-        "mountPath tasks replicas minAvailable template containers initContainers env value valueFrom fieldRef "
-        "secretKeyRef volumeMounts resources limits requests cpu hugepages-2Mi nvidia.com/gpu ports tolerations "
-        "affinity nodeAffinity podAffinity requiredDuringSchedulingIgnoredDuringExecution nodeSelectorTerms "
-        "matchExpressions topologySpreadConstraints emptyDir sizeLimit projected sources ephemeral securityContext "
-        "livenessProbe httpGet dependsOn partitionPolicy networkTopology queue dnsConfig hostAliases".split()
+        [
+            "metadata",
+            "name",
+            "generateName",
+            "labels",
+            "annotations",
+            "spec",
+            "plugins",
+            "svc",
+            "mpi",
+            "policies",
+            "event",
+            "events",
+            "exitCode",
+            "volumes",
+            "mountPath",
+            "tasks",
+            "replicas",
+            "minAvailable",
+            "template",
+            "containers",
+            "initContainers",
+            "env",
+            "value",
+            "valueFrom",
+            "fieldRef",
+            "secretKeyRef",
+            "volumeMounts",
+            "resources",
+            "limits",
+            "requests",
+            "cpu",
+            "hugepages-2Mi",
+            "nvidia.com/gpu",
+            "ports",
+            "tolerations",
+            "affinity",
+            "nodeAffinity",
+            "podAffinity",
+            "requiredDuringSchedulingIgnoredDuringExecution",
+            "nodeSelectorTerms",
+            "matchExpressions",
+            "topologySpreadConstraints",
+            "emptyDir",
+            "sizeLimit",
+            "projected",
+            "sources",
+            "ephemeral",
+            "securityContext",
+            "livenessProbe",
+            "httpGet",
+            "dependsOn",
+            "partitionPolicy",
+            "networkTopology",
+            "queue",
+            "dnsConfig",
+            "hostAliases",
+        ]
     )
     return st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=6)
 

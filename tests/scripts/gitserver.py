@@ -48,9 +48,7 @@ class Forge:
         return self.root / f"{repo}.git"
 
     def git(self, repo: str, *words: str) -> str:
-        done = subprocess.run(
-            ["git", "--git-dir", self.bare(repo), *words], check=True, capture_output=True, text=True
-        )
+        done = subprocess.run(["git", "--git-dir", self.bare(repo), *words], check=True, capture_output=True, text=True)
         return done.stdout.strip()
 
     def create(self, repo: str) -> str:
@@ -83,9 +81,7 @@ class Forge:
         stream += b"deleteall\n"
         for path, data in blobs.items():
             stream += b'M 100644 inline "%s"\ndata %d\n%s\n' % (path.encode(), len(data), data)
-        subprocess.run(
-            ["git", "--git-dir", self.bare(repo), "fast-import", "--quiet"], input=stream, check=True
-        )
+        subprocess.run(["git", "--git-dir", self.bare(repo), "fast-import", "--quiet"], input=stream, check=True)
         return self.git(repo, "rev-parse", f"refs/heads/{branch}")
 
     def count(self, pattern: str) -> int:
@@ -121,7 +117,11 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self._reply(404, b"not here")
 
-    do_POST = do_PUT = do_GET
+    def do_POST(self) -> None:
+        self.do_GET()
+
+    def do_PUT(self) -> None:
+        self.do_GET()
 
     def _body(self) -> bytes:
         if self.headers.get("Transfer-Encoding", "") == "chunked":
@@ -213,9 +213,11 @@ def certificate(folder: Path) -> tuple[Path, Path]:
     """A fresh self-signed certificate for 127.0.0.1 and its key."""
     cert, key = folder / "server.pem", folder / "server.key"
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-        + ["-subj", "/CN=forge", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"]
-        + ["-out", cert, "-keyout", key],
+        [
+            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"),
+            *("-subj", "/CN=forge", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"),
+            *("-out", cert, "-keyout", key),
+        ],
         check=True,
         capture_output=True,
     )

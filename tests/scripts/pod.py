@@ -67,7 +67,7 @@ class Pod:
         }
         return subprocess.Popen(
             ["/bin/bash", "-c", (SCRIPTS / f"{script}.sh").read_text(), script, *words],
-            env={name: value for name, value in (base | self.env | env).items() if value is not None},
+            env=base | self.env | env,
             cwd=self.home,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -28,6 +28,9 @@ def main(argv: list[str] | None = None) -> int:
     try:
         code = import_module(f"ftgen.cli.{arguments.module}").run(arguments)
         sys.stdout.flush()
+    except Usage as usage:
+        print(f"ftgen: {usage}", file=sys.stderr)  # noqa: T201
+        return USAGE
     except Rejected as rejected:
         return arguments.reject(rejected)
     except KeyboardInterrupt:

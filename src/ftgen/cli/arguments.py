@@ -15,6 +15,8 @@ RENDER = "render"
 VERBS = {
     RENDER: "compose, check and write manifests (the verb that is meant where none is given)",
     "groups": "configuration groups and their options",
+    "explain": "where a configuration key, or a line of a manifest, comes from",
+    "schema": "the JSON Schema of the configuration, for editors; `import CRD.yaml` takes a cluster's own",
 }
 
 
@@ -75,8 +77,10 @@ def parser(verb: str) -> argparse.ArgumentParser:
     _hydra(made)
     if verb == RENDER:
         _output(made)
-    if verb == "groups":
+    if verb in {"groups", "explain"}:
         made.add_argument("--json", action="store_true", help="as JSON")
+    if verb == "schema":
+        made.add_argument("--out", "-o", default="schemas", help="with import: folder to write to")
     return made
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -114,11 +114,15 @@ def verdict(estimate: Estimate, available_gib: float) -> Verdict:
 
 
 def smallest_change(training: Training, available_gib: float) -> Change | None:
-    """The change that costs the result least and makes the training fit, or None when none does.
+    """The change that costs the result least and makes the training fit.
+
+    None when nothing does, and when the training fits as it is.
 
     In this order: checkpointing, a smaller batch with as much more accumulation, shorter rows, a quantized
     base, adapters instead of all weights, ZeRO-3 over more cards, a bigger card.
     """
+    if verdict(estimate(training), available_gib) is Verdict.FITS:
+        return None
     for candidate, edits in _candidates(training):
         changed = estimate(candidate)
         if verdict(changed, available_gib) is Verdict.FITS:
@@ -130,13 +134,23 @@ _Edits = tuple[tuple[str, object], ...]
 
 
 def _candidates(training: Training) -> Iterator[tuple[Training, _Edits]]:
-    """Each gentle step alone, then all up to it together, then the ones that change the training's nature."""
-    gentle = [*_checkpointing(training), *_batches(training), *_lengths(training)]
-    yield from gentle
-    together = _squeezed(training)
-    yield together
-    for base, edits in (training, ()), together:
-        yield from ((other, edits + more) for other, more in (*_lighter(base), *_sharded(base)))
+    """Gentle steps alone, then together, then the ones that change the training's nature."""
+    yield from (*_checkpointing(training), *_batches(training), *_lengths(training))
+    squeezed, edits = _squeezed(training)
+    yield squeezed, edits
+    yield from _after(edits, _lengths(squeezed))
+    bases = ((training, ()), (squeezed, edits))
+    for base, so_far in bases:
+        yield from _after(so_far, _lighter(base))
+    for lighter, more in _lighter(squeezed):
+        yield from _after(edits + more, _lengths(lighter))
+    for base, so_far in bases:
+        yield from _after(so_far, _sharded(base))
+
+
+def _after(edits: _Edits, candidates: Iterable[tuple[Training, _Edits]]) -> Iterator[tuple[Training, _Edits]]:
+    """The candidates, each with the edits that led to it."""
+    return ((training, edits + more) for training, more in candidates)
 
 
 def _checkpointing(training: Training) -> Iterator[tuple[Training, _Edits]]:
@@ -168,10 +182,13 @@ def _squeezed(training: Training) -> tuple[Training, _Edits]:
 
 
 def _lighter(training: Training) -> Iterator[tuple[Training, _Edits]]:
+    """Less that learns, then fewer bits for what does not."""
+    if training.method in ("full", "pure_bf16"):
+        adapted, edits = replace(training, method="lora"), (("finetuning_type", "lora"),)
+        yield adapted, edits
+        yield from _after(edits, _lighter(adapted))
     if training.method in ("lora", "oft") and training.bits is None and training.zero_stage == 0:
         yield replace(training, method="qlora", quantization_bit=4), (("quantization_bit", 4),)
-    if training.method in ("full", "pure_bf16"):
-        yield replace(training, method="lora"), (("finetuning_type", "lora"),)
 
 
 def _sharded(training: Training) -> Iterator[tuple[Training, _Edits]]:
@@ -186,11 +203,15 @@ def _sharded(training: Training) -> Iterator[tuple[Training, _Edits]]:
 
 
 def _bigger_card(training: Training, available_gib: float) -> Change | None:
-    needed = estimate(training)
+    """The smallest larger card that holds the training as it is, or else made as light as it gets."""
+    squeezed, edits = _squeezed(training)
+    candidates: list[tuple[Training, _Edits]] = [(training, ()), (squeezed, edits), *_after(edits, _lighter(squeezed))]
+    needs = [(estimate(candidate), more) for candidate, more in candidates]
     for card, mib in CARDS.items():
-        if mib / 1024 > available_gib and verdict(needed, mib / 1024) is Verdict.FITS:
-            says = f"use a card with {mib / 1024:.0f} GiB or more ({card})"
-            return Change(says, (), needed)
+        for needed, more in needs:
+            if mib / 1024 > available_gib and verdict(needed, mib / 1024) is Verdict.FITS:
+                also = f" and {_in_words(more)}" if more else ""
+                return Change(f"use a card with {mib / 1024:.0f} GiB or more ({card}){also}", more, needed)
     return None
 
 

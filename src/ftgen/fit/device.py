@@ -271,9 +271,7 @@ def _attention_saved(training: Training) -> float:
     inputs = {"full": 6, "freeze": 0}.get(training.method, 6 if training.adapts else 2)
     head_norms = (norm * (shape.query + shape.key)) if shape.qk_norm else 0
     adapter = 2 * shape.query if training.adapts else 0
-    return (
-        (shape.norms * norm + inputs) * shape.hidden + 8 * shape.query + 4 * shape.key + head_norms + adapter
-    )
+    return (shape.norms * norm + inputs) * shape.hidden + 8 * shape.query + 4 * shape.key + head_norms + adapter
 
 
 def _mlp_saved(training: Training) -> float:

@@ -69,9 +69,7 @@ class Branch:
         above = ["/".join(parts[:count]) for count in range(1, len(parts))]
         blocked = [place for place in above if self.modes.get(place, ("040000", ""))[0] != "040000"]
         if blocked:
-            return error(
-                "FT501", f"{full} lies behind {blocked[0]}, which is no folder", path, help="move it away"
-            )
+            return error("FT501", f"{full} lies behind {blocked[0]}, which is no folder", path, help="move it away")
         if self.modes.get(full, (_FILE, ""))[0] in {_LINK, _MODULE, "040000"}:
             return error("FT502", f"{full} is a link or a folder, not a file", path, help="move it away")
         return None

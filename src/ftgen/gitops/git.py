@@ -125,17 +125,13 @@ def _configuration(settings: Mapping[str, str]) -> dict[str, str]:
     """Settings by environment: a header with a token must not show in the list of processes."""
     pairs = enumerate(settings.items())
     numbered = {
-        f"GIT_CONFIG_{part}_{i}": text
-        for i, pair in pairs
-        for part, text in zip(("KEY", "VALUE"), pair, strict=True)
+        f"GIT_CONFIG_{part}_{i}": text for i, pair in pairs for part, text in zip(("KEY", "VALUE"), pair, strict=True)
     }
     return {"GIT_CONFIG_COUNT": str(len(settings)), **numbered}
 
 
 @contextmanager
-def workshop(
-    settings: Mapping[str, str], objects: Path | None = None, hashing: str = "sha1"
-) -> Iterator[Git]:
+def workshop(settings: Mapping[str, str], objects: Path | None = None, hashing: str = "sha1") -> Iterator[Git]:
     """A temporary bare repository; with `objects`, it reads and writes another one's object store."""
     with TemporaryDirectory(prefix="ftgen-git-", ignore_cleanup_errors=True) as place:
         folder = Path(place) / "repository.git"
@@ -150,10 +146,6 @@ def told_as_diagnostics() -> Iterator[None]:
     try:
         yield
     except GitFailed as problem:
-        raise Rejected(
-            [error("FT530", str(problem), help="run it with GIT_TRACE=1 to see more")]
-        ) from problem
+        raise Rejected([error("FT530", str(problem), help="run it with GIT_TRACE=1 to see more")]) from problem
     except FileNotFoundError as problem:
-        raise Rejected(
-            [error("FT530", "git is not installed", help="install git 2.31 or later")]
-        ) from problem
+        raise Rejected([error("FT530", "git is not installed", help="install git 2.31 or later")]) from problem

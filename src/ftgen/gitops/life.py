@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 from ftgen import yamlio
@@ -97,10 +98,13 @@ def rerun(
     names: Sequence[str],
     provenance: Provenance,
     *,
+    runs: Iterable[Run] = (),
     push: bool = False,
     progress: Progress = silent,
 ) -> Published:
     """Train committed runs again, as new objects called `<name>-r2`, `-r3` and so on.
+
+    A run whose files were removed is taken from `runs`, where it is rendered there.
 
     Raises:
         Rejected: FT527 for a run that is unknown, being stopped, or whose name has no room for the suffix;
@@ -112,7 +116,8 @@ def rerun(
             raise _no(entry.name, "is being stopped", f"`ftgen stop {entry.name}` finishes that")
         edit.repeat(path, entry)
 
-    return commit(target, _work("rerun", names, one), provenance, push=push, progress=progress)
+    rendered = {key: run for run in runs for key in (run.name, run.identity)}
+    return commit(target, _work("rerun", names, one, rendered), provenance, push=push, progress=progress)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,30 +172,45 @@ def _is_named(described: str, jobs: Iterable[bytes]) -> bool:
 
 
 def _work(
-    verb: str, names: Sequence[str], one: Callable[[_Edit, str, Entry], None]
+    verb: str,
+    names: Sequence[str],
+    one: Callable[[_Edit, str, Entry], None],
+    rendered: Mapping[str, Run] = MappingProxyType({}),
 ) -> Callable[[Branch, Lock], tuple[Outcome, str]]:
     def work(shelf: Branch, lock: Lock) -> tuple[Outcome, str]:
         edit = _Edit(shelf, lock, dict(lock.files), dict(lock.runs), set(lock.ended), {})
         for name in names:
-            for path, entry in _files_of(lock, name):
-                one(edit, path, entry)
+            fresh = rendered.get(_first(name))
+            if fresh is not None and not _owned(lock, name):
+                edit.renew(fresh)
+            else:
+                for path, entry in _files_of(lock, name):
+                    one(edit, path, entry)
         return edit.outcome(), f"ftgen: {verb} {' '.join(names)}"
 
     return work
 
 
+def _first(name: str) -> str:
+    """The name before any suffix of a re-run."""
+    return re.sub(r"-r\d+$", "", name)
+
+
 def _files_of(lock: Lock, name: str) -> list[tuple[str, Entry]]:
-    """The files of a run, which is told by its object's name, its identity or the path of its file."""
-    owner = lock.files[name].name if name in lock.files else name
-    issued = lock.runs.get(name)
-    owner = issued.name if issued else owner
-    found = [
-        (path, entry) for path, entry in lock.files.items() if entry.name == owner and "/*" not in entry.run
-    ]
+    """The files of a run; there must be some."""
+    found = _owned(lock, name)
     if found:
         return found
     known = sorted({entry.name for entry in lock.files.values()})
     raise _no(name, "is no committed run", f"one of: {', '.join(known[:20]) or 'there is none'}")
+
+
+def _owned(lock: Lock, name: str) -> list[tuple[str, Entry]]:
+    """The files of a run, which is told by its object's name, its identity or the path of its file."""
+    owner = lock.files[name].name if name in lock.files else name
+    issued = lock.runs.get(name)
+    owner = issued.name if issued else owner
+    return [(path, entry) for path, entry in lock.files.items() if entry.name == owner and "/*" not in entry.run]
 
 
 def _no(name: str, why: str, how: str) -> Rejected:
@@ -212,9 +232,7 @@ class _Edit:
         """The committed bytes, which must be those that ftgen wrote."""
         there = self.shelf.read(path)
         if there is None or sha256(there) != self.old.files[path].sha256:
-            raise Rejected(
-                [error("FT503", f"{path} was edited by hand", path, help="publish with --adopt first")]
-            )
+            raise Rejected([error("FT503", f"{path} was edited by hand", path, help="publish with --adopt first")])
         return there
 
     def put(self, path: str, content: bytes, entry: Entry) -> None:
@@ -249,8 +267,18 @@ class _Edit:
         if entry.state is State.ACTIVE:
             self.move(path, State.ORPHANED)
 
+    def renew(self, run: Run) -> None:
+        """Commit a rendered run that is not there any more under its next name."""
+        name = self._next(run.name)
+        for path, content in under_name(run, name).files.items():
+            _refuse_long(name, content)
+            # A claim that other runs share is there already, and theirs.
+            if not self.shelf.has(path):
+                self.put(path, content, Entry("", "", run.identity, name))
+        self.runs[run.identity] = Issued(name)
+
     def _next(self, name: str) -> str:
-        base = re.sub(r"-r\d+$", "", name)
+        base = _first(name)
         known = {*self.ended, *(entry.name for entry in self.files.values())}
         taken = [int(found[1]) for it in known if (found := re.fullmatch(re.escape(base) + r"-r(\d+)", it))]
         return f"{base}-r{max(taken, default=1) + 1}"

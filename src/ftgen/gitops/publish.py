@@ -25,8 +25,8 @@ from ftgen.tree import Fate, Lock, NewRun, Outcome, Run, Terms, draw
 _TRIES = 10
 _STUBBORN = 4
 """So many refusals of a branch that has not moved are an answer, not a race for its lock."""
-_FIRST_WAIT = 0.1
-_LONGEST_WAIT = 5.0
+_FIRST_WAIT = 0.05
+_LONGEST_WAIT = 2.0
 
 Progress = Callable[[str], None]
 
@@ -242,15 +242,9 @@ def _signs(git: Git) -> bool:
 
 
 def _with_notes(done: Published, place: Destination, target: Target) -> Published:
-    if (
-        not isinstance(place, _Local)
-        or done.result is Result.UNCHANGED
-        or not place.is_checked_out(target.branch)
-    ):
+    if not isinstance(place, _Local) or done.result is Result.UNCHANGED or not place.is_checked_out(target.branch):
         return done
     told = f"{target.branch} is checked out in {target.repo}, whose files were left alone and now lag behind"
     where = target.path or "."
-    how = (
-        f"`git -C {target.repo} restore --source=HEAD --staged --worktree -- {where}` brings them up to date"
-    )
+    how = f"`git -C {target.repo} restore --source=HEAD --staged --worktree -- {where}` brings them up to date"
     return replace(done, diagnostics=(*done.diagnostics, note("FT531", told, "--repo", help=how)))

@@ -91,9 +91,7 @@ def _is_dirty(git: Git, top: Path, folder: Path) -> bool:
 
 def message(subject: str, provenance: Provenance, folders: Sequence[str], names: Sequence[str]) -> str:
     """A commit message: one line, then trailers for programs, Argo CD's own among them."""
-    named = " ".join(names[:_MOST_NAMED]) + (
-        f" +{len(names) - _MOST_NAMED}" if len(names) > _MOST_NAMED else ""
-    )
+    named = " ".join(names[:_MOST_NAMED]) + (f" +{len(names) - _MOST_NAMED}" if len(names) > _MOST_NAMED else "")
     trailers = {
         "Ftgen-Version": provenance.version,
         "Ftgen-Config-Sha256": provenance.config_sha256,

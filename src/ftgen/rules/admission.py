@@ -79,9 +79,7 @@ def bad_job_name(job: Job) -> Iterator[Finding]:
     Write: `metadata.name: my-run`.
     """
     if not job.name:
-        yield Finding(
-            "the job has neither a name nor a generateName", "metadata.name", help="set metadata.name"
-        )
+        yield Finding("the job has neither a name nor a generateName", "metadata.name", help="set metadata.name")
     elif not kube.is_dns1123_subdomain(job.name) or len(job.name) > _LONGEST_NAME:
         yield Finding(
             f"the job name {job.name!r} is no DNS name of at most 63 characters",
@@ -101,9 +99,7 @@ def no_tasks(job: Job) -> Iterator[Finding]:
     Write: one task for each role of pods.
     """
     if not job.tasks:
-        yield Finding(
-            "the job has no tasks", "spec.tasks", help="add a task with a name, replicas and a template"
-        )
+        yield Finding("the job has no tasks", "spec.tasks", help="add a task with a name, replicas and a template")
 
 
 @rule("FT314", "negative-count")

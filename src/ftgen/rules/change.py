@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from ftgen.rules import Finding, rule
 from ftgen.rules.defaults import mutate
-from ftgen.rules.job import NEWEST, Job, Version, amount, child, mapping
+from ftgen.rules.job import NEWEST, Job, Version, amount, child, entries, mapping, number, text
 
 Change = Literal["no-op", "metadata", "in-place", "new run"]
 
@@ -86,7 +86,7 @@ def change_class(old: dict[str, Any], new: dict[str, Any], *, volcano_version: V
     before, after = mutate(old, volcano_version=volcano_version), mutate(new, volcano_version=volcano_version)
     if _frozen(before) != _frozen(after):
         return "new run"
-    if _meaning(before.get("spec")) != _meaning(after.get("spec")):
+    if _counts(before) != _counts(after):
         return "in-place"
     return "no-op" if _about(before) == _about(after) else "metadata"
 
@@ -124,9 +124,7 @@ def immutable_field(before: Job, after: Job) -> Iterator[Finding]:
     old, new = _fixed(before.spec), _fixed(after.spec)
     if old != new:
         for path in _differences(old, new, "spec"):
-            yield Finding(
-                f"{path} cannot change once the job exists", path, help="create a job of another name"
-            )
+            yield Finding(f"{path} cannot change once the job exists", path, help="create a job of another name")
 
 
 def _frozen(job: dict[str, Any]) -> tuple[Any, ...]:
@@ -137,6 +135,13 @@ def _frozen(job: dict[str, Any]) -> tuple[Any, ...]:
         [metadata.get(key) for key in _IDENTITY],
         _fixed(mapping(job.get("spec"))),
     )
+
+
+def _counts(job: dict[str, Any]) -> tuple[Any, ...]:
+    """The values of the mutable fields."""
+    spec = mapping(job.get("spec"))
+    tasks = [[number(task.get(key)) for key in _MUTABLE_IN_TASKS] for _, task in entries(spec.get("tasks"))]
+    return number(spec.get("minAvailable")), text(spec.get("priorityClassName")), tasks
 
 
 def _about(job: dict[str, Any]) -> Any:

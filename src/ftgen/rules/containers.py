@@ -94,9 +94,7 @@ def bad_port(job: Job) -> Iterator[Finding]:
             path, name = f"{container.path}.ports[{i}]", text(port.get("name"))
             for field, value, missing in _port_numbers(port):
                 if missing or not 0 <= value <= LARGEST_PORT:
-                    yield Finding(
-                        f"{field} {value} is not between 1 and {LARGEST_PORT}", f"{path}.{field}", value
-                    )
+                    yield Finding(f"{field} {value} is not between 1 and {LARGEST_PORT}", f"{path}.{field}", value)
             if name and (not PORT_NAME.fullmatch(name) or name in names):
                 problem = "is taken" if name in names else f"is no port name of at most {_LONGEST_PORT_NAME}"
                 yield Finding(f"{name!r} {problem}", f"{path}.name", name)
@@ -124,9 +122,7 @@ def bad_env_name(job: Job) -> Iterator[Finding]:
         for i, variable in container.env:
             name = text(variable.get("name"))
             if not name or not kube.is_env_name(name):
-                yield Finding(
-                    f"{name!r} is no environment variable's name", f"{container.path}.env[{i}].name", name
-                )
+                yield Finding(f"{name!r} is no environment variable's name", f"{container.path}.env[{i}].name", name)
 
 
 @rule("FT347", "ambiguous-env-source")
@@ -145,13 +141,9 @@ def ambiguous_env_source(job: Job) -> Iterator[Finding]:
             path = f"{container.path}.env[{i}].valueFrom"
             if len(given) != 1:
                 problem = f"names {' and '.join(given)}" if given else "names no source"
-                yield Finding(
-                    f"valueFrom {problem}", path, text(variable.get("name")), "name exactly one source"
-                )
+                yield Finding(f"valueFrom {problem}", path, text(variable.get("name")), "name exactly one source")
             elif text(variable.get("value")):
-                yield Finding(
-                    "a variable has either a value or a valueFrom", path, text(variable.get("name"))
-                )
+                yield Finding("a variable has either a value or a valueFrom", path, text(variable.get("name")))
 
 
 @rule("FT348", "bad-env-reference")
@@ -271,9 +263,7 @@ def bad_mount_option(job: Job) -> Iterator[Finding]:
         for i, mount in container.mounts:
             if len(mount) > 2:  # noqa: PLR2004 - a name and a path have no options
                 for field, message in _mount_problems(mount, container):
-                    yield Finding(
-                        message, f"{container.path}.volumeMounts[{i}].{field}", text(mount.get(field))
-                    )
+                    yield Finding(message, f"{container.path}.volumeMounts[{i}].{field}", text(mount.get(field)))
 
 
 def _mount_problems(mount: dict[str, Any], container: Container) -> Iterator[tuple[str, str]]:

@@ -29,10 +29,7 @@ def mutate(job: dict[str, Any], *, volcano_version: Version = NEWEST) -> dict[st
         return job
     tasks = spec.get("tasks")
     if isinstance(tasks, list):
-        tasks = [
-            _task(i, task, volcano_version) if isinstance(task, dict) else task
-            for i, task in enumerate(tasks)
-        ]
+        tasks = [_task(i, task, volcano_version) if isinstance(task, dict) else task for i, task in enumerate(tasks)]
         spec = _set(spec, tasks=tasks)
     return _set(job, spec=_webhook(spec, volcano_version))
 
@@ -50,9 +47,7 @@ def structural(job: dict[str, Any], *, volcano_version: Version = NEWEST) -> dic
     if isinstance(spec.get("networkTopology"), dict):
         spec = _set(spec, networkTopology=_topology(spec["networkTopology"], volcano_version))
     if isinstance(spec.get("plugins"), dict):
-        spec = _set(
-            spec, plugins={name: given for name, given in spec["plugins"].items() if given is not None}
-        )
+        spec = _set(spec, plugins={name: given for name, given in spec["plugins"].items() if given is not None})
     if isinstance(spec.get("tasks"), list):
         spec = _set(spec, tasks=[_structural_task(task, volcano_version) for task in spec["tasks"]])
     return _set(job, spec=spec)
@@ -75,9 +70,7 @@ def _gang(task: object) -> int:
 
 
 def _plugins(plugins: dict[str, Any], version: Version) -> dict[str, Any]:
-    needs_service = any(name in plugins for name in _NEEDS_SERVICE) or (
-        version >= (1, 13, 0) and "ray" in plugins
-    )
+    needs_service = any(name in plugins for name in _NEEDS_SERVICE) or (version >= (1, 13, 0) and "ray" in plugins)
     added: dict[str, Any] = {"svc": []} if needs_service and "svc" not in plugins else {}
     if "mpi" in plugins and "ssh" not in plugins:
         added["ssh"] = []

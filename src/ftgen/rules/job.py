@@ -31,11 +31,7 @@ def mapping(value: object) -> dict[str, Any]:
 
 def entries(value: object) -> list[tuple[int, dict[str, Any]]]:
     """The objects of a list with their positions."""
-    return (
-        [(i, item) for i, item in enumerate(value) if isinstance(item, dict)]
-        if isinstance(value, list)
-        else []
-    )
+    return [(i, item) for i, item in enumerate(value) if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def strings(value: object) -> list[str]:

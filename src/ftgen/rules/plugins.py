@@ -88,12 +88,7 @@ def known(version: Version) -> tuple[str, ...]:
 @lru_cache(maxsize=64)
 def flags(plugin: str, version: Version) -> Mapping[str, Kind]:
     """The flags of a plugin in this Volcano; none of an unknown plugin."""
-    later = {
-        f: k
-        for since, name, more in _FLAGS_SINCE
-        if name == plugin and version >= since
-        for f, k in more.items()
-    }
+    later = {f: k for since, name, more in _FLAGS_SINCE if name == plugin and version >= since for f, k in more.items()}
     return {**_FLAGS.get(plugin, {}), **later}
 
 

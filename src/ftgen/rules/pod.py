@@ -77,9 +77,7 @@ def bad_annotation(job: Job) -> Iterator[Finding]:
                 yield Finding(f"{key!r} is no annotation key", child(path, key), key)
         size = sum(_bytes(key) + _bytes(text(value)) for key, value in notes.items())
         if size > _MOST_ANNOTATION_BYTES:
-            yield Finding(
-                f"the annotations have {size} bytes; {_MOST_ANNOTATION_BYTES} are allowed", path, size
-            )
+            yield Finding(f"the annotations have {size} bytes; {_MOST_ANNOTATION_BYTES} are allowed", path, size)
 
 
 def _bytes(value: str) -> int:
@@ -135,13 +133,9 @@ def bad_dns_config(job: Job) -> Iterator[Finding]:
         config, path = mapping(pod.spec.get("dnsConfig")), f"{pod.spec_path}.dnsConfig"
         servers, searches = strings(config.get("nameservers")), strings(config.get("searches"))
         if pod.spec.get("dnsPolicy") == "None" and not servers:
-            yield Finding(
-                "dnsPolicy None needs a nameserver", f"{path}.nameservers", help=f"set {path}.nameservers"
-            )
+            yield Finding("dnsPolicy None needs a nameserver", f"{path}.nameservers", help=f"set {path}.nameservers")
         if len(servers) > _MOST_NAMESERVERS or not all(map(_is_ip, servers)):
-            yield Finding(
-                "nameservers are at most three IP addresses", f"{path}.nameservers", ", ".join(servers)
-            )
+            yield Finding("nameservers are at most three IP addresses", f"{path}.nameservers", ", ".join(servers))
         too_long = len(searches) > _MOST_SEARCHES or len(" ".join(searches)) > _LONGEST_SEARCH_LIST
         if too_long or not all(kube.is_dns1123_subdomain(s.removesuffix(".")) for s in searches):
             yield Finding("searches are at most 32 DNS names", f"{path}.searches", " ".join(searches)[:80])
@@ -178,9 +172,7 @@ def bad_reference_name(job: Job) -> Iterator[Finding]:
         for i, alias in entries(pod.spec.get("hostAliases")):
             names = strings(alias.get("hostnames"))
             if not _is_ip(text(alias.get("ip"))) or not all(map(kube.is_dns1123_subdomain, names)):
-                yield Finding(
-                    "a host alias is an IP address with DNS names", f"{pod.spec_path}.hostAliases[{i}]"
-                )
+                yield Finding("a host alias is an IP address with DNS names", f"{pod.spec_path}.hostAliases[{i}]")
 
 
 _NAMES = (
@@ -232,7 +224,7 @@ def conflicting_host_access(job: Job) -> Iterator[Finding]:
     """Host ports or host namespaces contradict each other.
 
     Two main containers cannot take one host port; with hostNetwork a host port equals its container port;
-    `hostUsers: false` excludes hostNetwork, hostPID and hostIPC; a pod cannot share its own process
+    `hostUsers: false` excludes hostNetwork, hostPID, hostIPC and block devices; a pod cannot share its own process
     namespace and the host's.
 
     Refused: `hostNetwork: true` with `{containerPort: 29500, hostPort: 30000}`.
@@ -245,10 +237,11 @@ def conflicting_host_access(job: Job) -> Iterator[Finding]:
             for field in _HOST_NAMESPACES:
                 if pod.spec.get(field) is True:
                     yield Finding(f"hostUsers: false excludes {field}", f"{pod.spec_path}.{field}", "true")
+            for container in pod.containers:
+                if entries(container.body.get("volumeDevices")):
+                    yield Finding("hostUsers: false excludes volumeDevices", f"{container.path}.volumeDevices")
         if pod.spec.get("shareProcessNamespace") is True and pod.spec.get("hostPID") is True:
-            yield Finding(
-                "shareProcessNamespace excludes hostPID", f"{pod.spec_path}.shareProcessNamespace", "true"
-            )
+            yield Finding("shareProcessNamespace excludes hostPID", f"{pod.spec_path}.shareProcessNamespace", "true")
 
 
 def _host_ports(pod: Pod, containers: list[Container]) -> Iterator[Finding]:
@@ -262,14 +255,8 @@ def _host_ports(pod: Pod, containers: list[Container]) -> Iterator[Finding]:
             if key in taken:
                 yield Finding(f"host port {host} is taken twice", path, host)
             taken.add(key)
-            if (
-                not container.init
-                and pod.spec.get("hostNetwork") is True
-                and host != number(port.get("containerPort"))
-            ):
-                yield Finding(
-                    "with hostNetwork a hostPort equals its containerPort", path, host, f"remove {path}"
-                )
+            if not container.init and pod.spec.get("hostNetwork") is True and host != number(port.get("containerPort")):
+                yield Finding("with hostNetwork a hostPort equals its containerPort", path, host, f"remove {path}")
 
 
 @rule("FT379", "bad-gate")
@@ -285,9 +272,7 @@ def bad_gate(job: Job) -> Iterator[Finding]:
         for field, key in (("schedulingGates", "name"), ("readinessGates", "conditionType")):
             for i, gate in entries(pod.spec.get(field)):
                 if not kube.is_qualified_name(text(gate.get(key))):
-                    yield Finding(
-                        f"{text(gate.get(key))!r} is no gate's name", f"{pod.spec_path}.{field}[{i}].{key}"
-                    )
+                    yield Finding(f"{text(gate.get(key))!r} is no gate's name", f"{pod.spec_path}.{field}[{i}].{key}")
 
 
 @rule("FT382", "unknown-os")

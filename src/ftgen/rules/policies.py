@@ -65,9 +65,7 @@ def ambiguous_trigger(job: Job) -> Iterator[Finding]:
     for path, policy in (each for group in policies(job) for each in group):
         has_code = count(policy.get("exitCode")) is not None
         if has_code and events(policy):
-            yield Finding(
-                "the policy names both events and an exit code", path, help="split it into two policies"
-            )
+            yield Finding("the policy names both events and an exit code", path, help="split it into two policies")
         elif not has_code and not events(policy):
             yield Finding(
                 "the policy names neither an event nor an exit code",
@@ -136,9 +134,7 @@ def repeated_trigger(job: Job) -> Iterator[Finding]:
             triggers: list[str | int] = [*events(policy)] if code is None else [code]
             for trigger in triggers:
                 if trigger in seen:
-                    yield Finding(
-                        f"an earlier policy already acts on {trigger}", path, trigger, f"remove {path}"
-                    )
+                    yield Finding(f"an earlier policy already acts on {trigger}", path, trigger, f"remove {path}")
             seen.update(triggers)
 
 
@@ -173,9 +169,7 @@ def any_event_among_others(job: Job) -> Iterator[Finding]:
     for group in policies(job):
         named = {event: path for path, policy in group for event in events(policy)}
         if "*" in named and len(named) > 1:
-            yield Finding(
-                "the event * leaves nothing to other policies", named["*"], "*", "name the events you mean"
-            )
+            yield Finding("the event * leaves nothing to other policies", named["*"], "*", "name the events you mean")
 
 
 RULES_OF_POLICIES = (

@@ -36,9 +36,7 @@ def init_container_fields(job: Job) -> Iterator[Finding]:
         policy = container.body.get("restartPolicy")
         if policy is not None and not (container.init and policy == "Always"):
             path = f"{container.path}.restartPolicy"
-            yield Finding(
-                "only init containers may have a restartPolicy, Always", path, policy, f"remove {path}"
-            )
+            yield Finding("only init containers may have a restartPolicy, Always", path, policy, f"remove {path}")
         for field in (*_PROBES, "lifecycle") if container.init and policy != "Always" else ():
             if container.body.get(field) is not None:
                 yield Finding(f"an init container cannot have a {field}", f"{container.path}.{field}")

@@ -89,11 +89,13 @@ def _amount_problem(name: str, given: object) -> str:
         return "must not be negative"
     if parsed.denominator != 1 and is_extended(name):
         return f"{given} must be a whole number"
-    return (
-        f"{given} is no multiple of the page size"
-        if name.startswith(_HUGE) and not _divides(name, parsed)
-        else ""
-    )
+    return f"{given} is no multiple of the page size" if name.startswith(_HUGE) and not _divides(name, parsed) else ""
+
+
+def _stored(given: object) -> Fraction | None:
+    """The amount as defaulting leaves it in a pod: rounded up to thousandths."""
+    exact = amount(given)
+    return exact if exact is None or 1000 % exact.denominator == 0 else Fraction(-(-exact * 1000 // 1), 1000)
 
 
 def _divides(name: str, pages: Fraction) -> bool:
@@ -114,7 +116,7 @@ def request_over_limit(job: Job) -> Iterator[Finding]:
     for path, resources in _places(job):
         limits = mapping(resources.get("limits"))
         for name, given in mapping(resources.get("requests")).items():
-            request, limit = amount(given), amount(limits.get(name))
+            request, limit = _stored(given), _stored(limits.get(name))
             shared = "/" not in name or _NATIVE_DOMAIN in name
             where = child(f"{path}.requests", name)
             if request is None:
@@ -164,9 +166,7 @@ def unknown_claim(job: Job) -> Iterator[Finding]:
                 key = (text(claim.get("name")), text(claim.get("request")))
                 if key[0] not in names or key in used:
                     problem = "is named twice" if key in used else "is no claim of this pod"
-                    yield Finding(
-                        f"{key[0]!r} {problem}", f"{container.path}.resources.claims[{i}].name", key[0]
-                    )
+                    yield Finding(f"{key[0]!r} {problem}", f"{container.path}.resources.claims[{i}].name", key[0])
                 used.add(key)
 
 

@@ -30,9 +30,7 @@ def bad_toleration(job: Job) -> Iterator[Finding]:
     for pod in job.pods:
         for i, toleration in entries(pod.spec.get("tolerations")):
             for field, message in _toleration_problems(toleration):
-                yield Finding(
-                    message, f"{pod.spec_path}.tolerations[{i}].{field}", text(toleration.get(field))
-                )
+                yield Finding(message, f"{pod.spec_path}.tolerations[{i}].{field}", text(toleration.get(field)))
 
 
 def _toleration_problems(toleration: dict[str, Any]) -> Iterator[Problem]:
@@ -87,17 +85,11 @@ def _node_affinity_problems(affinity: dict[str, Any]) -> Iterator[Problem]:
 
 def _node_term_problems(term: dict[str, Any], where: str, *, strict: bool) -> Iterator[Problem]:
     for i, requirement in entries(term.get("matchExpressions")):
-        yield from _requirement_problems(
-            requirement, f"{where}.matchExpressions[{i}]", node=True, strict=strict
-        )
+        yield from _requirement_problems(requirement, f"{where}.matchExpressions[{i}]", node=True, strict=strict)
     for i, requirement in entries(term.get("matchFields")):
         values = strings(requirement.get("values"))
         fits = requirement.get("operator") in ("In", "NotIn") and len(values) == 1
-        if (
-            not fits
-            or requirement.get("key") != "metadata.name"
-            or not all(map(kube.is_dns1123_subdomain, values))
-        ):
+        if not fits or requirement.get("key") != "metadata.name" or not all(map(kube.is_dns1123_subdomain, values)):
             yield f"{where}.matchFields[{i}]", "a field term is metadata.name In or NotIn one node's name"
 
 
@@ -144,9 +136,7 @@ def _pod_affinity_problems(affinity: dict[str, Any]) -> Iterator[Problem]:
     for i, weighted in entries(affinity.get(_PREFERRED)):
         if not 1 <= number(weighted.get("weight")) <= _LARGEST_WEIGHT:
             yield f"{_PREFERRED}[{i}].weight", "a weight is 1 to 100"
-        yield from _pod_term_problems(
-            mapping(weighted.get("podAffinityTerm")), f"{_PREFERRED}[{i}].podAffinityTerm"
-        )
+        yield from _pod_term_problems(mapping(weighted.get("podAffinityTerm")), f"{_PREFERRED}[{i}].podAffinityTerm")
 
 
 def _pod_term_problems(term: dict[str, Any], where: str) -> Iterator[Problem]:

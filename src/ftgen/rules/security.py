@@ -23,6 +23,10 @@ _CHOICES = {
     "seLinuxChangePolicy": ("Recursive", "MountOption"),
     "procMount": ("Default", "Unmasked"),
 }
+_NAMESPACED = {
+    "hostNetwork": ("net.",),
+    "hostIPC": ("kernel.shm", "kernel.msg", "kernel.sem", "fs.mqueue."),
+}
 _SYSCTL = re.compile(r"[a-z0-9](?:[-_a-z0-9]*[a-z0-9])?(?:[./][a-z0-9](?:[-_a-z0-9]*[a-z0-9])?)*")
 
 Problem = tuple[str, str]
@@ -41,7 +45,7 @@ def contradictory_security(job: Job) -> Iterator[Finding]:
     for pod in job.pods:
         context = pod.spec.get("securityContext")
         if isinstance(context, dict):
-            for field, message in (*_shared_problems(context), *_sysctl_problems(context)):
+            for field, message in (*_shared_problems(context), *_sysctl_problems(context, pod.spec)):
                 yield Finding(message, f"{pod.spec_path}.securityContext.{field}")
         for container in pod.containers:
             context = container.body.get("securityContext")
@@ -90,13 +94,16 @@ def _escalation(context: dict[str, Any], *, unmasked: bool) -> Iterator[Problem]
             yield "allowPrivilegeEscalation", "privileged and CAP_SYS_ADMIN need privilege escalation"
 
 
-def _sysctl_problems(context: dict[str, Any]) -> Iterator[Problem]:
+def _sysctl_problems(context: dict[str, Any], spec: dict[str, Any]) -> Iterator[Problem]:
     seen: set[str] = set()
     for i, setting in entries(context.get("sysctls")):
         name = text(setting.get("name"))
         if len(name) > _LONGEST_SYSCTL or not _SYSCTL.fullmatch(name) or name in seen:
             yield f"sysctls[{i}].name", f"{name!r} is taken or no kernel parameter"
         seen.add(name)
+        for field, prefixes in _NAMESPACED.items():
+            if spec.get(field) is True and name.replace("/", ".").startswith(prefixes):
+                yield f"sysctls[{i}].name", f"{name} cannot be set with {field}"
 
 
 RULES_OF_SECURITY = (contradictory_security,)

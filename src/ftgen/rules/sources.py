@@ -81,9 +81,7 @@ def bad_volume_name(job: Job) -> Iterator[Finding]:
         for i, volume in pod.volumes:
             name = text(volume.get("name"))
             if not kube.is_dns1123_label(name):
-                yield Finding(
-                    f"the volume name {name!r} is no DNS label", f"{pod.spec_path}.volumes[{i}].name", name
-                )
+                yield Finding(f"the volume name {name!r} is no DNS label", f"{pod.spec_path}.volumes[{i}].name", name)
 
 
 @rule("FT373", "ambiguous-volume")
@@ -125,9 +123,7 @@ def incomplete_volume(job: Job) -> Iterator[Finding]:
             for kind, source in volume.items():
                 if kind in _KINDS and isinstance(source, dict):
                     for field, message in _problems(kind, source):
-                        yield Finding(
-                            message, f"{pod.spec_path}.volumes[{i}].{kind}.{field}", text(source.get(field))
-                        )
+                        yield Finding(message, f"{pod.spec_path}.volumes[{i}].{kind}.{field}", text(source.get(field)))
 
 
 def _problems(kind: str, source: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -34,9 +34,7 @@ def bad_task_name(job: Job) -> Iterator[Finding]:
                 "use lower-case letters, digits and dashes, 63 at most",
             )
         elif task.name in seen:
-            yield Finding(
-                f"a second task is named {task.name!r}", f"{task.path}.name", task.name, "rename one of them"
-            )
+            yield Finding(f"a second task is named {task.name!r}", f"{task.path}.name", task.name, "rename one of them")
         seen.add(task.name)
 
 
@@ -52,7 +50,7 @@ def long_pod_name(job: Job) -> Iterator[Finding]:
     """
     for task in job.tasks:
         pod = f"{job.name}-{task.name}-{task.index}"
-        if job.name and task.name and not kube.is_qualified_name(pod):
+        if len(pod) > _LONGEST_NAME:
             yield Finding(
                 f"the pod name {pod!r} has {len(pod)} characters; 63 are allowed",
                 job.name_path,
@@ -83,9 +81,7 @@ def unordered_tasks(job: Job) -> Iterator[Finding]:
     if not broken and (stuck := _unsortable(waits)):
         path = next(task.path for task in job.tasks if task.name in stuck)
         listed = ", ".join(sorted(stuck)[:_MOST_TASKS_NAMED])
-        yield Finding(
-            f"these tasks wait for each other: {listed}", f"{path}.dependsOn", listed, "break the cycle"
-        )
+        yield Finding(f"these tasks wait for each other: {listed}", f"{path}.dependsOn", listed, "break the cycle")
 
 
 def _awaited(task: Task) -> list[str]:

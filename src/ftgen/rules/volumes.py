@@ -30,12 +30,8 @@ def job_volume_path(job: Job) -> Iterator[Finding]:
     for i, volume in job.volumes:
         path = text(volume.get("mountPath"))
         if not path or path in seen:
-            problem = (
-                f"a second job volume is mounted at {path}" if path else "the job volume has no mountPath"
-            )
-            yield Finding(
-                problem, f"spec.volumes[{i}].mountPath", path, "give every job volume its own mountPath"
-            )
+            problem = f"a second job volume is mounted at {path}" if path else "the job volume has no mountPath"
+            yield Finding(problem, f"spec.volumes[{i}].mountPath", path, "give every job volume its own mountPath")
         seen.add(path)
 
 
@@ -52,13 +48,9 @@ def job_volume_claim(job: Job) -> Iterator[Finding]:
         name, path = text(volume.get("volumeClaimName")), f"spec.volumes[{i}]"
         inline = volume.get("volumeClaim") is not None
         if not name and not inline:
-            yield Finding(
-                "the job volume names no claim and describes none", path, help=f"set {path}.volumeClaimName"
-            )
+            yield Finding("the job volume names no claim and describes none", path, help=f"set {path}.volumeClaimName")
         elif name and inline:
-            yield Finding(
-                "the job volume both names a claim and describes one", path, name, "remove one of them"
-            )
+            yield Finding("the job volume both names a claim and describes one", path, name, "remove one of them")
         elif name and not kube.is_dns1123_subdomain(name):
             yield Finding(f"the claim name {name!r} is no DNS name", f"{path}.volumeClaimName", name)
 
@@ -108,9 +100,7 @@ def colliding_mounts(job: Job) -> Iterator[Finding]:
 
 
 def _collision(subject: str, path: str, other: str) -> Finding:
-    return Finding(
-        f"{path} is already the mount path of {other}", subject, path, "mount one of them elsewhere"
-    )
+    return Finding(f"{path} is already the mount path of {other}", subject, path, "mount one of them elsewhere")
 
 
 def _plugin_mounts(job: Job) -> dict[str, str]:

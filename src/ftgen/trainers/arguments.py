@@ -145,17 +145,11 @@ def _wrong_choice(argument: Argument, value: Any, command: str) -> Diagnostic | 
     listed = ", ".join(str(choice) for choice in allowed)
     help_ = f"did you mean {near[0]}?" if near else f"choose among {listed}"
     headline = f"{argument.name} has no choice {wrong!r}"
-    return Diagnostic(
-        "FT203", Severity.ERROR, headline, subject(argument.name, command), str(value), (), help_
-    )
+    return Diagnostic("FT203", Severity.ERROR, headline, subject(argument.name, command), str(value), (), help_)
 
 
 def _strangers(argument: Argument, value: Any) -> Iterator[Any]:
     if argument.choices and value is not None and value not in argument.choices:
         yield value
     if argument.words and value is not None:
-        yield from (
-            word
-            for word in (value.split() if isinstance(value, str) else value)
-            if word not in argument.words
-        )
+        yield from (word for word in (value.split() if isinstance(value, str) else value) if word not in argument.words)

@@ -59,9 +59,7 @@ def quantization_bits(s: Setting) -> Findings:
         yield Finding("quantization_method", headline, "set quantization_method: bnb")
     elif bits not in BITS[method]:
         widths = ", ".join(str(width) for width in BITS[method])
-        yield Finding(
-            "quantization_bit", f"{method} quantizes to {widths} bits, not {bits}", f"choose among {widths}"
-        )
+        yield Finding("quantization_bit", f"{method} quantizes to {widths} bits, not {bits}", f"choose among {widths}")
     elif (s.zero3 or s.fsdp) and (method, bits) != ("bnb", 4):
         headline = f"{method} at {bits} bits cannot be sharded by ZeRO-3 or FSDP"
         yield Finding("quantization_bit", headline, "set quantization_method: bnb and quantization_bit: 4")
@@ -81,9 +79,7 @@ def quantized_base(s: Setting) -> Findings:
     if s.zero3 or s.fsdp:
         yield Finding("deepspeed", f"{kind} weights cannot be sharded by ZeRO-3 or FSDP", "use ZeRO-2")
     if method not in {"lora", "oft"}:
-        yield Finding(
-            "finetuning_type", f"a {kind} model cannot train with {method}", "set finetuning_type: lora"
-        )
+        yield Finding("finetuning_type", f"a {kind} model cannot train with {method}", "set finetuning_type: lora")
     for name in ("use_dora", "pissa_init", "resize_vocab"):
         if s[name]:
             yield Finding(name, f"{name} does not work on {kind} weights", f"set {name}: false")
@@ -104,11 +100,7 @@ def precision_on_card(s: Setting) -> Findings:
     """
     card = s.facts.card or f"this {s.facts.vendor} device"
     wanted = s.first("bf16", "pure_bf16", "bf16_full_eval")
-    if (
-        wanted
-        and (s.facts.bf16 is False or _below(s, AMPERE))
-        and not (wanted != "pure_bf16" and s["use_cpu"])
-    ):
+    if wanted and (s.facts.bf16 is False or _below(s, AMPERE)) and not (wanted != "pure_bf16" and s["use_cpu"]):
         yield Finding(wanted, f"{card} has no bf16", "set trainer.precision=fp16")
     if s.facts.vendor == "cpu":
         yield from _precision_on_cpu(s)
@@ -148,12 +140,8 @@ def attention_on_card(s: Setting) -> Findings:
             f"FlashAttention-2 does not run on {s.facts.card or 'this device'}",
             "set flash_attn: sdpa",
         )
-    if s["flash_attn"] == "fa3" and (
-        s.facts.template != "gpt_oss" or s.facts.vendor != "nvidia" or _below(s, HOPPER)
-    ):
-        yield Finding(
-            "flash_attn", "the trainer has no fa3 but for gpt-oss on Hopper cards", "set flash_attn: auto"
-        )
+    if s["flash_attn"] == "fa3" and (s.facts.template != "gpt_oss" or s.facts.vendor != "nvidia" or _below(s, HOPPER)):
+        yield Finding("flash_attn", "the trainer has no fa3 but for gpt-oss on Hopper cards", "set flash_attn: auto")
 
 
 @rule("FT245")
@@ -187,13 +175,9 @@ def _ascend_quantization(s: Setting) -> Findings:
     if method in NO_NPU_METHODS:
         yield Finding("quantization_method", f"{method} does not run on Ascend", "leave quantization_bit out")
     elif bits != 4:  # noqa: PLR2004 - the one width there
-        yield Finding(
-            "quantization_bit", f"{bits}-bit weights do not run on Ascend", "leave quantization_bit out"
-        )
+        yield Finding("quantization_bit", f"{bits}-bit weights do not run on Ascend", "leave quantization_bit out")
     elif s["double_quantization"]:
-        yield Finding(
-            "double_quantization", "Ascend has no double quantization", "set double_quantization: false"
-        )
+        yield Finding("double_quantization", "Ascend has no double quantization", "set double_quantization: false")
     else:
         headline = "quantization on Ascend needs a bitsandbytes built for it"
         yield Finding("quantization_bit", headline, "leave quantization_bit out", Severity.WARNING)
@@ -211,17 +195,13 @@ def packages(s: Setting) -> Findings:
     if s.facts.packages is None:
         return
     wanted = [(name, needed) for name, needed in NEEDED.items() if s[name]]
-    wanted += [
-        ("report_to", (REPORTER_PACKAGES[name],)) for name in reporters(s) if name in REPORTER_PACKAGES
-    ]
+    wanted += [("report_to", (REPORTER_PACKAGES[name],)) for name in reporters(s) if name in REPORTER_PACKAGES]
     if s["quantization_bit"] is not None and s["quantization_method"] in METHOD_PACKAGES:
         wanted += [("quantization_bit", (METHOD_PACKAGES[s["quantization_method"]],))]
     for name, needed in wanted:
         for package in needed:
             if package not in s.facts.packages:
-                yield Finding(
-                    name, f"{name} needs {package}, which the image does not hold", f"install {package}"
-                )
+                yield Finding(name, f"{name} needs {package}, which the image does not hold", f"install {package}")
 
 
 @rule("FT247", BOTH)
@@ -239,9 +219,7 @@ def template_known(s: Setting) -> Findings:
     if name not in s.surface.templates:
         near = difflib.get_close_matches(name, s.surface.templates, n=1, cutoff=0.5)
         best = near[0] if near else s.facts.template
-        yield Finding(
-            "template", f"there is no template {name!r}", f"set template: {best}" if best else "leave it out"
-        )
+        yield Finding("template", f"there is no template {name!r}", f"set template: {best}" if best else "leave it out")
     elif s["train_on_prompt"] and "efficient_eos" in s.surface.templates[name]:
         yield Finding(
             "train_on_prompt",
@@ -264,9 +242,7 @@ def template_of_model(s: Setting) -> Findings:
     if name not in s.surface.templates:
         return
     if right in s.surface.templates and _family(name) != _family(right):
-        yield Finding(
-            "template", f"template {name} is not the model's: that is {right}", f"set template: {right}"
-        )
+        yield Finding("template", f"template {name} is not the model's: that is {right}", f"set template: {right}")
     elif right in s.surface.templates and name != right:
         headline = f"template {name} is a variant of the model's own, {right}"
         yield Finding("template", headline, f"set template: {right}", Severity.WARNING)

@@ -68,9 +68,7 @@ def validation_split(s: Setting) -> Findings:
     Instead: keep one of the two.
     """
     if s["val_size"] > NOTHING and s["dataset"] is None:
-        yield Finding(
-            "val_size", "val_size cuts from the training data, but dataset is null", "set val_size: 0"
-        )
+        yield Finding("val_size", "val_size cuts from the training data, but dataset is null", "set val_size: 0")
     if s["val_size"] > NOTHING and s["eval_dataset"] is not None:
         yield Finding("val_size", "val_size and eval_dataset exclude each other", "drop one: set val_size: 0")
 
@@ -84,14 +82,10 @@ def evaluation_data(s: Setting) -> Findings:
     Example: `eval_strategy: steps, val_size: 0`.
     Instead: `val_size: 0.1`, or `eval_strategy: "no"`.
     """
-    wanted = s.first("do_eval", "do_predict", "predict_with_generate") or (
-        "eval_strategy" if s.evaluates else ""
-    )
+    wanted = s.first("do_eval", "do_predict", "predict_with_generate") or ("eval_strategy" if s.evaluates else "")
     if wanted and s["eval_dataset"] is None and s["val_size"] < NOTHING:
         help_ = "set val_size: 0.1 or eval_dataset, or turn evaluation off: eval_strategy: 'no'"
-        yield Finding(
-            wanted, f"{wanted} asks for evaluation, but there are neither eval_dataset nor val_size", help_
-        )
+        yield Finding(wanted, f"{wanted} asks for evaluation, but there are neither eval_dataset nor val_size", help_)
 
 
 @rule("FT208", BOTH)
@@ -137,13 +131,9 @@ def streaming_split(s: Setting) -> Findings:
     Instead: `val_size: 500`, and `max_steps` for `max_samples`.
     """
     if s["streaming"] and NOTHING < s["val_size"] < 1:
-        yield Finding(
-            "val_size", "val_size is a share, and a stream has no length", "give a count: val_size: 500"
-        )
+        yield Finding("val_size", "val_size is a share, and a stream has no length", "give a count: val_size: 500")
     if s["streaming"] and s["max_samples"] is not None:
-        yield Finding(
-            "max_samples", "max_samples excludes streaming", "set max_samples: null and use max_steps"
-        )
+        yield Finding("max_samples", "max_samples excludes streaming", "set max_samples: null and use max_steps")
 
 
 @rule("FT210")
@@ -170,9 +160,7 @@ def prompt_masks(s: Setting) -> Findings:
     Instead: keep one.
     """
     if s["mask_history"] and s["train_on_prompt"]:
-        yield Finding(
-            "mask_history", "mask_history and train_on_prompt exclude each other", "set one to false"
-        )
+        yield Finding("mask_history", "mask_history and train_on_prompt exclude each other", "set one to false")
 
 
 @rule("FT212")
@@ -203,9 +191,7 @@ def sizes(s: Setting) -> Findings:
     if s["finetuning_type"] == "lora" and s["lora_rank"] < 1:
         yield Finding("lora_rank", f"lora_rank is at least 1, not {s['lora_rank']}", "set lora_rank: 8")
     if s["finetuning_type"] == "oft" and bool(s["oft_rank"]) == bool(s["oft_block_size"]):
-        headline = (
-            f"OFT takes oft_rank or oft_block_size, and here are {s['oft_rank']} and {s['oft_block_size']}"
-        )
+        headline = f"OFT takes oft_rank or oft_block_size, and here are {s['oft_rank']} and {s['oft_block_size']}"
         yield Finding("oft_rank", headline, "set one of them to 0")
 
 
@@ -221,15 +207,13 @@ def reward_checkpoints(s: Setting) -> Findings:
     if s["stage"] not in REWARD_STAGES:
         return
     if s["load_best_model_at_end"]:
-        yield Finding(
-            "load_best_model_at_end", f"stage {s['stage']} cannot load its best model", "set it to false"
-        )
+        yield Finding("load_best_model_at_end", f"stage {s['stage']} cannot load its best model", "set it to false")
     if s["finetuning_type"] in {"full", "freeze"} and s["resume_from_checkpoint"] is not None:
         headline = f"stage {s['stage']} with {s['finetuning_type']} does not resume: the value is dropped"
         yield Finding("resume_from_checkpoint", headline, "set it to null", Severity.WARNING)
 
 
-@rule("FT215")
+@rule("FT215", BOTH)
 def ppo(s: Setting) -> Findings:
     """PPO: where it can run at all, and what it needs then.
 
@@ -242,32 +226,31 @@ def ppo(s: Setting) -> Findings:
     """
     if s["stage"] != "ppo":
         return
-    if need := s.surface.unrunnable.get("ppo"):
-        yield Finding(
-            "stage",
-            f"ppo needs {need}, which LLaMA-Factory {s.surface.version} excludes",
-            "use stage dpo or kto",
-        )
     if s["reward_model"] is None:
         yield Finding("reward_model", "ppo needs a reward model", "set reward_model to its path")
+    yield from _ppo_reward(s)
+    if s.command == "train":
+        yield from _ppo_training(s)
+
+
+def _ppo_training(s: Setting) -> Findings:
+    if need := s.surface.unrunnable.get("ppo"):
+        headline = f"ppo needs {need}, which LLaMA-Factory {s.surface.version} excludes"
+        yield Finding("stage", headline, "use stage dpo or kto")
     if not s["do_train"]:
         yield Finding("do_train", "ppo only trains", "set do_train: true; evaluate with stage sft")
     if s["shift_attn"]:
         yield Finding("shift_attn", "ppo excludes shift_attn", "set shift_attn: false")
-    yield from _ppo_reward(s)
+    if s["reward_model_type"] == "lora" and (engine := s.first("use_unsloth", "use_kt")):
+        yield Finding(engine, f"{engine} has no reward adapters", "set reward_model_type: full")
     yield from _ppo_reporters(s)
 
 
 def _ppo_reward(s: Setting) -> Findings:
     kind, method = s["reward_model_type"], s["finetuning_type"]
     if kind in {"lora", "oft"} and method != kind:
-        yield Finding(
-            "reward_model_type",
-            f"a {kind} reward model needs finetuning_type {kind}, not {method}",
-            "set it to full",
-        )
-    if kind == "lora" and (engine := s.first("use_unsloth", "use_kt")):
-        yield Finding(engine, f"{engine} has no reward adapters", "set reward_model_type: full")
+        headline = f"a {kind} reward model needs finetuning_type {kind}, not {method}"
+        yield Finding("reward_model_type", headline, "set it to full")
 
 
 def _ppo_reporters(s: Setting) -> Findings:
@@ -276,9 +259,7 @@ def _ppo_reporters(s: Setting) -> Findings:
     named = reporters(s) if any_position else reporters(s)[:1]
     for other in named:
         if other not in allowed:
-            yield Finding(
-                "report_to", f"ppo does not report to {other}", f"choose among {', '.join(allowed)}"
-            )
+            yield Finding("report_to", f"ppo does not report to {other}", f"choose among {', '.join(allowed)}")
 
 
 def reporters(s: Setting) -> tuple[str, ...]:
@@ -345,13 +326,9 @@ def quantized_training(s: Setting) -> Findings:
         )
     for name in ("pissa_init", "resize_vocab", "fp8"):
         if s[name]:
-            yield Finding(
-                name, f"{name} excludes quantization_bit", f"set {name}: false or quantization_bit: null"
-            )
+            yield Finding(name, f"{name} excludes quantization_bit", f"set {name}: false or quantization_bit: null")
     if s["adapter_name_or_path"] is not None and s["create_new_adapter"]:
-        yield Finding(
-            "create_new_adapter", "no new adapter fits over another on a quantized model", "set it to false"
-        )
+        yield Finding("create_new_adapter", "no new adapter fits over another on a quantized model", "set it to false")
     if s["adapter_name_or_path"] is not None and len(s.names("adapter_name_or_path")) != 1:
         yield Finding("adapter_name_or_path", "a quantized model takes one adapter", "merge the others first")
 
@@ -375,9 +352,7 @@ def deepspeed_file(s: Setting) -> Findings:
         near = difflib.get_close_matches(value.rsplit("/", maxsplit=1)[-1], DEEPSPEED_FILES, n=1)
         hint = f"; LLaMA-Factory's is called {near[0]}" if near and not value.endswith(near[0]) else ""
         headline = f"{value!r} must lie in the image, and the package brings no such file{hint}"
-        yield Finding(
-            "deepspeed", headline, "set trainer.deepspeed=z3, or give the mapping", Severity.WARNING
-        )
+        yield Finding("deepspeed", headline, "set trainer.deepspeed=z3, or give the mapping", Severity.WARNING)
 
 
 @rule("FT220", BOTH)
@@ -392,9 +367,7 @@ def lora_only(s: Setting) -> Findings:
         return
     for name in ("loraplus_lr_ratio", "use_rslora", "use_dora", "pissa_init"):
         if s[name] is not None and s[name] is not False:
-            yield Finding(
-                name, f"{name} needs finetuning_type lora, not {s['finetuning_type']}", f"leave {name} out"
-            )
+            yield Finding(name, f"{name} needs finetuning_type lora, not {s['finetuning_type']}", f"leave {name} out")
 
 
 @rule("FT221", BOTH)
@@ -407,13 +380,9 @@ def pissa(s: Setting) -> Findings:
     Instead: `pissa_init: false`.
     """
     if s["pissa_init"] and (s["stage"] in {"ppo", "kto"} or s.needs_reference):
-        yield Finding(
-            "pissa_init", f"pissa_init does not work in stage {s['stage']}", "set pissa_init: false"
-        )
+        yield Finding("pissa_init", f"pissa_init does not work in stage {s['stage']}", "set pissa_init: false")
     if s["pissa_init"] and s.zero3:
-        yield Finding(
-            "pissa_init", "pissa_init does not work under ZeRO-3", "use ZeRO-2 or pissa_init: false"
-        )
+        yield Finding("pissa_init", "pissa_init does not work under ZeRO-3", "use ZeRO-2 or pissa_init: false")
 
 
 @rule("FT222", BOTH)
@@ -452,13 +421,9 @@ def low_rank_optimizers_in_parallel(s: Setting) -> Findings:
 
 def _badam_in_parallel(s: Setting) -> Findings:
     if s["use_badam"] and s["badam_mode"] == "ratio":
-        yield Finding(
-            "badam_mode", "ratio-wise BAdam does not work in a distributed run", "set badam_mode: layer"
-        )
+        yield Finding("badam_mode", "ratio-wise BAdam does not work in a distributed run", "set badam_mode: layer")
     elif s["use_badam"] and not s.zero3 and not _zero_stage_in_image(s):
-        yield Finding(
-            "use_badam", "layer-wise BAdam in a distributed run needs ZeRO-3", "use DeepSpeed ZeRO-3"
-        )
+        yield Finding("use_badam", "layer-wise BAdam in a distributed run needs ZeRO-3", "use DeepSpeed ZeRO-3")
 
 
 def _zero_stage_in_image(s: Setting) -> bool:
@@ -476,9 +441,7 @@ def llama_pro(s: Setting) -> Findings:
     Instead: `finetuning_type: freeze`.
     """
     if s["use_llama_pro"] and s["finetuning_type"] == "full":
-        yield Finding(
-            "use_llama_pro", "use_llama_pro does not go with full fine-tuning", "set finetuning_type: freeze"
-        )
+        yield Finding("use_llama_pro", "use_llama_pro does not go with full fine-tuning", "set finetuning_type: freeze")
     layers, trained = s.facts.layers, s["freeze_trainable_layers"]
     if s["use_llama_pro"] and layers and (trained == 0 or layers % trained):
         yield Finding(
@@ -527,17 +490,11 @@ def generation(s: Setting) -> Findings:
     Instead: both switches, under ZeRO-2.
     """
     if s["stage"] == "sft" and s["do_predict"] and not s["predict_with_generate"]:
-        yield Finding(
-            "do_predict", "do_predict saves generated answers only", "set predict_with_generate: true"
-        )
+        yield Finding("do_predict", "do_predict saves generated answers only", "set predict_with_generate: true")
     if s["predict_with_generate"] and s.zero3:
-        yield Finding(
-            "predict_with_generate", "predict_with_generate does not work under ZeRO-3", "use ZeRO-2"
-        )
+        yield Finding("predict_with_generate", "predict_with_generate does not work under ZeRO-3", "use ZeRO-2")
     if s["predict_with_generate"] and s["compute_accuracy"]:
-        yield Finding(
-            "compute_accuracy", "compute_accuracy excludes predict_with_generate", "set one to false"
-        )
+        yield Finding("compute_accuracy", "compute_accuracy excludes predict_with_generate", "set one to false")
 
 
 @rule("FT228")
@@ -553,20 +510,25 @@ def zero3(s: Setting) -> Findings:
             yield Finding(name, f"{name} does not work under ZeRO-3", f"use ZeRO-2 or set {name}: false")
 
 
-@rule("FT229")
+@rule("FT229", BOTH)
 def inference_backend(s: Setting) -> Findings:
-    """Training runs on Hugging Face's code.
+    """Training runs on Hugging Face's code, and so does a merge.
 
-    Why: `get_train_args` (hparams/parser.py) refuses the engines of the chat commands.
+    Why: `get_train_args` (hparams/parser.py) refuses the engines of the chat commands; `get_infer_args` lets an
+    export name vLLM only where vLLM could serve the model.
     Example: `infer_backend: vllm`.
     Instead: `infer_backend: huggingface`.
     """
-    if s["infer_backend"] != "huggingface":
-        yield Finding(
-            "infer_backend",
-            f"{s['infer_backend']} serves, it does not train",
-            "set infer_backend: huggingface",
-        )
+    backend = s["infer_backend"]
+    if s.command == "train" and backend != "huggingface":
+        yield Finding("infer_backend", f"{backend} serves, it does not train", "set infer_backend: huggingface")
+    if s.command == "export" and backend == "vllm" and not _served_by_vllm(s):
+        yield Finding("infer_backend", "vllm could not serve this model, and a merge needs none", "leave it out")
+
+
+def _served_by_vllm(s: Setting) -> bool:
+    one = s["adapter_name_or_path"] is None or len(s.names("adapter_name_or_path")) == 1
+    return one and s["stage"] == "sft" and s["quantization_bit"] is None and s["rope_scaling"] is None
 
 
 @rule("FT230", BOTH)
@@ -582,9 +544,7 @@ def export_target(s: Setting) -> Findings:
     if s.command == "export" and s["export_dir"] is None:
         yield Finding("export_dir", "the export has no folder", "set export_dir")
     if s.command == "export" and merges and s["quantization_bit"] is not None:
-        yield Finding(
-            "quantization_bit", "adapters merge into whole weights only", "leave quantization_bit out"
-        )
+        yield Finding("quantization_bit", "adapters merge into whole weights only", "leave quantization_bit out")
     if s.command == "export" and merges and bits is not None:
         yield Finding("export_quantization_bit", "merge the adapter before quantizing", "leave it out")
     if bits is not None and s["export_quantization_dataset"] is None:
@@ -671,9 +631,7 @@ def intervals(s: Setting) -> Findings:
         if s[strategy] == "steps" and steps is not None and steps > 1 and steps != int(steps):
             yield Finding(name, f"{name} above 1 is a whole number, not {steps}", f"set {name}: {int(steps)}")
     if s["logging_strategy"] == "steps" and s["logging_steps"] == 0:
-        yield Finding(
-            "logging_steps", "logging by steps needs logging_steps above 0", "set logging_steps: 10"
-        )
+        yield Finding("logging_steps", "logging by steps needs logging_steps above 0", "set logging_steps: 10")
     if s["eval_strategy"] == "steps" and not s["eval_steps"] and s["logging_steps"] <= 0:
         yield Finding("eval_steps", "evaluation by steps needs eval_steps above 0", "set eval_steps: 100")
 
@@ -692,20 +650,14 @@ def schedule(s: Setting) -> Findings:
         headline = f"{scheduler} follows the evaluation, and eval_strategy is no"
         yield Finding("lr_scheduler_type", headline, "set lr_scheduler_type: cosine")
     if s["warmup_steps"] < 0:
-        yield Finding(
-            "warmup_steps", f"a warm-up of {s['warmup_steps']} steps cannot be", "set warmup_steps: 0"
-        )
+        yield Finding("warmup_steps", f"a warm-up of {s['warmup_steps']} steps cannot be", "set warmup_steps: 0")
     if ratio is not None and not 0 <= ratio <= 1:
-        yield Finding(
-            "warmup_ratio", f"warmup_ratio is between 0 and 1, not {ratio}", "set warmup_ratio: 0.1"
-        )
+        yield Finding("warmup_ratio", f"warmup_ratio is between 0 and 1, not {ratio}", "set warmup_ratio: 0.1")
     if s["dataloader_num_workers"] == 0 and s["dataloader_prefetch_factor"] is not None:
         headline = "without loader processes nothing is prefetched"
         yield Finding("dataloader_prefetch_factor", headline, "set dataloader_num_workers: 4")
     if emptied is not None and emptied <= 0:
-        yield Finding(
-            "torch_empty_cache_steps", f"emptying the cache every {emptied} steps cannot be", "leave it out"
-        )
+        yield Finding("torch_empty_cache_steps", f"emptying the cache every {emptied} steps cannot be", "leave it out")
 
 
 @rule("FT236")
@@ -750,7 +702,7 @@ def pixels(s: Setting) -> Findings:
             )
 
 
-@rule("FT238")
+@rule("FT238", BOTH)
 def release_limits(s: Setting) -> Findings:
     """What one release refuses and its neighbours do not.
 
@@ -760,18 +712,13 @@ def release_limits(s: Setting) -> Findings:
     Example: `neat_packing: true` with version 0.9.4.
     Instead: version 0.9.5, or `packing: true`.
     """
-    if s.surface.version == "0.9.4":
-        if s["neat_packing"]:
-            yield Finding(
-                "neat_packing", "LLaMA-Factory 0.9.4 refuses neat_packing", "set packing: true instead"
-            )
-        if s["split_special_tokens"] and s["use_fast_tokenizer"]:
-            yield Finding(
-                "split_special_tokens",
-                "only slow tokenizers split special tokens",
-                "set use_fast_tokenizer: false",
-            )
-    if s["shift_attn"]:
+    old, training = s.surface.version == "0.9.4", s.command == "train"
+    if old and s["split_special_tokens"] and s["use_fast_tokenizer"]:
+        headline = "only slow tokenizers split special tokens"
+        yield Finding("split_special_tokens", headline, "set use_fast_tokenizer: false")
+    if old and training and s["neat_packing"]:
+        yield Finding("neat_packing", "LLaMA-Factory 0.9.4 refuses neat_packing", "set packing: true instead")
+    if training and s["shift_attn"]:
         headline = f"shift_attn needs transformers below 4.48, and the image has {s.surface.transformers}"
         yield Finding("shift_attn", headline, "set shift_attn: false")
 

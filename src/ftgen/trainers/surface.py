@@ -178,9 +178,9 @@ def _cast_number(argument: Argument, value: str | float) -> float:
     number = _number(value)
     if type(number).__name__ in argument.types:
         return number
-    if isinstance(number, int) and "float" in argument.types:
+    if "float" in argument.types:
         return number if argument.name in COUNT_OR_RATIO else _finite(number)
-    if isinstance(number, float) and "int" in argument.types and number.is_integer():
+    if "int" in argument.types and number == int(number):
         return int(number)
     raise WrongType
 

@@ -1,0 +1,349 @@
+"""`-sc install=SHELL`, `uninstall=SHELL`, `query=SHELL`: completion, by Hydra's contract.
+
+A shell asks with the line typed so far in COMP_LINE (and the cursor in COMP_POINT), and is answered with
+whole words.  Nothing is composed: groups and options are folders and files, keys and their values come from
+the schema of the configuration and from the files of the chosen options.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ftgen import catalog, project
+from ftgen.cli.arguments import RENDER, VERBS, Arguments, Usage, parser
+
+_SHELLS = ("bash", "zsh", "fish")
+_KEY = re.compile(r"(?P<sign>\+\+|\+|~|)(?P<key>[^=@]*)(?P<package>@[^=]*)?(?P<equals>=?)(?P<value>.*)", re.DOTALL)
+# What a shell would split or expand; such a value is left for the user to quote.
+_UNSAFE = re.compile(r"[\s'\"\\$`{}\[\]()*?;&|<>!#,]")
+
+
+def run(arguments: Arguments) -> int:
+    """Print a shell's script, or the candidates for the line in COMP_LINE."""
+    action, _, shell = (arguments.overrides[0] if len(arguments.overrides) == 1 else "").partition("=")
+    if shell not in _SHELLS or action not in {"install", "uninstall", "query"}:
+        raise Usage('say what to do, for which shell: eval "$(ftgen -sc install=bash)" (or uninstall=; bash, zsh, fish)')
+    if action == "query":
+        between = " " if shell == "bash" else "\n"
+        print(between.join(candidates(typed(os.environ))))  # noqa: T201
+    else:
+        print(_SCRIPTS[shell][action == "uninstall"])  # noqa: T201
+    return 0
+
+
+def typed(environ: Mapping[str, str]) -> str:
+    """The line up to the cursor; a cursor that is not in the line means its end."""
+    line, point = environ.get("COMP_LINE", ""), environ.get("COMP_POINT", "")
+    return line[: int(point)] if point.isdecimal() and 0 < int(point) <= len(line) else line
+
+
+def candidates(line: str) -> list[str]:
+    """The words that the last word of a line may become, sorted; the first word is the program.
+
+    Empty where files are meant: the shell completes those by itself.
+    """
+    words = line.split()[1:]
+    if line[-1:].isspace() or not words:
+        words.append("")
+    return sorted(set(_Line(tuple(words[:-1])).complete(words[-1])))
+
+
+@dataclass(frozen=True)
+class _Line:
+    """The words before the one that is completed."""
+
+    words: tuple[str, ...]
+
+    def complete(self, word: str) -> Iterator[str]:
+        flag = self._open_flag
+        if flag is not None:
+            yield from (str(choice) for choice in flag.choices or () if str(choice).startswith(word))
+        elif word.startswith("-"):
+            yield from self._flags(word)
+        else:
+            if not self.words:
+                yield from (verb for verb in VERBS if verb.startswith(word))
+            yield from self._arguments(word)
+
+    def _arguments(self, word: str) -> Iterator[str]:
+        first = not any(w for w in self._plain)
+        match self.verb:
+            case "groups" | "schema":
+                more = ["import"] if self.verb == "schema" and first else []
+                yield from (name for name in (*self._groups, *more) if name.startswith(word))
+            case "explain" if first and "=" not in word:
+                yield from (key.rstrip("=") for key in _Keys(self).below(word))
+            case "render" | "plan" | "diff" | "publish" | "export" | "compare" | "explain" | "image":
+                yield from self._override(word)
+
+    def _override(self, word: str) -> Iterator[str]:
+        match = _KEY.fullmatch(word)
+        if match is None:
+            return
+        sign, key, package = match["sign"], match["key"], match["package"] or ""
+        if not match["equals"]:
+            yield from (f"{sign}{name}" for name in self._names(sign, key) if not package)
+        else:
+            head, values = f"{sign}{key}{package}=", match["value"]
+            # A sweep or a list: the item after the last comma is completed.
+            begun = re.match(r"(?:.*,)?\[?", values, re.DOTALL)
+            before = begun[0] if begun else ""
+            known = catalog.options(self.places, key) or _Keys(self).values(key)
+            yield from (f"{head}{before}{value}" for value in known if value.startswith(values[len(before) :]))
+
+    def _names(self, sign: str, key: str) -> Iterator[str]:
+        end = "" if sign == "~" else "="
+        parent = key.rpartition("/")[0]
+        for group in catalog.subgroups(self.places, parent):
+            if group.startswith(key) and catalog.options(self.places, group):
+                yield group + end
+            if group.startswith(key) and "/" in key and catalog.subgroups(self.places, group):
+                yield f"{group}/"
+        if "/" not in key:
+            yield from (name if end else name.rstrip("=") for name in _Keys(self).below(key))
+
+    @property
+    def _open_flag(self) -> argparse.Action | None:
+        """The flag whose value is being typed."""
+        last = self.words[-1] if self.words else ""
+        actions = (a for a in parser(self.verb)._actions if last in a.option_strings)  # noqa: SLF001 - argparse lists its flags nowhere else
+        return next((a for a in actions if a.nargs is None), None)
+
+    def _flags(self, word: str) -> Iterator[str]:
+        name, equals, value = word.partition("=")
+        for action in parser(self.verb)._actions:  # noqa: SLF001 - as above
+            if equals and name in action.option_strings:
+                yield from (f"{name}={choice}" for choice in action.choices or () if str(choice).startswith(value))
+            elif not equals and action.help != argparse.SUPPRESS:
+                yield from (flag for flag in action.option_strings if flag.startswith(word))
+
+    @cached_property
+    def verb(self) -> str:
+        return self.words[0] if self.words and self.words[0] in VERBS else RENDER
+
+    @property
+    def _plain(self) -> tuple[str, ...]:
+        """The words that are neither the verb nor flags."""
+        rest = self.words[1:] if self.words and self.words[0] in VERBS else self.words
+        return tuple(word for word in rest if not word.startswith("-"))
+
+    @cached_property
+    def places(self) -> list[Path]:
+        return catalog.folders(map(Path, self._after("-cd", "--config-dir")), self._config_path)
+
+    @property
+    def _config_path(self) -> Path | None:
+        return next((Path(value) for value in self._after("-cp", "--config-path")), None)
+
+    @property
+    def config_name(self) -> str:
+        return next((value.removesuffix(".yaml") for value in self._after("-cn", "--config-name")), "config")
+
+    def _after(self, *flags: str) -> Iterator[str]:
+        for word, following in zip(self.words, (*self.words[1:], ""), strict=False):
+            if word in flags:
+                yield following
+            elif word.startswith(tuple(f"{flag}=" for flag in flags)):
+                yield word.partition("=")[2]
+
+    @property
+    def _groups(self) -> Iterable[str]:
+        return catalog.groups(self.places)
+
+    @cached_property
+    def values(self) -> dict[str, str]:
+        """What the words before say, by key; of a sweep, the first value."""
+        pairs = (word.lstrip("+").partition("=") for word in self._plain if "=" in word)
+        return {key.partition("@")[0]: value.partition(",")[0] for key, _, value in pairs}
+
+    @cached_property
+    def choices(self) -> dict[str, str]:
+        chosen = {key: value for key, value in self.values.items() if value in catalog.options(self.places, key)}
+        return catalog.choices(self.places, self.config_name, chosen)
+
+
+@dataclass(frozen=True)
+class _Keys:
+    """The keys of a configuration: by its schema, and where keys are free by the files of the chosen options."""
+
+    line: _Line
+
+    def below(self, word: str) -> Iterator[str]:
+        """Keys that begin with the word: `trainer.lr=`, and `storage.workspace.` where there are more below."""
+        parent, dot, name = word.rpartition(".")
+        node = self._node(parent)
+        for key in self._children(parent, node):
+            if key.startswith(name):
+                inner = self._inside(f"{parent}{dot}{key}", node, key)
+                yield f"{parent}{dot}{key}{'.' if self._is_section(inner) else '='}"
+
+    def values(self, key: str) -> Iterator[str]:
+        """What may stand after `key=`: the words of a choice, and what the chosen options say now."""
+        node = self._node(key)
+        for each in _alternatives(node or {}):
+            yield from map(_word, each.get("enum", ()))
+            yield from ("true", "false") if each.get("type") == "boolean" else ()
+            yield from ("null",) if each.get("type") == "null" else ()
+        yield from self._argument_values(key)
+        said = self._said(key)
+        if said is not None and not isinstance(said, dict | list) and not _UNSAFE.search(_word(said)) and _word(said):
+            yield _word(said)
+
+    def _children(self, parent: str, node: Mapping[str, Any] | None) -> Iterator[str]:
+        known = list((node or {}).get("properties", ()))
+        yield from known
+        said = self._said(parent) if parent else None
+        if node is not None and not known and isinstance(said, dict):
+            yield from map(str, said)
+        yield from self._arguments.get(parent, ())
+
+    def _node(self, path: str) -> Mapping[str, Any] | None:
+        node: Mapping[str, Any] | None = self._section(_SCHEMA.whole, "")
+        walked = ""
+        for name in path.split(".") if path else ():
+            walked = f"{walked}.{name}" if walked else name
+            node = self._inside(walked, node, name)
+        return node
+
+    def _inside(self, path: str, node: Mapping[str, Any] | None, name: str) -> Mapping[str, Any] | None:
+        field = (node or {}).get("properties", {}).get(name)
+        return self._section(field, path) if field is not None else None
+
+    def _section(self, field: Mapping[str, Any], path: str) -> Mapping[str, Any]:
+        """A field's own schema, or the section it refers to: of several, the one the chosen option is."""
+        if "discriminator" in field:
+            told = field["discriminator"]
+            is_now = self._said(f"{path}.{told['propertyName']}")
+            return _SCHEMA.at(told["mapping"].get(is_now) or next(iter(told["mapping"].values())))
+        for each in _alternatives(field):
+            if "$ref" in each:
+                return _SCHEMA.at(each["$ref"])
+        return field
+
+    @staticmethod
+    def _is_section(node: Mapping[str, Any] | None) -> bool:
+        return node is not None and (node.get("type") == "object" or "properties" in node)
+
+    def _said(self, key: str) -> Any:
+        """What the options chosen so far, or a word before, say about a key."""
+        if key in self.line.values:
+            return self.line.values[key]
+        group, *path = key.split(".")
+        value: Any = self._option(group)
+        for name in path:
+            value = value.get(name) if isinstance(value, dict) else None
+        return value
+
+    def _option(self, group: str) -> Any:
+        option = self.line.choices.get(group)
+        return _content(tuple(self.line.places), group, option) if option else None
+
+    @property
+    def _arguments(self) -> Mapping[str, Mapping[str, Any]]:
+        """The trainer's own arguments by the key they go under."""
+        if self._said("trainer.framework") != "llamafactory":
+            return {}
+        surface = _surface(str(self._said("trainer.version")))
+        commands = {"trainer.args": "train", "trainer.export": "export"}
+        return {key: {n: a for n, a in surface.items() if command in a["commands"]} for key, command in commands.items()}
+
+    def _argument_values(self, key: str) -> Iterator[str]:
+        parent, _, name = key.rpartition(".")
+        argument = self._arguments.get(parent, {}).get(name) if parent.count(".") == 1 else None
+        if argument:
+            yield from map(_word, argument.get("choices", ()))
+            yield from ("true", "false") if "bool" in argument["type"] else ()
+
+
+class _Schema:
+    """The schema of a whole configuration, read when it is first asked."""
+
+    @cached_property
+    def whole(self) -> dict[str, Any]:
+        loaded: dict[str, Any] = json.loads((project.schemas_dir() / "config.json").read_bytes())
+        return loaded
+
+    def at(self, reference: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.whole["$defs"][reference.rpartition("/")[2]]
+        return found
+
+
+_SCHEMA = _Schema()
+_CONTENTS: dict[tuple[tuple[Path, ...], str, str], dict[str, Any]] = {}
+
+
+def _content(places: tuple[Path, ...], group: str, option: str) -> dict[str, Any]:
+    at = (places, group, option)
+    if at not in _CONTENTS:
+        _CONTENTS[at] = catalog.content(places, group, option)
+    return _CONTENTS[at]
+
+
+def _surface(version: str) -> dict[str, Any]:
+    file = project.schemas_dir() / "llamafactory" / f"{version}.json"
+    return dict(json.loads(file.read_bytes())["arguments"]) if file.is_file() else {}
+
+
+def _alternatives(field: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    return field.get("anyOf") or [field]
+
+
+def _word(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+# --- the shells ----------------------------------------------------------------------------------------
+
+_BASH = """\
+_ftgen_complete() {
+    local choices
+    choices=$(COMP_LINE=$COMP_LINE COMP_POINT=$COMP_POINT "${COMP_WORDS[0]}" -sc query=bash 2>/dev/null) || return
+    # `=` and `:` end a word for readline, so what stands before them in this word is cut off again.
+    local line=${COMP_LINE:0:$COMP_POINT} cur=${COMP_WORDS[COMP_CWORD]} whole choice prefix
+    whole=${line##*[[:space:]]}
+    [[ $cur == [=:] ]] && cur=
+    prefix=${whole%"$cur"}
+    COMPREPLY=()
+    for choice in $choices; do
+        [[ $choice == "$whole"* ]] && COMPREPLY+=("${choice#"$prefix"}")
+    done
+    [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} != *[=./] && $line != *=* ]] && COMPREPLY[0]+=' '
+    return 0
+}
+complete -o nospace -o default -F _ftgen_complete ftgen"""
+
+_ZSH = """\
+_ftgen_complete() {
+    local -a choices ended open
+    choices=(${(f)"$(COMP_LINE=$LBUFFER COMP_POINT=${#LBUFFER} ${words[1]} -sc query=zsh 2>/dev/null)"})
+    open=(${(M)choices:#*[=./]})
+    ended=(${choices:#*[=./]})
+    (( ${#open} )) && compadd -S '' -- $open
+    (( ${#ended} )) && compadd -- $ended
+    (( ${#choices} )) || _files
+}
+(( $+functions[compdef] )) || { autoload -Uz compinit && compinit; }
+compdef _ftgen_complete ftgen"""
+
+_FISH = """\
+function _ftgen_complete
+    set -lx COMP_LINE (commandline -cp)
+    set -lx COMP_POINT (string length -- $COMP_LINE)
+    set -l words (commandline -cpo)
+    $words[1] -sc query=fish 2>/dev/null
+end
+complete -c ftgen -a '(_ftgen_complete)'"""
+
+_SCRIPTS = {
+    "bash": (_BASH, "complete -r ftgen 2>/dev/null\nunset -f _ftgen_complete"),
+    "zsh": (_ZSH, "compdef -d ftgen\nunfunction _ftgen_complete"),
+    "fish": (_FISH, "complete -e -c ftgen\nfunctions -e _ftgen_complete"),
+}

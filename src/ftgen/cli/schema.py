@@ -1,0 +1,191 @@
+"""`ftgen schema [GROUP]`: the JSON Schema of the configuration, for editors; `ftgen schema import CRD.yaml`.
+
+The configuration that `spec` admits is whole, typed and resolved.  A file of `conf/` is a part of it: every
+key may be left out, and an interpolation (`${…}`) or a value still missing (`???`) may stand for any value.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ftgen import catalog, schema, spec, yamlio
+from ftgen.cli import output
+from ftgen.cli.arguments import Arguments, Usage
+from ftgen.diagnostics import Diagnostic, Location, Rejected, error
+
+_ANY = {"type": "string", "pattern": r"\$\{|^\?\?\?$"}
+_ATTRIBUTE = re.compile(r"^    (\w+): (.*)$", re.MULTILINE)
+
+
+def run(arguments: Arguments) -> int:
+    """Print the schema of a configuration file, or take a cluster's own CRD."""
+    words = arguments.overrides
+    if words[:1] == ("import",):
+        return _import(words[1:], arguments)
+    if len(words) > 1:
+        raise Usage("schema takes one group")
+    options = catalog.groups(catalog.folders(arguments.flags.config_dir, arguments.flags.config_path))
+    print(json.dumps(of_file(words[0] if words else "", options), indent=2, ensure_ascii=False))  # noqa: T201
+    return 0
+
+
+# --- the configuration ---------------------------------------------------------------------------------
+
+
+def documented() -> dict[str, Any]:
+    """The schema of a whole, resolved configuration, with a description at every key (draft 2020-12)."""
+    bare = spec.json_schema()
+    defs = {name: _described(section) for name, section in bare.pop("$defs").items()}
+    head = {"$schema": schema.DIALECT, "title": "ftgen configuration"}
+    return {**head, **_described(bare), "$defs": dict(sorted(defs.items()))}
+
+
+def of_file(group: str, options: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
+    """The schema of a file: an option of a group, or the primary configuration where there is none.
+
+    Args:
+        group: its name; a group inside another (`trainer/base`) holds parts of the same section.
+        options: the options of each group, which a defaults list chooses from.
+
+    Raises:
+        Rejected: when there is no such group.
+    """
+    whole = documented()
+    section = group.split("/", 1)[0]
+    if section and section not in {*options, *whole["properties"]}:
+        near = difflib.get_close_matches(section, options, 1)
+        hint = f"did you mean {near[0]}?" if near else f"the groups are {', '.join(options)}"
+        raise Rejected([error("FT011", f"there is no group {section!r}", section, help=hint)])
+    part = whole["properties"].get(section, {}) if section else {}
+    defs = {name: _loosened(each) for name, each in whole["$defs"].items()}
+    return {
+        "$schema": schema.DIALECT,
+        "title": f"ftgen {group} option" if group else whole["title"],
+        **(_either(part, defs) if part else _top(whole)),
+        "$defs": {**defs, "defaults": _defaults_list(options)},
+    }
+
+
+def _top(whole: Mapping[str, Any]) -> dict[str, Any]:
+    """The primary configuration, or an experiment that is merged over all of it."""
+    top = _with_defaults(_loosened({key: whole[key] for key in ("type", "properties", "additionalProperties")}))
+    # What sweeps, and what Hydra itself is told (sweeper parameters, search path), is no part of a job.
+    top["properties"] |= {"sweep": {"type": "object"}, "hydra": {"type": "object"}}
+    return {"description": whole["description"], **top}
+
+
+def _either(part: Mapping[str, Any], defs: Mapping[str, Any]) -> dict[str, Any]:
+    """The section itself, or each of its alternatives, with a defaults list beside its keys."""
+    names = [ref["$ref"].rpartition("/")[2] for ref in part.get("oneOf") or [part]]
+    sections = [_with_defaults(defs[name]) for name in names]
+    described = {"description": part["description"]} if "description" in part else {}
+    return {**(sections[0] if len(sections) == 1 else {"anyOf": sections}), **described}
+
+
+def _with_defaults(section: Mapping[str, Any]) -> dict[str, Any]:
+    return {**section, "properties": {"defaults": {"$ref": "#/$defs/defaults"}, **section["properties"]}}
+
+
+def _defaults_list(options: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
+    """Hydra's defaults list: `- group: option`, `- override /group: option`, `- file@package`, `- _self_`."""
+    chosen = {rf"^(optional |override )*/?{re.escape(group)}(@.*)?$": _choice(list(known)) for group, known in options.items()}
+    entry = {"type": "object", "minProperties": 1, "maxProperties": 1, "patternProperties": chosen}
+    return {"description": "What this file is made of, in merge order.", "type": "array", "items": {"anyOf": [{"type": "string"}, entry]}}
+
+
+def _choice(known: list[str]) -> dict[str, Any]:
+    one = {"enum": known}
+    return {"anyOf": [one, {"type": "null"}, _ANY, {"type": "array", "items": one}]}
+
+
+def _described(section: Mapping[str, Any]) -> dict[str, Any]:
+    """A section with its docstring's attributes moved to its keys."""
+    told, _, attributes = section.get("description", "").partition("\n\nAttributes:\n")
+    meanings = {name: _sentence(text) for name, text in _ATTRIBUTE.findall(attributes)}
+    fields = {name: _named(field, meanings.get(name, "")) for name, field in section.get("properties", {}).items()}
+    return {**_untitled(section), "description": told, "properties": fields}
+
+
+def _named(field: Mapping[str, Any], meaning: str) -> dict[str, Any]:
+    return {**({"description": meaning} if meaning else {}), **_untitled(field)}
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _untitled(part: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in part.items() if key != "title"}
+
+
+def _loosened(section: Mapping[str, Any]) -> dict[str, Any]:
+    """A section of which every key may be left out, and every value interpolated."""
+    fields = {name: _interpolated(field) for name, field in section.get("properties", {}).items()}
+    return {**{k: v for k, v in section.items() if k != "required"}, "properties": fields}
+
+
+def _interpolated(field: Mapping[str, Any]) -> dict[str, Any]:
+    prose = {key: field[key] for key in ("description", "default") if key in field}
+    typed = {key: _inner(key, value) for key, value in field.items() if key not in {*prose, "discriminator"}}
+    alternatives = typed.get("anyOf") or typed.pop("oneOf", None) or [typed]
+    return {**prose, "anyOf": [*alternatives, _ANY]}
+
+
+def _inner(key: str, value: Any) -> Any:
+    """The values of a free mapping or list may be interpolated too."""
+    return _interpolated(value) if key in {"additionalProperties", "items"} and isinstance(value, dict) else value
+
+
+# --- a cluster's own resources -------------------------------------------------------------------------
+
+
+def _import(files: tuple[str, ...], arguments: Arguments) -> int:
+    if not files:
+        raise Usage("schema import takes the file of a CustomResourceDefinition: kubectl get crd jobs.batch.volcano.sh -o yaml")
+    found = [written for file in files for written in _closed(Path(file))]
+    for relative, text in found:
+        target = Path(arguments.flags.out) / relative
+        _write(target, text)
+        output.say(f"wrote  {target}", arguments)
+    return 0
+
+
+def _closed(file: Path) -> Iterator[tuple[Path, str]]:
+    for crd in _resources(file):
+        try:
+            closed = schema.closed(crd)
+        except (ValueError, AttributeError) as problem:
+            raise Rejected([_no_crd(file, str(problem))]) from None
+        for (api_version, kind), each in closed.items():
+            place = schema.place(api_version, kind)
+            if place is None:
+                raise Rejected([_no_crd(file, f"{api_version} {kind} names no kind")])
+            yield place, schema.dump(each)
+
+
+def _resources(file: Path) -> list[Any]:
+    """The documents of a file, lists of the API server's (`kind: List`) opened."""
+    documents = yamlio.read_all(file)
+    items = [item for d in documents for item in (d.get("items", [d]) if isinstance(d, dict) else [d])]
+    crds = [item for item in items if isinstance(item, dict) and item.get("kind") == "CustomResourceDefinition"]
+    if not crds:
+        raise Rejected([_no_crd(file, "it holds no CustomResourceDefinition")])
+    return crds
+
+
+def _no_crd(file: Path, why: str) -> Diagnostic:
+    cure = "kubectl get crd jobs.batch.volcano.sh -o yaml > CRD.yaml"
+    return error("FT019", f"{file} cannot be imported: {why}", value=file, help=cure).at(Location(str(file), 1))
+
+
+def _write(target: Path, text: str) -> None:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text, encoding="utf-8")
+    except OSError as problem:
+        raise Rejected([error("FT508", f"cannot write {target}: {problem.strerror}", value=target)]) from None

@@ -1,0 +1,180 @@
+"""Secrets in a manifest: what is committed is read by everyone, and cannot be taken back.
+
+Values that an interpolation resolved from the environment are the likeliest leak, wherever they end up: in a
+variable, an argument, an annotation, or the trainer's YAML inside a variable.  So every text is looked at.
+A finding never repeats the secret.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import Any
+
+from ftgen.diagnostics import Diagnostic, Severity
+from ftgen.rules import Finding, rule, run
+
+_TOKENS = {
+    "a Hugging Face token": r"hf_[A-Za-z0-9]{30,}",
+    "a GitHub token": r"gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{50,}",
+    "a GitLab token": r"gl(?:pat|dt|rt|ptt)-[A-Za-z0-9_-]{20,}",
+    "an OpenAI-style key": r"sk-(?:[a-z]+-)?[A-Za-z0-9_-]{32,}",
+    "an AWS access key": r"(?:AKIA|ASIA)[A-Z0-9]{16}",
+    "a Google key": r"AIza[A-Za-z0-9_-]{35}",
+    "a Slack token": r"xox[abprs]-[A-Za-z0-9-]{10,}",
+    "a private key": r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----",
+    "a JSON web token": r"eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}",
+    "credentials in a URL": (
+        r"(?:https?|git)://[^\s/@'\"$*(){}<>|]+@[A-Za-z0-9\[]"
+        r"|[a-z][a-z0-9+]*://[^\s/@:'\"$*(){}<>|]*:[^\s/@'\"$*(){}<>|]+@[A-Za-z0-9\[]"
+    ),
+}
+_KNOWN = {name: re.compile(rf"(?<![A-Za-z0-9_-])(?:{pattern})") for name, pattern in _TOKENS.items()}
+_SECRET_NAME = re.compile(
+    r"(?:^|[_.-])(?:token|secret|password|passwd|passphrase|credentials?|(?:api|access|private|secret)[_-]?key)$",
+    re.IGNORECASE,
+)
+_HARMLESS = re.compile(
+    r"|true|false|null|~|none|yes|no|on|off|-?\d+(\.\d+)?|/.*|\$.*|.*\$[({].*|<[^>]*>|\*+", re.IGNORECASE
+)
+_LINE = re.compile(
+    r"^[ \t-]*['\"]?([A-Za-z0-9_.-]+)['\"]?[ \t]*[:=][ \t]*['\"]?([^\s'\"#]+)['\"]?[ \t]*$", re.MULTILINE
+)
+_WORD = re.compile(r"(?<![A-Za-z0-9+_./@:=-])[A-Za-z0-9+_-]{32,}={0,2}(?![A-Za-z0-9+_./:-])")
+_HEX = re.compile(r"[0-9a-fA-F-]+")
+_RANDOM = 4.5
+"""Bits a character; English and identifiers stay below 4, random base64 of this length lies above."""
+_TRUSTED = ("ftgen.dev/config-digest",)
+
+_REFER = "put it into a Secret and refer to it with secretKeyRef; then replace it, for it was written down"
+
+
+@rule("FT440", "secret-object")
+def secret_object(manifest: Mapping[str, Any]) -> Iterator[Finding]:
+    """A Secret carries its data into the manifest.
+
+    What is published is read by everyone with access to the repository, base64 or not.
+
+    Refused: `kind: Secret` with `data` or `stringData`.
+    Write: a Secret made in the cluster, an ExternalSecret or a SealedSecret.
+    """
+    if manifest.get("apiVersion") == "v1" and manifest.get("kind") == "Secret":
+        for key in ("data", "stringData"):
+            if manifest.get(key):
+                help_ = "make the Secret in the cluster, or publish an ExternalSecret or a SealedSecret"
+                yield Finding("a Secret's data would be published", key, "", help_)
+
+
+@rule("FT441", "known-secret")
+def known_secret(manifest: Mapping[str, Any]) -> Iterator[Finding]:
+    """A text holds a token, a key or credentials of a well-known form.
+
+    Refused: `https://user:password@git.example.com/model`, or a Hugging Face token in an argument.
+    Write: a Secret, referred to with `secretKeyRef`.
+    """
+    for path, text in texts(manifest):
+        for name in _known_in(text):
+            yield Finding(f"{path} holds {name}", path, "", _REFER)
+
+
+@rule("FT442", "literal-secret")
+def literal_secret(manifest: Mapping[str, Any]) -> Iterator[Finding]:
+    """A variable or a setting named like a secret has a literal value.
+
+    Refused: `{name: HF_TOKEN, value: …}`, or `hub_token: …` in the trainer's YAML.
+    Write: `valueFrom: {secretKeyRef: …}`.
+    """
+    for path, name, value in _named(manifest):
+        if _SECRET_NAME.search(name) and not _HARMLESS.fullmatch(value):
+            yield Finding(f"{name} has a literal value", path, "", _REFER)
+
+
+@rule("FT443", "random-text", Severity.WARNING)
+def random_text(manifest: Mapping[str, Any]) -> Iterator[Finding]:
+    """A word looks like a random secret: long, of mixed characters, without a pattern.
+
+    Digests in hex are not meant; nor are paths and image names.
+
+    Refused: forty random base64 characters in a variable.
+    Write: a Secret, referred to with `secretKeyRef`.
+    """
+    for path, text in texts(manifest):
+        if not path.endswith(_TRUSTED) and _has_random(text):
+            yield Finding(f"{path} holds what looks like a random secret", path, "", _REFER)
+
+
+RULES_OF_SECRETS = (secret_object, known_secret, literal_secret, random_text)
+
+
+def scan(manifest: Mapping[str, Any]) -> list[Diagnostic]:
+    """The secrets in a manifest, as diagnostics that do not repeat them."""
+    return run(RULES_OF_SECRETS, manifest)
+
+
+# The jobs of a sweep share their scripts, which are most of their text: each is looked at once.
+
+
+@lru_cache(maxsize=1024)
+def _known_in(text: str) -> tuple[str, ...]:
+    return tuple(name for name, pattern in _KNOWN.items() if pattern.search(text))
+
+
+@lru_cache(maxsize=1024)
+def _has_random(text: str) -> bool:
+    return any(_is_random(word) for word in _WORD.findall(text))
+
+
+@lru_cache(maxsize=1024)
+def _settings_in(text: str) -> tuple[tuple[str, str], ...]:
+    return tuple(_LINE.findall(text))
+
+
+def texts(value: object, path: str = "") -> Iterator[tuple[str, str]]:
+    """Every text in a manifest, keys of maps included, with its path."""
+    if isinstance(value, Mapping):
+        for key, held in value.items():
+            place = f"{path}.{key}" if path else str(key)
+            yield place, str(key)
+            yield from texts(held, place)
+    elif isinstance(value, list):
+        for index, held in enumerate(value):
+            yield from texts(held, f"{path}[{index}]")
+    elif isinstance(value, str):
+        yield path, value
+
+
+def _named(value: object, path: str = "") -> Iterator[tuple[str, str, str]]:
+    """Everything that has a name and a literal value: variables, map entries, lines of embedded YAML."""
+    if isinstance(value, Mapping):
+        if isinstance(value.get("name"), str) and isinstance(value.get("value"), str):
+            yield f"{path}.value", value["name"], value["value"]
+        for key, held in value.items():
+            place = f"{path}.{key}" if path else str(key)
+            yield from _entry(place, str(key), held)
+            yield from _named(held, place)
+    elif isinstance(value, list):
+        for index, held in enumerate(value):
+            yield from _named(held, f"{path}[{index}]")
+
+
+def _entry(path: str, key: str, held: object) -> Iterator[tuple[str, str, str]]:
+    """A map's entry counts where maps hold the user's own keys; a text's lines count wherever it is."""
+    if not isinstance(held, str):
+        return
+    if "\n" in held:
+        yield from ((path, name, value) for name, value in _settings_in(held))
+    elif path.startswith(("data.", "metadata.annotations.", "metadata.labels.")):
+        yield path, key, held
+
+
+def _is_random(word: str) -> bool:
+    mixed = all(re.search(kind, word) for kind in ("[a-z]", "[A-Z]", "[0-9]"))
+    return mixed and not _HEX.fullmatch(word) and _entropy(word) > _RANDOM
+
+
+def _entropy(word: str) -> float:
+    shares = [count / len(word) for count in Counter(word).values()]
+    return -sum(share * math.log2(share) for share in shares)

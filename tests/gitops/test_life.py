@@ -1,0 +1,341 @@
+"""The life of a committed run, watched on a cluster that follows Volcano's and Argo CD's rules."""
+
+from __future__ import annotations
+
+import copy
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import pytest
+
+from ftgen import yamlio
+from ftgen.diagnostics import Rejected
+from ftgen.gitops import Result, archive, gc, publish, rerun, stop, target_of
+from ftgen.gitops.life import annotated
+from ftgen.rules.admission import admit_create, admit_update, mutate
+from ftgen.rules.job import NEWEST
+from ftgen.tree import NewRun, State, Terms, parse_lock
+
+NAME = "sft-1a2b3c4d"
+
+
+@pytest.fixture
+def target(bare):
+    return target_of(str(bare), "main", "training")
+
+
+def index(git, bare):
+    return parse_lock(git(bare, "show", "main:training/ftgen.lock").encode())
+
+
+def manifests(git, bare):
+    names = git(bare, "ls-tree", "-r", "--name-only", "main", "training").splitlines()
+    texts = [git(bare, "show", f"main:{name}") for name in names if name.endswith(".yaml")]
+    return [yamlio.parse(text, "") for text in texts]
+
+
+def options(manifest):
+    text = (manifest["metadata"].get("annotations") or {}).get("argocd.argoproj.io/sync-options", "")
+    return set(text.split(","))
+
+
+def skipped(manifest):
+    return (manifest["metadata"].get("annotations") or {}).get("argocd.argoproj.io/hook") == "Skip"
+
+
+@dataclass
+class Cluster:
+    """Synchronises like Argo CD with pruning on, and admits like Volcano."""
+
+    live: dict[str, dict] = field(default_factory=dict)
+    created: list[str] = field(default_factory=list)
+    deleted: list[str] = field(default_factory=list)
+    patched: list[str] = field(default_factory=list)
+
+    def sync(self, wanted: list[dict]) -> None:
+        names = {manifest["metadata"]["name"] for manifest in wanted}
+        for manifest in wanted:
+            if not skipped(manifest) and manifest["kind"] == "Job":
+                self.apply(manifest)
+        # Guards against pruning are read from the live object.
+        for name in [name for name in self.live if name not in names]:
+            if "Prune=false" not in options(self.live[name]):
+                del self.live[name]
+                self.deleted.append(name)
+
+    def apply(self, manifest: dict) -> None:
+        name = manifest["metadata"]["name"]
+        old = self.live.get(name)
+        if old is None:
+            assert admit_create(manifest, volcano_version=NEWEST) == []
+            self.created.append(name)
+        else:
+            assert admit_update(old, manifest, volcano_version=NEWEST) == []
+            if mutate(manifest) == old:
+                return
+            self.patched.append(name)
+        self.live[name] = mutate(copy.deepcopy(manifest))
+
+    def finish(self, name: str) -> None:
+        """Its time to live has passed: the object is gone without anybody having asked."""
+        del self.live[name]
+
+
+@pytest.fixture
+def cluster(git, bare):
+    made = Cluster()
+    apply = made.sync
+    made.sync = lambda: apply(manifests(git, bare))
+    return made
+
+
+def test_synchronising_twice_changes_nothing(target, cluster, make_run, provenance):
+    publish(target, [make_run(label=str(number)) for number in range(3)], provenance)
+    cluster.sync()
+    cluster.sync()
+    assert len(cluster.created) == 3
+    assert cluster.patched == cluster.deleted == []
+
+
+def test_a_change_in_place_reaches_the_live_job(target, cluster, make_run, provenance):
+    publish(target, [make_run()], provenance)
+    cluster.sync()
+    publish(target, [make_run(available=1)], provenance)
+    cluster.sync()
+    assert cluster.patched == [NAME]
+    assert cluster.live[NAME]["spec"]["minAvailable"] == 1
+
+
+def test_a_new_run_leaves_the_old_one_training(target, cluster, make_run, provenance):
+    publish(target, [make_run()], provenance)
+    cluster.sync()
+    publish(target, [make_run(h8="22222222")], provenance, terms=Terms(new_run=NewRun.KEEP))
+    cluster.sync()
+    assert cluster.created == [NAME, "sft-22222222"]
+    assert cluster.deleted == cluster.patched == []
+
+
+def test_an_archived_run_is_not_created_again(git, bare, target, cluster, make_run, provenance):
+    publish(target, [make_run()], provenance)
+    cluster.sync()
+    archived = archive(target, [NAME], provenance)
+    assert archived.result is Result.COMMITTED
+    cluster.sync()
+    assert cluster.patched == []
+    cluster.finish(NAME)
+    cluster.sync()
+    assert cluster.created == [NAME]
+    assert {entry.state for entry in index(git, bare).files.values()} == {State.ARCHIVED}
+
+
+def test_a_run_that_is_not_archived_would_be_created_again(target, cluster, make_run, provenance):
+    """What archiving is for."""
+    publish(target, [make_run()], provenance)
+    cluster.sync()
+    cluster.finish(NAME)
+    cluster.sync()
+    assert cluster.created == [NAME, NAME]
+
+
+def test_publishing_an_archived_run_again_leaves_its_tombstone(target, cluster, make_run, provenance):
+    publish(target, [make_run()], provenance)
+    cluster.sync()
+    archive(target, [NAME], provenance)
+    cluster.finish(NAME)
+    published = publish(target, [make_run(note="second", available=1)], provenance)
+    assert published.result is Result.UNCHANGED
+    cluster.sync()
+    assert cluster.created == [NAME]
+
+
+def test_a_changed_run_after_an_archived_one_needs_no_leave(target, cluster, make_run, provenance):
+    publish(target, [make_run()], provenance)
+    archive(target, [NAME], provenance)
+    publish(target, [make_run(h8="22222222")], provenance)
+    cluster.sync()
+    assert cluster.created == ["sft-22222222"]
+
+
+def test_archiving_twice_makes_one_commit(target, make_run, provenance):
+    publish(target, [make_run()], provenance)
+    archive(target, [NAME], provenance)
+    assert archive(target, [NAME], provenance).result is Result.UNCHANGED
+
+
+def test_stopping_takes_two_commits(git, bare, target, cluster, make_run, provenance):
+    publish(target, [make_run(claim=True)], provenance)
+    cluster.sync()
+    stop(target, [NAME], provenance)
+    cluster.sync()
+    assert cluster.deleted == []
+    stop(target, [NAME], provenance)
+    cluster.sync()
+    assert cluster.deleted == [NAME]
+    names = git(bare, "ls-tree", "-r", "--name-only", "main").splitlines()
+    assert names == ["training/ftgen.lock", "training/sft/persistentvolumeclaim-models.yaml"]
+
+
+def test_removing_the_file_at_once_would_stop_nothing(target, cluster, git, bare, make_run, provenance):
+    """Why stopping takes two commits: the guard is read from the live object."""
+    publish(target, [make_run()], provenance)
+    cluster.sync()
+    stop(target, [NAME], provenance)
+    stop(target, [NAME], provenance)
+    cluster.sync()
+    assert cluster.deleted == []
+
+
+def test_a_stopped_run_is_not_started_by_the_next_publish(target, cluster, make_run, provenance):
+    publish(target, [make_run()], provenance)
+    stop(target, [NAME], provenance)
+    assert publish(target, [make_run()], provenance).result is Result.UNCHANGED
+    stop(target, [NAME], provenance)
+    published = publish(target, [make_run()], provenance)
+    assert published.result is Result.UNCHANGED
+    assert [diagnostic.code for diagnostic in published.diagnostics] == ["FT512"]
+    cluster.sync()
+    assert cluster.created == []
+
+
+def test_an_archived_run_is_removed_at_once(git, bare, target, make_run, provenance):
+    publish(target, [make_run()], provenance)
+    archive(target, [NAME], provenance)
+    stop(target, [NAME], provenance)
+    assert git(bare, "ls-tree", "-r", "--name-only", "main") == "training/ftgen.lock"
+
+
+def test_running_again_makes_another_object(git, bare, target, cluster, make_run, provenance):
+    publish(target, [make_run()], provenance)
+    cluster.sync()
+    archive(target, [NAME], provenance)
+    rerun(target, [NAME], provenance)
+    cluster.sync()
+    assert cluster.created == [NAME, f"{NAME}-r2"]
+    rerun(target, [f"{NAME}-r2"], provenance)
+    cluster.sync()
+    assert cluster.created[2:] == [f"{NAME}-r3"]
+    assert cluster.deleted == cluster.patched == []
+
+
+def test_a_run_that_was_run_again_keeps_its_name_when_published(git, bare, target, cluster, make_run, provenance):
+    publish(target, [make_run()], provenance)
+    rerun(target, [NAME], provenance)
+    assert publish(target, [make_run()], provenance).result is Result.UNCHANGED
+    publish(target, [make_run(available=1)], provenance)
+    cluster.sync()
+    assert set(cluster.created) == {NAME, f"{NAME}-r2"}
+    assert cluster.live[f"{NAME}-r2"]["spec"]["minAvailable"] == 1
+
+
+def test_a_run_that_was_removed_is_run_again_from_the_configuration(target, cluster, make_run, provenance):
+    publish(target, [make_run()], provenance)
+    cluster.sync()
+    archive(target, [NAME], provenance)
+    stop(target, [NAME], provenance)
+    assert refused(rerun, target, [NAME], provenance).code == "FT527"
+    rerun(target, [NAME], provenance, runs=[make_run()])
+    cluster.sync()
+    assert cluster.created == [NAME, f"{NAME}-r2"]
+    assert publish(target, [make_run()], provenance).result is Result.UNCHANGED
+    stop(target, [f"{NAME}-r2"], provenance)
+    stop(target, [f"{NAME}-r2"], provenance)
+    rerun(target, [f"{NAME}-r2"], provenance, runs=[make_run()])
+    cluster.sync()
+    assert cluster.created[2:] == [f"{NAME}-r3"]
+
+
+@pytest.mark.parametrize("named", [NAME, "sft/", f"sft/job-{NAME}.yaml"])
+def test_a_run_is_told_by_name_identity_or_file(target, make_run, provenance, named):
+    publish(target, [make_run()], provenance)
+    assert archive(target, [named], provenance).result is Result.COMMITTED
+
+
+def refused(act, *arguments):
+    with pytest.raises(Rejected) as rejected:
+        act(*arguments)
+    (problem,) = rejected.value.diagnostics
+    return problem
+
+
+def test_an_unknown_run_is_told_with_those_that_are_known(target, make_run, provenance):
+    publish(target, [make_run()], provenance)
+    problem = refused(archive, target, ["sft"], provenance)
+    assert problem.code == "FT527"
+    assert NAME in problem.help
+
+
+@pytest.mark.parametrize("act", [archive, rerun])
+def test_a_run_that_is_being_stopped_is_not_disturbed(target, make_run, provenance, act):
+    publish(target, [make_run()], provenance)
+    stop(target, [NAME], provenance)
+    assert refused(act, target, [NAME], provenance).code == "FT527"
+
+
+def test_a_name_without_room_for_a_suffix_is_told(target, make_run, provenance):
+    long = make_run("x" * 46)
+    publish(target, [long], provenance)
+    assert refused(rerun, target, [long.name], provenance).code == "FT527"
+
+
+def test_leftovers_are_listed(target, make_run, provenance):
+    publish(target, [make_run(claim=True)], provenance)
+    assert gc(target) == []
+    publish(target, [make_run(h8="22222222", claim=True)], provenance, terms=Terms(new_run=NewRun.KEEP))
+    assert [left.path for left in gc(target)] == [f"sft/job-{NAME}.yaml"]
+    archive(target, [NAME, "sft-22222222"], provenance)
+    assert [left.why for left in gc(target)] == [
+        "its run is archived",
+        "its run is archived",
+        "no live job names it",
+    ]
+
+
+STEPS = (archive, stop, rerun)
+
+
+@pytest.mark.parametrize("first", STEPS)
+@pytest.mark.parametrize("second", STEPS)
+def test_no_order_of_steps_kills_or_repeats_what_nobody_asked_for(target, cluster, make_run, provenance, first, second):
+    """The same configuration is published again, and synchronised, after every step."""
+    publish(target, [make_run()], provenance)
+    cluster.sync()
+    for step in (first, second):
+        with suppress(Rejected):
+            step(target, [NAME], provenance)
+        publish(target, [make_run()], provenance)
+        cluster.sync()
+    asked = [f"{NAME}-r{number}" for number in range(2, 2 + (first, second).count(rerun))]
+    expected = [] if (first, second) == (stop, rerun) else asked
+    assert cluster.created == [NAME, *expected]
+    assert cluster.deleted == ([NAME] if (first, second) == (stop, stop) else [])
+
+
+# the edit itself
+
+
+TEXT = b"""\
+# head
+kind: Job
+metadata:
+  name: a
+  annotations:
+    x: y
+  labels:
+    app: b
+spec:
+  metadata:
+    annotations:
+      keep: me
+"""
+
+
+def test_annotations_are_set_and_taken_away_and_all_else_stays():
+    assert annotated(TEXT, {"x": None}) == TEXT.replace(b"  annotations:\n    x: y\n", b"", 1)
+    assert annotated(TEXT, {"x": "z"}) == TEXT.replace(b"x: y", b"x: z")
+    assert annotated(annotated(TEXT, {"n": "1"}), {"n": None}) == TEXT
+
+
+def test_annotations_are_added_where_there_are_none():
+    bare = TEXT.replace(b"  annotations:\n    x: y\n", b"", 1)
+    manifest = yamlio.parse(annotated(bare, {"x": "z"}).decode(), "")
+    assert manifest["metadata"] == {"name": "a", "labels": {"app": "b"}, "annotations": {"x": "z"}}

@@ -1,0 +1,69 @@
+"""Where a commit says it comes from."""
+
+from __future__ import annotations
+
+import pytest
+
+from ftgen.gitops import source_of
+
+
+@pytest.fixture
+def source(checkout, git):
+    git(checkout, "reset", "--quiet", "--hard")
+    (checkout / "untracked.txt").unlink()
+    return checkout
+
+
+def test_the_checked_out_commit_is_the_source(source, git):
+    git(source, "remote", "add", "origin", "https://ada:s3cret@git.example.com/conf.git")
+    told = source_of(source)
+    assert told is not None
+    assert told.sha == git(source, "rev-parse", "HEAD")
+    assert (told.author, told.subject, told.body) == ("Ada <ada@example.com>", "first", "")
+    assert told.url == "https://git.example.com/conf.git"
+    assert not told.dirty
+    assert not told.detached
+
+
+def test_a_folder_below_is_of_the_same_source(source, git):
+    (source / "deep").mkdir()
+    told = source_of(source / "deep")
+    assert told is not None
+    assert told.sha == git(source, "rev-parse", "HEAD")
+
+
+def test_an_edited_file_makes_it_dirty(source):
+    (source / "README.md").write_text("edited")
+    assert source_of(source).dirty
+
+
+def test_an_untracked_output_does_not(source):
+    (source / "out").mkdir()
+    (source / "out" / "x.yaml").write_text("")
+    assert not source_of(source).dirty
+
+
+@pytest.mark.parametrize("folder", ["conf", "overlays"])
+def test_an_untracked_option_does(source, folder):
+    (source / folder).mkdir()
+    (source / folder / "x.yaml").write_text("")
+    assert source_of(source).dirty
+
+
+def test_a_detached_head_is_told(source, git):
+    git(source, "checkout", "--quiet", "--detach")
+    assert source_of(source).detached
+
+
+def test_a_linked_work_tree_is_a_source(source, git, tmp_path):
+    git(source, "worktree", "add", "--quiet", "-b", "side", str(tmp_path / "side"))
+    assert source_of(tmp_path / "side").sha == git(source, "rev-parse", "HEAD")
+
+
+def test_outside_a_repository_there_is_none(tmp_path):
+    assert source_of(tmp_path) is None
+
+
+def test_before_the_first_commit_there_is_none(tmp_path, git):
+    git(tmp_path, "init", "--quiet")
+    assert source_of(tmp_path) is None

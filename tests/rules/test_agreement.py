@@ -1,0 +1,69 @@
+import pytest
+
+from ftgen.diagnostics import Severity
+from ftgen.rules import RULES
+from ftgen.rules.agreement import cohere
+from ftgen.rules.plugins import parse
+
+STAGE = "agreement"
+
+
+def named(diagnostics):
+    return [(RULES[found.code].name, found.subject) for found in diagnostics]
+
+
+def test_accepts(accepts):
+    assert cohere(accepts.manifest, volcano_version=accepts.version) == []
+
+
+def test_refuses(refuses):
+    found = cohere(refuses.manifest, volcano_version=refuses.version)
+
+    assert named(found) == [(refuses.rule, refuses.subject)]
+
+
+def test_every_rule_has_cases(rules_with_cases):
+    judged = {
+        r.name for r in RULES.values() if r.check.__module__.startswith("ftgen.rules") and "FT410" <= r.code <= "FT431"
+    }
+
+    assert rules_with_cases == judged
+
+
+def test_a_null_plugin_is_said_to_vanish(base_job):
+    base_job["spec"]["plugins"]["svc"] = None
+
+    assert named(cohere(base_job, volcano_version=(1, 12, 4))) == [("vanishing-plugin", "spec.plugins.svc")]
+
+
+def test_what_only_may_go_wrong_is_a_warning():
+    warnings = {r.name for r in RULES.values() if r.severity is Severity.WARNING and "FT410" <= r.code <= "FT431"}
+
+    assert warnings == {
+        "pending-without-timeout",
+        "restart-without-retry",
+        "unguarded-namespace",
+        "volume-without-source",
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "values", "stopped_at"),
+    [
+        (("--master=a", "--worker=b"), {"master": "a", "worker": "b"}, None),
+        (("-master", "a", "--port", "1"), {"master": "a", "port": "1"}, None),
+        (("--master=a=b",), {"master": "a=b"}, None),
+        (("--master=",), {"master": ""}, None),
+        (("--master", "--worker=b"), {"master": "--worker=b"}, None),
+        (("--port=0b11", "--port=-0o17", "--port=1_000"), {"port": "1_000"}, None),
+        (("--port=1__0",), {}, 0),
+        (("--master=a", "b", "--worker=c"), {"master": "a"}, 1),
+        (("--master=a", "-", "--worker=c"), {"master": "a"}, 1),
+        (("-=a",), {}, 0),
+        (("--port=",), {}, 0),
+    ],
+)
+def test_arguments_are_read_as_go_reads_flags(arguments, values, stopped_at):
+    parsed = parse("pytorch", arguments, (1, 12, 4))
+
+    assert (dict(parsed.values), parsed.stopped_at) == (values, stopped_at)

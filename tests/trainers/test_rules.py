@@ -1,0 +1,353 @@
+"""Each rule by name: what it refuses, on which argument, and the neighbours it lets pass."""
+
+import pytest
+
+from ftgen.diagnostics import Severity
+from ftgen.trainers.arguments import RULES, Facts, check, surface
+
+GOOD = {
+    "model_name_or_path": "m",
+    "do_train": True,
+    "dataset": "one",
+    "report_to": "none",
+    "output_dir": "o",
+}
+Z2 = {"zero_optimization": {"stage": 2}}
+Z3 = {"zero_optimization": {"stage": 3}}
+FULL = {"finetuning_type": "full"}
+PPO = {"stage": "ppo", "reward_model": "r"}
+ERROR, WARNING, NOTE = Severity.ERROR, Severity.WARNING, Severity.NOTE
+
+# rule, arguments, facts, the argument it is about
+REFUSED = [
+    ("model-required", {"model_name_or_path": None}, {}, "model_name_or_path"),
+    ("work-required", {"dataset": None}, {}, "dataset"),
+    ("work-required", {"do_train": False}, {}, "do_train"),
+    ("validation-split", {"dataset": None, "val_size": 0.1}, {}, "val_size"),
+    ("validation-split", {"eval_dataset": "e", "val_size": 0.1}, {}, "val_size"),
+    ("evaluation-data", {"eval_strategy": "steps"}, {}, "eval_strategy"),
+    ("evaluation-data", {"do_eval": True}, {}, "do_eval"),
+    ("evaluation-data", {"predict_with_generate": True}, {}, "predict_with_generate"),
+    ("interleave-probabilities", {"interleave_probs": "1.0"}, {}, "interleave_probs"),
+    (
+        "interleave-probabilities",
+        {"interleave_probs": "0.5,0.5", "mix_strategy": "interleave_over"},
+        {},
+        "interleave_probs",
+    ),
+    (
+        "interleave-probabilities",
+        {"interleave_probs": "half", "mix_strategy": "interleave_over"},
+        {},
+        "interleave_probs",
+    ),
+    ("streaming-split", {"streaming": True, "max_steps": 9, "val_size": 0.1}, {}, "val_size"),
+    ("streaming-split", {"streaming": True, "max_steps": 9, "max_samples": 5}, {}, "max_samples"),
+    ("streaming-length", {"streaming": True}, {}, "max_steps"),
+    ("streaming-length", {"streaming": True, "max_steps": 9, "tokenized_path": "t"}, {}, "tokenized_path"),
+    ("prompt-masks", {"mask_history": True, "train_on_prompt": True}, {}, "mask_history"),
+    ("supervised-only", {"stage": "dpo", "neat_packing": True}, {}, "neat_packing"),
+    ("supervised-only", {"stage": "pt", "train_on_prompt": True}, {}, "train_on_prompt"),
+    ("supervised-only", {"stage": "kto", "mask_history": True}, {}, "mask_history"),
+    ("supervised-only", {"stage": "rm", "predict_with_generate": True, "val_size": 0.1}, {}, "predict_with_generate"),
+    ("sizes", {"per_device_train_batch_size": 0}, {}, "per_device_train_batch_size"),
+    ("sizes", {"lora_rank": 0}, {}, "lora_rank"),
+    ("sizes", {"finetuning_type": "oft", "oft_rank": 8}, {}, "oft_rank"),
+    ("sizes", {"finetuning_type": "oft", "oft_block_size": 0}, {}, "oft_rank"),
+    ("reward-checkpoints", {"stage": "rm", "load_best_model_at_end": True}, {}, "load_best_model_at_end"),
+    ("ppo", PPO, {}, "stage"),
+    ("ppo", {"stage": "ppo"}, {}, "reward_model"),
+    ("ppo", PPO | {"do_train": False, "do_eval": True, "val_size": 0.1}, {}, "do_train"),
+    ("ppo", PPO | {"shift_attn": True}, {}, "shift_attn"),
+    ("ppo", PPO | FULL, {}, "reward_model_type"),
+    ("ppo", PPO | {"use_unsloth": True}, {}, "use_unsloth"),
+    ("ppo", PPO | {"report_to": "mlflow"}, {}, "report_to"),
+    ("helper-quantization", {"ref_model_quantization_bit": 2}, {}, "ref_model_quantization_bit"),
+    ("adapter", FULL | {"adapter_name_or_path": "a"}, {}, "adapter_name_or_path"),
+    ("adapter", {"finetuning_type": "oft", "adapter_name_or_path": "a"}, {}, "adapter_name_or_path"),
+    ("adapter", {"adapter_name_or_path": "a,b", "deepspeed": Z3}, {}, "adapter_name_or_path"),
+    ("quantized-training", FULL | {"quantization_bit": 4}, {}, "quantization_bit"),
+    ("quantized-training", {"quantization_bit": 4, "pissa_init": True}, {}, "pissa_init"),
+    ("quantized-training", {"quantization_bit": 4, "resize_vocab": True}, {}, "resize_vocab"),
+    ("quantized-training", {"quantization_bit": 4, "fp8": True}, {}, "fp8"),
+    (
+        "quantized-training",
+        {"quantization_bit": 4, "adapter_name_or_path": "a", "create_new_adapter": True},
+        {},
+        "create_new_adapter",
+    ),
+    ("quantized-training", {"quantization_bit": 4, "adapter_name_or_path": "a,b"}, {}, "adapter_name_or_path"),
+    ("quantized-training", {"quantization_device_map": "auto"}, {}, "quantization_device_map"),
+    ("lora-only", FULL | {"use_dora": True}, {}, "use_dora"),
+    ("lora-only", FULL | {"use_rslora": True}, {}, "use_rslora"),
+    ("lora-only", FULL | {"pissa_init": True}, {}, "pissa_init"),
+    ("lora-only", FULL | {"loraplus_lr_ratio": 0.0}, {}, "loraplus_lr_ratio"),
+    ("pissa", {"stage": "kto", "pissa_init": True}, {}, "pissa_init"),
+    ("pissa", {"stage": "dpo", "pissa_init": True}, {}, "pissa_init"),
+    ("pissa", {"pissa_init": True, "deepspeed": Z3}, {}, "pissa_init"),
+    ("low-rank-optimizers", {"use_galore": True}, {}, "use_galore"),
+    ("low-rank-optimizers", FULL | {"use_galore": True, "use_apollo": True}, {}, "use_apollo"),
+    ("low-rank-optimizers-in-parallel", FULL | {"use_galore": True, "galore_layerwise": True}, {}, "galore_layerwise"),
+    ("low-rank-optimizers-in-parallel", FULL | {"use_apollo": True, "apollo_layerwise": True}, {}, "apollo_layerwise"),
+    ("low-rank-optimizers-in-parallel", FULL | {"use_badam": True, "badam_mode": "ratio"}, {}, "badam_mode"),
+    ("low-rank-optimizers-in-parallel", FULL | {"use_badam": True, "deepspeed": Z2}, {}, "use_badam"),
+    ("low-rank-optimizers-in-parallel", FULL | {"use_galore": True, "deepspeed": Z2}, {}, "use_galore"),
+    ("llama-pro", FULL | {"use_llama_pro": True}, {}, "use_llama_pro"),
+    ("llama-pro", {"use_llama_pro": True, "freeze_trainable_layers": 5}, {"layers": 28}, "freeze_trainable_layers"),
+    ("label-smoothing", {"stage": "dpo", "pref_loss": "ipo", "dpo_label_smoothing": 0.1}, {}, "dpo_label_smoothing"),
+    ("torchrun", {"deepspeed": Z2}, {"torchrun": False}, "deepspeed"),
+    ("torchrun", {}, {"torchrun": False, "devices": 2}, "ddp_backend"),
+    ("generation", {"do_predict": True, "val_size": 0.1}, {}, "do_predict"),
+    ("generation", {"predict_with_generate": True, "val_size": 0.1, "deepspeed": Z3}, {}, "predict_with_generate"),
+    ("generation", {"predict_with_generate": True, "val_size": 0.1, "compute_accuracy": True}, {}, "compute_accuracy"),
+    ("zero3", {"pure_bf16": True, "deepspeed": Z3}, {}, "pure_bf16"),
+    ("zero3", {"use_unsloth": True, "deepspeed": "/app/examples/deepspeed/ds_z3_config.json"}, {}, "use_unsloth"),
+    ("zero3", {"use_kt": True, "deepspeed": '{"zero_optimization": {"stage": 3}}'}, {}, "use_kt"),
+    ("inference-backend", {"infer_backend": "vllm"}, {}, "infer_backend"),
+    ("export-target", {"export_quantization_bit": 4}, {}, "export_quantization_bit"),
+    (
+        "export-target",
+        {"export_quantization_bit": 5, "export_quantization_dataset": "c4"},
+        {},
+        "export_quantization_bit",
+    ),
+    ("precision", {"fp16": True, "bf16": True}, {}, "fp16"),
+    ("precision", {"fp16_full_eval": True, "bf16_full_eval": True}, {}, "fp16_full_eval"),
+    ("precision", {"fp16": True, "pure_bf16": True}, {}, "fp16"),
+    ("best-model", {"load_best_model_at_end": True}, {}, "load_best_model_at_end"),
+    (
+        "best-model",
+        {"load_best_model_at_end": True, "eval_strategy": "steps", "eval_steps": 300, "val_size": 0.1},
+        {},
+        "save_steps",
+    ),
+    (
+        "best-model",
+        {"load_best_model_at_end": True, "eval_strategy": "steps", "eval_steps": 0.3, "val_size": 0.1},
+        {},
+        "save_steps",
+    ),
+    ("intervals", {"logging_steps": 0}, {}, "logging_steps"),
+    ("intervals", {"save_steps": 1.5}, {}, "save_steps"),
+    (
+        "intervals",
+        {"eval_strategy": "steps", "logging_strategy": "no", "logging_steps": 0, "val_size": 0.1},
+        {},
+        "eval_steps",
+    ),
+    ("schedule", {"lr_scheduler_type": "reduce_lr_on_plateau"}, {}, "lr_scheduler_type"),
+    ("schedule", {"warmup_steps": -1}, {}, "warmup_steps"),
+    ("schedule", {"warmup_ratio": 1.5}, {}, "warmup_ratio"),
+    ("schedule", {"dataloader_prefetch_factor": 2}, {}, "dataloader_prefetch_factor"),
+    ("schedule", {"torch_empty_cache_steps": 0}, {}, "torch_empty_cache_steps"),
+    ("trackers", {"report_to": "ml-flow"}, {}, "report_to"),
+    ("trackers", {"report_to": ["mlflow", "all"]}, {}, "report_to"),
+    ("trackers", {"report_to": "trackio", "project": ""}, {}, "project"),
+    ("pixels", {"image_max_pixels": 10}, {}, "image_max_pixels"),
+    ("pixels", {"video_min_pixels": 10**6}, {}, "video_max_pixels"),
+    ("release-limits", {"shift_attn": True}, {}, "shift_attn"),
+    ("sharding", {"fsdp": "offload"}, {}, "fsdp"),
+    ("sharding", {"fsdp": "full_shard shard_grad_op"}, {}, "fsdp"),
+    ("sharding", {"fsdp": ["full_shard"], "deepspeed": Z2}, {}, "fsdp"),
+    ("deepspeed-file", {"deepspeed": "{zero"}, {}, "deepspeed"),
+    ("quantization-bits", {"quantization_bit": 3}, {}, "quantization_bit"),
+    ("quantization-bits", {"quantization_bit": 4, "quantization_method": "eetq"}, {}, "quantization_bit"),
+    ("quantization-bits", {"quantization_bit": 7, "quantization_method": "hqq"}, {}, "quantization_bit"),
+    ("quantization-bits", {"quantization_bit": 4, "quantization_method": "gptq"}, {}, "quantization_method"),
+    ("quantization-bits", {"quantization_bit": 8, "deepspeed": Z3}, {}, "quantization_bit"),
+    (
+        "quantization-bits",
+        {"quantization_bit": 4, "quantization_method": "hqq", "fsdp": "full_shard"},
+        {},
+        "quantization_bit",
+    ),
+    ("quantized-base", {"deepspeed": Z3}, {"quantization": "gptq"}, "deepspeed"),
+    ("quantized-base", FULL, {"quantization": "awq"}, "finetuning_type"),
+    ("quantized-base", {"use_dora": True}, {"quantization": "gptq"}, "use_dora"),
+    ("precision-on-card", {"bf16": True}, {"bf16": False, "card": "V100"}, "bf16"),
+    ("precision-on-card", {"pure_bf16": True}, {"bf16": False, "vendor": "ascend"}, "pure_bf16"),
+    ("precision-on-card", {"bf16": True}, {"compute_capability": 7.5}, "bf16"),
+    ("precision-on-card", {"bf16": True}, {"vendor": "cpu"}, "bf16"),
+    ("precision-on-card", {"pure_bf16": True, "use_cpu": True}, {"vendor": "cpu"}, "pure_bf16"),
+    ("precision-on-card", {"fp16": True}, {"vendor": "cpu"}, "fp16"),
+    ("precision-on-card", {"tf32": True}, {"compute_capability": 7.0}, "tf32"),
+    ("precision-on-card", {"tf32": True}, {"vendor": "ascend"}, "tf32"),
+    ("precision-on-card", {"fp8": True}, {"compute_capability": 8.0}, "fp8"),
+    ("attention-on-card", {"flash_attn": "fa2"}, {"compute_capability": 7.5}, "flash_attn"),
+    ("attention-on-card", {"flash_attn": "fa3"}, {"compute_capability": 9.0}, "flash_attn"),
+    ("attention-on-card", {"flash_attn": "fa3"}, {"vendor": "ascend", "template": "gpt_oss"}, "flash_attn"),
+    ("ascend-limits", {"use_unsloth": True}, {"vendor": "ascend"}, "use_unsloth"),
+    ("ascend-limits", {"quantization_bit": 8}, {"vendor": "ascend"}, "quantization_bit"),
+    ("ascend-limits", {"quantization_bit": 4}, {"vendor": "ascend"}, "double_quantization"),
+    (
+        "ascend-limits",
+        {"quantization_bit": 4, "quantization_method": "hqq"},
+        {"vendor": "ascend"},
+        "quantization_method",
+    ),
+    ("ascend-limits", {}, {"vendor": "ascend", "quantization": "gptq"}, "model_name_or_path"),
+    ("packages", {"report_to": "mlflow"}, {"packages": frozenset()}, "report_to"),
+    ("packages", {"quantization_bit": 4}, {"packages": frozenset({"mlflow"})}, "quantization_bit"),
+    ("packages", {"deepspeed": Z2}, {"packages": frozenset()}, "deepspeed"),
+    ("packages", {"plot_loss": True}, {"packages": frozenset()}, "plot_loss"),
+    ("template-known", {"template": "qwen-3"}, {}, "template"),
+    ("template-known", {"template": ""}, {}, "template"),
+    ("template-known", {"template": "chatglm3", "train_on_prompt": True}, {}, "train_on_prompt"),
+    ("template-of-model", {"template": "qwen"}, {"template": "qwen3"}, "template"),
+    ("dataset-for-stage", {"stage": "dpo"}, {"ranking": False}, "stage"),
+    ("dataset-for-stage", {"stage": "rm"}, {"ranking": False}, "stage"),
+    ("dataset-for-stage", {"stage": "sft"}, {"ranking": True}, "stage"),
+    ("dataset-for-stage", {"stage": "kto"}, {"ranking": True}, "stage"),
+    ("dataset-for-stage", {"stage": "kto"}, {"ranking": False, "stages": frozenset({"sft"})}, "stage"),
+    ("secrets", {"hf_hub_token": "t"}, {}, "hf_hub_token"),
+]
+
+WARNED = [
+    (
+        "reward-checkpoints",
+        FULL | {"stage": "rm", "resume_from_checkpoint": "c"},
+        {},
+        "resume_from_checkpoint",
+        WARNING,
+    ),
+    ("overwriting", {"overwrite_output_dir": True}, {}, "overwrite_output_dir", WARNING),
+    ("trackers", {"report_to": None}, {}, "report_to", WARNING),
+    ("deepspeed-file", {"deepspeed": "ds-z3-config.json"}, {}, "deepspeed", WARNING),
+    ("ascend-limits", {"enable_liger_kernel": True}, {"vendor": "ascend"}, "enable_liger_kernel", WARNING),
+    (
+        "ascend-limits",
+        {"quantization_bit": 4, "double_quantization": False},
+        {"vendor": "ascend"},
+        "quantization_bit",
+        WARNING,
+    ),
+    ("quantized-base", {"quantization_bit": 4}, {"quantization": "gptq"}, "quantization_bit", WARNING),
+    ("template-of-model", {"template": "qwen3_nothink"}, {"template": "qwen3"}, "template", WARNING),
+    ("template-of-model", {"template": "qwen3"}, {"reasoning": False}, "enable_thinking", WARNING),
+    ("unread", FULL | {"lora_alpha": 32}, {}, "lora_alpha", NOTE),
+    ("unread", {"kto_chosen_weight": 2.0}, {}, "kto_chosen_weight", NOTE),
+]
+
+ALLOWED = [
+    ("work-required", {"do_train": False, "do_eval": True, "val_size": 0.1}, {}),
+    ("validation-split", {"eval_dataset": "e"}, {}),
+    ("evaluation-data", {"eval_strategy": "steps", "eval_dataset": "e"}, {}),
+    (
+        "interleave-probabilities",
+        {"dataset": "a, b", "interleave_probs": [0.5, 0.5], "mix_strategy": "interleave_over"},
+        {},
+    ),
+    ("streaming-split", {"streaming": True, "max_steps": 9, "val_size": 500}, {}),
+    ("streaming-length", {"streaming": True, "max_steps": 9}, {}),
+    ("supervised-only", {"neat_packing": True, "train_on_prompt": True}, {}),
+    ("sizes", {"finetuning_type": "oft", "oft_rank": 8, "oft_block_size": 0}, {}),
+    ("adapter", {"adapter_name_or_path": "a,b", "deepspeed": Z2}, {}),
+    ("quantized-training", {"finetuning_type": "oft", "quantization_bit": 4}, {}),
+    ("pissa", {"stage": "dpo", "pref_loss": "orpo", "pissa_init": True}, {}),
+    ("low-rank-optimizers-in-parallel", FULL | {"use_badam": True, "deepspeed": Z3}, {}),
+    ("low-rank-optimizers-in-parallel", FULL | {"use_galore": True, "galore_layerwise": True}, {"torchrun": False}),
+    ("low-rank-optimizers-in-parallel", FULL | {"use_badam": True, "deepspeed": "/etc/ds.json"}, {}),
+    ("llama-pro", {"use_llama_pro": True, "freeze_trainable_layers": 7}, {"layers": 28}),
+    ("label-smoothing", {"stage": "dpo", "dpo_label_smoothing": 0.1}, {}),
+    ("torchrun", {"deepspeed": Z2}, {"nodes": 2, "devices": 8}),
+    ("zero3", {"pure_bf16": True, "deepspeed": Z2}, {}),
+    ("export-target", {"export_quantization_bit": 4, "export_quantization_dataset": "c4"}, {}),
+    ("overwriting", {"overwrite_output_dir": True, "resume_from_checkpoint": "c"}, {}),
+    ("best-model", {"load_best_model_at_end": True, "save_strategy": "best"}, {}),
+    ("best-model", {"load_best_model_at_end": True, "eval_strategy": "steps", "eval_steps": 250}, {}),
+    (
+        "best-model",
+        {"load_best_model_at_end": True, "eval_strategy": "steps", "eval_steps": 0.1, "save_steps": 0.3},
+        {},
+    ),
+    ("intervals", {"logging_strategy": "epoch", "logging_steps": 0}, {}),
+    ("trackers", {"report_to": ["mlflow", "tensorboard"]}, {}),
+    ("deepspeed-file", {"deepspeed": "/app/examples/deepspeed/ds_z2_config.json"}, {}),
+    ("quantization-bits", {"quantization_bit": 4, "deepspeed": Z3}, {}),
+    ("quantized-base", FULL | {"deepspeed": Z3}, {"quantization": "mxfp4"}),
+    ("precision-on-card", {"bf16": True, "tf32": True}, {"compute_capability": 8.0, "bf16": True}),
+    ("precision-on-card", {"bf16": True}, {}),
+    ("precision-on-card", {"bf16": True, "use_cpu": True}, {"vendor": "cpu"}),
+    ("attention-on-card", {"flash_attn": "fa2"}, {"vendor": "ascend"}),
+    ("attention-on-card", {"flash_attn": "fa3"}, {"template": "gpt_oss", "compute_capability": 9.0}),
+    ("packages", {"report_to": "mlflow", "deepspeed": Z2}, {"packages": frozenset({"mlflow", "deepspeed"})}),
+    ("packages", {"report_to": "mlflow"}, {}),
+    ("template-of-model", {"template": "qwen3"}, {"template": "qwen3"}),
+    ("template-of-model", {"template": "qwen3", "enable_thinking": False}, {"reasoning": False}),
+    ("dataset-for-stage", {"stage": "dpo"}, {"ranking": True, "stages": frozenset({"dpo", "rm"})}),
+    ("unread", {"use_llama_pro": True, "freeze_trainable_layers": 7}, {}),
+    ("unread", FULL | {"lora_rank": 8}, {}),
+]
+
+BY_NAME = {rule.name: rule for rule in RULES}
+
+
+def judged(name, args, facts, version="0.9.5", command="train"):
+    base = GOOD if command == "train" else {"model_name_or_path": "m", "export_dir": "e"}
+    found = check(base | args, surface(version), Facts(**facts), command)
+    assert not [d for d in found if d.code in {"FT201", "FT202", "FT203"}]
+    return {(d.subject.rsplit(".", 1)[1], d.severity) for d in found if d.code == BY_NAME[name].code}
+
+
+@pytest.mark.parametrize(("name", "args", "facts", "about"), REFUSED)
+def test_refused(name, args, facts, about):
+    assert (about, ERROR) in judged(name, args, facts)
+
+
+@pytest.mark.parametrize(("name", "args", "facts", "about", "severity"), WARNED)
+def test_reported_without_refusal(name, args, facts, about, severity):
+    assert judged(name, args, facts) == {(about, severity)}
+
+
+@pytest.mark.parametrize(("name", "args", "facts"), ALLOWED)
+def test_allowed(name, args, facts):
+    assert judged(name, args, facts) == set()
+
+
+def test_every_rule_has_a_case():
+    with_case = {case[0] for case in (*REFUSED, *WARNED)}
+    assert with_case == BY_NAME.keys()
+
+
+@pytest.mark.parametrize(
+    ("args", "about"),
+    [
+        ({"neat_packing": True}, "neat_packing"),
+        ({"split_special_tokens": True}, "split_special_tokens"),
+    ],
+)
+def test_limits_of_the_older_release(args, about):
+    assert judged("release-limits", args, {}, "0.9.4") == {(about, ERROR)}
+    assert judged("release-limits", args, {}, "0.9.5") == set()
+
+
+def test_ppo_trackers_of_the_older_release():
+    ours = {"stage": "ppo", "reward_model": "r", "report_to": ["wandb", "mlflow"]}
+    assert ("report_to", ERROR) not in judged("ppo", ours, {}, "0.9.4")
+    assert ("report_to", ERROR) in judged("ppo", ours, {}, "0.9.5")
+
+
+@pytest.mark.parametrize(
+    ("args", "about"),
+    [
+        ({"export_dir": None}, "export_dir"),
+        ({"adapter_name_or_path": "a", "quantization_bit": 4}, "quantization_bit"),
+        (
+            {"adapter_name_or_path": "a", "export_quantization_bit": 4, "export_quantization_dataset": "c4"},
+            "export_quantization_bit",
+        ),
+    ],
+)
+def test_exports_that_cannot_be(args, about):
+    assert judged("export-target", args, {}, command="export") == {(about, ERROR)}
+
+
+def test_an_export_names_vllm_only_where_vllm_could_serve():
+    assert judged("inference-backend", {"infer_backend": "vllm"}, {}, command="export") == set()
+    two = {"infer_backend": "vllm", "adapter_name_or_path": "a,b"}
+    assert judged("inference-backend", two, {}, command="export") == {("infer_backend", ERROR)}
+
+
+def test_a_merge_is_allowed():
+    merge = {"model_name_or_path": "m", "adapter_name_or_path": "a", "template": "qwen3", "export_dir": "e"}
+    assert check(merge, surface("0.9.5"), Facts(template="qwen3"), "export") == []
