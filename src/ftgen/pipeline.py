@@ -19,7 +19,7 @@ from ftgen import __version__, contract, lower, naming, overlay, project, render
 from ftgen.compose import Composer, Composition
 from ftgen.diagnostics import Diagnostic, require
 from ftgen.lower import Bundle, Identity
-from ftgen.rules import meaning
+from ftgen.rules import meaning, training
 from ftgen.spec import Spec, admit
 from ftgen.tree import Run
 
@@ -58,13 +58,19 @@ def compile_job(composer: Composer, overrides: Sequence[str]) -> Compiled:
 def compile_composition(composer: Composer, composition: Composition, overrides: tuple[str, ...]) -> Compiled:
     """Compile what was composed; see the module's docstring for the steps."""
     spec = admit(composition.config)
-    noticed = list(require(meaning.judge(spec)))
+    noticed = list(require(judge(spec)))
     identity = _identity(spec, composition, overrides)
     bundle = lower.lower(spec, identity, composer.scripts(spec.trainer.prepare_script, spec.trainer.script))
     patches = overlay.collect(composition.choices, overlay_folders(composer.request.directory))
     bundle = naming.christen(overlay.apply(bundle, patches, spec.cluster.volcano_version), spec, identity)
     noticed += require(conform(bundle, spec))
     return Compiled(spec, identity, bundle, render.files(bundle, identity), tuple(noticed))
+
+
+def judge(spec: Spec) -> list[Diagnostic]:
+    """Does it fit together?  What is accepted with a reason (`allow`) is not told."""
+    found = [*meaning.judge(spec), *training.judge(spec)]
+    return [d for d in found if d.code not in spec.accepted]
 
 
 def conform(bundle: Bundle, spec: Spec) -> list[Diagnostic]:

@@ -276,6 +276,7 @@ class Hardware(_Section):
     card: Card
     per_card: PerCard
     image: Line
+    double_quantization: Flag = True
     source: tuple[Line, ...] = ()
     env: dict[str, Text] = {}
 

@@ -12,8 +12,8 @@ from ftgen.spec import LlamaFactory, Spec, Volume
 
 
 def judge(spec: Spec) -> list[Diagnostic]:
-    """What the rules of this module find, less what the configuration accepts with a reason (`allow`)."""
-    return [found for found in run(_RULES, spec) if found.code not in spec.accepted]
+    """What the rules of this module find."""
+    return run(_RULES, spec)
 
 
 @rule("FT250", "share-without-unit")
@@ -66,23 +66,6 @@ def _share_size(spec: Spec) -> Iterator[Finding]:
     share, card = spec.hardware.memory, spec.hardware.card.memory
     if share and card and kube.parse_quantity(share) > kube.parse_quantity(card):
         yield Finding(f"a share of {share} does not fit a card of {card}", "hardware.memory", share, f"ask for {card} at most")
-
-
-@rule("FT253", "data-set-of-another-stage")
-def _stage(spec: Spec) -> Iterator[Finding]:
-    """A data set whose columns do not serve the training stage.
-
-    LLaMA-Factory loads the model first and then finds that the data set "is not applicable in the current
-    training stage": preference stages need ranked answers, supervised ones must not have them.
-
-    Refused: `trainer=dpo-lora dataset=identity-alauda`.
-    Write: `dataset=preference-pairs`, or the stage in `dataset.stages` where the data does serve it.
-    """
-    stage = str(spec.trainer.args.get("stage", "sft")) if isinstance(spec.trainer, LlamaFactory) else None
-    if stage is not None and stage not in spec.dataset.stages:
-        serves = ", ".join(spec.dataset.stages)
-        headline = f"the data set {spec.dataset.name} serves {serves}, not the stage {stage}"
-        yield Finding(headline, "dataset.stages", serves, "choose a data set of this stage: `ftgen groups dataset`")
 
 
 @rule("FT254", "shared-mode-on-node-local-storage")
@@ -266,7 +249,6 @@ _RULES: tuple[Rule, ...] = (
     _share,
     _cards,
     _share_size,
-    _stage,
     _mode,
     _across,
     _shm,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ftgen.spec import LlamaFactory, Spec
-from ftgen.trainers import deepspeed
+from ftgen.trainers import arguments, deepspeed
 
 # Kubernetes expands it from the variable before it in the container's environment, so that the run's
 # name is the job's also where the API server makes up the name.
@@ -36,7 +36,7 @@ def training(spec: Spec) -> dict[str, Any]:
         "report_to": spec.tracking.report_to,
         **({} if (stage := zero_stage(spec)) == "none" else {"deepspeed": deepspeed.zero(stage)}),
     }
-    return {key: value for key, value in (first | trainer.args | last | trainer.args).items() if value is not None}
+    return arguments.normalise(first | trainer.args | last | trainer.args, arguments.surface(trainer.version))
 
 
 def export(spec: Spec) -> dict[str, Any] | None:
@@ -70,8 +70,11 @@ def model_path(spec: Spec) -> str:
 
 def precision(spec: Spec) -> dict[str, bool]:
     """bf16 where every card that may be given has it, else fp16; as the user says where they say."""
-    chosen = _trainer(spec).precision
-    if chosen == "auto":
+    trainer = _trainer(spec)
+    chosen = trainer.precision
+    if trainer.args.get("bf16") or trainer.args.get("fp16"):
+        chosen = "bf16" if trainer.args.get("bf16") else "fp16"
+    elif chosen == "auto":
         chosen = "bf16" if spec.hardware.card.bf16 else "fp16"
     return {"bf16": chosen == "bf16", "fp16": chosen == "fp16"}
 

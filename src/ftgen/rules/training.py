@@ -1,0 +1,39 @@
+"""The trainer's arguments in the light of the rest of the job."""
+
+from __future__ import annotations
+
+from ftgen.diagnostics import Diagnostic, error
+from ftgen.spec import LlamaFactory, Spec
+from ftgen.trainers import arguments, llamafactory
+from ftgen.trainers.arguments import Facts
+
+
+def judge(spec: Spec) -> list[Diagnostic]:
+    """What LLaMA-Factory would refuse of the training's arguments, and of the merge's."""
+    trainer = spec.trainer
+    if not isinstance(trainer, LlamaFactory):
+        return []
+    if trainer.version not in arguments.versions():
+        known = ", ".join(arguments.versions())
+        headline = f"the arguments of LLaMA-Factory {trainer.version} are not known"
+        return [error("FT103", headline, "trainer.version", trainer.version, f"use one of {known}")]
+    surface, facts = arguments.surface(trainer.version), _facts(spec)
+    found = arguments.check(llamafactory.training(spec), surface, facts)
+    export = llamafactory.export(spec)
+    return [*found, *(arguments.check(export, surface, facts, "export") if export else [])]
+
+
+def _facts(spec: Spec) -> Facts:
+    hardware, info = spec.hardware, spec.dataset.info
+    return Facts(
+        nodes=hardware.nodes,
+        devices=hardware.devices,
+        torchrun=spec.world_size > 1 or "deepspeed" in llamafactory.training(spec),
+        vendor=hardware.vendor,
+        card=hardware.card.name or "",
+        bf16=hardware.card.bf16,
+        stages=frozenset(spec.dataset.stages),
+        ranking=bool(info.ranking) if info else None,
+        template=spec.model.template,
+        layers=spec.model.shape.layers if spec.model.shape else None,
+    )
