@@ -80,6 +80,7 @@ class Composition:
         choices: the option chosen in each group, in the order of the defaults list.
         layers: the configuration files in merge order.
         overrides: the command-line overrides of values, by position.
+        environment: keys whose value an environment variable gave (`${oc.env:…}`), each with its variables.
     """
 
     config: dict[str, Any]
@@ -88,6 +89,7 @@ class Composition:
     choices: dict[str, str]
     layers: tuple[Layer, ...]
     overrides: tuple[OverrideTrace, ...]
+    environment: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 class Composer:
@@ -150,7 +152,12 @@ class Composer:
             choices=choices,
             layers=self._layers(defaults),
             overrides=tuple(_traces(overrides, defaults.config_overrides)),
+            environment=_environment(config) if self._asks_environment(defaults) else {},
         )
+
+    def _asks_environment(self, defaults: DefaultsList) -> bool:
+        said = [self._repository.source(d.config_path).read(d.config_path)[0] for d in defaults.defaults if d.config_path]
+        return any("oc.env" in str(each) for each in (*said, *(o.input_line for o in defaults.config_overrides)))
 
     def directives(self, overrides: Sequence[Override]) -> tuple[dict[str, Any], dict[str, Any]]:
         """The `hydra` and `sweep` nodes before a sweep is expanded, unresolved.
@@ -571,6 +578,15 @@ def _raw(config: DictConfig, key: str) -> str:
     for name in key.split("."):
         node = node._get_node(name)  # noqa: SLF001 - the unresolved text
     return str(node._value())  # noqa: SLF001
+
+
+_VARIABLE = re.compile(r"\$\{\s*oc\.env\s*:\s*([^,{}\s]+)")
+
+
+def _environment(config: DictConfig) -> dict[str, tuple[str, ...]]:
+    leaves = (key for key in _keys(config) if not isinstance(OmegaConf.select(config, key, throw_on_missing=False), DictConfig))
+    asked = {key: tuple(dict.fromkeys(_VARIABLE.findall(_raw(config, key)))) for key in leaves}
+    return {key: names for key, names in asked.items() if names}
 
 
 def _key(failure: OmegaConfBaseException) -> str:

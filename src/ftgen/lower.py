@@ -298,10 +298,10 @@ def fetching(spec: Spec) -> list[Object]:
 
 
 def needs(spec: Spec) -> list[Object]:
-    """Free space to check before a download: git-lfs keeps its object beside the file while it fetches."""
+    """Free space to check before a download, a tenth more than the files: their LFS objects become the files."""
     weights = spec.model.parameters * {"float32": 4}.get(spec.model.dtype, 2)
     data = kube.parse_quantity(spec.dataset.size)
-    return _env(MODEL_NEEDS_MIB=_mebibytes(2 * Fraction(weights)), DATASET_NEEDS_MIB=_mebibytes(2 * data))
+    return _env(MODEL_NEEDS_MIB=_mebibytes(weights * Fraction(11, 10)), DATASET_NEEDS_MIB=_mebibytes(data * Fraction(11, 10)))
 
 
 def dataset_info(spec: Spec) -> str | None:

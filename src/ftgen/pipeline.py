@@ -17,7 +17,7 @@ from hydra.core.override_parser.types import Override
 
 from ftgen import __version__, contract, lower, naming, overlay, project, render
 from ftgen.compose import Composer, Composition
-from ftgen.diagnostics import Diagnostic, require
+from ftgen.diagnostics import Diagnostic, note, require
 from ftgen.lower import Bundle, Identity
 from ftgen.rules import meaning, training
 from ftgen.spec import Spec, admit
@@ -63,7 +63,7 @@ def compile_composition(composer: Composer, composition: Composition, overrides:
     bundle = lower.lower(spec, identity, composer.scripts(spec.trainer.prepare_script, spec.trainer.script))
     patches = overlay.collect(composition.choices, overlay_folders(composer.request.directory))
     bundle = naming.christen(overlay.apply(bundle, patches, spec.cluster.volcano_version), spec, identity)
-    noticed += require(conform(bundle, spec))
+    noticed += require(conform(bundle, spec, imported_schemas(composer.request.directory)))
     return Compiled(spec, identity, bundle, render.files(bundle, identity), tuple(noticed))
 
 
@@ -73,9 +73,29 @@ def judge(spec: Spec) -> list[Diagnostic]:
     return [d for d in found if d.code not in spec.accepted]
 
 
-def conform(bundle: Bundle, spec: Spec) -> list[Diagnostic]:
-    """What the schemas of the cluster's releases say of each object."""
-    return [d for o in bundle.objects for d in contract.conform(o, volcano_version=spec.cluster.volcano_version)]
+def environment(composition: Composition, spec: Spec) -> list[Diagnostic]:
+    """Values that an environment variable gave: no file tells them, so that they never land unsaid."""
+    if "FT017" in spec.accepted:
+        return []
+    return [
+        note("FT017", f"{key} holds what the environment variable {' and '.join(names)} held here", key, help=_SAY_IT)
+        for key, names in composition.environment.items()
+    ]
+
+
+_SAY_IT = "write the value itself where others must render the same job"
+
+
+def conform(bundle: Bundle, spec: Spec, imported: Path | None = None) -> list[Diagnostic]:
+    """What the schemas of the cluster say of each object: its own where they were imported, else its releases'."""
+    version = spec.cluster.volcano_version
+    return [d for o in bundle.objects for d in contract.conform(o, volcano_version=version, imported=imported)]
+
+
+def imported_schemas(directory: Path) -> Path | None:
+    """Where `ftgen schema import` puts a cluster's own schemas: `schemas/` in the working directory."""
+    own = (directory / "schemas").resolve()
+    return own if own.is_dir() and own != project.schemas_dir().resolve() else None
 
 
 def overlay_folders(directory: Path) -> list[Path]:

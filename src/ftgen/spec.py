@@ -439,6 +439,54 @@ class Git(_Section):
     ca_config_map: Line | None = None
 
 
+class StorageClass(_Section):
+    """What is known of a storage class.
+
+    Attributes:
+        provisioner: its provisioner, such as topolvm.io or nfs.csi.k8s.io.
+        binding: when its claims are bound.
+        root_squash: whether its export maps root to nobody, so that nothing there can change owner.
+    """
+
+    provisioner: Line
+    binding: Literal["Immediate", "WaitForFirstConsumer"] | None = None
+    root_squash: Flag | None = None
+
+
+class Facts(_Section):
+    """What is true of the nodes and policies; null where nobody has said, and then no rule guesses.
+
+    Attributes:
+        card: the card of the nodes, where the hardware does not say.
+        ascend_form: kind of Ascend server, which decides how many cards a pod may have.
+        hami_version: release of HAMi that shares the cards.
+        vgpu_on_volcano: whether pods that Volcano schedules are seen by HAMi.
+        mindcluster_plugin: whether MindCluster's plugin schedules NPUs for Volcano.
+        ascend_default_runtime: whether containers get Ascend's runtime without a runtime class.
+        pod_security: level of the namespace's pod security admission.
+        storage_classes: storage classes by name.
+        runtime_classes: names of the runtime classes.
+        mig_profiles: MIG profiles of the cards, such as 1g.10gb.
+        taints: keys of the taints on the nodes with cards.
+        architectures: processor architectures of the nodes.
+        node_pull_credentials: whether nodes can pull from the registry by themselves.
+    """
+
+    card: Card = Field(default_factory=lambda: Card())  # noqa: PLW0108 - built when first needed, as all sections
+    ascend_form: Literal["910a", "910a-half", "300t", "910b-8", "910b-16", "a3"] | None = None
+    hami_version: Line | None = None
+    vgpu_on_volcano: Flag | None = None
+    mindcluster_plugin: Flag | None = None
+    ascend_default_runtime: Flag | None = None
+    pod_security: Literal["privileged", "baseline", "restricted"] | None = None
+    storage_classes: dict[str, StorageClass] | None = None
+    runtime_classes: tuple[Line, ...] | None = None
+    mig_profiles: tuple[Line, ...] | None = None
+    taints: tuple[Line, ...] | None = None
+    architectures: tuple[Literal["amd64", "arm64"], ...] | None = None
+    node_pull_credentials: Flag | None = None
+
+
 class Cluster(_Section):
     """What is true of the cluster and the namespace, whatever is trained.
 
@@ -458,6 +506,7 @@ class Cluster(_Section):
         labels: labels of all objects.
         annotations: annotations of the job.
         allow: diagnostics that are accepted on this cluster, by code, each with the reason.
+        facts: what is true of the nodes and policies.
     """
 
     namespace: Line
@@ -475,6 +524,7 @@ class Cluster(_Section):
     labels: dict[str, Text] = {}
     annotations: dict[str, Text] = {}
     allow: dict[str, Text] = {}
+    facts: Facts = Field(default_factory=lambda: Facts())  # noqa: PLW0108 - built when first needed, as all sections
 
 
 class Delivery(_Section):
@@ -591,7 +641,9 @@ def _diagnose(problem: dict[str, Any]) -> Diagnostic:
 def _key_path(loc: tuple[str | int, ...]) -> list[str]:
     """The dotted key: pydantic inserts the tag of a discriminated union after its field."""
     parts = [str(part) for part in loc]
-    return [part for i, part in enumerate(parts) if not (i == 1 and parts[0] in {"trainer", "tracking"} and part in _TAGS)]
+    return [
+        part for i, part in enumerate(parts) if not (i == 1 and parts[0] in {"trainer", "tracking"} and part in _TAGS)
+    ]
 
 
 def _lower(message: str) -> str:

@@ -315,7 +315,7 @@ _ftgen_complete() {
     for choice in $choices; do
         [[ $choice == "$whole"* ]] && COMPREPLY+=("${choice#"$prefix"}")
     done
-    [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} != *[=./] && $line != *=* ]] && COMPREPLY[0]+=' '
+    [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} != *[=./] && $whole != *=* ]] && COMPREPLY[0]+=' '
     return 0
 }
 complete -o nospace -o default -F _ftgen_complete ftgen"""

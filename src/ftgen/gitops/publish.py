@@ -20,7 +20,7 @@ from ftgen.gitops.branch import Branch
 from ftgen.gitops.git import Git, GitFailed, told_as_diagnostics
 from ftgen.gitops.remote import Destination, _Local, destination, said
 from ftgen.gitops.source import Provenance, Source, message
-from ftgen.tree import Fate, Lock, NewRun, Outcome, Run, Terms, draw
+from ftgen.tree import Fate, Lock, NewRun, Outcome, Run, Shelf, Terms, draw
 
 _TRIES = 10
 _STUBBORN = 4
@@ -74,7 +74,7 @@ class Published:
         return f"{self.result} {self.commit[:10]} to {self.branch}: {tally(self.outcome)}"
 
 
-Work = Callable[[Branch, Lock], tuple[Outcome, str]]
+Work = Callable[[Shelf, Lock], tuple[Outcome, str]]
 """A change: stages content on a branch, and returns what becomes of it and the commit's subject."""
 
 
@@ -101,9 +101,8 @@ def publish(
     kept = runs if iter(runs) is not runs else list(runs)
     fitting = replace(terms, same_run=same_run)
 
-    def work(shelf: Branch, lock: Lock) -> tuple[Outcome, str]:
+    def work(shelf: Shelf, lock: Lock) -> tuple[Outcome, str]:
         outcome = draw(shelf, lock, map(_named, kept), fitting)
-        shelf.remove(outcome.paths(Fate.REMOVED))
         return outcome, f"ftgen: {tally(outcome)} in {' '.join(_folders(outcome)) or 'nothing'}"
 
     own = f"ftgen/{next((run.folder for run in kept), '')}" if branch_per_sweep else target.branch
@@ -188,6 +187,7 @@ def _attempt(
     shelf = Branch(place.git, base, target.path, f"{target.shown} ({target.branch})", _hashing(place.git))
     with closing(shelf):
         outcome, subject = work(shelf, shelf.lock())
+        shelf.remove(outcome.paths(Fate.REMOVED))
         shelf.stage_lock(outcome.lock)
         if shelf.is_unchanged:
             return Published(Result.UNCHANGED, target.branch, own, outcome, 0, outcome.diagnostics), base, ""

@@ -18,12 +18,16 @@ from ftgen.diagnostics import Diagnostic, Severity
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One place that breaks a rule: what a `Diagnostic` says, without the rule's own code and severity."""
+    """One place that breaks a rule: what a `Diagnostic` says, without the rule's own code.
+
+    `severity` is given where this place is worse or more harmless than the rule says.
+    """
 
     headline: str
     subject: str
     value: object = ""
     help: str = ""
+    severity: Severity | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,7 @@ class Rule:
         code: `FT2xx` for what does not fit together in the configuration, `FT3xx` for what the cluster's
             admission refuses, `FT4xx` for what it admits in vain.
         name: unique, kebab-case, reads well after "allow ...".
-        severity: of every finding.
+        severity: of every finding that does not say otherwise.
         page: the function's docstring.
         check: yields the findings; what it is given is fixed by the stage that runs it.
     """
@@ -72,8 +76,10 @@ def rule(
 
 def run(rules: Iterable[Rule], *subject: object) -> list[Diagnostic]:
     """What the rules find in the subject, in the order of the rules."""
-    return [
-        Diagnostic(r.code, r.severity, f.headline, f.subject, str(f.value), (), f.help)
-        for r in rules
-        for f in r.check(*subject)
-    ]
+    return [diagnosed(r, f) for r in rules for f in r.check(*subject)]
+
+
+def diagnosed(broken: Rule, finding: Finding) -> Diagnostic:
+    """What a rule found, as a diagnostic."""
+    severity = finding.severity or broken.severity
+    return Diagnostic(broken.code, severity, finding.headline, finding.subject, str(finding.value), (), finding.help)

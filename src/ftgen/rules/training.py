@@ -20,7 +20,10 @@ def judge(spec: Spec) -> list[Diagnostic]:
     surface, facts = arguments.surface(trainer.version), _facts(spec)
     found = arguments.check(llamafactory.training(spec), surface, facts)
     export = llamafactory.export(spec)
-    return [*found, *(arguments.check(export, surface, facts, "export") if export else [])]
+    merging = arguments.check(export, surface, facts, "export") if export else []
+    # What the merge takes over from the training is told once, where it was written.
+    told = {(d.code, d.headline) for d in found}
+    return [*found, *(d for d in merging if (d.code, d.headline) not in told)]
 
 
 def _facts(spec: Spec) -> Facts:

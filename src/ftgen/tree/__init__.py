@@ -18,7 +18,7 @@ What can be refused here:
 * FT510: another render is at work in the same folder.
 """
 
-from ftgen.tree.folder import apply, discard, plan_write, read_lock, recover
+from ftgen.tree.folder import apply, discard, plan_edit, plan_write, read_lock, recover, shelf
 from ftgen.tree.lock import (
     EMPTY,
     HASH_VERSION,
@@ -33,7 +33,7 @@ from ftgen.tree.lock import (
     object_of,
     parse_lock,
 )
-from ftgen.tree.plan import Fate, NewRun, Outcome, Shelf, Terms, draw, under_name
+from ftgen.tree.plan import Fate, NewRun, Outcome, Shelf, Terms, draw, settled, under_name
 
 __all__ = [
     "EMPTY",
@@ -56,8 +56,11 @@ __all__ = [
     "issued_name",
     "object_of",
     "parse_lock",
+    "plan_edit",
     "plan_write",
     "read_lock",
     "recover",
+    "settled",
+    "shelf",
     "under_name",
 ]

@@ -13,14 +13,14 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ftgen.diagnostics import Diagnostic, Rejected, error
 from ftgen.tree.lock import EMPTY, LOCK_NAME, Lock, Run, dump_lock, parse_lock, path_problem
-from ftgen.tree.plan import Fate, Outcome, Terms, draw
+from ftgen.tree.plan import Fate, Outcome, Shelf, Terms, draw
 
 _STAGE = ".ftgen-stage"
 _JOURNAL = "journal"
@@ -145,23 +145,36 @@ def plan_write(out: Path, runs: Iterable[Run], terms: Terms = Terms(), *, dry: b
     Raises:
         Rejected: FT501 to FT510; nothing is changed, nothing stays behind.
     """
+    return plan_edit(out, lambda shelf, lock: draw(shelf, lock, runs, terms), dry=dry)
+
+
+def plan_edit(out: Path, decide: Callable[[Shelf, Lock], Outcome], *, dry: bool = False) -> Plan:
+    """The same for any other change of a tree: `decide` stages content, and says what becomes of each file.
+
+    Raises:
+        Rejected: FT508 to FT510, and what `decide` raises; nothing is changed, nothing stays behind.
+    """
     with _translated(out):
         root = out.resolve()
         stage = None if dry else _enter(root)
         try:
-            return _plan(out, root, runs, terms, stage)
+            return _plan(out, root, decide, stage)
         except BaseException:
             _leave(stage)
             raise
 
 
-def _plan(out: Path, root: Path, runs: Iterable[Run], terms: Terms, stage: Stage | None) -> Plan:
+def _plan(out: Path, root: Path, decide: Callable[[Shelf, Lock], Outcome], stage: Stage | None) -> Plan:
     if stage is not None:
         _recover(root)
     base = _read(root / LOCK_NAME)
     lock = EMPTY if base is None else parse_lock(base, str(out / LOCK_NAME))
-    outcome = draw(_Folder(root, str(out), stage), lock, runs, terms)
-    return Plan(root, outcome, base, stage)
+    return Plan(root, decide(_Folder(root, str(out), stage), lock), base, stage)
+
+
+def shelf(out: Path) -> Shelf:
+    """The folder `out` to be read; what is staged on it goes nowhere."""
+    return _Folder(out.resolve(), str(out), None)
 
 
 def apply(plan: Plan) -> Outcome:

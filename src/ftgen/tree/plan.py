@@ -9,7 +9,7 @@ import difflib
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Protocol
@@ -144,6 +144,15 @@ def draw(shelf: Shelf, lock: Lock, runs: Iterable[Run], terms: Terms) -> Outcome
     return draft.finish()
 
 
+def settled(shelf: Shelf, lock: Lock, runs: Iterable[Run], terms: Terms) -> Iterator[Run]:
+    """The runs under the names they would be written as: what was issued is kept, what is over is left out."""
+    draft = _Draft(shelf, lock, terms)
+    for rendered in runs:
+        run = draft.settle(rendered)
+        if not draft.is_ended(run):
+            yield run
+
+
 def _no_index(shelf: Shelf) -> Diagnostic:
     how = "choose another folder with -o, or add --adopt to render among the files that are there"
     return error(
@@ -182,9 +191,9 @@ class _Draft:
         if run.identity in self.taken:
             self._clash(run.identity, f"two rendered runs are both {run.identity}")
             return
-        run = self._settled(run)
+        run = self.settle(run)
         self.taken[run.identity] = run.name
-        if self._is_ended(run):
+        if self.is_ended(run):
             self._keep(run)
         elif self._may_become(run):
             self._retire_predecessor(run)
@@ -192,7 +201,7 @@ class _Draft:
             for path, content in run.files.items():
                 self._place(run, path, content)
 
-    def _settled(self, run: Run) -> Run:
+    def settle(self, run: Run) -> Run:
         """The run under its issued name, where it is still the run that the name was issued to."""
         issued = self.old.runs.get(run.identity)
         if issued is None or not run.name or not issued.name or issued.name == run.name:
@@ -212,7 +221,7 @@ class _Draft:
     def _files_of(self, run: Run) -> list[str]:
         return [path for path in self.owned.get(run.identity, []) if self.old.files[path].name == run.name]
 
-    def _is_ended(self, run: Run) -> bool:
+    def is_ended(self, run: Run) -> bool:
         over = {State.ARCHIVED, State.STOPPING}
         return run.name in self.old.ended or any(
             self.old.files[path].state in over for path in self._files_of(run)

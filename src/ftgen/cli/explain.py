@@ -1,0 +1,186 @@
+"""`ftgen explain KEY [OVERRIDES]` and `ftgen explain FILE:LINE`: where a value comes from."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ftgen import catalog, contract, explain, spec
+from ftgen.blame import Origin
+from ftgen.cli import output, request
+from ftgen.cli.arguments import Arguments, Usage
+from ftgen.compose import Composer
+from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, error
+from ftgen.explain import ABSENT, Cause, KeyStory, LineStory
+
+_LINE = re.compile(r"(?P<file>.+):(?P<line>\d+)(?::\d+)?")
+_LONGEST = 72
+
+
+def run(arguments: Arguments) -> int:
+    """Tell where a key, or a line of a manifest, comes from."""
+    if not arguments.overrides:
+        raise Usage("explain what? ftgen explain KEY [OVERRIDES], or ftgen explain FILE:LINE")
+    subject = arguments.overrides[0]
+    rest = replace(arguments, overrides=arguments.overrides[1:])
+    place = _LINE.fullmatch(subject)
+    if "=" in subject:
+        raise Usage(f"name the key before the overrides: ftgen explain KEY {subject}")
+    try:
+        return _line(Path(place["file"]), int(place["line"]), rest) if place else _key(subject, rest)
+    except Rejected as rejected:
+        return output.reject(rejected, rest)
+
+
+# --- a key ---------------------------------------------------------------------------------------------
+
+
+def _key(key: str, arguments: Arguments) -> int:
+    """A rejected configuration is explained too: that is when one asks."""
+    overrides = arguments.overrides
+    with request.located(arguments) as composer:
+        config, problems = _composed(composer, overrides)
+        story = explain.key(key, config, explain.provenance(composer, overrides))
+        problems = list(request.locate(composer, arguments, problems))
+    if story is None and not (spec.knows(key) and config):
+        raise Rejected(problems or [_unknown(key, config, composer)])
+    story = story or KeyStory(key, ABSENT, (), (), {})
+    text = "".join(_key_text(story, composer, overrides, rejected=bool(problems)))
+    _print(_key_json(story), text, arguments)
+    output.tell(problems, arguments)
+    return 1 if problems else 0
+
+
+def _composed(composer: Composer, overrides: Sequence[str]) -> tuple[dict[str, Any], list[Diagnostic]]:
+    try:
+        return composer.compose(composer.parse(overrides)).config, []
+    except Rejected as rejected:
+        return {}, list(rejected.diagnostics)
+
+
+def _unknown(key: str, config: Mapping[str, Any], composer: Composer) -> Diagnostic:
+    known = [*_paths(config), *composer.groups()]
+    near = difflib.get_close_matches(key, known, 3, 0.6)
+    near = near or [k for k in known if k.rpartition(".")[2] == key.rpartition(".")[2]][:3]
+    hint = f"did you mean {', '.join(near)}?" if near else "`ftgen --cfg job` shows all keys"
+    return error("FT012", f"there is no key {key!r}", key, help=hint)
+
+
+def _paths(config: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for name, value in config.items():
+        yield f"{prefix}{name}"
+        if isinstance(value, dict):
+            yield from _paths(value, f"{prefix}{name}.")
+
+
+def _key_text(story: KeyStory, composer: Composer, overrides: Sequence[str], *, rejected: bool) -> Iterator[str]:
+    absent = "unknown: the configuration is rejected" if rejected else "not set"
+    yield f"{story.key} = {absent if story.value is ABSENT else _short(story.value)}\n"
+    yield from _ranked(story.statements, overrides)
+    if story.references:
+        yield "interpolated from\n"
+        yield from _table([(_where(o.location, overrides), _short(o.value_text)) for o in story.references])
+    for group, chosen in story.choices.items():
+        yield f"group {group}: {_option(group, chosen[-1].value_text, composer)}\n"
+        yield from _ranked(chosen, overrides)
+
+
+def _ranked(origins: Sequence[Origin], overrides: Sequence[str]) -> Iterator[str]:
+    """Statements in the order they were applied: the last one holds."""
+    marks = ["shadowed"] * (len(origins) - 1) + ["holds"]
+    yield from _table([(_where(o.location, overrides), _short(o.value_text), m) for o, m in zip(origins, marks, strict=False)])
+
+
+def _option(group: str, option: str, composer: Composer) -> str:
+    """An option by its file and its first comment."""
+    files = (place / group / f"{option}.yaml" for place in composer.request.search_path())
+    file = next((f for f in files if f.is_file()), None)
+    return f"{explain.displayed(file, composer)}  {catalog.description(file)}" if file else option
+
+
+def _key_json(story: KeyStory) -> dict[str, Any]:
+    return {
+        "key": story.key,
+        "value": None if story.value is ABSENT else story.value,
+        "set": story.value is not ABSENT,
+        "statements": _statements(story.statements),
+        "interpolated_from": _statements(story.references, held=True),
+        "choices": {group: _statements(chosen) for group, chosen in story.choices.items()},
+    }
+
+
+def _statements(origins: Sequence[Origin], *, held: bool = False) -> list[dict[str, Any]]:
+    return [{**_place(o.location), "value": o.value_text, "holds": held or o is origins[-1]} for o in origins]
+
+
+# --- a line --------------------------------------------------------------------------------------------
+
+
+def _line(file: Path, number: int, arguments: Arguments) -> int:
+    with request.located(arguments) as composer:
+        story = explain.line(file, number, composer)
+    _print(_line_json(story, file, number), "".join(_line_text(story, file, number)), arguments)
+    if story.changed:
+        output.say("the configuration has changed since this manifest was rendered; what is told is today's", arguments)
+    return 0
+
+
+def _line_text(story: LineStory, file: Path, number: int) -> Iterator[str]:
+    yield f"{file}:{number}\n{contract.dotted(story.path)} = {_short(story.value)}\n"
+    if not story.causes:
+        yield "  computed: no value of the configuration changes it by itself\n"
+    rows = [(c.name, place, _short(c.value) if c.value and not i else "") for c in story.causes for i, place in enumerate(_places(c, story))]
+    yield from _table(rows)
+
+
+def _places(cause: Cause, story: LineStory) -> list[str]:
+    return [_where(place, story.overrides) for place in cause.locations] or ["not set: the default"]
+
+
+def _line_json(story: LineStory, file: Path, number: int) -> dict[str, Any]:
+    return {
+        "file": str(file),
+        "line": number,
+        "path": contract.dotted(story.path),
+        "value": story.value,
+        "computed": not story.causes,
+        "changed": story.changed,
+        "causes": [{"name": c.name, "value": c.value, "locations": [_place(p) for p in c.locations]} for c in story.causes],
+    }
+
+
+# --- shown ---------------------------------------------------------------------------------------------
+
+
+def _print(plain: dict[str, Any], text: str, arguments: Arguments) -> None:
+    if arguments.flags.json:
+        text = json.dumps(plain, indent=2, ensure_ascii=False, default=str) + "\n"
+    sys.stdout.write(text)
+
+
+def _place(location: Location) -> dict[str, Any]:
+    return {"file": location.file, "line": location.line, "column": location.column}
+
+
+def _where(location: Location, overrides: Sequence[str]) -> str:
+    """A place; of an override its own words."""
+    said = overrides[location.line - 1] if location.file == COMMAND_LINE and 0 < location.line <= len(overrides) else ""
+    return f"{location} ({said})" if said else str(location)
+
+
+def _short(value: Any) -> str:
+    text = value if isinstance(value, str) and value else json.dumps(value, ensure_ascii=False, default=str)
+    line = text.replace("\n", "\\n")
+    return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() + "\n"

@@ -1,0 +1,147 @@
+"""Conditions over configuration keys: comparisons, `and`, `or`, `not` and `in`, and nothing that runs code.
+
+    trainer.lr >= 2e-4 and hardware == 'ascend'
+
+A dotted key is the configuration's value, the bare name of a group the option chosen in it.  Python's parser
+reads the text, but only the nodes listed here mean anything; everything else is refused.
+"""
+
+from __future__ import annotations
+
+import ast
+import operator
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from ftgen.diagnostics import Rejected, error
+
+Lookup = Callable[[str], Any]
+_LONGEST = 2000
+_ORDERED: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+}
+_COMPARED: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+    ast.In: lambda item, many: item in many,
+    ast.NotIn: lambda item, many: item not in many,
+}
+_CONSTANTS = {"true": True, "false": False, "null": None}
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A parsed condition.
+
+    Attributes:
+        text: as written.
+        names: the keys it speaks of.
+    """
+
+    text: str
+    names: frozenset[str]
+    _evaluate: Callable[[Lookup], Any]
+
+    def holds(self, lookup: Lookup) -> bool:
+        """Whether it is true where `lookup` gives the values of its keys.
+
+        Raises:
+            Rejected: FT032, when two values cannot be compared.
+        """
+        try:
+            return bool(self._evaluate(lookup))
+        except TypeError as problem:
+            raise _refused(self.text, f"cannot be evaluated: {problem}") from None
+
+
+def parse(text: str) -> Condition:
+    """Understand a condition.
+
+    Raises:
+        Rejected: FT032, when it is no condition.
+    """
+    if len(text) > _LONGEST:
+        raise _refused(text[:40] + "…", f"is longer than {_LONGEST} characters")
+    names: set[str] = set()
+    try:
+        evaluate = _compiled(ast.parse(text.strip(), mode="eval").body, names)
+    except (SyntaxError, ValueError) as problem:
+        raise _refused(text, f"is no condition: {getattr(problem, 'msg', problem)}") from None
+    except (RecursionError, MemoryError):
+        raise _refused(text[:40] + "…", "is nested too deeply") from None
+    return Condition(text, frozenset(names), evaluate)
+
+
+def _compiled(node: ast.expr, names: set[str]) -> Lookup | Callable[[Lookup], Any]:
+    match node:
+        case ast.Constant(value=str() | int() | float() | None as value):
+            return lambda _: value
+        case ast.Name() | ast.Attribute():
+            return _named(_dotted(node), names)
+        case ast.List(elts=items) | ast.Tuple(elts=items):
+            parts = [_compiled(item, names) for item in items]
+            return lambda look: [part(look) for part in parts]
+        case ast.UnaryOp(op=ast.Not(), operand=operand):
+            negated = _compiled(operand, names)
+            return lambda look: not negated(look)
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as value)):
+            return lambda _: -value
+        case ast.BoolOp(op=op, values=values):
+            return _joined(op, [_compiled(value, names) for value in values])
+        case ast.Compare(left=left, ops=ops, comparators=others):
+            return _chained([_compiled(side, names) for side in (left, *others)], ops)
+    raise ValueError(f"{ast.unparse(node)!r} is not among keys, values, comparisons, and, or, not, in")
+
+
+def _dotted(node: ast.expr) -> str:
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute):
+        return f"{_dotted(node.value)}.{node.attr}"
+    raise ValueError(f"{ast.unparse(node)!r} is no key")
+
+
+def _named(key: str, names: set[str]) -> Callable[[Lookup], Any]:
+    if key in _CONSTANTS:
+        return lambda _: _CONSTANTS[key]
+    names.add(key)
+    return lambda look: look(key)
+
+
+def _joined(op: ast.boolop, parts: list[Callable[[Lookup], Any]]) -> Callable[[Lookup], bool]:
+    every = all if isinstance(op, ast.And) else any
+    return lambda look: every(part(look) for part in parts)
+
+
+def _chained(sides: list[Callable[[Lookup], Any]], ops: list[ast.cmpop]) -> Callable[[Lookup], bool]:
+    tests = [_comparison(op) for op in ops]
+
+    def compare(look: Lookup) -> bool:
+        values = [side(look) for side in sides]
+        return all(test(a, b) for test, a, b in zip(tests, values, values[1:], strict=False))
+
+    return compare
+
+
+def _comparison(op: ast.cmpop) -> Callable[[Any, Any], bool]:
+    if type(op) in _COMPARED:
+        return _COMPARED[type(op)]
+    if type(op) not in _ORDERED:
+        raise ValueError("compare with ==, !=, <, <=, >, >=, in or not in")
+    ordered = _ORDERED[type(op)]
+    # What has no value is neither above nor below anything.
+    return lambda a, b: a is not None and b is not None and ordered(a, b)
+
+
+def _refused(text: str, why: str) -> Rejected:
+    how = "write comparisons of keys, such as trainer.lr > 1e-4 and hardware == 'ascend'"
+    return Rejected([error("FT032", f"the condition {text!r} {why}", "sweep", text, how)])
+
+
+def names(conditions: Iterable[Condition]) -> frozenset[str]:
+    """All keys that the conditions speak of."""
+    return frozenset(name for condition in conditions for name in condition.names)

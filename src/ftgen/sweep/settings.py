@@ -1,0 +1,130 @@
+"""The `sweep` section: what a sweep is beyond the axes that Hydra's grammar can write.
+
+It says how points are made, never what a job is: it is taken out of the configuration before a job is
+compiled, so that a job's bytes do not depend on it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from ftgen.diagnostics import Diagnostic, Rejected, error
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """A checked `sweep` section.
+
+    Attributes:
+        name: folder of the sweep and base of its jobs' names; None: made from what is not swept.
+        axes: key to values, as if they were swept on the command line; a text is read in Hydra's grammar.
+        zip: keys whose axes advance together.
+        exclude: conditions of points to leave out.
+        include: conditions of which a point must meet one, where there are any.
+        shuffle: seed of the order of points.
+        sample: how many points to keep, chosen by `shuffle`'s seed (0 without one).
+        optional: keys that are set only where the chosen options know them.
+        alias: key to the word that labels use for it.
+        max_parallel: how many jobs the queue's capability leaves room for.
+    """
+
+    name: str | None = None
+    axes: Mapping[str, Any] = field(default_factory=dict)
+    zip: tuple[tuple[str, ...], ...] = ()
+    exclude: tuple[str, ...] = ()
+    include: tuple[str, ...] = ()
+    shuffle: int | None = None
+    sample: int | None = None
+    optional: frozenset[str] = frozenset()
+    alias: Mapping[str, str] = field(default_factory=dict)
+    max_parallel: int | None = None
+
+
+def read(section: Mapping[str, Any]) -> Settings:
+    """The section's plain content as `Settings`.
+
+    Raises:
+        Rejected: with one FT031 for every key that is unknown or of wrong shape.
+    """
+    values: dict[str, Any] = {}
+    problems: list[Diagnostic] = []
+    for key, value in section.items():
+        try:
+            values[key] = _READERS[key](value) if value is not None else None
+        except KeyError:
+            problems.append(_unknown(key))
+        except ValueError as wrong:
+            problems.append(error("FT031", f"sweep.{key} must be {wrong}, not {value!r}", f"sweep.{key}", value))
+    if problems:
+        raise Rejected(problems)
+    return Settings(**{key: value for key, value in values.items() if value is not None})
+
+
+def _unknown(key: str) -> Diagnostic:
+    near = difflib.get_close_matches(key, _READERS, 1, 0.5)
+    hint = f"did you mean sweep.{near[0]}?" if near else f"a sweep knows {', '.join(_READERS)}"
+    return error("FT031", f"a sweep has no {key!r}", f"sweep.{key}", help=hint)
+
+
+def _name(value: Any) -> str:
+    if isinstance(value, str) and re.fullmatch(r"[A-Za-z][A-Za-z0-9._-]*", value):
+        return value
+    raise ValueError("a name of letters, digits, dots and dashes that starts with a letter")
+
+
+def _axes(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
+        raise ValueError("a mapping of keys to lists of values")
+    if wrong := [key for key, values in value.items() if not isinstance(values, list | str)]:
+        raise ValueError(f"a mapping of keys to lists of values ({wrong[0]} has none)")
+    return value
+
+
+def _pairs(value: Any) -> tuple[tuple[str, ...], ...]:
+    listed = value if isinstance(value, list) else []
+    groups = [listed] if all(isinstance(item, str) for item in listed) else listed
+    if all(isinstance(g, list) and len(g) > 1 and all(isinstance(k, str) for k in g) for g in groups) and groups:
+        return tuple(tuple(group) for group in groups)
+    raise ValueError("a list of two or more keys, or a list of such lists")
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    texts = [value] if isinstance(value, str) else value
+    if isinstance(texts, list) and all(isinstance(text, str) for text in texts):
+        return tuple(texts)
+    raise ValueError("a text or a list of texts")
+
+
+def _aliases(value: Any) -> dict[str, str]:
+    label = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+    if isinstance(value, dict) and all(isinstance(a, str) and label.fullmatch(a) for a in value.values()):
+        return {str(key): alias for key, alias in value.items()}
+    raise ValueError("a mapping of keys to words of small letters, digits and dashes")
+
+
+def _whole(at_least: int) -> Callable[[Any], int]:
+    def whole(value: Any) -> int:
+        if isinstance(value, int) and not isinstance(value, bool) and value >= at_least:
+            return value
+        raise ValueError(f"a whole number from {at_least} on")
+
+    return whole
+
+
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "name": _name,
+    "axes": _axes,
+    "zip": _pairs,
+    "exclude": _texts,
+    "include": _texts,
+    "shuffle": _whole(0),
+    "sample": _whole(1),
+    "optional": lambda value: frozenset(_texts(value)),
+    "alias": _aliases,
+    "max_parallel": _whole(1),
+}
+assert _READERS.keys() == {f.name for f in fields(Settings)}  # noqa: S101 - one reader for each field
