@@ -14,11 +14,13 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import hydra
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.config_repository import ConfigRepository
 from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
@@ -27,7 +29,6 @@ from hydra.core.default_element import DefaultsTreeNode
 from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, Quote, QuotedString
-from hydra.core.singleton import Singleton
 from hydra.errors import ConfigCompositionException, HydraException, OverrideParseException
 from hydra.plugins.config_source import ConfigResult, ConfigSource
 from hydra.version import VersionBase, setbase
@@ -38,6 +39,9 @@ from omegaconf.errors import OmegaConfBaseException
 from ftgen import project, spec, yamlio
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, error
 from ftgen.trace import Layer, OverrideTrace, Trace
+
+_HYDRA_1_3 = hydra.__version__.startswith("1.3.")
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -169,6 +173,11 @@ class Composer:
         hydra, sweep = (_taken_out(config, node) for node in _DIRECTIVES)
         return hydra, sweep
 
+    def keys(self, overrides: Sequence[Override]) -> set[str]:
+        """The keys that a configuration has, sections and values."""
+        config, _ = self._unresolved(overrides)
+        return set(_keys(config))
+
     def interpolations(self, overrides: Sequence[Override]) -> set[str]:
         """The texts of the composed configuration that are or hold an interpolation."""
         config, _ = self._unresolved(overrides)
@@ -271,6 +280,29 @@ class Composer:
             path = self._repository.source(default.config_path).file(default.config_path)
             layers.append(Layer(path, _displayed(path, self.request.directory), default.package or ""))
         return tuple(layers)
+
+
+def alternatives(override: Override, most: int) -> tuple[list[str], bool]:
+    """A sweep's values in order, as Hydra's sweeper spells them, and whether Hydra would shuffle them.
+
+    Args:
+        override: a sweep.
+        most: where to stop; a range may be without end for all practical purposes.
+
+    Raises:
+        Rejected: for an `interval()`, which only an optimiser can walk, and a range that never ends.
+    """
+    sweep = override.value()
+    shuffled = getattr(sweep, "shuffle", False)
+    try:
+        in_order = replace(override, _value=replace(sweep, shuffle=False)) if shuffled else override
+        return list(islice(in_order.sweep_string_iterator(), most)), shuffled
+    except (HydraException, ValueError, ArithmeticError) as failure:
+        text, key = str(override.input_line), override.key_or_group
+        if override.is_interval_sweep():
+            hint = f"write {key}=range(…) or {key}=choice(…)"
+            raise Rejected([error("FT030", f"{text}: only an optimiser can walk an interval()", key, text, hint)]) from None
+        raise Rejected([error("FT030", f"{text} cannot be enumerated: {_last_line(failure)}", key, text)]) from None
 
 
 def spelled(value: Any) -> str:
@@ -624,15 +656,18 @@ def _displayed(path: Path, directory: Path) -> str:
 
 @contextmanager
 def _hydra_1_3() -> Iterator[None]:
-    """Hydra's behaviour of version_base 1.3 while it composes, whatever another application in this process asked for."""
-    before = VersionBase.instance()
-    Singleton._instances[VersionBase] = VersionBase.__new__(VersionBase)  # noqa: SLF001
-    VersionBase.instance().__init__()
-    setbase("1.3")
+    """Hydra's behaviour of version_base 1.3 while it composes, whatever another application in this process asked for.
+
+    From 1.4 on there is no other behaviour.
+    """
+    base = VersionBase.instance()
+    before = base.version_base
+    if _HYDRA_1_3:
+        setbase("1.3")
     try:
         yield
     finally:
-        VersionBase.set_instance(before)
+        base.version_base = before
 
 
 @contextmanager
@@ -642,7 +677,9 @@ def _hydra_resolver(choices: Mapping[str, str]) -> Iterator[None]:
     registered = BaseContainer._resolvers  # noqa: SLF001 - OmegaConf offers no scoped resolver
     before = registered.get("hydra")
     registered.pop("hydra", None)
-    OmegaConf.register_new_resolver("hydra", lambda path: OmegaConf.select(node, path, throw_on_missing=True))
+    # OmegaConf 2.4 calls by this name what 2.3 calls by the other, and each warns of the one it left.
+    register = OmegaConf.register_new_resolver if _HYDRA_1_3 else OmegaConf.register_resolver
+    register("hydra", lambda path: OmegaConf.select(node, path, throw_on_missing=True))
     try:
         yield
     finally:
