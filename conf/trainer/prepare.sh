@@ -7,17 +7,8 @@
 #
 # Reads: BASE_MODEL_URL MODEL_DIR MODEL_REVISION MODEL_NEEDS_MIB, DATASET_URL DATASET_DIR
 # DATASET_REVISION DATASET_NEEDS_MIB DATASET_INFO, GIT_USER GIT_TOKEN GIT_SSL_NO_VERIFY GIT_SSL_CAINFO,
-# JOB_NAME SOURCE_FILES; LOCK_TIMEOUT, FETCH_RETRIES and RETRY_SECONDS have defaults.
+# JOB_NAME; LOCK_TIMEOUT, FETCH_RETRIES and RETRY_SECONDS have defaults.
 
-# Vendors' environment files read variables that are not set: they come before the strict mode.
-for source_file in ${SOURCE_FILES:-}; do
-  if [ ! -r "$source_file" ]; then
-    echo "prepare: error: SOURCE_FILES names $source_file, which this image does not have" >&2
-    exit 1
-  fi
-  # shellcheck disable=SC1090
-  . "$source_file"
-done
 set -euo pipefail
 
 LOCK_TIMEOUT=${LOCK_TIMEOUT:-120}

@@ -27,6 +27,16 @@ def groups(places: Iterable[Path]) -> dict[str, dict[str, str]]:
     return {group: dict(sorted(options.items())) for group, options in sorted(found.items()) if options}
 
 
+def nested(places: Sequence[Path]) -> dict[str, dict[str, str]]:
+    """The same for groups inside groups (`hardware/card`), which an option's own defaults list chooses from."""
+    inner = {f"{top.name}/{folder.name}" for place in places for top in _folders(place) for folder in _folders(top)}
+    return {
+        name: {option: description(file) for option in known if (file := _find(places, f"{name}/{option}"))}
+        for name in sorted(inner)
+        if (known := options(places, name))
+    }
+
+
 def options(places: Iterable[Path], group: str) -> list[str]:
     """The options of a group, which may lie inside another (`trainer/base`), sorted."""
     return sorted({file.stem for place in places for file in _files(place / group)})
@@ -45,6 +55,13 @@ def description(file: Path) -> str:
             return next(_first_comment(lines), "")
     except OSError:
         return ""
+
+
+def package(places: Sequence[Path], group: str) -> str:
+    """The dotted key that a group's options go under: what their headers (`# @package`) agree on, else its path."""
+    files = (_find(places, f"{group}/{option}") for option in options(places, group))
+    headers = {header for file in files if file and (header := _package(file))}
+    return headers.pop() if len(headers) == 1 else group.replace("/", ".")
 
 
 def choices(places: Sequence[Path], config_name: str, overrides: Mapping[str, str]) -> dict[str, str]:
@@ -68,6 +85,8 @@ def content(places: Sequence[Path], group: str, option: str) -> dict[str, Any]:
     for entry in own.pop("defaults", None) or ():
         if isinstance(entry, str) and entry != "_self_":
             merged |= content(places, group, entry.partition("@")[0])
+        for name, chosen in _defaults({"defaults": [entry]}):
+            merged |= {name: content(places, f"{group}/{name}", chosen)}
     return _overlaid(merged, own)
 
 
@@ -105,6 +124,15 @@ def _folders(place: Path) -> list[Path]:
 
 def _files(folder: Path) -> list[Path]:
     return sorted(file for file in folder.glob("*.yaml") if file.is_file())
+
+
+def _package(file: Path) -> str:
+    try:
+        with file.open(encoding="utf-8", errors="replace") as lines:
+            words = next(lines, "").lstrip("# ").split()
+    except OSError:
+        return ""
+    return words[1] if words[:1] == ["@package"] and len(words) > 1 else ""
 
 
 def _first_comment(lines: Iterable[str]) -> Iterator[str]:

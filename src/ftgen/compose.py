@@ -32,7 +32,7 @@ from hydra.core.override_parser.types import Override, Quote, QuotedString
 from hydra.errors import ConfigCompositionException, HydraException, OverrideParseException
 from hydra.plugins.config_source import ConfigResult, ConfigSource
 from hydra.version import VersionBase, setbase
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 from omegaconf.basecontainer import BaseContainer
 from omegaconf.errors import OmegaConfBaseException
 
@@ -104,6 +104,7 @@ class Composer:
         self.request = request
         self._repository = _Repository(request.search_path())
         self._parsed: dict[str, Override] = {}
+        self._defaults: dict[tuple[tuple[str, ...], bool], DefaultsList] = {}
 
     def groups(self) -> list[str]:
         """The configuration groups, sorted."""
@@ -116,6 +117,10 @@ class Composer:
     def is_group(self, key: str) -> bool:
         """Whether an override of this key chooses an option rather than setting a value."""
         return self._repository.group_exists(key)
+
+    def chooses(self, override: Override) -> bool:
+        """Whether an override chooses an option; one that gives a mapping sets values even under a group's name."""
+        return self.is_group(override.key_or_group) and not isinstance(override.value(), dict)
 
     def parse(self, overrides: Sequence[str]) -> list[Override]:
         """The overrides as Hydra's grammar understands them; all that do not parse are reported together."""
@@ -132,8 +137,10 @@ class Composer:
 
     def _parse(self, text: str) -> Override:
         if text not in self._parsed:
-            # Hydra reads the options that a glob() matches from its loader's repository.
-            self._parsed[text] = OverridesParser.create(config_loader=self._repository).parse_override(text)
+            parsed = OverridesParser.create().parse_override(text)
+            # The options that a glob() matches; of a loader, Hydra asks nothing else here.
+            parsed.config_loader = self._repository  # type: ignore[assignment]
+            self._parsed[text] = parsed
         return self._parsed[text]
 
     def compose(self, overrides: Sequence[Override], *, skip_missing: bool = False) -> Composition:
@@ -146,22 +153,26 @@ class Composer:
         Raises:
             Rejected: with every unknown group, option and key, or every missing value and broken interpolation.
         """
+        return self.template(overrides, skip_missing=skip_missing)[0]
+
+    def template(
+        self, overrides: Sequence[Override], *, skip_missing: bool = False
+    ) -> tuple[Composition, dict[str, Any]]:
+        """What `compose` gives, and the same configuration with its interpolations as written."""
         config, defaults = self._unresolved(overrides, skip_missing=skip_missing)
         choices = _choices(defaults)
         hydra, sweep = (_taken_out(config, node) for node in _DIRECTIVES)
-        return Composition(
-            config=resolve(config, choices),
+        unresolved: dict[str, Any] = OmegaConf.to_container(config, resolve=False)  # type: ignore[assignment]
+        composition = Composition(
+            config=resolve(config, unresolved, choices),
             hydra=hydra,
             sweep=sweep,
             choices=choices,
             layers=self._layers(defaults),
             overrides=tuple(_traces(overrides, defaults.config_overrides)),
-            environment=_environment(config) if self._asks_environment(defaults) else {},
+            environment=_environment(unresolved),
         )
-
-    def _asks_environment(self, defaults: DefaultsList) -> bool:
-        said = [self._repository.source(d.config_path).read(d.config_path)[0] for d in defaults.defaults if d.config_path]
-        return any("oc.env" in str(each) for each in (*said, *(o.input_line for o in defaults.config_overrides)))
+        return composition, unresolved
 
     def directives(self, overrides: Sequence[Override]) -> tuple[dict[str, Any], dict[str, Any]]:
         """The `hydra` and `sweep` nodes before a sweep is expanded, unresolved.
@@ -169,7 +180,13 @@ class Composer:
         Only choices and what speaks of these nodes is applied: a value may be one that only a swept option knows.
         """
         chosen = [o for o in overrides if self.is_group(o.key_or_group) or o.key_or_group.split(".")[0] in _DIRECTIVES]
-        config, _ = self._unresolved([o for o in chosen if not o.is_sweep_override()], skip_missing=True)
+        settled = [o for o in chosen if not o.is_sweep_override()]
+        try:
+            config, _ = self._unresolved(settled, skip_missing=len(settled) < len(chosen))
+        except Rejected:
+            # A wrong choice is told together with the wrong values beside it.
+            self._unresolved([o for o in overrides if not o.is_sweep_override()], skip_missing=True)
+            raise
         hydra, sweep = (_taken_out(config, node) for node in _DIRECTIVES)
         return hydra, sweep
 
@@ -177,11 +194,6 @@ class Composer:
         """The keys that a configuration has, sections and values."""
         config, _ = self._unresolved(overrides)
         return set(_keys(config))
-
-    def interpolations(self, overrides: Sequence[Override]) -> set[str]:
-        """The texts of the composed configuration that are or hold an interpolation."""
-        config, _ = self._unresolved(overrides)
-        return {text for text in _texts(OmegaConf.to_container(config, resolve=False)) if "${" in text}
 
     def scripts(self, *names: str) -> dict[str, str]:
         """Texts of the trainer's scripts by file name, the first found on the search path.
@@ -207,7 +219,10 @@ class Composer:
         with _hydra_resolver(choices):
             if not OmegaConf.is_config(part):
                 return f"{part}\n"
-            return OmegaConf.to_yaml(part, resolve=resolved)
+            try:
+                return OmegaConf.to_yaml(part, resolve=resolved)
+            except (OmegaConfBaseException, ValueError, RecursionError):
+                raise Rejected(_broken_interpolations(config)) from None
 
     def trace(self, overrides: Sequence[Override]) -> Trace:
         """Where values and choices come from: files in merge order, and overrides by position.
@@ -241,17 +256,26 @@ class Composer:
         return config, defaults
 
     def _defaults_list(self, overrides: list[Override], problems: list[Diagnostic], *, skip_missing: bool) -> DefaultsList:
-        try:
-            return create_defaults_list(
-                repo=self._repository.fresh(),
-                config_name=self.request.config_name,
-                # Launchers and loggers have nothing to do where files are written.
-                overrides_list=[o for o in overrides if not _is_hydras(o)],
-                prepend_hydra=False,
-                skip_missing=skip_missing,
-            )
-        except (HydraException, OmegaConfBaseException, ValueError) as failure:
-            raise Rejected([*problems, _broken_defaults(failure, overrides)]) from None
+        # Launchers and loggers have nothing to do where files are written.
+        heard = [o for o in overrides if not _is_hydras(o)]
+        # Values have no say in the defaults list, so that points which choose the same options share one.
+        choosing = tuple(str(o.input_line) for o in heard if self.chooses(o)), skip_missing
+        if choosing not in self._defaults:
+            try:
+                self._defaults[choosing] = create_defaults_list(
+                    repo=self._repository,
+                    config_name=self.request.config_name,
+                    overrides_list=heard,
+                    prepend_hydra=False,
+                    skip_missing=skip_missing,
+                )
+            except RecursionError:
+                told = "a defaults list holds itself, in one file or through others"
+                raise Rejected([*problems, error("FT011", told)]) from None
+            except (HydraException, OmegaConfBaseException, ValueError, AssertionError) as failure:
+                raise Rejected([*problems, _broken_defaults(failure, overrides)]) from None
+        values = [o for o in heard if not self.chooses(o) and not o.is_sweep_override()]
+        return replace(self._defaults[choosing], config_overrides=values)
 
     def _unknown_options(self, overrides: Sequence[Override]) -> Iterator[Diagnostic]:
         for override in overrides:
@@ -330,13 +354,13 @@ def compose(request: Request) -> Composition:
     return composer.compose(composer.parse(request.overrides))
 
 
-def resolve(config: DictConfig, choices: Mapping[str, str]) -> dict[str, Any]:
+def resolve(config: DictConfig, unresolved: Mapping[str, Any], choices: Mapping[str, str]) -> dict[str, Any]:
     """Plain values with interpolations resolved.
 
     Raises:
         Rejected: with every value still missing (`???`) and every interpolation that does not resolve.
     """
-    missing = [_missing(key) for key in _keys(config) if _raw(config, key) == "???"]
+    missing = [_missing(key) for key, value in _leaves(unresolved) if value == "???"]
     with _hydra_resolver(choices):
         try:
             plain = OmegaConf.to_container(config, resolve=True)
@@ -401,7 +425,7 @@ def _list(folder: Path, wanted: ObjectType) -> Iterator[str]:
     for entry in folder.iterdir():
         if wanted == ObjectType.GROUP and entry.is_dir() and entry.name != "__pycache__":
             yield entry.name
-        elif wanted == ObjectType.CONFIG and entry.suffix == ".yaml":
+        elif wanted == ObjectType.CONFIG and entry.suffix == ".yaml" and entry.is_file():
             yield entry.stem
 
 
@@ -410,13 +434,17 @@ class _Repository(ConfigRepository):  # type: ignore[misc]
 
     def __init__(self, folders: Iterable[Path]) -> None:
         self.sources = [_Source(folder) for folder in folders]
+        self._loaded: dict[str, ConfigResult | None] = {}
         super().__init__(ConfigSearchPathImpl())
 
     def initialize_sources(self, config_search_path: ConfigSearchPathImpl) -> None:
         """The sources are given; Hydra's search path is not consulted."""
 
-    def fresh(self) -> _Repository:
-        return self
+    def load_config(self, config_path: str) -> ConfigResult | None:
+        """What Hydra makes of a file, once; it copies what it changes."""
+        if config_path not in self._loaded:
+            self._loaded[config_path] = super().load_config(config_path)
+        return self._loaded[config_path]
 
     def find(self, name: str) -> Path | None:
         """The first file of this name on the search path."""
@@ -437,14 +465,6 @@ def _taken_out(config: DictConfig, node: str) -> dict[str, Any]:
     with open_dict(config):
         taken = config.pop(node, None)
     return OmegaConf.to_container(taken, resolve=False) if isinstance(taken, DictConfig) else {}  # type: ignore[return-value]
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict | list):
-        for inner in value.values() if isinstance(value, dict) else value:
-            yield from _texts(inner)
 
 
 def _is_hydras(override: Override) -> bool:
@@ -478,7 +498,7 @@ def _choices(defaults: DefaultsList) -> dict[str, str]:
 
 @cache
 def _script(path: Path) -> str:
-    return path.read_text(encoding="utf-8")
+    return yamlio.read_text(path)
 
 
 def _merge(defaults: DefaultsList, repository: _Repository) -> DictConfig:
@@ -528,6 +548,12 @@ def _apply(applied: Sequence[Override], config: DictConfig, overrides: Sequence[
         except ConfigCompositionException as failure:
             place = Location(COMMAND_LINE, _position(override, overrides))
             yield _unknown_key(override, config, failure).at(place)
+        except (OmegaConfBaseException, ValueError, TypeError) as failure:
+            key, place = override.key_or_group, Location(COMMAND_LINE, _position(override, overrides))
+            yield error("FT012", f"{key} cannot be set: {_last_line(failure)}", key, override.input_line).at(place)
+        except RecursionError:
+            key, place = override.key_or_group, Location(COMMAND_LINE, _position(override, overrides))
+            yield error("FT010", f"the value of {key} is nested too deeply", key, override.input_line).at(place)
 
 
 def _admissible(override: Override, config: DictConfig) -> Override:
@@ -546,6 +572,8 @@ def _admissible(override: Override, config: DictConfig) -> Override:
 def _unknown_key(override: Override, config: DictConfig, failure: Exception) -> Diagnostic:
     key = override.key_or_group
     cause = str(failure).strip().splitlines()[0]
+    if cause.startswith("Error merging") and isinstance(_selected(config, key), ListConfig):
+        return error("FT012", f"{key} is a list, and a mapping cannot be merged into it", key, override.input_line, f"write {key}=[…]")
     if "Could not override" not in cause:
         return error("FT012", cause, key, override.input_line)
     known = sorted(set(_keys(config)))
@@ -553,6 +581,13 @@ def _unknown_key(override: Override, config: DictConfig, failure: Exception) -> 
     near = near or [k for k in known if k.rsplit(".", 1)[-1] in difflib.get_close_matches(key.rsplit(".", 1)[-1], [key2.rsplit(".", 1)[-1] for key2 in known], 1, 0.7)][:3]
     hint = f"did you mean {', '.join(near)}?" if near else f"to add a new key write +{override.input_line}"
     return error("FT012", f"there is no key {key!r}", key, override.input_line, hint)
+
+
+def _selected(config: DictConfig, key: str) -> Any:
+    try:
+        return OmegaConf.select(config, key)
+    except OmegaConfBaseException:
+        return None
 
 
 def _unknown_group(override: Override, groups: Sequence[str], overrides: Sequence[Override]) -> Diagnostic:
@@ -615,10 +650,17 @@ def _raw(config: DictConfig, key: str) -> str:
 _VARIABLE = re.compile(r"\$\{\s*oc\.env\s*:\s*([^,{}\s]+)")
 
 
-def _environment(config: DictConfig) -> dict[str, tuple[str, ...]]:
-    leaves = (key for key in _keys(config) if not isinstance(OmegaConf.select(config, key, throw_on_missing=False), DictConfig))
-    asked = {key: tuple(dict.fromkeys(_VARIABLE.findall(_raw(config, key)))) for key in leaves}
+def _environment(unresolved: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    asked = {key: tuple(dict.fromkeys(_VARIABLE.findall(str(value)))) for key, value in _leaves(unresolved)}
     return {key: names for key, names in asked.items() if names}
+
+
+def _leaves(section: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in section.items():
+        if isinstance(value, dict) and value:
+            yield from _leaves(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
 
 
 def _key(failure: OmegaConfBaseException) -> str:

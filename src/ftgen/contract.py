@@ -173,7 +173,7 @@ def _explained(manifest: Mapping[str, Any], closed: Schema, line: str) -> list[D
 def _order(manifest: Any, subject: str) -> tuple[int, ...]:
     """A sort key that follows the manifest from top to bottom."""
     places, value = [], manifest
-    for step in _steps(subject):
+    for step in steps(subject):
         if isinstance(value, dict):
             places.append(list(value).index(step) if step in value else len(value))
             value = value.get(step)
@@ -183,7 +183,8 @@ def _order(manifest: Any, subject: str) -> tuple[int, ...]:
     return tuple(places)
 
 
-def _steps(subject: str) -> Iterator[str | int]:
+def steps(subject: str) -> Iterator[str | int]:
+    """The keys and indexes of a manifest path as `dotted` writes it."""
     for plain, quoted in re.findall(r"([^.\[\]]+)|\[(\"(?:[^\"\\]|\\.)*\"|\d+)\]", subject):
         yield json.loads(quoted) if quoted else plain
 

@@ -30,13 +30,12 @@ _SAME = _Same()
 def strategic(old: Mapping[str, Any], new: Mapping[str, Any], schema: Schema | Node | None) -> dict[str, Any]:
     """The strategic-merge patch that brings one mapping as near to another as such a patch can.
 
-    Mappings that have little in common are replaced as a whole where that is shorter.
+    Mappings inside that have little in common are replaced as a whole where that is shorter.
 
     Returns:
         The patch; empty where nothing differs.
     """
-    patch = _mapping(old, new, Node.of(schema) if isinstance(schema, dict) else schema)
-    return {} if isinstance(patch, _Same) else patch
+    return _fields(old, new, Node.of(schema) if isinstance(schema, dict) else schema)
 
 
 def pointed(old: Any, new: Any) -> list[Operation]:
@@ -59,35 +58,46 @@ def _value(old: Any, new: Any, node: Node | None) -> Any:
 
 
 def _mapping(old: Mapping[str, Any], new: Mapping[str, Any], node: Node | None) -> Any:
-    if same(old, new):
-        return _SAME
-    gone = {name: None for name in old if name not in new}
-    changes = {n: _value(old[n], v, node and node.field(n)) if n in old else v for n, v in new.items()}
-    patch = {**gone, **{name: value for name, value in changes.items() if not isinstance(value, _Same)}}
+    patch = _fields(old, new, node)
     whole = {_DIRECTIVE: "replace", **new}
-    return whole if _length(whole) < _length(patch) else patch or _SAME
+    return whole if _sayable(new, node) and _length(whole) < _length(patch) else patch or _SAME
+
+
+def _fields(old: Mapping[str, Any], new: Mapping[str, Any], node: Node | None) -> dict[str, Any]:
+    """The fields of a mapping that differ; `null` for what is gone."""
+    gone = {name: None for name in old if name not in new}
+    inner = {name: node and node.field(name) for name in new}
+    changes = {n: _value(old[n], v, inner[n]) if n in old else _added(v, inner[n]) for n, v in new.items()}
+    return {**gone, **{name: value for name, value in changes.items() if not isinstance(value, _Same)}}
 
 
 def _list(old: list[Any], new: list[Any], node: Node | None) -> Any:
     key, item = (node.merge_key(), node.item()) if node else (None, None)
-    if key is None or not (_named(old, key) and _named(new, key)):
-        return new if key is None else _SAME
+    if key is None:
+        return new
+    if not (_named(old, key) and _named(new, key)):
+        return _SAME
     before, after = ({item[key]: item for item in items} for items in (old, new))
     gone = [{key: name, _DIRECTIVE: "delete"} for name in before if name not in after]
-    changed = [part for name, one in after.items() if name in before for part in _item(key, before[name], one, item)]
-    added = [one for name, one in after.items() if name not in before]
+    changes = {name: _fields(before[name], one, item) for name, one in after.items() if name in before}
+    changed = [{key: name, **fields} for name, fields in changes.items() if fields]
+    added = [one for name, one in after.items() if name not in before and _sayable(one, item)]
     patch, whole = [*gone, *changed, *added], [{_DIRECTIVE: "replace"}, *new]
-    # A list whose items only change places gives an empty patch.
-    return whole if _length(whole) < _length(patch) else patch or _SAME
+    return whole if _sayable(new, node) and _length(whole) < _length(patch) else patch or _SAME
 
 
-def _item(key: str, old: Mapping[str, Any], new: Mapping[str, Any], node: Node | None) -> Iterator[dict[str, Any]]:
-    fields = {name: node and node.field(name) for name in {**old, **new}}
-    gone = {name: None for name in old if name not in new}
-    changes = {n: _value(old[n], v, fields[n]) if n in old else v for n, v in new.items()}
-    patch = {**gone, **{name: value for name, value in changes.items() if not isinstance(value, _Same)}}
-    if patch:
-        yield {key: new[key], **patch}
+def _added(value: Any, node: Node | None) -> Any:
+    return value if _sayable(value, node) else _SAME
+
+
+def _sayable(value: Any, node: Node | None) -> bool:
+    """Whether a patch can bring the value in: it refuses keyed lists whose items are not told apart."""
+    if isinstance(value, dict):
+        return all(_sayable(one, node and node.field(name)) for name, one in value.items())
+    if isinstance(value, list) and node:
+        key = node.merge_key()
+        return key is None or (_named(value, key) and all(_sayable(one, node.item()) for one in value))
+    return True
 
 
 def _named(items: Sequence[Any], key: str) -> bool:

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from ftgen import kube, lower, naming, overlay, pipeline, yamlio
-from ftgen.blame import Origin, Provenance
+from ftgen.blame import Origin, Provenance, blame
 from ftgen.compose import Composer
-from ftgen.diagnostics import COMMAND_LINE, Location, Rejected, error
+from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, error
 from ftgen.lower import Bundle, Identity
 from ftgen.overlay import Patch
 from ftgen.pipeline import Compiled
@@ -51,6 +51,9 @@ class KeyStory:
 
 ABSENT = object()
 """The value of a key that has none."""
+
+MOVED = object()
+"""The value of a key that is gone while those beside it stay: the key itself is made of a value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +141,20 @@ def line(file: Path, number: int, composer: Composer) -> LineStory:
         Rejected: the file is no manifest of ftgen's, has no such line, or its configuration is rejected now.
     """
     manifest, path, offset = _place(file, number)
-    rebuilt = Rebuilt.of(_maker(manifest, file), composer)
-    return rebuilt.story(manifest, path, offset)
+    overrides = _listed(_maker(manifest, file)["metadata"]["annotations"][_OVERRIDES], file)
+    try:
+        return Rebuilt.of(manifest, overrides, composer).story(manifest, path, offset)
+    except Rejected as rejected:
+        raise Rejected(_in_file(rejected, file, provenance(composer, overrides))) from None
+
+
+def _in_file(rejected: Rejected, file: Path, origins: Provenance) -> Iterator[Diagnostic]:
+    """What is wrong with a manifest's overrides, at the line of the manifest that holds them."""
+    lines = yamlio.read_text(file).split("\n")
+    number = next((n for n, text in enumerate(lines, 1) if _OVERRIDES in text), 1)
+    for diagnostic in blame(rejected.diagnostics, origins):
+        places = (Location(str(file), number) if p.file == COMMAND_LINE else p for p in diagnostic.locations)
+        yield diagnostic.at(*dict.fromkeys(places))
 
 
 def _place(file: Path, number: int) -> tuple[dict[str, Any], Steps, int]:
@@ -162,13 +177,19 @@ def _place(file: Path, number: int) -> tuple[dict[str, Any], Steps, int]:
     return manifest, path, number - at
 
 
-def _no_line(file: Path, number: int, why: str) -> Any:
-    return error("FT018", f"line {number} of {file} holds nothing to explain: {why}", value=number).at(Location(str(file), number))
+def _no_line(file: Path, number: int, why: str) -> Diagnostic:
+    return error("FT018", f"line {number} of {file} holds nothing to explain: {why}", value=number).at(
+        Location(str(file), number)
+    )
 
 
 def _maker(manifest: Mapping[str, Any], file: Path) -> Mapping[str, Any]:
     """The job that says how the manifest was made: itself, or the one beside it that came with a claim."""
-    beside = (d for other in sorted(file.parent.glob("job-*.yaml")) for d in yamlio.read_all(other)) if file.is_file() else ()
+    beside = (
+        (d for other in sorted(file.parent.glob("job-*.yaml")) for d in yamlio.read_all(other))
+        if file.is_file()
+        else ()
+    )
     name = _at(manifest, ("metadata", "name"))
     for job in (manifest, *yamlio.read_all(file), *beside):
         claims = [v.get("persistentVolumeClaim", {}).get("claimName") for v in _volumes(job)]
@@ -195,25 +216,27 @@ class Rebuilt:
     changed: bool = False
 
     @classmethod
-    def of(cls, manifest: Mapping[str, Any], composer: Composer) -> Rebuilt:
+    def of(cls, manifest: Mapping[str, Any], overrides: tuple[str, ...], composer: Composer) -> Rebuilt:
         """Compile the manifest's own command line again, and try every value.
 
         Raises:
-            Rejected: the annotation is no list of overrides, or they are rejected today.
+            Rejected: the overrides are rejected today.
         """
-        annotations = manifest["metadata"]["annotations"]
-        overrides = _listed(annotations[_OVERRIDES])
         composition = composer.compose(composer.parse(overrides))
         job = pipeline.compile_composition(composer, composition, overrides)
         patches = tuple(overlay.collect(composition.choices, pipeline.overlay_folders(composer.request.directory)))
-        digest = str(annotations.get("ftgen.dev/config-digest", ""))
-        changed = digest.removeprefix("sha256:") != job.identity.digest
+        digest = _at(manifest, ("metadata", "annotations", "ftgen.dev/config-digest"))
+        changed = digest not in {ABSENT, f"sha256:{job.identity.digest}"}
         return cls(job, composer, provenance(composer, overrides), patches, _reaches(job, composer, patches), changed)
 
     def story(self, manifest: Mapping[str, Any], path: Steps, offset: int = 0) -> LineStory:
         """What made the entry at a path; `offset` counts lines below its key in a text of several."""
         value = _at(manifest, path)
-        text = value.splitlines()[offset - 1] if isinstance(value, str) and 0 < offset <= len(value.splitlines()) else value
+        text = (
+            value.splitlines()[offset - 1]
+            if isinstance(value, str) and 0 < offset <= len(value.splitlines())
+            else value
+        )
         if isinstance(value, (dict, list)):
             causes = self._presence(manifest, path)
         else:
@@ -247,15 +270,20 @@ class Rebuilt:
 
     def _keys(self, manifest: Mapping[str, Any], path: Steps, text: Any) -> list[Cause]:
         normal = (manifest.get("kind", ""), *_named(manifest, path))
-        values = {name: reached[normal] for name, reached in self.reaches.items() if normal in reached}
-        touched = [name for name, others in values.items() if _differs(text, others)]
-        return [self._cause(name) for name in touched]
+        others = {name: reached[normal] for name, reached in self.reaches.items() if normal in reached}
+        touched = [n for n, values in others.items() if _differs(text, [v for v in values if v is not ABSENT])]
+        # What only takes the whole entry away is told where nothing else touches it.
+        return [self._cause(name) for name in touched or (n for n, values in others.items() if ABSENT in values)]
 
     def _presence(self, manifest: Mapping[str, Any], path: Steps) -> list[Cause]:
         """What puts a section there, as told by what takes all of it away; else the overlay that added it."""
         top = (manifest.get("kind", ""), *_named(manifest, path))
         below = [(manifest.get("kind", ""), *_named(manifest, (*path, *p))) for p, _ in _leaves(_at(manifest, path))]
-        gone = [n for n, reached in self.reaches.items() if all(ABSENT in reached.get(p, ()) for p in below)]
+        gone = [
+            n
+            for n, reached in self.reaches.items()
+            if all({ABSENT, MOVED} & {*map(_sentinel, reached.get(p, ()))} for p in below)
+        ]
         return [self._cause(name) for name in gone] or ([] if self._is_lowered(top) else self._overlay(manifest, path))
 
     def _is_lowered(self, top: Steps) -> bool:
@@ -271,22 +299,38 @@ class Rebuilt:
             chosen = self.origins.choice_origins(name)
             return Cause(name, tuple(o.location for o in chosen[-1:]), self.job.identity.choices[name])
         value = _at(_dumped(self.job.spec), _steps(name))
-        return Cause(name, self.origins.locations(name), value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+        return Cause(
+            name,
+            self.origins.locations(name),
+            value if isinstance(value, str) else json.dumps(value, ensure_ascii=False),
+        )
 
 
-def _listed(text: str) -> tuple[str, ...]:
+def _sentinel(value: Any) -> object:
+    return value if value is ABSENT or value is MOVED else None
+
+
+def _listed(text: str, file: Path) -> tuple[str, ...]:
     try:
         overrides = json.loads(text)
     except ValueError:
         overrides = None
     if not isinstance(overrides, list) or not all(isinstance(each, str) for each in overrides):
-        raise Rejected([error("FT018", f"the annotation {_OVERRIDES} is no list of overrides", value=text)])
+        raise Rejected(
+            [
+                error("FT018", f"the annotation {_OVERRIDES} is no list of overrides", value=text).at(
+                    Location(str(file), 1)
+                )
+            ]
+        )
     return tuple(overrides)
 
 
 def _differs(text: Any, others: Sequence[Any]) -> bool:
     """Whether a change reached the line itself: a text of several lines may have changed elsewhere only."""
-    return any(not (isinstance(other, str) and isinstance(text, str) and text in other.splitlines()) for other in others)
+    return any(
+        not (isinstance(other, str) and isinstance(text, str) and text in other.splitlines()) for other in others
+    )
 
 
 def displayed(file: Path, composer: Composer) -> str:
@@ -311,9 +355,11 @@ def _reaches(job: Compiled, composer: Composer, patches: Sequence[Patch]) -> dic
         except (ValueError, KeyError, TypeError, AttributeError, Rejected):
             continue  # a value that only the rules of meaning would have refused
         reached = found.setdefault(name, {})
+        sections = {path[:-1] for path in other}
         for path, value in base.items():
-            if other.get(path, ABSENT) != value:
-                reached[path] = (*reached.get(path, ()), other.get(path, ABSENT))
+            gone = MOVED if path[:-1] in sections else ABSENT
+            if other.get(path, gone) != value:
+                reached[path] = (*reached.get(path, ()), other.get(path, gone))
     return found
 
 
@@ -366,7 +412,7 @@ def _leaves(value: Any, path: Steps = ()) -> Iterator[tuple[Steps, Any]]:
 
 
 def _others(value: Any) -> Iterator[Any]:
-    """Values beside the one there is, likeliest first; the specification takes those it can."""
+    """Values beside the one there is; the specification takes those it can."""
     match value:
         case bool():
             yield not value
@@ -378,15 +424,21 @@ def _others(value: Any) -> Iterator[Any]:
             number = re.fullmatch(r"(\d+)(\D*)", value)
             yield from (f"{value}-x", *([f"{int(number[1]) + 1}{number[2]}"] if number else []))
             yield from (word for word in _words() if word != value) if value in _words() else ()
-        case None:
+        case _:
             yield from ("x", "1Gi", 1)
+    if value is not None:
+        yield None
 
 
 @cache
 def _words() -> tuple[str, ...]:
     """Every word that some key of the specification chooses from."""
     text = json.dumps(json_schema())
-    return tuple(dict.fromkeys(w for words in re.findall(r'"enum": (\[[^\]]*\])', text) for w in json.loads(words) if isinstance(w, str)))
+    return tuple(
+        dict.fromkeys(
+            w for words in re.findall(r'"enum": (\[[^\]]*\])', text) for w in json.loads(words) if isinstance(w, str)
+        )
+    )
 
 
 def _changed(value: Any, path: Steps, other: Any) -> Any:
@@ -442,7 +494,8 @@ def _said(document: Any, manifest: Mapping[str, Any], path: Steps) -> Steps | No
             return None if inner is None else ("template", *inner)
         case {"kind": told} if told == kind and path not in _ADDRESS:
             return _within(document, manifest, path)
-    return None
+        case _:
+            return None
 
 
 def _within(said: Any, there: Any, path: Steps) -> Steps | None:

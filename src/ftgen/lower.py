@@ -8,18 +8,20 @@ its content.
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
 from ftgen import kube, yamlio
-from ftgen.spec import Command, Range, Spec, UnitResource, Volume
+from ftgen.spec import Command, ModelCache, NodeRequirement, PerCard, Range, Spec, UnitResource, Volume
 from ftgen.trainers import llamafactory
 
 TASK = "train"
-MASTER_PORT = 29500
+# The user and group of pods that may not run as root; any but 0 passes.
+_USER = 1000
 # The groups that decide what is trained, and so may show in what Volcano holds immutable.
 _TRAINED = ("model", "dataset", "trainer", "hardware")
 Object = dict[str, Any]
@@ -36,6 +38,7 @@ class Identity:
         choices: the options chosen, by group.
         digest: sha256 of the resolved configuration.
         version: ftgen's.
+        swept: the keys that the sweep varies, with this point's values as text.
     """
 
     folder: str
@@ -44,6 +47,7 @@ class Identity:
     choices: Mapping[str, str]
     digest: str
     version: str
+    swept: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def stem(self) -> str:
@@ -53,7 +57,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """The objects of one run: the job, and the claims that come with it."""
+    """The objects of one run: the job, and the claims (of storage, of devices) that come with it."""
 
     job: Object
     claims: tuple[Object, ...] = ()
@@ -72,9 +76,21 @@ def lower(spec: Spec, identity: Identity, scripts: Mapping[str, str]) -> Bundle:
         identity: who the run is.
         scripts: texts of the trainer's scripts by file name.
     """
-    kept = [v for v in (spec.storage.models, spec.storage.workspace) if v.create and not is_temporary(spec, v)]
-    claims = tuple(claim(spec, volume) for volume in kept)
-    return Bundle(job(spec, identity, scripts), claims)
+    return Bundle(job(spec, identity, scripts), tuple(claims(spec)))
+
+
+def claims(spec: Spec) -> Iterator[Object]:
+    """What is created with the job and outlives it: claims, volumes that no class provides, templates of devices."""
+    for volume in (spec.storage.models, spec.storage.workspace):
+        if volume.create and not is_temporary(spec, volume):
+            if volume.nfs:
+                share = {"nfs": volume.nfs.model_dump()}
+                yield persistent_volume(spec, volume.claim, volume.size, volume.access_mode, share)
+            yield claim(spec, volume)
+    if spec.storage.cache and spec.storage.cache.create:
+        yield from cache_claim(spec, spec.storage.cache)
+    if spec.hardware.resources.device_class:
+        yield device_template(spec, spec.hardware.resources.device_class)
 
 
 def job(spec: Spec, identity: Identity, scripts: Mapping[str, str]) -> Object:
@@ -86,7 +102,7 @@ def job(spec: Spec, identity: Identity, scripts: Mapping[str, str]) -> Object:
         "metadata": {
             "namespace": spec.cluster.namespace,
             "labels": labels(spec, identity),
-            "annotations": annotations(spec, identity),
+            "annotations": provenance(spec, identity),
         },
         "spec": {
             "schedulerName": spec.cluster.scheduler,
@@ -98,6 +114,7 @@ def job(spec: Spec, identity: Identity, scripts: Mapping[str, str]) -> Object:
             **_given("ttlSecondsAfterFinished", spec.job.ttl),
             "policies": policies(spec),
             **_given("plugins", plugins(spec)),
+            **_given("networkTopology", network_topology(spec)),
             "tasks": [task(spec, identity, scripts)],
         },
     }
@@ -113,14 +130,22 @@ def labels(spec: Spec, identity: Identity) -> dict[str, str]:
     }
 
 
-def annotations(spec: Spec, identity: Identity) -> dict[str, str]:
+def provenance(spec: Spec, identity: Identity) -> dict[str, str]:
     """What rebuilds the manifest: the command line, the configuration's digest, the tool's version."""
     return {
         "ftgen.dev/version": identity.version,
         "ftgen.dev/config-digest": f"sha256:{identity.digest}",
         "ftgen.dev/overrides": _json(identity.overrides),
+        **_given("ftgen.dev/sweep", sweep(identity)),
         **spec.cluster.annotations,
     }
+
+
+def sweep(identity: Identity) -> str | None:
+    """Where the run stands in its sweep, so that it can be rendered again alone."""
+    if not identity.label:
+        return None
+    return _json({"name": identity.folder, "label": identity.label, "swept": sorted(identity.swept)})
 
 
 def policies(spec: Spec) -> list[Object]:
@@ -145,6 +170,14 @@ def plugins(spec: Spec) -> dict[str, list[str]] | None:
     return {"env": [], "svc": ["--publish-not-ready-addresses=true"]}
 
 
+def network_topology(spec: Spec) -> Object | None:
+    """How near to each other the pods are placed, by Volcano's HyperNodes; one pod is near to itself."""
+    wanted = spec.cluster.network_topology
+    if wanted is None or spec.hardware.nodes == 1:
+        return None
+    return {"mode": wanted.mode, **_given("highestTierAllowed", wanted.highest_tier)}
+
+
 def task(spec: Spec, identity: Identity, scripts: Mapping[str, str]) -> Object:
     """The only task: a pod on each node."""
     return {
@@ -154,7 +187,7 @@ def task(spec: Spec, identity: Identity, scripts: Mapping[str, str]) -> Object:
         # Written because admission would write it: restarts in place, which restartPolicy Never rules out.
         "maxRetry": 3,
         "template": {
-            "metadata": {"labels": {"ftgen.dev/run": kube.label_value(identity.stem), **spec.cluster.labels}},
+            "metadata": {"labels": {**_run(identity), **spec.cluster.labels}},
             "spec": pod(spec, identity, scripts),
         },
     }
@@ -165,10 +198,16 @@ def pod(spec: Spec, identity: Identity, scripts: Mapping[str, str]) -> Object:
     return {
         "restartPolicy": "Never",
         "terminationGracePeriodSeconds": spec.job.grace_period,
+        **_given("schedulerName", spec.hardware.scheduler),
+        # With the node's own network names resolve through the cluster only where the policy says so.
+        **({"hostNetwork": True, "dnsPolicy": "ClusterFirstWithHostNet"} if spec.network.host else {}),
+        **_given("securityContext", pod_security(spec)),
         **_given("nodeSelector", dict(spec.cluster.node_selector)),
         **_given("affinity", affinity(spec, identity)),
+        **_given("topologySpreadConstraints", spread(spec, identity)),
         **_given("tolerations", [dict(t) for t in spec.cluster.tolerations]),
         **_given("imagePullSecrets", [{"name": name} for name in spec.cluster.image_pull_secrets]),
+        **_given("resourceClaims", device_claims(spec)),
         "volumes": list(volumes(spec)),
         "initContainers": [prepare(spec, scripts[spec.trainer.prepare_script])],
         "containers": [train(spec, identity, scripts[spec.trainer.script])],
@@ -176,17 +215,57 @@ def pod(spec: Spec, identity: Identity, scripts: Mapping[str, str]) -> Object:
 
 
 def affinity(spec: Spec, identity: Identity) -> Object | None:
-    """Keep the nodes of one job apart: required where each pod fills a node, preferred where it does not."""
-    if spec.hardware.nodes == 1:
-        return None
-    term = {
-        "labelSelector": {"matchLabels": {"ftgen.dev/run": kube.label_value(identity.stem)}},
-        "topologyKey": "kubernetes.io/hostname",
+    """Which nodes will do, and that the pods of one job keep apart."""
+    wanted = (*spec.cluster.node_affinity, *spec.hardware.card.nodes)
+    required = {"requiredDuringSchedulingIgnoredDuringExecution": node_selector(wanted)}
+    return {
+        **({"nodeAffinity": required} if wanted else {}),
+        **({"podAntiAffinity": apart(spec, identity)} if spec.hardware.nodes > 1 else {}),
     }
-    if spec.hardware.devices == spec.hardware.card.per_node:
-        return {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
-    weighted = {"weight": 100, "podAffinityTerm": term}
-    return {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [weighted]}}
+
+
+def node_selector(requirements: Iterable[NodeRequirement]) -> Object:
+    """Nodes that meet all of the requirements."""
+    expressions = [r.model_dump(exclude_defaults=True, mode="json") for r in requirements]
+    return {"nodeSelectorTerms": [{"matchExpressions": expressions}]}
+
+
+def apart(spec: Spec, identity: Identity) -> Object:
+    """Required where each pod fills a node or opens ports of it, preferred where neither is so."""
+    term = {"labelSelector": {"matchLabels": _run(identity)}, "topologyKey": "kubernetes.io/hostname"}
+    if spec.hardware.devices == spec.hardware.card.per_node or spec.network.host:
+        return {"requiredDuringSchedulingIgnoredDuringExecution": [term]}
+    return {"preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 100, "podAffinityTerm": term}]}
+
+
+def spread(spec: Spec, identity: Identity) -> list[Object]:
+    """Over which parts of the cluster the pods are spread; never at the price of waiting: the gang starts as one."""
+    if spec.hardware.nodes == 1:
+        return []
+    common = {"maxSkew": 1, "whenUnsatisfiable": "ScheduleAnyway", "labelSelector": {"matchLabels": _run(identity)}}
+    return [{**common, "topologyKey": label} for label in spec.cluster.topology_spread]
+
+
+def pod_security(spec: Spec) -> Object | None:
+    """What the restricted level asks of a pod: no root, its own group on volumes, the runtime's seccomp profile."""
+    if spec.cluster.pod_security != "restricted":
+        return None
+    return {
+        "runAsNonRoot": True,
+        "runAsUser": _USER,
+        "runAsGroup": _USER,
+        "fsGroup": _USER,
+        # A models volume holds files by the thousand: they are given to the group once, not at every start.
+        "fsGroupChangePolicy": "OnRootMismatch",
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+
+
+def container_security(spec: Spec, *capabilities: str) -> Object | None:
+    """What the restricted level asks of a container, and the capabilities that it needs."""
+    restricted = spec.cluster.pod_security == "restricted"
+    changed = {**({"drop": ["ALL"]} if restricted else {}), **_given("add", list(capabilities))}
+    return {**({"allowPrivilegeEscalation": False} if restricted else {}), **_given("capabilities", changed)}
 
 
 def volumes(spec: Spec) -> Iterator[Object]:
@@ -194,33 +273,80 @@ def volumes(spec: Spec) -> Iterator[Object]:
     yield {"name": "dshm", "emptyDir": {"medium": "Memory", "sizeLimit": shared_memory(spec)}}
     yield {"name": "models-cache", **source(spec, spec.storage.models)}
     yield {"name": "workspace", **source(spec, spec.storage.workspace)}
+    if spec.storage.cache:
+        yield {"name": "base-model", "persistentVolumeClaim": {"claimName": spec.storage.cache.claim, "readOnly": True}}
     if spec.cluster.git.ca_config_map:
         yield {"name": "git-ca", "configMap": {"name": spec.cluster.git.ca_config_map}}
 
 
 def source(spec: Spec, volume: Volume) -> Object:
     """A claim that stays, or a temporary one for each pod where there is none or the nodes cannot share it."""
+    if volume.host_path:
+        return {"hostPath": {"path": volume.host_path, "type": "DirectoryOrCreate"}}
+    if volume.empty_dir:
+        return {"emptyDir": {"sizeLimit": volume.size}}
     if is_temporary(spec, volume):
         return {"ephemeral": {"volumeClaimTemplate": {"spec": claim_spec(spec, volume)}}}
     return {"persistentVolumeClaim": {"claimName": volume.claim}}
 
 
 def is_temporary(spec: Spec, volume: Volume) -> bool:
-    """Whether each pod gets a claim of its own, deleted with it."""
+    """Whether each pod gets a volume of its own, deleted with it."""
+    if volume.host_path:
+        return False
     return volume.claim is None or (spec.storage.node_local and spec.hardware.nodes > 1)
+
+
+def persistent_volume(spec: Spec, name: str | None, size: str, access_mode: str, source: Object) -> Object:
+    """A volume that no class provides, kept for the claim of the same name; deleting the claim keeps the data."""
+    kept_for = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "namespace": spec.cluster.namespace, "name": name}
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolume",
+        "metadata": {"name": f"{spec.cluster.namespace}-{name}", "labels": _managed(spec)},
+        "spec": {
+            "capacity": {"storage": size},
+            "accessModes": [access_mode],
+            "volumeMode": "Filesystem",
+            "persistentVolumeReclaimPolicy": "Retain",
+            # No class at all, else the default class would provide another volume.
+            "storageClassName": "",
+            "claimRef": kept_for,
+            **source,
+        },
+    }
+
+
+def cache_claim(spec: Spec, cache: ModelCache) -> Iterator[Object]:
+    """A claim on the nodes' cache of models, in the job's own namespace.
+
+    KServe's own claims on it exist only while an InferenceService uses them.  One claim serves several nodes
+    because its volume is the same folder on all of them.
+    """
+    source = {"local": {"path": cache.path}, "nodeAffinity": {"required": node_selector(cache.nodes)}}
+    yield persistent_volume(spec, cache.claim, cache.size, "ReadWriteOnce", source)
+    yield _claim(spec, cache.claim, _bound(spec, cache.claim, cache.size, "ReadWriteOnce"))
 
 
 def claim(spec: Spec, volume: Volume) -> Object:
     """A PersistentVolumeClaim that is created with the job and outlives it."""
+    if volume.nfs:
+        return _claim(spec, volume.claim, _bound(spec, volume.claim, volume.size, volume.access_mode))
+    return _claim(spec, volume.claim, claim_spec(spec, volume))
+
+
+def _claim(spec: Spec, name: str | None, wanted: Object) -> Object:
+    metadata = {"name": name, "namespace": spec.cluster.namespace, "labels": _managed(spec)}
+    return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata, "spec": wanted}
+
+
+def _bound(spec: Spec, name: str | None, size: str, access_mode: str) -> Object:
+    """What is claimed of the volume that was made for this claim."""
     return {
-        "apiVersion": "v1",
-        "kind": "PersistentVolumeClaim",
-        "metadata": {
-            "name": volume.claim,
-            "namespace": spec.cluster.namespace,
-            "labels": {"app.kubernetes.io/managed-by": "ftgen", **spec.cluster.labels},
-        },
-        "spec": claim_spec(spec, volume),
+        "accessModes": [access_mode],
+        "storageClassName": "",
+        "volumeName": f"{spec.cluster.namespace}-{name}",
+        "resources": {"requests": {"storage": size}},
     }
 
 
@@ -233,6 +359,30 @@ def claim_spec(spec: Spec, volume: Volume) -> Object:
     }
 
 
+def device_template(spec: Spec, device_class: str) -> Object:
+    """What each pod claims of a device class (dynamic resource allocation, Kubernetes 1.34)."""
+    wanted = {"deviceClassName": device_class, "allocationMode": "ExactCount", "count": spec.hardware.devices}
+    name = device_template_name(spec)
+    return {
+        "apiVersion": "resource.k8s.io/v1",
+        "kind": "ResourceClaimTemplate",
+        "metadata": {"name": name, "namespace": spec.cluster.namespace, "labels": _managed(spec)},
+        "spec": {"spec": {"devices": {"requests": [{"name": "cards", "exactly": wanted}]}}},
+    }
+
+
+def device_template_name(spec: Spec) -> str:
+    """Named by what it claims, since a template cannot be changed; jobs that claim the same share it."""
+    return kube.slug(f"{spec.hardware.resources.device_class}-{spec.hardware.devices}", 63)
+
+
+def device_claims(spec: Spec) -> list[Object]:
+    """The pod's own claims of devices."""
+    if not spec.hardware.resources.device_class:
+        return []
+    return [{"name": "cards", "resourceClaimTemplateName": device_template_name(spec)}]
+
+
 def shared_memory(spec: Spec) -> str:
     """Size of /dev/shm: collectives of several cards need 4Gi at least, and 2Gi for each card."""
     if spec.storage.shm != "auto":
@@ -242,13 +392,15 @@ def shared_memory(spec: Spec) -> str:
 
 def prepare(spec: Spec, script: str) -> Object:
     """The init container that fetches model and data set; downloads need no card."""
+    models = {"name": "models-cache", "mountPath": spec.storage.models.path}
     return {
         "name": "prepare",
         "image": spec.hardware.image,
         "imagePullPolicy": spec.cluster.image_pull_policy,
         "env": [*fetching(spec), *_env(DATASET_INFO=dataset_info(spec)), *needs(spec)],
         "resources": {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"cpu": "2", "memory": "4Gi"}},
-        "volumeMounts": [{"name": "models-cache", "mountPath": spec.storage.models.path}, *_ca_mount(spec)],
+        **_given("securityContext", container_security(spec)),
+        "volumeMounts": [models, *_cache_mount(spec), *_ca_mount(spec)],
         "command": ["/bin/bash", "-c", kube.protect(script)],
     }
 
@@ -259,13 +411,17 @@ def train(spec: Spec, identity: Identity, script: str) -> Object:
         {"name": "dshm", "mountPath": "/dev/shm"},  # noqa: S108 - the mount point that collectives use
         {"name": "models-cache", "mountPath": spec.storage.models.path},
         {"name": "workspace", "mountPath": spec.storage.workspace.path},
+        *_cache_mount(spec),
     ]
+    # RDMA registers memory that must not be paged out.
+    capabilities = ("IPC_LOCK",) if spec.network.rdma_resource else ()
     return {
         "name": TASK,
         "image": spec.hardware.image,
         "imagePullPolicy": spec.cluster.image_pull_policy,
         "env": [*fetching(spec), *training(spec, identity)],
         "resources": resources(spec),
+        **_given("securityContext", container_security(spec, *capabilities)),
         "volumeMounts": [*mounts, *_ca_mount(spec)],
         "command": ["/bin/bash", "-c", kube.protect(script)],
         # The first argument is the script's own name, the rest the vendor's command.
@@ -277,11 +433,12 @@ def fetching(spec: Spec) -> list[Object]:
     """Environment of both containers: who we are, what to fetch, and the secret that opens the git host."""
     git = spec.cluster.git
     models = spec.storage.models.path
+    cached = spec.storage.cache is not None
     return [
         {"name": "JOB_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.labels['volcano.sh/job-name']"}}},
         *_env(
-            BASE_MODEL_URL=spec.model.url or "",
-            MODEL_REVISION=spec.model.revision,
+            BASE_MODEL_URL="" if cached else spec.model.url or "",
+            MODEL_REVISION=None if cached else spec.model.revision,
             MODEL_DIR=f"{models}/{spec.model.directory}",
             DATASET_URL=spec.dataset.url or "",
             DATASET_REVISION=spec.dataset.revision,
@@ -292,7 +449,6 @@ def fetching(spec: Spec) -> list[Object]:
         *_env(
             GIT_SSL_NO_VERIFY=None if git.tls_verify else "true",
             GIT_SSL_CAINFO="/etc/ftgen/ca/ca.crt" if git.ca_config_map and git.tls_verify else None,
-            SOURCE_FILES=" ".join(spec.hardware.source) or None,
         ),
     ]
 
@@ -301,7 +457,8 @@ def needs(spec: Spec) -> list[Object]:
     """Free space to check before a download, a tenth more than the files: their LFS objects become the files."""
     weights = spec.model.parameters * {"float32": 4}.get(spec.model.dtype, 2)
     data = kube.parse_quantity(spec.dataset.size)
-    return _env(MODEL_NEEDS_MIB=_mebibytes(weights * Fraction(11, 10)), DATASET_NEEDS_MIB=_mebibytes(data * Fraction(11, 10)))
+    model = None if spec.storage.cache else _mebibytes(weights * Fraction(11, 10))
+    return _env(MODEL_NEEDS_MIB=model, DATASET_NEEDS_MIB=_mebibytes(data * Fraction(11, 10)))
 
 
 def dataset_info(spec: Spec) -> str | None:
@@ -318,19 +475,31 @@ def training(spec: Spec, identity: Identity) -> Iterator[Object]:
     # Several jobs may share a claim that stays; a temporary one belongs to its pod.
     own = "" if is_temporary(spec, workspace) else f"/{llamafactory.JOB_NAME}"
     yield {"name": "WORK_DIR", "value": f"{workspace.path}{own}"}
-    yield from _env(OUTPUT_DIR=spec.trainer.output)
+    yield from _env(SOURCE_FILES=" ".join(spec.hardware.source) or None, OUTPUT_DIR=spec.trainer.output)
     yield from _framework(spec)
     yield from _env(
         NNODES=str(spec.hardware.nodes),
         NPROC_PER_NODE=str(spec.hardware.devices),
-        MASTER_PORT=str(MASTER_PORT),
+        MASTER_PORT=str(spec.network.master_port),
         PEER_TIMEOUT=str(spec.job.peer_timeout),
     )
     yield from _tracking(spec, identity)
     if spec.model.output_url:
         yield from _env(OUTPUT_MODEL_URL=spec.model.output_url)
         yield {"name": "MODEL_CARD", "value": model_card(spec, identity)}
+    yield from collectives(spec)
     yield from _env(**spec.hardware.env)
+
+
+def collectives(spec: Spec) -> Iterator[Object]:
+    """The settings of the network in the words of the vendor's library of collectives."""
+    names = spec.hardware.collectives
+    for setting in ("interface", "adapters", "gid_index", "connect_timeout", "log_level"):
+        name, value = getattr(names, setting), getattr(spec.network, setting)
+        if name and value is not None:
+            yield from _env(**{name: str(value)})
+    if names.host_address and spec.network.host:
+        yield {"name": names.host_address, "valueFrom": {"fieldRef": {"fieldPath": "status.hostIP"}}}
 
 
 def resources(spec: Spec) -> Object:
@@ -341,14 +510,12 @@ def resources(spec: Spec) -> Object:
     """
     cards, each = spec.hardware.devices, spec.hardware.per_card
     count = {spec.hardware.resources.count: str(cards)} if spec.hardware.resources.count else {}
+    if spec.network.rdma_resource:
+        count[spec.network.rdma_resource] = str(spec.network.rdma_devices)
     return {
-        "requests": {"cpu": _times(each.cpu, "request", cards), "memory": _times(each.memory, "request", cards), **count},
-        "limits": {
-            "cpu": _times(each.cpu, "limit", cards),
-            "memory": _times(each.memory, "limit", cards),
-            **count,
-            **dict(shares(spec)),
-        },
+        "requests": {**_host(each, "request", cards), **count},
+        "limits": {**_host(each, "limit", cards), **count, **dict(shares(spec))},
+        **_given("claims", [{"name": claim["name"]} for claim in device_claims(spec)]),
     }
 
 
@@ -366,6 +533,76 @@ def units(quantity: str, resource: UnitResource) -> int:
     return int(kube.parse_quantity(quantity) / kube.parse_quantity(resource.unit))
 
 
+def plain(bundle: Bundle) -> Bundle:
+    """The same work as a Job of Kubernetes' own, to try a vendor's image where there is no Volcano.
+
+    No gang, no queue: pods start when each finds a node.  Those of several nodes are one indexed job, and a
+    headless Service gives them the names that Volcano's svc plugin would have given.
+    """
+    job = bundle.job
+    spec, task = job["spec"], job["spec"]["tasks"][0]
+    nodes = task["replicas"]
+    template = {**task["template"], "spec": _plain_pod(job, task["template"]["spec"], nodes)}
+    body = {
+        "parallelism": nodes,
+        "completions": nodes,
+        "completionMode": "Indexed" if nodes > 1 else "NonIndexed",
+        # One of several pods that starts again alone finds no peers.
+        "backoffLimit": spec["maxRetry"] - 1 if nodes == 1 else 0,
+        **_given("ttlSecondsAfterFinished", spec.get("ttlSecondsAfterFinished")),
+        "template": template,
+    }
+    service = (_service(job, template),) if nodes > 1 else ()
+    return Bundle({**job, "apiVersion": "batch/v1", "spec": body}, (*bundle.claims, *service))
+
+
+def _plain_pod(job: Object, pod: Object, nodes: int) -> Object:
+    ranks = _plain_ranks(job, nodes) if nodes > 1 else []
+    return {
+        **pod,
+        **_given("priorityClassName", job["spec"].get("priorityClassName")),
+        **({"subdomain": _subdomain(job)} if ranks else {}),
+        "initContainers": [_plain_container(each, []) for each in pod["initContainers"]],
+        "containers": [_plain_container(each, ranks) for each in pod["containers"]],
+    }
+
+
+def _plain_ranks(job: Object, nodes: int) -> list[Object]:
+    """What Volcano's svc and env plugins would have said."""
+    peers = ",".join(f"$(JOB_NAME)-{i}.{_subdomain(job)}" for i in range(nodes))
+    index = "metadata.annotations['batch.kubernetes.io/job-completion-index']"
+    return [
+        {"name": "VC_TRAIN_HOSTS", "value": peers},
+        {"name": "VC_TRAIN_NUM", "value": str(nodes)},
+        {"name": "VC_TASK_INDEX", "valueFrom": {"fieldRef": {"fieldPath": index}}},
+    ]
+
+
+def _plain_container(container: Object, ranks: list[Object]) -> Object:
+    label = {"valueFrom": {"fieldRef": {"fieldPath": "metadata.labels['batch.kubernetes.io/job-name']"}}}
+    env = [{"name": e["name"], **label} if e["name"] == "JOB_NAME" else e for e in container.get("env", [])]
+    return {**container, "env": [*env, *ranks]}
+
+
+def _subdomain(job: Object) -> str:
+    return kube.slug(job["metadata"]["labels"]["ftgen.dev/run"], 63)
+
+
+def _service(job: Object, template: Object) -> Object:
+    """Names for pods: shared by the runs of one stem, whose pods have different names."""
+    selector = {"ftgen.dev/run": template["metadata"]["labels"]["ftgen.dev/run"]}
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {
+            "name": _subdomain(job),
+            "namespace": job["metadata"]["namespace"],
+            "labels": {"app.kubernetes.io/managed-by": "ftgen"},
+        },
+        "spec": {"clusterIP": "None", "publishNotReadyAddresses": True, "selector": selector},
+    }
+
+
 def model_card(spec: Spec, identity: Identity) -> str:
     """README.md of what is pushed: what it was made of, and which job made it.
 
@@ -380,13 +617,18 @@ def model_card(spec: Spec, identity: Identity) -> str:
         "base model": _pinned(spec.model.url or spec.model.name, spec.model.revision),
         "data set": _pinned(spec.dataset.url or spec.dataset.name, spec.dataset.revision),
         "trainer": identity.choices.get("trainer", spec.trainer.framework),
-        "hardware": f"{spec.world_size} × {spec.hardware.card.name or spec.hardware.resources.count or 'cpu'}",
+        "hardware": f"{spec.world_size} × {_card(spec)}",
         "image": spec.hardware.image,
         "namespace": spec.cluster.namespace,
     }
     table = "".join(f"| {what} | {told} |\n" for what, told in rows.items())
     head = kube.protect(f"---\n{yamlio.dump(front)}---\n")
     return f"{head}# {llamafactory.JOB_NAME}\n\n| | |\n|---|---|\n{kube.protect(table)}"
+
+
+def _card(spec: Spec) -> str:
+    resources = spec.hardware.resources
+    return spec.hardware.card.name or resources.count or resources.device_class or spec.hardware.vendor
 
 
 def _pinned(url: str, revision: str | None) -> str:
@@ -420,10 +662,21 @@ def _tracking(spec: Spec, identity: Identity) -> Iterator[Object]:
         return
     yield from _env(MLFLOW_TRACKING_URI=spec.tracking.uri, MLFLOW_EXPERIMENT_NAME=spec.tracking.experiment)
     own = {f"ftgen.{group}": identity.choices[group] for group in _TRAINED if group in identity.choices}
-    tags = kube.protect(_json({"ftgen.run": identity.stem, **own, **spec.tracking.tags})[:-1])
+    # MLflow's tags know no `@`.
+    varied = {f"ftgen.{key.replace('@', '.')}": value for key, value in identity.swept.items()}
+    tags = kube.protect(_json({"ftgen.run": identity.stem, **own, **varied, **spec.tracking.tags})[:-1])
     # The closing evaluation opens a second run by itself: the context puts the same tags on every run.
     for name in ("MLFLOW_TAGS", "MLFLOW_RUN_CONTEXT"):
         yield {"name": name, "value": f'{tags}, "ftgen.job": "{llamafactory.JOB_NAME}"}}'}
+
+
+def _cache_mount(spec: Spec) -> list[Object]:
+    """The cached model where the fetched one would lie; KServe keeps each under a hash of where it came from."""
+    if spec.storage.cache is None:
+        return []
+    folder = hashlib.sha256(spec.storage.cache.uri.encode()).hexdigest()[:16]
+    path = f"{spec.storage.models.path}/{spec.model.directory}"
+    return [{"name": "base-model", "mountPath": path, "subPath": f"models/{folder}", "readOnly": True}]
 
 
 def _ca_mount(spec: Spec) -> list[Object]:
@@ -438,8 +691,20 @@ def _secret(name: str, secret: str, key: str) -> Object:
     return {"name": name, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}}
 
 
+def _run(identity: Identity) -> dict[str, str]:
+    return {"ftgen.dev/run": kube.label_value(identity.stem)}
+
+
+def _managed(spec: Spec) -> dict[str, str]:
+    return {"app.kubernetes.io/managed-by": "ftgen", **spec.cluster.labels}
+
+
 def _given(key: str, value: Any) -> Object:
     return {} if value is None or value in ({}, []) else {key: value}
+
+
+def _host(each: PerCard, bound: str, cards: int) -> dict[str, str]:
+    return {"cpu": _times(each.cpu, bound, cards), "memory": _times(each.memory, bound, cards)}
 
 
 def _times(each: Range, bound: str, cards: int) -> str:

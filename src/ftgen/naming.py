@@ -18,6 +18,8 @@ from ftgen.spec import Spec
 HASH_LENGTH = 8
 # A pod is called <job>-<task>-<index>, and its name is a DNS label.
 _POD_NAME_LIMIT = 63
+# A run that is repeated is called <name>-r2 to <name>-r99.
+_REPEATED = len("-r99")
 # The API server makes a name unique with five characters of its own.
 _GENERATED = 5
 
@@ -28,7 +30,7 @@ def christen(bundle: Bundle, spec: Spec, identity: Identity) -> Bundle:
     if spec.delivery.generate_name:
         name = {"generateName": f"{stem(identity, budget(spec) - 1 - _GENERATED)}-"}
     else:
-        name = {"name": f"{stem(identity, budget(spec) - 1 - HASH_LENGTH)}-{content_hash(bundle.job)}"}
+        name = {"name": f"{stem(identity, budget(spec) - 1 - HASH_LENGTH - _REPEATED)}-{content_hash(bundle.job)}"}
     return Bundle({**bundle.job, "metadata": {**name, **metadata}}, bundle.claims)
 
 
@@ -61,9 +63,26 @@ def folder(spec: Spec, swept: frozenset[str] = frozenset()) -> str:
 
     Args:
         spec: the job.
-        swept: groups that a sweep varies; its labels tell them, so that the folder does not.
+        swept: groups and keys that a sweep varies; its labels tell them, so that the folder does not.
     """
+    # What is no section of a job, such as an experiment, may set any of its keys.
+    unsaid = {*swept, *_NAMING} if swept - _SECTIONS - {key for key in swept if "." in key} else swept
     stage = str(getattr(spec.trainer, "args", {}).get("stage", spec.trainer.framework))
-    parts = {"trainer": stage, "model": spec.model.name}
-    told = [part for group, part in parts.items() if group not in swept]
-    return kube.slug(spec.name or "-".join(told) or "sweep", _POD_NAME_LIMIT)
+    parts = {"trainer.args.stage": stage, "model.name": spec.model.name}
+    told = [part for key, part in parts.items() if not _covers(unsaid, key)]
+    name = None if _covers(unsaid, "name") else spec.name
+    return folder_of(name or "-".join(told) or "sweep")
+
+
+def folder_of(name: str) -> str:
+    """A name as the folder of a run or a sweep."""
+    return kube.slug(name, _POD_NAME_LIMIT)
+
+
+_SECTIONS = frozenset(Spec.model_fields)
+_NAMING = frozenset({"name", "trainer", "model"})
+
+
+def _covers(keys: frozenset[str] | set[str], key: str) -> bool:
+    """Whether one of the keys is the key or a section it lies in."""
+    return any(f"{key}.".startswith(f"{other.partition('@')[0]}.") for other in keys)

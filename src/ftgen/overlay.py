@@ -3,73 +3,131 @@
 `overlays/<group>/<option>/*.yaml` holds strategic-merge patches as kustomize reads them, or JSON 6902 lists
 for the job.  `kind: PodTemplate` addresses the template of every task.  A patch without a name, or with the
 name `any`, addresses every object of its kind; one that names an object must find it.
+
+An `overlay.yaml` beside the patches is no patch: its list `touches` says what the overlay may touch, as
+`PodTemplate.template.spec.runtimeClassName` or `Job.metadata.labels`, and a patch that touches more is refused.
 """
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ftgen import merge, schema, yamlio
-from ftgen.diagnostics import Location, Rejected, error
-from ftgen.lower import Bundle, Object
+from ftgen import merge, project, schema, yamlio
+from ftgen.diagnostics import Diagnostic, Location, Rejected, error, warning
+from ftgen.lower import TASK, Bundle, Object
 
 _EVERY = {None, "", "any"}
+# Kinds that a job may come with: a patch for all objects of such a kind may find none.
+_MADE = frozenset({"PersistentVolumeClaim", "PersistentVolume", "ResourceClaimTemplate"})
+_DECLARATION = "overlay.yaml"
+_PACKAGE = "pkg://"
+
+_Path = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """One document of an overlay: a strategic-merge patch (mapping) or a JSON 6902 list."""
+    """One document of an overlay: a strategic-merge patch (mapping) or a JSON 6902 list.
+
+    Attributes:
+        file: where it was read.
+        document: its plain value.
+        group: the configuration group whose choice brought it.
+        option: the option that was chosen.
+        position: which of the file's documents it is, from 0.
+    """
 
     file: Path
     document: Any
     group: str
     option: str
+    position: int = 0
+
+    @property
+    def name(self) -> str:
+        """The overlay that it is part of."""
+        return f"{self.group.split('@', 1)[0]}/{self.option}"
+
+    def at(self, path: _Path = ()) -> Location:
+        """Where a part of the document stands; read only when something is told about it."""
+        marks = yamlio.positions_all(yamlio.read_text(self.file), str(self.file))[self.position]
+        nearest = next(path[:length] for length in range(len(path), -1, -1) if path[:length] in marks)
+        return Location(str(self.file), marks[nearest].line, marks[nearest].column)
+
+
+def folders(directory: Path, packs: Iterable[str] = ()) -> list[Path]:
+    """Where overlays lie: the packaged ones, then packs, then the user's own in the working directory.
+
+    Args:
+        directory: the working directory.
+        packs: folders, or `pkg://` and the dotted name of a folder in an installed Python package.
+
+    Raises:
+        Rejected: for every pack that is not there.
+    """
+    unique: dict[Path, Path] = {}
+    for folder in (project.overlays_dir(), *_packs(directory, packs), directory / "overlays"):
+        unique.setdefault(folder.resolve(), folder)
+    return list(unique.values())
+
+
+def _packs(directory: Path, packs: Iterable[str]) -> list[Path]:
+    found = {pack: _pack(directory, pack) for pack in packs}
+    lost = [
+        error(
+            "FT025", f"there is no folder of overlays {pack}", "overlays", pack, "install the package, or name a folder"
+        )
+        for pack, folder in found.items()
+        if folder is None
+    ]
+    if lost:
+        raise Rejected(lost)
+    return [folder for folder in found.values() if folder]
+
+
+def _pack(directory: Path, pack: str) -> Path | None:
+    if not pack.startswith(_PACKAGE):
+        folder = directory / pack
+        return folder if folder.is_dir() else None
+    package, *inside = pack.removeprefix(_PACKAGE).replace("/", ".").split(".")
+    try:
+        found = importlib.util.find_spec(package)
+    except (ImportError, ValueError):
+        return None
+    places = [Path(place, *inside) for place in (found.submodule_search_locations or ())] if found else []
+    return next((place for place in places if place.is_dir()), None)
 
 
 def collect(choices: Mapping[str, str], folders: Iterable[Path]) -> list[Patch]:
     """The patches of the chosen options: in the order of the choices, folder by folder, files by name.
 
     Raises:
-        Rejected: when a file does not parse or a document is neither patch nor list of operations.
+        Rejected: when a file does not parse, a document is neither patch nor list of operations, or a patch
+            touches what its overlay does not declare.
     """
     roots = list(folders)
     found = []
     for group, option in choices.items():
         for root in roots:
-            for file in sorted((root / group.split("@", 1)[0] / option).glob("*.yaml")):
-                found += [Patch(file, document, group, option) for document in _documents(file)]
+            found += _overlay(root / group.split("@", 1)[0] / option, group, option)
     return found
 
 
-def apply(bundle: Bundle, patches: Iterable[Patch], volcano_version: str) -> Bundle:
-    """The bundle with all patches merged in, in order.
-
-    Raises:
-        Rejected: when a patch matches nothing or an operation cannot be carried out.
-    """
-    job, claims = bundle.job, list(bundle.claims)
-    for patch in patches:
-        match patch.document:
-            case list():
-                job = _operate(job, patch)
-            case {"kind": "PodTemplate"}:
-                job = _patch_templates(job, patch, volcano_version)
-            case {"kind": "Job", "apiVersion": "batch.volcano.sh/v1alpha1"}:
-                job = _merged(job, patch.document, _job(volcano_version))
-            case {"kind": "PersistentVolumeClaim"}:
-                claims = _patch_claims(claims, patch, volcano_version)
-            case _:
-                raise _nothing(patch)
-    return Bundle(job, tuple(claims))
-
-
-def _job(version: str) -> schema.Schema:
-    found = schema.find("batch.volcano.sh/v1alpha1", "Job", version)
-    assert found is not None  # noqa: S101 - every known Volcano line has it
-    return found
+def _overlay(folder: Path, group: str, option: str) -> list[Patch]:
+    files = sorted(folder.glob("*.yaml"))
+    patches = [
+        Patch(file, document, group, option, position)
+        for file in files
+        if file.name != _DECLARATION
+        for position, document in enumerate(_documents(file))
+    ]
+    if folder / _DECLARATION in files:
+        _refuse_undeclared(patches, folder / _DECLARATION)
+    return patches
 
 
 def _documents(file: Path) -> Iterator[Any]:
@@ -82,41 +140,198 @@ def _documents(file: Path) -> Iterator[Any]:
         yield document
 
 
-def _operate(job: Object, patch: Patch) -> Object:
-    try:
-        patched: Object = merge.json_patch(job, patch.document)
-    except merge.PatchError as failure:
-        raise Rejected([error("FT021", f"{patch.file.name}: {failure}").at(Location(str(patch.file), 1))]) from None
-    return patched
+# --- applying ------------------------------------------------------------------------------------------
+
+
+def apply(bundle: Bundle, patches: Iterable[Patch], volcano_version: str) -> Bundle:
+    """The bundle with all patches merged in, in order.
+
+    Raises:
+        Rejected: when a patch matches nothing or cannot be carried out, at its place in its file.
+    """
+    for patch in patches:
+        try:
+            bundle = _applied(bundle, patch, volcano_version)
+        except merge.PatchError as failure:
+            raise _failed(patch, failure) from None
+    return bundle
+
+
+def _applied(bundle: Bundle, patch: Patch, version: str) -> Bundle:
+    match patch.document:
+        case list():
+            return Bundle(merge.json_patch(bundle.job, patch.document), bundle.claims)
+        case {"kind": "PodTemplate"}:
+            return Bundle(_patch_templates(bundle.job, patch, version), bundle.claims)
+        case {"kind": "Job", "apiVersion": "batch.volcano.sh/v1alpha1"}:
+            return Bundle(_merged(bundle.job, patch.document, _job(version)), bundle.claims)
+        case {"kind": str(kind), "apiVersion": str(api_version)}:
+            rules = schema.find(api_version, kind, version)
+            hits = [_addresses(patch.document, claim) for claim in bundle.claims]
+            if not any(hits) and not (kind in _MADE and _named(patch.document) in _EVERY):
+                raise _nothing(patch)
+            pairs = zip(bundle.claims, hits, strict=True)
+            return Bundle(bundle.job, tuple(_merged(o, patch.document, rules) if hit else o for o, hit in pairs))
+        case _:
+            raise _nothing(patch)
+
+
+def _addresses(document: Object, manifest: Object) -> bool:
+    same = all(document[key] == manifest[key] for key in ("apiVersion", "kind"))
+    return same and _named(document) in {*_EVERY, manifest["metadata"]["name"]}
+
+
+def _named(document: Object) -> str | None:
+    metadata = document.get("metadata")
+    return metadata.get("name") if isinstance(metadata, dict) else None
+
+
+def _job(version: str) -> schema.Schema:
+    found = schema.find("batch.volcano.sh/v1alpha1", "Job", version)
+    assert found is not None  # noqa: S101 - every known Volcano line has it
+    return found
+
+
+def _template(version: str) -> schema.Node | None:
+    return schema.Node.of(_job(version)).at("spec", "tasks", 0, "template")
 
 
 def _patch_templates(job: Object, patch: Patch, version: str) -> Object:
-    template = schema.Node.of(_job(version)).at("spec", "tasks", 0, "template")
+    change = patch.document.get("template", {})
     tasks = [
-        {**task, "template": merge.strategic_merge(task["template"], patch.document.get("template", {}), template)}
+        {**task, "template": merge.strategic_merge(task["template"], change, _template(version))}
         for task in job["spec"]["tasks"]
     ]
     return {**job, "spec": {**job["spec"], "tasks": tasks}}
 
 
-def _patch_claims(claims: list[Object], patch: Patch, version: str) -> list[Object]:
-    name = patch.document.get("metadata", {}).get("name")
-    if name not in _EVERY and name not in {claim["metadata"]["name"] for claim in claims}:
-        raise _nothing(patch)
-    rules = schema.find("v1", "PersistentVolumeClaim", version)
-    return [
-        _merged(claim, patch.document, rules) if name in {*_EVERY, claim["metadata"]["name"]} else claim for claim in claims
-    ]
-
-
 def _merged(target: Object, patch: Object, rules: schema.Schema | None) -> Object:
     """The object with the patch merged in; the patch's own name only says what it addresses."""
-    metadata = {key: value for key, value in patch.get("metadata", {}).items() if key != "name"}
+    metadata = {key: value for key, value in (patch.get("metadata") or {}).items() if key != "name"}
     merged: Object = merge.strategic_merge(target, {**patch, "metadata": metadata}, rules)
     return merged
 
 
 def _nothing(patch: Patch) -> Rejected:
-    what = f"{patch.document.get('kind', 'object')} {patch.document.get('metadata', {}).get('name', '')}".strip()
-    headline = f"the overlay {patch.group}/{patch.option} patches {what}, which this job does not have"
-    return Rejected([error("FT022", headline, help="remove the patch or name an object of the job").at(Location(str(patch.file), 1))])
+    what = f"{patch.document.get('kind', 'object')} {_named(patch.document) or ''}".strip()
+    headline = f"the overlay {patch.name} patches {what}, which this job does not have"
+    help_ = "remove the patch or name an object of the job"
+    return Rejected([error("FT022", headline, help=help_).at(patch.at())])
+
+
+def _failed(patch: Patch, failure: merge.PatchError) -> Rejected:
+    place = patch.at(_place(patch.document, failure))
+    where = f" at {failure.path}" if failure.path and not isinstance(patch.document, list) else ""
+    return Rejected([error("FT021", f"{patch.file.name}: {failure}{where}", failure.path).at(place)])
+
+
+def _place(document: Any, failure: merge.PatchError) -> _Path:
+    """Where in the document the part stands that could not be applied: the very part, not one like it."""
+    found = [path for path, part in _parts(document, ()) if part is failure.operation]
+    told = [path for path in found if failure.path.endswith(str(path[-1]) if path else "")]
+    return next(iter(told or found), ())
+
+
+def _parts(value: Any, path: _Path) -> Iterator[tuple[_Path, Any]]:
+    yield path, value
+    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for step, part in pairs:
+        yield from _parts(part, (*path, step))
+
+
+# --- what patches touch --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Touch:
+    """A value that a patch sets: its path for the reader, the value, and its place in the document."""
+
+    path: str
+    value: Any
+    place: _Path
+
+
+def conflicts(patches: Iterable[Patch], volcano_version: str) -> list[Diagnostic]:
+    """Values that two overlays set differently: the later one holds, which neither of them says.
+
+    A user's own overlay of the same option is meant to follow the packaged one and is no conflict.
+    """
+    said: dict[str, tuple[Patch, _Touch]] = {}
+    found = []
+    for patch in patches:
+        for touch in _touches(patch.document, schema.Node.of(_job(volcano_version))):
+            path = touch.path.replace("PodTemplate.template", f"Job.spec.tasks[name={TASK}].template", 1)
+            before = said.get(path)
+            if before and before[0].name != patch.name and before[1].value != touch.value:
+                found.append(_conflict(path, before, (patch, touch)))
+            said[path] = (patch, touch)
+    return found
+
+
+def _conflict(path: str, before: tuple[Patch, _Touch], after: tuple[Patch, _Touch]) -> Diagnostic:
+    first, last = before[0].name, after[0].name
+    headline = f"the overlays {first} and {last} set {path} to {before[1].value!r} and {after[1].value!r}; {last} holds"
+    places = (after[0].at(after[1].place), before[0].at(before[1].place))
+    return warning("FT023", headline, path, after[1].value, "remove it from one of them").at(*places)
+
+
+def _refuse_undeclared(patches: Iterable[Patch], file: Path) -> None:
+    declared = yamlio.read(file)
+    listed = declared.get("touches") if isinstance(declared, dict) and declared.keys() == {"touches"} else None
+    if not isinstance(listed, list) or not all(isinstance(path, str) for path in listed):
+        headline = f"{file.name} of an overlay holds a list `touches` of manifest paths, and nothing else"
+        raise Rejected([error("FT020", headline).at(Location(str(file), 1))])
+    node = schema.Node.of(_job(schema.NEWEST))
+    strays = [
+        error(
+            "FT024", f"the overlay {patch.name} touches {touch.path}, which it does not declare", touch.path, help=help_
+        ).at(patch.at(touch.place))
+        for patch in patches
+        for touch in _touches(patch.document, node)
+        if not any(_covers(path, touch.path) for path in listed)
+        for help_ in (f"add it to touches in {file}, or remove it from the patch",)
+    ]
+    if strays:
+        raise Rejected(strays)
+
+
+def _covers(declared: str, path: str) -> bool:
+    return path == declared or (path.startswith(declared) and path[len(declared)] in ".[")
+
+
+def _touches(document: Any, job: schema.Node) -> Iterator[_Touch]:
+    """What a patch sets, by paths that begin with the kind: `Job.spec.queue`, `PersistentVolumeClaim/x.spec`."""
+    if isinstance(document, list):
+        for index, operation in enumerate(document):
+            steps = str(operation.get("path", "")).strip("/").split("/") if isinstance(operation, dict) else []
+            yield _Touch(".".join(["Job", *steps]), operation, (index,))
+        return
+    kind, name = str(document.get("kind", "object")), _named(document)
+    head = kind if name in _EVERY or kind in {"Job", "PodTemplate"} else f"{kind}/{name}"
+    node = {"Job": job, "PodTemplate": None}.get(kind) if kind in {"Job", "PodTemplate"} else _schema(document)
+    for key, value in document.items():
+        if key in {"apiVersion", "kind"}:
+            continue
+        told = (
+            {k: v for k, v in value.items() if k != "name"} if key == "metadata" and isinstance(value, dict) else value
+        )
+        below = job.at("spec", "tasks", 0, "template") if kind == "PodTemplate" else node and node.field(key)
+        yield from _leaves(f"{head}.{key}", told, below, (key,))
+
+
+def _schema(document: Object) -> schema.Node | None:
+    found = schema.find(str(document.get("apiVersion", "")), str(document.get("kind", "")))
+    return schema.Node.of(found) if found else None
+
+
+def _leaves(path: str, value: Any, node: schema.Node | None, place: _Path) -> Iterator[_Touch]:
+    key = node.merge_key() if node and isinstance(value, list) else None
+    if isinstance(value, dict):
+        for name, part in value.items():
+            yield from _leaves(f"{path}.{name}", part, node and node.field(name), (*place, name))
+    elif key and all(isinstance(item, dict) and key in item for item in value):
+        for index, item in enumerate(value):
+            rest = {name: part for name, part in item.items() if name != key}
+            yield from _leaves(f"{path}[{key}={item[key]}]", rest, node and node.item(), (*place, index))
+    else:
+        yield _Touch(path, value, place)

@@ -9,19 +9,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from hydra.core.override_parser.types import Override
-
-from ftgen import __version__, contract, lower, naming, overlay, project, render
+from ftgen import __version__, contract, delivery, lower, naming, overlay, project, render
 from ftgen.compose import Composer, Composition
-from ftgen.diagnostics import Diagnostic, note, require
+from ftgen.diagnostics import Diagnostic, Severity, note, require
 from ftgen.lower import Bundle, Identity
-from ftgen.rules import meaning, training
+from ftgen.rules import admission, agreement, lint, meaning, memory, reconcile, secrets, training
+from ftgen.rules.job import version_of
 from ftgen.spec import Spec, admit
-from ftgen.tree import Run
+from ftgen.tree import DELIVERY, Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,49 @@ class Compiled:
     @property
     def run(self) -> Run:
         """The job as the output tree knows it."""
-        return Run(self.identity.folder, self.name, self.identity.stem, self.files)
+        label = self.identity.label
+        identity = f"{self.identity.folder}/{label}" if label else self.identity.folder
+        return Run(self.identity.folder, self.name, identity, self.files)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a job stands in a sweep; the default is a job of its own.
+
+    Attributes:
+        folder: the sweep's folder; empty: as the job says.
+        label: what tells it from the other points.
+        swept: the keys that the sweep varies, with this point's values as text.
+    """
+
+    folder: str = ""
+    label: str = ""
+    swept: Mapping[str, str] = field(default_factory=dict)
+
+
+class Beside:
+    """What lies beside the configuration, the user's own and the packaged: overlays and schemas, read once."""
+
+    def __init__(self, directory: Path) -> None:
+        """Look around in the working directory."""
+        self.schemas = imported_schemas(directory)
+        self._directory = directory
+        self._patches: dict[tuple[object, ...], list[overlay.Patch]] = {}
+        self._conflicts: dict[tuple[object, ...], list[Diagnostic]] = {}
+
+    def patches(self, choices: Mapping[str, str], packs: tuple[str, ...] = ()) -> list[overlay.Patch]:
+        """The overlays of the chosen options, packs of overlays among them."""
+        chosen = (*choices.items(), *packs)
+        if chosen not in self._patches:
+            self._patches[chosen] = overlay.collect(choices, overlay_folders(self._directory, packs))
+        return self._patches[chosen]
+
+    def conflicts(self, patches: list[overlay.Patch], volcano_version: str) -> list[Diagnostic]:
+        """Where those overlays contradict each other."""
+        chosen = (*map(id, patches), volcano_version)
+        if chosen not in self._conflicts:
+            self._conflicts[chosen] = overlay.conflicts(patches, volcano_version)
+        return self._conflicts[chosen]
 
 
 def compile_job(composer: Composer, overrides: Sequence[str]) -> Compiled:
@@ -51,26 +93,60 @@ def compile_job(composer: Composer, overrides: Sequence[str]) -> Compiled:
     Raises:
         Rejected: with every problem of the first step that found an error.
     """
-    parsed: list[Override] = composer.parse(overrides)
-    return compile_composition(composer, composer.compose(parsed), tuple(overrides))
+    return compile_composition(composer, composer.compose(composer.parse(overrides)), tuple(overrides))
 
 
-def compile_composition(composer: Composer, composition: Composition, overrides: tuple[str, ...]) -> Compiled:
+def compile_composition(
+    composer: Composer,
+    composition: Composition,
+    overrides: tuple[str, ...],
+    place: Place = Place(),  # noqa: B008 - frozen
+    beside: Beside | None = None,
+) -> Compiled:
     """Compile what was composed; see the module's docstring for the steps."""
+    beside = beside or Beside(composer.request.directory)
     spec = admit(composition.config)
-    noticed = list(require(judge(spec)))
-    identity = _identity(spec, composition, overrides)
+    noticed = [*environment(composition, spec), *require(judge(spec))]
+    identity = _identity(spec, composition, overrides, place)
     bundle = lower.lower(spec, identity, composer.scripts(spec.trainer.prepare_script, spec.trainer.script))
-    patches = overlay.collect(composition.choices, overlay_folders(composer.request.directory))
+    patches = beside.patches(composition.choices, spec.overlays)
+    conflicts = beside.conflicts(patches, spec.cluster.volcano_version)
+    noticed += [d for d in conflicts if d.code not in spec.accepted]
     bundle = naming.christen(overlay.apply(bundle, patches, spec.cluster.volcano_version), spec, identity)
-    noticed += require(conform(bundle, spec, imported_schemas(composer.request.directory)))
+    noticed += require(conform(bundle, spec, beside.schemas))
+    noticed += require(guard(bundle, spec, composition.config))
+    noticed += require(cohere(bundle, spec, noticed))
+    if spec.target == "job":
+        bundle = lower.plain(bundle)
+        noticed += require(conform(bundle, spec, beside.schemas))
     return Compiled(spec, identity, bundle, render.files(bundle, identity), tuple(noticed))
 
 
 def judge(spec: Spec) -> list[Diagnostic]:
     """Does it fit together?  What is accepted with a reason (`allow`) is not told."""
-    found = [*meaning.judge(spec), *training.judge(spec)]
+    found = [*meaning.judge(spec), *memory.judge(spec), *training.judge(spec), *reconcile.judge(spec)]
     return [d for d in found if d.code not in spec.accepted]
+
+
+def cohere(bundle: Bundle, spec: Spec, noticed: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """What admission would refuse, what it would admit in vain, and what goes wrong all the same.
+
+    What the configuration was told of already is not told again; notes are for `ftgen check`.
+    """
+    numbers = version_of(spec.cluster.volcano_version)
+    found = admission.admit_create(bundle.job, volcano_version=numbers)
+    found += agreement.cohere(bundle.job, volcano_version=numbers)
+    around = lint.around(spec, bundle.objects)
+    linted = [d for o in bundle.objects for d in lint.lint(o, around, volcano_version=numbers)]
+    found += [d for d in linted if d.severity is not Severity.NOTE]
+    return lint.untold(found, {*spec.accepted, *(d.code for d in noticed)})
+
+
+def guard(bundle: Bundle, spec: Spec, config: Mapping[str, Any]) -> list[Diagnostic]:
+    """What must reach neither a repository nor a reconciler: secrets, and what would repeat or end a training."""
+    leaked = [found for manifest in bundle.objects for found in secrets.scan(manifest)]
+    found = [d for manifest in bundle.objects for d in reconcile.inspect(manifest, spec)]
+    return [d for d in (*(secrets.blamed(leaked, config) if leaked else ()), *found) if d.code not in spec.accepted]
 
 
 def environment(composition: Composition, spec: Spec) -> list[Diagnostic]:
@@ -98,14 +174,64 @@ def imported_schemas(directory: Path) -> Path | None:
     return own if own.is_dir() and own != project.schemas_dir().resolve() else None
 
 
-def overlay_folders(directory: Path) -> list[Path]:
-    """Where overlays lie: the packaged ones, then the user's own in the working directory."""
-    own, packaged = directory / "overlays", project.overlays_dir()
-    return [packaged] if own.resolve() == packaged.resolve() else [packaged, own]
+def overlay_folders(directory: Path, packs: tuple[str, ...] = ()) -> list[Path]:
+    """Where overlays lie; see `overlay.folders`."""
+    return overlay.folders(directory, packs)
 
 
-def _identity(spec: Spec, composition: Composition, overrides: tuple[str, ...]) -> Identity:
-    folder = naming.folder(spec)
+def _identity(spec: Spec, composition: Composition, overrides: tuple[str, ...], place: Place) -> Identity:
+    folder = place.folder or naming.folder(spec, frozenset(place.swept))
+    digest = config_digest(composition)
+    return Identity(folder, place.label, overrides, composition.choices, digest, __version__, place.swept)
+
+
+def config_digest(composition: Composition) -> str:
+    """sha256 of the resolved configuration, in hex."""
     text = json.dumps(composition.config, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
-    digest = hashlib.sha256(text.encode()).hexdigest()
-    return Identity(folder, "", overrides, composition.choices, digest, __version__)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def deliver(jobs: Iterable[Compiled], told: delivery.Place | None = None) -> list[Run]:
+    """What points the reconciler at the jobs' folders, where `delivery.application` asks for it.
+
+    Args:
+        jobs: all jobs that go to their folders.
+        told: where the tree is published to, for what the configuration leaves open.
+
+    Raises:
+        Rejected: FT540 or FT541 (see `delivery`), and what the schemas of Argo CD and Flux refuse.
+    """
+    folders: dict[str, list[Compiled]] = {}
+    for job in jobs:
+        if job.spec.delivery.application:
+            folders.setdefault(job.identity.folder, []).append(job)
+    return [run for name, held in folders.items() for run in _delivered(name, held, told)]
+
+
+def _delivered(name: str, jobs: Sequence[Compiled], told: delivery.Place | None) -> list[Run]:
+    chosen, namespace = jobs[0].spec.delivery, jobs[0].spec.cluster.namespace
+    folder = delivery.Folder(name, namespace, _sizes(jobs), frozenset(_kinds(jobs)))
+    where = delivery.place(chosen, told)
+    health = (project.overlays_dir() / "delivery" / "argocd" / "health.lua").read_text(encoding="utf-8")
+    found = {
+        f"project/{namespace}": delivery.shared(chosen, where, folder, health),
+        f"application/{name}": delivery.for_folder(chosen, where, folder),
+    }
+    return [_pointer(key, objects, jobs[0].identity) for key, objects in found.items() if objects]
+
+
+def _sizes(jobs: Iterable[Compiled]) -> dict[str, int]:
+    return {path: len(content) for job in jobs for path, content in job.files.items()}
+
+
+def _kinds(jobs: Iterable[Compiled]) -> Iterator[tuple[str, str, bool]]:
+    for job in jobs:
+        for manifest in job.bundle.objects:
+            group = manifest["apiVersion"].rpartition("/")[0]
+            yield group, manifest["kind"], "namespace" not in manifest["metadata"]
+
+
+def _pointer(key: str, objects: Sequence[lower.Object], identity: Identity) -> Run:
+    require([found for o in objects for found in (*contract.conform(o), *secrets.scan(o))])
+    files = {f"{DELIVERY}/{render.file_name(o)}": render.document(o, identity) for o in objects}
+    return Run(DELIVERY, key, f"{DELIVERY}/{key}", files)

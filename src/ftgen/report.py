@@ -6,9 +6,13 @@ The same value, many printers: nothing here decides what is wrong.
 from __future__ import annotations
 
 import json
+import unicodedata
+from collections import Counter
 from collections.abc import Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Severity
 
@@ -27,38 +31,103 @@ def render(diagnostics: Sequence[Diagnostic], form: str, *, arguments: Sequence[
         colour: whether text may carry terminal colours.
     """
     if form == "json":
-        return json.dumps([_plain(d) for d in diagnostics], indent=2, ensure_ascii=False) + "\n"
+        return _json([_plain(d) for d in diagnostics])
     if form == "sarif":
-        return json.dumps(_sarif(diagnostics), indent=2, ensure_ascii=False) + "\n"
+        return _json(_sarif(diagnostics))
     if form == "github":
-        return "".join(f"{_github(d)}\n" for d in diagnostics)
-    return "".join(f"{_text(d, arguments, colour=colour)}\n" for d in diagnostics)
+        return "".join(f"{_encodable(_github(d))}\n" for d in diagnostics)
+    return "".join(f"{_text(d, more, arguments, colour=colour)}\n" for d, more in _folded(diagnostics))
 
 
-def _text(diagnostic: Diagnostic, arguments: Sequence[str], *, colour: bool) -> str:
+_MOST_ALIKE = 20
+
+
+def _folded(diagnostics: Sequence[Diagnostic]) -> list[tuple[Diagnostic, int]]:
+    """Each diagnostic and how many more of the same cause are left out after it: none up to twenty."""
+    alike = Counter(map(_cause, diagnostics))
+    first = dict(reversed([(_cause(d), i) for i, d in enumerate(diagnostics)]))
+    return [
+        (d, 0 if alike[_cause(d)] <= _MOST_ALIKE else alike[_cause(d)] - 1)
+        for i, d in enumerate(diagnostics)
+        if alike[_cause(d)] <= _MOST_ALIKE or first[_cause(d)] == i
+    ]
+
+
+def _cause(diagnostic: Diagnostic) -> tuple[object, ...]:
+    """What makes two diagnostics one cause: the same problem, to be mended at the same place.
+
+    Where the place is not known it is the problem of the same help, as of one typo in many jobs of a sweep.
+    """
+    place = diagnostic.locations[0] if diagnostic.locations else diagnostic.help or diagnostic.headline
+    return diagnostic.code, diagnostic.severity, place
+
+
+def _text(diagnostic: Diagnostic, more: int, arguments: Sequence[str], *, colour: bool) -> str:
     label = f"{diagnostic.severity}[{diagnostic.code}]"
     label = f"\x1b[1;{_COLOURS[diagnostic.severity]}m{label}\x1b[0m" if colour else label
     first = diagnostic.locations[0] if diagnostic.locations else None
-    where = f"{first}: " if first else (f"{diagnostic.subject}: " if diagnostic.subject else "")
-    lines = [f"{where}{label}: {_safe(diagnostic.headline)}"]
+    where = str(first) if first else diagnostic.subject
+    lines = [
+        f"{_safe(where)}: {label}: {_short(diagnostic.headline)}"
+        if where
+        else f"{label}: {_short(diagnostic.headline)}"
+    ]
     if first:
         lines += _excerpt(first, arguments)
-    lines += [f"  also: {place}" for place in diagnostic.locations[1:]]
+    lines += [f"  also: {_safe(str(place))}" for place in diagnostic.locations[1:]]
     if diagnostic.help:
-        lines.append("  help: " + _safe(diagnostic.help).replace("\n", "\n        "))
+        lines.append("  help: " + _short(diagnostic.help).replace("\n", "\n        "))
+    if more:
+        lines.append(f"  and {more} more of the same cause")
     return "\n".join(lines)
 
 
+def _short(text: str) -> str:
+    """A sentence safe to show, an absurdly long value in it shortened."""
+    safe = _safe(text)
+    return safe if len(safe) <= _LONGEST else f"{safe[: _LONGEST // 2]}{_ELLIPSIS}{safe[-_LONGEST // 2 :]}"
+
+
+_LONGEST = 1000
+_WIDEST = 120
+_ELLIPSIS = "…"
+
+
 def _excerpt(place: Location, arguments: Sequence[str]) -> list[str]:
-    """The line spoken of, with a caret under the column."""
+    """The line spoken of, clipped around the column, with a caret under it."""
     text = source_line(place, arguments)
-    if text is None:
+    if text is None or not text.strip():
         return []
-    number = str(place.line)
-    shown = _safe(text.rstrip("\n").replace("\t", " "))[:200]
-    column = place.column or len(shown) - len(shown.lstrip()) + 1
-    gutter = " " * len(number)
-    return [f"  {number} | {shown}", f"  {gutter} | {' ' * (column - 1)}^"] if shown.strip() else []
+    line = text.rstrip("\r\n").replace("\t", " ")
+    column = min(place.column or len(line) - len(line.lstrip()) + 1, len(line) + 1)
+    before, after = _clipped(_safe(line[: column - 1]), _safe(line[column - 1 :]))
+    gutter = " " * len(str(place.line))
+    return [f"  {place.line} | {before}{after}", f"  {gutter} | {' ' * _cells(before)}^"]
+
+
+def _clipped(before: str, after: str) -> tuple[str, str]:
+    """Both sides of the caret within the width of a terminal: the start of the line gives way first."""
+    kept = _fitting(after, max(_WIDEST - _cells(before), _WIDEST // 2))
+    start = _fitting(before[::-1], _WIDEST - _cells(kept))[::-1]
+    return (start if start == before else _ELLIPSIS + start, kept if kept == after else kept + _ELLIPSIS)
+
+
+def _fitting(text: str, cells: int) -> str:
+    """As much of the beginning of a text as fits."""
+    widths = accumulate(map(_width, text[: cells + 1]))
+    return text[: sum(1 for width in widths if width <= cells)]
+
+
+def _cells(text: str) -> int:
+    """How many columns of a terminal a text takes."""
+    return sum(map(_width, text))
+
+
+def _width(character: str) -> int:
+    """Chinese, Japanese and Korean characters take two columns (Unicode's East Asian Width), accents none."""
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in {"W", "F"} else 1
 
 
 def source_line(place: Location, arguments: Sequence[str] = ()) -> str | None:
@@ -76,7 +145,16 @@ def source_line(place: Location, arguments: Sequence[str] = ()) -> str | None:
 
 def _safe(text: str) -> str:
     """Control characters of the input must not drive the terminal."""
-    return "".join(c if c in "\n" or c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+    return "".join(c if c == "\n" or c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+
+
+def _json(value: Any) -> str:
+    return _encodable(json.dumps(value, indent=2, ensure_ascii=False)) + "\n"
+
+
+def _encodable(text: str) -> str:
+    """Bytes of an argument that are no UTF-8 reach Python as lone surrogates, which no encoding can carry."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _plain(diagnostic: Diagnostic) -> dict[str, Any]:
@@ -110,25 +188,45 @@ def _escaped(text: str, more: str = "") -> str:
 
 
 def _sarif(diagnostics: Sequence[Diagnostic]) -> dict[str, Any]:
-    """SARIF 2.1.0 (OASIS): one run, one rule a code."""
+    """SARIF 2.1.0 (OASIS): one run, one rule a code; columns count characters."""
     rules = [{"id": code} for code in dict.fromkeys(d.code for d in diagnostics)]
+    driver = {"name": "ftgen", "rules": rules}
     return {
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
-        "runs": [{"tool": {"driver": {"name": "ftgen", "rules": rules}}, "results": [_result(d) for d in diagnostics]}],
+        "runs": [
+            {
+                "tool": {"driver": driver},
+                "columnKind": "unicodeCodePoints",
+                "results": [_result(d, [rule["id"] for rule in rules]) for d in diagnostics],
+            }
+        ],
     }
 
 
-def _result(diagnostic: Diagnostic) -> dict[str, Any]:
+def _result(diagnostic: Diagnostic, rules: Sequence[str]) -> dict[str, Any]:
     text = diagnostic.headline + (f". {diagnostic.help}" if diagnostic.help else "")
+    primary, others = diagnostic.locations[:1], diagnostic.locations[1:]
+    related = [_located(place) for place in others]
     return {
         "ruleId": diagnostic.code,
+        "ruleIndex": rules.index(diagnostic.code),
         "level": _LEVELS[diagnostic.severity],
         "message": {"text": text},
-        "locations": [_physical(place) for place in diagnostic.locations if place.file != COMMAND_LINE],
+        "locations": [_located(primary[0] if primary else None, diagnostic.subject)],
+        **({"relatedLocations": related} if related else {}),
     }
+
+
+def _located(place: Location | None, subject: str = "") -> dict[str, Any]:
+    """A file's place, and the key or manifest path that is spoken of; an override has no file."""
+    physical = {"physicalLocation": _physical(place)} if place and place.file != COMMAND_LINE else {}
+    name = subject or (str(place) if place and not physical else "")
+    return {**physical, **({"logicalLocations": [{"fullyQualifiedName": name}]} if name else {})}
 
 
 def _physical(place: Location) -> dict[str, Any]:
-    region = {"startLine": max(place.line, 1), "startColumn": max(place.column, 1)}
-    return {"physicalLocation": {"artifactLocation": {"uri": place.file}, "region": region}}
+    path = quote(place.file)
+    column = {"startColumn": place.column} if place.column else {}
+    region = {"region": {"startLine": place.line, **column}} if place.line else {}
+    return {"artifactLocation": {"uri": f"file://{path}" if path.startswith("/") else path}, **region}

@@ -21,6 +21,8 @@ from ftgen.diagnostics import Diagnostic, Rejected, error
 def _quantity(value: object) -> str:
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         raise ValueError("must be a Kubernetes quantity such as 8Gi or 500m")  # noqa: TRY004 - pydantic collects ValueErrors
+    if kube.parse_quantity(str(value)) < 0:
+        raise ValueError("must not be negative")
     return kube.canonical_quantity(str(value))
 
 
@@ -35,6 +37,18 @@ def _single_line(value: str) -> str:
     return value
 
 
+def _positive(value: str) -> str:
+    if kube.parse_quantity(value) == 0:
+        raise ValueError("must be more than nothing")
+    return value
+
+
+def _file_name(value: str) -> str:
+    if not re.fullmatch(r"\w[\w.-]*", value):
+        raise ValueError("must be the name of a file in conf/trainer/, without a folder")
+    return value
+
+
 def _name(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9._-]*", value):
         raise ValueError("must begin with a letter and hold letters, digits, dots, dashes and underscores only")
@@ -45,6 +59,8 @@ _SCALAR = {"type": ["string", "integer"]}
 Name = Annotated[str, AfterValidator(_name)]
 Quantity = Annotated[str, BeforeValidator(_quantity), WithJsonSchema({"type": ["string", "number"]})]
 Line = Annotated[str, Field(min_length=1), AfterValidator(_single_line)]
+Positive = Annotated[Quantity, AfterValidator(_positive)]
+FileName = Annotated[Line, AfterValidator(_file_name)]
 Identifier = Annotated[Line, BeforeValidator(_identifier), WithJsonSchema(_SCALAR)]
 Text = Annotated[str, BeforeValidator(_identifier), WithJsonSchema(_SCALAR)]
 Count = Annotated[int, Field(ge=1, strict=True)]
@@ -190,10 +206,12 @@ class UnitResource(_Section):
     Attributes:
         name: name of the extended resource.
         unit: what one of it stands for.
+        templates: the amounts that are given, in units; others are rounded up. Empty: every amount.
     """
 
     name: Line
-    unit: Quantity = "1"
+    unit: Positive = "1"
+    templates: tuple[Count, ...] = ()
 
 
 class Resources(_Section):
@@ -203,11 +221,33 @@ class Resources(_Section):
         count: resource that counts cards; null: no cards.
         memory: resource of a card's memory share; null: cards are not shared by memory.
         cores: resource of a card's compute share; null: cards are not shared by compute.
+        device_class: device class that cards are claimed from (DRA), where no resource counts them.
+        allowed_counts: cards of one pod that are granted; empty: any number.
+        advised_counts: cards of each pod that suit a job of several nodes; empty: any number.
+        share_with_multi: whether a pod may have several shares; null: nothing forbids it.
     """
 
     count: Line | None
     memory: UnitResource | None = None
     cores: UnitResource | None = None
+    device_class: Line | None = None
+    allowed_counts: tuple[Count, ...] = ()
+    advised_counts: tuple[Count, ...] = ()
+    share_with_multi: Flag | None = None
+
+
+class NodeRequirement(_Section):
+    """A requirement on a node's label, as Kubernetes' node affinity has it.
+
+    Attributes:
+        key: the label.
+        operator: how the label's value is compared.
+        values: what it is compared with.
+    """
+
+    key: Line
+    operator: Literal["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"]
+    values: tuple[Text, ...] = ()
 
 
 class Card(_Section):
@@ -218,12 +258,38 @@ class Card(_Section):
         memory: memory of one card.
         bf16: whether it computes in bfloat16.
         per_node: cards of one node.
+        compute_capability: NVIDIA's number for what it can do, such as 8.0.
+        slice: whether it is a fixed part of a physical card, such as a MIG instance.
+        nodes: requirements on labels of nodes, which those with this card meet.
     """
 
     name: Line | None = None
     memory: Quantity | None = None
     bf16: Flag | None = None
     per_node: Count | None = None
+    compute_capability: PositiveFloat | None = None
+    slice: Flag = False
+    nodes: tuple[NodeRequirement, ...] = ()
+
+
+class Collectives(_Section):
+    """What the vendor's library of collectives calls the settings of `network`; null: it has no such setting.
+
+    Attributes:
+        interface: variable of the interfaces it may use.
+        adapters: variable of the RDMA adapters it may use.
+        gid_index: variable of the RoCE address to use.
+        connect_timeout: variable of the seconds that ranks wait for each other.
+        log_level: variable of how much it tells.
+        host_address: variable of the node's address, wanted on the nodes' own network.
+    """
+
+    interface: Line | None = None
+    adapters: Line | None = None
+    gid_index: Line | None = None
+    connect_timeout: Line | None = None
+    log_level: Line | None = None
+    host_address: Line | None = None
 
 
 class Range(_Section):
@@ -265,6 +331,11 @@ class Hardware(_Section):
         image: runtime image of both containers.
         source: shell files to read before training, such as set_env.sh.
         env: environment variables of the training container.
+        collectives: what its library of collectives calls the settings of `network`.
+        scheduler: scheduler of the pods, where the cards are not given out by the cluster's own.
+        needs_volcano: oldest release of Volcano that gives out these cards.
+        unsure: what about this option could not be confirmed; told when it is rendered.
+        double_quantization: whether quantization constants may be quantized again (bitsandbytes on this vendor).
     """
 
     vendor: Line
@@ -279,17 +350,36 @@ class Hardware(_Section):
     double_quantization: Flag = True
     source: tuple[Line, ...] = ()
     env: dict[str, Text] = {}
+    collectives: Collectives = Field(default_factory=lambda: Collectives())
+    scheduler: Line | None = None
+    needs_volcano: Identifier | None = None
+    unsure: Line | None = None
+
+
+class NfsShare(_Section):
+    """A folder that an NFS server exports.
+
+    Attributes:
+        server: the server's address.
+        path: the exported folder.
+    """
+
+    server: Line
+    path: Line
 
 
 class Volume(_Section):
-    """A volume by its mount path: a claim that stays (existing, or created with the job) or a temporary one.
+    """A volume by its mount path: a claim that stays, a folder of the node, or one that goes with the pod.
 
     Attributes:
         path: where it is mounted.
-        claim: name of its claim; null: a temporary volume for each pod.
+        claim: name of its claim; null: a temporary claim for each pod, unless host_path or empty_dir says otherwise.
         create: whether the claim is created with the job.
         size: size of the claim.
         access_mode: access mode of the claim.
+        host_path: folder of the node that is mounted as it is.
+        empty_dir: whether it is an empty folder on the node's own disk, gone with the pod.
+        nfs: exported folder that a created claim is bound to, without a storage class.
     """
 
     path: Line
@@ -297,6 +387,29 @@ class Volume(_Section):
     create: Flag = False
     size: Quantity
     access_mode: Literal["ReadWriteOnce", "ReadWriteOncePod", "ReadWriteMany", "ReadOnlyMany"]
+    host_path: Line | None = None
+    empty_dir: Flag = False
+    nfs: NfsShare | None = None
+
+
+class ModelCache(_Section):
+    """Models that KServe's local model cache, or somebody else, has put on the nodes beforehand.
+
+    Attributes:
+        uri: where the cached model came from, as the cache spells it; decides its folder.
+        claim: name of a claim of the job's own namespace on the cache.
+        create: whether that claim and its volume are created with the job.
+        path: the cache's folder on the nodes.
+        nodes: requirements on labels of the nodes, which those that have the cache meet.
+        size: size of the claim.
+    """
+
+    uri: Line
+    claim: Line
+    create: Flag
+    path: Line
+    nodes: tuple[NodeRequirement, ...]
+    size: Quantity
 
 
 class Storage(_Section):
@@ -307,6 +420,7 @@ class Storage(_Section):
         node_local: whether its volumes live on one node.
         workspace: the volume of work and results.
         models: the volume of models and data sets.
+        cache: models that lie on the nodes beforehand; null: the base model is on the models volume.
         shm: size of /dev/shm; auto: by the number of cards.
     """
 
@@ -314,7 +428,34 @@ class Storage(_Section):
     node_local: Flag
     workspace: Volume
     models: Volume
+    cache: ModelCache | None = None
     shm: Quantity | Literal["auto"]
+
+
+class Network(_Section):
+    """How the nodes of one job talk to each other; most jobs leave it alone.
+
+    Attributes:
+        host: whether pods use their node's own network.
+        interface: interface of the collectives, such as eth0.
+        rdma_resource: extended resource of RDMA devices, as their plugin was told to call it.
+        rdma_devices: RDMA devices of each pod.
+        adapters: RDMA adapters of the collectives, such as mlx5_0,mlx5_1.
+        gid_index: RoCE address of the collectives.
+        connect_timeout: seconds that the collectives' ranks wait for each other.
+        log_level: how much the collectives tell.
+        master_port: port on which the first node gathers the others.
+    """
+
+    host: Flag = False
+    interface: Line | None = None
+    rdma_resource: Line | None = None
+    rdma_devices: Count = 1
+    adapters: Line | None = None
+    gid_index: Natural | None = None
+    connect_timeout: Annotated[int, Field(ge=120, le=7200, strict=True)] | None = None
+    log_level: Line | None = None
+    master_port: Annotated[int, Field(ge=1024, le=65535, strict=True)] = 29500
 
 
 _Stage = Literal["auto", "none", "z0", "z2", "z3", "z2-offload", "z3-offload"]
@@ -344,8 +485,8 @@ class LlamaFactory(_Section):
 
     framework: Literal["llamafactory"]
     version: Line
-    prepare_script: Line
-    script: Line
+    prepare_script: FileName
+    script: FileName
     command: tuple[Line, ...] = ()
     lr: PositiveFloat
     epochs: PositiveFloat
@@ -378,8 +519,8 @@ class Command(_Section):
     """
 
     framework: Literal["command"]
-    prepare_script: Line
-    script: Line
+    prepare_script: FileName
+    script: FileName
     command: tuple[str, ...] = Field(min_length=1)
     output: Line
     resume: Flag = True
@@ -463,7 +604,6 @@ class Facts(_Section):
         vgpu_on_volcano: whether pods that Volcano schedules are seen by HAMi.
         mindcluster_plugin: whether MindCluster's plugin schedules NPUs for Volcano.
         ascend_default_runtime: whether containers get Ascend's runtime without a runtime class.
-        pod_security: level of the namespace's pod security admission.
         storage_classes: storage classes by name.
         runtime_classes: names of the runtime classes.
         mig_profiles: MIG profiles of the cards, such as 1g.10gb.
@@ -472,19 +612,30 @@ class Facts(_Section):
         node_pull_credentials: whether nodes can pull from the registry by themselves.
     """
 
-    card: Card = Field(default_factory=lambda: Card())  # noqa: PLW0108 - built when first needed, as all sections
+    card: Card = Field(default_factory=Card)
     ascend_form: Literal["910a", "910a-half", "300t", "910b-8", "910b-16", "a3"] | None = None
     hami_version: Line | None = None
     vgpu_on_volcano: Flag | None = None
     mindcluster_plugin: Flag | None = None
     ascend_default_runtime: Flag | None = None
-    pod_security: Literal["privileged", "baseline", "restricted"] | None = None
     storage_classes: dict[str, StorageClass] | None = None
     runtime_classes: tuple[Line, ...] | None = None
     mig_profiles: tuple[Line, ...] | None = None
     taints: tuple[Line, ...] | None = None
     architectures: tuple[Literal["amd64", "arm64"], ...] | None = None
     node_pull_credentials: Flag | None = None
+
+
+class NetworkTopology(_Section):
+    """How near to each other Volcano places the pods of one job, by its HyperNodes.
+
+    Attributes:
+        mode: hard: nowhere else; soft: if it can be.
+        highest_tier: the widest tier of HyperNodes that the job may span.
+    """
+
+    mode: Literal["hard", "soft"]
+    highest_tier: Natural | None = None
 
 
 class Cluster(_Section):
@@ -502,7 +653,11 @@ class Cluster(_Section):
         git: the git host of models and data sets.
         repositories: where the repositories of the namespace live.
         node_selector: labels of the nodes to run on.
+        node_affinity: requirements on labels of the nodes to run on.
         tolerations: taints of the nodes that are tolerated.
+        topology_spread: labels of nodes, such as a zone's, over which the pods of a job are spread if it can be.
+        network_topology: how near to each other the pods of a job are placed.
+        pod_security: level of Kubernetes' pod security standards that the namespace enforces.
         labels: labels of all objects.
         annotations: annotations of the job.
         allow: diagnostics that are accepted on this cluster, by code, each with the reason.
@@ -520,11 +675,15 @@ class Cluster(_Section):
     git: Git
     repositories: Line
     node_selector: dict[str, Text] = {}
+    node_affinity: tuple[NodeRequirement, ...] = ()
     tolerations: tuple[dict[str, Any], ...] = ()
+    topology_spread: tuple[Line, ...] = ()
+    network_topology: NetworkTopology | None = None
+    pod_security: Literal["privileged", "baseline", "restricted"] = "privileged"
     labels: dict[str, Text] = {}
     annotations: dict[str, Text] = {}
     allow: dict[str, Text] = {}
-    facts: Facts = Field(default_factory=lambda: Facts())  # noqa: PLW0108 - built when first needed, as all sections
+    facts: Facts = Field(default_factory=Facts)
 
 
 class Delivery(_Section):
@@ -533,10 +692,30 @@ class Delivery(_Section):
     Attributes:
         reconciler: who applies the manifest.
         generate_name: whether the API server completes the name.
+        application: whether to render what points the reconciler at the folder, too.
+        application_set: one ApplicationSet for all folders rather than an Application for each.
+        create_only: whether Argo CD leaves the specification of a job alone once it is there.
+        namespace: where the reconciler's own objects live.
+        project: an AppProject that exists already; null: one is rendered for the namespace.
+        server: the cluster's address, as Argo CD knows it.
+        source: the GitRepository that Flux finds the tree in.
+        repo_url: address of the repository; null: where `ftgen publish` publishes to.
+        revision: what the reconciler follows, such as refs/heads/main; null: the branch published to.
+        path: folder of the tree in the repository; null: the one published to.
     """
 
     reconciler: Literal["argocd", "flux", "kubectl"]
     generate_name: Flag
+    application: Flag = False
+    application_set: Flag = False
+    create_only: Flag = False
+    namespace: Name = "default"
+    project: Name | None = None
+    server: Line = "https://kubernetes.default.svc"
+    source: Name = "flux-system"
+    repo_url: Line | None = None
+    revision: Line | None = None
+    path: Text | None = None
 
 
 class Job(_Section):
@@ -570,7 +749,10 @@ class Spec(_Section):
         tracking: where runs are tracked.
         cluster: what is true of the cluster and the namespace.
         delivery: how the manifest reaches the cluster.
+        network: how the nodes of one job talk to each other.
         job: the job's life.
+        target: kind of the job: Volcano's, or Kubernetes' own to try an image without Volcano.
+        overlays: folders of further overlays, such as pkg://company.overlays in an installed Python package.
         allow: diagnostics that are accepted, by code, each with the reason.
     """
 
@@ -583,7 +765,10 @@ class Spec(_Section):
     tracking: Tracking
     cluster: Cluster
     delivery: Delivery
+    network: Network = Field(default_factory=lambda: Network())
     job: Job
+    target: Literal["vcjob", "job"] = "vcjob"
+    overlays: tuple[Line, ...] = ()
     allow: dict[str, Text] = {}
 
     @property
@@ -613,6 +798,15 @@ def admit(config: Mapping[str, Any]) -> Spec:
         raise Rejected([_diagnose(dict(problem)) for problem in failure.errors()]) from None
 
 
+def admit_facts(stated: Mapping[str, Any]) -> Facts:
+    """A cluster's facts alone, for manifests that no configuration made; raises like `admit`."""
+    try:
+        return Facts.model_validate(stated)
+    except ValidationError as failure:
+        problems = [dict(problem) for problem in failure.errors()]
+        raise Rejected([_diagnose({**p, "loc": ("cluster", "facts", *p["loc"])}) for p in problems]) from None
+
+
 _TAGS = frozenset({"llamafactory", "mlflow", "none"} | {"command"})
 
 
@@ -631,11 +825,39 @@ def _diagnose(problem: dict[str, Any]) -> Diagnostic:
         case "literal_error":
             allowed = str(problem["ctx"]["expected"])
             return error("FT103", f"{key} cannot be {value!r}", key, value, f"use {_closest(value, allowed)}")
+        case "string_too_short" | "too_short":
+            return error("FT103", f"{key} must not be empty", key, value)
         case kind if kind.endswith(("_type", "_parsing")) or kind in {"int_from_float", "is_instance_of"}:
-            return error("FT102", f"{key} {_lower(problem['msg'])}, not {value!r}", key, value)
+            wanted = _TYPES.get(kind.partition("_")[0])
+            told = f"must be {wanted}" if wanted else _lower(problem["msg"])
+            return error("FT102", f"{key} {told}, not {_shown(value)}", key, value, _retyped(value, wanted))
         case _:
             message = str(problem.get("ctx", {}).get("error") or problem["msg"])
             return error("FT103", f"{key} cannot be {value!r}: {_lower(message)}", key, value)
+
+
+_TYPES = {
+    "bool": "true or false",
+    "dict": "a mapping",
+    "float": "a number",
+    "int": "a whole number",
+    "list": "a list",
+    "model": "a mapping",
+    "string": "text",
+    "tuple": "a list",
+}
+
+
+def _shown(value: object) -> str:
+    text = {None: "null", True: "true", False: "false"}[value] if value is None or isinstance(value, bool) else repr(value)
+    return text if len(text) <= 60 else f"{text[:59]}…"  # noqa: PLR2004 - what is read at a glance
+
+
+def _retyped(value: object, wanted: str | None) -> str:
+    """The edit that gives a value the wanted type, where there is one."""
+    if wanted == "text" and isinstance(value, bool | int | float):
+        return f'put it in quotes: "{_shown(value)}"'
+    return f"write [{value}]" if wanted == "a list" and isinstance(value, str | int | float) else ""
 
 
 def _key_path(loc: tuple[str | int, ...]) -> list[str]:

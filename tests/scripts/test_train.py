@@ -208,11 +208,11 @@ def test_files_are_sourced_before_the_strict_mode(job: Pod) -> None:
     assert environment(job)["CANN"] == "/lib"
 
 
-@pytest.mark.parametrize("script", ["prepare", "train"])
-def test_a_missing_file_to_source_is_an_error(job: Pod, script: str) -> None:
-    ended = job.run(script, SOURCE_FILES="/usr/local/Ascend/none.sh")
-    assert ended.code == 1
-    assert "SOURCE_FILES names /usr/local/Ascend/none.sh" in ended.log
+def test_a_missing_file_to_source_is_told(job: Pod) -> None:
+    """An image may bring the same environment without the file."""
+    ended = job.run("train", SOURCE_FILES="/usr/local/Ascend/none.sh")
+    assert ended.code == 0, ended.log
+    assert "this image has no /usr/local/Ascend/none.sh" in ended.log
 
 
 def test_an_unwritable_home_is_replaced(job: Pod) -> None:

@@ -1,7 +1,7 @@
 """What differs between two manifests, or two sets of them, in the terms of those who run them."""
 
 from ftgen.changes.compare import ABSENT, FieldChange, Kind, cost, fields
-from ftgen.changes.match import Change, Status, between, differs, of_paths, of_runs, same_run
+from ftgen.changes.match import Change, Status, between, differs, of_paths, of_runs, of_tree, same_run
 from ftgen.changes.show import as_json, as_markdown, as_text
 
 __all__ = [
@@ -19,5 +19,6 @@ __all__ = [
     "fields",
     "of_paths",
     "of_runs",
+    "of_tree",
     "same_run",
 ]

@@ -57,9 +57,7 @@ class FieldChange:
 _ORDER = tuple(Kind)
 _VOLCANO_JOB = "batch.volcano.sh/Job"
 _IN_PLACE = {
-    _VOLCANO_JOB: re.compile(
-        r"spec\.(minAvailable|priorityClassName)|spec\.tasks\[[^]]*]\.(replicas|minAvailable)"
-    ),
+    _VOLCANO_JOB: re.compile(r"spec\.(minAvailable|priorityClassName)|spec\.tasks\[[^]]*]\.(replicas|minAvailable)"),
     "/PersistentVolumeClaim": re.compile(r"spec\.resources\.requests\.storage"),
     "/ConfigMap": re.compile(r"(data|binaryData)\b.*"),
 }

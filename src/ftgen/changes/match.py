@@ -6,13 +6,13 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ftgen import yamlio
 from ftgen.changes.compare import FieldChange, Kind, cost, fields
 from ftgen.diagnostics import Rejected, error
-from ftgen.tree import Lock, Run, State
+from ftgen.tree import Lock, Run, Shelf, State, Terms, settled
 
 Manifest = Mapping[str, Any]
 
@@ -135,12 +135,42 @@ def of_runs(lock: Lock, read: Callable[[str], bytes | None], runs: Iterable[Run]
     """
     owned = defaultdict(list)
     for path, entry in lock.files.items():
-        if entry.state is State.ACTIVE:
+        if entry.state is State.ACTIVE and "/*" not in entry.run and _is_manifest(path):
             owned[entry.run].append(path)
+    seen: set[str] = set()
     for run in runs:
-        paths = dict.fromkeys([*run.files, *owned[run.identity]])
+        files = {path: content for path, content in run.files.items() if path not in seen and _is_manifest(path)}
+        seen |= files.keys()
+        paths = dict.fromkeys([*files, *owned[run.identity]])
         before = {path: content for path in paths if (content := read(path)) is not None}
-        yield from _of_files(before, run.files)
+        yield from _of_files(before, files)
+
+
+def of_tree(shelf: Shelf, lock: Lock, runs: Iterable[Run], whole: frozenset[str] = frozenset()) -> list[Change]:
+    """The changes that rendering `runs` would make to a tree, under the names that were issued there.
+
+    Args:
+        shelf: where the tree lies.
+        lock: its ownership index.
+        runs: what is rendered.
+        whole: folders of which this is all there should be.
+    """
+    kept = list(runs)
+    known = settled(shelf, lock, kept, Terms(same_run=same_run))
+    return [*of_runs(lock, shelf.read, known), *_unrendered(shelf, lock, kept, whole)]
+
+
+def _unrendered(shelf: Shelf, lock: Lock, runs: Iterable[Run], whole: frozenset[str]) -> Iterator[Change]:
+    """Objects of whole folders that nothing renders any more."""
+    identities = {run.identity for run in runs} | {f"{folder}/*" for folder in whole}
+    for path, entry in sorted(lock.files.items()):
+        active = entry.state is State.ACTIVE and _is_manifest(path)
+        if active and path.partition("/")[0] in whole and entry.run not in identities:
+            yield from map(_removed, _manifests(path, shelf.read(path) or b""))
+
+
+def _is_manifest(path: str) -> bool:
+    return PurePosixPath(path).suffix in _SUFFIXES
 
 
 def _of_files(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> Iterator[Change]:
@@ -177,8 +207,7 @@ def of_paths(old: Path, new: Path) -> list[Change]:
         Rejected: FT002 or FT001, where one cannot be read or is no YAML.
     """
     before, after = (
-        [manifest for file in _files(path) for manifest in _manifests(str(file), _bytes(file))]
-        for path in (old, new)
+        [manifest for file in _files(path) for manifest in _manifests(str(file), _bytes(file))] for path in (old, new)
     )
     return between(before, after)
 

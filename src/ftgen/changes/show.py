@@ -170,11 +170,7 @@ def _parameters(manifest: Manifest) -> str:
         overrides = json.loads(text)
     except ValueError:
         overrides = [text]
-    return (
-        " ".join(_code(str(override)) for override in overrides)
-        if isinstance(overrides, list)
-        else _code(text)
-    )
+    return " ".join(_code(str(override)) for override in overrides) if isinstance(overrides, list) else _code(text)
 
 
 def demand(manifest: Manifest) -> dict[str, Fraction]:

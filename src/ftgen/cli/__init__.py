@@ -7,9 +7,11 @@ completion pay for nothing else.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from importlib import import_module
+from io import TextIOWrapper
 
 from ftgen.cli.arguments import Usage, parse
 from ftgen.diagnostics import Rejected
@@ -19,30 +21,50 @@ REJECTED, USAGE, BUG, INTERRUPTED = 1, 2, 70, 130
 
 def main(argv: list[str] | None = None) -> int:
     """Run ftgen and return its exit code: 0 done, 1 rejected, 2 usage, 70 a bug in ftgen."""
-    words = sys.argv[1:] if argv is None else argv
+    _speak_utf8()
     try:
-        arguments = parse(words)
+        return _run(sys.argv[1:] if argv is None else argv)
     except Usage as usage:
-        print(f"ftgen: {usage}", file=sys.stderr)  # noqa: T201
+        _say(f"{usage}")
         return USAGE
+    except KeyboardInterrupt:
+        _say("interrupted; nothing was changed")
+        return INTERRUPTED
+    except OSError as problem:
+        return _closed(problem)
+    except Exception as bug:  # noqa: BLE001 - the one place where a bug becomes an exit code
+        return _bug(bug)
+
+
+def _run(words: list[str]) -> int:
+    arguments = parse(words)
     try:
         code = import_module(f"ftgen.cli.{arguments.module}").run(arguments)
         sys.stdout.flush()
-    except Usage as usage:
-        print(f"ftgen: {usage}", file=sys.stderr)  # noqa: T201
-        return USAGE
     except Rejected as rejected:
         return arguments.reject(rejected)
-    except KeyboardInterrupt:
-        print("ftgen: interrupted; nothing was changed", file=sys.stderr)  # noqa: T201
-        return INTERRUPTED
-    except BrokenPipeError:
-        # The reader of our output went away (`| head`); there is nobody left to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except Exception as bug:  # noqa: BLE001 - the one place where a bug becomes an exit code
-        return _bug(bug)
     return int(code)
+
+
+def _speak_utf8() -> None:
+    """The same bytes in every locale; what no encoding can carry is shown escaped."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+
+
+def _closed(problem: OSError) -> int:
+    """Output that nobody reads any more (`| head`) is no failure; a full disk under it is."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if isinstance(problem, BrokenPipeError):
+        return 0
+    _say(f"{problem.strerror or problem}{f': {problem.filename}' if problem.filename else ''}")
+    return REJECTED
+
+
+def _say(text: str) -> None:
+    print(f"ftgen: {text}", file=sys.stderr)  # noqa: T201
 
 
 def _bug(bug: Exception) -> int:

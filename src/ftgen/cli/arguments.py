@@ -14,6 +14,19 @@ RENDER = "render"
 # Verb -> what it does; the module of the same name carries it out.
 VERBS = {
     RENDER: "compose, check and write manifests (the verb that is meant where none is given)",
+    "plan": "what would be rendered: every job with what it asks for, and the sums",
+    "compare": "the same job on several options side by side: `compare hardware=nvidia-vgpu,ascend`",
+    "diff": "what rendering would change in a tree, object by object; or what differs between two files or folders",
+    "publish": "render into a GitOps repository and commit; push with --push or to a URL",
+    "archive": "mark committed runs as finished: never created again, whatever happens to their objects",
+    "stop": "end committed runs, in two steps: the guards first, then the files",
+    "rerun": "train committed runs again, under new names",
+    "gc": "what nothing in a tree refers to any more",
+    "rebuild": "render a manifest again from what it says of itself, and compare",
+    "export": "the job for another tool: `export kustomize`",
+    "import": "a hand-written VolcanoJob, or `-- docker run …`, as an experiment and the overlay that remains",
+    "image": "the Dockerfile of the runtime image for the chosen hardware",
+    "check": "what is wrong with manifests, whoever wrote them: `check PATH…`, - for standard input",
     "groups": "configuration groups and their options",
     "explain": "where a configuration key, or a line of a manifest, comes from",
     "schema": "the JSON Schema of the configuration, for editors; `import CRD.yaml` takes a cluster's own",
@@ -53,42 +66,74 @@ def parse(words: list[str]) -> Arguments:
     """
     verb = words[0] if words and words[0] in VERBS else RENDER
     rest = words[1:] if words and words[0] in VERBS else words
+    rest, literal = _until_dashes(rest)
     flags, unknown = parser(verb).parse_known_intermixed_args(rest)
     strange = [word for word in unknown if word.startswith("-")]
     if strange:
-        raise Usage(f"there is no flag {strange[0]}\nTry `ftgen --help`.")
-    return Arguments(verb, _module(verb, flags), tuple(flags.overrides), flags)
+        raise Usage(f"there is no flag {strange[0]}{_similar(strange[0], verb)}\nTry `ftgen --help`.")
+    return Arguments(verb, _module(verb, flags), (*flags.overrides, *literal), flags)
+
+
+def _similar(word: str, verb: str) -> str:
+    """The flag that was probably meant, or where it belongs."""
+    import difflib  # noqa: PLC0415 - for mistakes only
+
+    name = word.partition("=")[0]
+    known = [flag for action in parser(verb)._actions for flag in action.option_strings]  # noqa: SLF001 - argparse tells them nowhere else
+    near = difflib.get_close_matches(name, known, 1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _until_dashes(words: list[str]) -> tuple[list[str], list[str]]:
+    """The words before `--`, and those after it: another command's, flags and all."""
+    end = words.index("--") if "--" in words else len(words)
+    return words[:end], words[end + 1 :]
 
 
 def _module(verb: str, flags: argparse.Namespace) -> str:
-    if flags.help:
+    if flags.help or flags.hydra_help:
         return "help"
     for flag in ("version", "shell_completion", "cfg", "info"):
         if getattr(flags, flag, None):
             return {"version": "help", "shell_completion": "completion", "cfg": "show", "info": "show"}[flag]
-    return verb
+    return _MODULES.get(verb, verb)
+
+
+# Verbs that Python keeps for itself.
+_MODULES = {"import": "import_"}
 
 
 def parser(verb: str) -> argparse.ArgumentParser:
     """The flags of a verb; Hydra's own keep Hydra's names and meanings."""
     made = _Parser(prog="ftgen" if verb == RENDER else f"ftgen {verb}", add_help=False, allow_abbrev=False)
     made.add_argument("overrides", nargs="*", metavar="OVERRIDE", help="KEY=VALUE in Hydra's grammar")
-    _common(made)
+    _common(made, *(("markdown",) if verb == "diff" else ()))
     _hydra(made)
-    if verb == RENDER:
+    if verb in {RENDER, "plan"}:
         _output(made)
-    if verb in {"groups", "explain"}:
+    if verb in _OF_TREES:
+        _tree(made, verb)
+    if verb == "plan":
+        made.add_argument("--all", action="store_true", help="every job of a large sweep, one by one")
+    if verb in {"export", "import", "image"}:
+        _copies(made)
+    if verb in {"groups", "explain", "compare", "plan", "diff", "gc"}:
         made.add_argument("--json", action="store_true", help="as JSON")
+    if verb == "check":
+        _judgement(made)
     if verb == "schema":
         made.add_argument("--out", "-o", default="schemas", help="with import: folder to write to")
     return made
 
 
-def _common(made: argparse.ArgumentParser) -> None:
+_FORMS = ("text", "json", "github", "sarif")
+
+
+def _common(made: argparse.ArgumentParser, *more: str) -> None:
     group = made.add_argument_group("general")
     group.add_argument("--help", "-h", action="store_true", help="this text")
     group.add_argument("--version", action="store_true", help="ftgen's version")
-    group.add_argument("--format", choices=("text", "json", "github", "sarif"), default="text", help="form of diagnostics")
+    group.add_argument("--format", choices=(*_FORMS, *more), default="text", help="form of diagnostics")
     group.add_argument("--strict", action="store_true", help="treat warnings as errors")
     group.add_argument("--quiet", "-q", action="store_true", help="say nothing but diagnostics")
 
@@ -105,7 +150,7 @@ def _hydra(made: argparse.ArgumentParser) -> None:
     group.add_argument("--config-path", "-cp", type=Path, help="search here instead of ftgen's own configuration")
     group.add_argument("--config-name", "-cn", default="config", help="the primary configuration file")
     group.add_argument("--shell-completion", "-sc", action="store_true", help="install=bash|zsh|fish, uninstall=…, query=…")
-    group.add_argument("--hydra-help", action="store_true", help=argparse.SUPPRESS)
+    group.add_argument("--hydra-help", action="store_true", help="what Hydra's flags and grammar mean here")
 
 
 _INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
@@ -116,6 +161,49 @@ def _output(made: argparse.ArgumentParser) -> None:
     group.add_argument("--out", "-o", default="out", help="folder to write to; - prints a stream for kubectl")
     group.add_argument("--adopt", action="store_true", help="take over files that ftgen did not write")
     group.add_argument("--overwrite", action="store_true", help="replace files that were edited by hand")
+    group.add_argument("--allow-shrink", action="store_true", help="no longer render most of what a named sweep rendered")
+    group.add_argument("--limit", type=int, default=1000, help="how many points of a sweep are meant (default 1000)")
+    group.add_argument("--csv", action="store_true", help="with -m: the sweep's index as a table, too")
+
+
+_OF_TREES = {"diff", "publish", "archive", "stop", "rerun", "gc"}
+"""Verbs that look at, or change, a tree that was rendered before."""
+
+
+def _tree(made: argparse.ArgumentParser, verb: str) -> None:
+    group = made.add_argument_group("the tree")
+    group.add_argument("--repo", help="git repository it is in: a folder or a URL")
+    group.add_argument("--branch", help="with --repo: its branch")
+    group.add_argument("--path", default="", help="with --repo: its folder there; without, the repository's root")
+    group.add_argument("--push", action="store_true", help="with --repo FOLDER: use the branch of its remote")
+    if verb != "publish":
+        group.add_argument("--out", "-o", default="out", help="the tree's folder, where there is no --repo")
+    if verb in {"diff", "publish", "rerun"}:
+        group.add_argument("--limit", type=int, default=1000, help="how many points a sweep may have (default 1000)")
+    if verb == "publish":
+        _publishing(made)
+
+
+def _publishing(made: argparse.ArgumentParser) -> None:
+    group = made.add_argument_group("what is allowed")
+    group.add_argument("--new-run", action="store_true", help="let a changed run become a new one; the old one stays")
+    group.add_argument("--adopt", action="store_true", help="take over files that ftgen did not write")
+    group.add_argument("--overwrite", action="store_true", help="replace files that were edited by hand")
+    group.add_argument("--allow-shrink", action="store_true", help="no longer render most of a named sweep")
+    group.add_argument("--allow-dirty", action="store_true", help="push although the configuration is not committed")
+    group.add_argument("--branch-per-sweep", action="store_true", help="commit to ftgen/<name>, for a pull request")
+
+
+def _copies(made: argparse.ArgumentParser) -> None:
+    group = made.add_argument_group("output")
+    group.add_argument("--out", "-o", default="-", help="folder to write to; without it the text is printed")
+    group.add_argument("--overwrite", action="store_true", help="replace files with another content")
+
+
+def _judgement(made: argparse.ArgumentParser) -> None:
+    group = made.add_argument_group("judgement")
+    group.add_argument("--cluster", metavar="NAME", help="of the group cluster: its release, its facts, what it allows")
+    group.add_argument("--volcano-version", metavar="X.Y.Z", help="release of Volcano that the manifests are for")
 
 
 def is_terminal() -> bool:

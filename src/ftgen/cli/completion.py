@@ -30,7 +30,9 @@ def run(arguments: Arguments) -> int:
     """Print a shell's script, or the candidates for the line in COMP_LINE."""
     action, _, shell = (arguments.overrides[0] if len(arguments.overrides) == 1 else "").partition("=")
     if shell not in _SHELLS or action not in {"install", "uninstall", "query"}:
-        raise Usage('say what to do, for which shell: eval "$(ftgen -sc install=bash)" (or uninstall=; bash, zsh, fish)')
+        raise Usage(
+            'say what to do, for which shell: eval "$(ftgen -sc install=bash)" (or uninstall=; bash, zsh, fish)'
+        )
     if action == "query":
         between = " " if shell == "bash" else "\n"
         print(between.join(candidates(typed(os.environ))))  # noqa: T201
@@ -83,6 +85,8 @@ class _Line:
                 yield from (key.rstrip("=") for key in _Keys(self).below(word))
             case "render" | "plan" | "diff" | "publish" | "export" | "compare" | "explain" | "image":
                 yield from self._override(word)
+            case _:
+                return  # files, which the shell knows better
 
     def _override(self, word: str) -> Iterator[str]:
         match = _KEY.fullmatch(word)
@@ -253,7 +257,9 @@ class _Keys:
             return {}
         surface = _surface(str(self._said("trainer.version")))
         commands = {"trainer.args": "train", "trainer.export": "export"}
-        return {key: {n: a for n, a in surface.items() if command in a["commands"]} for key, command in commands.items()}
+        return {
+            key: {n: a for n, a in surface.items() if command in a["commands"]} for key, command in commands.items()
+        }
 
     def _argument_values(self, key: str) -> Iterator[str]:
         parent, _, name = key.rpartition(".")

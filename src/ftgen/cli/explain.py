@@ -94,7 +94,9 @@ def _key_text(story: KeyStory, composer: Composer, overrides: Sequence[str], *, 
 def _ranked(origins: Sequence[Origin], overrides: Sequence[str]) -> Iterator[str]:
     """Statements in the order they were applied: the last one holds."""
     marks = ["shadowed"] * (len(origins) - 1) + ["holds"]
-    yield from _table([(_where(o.location, overrides), _short(o.value_text), m) for o, m in zip(origins, marks, strict=False)])
+    yield from _table(
+        [(_where(o.location, overrides), _short(o.value_text), m) for o, m in zip(origins, marks, strict=False)]
+    )
 
 
 def _option(group: str, option: str, composer: Composer) -> str:
@@ -135,7 +137,11 @@ def _line_text(story: LineStory, file: Path, number: int) -> Iterator[str]:
     yield f"{file}:{number}\n{contract.dotted(story.path)} = {_short(story.value)}\n"
     if not story.causes:
         yield "  computed: no value of the configuration changes it by itself\n"
-    rows = [(c.name, place, _short(c.value) if c.value and not i else "") for c in story.causes for i, place in enumerate(_places(c, story))]
+    rows = [
+        (c.name, place, _short(c.value) if c.value and not i else "")
+        for c in story.causes
+        for i, place in enumerate(_places(c, story))
+    ]
     yield from _table(rows)
 
 
@@ -151,7 +157,9 @@ def _line_json(story: LineStory, file: Path, number: int) -> dict[str, Any]:
         "value": story.value,
         "computed": not story.causes,
         "changed": story.changed,
-        "causes": [{"name": c.name, "value": c.value, "locations": [_place(p) for p in c.locations]} for c in story.causes],
+        "causes": [
+            {"name": c.name, "value": c.value, "locations": [_place(p) for p in c.locations]} for c in story.causes
+        ],
     }
 
 

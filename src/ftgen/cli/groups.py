@@ -12,11 +12,14 @@ from ftgen.diagnostics import Rejected, error
 
 def run(arguments: Arguments) -> int:
     """Print all groups, or one."""
-    found = catalog.groups(catalog.folders(arguments.flags.config_dir, arguments.flags.config_path))
+    places = catalog.folders(arguments.flags.config_dir, arguments.flags.config_path)
+    found = dict(sorted({**catalog.groups(places), **catalog.nested(places)}.items()))
     wanted = arguments.overrides
     unknown = [name for name in wanted if name not in found]
     if unknown:
-        raise Rejected([error("FT011", f"there is no group {unknown[0]!r}", unknown[0], help=f"the groups are {', '.join(found)}")])
+        raise Rejected(
+            [error("FT011", f"there is no group {unknown[0]!r}", unknown[0], help=f"the groups are {', '.join(found)}")]
+        )
     chosen = {name: options for name, options in found.items() if not wanted or name in wanted}
     if arguments.flags.json:
         print(json.dumps(chosen, indent=2, ensure_ascii=False))  # noqa: T201

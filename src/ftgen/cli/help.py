@@ -1,8 +1,10 @@
-"""`--help`, `--version`: told from folders and constants alone."""
+"""`--help`, `--hydra-help`, `--version`: told from folders and constants alone."""
 
 from __future__ import annotations
 
+import argparse
 import sys
+from collections.abc import Iterable, Sequence
 
 from ftgen import __version__, catalog
 from ftgen.cli import groups
@@ -12,9 +14,80 @@ _USAGE = """\
 ftgen writes VolcanoJob manifests for fine-tuning, from configuration groups.
 
   ftgen [VERB] [OVERRIDES] [FLAGS]
+"""
 
-  ftgen hardware=ascend trainer.lr=1e-4
-  ftgen -m model=qwen3-0.6b,qwen3-8b trainer.lr=1e-4,2e-4
+_KEYS = """\
+Choose with GROUP=OPTION (add a group that is not in the defaults list with +GROUP=OPTION), set values with
+KEY=VALUE. `ftgen --cfg job` shows all keys, `ftgen explain KEY` where one comes from.
+"""
+
+# What follows `ftgen VERB`, and examples with what they do.
+_SYNTAX: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
+    RENDER: (
+        "[OVERRIDES]",
+        (
+            ("ftgen hardware=ascend trainer.lr=1e-4", "one job, below out/"),
+            ("ftgen -m model=qwen3-0.6b,qwen3-8b trainer.lr=1e-4,2e-4", "a sweep of four"),
+            ("ftgen +experiment=qwen3-identity-vgpu -o -", "a ready recipe, as a stream for kubectl"),
+            ("ftgen hardware=ascend --cfg job -p trainer", "what would be compiled, without compiling"),
+        ),
+    ),
+    "groups": (
+        "[GROUP]",
+        (("ftgen groups", "every group and option"), ("ftgen groups hardware --json", "one group, for tools")),
+    ),
+    "explain": (
+        "KEY [OVERRIDES] | FILE:LINE",
+        (
+            (
+                "ftgen explain trainer.lr +experiment=qwen3-identity-vgpu",
+                "every layer that set a key, and the one that holds",
+            ),
+            ("ftgen explain hardware", "who chose the option of a group"),
+            (
+                "ftgen explain out/sft/job-sft-1234abcd.yaml:80",
+                "from a line of a manifest back to the keys that made it",
+            ),
+        ),
+    ),
+    "schema": (
+        "[GROUP] | import CRD.yaml",
+        (
+            ("ftgen schema > config.schema.json", "for conf/config.yaml and experiments"),
+            ("ftgen schema hardware > hardware.schema.json", "for the options in conf/hardware/"),
+            ("ftgen schema import crd.yaml", "check against the cluster's own CRD from now on (schemas/)"),
+        ),
+    ),
+    "plan": (
+        "[OVERRIDES]",
+        (("ftgen plan -m model=qwen3-0.6b,qwen3-8b", "every job of a sweep, before anything is written"),),
+    ),
+    "check": ("PATH…", (("ftgen check manifests/", "any manifests, whoever wrote them"),)),
+    "diff": ("[OVERRIDES] | OLD NEW", (("ftgen diff trainer.lr=1e-5", "what rendering would change, and how"),)),
+    "publish": (
+        "[OVERRIDES]",
+        (("ftgen publish --repo . --branch main --path jobs", "render into a GitOps repository and commit"),),
+    ),
+    "compare": ("[OVERRIDES]", (("ftgen compare hardware=nvidia-vgpu,ascend", "the same job on both"),)),
+}
+
+_HYDRA = """\
+Hydra's flags in ftgen
+  --cfg job, -p, --resolve   as in Hydra; the configuration is the job's, without Hydra's own tree
+  --cfg hydra|all            Hydra's own settings are not composed: ftgen runs no job
+  --info, -i                 defaults, defaults-tree, searchpath, config: as in Hydra; plugins: none are loaded
+  --multirun, -m             expands sweeps by Hydra's grammar and order, and writes one manifest a job
+  --run, -r                  the default
+  --config-dir, -cd          searched first: its options shadow the packaged ones of the same name
+  --config-path, -cp         replaces the packaged configuration
+  --config-name, -cn         as in Hydra
+  --shell-completion, -sc    as in Hydra, for bash, zsh, fish: eval "$(ftgen -sc install=bash)"; uninstall=, query=
+  --experimental-rerun       not there: a manifest carries what rebuilds it, and nothing is pickled
+
+Hydra's overrides keep their meaning: key=value, +key=value, ++key=value, ~key, group=option, group@package=option,
+quotes, lists, mappings, ${interpolation}, a,b, choice(), range(), glob(), sort(), shuffle(), tag(), casts;
+hydra.sweeper.params and hydra.searchpath in the primary file. Launchers, output folders and logging are Hydra's
+business with running jobs; ftgen writes manifests and leaves nothing else behind.
 """
 
 
@@ -22,21 +95,59 @@ def run(arguments: Arguments) -> int:
     """Print the version or the help."""
     if arguments.flags.version:
         print(f"ftgen {__version__}")  # noqa: T201
-        return 0
-    options = catalog.groups(catalog.folders(arguments.flags.config_dir, arguments.flags.config_path))
-    verb = arguments.verb
-    blocks = [_USAGE, _verbs()] if verb == RENDER else [f"ftgen {verb}: {VERBS[verb]}\n"]
-    blocks.append(_flags(verb))
-    if verb == RENDER:
-        blocks.append("Choose with GROUP=OPTION; set values with KEY=VALUE (keys: ftgen --cfg job):\n\n" + groups.listing(options))
-    sys.stdout.write("\n".join(blocks))
+    elif arguments.flags.help:
+        sys.stdout.write("\n".join(_blocks(arguments)))
+    else:
+        sys.stdout.write(_HYDRA)
     return 0
 
 
-def _verbs() -> str:
-    width = max(map(len, VERBS))
-    return "verbs\n" + "".join(f"  {verb.ljust(width)}  {told}\n" for verb, told in VERBS.items())
+def _blocks(arguments: Arguments) -> Iterable[str]:
+    verb = arguments.verb
+    words, examples = _SYNTAX.get(verb, ("[OVERRIDES]", ()))
+    if verb == RENDER:
+        yield _USAGE
+        yield "verbs\n" + _table(list(VERBS.items()))
+    else:
+        yield f"ftgen {verb} {words} [FLAGS]\n\n  {VERBS[verb]}\n"
+    if examples:
+        yield "examples\n" + _table(examples)
+    yield _flags(verb)
+    if verb == RENDER:
+        options = catalog.groups(catalog.folders(arguments.flags.config_dir, arguments.flags.config_path))
+        yield f"{_KEYS}\n{groups.listing(options)}"
 
 
 def _flags(verb: str) -> str:
-    return parser(verb).format_help().split("\n\n", 1)[1]
+    """The flags by their groups, long names first."""
+    told = parser(verb)._action_groups  # noqa: SLF001 - argparse tells its groups nowhere else
+    sections = [(g.title, [_row(a) for a in g._group_actions if _is_shown(a)]) for g in told]  # noqa: SLF001 - idem
+    return "\n".join(f"{title}\n{_table(rows)}" for title, rows in sections if rows)
+
+
+def _is_shown(action: argparse.Action) -> bool:
+    return bool(action.option_strings) and action.help != argparse.SUPPRESS
+
+
+def _row(action: argparse.Action) -> tuple[str, str]:
+    names = ", ".join(sorted(action.option_strings, key=len, reverse=True))
+    value = (
+        "" if action.nargs == 0 else f" {'|'.join(map(str, action.choices)) if action.choices else action.dest.upper()}"
+    )
+    return f"{names}{f' [{value[1:]}]' if action.nargs == '?' else value}", str(action.help or "")
+
+
+_NARROW = 44
+
+
+def _table(rows: Sequence[tuple[str, str]]) -> str:
+    """Two columns; what is too long for the first has its meaning on the next line."""
+    width = (
+        max(len(left) for left, _ in rows if len(left) <= _NARROW)
+        if any(len(left) <= _NARROW for left, _ in rows)
+        else 0
+    )
+    return "".join(
+        f"  {left.ljust(width)}  {right}\n" if len(left) <= width else f"  {left}\n  {' ' * width}  {right}\n"
+        for left, right in rows
+    )

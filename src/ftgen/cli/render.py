@@ -5,34 +5,38 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from ftgen import pipeline, render, tree
-from ftgen.cli import output, request
+from ftgen import changes, pipeline, sweep, tree
+from ftgen.cli import many, output, request
 from ftgen.cli.arguments import Arguments
 from ftgen.pipeline import Compiled
+from ftgen.tree import Run
 
 
 def run(arguments: Arguments) -> int:
     """Compile, then write or print; nothing is written when anything is wrong."""
     with request.located(arguments) as composer:
+        if sweep.is_asked(composer, arguments.overrides, multirun=arguments.flags.multirun):
+            return many.write(arguments, composer)
         job = pipeline.compile_job(composer, arguments.overrides)
+        runs = [job.run, *pipeline.deliver([job])]
         noticed = request.locate(composer, arguments, job.diagnostics)
     output.tell(output.judged(noticed, arguments), arguments)
     if arguments.flags.out == "-":
-        sys.stdout.write(render.stream(job.bundle, job.identity))
+        sys.stdout.writelines(f"---\n{content.decode()}" for run in runs for content in run.files.values())
     else:
-        _write([job], Path(arguments.flags.out), arguments)
+        _write(runs, Path(arguments.flags.out), arguments)
+        output.say(summary(job), arguments)
     return 0
 
 
-def _write(jobs: list[Compiled], out: Path, arguments: Arguments) -> None:
-    terms = tree.Terms(adopt=arguments.flags.adopt or arguments.flags.overwrite)
-    outcome = tree.apply(tree.plan_write(out, (job.run for job in jobs), terms))
+def _write(runs: list[Run], out: Path, arguments: Arguments) -> None:
+    flags = arguments.flags
+    terms = tree.Terms(adopt=flags.adopt or flags.overwrite, allow_shrink=flags.allow_shrink, same_run=changes.same_run)
+    outcome = tree.apply(tree.plan_write(out, runs, terms))
     output.tell(output.judged(outcome.diagnostics, arguments), arguments)
     for path, fate in outcome.fates.items():
-        if any(path in job.files for job in jobs) or fate is tree.Fate.REMOVED:
+        if any(path in run.files for run in runs) or fate is tree.Fate.REMOVED:
             output.say(f"{fate:>9}  {out / path}", arguments)
-    for job in jobs:
-        output.say(summary(job), arguments)
 
 
 def summary(job: Compiled) -> str:

@@ -19,6 +19,8 @@ from ftgen.cli.arguments import Arguments, Usage
 from ftgen.diagnostics import Diagnostic, Location, Rejected, error
 
 _ANY = {"type": "string", "pattern": r"\$\{|^\?\?\?$"}
+# What sweeps, and what Hydra itself is told (sweeper parameters, search path), is no part of a job.
+_DIRECTIVES: dict[str, Any] = {"sweep": {"type": "object"}, "hydra": {"type": "object"}}
 _ATTRIBUTE = re.compile(r"^    (\w+): (.*)$", re.MULTILINE)
 
 
@@ -29,8 +31,11 @@ def run(arguments: Arguments) -> int:
         return _import(words[1:], arguments)
     if len(words) > 1:
         raise Usage("schema takes one group")
-    options = catalog.groups(catalog.folders(arguments.flags.config_dir, arguments.flags.config_path))
-    print(json.dumps(of_file(words[0] if words else "", options), indent=2, ensure_ascii=False))  # noqa: T201
+    places = catalog.folders(arguments.flags.config_dir, arguments.flags.config_path)
+    options = {**catalog.groups(places), **catalog.nested(places)}
+    group = words[0] if words else ""
+    made = of_file(group, options, catalog.package(places, group) if group else "")
+    print(json.dumps(made, indent=2, ensure_ascii=False))  # noqa: T201
     return 0
 
 
@@ -45,42 +50,54 @@ def documented() -> dict[str, Any]:
     return {**head, **_described(bare), "$defs": dict(sorted(defs.items()))}
 
 
-def of_file(group: str, options: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
+def of_file(group: str, options: Mapping[str, Mapping[str, str]], package: str = "") -> dict[str, Any]:
     """The schema of a file: an option of a group, or the primary configuration where there is none.
 
     Args:
         group: its name; a group inside another (`trainer/base`) holds parts of the same section.
         options: the options of each group, which a defaults list chooses from.
+        package: the dotted key that the file's content goes under, where that is not the group's path.
 
     Raises:
         Rejected: when there is no such group.
     """
     whole = documented()
-    section = group.split("/", 1)[0]
+    section = group.split("/")[0]
     if section and section not in {*options, *whole["properties"]}:
         near = difflib.get_close_matches(section, options, 1)
         hint = f"did you mean {near[0]}?" if near else f"the groups are {', '.join(options)}"
         raise Rejected([error("FT011", f"there is no group {section!r}", section, help=hint)])
-    part = whole["properties"].get(section, {}) if section else {}
+    section, *inner = (package or group.replace("/", ".")).split(".")
+    part = whole["properties"].get(section, _DIRECTIVES.get(section, {}))
+    for name in inner:
+        part = _within(part, name, whole["$defs"])
     defs = {name: _loosened(each) for name, each in whole["$defs"].items()}
     return {
         "$schema": schema.DIALECT,
         "title": f"ftgen {group} option" if group else whole["title"],
         **(_either(part, defs) if part else _top(whole)),
-        "$defs": {**defs, "defaults": _defaults_list(options)},
+        "$defs": {**defs, "defaults": _defaults_list(options, group)},
     }
 
 
 def _top(whole: Mapping[str, Any]) -> dict[str, Any]:
     """The primary configuration, or an experiment that is merged over all of it."""
     top = _with_defaults(_loosened({key: whole[key] for key in ("type", "properties", "additionalProperties")}))
-    # What sweeps, and what Hydra itself is told (sweeper parameters, search path), is no part of a job.
-    top["properties"] |= {"sweep": {"type": "object"}, "hydra": {"type": "object"}}
+    top["properties"] |= _DIRECTIVES
     return {"description": whole["description"], **top}
+
+
+def _within(part: dict[str, Any], name: str, defs: Mapping[str, Any]) -> dict[str, Any]:
+    """A group's section inside another's; a group that is no key holds parts of the section around it."""
+    keys = defs.get(part.get("$ref", "").rpartition("/")[2], {}).get("properties", {})
+    found: dict[str, Any] = keys.get(name, part)
+    return found
 
 
 def _either(part: Mapping[str, Any], defs: Mapping[str, Any]) -> dict[str, Any]:
     """The section itself, or each of its alternatives, with a defaults list beside its keys."""
+    if part in _DIRECTIVES.values():
+        return {**part, "properties": {"defaults": {"$ref": "#/$defs/defaults"}}}
     names = [ref["$ref"].rpartition("/")[2] for ref in part.get("oneOf") or [part]]
     sections = [_with_defaults(defs[name]) for name in names]
     described = {"description": part["description"]} if "description" in part else {}
@@ -91,11 +108,19 @@ def _with_defaults(section: Mapping[str, Any]) -> dict[str, Any]:
     return {**section, "properties": {"defaults": {"$ref": "#/$defs/defaults"}, **section["properties"]}}
 
 
-def _defaults_list(options: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
+def _defaults_list(options: Mapping[str, Mapping[str, str]], group: str) -> dict[str, Any]:
     """Hydra's defaults list: `- group: option`, `- override /group: option`, `- file@package`, `- _self_`."""
-    chosen = {rf"^(optional |override )*/?{re.escape(group)}(@.*)?$": _choice(list(known)) for group, known in options.items()}
+    relative = {
+        name.removeprefix(f"{group}/"): known for name, known in options.items() if name.startswith(f"{group}/")
+    }
+    named = {**options, **relative}.items()
+    chosen = {rf"^(optional |override )*/?{re.escape(name)}(@.*)?$": _choice(list(known)) for name, known in named}
     entry = {"type": "object", "minProperties": 1, "maxProperties": 1, "patternProperties": chosen}
-    return {"description": "What this file is made of, in merge order.", "type": "array", "items": {"anyOf": [{"type": "string"}, entry]}}
+    return {
+        "description": "What this file is made of, in merge order.",
+        "type": "array",
+        "items": {"anyOf": [{"type": "string"}, entry]},
+    }
 
 
 def _choice(known: list[str]) -> dict[str, Any]:
@@ -146,7 +171,9 @@ def _inner(key: str, value: Any) -> Any:
 
 def _import(files: tuple[str, ...], arguments: Arguments) -> int:
     if not files:
-        raise Usage("schema import takes the file of a CustomResourceDefinition: kubectl get crd jobs.batch.volcano.sh -o yaml")
+        raise Usage(
+            "schema import takes the file of a CustomResourceDefinition: kubectl get crd jobs.batch.volcano.sh -o yaml"
+        )
     found = [written for file in files for written in _closed(Path(file))]
     for relative, text in found:
         target = Path(arguments.flags.out) / relative

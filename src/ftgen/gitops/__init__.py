@@ -17,23 +17,48 @@ What can be refused here, beside what `ftgen.tree` refuses:
 * FT530: git failed.
 """
 
-from ftgen.gitops.address import Target, target_of
-from ftgen.gitops.life import Leftover, archive, gc, rerun, stop
-from ftgen.gitops.publish import Published, Result, publish
+from ftgen.gitops.address import Target, target_of, url_of
+from ftgen.gitops.life import (
+    TOMBSTONE,
+    Leftover,
+    annotated,
+    archive,
+    archiving,
+    gc,
+    leftovers,
+    rerun,
+    rerunning,
+    stop,
+    stopping,
+    unguarded,
+)
+from ftgen.gitops.publish import Progress, Published, Result, Work, commit, preview, publish
 from ftgen.gitops.source import Provenance, Source, source_of
 
 __all__ = [
+    "TOMBSTONE",
     "Leftover",
+    "Progress",
     "Provenance",
     "Published",
     "Result",
     "Source",
     "Target",
+    "Work",
+    "annotated",
     "archive",
+    "archiving",
+    "commit",
     "gc",
+    "leftovers",
+    "preview",
     "publish",
     "rerun",
+    "rerunning",
     "source_of",
     "stop",
+    "stopping",
     "target_of",
+    "unguarded",
+    "url_of",
 ]

@@ -57,6 +57,16 @@ def target_of(repo: str, branch: str, path: str) -> Target:
     return Target(repo, branch, folder, is_remote(repo))
 
 
+def url_of(target: Target) -> str:
+    """The address by which others find the repository, without credentials; empty where it has none.
+
+    Raises:
+        Rejected: FT521.
+    """
+    url = target.repo if target.remote else local(target).maybe("config", "--get", "remote.origin.url")
+    return without_credentials(url) if is_remote(url) else ""
+
+
 def is_remote(repo: str) -> bool:
     """Whether an address is a URL or `host:path`, and no folder on this machine."""
     return bool(_URL.match(repo) or _SCP.match(repo)) and not Path(repo).exists()

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import Any
 
@@ -19,22 +21,25 @@ from ftgen.diagnostics import Rejected, error
 from ftgen.gitops.address import Target
 from ftgen.gitops.branch import Branch
 from ftgen.gitops.git import told_as_diagnostics
-from ftgen.gitops.publish import Progress, Published, commit, silent
+from ftgen.gitops.publish import Progress, Published, Work, commit, silent
 from ftgen.gitops.remote import destination
 from ftgen.gitops.source import Provenance
-from ftgen.tree import Entry, Fate, Issued, Lock, Outcome, Run, State, object_of, under_name
+from ftgen.tree import DELIVERY, Entry, Fate, Issued, Lock, Outcome, Run, Shelf, State, object_of, under_name
 from ftgen.tree.lock import is_job
 from ftgen.tree.plan import sha256
 
-_HOOK = "argocd.argoproj.io/hook"
-_OPTIONS = "argocd.argoproj.io/sync-options"
-_SSA = "kustomize.toolkit.fluxcd.io/ssa"
-_FLUX_PRUNE = "kustomize.toolkit.fluxcd.io/prune"
-_GUARDS = {"Prune=false", "Prune=confirm", "Delete=false", "Delete=confirm"}
-_POD_NAME_LIMIT = 63
-
 Annotations = Mapping[str, str | None]
 """Annotations to set, or to take away where the value is None."""
+
+_HOOK = "argocd.argoproj.io/hook"
+_OPTIONS = "argocd.argoproj.io/sync-options"
+_COMPARE = "argocd.argoproj.io/compare-options"
+_SSA = "kustomize.toolkit.fluxcd.io/ssa"
+_FLUX_PRUNE = "kustomize.toolkit.fluxcd.io/prune"
+TOMBSTONE: Annotations = MappingProxyType({_HOOK: "Skip", _SSA: "Ignore"})
+"""What an archived run carries: Argo CD and Flux skip the object, whether or not it is there."""
+_GUARDS = {"Prune=false", "Prune=confirm", "Delete=false", "Delete=confirm"}
+_POD_NAME_LIMIT = 63
 
 
 def archive(
@@ -45,21 +50,28 @@ def archive(
     push: bool = False,
     progress: Progress = silent,
 ) -> Published:
-    """Mark runs as finished: their files stay, and reconcilers leave them alone for good.
+    """Commit what `archiving` does.
 
     Raises:
-        Rejected: FT527 for a run that is unknown or being stopped; FT5xx like `publish`.
+        Rejected: FT5xx like `publish`.
+    """
+    return commit(target, archiving(names), provenance, push=push, progress=progress)
+
+
+def archiving(names: Sequence[str]) -> Work:
+    """Mark runs as finished: their files stay, and reconcilers leave them alone for good.
+
+    The work raises FT527 for a run that is unknown or being stopped.
     """
 
     def one(edit: _Edit, path: str, entry: Entry) -> None:
         if entry.state is State.STOPPING:
             raise _no(entry.name, "is being stopped", f"`ftgen stop {entry.name}` finishes that")
         if is_job(entry.object):
-            edit.annotate(path, {_HOOK: "Skip", _SSA: "Ignore"})
+            edit.annotate(path, TOMBSTONE)
         edit.move(path, State.ARCHIVED)
 
-    work = _work("archive", names, one)
-    return commit(target, work, provenance, push=push, progress=progress)
+    return _work("archive", names, one)
 
 
 def stop(
@@ -70,13 +82,21 @@ def stop(
     push: bool = False,
     progress: Progress = silent,
 ) -> Published:
-    """Stop runs in two commits, one a call: the first takes the guards away, the second the files.
+    """Commit what `stopping` does.
+
+    Raises:
+        Rejected: FT5xx like `publish`.
+    """
+    return commit(target, stopping(names), provenance, push=push, progress=progress)
+
+
+def stopping(names: Sequence[str]) -> Work:
+    """Stop runs in two changes, one a call: the first takes the guards away, the second the files.
 
     Between the two, the reconciler must have synchronised the first: it reads the guards from the live
     object.  An archived run holds no live interest and is removed at once.
 
-    Raises:
-        Rejected: FT527 for an unknown run; FT5xx like `publish`.
+    The work raises FT527 for an unknown run.
     """
 
     def one(edit: _Edit, path: str, entry: Entry) -> None:
@@ -87,10 +107,10 @@ def stop(
             edit.move(path, State.ORPHANED)
         else:
             if is_job(entry.object):
-                edit.annotate(path, _unguarded(edit.content(path)))
+                edit.annotate(path, unguarded(edit.content(path)))
             edit.move(path, State.STOPPING)
 
-    return commit(target, _work("stop", names, one), provenance, push=push, progress=progress)
+    return _work("stop", names, one)
 
 
 def rerun(
@@ -102,13 +122,20 @@ def rerun(
     push: bool = False,
     progress: Progress = silent,
 ) -> Published:
+    """Commit what `rerunning` does.
+
+    Raises:
+        Rejected: FT5xx like `publish`.
+    """
+    return commit(target, rerunning(names, runs), provenance, push=push, progress=progress)
+
+
+def rerunning(names: Sequence[str], runs: Iterable[Run] = ()) -> Work:
     """Train committed runs again, as new objects called `<name>-r2`, `-r3` and so on.
 
     A run whose files were removed is taken from `runs`, where it is rendered there.
 
-    Raises:
-        Rejected: FT527 for a run that is unknown, being stopped, or whose name has no room for the suffix;
-            FT5xx like `publish`.
+    The work raises FT527 for a run that is unknown, being stopped, or whose name has no room for the suffix.
     """
 
     def one(edit: _Edit, path: str, entry: Entry) -> None:
@@ -116,8 +143,7 @@ def rerun(
             raise _no(entry.name, "is being stopped", f"`ftgen stop {entry.name}` finishes that")
         edit.repeat(path, entry)
 
-    rendered = {key: run for run in runs for key in (run.name, run.identity)}
-    return commit(target, _work("rerun", names, one, rendered), provenance, push=push, progress=progress)
+    return _work("rerun", names, one, {key: run for run in runs for key in (run.name, run.identity)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,27 +164,31 @@ class Leftover:
 
 
 def gc(target: Target, *, push: bool = False) -> list[Leftover]:
+    """The `leftovers` of a branch.
+
+    Raises:
+        Rejected: FT5xx, where it cannot be read.
+    """
+    with told_as_diagnostics(), destination(target, push=push) as place:
+        shelf = Branch(place.git, place.tip(target.branch), target.path, target.shown)
+        with closing(shelf):
+            return list(leftovers(shelf, shelf.lock()))
+
+
+def leftovers(shelf: Shelf, lock: Lock) -> Iterator[Leftover]:
     """What nothing refers to: orphaned and archived runs, and claims and the like no live job names.
 
     Only lists; `stop` removes.
     """
-    with told_as_diagnostics(), destination(target, push=push) as place:
-        shelf = Branch(place.git, place.tip(target.branch), target.path, target.shown)
-        try:
-            return list(_leftovers(shelf, shelf.lock()))
-        finally:
-            shelf.close()
-
-
-def _leftovers(shelf: Branch, lock: Lock) -> Iterator[Leftover]:
-    live = [
-        shelf.read(path) or b""
-        for path, entry in lock.files.items()
-        if is_job(entry.object) and entry.state is not State.ARCHIVED
-    ]
+    living = {path for path, e in lock.files.items() if is_job(e.object) and e.state is not State.ARCHIVED}
+    folders = {path.partition("/")[0] for path in living}
+    live = [shelf.read(path) or b"" for path in sorted(living)]
     for path, entry in sorted(lock.files.items()):
         if is_job(entry.object) and entry.state is not State.ACTIVE:
             yield Leftover(path, entry.object, f"its run is {entry.state}", entry.state)
+        elif path.startswith(f"{DELIVERY}/"):
+            if entry.name.rpartition("application/")[2] not in folders and not (folders and "project/" in entry.name):
+                yield Leftover(path, entry.object, "no live job is left for it to bring", entry.state)
         elif not is_job(entry.object) and not _is_named(entry.object, live):
             yield Leftover(path, entry.object, "no live job names it", entry.state)
 
@@ -176,8 +206,8 @@ def _work(
     names: Sequence[str],
     one: Callable[[_Edit, str, Entry], None],
     rendered: Mapping[str, Run] = MappingProxyType({}),
-) -> Callable[[Branch, Lock], tuple[Outcome, str]]:
-    def work(shelf: Branch, lock: Lock) -> tuple[Outcome, str]:
+) -> Work:
+    def work(shelf: Shelf, lock: Lock) -> tuple[Outcome, str]:
         edit = _Edit(shelf, lock, dict(lock.files), dict(lock.runs), set(lock.ended), {})
         for name in names:
             fresh = rendered.get(_first(name))
@@ -201,16 +231,26 @@ def _files_of(lock: Lock, name: str) -> list[tuple[str, Entry]]:
     found = _owned(lock, name)
     if found:
         return found
-    known = sorted({entry.name for entry in lock.files.values()})
+    if _first(name) in lock.ended or name in lock.ended:
+        raise _no(name, "was stopped, and its file is gone", f"`ftgen rerun {name} OVERRIDES` renders it again")
+    known = sorted({entry.name for entry in lock.files.values() if is_job(entry.object)})
     raise _no(name, "is no committed run", f"one of: {', '.join(known[:20]) or 'there is none'}")
 
 
 def _owned(lock: Lock, name: str) -> list[tuple[str, Entry]]:
-    """The files of a run, which is told by its object's name, its identity or the path of its file."""
+    """The files of a run, told by its object's name, its identity or its file's path; `sweep/*` tells many."""
+    if re.search(r"[*?[]", name):
+        return [(path, entry) for path, entry in _runs(lock) if fnmatchcase(entry.run, name) or fnmatchcase(path, name)]
     owner = lock.files[name].name if name in lock.files else name
     issued = lock.runs.get(name)
     owner = issued.name if issued else owner
-    return [(path, entry) for path, entry in lock.files.items() if entry.name == owner and "/*" not in entry.run]
+    return [(path, entry) for path, entry in _runs(lock) if entry.name == owner]
+
+
+def _runs(lock: Lock) -> list[tuple[str, Entry]]:
+    """The files that belong to one run alone."""
+    shared = ("/*", f"{DELIVERY}/")
+    return [(path, entry) for path, entry in lock.files.items() if not any(part in entry.run for part in shared)]
 
 
 def _no(name: str, why: str, how: str) -> Rejected:
@@ -221,7 +261,7 @@ def _no(name: str, why: str, how: str) -> Rejected:
 class _Edit:
     """Changes to a committed tree, and to its index, in step."""
 
-    shelf: Branch
+    shelf: Shelf
     old: Lock
     files: dict[str, Entry]
     runs: dict[str, Issued]
@@ -252,7 +292,6 @@ class _Edit:
     def remove(self, path: str) -> None:
         self.content(path)
         self.ended.add(self.files.pop(path).name)
-        self.shelf.remove([path])
         self.fates[path] = Fate.REMOVED
 
     def repeat(self, path: str, entry: Entry) -> None:
@@ -309,10 +348,13 @@ def _annotations(content: bytes) -> Mapping[str, str]:
     return (_manifest(content).get("metadata") or {}).get("annotations") or {}
 
 
-def _unguarded(content: bytes) -> Annotations:
+def unguarded(content: bytes) -> Annotations:
+    """Without what keeps reconcilers from removing the object, and from touching it at all."""
     options = _annotations(content).get(_OPTIONS, "").split(",")
     left = ",".join(option for option in options if option and option.strip() not in _GUARDS)
-    return {_OPTIONS: left or None, _FLUX_PRUNE: None}
+    # Argo CD shows what is to be pruned only without IgnoreExtraneous; Flux takes the guard off the live
+    # object only where it may touch it, which IfNotPresent in git forbids.
+    return {_OPTIONS: left or None, _COMPARE: None, _FLUX_PRUNE: None, _SSA: None}
 
 
 def _revived(content: bytes) -> Annotations:

@@ -13,7 +13,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from ftgen.changes import same_run
+from ftgen.changes import Change, of_tree, same_run
 from ftgen.diagnostics import Diagnostic, Rejected, error, note
 from ftgen.gitops.address import Target, target_of
 from ftgen.gitops.branch import Branch
@@ -21,6 +21,7 @@ from ftgen.gitops.git import Git, GitFailed, told_as_diagnostics
 from ftgen.gitops.remote import Destination, _Local, destination, said
 from ftgen.gitops.source import Provenance, Source, message
 from ftgen.tree import Fate, Lock, NewRun, Outcome, Run, Shelf, Terms, draw
+from ftgen.tree.lock import is_job
 
 _TRIES = 10
 _STUBBORN = 4
@@ -116,6 +117,26 @@ def publish(
     )
 
 
+def preview(
+    target: Target, runs: Iterable[Run], *, whole: frozenset[str] = frozenset(), push: bool = False
+) -> list[Change]:
+    """What publishing the runs would change, object by object; nothing is written.
+
+    Args:
+        target: where.
+        runs: what is rendered.
+        whole: folders of which this is all there should be.
+        push: whether the branch of the repository's remote is meant.
+
+    Raises:
+        Rejected: FT5xx, where the branch cannot be read.
+    """
+    with told_as_diagnostics(), destination(target, push=push) as place:
+        shelf = Branch(place.git, place.tip(target.branch), target.path, target.shown, _hashing(place.git))
+        with closing(shelf):
+            return of_tree(shelf, shelf.lock(), runs, whole)
+
+
 def tally(outcome: Outcome) -> str:
     """`+3 ~1 -0`: files added, changed and removed."""
     fates = [outcome.paths(fate) for fate in (Fate.ADDED, Fate.CHANGED, Fate.REMOVED)]
@@ -132,7 +153,7 @@ def _refuse_unclear(source: Source | None) -> None:
 
 
 def _named(run: Run) -> Run:
-    if not run.name:
+    if not run.name and not run.identity.endswith("/*"):
         told = f"{run.identity} has no final name, and no reconciler applies an object without one"
         how = "render with delivery=argocd or delivery=flux"
         raise Rejected([error("FT529", told, "delivery", help=how)])
@@ -217,7 +238,8 @@ def _judge(refused: list[str], attempt: int, problem: str, target: Target) -> No
 
 def _write(shelf: Branch, outcome: Outcome, subject: str, provenance: Provenance) -> str:
     touched = outcome.paths(Fate.ADDED, Fate.CHANGED, Fate.REMOVED)
-    names = sorted({entry.name for path in touched if (entry := outcome.lock.files.get(path))})
+    found = [entry for path in touched if (entry := outcome.lock.files.get(path))]
+    names = sorted({entry.name for entry in found if is_job(entry.object)})
     text = message(subject, provenance, _folders(outcome), names)
     return shelf.write(text, _signature(shelf.git, provenance), signed=_signs(shelf.git))
 

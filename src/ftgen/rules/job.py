@@ -8,20 +8,38 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from ftgen import kube
+from ftgen import kube, schema
 
 Version = tuple[int, int, int]
 
 NEWEST: Version = (1, 15, 0)
 """The newest Volcano whose source these rules follow; later ones are judged by the same rules."""
 
+_NUMBERS = re.compile(r"v?(\d+)\.(\d+)(?:\.(\d+))?.*")
+# The last patch of each line, which a version of two numbers stands for.
+_PATCHES: Mapping[tuple[int, int], int] = {(1, 12): 4}
 _PLAIN = re.compile(r"[A-Za-z_$][A-Za-z0-9_$-]*")
 _SUFFIX_LENGTH = 5
 _LONGEST_PREFIX = 58
+
+
+def version_of(text: str) -> Version:
+    """The numbers of a Volcano version: `1.12` is its last patch, `newest` the newest known line.
+
+    Raises:
+        ValueError: it is none, or older than every known line.
+    """
+    line = schema.release(text)
+    numbers = _NUMBERS.fullmatch(line if text == "newest" else text)
+    if numbers is None:
+        raise ValueError(f"{text!r} is no Volcano version")
+    major, minor = int(numbers[1]), int(numbers[2])
+    return major, minor, int(numbers[3]) if numbers[3] else _PATCHES.get((major, minor), 0)
 
 
 def mapping(value: object) -> dict[str, Any]:

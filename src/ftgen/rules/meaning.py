@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import difflib
+import re
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 
 from ftgen import kube, lower, schema
 from ftgen.diagnostics import Diagnostic, Severity
 from ftgen.rules import Finding, Rule, rule, run
-from ftgen.spec import LlamaFactory, Spec, Volume
+from ftgen.spec import Spec, Volume
 
 
 def judge(spec: Spec) -> list[Diagnostic]:
@@ -34,7 +36,9 @@ def _share(spec: Spec) -> Iterator[Finding]:
         if amount is None:
             continue
         if resource is None:
-            yield Finding(f"this hardware gives whole cards and no share of {key}", f"hardware.{key}", amount, "leave it null")
+            yield Finding(
+                f"this hardware gives whole cards and no share of {key}", f"hardware.{key}", amount, "leave it null"
+            )
         elif not _whole(str(amount), resource.unit):
             headline = f"{resource.name} counts in units of {resource.unit}; {amount} is no whole number of them"
             yield Finding(headline, f"hardware.{key}", amount, f"choose a multiple of {resource.unit}")
@@ -65,7 +69,9 @@ def _share_size(spec: Spec) -> Iterator[Finding]:
     """
     share, card = spec.hardware.memory, spec.hardware.card.memory
     if share and card and kube.parse_quantity(share) > kube.parse_quantity(card):
-        yield Finding(f"a share of {share} does not fit a card of {card}", "hardware.memory", share, f"ask for {card} at most")
+        yield Finding(
+            f"a share of {share} does not fit a card of {card}", "hardware.memory", share, f"ask for {card} at most"
+        )
 
 
 @rule("FT254", "shared-mode-on-node-local-storage")
@@ -80,7 +86,9 @@ def _mode(spec: Spec) -> Iterator[Finding]:
     for key, volume in _volumes(spec):
         if spec.storage.node_local and volume.access_mode in {"ReadWriteMany", "ReadOnlyMany"}:
             headline = f"node-local storage cannot serve {volume.access_mode}: the claim would never bind"
-            yield Finding(headline, f"storage.{key}.access_mode", volume.access_mode, "write ReadWriteOnce, or storage=nfs")
+            yield Finding(
+                headline, f"storage.{key}.access_mode", volume.access_mode, "write ReadWriteOnce, or storage=nfs"
+            )
 
 
 @rule("FT255", "one-node-claim-across-nodes")
@@ -128,7 +136,12 @@ def _small_shm(spec: Spec) -> Iterator[Finding]:
     """
     size = lower.shared_memory(spec)
     if spec.world_size > 1 and kube.parse_quantity(size) < 4 * 2**30:
-        yield Finding(f"{size} of shared memory for {spec.world_size} cards; 4Gi is the least", "storage.shm", size, "write storage.shm=auto")
+        yield Finding(
+            f"{size} of shared memory for {spec.world_size} cards; 4Gi is the least",
+            "storage.shm",
+            size,
+            "write storage.shm=auto",
+        )
 
 
 @rule("FT258", "generated-name-under-a-reconciler")
@@ -146,7 +159,9 @@ def _generated(spec: Spec) -> Iterator[Finding]:
         return
     if delivery.generate_name:
         headline = f"{delivery.reconciler} cannot apply a generated name"
-        yield Finding(headline, "delivery.generate_name", delivery.generate_name, "write delivery=kubectl, or generate_name=false")
+        yield Finding(
+            headline, "delivery.generate_name", delivery.generate_name, "write delivery=kubectl, or generate_name=false"
+        )
     if spec.job.ttl is not None:
         headline = f"{delivery.reconciler} would run the job again once Volcano has deleted it after {spec.job.ttl} s"
         yield Finding(headline, "job.ttl", spec.job.ttl, "write job.ttl=null, or delivery=kubectl")
@@ -157,13 +172,18 @@ def _slices(spec: Spec) -> Iterator[Finding]:
     """Collectives between slices of shared cards.
 
     NCCL failed on HAMi's virtual cards at its start before HAMi 2.9.0, and is fragile after; a throttled
-    slice also makes every other rank wait.
+    slice also makes every other rank wait.  MIG instances do not reach each other's memory, and one process
+    sees one of them.
 
-    Refused: `hardware=nvidia-vgpu hardware.devices=2`.
+    Refused: `hardware=nvidia-vgpu hardware.devices=2`, `hardware=nvidia-mig hardware.nodes=2`.
     Write: `hardware=full-gpu`.
     """
-    shared = spec.hardware.memory is not None or spec.hardware.cores is not None
-    if shared and spec.world_size > 1:
+    if spec.world_size == 1:
+        return
+    if spec.hardware.card.slice:
+        headline = f"{spec.world_size} slices of cards train together; they do not reach each other's memory"
+        yield Finding(headline, "hardware.devices", spec.world_size, "prefer hardware=full-gpu")
+    elif shares_cards(spec):
         headline = f"{spec.world_size} slices of shared cards train together; NCCL fails on them before HAMi 2.9.0"
         yield Finding(headline, "hardware.devices", spec.world_size, "prefer hardware=full-gpu")
 
@@ -180,27 +200,6 @@ def _vanishing(spec: Spec) -> Iterator[Finding]:
     if spec.model.output_url is None and lower.is_temporary(spec, spec.storage.workspace):
         headline = "nothing is pushed and the workspace is temporary: the result would vanish with the pod"
         yield Finding(headline, "model.output_url", "null", "set model.output_url or storage.workspace.claim")
-
-
-@rule("FT261", "workspace-too-small", Severity.WARNING)
-def _room(spec: Spec) -> Iterator[Finding]:
-    """A workspace that cannot hold what the training leaves.
-
-    The merged model lies there twice while git-lfs pushes it; full training adds checkpoints with their
-    optimizer's state, about 14 bytes a parameter.
-
-    Refused: `model=qwen3-8b` in the default workspace of 5Gi.
-    Write: `storage.workspace.size=…`.
-    """
-    if not isinstance(spec.trainer, LlamaFactory):
-        return
-    full = spec.trainer.args.get("finetuning_type") == "full"
-    written = spec.model.parameters * (4 + (14 if full else 0)) + 2**29
-    size = kube.parse_quantity(spec.storage.workspace.size)
-    if size < written:
-        wanted = f"{-(-written // 2**30)}Gi"
-        headline = f"a workspace of {spec.storage.workspace.size} is short of the {wanted} that {spec.model.name} needs"
-        yield Finding(headline, "storage.workspace.size", spec.storage.workspace.size, f"write storage.workspace.size={wanted}")
 
 
 @rule("FT262", "unverified-git-host", Severity.WARNING)
@@ -227,7 +226,9 @@ def _unnamed(spec: Spec) -> Iterator[Finding]:
     """
     for key, volume in _volumes(spec):
         if volume.create and volume.claim is None:
-            yield Finding("a claim that is created needs a name", f"storage.{key}.claim", "null", f"set storage.{key}.claim")
+            yield Finding(
+                "a claim that is created needs a name", f"storage.{key}.claim", "null", f"set storage.{key}.claim"
+            )
 
 
 @rule("FT264", "unknown-volcano-release")
@@ -241,7 +242,263 @@ def _release(spec: Spec) -> Iterator[Finding]:
         schema.release(spec.cluster.volcano_version)
     except ValueError as problem:
         known = ", ".join(schema.RELEASES)
-        yield Finding(str(problem), "cluster.volcano_version", spec.cluster.volcano_version, f"known lines: {known}, newest")
+        yield Finding(
+            str(problem), "cluster.volcano_version", spec.cluster.volcano_version, f"known lines: {known}, newest"
+        )
+
+
+@rule("FT265", "ungranted-card-count")
+def _count(spec: Spec) -> Iterator[Finding]:
+    """A number of cards that the vendor's scheduler does not grant to one pod.
+
+    MindCluster's Volcano plugin grants whole rings and halves of them, a Kunlunxin node 1, 2, 4 or 8 cards; the
+    numbers are `hardware.resources.allowed_counts`.  Any other leaves the pod pending.
+
+    Refused: `hardware=ascend-910a hardware.devices=3`.
+    Write: `hardware.devices=4`.
+    """
+    asked, granted = spec.hardware.devices, spec.hardware.resources.allowed_counts
+    if granted and asked not in granted:
+        headline = f"{asked} cards are not granted to one pod, only {_listed(granted)}"
+        near = min(granted, key=lambda count: (abs(count - asked), -count))
+        yield Finding(headline, "hardware.devices", asked, f"write hardware.devices={near}")
+
+
+@rule("FT266", "rounded-up-share", Severity.NOTE)
+def _template(spec: Spec) -> Iterator[Finding]:
+    """A memory share between two templates: the larger one is given.
+
+    HAMi cuts Ascend cards in fixed templates (`hardware.resources.memory.templates`); above the largest the pod
+    gets the whole card.
+
+    Refused: `hardware=ascend-vnpu-hami hardware.memory=10Gi`.
+    Write: `hardware.memory=16Gi`.
+    """
+    share, resource = spec.hardware.memory, spec.hardware.resources.memory
+    if share is None or resource is None or not resource.templates:
+        return
+    wanted = kube.parse_quantity(share) / kube.parse_quantity(resource.unit)
+    if wanted not in resource.templates:
+        given = min((size for size in resource.templates if size > wanted), default=None)
+        told = f"{given} times {resource.unit}" if given else "the whole card"
+        yield Finding(
+            f"a share of {share} is rounded up to {told}",
+            "hardware.memory",
+            share,
+            f"templates are {_listed(resource.templates)}",
+        )
+
+
+@rule("FT267", "several-shares")
+def _several(spec: Spec) -> Iterator[Finding]:
+    """Several shares of cards for one pod, where the device plugin gives one.
+
+    HAMi refuses a part of a card's memory with a count above one for Ascend, Cambricon, Hygon and Moore Threads;
+    several time slices of NVIDIA's plugin give no more compute than one.
+
+    Refused: `hardware=ascend-vnpu-hami hardware.devices=2`.
+    Write: `hardware.devices=1`, or whole cards: `hardware.memory=null hardware.cores=null`.
+    """
+    hardware = spec.hardware
+    if (
+        hardware.resources.share_with_multi is False
+        and hardware.devices > 1
+        and (shares_cards(spec) or hardware.card.slice)
+    ):
+        headline = f"{hardware.devices} shares of cards cannot be given to one pod by {hardware.resources.count}"
+        yield Finding(headline, "hardware.devices", hardware.devices, "write hardware.devices=1, or choose whole cards")
+
+
+@rule("FT268", "scheduled-outside-volcano", Severity.WARNING)
+def _outside(spec: Spec) -> Iterator[Finding]:
+    """Pods that another scheduler than the job's places.
+
+    HAMi gives its shared cards only to pods of its own scheduler.  Volcano's controller still creates the pods,
+    but they start one by one: no gang, no order of the queue.
+
+    Refused: `hardware=nvidia-vgpu-hami`.
+    Write: `hardware=nvidia-vgpu-volcano` where Volcano's own plugin is installed.
+    """
+    scheduler = spec.hardware.scheduler
+    if scheduler is not None and scheduler != spec.cluster.scheduler:
+        headline = f"the pods are placed by {scheduler}, not by {spec.cluster.scheduler}: neither gang nor queue holds"
+        yield Finding(
+            headline, "hardware.scheduler", scheduler, "accept it with a reason in allow, or share cards by Volcano"
+        )
+
+
+@rule("FT269", "unconfirmed-option", Severity.NOTE)
+def _unsure(spec: Spec) -> Iterator[Finding]:
+    """A hardware option some of whose facts could not be confirmed; it says which.
+
+    Refused: `hardware=ascend-a3`.
+    Write: check the fact on your cluster, then `hardware.unsure=null`.
+    """
+    if spec.hardware.unsure:
+        yield Finding(
+            spec.hardware.unsure, "hardware.unsure", "", "check it on your cluster, then write hardware.unsure=null"
+        )
+
+
+@rule("FT270", "partial-nodes", Severity.WARNING)
+def _partial(spec: Spec) -> Iterator[Finding]:
+    """A job of several nodes that does not take the cards that suit it.
+
+    Collectives between nodes run over the links of whole servers (`hardware.resources.advised_counts`).
+
+    Refused: `hardware=ascend-a3 hardware.nodes=2 hardware.devices=4`.
+    Write: `hardware.devices=16`.
+    """
+    asked, advised = spec.hardware.devices, spec.hardware.resources.advised_counts
+    if spec.hardware.nodes > 1 and advised and asked not in advised:
+        headline = f"{asked} cards in each of {spec.hardware.nodes} pods; jobs of several nodes take {_listed(advised)}"
+        yield Finding(headline, "hardware.devices", asked, f"write hardware.devices={advised[-1]}")
+
+
+@rule("FT271", "volcano-too-old")
+def _release_of_cards(spec: Spec) -> Iterator[Finding]:
+    """Cards that the cluster's Volcano cannot give out yet.
+
+    Refused: `hardware=nvidia-dra` on Volcano 1.12.
+    Write: `cluster.volcano_version=1.14` once the cluster has it, or another hardware option.
+    """
+    needed, there = spec.hardware.needs_volcano, spec.cluster.volcano_version
+    if needed and there != "newest" and _numbers(there) < _numbers(needed):
+        headline = f"these cards need Volcano {needed}, and the cluster has {there}"
+        yield Finding(headline, "cluster.volcano_version", there, "choose another hardware option")
+
+
+@rule("FT272", "forbidden-by-pod-security")
+def _forbidden(spec: Spec) -> Iterator[Finding]:
+    """What the namespace's pod security level forbids, asked of its pods.
+
+    The level is judged when pods are created: Volcano accepts the job, and it waits for ever.  baseline forbids
+    the node's network, its folders, and capabilities such as IPC_LOCK, which RDMA needs
+    (k8s.io/pod-security-admission).
+
+    Refused: `cluster.pod_security=baseline network.host=true`.
+    Write: leave it out, or use a namespace of another level.
+    """
+    level = spec.cluster.pod_security
+    if level == "privileged":
+        return
+    asked = {"network.host": spec.network.host, "network.rdma_resource": spec.network.rdma_resource}
+    asked |= {f"storage.{key}.host_path": volume.host_path for key, volume in _volumes(spec)}
+    for key, value in asked.items():
+        if value:
+            yield Finding(
+                f"the {level} level forbids {_FORBIDDEN[key.rsplit('.', 1)[1]]}",
+                key,
+                value,
+                f"write {key}={_NOTHING[key.rsplit('.', 1)[1]]}",
+            )
+
+
+_FORBIDDEN = {
+    "host": "the node's own network",
+    "rdma_resource": "the capability IPC_LOCK, which RDMA needs",
+    "host_path": "folders of the node",
+}
+_NOTHING = {"host": "false", "rdma_resource": "null", "host_path": "null"}
+
+
+@rule("FT273", "volume-with-two-sources")
+def _sources(spec: Spec) -> Iterator[Finding]:
+    """A volume that is to be two things at once.
+
+    A volume is a claim, a folder of the node (`host_path`) or an empty folder (`empty_dir`); `nfs` is where a
+    created claim is bound to.
+
+    Refused: `storage=hostpath storage.models.claim=models`.
+    Write: one of them.
+    """
+    for key, volume in _volumes(spec):
+        told = [name for name in ("claim", "host_path", "empty_dir") if getattr(volume, name)]
+        if len(told) > 1:
+            yield Finding(
+                f"storage.{key} is {' and '.join(told)} at once",
+                f"storage.{key}.{told[1]}",
+                "",
+                f"keep one of {', '.join(told)}",
+            )
+        if volume.nfs and not (volume.claim and volume.create):
+            headline = f"storage.{key}.nfs is where a created claim is bound to, and none is created"
+            yield Finding(
+                headline,
+                f"storage.{key}.nfs",
+                volume.nfs.server,
+                f"set storage.{key}.claim and storage.{key}.create=true",
+            )
+
+
+@rule("FT274", "files-of-each-node", Severity.WARNING)
+def _each_node(spec: Spec) -> Iterator[Finding]:
+    """Folders of the node for a job of several nodes: each node sees other files under the same path.
+
+    Models are fetched on every node, and checkpoints of several nodes lie apart: a job that is restarted on
+    other nodes finds none, or old ones.
+
+    Refused: `storage=hostpath hardware.nodes=2`.
+    Write: `storage=nfs`.
+    """
+    for key, volume in _volumes(spec):
+        if volume.host_path and spec.hardware.nodes > 1:
+            headline = f"{volume.host_path} is another folder on each of {spec.hardware.nodes} nodes"
+            yield Finding(
+                headline,
+                f"storage.{key}.host_path",
+                volume.host_path,
+                "choose storage that nodes share, such as storage=nfs",
+            )
+
+
+@rule("FT275", "unknown-network-setting")
+def _setting(spec: Spec) -> Iterator[Finding]:
+    """A setting of the network for which the vendor's library of collectives has no variable.
+
+    `hardware.collectives` names the variables: NCCL has no timeout for connections, HCCL no adapters.
+
+    Refused: `hardware=full-gpu network.connect_timeout=600`.
+    Write: leave it null, or name the variable in `hardware.collectives`.
+    """
+    for setting in ("interface", "adapters", "gid_index", "connect_timeout", "log_level"):
+        value = getattr(spec.network, setting)
+        if value is not None and getattr(spec.hardware.collectives, setting) is None:
+            headline = f"the collectives of {spec.hardware.vendor} have no setting for {setting}"
+            yield Finding(
+                headline,
+                f"network.{setting}",
+                value,
+                f"write network.{setting}=null, or set hardware.collectives.{setting}",
+            )
+
+
+@rule("FT284", "unknown-accepted-code")
+def _accepted(spec: Spec) -> Iterator[Finding]:
+    """A diagnostic is accepted that no rule gives.
+
+    A misspelt code would accept nothing, and a retired one nothing any more.
+
+    Refused: `+allow.FT2562=…`.
+    Write: the code as the diagnostic shows it.
+    """
+    if not spec.accepted:
+        return
+    # Rules register when their modules are imported.
+    from ftgen.rules import RULES, admission, agreement, lint, memory, reconcile, secrets  # noqa: F401, PLC0415
+    from ftgen.trainers import arguments  # noqa: PLC0415 - only where something is accepted
+
+    known = {*RULES, *(each.code for each in arguments.RULES), *_TOLD_BY_OTHERS}
+    for section, codes in (("cluster.allow", spec.cluster.allow), ("allow", spec.allow)):
+        for code in codes:
+            if code not in known:
+                near = difflib.get_close_matches(code, known, 1)
+                help_ = f"did you mean {near[0]}?" if near else f"remove {section}.{code}"
+                yield Finding(f"there is no rule {code} to accept", f"{section}.{code}", code, help_)
+
+
+# What the environment told (pipeline), and overlays that overrule each other (overlay).
+_TOLD_BY_OTHERS = ("FT017", "FT023")
 
 
 _RULES: tuple[Rule, ...] = (
@@ -256,10 +513,35 @@ _RULES: tuple[Rule, ...] = (
     _generated,
     _slices,
     _vanishing,
-    _room,
+    _accepted,
     _tls,
     _unnamed,
+    _count,
+    _template,
+    _several,
+    _outside,
+    _unsure,
+    _partial,
+    _release_of_cards,
+    _forbidden,
+    _sources,
+    _each_node,
+    _setting,
 )
+
+
+def shares_cards(spec: Spec) -> bool:
+    """Whether a part of each card is asked for."""
+    return spec.hardware.memory is not None or spec.hardware.cores is not None
+
+
+def _listed(numbers: Iterable[int]) -> str:
+    *first, last = (str(number) for number in numbers)
+    return f"{', '.join(first)} or {last}" if first else last
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:2])
 
 
 def _volumes(spec: Spec) -> tuple[tuple[str, Volume], tuple[str, Volume]]:

@@ -11,6 +11,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -114,6 +115,35 @@ def scan(manifest: Mapping[str, Any]) -> list[Diagnostic]:
     return run(RULES_OF_SECRETS, manifest)
 
 
+def blamed(found: list[Diagnostic], config: Mapping[str, Any]) -> list[Diagnostic]:
+    """The findings by the keys of the configuration that brought them, where keys break the same rules.
+
+    One key shows in many places of a manifest: its variable, the trainer's YAML, the annotation that rebuilds
+    the job.  What no key explains, an overlay's own text, keeps its place in the manifest.
+    """
+    explained = {code: list(dict.fromkeys(_keys(code, config))) for code in {each.code for each in found}}
+    kept = [each for each in found if not explained[each.code]]
+    first = {each.code: each for each in reversed(found)}
+    return kept + [
+        replace(first[code], subject=key, headline=f"{key} {told}")
+        for code, keys in sorted(explained.items())
+        for key, told in keys
+    ]
+
+
+def _keys(code: str, config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Keys of the configuration that break the rule themselves, and what is wrong with each."""
+    for key, text in texts(config):
+        last = re.split(r"[.\[]", key)[-1]
+        if code == known_secret.code:
+            yield from ((key, f"holds {name}") for name in _known_in(text))
+        elif code == literal_secret.code and text != last:
+            if _SECRET_NAME.search(last) and not _HARMLESS.fullmatch(text):
+                yield key, "has a literal value"
+        elif code == random_text.code and _has_random(text):
+            yield key, "holds what looks like a random secret"
+
+
 # The jobs of a sweep share their scripts, which are most of their text: each is looked at once.
 
 
@@ -132,38 +162,51 @@ def _settings_in(text: str) -> tuple[tuple[str, str], ...]:
     return tuple(_LINE.findall(text))
 
 
-def texts(value: object, path: str = "") -> Iterator[tuple[str, str]]:
+def texts(value: object, path: str = "") -> list[tuple[str, str]]:
     """Every text in a manifest, keys of maps included, with its path."""
-    if isinstance(value, Mapping):
+    found: list[tuple[str, str]] = []
+    _gather(value, path, found)
+    return found
+
+
+def _gather(value: object, path: str, found: list[tuple[str, str]]) -> None:
+    """Appends, where a generator would hand every text through each level above it."""
+    if isinstance(value, str):
+        found.append((path, value))
+    elif isinstance(value, Mapping):
         for key, held in value.items():
             place = f"{path}.{key}" if path else str(key)
-            yield place, str(key)
-            yield from texts(held, place)
+            found.append((place, str(key)))
+            _gather(held, place, found)
     elif isinstance(value, list):
         for index, held in enumerate(value):
-            yield from texts(held, f"{path}[{index}]")
-    elif isinstance(value, str):
-        yield path, value
+            _gather(held, f"{path}[{index}]", found)
 
 
-def _named(value: object, path: str = "") -> Iterator[tuple[str, str, str]]:
+def _named(value: object) -> list[tuple[str, str, str]]:
     """Everything that has a name and a literal value: variables, map entries, lines of embedded YAML."""
+    found: list[tuple[str, str, str]] = []
+    _gather_named(value, "", found)
+    return found
+
+
+def _gather_named(value: object, path: str, found: list[tuple[str, str, str]]) -> None:
     if isinstance(value, Mapping):
         if isinstance(value.get("name"), str) and isinstance(value.get("value"), str):
-            yield f"{path}.value", value["name"], value["value"]
+            found.append((f"{path}.value", value["name"], value["value"]))
         for key, held in value.items():
             place = f"{path}.{key}" if path else str(key)
-            yield from _entry(place, str(key), held)
-            yield from _named(held, place)
+            if isinstance(held, str):
+                found.extend(_entry(place, str(key), held))
+            else:
+                _gather_named(held, place, found)
     elif isinstance(value, list):
         for index, held in enumerate(value):
-            yield from _named(held, f"{path}[{index}]")
+            _gather_named(held, f"{path}[{index}]", found)
 
 
-def _entry(path: str, key: str, held: object) -> Iterator[tuple[str, str, str]]:
+def _entry(path: str, key: str, held: str) -> Iterator[tuple[str, str, str]]:
     """A map's entry counts where maps hold the user's own keys; a text's lines count wherever it is."""
-    if not isinstance(held, str):
-        return
     if "\n" in held:
         yield from ((path, name, value) for name, value in _settings_in(held))
     elif path.startswith(("data.", "metadata.annotations.", "metadata.labels.")):

@@ -17,6 +17,7 @@ from typing import Any
 from ftgen.diagnostics import Rejected, error
 
 Lookup = Callable[[str], Any]
+Term = Callable[[Lookup], Any]
 _LONGEST = 2000
 _ORDERED: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
     ast.Lt: operator.lt,
@@ -30,6 +31,7 @@ _COMPARED: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
     ast.In: lambda item, many: item in many,
     ast.NotIn: lambda item, many: item not in many,
 }
+_KNOWN = "keys, values, comparisons, and, or, not, in"
 _CONSTANTS = {"true": True, "false": False, "null": None}
 
 
@@ -44,7 +46,7 @@ class Condition:
 
     text: str
     names: frozenset[str]
-    _evaluate: Callable[[Lookup], Any]
+    _evaluate: Term
 
     def holds(self, lookup: Lookup) -> bool:
         """Whether it is true where `lookup` gives the values of its keys.
@@ -76,25 +78,28 @@ def parse(text: str) -> Condition:
     return Condition(text, frozenset(names), evaluate)
 
 
-def _compiled(node: ast.expr, names: set[str]) -> Lookup | Callable[[Lookup], Any]:
-    match node:
-        case ast.Constant(value=str() | int() | float() | None as value):
-            return lambda _: value
-        case ast.Name() | ast.Attribute():
-            return _named(_dotted(node), names)
-        case ast.List(elts=items) | ast.Tuple(elts=items):
-            parts = [_compiled(item, names) for item in items]
-            return lambda look: [part(look) for part in parts]
-        case ast.UnaryOp(op=ast.Not(), operand=operand):
-            negated = _compiled(operand, names)
-            return lambda look: not negated(look)
-        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as value)):
-            return lambda _: -value
-        case ast.BoolOp(op=op, values=values):
-            return _joined(op, [_compiled(value, names) for value in values])
-        case ast.Compare(left=left, ops=ops, comparators=others):
-            return _chained([_compiled(side, names) for side in (left, *others)], ops)
-    raise ValueError(f"{ast.unparse(node)!r} is not among keys, values, comparisons, and, or, not, in")
+def _compiled(node: ast.expr, names: set[str]) -> Term:
+    if isinstance(node, ast.Name | ast.Attribute):
+        return _named(_dotted(node), names)
+    if isinstance(node, ast.BoolOp):
+        return _joined(node.op, [_compiled(value, names) for value in node.values])
+    if isinstance(node, ast.Compare):
+        return _chained([_compiled(side, names) for side in (node.left, *node.comparators)], node.ops)
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+        negated = _compiled(node.operand, names)
+        return lambda look: not negated(look)
+    return _literal(node)
+
+
+def _literal(node: ast.expr) -> Term:
+    """Numbers, texts and lists of them; nothing in them is a key or a call."""
+    try:
+        value = ast.literal_eval(node)
+    except ValueError:
+        raise ValueError(f"{ast.unparse(node)!r} is not among {_KNOWN}") from None
+    if not isinstance(value, str | int | float | list | tuple | None):
+        raise ValueError(f"{ast.unparse(node)!r} is not among {_KNOWN}")  # noqa: TRY004 - about the text, not a type
+    return lambda _: value
 
 
 def _dotted(node: ast.expr) -> str:
@@ -105,19 +110,19 @@ def _dotted(node: ast.expr) -> str:
     raise ValueError(f"{ast.unparse(node)!r} is no key")
 
 
-def _named(key: str, names: set[str]) -> Callable[[Lookup], Any]:
+def _named(key: str, names: set[str]) -> Term:
     if key in _CONSTANTS:
         return lambda _: _CONSTANTS[key]
     names.add(key)
     return lambda look: look(key)
 
 
-def _joined(op: ast.boolop, parts: list[Callable[[Lookup], Any]]) -> Callable[[Lookup], bool]:
+def _joined(op: ast.boolop, parts: list[Term]) -> Term:
     every = all if isinstance(op, ast.And) else any
     return lambda look: every(part(look) for part in parts)
 
 
-def _chained(sides: list[Callable[[Lookup], Any]], ops: list[ast.cmpop]) -> Callable[[Lookup], bool]:
+def _chained(sides: list[Term], ops: list[ast.cmpop]) -> Term:
     tests = [_comparison(op) for op in ops]
 
     def compare(look: Lookup) -> bool:

@@ -83,7 +83,10 @@ def _words(keys: list[str], groups: Collection[str], aliases: Mapping[str, str])
     words = [aliases.get(key, _word(key, groups, 1)) for key in keys]
     for depth in range(2, 1 + max((key.count(".") + 1 for key in keys), default=0)):
         clashing = {word for word in words if word and words.count(word) > 1}
-        words = [_word(k, groups, depth) if w in clashing and k not in aliases else w for k, w in zip(keys, words, strict=True)]
+        words = [
+            _word(k, groups, depth) if w in clashing and k not in aliases else w
+            for k, w in zip(keys, words, strict=True)
+        ]
     return words
 
 
@@ -124,7 +127,7 @@ def _float(value: float) -> str:
 
 @lru_cache(maxsize=4096)
 def _text(text: str) -> str:
-    if _PLAIN.fullmatch(text) and len(text) <= _LONGEST_WORD:
+    if _PLAIN.fullmatch(text):
         return text.replace(".", "-")
     return f"{_slug(text)[:_LONGEST_WORD].strip('-')}-{_digest(text)}".strip("-")
 

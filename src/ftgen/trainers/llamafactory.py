@@ -48,7 +48,7 @@ def export(spec: Spec) -> dict[str, Any] | None:
     trainer = _trainer(spec)
     if not trainer.merge:
         return None
-    method = trainer.args.get("finetuning_type", "lora")
+    method = str(trainer.args.get("finetuning_type", "lora"))
     adapter = method in {"lora", "oft"}
     source = {"model_name_or_path": model_path(spec), "adapter_name_or_path": trainer.output}
     return {
@@ -69,13 +69,13 @@ def model_path(spec: Spec) -> str:
 
 
 def precision(spec: Spec) -> dict[str, bool]:
-    """bf16 where every card that may be given has it, else fp16; as the user says where they say."""
+    """bf16 where every card that may be given has it, else fp16, which only cards have; as the user says where they say."""
     trainer = _trainer(spec)
     chosen = trainer.precision
     if trainer.args.get("bf16") or trainer.args.get("fp16"):
         chosen = "bf16" if trainer.args.get("bf16") else "fp16"
     elif chosen == "auto":
-        chosen = "bf16" if spec.hardware.card.bf16 else "fp16"
+        chosen = "bf16" if spec.hardware.card.bf16 else "fp32" if spec.hardware.vendor == "cpu" else "fp16"
     return {"bf16": chosen == "bf16", "fp16": chosen == "fp16"}
 
 

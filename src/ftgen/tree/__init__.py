@@ -20,6 +20,7 @@ What can be refused here:
 
 from ftgen.tree.folder import apply, discard, plan_edit, plan_write, read_lock, recover, shelf
 from ftgen.tree.lock import (
+    DELIVERY,
     EMPTY,
     HASH_VERSION,
     LOCK_NAME,
@@ -36,6 +37,7 @@ from ftgen.tree.lock import (
 from ftgen.tree.plan import Fate, NewRun, Outcome, Shelf, Terms, draw, settled, under_name
 
 __all__ = [
+    "DELIVERY",
     "EMPTY",
     "HASH_VERSION",
     "LOCK_NAME",

@@ -15,6 +15,9 @@ LOCK_NAME = "ftgen.lock"
 HASH_VERSION = 1
 """Version of the rule that turns a spec into the hash in a run's name; recorded with every issued name."""
 
+DELIVERY = "_delivery"
+"""Folder of a tree for what points reconcilers at the others; no run's name starts with `_`."""
+
 _FORMAT = 1
 _RESERVED = re.compile(r"\.git|ftgen\.lock|\.ftgen-.*", re.IGNORECASE)
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\\\u0085\u2028\u2029\ud800-\udfff]")
@@ -188,8 +191,8 @@ def object_of(content: bytes) -> str:
 
 
 def is_job(described: str) -> bool:
-    """Whether `object_of` describes a Volcano job."""
-    return described.startswith("batch.volcano.sh/") and described.split(" ")[1:2] == ["Job"]
+    """Whether `object_of` describes a job, Volcano's or Kubernetes' own."""
+    return described.startswith(("batch.volcano.sh/", "batch/")) and described.split(" ")[1:2] == ["Job"]
 
 
 def _identity_lines(lines: list[str]) -> Iterator[tuple[str, str]]:

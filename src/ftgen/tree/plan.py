@@ -155,9 +155,7 @@ def settled(shelf: Shelf, lock: Lock, runs: Iterable[Run], terms: Terms) -> Iter
 
 def _no_index(shelf: Shelf) -> Diagnostic:
     how = "choose another folder with -o, or add --adopt to render among the files that are there"
-    return error(
-        "FT502", f"{shelf.describe()} is not empty and has no ftgen.lock", shelf.describe(), help=how
-    )
+    return error("FT502", f"{shelf.describe()} is not empty and has no ftgen.lock", shelf.describe(), help=how)
 
 
 @dataclass(slots=True)
@@ -223,9 +221,7 @@ class _Draft:
 
     def is_ended(self, run: Run) -> bool:
         over = {State.ARCHIVED, State.STOPPING}
-        return run.name in self.old.ended or any(
-            self.old.files[path].state in over for path in self._files_of(run)
-        )
+        return run.name in self.old.ended or any(self.old.files[path].state in over for path in self._files_of(run))
 
     def _keep(self, run: Run) -> None:
         for path in self._files_of(run):
@@ -322,9 +318,7 @@ class _Draft:
         self.files[path] = replace(entry, run=_shared_by(path)) if shared else entry
         self.fates[path] = fate
 
-    def _may_replace(
-        self, path: str, owner: Entry | None, entry: Entry, there: bytes, content: bytes
-    ) -> bool:
+    def _may_replace(self, path: str, owner: Entry | None, entry: Entry, there: bytes, content: bytes) -> bool:
         if owner is not None and owner.sha256 == sha256(there):
             if self._is_of(owner, entry, path):
                 return True
@@ -405,9 +399,7 @@ def sha256(content: bytes) -> str:
 
 def _immutable(run: Run, issued: str) -> Diagnostic:
     told = f"{run.identity} was published as {issued}, and a field that Volcano holds immutable has changed"
-    how = (
-        f"--new-run adds {run.name} and leaves {issued} as it is; or undo the change (`ftgen diff` shows it)"
-    )
+    how = f"--new-run adds {run.name} and leaves {issued} as it is; or undo the change (`ftgen diff` shows it)"
     return error("FT506", told, run.identity, run.name, help=how)
 
 
@@ -417,12 +409,8 @@ def _foreign(path: str) -> Diagnostic:
 
 
 def _edited(path: str, there: bytes, content: bytes) -> Diagnostic:
-    how = (
-        "put the change into the configuration or an overlay; --adopt gives the file up for the rendered one:"
-    )
-    return error(
-        "FT503", f"{path} was edited by hand", path, help=f"{how}\n{_text_diff(path, there, content)}"
-    )
+    how = "put the change into the configuration or an overlay; --adopt gives the file up for the rendered one:"
+    return error("FT503", f"{path} was edited by hand", path, help=f"{how}\n{_text_diff(path, there, content)}")
 
 
 def _text_diff(path: str, there: bytes, content: bytes) -> str:
@@ -434,9 +422,7 @@ def _text_diff(path: str, there: bytes, content: bytes) -> str:
 
 def _orphaned(path: str, entry: Entry) -> Diagnostic:
     told = f"{path} is no longer rendered and stays as it is"
-    return warning(
-        "FT511", told, entry.run, help=f"`ftgen stop {entry.name}` or `ftgen archive {entry.name}`"
-    )
+    return warning("FT511", told, entry.run, help=f"`ftgen stop {entry.name}` or `ftgen archive {entry.name}`")
 
 
 def _duplicate(entry: Entry, first: str, second: str) -> Diagnostic:

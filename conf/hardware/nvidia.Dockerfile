@@ -1,0 +1,75 @@
+# The runtime image for NVIDIA cards: LLaMA-Factory with what its own image lacks (git-lfs, MLflow, bitsandbytes).
+# Any ARG can be given as `ftgen image image.NAME=VALUE`. Nothing is copied: docker build -t IMAGE - < Dockerfile
+
+# PyTorch's own image: its torch, torchvision and torchaudio are built for each other and for its CUDA. CUDA 12.6
+# reaches from T4 to H200; for Blackwell take 2.7.1-cuda12.8-cudnn9-devel. devel, because DeepSpeed compiles with nvcc.
+ARG BASE_IMAGE=pytorch/pytorch:2.7.1-cuda12.6-cudnn9-devel
+FROM ${BASE_IMAGE}
+SHELL ["/bin/bash", "-o", "pipefail", "-c"]
+
+# A mirror of Ubuntu's archive, such as http://mirrors.ustc.edu.cn/ubuntu; empty: the base image's own sources.
+ARG APT_MIRROR=
+RUN if [ -n "${APT_MIRROR}" ]; then \
+      find /etc/apt -type f \( -name '*.list' -o -name '*.sources' \) -exec \
+        sed -i -E "s#https?://[a-z.]*(archive|security|ports)\.ubuntu\.com/ubuntu(-ports)?#${APT_MIRROR}#g" {} +; \
+    fi \
+    && apt-get update \
+    && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends ca-certificates git git-lfs \
+    && rm -rf /var/lib/apt/lists/* \
+    && git lfs install --system --skip-repo
+
+# torch 2.6 is the oldest that transformers lets read a checkpoint's optimizer state.
+ARG TORCH_VERSION=2.7.1
+ARG TORCHVISION_VERSION=0.22.1
+ARG TORCHAUDIO_VERSION=2.7.1
+# The trainer's release and what it is checked with; each within what the release requires. transformers 5.6.0,
+# which pip would take, cannot use FlashAttention 2.
+ARG LLAMAFACTORY_VERSION=0.9.5
+ARG TRANSFORMERS_VERSION=4.57.6
+ARG ACCELERATE_VERSION=1.11.0
+ARG PEFT_VERSION=0.18.1
+ARG TRL_VERSION=0.24.0
+ARG DATASETS_VERSION=4.0.0
+# The newest that LLaMA-Factory accepts (requirements/deepspeed.txt).
+ARG DEEPSPEED_VERSION=0.18.4
+# What LLaMA-Factory's own image leaves out: experiment tracking, quantization, and the metrics of predict_with_generate.
+ARG MLFLOW_VERSION=3.17.2
+ARG BITSANDBYTES_VERSION=0.50.2
+ARG NLTK_VERSION=3.10.4
+ARG JIEBA_VERSION=0.42.1
+ARG ROUGE_CHINESE_VERSION=1.0.3
+# The package index; without credentials: build arguments stay in the image's history.
+ARG PIP_INDEX_URL=https://pypi.org/simple
+RUN pip install --no-cache-dir \
+      "torch==${TORCH_VERSION}" "torchvision==${TORCHVISION_VERSION}" "torchaudio==${TORCHAUDIO_VERSION}" \
+      "llamafactory==${LLAMAFACTORY_VERSION}" "transformers==${TRANSFORMERS_VERSION}" \
+      "accelerate==${ACCELERATE_VERSION}" "peft==${PEFT_VERSION}" "trl==${TRL_VERSION}" \
+      "datasets==${DATASETS_VERSION}" "deepspeed==${DEEPSPEED_VERSION}" \
+      "mlflow==${MLFLOW_VERSION}" "bitsandbytes==${BITSANDBYTES_VERSION}" \
+      "nltk==${NLTK_VERSION}" "jieba==${JIEBA_VERSION}" "rouge-chinese==${ROUGE_CHINESE_VERSION}"
+
+# Caches and compiled extensions go to HOME, which any user may write; a user without a name needs LOGNAME.
+ENV HOME=/home/trainer LOGNAME=trainer PYTHONUNBUFFERED=1
+RUN mkdir -p "${HOME}" && chmod 1777 "${HOME}" && git config --system --add safe.directory '*'
+WORKDIR /home/trainer
+
+# `llamafactory-cli version` succeeds even where training cannot be imported; these do not.
+RUN llamafactory-cli train -h > /dev/null \
+    && python -c "import accelerate, bitsandbytes, datasets, deepspeed, mlflow, peft, torchaudio, torchvision, trl" \
+    && python -c "import llamafactory.train.tuner" \
+    && git lfs version \
+    && rm -rf "${HOME:?}"/.cache "${HOME:?}"/.triton
+
+ARG BASE_IMAGE
+LABEL org.opencontainers.image.title="ftgen runtime, NVIDIA" \
+      org.opencontainers.image.version="${LLAMAFACTORY_VERSION}" \
+      org.opencontainers.image.base.name="${BASE_IMAGE}" \
+      dev.ftgen.llamafactory="${LLAMAFACTORY_VERSION}" \
+      dev.ftgen.transformers="${TRANSFORMERS_VERSION}" \
+      dev.ftgen.torch="${TORCH_VERSION}" \
+      dev.ftgen.deepspeed="${DEEPSPEED_VERSION}" \
+      dev.ftgen.mlflow="${MLFLOW_VERSION}"
+
+# The user that runs where the pod names none: volumes without an fsGroup belong to root.
+ARG IMAGE_USER=0
+USER ${IMAGE_USER}

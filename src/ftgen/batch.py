@@ -1,0 +1,123 @@
+"""A sweep's jobs, compiled one at a time, and what is written beside them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from ftgen import naming, render, sweep
+from ftgen.compose import Composer, Composition
+from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, note
+from ftgen.pipeline import Beside, Compiled, Place, compile_composition, config_digest
+from ftgen.spec import admit
+from ftgen.sweep import Point, Sweep, index, queue
+from ftgen.sweep.causes import Causes
+from ftgen.tree import Run
+
+
+class Batch:
+    """The jobs of a sweep, compiled one at a time as they are asked for.
+
+    Attributes:
+        rows: what the jobs compiled so far ask for.
+        diagnostics: warnings and notes, each once; complete after the last job.
+    """
+
+    def __init__(self, composer: Composer, points: Sweep, *, progress: Callable[[int], None] = lambda _: None) -> None:
+        """Prepare to compile; `progress` hears how many points are done."""
+        self.composer = composer
+        self.sweep = points
+        self.folder = naming.folder_of(points.settings.name) if points.settings.name else ""
+        self.rows: list[index.Row] = []
+        self.diagnostics: list[Diagnostic] = []
+        self._progress = progress
+        self._last: Compiled | None = None
+
+    def __iter__(self) -> Iterator[Compiled]:
+        """Compile every point; points that render the same job are compiled once.
+
+        Raises:
+            Rejected: at the end, with every cause once; nothing compiled is of use then.
+        """
+        causes, beside, first = Causes(), Beside(self.composer.request.directory), dict[str, Point]()
+        for done, point in enumerate(self.sweep.points, 1):
+            try:
+                composition = self.sweep.replay.compose(point.overrides)
+                twin = first.setdefault(_fingerprint(composition), point)
+                if twin is not point:
+                    causes.add(point, [_same_job(twin)])
+                    continue
+                job = self._compiled(point, composition, beside)
+            except Rejected as rejected:
+                causes.add(point, rejected.diagnostics)
+                continue
+            causes.add(point, job.diagnostics)
+            self._progress(done)
+            if not causes.refuse:
+                self.rows.append(index.row(job.spec, job.identity, job.bundle, job.files))
+                yield job
+        self._conclude(causes)
+
+    def _compiled(self, point: Point, composition: Composition, beside: Beside) -> Compiled:
+        if not self.folder:
+            # What is swept has no part in it, so that every point would say the same.
+            self.folder = naming.folder(admit(composition.config), self.sweep.swept)
+        swept = {key: shown(value) for key, value in point.values.items()}
+        place = Place(self.folder, point.label, swept)
+        self._last = compile_composition(self.composer, composition, point.overrides, place, beside)
+        return self._last
+
+    def _conclude(self, causes: Causes) -> None:
+        told = causes.told(len(self.sweep.points), self._located)
+        if causes.refuse:
+            raise Rejected([*self.sweep.diagnostics, *told])
+        self.diagnostics += [*self.sweep.diagnostics, *told]
+
+    def _located(self, diagnostic: Diagnostic, point: Point) -> Diagnostic:
+        """Located in the files and overrides of a point, and these on the command line as typed."""
+        from ftgen import blame  # noqa: PLC0415 - provenance costs nothing until something is to be told
+
+        trace = self.composer.trace(self.composer.parse(point.overrides))
+        provenance = blame.Provenance(trace.layers, trace.overrides, trace.choices)
+        located = blame.blame([diagnostic], provenance)[0]
+        typed = sweep.positions(self.sweep, point)
+        places = [_typed(place, typed) for place in located.locations]
+        return located.at(*(place for place in places if place))
+
+    def extras(self, *, table: bool = False) -> Run:
+        """What the sweep writes beside its jobs: the index, a CSV of it, a queue where parallelism is limited.
+
+        Raises:
+            Rejected: FT036, when the queue cannot be limited.
+        """
+        files = {f"{self.folder}/{self.folder}.ftgen-index": index.dump(self.folder, self.rows)}
+        if table:
+            files[f"{self.folder}/{self.folder}.csv"] = index.dump_csv(self.rows)
+        limit = self.sweep.settings.max_parallel
+        if limit is not None and self._last is not None:
+            manifest = queue.queue(self.rows, limit, self._last.spec.cluster.labels, self.folder)
+            files[f"{self.folder}/{render.file_name(manifest)}"] = render.document(manifest, self._last.identity)
+        return Run(self.folder, "", f"{self.folder}/*", files)
+
+
+def _typed(place: Location, typed: Sequence[int]) -> Location | None:
+    """A place among a point's overrides as a place on the command line; None for what a file swept."""
+    if place.file != COMMAND_LINE:
+        return place
+    position = typed[place.line - 1] if 0 < place.line <= len(typed) else 0
+    return replace(place, line=position) if position else None
+
+
+def _fingerprint(composition: Composition) -> str:
+    return f"{config_digest(composition)} {sorted(composition.choices.items())}"
+
+
+def _same_job(twin: Point) -> Diagnostic:
+    return note("FT037", f"this renders the same job as {twin.label or 'another point'} and is left out", "sweep")
+
+
+def shown(value: Any) -> str:
+    """A swept value as text: a text itself, else JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

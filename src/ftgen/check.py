@@ -1,0 +1,132 @@
+"""Manifests of any origin, judged as the pipeline judges its own: schema, admission, agreement, lint, secrets.
+
+One document after another; nothing of a document is kept once it has been judged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ftgen import contract, schema, yamlio
+from ftgen.diagnostics import Diagnostic, Location, Severity, error, has_errors
+from ftgen.rules import admission, agreement, lint, reconcile, run, secrets
+from ftgen.rules.job import version_of
+from ftgen.rules.lint import Around
+from ftgen.spec import Facts
+
+_JOB = ("batch.volcano.sh/v1alpha1", "Job")
+_LINTED = (_JOB, ("v1", "PersistentVolumeClaim"))
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What manifests are judged by.
+
+    Attributes:
+        volcano_version: whose schemas and admission decide.
+        facts: of the cluster.
+        pod_security: level of the pod security standards that the namespace enforces; empty where unknown.
+        accepted: codes that are not told.
+    """
+
+    volcano_version: str = schema.DEFAULT
+    facts: Facts = field(default_factory=Facts)
+    pod_security: str = ""
+    accepted: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was found in one text, located, and how many objects it holds."""
+
+    diagnostics: tuple[Diagnostic, ...]
+    objects: int
+
+
+def check(text: str, file: str, terms: Terms) -> Verdict:
+    """Everything that is wrong with the manifests of a text, with line and column in `file`.
+
+    Raises:
+        Rejected: the text is no YAML.
+    """
+    documents = yamlio.parse_all(text, file)
+    placed = [(number, path, each) for number, document in enumerate(documents) for path, each in objects(document)]
+    claims = lint.claims_in(each for _, _, each in placed if isinstance(each, dict))
+    around = Around(terms.facts, terms.pod_security, claims)
+    found = [(number, path, d) for number, path, each in placed for d in _told(judge(each, terms, around), terms)]
+    return Verdict(_located(found, text, file), len(placed))
+
+
+def objects(document: Any) -> Iterator[tuple[contract.Steps, Any]]:
+    """The objects in a document with their places: itself, or the items of a List."""
+    listed = isinstance(document, dict) and str(document.get("kind", "")).endswith("List")
+    if listed and isinstance(document.get("items"), list):
+        for index, item in enumerate(document["items"]):
+            yield ("items", index), item
+    else:
+        yield (), document
+
+
+def judge(manifest: Any, terms: Terms, around: Around) -> list[Diagnostic]:
+    """What is wrong with one object; the rules do not run on what its schema refuses."""
+    if not isinstance(manifest, dict):
+        return [error(contract.WRONG_TYPE, "this is no Kubernetes object, but plain text or a list", "", manifest)]
+    found = contract.conform(manifest, volcano_version=terms.volcano_version)
+    if has_errors(found):
+        return found
+    kind = (manifest["apiVersion"], manifest["kind"])
+    numbers = version_of(terms.volcano_version)
+    if kind == _JOB:
+        found += admission.admit_create(manifest, volcano_version=numbers)
+        found += agreement.cohere(manifest, volcano_version=numbers)
+    if kind in _LINTED:
+        found += run(reconcile.ANNOTATED, manifest) + lint.lint(manifest, around, volcano_version=numbers)
+    return [*found, *secrets.scan(manifest)]
+
+
+def strict(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """The diagnostics with every warning an error."""
+    return [replace(d, severity=Severity.ERROR) if d.severity is Severity.WARNING else d for d in diagnostics]
+
+
+def _told(diagnostics: Iterable[Diagnostic], terms: Terms) -> list[Diagnostic]:
+    return lint.untold(diagnostics, terms.accepted)
+
+
+def _located(found: list[tuple[int, contract.Steps, Diagnostic]], text: str, file: str) -> tuple[Diagnostic, ...]:
+    """The diagnostics with their places, in the text's order; positions are looked up only if there are any."""
+    if not found:
+        return ()
+    places = yamlio.positions_all(text, file)
+    lines = text.split("\n")
+    located = [d.at(_place(places[number], path, d, lines, file)) for number, path, d in found]
+    return tuple(sorted(located, key=lambda d: (d.locations[0].line, d.locations[0].column)))
+
+
+def _place(
+    marks: Mapping[contract.Steps, yamlio.Mark], path: contract.Steps, found: Diagnostic, lines: list[str], file: str
+) -> Location:
+    """Where a field stands, or the nearest thing around it that does: what is missing is missing there."""
+    steps = (*path, *contract.steps(found.subject))
+    for end in range(len(steps), -1, -1):
+        mark = marks.get(steps[:end])
+        if mark is not None:
+            return _inside(mark, found.value, lines, file) or Location(file, mark.line, mark.column)
+    return Location(file, 1, 1)
+
+
+def _inside(mark: yamlio.Mark, value: str, lines: list[str], file: str) -> Location | None:
+    """The line of a block scalar that holds the value, such as the line of a script."""
+    opening = lines[mark.value_line - 1][mark.value_column - 1 :]
+    if not opening.startswith("|") or not value or "\n" in value:
+        return None
+    outer = len(lines[mark.line - 1]) - len(lines[mark.line - 1].lstrip())
+    for number in range(mark.value_line, len(lines)):
+        line = lines[number]
+        if line.strip() and len(line) - len(line.lstrip()) <= outer:
+            return None
+        if value in line:
+            return Location(file, number + 1, line.index(value) + 1)
+    return None

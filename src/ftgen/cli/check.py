@@ -1,0 +1,134 @@
+"""`ftgen check PATH…`: what is wrong with manifests, whoever wrote them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from glob import has_magic, iglob
+from pathlib import Path
+from typing import Any
+
+from ftgen import check, schema, yamlio
+from ftgen.check import Terms
+from ftgen.cli import output, request
+from ftgen.cli.arguments import Arguments, Usage
+from ftgen.diagnostics import Diagnostic, Location, Rejected, Severity, error
+from ftgen.rules import lint
+from ftgen.rules.job import version_of
+from ftgen.spec import admit_facts
+
+_STDIN = "<stdin>"
+_SUFFIXES = (".yaml", ".yml", ".json")
+
+
+def run(arguments: Arguments) -> int:
+    """Check every manifest of the paths; 1 when an error was found."""
+    if not arguments.overrides:
+        raise Usage("check needs a PATH: files, folders or patterns, or - for standard input")
+    terms = terms_of(arguments)
+    tally = _Tally(arguments)
+    for name in files(arguments.overrides):
+        tally.take(_checked(name, terms))
+    return tally.close()
+
+
+class _Tally:
+    """What was found so far: told at once as text, kept where the format is one document."""
+
+    def __init__(self, arguments: Arguments) -> None:
+        self.arguments = arguments
+        self.kept: list[Diagnostic] = []
+        self.lacking: dict[str, Diagnostic] = {}
+        self.counts = {"file": 0, "object": 0, **dict.fromkeys(map(str, Severity), 0)}
+
+    def take(self, checked: tuple[tuple[Diagnostic, ...], int]) -> None:
+        diagnostics, objects = checked
+        self.lacking |= {d.subject: d for d in diagnostics if d.code == lint.UNKNOWN_FACT}
+        self._tell([d for d in diagnostics if d.code != lint.UNKNOWN_FACT])
+        self.counts["file"] += 1
+        self.counts["object"] += objects
+
+    def _tell(self, diagnostics: list[Diagnostic]) -> None:
+        told = check.strict(diagnostics) if self.arguments.flags.strict else diagnostics
+        for each in told:
+            self.counts[str(each.severity)] += 1
+        if self.arguments.flags.format in {"text", "github"}:
+            output.tell(told, self.arguments)
+        else:
+            self.kept += told
+
+    def close(self) -> int:
+        # Facts nobody has stated are told once, to those who want to be sure.
+        if self.arguments.flags.strict:
+            self._tell([d.at() for d in self.lacking.values()])
+        if self.arguments.flags.format not in {"text", "github"}:
+            output.tell(self.kept, self.arguments)
+        output.say(", ".join(f"{n} {what}{'s' * (n != 1)}" for what, n in self.counts.items()), self.arguments)
+        return int(self.counts["error"] > 0)
+
+
+def _checked(name: str, terms: Terms) -> tuple[tuple[Diagnostic, ...], int]:
+    """What was found in a file, and the number of its objects; a file that cannot be read is one finding."""
+    try:
+        text = _stdin() if name == "-" else yamlio.read_text(Path(name), name)
+        verdict = check.check(text, _STDIN if name == "-" else name, terms)
+    except Rejected as rejected:
+        return rejected.diagnostics, 0
+    return verdict.diagnostics, verdict.objects
+
+
+def _stdin() -> str:
+    try:
+        return sys.stdin.buffer.read().decode("utf-8")
+    except UnicodeDecodeError:
+        raise Rejected([error(yamlio.FILE, "standard input is not UTF-8 text").at(Location(_STDIN))]) from None
+
+
+def files(paths: Iterable[str]) -> Iterator[str]:
+    """The manifests that paths name, each once; folders are walked, hidden ones left out."""
+    seen: set[str] = set()
+    for path in paths:
+        for name in _expanded(path):
+            if name not in seen:
+                seen.add(name)
+                yield name
+
+
+def _expanded(path: str) -> list[str]:
+    """The files of one path; a path that names nothing is passed on, to be reported as missing."""
+    if path != "-" and not Path(path).exists() and has_magic(path):
+        matches = iglob(path, recursive=True)  # noqa: PTH207 - Path.glob takes no absolute pattern
+        return sorted(name for match in matches for name in _expanded(match)) or [path]
+    return _walked(Path(path)) if path != "-" and Path(path).is_dir() else [path]
+
+
+def _walked(folder: Path) -> list[str]:
+    found = (p for p in folder.rglob("*") if p.suffix in _SUFFIXES and p.is_file())
+    visible = sorted(str(p) for p in found if not any(part.startswith(".") for part in p.relative_to(folder).parts))
+    if not visible:
+        headline = f"there are no manifests in {folder}"
+        help_ = "name a folder with .yaml or .json files"
+        raise Rejected([error(yamlio.FILE, headline, help=help_).at(Location(str(folder)))])
+    return visible
+
+
+def terms_of(arguments: Arguments) -> Terms:
+    """What the flags say manifests are judged by: `--cluster` names an option, `--volcano-version` wins over it."""
+    cluster = _cluster(arguments) if arguments.flags.cluster else {}
+    facts = admit_facts(cluster.get("facts") or {})
+    release = str(arguments.flags.volcano_version or cluster.get("volcano_version") or schema.DEFAULT)
+    try:
+        version_of(release)
+    except ValueError as problem:
+        raise Usage(str(problem)) from None
+    return Terms(release, facts, str(cluster.get("pod_security") or ""), frozenset(cluster.get("allow") or ()))
+
+
+def _cluster(arguments: Arguments) -> Mapping[str, Any]:
+    """The chosen option of the group cluster, as it is written: what it leaves open (`???`) is not asked for."""
+    chosen = replace(arguments, overrides=(f"cluster={arguments.flags.cluster}",))
+    with request.located(chosen) as composer:
+        shown = composer.show(composer.parse(chosen.overrides), "cluster", resolved=False)
+    held = yamlio.parse(shown, "cluster")
+    return held if isinstance(held, dict) else {}

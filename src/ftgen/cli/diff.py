@@ -1,0 +1,70 @@
+"""`ftgen diff`: what rendering would change, and `ftgen diff OLD NEW`: what differs between manifests."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from ftgen import changes, gitops, tree
+from ftgen.changes import Change, Kind, Status
+from ftgen.cli import output, repository
+from ftgen.cli.arguments import Arguments, Usage
+from ftgen.diagnostics import note
+
+_SSA = "kustomize.toolkit.fluxcd.io/ssa"
+
+
+def run(arguments: Arguments) -> int:
+    """Print the changes; 0 where the cluster would notice none, 1 where it would."""
+    form = "json" if arguments.flags.json else arguments.flags.format
+    if form == "markdown":
+        # Diagnostics have no such form.
+        arguments.flags.format = "text"
+    found = _between(arguments) if _names_files(arguments) else _against_tree(arguments)
+    sys.stdout.write(_shown(found, form))
+    if undelivered := [change for change in found if _is_left_alone(change)]:
+        told = f"Flux creates a job once: {len(undelivered)} changed jobs stay as they are in the cluster"
+        output.tell([note("FT532", told, help="patch the live jobs too, or publish new runs")], arguments)
+    return int(changes.differs(found))
+
+
+def _names_files(arguments: Arguments) -> bool:
+    words = [word for word in arguments.overrides if "=" not in word and not word.startswith("~")]
+    if words and (len(words) != 2 or len(arguments.overrides) != 2):  # noqa: PLR2004 - the old and the new
+        raise Usage("diff takes either overrides, or the two files or folders to compare")
+    return bool(words)
+
+
+def _between(arguments: Arguments) -> list[Change]:
+    old, new = map(Path, arguments.overrides)
+    for path in (old, new):
+        if path.is_dir():
+            tree.recover(path)
+    return changes.of_paths(old, new)
+
+
+def _against_tree(arguments: Arguments) -> list[Change]:
+    place = repository.target(arguments)
+    rendering = repository.rendered(arguments, place)
+    output.tell(output.judged(rendering.diagnostics, arguments), arguments)
+    if place is not None:
+        return gitops.preview(place, rendering.runs, whole=rendering.whole, push=arguments.flags.push)
+    out = Path(arguments.flags.out)
+    tree.recover(out)
+    return changes.of_tree(tree.shelf(out), tree.read_lock(out), rendering.runs, rendering.whole)
+
+
+def _shown(found: list[Change], form: str) -> str:
+    if form == "json":
+        return changes.as_json(found)
+    if form == "markdown":
+        return changes.as_markdown(found)
+    return changes.as_text(found, colour=sys.stdout.isatty() and not os.environ.get("NO_COLOR"))
+
+
+def _is_left_alone(change: Change) -> bool:
+    """Whether Flux would not bring the change to a job that is there already."""
+    annotations = (change.manifest.get("metadata") or {}).get("annotations") or {}
+    changed = change.status is Status.CHANGED and change.kind in {Kind.IN_PLACE, Kind.METADATA}
+    return changed and annotations.get(_SSA) == "IfNotPresent"

@@ -1,0 +1,41 @@
+"""`ftgen gc`: what nothing in a tree refers to any more.  Lists; `ftgen stop` removes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from ftgen import gitops, tree
+from ftgen.cli import output, repository
+from ftgen.cli.arguments import Arguments, Usage
+from ftgen.gitops import Leftover
+
+
+def run(arguments: Arguments) -> int:
+    """Print the leftovers, one a line, or as JSON."""
+    if arguments.overrides:
+        raise Usage("gc takes no words of its own; it looks at a whole tree")
+    found = _leftovers(arguments)
+    if arguments.flags.json:
+        print(json.dumps([asdict(each) for each in found], indent=2, ensure_ascii=False))  # noqa: T201
+        return 0
+    for each in found:
+        print(f"{each.path}: {each.why}")  # noqa: T201
+    output.say(_advice(found), arguments)
+    return 0
+
+
+def _leftovers(arguments: Arguments) -> list[Leftover]:
+    place = repository.target(arguments)
+    if place is not None:
+        return gitops.gc(place, push=arguments.flags.push)
+    out = Path(arguments.flags.out)
+    tree.recover(out)
+    return list(gitops.leftovers(tree.shelf(out), tree.read_lock(out)))
+
+
+def _advice(found: list[Leftover]) -> str:
+    if not found:
+        return "nothing is left over"
+    return f"{len(found)} left over; `ftgen stop RUN` ends a run and removes its file, claims keep their data"

@@ -1,0 +1,53 @@
+"""`ftgen image [OVERRIDES…] [image.ARGUMENT=VALUE…]`: the Dockerfile of the runtime image for the chosen hardware."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ftgen import image
+from ftgen.cli import output, request, writing
+from ftgen.cli.arguments import Arguments
+from ftgen.compose import Composer
+from ftgen.diagnostics import Rejected, error
+from ftgen.spec import LlamaFactory, Spec, admit
+
+_PREFIX = "image."
+
+
+def run(arguments: Arguments) -> int:
+    """Print the Dockerfile, or write it as `Dockerfile` below a folder."""
+    with request.located(arguments) as composer:
+        spec = admit(
+            composer.compose(composer.parse([o for o in arguments.overrides if not o.startswith(_PREFIX)])).config
+        )
+        recipe = _recipe(spec, composer)
+        release = image.release(spec.trainer.version) if isinstance(spec.trainer, LlamaFactory) else None
+        values = {**({image.RELEASE: release.version} if release else {}), **_values(arguments.overrides, composer)}
+        noticed = image.judge(recipe, values, release)
+    output.tell(output.judged(noticed, arguments), arguments)
+    text = image.given(recipe, values)
+    if arguments.flags.out == "-":
+        sys.stdout.write(text)
+    else:
+        writing.write({"Dockerfile": text.encode()}, Path(arguments.flags.out), arguments)
+    output.say(f"build it with: docker build -t {spec.hardware.image} - < Dockerfile", arguments)
+    return 0
+
+
+def _recipe(spec: Spec, composer: Composer) -> str:
+    """The vendor's Dockerfile, the first on the search path."""
+    name = image.recipe(spec.hardware.vendor)
+    for folder in composer.request.search_path():
+        if (folder / name).is_file():
+            return (folder / name).read_text(encoding="utf-8")
+    told = f"there is no recipe for an image of {spec.hardware.vendor}"
+    raise Rejected([error("FT287", told, "hardware.vendor", spec.hardware.vendor, f"write conf/{name.as_posix()}")])
+
+
+def _values(overrides: Sequence[str], composer: Composer) -> Mapping[str, str]:
+    """The build arguments that the command line gives, read by Hydra's grammar."""
+    parsed = composer.parse(overrides)
+    given = [override for override in parsed if override.key_or_group.startswith(_PREFIX)]
+    return {o.key_or_group.removeprefix(_PREFIX): "" if o.value() is None else str(o.value()) for o in given}

@@ -1,0 +1,125 @@
+"""`ftgen import FILE [OVERRIDES…]`, `ftgen import -- docker run …`: an experiment and the overlay that remains."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ftgen import catalog, contract, importing, pipeline, yamlio
+from ftgen.cli import output, request, writing
+from ftgen.cli.arguments import Arguments, Usage
+from ftgen.compose import Composer, spelled
+from ftgen.diagnostics import Diagnostic, require
+from ftgen.importing import Options, Proposal
+from ftgen.overlay import Patch
+from ftgen.pipeline import Beside, Compiled
+
+
+def run(arguments: Arguments) -> int:
+    """Print the experiment and its overlay, or write them below a folder and tell the command that renders them."""
+    words = arguments.overrides
+    if not words:
+        raise Usage("import takes the file of a VolcanoJob, or a command line: ftgen import -- docker run …")
+    told = replace(arguments, overrides=())
+    with request.located(told) as composer:
+        proposal, documents, noticed = (
+            _docker(words, composer, told) if _is_command(words) else _file(words, composer, told)
+        )
+    output.tell(output.judged(noticed, told), told)
+    files = importing.files(proposal, documents)
+    if arguments.flags.out == "-":
+        sys.stdout.write("".join(f"# {path}\n{content.decode()}" for path, content in files.items()))
+    else:
+        writing.write(files, Path(arguments.flags.out), told)
+    output.say(f"render it with: ftgen +experiment={proposal.name}", told)
+    return 0
+
+
+_Imported = tuple[Proposal, Sequence[Any], Sequence[Diagnostic]]
+
+
+def _file(words: Sequence[str], composer: Composer, arguments: Arguments) -> _Imported:
+    file, *overrides = words
+    text = sys.stdin.read() if file == "-" else yamlio.read_text(Path(file))
+    name = "standard input" if file == "-" else Path(file).name
+    if _is_command([text]):
+        return _docker([text], composer, arguments)
+    job, others = importing.wanted(yamlio.parse_all(text, file), name)
+    require(contract.conform(job))
+    proposal = importing.propose(job, name, options(arguments))
+
+    settled, plain, left_out = importing.settle(proposal, lambda one: _compiled(one, composer, overrides))
+    documents = importing.residual(plain.bundle.job, job, plain.spec.cluster.volcano_version)
+    # The same again with the overlay: what the checks say of the imported job as it is, is accepted and told.
+    accepted, _, told = importing.settle(settled, lambda one: _compiled(one, composer, overrides, documents))
+    return accepted.beyond(_defaults(accepted, composer)), documents, [*others, *left_out, *told]
+
+
+def _compiled(
+    proposal: Proposal, composer: Composer, overrides: Sequence[str] = (), documents: Sequence[Any] = ()
+) -> Compiled:
+    words = (*selection(proposal), *overrides)
+    beside = _Residual(composer.request.directory, documents)
+    return pipeline.compile_composition(composer, composer.compose(composer.parse(words)), words, beside=beside)
+
+
+class _Residual(Beside):
+    """What lies beside the configuration, and the overlay that is about to."""
+
+    def __init__(self, directory: Path, documents: Sequence[Any]) -> None:
+        super().__init__(directory)
+        self._residual = [Patch(Path("residual.yaml"), d, "experiment", "imported", i) for i, d in enumerate(documents)]
+
+    def patches(self, choices: Mapping[str, str], packs: tuple[str, ...] = ()) -> list[Patch]:
+        return [*super().patches(choices, packs), *self._residual]
+
+    def conflicts(self, patches: list[Patch], volcano_version: str) -> list[Diagnostic]:
+        """The overlay has the last word by design."""
+        return super().conflicts([patch for patch in patches if patch not in self._residual], volcano_version)
+
+
+def _docker(words: Sequence[str], composer: Composer, arguments: Arguments) -> _Imported:
+    proposal, documents, noticed = importing.command_line(words, options(arguments))
+    settled, _, left_out = importing.settle(proposal, lambda one: _compiled(one, composer, documents=documents))
+    return settled.beyond(_defaults(settled, composer)), documents, [*noticed, *left_out]
+
+
+def _defaults(proposal: Proposal, composer: Composer) -> Mapping[str, Any]:
+    """What the choices alone compose to."""
+    chosen = [f"{group}={option}" for group, option in proposal.choices.items() if option != _COMMAND]
+    config = composer.compose(composer.parse(chosen)).config
+    # An option that cannot do without a value has no defaults worth leaving out.
+    return {**config, "trainer": {}} if _COMMAND in proposal.choices.values() else config
+
+
+_COMMAND = "command"
+
+
+def _is_command(words: Sequence[str]) -> bool:
+    """Whether it is a command line, split by the shell or one text, and no file."""
+    lines = (line for word in words[:2] for line in word.splitlines() if not line.startswith("#"))
+    return bool(_CONTAINERS & set(" ".join(lines).split(None, 2)[:2]))
+
+
+_CONTAINERS = {"docker", "podman", "nerdctl"}
+
+
+def selection(proposal: Proposal) -> list[str]:
+    """The proposal as overrides."""
+    chosen = [f"{group}={option}" for group, option in proposal.choices.items()]
+    return [*chosen, *(f"{key}={spelled(importing.literal(value))}" for key, value in proposal.values.items())]
+
+
+def options(arguments: Arguments) -> Options:
+    """The options of each group with their content, as the flags say where to look."""
+    places = catalog.folders(arguments.flags.config_dir, arguments.flags.config_path)
+
+    @cache
+    def of(group: str) -> Mapping[str, Mapping[str, Any]]:
+        return {option: catalog.content(places, group, option) for option in catalog.options(places, group)}
+
+    return of

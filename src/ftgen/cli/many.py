@@ -1,0 +1,114 @@
+"""`ftgen -m …`: every job of a sweep, all of them written or none."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import SpooledTemporaryFile
+
+from ftgen import changes, delivery, pipeline, sweep, tree
+from ftgen.batch import Batch
+from ftgen.cli import output, progress
+from ftgen.cli.arguments import Arguments
+from ftgen.compose import Composer
+from ftgen.sweep import index
+from ftgen.tree import Fate, Outcome, Run, Terms
+
+_LISTED = 20
+_IN_MEMORY = 16 * 2**20
+
+
+def write(arguments: Arguments, composer: Composer) -> int:
+    """Expand, compile, and write or print; nothing is written when anything is wrong."""
+    batch = expanded(arguments, composer)
+    if arguments.flags.out == "-":
+        return _stream(batch, arguments)
+    out = Path(arguments.flags.out)
+    plan = tree.plan_write(out, runs(batch, table=arguments.flags.csv), terms(batch, arguments))
+    try:
+        told = output.judged([*batch.diagnostics, *plan.outcome.diagnostics], arguments)
+    except BaseException:
+        tree.discard(plan)
+        raise
+    outcome = tree.apply(plan)
+    output.tell(told, arguments)
+    _summarise(outcome, batch, out, arguments)
+    return 0
+
+
+def expanded(arguments: Arguments, composer: Composer) -> Batch:
+    """The sweep that the command line asks for, ready to be compiled."""
+    points = sweep.expand(composer, arguments.overrides, limit=arguments.flags.limit)
+    return Batch(composer, points, progress=progress.bar(len(points.points), arguments))
+
+
+def runs(batch: Batch, *, table: bool, told: delivery.Place | None = None) -> Iterator[Run]:
+    """What goes into the output tree: the jobs as they are compiled, then what is written beside them.
+
+    Args:
+        batch: the sweep.
+        table: whether its index is written as a table, too.
+        told: where the tree is published to.
+    """
+    delivered = []
+    for job in batch:
+        if job.spec.delivery.application:
+            delivered.append(job)
+        yield job.run
+    yield batch.extras(table=table)
+    yield from pipeline.deliver(delivered, told)
+
+
+def terms(batch: Batch, arguments: Arguments) -> Terms:
+    """What the user allows."""
+    flags = arguments.flags
+    return Terms(
+        adopt=flags.adopt or flags.overwrite,
+        allow_shrink=flags.allow_shrink,
+        whole=whole(batch),
+        same_run=changes.same_run,
+    )
+
+
+def whole(batch: Batch) -> frozenset[str]:
+    """A sweep with a name of its own is all there is in its folder."""
+    return frozenset({batch.folder}) if batch.sweep.settings.name else frozenset()
+
+
+def _stream(batch: Batch, arguments: Arguments) -> int:
+    """All objects on stdout, shared ones once; kept aside until the last point has proved sound."""
+    seen: set[str] = set()
+    with SpooledTemporaryFile(_IN_MEMORY) as aside:
+        for run in runs(batch, table=False):
+            for path, content in run.files.items():
+                if path.endswith(".yaml") and path not in seen:
+                    seen.add(path)
+                    aside.write(b"---\n" + content)
+        output.tell(output.judged(batch.diagnostics, arguments), arguments)
+        aside.seek(0)
+        for block in iter(lambda: aside.read(2**20), b""):
+            sys.stdout.buffer.write(block)
+    return 0
+
+
+def _summarise(outcome: Outcome, batch: Batch, out: Path, arguments: Arguments) -> None:
+    touched = [(path, fate) for path, fate in outcome.fates.items() if path.startswith(f"{batch.folder}/")]
+    shown = [(path, fate) for path, fate in touched if fate is not Fate.UNCHANGED]
+    for path, fate in shown[:_LISTED]:
+        output.say(f"{fate:>9}  {out / path}", arguments)
+    if len(shown) > _LISTED:
+        output.say(f"{'…':>9}  and {len(shown) - _LISTED} more files", arguments)
+    counts = Counter(str(fate) for _, fate in touched)
+    told = ", ".join(f"{count} {fate}" for fate, count in sorted(counts.items()))
+    output.say(f"{batch.folder}: {asked(index.totals(batch.rows))} ({told})", arguments)
+
+
+def asked(totals: index.Totals) -> str:
+    """What all jobs ask for, in one line."""
+    jobs = "1 job" if totals.jobs == 1 else f"{totals.jobs} jobs"
+    pods = "1 pod" if totals.pods == 1 else f"{totals.pods} pods"
+    cards = "1 card" if totals.devices == 1 else f"{totals.devices} cards"
+    memory = f" with {totals.card_gib:g} GiB" if totals.card_gib else ""
+    return f"{jobs}, {pods}, {cards}{memory}, {totals.storage_gib:g} GiB of storage"

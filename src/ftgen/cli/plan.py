@@ -1,0 +1,166 @@
+"""`ftgen plan`: what would be rendered and what it asks for, without writing."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ftgen import pipeline, sweep, tree
+from ftgen.cli import many, output, request
+from ftgen.cli.arguments import Arguments
+from ftgen.compose import Composer
+from ftgen.sweep import index
+from ftgen.sweep.index import Row
+from ftgen.tree import Fate, Outcome, Terms
+
+_STATUS = {Fate.ADDED: "new", Fate.CHANGED: "changed", Fate.UNCHANGED: "unchanged", Fate.KEPT: "kept"}
+_GONE = (Fate.REMOVED, Fate.ORPHANED, Fate.MISSING)
+# So many jobs are shown one by one; of more, the first of each group are.
+_SHOWN = 40
+_OF_EACH = 3
+_GROUPS = 15
+_NARROWEST = 60
+_SHORTEST = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What would be rendered.
+
+    Attributes:
+        rows: the jobs.
+        outcome: what rendering them would do to the output folder.
+    """
+
+    rows: Sequence[Row]
+    outcome: Outcome
+
+    def status(self, row: Row) -> str:
+        """What would happen to a job's file: new, changed, unchanged or kept."""
+        return _STATUS.get(self.outcome.fates[row.file], str(self.outcome.fates[row.file]))
+
+    @property
+    def gone(self) -> list[str]:
+        """Files of jobs that would no longer be rendered."""
+        return [path for path in self.outcome.paths(*_GONE) if path.rpartition("/")[2].startswith("job-")]
+
+
+def run(arguments: Arguments) -> int:
+    """Print the table, or the same as JSON."""
+    with request.located(arguments) as composer:
+        planned = _planned(arguments, composer)
+    if arguments.flags.json:
+        print(json.dumps(_plain(planned), indent=2, ensure_ascii=False))  # noqa: T201
+    else:
+        width = max(_NARROWEST, shutil.get_terminal_size((120, 24)).columns)
+        sys.stdout.writelines(f"{line[:width]}\n" for line in _lines(planned, width, every=arguments.flags.all))
+    return 0
+
+
+def _planned(arguments: Arguments, composer: Composer) -> Planned:
+    out = Path(arguments.flags.out)
+    if sweep.is_asked(composer, arguments.overrides, multirun=arguments.flags.multirun):
+        batch = many.expanded(arguments, composer)
+        runs = many.runs(batch, table=False)
+        outcome = tree.plan_write(out, runs, many.terms(batch, arguments), dry=True).outcome
+        output.tell(output.judged([*batch.diagnostics, *outcome.diagnostics], arguments), arguments)
+        return Planned(batch.rows, outcome)
+    job = pipeline.compile_job(composer, arguments.overrides)
+    outcome = tree.plan_write(out, [job.run], Terms(), dry=True).outcome
+    noticed = request.locate(composer, arguments, job.diagnostics)
+    output.tell(output.judged([*noticed, *outcome.diagnostics], arguments), arguments)
+    return Planned([index.row(job.spec, job.identity, job.bundle, job.files)], outcome)
+
+
+def _plain(planned: Planned) -> dict[str, Any]:
+    jobs = [{**index.plain(row), "status": planned.status(row)} for row in planned.rows]
+    return {"jobs": jobs, "gone": planned.gone, "totals": asdict(index.totals(planned.rows))}
+
+
+def _lines(planned: Planned, width: int, *, every: bool) -> Iterator[str]:
+    """What all jobs share, then the jobs by the options that set them apart, then the sums."""
+    shared = _shared(planned.rows)
+    yield _said(shared)
+    groups = _grouped(planned.rows, shared)
+    brief = len(planned.rows) > _SHOWN and not every
+    shown = list(groups.items())[: _GROUPS if brief else None]
+    for options, members in shown:
+        yield from ("", options) if options else ("",)
+        yield from _members(members, planned, width, brief=brief)
+    if len(shown) < len(groups):
+        yield f"\n… and {len(groups) - len(shown)} more combinations of options (--all shows every job)"
+    yield ""
+    yield from _sums(planned)
+
+
+def _said(choices: Mapping[str, str]) -> str:
+    return " ".join(f"{group}={option}" for group, option in choices.items())
+
+
+def _shared(rows: Sequence[Row]) -> dict[str, str]:
+    first = {group: option for group, option in rows[0].choices.items() if "/" not in group} if rows else {}
+    return {group: option for group, option in first.items() if all(row.choices.get(group) == option for row in rows)}
+
+
+def _grouped(rows: Sequence[Row], shared: Mapping[str, str]) -> dict[str, list[Row]]:
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        own = {group: option for group, option in row.choices.items() if group not in shared and "/" not in group}
+        groups.setdefault(_said(own), []).append(row)
+    return groups
+
+
+def _members(members: Sequence[Row], planned: Planned, width: int, *, brief: bool) -> Iterator[str]:
+    shown = members[:_OF_EACH] if brief and len(members) > _OF_EACH + 1 else members
+    yield from _table(shown, planned, width)
+    if len(shown) < len(members):
+        spans = "; ".join(_span(key, [row.swept.get(key, "") for row in members]) for key in _columns(members))
+        yield f"  … and {len(members) - len(shown)} more: {spans}"
+
+
+def _span(key: str, values: Sequence[str]) -> str:
+    """The values that a column takes, in a few words."""
+    distinct = list(dict.fromkeys(values))
+    if len(distinct) <= _OF_EACH:
+        return f"{key} {', '.join(distinct)}"
+    return f"{key} {distinct[0]} … {distinct[-1]} ({len(distinct)} values)"
+
+
+def _columns(rows: Sequence[Row]) -> list[str]:
+    """Swept keys that are no groups: a heading tells these."""
+    return list(dict.fromkeys(key for row in rows for key in row.swept if key not in row.choices))
+
+
+def _table(rows: Sequence[Row], planned: Planned, width: int) -> Iterator[str]:
+    keys = _columns(rows)
+    head = ("job", *(key.rpartition(".")[2] for key in keys), "pods", "cards", "card GiB", "storage GiB", "")
+    body = [(row.job, *(row.swept.get(key, "-") for key in keys), *_numbers(row), planned.status(row)) for row in rows]
+    sizes = [max(len(line[i]) for line in (head, *body)) for i in range(len(head))]
+    sizes[0] = max(_SHORTEST, min(sizes[0], sizes[0] + width - sum(sizes) - 2 * len(sizes)))
+    for name, *numbers, status in (head, *body):
+        cells = [_cell(number, size).rjust(size) for number, size in zip(numbers, sizes[1:-1], strict=True)]
+        yield "  ".join([_cell(name, sizes[0]).ljust(sizes[0]), *cells, status]).rstrip()
+
+
+def _cell(text: str, size: int) -> str:
+    """The text, its middle left out where it is too long: both ends of a job's name tell something."""
+    return text if len(text) <= size else f"{text[: size // 2]}…{text[len(text) - size + size // 2 + 1 :]}"
+
+
+def _numbers(row: Row) -> tuple[str, ...]:
+    storage = sum(row.storage.values())
+    memory = "-" if row.card_gib is None else f"{row.card_gib:g}"
+    return str(row.pods), str(row.devices), memory, f"{storage:g}" if storage else "-"
+
+
+def _sums(planned: Planned) -> Iterator[str]:
+    counts = Counter(planned.status(row) for row in planned.rows) + Counter({"gone": len(planned.gone)})
+    told = ", ".join(f"{count} {status}" for status, count in counts.items())
+    yield f"{many.asked(index.totals(planned.rows))}: {told}"
+    yield from (f"  gone: {path}" for path in planned.gone[:_GROUPS])

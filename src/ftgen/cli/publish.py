@@ -1,0 +1,84 @@
+"""`ftgen publish`: render into a GitOps repository, as one commit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from ftgen import gitops
+from ftgen.cli import output, repository
+from ftgen.cli.arguments import Arguments, Usage
+from ftgen.cli.repository import Rendering
+from ftgen.diagnostics import Diagnostic, note
+from ftgen.gitops import Published, Result
+from ftgen.tree import Fate, NewRun, Outcome, Run, Terms
+from ftgen.tree.lock import is_job
+
+_CREATED_ONCE = b"kustomize.toolkit.fluxcd.io/ssa: IfNotPresent"
+
+
+def run(arguments: Arguments) -> int:
+    """Compile, then commit; nothing is committed when anything is wrong."""
+    flags = arguments.flags
+    target = repository.target(arguments)
+    if target is None:
+        raise Usage("publish needs --repo and --branch; without a repository, `ftgen -o DIR` writes to a folder")
+    rendering = repository.rendered(arguments, target)
+    output.tell(output.judged(rendering.diagnostics, arguments), arguments)
+    done = gitops.publish(
+        target,
+        rendering.runs,
+        repository.provenance(rendering.runs),
+        terms=_terms(arguments, rendering),
+        push=flags.push,
+        branch_per_sweep=flags.branch_per_sweep,
+        allow_dirty=flags.allow_dirty,
+        progress=repository.progress(arguments),
+    )
+    output.tell([*done.diagnostics, *undelivered(rendering.runs, done.outcome)], arguments)
+    _summarise(done, arguments)
+    return 0
+
+
+def _terms(arguments: Arguments, rendering: Rendering) -> Terms:
+    flags = arguments.flags
+    return Terms(
+        new_run=NewRun.KEEP if flags.new_run else NewRun.REFUSE,
+        adopt=flags.adopt or flags.overwrite,
+        allow_shrink=flags.allow_shrink,
+        whole=rendering.whole,
+    )
+
+
+def undelivered(runs: Sequence[Run], outcome: Outcome) -> list[Diagnostic]:
+    """A note where Flux, which creates a job once, will not bring a change of it to the cluster."""
+    changed = set(outcome.paths(Fate.CHANGED))
+    files = [(path, text) for run in runs for path, text in run.files.items() if path in changed]
+    kept = [path for path, text in files if _CREATED_ONCE in text]
+    if not kept:
+        return []
+    told = f"Flux creates a job once: the changes of {len(kept)} published jobs stay in git"
+    return [note("FT532", told, kept[0], help="patch the live job too, or publish a new run")]
+
+
+def _summarise(done: Published, arguments: Arguments) -> None:
+    repository.tell(done.outcome, arguments)
+    if done.result is not Result.UNCHANGED:
+        for line in _next(done.outcome):
+            output.say(line, arguments)
+    output.say(done.summary, arguments)
+
+
+def _next(outcome: Outcome) -> Iterator[str]:
+    """What the reconciler will make of it."""
+    words = {
+        Fate.ADDED: "to be created",
+        Fate.CHANGED: "to be changed in place, without a restart",
+        Fate.ORPHANED: "left alone, although nothing renders it any more",
+        Fate.KEPT: "left alone, being archived or stopped",
+    }
+    for fate, word in words.items():
+        jobs = sum(
+            is_job(outcome.lock.files[path].object) for path in outcome.paths(fate) if path in outcome.lock.files
+        )
+        if jobs:
+            yield f"{jobs:>9}  {'job' if jobs == 1 else 'jobs'} {word}"

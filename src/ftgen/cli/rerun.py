@@ -1,0 +1,20 @@
+"""`ftgen rerun RUN… [OVERRIDES]`: train committed runs again, as new objects with names of their own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ftgen import gitops
+from ftgen.cli import output, repository
+from ftgen.cli.arguments import Arguments
+
+
+def run(arguments: Arguments) -> int:
+    """Copy the runs under their next names; one whose file is gone is rendered from the overrides given."""
+    names = repository.names(arguments)
+    overrides = tuple(word for word in arguments.overrides if word not in names)
+    runs = repository.rendered(replace(arguments, overrides=overrides)).runs if overrides else ()
+    outcome = repository.carry_out(gitops.rerunning(names, runs), arguments)
+    repository.tell(outcome, arguments)
+    output.say("The reconciler creates the new jobs; the old ones are left as they are.", arguments)
+    return 0

@@ -1,0 +1,27 @@
+"""`ftgen stop RUN…`: end committed runs, in two steps with the reconciler's sync between them."""
+
+from __future__ import annotations
+
+from ftgen import gitops
+from ftgen.cli import output, repository
+from ftgen.cli.arguments import Arguments
+from ftgen.tree import Fate
+
+_GUARDS_GONE = """\
+The guards against pruning are gone from git; the training still runs.
+Once the reconciler has synchronised this, run the same command again: it removes the file, which ends the training."""
+_FILES_GONE = """\
+Flux deletes the job when it next reconciles.
+Argo CD deletes it in the next sync that prunes: `argocd app sync APP --prune`.
+kubectl deletes it when it is told to: `kubectl delete -n NAMESPACE jobs.batch.volcano.sh NAME`."""
+
+
+def run(arguments: Arguments) -> int:
+    """Take the next step: away with the guards, then with the files."""
+    outcome = repository.carry_out(gitops.stopping(repository.names(arguments)), arguments)
+    repository.tell(outcome, arguments, verbs={Fate.CHANGED: "unguarded"})
+    if outcome.paths(Fate.CHANGED):
+        output.say(_GUARDS_GONE, arguments)
+    if outcome.paths(Fate.REMOVED):
+        output.say(_FILES_GONE, arguments)
+    return 0

@@ -1,0 +1,370 @@
+"""Reading a VolcanoJob that somebody wrote: which options come nearest, and what they leave to say.
+
+What is found here only makes the overlay that remains shorter and the experiment easier to change; the
+overlay alone makes the result exact.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+from ftgen import kube, yamlio
+from ftgen.diagnostics import Diagnostic, Rejected, error, note
+from ftgen.importing.proposal import Options, Proposal
+from ftgen.lower import Object
+
+_API = "batch.volcano.sh/v1alpha1"
+# What the API server writes into an object that it gives back.
+_SERVERS = ("creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid")
+_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+_NAME_LIMIT = 40
+
+
+# --- the object ----------------------------------------------------------------------------------------
+
+
+def wanted(documents: Sequence[Any], source: str) -> tuple[Object, list[Diagnostic]]:
+    """The one VolcanoJob among the documents of a file, without what a server added, and what was left out.
+
+    Raises:
+        Rejected: when there is not exactly one, or it has no name.
+    """
+    jobs = [d for d in documents if isinstance(d, dict) and d.get("kind") == "Job" and d.get("apiVersion") == _API]
+    if len(jobs) != 1:
+        told = f"{source} holds {len(jobs) or 'no'} VolcanoJob{'s' if len(jobs) > 1 else ''} ({_API}, kind Job)"
+        raise Rejected(
+            [
+                error(
+                    "FT541", told, value=source, help="give a file with exactly one; for a container, `-- docker run …`"
+                )
+            ]
+        )
+    others = [
+        note("FT542", f"{_title(d)} is not imported; keep its file", value=source)
+        for d in documents
+        if d and d is not jobs[0]
+    ]
+    return _cleaned(jobs[0], source), others
+
+
+def _title(document: Any) -> str:
+    return (
+        f"{document.get('kind', 'an object')} {document.get('metadata', {}).get('name', '')}".strip()
+        if isinstance(document, dict)
+        else "a list"
+    )
+
+
+def _cleaned(job: Object, source: str) -> Object:
+    plain = _present({key: value for key, value in job.items() if key != "status"})
+    metadata = {key: value for key, value in _mapping(plain.get("metadata")).items() if key not in _SERVERS}
+    annotations = {key: value for key, value in _mapping(metadata.get("annotations")).items() if key != _LAST_APPLIED}
+    if "annotations" in metadata and annotations != metadata["annotations"]:
+        metadata = {key: value for key, value in metadata.items() if key != "annotations"} | (
+            {"annotations": annotations} if annotations else {}
+        )
+    if not (metadata.get("name") or metadata.get("generateName")):
+        raise Rejected(
+            [error("FT541", f"the VolcanoJob in {source} has no name", "metadata.name", help="give it metadata.name")]
+        )
+    return {**plain, "metadata": metadata}
+
+
+def _present(value: Any) -> Any:
+    """The value without nulls: the API server drops them."""
+    if isinstance(value, dict):
+        return {key: _present(one) for key, one in value.items() if one is not None}
+    return [_present(one) for one in value] if isinstance(value, list) else value
+
+
+# --- the proposal --------------------------------------------------------------------------------------
+
+
+def propose(job: Object, source: str, options: Options) -> Proposal:
+    """The options and values that come nearest to a job."""
+    metadata, spec = job["metadata"], _mapping(job.get("spec"))
+    name = str(metadata.get("name") or metadata["generateName"].rstrip("-"))
+    task = _main_task(job, options)
+    pod = _mapping(_mapping(task.get("template")).get("spec"))
+    container = next(iter(_mappings(pod.get("containers"))), {})
+    choices: dict[str, str] = {"delivery": _delivery(metadata)}
+    values: dict[str, Any] = {"name": name}
+    for found in (
+        _model(_environment(pod), options),
+        _hardware(task, container, options),
+        _storage(spec, pod, container, options),
+        _trainer(container, options),
+        _tracking(_environment(pod)),
+        ({}, dict(_cluster(metadata, spec, pod, container))),
+    ):
+        choices |= found[0]
+        values |= found[1]
+    return Proposal(kube.slug(name, _NAME_LIMIT), source, choices, values)
+
+
+_Found = tuple[dict[str, str], dict[str, Any]]
+
+
+def _delivery(metadata: Mapping[str, Any]) -> str:
+    if "name" not in metadata:
+        return "kubectl"
+    annotations = _mapping(metadata.get("annotations"))
+    return "flux" if any("fluxcd.io/" in key for key in annotations) else "argocd"
+
+
+def _main_task(job: Object, options: Options) -> Mapping[str, Any]:
+    """The task that asks for most cards; the first of equals."""
+    tasks = list(_mappings(_mapping(job.get("spec")).get("tasks")))
+    counts = {
+        str(o["resources"]["count"]) for o in options("hardware").values() if _mapping(o.get("resources")).get("count")
+    }
+
+    def cards(task: Mapping[str, Any]) -> int:
+        pod = _mapping(_mapping(task.get("template")).get("spec"))
+        asked = [_resources(container) for container in _mappings(pod.get("containers"))]
+        return sum(_number(amounts.get(name)) for amounts in asked for name in counts)
+
+    return max(tasks, key=cards, default={})
+
+
+def _cluster(
+    metadata: Object, spec: Mapping[str, Any], pod: Mapping[str, Any], container: Mapping[str, Any]
+) -> Iterator[tuple[str, Any]]:
+    secrets = [_mapping(secret).get("name") for secret in pod.get("imagePullSecrets", [])]
+    said = {
+        "cluster.namespace": metadata.get("namespace"),
+        "cluster.queue": spec.get("queue"),
+        "cluster.scheduler": spec.get("schedulerName"),
+        "cluster.priority_class": spec.get("priorityClassName"),
+        "cluster.image_pull_policy": container.get("imagePullPolicy"),
+        "cluster.image_pull_secrets": secrets,
+        "cluster.node_selector": pod.get("nodeSelector"),
+        "cluster.tolerations": pod.get("tolerations"),
+    }
+    yield from ((key, value) for key, value in said.items() if value)
+    for variable, key in (("GIT_USER", "user_key"), ("GIT_TOKEN", "token_key")):
+        secret = _mapping(_mapping(_variable(pod, variable).get("valueFrom")).get("secretKeyRef"))
+        if secret.get("name") and secret.get("key"):
+            yield "cluster.git.secret", secret["name"]
+            yield f"cluster.git.{key}", secret["key"]
+
+
+def _model(environment: Mapping[str, str], options: Options) -> _Found:
+    keys = {"BASE_MODEL_URL": "model.url", "OUTPUT_MODEL_URL": "model.output_url", "DATASET_URL": "dataset.url"}
+    values = {key: environment[name] for name, key in keys.items() if environment.get(name)}
+    wanted_name = values.get("model.url", "").rstrip("/").rpartition("/")[2].removesuffix(".git").lower()
+    known = {str(content.get("name", "")).lower(): option for option, content in options("model").items()}
+    return ({"model": known[wanted_name]} if wanted_name in known else {}), values
+
+
+def _tracking(environment: Mapping[str, str]) -> _Found:
+    if "MLFLOW_TRACKING_URI" not in environment:
+        return {"tracking": "none"}, {}
+    values = {
+        "tracking.uri": environment["MLFLOW_TRACKING_URI"],
+        "tracking.experiment": environment.get("MLFLOW_EXPERIMENT_NAME"),
+    }
+    return {"tracking": "mlflow"}, {key: value for key, value in values.items() if value}
+
+
+# --- hardware ------------------------------------------------------------------------------------------
+
+
+def _hardware(task: Mapping[str, Any], container: Mapping[str, Any], options: Options) -> _Found:
+    amounts = _resources(container)
+    values: dict[str, Any] = {"hardware.nodes": max(1, _number(task.get("replicas", 1)))}
+    if container.get("image"):
+        values["hardware.image"] = container["image"]
+    option = _nearest(amounts, options("hardware"))
+    names = _mapping(_mapping(options("hardware").get(option or "")).get("resources"))
+    devices = _number(amounts.get(str(names.get("count"))))
+    values |= {"hardware.devices": devices} if devices else {}
+    values |= dict(_shares(amounts, names))
+    if devices == 1:
+        values |= dict(_host(container))
+    return ({"hardware": option} if option else {}), values
+
+
+def _nearest(amounts: Mapping[str, Any], known: Mapping[str, Mapping[str, Any]]) -> str | None:
+    """The option whose resources the container asks for and no others; without cards, one that has none."""
+
+    def score(option: str) -> tuple[int, int, str]:
+        names = [name for name in _resource_names(known[option]) if name]
+        return -sum(name in amounts for name in names), sum(name not in amounts for name in names), option
+
+    best = min(known, key=score, default=None)
+    cards = any("/" in name for name in amounts)
+    if best is None or (score(best)[0] == 0 and cards):
+        return None
+    return best if score(best)[0] or not list(filter(None, _resource_names(known[best]))) else None
+
+
+def _resource_names(option: Mapping[str, Any]) -> list[Any]:
+    resources = _mapping(option.get("resources"))
+    shares = (_mapping(resources.get(part)).get("name") for part in ("memory", "cores"))
+    return [resources.get("count"), *shares]
+
+
+def _shares(amounts: Mapping[str, Any], names: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for part in ("memory", "cores"):
+        resource = _mapping(names.get(part))
+        amount = _number(amounts.get(str(resource.get("name"))))
+        if amount:
+            whole = amount * kube.parse_quantity(str(resource.get("unit", "1")))
+            yield f"hardware.{part}", binary(whole) if part == "memory" else int(whole)
+
+
+def binary(amount: Fraction) -> str:
+    """An amount of memory in the largest binary unit that divides it."""
+    units = ((2**30, "Gi"), (2**20, "Mi"), (2**10, "Ki"))
+    return next((f"{amount // size}{unit}" for size, unit in units if amount % size == 0), str(amount))
+
+
+def _host(container: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Host resources of a container with one card: they are its card's."""
+    asked = _mapping(container.get("resources"))
+    for name in ("cpu", "memory"):
+        for bound in ("requests", "limits"):
+            if amount := _mapping(asked.get(bound)).get(name):
+                yield f"hardware.per_card.{name}.{bound.removesuffix('s')}", str(amount)
+
+
+# --- storage -------------------------------------------------------------------------------------------
+
+
+def _storage(spec: Mapping[str, Any], pod: Mapping[str, Any], container: Mapping[str, Any], options: Options) -> _Found:
+    volumes = {str(volume.get("name")): volume for volume in _mappings(pod.get("volumes"))}
+    mounted = {
+        str(mount.get("mountPath")): volumes.get(str(mount.get("name")), {})
+        for mount in _mappings(container.get("volumeMounts"))
+    }
+    values: dict[str, Any] = {}
+    if size := _mapping(_mapping(mounted.get("/dev/shm")).get("emptyDir")).get("sizeLimit"):  # noqa: S108 - a mount point
+        values["storage.shm"] = str(size)
+    claims = {
+        path: c for path, v in mounted.items() if (c := _mapping(v.get("persistentVolumeClaim")).get("claimName"))
+    }
+    for path, claim in list(claims.items())[:1]:
+        values |= {"storage.models.path": path, "storage.models.claim": claim}
+    wanted_class = None
+    for volume in _mappings(spec.get("volumes")):
+        claim_spec = _mapping(volume.get("volumeClaim"))
+        wanted_class = wanted_class or claim_spec.get("storageClassName")
+        size = _mapping(_mapping(claim_spec.get("resources")).get("requests")).get("storage")
+        values |= (
+            {"storage.workspace.path": volume["mountPath"], "storage.workspace.size": str(size)}
+            if size and "mountPath" in volume
+            else {}
+        )
+    known = (option for option, content in options("storage").items() if content.get("storage_class") == wanted_class)
+    option = next(known, None) if wanted_class else None
+    return ({"storage": option} if option else {}), values
+
+
+# --- trainer -------------------------------------------------------------------------------------------
+
+_HEREDOC = re.compile(r"<<-?\s*(['\"]?)(\w+)\1[^\n]*\n(.*?)\n[ \t]*\2[ \t]*$", re.DOTALL | re.MULTILINE)
+_SHORT = {
+    "learning_rate": "lr",
+    "num_train_epochs": "epochs",
+    "per_device_train_batch_size": "batch_size",
+    "gradient_accumulation_steps": "gradient_accumulation",
+    "cutoff_len": "cutoff_len",
+}
+# What ftgen writes itself, from other choices.
+_OWN = frozenset(
+    {
+        *(
+            "model_name_or_path",
+            "dataset",
+            "dataset_dir",
+            "template",
+            "output_dir",
+            "stage",
+            "do_train",
+            "finetuning_type",
+        ),
+        *("report_to", "run_name", "overwrite_output_dir", "deepspeed", "bf16", "fp16"),
+    }
+)
+
+
+def _trainer(container: Mapping[str, Any], options: Options) -> _Found:
+    words = [str(word) for part in ("command", "args") for word in container.get(part) or ()]
+    if "llamafactory-cli" not in " ".join(words):
+        return ({"trainer": "command"}, {"trainer.command": words}) if words else ({}, {})
+    arguments = next((found for word in words for found in _configurations(word) if "stage" in found), {})
+    wanted_kind = [arguments.get(name) for name in _TELLING]
+    kinds = {
+        option: [_mapping(content.get("args")).get(name) for name in _TELLING]
+        for option, content in options("trainer").items()
+    }
+    option = next((option for option, kind in kinds.items() if kind == wanted_kind), None)
+    return ({"trainer": option} if option else {}), dict(_arguments(arguments))
+
+
+_TELLING = ("stage", "finetuning_type", "quantization_bit")
+
+
+def _configurations(script: str) -> Iterator[dict[str, Any]]:
+    """The YAML mappings that a shell script writes by here-documents."""
+    for match in _HEREDOC.finditer(script):
+        try:
+            content = yamlio.parse(match[3], "script")
+        except Rejected:
+            continue
+        if isinstance(content, dict):
+            yield content
+
+
+def _arguments(arguments: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, value in arguments.items():
+        if name in _SHORT:
+            yield f"trainer.{_SHORT[name]}", value
+        elif name not in _OWN and isinstance(value, str | int | float) and "$" not in str(value):
+            yield f"trainer.args.{name}", value
+    if arguments.get("bf16") or arguments.get("fp16"):
+        yield "trainer.precision", "bf16" if arguments.get("bf16") else "fp16"
+
+
+# --- reading -------------------------------------------------------------------------------------------
+
+
+def _environment(pod: Mapping[str, Any]) -> dict[str, str]:
+    """Plain variables of all containers; the last one that sets a name wins."""
+    containers = [*_mappings(pod.get("initContainers")), *_mappings(pod.get("containers"))]
+    variables = (variable for container in containers for variable in _mappings(container.get("env")))
+    return {
+        str(variable["name"]): str(variable["value"]) for variable in variables if {"name", "value"} <= variable.keys()
+    }
+
+
+def _variable(pod: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    containers = [*_mappings(pod.get("containers")), *_mappings(pod.get("initContainers"))]
+    found = (variable for container in containers for variable in _mappings(container.get("env")))
+    return next((variable for variable in found if variable.get("name") == name), {})
+
+
+def _resources(container: Mapping[str, Any]) -> dict[str, Any]:
+    asked = _mapping(container.get("resources"))
+    return {**_mapping(asked.get("requests")), **_mapping(asked.get("limits"))}
+
+
+def _number(value: Any) -> int:
+    """A whole number of things, 0 where it is none."""
+    try:
+        amount = kube.parse_quantity(str(value))
+    except ValueError:
+        return 0
+    return int(amount) if amount == Fraction(int(amount)) else 0
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _mappings(value: Any) -> Iterator[Mapping[str, Any]]:
+    yield from (item for item in value if isinstance(item, dict)) if isinstance(value, list) else ()

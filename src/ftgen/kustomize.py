@@ -1,0 +1,177 @@
+"""The same job for kustomize: what was lowered as the base, and each chosen overlay as a component.
+
+kustomize reads the patches as ftgen does, by the list keys of the exported `openapi.json`, with two
+exceptions that are translated: it knows no `PodTemplate`, and it moves a patched item to the front of its
+list, so that the indices of JSON 6902 operations would point at other items.  Of such operations the effect
+is written.  The order of lists that are merged by key is therefore kustomize's own; all else is the same.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ftgen import delta, merge, overlay, render, schema, yamlio
+from ftgen.diagnostics import Rejected, error
+from ftgen.lower import Bundle, Object
+from ftgen.overlay import Patch
+
+BASE = "base"
+OPENAPI = "openapi.json"
+_KUSTOMIZATION = "kustomization.yaml"
+_HEAD = "# Written by `ftgen export kustomize`. Build with: kubectl kustomize .\n"
+_JOB = ("batch.volcano.sh/v1alpha1", "Job")
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """The object that a kustomize patch is for, and the patch's document."""
+
+    api_version: str
+    kind: str
+    name: str
+    document: Any
+
+    @property
+    def selector(self) -> dict[str, str]:
+        """How kustomize finds the object."""
+        group, _, version = self.api_version.rpartition("/")
+        return {**({"group": group} if group else {}), "version": version, "kind": self.kind, "name": self.name}
+
+
+def tree(base: Bundle, patches: Sequence[Patch], name: str, volcano_version: str) -> dict[str, bytes]:
+    """The files of a kustomization that builds the job and its claims.
+
+    Args:
+        base: the objects before overlays; the job has no name yet.
+        patches: the overlays' patches, in order.
+        name: the job's name after its overlays.
+        volcano_version: release of Volcano whose schema says how lists merge.
+
+    Raises:
+        Rejected: when the job has no name, which kustomize cannot do without.
+    """
+    if not name:
+        told = "kustomize builds objects with names only, and this delivery leaves the job's to the API server"
+        raise Rejected(
+            [error("FT540", told, "delivery.generate_name", "true", "choose delivery=argocd or delivery=flux")]
+        )
+    named = Bundle({**base.job, "metadata": {"name": name, **base.job["metadata"]}}, base.claims)
+    files = {f"{BASE}/{render.file_name(o)}": yamlio.dump(render.ordered(o)) for o in named.objects}
+    files[f"{BASE}/{_KUSTOMIZATION}"] = _kustomization(resources=[path.partition("/")[2] for path in files])
+    folders: list[str] = []
+    for folder, group in _components(named, patches, volcano_version):
+        folders.append(folder)
+        files |= {f"{folder}/{path}": text for path, text in group.items()}
+    top = _kustomization(resources=[BASE], components=folders, openapi={"path": OPENAPI})
+    files |= {_KUSTOMIZATION: top, OPENAPI: _openapi(named, volcano_version)}
+    return {path: text.encode() for path, text in sorted(files.items())}
+
+
+def _openapi(bundle: Bundle, version: str) -> str:
+    """The document that tells kustomize how lists merge; it replaces kustomize's own, so it holds every kind."""
+    kinds = dict.fromkeys((str(o["apiVersion"]), str(o["kind"])) for o in bundle.objects)
+    known = [found for kind in kinds if (found := schema.find(*kind, version))]
+    return json.dumps(schema.openapi(*known), sort_keys=True, separators=(",", ":")) + "\n"
+
+
+def _kustomization(**parts: Any) -> str:
+    head = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization"}
+    return _HEAD + yamlio.dump({**head, **{key: value for key, value in parts.items() if value}})
+
+
+# --- components ----------------------------------------------------------------------------------------
+
+
+def _components(bundle: Bundle, patches: Sequence[Patch], version: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """A folder for each chosen option that patches something, with its files, and one for what no patch can say."""
+    rules, said = schema.find(*_JOB, version), bundle.job
+    for folder, own in _by_option(patches):
+        targets: dict[str, _Target] = {}
+        for patch in own:
+            after = overlay.apply(bundle, [patch], version)
+            for target in _targets(bundle, after, patch, version):
+                targets[_unused(patch.file.stem, {*targets, _KUSTOMIZATION})] = target
+                said = merge.strategic_merge(said, target.document, rules) if target.kind == "Job" else said
+            bundle = after
+        yield from _component(folder, targets)
+    yield from _component("overlays/unsaid", _unsaid(said, bundle.job, rules))
+
+
+def _by_option(patches: Iterable[Patch]) -> list[tuple[str, list[Patch]]]:
+    grouped: dict[str, list[Patch]] = {}
+    for patch in patches:
+        grouped.setdefault(f"overlays/{patch.group.split('@', 1)[0]}/{patch.option}", []).append(patch)
+    return list(grouped.items())
+
+
+def _unused(stem: str, taken: set[str]) -> str:
+    candidates = (f"{stem}{'' if number == 1 else f'-{number}'}.yaml" for number in range(1, len(taken) + 2))
+    return next(name for name in candidates if name not in taken)
+
+
+def _component(folder: str, targets: Mapping[str, _Target]) -> Iterator[tuple[str, dict[str, str]]]:
+    if targets:
+        head = {"apiVersion": "kustomize.config.k8s.io/v1alpha1", "kind": "Component"}
+        patches = [{"path": file, "target": target.selector} for file, target in targets.items()]
+        files = {file: yamlio.dump(target.document) for file, target in targets.items()}
+        yield folder, {**files, _KUSTOMIZATION: _HEAD + yamlio.dump({**head, "patches": patches})}
+
+
+def _targets(before: Bundle, after: Bundle, patch: Patch, version: str) -> Iterator[_Target]:
+    """A patch of ours as patches of kustomize's: one for each object that it is for."""
+    job = str(before.job["metadata"]["name"])
+    match patch.document:
+        case list():
+            effect = delta.strategic(before.job, after.job, schema.find(*_JOB, version))
+            yield from [_patch(_JOB, job, effect)] if effect else []
+        case {"kind": "PodTemplate", **rest}:
+            template = rest.get("template", {})
+            tasks = [{"name": task["name"], "template": template} for task in before.job["spec"]["tasks"]]
+            yield _patch(_JOB, job, {"spec": {"tasks": tasks}})
+        case {"kind": "Job"}:
+            yield _patch(_JOB, job, patch.document)
+        case _:
+            pairs = zip(before.claims, after.claims, strict=True)
+            for old in (old for old, new in pairs if not delta.same(old, new)):
+                yield _patch((old["apiVersion"], old["kind"]), str(old["metadata"]["name"]), patch.document)
+
+
+def _patch(kind: tuple[str, str], name: str, document: Object) -> _Target:
+    metadata = {**(document.get("metadata") or {}), "name": name}
+    head = {"apiVersion": kind[0], "kind": kind[1], "metadata": metadata}
+    return _Target(*kind, name, {**head, **{key: value for key, value in document.items() if key not in head}})
+
+
+def _unsaid(said: Object, job: Object, rules: schema.Schema | None) -> dict[str, _Target]:
+    """What no strategic-merge patch can say is put in place whole, and last: kustomize's merges would undo it.
+
+    A container that serves one port by TCP and UDP is such a thing: kustomize merges ports by number alone.
+    """
+    place = schema.Node.of(rules).field("spec") if rules else None
+    rest = [
+        {"op": "add", "path": f"/spec/{key}", "value": value}
+        for key, value in job["spec"].items()
+        if not _same_items(said["spec"].get(key), value, place and place.field(key))
+    ]
+    return {"job.yaml": _Target(*_JOB, str(job["metadata"]["name"]), rest)} if rest else {}
+
+
+def _same_items(one: Any, other: Any, node: schema.Node | None) -> bool:
+    """Equality but for the order of lists that are merged by key, which kustomize does not keep."""
+    return delta.same(_sorted(one, node), _sorted(other, node))
+
+
+def _sorted(value: Any, node: schema.Node | None) -> Any:
+    if isinstance(value, dict):
+        return {name: _sorted(one, node and node.field(name)) for name, one in value.items()}
+    if isinstance(value, list):
+        items = [_sorted(one, node and node.item()) for one in value]
+        return sorted(items, key=_text) if node and node.merge_key() else items
+    return value
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)

@@ -1,0 +1,303 @@
+"""Ascend NPUs: card counts, runtime, rank tables and the variables of HCCL.
+
+Sources: MindCluster's scheduler plugin and documentation (component/ascend-for-volcano, docs of YAML
+configuration), HAMi's Ascend device code, the CANN reference of HCCL variables.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from ftgen.diagnostics import Severity
+from ftgen.rules import Finding
+from ftgen.rules.job import Job, Pod, Task, child, mapping, text
+from ftgen.rules.lint.around import Around, lint
+from ftgen.rules.lint.cards import pods_in_all, set_variables
+from ftgen.rules.lint.devices import asked, families, whole
+
+_FORMS = {
+    "910a": {1, 2, 4, 8},
+    "910a-half": {1, 2, 4},
+    "300t": {1, 2},
+    "910b-8": set(range(1, 9)),
+    "910b-16": {*range(1, 9), 10, 12, 14, 16},
+    "a3": {1, *range(2, 17, 2)},
+}
+_WHOLE_A3 = 16
+_WHOLE_NPU = ("huawei.com/Ascend910", "huawei.com/npu")
+_STATIC = re.compile(r"huawei\.com/Ascend[0-9]+[A-Z]?-[0-9]+c\..+")
+_MEMORY = re.compile(r"(huawei\.com/Ascend[0-9A-Z]+(?:-1)?)-memory")
+_TEMPLATES = {
+    "910A": (2184, 4369, 8738, 17476),
+    "310P": (3072, 6144, 12288),
+    "910B4": (8192, 16384),
+    "910B2": (8192, 16384, 32768),
+    "910B3": (16384, 32768),
+    "910B4-1": (16384, 32768),
+    "910C": (16384, 32768),
+}
+_DRIVER = "/usr/local/Ascend/driver"
+_RANKS_CONFIG = "rings-config-"
+_RING = "ring-controller.atlas"
+_RING_LABELS = {
+    "910a": "ascend-910",
+    "910a-half": "ascend-910",
+    "300t": "ascend-910",
+    "910b-8": "ascend-910b",
+    "910b-16": "ascend-910b",
+    "a3": "ascend-910b",
+}
+_LIMITS = {"HCCL_CONNECT_TIMEOUT": (120, 7200), "HCCL_IF_BASE_PORT": (1024, 65520)}
+_CHIP_IN_TAG = re.compile(r"(?<![a-z0-9])(910b|a3)(?![a-z0-9])", re.IGNORECASE)
+_ARCH_IN_NAME = re.compile(r"(?<![a-z0-9])(arm64|aarch64|amd64|x86_64)(?![a-z0-9])", re.IGNORECASE)
+_ARCHITECTURES = {"aarch64": "arm64", "x86_64": "amd64", "huawei-arm": "arm64", "huawei-x86": "amd64"}
+
+
+def _npu_tasks(job: Job) -> list[Task]:
+    return [task for task in job.tasks if "Ascend" in families(task.pod)]
+
+
+def _whole_npus(pod: Pod) -> int:
+    return sum(whole(v) for c in pod.main_containers for n, (_, v) in asked(c).items() if n in _WHOLE_NPU)
+
+
+def _resource(pod: Pod) -> str:
+    """The path of the pod's first NPU amount."""
+    for container in pod.main_containers:
+        for name, (field, _) in asked(container).items():
+            return child(f"{container.path}.resources.{field}", name)
+    return f"{pod.spec_path}.containers"
+
+
+@lint("FT446", "cards-that-form-no-ring")
+def no_ring(job: Job, around: Around) -> Iterator[Finding]:
+    """A pod asks for a number of NPUs that its server's rings do not give.
+
+    MindCluster's scheduler plugin places cards by their rings: 910A servers give 1, 2, 4 or 8, A3 servers pairs.
+    Without the plugin any number is granted, and HCCL may fail on an odd ring.
+
+    Refused: three cards of a 910A server, seven of an A3.
+    Write: a number that the server gives.
+    """
+    for task in _npu_tasks(job):
+        wanted = _whole_npus(task.pod)
+        if not wanted:
+            continue
+        form = around.fact("ascend_form")
+        if wanted not in _FORMS[form]:
+            given = ", ".join(map(str, sorted(_FORMS[form])))
+            said = f"{wanted} NPUs asked for a pod; {form} servers give {given}"
+            severity = None if around.facts.mindcluster_plugin else Severity.WARNING
+            yield Finding(said, _resource(task.pod), wanted, f"ask for one of {given}", severity)
+        elif form == "a3" and pods_in_all(job) > 1 and wanted != _WHOLE_A3:
+            said = "distributed jobs on A3 use whole nodes"
+            yield Finding(said, _resource(task.pod), wanted, "ask for 16 in each pod", Severity.WARNING)
+
+
+@lint("FT447", "blocks-that-do-not-tile")
+def bad_blocks(job: Job, _: Around) -> Iterator[Finding]:
+    """The `sp-block` of a super pod does not divide the job's NPUs.
+
+    In one pod it equals what the pod asks for; in a distributed job it is a multiple of one pod's and divides the
+    total. It excludes tor-affinity.
+
+    Refused: `sp-block: "24"` with two pods of 16.
+    Write: `sp-block: "16"` or `"32"`.
+    """
+    notes = mapping(mapping(job.manifest.get("metadata")).get("annotations"))
+    labels = mapping(mapping(job.manifest.get("metadata")).get("labels"))
+    block, tasks = text(notes.get("sp-block")), _npu_tasks(job)
+    if not block or not tasks:
+        return
+    each, total = _whole_npus(tasks[0].pod), sum(_whole_npus(t.pod) * t.replicas for t in tasks)
+    size = int(block) if block.isascii() and block.isdigit() else 0
+    tiles = size == each if pods_in_all(job) == 1 else size and each and size % each == 0 and total % size == 0
+    if not tiles:
+        path = child("metadata.annotations", "sp-block")
+        yield Finding(f"sp-block {block} does not tile {total} NPUs", path, block, f"write {each}")
+    elif text(labels.get("tor-affinity")) not in {"", "null"}:
+        yield Finding("sp-block excludes tor-affinity", child("metadata.labels", "tor-affinity"), "", "remove one")
+
+
+@lint("FT448", "taken-for-a-910a")
+def assumed_910a(job: Job, around: Around) -> Iterator[Finding]:
+    """MindCluster takes a job without accelerator-type for one of 910A cards.
+
+    It is then judged by 910A's rings (1, 2, 4, 8), whatever the nodes have.
+
+    Refused: `huawei.com/Ascend910: "6"` without a nodeSelector `accelerator-type`.
+    Write: `nodeSelector: {accelerator-type: module-910b-8}`, or the annotation `huawei.com/schedule_policy`.
+    """
+    for task in _npu_tasks(job):
+        told = "accelerator-type" in mapping(task.pod.spec.get("nodeSelector"))
+        notes = mapping(mapping(job.manifest.get("metadata")).get("annotations"))
+        told = told or "huawei.com/schedule_policy" in {**notes, **mapping(task.pod.metadata.get("annotations"))}
+        if told or not _whole_npus(task.pod) or not around.fact("mindcluster_plugin"):
+            continue
+        if around.fact("ascend_form") != "910a":
+            said = "without accelerator-type the scheduler assumes 910A cards"
+            path = f"{task.pod.spec_path}.nodeSelector"
+            yield Finding(said, path, "", "add accelerator-type, such as module-910b-8")
+
+
+@lint("FT449", "partial-npu")
+def partial_npu(job: Job, _: Around) -> Iterator[Finding]:
+    """A part of an NPU is asked for more than once, or in a mode that ignores it.
+
+    A virtual NPU is exactly one for one pod; a share of memory goes with one card; a share of cores counts only
+    where the annotation huawei.com/vnpu-mode is hami-core; memory is rounded up to the next template.
+
+    Refused: `huawei.com/Ascend910-6c.1cpu.16g: "2"`, `huawei.com/Ascend910B4: "2"` with `-memory`.
+    Write: one of it, or whole cards.
+    """
+    for task in _npu_tasks(job):
+        notes = mapping(task.pod.metadata.get("annotations"))
+        for container in task.pod.main_containers:
+            names = asked(container)
+            for name, (field, value) in names.items():
+                path = child(f"{container.path}.resources.{field}", name)
+                if _STATIC.fullmatch(name) and (whole(value) != 1 or pods_in_all(job) > 1):
+                    yield Finding("a virtual NPU is exactly one, for one pod", path, value, "use whole cards")
+                if name.endswith("-core") and text(notes.get("huawei.com/vnpu-mode")) != "hami-core":
+                    said = f"{name} counts only in hami-core mode"
+                    yield Finding(said, path, value, "annotate the pod with huawei.com/vnpu-mode: hami-core")
+                yield from _memory(name, value, names, path)
+
+
+def _memory(name: str, value: object, names: dict[str, tuple[str, object]], path: str) -> Iterator[Finding]:
+    shared = _MEMORY.fullmatch(name)
+    if not shared:
+        return
+    if whole(names.get(shared[1], ("", 1))[1]) > 1:
+        yield Finding("a share of memory goes with one card only", path, value, f"ask for one {shared[1]}")
+    given = _TEMPLATES.get(shared[1].removeprefix("huawei.com/Ascend"), ())
+    rounded = next((size for size in given if size >= whole(value)), 0)
+    if rounded and rounded != whole(value):
+        yield Finding(f"{value} MiB is rounded up to {rounded}", path, value, f'write "{rounded}"', Severity.NOTE)
+
+
+@lint("FT483", "npu-without-its-driver")
+def no_driver(job: Job, around: Around) -> Iterator[Finding]:
+    """A pod with NPUs gets the driver's libraries from nowhere, or from two places.
+
+    Ascend's runtime injects devices and driver: by the runtime class `ascend`, or as the node's default. Without it
+    the driver is mounted from the host.
+
+    Refused: `huawei.com/Ascend910: "1"` with neither runtimeClassName nor a host path.
+    Write: `runtimeClassName: ascend`.
+    """
+    for task in _npu_tasks(job):
+        pod = task.pod
+        mounted = [i for i, v in pod.volumes if _host_path(v).startswith(_DRIVER)]
+        runtime = text(pod.spec.get("runtimeClassName"))
+        if not runtime and not mounted and not around.fact("ascend_default_runtime"):
+            said = "neither a runtime class nor a mount brings Ascend's driver into the pod"
+            yield Finding(said, f"{pod.spec_path}.runtimeClassName", "", "set runtimeClassName: ascend")
+        if runtime == "ascend" and mounted:
+            said, path = "the runtime class mounts the driver already", f"{pod.spec_path}.volumes[{mounted[0]}]"
+            yield Finding(said, path, _DRIVER, "remove the host path", Severity.WARNING)
+
+
+def _host_path(volume: dict[str, Any]) -> str:
+    return text(mapping(volume.get("hostPath")).get("path"))
+
+
+@lint("FT437", "rank-table-of-another-job")
+def rank_table(job: Job, around: Around) -> Iterator[Finding]:
+    """A rank table is not this job's, or stands beside a rendezvous.
+
+    The ConfigMap is `rings-config-<job name>`, so a generated name has none; the label ring-controller.atlas is the
+    same on the job, its pods and that ConfigMap. torchrun needs no rank table, and HCCL takes one of the two.
+
+    Refused: a volume `rings-config-train` in a job with generateName.
+    Write: MASTER_ADDR and torchrun, without RANK_TABLE_FILE.
+    """
+    wanted = _ring_label(job)
+    for task in _npu_tasks(job):
+        for i, volume in task.pod.volumes:
+            name = text(mapping(volume.get("configMap")).get("name"))
+            if name.startswith(_RANKS_CONFIG) and name != f"{_RANKS_CONFIG}{job.name}":
+                path = f"{task.pod.spec_path}.volumes[{i}].configMap.name"
+                said = f"the rank table of this job is {_RANKS_CONFIG}<its name>, not {name}"
+                yield Finding(said, path, name, "name the job and its rank table alike")
+        label = text(mapping(task.pod.metadata.get("labels")).get(_RING))
+        path = child(f"{task.pod.path}.metadata.labels", _RING)
+        if label != wanted and (label or wanted):
+            said = f"the pod's label {_RING} is {label or 'missing'}, the job's is {wanted or 'missing'}"
+            yield Finding(said, path, label, "make them equal")
+        elif label and around.facts.ascend_form and label != _RING_LABELS[around.facts.ascend_form]:
+            right = _RING_LABELS[around.facts.ascend_form]
+            yield Finding(f"{label} is no label of {around.facts.ascend_form} servers", path, label, f"write {right}")
+        yield from _two_ways(task.pod)
+
+
+def _ring_label(job: Job) -> str:
+    return text(mapping(mapping(job.manifest.get("metadata")).get("labels")).get(_RING))
+
+
+def _two_ways(pod: Pod) -> Iterator[Finding]:
+    for container in pod.main_containers:
+        names = set_variables(container)
+        if "RANK_TABLE_FILE" in names and {"MASTER_ADDR", "RANK", "WORLD_SIZE"} & names.keys():
+            said, path = "RANK_TABLE_FILE stands beside a rendezvous by address", names["RANK_TABLE_FILE"][1]
+            yield Finding(said, path, "", "choose one of the two", Severity.WARNING)
+
+
+@lint("FT497", "misplaced-hccl-setting")
+def hccl_settings(job: Job, _: Around) -> Iterator[Finding]:
+    """A variable of HCCL is out of range, or goes with another kind of network.
+
+    HCCL_CONNECT_TIMEOUT is 120 to 7200 seconds, HCCL_IF_BASE_PORT 1024 to 65520. HCCL_IF_IP is the node's address
+    and therefore wrong on the pods' network; on the host's network HCCL must be told which to use.
+
+    Refused: `{name: HCCL_CONNECT_TIMEOUT, value: "60"}`.
+    Write: `"1800"`.
+    """
+    for task in _npu_tasks(job):
+        host = task.pod.spec.get("hostNetwork") is True
+        for container in task.pod.main_containers:
+            names = set_variables(container)
+            for name, (least, most) in _LIMITS.items():
+                value, path = names.get(name, ("", ""))
+                if value.isascii() and value.isdigit() and not least <= int(value[:9]) <= most:
+                    yield Finding(f"{name} {value} is outside {least} to {most}", f"{path}.value", value)
+            if "HCCL_IF_IP" in names and not host:
+                path = names["HCCL_IF_IP"][1]
+                yield Finding("HCCL_IF_IP goes with hostNetwork", path, "", "remove it", Severity.WARNING)
+            if host and pods_in_all(job) > 1 and not {"HCCL_IF_IP", "HCCL_SOCKET_IFNAME"} & names.keys():
+                said, help_ = "on the host's network HCCL is not told its address", "set HCCL_IF_IP to status.hostIP"
+                yield Finding(said, f"{container.path}.env", "", help_, Severity.WARNING)
+
+
+@lint("FT408", "image-for-other-nodes")
+def other_image(job: Job, around: Around) -> Iterator[Finding]:
+    """An image's name says another chip or architecture than its nodes have.
+
+    LLaMA-Factory's Ascend images are built for 910b or for a3, and CANN images for one processor architecture.
+
+    Refused: `…-a3-ubuntu22.04` on 910B servers, `…-arm64:v1` with `kubernetes.io/arch: amd64`.
+    Write: the image of the nodes.
+    """
+    for task in job.tasks:
+        selector = mapping(task.pod.spec.get("nodeSelector"))
+        nodes = _architecture(text(selector.get("kubernetes.io/arch")) or text(selector.get("host-arch")))
+        npu, form = "Ascend" in families(task.pod), around.facts.ascend_form
+        for container in task.pod.containers:
+            image = text(container.body.get("image")).rpartition("/")[2]
+            chip, arch = _CHIP_IN_TAG.search(image), _ARCH_IN_NAME.search(image)
+            wrong = npu and chip and form and not form.startswith(chip[1].lower())
+            if wrong and chip:
+                said = f"the image is built for {chip[1]}, the nodes are {form}"
+                yield Finding(said, f"{container.path}.image", image)
+            built = _architecture(arch[1].lower()) if arch else ""
+            if built and nodes and built != nodes:
+                yield Finding(f"an image for {built} on nodes of {nodes}", f"{container.path}.image", image)
+        if npu and not nodes and len(around.facts.architectures or ()) > 1:
+            said, path = "nodes of two architectures and no selector for one", f"{task.pod.spec_path}.nodeSelector"
+            yield Finding(said, path, "", "add kubernetes.io/arch", Severity.WARNING)
+
+
+def _architecture(name: str) -> str:
+    return _ARCHITECTURES.get(name, name)

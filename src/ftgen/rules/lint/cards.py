@@ -1,0 +1,471 @@
+"""Quantities of accelerators, NVIDIA's and its virtual cards above all.
+
+Sources: HAMi's webhook and NVIDIA device code (pkg/scheduler/webhook.go, pkg/device/nvidia), Volcano's
+deviceshare plugin, NVIDIA's device plugin and NCCL's documentation of its variables.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+
+from ftgen.diagnostics import Severity
+from ftgen.rules import Finding
+from ftgen.rules.job import Container, Job, Pod, Task, child, entries, mapping, strings, text
+from ftgen.rules.lint.around import Around, Unknown, lint
+from ftgen.rules.lint.devices import (
+    PARTS,
+    SHARES,
+    asked,
+    cards,
+    counts_cards,
+    families,
+    family,
+    plugin,
+    shares_cards,
+    whole,
+)
+
+_LARGEST = 2**31 - 1
+_BARE = re.compile(r"[1-9][0-9]*")
+_SMALLEST_SHARE = 1024
+_NPU_MEMORY = re.compile(r"huawei\.com/Ascend[0-9A-Z-]+-memory")
+_STOCK = ("", "default-scheduler", "hami-scheduler")
+_HAMI_FIXED = (2, 9, 0)
+_OWNED = re.compile(r"CUDA_DEVICE_(MEMORY_LIMIT|SM_LIMIT|MEMORY_SHARED_CACHE)\w*|NVIDIA_VISIBLE_DEVICES")
+_PORTS = range(1024, 65536)
+_ON = ("1", "true", "True", "TRUE")
+
+
+def _place(container: Container, name: str) -> str:
+    """The path of an accelerator's amount."""
+    return child(f"{container.path}.resources.{asked(container)[name][0]}", name)
+
+
+def _amount(container: Container, name: str) -> str | None:
+    there = asked(container).get(name)
+    return None if there is None else str(there[1])
+
+
+def set_variables(container: Container) -> dict[str, tuple[str, str]]:
+    """The variables of a container with literal values: name to the value and its path."""
+    return {text(v.get("name")): (text(v.get("value")), f"{container.path}.env[{i}]") for i, v in container.env}
+
+
+def pods_in_all(job: Job) -> int:
+    """How many pods the job has."""
+    return sum(task.replicas for task in job.tasks)
+
+
+@lint("FT400", "card-in-an-init-container", Severity.WARNING)
+def card_in_init(job: Job, _: Around) -> Iterator[Finding]:
+    """An init container asks for a card.
+
+    The pod's request is the larger of its init and main containers, so the card is held from the first
+    download on, and a download needs none.
+
+    Refused: `initContainers[0].resources.limits: {nvidia.com/gpu: "1"}`.
+    Write: cpu and memory only.
+    """
+    for pod in job.pods:
+        for container in pod.init_containers:
+            for name in asked(container):
+                said = f"the init container {container.name!r} reserves {name}; downloads need no card"
+                yield Finding(said, _place(container, name), name, "remove it from the init container")
+
+
+@lint("FT401", "mixed-device-plugins")
+def mixed_plugins(job: Job, _: Around) -> Iterator[Finding]:
+    """One pod asks two device plugins for cards.
+
+    A node has one vendor's cards and one plugin for them: HAMi replaces NVIDIA's, and dynamic resource claims
+    must not drive a card that a plugin drives.
+
+    Refused: `nvidia.com/gpualloc` beside `nvidia.com/gpu`.
+    Write: the names of one plugin.
+    """
+    for pod in job.pods:
+        seen: dict[str, str] = {}
+        for container in pod.main_containers:
+            for name in asked(container):
+                owner = _owner(name, pod)
+                other = next((n for n, o in seen.items() if o != owner), "")
+                if other:
+                    said = f"{other} and {name} belong to different device plugins"
+                    yield Finding(said, _place(container, name), name, f"keep {other} or {name}")
+                    return
+                seen[name] = owner
+        if entries(pod.spec.get("resourceClaims")) and "NVIDIA" in families(pod):
+            said = "a resource claim and a device plugin's resources cannot drive one card"
+            yield Finding(said, f"{pod.spec_path}.resourceClaims", "", "choose the claim or the nvidia.com resource")
+
+
+def _owner(name: str, pod: Pod) -> str:
+    """The plugin of a name; nvidia.com/gpu beside shares but without gpualloc is HAMi's own count."""
+    names = {n for c in pod.main_containers for n in asked(c)}
+    upstream = name == "nvidia.com/gpu" and names & set(PARTS) and SHARES[0] not in names
+    return "HAMi" if upstream else plugin(name) or family(name)
+
+
+@lint("FT402", "no-cards")
+def no_cards(job: Job, _: Around) -> Iterator[Finding]:
+    """A count of cards is zero.
+
+    The pod gets no card, and the training fails or runs on the processor.
+
+    Refused: `nvidia.com/gpu: "0"`.
+    Write: a count, or no such resource.
+    """
+    for container in job.containers:
+        for name, (_field, value) in asked(container).items():
+            if counts_cards(name) and whole(value) == 0:
+                said = f"{name} is {value}: the pod gets no card"
+                yield Finding(said, _place(container, name), value, "write 1 or more")
+
+
+@lint("FT403", "pod-wider-than-a-node")
+def wider_than_a_node(job: Job, around: Around) -> Iterator[Finding]:
+    """A pod asks for more cards than a node has.
+
+    A pod never spans nodes; it stays pending for ever.
+
+    Refused: 16 cards in a pod where nodes have 8.
+    Write: two replicas of 8.
+    """
+    for task in job.tasks:
+        wanted = cards(task.pod)
+        if wanted and wanted > (there := around.cards_per_node()):
+            said = f"a pod of {task.name!r} asks for {wanted} cards, but nodes have {there}"
+            yield Finding(said, f"{task.pod.spec_path}.containers", wanted, f"use replicas of {there} cards")
+
+
+@lint("FT404", "bad-share")
+def bad_share(job: Job, _: Around) -> Iterator[Finding]:
+    """A share of a card is out of range, has a unit, or is given twice.
+
+    gpucores is percent of one card. gpumem and Ascend's memory are whole MiB: HAMi reads a suffix as bytes,
+    overflows 32 bits and drops the value. A percentage of the memory is ignored beside gpumem.
+
+    Refused: `nvidia.com/gpumem: 8Gi`, `nvidia.com/gpucores: "150"`.
+    Write: `nvidia.com/gpumem: "8192"`, `nvidia.com/gpucores: "50"`.
+    """
+    for container in job.containers:
+        names = asked(container)
+        for name, (_field, value) in names.items():
+            problem, help_ = _share_problem(name, str(value))
+            if problem:
+                yield Finding(f"{name} {problem}", _place(container, name), value, help_)
+        if "nvidia.com/gpumem" in names and "nvidia.com/gpumem-percentage" in names:
+            path = _place(container, "nvidia.com/gpumem-percentage")
+            yield Finding("gpumem-percentage is ignored where gpumem is given", path, "", f"remove {path}")
+
+
+def _share_problem(name: str, value: str) -> tuple[str, str]:
+    if name in {"nvidia.com/gpucores", "volcano.sh/vgpu-cores"}:
+        fits = bool(_BARE.fullmatch(value)) and int(value) <= 100  # noqa: PLR2004 - percent
+        return ("", "") if fits else (f"is percent of one card; {value} is outside 1 to 100", "write 1 to 100")
+    if name in {"nvidia.com/gpumem", "volcano.sh/vgpu-memory"} or _NPU_MEMORY.fullmatch(name):
+        if _BARE.fullmatch(value) and int(value) <= _LARGEST:
+            return "", ""
+        return f"is a bare number of MiB, not {value}", f"write {_in_mib(value)}"
+    return "", ""
+
+
+def _in_mib(value: str) -> str:
+    size = whole(value)
+    return f'"{size // 2**20}"' if size >= 2**20 else "a whole number of MiB"
+
+
+@lint("FT405", "share-beyond-its-card")
+def share_beyond_card(job: Job, around: Around) -> Iterator[Finding]:
+    """A memory share is larger than the card it is cut from.
+
+    The pod would stay pending.
+
+    Refused: `nvidia.com/gpumem: "100000"` on cards of 81920 MiB.
+    Write: at most the card's memory.
+    """
+    for container in job.containers:
+        value = _amount(container, "nvidia.com/gpumem")
+        if value is not None and _BARE.fullmatch(value):
+            if around.facts.card.memory is None:
+                raise Unknown("cluster.facts.card.memory")
+            there = whole(around.facts.card.memory) // 2**20
+            if int(value) > there:
+                said = f"gpumem {value} MiB exceeds a card of {there} MiB: the pod would stay pending"
+                yield Finding(said, _place(container, "nvidia.com/gpumem"), value, f'write "{there}" at most')
+
+
+@lint("FT406", "share-without-a-count")
+def share_without_count(job: Job, _: Around) -> Iterator[Finding]:
+    """Memory or compute of a card is asked for, but no number of cards.
+
+    The platform's default decides how many cards there are, and admission cannot count them.
+
+    Refused: `nvidia.com/gpumem: "8192"` alone, `volcano.sh/vgpu-memory` alone.
+    Write: `nvidia.com/gpualloc: "1"`, `volcano.sh/vgpu-number: "1"` beside it.
+    """
+    for container in job.containers:
+        names = asked(container)
+        parts = [name for name in PARTS if name in names]
+        if parts and not {"nvidia.com/gpualloc", "nvidia.com/gpu"} & names.keys():
+            said = f"{parts[0]} without nvidia.com/gpualloc leaves the number of cards to the platform"
+            yield Finding(said, _place(container, parts[0]), parts[0], 'add nvidia.com/gpualloc: "1"')
+        if "volcano.sh/vgpu-memory" in names and "volcano.sh/vgpu-number" not in names:
+            path = _place(container, "volcano.sh/vgpu-memory")
+            yield Finding("deviceshare needs volcano.sh/vgpu-number", path, "", 'add volcano.sh/vgpu-number: "1"')
+
+
+@lint("FT407", "loose-share", Severity.WARNING)
+def loose_share(job: Job, _: Around) -> Iterator[Finding]:
+    """A share of cards does not say how much of each, or is too small, or is a whole card in other words.
+
+    Without gpumem a pod takes all memory of each card; without gpucores it gets the platform's default, 20 on
+    Alauda Container Platform, or the whole card on plain HAMi. A CUDA context alone takes half a GiB; gpucores 100
+    makes HAMi give the card to nobody else.
+
+    Refused: `nvidia.com/gpualloc: "1"` alone, `nvidia.com/gpumem: "512"`, `nvidia.com/gpucores: "100"`.
+    Write: gpucores and gpumem beside the count, or `nvidia.com/gpu`.
+    """
+    for container in job.containers:
+        names = asked(container)
+        if "nvidia.com/gpualloc" in names:
+            yield from _unstated(container, names.keys())
+        memory, cores = _amount(container, "nvidia.com/gpumem"), _amount(container, "nvidia.com/gpucores")
+        if memory and _BARE.fullmatch(memory) and int(memory) < _SMALLEST_SHARE:
+            said = f"gpumem {memory} MiB does not hold a CUDA context and a model"
+            yield Finding(said, _place(container, "nvidia.com/gpumem"), memory, f"write {_SMALLEST_SHARE} or more")
+        if cores == "100":
+            path = _place(container, "nvidia.com/gpucores")
+            help_ = "ask for a whole card: nvidia.com/gpu"
+            yield Finding("gpucores 100 makes the card exclusive", path, cores, help_, Severity.NOTE)
+
+
+def _unstated(container: Container, names: Collection[str]) -> Iterator[Finding]:
+    path = _place(container, "nvidia.com/gpualloc")
+    if not {"nvidia.com/gpumem", "nvidia.com/gpumem-percentage"} & set(names):
+        yield Finding("without gpumem the pod takes all memory of each card", path, "", "add nvidia.com/gpumem")
+    if "nvidia.com/gpucores" not in names:
+        said = "without gpucores the platform's default decides how much of each card computes"
+        yield Finding(said, path, "", "add nvidia.com/gpucores")
+
+
+@lint("FT409", "collectives-on-shared-cards", Severity.WARNING)
+def collectives_on_shares(job: Job, around: Around) -> Iterator[Finding]:
+    """Several slices of shared cards train together.
+
+    NCCL crashes on HAMi's virtual cards before HAMi 2.9.0, is fragile after, and the most throttled slice
+    makes all others wait.
+
+    Refused: `nvidia.com/gpualloc: "2"`, or one of it in two replicas.
+    Write: whole cards.
+    """
+    for task in job.tasks:
+        world = cards(task.pod) * pods_in_all(job)
+        if shares_cards(task.pod) and world > 1:
+            old = _is_old(around.facts.hami_version)
+            said = f"{world} slices of shared cards train together; "
+            said += "NCCL fails on them before HAMi 2.9.0" if old else "NCCL is fragile on them"
+            path = f"{task.pod.spec_path}.containers"
+            yield Finding(said, path, world, "use whole cards", Severity.ERROR if old else None)
+
+
+def _is_old(version: str | None) -> bool:
+    numbers = re.match(r"v?(\d+)\.(\d+)(?:\.(\d+))?", version or "")
+    return bool(numbers) and tuple(int(n or 0) for n in numbers.groups()) < _HAMI_FIXED if numbers else False
+
+
+@lint("FT432", "share-unseen-by-hami", Severity.WARNING)
+def unseen_by_hami(job: Job, around: Around) -> Iterator[Finding]:
+    """Shares of cards in a pod that another scheduler than HAMi's places.
+
+    Stock HAMi's webhook ignores pods of a foreign scheduler, and its device plugin wants the annotations of its
+    own; Volcano counts gpumem and gpucores as resources that no node has. Some platforms join the two.
+
+    Refused: `nvidia.com/gpumem` with `schedulerName: volcano`, where nobody has verified that it works.
+    Write: `cluster.facts.vgpu_on_volcano=true` where it does; `volcano.sh/vgpu-memory` or whole cards elsewhere.
+    """
+    for task in job.tasks:
+        own = text(task.pod.spec.get("schedulerName"))
+        scheduler = own or text(job.spec.get("schedulerName")) or "volcano"
+        names = {name for c in task.pod.main_containers for name in asked(c)}
+        joined = around.facts.vgpu_on_volcano
+        if names & set(SHARES) and scheduler not in _STOCK and not joined:
+            path = f"{task.pod.spec_path}.schedulerName" if own else "spec.schedulerName"
+            if joined is False:
+                said = f"HAMi ignores pods of the scheduler {scheduler}: the shares are never placed"
+                yield Finding(said, path, scheduler, "use whole cards or volcano.sh/vgpu-memory", Severity.ERROR)
+            else:
+                said = f"shared cards under the scheduler {scheduler} are unverified on this cluster"
+                yield Finding(said, path, scheduler, "run one such pod, then set cluster.facts.vgpu_on_volcano=true")
+
+
+@lint("FT433", "refused-by-hami")
+def refused_by_hami(job: Job, _: Around) -> Iterator[Finding]:
+    """HAMi's webhook denies pods that are privileged or bound to a node and ask for shares.
+
+    Refused: `securityContext: {privileged: true}` or `nodeName: gpu-1` with `nvidia.com/gpumem`.
+    Write: neither; a nodeSelector chooses nodes.
+    """
+    for pod in job.pods:
+        shared = [c for c in pod.main_containers if asked(c).keys() & set(SHARES)]
+        if shared and text(pod.spec.get("nodeName")):
+            said = "HAMi denies pods that nodeName binds"
+            yield Finding(said, f"{pod.spec_path}.nodeName", pod.spec["nodeName"], "use nodeSelector")
+        for container in shared:
+            if mapping(container.body.get("securityContext")).get("privileged") is True:
+                path = f"{container.path}.securityContext.privileged"
+                yield Finding("HAMi denies privileged containers that ask for shares", path, "true", f"remove {path}")
+
+
+@lint("FT434", "variable-of-the-device-plugin")
+def plugins_variable(job: Job, around: Around) -> Iterator[Finding]:
+    """A container sets a variable that the device plugin sets.
+
+    HAMi's plugin writes the limits of a share and NVIDIA_VISIBLE_DEVICES. ASCEND_VISIBLE_DEVICES from the pod's
+    annotation is empty unless MindCluster's scheduler plugin wrote that annotation, and then hides every card.
+
+    Refused: `{name: NVIDIA_VISIBLE_DEVICES, value: all}` with `nvidia.com/gpumem`.
+    Write: nothing; the plugin does.
+    """
+    for pod in job.pods:
+        npu = "Ascend" in families(pod) and not _for_mindcluster(job, pod, around)
+        shared = shares_cards(pod)
+        for container in pod.main_containers:
+            for name, (_, path) in set_variables(container).items():
+                if (shared and _OWNED.fullmatch(name)) or (npu and name == "ASCEND_VISIBLE_DEVICES"):
+                    said = f"{name} overrides what the device plugin sets"
+                    yield Finding(said, f"{path}.name", name, "remove it")
+
+
+def _for_mindcluster(job: Job, pod: Pod, around: Around) -> bool:
+    """Whether MindCluster's plugin schedules the pod; where nobody says, by the labels that only it reads."""
+    if around.facts.mindcluster_plugin is not None:
+        return around.facts.mindcluster_plugin
+    metadata = mapping(job.manifest.get("metadata"))
+    told = {
+        **mapping(metadata.get("labels")),
+        **mapping(metadata.get("annotations")),
+        **mapping(pod.spec.get("nodeSelector")),
+    }
+    return bool({"ring-controller.atlas", "huawei.com/schedule_policy", "accelerator-type"} & told.keys())
+
+
+@lint("FT435", "left-over-setting", Severity.WARNING)
+def left_over(job: Job, _: Around) -> Iterator[Finding]:
+    """A setting for diagnosis is left on.
+
+    CUDA_DISABLE_CONTROL lets a pod take what its neighbours on a shared card were promised. NCCL's TRACE writes a
+    line for every operation; without peer-to-peer and shared memory whole cards talk through the network.
+
+    Refused: `{name: CUDA_DISABLE_CONTROL, value: "true"}`, `{name: NCCL_P2P_DISABLE, value: "1"}`.
+    Write: no such variable.
+    """
+    for pod in job.pods:
+        shared = shares_cards(pod)
+        for container in pod.containers:
+            for name, (value, path) in set_variables(container).items():
+                unlimited = name == "CUDA_DISABLE_CONTROL" and value.lower() == "true"
+                slow = name in {"NCCL_P2P_DISABLE", "NCCL_SHM_DISABLE"} and value in _ON and not shared
+                if unlimited or slow or (name == "NCCL_DEBUG" and value == "TRACE"):
+                    effect = "unlimits a shared card" if unlimited else "is for diagnosis, not for training"
+                    yield Finding(f"{name}={value} {effect}", f"{path}.value", value, f"remove {path}")
+
+
+@lint("FT436", "several-slices", Severity.WARNING)
+def several_slices(job: Job, around: Around) -> Iterator[Finding]:
+    """Several MIG slices or time slices for one training, or a slice that the cards do not have.
+
+    A process sees one MIG slice, and slices share no peer memory; two time slices of a card compute no more than
+    one, and the plugin may refuse them.
+
+    Refused: `nvidia.com/mig-1g.10gb: "2"`, `nvidia.com/gpu.shared: "2"`.
+    Write: one larger slice, or whole cards.
+    """
+    for container in job.containers:
+        for name, (_, value) in asked(container).items():
+            path = _place(container, name)
+            if name == "nvidia.com/gpu.shared" and whole(value) > 1:
+                said = "more than one time slice gives no more compute and may be refused"
+                yield Finding(said, path, value, 'write "1"', Severity.ERROR)
+            if name.startswith("nvidia.com/mig-") and whole(value) * pods_in_all(job) > 1:
+                said = "MIG slices share no peer memory: collectives between them are slow or fail"
+                yield Finding(said, path, value, "use one larger slice")
+            known = around.facts.mig_profiles
+            if name.startswith("nvidia.com/mig-") and known is not None and name[15:] not in known:
+                said = f"the cards have no MIG profile {name[15:]}"
+                yield Finding(said, path, name, f"use one of {', '.join(known)}", Severity.ERROR)
+
+
+@lint("FT438", "rdma-without-memlock", Severity.WARNING)
+def rdma_without_memlock(job: Job, _: Around) -> Iterator[Finding]:
+    """An RDMA device is asked for without the right to lock memory.
+
+    Registering memory with the adapter locks it; without IPC_LOCK that takes an unlimited memlock on the node.
+
+    Refused: `rdma/hca: "1"` without `capabilities: {add: [IPC_LOCK]}`.
+    Write: the capability.
+    """
+    for container in job.containers:
+        limits = mapping(mapping(container.body.get("resources")).get("limits"))
+        devices = [name for name in limits if name.startswith("rdma/")]
+        context = mapping(container.body.get("securityContext"))
+        added = strings(mapping(context.get("capabilities")).get("add"))
+        if devices and "IPC_LOCK" not in added and context.get("privileged") is not True:
+            path = child(f"{container.path}.resources.limits", devices[0])
+            help_ = f"add IPC_LOCK to {container.path}.securityContext.capabilities.add"
+            yield Finding(f"{devices[0]} needs IPC_LOCK, or an unlimited memlock on the node", path, "", help_)
+
+
+@lint("FT439", "nccl-over-sockets", Severity.NOTE)
+def over_sockets(job: Job, _: Around) -> Iterator[Finding]:
+    """Several nodes train without an RDMA device.
+
+    NCCL falls back to TCP on an interface that it chooses.
+
+    Refused: two replicas without an `rdma/…` resource.
+    Write: `NCCL_SOCKET_IFNAME`, or the cluster's RDMA resource.
+    """
+    for task in job.tasks if pods_in_all(job) > 1 else ():
+        if "NVIDIA" not in families(task.pod) or not task.pod.main_containers:
+            continue
+        main = task.pod.main_containers[0]
+        limits = mapping(mapping(main.body.get("resources")).get("limits"))
+        quiet = {"NCCL_IB_DISABLE", "NCCL_SOCKET_IFNAME"} & set_variables(main).keys()
+        if not quiet and not any(name.startswith("rdma/") for name in limits):
+            said = "no RDMA device is asked for: NCCL uses sockets on an interface of its choice"
+            yield Finding(said, f"{main.path}.env", "", "set NCCL_SOCKET_IFNAME")
+
+
+@lint("FT444", "unusable-master-port")
+def bad_master_port(job: Job, _: Around) -> Iterator[Finding]:
+    """MASTER_PORT is no port that a training can listen on.
+
+    Refused: `{name: MASTER_PORT, value: "80"}`.
+    Write: a port from 1024 to 65535.
+    """
+    for container in job.containers:
+        value, path = set_variables(container).get("MASTER_PORT", ("", ""))
+        if value.isascii() and value.isdigit() and int(value[:9]) not in _PORTS:
+            yield Finding(f"MASTER_PORT {value} is outside 1024 to 65535", f"{path}.value", value, 'write "29500"')
+
+
+@lint("FT445", "unequal-ranks", Severity.WARNING)
+def unequal_ranks(job: Job, _: Around) -> Iterator[Finding]:
+    """The tasks of a distributed training have different cards.
+
+    A collective waits for its slowest rank, and ranks with less memory fail first.
+
+    Refused: `master` with 8 cards beside `worker` with 4.
+    Write: the same accelerators in every task.
+    """
+    trained = [(task, _accelerators(task)) for task in job.tasks]
+    first = next(((task, has) for task, has in trained if has), None)
+    for task, has in trained:
+        if first and has and has != first[1]:
+            said = f"{task.name!r} has other cards than {first[0].name!r}: the slowest rank decides"
+            yield Finding(said, f"{task.pod.spec_path}.containers", "", "give every rank the same")
+
+
+def _accelerators(task: Task) -> list[tuple[str, str]]:
+    return sorted((name, str(v)) for c in task.pod.main_containers for name, (_, v) in asked(c).items())

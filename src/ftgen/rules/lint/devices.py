@@ -1,0 +1,103 @@
+"""Accelerators by the names of their resources: whose they are, which count cards and which cut them.
+
+Names are those of the vendors' device plugins, of HAMi and of Volcano's deviceshare.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from ftgen.rules.job import Container, Pod, amount, mapping
+from ftgen.rules.resources import is_extended
+
+_FAMILIES = {
+    "nvidia.com": "NVIDIA",
+    "volcano.sh": "NVIDIA",
+    "tencent.com": "NVIDIA",
+    "huawei.com": "Ascend",
+    "amd.com": "AMD",
+    "cambricon.com": "Cambricon",
+    "hygon.com": "Hygon",
+    "iluvatar.ai": "Iluvatar",
+    "metax-tech.com": "MetaX",
+    "mthreads.com": "Moore Threads",
+    "enflame.com": "Enflame",
+    "habana.ai": "Gaudi",
+    "kunlunxin.com": "Kunlunxin",
+    "birentech.com": "Biren",
+    "vastaitech.com": "Vastai",
+    "aws.amazon.com": "Neuron",
+}
+_CARDS = re.compile(
+    r"nvidia\.com/(gpu|gpualloc|gpu\.shared|mig-.+)"
+    r"|volcano\.sh/(vgpu|gpu)-number"
+    r"|huawei\.com/(Ascend[0-9A-Z]+(-[1-9])?|npu)"
+    r"|huawei\.com/Ascend[0-9]+[A-Z]?-[0-9]+c\..+"
+    r"|amd\.com/.+"
+    r"|cambricon\.com/(mlu|vmlu|mlu[0-9]+|.+\.(share|mim-.+))"
+    r"|hygon\.com/dcunum|iluvatar\.ai/.+-vgpu|metax-tech\.com/s?gpu|mthreads\.com/vgpu"
+    r"|enflame\.com/(drs-)?gcu|habana\.ai/gaudi|kunlunxin\.com/v?xpu|birentech\.com/gpu|vastaitech\.com/va"
+    r"|aws\.amazon\.com/neuron(core)?"
+)
+# The device plugin that serves a name; names of two of them exclude each other on one node.
+_PLUGINS = (
+    (re.compile(r"nvidia\.com/gpu(alloc|cores|mem|mem-percentage)"), "HAMi"),
+    (re.compile(r"nvidia\.com/(gpu|gpu\.shared|mig-.+)"), "NVIDIA's device plugin"),
+    (re.compile(r"volcano\.sh/v?gpu-.+"), "Volcano's deviceshare"),
+    (re.compile(r"tencent\.com/vcuda-.+"), "gpu-manager"),
+)
+# HAMi's keys. Upstream counts cards as nvidia.com/gpu, so that name alone says nothing.
+SHARES = ("nvidia.com/gpualloc", "nvidia.com/gpucores", "nvidia.com/gpumem", "nvidia.com/gpumem-percentage")
+PARTS = SHARES[1:]
+
+
+@lru_cache(maxsize=1024)
+def family(name: str) -> str:
+    """Whose accelerator a resource belongs to; empty where it is no accelerator's."""
+    return _FAMILIES.get(name.partition("/")[0], "") if is_extended(name) else ""
+
+
+@lru_cache(maxsize=1024)
+def counts_cards(name: str) -> bool:
+    """Whether a resource counts cards, or slices that each look like one."""
+    return bool(_CARDS.fullmatch(name))
+
+
+@lru_cache(maxsize=1024)
+def plugin(name: str) -> str:
+    """The NVIDIA device plugin that serves a name; empty for others."""
+    return next((plugin for pattern, plugin in _PLUGINS if pattern.fullmatch(name)), "")
+
+
+def asked(container: Container) -> dict[str, tuple[str, object]]:
+    """The accelerator resources of a container: name to its field (`limits`, else `requests`) and amount."""
+    resources = mapping(container.body.get("resources"))
+    found: dict[str, tuple[str, object]] = {}
+    for field in ("requests", "limits"):
+        for name, value in mapping(resources.get(field)).items():
+            if family(name):
+                found[name] = (field, value)
+    return found
+
+
+def whole(value: object) -> int:
+    """An amount as a whole number, 0 where it is none."""
+    parsed = amount(value)
+    return int(parsed) if parsed is not None else 0
+
+
+def cards(pod: Pod) -> int:
+    """How many cards a pod asks for."""
+    return sum(whole(value) for c in pod.main_containers for name, (_, value) in asked(c).items() if counts_cards(name))
+
+
+def families(pod: Pod) -> set[str]:
+    """Whose accelerators a pod asks for."""
+    return {family(name) for c in pod.main_containers for name in asked(c)}
+
+
+def shares_cards(pod: Pod) -> bool:
+    """Whether a pod asks for slices of NVIDIA cards."""
+    names = {name for c in pod.main_containers for name in asked(c)}
+    return bool(names & set(SHARES)) or any(plugin(n) == "Volcano's deviceshare" for n in names)

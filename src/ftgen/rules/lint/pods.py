@@ -1,0 +1,303 @@
+"""Security, placement and images of pods, against the facts of the cluster.
+
+Sources: Kubernetes' pod security standards (k8s.io/pod-security-admission policy/check_*.go), Volcano's job
+controller (pods are created after the job was accepted), etcd's and kubectl's size limits.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from ftgen import kube
+from ftgen.diagnostics import Severity
+from ftgen.rules import Finding
+from ftgen.rules.job import Container, Job, Pod, amount, child, count, entries, mapping, strings, text
+from ftgen.rules.lint.around import Around, lint
+from ftgen.rules.lint.devices import families
+
+_BASELINE_CAPABILITIES = frozenset(
+    (
+        "AUDIT_WRITE",
+        "CHOWN",
+        "DAC_OVERRIDE",
+        "FOWNER",
+        "FSETID",
+        "KILL",
+        "MKNOD",
+        "NET_BIND_SERVICE",
+        "SETFCAP",
+        "SETGID",
+        "SETPCAP",
+        "SETUID",
+        "SYS_CHROOT",
+    )
+)
+_RESTRICTED_VOLUMES = frozenset(
+    (
+        "configMap",
+        "csi",
+        "downwardAPI",
+        "emptyDir",
+        "ephemeral",
+        "image",
+        "persistentVolumeClaim",
+        "projected",
+        "secret",
+        "name",
+    )
+)
+_SAFE_PROFILES = ("RuntimeDefault", "Localhost")
+_MILLIBYTES = re.compile(r"[0-9.]+m")
+_LEAST_GRACE, _LONGEST_GRACE = 60, 900
+_LARGE, _TOO_LARGE = 200 * 1024, 1_400_000
+_REGISTRY = re.compile(r"[^/]*[.:][^/]*|localhost")
+_PUBLIC = ("docker.io", "quay.io", "ghcr.io", "gcr.io", "registry.k8s.io", "nvcr.io", "public.ecr.aws")
+
+
+@lint("FT486", "pod-security-violation")
+def pod_security(job: Job, around: Around) -> Iterator[Finding]:
+    """A pod breaks the pod security standard of its namespace.
+
+    Volcano accepts the job and its pods are refused afterwards: the job stays pending, with events only.
+
+    Refused: `hostNetwork: true` under baseline, `runAsNonRoot` unset under restricted.
+    Write: what the standard asks.
+    """
+    for pod in job.pods:
+        level = around.security_level()
+        if level == "privileged":
+            return
+        found = [*_baseline(pod), *(_restricted(pod) if level == "restricted" else ())]
+        for path, what in found:
+            yield Finding(f"{what} violates {level}: the job is accepted and its pods are refused", path, what)
+
+
+def _baseline(pod: Pod) -> Iterator[tuple[str, str]]:
+    for field in ("hostNetwork", "hostPID", "hostIPC"):
+        if pod.spec.get(field) is True:
+            yield f"{pod.spec_path}.{field}", field
+    for i, volume in pod.volumes:
+        if isinstance(volume.get("hostPath"), dict):
+            yield f"{pod.spec_path}.volumes[{i}].hostPath", "hostPath"
+    for container in pod.containers:
+        context, path = mapping(container.body.get("securityContext")), f"{container.path}.securityContext"
+        if context.get("privileged") is True:
+            yield f"{path}.privileged", "privileged"
+        for capability in strings(mapping(context.get("capabilities")).get("add")):
+            if capability not in _BASELINE_CAPABILITIES:
+                yield f"{path}.capabilities.add", f"the capability {capability}"
+        for i, port in entries(container.body.get("ports")):
+            if count(port.get("hostPort")):
+                yield f"{container.path}.ports[{i}].hostPort", "hostPort"
+
+
+def _restricted(pod: Pod) -> Iterator[tuple[str, str]]:
+    for i, volume in pod.volumes:
+        for kind in sorted(volume.keys() - _RESTRICTED_VOLUMES - {"hostPath"}):
+            yield f"{pod.spec_path}.volumes[{i}].{kind}", f"a volume of kind {kind}"
+    whole = mapping(pod.spec.get("securityContext"))
+    for container in pod.containers:
+        own = mapping(container.body.get("securityContext"))
+        yield from _unrestricted({**whole, **own}, own, f"{container.path}.securityContext")
+
+
+def _unrestricted(context: dict[str, Any], own: dict[str, Any], path: str) -> Iterator[tuple[str, str]]:
+    if context.get("runAsNonRoot") is not True:
+        yield f"{path}.runAsNonRoot", "runAsNonRoot other than true"
+    if context.get("runAsUser") == 0:
+        yield f"{path}.runAsUser", "runAsUser 0"
+    if own.get("allowPrivilegeEscalation") is not False:
+        yield f"{path}.allowPrivilegeEscalation", "allowPrivilegeEscalation other than false"
+    if "ALL" not in strings(mapping(own.get("capabilities")).get("drop")):
+        yield f"{path}.capabilities.drop", "keeping capabilities"
+    if mapping(context.get("seccompProfile")).get("type") not in _SAFE_PROFILES:
+        yield f"{path}.seccompProfile", "no seccomp profile"
+
+
+@lint("FT487", "root-by-default", Severity.NOTE)
+def root_by_default(job: Job, around: Around) -> Iterator[Finding]:
+    """Nothing says which user a container runs as, so the image decides, mostly for root.
+
+    Refused: no securityContext.
+    Write: `securityContext: {runAsNonRoot: true, runAsUser: 1000, fsGroup: 1000}` where the image allows it.
+    """
+    for pod in job.pods if around.pod_security in {"", "privileged"} else ():
+        whole = mapping(pod.spec.get("securityContext"))
+        open_ = [c for c in pod.containers if not _has_user({**whole, **mapping(c.body.get("securityContext"))})]
+        if open_:
+            said = "the image decides which user runs, mostly root"
+            yield Finding(said, f"{pod.spec_path}.securityContext", "", "set runAsUser and runAsNonRoot")
+
+
+def _has_user(context: dict[str, Any]) -> bool:
+    return context.get("runAsNonRoot") is not None or context.get("runAsUser") is not None
+
+
+@lint("FT488", "fresh-volume-of-root", Severity.WARNING)
+def fresh_volume(job: Job, _: Around) -> Iterator[Finding]:
+    """A user other than root gets a new volume that belongs to root.
+
+    Without fsGroup the kubelet leaves the volume's owner as the driver made it.
+
+    Refused: `runAsNonRoot: true` without fsGroup, with an inline or ephemeral claim.
+    Write: `fsGroup`, the group of the user.
+    """
+    inline = any(isinstance(v.get("volumeClaim"), dict) for _, v in job.volumes)
+    for pod in job.pods:
+        fresh = inline or any(isinstance(v.get("ephemeral"), dict) for _, v in pod.volumes)
+        context = mapping(pod.spec.get("securityContext"))
+        if fresh and context.get("runAsNonRoot") is True and context.get("fsGroup") is None:
+            said = "the new volume belongs to root, and the pod does not run as root"
+            yield Finding(said, f"{pod.spec_path}.securityContext.fsGroup", "", "set fsGroup")
+
+
+@lint("FT489", "unpinned-image", Severity.WARNING)
+def unpinned_image(job: Job, _: Around) -> Iterator[Finding]:
+    """An image has no tag, or the tag latest.
+
+    What runs then depends on the day; a restarted pod may get another image than its peers.
+
+    Refused: `registry.example.com/train`, `…/train:latest`.
+    Write: a release's tag, or a digest.
+    """
+    for container in job.containers:
+        image = text(container.body.get("image"))
+        tag = image.rpartition("/")[2].partition(":")[2]
+        if image and "@" not in image and tag in {"", "latest"}:
+            said = f"the image {image} is not pinned"
+            yield Finding(said, f"{container.path}.image", image, "write a release's tag or a digest")
+
+
+@lint("FT490", "odd-quantity")
+def odd_quantity(job: Job, _: Around) -> Iterator[Finding]:
+    """A quantity means something else than it looks like.
+
+    `m` is a thousandth, so 128m of memory is an eighth of a byte. A quantity that is not in its canonical form is
+    rewritten by the API server in pods, and shows as a difference.
+
+    Refused: `memory: 128m`.
+    Write: `memory: 128Mi`; `1Gi` for `1024Mi`.
+    """
+    for container in job.containers:
+        for field, name, value in _quantities(container):
+            path = child(f"{container.path}.resources.{field}", name)
+            if name in {"memory", "ephemeral-storage"} and _MILLIBYTES.fullmatch(value):
+                said = f"{value} of {name} are thousandths of a byte"
+                yield Finding(said, path, value, f"write {value}i".replace("mi", "Mi"))
+            elif amount(value) is not None and (right := kube.canonical_quantity(value)) != value:
+                yield Finding(f"{value} is {right}", path, value, f'write "{right}"', Severity.NOTE)
+
+
+def _quantities(container: Container) -> Iterator[tuple[str, str, str]]:
+    resources = mapping(container.body.get("resources"))
+    for field in ("requests", "limits"):
+        for name, value in mapping(resources.get(field)).items():
+            if isinstance(value, str | int) and not isinstance(value, bool):
+                yield field, name, str(value)
+
+
+@lint("FT491", "short-grace", Severity.NOTE)
+def short_grace(job: Job, _: Around) -> Iterator[Finding]:
+    """A training has less than a minute to save its state, or more than its fault handling waits.
+
+    Kubernetes gives 30 seconds between SIGTERM and SIGKILL where nothing is said. MindCluster's graceful fault
+    handling gives pods their grace period and kills them at 900 seconds.
+
+    Refused: no terminationGracePeriodSeconds; 1200 with the label `fault-scheduling: grace`.
+    Write: `terminationGracePeriodSeconds: 60` or more; 360 with that label.
+    """
+    labels = mapping(mapping(job.manifest.get("metadata")).get("labels"))
+    graceful = text(labels.get("fault-scheduling")) == "grace"
+    for pod in job.pods if any(families(p) for p in job.pods) else ():
+        given = count(pod.spec.get("terminationGracePeriodSeconds"))
+        seconds, path = 30 if given is None else given, f"{pod.spec_path}.terminationGracePeriodSeconds"
+        if graceful and (given is None or not 0 < given < _LONGEST_GRACE):
+            said = f"fault-scheduling: grace needs a grace period below {_LONGEST_GRACE} seconds"
+            yield Finding(said, path, seconds, "write 360", Severity.WARNING)
+        elif seconds < _LEAST_GRACE:
+            yield Finding(f"{seconds} s to save the state of a training", path, seconds, "write 60 or more")
+
+
+@lint("FT492", "unknown-runtime-class")
+def unknown_runtime(job: Job, around: Around) -> Iterator[Finding]:
+    """The runtime class does not exist on the cluster.
+
+    The pods are refused after the job was accepted.
+
+    Refused: `runtimeClassName: nvidia` where there is none.
+    Write: one that exists, or none.
+    """
+    for pod in job.pods:
+        name = text(pod.spec.get("runtimeClassName"))
+        if name and name not in around.fact("runtime_classes"):
+            said = f"there is no runtime class {name}: the pods would be refused"
+            known = ", ".join(around.fact("runtime_classes")) or "none"
+            yield Finding(said, f"{pod.spec_path}.runtimeClassName", name, f"the cluster has {known}")
+
+
+@lint("FT493", "untolerated-taint", Severity.WARNING)
+def untolerated(job: Job, around: Around) -> Iterator[Finding]:
+    """The nodes with cards have a taint that the pod does not tolerate.
+
+    Refused: a pod with cards and no toleration where nodes are tainted `nvidia.com/gpu`.
+    Write: `tolerations: [{key: nvidia.com/gpu, operator: Exists}]`.
+    """
+    for pod in job.pods:
+        if not families(pod):
+            continue
+        tolerated = [t for _, t in entries(pod.spec.get("tolerations"))]
+        for taint in around.fact("taints"):
+            everything = any(t.get("operator") == "Exists" and not t.get("key") for t in tolerated)
+            if not everything and all(t.get("key") != taint for t in tolerated):
+                said = f"pods cannot be placed on nodes with the taint {taint}"
+                yield Finding(said, f"{pod.spec_path}.tolerations", taint, f"tolerate {taint}")
+
+
+@lint("FT494", "unopened-registry", Severity.WARNING)
+def unopened_registry(job: Job, around: Around) -> Iterator[Finding]:
+    """An image lies in a private registry and the pod brings no credentials.
+
+    Refused: `registry.example.com/train:1` without imagePullSecrets, where nodes have no credentials of their own.
+    Write: `imagePullSecrets`, or `cluster.facts.node_pull_credentials=true`.
+    """
+    for pod in job.pods if not around.facts.node_pull_credentials else ():
+        private = [c for c in pod.containers if _is_private(text(c.body.get("image")))]
+        account = text(pod.spec.get("serviceAccountName"))
+        if private and not entries(pod.spec.get("imagePullSecrets")) and account in {"", "default"}:
+            host = private[0].body["image"].partition("/")[0]
+            said = f"the pod brings no credentials for {host}"
+            help_ = "name imagePullSecrets, or set cluster.facts.node_pull_credentials=true"
+            yield Finding(said, f"{pod.spec_path}.imagePullSecrets", host, help_)
+
+
+def _is_private(image: str) -> bool:
+    host, slash, _ = image.partition("/")
+    return bool(slash) and bool(_REGISTRY.fullmatch(host)) and host not in _PUBLIC
+
+
+@lint("FT495", "large-manifest", Severity.WARNING)
+def large_manifest(job: Job, _: Around) -> Iterator[Finding]:
+    """The manifest is too large to be applied, or soon will be.
+
+    Client-side apply stores the whole object in an annotation of at most 256 KiB; etcd takes 1.5 MiB.
+
+    Refused: 300 KiB of scripts and settings.
+    Write: a ConfigMap for what is large, or server-side apply.
+    """
+    if _texts(job) < _LARGE // 2:
+        return
+    size = len(json.dumps(job.manifest, separators=(",", ":"), default=str))
+    if size > _LARGE:
+        said = f"the manifest has {size // 1024} KiB; "
+        said += "etcd refuses it" if size > _TOO_LARGE else "client-side apply takes 256"
+        severity = Severity.ERROR if size > _TOO_LARGE else None
+        yield Finding(said, "", size, "put what is large into a ConfigMap", severity)
+
+
+def _texts(job: Job) -> int:
+    """Characters of scripts and variables, which are all that can be large."""
+    words = [word for c in job.containers for key in ("command", "args") for word in strings(c.body.get(key))]
+    return sum(map(len, words)) + sum(len(text(v.get("value"))) for c in job.containers for _, v in c.env)

@@ -1,0 +1,323 @@
+"""Rules that read shell text: what a container's script does with ranks, credentials, volumes and the trainer.
+
+A script cannot be understood without running it; these rules look for what is written, and are silent where the
+command is not in the manifest.  Sources: LLaMA-Factory's launcher (FORCE_TORCHRUN) and examples, git's and curl's
+options, Kubernetes' documentation of `$(VAR)` in commands.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from ftgen.diagnostics import Severity
+from ftgen.rules import Finding
+from ftgen.rules.job import Container, Job, Pod, mapping, number, text
+from ftgen.rules.lint.around import Around, lint
+from ftgen.rules.lint.cards import pods_in_all, set_variables
+from ftgen.rules.lint.devices import families
+from ftgen.rules.lint.shell import found, matches, settings_text, shell_text
+
+_CREDENTIAL = re.compile(r"(^|_)(TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?|(API|ACCESS|PRIVATE)_?KEY)$")
+_PUSH = re.compile(r"\bpush\b")
+_MERGE = re.compile(r"\bllamafactory-cli[ \t]+export\b")
+_RANK = re.compile(
+    r"(?:\[|\btest\b|\bcase\b|\(\()[^\n]*(?:rank|task_index|pod_index|completion_index)|rank[^\n]*(?:\|\||&&)",
+    re.IGNORECASE,
+)
+_LOCK = re.compile(r"\bflock\b|\block", re.IGNORECASE)
+_WRITES = re.compile(r"\bgit\b[^\n]*\bclone\b|\blfs\b[^\n]*\bpull\b|\brm[ \t]+-[a-z]*r")
+_TRAIN = re.compile(r"\bllamafactory-cli[ \t]+train\b")
+_TORCHRUN = re.compile(r"\bFORCE_TORCHRUN=[1tTyY]|\btorchrun\b|\baccelerate[ \t]+launch\b|(?m:^[ \t]*deepspeed[ \t])")
+_DEEPSPEED = re.compile(r"\bdeepspeed:[ \t]*['\"]?([^\s'\"{]+\.json)")
+_SHIPPED = re.compile(r"(?:.*/)?ds_z(?:0|2|2_autotp|2_offload|3|3_fp8|3_offload)_config\.json")
+_OVERWRITES = re.compile(r"\boverwrite_output_dir:[ \t]*true\b", re.IGNORECASE)
+_RESUMES = re.compile(r"\bresume_from_checkpoint\b(?!:[ \t]*(?:null|false)\b)")
+_STRICT = re.compile(r"^[ \t]*set[ \t]+(?:-[a-z]*u|-o[ \t]+nounset)", re.MULTILINE)
+_SET_ENV = re.compile(r"^[ \t]*(?:source|\.)[ \t]+[^\n]*set_env\.sh", re.MULTILINE)
+_INSECURE = re.compile(
+    r"http\.sslVerify=false|^export[ \t]+GIT_SSL_NO_VERIFY=|\bcurl\b[^\n|;&]*[ \t](?:-[a-zA-Z]*k\b|--insecure)"
+    r"|\bwget\b[^\n|;&]*--no-check-certificate|--trusted-host\b",
+    re.MULTILINE | re.IGNORECASE,
+)
+_SUBSTITUTION = re.compile(r"(?<!\$)\$\(([A-Za-z_][A-Za-z0-9_.-]*)\)")
+_BARE_DOLLARS = re.compile(r"\$\$(?!\()")
+_KEEPS = re.compile(
+    r"\b(?:push|upload|mlflow|huggingface-cli|hf|aws|mc|s3cmd|rclone|rsync|scp|gsutil|ossutil|obsutil|curl)\b",
+    re.IGNORECASE,
+)
+_MODEL = re.compile(r"(?:[/\s\"'=]|^)([A-Za-z0-9][A-Za-z0-9._-]*)/?[\"']?[ \t]*$")
+_TEMPLATE = re.compile(r"^[ \t]*template:[ \t]*['\"]?([a-z0-9_.-]+)", re.MULTILINE)
+# LLaMA-Factory registers each family under a name of its own (extras/constants.py).
+_FAMILIES = (
+    (re.compile(r"^Qwen3(?!-VL|-Omni|Guard)[-.0-9]"), ("qwen3",)),
+    (re.compile(r"^Qwen2(\.5)?-"), ("qwen",)),
+    (re.compile(r"^(Meta-)?Llama-3"), ("llama3",)),
+    (re.compile(r"^DeepSeek-R1-Distill"), ("deepseekr1", "deepseek3")),
+)
+
+
+def _shared(pod: Pod, container: Container, job: Job) -> set[str]:
+    """Mount paths in a container that other replicas see too: claims and job volumes."""
+    claims = {text(v.get("name")) for _, v in pod.volumes if isinstance(v.get("persistentVolumeClaim"), dict)}
+    mounts = {
+        text(m.get("mountPath"))
+        for _, m in container.mounts
+        if text(m.get("name")) in claims and m.get("readOnly") is not True
+    }
+    return mounts | (set() if container.init else {text(v.get("mountPath")) for _, v in job.volumes})
+
+
+@lint("FT462", "traced-credentials")
+def traced_credentials(job: Job, _: Around) -> Iterator[Finding]:
+    """A shell prints its commands while a variable holds a credential.
+
+    `set -x` writes every command with its variables expanded to the pod's log: a token in a URL or an argument is
+    then read by everyone who may read logs.
+
+    Refused: `set -ex` beside `GIT_TOKEN` from a Secret.
+    Write: `set -euo pipefail`.
+    """
+    for container in job.containers:
+        script = shell_text(container)
+        held = [text(v.get("name")) for _, v in container.env if _holds_credential(v)]
+        if script.tracing and held:
+            said = f"the shell prints its commands, and {held[0]} would appear in the pod's log"
+            yield Finding(said, script.path, script.tracing, "write set -euo pipefail, without -x")
+
+
+def _holds_credential(variable: dict[str, object]) -> bool:
+    reference = mapping(mapping(variable.get("valueFrom")).get("secretKeyRef"))
+    return bool(_CREDENTIAL.search(text(variable.get("name")).upper())) or bool(reference)
+
+
+@lint("FT463", "push-from-every-rank")
+def push_from_every_rank(job: Job, _: Around) -> Iterator[Finding]:
+    """Every pod of a distributed training merges or pushes.
+
+    Only one rank has the result in full, and concurrent pushes overwrite each other.
+
+    Refused: `git push` in a script of two replicas that never asks for its rank.
+    Write: `[ "${VC_TASK_INDEX}" = 0 ] || exit 0` before it.
+    """
+    for task in job.tasks:
+        for container in task.pod.main_containers if task.replicas > 1 else ():
+            script = shell_text(container)
+            ends = [p for p in (_PUSH, _MERGE) if matches(p, script.code)]
+            if ends and not matches(_RANK, script.code):
+                what = "push" if _PUSH in ends else "merge"
+                help_ = 'before it, write: [ "${VC_TASK_INDEX}" = 0 ] || exit 0'
+                yield Finding(f"each of {task.replicas} pods would {what}", script.path, what, help_)
+
+
+@lint("FT464", "single-process-trainer")
+def single_process(job: Job, _: Around) -> Iterator[Finding]:
+    """LLaMA-Factory would start one process where several, or DeepSpeed, are asked for.
+
+    Its launcher runs torchrun where it sees several cards, or where FORCE_TORCHRUN is 1. Across pods with a card
+    each, or with DeepSpeed on one card, only the latter says so.
+
+    Refused: `llamafactory-cli train` in two replicas without FORCE_TORCHRUN.
+    Write: `FORCE_TORCHRUN=1 llamafactory-cli train`.
+    """
+    for task in job.tasks:
+        for container in task.pod.main_containers:
+            script = shell_text(container)
+            forced = set_variables(container).get("FORCE_TORCHRUN", ("", ""))[0] in {"1", "true"}
+            wanted = task.replicas > 1 or matches(_DEEPSPEED, settings_text(container))
+            if wanted and matches(_TRAIN, script.code) and not forced and not matches(_TORCHRUN, script.code):
+                said = "LLaMA-Factory would start a single process in each pod"
+                yield Finding(said, script.path, "", "set FORCE_TORCHRUN=1")
+
+
+@lint("FT465", "missing-deepspeed-file")
+def missing_deepspeed(job: Job, _: Around) -> Iterator[Finding]:
+    """DeepSpeed's configuration is a file that nobody writes.
+
+    LLaMA-Factory ships examples/deepspeed/ds_z3_config.json and its like, with underscores; a relative path is
+    looked for in the working directory.
+
+    Refused: `deepspeed: ds-z3-config.json`.
+    Write: an absolute path to a shipped file, a mounted one, or the configuration itself.
+    """
+    for pod in job.pods:
+        for container in pod.main_containers:
+            script = shell_text(container)
+            for file in found(_DEEPSPEED, settings_text(container)):
+                if not _is_there(file, container, script.code):
+                    said = f"{file} will not exist in the container"
+                    severity = None if pods_in_all(job) > 1 else Severity.WARNING
+                    help_ = "write a shipped ds_z3_config.json by its absolute path, or the configuration itself"
+                    yield Finding(said, script.path, file, help_, severity)
+
+
+def _is_there(file: str, container: Container, code: str) -> bool:
+    mounted = any(file.startswith(f"{text(m.get('mountPath'))}/") for _, m in container.mounts)
+    written = re.search(rf">[ \t]*[\"']?{re.escape(file)}|\bcp\b[^\n]*{re.escape(file)}", code)
+    shipped = "/" in file and _SHIPPED.fullmatch(file)
+    return bool(mounted or written or shipped or "$" in file)
+
+
+@lint("FT466", "retry-from-the-start", Severity.WARNING)
+def retry_from_start(job: Job, _: Around) -> Iterator[Finding]:
+    """A restarted pod begins its training anew.
+
+    With overwrite_output_dir LLaMA-Factory ignores the checkpoints that are there, and maxRetry lets Volcano start
+    the pods again after an eviction or a failure.
+
+    Refused: `overwrite_output_dir: true` with `maxRetry: 1` or more.
+    Write: `overwrite_output_dir: false`, or `resume_from_checkpoint`.
+    """
+    if not number(job.spec.get("maxRetry")):
+        return
+    for pod in job.pods:
+        for container in pod.main_containers:
+            said = settings_text(container)
+            if matches(_OVERWRITES, said) and not matches(_RESUMES, said):
+                headline = "a restarted pod overwrites its checkpoints and begins at step 0"
+                value = found(_OVERWRITES, said)[0]
+                yield Finding(headline, shell_text(container).path, value, "set overwrite_output_dir: false")
+
+
+@lint("FT467", "strict-before-set-env", Severity.WARNING)
+def strict_before_set_env(job: Job, _: Around) -> Iterator[Finding]:
+    """`set -u` is on while a vendor's environment file is read.
+
+    CANN's set_env.sh reads variables that are not set, and the script ends there.
+
+    Refused: `set -eu` above `source /usr/local/Ascend/ascend-toolkit/set_env.sh`.
+    Write: the source line first.
+    """
+    for container in job.containers:
+        script = shell_text(container)
+        if not (matches(_STRICT, script.code) and matches(_SET_ENV, script.code)):
+            continue
+        strict, sourced = _STRICT.search(script.code), _SET_ENV.search(script.code)
+        if strict and sourced and strict.start() < sourced.start():
+            said = "set -u is on before set_env.sh, which reads variables that are not set"
+            yield Finding(said, script.path, strict[0].strip(), "source set_env.sh before set -u")
+
+
+@lint("FT468", "concurrent-writers")
+def concurrent_writers(job: Job, _: Around) -> Iterator[Finding]:
+    """Replicas clone into, or delete from, one shared volume at the same time.
+
+    Each pod runs the same script on the same claim; one removes what another is reading.
+
+    Refused: `git clone` and `rm -rf` under a claim in two replicas, without a lock or a test of the rank.
+    Write: a lock, a folder for each pod, or a job that fetches before.
+    """
+    for task in job.tasks:
+        for container in task.pod.containers if task.replicas > 1 else ():
+            script, shared = shell_text(container), sorted(_shared(task.pod, container, job))
+            guarded = matches(_LOCK, script.code) or matches(_RANK, script.code)
+            if shared and matches(_WRITES, script.code) and not guarded:
+                said = f"{task.replicas} pods write into {shared[0]} at the same time"
+                yield Finding(said, script.path, shared[0], "take a lock, or let one rank fetch")
+
+
+@lint("FT469", "unverified-tls", Severity.WARNING)
+def unverified_tls(job: Job, _: Around) -> Iterator[Finding]:
+    """A server's certificate is not verified.
+
+    Whoever stands between can read the token and replace model and data.
+
+    Refused: `git -c http.sslVerify=false`, `curl -k`, `{name: GIT_SSL_NO_VERIFY, value: "true"}`.
+    Write: the server's CA in a ConfigMap, and GIT_SSL_CAINFO.
+    """
+    help_ = "mount the server's CA and set GIT_SSL_CAINFO"
+    for container in job.containers:
+        value, path = set_variables(container).get("GIT_SSL_NO_VERIFY", ("", ""))
+        script = shell_text(container)
+        if value:
+            yield Finding("certificates of git hosts are not verified", f"{path}.value", value, help_)
+        elif matches(_INSECURE, script.code):
+            said = "the script does not verify certificates"
+            yield Finding(said, script.path, found(_INSECURE, script.code)[0], help_)
+
+
+@lint("FT470", "replaced-by-kubernetes")
+def replaced(job: Job, _: Around) -> Iterator[Finding]:
+    """A command substitution is named like a variable of the container.
+
+    Kubernetes replaces `$(NAME)` in commands, arguments and variables before any shell sees it.
+
+    Refused: `$(HOSTNAME)` in a script, with a variable HOSTNAME.
+    Write: `$$(HOSTNAME)` for the command, `${HOSTNAME}` for the variable.
+    """
+    for container in job.containers:
+        script = shell_text(container)
+        for name in found(_SUBSTITUTION, script.raw):
+            if name in set_variables(container):
+                said = f"Kubernetes replaces $({name}) by the variable's value before the shell runs"
+                yield Finding(said, script.path, f"$({name})", f"write $$({name}) or ${{{name}}}")
+
+
+@lint("FT471", "lost-dollar", Severity.WARNING)
+def lost_dollar(job: Job, _: Around) -> Iterator[Finding]:
+    """A dollar sign does not arrive as it is written.
+
+    Kubernetes makes one `$` of `$$` in commands and variables, so the shell's `$$` (its process id) is lost; and
+    `$(NAME)` of a variable that is not set before stays as it is.
+
+    Refused: `echo $$`, `{name: URL, value: "http://$(HOST)/"}` before HOST.
+    Write: `$$$$`; HOST above URL.
+    """
+    for container in job.containers:
+        script = shell_text(container)
+        if script.known and matches(_BARE_DOLLARS, script.raw.replace("$$$$", "")) and not _protected(script.raw):
+            yield Finding("$$ reaches the shell as a single $", script.path, "$$", "write $$$$")
+        names = [text(variable.get("name")) for _, variable in container.env]
+        # What comes by envFrom is set before all of env, and only the cluster knows its names.
+        for at, (i, variable) in enumerate(() if container.body.get("envFrom") else container.env):
+            for name in _SUBSTITUTION.findall(text(variable.get("value"))):
+                if name not in names[:at] and not name.startswith(("VC_", "VK_")):
+                    path = f"{container.path}.env[{i}].value"
+                    why = "is set later" if name in names else "is not set"
+                    yield Finding(f"$({name}) {why} and stays as it is", path, f"$({name})", f"set {name} before it")
+
+
+def _protected(script: str) -> bool:
+    """Whether a script was written for Kubernetes' expansion: it escapes its command substitutions."""
+    return "$$(" in script
+
+
+@lint("FT472", "template-of-another-model", Severity.WARNING)
+def other_template(job: Job, _: Around) -> Iterator[Finding]:
+    """The chat template is another model family's.
+
+    LLaMA-Factory trains without complaint, and the model answers in a format that its own template never makes.
+
+    Refused: `template: qwen` for Qwen3-0.6B.
+    Write: `template: qwen3`.
+    """
+    for container in job.containers:
+        if container.init:
+            continue
+        names = [found(_MODEL, value) for value, _ in set_variables(container).values() if "\n" not in value]
+        right: tuple[str, ...] = next((t for n in names if n for p, t in _FAMILIES if p.search(n[0])), ())
+        used = found(_TEMPLATE, settings_text(container)) if right else ()
+        wrong = [name for name in used if right and not name.startswith(right)]
+        wrong += [name for name in used if right == ("qwen",) and name.startswith("qwen3")]
+        if wrong:
+            said = f"the template {wrong[0]} is not this model's"
+            yield Finding(said, shell_text(container).path, f"template: {wrong[0]}", f"write template: {right[0]}")
+
+
+@lint("FT473", "results-without-a-home")
+def vanishing_results(job: Job, _: Around) -> Iterator[Finding]:
+    """Results lie on a temporary volume and nothing carries them away.
+
+    An inline claim of `spec.volumes` belongs to the Job object, an ephemeral volume to its pod; both go with it.
+
+    Refused: `spec.volumes[0].volumeClaim` and a script without a push or an upload.
+    Write: `volumeClaimName`, or a push at the end.
+    """
+    kept = any(text(volume.get("volumeClaimName")) for _, volume in job.volumes)
+    kept = kept or any(isinstance(v.get("persistentVolumeClaim"), dict) for pod in job.pods for _, v in pod.volumes)
+    inline = [f"spec.volumes[{i}].volumeClaim" for i, v in job.volumes if isinstance(v.get("volumeClaim"), dict)]
+    scripts = [shell_text(c) for pod in job.pods for c in pod.main_containers]
+    trains = any(families(pod) for pod in job.pods)
+    if inline and trains and scripts and not kept and all(s.known and not matches(_KEEPS, s.code) for s in scripts):
+        said = "the results would vanish with the Job object: nothing is pushed and the claim is temporary"
+        yield Finding(said, inline[0], "", "name a claim with volumeClaimName, or push the result")

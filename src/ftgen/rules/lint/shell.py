@@ -1,0 +1,87 @@
+"""The shell text of a container: what it runs, as far as it can be read without running it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from ftgen import kube
+from ftgen.rules.job import Container, strings, text
+
+_SHELLS = frozenset(("sh", "bash", "dash", "ash", "zsh", "ksh"))
+_COMMENT = re.compile(r"^[ \t]*#.*$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Shell:
+    """A container's script.
+
+    Attributes:
+        path: of the text in the manifest.
+        code: the script as the shell gets it, without comment lines; for other programs the words of the command.
+        raw: the same before Kubernetes' expansion.
+        tracing: what makes the shell print every command before it runs it; empty where nothing does.
+        known: whether the command is in the manifest at all; without one the image decides.
+    """
+
+    path: str
+    code: str
+    raw: str
+    tracing: str
+    known: bool
+
+
+def shell_text(container: Container) -> Shell:
+    """What a container runs: the script after a shell's `-c`, else its command and arguments."""
+    words = [(f"{container.path}.{key}[{i}]", w) for key in ("command", "args") for i, w in _words(container, key)]
+    for at, (_, word) in enumerate(words[:-1]):
+        if _is_shell(words[0][1]) and re.fullmatch(r"-[a-z]*c[a-z]*", word):
+            path, script = words[at + 1]
+            tracing = word if "x" in word else _tracing(read(script))
+            return Shell(path, read(script), script, tracing, known=True)
+    line = " ".join(word for _, word in words)
+    return Shell(f"{container.path}.command", line, line, "", known=bool(words))
+
+
+def _words(container: Container, key: str) -> list[tuple[int, str]]:
+    given = container.body.get(key)
+    return list(enumerate(strings(given))) if isinstance(given, list) else []
+
+
+def _is_shell(program: str) -> bool:
+    return program.rpartition("/")[2] in _SHELLS
+
+
+@lru_cache(maxsize=256)
+def read(script: str) -> str:
+    """A script as the shell gets it, without comment lines."""
+    return _COMMENT.sub("", kube.expand(script, {}))
+
+
+_TRACE = re.compile(r"^[ \t]*(?:set[ \t]+(?:-[a-wyz]*x|-o[ \t]+xtrace)|(?:ba)?sh[ \t]+-[a-z]*x)", re.MULTILINE)
+
+
+@lru_cache(maxsize=256)
+def _tracing(code: str) -> str:
+    there = _TRACE.search(code)
+    return there[0].strip() if there else ""
+
+
+@lru_cache(maxsize=2048)
+def matches(pattern: re.Pattern[str], code: str) -> bool:
+    """Whether a pattern is found in a text; the jobs of a sweep share their scripts, so each is searched once."""
+    return bool(pattern.search(code))
+
+
+@lru_cache(maxsize=512)
+def found(pattern: re.Pattern[str], code: str) -> tuple[Any, ...]:
+    """What a pattern finds in a text, each once, in order: the match, its only group, or the tuple of its groups."""
+    return tuple(dict.fromkeys(pattern.findall(code)))
+
+
+def settings_text(container: Container) -> str:
+    """Everything a container's trainer may read: its script, here documents included, and its variables."""
+    values = [text(variable.get("value")) for _, variable in container.env]
+    return "\n".join([shell_text(container).code, *(value for value in values if "\n" in value)])

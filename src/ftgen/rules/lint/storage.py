@@ -1,0 +1,322 @@
+"""Claims, access modes and memory-backed volumes against replicas, nodes and limits.
+
+Sources: TopoLVM's and the CSI drivers' documentation, Kubernetes' access modes and volumes, Volcano's
+createOrUpdateJobIO (one claim of `spec.volumes` for all pods).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from ftgen import kube
+from ftgen.diagnostics import Severity
+from ftgen.rules import Finding
+from ftgen.rules.job import Container, Job, Pod, Task, amount, mapping, strings, text
+from ftgen.rules.lint.around import Around, Unknown, lint
+from ftgen.rules.lint.cards import pods_in_all, set_variables
+from ftgen.rules.lint.devices import cards, families
+from ftgen.rules.lint.ranks import keeps_apart
+from ftgen.rules.lint.shell import matches, shell_text
+
+_NODE_LOCAL = frozenset(
+    ("topolvm.io", "topolvm.cybozu.com", "rancher.io/local-path", "kubernetes.io/no-provisioner", "openebs.io/local")
+)
+_HOME = re.compile(r"\b(?:HF_HOME|HOME|XDG_CACHE_HOME)=")
+_RBD = ".rbd.csi.ceph.com"
+_SHARED_MODES = ("ReadWriteMany", "ReadOnlyMany")
+_SHM = "/dev/shm"  # noqa: S108 - where collectives look for shared memory
+_LEAST_SHM = 4 * 2**30
+_HOST_FILES = ("/dev", "/sys", "/proc", "/etc", "/usr/local/Ascend", "/usr/local/dcmi", "/usr/local/bin", "/lib")
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A claim that a job uses, as far as its specification is at hand.
+
+    Attributes:
+        path: of its specification, or of its name.
+        name: of a claim that stays; empty where it is made for the job or a pod.
+        spec: its specification.
+        shared: whether all pods use the same volume.
+        task: the task whose pods mount it; None for volumes of the job itself.
+    """
+
+    path: str
+    name: str
+    spec: Mapping[str, Any]
+    shared: bool
+    task: Task | None = None
+
+    @property
+    def modes(self) -> list[str]:
+        """Its access modes."""
+        return strings(self.spec.get("accessModes"))
+
+    @property
+    def storage_class(self) -> str:
+        """The name of its storage class; empty for the cluster's default."""
+        return text(self.spec.get("storageClassName"))
+
+    @property
+    def label(self) -> str:
+        """What to call it."""
+        return self.name or f"the claim of class {self.storage_class or 'default'}"
+
+
+def claims(job: Job, around: Around) -> Iterator[Claim]:
+    """The claims of a job whose specification is at hand."""
+    if job.manifest.get("kind") == "PersistentVolumeClaim":
+        yield Claim("spec", text(mapping(job.manifest.get("metadata")).get("name")), job.spec, shared=False)
+    for i, volume in job.volumes:
+        name, path = text(volume.get("volumeClaimName")), f"spec.volumes[{i}]"
+        if isinstance(volume.get("volumeClaim"), dict):
+            yield Claim(f"{path}.volumeClaim", "", volume["volumeClaim"], shared=True)
+        elif name in around.claims:
+            yield Claim(f"{path}.volumeClaimName", name, around.claims[name], shared=True)
+    for task in job.tasks:
+        for i, volume in task.pod.volumes:
+            path = f"{task.pod.spec_path}.volumes[{i}]"
+            template = mapping(mapping(volume.get("ephemeral")).get("volumeClaimTemplate"))
+            if isinstance(template.get("spec"), dict):
+                inner = f"{path}.ephemeral.volumeClaimTemplate.spec"
+                yield Claim(inner, "", template["spec"], shared=False, task=task)
+            name = text(mapping(volume.get("persistentVolumeClaim")).get("claimName"))
+            if name in around.claims:
+                inner = f"{path}.persistentVolumeClaim.claimName"
+                yield Claim(inner, name, around.claims[name], shared=True, task=task)
+
+
+def _is_node_local(claim: Claim, around: Around) -> bool | None:
+    """Whether a claim's volume never leaves its node; None where nobody has said."""
+    try:
+        return around.storage_class(claim.storage_class).provisioner in _NODE_LOCAL
+    except Unknown:
+        return None
+
+
+@lint("FT474", "unserved-access-mode")
+def unserved_mode(job: Job, around: Around) -> Iterator[Finding]:
+    """A storage class cannot serve the access mode of a claim.
+
+    TopoLVM and local volumes live on one node and refuse ReadWriteMany and ReadOnlyMany, a Ceph block device with
+    a file system takes one writer; the claim never binds and the job waits in silence.
+
+    Refused: `ReadWriteMany` on a class of topolvm.io.
+    Write: `ReadWriteOnce`, or a class of shared storage.
+    """
+    for claim in claims(job, around):
+        modes = [mode for mode in claim.modes if mode in _SHARED_MODES]
+        if not modes or claim.path.endswith(("claimName", "volumeClaimName")):
+            continue
+        provisioner = around.storage_class(claim.storage_class).provisioner
+        block = provisioner.endswith(_RBD) and text(claim.spec.get("volumeMode")) != "Block"
+        if provisioner in _NODE_LOCAL or block:
+            said = f"{claim.storage_class or 'the default class'} cannot serve {modes[0]}: the claim never binds"
+            yield Finding(said, f"{claim.path}.accessModes", modes[0], "write ReadWriteOnce, or use shared storage")
+
+
+@lint("FT475", "claim-of-one-node-for-all", Severity.WARNING)
+def one_node_for_all(job: Job, around: Around) -> Iterator[Finding]:
+    """A claim that attaches to one node is shared by all replicas.
+
+    ReadWriteOnce is one node at a time. A volume of node-local storage draws every pod to its node: where the pods
+    must be apart, or the node has too few cards, the gang never starts; a network volume is refused to the others.
+
+    Refused: `spec.volumes[0].volumeClaim` with ReadWriteOnce and two replicas.
+    Write: a ReadWriteMany claim, or an ephemeral volume for each pod.
+    """
+    total = pods_in_all(job)
+    for claim in claims(job, around) if total > 1 else ():
+        if not claim.shared or "ReadWriteOnce" not in claim.modes or set(claim.modes) & set(_SHARED_MODES):
+            continue
+        local = _is_node_local(claim, around)
+        stuck = local is False or any(keeps_apart(task, required=True) for task in job.tasks) or _too_many(job, around)
+        said = f"all {total} pods must run on the node of {claim.label}"
+        said += ", and cannot" if stuck else ""
+        help_ = "use ReadWriteMany storage, or an ephemeral volume for each pod"
+        yield Finding(said, claim.path, "ReadWriteOnce", help_, Severity.ERROR if stuck else None)
+
+
+def _too_many(job: Job, around: Around) -> bool:
+    wanted = sum(cards(task.pod) * task.replicas for task in job.tasks)
+    return around.facts.card.per_node is not None and wanted > around.facts.card.per_node
+
+
+@lint("FT476", "claim-of-one-pod-for-all")
+def one_pod_for_all(job: Job, around: Around) -> Iterator[Finding]:
+    """A ReadWriteOncePod claim is shared by several pods.
+
+    The second pod is never scheduled.
+
+    Refused: `ReadWriteOncePod` with two replicas.
+    Write: `ReadWriteMany`.
+    """
+    for claim in claims(job, around) if pods_in_all(job) > 1 else ():
+        if claim.shared and claim.modes == ["ReadWriteOncePod"]:
+            said = f"{claim.label} admits one pod, and there are {pods_in_all(job)}"
+            yield Finding(said, claim.path, "ReadWriteOncePod", "use ReadWriteMany")
+
+
+@lint("FT477", "host-path-across-nodes", Severity.WARNING)
+def host_path(job: Job, _: Around) -> Iterator[Finding]:
+    """Replicas read or write a path of their node.
+
+    Each node has other files there, and what is written stays on that node.
+
+    Refused: `hostPath: {path: /data/models}` in two replicas.
+    Write: a claim.
+    """
+    for task in job.tasks:
+        for i, volume in task.pod.volumes if task.replicas > 1 else ():
+            path = text(mapping(volume.get("hostPath")).get("path"))
+            if path and not path.startswith(_HOST_FILES):
+                subject = f"{task.pod.spec_path}.volumes[{i}].hostPath.path"
+                yield Finding(f"each node has other files in {path}", subject, path, "use a claim")
+
+
+@lint("FT478", "several-node-local-claims", Severity.WARNING)
+def several_local(job: Job, around: Around) -> Iterator[Finding]:
+    """A pod mounts several claims that each live on one node.
+
+    Claims that were bound at different times may lie on different nodes, and then no node takes the pod.
+
+    Refused: two existing TopoLVM claims in one pod.
+    Write: one claim, or shared storage for one of them.
+    """
+    for task in job.tasks:
+        named = [c for c in claims(job, around) if c.name and c.task in (None, task)]
+        local = list(dict.fromkeys(c.name for c in named if _is_node_local(c, around)))
+        if len(local) > 1:
+            said = f"the claims {' and '.join(local)} may lie on different nodes"
+            yield Finding(said, f"{task.pod.spec_path}.volumes", ", ".join(local), "keep both on one claim")
+
+
+@lint("FT479", "binding-past-the-scheduler")
+def past_scheduler(job: Job, around: Around) -> Iterator[Finding]:
+    """A nodeName keeps a claim from being bound.
+
+    A class with WaitForFirstConsumer binds when the scheduler places a pod, and nodeName skips the scheduler.
+
+    Refused: `nodeName: gpu-1` with a TopoLVM claim.
+    Write: `nodeSelector: {kubernetes.io/hostname: gpu-1}`.
+    """
+    for task in job.tasks:
+        node = text(task.pod.spec.get("nodeName"))
+        for claim in claims(job, around) if node else ():
+            waits = around.storage_class(claim.storage_class).binding == "WaitForFirstConsumer"
+            if waits and claim.task in (None, task):
+                said = f"{claim.label} waits for a scheduler that nodeName skips"
+                yield Finding(said, f"{task.pod.spec_path}.nodeName", node, "use nodeSelector")
+
+
+@lint("FT481", "memory-for-shared-memory", Severity.WARNING)
+def memory_for_shm(job: Job, _: Around) -> Iterator[Finding]:
+    """A memory-backed volume takes most of the memory limit, or has no bound.
+
+    What lies in it is charged to the containers that write it; beyond the limit they are killed. Without sizeLimit
+    it may grow to half of the node.
+
+    Refused: `sizeLimit: 16Gi` with `limits: {memory: 16Gi}`.
+    Write: at most half of the limit.
+    """
+    for pod in job.pods:
+        limit = _memory_limit(pod)
+        for i, volume in pod.volumes:
+            empty = mapping(volume.get("emptyDir"))
+            path, size = f"{pod.spec_path}.volumes[{i}].emptyDir", amount(empty.get("sizeLimit"))
+            if empty.get("medium") != "Memory":
+                continue
+            if size is None:
+                said = "a memory-backed volume without a bound"
+                yield Finding(said, f"{path}.sizeLimit", "", "set sizeLimit")
+            elif limit is not None and size * 2 > limit:
+                all_of_it = size > limit
+                said = f"{empty['sizeLimit']} of shared memory {'exceed' if all_of_it else 'leave little of'} "
+                said += f"a memory limit of {kube.canonical_quantity(str(limit))}"
+                severity = Severity.ERROR if all_of_it else None
+                yield Finding(said, f"{path}.sizeLimit", empty["sizeLimit"], "raise limits.memory", severity)
+
+
+def _memory_limit(pod: Pod) -> Fraction | None:
+    """All memory limits of a pod's main containers together; None where one has none."""
+    given = [mapping(mapping(c.body.get("resources")).get("limits")) for c in pod.main_containers]
+    limits = [amount(limit.get("memory")) for limit in given]
+    known = [limit for limit in limits if limit is not None]
+    return sum(known, Fraction()) if known and len(known) == len(limits) else None
+
+
+@lint("FT482", "small-shared-memory", Severity.WARNING)
+def small_shm(job: Job, _: Around) -> Iterator[Finding]:
+    """Several cards train together with little or no /dev/shm.
+
+    Container runtimes give 64 MiB; NCCL's shared-memory transport and the data loaders' workers need 4Gi at least
+    and fail with bus errors.
+
+    Refused: two cards with `sizeLimit: 2Gi` at /dev/shm.
+    Write: `emptyDir: {medium: Memory, sizeLimit: 4Gi}` or more.
+    """
+    for task in job.tasks:
+        wanted = cards(task.pod)
+        for container in task.pod.main_containers if wanted * pods_in_all(job) > 1 else ():
+            place = _shm_volume(task.pod, container)
+            size = amount(place[1].get("sizeLimit")) if place else Fraction()
+            if size is not None and size < _LEAST_SHM:
+                total = wanted * pods_in_all(job)
+                said = f"{total} cards train together with {_said(place)} at /dev/shm; 4Gi is the least"
+                subject = f"{place[0]}.sizeLimit" if place else f"{container.path}.volumeMounts"
+                yield Finding(said, subject, "", "mount an emptyDir of medium Memory and 4Gi at /dev/shm")
+
+
+def _said(place: tuple[str, dict[str, Any]] | None) -> str:
+    return str(place[1]["sizeLimit"]) if place else "nothing"
+
+
+def _shm_volume(pod: Pod, container: Container) -> tuple[str, dict[str, Any]] | None:
+    names = [text(m.get("name")) for _, m in container.mounts if text(m.get("mountPath")).rstrip("/") == _SHM]
+    for i, volume in pod.volumes:
+        if text(volume.get("name")) in names:
+            return f"{pod.spec_path}.volumes[{i}].emptyDir", mapping(volume.get("emptyDir"))
+    return None
+
+
+@lint("FT484", "group-that-cannot-change", Severity.WARNING)
+def squashed_group(job: Job, around: Around) -> Iterator[Finding]:
+    """An fsGroup on an export that maps root to nobody.
+
+    The kubelet changes the group of every file as root, and such an NFS server refuses.
+
+    Refused: `securityContext: {fsGroup: 1000}` with a claim of a class with root_squash.
+    Write: the export's own user and group.
+    """
+    for task in job.tasks:
+        group = mapping(task.pod.spec.get("securityContext")).get("fsGroup")
+        for claim in claims(job, around) if group is not None else ():
+            if around.storage_class(claim.storage_class).root_squash and claim.task in (None, task):
+                said = f"the server of {claim.label} refuses to change groups"
+                path = f"{task.pod.spec_path}.securityContext.fsGroup"
+                yield Finding(said, path, group, "run as the export's user, or set mountPermissions on the class")
+
+
+@lint("FT485", "home-that-cannot-be-written", Severity.WARNING)
+def unwritable_home(job: Job, _: Around) -> Iterator[Finding]:
+    """A training without a writable home.
+
+    Hugging Face's and Triton's caches go to the home directory, which another user than root, or a read-only root
+    file system, cannot write.
+
+    Refused: `runAsNonRoot: true` without HF_HOME or HOME.
+    Write: `{name: HF_HOME, value: /mnt/workspace/.cache}`.
+    """
+    for pod in job.pods:
+        whole = mapping(pod.spec.get("securityContext"))
+        for container in pod.main_containers if families(pod) else ():
+            own = mapping(container.body.get("securityContext"))
+            bound = own.get("readOnlyRootFilesystem") is True or {**whole, **own}.get("runAsNonRoot") is True
+            said_so = {"HF_HOME", "HOME", "XDG_CACHE_HOME"} & set_variables(container).keys()
+            if bound and not said_so and not matches(_HOME, shell_text(container).code):
+                said = "the trainer's caches have no writable home"
+                yield Finding(said, f"{container.path}.env", "", "set HF_HOME to a path on a volume")

@@ -1,0 +1,260 @@
+"""Does it fit?  The run's memory and space, estimated by `fit`, against its cards, its limits and its claims."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from functools import lru_cache
+from math import ceil
+from typing import Any
+
+from ftgen import fit as estimates
+from ftgen import kube, lower
+from ftgen.diagnostics import Diagnostic, Severity
+from ftgen.fit import Estimate, Shape, Training, Verdict
+from ftgen.rules import Finding, Rule, rule, run
+from ftgen.spec import LlamaFactory, Spec
+from ftgen.trainers import llamafactory
+
+_GIB = 2**30
+_STAGES = ("pt", "sft", "rm", "dpo", "kto")
+_SHIPPED = re.compile(r"ds_z([0-3])")
+_REFERENCE_FREE = ("orpo", "simpo")
+_FIXED = ("weights", "reference model", "optimizer states", "context")
+# What `fit` calls by LLaMA-Factory's names, by the keys users type.
+_KEYS = {
+    "per_device_train_batch_size": "trainer.batch_size",
+    "cutoff_len": "trainer.cutoff_len",
+    "deepspeed": "trainer.deepspeed",
+}
+
+
+def judge(spec: Spec) -> list[Diagnostic]:
+    """What the rules of this module find; nothing where the model's shape is unknown."""
+    return run(_RULES, spec)
+
+
+def fit(spec: Spec) -> dict[str, Any] | None:
+    """The memory of the fullest card in GiB, what is available, and the verdict; null for what is unknown.
+
+    None where the model's shape or the trainer says nothing about memory.
+    """
+    needed = estimate(spec)
+    if needed is None:
+        return None
+    there = available(spec)
+    told = None if there is None else str(estimates.verdict(needed, there))
+    rounded = None if there is None else round(there, 2)
+    return {"device_gib": round(needed.device_gib, 2), "available_gib": rounded, "verdict": told}
+
+
+def terms(spec: Spec) -> dict[str, float]:
+    """What fills the fullest card, in GiB by name; empty where it is unknown."""
+    needed = estimate(spec)
+    return {} if needed is None else {term.name: round(term.gib, 2) for term in needed.terms}
+
+
+def estimate(spec: Spec) -> Estimate | None:
+    """What the run takes; None where the model's shape or the trainer says nothing about it."""
+    asked = training(spec)
+    return None if asked is None else _estimated(asked)
+
+
+@lru_cache(maxsize=256)
+def _estimated(asked: Training) -> Estimate:
+    return estimates.estimate(asked)
+
+
+def available(spec: Spec) -> float | None:
+    """GiB of one card, or of the share of it; None where nobody has said."""
+    size = spec.hardware.memory or spec.hardware.card.memory or spec.cluster.facts.card.memory
+    return float(kube.parse_quantity(size) / _GIB) if size and spec.hardware.resources.count else None
+
+
+def training(spec: Spec) -> Training | None:
+    """The run in the terms of `fit`."""
+    if spec.model.shape is None or not isinstance(spec.trainer, LlamaFactory):
+        return None
+    args = llamafactory.training(spec)
+    stage = str(args.get("stage", "sft"))
+    deepspeed = args.get("deepspeed")
+    return Training(
+        shape=Shape.of(spec.model.shape.model_dump()),
+        method=_method(args),
+        stage=stage if stage in _STAGES else "sft",  # type: ignore[arg-type]  # narrowed by the line itself
+        batch=_number(args, "per_device_train_batch_size", 8),
+        cutoff_len=_number(args, "cutoff_len", 2048),
+        checkpointing=not args.get("disable_gradient_checkpointing"),
+        precision="bf16" if args.get("bf16") else "fp16" if args.get("fp16") else "fp32",
+        lora_rank=_number(args, "lora_rank", 8),
+        lora_target=_joined(args.get("lora_target", "all")),
+        quantization_bit=_number(args, "quantization_bit", 0) or None,
+        freeze_layers=_number(args, "freeze_trainable_layers", 2),
+        zero_stage=_zero_stage(deepspeed),
+        deepspeed=deepspeed is not None,
+        offload_optimizer=_offloads(deepspeed, "offload_optimizer"),
+        offload_parameters=_offloads(deepspeed, "offload_param"),
+        world=spec.world_size,
+        devices=spec.hardware.devices,
+        reference_free=args.get("pref_loss") in _REFERENCE_FREE,
+        flash_attn=str(args.get("flash_attn", "auto")),
+        liger=bool(args.get("enable_liger_kernel")),
+        packing=bool(args.get("packing")),
+        checkpoints_kept=_number(args, "save_total_limit", 1),
+        save_only_model=bool(args.get("save_only_model")),
+        merge=spec.trainer.merge,
+    )
+
+
+def _method(args: Mapping[str, Any]) -> Any:
+    kind = str(args.get("finetuning_type", "lora"))
+    if kind == "full" and args.get("pure_bf16"):
+        return "pure_bf16"
+    if kind == "lora" and args.get("quantization_bit"):
+        return "qlora"
+    return kind if kind in {"lora", "oft", "freeze", "full"} else "lora"
+
+
+def _number(args: Mapping[str, Any], name: str, default: int) -> int:
+    value = args.get(name)
+    return value if isinstance(value, int) and not isinstance(value, bool) else default
+
+
+def _joined(names: Any) -> str:
+    return ",".join(map(str, names)) if isinstance(names, list | tuple) else str(names)
+
+
+def _zero_stage(deepspeed: Any) -> int:
+    if isinstance(deepspeed, Mapping):
+        section = deepspeed.get("zero_optimization")
+        return _number(section, "stage", 0) if isinstance(section, Mapping) else 0
+    named = _SHIPPED.search(str(deepspeed or ""))
+    return int(named[1]) if named else 0
+
+
+def _offloads(deepspeed: Any, part: str) -> bool:
+    if not isinstance(deepspeed, Mapping):
+        return "offload" in str(deepspeed or "")
+    section = deepspeed.get("zero_optimization")
+    return isinstance(section, Mapping) and isinstance(section.get(part), Mapping)
+
+
+@rule("FT280", "does-not-fit")
+def _does_not_fit(spec: Spec) -> Iterator[Finding]:
+    """The training needs more memory than a card, or the share of one, has.
+
+    An error where what does not depend on the rows exceeds it: weights, optimizer, context. Else a warning, for
+    rows shorter than cutoff_len take less. How it is computed, and how accurately, is told in docs/fit.md.
+
+    Refused: `model=qwen3-8b hardware=nvidia-vgpu`: 16 GiB of weights in a share of 8Gi.
+    Write: what the help says, such as a larger share, `trainer=sft-qlora`, or `hardware=full-gpu`.
+    """
+    needed, there = estimate(spec), available(spec)
+    if needed is None or there is None or needed.device_gib <= there:
+        return
+    hopeless = sum(term.gib for term in needed.terms if term.name in _FIXED) > there
+    largest = max(needed.terms, key=lambda term: term.gib)
+    headline = f"{_said(spec)} needs about {needed.device_gib:.1f} GiB of each card ({largest.name}: {largest.gib:.1f})"
+    headline += f"; {there:.1f} GiB are available"
+    yield Finding(headline, _subject(spec), _asked(spec), _mend(spec, there), None if hopeless else Severity.WARNING)
+
+
+@rule("FT281", "tight-fit", Severity.NOTE)
+def _tight(spec: Spec) -> Iterator[Finding]:
+    """The training fills its card so far that the estimate's error could exceed it.
+
+    Refused: an estimate above 92 percent of the card.
+    Write: a smaller batch, or a larger share.
+    """
+    needed, there = estimate(spec), available(spec)
+    if needed is None or there is None or needed.device_gib > there:
+        return
+    if estimates.verdict(needed, there) is not Verdict.FITS:
+        headline = f"{_said(spec)} needs about {needed.device_gib:.1f} of {there:.1f} GiB: tight"
+        yield Finding(headline, _subject(spec), _asked(spec), _mend(spec, there))
+
+
+@rule("FT282", "little-host-memory", Severity.WARNING)
+def _host(spec: Spec) -> Iterator[Finding]:
+    """The pod's memory limit is below what its processes, the merge and /dev/shm take.
+
+    The container is killed, often only after the training, while it merges.
+
+    Refused: `hardware.per_card.memory.limit=4Gi`.
+    Write: the limit that the help names.
+    """
+    needed = estimate(spec)
+    if needed is None:
+        return
+    wanted = needed.host_gib + float(kube.parse_quantity(lower.shared_memory(spec)) / _GIB)
+    limit = lower.resources(spec)["limits"]["memory"]
+    if wanted > kube.parse_quantity(limit) / _GIB:
+        headline = f"about {wanted:.0f} GiB of host memory are needed, /dev/shm included; the limit is {limit}"
+        each = ceil(wanted / spec.hardware.devices)
+        help_ = f"write hardware.per_card.memory.limit={each}Gi"
+        yield Finding(headline, "hardware.per_card.memory.limit", spec.hardware.per_card.memory.limit, help_)
+
+
+@rule("FT283", "small-claim", Severity.WARNING)
+def _small_claim(spec: Spec) -> Iterator[Finding]:
+    """A claim that is made for the run is smaller than what will lie on it.
+
+    git-lfs keeps every file twice, when it fetches and when it pushes; the workspace holds the checkpoints that
+    stay, one that is being written, and the result.
+
+    Refused: `model=qwen3-8b` in a workspace of 5Gi.
+    Write: the size that the help names.
+    """
+    needed = estimate(spec)
+    if needed is None:
+        return
+    data = float(2 * kube.parse_quantity(spec.dataset.size) / _GIB) if spec.dataset.url else 0.0
+    models = (needed.models_gib if spec.model.url else 0.0) + data
+    for key, volume, wanted in (
+        ("workspace", spec.storage.workspace, needed.workspace_gib),
+        ("models", spec.storage.models, models),
+    ):
+        made = volume.create or lower.is_temporary(spec, volume)
+        if made and kube.parse_quantity(volume.size) < Fraction(wanted) * _GIB:
+            headline = f"{volume.size} for the {key} are short of the {wanted:.1f} GiB that {spec.model.name} needs"
+            yield Finding(headline, f"storage.{key}.size", volume.size, f"write storage.{key}.size={ceil(wanted)}Gi")
+
+
+_RULES: tuple[Rule, ...] = (_does_not_fit, _tight, _host, _small_claim)
+
+
+def _said(spec: Spec) -> str:
+    asked = training(spec)
+    return f"{spec.model.name} by {asked.method if asked else 'training'}"
+
+
+def _subject(spec: Spec) -> str:
+    return "hardware.memory" if spec.hardware.memory else "hardware.card.memory"
+
+
+def _asked(spec: Spec) -> str:
+    return spec.hardware.memory or spec.hardware.card.memory or ""
+
+
+def _mend(spec: Spec, there: float) -> str:
+    """The smallest change that makes it fit, as overrides."""
+    asked = training(spec)
+    change = estimates.smallest_change(asked, there) if asked else None
+    if asked is None or change is None:
+        return "use more cards, or a smaller model"
+    words = [f"{_KEYS.get(name, _key(name))}={_plain(value)}" for name, value in change.edits]
+    batch = dict(change.edits).get("per_device_train_batch_size")
+    if isinstance(batch, int) and isinstance(spec.trainer, LlamaFactory):
+        factor = asked.batch // batch
+        words.append(f"trainer.gradient_accumulation={spec.trainer.gradient_accumulation * factor}")
+    card = "" if change.says.startswith("set ") else change.says.partition(" and set ")[0]
+    return " and ".join([card, *words] if card else [f"write {' '.join(words)}"])
+
+
+def _key(name: str) -> str:
+    return name if "." in name else f"trainer.args.{name}"
+
+
+def _plain(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

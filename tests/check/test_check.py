@@ -1,0 +1,273 @@
+"""`ftgen check`: what it says of the platform guide's manifests, where it says it, and what it reads."""
+
+import io
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from ftgen import check, contract, yamlio
+from ftgen.check import Terms
+from ftgen.cli import main
+from ftgen.diagnostics import Rejected, Severity
+from ftgen.rules import RULES
+from ftgen.rules.lint import UNKNOWN_FACT
+
+DATA = Path(__file__).parent / "data"
+REFERENCE, VENDOR = ((DATA / f"{name}.yaml").read_text(encoding="utf-8") for name in ("reference", "reference-vendor"))
+CLAIM = """\
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: models, namespace: research}
+spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 10Gi}}}
+"""
+
+
+def found(text, terms=Terms()):
+    return {
+        (RULES[d.code].name, str(d.severity), d.locations[0].line)
+        for d in check.check(text, "job.yaml", terms).diagnostics
+        if d.code != UNKNOWN_FACT
+    }
+
+
+def doubled(text):
+    return text.replace("replicas: 1\n", "replicas: 2\n")
+
+
+def line(text, sought, nth=1):
+    return [number for number, each in enumerate(text.split("\n"), 1) if sought in each][nth - 1]
+
+
+AS_GIVEN = {
+    ("share-unseen-by-hami", "warning", line(REFERENCE, "schedulerName")),
+    ("hosts-of-another-task", "warning", line(REFERENCE, "VC_WORKER_HOSTS")),
+    ("retry-from-the-start", "warning", line(REFERENCE, "overwrite_output_dir")),
+    ("left-to-admission", "warning", line(REFERENCE, 'name: "train"')),
+    ("root-by-default", "note", line(REFERENCE, "        spec:")),
+    ("unverified-tls", "warning", line(REFERENCE, "http.sslVerify=false", 1)),
+    ("unverified-tls", "warning", line(REFERENCE, "http.sslVerify=false", 5)),
+    ("traced-credentials", "error", line(REFERENCE, "set -ex", 1)),
+    ("traced-credentials", "error", line(REFERENCE, "set -ex", 2)),
+    ("name-that-cannot-be-applied", "note", line(REFERENCE, "generateName")),
+    ("short-grace", "note", line(REFERENCE, "        spec:")),
+    ("unopened-registry", "warning", line(REFERENCE, "        spec:")),
+    ("missing-deepspeed-file", "warning", line(REFERENCE, "ds-z3-config.json")),
+    ("template-of-another-model", "warning", line(REFERENCE, "template: qwen")),
+}
+WITH_TWO_REPLICAS = {
+    ("collectives-on-shared-cards", "warning", line(REFERENCE, "          containers:")),
+    ("nccl-over-sockets", "note", line(REFERENCE, "env:", 2)),
+    ("partial-gang", "error", line(REFERENCE, "minAvailable")),
+    ("ranks-without-names", "error", line(REFERENCE, "spec:")),
+    ("hosts-of-another-task", "error", line(REFERENCE, "VC_WORKER_HOSTS")),
+    ("push-from-every-rank", "error", line(REFERENCE, "# push merged model")),
+    ("missing-deepspeed-file", "error", line(REFERENCE, "ds-z3-config.json")),
+    ("claim-of-one-node-for-all", "warning", line(REFERENCE, "volumeClaim:")),
+    ("concurrent-writers", "error", line(REFERENCE, "cd /mnt/models")),
+    ("small-shared-memory", "warning", line(REFERENCE, "sizeLimit")),
+}
+
+
+def test_the_schema_alone_finds_nothing_in_the_guides_manifests():
+    for text in (REFERENCE, VENDOR, doubled(REFERENCE)):
+        assert contract.conform(yamlio.parse(text, "job.yaml")) == []
+
+
+def test_the_guides_manifest_as_it_is():
+    assert found(REFERENCE) == AS_GIVEN
+
+
+def test_the_guides_manifest_on_two_nodes():
+    milder = {("hosts-of-another-task", "warning"), ("missing-deepspeed-file", "warning")}
+    stays = {each for each in AS_GIVEN if each[:2] not in milder}
+
+    assert found(doubled(REFERENCE)) == stays | WITH_TWO_REPLICAS
+
+
+def test_the_guides_manifest_for_other_vendors():
+    assert {name for name, _, _ in found(VENDOR)} == {
+        "share-unseen-by-hami",
+        "hosts-of-another-task",
+        "left-to-admission",
+        "root-by-default",
+        "name-that-cannot-be-applied",
+        "short-grace",
+        "unpinned-image",
+    }
+    assert {name for name, severity, _ in found(doubled(VENDOR)) if severity == "error"} == {
+        "partial-gang",
+        "ranks-without-names",
+        "hosts-of-another-task",
+    }
+
+
+def test_what_is_missing_is_located_at_what_should_hold_it():
+    text = CLAIM.replace("kind: PersistentVolumeClaim\n", "kind: PersistentVolumeClaim\nstatus: {}\n").replace("  name: x", "")
+    broken = "apiVersion: batch.volcano.sh/v1alpha1\nkind: Job\nmetadata: {name: a}\nspec:\n  tasks: []\n"
+
+    assert check.check(text, "a.yaml", Terms()).diagnostics == ()
+    assert [(d.code, str(d.locations[0])) for d in check.check(broken, "a.yaml", Terms()).diagnostics if d.code == "FT311"] == [
+        ("FT311", "a.yaml:5:3")
+    ]
+
+
+def test_unknown_fields_are_located_at_themselves():
+    diagnostics = check.check(CLAIM + "  accessMode: [a]\n".lstrip(), "a.yaml", Terms()).diagnostics
+
+    assert [(d.code, str(d.locations[0])) for d in diagnostics] == [("FT301", "a.yaml:5:1")]
+
+
+def test_documents_lists_and_foreign_kinds():
+    text = f"{CLAIM}---\napiVersion: v1\nkind: List\nitems:\n- {{apiVersion: v1, kind: Pod, spec: {{}}}}\n---\napiVersion: a.io/v1\nkind: B\n"
+
+    verdict = check.check(text, "a.yaml", Terms())
+
+    assert verdict.objects == 3
+    assert [(d.code, str(d.severity), d.locations[0].line) for d in verdict.diagnostics] == [
+        ("FT304", "error", 8),
+        ("FT305", "note", 11),
+    ]
+
+
+def test_claims_of_the_same_file_are_known_to_its_jobs():
+    job = doubled(REFERENCE)
+    claim = CLAIM.replace("name: models", "name: sft-qwen3-volume")
+
+    assert "claim-of-one-node-for-all" in {name for name, _, at in found(f"{claim}---\n{job}") if at > 5}
+    assert ("claim-of-one-node-for-all", "warning", line(job, "claimName") + 5) in found(f"{claim}---\n{job}")
+
+
+def test_what_is_no_object_is_told():
+    assert [d.code for d in check.check("- a\n", "a.yaml", Terms()).diagnostics] == ["FT302"]
+    with pytest.raises(Rejected):
+        check.check("a: [", "a.yaml", Terms())
+
+
+def test_secrets_are_found_in_every_kind():
+    text = "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\nstringData: {token: b}\n"
+
+    assert [d.code for d in check.check(text, "a.yaml", Terms()).diagnostics] == ["FT440"]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "jobs" / "deep").mkdir(parents=True)
+    (tmp_path / "jobs" / ".git").mkdir()
+    (tmp_path / "jobs" / ".git" / "x.yaml").write_text("nonsense: [", encoding="utf-8")
+    (tmp_path / "jobs" / "ftgen.lock").write_text("{}", encoding="utf-8")
+    (tmp_path / "jobs" / "a.yaml").write_text(REFERENCE, encoding="utf-8")
+    (tmp_path / "jobs" / "deep" / "claim.yml").write_text(CLAIM, encoding="utf-8")
+    return tmp_path
+
+
+def told(capsys, *words):
+    code = main(["check", *words, "--format", "json"])
+    return code, json.loads(capsys.readouterr().out)
+
+
+def test_folders_are_walked_and_hidden_ones_left_out(folder, capsys):
+    code, diagnostics = told(capsys, "jobs")
+
+    assert code == 1
+    assert {d["locations"][0]["file"] for d in diagnostics} == {"jobs/a.yaml"}
+    assert all(d["locations"][0]["line"] and d["locations"][0]["column"] for d in diagnostics)
+
+
+def test_files_patterns_and_standard_input(folder, capsys, monkeypatch):
+    assert told(capsys, "jobs/deep/claim.yml") == (0, [])
+    assert told(capsys, "jobs/*/*.yml") == (0, [])
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(REFERENCE.encode())))
+    code, diagnostics = told(capsys, "-")
+    assert code == 1
+    assert {d["locations"][0]["file"] for d in diagnostics} == {"<stdin>"}
+
+
+@pytest.mark.parametrize("path", ["none.yaml", "none/*.yaml", "empty"])
+def test_paths_that_hold_nothing_are_errors(path, folder, capsys):
+    (folder / "empty").mkdir()
+
+    code, diagnostics = told(capsys, path)
+
+    assert (code, [d["code"] for d in diagnostics]) == (1, ["FT002"])
+
+
+def test_one_broken_file_does_not_hide_the_others(folder, capsys):
+    (folder / "jobs" / "b.yaml").write_text("a: [", encoding="utf-8")
+
+    code, diagnostics = told(capsys, "jobs")
+
+    assert {"FT001", "FT462"} <= {d["code"] for d in diagnostics}
+    assert code == 1
+
+
+def test_check_without_a_path_is_a_usage_error(capsys):
+    assert main(["check"]) == 2
+
+
+def test_warnings_fail_under_strict_which_also_names_the_facts_that_lack(folder, capsys):
+    text = REFERENCE.replace("set -ex", "set -e")
+    (folder / "jobs" / "a.yaml").write_text(text, encoding="utf-8")
+
+    assert told(capsys, "jobs")[0] == 0
+    code, diagnostics = told(capsys, "jobs", "--strict")
+
+    assert code == 1
+    assert not [d for d in diagnostics if d["severity"] == "warning"]
+    assert [d["subject"] for d in diagnostics if d["code"] == UNKNOWN_FACT].count("cluster.pod_security") == 1
+
+
+def test_a_clusters_facts_and_what_it_allows(folder, capsys):
+    codes = {d["code"] for d in told(capsys, "jobs", "--cluster", "alauda")[1]}
+
+    assert "FT462" in codes
+    assert not codes & {"FT432", "FT469", "FT494"}
+
+
+def test_an_unknown_cluster_or_version_is_refused(folder, capsys):
+    assert main(["check", "jobs", "--cluster", "alaudda"]) == 1
+    assert main(["check", "jobs", "--volcano-version", "x"]) == 2
+
+
+def test_the_version_decides_which_fields_there_are(folder, capsys):
+    text = REFERENCE.replace("  maxRetry: 1\n", "  maxRetry: 1\n  plugins: {hcclrank: []}\n")
+    (folder / "jobs" / "a.yaml").write_text(text, encoding="utf-8")
+
+    older = {d["code"] for d in told(capsys, "jobs", "--volcano-version", "1.12.1")[1]}
+    newer = {d["code"] for d in told(capsys, "jobs", "--volcano-version", "1.12.4")[1]}
+
+    assert "FT323" in older - newer
+
+
+GOLDEN = sorted((Path(__file__).parents[1] / "golden" / "expected").rglob("*.yaml"))
+# What their own configuration is warned of: FT259, FT267, FT270.
+TOLD = {"FT409", "FT436", "FT446"}
+
+
+@pytest.mark.parametrize("file", GOLDEN, ids=lambda f: f"{f.parent.name}/{f.stem}")
+def test_what_ftgen_writes_is_neither_refused_nor_warned_of(file, alauda):
+    text = re.sub("<hash>", "0000beef", file.read_text(encoding="utf-8"))
+
+    worse = [d for d in check.check(text, file.name, alauda).diagnostics if d.severity is not Severity.NOTE]
+
+    assert [d for d in worse if d.code not in TOLD] == []
+
+
+@pytest.fixture(scope="module")
+def alauda():
+    from ftgen.cli.arguments import parse
+    from ftgen.cli.check import terms_of
+
+    return terms_of(parse(["check", "x", "--cluster", "alauda"]))
+
+
+def test_what_ftgen_writes_with_its_scripts_is_neither_refused_nor_warned_of(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["-q", "-o", "out"]) == 0
+    assert main(["-q", "-o", "out", "storage=nfs", "hardware=full-gpu", "hardware.nodes=2", "name=two"]) == 0
+
+    assert main(["check", "out", "--cluster", "alauda", "--strict", "-q", "--format", "github"]) == 0
+    assert "::error" not in capsys.readouterr().out

@@ -1,0 +1,244 @@
+"""`ftgen explain`: where a key, or a line of a manifest, comes from."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ftgen import cli, yamlio
+from ftgen.diagnostics import COMMAND_LINE
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A user's folder with an option and an overlay of their own."""
+    monkeypatch.chdir(tmp_path)
+    files = {
+        "conf/hardware/ours.yaml": "# Our cards.\ndefaults:\n  - full-gpu@_here_\n  - _self_\ndevices: 2\n",
+        "overlays/hardware/ours/a.yaml": (
+            "kind: PodTemplate\ntemplate:\n  spec:\n    tolerations:\n    - key: ours\n      operator: Exists\n"
+            "    containers:\n    - name: train\n      env:\n      - name: OURS\n        value: 'yes'\n"
+        ),
+        "overlays/hardware/ours/b.yaml": "- op: add\n  path: /spec/tasks/0/maxRetry\n  value: 5\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    return tmp_path
+
+
+@pytest.fixture
+def explain(capsys: pytest.CaptureFixture[str]) -> Any:
+    def run(*words: str) -> dict[str, Any]:
+        assert cli.main(["explain", "--json", *words]) == 0
+        return dict(json.loads(capsys.readouterr().out))
+
+    return run
+
+
+@pytest.fixture
+def manifest(capsys: pytest.CaptureFixture[str]) -> Path:
+    words = ["hardware=ours", "hardware.nodes=2", "storage=nfs", "trainer.lr=1e-4", "cluster.labels.team=nlp", "-q"]
+    assert cli.main(words) == 0, capsys.readouterr().err
+    (file,) = Path("out").rglob("job-*.yaml")
+    return file
+
+
+def at(file: Path, text: str, nth: int = 1) -> str:
+    numbers = [n for n, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1) if text in line]
+    return f"{file}:{numbers[nth - 1]}"
+
+
+def names(story: dict[str, Any]) -> list[str]:
+    return [cause["name"] for cause in story["causes"]]
+
+
+# --- keys ----------------------------------------------------------------------------------------------
+
+
+def test_every_layer_is_told_in_order_and_the_last_one_holds(explain: Any) -> None:
+    story = explain("hardware.devices", "hardware=ours", "hardware.devices=4")
+    told = [(Path(s["file"]).name, s["value"], s["holds"]) for s in story["statements"]]
+    assert told == [("full-gpu.yaml", "1", False), ("ours.yaml", "2", False), (COMMAND_LINE, "4", True)]
+    assert [s["line"] for s in story["statements"][1:]] == [5, 2]
+    assert story["value"] == 4
+
+
+def test_the_option_of_the_key_s_group_is_told(explain: Any) -> None:
+    chosen = explain("trainer.lr", "+experiment=qwen3-8b-full-2x8")["choices"]["trainer"]
+    assert [(Path(c["file"]).name, c["value"], c["holds"]) for c in chosen] == [
+        ("config.yaml", "sft-lora", False),
+        ("qwen3-8b-full-2x8.yaml", "sft-full", True),
+    ]
+
+
+def test_an_interpolation_is_followed_one_hop(explain: Any) -> None:
+    story = explain("trainer.args.learning_rate", "trainer.lr=1e-4")
+    assert story["value"] == 0.0001
+    assert story["statements"][-1]["value"] == "${trainer.lr}"
+    assert [(s["file"], s["value"]) for s in story["interpolated_from"]] == [(COMMAND_LINE, "1e-4")]
+
+
+def test_a_group_is_explained_by_its_choices(explain: Any) -> None:
+    chosen = explain("hardware", "hardware=ours")["choices"]["hardware"]
+    assert [c["value"] for c in chosen] == ["nvidia-vgpu", "ours"]
+
+
+def test_a_key_that_may_be_set_but_is_not(explain: Any) -> None:
+    story = explain("hardware.card.per_node", "hardware=ascend")
+    assert story["set"]
+    assert explain("dataset.info.subset") == {
+        "key": "dataset.info.subset",
+        "value": None,
+        "set": False,
+        "statements": [],
+        "interpolated_from": [],
+        "choices": {},
+    }
+
+
+def test_the_text_shows_places_values_and_ranks(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["explain", "hardware.devices", "hardware=ours"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "hardware.devices = 2"
+    assert lines[1].split()[-2:] == ["1", "shadowed"]
+    assert lines[2].split() == ["conf/hardware/ours.yaml:5:10", "2", "holds"]
+    assert lines[3] == "group hardware: conf/hardware/ours.yaml  Our cards."
+    assert lines[5].split() == [
+        f"{COMMAND_LINE}:1".split()[0],
+        *f"{COMMAND_LINE}:1".split()[1:],
+        "(hardware=ours)",
+        "ours",
+        "holds",
+    ]
+
+
+def test_a_rejected_configuration_is_explained_and_rejected(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["explain", "trainer.lr", "trainer.lr=1e-4", "trainer.lx=3"]) == 1
+    said = capsys.readouterr()
+    assert "unknown: the configuration is rejected" in said.out
+    assert any(line.split()[-3:] == ["(trainer.lr=1e-4)", "1e-4", "holds"] for line in said.out.splitlines())
+    assert f"{COMMAND_LINE}:2: error[FT012]: there is no key 'trainer.lx'" in said.err
+
+
+def test_an_unknown_key_is_answered_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["explain", "trainer.lrr"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("trainer.lrr: error[FT012]: there is no key 'trainer.lrr'\n")
+    assert "did you mean trainer.lr" in said
+
+
+@pytest.mark.parametrize("words", [["explain"], ["explain", "trainer.lr=1"]])
+def test_usage(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(words) == 2
+    assert "ftgen explain KEY" in capsys.readouterr().err
+
+
+# --- lines ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "nth", "causes"),
+    [
+        ("namespace:", 1, ["cluster.namespace"]),
+        ("queue:", 1, ["cluster.queue"]),
+        ("  maxRetry: 3", 1, ["job.restarts"]),
+        ("replicas:", 1, ["hardware.nodes"]),
+        ("plugins:", 1, ["hardware.nodes"]),
+        ("team: nlp", 1, ["cluster.labels.team"]),
+        ("learning_rate:", 1, ["trainer.args.learning_rate"]),
+        ("base_model:", 1, ["model.name"]),
+        ("report_to: mlflow", 1, ["tracking.report_to"]),
+        ("name: MLFLOW_TAGS", 1, ["tracking.report_to"]),
+        ("name: MODEL_CARD", 1, ["model.output_url"]),
+        ("nvidia.com/gpu:", 1, ["hardware.devices", "hardware.resources.count"]),
+        ("ftgen.dev/overrides:", 1, [COMMAND_LINE]),
+        ("key: ours", 1, ["overlay hardware/ours"]),
+        ('value: "yes"', 1, ["overlay hardware/ours"]),
+        ("maxRetry: 5", 1, ["overlay hardware/ours"]),
+        ("kind: Job", 1, []),
+        ("ftgen.dev/config-digest", 1, []),
+    ],
+)
+def test_a_line_leads_back_to_its_keys(text: str, nth: int, causes: list[str], manifest: Path, explain: Any) -> None:
+    story = explain(at(manifest, text, nth))
+    assert names(story) == causes
+    assert story["computed"] is (not causes)
+
+
+def test_an_overlay_is_named_by_file_and_line(manifest: Path, explain: Any) -> None:
+    (cause,) = explain(at(manifest, "key: ours"))["causes"]
+    assert cause["locations"] == [{"file": "overlays/hardware/ours/a.yaml", "line": 5, "column": 7}]
+    (cause,) = explain(at(manifest, "maxRetry: 5"))["causes"]
+    assert cause["locations"] == [{"file": "overlays/hardware/ours/b.yaml", "line": 3, "column": 3}]
+
+
+def test_a_script_is_named_by_its_own_line(manifest: Path, explain: Any) -> None:
+    (cause,) = explain(at(manifest, "set -euo pipefail"))["causes"]
+    assert cause["name"] == "prepare.sh"
+    (place,) = cause["locations"]
+    assert Path(place["file"]).read_text(encoding="utf-8").splitlines()[place["line"] - 1] == "set -euo pipefail"
+
+
+def test_the_keys_of_a_line_are_located(manifest: Path, explain: Any) -> None:
+    places = [p for cause in explain(at(manifest, "learning_rate:"))["causes"] for p in cause["locations"]]
+    assert {"file": COMMAND_LINE, "line": 4, "column": 0} in places
+
+
+def test_a_line_in_a_stream_of_several_objects(capsys: pytest.CaptureFixture[str], explain: Any) -> None:
+    assert cli.main(["storage=nfs", "storage.workspace.claim=w", "storage.workspace.create=true", "-o", "-"]) == 0
+    stream = Path("stream.yaml")
+    stream.write_text(capsys.readouterr().out, encoding="utf-8")
+    assert names(explain(at(stream, "      storage:"))) == ["storage.workspace.size"]
+
+
+def test_a_claim_beside_its_job(capsys: pytest.CaptureFixture[str], explain: Any) -> None:
+    assert cli.main(["storage=nfs", "storage.workspace.claim=w", "storage.workspace.create=true", "-q"]) == 0
+    capsys.readouterr()
+    (claim,) = Path("out").rglob("persistentvolumeclaim-*.yaml")
+    assert names(explain(at(claim, "      storage:"))) == ["storage.workspace.size"]
+    assert names(explain(at(claim, "  name: w"))) == ["storage.workspace.claim"]
+
+
+def test_a_configuration_that_changed_since_is_said(manifest: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("conf/hardware/ours.yaml").write_text("defaults: [full-gpu@_here_, _self_]\ndevices: 3\n", encoding="utf-8")
+    assert cli.main(["explain", at(manifest, "queue:")]) == 0
+    assert "the configuration has changed since" in capsys.readouterr().err
+
+
+def test_an_option_that_is_gone_is_located_in_the_manifest(manifest: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("conf/hardware/ours.yaml").unlink()
+    assert cli.main(["explain", at(manifest, "queue:")]) == 1
+    place = at(manifest, "ftgen.dev/overrides")
+    assert f"{place}: error[FT011]: the group hardware has no option 'ours'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "code", "told"),
+    [
+        ("", 1, "FT018", "no manifest begins before it"),
+        ("a: 1\n", 9, "FT018", "it has 1 lines"),
+        ("a: 1\n# b\nc: 2\n", 2, "FT018", "it is a comment or empty"),
+        ("kind: Job\n", 1, "FT018", "was not rendered by ftgen"),
+        ("metadata: {annotations: {ftgen.dev/overrides: '[1]'}}\n", 1, "FT018", "is no list of overrides"),
+        ("metadata: {annotations: {ftgen.dev/overrides: '['}}\n", 1, "FT018", "is no list of overrides"),
+        ("a: [\n", 1, "FT001", "this is not YAML"),
+    ],
+)
+def test_what_is_no_manifest_of_ours(
+    text: str, line: int, code: str, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "m.yaml").write_text(text, encoding="utf-8")
+    assert cli.main(["explain", f"m.yaml:{line}"]) == 1
+    said = capsys.readouterr().err
+    assert f"error[{code}]" in said
+    assert told in said
+
+
+def test_the_story_of_a_line_has_its_path_and_value(manifest: Path, explain: Any) -> None:
+    story = explain(at(manifest, "queue:"))
+    assert (story["path"], story["value"], story["changed"]) == ("spec.queue", "default", False)
+    assert yamlio.read(manifest)["spec"]["queue"] == "default"

@@ -1,0 +1,70 @@
+"""`--help` and its kin: complete, instant, on standard output."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from ftgen import __version__, catalog, cli, project
+from ftgen.cli.arguments import VERBS
+
+
+def told(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    assert cli.main(words) == 0
+    return capsys.readouterr().out
+
+
+def test_help_names_every_verb_group_and_option(capsys: pytest.CaptureFixture[str]) -> None:
+    text = told(["--help"], capsys)
+    assert all(f"  {verb} " in text for verb in VERBS)
+    for group, options in catalog.groups([project.conf_dir()]).items():
+        assert f"\n{group}\n" in text
+        assert all(f"  {option} " in text for option in options)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_its_own_help(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    text = told([verb, "--help"], capsys)
+    assert VERBS[verb] in text
+    assert "--help, -h" in text
+    assert all(len(line) <= 160 for line in text.splitlines())
+
+
+def test_examples_are_accepted(capsys: pytest.CaptureFixture[str]) -> None:
+    told(["hardware=ascend", "trainer.lr=1e-4", "-o", "-"], capsys)
+    told(["groups", "hardware", "--json"], capsys)
+    told(["explain", "trainer.lr", "+experiment=qwen3-identity-vgpu"], capsys)
+
+
+def test_hydra_help_says_what_hydra_s_flags_mean(capsys: pytest.CaptureFixture[str]) -> None:
+    text = told(["--hydra-help"], capsys)
+    for flag in (
+        "--cfg",
+        "--info",
+        "--multirun",
+        "--config-dir",
+        "--config-path",
+        "--config-name",
+        "--shell-completion",
+    ):
+        assert flag in text
+
+
+def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert told(["--version"], capsys) == f"ftgen {__version__}\n"
+
+
+def test_an_unknown_flag_is_answered_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--ovewrite"]) == 2
+    assert "did you mean --overwrite?" in capsys.readouterr().err
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from ftgen import cli; cli.main(['--help']);"
+        "sys.exit(str({'hydra', 'pydantic', 'yaml'} & {*sys.modules} or ''))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stderr.strip() == ""

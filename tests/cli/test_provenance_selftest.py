@@ -1,0 +1,131 @@
+"""Provenance is true: what `explain` says of every key and every line, checked against what was composed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ftgen import explain, pipeline, project, render, yamlio
+from ftgen.compose import Composer, Request
+from ftgen.diagnostics import COMMAND_LINE
+
+EXPERIMENTS = sorted(file.stem for file in project.conf_dir().glob("experiment/*.yaml"))
+SELECTIONS = {"default": (), **{name: (f"+experiment={name}",) for name in EXPERIMENTS}}
+JOBS = {
+    **SELECTIONS,
+    "ascend": ("hardware=ascend", "hardware.nodes=2", "storage=nfs"),
+    "full-gpu": ("hardware=full-gpu", "hardware.devices=8", "trainer=sft-full"),
+    "flux": ("delivery=flux", "storage.workspace.claim=work", "storage.workspace.create=true"),
+    "kubectl": ("delivery=kubectl", "tracking=none"),
+    "qlora": (
+        "trainer=sft-qlora",
+        "model.revision=v1.0",
+        "cluster.git.ca_config_map=ca",
+        "cluster.git.tls_verify=true",
+    ),
+    "dpo": ("trainer=dpo-lora", "dataset=preference-pairs"),
+    "pretrain": ("trainer=pretrain", "dataset=corpus"),
+    "command": ("trainer=command", "trainer.command=[python,-m,vendor.train]"),
+}
+
+
+@pytest.fixture(scope="module")
+def composer() -> Composer:
+    return Composer(Request(config_path=project.conf_dir()))
+
+
+def leaves(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+    if isinstance(value, (dict, list)) and value:
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from leaves(inner, (*path, key))
+    else:
+        yield path, value
+
+
+@pytest.mark.parametrize("selection", SELECTIONS)
+def test_every_key_of_a_configuration_is_where_it_is_said_to_be(selection: str, composer: Composer) -> None:
+    overrides = SELECTIONS[selection]
+    config = composer.compose(composer.parse(overrides)).config
+    origins = explain.provenance(composer, overrides)
+    for path, value in leaves(config):
+        key = ".".join(map(str, path))
+        story = explain.key(key, config, origins)
+        assert story, key
+        assert story.statements, key
+        place = story.statements[-1].location
+        assert place.file != COMMAND_LINE
+        text = Path(place.file).read_text(encoding="utf-8")
+        name = next(str(step) for step in reversed(path) if isinstance(step, str))
+        marks = yamlio.positions(text)
+        (written,) = {p for p, m in marks.items() if place.line == m.line and p and _stands_for(p, path)} or {()}
+        assert written, f"{place} does not hold {key}"
+        assert name in text.splitlines()[place.line - 1] or isinstance(path[-1], int)
+        said = _at(yamlio.parse(text, place.file), written)
+        assert _reads_as(said, value), f"{place} says {said!r}, composed is {value!r}"
+
+
+def _stands_for(written: tuple[str | int, ...], path: tuple[str | int, ...]) -> bool:
+    """A file's path is the end of the key's: its package is the beginning."""
+    return tuple(map(str, path))[-len(written) :] == tuple(map(str, written))
+
+
+def _at(value: Any, path: tuple[str | int, ...]) -> Any:
+    for step in path:
+        value = value[step]
+    return value
+
+
+def _reads_as(said: Any, composed: Any) -> bool:
+    return bool(said == composed) or (isinstance(said, str) and "${" in said)
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_every_scalar_of_a_manifest_has_a_cause_or_is_computed(job: str, composer: Composer) -> None:
+    compiled = pipeline.compile_job(composer, JOBS[job])
+    rebuilt = explain.Rebuilt.of(compiled.bundle.job, JOBS[job], composer)
+    assert not rebuilt.changed
+    computed = 0
+    for manifest in map(render.ordered, compiled.bundle.objects):
+        for path, value in leaves(manifest):
+            story = rebuilt.story(manifest, path)
+            computed += not story.causes
+            for cause in story.causes:
+                assert cause.locations or cause.value in {"null", "false", "0", "[]", "{}", '""'}, (path, cause)
+                assert all(place.line for place in cause.locations)
+            if isinstance(value, str) and value in NOT_COMPUTED:
+                assert story.causes, path
+    assert computed
+
+
+# Values that only a configuration file can have told.
+NOT_COMPUTED = {
+    "kubeflow-admin-cpaas-io",
+    "default",
+    "aml-image-builder-secret",
+    "/mnt/models",
+    "/mnt/workspace",
+    "sc-topolvm",
+}
+
+
+def test_what_a_change_reaches_is_what_is_blamed(composer: Composer) -> None:
+    """The other way round: a key is changed for real, and every line that differs names it."""
+    overrides = ("hardware=full-gpu",)
+    compiled = pipeline.compile_job(composer, overrides)
+    rebuilt = explain.Rebuilt.of(compiled.bundle.job, overrides, composer)
+    for key, change in {
+        "cluster.queue": "cluster.queue=other",
+        "trainer.args.lora_rank": "trainer.args.lora_rank=16",
+        "hardware.devices": "hardware.devices=4",
+        "job.grace_period": "job.grace_period=5",
+        "model.name": "model.name=Other",
+    }.items():
+        changed = pipeline.compile_job(composer, (*overrides, change))
+        there = dict(leaves(changed.bundle.job))
+        for path, value in leaves(compiled.bundle.job):
+            if there.get(path) != value and "annotations" not in path and path != ("metadata", "name"):
+                causes = [cause.name for cause in rebuilt.story(compiled.bundle.job, path).causes]
+                assert key in causes, (path, causes)

@@ -1,0 +1,13 @@
+"""A composer over the packaged configuration."""
+
+from __future__ import annotations
+
+import pytest
+
+from ftgen import project
+from ftgen.compose import Composer, Request
+
+
+@pytest.fixture(scope="session")
+def composer() -> Composer:
+    return Composer(Request(config_path=project.conf_dir()))

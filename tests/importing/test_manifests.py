@@ -1,0 +1,139 @@
+"""A VolcanoJob that somebody wrote becomes an experiment that renders to the same object."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ftgen import cli, importing, yamlio
+from ftgen.diagnostics import Rejected
+
+SHAPES = sorted((Path(__file__).parent / "shapes").glob("*.yaml"))
+
+
+def imported(file: Path, *words: str) -> int:
+    return cli.main(["import", str(file), *words, "-o", ".", "-q"])
+
+
+def experiment() -> dict:
+    (file,) = Path("conf/experiment").glob("*.yaml")
+    return yamlio.read(file)
+
+
+def rendered(capsys: pytest.CaptureFixture[str]) -> dict:
+    (file,) = Path("conf/experiment").glob("*.yaml")
+    capsys.readouterr()
+    assert cli.main([f"+experiment={file.stem}", "-o", "-"]) == 0
+    (job,) = yamlio.parse_all(capsys.readouterr().out, "rendered")
+    return job
+
+
+def said(file: Path) -> dict:
+    job, _ = importing.wanted(yamlio.read_all(file), file.name)
+    return job
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda file: file.stem)
+def test_rendering_the_experiment_gives_the_same_object(shape: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert imported(shape) == 0
+    assert rendered(capsys) == said(shape)
+
+
+@pytest.mark.parametrize(
+    "overrides", [["+experiment=qwen3-identity-ascend"], ["hardware=full-gpu", "hardware.nodes=2", "storage=nfs"]]
+)
+def test_what_ftgen_rendered_can_be_imported(overrides: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([*overrides, "-o", "-"]) == 0
+    Path("ours.yaml").write_text(capsys.readouterr().out)
+    assert imported(Path("ours.yaml")) == 0
+    assert rendered(capsys) == said(Path("ours.yaml"))
+
+
+def test_the_reference_solution_is_recognised() -> None:
+    imported(SHAPES[0].with_name("reference-train.yaml"))
+    found = experiment()
+    assert {"override /hardware": "nvidia-vgpu"} in found["defaults"]
+    assert {"override /trainer": "sft-lora"} in found["defaults"]
+    assert {"override /delivery": "kubectl"} in found["defaults"]
+    assert found["trainer"]["precision"] == "fp16"
+    assert found["storage"]["shm"] == "2Gi"
+
+
+def test_what_the_options_say_already_is_not_said_again() -> None:
+    imported(SHAPES[0].with_name("reference-train.yaml"))
+    found = experiment()
+    assert "lr" not in found["trainer"]
+    assert "model" not in found
+    assert "queue" not in found.get("cluster", {})
+
+
+def test_a_training_by_hand_gives_its_hyperparameters_and_its_place() -> None:
+    imported(SHAPES[0].with_name("torchrun.yaml"))
+    found = experiment()
+    assert {"override /hardware": "full-gpu"} in found["defaults"]
+    assert {"override /trainer": "sft-full"} in found["defaults"]
+    assert found["hardware"]["nodes"] == 2
+    assert found["hardware"]["devices"] == 8
+    assert found["trainer"]["epochs"] == 2
+    assert found["trainer"]["args"] == {"warmup_ratio": 0.1}
+    assert found["cluster"]["namespace"] == "team-a"
+    assert found["cluster"]["node_selector"] == {"card": "a100"}
+
+
+def test_shares_of_a_card_are_told_in_the_users_units() -> None:
+    imported(SHAPES[0].with_name("vgpu.yaml"))
+    hardware = experiment()["hardware"]
+    assert (hardware["devices"], hardware["memory"], hardware["cores"]) == (2, "10Gi", 30)
+
+
+def test_the_servers_fields_are_not_the_authors() -> None:
+    job = said(SHAPES[0].with_name("live.yaml"))
+    assert job["metadata"] == {"name": "live", "namespace": "default"}
+    assert "status" not in job
+
+
+def test_a_name_is_kept(capsys: pytest.CaptureFixture[str]) -> None:
+    imported(SHAPES[0].with_name("mpi.yaml"))
+    assert rendered(capsys)["metadata"]["name"] == "ring-allreduce"
+
+
+def test_without_a_folder_both_files_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["import", str(SHAPES[0].with_name("smallest.yaml"))]) == 0
+    out = capsys.readouterr()
+    assert "# conf/experiment/hello.yaml\n" in out.out
+    assert "# overlays/experiment/hello/residual.yaml\n" in out.out
+    assert "ftgen +experiment=hello" in out.err
+    assert not list(Path().iterdir())
+
+
+def test_other_objects_of_the_file_are_told() -> None:
+    config_map = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}}
+    _, notes = importing.wanted([config_map, *yamlio.read_all(SHAPES[0].with_name("mpi.yaml"))], "two.yaml")
+    assert [d.headline for d in notes] == ["ConfigMap settings is not imported; keep its file"]
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("apiVersion: batch/v1\nkind: Job\nmetadata: {name: x}\n", "FT541"),
+        ("apiVersion: batch.volcano.sh/v1alpha1\nkind: Job\nmetadata: {namespace: x}\nspec: {}\n", "FT541"),
+        ("apiVersion: batch.volcano.sh/v1alpha1\nkind: Job\nmetadata: {name: x}\nspec: {taks: []}\n", "FT301"),
+    ],
+)
+def test_what_the_cluster_would_not_take_is_refused(text: str, code: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("wrong.yaml").write_text(text)
+    assert imported(Path("wrong.yaml")) == 1
+    assert code in capsys.readouterr().err
+    assert not Path("conf").exists()
+
+
+def test_a_file_that_is_not_there_is_refused() -> None:
+    with pytest.raises(Rejected):
+        yamlio.read_text(Path("nowhere.yaml"))
+    assert imported(Path("nowhere.yaml")) == 1

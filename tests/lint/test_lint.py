@@ -1,0 +1,163 @@
+"""Each rule refuses what its page says and accepts what the page writes instead; see data.yaml."""
+
+import copy
+import json
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ftgen import yamlio
+from ftgen.rules import RULES
+from ftgen.rules.lint import RULES_OF_LINT, TWINS, UNKNOWN_FACT, Around, lint, untold
+from ftgen.spec import admit_facts
+
+GROUPS = yamlio.parse((Path(__file__).parent / "data.yaml").read_text(encoding="utf-8"), "data.yaml")
+BASE = GROUPS.pop("base")
+SHORT = {
+    "task": "spec.tasks[0]",
+    "pod": "spec.tasks[0].template.spec",
+    "main": "spec.tasks[0].template.spec.containers[0]",
+    "init": "spec.tasks[0].template.spec.initContainers[0]",
+    "limits": "spec.tasks[0].template.spec.containers[0].resources.limits",
+    "script": "spec.tasks[0].template.spec.containers[0].command[2]",
+}
+STEP = re.compile(r'\["((?:[^"\\]|\\.)*)"\]|\[(\d+)\]|([^.\[]+)')
+VERSION = (1, 12, 4)
+
+
+def full(path):
+    head = re.match(r"[^.\[]*", path)[0]
+    return SHORT.get(head, head) + path[len(head) :]
+
+
+def edited(edits):
+    job = copy.deepcopy(BASE)
+    for path, value in copy.deepcopy(edits).items():
+        steps = [int(i) if i else key or plain for key, i, plain in STEP.findall(full(path))]
+        place = job
+        for step in steps[:-1]:
+            place = place.setdefault(step, {}) if isinstance(place, dict) else place[step]
+        if value is None:
+            del place[steps[-1]]
+        elif isinstance(place, list) and steps[-1] == len(place):
+            place.append(value)
+        else:
+            place[steps[-1]] = value
+    return json.loads(json.dumps(job))
+
+
+class Case:
+    """One edit of the base job, with what surrounds it and what is to be found."""
+
+    def __init__(self, rule, said):
+        said = dict(said)
+        self.rule = rule
+        self.subject = full(said.pop("at", ""))
+        self.severity = said.pop("severity", None)
+        facts = admit_facts(said.pop("facts", {}))
+        self.around = Around(facts, said.pop("pod_security", ""), said.pop("claims", {}))
+        self.manifest = edited(said)
+
+    def found(self):
+        return [
+            (RULES[d.code].name, str(d.severity), d.subject)
+            for d in lint(self.manifest, self.around, volcano_version=VERSION)
+            if d.code != UNKNOWN_FACT and RULES[d.code].name == self.rule
+        ]
+
+
+def cases(verdict):
+    return [
+        pytest.param(Case(rule, said), id=f"{rule}-{i}")
+        for rule, group in GROUPS.items()
+        for i, said in enumerate(group[verdict])
+    ]
+
+
+@pytest.mark.parametrize("case", cases("refuses"))
+def test_refuses(case):
+    severity = case.severity or str(next(r.severity for r in RULES_OF_LINT if r.name == case.rule))
+
+    assert case.found() == [(case.rule, severity, case.subject)]
+
+
+@pytest.mark.parametrize("case", cases("accepts"))
+def test_accepts(case):
+    assert case.found() == []
+
+
+def test_every_rule_has_cases():
+    assert {r.name for r in RULES_OF_LINT} == GROUPS.keys()
+
+
+def test_the_base_job_is_fine_but_for_what_nobody_has_said():
+    found = lint(BASE, Around(), volcano_version=VERSION)
+
+    assert {d.code for d in found} == {UNKNOWN_FACT}
+    assert all(d.subject.startswith("cluster.") for d in found)
+
+
+def test_a_fact_that_is_lacking_is_told_once_with_the_rules_that_need_it():
+    found = [d for d in lint(BASE, Around(), volcano_version=VERSION) if d.subject == "cluster.pod_security"]
+
+    assert [d.headline for d in found] == [
+        "cluster.pod_security is not stated, so pod-security-violation could not be judged"
+    ]
+
+
+def test_twins_are_rules():
+    assert TWINS.keys() <= {r.code for r in RULES_OF_LINT}
+
+
+def test_accepting_the_configurations_rule_accepts_its_twin():
+    found = lint(edited({"main.env[1]": {"name": "GIT_SSL_NO_VERIFY", "value": "true"}}), Around(), volcano_version=VERSION)
+
+    assert "FT469" in {d.code for d in found}
+    assert "FT469" not in {d.code for d in untold(found, {"FT262"})}
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=12,
+)
+EVERYTHING = admit_facts(
+    {
+        "card": {"per_node": 8, "memory": "80Gi"},
+        "ascend_form": "910b-8",
+        "mindcluster_plugin": True,
+        "ascend_default_runtime": False,
+        "storage_classes": {"local": {"provisioner": "topolvm.io"}},
+        "runtime_classes": [],
+        "taints": ["nvidia.com/gpu"],
+    }
+)
+
+
+def paths(value, path=()):
+    yield path
+    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, part in parts:
+        yield from paths(part, (*path, key))
+
+
+@given(data=st.data())
+def test_rules_are_total(data):
+    """Any value anywhere in a job is judged without an exception: wrong shapes are the schema's business."""
+    job = copy.deepcopy(BASE)
+    *inner, last = data.draw(st.sampled_from(sorted((p for p in paths(BASE) if p), key=str)))
+    place = job
+    for step in inner:
+        place = place[step]
+    place[last] = data.draw(JSON)
+
+    for around in (Around(), Around(EVERYTHING, "restricted")):
+        assert all(d.subject is not None for d in lint(job, around, volcano_version=VERSION))
+
+
+@given(JSON)
+def test_rules_are_total_on_anything(manifest):
+    lint({"spec": manifest}, Around(EVERYTHING, "restricted"), volcano_version=VERSION)

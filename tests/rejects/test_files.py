@@ -1,0 +1,177 @@
+"""Files of the user's own that are wrong: file, line and column are told, whatever is in them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.rejects.conftest import Found, Reject
+
+from ftgen import cli
+
+Write = Callable[[str, str | bytes], Path]
+OPTION = "conf/hardware/ours.yaml"
+BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{b}: &{b} [*{a}, *{a}, *{a}, *{a}, *{a}, *{a}, *{a}, *{a}]\n" for a, b in zip("abcdefg", "bcdefgh", strict=True)
+)
+
+TEXTS: dict[str, tuple[str | bytes, Found]] = {
+    "bad syntax": ("devices: [1\nnodes: 2\n", ("FT001", f"{OPTION}:2:6", "this is not YAML")),
+    "a duplicate key": (
+        "devices: 1\ndevices: 2\n",
+        ("FT001", f"{OPTION}:2:1", "the key 'devices' is already given on line 1"),
+    ),
+    "a tab": ("card:\n\tname: x\n", ("FT001", f"{OPTION}:2:1", "a tab cannot indent YAML")),
+    "a byte order mark": ("\ufeffdevices: 1\n", ("FT001", f"{OPTION}:1:1", "the file starts with a byte order mark")),
+    "NUL": ("devices: 1\nname: \0\n", ("FT001", f"{OPTION}:2:7", "the character U+0000 cannot stand in YAML")),
+    "no UTF-8": (b"devices: 1\n# caf\xe9\n", ("FT002", f"{OPTION}:2", f"{OPTION} is not UTF-8 text")),
+    "a bomb": (BOMB, ("FT001", f"{OPTION}:", "this YAML holds more than 100000 values")),
+    "two documents": ("a: 1\n---\nb: 1\n", ("FT001", f"{OPTION}:3:1", "2 YAML documents where one is expected")),
+    "a list": ("- devices\n", ("FT003", f"{OPTION}:1", "ours.yaml must be a mapping of keys to values")),
+    "a scalar": ("devices\n", ("FT003", f"{OPTION}:1", "ours.yaml must be a mapping of keys to values")),
+    "a tag": (
+        "a: !!python/object:os.system x\n",
+        ("FT001", f"{OPTION}:1:4", "tag:yaml.org,2002:python/object:os.system"),
+    ),
+    "deep nesting": ("[" * 500, ("FT001", f"{OPTION}:1:", "this YAML holds more than 100 levels")),
+    "unknown keys": (
+        "defaults: [nvidia-vgpu@_here_, _self_]\ndevises: 1\n",
+        ("FT101", f"{OPTION}:2:10", "unknown key 'devises'"),
+    ),
+    "a wrong type": (
+        "defaults: [nvidia-vgpu@_here_, _self_]\n# cards\ndevices: many\n",
+        ("FT102", f"{OPTION}:3:10", "hardware.devices must be a whole number, not 'many'"),
+    ),
+    "a missing value": (
+        "defaults: [nvidia-vgpu@_here_, _self_]\nimage: ???\n",
+        ("FT", "", ""),
+    ),
+    "an interpolation of nothing": (
+        "defaults: [nvidia-vgpu@_here_, _self_]\nimage: ${no.such.key}/x\n",
+        ("FT014", f"{OPTION}:2:8", "hardware.image: Interpolation key 'no.such.key' not found"),
+    ),
+    "a broken interpolation": (
+        "defaults: [nvidia-vgpu@_here_, _self_]\nimage: ${no\n",
+        ("FT014", f"{OPTION}:2:8", ""),
+    ),
+    "an option of the defaults list that is not there": (
+        "defaults: [no-such-option@_here_, _self_]\n",
+        ("FT011", "", "no-such-option"),
+    ),
+    "a defaults list that is none": ("defaults: 3\n", ("FT011", "", "")),
+    "a defaults list that holds itself": ("defaults: [ours@_here_]\n", ("FT011", "", "")),
+    "numbers as keys": ("1: 2\n", ("FT1", "", "")),
+}
+del TEXTS["a missing value"]  # `???` keeps what is below it: Hydra's rule, and no defect
+
+
+@pytest.mark.parametrize("defect", TEXTS)
+def test_an_option_file(defect: str, reject: Reject, write: Write) -> None:
+    text, (code, place, headline) = TEXTS[defect]
+    write(OPTION, text)
+    found = reject("hardware=ours")
+    assert any(c.startswith(code) and p.startswith(place) and headline in told for c, p, told in found), found
+
+
+def test_the_primary_file(reject: Reject, write: Write) -> None:
+    write("conf/config.yaml", "defaults: [\n")
+    ((code, place, _),) = reject()
+    assert (code, place) == ("FT001", "conf/config.yaml:2:1")
+
+
+def test_an_experiment_of_several_mistakes_is_told_all_of_them(reject: Reject, write: Write) -> None:
+    text = "# @package _global_\ndefaults: [override /hardware: full-gpu]\ntrainer: {lrr: 1}\nhardware:\n  devices: x\n"
+    write("conf/experiment/e.yaml", text)
+    found = {(code, place) for code, place, _ in reject("+experiment=e")}
+    assert {("FT101", "conf/experiment/e.yaml:3:16"), ("FT102", "conf/experiment/e.yaml:5:12")} <= found
+
+
+def test_an_overlay_that_does_not_parse(reject: Reject, write: Write) -> None:
+    write("overlays/hardware/nvidia-vgpu/a.yaml", "kind: Job\nspec: [\n")
+    ((code, place, _),) = reject()
+    assert code == "FT001"
+    assert place.endswith("overlays/hardware/nvidia-vgpu/a.yaml:3:1")
+
+
+def test_an_overlay_that_matches_nothing(reject: Reject, write: Write) -> None:
+    write("overlays/hardware/nvidia-vgpu/a.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: x}\n")
+    ((code, place, headline),) = reject()
+    assert code == "FT022"
+    assert place.endswith("overlays/hardware/nvidia-vgpu/a.yaml:1:1")
+    assert "Service x" in headline
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "- op: remove\n  path: /spec/nothing\n",
+        "- nonsense\n",
+        "- {op: add}\n",
+        "just text\n",
+        "kind: PodTemplate\ntemplate: 3\n",
+        "kind: Job\n",
+        "- 3\n",
+    ],
+)
+def test_an_overlay_that_is_none(text: str, reject: Reject, write: Write) -> None:
+    write("overlays/hardware/nvidia-vgpu/a.yaml", text)
+    assert {code[:3] for code, _, _ in reject()} <= {"FT0", "FT3"}
+
+
+def test_a_folder_called_like_an_option(reject: Reject, scratch: Path) -> None:
+    (scratch / "conf/hardware/ours.yaml").mkdir(parents=True)
+    ((code, _, headline),) = reject("hardware=ours")
+    assert code == "FT011"
+    assert "no option 'ours'" in headline
+    assert cli.main(["-o", "-"]) == 0
+
+
+def test_a_loop_of_links(reject: Reject, scratch: Path) -> None:
+    (scratch / "conf/hardware").mkdir(parents=True)
+    (scratch / "conf/hardware/ours.yaml").symlink_to("ours.yaml")
+    ((code, _, _),) = reject("hardware=ours")
+    assert code in {"FT002", "FT011"}
+    (scratch / "conf/model").symlink_to("model")
+    assert cli.main(["-o", "-"]) == 0
+
+
+def test_a_dangling_link(reject: Reject, scratch: Path) -> None:
+    (scratch / "conf/hardware").mkdir(parents=True)
+    (scratch / "conf/hardware/ours.yaml").symlink_to("nowhere.yaml")
+    ((code, _, _),) = reject("hardware=ours")
+    assert code in {"FT002", "FT011"}
+
+
+def test_a_pipe_instead_of_a_file(reject: Reject, scratch: Path) -> None:
+    """Reading one would wait for ever."""
+    (scratch / "conf/hardware").mkdir(parents=True)
+    os.mkfifo(scratch / "conf/hardware/ours.yaml")
+    ((code, _, _),) = reject("hardware=ours")
+    assert code in {"FT002", "FT011"}
+
+
+def test_a_configuration_folder_that_is_not_there(reject: Reject) -> None:
+    ((code, _, headline),) = reject("-cd", "nowhere")
+    assert (code, headline) == ("FT002", "the configuration folder nowhere does not exist")
+
+
+def test_a_primary_file_that_is_not_there(reject: Reject) -> None:
+    ((code, _, headline),) = reject("-cn", "nothing")
+    assert code.startswith("FT01")
+    assert "nothing" in headline
+
+
+def test_conf_is_a_file(write: Write) -> None:
+    write("conf", "x")
+    write("overlays", "x")
+    write("schemas", "x")
+    assert cli.main(["-o", "-"]) == 0
+
+
+def test_a_script_that_is_no_text(reject: Reject, write: Write) -> None:
+    write("conf/trainer/train.sh", b"#!/bin/bash\n\xff\n")
+    ((code, _, headline),) = reject()
+    assert code == "FT002"
+    assert "train.sh is not UTF-8 text" in headline

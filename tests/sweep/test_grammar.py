@@ -1,0 +1,137 @@
+"""Hydra's grammar, and Hydra's points in Hydra's order."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ftgen import project, sweep
+from ftgen.compose import Composer, Request
+from ftgen.diagnostics import Rejected
+
+from .conftest import overrides
+
+COMPOSER = Composer(Request(config_path=project.conf_dir()))
+
+_numbers = st.one_of(
+    st.integers(-5, 100).map(str),
+    st.sampled_from(["1e-4", "2.5e-05", "0.1", "1_000", "inf", "1.0"]),
+)
+_scalars = st.one_of(
+    _numbers,
+    st.sampled_from(["true", "null", "abc", "a.b/c", "'quoted, text'", '"a b"', r"a\,b", "[1,2]", "[a,[b]]", "{a:1}", "''"]),
+)
+_several = st.lists(_scalars, min_size=2, max_size=4).map(",".join)
+_ranges = st.builds(
+    "range({},{},{})".format, st.integers(-3, 2), st.integers(3, 9), st.sampled_from(["1", "2", "0.5"])
+)
+_choices = st.lists(_scalars, min_size=1, max_size=4).map(lambda items: f"choice({','.join(items)})")
+_sortable = st.lists(_numbers, min_size=2, max_size=4).map(",".join)
+_values = st.one_of(
+    _scalars,
+    _several,
+    _ranges,
+    _choices,
+    _sortable.map("sort({})".format),
+    _sortable.map("sort({},reverse=true)".format),
+    _sortable.map("tag(mine,choice({}))".format),
+    _several.map("str({})".format),
+    _sortable.map("float({})".format),
+    _ranges.map("shuffle({})".format),
+)
+_value_keys = st.sampled_from(["trainer.lr", "+trainer.args.seed", "++name", "hardware.nodes", "a.b.0"])
+_groups = st.sampled_from(
+    [
+        "model=qwen3-0.6b,qwen3-8b",
+        "model=glob(qwen3-*)",
+        "model=glob([qwen3-*,yi*],exclude=*-8b)",
+        "hardware=ascend",
+        "+experiment=choice(qwen3-identity-vgpu,qwen3-identity-ascend)",
+        "trainer=sort(sft-lora,dpo-lora)",
+        "~tracking",
+        "storage@storage=nfs,topolvm",
+    ]
+)
+_words = st.lists(st.one_of(st.builds("{}={}".format, _value_keys, _values), _groups), min_size=1, max_size=4)
+
+
+@given(_words)
+@settings(max_examples=150, deadline=None)
+def test_points_are_those_of_hydras_basic_sweeper(words: list[str]) -> None:
+    parsed = COMPOSER.parse(words)
+    expected = list(dict.fromkeys(map(tuple, BasicSweeper.split_arguments(parsed, None)[0])))
+    found = overrides(sweep.expand(COMPOSER, words, limit=100_000))
+    if any("shuffle" in word for word in words):
+        expected, found = sorted(expected), sorted(found)
+    assert found == expected
+
+
+def test_the_first_axis_varies_slowest(composer: Composer) -> None:
+    expanded = sweep.expand(composer, ["trainer.lr=1e-4,2e-4", "trainer.epochs=range(1,3)"])
+    assert overrides(expanded) == [
+        ("trainer.lr=0.0001", "trainer.epochs=1"),
+        ("trainer.lr=0.0001", "trainer.epochs=2"),
+        ("trainer.lr=0.0002", "trainer.epochs=1"),
+        ("trainer.lr=0.0002", "trainer.epochs=2"),
+    ]
+
+
+def test_a_glob_chooses_options_by_name(composer: Composer) -> None:
+    found = sweep.expand(composer, ["model=glob(qwen3-*b, exclude=*a3b*)"]).points
+    parser = OverridesParser.create()
+    assert {parser.parse_override(point.overrides[0]).value() for point in found} >= {"qwen3-0.6b", "qwen3-8b"}
+    assert not [point for point in found if "a3b" in point.label]
+
+
+def test_shuffle_gives_the_same_order_on_every_run(composer: Composer) -> None:
+    """Hydra's own order changes with every run; then so would the index."""
+    words = ["trainer.args.seed=shuffle(range(1,30))"]
+    random.seed(1)
+    first = overrides(sweep.expand(composer, words))
+    random.seed(2)
+    assert overrides(sweep.expand(composer, words)) == first
+    assert first != sorted(first)
+
+
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [
+        ("trainer.lr=interval(0,1)", "only an optimiser can walk an interval()"),
+        ("trainer.lr=range(1,2,0)", "cannot be enumerated"),
+        ("hydra/sweeper=optuna", "other sweepers cannot run here"),
+        ("hydra.mode=RUN,MULTIRUN", "Hydra's own configuration cannot be swept"),
+        ("+trainer.args.seed=choice()", "cannot read the override"),
+    ],
+)
+def test_what_cannot_be_enumerated_is_refused_where_it_stands(composer: Composer, word: str, told: str) -> None:
+    with pytest.raises(Rejected) as refused:
+        sweep.expand(composer, ["trainer.epochs=1,2", word])
+    assert told in refused.value.diagnostics[0].headline
+    assert refused.value.diagnostics[0].locations[0].line == 2
+
+
+def test_a_launcher_is_ignored_with_a_note(composer: Composer) -> None:
+    expanded = sweep.expand(composer, ["hydra/launcher=submitit_slurm", "trainer.lr=1e-4,2e-4"])
+    assert [d.code for d in expanded.diagnostics] == ["FT037"]
+    assert overrides(expanded) == [("trainer.lr=0.0001",), ("trainer.lr=0.0002",)]
+
+
+def test_a_sweep_that_nobody_asked_to_expand_names_hydras_three_ways_out(composer: Composer) -> None:
+    with pytest.raises(Rejected) as refused:
+        composer.compose(composer.parse(["trainer.lr=1e-4,2e-4"]))
+    (told,) = refused.value.diagnostics
+    assert told.code == "FT016"
+    assert "--multirun (-m)" in told.help
+    assert "trainer.lr=[1e-4,2e-4]" in told.help
+    assert r"trainer.lr=\'1e-4,2e-4\'" in told.help
+
+
+def test_expanding_is_asked_for_by_flag_or_by_hydras_mode(composer: Composer) -> None:
+    assert sweep.is_asked(composer, ["trainer.lr=1e-4"], multirun=True)
+    assert sweep.is_asked(composer, ["hydra.mode=MULTIRUN", "trainer.lr=1,2"], multirun=False)
+    assert not sweep.is_asked(composer, ["trainer.lr=1e-4"], multirun=False)

@@ -1,0 +1,204 @@
+"""The `sweep` section: pairs, conditions, samples, options, limits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ftgen import sweep
+from ftgen.compose import Composer
+from ftgen.diagnostics import Rejected
+
+from .conftest import composer_with, labels, overrides
+
+LR = "trainer.lr=1e-4,2e-4,3e-4"
+RANK = "trainer.args.lora_rank=8,16,32"
+
+
+def refused(composer: Composer, *words: str, **limits: int) -> Any:
+    with pytest.raises(Rejected) as failure:
+        sweep.expand(composer, words, **limits)
+    return failure.value.diagnostics[0]
+
+
+def test_paired_axes_advance_together(composer: Composer) -> None:
+    found = sweep.expand(composer, ["name=a,b", LR, "model=qwen3-0.6b,qwen3-8b", RANK, "sweep.zip=[trainer.lr,trainer.args.lora_rank]"])
+    assert overrides(found)[:4] == [
+        ("name=a", "trainer.lr=0.0001", "model=qwen3-0.6b", "trainer.args.lora_rank=8"),
+        ("name=a", "trainer.lr=0.0001", "model=qwen3-8b", "trainer.args.lora_rank=8"),
+        ("name=a", "trainer.lr=0.0002", "model=qwen3-0.6b", "trainer.args.lora_rank=16"),
+        ("name=a", "trainer.lr=0.0002", "model=qwen3-8b", "trainer.args.lora_rank=16"),
+    ]
+    assert len(found.points) == 2 * 3 * 2
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["trainer.lr=1,2", RANK], "trainer.lr has 2, trainer.args.lora_rank has 3"),
+        ([LR], "sweep.zip pairs trainer.args.lora_rank, which is not swept"),
+    ],
+)
+def test_uneven_pairs_are_refused(composer: Composer, words: list[str], told: str) -> None:
+    found = refused(composer, *words, "sweep.zip=[trainer.lr,trainer.args.lora_rank]")
+    assert found.code == "FT033"
+    assert told in found.headline
+
+
+@pytest.mark.parametrize(
+    ("condition", "left"),
+    [
+        ("trainer.lr > 2e-4", 6),
+        ("trainer.lr > 2e-4 and trainer.args.lora_rank == 32", 8),
+        ("not (trainer.lr == 1e-4 or trainer.lr == 2e-4)", 6),
+        ("trainer.args.lora_rank in [8, 16]", 3),
+        ("trainer.args.lora_rank not in (8, 16)", 6),
+        ("8 <= trainer.args.lora_rank < 32", 3),
+        ("model == 'qwen3-0.6b' and trainer.lr == 1e-4", 6),
+        ("model.parameters > 1e12", 9),
+        ("hardware.devices == -1", 9),
+        ("model.revision > 3", 9),
+        ("model.revision == null and trainer.lr == 3e-4", 6),
+    ],
+)
+def test_a_condition_leaves_points_out(composer: Composer, condition: str, left: int) -> None:
+    assert len(labels(composer, LR, RANK, f'sweep.exclude="{condition}"')) == left
+
+
+def test_points_must_meet_one_of_the_conditions_to_include(composer: Composer) -> None:
+    conditions = "sweep.include=['trainer.lr == 1e-4','trainer.args.lora_rank == 8']"
+    assert len(labels(composer, LR, RANK, conditions)) == 5
+
+
+@pytest.mark.parametrize(
+    ("condition", "told"),
+    [
+        ("__import__('os').system('true')", "is not among keys, values"),
+        ("trainer.lr.__class__", "which no job has"),
+        ("(lambda: 1)()", "is not among keys, values"),
+        ("trainer.lr is 1", "compare with =="),
+        ("trainer.lr +", "is no condition"),
+        ("trainer.lr > 'a'", "cannot be evaluated"),
+        ("trainer.rl > 1", "a condition speaks of trainer.rl, which no job has"),
+        ("[x for x in y]", "is not among keys, values"),
+        ("(" * 300 + "1" + ")" * 300, "is no condition"),
+        ("true or " * 400 + "true", "longer than 2000 characters"),
+    ],
+)
+def test_a_condition_is_no_program(composer: Composer, condition: str, told: str) -> None:
+    found = refused(composer, LR, f'sweep.exclude="{condition}"')
+    assert found.code == "FT032"
+    assert told in found.headline
+
+
+def test_a_sample_is_the_same_on_every_run_and_keeps_the_order(composer: Composer) -> None:
+    whole = labels(composer, LR, RANK)
+    some = labels(composer, LR, RANK, "sweep.sample=4")
+    assert some == labels(composer, LR, RANK, "sweep.sample=4")
+    assert some == [label for label in whole if label in some]
+    assert len(some) == 4
+    assert some != labels(composer, LR, RANK, "sweep.sample=4", "sweep.shuffle=7")
+
+
+def test_one_value_more_keeps_most_of_a_sample(composer: Composer) -> None:
+    axis = "trainer.args.seed=range(0,{})"
+    few = set(labels(composer, axis.format(50), "sweep.sample=20"))
+    more = set(labels(composer, axis.format(51), "sweep.sample=20"))
+    assert len(few & more) >= 19
+
+
+def test_shuffling_changes_the_order_alone(composer: Composer) -> None:
+    plain, mixed = labels(composer, LR, RANK), labels(composer, LR, RANK, "sweep.shuffle=3")
+    assert sorted(plain) == sorted(mixed)
+    assert plain != mixed
+
+
+def test_an_optional_override_is_set_where_the_option_knows_it(composer: Composer) -> None:
+    found = labels(composer, "trainer=sft-lora,sft-full", RANK, "sweep.optional=[trainer.args.lora_rank]")
+    assert found == ["sft-lora-r8", "sft-lora-r16", "sft-lora-r32", "sft-full"]
+
+
+def test_more_points_than_the_limit_need_saying_so(composer: Composer) -> None:
+    assert refused(composer, LR, RANK, limit=8).code == "FT034"
+    assert len(labels(composer, LR, RANK, limit=9)) == 9
+    assert len(labels(composer, LR, RANK, "sweep.sample=8", limit=8)) == 8
+
+
+def test_an_endless_product_is_refused_before_it_is_made(composer: Composer) -> None:
+    words = [f"+trainer.args.x{n}=range(0,1000000000)" for n in range(5)]
+    assert refused(composer, *words).code == "FT034"
+
+
+def test_a_sweep_without_points_is_refused(composer: Composer) -> None:
+    assert "every point is excluded" in refused(composer, LR, 'sweep.exclude="trainer.lr > 0"').headline
+    assert "model has no values" in refused(composer, "model=glob(nothing*)").headline
+
+
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [
+        ("sweep.sampel=3", "a sweep has no 'sampel'"),
+        ("sweep.sample=0", "sweep.sample must be a whole number from 1 on, not 0"),
+        ("sweep.sample=true", "sweep.sample must be a whole number"),
+        ("sweep.zip=trainer.lr", "sweep.zip must be a list of two or more keys"),
+        ("sweep.axes=[a]", "sweep.axes must be a mapping"),
+        ("sweep.axes={trainer.lr:1}", "(trainer.lr has none)"),
+        ("sweep.name='a b'", "sweep.name must be a name"),
+        ("sweep.alias={a:B}", "sweep.alias must be a mapping"),
+        ("sweep.exclude=3", "sweep.exclude must be a text"),
+    ],
+)
+def test_what_a_sweep_does_not_know_is_refused(composer: Composer, word: str, told: str) -> None:
+    found = refused(composer, LR, word)
+    assert found.code == "FT031"
+    assert told in found.headline
+
+
+def test_a_sweep_is_an_option_of_its_own(beside: Path) -> None:
+    (beside / "sweep").mkdir()
+    (beside / "sweep" / "mine.yaml").write_text(
+        "axes:\n  trainer.lr: [1e-4, 2e-4]\n  model: [qwen3-0.6b]\n  trainer.args.run: [null, 'a,b', '1']\n"
+        "  trainer.args.seed: range(0,2)\nexclude: trainer.lr == 2e-4\n",
+        encoding="utf-8",
+    )
+    found = sweep.expand(composer_with(beside), ["+sweep=mine", "trainer.lr=1e-4,2e-4,3e-4"])
+    assert found.settings.name == "mine"
+    assert overrides(found)[0] == ("trainer.lr=0.0001", "model=qwen3-0.6b", "trainer.args.run=null", "trainer.args.seed=0")
+    assert {text for point in overrides(found) for text in point if "run" in text} == {
+        "trainer.args.run=null",
+        "trainer.args.run='a,b'",
+        "trainer.args.run='1'",
+    }
+    assert len(found.points) == 2 * 3 * 2
+
+
+def test_a_sweep_option_must_not_speak_of_the_job(beside: Path) -> None:
+    (beside / "sweep").mkdir()
+    text = "# @package _global_\nsweep: {axes: {trainer.lr: [1e-4]}}\nname: mine\n"
+    (beside / "sweep" / "mine.yaml").write_text(text, encoding="utf-8")
+    assert refused(composer_with(beside), "+sweep=mine").code == "FT031"
+
+
+def test_hydras_own_parameters_come_first(beside: Path) -> None:
+    (beside / "experiment").mkdir()
+    text = "# @package _global_\nhydra:\n  sweeper:\n    params:\n      trainer.lr: 1e-4,2e-4\n      trainer.epochs: range(1,3)\n"
+    (beside / "experiment" / "mine.yaml").write_text(text, encoding="utf-8")
+    found = sweep.expand(composer_with(beside), ["+experiment=mine", "trainer.epochs=5"])
+    assert overrides(found) == [
+        ("trainer.lr=0.0001", "trainer.epochs=5", "+experiment=mine"),
+        ("trainer.lr=0.0002", "trainer.epochs=5", "+experiment=mine"),
+    ]
+
+
+def test_a_sweep_option_without_the_flag_is_refused(composer: Composer) -> None:
+    with pytest.raises(Rejected) as failure:
+        sweep.is_asked(composer, ["+sweep=lora"], multirun=False)
+    assert failure.value.diagnostics[0].code == "FT016"
+
+
+def test_the_section_is_no_part_of_a_job(composer: Composer) -> None:
+    one = composer.compose(composer.parse(["sweep.sample=3", "hydra.mode=RUN"]))
+    assert "sweep" not in one.config
+    assert one.config == composer.compose([]).config

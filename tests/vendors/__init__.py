@@ -1,0 +1,1 @@
+"""Accelerators, storage and overlays: all of them, and one that nobody has heard of."""

@@ -1,0 +1,110 @@
+"""What storage options make of volumes and claims."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+from ftgen.pipeline import Compiled
+
+from .conftest import Refuse, Render
+from .matrix import NEEDS
+
+Pod = Callable[[Compiled], dict[str, Any]]
+Codes = Callable[[Compiled], set[str]]
+
+
+def volume(job: Compiled, pod: Pod, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = next(v for v in pod(job)["volumes"] if v["name"] == name)
+    return found
+
+
+def kinds(job: Compiled) -> list[str]:
+    return [o["kind"] for o in job.bundle.objects]
+
+
+def test_a_static_volume_and_its_claim_are_made_for_each_other(render: Render) -> None:
+    job = render("storage=nfs-static", *NEEDS["nfs-static"])
+    assert kinds(job) == ["PersistentVolume", "PersistentVolumeClaim"] * 2 + ["Job"]
+    provided, claimed = job.bundle.claims[:2]
+    assert provided["spec"]["nfs"] == {"server": "nfs.example.com", "path": "/exports/models"}
+    assert provided["spec"]["storageClassName"] == claimed["spec"]["storageClassName"] == ""
+    assert claimed["spec"]["volumeName"] == provided["metadata"]["name"]
+    assert provided["spec"]["claimRef"]["name"] == claimed["metadata"]["name"]
+    assert provided["spec"]["persistentVolumeReclaimPolicy"] == "Retain"
+
+
+def test_existing_claims_are_used_and_none_is_made(render: Render, pod: Pod) -> None:
+    job = render("storage=claims", *NEEDS["claims"])
+    assert kinds(job) == ["Job"]
+    assert volume(job, pod, "models-cache")["persistentVolumeClaim"] == {"claimName": "models"}
+
+
+def test_folders_of_the_node(render: Render, pod: Pod, codes: Codes) -> None:
+    job = render("storage=hostpath")
+    assert volume(job, pod, "workspace")["hostPath"] == {
+        "path": "/var/lib/ftgen/workspace",
+        "type": "DirectoryOrCreate",
+    }
+    # They outlive the pod, and other jobs use them too.
+    work = next(e for e in pod(job)["containers"][0]["env"] if e["name"] == "WORK_DIR")
+    assert work["value"] == "/mnt/workspace/$(JOB_NAME)"
+    assert "FT274" in codes(render("storage=hostpath", "hardware.nodes=2"))
+
+
+def test_the_nodes_disk_goes_with_the_pod(render: Render, pod: Pod) -> None:
+    job = render("storage=emptydir")
+    assert volume(job, pod, "workspace")["emptyDir"] == {"sizeLimit": "50Gi"}
+    assert {"event": "PodFailed", "action": "TerminateJob"} in job.bundle.job["spec"]["policies"]
+
+
+def test_a_claim_for_each_pod(render: Render, pod: Pod) -> None:
+    job = render("storage=ephemeral")
+    for name in ("models-cache", "workspace"):
+        assert "storageClassName" not in volume(job, pod, name)["ephemeral"]["volumeClaimTemplate"]["spec"]
+
+
+def test_block_storage_serves_one_node(refuse: Refuse) -> None:
+    (found,) = [d for d in refuse("storage=rbd", "hardware.nodes=2") if d.severity == "error"]
+    assert (found.code, found.subject) == ("FT255", "storage.models.access_mode")
+
+
+def test_a_volume_is_one_thing(refuse: Refuse) -> None:
+    assert "FT273" in {d.code for d in refuse("storage=hostpath", "storage.models.claim=models")}
+
+
+def test_cached_models_lie_where_the_cache_puts_them(render: Render, pod: Pod) -> None:
+    job = render("storage=model-cache", *NEEDS["model-cache"])
+    folder = hashlib.sha256(b"hf://Qwen/Qwen3-0.6B").hexdigest()[:16]
+    for container in (*pod(job)["initContainers"], *pod(job)["containers"]):
+        mount = next(m for m in container["volumeMounts"] if m["name"] == "base-model")
+        assert mount == {
+            "name": "base-model",
+            "mountPath": "/mnt/models/Qwen3-0.6B",
+            "subPath": f"models/{folder}",
+            "readOnly": True,
+        }
+        env = {e["name"]: e.get("value") for e in container["env"]}
+        assert (env["BASE_MODEL_URL"], env["MODEL_DIR"]) == ("", "/mnt/models/Qwen3-0.6B")
+    assert volume(job, pod, "base-model")["persistentVolumeClaim"] == {
+        "claimName": "ftgen-model-cache",
+        "readOnly": True,
+    }
+
+
+def test_the_cache_gets_a_claim_of_the_jobs_own_namespace(render: Render) -> None:
+    provided, claimed = render("storage=model-cache", *NEEDS["model-cache"]).bundle.claims
+    assert provided["spec"]["local"] == {"path": "/models"}
+    (term,) = provided["spec"]["nodeAffinity"]["required"]["nodeSelectorTerms"]
+    assert term["matchExpressions"] == [{"key": "pool", "operator": "In", "values": ["gpu"]}]
+    assert claimed["metadata"]["namespace"] == provided["spec"]["claimRef"]["namespace"] == "kubeflow-admin-cpaas-io"
+
+
+def test_reconcilers_never_delete_what_a_job_came_with(render: Render) -> None:
+    for reconciler, key in (
+        ("argocd", "argocd.argoproj.io/sync-options"),
+        ("flux", "kustomize.toolkit.fluxcd.io/prune"),
+    ):
+        job = render("storage=nfs-static", *NEEDS["nfs-static"], f"delivery={reconciler}")
+        assert all(key in o["metadata"]["annotations"] for o in job.bundle.objects)

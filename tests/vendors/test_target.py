@@ -1,0 +1,61 @@
+"""The same work as a Job of Kubernetes' own."""
+
+from __future__ import annotations
+
+import pytest
+
+from ftgen import contract, kube
+
+from . import matrix
+from .conftest import Render
+
+
+@pytest.mark.parametrize("hardware", list(matrix.GROUPS["hardware"]))
+@pytest.mark.parametrize("nodes", [1, 2])
+def test_every_accelerator_runs_as_a_plain_job(hardware: str, nodes: int, render: Render) -> None:
+    job = render(
+        f"hardware={hardware}", *matrix.NEEDS.get(hardware, ()), f"hardware.nodes={nodes}", "storage=nfs", "target=job"
+    )
+    manifest = job.bundle.job
+    assert (manifest["apiVersion"], manifest["kind"]) == ("batch/v1", "Job")
+    assert not contract.conform(manifest, volcano_version="newest")
+
+
+def test_one_node_is_one_pod(render: Render) -> None:
+    spec = render("target=job").bundle.job["spec"]
+    assert (spec["parallelism"], spec["completions"], spec["completionMode"]) == (1, 1, "NonIndexed")
+    assert spec["backoffLimit"] == 2
+    assert "subdomain" not in spec["template"]["spec"]
+
+
+def test_only_the_frame_differs(render: Render) -> None:
+    plain, volcano = render("target=job"), render("target=vcjob")
+    theirs = volcano.bundle.job["spec"]["tasks"][0]["template"]["spec"]["containers"][0]
+    ours = plain.bundle.job["spec"]["template"]["spec"]["containers"][0]
+    assert {k: v for k, v in ours.items() if k != "env"} == {k: v for k, v in theirs.items() if k != "env"}
+    named = [e for e in theirs["env"] if e["name"] != "JOB_NAME"]
+    assert [e for e in ours["env"] if e["name"] != "JOB_NAME"] == named
+    label = next(e for e in ours["env"] if e["name"] == "JOB_NAME")["valueFrom"]["fieldRef"]["fieldPath"]
+    assert label == "metadata.labels['batch.kubernetes.io/job-name']"
+
+
+def test_pods_of_several_nodes_find_each_other(render: Render) -> None:
+    job = render("target=job", "storage=nfs", "hardware=full-gpu", "hardware.nodes=2")
+    spec, name = job.bundle.job["spec"], job.name
+    assert (spec["completionMode"], spec["backoffLimit"]) == ("Indexed", 0)
+    (service,) = (o for o in job.bundle.objects if o["kind"] == "Service")
+    assert service["spec"]["clusterIP"] == "None"
+    assert spec["template"]["spec"]["subdomain"] == service["metadata"]["name"]
+    assert service["spec"]["selector"].items() <= spec["template"]["metadata"]["labels"].items()
+    env = {e["name"]: e.get("value") for e in spec["template"]["spec"]["containers"][0]["env"]}
+    hosts = kube.expand(env["VC_TRAIN_HOSTS"], {"JOB_NAME": name})
+    assert hosts == f"{name}-0.{service['metadata']['name']},{name}-1.{service['metadata']['name']}"
+    # Kubernetes expands a variable only from those before it.
+    order = list(env)
+    assert order.index("JOB_NAME") < order.index("VC_TRAIN_HOSTS")
+
+
+def test_priority_and_expiry_carry_over(render: Render) -> None:
+    spec = render("target=job", "delivery=kubectl", "job.ttl=600", "cluster.priority_class=high").bundle.job["spec"]
+    assert spec["ttlSecondsAfterFinished"] == 600
+    assert spec["template"]["spec"]["priorityClassName"] == "high"
