@@ -1,3 +1,28 @@
-"""ftgen: declarative fine-tuning jobs for Volcano."""
+"""ftgen: declarative fine-tuning jobs for Volcano.
 
-__version__ = "0.1.0"
+In Python, `ftgen.job([...])` renders one job and `ftgen.jobs([...])` a sweep; both take overrides as the
+command line does.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ftgen.project import VERSION as __version__
+
+if TYPE_CHECKING:
+    from ftgen.api import Job, Jobs, job, jobs
+    from ftgen.diagnostics import Rejected
+
+__all__ = ["Job", "Jobs", "Rejected", "__version__", "job", "jobs"]
+
+_HOMES = {"Job": "api", "Jobs": "api", "job": "api", "jobs": "api", "Rejected": "diagnostics"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for when it is asked for: `ftgen --help` needs none of it."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'ftgen' has no attribute {name!r}")
+    from importlib import import_module  # noqa: PLC0415 - a verb that needs it imports it itself
+
+    return getattr(import_module(f"ftgen.{_HOMES[name]}"), name)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 from ftgen import naming, render, sweep
 from ftgen.compose import Composer, Composition
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, note
-from ftgen.pipeline import Beside, Compiled, Place, compile_composition, config_digest
+from ftgen.pipeline import Beside, Compiled, Place, compile_composition
 from ftgen.spec import admit
 from ftgen.sweep import Point, Sweep, index, queue
 from ftgen.sweep.causes import Causes
@@ -41,21 +41,17 @@ class Batch:
         Raises:
             Rejected: at the end, with every cause once; nothing compiled is of use then.
         """
-        causes, beside, first = Causes(), Beside(self.composer.request.directory), dict[str, Point]()
+        causes, beside, first = Causes(), Beside(self.composer.request.directory), dict[Hashable, Point]()
         for done, point in enumerate(self.sweep.points, 1):
+            self._progress(done)
             try:
-                composition = self.sweep.replay.compose(point.overrides)
-                twin = first.setdefault(_fingerprint(composition), point)
-                if twin is not point:
-                    causes.add(point, [_same_job(twin)])
-                    continue
-                job = self._compiled(point, composition, beside)
+                job = self._compiled(point, self.sweep.replay.compose(point.overrides), beside)
             except Rejected as rejected:
                 causes.add(point, rejected.diagnostics)
                 continue
-            causes.add(point, job.diagnostics)
-            self._progress(done)
-            if not causes.refuse:
+            twin = first.setdefault(_content(job), point)
+            causes.add(point, job.diagnostics if twin is point else [_same_job(twin)])
+            if twin is point and not causes.refuse:
                 self.rows.append(index.row(job.spec, job.identity, job.bundle, job.files))
                 yield job
         self._conclude(causes)
@@ -110,8 +106,9 @@ def _typed(place: Location, typed: Sequence[int]) -> Location | None:
     return replace(place, line=position) if position else None
 
 
-def _fingerprint(composition: Composition) -> str:
-    return f"{config_digest(composition)} {sorted(composition.choices.items())}"
+def _content(job: Compiled) -> Hashable:
+    """What a job is made of, whatever it is called."""
+    return job.identity.digest, tuple(job.identity.choices.items())
 
 
 def _same_job(twin: Point) -> Diagnostic:

@@ -60,7 +60,7 @@ def description(file: Path) -> str:
 def package(places: Sequence[Path], group: str) -> str:
     """The dotted key that a group's options go under: what their headers (`# @package`) agree on, else its path."""
     files = (_find(places, f"{group}/{option}") for option in options(places, group))
-    headers = {header for file in files if file and (header := _package(file))}
+    headers = {header for file in files if file and (header := package_of(file))}
     return headers.pop() if len(headers) == 1 else group.replace("/", ".")
 
 
@@ -126,7 +126,8 @@ def _files(folder: Path) -> list[Path]:
     return sorted(file for file in folder.glob("*.yaml") if file.is_file())
 
 
-def _package(file: Path) -> str:
+def package_of(file: Path) -> str:
+    """What a file's header says (`# @package hardware`); empty where it has none."""
     try:
         with file.open(encoding="utf-8", errors="replace") as lines:
             words = next(lines, "").lstrip("# ").split()

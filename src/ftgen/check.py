@@ -56,7 +56,10 @@ def check(text: str, file: str, terms: Terms) -> Verdict:
     claims = lint.claims_in(each for _, _, each in placed if isinstance(each, dict))
     around = Around(terms.facts, terms.pod_security, claims)
     found = [(number, path, d) for number, path, each in placed for d in _told(judge(each, terms, around), terms)]
-    return Verdict(_located(found, text, file), len(placed))
+    # A fact that nobody has stated has no place in a manifest.
+    lacking = [d for _, _, d in found if d.code == lint.UNKNOWN_FACT]
+    told = [each for each in found if each[2].code != lint.UNKNOWN_FACT]
+    return Verdict((*_located(told, text, file), *lacking), len(placed))
 
 
 def objects(document: Any) -> Iterator[tuple[contract.Steps, Any]]:

@@ -104,6 +104,7 @@ class Composer:
         self.request = request
         self._repository = _Repository(request.search_path())
         self._parsed: dict[str, Override] = {}
+        self._scripts: dict[tuple[str, ...], dict[str, str]] = {}
         self._defaults: dict[tuple[tuple[str, ...], bool], DefaultsList] = {}
 
     def groups(self) -> list[str]:
@@ -201,6 +202,11 @@ class Composer:
         Raises:
             Rejected: for every script that is nowhere.
         """
+        if names not in self._scripts:
+            self._scripts[names] = self._read_scripts(names)
+        return self._scripts[names]
+
+    def _read_scripts(self, names: tuple[str, ...]) -> dict[str, str]:
         found = {name: self._repository.find(f"trainer/{name}") for name in names}
         lost = [error("FT015", f"there is no script conf/trainer/{n}", "trainer.script", n) for n, path in found.items() if not path]
         if lost:
@@ -316,7 +322,7 @@ def alternatives(override: Override, most: int) -> tuple[list[str], bool]:
     Raises:
         Rejected: for an `interval()`, which only an optimiser can walk, and a range that never ends.
     """
-    sweep = override.value()
+    sweep: Any = override.value()
     shuffled = getattr(sweep, "shuffle", False)
     try:
         in_order = replace(override, _value=replace(sweep, shuffle=False)) if shuffled else override
@@ -496,8 +502,12 @@ def _choices(defaults: DefaultsList) -> dict[str, str]:
     return {group: str(option) for group, option in jobs if option is not None}
 
 
-@cache
 def _script(path: Path) -> str:
+    return _read_script(path.resolve(), path.stat().st_mtime_ns)
+
+
+@cache
+def _read_script(path: Path, _changed: int) -> str:
     return yamlio.read_text(path)
 
 

@@ -89,22 +89,22 @@ def _unknown(values: Mapping[str, str], known: Mapping[str, str]) -> Iterator[Di
         if name not in known:
             near = difflib.get_close_matches(name.upper(), known, 1, 0.5)
             hint = f"did you mean image.{near[0]}?" if near else f"the arguments are {', '.join(known)}"
-            yield error("FT280", f"the image has no build argument {name!r}", f"image.{name}", values[name], hint)
+            yield error("FT550", f"the image has no build argument {name!r}", f"image.{name}", values[name], hint)
 
 
 def _unfit(values: Mapping[str, str]) -> Iterator[Diagnostic]:
     for name, value in values.items():
         key = f"image.{name}"
         if not _VALUE.fullmatch(value):
-            yield error("FT281", f"{key} cannot be {value!r}: a build argument is one plain word", key, value)
+            yield error("FT551", f"{key} cannot be {value!r}: a build argument is one plain word", key, value)
         elif urlsplit(value).password is not None or (urlsplit(value).scheme and "@" in urlsplit(value).netloc):
             told = f"{key} holds a credential, which would stay in the image's history"
             yield error(
-                "FT282", told, key, "", "use a mirror without one, or docker build --secret in a Dockerfile of yours"
+                "FT552", told, key, "", "use a mirror without one, or docker build --secret in a Dockerfile of yours"
             )
         elif name == "BASE_IMAGE" and not _is_pinned(value):
             yield error(
-                "FT283",
+                "FT553",
                 f"the base image {value!r} is not pinned",
                 key,
                 value,
@@ -121,16 +121,16 @@ def _versions(pins: Mapping[str, str], trainer: Release) -> Iterator[Diagnostic]
     """Versions outside what the trainer's package requires, which pip would refuse to install or it to run with."""
     if pins.get(RELEASE) != trainer.version:
         told = f"the image holds LLaMA-Factory {pins.get(RELEASE)}, and the arguments are checked for {trainer.version}"
-        yield error("FT284", told, f"image.{RELEASE}", pins.get(RELEASE, ""), "choose it by trainer.version")
+        yield error("FT554", told, f"image.{RELEASE}", pins.get(RELEASE, ""), "choose it by trainer.version")
     for package, wanted in trainer.requires.items():
         name = f"{package.upper().replace('-', '_')}_VERSION"
         if name in pins and not satisfies(pins[name], wanted):
             told = f"LLaMA-Factory {trainer.version} does not run with {package} {pins[name]}: it requires {wanted}"
-            yield error("FT285", told, f"image.{name}", pins[name], f"choose a version within {wanted}")
+            yield error("FT555", told, f"image.{name}", pins[name], f"choose a version within {wanted}")
     there = pins.get("TRANSFORMERS_VERSION", trainer.transformers)
     if there != trainer.transformers and satisfies(there, trainer.requires.get("transformers", "")):
         told = f"trainer arguments are checked for transformers {trainer.transformers}, and the image holds {there}"
-        yield warning("FT286", told, "image.TRANSFORMERS_VERSION", there, "some arguments have other names there")
+        yield warning("FT556", told, "image.TRANSFORMERS_VERSION", there, "some arguments have other names there")
 
 
 def satisfies(version: str, wanted: str) -> bool:

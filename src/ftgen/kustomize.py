@@ -58,7 +58,7 @@ def tree(base: Bundle, patches: Sequence[Patch], name: str, volcano_version: str
         raise Rejected(
             [error("FT540", told, "delivery.generate_name", "true", "choose delivery=argocd or delivery=flux")]
         )
-    named = Bundle({**base.job, "metadata": {"name": name, **base.job["metadata"]}}, base.claims)
+    named = _called(base, name)
     files = {f"{BASE}/{render.file_name(o)}": yamlio.dump(render.ordered(o)) for o in named.objects}
     files[f"{BASE}/{_KUSTOMIZATION}"] = _kustomization(resources=[path.partition("/")[2] for path in files])
     folders: list[str] = []
@@ -87,17 +87,22 @@ def _kustomization(**parts: Any) -> str:
 
 def _components(bundle: Bundle, patches: Sequence[Patch], version: str) -> Iterator[tuple[str, dict[str, str]]]:
     """A folder for each chosen option that patches something, with its files, and one for what no patch can say."""
-    rules, said = schema.find(*_JOB, version), bundle.job
+    said = bundle
     for folder, own in _by_option(patches):
         targets: dict[str, _Target] = {}
         for patch in own:
-            after = overlay.apply(bundle, [patch], version)
+            after = _called(overlay.apply(bundle, [patch], version), str(bundle.job["metadata"]["name"]))
             for target in _targets(bundle, after, patch, version):
                 targets[_unused(patch.file.stem, {*targets, _KUSTOMIZATION})] = target
-                said = merge.strategic_merge(said, target.document, rules) if target.kind == "Job" else said
+                said = _patched(said, target, version)
             bundle = after
         yield from _component(folder, targets)
-    yield from _component("overlays/unsaid", _unsaid(said, bundle.job, rules))
+    yield from _component("overlays/unsaid", dict(_unsaid(said, bundle, version)))
+
+
+def _called(bundle: Bundle, name: str) -> Bundle:
+    """The bundle with its job's name, which a patch that replaces all metadata takes away."""
+    return Bundle({**bundle.job, "metadata": {"name": name, **bundle.job.get("metadata", {})}}, bundle.claims)
 
 
 def _by_option(patches: Iterable[Patch]) -> list[tuple[str, list[Patch]]]:
@@ -122,41 +127,85 @@ def _component(folder: str, targets: Mapping[str, _Target]) -> Iterator[tuple[st
 
 def _targets(before: Bundle, after: Bundle, patch: Patch, version: str) -> Iterator[_Target]:
     """A patch of ours as patches of kustomize's: one for each object that it is for."""
-    job = str(before.job["metadata"]["name"])
     match patch.document:
         case list():
             effect = delta.strategic(before.job, after.job, schema.find(*_JOB, version))
-            yield from [_patch(_JOB, job, effect)] if effect else []
+            yield from [_patch(before.job, effect)] if effect else []
         case {"kind": "PodTemplate", **rest}:
             template = rest.get("template", {})
             tasks = [{"name": task["name"], "template": template} for task in before.job["spec"]["tasks"]]
-            yield _patch(_JOB, job, {"spec": {"tasks": tasks}})
+            yield _patch(before.job, {"spec": {"tasks": tasks}})
         case {"kind": "Job"}:
-            yield _patch(_JOB, job, patch.document)
+            yield _patch(before.job, patch.document)
         case _:
             pairs = zip(before.claims, after.claims, strict=True)
             for old in (old for old, new in pairs if not delta.same(old, new)):
-                yield _patch((old["apiVersion"], old["kind"]), str(old["metadata"]["name"]), patch.document)
+                yield _patch(old, patch.document)
 
 
-def _patch(kind: tuple[str, str], name: str, document: Object) -> _Target:
-    metadata = {**(document.get("metadata") or {}), "name": name}
-    head = {"apiVersion": kind[0], "kind": kind[1], "metadata": metadata}
-    return _Target(*kind, name, {**head, **{key: value for key, value in document.items() if key not in head}})
+def _patch(manifest: Object, document: Object) -> _Target:
+    """A strategic-merge patch of this object alone."""
+    name = str(manifest["metadata"]["name"])
+    metadata = _sound(manifest["metadata"], document.get("metadata") or {})
+    head = {"apiVersion": manifest["apiVersion"], "kind": manifest["kind"], "metadata": {**metadata, "name": name}}
+    rest = {key: value for key, value in document.items() if key not in head}
+    return _Target(manifest["apiVersion"], manifest["kind"], name, {**head, **rest})
 
 
-def _unsaid(said: Object, job: Object, rules: schema.Schema | None) -> dict[str, _Target]:
+def _sound(metadata: Object, patch: Object) -> Object:
+    """The patch of metadata without nulls that delete nothing: kustomize would write the text null there."""
+
+    def there(part: str, value: Any) -> Any:
+        known = metadata.get(part, {})
+        return {k: v for k, v in value.items() if v is not None or k in known} if isinstance(value, dict) else value
+
+    return {part: there(part, value) for part, value in patch.items()}
+
+
+# --- what patches cannot say ---------------------------------------------------------------------------
+
+
+def _patched(bundle: Bundle, target: _Target, version: str) -> Bundle:
+    """What kustomize makes of the objects with this patch."""
+    rules = schema.find(target.api_version, target.kind, version)
+
+    def patched(manifest: Object) -> Object:
+        if (manifest["kind"], manifest["metadata"]["name"]) != (target.kind, target.name):
+            return manifest
+        merged: Object = merge.strategic_merge(manifest, target.document, rules)
+        return {**merged, "metadata": _kept(manifest["metadata"], target.document["metadata"], merged["metadata"])}
+
+    return Bundle(patched(bundle.job), tuple(map(patched, bundle.claims)))
+
+
+def _kept(before: Object, patch: Object, after: Object) -> Object:
+    """Metadata as kustomize patches it: never the namespace, and no null deletes all labels or annotations."""
+    free = {key: value for key, value in after.items() if key != "namespace"}
+    deleted = [key for key in ("labels", "annotations") if key in patch and patch[key] is None]
+    return {**free, **{key: before[key] for key in ("namespace", *deleted) if key in before}}
+
+
+def _unsaid(said: Bundle, bundle: Bundle, version: str) -> Iterator[tuple[str, _Target]]:
     """What no strategic-merge patch can say is put in place whole, and last: kustomize's merges would undo it.
 
     A container that serves one port by TCP and UDP is such a thing: kustomize merges ports by number alone.
     """
-    place = schema.Node.of(rules).field("spec") if rules else None
-    rest = [
-        {"op": "add", "path": f"/spec/{key}", "value": value}
-        for key, value in job["spec"].items()
-        if not _same_items(said["spec"].get(key), value, place and place.field(key))
-    ]
-    return {"job.yaml": _Target(*_JOB, str(job["metadata"]["name"]), rest)} if rest else {}
+    for one, other in zip(said.objects, bundle.objects, strict=True):
+        operations = list(_operations(one, other, schema.find(other["apiVersion"], other["kind"], version)))
+        name = str(other["metadata"]["name"])
+        if operations:
+            file = f"{other['kind'].lower()}-{name}.yaml"
+            yield file, _Target(other["apiVersion"], other["kind"], name, operations)
+
+
+def _operations(said: Object, wanted: Object, rules: schema.Schema | None) -> Iterator[delta.Operation]:
+    node = schema.Node.of(rules) if rules else None
+    for part in ("metadata", "spec"):
+        place, there, here = node and node.field(part), said.get(part, {}), wanted.get(part, {})
+        yield from ({"op": "remove", "path": f"/{part}/{key}"} for key in there if key not in here)
+        for key, value in here.items():
+            if not _same_items(there.get(key), value, place and place.field(key)):
+                yield {"op": "add", "path": f"/{part}/{key}", "value": value}
 
 
 def _same_items(one: Any, other: Any, node: schema.Node | None) -> bool:

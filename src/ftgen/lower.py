@@ -324,8 +324,8 @@ def cache_claim(spec: Spec, cache: ModelCache) -> Iterator[Object]:
     because its volume is the same folder on all of them.
     """
     source = {"local": {"path": cache.path}, "nodeAffinity": {"required": node_selector(cache.nodes)}}
-    yield persistent_volume(spec, cache.claim, cache.size, "ReadWriteOnce", source)
-    yield _claim(spec, cache.claim, _bound(spec, cache.claim, cache.size, "ReadWriteOnce"))
+    yield persistent_volume(spec, cache.claim, cache.size, "ReadOnlyMany", source)
+    yield _claim(spec, cache.claim, _bound(spec, cache.claim, cache.size, "ReadOnlyMany"))
 
 
 def claim(spec: Spec, volume: Volume) -> Object:
@@ -617,7 +617,7 @@ def model_card(spec: Spec, identity: Identity) -> str:
         "base model": _pinned(spec.model.url or spec.model.name, spec.model.revision),
         "data set": _pinned(spec.dataset.url or spec.dataset.name, spec.dataset.revision),
         "trainer": identity.choices.get("trainer", spec.trainer.framework),
-        "hardware": f"{spec.world_size} × {_card(spec)}",
+        "hardware": f"{spec.world_size} × {_card(spec)}",  # noqa: RUF001 - the sign for times
         "image": spec.hardware.image,
         "namespace": spec.cluster.namespace,
     }
@@ -680,7 +680,9 @@ def _cache_mount(spec: Spec) -> list[Object]:
 
 
 def _ca_mount(spec: Spec) -> list[Object]:
-    return [{"name": "git-ca", "mountPath": "/etc/ftgen/ca", "readOnly": True}] if spec.cluster.git.ca_config_map else []
+    return (
+        [{"name": "git-ca", "mountPath": "/etc/ftgen/ca", "readOnly": True}] if spec.cluster.git.ca_config_map else []
+    )
 
 
 def _env(**values: str | None) -> list[Object]:

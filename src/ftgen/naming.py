@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import lru_cache
 from typing import Any
 
 from ftgen import kube
@@ -46,8 +47,21 @@ def budget(spec: Spec) -> int:
 
 def content_hash(job: Object) -> str:
     """Eight hex digits over what Volcano holds immutable of a job."""
-    text = json.dumps(immutable(job), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:HASH_LENGTH]
+    return hashlib.sha256(canonical(immutable(job)).encode()).hexdigest()[:HASH_LENGTH]
+
+
+def canonical(value: Any) -> str:
+    """JSON without spaces, keys sorted; what is long is the same in many jobs, and is written once."""
+    if isinstance(value, dict):
+        return f"{{{','.join(f'{_quoted(key)}:{canonical(value[key])}' for key in sorted(value))}}}"
+    if isinstance(value, list):
+        return f"[{','.join(map(canonical, value))}]"
+    return _quoted(value) if isinstance(value, str) else json.dumps(value)
+
+
+@lru_cache(maxsize=4096)
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
 
 
 def immutable(job: Object) -> dict[str, Any]:

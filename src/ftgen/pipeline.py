@@ -12,16 +12,17 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-from ftgen import __version__, contract, delivery, lower, naming, overlay, project, render
+from ftgen import contract, delivery, lower, naming, overlay, project, render
 from ftgen.compose import Composer, Composition
 from ftgen.diagnostics import Diagnostic, Severity, note, require
 from ftgen.lower import Bundle, Identity
 from ftgen.rules import admission, agreement, lint, meaning, memory, reconcile, secrets, training
 from ftgen.rules.job import version_of
 from ftgen.spec import Spec, admit
-from ftgen.tree import DELIVERY, Run
+from ftgen.tree import DELIVERY, Run, object_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ def compile_composition(
     composer: Composer,
     composition: Composition,
     overrides: tuple[str, ...],
-    place: Place = Place(),  # noqa: B008 - frozen
+    place: Place = Place(),
     beside: Beside | None = None,
 ) -> Compiled:
     """Compile what was composed; see the module's docstring for the steps."""
@@ -182,7 +183,7 @@ def overlay_folders(directory: Path, packs: tuple[str, ...] = ()) -> list[Path]:
 def _identity(spec: Spec, composition: Composition, overrides: tuple[str, ...], place: Place) -> Identity:
     folder = place.folder or naming.folder(spec, frozenset(place.swept))
     digest = config_digest(composition)
-    return Identity(folder, place.label, overrides, composition.choices, digest, __version__, place.swept)
+    return Identity(folder, place.label, overrides, composition.choices, digest, project.VERSION, place.swept)
 
 
 def config_digest(composition: Composition) -> str:
@@ -191,12 +192,15 @@ def config_digest(composition: Composition) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def deliver(jobs: Iterable[Compiled], told: delivery.Place | None = None) -> list[Run]:
+def deliver(
+    jobs: Iterable[Compiled], told: delivery.Place | None = None, extras: Mapping[str, bytes] = MappingProxyType({})
+) -> list[Run]:
     """What points the reconciler at the jobs' folders, where `delivery.application` asks for it.
 
     Args:
         jobs: all jobs that go to their folders.
         told: where the tree is published to, for what the configuration leaves open.
+        extras: what else goes to their folders, by path.
 
     Raises:
         Rejected: FT540 or FT541 (see `delivery`), and what the schemas of Argo CD and Flux refuse.
@@ -205,12 +209,14 @@ def deliver(jobs: Iterable[Compiled], told: delivery.Place | None = None) -> lis
     for job in jobs:
         if job.spec.delivery.application:
             folders.setdefault(job.identity.folder, []).append(job)
-    return [run for name, held in folders.items() for run in _delivered(name, held, told)]
+    return [run for name, held in folders.items() for run in _delivered(name, held, told, extras)]
 
 
-def _delivered(name: str, jobs: Sequence[Compiled], told: delivery.Place | None) -> list[Run]:
+def _delivered(
+    name: str, jobs: Sequence[Compiled], told: delivery.Place | None, extras: Mapping[str, bytes]
+) -> list[Run]:
     chosen, namespace = jobs[0].spec.delivery, jobs[0].spec.cluster.namespace
-    folder = delivery.Folder(name, namespace, _sizes(jobs), frozenset(_kinds(jobs)))
+    folder = delivery.Folder(name, namespace, _sizes(jobs), frozenset((*_kinds(jobs), *_described(extras))))
     where = delivery.place(chosen, told)
     health = (project.overlays_dir() / "delivery" / "argocd" / "health.lua").read_text(encoding="utf-8")
     found = {
@@ -229,6 +235,13 @@ def _kinds(jobs: Iterable[Compiled]) -> Iterator[tuple[str, str, bool]]:
         for manifest in job.bundle.objects:
             group = manifest["apiVersion"].rpartition("/")[0]
             yield group, manifest["kind"], "namespace" not in manifest["metadata"]
+
+
+def _described(files: Mapping[str, bytes]) -> Iterator[tuple[str, str, bool]]:
+    for path, content in files.items():
+        if path.endswith(".yaml"):
+            version, kind, name = object_of(content).split(" ")
+            yield version.rpartition("/")[0], kind, name.startswith("/")
 
 
 def _pointer(key: str, objects: Sequence[lower.Object], identity: Identity) -> Run:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
+VERSION = "0.1.0"
 _PACKAGE = Path(__file__).parent
 
 

@@ -803,7 +803,7 @@ def admit_facts(stated: Mapping[str, Any]) -> Facts:
     try:
         return Facts.model_validate(stated)
     except ValidationError as failure:
-        problems = [dict(problem) for problem in failure.errors()]
+        problems: list[dict[str, Any]] = [dict(problem) for problem in failure.errors()]
         raise Rejected([_diagnose({**p, "loc": ("cluster", "facts", *p["loc"])}) for p in problems]) from None
 
 

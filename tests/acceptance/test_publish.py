@@ -114,7 +114,14 @@ def test_nothing_of_a_hostile_working_copy_is_run(ftgen, git, server, tmp_path):
         (clone / ".git" / "hooks" / hook).write_text(program.read_text())
         (clone / ".git" / "hooks" / hook).chmod(0o755)
     (clone / ".gitattributes").write_text("* filter=evil diff=evil\n")
-    for key in ("filter.evil.clean", "core.fsmonitor", "core.sshCommand", "gpg.program", "core.pager", "alias.commit-tree"):
+    for key in (
+        "filter.evil.clean",
+        "core.fsmonitor",
+        "core.sshCommand",
+        "gpg.program",
+        "core.pager",
+        "alias.commit-tree",
+    ):
         git(clone, "config", key, str(program))
     witness.unlink(missing_ok=True)
 

@@ -110,9 +110,7 @@ def test_a_change_is_classed_by_what_volcano_admits(path, value, kind):
     path = path.replace("nvidia.com/gpu", "nvidia.com\x00gpu")
     job = changed(path, value) if "\x00" not in path else copy.deepcopy(JOB)
     if "\x00" in path:
-        job["spec"]["tasks"][0]["template"]["spec"]["containers"][0]["resources"]["limits"][
-            "nvidia.com/gpu"
-        ] = value
+        job["spec"]["tasks"][0]["template"]["spec"]["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] = value
     assert cost(JOB, job) is kind
 
 
@@ -244,9 +242,7 @@ def test_a_missing_file_is_refused(tmp_path):
 
 def test_a_render_is_compared_with_the_tree_by_run():
     old, new = (yamlio.dump(job).encode() for job in (JOB, renamed(changed("spec/queue", "q"), "sft-2")))
-    entry = Entry(
-        "", "batch.volcano.sh/v1alpha1 Job training/sft-11111111", "sft/", "sft-11111111", State.ACTIVE
-    )
+    entry = Entry("", "batch.volcano.sh/v1alpha1 Job training/sft-11111111", "sft/", "sft-11111111", State.ACTIVE)
     lock = Lock({"sft/old.yaml": entry, "other/x.yaml": entry.__class__("", "", "other/", "x", State.ACTIVE)})
     run = Run("sft", "sft-2", "sft/", {"sft/new.yaml": new})
     (change,) = of_runs(lock, {"sft/old.yaml": old, "other/x.yaml": old}.get, [run])
@@ -353,3 +349,17 @@ def test_any_two_objects_compare_and_show(old, new):
         assert fields(after, before) == []
     for show in (as_text, as_json, as_markdown):
         assert show(changes).encode()
+
+
+def test_what_several_runs_share_is_told_once_and_what_is_no_manifest_not_at_all():
+    claim = b"apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata:\n  name: models\n"
+    shared = {"abl/persistentvolumeclaim-models.yaml": claim}
+    runs = [
+        Run("abl", f"abl-{name}", f"abl/{name}", {**shared, f"abl/job-{name}.yaml": yamlio.dump(JOB).encode()})
+        for name in "ab"
+    ]
+    beside = Run("abl", "", "abl/*", {"abl/abl.csv": b"job,lr\na: b: c\n"})
+
+    found = list(of_runs(EMPTY, {}.get, [*runs, beside]))
+
+    assert [change.manifest["kind"] for change in found] == ["Job", "PersistentVolumeClaim", "Job"]

@@ -18,8 +18,7 @@ OPTIONS = {**catalog.groups([project.conf_dir()]), **catalog.nested([project.con
 FILES = sorted(str(file.relative_to(project.conf_dir())) for file in project.conf_dir().rglob("*.yaml"))
 
 
-def problems(group: str, value: Any) -> list[str]:
-    package = catalog.package([project.conf_dir()], group) if group else ""
+def problems(group: str, value: Any, package: str = "") -> list[str]:
     return [problem.message for problem in Draft202012Validator(of_file(group, OPTIONS, package)).iter_errors(value)]
 
 
@@ -55,7 +54,8 @@ def test_every_key_is_described() -> None:
 @pytest.mark.parametrize("file", FILES)
 def test_every_packaged_file_fits(file: str) -> None:
     group = str(Path(file).parent).removeprefix(".")
-    assert problems(group, yamlio.read(project.conf_dir() / file) or {}) == []
+    path = project.conf_dir() / file
+    assert problems(group, yamlio.read(path) or {}, catalog.package_of(path)) == []
 
 
 def test_a_resolved_configuration_fits_the_whole() -> None:
@@ -183,3 +183,8 @@ def test_what_is_no_crd_is_rejected(text: str, crd: Path, capsys: pytest.Capture
 @pytest.mark.parametrize("words", [["schema", "import"], ["schema", "model", "hardware"]])
 def test_usage(words: list[str]) -> None:
     assert cli.main(words) == 2
+
+
+def test_the_header_of_a_group_s_options_says_where_they_belong() -> None:
+    assert catalog.package([project.conf_dir()], "experiment") == "_global_"
+    assert catalog.package([project.conf_dir()], "hardware") == "hardware"

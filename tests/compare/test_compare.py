@@ -72,7 +72,7 @@ def test_columns_are_aligned_and_long_cells_show_where_they_differ() -> None:
     assert row.startswith("  train: hostname")
     assert head.index("one") == row.index("…")
     assert head.index("two") == row.rindex("…")
-    assert row.split()[-2:] == ["…ody/reads/x:1"[-13:], "…ody/reads/y:22"[-14:]] or row.endswith("y:22")
+    assert [cell[-6:] for cell in row.split()[-2:]] == ["ds/x:1", "s/y:22"]
 
 
 def test_json_leaves_out_what_is_absent() -> None:

@@ -65,8 +65,8 @@ def test_an_application_neither_prunes_nor_heals_nor_replaces():
 
 
 def test_what_is_ignored_leaves_in_place_changes_their_way_unless_create_only_is_asked_for():
-    plain, = delivery.for_folder(ARGO, WHERE, folder())
-    frozen, = delivery.for_folder(ARGO.model_copy(update={"create_only": True}), WHERE, folder())
+    (plain,) = delivery.for_folder(ARGO, WHERE, folder())
+    (frozen,) = delivery.for_folder(ARGO.model_copy(update={"create_only": True}), WHERE, folder())
 
     assert plain["spec"]["ignoreDifferences"][0]["jqPathExpressions"] == [".spec.volumes[]?.volumeClaimName"]
     assert "/spec" not in plain["spec"]["ignoreDifferences"][0]["jsonPointers"]

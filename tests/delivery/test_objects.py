@@ -99,7 +99,9 @@ def test_what_an_overlay_could_do_against_its_author_is_found(composer, code):
     job = pipeline.compile_job(composer, [])
     manifest = {**job.bundle.job, **TRAPS[code].get("spec", {})}
     if "metadata" in TRAPS[code]:
-        metadata = {key: {**manifest["metadata"].get(key, {}), **value} for key, value in TRAPS[code]["metadata"].items()}
+        metadata = {
+            key: {**manifest["metadata"].get(key, {}), **value} for key, value in TRAPS[code]["metadata"].items()
+        }
         manifest["metadata"] = {**manifest["metadata"], **metadata}
     else:
         task = {key: value for key, value in manifest["spec"]["tasks"][0].items() if key != "maxRetry"}
@@ -110,7 +112,10 @@ def test_what_an_overlay_could_do_against_its_author_is_found(composer, code):
 
 def test_nothing_is_looked_for_where_no_reconciler_applies(composer):
     job = pipeline.compile_job(composer, ["delivery=kubectl"])
-    manifest = {**job.bundle.job, "metadata": {**job.bundle.job["metadata"], "labels": {"app.kubernetes.io/instance": "x"}}}
+    manifest = {
+        **job.bundle.job,
+        "metadata": {**job.bundle.job["metadata"], "labels": {"app.kubernetes.io/instance": "x"}},
+    }
 
     assert reconcile.inspect(manifest, job.spec) == []
 

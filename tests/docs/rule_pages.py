@@ -1,7 +1,7 @@
 """Write docs/rules from the rules' own docstrings, or check that it is what they say.
 
-    python tests/docs/rule_pages.py          writes docs/rules
-    python tests/docs/rule_pages.py --check  exits 1 and names the pages that differ
+python tests/docs/rule_pages.py          writes docs/rules
+python tests/docs/rule_pages.py --check  exits 1 and names the pages that differ
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ from ftgen.trainers import arguments
 FOLDER = Path(__file__).parents[2] / "docs" / "rules"
 TABLE = Path(__file__).parent / "coverage.yaml"
 CODE = re.compile(r"FT[0-9]{3}")
+LABEL = re.compile(r"\n+(Refused|Write|Why|Example|Instead):")
 LAYERS = {
     "FT2": ("Meaning", "what the user asked for, before any Kubernetes object exists"),
     "FT3": ("Contract", "what the cluster's admission refuses"),
     "FT4": ("Agreement and lint", "what is admitted and still goes wrong"),
 }
-LABELS = {"Refused:": "**Refused**", "Write:": "**Write**", "Why:": "**Why**", "Example:": "**Refused**", "Instead:": "**Write**"}
+LABELS = {"Refused": "Refused", "Write": "Write", "Why": "Why", "Example": "Refused", "Instead": "Write"}
 
 
 class Page(NamedTuple):
@@ -48,9 +49,7 @@ def pages() -> dict[str, str]:
 
 
 def page(rule: Page) -> str:
-    text = inspect.cleandoc(rule.text)
-    for label, bold in LABELS.items():
-        text = text.replace(f"\n{label}", f"\n\n{bold}:") if f"\n\n{label}" not in text else text.replace(label, f"{bold}:")
+    text = LABEL.sub(lambda found: f"\n\n**{LABELS[found[1]]}:**", inspect.cleandoc(rule.text))
     head = f"# {rule.code} {rule.name}\n\n{rule.severity.capitalize()}.\n\n"
     return f"{head}{text}\n\nAccepted by `allow.{rule.code}=<reason>`, where it is no mistake.\n"
 
@@ -71,7 +70,7 @@ def coverage() -> str:
     lines = [
         "# Hazards and the rules that answer them",
         "",
-        "Generated from `tests/docs/coverage.yaml`. A hazard without a code says why no manifest or configuration shows it.",
+        "Generated from `tests/docs/coverage.yaml`. A hazard without a code says why nothing in a manifest shows it.",
         "",
         "| hazard | answered by |",
         "|---|---|",

@@ -14,7 +14,7 @@ from ftgen.gitops import Result, archive, gc, publish, rerun, stop, target_of
 from ftgen.gitops.life import annotated
 from ftgen.rules.admission import admit_create, admit_update, mutate
 from ftgen.rules.job import NEWEST
-from ftgen.tree import NewRun, State, Terms, parse_lock
+from ftgen.tree import NewRun, Run, State, Terms, parse_lock
 
 NAME = "sft-1a2b3c4d"
 
@@ -339,3 +339,46 @@ def test_annotations_are_added_where_there_are_none():
     bare = TEXT.replace(b"  annotations:\n    x: y\n", b"", 1)
     manifest = yamlio.parse(annotated(bare, {"x": "z"}).decode(), "")
     assert manifest["metadata"] == {"name": "a", "labels": {"app": "b"}, "annotations": {"x": "z"}}
+
+
+def test_a_whole_sweep_is_told_by_a_pattern(git, bare, target, make_run, provenance):
+    runs = [make_run("abl", f"{lr}" * 8, label=f"lr{lr}") for lr in "12"]
+    publish(target, [*runs, make_run("other")], provenance)
+
+    archive(target, ["abl/*"], provenance)
+
+    states = {entry.name: entry.state for entry in index(git, bare).files.values()}
+    assert [states[run.name] for run in runs] == [State.ARCHIVED] * 2
+    assert states["other-1a2b3c4d"] is State.ACTIVE
+
+
+def test_what_is_to_be_stopped_may_be_touched_by_flux_and_shows_in_argo_cd(git, bare, target, make_run, provenance):
+    flux = {"kustomize.toolkit.fluxcd.io/ssa": "IfNotPresent", "kustomize.toolkit.fluxcd.io/prune": "disabled"}
+    run = make_run()
+    files = {path: annotated(content, flux) for path, content in run.files.items()}
+    publish(target, [Run(run.folder, run.name, run.identity, files)], provenance)
+
+    stop(target, [NAME], provenance)
+
+    (job,) = manifests(git, bare)
+    assert not {*flux, "argocd.argoproj.io/compare-options"} & job["metadata"]["annotations"].keys()
+
+
+def test_what_points_a_reconciler_at_a_folder_is_left_over_with_its_last_job(target, make_run, provenance):
+    pointer = "_delivery/application-sft.yaml"
+    text = b"apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata:\n  name: sft\n"
+    application = Run("_delivery", "application/sft", "_delivery/application/sft", {pointer: text})
+    publish(target, [make_run(), make_run("other"), application], provenance)
+
+    assert gc(target) == []
+    archive(target, [NAME], provenance)
+
+    assert pointer in [left.path for left in gc(target)]
+
+
+def test_a_sweeps_index_has_no_name_and_is_published_all_the_same(git, bare, target, make_run, provenance):
+    index_file = Run("sft", "", "sft/*", {"sft/sft.ftgen-index": b"{}\n"})
+
+    publish(target, [make_run(), index_file], provenance)
+
+    assert "sft/sft.ftgen-index" in index(git, bare).files

@@ -72,15 +72,15 @@ def test_a_vendor_of_ones_own_needs_a_file_and_no_code(capsys: pytest.CaptureFix
 @pytest.mark.parametrize(
     ("word", "code"),
     [
-        ("image.PIP_INDX=x", "FT280"),
-        ("image.PIP_INDEX_URL='a b'", "FT281"),
-        ("image.PIP_INDEX_URL=https://user:word@pypi.example.com/simple", "FT282"),
-        ("image.PIP_INDEX_URL=https://token@pypi.example.com/simple", "FT282"),
-        ("image.BASE_IMAGE=pytorch/pytorch", "FT283"),
-        ("image.BASE_IMAGE=pytorch/pytorch:latest", "FT283"),
-        ("image.LLAMAFACTORY_VERSION=0.9.3", "FT284"),
-        ("image.TRANSFORMERS_VERSION=4.51.1", "FT285"),
-        ("trainer.version=0.9.4", "FT285"),
+        ("image.PIP_INDX=x", "FT550"),
+        ("image.PIP_INDEX_URL='a b'", "FT551"),
+        ("image.PIP_INDEX_URL=https://user:word@pypi.example.com/simple", "FT552"),
+        ("image.PIP_INDEX_URL=https://token@pypi.example.com/simple", "FT552"),
+        ("image.BASE_IMAGE=pytorch/pytorch", "FT553"),
+        ("image.BASE_IMAGE=pytorch/pytorch:latest", "FT553"),
+        ("image.LLAMAFACTORY_VERSION=0.9.3", "FT554"),
+        ("image.TRANSFORMERS_VERSION=4.51.1", "FT555"),
+        ("trainer.version=0.9.4", "FT555"),
     ],
 )
 def test_what_cannot_be_built_is_refused(word: str, code: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -95,5 +95,5 @@ def test_a_credential_is_not_repeated(capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_transformers_that_the_arguments_are_not_checked_for_is_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["image", "image.TRANSFORMERS_VERSION=5.5.4"]) == 0
-    assert "FT286" in capsys.readouterr().err
+    assert "FT556" in capsys.readouterr().err
     assert cli.main(["image", "image.TRANSFORMERS_VERSION=5.5.4", "--strict"]) == 1

@@ -210,7 +210,7 @@ def test_torch_and_its_companions_are_of_one_release(text: str) -> None:
 )
 def test_versions_that_do_not_run_together_are_refused(text: str, name: str, version: str) -> None:
     (problem,) = image.judge(text, {name: version}, RELEASE)
-    assert (problem.code, problem.subject, problem.value) == ("FT285", f"image.{name}", version)
+    assert (problem.code, problem.subject, problem.value) == ("FT555", f"image.{name}", version)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -65,6 +68,54 @@ def test_the_reference_solution_is_recognised() -> None:
     assert found["storage"]["shm"] == "2Gi"
 
 
+def test_without_cards_the_hardware_is_none() -> None:
+    imported(SHAPES[0].with_name("mpi.yaml"))
+    assert {"override /hardware": "cpu"} in experiment()["defaults"]
+
+
+def test_what_the_checks_say_of_it_is_told_and_accepted_with_the_reason(capsys: pytest.CaptureFixture[str]) -> None:
+    file = SHAPES[0].with_name("reference-train.yaml")
+    assert cli.main(["import", str(file), "-o", "."]) == 0
+    told = capsys.readouterr().err
+    assert "warning[FT462]" in told
+    assert experiment()["allow"]["FT462"] == "as in reference-train.yaml"
+
+
+def test_a_secret_in_the_file_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    job = yamlio.read(SHAPES[0].with_name("smallest.yaml"))
+    container = job["spec"]["tasks"][0]["template"]["spec"]["containers"][0]
+    container["env"] = [{"name": "GIT_TOKEN", "value": "glpat-" + "AbCdEfGhIjKlMnOpQrSt"}]
+    Path("leak.yaml").write_text(yamlio.dump(job))
+    assert imported(Path("leak.yaml")) == 1
+    assert "FT44" in capsys.readouterr().err
+    assert not Path("conf").exists()
+
+
+@pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl, which builds kustomizations, is not installed")
+@pytest.mark.parametrize("shape", ["mpi", "horovod", "torchrun", "live"])
+def test_kustomize_builds_the_same_object(shape: str) -> None:
+    file = SHAPES[0].with_name(f"{shape}.yaml")
+    imported(file)
+    (option,) = Path("conf/experiment").glob("*.yaml")
+    assert cli.main(["export", "kustomize", f"+experiment={option.stem}", "-o", "k", "-q"]) == 0
+    built = subprocess.run(["kubectl", "kustomize", "k"], capture_output=True, text=True, check=True).stdout
+    assert ordered(yamlio.parse(built, "built")) == ordered(said(file))
+
+
+def ordered(value: object) -> object:
+    """The value with every list of mappings sorted: kustomize keeps no order of lists that are merged by key."""
+    if isinstance(value, dict):
+        return {key: ordered(one) for key, one in value.items()}
+    if isinstance(value, list):
+        items = [ordered(one) for one in value]
+        return (
+            sorted(items, key=lambda one: json.dumps(one, sort_keys=True))
+            if items and isinstance(items[0], dict)
+            else items
+        )
+    return value
+
+
 def test_what_the_options_say_already_is_not_said_again() -> None:
     imported(SHAPES[0].with_name("reference-train.yaml"))
     found = experiment()
@@ -108,7 +159,7 @@ def test_without_a_folder_both_files_are_printed(capsys: pytest.CaptureFixture[s
     out = capsys.readouterr()
     assert "# conf/experiment/hello.yaml\n" in out.out
     assert "# overlays/experiment/hello/residual.yaml\n" in out.out
-    assert "ftgen +experiment=hello" in out.err
+    assert "-o . and render them with: ftgen +experiment=hello" in out.err
     assert not list(Path().iterdir())
 
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from ftgen import catalog, cli, pipeline, project, schema, yamlio
@@ -120,10 +120,20 @@ _pod = st.fixed_dictionaries(
     },
 )
 _pod_patch = _pod.map(lambda pod: {"apiVersion": "v1", "kind": "PodTemplate", "template": {"spec": pod}})
+_labels = st.dictionaries(st.sampled_from(["app.kubernetes.io/managed-by", "a"]), st.one_of(st.none(), st.just("x")))
+_metadata = st.fixed_dictionaries(
+    {},
+    optional={
+        "namespace": st.one_of(st.none(), st.just("elsewhere")),
+        "labels": st.one_of(st.none(), _labels, st.just({"$patch": "replace", "only": "this"})),
+        "annotations": st.one_of(st.none(), _labels),
+    },
+)
 _job_patch = st.fixed_dictionaries(
     {
         "apiVersion": st.just("batch.volcano.sh/v1alpha1"),
         "kind": st.just("Job"),
+        "metadata": _metadata,
         "spec": st.fixed_dictionaries(
             {"queue": st.sampled_from(["q", "r"])},
             optional={
@@ -150,7 +160,7 @@ _operation = st.one_of(
 
 
 @builds
-@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, phases=[Phase.explicit, Phase.generate], suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(st.one_of(_pod_patch, _job_patch, st.lists(_operation, min_size=1, max_size=2)), min_size=1, max_size=4)
 )

@@ -113,10 +113,19 @@ def test_twins_are_rules():
 
 
 def test_accepting_the_configurations_rule_accepts_its_twin():
-    found = lint(edited({"main.env[1]": {"name": "GIT_SSL_NO_VERIFY", "value": "true"}}), Around(), volcano_version=VERSION)
+    job = edited({"main.env[1]": {"name": "GIT_SSL_NO_VERIFY", "value": "true"}})
+    found = lint(job, Around(), volcano_version=VERSION)
 
     assert "FT469" in {d.code for d in found}
     assert "FT469" not in {d.code for d in untold(found, {"FT262"})}
+
+
+def test_a_large_manifest():
+    large, too_large = (edited({"main.env[1]": {"name": "A", "value": "x" * size}}) for size in (250_000, 1_500_000))
+
+    told = [d for job in (large, too_large) for d in lint(job, Around(), volcano_version=VERSION) if d.code == "FT495"]
+
+    assert [str(d.severity) for d in told] == ["warning", "error"]
 
 
 JSON = st.recursive(

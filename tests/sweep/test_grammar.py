@@ -24,12 +24,12 @@ _numbers = st.one_of(
 )
 _scalars = st.one_of(
     _numbers,
-    st.sampled_from(["true", "null", "abc", "a.b/c", "'quoted, text'", '"a b"', r"a\,b", "[1,2]", "[a,[b]]", "{a:1}", "''"]),
+    st.sampled_from(
+        ["true", "null", "abc", "a.b/c", "'quoted, text'", '"a b"', r"a\,b", "[1,2]", "[a,[b]]", "{a:1}", "''"]
+    ),
 )
 _several = st.lists(_scalars, min_size=2, max_size=4).map(",".join)
-_ranges = st.builds(
-    "range({},{},{})".format, st.integers(-3, 2), st.integers(3, 9), st.sampled_from(["1", "2", "0.5"])
-)
+_ranges = st.builds("range({},{},{})".format, st.integers(-3, 2), st.integers(3, 9), st.sampled_from(["1", "2", "0.5"]))
 _choices = st.lists(_scalars, min_size=1, max_size=4).map(lambda items: f"choice({','.join(items)})")
 _sortable = st.lists(_numbers, min_size=2, max_size=4).map(",".join)
 _values = st.one_of(

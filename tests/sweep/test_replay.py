@@ -49,9 +49,37 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 _plain = st.sampled_from(
-    ["0", "1", "-3", "1.5", "1e-05", "nan", "true", "null", "text", "'two words'", "''", "a/b.c", r"'it\'s'", r"'back\\slash'"]
+    [
+        "0",
+        "1",
+        "-3",
+        "1.5",
+        "1e-05",
+        "nan",
+        "true",
+        "null",
+        "text",
+        "'two words'",
+        "''",
+        "a/b.c",
+        r"'it\'s'",
+        r"'back\\slash'",
+    ]
 )
-_odd = st.sampled_from(["[1,2]", "[]", "[[1],{a:2}]", "['${top}']", "{a:1}", "{value:{x:1}}", "${deep.value}", "'a ${top}'", "???", "'\\${top}'"])
+_odd = st.sampled_from(
+    [
+        "[1,2]",
+        "[]",
+        "[[1],{a:2}]",
+        "['${top}']",
+        "{a:1}",
+        "{value:{x:1}}",
+        "${deep.value}",
+        "'a ${top}'",
+        "???",
+        "'\\${top}'",
+    ]
+)
 _value = st.one_of(_plain, _plain, _odd)
 _keys = st.sampled_from(
     [
@@ -76,7 +104,18 @@ _keys = st.sampled_from(
 _constant = st.one_of(
     st.builds("{}={}".format, _keys, _value),
     st.sampled_from(
-        ["shape=square", "size=large", "size=clever", "+size=nested", "size=nested", "~deep.up", "~size", "+preset=wide", "~top=1", "size={width:3}"]
+        [
+            "shape=square",
+            "size=large",
+            "size=clever",
+            "+size=nested",
+            "size=nested",
+            "~deep.up",
+            "~size",
+            "+preset=wide",
+            "~top=1",
+            "size={width:3}",
+        ]
     ),
 )
 _points = st.lists(_keys, min_size=1, max_size=3, unique=True).flatmap(
@@ -104,7 +143,8 @@ def test_replay_is_compose(folder: Path, constants: list[str], points: list[tupl
     for point in points:
         overrides = (*constants, *point) if first else (*point, *constants)
         assert same(
-            outcome(replay.compose, overrides), outcome(lambda words: composer.compose(composer.parse(words)), overrides)
+            outcome(replay.compose, overrides),
+            outcome(lambda words: composer.compose(composer.parse(words)), overrides),
         )
 
 

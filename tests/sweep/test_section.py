@@ -24,7 +24,9 @@ def refused(composer: Composer, *words: str, **limits: int) -> Any:
 
 
 def test_paired_axes_advance_together(composer: Composer) -> None:
-    found = sweep.expand(composer, ["name=a,b", LR, "model=qwen3-0.6b,qwen3-8b", RANK, "sweep.zip=[trainer.lr,trainer.args.lora_rank]"])
+    found = sweep.expand(
+        composer, ["name=a,b", LR, "model=qwen3-0.6b,qwen3-8b", RANK, "sweep.zip=[trainer.lr,trainer.args.lora_rank]"]
+    )
     assert overrides(found)[:4] == [
         ("name=a", "trainer.lr=0.0001", "model=qwen3-0.6b", "trainer.args.lora_rank=8"),
         ("name=a", "trainer.lr=0.0001", "model=qwen3-8b", "trainer.args.lora_rank=8"),
@@ -165,7 +167,12 @@ def test_a_sweep_is_an_option_of_its_own(beside: Path) -> None:
     )
     found = sweep.expand(composer_with(beside), ["+sweep=mine", "trainer.lr=1e-4,2e-4,3e-4"])
     assert found.settings.name == "mine"
-    assert overrides(found)[0] == ("trainer.lr=0.0001", "model=qwen3-0.6b", "trainer.args.run=null", "trainer.args.seed=0")
+    assert overrides(found)[0] == (
+        "trainer.lr=0.0001",
+        "model=qwen3-0.6b",
+        "trainer.args.run=null",
+        "trainer.args.seed=0",
+    )
     assert {text for point in overrides(found) for text in point if "run" in text} == {
         "trainer.args.run=null",
         "trainer.args.run='a,b'",
@@ -183,7 +190,7 @@ def test_a_sweep_option_must_not_speak_of_the_job(beside: Path) -> None:
 
 def test_hydras_own_parameters_come_first(beside: Path) -> None:
     (beside / "experiment").mkdir()
-    text = "# @package _global_\nhydra:\n  sweeper:\n    params:\n      trainer.lr: 1e-4,2e-4\n      trainer.epochs: range(1,3)\n"
+    text = "# @package _global_\nhydra: {sweeper: {params: {trainer.lr: '1e-4,2e-4', trainer.epochs: 'range(1,3)'}}}\n"
     (beside / "experiment" / "mine.yaml").write_text(text, encoding="utf-8")
     found = sweep.expand(composer_with(beside), ["+experiment=mine", "trainer.epochs=5"])
     assert overrides(found) == [

@@ -68,6 +68,11 @@ _SYNTAX: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
         "[OVERRIDES]",
         (("ftgen publish --repo . --branch main --path jobs", "render into a GitOps repository and commit"),),
     ),
+    "archive": ("RUN…", (("ftgen archive sft-1a2b3c4d", "a run that has ended never starts again"),)),
+    "stop": ("RUN…", (("ftgen stop sft-1a2b3c4d", "take the guards away; again, once synchronised: remove the file"),)),
+    "rerun": ("RUN… [OVERRIDES]", (("ftgen rerun sft-1a2b3c4d", "the same training as sft-1a2b3c4d-r2"),)),
+    "gc": ("", (("ftgen gc -o training", "finished runs, and claims that no live job names"),)),
+    "rebuild": ("FILE", (("ftgen rebuild out/sft/job-sft-1a2b3c4d.yaml", "is it what its configuration renders to?"),)),
     "compare": ("[OVERRIDES]", (("ftgen compare hardware=nvidia-vgpu,ascend", "the same job on both"),)),
 }
 

@@ -43,7 +43,7 @@ def _recipe(spec: Spec, composer: Composer) -> str:
         if (folder / name).is_file():
             return (folder / name).read_text(encoding="utf-8")
     told = f"there is no recipe for an image of {spec.hardware.vendor}"
-    raise Rejected([error("FT287", told, "hardware.vendor", spec.hardware.vendor, f"write conf/{name.as_posix()}")])
+    raise Rejected([error("FT557", told, "hardware.vendor", spec.hardware.vendor, f"write conf/{name.as_posix()}")])
 
 
 def _values(overrides: Sequence[str], composer: Composer) -> Mapping[str, str]:

@@ -31,11 +31,13 @@ def run(arguments: Arguments) -> int:
         )
     output.tell(output.judged(noticed, told), told)
     files = importing.files(proposal, documents)
+    render_it = f"ftgen +experiment={proposal.name}"
     if arguments.flags.out == "-":
         sys.stdout.write("".join(f"# {path}\n{content.decode()}" for path, content in files.items()))
+        output.say(f"write both files with -o . and render them with: {render_it}", told)
     else:
         writing.write(files, Path(arguments.flags.out), told)
-    output.say(f"render it with: ftgen +experiment={proposal.name}", told)
+        output.say(f"render it with: {render_it}", told)
     return 0
 
 

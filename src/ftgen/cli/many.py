@@ -57,8 +57,9 @@ def runs(batch: Batch, *, table: bool, told: delivery.Place | None = None) -> It
         if job.spec.delivery.application:
             delivered.append(job)
         yield job.run
-    yield batch.extras(table=table)
-    yield from pipeline.deliver(delivered, told)
+    extras = batch.extras(table=table)
+    yield extras
+    yield from pipeline.deliver(delivered, told, extras.files)
 
 
 def terms(batch: Batch, arguments: Arguments) -> Terms:

@@ -73,8 +73,8 @@ def _next(outcome: Outcome) -> Iterator[str]:
     words = {
         Fate.ADDED: "to be created",
         Fate.CHANGED: "to be changed in place, without a restart",
-        Fate.ORPHANED: "left alone, although nothing renders it any more",
-        Fate.KEPT: "left alone, being archived or stopped",
+        Fate.ORPHANED: "left alone, and no longer rendered",
+        Fate.KEPT: "left alone: archived, or stopped before",
     }
     for fate, word in words.items():
         jobs = sum(

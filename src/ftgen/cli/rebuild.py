@@ -1,4 +1,8 @@
-"""`ftgen rebuild FILE`: render a manifest again from what it says of itself, and compare the bytes."""
+"""`ftgen rebuild FILE`: render a manifest again from what it says of itself, and compare the bytes.
+
+* FT533: a file does not say what it was rendered from.
+* FT534: it was rendered by another release of ftgen.
+"""
 
 from __future__ import annotations
 

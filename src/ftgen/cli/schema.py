@@ -62,7 +62,7 @@ def of_file(group: str, options: Mapping[str, Mapping[str, str]], package: str =
         Rejected: when there is no such group.
     """
     whole = documented()
-    section = group.split("/")[0]
+    section = group.split("/", 1)[0]
     if section and section not in {*options, *whole["properties"]}:
         near = difflib.get_close_matches(section, options, 1)
         hint = f"did you mean {near[0]}?" if near else f"the groups are {', '.join(options)}"

@@ -15,6 +15,9 @@ What can be refused here, beside what `ftgen.tree` refuses:
 * FT528: other writers were faster ten times in a row.
 * FT529: a run without a final name, which no reconciler can apply.
 * FT530: git failed.
+
+And what is only told: FT531, files of a checkout lag behind its branch; FT532, Flux will not bring a change to a job
+that is there.
 """
 
 from ftgen.gitops.address import Target, target_of, url_of

@@ -190,16 +190,20 @@ def _hardware(task: Mapping[str, Any], container: Mapping[str, Any], options: Op
 
 def _nearest(amounts: Mapping[str, Any], known: Mapping[str, Mapping[str, Any]]) -> str | None:
     """The option whose resources the container asks for and no others; without cards, one that has none."""
+    if not any("/" in name for name in amounts):
+        return next((option for option, content in known.items() if _has_no_cards(content)), None)
 
     def score(option: str) -> tuple[int, int, str]:
-        names = [name for name in _resource_names(known[option]) if name]
+        names = list(filter(None, _resource_names(known[option])))
         return -sum(name in amounts for name in names), sum(name not in amounts for name in names), option
 
     best = min(known, key=score, default=None)
-    cards = any("/" in name for name in amounts)
-    if best is None or (score(best)[0] == 0 and cards):
-        return None
-    return best if score(best)[0] or not list(filter(None, _resource_names(known[best]))) else None
+    return best if best is not None and score(best)[0] else None
+
+
+def _has_no_cards(option: Mapping[str, Any]) -> bool:
+    resources = _mapping(option.get("resources"))
+    return "count" in resources and not resources["count"] and not resources.get("device_class")
 
 
 def _resource_names(option: Mapping[str, Any]) -> list[Any]:

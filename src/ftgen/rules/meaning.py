@@ -110,7 +110,7 @@ def _across(spec: Spec) -> Iterator[Finding]:
 
 @rule("FT256", "shared-memory-beyond-the-limit")
 def _shm(spec: Spec) -> Iterator[Finding]:
-    """/dev/shm as large as the container's memory limit, or larger.
+    """Shared memory (/dev/shm) as large as the container's memory limit, or larger.
 
     A memory-backed emptyDir is charged to the container, which is killed when both together pass the limit.
 
@@ -492,7 +492,7 @@ def _accepted(spec: Spec) -> Iterator[Finding]:
     for section, codes in (("cluster.allow", spec.cluster.allow), ("allow", spec.allow)):
         for code in codes:
             if code not in known:
-                near = difflib.get_close_matches(code, known, 1)
+                near = difflib.get_close_matches(code, sorted(known), 1)
                 help_ = f"did you mean {near[0]}?" if near else f"remove {section}.{code}"
                 yield Finding(f"there is no rule {code} to accept", f"{section}.{code}", code, help_)
 

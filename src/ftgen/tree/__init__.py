@@ -10,7 +10,7 @@ What can be refused here:
 * FT502: a file, or a folder without an index, that ftgen did not write stands in the way.
 * FT503: an owned file was edited by hand.
 * FT504: two runs want the same file, or two points of a sweep are the same run.
-* FT505: more than half of what is owned would be retired at once.
+* FT505: more than half of what a whole folder holds would be retired at once.
 * FT506: a known run would become another one, because a field that Volcano holds immutable changed.
 * FT507: two files hold the same object.
 * FT508: the folder cannot be written; it is left as it was.

@@ -82,7 +82,7 @@ class Terms:
     Attributes:
         new_run: see `NewRun`.
         adopt: take over foreign and hand-edited files where a rendered one goes.
-        allow_shrink: retire more than half of what is owned.
+        allow_shrink: retire more than half of what whole folders hold.
         whole: folders of which this render is complete; owned runs of theirs that are not rendered are
             orphaned.
         same_run: whether two contents of a job file differ in nothing that Volcano holds immutable.
@@ -375,7 +375,8 @@ class _Draft:
         return found
 
     def _shrinkage(self) -> list[Diagnostic]:
-        active = sum(entry.state is State.ACTIVE for entry in self.old.files.values())
+        whole = [entry for path, entry in self.old.files.items() if _folder_of(path) in self.terms.whole]
+        active = sum(entry.state is State.ACTIVE for entry in whole)
         if self.terms.allow_shrink or self.unrendered <= active / 2:
             return []
         return [_shrunk(self.unrendered, active)]

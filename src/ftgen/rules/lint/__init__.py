@@ -12,7 +12,7 @@ from typing import Any
 from ftgen.diagnostics import Diagnostic, note
 from ftgen.rules import Rule, diagnosed
 from ftgen.rules.job import Job, Version, read
-from ftgen.rules.lint import ascend, cards, delivery, pods, ranks, scripts, storage  # noqa: F401 - defines rules
+from ftgen.rules.lint import ascend, cards, delivery, pods, ranks, scripts, storage  # noqa: F401 - define rules
 from ftgen.rules.lint.around import RULES_OF_LINT, Around, Unknown
 from ftgen.spec import Spec
 
@@ -49,7 +49,8 @@ def lint(manifest: Mapping[str, Any], surroundings: Around, *, volcano_version: 
     job = read(manifest, volcano_version)
     found: list[Diagnostic] = []
     lacking: dict[str, list[str]] = {}
-    for each in RULES_OF_LINT:
+    claim = manifest.get("kind") == "PersistentVolumeClaim"
+    for each in (storage.unserved_mode,) if claim else RULES_OF_LINT:
         try:
             found += list(_findings(each, job, surroundings))
         except Unknown as fact:

@@ -1,0 +1,175 @@
+"""ftgen in Python: jobs and sweeps as values, for notebooks and other programs.
+
+Nothing here prints, exits, changes the working directory or leaves state of Hydra's behind; what the command
+line would report is raised as `Rejected`.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, overload
+
+from ftgen import compose, pipeline, sweep, tree
+from ftgen.batch import Batch
+from ftgen.compose import Composer, Request
+from ftgen.diagnostics import Diagnostic
+from ftgen.pipeline import Compiled
+from ftgen.sweep import index
+from ftgen.tree import Run, Terms
+
+_SHOWN = 60
+
+
+@dataclass(frozen=True)
+class Job:
+    """A rendered job.
+
+    Attributes:
+        name: its name; ends in a dash where the API server completes it.
+        manifests: its objects as plain dicts, the job last.
+        files: path below the output folder to content.
+        row: what it asks for, and what sets it apart in a sweep.
+        overrides: the command line that it is.
+        diagnostics: warnings and notes.
+    """
+
+    name: str
+    manifests: tuple[dict[str, Any], ...]
+    files: Mapping[str, bytes]
+    row: index.Row
+    overrides: tuple[str, ...]
+    diagnostics: tuple[Diagnostic, ...]
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """The job object itself."""
+        return self.manifests[-1]
+
+    @property
+    def yaml(self) -> str:
+        """All objects as one stream of documents."""
+        return "".join(f"---\n{content.decode()}" for content in self.files.values())
+
+    def _repr_html_(self) -> str:
+        return (
+            f"<details><summary><b>{html.escape(self.name)}</b></summary><pre>{html.escape(self.yaml)}</pre></details>"
+        )
+
+
+@dataclass(frozen=True)
+class Jobs(Sequence[Job]):
+    """A rendered sweep: its jobs in order.
+
+    Attributes:
+        folder: its folder below the output folder.
+        jobs: every job, each once.
+        diagnostics: warnings and notes, each once.
+        runs: what `write` writes: the jobs, the index, and the queue where parallelism is limited.
+    """
+
+    folder: str
+    jobs: tuple[Job, ...]
+    diagnostics: tuple[Diagnostic, ...]
+    runs: tuple[Run, ...]
+
+    @overload
+    def __getitem__(self, place: int) -> Job: ...
+    @overload
+    def __getitem__(self, place: slice) -> tuple[Job, ...]: ...
+    def __getitem__(self, place: int | slice) -> Job | tuple[Job, ...]:
+        return self.jobs[place]
+
+    def __len__(self) -> int:
+        return len(self.jobs)
+
+    @property
+    def totals(self) -> index.Totals:
+        """What all jobs ask for together."""
+        return index.totals([job.row for job in self.jobs])
+
+    def records(self) -> list[dict[str, Any]]:
+        """One flat record a job: its name, its swept values, and what it asks for."""
+        return [dict(_record(job)) for job in self.jobs]
+
+    def to_pandas(self) -> Any:
+        """The records as a `pandas.DataFrame`, indexed by job; needs pandas (`pip install ftgen[notebook]`)."""
+        pandas = import_module("pandas")  # optional, and heavy
+        return pandas.DataFrame.from_records(self.records(), index="job")
+
+    def write(self, out: str | Path = "out", *, adopt: bool = False) -> tree.Outcome:
+        """Write every file below a folder, or none; see `ftgen.tree.apply`."""
+        return tree.apply(tree.plan_write(Path(out), self.runs, Terms(adopt=adopt)))
+
+    def _repr_html_(self) -> str:
+        records = self.records()
+        head = "".join(f"<th>{html.escape(str(key))}</th>" for key in (records[0] if records else ()))
+        body = "".join(f"<tr>{_cells(record.values())}</tr>" for record in records[:_SHOWN])
+        more = f"<p>… and {len(records) - _SHOWN} more</p>" if len(records) > _SHOWN else ""
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}"
+
+
+def _record(job: Job) -> Iterator[tuple[str, Any]]:
+    plain = index.plain(job.row)
+    yield "job", plain.pop("job")
+    yield from plain.pop("swept").items()
+    yield from plain.items()
+
+
+def _cells(values: Iterable[Any]) -> str:
+    return "".join(f"<td>{html.escape('' if value is None else str(value))}</td>" for value in values)
+
+
+def job(overrides: Iterable[str] = (), *, directory: str | Path = ".", config_dirs: Iterable[str | Path] = ()) -> Job:
+    """Render one job.
+
+    Args:
+        overrides: in Hydra's grammar, as on the command line.
+        directory: where the user's own `conf/` and `overlays/` are looked for.
+        config_dirs: folders of configuration to search first.
+
+    Raises:
+        Rejected: with every problem of the first step that found an error.
+    """
+    words = tuple(overrides)
+    return _job(pipeline.compile_job(_composer(words, directory, config_dirs), words))
+
+
+def jobs(
+    overrides: Iterable[str] = (),
+    *,
+    directory: str | Path = ".",
+    config_dirs: Iterable[str | Path] = (),
+    limit: int = sweep.LIMIT,
+) -> Jobs:
+    """Render a sweep, as `ftgen -m` does.
+
+    Args:
+        overrides: in Hydra's grammar, sweeps among them.
+        directory: where the user's own `conf/` and `overlays/` are looked for.
+        config_dirs: folders of configuration to search first.
+        limit: how many points are meant to be allowed.
+
+    Raises:
+        Rejected: when the sweep cannot be expanded, or with every cause that a point was rejected for.
+    """
+    words = tuple(overrides)
+    composer = _composer(words, directory, config_dirs)
+    batch = Batch(composer, sweep.expand(composer, words, limit=limit))
+    compiled = list(batch)
+    runs = (*(each.run for each in compiled), batch.extras())
+    return Jobs(batch.folder, tuple(map(_job, compiled)), tuple(batch.diagnostics), runs)
+
+
+def _composer(overrides: tuple[str, ...], directory: str | Path, config_dirs: Iterable[str | Path]) -> Composer:
+    folders = tuple(Path(folder) for folder in config_dirs)
+    return compose.Composer(Request(overrides=overrides, config_dirs=folders, directory=Path(directory)))
+
+
+def _job(compiled: Compiled) -> Job:
+    row = index.row(compiled.spec, compiled.identity, compiled.bundle, compiled.files)
+    manifests = compiled.bundle.objects
+    return Job(row.job, manifests, compiled.files, row, compiled.identity.overrides, compiled.diagnostics)
