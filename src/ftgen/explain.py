@@ -370,7 +370,7 @@ def _variants(spec: Spec, identity: Identity) -> Iterator[tuple[str, Spec, Ident
         for other in _others(value):
             changed = _changed(config, path, other)
             try:
-                admitted = admit(changed)
+                admitted = pipeline.understand(changed)
             except Rejected:
                 continue
             yield name, admitted, replace(identity, folder=naming.folder(admitted))

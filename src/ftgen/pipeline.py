@@ -19,7 +19,7 @@ from ftgen import contract, delivery, lower, naming, overlay, project, render
 from ftgen.compose import Composer, Composition
 from ftgen.diagnostics import Diagnostic, Severity, note, require
 from ftgen.lower import Bundle, Identity
-from ftgen.rules import admission, agreement, lint, meaning, memory, reconcile, secrets, training
+from ftgen.rules import admission, agreement, lint, meaning, memory, reconcile, secrets, sizing, training
 from ftgen.rules.job import version_of
 from ftgen.spec import Spec, admit
 from ftgen.tree import DELIVERY, Run, object_of
@@ -106,7 +106,7 @@ def compile_composition(
 ) -> Compiled:
     """Compile what was composed; see the module's docstring for the steps."""
     beside = beside or Beside(composer.request.directory)
-    spec = admit(composition.config)
+    spec = understand(composition.config)
     noticed = [*environment(composition, spec), *require(judge(spec))]
     identity = _identity(spec, composition, overrides, place)
     bundle = lower.lower(spec, identity, composer.scripts(spec.trainer.prepare_script, spec.trainer.script))
@@ -121,6 +121,11 @@ def compile_composition(
         bundle = lower.plain(bundle)
         noticed += require(conform(bundle, spec, beside.schemas))
     return Compiled(spec, identity, bundle, render.files(bundle, identity), tuple(noticed))
+
+
+def understand(config: Mapping[str, Any]) -> Spec:
+    """The configuration as a specification, its growing sizes settled."""
+    return sizing.settle(admit(config))
 
 
 def judge(spec: Spec) -> list[Diagnostic]:

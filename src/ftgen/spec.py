@@ -26,6 +26,12 @@ def _quantity(value: object) -> str:
     return kube.canonical_quantity(str(value))
 
 
+def _at_least(value: object) -> str:
+    """A quantity, or one with a plus behind it: that much, or more where the training asks for it."""
+    text = str(value)
+    return f"{_quantity(text[:-1])}+" if text.endswith("+") else _quantity(value)
+
+
 def _identifier(value: object) -> object:
     """A commit or tag of digits only arrives as an int; its text is what was meant."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
@@ -58,6 +64,7 @@ def _name(value: str) -> str:
 _SCALAR = {"type": ["string", "integer"]}
 Name = Annotated[str, AfterValidator(_name)]
 Quantity = Annotated[str, BeforeValidator(_quantity), WithJsonSchema({"type": ["string", "number"]})]
+AtLeast = Annotated[str, BeforeValidator(_at_least), WithJsonSchema({"type": ["string", "number"]})]
 Line = Annotated[str, Field(min_length=1), AfterValidator(_single_line)]
 Positive = Annotated[Quantity, AfterValidator(_positive)]
 FileName = Annotated[Line, AfterValidator(_file_name)]
@@ -297,11 +304,11 @@ class Range(_Section):
 
     Attributes:
         request: what the scheduler reserves.
-        limit: what the container may use.
+        limit: what the container may use; 16Gi+: that much, or what the training needs.
     """
 
     request: Quantity
-    limit: Quantity
+    limit: AtLeast
 
 
 class PerCard(_Section):
@@ -323,7 +330,7 @@ class Hardware(_Section):
         vendor: maker of the accelerator.
         nodes: pods, one a node.
         devices: cards in each pod.
-        memory: memory of each card, where it is shared; null: the whole card.
+        memory: memory of each card, where it is shared; null: the whole card; 8Gi+: that much, or what the training needs.
         cores: percent of the compute of each card, where it is shared.
         resources: names of the extended resources.
         card: what one card is.
@@ -341,7 +348,7 @@ class Hardware(_Section):
     vendor: Line
     nodes: Count
     devices: Count
-    memory: Quantity | None = None
+    memory: AtLeast | None = None
     cores: Percent | None = None
     resources: Resources
     card: Card
@@ -375,7 +382,7 @@ class Volume(_Section):
         path: where it is mounted.
         claim: name of its claim; null: a temporary claim for each pod, unless host_path or empty_dir says otherwise.
         create: whether the claim is created with the job.
-        size: size of the claim.
+        size: size of the claim; 5Gi+: that much, or what the training needs.
         access_mode: access mode of the claim.
         host_path: folder of the node that is mounted as it is.
         empty_dir: whether it is an empty folder on the node's own disk, gone with the pod.
@@ -385,7 +392,7 @@ class Volume(_Section):
     path: Line
     claim: Line | None
     create: Flag = False
-    size: Quantity
+    size: AtLeast
     access_mode: Literal["ReadWriteOnce", "ReadWriteOncePod", "ReadWriteMany", "ReadOnlyMany"]
     host_path: Line | None = None
     empty_dir: Flag = False

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from ftgen import sweep
+from ftgen import catalog, project, sweep
+from ftgen.batch import Batch
 from ftgen.compose import Composer
 from ftgen.diagnostics import Rejected
 
@@ -209,3 +210,11 @@ def test_the_section_is_no_part_of_a_job(composer: Composer) -> None:
     one = composer.compose(composer.parse(["sweep.sample=3", "hydra.mode=RUN"]))
     assert "sweep" not in one.config
     assert one.config == composer.compose([]).config
+
+
+@pytest.mark.parametrize("option", catalog.groups([project.conf_dir()])["sweep"])
+def test_every_packaged_sweep_renders(composer: Composer, option: str) -> None:
+    batch = Batch(composer, sweep.expand(composer, [f"+sweep={option}"]))
+    jobs = list(batch)
+    assert batch.folder == option
+    assert len(jobs) == len(batch.sweep.points) > 1

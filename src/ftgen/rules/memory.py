@@ -66,6 +66,17 @@ def _estimated(asked: Training) -> Estimate:
     return estimates.estimate(asked)
 
 
+def host_gib(spec: Spec, needed: Estimate) -> float:
+    """GiB of host memory that one pod takes, /dev/shm included."""
+    return needed.host_gib + float(kube.parse_quantity(lower.shared_memory(spec)) / _GIB)
+
+
+def models_gib(spec: Spec, needed: Estimate) -> float:
+    """GiB that model and data set take on their volume while git-lfs fetches them."""
+    data = float(2 * kube.parse_quantity(spec.dataset.size) / _GIB) if spec.dataset.url else 0.0
+    return (needed.models_gib if spec.model.url else 0.0) + data
+
+
 def available(spec: Spec) -> float | None:
     """GiB of one card, or of the share of it; None where nobody has said."""
     size = spec.hardware.memory or spec.hardware.card.memory or spec.cluster.facts.card.memory
@@ -147,8 +158,8 @@ def _does_not_fit(spec: Spec) -> Iterator[Finding]:
     An error where what does not depend on the rows exceeds it: weights, optimizer, context. Else a warning, for
     rows shorter than cutoff_len take less. How it is computed, and how accurately, is told in docs/fit.md.
 
-    Refused: `model=qwen3-8b hardware=nvidia-vgpu`: 16 GiB of weights in a share of 8Gi.
-    Write: what the help says, such as a larger share, `trainer=sft-qlora`, or `hardware=full-gpu`.
+    Refused: `model=qwen3-8b hardware.memory=8Gi`: 16 GiB of weights in a share of 8Gi.
+    Write: what the help says, such as `hardware.memory=8Gi+` (that much, or what the training needs), `trainer=sft-qlora`, or `hardware=full-gpu`.
     """
     needed, there = estimate(spec), available(spec)
     if needed is None or there is None or needed.device_gib <= there:
@@ -187,7 +198,7 @@ def _host(spec: Spec) -> Iterator[Finding]:
     needed = estimate(spec)
     if needed is None:
         return
-    wanted = needed.host_gib + float(kube.parse_quantity(lower.shared_memory(spec)) / _GIB)
+    wanted = host_gib(spec, needed)
     limit = lower.resources(spec)["limits"]["memory"]
     if wanted > kube.parse_quantity(limit) / _GIB:
         headline = f"about {wanted:.0f} GiB of host memory are needed, /dev/shm included; the limit is {limit}"
@@ -209,11 +220,9 @@ def _small_claim(spec: Spec) -> Iterator[Finding]:
     needed = estimate(spec)
     if needed is None:
         return
-    data = float(2 * kube.parse_quantity(spec.dataset.size) / _GIB) if spec.dataset.url else 0.0
-    models = (needed.models_gib if spec.model.url else 0.0) + data
     for key, volume, wanted in (
         ("workspace", spec.storage.workspace, needed.workspace_gib),
-        ("models", spec.storage.models, models),
+        ("models", spec.storage.models, models_gib(spec, needed)),
     ):
         made = volume.create or lower.is_temporary(spec, volume)
         if made and kube.parse_quantity(volume.size) < Fraction(wanted) * _GIB:
