@@ -12,7 +12,7 @@ releases had. `SOURCES.json` names every wheel with its digest, and the digest o
 
 The dataclasses are read from their syntax trees: importing them needs torch, and a machine's torch would
 change some defaults.
-"""  # noqa: INP001 - a script beside its data, not a package
+"""
 
 from __future__ import annotations
 

@@ -82,9 +82,7 @@ class Provenance:
         """Every choice of a group's option: defaults lists, their `override` entries, the command line."""
         entries = [entry for source in self._files for entry in source.choices(group)]
         typed = [Origin(_position(c), _text_after(c.text)) for c in self.choices if _group(c.key) == group]
-        ranked = [
-            origin for overriding in (False, True) for origin, is_one in entries if is_one is overriding
-        ]
+        ranked = [origin for overriding in (False, True) for origin, is_one in entries if is_one is overriding]
         return [*ranked, *typed]
 
     def locations(self, key: str) -> tuple[Location, ...]:

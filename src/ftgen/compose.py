@@ -12,7 +12,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -25,6 +25,7 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.config_repository import ConfigRepository
 from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
 from hydra._internal.defaults_list import DefaultsList, create_defaults_list
+from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.default_element import DefaultsTreeNode
 from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -131,7 +132,9 @@ class Composer:
                 parsed.append(self._parse(text))
             except HydraException as failure:
                 place = Location(COMMAND_LINE, position)
-                problems.append(error("FT010", f"cannot read the override {text!r}: {_last_line(failure)}", value=text).at(place))
+                problems.append(
+                    error("FT010", f"cannot read the override {text!r}: {_last_line(failure)}", value=text).at(place)
+                )
         if problems:
             raise Rejected(problems)
         return parsed
@@ -183,7 +186,7 @@ class Composer:
         chosen = [o for o in overrides if self.is_group(o.key_or_group) or o.key_or_group.split(".")[0] in _DIRECTIVES]
         settled = [o for o in chosen if not o.is_sweep_override()]
         try:
-            config, _ = self._unresolved(settled, skip_missing=len(settled) < len(chosen))
+            config, _ = self._unresolved(settled, skip_missing=len(settled) < len(chosen), only=_DIRECTIVES)
         except Rejected:
             # A wrong choice is told together with the wrong values beside it.
             self._unresolved([o for o in overrides if not o.is_sweep_override()], skip_missing=True)
@@ -208,7 +211,11 @@ class Composer:
 
     def _read_scripts(self, names: tuple[str, ...]) -> dict[str, str]:
         found = {name: self._repository.find(f"trainer/{name}") for name in names}
-        lost = [error("FT015", f"there is no script conf/trainer/{n}", "trainer.script", n) for n, path in found.items() if not path]
+        lost = [
+            error("FT015", f"there is no script conf/trainer/{n}", "trainer.script", n)
+            for n, path in found.items()
+            if not path
+        ]
         if lost:
             raise Rejected(lost)
         return {name: _script(path) for name, path in found.items() if path}
@@ -249,19 +256,25 @@ class Composer:
         with _hydra_1_3():
             return self._defaults_list([o for o in overrides if o.input_line not in unknown], [], skip_missing=True)
 
-    def _unresolved(self, overrides: Sequence[Override], *, skip_missing: bool = False) -> tuple[DictConfig, DefaultsList]:
+    def _unresolved(
+        self, overrides: Sequence[Override], *, skip_missing: bool = False, only: Collection[str] = ()
+    ) -> tuple[DictConfig, DefaultsList]:
+        """The configuration with overrides applied, or only some of its top keys."""
         _refuse_sweeps(overrides)
         problems = list(self._unknown_options(overrides))
         sound = [o for o in overrides if o.input_line not in {p.value for p in problems}]
         with _hydra_1_3():
             defaults = self._defaults_list(sound, problems, skip_missing=skip_missing)
-            config = _merge(defaults, self._repository)
+            merged = _merged(defaults, self._repository)
+            config = _configured({key: merged[key] for key in merged if not only or key in only})
         problems += _apply(defaults.config_overrides, config, overrides)
         if problems:
             raise Rejected(problems)
         return config, defaults
 
-    def _defaults_list(self, overrides: list[Override], problems: list[Diagnostic], *, skip_missing: bool) -> DefaultsList:
+    def _defaults_list(
+        self, overrides: list[Override], problems: list[Diagnostic], *, skip_missing: bool
+    ) -> DefaultsList:
         # Launchers and loggers have nothing to do where files are written.
         heard = [o for o in overrides if not _is_hydras(o)]
         # Values have no say in the defaults list, so that points which choose the same options share one.
@@ -300,7 +313,9 @@ class Composer:
                     near = difflib.get_close_matches(option, options, 3, 0.5)
                     hint = f"did you mean {', '.join(near)}?" if near else f"choose one of {', '.join(options)}"
                     place = Location(COMMAND_LINE, _position(override, overrides))
-                    yield error("FT011", f"the group {group} has no option {option!r}", group, override.input_line, hint).at(place)
+                    yield error(
+                        "FT011", f"the group {group} has no option {option!r}", group, override.input_line, hint
+                    ).at(place)
 
     def _layers(self, defaults: DefaultsList) -> tuple[Layer, ...]:
         layers = []
@@ -331,7 +346,9 @@ def alternatives(override: Override, most: int) -> tuple[list[str], bool]:
         text, key = str(override.input_line), override.key_or_group
         if override.is_interval_sweep():
             hint = f"write {key}=range(…) or {key}=choice(…)"
-            raise Rejected([error("FT030", f"{text}: only an optimiser can walk an interval()", key, text, hint)]) from None
+            raise Rejected(
+                [error("FT030", f"{text}: only an optimiser can walk an interval()", key, text, hint)]
+            ) from None
         raise Rejected([error("FT030", f"{text} cannot be enumerated: {_last_line(failure)}", key, text)]) from None
 
 
@@ -342,7 +359,11 @@ def spelled(value: Any) -> str:
 
 def _quotable(value: Any) -> Any:
     if isinstance(value, str):
-        return value if _WORD.fullmatch(value) and value.lower() not in _READ_OTHERWISE else QuotedString(value, Quote.single)
+        return (
+            value
+            if _WORD.fullmatch(value) and value.lower() not in _READ_OTHERWISE
+            else QuotedString(value, Quote.single)
+        )
     if isinstance(value, list):
         return [_quotable(item) for item in value]
     if isinstance(value, dict):
@@ -370,14 +391,15 @@ def resolve(config: DictConfig, unresolved: Mapping[str, Any], choices: Mapping[
     with _hydra_resolver(choices):
         try:
             plain = OmegaConf.to_container(config, resolve=True)
-        except (OmegaConfBaseException, ValueError, RecursionError):
-            raise Rejected([*missing, *_broken_interpolations(config)]) from None
+        except (OmegaConfBaseException, ValueError, RecursionError) as failure:
+            found = [*missing, *_broken_interpolations(config)]
+            raise Rejected(found or [error("FT014", _last_line(failure))]) from None
     if missing:
         raise Rejected(missing)
     return plain  # type: ignore[return-value]
 
 
-class _Source(ConfigSource):  # type: ignore[misc]
+class _Source(ConfigSource):
     """One folder of configuration files, read by `yamlio`."""
 
     def __init__(self, folder: Path) -> None:
@@ -409,7 +431,9 @@ class _Source(ConfigSource):  # type: ignore[misc]
     def _read(self, path: Path) -> tuple[dict[str, Any], dict[str, str | None]]:
         value = yamlio.read(path)
         if not isinstance(value, dict | None):
-            raise Rejected([error("FT003", f"{path.name} must be a mapping of keys to values").at(Location(str(path), 1))])
+            raise Rejected(
+                [error("FT003", f"{path.name} must be a mapping of keys to values").at(Location(str(path), 1))]
+            )
         with path.open(encoding="utf-8") as text:
             return value or {}, ConfigSource._get_header_dict(text.read(512))  # noqa: SLF001 - Hydra's own header rule
 
@@ -435,15 +459,16 @@ def _list(folder: Path, wanted: ObjectType) -> Iterator[str]:
             yield entry.stem
 
 
-class _Repository(ConfigRepository):  # type: ignore[misc]
+class _Repository(ConfigRepository):
     """Hydra's view of our search path; the first folder that has a configuration wins."""
 
     def __init__(self, folders: Iterable[Path]) -> None:
-        self.sources = [_Source(folder) for folder in folders]
+        self._folders = [_Source(folder) for folder in folders]
+        self.sources = list(self._folders)
         self._loaded: dict[str, ConfigResult | None] = {}
         super().__init__(ConfigSearchPathImpl())
 
-    def initialize_sources(self, config_search_path: ConfigSearchPathImpl) -> None:
+    def initialize_sources(self, config_search_path: ConfigSearchPath) -> None:
         """The sources are given; Hydra's search path is not consulted."""
 
     def load_config(self, config_path: str) -> ConfigResult | None:
@@ -454,7 +479,7 @@ class _Repository(ConfigRepository):  # type: ignore[misc]
 
     def find(self, name: str) -> Path | None:
         """The first file of this name on the search path."""
-        return next((path for s in self.sources if (path := s.folder / name).is_file()), None)
+        return next((path for s in self._folders if (path := s.folder / name).is_file()), None)
 
     def source(self, config_path: str) -> _Source:
         """The folder that a configuration comes from."""
@@ -511,12 +536,19 @@ def _read_script(path: Path, _changed: int) -> str:
     return yamlio.read_text(path)
 
 
-def _merge(defaults: DefaultsList, repository: _Repository) -> DictConfig:
+def _merged(defaults: DefaultsList, repository: _Repository) -> dict[str, Any]:
     merged: dict[str, Any] = {}
     for default in defaults.defaults:
+        if default.config_path is None:
+            continue
         content, header = repository.source(default.config_path).read(default.config_path)
         package = header["package"] if default.package is None else default.package
         merged = _overlaid(merged, _under(package or "", {k: v for k, v in content.items() if k != "defaults"}))
+    return merged
+
+
+def _configured(merged: dict[str, Any]) -> DictConfig:
+    """OmegaConf's view of the merged files, closed to unknown keys where keys are known."""
     try:
         config = OmegaConf.create(merged)
     except OmegaConfBaseException as failure:
@@ -568,7 +600,7 @@ def _apply(applied: Sequence[Override], config: DictConfig, overrides: Sequence[
 
 def _admissible(override: Override, config: DictConfig) -> Override:
     """A key that the specification knows may be set even where the chosen option left it out."""
-    if override.type is None or override.is_delete() or override.is_add() or override.is_force_add():
+    if override.is_delete() or override.is_add() or override.is_force_add():
         return override
     key = override.key_or_group
     parent, _, name = key.rpartition(".")
@@ -583,12 +615,26 @@ def _unknown_key(override: Override, config: DictConfig, failure: Exception) -> 
     key = override.key_or_group
     cause = str(failure).strip().splitlines()[0]
     if cause.startswith("Error merging") and isinstance(_selected(config, key), ListConfig):
-        return error("FT012", f"{key} is a list, and a mapping cannot be merged into it", key, override.input_line, f"write {key}=[…]")
+        return error(
+            "FT012",
+            f"{key} is a list, and a mapping cannot be merged into it",
+            key,
+            override.input_line,
+            f"write {key}=[…]",
+        )
     if "Could not override" not in cause:
         return error("FT012", cause, key, override.input_line)
     known = sorted(set(_keys(config)))
     near = difflib.get_close_matches(key, known, 1, 0.85) or difflib.get_close_matches(key, known, 3, 0.6)
-    near = near or [k for k in known if k.rsplit(".", 1)[-1] in difflib.get_close_matches(key.rsplit(".", 1)[-1], [key2.rsplit(".", 1)[-1] for key2 in known], 1, 0.7)][:3]
+    near = (
+        near
+        or [
+            k
+            for k in known
+            if k.rsplit(".", 1)[-1]
+            in difflib.get_close_matches(key.rsplit(".", 1)[-1], [key2.rsplit(".", 1)[-1] for key2 in known], 1, 0.7)
+        ][:3]
+    )
     hint = f"did you mean {', '.join(near)}?" if near else f"to add a new key write +{override.input_line}"
     return error("FT012", f"there is no key {key!r}", key, override.input_line, hint)
 
@@ -610,15 +656,25 @@ def _unknown_group(override: Override, groups: Sequence[str], overrides: Sequenc
 
 def _keys(config: DictConfig, prefix: str = "") -> Iterator[str]:
     for name, value in config.items_ex(resolve=False):
-        key = f"{prefix}{name}"
+        key = f"{prefix}{name!s}"
         yield key
-        if isinstance(value, DictConfig) and not (value._is_none() or value._is_missing() or value._is_interpolation()):  # noqa: SLF001
+        if _is_section(value):
             yield from _keys(value, f"{key}.")
+
+
+def _is_section(value: Any) -> bool:
+    """Whether it is a mapping with keys of its own, rather than null, missing or a reference to one."""
+    special = isinstance(value, DictConfig) and (value._is_none() or value._is_missing() or value._is_interpolation())  # noqa: SLF001
+    return isinstance(value, DictConfig) and not special
 
 
 def _branches(node: DefaultsTreeNode, depth: int) -> Iterator[str]:
     element = node.node
-    yield "  " * depth + (element.get_config_path() if hasattr(element, "get_config_path") and element.get_name() != "_self_" else "_self_")
+    yield "  " * depth + (
+        element.get_config_path()
+        if hasattr(element, "get_config_path") and element.get_name() != "_self_"
+        else "_self_"
+    )
     for child in node.children or ():
         if isinstance(child, DefaultsTreeNode):
             yield from _branches(child, depth + 1)
@@ -641,20 +697,18 @@ def _missing(key: str) -> Diagnostic:
     return error("FT013", f"{key} has no value and no default", key, "???", f"add {key}=… to the command line")
 
 
-def _broken_interpolations(config: DictConfig) -> Iterator[Diagnostic]:
-    for key in _keys(config):
-        try:
-            OmegaConf.select(config, key, throw_on_missing=False)
-        except (OmegaConfBaseException, ValueError, RecursionError) as failure:
-            text = _raw(config, key)
-            yield error("FT014", f"{key}: {_last_line(failure)}", key, text, "name a key that exists, or quote the text")
-
-
-def _raw(config: DictConfig, key: str) -> str:
-    node: Any = config
-    for name in key.split("."):
-        node = node._get_node(name)  # noqa: SLF001 - the unresolved text
-    return str(node._value())  # noqa: SLF001
+def _broken_interpolations(config: DictConfig, prefix: str = "") -> Iterator[Diagnostic]:
+    for name, value in config.items_ex(resolve=False):
+        key = f"{prefix}{name!s}"
+        if OmegaConf.is_interpolation(config, str(name)):
+            try:
+                config[name]
+            except (OmegaConfBaseException, ValueError, RecursionError) as failure:
+                text = str(config._get_node(name)._value())  # type: ignore[union-attr]  # noqa: SLF001 - unresolved
+                help_ = "name a key that exists, or quote the text"
+                yield error("FT014", f"{key}: {_last_line(failure)}", key, text, help_)
+        elif _is_section(value):
+            yield from _broken_interpolations(value, f"{key}.")
 
 
 _VARIABLE = re.compile(r"\$\{\s*oc\.env\s*:\s*([^,{}\s]+)")
@@ -679,8 +733,14 @@ def _key(failure: OmegaConfBaseException) -> str:
 
 def _last_line(failure: Exception) -> str:
     lines = [line.strip() for line in str(failure).splitlines() if line.strip()]
-    told = [line for line in lines if not line.startswith(("full_key:", "object_type=", "See https:", "reference_type="))]
-    return told[-1] if isinstance(failure, OverrideParseException) and told else (told[0] if told else type(failure).__name__)
+    told = [
+        line for line in lines if not line.startswith(("full_key:", "object_type=", "See https:", "reference_type="))
+    ]
+    return (
+        told[-1]
+        if isinstance(failure, OverrideParseException) and told
+        else (told[0] if told else type(failure).__name__)
+    )
 
 
 def _broken_defaults(failure: Exception, overrides: Sequence[Override]) -> Diagnostic:

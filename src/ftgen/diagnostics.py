@@ -13,7 +13,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-
 COMMAND_LINE = "<command line>"
 """The file of a `Location` that is an override; its line is the override's position."""
 

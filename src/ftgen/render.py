@@ -38,7 +38,10 @@ _ORDER = {
         )
     )
 }
-_LAST = {key: rank for rank, key in enumerate(("volumes", "initContainers", "containers", "spec", "template", "command", "args"), 1000)}
+_LAST = {
+    key: rank
+    for rank, key in enumerate(("volumes", "initContainers", "containers", "spec", "template", "command", "args"), 1000)
+}
 _SORTED_SECTIONS = frozenset({"metadata", "spec", "template", "tasks", "initContainers", "containers"})
 
 

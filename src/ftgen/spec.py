@@ -38,7 +38,7 @@ def _identifier(value: object) -> object:
 
 
 def _single_line(value: str) -> str:
-    if any(ord(c) < 32 or ord(c) == 127 for c in value):
+    if not value.isprintable():
         raise ValueError("must not contain line breaks or control characters")
     return value
 
@@ -77,11 +77,13 @@ PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Flag = Annotated[bool, Field(strict=True)]
 
 
-class _Section(BaseModel):
+class Section(BaseModel):
+    """A part of the specification: frozen, unknown keys forbidden."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, protected_namespaces=())
 
 
-class Shape(_Section):
+class Shape(Section):
     """A transformer's dimensions, as its config.json states them; what `fit` computes with.
 
     Attributes:
@@ -125,7 +127,7 @@ class Shape(_Section):
     vision_parameters: Natural = 0
 
 
-class Model(_Section):
+class Model(Section):
     """The base model: where it lies, where the result goes, and what LLaMA-Factory must know of it.
 
     Attributes:
@@ -156,7 +158,7 @@ class Model(_Section):
         return _basename(self.url) if self.url else self.name
 
 
-class DatasetInfo(_Section):
+class DatasetInfo(Section):
     """An entry of LLaMA-Factory's dataset_info.json (see its data README).
 
     Attributes:
@@ -182,7 +184,7 @@ class DatasetInfo(_Section):
     tags: dict[str, Text] | None = None
 
 
-class Dataset(_Section):
+class Dataset(Section):
     """The training data: where it lies, and which training stages it serves.
 
     Attributes:
@@ -207,7 +209,7 @@ class Dataset(_Section):
         return _basename(self.url) if self.url else self.name
 
 
-class UnitResource(_Section):
+class UnitResource(Section):
     """An extended resource that counts something in `unit` (1Mi: mebibytes; 1: plain numbers).
 
     Attributes:
@@ -221,7 +223,7 @@ class UnitResource(_Section):
     templates: tuple[Count, ...] = ()
 
 
-class Resources(_Section):
+class Resources(Section):
     """The names under which a device plugin offers its cards; values, since an override key holds no `/`.
 
     Attributes:
@@ -243,7 +245,7 @@ class Resources(_Section):
     share_with_multi: Flag | None = None
 
 
-class NodeRequirement(_Section):
+class NodeRequirement(Section):
     """A requirement on a node's label, as Kubernetes' node affinity has it.
 
     Attributes:
@@ -257,7 +259,7 @@ class NodeRequirement(_Section):
     values: tuple[Text, ...] = ()
 
 
-class Card(_Section):
+class Card(Section):
     """What one card is; null where the cluster decides and nothing may be assumed.
 
     Attributes:
@@ -279,7 +281,7 @@ class Card(_Section):
     nodes: tuple[NodeRequirement, ...] = ()
 
 
-class Collectives(_Section):
+class Collectives(Section):
     """What the vendor's library of collectives calls the settings of `network`; null: it has no such setting.
 
     Attributes:
@@ -299,7 +301,7 @@ class Collectives(_Section):
     host_address: Line | None = None
 
 
-class Range(_Section):
+class Range(Section):
     """A container's request and limit of one resource.
 
     Attributes:
@@ -311,7 +313,7 @@ class Range(_Section):
     limit: AtLeast
 
 
-class PerCard(_Section):
+class PerCard(Section):
     """Host resources that go with each card.
 
     Attributes:
@@ -323,7 +325,7 @@ class PerCard(_Section):
     memory: Range
 
 
-class Hardware(_Section):
+class Hardware(Section):
     """The accelerator and how much of it: `nodes` pods with `devices` cards each.
 
     Attributes:
@@ -357,13 +359,13 @@ class Hardware(_Section):
     double_quantization: Flag = True
     source: tuple[Line, ...] = ()
     env: dict[str, Text] = {}
-    collectives: Collectives = Field(default_factory=lambda: Collectives())
+    collectives: Collectives = Field(default_factory=Collectives)
     scheduler: Line | None = None
     needs_volcano: Identifier | None = None
     unsure: Line | None = None
 
 
-class NfsShare(_Section):
+class NfsShare(Section):
     """A folder that an NFS server exports.
 
     Attributes:
@@ -375,7 +377,7 @@ class NfsShare(_Section):
     path: Line
 
 
-class Volume(_Section):
+class Volume(Section):
     """A volume by its mount path: a claim that stays, a folder of the node, or one that goes with the pod.
 
     Attributes:
@@ -399,7 +401,7 @@ class Volume(_Section):
     nfs: NfsShare | None = None
 
 
-class ModelCache(_Section):
+class ModelCache(Section):
     """Models that KServe's local model cache, or somebody else, has put on the nodes beforehand.
 
     Attributes:
@@ -419,7 +421,7 @@ class ModelCache(_Section):
     size: Quantity
 
 
-class Storage(_Section):
+class Storage(Section):
     """Where models and work lie; `node_local` storage never leaves its node.
 
     Attributes:
@@ -439,7 +441,7 @@ class Storage(_Section):
     shm: Quantity | Literal["auto"]
 
 
-class Network(_Section):
+class Network(Section):
     """How the nodes of one job talk to each other; most jobs leave it alone.
 
     Attributes:
@@ -468,7 +470,7 @@ class Network(_Section):
 _Stage = Literal["auto", "none", "z0", "z2", "z3", "z2-offload", "z3-offload"]
 
 
-class LlamaFactory(_Section):
+class LlamaFactory(Section):
     """A training by LLaMA-Factory: short names for the arguments people tune, `args` for all of them.
 
     Attributes:
@@ -513,7 +515,7 @@ class LlamaFactory(_Section):
         return str(self.args.get("output_dir", "trainer_output"))
 
 
-class Command(_Section):
+class Command(Section):
     """A vendor's own command in ftgen's frame.
 
     Attributes:
@@ -536,7 +538,7 @@ class Command(_Section):
 Trainer = Annotated[LlamaFactory | Command, Field(discriminator="framework")]
 
 
-class MLflow(_Section):
+class MLflow(Section):
     """Experiment tracking by MLflow.
 
     Attributes:
@@ -554,7 +556,7 @@ class MLflow(_Section):
     tags: dict[str, Text] = {}
 
 
-class NoTracking(_Section):
+class NoTracking(Section):
     """No experiment tracking.
 
     Attributes:
@@ -567,7 +569,7 @@ class NoTracking(_Section):
 Tracking = Annotated[MLflow | NoTracking, Field(discriminator="report_to")]
 
 
-class Git(_Section):
+class Git(Section):
     """The git host of models and data sets, and the secret that opens it.
 
     Attributes:
@@ -587,7 +589,7 @@ class Git(_Section):
     ca_config_map: Line | None = None
 
 
-class StorageClass(_Section):
+class StorageClass(Section):
     """What is known of a storage class.
 
     Attributes:
@@ -601,7 +603,7 @@ class StorageClass(_Section):
     root_squash: Flag | None = None
 
 
-class Facts(_Section):
+class Facts(Section):
     """What is true of the nodes and policies; null where nobody has said, and then no rule guesses.
 
     Attributes:
@@ -633,7 +635,7 @@ class Facts(_Section):
     node_pull_credentials: Flag | None = None
 
 
-class NetworkTopology(_Section):
+class NetworkTopology(Section):
     """How near to each other Volcano places the pods of one job, by its HyperNodes.
 
     Attributes:
@@ -645,7 +647,7 @@ class NetworkTopology(_Section):
     highest_tier: Natural | None = None
 
 
-class Cluster(_Section):
+class Cluster(Section):
     """What is true of the cluster and the namespace, whatever is trained.
 
     Attributes:
@@ -693,7 +695,7 @@ class Cluster(_Section):
     facts: Facts = Field(default_factory=Facts)
 
 
-class Delivery(_Section):
+class Delivery(Section):
     """How the manifest reaches the cluster.
 
     Attributes:
@@ -725,7 +727,7 @@ class Delivery(_Section):
     path: Text | None = None
 
 
-class Job(_Section):
+class Job(Section):
     """The job's life: restarts, end, patience.
 
     Attributes:
@@ -743,7 +745,7 @@ class Job(_Section):
     peer_timeout: Count
 
 
-class Spec(_Section):
+class Spec(Section):
     """A whole fine-tuning job.
 
     Attributes:
@@ -772,7 +774,7 @@ class Spec(_Section):
     tracking: Tracking
     cluster: Cluster
     delivery: Delivery
-    network: Network = Field(default_factory=lambda: Network())
+    network: Network = Field(default_factory=Network)
     job: Job
     target: Literal["vcjob", "job"] = "vcjob"
     overlays: tuple[Line, ...] = ()
@@ -856,7 +858,9 @@ _TYPES = {
 
 
 def _shown(value: object) -> str:
-    text = {None: "null", True: "true", False: "false"}[value] if value is None or isinstance(value, bool) else repr(value)
+    text = (
+        {None: "null", True: "true", False: "false"}[value] if value is None or isinstance(value, bool) else repr(value)
+    )
     return text if len(text) <= 60 else f"{text[:59]}…"  # noqa: PLR2004 - what is read at a glance
 
 

@@ -473,9 +473,7 @@ def _places(root: _Node, file: str) -> dict[tuple[str | int, ...], Mark]:
         if isinstance(node.event, yaml.MappingStartEvent):
             for name, value in _pairs(node, file):
                 visit((*path, name.value), name, value)
-        for index, item in enumerate(
-            node.children if isinstance(node.event, yaml.SequenceStartEvent) else ()
-        ):
+        for index, item in enumerate(node.children if isinstance(node.event, yaml.SequenceStartEvent) else ()):
             visit((*path, index), item, item)
 
     visit((), root, root)

@@ -6,7 +6,6 @@ import pytest
 
 from ftgen.blame import Provenance
 from ftgen.compose import Composer, Request
-from ftgen.trace import OverrideTrace
 
 TREE = {
     "config.yaml": """\
@@ -175,9 +174,7 @@ def test_an_interpolated_value_names_what_it_was_made_of(provenance):
 
 
 def test_an_override_may_interpolate_too(provenance):
-    assert said(provenance("name=x-${site.queue}").references("name")) == [
-        ("conf/cluster/east.yaml:1:8", "default")
-    ]
+    assert said(provenance("name=x-${site.queue}").references("name")) == [("conf/cluster/east.yaml:1:8", "default")]
 
 
 def test_the_choice_of_an_option_comes_from_a_defaults_list(provenance):

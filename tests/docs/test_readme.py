@@ -32,7 +32,12 @@ SESSIONS = [session for session in _sessions() if session[0].startswith("ftgen "
 @pytest.mark.parametrize(("command", "shown"), SESSIONS, ids=[command for command, _ in SESSIONS])
 def test_command(command: str, shown: str, tmp_path: Path) -> None:
     done = subprocess.run(
-        [FTGEN, *command.split()[1:]], cwd=tmp_path, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+        [FTGEN, *command.split()[1:]],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
     )
     assert done.returncode == (1 if "error[" in shown else 0), done.stderr
     if shown:

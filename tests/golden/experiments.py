@@ -1,7 +1,7 @@
 """Render every packaged experiment into out/, or check that what lies there is what they render to.
 
-    python tests/golden/experiments.py          writes out/
-    python tests/golden/experiments.py --check  exits 1 and names the files that differ
+python tests/golden/experiments.py          writes out/
+python tests/golden/experiments.py --check  exits 1 and names the files that differ
 """
 
 from __future__ import annotations

@@ -54,9 +54,7 @@ def test_only_the_dollars_that_kubernetes_acts_on_are_doubled(text, written):
     assert protect(text) == written
 
 
-PIECES = st.sampled_from(
-    ["$", "$$", "(", ")", "A", "b_1", " ", "$(A)", "$(A b)", "\n", "é", "😀", "${A}", "."]
-)
+PIECES = st.sampled_from(["$", "$$", "(", ")", "A", "b_1", " ", "$(A)", "$(A b)", "\n", "é", "😀", "${A}", "."])
 NAMES = st.sampled_from(["A", "b_1", "AA", "Ab_1", "A.", "-"])
 
 

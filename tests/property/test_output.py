@@ -29,7 +29,24 @@ SELECTIONS = {
 }
 RELEASES = [(1, 12, 4), (1, 15, 0)]
 # Texts that YAML 1.1, YAML 1.2 or Kubernetes could take for something else.
-NASTY = ["on", "y", "1e3", "0o17", "012", "1_000", "12:30", "~", "=", "2026-01-01", "trailing ", "a\r\nb", "🙂", "\u0085", "$(JOB_NAME)", "$$"]
+NASTY = [
+    "on",
+    "y",
+    "1e3",
+    "0o17",
+    "012",
+    "1_000",
+    "12:30",
+    "~",
+    "=",
+    "2026-01-01",
+    "trailing ",
+    "a\r\nb",
+    "🙂",
+    "\u0085",
+    "$(JOB_NAME)",
+    "$$",
+]
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +121,9 @@ def test_only_manifests_on_standard_output(tmp_path: Path) -> None:
 
 def test_every_option_begins_with_what_it_is() -> None:
     options = catalog.groups([project.conf_dir()])
-    assert all(told.endswith(".") or told.endswith("one") for group in options.values() for told in group.values()), options
+    assert all(told.endswith(".") or told.endswith("one") for group in options.values() for told in group.values()), (
+        options
+    )
 
 
 def test_the_name_fits_the_budget(composer: Composer) -> None:

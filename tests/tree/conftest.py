@@ -45,9 +45,7 @@ spec:
 def make_run() -> Callable[..., Run]:
     """`make_run(folder, hash)`: a run of one job, and a claim when it is given a size."""
 
-    def make(
-        folder: str = "sft", h8: str = "1a2b3c4d", label: str = "", note: str = "first", claim: str = ""
-    ) -> Run:
+    def make(folder: str = "sft", h8: str = "1a2b3c4d", label: str = "", note: str = "first", claim: str = "") -> Run:
         name = "-".join(part for part in (folder, label, h8) if part)
         files = {f"{folder}/job-{name}.yaml": JOB.format(name=name, note=note, h8=h8).encode()}
         if claim:
@@ -63,9 +61,7 @@ def snapshot() -> Callable[[Path], dict[str, bytes]]:
 
     def take(root: Path) -> dict[str, bytes]:
         return {
-            str(path.relative_to(root)): os.fsencode(path.readlink())
-            if path.is_symlink()
-            else path.read_bytes()
+            str(path.relative_to(root)): os.fsencode(path.readlink()) if path.is_symlink() else path.read_bytes()
             for path in sorted(root.rglob("*"))
             if path.is_symlink() or path.is_file()
         }

@@ -347,9 +347,7 @@ def test_points_dropped_from_a_sweep_stay_and_are_told(out, make_run):
     assert [d.code for d in outcome.diagnostics] == ["FT511"]
 
 
-@pytest.mark.parametrize(
-    "path", ["../escape.yaml", "/tmp/escape.yaml", "a/../../b", "a\nb.yaml", "ftgen.lock"]
-)
+@pytest.mark.parametrize("path", ["../escape.yaml", "/tmp/escape.yaml", "a/../../b", "a\nb.yaml", "ftgen.lock"])
 def test_a_path_that_leaves_the_tree_is_refused(out, path):
     (problem,) = refused(out, Run("a", "a-1", "a/", {path: b"x"}))
     assert problem.code == "FT501"

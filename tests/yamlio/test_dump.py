@@ -207,9 +207,7 @@ def test_an_enumerated_text_is_its_value():
     assert dump({Vendor.NVIDIA: Vendor.NVIDIA}) == "nvidia: nvidia\n"
 
 
-@pytest.mark.parametrize(
-    "value", [{1: "a"}, {None: "a"}, {"a": {True: 1}}, [("a",)], {"a": {1}}, b"a", object()]
-)
+@pytest.mark.parametrize("value", [{1: "a"}, {None: "a"}, {"a": {True: 1}}, [("a",)], {"a": {1}}, b"a", object()])
 def test_what_json_cannot_hold_is_a_bug_of_the_caller(value):
     with pytest.raises(TypeError, match=r"must be text|not a JSON value"):
         dump(value)

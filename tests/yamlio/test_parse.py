@@ -75,8 +75,7 @@ def test_aliases_are_copies():
 
 
 BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
-    f"{name}: &{name} [{', '.join([f'*{before}'] * 10)}]\n"
-    for before, name in zip("abcde", "bcdef", strict=True)
+    f"{name}: &{name} [{', '.join([f'*{before}'] * 10)}]\n" for before, name in zip("abcde", "bcdef", strict=True)
 )
 
 
@@ -123,10 +122,7 @@ def test_bad_yaml_is_refused_at_line_and_column(text, where, what):
 
 
 @settings(deadline=None)
-@given(
-    text=st.text()
-    | st.lists(st.sampled_from([*"ab:-[]{},&*!|>'\"#? \n\t%@0.<", "<<", "&a ", "*a "])).map("".join)
-)
+@given(text=st.text() | st.lists(st.sampled_from([*"ab:-[]{},&*!|>'\"#? \n\t%@0.<", "<<", "&a ", "*a "])).map("".join))
 def test_any_text_is_a_value_or_a_diagnostic(text):
     try:
         value = parse(text, "job.yaml")

@@ -149,7 +149,9 @@ def _hydra(made: argparse.ArgumentParser) -> None:
     group.add_argument("--config-dir", "-cd", action="append", default=[], type=Path, help="search here first")
     group.add_argument("--config-path", "-cp", type=Path, help="search here instead of ftgen's own configuration")
     group.add_argument("--config-name", "-cn", default="config", help="the primary configuration file")
-    group.add_argument("--shell-completion", "-sc", action="store_true", help="install=bash|zsh|fish, uninstall=…, query=…")
+    group.add_argument(
+        "--shell-completion", "-sc", action="store_true", help="install=bash|zsh|fish, uninstall=…, query=…"
+    )
     group.add_argument("--hydra-help", action="store_true", help="what Hydra's flags and grammar mean here")
 
 
@@ -161,7 +163,9 @@ def _output(made: argparse.ArgumentParser) -> None:
     group.add_argument("--out", "-o", default="out", help="folder to write to; - prints a stream for kubectl")
     group.add_argument("--adopt", action="store_true", help="take over files that ftgen did not write")
     group.add_argument("--overwrite", action="store_true", help="replace files that were edited by hand")
-    group.add_argument("--allow-shrink", action="store_true", help="no longer render most of what a named sweep rendered")
+    group.add_argument(
+        "--allow-shrink", action="store_true", help="no longer render most of what a named sweep rendered"
+    )
     group.add_argument("--limit", type=int, default=1000, help="how many points of a sweep are meant (default 1000)")
     group.add_argument("--csv", action="store_true", help="with -m: the sweep's index as a table, too")
 

@@ -7,15 +7,16 @@ smallest that does depends on model, method and batch.  A size without the plus 
 from __future__ import annotations
 
 from math import ceil
-from typing import Any
+from typing import Any, TypeVar
 
 from ftgen import fit as estimates
 from ftgen import kube, lower
 from ftgen.fit import Estimate, Verdict
 from ftgen.rules import memory
-from ftgen.spec import Hardware, Spec, Storage, Volume
+from ftgen.spec import Hardware, Section, Spec, Storage, Volume
 
 _GIB = 2**30
+S = TypeVar("S", bound=Section)
 
 
 def settle(spec: Spec) -> Spec:
@@ -91,7 +92,7 @@ def _least(size: str | None) -> str | None:
     return size.removesuffix("+") if size is not None else None
 
 
-def _replace(section: Any, **changes: Any) -> Any:
+def _replace(section: S, **changes: Any) -> S:
     """A copy of a section; itself where nothing changes."""
     changed = {key: value for key, value in changes.items() if getattr(section, key) is not value}
     return section.model_copy(update=changed) if changed else section

@@ -92,9 +92,7 @@ def zero_stage(spec: Spec) -> str:
 def keeps_base_files(spec: Spec) -> bool:
     """Whether config and tokenizer of the base describe the result too: vocabulary and architecture unchanged."""
     args = _trainer(spec).args
-    return not any(
-        args.get(key) for key in ("resize_vocab", "add_tokens", "add_special_tokens", "use_llama_pro")
-    )
+    return not any(args.get(key) for key in ("resize_vocab", "add_tokens", "add_special_tokens", "use_llama_pro"))
 
 
 def _trainer(spec: Spec) -> LlamaFactory:
