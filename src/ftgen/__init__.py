@@ -1,6 +1,6 @@
 """ftgen: declarative fine-tuning jobs for Volcano.
 
-In Python, `ftgen.job([...])` renders one job and `ftgen.jobs([...])` a sweep; both take overrides as the
+In Python, `ftgen.job([...])` renders one job and `ftgen.sweep([...])` a sweep; both take overrides as the
 command line does.
 """
 
@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 from ftgen.project import VERSION as __version__  # noqa: N811 - Python's own name for it
 
 if TYPE_CHECKING:
-    from ftgen.api import Job, Jobs, job, jobs
+    from ftgen.api import Job, Sweep, job, sweep
     from ftgen.diagnostics import Rejected
 
-__all__ = ["Job", "Jobs", "Rejected", "__version__", "job", "jobs"]
+__all__ = ["Job", "Rejected", "Sweep", "__version__", "job", "sweep"]
 
-_HOMES = {"Job": "api", "Jobs": "api", "job": "api", "jobs": "api", "Rejected": "diagnostics"}
+_HOMES = {"Job": "api", "Sweep": "api", "job": "api", "sweep": "api", "Rejected": "diagnostics"}
 
 
 def __getattr__(name: str) -> Any:

@@ -13,12 +13,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, overload
 
-from ftgen import compose, pipeline, sweep, tree
+from ftgen import compose, pipeline, sweeping, tree
 from ftgen.batch import Batch
 from ftgen.compose import Composer, Request
 from ftgen.diagnostics import Diagnostic
 from ftgen.pipeline import Compiled
-from ftgen.sweep import index
+from ftgen.sweeping import index
 from ftgen.tree import Run, Terms
 
 _SHOWN = 60
@@ -61,18 +61,18 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Jobs(Sequence[Job]):
+class Sweep(Sequence[Job]):
     """A rendered sweep: its jobs in order.
 
     Attributes:
         folder: its folder below the output folder.
-        jobs: every job, each once.
+        points: every job, each once; indexing and iteration give them too.
         diagnostics: warnings and notes, each once.
         runs: what `write` writes: the jobs, the index, and the queue where parallelism is limited.
     """
 
     folder: str
-    jobs: tuple[Job, ...]
+    points: tuple[Job, ...]
     diagnostics: tuple[Diagnostic, ...]
     runs: tuple[Run, ...]
 
@@ -81,19 +81,24 @@ class Jobs(Sequence[Job]):
     @overload
     def __getitem__(self, place: slice) -> tuple[Job, ...]: ...
     def __getitem__(self, place: int | slice) -> Job | tuple[Job, ...]:
-        return self.jobs[place]
+        return self.points[place]
 
     def __len__(self) -> int:
-        return len(self.jobs)
+        return len(self.points)
+
+    @property
+    def jobs(self) -> tuple[dict[str, Any], ...]:
+        """The job objects as plain dicts."""
+        return tuple(job.manifest for job in self.points)
 
     @property
     def totals(self) -> index.Totals:
         """What all jobs ask for together."""
-        return index.totals([job.row for job in self.jobs])
+        return index.totals([job.row for job in self.points])
 
     def records(self) -> list[dict[str, Any]]:
         """One flat record a job: its name, its swept values, and what it asks for."""
-        return [dict(_record(job)) for job in self.jobs]
+        return [dict(_record(job)) for job in self.points]
 
     def to_pandas(self) -> Any:
         """The records as a `pandas.DataFrame`, indexed by job; needs pandas (`pip install ftgen[notebook]`)."""
@@ -138,13 +143,13 @@ def job(overrides: Iterable[str] = (), *, directory: str | Path = ".", config_di
     return _job(pipeline.compile_job(_composer(words, directory, config_dirs), words))
 
 
-def jobs(
+def sweep(
     overrides: Iterable[str] = (),
     *,
     directory: str | Path = ".",
     config_dirs: Iterable[str | Path] = (),
-    limit: int = sweep.LIMIT,
-) -> Jobs:
+    limit: int = sweeping.LIMIT,
+) -> Sweep:
     """Render a sweep, as `ftgen -m` does.
 
     Args:
@@ -158,10 +163,10 @@ def jobs(
     """
     words = tuple(overrides)
     composer = _composer(words, directory, config_dirs)
-    batch = Batch(composer, sweep.expand(composer, words, limit=limit))
+    batch = Batch(composer, sweeping.expand(composer, words, limit=limit))
     compiled = list(batch)
     runs = (*(each.run for each in compiled), batch.extras())
-    return Jobs(batch.folder, tuple(map(_job, compiled)), tuple(batch.diagnostics), runs)
+    return Sweep(batch.folder, tuple(map(_job, compiled)), tuple(batch.diagnostics), runs)
 
 
 def _composer(overrides: tuple[str, ...], directory: str | Path, config_dirs: Iterable[str | Path]) -> Composer:

@@ -7,13 +7,13 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ftgen import naming, render, sweep
+from ftgen import naming, render, sweeping
 from ftgen.compose import Composer, Composition
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, note
 from ftgen.pipeline import Beside, Compiled, Place, compile_composition
 from ftgen.spec import admit
-from ftgen.sweep import Point, Sweep, index, queue
-from ftgen.sweep.causes import Causes
+from ftgen.sweeping import Point, Sweep, index, queue
+from ftgen.sweeping.causes import Causes
 from ftgen.tree import Run
 
 
@@ -78,7 +78,7 @@ class Batch:
         trace = self.composer.trace(self.composer.parse(point.overrides))
         provenance = blame.Provenance(trace.layers, trace.overrides, trace.choices)
         located = blame.blame([diagnostic], provenance)[0]
-        typed = sweep.positions(self.sweep, point)
+        typed = sweeping.positions(self.sweep, point)
         places = [_typed(place, typed) for place in located.locations]
         return located.at(*(place for place in places if place))
 

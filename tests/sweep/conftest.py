@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from ftgen import project, sweep
+from ftgen import project, sweeping
 from ftgen.compose import Composer, Request
-from ftgen.sweep import Sweep
+from ftgen.sweeping import Sweep
 
 
 @pytest.fixture(scope="session")
@@ -32,5 +32,5 @@ def overrides(expanded: Sweep) -> list[tuple[str, ...]]:
     return [point.overrides for point in expanded.points]
 
 
-def labels(composer: Composer, *words: str, limit: int = sweep.LIMIT) -> list[str]:
-    return [point.label for point in sweep.expand(composer, words, limit=limit).points]
+def labels(composer: Composer, *words: str, limit: int = sweeping.LIMIT) -> list[str]:
+    return [point.label for point in sweeping.expand(composer, words, limit=limit).points]

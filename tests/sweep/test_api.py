@@ -28,10 +28,11 @@ def test_a_job_is_what_the_command_line_renders(capsys: pytest.CaptureFixture[st
 
 
 def test_a_sweep_is_a_sequence_of_jobs(tmp_path: Path) -> None:
-    jobs = ftgen.jobs(WORDS)
+    jobs = ftgen.sweep(WORDS)
     assert [job.row.swept for job in jobs] == [{"trainer.lr": "0.0001"}, {"trainer.lr": "0.0002"}]
     assert jobs[0].overrides == ("trainer.lr=0.0001", "hardware=ascend")
     assert jobs.totals.jobs == len(jobs) == 2
+    assert jobs.jobs == tuple(yaml.safe_load(job.yaml) for job in jobs)
     jobs.write(tmp_path)
     assert cli.main(["-m", *WORDS, "-o", str(tmp_path / "other"), "-q"]) == 0
     written = {path: (tmp_path / path).read_bytes() for job in jobs for path in job.files}
@@ -39,7 +40,7 @@ def test_a_sweep_is_a_sequence_of_jobs(tmp_path: Path) -> None:
 
 
 def test_a_sweep_is_a_table() -> None:
-    jobs = ftgen.jobs(WORDS)
+    jobs = ftgen.sweep(WORDS)
     (first, _) = jobs.records()
     assert first["trainer.lr"] == "0.0001"
     assert first["devices"] == 1
@@ -49,7 +50,7 @@ def test_a_sweep_is_a_table() -> None:
 
 
 def test_html_is_escaped() -> None:
-    shown = ftgen.jobs(["cluster.annotations={note:'<b>'},{note:'<i>'}"])._repr_html_()
+    shown = ftgen.sweep(["cluster.annotations={note:'<b>'},{note:'<i>'}"])._repr_html_()
     assert "<b>" not in shown
     assert "&lt;b&gt;" in shown
     assert "<b>'" not in ftgen.job(["cluster.annotations={note:'<b>'}"])._repr_html_()
@@ -59,18 +60,18 @@ def test_a_data_frame_is_made_of_the_records(monkeypatch: pytest.MonkeyPatch) ->
     """pandas is the notebook's own; what it is handed is all there is to hold."""
     frame = SimpleNamespace(from_records=lambda records, index: (records, index))
     monkeypatch.setitem(sys.modules, "pandas", SimpleNamespace(DataFrame=frame))
-    jobs = ftgen.jobs(WORDS)
+    jobs = ftgen.sweep(WORDS)
     assert jobs.to_pandas() == (jobs.records(), "job")
 
 
 def test_what_is_wrong_is_raised() -> None:
     with pytest.raises(ftgen.Rejected, match=r"trainer\.lr cannot be -1"):
-        ftgen.jobs(["trainer.lr=1e-4,-1"])
+        ftgen.sweep(["trainer.lr=1e-4,-1"])
 
 
 def test_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    ftgen.jobs(WORDS)
+    ftgen.sweep(WORDS)
     assert not GlobalHydra.instance().is_initialized()
     assert not OmegaConf.has_resolver("hydra")
     assert Path.cwd() == tmp_path

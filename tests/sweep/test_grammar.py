@@ -10,7 +10,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ftgen import project, sweep
+from ftgen import project, sweeping
 from ftgen.compose import Composer, Request
 from ftgen.diagnostics import Rejected
 
@@ -65,14 +65,14 @@ _words = st.lists(st.one_of(st.builds("{}={}".format, _value_keys, _values), _gr
 def test_points_are_those_of_hydras_basic_sweeper(words: list[str]) -> None:
     parsed = COMPOSER.parse(words)
     expected = list(dict.fromkeys(map(tuple, BasicSweeper.split_arguments(parsed, None)[0])))
-    found = overrides(sweep.expand(COMPOSER, words, limit=100_000))
+    found = overrides(sweeping.expand(COMPOSER, words, limit=100_000))
     if any("shuffle" in word for word in words):
         expected, found = sorted(expected), sorted(found)
     assert found == expected
 
 
 def test_the_first_axis_varies_slowest(composer: Composer) -> None:
-    expanded = sweep.expand(composer, ["trainer.lr=1e-4,2e-4", "trainer.epochs=range(1,3)"])
+    expanded = sweeping.expand(composer, ["trainer.lr=1e-4,2e-4", "trainer.epochs=range(1,3)"])
     assert overrides(expanded) == [
         ("trainer.lr=0.0001", "trainer.epochs=1"),
         ("trainer.lr=0.0001", "trainer.epochs=2"),
@@ -82,7 +82,7 @@ def test_the_first_axis_varies_slowest(composer: Composer) -> None:
 
 
 def test_a_glob_chooses_options_by_name(composer: Composer) -> None:
-    found = sweep.expand(composer, ["model=glob(qwen3-*b, exclude=*a3b*)"]).points
+    found = sweeping.expand(composer, ["model=glob(qwen3-*b, exclude=*a3b*)"]).points
     parser = OverridesParser.create()
     assert {parser.parse_override(point.overrides[0]).value() for point in found} >= {"qwen3-0.6b", "qwen3-8b"}
     assert not [point for point in found if "a3b" in point.label]
@@ -92,9 +92,9 @@ def test_shuffle_gives_the_same_order_on_every_run(composer: Composer) -> None:
     """Hydra's own order changes with every run; then so would the index."""
     words = ["trainer.args.seed=shuffle(range(1,30))"]
     random.seed(1)
-    first = overrides(sweep.expand(composer, words))
+    first = overrides(sweeping.expand(composer, words))
     random.seed(2)
-    assert overrides(sweep.expand(composer, words)) == first
+    assert overrides(sweeping.expand(composer, words)) == first
     assert first != sorted(first)
 
 
@@ -110,13 +110,13 @@ def test_shuffle_gives_the_same_order_on_every_run(composer: Composer) -> None:
 )
 def test_what_cannot_be_enumerated_is_refused_where_it_stands(composer: Composer, word: str, told: str) -> None:
     with pytest.raises(Rejected) as refused:
-        sweep.expand(composer, ["trainer.epochs=1,2", word])
+        sweeping.expand(composer, ["trainer.epochs=1,2", word])
     assert told in refused.value.diagnostics[0].headline
     assert refused.value.diagnostics[0].locations[0].line == 2
 
 
 def test_a_launcher_is_ignored_with_a_note(composer: Composer) -> None:
-    expanded = sweep.expand(composer, ["hydra/launcher=submitit_slurm", "trainer.lr=1e-4,2e-4"])
+    expanded = sweeping.expand(composer, ["hydra/launcher=submitit_slurm", "trainer.lr=1e-4,2e-4"])
     assert [d.code for d in expanded.diagnostics] == ["FT037"]
     assert overrides(expanded) == [("trainer.lr=0.0001",), ("trainer.lr=0.0002",)]
 
@@ -132,6 +132,6 @@ def test_a_sweep_that_nobody_asked_to_expand_names_hydras_three_ways_out(compose
 
 
 def test_expanding_is_asked_for_by_flag_or_by_hydras_mode(composer: Composer) -> None:
-    assert sweep.is_asked(composer, ["trainer.lr=1e-4"], multirun=True)
-    assert sweep.is_asked(composer, ["hydra.mode=MULTIRUN", "trainer.lr=1,2"], multirun=False)
-    assert not sweep.is_asked(composer, ["trainer.lr=1e-4"], multirun=False)
+    assert sweeping.is_asked(composer, ["trainer.lr=1e-4"], multirun=True)
+    assert sweeping.is_asked(composer, ["hydra.mode=MULTIRUN", "trainer.lr=1,2"], multirun=False)
+    assert not sweeping.is_asked(composer, ["trainer.lr=1e-4"], multirun=False)

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ftgen import kube, sweep
+from ftgen import kube, sweeping
 from ftgen.compose import Composer
-from ftgen.sweep.label import labeller
+from ftgen.sweeping.label import labeller
 
 from .conftest import labels
 
@@ -65,8 +65,8 @@ def test_values_that_read_the_same_are_told_apart(composer: Composer) -> None:
 
 
 def test_one_value_more_renames_nothing(composer: Composer) -> None:
-    few = sweep.expand(composer, ["trainer.lr=choice(1e-4)", "model=qwen3-0.6b,qwen3-8b"]).points
-    many = sweep.expand(composer, ["trainer.lr=3e-4,1e-4", "model=qwen3-8b,qwen3-0.6b,qwen3-14b"]).points
+    few = sweeping.expand(composer, ["trainer.lr=choice(1e-4)", "model=qwen3-0.6b,qwen3-8b"]).points
+    many = sweeping.expand(composer, ["trainer.lr=3e-4,1e-4", "model=qwen3-8b,qwen3-0.6b,qwen3-14b"]).points
     named = {point.overrides[0] + point.overrides[1]: point.label for point in many}
     assert all(named[point.overrides[0] + point.overrides[1]] == point.label for point in few)
 

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ftgen import pipeline, project, sweep
+from ftgen import pipeline, project, sweeping
 from ftgen.batch import Batch
 from ftgen.compose import Composer, Composition, Request
 from ftgen.diagnostics import Diagnostic, Rejected
 from ftgen.pipeline import Place
-from ftgen.sweep.replay import Replay
+from ftgen.sweeping.replay import Replay
 
 _FILES = {
     "config.yaml": """
@@ -190,7 +190,7 @@ _SWEPT = st.lists(
 @settings(max_examples=25, deadline=None)
 def test_a_swept_job_is_the_job_compiled_alone(words: list[str]) -> None:
     request = Request(config_path=project.conf_dir())
-    batch = Batch(Composer(request), sweep.expand(Composer(request), words))
+    batch = Batch(Composer(request), sweeping.expand(Composer(request), words))
     alone = Composer(request)
     for job in batch:
         place = Place(job.identity.folder, job.identity.label, job.identity.swept)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ftgen import catalog, project, sweep
+from ftgen import catalog, project, sweeping
 from ftgen.batch import Batch
 from ftgen.compose import Composer
 from ftgen.diagnostics import Rejected
@@ -20,12 +20,12 @@ RANK = "trainer.args.lora_rank=8,16,32"
 
 def refused(composer: Composer, *words: str, **limits: int) -> Any:
     with pytest.raises(Rejected) as failure:
-        sweep.expand(composer, words, **limits)
+        sweeping.expand(composer, words, **limits)
     return failure.value.diagnostics[0]
 
 
 def test_paired_axes_advance_together(composer: Composer) -> None:
-    found = sweep.expand(
+    found = sweeping.expand(
         composer, ["name=a,b", LR, "model=qwen3-0.6b,qwen3-8b", RANK, "sweep.zip=[trainer.lr,trainer.args.lora_rank]"]
     )
     assert overrides(found)[:4] == [
@@ -166,7 +166,7 @@ def test_a_sweep_is_an_option_of_its_own(beside: Path) -> None:
         "  trainer.args.seed: range(0,2)\nexclude: trainer.lr == 2e-4\n",
         encoding="utf-8",
     )
-    found = sweep.expand(composer_with(beside), ["+sweep=mine", "trainer.lr=1e-4,2e-4,3e-4"])
+    found = sweeping.expand(composer_with(beside), ["+sweep=mine", "trainer.lr=1e-4,2e-4,3e-4"])
     assert found.settings.name == "mine"
     assert overrides(found)[0] == (
         "trainer.lr=0.0001",
@@ -193,7 +193,7 @@ def test_hydras_own_parameters_come_first(beside: Path) -> None:
     (beside / "experiment").mkdir()
     text = "# @package _global_\nhydra: {sweeper: {params: {trainer.lr: '1e-4,2e-4', trainer.epochs: 'range(1,3)'}}}\n"
     (beside / "experiment" / "mine.yaml").write_text(text, encoding="utf-8")
-    found = sweep.expand(composer_with(beside), ["+experiment=mine", "trainer.epochs=5"])
+    found = sweeping.expand(composer_with(beside), ["+experiment=mine", "trainer.epochs=5"])
     assert overrides(found) == [
         ("trainer.lr=0.0001", "trainer.epochs=5", "+experiment=mine"),
         ("trainer.lr=0.0002", "trainer.epochs=5", "+experiment=mine"),
@@ -202,7 +202,7 @@ def test_hydras_own_parameters_come_first(beside: Path) -> None:
 
 def test_a_sweep_option_without_the_flag_is_refused(composer: Composer) -> None:
     with pytest.raises(Rejected) as failure:
-        sweep.is_asked(composer, ["+sweep=lora"], multirun=False)
+        sweeping.is_asked(composer, ["+sweep=lora"], multirun=False)
     assert failure.value.diagnostics[0].code == "FT016"
 
 
@@ -214,7 +214,7 @@ def test_the_section_is_no_part_of_a_job(composer: Composer) -> None:
 
 @pytest.mark.parametrize("option", catalog.groups([project.conf_dir()])["sweep"])
 def test_every_packaged_sweep_renders(composer: Composer, option: str) -> None:
-    batch = Batch(composer, sweep.expand(composer, [f"+sweep={option}"]))
+    batch = Batch(composer, sweeping.expand(composer, [f"+sweep={option}"]))
     jobs = list(batch)
     assert batch.folder == option
     assert len(jobs) == len(batch.sweep.points) > 1

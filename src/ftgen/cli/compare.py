@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import sys
 
-from ftgen import compare, pipeline, sweep
+from ftgen import compare, pipeline, sweeping
 from ftgen.cli import request
 from ftgen.cli.arguments import Arguments, Usage
-from ftgen.sweep import Point
+from ftgen.sweeping import Point
 
 
 def run(arguments: Arguments) -> int:
     """Print what differs; an option on which the job is refused is refused here too."""
     with request.located(arguments) as composer:
-        points = sweep.expand(composer, arguments.overrides).points
+        points = sweeping.expand(composer, arguments.overrides).points
         if len(points) < 2:  # noqa: PLR2004 - what is alone compares to nothing
             raise Usage("compare takes at least two options: ftgen compare hardware=nvidia-vgpu,ascend")
         jobs = [pipeline.compile_job(composer, point.overrides) for point in points]

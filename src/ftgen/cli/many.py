@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 
-from ftgen import changes, delivery, pipeline, sweep, tree
+from ftgen import changes, delivery, pipeline, sweeping, tree
 from ftgen.batch import Batch
 from ftgen.cli import output, progress
 from ftgen.cli.arguments import Arguments
 from ftgen.compose import Composer
-from ftgen.sweep import index
+from ftgen.sweeping import index
 from ftgen.tree import Fate, Outcome, Run, Terms
 
 _LISTED = 20
@@ -40,7 +40,7 @@ def write(arguments: Arguments, composer: Composer) -> int:
 
 def expanded(arguments: Arguments, composer: Composer) -> Batch:
     """The sweep that the command line asks for, ready to be compiled."""
-    points = sweep.expand(composer, arguments.overrides, limit=arguments.flags.limit)
+    points = sweeping.expand(composer, arguments.overrides, limit=arguments.flags.limit)
     return Batch(composer, points, progress=progress.bar(len(points.points), arguments))
 
 

@@ -11,12 +11,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ftgen import pipeline, sweep, tree
+from ftgen import pipeline, sweeping, tree
 from ftgen.cli import many, output, request
 from ftgen.cli.arguments import Arguments
 from ftgen.compose import Composer
-from ftgen.sweep import index
-from ftgen.sweep.index import Row
+from ftgen.sweeping import index
+from ftgen.sweeping.index import Row
 from ftgen.tree import Fate, Outcome, Terms
 
 _STATUS = {Fate.ADDED: "new", Fate.CHANGED: "changed", Fate.UNCHANGED: "unchanged", Fate.KEPT: "kept"}
@@ -65,7 +65,7 @@ def run(arguments: Arguments) -> int:
 
 def _planned(arguments: Arguments, composer: Composer) -> Planned:
     out = Path(arguments.flags.out)
-    if sweep.is_asked(composer, arguments.overrides, multirun=arguments.flags.multirun):
+    if sweeping.is_asked(composer, arguments.overrides, multirun=arguments.flags.multirun):
         batch = many.expanded(arguments, composer)
         runs = many.runs(batch, table=False)
         outcome = tree.plan_write(out, runs, many.terms(batch, arguments), dry=True).outcome

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from ftgen import changes, pipeline, sweep, tree
+from ftgen import changes, pipeline, sweeping, tree
 from ftgen.cli import many, output, request
 from ftgen.cli.arguments import Arguments
 from ftgen.pipeline import Compiled
@@ -15,7 +15,7 @@ from ftgen.tree import Run
 def run(arguments: Arguments) -> int:
     """Compile, then write or print; nothing is written when anything is wrong."""
     with request.located(arguments) as composer:
-        if sweep.is_asked(composer, arguments.overrides, multirun=arguments.flags.multirun):
+        if sweeping.is_asked(composer, arguments.overrides, multirun=arguments.flags.multirun):
             return many.write(arguments, composer)
         job = pipeline.compile_job(composer, arguments.overrides)
         runs = [job.run, *pipeline.deliver([job])]

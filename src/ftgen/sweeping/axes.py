@@ -16,7 +16,7 @@ from typing import Any
 from ftgen import compose
 from ftgen.compose import Composer
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, error
-from ftgen.sweep.label import bare
+from ftgen.sweeping.label import bare
 
 
 @dataclass(frozen=True, slots=True)

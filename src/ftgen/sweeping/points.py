@@ -8,11 +8,11 @@ from typing import Any
 
 from ftgen.compose import Composer, Composition
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, error, note
-from ftgen.sweep import axes, condition, settings
-from ftgen.sweep.axes import Axis
-from ftgen.sweep.label import bare, labeller, told_apart
-from ftgen.sweep.replay import Replay
-from ftgen.sweep.settings import Settings
+from ftgen.sweeping import axes, condition, settings
+from ftgen.sweeping.axes import Axis
+from ftgen.sweeping.label import bare, labeller, told_apart
+from ftgen.sweeping.replay import Replay
+from ftgen.sweeping.settings import Settings
 
 LIMIT = 1000
 # More points than this are not even counted out one by one, whatever is left of them after `exclude`.

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from ftgen.diagnostics import Diagnostic, Severity, note
-from ftgen.sweep.points import Point
+from ftgen.sweeping.points import Point
 
 _FIRST = 3
 _MOST = 50

@@ -18,7 +18,7 @@ from typing import Any
 
 from ftgen.compose import Composer, Composition
 from ftgen.diagnostics import Rejected
-from ftgen.sweep.label import bare
+from ftgen.sweeping.label import bare
 from ftgen.trace import OverrideTrace
 
 # Printable, so that it is found again in the text of a list, too.

@@ -13,7 +13,7 @@ from fractions import Fraction
 from ftgen import kube
 from ftgen.diagnostics import Rejected, error
 from ftgen.lower import Object
-from ftgen.sweep.index import Row
+from ftgen.sweeping.index import Row
 
 # `default` serves everyone and `root` is above all queues: neither is a sweep's to limit.
 _NOT_OURS = frozenset({"", "default", "root"})
