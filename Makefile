@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test lint check bench venv tools out update-golden test-hydra-next test-trainer test-upstream clean
+.PHONY: run test lint check bench venv tools out docs update-golden test-hydra-next test-trainer test-upstream clean
 
 run: venv
 	$(BIN)/ftgen hardware=ascend trainer.lr=1e-4
@@ -23,6 +23,8 @@ lint: venv tools
 	$(BIN)/python schemas/derive.py --offline-check
 	$(BIN)/python schemas/derive_llamafactory.py --offline-check
 	$(BIN)/python tests/golden/experiments.py --check
+	$(BIN)/python tests/docs/rule_pages.py --check
+	$(BIN)/python -m tests.vendors.matrix --check
 
 check: lint test
 
@@ -32,6 +34,12 @@ bench: venv
 # The rendered experiments in out/, and the expected manifests of the tests, written anew.
 out: venv
 	$(BIN)/python tests/golden/experiments.py
+
+# The generated pages: rules, hardware by storage, the configuration's schema.
+docs: venv
+	$(BIN)/python tests/docs/rule_pages.py
+	$(BIN)/python -m tests.vendors.matrix
+	$(BIN)/pytest -q tests/cli/test_schema.py --update-golden
 
 update-golden: venv
 	$(BIN)/pytest -q tests/golden --update-golden
@@ -59,6 +67,7 @@ $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV) || { $(MAKE) debian-venv && $(PYTHON) -m venv $(VENV); }
 	$(BIN)/pip install -q --upgrade 'pip>=25.1'
 	$(BIN)/pip install -q -e . --group test --group lint
+	$(BIN)/python -m compileall -q src
 	touch $@
 
 # Debian and Ubuntu keep venv, and what the tests of the container scripts need, in packages of their own.

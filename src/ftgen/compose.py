@@ -388,6 +388,11 @@ def resolve(config: DictConfig, unresolved: Mapping[str, Any], choices: Mapping[
         Rejected: with every value still missing (`???`) and every interpolation that does not resolve.
     """
     missing = [_missing(key) for key, value in _leaves(unresolved) if value == "???"]
+    if not missing:
+        try:
+            return _Plain(unresolved).resolved()
+        except _NotPlain:
+            pass  # OmegaConf knows the whole language, at ten times the price
     with _hydra_resolver(choices):
         try:
             plain = OmegaConf.to_container(config, resolve=True)
@@ -397,6 +402,61 @@ def resolve(config: DictConfig, unresolved: Mapping[str, Any], choices: Mapping[
     if missing:
         raise Rejected(missing)
     return plain  # type: ignore[return-value]
+
+
+class _NotPlain(Exception):  # noqa: N818 - a question for OmegaConf, not a malfunction
+    """An interpolation says more than which key to look up."""
+
+
+class _Plain:
+    """Interpolation of configurations that only refer to keys by their full names, equal to OmegaConf's."""
+
+    def __init__(self, root: Mapping[str, Any]) -> None:
+        self.root = root
+        self._open: set[str] = set()
+
+    def resolved(self) -> dict[str, Any]:
+        result: dict[str, Any] = self._value(self.root)
+        return result
+
+    def _value(self, value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: self._value(child) for key, child in value.items()}
+        if isinstance(value, list):
+            return [self._value(child) for child in value]
+        return self._text(value) if isinstance(value, str) and ("$" in value or "\\" in value) else value
+
+    def _text(self, text: str) -> Any:
+        if "${" not in text:
+            return text
+        whole = _REFERENCE.fullmatch(text)
+        if whole:
+            return self._looked_up(whole[1])
+        if "\\" in text or "${" in _REFERENCE.sub("", text):
+            raise _NotPlain(text)
+        return _REFERENCE.sub(lambda found: self._part(found[1]), text)
+
+    def _part(self, key: str) -> str:
+        value = self._looked_up(key)
+        if isinstance(value, dict | list | float) or value is None:
+            raise _NotPlain(key)
+        return str(value)
+
+    def _looked_up(self, key: str) -> Any:
+        if key in self._open:
+            raise _NotPlain(key)
+        node: Any = self.root
+        for name in key.split("."):
+            if not isinstance(node, dict) or name not in node:
+                raise _NotPlain(key)
+            node = node[name]
+        self._open.add(key)
+        value = self._value(node)
+        self._open.discard(key)
+        return value
+
+
+_REFERENCE = re.compile(r"\$\{([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)\}")
 
 
 class _Source(ConfigSource):
@@ -572,7 +632,7 @@ def _under(package: str, content: dict[str, Any]) -> dict[str, Any]:
 
 
 def _overlaid(base: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """OmegaConf's merge of untyped mappings: mappings merge, all else replaces, a missing value (`???`) keeps what is there."""
+    """OmegaConf's merge of untyped mappings: mappings merge, all else replaces, `???` keeps what is there."""
     result = dict(base)
     for key, value in above.items():
         below = result.get(key)

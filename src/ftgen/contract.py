@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ def conform(
     except ValueError:  # no JSON value at all: YAML allows keys that are no text
         return list(_odd_keys(manifest))
     found = [] if valid else _explained(manifest, closed, line)
-    found += _twins(manifest, Node.of(closed), warns=schema.is_native(api_version))
+    found += _twins(manifest, _top(api_version, kind, line, imported), warns=schema.is_native(api_version))
     return sorted(dict.fromkeys(found), key=lambda each: _order(manifest, each.subject))
 
 
@@ -118,7 +119,54 @@ def _odd_keys(value: Any, path: Steps = ()) -> Iterator[Diagnostic]:
 # --- list items ----------------------------------------------------------------------------------------
 
 
-def _twins(value: Any, node: Node, path: Steps = (), *, warns: bool = False) -> Iterator[Diagnostic]:
+class _Place:
+    """A place in a schema as the search for twins sees it: only what leads to keyed lists, found out once."""
+
+    def __init__(self, node: Node) -> None:
+        self.keys = node.list_keys()
+        self._node = node
+        self._inner: dict[str | None, _Place | None] = {}
+
+    def field(self, name: str) -> _Place | None:
+        """The place of a mapping's field; None where no keyed list is in it."""
+        if name not in self._inner:
+            self._inner[name] = _leading(self._node.field(name))
+        return self._inner[name]
+
+    def item(self) -> _Place | None:
+        """The place of a list's items; None where no keyed list is in them."""
+        if None not in self._inner:
+            self._inner[None] = _leading(self._node.item())
+        return self._inner[None]
+
+    def default(self, key: str) -> Any:
+        """What an item's field holds where it is not written."""
+        declared = self._node.at(0, key)
+        return declared.here.get("default") if declared else None
+
+
+@cache
+def _top(api_version: str, kind: str, line: str, imported: Path | None) -> _Place:
+    return _Place(Node.of(schema.find(api_version, kind, line, imported) or {}))
+
+
+def _leading(node: Node | None) -> _Place | None:
+    return _Place(node) if node and _leads(node, set()) else None
+
+
+def _leads(node: Node, seen: set[int]) -> bool:
+    """Whether keyed lists lie at or below a place; schemas may be recursive, and their parts stay where they are."""
+    if node.list_keys():
+        return True
+    if id(node.here) in seen:
+        return False
+    seen.add(id(node.here))
+    # A schema says the same of every field that it does not name.
+    inner = [*map(node.field, (*node.names(), "")), node.item()]
+    return any(_leads(each, seen) for each in inner if each)
+
+
+def _twins(value: Any, place: _Place, path: Steps = (), *, warns: bool = False) -> Iterator[Diagnostic]:
     """Items that a keyed list holds twice.
 
     The API server refuses them in custom resources (x-kubernetes-list-map-keys); Kubernetes' own kinds pass
@@ -126,31 +174,30 @@ def _twins(value: Any, node: Node, path: Steps = (), *, warns: bool = False) -> 
     """
     if isinstance(value, dict):
         for name, part in value.items():
-            if isinstance(part, dict | list) and (inner := node.field(name)):
+            if isinstance(part, dict | list) and (inner := place.field(name)):
                 yield from _twins(part, inner, (*path, name), warns=warns)
-    elif isinstance(value, list) and (item := node.item()):
-        yield from _same_keys(value, node.list_keys(), item, path, warns=warns)
-        for index, part in enumerate(value):
-            if isinstance(part, dict | list):
+    elif isinstance(value, list):
+        yield from _same_keys(value, place, path, warns=warns)
+        item = place.item()
+        for index, part in enumerate(value if item else ()):
+            if item and isinstance(part, dict | list):
                 yield from _twins(part, item, (*path, index), warns=warns)
 
 
-def _same_keys(
-    items: Sequence[Any], keys: tuple[str, ...], item: Node, path: Steps, *, warns: bool
-) -> Iterator[Diagnostic]:
-    first: dict[str, int] = {}
-    for index, part in enumerate(items if keys else ()):
+def _same_keys(items: Sequence[Any], place: _Place, path: Steps, *, warns: bool) -> Iterator[Diagnostic]:
+    first: dict[tuple[str, ...], int] = {}
+    for index, part in enumerate(items if place.keys else ()):
         if not isinstance(part, dict):
             continue
-        name = ", ".join(f"{key} {_shown(part.get(key, _default(item, key)))}" for key in keys)
-        if name in first:
-            yield _twin(name, first[name], (*path, index, keys[0]), warns=warns)
-        first.setdefault(name, index)
+        values = tuple(_told(part[key] if key in part else place.default(key)) for key in place.keys)
+        if values in first:
+            name = ", ".join(f"{key} {_shown(value)}" for key, value in zip(place.keys, values, strict=True))
+            yield _twin(name, first[values], (*path, index, place.keys[0]), warns=warns)
+        first.setdefault(values, index)
 
 
-def _default(item: Node, key: str) -> Any:
-    declared = item.field(key)
-    return declared.here.get("default") if declared else None
+def _told(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _twin(name: str, first: int, path: Steps, *, warns: bool) -> Diagnostic:

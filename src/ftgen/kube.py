@@ -120,6 +120,7 @@ def is_dns1035(text: str) -> bool:
     return len(text) <= _LABEL_LIMIT and bool(_DNS1035.fullmatch(text))
 
 
+@lru_cache(maxsize=4096)
 def is_dns1123_label(text: str) -> bool:
     """Whether it is a DNS-1123 label: a container, volume or namespace name, 63 at most."""
     return len(text) <= _LABEL_LIMIT and bool(_DNS1123.fullmatch(text))
@@ -130,6 +131,7 @@ def is_dns1123_subdomain(text: str) -> bool:
     return len(text) <= _SUBDOMAIN_LIMIT and bool(_SUBDOMAIN.fullmatch(text))
 
 
+@lru_cache(maxsize=4096)
 def is_qualified_name(text: str) -> bool:
     """Whether it is a qualified name: a label or annotation key or a resource name, `[domain/]name`."""
     prefix, slash, name = text.rpartition("/")
@@ -138,6 +140,7 @@ def is_qualified_name(text: str) -> bool:
     return len(name) <= _LABEL_LIMIT and bool(_NAME.fullmatch(name))
 
 
+@lru_cache(maxsize=4096)
 def is_label_value(text: str) -> bool:
     """Whether it may stand as a label's value; the empty string may."""
     return not text or (len(text) <= _LABEL_LIMIT and bool(_NAME.fullmatch(text)))

@@ -13,10 +13,11 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 from ftgen import kube, yamlio
-from ftgen.spec import Command, ModelCache, NodeRequirement, PerCard, Range, Spec, UnitResource, Volume
+from ftgen.spec import Command, ModelCache, NodeRequirement, PerCard, Spec, UnitResource, Volume
 from ftgen.trainers import llamafactory
 
 TASK = "train"
@@ -706,11 +707,11 @@ def _given(key: str, value: Any) -> Object:
 
 
 def _host(each: PerCard, bound: str, cards: int) -> dict[str, str]:
-    return {"cpu": _times(each.cpu, bound, cards), "memory": _times(each.memory, bound, cards)}
+    return {"cpu": _times(getattr(each.cpu, bound), cards), "memory": _times(getattr(each.memory, bound), cards)}
 
 
-def _times(each: Range, bound: str, cards: int) -> str:
-    amount: str = getattr(each, bound)
+@lru_cache(maxsize=1024)
+def _times(amount: str, cards: int) -> str:
     digits = amount.rstrip("KMGTPEikmun")
     total = Fraction(digits) * cards
     number = str(total) if total.denominator == 1 else f"{float(total):.3f}"

@@ -52,11 +52,13 @@ def content_hash(job: Object) -> str:
 
 def canonical(value: Any) -> str:
     """JSON without spaces, keys sorted; what is long is the same in many jobs, and is written once."""
+    if isinstance(value, str):
+        return _quoted(value)
     if isinstance(value, dict):
-        return f"{{{','.join(f'{_quoted(key)}:{canonical(value[key])}' for key in sorted(value))}}}"
+        return f"{{{','.join([f'{_quoted(key)}:{canonical(value[key])}' for key in sorted(value)])}}}"
     if isinstance(value, list):
-        return f"[{','.join(map(canonical, value))}]"
-    return _quoted(value) if isinstance(value, str) else json.dumps(value)
+        return f"[{','.join([canonical(item) for item in value])}]"
+    return json.dumps(value)
 
 
 @lru_cache(maxsize=4096)

@@ -4,8 +4,6 @@
 wrong.  Nothing here has heard of containers, and nothing after here has heard of Hydra.
 """
 
-from __future__ import annotations
-
 import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -332,7 +330,7 @@ class Hardware(Section):
         vendor: maker of the accelerator.
         nodes: pods, one a node.
         devices: cards in each pod.
-        memory: memory of each card, where it is shared; null: the whole card; 8Gi+: that much, or what the training needs.
+        memory: memory of each card, where it is shared; null: the whole card; 8Gi+: that much, or what is needed.
         cores: percent of the compute of each card, where it is shared.
         resources: names of the extended resources.
         card: what one card is.
@@ -359,7 +357,7 @@ class Hardware(Section):
     double_quantization: Flag = True
     source: tuple[Line, ...] = ()
     env: dict[str, Text] = {}
-    collectives: Collectives = Field(default_factory=Collectives)
+    collectives: Collectives = Field(default_factory=Collectives.model_construct)
     scheduler: Line | None = None
     needs_volcano: Identifier | None = None
     unsure: Line | None = None
@@ -621,7 +619,7 @@ class Facts(Section):
         node_pull_credentials: whether nodes can pull from the registry by themselves.
     """
 
-    card: Card = Field(default_factory=Card)
+    card: Card = Field(default_factory=Card.model_construct)
     ascend_form: Literal["910a", "910a-half", "300t", "910b-8", "910b-16", "a3"] | None = None
     hami_version: Line | None = None
     vgpu_on_volcano: Flag | None = None
@@ -692,7 +690,7 @@ class Cluster(Section):
     labels: dict[str, Text] = {}
     annotations: dict[str, Text] = {}
     allow: dict[str, Text] = {}
-    facts: Facts = Field(default_factory=Facts)
+    facts: Facts = Field(default_factory=Facts.model_construct)
 
 
 class Delivery(Section):
@@ -774,7 +772,7 @@ class Spec(Section):
     tracking: Tracking
     cluster: Cluster
     delivery: Delivery
-    network: Network = Field(default_factory=Network)
+    network: Network = Field(default_factory=Network.model_construct)
     job: Job
     target: Literal["vcjob", "job"] = "vcjob"
     overlays: tuple[Line, ...] = ()
@@ -819,7 +817,7 @@ def admit_facts(stated: Mapping[str, Any]) -> Facts:
 _TAGS = frozenset({"llamafactory", "mlflow", "none"} | {"command"})
 
 
-def _diagnose(problem: dict[str, Any]) -> Diagnostic:
+def _diagnose(problem: dict[str, Any]) -> Diagnostic:  # noqa: PLR0911 - one for each kind of problem
     loc = _key_path(problem["loc"])
     key = ".".join(loc)
     value = problem["input"]

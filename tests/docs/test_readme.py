@@ -15,33 +15,26 @@ FTGEN = Path(sys.executable).with_name("ftgen")
 HASH = re.compile(r"(?<=-)[0-9a-f]{8}(?=\.yaml|\b)")
 
 
-def _sessions() -> list[tuple[str, str]]:
-    """Every command of the console blocks, with the output shown below it."""
+def _sessions() -> list[list[tuple[str, str]]]:
+    """The console blocks: each command with the output shown below it."""
     blocks = re.findall(r"```console\n(.*?)```", README, re.DOTALL)
-    found = []
-    for block in blocks:
-        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
-            command, _, shown = part.partition("\n")
-            found.append((command, shown))
-    return found
+    parted = [re.split(r"^\$ ", block, flags=re.MULTILINE)[1:] for block in blocks]
+    return [[(part.partition("\n")[0], part.partition("\n")[2]) for part in parts] for parts in parted]
 
 
-SESSIONS = [session for session in _sessions() if session[0].startswith("ftgen ")]
+SESSIONS = [session for session in _sessions() if session[0][0].startswith("ftgen ")]
 
 
-@pytest.mark.parametrize(("command", "shown"), SESSIONS, ids=[command for command, _ in SESSIONS])
-def test_command(command: str, shown: str, tmp_path: Path) -> None:
-    done = subprocess.run(
-        [FTGEN, *command.split()[1:]],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-        stdin=subprocess.DEVNULL,
-    )
-    assert done.returncode == (1 if "error[" in shown else 0), done.stderr
-    if shown:
-        assert HASH.sub("<hash>", done.stderr) == shown
+@pytest.mark.parametrize("session", SESSIONS, ids=[session[0][0] for session in SESSIONS])
+def test_session(session: list[tuple[str, str]], tmp_path: Path) -> None:
+    """The commands of a block, one after the other in one directory."""
+    for command, shown in session:
+        words = [FTGEN, *command.split()[1:]]
+        done = subprocess.run(
+            words, cwd=tmp_path, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+        )
+        assert done.returncode == (1 if "error[" in shown else 0), f"{command}: {done.stderr}"
+        assert not shown or HASH.sub("<hash>", done.stderr) == shown
 
 
 def test_make_targets_exist() -> None:

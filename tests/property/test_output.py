@@ -11,7 +11,7 @@ import pytest
 import yaml
 from ruamel.yaml import YAML
 
-from ftgen import catalog, kube, pipeline, project
+from ftgen import catalog, compose, kube, pipeline, project
 from ftgen.compose import Composer, Request
 from ftgen.rules import admission, agreement
 
@@ -113,6 +113,19 @@ def test_the_same_bytes_everywhere(tmp_path: Path) -> None:
     assert len(seen) == 1
 
 
+def test_plain_interpolation_is_omegaconfs(compiled: pipeline.Compiled, monkeypatch: pytest.MonkeyPatch) -> None:
+    """References by full name are resolved without OmegaConf, to the same values."""
+
+    def refuse(_: object) -> None:
+        raise compose._NotPlain
+
+    selection = compiled.identity.overrides
+    quick = Composer(Request(config_path=project.conf_dir()))
+    plain = quick.compose(quick.parse(selection)).config
+    monkeypatch.setattr(compose._Plain, "resolved", refuse)
+    assert plain == quick.compose(quick.parse(selection)).config
+
+
 def test_only_manifests_on_standard_output(tmp_path: Path) -> None:
     done = subprocess.run([FTGEN, "-o", "-"], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert [d["kind"] for d in yaml.safe_load_all(done.stdout)] == ["Job"]
@@ -121,9 +134,7 @@ def test_only_manifests_on_standard_output(tmp_path: Path) -> None:
 
 def test_every_option_begins_with_what_it_is() -> None:
     options = catalog.groups([project.conf_dir()])
-    assert all(told.endswith(".") or told.endswith("one") for group in options.values() for told in group.values()), (
-        options
-    )
+    assert all(told.endswith((".", "one")) for group in options.values() for told in group.values()), options
 
 
 def test_the_name_fits_the_budget(composer: Composer) -> None:

@@ -8,6 +8,7 @@ completion pay for nothing else.
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import sys
 from importlib import import_module
@@ -38,6 +39,10 @@ def main(argv: list[str] | None = None) -> int:
 
 def _run(words: list[str]) -> int:
     arguments = parse(words)
+    # A command makes many small values and few cycles: fewer collections are a seventh of its time.
+    gc.set_threshold(100_000, 50, 50)
+    # Looking for plugins, pydantic would read the metadata of every installed package; ftgen has no use for one.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     try:
         code = import_module(f"ftgen.cli.{arguments.module}").run(arguments)
         sys.stdout.flush()

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from ftgen import changes, pipeline, sweeping, tree
-from ftgen.cli import many, output, request
+from ftgen.cli import output, request
 from ftgen.cli.arguments import Arguments
 from ftgen.pipeline import Compiled
 from ftgen.tree import Run
@@ -16,6 +16,8 @@ def run(arguments: Arguments) -> int:
     """Compile, then write or print; nothing is written when anything is wrong."""
     with request.located(arguments) as composer:
         if sweeping.is_asked(composer, arguments.overrides, multirun=arguments.flags.multirun):
+            from ftgen.cli import many  # noqa: PLC0415 - a single job does not pay for sweeps
+
             return many.write(arguments, composer)
         job = pipeline.compile_job(composer, arguments.overrides)
         runs = [job.run, *pipeline.deliver([job])]
@@ -43,7 +45,7 @@ def summary(job: Compiled) -> str:
     """What a job asks for, in one line."""
     hardware, nodes = job.spec.hardware, job.spec.hardware.nodes
     cards = nodes * hardware.devices
-    asked = f"{cards} × {hardware.resources.count}" if hardware.resources.count else "no cards"
+    asked = f"{cards} × {hardware.resources.count}" if hardware.resources.count else "no cards"  # noqa: RUF001 - a sign, not a letter
     share = f" ({hardware.memory} of each)" if hardware.memory else ""
     pods = "1 pod" if nodes == 1 else f"{nodes} pods"
     return f"{job.identity.stem}: {pods}, {asked}{share}, queue {job.spec.cluster.queue}"

@@ -7,6 +7,7 @@ pkg/apis/core/validation of k8s.io/kubernetes.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any
 
 from ftgen import kube
@@ -72,6 +73,7 @@ def downward_problem(source: dict[str, Any], *, volume: bool) -> tuple[str, str,
     return None
 
 
+@lru_cache(maxsize=1024)
 def _is_field(path: str, plain: frozenset[str]) -> bool:
     match = _SUBSCRIPT.fullmatch(path)
     if not match:

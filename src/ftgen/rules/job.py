@@ -1,7 +1,7 @@
 """A manifest as the rules read it: total, typed, with the path of everything at hand.
 
 Wrong shapes read as absent, so no rule has to ask.  The views hold the manifest's own dictionaries and
-never change them.
+never change them.  A view equals itself alone, so that what rules ask of it again and again can be kept by it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 from ftgen import kube, schema
@@ -82,12 +83,13 @@ def amount(value: object) -> Fraction | None:
         return None
 
 
+@lru_cache(maxsize=4096)
 def child(path: str, key: str) -> str:
     """The path of a key: `limits.cpu`, but `limits["nvidia.com/gpu"]` where a dot would read as a step."""
     return f"{path}.{key}" if _PLAIN.fullmatch(key) else f"{path}[{json.dumps(key, ensure_ascii=False)}]"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Container:
     """A container or init container of some task's template."""
 
@@ -99,7 +101,7 @@ class Container:
     mounts: list[tuple[int, dict[str, Any]]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Pod:
     """A task's pod template; `path` is the template's, `spec_path` its spec's."""
 
@@ -121,7 +123,7 @@ class Pod:
         return [c for c in self.containers if not c.init]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Task:
     """One entry of `spec.tasks`; `index` is its position."""
 
@@ -134,7 +136,7 @@ class Task:
     pod: Pod
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Job:
     """A VolcanoJob, and the Volcano version it is judged for.
 

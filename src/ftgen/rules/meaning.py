@@ -6,6 +6,7 @@ import difflib
 import re
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
+from functools import cache
 
 from ftgen import kube, lower, schema
 from ftgen.diagnostics import Diagnostic, Severity
@@ -484,17 +485,22 @@ def _accepted(spec: Spec) -> Iterator[Finding]:
     """
     if not spec.accepted:
         return
-    # Rules register when their modules are imported.
-    from ftgen.rules import RULES, admission, agreement, lint, memory, reconcile, secrets  # noqa: F401, PLC0415
-    from ftgen.trainers import arguments  # noqa: PLC0415 - only where something is accepted
-
-    known = {*RULES, *(each.code for each in arguments.RULES), *_TOLD_BY_OTHERS}
+    known = _codes()
     for section, codes in (("cluster.allow", spec.cluster.allow), ("allow", spec.allow)):
         for code in codes:
             if code not in known:
                 near = difflib.get_close_matches(code, sorted(known), 1)
                 help_ = f"did you mean {near[0]}?" if near else f"remove {section}.{code}"
                 yield Finding(f"there is no rule {code} to accept", f"{section}.{code}", code, help_)
+
+
+@cache
+def _codes() -> frozenset[str]:
+    """The codes of every rule; rules register when their modules are imported."""
+    from ftgen.rules import RULES, admission, agreement, lint, memory, reconcile, secrets  # noqa: F401, PLC0415
+    from ftgen.trainers import arguments  # noqa: PLC0415 - only where something is accepted
+
+    return frozenset((*RULES, *(each.code for each in arguments.RULES), *_TOLD_BY_OTHERS))
 
 
 # What the environment told (pipeline), and overlays that overrule each other (overlay).

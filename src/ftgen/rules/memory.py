@@ -16,6 +16,7 @@ from ftgen.fit import Estimate, Shape, Training, Verdict
 from ftgen.rules import Finding, Rule, rule, run
 from ftgen.spec import LlamaFactory, Spec
 from ftgen.trainers import llamafactory
+from ftgen.trainers.remembered import remembered
 
 _GIB = 2**30
 _STAGES = ("pt", "sft", "rm", "dpo", "kto")
@@ -55,6 +56,7 @@ def terms(spec: Spec) -> dict[str, float]:
     return {} if needed is None else {term.name: round(term.gib, 2) for term in needed.terms}
 
 
+@remembered
 def estimate(spec: Spec) -> Estimate | None:
     """What the run takes; None where the model's shape or the trainer says nothing about it."""
     asked = training(spec)
@@ -83,6 +85,7 @@ def available(spec: Spec) -> float | None:
     return float(kube.parse_quantity(size) / _GIB) if size and spec.hardware.resources.count else None
 
 
+@remembered
 def training(spec: Spec) -> Training | None:
     """The run in the terms of `fit`."""
     if spec.model.shape is None or not isinstance(spec.trainer, LlamaFactory):
@@ -159,7 +162,8 @@ def _does_not_fit(spec: Spec) -> Iterator[Finding]:
     rows shorter than cutoff_len take less. How it is computed, and how accurately, is told in docs/fit.md.
 
     Refused: `model=qwen3-8b hardware.memory=8Gi`: 16 GiB of weights in a share of 8Gi.
-    Write: what the help says, such as `hardware.memory=8Gi+` (that much, or what the training needs), `trainer=sft-qlora`, or `hardware=full-gpu`.
+    Write: what the help says, such as `hardware.memory=8Gi+` (that much, or what the training needs),
+    `trainer=sft-qlora`, or `hardware=full-gpu`.
     """
     needed, there = estimate(spec), available(spec)
     if needed is None or there is None or needed.device_gib <= there:

@@ -19,21 +19,25 @@ from ftgen.diagnostics import Diagnostic, Severity
 from ftgen.rules import Finding, rule, run
 
 _TOKENS = {
-    "a Hugging Face token": r"hf_[A-Za-z0-9]{30,}",
-    "a GitHub token": r"gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{50,}",
-    "a GitLab token": r"gl(?:pat|dt|rt|ptt)-[A-Za-z0-9_-]{20,}",
-    "an OpenAI-style key": r"sk-(?:[a-z]+-)?[A-Za-z0-9_-]{32,}",
-    "an AWS access key": r"(?:AKIA|ASIA)[A-Z0-9]{16}",
-    "a Google key": r"AIza[A-Za-z0-9_-]{35}",
-    "a Slack token": r"xox[abprs]-[A-Za-z0-9-]{10,}",
-    "a private key": r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----",
-    "a JSON web token": r"eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}",
+    "a Hugging Face token": (("hf_",), r"hf_[A-Za-z0-9]{30,}"),
+    "a GitHub token": (("gh", "github_pat_"), r"gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{50,}"),
+    "a GitLab token": (("gl",), r"gl(?:pat|dt|rt|ptt)-[A-Za-z0-9_-]{20,}"),
+    "an OpenAI-style key": (("sk-",), r"sk-(?:[a-z]+-)?[A-Za-z0-9_-]{32,}"),
+    "an AWS access key": (("AKIA", "ASIA"), r"(?:AKIA|ASIA)[A-Z0-9]{16}"),
+    "a Google key": (("AIza",), r"AIza[A-Za-z0-9_-]{35}"),
+    "a Slack token": (("xox",), r"xox[abprs]-[A-Za-z0-9-]{10,}"),
+    "a private key": (("PRIVATE KEY",), r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----"),
+    "a JSON web token": (("eyJ",), r"eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}"),
     "credentials in a URL": (
-        r"(?:https?|git)://[^\s/@'\"$*(){}<>|]+@[A-Za-z0-9\[]"
-        r"|[a-z][a-z0-9+]*://[^\s/@:'\"$*(){}<>|]*:[^\s/@'\"$*(){}<>|]+@[A-Za-z0-9\[]"
+        ("://",),
+        (
+            r"(?:https?|git)://[^\s/@'\"$*(){}<>|]+@[A-Za-z0-9\[]"
+            r"|[a-z][a-z0-9+]*://[^\s/@:'\"$*(){}<>|]*:[^\s/@'\"$*(){}<>|]+@[A-Za-z0-9\[]"
+        ),
     ),
 }
-_KNOWN = {name: re.compile(rf"(?<![A-Za-z0-9_-])(?:{pattern})") for name, pattern in _TOKENS.items()}
+"""What each form is called, what no text that holds it lacks (cheap to look for), and what it looks like."""
+_KNOWN = {name: (marks, re.compile(rf"(?<![A-Za-z0-9_-])(?:{form})")) for name, (marks, form) in _TOKENS.items()}
 _SECRET_NAME = re.compile(
     r"(?:^|[_.-])(?:token|secret|password|passwd|passphrase|credentials?|(?:api|access|private|secret)[_-]?key)$",
     re.IGNORECASE,
@@ -89,7 +93,7 @@ def literal_secret(manifest: Mapping[str, Any]) -> Iterator[Finding]:
     Write: `valueFrom: {secretKeyRef: …}`.
     """
     for path, name, value in _named(manifest):
-        if _SECRET_NAME.search(name) and not _HARMLESS.fullmatch(value):
+        if _is_literal(name, value):
             yield Finding(f"{name} has a literal value", path, "", _REFER)
 
 
@@ -112,7 +116,7 @@ RULES_OF_SECRETS = (secret_object, known_secret, literal_secret, random_text)
 
 def scan(manifest: Mapping[str, Any]) -> list[Diagnostic]:
     """The secrets in a manifest, as diagnostics that do not repeat them."""
-    return run(RULES_OF_SECRETS, manifest)
+    return run(RULES_OF_SECRETS, manifest) if _is_suspicious(manifest) else []
 
 
 def blamed(found: list[Diagnostic], config: Mapping[str, Any]) -> list[Diagnostic]:
@@ -138,18 +142,51 @@ def _keys(code: str, config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         if code == known_secret.code:
             yield from ((key, f"holds {name}") for name in _known_in(text))
         elif code == literal_secret.code and text != last:
-            if _SECRET_NAME.search(last) and not _HARMLESS.fullmatch(text):
+            if _is_literal(last, text):
                 yield key, "has a literal value"
         elif code == random_text.code and _has_random(text):
             yield key, "holds what looks like a random secret"
 
 
-# The jobs of a sweep share their scripts, which are most of their text: each is looked at once.
+# Most manifests are clean, and the jobs of a sweep share most of their text: each text is looked at once, and
+# where it stands is asked only of a manifest in which some text may break a rule.
+
+
+def _is_suspicious(value: object) -> bool:
+    """Whether a rule may find something: never wrong where it says no."""
+    if isinstance(value, dict):
+        if "value" in value and _is_literal(str(value.get("name")), str(value["value"])):
+            return True
+        # Plain loops here and below: every job of a sweep passes through them whole.
+        for key, held in value.items():
+            if _is_suspicious_entry(key, held) if isinstance(held, str) else _is_suspicious(held):
+                return True
+        return any(map(_is_suspicious_text, map(str, value)))
+    if isinstance(value, list):
+        return any(map(_is_suspicious, value))
+    return isinstance(value, str) and _is_suspicious_text(value)
+
+
+@lru_cache(maxsize=8192)
+def _is_suspicious_entry(key: object, text: str) -> bool:
+    return (key == "kind" and text == "Secret") or _is_literal(str(key), text) or _is_suspicious_text(text)
+
+
+@lru_cache(maxsize=8192)
+def _is_suspicious_text(text: str) -> bool:
+    named = any(_is_literal(name, value) for name, value in _settings_in(text)) if "\n" in text else False
+    return named or bool(_known_in(text)) or _has_random(text)
+
+
+@lru_cache(maxsize=8192)
+def _is_literal(name: str, value: str) -> bool:
+    return bool(_SECRET_NAME.search(name)) and not _HARMLESS.fullmatch(value)
 
 
 @lru_cache(maxsize=1024)
 def _known_in(text: str) -> tuple[str, ...]:
-    return tuple(name for name, pattern in _KNOWN.items() if pattern.search(text))
+    marked = ((name, form) for name, (marks, form) in _KNOWN.items() if any(mark in text for mark in marks))
+    return tuple(name for name, form in marked if form.search(text))
 
 
 @lru_cache(maxsize=1024)

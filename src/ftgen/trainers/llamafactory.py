@@ -5,10 +5,12 @@ The user's `trainer.args` come last and win; what is added here follows from the
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ftgen.spec import LlamaFactory, Spec
 from ftgen.trainers import arguments, deepspeed
+from ftgen.trainers.remembered import remembered
 
 # Kubernetes expands it from the variable before it in the container's environment, so that the run's
 # name is the job's also where the API server makes up the name.
@@ -18,7 +20,8 @@ JOB_NAME = "$(JOB_NAME)"
 _SHARED_WITH_EXPORT = ("trust_remote_code", "resize_vocab", "add_tokens", "add_special_tokens", "use_unsloth")
 
 
-def training(spec: Spec) -> dict[str, Any]:
+@remembered
+def training(spec: Spec) -> Mapping[str, Any]:
     """Arguments of `llamafactory-cli train`, without the run's name."""
     trainer = _trainer(spec)
     first = {
@@ -39,7 +42,8 @@ def training(spec: Spec) -> dict[str, Any]:
     return arguments.normalise(first | trainer.args | last | trainer.args, arguments.surface(trainer.version))
 
 
-def export(spec: Spec) -> dict[str, Any] | None:
+@remembered
+def export(spec: Spec) -> Mapping[str, Any] | None:
     """Arguments of `llamafactory-cli export`, or None where the trainer's output is pushed as it is.
 
     An adapter is merged into its base; weights trained in full or in part are float32 after mixed precision
@@ -69,7 +73,7 @@ def model_path(spec: Spec) -> str:
 
 
 def precision(spec: Spec) -> dict[str, bool]:
-    """bf16 where every card that may be given has it, else fp16, which only cards have; as the user says where they say."""
+    """bf16 where every card that may be given has it, else fp16, which only cards have; or as the user says."""
     trainer = _trainer(spec)
     chosen = trainer.precision
     if trainer.args.get("bf16") or trainer.args.get("fp16"):

@@ -47,7 +47,8 @@ class Stage:
     def put(self, path: str, content: bytes) -> None:
         """Write the content of `path` aside."""
         name = self.contents.setdefault(path, str(len(self.contents)))
-        self.place.mkdir(exist_ok=True)
+        if len(self.contents) == 1:
+            self.place.mkdir(exist_ok=True)
         (self.place / name).write_bytes(content)
 
 
@@ -74,6 +75,7 @@ class _Folder:
     root: Path
     shown: str
     stage_: Stage | None
+    resolved: dict[Path, Path] = field(default_factory=dict)
 
     def describe(self) -> str:
         return self.shown
@@ -85,9 +87,10 @@ class _Folder:
 
     def problem(self, path: str) -> Diagnostic | None:
         target = self.root / path
-        if target.is_symlink() or target.is_dir():
+        if os.path.lexists(target) and (target.is_symlink() or target.is_dir()):
             return error("FT502", f"{path} is a {_kind(target)}, not a file", path, help="move it away")
-        parent = target.parent.resolve()
+        # The folder is locked, and a run's files lie in few folders.
+        parent = self.resolved.get(target.parent) or self.resolved.setdefault(target.parent, target.parent.resolve())
         if not parent.is_relative_to(self.root):
             return _leaving(path, parent)
         return None
@@ -99,10 +102,11 @@ class _Folder:
         return _read(self.root / path)
 
     def holds(self, path: str, content: bytes) -> bool:
-        with suppress(OSError):
-            if (self.root / path).stat().st_size != len(content):
-                return False
-        return self.read(path) == content
+        try:
+            size = (self.root / path).stat().st_size
+        except OSError:
+            return False
+        return size == len(content) and self.read(path) == content
 
     def stage(self, path: str, content: bytes) -> None:
         if self.stage_ is not None:
@@ -297,8 +301,9 @@ def _commit(plan: Plan, stage: Stage) -> None:
 
 
 def _step(plan: Plan, stage: Stage, path: str) -> _Step:
-    staged = stage.contents.get(path, "")
-    return _Step(path, staged, _digest(plan.root / path), _digest(stage.place / staged) if staged else None)
+    staged, entry = stage.contents.get(path, ""), plan.outcome.lock.files.get(path)
+    new = entry.sha256 if entry else _digest(stage.place / staged) if staged else None
+    return _Step(path, staged, _digest(plan.root / path), new if staged else None)
 
 
 def _digest(target: Path) -> str | None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from io import BytesIO
 from typing import Any
 
 from ftgen.diagnostics import Rejected, error
@@ -181,10 +182,10 @@ def path_problem(path: str) -> str:
 def object_of(content: bytes) -> str:
     """`<apiVersion> <kind> <namespace>/<name>` of a rendered file, or the empty string.
 
-    Reads the lines of the block style that ftgen renders; a full YAML parse of every file would cost more
-    than all the rest of writing a tree.
+    Reads the lines of the block style that ftgen renders, up to the end of `metadata`; a full YAML parse of
+    every file would cost more than all the rest of writing a tree.
     """
-    found = dict(_identity_lines(content.decode("utf-8", "replace").splitlines()))
+    found = dict(_identity_lines(line.decode("utf-8", "replace") for line in BytesIO(content)))
     if not {"apiVersion", "kind"} <= found.keys():
         return ""
     return f"{found['apiVersion']} {found['kind']} {found.get('namespace', '')}/{found.get('name', '')}"
@@ -195,12 +196,14 @@ def is_job(described: str) -> bool:
     return described.startswith(("batch.volcano.sh/", "batch/")) and described.split(" ")[1:2] == ["Job"]
 
 
-def _identity_lines(lines: list[str]) -> Iterator[tuple[str, str]]:
+def _identity_lines(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
     inside = ""
     for line in lines:
         key, colon, value = line.partition(":")
         if colon and key in {"apiVersion", "kind"}:
             yield key, value.strip().strip("'\"")
+        if inside == "metadata" and key and key[0].isalpha():
+            return
         if key and not key[0].isspace():
             inside = key
         elif inside == "metadata" and key in {"  name", "  namespace"}:

@@ -7,7 +7,7 @@ configuration), HAMi's Ascend device code, the CANN reference of HCCL variables.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ftgen.diagnostics import Severity
@@ -166,7 +166,7 @@ def partial_npu(job: Job, _: Around) -> Iterator[Finding]:
                 yield from _memory(name, value, names, path)
 
 
-def _memory(name: str, value: object, names: dict[str, tuple[str, object]], path: str) -> Iterator[Finding]:
+def _memory(name: str, value: object, names: Mapping[str, tuple[str, object]], path: str) -> Iterator[Finding]:
     shared = _MEMORY.fullmatch(name)
     if not shared:
         return

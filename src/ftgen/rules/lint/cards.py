@@ -7,7 +7,8 @@ deviceshare plugin, NVIDIA's device plugin and NCCL's documentation of its varia
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
+from functools import lru_cache
 
 from ftgen.diagnostics import Severity
 from ftgen.rules import Finding
@@ -47,7 +48,8 @@ def _amount(container: Container, name: str) -> str | None:
     return None if there is None else str(there[1])
 
 
-def set_variables(container: Container) -> dict[str, tuple[str, str]]:
+@lru_cache(maxsize=64)
+def set_variables(container: Container) -> Mapping[str, tuple[str, str]]:
     """The variables of a container with literal values: name to the value and its path."""
     return {text(v.get("name")): (text(v.get("value")), f"{container.path}.env[{i}]") for i, v in container.env}
 

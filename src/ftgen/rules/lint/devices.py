@@ -6,6 +6,7 @@ Names are those of the vendors' device plugins, of HAMi and of Volcano's devices
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 
 from ftgen.rules.job import Container, Pod, amount, mapping
@@ -70,7 +71,8 @@ def plugin(name: str) -> str:
     return next((plugin for pattern, plugin in _PLUGINS if pattern.fullmatch(name)), "")
 
 
-def asked(container: Container) -> dict[str, tuple[str, object]]:
+@lru_cache(maxsize=64)
+def asked(container: Container) -> Mapping[str, tuple[str, object]]:
     """The accelerator resources of a container: name to its field (`limits`, else `requests`) and amount."""
     resources = mapping(container.body.get("resources"))
     found: dict[str, tuple[str, object]] = {}
@@ -87,14 +89,16 @@ def whole(value: object) -> int:
     return int(parsed) if parsed is not None else 0
 
 
+@lru_cache(maxsize=64)
 def cards(pod: Pod) -> int:
     """How many cards a pod asks for."""
     return sum(whole(value) for c in pod.main_containers for name, (_, value) in asked(c).items() if counts_cards(name))
 
 
-def families(pod: Pod) -> set[str]:
+@lru_cache(maxsize=64)
+def families(pod: Pod) -> frozenset[str]:
     """Whose accelerators a pod asks for."""
-    return {family(name) for c in pod.main_containers for name in asked(c)}
+    return frozenset({family(name) for c in pod.main_containers for name in asked(c)})
 
 
 def shares_cards(pod: Pod) -> bool:

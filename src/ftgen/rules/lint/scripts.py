@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from ftgen.diagnostics import Severity
 from ftgen.rules import Finding
@@ -16,7 +17,7 @@ from ftgen.rules.job import Container, Job, Pod, mapping, number, text
 from ftgen.rules.lint.around import Around, lint
 from ftgen.rules.lint.cards import pods_in_all, set_variables
 from ftgen.rules.lint.devices import families
-from ftgen.rules.lint.shell import found, matches, settings_text, shell_text
+from ftgen.rules.lint.shell import found, found_in_all, matches, matches_any, settings_texts, shell_text
 
 _CREDENTIAL = re.compile(r"(^|_)(TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?|(API|ACCESS|PRIVATE)_?KEY)$")
 _PUSH = re.compile(r"\bpush\b")
@@ -80,8 +81,8 @@ def traced_credentials(job: Job, _: Around) -> Iterator[Finding]:
     """
     for container in job.containers:
         script = shell_text(container)
-        held = [text(v.get("name")) for _, v in container.env if _holds_credential(v)]
-        if script.tracing and held:
+        held = [text(v.get("name")) for _, v in container.env if _holds_credential(v)] if script.tracing else []
+        if held:
             said = f"the shell prints its commands, and {held[0]} would appear in the pod's log"
             yield Finding(said, script.path, script.tracing, "write set -euo pipefail, without -x")
 
@@ -124,7 +125,7 @@ def single_process(job: Job, _: Around) -> Iterator[Finding]:
         for container in task.pod.main_containers:
             script = shell_text(container)
             forced = set_variables(container).get("FORCE_TORCHRUN", ("", ""))[0] in {"1", "true"}
-            wanted = task.replicas > 1 or matches(_DEEPSPEED, settings_text(container))
+            wanted = task.replicas > 1 or matches_any(_DEEPSPEED, settings_texts(container))
             if wanted and matches(_TRAIN, script.code) and not forced and not matches(_TORCHRUN, script.code):
                 said = "LLaMA-Factory would start a single process in each pod"
                 yield Finding(said, script.path, "", "set FORCE_TORCHRUN=1")
@@ -143,7 +144,7 @@ def missing_deepspeed(job: Job, _: Around) -> Iterator[Finding]:
     for pod in job.pods:
         for container in pod.main_containers:
             script = shell_text(container)
-            for file in found(_DEEPSPEED, settings_text(container)):
+            for file in found_in_all(_DEEPSPEED, settings_texts(container)):
                 if not _is_there(file, container, script.code):
                     said = f"{file} will not exist in the container"
                     severity = None if pods_in_all(job) > 1 else Severity.WARNING
@@ -172,10 +173,10 @@ def retry_from_start(job: Job, _: Around) -> Iterator[Finding]:
         return
     for pod in job.pods:
         for container in pod.main_containers:
-            said = settings_text(container)
-            if matches(_OVERWRITES, said) and not matches(_RESUMES, said):
+            said = settings_texts(container)
+            if matches_any(_OVERWRITES, said) and not matches_any(_RESUMES, said):
                 headline = "a restarted pod overwrites its checkpoints and begins at step 0"
-                value = found(_OVERWRITES, said)[0]
+                value = found_in_all(_OVERWRITES, said)[0]
                 yield Finding(headline, shell_text(container).path, value, "set overwrite_output_dir: false")
 
 
@@ -265,21 +266,32 @@ def lost_dollar(job: Job, _: Around) -> Iterator[Finding]:
     """
     for container in job.containers:
         script = shell_text(container)
-        if script.known and matches(_BARE_DOLLARS, script.raw.replace("$$$$", "")) and not _protected(script.raw):
+        if script.known and _loses_dollars(script.raw):
             yield Finding("$$ reaches the shell as a single $", script.path, "$$", "write $$$$")
-        names = [text(variable.get("name")) for _, variable in container.env]
         # What comes by envFrom is set before all of env, and only the cluster knows its names.
-        for at, (i, variable) in enumerate(() if container.body.get("envFrom") else container.env):
-            for name in _SUBSTITUTION.findall(text(variable.get("value"))):
-                if name not in names[:at] and not name.startswith(("VC_", "VK_")):
-                    path = f"{container.path}.env[{i}].value"
-                    why = "is set later" if name in names else "is not set"
-                    yield Finding(f"$({name}) {why} and stays as it is", path, f"$({name})", f"set {name} before it")
+        if not container.body.get("envFrom"):
+            yield from _unset(container)
 
 
-def _protected(script: str) -> bool:
-    """Whether a script was written for Kubernetes' expansion: it escapes its command substitutions."""
-    return "$$(" in script
+def _unset(container: Container) -> Iterator[Finding]:
+    """Variables that stand for others which are not set before them."""
+    names = [text(variable.get("name")) for _, variable in container.env]
+    for at, (i, variable) in enumerate(container.env):
+        for name in _substitutions(text(variable.get("value"))):
+            if name not in names[:at] and not name.startswith(("VC_", "VK_")):
+                path = f"{container.path}.env[{i}].value"
+                why = "is set later" if name in names else "is not set"
+                yield Finding(f"$({name}) {why} and stays as it is", path, f"$({name})", f"set {name} before it")
+
+
+@lru_cache(maxsize=256)
+def _loses_dollars(script: str) -> bool:
+    """Whether a script doubles dollars for the shell; one that escapes its `$(…)` was written for Kubernetes."""
+    return "$$(" not in script and bool(_BARE_DOLLARS.search(script.replace("$$$$", "")))
+
+
+def _substitutions(value: str) -> list[str]:
+    return _SUBSTITUTION.findall(value) if "$(" in value else []
 
 
 @lint("FT472", "template-of-another-model", Severity.WARNING)
@@ -294,14 +306,20 @@ def other_template(job: Job, _: Around) -> Iterator[Finding]:
     for container in job.containers:
         if container.init:
             continue
-        names = [found(_MODEL, value) for value, _ in set_variables(container).values() if "\n" not in value]
-        right: tuple[str, ...] = next((t for n in names if n for p, t in _FAMILIES if p.search(n[0])), ())
-        used = found(_TEMPLATE, settings_text(container)) if right else ()
+        right = next((known for value, _ in set_variables(container).values() if (known := _templates(value))), ())
+        used = found_in_all(_TEMPLATE, settings_texts(container)) if right else ()
         wrong = [name for name in used if right and not name.startswith(right)]
         wrong += [name for name in used if right == ("qwen",) and name.startswith("qwen3")]
         if wrong:
             said = f"the template {wrong[0]} is not this model's"
             yield Finding(said, shell_text(container).path, f"template: {wrong[0]}", f"write template: {right[0]}")
+
+
+@lru_cache(maxsize=2048)
+def _templates(value: str) -> tuple[str, ...]:
+    """The templates of the model that a variable names; none where it names none that is known."""
+    named = _MODEL.search(value) if "\n" not in value else None
+    return next((templates for family, templates in _FAMILIES if named and family.search(named[1])), ())
 
 
 @lint("FT473", "results-without-a-home")

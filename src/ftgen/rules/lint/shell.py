@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -33,6 +34,7 @@ class Shell:
     known: bool
 
 
+@lru_cache(maxsize=64)
 def shell_text(container: Container) -> Shell:
     """What a container runs: the script after a shell's `-c`, else its command and arguments."""
     words = [(f"{container.path}.{key}[{i}]", w) for key in ("command", "args") for i, w in _words(container, key)]
@@ -81,7 +83,18 @@ def found(pattern: re.Pattern[str], code: str) -> tuple[Any, ...]:
     return tuple(dict.fromkeys(pattern.findall(code)))
 
 
-def settings_text(container: Container) -> str:
-    """Everything a container's trainer may read: its script, here documents included, and its variables."""
+@lru_cache(maxsize=64)
+def settings_texts(container: Container) -> tuple[str, ...]:
+    """All that a container's trainer may read: its script, here documents included, and variables of several lines."""
     values = [text(variable.get("value")) for _, variable in container.env]
-    return "\n".join([shell_text(container).code, *(value for value in values if "\n" in value)])
+    return (shell_text(container).code, *(value for value in values if "\n" in value))
+
+
+def matches_any(pattern: re.Pattern[str], texts: Iterable[str]) -> bool:
+    """Whether a pattern is found in one of some texts."""
+    return any(matches(pattern, each) for each in texts)
+
+
+def found_in_all(pattern: re.Pattern[str], texts: Iterable[str]) -> tuple[Any, ...]:
+    """What a pattern finds in some texts together, as `found` has it."""
+    return tuple(dict.fromkeys(each for code in texts for each in found(pattern, code)))
