@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # prepare: brings the base model and the dataset from their git repositories onto the volume.
 #
 # What is complete is used as it is, without a request to the network. What is missing or partial is

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # train: trains, merges and pushes; the same script runs on every node of the job.
 #
 # With TRAIN_CONFIG it runs LLaMA-Factory on that configuration, otherwise the container's arguments

@@ -55,10 +55,19 @@ def canonical(value: Any) -> str:
     if isinstance(value, str):
         return _quoted(value)
     if isinstance(value, dict):
-        return f"{{{','.join([f'{_quoted(key)}:{canonical(value[key])}' for key in sorted(value)])}}}"
+        return f"{{{','.join([_member(key, value[key]) for key in sorted(value)])}}}"
     if isinstance(value, list):
         return f"[{','.join([canonical(item) for item in value])}]"
     return json.dumps(value)
+
+
+def _member(key: str, value: Any) -> str:
+    return _text_member(key, value) if isinstance(value, str) else f"{_quoted(key)}:{canonical(value)}"
+
+
+@lru_cache(maxsize=4096)
+def _text_member(key: str, text: str) -> str:
+    return f"{_quoted(key)}:{_quoted(text)}"
 
 
 @lru_cache(maxsize=4096)

@@ -73,8 +73,16 @@ def dump_all(values: Sequence[Any]) -> str:
 def _mapping(out: list[str], mapping: dict[str, Any], indent: int, first: str) -> None:
     lead, pad = first, " " * indent
     for key, value in mapping.items():
-        _entry(out, f"{lead}{_key(key, pad)}", value, indent)
+        if isinstance(value, str):
+            out += lead, _text_entry(key, value, indent)
+        else:
+            _entry(out, f"{lead}{_key(key, pad)}", value, indent)
         lead = pad
+
+
+@lru_cache(maxsize=4096)
+def _text_entry(key: object, text: str, indent: int) -> str:
+    return f"{_key(key, ' ' * indent)} {_leaf(text, indent + 2)}\n"
 
 
 def _entry(out: list[str], head: str, value: Any, indent: int) -> None:

@@ -103,24 +103,19 @@ class Container:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pod:
-    """A task's pod template; `path` is the template's, `spec_path` its spec's."""
+    """A task's pod template; `path` is the template's, `spec_path` its spec's.
+
+    Its containers are those that run before the main ones, then these.
+    """
 
     path: str
     spec_path: str
     metadata: dict[str, Any]
     spec: dict[str, Any]
+    init_containers: list[Container]
+    main_containers: list[Container]
     containers: list[Container]
     volumes: list[tuple[int, dict[str, Any]]]
-
-    @property
-    def init_containers(self) -> list[Container]:
-        """The containers that run before the main ones."""
-        return [c for c in self.containers if c.init]
-
-    @property
-    def main_containers(self) -> list[Container]:
-        """The containers that are no init containers."""
-        return [c for c in self.containers if not c.init]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -147,6 +142,8 @@ class Job:
         name_path: the field the name comes from.
         spec: its spec.
         tasks: in the order of the list.
+        pods: the template of every task.
+        containers: every container of every task, init containers first within a task.
         volumes: the entries of `spec.volumes` with their positions.
         plugins: name to argument list, or to whatever stands there.
         version: of Volcano.
@@ -157,19 +154,11 @@ class Job:
     name_path: str
     spec: dict[str, Any]
     tasks: list[Task]
+    pods: list[Pod]
+    containers: list[Container]
     volumes: list[tuple[int, dict[str, Any]]]
     plugins: dict[str, Any]
     version: Version
-
-    @property
-    def pods(self) -> list[Pod]:
-        """The template of every task."""
-        return [task.pod for task in self.tasks]
-
-    @property
-    def containers(self) -> list[Container]:
-        """Every container of every task, init containers first within a task."""
-        return [container for task in self.tasks for container in task.pod.containers]
 
 
 def read(manifest: object, version: Version) -> Job:
@@ -184,6 +173,8 @@ def read(manifest: object, version: Version) -> Job:
         name_path,
         spec,
         tasks,
+        [task.pod for task in tasks],
+        [container for task in tasks for container in task.pod.containers],
         entries(spec.get("volumes")),
         mapping(spec.get("plugins")),
         version,
@@ -212,16 +203,18 @@ def _task(index: int, body: dict[str, Any]) -> Task:
 
 def _pod(path: str, template: dict[str, Any]) -> Pod:
     spec = mapping(template.get("spec"))
+    before, main = (
+        [_container(f"{path}.spec.{kind}[{i}]", body, init=init) for i, body in entries(spec.get(kind))]
+        for kind, init in (("initContainers", True), ("containers", False))
+    )
     return Pod(
         path,
         f"{path}.spec",
         mapping(template.get("metadata")),
         spec,
-        [
-            _container(f"{path}.spec.{kind}[{i}]", body, init=kind == "initContainers")
-            for kind in ("initContainers", "containers")
-            for i, body in entries(spec.get(kind))
-        ],
+        before,
+        main,
+        [*before, *main],
         entries(spec.get("volumes")),
     )
 

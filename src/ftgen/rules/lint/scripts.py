@@ -275,9 +275,11 @@ def lost_dollar(job: Job, _: Around) -> Iterator[Finding]:
 
 def _unset(container: Container) -> Iterator[Finding]:
     """Variables that stand for others which are not set before them."""
-    names = [text(variable.get("name")) for _, variable in container.env]
-    for at, (i, variable) in enumerate(container.env):
-        for name in _substitutions(text(variable.get("value"))):
+    referring = [(at, text(v.get("value"))) for at, (_, v) in enumerate(container.env) if "$(" in text(v.get("value"))]
+    names = [text(variable.get("name")) for _, variable in container.env] if referring else []
+    for at, value in referring:
+        i = container.env[at][0]
+        for name in _SUBSTITUTION.findall(value):
             if name not in names[:at] and not name.startswith(("VC_", "VK_")):
                 path = f"{container.path}.env[{i}].value"
                 why = "is set later" if name in names else "is not set"
@@ -288,10 +290,6 @@ def _unset(container: Container) -> Iterator[Finding]:
 def _loses_dollars(script: str) -> bool:
     """Whether a script doubles dollars for the shell; one that escapes its `$(…)` was written for Kubernetes."""
     return "$$(" not in script and bool(_BARE_DOLLARS.search(script.replace("$$$$", "")))
-
-
-def _substitutions(value: str) -> list[str]:
-    return _SUBSTITUTION.findall(value) if "$(" in value else []
 
 
 @lint("FT472", "template-of-another-model", Severity.WARNING)
