@@ -98,3 +98,14 @@ def test_a_large_sweep_fits_the_terminal(capsys: pytest.CaptureFixture[str], mon
 def test_a_plan_of_what_cannot_be_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["plan", "-m", "trainer.lr=1e-4,-1"]) == 1
     assert "trainer.lr cannot be -1" in capsys.readouterr().err
+
+
+def test_fit_is_told_with_its_numbers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["plan", "--fit", "-o", str(tmp_path), "model=qwen3-8b", "hardware=full-gpu"]
+    assert cli.main([*words, "--json"]) == 0
+    (job,) = json.loads(capsys.readouterr().out)["jobs"]
+    assert job["fit"] == {"device_gib": job["fit"]["device_gib"], "available_gib": 80.0, "verdict": "fits"}
+    assert 16 < job["fit"]["device_gib"] < 40
+    assert sum(job["fit_terms"].values()) == pytest.approx(job["fit"]["device_gib"], abs=0.1)
+    assert cli.main(words) == 0
+    assert f"{job['fit']['device_gib']:g} GiB of a card" in capsys.readouterr().out

@@ -115,6 +115,7 @@ def parser(verb: str) -> argparse.ArgumentParser:
         _tree(made, verb)
     if verb == "plan":
         made.add_argument("--all", action="store_true", help="every job of a large sweep, one by one")
+        made.add_argument("--fit", action="store_true", help="what each card has to hold, and whether it does")
     if verb in {"export", "import", "image"}:
         _copies(made)
     if verb in {"groups", "explain", "compare", "plan", "diff", "gc"}:

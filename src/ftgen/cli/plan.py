@@ -56,10 +56,11 @@ def run(arguments: Arguments) -> int:
     with request.located(arguments) as composer:
         planned = _planned(arguments, composer)
     if arguments.flags.json:
-        print(json.dumps(_plain(planned), indent=2, ensure_ascii=False))  # noqa: T201
+        print(json.dumps(_plain(planned, fit=arguments.flags.fit), indent=2, ensure_ascii=False))  # noqa: T201
     else:
         width = max(_NARROWEST, shutil.get_terminal_size((120, 24)).columns)
-        sys.stdout.writelines(f"{line[:width]}\n" for line in _lines(planned, width, every=arguments.flags.all))
+        lines = [*_lines(planned, width, every=arguments.flags.all), *(_fits(planned) if arguments.flags.fit else ())]
+        sys.stdout.writelines(f"{line[:width]}\n" for line in lines)
     return 0
 
 
@@ -78,8 +79,15 @@ def _planned(arguments: Arguments, composer: Composer) -> Planned:
     return Planned([index.row(job.spec, job.identity, job.bundle, job.files)], outcome)
 
 
-def _plain(planned: Planned) -> dict[str, Any]:
-    jobs = [{**index.plain(row), "status": planned.status(row)} for row in planned.rows]
+def _plain(planned: Planned, *, fit: bool) -> dict[str, Any]:
+    jobs = [
+        {
+            **index.plain(row),
+            "status": planned.status(row),
+            **({"fit": row.fit, "fit_terms": row.terms} if fit else {}),
+        }
+        for row in planned.rows
+    ]
     return {"jobs": jobs, "gone": planned.gone, "totals": asdict(index.totals(planned.rows))}
 
 
@@ -97,6 +105,22 @@ def _lines(planned: Planned, width: int, *, every: bool) -> Iterator[str]:
         yield f"\n… and {len(groups) - len(shown)} more combinations of options (--all shows every job)"
     yield ""
     yield from _sums(planned)
+
+
+def _fits(planned: Planned) -> Iterator[str]:
+    """The memory of the fullest card, in GiB, for each configuration that fills it differently."""
+    yield ""
+    told: dict[str, str] = {}
+    for row in planned.rows:
+        if row.fit is None:
+            text = "the model's shape is unknown, so nothing can be said of its memory"
+        else:
+            there = row.fit["available_gib"]
+            against = f"{row.fit['verdict']} in {there:g} GiB" if there is not None else "the card's memory is unknown"
+            terms = ", ".join(f"{name} {gib:g}" for name, gib in row.terms.items())
+            text = f"{row.fit['device_gib']:g} GiB of a card ({terms}): {against}"
+        told.setdefault(text, row.job)
+    yield from (f"{job}  {text}" for text, job in told.items())
 
 
 def _said(choices: Mapping[str, str]) -> str:

@@ -174,8 +174,13 @@ def _is_suspicious_entry(key: object, text: str) -> bool:
 
 @lru_cache(maxsize=8192)
 def _is_suspicious_text(text: str) -> bool:
-    named = any(_is_literal(name, value) for name, value in _settings_in(text)) if "\n" in text else False
-    return named or bool(_known_in(text)) or _has_random(text)
+    return any(map(_is_suspicious_line, text.split("\n")))
+
+
+@lru_cache(maxsize=8192)
+def _is_suspicious_line(line: str) -> bool:
+    """No form of a secret goes over a line's end, and two jobs of a sweep differ in few lines."""
+    return bool(_known_in(line)) or _has_random(line) or any(_is_literal(*setting) for setting in _settings_in(line))
 
 
 @lru_cache(maxsize=8192)

@@ -16,6 +16,7 @@ from typing import Any
 
 from ftgen import kube
 from ftgen.lower import Bundle, Identity, Object
+from ftgen.rules import memory
 from ftgen.spec import Spec
 
 _FORMAT = 1
@@ -38,6 +39,8 @@ class Row:
         card_gib: memory of these cards (of its shares of them), in GiB; None where the cluster decides.
         storage: claim to its size in GiB; temporary claims are told by the pod's volume.
         requests: what the job's pods request together, by resource.
+        fit: estimated and available memory of the fullest card in GiB, and the verdict; None where it is unknown.
+        terms: what fills that card, in GiB by name.
     """
 
     job: str
@@ -51,6 +54,8 @@ class Row:
     card_gib: float | None
     storage: Mapping[str, float]
     requests: Mapping[str, Fraction]
+    fit: Mapping[str, Any] | None
+    terms: Mapping[str, float]
 
 
 def row(spec: Spec, identity: Identity, bundle: Bundle, files: Iterable[str]) -> Row:
@@ -69,6 +74,8 @@ def row(spec: Spec, identity: Identity, bundle: Bundle, files: Iterable[str]) ->
         card_gib=_gib(spec.world_size * kube.parse_quantity(share)) if share else None,
         storage=dict(_storage(bundle)),
         requests=_requests(bundle.job),
+        fit=memory.fit(spec),
+        terms=memory.terms(spec),
     )
 
 

@@ -6,12 +6,12 @@ nobody has stated is skipped, never guessed.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from ftgen.diagnostics import Diagnostic, note
-from ftgen.rules import Rule, diagnosed
-from ftgen.rules.job import Job, Version, read
+from ftgen.rules import diagnosed
+from ftgen.rules.job import Version, read
 from ftgen.rules.lint import ascend, cards, delivery, pods, ranks, scripts, storage  # noqa: F401 - define rules
 from ftgen.rules.lint.around import RULES_OF_LINT, Around, Unknown
 from ftgen.spec import Spec
@@ -52,14 +52,10 @@ def lint(manifest: Mapping[str, Any], surroundings: Around, *, volcano_version: 
     claim = manifest.get("kind") == "PersistentVolumeClaim"
     for each in (storage.unserved_mode,) if claim else RULES_OF_LINT:
         try:
-            found += list(_findings(each, job, surroundings))
+            found += [diagnosed(each, finding) for finding in each.check(job, surroundings)]
         except Unknown as fact:
             lacking.setdefault(str(fact), []).append(each.name)
     return [*found, *(_unknown(fact, names) for fact, names in lacking.items())]
-
-
-def _findings(each: Rule, job: Job, surroundings: Around) -> Iterator[Diagnostic]:
-    return (diagnosed(each, finding) for finding in each.check(job, surroundings))
 
 
 def _unknown(fact: str, names: list[str]) -> Diagnostic:
