@@ -1,4 +1,4 @@
-"""Render the README's example and every packaged experiment into out/, or check that what lies there is what they render to.
+"""Render the README's example and every packaged experiment into out/, or check what lies there.
 
 python tests/golden/experiments.py          writes out/
 python tests/golden/experiments.py --check  exits 1 and names the files that differ
