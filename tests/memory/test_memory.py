@@ -6,7 +6,10 @@ from ftgen import pipeline, project
 from ftgen.compose import Composer, Request
 from ftgen.diagnostics import Rejected
 from ftgen.rules import memory
-from ftgen.spec import admit
+
+
+# Sizes without the plus are taken as they are.
+AS_SAID = ("hardware.memory=8Gi", "hardware.per_card.memory.limit=16Gi", "storage.workspace.size=5Gi")
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +19,7 @@ def composer():
 
 @pytest.fixture(scope="module")
 def spec(composer):
-    return lambda *overrides: admit(composer.compose(composer.parse(overrides)).config)
+    return lambda *overrides: pipeline.understand(composer.compose(composer.parse(overrides)).config)
 
 
 def told(spec):
@@ -33,7 +36,7 @@ def test_the_default_fits(spec):
 
 
 def test_weights_beyond_the_share_are_refused(spec):
-    found = told(spec("model=qwen3-8b"))
+    found = told(spec("model=qwen3-8b", *AS_SAID))
 
     assert [(code, severity, subject) for code, severity, subject, _ in found] == [
         ("FT280", "error", "hardware.memory"),
@@ -52,12 +55,27 @@ def test_activations_beyond_the_share_are_a_warning_and_the_help_mends_it(spec):
 
 
 def test_help_keeps_the_batch_of_an_update(spec):
-    before = spec("trainer.batch_size=8")
+    before = spec("trainer.batch_size=8", *AS_SAID)
     [(_, _, _, help_)] = told(before)
-    after = spec("trainer.batch_size=8", *help_.removeprefix("write ").split())
+    after = spec("trainer.batch_size=8", *AS_SAID, *help_.removeprefix("write ").split())
 
     rows = [s.trainer.batch_size * s.trainer.gradient_accumulation for s in (before, after)]
     assert rows[0] == rows[1]
+
+
+def test_a_size_with_a_plus_grows_with_the_model(spec):
+    small, large = spec("hardware.memory=8Gi+"), spec("hardware.memory=8Gi+", "model=qwen3-8b")
+
+    assert small.hardware.memory == "8Gi"
+    assert memory.fit(large)["verdict"] == "fits"
+    assert memory.fit(spec("model=qwen3-8b", "hardware.memory=23Gi"))["verdict"] != "fits"
+    assert large.hardware.memory == "24Gi"
+    assert told(large) == []
+
+
+def test_a_size_with_a_plus_stays_where_nothing_can_be_estimated(spec):
+    assert spec("hardware.memory=8Gi+", "model.shape=null", "model.name=other").hardware.memory == "8Gi"
+    assert spec("trainer=command", "trainer.command=[a]").storage.workspace.size == "5Gi"
 
 
 def test_a_tight_fit_is_a_note(spec):
@@ -75,7 +93,7 @@ def test_host_memory_counts_shared_memory(spec):
 
 
 def test_claims_that_are_made_are_measured_and_existing_ones_are_not(spec):
-    big = ("hardware=full-gpu", "model=qwen3-8b")
+    big = ("hardware=full-gpu", "model=qwen3-8b", "storage.workspace.size=5Gi")
 
     assert [each[2] for each in told(spec(*big))] == ["storage.workspace.size"]
     assert told(spec(*big, "storage.workspace.claim=there")) == []
@@ -113,9 +131,10 @@ def test_arguments_reach_the_estimate(spec, overrides, wanted):
 
 def test_what_does_not_fit_can_be_accepted_with_a_reason(composer):
     with pytest.raises(Rejected):
-        pipeline.compile_job(composer, ["model=qwen3-8b"])
+        pipeline.compile_job(composer, ["model=qwen3-8b", "hardware.memory=8Gi"])
 
-    job = pipeline.compile_job(composer, ["model=qwen3-8b", "allow.FT280=measured on our cards"])
+    accepted = ["model=qwen3-8b", "hardware.memory=8Gi", "allow.FT280=measured on our cards"]
+    job = pipeline.compile_job(composer, accepted)
 
     assert "FT280" not in {d.code for d in job.diagnostics}
 

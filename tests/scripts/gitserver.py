@@ -56,6 +56,8 @@ class Forge:
         subprocess.run(["git", "init", "-q", "--bare", "-b", "main", self.bare(repo)], check=True)
         self.git(repo, "config", "uploadpack.allowAnySHA1InWant", "true")
         self.git(repo, "config", "http.receivepack", "true")
+        self.git(repo, "config", "user.name", "forge")
+        self.git(repo, "config", "user.email", "forge@example.com")
         return self.address(repo)
 
     def object(self, oid: str) -> Path:

@@ -24,7 +24,7 @@ def test_shellcheck_has_nothing_to_say(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_is_traced_and_nothing_depends_on_a_shebang(name: str) -> None:
     text = (SCRIPTS / f"{name}.sh").read_text()
-    assert text.startswith(f"# {name}: ")
+    assert text.startswith(f"# shellcheck shell=bash\n# {name}: ")
     assert "\nset -euo pipefail\n" in text
     assert not re.search(r"\bset -[a-z]*x|xtrace", text)
 

@@ -16,6 +16,7 @@ from ftgen.fit import Estimate, Shape, Training, Verdict
 from ftgen.rules import Finding, Rule, rule, run
 from ftgen.spec import LlamaFactory, Spec
 from ftgen.trainers import llamafactory
+from ftgen.trainers.arguments import versions
 from ftgen.trainers.remembered import remembered
 
 _GIB = 2**30
@@ -88,7 +89,8 @@ def available(spec: Spec) -> float | None:
 @remembered
 def training(spec: Spec) -> Training | None:
     """The run in the terms of `fit`."""
-    if spec.model.shape is None or not isinstance(spec.trainer, LlamaFactory):
+    trainer = spec.trainer
+    if spec.model.shape is None or not isinstance(trainer, LlamaFactory) or trainer.version not in versions():
         return None
     args = llamafactory.training(spec)
     stage = str(args.get("stage", "sft"))
@@ -117,7 +119,7 @@ def training(spec: Spec) -> Training | None:
         packing=bool(args.get("packing")),
         checkpoints_kept=_number(args, "save_total_limit", 1),
         save_only_model=bool(args.get("save_only_model")),
-        merge=spec.trainer.merge,
+        merge=trainer.merge,
     )
 
 
