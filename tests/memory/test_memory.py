@@ -7,7 +7,6 @@ from ftgen.compose import Composer, Request
 from ftgen.diagnostics import Rejected
 from ftgen.rules import memory
 
-
 # Sizes without the plus are taken as they are.
 AS_SAID = ("hardware.memory=8Gi", "hardware.per_card.memory.limit=16Gi", "storage.workspace.size=5Gi")
 
