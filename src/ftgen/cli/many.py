@@ -87,7 +87,7 @@ def _stream(batch: Batch, arguments: Arguments) -> int:
                 if path.endswith(".yaml") and path not in seen:
                     seen.add(path)
                     aside.write(b"---\n" + content)
-        output.tell(output.judged(batch.diagnostics, arguments), arguments)
+        output.tell(output.judged(batch.diagnostics, arguments), arguments, beside=True)
         aside.seek(0)
         for block in iter(lambda: aside.read(2**20), b""):
             sys.stdout.buffer.write(block)

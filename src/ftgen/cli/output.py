@@ -18,14 +18,14 @@ def reject(rejected: Rejected, arguments: Arguments) -> int:
     return 1
 
 
-def tell(diagnostics: Sequence[Diagnostic], arguments: Arguments) -> None:
-    """Print diagnostics in the chosen format; the machine-readable ones are the output itself."""
+def tell(diagnostics: Sequence[Diagnostic], arguments: Arguments, *, beside: bool = False) -> None:
+    """Print diagnostics in the chosen format.
+
+    Text is for stderr; the machine-readable forms are the output itself, unless they stand `beside` manifests.
+    """
     form = arguments.flags.format
-    if form == "text":
-        text = report.render(diagnostics, form, arguments=arguments.overrides, colour=coloured())
-        print(text, end="", file=sys.stderr)  # noqa: T201
-    else:
-        print(report.render(diagnostics, form, arguments=arguments.overrides), end="")  # noqa: T201
+    text = report.render(diagnostics, form, arguments=arguments.overrides, colour=form == "text" and coloured())
+    print(text, end="", file=sys.stderr if form == "text" or beside else sys.stdout)
 
 
 def judged(diagnostics: Iterable[Diagnostic], arguments: Arguments) -> list[Diagnostic]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from ftgen import changes, pipeline, sweeping, tree
 from ftgen.cli import output, request
 from ftgen.cli.arguments import Arguments
+from ftgen.diagnostics import Diagnostic
 from ftgen.pipeline import Compiled
 from ftgen.tree import Run
 
@@ -22,20 +23,21 @@ def run(arguments: Arguments) -> int:
         job = pipeline.compile_job(composer, arguments.overrides)
         runs = [job.run, *pipeline.deliver([job])]
         noticed = request.locate(composer, arguments, job.diagnostics)
-    output.tell(output.judged(noticed, arguments), arguments)
+    told = output.judged(noticed, arguments)
     if arguments.flags.out == "-":
+        output.tell(told, arguments, beside=True)
         sys.stdout.writelines(f"---\n{content.decode()}" for run in runs for content in run.files.values())
     else:
-        _write(runs, Path(arguments.flags.out), arguments)
+        _write(runs, Path(arguments.flags.out), told, arguments)
         output.say(summary(job), arguments)
     return 0
 
 
-def _write(runs: list[Run], out: Path, arguments: Arguments) -> None:
+def _write(runs: list[Run], out: Path, told: list[Diagnostic], arguments: Arguments) -> None:
     flags = arguments.flags
     terms = tree.Terms(adopt=flags.adopt or flags.overwrite, allow_shrink=flags.allow_shrink, same_run=changes.same_run)
     outcome = tree.apply(tree.plan_write(out, runs, terms))
-    output.tell(output.judged(outcome.diagnostics, arguments), arguments)
+    output.tell([*told, *output.judged(outcome.diagnostics, arguments)], arguments)
     for path, fate in outcome.fates.items():
         if any(path in run.files for run in runs) or fate is tree.Fate.REMOVED:
             output.say(f"{fate:>9}  {out / path}", arguments)

@@ -1,0 +1,37 @@
+"""What goes to standard output: manifests, or one machine-readable array, and never both."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ftgen import cli
+
+# One warning: slices of shared cards together.
+NOTICED = ["hardware.devices=2"]
+
+
+def test_one_array_of_diagnostics(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([*NOTICED, "--format", "json", "-o", str(tmp_path)]) == 0
+    assert [d["code"] for d in json.loads(capsys.readouterr().out)] == ["FT259"]
+
+
+def test_an_empty_array_where_nothing_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--format", "json", "-o", str(tmp_path)]) == 0
+    assert json.loads(capsys.readouterr().out) == []
+
+
+@pytest.mark.parametrize("words", [NOTICED, ["-m", "trainer.lr=1e-4,2e-4", *NOTICED]])
+def test_manifests_alone_on_standard_output(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([*words, "--format", "json", "-o", "-"]) == 0
+    shown = capsys.readouterr()
+    assert {d["kind"] for d in yaml.safe_load_all(shown.out)} == {"Job"}
+    assert [d["code"] for d in json.loads(shown.err)] == ["FT259"]
+
+
+def test_a_rejection_is_the_output(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["hardware.nodes=0", "--format", "json", "-o", "-"]) == 1
+    assert [d["code"] for d in json.loads(capsys.readouterr().out)] == ["FT103"]
