@@ -38,8 +38,8 @@ ARG BITSANDBYTES_VERSION=0.50.2
 ARG NLTK_VERSION=3.10.4
 ARG JIEBA_VERSION=0.42.1
 ARG ROUGE_CHINESE_VERSION=1.0.3
-# The package index; without credentials: build arguments stay in the image's history.
-ARG PIP_INDEX_URL=https://pypi.org/simple
+# The package index, pip's own when empty; without credentials: build arguments stay in the image's history.
+ARG PIP_INDEX_URL=
 RUN pip install --no-cache-dir \
       "torch==${TORCH_VERSION}" "torchvision==${TORCHVISION_VERSION}" "torchaudio==${TORCHAUDIO_VERSION}" \
       "llamafactory==${LLAMAFACTORY_VERSION}" "transformers==${TRANSFORMERS_VERSION}" \
