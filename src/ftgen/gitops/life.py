@@ -367,27 +367,14 @@ def _revived(content: bytes) -> Annotations:
 
 def annotated(content: bytes, annotations: Annotations) -> bytes:
     """A manifest with annotations set or taken away, every other byte as it was."""
-    lines = content.decode().split("\n")
-    start = lines.index("metadata:") + 1
-    end = next((i for i in range(start, len(lines)) if not lines[i].startswith(" ")), len(lines))
-    block = _without(lines[start:end], annotations)
-    added = [f"    {key}: {value}" for key, value in annotations.items() if value is not None]
-    if added:
-        if "  annotations:" not in block:
-            block.append("  annotations:")
-        at = block.index("  annotations:") + 1
-        block[at:at] = added
-    return "\n".join([*lines[:start], *_without_empty(block), *lines[end:]]).encode()
-
-
-def _without(block: Sequence[str], annotations: Annotations) -> list[str]:
-    """The metadata's lines less those of the given annotations, each of which holds a value of one line."""
-    keys = tuple(f"    {key}: " for key in annotations)
-    return [line for line in block if not line.startswith(keys)]
-
-
-def _without_empty(block: list[str]) -> list[str]:
-    for at, line in enumerate(block):
-        if line == "  annotations:" and not (at + 1 < len(block) and block[at + 1].startswith("    ")):
-            return [*block[:at], *block[at + 1 :]]
-    return block
+    document = yamlio.load_roundtrip(content.decode(), "the manifest")
+    metadata = document["metadata"]
+    kept = metadata.setdefault("annotations", type(metadata)())
+    for key in annotations:
+        kept.pop(key, None)
+    for key, value in reversed(list(annotations.items())):
+        if value is not None:
+            kept.insert(0, key, value)
+    if not kept:
+        del metadata["annotations"]
+    return yamlio.dump_roundtrip(document).encode()
