@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from pathlib import Path
+
 import pytest
 from hypothesis import settings
 
 # Examples are judged by what they show, not by how long a busy machine takes.
 settings.register_profile("ftgen", deadline=None, derandomize=True)
 settings.load_profile("ftgen")
+
+# Programs that came with the tests' own packages, kubectl among them, are found before those of the machine.
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from copy import deepcopy
 
@@ -262,7 +261,6 @@ def unordered(value, node):
     return value
 
 
-@pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not on PATH")
 @settings(
     max_examples=20,
     deadline=None,

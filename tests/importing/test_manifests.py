@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -91,7 +90,6 @@ def test_a_secret_in_the_file_is_refused(capsys: pytest.CaptureFixture[str]) -> 
     assert not Path("conf").exists()
 
 
-@pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl, which builds kustomizations, is not installed")
 @pytest.mark.parametrize("shape", ["mpi", "horovod", "torchrun", "live"])
 def test_kustomize_builds_the_same_object(shape: str) -> None:
     file = SHAPES[0].with_name(f"{shape}.yaml")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from contextlib import suppress
 from pathlib import Path
@@ -19,9 +18,6 @@ from ftgen.diagnostics import Rejected
 from ftgen.pipeline import Compiled
 
 GROUPS = catalog.groups([project.conf_dir()])
-builds = pytest.mark.skipif(
-    shutil.which("kubectl") is None, reason="kubectl, which builds kustomizations, is not installed"
-)
 
 
 def composer(directory: Path) -> Composer:
@@ -59,7 +55,6 @@ def assert_same(job: Compiled, made: Composer, folder: Path) -> None:
     assert comparable(built) == comparable(list(job.bundle.objects))
 
 
-@builds
 @pytest.mark.parametrize("hardware", GROUPS["hardware"])
 def test_every_hardware_on_every_storage(hardware: str, tmp_path: Path) -> None:
     made, built = composer(tmp_path), 0
@@ -71,7 +66,6 @@ def test_every_hardware_on_every_storage(hardware: str, tmp_path: Path) -> None:
     assert built > 0
 
 
-@builds
 @pytest.mark.parametrize(
     "overrides",
     [
@@ -159,7 +153,6 @@ _operation = st.one_of(
 )
 
 
-@builds
 @settings(max_examples=60, phases=[Phase.explicit, Phase.generate], suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(st.one_of(_pod_patch, _job_patch, st.lists(_operation, min_size=1, max_size=2)), min_size=1, max_size=4)
