@@ -93,7 +93,20 @@ NATIVE = {
     ("v1", "PodTemplate"): f"{CORE}PodTemplate",
     ("v1", "Secret"): f"{CORE}Secret",
     ("v1", "ServiceAccount"): f"{CORE}ServiceAccount",
+    ("v1", "Service"): f"{CORE}Service",
     ("batch/v1", "Job"): "io.k8s.api.batch.v1.Job",
+    # What a job names: its devices' classes, its priority, its runtime, its storage; and what bounds a namespace.
+    ("v1", "LimitRange"): f"{CORE}LimitRange",
+    ("v1", "ResourceQuota"): f"{CORE}ResourceQuota",
+    ("networking.k8s.io/v1", "NetworkPolicy"): "io.k8s.api.networking.v1.NetworkPolicy",
+    ("node.k8s.io/v1", "RuntimeClass"): "io.k8s.api.node.v1.RuntimeClass",
+    ("scheduling.k8s.io/v1", "PriorityClass"): "io.k8s.api.scheduling.v1.PriorityClass",
+    ("storage.k8s.io/v1", "StorageClass"): "io.k8s.api.storage.v1.StorageClass",
+    **{
+        (f"resource.k8s.io/{version}", kind): f"io.k8s.api.resource.{version}.{kind}"
+        for version in ("v1", "v1beta1", "v1beta2")
+        for kind in ("DeviceClass", "ResourceClaim", "ResourceClaimTemplate")
+    },
 }
 
 # The definitions leave the grammar of a quantity to the prose; this one is what controller-gen writes in CRDs
@@ -165,8 +178,10 @@ def wheel_in(folder: Path) -> Path:
 
 
 def natives(known: dict[str, Schema]) -> Iterator[tuple[schema.Kind, Schema]]:
-    """The closed schemas of Kubernetes' own kinds, each with the definitions that it reaches."""
+    """The closed schemas of Kubernetes' own kinds that a line has, each with the definitions that it reaches."""
     for (api_version, kind), name in NATIVE.items():
+        if name not in known:
+            continue
         reached = {short(part): schema.close(structural(known[part])) for part in sorted(reach(name, known))}
         whole = reached.pop(short(name))
         meta = {"$ref": f"#/$defs/{short(META)}"}

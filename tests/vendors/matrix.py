@@ -83,7 +83,7 @@ def outcome(hardware: str, storage: str, nodes: int) -> Outcome:
 
 
 def judged(job: Compiled) -> list[Diagnostic]:
-    """What schema, admission, agreement and lint say against the objects of a job."""
+    """What schema, admission, agreement and lint say against the objects of a job; a kind without schema counts."""
     version = job.spec.cluster.volcano_version
     numbers = version_of(version)
     surroundings = lint.around(job.spec, job.bundle.objects)
@@ -93,7 +93,7 @@ def judged(job: Compiled) -> list[Diagnostic]:
         *agreement.cohere(job.bundle.job, volcano_version=numbers),
         *(d for o in job.bundle.objects for d in lint.lint(o, surroundings, volcano_version=numbers)),
     ]
-    return [d for d in found if has_errors([d])]
+    return [d for d in found if has_errors([d]) or d.code == contract.UNKNOWN_KIND]
 
 
 @cache
