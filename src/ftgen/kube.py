@@ -29,6 +29,13 @@ _DNS1035 = re.compile(r"[a-z](?:[-a-z0-9]*[a-z0-9])?")
 _DNS1123 = re.compile(r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?")
 _SUBDOMAIN = re.compile(rf"{_DNS1123.pattern}(?:\.{_DNS1123.pattern})*")
 _NAME = re.compile(r"(?:[A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]")
+_DOMAIN = r"[a-zA-Z0-9](?:[-a-zA-Z0-9]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[-a-zA-Z0-9]*[a-zA-Z0-9])?)*(?::[0-9]+)?"
+_COMPONENT = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
+_IMAGE = re.compile(
+    rf"(?:{_DOMAIN}/)?{_COMPONENT}(?:/{_COMPONENT})*"
+    r"(?::\w[\w.-]{0,127})?(?:@[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,})?",
+    re.ASCII,
+)
 _ENV_NAME = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
 _LABEL_LIMIT = 63
 _SUBDOMAIN_LIMIT = 253
@@ -129,6 +136,11 @@ def is_dns1123_label(text: str) -> bool:
 def is_dns1123_subdomain(text: str) -> bool:
     """Whether it is a DNS-1123 subdomain: most object names, 253 at most, dots allowed."""
     return len(text) <= _SUBDOMAIN_LIMIT and bool(_SUBDOMAIN.fullmatch(text))
+
+
+def is_image_reference(text: str) -> bool:
+    """Whether the kubelet can ask a registry for it (github.com/distribution/reference); else InvalidImageName."""
+    return bool(_IMAGE.fullmatch(text))
 
 
 @lru_cache(maxsize=4096)

@@ -59,12 +59,53 @@ def _name(value: str) -> str:
     return value
 
 
+def _label(value: str) -> str:
+    if not kube.is_dns1123_label(value):
+        raise ValueError(
+            "must be at most 63 lower-case letters, digits and dashes, beginning and ending without a dash"
+        )
+    return value
+
+
+def _object_name(value: str) -> str:
+    if not kube.is_dns1123_subdomain(value):
+        raise ValueError("no object can be called so: only lower-case letters, digits, dashes and dots")
+    return value
+
+
+def _image(value: str) -> str:
+    if not kube.is_image_reference(value):
+        raise ValueError("must be an image such as registry.example.com/team/image:1.0")
+    return value
+
+
+def _mount_path(value: str) -> str:
+    if not re.fullmatch(r"(?:/[^/:]+)+/?", value) or ".." in value.split("/"):
+        raise ValueError("must be an absolute path below /, without a colon or '..'")
+    return value
+
+
+# What git clone takes: a URL, ssh's short form, or a path of the pod.
+_GIT_URL = re.compile(r"(?:(?:https?|ssh|git|file)://|[\w.-]+@[\w.-]+:|/)\S+", re.IGNORECASE)
+
+
+def _git_url(value: str) -> str:
+    if not _GIT_URL.fullmatch(value):
+        raise ValueError("must be a git repository's URL, such as https://git.example.com/team/name")
+    return value
+
+
 _SCALAR = {"type": ["string", "integer"]}
 Name = Annotated[str, AfterValidator(_name)]
 Quantity = Annotated[str, BeforeValidator(_quantity), WithJsonSchema({"type": ["string", "number"]})]
 AtLeast = Annotated[str, BeforeValidator(_at_least), WithJsonSchema({"type": ["string", "number"]})]
 Line = Annotated[str, Field(min_length=1), AfterValidator(_single_line)]
 Positive = Annotated[Quantity, AfterValidator(_positive)]
+Label = Annotated[Line, AfterValidator(_label)]
+ObjectName = Annotated[Line, AfterValidator(_object_name)]
+Image = Annotated[Line, AfterValidator(_image)]
+MountPath = Annotated[Line, AfterValidator(_mount_path)]
+GitUrl = Annotated[Line, AfterValidator(_git_url)]
 FileName = Annotated[Line, AfterValidator(_file_name)]
 Identifier = Annotated[Line, BeforeValidator(_identifier), WithJsonSchema(_SCALAR)]
 Text = Annotated[str, BeforeValidator(_identifier), WithJsonSchema(_SCALAR)]
@@ -141,9 +182,9 @@ class Model(Section):
     """
 
     name: Line
-    url: Line | None
+    url: GitUrl | None
     revision: Identifier | None = None
-    output_url: Line | None = None
+    output_url: GitUrl | None = None
     template: Line
     parameters: Count
     dtype: Literal["bfloat16", "float16", "float32"]
@@ -195,7 +236,7 @@ class Dataset(Section):
     """
 
     name: Line
-    url: Line | None
+    url: GitUrl | None
     revision: Identifier | None = None
     stages: tuple[Literal["pt", "sft", "rm", "dpo", "kto"], ...]
     info: DatasetInfo | None = None
@@ -353,7 +394,7 @@ class Hardware(Section):
     resources: Resources
     card: Card
     per_card: PerCard
-    image: Line
+    image: Image
     double_quantization: Flag = True
     source: tuple[Line, ...] = ()
     env: dict[str, Text] = {}
@@ -389,8 +430,8 @@ class Volume(Section):
         nfs: exported folder that a created claim is bound to, without a storage class.
     """
 
-    path: Line
-    claim: Line | None
+    path: MountPath
+    claim: ObjectName | None
     create: Flag = False
     size: AtLeast
     access_mode: Literal["ReadWriteOnce", "ReadWriteOncePod", "ReadWriteMany", "ReadOnlyMany"]
@@ -412,9 +453,9 @@ class ModelCache(Section):
     """
 
     uri: Line
-    claim: Line
+    claim: ObjectName
     create: Flag
-    path: Line
+    path: MountPath
     nodes: tuple[NodeRequirement, ...]
     size: Quantity
 
@@ -431,7 +472,7 @@ class Storage(Section):
         shm: size of /dev/shm; auto: by the number of cards.
     """
 
-    storage_class: Line | None
+    storage_class: ObjectName | None
     node_local: Flag
     workspace: Volume
     models: Volume
@@ -580,11 +621,11 @@ class Git(Section):
     """
 
     url: Line
-    secret: Line
+    secret: ObjectName
     user_key: Line
     token_key: Line
     tls_verify: Flag
-    ca_config_map: Line | None = None
+    ca_config_map: ObjectName | None = None
 
 
 class StorageClass(Section):
@@ -671,14 +712,14 @@ class Cluster(Section):
         facts: what is true of the nodes and policies.
     """
 
-    namespace: Line
-    queue: Line
-    priority_class: Line | None = None
+    namespace: Label
+    queue: ObjectName
+    priority_class: ObjectName | None = None
     scheduler: Line
     volcano_version: Line
     registry: Line
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"]
-    image_pull_secrets: tuple[Line, ...] = ()
+    image_pull_secrets: tuple[ObjectName, ...] = ()
     git: Git
     repositories: Line
     node_selector: dict[str, Text] = {}

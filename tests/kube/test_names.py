@@ -9,6 +9,7 @@ from ftgen.kube import (
     is_dns1123_label,
     is_dns1123_subdomain,
     is_env_name,
+    is_image_reference,
     is_label_value,
     is_qualified_name,
     label_value,
@@ -31,6 +32,11 @@ L63, L64 = "a" * 63, "a" * 64
         ),
         (is_label_value, ["", "a", "A_b.c-D", L63], ["-a", "a-", "a/b", L64, "a\n"]),
         (is_env_name, ["A", "_a", "a.b-c", "-x", ".a"], ["", "1A", "A B", "A=B", "é", ".", "..a", "A\n"]),
+        (
+            is_image_reference,
+            ["a", "a:1", "a/b_c/d--e:V1.0", "host:5000/a", "Reg.io/a", f"a@sha256:{'0' * 64}", f"a:1@sha256:{'f' * 64}"],
+            ["", "A", "a b", "a:", "a:-1", "a/", "/a", "http://a", "a:1:2", "host:x/a", "a/B", "a@sha256:0", "a\n"],
+        ),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )  # fmt: skip

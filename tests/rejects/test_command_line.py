@@ -19,6 +19,11 @@ NO_FILE = (
     "conf/trainer/, without a folder"
 )
 
+NO_LABEL = "must be at most 63 lower-case letters, digits and dashes, beginning and ending without a dash"
+NO_OBJECT = "no object can be called so: only lower-case letters, digits, dashes and dots"
+NO_PATH = "must be an absolute path below /, without a colon or '..'"
+NO_URL = "must be a git repository's URL, such as https://git.example.com/team/name"
+
 TABLE: dict[tuple[str, ...], list[Found]] = {
     # composition
     ("hardware=asend",): [("FT011", ONE, "the group hardware has no option 'asend'")],
@@ -56,6 +61,35 @@ TABLE: dict[tuple[str, ...], list[Found]] = {
     ("+nonsense=1",): [("FT101", ONE, "unknown key 'nonsense'")],
     ("+trainer.lrr=1",): [("FT101", ONE, "unknown key 'lrr'")],
     ("~model",): [("FT104", ONE, "model is missing")],
+    # names and addresses that no cluster, registry or git could take
+    ("cluster.namespace=Team_A",): [
+        ("FT103", ONE, f"cluster.namespace cannot be 'Team_A': {NO_LABEL}"),
+    ],
+    ("cluster.queue=Fast", "storage.models.claim=MODELS", "cluster.git.secret=a/b"): [
+        ("FT103", TWO, f"storage.models.claim cannot be 'MODELS': {NO_OBJECT}"),
+        ("FT103", f"{HERE}:3", f"cluster.git.secret cannot be 'a/b': {NO_OBJECT}"),
+        ("FT103", ONE, f"cluster.queue cannot be 'Fast': {NO_OBJECT}"),
+    ],
+    ("storage.workspace.path=work",): [("FT103", ONE, f"storage.workspace.path cannot be 'work': {NO_PATH}")],
+    ("storage.workspace.path=/",): [("FT103", ONE, f"storage.workspace.path cannot be '/': {NO_PATH}")],
+    ("storage.workspace.path=/a/../etc",): [
+        ("FT103", ONE, f"storage.workspace.path cannot be '/a/../etc': {NO_PATH}"),
+    ],
+    ("hardware.image='repo/Image:1'",): [
+        (
+            "FT103",
+            ONE,
+            "hardware.image cannot be 'repo/Image:1': must be an image such as registry.example.com/team/image:1.0",
+        ),
+    ],
+    ("model.url=s3://bucket/model",): [("FT103", ONE, f"model.url cannot be 's3://bucket/model': {NO_URL}")],
+    # what does not fit together
+    ("storage.workspace.claim=work", "hardware.nodes=2"): [
+        ("FT276", ONE, "work lies on one node, and the job has 2"),
+    ],
+    ("hardware.memory=500Gi",): [
+        ("FT285", ONE, "Qwen3-0.6B by lora asks for 500Gi of each card; no card has more than 288 GB"),
+    ],
     # names that would leave the output folder, or name another file
     ("name=../../escaped",): [
         (

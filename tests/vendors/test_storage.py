@@ -70,6 +70,13 @@ def test_block_storage_serves_one_node(refuse: Refuse) -> None:
     assert (found.code, found.subject) == ("FT255", "storage.models.access_mode")
 
 
+def test_models_of_one_node_are_fetched_by_each_pod_and_it_is_said(render: Render, pod: Pod) -> None:
+    job = render("hardware=full-gpu", "hardware.nodes=2")
+    (said,) = [d for d in job.diagnostics if d.code == "FT276"]
+    assert (said.severity, said.subject) == ("note", "storage.models.claim")
+    assert "ephemeral" in volume(job, pod, "models-cache")
+
+
 def test_a_volume_is_one_thing(refuse: Refuse) -> None:
     assert "FT273" in {d.code for d in refuse("storage=hostpath", "storage.models.claim=models")}
 

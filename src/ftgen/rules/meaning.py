@@ -474,6 +474,30 @@ def _setting(spec: Spec) -> Iterator[Finding]:
             )
 
 
+@rule("FT276", "claim-that-one-node-holds")
+def _one_node(spec: Spec) -> Iterator[Finding]:
+    """A claim of node-local storage, named for a job of several nodes.
+
+    Its volume lies on one node and the pods elsewhere cannot mount it, so each pod gets a temporary volume of its
+    own instead.  For models and data that costs a download on every node; a workspace that was to stay would be
+    lost with its pods, and is refused.
+
+    Refused: `storage=topolvm storage.workspace.claim=work hardware.nodes=2`.
+    Write: `storage=nfs`, or `storage.workspace.claim=null`.
+    """
+    if spec.hardware.nodes == 1 or not spec.storage.node_local:
+        return
+    for key, volume in _volumes(spec):
+        if volume.claim:
+            headline = f"{volume.claim} lies on one node, and the job has {spec.hardware.nodes}"
+            null = f"write storage.{key}.claim=null"
+            if key == "models":
+                headline += "; each pod fetches models and data onto a temporary volume of its own"
+                yield Finding(headline, f"storage.{key}.claim", volume.claim, f"{null} to say so", Severity.NOTE)
+            else:
+                yield Finding(headline, f"storage.{key}.claim", volume.claim, f"choose storage=nfs, or {null}")
+
+
 @rule("FT284", "unknown-accepted-code")
 def _accepted(spec: Spec) -> Iterator[Finding]:
     """A diagnostic is accepted that no rule gives.
@@ -532,6 +556,7 @@ _RULES: tuple[Rule, ...] = (
     _forbidden,
     _sources,
     _each_node,
+    _one_node,
     _setting,
 )
 

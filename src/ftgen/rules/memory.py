@@ -236,7 +236,27 @@ def _small_claim(spec: Spec) -> Iterator[Finding]:
             yield Finding(headline, f"storage.{key}.size", volume.size, f"write storage.{key}.size={ceil(wanted)}Gi")
 
 
-_RULES: tuple[Rule, ...] = (_does_not_fit, _tight, _host, _small_claim)
+@rule("FT285", "share-beyond-any-card")
+def _beyond(spec: Spec) -> Iterator[Finding]:
+    """A share that no card could give, where it is not known which cards there are.
+
+    Sizes that grow (`8Gi+`) ask for what the training needs, even where nothing of that size exists; the pod would
+    stay pending.  The most that a card has is 288 GB (NVIDIA B300, AMD Instinct MI355X; their data sheets).
+
+    Refused: `model=qwen2.5-72b trainer=sft-full` on the default slice of a card.
+    Write: what the help says, `hardware=full-gpu` with more cards among it.
+    """
+    share = spec.hardware.memory
+    if share and not spec.hardware.card.memory and kube.parse_quantity(share) > _LARGEST_CARD:
+        headline = f"{_said(spec)} asks for {share} of each card; no card has more than 288 GB"
+        needed, most = estimate(spec), _LARGEST_CARD / _GIB
+        fits = needed is not None and needed.device_gib <= most
+        help_ = "write hardware.memory=8Gi+: that much, or what the training needs" if fits else _mend(spec, most)
+        yield Finding(headline, "hardware.memory", share, help_)
+
+
+_LARGEST_CARD = 288 * 10**9
+_RULES: tuple[Rule, ...] = (_does_not_fit, _tight, _host, _small_claim, _beyond)
 
 
 def _said(spec: Spec) -> str:
