@@ -176,19 +176,18 @@ class _File:
 
     @cached_property
     def _marks(self) -> Mapping[_Path, Mark]:
-        return {tuple(map(str, path)): mark for path, mark in self._read[1].items()}
+        return {tuple(map(str, path)): mark for path, mark in self._read.places().items()} if self._read else {}
 
     @property
     def _value(self) -> Any:
-        return self._read[0]
+        return self._read.value if self._read else None
 
     @cached_property
-    def _read(self) -> tuple[Any, Mapping[tuple[str | int, ...], Mark]]:
+    def _read(self) -> yamlio.Document | None:
         try:
-            text = yamlio.read_text(self.layer.file, self.layer.display)
-            return yamlio.parse(text, self.layer.display), yamlio.positions(text, self.layer.display)
+            return yamlio.document(yamlio.read_text(self.layer.file, self.layer.display), self.layer.display)
         except Rejected:
-            return None, {}
+            return None
 
 
 @dataclass(frozen=True)

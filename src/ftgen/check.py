@@ -5,7 +5,7 @@ One document after another; nothing of a document is kept once it has been judge
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -51,15 +51,15 @@ def check(text: str, file: str, terms: Terms) -> Verdict:
     Raises:
         Rejected: the text is no YAML.
     """
-    documents = yamlio.parse_all(text, file)
-    placed = [(number, path, each) for number, document in enumerate(documents) for path, each in objects(document)]
+    documents = yamlio.documents(text, file)
+    placed = [(document, path, each) for document in documents for path, each in objects(document.value)]
     claims = lint.claims_in(each for _, _, each in placed if isinstance(each, dict))
     around = Around(terms.facts, terms.pod_security, claims)
-    found = [(number, path, d) for number, path, each in placed for d in _told(judge(each, terms, around), terms)]
+    found = [(where, path, d) for where, path, each in placed for d in _told(judge(each, terms, around), terms)]
     # A fact that nobody has stated has no place in a manifest.
     lacking = [d for _, _, d in found if d.code == lint.UNKNOWN_FACT]
     told = [each for each in found if each[2].code != lint.UNKNOWN_FACT]
-    return Verdict((*_located(told, text, file), *lacking), len(placed))
+    return Verdict((*_located(told, text), *lacking), len(placed))
 
 
 def objects(document: Any) -> Iterator[tuple[contract.Steps, Any]]:
@@ -98,38 +98,28 @@ def _told(diagnostics: Iterable[Diagnostic], terms: Terms) -> list[Diagnostic]:
     return lint.untold(diagnostics, terms.accepted)
 
 
-def _located(found: list[tuple[int, contract.Steps, Diagnostic]], text: str, file: str) -> tuple[Diagnostic, ...]:
-    """The diagnostics with their places, in the text's order; positions are looked up only if there are any."""
-    if not found:
-        return ()
-    places = yamlio.positions_all(text, file)
-    lines = text.split("\n")
-    located = [d.at(_place(places[number], path, d, lines, file)) for number, path, d in found]
-    return tuple(sorted(located, key=lambda d: (d.locations[0].line, d.locations[0].column)))
+def _located(found: list[tuple[yamlio.Document, contract.Steps, Diagnostic]], text: str) -> list[Diagnostic]:
+    """The diagnostics with their places, in the text's order."""
+    located = [d.at(_place(document, path, d, text)) for document, path, d in found]
+    return sorted(located, key=lambda d: (d.locations[0].line, d.locations[0].column))
 
 
-def _place(
-    marks: Mapping[contract.Steps, yamlio.Mark], path: contract.Steps, found: Diagnostic, lines: list[str], file: str
-) -> Location:
+def _place(document: yamlio.Document, path: contract.Steps, found: Diagnostic, text: str) -> Location:
     """Where a field stands, or the nearest thing around it that does: what is missing is missing there."""
-    steps = (*path, *contract.steps(found.subject))
-    for end in range(len(steps), -1, -1):
-        mark = marks.get(steps[:end])
-        if mark is not None:
-            return _inside(mark, found.value, lines, file) or Location(file, mark.line, mark.column)
-    return Location(file, 1, 1)
+    mark = document.nearest((*path, *contract.steps(found.subject)))
+    inside = _inside(mark, found.value, text) if mark.block and found.value and "\n" not in found.value else None
+    line, column = inside or (mark.line, mark.column)
+    return Location(document.file, line, column)
 
 
-def _inside(mark: yamlio.Mark, value: str, lines: list[str], file: str) -> Location | None:
-    """The line of a block scalar that holds the value, such as the line of a script."""
-    opening = lines[mark.value_line - 1][mark.value_column - 1 :]
-    if not opening.startswith("|") or not value or "\n" in value:
-        return None
+def _inside(mark: yamlio.Mark, value: str, text: str) -> tuple[int, int] | None:
+    """The line and column in a block scalar that hold the value, such as a line of a script."""
+    lines = text.split("\n")
     outer = len(lines[mark.line - 1]) - len(lines[mark.line - 1].lstrip())
     for number in range(mark.value_line, len(lines)):
         line = lines[number]
         if line.strip() and len(line) - len(line.lstrip()) <= outer:
             return None
         if value in line:
-            return Location(file, number + 1, line.index(value) + 1)
+            return number + 1, line.index(value) + 1
     return None

@@ -162,12 +162,11 @@ def _place(file: Path, number: int) -> tuple[dict[str, Any], Steps, int]:
     text = yamlio.read_text(file)
     if not 1 <= number <= text.count("\n") + 1:
         raise Rejected([_no_line(file, number, f"it has {text.count(chr(10))} lines")])
-    documents = zip(yamlio.parse_all(text, str(file)), yamlio.positions_all(text, str(file)), strict=True)
     above = [
-        (mark.line, len(path), manifest, path)
-        for manifest, places in documents
-        for path, mark in places.items()
-        if path and mark.line <= number and isinstance(manifest, dict)
+        (mark.line, len(path), document.value, path)
+        for document in yamlio.documents(text, str(file))
+        for path, mark in document.places().items()
+        if path and mark.line <= number and isinstance(document.value, dict)
     ]
     if not above:
         raise Rejected([_no_line(file, number, "no manifest begins before it")])

@@ -54,9 +54,8 @@ class Patch:
 
     def at(self, path: _Path = ()) -> Location:
         """Where a part of the document stands; read only when something is told about it."""
-        marks = yamlio.positions_all(yamlio.read_text(self.file), str(self.file))[self.position]
-        nearest = next(path[:length] for length in range(len(path), -1, -1) if path[:length] in marks)
-        return Location(str(self.file), marks[nearest].line, marks[nearest].column)
+        mark = yamlio.documents(yamlio.read_text(self.file), str(self.file))[self.position].nearest(path)
+        return Location(str(self.file), mark.line, mark.column)
 
 
 def folders(directory: Path, packs: Iterable[str] = ()) -> list[Path]:

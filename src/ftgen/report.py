@@ -21,7 +21,14 @@ _COLOURS = {Severity.ERROR: "31", Severity.WARNING: "33", Severity.NOTE: "36"}
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "note"}
 
 
-def render(diagnostics: Sequence[Diagnostic], form: str, *, arguments: Sequence[str] = (), colour: bool = False) -> str:
+def render(
+    diagnostics: Sequence[Diagnostic],
+    form: str,
+    *,
+    arguments: Sequence[str] = (),
+    colour: bool = False,
+    before: Counter[Problem] | None = None,
+) -> str:
     """The diagnostics in one of `FORMATS`, ending in a newline where there is any text.
 
     Args:
@@ -29,6 +36,8 @@ def render(diagnostics: Sequence[Diagnostic], form: str, *, arguments: Sequence[
         form: one of `FORMATS`.
         arguments: the overrides of the command line, which `<command line>` locations count from 1.
         colour: whether text may carry terminal colours.
+        before: how often each problem was told by earlier calls, counted on here: as text, what was told twenty
+            times in full is one line from then on.
     """
     if form == "json":
         return _json([_plain(d) for d in diagnostics])
@@ -36,8 +45,19 @@ def render(diagnostics: Sequence[Diagnostic], form: str, *, arguments: Sequence[
         return _json(_sarif(diagnostics))
     if form == "github":
         return "".join(f"{_encodable(_github(d))}\n" for d in diagnostics)
-    return "".join(f"{_text(d, more, arguments, colour=colour)}\n" for d, more in _folded(diagnostics))
+    sources, told = _Sources(arguments), Counter() if before is None else before
+    lines: list[str] = []
+    for diagnostic, more in _folded(diagnostics):
+        lines.append(_headed(diagnostic, colour=colour))
+        problem = (diagnostic.code, diagnostic.headline, diagnostic.help)
+        told[problem] += 1
+        if told[problem] <= _MOST_ALIKE or before is None:
+            lines += _explained(diagnostic, more, sources)
+    return "\n".join((*lines, "")) if lines else ""
 
+
+Problem = tuple[str, str, str]
+"""What makes two diagnostics of different files say the same: code, headline and help."""
 
 _MOST_ALIKE = 20
 
@@ -62,24 +82,27 @@ def _cause(diagnostic: Diagnostic) -> tuple[object, ...]:
     return diagnostic.code, diagnostic.severity, place
 
 
-def _text(diagnostic: Diagnostic, more: int, arguments: Sequence[str], *, colour: bool) -> str:
+def _headed(diagnostic: Diagnostic, *, colour: bool) -> str:
+    """The line that says where and what."""
     label = f"{diagnostic.severity}[{diagnostic.code}]"
     label = f"\x1b[1;{_COLOURS[diagnostic.severity]}m{label}\x1b[0m" if colour else label
-    first = diagnostic.locations[0] if diagnostic.locations else None
-    where = str(first) if first else diagnostic.subject
-    lines = [
+    where = str(diagnostic.locations[0]) if diagnostic.locations else diagnostic.subject
+    return (
         f"{_safe(where)}: {label}: {_short(diagnostic.headline)}"
         if where
         else f"{label}: {_short(diagnostic.headline)}"
-    ]
-    if first:
-        lines += _excerpt(first, arguments)
+    )
+
+
+def _explained(diagnostic: Diagnostic, more: int, sources: _Sources) -> list[str]:
+    """The lines below it: the place itself, further places, and the cure."""
+    lines = _excerpt(diagnostic.locations[0], sources) if diagnostic.locations else []
     lines += [f"  also: {_safe(str(place))}" for place in diagnostic.locations[1:]]
     if diagnostic.help:
         lines.append("  help: " + _short(diagnostic.help).replace("\n", "\n        "))
     if more:
         lines.append(f"  and {more} more of the same cause")
-    return "\n".join(lines)
+    return lines
 
 
 def _short(text: str) -> str:
@@ -93,9 +116,9 @@ _WIDEST = 120
 _ELLIPSIS = "…"
 
 
-def _excerpt(place: Location, arguments: Sequence[str]) -> list[str]:
+def _excerpt(place: Location, sources: _Sources) -> list[str]:
     """The line spoken of, clipped around the column, with a caret under it."""
-    text = source_line(place, arguments)
+    text = sources.line(place)
     if text is None or not text.strip():
         return []
     line = text.rstrip("\r\n").replace("\t", " ")
@@ -114,13 +137,15 @@ def _clipped(before: str, after: str) -> tuple[str, str]:
 
 def _fitting(text: str, cells: int) -> str:
     """As much of the beginning of a text as fits."""
+    if text.isascii():
+        return text[: max(cells, 0)]
     widths = accumulate(map(_width, text[: cells + 1]))
     return text[: sum(1 for width in widths if width <= cells)]
 
 
 def _cells(text: str) -> int:
     """How many columns of a terminal a text takes."""
-    return sum(map(_width, text))
+    return len(text) if text.isascii() else sum(map(_width, text))
 
 
 def _width(character: str) -> int:
@@ -130,22 +155,38 @@ def _width(character: str) -> int:
     return 2 if unicodedata.east_asian_width(character) in {"W", "F"} else 1
 
 
-def source_line(place: Location, arguments: Sequence[str] = ()) -> str | None:
-    """The text at a location, or None where it cannot be read."""
-    if place.line < 1:
-        return None
-    if place.file == COMMAND_LINE:
-        return arguments[place.line - 1] if place.line <= len(arguments) else None
+class _Sources:
+    """Lines of the texts that diagnostics point into; the last file is kept, for its diagnostics come together."""
+
+    def __init__(self, arguments: Sequence[str]) -> None:
+        self._arguments = arguments
+        self._file = ""
+        self._lines: list[str] = []
+
+    def line(self, place: Location) -> str | None:
+        """The text at a location, or None where there is none."""
+        if place.file == COMMAND_LINE:
+            lines = list(self._arguments)
+        elif place.file != self._file:
+            self._file, self._lines = place.file, _lines(place.file)
+            lines = self._lines
+        else:
+            lines = self._lines
+        return lines[place.line - 1] if 1 <= place.line <= len(lines) else None
+
+
+def _lines(file: str) -> list[str]:
     try:
-        with Path(place.file).open(encoding="utf-8", errors="replace") as lines:
-            return next((text for number, text in enumerate(lines, 1) if number == place.line), None)
-    except OSError:
-        return None
+        return Path(file).read_text(encoding="utf-8", errors="replace").split("\n")
+    except (OSError, ValueError):
+        return []
 
 
 def _safe(text: str) -> str:
     """Control characters of the input must not drive the terminal."""
-    return "".join(c if c == "\n" or c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+    return (
+        text if text.isprintable() else "".join(c if c == "\n" or c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+    )
 
 
 def _json(value: Any) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from io import StringIO
 from pathlib import Path
@@ -25,7 +25,8 @@ SYNTAX = "FT001"
 FILE = "FT002"
 
 _DEEPEST = 100
-_MOST_NODES = 100_000
+_TOO_DEEP = f"this YAML holds more than {_DEEPEST} levels"
+_MOST_BROUGHT = 100_000
 _LONGEST_LINE = 1_000_000
 _LONGEST_KEY = 1000  # an implicit key must end within 1024 characters (YAML 1.2.2, section 7.4.3)
 
@@ -209,23 +210,73 @@ _ILLEGAL = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Where an entry stands in a text, counted from 1: its key (a list item's value) and its value."""
+    """Where an entry stands in a text, counted from 1: its key (a list item's value) and its value.
+
+    `block`: the value is a block scalar, whose text begins on the line below.
+    """
 
     line: int
     column: int
     value_line: int
     value_column: int
+    block: bool = False
 
 
-@dataclass(slots=True)
-class _Node:
-    """A composed node: `value` of a scalar, `children` of a list, keys and values in turn of a mapping."""
+_Path = tuple[str | int, ...]
+_Node = Any
+"""A composed node: the parser's own event of a scalar, or a `_Branch`."""
 
-    event: Any
-    value: Any = None
-    children: list[_Node] = field(default_factory=list)
-    size: int = 0
-    height: int = 1
+
+class _Branch:
+    """A mapping or a list being composed.
+
+    Attributes:
+        event: of the parser, where it starts.
+        nodes: its items; keys and values in turn of a mapping.
+        values: the plain values of these nodes.
+        value: its own plain value, once it is complete.
+        start_mark: where it starts, as events have it.
+    """
+
+    __slots__ = ("event", "nodes", "start_mark", "value", "values")
+
+    def __init__(self, event: Any) -> None:
+        self.event = event
+        self.start_mark = event.start_mark
+        self.nodes: list[_Node] = []
+        self.values: list[Any] = []
+        self.value: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document of a text: its plain value, and where everything in it stands, looked up when it is asked for."""
+
+    value: Any
+    root: _Node
+    file: str
+
+    def nearest(self, path: _Path) -> Mark:
+        """Where an entry stands, or the innermost thing around it that does."""
+        key = node = self.root
+        for step in path:
+            entry = _entries(node, self.file).get(step)
+            if entry is None:
+                break
+            key, node, _ = entry
+        return _mark(key, node)
+
+    def places(self) -> Mapping[_Path, Mark]:
+        """Where every key path stands; the empty path is the document itself."""
+        places: dict[_Path, Mark] = {}
+
+        def visit(path: _Path, key: _Node, node: _Node) -> None:
+            places[path] = _mark(key, node)
+            for name, (at, held, _) in _entries(node, self.file).items():
+                visit((*path, name), at, held)
+
+        visit((), self.root, self.root)
+        return places
 
 
 def parse(text: str, file: str) -> Any:
@@ -238,12 +289,12 @@ def parse(text: str, file: str) -> Any:
         Rejected: with `FT001` at line and column: bad syntax, a duplicate key, a tag of no plain value,
             unprintable characters, or nesting and aliases beyond what a manifest can need.
     """
-    return _plain(_only(text, file), file)
+    return document(text, file).value
 
 
 def parse_all(text: str, file: str) -> list[Any]:
     """The plain values of all documents in a text, empty documents left out; raises like `parse`."""
-    return [_plain(node, file) for node in _documents(text, file)]
+    return [each.value for each in documents(text, file)]
 
 
 def read(path: Path, file: str = "") -> Any:
@@ -275,57 +326,63 @@ def read_text(path: Path, file: str = "") -> str:
         _reject(FILE, f"{name} cannot be read: {reason}", Location(name))
 
 
-def positions(text: str, file: str = "") -> Mapping[tuple[str | int, ...], Mark]:
+def positions(text: str, file: str = "") -> Mapping[_Path, Mark]:
     """Where every key path of a one-document text stands; the empty path is the document itself.
 
     What a merge key or an alias brings in stands where it was written.  Raises like `parse`.
     """
-    return _places(_only(text, file), file)
+    return document(text, file).places()
 
 
-def positions_all(text: str, file: str = "") -> list[Mapping[tuple[str | int, ...], Mark]]:
+def positions_all(text: str, file: str = "") -> list[Mapping[_Path, Mark]]:
     """`positions` of each document, in step with `parse_all`."""
-    return [_places(node, file) for node in _documents(text, file)]
+    return [each.places() for each in documents(text, file)]
 
 
-def _only(text: str, file: str) -> _Node:
-    nodes = _documents(text, file)
-    if len(nodes) > 1:
-        where = _location(file, nodes[1].event.start_mark)
-        _reject(SYNTAX, f"{len(nodes)} YAML documents where one is expected", where, "keep one document")
-    return nodes[0] if nodes else _Node(yaml.ScalarEvent(None, None, (True, False), "", _START, _START))
+def document(text: str, file: str = "") -> Document:
+    """The one document of a text, with its places; raises like `parse`."""
+    found = documents(text, file)
+    if len(found) > 1:
+        where = _location(file, found[1].root.start_mark)
+        _reject(SYNTAX, f"{len(found)} YAML documents where one is expected", where, "keep one document")
+    return found[0] if found else Document(None, _EMPTY, file)
 
 
 _START = yaml.Mark("", 0, 0, 0, "", 0)
+_EMPTY = yaml.ScalarEvent(None, None, (True, False), "", _START, _START)
 
 
-def _documents(text: str, file: str) -> list[_Node]:
-    _refuse_characters(text, file)
+def documents(text: str, file: str = "") -> list[Document]:
+    """All documents of a text with their places, empty ones left out; raises like `parse`."""
+    if text.startswith("\ufeff"):
+        _reject(SYNTAX, "the file starts with a byte order mark", Location(file, 1, 1), "save it without one")
+    if len(text) > _LONGEST_LINE:
+        _refuse_long_lines(text, file)
     try:
-        return [node for node in _composed(text, file) if node.value is not None or _is_collection(node)]
-    except yaml.MarkedYAMLError as problem:
+        return list(_composed(text, file))
+    except (yaml.YAMLError, UnicodeEncodeError) as problem:
+        # libyaml refuses the same characters, in words and at a place that help nobody.
+        _refuse_characters(text, file)
         _reject(SYNTAX, *_explained(problem, text, file))
-    except yaml.YAMLError as problem:
-        _reject(SYNTAX, f"this is not YAML: {problem}", Location(file))
 
 
-def _explained(problem: yaml.MarkedYAMLError, text: str, file: str) -> tuple[str, Location, str]:
+def _explained(problem: Exception, text: str, file: str) -> tuple[str, Location, str]:
+    if not isinstance(problem, yaml.MarkedYAMLError):
+        return f"this is not YAML: {problem}", Location(file), ""
     mark = problem.problem_mark or problem.context_mark or _START
     if text[mark.index : mark.index + 1] == "\t":
         return "a tab cannot indent YAML", _location(file, mark), "indent with spaces"
+    if "maximum nesting depth" in str(problem.problem):  # libyaml's own limit, where it looks far ahead
+        return _TOO_DEEP, _location(file, mark), ""
     context = f" {problem.context}" if problem.context else ""
     return f"this is not YAML: {problem.problem}{context}", _location(file, mark), ""
 
 
 def _refuse_characters(text: str, file: str) -> None:
-    if text.startswith("\ufeff"):
-        _reject(SYNTAX, "the file starts with a byte order mark", Location(file, 1, 1), "save it without one")
     if illegal := _ILLEGAL.search(text):
         before = text[: illegal.start()]
         where = Location(file, before.count("\n") + 1, len(before) - before.rfind("\n"))
         _reject(SYNTAX, f"the character U+{ord(illegal[0]):04X} cannot stand in YAML", where)
-    if len(text) > _LONGEST_LINE:
-        _refuse_long_lines(text, file)
 
 
 def _refuse_long_lines(text: str, file: str) -> None:
@@ -334,93 +391,138 @@ def _refuse_long_lines(text: str, file: str) -> None:
             _reject(SYNTAX, f"a line of {len(line)} characters is no configuration", Location(file, number))
 
 
-def _composed(text: str, file: str) -> Iterator[_Node]:
-    """Nodes of each document, from parser events: PyYAML's own composer recurses in C without a limit."""
-    composer = _Composer(file)
-    for event in yaml.parse(text, Loader=_Loader):
-        if isinstance(event, yaml.DocumentEndEvent):
-            yield composer.root
-            composer = _Composer(file)
-        elif isinstance(event, yaml.NodeEvent | yaml.CollectionEndEvent):
-            composer.take(event)
+def _composed(text: str, file: str) -> Iterator[Document]:
+    """The documents of a text, from parser events: PyYAML's own composer recurses in C without a limit."""
+    events = iter(_Loader(text).get_event, None)
+    for event in events:
+        if isinstance(event, yaml.DocumentStartEvent):
+            root, value = _Composer(file).compose(events)
+            if value is not None:
+                yield Document(value, root, file)
 
 
 class _Composer:
-    """Builds one document's nodes and keeps count of what its aliases would expand to."""
+    """Builds one document's nodes and values and keeps count of what its aliases expand to."""
 
     def __init__(self, file: str) -> None:
         self.file = file
-        self.root = _Node(None)
-        self.open: list[_Node] = []
         self.anchors: dict[str, _Node] = {}
-        self.count = 0
+        self.sizes: dict[int, tuple[int, int]] = {}
+        self.brought = 0
 
-    def take(self, event: Any) -> None:
-        if isinstance(event, yaml.CollectionEndEvent):
-            self._close()
-        elif isinstance(event, yaml.AliasEvent):
-            self._put(self._aliased(event), event)
-        else:
-            self._put(self._new(event), event)
+    def compose(self, events: Iterator[Any]) -> tuple[_Node, Any]:
+        """The node that ends with the document's end, and its plain value.
 
-    def _new(self, event: Any) -> _Node:
-        node = _Node(event, size=1)
-        if event.anchor:
-            self.anchors[event.anchor] = node
-        if isinstance(event, yaml.ScalarEvent):
-            node.value = _scalar(event, self.file)
-        elif event.tag not in (None, "!", _COLLECTIONS[type(event)]):
+        One loop and no calls for what most of a text is, plain scalars: this is where reading spends its time.
+        """
+        branch = _Branch(_EMPTY)
+        above: list[_Branch] = []
+        for event in events:
+            kind = type(event)
+            if kind is yaml.ScalarEvent:
+                branch.nodes.append(event)
+                branch.values.append(event.value if event.implicit[1] else _scalar(event, self.file))
+                if event.anchor:
+                    self.anchors[event.anchor] = event
+            elif kind in _COLLECTIONS:
+                above.append(branch)
+                branch = self._opened(event, above)
+            elif kind in _ENDS:
+                done, branch = branch, above.pop()
+                done.value = _finished(done, self.file)
+                branch.nodes.append(done)
+                branch.values.append(done.value)
+            elif kind is yaml.AliasEvent:
+                node = self._aliased(event, above, branch)
+                branch.nodes.append(node)
+                branch.values.append(_value(node, self.file))
+            else:
+                return branch.nodes[0], branch.values[0]
+        raise AssertionError("libyaml ends every document that it starts")  # pragma: no cover
+
+    def _opened(self, event: Any, above: list[_Branch]) -> _Branch:
+        self._refuse_depth(len(above), event)
+        if event.tag not in (None, "!", _COLLECTIONS[type(event)]):
             _reject(SYNTAX, f"the tag {event.tag} is no plain value", _location(self.file, event.start_mark))
-        return node
+        branch = _Branch(event)
+        if event.anchor:
+            self.anchors[event.anchor] = branch
+        return branch
 
-    def _aliased(self, event: Any) -> _Node:
+    def _aliased(self, event: Any, above: list[_Branch], branch: _Branch) -> _Node:
         where = _location(self.file, event.start_mark)
         node = self.anchors.get(event.anchor)
         if node is None:
             _reject(SYNTAX, f"the alias *{event.anchor} has no anchor above it", where)
-        if any(node is parent for parent in self.open):
+        if any(node is parent for parent in (*above, branch)):
             _reject(SYNTAX, f"the alias *{event.anchor} stands inside what it names", where)
+        size, height = self._extent(node)
+        self.brought += size
+        if self.brought > _MOST_BROUGHT:
+            _reject(SYNTAX, f"the aliases of this YAML bring more than {_MOST_BROUGHT} values", where)
+        self._refuse_depth(len(above) + height, event)
         return node
 
-    def _put(self, node: _Node, event: Any) -> None:
-        self.count += node.size
-        if self.count > _MOST_NODES or len(self.open) + node.height > _DEEPEST:
-            limit = f"{_MOST_NODES} values" if self.count > _MOST_NODES else f"{_DEEPEST} levels"
-            _reject(SYNTAX, f"this YAML holds more than {limit}", _location(self.file, event.start_mark))
-        if self.open:
-            self.open[-1].children.append(node)
-        else:
-            self.root = node
-        if isinstance(event, yaml.CollectionStartEvent):
-            self.open.append(node)
+    def _refuse_depth(self, depth: int, event: Any) -> None:
+        if depth > _DEEPEST:
+            where = _location(self.file, event.start_mark)
+            _reject(SYNTAX, _TOO_DEEP, where)
 
-    def _close(self) -> None:
-        node = self.open.pop()
-        node.size += sum(child.size for child in node.children)
-        node.height += max((child.height for child in node.children), default=0)
-        if isinstance(node.event, yaml.MappingStartEvent):
-            _refuse_keys(node, self.file)
+    def _extent(self, node: _Node) -> tuple[int, int]:
+        """How many values a complete node holds, and on how many levels; what is aliased is asked once."""
+        if not isinstance(node, _Branch):
+            return 1, 1
+        if id(node) not in self.sizes:
+            inner = [self._extent(each) for each in node.nodes]
+            size, height = sum(size for size, _ in inner), max((height for _, height in inner), default=0)
+            self.sizes[id(node)] = 1 + size, 1 + height
+        return self.sizes[id(node)]
 
 
-def _refuse_keys(node: _Node, file: str) -> None:
-    seen: dict[Any, _Node] = {}
-    for key in node.children[::2]:
-        where = _location(file, key.event.start_mark)
-        if _is_collection(key):
+_ENDS = (yaml.MappingEndEvent, yaml.SequenceEndEvent)
+
+
+def _finished(branch: _Branch, file: str) -> Any:
+    """The plain value of a complete branch."""
+    if type(branch.event) is yaml.SequenceStartEvent:
+        return branch.values
+    keys = branch.values[::2]
+    try:
+        held = dict(zip(keys, branch.values[1::2], strict=True))
+    except TypeError:
+        held = {}
+    if len(held) < len(keys):
+        _refuse_keys(branch, file)
+    if "<<" in held and any(map(_is_merge, branch.nodes[::2])):
+        return {name: _copied(value) for name, (_, _, value) in _entries(branch, file).items()}
+    return held
+
+
+def _refuse_keys(branch: _Branch, file: str) -> None:
+    seen: dict[Any, int] = {}
+    for key, value in zip(branch.nodes[::2], branch.values[::2], strict=True):
+        where = _location(file, key.start_mark)
+        if isinstance(key, _Branch):
             _reject(SYNTAX, "a mapping key must be a single value", where)
-        if key.value in seen:
-            first = seen[key.value].event.start_mark.line + 1
-            _reject(
-                SYNTAX,
-                f"the key {key.value!r} is already given on line {first}",
-                where,
-                "keep one of the two",
-            )
-        seen[key.value] = key
+        if value in seen:
+            headline = f"the key {value!r} is already given on line {seen[value]}"
+            _reject(SYNTAX, headline, where, "keep one of the two")
+        seen[value] = where.line
+
+
+def _value(node: _Node, file: str) -> Any:
+    """The value of an aliased node, a copy."""
+    return _copied(node.value) if isinstance(node, _Branch) else _scalar(node, file)
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _copied(held) for key, held in value.items()}
+    return [_copied(held) for held in value] if isinstance(value, list) else value
 
 
 def _scalar(event: Any, file: str) -> Any:
-    if event.tag is None and event.implicit[1]:
+    if event.implicit[1]:  # without a tag, in quotes or a block: text whatever it looks like
         return event.value
     try:
         return _resolved(event.tag, event.value)
@@ -435,62 +537,48 @@ def _resolved(tag: str | None, text: str) -> Any:
     return text if known in _TEXTS else _SCALARS[known](yaml.ScalarNode(known, text))
 
 
-def _is_collection(node: _Node) -> bool:
-    return isinstance(node.event, yaml.CollectionStartEvent)
-
-
 def _is_merge(key: _Node) -> bool:
-    return bool(key.value == "<<" and key.event.tag is None and key.event.implicit[0])
+    return not isinstance(key, _Branch) and key.value == "<<" and key.tag is None and bool(key.implicit[0])
 
 
-def _plain(node: _Node, file: str) -> Any:
-    if isinstance(node.event, yaml.MappingStartEvent):
-        return {key.value: _plain(value, file) for key, value in _pairs(node, file)}
-    if isinstance(node.event, yaml.SequenceStartEvent):
-        return [_plain(child, file) for child in node.children]
-    return node.value
+_Entry = tuple[_Node, _Node, Any]
+"""The node of a key (a list item's own), the node of its value, and the plain value."""
 
 
-def _pairs(node: _Node, file: str) -> list[tuple[_Node, _Node]]:
-    """A mapping's keys and values, merge keys replaced by what they bring where no key overrides it."""
-    own = list(zip(node.children[::2], node.children[1::2], strict=True))
-    if not any(_is_merge(key) for key, _ in own):
-        return own
-    merged: dict[Any, tuple[_Node, _Node]] = {}
-    for key, value in own:
-        if _is_merge(key):
-            merged |= {name.value: (name, brought) for name, brought in _brought(value, file)}
-    return list((merged | {key.value: (key, value) for key, value in own if not _is_merge(key)}).values())
+def _entries(node: _Node, file: str) -> Mapping[str | int, _Entry]:
+    """What a node holds by name or index, merge keys replaced by what they bring where no key overrides it."""
+    if not isinstance(node, _Branch):
+        return {}
+    if type(node.event) is yaml.SequenceStartEvent:
+        items = zip(node.nodes, node.nodes, node.values, strict=True)
+        return dict(enumerate(items))
+    merged: dict[Any, _Entry] = {}
+    own: dict[Any, _Entry] = {}
+    pairs = zip(node.nodes[::2], node.values[::2], node.nodes[1::2], node.values[1::2], strict=True)
+    for key, name, held, value in pairs:
+        if name == "<<" and _is_merge(key):
+            merged |= _brought(held, file)
+        else:
+            own[name] = key, held, value
+    return merged | own
 
 
-def _brought(source: _Node, file: str) -> list[tuple[_Node, _Node]]:
-    if isinstance(source.event, yaml.MappingStartEvent):
-        return _pairs(source, file)
-    maps = source.children
-    if not _is_collection(source) or not all(isinstance(m.event, yaml.MappingStartEvent) for m in maps):
-        where = _location(file, source.event.start_mark)
+def _brought(source: _Node, file: str) -> Mapping[Any, _Entry]:
+    maps = source.nodes if isinstance(source, _Branch) and not _is_mapping(source) else [source]
+    if not all(map(_is_mapping, maps)):
+        where = _location(file, source.start_mark)
         _reject(SYNTAX, "the merge key << takes a mapping or a list of mappings", where)
-    return [pair for one in reversed(maps) for pair in _pairs(one, file)]
+    return {name: entry for one in reversed(maps) for name, entry in _entries(one, file).items()}
 
 
-def _places(root: _Node, file: str) -> dict[tuple[str | int, ...], Mark]:
-    places: dict[tuple[str | int, ...], Mark] = {}
-
-    def visit(path: tuple[str | int, ...], key: _Node, node: _Node) -> None:
-        places[path] = _mark(key, node)
-        if isinstance(node.event, yaml.MappingStartEvent):
-            for name, value in _pairs(node, file):
-                visit((*path, name.value), name, value)
-        for index, item in enumerate(node.children if isinstance(node.event, yaml.SequenceStartEvent) else ()):
-            visit((*path, index), item, item)
-
-    visit((), root, root)
-    return places
+def _is_mapping(node: _Node) -> bool:
+    return isinstance(node, _Branch) and type(node.event) is yaml.MappingStartEvent
 
 
 def _mark(key: _Node, node: _Node) -> Mark:
-    at, value = key.event.start_mark, node.event.start_mark
-    return Mark(at.line + 1, at.column + 1, value.line + 1, value.column + 1)
+    at, value = key.start_mark, node.start_mark
+    block = not isinstance(node, _Branch) and node.style in {"|", ">"}
+    return Mark(at.line + 1, at.column + 1, value.line + 1, value.column + 1, block)
 
 
 def _location(file: str, mark: yaml.Mark) -> Location:

@@ -109,8 +109,9 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
         ("a: \x1b", "job.yaml:1:4", "the character U+001B cannot stand in YAML"),
         ("a: \ud800", "job.yaml:1:4", "the character U+D800 cannot stand in YAML"),
         ("a: 1\nb: " + "x" * 1_000_001, "job.yaml:2", "a line of 1000004 characters is no configuration"),
-        ("[" * 200_000, "job.yaml:1:101", "more than 100 levels"),
-        (BOMB, "job.yaml:5:36", "more than 100000 values"),
+        ("[\n" * 200_000, "job.yaml:101:1", "more than 100 levels"),
+        ("{a: " * 300, "job.yaml:1:401", "more than 100 levels"),
+        (BOMB, "job.yaml:5:36", "the aliases of this YAML bring more than 100000 values"),
         ("%YAML 9.9\n---\na", "job.yaml:1:1", "incompatible YAML document"),
     ],
     ids=lambda text: ascii(text[:24]),
@@ -119,6 +120,11 @@ def test_bad_yaml_is_refused_at_line_and_column(text, where, what):
     place, headline = refusal(text)
     assert (place, what) == (where, what if what in headline else headline)
     assert refusal(text, positions) == (place, headline)
+
+
+def test_nesting_that_the_scanner_itself_gives_up_on_is_called_the_same():
+    place, headline = refusal("[" * 200_000)
+    assert (place.rpartition(":")[0], headline) == ("job.yaml:1", "this YAML holds more than 100 levels")
 
 
 @settings(deadline=None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from glob import has_magic, iglob
@@ -11,9 +12,10 @@ from typing import Any
 
 from ftgen import check, schema, yamlio
 from ftgen.check import Terms
-from ftgen.cli import output, request
+from ftgen.cli import output
 from ftgen.cli.arguments import Arguments, Usage
 from ftgen.diagnostics import Diagnostic, Location, Rejected, Severity, error
+from ftgen.report import Problem
 from ftgen.rules import lint
 from ftgen.rules.job import version_of
 from ftgen.spec import admit_facts
@@ -39,6 +41,7 @@ class _Tally:
     def __init__(self, arguments: Arguments) -> None:
         self.arguments = arguments
         self.kept: list[Diagnostic] = []
+        self.before: Counter[Problem] = Counter()
         self.lacking: dict[str, Diagnostic] = {}
         self.counts = {"file": 0, "object": 0, **dict.fromkeys(map(str, Severity), 0)}
 
@@ -54,7 +57,7 @@ class _Tally:
         for each in told:
             self.counts[str(each.severity)] += 1
         if self.arguments.flags.format in {"text", "github"}:
-            output.tell(told, self.arguments)
+            output.tell(told, self.arguments, before=self.before)
         else:
             self.kept += told
 
@@ -127,6 +130,8 @@ def terms_of(arguments: Arguments) -> Terms:
 
 def _cluster(arguments: Arguments) -> Mapping[str, Any]:
     """The chosen option of the group cluster, as it is written: what it leaves open (`???`) is not asked for."""
+    from ftgen.cli import request  # noqa: PLC0415 - brings Hydra, which only a cluster's option needs
+
     chosen = replace(arguments, overrides=(f"cluster={arguments.flags.cluster}",))
     with request.located(chosen) as composer:
         shown = composer.show(composer.parse(chosen.overrides), "cluster", resolved=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -18,13 +19,19 @@ def reject(rejected: Rejected, arguments: Arguments) -> int:
     return 1
 
 
-def tell(diagnostics: Sequence[Diagnostic], arguments: Arguments, *, beside: bool = False) -> None:
-    """Print diagnostics in the chosen format.
+def tell(
+    diagnostics: Sequence[Diagnostic],
+    arguments: Arguments,
+    *,
+    beside: bool = False,
+    before: Counter[report.Problem] | None = None,
+) -> None:
+    """Print diagnostics in the chosen format; `before` is what earlier calls have told already, see `report.render`.
 
     Text is for stderr; the machine-readable forms are the output itself, unless they stand `beside` manifests.
     """
-    form = arguments.flags.format
-    text = report.render(diagnostics, form, arguments=arguments.overrides, colour=form == "text" and coloured())
+    form, colour = arguments.flags.format, arguments.flags.format == "text" and coloured()
+    text = report.render(diagnostics, form, arguments=arguments.overrides, colour=colour, before=before)
     print(text, end="", file=sys.stderr if form == "text" or beside else sys.stdout)
 
 

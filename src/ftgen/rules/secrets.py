@@ -159,9 +159,12 @@ def _is_suspicious(value: object) -> bool:
             return True
         # Plain loops here and below: every job of a sweep passes through them whole.
         for key, held in value.items():
-            if _is_suspicious_entry(key, held) if isinstance(held, str) else _is_suspicious(held):
+            if isinstance(held, str):
+                if _is_suspicious_entry(key, held):
+                    return True
+            elif _is_suspicious_text(str(key)) or (isinstance(held, dict | list) and _is_suspicious(held)):
                 return True
-        return any(map(_is_suspicious_text, map(str, value)))
+        return False
     if isinstance(value, list):
         return any(map(_is_suspicious, value))
     return isinstance(value, str) and _is_suspicious_text(value)
@@ -169,7 +172,14 @@ def _is_suspicious(value: object) -> bool:
 
 @lru_cache(maxsize=8192)
 def _is_suspicious_entry(key: object, text: str) -> bool:
-    return (key == "kind" and text == "Secret") or _is_literal(str(key), text) or _is_suspicious_text(text)
+    return any(
+        (
+            key == "kind" and text == "Secret",
+            _is_literal(str(key), text),
+            _is_suspicious_text(text),
+            _is_suspicious_text(str(key)),
+        )
+    )
 
 
 @lru_cache(maxsize=8192)
