@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from ftgen import contract, schema, yamlio
@@ -29,12 +30,14 @@ class Terms:
         facts: of the cluster.
         pod_security: level of the pod security standards that the namespace enforces; empty where unknown.
         accepted: codes that are not told.
+        imported: a folder with schemas of the cluster's own, asked first.
     """
 
     volcano_version: str = schema.DEFAULT
     facts: Facts = field(default_factory=Facts)
     pod_security: str = ""
     accepted: frozenset[str] = frozenset()
+    imported: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +59,8 @@ def check(text: str, file: str, terms: Terms) -> Verdict:
     claims = lint.claims_in(each for _, _, each in placed if isinstance(each, dict))
     around = Around(terms.facts, terms.pod_security, claims)
     found = [(where, path, d) for where, path, each in placed for d in _told(judge(each, terms, around), terms)]
-    # A fact that nobody has stated has no place in a manifest.
-    lacking = [d for _, _, d in found if d.code == lint.UNKNOWN_FACT]
+    # A fact that nobody has stated has no place in a manifest: the file that wanted it is named.
+    lacking = [d.at(Location(file)) for _, _, d in found if d.code == lint.UNKNOWN_FACT]
     told = [each for each in found if each[2].code != lint.UNKNOWN_FACT]
     return Verdict((*_located(told, text), *lacking), len(placed))
 
@@ -76,7 +79,7 @@ def judge(manifest: Any, terms: Terms, around: Around) -> list[Diagnostic]:
     """What is wrong with one object; the rules do not run on what its schema refuses."""
     if not isinstance(manifest, dict):
         return [error(contract.WRONG_TYPE, "this is no Kubernetes object, but plain text or a list", "", manifest)]
-    found = contract.conform(manifest, volcano_version=terms.volcano_version)
+    found = contract.conform(manifest, volcano_version=terms.volcano_version, imported=terms.imported)
     if has_errors(found):
         return found
     kind = (manifest["apiVersion"], manifest["kind"])

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from ftgen import contract, delivery, lower, naming, overlay, project, render
+from ftgen import contract, delivery, lower, naming, overlay, project, render, schema
 from ftgen.compose import Composer, Composition
 from ftgen.diagnostics import Diagnostic, Severity, note, require
 from ftgen.lower import Bundle, Identity
@@ -68,7 +68,7 @@ class Beside:
 
     def __init__(self, directory: Path) -> None:
         """Look around in the working directory."""
-        self.schemas = imported_schemas(directory)
+        self.schemas = schema.imported(directory)
         self._directory = directory
         self._patches: dict[tuple[object, ...], list[overlay.Patch]] = {}
         self._conflicts: dict[tuple[object, ...], list[Diagnostic]] = {}
@@ -172,12 +172,6 @@ def conform(bundle: Bundle, spec: Spec, imported: Path | None = None) -> list[Di
     """What the schemas of the cluster say of each object: its own where they were imported, else its releases'."""
     version = spec.cluster.volcano_version
     return [d for o in bundle.objects for d in contract.conform(o, volcano_version=version, imported=imported)]
-
-
-def imported_schemas(directory: Path) -> Path | None:
-    """Where `ftgen schema import` puts a cluster's own schemas: `schemas/` in the working directory."""
-    own = (directory / "schemas").resolve()
-    return own if own.is_dir() and own != project.schemas_dir().resolve() else None
 
 
 def overlay_folders(directory: Path, packs: tuple[str, ...] = ()) -> list[Path]:

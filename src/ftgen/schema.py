@@ -75,6 +75,12 @@ def folders(volcano_version: str = DEFAULT, imported: Path | None = None) -> lis
     return [*([imported] if imported else []), *(packaged / name for name in names)]
 
 
+def imported(directory: Path) -> Path | None:
+    """Where `ftgen schema import` puts a cluster's own schemas: `schemas/` in the working directory, if it is there."""
+    own = (directory / "schemas").resolve()
+    return own if own.is_dir() and own != project.schemas_dir().resolve() else None
+
+
 def place(api_version: str, kind: str) -> Path | None:
     """A kind's file below a release's folder; `None` when the two cannot name a kind."""
     match = _API_VERSION.fullmatch(api_version)

@@ -174,7 +174,8 @@ def test_folders_are_walked_and_hidden_ones_left_out(folder, capsys):
 
     assert code == 1
     assert {d["locations"][0]["file"] for d in diagnostics} == {"jobs/a.yaml"}
-    assert all(d["locations"][0]["line"] and d["locations"][0]["column"] for d in diagnostics)
+    placed = [d["locations"][0] for d in diagnostics if d["code"] != UNKNOWN_FACT]
+    assert all(place["line"] and place["column"] for place in placed)
 
 
 def test_files_patterns_and_standard_input(folder, capsys, monkeypatch):
@@ -208,7 +209,7 @@ def test_check_without_a_path_is_a_usage_error(capsys):
     assert main(["check"]) == 2
 
 
-def test_warnings_fail_under_strict_which_also_names_the_facts_that_lack(folder, capsys):
+def test_warnings_fail_under_strict(folder, capsys):
     text = REFERENCE.replace("set -ex", "set -e")
     (folder / "jobs" / "a.yaml").write_text(text, encoding="utf-8")
 
@@ -217,7 +218,38 @@ def test_warnings_fail_under_strict_which_also_names_the_facts_that_lack(folder,
 
     assert code == 1
     assert not [d for d in diagnostics if d["severity"] == "warning"]
-    assert [d["subject"] for d in diagnostics if d["code"] == UNKNOWN_FACT].count("cluster.pod_security") == 1
+
+
+def test_facts_that_lack_are_told_once_and_by_the_first_file_that_wanted_them(folder, capsys):
+    (folder / "jobs" / "b.yaml").write_text(REFERENCE, encoding="utf-8")
+    lacking = [d for d in told(capsys, "jobs")[1] if d["code"] == UNKNOWN_FACT]
+
+    assert [d["subject"] for d in lacking].count("cluster.pod_security") == 1
+    assert {(d["severity"], d["locations"][0]["file"]) for d in lacking} == {("note", "jobs/a.yaml")}
+
+
+def test_what_was_told_twenty_times_is_one_line_from_then_on(folder, capsys):
+    for number in range(22):
+        (folder / "jobs" / f"{number:02}.yaml").write_text(REFERENCE, encoding="utf-8")
+    (folder / "jobs" / "a.yaml").unlink()
+    main(["check", "jobs"])
+    lines = capsys.readouterr().err.splitlines()
+    traced = [at for at, text in enumerate(lines) if "error[FT462]" in text]
+
+    assert len(traced) == 44
+    assert [lines[at + 3].startswith("  help: ") for at in traced] == 20 * [True] + 24 * [False]
+    assert "jobs/21.yaml:" in lines[traced[-1]]
+
+
+def test_a_clusters_own_schemas_decide(folder, capsys):
+    own = Path("schemas/core/persistentvolumeclaim_v1.json")
+    packaged = json.loads((project.schemas_dir() / "kubernetes-1.32" / own.relative_to("schemas")).read_text())
+    own.parent.mkdir(parents=True)
+    own.write_text(json.dumps({**packaged, "required": [*packaged["required"], "status"]}), encoding="utf-8")
+
+    code, diagnostics = told(capsys, "jobs/deep")
+
+    assert (code, [d["subject"] for d in diagnostics]) == (1, ["status"])
 
 
 def test_a_clusters_facts_and_what_it_allows(folder, capsys):

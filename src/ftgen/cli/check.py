@@ -47,7 +47,7 @@ class _Tally:
 
     def take(self, checked: tuple[tuple[Diagnostic, ...], int]) -> None:
         diagnostics, objects = checked
-        self.lacking |= {d.subject: d for d in diagnostics if d.code == lint.UNKNOWN_FACT}
+        self.lacking = {d.subject: d for d in diagnostics if d.code == lint.UNKNOWN_FACT} | self.lacking
         self._tell([d for d in diagnostics if d.code != lint.UNKNOWN_FACT])
         self.counts["file"] += 1
         self.counts["object"] += objects
@@ -62,9 +62,8 @@ class _Tally:
             self.kept += told
 
     def close(self) -> int:
-        # Facts nobody has stated are told once, to those who want to be sure.
-        if self.arguments.flags.strict:
-            self._tell([d.at() for d in self.lacking.values()])
+        # A fact that nobody has stated is told once, however many manifests wanted it.
+        self._tell(list(self.lacking.values()))
         if self.arguments.flags.format not in {"text", "github"}:
             output.tell(self.kept, self.arguments)
         output.say(", ".join(f"{n} {what}{'s' * (n != 1)}" for what, n in self.counts.items()), self.arguments)
@@ -125,7 +124,8 @@ def terms_of(arguments: Arguments) -> Terms:
         version_of(release)
     except ValueError as problem:
         raise Usage(str(problem)) from None
-    return Terms(release, facts, str(cluster.get("pod_security") or ""), frozenset(cluster.get("allow") or ()))
+    allowed = frozenset(cluster.get("allow") or ())
+    return Terms(release, facts, str(cluster.get("pod_security") or ""), allowed, schema.imported(Path.cwd()))
 
 
 def _cluster(arguments: Arguments) -> Mapping[str, Any]:
