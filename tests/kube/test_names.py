@@ -34,7 +34,7 @@ L63, L64 = "a" * 63, "a" * 64
         (is_env_name, ["A", "_a", "a.b-c", "-x", ".a"], ["", "1A", "A B", "A=B", "é", ".", "..a", "A\n"]),
         (
             is_image_reference,
-            ["a", "a:1", "a/b_c/d--e:V1.0", "host:5000/a", "Reg.io/a", f"a@sha256:{'0' * 64}", f"a:1@sha256:{'f' * 64}"],
+            ["a", "a:1", "a/b_c/d--e:V1.0", "host:5000/a", "Reg.io/a", f"a@sha256:{0:064}", f"a:1@sha256:{'f' * 64}"],
             ["", "A", "a b", "a:", "a:-1", "a/", "/a", "http://a", "a:1:2", "host:x/a", "a/B", "a@sha256:0", "a\n"],
         ),
     ],
