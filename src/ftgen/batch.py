@@ -73,11 +73,9 @@ class Batch:
 
     def _located(self, diagnostic: Diagnostic, point: Point) -> Diagnostic:
         """Located in the files and overrides of a point, and these on the command line as typed."""
-        from ftgen import blame  # noqa: PLC0415 - provenance costs nothing until something is to be told
+        from ftgen import lineage  # noqa: PLC0415 - provenance costs nothing until something is to be told
 
-        trace = self.composer.trace(self.composer.parse(point.overrides))
-        provenance = blame.Provenance(trace.layers, trace.overrides, trace.choices)
-        located = blame.blame([diagnostic], provenance)[0]
+        (located,) = lineage.located(self.composer, point.overrides, [diagnostic])
         typed = sweeping.positions(self.sweep, point)
         places = [_typed(place, typed) for place in located.locations]
         return located.at(*(place for place in places if place))

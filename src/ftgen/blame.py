@@ -18,6 +18,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
 from ftgen import yamlio
+from ftgen.compose import Composer
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected
 from ftgen.trace import Layer, OverrideTrace
 from ftgen.yamlio import Mark
@@ -57,6 +58,12 @@ class Provenance:
     layers: Sequence[Layer]
     overrides: Sequence[OverrideTrace]
     choices: Sequence[OverrideTrace] = ()
+
+    @classmethod
+    def of(cls, composer: Composer, overrides: Sequence[str]) -> Provenance:
+        """Where the values of a command line come from, even where it is rejected."""
+        trace = composer.trace(composer.parse(overrides))
+        return cls(trace.layers, trace.overrides, trace.choices)
 
     def origins(self, key: str) -> list[Origin]:
         """Every statement about a key in the order they were applied: the last one holds.

@@ -323,7 +323,7 @@ class Composer:
             if default.config_path is None:
                 continue
             path = self._repository.source(default.config_path).file(default.config_path)
-            layers.append(Layer(path, _displayed(path, self.request.directory), default.package or ""))
+            layers.append(Layer(path, displayed(path, self.request.directory), default.package or ""))
         return tuple(layers)
 
 
@@ -818,7 +818,7 @@ def _broken_defaults(failure: Exception, overrides: Sequence[Override]) -> Diagn
     return error("FT011", headline)
 
 
-def _displayed(path: Path, directory: Path) -> str:
+def displayed(path: Path, directory: Path) -> str:
     """The path as the user would type it from where they are; packaged files by their place in conf/."""
     try:
         return str(path.resolve().relative_to(directory.resolve()))

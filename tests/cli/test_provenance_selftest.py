@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ftgen import explain, pipeline, project, render, yamlio
+from ftgen.blame import Provenance
 from ftgen.compose import Composer, Request
 from ftgen.diagnostics import COMMAND_LINE
 
@@ -49,7 +50,7 @@ def leaves(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple
 def test_every_key_of_a_configuration_is_where_it_is_said_to_be(selection: str, composer: Composer) -> None:
     overrides = SELECTIONS[selection]
     config = composer.compose(composer.parse(overrides)).config
-    origins = explain.provenance(composer, overrides)
+    origins = Provenance.of(composer, overrides)
     for path, value in leaves(config):
         key = ".".join(map(str, path))
         story = explain.key(key, config, origins)

@@ -90,6 +90,19 @@ TABLE: dict[tuple[str, ...], list[Found]] = {
     ("hardware.memory=500Gi",): [
         ("FT285", ONE, "Qwen3-0.6B by lora asks for 500Gi of each card; no card has more than 288 GB"),
     ],
+    # what only the manifest shows, led back to the value that made it
+    ("cluster.tolerations=[{key: a, operator: Foo}]",): [("FT366", ONE, "there is no operator 'Foo'")],
+    ("hardware.cores=null", "hardware.memory=null", "hardware.resources.count=gpu"): [
+        ("FT354", f"{HERE}:3", "'gpu' is no resource"),
+    ],
+    ("cluster.labels={team: -x-}",): [("FT340", ONE, "'-x-' is no label value")],
+    ("storage.workspace.path=/mnt/models",): [
+        (
+            "FT306",
+            ONE,
+            "spec.tasks[0].template.spec.containers[0].volumeMounts has two items with mountPath /mnt/models",
+        ),
+    ],
     # names that would leave the output folder, or name another file
     ("name=../../escaped",): [
         (

@@ -95,6 +95,27 @@ def test_an_overlay_that_does_not_parse(reject: Reject, write: Write) -> None:
     assert place.endswith("overlays/hardware/nvidia-vgpu/a.yaml:3:1")
 
 
+def test_a_field_that_kubernetes_does_not_know_is_told_where_the_overlay_writes_it(
+    reject: Reject, write: Write
+) -> None:
+    file = "overlays/hardware/nvidia-vgpu/a.yaml"
+    write(file, "kind: PodTemplate\ntemplate:\n  spec:\n    hostNetwrk: true\n")
+    assert [(code, place) for code, place, _ in reject()] == [("FT301", f"{file}:4:5")]
+
+
+def test_what_a_file_makes_of_the_manifest_is_told_in_the_file(reject: Reject, write: Write) -> None:
+    write("conf/cluster/ours.yaml", "defaults: [alauda, _self_]\ntolerations:\n- {key: a, operator: Foo}\n")
+    found = reject("cluster=ours")
+    assert [(code, place) for code, place, _ in found] == [("FT366", "conf/cluster/ours.yaml:3:22")]
+
+
+def test_a_sweep_tells_it_once_and_in_the_same_place(reject: Reject) -> None:
+    typed = "cluster.tolerations=[{key: a, operator: Foo}]"
+    ((code, place, headline),) = reject("-m", "trainer.lr=1e-4,2e-4", typed)
+    assert (code, place) == ("FT366", "<command line>:2")
+    assert headline.startswith("there is no operator 'Foo'")
+
+
 def test_an_overlay_that_matches_nothing(reject: Reject, write: Write) -> None:
     write("overlays/hardware/nvidia-vgpu/a.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: x}\n")
     ((code, place, headline),) = reject()

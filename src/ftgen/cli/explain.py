@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from ftgen import catalog, contract, explain, spec
-from ftgen.blame import Origin
+from ftgen.blame import Origin, Provenance
 from ftgen.cli import output, request
 from ftgen.cli.arguments import Arguments, Usage
-from ftgen.compose import Composer
+from ftgen.compose import Composer, displayed
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, error
-from ftgen.explain import ABSENT, Cause, KeyStory, LineStory
+from ftgen.explain import Cause, KeyStory, LineStory
+from ftgen.lineage import ABSENT
 
 _LINE = re.compile(r"(?P<file>.+):(?P<line>\d+)(?::\d+)?")
 _LONGEST = 72
@@ -46,7 +47,7 @@ def _key(key: str, arguments: Arguments) -> int:
     overrides = arguments.overrides
     with request.located(arguments) as composer:
         config, problems = _composed(composer, overrides)
-        story = explain.key(key, config, explain.provenance(composer, overrides))
+        story = explain.key(key, config, Provenance.of(composer, overrides))
         problems = list(request.locate(composer, arguments, problems))
     if story is None and not (spec.knows(key) and config):
         raise Rejected(problems or [_unknown(key, config, composer)])
@@ -103,7 +104,7 @@ def _option(group: str, option: str, composer: Composer) -> str:
     """An option by its file and its first comment."""
     files = (place / group / f"{option}.yaml" for place in composer.request.search_path())
     file = next((f for f in files if f.is_file()), None)
-    return f"{explain.displayed(file, composer)}  {catalog.description(file)}" if file else option
+    return f"{displayed(file, composer.request.directory)}  {catalog.description(file)}" if file else option
 
 
 def _key_json(story: KeyStory) -> dict[str, Any]:

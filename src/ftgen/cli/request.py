@@ -23,12 +23,11 @@ def located(arguments: Arguments) -> Iterator[Composer]:
 
 def locate(composer: Composer, arguments: Arguments, diagnostics: Sequence[Diagnostic]) -> Sequence[Diagnostic]:
     """The diagnostics with file and line; costs nothing where there is nothing to tell."""
-    if not diagnostics or all(d.locations for d in diagnostics):
+    if all(d.locations for d in diagnostics):
         return diagnostics
-    from ftgen import blame  # noqa: PLC0415 - provenance costs nothing until something is to be told
+    from ftgen import lineage  # noqa: PLC0415 - provenance costs nothing until something is to be told
 
-    trace = composer.trace(composer.parse(arguments.overrides))
-    return blame.blame(diagnostics, blame.Provenance(trace.layers, trace.overrides, trace.choices))
+    return lineage.located(composer, arguments.overrides, diagnostics)
 
 
 def _request(arguments: Arguments) -> compose.Request:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from ftgen import kube
 from ftgen.diagnostics import Severity
 from ftgen.rules import Finding
 from ftgen.rules.job import Container, Job, Pod, Task, amount, mapping, strings, text
@@ -236,7 +235,7 @@ def memory_for_shm(job: Job, _: Around) -> Iterator[Finding]:
             elif limit is not None and size * 2 > limit:
                 all_of_it = size > limit
                 said = f"{empty['sizeLimit']} of shared memory {'exceed' if all_of_it else 'leave little of'} "
-                said += f"a memory limit of {kube.canonical_quantity(str(limit))}"
+                said += f"a memory limit of {float(limit / 2**30):g}Gi"
                 severity = Severity.ERROR if all_of_it else None
                 yield Finding(said, f"{path}.sizeLimit", empty["sizeLimit"], "raise limits.memory", severity)
 
