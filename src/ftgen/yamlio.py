@@ -1,10 +1,9 @@
 """YAML in and out: the only module that knows a YAML library.
 
-Three doors for three needs.  `dump` is ftgen's own emitter: manifests are JSON values, the bytes must be the
+Two doors for two needs.  `dump` is ftgen's own emitter: manifests are JSON values, the bytes must be the
 same everywhere, and every scalar must read the same under YAML 1.1 (PyYAML, kubectl) and YAML 1.2 (ruamel).
 `parse`, `read` and `positions` go through PyYAML's C scanner, composed here so that nesting, duplicate keys
-and alias bombs are refused.  `load_roundtrip` and `dump_roundtrip` are ruamel.yaml's, for editing a file
-without losing its comments.
+and alias bombs are refused.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from io import StringIO
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -587,32 +585,3 @@ def _location(file: str, mark: yaml.Mark) -> Location:
 
 def _reject(code: str, headline: str, where: Location, help: str = "") -> NoReturn:  # noqa: A002
     raise Rejected([error(code, headline, help=help).at(where)])
-
-
-# --- editing -------------------------------------------------------------------------------------------
-
-
-def load_roundtrip(text: str, file: str) -> Any:
-    """A document that remembers its comments, quotes and order, for editing in place.
-
-    Raises:
-        Rejected: with `FT001`, everything `parse` refuses.
-    """
-    parse(text, file)
-    return _editor().load(text)
-
-
-def dump_roundtrip(document: Any) -> str:
-    """The text of an edited document; lines that were not touched keep their comments and quotes."""
-    out = StringIO()
-    _editor().dump(document, out)
-    return out.getvalue()
-
-
-def _editor() -> Any:
-    from ruamel.yaml import YAML  # noqa: PLC0415 - 20 ms that only editing pays
-
-    editor = YAML()
-    editor.preserve_quotes = True
-    editor.width = 2**16
-    return editor

@@ -10,8 +10,7 @@ import pytest
 
 from ftgen import yamlio
 from ftgen.diagnostics import Rejected
-from ftgen.gitops import Result, archive, gc, publish, rerun, stop, target_of
-from ftgen.gitops.life import annotated
+from ftgen.gitops import Result, annotated, archive, gc, publish, rerun, stop, target_of
 from ftgen.rules.admission import admit_create, admit_update, mutate
 from ftgen.rules.job import NEWEST
 from ftgen.tree import NewRun, Run, State, Terms, parse_lock
@@ -308,37 +307,6 @@ def test_no_order_of_steps_kills_or_repeats_what_nobody_asked_for(target, cluste
     expected = [] if (first, second) == (stop, rerun) else asked
     assert cluster.created == [NAME, *expected]
     assert cluster.deleted == ([NAME] if (first, second) == (stop, stop) else [])
-
-
-# the edit itself
-
-
-TEXT = b"""\
-# head
-kind: Job
-metadata:
-  name: a
-  annotations:
-    x: y
-  labels:
-    app: b
-spec:
-  metadata:
-    annotations:
-      keep: me
-"""
-
-
-def test_annotations_are_set_and_taken_away_and_all_else_stays():
-    assert annotated(TEXT, {"x": None}) == TEXT.replace(b"  annotations:\n    x: y\n", b"", 1)
-    assert annotated(TEXT, {"x": "z"}) == TEXT.replace(b"x: y", b"x: z")
-    assert annotated(annotated(TEXT, {"n": "1"}), {"n": None}) == TEXT
-
-
-def test_annotations_are_added_where_there_are_none():
-    bare = TEXT.replace(b"  annotations:\n    x: y\n", b"", 1)
-    manifest = yamlio.parse(annotated(bare, {"x": "z"}).decode(), "")
-    assert manifest["metadata"] == {"name": "a", "labels": {"app": "b"}, "annotations": {"x": "z"}}
 
 
 def test_a_whole_sweep_is_told_by_a_pattern(git, bare, target, make_run, provenance):

@@ -21,10 +21,9 @@ that is there.
 """
 
 from ftgen.gitops.address import Target, target_of, url_of
+from ftgen.gitops.annotations import TOMBSTONE, annotated, unguarded
 from ftgen.gitops.life import (
-    TOMBSTONE,
     Leftover,
-    annotated,
     archive,
     archiving,
     gc,
@@ -33,7 +32,6 @@ from ftgen.gitops.life import (
     rerunning,
     stop,
     stopping,
-    unguarded,
 )
 from ftgen.gitops.publish import Progress, Published, Result, Work, commit, preview, publish
 from ftgen.gitops.source import Provenance, Source, source_of

@@ -19,6 +19,7 @@ from typing import Any
 from ftgen import yamlio
 from ftgen.diagnostics import Rejected, error
 from ftgen.gitops.address import Target
+from ftgen.gitops.annotations import TOMBSTONE, Annotations, annotated, revived, unguarded
 from ftgen.gitops.branch import Branch
 from ftgen.gitops.git import told_as_diagnostics
 from ftgen.gitops.publish import Progress, Published, Work, commit, silent
@@ -28,17 +29,6 @@ from ftgen.tree import DELIVERY, Entry, Fate, Issued, Lock, Outcome, Run, Shelf,
 from ftgen.tree.lock import is_job
 from ftgen.tree.plan import sha256
 
-Annotations = Mapping[str, str | None]
-"""Annotations to set, or to take away where the value is None."""
-
-_HOOK = "argocd.argoproj.io/hook"
-_OPTIONS = "argocd.argoproj.io/sync-options"
-_COMPARE = "argocd.argoproj.io/compare-options"
-_SSA = "kustomize.toolkit.fluxcd.io/ssa"
-_FLUX_PRUNE = "kustomize.toolkit.fluxcd.io/prune"
-TOMBSTONE: Annotations = MappingProxyType({_HOOK: "Skip", _SSA: "Ignore"})
-"""What an archived run carries: Argo CD and Flux skip the object, whether or not it is there."""
-_GUARDS = {"Prune=false", "Prune=confirm", "Delete=false", "Delete=confirm"}
 _POD_NAME_LIMIT = 63
 
 
@@ -301,7 +291,7 @@ class _Edit:
         again = under_name(Run("", entry.name, entry.run, {path: self.content(path)}), name)
         ((target, content),) = again.files.items()
         _refuse_long(name, content)
-        self.put(target, annotated(content, _revived(content)), replace(entry, name=name, state=State.ACTIVE))
+        self.put(target, annotated(content, revived(content)), replace(entry, name=name, state=State.ACTIVE))
         self.runs[entry.run] = Issued(name, self.runs[entry.run].hash)
         if entry.state is State.ACTIVE:
             self.move(path, State.ORPHANED)
@@ -335,46 +325,6 @@ def _refuse_long(name: str, content: bytes) -> None:
             raise _no(name, why, "publish the run under a shorter name")
 
 
-def _manifest(content: bytes) -> Any:
-    return yamlio.parse(content.decode(), "")
-
-
 def _spec(content: bytes) -> Mapping[str, Any]:
-    spec = _manifest(content).get("spec")
+    spec = yamlio.parse(content.decode(), "").get("spec")
     return spec if isinstance(spec, dict) else {}
-
-
-def _annotations(content: bytes) -> Mapping[str, str]:
-    return (_manifest(content).get("metadata") or {}).get("annotations") or {}
-
-
-def unguarded(content: bytes) -> Annotations:
-    """Without what keeps reconcilers from removing the object, and from touching it at all."""
-    options = _annotations(content).get(_OPTIONS, "").split(",")
-    left = ",".join(option for option in options if option and option.strip() not in _GUARDS)
-    # Argo CD shows what is to be pruned only without IgnoreExtraneous; Flux takes the guard off the live
-    # object only where it may touch it, which IfNotPresent in git forbids.
-    return {_OPTIONS: left or None, _COMPARE: None, _FLUX_PRUNE: None, _SSA: None}
-
-
-def _revived(content: bytes) -> Annotations:
-    """The annotations of a run that is to be created: no tombstone, and Flux creates it once only."""
-    annotations = _annotations(content)
-    flux = "IfNotPresent" if _FLUX_PRUNE in annotations else None
-    buried = annotations.get(_HOOK) == "Skip"
-    return {_HOOK: None, _SSA: flux} if buried else {}
-
-
-def annotated(content: bytes, annotations: Annotations) -> bytes:
-    """A manifest with annotations set or taken away, every other byte as it was."""
-    document = yamlio.load_roundtrip(content.decode(), "the manifest")
-    metadata = document["metadata"]
-    kept = metadata.setdefault("annotations", type(metadata)())
-    for key in annotations:
-        kept.pop(key, None)
-    for key, value in reversed(list(annotations.items())):
-        if value is not None:
-            kept.insert(0, key, value)
-    if not kept:
-        del metadata["annotations"]
-    return yamlio.dump_roundtrip(document).encode()
