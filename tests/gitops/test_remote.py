@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import signal
 import sys
 
@@ -131,6 +132,38 @@ def test_a_shallow_clone_publishes(tmp_path, bare, git, make_run, provenance):
     assert git(shallow, "rev-list", "--count", "gitops") == "2"
     assert publish(to(shallow), [make_run("pushed")], provenance, push=True).result is Result.PUSHED
     assert len(history(git, bare)) == 4
+
+
+def test_a_partial_clone_is_told_and_pushes(tmp_path, bare, git, make_run, provenance):
+    git(bare, "config", "uploadpack.allowFilter", "true")
+    publish(to(bare), [make_run("a")], provenance)
+    clone = tmp_path / "clone"
+    git(tmp_path, "clone", "--quiet", "--no-checkout", "--filter=blob:none", f"file://{bare}", str(clone))
+    problem = refused(to(clone), [make_run("b")], provenance)
+    assert problem.code == "FT521"
+    assert "--push" in problem.help
+    assert publish(to(clone), [make_run("b")], provenance, push=True).result is Result.PUSHED
+
+
+def test_a_remote_of_the_longer_hash_is_pushed_to_from_a_clone(tmp_path, git, make_run, provenance):
+    longer = tmp_path / "longer.git"
+    git(tmp_path, "init", "--quiet", "--bare", "--object-format=sha256", "--initial-branch=main", str(longer))
+    publish(to(longer), [make_run("a")], provenance)
+    assert "clone" in refused(to(f"file://{longer}"), [make_run("b")], provenance).help
+    git(tmp_path, "clone", "--quiet", str(longer), str(tmp_path / "clone"))
+    assert publish(to(tmp_path / "clone"), [make_run("b")], provenance, push=True).result is Result.PUSHED
+
+
+def test_a_git_that_dies_while_it_is_written_to_is_told(tmp_path, bare, make_run, provenance, monkeypatch):
+    """As on a full disk; more than a pipe holds."""
+    git, real = tmp_path / "bin" / "git", shutil.which("git")
+    git.parent.mkdir()
+    git.write_text(f'#!/bin/sh\ncase "$*" in *fast-import*) exit 1;; esac\nexec {real} "$@"\n')
+    git.chmod(0o755)
+    monkeypatch.setenv("PATH", str(git.parent), prepend=os.pathsep)
+    problem = refused(to(bare), [make_run(f"r{number}") for number in range(300)], provenance)
+    assert problem.code == "FT530"
+    assert "disk" in problem.headline
 
 
 def test_a_sweep_gets_a_branch_of_its_own(bare, git, make_run, provenance):

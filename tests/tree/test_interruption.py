@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import hashlib
+import json
 import os
 import resource
 import signal
@@ -216,3 +218,70 @@ def test_the_index_of_a_recovered_tree_reads(tmp_path, trees):
         "b/persistentvolumeclaim-models.yaml",
         "c/job-c-1a2b3c4d.yaml",
     }
+
+
+# journals that came with a clone
+
+
+def strange(out, journal):
+    place = out / ".ftgen-stage"
+    place.mkdir()
+    (place / "0").write_text("theirs\n")
+    (place / "journal").write_text(journal, encoding="latin-1")
+    with pytest.raises(Rejected) as rejected:
+        recover(out)
+    (problem,) = rejected.value.diagnostics
+    assert problem.code == "FT502"
+    assert str(place) in problem.help
+    with pytest.raises(Rejected):
+        render(out)
+
+
+THEIRS = hashlib.sha256(b"theirs\n").hexdigest()
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        ["link/.profile", "0", None, THEIRS],
+        ["link/kept", "", hashlib.sha256(b"kept\n").hexdigest(), None],
+        ["../victim/kept", "", hashlib.sha256(b"kept\n").hexdigest(), None],
+        ["taken", "../../victim/kept", None, hashlib.sha256(b"kept\n").hexdigest()],
+        [".git/hooks/pre-commit", "0", None, THEIRS],
+    ],
+)
+def test_a_journal_does_not_reach_outside_its_tree(tmp_path, make_run, snapshot, row):
+    out, victim = tmp_path / "out", tmp_path / "victim"
+    victim.mkdir()
+    (victim / "kept").write_text("kept\n")
+    render(out, make_run())
+    (out / "link").symlink_to(victim)
+    strange(out, json.dumps([row]))
+    assert snapshot(victim) == {"kept": b"kept\n"}
+
+
+@pytest.mark.parametrize("journal", ["", "{", "null", "[1]", "[[1]]", '[["a", "0", null]]', "[[1, 2, 3, 4]]", "\xff"])
+def test_what_is_no_journal_is_refused(tmp_path, make_run, journal):
+    render(tmp_path / "out", make_run())
+    strange(tmp_path / "out", journal)
+
+
+def test_nothing_is_staged_through_a_link(tmp_path, make_run, snapshot):
+    out, victim = tmp_path / "out", tmp_path / "victim"
+    victim.mkdir()
+    out.mkdir()
+    (out / ".ftgen-stage").symlink_to(victim)
+    with pytest.raises(Rejected) as rejected:
+        render(out, make_run())
+    assert [problem.code for problem in rejected.value.diagnostics] == ["FT502"]
+    assert snapshot(victim) == {}
+
+
+def test_an_index_that_is_a_link_is_refused(tmp_path, make_run):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "ftgen.lock").symlink_to("/dev/zero")
+    for act in (render, lambda *_: read_lock(out)):
+        with pytest.raises(Rejected) as rejected:
+            act(out, make_run())
+        assert [problem.code for problem in rejected.value.diagnostics] == ["FT502"]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 from ftgen.diagnostics import Diagnostic, Rejected, error
 from ftgen.gitops.git import PROTOCOLS, Git
@@ -13,8 +15,10 @@ from ftgen.tree.lock import path_problem
 _URL = re.compile(r"([a-z][a-z0-9+.-]*)://([^/]*)", re.IGNORECASE)
 _SCP = re.compile(r"(?!-)[^/:\\]+:(?!:)(?!-)")
 _HELPER = re.compile(r"[a-z0-9+.-]*::", re.IGNORECASE)
+_PORT = re.compile(r"(^|@)(\[[^]]*\]|[^:@]*)(:[0-9]*)?$")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_SECRET = re.compile(r"(://)[^/@]*@")
+_SECRET = re.compile(r"(://)[^/\s]*@")
+_PASSWORD = re.compile(r"(https?://)([^/:@]*):([^/]*)@([^/@]+)(/.*)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,20 @@ class Target:
 def without_credentials(address: str) -> str:
     """The address with any user information of a URL left out."""
     return _SECRET.sub(r"\1", address)
+
+
+def password_apart(address: str) -> tuple[str, dict[str, str]]:
+    """An address without its password, and the git setting that sends it.
+
+    Git would show it in the list of processes, and hand it to every credential helper to be kept.
+    """
+    found = _PASSWORD.fullmatch(address)
+    if not found:
+        return address, {}
+    scheme, user, password, host, path = found.groups(default="")
+    pair = f"{unquote(user)}:{unquote(password)}".encode()
+    header = f"Authorization: Basic {b64encode(pair).decode()}"
+    return f"{scheme}{host}{path}", {f"http.{scheme}{host}/.extraHeader": header}
 
 
 def target_of(repo: str, branch: str, path: str) -> Target:
@@ -83,6 +101,8 @@ def _repo_problems(repo: str) -> list[Diagnostic]:
         reason = f"{url[1]} is none of {', '.join(PROTOCOLS)}"
     elif url and url[2].rpartition("@")[2].startswith("-"):
         reason = "its host starts with `-`"
+    elif url and not _PORT.search(url[2]):
+        reason, repo = "its port is no number; in a password, `/` is written `%2F`", f"{url[1]}://…"
     how = "name a folder, or a URL such as https://git.example.com/team/training.git"
     told = f"{without_credentials(repo)!r} is no address to publish to: {reason}"
     return [error("FT520", told, "--repo", help=how)] if reason else []
@@ -93,12 +113,12 @@ def _branch_problems(branch: str) -> list[Diagnostic]:
     # Git refuses to run with a git-dir that is none only for verbs that need one; this needs none.
     fine = not branch.startswith("-") and b"\0" not in name and _is_ref(branch)
     told = f"{branch!r} is no branch name"
-    return [] if fine else [error("FT520", told, "--branch", help="a name such as main or ftgen/sweep")]
+    return [] if fine else [error("FT520", told, "--branch", help="a name such as main, without refs/heads/")]
 
 
 def _is_ref(branch: str) -> bool:
     bad = re.search(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/$|^/|\.$|\.lock(/|$)|(^|/)\.", branch)
-    return bool(branch) and branch != "@" and bad is None
+    return branch not in {"", "@", "HEAD"} and not branch.startswith("refs/") and bad is None
 
 
 def _path_problems(path: str, folder: str) -> list[Diagnostic]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import subprocess
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import IO, cast
 
-from ftgen.diagnostics import Diagnostic, error
+from ftgen.diagnostics import Diagnostic, Rejected, error
 from ftgen.gitops.git import Git, GitFailed
 from ftgen.tree import EMPTY, LOCK_NAME, Lock, dump_lock, parse_lock
 
@@ -92,7 +93,10 @@ class Branch:
         if self._importer is None:
             self._importer = self.git.open("fast-import", "--quiet", "--done")
         stream = cast("IO[bytes]", self._importer.stdin)
-        stream.write(b"blob\ndata %d\n%b\n" % (len(content), content))
+        try:
+            stream.write(b"blob\ndata %d\n%b\n" % (len(content), content))
+        except BrokenPipeError:
+            self._finish_import()
         self.staged[path] = self._id(content)
 
     def remove(self, paths: Iterable[str]) -> None:
@@ -113,7 +117,8 @@ class Branch:
         asked.flush()
         header = told.readline().split()
         if len(header) != 3 or header[1] != b"blob":  # noqa: PLR2004 - id, type, size
-            raise GitFailed(["cat-file"], f"{name} cannot be read")
+            lacking = f"{self.shown} lacks the object {name}, as a partial clone does"
+            raise Rejected([error("FT521", lacking, "--repo", help="add --push, or name the URL of the remote")])
         return told.read(int(header[2]) + 1)[:-1]
 
     # the index and the commit
@@ -127,6 +132,8 @@ class Branch:
         """Stage the index, unless it says what it said."""
         text = dump_lock(lock)
         if (lock != EMPTY or self.has(LOCK_NAME)) and not self.holds(LOCK_NAME, text):
+            if blocked := self.problem(LOCK_NAME):
+                raise Rejected([blocked])
             self.stage(LOCK_NAME, text)
 
     @property
@@ -148,11 +155,14 @@ class Branch:
         return made.decode().strip()
 
     def _finish_import(self) -> None:
-        if self._importer is not None:
-            self._importer.communicate(b"done\n")
-            if self._importer.returncode:
-                raise GitFailed(["fast-import"], "the objects could not be written; is the disk full?")
-            self._importer = None
+        importer, self._importer = self._importer, None
+        if importer is None:
+            return
+        with suppress(BrokenPipeError):
+            cast("IO[bytes]", importer.stdin).write(b"done\n")
+        importer.communicate()
+        if importer.returncode:
+            raise GitFailed(["fast-import"], "the objects could not be written; is the disk full?")
 
     def _index_lines(self) -> bytes:
         zero = "0" * hashlib.new(self.hashing).digest_size * 2

@@ -14,6 +14,9 @@ from ftgen.diagnostics import Rejected, error
 
 PROTOCOLS = ("file", "git", "http", "https", "ssh")
 """The transports git may use; `ext::` and `fd::` run programs."""
+_NO_TRANSPORT = {"GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1"}
+"""For a repository of somebody else's, whose configuration names the program that fetches a missing object."""
+_TRANSPORT = {"GIT_ALLOW_PROTOCOL": ":".join(PROTOCOLS), "GIT_NO_LAZY_FETCH": "0"}
 
 _OWN = {
     "core.hooksPath": os.devnull,
@@ -39,6 +42,7 @@ _FORGOTTEN = (
     "GIT_EXTERNAL_DIFF",
     "GIT_SHALLOW_FILE",
     "GIT_GRAFT_FILE",
+    "GIT_CONFIG",
 )
 """What the environment may hold when ftgen runs inside a hook, and would point git elsewhere."""
 
@@ -112,8 +116,8 @@ class Git:
 
 def _fixed() -> dict[str, str]:
     return {
+        **_NO_TRANSPORT,
         "GIT_TERMINAL_PROMPT": "0",
-        "GIT_ALLOW_PROTOCOL": ":".join(PROTOCOLS),
         "GIT_NO_REPLACE_OBJECTS": "1",
         "GIT_OPTIONAL_LOCKS": "0",
         "LC_ALL": "C",
@@ -122,12 +126,14 @@ def _fixed() -> dict[str, str]:
 
 
 def _configuration(settings: Mapping[str, str]) -> dict[str, str]:
-    """Settings by environment: a header with a token must not show in the list of processes."""
-    pairs = enumerate(settings.items())
+    """Settings by environment, after those that are there: a token must not show in the list of processes."""
+    given = os.environ.get("GIT_CONFIG_COUNT", "")
+    first = int(given) if given.isdecimal() else 0
+    pairs = enumerate(settings.items(), first)
     numbered = {
         f"GIT_CONFIG_{part}_{i}": text for i, pair in pairs for part, text in zip(("KEY", "VALUE"), pair, strict=True)
     }
-    return {"GIT_CONFIG_COUNT": str(len(settings)), **numbered}
+    return {"GIT_CONFIG_COUNT": str(first + len(settings)), **numbered}
 
 
 @contextmanager
@@ -137,7 +143,7 @@ def workshop(settings: Mapping[str, str], objects: Path | None = None, hashing: 
         folder = Path(place) / "repository.git"
         first = Git(folder, settings)
         first.run("init", "--quiet", "--bare", "--template=", f"--object-format={hashing}", str(folder))
-        yield Git(folder, settings, {"GIT_OBJECT_DIRECTORY": str(objects)} if objects else {})
+        yield Git(folder, settings, {"GIT_OBJECT_DIRECTORY": str(objects)} if objects else _TRANSPORT)
 
 
 @contextmanager

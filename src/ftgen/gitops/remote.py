@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Protocol
 
 from ftgen.diagnostics import Diagnostic, Rejected, error
-from ftgen.gitops.address import Target, local, target_of, without_credentials
+from ftgen.gitops.address import Target, local, password_apart, target_of, without_credentials
 from ftgen.gitops.git import Git, GitFailed, workshop
 
-_CARRIED = re.compile(r"user\..+|http\..+|commit\.gpgsign|gpg\.format", re.IGNORECASE)
-"""Settings of a local repository that are taken over: values, never the name of a program to run."""
+_CARRIED = re.compile(r"user\..+|http\.(?!.*cookie).+|commit\.gpgsign|gpg\.format", re.IGNORECASE)
+"""Settings of a local repository that are taken over: values, never a program to run or a file to write."""
 _REMOTE = "origin"
 _LONGEST = 500
+_SHA1 = 40
 
 
 class Destination(Protocol):
@@ -40,14 +41,14 @@ def destination(target: Target, *, push: bool) -> Iterator[Destination]:
     if target.remote:
         with workshop({}) as git:
             yield _remote(git, target.repo)
-    elif push:
-        mine = local(target)
+        return
+    mine = local(target)
+    hashing = mine.maybe("rev-parse", "--show-object-format") or "sha1"
+    if push:
         url = _upstream(target, mine)
-        with workshop(_settings(mine)) as git:
+        with workshop(_settings(mine), hashing=hashing) as git:
             yield _Pushed(git, url, mine)
     else:
-        mine = local(target)
-        hashing = mine.maybe("rev-parse", "--show-object-format") or "sha1"
         with workshop(_settings(mine), mine.folder / "objects", hashing) as git:
             _copy_shallow(mine, git)
             yield _Local(git, mine)
@@ -114,6 +115,7 @@ class _Remote:
             "",
         )
         if name:
+            self._refuse_other_hash(name)
             wanted = f"+refs/heads/{branch}:refs/remotes/{_REMOTE}/{branch}"
             self._ask("fetch", "--quiet", "--no-tags", "--depth=1", "--filter=blob:none", _REMOTE, wanted)
             name = self.git.text("rev-parse", "--verify", f"refs/remotes/{_REMOTE}/{branch}")
@@ -125,6 +127,12 @@ class _Remote:
         except GitFailed as problem:
             return problem.message or "the push failed"
         return ""
+
+    def _refuse_other_hash(self, name: str) -> None:
+        """Only a clone tells beforehand how the objects are named."""
+        if len(name) != _SHA1 and self.git.text("rev-parse", "--show-object-format") == "sha1":
+            told = "the remote names its objects by another hash than sha1"
+            raise Rejected([error("FT521", told, "--repo", help="publish from a clone of it, with --push")])
 
     def _ask(self, *command: str) -> str:
         try:
@@ -163,8 +171,9 @@ class _Pushed(_Remote):
 
 
 def _remote(git: Git, url: str) -> _Remote:
-    git.run("remote", "add", "--", _REMOTE, url)
-    return _Remote(git)
+    plain, header = password_apart(url)
+    git.run("remote", "add", "--", _REMOTE, plain)
+    return _Remote(Git(git.folder, {**git.settings, **header}, git.env))
 
 
 def _unreachable(problem: GitFailed) -> Diagnostic:

@@ -82,11 +82,28 @@ def _checkout(top: Path) -> Git:
 
 
 def _is_dirty(git: Git, top: Path, folder: Path) -> bool:
-    if git.maybe("status", "--porcelain", "--untracked-files=no"):
+    quiet = Git(git.folder, {**git.settings, **_unfiltered(git)}, git.env)
+    # Submodules have configurations of their own, which name programs too.
+    if quiet.maybe("status", "--porcelain", "--untracked-files=no", "--ignore-submodules=dirty"):
         return True
     own = [str((folder / name).relative_to(top)) for name in ("conf", "overlays") if (folder / name).is_dir()]
     command = ("-C", str(top), "ls-files", "--others", "--exclude-standard", "--", *own)
     return bool(own) and bool(git.maybe(*command))
+
+
+def _unfiltered(git: Git) -> dict[str, str]:
+    """Filters that the repository's own configuration names, taken away; the user's own stay."""
+    asked = (
+        "config",
+        "--show-scope",
+        "--name-only",
+        "--null",
+        "--get-regexp",
+        r"^filter\..*\.(clean|process|required)$",
+    )
+    told = git.maybe(*asked).split("\0")
+    own = [key for scope, key in zip(told[::2], told[1::2], strict=False) if scope in {"local", "worktree"}]
+    return {key: "false" if key.endswith(".required") else "" for key in own}
 
 
 def message(subject: str, provenance: Provenance, folders: Sequence[str], names: Sequence[str]) -> str:

@@ -12,6 +12,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -24,6 +25,7 @@ from ftgen.tree.plan import Fate, Outcome, Shelf, Terms, draw
 
 _STAGE = ".ftgen-stage"
 _JOURNAL = "journal"
+_STAGED = re.compile(r"\d*")
 _FSYNC_EACH = 64
 """Up to so many files are flushed one by one; beyond, one sync of everything is cheaper."""
 
@@ -136,8 +138,16 @@ def read_lock(out: Path) -> Lock:
         Rejected: FT508 or FT509.
     """
     with _translated(out):
-        text = _read(out / LOCK_NAME)
+        text = _read_lock(out)
     return EMPTY if text is None else parse_lock(text, str(out / LOCK_NAME))
+
+
+def _read_lock(out: Path) -> bytes | None:
+    """The index's bytes; a link would be a file of somebody else's, and would be replaced."""
+    place = out / LOCK_NAME
+    if place.is_symlink():
+        raise Rejected([error("FT502", f"{place} is a symbolic link, not a file", str(place), help="move it away")])
+    return _read(place)
 
 
 def plan_write(out: Path, runs: Iterable[Run], terms: Terms = Terms(), *, dry: bool = False) -> Plan:  # noqa: B008 - frozen
@@ -171,7 +181,7 @@ def plan_edit(out: Path, decide: Callable[[Shelf, Lock], Outcome], *, dry: bool 
 def _plan(out: Path, root: Path, decide: Callable[[Shelf, Lock], Outcome], stage: Stage | None) -> Plan:
     if stage is not None:
         _recover(root)
-    base = _read(root / LOCK_NAME)
+    base = _read_lock(root)
     lock = EMPTY if base is None else parse_lock(base, str(out / LOCK_NAME))
     return Plan(root, decide(_Folder(root, str(out), stage), lock), base, stage)
 
@@ -239,6 +249,7 @@ def _enter(root: Path) -> Stage:
     if root in _held:
         told = f"this process is already writing to {root}"
         raise Rejected([error("FT510", told, str(root), help="apply or discard the first plan")])
+    _refuse_strange(root / _STAGE)
     made = _make_folders(root)
     guard = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     # A network file system may refuse to lock a folder; then only the journal protects it.
@@ -246,6 +257,12 @@ def _enter(root: Path) -> Stage:
         fcntl.flock(guard, fcntl.LOCK_EX)
     _held.add(root)
     return Stage(root, made, guard)
+
+
+def _refuse_strange(place: Path) -> None:
+    """What lies there may have come with a clone: a link would lead the writing elsewhere."""
+    if os.path.lexists(place) and (place.is_symlink() or not place.is_dir()):
+        raise Rejected([error("FT502", f"{place} was not written by ftgen", str(place), help="remove it")])
 
 
 def _make_folders(folder: Path) -> list[Path]:
@@ -334,17 +351,26 @@ def _write_journal(place: Path, steps: list[_Step]) -> None:
     _flush([place])
 
 
-def _read_journal(place: Path) -> list[_Step]:
-    rows = json.loads((place / _JOURNAL).read_text(encoding="utf-8"))
-    steps = [_Step(*row) for row in rows]
-    unsafe = [step for step in steps if step.path != LOCK_NAME and path_problem(step.path)]
-    return [] if unsafe else steps
+def _read_journal(root: Path) -> list[_Step]:
+    """The steps of a write that was interrupted; whoever wrote the file, they stay inside the tree."""
+    place = root / _STAGE / _JOURNAL
+    with suppress(ValueError, TypeError, AttributeError):
+        steps = [_Step(*row) for row in json.loads(place.read_text(encoding="utf-8"))]
+        if all(_is_safe(root, step) for step in steps):
+            return steps
+    told = f"{place} is no journal of ftgen's"
+    raise Rejected([error("FT502", told, str(place), help=f"remove {place.parent}")])
+
+
+def _is_safe(root: Path, step: _Step) -> bool:
+    inside = step.path == LOCK_NAME or not path_problem(step.path)
+    return inside and bool(_STAGED.fullmatch(step.staged)) and (root / step.path).parent.resolve().is_relative_to(root)
 
 
 def _recover(root: Path) -> None:
     place = root / _STAGE
     if (place / _JOURNAL).exists():
-        steps = _read_journal(place)
+        steps = _read_journal(root)
         edited = [step.path for number, step in enumerate(steps) if _is_edited(root, number, step)]
         if edited:
             raise Rejected([_edited_since(path, place) for path in edited])

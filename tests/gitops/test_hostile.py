@@ -1,0 +1,233 @@
+"""Repositories that mean harm: nothing that they name is executed, and nothing outside them is touched."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from ftgen.diagnostics import Rejected
+from ftgen.gitops import Result, publish, source_of, target_of
+from ftgen.tree import Terms
+
+PROGRAMS = (
+    *("filter.evil.clean", "filter.evil.smudge", "filter.evil.process", "core.fsmonitor", "core.sshCommand"),
+    *("credential.helper", "gpg.program", "diff.external", "core.editor", "core.pager", "uploadpack.packObjectsHook"),
+    *("core.askPass", "alias.commit-tree", "gpg.ssh.program", "core.gitProxy", "core.alternateRefsCommand"),
+)
+HOOKS = ("pre-commit", "post-commit", "reference-transaction", "pre-push", "post-index-change", "update", "pre-auto-gc")
+
+
+def to(repo, branch="main", path="training"):
+    return target_of(str(repo), branch, path)
+
+
+def codes(rejected):
+    return [problem.code for problem in rejected.value.diagnostics]
+
+
+@pytest.fixture
+def trap(tmp_path):
+    """A program that must not run."""
+    script, sprung = tmp_path / "trap.sh", tmp_path / "sprung"
+    script.write_text(f"#!/bin/sh\necho $0 $@ >> {sprung}\nexit 1\n")
+    script.chmod(0o755)
+    yield script
+    assert not sprung.exists(), sprung.read_text()
+
+
+@pytest.fixture
+def quiet(git):
+    """Git as a fixture uses it in a repository that is set with traps."""
+
+    def run(folder, *arguments):
+        return git(folder, "-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", *arguments)
+
+    return run
+
+
+@pytest.fixture
+def hostile(checkout, quiet, trap):
+    """A working copy that names the trap wherever git takes a program."""
+    hooks = checkout / ".git" / "hooks"
+    hooks.mkdir(exist_ok=True)
+    for name in HOOKS:
+        (hooks / name).symlink_to(trap)
+    (checkout / ".gitattributes").write_text("* filter=evil diff=evil merge=evil\n*.yaml text eol=crlf ident\n")
+    quiet(checkout, "add", ".gitattributes")
+    quiet(checkout, "commit", "--quiet", "-m", "attributes")
+    quiet(checkout, "branch", "gitops")
+    for key in PROGRAMS:
+        quiet(checkout, "config", key, str(trap))
+    quiet(checkout, "config", "core.autocrlf", "true")
+    return checkout
+
+
+def test_nothing_of_the_repository_is_executed(hostile, quiet, make_run, provenance):
+    before = (hostile / ".git" / "index").read_bytes()
+    assert publish(to(hostile, "gitops"), [make_run()], provenance).result is Result.COMMITTED
+    assert (hostile / ".git" / "index").read_bytes() == before
+    blob = quiet(hostile, "cat-file", "blob", "gitops:training/sft/job-sft-1a2b3c4d.yaml")
+    assert (blob + "\n").encode() == next(iter(make_run().files.values()))
+
+
+def test_looking_at_the_source_executes_nothing_of_it(hostile):
+    os.utime(hostile / "other.txt", (1, 1))
+    assert source_of(hostile).dirty
+
+
+def test_a_filter_of_the_users_own_is_used_to_look_at_the_source(tmp_path, checkout, git):
+    """Large files are filtered; without the filter every one of them would look edited."""
+    git(checkout, "checkout", "--quiet", "--force", "main")
+    upper = tmp_path / "upper.sh"
+    upper.write_text("#!/bin/sh\ntr a-z A-Z\n")
+    upper.chmod(0o755)
+    git(checkout, "config", "--global", "filter.upper.clean", str(upper))
+    (checkout / ".gitattributes").write_text("other.txt filter=upper\n")
+    git(checkout, "add", ".")
+    git(checkout, "commit", "--quiet", "-m", "filtered")
+    os.utime(checkout / "other.txt", (1, 1))
+    assert not source_of(checkout).dirty
+
+
+def test_a_submodule_of_the_source_executes_nothing(checkout, bare, git, quiet, make_run, provenance, trap):
+    publish(to(bare), [make_run()], provenance)
+    git(checkout, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(bare), "sub")
+    git(checkout, "commit", "--quiet", "-m", "submodule")
+    (checkout / "sub" / ".gitattributes").write_text("* filter=evil\n")
+    for key in ("core.fsmonitor", "filter.evil.clean"):
+        git(checkout / "sub", "config", key, str(trap))
+    for file in (checkout / "sub").rglob("*.yaml"):
+        os.utime(file, (1, 1))
+    assert source_of(checkout) is not None
+
+
+def test_an_object_that_a_clone_lacks_is_not_fetched_by_a_program_of_its_choice(
+    tmp_path, bare, git, make_run, provenance, trap
+):
+    publish(to(bare), [make_run("a")], provenance)
+    clone = tmp_path / "clone"
+    git(tmp_path, "clone", "--quiet", str(bare), str(clone))
+    publish(to(bare), [make_run("b")], provenance)
+    settings = {"url": bare, "uploadpack": trap, "promisor": "true"}
+    for key, value in settings.items():
+        git(clone, "config", f"remote.evil.{key}", str(value))
+    git(clone, "config", "extensions.partialClone", "evil")
+    git(clone, "config", "core.repositoryFormatVersion", "1")
+    assert publish(to(clone), [make_run("c")], provenance, push=True).result is Result.PUSHED
+
+
+def test_a_remote_that_runs_programs_is_not_used(checkout, trap, git, make_run, provenance):
+    git(checkout, "config", "remote.origin.url", f"ext::{trap}")
+    with pytest.raises(Rejected) as rejected:
+        publish(to(checkout), [make_run()], provenance, push=True)
+    assert codes(rejected) == ["FT520"]
+
+
+def test_an_address_is_not_rewritten_by_the_repository(checkout, bare, trap, git, make_run, provenance):
+    git(checkout, "remote", "add", "origin", "http://127.0.0.1:1/x.git")
+    git(checkout, "config", f"url.ext::{trap} .insteadOf", "http://127.0.0.1:1/")
+    git(checkout, "config", f"url.{bare}.pushInsteadOf", "http://127.0.0.1:1/")
+    for key in ("uploadpack", "receivepack", "vcs"):
+        git(checkout, "config", f"remote.origin.{key}", str(trap))
+    with pytest.raises(Rejected) as rejected:
+        publish(to(checkout), [make_run()], provenance, push=True)
+    assert codes(rejected) == ["FT525"]
+
+
+def test_an_address_that_the_user_rewrites_to_a_program_is_refused_by_git(trap, git, bare, make_run, provenance):
+    git(bare, "config", "--global", f"url.ext::{trap} .insteadOf", "http://127.0.0.1:1/")
+    with pytest.raises(Rejected) as rejected:
+        publish(to("http://127.0.0.1:1/x.git"), [make_run()], provenance)
+    assert "not allowed" in rejected.value.diagnostics[0].headline
+
+
+def test_the_index_is_not_written_over_a_folder_of_its_name(tmp_path, bare, git, make_run, provenance):
+    clone = tmp_path / "clone"
+    git(tmp_path, "clone", "--quiet", str(bare), str(clone))
+    (clone / "training" / "ftgen.lock").mkdir(parents=True)
+    (clone / "training" / "ftgen.lock" / "theirs").write_text("theirs\n")
+    git(clone, "add", ".")
+    git(clone, "commit", "--quiet", "-m", "a folder")
+    git(clone, "push", "--quiet", "origin", "HEAD:main")
+    with pytest.raises(Rejected) as rejected:
+        publish(to(bare), [make_run()], provenance, terms=Terms(adopt=True))
+    assert codes(rejected) == ["FT502"]
+
+
+def test_the_environment_of_a_hook_leads_nowhere_else(monkeypatch, tmp_path, bare, git, make_run, provenance):
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
+    monkeypatch.setenv("GIT_INDEX_FILE", str(tmp_path / "elsewhere" / "index"))
+    monkeypatch.setenv("GIT_OBJECT_DIRECTORY", str(tmp_path / "elsewhere" / "objects"))
+    monkeypatch.setenv("GIT_CONFIG", str(tmp_path / "elsewhere" / "config"))
+    assert publish(to(bare), [make_run()], provenance).result is Result.COMMITTED
+    monkeypatch.undo()
+    assert not (tmp_path / "elsewhere").exists()
+    assert git(bare, "ls-tree", "-r", "--name-only", "main").count("\n") == 1
+
+
+# passwords
+
+
+def test_a_password_is_on_no_command_line(http, make_run, provenance):
+    seen, stop = set(), threading.Event()
+
+    def watch():
+        while not stop.is_set():
+            for process in Path("/proc").glob("[0-9]*/cmdline"):
+                try:
+                    seen.add(process.read_bytes())
+                except OSError:
+                    continue
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        publish(to(http.url), [make_run()], provenance)
+    finally:
+        stop.set()
+        watcher.join()
+    assert any(b"remote-http" in line for line in seen)
+    assert not any(b"s3cret" in line for line in seen)
+
+
+def test_a_password_is_handed_to_no_helper(tmp_path, git, bare, http, make_run, provenance):
+    kept = tmp_path / "kept"
+    git(bare, "config", "--global", "credential.helper", f"store --file={kept}")
+    assert publish(to(http.url), [make_run()], provenance).result is Result.PUSHED
+    assert not kept.exists()
+
+
+def test_a_helper_of_the_users_own_gives_the_password(tmp_path, git, bare, http, make_run, provenance):
+    kept = tmp_path / "kept"
+    plain = http.url.replace("ada:s3cret@", "")
+    kept.write_text(http.url.replace("/training.git", "") + "\n")
+    assert "credentials" in refused(plain, make_run, provenance).help
+    git(bare, "config", "--global", "credential.helper", f"store --file={kept}")
+    assert publish(to(plain), [make_run()], provenance).result is Result.PUSHED
+
+
+def test_settings_from_the_environment_are_kept(monkeypatch, http, make_run, provenance):
+    """Pipelines hand git its token so."""
+    plain = http.url.replace("ada:s3cret@", "")
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+    monkeypatch.setenv("GIT_CONFIG_KEY_0", f"http.{plain}.extraHeader")
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", "Authorization: Basic YWRhOnMzY3JldA==")
+    assert publish(to(plain), [make_run()], provenance).result is Result.PUSHED
+
+
+def refused(url, make_run, provenance):
+    with pytest.raises(Rejected) as rejected:
+        publish(to(url), [make_run()], provenance)
+    (problem,) = rejected.value.diagnostics
+    return problem
+
+
+@pytest.mark.parametrize("password", ["p/w", "p@w0rd", "p:w0rd", "p%40w"])
+def test_no_spelling_of_a_password_is_repeated(password, make_run, provenance):
+    problem = refused(f"http://ada:{password}@127.0.0.1:1/x.git", make_run, provenance)
+    told = f"{problem.headline} {problem.help} {problem.subject} {problem.value}"
+    assert password not in told
+    assert "w0rd" not in told
