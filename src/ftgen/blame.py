@@ -104,7 +104,9 @@ class Provenance:
             near = ".".join(path[:length])
             if said := self.origins(near):
                 return _unique([*chosen, said[-1], *self.references(near)])
-        return _unique(chosen)
+        # A key that nothing knows is there for what was typed below it.
+        below = [Origin(_position(o), "") for o in self.overrides if _path(o.key)[: len(path)] == path]
+        return _unique([*chosen, *below[-1:]])
 
     @cached_property
     def _files(self) -> list[_File]:

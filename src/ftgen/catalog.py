@@ -10,10 +10,24 @@ from ftgen import project
 from ftgen.diagnostics import Rejected
 
 
-def folders(config_dirs: Iterable[Path] = (), config_path: Path | None = None) -> list[Path]:
-    """Where options are looked for, the first place first: the user's folders, then the packaged ones."""
+def folders(
+    config_dirs: Iterable[Path] = (), config_path: Path | None = None, config_name: str = "config"
+) -> list[Path]:
+    """Where options are looked for, the first place first: the user's folders, the packaged ones, the searchpath's."""
     packaged = [config_path] if config_path else [Path("conf"), project.conf_dir()]
-    return [folder for folder in [*config_dirs, *packaged] if folder.is_dir()]
+    places = [folder for folder in [*config_dirs, *packaged] if folder.is_dir()]
+    further = (project.folder(place, Path()) for place in searchpath(places, config_name))
+    return [*places, *(folder for folder in further if folder)]
+
+
+def searchpath(places: Sequence[Path], config_name: str) -> list[str]:
+    """What the primary file says under `hydra.searchpath`: places to look for options after all others."""
+    file = _find(places, config_name)
+    if file is None or "searchpath" not in file.read_text(encoding="utf-8", errors="replace"):
+        return []
+    hydra = _read(file).get("hydra")
+    said = hydra.get("searchpath") if isinstance(hydra, dict) else None
+    return [str(place) for place in said] if isinstance(said, list) else []
 
 
 def groups(places: Iterable[Path]) -> dict[str, dict[str, str]]:

@@ -37,7 +37,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 from omegaconf.basecontainer import BaseContainer
 from omegaconf.errors import OmegaConfBaseException
 
-from ftgen import project, spec, yamlio
+from ftgen import catalog, project, spec, yamlio
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, error
 from ftgen.trace import Layer, OverrideTrace, Trace
 
@@ -63,15 +63,42 @@ class Request:
     directory: Path = field(default_factory=Path)
 
     def search_path(self) -> list[Path]:
-        """The folders to search, the user's before the packaged, each once."""
+        """The folders to search, each once: the user's, the packaged, and last those of `hydra.searchpath`.
+
+        As in Hydra, the searchpath is said in the primary file or, overruling that, on the command line.
+
+        Raises:
+            Rejected: for every folder that is asked for and is not there.
+        """
         packaged = [self.config_path] if self.config_path else [self.directory / "conf", project.conf_dir()]
+        nearer = [folder for folder in [*self.config_dirs, *packaged] if folder.is_dir()]
+        further = {place: project.folder(place, self.directory) for place in self._further(nearer)}
+        lost = [_no_folder(d) for d in self.config_dirs if not d.is_dir()]
+        lost += [_no_folder(place).at(*self._typed()) for place, folder in further.items() if folder is None]
+        if lost:
+            raise Rejected(lost)
         unique: dict[str, Path] = {}
-        for folder in [*self.config_dirs, *packaged]:
-            if folder.is_dir():
-                unique.setdefault(os.path.realpath(folder), folder)
-            elif folder not in packaged:
-                raise Rejected([error("FT002", f"the configuration folder {folder} does not exist", value=folder)])
+        for folder in [*nearer, *(f for f in further.values() if f)]:
+            unique.setdefault(os.path.realpath(folder), folder)
         return list(unique.values())
+
+    def _further(self, nearer: Sequence[Path]) -> list[str]:
+        typed = self._typed()
+        if not typed:
+            return catalog.searchpath(nearer, self.config_name)
+        try:
+            said = OverridesParser.create().parse_override(self.overrides[typed[-1].line - 1]).value()
+        except HydraException:
+            return []  # told with the other overrides that cannot be read
+        return [str(place) for place in said] if isinstance(said, list) else [str(said)]
+
+    def _typed(self) -> list[Location]:
+        said = (text.lstrip("+").startswith("hydra.searchpath=") for text in self.overrides)
+        return [Location(COMMAND_LINE, position) for position, is_one in enumerate(said, 1) if is_one]
+
+
+def _no_folder(place: object) -> Diagnostic:
+    return error("FT002", f"the configuration folder {place} does not exist", value=place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -807,7 +834,7 @@ def _broken_defaults(failure: Exception, overrides: Sequence[Override]) -> Diagn
     """Hydra's refusal of a defaults list, at the override it speaks of where there is one."""
     headline = _last_line(failure)
     for position, override in enumerate(overrides, 1):
-        group = override.key_or_group
+        group = override.get_key_element().lstrip("+~")
         if f"'{group}'" in headline or (override.value() is None and "NoneType" in headline):
             if headline.startswith("Could not override"):
                 told = f"the group {group} is not in the defaults list"

@@ -112,6 +112,7 @@ def line(file: Path, number: int, composer: Composer) -> LineStory:
     """
     manifest, path, offset = _place(file, number)
     overrides = _listed(_maker(manifest, file)["metadata"]["annotations"][_OVERRIDES], file)
+    composer = Composer(replace(composer.request, overrides=overrides))
     try:
         return Rebuilt.of(manifest, overrides, composer).story(manifest, path, offset)
     except Rejected as rejected:

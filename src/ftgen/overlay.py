@@ -10,7 +10,6 @@ An `overlay.yaml` beside the patches is no patch: its list `touches` says what t
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +23,6 @@ _EVERY = {None, "", "any"}
 # Kinds that a job may come with: a patch for all objects of such a kind may find none.
 _MADE = frozenset({"PersistentVolumeClaim", "PersistentVolume", "ResourceClaimTemplate"})
 _DECLARATION = "overlay.yaml"
-_PACKAGE = "pkg://"
 
 _Path = tuple[str | int, ...]
 
@@ -75,7 +73,7 @@ def folders(directory: Path, packs: Iterable[str] = ()) -> list[Path]:
 
 
 def _packs(directory: Path, packs: Iterable[str]) -> list[Path]:
-    found = {pack: _pack(directory, pack) for pack in packs}
+    found = {pack: project.folder(pack, directory) for pack in packs}
     lost = [
         error(
             "FT025", f"there is no folder of overlays {pack}", "overlays", pack, "install the package, or name a folder"
@@ -86,19 +84,6 @@ def _packs(directory: Path, packs: Iterable[str]) -> list[Path]:
     if lost:
         raise Rejected(lost)
     return [folder for folder in found.values() if folder]
-
-
-def _pack(directory: Path, pack: str) -> Path | None:
-    if not pack.startswith(_PACKAGE):
-        folder = directory / pack
-        return folder if folder.is_dir() else None
-    package, *inside = pack.removeprefix(_PACKAGE).replace("/", ".").split(".")
-    try:
-        found = importlib.util.find_spec(package)
-    except (ImportError, ValueError):
-        return None
-    places = [Path(place, *inside) for place in (found.submodule_search_locations or ())] if found else []
-    return next((place for place in places if place.is_dir()), None)
 
 
 def collect(choices: Mapping[str, str], folders: Iterable[Path]) -> list[Patch]:

@@ -6,6 +6,7 @@ repository's top-level folders, so that what is edited is what is rendered.
 
 from __future__ import annotations
 
+import importlib.util
 from functools import cache
 from pathlib import Path
 
@@ -32,3 +33,25 @@ def overlays_dir() -> Path:
 def schemas_dir() -> Path:
     """The derived schemas and argument surfaces."""
     return _data("schemas")
+
+
+def folder(place: str, directory: Path) -> Path | None:
+    """The folder that a place names; None where there is none.
+
+    Args:
+        place: a path, `file://` and a path, or `pkg://` and the dotted name of a folder in an installed package.
+        directory: what relative paths start from.
+    """
+    if not place.startswith(_IN_PACKAGE):
+        found = directory / place.removeprefix("file://")
+        return found if found.is_dir() else None
+    package, *inside = place.removeprefix(_IN_PACKAGE).replace("/", ".").split(".")
+    try:
+        spec = importlib.util.find_spec(package)
+    except (ImportError, ValueError):
+        return None
+    places = [Path(each, *inside) for each in (spec.submodule_search_locations or ())] if spec else []
+    return next((each for each in places if each.is_dir()), None)
+
+
+_IN_PACKAGE = "pkg://"

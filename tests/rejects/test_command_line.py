@@ -60,6 +60,11 @@ TABLE: dict[tuple[str, ...], list[Found]] = {
     ("storage.workspace.size=-1Gi",): [("FT103", ONE, "storage.workspace.size cannot be '-1Gi': must not be negative")],
     ("+nonsense=1",): [("FT101", ONE, "unknown key 'nonsense'")],
     ("+trainer.lrr=1",): [("FT101", ONE, "unknown key 'lrr'")],
+    ("+a.b=1",): [("FT101", ONE, "unknown key 'a'")],
+    ("trainer.lr=1e-4", "model@foo=qwen3-8b"): [("FT011", TWO, "the group model@foo is not in the defaults list")],
+    ("hydra.searchpath=[file:///no/such/folder]",): [
+        ("FT002", ONE, "the configuration folder file:///no/such/folder does not exist"),
+    ],
     ("~model",): [("FT104", ONE, "model is missing")],
     # names and addresses that no cluster, registry or git could take
     ("cluster.namespace=Team_A",): [

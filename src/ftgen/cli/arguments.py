@@ -46,6 +46,17 @@ class Arguments:
     overrides: tuple[str, ...]
     flags: argparse.Namespace
 
+    def places(self) -> list[Path]:
+        """Where options are looked for, as the flags say."""
+        from ftgen import catalog  # noqa: PLC0415 - many verbs ask for none
+
+        return catalog.folders(self.flags.config_dir, self.flags.config_path, self.config_name)
+
+    @property
+    def config_name(self) -> str:
+        """The primary configuration file, without `.yaml`."""
+        return str(self.flags.config_name).removesuffix(".yaml")
+
     def reject(self, rejected: Rejected) -> int:
         """Report what was rejected, and the exit code of it."""
         from ftgen.cli import output  # noqa: PLC0415 - reporting is paid for when there is something to report

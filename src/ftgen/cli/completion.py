@@ -141,7 +141,7 @@ class _Line:
 
     @cached_property
     def places(self) -> list[Path]:
-        return catalog.folders(map(Path, self._after("-cd", "--config-dir")), self._config_path)
+        return catalog.folders(map(Path, self._after("-cd", "--config-dir")), self._config_path, self.config_name)
 
     @property
     def _config_path(self) -> Path | None:

@@ -12,7 +12,7 @@ from ftgen.diagnostics import Rejected, error
 
 def run(arguments: Arguments) -> int:
     """Print all groups, or one."""
-    places = catalog.folders(arguments.flags.config_dir, arguments.flags.config_path)
+    places = arguments.places()
     found = dict(sorted({**catalog.groups(places), **catalog.nested(places)}.items()))
     wanted = arguments.overrides
     unknown = [name for name in wanted if name not in found]

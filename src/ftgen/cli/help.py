@@ -91,8 +91,8 @@ Hydra's flags in ftgen
 
 Hydra's overrides keep their meaning: key=value, +key=value, ++key=value, ~key, group=option, group@package=option,
 quotes, lists, mappings, ${interpolation}, a,b, choice(), range(), glob(), sort(), shuffle(), tag(), casts;
-hydra.sweeper.params and hydra.searchpath in the primary file. Launchers, output folders and logging are Hydra's
-business with running jobs; ftgen writes manifests and leaves nothing else behind.
+hydra.sweeper.params and hydra.searchpath in the primary file or on the command line. Launchers, output folders and
+logging are Hydra's business with running jobs; ftgen writes manifests and leaves nothing else behind.
 """
 
 
@@ -119,7 +119,7 @@ def _blocks(arguments: Arguments) -> Iterable[str]:
         yield "examples\n" + _table(examples)
     yield _flags(verb)
     if verb == RENDER:
-        options = catalog.groups(catalog.folders(arguments.flags.config_dir, arguments.flags.config_path))
+        options = catalog.groups(arguments.places())
         yield f"{_KEYS}\n{groups.listing(options)}"
 
 

@@ -118,7 +118,7 @@ def selection(proposal: Proposal) -> list[str]:
 
 def options(arguments: Arguments) -> Options:
     """The options of each group with their content, as the flags say where to look."""
-    places = catalog.folders(arguments.flags.config_dir, arguments.flags.config_path)
+    places = arguments.places()
 
     @cache
     def of(group: str) -> Mapping[str, Mapping[str, Any]]:

@@ -36,5 +36,5 @@ def _request(arguments: Arguments) -> compose.Request:
         overrides=arguments.overrides,
         config_dirs=tuple(flags.config_dir),
         config_path=flags.config_path,
-        config_name=flags.config_name.removesuffix(".yaml"),
+        config_name=arguments.config_name,
     )

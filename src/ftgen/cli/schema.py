@@ -31,7 +31,7 @@ def run(arguments: Arguments) -> int:
         return _import(words[1:], arguments)
     if len(words) > 1:
         raise Usage("schema takes one group")
-    places = catalog.folders(arguments.flags.config_dir, arguments.flags.config_path)
+    places = arguments.places()
     options = {**catalog.groups(places), **catalog.nested(places)}
     group = words[0] if words else ""
     made = of_file(group, options, catalog.package(places, group) if group else "")
