@@ -270,13 +270,16 @@ take_lock() {
 try_lock() {
   { mkdir -p "$lock.$id" && printf '%s\n' "$me" >"$lock.$id/owner"; } 2>/dev/null ||
     die "$parent cannot be written by uid $(id -u): give the pod a matching fsGroup, or free space on the volume"
-  mv -fT "$lock.$id" "$lock" 2>/dev/null || { rm -rf "$lock.$id" && return 1; }
+  mv -fT "$lock.$id" "$lock" 2>/dev/null || { rm -rf "$lock.$id" && is_mine; }
 }
+
+# An NFS client that repeats a request may be told that a rename failed which it had already made.
+is_mine() { [ "$(owner "$lock")" = "$me" ]; }
 
 owner() { cat "$1/owner" 2>/dev/null || true; }
 
 keep_alive() {
-  while kill -0 "$main" && [ "$(owner "$lock")" = "$me" ]; do
+  while kill -0 "$main" && is_mine; do
     touch -c "$lock/owner" || true
     sleep "$((LOCK_TIMEOUT > 20 ? LOCK_TIMEOUT / 10 : 1))"
   done
@@ -284,13 +287,24 @@ keep_alive() {
 
 await_owner() {
   local seen='' sign holder since=$SECONDS told=-60
-  while holder=$(owner "$lock") && [ -n "$holder" ]; do
+  while holder=$(holder_of "$lock") && [ -n "$holder" ]; do
     sign="$holder $(stat -c %y "$lock/owner" 2>/dev/null || true)"
     [ "$sign" = "$seen" ] || { seen=$sign since=$SECONDS; }
     ((SECONDS - since < LOCK_TIMEOUT)) || { break_lock "$holder" && return; }
     ((SECONDS - told < 60)) || { say "waiting for $holder, which fetches it" && told=$SECONDS; }
     run sleep "$((LOCK_TIMEOUT > 20 ? 2 : 1))"
   done
+}
+
+# A lock may outlive its owner's name: NFS keeps a removed file that was open as .nfs… in the folder.
+holder_of() {
+  local named
+  named=$(owner "$1")
+  if [ -n "$named" ] || rmdir "$1" 2>/dev/null || [ ! -e "$1" ]; then
+    printf '%s' "$named"
+  else
+    stat -c 'an unknown pod, %i' "$1" 2>/dev/null || true
+  fi
 }
 
 # Only one of the waiters succeeds, and only against the owner that was seen idle: the name it is
@@ -303,7 +317,7 @@ break_lock() {
 release_lock() {
   [ -z "$heart" ] || kill "$heart" 2>/dev/null || true
   heart=''
-  [ -z "$lock" ] || [ "$(owner "$lock")" != "$me" ] || rm -rf "$lock"
+  [ -z "$lock" ] || ! is_mine || rm -rf "$lock" 2>/dev/null || true
   lock=''
 }
 
@@ -390,7 +404,7 @@ seal() {
 }
 
 swap_in() {
-  [ "$(owner "$lock")" = "$me" ] || die "the lock went to $(owner "$lock") meanwhile: this pod was silent for too long. A new pod finds what that one fetches"
+  is_mine || die "the lock went to $(owner "$lock") meanwhile: this pod was silent for too long. A new pod finds what that one fetches"
   if [ -e "$dir" ]; then
     say "replacing the incomplete $dir"
     mv -fT "$dir" "$work/replaced" || die "$dir cannot be renamed: mount the volume at $parent instead"

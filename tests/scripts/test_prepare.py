@@ -347,6 +347,55 @@ def test_an_owner_that_lost_its_lock_does_not_replace_what_the_next_one_fetched(
     assert job.run("prepare").code == 0
 
 
+@pytest.mark.parametrize("skew", ["-3 hours", "+3 hours"])
+def test_clocks_of_owner_server_and_waiter_need_not_agree(job: Pod, skew: str) -> None:
+    """An NFS server stamps files by its own clock: what counts is whether the stamp changes, not what it says."""
+    job.env["LOCK_TIMEOUT"] = "2"
+    stamp = f'[ "$1" = -c ] || exec /usr/bin/touch "$@"\nexec /usr/bin/touch -c -d "now {skew}" "$2"'
+    job.program("touch", stamp)
+    job.program("git", '[ "$1 $3" != "-C fetch" ] || { : >"$STUB_HOME/here"; exec sleep 60; }\n' + GIT)
+    owner = job.start("prepare")
+    assert await_file(job.home / "here", owner)
+    other = Pod(job.home.parent / "pod-1", job.volume, job.env)
+    other.program("git", GIT)
+    waiting = other.start("prepare")
+    time.sleep(3.5)
+    assert waiting.poll() is None
+    kill(owner)
+    ended = end(waiting)
+    assert ended.code == 0, ended.log
+    assert ended.log.count("no sign of life from pod pod-0") == 1
+
+
+def test_a_lock_without_a_name_expires(job: Pod) -> None:
+    """NFS renames a removed file that another process has open, so that a freed lock may keep a folder."""
+    put(job.volume / ".model.lock", {".nfs000000000001": ""})
+    ended = job.run("prepare", LOCK_TIMEOUT="1")
+    assert ended.code == 0, ended.log
+    assert "no sign of life from an unknown pod" in ended.log
+    assert sorted(path.name for path in job.volume.iterdir()) == ["data", "model"]
+
+
+def test_an_emptied_lock_is_free(job: Pod) -> None:
+    put(job.volume / ".model.lock", {})
+    assert "no sign of life" not in job.run("prepare", LOCK_TIMEOUT="600").log
+
+
+def test_a_rename_that_was_made_though_it_is_said_to_have_failed_takes_the_lock(job: Pod) -> None:
+    """NFS may answer a repeated request with the failure of the second one."""
+    fails = 'case "$*" in *.lock) /usr/bin/mv "$@"; exit 1 ;; esac\nexec /usr/bin/mv "$@"'
+    job.program("mv", fails)
+    ended = job.run("prepare", LOCK_TIMEOUT="600")
+    assert ended.code == 0, ended.log
+    assert "waiting for" not in ended.log
+
+
+def test_a_lock_that_cannot_be_removed_at_once_does_not_fail_the_pod(job: Pod) -> None:
+    job.program("rm", 'case "$*" in *.lock) echo "Directory not empty" >&2; exit 1 ;; esac\nexec /usr/bin/rm "$@"')
+    ended = job.run("prepare")
+    assert ended.code == 0, ended.log
+
+
 def test_a_signal_ends_the_fetch_and_frees_the_lock(job: Pod) -> None:
     job.program("git", '[ "$1 $3" != "-C fetch" ] || { touch "$STUB_HOME/here"; sleep 60 & wait; }\n' + GIT)
     container = job.start("prepare")
