@@ -8,7 +8,7 @@
 # Reads: TRAIN_CONFIG EXPORT_CONFIG WORK_DIR OUTPUT_DIR EXPORT_DIR RESTORE_BASE_FILES, NNODES
 # NPROC_PER_NODE MASTER_PORT PEER_TIMEOUT and Volcano's VC_TRAIN_HOSTS VC_TASK_INDEX, OUTPUT_MODEL_URL
 # PUSH_BRANCH PUSH_RETRIES RETRY_SECONDS MODEL_CARD GIT_USER GIT_TOKEN GIT_SSL_NO_VERIFY GIT_SSL_CAINFO,
-# BASE_MODEL_URL MODEL_REVISION MODEL_DIR DATASET_URL DATASET_REVISION JOB_NAME SOURCE_FILES.
+# BASE_MODEL_URL MODEL_REVISION MODEL_DIR DATASET_URL DATASET_REVISION DATASET_DIR JOB_NAME SOURCE_FILES.
 
 # Vendors' environment files read variables that are not set: they come before the strict mode.
 for source_file in ${SOURCE_FILES:-}; do
@@ -160,7 +160,7 @@ await_peers() {
 stand_alone() {
   unset NODE_RANK MASTER_ADDR NNODES
   export NPROC_PER_NODE MASTER_PORT
-  if [ "$NPROC_PER_NODE" -gt 1 ] || wants_deepspeed; then
+  if [ "$NPROC_PER_NODE" -gt 1 ] || config_has deepspeed; then
     export FORCE_TORCHRUN=1
     say "one node, $NPROC_PER_NODE process(es) under torchrun"
   else
@@ -171,8 +171,11 @@ stand_alone() {
 
 config_says() { grep -E "^$1:" <<<"${TRAIN_CONFIG:-}" | grep -vE ':[[:space:]]*(null|~|false)?[[:space:]]*$' >/dev/null; }
 
-# An inline mapping stands on the lines below its key.
-wants_deepspeed() { config_says deepspeed || grep -E -A1 '^deepspeed:[[:space:]]*$' <<<"${TRAIN_CONFIG:-}" | grep -E '^[[:space:]]+[^[:space:]#]' >/dev/null; }
+# A mapping or list stands on the lines below its key.
+config_has() { config_says "$1" || grep -E -A1 "^$1:[[:space:]]*$" <<<"${TRAIN_CONFIG:-}" | grep -E '^([[:space:]]+|- ?)[^[:space:]#]' >/dev/null; }
+
+# accelerate's own launcher would say so: without it every card holds the whole model before it is sharded.
+name_sharding() { ! config_has fsdp || export ACCELERATE_USE_FSDP=true; }
 
 # A command that is not LLaMA-Factory's may count nodes in torch's words.
 name_ranks_for_command() {
@@ -333,7 +336,7 @@ export_model() {
   put export.yaml "$EXPORT_CONFIG"
   rm -rf "$EXPORT_DIR.partial"
   run env -u GIT_TOKEN -u GIT_USER -u FORCE_TORCHRUN -u NNODES -u NODE_RANK -u NPROC_PER_NODE -u MASTER_ADDR \
-    -u MASTER_PORT -u RANK -u WORLD_SIZE llamafactory-cli export export.yaml "export_dir=$EXPORT_DIR.partial" || status=$?
+    -u MASTER_PORT -u RANK -u WORLD_SIZE -u ACCELERATE_USE_FSDP llamafactory-cli export export.yaml "export_dir=$EXPORT_DIR.partial" || status=$?
   [ "$status" -eq 0 ] || { say "the merge ended with exit code $status; the trained weights are in $OUTPUT_DIR" && exit "$status"; }
   [ -d "$EXPORT_DIR.partial" ] || die "the merge wrote nothing to $EXPORT_DIR.partial"
 }
@@ -441,7 +444,18 @@ make_tree() {
 write_model_card() {
   [ -n "${MODEL_CARD:-}" ] || return 0
   rm -f "$push_dir/README.md"
-  printf '%s\n' "$MODEL_CARD" >"$push_dir/README.md"
+  {
+    printf '%s\n' "${MODEL_CARD%$'\n'}"
+    fetched 'base model' "${MODEL_DIR:-}"
+    fetched 'data set' "${DATASET_DIR:-}"
+  } >"$push_dir/README.md"
+}
+
+# The card ends in a table: the commits behind the names that it gives, as prepare left word of them.
+fetched() {
+  local commit
+  commit=$(sed -n 's/^commit //p' "$2/.ftgen-source" 2>/dev/null) || return 0
+  [ -z "$commit" ] || printf '| %s commit | %s |\n' "$1" "$commit"
 }
 
 # Weights by pattern, whatever else is large by name.
@@ -524,7 +538,7 @@ enter_work_dir
 make_scratch
 settle_environment
 find_ranks
-[ -n "${TRAIN_CONFIG:-}" ] || name_ranks_for_command
+if [ -n "${TRAIN_CONFIG:-}" ]; then name_sharding; else name_ranks_for_command; fi
 check_ahead
 print=$(fingerprint "$@")
 train "$@"

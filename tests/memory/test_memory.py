@@ -114,7 +114,17 @@ def test_an_unknown_card_or_shape_is_not_guessed(spec):
         (("trainer=sft-full", "trainer.args.pure_bf16=true"), {"method": "pure_bf16"}),
         (("trainer=sft-qlora",), {"method": "qlora", "quantization_bit": 4}),
         (("trainer.args.disable_gradient_checkpointing=true",), {"checkpointing": False}),
-        (("trainer.deepspeed=z3-offload",), {"zero_stage": 3, "offload_optimizer": True, "offload_parameters": True}),
+        (("trainer.parallel=z3-offload",), {"zero_stage": 3, "offload_optimizer": True, "offload_parameters": True}),
+        (("trainer.parallel=fsdp",), {"zero_stage": 0, "fsdp": False}),
+        (("trainer.parallel=fsdp", "hardware.nodes=2"), {"zero_stage": 3, "fsdp": True, "deepspeed": False}),
+        (
+            ("trainer.parallel=fsdp-offload", "hardware.nodes=2"),
+            {"zero_stage": 3, "fsdp": True, "offload_optimizer": True, "offload_parameters": True},
+        ),
+        (
+            ("trainer.args.fsdp=shard_grad_op auto_wrap", "hardware.nodes=2"),
+            {"zero_stage": 2, "fsdp": True, "offload_optimizer": False},
+        ),
         (("hardware.nodes=2", "hardware.devices=4"), {"world": 8, "devices": 4, "zero_stage": 3}),
         (
             ("trainer.args.lora_rank=64", "trainer.args.lora_target=[q_proj,v_proj]"),

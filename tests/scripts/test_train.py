@@ -129,6 +129,25 @@ def test_torchrun_starts_where_it_is_needed(job: Pod, config: str, processes: st
     assert env["MASTER_PORT"] == "8888"
 
 
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ("fsdp: full_shard auto_wrap", "true"),
+        ("fsdp:\n- full_shard\n- auto_wrap", "true"),
+        ("fsdp:\n  - full_shard", "true"),
+        ("fsdp: null\nstage: sft", None),
+        ("fsdp:\nstage: sft", None),
+        ("fsdp_config: {a: 1}", None),
+    ],
+)
+def test_the_trainer_hears_of_fsdp_before_it_loads_and_the_merge_never(job: Pod, config: str, said: str | None) -> None:
+    """Otherwise every card would hold the whole model first."""
+    ended = merging(job).run("train", TRAIN_CONFIG=config, NPROC_PER_NODE="2")
+    assert ended.code == 0, ended.log
+    assert environment(job).get("ACCELERATE_USE_FSDP") == said
+    assert "ACCELERATE_USE_FSDP" not in environment(job, "export")
+
+
 def test_nodes_find_their_ranks(job: Pod) -> None:
     ended = job.run("train", **nodes(job, 1, 3), NPROC_PER_NODE="8")
     assert ended.code == 0, ended.log
@@ -435,6 +454,15 @@ def test_final_files_are_pushed_and_intermediate_ones_are_not(job: Pod) -> None:
     push = f"git -C {job.volume}/out.push push origin 2222:refs/heads/sft-1"
     assert push in job.calls
     assert sorted(path.name for path in job.volume.iterdir()) == ["out", "train.yaml"]
+
+
+def test_the_card_tells_the_commits_that_were_fetched(job: Pod) -> None:
+    (job.volume / "base").mkdir(parents=True)
+    (job.volume / "base" / ".ftgen-source").write_text("url https://x\ncommit c0ffee\nfile 3 commit\n")
+    ended = pushing(job).run("train", MODEL_CARD="| | |\n|---|---|\n| a | b |\n", DATASET_DIR=f"{job.volume}/none")
+    assert ended.code == 0, ended.log
+    card = (job.home / "pushed" / "README.md").read_text()
+    assert card == "| | |\n|---|---|\n| a | b |\n| base model commit | c0ffee |\n"
 
 
 def test_the_branch_can_be_named(job: Pod) -> None:

@@ -20,7 +20,9 @@ SHAPES = {
     "one card": (),
     "one node": ("hardware.devices=4",),
     "two nodes": ("hardware.nodes=2", "hardware.devices=8"),
-    "offloaded": ("hardware.devices=2", "trainer.deepspeed=z3-offload"),
+    "offloaded": ("hardware.devices=2", "trainer.parallel=z3-offload"),
+    "FSDP": ("hardware.devices=2", "trainer.parallel=fsdp"),
+    "FSDP, offloaded": ("hardware.nodes=2", "trainer.parallel=fsdp-offload"),
 }
 
 

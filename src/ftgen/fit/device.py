@@ -109,6 +109,7 @@ def _forward(training: Training, slack: Slack) -> Peak:
         training,
         "forward",
         weight_copies=_weight_copies(training),
+        accumulated_gradients=_accumulated(training),
         activations=_saved(training) + _final_norm(training),
         logits_and_loss=training.tokens * _logits(training, 20 if training.compares else 10),
         cached_blocks=_cached(training, slack) if training.compares else _layer_cached(training),
@@ -122,6 +123,7 @@ def _loss(training: Training, slack: Slack) -> Peak:
         training,
         "loss",
         weight_copies=kept,
+        accumulated_gradients=_accumulated(training),
         activations=_saved(training) + _final_norm(training),
         logits_and_loss=training.tokens * _logits(training, 12),
         cached_blocks=_cached(training, slack),
@@ -150,7 +152,7 @@ def _layer_cached(training: Training) -> float:
 
 def _cached(training: Training, slack: Slack) -> float:
     """Blocks beside the loss that serve nothing then: layers', half-precision logits', last gradients'."""
-    left = _gradients_size(training) * (1 if training.adapts else slack.left)
+    left = _gradients_size(training) * (1 if training.adapts or training.fsdp else slack.left)
     return _layer_cached(training) + training.tokens * _logits(training, 2) + left
 
 
@@ -193,9 +195,11 @@ def _frozen_bytes(training: Training) -> float:
 
 
 def _gathered(training: Training) -> int:
-    """What ZeRO-3 has assembled at once, at least two layers."""
-    least = 2 * layer_parameters(training.shape)
-    return 2 * min(max(LIVE_PARAMETERS, least), training.parameters)
+    """What is assembled at once: ZeRO-3 up to its bound, FSDP a layer, the next one, and what no layer holds."""
+    layer = layer_parameters(training.shape)
+    if training.fsdp:
+        return _half(training) * (training.parameters - (training.shape.layers - 2) * layer)
+    return 2 * min(max(LIVE_PARAMETERS, 2 * layer), training.parameters)
 
 
 def _reference(training: Training) -> float:
@@ -207,6 +211,12 @@ def _reference(training: Training) -> float:
 
 def _gradients_size(training: Training) -> float:
     return training.trainable * _trained_bytes(training) / _shards(training, PARTITIONED_GRADIENTS)
+
+
+def _accumulated(training: Training) -> float:
+    """Whole gradients that FSDP keeps from one batch of a step to the next, and spreads after the last."""
+    kept = training.fsdp and training.accumulation > 1 and training.zero_stage > 0
+    return training.trainable * _half(training) if kept else 0
 
 
 def _optimizer(training: Training) -> float:
@@ -224,23 +234,25 @@ def optimizer_bytes(training: Training) -> int:
 
 
 def _communication(training: Training) -> float:
-    """Buckets in which gradients travel: DDP copies them all, ZeRO two buckets at a time."""
+    """Buckets in which gradients travel: DDP copies them all, ZeRO two buckets at a time, FSDP two layers whole."""
     if training.world == 1:
         return 0
+    if training.fsdp:
+        return 2 * _half(training) * min(layer_parameters(training.shape), training.trainable)
     if not training.engine:
         return training.trainable * _trained_bytes(training)
     return 2 * 2 * min(REDUCE_BUCKET, training.trainable)
 
 
 def _weight_copies(training: Training) -> float:
-    """Half-precision copies that autocast caches of float32 weights for one forward pass."""
-    float32 = _trained_bytes(training) == 4 and training.precision != "fp32"  # noqa: PLR2004 - bytes
+    """Half-precision copies that autocast caches of float32 weights for one forward pass; FSDP gathers them so."""
+    float32 = _trained_bytes(training) == 4 and training.precision != "fp32" and not training.fsdp  # noqa: PLR2004 - bytes
     return 2 * training.trainable if float32 else 0
 
 
 def _residual(training: Training) -> int:
     """Bytes of a value of the residual stream: that of the embedding that starts it."""
-    float32 = training.method == "full" and not training.engine
+    float32 = training.method == "full" and not (training.engine or training.fsdp)
     return 4 if float32 else _half(training)
 
 

@@ -42,13 +42,19 @@ def _training_host(training: Training) -> tuple[Term, ...]:
         "offloaded optimizer": share * optimizer_bytes(training) / GIB * training.offload_optimizer,
         "offloaded weights": share * weights_gib(training) * training.offload_parameters,
         "gathered weights": weights_gib(training) * _gathers(training),
+        "weights before they are spread": training.devices * weights_gib(training) * _loaded_copies(training),
     }
     return tuple(Term(name, gib) for name, gib in sizes.items() if gib)
 
 
 def _gathers(training: Training) -> bool:
     """ZeRO-3 assembles the whole model on the first process to save it."""
-    return training.zero_stage == PARTITIONED_WEIGHTS and not training.adapts
+    return training.zero_stage == PARTITIONED_WEIGHTS and not training.adapts and not training.fsdp
+
+
+def _loaded_copies(training: Training) -> int:
+    """Under FSDP every process makes room for the whole model on the host first, float32 where it learns."""
+    return 0 if not training.fsdp else 1 if training.adapts else 2
 
 
 def _merging_host(training: Training) -> tuple[Term, ...]:

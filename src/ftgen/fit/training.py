@@ -22,6 +22,7 @@ class Training:
             quantized base.
         stage: `stage`.
         batch: `per_device_train_batch_size`.
+        accumulation: `gradient_accumulation_steps`, which cost memory under FSDP alone.
         cutoff_len: `cutoff_len`; every row is taken to be full.
         checkpointing: gradient checkpointing, on unless `disable_gradient_checkpointing`.
         precision: `bf16`, `fp16`, or neither.
@@ -29,10 +30,11 @@ class Training:
         lora_target: `lora_target`.
         quantization_bit: `quantization_bit`, or null.
         freeze_layers: `freeze_trainable_layers`; only its size matters.
-        zero_stage: DeepSpeed's ZeRO stage.
+        zero_stage: what is spread over the cards, as ZeRO counts it: DeepSpeed's stage, or 2 or 3 under FSDP.
         deepspeed: a DeepSpeed engine runs the training, at whatever stage.
-        offload_optimizer: ZeRO keeps the optimizer on the host.
-        offload_parameters: ZeRO-3 keeps the weights on the host.
+        fsdp: PyTorch's FSDP spreads, whose float32 weights need no second copy.
+        offload_optimizer: the optimizer is kept on the host.
+        offload_parameters: the weights are kept on the host.
         world: cards of all nodes together.
         devices: cards of one node.
         reference_free: the preference loss needs no reference model (`orpo`, `simpo`).
@@ -48,6 +50,7 @@ class Training:
     method: Method = "lora"
     stage: Stage = "sft"
     batch: int = 8
+    accumulation: int = 1
     cutoff_len: int = 2048
     checkpointing: bool = True
     precision: Precision = "bf16"
@@ -57,6 +60,7 @@ class Training:
     freeze_layers: int = 2
     zero_stage: int = 0
     deepspeed: bool = False
+    fsdp: bool = False
     offload_optimizer: bool = False
     offload_parameters: bool = False
     world: int = 1
@@ -87,7 +91,7 @@ class Training:
     @property
     def engine(self) -> bool:
         """DeepSpeed owns weights, gradients and optimizer."""
-        return self.deepspeed or self.zero_stage > 0
+        return self.deepspeed or (self.zero_stage > 0 and not self.fsdp)
 
     @property
     def trainable(self) -> int:

@@ -28,7 +28,7 @@ _FIXED = ("weights", "reference model", "optimizer states", "context")
 _KEYS = {
     "per_device_train_batch_size": "trainer.batch_size",
     "cutoff_len": "trainer.cutoff_len",
-    "deepspeed": "trainer.deepspeed",
+    "deepspeed": "trainer.parallel",
 }
 
 
@@ -83,7 +83,7 @@ def models_gib(spec: Spec, needed: Estimate) -> float:
 def available(spec: Spec) -> float | None:
     """GiB of one card, or of the share of it; None where nobody has said."""
     size = spec.hardware.memory or spec.hardware.card.memory or spec.cluster.facts.card.memory
-    return float(kube.parse_quantity(size) / _GIB) if size and spec.hardware.cards else None
+    return float(kube.parse_quantity(size) / _GIB) if size and spec.hardware.resources.count else None
 
 
 @remembered
@@ -94,12 +94,12 @@ def training(spec: Spec) -> Training | None:
         return None
     args = llamafactory.training(spec)
     stage = str(args.get("stage", "sft"))
-    deepspeed = args.get("deepspeed")
     return Training(
         shape=Shape.of(spec.model.shape.model_dump()),
         method=_method(args),
         stage=stage if stage in _STAGES else "sft",  # type: ignore[arg-type]  # narrowed by the line itself
         batch=_number(args, "per_device_train_batch_size", 8),
+        accumulation=_number(args, "gradient_accumulation_steps", 1),
         cutoff_len=_number(args, "cutoff_len", 2048),
         checkpointing=not args.get("disable_gradient_checkpointing"),
         precision="bf16" if args.get("bf16") else "fp16" if args.get("fp16") else "fp32",
@@ -107,10 +107,7 @@ def training(spec: Spec) -> Training | None:
         lora_target=_joined(args.get("lora_target", "all")),
         quantization_bit=_number(args, "quantization_bit", 0) or None,
         freeze_layers=_number(args, "freeze_trainable_layers", 2),
-        zero_stage=_zero_stage(deepspeed),
-        deepspeed=deepspeed is not None,
-        offload_optimizer=_offloads(deepspeed, "offload_optimizer"),
-        offload_parameters=_offloads(deepspeed, "offload_param"),
+        **_sharing(args, spec.world_size),
         world=spec.world_size,
         devices=spec.hardware.devices,
         reference_free=args.get("pref_loss") in _REFERENCE_FREE,
@@ -139,6 +136,21 @@ def _number(args: Mapping[str, Any], name: str, default: int) -> int:
 
 def _joined(names: Any) -> str:
     return ",".join(map(str, names)) if isinstance(names, list | tuple) else str(names)
+
+
+def _sharing(args: Mapping[str, Any], world: int) -> dict[str, Any]:
+    """Who spreads what over the cards; FSDP does nothing for one process."""
+    deepspeed, fsdp = args.get("deepspeed"), _joined(args.get("fsdp") or "")
+    if deepspeed is None and fsdp and world > 1:
+        offloads = "offload" in fsdp
+        stage = 2 if "shard_grad_op" in fsdp else 0 if "no_shard" in fsdp else 3
+        return {"zero_stage": stage, "fsdp": True, "offload_optimizer": offloads, "offload_parameters": offloads}
+    return {
+        "zero_stage": _zero_stage(deepspeed),
+        "deepspeed": deepspeed is not None,
+        "offload_optimizer": _offloads(deepspeed, "offload_optimizer"),
+        "offload_parameters": _offloads(deepspeed, "offload_param"),
+    }
 
 
 def _zero_stage(deepspeed: Any) -> int:

@@ -341,7 +341,7 @@ def deepspeed_file(s: Setting) -> Findings:
     its official images keep at /app/examples/deepspeed, and a relative path counts from the working
     directory.
     Example: `deepspeed: ds-z3-config.json`, which exists nowhere.
-    Instead: `trainer.deepspeed=z3`, or the mapping itself.
+    Instead: `trainer.parallel=z3`, or the mapping itself.
     """
     value = s["deepspeed"]
     if not isinstance(value, str):
@@ -352,7 +352,7 @@ def deepspeed_file(s: Setting) -> Findings:
         near = difflib.get_close_matches(value.rsplit("/", maxsplit=1)[-1], DEEPSPEED_FILES, n=1)
         hint = f"; LLaMA-Factory's is called {near[0]}" if near and not value.endswith(near[0]) else ""
         headline = f"{value!r} must lie in the image, and the package brings no such file{hint}"
-        yield Finding("deepspeed", headline, "set trainer.deepspeed=z3, or give the mapping", Severity.WARNING)
+        yield Finding("deepspeed", headline, "set trainer.parallel=z3, or give the mapping", Severity.WARNING)
 
 
 @rule("FT220", BOTH)
@@ -588,13 +588,17 @@ def precision(s: Setting) -> Findings:
 
 @rule("FT233")
 def best_model(s: Setting) -> Findings:
-    """The best model is among those that were both saved and evaluated.
+    """The best model is among those that were both saved and evaluated, and saved whole where it was sharded.
 
     Why: `TrainingArguments` of transformers wants equal strategies, and save steps that are a multiple of the
-    evaluation steps; `save_strategy: best` is free of both.
+    evaluation steps; `save_strategy: best` is free of both.  Its Trainer refuses `save_only_model` beside
+    DeepSpeed and FSDP.
     Example: `load_best_model_at_end: true, save_steps: 500, eval_steps: 300`.
     Instead: `eval_steps: 250`.
     """
+    if s["load_best_model_at_end"] and s["save_only_model"] and (engine := s.first("deepspeed", "fsdp")):
+        headline = f"{engine} finds the best model in whole checkpoints only"
+        yield Finding("save_only_model", headline, "set save_only_model: false")
     if not s["load_best_model_at_end"] or s["save_strategy"] == "best":
         return
     saves, evaluates = s["save_strategy"], s["eval_strategy"]
@@ -725,21 +729,28 @@ def release_limits(s: Setting) -> Findings:
 
 @rule("FT239")
 def sharding(s: Setting) -> Findings:
-    """FSDP's options are consistent, and it is not DeepSpeed's guest.
+    """FSDP's options are consistent, it is not DeepSpeed's guest, and it has several accelerators to share between.
 
     Why: `TrainingArguments._process_fsdp_args` of transformers, and its Trainer, which refuses FSDP with
-    DeepSpeed.
+    DeepSpeed; accelerate (state.py) passes over FSDP where one process trains or the processor does, so that
+    every process would hold the whole model.
     Example: `fsdp: offload`.
-    Instead: `fsdp: full_shard offload`.
+    Instead: `trainer.parallel=fsdp-offload`.
     """
     value: Any = s["fsdp"] or ()
     options = value.split() if isinstance(value, str) else list(value)
     if options == ["offload"]:
-        yield Finding("fsdp", "offload alone shards nothing", "set fsdp: full_shard offload")
+        yield Finding("fsdp", "offload alone shards nothing", "set trainer.parallel=fsdp-offload")
     if "full_shard" in options and "shard_grad_op" in options:
         yield Finding("fsdp", "full_shard and shard_grad_op exclude each other", "keep full_shard")
     if options and s["deepspeed"]:
-        yield Finding("fsdp", "FSDP and DeepSpeed exclude each other", "set deepspeed: null")
+        yield Finding("fsdp", "FSDP and DeepSpeed exclude each other", "choose one by trainer.parallel")
+    if options and s.facts.nodes * s.facts.devices == 1:
+        headline = "FSDP has nothing to share between: one process trains"
+        yield Finding("fsdp", headline, "set trainer.parallel=auto", Severity.WARNING)
+    elif options and s.facts.vendor == "cpu":
+        headline = "without accelerators FSDP is passed over: every process holds the whole model"
+        yield Finding("fsdp", headline, "set trainer.parallel=z3", Severity.WARNING)
 
 
 @rule("FT240", BOTH)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ftgen.spec import LlamaFactory, Spec
-from ftgen.trainers import arguments, deepspeed
+from ftgen.trainers import arguments, sharding
 from ftgen.trainers.remembered import remembered
 
 # Kubernetes expands it from the variable before it in the container's environment, so that the run's
@@ -37,7 +37,7 @@ def training(spec: Spec) -> Mapping[str, Any]:
         "overwrite_output_dir": not trainer.resume,
         **precision(spec),
         "report_to": spec.tracking.report_to,
-        **({} if (stage := zero_stage(spec)) == "none" else {"deepspeed": deepspeed.zero(stage)}),
+        **sharding.arguments(parallel(spec)),
     }
     return arguments.normalise(first | trainer.args | last | trainer.args, arguments.surface(trainer.version))
 
@@ -83,14 +83,14 @@ def precision(spec: Spec) -> dict[str, bool]:
     return {"bf16": chosen == "bf16", "fp16": chosen == "fp16"}
 
 
-def zero_stage(spec: Spec) -> str:
-    """The ZeRO stage: by itself ZeRO-3 across nodes and for full training on several cards."""
+def parallel(spec: Spec) -> str:
+    """How processes share the work: by itself ZeRO-3 across nodes and for full training on several cards."""
     trainer = _trainer(spec)
-    if trainer.deepspeed != "auto":
-        return trainer.deepspeed
-    if "deepspeed" in trainer.args or spec.world_size == 1:
-        return "none"
-    return "z3" if spec.hardware.nodes > 1 or trainer.args.get("finetuning_type") == "full" else "none"
+    if trainer.parallel != "auto":
+        return trainer.parallel
+    if trainer.args.get("deepspeed") or trainer.args.get("fsdp") or spec.world_size == 1:
+        return "ddp"
+    return "z3" if spec.hardware.nodes > 1 or trainer.args.get("finetuning_type") == "full" else "ddp"
 
 
 def keeps_base_files(spec: Spec) -> bool:

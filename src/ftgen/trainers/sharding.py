@@ -1,7 +1,8 @@
-"""DeepSpeed's configuration, inline in the trainer's YAML: no file has to exist in the image.
+"""How the processes of one training share weights, gradients and optimizer, inline in the trainer's YAML.
 
-LLaMA-Factory hands the mapping to transformers' HfDeepSpeedConfig, which fills every "auto" from the
-training arguments.
+No file has to exist in the image.  Of DeepSpeed, LLaMA-Factory hands the mapping to transformers'
+HfDeepSpeedConfig, which fills every "auto" from the training arguments.  Of FSDP, transformers makes
+accelerate's plugin of two arguments (`TrainingArguments`, `fsdp` and `fsdp_config`).
 """
 
 from __future__ import annotations
@@ -27,10 +28,24 @@ _BATCHES: dict[str, Any] = {
 }
 
 
-def zero(stage: str) -> dict[str, Any]:
-    """The configuration of a ZeRO stage: `z0`, `z2`, `z3`, and `z2-offload` or `z3-offload` to host memory."""
-    number, _, offload = stage.removeprefix("z").partition("-")
-    return {**_BATCHES, "zero_optimization": _OPTIMIZATIONS[number](bool(offload))}
+# The first release of FSDP: the second one saves in shards and loses adapters that one process loads for all.
+_FSDP: dict[str, Any] = {
+    "backward_prefetch": "backward_pre",
+    # One process of a node reads the weights and sends them on, rather than each the whole model.
+    "cpu_ram_efficient_loading": True,
+    "sync_module_states": True,
+    "use_orig_params": True,
+}
+
+
+def arguments(parallel: str) -> dict[str, Any]:
+    """What LLaMA-Factory is told for `ddp`, `z0`, `z2`, `z3`, `fsdp`, or one of them with `-offload`."""
+    kind, _, offload = parallel.partition("-")
+    if kind == "ddp":
+        return {}
+    if kind == "fsdp":
+        return {"fsdp": "full_shard auto_wrap" + (" offload" if offload else ""), "fsdp_config": dict(_FSDP)}
+    return {"deepspeed": {**_BATCHES, "zero_optimization": _OPTIMIZATIONS[kind](bool(offload))}}
 
 
 def _zero_0(offload: bool) -> dict[str, Any]:
@@ -70,4 +85,4 @@ def _offloaded(offload: bool, *what: str) -> dict[str, Any]:
     return {f"offload_{part}": {"device": "cpu", "pin_memory": True} for part in what} if offload else {}
 
 
-_OPTIMIZATIONS = {"0": _zero_0, "2": _zero_2, "3": _zero_3}
+_OPTIMIZATIONS = {"z0": _zero_0, "z2": _zero_2, "z3": _zero_3}
