@@ -12,7 +12,7 @@ from typing import Any
 
 from ftgen import contract, schema, yamlio
 from ftgen.diagnostics import Diagnostic, Location, Severity, error, has_errors
-from ftgen.rules import admission, agreement, lint, reconcile, run, secrets
+from ftgen.rules import admission, agreement, lint, metadata, reconcile, run, secrets
 from ftgen.rules.job import version_of
 from ftgen.rules.lint import Around
 from ftgen.spec import Facts
@@ -82,6 +82,7 @@ def judge(manifest: Any, terms: Terms, around: Around) -> list[Diagnostic]:
     found = contract.conform(manifest, volcano_version=terms.volcano_version, imported=terms.imported)
     if has_errors(found):
         return found
+    found += run(metadata.RULES_OF_METADATA, manifest)
     kind = (manifest["apiVersion"], manifest["kind"])
     numbers = version_of(terms.volcano_version)
     if kind == _JOB:

@@ -49,8 +49,10 @@ AS_GIVEN = {
     ("root-by-default", "note", line(REFERENCE, "        spec:")),
     ("unverified-tls", "warning", line(REFERENCE, "http.sslVerify=false", 1)),
     ("unverified-tls", "warning", line(REFERENCE, "http.sslVerify=false", 5)),
-    ("traced-credentials", "error", line(REFERENCE, "set -ex", 1)),
-    ("traced-credentials", "error", line(REFERENCE, "set -ex", 2)),
+    ("exposed-credentials", "error", line(REFERENCE, "set -ex", 1)),
+    ("exposed-credentials", "error", line(REFERENCE, "set -ex", 2)),
+    ("exposed-credentials", "warning", line(REFERENCE, "://${gitauth}@", 1)),
+    ("exposed-credentials", "warning", line(REFERENCE, "://${gitauth}@", 3)),
     ("name-that-cannot-be-applied", "note", line(REFERENCE, "generateName")),
     ("short-grace", "note", line(REFERENCE, "        spec:")),
     ("unopened-registry", "warning", line(REFERENCE, "        spec:")),
@@ -69,6 +71,21 @@ WITH_TWO_REPLICAS = {
     ("concurrent-writers", "error", line(REFERENCE, "cd /mnt/models")),
     ("small-shared-memory", "warning", line(REFERENCE, "sizeLimit")),
 }
+
+
+@pytest.mark.parametrize(
+    ("text", "subjects"),
+    [
+        (CLAIM, []),
+        (CLAIM.replace("name: models", "name: My_Models"), ["metadata.name"]),
+        (CLAIM.replace("namespace: research", "namespace: Team.A"), ["metadata.namespace"]),
+        ("apiVersion: v1\nkind: Namespace\nmetadata: {name: a.b}\n", ["metadata.name"]),
+        (REFERENCE.replace("  generateName", "  namespace: UPPER\n  generateName", 1), ["metadata.namespace"]),
+    ],
+)
+def test_what_no_api_server_would_store_by_that_name(text: str, subjects: list[str]) -> None:
+    told = check.check(text, "a.yaml", Terms()).diagnostics
+    assert [d.subject for d in told if d.code == "FT336"] == subjects
 
 
 def test_the_schema_alone_finds_nothing_in_the_guides_manifests():
@@ -95,12 +112,13 @@ def test_the_guides_manifest_for_other_vendors():
         "root-by-default",
         "name-that-cannot-be-applied",
         "short-grace",
-        "unpinned-image",
+        "unpullable-image",
     }
     assert {name for name, severity, _ in found(doubled(VENDOR)) if severity == "error"} == {
         "partial-gang",
         "ranks-without-names",
         "hosts-of-another-task",
+        "unpullable-image",
     }
 
 

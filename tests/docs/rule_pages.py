@@ -13,7 +13,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ftgen import yamlio
-from ftgen.rules import RULES, admission, agreement, lint, meaning, memory, reconcile, secrets  # noqa: F401 - all rules
+from ftgen.rules import (  # noqa: F401 - all rules
+    RULES,
+    admission,
+    agreement,
+    lint,
+    meaning,
+    memory,
+    metadata,
+    reconcile,
+    secrets,
+)
 from ftgen.trainers import arguments
 
 FOLDER = Path(__file__).parents[2] / "docs" / "rules"
@@ -22,7 +32,7 @@ CODE = re.compile(r"FT[0-9]{3}")
 LABEL = re.compile(r"\n+(Refused|Write|Why|Example|Instead):")
 LAYERS = {
     "FT2": ("Meaning", "what the user asked for, before any Kubernetes object exists"),
-    "FT3": ("Contract", "what the cluster's admission refuses"),
+    "FT3": ("Contract", "what the cluster refuses: its admission, its nodes"),
     "FT4": ("Agreement and lint", "what is admitted and still goes wrong"),
 }
 LABELS = {"Refused": "Refused", "Write": "Write", "Why": "Why", "Example": "Refused", "Instead": "Write"}

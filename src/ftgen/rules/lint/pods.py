@@ -154,6 +154,22 @@ def fresh_volume(job: Job, _: Around) -> Iterator[Finding]:
             yield Finding(said, f"{pod.spec_path}.securityContext.fsGroup", "", "set fsGroup")
 
 
+@lint("FT390", "unpullable-image")
+def unpullable_image(job: Job, _: Around) -> Iterator[Finding]:
+    """An image's name that no registry can be asked for.
+
+    The API server takes any text; the kubelet refuses it (InvalidImageName), and the pod waits for ever.
+
+    Refused: `registry.example.com/Team/Train:1.0`, `train: 1.0`.
+    Write: lower case after the registry, a tag without blanks.
+    """
+    for container in job.containers:
+        image = text(container.body.get("image"))
+        if image and not kube.is_image_reference(image):
+            said = f"{image!r} is no image's name: no registry can be asked for it"
+            yield Finding(said, f"{container.path}.image", image, "write registry/path:tag, the path in lower case")
+
+
 @lint("FT489", "unpinned-image", Severity.WARNING)
 def unpinned_image(job: Job, _: Around) -> Iterator[Finding]:
     """An image has no tag, or the tag latest.
@@ -166,7 +182,7 @@ def unpinned_image(job: Job, _: Around) -> Iterator[Finding]:
     for container in job.containers:
         image = text(container.body.get("image"))
         tag = image.rpartition("/")[2].partition(":")[2]
-        if image and "@" not in image and tag in {"", "latest"}:
+        if kube.is_image_reference(image) and "@" not in image and tag in {"", "latest"}:
             said = f"the image {image} is not pinned"
             yield Finding(said, f"{container.path}.image", image, "write a release's tag or a digest")
 

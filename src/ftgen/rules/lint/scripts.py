@@ -20,6 +20,8 @@ from ftgen.rules.lint.devices import families
 from ftgen.rules.lint.shell import found, found_in_all, matches, matches_any, settings_texts, shell_text
 
 _CREDENTIAL = re.compile(r"(^|_)(TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?|(API|ACCESS|PRIVATE)_?KEY)$")
+# A variable before the host of a URL: https://user:$TOKEN@host, https://${login}@host.
+_LOGIN = re.compile(r"://(?:[^\s/@'\"$]*\$(?:\w+|\{\w+\}))+[^\s/@'\"$]*@")
 _PUSH = re.compile(r"\bpush\b")
 _MERGE = re.compile(r"\bllamafactory-cli[ \t]+export\b")
 _RANK = re.compile(
@@ -69,22 +71,28 @@ def _shared(pod: Pod, container: Container, job: Job) -> set[str]:
     return mounts | (set() if container.init else {text(v.get("mountPath")) for _, v in job.volumes})
 
 
-@lint("FT462", "traced-credentials")
-def traced_credentials(job: Job, _: Around) -> Iterator[Finding]:
-    """A shell prints its commands while a variable holds a credential.
+@lint("FT462", "exposed-credentials")
+def exposed_credentials(job: Job, _: Around) -> Iterator[Finding]:
+    """A script shows a user or token to others.
 
-    `set -x` writes every command with its variables expanded to the pod's log: a token in a URL or an argument is
-    then read by everyone who may read logs.
+    `set -x` writes every command with its variables expanded to the pod's log, which everyone reads who may read
+    logs. A URL with a token in it is an argument that other processes see, part of what git says when it fails, and
+    written to `.git/config`, where it stays on the volume.
 
-    Refused: `set -ex` beside `GIT_TOKEN` from a Secret.
-    Write: `set -euo pipefail`.
+    Refused: `set -ex` beside `GIT_TOKEN` from a Secret; `git clone "https://${GIT_USER}:${GIT_TOKEN}@git.example.com/x"`.
+    Write: `set -euo pipefail`, and a credential helper of git that reads the environment.
     """
     for container in job.containers:
         script = shell_text(container)
-        held = [text(v.get("name")) for _, v in container.env if _holds_credential(v)] if script.tracing else []
-        if held:
+        logins = found(_LOGIN, script.code)
+        held = [text(v.get("name")) for _, v in container.env if _holds_credential(v)] or logins
+        if script.tracing and held:
             said = f"the shell prints its commands, and {held[0]} would appear in the pod's log"
             yield Finding(said, script.path, script.tracing, "write set -euo pipefail, without -x")
+        for login in logins[:1]:
+            said = f"a URL holds a user or token, which git writes down and prints: {login}"
+            help_ = "let a credential helper of git read the environment"
+            yield Finding(said, script.path, login, help_, Severity.WARNING)
 
 
 def _holds_credential(variable: dict[str, object]) -> bool:
