@@ -47,7 +47,9 @@ def _run(words: list[str]) -> int:
         code = import_module(f"ftgen.cli.{arguments.module}").run(arguments)
         sys.stdout.flush()
     except Rejected as rejected:
-        return arguments.reject(rejected)
+        from ftgen.cli import output  # noqa: PLC0415 - reporting is paid for when there is something to report
+
+        return output.reject(rejected, arguments)
     return int(code)
 
 

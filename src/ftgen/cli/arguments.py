@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from ftgen.diagnostics import Rejected
 
 RENDER = "render"
 # Verb -> what it does; the module of the same name carries it out.
@@ -56,12 +55,6 @@ class Arguments:
     def config_name(self) -> str:
         """The primary configuration file, without `.yaml`."""
         return str(self.flags.config_name).removesuffix(".yaml")
-
-    def reject(self, rejected: Rejected) -> int:
-        """Report what was rejected, and the exit code of it."""
-        from ftgen.cli import output  # noqa: PLC0415 - reporting is paid for when there is something to report
-
-        return output.reject(rejected, self)
 
 
 class _Parser(argparse.ArgumentParser):
