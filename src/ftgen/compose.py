@@ -319,9 +319,19 @@ class Composer:
                 told = "a defaults list holds itself, in one file or through others"
                 raise Rejected([*problems, error("FT011", told)]) from None
             except (HydraException, OmegaConfBaseException, ValueError, AssertionError) as failure:
-                raise Rejected([*problems, _broken_defaults(failure, overrides)]) from None
+                raise Rejected([*problems, self._broken_defaults(failure, overrides)]) from None
         values = [o for o in heard if not self.chooses(o) and not o.is_sweep_override()]
         return replace(self._defaults[choosing], config_overrides=values)
+
+    def _broken_defaults(self, failure: Exception, overrides: Sequence[Override]) -> Diagnostic:
+        """Hydra's refusal of a defaults list: an option that another one asks for, or an override."""
+        lost = _LOST_OPTION.match(_last_line(failure))
+        if lost is None:
+            return _broken_defaults(failure, overrides)
+        group, _, option = lost["option"].rpartition("/")
+        known = ", ".join(self.options(group)) if self.is_group(group) else ""
+        told = f"{lost['asking']} chooses {option!r} of the group {group}, which has no such option"
+        return error("FT011", told, group, option, f"choose one of {known}" if known else f"there is no group {group}")
 
     def _unknown_options(self, overrides: Sequence[Override]) -> Iterator[Diagnostic]:
         for override in overrides:
@@ -816,6 +826,9 @@ def _leaves(section: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str,
 
 def _key(failure: OmegaConfBaseException) -> str:
     return str(failure.full_key or "")
+
+
+_LOST_OPTION = re.compile(r"In '(?P<asking>[^']+)': Could not find '(?P<option>[^']+)'")
 
 
 def _last_line(failure: Exception) -> str:

@@ -23,6 +23,8 @@ _EVERY = {None, "", "any"}
 # Kinds that a job may come with: a patch for all objects of such a kind may find none.
 _MADE = frozenset({"PersistentVolumeClaim", "PersistentVolume", "ResourceClaimTemplate"})
 _DECLARATION = "overlay.yaml"
+_OVERLOOKED = frozenset({".yml", ".json"})
+_FORM = "begin with apiVersion and kind; a patch of pods is `kind: PodTemplate` with template: {spec: …}"
 
 _Path = tuple[str | int, ...]
 
@@ -102,26 +104,52 @@ def collect(choices: Mapping[str, str], folders: Iterable[Path]) -> list[Patch]:
 
 
 def _overlay(folder: Path, group: str, option: str) -> list[Patch]:
-    files = sorted(folder.glob("*.yaml"))
+    files = list(_files(folder))
     patches = [
         Patch(file, document, group, option, position)
         for file in files
         if file.name != _DECLARATION
-        for position, document in enumerate(_documents(file))
+        for position, document in _documents(file)
     ]
     if folder / _DECLARATION in files:
         _refuse_undeclared(patches, folder / _DECLARATION)
     return patches
 
 
-def _documents(file: Path) -> Iterator[Any]:
-    for document in yamlio.read_all(file):
+def _files(folder: Path) -> Iterator[Path]:
+    """The folder's patches, by name; one under another ending would be overlooked without a word."""
+    for file in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if file.suffix in _OVERLOOKED:
+            headline = f"{file.name} is no overlay: their files end in .yaml"
+            help_ = f"rename it to {file.stem}.yaml, or move it elsewhere"
+            raise Rejected([error("FT020", headline, help=help_).at(Location(str(file), 1))])
+        if file.suffix == ".yaml":
+            yield file
+
+
+def _documents(file: Path) -> Iterator[tuple[int, Any]]:
+    for position, document in enumerate(yamlio.read_all(file)):
         if document is None:
             continue
-        if not isinstance(document, (dict, list)):
-            headline = f"{file.name}: an overlay is a patch or a list of JSON 6902 operations"
-            raise Rejected([error("FT020", headline).at(Location(str(file), 1))])
-        yield document
+        if problem := _misshapen(document):
+            place = Patch(file, document, "", "", position).at()
+            raise Rejected([error("FT020", f"{file.name}: {problem}", help=_FORM).at(place)])
+        yield position, document
+
+
+def _misshapen(document: Any) -> str | None:
+    """What keeps a document from being a patch; what a patch of pods would say in vain counts too."""
+    if isinstance(document, list):
+        return None
+    if not isinstance(document, dict):
+        return "an overlay is a patch or a list of JSON 6902 operations"
+    if document.get("kind") != "PodTemplate":
+        told = all(isinstance(document.get(key), str) for key in ("apiVersion", "kind"))
+        return None if told else "a patch says by apiVersion and kind what it is for"
+    metadata = document.get("metadata")
+    lost = [key for key in document if key not in {"apiVersion", "kind", "metadata", "template"}]
+    lost += [f"metadata.{key}" for key in (metadata if isinstance(metadata, dict) else ()) if key != "name"]
+    return f"a patch of kind PodTemplate says all of it below template, and this one has {lost[0]}" if lost else None
 
 
 # --- applying ------------------------------------------------------------------------------------------
@@ -153,11 +181,11 @@ def _applied(bundle: Bundle, patch: Patch, version: str) -> Bundle:
             rules = schema.find(api_version, kind, version)
             hits = [_addresses(patch.document, claim) for claim in bundle.claims]
             if not any(hits) and not (kind in _MADE and _named(patch.document) in _EVERY):
-                raise _nothing(patch)
+                raise _nothing(patch, bundle)
             pairs = zip(bundle.claims, hits, strict=True)
             return Bundle(bundle.job, tuple(_merged(o, patch.document, rules) if hit else o for o, hit in pairs))
         case _:
-            raise _nothing(patch)
+            raise _nothing(patch, bundle)
 
 
 def _addresses(document: Object, manifest: Object) -> bool:
@@ -196,10 +224,11 @@ def _merged(target: Object, patch: Object, rules: schema.Schema | None) -> Objec
     return merged
 
 
-def _nothing(patch: Patch) -> Rejected:
+def _nothing(patch: Patch, bundle: Bundle) -> Rejected:
     what = f"{patch.document.get('kind', 'object')} {_named(patch.document) or ''}".strip()
     headline = f"the overlay {patch.name} patches {what}, which this job does not have"
-    help_ = "remove the patch or name an object of the job"
+    there = {f"{o['kind']} ({o['apiVersion']})": None for o in bundle.objects}
+    help_ = f"remove the patch, or write it for one of PodTemplate (v1), {', '.join(there)}"
     return Rejected([error("FT022", headline, help=help_).at(patch.at())])
 
 

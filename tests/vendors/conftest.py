@@ -61,6 +61,18 @@ def render_here(tmp_path: Path) -> Render:
 
 
 @pytest.fixture
+def refuse_here(render_here: Render) -> Refuse:
+    """What a command line is refused with in a working directory with files of its own."""
+
+    def refused(*overrides: str) -> tuple[Diagnostic, ...]:
+        with pytest.raises(Rejected) as rejected:
+            render_here(*overrides)
+        return rejected.value.diagnostics
+
+    return refused
+
+
+@pytest.fixture
 def pod() -> Callable[[Compiled], dict[str, Any]]:
     """The pod of a job's one task."""
 

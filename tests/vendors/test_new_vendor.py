@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from ftgen.pipeline import Compiled
 
 from . import matrix
-from .conftest import Render, Write
+from .conftest import Refuse, Render, Write
 
 Pod = Callable[[Compiled], dict[str, Any]]
 
@@ -79,3 +81,49 @@ def test_a_new_vendor_takes_yaml_alone(write: Write, render_here: Render, pod: P
 
     whole = render_here("hardware=nova", "hardware.memory=null", "hardware.devices=4")
     assert pod(whole)["containers"][0]["resources"]["limits"]["nova.example.com/n1"] == "4"
+
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "hardware.md"
+
+
+def told(begins: str) -> str:
+    """The indented block of the document that begins so."""
+    lines = DOCUMENT.read_text(encoding="utf-8").splitlines()
+    start = lines.index(f"    {begins}", lines.index("## Adding a vendor"))
+    end = next(i for i in range(start, len(lines)) if lines[i] and not lines[i].startswith("    "))
+    return textwrap.dedent("\n".join(lines[start:end])) + "\n"
+
+
+def test_what_the_document_says_of_a_vendor_is_enough(write: Write, render_here: Render, pod: Pod) -> None:
+    write("conf/hardware/nova.yaml", told("# Nova N1 cards, shared by memory in blocks of 128 MiB."))
+    write("overlays/hardware/nova/runtime.yaml", told("apiVersion: v1"))
+    job = render_here("hardware=nova", "hardware.nodes=2", "storage=nfs")
+    assert matrix.judged(job) == []
+    assert pod(job)["runtimeClassName"] == "nova"
+    assert pod(job)["containers"][0]["resources"]["limits"]["nova.example.com/n1-blocks"] == "128"
+
+
+REQUIRED = """
+vendor: nova
+nodes: 1
+devices: 1
+resources: {count: nova.example.com/n1}
+card: {}
+per_card:
+  cpu: {request: "2", limit: "8"}
+  memory: {request: 16Gi, limit: 64Gi}
+image: registry.example.com/nova/finetune:1.0
+"""
+
+
+def test_the_least_that_an_option_says(write: Write, render_here: Render) -> None:
+    write("conf/hardware/nova.yaml", REQUIRED)
+    assert matrix.judged(render_here("hardware=nova")) == []
+
+
+def test_a_choice_inside_an_option_that_is_not_there(write: Write, refuse_here: Refuse) -> None:
+    write("conf/hardware/nova.yaml", f"defaults:\n- collectives: nocl\n- _self_\n{REQUIRED}")
+    (found,) = refuse_here("hardware=nova")
+    assert (found.code, found.subject, found.value) == ("FT011", "hardware/collectives", "nocl")
+    assert found.headline == "hardware/nova chooses 'nocl' of the group hardware/collectives, which has no such option"
+    assert found.help == "choose one of hccl, nccl"

@@ -141,6 +141,31 @@ def test_a_patch_for_what_the_job_does_not_have_is_refused(write: Write, render_
     assert rejected(render_here).code == "FT022"
 
 
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("spec: {template: {}}\n", "a patch says by apiVersion and kind what it is for"),
+        ("apiVersion: v1\nkind: [PodTemplate]\n", "a patch says by apiVersion and kind what it is for"),
+        ("just words\n", "an overlay is a patch or a list of JSON 6902 operations"),
+        ("apiVersion: v1\nkind: PodTemplate\nspec: {hostNetwork: true}\n", "and this one has spec"),
+        (f"{TEMPLATE.replace('any', 'any, labels: {a: b}')}  spec: {{}}\n", "and this one has metadata.labels"),
+    ],
+)
+def test_a_patch_that_would_say_it_in_vain(text: str, problem: str, write: Write, render_here: Render) -> None:
+    file = write("overlays/storage/topolvm/bad.yaml", f"---\n---\n{text}")
+    found = rejected(render_here)
+    assert (found.code, found.locations[0].file, found.locations[0].line) == ("FT020", str(file), 3)
+    assert found.headline.endswith(problem)
+
+
+@pytest.mark.parametrize("name", ["runtime.yml", "runtime.json"])
+def test_a_file_that_would_be_overlooked(name: str, write: Write, render_here: Render) -> None:
+    write(f"overlays/storage/topolvm/{name}", runtime("x"))
+    write("overlays/storage/topolvm/README.md", "# Why")
+    found = rejected(render_here)
+    assert (found.code, found.help) == ("FT020", "rename it to runtime.yaml, or move it elsewhere")
+
+
 def test_a_pack_of_an_installed_package(
     write: Write, render_here: Render, pod: Pod, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
