@@ -217,6 +217,8 @@ def test_the_command_writes_a_folder_once(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert cli.main(["export", "kustomize", "-o", "k"]) == 0
+    assert cli.main(["export", "kustomize"]) == 0
+    assert Path("kustomize/kustomization.yaml").read_bytes() == Path("k/kustomization.yaml").read_bytes()
     before = {p: p.read_bytes() for p in Path("k").rglob("*") if p.is_file()}
     assert cli.main(["export", "kustomize", "-o", "k"]) == 0
     assert {p: p.read_bytes() for p in Path("k").rglob("*") if p.is_file()} == before

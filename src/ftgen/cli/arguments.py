@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-
 RENDER = "render"
 # Verb -> what it does; the module of the same name carries it out.
 VERBS = {
@@ -121,7 +120,7 @@ def parser(verb: str) -> argparse.ArgumentParser:
         made.add_argument("--all", action="store_true", help="every job of a large sweep, one by one")
         made.add_argument("--fit", action="store_true", help="what each card has to hold, and whether it does")
     if verb in {"export", "import", "image"}:
-        _copies(made)
+        _copies(made, "kustomize" if verb == "export" else "-")
     if verb in {"groups", "explain", "compare", "plan", "diff", "gc"}:
         made.add_argument("--json", action="store_true", help="as JSON")
     if verb == "check":
@@ -203,9 +202,10 @@ def _publishing(made: argparse.ArgumentParser) -> None:
     group.add_argument("--branch-per-sweep", action="store_true", help="commit to ftgen/<name>, for a pull request")
 
 
-def _copies(made: argparse.ArgumentParser) -> None:
+def _copies(made: argparse.ArgumentParser, out: str) -> None:
     group = made.add_argument_group("output")
-    group.add_argument("--out", "-o", default="-", help="folder to write to; without it the text is printed")
+    without = "the text is printed" if out == "-" else f"it is {out}"
+    group.add_argument("--out", "-o", default=out, help=f"folder to write to; without it {without}")
     group.add_argument("--overwrite", action="store_true", help="replace files with another content")
 
 

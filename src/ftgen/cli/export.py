@@ -18,12 +18,12 @@ KUSTOMIZE = "kustomize"
 def run(arguments: Arguments) -> int:
     """Compile the job as a render would, then write it for kustomize; nothing is written when anything is wrong."""
     if arguments.overrides[:1] != (KUSTOMIZE,) or arguments.flags.out == "-":
-        raise Usage("export takes a form, and there is one: ftgen export kustomize [OVERRIDES] -o DIR")
+        raise Usage("export takes a form, and there is one: ftgen export kustomize [OVERRIDES] [-o DIR]")
     told = replace(arguments, overrides=arguments.overrides[1:])
     try:
         return _export(told)
     except Rejected as rejected:
-        return told.reject(rejected)
+        return output.reject(rejected, told)
 
 
 def _export(arguments: Arguments) -> int:
