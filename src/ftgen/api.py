@@ -13,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, overload
 
-from ftgen import compose, pipeline, sweeping, tree
+from ftgen import changes, compose, pipeline, sweeping, tree
 from ftgen.batch import Batch
 from ftgen.compose import Composer, Request
 from ftgen.diagnostics import Diagnostic
@@ -107,7 +107,7 @@ class Sweep(Sequence[Job]):
 
     def write(self, out: str | Path = "out", *, adopt: bool = False) -> tree.Outcome:
         """Write every file below a folder, or none; see `ftgen.tree.apply`."""
-        return tree.apply(tree.plan_write(Path(out), self.runs, Terms(adopt=adopt)))
+        return tree.apply(tree.plan_write(Path(out), self.runs, Terms(adopt=adopt, same_run=changes.same_run)))
 
     def _repr_html_(self) -> str:
         records = self.records()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -19,7 +19,7 @@ from ftgen import contract, delivery, lower, naming, overlay, project, render, s
 from ftgen.compose import Composer, Composition
 from ftgen.diagnostics import Diagnostic, Severity, note, require
 from ftgen.lower import Bundle, Identity
-from ftgen.rules import admission, agreement, lint, meaning, memory, reconcile, secrets, sizing, training
+from ftgen.rules import admission, agreement, lint, meaning, memory, outputs, reconcile, secrets, sizing, training
 from ftgen.rules.job import version_of
 from ftgen.spec import Spec, admit
 from ftgen.tree import DELIVERY, Run, object_of
@@ -107,7 +107,7 @@ def compile_composition(
     """Compile what was composed; see the module's docstring for the steps."""
     beside = beside or Beside(composer.request.directory)
     spec = understand(composition.config)
-    noticed = [*environment(composition, spec), *require(judge(spec))]
+    noticed = [*environment(composition, spec), *require(judge(spec, place.swept))]
     identity = _identity(spec, composition, overrides, place)
     bundle = lower.lower(spec, identity, composer.scripts(spec.trainer.prepare_script, spec.trainer.script))
     patches = beside.patches(composition.choices, spec.overlays)
@@ -128,9 +128,13 @@ def understand(config: Mapping[str, Any]) -> Spec:
     return sizing.settle(admit(config))
 
 
-def judge(spec: Spec) -> list[Diagnostic]:
-    """Does it fit together?  What is accepted with a reason (`allow`) is not told."""
+def judge(spec: Spec, swept: Collection[str] = ()) -> list[Diagnostic]:
+    """Does it fit together, with itself and with the other jobs of its sweep, whose varied keys are `swept`?
+
+    What is accepted with a reason (`allow`) is not told.
+    """
     found = [*meaning.judge(spec), *memory.judge(spec), *training.judge(spec), *reconcile.judge(spec)]
+    found += outputs.judge(spec, swept)
     return [d for d in found if d.code not in spec.accepted]
 
 

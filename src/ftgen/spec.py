@@ -658,6 +658,7 @@ class Facts(Section):
         taints: keys of the taints on the nodes with cards.
         architectures: processor architectures of the nodes.
         node_pull_credentials: whether nodes can pull from the registry by themselves.
+        model_caches: KServe's local model caches by name, each with its node groups.
     """
 
     card: Card = Field(default_factory=Card.model_construct)
@@ -672,6 +673,7 @@ class Facts(Section):
     taints: tuple[Line, ...] | None = None
     architectures: tuple[Literal["amd64", "arm64"], ...] | None = None
     node_pull_credentials: Flag | None = None
+    model_caches: dict[str, tuple[ObjectName, ...]] | None = None
 
 
 class NetworkTopology(Section):

@@ -179,6 +179,7 @@ def test_a_larger_claim_is_resized_in_place():
     assert cost(claim("1Gi"), claim("1024Mi")) is Kind.NO_OP
     assert cost(claim("1Gi"), claim("2Gi")) is Kind.IN_PLACE
     assert cost(claim("1Gi"), claim("1Gi", "ReadWriteMany")) is Kind.NEW_RUN
+    assert cost(claim("2Gi"), claim("1Gi")) is Kind.NEW_RUN
 
 
 # sets of objects

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -35,3 +36,25 @@ def test_manifests_alone_on_standard_output(words: list[str], capsys: pytest.Cap
 def test_a_rejection_is_the_output(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["hardware.nodes=0", "--format", "json", "-o", "-"]) == 1
     assert [d["code"] for d in json.loads(capsys.readouterr().out)] == ["FT103"]
+
+
+def test_one_array_however_often_a_verb_has_something_to_tell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    subprocess.run(["git", "init", "-q", "-b", "main", "repo"], check=True)
+    publish = ["publish", "--repo", "repo", "--branch", "main", "--path", "jobs", "--format", "json"]
+    for words, code, found in ((NOTICED, 0, ["FT259", "FT531"]), (["hardware.nodes=0"], 1, ["FT103"])):
+        assert cli.main([*publish, *words]) == code
+        assert [d["code"] for d in json.loads(capsys.readouterr().out)] == found
+    assert cli.main([*publish, *NOTICED, "--format", "sarif"]) == 0
+    assert json.loads(capsys.readouterr().out)["version"] == "2.1.0"
+
+
+@pytest.mark.parametrize("verb", ["plan", "diff", "image"])
+def test_what_a_verb_prints_itself_stands_alone(verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = [verb, *NOTICED, "--format", "json", *(() if verb == "image" else ("-o", str(tmp_path)))]
+    assert cli.main(words) in {0, 1}
+    shown = capsys.readouterr()
+    assert "FT259" not in shown.out
+    assert isinstance(json.loads(shown.err.partition("\nbuild it")[0] or "[]"), list)

@@ -21,6 +21,7 @@ from ftgen.rules import (  # noqa: F401 - all rules
     meaning,
     memory,
     metadata,
+    outputs,
     reconcile,
     secrets,
 )

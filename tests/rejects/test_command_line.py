@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from tests.rejects.conftest import Found, Reject
 
@@ -200,3 +202,24 @@ def test_usage(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> No
 def test_bytes_that_are_no_text(reject: Reject) -> None:
     ((code, place, _),) = reject("name=\udcff")
     assert (code, place) == ("FT010", ONE)
+
+
+OUTPUT = ("storage=nfs", "trainer.args.output_dir=/mnt/workspace/out")
+
+
+def test_jobs_of_a_sweep_do_not_write_into_one_folder(reject: Reject) -> None:
+    shared = "all jobs of this sweep write into /mnt/workspace/out (in all 2 points)"
+    assert reject("-m", "trainer.lr=1e-4,2e-4", *OUTPUT) == [("FT261", f"{HERE}:3", shared)]
+
+
+@pytest.mark.parametrize(
+    "output", ["out", "'/mnt/workspace/$(JOB_NAME)/out'", "/tmp/out", "/mnt/workspace/a,/mnt/workspace/b"]
+)
+def test_jobs_of_a_sweep_have_folders_of_their_own(output: str) -> None:
+    assert cli.main(["-m", "trainer.lr=1e-4,2e-4", "storage=nfs", f"trainer.args.output_dir={output}", "-q"]) == 0
+
+
+def test_a_folder_of_all_later_runs_is_warned_of(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([*OUTPUT, "--format", "json"]) == 0
+    found = [d["headline"] for d in json.loads(capsys.readouterr().out) if d["code"] == "FT261"]
+    assert found == ["every run writes into /mnt/workspace/out"]

@@ -50,6 +50,31 @@ def test_a_folder_that_may_not_be_written(scratch: Path) -> None:
     assert "error[FT5" in done.stderr
 
 
+CLAIMED = ("storage=nfs", "storage.models.create=true", "storage.models.claim=models")
+
+
+def sized(size: str, *more: str) -> list[str]:
+    return [*CLAIMED, f"storage.models.size={size}", *more]
+
+
+def test_a_claim_that_shrinks_is_warned_of(scratch: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for size in ("10Gi", "12Gi"):
+        assert cli.main(sized(size)) == 0
+    assert "FT513" not in capsys.readouterr().err
+    assert cli.main(sized("5Gi")) == 0
+    assert "warning[FT513]: the claim models would shrink" in capsys.readouterr().err
+    assert cli.main(sized("4Gi", "--adopt")) == 0
+    assert "FT513" not in capsys.readouterr().err
+
+
+def test_a_published_claim_that_changes_is_refused(scratch: Path, reject: Reject) -> None:
+    subprocess.run(["git", "init", "-q", "-b", "main", "repo"], check=True)
+    publish = ["publish", "--repo", "repo", "--branch", "main", "--path", "jobs"]
+    assert cli.main([*publish, *sized("10Gi", "name=a")]) == 0
+    ((code, _, headline),) = reject(*publish, *sized("5Gi", "name=a"))
+    assert (code, headline.partition(",")[0]) == ("FT513", "the claim models would shrink")
+
+
 def test_a_full_disk_leaves_what_was_there(scratch: Path) -> None:
     """No file may grow beyond a few kilobytes: the system refuses the write, as on a full disk."""
     assert cli.main(["-q"]) == 0

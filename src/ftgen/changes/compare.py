@@ -56,9 +56,10 @@ class FieldChange:
 
 _ORDER = tuple(Kind)
 _VOLCANO_JOB = "batch.volcano.sh/Job"
+_CLAIM = "/PersistentVolumeClaim"
 _IN_PLACE = {
     _VOLCANO_JOB: re.compile(r"spec\.(minAvailable|priorityClassName)|spec\.tasks\[[^]]*]\.(replicas|minAvailable)"),
-    "/PersistentVolumeClaim": re.compile(r"spec\.resources\.requests\.storage"),
+    _CLAIM: re.compile(r"spec\.resources\.requests\.storage"),
     "/ConfigMap": re.compile(r"(data|binaryData)\b.*"),
 }
 """By group and kind; what is not listed here is taken to be immutable."""
@@ -117,7 +118,17 @@ def _cost(kind: str, path: str, old: Any, new: Any) -> Kind:
     if path.startswith("metadata"):
         return Kind.METADATA
     allowed = _IN_PLACE.get(kind)
-    return Kind.IN_PLACE if allowed and allowed.fullmatch(path) else Kind.NEW_RUN
+    return Kind.IN_PLACE if allowed and allowed.fullmatch(path) and not _shrinks(kind, old, new) else Kind.NEW_RUN
+
+
+def _shrinks(kind: str, old: Any, new: Any) -> bool:
+    """Whether a claim would become smaller; only its growth is allowed (core validation of the claim's update)."""
+    if kind != _CLAIM or not all(_is_amount(value) for value in (old, new)):
+        return False
+    try:
+        return kube.parse_quantity(str(new)) < kube.parse_quantity(str(old))
+    except ValueError:
+        return False
 
 
 def _is_same_quantity(path: str, old: Any, new: Any) -> bool:

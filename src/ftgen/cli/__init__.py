@@ -44,13 +44,17 @@ def _run(words: list[str]) -> int:
     # Looking for plugins, pydantic would read the metadata of every installed package; ftgen has no use for one.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     try:
-        code = import_module(f"ftgen.cli.{arguments.module}").run(arguments)
-        sys.stdout.flush()
+        code = int(import_module(f"ftgen.cli.{arguments.module}").run(arguments))
     except Rejected as rejected:
         from ftgen.cli import output  # noqa: PLC0415 - reporting is paid for when there is something to report
 
-        return output.reject(rejected, arguments)
-    return int(code)
+        code = output.reject(rejected, arguments)
+    if arguments.told:
+        from ftgen.cli import output  # noqa: PLC0415 - as above
+
+        output.close(arguments)
+    sys.stdout.flush()
+    return code
 
 
 def _speak_utf8() -> None:

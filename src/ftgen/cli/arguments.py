@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
+
+from ftgen.diagnostics import Diagnostic
 
 RENDER = "render"
 # Verb -> what it does; the module of the same name carries it out.
@@ -37,12 +40,21 @@ class Usage(Exception):  # noqa: N818 - how the command line was used, not a mal
 
 @dataclass(frozen=True, slots=True)
 class Arguments:
-    """The parsed command line; `flags` holds the rest of what the verb knows."""
+    """The parsed command line.
+
+    Attributes:
+        verb: what to do.
+        module: the module of this package that does it.
+        overrides: the words that are no flags.
+        flags: the rest of what the verb knows.
+        told: diagnostics of a form that is one document, kept until the verb has ended; see `output.tell`.
+    """
 
     verb: str
     module: str
     overrides: tuple[str, ...]
     flags: argparse.Namespace
+    told: list[Sequence[Diagnostic]] = field(default_factory=list)
 
     def places(self) -> list[Path]:
         """Where options are looked for, as the flags say."""

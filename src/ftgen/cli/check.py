@@ -36,11 +36,10 @@ def run(arguments: Arguments) -> int:
 
 
 class _Tally:
-    """What was found so far: told at once as text, kept where the format is one document."""
+    """What was found so far, counted and told."""
 
     def __init__(self, arguments: Arguments) -> None:
         self.arguments = arguments
-        self.kept: list[Diagnostic] = []
         self.before: Counter[Problem] = Counter()
         self.lacking: dict[str, Diagnostic] = {}
         self.counts = {"file": 0, "object": 0, **dict.fromkeys(map(str, Severity), 0)}
@@ -56,16 +55,11 @@ class _Tally:
         told = check.strict(diagnostics) if self.arguments.flags.strict else diagnostics
         for each in told:
             self.counts[str(each.severity)] += 1
-        if self.arguments.flags.format in {"text", "github"}:
-            output.tell(told, self.arguments, before=self.before)
-        else:
-            self.kept += told
+        output.tell(told, self.arguments, before=self.before)
 
     def close(self) -> int:
         # A fact that nobody has stated is told once, however many manifests wanted it.
         self._tell(list(self.lacking.values()))
-        if self.arguments.flags.format not in {"text", "github"}:
-            output.tell(self.kept, self.arguments)
         output.say(", ".join(f"{n} {what}{'s' * (n != 1)}" for what, n in self.counts.items()), self.arguments)
         return int(self.counts["error"] > 0)
 

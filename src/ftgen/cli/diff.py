@@ -25,7 +25,7 @@ def run(arguments: Arguments) -> int:
     sys.stdout.write(_shown(found, form))
     if undelivered := [change for change in found if _is_left_alone(change)]:
         told = f"Flux creates a job once: {len(undelivered)} changed jobs stay as they are in the cluster"
-        output.tell([note("FT532", told, help="patch the live jobs too, or publish new runs")], arguments)
+        output.tell([note("FT532", told, help="patch the live jobs too, or publish new runs")], arguments, beside=True)
     return int(changes.differs(found))
 
 
@@ -47,7 +47,7 @@ def _between(arguments: Arguments) -> list[Change]:
 def _against_tree(arguments: Arguments) -> list[Change]:
     place = repository.target(arguments)
     rendering = repository.rendered(arguments, place)
-    output.tell(output.judged(rendering.diagnostics, arguments), arguments)
+    output.tell(output.judged(rendering.diagnostics, arguments), arguments, beside=True)
     if place is not None:
         return gitops.preview(place, rendering.runs, whole=rendering.whole, push=arguments.flags.push)
     out = Path(arguments.flags.out)

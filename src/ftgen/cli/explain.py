@@ -54,7 +54,7 @@ def _key(key: str, arguments: Arguments) -> int:
     story = story or KeyStory(key, ABSENT, (), (), {})
     text = "".join(_key_text(story, composer, overrides, rejected=bool(problems)))
     _print(_key_json(story), text, arguments)
-    output.tell(problems, arguments)
+    output.tell(problems, arguments, beside=True)
     return 1 if problems else 0
 
 

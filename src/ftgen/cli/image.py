@@ -26,7 +26,7 @@ def run(arguments: Arguments) -> int:
         release = image.release(spec.trainer.version) if isinstance(spec.trainer, LlamaFactory) else None
         values = {**({image.RELEASE: release.version} if release else {}), **_values(arguments.overrides, composer)}
         noticed = image.judge(recipe, values, release)
-    output.tell(output.judged(noticed, arguments), arguments)
+    output.tell(output.judged(noticed, arguments), arguments, beside=arguments.flags.out == "-")
     text = image.given(recipe, values)
     if arguments.flags.out == "-":
         sys.stdout.write(text)

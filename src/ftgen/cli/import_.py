@@ -29,7 +29,7 @@ def run(arguments: Arguments) -> int:
         proposal, documents, noticed = (
             _docker(words, composer, told) if _is_command(words) else _file(words, composer, told)
         )
-    output.tell(output.judged(noticed, told), told)
+    output.tell(output.judged(noticed, told), told, beside=arguments.flags.out == "-")
     files = importing.files(proposal, documents)
     render_it = f"ftgen +experiment={proposal.name}"
     if arguments.flags.out == "-":

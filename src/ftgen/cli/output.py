@@ -28,11 +28,25 @@ def tell(
 ) -> None:
     """Print diagnostics in the chosen format; `before` is what earlier calls have told already, see `report.render`.
 
-    Text is for stderr; the machine-readable forms are the output itself, unless they stand `beside` manifests.
+    Text is for stderr; the machine-readable forms are the output itself, unless they stand `beside` what the verb
+    prints there. A form that is one document is kept until `close`, however often a verb has something to tell.
     """
     form, colour = arguments.flags.format, arguments.flags.format == "text" and coloured()
+    if form in _DOCUMENTS and not beside:
+        arguments.told.append(diagnostics)
+        return
     text = report.render(diagnostics, form, arguments=arguments.overrides, colour=colour, before=before)
     print(text, end="", file=sys.stderr if form == "text" or beside else sys.stdout)
+
+
+def close(arguments: Arguments) -> None:
+    """Print what was kept as one document: nothing where nothing was told, not even that all is well."""
+    if arguments.told:
+        every = [diagnostic for told in arguments.told for diagnostic in told]
+        print(report.render(every, arguments.flags.format), end="")  # noqa: T201
+
+
+_DOCUMENTS = ("json", "sarif")
 
 
 def judged(diagnostics: Iterable[Diagnostic], arguments: Arguments) -> list[Diagnostic]:

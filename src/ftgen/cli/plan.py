@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ftgen import pipeline, sweeping, tree
+from ftgen import changes, pipeline, sweeping, tree
 from ftgen.cli import many, output, request
 from ftgen.cli.arguments import Arguments
 from ftgen.compose import Composer
@@ -70,12 +70,12 @@ def _planned(arguments: Arguments, composer: Composer) -> Planned:
         batch = many.expanded(arguments, composer)
         runs = many.runs(batch, table=False)
         outcome = tree.plan_write(out, runs, many.terms(batch, arguments), dry=True).outcome
-        output.tell(output.judged([*batch.diagnostics, *outcome.diagnostics], arguments), arguments)
+        output.tell(output.judged([*batch.diagnostics, *outcome.diagnostics], arguments), arguments, beside=True)
         return Planned(batch.rows, outcome)
     job = pipeline.compile_job(composer, arguments.overrides)
-    outcome = tree.plan_write(out, [job.run], Terms(), dry=True).outcome
+    outcome = tree.plan_write(out, [job.run], Terms(same_run=changes.same_run), dry=True).outcome
     noticed = request.locate(composer, arguments, job.diagnostics)
-    output.tell(output.judged([*noticed, *outcome.diagnostics], arguments), arguments)
+    output.tell(output.judged([*noticed, *outcome.diagnostics], arguments), arguments, beside=True)
     return Planned([index.row(job.spec, job.identity, job.bundle, job.files)], outcome)
 
 

@@ -117,7 +117,11 @@ def _tell(found: Committed, again: bytes, arguments: Arguments) -> int:
     made = found.annotations.get(_VERSION, "")
     if made != __version__:
         told = f"{found.file} was rendered by ftgen {made}, and this is ftgen {__version__}"
-        output.tell([note("FT534", told, str(found.file), help=f"install ftgen {made} to compare bytes")], arguments)
+        output.tell(
+            [note("FT534", told, str(found.file), help=f"install ftgen {made} to compare bytes")],
+            arguments,
+            beside=True,
+        )
     differ = changes.between(*([yamlio.parse(text.decode(), str(found.file))] for text in (found.content, again)))
     sys.stdout.write(changes.as_text(differ, colour=sys.stdout.isatty() and not os.environ.get("NO_COLOR")))
     return 1

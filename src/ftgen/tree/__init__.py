@@ -15,6 +15,7 @@ What can be refused here:
 * FT507: two files hold the same object.
 * FT508: the folder cannot be written; it is left as it was.
 * FT509: the index cannot be read.
+* FT513: a claim that was published would shrink, or change what Kubernetes holds immutable.
 * FT510: another render is at work in the same folder.
 """
 

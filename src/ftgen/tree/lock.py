@@ -196,6 +196,11 @@ def is_job(described: str) -> bool:
     return described.startswith(("batch.volcano.sh/", "batch/")) and described.split(" ")[1:2] == ["Job"]
 
 
+def is_claim(described: str) -> bool:
+    """Whether `object_of` describes a PersistentVolumeClaim."""
+    return described.startswith("v1 PersistentVolumeClaim ")
+
+
 def _identity_lines(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
     inside = ""
     for line in lines:

@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from ftgen.diagnostics import Diagnostic, Rejected, Severity, error, note, warning
-from ftgen.tree.lock import HASH_VERSION, Entry, Issued, Lock, Run, State, is_job, object_of, path_problem
+from ftgen.tree.lock import HASH_VERSION, Entry, Issued, Lock, Run, State, is_claim, is_job, object_of, path_problem
 
 _DIFF_LINES = 40
 
@@ -85,7 +85,7 @@ class Terms:
         allow_shrink: retire more than half of what whole folders hold.
         whole: folders of which this render is complete; owned runs of theirs that are not rendered are
             orphaned.
-        same_run: whether two contents of a job file differ in nothing that Volcano holds immutable.
+        same_run: whether two contents of a job's or a claim's file differ in nothing that the cluster holds immutable.
     """
 
     new_run: NewRun = NewRun.REPLACE
@@ -321,6 +321,8 @@ class _Draft:
     def _may_replace(self, path: str, owner: Entry | None, entry: Entry, there: bytes, content: bytes) -> bool:
         if owner is not None and owner.sha256 == sha256(there):
             if self._is_of(owner, entry, path):
+                if is_claim(entry.object) and not (self.terms.adopt or self.terms.same_run(there, content)):
+                    self.problems.append(_changed_claim(path, entry, refused=self.terms.new_run is NewRun.REFUSE))
                 return True
             self._clash(path, f"{path} belongs to {owner.run}, and {entry.run} wants other content there")
             return False
@@ -402,6 +404,14 @@ def _immutable(run: Run, issued: str) -> Diagnostic:
     told = f"{run.identity} was published as {issued}, and a field that Volcano holds immutable has changed"
     how = f"--new-run adds {run.name} and leaves {issued} as it is; or undo the change (`ftgen diff` shows it)"
     return error("FT506", told, run.identity, run.name, help=how)
+
+
+def _changed_claim(path: str, entry: Entry, *, refused: bool) -> Diagnostic:
+    """What is published may be applied already; a folder of nobody's may well be rendered again."""
+    claim = entry.object.rpartition("/")[2]
+    told = f"the claim {claim} would shrink, or change its class, modes or volume: where it exists, that is refused"
+    how = "name another claim, or delete the claim from the cluster and add --adopt; `ftgen diff` shows the change"
+    return (error if refused else warning)("FT513", told, path, help=how)
 
 
 def _foreign(path: str) -> Diagnostic:

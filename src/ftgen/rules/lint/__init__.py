@@ -52,7 +52,8 @@ def lint(manifest: Mapping[str, Any], surroundings: Around, *, volcano_version: 
     claim = manifest.get("kind") == "PersistentVolumeClaim"
     for each in (storage.unserved_mode,) if claim else RULES_OF_LINT:
         try:
-            found += [diagnosed(each, finding) for finding in each.check(job, surroundings)]
+            for finding in each.check(job, surroundings):
+                found.append(diagnosed(each, finding))  # noqa: PERF401 - what was found before a fact lacked stays
         except Unknown as fact:
             lacking.setdefault(str(fact), []).append(each.name)
     return [*found, *(_unknown(fact, names) for fact, names in lacking.items())]

@@ -194,15 +194,32 @@ def several_local(job: Job, around: Around) -> Iterator[Finding]:
             yield Finding(said, f"{task.pod.spec_path}.volumes", ", ".join(local), "keep both on one claim")
 
 
-@lint("FT479", "binding-past-the-scheduler")
-def past_scheduler(job: Job, around: Around) -> Iterator[Finding]:
-    """A nodeName keeps a claim from being bound.
+@lint("FT479", "claim-out-of-reach")
+def out_of_reach(job: Job, around: Around) -> Iterator[Finding]:
+    """A pod waits for a claim that it never gets, or takes one that is only to be read.
 
-    A class with WaitForFirstConsumer binds when the scheduler places a pod, and nodeName skips the scheduler.
+    A class with WaitForFirstConsumer binds when the scheduler places a pod, and nodeName skips the scheduler. KServe
+    makes the claim `<cache>-<node group>` of a LocalModelCache only where an InferenceService uses it, and removes it
+    after. An ephemeral volume's claim is called `<pod>-<volume>`; where another claim has that name, Kubernetes
+    refuses to take it. And what has only ReadOnlyMany, as the claim over a node's cached models, serves every pod of
+    the node: a mount that may write makes it one pod's to spoil.
 
-    Refused: `nodeName: gpu-1` with a TopoLVM claim.
-    Write: `nodeSelector: {kubernetes.io/hostname: gpu-1}`.
+    Refused: `nodeName: gpu-1` with a TopoLVM claim, `claimName: qwen3-gpu` of the cache `qwen3` on the group `gpu`.
+    Write: `nodeSelector: {kubernetes.io/hostname: gpu-1}`, a claim of your own, `readOnly: true`.
     """
+    yield from _of_another_claims_name(job, around)
+    yield from _writable(job, around)
+    lacking: list[Unknown] = []
+    for part in (_past_the_scheduler, _of_kserve):
+        try:
+            yield from part(job, around)
+        except Unknown as fact:
+            lacking.append(fact)
+    if lacking:
+        raise lacking[0]
+
+
+def _past_the_scheduler(job: Job, around: Around) -> Iterator[Finding]:
     for task in job.tasks:
         node = text(task.pod.spec.get("nodeName"))
         for claim in claims(job, around) if node else ():
@@ -210,6 +227,48 @@ def past_scheduler(job: Job, around: Around) -> Iterator[Finding]:
             if waits and claim.task in (None, task):
                 said = f"{claim.label} waits for a scheduler that nodeName skips"
                 yield Finding(said, f"{task.pod.spec_path}.nodeName", node, "use nodeSelector")
+
+
+def _of_another_claims_name(job: Job, around: Around) -> Iterator[Finding]:
+    owned = [(t, i, v) for t in job.tasks for i, v in t.pod.volumes if isinstance(v.get("ephemeral"), dict)]
+    for task, i, volume in owned if around.claims else ():
+        for replica in range(task.replicas):
+            name = f"{job.name}-{task.name}-{replica}-{text(volume.get('name'))}"
+            if name in around.claims:
+                said = f"the pod's own claim would be called {name}, and there is one of that name"
+                yield Finding(said, f"{task.pod.spec_path}.volumes[{i}].name", name, "give the volume another name")
+
+
+def _named(job: Job) -> Iterator[tuple[str, str, Task | None, Mapping[str, Any]]]:
+    """The claims that a job names: name, the path of that, and the task and volume that mount it."""
+    for i, volume in job.volumes:
+        yield text(volume.get("volumeClaimName")), f"spec.volumes[{i}].volumeClaimName", None, volume
+    for task in job.tasks:
+        for i, volume in task.pod.volumes:
+            name = text(mapping(volume.get("persistentVolumeClaim")).get("claimName"))
+            yield name, f"{task.pod.spec_path}.volumes[{i}].persistentVolumeClaim.claimName", task, volume
+
+
+def _of_kserve(job: Job, around: Around) -> Iterator[Finding]:
+    for name, path, _, _ in _named(job):
+        if not name or name in around.claims:
+            continue
+        caches: Mapping[str, tuple[str, ...]] = around.fact("model_caches")
+        if any(name == f"{cache}-{group}" for cache, groups in caches.items() for group in groups):
+            said = f"{name} exists only while an InferenceService uses the cached model"
+            yield Finding(said, path, name, "make a claim of your own over the cache's folder: storage=model-cache")
+
+
+def _writable(job: Job, around: Around) -> Iterator[Finding]:
+    for name, path, task, volume in _named(job):
+        whole = mapping(volume.get("persistentVolumeClaim")).get("readOnly") is True
+        if whole or strings(around.claims.get(name, {}).get("accessModes")) != ["ReadOnlyMany"]:
+            continue
+        mounts = (
+            [m for c in task.pod.containers for _, m in c.mounts if m.get("name") == volume.get("name")] if task else []
+        )
+        if not task or any(mount.get("readOnly") is not True for mount in mounts):
+            yield Finding(f"{name} is only to be read, and is mounted for writing", path, name, "set readOnly: true")
 
 
 @lint("FT481", "memory-for-shared-memory", Severity.WARNING)
