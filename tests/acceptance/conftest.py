@@ -1,25 +1,22 @@
-"""The installed command line in scratch git repositories, and a cluster that answers as Volcano's would."""
+"""The installed command line in scratch git repositories."""
 
 from __future__ import annotations
 
-import copy
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
+from tests.gitops.cluster import Cluster
+from tests.gitops.repositories import git, home
 
-from ftgen import yamlio
-from ftgen.rules.admission import admit_create, admit_update, mutate
-from ftgen.rules.defaults import structural
+__all__ = ["git", "home"]
 
 FTGEN = Path(sys.executable).with_name("ftgen")
 PATH = "training"
-VOLCANO = (1, 12, 2)
 
 
 @dataclass(frozen=True)
@@ -29,34 +26,6 @@ class Said:
     code: int
     out: str
     err: str
-
-
-@pytest.fixture
-def home(tmp_path, monkeypatch) -> Path:
-    """Git knows nobody and nothing of this machine."""
-    place = tmp_path / "home"
-    place.mkdir()
-    for name in list(os.environ):
-        if name.startswith("GIT_") or name in {"EMAIL", "FTGEN_TRACEBACK"}:
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("HOME", str(place))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(place))
-    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
-    return place
-
-
-@pytest.fixture
-def git(home) -> Callable[..., str]:
-    """`git(folder, *arguments)`: what a git command prints there."""
-
-    def run(folder: Path, *arguments: str) -> str:
-        identity = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com")
-        line = ["git", *identity, "-C", str(folder), *arguments]
-        done = subprocess.run(line, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        return done.stdout.rstrip("\n")
-
-    return run
 
 
 @pytest.fixture
@@ -122,98 +91,7 @@ def tree(server, git) -> Callable[[], dict[str, str]]:
     return read
 
 
-@dataclass
-class Cluster:
-    """A cluster with Argo CD or Flux in it, as far as jobs and claims go.
-
-    Follows what the reconcilers do with their annotations, and Volcano's webhooks on create and update.
-    """
-
-    reconciler: str
-    objects: dict[str, dict[str, Any]] = field(default_factory=dict)
-    created: list[str] = field(default_factory=list)
-    deleted: list[str] = field(default_factory=list)
-    denied: list[str] = field(default_factory=list)
-    inventory: set[str] = field(default_factory=set)
-
-    def sync(self, files: Mapping[str, str]) -> None:
-        """Bring the cluster to what git says, pruning what is no longer there."""
-        desired = dict(_identified(files))
-        for name, manifest in desired.items():
-            if not self._is_skipped(manifest):
-                self._apply(name, manifest)
-        self._prune({name for name in self.inventory if name not in desired and name in self.objects})
-        self.inventory = set(desired)
-
-    def finish(self, name: str) -> None:
-        """The job has ended, and somebody has cleaned it up."""
-        del self.objects[next(key for key in self.objects if key.endswith(f"/{name}"))]
-
-    def job(self, name: str) -> dict[str, Any]:
-        """A live job."""
-        return next(live for key, live in self.objects.items() if key.endswith(f"/{name}"))
-
-    @property
-    def jobs(self) -> list[str]:
-        """The names of the live jobs."""
-        return sorted(key.rpartition("/")[2] for key in self.objects if "Job" in key)
-
-    def _is_skipped(self, manifest: dict[str, Any]) -> bool:
-        annotations = _annotations(manifest)
-        if self.reconciler == "argocd":
-            return annotations.get("argocd.argoproj.io/hook") == "Skip"
-        return annotations.get("kustomize.toolkit.fluxcd.io/ssa") == "Ignore"
-
-    def _apply(self, name: str, manifest: dict[str, Any]) -> None:
-        live = self.objects.get(name)
-        if live is None:
-            problems = admit_create(manifest, volcano_version=VOLCANO) if "Job" in name else []
-            self._take(name, problems, mutate(manifest, volcano_version=VOLCANO) if "Job" in name else manifest)
-            self.created.append(name)
-        elif _annotations(manifest).get("kustomize.toolkit.fluxcd.io/ssa") != "IfNotPresent":
-            # A merge patch: lists are replaced as a whole, so what a webhook had added in them is taken back.
-            patched = _merge(live, manifest)
-            problems = admit_update(live, patched, volcano_version=VOLCANO) if "Job" in name else []
-            self._take(name, problems, structural(patched, volcano_version=VOLCANO) if "Job" in name else patched)
-
-    def _take(self, name: str, problems: list[Any], stored: dict[str, Any]) -> None:
-        self.denied += [f"{name}: {problem.headline}" for problem in problems]
-        if not problems:
-            self.objects[name] = copy.deepcopy(stored)
-
-    def _prune(self, gone: set[str]) -> None:
-        """Guards are read from the live object, whatever git said last."""
-        for name in sorted(gone):
-            annotations = _annotations(self.objects[name])
-            guard = annotations.get("argocd.argoproj.io/sync-options", "").split(",")
-            if "Prune=false" in guard or annotations.get("kustomize.toolkit.fluxcd.io/prune") == "disabled":
-                continue
-            del self.objects[name]
-            self.deleted.append(name)
-
-
 @pytest.fixture
 def make_cluster() -> Callable[[str], Cluster]:
     """`make_cluster(reconciler)`: an empty one."""
     return Cluster
-
-
-def _identified(files: Mapping[str, str]) -> list[tuple[str, dict[str, Any]]]:
-    manifests = [
-        yamlio.parse(text, path)
-        for path, text in files.items()
-        if path.endswith(".yaml") and not path.startswith("_delivery/")
-    ]
-    return [(f"{m['kind']}/{m['metadata'].get('namespace', '')}/{m['metadata']['name']}", m) for m in manifests]
-
-
-def _annotations(manifest: dict[str, Any]) -> dict[str, str]:
-    return manifest["metadata"].get("annotations") or {}
-
-
-def _merge(live: Any, wanted: Any) -> Any:
-    """Spec fields as a JSON merge patch lays them on the live object; metadata maps are the author's whole."""
-    merged = {**live, "spec": {**live["spec"], **wanted["spec"]}, "metadata": wanted["metadata"]}
-    dropped = {"priorityClassName"} - wanted["spec"].keys()
-    merged["spec"] = {key: value for key, value in merged["spec"].items() if key not in dropped}
-    return merged

@@ -12,100 +12,17 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from tests.gitops.repositories import git, home
+from tests.gitops.runs import make_run
 
 from ftgen.gitops import Provenance, Source
-from ftgen.tree import Run
 
-JOB = """\
-# Generated
-apiVersion: batch.volcano.sh/v1alpha1
-kind: Job
-metadata:
-  name: {name}
-  namespace: training
-  labels:
-    ftgen.dev/run: {run}
-  annotations:
-    argocd.argoproj.io/sync-options: Prune=false,Delete=false
-    argocd.argoproj.io/compare-options: IgnoreExtraneous
-    ftgen.dev/note: {note}
-spec:
-  schedulerName: volcano
-  queue: {queue}
-  minAvailable: {available}
-  maxRetry: 1
-  tasks:
-  - name: train
-    replicas: 2
-    minAvailable: 2
-    maxRetry: 3
-    template:
-      spec:
-        restartPolicy: Never
-        containers:
-        - name: train
-          image: train:1
-        volumes:
-        - name: models
-          persistentVolumeClaim:
-            claimName: models
-"""
-
-CLAIM = """\
-apiVersion: v1
-kind: PersistentVolumeClaim
-metadata:
-  name: models
-  namespace: training
-"""
+__all__ = ["git", "home", "make_run"]
 
 
 @pytest.fixture(autouse=True)
-def _alone(monkeypatch, tmp_path) -> None:
-    """Git knows nobody and nothing of this machine."""
-    (tmp_path / "home").mkdir()
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
-    for name in ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL", "EMAIL"):
-        monkeypatch.delenv(name, raising=False)
-
-
-@pytest.fixture
-def git() -> Callable[..., str]:
-    """`git(folder, *arguments)`: what a git command prints there."""
-
-    def run(folder: Path, *arguments: str) -> str:
-        identity = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com")
-        line = ["git", *identity, "-C", str(folder), *arguments]
-        done = subprocess.run(line, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        return done.stdout.rstrip("\n")
-
-    return run
-
-
-@pytest.fixture
-def make_run() -> Callable[..., Run]:
-    """`make_run(folder, hash)`: a run of one job."""
-
-    def make(
-        folder: str = "sft",
-        h8: str = "1a2b3c4d",
-        label: str = "",
-        note: str = "first",
-        available: int = 2,
-        claim: bool = False,
-    ) -> Run:
-        stem = "-".join(part for part in (folder, label) if part)
-        name = f"{stem}-{h8}"
-        job = JOB.format(name=name, run=stem, note=note, queue=f"q-{h8}", available=available)
-        files = {f"{folder}/job-{name}.yaml": job.encode()}
-        if claim:
-            files[f"{folder}/persistentvolumeclaim-models.yaml"] = CLAIM.encode()
-        return Run(folder, name, f"{folder}/{label}", files)
-
-    return make
+def _alone(home) -> None:
+    """Every test here has a home of its own."""
 
 
 @pytest.fixture

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import copy
 from contextlib import suppress
-from dataclasses import dataclass, field
 
 import pytest
+from tests.gitops.cluster import Cluster
 
 from ftgen import yamlio
 from ftgen.diagnostics import Rejected
-from ftgen.gitops import Result, annotated, archive, gc, publish, rerun, stop, target_of
-from ftgen.rules.admission import admit_create, admit_update, mutate
+from ftgen.gitops import Result, annotated, archiving, commit, gc, publish, rerunning, stopping, target_of
 from ftgen.rules.job import NEWEST
-from ftgen.tree import NewRun, Run, State, Terms, parse_lock
+from ftgen.tree import Fate, NewRun, Run, State, Terms, parse_lock
 
 NAME = "sft-1a2b3c4d"
 
@@ -21,6 +19,18 @@ NAME = "sft-1a2b3c4d"
 @pytest.fixture
 def target(bare):
     return target_of(str(bare), "main", "training")
+
+
+def archive(target, names, provenance):
+    return commit(target, archiving(names), provenance)
+
+
+def stop(target, names, provenance):
+    return commit(target, stopping(names), provenance)
+
+
+def rerun(target, names, provenance, runs=()):
+    return commit(target, rerunning(names, runs), provenance)
 
 
 def index(git, bare):
@@ -33,59 +43,17 @@ def manifests(git, bare):
     return [yamlio.parse(text, "") for text in texts]
 
 
-def options(manifest):
-    text = (manifest["metadata"].get("annotations") or {}).get("argocd.argoproj.io/sync-options", "")
-    return set(text.split(","))
-
-
-def skipped(manifest):
-    return (manifest["metadata"].get("annotations") or {}).get("argocd.argoproj.io/hook") == "Skip"
-
-
-@dataclass
-class Cluster:
-    """Synchronises like Argo CD with pruning on, and admits like Volcano."""
-
-    live: dict[str, dict] = field(default_factory=dict)
-    created: list[str] = field(default_factory=list)
-    deleted: list[str] = field(default_factory=list)
-    patched: list[str] = field(default_factory=list)
-
-    def sync(self, wanted: list[dict]) -> None:
-        names = {manifest["metadata"]["name"] for manifest in wanted}
-        for manifest in wanted:
-            if not skipped(manifest) and manifest["kind"] == "Job":
-                self.apply(manifest)
-        # Guards against pruning are read from the live object.
-        for name in [name for name in self.live if name not in names]:
-            if "Prune=false" not in options(self.live[name]):
-                del self.live[name]
-                self.deleted.append(name)
-
-    def apply(self, manifest: dict) -> None:
-        name = manifest["metadata"]["name"]
-        old = self.live.get(name)
-        if old is None:
-            assert admit_create(manifest, volcano_version=NEWEST) == []
-            self.created.append(name)
-        else:
-            assert admit_update(old, manifest, volcano_version=NEWEST) == []
-            if mutate(manifest) == old:
-                return
-            self.patched.append(name)
-        self.live[name] = mutate(copy.deepcopy(manifest))
-
-    def finish(self, name: str) -> None:
-        """Its time to live has passed: the object is gone without anybody having asked."""
-        del self.live[name]
-
-
 @pytest.fixture
 def cluster(git, bare):
-    made = Cluster()
-    apply = made.sync
-    made.sync = lambda: apply(manifests(git, bare))
-    return made
+    made = Cluster("argocd", NEWEST)
+
+    def sync(apply=made.sync):
+        names = git(bare, "ls-tree", "-r", "--name-only", "main", "training").splitlines()
+        apply({name.removeprefix("training/"): git(bare, "show", f"main:{name}") for name in names})
+
+    made.sync = sync
+    yield made
+    assert made.denied == []
 
 
 def test_synchronising_twice_changes_nothing(target, cluster, make_run, provenance):
@@ -102,7 +70,7 @@ def test_a_change_in_place_reaches_the_live_job(target, cluster, make_run, prove
     publish(target, [make_run(available=1)], provenance)
     cluster.sync()
     assert cluster.patched == [NAME]
-    assert cluster.live[NAME]["spec"]["minAvailable"] == 1
+    assert cluster.job(NAME)["spec"]["minAvailable"] == 1
 
 
 def test_a_new_run_leaves_the_old_one_training(target, cluster, make_run, provenance):
@@ -162,7 +130,7 @@ def test_archiving_twice_makes_one_commit(target, make_run, provenance):
 
 
 def test_stopping_takes_two_commits(git, bare, target, cluster, make_run, provenance):
-    publish(target, [make_run(claim=True)], provenance)
+    publish(target, [make_run(claim="1Gi")], provenance)
     cluster.sync()
     stop(target, [NAME], provenance)
     cluster.sync()
@@ -196,11 +164,51 @@ def test_a_stopped_run_is_not_started_by_the_next_publish(target, cluster, make_
     assert cluster.created == []
 
 
-def test_an_archived_run_is_removed_at_once(git, bare, target, make_run, provenance):
+def test_an_archived_run_is_purged_at_once_and_its_job_is_let_be(git, bare, target, cluster, make_run, provenance):
     publish(target, [make_run()], provenance)
+    cluster.sync()
     archive(target, [NAME], provenance)
-    stop(target, [NAME], provenance)
+    cluster.sync()
+    purged = stop(target, [NAME], provenance)
+    assert purged.outcome.fates == {f"sft/job-{NAME}.yaml": Fate.PURGED}
     assert git(bare, "ls-tree", "-r", "--name-only", "main") == "training/ftgen.lock"
+    cluster.sync()
+    assert cluster.jobs == [NAME]
+    cluster.finish(NAME)
+    publish(target, [make_run()], provenance)
+    cluster.sync()
+    assert (cluster.created, cluster.deleted) == ([NAME], [])
+
+
+def test_a_commit_names_the_runs_that_it_removes(git, bare, target, make_run, provenance):
+    publish(target, [make_run("a"), make_run("b")], provenance)
+    archive(target, ["a-1a2b3c4d"], provenance)
+    stop(target, ["*/"], provenance)
+    named = git(bare, "log", "-1", "--format=%(trailers:key=Ftgen-Runs,valueonly)", "main")
+    assert named.split() == ["a-1a2b3c4d", "b-1a2b3c4d"]
+
+
+def test_a_subject_stays_a_line_however_many_runs_are_named(git, bare, target, make_run, provenance):
+    runs = [make_run(label=str(number)) for number in range(20)]
+    publish(target, runs, provenance)
+    archive(target, [run.name for run in runs], provenance)
+    assert git(bare, "log", "-1", "--format=%s", "main") == (
+        "ftgen: archive sft-0-1a2b3c4d sft-1-1a2b3c4d sft-2-1a2b3c4d sft-3-1a2b3c4d and 16 more"
+    )
+
+
+def test_what_is_over_is_told_once_for_all_with_what_can_be_done(target, make_run, provenance):
+    runs = [make_run(label=str(number)) for number in range(9)]
+    publish(target, runs, provenance)
+    archive(target, [run.name for run in runs[:7]], provenance)
+    stop(target, [run.name for run in runs[6:8]], provenance)
+    notes = publish(target, runs, provenance).diagnostics
+    assert [(each.code, each.headline) for each in notes] == [
+        ("FT512", f"archived, and left as they are: {', '.join(run.name for run in runs[:5])} and 1 more"),
+        ("FT512", f"ended, their files removed, and left as they are: {runs[6].name}"),
+        ("FT512", f"being stopped, and left as they are: {runs[7].name}"),
+    ]
+    assert [each.help.split()[1] for each in notes] == ["rerun", "rerun", "stop"]
 
 
 def test_running_again_makes_another_object(git, bare, target, cluster, make_run, provenance):
@@ -223,7 +231,7 @@ def test_a_run_that_was_run_again_keeps_its_name_when_published(git, bare, targe
     publish(target, [make_run(available=1)], provenance)
     cluster.sync()
     assert set(cluster.created) == {NAME, f"{NAME}-r2"}
-    assert cluster.live[f"{NAME}-r2"]["spec"]["minAvailable"] == 1
+    assert cluster.job(f"{NAME}-r2")["spec"]["minAvailable"] == 1
 
 
 def test_a_run_that_was_removed_is_run_again_from_the_configuration(target, cluster, make_run, provenance):
@@ -277,9 +285,9 @@ def test_a_name_without_room_for_a_suffix_is_told(target, make_run, provenance):
 
 
 def test_leftovers_are_listed(target, make_run, provenance):
-    publish(target, [make_run(claim=True)], provenance)
+    publish(target, [make_run(claim="1Gi")], provenance)
     assert gc(target) == []
-    publish(target, [make_run(h8="22222222", claim=True)], provenance, terms=Terms(new_run=NewRun.KEEP))
+    publish(target, [make_run(h8="22222222", claim="1Gi")], provenance, terms=Terms(new_run=NewRun.KEEP))
     assert [left.path for left in gc(target)] == [f"sft/job-{NAME}.yaml"]
     archive(target, [NAME, "sft-22222222"], provenance)
     assert [left.why for left in gc(target)] == [
@@ -287,6 +295,15 @@ def test_leftovers_are_listed(target, make_run, provenance):
         "its run is archived",
         "no live job names it",
     ]
+
+
+def test_a_sweeps_index_is_left_over_with_its_last_job(target, make_run, provenance):
+    listing = Run("sft", "", "sft/*", {"sft/sft.ftgen-index": b"{}\n"})
+    publish(target, [make_run(), make_run("other"), listing], provenance)
+    assert gc(target) == []
+    archive(target, [NAME], provenance)
+    stop(target, [NAME], provenance)
+    assert [left.path for left in gc(target)] == ["sft/sft.ftgen-index"]
 
 
 STEPS = (archive, stop, rerun)

@@ -7,52 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.gitops.runs import make_run
 
-from ftgen.tree import Run
-
-JOB = """\
-apiVersion: batch.volcano.sh/v1alpha1
-kind: Job
-metadata:
-  name: {name}
-  namespace: training
-  annotations:
-    ftgen.dev/note: {note}
-spec:
-  minAvailable: 1
-  queue: q-{h8}
-  tasks:
-    - name: train
-      template:
-        metadata:
-          name: not-the-job
-"""
-
-CLAIM = """\
-apiVersion: v1
-kind: PersistentVolumeClaim
-metadata:
-  name: models
-  namespace: training
-spec:
-  resources:
-    requests:
-      storage: {size}
-"""
-
-
-@pytest.fixture
-def make_run() -> Callable[..., Run]:
-    """`make_run(folder, hash)`: a run of one job, and a claim when it is given a size."""
-
-    def make(folder: str = "sft", h8: str = "1a2b3c4d", label: str = "", note: str = "first", claim: str = "") -> Run:
-        name = "-".join(part for part in (folder, label, h8) if part)
-        files = {f"{folder}/job-{name}.yaml": JOB.format(name=name, note=note, h8=h8).encode()}
-        if claim:
-            files[f"{folder}/persistentvolumeclaim-models.yaml"] = CLAIM.format(size=claim).encode()
-        return Run(folder, name, f"{folder}/{label}", files)
-
-    return make
+__all__ = ["make_run"]
 
 
 @pytest.fixture

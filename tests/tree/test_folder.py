@@ -246,11 +246,11 @@ def test_a_file_with_the_very_bytes_becomes_ours(out, make_run):
 def test_a_file_edited_by_hand_stops_the_render_with_a_diff(out, make_run):
     write(out, make_run())
     target = out / job_file(make_run())
-    target.write_text(target.read_text().replace("minAvailable: 1", "minAvailable: 9"))
+    target.write_text(target.read_text().replace("minAvailable: 2", "minAvailable: 9", 1))
     (problem,) = refused(out, make_run(note="second"))
     assert problem.code == "FT503"
     assert "-  minAvailable: 9" in problem.help
-    assert "+  minAvailable: 1" in problem.help
+    assert "+  minAvailable: 2" in problem.help
     assert "minAvailable: 9" in target.read_text()
 
 

@@ -38,4 +38,7 @@ def _leftovers(arguments: Arguments) -> list[Leftover]:
 def _advice(found: list[Leftover]) -> str:
     if not found:
         return "nothing is left over"
-    return f"{len(found)} left over; `ftgen stop RUN` ends a run and removes its file, claims keep their data"
+    return (
+        f"{len(found)} left over; `ftgen stop RUN` ends a run, and purges one that is archived\n"
+        "what is no run's is yours to remove from git: the index then forgets it, and claims keep their data"
+    )

@@ -14,6 +14,9 @@ _FILES_GONE = """\
 Flux deletes the job when it next reconciles.
 Argo CD deletes it in the next sync that prunes: `argocd app sync APP --prune`.
 kubectl deletes it when it is told to: `kubectl delete -n NAMESPACE jobs.batch.volcano.sh NAME`."""
+_PURGED = """\
+Purged runs were archived: reconcilers had let go of their jobs. One that is there all the same stays, until
+`kubectl delete -n NAMESPACE jobs.batch.volcano.sh NAME`."""
 
 
 def run(arguments: Arguments) -> int:
@@ -24,4 +27,6 @@ def run(arguments: Arguments) -> int:
         output.say(_GUARDS_GONE, arguments)
     if outcome.paths(Fate.REMOVED):
         output.say(_FILES_GONE, arguments)
+    if outcome.paths(Fate.PURGED):
+        output.say(_PURGED, arguments)
     return 0

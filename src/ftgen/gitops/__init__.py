@@ -24,13 +24,10 @@ from ftgen.gitops.address import Target, target_of, url_of
 from ftgen.gitops.annotations import TOMBSTONE, annotated, unguarded
 from ftgen.gitops.life import (
     Leftover,
-    archive,
     archiving,
     gc,
     leftovers,
-    rerun,
     rerunning,
-    stop,
     stopping,
 )
 from ftgen.gitops.publish import Progress, Published, Result, Work, commit, preview, publish
@@ -47,17 +44,14 @@ __all__ = [
     "Target",
     "Work",
     "annotated",
-    "archive",
     "archiving",
     "commit",
     "gc",
     "leftovers",
     "preview",
     "publish",
-    "rerun",
     "rerunning",
     "source_of",
-    "stop",
     "stopping",
     "target_of",
     "unguarded",

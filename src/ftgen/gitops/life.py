@@ -22,30 +22,14 @@ from ftgen.gitops.address import Target
 from ftgen.gitops.annotations import TOMBSTONE, Annotations, annotated, revived, unguarded
 from ftgen.gitops.branch import Branch
 from ftgen.gitops.git import told_as_diagnostics
-from ftgen.gitops.publish import Progress, Published, Work, commit, silent
+from ftgen.gitops.publish import Work
 from ftgen.gitops.remote import destination
-from ftgen.gitops.source import Provenance
 from ftgen.tree import DELIVERY, Entry, Fate, Issued, Lock, Outcome, Run, Shelf, State, object_of, under_name
 from ftgen.tree.lock import is_job
 from ftgen.tree.plan import sha256
 
 _POD_NAME_LIMIT = 63
-
-
-def archive(
-    target: Target,
-    names: Sequence[str],
-    provenance: Provenance,
-    *,
-    push: bool = False,
-    progress: Progress = silent,
-) -> Published:
-    """Commit what `archiving` does.
-
-    Raises:
-        Rejected: FT5xx like `publish`.
-    """
-    return commit(target, archiving(names), provenance, push=push, progress=progress)
+_SUBJECT = 50
 
 
 def archiving(names: Sequence[str]) -> Work:
@@ -64,27 +48,11 @@ def archiving(names: Sequence[str]) -> Work:
     return _work("archive", names, one)
 
 
-def stop(
-    target: Target,
-    names: Sequence[str],
-    provenance: Provenance,
-    *,
-    push: bool = False,
-    progress: Progress = silent,
-) -> Published:
-    """Commit what `stopping` does.
-
-    Raises:
-        Rejected: FT5xx like `publish`.
-    """
-    return commit(target, stopping(names), provenance, push=push, progress=progress)
-
-
 def stopping(names: Sequence[str]) -> Work:
     """Stop runs in two changes, one a call: the first takes the guards away, the second the files.
 
     Between the two, the reconciler must have synchronised the first: it reads the guards from the live
-    object.  An archived run holds no live interest and is removed at once.
+    object.  The file of an archived run goes at once: reconcilers have let go of its job, whose guard stays.
 
     The work raises FT527 for an unknown run.
     """
@@ -92,7 +60,7 @@ def stopping(names: Sequence[str]) -> Work:
     def one(edit: _Edit, path: str, entry: Entry) -> None:
         over = entry.state in {State.STOPPING, State.ARCHIVED}
         if over and is_job(entry.object):
-            edit.remove(path)
+            edit.remove(path, Fate.PURGED if entry.state is State.ARCHIVED else Fate.REMOVED)
         elif over:
             edit.move(path, State.ORPHANED)
         else:
@@ -101,23 +69,6 @@ def stopping(names: Sequence[str]) -> Work:
             edit.move(path, State.STOPPING)
 
     return _work("stop", names, one)
-
-
-def rerun(
-    target: Target,
-    names: Sequence[str],
-    provenance: Provenance,
-    *,
-    runs: Iterable[Run] = (),
-    push: bool = False,
-    progress: Progress = silent,
-) -> Published:
-    """Commit what `rerunning` does.
-
-    Raises:
-        Rejected: FT5xx like `publish`.
-    """
-    return commit(target, rerunning(names, runs), provenance, push=push, progress=progress)
 
 
 def rerunning(names: Sequence[str], runs: Iterable[Run] = ()) -> Work:
@@ -179,6 +130,9 @@ def leftovers(shelf: Shelf, lock: Lock) -> Iterator[Leftover]:
         elif path.startswith(f"{DELIVERY}/"):
             if entry.name.rpartition("application/")[2] not in folders and not (folders and "project/" in entry.name):
                 yield Leftover(path, entry.object, "no live job is left for it to bring", entry.state)
+        elif not entry.object:
+            if path.partition("/")[0] not in folders:
+                yield Leftover(path, entry.object, "no live job is left in its folder", entry.state)
         elif not is_job(entry.object) and not _is_named(entry.object, live):
             yield Leftover(path, entry.object, "no live job names it", entry.state)
 
@@ -206,9 +160,15 @@ def _work(
             else:
                 for path, entry in _files_of(lock, name):
                     one(edit, path, entry)
-        return edit.outcome(), f"ftgen: {verb} {' '.join(names)}"
+        return edit.outcome(), f"ftgen: {verb} {_shortened(names)}"
 
     return work
+
+
+def _shortened(names: Sequence[str]) -> str:
+    """As many names as a subject has room for."""
+    most = next((count for count in range(1, len(names)) if len(" ".join(names[:count])) > _SUBJECT), len(names))
+    return " ".join(names[:most]) + (f" and {len(names) - most} more" if most < len(names) else "")
 
 
 def _first(name: str) -> str:
@@ -262,7 +222,8 @@ class _Edit:
         """The committed bytes, which must be those that ftgen wrote."""
         there = self.shelf.read(path)
         if there is None or sha256(there) != self.old.files[path].sha256:
-            raise Rejected([error("FT503", f"{path} was edited by hand", path, help="publish with --adopt first")])
+            how = "undo the edit, or publish the run with --overwrite first"
+            raise Rejected([error("FT503", f"{path} was edited by hand", path, help=how)])
         return there
 
     def put(self, path: str, content: bytes, entry: Entry) -> None:
@@ -279,10 +240,10 @@ class _Edit:
     def move(self, path: str, state: State) -> None:
         self.files[path] = replace(self.files[path], state=state)
 
-    def remove(self, path: str) -> None:
+    def remove(self, path: str, fate: Fate) -> None:
         self.content(path)
         self.ended.add(self.files.pop(path).name)
-        self.fates[path] = Fate.REMOVED
+        self.fates[path] = fate
 
     def repeat(self, path: str, entry: Entry) -> None:
         if not is_job(entry.object):

@@ -20,7 +20,7 @@ from ftgen.gitops.branch import Branch
 from ftgen.gitops.git import Git, GitFailed, told_as_diagnostics
 from ftgen.gitops.remote import Destination, _Local, destination, said
 from ftgen.gitops.source import Provenance, Source, message
-from ftgen.tree import Fate, Lock, NewRun, Outcome, Run, Shelf, Terms, draw
+from ftgen.tree import DELIVERY, Fate, Lock, NewRun, Outcome, Run, Shelf, Terms, draw
 from ftgen.tree.lock import is_job
 
 _TRIES = 10
@@ -139,8 +139,8 @@ def preview(
 
 def tally(outcome: Outcome) -> str:
     """`+3 ~1 -0`: files added, changed and removed."""
-    fates = [outcome.paths(fate) for fate in (Fate.ADDED, Fate.CHANGED, Fate.REMOVED)]
-    return " ".join(f"{sign}{len(paths)}" for sign, paths in zip("+~-", fates, strict=True))
+    paths = (outcome.paths(Fate.ADDED), outcome.paths(Fate.CHANGED), outcome.gone)
+    return " ".join(f"{sign}{len(those)}" for sign, those in zip("+~-", paths, strict=True))
 
 
 def _refuse_unclear(source: Source | None) -> None:
@@ -161,7 +161,7 @@ def _named(run: Run) -> Run:
 
 
 def _folders(outcome: Outcome) -> list[str]:
-    return sorted({path.partition("/")[0] for path in outcome.paths(Fate.ADDED, Fate.CHANGED, Fate.REMOVED)})
+    return sorted({path.partition("/")[0] for path in outcome.touched} - {DELIVERY})
 
 
 def commit(
@@ -169,7 +169,7 @@ def commit(
     work: Work,
     provenance: Provenance,
     *,
-    push: bool,
+    push: bool = False,
     fork: str = "",
     progress: Progress = silent,
 ) -> Published:
@@ -207,13 +207,18 @@ def _attempt(
     base = own or (place.tip(fork) if fork and fork != target.branch else "")
     shelf = Branch(place.git, base, target.path, f"{target.shown} ({target.branch})", _hashing(place.git))
     with closing(shelf):
-        outcome, subject = work(shelf, shelf.lock())
-        shelf.remove(outcome.paths(Fate.REMOVED))
+        before = shelf.lock()
+        outcome, subject = work(shelf, before)
+        shelf.remove(outcome.gone)
         shelf.stage_lock(outcome.lock)
         if shelf.is_unchanged:
             return Published(Result.UNCHANGED, target.branch, own, outcome, 0, outcome.diagnostics), base, ""
         progress(f"writing {len(shelf.staged)} files")
-        made = _write(shelf, outcome, subject, provenance)
+        made = shelf.write(
+            message(subject, provenance, _folders(outcome), _names(before, outcome)),
+            _signature(shelf.git, provenance),
+            signed=_signs(shelf.git),
+        )
     progress(f"updating {target.branch}")
     problem = place.deliver(target.branch, made, own)
     if problem and place.tip(target.branch) != made:
@@ -236,12 +241,10 @@ def _judge(refused: list[str], attempt: int, problem: str, target: Target) -> No
         raise Rejected([error("FT528", told, "--branch", help="run the same command again")])
 
 
-def _write(shelf: Branch, outcome: Outcome, subject: str, provenance: Provenance) -> str:
-    touched = outcome.paths(Fate.ADDED, Fate.CHANGED, Fate.REMOVED)
-    found = [entry for path in touched if (entry := outcome.lock.files.get(path))]
-    names = sorted({entry.name for entry in found if is_job(entry.object)})
-    text = message(subject, provenance, _folders(outcome), names)
-    return shelf.write(text, _signature(shelf.git, provenance), signed=_signs(shelf.git))
+def _names(before: Lock, outcome: Outcome) -> list[str]:
+    """The jobs that a commit adds, changes or removes."""
+    known = {**before.files, **outcome.lock.files}
+    return sorted({known[path].name for path in outcome.touched if path in known and is_job(known[path].object)})
 
 
 def _signature(git: Git, provenance: Provenance) -> Mapping[str, str]:

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from ftgen.diagnostics import Diagnostic, Rejected, error
 from ftgen.tree.lock import EMPTY, LOCK_NAME, Lock, Run, dump_lock, parse_lock, path_problem
-from ftgen.tree.plan import Fate, Outcome, Shelf, Terms, draw
+from ftgen.tree.plan import Outcome, Shelf, Terms, draw
 
 _STAGE = ".ftgen-stage"
 _JOURNAL = "journal"
@@ -66,8 +66,7 @@ class Plan:
     @property
     def is_noop(self) -> bool:
         """Whether applying it would touch nothing."""
-        written = self.outcome.paths(Fate.ADDED, Fate.CHANGED, Fate.REMOVED)
-        return not written and dump_lock(self.outcome.lock) == (self.base or dump_lock(EMPTY))
+        return not self.outcome.touched and dump_lock(self.outcome.lock) == (self.base or dump_lock(EMPTY))
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,7 +309,7 @@ class _Step:
 def _commit(plan: Plan, stage: Stage) -> None:
     stage.put(LOCK_NAME, dump_lock(plan.outcome.lock))
     steps = [_step(plan, stage, path) for path in stage.contents if path != LOCK_NAME]
-    steps += [_step(plan, stage, path) for path in plan.outcome.paths(Fate.REMOVED)]
+    steps += [_step(plan, stage, path) for path in plan.outcome.gone]
     steps.append(_step(plan, stage, LOCK_NAME))
     _flush(stage.place / name for name in stage.contents.values())
     _write_journal(stage.place, steps)

@@ -9,7 +9,7 @@ import difflib
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Protocol
@@ -18,6 +18,7 @@ from ftgen.diagnostics import Diagnostic, Rejected, Severity, error, note, warni
 from ftgen.tree.lock import HASH_VERSION, Entry, Issued, Lock, Run, State, is_claim, is_job, object_of, path_problem
 
 _DIFF_LINES = 40
+_NAMED = 5
 
 
 class Shelf(Protocol):
@@ -63,6 +64,8 @@ class Fate(StrEnum):
     CHANGED = "changed"
     UNCHANGED = "unchanged"
     REMOVED = "removed"
+    PURGED = "purged"
+    """Removed after its run was archived: reconcilers had let go of the object before."""
     ORPHANED = "orphaned"
     """Stays as it is; nothing renders it any more."""
     KEPT = "kept"
@@ -112,6 +115,16 @@ class Outcome:
     adopted: tuple[str, ...] = ()
     renamed: tuple[tuple[str, str, str], ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
+
+    @property
+    def gone(self) -> tuple[str, ...]:
+        """The paths whose files are removed."""
+        return self.paths(Fate.REMOVED, Fate.PURGED)
+
+    @property
+    def touched(self) -> tuple[str, ...]:
+        """The paths whose files are written or removed."""
+        return self.paths(Fate.ADDED, Fate.CHANGED, Fate.REMOVED, Fate.PURGED)
 
     def paths(self, *fates: Fate) -> tuple[str, ...]:
         """The paths with one of these fates."""
@@ -173,7 +186,8 @@ class _Draft:
     problems: list[Diagnostic] = field(default_factory=list)
     adopted: list[str] = field(default_factory=list)
     renamed: list[tuple[str, str, str]] = field(default_factory=list)
-    unrendered: int = 0
+    over: dict[State | None, list[Run]] = field(default_factory=lambda: defaultdict(list))
+    unrendered: list[Entry] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.files = dict(self.old.files)
@@ -226,9 +240,8 @@ class _Draft:
     def _keep(self, run: Run) -> None:
         for path in self._files_of(run):
             self.fates[path] = Fate.KEPT
-        told = f"{run.name} was archived or stopped and is left as it is"
-        rerun = f"`ftgen rerun {run.name}` trains it again under a new name"
-        self.problems.append(note("FT512", told, run.identity, help=rerun))
+        states = [self.old.files[path].state for path in self._files_of(run)]
+        self.over[next((state for state in states if state in _OVER), None)].append(run)
 
     def _issue(self, run: Run) -> Issued:
         issued = self.old.runs.get(run.identity)
@@ -346,7 +359,7 @@ class _Draft:
     def finish(self) -> Outcome:
         self._orphan_unrendered()
         self._forget_missing()
-        self.problems += [*self._duplicates(), *self._shrinkage()]
+        self.problems += [*_left(self.over), *_orphaned(self.unrendered), *self._duplicates(), *self._shrinkage()]
         if any(problem.severity is Severity.ERROR for problem in self.problems):
             raise Rejected(self.problems)
         lock = Lock(self.files, self.issued, self.old.ended)
@@ -359,8 +372,7 @@ class _Draft:
                 continue
             if _folder_of(path) in self.terms.whole and entry.run not in self.taken:
                 self._orphan(path)
-                self.unrendered += 1
-                self.problems.append(_orphaned(path, entry))
+                self.unrendered.append(entry)
 
     def _forget_missing(self) -> None:
         for path in self.old.files:
@@ -379,9 +391,9 @@ class _Draft:
     def _shrinkage(self) -> list[Diagnostic]:
         whole = [entry for path, entry in self.old.files.items() if _folder_of(path) in self.terms.whole]
         active = sum(entry.state is State.ACTIVE for entry in whole)
-        if self.terms.allow_shrink or self.unrendered <= active / 2:
+        if self.terms.allow_shrink or len(self.unrendered) <= active / 2:
             return []
-        return [_shrunk(self.unrendered, active)]
+        return [_shrunk(len(self.unrendered), active)]
 
 
 _RENDERED = {Fate.ADDED, Fate.CHANGED, Fate.UNCHANGED}
@@ -420,7 +432,7 @@ def _foreign(path: str) -> Diagnostic:
 
 
 def _edited(path: str, there: bytes, content: bytes) -> Diagnostic:
-    how = "put the change into the configuration or an overlay; --adopt gives the file up for the rendered one:"
+    how = "put the change into the configuration or an overlay; --overwrite gives the file up for the rendered one:"
     return error("FT503", f"{path} was edited by hand", path, help=f"{how}\n{_text_diff(path, there, content)}")
 
 
@@ -431,9 +443,34 @@ def _text_diff(path: str, there: bytes, content: bytes) -> str:
     return "\n".join([*lines[:_DIFF_LINES], *more])
 
 
-def _orphaned(path: str, entry: Entry) -> Diagnostic:
-    told = f"{path} is no longer rendered and stays as it is"
-    return warning("FT511", told, entry.run, help=f"`ftgen stop {entry.name}` or `ftgen archive {entry.name}`")
+def _orphaned(entries: Sequence[Entry]) -> Iterator[Diagnostic]:
+    if entries:
+        first = entries[0].name or entries[0].run
+        told = f"no longer rendered, and left as they are: {_listed([entry.name or entry.run for entry in entries])}"
+        how = f"`ftgen stop {first}` ends a run, `ftgen archive {first}` keeps it from being created again"
+        yield warning("FT511", told, entries[0].run, help=how)
+
+
+def _left(over: Mapping[State | None, Sequence[Run]]) -> Iterator[Diagnostic]:
+    """A note for each way in which rendered runs are over."""
+    for state, runs in over.items():
+        was, how = _OVER[state]
+        names = [run.name for run in runs]
+        yield note(
+            "FT512", f"{was}, and left as they are: {_listed(names)}", runs[0].identity, help=how.format(names[0])
+        )
+
+
+_OVER = {
+    State.ARCHIVED: ("archived", "`ftgen rerun {0}` trains it again under a new name"),
+    State.STOPPING: ("being stopped", "`ftgen stop {0}` finishes that"),
+    None: ("ended, their files removed", "`ftgen rerun {0}` with the same overrides trains it again under a new name"),
+}
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
 
 
 def _duplicate(entry: Entry, first: str, second: str) -> Diagnostic:

@@ -1,0 +1,129 @@
+"""A cluster that answers as Volcano's admission would, with Argo CD or Flux in it, as far as jobs and claims go."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ftgen import yamlio
+from ftgen.rules.admission import admit_create, admit_update, mutate
+from ftgen.rules.defaults import structural
+
+
+@dataclass
+class Cluster:
+    """A cluster and its reconciler, which prunes.
+
+    Follows what the reconcilers do with their annotations, and Volcano's webhooks on create and update.
+
+    Attributes:
+        reconciler: `argocd` or `flux`.
+        volcano: its release.
+        objects: what is live, by kind, namespace and name.
+        created: names of jobs, each time one is created.
+        patched: names of jobs that an apply has changed.
+        deleted: names of jobs that were pruned.
+        denied: what admission refused.
+        inventory: what was in git at the last synchronisation.
+    """
+
+    reconciler: str = "argocd"
+    volcano: tuple[int, int, int] = (1, 12, 2)
+    objects: dict[str, dict[str, Any]] = field(default_factory=dict)
+    created: list[str] = field(default_factory=list)
+    patched: list[str] = field(default_factory=list)
+    deleted: list[str] = field(default_factory=list)
+    denied: list[str] = field(default_factory=list)
+    inventory: set[str] = field(default_factory=set)
+
+    def sync(self, files: Mapping[str, str]) -> None:
+        """Bring the cluster to what git says, pruning what is no longer there."""
+        desired = dict(_identified(files))
+        for key, manifest in desired.items():
+            if not self._is_skipped(manifest):
+                self._apply(key, manifest)
+        self._prune({key for key in self.inventory if key not in desired and key in self.objects})
+        self.inventory = set(desired)
+
+    def finish(self, name: str) -> None:
+        """The job has ended, and somebody has cleaned it up."""
+        del self.objects[next(key for key in self.objects if key.endswith(f"/{name}"))]
+
+    def job(self, name: str) -> dict[str, Any]:
+        """A live job."""
+        return next(live for key, live in self.objects.items() if key.endswith(f"/{name}"))
+
+    @property
+    def jobs(self) -> list[str]:
+        """The names of the live jobs."""
+        return sorted(_name(key) for key in self.objects if _is_job(key))
+
+    def _is_skipped(self, manifest: dict[str, Any]) -> bool:
+        annotations = _annotations(manifest)
+        if self.reconciler == "argocd":
+            return annotations.get("argocd.argoproj.io/hook") == "Skip"
+        return annotations.get("kustomize.toolkit.fluxcd.io/ssa") == "Ignore"
+
+    def _apply(self, key: str, manifest: dict[str, Any]) -> None:
+        live = self.objects.get(key)
+        if live is None:
+            problems = admit_create(manifest, volcano_version=self.volcano) if _is_job(key) else []
+            self._take(key, problems, mutate(manifest, volcano_version=self.volcano) if _is_job(key) else manifest)
+            self._note(self.created, key)
+        elif _annotations(manifest).get("kustomize.toolkit.fluxcd.io/ssa") != "IfNotPresent":
+            # A merge patch: lists are replaced as a whole, so what a webhook had added in them is taken back.
+            patched = _merge(live, manifest)
+            problems = admit_update(live, patched, volcano_version=self.volcano) if _is_job(key) else []
+            self._take(key, problems, structural(patched, volcano_version=self.volcano) if _is_job(key) else patched)
+            if self.objects[key] != live:
+                self._note(self.patched, key)
+
+    def _take(self, key: str, problems: list[Any], stored: dict[str, Any]) -> None:
+        self.denied += [f"{key}: {problem.headline}" for problem in problems]
+        if not problems:
+            self.objects[key] = copy.deepcopy(stored)
+
+    def _prune(self, gone: set[str]) -> None:
+        """Guards are read from the live object, whatever git said last."""
+        for key in sorted(gone):
+            annotations = _annotations(self.objects[key])
+            guard = annotations.get("argocd.argoproj.io/sync-options", "").split(",")
+            if "Prune=false" in guard or annotations.get("kustomize.toolkit.fluxcd.io/prune") == "disabled":
+                continue
+            del self.objects[key]
+            self._note(self.deleted, key)
+
+    def _note(self, names: list[str], key: str) -> None:
+        if _is_job(key):
+            names.append(_name(key))
+
+
+def _is_job(key: str) -> bool:
+    return key.startswith("Job/")
+
+
+def _name(key: str) -> str:
+    return key.rpartition("/")[2]
+
+
+def _identified(files: Mapping[str, str]) -> list[tuple[str, dict[str, Any]]]:
+    manifests = [
+        yamlio.parse(text, path)
+        for path, text in files.items()
+        if path.endswith(".yaml") and not path.startswith("_delivery/")
+    ]
+    return [(f"{m['kind']}/{m['metadata'].get('namespace', '')}/{m['metadata']['name']}", m) for m in manifests]
+
+
+def _annotations(manifest: dict[str, Any]) -> dict[str, str]:
+    return manifest["metadata"].get("annotations") or {}
+
+
+def _merge(live: Any, wanted: Any) -> Any:
+    """Spec fields as a JSON merge patch lays them on the live object; metadata maps are the author's whole."""
+    merged = {**live, "spec": {**live["spec"], **wanted["spec"]}, "metadata": wanted["metadata"]}
+    dropped = {"priorityClassName"} - wanted["spec"].keys()
+    merged["spec"] = {key: value for key, value in merged["spec"].items() if key not in dropped}
+    return merged
