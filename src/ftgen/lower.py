@@ -510,7 +510,7 @@ def resources(spec: Spec) -> Object:
     memory and compute are limits alone, because no node advertises them.
     """
     cards, each = spec.hardware.devices, spec.hardware.per_card
-    count = {spec.hardware.resources.count: str(cards)} if spec.hardware.resources.count else {}
+    count = {spec.hardware.counted: str(cards)} if spec.hardware.counted else {}
     if spec.network.rdma_resource:
         count[spec.network.rdma_resource] = str(spec.network.rdma_devices)
     return {
@@ -530,8 +530,9 @@ def shares(spec: Spec) -> Iterator[tuple[str, str]]:
 
 
 def units(quantity: str, resource: UnitResource) -> int:
-    """A quantity counted in the resource's unit; callers have checked that it divides."""
-    return int(kube.parse_quantity(quantity) / kube.parse_quantity(resource.unit))
+    """A quantity counted in the resource's unit, or in its next template; callers have checked that it divides."""
+    wanted = int(kube.parse_quantity(quantity) / kube.parse_quantity(resource.unit))
+    return min((size for size in resource.templates if size >= wanted), default=wanted)
 
 
 def plain(bundle: Bundle) -> Bundle:
@@ -628,8 +629,7 @@ def model_card(spec: Spec, identity: Identity) -> str:
 
 
 def _card(spec: Spec) -> str:
-    resources = spec.hardware.resources
-    return spec.hardware.card.name or resources.count or resources.device_class or spec.hardware.vendor
+    return spec.hardware.card.name or spec.hardware.cards or spec.hardware.vendor
 
 
 def _pinned(url: str, revision: str | None) -> str:

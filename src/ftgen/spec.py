@@ -254,7 +254,8 @@ class UnitResource(Section):
     Attributes:
         name: name of the extended resource.
         unit: what one of it stands for.
-        templates: the amounts that are given, in units; others are rounded up. Empty: every amount.
+        templates: the amounts that are given, in units; others are rounded up to the next, and above the largest
+            the whole card is given. Empty: every amount.
     """
 
     name: Line
@@ -262,11 +263,22 @@ class UnitResource(Section):
     templates: tuple[Count, ...] = ()
 
 
+class Share(Section):
+    """How a plugin counts shares of cards, where it does so by another name than whole cards.
+
+    Attributes:
+        count: resource that counts shares; null: memory and compute alone ask for one.
+    """
+
+    count: Line | None
+
+
 class Resources(Section):
     """The names under which a device plugin offers its cards; values, since an override key holds no `/`.
 
     Attributes:
         count: resource that counts cards; null: no cards.
+        share: how shares of cards are counted; null: like whole cards.
         memory: resource of a card's memory share; null: cards are not shared by memory.
         cores: resource of a card's compute share; null: cards are not shared by compute.
         device_class: device class that cards are claimed from (DRA), where no resource counts them.
@@ -276,6 +288,7 @@ class Resources(Section):
     """
 
     count: Line | None
+    share: Share | None = None
     memory: UnitResource | None = None
     cores: UnitResource | None = None
     device_class: Line | None = None
@@ -364,6 +377,22 @@ class PerCard(Section):
     memory: Range
 
 
+class Visible(Section):
+    """How a container is shown its cards.  On a cluster the device plugin and the vendor's runtime see to it.
+
+    Attributes:
+        variables: variables that choose cards; a job that sets one hides its cards or takes its neighbours'.
+        files: device files; `docker run --device` numbers them, as in /dev/davinci0.
+        driver: folders and files of the driver, which the vendor's runtime mounts.
+        runtime: the vendor's container runtime, as `docker run --runtime` names it.
+    """
+
+    variables: tuple[Line, ...] = ()
+    files: tuple[Line, ...] = ()
+    driver: tuple[Line, ...] = ()
+    runtime: Line | None = None
+
+
 class Hardware(Section):
     """The accelerator and how much of it: `nodes` pods with `devices` cards each.
 
@@ -380,6 +409,7 @@ class Hardware(Section):
         source: shell files to read before training, such as set_env.sh.
         env: environment variables of the training container.
         collectives: what its library of collectives calls the settings of `network`.
+        visible: how a container is shown its cards.
         scheduler: scheduler of the pods, where the cards are not given out by the cluster's own.
         needs_volcano: oldest release of Volcano that gives out these cards.
         unsure: what about this option could not be confirmed; told when it is rendered.
@@ -399,9 +429,26 @@ class Hardware(Section):
     source: tuple[Line, ...] = ()
     env: dict[str, Text] = {}
     collectives: Collectives = Field(default_factory=Collectives.model_construct)
+    visible: Visible = Field(default_factory=Visible.model_construct)
     scheduler: Line | None = None
     needs_volcano: Identifier | None = None
     unsure: Line | None = None
+
+    @property
+    def shared(self) -> bool:
+        """Whether a part of each card is asked for."""
+        return self.memory is not None or self.cores is not None
+
+    @property
+    def counted(self) -> str | None:
+        """The resource that counts what a pod gets: cards, or shares of them."""
+        share = self.resources.share if self.shared else None
+        return share.count if share else self.resources.count
+
+    @property
+    def cards(self) -> str | None:
+        """What a pod's cards are asked for by; None where it has none."""
+        return self.counted or self.resources.count or self.resources.device_class
 
 
 class NfsShare(Section):

@@ -73,6 +73,13 @@ def test_the_same_words_reach_the_container(capsys: pytest.CaptureFixture[str]) 
     assert args[1:] == ["env", "--chdir=/app", "llamafactory-cli", "train", "my config.yaml", "a=${HOME}"]
 
 
+def test_nothing_is_pushed_that_was_not(capsys: pytest.CaptureFixture[str]) -> None:
+    found, told = imported(capsys, ASCEND)
+    assert found["model"]["output_url"] is None
+    assert "nothing is pushed" in told
+    assert not any(each["name"] == "OUTPUT_MODEL_URL" for each in container(rendered(capsys))["env"])
+
+
 def test_mounts_and_users_become_an_overlay(capsys: pytest.CaptureFixture[str]) -> None:
     imported(capsys, ASCEND)
     job = rendered(capsys)
@@ -99,6 +106,39 @@ def test_cards_of_nvidia(flags: str, devices: int | None, capsys: pytest.Capture
     assert {"override /hardware": "full-gpu"} in found["defaults"]
     assert found["hardware"].get("devices") == (None if devices == 1 else devices)
     assert ("hardware.devices" in told) == (devices is None)
+
+
+@pytest.mark.parametrize(
+    ("flags", "hardware", "devices"),
+    [
+        ("--device /dev/kfd --device /dev/dri --ipc=host", "amd", None),
+        ("--device /dev/dri/renderD128 --device /dev/dri/renderD129", "amd", 2),
+        ("--runtime=habana -e HABANA_VISIBLE_DEVICES=0,1,2,3", "gaudi", 4),
+        ("-e MLU_VISIBLE_DEVICES=0,1", "cambricon", 2),
+        ("--device /dev/mxcd0 --device=/dev/mxcd1:/dev/mxcd1", "metax", 2),
+    ],
+)
+def test_cards_of_others(flags: str, hardware: str, devices: int | None, capsys: pytest.CaptureFixture[str]) -> None:
+    found, _ = imported(capsys, f"docker run {flags} image:1 python train.py")
+    assert {"override /hardware": hardware} in found["defaults"]
+    assert found["hardware"].get("devices") == devices
+    counts = rendered(capsys)["spec"]["tasks"][0]["template"]["spec"]["containers"][0]["resources"]["limits"]
+    assert all(not name.endswith(("vcore", "vmemory")) for name in counts)
+
+
+def test_a_vendor_of_the_users_own_is_recognised(capsys: pytest.CaptureFixture[str]) -> None:
+    option = Path("conf/hardware/nova.yaml")
+    option.parent.mkdir(parents=True)
+    option.write_text(
+        "# Nova.\nvendor: nova\nnodes: 1\ndevices: 1\nresources: {count: nova.example.com/n1}\ncard: {}\n"
+        "per_card: {cpu: {request: '2', limit: '8'}, memory: {request: 16Gi, limit: 64Gi}}\n"
+        "image: nova:1\nvisible: {variables: [NOVA_CARDS], files: [/dev/nova], driver: [/opt/nova]}\n"
+    )
+    run = "docker run --device /dev/nova0 --device /dev/nova1 -v /opt/nova/lib:/opt/nova/lib -e NOVA_CARDS=0,1 i:1 go"
+    found, told = imported(capsys, run)
+    assert {"override /hardware": "nova"} in found["defaults"]
+    assert found["hardware"] == {"image": "i:1", "devices": 2}
+    assert "/opt/nova/lib is left out" in told
 
 
 def test_the_nodes_network_privileges_and_mounts_of_the_long_form(capsys: pytest.CaptureFixture[str]) -> None:

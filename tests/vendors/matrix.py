@@ -20,7 +20,7 @@ from ftgen.diagnostics import Diagnostic, Rejected, Severity, has_errors
 from ftgen.pipeline import Compiled
 from ftgen.rules import admission, agreement, lint
 from ftgen.rules.job import version_of
-from ftgen.spec import admit
+from ftgen.spec import Resources, admit
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "hardware.md"
 GROUPS = catalog.groups([project.conf_dir()])
@@ -123,14 +123,25 @@ def tables() -> str:
 
 
 def _options() -> str:
-    rows = ["| hardware | for | counts | memory unit | cards of one pod |", "|---|---|---|---|---|"]
+    rows = [
+        "| hardware | for | counts | memory unit | cards of one pod | cards are shown by |",
+        "|---|---|---|---|---|---|",
+    ]
     for option, about in GROUPS["hardware"].items():
-        resources = admit(chosen("hardware", option).config).hardware.resources
-        counted = resources.count or resources.device_class or "processes"
+        hardware = admit(chosen("hardware", option).config).hardware
+        resources = hardware.resources
         unit = resources.memory.unit if resources.memory else "whole"
         allowed = ", ".join(map(str, resources.allowed_counts)) or "any"
-        rows.append(f"| `{option}` | {about} | `{counted}` | {unit} | {allowed} |")
+        shown = ", ".join(f"`{name}`" for name in hardware.visible.variables) or "not known"
+        rows.append(f"| `{option}` | {about} | {_counts(resources)} | {unit} | {allowed} | {shown} |")
     return "\n".join(["### Hardware options", "", *rows, ""])
+
+
+def _counts(resources: Resources) -> str:
+    whole = f"`{resources.count or resources.device_class or 'processes'}`"
+    if resources.share is None:
+        return whole
+    return f"{whole}, shares {f'`{resources.share.count}`' if resources.share.count else 'by memory alone'}"
 
 
 def _storages() -> str:

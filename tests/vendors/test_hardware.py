@@ -29,7 +29,8 @@ SIXTEEN_GIBIBYTES = {
     "metax": ("metax-tech.com/vmemory", 16),
     "mthreads": ("mthreads.com/sgpu-memory", 32),
     "enflame": ("enflame.com/gcu-memory", 16384),
-    "kunlunxin": ("kunlunxin.com/vxpu-memory", 16384),
+    # A quarter of a card, the least that is given.
+    "kunlunxin": ("kunlunxin.com/vxpu-memory", 24576),
 }
 
 
@@ -42,6 +43,36 @@ def limits(job: Compiled, pod: Pod) -> dict[str, str]:
 def test_memory_means_the_same_everywhere(hardware: str, render: Render, pod: Pod) -> None:
     resource, units = SIXTEEN_GIBIBYTES[hardware]
     assert limits(render(f"hardware={hardware}", "hardware.memory=16Gi", ROOM), pod)[resource] == str(units)
+
+
+@pytest.mark.parametrize(
+    ("hardware", "whole", "share"),
+    [
+        ("kunlunxin", "kunlunxin.com/xpu", "kunlunxin.com/vxpu"),
+        ("metax", "metax-tech.com/gpu", "metax-tech.com/sgpu"),
+        ("enflame", "enflame.com/gcu", None),
+        ("mthreads", "mthreads.com/vgpu", "mthreads.com/vgpu"),
+    ],
+)
+def test_shares_may_be_counted_by_another_name(
+    hardware: str, whole: str, share: str | None, render: Render, pod: Pod
+) -> None:
+    def counted(memory: str) -> set[str]:
+        job = render(f"hardware={hardware}", f"hardware.memory={memory}", "hardware.cores=null")
+        return {name for name in pod(job)["containers"][0]["resources"]["requests"] if "/" in name}
+
+    assert counted("null") == {whole}
+    assert counted("16Gi") == ({share} if share else set())
+
+
+def test_compute_is_counted_in_whole_units_too(render: Render, refuse: Refuse, pod: Pod) -> None:
+    wanted = ("hardware=mthreads", "hardware.memory=10Gi")
+    job = render(*wanted, "hardware.cores=50")
+    assert limits(job, pod)["mthreads.com/sgpu-core"] == "8"
+    # Only fixed amounts are given, and any other is refused by the plugin's webhook.
+    assert limits(job, pod)["mthreads.com/sgpu-memory"] == "32"
+    (found,) = [d for d in refuse(*wanted, "hardware.cores=30") if d.severity == "error"]
+    assert (found.code, found.help) == ("FT250", "choose a multiple of 6.25 percent")
 
 
 def test_every_option_that_shares_memory_has_its_unit_tested() -> None:
@@ -115,6 +146,10 @@ def test_dra_claims_devices_and_counts_none(render: Render, pod: Pod) -> None:
     resources = pod(job)["containers"][0]["resources"]
     assert resources["claims"] == [{"name": "cards"}]
     assert not any("nvidia.com" in name for bound in ("requests", "limits") for name in resources[bound])
+
+
+def test_a_claim_of_devices_is_judged_as_none_of_jobs(render: Render, codes: Codes) -> None:
+    assert not {code for code in codes(render("hardware=nvidia-dra", "cluster.volcano_version='1.14'")) if code > "FT3"}
 
 
 def test_dra_needs_a_newer_volcano(refuse: Refuse) -> None:
@@ -218,6 +253,16 @@ def test_ranks_for_tools_that_read_rank_tables(render: Render, refuse: Refuse) -
     wanted = ("hardware=ascend", "hardware/rank_table=hcclrank")
     assert render(*wanted).bundle.job["spec"]["plugins"]["hcclrank"] == ["--master=train"]
     assert refuse(*wanted, "cluster.volcano_version=1.12.1")
+
+
+@pytest.mark.parametrize("hardware", [h for h in matrix.GROUPS["hardware"] if h != "cpu"])
+def test_nobody_chooses_cards_by_hand(hardware: str, refuse: Refuse) -> None:
+    visible = matrix.chosen("hardware", hardware).config["hardware"].get("visible", {}).get("variables", [])
+    # Where no variable is known, the option says so.
+    assert visible or "visible cards" in matrix.chosen("hardware", hardware).config["hardware"]["unsure"]
+    for name in visible:
+        found = refuse(f"hardware={hardware}", *matrix.NEEDS.get(hardware, ()), f"+hardware.env.{name}=0")
+        assert ("FT277", f"hardware.env.{name}") in {(d.code, d.subject) for d in found}
 
 
 def test_settings_of_the_network_in_the_vendors_words(render: Render, pod: Pod) -> None:

@@ -47,7 +47,7 @@ def summary(job: Compiled) -> str:
     """What a job asks for, in one line."""
     hardware, nodes = job.spec.hardware, job.spec.hardware.nodes
     cards = nodes * hardware.devices
-    asked = f"{cards} × {hardware.resources.count}" if hardware.resources.count else "no cards"  # noqa: RUF001 - a sign, not a letter
+    asked = f"{cards} × {hardware.cards}" if hardware.cards else "no cards"  # noqa: RUF001 - a sign, not a letter
     share = f" ({hardware.memory} of each)" if hardware.memory else ""
     pods = "1 pod" if nodes == 1 else f"{nodes} pods"
     return f"{job.identity.stem}: {pods}, {asked}{share}, queue {job.spec.cluster.queue}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -33,20 +33,28 @@ _CARRIED = frozenset(
 )
 """Options that are taken over, or that a pod has no need of."""
 _ALONE = frozenset("itd")
-_CARDS = re.compile(r"/dev/(davinci|nvidia|accel|mxcd|iluvatar|cambricon_dev|dri/renderD)(\d+)")
-_VENDORS = {"davinci": "ascend", "nvidia": "nvidia", "cambricon_dev": "cambricon", "dri/renderD": "amd"}
-_VISIBLE = {
-    "NVIDIA_VISIBLE_DEVICES": "nvidia",
-    "CUDA_VISIBLE_DEVICES": "nvidia",
-    "ASCEND_VISIBLE_DEVICES": "ascend",
-    "ASCEND_RT_VISIBLE_DEVICES": "ascend",
-}
-"""Variables by which a caller picks cards; on a cluster the device plugin does."""
-_DRIVER = re.compile(
-    r"/usr/local/(Ascend/driver|dcmi|s?bin/npu-smi)|/etc/ascend_install\.info|/usr/local/Ascend/add-ons|/usr/local/nvidia"
-)
-"""Host paths of the driver; the container runtime of the vendor mounts them."""
 _NAME_LIMIT = 40
+
+
+@dataclass(slots=True)
+class _Vendor:
+    """What the hardware options of one vendor say of how a container is shown its cards (`hardware.visible`)."""
+
+    variables: set[str] = field(default_factory=set)
+    files: set[str] = field(default_factory=set)
+    driver: set[str] = field(default_factory=set)
+    runtimes: set[str] = field(default_factory=set)
+
+
+def _vendors(options: Options) -> dict[str, _Vendor]:
+    found: dict[str, _Vendor] = {}
+    for content in options("hardware").values():
+        vendor, shown = found.setdefault(str(content.get("vendor")), _Vendor()), content.get("visible") or {}
+        vendor.variables |= set(shown.get("variables") or ())
+        vendor.files |= set(shown.get("files") or ())
+        vendor.driver |= set(shown.get("driver") or ())
+        vendor.runtimes |= {shown["runtime"]} if shown.get("runtime") else set()
+    return found
 
 
 @dataclass(slots=True)
@@ -56,6 +64,7 @@ class _Run:
     image: str
     words: list[str]
     options: list[tuple[str, str]] = field(default_factory=list)
+    vendors: dict[str, _Vendor] = field(default_factory=dict)
 
     def all(self, *names: str) -> list[str]:
         """The values of an option by any of its names, in order."""
@@ -65,6 +74,15 @@ class _Run:
         """The value that counts where an option is said more than once."""
         return (self.all(*names) or [""])[-1]
 
+    def chooses(self, variable: str) -> str | None:
+        """The vendor whose cards a variable picks."""
+        return next((name for name, vendor in self.vendors.items() if variable in vendor.variables), None)
+
+    def is_driver(self, path: str) -> bool:
+        """Whether a host path is a vendor's driver, which its container runtime mounts."""
+        known = (each for vendor in self.vendors.values() for each in vendor.driver)
+        return any(path == each or path.startswith(f"{each}/") for each in known)
+
 
 def command_line(words: Sequence[str], options: Options) -> tuple[Proposal, list[Any], list[Diagnostic]]:
     """A proposal for what the container does, the overlay for what has no key, and what was left out.
@@ -72,7 +90,7 @@ def command_line(words: Sequence[str], options: Options) -> tuple[Proposal, list
     Raises:
         Rejected: when it is no `docker run` with an image and a command.
     """
-    run = _parsed(_continued(words))
+    run = _parsed(_continued(words), _vendors(options))
     command = [*shlex.split(run.last("entrypoint")), *run.words]
     if not command:
         raise Rejected(
@@ -86,7 +104,7 @@ def command_line(words: Sequence[str], options: Options) -> tuple[Proposal, list
             ]
         )
     vendor, devices = _cards(run)
-    option = _option(vendor, options)
+    option, whole = _option(vendor, options)
     name = kube.slug(run.last("name") or run.image.rpartition("/")[2].partition(":")[0], _NAME_LIMIT)
     directory = run.last("w", "workdir")
     values: dict[str, Any] = {
@@ -94,8 +112,11 @@ def command_line(words: Sequence[str], options: Options) -> tuple[Proposal, list
         "model.url": None,
         "dataset.url": None,
         "model.output_url": None,
+        # What the command writes is its own business, as it was in docker.
+        "allow.FT260": "as in docker run",
         "hardware.image": run.image,
         **({"hardware.devices": devices} if devices else {}),
+        **whole,
         **_host(run, max(devices, 1)),
         **({"storage.shm": _size(run.last("shm-size"))} if run.last("shm-size") else {}),
         "trainer.command": ["env", f"--chdir={directory}", *command] if directory else command,
@@ -118,7 +139,7 @@ def _continued(words: Sequence[str]) -> list[str]:
         raise Rejected([error("FT543", f"the command line cannot be read: {problem}")]) from None
 
 
-def _parsed(words: list[str]) -> _Run:
+def _parsed(words: list[str], vendors: dict[str, _Vendor]) -> _Run:
     head = words[1:] if words[:1] == ["sudo"] else words
     if head[:1] not in (["docker"], ["podman"], ["nerdctl"]) or "run" not in head[1:3]:
         raise Rejected([error("FT543", "this is no `docker run` command line", value=" ".join(words)[:60])])
@@ -129,7 +150,7 @@ def _parsed(words: list[str]) -> _Run:
         rest.pop(0)
     if not rest:
         raise Rejected([error("FT543", "the docker run has no image", value=" ".join(words)[:60])])
-    return _Run(rest[0], rest[1:], options)
+    return _Run(rest[0], rest[1:], options, vendors)
 
 
 def _option_of(rest: list[str]) -> list[tuple[str, str]]:
@@ -151,29 +172,46 @@ def _option_of(rest: list[str]) -> list[tuple[str, str]]:
 
 
 def _cards(run: _Run) -> tuple[str | None, int]:
-    """The maker of the cards and how many; 0 where all of a node are meant or none is told."""
-    numbered = [match for value in run.all("device") if (match := _CARDS.match(value))]
-    if numbered:
-        return _VENDORS.get(numbered[0][1], numbered[0][1]), len(numbered)
+    """The vendor of the cards and how many; 0 where all of a node are meant or none is told."""
+    asked = [found for value in run.all("device") if (found := _card_of(value.partition(":")[0], run))]
+    if asked:
+        return asked[0][0], sum(numbered for _, numbered in asked)
     for name, value in _variables(run):
-        if name in _VISIBLE and re.fullmatch(r"\d+(,\d+)*", value):
-            return _VISIBLE[name], value.count(",") + 1
+        if (vendor := run.chooses(name)) and re.fullmatch(r"\d+(,\d+)*", value):
+            return vendor, value.count(",") + 1
     gpus = run.last("gpus").strip("\"'")
     if gpus:
         listed = re.fullmatch(r"device=(.+)", gpus)
         return "nvidia", len(listed[1].split(",")) if listed else int(gpus) if gpus.isdigit() else 0
-    return {"nvidia": "nvidia", "ascend": "ascend"}.get(run.last("runtime")), 0
+    return next((name for name, vendor in run.vendors.items() if run.last("runtime") in vendor.runtimes), None), 0
 
 
-def _option(vendor: str | None, options: Options) -> str | None:
-    """The vendor's option of whole cards: it counts cards by the plainest name and nothing else."""
-    whole = [
-        (len(count), option)
+def _card_of(path: str, run: _Run) -> tuple[str, bool] | None:
+    """The vendor of a device file, and whether it is one numbered card's."""
+    for name, vendor in run.vendors.items():
+        for file in vendor.files:
+            number = path.removeprefix(file)
+            if path == file or (number != path and number.isdigit()):
+                return name, path != file
+    return None
+
+
+def _option(vendor: str | None, options: Options) -> tuple[str | None, dict[str, Any]]:
+    """The vendor's option that counts whole cards by the plainest name, and what makes its cards whole."""
+    known = [
+        (_shares(content), len(count), option)
         for option, content in options("hardware").items()
         if content.get("vendor") == vendor and (count := (content.get("resources") or {}).get("count"))
-        if not (content["resources"].get("memory") or content["resources"].get("cores"))
+        if not (content.get("card") or {}).get("slice")
     ]
-    return min(whole)[1] if vendor and whole else None
+    if vendor is None or not known:
+        return None, {}
+    shared, _, option = min(known)
+    return option, dict.fromkeys(("hardware.memory", "hardware.cores")) if shared else {}
+
+
+def _shares(option: Mapping[str, Any]) -> bool:
+    return bool(option.get("memory") or option.get("cores"))
 
 
 # --- the container -------------------------------------------------------------------------------------
@@ -187,7 +225,7 @@ def _variables(run: _Run) -> Iterator[tuple[str, str]]:
 
 def _environment(run: _Run) -> Iterator[tuple[str, str]]:
     told = [text.partition("=") for text in run.all("e", "env")]
-    yield from ((name, value) for name, equals, value in told if equals and name not in _VISIBLE)
+    yield from ((name, value) for name, equals, value in told if equals and not run.chooses(name))
 
 
 def _host(run: _Run, cards: int) -> dict[str, str]:
@@ -218,7 +256,7 @@ def _size(text: str) -> str:
 
 def _patch(run: _Run) -> dict[str, Any] | None:
     """What has no key: mounts, users, capabilities and the node's network, as a patch of the pod."""
-    mounts = [mount for mount in _mounts(run) if not _DRIVER.match(mount[0])]
+    mounts = [mount for mount in _mounts(run) if not run.is_driver(mount[0])]
     container: dict[str, Any] = {"name": "train"}
     if context := dict(_security(run)):
         container["securityContext"] = context
@@ -272,6 +310,8 @@ def _security(run: _Run) -> Iterator[tuple[str, Any]]:
 
 
 def _left_out(run: _Run, vendor: str | None, option: str | None) -> Iterator[Diagnostic]:
+    told = "nothing is pushed: what the command writes stays on the volumes that it writes to"
+    yield note("FT542", told, "model.output_url", help="set model.output_url to have the trainer's output pushed")
     if option is None:
         told = f"no hardware option gives whole cards of {vendor}" if vendor else "no cards are asked for"
         yield note("FT542", f"{told}; choose the hardware yourself", "hardware", help="ftgen groups hardware")
@@ -283,7 +323,7 @@ def _left_out(run: _Run, vendor: str | None, option: str | None) -> Iterator[Dia
         if not equals:
             yield note("FT542", f"the value of {name} is the caller's and not told", "hardware.env", name)
     for source, _, _ in _mounts(run):
-        if _DRIVER.match(source):
+        if run.is_driver(source):
             yield note("FT542", f"{source} is left out: the vendor's container runtime mounts its driver", value=source)
     for name, value in run.options:
         if name not in _CARRIED | _FLAGS:

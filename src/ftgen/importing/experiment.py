@@ -49,7 +49,7 @@ def settle(proposal: Proposal, compile_: Callable[[Proposal], _Result]) -> tuple
 def _smaller(proposal: Proposal, rejected: Rejected) -> tuple[Proposal, list[Diagnostic]]:
     """The proposal without what was refused; what is refused of the job itself is accepted, and told."""
     noticed: list[Diagnostic] = []
-    for problem in rejected.diagnostics:
+    for problem in (each for each in rejected.diagnostics if each.severity is Severity.ERROR):
         fewer = proposal.without(problem.subject) if problem.subject else proposal
         if fewer != proposal:
             told = f"{problem.subject} is left to the overlay: {problem.headline}"

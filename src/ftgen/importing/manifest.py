@@ -118,9 +118,7 @@ def _delivery(metadata: Mapping[str, Any]) -> str:
 def _main_task(job: Object, options: Options) -> Mapping[str, Any]:
     """The task that asks for most cards; the first of equals."""
     tasks = list(_mappings(_mapping(job.get("spec")).get("tasks")))
-    counts = {
-        str(o["resources"]["count"]) for o in options("hardware").values() if _mapping(o.get("resources")).get("count")
-    }
+    counts = {name for option in options("hardware").values() for name in _counts(option)}
 
     def cards(task: Mapping[str, Any]) -> int:
         pod = _mapping(_mapping(task.get("template")).get("spec"))
@@ -179,10 +177,10 @@ def _hardware(task: Mapping[str, Any], container: Mapping[str, Any], options: Op
     if container.get("image"):
         values["hardware.image"] = container["image"]
     option = _nearest(amounts, options("hardware"))
-    names = _mapping(_mapping(options("hardware").get(option or "")).get("resources"))
-    devices = _number(amounts.get(str(names.get("count"))))
+    content = _mapping(options("hardware").get(option or ""))
+    devices = max((_number(amounts.get(name)) for name in _counts(content)), default=0)
     values |= {"hardware.devices": devices} if devices else {}
-    values |= dict(_shares(amounts, names))
+    values |= dict(_shares(amounts, content))
     if devices == 1:
         values |= dict(_host(container))
     return ({"hardware": option} if option else {}), values
@@ -206,19 +204,27 @@ def _has_no_cards(option: Mapping[str, Any]) -> bool:
     return "count" in resources and not resources["count"] and not resources.get("device_class")
 
 
-def _resource_names(option: Mapping[str, Any]) -> list[Any]:
+def _counts(option: Mapping[str, Any]) -> list[str]:
+    """The resources by which an option counts cards and shares of them."""
     resources = _mapping(option.get("resources"))
-    shares = (_mapping(resources.get(part)).get("name") for part in ("memory", "cores"))
-    return [resources.get("count"), *shares]
+    return [str(name) for name in (resources.get("count"), _mapping(resources.get("share")).get("count")) if name]
 
 
-def _shares(amounts: Mapping[str, Any], names: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def _resource_names(option: Mapping[str, Any]) -> list[Any]:
+    shares = (_mapping(_mapping(option.get("resources")).get(part)).get("name") for part in ("memory", "cores"))
+    return [*_counts(option), *shares]
+
+
+def _shares(amounts: Mapping[str, Any], option: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """What of each card the container asks for; nothing of what the option would ask for by itself."""
     for part in ("memory", "cores"):
-        resource = _mapping(names.get(part))
+        resource = _mapping(_mapping(option.get("resources")).get(part))
         amount = _number(amounts.get(str(resource.get("name"))))
         if amount:
             whole = amount * kube.parse_quantity(str(resource.get("unit", "1")))
             yield f"hardware.{part}", binary(whole) if part == "memory" else int(whole)
+        elif option.get(part):
+            yield f"hardware.{part}", None
 
 
 def binary(amount: Fraction) -> str:

@@ -41,8 +41,9 @@ def _share(spec: Spec) -> Iterator[Finding]:
                 f"this hardware gives whole cards and no share of {key}", f"hardware.{key}", amount, "leave it null"
             )
         elif not _whole(str(amount), resource.unit):
-            headline = f"{resource.name} counts in units of {resource.unit}; {amount} is no whole number of them"
-            yield Finding(headline, f"hardware.{key}", amount, f"choose a multiple of {resource.unit}")
+            unit = resource.unit if key == "memory" else f"{float(kube.parse_quantity(resource.unit)):g} percent"
+            headline = f"{resource.name} counts in units of {unit}; {amount} is no whole number of them"
+            yield Finding(headline, f"hardware.{key}", amount, f"choose a multiple of {unit}")
 
 
 @rule("FT251", "more-cards-than-a-node-has")
@@ -181,12 +182,15 @@ def _slices(spec: Spec) -> Iterator[Finding]:
     """
     if spec.world_size == 1:
         return
+    together = f"{spec.world_size} slices of {'' if spec.hardware.card.slice else 'shared '}cards train together"
+    whole = "prefer hardware=full-gpu" if spec.hardware.vendor == "nvidia" else "prefer whole cards"
     if spec.hardware.card.slice:
-        headline = f"{spec.world_size} slices of cards train together; they do not reach each other's memory"
-        yield Finding(headline, "hardware.devices", spec.world_size, "prefer hardware=full-gpu")
-    elif shares_cards(spec):
-        headline = f"{spec.world_size} slices of shared cards train together; NCCL fails on them before HAMi 2.9.0"
-        yield Finding(headline, "hardware.devices", spec.world_size, "prefer hardware=full-gpu")
+        headline = f"{together}; they do not reach each other's memory"
+        yield Finding(headline, "hardware.devices", spec.world_size, whole)
+    elif spec.hardware.shared:
+        known = "NCCL fails on them before HAMi 2.9.0"
+        told = known if spec.hardware.vendor == "nvidia" else f"no word of {spec.hardware.vendor} says that they can"
+        yield Finding(f"{together}; {told}", "hardware.devices", spec.world_size, whole)
 
 
 @rule("FT260", "results-that-vanish")
@@ -269,8 +273,8 @@ def _count(spec: Spec) -> Iterator[Finding]:
 def _template(spec: Spec) -> Iterator[Finding]:
     """A memory share between two templates: the larger one is given.
 
-    HAMi cuts Ascend cards in fixed templates (`hardware.resources.memory.templates`); above the largest the pod
-    gets the whole card.
+    HAMi cuts Ascend, Kunlunxin and Moore Threads cards in fixed templates (`hardware.resources.memory.templates`),
+    and the manifest asks for the one that is given; above the largest the pod gets the whole card.
 
     Refused: `hardware=ascend-vnpu-hami hardware.memory=10Gi`.
     Write: `hardware.memory=16Gi`.
@@ -304,9 +308,9 @@ def _several(spec: Spec) -> Iterator[Finding]:
     if (
         hardware.resources.share_with_multi is False
         and hardware.devices > 1
-        and (shares_cards(spec) or hardware.card.slice)
+        and (hardware.shared or hardware.card.slice)
     ):
-        headline = f"{hardware.devices} shares of cards cannot be given to one pod by {hardware.resources.count}"
+        headline = f"{hardware.devices} shares of cards cannot be given to one pod by {hardware.cards}"
         yield Finding(headline, "hardware.devices", hardware.devices, "write hardware.devices=1, or choose whole cards")
 
 
@@ -498,6 +502,23 @@ def _one_node(spec: Spec) -> Iterator[Finding]:
                 yield Finding(headline, f"storage.{key}.claim", volume.claim, f"choose storage=nfs, or {null}")
 
 
+@rule("FT277", "cards-chosen-by-variable")
+def _chosen(spec: Spec) -> Iterator[Finding]:
+    """A variable of the user's own that chooses cards.
+
+    The scheduler chooses the cards of a pod, and the device plugin and the vendor's runtime show it those and no
+    others.  A list of the user's hides them, or reaches for a neighbour's (`hardware.visible.variables`).
+
+    Refused: `hardware=full-gpu +hardware.env.CUDA_VISIBLE_DEVICES=0`.
+    Write: nothing; `hardware.devices` is the number of cards.
+    """
+    for name in spec.hardware.visible.variables:
+        if name in spec.hardware.env:
+            headline = f"{name} chooses cards, which the device plugin does"
+            value = spec.hardware.env[name]
+            yield Finding(headline, f"hardware.env.{name}", value, "remove it; hardware.devices is the number of cards")
+
+
 @rule("FT284", "unknown-accepted-code")
 def _accepted(spec: Spec) -> Iterator[Finding]:
     """A diagnostic is accepted that no rule gives.
@@ -558,12 +579,8 @@ _RULES: tuple[Rule, ...] = (
     _each_node,
     _one_node,
     _setting,
+    _chosen,
 )
-
-
-def shares_cards(spec: Spec) -> bool:
-    """Whether a part of each card is asked for."""
-    return spec.hardware.memory is not None or spec.hardware.cores is not None
 
 
 def _listed(numbers: Iterable[int]) -> str:

@@ -83,7 +83,7 @@ def models_gib(spec: Spec, needed: Estimate) -> float:
 def available(spec: Spec) -> float | None:
     """GiB of one card, or of the share of it; None where nobody has said."""
     size = spec.hardware.memory or spec.hardware.card.memory or spec.cluster.facts.card.memory
-    return float(kube.parse_quantity(size) / _GIB) if size and spec.hardware.resources.count else None
+    return float(kube.parse_quantity(size) / _GIB) if size and spec.hardware.cards else None
 
 
 @remembered

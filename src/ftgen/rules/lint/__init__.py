@@ -42,10 +42,12 @@ TWINS: Mapping[str, tuple[str, ...]] = {
 
 
 def lint(manifest: Mapping[str, Any], surroundings: Around, *, volcano_version: Version) -> list[Diagnostic]:
-    """What the rules find in a job or a claim; a note for each fact that a rule lacked.
+    """What the rules find in a job or a claim, and nothing in other objects; a note for each fact that a rule lacked.
 
     The job is judged as it is written.
     """
+    if manifest.get("kind") not in {"Job", "PersistentVolumeClaim"}:
+        return []
     job = read(manifest, volcano_version)
     found: list[Diagnostic] = []
     lacking: dict[str, list[str]] = {}
