@@ -20,6 +20,7 @@ from ftgen.trainers.surface import (
     cast,
     export_keys,
     surface,
+    template_of,
     versions,
 )
 
@@ -35,6 +36,7 @@ __all__ = [
     "export_keys",
     "normalise",
     "surface",
+    "template_of",
     "versions",
 ]
 

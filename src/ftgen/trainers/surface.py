@@ -130,6 +130,16 @@ def surface(version: str) -> Surface:
     )
 
 
+def template_of(version: str, model: str) -> str | None:
+    """The template that a release knows a model by; the model by its name without its owner's."""
+    return _templates(version).get(model)
+
+
+@cache
+def _templates(version: str) -> Mapping[str, str]:
+    return {hub.rpartition("/")[2]: template for hub, template in surface(version).models.items()}
+
+
 def _argument(name: str, entry: dict[str, Any]) -> Argument:
     return Argument(
         name=name,
