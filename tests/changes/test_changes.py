@@ -328,6 +328,56 @@ def test_markdown_tells_parameters_and_cards_of_added_runs():
     assert text.index("### New run") < text.index("### In-place") < text.index("### Metadata")
 
 
+def added(**overrides):
+    """A run that says which parameters it was rendered from."""
+    words = [f"{key}={value}" for key, value in overrides.items()]
+    job = renamed(JOB, "-".join(["sft", *overrides.keys(), *map(str, overrides.values())]))
+    metadata = {key: value for key, value in job["metadata"].items() if key != "labels"}
+    return {**job, "metadata": {**metadata, "annotations": {"ftgen.dev/overrides": json.dumps(words)}}}
+
+
+def test_markdown_tells_what_all_runs_share_once():
+    text = as_markdown(between([], [added(cluster="lab", lr=1), added(cluster="lab", lr=2)]))
+    assert text.count("cluster=lab") == 1
+    assert "Each with `cluster=lab`." in text
+    assert "| `lr=1` |" in text
+
+
+def test_markdown_tells_parameters_of_a_change_and_no_bookkeeping():
+    old, new = added(lr=1, epochs=3), added(lr=2, epochs=3)
+    new["metadata"]["name"] = old["metadata"]["name"]
+    new["metadata"]["annotations"]["ftgen.dev/config-digest"] = "sha256:2"
+    text = as_markdown(between([old], [new]))
+    assert "now with `lr=2`" in text
+    assert "no longer with `lr=1`" in text
+    assert "digest" not in text
+    assert "epochs=3" not in text
+
+
+def test_markdown_is_cut_where_nobody_reads_on():
+    text = as_markdown(between([], [added(lr=number) for number in range(1000)]))
+    assert "1000 added" in text
+    assert "… and 900 more" in text
+    assert len(text) < 65536
+
+
+def test_markdown_tells_whether_what_is_removed_stays():
+    changes = between([JOB], [])
+    assert "### Removed" in as_markdown(changes)
+    assert "### No longer rendered; the files stay" in as_markdown(changes, stays=True)
+
+
+def test_a_script_in_a_command_is_told_by_its_lines():
+    old, new = copy.deepcopy(JOB), copy.deepcopy(JOB)
+    for job, text in ((old, "a\nb\n"), (new, "a\nc\nd\n")):
+        job["spec"]["tasks"][0]["template"]["spec"]["containers"][0]["command"] = ["/bin/bash", "-c", text]
+    (change,) = fields(old, new)
+    assert change.path.endswith(".command[2]")
+    changes = between([old], [new])
+    assert "-b" in as_text(changes)
+    assert "+2 -1 lines" in as_markdown(changes)
+
+
 def test_markdown_cannot_be_broken_out_of():
     text = as_markdown(changes_of_every_kind())
     (row,) = [line for line in text.splitlines() if line.startswith("| `Job training/a`")]

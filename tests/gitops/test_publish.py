@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from dataclasses import replace
+from email.utils import parseaddr
 
 import pytest
 
@@ -45,7 +46,7 @@ def state_of(checkout, git):
 def test_a_first_publish_to_an_empty_repository_starts_the_branch(bare, git, make_run, provenance):
     published = publish(to(bare), [make_run()], provenance)
     assert published.result is Result.COMMITTED
-    assert published.summary == f"committed {published.commit[:10]} to main: +1 ~0 -0"
+    assert published.summary == f"committed {published.commit[:10]} to main, a new branch: +1 ~0 -0"
     assert files(git, bare) == ["training/ftgen.lock", "training/sft/job-sft-1a2b3c4d.yaml"]
     assert show(git, bare, "training/sft/job-sft-1a2b3c4d.yaml").encode() == next(iter(make_run().files.values()))
     assert git(bare, "fsck", "--strict") == ""
@@ -239,6 +240,30 @@ def test_a_commit_says_where_it_comes_from(bare, git, make_run, provenance):
         "Argocd-reference-commit-sha": "5" * 40,
     }
     assert git(bare, "log", "-1", "--format=%aI %cI", "main") == "2026-01-02T03:04:05+00:00 2026-01-02T03:04:05+00:00"
+
+
+def test_a_commit_says_that_its_source_was_modified(bare, git, make_run, provenance):
+    asked = "%(trailers:key=Ftgen-Source-Modified,valueonly)"
+    publish(to(bare), [make_run("a")], provenance)
+    assert git(bare, "log", "-1", f"--format={asked}", "main").strip() == ""
+    publish(to(bare), [make_run("b")], replace(provenance, source=replace(provenance.source, dirty=True)))
+    assert git(bare, "log", "-1", f"--format={asked}", "main").strip() == "true"
+
+
+@pytest.mark.parametrize(
+    "name", ["Ada", "Ada Lovelace", "Lovelace, Ada", 'A. "Ada" Lovelace', "Ada (she)", "Adä", "a@b"]
+)
+def test_the_source_author_is_a_mailbox(bare, git, make_run, provenance, name):
+    """As Argo CD reads it, by RFC 5322."""
+    source = replace(provenance.source, author=f"{name} <ada@example.com>")
+    publish(to(bare), [make_run()], replace(provenance, source=source))
+    told = git(bare, "log", "-1", "--format=%(trailers:key=Argocd-reference-commit-author,valueonly)", "main").strip()
+    assert parseaddr(told) == (name, "ada@example.com")
+
+
+def test_a_branch_that_did_not_exist_is_told(bare, make_run, provenance):
+    assert "to main, a new branch: +1" in publish(to(bare), [make_run("a")], provenance).summary
+    assert "to main: +1" in publish(to(bare), [make_run("b")], provenance).summary
 
 
 def test_a_source_cannot_forge_trailers(bare, git, make_run, provenance):

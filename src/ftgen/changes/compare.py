@@ -193,7 +193,9 @@ def _list(path: str, old: list[Any], new: list[Any]) -> Iterator[_Difference]:
 
 
 def _by_position(path: str, old: list[Any], new: list[Any]) -> Iterator[_Difference]:
-    if not all(isinstance(item, Mapping) for item in [*old, *new]):
+    # A command's script is one long text among short words: told by itself it can be read.
+    scripted = len(old) == len(new) and any(isinstance(item, str) and "\n" in item for item in [*old, *new])
+    if not scripted and not all(isinstance(item, Mapping) for item in [*old, *new]):
         if old != new:
             yield path, old, new
         return

@@ -21,8 +21,12 @@ def run(arguments: Arguments) -> int:
     if form == "markdown":
         # Diagnostics have no such form.
         arguments.flags.format = "text"
-    found = _between(arguments) if _names_files(arguments) else _against_tree(arguments)
-    sys.stdout.write(_shown(found, form))
+    of_files = _names_files(arguments)
+    found = _between(arguments) if of_files else _against_tree(arguments)
+    sys.stdout.write(_shown(found, form, stays=not of_files))
+    if not of_files and any(change.status is Status.REMOVED for change in found):
+        told = "what is no longer rendered stays where it is, and its jobs keep running"
+        output.tell([note("FT511", told, help="`ftgen stop RUN` ends a run")], arguments)
     if undelivered := [change for change in found if _is_left_alone(change)]:
         told = f"Flux creates a job once: {len(undelivered)} changed jobs stay as they are in the cluster"
         output.tell([note("FT532", told, help="patch the live jobs too, or publish new runs")], arguments, beside=True)
@@ -55,11 +59,11 @@ def _against_tree(arguments: Arguments) -> list[Change]:
     return changes.of_tree(tree.shelf(out), tree.read_lock(out), rendering.runs, rendering.whole)
 
 
-def _shown(found: list[Change], form: str) -> str:
+def _shown(found: list[Change], form: str, *, stays: bool) -> str:
     if form == "json":
         return changes.as_json(found)
     if form == "markdown":
-        return changes.as_markdown(found)
+        return changes.as_markdown(found, stays=stays)
     return changes.as_text(found, colour=sys.stdout.isatty() and not os.environ.get("NO_COLOR"))
 
 

@@ -184,7 +184,10 @@ def _files_of(lock: Lock, name: str) -> list[tuple[str, Entry]]:
     if _first(name) in lock.ended or name in lock.ended:
         raise _no(name, "was stopped, and its file is gone", f"`ftgen rerun {name} OVERRIDES` renders it again")
     known = sorted({entry.name for entry in lock.files.values() if is_job(entry.object)})
-    raise _no(name, "is no committed run", f"one of: {', '.join(known[:20]) or 'there is none'}")
+    how = (
+        f"one of: {', '.join(known[:20])}" if known else "nothing is published there; check --branch and --path, or -o"
+    )
+    raise _no(name, "is no committed run", how)
 
 
 def _owned(lock: Lock, name: str) -> list[tuple[str, Entry]]:

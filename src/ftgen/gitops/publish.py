@@ -58,6 +58,7 @@ class Published:
         outcome: the fate of every file.
         attempts: how often the change was worked out.
         diagnostics: warnings and notes.
+        is_new: whether there was no such branch before.
     """
 
     result: Result
@@ -66,13 +67,15 @@ class Published:
     outcome: Outcome
     attempts: int
     diagnostics: tuple[Diagnostic, ...] = ()
+    is_new: bool = False
 
     @property
     def summary(self) -> str:
         """One line: `pushed 1a2b3c4d5e to main: +3 ~1 -0`."""
         if self.result is Result.UNCHANGED:
             return f"unchanged: {self.branch} has it all"
-        return f"{self.result} {self.commit[:10]} to {self.branch}: {tally(self.outcome)}"
+        branch = f"{self.branch}, a new branch" if self.is_new else self.branch
+        return f"{self.result} {self.commit[:10]} to {branch}: {tally(self.outcome)}"
 
 
 Work = Callable[[Shelf, Lock], tuple[Outcome, str]]
@@ -98,7 +101,7 @@ def publish(
         Rejected: FT5xx; nothing was committed, and nothing was pushed.
     """
     if (push or target.remote) and not allow_dirty:
-        _refuse_unclear(provenance.source)
+        _refuse_unclear(provenance.source, "--push" if push else "--repo")
     kept = runs if iter(runs) is not runs else list(runs)
     fitting = replace(terms, same_run=same_run)
 
@@ -143,13 +146,13 @@ def tally(outcome: Outcome) -> str:
     return " ".join(f"{sign}{len(those)}" for sign, those in zip("+~-", paths, strict=True))
 
 
-def _refuse_unclear(source: Source | None) -> None:
+def _refuse_unclear(source: Source | None, flag: str) -> None:
     flaws = {"modified": source and source.dirty, "detached": source and source.detached}
     state = [word for word, holds in flaws.items() if holds]
     if state:
         told = f"the configuration's own checkout is {' and '.join(state)}"
         how = "commit it on a branch first, or add --allow-dirty; a published commit names its source"
-        raise Rejected([error("FT523", told, "--push", help=how)])
+        raise Rejected([error("FT523", told, flag, help=how)])
 
 
 def _named(run: Run) -> Run:
@@ -224,7 +227,7 @@ def _attempt(
     if problem and place.tip(target.branch) != made:
         return None, own, problem
     result = Result.COMMITTED if isinstance(place, _Local) else Result.PUSHED
-    return Published(result, target.branch, made, outcome, 0, outcome.diagnostics), base, ""
+    return Published(result, target.branch, made, outcome, 0, outcome.diagnostics, is_new=not own), base, ""
 
 
 def _hashing(git: Git) -> str:

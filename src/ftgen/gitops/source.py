@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,6 +115,7 @@ def message(subject: str, provenance: Provenance, folders: Sequence[str], names:
         "Ftgen-Config-Sha256": provenance.config_sha256,
         "Ftgen-Sweep": " ".join(folders),
         "Ftgen-Runs": named,
+        "Ftgen-Source-Modified": "true" if provenance.source and provenance.source.dirty else "",
         **(_reference(provenance.source) if provenance.source else {}),
     }
     lines = [f"{key}: {_one_line(value)}" for key, value in trailers.items() if value]
@@ -124,12 +126,19 @@ def _reference(source: Source) -> dict[str, str]:
     """The trailers by which Argo CD's source hydrator links a rendered commit to its source."""
     return {
         "Argocd-reference-commit-repourl": source.url,
-        "Argocd-reference-commit-author": source.author,
+        "Argocd-reference-commit-author": _mailbox(source.author),
         "Argocd-reference-commit-date": source.date,
         "Argocd-reference-commit-subject": source.subject,
         "Argocd-reference-commit-body": json.dumps(source.body) if source.body else "",
         "Argocd-reference-commit-sha": source.sha,
     }
+
+
+def _mailbox(author: str) -> str:
+    """As RFC 5322 has it, which Argo CD asks for: a name with punctuation is quoted."""
+    name, _space, address = author.rpartition(" ")
+    quoted = re.sub(r'(["\\])', r"\\\1", name)
+    return f'"{quoted}" {address}' if re.search(r'[][()<>@,:;".\\]', name) else author
 
 
 def _one_line(text: str) -> str:

@@ -1,0 +1,156 @@
+"""Changes for a reviewer: the body of a pull request.
+
+What is added with the parameters that make it and the cards that it asks for, then changes by what they cost.
+Long lists are cut: a comment on GitHub holds 65,536 characters, and nobody reads the thousandth row.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+from ftgen import kube
+from ftgen.changes.compare import ABSENT, FieldChange, Kind
+from ftgen.changes.match import Change, Manifest, Status
+from ftgen.changes.show import is_long, line_changes, printable, short, summary, title
+
+_MOST = 100
+"""Rows of a table, items of a list."""
+_OURS = re.compile(r"metadata\.annotations\[ftgen\.dev/(?:overrides|config-digest|version|sweep)]")
+"""Bookkeeping; what it says is told as parameters."""
+
+
+def as_markdown(changes: Sequence[Change], *, stays: bool = False) -> str:
+    """The body of a pull request.
+
+    Args:
+        changes: of every object.
+        stays: whether the files of what is removed stay where they are, as in a tree they do.
+    """
+    gone = [change for change in changes if change.status is Status.REMOVED]
+    sections = [
+        f"**{summary(changes)}**",
+        _asked(changes),
+        _added([change for change in changes if change.status is Status.ADDED]),
+        *(_changed(kind, changes) for kind in reversed(Kind)),
+        _section(
+            "No longer rendered; the files stay" if stays else "Removed", [f"- {_code(title(it))}" for it in gone]
+        ),
+    ]
+    return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _section(heading: str, items: Sequence[str], *before: str) -> str:
+    if not items:
+        return ""
+    more = ["", f"… and {len(items) - _MOST} more"] if len(items) > _MOST else []
+    return "\n".join([f"### {heading}", "", *before, *items[:_MOST], *more])
+
+
+def _asked(changes: Sequence[Change]) -> str:
+    """What the new objects ask for together, beside whatever runs already."""
+    new = [change for change in changes if change.status is not Status.UNCHANGED and change.kind is Kind.NEW_RUN]
+    total = _summed(demand(change.manifest) for change in new)
+    return f"New runs ask for {_cell(_amounts(total))} in all." if total else ""
+
+
+def _added(changes: Sequence[Change]) -> str:
+    given = [_parameters(change.manifest) for change in changes]
+    common = [word for word in given[0] if all(word in words for words in given)] if len(given) > 1 else []
+    rows = [
+        _row(change, [word for word in words if word not in common])
+        for change, words in zip(changes, given, strict=True)
+    ]
+    each = [f"Each with {_words(common)}.", ""] if common else []
+    return _section("Added", rows, *each, "| object | parameters | asks for |", "|---|---|---|")
+
+
+def _row(change: Change, words: Sequence[str]) -> str:
+    return f"| {_code(title(change))} | {_words(words)} | {_cell(_amounts(demand(change.manifest)))} |"
+
+
+def _words(words: Iterable[str]) -> str:
+    return " ".join(map(_code, words))
+
+
+def _parameters(manifest: Manifest) -> list[str]:
+    """The overrides that a run was rendered from, as it says itself."""
+    text = ((manifest.get("metadata") or {}).get("annotations") or {}).get("ftgen.dev/overrides", "[]")
+    try:
+        overrides = json.loads(text)
+    except (TypeError, ValueError):
+        overrides = None
+    return [str(override) for override in overrides] if isinstance(overrides, list) else [str(text)]
+
+
+def demand(manifest: Manifest) -> dict[str, Fraction]:
+    """The extended resources, cards above all, that an object's pods ask for together."""
+    tasks = (manifest.get("spec") or {}).get("tasks")
+    return _summed(_task_demand(task) for task in (tasks if isinstance(tasks, list) else []))
+
+
+def _task_demand(task: Mapping[str, Any]) -> dict[str, Fraction]:
+    pod = (task.get("template") or {}).get("spec") or {}
+    limits = ((container.get("resources") or {}).get("limits") for container in pod.get("containers") or [])
+    return _summed(
+        {name: kube.parse_quantity(str(amount)) * int(task.get("replicas", 1))}
+        for one in limits
+        for name, amount in (one or {}).items()
+        if "/" in name
+    )
+
+
+def _summed(parts: Iterable[Mapping[str, Fraction]]) -> dict[str, Fraction]:
+    total: dict[str, Fraction] = {}
+    for part in parts:
+        for name, amount in part.items():
+            total[name] = total.get(name, Fraction(0)) + amount
+    return total
+
+
+def _amounts(asked: Mapping[str, Fraction]) -> str:
+    return ", ".join(f"{float(amount):g} {name}" for name, amount in asked.items())
+
+
+def _changed(kind: Kind, changes: Sequence[Change]) -> str:
+    chosen = [change for change in changes if change.status is Status.CHANGED and change.kind is kind]
+    return _section(kind.value.capitalize(), ["\n".join(_item(change)) for change in chosen])
+
+
+def _item(change: Change) -> Iterator[str]:
+    yield f"- {_code(title(change))}"
+    old, new = (_parameters(manifest or {}) for manifest in (change.old, change.new))
+    come, gone = [word for word in new if word not in old], [word for word in old if word not in new]
+    if come:
+        yield f"  - now with {_words(come)}"
+    if gone:
+        yield f"  - no longer with {_words(gone)}"
+    yield from (_field(field) for field in change.fields if not _OURS.fullmatch(field.path))
+
+
+def _field(field: FieldChange) -> str:
+    if is_long(field.old) and is_long(field.new):
+        signs = [line[:1] for line in line_changes(field.old, field.new)]
+        return f"  - {_code(field.path)}: +{signs.count('+')} -{signs.count('-')} lines"
+    return f"  - {_code(field.path)}: {_value(field.old)} → {_value(field.new)}"
+
+
+def _value(value: object) -> str:
+    if value is ABSENT:
+        return "*absent*"
+    return "*text*" if is_long(value) else _code(short(value))
+
+
+def _code(text: str) -> str:
+    """A code span that no content can leave, also inside a table."""
+    ticks = "`" * (max((len(run) for run in re.findall(r"`+", text)), default=0) + 1)
+    inner = printable(text).replace("|", "\\|")
+    pad = " " if text.startswith("`") or text.endswith("`") else ""
+    return f"{ticks}{pad}{inner}{pad}{ticks}"
+
+
+def _cell(text: str) -> str:
+    return re.sub(r"([\\`*_<>\[\]|&])", r"\\\1", printable(text))
