@@ -161,6 +161,34 @@ def test_an_option_without_a_counterpart_is_told(capsys: pytest.CaptureFixture[s
     assert "--restart always has no counterpart" in told
 
 
+SCRIPT = """\
+#!/bin/bash
+set -e
+IMAGE=x:1
+docker pull $IMAGE
+sudo -E docker run --gpus 2 \\
+  -v ./data:/data -v ~/.cache:/c -v $(pwd):/w -v /abs:/abs image:1 \\
+  bash -c "
+  python t.py 2>&1; echo done
+" 2>&1 | tee log
+echo finished
+"""
+
+
+def test_a_script_around_it(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("run.sh").write_text(SCRIPT)
+    assert cli.main(["import", "run.sh", "-o", "."]) == 0
+    assert yamlio.read(Path("conf/experiment/image.yaml"))["trainer"]["command"] == [
+        "bash",
+        "-c",
+        "\n  python t.py 2>&1; echo done\n",
+    ]
+    told = capsys.readouterr().err
+    assert all(f"{folder} is a folder of the caller's" in told for folder in ("./data", "~/.cache", "$(pwd)"))
+    volumes = yamlio.read(Path("overlays/experiment/image/residual.yaml"))["template"]["spec"]["volumes"]
+    assert [volume["hostPath"]["path"] for volume in volumes] == ["/abs"]
+
+
 @pytest.mark.parametrize(
     "line",
     [

@@ -161,6 +161,28 @@ def test_without_a_folder_both_files_are_printed(capsys: pytest.CaptureFixture[s
     assert not list(Path().iterdir())
 
 
+def test_a_list_as_kubectl_prints_it(capsys: pytest.CaptureFixture[str]) -> None:
+    jobs = [said(SHAPES[0].with_name("mpi.yaml"))]
+    Path("list.json").write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": jobs}))
+    assert imported(Path("list.json")) == 0
+    assert rendered(capsys) == jobs[0]
+
+
+def test_whole_cards_of_an_option_that_shares_them() -> None:
+    imported(SHAPES[0].with_name("whole-cards-of-another-vendor.yaml"))
+    hardware = experiment()["hardware"]
+    assert (hardware["devices"], hardware["memory"], hardware["cores"]) == (8, None, None)
+
+
+def test_a_field_of_a_newer_release_is_taken_where_the_cluster_has_it(capsys: pytest.CaptureFixture[str]) -> None:
+    job = yamlio.read(SHAPES[0].with_name("smallest.yaml"))
+    job["spec"]["tasks"][0] |= {"replicas": 4, "partitionPolicy": {"totalPartitions": 2, "partitionSize": 2}}
+    Path("parts.yaml").write_text(yamlio.dump(job))
+    assert imported(Path("parts.yaml")) == 1
+    assert "parts.yaml:" in capsys.readouterr().err
+    assert imported(Path("parts.yaml"), "cluster.volcano_version=newest") == 0
+
+
 def test_other_objects_of_the_file_are_told() -> None:
     config_map = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}}
     _, notes = importing.wanted([config_map, *yamlio.read_all(SHAPES[0].with_name("mpi.yaml"))], "two.yaml")

@@ -9,14 +9,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ftgen import catalog, contract, importing, pipeline, yamlio
+from ftgen import catalog, check, contract, importing, pipeline, yamlio
 from ftgen.cli import output, request, writing
 from ftgen.cli.arguments import Arguments, Usage
 from ftgen.compose import Composer, spelled
-from ftgen.diagnostics import Diagnostic, require
+from ftgen.diagnostics import Diagnostic, Severity, require
 from ftgen.importing import Options, Proposal
+from ftgen.lower import Object
 from ftgen.overlay import Patch
 from ftgen.pipeline import Beside, Compiled
+from ftgen.rules import secrets
 
 
 def run(arguments: Arguments) -> int:
@@ -51,7 +53,7 @@ def _file(words: Sequence[str], composer: Composer, arguments: Arguments) -> _Im
     if _is_command([text]):
         return _docker([text], composer, arguments)
     job, others = importing.wanted(yamlio.parse_all(text, file), name)
-    require(contract.conform(job))
+    require(_refused(job, text, file, composer.compose(composer.parse(overrides)).config))
     proposal = importing.propose(job, name, options(arguments))
 
     settled, plain, left_out = importing.settle(proposal, lambda one: _compiled(one, composer, overrides))
@@ -59,6 +61,15 @@ def _file(words: Sequence[str], composer: Composer, arguments: Arguments) -> _Im
     # The same again with the overlay: what the checks say of the imported job as it is, is accepted and told.
     accepted, _, told = importing.settle(settled, lambda one: _compiled(one, composer, overrides, documents))
     return accepted.beyond(_defaults(accepted, composer)), documents, [*others, *left_out, *told]
+
+
+def _refused(job: Object, text: str, file: str, config: Mapping[str, Any]) -> list[Diagnostic]:
+    """What no experiment could take over: fields that the cluster would drop, and secrets; each where it stands."""
+    version = str(config["cluster"]["volcano_version"])
+    found = [*contract.conform(job, volcano_version=version), *secrets.scan(job)]
+    told = check.check(text, file, check.Terms(volcano_version=version)).diagnostics if found else ()
+    placed = {(d.code, d.subject): d for d in told}
+    return [placed.get((d.code, d.subject), d) for d in found if d.severity is Severity.ERROR]
 
 
 def _compiled(
@@ -103,11 +114,7 @@ _COMMAND = "command"
 
 def _is_command(words: Sequence[str]) -> bool:
     """Whether it is a command line, split by the shell or one text, and no file."""
-    lines = (line for word in words[:2] for line in word.splitlines() if not line.startswith("#"))
-    return bool(_CONTAINERS & set(" ".join(lines).split(None, 2)[:2]))
-
-
-_CONTAINERS = {"docker", "podman", "nerdctl"}
+    return importing.is_command(" ".join(words))
 
 
 def selection(proposal: Proposal) -> list[str]:

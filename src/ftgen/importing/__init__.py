@@ -4,10 +4,21 @@
 and `experiment` writes both as files that render to the same object.
 """
 
-from ftgen.importing.docker import command_line
+from ftgen.importing.docker import command_line, is_command
 from ftgen.importing.experiment import files, literal, settle
 from ftgen.importing.manifest import propose, wanted
 from ftgen.importing.proposal import Options, Proposal
 from ftgen.importing.residual import residual
 
-__all__ = ["Options", "Proposal", "command_line", "files", "literal", "propose", "residual", "settle", "wanted"]
+__all__ = [
+    "Options",
+    "Proposal",
+    "command_line",
+    "files",
+    "is_command",
+    "literal",
+    "propose",
+    "residual",
+    "settle",
+    "wanted",
+]

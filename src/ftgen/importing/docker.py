@@ -11,6 +11,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import takewhile
 from typing import Any
 
 from ftgen import kube
@@ -33,6 +34,11 @@ _CARRIED = frozenset(
 )
 """Options that are taken over, or that a pod has no need of."""
 _ALONE = frozenset("itd")
+_BEFORE = r"^[ \t]*(?:sudo(?:[ \t]+-\S+)*[ \t]+|\w+=\S*[ \t]+)*"
+_CALL = re.compile(rf"{_BEFORE}(docker|podman|nerdctl)\b", re.MULTILINE)
+_RUN = re.compile(rf"{_BEFORE}((?:docker|podman|nerdctl)[ \t]+(?:container[ \t]+)?run)\b", re.MULTILINE)
+_SHELLS = frozenset({";", "&", "&&", "|", "||", ">", ">>", ">&", "<", "<<"})
+"""What ends a command for the shell."""
 _NAME_LIMIT = 40
 
 
@@ -128,15 +134,42 @@ def command_line(words: Sequence[str], options: Options) -> tuple[Proposal, list
     return Proposal(name, "docker run", choices, values), [patch] if patch else [], list(_left_out(run, vendor, option))
 
 
+def is_command(text: str) -> bool:
+    """Whether a text is a shell's command line that calls docker, and no manifest whose script does."""
+    return bool(_CALL.search(text)) and not re.search(r"^\s*[{\"']*apiVersion\b", text, re.MULTILINE)
+
+
 def _continued(words: Sequence[str]) -> list[str]:
-    """The words of a command line, whether the shell split them or they are one text with continued lines."""
+    """The words of a command line, whether the shell split them or they are one text around it.
+
+    Only the first `docker run` of a text is read, to its end: a later line, or what the shell would do with its
+    output, is no part of it.
+    """
     if len(words) != 1:
         return list(words)
-    lines = [line for line in words[0].splitlines() if not line.lstrip().startswith("#")]
-    try:
-        return shlex.split("\n".join(lines).replace("\\\n", " "))
-    except ValueError as problem:
-        raise Rejected([error("FT543", f"the command line cannot be read: {problem}")]) from None
+    found = _RUN.search(words[0])
+    if found is None:
+        raise Rejected([error("FT543", "this is no `docker run` command line", value=words[0][:60])])
+    lines = words[0][found.start(1) :].replace("\\\n", " ").splitlines()
+    for end in range(1, len(lines) + 1):
+        try:
+            return _own(_split("\n".join(lines[:end])))
+        except ValueError:  # a quotation that ends on a later line
+            continue
+    raise Rejected([error("FT543", "the command line has a quotation without an end", value=lines[0][:60])])
+
+
+def _own(words: Sequence[str]) -> list[str]:
+    """The words up to what is for the shell; the 2 of `2>&1` is its as well."""
+    own = list(takewhile(lambda word: word not in _SHELLS, words))
+    redirected = len(own) < len(words) and words[len(own)][0] in "<>"
+    return own[:-1] if redirected and own and own[-1] in {"1", "2"} else own
+
+
+def _split(text: str) -> list[str]:
+    lexer = shlex.shlex(text, posix=True, punctuation_chars=";|&<>")
+    lexer.whitespace_split, lexer.commenters = True, ""
+    return list(lexer)
 
 
 def _parsed(words: list[str], vendors: dict[str, _Vendor]) -> _Run:
@@ -256,7 +289,7 @@ def _size(text: str) -> str:
 
 def _patch(run: _Run) -> dict[str, Any] | None:
     """What has no key: mounts, users, capabilities and the node's network, as a patch of the pod."""
-    mounts = [mount for mount in _mounts(run) if not run.is_driver(mount[0])]
+    mounts = [mount for mount in _mounts(run) if not (run.is_driver(mount[0]) or _callers(mount[0]))]
     container: dict[str, Any] = {"name": "train"}
     if context := dict(_security(run)):
         container["securityContext"] = context
@@ -287,8 +320,13 @@ def _mounts(run: _Run) -> Iterator[tuple[str, str, bool]]:
             yield source, path, "readonly" in said or "ro" in said
 
 
+def _callers(source: str) -> bool:
+    """Whether only the caller's shell knows which folder is meant."""
+    return source.startswith((".", "~")) or "$" in source or "`" in source
+
+
 def _volume(index: int, source: str) -> dict[str, Any]:
-    if source.startswith(("/", ".", "~")):
+    if source.startswith("/"):
         return {"name": f"host-{index}", "hostPath": {"path": source}}
     return {"name": f"host-{index}", "persistentVolumeClaim": {"claimName": kube.slug(source, 63)}}
 
@@ -322,7 +360,10 @@ def _left_out(run: _Run, vendor: str | None, option: str | None) -> Iterator[Dia
     for name, equals, _ in (text.partition("=") for text in run.all("e", "env")):
         if not equals:
             yield note("FT542", f"the value of {name} is the caller's and not told", "hardware.env", name)
-    for source, _, _ in _mounts(run):
+    for source, path, _ in _mounts(run):
+        if _callers(source):
+            told = f"{source} is a folder of the caller's and left out; mount a volume at {path} in the overlay"
+            yield note("FT542", told, value=source)
         if run.is_driver(source):
             yield note("FT542", f"{source} is left out: the vendor's container runtime mounts its driver", value=source)
     for name, value in run.options:

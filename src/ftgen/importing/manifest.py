@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-from ftgen import kube, yamlio
+from ftgen import check, kube, yamlio
 from ftgen.diagnostics import Diagnostic, Rejected, error, note
 from ftgen.importing.proposal import Options, Proposal
 from ftgen.lower import Object
@@ -27,12 +27,13 @@ _NAME_LIMIT = 40
 
 
 def wanted(documents: Sequence[Any], source: str) -> tuple[Object, list[Diagnostic]]:
-    """The one VolcanoJob among the documents of a file, without what a server added, and what was left out.
+    """The one VolcanoJob among the objects of a file, without what a server added, and what was left out.
 
     Raises:
         Rejected: when there is not exactly one, or it has no name.
     """
-    jobs = [d for d in documents if isinstance(d, dict) and d.get("kind") == "Job" and d.get("apiVersion") == _API]
+    objects = [each for document in documents for _, each in check.objects(document)]
+    jobs = [d for d in objects if isinstance(d, dict) and d.get("kind") == "Job" and d.get("apiVersion") == _API]
     if len(jobs) != 1:
         told = f"{source} holds {len(jobs) or 'no'} VolcanoJob{'s' if len(jobs) > 1 else ''} ({_API}, kind Job)"
         raise Rejected(
@@ -44,7 +45,7 @@ def wanted(documents: Sequence[Any], source: str) -> tuple[Object, list[Diagnost
         )
     others = [
         note("FT542", f"{_title(d)} is not imported; keep its file", value=source)
-        for d in documents
+        for d in objects
         if d and d is not jobs[0]
     ]
     return _cleaned(jobs[0], source), others
