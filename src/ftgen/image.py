@@ -71,6 +71,31 @@ def given(dockerfile: str, values: Mapping[str, str]) -> str:
     return _ARGUMENT.sub(lambda match: f"ARG {match[1]}={values.get(match[1], match[2])}", dockerfile)
 
 
+def following(dockerfile: str, trainer: Release) -> dict[str, str]:
+    """The build arguments that follow from a release: its version, and for pins that it excludes the newest it takes.
+
+    A recipe pins one set of versions; of another release only those change that must.
+    """
+    own = {RELEASE: trainer.version}
+    if arguments(dockerfile).get(RELEASE) == trainer.version:
+        return own
+    taken = {package: bound for package, wanted in trainer.requires.items() if (bound := _newest(wanted))}
+    taken["transformers"] = trainer.transformers
+    pins = {_name(package): version for package, version in taken.items()}
+    wanted = {_name(package): clauses for package, clauses in trainer.requires.items()}
+    known = arguments(dockerfile)
+    return own | {n: version for n, version in pins.items() if n in known and not satisfies(known[n], wanted[n])}
+
+
+def _newest(wanted: str) -> str:
+    """The newest version that a requirement names as still accepted."""
+    return next((bound for sign, bound in _CLAUSE.findall(wanted) if sign == "<="), "")
+
+
+def _name(package: str) -> str:
+    return f"{package.upper().replace('-', '_')}_VERSION"
+
+
 def judge(dockerfile: str, values: Mapping[str, str], trainer: Release | None) -> list[Diagnostic]:
     """What is wrong with the values, and with the versions that they leave.
 
@@ -123,7 +148,7 @@ def _versions(pins: Mapping[str, str], trainer: Release) -> Iterator[Diagnostic]
         told = f"the image holds LLaMA-Factory {pins.get(RELEASE)}, and the arguments are checked for {trainer.version}"
         yield error("FT554", told, f"image.{RELEASE}", pins.get(RELEASE, ""), "choose it by trainer.version")
     for package, wanted in trainer.requires.items():
-        name = f"{package.upper().replace('-', '_')}_VERSION"
+        name = _name(package)
         if name in pins and not satisfies(pins[name], wanted):
             told = f"LLaMA-Factory {trainer.version} does not run with {package} {pins[name]}: it requires {wanted}"
             yield error("FT555", told, f"image.{name}", pins[name], f"choose a version within {wanted}")

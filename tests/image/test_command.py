@@ -44,6 +44,22 @@ def test_only_the_arguments_change(capsys: pytest.CaptureFixture[str]) -> None:
     assert changed == [("ARG IMAGE_USER=0", "ARG IMAGE_USER=1000")]
 
 
+@pytest.mark.parametrize("hardware", ["full-gpu", "ascend"])
+def test_another_release_of_the_trainer_brings_the_versions_it_runs_with(
+    hardware: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Only what must change does, and a version that is given stays."""
+    newest = image.arguments(printed(capsys, f"hardware={hardware}"))
+    older = image.arguments(printed(capsys, f"hardware={hardware}", "trainer.version=0.9.4"))
+    assert {name: version for name, version in older.items() if newest[name] != version} == {
+        "LLAMAFACTORY_VERSION": "0.9.4",
+        "TRANSFORMERS_VERSION": "4.57.1",
+        "PEFT_VERSION": "0.17.1",
+    }
+    given = printed(capsys, f"hardware={hardware}", "trainer.version=0.9.4", "image.PEFT_VERSION=0.17.0")
+    assert image.arguments(given)["PEFT_VERSION"] == "0.17.0"
+
+
 def test_it_is_written_once(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["image", "-o", "build"]) == 0
     assert Path("build/Dockerfile").read_text() == printed(capsys)
@@ -80,7 +96,7 @@ def test_a_vendor_of_ones_own_needs_a_file_and_no_code(capsys: pytest.CaptureFix
         ("image.BASE_IMAGE=pytorch/pytorch:latest", "FT553"),
         ("image.LLAMAFACTORY_VERSION=0.9.3", "FT554"),
         ("image.TRANSFORMERS_VERSION=4.51.1", "FT555"),
-        ("trainer.version=0.9.4", "FT555"),
+        ("image.PEFT_VERSION=0.17.1", "FT555"),
     ],
 )
 def test_what_cannot_be_built_is_refused(word: str, code: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,7 +24,7 @@ def run(arguments: Arguments) -> int:
         )
         recipe = _recipe(spec, composer)
         release = image.release(spec.trainer.version) if isinstance(spec.trainer, LlamaFactory) else None
-        values = {**({image.RELEASE: release.version} if release else {}), **_values(arguments.overrides, composer)}
+        values = {**(image.following(recipe, release) if release else {}), **_values(arguments.overrides, composer)}
         noticed = image.judge(recipe, values, release)
     output.tell(output.judged(noticed, arguments), arguments, beside=arguments.flags.out == "-")
     text = image.given(recipe, values)
