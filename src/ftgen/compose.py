@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast
 
 import hydra
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
@@ -40,6 +40,9 @@ from omegaconf.errors import OmegaConfBaseException
 from ftgen import catalog, project, spec, yamlio
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, error
 from ftgen.trace import Layer, OverrideTrace, Trace
+
+Kind = Literal["job", "hydra", "all"]
+"""Which part of a configuration is shown, as Hydra's `--cfg` has it."""
 
 _HYDRA_1_3 = hydra.__version__.startswith("1.3.")
 
@@ -247,15 +250,26 @@ class Composer:
             raise Rejected(lost)
         return {name: _script(path) for name, path in found.items() if path}
 
-    def show(self, overrides: Sequence[Override], package: str | None, *, resolved: bool) -> str:
-        """The composed configuration as YAML, as Hydra's `--cfg job` prints it; `package` narrows it."""
+    def show(self, overrides: Sequence[Override], package: str | None, *, resolved: bool, kind: Kind = "job") -> str:
+        """The composed configuration as YAML, as Hydra's `--cfg` prints it; `package` narrows it.
+
+        Args:
+            overrides: of the command line.
+            package: a key; all of it where there is none.
+            resolved: whether interpolations are resolved.
+            kind: the job's configuration, what there is under `hydra`, or both with ftgen's own directives.
+        """
         config, defaults = self._unresolved(overrides)
-        for node in _DIRECTIVES:
-            _taken_out(config, node)
+        choices = _choices(defaults)
+        directives = {node: _taken_out(config, node) for node in _DIRECTIVES}
+        hydra_node = {"hydra": self._hydra(directives["hydra"], overrides, choices)}
+        if kind != "job":
+            below = OmegaConf.create(hydra_node)
+            ours = {"sweep": directives["sweep"]} if directives["sweep"] else {}
+            config = below if kind == "hydra" else cast(DictConfig, OmegaConf.unsafe_merge(below, config, ours))
         part = config if package in {None, "", "_global_"} else OmegaConf.select(config, package)
         if part is None:
             raise Rejected([error("FT012", f"there is no {package!r} in the configuration", str(package))])
-        choices = _choices(defaults)
         with _hydra_resolver(choices):
             if not OmegaConf.is_config(part):
                 return f"{part}\n"
@@ -263,6 +277,30 @@ class Composer:
                 return OmegaConf.to_yaml(part, resolve=resolved)
             except (OmegaConfBaseException, ValueError, RecursionError):
                 raise Rejected(_broken_interpolations(config)) from None
+
+    def _hydra(
+        self, said: Mapping[str, Any], overrides: Sequence[Override], choices: Mapping[str, str]
+    ) -> dict[str, Any]:
+        """Hydra's own node as far as ftgen has one: what the configuration says, and what `${hydra:…}` knows.
+
+        Folders, logging, launchers and the like are not in it, for ftgen has none.
+        """
+        typed = [override.input_line or "" for override in overrides]
+        words = {
+            "hydra": [t for t in typed if _is_about_hydra(t)],
+            "task": [t for t in typed if not _is_about_hydra(t)],
+        }
+        runtime = {"version": hydra.__version__, "choices": dict(choices)}
+        known: dict[str, Any] = {
+            "mode": None,
+            "searchpath": [],
+            "sweeper": {"params": None},
+            "overrides": words,
+            "job": {"name": "ftgen", "config_name": self.request.config_name},
+            "runtime": runtime,
+        }
+        merged: dict[str, Any] = OmegaConf.to_container(OmegaConf.unsafe_merge(known, dict(said)))  # type: ignore[assignment]
+        return merged
 
     def trace(self, overrides: Sequence[Override]) -> Trace:
         """Where values and choices come from: files in merge order, and overrides by position.
@@ -593,6 +631,11 @@ def _taken_out(config: DictConfig, node: str) -> dict[str, Any]:
     with open_dict(config):
         taken = config.pop(node, None)
     return OmegaConf.to_container(taken, resolve=False) if isinstance(taken, DictConfig) else {}  # type: ignore[return-value]
+
+
+def _is_about_hydra(text: str) -> bool:
+    """Whether an override is of Hydra's own node, as Hydra tells them apart."""
+    return text.lstrip("~+").startswith(("hydra.", "hydra/"))
 
 
 def _is_hydras(override: Override) -> bool:

@@ -78,8 +78,8 @@ _SYNTAX: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
 
 _HYDRA = """\
 Hydra's flags in ftgen
-  --cfg job, -p, --resolve   as in Hydra; the configuration is the job's, without Hydra's own tree
-  --cfg hydra|all            Hydra's own settings are not composed: ftgen runs no job
+  --cfg job, -p, --resolve   as in Hydra
+  --cfg hydra|all            as in Hydra, with the settings that ftgen has: no folders, logging or launchers
   --info, -i                 defaults, defaults-tree, searchpath, config: as in Hydra; plugins: none are loaded
   --multirun, -m             expands sweeps by Hydra's grammar and order, and writes one manifest a job
   --run, -r                  the default

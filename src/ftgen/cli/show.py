@@ -14,7 +14,8 @@ def run(arguments: Arguments) -> int:
     flags = arguments.flags
     with request.located(arguments) as composer:
         if flags.cfg:
-            text = composer.show(composer.parse(arguments.overrides), flags.package, resolved=flags.resolve)
+            overrides = composer.parse(arguments.overrides)
+            text = composer.show(overrides, flags.package, resolved=flags.resolve, kind=flags.cfg)
             head = f"# @package {flags.package}\n" if flags.package else ""
             sys.stdout.write(head + text)
         else:
