@@ -267,7 +267,7 @@ def _located(place: Location | None, subject: str = "") -> dict[str, Any]:
 
 
 def _physical(place: Location) -> dict[str, Any]:
-    path = quote(place.file)
+    path = quote(place.file.encode("utf-8", "surrogateescape"))  # a file's name need not be text
     column = {"startColumn": place.column} if place.column else {}
     region = {"region": {"startLine": place.line, **column}} if place.line else {}
     return {"artifactLocation": {"uri": f"file://{path}" if path.startswith("/") else path}, **region}

@@ -10,11 +10,13 @@ from urllib.parse import unquote
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import Draft4Validator
 
 from ftgen import cli
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, error, note, warning
 from ftgen.report import FORMATS, render
 
+SARIF = Draft4Validator(json.loads((Path(__file__).parent / "data" / "sarif-2.1.0.json").read_text(encoding="utf-8")))
 HERE = Location(COMMAND_LINE, 1, 9)
 
 
@@ -165,6 +167,7 @@ def test_sarif_has_the_structure_of_version_2_1_0() -> None:
         error("FT102", "v").at(Location("whole.yaml")),
     ]
     log = json.loads(render(found, "sarif"))
+    assert list(SARIF.iter_errors(log)) == list(SARIF.iter_errors(json.loads(render([], "sarif")))) == []
     assert log["version"] == "2.1.0"
     assert log["$schema"].endswith("sarif-2.1.0.json")
     (run,) = log["runs"]
@@ -198,9 +201,12 @@ def _is_physical(place: dict[str, dict[str, object]]) -> None:
 @given(headline=st.text(), help_=st.text(), file=st.text(min_size=1), line=st.integers(0, 9), column=st.integers(0, 9))
 def test_every_format_takes_every_text(form: str, headline: str, help_: str, file: str, line: int, column: int) -> None:
     """Lone surrogates too: that is how bytes of an argument that are no UTF-8 reach Python."""
-    found = error("FT010", headline + "\udcff", help=help_).at(Location(file.replace("\0", ""), line, column))
+    place = Location(file.replace("\0", "") + "\udcff", line, column)
+    found = error("FT010", headline + "\udcff", help=help_).at(place)
     rendered = render([found], form).encode("utf-8")
-    assert form in {"text", "github"} or json.loads(rendered)
+    if form in {"json", "sarif"}:
+        plain = json.loads(rendered)
+        assert form == "json" or SARIF.is_valid(plain)
 
 
 @given(st.lists(st.sampled_from([*many(3), error("FT1", "x"), note("FT2", "y", "z")]), max_size=60))
