@@ -232,7 +232,7 @@ class Rebuilt:
         return displayed(file, self.composer.request.directory)
 
     def _keys(self, manifest: Mapping[str, Any], path: Steps, text: Any) -> list[Cause]:
-        normal = (manifest.get("kind", ""), *lineage.normal(manifest, path))
+        normal = (str(manifest.get("kind", "")), *lineage.normal(manifest, path))
         others = {name: reached[normal] for name, reached in self.reaches.items() if normal in reached}
         touched = [n for n, values in others.items() if _differs(text, [v for v in values if v is not ABSENT])]
         # What only takes the whole entry away is told where nothing else touches it.
@@ -240,8 +240,8 @@ class Rebuilt:
 
     def _presence(self, manifest: Mapping[str, Any], path: Steps) -> list[Cause]:
         """What puts a section there, as told by what takes all of it away; else the overlay that added it."""
-        top = (manifest.get("kind", ""), *lineage.normal(manifest, path))
-        kind = manifest.get("kind", "")
+        top = (str(manifest.get("kind", "")), *lineage.normal(manifest, path))
+        kind = str(manifest.get("kind", ""))
         below = [(kind, *lineage.normal(manifest, (*path, *p))) for p, _ in lineage.leaves(at(manifest, path))]
         gone = [
             n

@@ -102,7 +102,7 @@ def normal(manifest: Mapping[str, Any], path: Steps) -> Steps:
 def _told(items: Sequence[Any], index: int) -> str | int:
     for name in ("name", "mountPath", "event", "key"):
         names = [item.get(name) if isinstance(item, dict) else None for item in items]
-        if None not in names and len(set(names)) == len(names):
+        if all(isinstance(each, str) for each in names) and len(set(names)) == len(names):
             return f"{name}={names[index]}"
     return index
 

@@ -27,7 +27,8 @@ _GENERATED = 5
 
 def christen(bundle: Bundle, spec: Spec, identity: Identity) -> Bundle:
     """The bundle with its job named: by content, or by a prefix where the API server completes the name."""
-    metadata = bundle.job["metadata"]
+    metadata = bundle.job.get("metadata")
+    metadata = metadata if isinstance(metadata, dict) else {}
     if spec.delivery.generate_name:
         name = {"generateName": f"{stem(identity, budget(spec) - 1 - _GENERATED)}-"}
     else:
@@ -76,11 +77,23 @@ def _quoted(text: str) -> str:
 
 
 def immutable(job: Object) -> dict[str, Any]:
-    """The specification without the four fields that an update may change."""
-    spec = {key: value for key, value in job["spec"].items() if key not in {"minAvailable", "priorityClassName"}}
-    mutable = {"replicas", "minAvailable"}
-    spec["tasks"] = [{k: v for k, v in task.items() if k not in mutable} for task in spec["tasks"]]
+    """The specification without the four fields that an update may change.
+
+    An overlay may have taken anything away, or put something else there; the schema says so later.
+    """
+    held = job.get("spec")
+    spec = {k: v for k, v in (held if isinstance(held, dict) else {}).items() if k not in _MUTABLE}
+    if isinstance(spec.get("tasks"), list):
+        spec["tasks"] = [_without_counts(task) for task in spec["tasks"]]
     return spec
+
+
+_MUTABLE = frozenset({"minAvailable", "priorityClassName"})
+_COUNTS = frozenset({"replicas", "minAvailable"})
+
+
+def _without_counts(task: Any) -> Any:
+    return {key: value for key, value in task.items() if key not in _COUNTS} if isinstance(task, dict) else task
 
 
 def folder(spec: Spec, swept: frozenset[str] = frozenset()) -> str:

@@ -219,7 +219,9 @@ def _patch_templates(job: Object, patch: Patch, version: str) -> Object:
 
 def _merged(target: Object, patch: Object, rules: schema.Schema | None) -> Object:
     """The object with the patch merged in; the patch's own name only says what it addresses."""
-    metadata = {key: value for key, value in (patch.get("metadata") or {}).items() if key != "name"}
+    metadata = patch.get("metadata") or {}
+    if isinstance(metadata, dict):
+        metadata = {key: value for key, value in metadata.items() if key != "name"}
     merged: Object = merge.strategic_merge(target, {**patch, "metadata": metadata}, rules)
     return merged
 

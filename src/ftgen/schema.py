@@ -38,6 +38,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _DELIVERY = ("argocd", "flux")
 _VERSION = re.compile(r"v?(\d+)\.(\d+)([.-].*)?")
 _API_VERSION = re.compile(r"(?:([a-z0-9]+(?:[-.][a-z0-9]+)*)/)?([a-z0-9]+)")
+_LONGEST_NAME, _LONGEST_LABEL = 253, 63  # of a group and its version, of a kind
 _KIND = re.compile(r"[A-Za-z][A-Za-z0-9]*")
 
 
@@ -83,8 +84,8 @@ def imported(directory: Path) -> Path | None:
 
 def place(api_version: str, kind: str) -> Path | None:
     """A kind's file below a release's folder; `None` when the two cannot name a kind."""
-    match = _API_VERSION.fullmatch(api_version)
-    if match is None or not _KIND.fullmatch(kind):
+    match = _API_VERSION.fullmatch(api_version) if len(api_version) <= _LONGEST_NAME else None
+    if match is None or not _KIND.fullmatch(kind) or len(kind) > _LONGEST_LABEL:
         return None
     return Path(match[1] or "core") / f"{kind.lower()}_{match[2]}.json"
 

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import re
+from pathlib import Path
+from typing import Any
 
+import pytest
+import yaml
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from ftgen import catalog, cli, project
+from ftgen import catalog, cli, project, report, yamlio
 from ftgen.cli.arguments import VERBS
 from ftgen.compose import Request, compose
 
@@ -124,3 +129,139 @@ def test_flags(words: list[str]) -> None:
 )
 def test_verbs_that_only_tell(verb: str, words: list[str]) -> None:
     survives([verb, *(word for word in words if not re.match(r"import", word))])
+
+
+# --- manifests -----------------------------------------------------------------------------------------
+
+MANIFEST = (Path(__file__).parents[1] / "check" / "data" / "reference.yaml").read_text(encoding="utf-8")
+ODD = st.sampled_from(
+    [
+        None,
+        True,
+        -1,
+        1.5,
+        math.nan,
+        "",
+        "x" * 300,
+        "a: b",
+        "$(X)",
+        "\u2028",
+        [],
+        {},
+        [None],
+        {"a": None},
+        {1: 2},
+        10**30,
+    ]
+)
+SCRAPS = st.sampled_from(
+    [
+        "\t",
+        "\0",
+        "\ufeff",
+        "&a ",
+        "*a ",
+        "!!int ",
+        "!x ",
+        "? ",
+        "- ",
+        ": ",
+        "|",
+        "{",
+        "[",
+        "]",
+        '"',
+        "\n",
+        "---\n",
+        "<<: ",
+    ]
+)
+VERBS_OF_FILES = (
+    ["check", "a.yaml"],
+    ["check", "a.yaml", "--cluster", "alauda", "--volcano-version", "newest", "--strict"],
+    ["diff", "a.yaml", "b.yaml"],
+    ["rebuild", "a.yaml"],
+    ["explain", "a.yaml:9"],
+    ["import", "a.yaml", "-o", "-"],
+    ["schema", "import", "a.yaml"],
+)
+
+
+@st.composite
+def manifests(draw: st.DrawFn) -> str:
+    """The guide's manifest with some values replaced by others, and scraps of YAML put into its text."""
+    document = yamlio.parse(MANIFEST, "job.yaml")
+    for _ in range(draw(st.integers(0, 3))):
+        node: Any = document
+        for _ in range(draw(st.integers(0, 8))):
+            keys: list[Any] = list(node) if isinstance(node, dict) else list(range(len(node)))
+            inner = [key for key in keys if isinstance(node[key], dict | list) and node[key]]
+            if not inner:
+                break
+            node = node[draw(st.sampled_from(inner))]
+        keys = list(node) if isinstance(node, dict) else list(range(len(node)))
+        node[draw(st.sampled_from(keys))] = draw(ODD)
+    text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
+    for scrap in draw(st.lists(SCRAPS, max_size=3)):
+        at = draw(st.integers(0, len(text)))
+        text = text[:at] + scrap + text[at:]
+    return text
+
+
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
+@given(manifests(), st.sampled_from(VERBS_OF_FILES), st.sampled_from(report.FORMATS))
+def test_manifests(text: str, verb: list[str], form: str) -> None:
+    Path("a.yaml").write_text(text, encoding="utf-8")
+    Path("b.yaml").write_text(MANIFEST, encoding="utf-8")
+    survives([*verb, "--format", form])
+
+
+JOB = "apiVersion: batch.volcano.sh/v1alpha1\nkind: Job\n"
+BROKE: dict[str, tuple[list[str], str]] = {
+    "metadata that is a number": (["rebuild", "a.yaml"], f"{JOB}metadata: 5\n"),
+    "metadata that is a list": (["diff", "a.yaml", "b.yaml"], f"{JOB}metadata: [1]\n"),
+    "annotations that are text": (
+        ["diff", "b.yaml", "a.yaml", "--format", "markdown"],
+        f"{JOB}metadata: {{annotations: a}}\n",
+    ),
+    "metadata beside a job": (["import", "a.yaml", "-o", "-"], f"{MANIFEST}---\nkind: X\nmetadata: a\n"),
+    "a job without tasks": (["import", "a.yaml", "-o", "-"], f"{JOB}metadata: {{name: a}}\nspec: {{}}\n"),
+    "a kind as long as a file's name may not be": (["check", "a.yaml"], f"apiVersion: v1\nkind: {'K' * 300}\n"),
+    "a version as long": (["check", "a.yaml"], f"apiVersion: {'a' * 300}/v1\nkind: Job\n"),
+}
+
+
+@pytest.mark.parametrize("what", BROKE)
+def test_what_broke_once(what: str) -> None:
+    words, text = BROKE[what]
+    Path("a.yaml").write_text(text, encoding="utf-8")
+    Path("b.yaml").write_text(MANIFEST, encoding="utf-8")
+    survives(words)
+
+
+def test_a_kind_that_is_no_text_is_explained(scratch: Path) -> None:
+    assert cli.main(["-q"]) == 0
+    (file,) = (scratch / "out").rglob("job-*.yaml")
+    text = file.read_text(encoding="utf-8").replace("\nkind: Job\n", "\nkind: {a: b}\n", 1)
+    file.write_text(text, encoding="utf-8")
+    survives(["explain", f"{file}:40"])
+
+
+@pytest.mark.parametrize(
+    "patch",
+    [
+        "spec: null",
+        "spec: 5",
+        "spec: {tasks: null}",
+        "spec: {tasks: [5]}",
+        "spec: {tasks: [{name: train, template: null}]}",
+        "metadata: null",
+        "metadata: [1]",
+        "metadata: {annotations: 5}",
+    ],
+)
+def test_an_overlay_that_takes_the_job_apart(patch: str, scratch: Path) -> None:
+    overlay = scratch / "overlays" / "hardware" / "nvidia-vgpu" / "x.yaml"
+    overlay.parent.mkdir(parents=True)
+    overlay.write_text(f"{JOB}{patch}\n", encoding="utf-8")
+    survives(["-o", "-"])

@@ -16,6 +16,7 @@ from ftgen import kube
 from ftgen.changes.compare import ABSENT, FieldChange, Kind
 from ftgen.changes.match import Change, Manifest, Status
 from ftgen.changes.show import is_long, line_changes, printable, short, summary, title
+from ftgen.rules.job import mapping
 
 _MOST = 100
 """Rows of a table, items of a list."""
@@ -78,7 +79,7 @@ def _words(words: Iterable[str]) -> str:
 
 def _parameters(manifest: Manifest) -> list[str]:
     """The overrides that a run was rendered from, as it says itself."""
-    text = ((manifest.get("metadata") or {}).get("annotations") or {}).get("ftgen.dev/overrides", "[]")
+    text = str(mapping(mapping(manifest.get("metadata")).get("annotations")).get("ftgen.dev/overrides", "[]"))
     try:
         overrides = json.loads(text)
     except (TypeError, ValueError):

@@ -12,6 +12,7 @@ from typing import Any
 from ftgen import yamlio
 from ftgen.changes.compare import FieldChange, Kind, cost, fields
 from ftgen.diagnostics import Rejected, error
+from ftgen.rules.job import mapping
 from ftgen.tree import Lock, Run, Shelf, State, Terms, settled
 
 Manifest = Mapping[str, Any]
@@ -86,7 +87,7 @@ _Identity = tuple[str, str, str, str]
 
 
 def _identity(manifest: Manifest) -> _Identity:
-    metadata = manifest.get("metadata") or {}
+    metadata = mapping(manifest.get("metadata"))
     group = str(manifest.get("apiVersion", "")).rpartition("/")[0]
     name = metadata.get("name") or f"{metadata.get('generateName', '')}*"
     return group, str(manifest.get("kind", "")), str(metadata.get("namespace", "")), str(name)
@@ -102,7 +103,7 @@ def _former(gone: list[Manifest], come: list[Manifest]) -> dict[_Identity, _Iden
 def _by_run(manifests: list[Manifest]) -> dict[tuple[str, ...], list[Manifest]]:
     runs: dict[tuple[str, ...], list[Manifest]] = defaultdict(list)
     for manifest in manifests:
-        label = ((manifest.get("metadata") or {}).get("labels") or {}).get(_RUN)
+        label = mapping(mapping(manifest.get("metadata")).get("labels")).get(_RUN)
         if label:
             runs[(*_identity(manifest)[:3], str(label))].append(manifest)
     return runs

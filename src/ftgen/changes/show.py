@@ -11,6 +11,7 @@ from typing import Any
 
 from ftgen.changes.compare import ABSENT, FieldChange, Kind
 from ftgen.changes.match import Change, Manifest, Status
+from ftgen.rules.job import mapping
 
 _SIGN = {Status.ADDED: "+", Status.REMOVED: "-", Status.CHANGED: "~"}
 _COLOUR = {"+": "32", "-": "31", "~": "33"}
@@ -48,13 +49,13 @@ def title(change: Change) -> str:
 
 
 def _title(manifest: Manifest) -> str:
-    namespace = (manifest.get("metadata") or {}).get("namespace")
+    namespace = mapping(manifest.get("metadata")).get("namespace")
     name = _name(manifest)
     return f"{manifest.get('kind', '')} {f'{namespace}/{name}' if namespace else name}"
 
 
 def _name(manifest: Manifest) -> str:
-    metadata = manifest.get("metadata") or {}
+    metadata = mapping(manifest.get("metadata"))
     return str(metadata.get("name") or f"{metadata.get('generateName', '')}*")
 
 
@@ -121,7 +122,7 @@ def as_json(changes: Iterable[Change]) -> str:
 
 
 def _json(change: Change) -> dict[str, Any]:
-    metadata = change.manifest.get("metadata") or {}
+    metadata = mapping(change.manifest.get("metadata"))
     return {
         "apiVersion": change.manifest.get("apiVersion", ""),
         "kind": change.manifest.get("kind", ""),

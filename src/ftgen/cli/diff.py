@@ -11,6 +11,7 @@ from ftgen.changes import Change, Kind, Status
 from ftgen.cli import output, repository
 from ftgen.cli.arguments import Arguments, Usage
 from ftgen.diagnostics import note
+from ftgen.rules.job import mapping
 
 _SSA = "kustomize.toolkit.fluxcd.io/ssa"
 
@@ -69,6 +70,6 @@ def _shown(found: list[Change], form: str, *, stays: bool) -> str:
 
 def _is_left_alone(change: Change) -> bool:
     """Whether Flux would not bring the change to a job that is there already."""
-    annotations = (change.manifest.get("metadata") or {}).get("annotations") or {}
+    annotations = mapping(mapping(change.manifest.get("metadata")).get("annotations"))
     changed = change.status is Status.CHANGED and change.kind in {Kind.IN_PLACE, Kind.METADATA}
     return changed and annotations.get(_SSA) == "IfNotPresent"

@@ -20,6 +20,7 @@ from ftgen.cli.arguments import Arguments, Usage
 from ftgen.compose import Composer
 from ftgen.diagnostics import Rejected, error, note
 from ftgen.pipeline import Place
+from ftgen.rules.job import mapping
 from ftgen.tree import LOCK_NAME, Entry, Run, State
 
 _OVERRIDES, _SWEEP, _VERSION = "ftgen.dev/overrides", "ftgen.dev/sweep", "ftgen.dev/version"
@@ -55,12 +56,12 @@ def run(arguments: Arguments) -> int:
 
 def _read(file: Path) -> Committed:
     manifest = yamlio.read(file)
-    metadata = manifest.get("metadata") if isinstance(manifest, dict) else None
-    annotations = (metadata or {}).get("annotations") or {}
+    metadata = mapping(mapping(manifest).get("metadata"))
+    annotations = mapping(metadata.get("annotations"))
     if _OVERRIDES not in annotations:
         how = f"name the file of a job; only ftgen's own carry {_OVERRIDES}"
         raise Rejected([error("FT533", f"{file} does not say what it was rendered from", str(file), help=how)])
-    return Committed(file, file.read_bytes(), str((metadata or {}).get("name", "")), annotations, _entry(file))
+    return Committed(file, file.read_bytes(), str(metadata.get("name", "")), annotations, _entry(file))
 
 
 def _entry(file: Path) -> Entry | None:

@@ -53,7 +53,7 @@ def wanted(documents: Sequence[Any], source: str) -> tuple[Object, list[Diagnost
 
 def _title(document: Any) -> str:
     return (
-        f"{document.get('kind', 'an object')} {document.get('metadata', {}).get('name', '')}".strip()
+        f"{document.get('kind', 'an object')} {_mapping(document.get('metadata')).get('name', '')}".strip()
         if isinstance(document, dict)
         else "a list"
     )
