@@ -149,6 +149,7 @@ REFUSED = [
     ("sharding", {"fsdp": "offload"}, {}, "fsdp"),
     ("sharding", {"fsdp": "full_shard shard_grad_op"}, {}, "fsdp"),
     ("sharding", {"fsdp": ["full_shard"], "deepspeed": Z2}, {}, "fsdp"),
+    ("sharding", {"fsdp": "full_shard auto_wrap"}, {"vendor": "cpu", "devices": 2}, "fsdp"),
     (
         "best-model",
         {"load_best_model_at_end": True, "save_strategy": "best", "save_only_model": True, "fsdp": "full_shard"},
@@ -226,7 +227,6 @@ WARNED = [
     ("trackers", {"report_to": None}, {}, "report_to", WARNING),
     ("deepspeed-file", {"deepspeed": "ds-z3-config.json"}, {}, "deepspeed", WARNING),
     ("sharding", {"fsdp": "full_shard"}, {}, "fsdp", WARNING),
-    ("sharding", {"fsdp": "full_shard auto_wrap"}, {"vendor": "cpu", "devices": 2}, "fsdp", WARNING),
     ("ascend-limits", {"enable_liger_kernel": True}, {"vendor": "ascend"}, "enable_liger_kernel", WARNING),
     (
         "ascend-limits",

@@ -732,8 +732,8 @@ def sharding(s: Setting) -> Findings:
     """FSDP's options are consistent, it is not DeepSpeed's guest, and it has several accelerators to share between.
 
     Why: `TrainingArguments._process_fsdp_args` of transformers, and its Trainer, which refuses FSDP with
-    DeepSpeed; accelerate (state.py) passes over FSDP where one process trains or the processor does, so that
-    every process would hold the whole model.
+    DeepSpeed; accelerate passes over FSDP where one process trains (state.py), and raises where there is no
+    accelerator to spread the first process's weights from (utils/dataclasses.py).
     Example: `fsdp: offload`.
     Instead: `trainer.parallel=fsdp-offload`.
     """
@@ -745,12 +745,11 @@ def sharding(s: Setting) -> Findings:
         yield Finding("fsdp", "full_shard and shard_grad_op exclude each other", "keep full_shard")
     if options and s["deepspeed"]:
         yield Finding("fsdp", "FSDP and DeepSpeed exclude each other", "choose one by trainer.parallel")
-    if options and s.facts.nodes * s.facts.devices == 1:
+    if options and s.facts.vendor == "cpu":
+        yield Finding("fsdp", "FSDP needs accelerators to share between", "set trainer.parallel=z3")
+    elif options and s.facts.nodes * s.facts.devices == 1:
         headline = "FSDP has nothing to share between: one process trains"
         yield Finding("fsdp", headline, "set trainer.parallel=auto", Severity.WARNING)
-    elif options and s.facts.vendor == "cpu":
-        headline = "without accelerators FSDP is passed over: every process holds the whole model"
-        yield Finding("fsdp", headline, "set trainer.parallel=z3", Severity.WARNING)
 
 
 @rule("FT240", BOTH)
