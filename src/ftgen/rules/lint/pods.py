@@ -14,42 +14,11 @@ from typing import Any
 from ftgen import kube
 from ftgen.diagnostics import Severity
 from ftgen.rules import Finding
-from ftgen.rules.job import Container, Job, Pod, amount, child, count, entries, mapping, strings, text
+from ftgen.rules.job import Container, Job, amount, child, count, entries, mapping, strings, text
 from ftgen.rules.lint.around import Around, lint
 from ftgen.rules.lint.devices import families
+from ftgen.rules.lint.standards import violations
 
-_BASELINE_CAPABILITIES = frozenset(
-    (
-        "AUDIT_WRITE",
-        "CHOWN",
-        "DAC_OVERRIDE",
-        "FOWNER",
-        "FSETID",
-        "KILL",
-        "MKNOD",
-        "NET_BIND_SERVICE",
-        "SETFCAP",
-        "SETGID",
-        "SETPCAP",
-        "SETUID",
-        "SYS_CHROOT",
-    )
-)
-_RESTRICTED_VOLUMES = frozenset(
-    (
-        "configMap",
-        "csi",
-        "downwardAPI",
-        "emptyDir",
-        "ephemeral",
-        "image",
-        "persistentVolumeClaim",
-        "projected",
-        "secret",
-        "name",
-    )
-)
-_SAFE_PROFILES = ("RuntimeDefault", "Localhost")
 _MILLIBYTES = re.compile(r"[0-9.]+m")
 _LEAST_GRACE, _LONGEST_GRACE = 60, 900
 _LARGE, _TOO_LARGE = 200 * 1024, 1_400_000
@@ -70,51 +39,8 @@ def pod_security(job: Job, around: Around) -> Iterator[Finding]:
         level = around.security_level()
         if level == "privileged":
             return
-        found = [*_baseline(pod), *(_restricted(pod) if level == "restricted" else ())]
-        for path, what in found:
+        for path, what in violations(pod, level):
             yield Finding(f"{what} violates {level}: the job is accepted and its pods are refused", path, what)
-
-
-def _baseline(pod: Pod) -> Iterator[tuple[str, str]]:
-    for field in ("hostNetwork", "hostPID", "hostIPC"):
-        if pod.spec.get(field) is True:
-            yield f"{pod.spec_path}.{field}", field
-    for i, volume in pod.volumes:
-        if isinstance(volume.get("hostPath"), dict):
-            yield f"{pod.spec_path}.volumes[{i}].hostPath", "hostPath"
-    for container in pod.containers:
-        context, path = mapping(container.body.get("securityContext")), f"{container.path}.securityContext"
-        if context.get("privileged") is True:
-            yield f"{path}.privileged", "privileged"
-        for capability in strings(mapping(context.get("capabilities")).get("add")):
-            if capability not in _BASELINE_CAPABILITIES:
-                yield f"{path}.capabilities.add", f"the capability {capability}"
-        for i, port in entries(container.body.get("ports")):
-            if count(port.get("hostPort")):
-                yield f"{container.path}.ports[{i}].hostPort", "hostPort"
-
-
-def _restricted(pod: Pod) -> Iterator[tuple[str, str]]:
-    for i, volume in pod.volumes:
-        for kind in sorted(volume.keys() - _RESTRICTED_VOLUMES - {"hostPath"}):
-            yield f"{pod.spec_path}.volumes[{i}].{kind}", f"a volume of kind {kind}"
-    whole = mapping(pod.spec.get("securityContext"))
-    for container in pod.containers:
-        own = mapping(container.body.get("securityContext"))
-        yield from _unrestricted({**whole, **own}, own, f"{container.path}.securityContext")
-
-
-def _unrestricted(context: dict[str, Any], own: dict[str, Any], path: str) -> Iterator[tuple[str, str]]:
-    if context.get("runAsNonRoot") is not True:
-        yield f"{path}.runAsNonRoot", "runAsNonRoot other than true"
-    if context.get("runAsUser") == 0:
-        yield f"{path}.runAsUser", "runAsUser 0"
-    if own.get("allowPrivilegeEscalation") is not False:
-        yield f"{path}.allowPrivilegeEscalation", "allowPrivilegeEscalation other than false"
-    if "ALL" not in strings(mapping(own.get("capabilities")).get("drop")):
-        yield f"{path}.capabilities.drop", "keeping capabilities"
-    if mapping(context.get("seccompProfile")).get("type") not in _SAFE_PROFILES:
-        yield f"{path}.seccompProfile", "no seccomp profile"
 
 
 @lint("FT487", "root-by-default", Severity.NOTE)
