@@ -43,6 +43,28 @@ def test_a_name_that_another_ftgen_gave_is_kept(ftgen, at, tree, git, server, tm
     assert "FT506" in ftgen("publish", *at, "trainer.lr=3e-4").err
 
 
+def test_a_default_that_changes_renames_nothing_and_touches_nothing_until_it_is_meant(ftgen, at, tree, source, git):
+    """The queue is held immutable, the priority class is not."""
+    ftgen("publish", *at, "cluster=lab")
+    (name,) = jobs(tree)
+    option = source / "conf" / "cluster" / "lab.yaml"
+
+    option.write_text(option.read_text() + "priority_class: high\n")
+    git(source, "commit", "--quiet", "-am", "a default that a running job takes")
+    assert ftgen("publish", *at, "cluster=lab").code == 0
+    assert jobs(tree) == [name]
+
+    option.write_text(option.read_text() + "queue: other\n")
+    git(source, "commit", "--quiet", "-am", "a default that it does not take")
+    before = tree()
+    said = ftgen("publish", *at, "cluster=lab")
+    assert (said.code, "FT506" in said.err) == (1, True)
+    assert tree() == before
+    assert ftgen("publish", *at, "cluster=lab", "--new-run").code == 0
+    assert name in jobs(tree)
+    assert len(jobs(tree)) == 2
+
+
 def test_a_plain_folder_keeps_its_names_too(ftgen, source, tmp_path):
     ftgen("-o", "training")
     (file,) = source.glob("training/*/job-*.yaml")

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import socket
+import subprocess
 
 import pytest
+from tests.acceptance.conftest import FTGEN
 
 
 def jobs(tree):
@@ -146,6 +151,23 @@ def test_addresses_that_are_programs_or_options_are_refused(ftgen, words):
 
     assert said.code == 1
     assert "FT520" in said.err
+
+
+def test_who_gives_up_waiting_leaves_nothing(source, tmp_path, home):
+    """A server that takes the connection and never answers."""
+    (tmp_path / "scratch").mkdir()
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        url = f"http://127.0.0.1:{deaf.getsockname()[1]}/t.git"
+        line = [str(FTGEN), "publish", "--repo", url, "--branch", "main"]
+        env = {**os.environ, "TMPDIR": str(tmp_path / "scratch")}
+        waiting = subprocess.Popen(line, cwd=source, env=env, stderr=subprocess.PIPE, text=True)
+        connection, _ = deaf.accept()
+        waiting.send_signal(signal.SIGINT)
+        _, said = waiting.communicate()
+        connection.close()
+    assert waiting.returncode == 130
+    assert "Traceback" not in said
+    assert list((tmp_path / "scratch").iterdir()) == []
 
 
 def test_a_source_that_is_not_committed_is_not_pushed(ftgen, at, source, git, server):

@@ -222,6 +222,22 @@ def test_a_link_in_the_repository_is_not_followed(tmp_path, bare, git, make_run,
 # the message
 
 
+def test_submodules_beside_are_kept_and_inside_are_refused(tmp_path, checkout, bare, git, make_run, provenance):
+    publish(to(bare), [make_run("theirs")], provenance)
+    for place in ("beside", "training/inside"):
+        git(checkout, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(bare), place)
+    git(checkout, "commit", "--quiet", "-m", "submodules")
+    links = git(checkout, "ls-tree", "-r", "main").splitlines()
+    published = publish(to(checkout, path="training/lab"), [make_run()], provenance)
+    assert published.result is Result.COMMITTED
+    assert [line for line in git(checkout, "ls-tree", "-r", "main").splitlines() if "commit" in line] == [
+        line for line in links if "commit" in line
+    ]
+    with pytest.raises(Rejected) as rejected:
+        publish(to(checkout, path="training/inside"), [make_run()], provenance, terms=Terms(adopt=True))
+    assert set(codes(rejected)) == {"FT501"}
+
+
 def test_a_commit_says_where_it_comes_from(bare, git, make_run, provenance):
     publish(to(bare), [make_run(label="a"), make_run(label="b")], provenance)
     assert git(bare, "log", "-1", "--format=%s", "main") == "ftgen: +2 ~0 -0 in sft"

@@ -39,6 +39,11 @@ def test_an_issued_name_is_found_by_what_the_user_asked_for():
     assert issued_name(LOCK, "sft/other") is None
 
 
+def with_entry(**fields):
+    entry = {"sha256": "", "object": "", "run": "", "name": "", "state": "active", **fields}
+    return json.dumps({"version": 1, "files": {"a": entry}, "runs": {}}).encode()
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -50,6 +55,10 @@ def test_an_issued_name_is_found_by_what_the_user_asked_for():
         b'{"version": 1, "files": {"a": {}}, "runs": {}}',
         b'{"version": 1, "files": {"a": 1}, "runs": {}}',
         b"\xff\xfe",
+        b"[" * 100_000,
+        b'{"version": 1, "files": {}, "runs": {}, "ended": [5]}',
+        b'{"version": 1, "files": {}, "runs": {"a": {"name": []}}}',
+        *(with_entry(**{key: value}) for key in ("sha256", "object", "run", "name") for value in (None, 5, [])),
     ],
 )
 def test_what_is_no_index_is_refused(text):

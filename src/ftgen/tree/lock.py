@@ -144,7 +144,7 @@ def parse_lock(text: bytes, where: str = LOCK_NAME) -> Lock:
         raw = json.loads(text)
         version = raw["version"]
         lock = _lock_of(raw) if version == _FORMAT else EMPTY
-    except (ValueError, KeyError, TypeError, AttributeError) as problem:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as problem:
         raise _unreadable(where, f"not an ownership index ({type(problem).__name__}: {problem})") from None
     if version != _FORMAT:
         raise _unreadable(where, f"of format {version!r}, and this ftgen reads format {_FORMAT}")
@@ -157,7 +157,17 @@ def parse_lock(text: bytes, where: str = LOCK_NAME) -> Lock:
 def _lock_of(raw: Mapping[str, Any]) -> Lock:
     files = {path: Entry(**{**entry, "state": State(entry["state"])}) for path, entry in raw["files"].items()}
     runs = {identity: Issued(**issued) for identity, issued in raw["runs"].items()}
-    return Lock(files, runs, frozenset(raw.get("ended", ())))
+    lock = Lock(files, runs, frozenset(raw.get("ended", ())))
+    if not all(isinstance(text, str) for text in _texts(lock)):
+        raise TypeError("a text is something else")
+    return lock
+
+
+def _texts(lock: Lock) -> Iterator[object]:
+    for entry in lock.files.values():
+        yield from (entry.sha256, entry.object, entry.run, entry.name)
+    yield from (issued.name for issued in lock.runs.values())
+    yield from lock.ended
 
 
 def _unreadable(where: str, reason: str) -> Rejected:

@@ -167,7 +167,7 @@ def settled(shelf: Shelf, lock: Lock, runs: Iterable[Run], terms: Terms) -> Iter
 
 
 def _no_index(shelf: Shelf) -> Diagnostic:
-    how = "choose another folder with -o, or add --adopt to render among the files that are there"
+    how = "choose another folder with -o (or --path), or add --adopt to render among the files that are there"
     return error("FT502", f"{shelf.describe()} is not empty and has no ftgen.lock", shelf.describe(), help=how)
 
 
