@@ -81,7 +81,7 @@ def _overrides(found: Committed) -> tuple[str, ...]:
         said = None
     if not isinstance(said, list) or not all(isinstance(text, str) for text in said):
         told = f"{found.file} does not say what it was rendered from: {_OVERRIDES} is no list of overrides"
-        raise Rejected([error("FT533", told, str(found.file))])
+        raise Rejected([error("FT533", told, str(found.file), help="restore the file from version control")])
     return tuple(said)
 
 

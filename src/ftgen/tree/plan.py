@@ -296,7 +296,8 @@ class _Draft:
 
     def _place(self, run: Run, path: str, content: bytes) -> None:
         reason = path_problem(path)
-        refused = error("FT501", f"{path!r} cannot be written: {reason}", path) if reason else None
+        how = "give the run, or the object, another name"
+        refused = error("FT501", f"{path!r} cannot be written: {reason}", path, help=how) if reason else None
         refused = refused or self.shelf.problem(path)
         if refused:
             self.problems.append(refused)
