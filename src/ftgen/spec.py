@@ -460,7 +460,7 @@ class NfsShare(Section):
     """
 
     server: Line
-    path: Line
+    path: MountPath
 
 
 class Volume(Section):
@@ -482,7 +482,7 @@ class Volume(Section):
     create: Flag = False
     size: AtLeast
     access_mode: Literal["ReadWriteOnce", "ReadWriteOncePod", "ReadWriteMany", "ReadOnlyMany"]
-    host_path: Line | None = None
+    host_path: MountPath | None = None
     empty_dir: Flag = False
     nfs: NfsShare | None = None
 
@@ -503,7 +503,7 @@ class ModelCache(Section):
     claim: ObjectName
     create: Flag
     path: MountPath
-    nodes: tuple[NodeRequirement, ...]
+    nodes: Annotated[tuple[NodeRequirement, ...], Field(min_length=1)]
     size: Quantity
 
 

@@ -6,6 +6,8 @@ import hashlib
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from ftgen.pipeline import Compiled
 
 from .conftest import Refuse, Render
@@ -75,6 +77,32 @@ def test_models_of_one_node_are_fetched_by_each_pod_and_it_is_said(render: Rende
     (said,) = [d for d in job.diagnostics if d.code == "FT276"]
     assert (said.severity, said.subject) == ("note", "storage.models.claim")
     assert "ephemeral" in volume(job, pod, "models-cache")
+
+
+def test_what_is_written_is_not_for_reading_only(refuse: Refuse, render: Render) -> None:
+    (found,) = [d for d in refuse("storage=nfs", "storage.workspace.access_mode=ReadOnlyMany") if d.code == "FT278"]
+    assert found.subject == "storage.workspace.access_mode"
+    models = ("storage=nfs", "storage.models.access_mode=ReadOnlyMany")
+    assert "FT278" in {d.code for d in refuse(*models, "dataset.url=null")}
+    render(*models, "model.url=null", "dataset.url=null")
+
+
+def test_two_claims_may_lie_on_two_nodes(render: Render, codes: Codes) -> None:
+    assert "FT279" in codes(render("storage.workspace.claim=work"))
+    assert "FT279" not in codes(render("storage.workspace.claim=sft-qwen3-volume"))
+    assert "FT279" not in codes(render("storage.workspace.claim=work", "storage=nfs"))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "subject"),
+    [
+        (("storage=hostpath", "storage.models.host_path=models"), "storage.models.host_path"),
+        (("storage=nfs-static", *NEEDS["nfs-static"], "storage.models.nfs.path=x"), "storage.models.nfs.path"),
+        (("storage=model-cache", *NEEDS["model-cache"], "storage.cache.nodes=[]"), "storage.cache.nodes"),
+    ],
+)
+def test_places_that_no_node_has(overrides: tuple[str, ...], subject: str, refuse: Refuse) -> None:
+    assert subject in {d.subject for d in refuse(*overrides)}
 
 
 def test_a_volume_is_one_thing(refuse: Refuse) -> None:

@@ -519,6 +519,40 @@ def _chosen(spec: Spec) -> Iterator[Finding]:
             yield Finding(headline, f"hardware.env.{name}", value, "remove it; hardware.devices is the number of cards")
 
 
+@rule("FT278", "read-only-volume-that-is-written")
+def _read_only(spec: Spec) -> Iterator[Finding]:
+    """A volume that is to be read only, and that the job writes to.
+
+    Checkpoints and results go to the workspace, and what is fetched goes to the models volume.
+
+    Refused: `storage=nfs storage.workspace.access_mode=ReadOnlyMany`.
+    Write: `ReadWriteMany`; or, where models and data lie there already, `model.url=null dataset.url=null`.
+    """
+    fetched = [key for key in ("model", "dataset") if getattr(spec, key).url]
+    written = {"workspace": "checkpoints and results", "models": " and ".join(fetched) if fetched else ""}
+    for key, volume in _volumes(spec):
+        if volume.access_mode == "ReadOnlyMany" and written[key]:
+            headline = f"{written[key]} would be written to a volume that is ReadOnlyMany"
+            help_ = "write ReadWriteMany" + (", or model.url=null dataset.url=null" if key == "models" else "")
+            yield Finding(headline, f"storage.{key}.access_mode", volume.access_mode, help_)
+
+
+@rule("FT279", "claims-of-two-nodes", Severity.WARNING)
+def _two_nodes(spec: Spec) -> Iterator[Finding]:
+    """Two existing claims of node-local storage in one pod.
+
+    Each lies on the node where it was first used.  Where these are two nodes, no node takes the pod, and the job
+    waits for ever; a claim that a notebook without cards used first may even lie on a node that has none.
+
+    Refused: `storage=topolvm storage.workspace.claim=work storage.models.claim=models`.
+    Write: one claim for both, or `storage=nfs`.
+    """
+    names = [volume.claim for _, volume in _volumes(spec) if volume.claim and not volume.create]
+    if spec.storage.node_local and spec.hardware.nodes == 1 and len(set(names)) > 1:
+        headline = f"the claims {' and '.join(names)} each lie on one node, and it may not be the same"
+        yield Finding(headline, "storage.workspace.claim", names[0], "keep both on one claim, or choose storage=nfs")
+
+
 @rule("FT284", "unknown-accepted-code")
 def _accepted(spec: Spec) -> Iterator[Finding]:
     """A diagnostic is accepted that no rule gives.
@@ -580,6 +614,8 @@ _RULES: tuple[Rule, ...] = (
     _one_node,
     _setting,
     _chosen,
+    _read_only,
+    _two_nodes,
 )
 
 
