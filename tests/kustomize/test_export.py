@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -168,6 +169,42 @@ def test_random_patches(tmp_path_factory: pytest.TempPathFactory, patches: list)
     except Rejected:
         return
     assert_same(job, made, directory / "built")
+
+
+PACK = """\
+apiVersion: v1
+kind: PodTemplate
+template:
+  spec:
+    priorityClassName: pack
+    containers:
+    - name: train
+      env: [{name: PACK, value: "1"}]
+    - {name: sidecar, image: "registry.example.com/sidecar:1"}
+---
+- {op: add, path: /spec/tasks/0/template/spec/hostname, value: trainer}
+- {op: add, path: /metadata/annotations/example.org~1owner, value: pack}
+"""
+
+
+def test_overlays_of_a_pack(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    overlay = tmp_path / "site/some_pack/overlays/hardware/full-gpu/pack.yaml"
+    overlay.parent.mkdir(parents=True)
+    overlay.write_text(PACK)
+    (tmp_path / "site/some_pack/__init__.py").write_text("raise RuntimeError('nothing of a pack is run')\n")
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "site"), *sys.path])
+    made, chosen = composer(tmp_path), ["hardware=full-gpu", "overlays=[pkg://some_pack.overlays]"]
+    job = pipeline.compile_job(made, chosen)
+    assert job.bundle.job["metadata"]["annotations"]["example.org/owner"] == "pack"
+    assert_same(job, made, tmp_path / "built")
+
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["compare", "hardware=full-gpu", "overlays=[],[pkg://some_pack.overlays]", "--json"]) == 0
+    found = {row["path"].rpartition("spec.")[2]: row["values"] for row in json.loads(capsys.readouterr().out)["rows"]}
+    assert found["hostname"] == {"['pkg://some_pack.overlays']": "trainer"}
+    assert {"priorityClassName", "containers[sidecar]", "containers[train].env[PACK]"} <= found.keys()
 
 
 # --- what is written ---

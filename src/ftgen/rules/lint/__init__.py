@@ -47,7 +47,7 @@ def lint(manifest: Mapping[str, Any], surroundings: Around, *, volcano_version: 
 
     The job is judged as it is written.
     """
-    if manifest.get("kind") not in {"Job", "PersistentVolumeClaim"}:
+    if manifest.get("kind") not in ("Job", "PersistentVolumeClaim"):
         return []
     job = read(manifest, volcano_version)
     found: list[Diagnostic] = []
