@@ -31,6 +31,10 @@ trainings = st.builds(
     world=st.sampled_from([1, 2, 8, 16]),
     flash_attn=st.sampled_from(["auto", "disabled"]),
     liger=st.booleans(),
+    optimizer=st.sampled_from(["adamw", "one moment", "8 bits", "no state", "low rank", "block"]),
+    optimizer_rank=st.integers(1, 128),
+    additional_target=st.sampled_from(["", "embed_tokens", "embed_tokens,lm_head"]),
+    reference_model=st.booleans(),
 )
 
 
@@ -103,3 +107,30 @@ def test_packing_changes_nothing_for_rows_are_counted_full(training):
 def test_more_kept_checkpoints_take_more_space(training):
     more = replace(training, checkpoints_kept=training.checkpoints_kept + 1)
     assert estimate(more).workspace_gib > estimate(training).workspace_gib
+
+
+@given(trainings)
+def test_no_optimizer_takes_more_than_adamw(training):
+    assert gib(training) <= gib(replace(training, optimizer="adamw")) + 1e-9
+
+
+@given(trainings)
+def test_whole_embeddings_beside_adapters_never_take_less(training):
+    assert gib(training) >= gib(replace(training, additional_target="")) - 1e-9
+
+
+def test_what_an_optimizer_keeps_of_eight_billion_parameters():
+    """AdamW 8 bytes each under float32; 2 at 8 bits; a rank of 128 a few hundredths; BAdam one layer of 36."""
+    shape = next(each for each in SHAPES if (each.hidden, each.layers, each.vocab) == (4096, 36, 151936))
+
+    def states(optimizer, method="full"):
+        training = Training(shape=shape, method=method, optimizer=optimizer, optimizer_rank=128)
+        named = {term.name: term.gib for term in estimate(training).terms}
+        return round(named.get("optimizer states", 0), 1)
+
+    whole = round(8 * 8_190_735_360 / 2**30, 1)
+    assert states("adamw") == whole
+    assert abs(states("8 bits") - whole / 4) < 0.1
+    assert states("no state") == 0
+    assert 0.16 * whole < states("low rank") < 0.25 * whole  # the embeddings keep AdamW's moments
+    assert states("block", "pure_bf16") < 3

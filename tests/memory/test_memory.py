@@ -125,6 +125,13 @@ def test_an_unknown_card_or_shape_is_not_guessed(spec):
             ("trainer.args.fsdp=shard_grad_op auto_wrap", "hardware.nodes=2"),
             {"zero_stage": 2, "fsdp": True, "offload_optimizer": False},
         ),
+        (("trainer=sft-full", "trainer.args.use_badam=true"), {"method": "pure_bf16", "optimizer": "block"}),
+        (
+            ("trainer=sft-full", "trainer.args.use_galore=true", "trainer.args.galore_rank=64"),
+            {"optimizer": "low rank", "optimizer_rank": 64},
+        ),
+        (("trainer.args.optim=paged_adamw_8bit",), {"optimizer": "8 bits"}),
+        (("trainer.args.additional_target=[embed_tokens]",), {"additional_target": "embed_tokens"}),
         (("hardware.nodes=2", "hardware.devices=4"), {"world": 8, "devices": 4, "zero_stage": 3}),
         (
             ("trainer.args.lora_rank=64", "trainer.args.lora_target=[q_proj,v_proj]"),

@@ -68,6 +68,11 @@ TABLE: dict[tuple[str, ...], list[Found]] = {
         ("FT002", ONE, "the configuration folder file:///no/such/folder does not exist"),
     ],
     ("~model",): [("FT104", ONE, "model is missing")],
+    # what a card of that generation cannot do
+    ("hardware=full-gpu", "hardware/card=t4", "trainer.precision=fp16", "trainer.args.flash_attn=fa2"): [
+        ("FT244", f"{HERE}:4", "FlashAttention-2 does not run on T4"),
+    ],
+    ("hardware=full-gpu", "hardware/card=a30", "trainer.args.fp8=true"): [("FT243", f"{HERE}:3", "A30 has no fp8")],
     # names and addresses that no cluster, registry or git could take
     ("cluster.namespace=Team_A",): [
         ("FT103", ONE, f"cluster.namespace cannot be 'Team_A': {NO_LABEL}"),

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ftgen.fit.shape import layer_parameters, linear_parameters
+from ftgen.fit.shape import layer_parameters, linear_layers, linear_parameters
 from ftgen.fit.training import Training
 
 GIB = 2**30
@@ -204,7 +204,7 @@ def _gathered(training: Training) -> int:
 
 def _reference(training: Training) -> float:
     """A frozen copy of the base for DPO and KTO; adapters are switched off instead."""
-    if not training.compares or training.adapts:
+    if not training.compares or (training.adapts and not training.reference_model):
         return 0
     return training.parameters * _half(training) / _shards(training, PARTITIONED_WEIGHTS)
 
@@ -227,10 +227,33 @@ def _optimizer(training: Training) -> float:
 
 
 def optimizer_bytes(training: Training) -> int:
-    """Bytes of the optimizer states of the whole model, over all cards."""
-    if training.method == "pure_bf16" and not training.engine:
-        return 4 * training.trainable
-    return (12 if training.engine else 8) * training.trainable
+    """Bytes of the optimizer states of the whole model, over all cards.
+
+    Moments have the precision of the weights they belong to, float32 under DeepSpeed, which adds its float32 weights.
+    BAdam keeps a float32 copy, its gradient and two moments of the one layer that learns.
+    """
+    if training.blockwise:
+        return 16 * training.trainable
+    value = 2 if training.method == "pure_bf16" and not training.engine else 4
+    return (4 if training.engine else 0) * training.trainable + _moments_bytes(training, value)
+
+
+_STATE_BYTES = {"8 bits": 2, "no state": 0}
+
+
+def _moments_bytes(training: Training, value: int) -> int:
+    """A byte each for 8-bit moments; GaLore and APOLLO keep moments of a rank-`r` projection, and the projection."""
+    if training.optimizer in _STATE_BYTES:
+        return _STATE_BYTES[training.optimizer] * training.trainable
+    if training.optimizer == "one moment":
+        return value * training.trainable
+    if training.optimizer == "low rank" and training.whole:
+        rank, shape = training.optimizer_rank, training.shape
+        layers = linear_layers(shape).values()
+        projected = sum(count * min(rank * (2 * max(i, o) + min(i, o)), 2 * i * o) for count, i, o in layers)
+        rest = max(training.trainable - linear_parameters(shape), 0)
+        return value * (shape.layers * projected + 2 * rest)
+    return 2 * value * training.trainable
 
 
 def _communication(training: Training) -> float:
@@ -331,6 +354,6 @@ def _logits(training: Training, bytes_each: int) -> float:
 
 def _embedding_gradient(training: Training) -> float:
     """Copies of a trained embedding's gradient while the output projection's is added to it."""
-    whole = training.method in ("full", "pure_bf16")
+    whole = training.whole and not training.blockwise
     copies = 4 if whole and training.shape.tied_embeddings else 0
     return copies * training.shape.vocab * training.shape.hidden

@@ -137,3 +137,12 @@ def adapter_parameters(shape: Shape, rank: int, target: str = "all") -> int:
         for name, (count, inputs, outputs) in linear_layers(shape).items()
         if "all" in wanted or name in wanted
     )
+
+
+_EMBEDDINGS = ("embed_tokens", "lm_head", "wte", "word_embeddings", "output_layer", "embed_in", "embed_out")
+
+
+def embedding_parameters(shape: Shape, names: str) -> int:
+    """Parameters of the embeddings and output projections among module names with commas between them."""
+    wanted = {name.strip() for name in names.split(",")}
+    return shape.vocab * shape.hidden * len(wanted.intersection(_EMBEDDINGS))

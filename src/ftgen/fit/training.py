@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from ftgen.fit.shape import Shape, adapter_parameters, layer_parameters, parameters
+from ftgen.fit.shape import Shape, adapter_parameters, embedding_parameters, layer_parameters, parameters
 
 Method = Literal["lora", "qlora", "oft", "freeze", "full", "pure_bf16"]
 Stage = Literal["pt", "sft", "rm", "dpo", "kto"]
 Precision = Literal["fp16", "bf16", "fp32"]
+Optimizer = Literal["adamw", "one moment", "8 bits", "no state", "low rank", "block"]
+"""What an optimizer keeps: two moments a weight, one (Lion, Muon), two of a byte each, none or factors (SGD,
+Adafactor), moments of a projection (GaLore, APOLLO), or everything for one layer at a time (BAdam)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,10 @@ class Training:
         offload_parameters: the weights are kept on the host.
         world: cards of all nodes together.
         devices: cards of one node.
+        reference_model: a model of its own is loaded to compare with, as large as the base.
+        optimizer: what the optimizer keeps of each weight that learns.
+        optimizer_rank: `galore_rank` or `apollo_rank`.
+        additional_target: modules that learn whole beside adapters; embeddings alone are counted.
         reference_free: the preference loss needs no reference model (`orpo`, `simpo`).
         flash_attn: `flash_attn`; `disabled` materialises the attention scores.
         liger: `enable_liger_kernel`, which never materialises the logits.
@@ -65,6 +72,10 @@ class Training:
     offload_parameters: bool = False
     world: int = 1
     devices: int = 1
+    reference_model: bool = False
+    optimizer: Optimizer = "adamw"
+    optimizer_rank: int = 16
+    additional_target: str = ""
     reference_free: bool = False
     flash_attn: str = "auto"
     liger: bool = False
@@ -94,10 +105,23 @@ class Training:
         return self.deepspeed or (self.zero_stage > 0 and not self.fsdp)
 
     @property
+    def whole(self) -> bool:
+        """Every weight of the language model may learn, as GaLore, APOLLO and BAdam want it."""
+        return self.method in ("full", "pure_bf16")
+
+    @property
+    def blockwise(self) -> bool:
+        """One layer learns at a time."""
+        return self.whole and self.optimizer == "block"
+
+    @property
     def trainable(self) -> int:
         """Parameters that learn."""
         if self.adapts:
-            return adapter_parameters(self.shape, self.lora_rank, self.lora_target)
+            adapters = adapter_parameters(self.shape, self.lora_rank, self.lora_target)
+            return adapters + embedding_parameters(self.shape, self.additional_target)
+        if self.blockwise:
+            return layer_parameters(self.shape)
         if self.method == "freeze":
             return min(abs(self.freeze_layers), self.shape.layers) * layer_parameters(self.shape)
         return self.parameters - self.shape.vision_parameters

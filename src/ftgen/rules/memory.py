@@ -94,10 +94,12 @@ def training(spec: Spec) -> Training | None:
         return None
     args = llamafactory.training(spec)
     stage = str(args.get("stage", "sft"))
+    if stage not in _STAGES:
+        return None  # PPO holds a reward and a value model beside the policy
     return Training(
         shape=Shape.of(spec.model.shape.model_dump()),
         method=_method(args),
-        stage=stage if stage in _STAGES else "sft",  # type: ignore[arg-type]  # narrowed by the line itself
+        stage=stage,  # type: ignore[arg-type]  # narrowed above
         batch=_number(args, "per_device_train_batch_size", 8),
         accumulation=_number(args, "gradient_accumulation_steps", 1),
         cutoff_len=_number(args, "cutoff_len", 2048),
@@ -110,6 +112,9 @@ def training(spec: Spec) -> Training | None:
         **_sharing(args, spec.world_size),
         world=spec.world_size,
         devices=spec.hardware.devices,
+        reference_model=bool(args.get("ref_model")),
+        **_optimizer(args),
+        additional_target=_additional(args),
         reference_free=args.get("pref_loss") in _REFERENCE_FREE,
         flash_attn=str(args.get("flash_attn", "auto")),
         liger=bool(args.get("enable_liger_kernel")),
@@ -122,11 +127,34 @@ def training(spec: Spec) -> Training | None:
 
 def _method(args: Mapping[str, Any]) -> Any:
     kind = str(args.get("finetuning_type", "lora"))
-    if kind == "full" and args.get("pure_bf16"):
-        return "pure_bf16"
+    if kind == "full" and (args.get("pure_bf16") or args.get("use_badam")):
+        return "pure_bf16"  # LLaMA-Factory leaves what learns under BAdam in half precision too
     if kind == "lora" and args.get("quantization_bit"):
         return "qlora"
     return kind if kind in {"lora", "oft", "freeze", "full"} else "lora"
+
+
+_PROJECTED = {"use_galore": "galore_rank", "use_apollo": "apollo_rank"}
+_KEPT = (("8bit", "8 bits"), ("adafactor", "no state"), ("sgd", "no state"), ("lion", "one moment"))
+
+
+def _optimizer(args: Mapping[str, Any]) -> dict[str, Any]:
+    """What the optimizer keeps, by LLaMA-Factory's own switches and by transformers' `optim`."""
+    if args.get("use_badam"):
+        return {"optimizer": "block" if args.get("badam_mode", "layer") == "layer" else "no state"}
+    for switch, rank in _PROJECTED.items():
+        if args.get(switch):
+            return {"optimizer": "low rank", "optimizer_rank": _number(args, rank, 16)}
+    if args.get("use_muon") or args.get("use_adam_mini"):
+        return {"optimizer": "one moment"}
+    name = str(args.get("optim", "adamw_torch"))
+    return {"optimizer": next((kept for part, kept in _KEPT if part in name), "adamw")}
+
+
+def _additional(args: Mapping[str, Any]) -> str:
+    """Modules that learn beside adapters; with a resized vocabulary and none named, both embeddings do."""
+    named = args.get("additional_target")
+    return _joined(named) if named else "embed_tokens,lm_head" if args.get("resize_vocab") else ""
 
 
 def _number(args: Mapping[str, Any], name: str, default: int) -> int:

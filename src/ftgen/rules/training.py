@@ -62,6 +62,7 @@ def _facts(spec: Spec, version: str) -> Facts:
         vendor=hardware.vendor,
         card=hardware.card.name or "",
         bf16=hardware.card.bf16,
+        compute_capability=hardware.card.compute_capability,
         stages=frozenset(spec.dataset.stages),
         ranking=bool(info.ranking) if info else None,
         template=arguments.template_of(version, spec.model.name) or spec.model.template,
