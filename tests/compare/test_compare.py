@@ -110,3 +110,10 @@ def test_one_option_compares_to_nothing(capsys: pytest.CaptureFixture[str]) -> N
 def test_an_option_on_which_the_job_is_refused_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["compare", "hardware=full-gpu,nvidia-vgpu", "hardware.memory=7Mi"]) == 1
     assert "FT2" in capsys.readouterr().err
+
+
+def test_the_refused_one_is_named_and_located(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["compare", "storage=topolvm,nfs,rbd", "hardware=full-gpu", "hardware.nodes=2"]) == 1
+    (told,) = [line for line in capsys.readouterr().err.splitlines() if "error[" in line]
+    assert "conf/storage/rbd.yaml:" in told
+    assert "error[FT255]: rbd: sft-qwen3-volume is ReadWriteOnce" in told

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 from ftgen import compare, pipeline, sweeping
 from ftgen.cli import request
 from ftgen.cli.arguments import Arguments, Usage
+from ftgen.compose import Composer
+from ftgen.diagnostics import Rejected
+from ftgen.pipeline import Compiled
 from ftgen.sweeping import Point
 
 
@@ -16,11 +20,22 @@ def run(arguments: Arguments) -> int:
         points = sweeping.expand(composer, arguments.overrides).points
         if len(points) < 2:  # noqa: PLR2004 - what is alone compares to nothing
             raise Usage("compare takes at least two options: ftgen compare hardware=nvidia-vgpu,ascend")
-        jobs = [pipeline.compile_job(composer, point.overrides) for point in points]
+        jobs = [_compiled(composer, point) for point in points]
     found = compare.rows([job.bundle for job in jobs])
     show = compare.as_json if arguments.flags.json else compare.as_text
     sys.stdout.write(show([_label(point) for point in points], found))
     return 0
+
+
+def _compiled(composer: Composer, point: Point) -> Compiled:
+    """The job of one column; what refuses it is told with the column, at the place that this one has it from."""
+    try:
+        return pipeline.compile_job(composer, point.overrides)
+    except Rejected as rejected:
+        from ftgen import lineage  # noqa: PLC0415 - provenance costs nothing until something is to be told
+
+        told = lineage.located(composer, point.overrides, rejected.diagnostics)
+        raise Rejected([replace(d, headline=f"{_label(point)}: {d.headline}") for d in told]) from None
 
 
 def _label(point: Point) -> str:
