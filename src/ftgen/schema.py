@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftgen import project
+from ftgen.diagnostics import Location, Rejected, error
 
 if TYPE_CHECKING:
     import jsonschema_rs
@@ -102,19 +103,36 @@ def find(api_version: str, kind: str, volcano_version: str = DEFAULT, imported: 
 
 @cache
 def _load(file: Path) -> Schema:
-    schema: Schema = json.loads(file.read_bytes())
+    """A schema file; raises `Rejected` with FT019 where a user's own is none."""
+    try:
+        schema: Schema = json.loads(file.read_bytes())
+        kind_of(schema)
+    except (OSError, ValueError, KeyError, TypeError) as problem:
+        raise _no_schema(file, problem) from None
     return schema
+
+
+def _no_schema(file: Path, problem: object) -> Rejected:
+    how = "import the cluster's own again: ftgen schema import CRD.yaml"
+    said = str(problem).partition("\n")[0]
+    return Rejected(
+        [error("FT019", f"{file} holds no schema of a kind: {said}", "", file, how).at(Location(str(file)))]
+    )
 
 
 @cache
 def compiled(
     api_version: str, kind: str, volcano_version: str = DEFAULT, imported: Path | None = None
 ) -> jsonschema_rs.Validator | None:
-    """The same schema compiled: `is_valid` takes microseconds."""
+    """The same schema compiled: `is_valid` takes microseconds; raises `Rejected` where it is none."""
     import jsonschema_rs  # noqa: PLC0415 - a native library, wanted only where something is validated
 
     schema = find(api_version, kind, volcano_version, imported)
-    return None if schema is None else jsonschema_rs.validator_for(schema)
+    try:
+        return None if schema is None else jsonschema_rs.validator_for(schema)
+    except (ValueError, jsonschema_rs.ReferencingError) as problem:
+        place_ = place(api_version, kind) or Path()
+        raise _no_schema((imported or project.schemas_dir()) / place_, problem) from None
 
 
 def decides(manifest: Mapping[str, Any], volcano_version: str = DEFAULT, imported: Path | None = None) -> bool:

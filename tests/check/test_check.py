@@ -214,6 +214,31 @@ def test_paths_that_hold_nothing_are_errors(path, folder, capsys):
     assert (code, [d["code"] for d in diagnostics]) == (1, ["FT002"])
 
 
+def test_links_that_lead_nowhere_are_told(folder, capsys):
+    (folder / "jobs" / "deep" / "none.yaml").symlink_to("nothing")
+    (folder / "jobs" / "deep" / "loop.yaml").symlink_to("loop.yaml")
+    (folder / "jobs" / "deep" / "up").symlink_to("..")
+    (folder / "jobs" / "deep" / "folder.yaml").mkdir()
+
+    code, diagnostics = told(capsys, "jobs/deep")
+
+    assert (code, [d["code"] for d in diagnostics]) == (1, ["FT002", "FT002"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["no JSON", "[]", "{}", '{"properties": {"apiVersion": {"const": "v1"}, "kind": {"const": "X"}}, "type": 5}'],
+)
+def test_a_schema_that_is_none_is_told_and_not_passed_over(text, folder, capsys):
+    own = Path("schemas/core/persistentvolumeclaim_v1.json")
+    own.parent.mkdir(parents=True)
+    own.write_text(text, encoding="utf-8")
+
+    code, diagnostics = told(capsys, "jobs/deep")
+
+    assert (code, [(d["code"], d["locations"][0]["file"]) for d in diagnostics]) == (1, [("FT019", str(own.resolve()))])
+
+
 def test_one_broken_file_does_not_hide_the_others(folder, capsys):
     (folder / "jobs" / "b.yaml").write_text("a: [", encoding="utf-8")
 

@@ -100,13 +100,18 @@ def _expanded(path: str) -> list[str]:
 
 
 def _walked(folder: Path) -> list[str]:
-    found = (p for p in folder.rglob("*") if p.suffix in _SUFFIXES and p.is_file())
+    # A link that leads nowhere is told like any file that cannot be read.
+    found = (p for p in folder.rglob("*") if p.suffix in _SUFFIXES and (p.is_file() or _leads_nowhere(p)))
     visible = sorted(str(p) for p in found if not any(part.startswith(".") for part in p.relative_to(folder).parts))
     if not visible:
         headline = f"there are no manifests in {folder}"
         help_ = "name a folder with .yaml or .json files"
         raise Rejected([error(yamlio.FILE, headline, help=help_).at(Location(str(folder)))])
     return visible
+
+
+def _leads_nowhere(path: Path) -> bool:
+    return path.is_symlink() and not path.exists()
 
 
 def terms_of(arguments: Arguments) -> Terms:
