@@ -58,6 +58,12 @@ def test_a_run_lives_through_every_step(ftgen, at, tree, cluster):
     step("stop", second)
     assert cluster.jobs == [again]
 
+    step("archive", again)
+    step("stop", first)
+    step("stop", again)
+    assert [path for path in tree() if "/job-" in path] == []
+    assert cluster.jobs == [again]
+
     assert cluster.denied == []
     assert len(set(cluster.created)) == len(cluster.created)
     assert cluster.deleted == [second]
@@ -76,7 +82,7 @@ def test_a_stop_between_whose_steps_nothing_is_synchronised_deletes_nothing(ftge
     assert cluster.deleted == []
 
 
-def test_a_run_that_was_ended_is_not_published_again_by_accident(ftgen, at, tree, cluster):
+def test_a_run_that_was_ended_is_not_published_again_by_accident(ftgen, at, tree, cluster, source):
     words = ("publish", *at, f"delivery={cluster.reconciler}")
     ftgen(*words)
     cluster.sync(tree())
@@ -90,7 +96,10 @@ def test_a_run_that_was_ended_is_not_published_again_by_accident(ftgen, at, tree
     assert "FT512" in said.err
     assert cluster.jobs == []
 
-    again = ftgen("rerun", name, f"delivery={cluster.reconciler}", *at)
+    option = source / "conf" / "cluster" / "lab.yaml"
+    option.write_text(option.read_text() + "# edited\n")
+    assert "FT523" in ftgen("rerun", name, f"delivery={cluster.reconciler}", *at).err
+    again = ftgen("rerun", name, f"delivery={cluster.reconciler}", *at, "--allow-dirty")
     assert again.code == 0, again.err
     cluster.sync(tree())
     assert cluster.jobs == [f"{name}-r2"]

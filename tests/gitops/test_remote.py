@@ -76,13 +76,22 @@ def test_progress_is_told_in_words(http, make_run, provenance):
 
 
 def test_the_token_of_a_working_copy_is_used(bare, http, checkout, git, make_run, provenance):
-    """CI checkouts keep their token in `http.extraHeader` of the local configuration."""
+    """CI checkouts keep their token in `http.extraHeader` of the local configuration, or of a file it includes."""
     plain = http.url.replace("ada:s3cret@", "")
     git(checkout, "remote", "add", "origin", plain)
     git(checkout, "push", "--quiet", http.url, "main")
     assert refused(to(checkout), [make_run()], provenance, push=True).code == "FT525"
-    git(checkout, "config", f"http.{plain}.extraHeader", "Authorization: Basic YWRhOnMzY3JldA==")
+    header = (f"http.{plain}.extraHeader", "Authorization: Basic YWRhOnMzY3JldA==")
+    git(checkout, "config", *header)
     assert publish(to(checkout), [make_run()], provenance, push=True).result is Result.PUSHED
+    unknown = refused(to(checkout), [make_run("b")], provenance, push=True)
+    assert (unknown.code, "git fetch" in unknown.help) == ("FT526", True)
+    git(checkout, "config", "--unset", header[0])
+    git(checkout, "fetch", "--quiet", http.url, "+main:refs/remotes/origin/main")
+    kept = checkout.parent / "kept.config"
+    git(checkout, "config", "--file", str(kept), *header)
+    git(checkout, "config", f"includeIf.gitdir:{checkout}/.git.path", str(kept))
+    assert publish(to(checkout), [make_run("b")], provenance, push=True).result is Result.PUSHED
 
 
 # from a working copy

@@ -202,6 +202,9 @@ def _tree(made: argparse.ArgumentParser, verb: str) -> None:
         group.add_argument("--limit", type=int, default=1000, help="how many points a sweep may have (default 1000)")
     if verb == "publish":
         _publishing(made)
+    if verb in {"publish", "rerun"}:
+        told = "push although the configuration is not committed"
+        group.add_argument("--allow-dirty", action="store_true", help=told)
 
 
 def _publishing(made: argparse.ArgumentParser) -> None:
@@ -210,7 +213,6 @@ def _publishing(made: argparse.ArgumentParser) -> None:
     group.add_argument("--adopt", action="store_true", help="take over files that ftgen did not write")
     group.add_argument("--overwrite", action="store_true", help="replace files that were edited by hand")
     group.add_argument("--allow-shrink", action="store_true", help="no longer render most of a named sweep")
-    group.add_argument("--allow-dirty", action="store_true", help="push although the configuration is not committed")
     group.add_argument("--branch-per-sweep", action="store_true", help="commit to ftgen/<name>, for a pull request")
 
 

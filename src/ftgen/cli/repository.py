@@ -95,8 +95,13 @@ def _is_override(word: str) -> bool:
     return "=" in word or word.startswith("~")
 
 
-def carry_out(work: Work, arguments: Arguments) -> Outcome:
+def carry_out(work: Work, arguments: Arguments, runs: Sequence[Run] = ()) -> Outcome:
     """Change the tree: by a commit where it is in a repository, in place where it is a folder.
+
+    Args:
+        work: the change.
+        arguments: the command line.
+        runs: what was rendered for it; the commit then names the configuration.
 
     Raises:
         Rejected: FT5xx; nothing was changed.
@@ -104,7 +109,10 @@ def carry_out(work: Work, arguments: Arguments) -> Outcome:
     place = target(arguments)
     if place is None:
         return tree.apply(tree.plan_edit(Path(arguments.flags.out), lambda shelf, lock: work(shelf, lock)[0]))
-    done = gitops.commit(place, work, provenance(), push=arguments.flags.push, progress=progress(arguments))
+    made = provenance(runs)
+    if runs and not arguments.flags.allow_dirty:
+        gitops.refuse_unclear(place, made, push=arguments.flags.push)
+    done = gitops.commit(place, work, made, push=arguments.flags.push, progress=progress(arguments))
     output.tell(done.diagnostics, arguments)
     output.say(done.summary, arguments)
     return done.outcome

@@ -30,7 +30,7 @@ from ftgen.gitops.life import (
     rerunning,
     stopping,
 )
-from ftgen.gitops.publish import Progress, Published, Result, Work, commit, preview, publish
+from ftgen.gitops.publish import Progress, Published, Result, Work, commit, preview, publish, refuse_unclear
 from ftgen.gitops.source import Provenance, Source, source_of
 
 __all__ = [
@@ -50,6 +50,7 @@ __all__ = [
     "leftovers",
     "preview",
     "publish",
+    "refuse_unclear",
     "rerunning",
     "source_of",
     "stopping",

@@ -19,7 +19,7 @@ from ftgen.gitops.address import Target, target_of
 from ftgen.gitops.branch import Branch
 from ftgen.gitops.git import Git, GitFailed, told_as_diagnostics
 from ftgen.gitops.remote import Destination, _Local, destination, said
-from ftgen.gitops.source import Provenance, Source, message
+from ftgen.gitops.source import Provenance, message
 from ftgen.tree import DELIVERY, Fate, Lock, NewRun, Outcome, Run, Shelf, Terms, draw
 from ftgen.tree.lock import is_job
 
@@ -100,8 +100,8 @@ def publish(
     Raises:
         Rejected: FT5xx; nothing was committed, and nothing was pushed.
     """
-    if (push or target.remote) and not allow_dirty:
-        _refuse_unclear(provenance.source, "--push" if push else "--repo")
+    if not allow_dirty:
+        refuse_unclear(target, provenance, push=push)
     kept = runs if iter(runs) is not runs else list(runs)
     fitting = replace(terms, same_run=same_run)
 
@@ -146,13 +146,19 @@ def tally(outcome: Outcome) -> str:
     return " ".join(f"{sign}{len(those)}" for sign, those in zip("+~-", paths, strict=True))
 
 
-def _refuse_unclear(source: Source | None, flag: str) -> None:
+def refuse_unclear(target: Target, provenance: Provenance, *, push: bool) -> None:
+    """Refuse to push what was rendered from a configuration that no commit holds.
+
+    Raises:
+        Rejected: FT523.
+    """
+    source = provenance.source if push or target.remote else None
     flaws = {"modified": source and source.dirty, "detached": source and source.detached}
     state = [word for word, holds in flaws.items() if holds]
     if state:
         told = f"the configuration's own checkout is {' and '.join(state)}"
         how = "commit it on a branch first, or add --allow-dirty; a published commit names its source"
-        raise Rejected([error("FT523", told, flag, help=how)])
+        raise Rejected([error("FT523", told, "--push" if push else "--repo", help=how)])
 
 
 def _named(run: Run) -> Run:

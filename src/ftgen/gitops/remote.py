@@ -55,7 +55,7 @@ def destination(target: Target, *, push: bool) -> Iterator[Destination]:
 
 
 def _settings(git: Git) -> dict[str, str]:
-    rows = git.maybe("config", "--null", "--local", "--list").split("\0")
+    rows = git.maybe("config", "--null", "--local", "--includes", "--list").split("\0")
     pairs = [row.partition("\n")[::2] for row in rows if row]
     return {key: value for key, value in pairs if _CARRIED.fullmatch(key)}
 
@@ -165,8 +165,10 @@ class _Pushed(_Remote):
         known = [f"^{name}" for name in (seen, tip) if name and self.mine.maybe("cat-file", "-t", name)]
         ahead = self.mine.maybe("rev-list", "--count", head, *known)
         if ahead not in {"", "0"}:
-            told = f"the local branch {branch} has {ahead} commits that its remote lacks"
-            how = f"`git push {_REMOTE} {branch}` first, or publish without --push"
+            told = f"the local branch {branch} has commits that its remote lacks: {ahead}"
+            if not known:
+                told = f"nothing here tells which commits of the local branch {branch} its remote has"
+            how = f"`git fetch {_REMOTE}` and `git push {_REMOTE} {branch}` first, or publish without --push"
             raise Rejected([error("FT526", told, "--push", help=how)])
 
 
