@@ -162,9 +162,9 @@ class Composer:
                 parsed.append(self._parse(text))
             except HydraException as failure:
                 place = Location(COMMAND_LINE, position)
-                problems.append(
-                    error("FT010", f"cannot read the override {text!r}: {_last_line(failure)}", value=text).at(place)
-                )
+                told = f"cannot read the override {text!r}: {_last_line(failure)}"
+                help_ = "" if "=" in text else "an override is KEY=VALUE; `ftgen --help` lists the verbs"
+                problems.append(error("FT010", told, value=text, help=help_).at(place))
         if problems:
             raise Rejected(problems)
         return parsed
@@ -845,10 +845,26 @@ def _broken_interpolations(config: DictConfig, prefix: str = "") -> Iterator[Dia
                 config[name]
             except (OmegaConfBaseException, ValueError, RecursionError) as failure:
                 text = str(config._get_node(name)._value())  # type: ignore[union-attr]  # noqa: SLF001 - unresolved
-                help_ = "name a key that exists, or quote the text"
-                yield error("FT014", f"{key}: {_last_line(failure)}", key, text, help_)
+                yield _broken(key, text, _last_line(failure), config._get_root())  # type: ignore[arg-type]  # noqa: SLF001
         elif _is_section(value):
             yield from _broken_interpolations(value, f"{key}.")
+
+
+_LOST_KEY = re.compile(r"Interpolation key '([^']+)' not found")
+
+
+def _broken(key: str, text: str, why: str, root: DictConfig) -> Diagnostic:
+    """An interpolation that leads nowhere, and what it may have meant."""
+    unset = [name for name in _VARIABLE.findall(text) if name not in os.environ]
+    if unset and "Environment variable" in why:
+        close = difflib.get_close_matches(unset[0], os.environ, 1, 0.7)
+        guess = f"did you mean {close[0]}? Else e" if close else "e"
+        help_ = f"{guess}xport {unset[0]}, or give a default: ${{oc.env:{unset[0]},DEFAULT}}"
+        return error("FT014", f"{key}: the environment variable {unset[0]} is not set", key, text, help_)
+    lost = _LOST_KEY.search(why)
+    close = difflib.get_close_matches(lost[1], sorted(_keys(root)), 1, 0.7) if lost else []
+    help_ = f"did you mean ${{{close[0]}}}?" if close else "name a key that exists, or quote the text"
+    return error("FT014", f"{key}: {why}", key, text, help_)
 
 
 _VARIABLE = re.compile(r"\$\{\s*oc\.env\s*:\s*([^,{}\s]+)")

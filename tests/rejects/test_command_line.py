@@ -228,3 +228,17 @@ def test_a_folder_of_all_later_runs_is_warned_of(capsys: pytest.CaptureFixture[s
     assert cli.main([*OUTPUT, "--format", "json"]) == 0
     found = [d["headline"] for d in json.loads(capsys.readouterr().out) if d["code"] == "FT261"]
     assert found == ["every run writes into /mnt/workspace/out"]
+
+
+def test_what_an_interpolation_may_have_meant(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FTGEN_TEAM", "nlp")
+    helps = []
+    for word in ("name=${oc.env:FTGEN_TAEM}", "name=${modle.name}"):
+        assert cli.main([word, "--format", "json"]) == 1
+        helps += [found["help"] for found in json.loads(capsys.readouterr().out)]
+    assert helps == [
+        "did you mean FTGEN_TEAM? Else export FTGEN_TAEM, or give a default: ${oc.env:FTGEN_TAEM,DEFAULT}",
+        "did you mean ${model.name}?",
+    ]
