@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -254,6 +255,16 @@ def test_a_conflict_over_the_same_run_is_not_merged(bare, http, make_run, proven
     first = iter([make_run(h8="22222222")])
     http.before_push = lambda: [publish(to(bare), [run], provenance) for run in first]
     assert refused(to(http.url), [make_run(h8="11111111")], provenance).code == "FT506"
+
+
+def test_the_same_run_published_twice_at_once_is_one_commit(bare, http, git, make_run, provenance):
+    later = replace(provenance, source=replace(provenance.source, date="2026-01-02T03:04:06+00:00"))
+    for other in (provenance, later):
+        git(bare, "update-ref", "-d", "refs/heads/main")
+        http.before_push = lambda other=other: publish(to(bare), [make_run()], other)
+        publish(to(http.url), [make_run()], provenance)
+        assert len(history(git, bare)) == 1
+        assert len(index(git, bare).files) == 1
 
 
 def write_fifty(url, number, make_run, provenance):
