@@ -172,7 +172,7 @@ def apply(bundle: Bundle, patches: Iterable[Patch], volcano_version: str) -> Bun
 def _applied(bundle: Bundle, patch: Patch, version: str) -> Bundle:
     match patch.document:
         case list():
-            return Bundle(merge.json_patch(bundle.job, patch.document), bundle.claims)
+            return Bundle(_operated(bundle.job, patch.document), bundle.claims)
         case {"kind": "PodTemplate"}:
             return Bundle(_patch_templates(bundle.job, patch, version), bundle.claims)
         case {"kind": "Job", "apiVersion": "batch.volcano.sh/v1alpha1"}:
@@ -186,6 +186,15 @@ def _applied(bundle: Bundle, patch: Patch, version: str) -> Bundle:
             return Bundle(bundle.job, tuple(_merged(o, patch.document, rules) if hit else o for o, hit in pairs))
         case _:
             raise _nothing(patch, bundle)
+
+
+def _operated(job: Object, operations: list[Any]) -> Object:
+    """The job after RFC 6902 operations, which may put anything anywhere, but must leave an object."""
+    patched = merge.json_patch(job, operations)
+    shaped = isinstance(patched, dict) and all(isinstance(patched.get(p, {}), dict) for p in ("metadata", "spec"))
+    if not shaped:
+        raise merge.PatchError("the operations leave no object with metadata and spec", operations)
+    return dict(patched)
 
 
 def _addresses(document: Object, manifest: Object) -> bool:

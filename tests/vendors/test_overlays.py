@@ -132,6 +132,13 @@ def test_an_operation_that_leads_nowhere_is_told_at_its_line(write: Write, rende
     assert (found.code, found.locations[0].line) == ("FT021", 2)
 
 
+@pytest.mark.parametrize("operation", ['{op: replace, path: "", value: []}', "{op: replace, path: /spec, value: 5}"])
+def test_operations_leave_an_object(operation: str, write: Write, render_here: Render) -> None:
+    file = write("overlays/storage/topolvm/bad.yaml", f"- {operation}\n")
+    found = rejected(render_here)
+    assert (found.code, found.locations[0].file) == ("FT021", str(file))
+
+
 def test_a_patch_for_what_the_job_does_not_have_is_refused(write: Write, render_here: Render) -> None:
     write("overlays/storage/topolvm/bad.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: any}\ndata: {a: b}\n")
     assert rejected(render_here).code == "FT022"
