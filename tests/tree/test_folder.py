@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ftgen.diagnostics import Rejected
+from ftgen.gitops import archiving, rerunning, stopping
 from ftgen.tree import (
     Fate,
+    Lock,
     NewRun,
     Outcome,
     Run,
@@ -17,7 +22,9 @@ from ftgen.tree import (
     Terms,
     apply,
     discard,
+    dump_lock,
     issued_name,
+    plan_edit,
     plan_write,
     read_lock,
     under_name,
@@ -272,12 +279,8 @@ def test_an_edited_file_is_not_removed_with_its_old_name(out, make_run):
 
 
 def test_an_archived_run_is_not_rendered_over(out, make_run):
-    from ftgen.tree import Lock, dump_lock
-
     write(out, make_run())
     lock = read_lock(out)
-    from dataclasses import replace
-
     files = {path: replace(entry, state=State.ARCHIVED) for path, entry in lock.files.items()}
     (out / "ftgen.lock").write_bytes(dump_lock(Lock(files, lock.runs)))
     outcome = write(out, make_run(note="second"))
@@ -287,8 +290,6 @@ def test_an_archived_run_is_not_rendered_over(out, make_run):
 
 
 def test_an_ended_run_is_not_created_again(out, make_run):
-    from ftgen.tree import Lock, dump_lock
-
     write(out, make_run("a"), make_run("b"))
     lock = read_lock(out)
     (out / job_file(make_run("a"))).unlink()
@@ -362,6 +363,25 @@ def test_a_link_that_leaves_the_tree_is_refused(out, tmp_path, make_run):
     (problem,) = refused(out, make_run("sft"))
     assert problem.code == "FT501"
     assert list(elsewhere.iterdir()) == []
+
+
+@pytest.mark.parametrize("state", [State.ACTIVE, State.STOPPING])
+def test_an_index_that_names_a_file_behind_a_link_removes_nothing_there(tmp_path, out, make_run, state):
+    """It may have come with a clone, and whoever made it may know what the file holds."""
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    (victim / "job-x.yaml").write_text("theirs\n")
+    write(out, make_run())
+    (out / "link").symlink_to(victim)
+    lock = read_lock(out)
+    entry = next(iter(lock.files.values()))
+    theirs = replace(entry, sha256=hashlib.sha256(b"theirs\n").hexdigest(), name="x", state=state)
+    (out / "ftgen.lock").write_bytes(dump_lock(Lock({**lock.files, "link/job-x.yaml": theirs}, lock.runs)))
+    write(out, make_run(h8="22222222"))
+    for work in (stopping(["x"]), archiving(["x"]), rerunning(["x"])):
+        with suppress(Rejected):
+            apply(plan_edit(out, lambda shelf, lock, work=work: work(shelf, lock)[0]))
+    assert {file.name: file.read_text() for file in victim.iterdir()} == {"job-x.yaml": "theirs\n"}
 
 
 def test_a_link_in_place_of_a_file_is_refused(out, tmp_path, make_run):
