@@ -5,6 +5,7 @@ import pytest
 from ftgen import pipeline, project
 from ftgen.compose import Composer, Request
 from ftgen.diagnostics import Diagnostic, Rejected
+from ftgen.trainers import llamafactory
 
 
 def told(*overrides: str) -> dict[str, Diagnostic]:
@@ -42,3 +43,25 @@ def test_the_key_that_was_written_is_named(overrides: tuple[str, ...], code: str
 def test_a_model_that_no_release_knows_has_the_template_it_says() -> None:
     assert "FT248" not in told("model.name=Our-Model", "model.template=qwen")
     assert "FT248" not in told("model.name=Our-Model", "model.template=qwen", "trainer.version=0.9.4")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "wanted"),
+    [
+        ((), "ddp"),
+        (("hardware.devices=8",), "ddp"),
+        (("hardware.nodes=2",), "z3"),
+        (("hardware.devices=8", "trainer=sft-full"), "z3"),
+        (("hardware.devices=8", "trainer=sft-qlora"), "ddp"),
+        (("hardware.nodes=2", "trainer=sft-qlora"), "fsdp"),
+        (("hardware.nodes=2", "trainer=sft-qlora", "trainer.parallel=z3"), "z3"),
+        (("hardware.nodes=2", "trainer=sft-qlora", "trainer.args.quantization_bit=8"), "ddp"),
+        (("hardware.nodes=2", "trainer.parallel=ddp"), "ddp"),
+        (("hardware.nodes=2", "trainer.args.fsdp=full_shard"), "ddp"),
+        (("hardware.nodes=2", "trainer.args.deepspeed={zero_optimization: {stage: 2}}"), "ddp"),
+    ],
+)
+def test_the_way_to_share_follows_from_nodes_and_method(overrides: tuple[str, ...], wanted: str) -> None:
+    composer = Composer(Request(config_path=project.conf_dir()))
+    spec = pipeline.compile_job(composer, ["hardware=full-gpu", *overrides]).spec
+    assert llamafactory.parallel(spec) == wanted

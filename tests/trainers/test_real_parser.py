@@ -135,6 +135,8 @@ def is_later(found: Diagnostic, args: dict[str, object]) -> bool:
             return found.help == "set fp16: false" and "pure_bf16" in found.headline
         case "FT239", "FSDP and DeepSpeed exclude each other":  # the Trainer's
             return True
+        case "FT239", "FSDP cannot spread a reward model's float32 head with half-precision weights":  # torch's
+            return True
     return (found.code, found.subject) in LATER
 
 

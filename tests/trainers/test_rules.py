@@ -150,6 +150,7 @@ REFUSED = [
     ("sharding", {"fsdp": "full_shard shard_grad_op"}, {}, "fsdp"),
     ("sharding", {"fsdp": ["full_shard"], "deepspeed": Z2}, {}, "fsdp"),
     ("sharding", {"fsdp": "full_shard auto_wrap"}, {"vendor": "cpu", "devices": 2}, "fsdp"),
+    ("sharding", {"fsdp": "full_shard", "stage": "rm", "bf16": True}, {"devices": 2, "bf16": True}, "fsdp"),
     (
         "best-model",
         {"load_best_model_at_end": True, "save_strategy": "best", "save_only_model": True, "fsdp": "full_shard"},
@@ -275,6 +276,9 @@ ALLOWED = [
         {},
     ),
     ("sharding", {"fsdp": "full_shard auto_wrap offload"}, {"nodes": 2}),
+    ("sharding", FULL | {"fsdp": "full_shard", "stage": "rm", "bf16": True}, {"nodes": 2, "bf16": True}),
+    ("sharding", {"fsdp": "full_shard", "stage": "rm"}, {"nodes": 2}),
+    ("sharding", {"fsdp": "full_shard", "stage": "kto", "bf16": True}, {"nodes": 2, "bf16": True}),
     ("best-model", {"load_best_model_at_end": True, "save_strategy": "best", "save_only_model": True}, {}),
     ("intervals", {"logging_strategy": "epoch", "logging_steps": 0}, {}),
     ("trackers", {"report_to": ["mlflow", "tensorboard"]}, {}),

@@ -733,7 +733,9 @@ def sharding(s: Setting) -> Findings:
 
     Why: `TrainingArguments._process_fsdp_args` of transformers, and its Trainer, which refuses FSDP with
     DeepSpeed; accelerate passes over FSDP where one process trains (state.py), and raises where there is no
-    accelerator to spread the first process's weights from (utils/dataclasses.py).
+    accelerator to spread the first process's weights from (utils/dataclasses.py).  Its first release cannot
+    flatten a reward model's float32 head together with frozen half-precision weights (torch's
+    distributed/fsdp/_flat_param.py).
     Example: `fsdp: offload`.
     Instead: `trainer.parallel=fsdp-offload`.
     """
@@ -745,6 +747,9 @@ def sharding(s: Setting) -> Findings:
         yield Finding("fsdp", "full_shard and shard_grad_op exclude each other", "keep full_shard")
     if options and s["deepspeed"]:
         yield Finding("fsdp", "FSDP and DeepSpeed exclude each other", "choose one by trainer.parallel")
+    if options and s["stage"] == "rm" and s["finetuning_type"] != "full" and s.first("bf16", "fp16"):
+        headline = "FSDP cannot spread a reward model's float32 head with half-precision weights"
+        yield Finding("fsdp", headline, "set trainer.parallel=z3")
     if options and s.facts.vendor == "cpu":
         yield Finding("fsdp", "FSDP needs accelerators to share between", "set trainer.parallel=z3")
     elif options and s.facts.nodes * s.facts.devices == 1:

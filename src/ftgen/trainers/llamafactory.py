@@ -84,13 +84,22 @@ def precision(spec: Spec) -> dict[str, bool]:
 
 
 def parallel(spec: Spec) -> str:
-    """How processes share the work: by itself ZeRO-3 across nodes and for full training on several cards."""
+    """How processes share the work: by itself sharded across nodes and for full training on several cards.
+
+    By ZeRO-3, but a base quantized to 4 bits by FSDP on NVIDIA's cards, where that was seen to train; other widths
+    cannot be sharded.
+    """
     trainer = _trainer(spec)
     if trainer.parallel != "auto":
         return trainer.parallel
     if trainer.args.get("deepspeed") or trainer.args.get("fsdp") or spec.world_size == 1:
         return "ddp"
-    return "z3" if spec.hardware.nodes > 1 or trainer.args.get("finetuning_type") == "full" else "ddp"
+    if spec.hardware.nodes == 1 and trainer.args.get("finetuning_type") != "full":
+        return "ddp"
+    bits, method = trainer.args.get("quantization_bit"), trainer.args.get("quantization_method", "bnb")
+    if bits is not None and (bits, method) != (4, "bnb"):
+        return "ddp"
+    return "fsdp" if bits and spec.hardware.vendor == "nvidia" else "z3"
 
 
 def keeps_base_files(spec: Spec) -> bool:
