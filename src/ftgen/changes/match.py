@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
@@ -157,8 +157,17 @@ def of_tree(shelf: Shelf, lock: Lock, runs: Iterable[Run], whole: frozenset[str]
         whole: folders of which this is all there should be.
     """
     kept = list(runs)
-    known = settled(shelf, lock, kept, Terms(same_run=same_run))
-    return [*of_runs(lock, shelf.read, known), *_unrendered(shelf, lock, kept, whole)]
+    known = list(settled(shelf, lock, kept, Terms(same_run=same_run)))
+    over = {run.identity for run in kept} - {run.identity for run in known}
+    return [*of_runs(lock, shelf.read, known), *_over(shelf, lock, over), *_unrendered(shelf, lock, kept, whole)]
+
+
+def _over(shelf: Shelf, lock: Lock, identities: Collection[str]) -> Iterator[Change]:
+    """Objects of archived and stopping runs, which rendering leaves as they are."""
+    for path, entry in sorted(lock.files.items()):
+        if entry.run in identities and entry.state in {State.ARCHIVED, State.STOPPING} and _is_manifest(path):
+            for manifest in _manifests(path, shelf.read(path) or b""):
+                yield Change(Status.UNCHANGED, Kind.NO_OP, manifest, manifest)
 
 
 def _unrendered(shelf: Shelf, lock: Lock, runs: Iterable[Run], whole: frozenset[str]) -> Iterator[Change]:
