@@ -206,13 +206,23 @@ def pod(spec: Spec, identity: Identity, scripts: Mapping[str, str]) -> Object:
         **_given("nodeSelector", dict(spec.cluster.node_selector)),
         **_given("affinity", affinity(spec, identity)),
         **_given("topologySpreadConstraints", spread(spec, identity)),
-        **_given("tolerations", [dict(t) for t in spec.cluster.tolerations]),
+        **_given("tolerations", tolerations(spec)),
         **_given("imagePullSecrets", [{"name": name} for name in spec.cluster.image_pull_secrets]),
         **_given("resourceClaims", device_claims(spec)),
         "volumes": list(volumes(spec)),
         "initContainers": [prepare(spec, scripts[spec.trainer.prepare_script])],
         "containers": [train(spec, identity, scripts[spec.trainer.script])],
     }
+
+
+def tolerations(spec: Spec) -> list[Object]:
+    """The cluster's, and those that the nodes with these cards ask for.
+
+    Both are lowered here, because a patch of tolerations replaces them: their list has no key to merge by.
+    """
+    own = [{"key": key, "operator": "Exists", "effect": "NoSchedule"} for key in spec.hardware.taints]
+    said = [dict(each) for each in spec.cluster.tolerations]
+    return [*said, *(each for each in own if each not in said)]
 
 
 def affinity(spec: Spec, identity: Identity) -> Object | None:

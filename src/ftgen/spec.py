@@ -408,6 +408,7 @@ class Hardware(Section):
         image: runtime image of both containers.
         source: shell files to read before training, such as set_env.sh.
         env: environment variables of the training container.
+        taints: keys of the taints that keep other pods off the nodes with these cards; its own pods tolerate them.
         collectives: what its library of collectives calls the settings of `network`.
         visible: how a container is shown its cards.
         scheduler: scheduler of the pods, where the cards are not given out by the cluster's own.
@@ -428,6 +429,7 @@ class Hardware(Section):
     double_quantization: Flag = True
     source: tuple[Line, ...] = ()
     env: dict[str, Text] = {}
+    taints: tuple[Line, ...] = ()
     collectives: Collectives = Field(default_factory=Collectives.model_construct)
     visible: Visible = Field(default_factory=Visible.model_construct)
     scheduler: Line | None = None

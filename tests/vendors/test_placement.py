@@ -78,6 +78,14 @@ def test_pods_are_spread_where_it_can_be(render: Render, pod: Pod) -> None:
     assert spread["labelSelector"]["matchLabels"].keys() == {"ftgen.dev/run"}
 
 
+def test_the_clusters_tolerations_and_the_cards_are_both_kept(render: Render, pod: Pod) -> None:
+    job = render("hardware=full-gpu", "cluster.tolerations=[{key: team, operator: Exists}]")
+    assert pod(job)["tolerations"] == [
+        {"key": "team", "operator": "Exists"},
+        {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"},
+    ]
+
+
 def test_near_each_other_by_hypernodes(render: Render) -> None:
     near = "cluster.network_topology={mode: hard, highest_tier: 1}"
     assert render(*TWO, near).bundle.job["spec"]["networkTopology"] == {"mode": "hard", "highestTierAllowed": 1}
