@@ -17,6 +17,7 @@ from functools import lru_cache
 from typing import Any
 
 from ftgen import kube, yamlio
+from ftgen.recall import recalled
 from ftgen.spec import Command, ModelCache, NodeRequirement, PerCard, Spec, UnitResource, Volume
 from ftgen.trainers import llamafactory
 
@@ -77,11 +78,16 @@ def lower(spec: Spec, identity: Identity, scripts: Mapping[str, str]) -> Bundle:
         identity: who the run is.
         scripts: texts of the trainer's scripts by file name.
     """
-    return Bundle(job(spec, identity, scripts), tuple(claims(spec)))
+    return Bundle(job(spec, identity, scripts), claims(spec))
 
 
-def claims(spec: Spec) -> Iterator[Object]:
+@recalled
+def claims(spec: Spec) -> tuple[Object, ...]:
     """What is created with the job and outlives it: claims, volumes that no class provides, templates of devices."""
+    return tuple(_claims(spec))
+
+
+def _claims(spec: Spec) -> Iterator[Object]:
     for volume in (spec.storage.models, spec.storage.workspace):
         if volume.create and not is_temporary(spec, volume):
             if volume.nfs:
@@ -149,6 +155,7 @@ def sweep(identity: Identity) -> str | None:
     return _json({"name": identity.folder, "label": identity.label, "swept": sorted(identity.swept)})
 
 
+@recalled
 def policies(spec: Spec) -> list[Object]:
     """One pod lost is a job lost: the others would wait in a collective for ever."""
     on_failure = spec.job.on_failure
@@ -209,7 +216,7 @@ def pod(spec: Spec, identity: Identity, scripts: Mapping[str, str]) -> Object:
         **_given("tolerations", tolerations(spec)),
         **_given("imagePullSecrets", [{"name": name} for name in spec.cluster.image_pull_secrets]),
         **_given("resourceClaims", device_claims(spec)),
-        "volumes": list(volumes(spec)),
+        "volumes": volumes(spec),
         "initContainers": [prepare(spec, scripts[spec.trainer.prepare_script])],
         "containers": [train(spec, identity, scripts[spec.trainer.script])],
     }
@@ -279,8 +286,13 @@ def container_security(spec: Spec, *capabilities: str) -> Object | None:
     return {**({"allowPrivilegeEscalation": False} if restricted else {}), **_given("capabilities", changed)}
 
 
-def volumes(spec: Spec) -> Iterator[Object]:
+@recalled
+def volumes(spec: Spec) -> list[Object]:
     """Volumes of the pod's template: those of the job itself never reach an init container."""
+    return list(_volumes(spec))
+
+
+def _volumes(spec: Spec) -> Iterator[Object]:
     yield {"name": "dshm", "emptyDir": {"medium": "Memory", "sizeLimit": shared_memory(spec)}}
     yield {"name": "models-cache", **source(spec, spec.storage.models)}
     yield {"name": "workspace", **source(spec, spec.storage.workspace)}
@@ -401,6 +413,7 @@ def shared_memory(spec: Spec) -> str:
     return f"{max(2 * spec.hardware.devices, 4 if spec.world_size > 1 else 2)}Gi"
 
 
+@recalled
 def prepare(spec: Spec, script: str) -> Object:
     """The init container that fetches model and data set; downloads need no card."""
     models = {"name": "models-cache", "mountPath": spec.storage.models.path}
@@ -440,6 +453,7 @@ def train(spec: Spec, identity: Identity, script: str) -> Object:
     }
 
 
+@recalled
 def fetching(spec: Spec) -> list[Object]:
     """Environment of both containers: who we are, what to fetch, and the secret that opens the git host."""
     git = spec.cluster.git
@@ -482,28 +496,44 @@ def dataset_info(spec: Spec) -> str | None:
 
 def training(spec: Spec, identity: Identity) -> Iterator[Object]:
     """Environment of the training: its configurations, its ranks, its tracking, its push."""
-    workspace = spec.storage.workspace
-    # Several jobs may share a claim that stays; a temporary one belongs to its pod.
-    own = "" if is_temporary(spec, workspace) else f"/{llamafactory.JOB_NAME}"
-    yield {"name": "WORK_DIR", "value": f"{workspace.path}{own}"}
-    yield from _env(SOURCE_FILES=" ".join(spec.hardware.source) or None, OUTPUT_DIR=spec.trainer.output)
+    yield from places(spec)
     yield from _framework(spec)
-    yield from _env(
-        NNODES=str(spec.hardware.nodes),
-        NPROC_PER_NODE=str(spec.hardware.devices),
-        MASTER_PORT=str(spec.network.master_port),
-        PEER_TIMEOUT=str(spec.job.peer_timeout),
-    )
+    yield from ranks(spec)
     yield from _tracking(spec, identity)
     if spec.model.output_url:
         yield from _env(OUTPUT_MODEL_URL=spec.model.output_url)
         yield {"name": "MODEL_CARD", "value": model_card(spec, identity)}
     yield from collectives(spec)
-    yield from _env(**spec.hardware.env)
 
 
-def collectives(spec: Spec) -> Iterator[Object]:
-    """The settings of the network in the words of the vendor's library of collectives."""
+@recalled
+def places(spec: Spec) -> list[Object]:
+    """Where the training works and writes."""
+    workspace = spec.storage.workspace
+    # Several jobs may share a claim that stays; a temporary one belongs to its pod.
+    own = "" if is_temporary(spec, workspace) else f"/{llamafactory.JOB_NAME}"
+    work = {"name": "WORK_DIR", "value": f"{workspace.path}{own}"}
+    return [work, *_env(SOURCE_FILES=" ".join(spec.hardware.source) or None, OUTPUT_DIR=spec.trainer.output)]
+
+
+@recalled
+def ranks(spec: Spec) -> list[Object]:
+    """How many processes there are, and how they find each other."""
+    return _env(
+        NNODES=str(spec.hardware.nodes),
+        NPROC_PER_NODE=str(spec.hardware.devices),
+        MASTER_PORT=str(spec.network.master_port),
+        PEER_TIMEOUT=str(spec.job.peer_timeout),
+    )
+
+
+@recalled
+def collectives(spec: Spec) -> list[Object]:
+    """The settings of the network in the words of the vendor's library of collectives, and the hardware's own."""
+    return [*_collectives(spec), *_env(**spec.hardware.env)]
+
+
+def _collectives(spec: Spec) -> Iterator[Object]:
     names = spec.hardware.collectives
     for setting in ("interface", "adapters", "gid_index", "connect_timeout", "log_level"):
         name, value = getattr(names, setting), getattr(spec.network, setting)
@@ -513,6 +543,7 @@ def collectives(spec: Spec) -> Iterator[Object]:
         yield {"name": names.host_address, "valueFrom": {"fieldRef": {"fieldPath": "status.hostIP"}}}
 
 
+@recalled
 def resources(spec: Spec) -> Object:
     """Requests and limits of the training container: host resources by card, and the cards themselves.
 

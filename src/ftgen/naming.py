@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from ftgen import kube
+from ftgen import kube, yamlio
 from ftgen.lower import TASK, Bundle, Identity, Object
+from ftgen.recall import Form, Path, at, fill
 from ftgen.spec import Spec
 
 HASH_LENGTH = 8
@@ -48,7 +51,29 @@ def budget(spec: Spec) -> int:
 
 def content_hash(job: Object) -> str:
     """Eight hex digits over what Volcano holds immutable of a job."""
-    return hashlib.sha256(canonical(immutable(job)).encode()).hexdigest()[:HASH_LENGTH]
+    return hashlib.sha256(fill(_CONTENT, job)).hexdigest()[:HASH_LENGTH]
+
+
+def _content(job: Object) -> bytes:
+    return canonical(immutable(job)).encode()
+
+
+def cut(text: Callable[[Any], bytes]) -> Callable[[Any, frozenset[Path]], Callable[[Any], bytes]]:
+    """How to cut the JSON text of a value, or of a part of it: only what stands at some places is written anew."""
+
+    def cutter(value: Any, changed: frozenset[Path]) -> Callable[[Any], bytes]:
+        places = sorted(changed, key=str)
+        marked, marks = yamlio.blanked(value, places, text(value).decode("utf-8", "surrogatepass"))
+        known = {mark.encode(): place for mark, place in zip(marks, places, strict=True)}
+        parts = re.split(b"|".join(b'"(%b)"' % mark for mark in known) or b"$^", text(marked))
+        pieces = [known.get(part, part) for part in parts if part]
+        return lambda other: b"".join([p if isinstance(p, bytes) else _scalar(at(other, p)) for p in pieces])
+
+    return cutter
+
+
+def _scalar(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, default=str).encode("utf-8", "surrogatepass")
 
 
 def canonical(value: Any) -> str:
@@ -74,6 +99,9 @@ def _text_member(key: str, text: str) -> str:
 @lru_cache(maxsize=4096)
 def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
+
+
+_CONTENT = Form(_content, cut(_content))
 
 
 def immutable(job: Object) -> dict[str, Any]:

@@ -17,12 +17,16 @@ from typing import Any
 
 from ftgen import contract, delivery, lower, naming, overlay, project, render, schema
 from ftgen.compose import Composer, Composition
-from ftgen.diagnostics import Diagnostic, Severity, note, require
+from ftgen.diagnostics import Diagnostic, note, require
 from ftgen.lower import Bundle, Identity
-from ftgen.rules import admission, agreement, lint, meaning, memory, outputs, reconcile, secrets, sizing, training
+from ftgen.recall import Form, Recall, ask, at_hand, fill
+from ftgen.rules import admission, lint, outputs, panels, reconcile, secrets, sizing, training
 from ftgen.rules.job import version_of
-from ftgen.spec import Spec, admit
+from ftgen.spec import Admission, Spec, admit
 from ftgen.tree import DELIVERY, Run, object_of
+
+# Of a sweep over options the last ones come again soonest; each takes about a megabyte.
+_RECALLED = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,17 @@ class Beside:
         self._directory = directory
         self._patches: dict[tuple[object, ...], list[overlay.Patch]] = {}
         self._conflicts: dict[tuple[object, ...], list[Diagnostic]] = {}
+        self._recalls: dict[tuple[object, ...], Recall] = {}
+        self.admit = Admission().admit
+
+    def recall(self, choices: Mapping[str, str]) -> Recall:
+        """What was said of jobs of the same choices; of many choices in turn, only the last ones are kept."""
+        chosen = tuple(choices.items())
+        known = self._recalls.pop(chosen, None) or Recall()
+        self._recalls[chosen] = known
+        if len(self._recalls) > _RECALLED:
+            del self._recalls[next(iter(self._recalls))]
+        return known
 
     def patches(self, choices: Mapping[str, str], packs: tuple[str, ...] = ()) -> list[overlay.Patch]:
         """The overlays of the chosen options, packs of overlays among them."""
@@ -106,14 +121,22 @@ def compile_composition(
 ) -> Compiled:
     """Compile what was composed; see the module's docstring for the steps."""
     beside = beside or Beside(composer.request.directory)
-    spec = understand(composition.config)
+    with at_hand(beside.recall(composition.choices)):
+        return _compiled(composer, composition, overrides, place, beside)
+
+
+def _compiled(
+    composer: Composer, composition: Composition, overrides: tuple[str, ...], place: Place, beside: Beside
+) -> Compiled:
+    spec = sizing.settle(beside.admit(composition.config))
     noticed = [*environment(composition, spec), *require(judge(spec, place.swept))]
     identity = _identity(spec, composition, overrides, place)
     bundle = lower.lower(spec, identity, composer.scripts(spec.trainer.prepare_script, spec.trainer.script))
     patches = beside.patches(composition.choices, spec.overlays)
     conflicts = beside.conflicts(patches, spec.cluster.volcano_version)
     noticed += [d for d in conflicts if d.code not in spec.accepted]
-    bundle = naming.christen(overlay.apply(bundle, patches, spec.cluster.volcano_version), spec, identity)
+    bundle = overlay.apply(bundle, patches, spec.cluster.volcano_version)
+    bundle = naming.christen(bundle, spec, identity)
     noticed += require(conform(bundle, spec, beside.schemas))
     noticed += require(guard(bundle, spec, composition.config))
     noticed += require(cohere(bundle, spec, noticed))
@@ -133,7 +156,7 @@ def judge(spec: Spec, swept: Collection[str] = ()) -> list[Diagnostic]:
 
     What is accepted with a reason (`allow`) is not told.
     """
-    found = [*meaning.judge(spec), *memory.judge(spec), *training.judge(spec), *reconcile.judge(spec)]
+    found = [*ask(panels.MEANING, spec), *training.judge(spec), *ask(panels.DELIVERY, spec)]
     found += outputs.judge(spec, swept)
     return [d for d in found if d.code not in spec.accepted]
 
@@ -143,12 +166,10 @@ def cohere(bundle: Bundle, spec: Spec, noticed: Iterable[Diagnostic]) -> list[Di
 
     What the configuration was told of already is not told again; notes are for `ftgen check`.
     """
-    numbers = version_of(spec.cluster.volcano_version)
-    found = admission.admit_create(bundle.job, volcano_version=numbers)
-    found += agreement.cohere(bundle.job, volcano_version=numbers)
-    around = lint.around(spec, bundle.objects)
-    linted = [d for o in bundle.objects for d in lint.lint(o, around, volcano_version=numbers)]
-    found += [d for d in linted if d.severity is not Severity.NOTE]
+    written = (spec, bundle.claims, bundle.job)
+    stored = admission.mutate(bundle.job, volcano_version=version_of(spec.cluster.volcano_version))
+    found = ask(panels.ADMISSION, written if stored is bundle.job else (spec, bundle.claims, stored))
+    found = [*found, *ask(panels.AGREEMENT, written), *ask(panels.LINT, written)]
     return lint.untold(found, {*spec.accepted, *(d.code for d in noticed)})
 
 
@@ -185,14 +206,21 @@ def overlay_folders(directory: Path, packs: tuple[str, ...] = ()) -> list[Path]:
 
 def _identity(spec: Spec, composition: Composition, overrides: tuple[str, ...], place: Place) -> Identity:
     folder = place.folder or naming.folder(spec, frozenset(place.swept))
-    digest = config_digest(composition)
+    digest = config_digest(composition.config)
     return Identity(folder, place.label, overrides, composition.choices, digest, project.VERSION, place.swept)
 
 
-def config_digest(composition: Composition) -> str:
-    """sha256 of the resolved configuration, in hex."""
-    text = json.dumps(composition.config, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+def config_digest(config: Mapping[str, Any]) -> str:
+    """sha256 of a resolved configuration, in hex."""
+    return hashlib.sha256(fill(_CONFIG, config)).hexdigest()
+
+
+def _json(value: Any) -> bytes:
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+    return text.encode("utf-8", "surrogatepass")
+
+
+_CONFIG = Form(_json, naming.cut(_json))
 
 
 def deliver(

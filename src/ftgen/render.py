@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ftgen import yamlio
 from ftgen.lower import Bundle, Identity, Object
+from ftgen.recall import Form, Path, at, fill
 
 # Keys in the order people write them; what is not listed follows in the order it came.
 _ORDER = {
@@ -63,7 +64,22 @@ def document(manifest: Object, identity: Identity) -> bytes:
     if manifest["kind"] == "Job":
         chosen = " ".join(f"{group}={option}" for group, option in identity.choices.items() if "/" not in group)
         head += f"# {chosen}\n"
-    return (head + yamlio.dump(ordered(manifest))).encode()
+    text: bytes = fill(_TEXT, manifest)
+    return head.encode() + text
+
+
+def _text(manifest: Object) -> bytes:
+    return yamlio.dump(ordered(manifest)).encode()
+
+
+def _cut(manifest: Object, changed: frozenset[Path]) -> Callable[[Object], bytes]:
+    """The text of manifests that differ from this one at some places: what is around these is written once."""
+    places = sorted(changed, key=str)
+    blanked = yamlio.Blanked(ordered(manifest), places)
+    return lambda other: blanked.fill([at(other, place) for place in places])
+
+
+_TEXT = Form(_text, _cut)
 
 
 def stream(bundle: Bundle, identity: Identity) -> str:

@@ -47,7 +47,7 @@ def admit_create(
     which there are, by name.
     """
     seen = read(mutate(job, volcano_version=volcano_version), volcano_version)
-    found = run(_CREATE, seen)
+    found = run(RULES_OF_CREATION, seen)
     return found if queues is None else found + run((unusable_queue,), seen, queues)
 
 
@@ -221,7 +221,7 @@ def unusable_queue(job: Job, queues: Mapping[str, Queue]) -> Iterator[Finding]:
 
 _UPDATE = (negative_count, unreachable_gang, *RULES_OF_PLACEMENT)
 
-_CREATE = (
+RULES_OF_CREATION = (
     bad_job_name,
     no_tasks,
     *RULES_OF_TASKS,

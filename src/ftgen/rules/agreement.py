@@ -27,7 +27,7 @@ def cohere(job: dict[str, Any], *, volcano_version: Version) -> list[Diagnostic]
 
     The job is judged as it is written: run it through `admission.mutate` first to judge it as it is stored.
     """
-    return run(_AGREEMENT, read(job, volcano_version))
+    return run(RULES_OF_AGREEMENT, read(job, volcano_version))
 
 
 @rule("FT418", "vanishing-plugin")
@@ -271,7 +271,7 @@ def shared_hostname(job: Job) -> Iterator[Finding]:
             )
 
 
-_AGREEMENT = (
+RULES_OF_AGREEMENT = (
     *RULES_OF_NAMES,
     *RULES_OF_VOLUMES,
     vanishing_plugin,

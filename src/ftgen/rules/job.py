@@ -137,9 +137,6 @@ class Job:
 
     Attributes:
         manifest: the whole object.
-        name: `metadata.name`, or what `metadata.generateName` becomes: the prefix, cut to 58, and five
-            random characters, here `x`.
-        name_path: the field the name comes from.
         spec: its spec.
         tasks: in the order of the list.
         pods: the template of every task.
@@ -150,8 +147,6 @@ class Job:
     """
 
     manifest: dict[str, Any]
-    name: str
-    name_path: str
     spec: dict[str, Any]
     tasks: list[Task]
     pods: list[Pod]
@@ -160,17 +155,29 @@ class Job:
     plugins: dict[str, Any]
     version: Version
 
+    @property
+    def name(self) -> str:
+        """`metadata.name`, or what `metadata.generateName` becomes: its first 58 and five random characters, `x`."""
+        return self._named[0]
+
+    @property
+    def name_path(self) -> str:
+        """The field the name comes from."""
+        return self._named[1]
+
+    @property
+    def _named(self) -> tuple[str, str]:
+        # Asked for, not kept: few rules read the one thing in which all jobs differ.
+        return _name(mapping(self.manifest.get("metadata")))
+
 
 def read(manifest: object, version: Version) -> Job:
     """The view of a manifest; of anything that is no object, the view of an empty one."""
     body = mapping(manifest)
-    metadata, spec = mapping(body.get("metadata")), mapping(body.get("spec"))
-    name, name_path = _name(metadata)
+    spec = mapping(body.get("spec"))
     tasks = [_task(i, task) for i, task in entries(spec.get("tasks"))]
     return Job(
         body,
-        name,
-        name_path,
         spec,
         tasks,
         [task.pod for task in tasks],

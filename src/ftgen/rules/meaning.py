@@ -16,7 +16,7 @@ from ftgen.spec import Spec, Volume
 
 def judge(spec: Spec) -> list[Diagnostic]:
     """What the rules of this module find."""
-    return run(_RULES, spec)
+    return run(RULES_OF_MEANING, spec)
 
 
 @rule("FT250", "share-without-unit")
@@ -586,7 +586,7 @@ def _codes() -> frozenset[str]:
 _TOLD_BY_OTHERS = ("FT017", "FT023")
 
 
-_RULES: tuple[Rule, ...] = (
+RULES_OF_MEANING: tuple[Rule, ...] = (
     _release,
     _share,
     _cards,

@@ -34,7 +34,7 @@ _KEYS = {
 
 def judge(spec: Spec) -> list[Diagnostic]:
     """What the rules of this module find; nothing where the model's shape is unknown."""
-    return run(_RULES, spec)
+    return run(RULES_OF_MEMORY, spec)
 
 
 def fit(spec: Spec) -> dict[str, Any] | None:
@@ -296,7 +296,7 @@ def _beyond(spec: Spec) -> Iterator[Finding]:
 
 
 _LARGEST_CARD = 288 * 10**9
-_RULES: tuple[Rule, ...] = (_does_not_fit, _tight, _host, _small_claim, _beyond)
+RULES_OF_MEMORY: tuple[Rule, ...] = (_does_not_fit, _tight, _host, _small_claim, _beyond)
 
 
 def _said(spec: Spec) -> str:

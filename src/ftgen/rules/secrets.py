@@ -10,12 +10,13 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
 from ftgen.diagnostics import Diagnostic, Severity
+from ftgen.recall import Form, Path, at, fill
 from ftgen.rules import Finding, rule, run
 
 _TOKENS = {
@@ -116,7 +117,7 @@ RULES_OF_SECRETS = (secret_object, known_secret, literal_secret, random_text)
 
 def scan(manifest: Mapping[str, Any]) -> list[Diagnostic]:
     """The secrets in a manifest, as diagnostics that do not repeat them."""
-    return run(RULES_OF_SECRETS, manifest) if _is_suspicious(manifest) else []
+    return run(RULES_OF_SECRETS, manifest) if fill(_SUSPICIOUS, manifest) else []
 
 
 def blamed(found: list[Diagnostic], config: Mapping[str, Any]) -> list[Diagnostic]:
@@ -168,6 +169,26 @@ def _is_suspicious(value: object) -> bool:
     if isinstance(value, list):
         return any(map(_is_suspicious, value))
     return isinstance(value, str) and _is_suspicious_text(value)
+
+
+def _cut(manifest: Any, changed: frozenset[Path]) -> Callable[[Any], bool]:
+    """Whether manifests that differ from this one at some places are suspicious: a text is so with its neighbours."""
+    if _is_suspicious(manifest):
+        return _is_suspicious
+    return lambda other: any(_is_suspicious_at(other, place) for place in changed)
+
+
+def _is_suspicious_at(manifest: Any, place: Path) -> bool:
+    *above, last = place
+    around = at(manifest, tuple(above))
+    if not isinstance(around, dict):
+        return _is_suspicious(around[last])
+    if "value" in around and _is_literal(str(around.get("name")), str(around["value"])):
+        return True
+    return _is_suspicious_entry(last, around[last]) if isinstance(around[last], str) else _is_suspicious(around[last])
+
+
+_SUSPICIOUS = Form(_is_suspicious, _cut)
 
 
 @lru_cache(maxsize=8192)

@@ -6,6 +6,7 @@ smallest that does depends on model, method and batch.  A size without the plus 
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import ceil
 from typing import Any, TypeVar
 
@@ -39,11 +40,19 @@ def settle(spec: Spec) -> Spec:
 
 def _share(spec: Spec, needed: Estimate) -> str | None:
     """The smallest whole number of GiB that holds the training with room to spare, within the card if it is known."""
-    gib = ceil(needed.device_gib)
-    while estimates.verdict(needed, gib) is not Verdict.FITS:
-        gib += 1
-    share, card = _larger(str(spec.hardware.memory), gib), spec.hardware.card.memory
+    share, card = _larger(str(spec.hardware.memory), _holding(needed)), spec.hardware.card.memory
     return card if card and kube.parse_quantity(share) > kube.parse_quantity(card) else share
+
+
+def _holding(needed: Estimate) -> int:
+    """The smallest whole number of GiB that holds the training; by halves, since nonsense may need 10^12 of them."""
+    low = ceil(needed.device_gib)
+    high = 2 * low + 1
+    while low < high:
+        middle = (low + high) // 2
+        fits = estimates.verdict(needed, middle) is Verdict.FITS
+        low, high = (low, middle) if fits else (middle + 1, high)
+    return low
 
 
 def _with_limit(spec: Spec, gib: float) -> Spec:
@@ -59,6 +68,7 @@ def _with_volume(spec: Spec, name: str, gib: float) -> Spec:
     return _replace(spec, storage=_replace(spec.storage, **{name: _replace(volume, size=_larger(volume.size, gib))}))
 
 
+@lru_cache(maxsize=1024)
 def _larger(least: str, gib: float) -> str:
     return least if kube.parse_quantity(least) >= ceil(gib) * _GIB else f"{ceil(gib)}Gi"
 
@@ -95,4 +105,24 @@ def _least(size: str | None) -> str | None:
 def _replace(section: S, **changes: Any) -> S:
     """A copy of a section; itself where nothing changes."""
     changed = {key: value for key, value in changes.items() if getattr(section, key) is not value}
-    return section.model_copy(update=changed) if changed else section
+    if not changed:
+        return section
+    if isinstance(section, Spec):
+        return section.model_copy(update=changed)
+    return _copied(section, changed)
+
+
+def _copied(section: S, changed: dict[str, Any]) -> S:
+    """The copy that was made last of the same section for the same change, so that jobs of a sweep share it."""
+    asked = id(section), tuple((key, v if isinstance(v, str) else id(v)) for key, v in changed.items())
+    if asked not in _copies:
+        if len(_copies) >= _MOST_COPIES:
+            _copies.clear()
+        # Held with what it was made of, so that nothing else gets an identity that is asked for.
+        _copies[asked] = (section.model_copy(update=changed), section, changed)
+    copy: S = _copies[asked][0]
+    return copy
+
+
+_MOST_COPIES = 512
+_copies: dict[tuple[Any, ...], tuple[Any, ...]] = {}

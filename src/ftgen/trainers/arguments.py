@@ -7,11 +7,13 @@ what is wrong there shows up late or never; everything that can be known is chec
 from __future__ import annotations
 
 import difflib
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from ftgen.diagnostics import Diagnostic, Severity, error
+from ftgen.recall import Panel, ask
 from ftgen.trainers import circumstances, conflicts
-from ftgen.trainers.setting import Facts, Rule, Setting, subject
+from ftgen.trainers.setting import BOTH, Facts, Rule, Setting, subject
 from ftgen.trainers.surface import (
     TYPE_NAMES,
     Argument,
@@ -57,13 +59,41 @@ def check(args: Mapping[str, object], of: Surface, facts: Facts, command: str = 
         Unknown names (FT201), wrong types (FT202) and values that are no choice (FT203) first; then what the
         rules find.  A rule that would read a refused value is not judged.
     """
-    named = {name: _own_problem(name, value, of, command) for name, value in args.items()}
-    problems = [problem for problem in named.values() if problem is not None]
-    sound = {name: value for name, value in args.items() if named[name] is None}
-    refused = frozenset(name for name in args if named[name] is not None)
-    setting = Setting(_cast_all(sound, of), of, facts, refused, command)
-    found = (diagnostic for rule in RULES if command in rule.commands for diagnostic in rule.check(setting))
-    return [*problems, *found]
+    seen = {name: _seen(name, value, of, command) for name, value in args.items()}
+    problems = [problem for problem, _ in seen.values() if problem is not None]
+    refused = frozenset(name for name, (problem, _) in seen.items() if problem is not None)
+    given = {name: plain for name, (_, plain) in seen.items() if name not in refused}
+    return [*problems, *ask(_PANELS[command], (given, of.version, facts, refused))]
+
+
+def _panel(command: str) -> Panel:
+    """The rules of a command; their subject is what a `Setting` is made of."""
+
+    def view(subject: tuple[Mapping[str, Any], str, Facts, frozenset[str]]) -> Setting:
+        given, release, facts, refused = subject
+        return Setting(given, surface(release), facts, refused, command)
+
+    return Panel(view, tuple(partial(_judged, rule) for rule in RULES if command in rule.commands))
+
+
+def _judged(rule: Rule, setting: Setting) -> list[Diagnostic]:
+    return list(rule.check(setting))
+
+
+_PANELS = {command: _panel(command) for command in BOTH}
+
+
+def _seen(name: str, value: object, of: Surface, command: str) -> tuple[Diagnostic | None, Any]:
+    """What is wrong with an argument by itself, and its value as the trainer wants it."""
+    if isinstance(value, str | int | None):
+        return _seen_before(name, value, of.version, command)
+    return _own_problem(name, value, of, command), _cast(of.arguments.get(name), value)
+
+
+@lru_cache(maxsize=4096, typed=True)
+def _seen_before(name: str, value: str | int | None, release: str, command: str) -> tuple[Diagnostic | None, Any]:
+    of = surface(release)
+    return _own_problem(name, value, of, command), _cast(of.arguments.get(name), value)
 
 
 def normalise(args: Mapping[str, object], of: Surface) -> dict[str, Any]:
@@ -72,11 +102,8 @@ def normalise(args: Mapping[str, object], of: Surface) -> dict[str, Any]:
     `1e-4` as a text becomes a number and 3 becomes 3.0 where the trainer wants a float.  What cannot be cast
     is left as it is: `check` refuses it.
     """
-    return {name: value for name, value in _cast_all(args, of).items() if value is not None}
-
-
-def _cast_all(args: Mapping[str, object], of: Surface) -> dict[str, Any]:
-    return {name: _cast(of.arguments.get(name), value) for name, value in args.items()}
+    plain = {name: _cast(of.arguments.get(name), value) for name, value in args.items()}
+    return {name: value for name, value in plain.items() if value is not None}
 
 
 def _cast(argument: Argument | None, value: object) -> Any:

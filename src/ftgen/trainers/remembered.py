@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ftgen.spec import Spec
 
@@ -12,19 +12,30 @@ T = TypeVar("T")
 
 
 def remembered(make: Callable[[Spec], T]) -> Callable[[Spec], T]:
-    """A function of a specification that answers at once for the very object it was asked about last.
+    """A function of a specification that answers at once for what it was asked about last.
 
-    Specifications are frozen and hold what has no hash, so that identity tells them apart; holding on to the
-    last one keeps another from taking its place.  What is returned is shared: nobody writes to it.
+    It may read what `_deciding` lists, and nothing else: a specification whose sizes were settled trains as it did
+    before.  What is returned is shared: nobody writes to it.
     """
-    last: tuple[Spec, T] | None = None
+    last: tuple[tuple[Any, ...], T] | None = None
 
     @wraps(make)
     def asked(spec: Spec) -> T:
         nonlocal last
-        known = last
-        if known is None or known[0] is not spec:
-            known = last = (spec, make(spec))
+        known, deciding = last, _deciding(spec)
+        if known is None or not all(map(_is_same, known[0], deciding)):
+            known = last = (deciding, make(spec))
         return known[1]
 
     return asked
+
+
+def _deciding(spec: Spec) -> tuple[Any, ...]:
+    hardware = spec.hardware
+    sections = (spec.trainer, spec.model, spec.dataset, spec.tracking, hardware.card)
+    return (*sections, hardware.vendor, hardware.nodes, hardware.devices, spec.storage.models.path)
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    """Sections are frozen and hold what has no hash, so that identity tells them apart."""
+    return one is other or (isinstance(one, str | int) and type(one) is type(other) and one == other)

@@ -14,6 +14,7 @@ import json
 import os
 import re
 import shutil
+import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -51,7 +52,8 @@ class Stage:
         name = self.contents.setdefault(path, str(len(self.contents)))
         if len(self.contents) == 1:
             self.place.mkdir(exist_ok=True)
-        (self.place / name).write_bytes(content)
+        with open(f"{self.place}/{name}", "wb") as staged:  # noqa: PTH123 - a path object costs as much
+            staged.write(content)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ class _Folder:
     root: Path
     shown: str
     stage_: Stage | None
-    resolved: dict[Path, Path] = field(default_factory=dict)
+    resolved: dict[str, Path] = field(default_factory=dict)
 
     def describe(self) -> str:
         return self.shown
@@ -87,25 +89,29 @@ class _Folder:
         return all(name.startswith(".git") or name == _STAGE for name in names)
 
     def problem(self, path: str) -> Diagnostic | None:
-        target = self.root / path
-        if os.path.lexists(target) and (target.is_symlink() or target.is_dir()):
-            return error("FT502", f"{path} is a {_kind(target)}, not a file", path, help="move it away")
+        # Plain texts here and below: every job of a sweep passes by, and path objects cost more than the calls.
+        with suppress(FileNotFoundError):
+            mode = os.lstat(f"{self.root}/{path}").st_mode
+            if stat.S_ISLNK(mode) or stat.S_ISDIR(mode):
+                target = self.root / path
+                return error("FT502", f"{path} is a {_kind(target)}, not a file", path, help="move it away")
         # The folder is locked, and a run's files lie in few folders.
-        parent = self.resolved.get(target.parent) or self.resolved.setdefault(target.parent, target.parent.resolve())
-        if not parent.is_relative_to(self.root):
-            return _leaving(path, parent)
-        return None
+        folder = path.rpartition("/")[0]
+        if folder not in self.resolved:
+            self.resolved[folder] = (self.root / folder).resolve()
+        parent = self.resolved[folder]
+        return None if parent.is_relative_to(self.root) else _leaving(path, parent)
 
     def has(self, path: str) -> bool:
         return os.path.lexists(self.root / path)
 
     def read(self, path: str) -> bytes | None:
         """Whoever wrote the index that names the path, what lies behind a link is not ours."""
-        return None if self.problem(path) else _read(self.root / path)
+        return None if self.problem(path) else _read(f"{self.root}/{path}")
 
     def holds(self, path: str, content: bytes) -> bool:
         try:
-            size = (self.root / path).stat().st_size
+            size = os.stat(f"{self.root}/{path}").st_size  # noqa: PTH116
         except OSError:
             return False
         return size == len(content) and _read(self.root / path) == content
@@ -124,9 +130,10 @@ def _leaving(path: str, parent: Path) -> Diagnostic:
     return error("FT501", told, path, help="replace the link by a folder")
 
 
-def _read(target: Path) -> bytes | None:
+def _read(target: str | Path) -> bytes | None:
     try:
-        return target.read_bytes()
+        with open(target, "rb", buffering=0) as there:  # noqa: PTH123
+            return there.readall()
     except FileNotFoundError:
         return None
 
@@ -320,10 +327,10 @@ def _commit(plan: Plan, stage: Stage) -> None:
 def _step(plan: Plan, stage: Stage, path: str) -> _Step:
     staged, entry = stage.contents.get(path, ""), plan.outcome.lock.files.get(path)
     new = entry.sha256 if entry else _digest(stage.place / staged) if staged else None
-    return _Step(path, staged, _digest(plan.root / path), new if staged else None)
+    return _Step(path, staged, _digest(f"{plan.root}/{path}"), new if staged else None)
 
 
-def _digest(target: Path) -> str | None:
+def _digest(target: str | Path) -> str | None:
     content = _read(target)
     return None if content is None else hashlib.sha256(content).hexdigest()
 
@@ -391,9 +398,12 @@ def _edited_since(path: str, place: Path) -> Diagnostic:
 
 def _roll_forward(root: Path, steps: list[_Step]) -> None:
     done: list[tuple[_Step, list[Path]]] = []
+    known: set[str] = set()
     try:
         for number, step in enumerate(steps):
-            made = _make_folders((root / step.path).parent)
+            folder = step.path.rpartition("/")[0]
+            made = [] if folder in known else _make_folders(root / folder)
+            known.add(folder)
             done.append((step, made))
             _take(root, number, step)
         _flush({(root / step.path).parent for step in steps})
@@ -409,7 +419,7 @@ def _roll_forward(root: Path, steps: list[_Step]) -> None:
 def _take(root: Path, number: int, step: _Step) -> None:
     """One step; done twice it does nothing the second time, so that a killed run can be repeated."""
     target, kept, staged = root / step.path, _kept(root, number), root / _STAGE / step.staged
-    if step.staged and not staged.exists():
+    if step.staged and not os.path.exists(staged):  # noqa: PTH110
         return
     if step.old is not None and not kept.exists():
         _keep(target, kept)

@@ -14,7 +14,7 @@ from ftgen.rules import diagnosed
 from ftgen.rules.job import Version, read
 from ftgen.rules.lint import ascend, cards, delivery, pods, ranks, scripts, storage  # noqa: F401 - define rules
 from ftgen.rules.lint.around import RULES_OF_LINT, Around, Unknown
-from ftgen.spec import Spec
+from ftgen.spec import Card, Spec
 
 __all__ = ["RULES_OF_LINT", "TWINS", "UNKNOWN_FACT", "Around", "around", "claims_in", "lint", "untold"]
 
@@ -70,7 +70,7 @@ def _unknown(fact: str, names: list[str]) -> Diagnostic:
 def around(spec: Spec, objects: Iterable[Mapping[str, Any]]) -> Around:
     """What surrounds the objects of one run: the cluster's facts, with the chosen hardware's card."""
     card = {**spec.cluster.facts.card.model_dump(), **spec.hardware.card.model_dump(exclude_none=True)}
-    facts = spec.cluster.facts.model_copy(update={"card": type(spec.hardware.card)(**card)})
+    facts = spec.cluster.facts.model_copy(update={"card": Card(**card)})
     return Around(facts, spec.cluster.pod_security, claims_in(objects))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping
 from functools import lru_cache
+from typing import Any
 
 from ftgen.diagnostics import Severity
 from ftgen.rules import Finding
@@ -51,7 +52,24 @@ def _amount(container: Container, name: str) -> str | None:
 @lru_cache(maxsize=64)
 def set_variables(container: Container) -> Mapping[str, tuple[str, str]]:
     """The variables of a container with literal values: name to the value and its path."""
-    return {text(v.get("name")): (text(v.get("value")), f"{container.path}.env[{i}]") for i, v in container.env}
+    return _Variables({text(v.get("name")): (v, f"{container.path}.env[{i}]") for i, v in container.env})
+
+
+class _Variables(Mapping[str, tuple[str, str]]):
+    """Reads the value of a variable when it is asked for, so that a rule depends on no other."""
+
+    def __init__(self, found: dict[str, tuple[dict[str, Any], str]]) -> None:
+        self._found = found
+
+    def __getitem__(self, name: str) -> tuple[str, str]:
+        variable, path = self._found[name]
+        return text(variable.get("value")), path
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._found)
+
+    def __len__(self) -> int:
+        return len(self._found)
 
 
 def pods_in_all(job: Job) -> int:
