@@ -2,9 +2,11 @@
 
 import pytest
 
+from ftgen import fit as estimates
 from ftgen import pipeline, project
 from ftgen.compose import Composer, Request
 from ftgen.diagnostics import Rejected
+from ftgen.fit import Verdict
 from ftgen.rules import memory
 
 # Sizes without the plus are taken as they are.
@@ -70,6 +72,14 @@ def test_a_size_with_a_plus_grows_with_the_model(spec):
     assert memory.fit(spec("model=qwen3-8b", "hardware.memory=23Gi"))["verdict"] != "fits"
     assert large.hardware.memory == "24Gi"
     assert told(large) == []
+
+
+@pytest.mark.parametrize("batch", [1, 7, 10**6, 10**15])
+def test_a_share_is_the_smallest_that_holds_the_training_however_large(spec, batch):
+    grown = spec("hardware.memory=1Gi+", f"trainer.batch_size={batch}")
+    needed, gib = memory.estimate(grown), int(grown.hardware.memory.removesuffix("Gi"))
+    assert estimates.verdict(needed, gib) is Verdict.FITS
+    assert gib == 1 or estimates.verdict(needed, gib - 1) is not Verdict.FITS or gib > 2**53
 
 
 def test_a_size_with_a_plus_stays_where_nothing_can_be_estimated(spec):
