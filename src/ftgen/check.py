@@ -5,13 +5,14 @@ One document after another; nothing of a document is kept once it has been judge
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ftgen import contract, schema, yamlio
-from ftgen.diagnostics import Diagnostic, Location, Severity, error, has_errors
+from ftgen.diagnostics import Diagnostic, Location, Severity, error, has_errors, warning
 from ftgen.rules import admission, agreement, lint, metadata, reconcile, run, secrets
 from ftgen.rules.job import version_of
 from ftgen.rules.lint import Around
@@ -62,7 +63,8 @@ def check(text: str, file: str, terms: Terms) -> Verdict:
     # A fact that nobody has stated has no place in a manifest: the file that wanted it is named.
     lacking = [d.at(Location(file)) for _, _, d in found if d.code == lint.UNKNOWN_FACT]
     told = [each for each in found if each[2].code != lint.UNKNOWN_FACT]
-    return Verdict((*_located(told, text), *lacking), len(placed))
+    doubtful = _told((_doubt(each) for document in documents for each in yamlio.disputed(document)), terms)
+    return Verdict((*_in_order((*_located(told, text), *doubtful)), *lacking), len(placed))
 
 
 def objects(document: Any) -> Iterator[tuple[contract.Steps, Any]]:
@@ -104,8 +106,22 @@ def _told(diagnostics: Iterable[Diagnostic], terms: Terms) -> list[Diagnostic]:
 
 def _located(found: list[tuple[yamlio.Document, contract.Steps, Diagnostic]], text: str) -> list[Diagnostic]:
     """The diagnostics with their places, in the text's order."""
-    located = [d.at(_place(document, path, d, text)) for document, path, d in found]
+    return [d.at(_place(document, path, d, text)) for document, path, d in found]
+
+
+def _in_order(located: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """As they stand in the text."""
     return sorted(located, key=lambda d: (d.locations[0].line, d.locations[0].column))
+
+
+DISPUTED = "FT004"
+
+
+def _doubt(found: yamlio.Disputed) -> Diagnostic:
+    """Reconcilers, kubectl and people's scripts read YAML by different versions of its rules."""
+    old, new = json.dumps(found.old), json.dumps(found.new)
+    headline = f"{found.text} is {old} by YAML 1.1 and {new} by YAML 1.2, and there are tools of both"
+    return warning(DISPUTED, headline, "", found.text, f"write {old}, or in quotes if it is text").at(found.location)
 
 
 def _place(document: yamlio.Document, path: contract.Steps, found: Diagnostic, text: str) -> Location:

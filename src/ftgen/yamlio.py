@@ -1,9 +1,9 @@
 """YAML in and out: the only module that knows a YAML library.
 
-Two doors for two needs.  `dump` is ftgen's own emitter: manifests are JSON values, the bytes must be the
-same everywhere, and every scalar must read the same under YAML 1.1 (PyYAML, kubectl) and YAML 1.2 (ruamel).
+Three doors for three needs.  `dump` is ftgen's own emitter: manifests are JSON values, the bytes must be the
+same everywhere, and every scalar must read the same under YAML 1.1 (PyYAML, kubectl) and YAML 1.2 (ruamel.yaml).
 `parse`, `read` and `positions` go through PyYAML's C scanner, composed here so that nesting, duplicate keys
-and alias bombs are refused.
+and alias bombs are refused.  `disputed` asks ruamel.yaml what YAML 1.2 makes of a scalar that others wrote.
 """
 
 from __future__ import annotations
@@ -592,6 +592,56 @@ def _scalar(event: Any, file: str) -> Any:
 def _resolved(tag: str | None, text: str) -> Any:
     known = tag or _NOTHING.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]  # untyped in the stubs
     return text if known in _TEXTS else _SCALARS[known](yaml.ScalarNode(known, text))
+
+
+# --- both versions -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Disputed:
+    """A plain scalar that is one value under YAML 1.1 and another under YAML 1.2, such as `0755` or `on`.
+
+    Attributes:
+        text: as it is written.
+        old: what YAML 1.1 reads, as PyYAML does.
+        new: what YAML 1.2 reads, as ruamel.yaml does.
+        location: where it stands.
+    """
+
+    text: str
+    old: Any
+    new: Any
+    location: Location
+
+
+def disputed(document: Document) -> list[Disputed]:
+    """The scalars of a document that its readers disagree on, in the document's order; each node once."""
+    return [
+        Disputed(event.value, *readings, _location(document.file, event.start_mark))
+        for event in _plain(document.root)
+        if (readings := _readings(event.value))
+    ]
+
+
+def _plain(node: _Node) -> Iterator[Any]:
+    if isinstance(node, _Branch):
+        for each in node.nodes:
+            yield from _plain(each)
+    elif node.implicit[0] and not node.implicit[1]:
+        yield node
+
+
+@lru_cache(maxsize=8192)
+def _readings(text: str) -> tuple[Any, Any] | None:
+    """Both values of a plain scalar, where they differ."""
+    if not (_NUMERIC.fullmatch(text) or text.lower() in _WORDS) or (text.isdecimal() and text[0] != "0"):
+        return None
+    from ruamel.yaml import YAML  # noqa: PLC0415 - few manifests hold anything that needs a second opinion
+
+    old, new = _resolved(None, text), YAML(typ="safe", pure=True).load(text)
+    # A date stays text wherever manifests are read.
+    new = new if isinstance(new, (bool, int, float, str, type(None))) else text
+    return None if (type(old), old) == (type(new), new) else (old, new)
 
 
 def _is_merge(key: _Node) -> bool:

@@ -88,6 +88,18 @@ def test_what_no_api_server_would_store_by_that_name(text: str, subjects: list[s
     assert [d.subject for d in told if d.code == "FT336"] == subjects
 
 
+def test_scalars_that_tools_read_differently() -> None:
+    doubtful = CLAIM.replace("storage: 10Gi", "storage: 012").replace("namespace: research", "namespace: on")
+    told = [d for d in check.check(doubtful, "a.yaml", Terms()).diagnostics if d.code == "FT004"]
+    assert [(d.value, str(d.severity), str(d.locations[0])) for d in told] == [
+        ("on", "warning", "a.yaml:3:37"),
+        ("012", "warning", "a.yaml:4:70"),
+    ]
+    assert told[1].headline.startswith("012 is 10 by YAML 1.1 and 12 by YAML 1.2")
+    accepting = Terms(accepted=frozenset({"FT004"}))
+    assert "FT004" not in {d.code for d in check.check(doubtful, "a.yaml", accepting).diagnostics}
+
+
 def test_the_schema_alone_finds_nothing_in_the_guides_manifests():
     for text in (REFERENCE, VENDOR, doubled(REFERENCE)):
         assert contract.conform(yamlio.parse(text, "job.yaml")) == []

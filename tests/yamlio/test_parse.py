@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from ftgen.diagnostics import Location, Rejected
-from ftgen.yamlio import Mark, parse, parse_all, positions, positions_all, read, read_all
+from ftgen.yamlio import Mark, disputed, document, parse, parse_all, positions, positions_all, read, read_all
 
 
 def refusal(text, call=parse):
@@ -199,3 +199,24 @@ def test_a_file_that_cannot_be_read_is_a_diagnostic(tmp_path):
         (problem,) = caught.value.diagnostics
         assert (problem.code, problem.headline) == ("FT002", headline)
         assert problem.locations == (Location(name, line),)
+
+
+@pytest.mark.parametrize(
+    ("text", "readings"),
+    [
+        ("0755", (493, 755)),
+        ("on", (True, "on")),
+        ("No", (False, "No")),
+        ("12:30", (750, "12:30")),
+        ("0o17", ("0o17", 15)),
+        ("08", ("08", 8)),
+        *(
+            (same, None)
+            for same in ("1", "10Gi", "1e3", "0x1F", ".5", "true", "null", "2026-01-01", "1_000", "-1", "a: 1")
+        ),
+    ],
+)
+def test_what_the_two_versions_of_yaml_disagree_on(text, readings):
+    found = disputed(document(f"- [{text}]\n- '{text}'\n- |\n  {text}\n", "x.yaml"))
+    assert [(d.text, d.old, d.new) for d in found] == ([] if readings is None else [(text, *readings)])
+    assert [str(d.location) for d in found] == (["x.yaml:1:4"] if readings else [])

@@ -582,8 +582,8 @@ def _codes() -> frozenset[str]:
     return frozenset((*RULES, *(each.code for each in arguments.RULES), *_TOLD_BY_OTHERS))
 
 
-# What the environment told (pipeline), and overlays that overrule each other (overlay).
-_TOLD_BY_OTHERS = ("FT017", "FT023")
+# What YAML's versions disagree on (check), what the environment told (pipeline), and overlays that overrule each other.
+_TOLD_BY_OTHERS = ("FT004", "FT017", "FT023")
 
 
 RULES_OF_MEANING: tuple[Rule, ...] = (
