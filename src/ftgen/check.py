@@ -6,20 +6,26 @@ One document after another; nothing of a document is kept once it has been judge
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ftgen import contract, schema, yamlio
-from ftgen.diagnostics import Diagnostic, Location, Severity, error, has_errors, warning
+from ftgen.diagnostics import Diagnostic, Location, Rejected, Severity, error, has_errors, warning
 from ftgen.rules import admission, agreement, lint, metadata, reconcile, run, secrets
-from ftgen.rules.job import version_of
+from ftgen.rules.job import mapping, version_of
+from ftgen.rules.job import text as text_of
 from ftgen.rules.lint import Around
 from ftgen.spec import Facts
 
 _JOB = ("batch.volcano.sh/v1alpha1", "Job")
 _LINTED = (_JOB, ("v1", "PersistentVolumeClaim"))
+
+
+Claims = Mapping[str, Mapping[str, Mapping[str, Any]]]
+_CLAIM = re.compile(r"""\bkind["']?:[ \t]*["']?PersistentVolumeClaim\b""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +38,7 @@ class Terms:
         pod_security: level of the pod security standards that the namespace enforces; empty where unknown.
         accepted: codes that are not told.
         imported: a folder with schemas of the cluster's own, asked first.
+        claims: specs of the claims in other files, by namespace and name.
     """
 
     volcano_version: str = schema.DEFAULT
@@ -39,6 +46,7 @@ class Terms:
     pod_security: str = ""
     accepted: frozenset[str] = frozenset()
     imported: Path | None = None
+    claims: Claims = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +65,40 @@ def check(text: str, file: str, terms: Terms) -> Verdict:
     """
     documents = yamlio.documents(text, file)
     placed = [(document, path, each) for document in documents for path, each in objects(document.value)]
-    claims = lint.claims_in(each for _, _, each in placed if isinstance(each, dict))
-    around = Around(terms.facts, terms.pod_security, claims)
-    found = [(where, path, d) for where, path, each in placed for d in _told(judge(each, terms, around), terms)]
+    own = lint.claims_in(each for _, _, each in placed if isinstance(each, dict))
+    found = [
+        (where, path, d)
+        for where, path, each in placed
+        for d in _told(judge(each, terms, _around(each, own, terms)), terms)
+    ]
     # A fact that nobody has stated has no place in a manifest: the file that wanted it is named.
     lacking = [d.at(Location(file)) for _, _, d in found if d.code == lint.UNKNOWN_FACT]
     told = [each for each in found if each[2].code != lint.UNKNOWN_FACT]
     doubtful = _told((_doubt(each) for document in documents for each in yamlio.disputed(document)), terms)
     return Verdict((*_in_order((*_located(told, text), *doubtful)), *lacking), len(placed))
+
+
+def _around(manifest: Any, own: Mapping[str, Mapping[str, Any]], terms: Terms) -> Around:
+    """What surrounds an object: the claims of its own file, and those of its namespace in the others."""
+    return Around(terms.facts, terms.pod_security, {**terms.claims.get(_namespace(manifest), {}), **own})
+
+
+def _namespace(manifest: Any) -> str:
+    return text_of(mapping(mapping(manifest).get("metadata")).get("namespace"))
+
+
+def claims_in(text: str, file: str) -> Claims:
+    """The specs of a text's claims; a text that names none is not read as YAML, one that is none holds none."""
+    if "PersistentVolumeClaim" not in text or not _CLAIM.search(text):
+        return {}
+    try:
+        documents = yamlio.documents(text, file)
+    except Rejected:
+        return {}
+    found: dict[str, dict[str, Mapping[str, Any]]] = {}
+    for each in (held for document in documents for _, held in objects(document.value) if isinstance(held, dict)):
+        found.setdefault(_namespace(each), {}).update(lint.claims_in([each]))
+    return found
 
 
 def objects(document: Any) -> Iterator[tuple[contract.Steps, Any]]:

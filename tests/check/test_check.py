@@ -170,6 +170,16 @@ def test_claims_of_the_same_file_are_known_to_its_jobs():
     assert ("claim-of-one-node-for-all", "warning", line(job, "claimName") + 5) in found(f"{claim}---\n{job}")
 
 
+def test_claims_of_other_files_are_known_to_the_jobs_of_their_namespace(folder, capsys):
+    job = doubled(REFERENCE).replace("metadata:\n", "metadata:\n  namespace: research\n", 1)
+    (folder / "jobs" / "a.yaml").write_text(job, encoding="utf-8")
+    for where, known in (("elsewhere", False), ("research", True)):
+        claim = CLAIM.replace("name: models, namespace: research", f"name: sft-qwen3-volume, namespace: {where}")
+        (folder / "jobs" / "deep" / "claim.yml").write_text(claim, encoding="utf-8")
+        subjects = {d["subject"] for d in told(capsys, "jobs")[1] if d["code"] == "FT475"}
+        assert any(subject.endswith("claimName") for subject in subjects) == known
+
+
 def test_what_is_no_object_is_told():
     assert [d.code for d in check.check("- a\n", "a.yaml", Terms()).diagnostics] == ["FT302"]
     with pytest.raises(Rejected):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from glob import has_magic, iglob
 from pathlib import Path
@@ -28,11 +29,22 @@ def run(arguments: Arguments) -> int:
     """Check every manifest of the paths; 1 when an error was found."""
     if not arguments.overrides:
         raise Usage("check needs a PATH: files, folders or patterns, or - for standard input")
-    terms = terms_of(arguments)
+    names = list(files(arguments.overrides))
+    terms = replace(terms_of(arguments), claims=_claims(names))
     tally = _Tally(arguments)
-    for name in files(arguments.overrides):
+    for name in names:
         tally.take(_checked(name, terms))
     return tally.close()
+
+
+def _claims(names: Iterable[str]) -> check.Claims:
+    """The claims of all files, which jobs of other files may name; what is no file, a pipe, can be read only once."""
+    found: dict[str, dict[str, Mapping[str, Any]]] = {}
+    for name in (each for each in names if Path(each).is_file()):
+        with suppress(Rejected):
+            for namespace, claims in check.claims_in(yamlio.read_text(Path(name), name), name).items():
+                found.setdefault(namespace, {}).update(claims)
+    return found
 
 
 class _Tally:
