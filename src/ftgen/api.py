@@ -6,8 +6,10 @@ line would report is raised as `Rejected`.
 
 from __future__ import annotations
 
+import gc
 import html
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -24,7 +26,7 @@ from ftgen.tree import Run, Terms
 _SHOWN = 60
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Job:
     """A rendered job.
 
@@ -54,13 +56,16 @@ class Job:
         """All objects as one stream of documents."""
         return "".join(f"---\n{content.decode()}" for content in self.files.values())
 
+    def __repr__(self) -> str:
+        return f"<ftgen.Job {self.name}: {', '.join(self.files)}>"
+
     def _repr_html_(self) -> str:
         return (
             f"<details><summary><b>{html.escape(self.name)}</b></summary><pre>{html.escape(self.yaml)}</pre></details>"
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Sweep(Sequence[Job]):
     """A rendered sweep: its jobs in order.
 
@@ -108,6 +113,10 @@ class Sweep(Sequence[Job]):
     def write(self, out: str | Path = "out", *, adopt: bool = False) -> tree.Outcome:
         """Write every file below a folder, or none; see `ftgen.tree.apply`."""
         return tree.apply(tree.plan_write(Path(out), self.runs, Terms(adopt=adopt, same_run=changes.same_run)))
+
+    def __repr__(self) -> str:
+        asked = self.totals
+        return f"<ftgen.Sweep {self.folder}: {asked.jobs} jobs, {asked.pods} pods, {asked.devices} cards>"
 
     def _repr_html_(self) -> str:
         records = self.records()
@@ -163,10 +172,22 @@ def sweep(
     """
     words = tuple(overrides)
     composer = _composer(words, directory, config_dirs)
-    batch = Batch(composer, sweeping.expand(composer, words, limit=limit))
-    compiled = list(batch)
+    with _few_collections():
+        batch = Batch(composer, sweeping.expand(composer, words, limit=limit))
+        compiled = list(batch)
     runs = (*(each.run for each in compiled), batch.extras())
     return Sweep(batch.folder, tuple(map(_job, compiled)), tuple(batch.diagnostics), runs)
+
+
+@contextmanager
+def _few_collections() -> Iterator[None]:
+    """Jobs are many small values and few cycles, as the command line's; the caller's own pace comes back."""
+    before = gc.get_threshold()
+    gc.set_threshold(100_000, 50, 50)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 def _composer(overrides: tuple[str, ...], directory: str | Path, config_dirs: Iterable[str | Path]) -> Composer:

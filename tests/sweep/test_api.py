@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -49,6 +50,13 @@ def test_a_sweep_is_a_table() -> None:
     assert first["job"] in shown
 
 
+def test_what_is_shown_as_text_is_short() -> None:
+    rendered = ftgen.sweep(["trainer.lr=1e-4,2e-4"])
+    assert repr(rendered) == "<ftgen.Sweep sft-qwen3-0-6b: 2 jobs, 2 pods, 2 cards>"
+    assert repr(rendered[0]).startswith("<ftgen.Job sft-qwen3-0-6b-lr1e-4-")
+    assert all(len(repr(job)) < 300 for job in rendered)
+
+
 def test_html_is_escaped() -> None:
     shown = ftgen.sweep(["cluster.annotations={note:'<b>'},{note:'<i>'}"])._repr_html_()
     assert "<b>" not in shown
@@ -71,7 +79,9 @@ def test_what_is_wrong_is_raised() -> None:
 
 def test_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    pace, variables = gc.get_threshold(), dict(os.environ)
     ftgen.sweep(WORDS)
+    assert (gc.get_threshold(), dict(os.environ)) == (pace, variables)
     assert not GlobalHydra.instance().is_initialized()
     assert not OmegaConf.has_resolver("hydra")
     assert Path.cwd() == tmp_path

@@ -67,6 +67,17 @@ def test_what_a_named_sweep_no_longer_has_is_gone(capsys: pytest.CaptureFixture[
     assert "lr3e-4" in found["gone"][0]
 
 
+def test_a_sweep_that_shrinks_is_planned_and_warned_of(capsys: pytest.CaptureFixture[str]) -> None:
+    many = ("-m", "sweep.name=mine", "trainer.lr=1e-4,2e-4,3e-4,4e-4")
+    assert cli.main([*many[:2], many[2], "-q"]) == 0
+    few = ("-m", "sweep.name=mine", "trainer.lr=choice(1e-4)")
+    assert cli.main(["plan", *few]) == 0
+    told = capsys.readouterr()
+    assert told.out.count("gone: ") == 3
+    assert "warning[FT505]" in told.err
+    assert cli.main([*few, "-q"]) == 1
+
+
 def test_one_job_is_a_plan_too(capsys: pytest.CaptureFixture[str]) -> None:
     found = as_json(capsys, "hardware=ascend")
     assert len(found["jobs"]) == 1

@@ -7,7 +7,7 @@ import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +69,8 @@ def _planned(arguments: Arguments, composer: Composer) -> Planned:
     if sweeping.is_asked(composer, arguments.overrides, multirun=arguments.flags.multirun):
         batch = many.expanded(arguments, composer)
         runs = many.runs(batch, table=False)
-        outcome = tree.plan_write(out, runs, many.terms(batch, arguments), dry=True).outcome
+        terms = replace(many.terms(batch, arguments), tentative=True)
+        outcome = tree.plan_write(out, runs, terms, dry=True).outcome
         output.tell(output.judged([*batch.diagnostics, *outcome.diagnostics], arguments), arguments, beside=True)
         return Planned(batch.rows, outcome)
     job = pipeline.compile_job(composer, arguments.overrides)

@@ -88,6 +88,7 @@ class Terms:
         allow_shrink: retire more than half of what whole folders hold.
         whole: folders of which this render is complete; owned runs of theirs that are not rendered are
             orphaned.
+        tentative: nothing will be written, so that a shrinking folder is warned of rather than refused.
         same_run: whether two contents of a job's or a claim's file differ in nothing that the cluster holds immutable.
     """
 
@@ -95,6 +96,7 @@ class Terms:
     adopt: bool = False
     allow_shrink: bool = False
     whole: frozenset[str] = frozenset()
+    tentative: bool = False
     same_run: Callable[[bytes, bytes], bool] = _same_bytes
 
 
@@ -394,7 +396,7 @@ class _Draft:
         active = sum(entry.state is State.ACTIVE for entry in whole)
         if self.terms.allow_shrink or len(self.unrendered) <= active / 2:
             return []
-        return [_shrunk(len(self.unrendered), active)]
+        return [_shrunk(len(self.unrendered), active, warning if self.terms.tentative else error)]
 
 
 _RENDERED = {Fate.ADDED, Fate.CHANGED, Fate.UNCHANGED}
@@ -481,6 +483,6 @@ def _duplicate(entry: Entry, first: str, second: str) -> Diagnostic:
     return kind("FT507", told, second, help=how)
 
 
-def _shrunk(retired: int, active: int) -> Diagnostic:
+def _shrunk(retired: int, active: int, report: Callable[..., Diagnostic]) -> Diagnostic:
     told = f"{retired} of {active} owned files would no longer be rendered"
-    return error("FT505", told, help="--allow-shrink says that this is meant")
+    return report("FT505", told, help="--allow-shrink says that this is meant")
