@@ -1,5 +1,6 @@
 """`ftgen check`: what it says of the platform guide's manifests, where it says it, and what it reads."""
 
+import gc
 import io
 import json
 import re
@@ -371,3 +372,18 @@ def test_what_ftgen_writes_with_its_scripts_is_neither_refused_nor_warned_of(tmp
 
     assert main(["check", "out", "--cluster", "alauda", "--strict", "-q", "--format", "github"]) == 0
     assert "::error" not in capsys.readouterr().out
+
+
+def test_judging_leaves_nothing_to_the_collector():
+    """A circle would keep each manifest with all its marks: collecting takes longer than judging does."""
+    texts = [*(file.read_text(encoding="utf-8") for file in GOLDEN[:9]), REFERENCE, VENDOR]
+    for text in texts:
+        check.check(text, "job.yaml", Terms())
+    gc.collect()
+    gc.disable()
+    try:
+        for text in texts:
+            check.check(text, "job.yaml", Terms())
+        assert gc.collect() == 0
+    finally:
+        gc.enable()

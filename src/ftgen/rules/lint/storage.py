@@ -209,14 +209,15 @@ def out_of_reach(job: Job, around: Around) -> Iterator[Finding]:
     """
     yield from _of_another_claims_name(job, around)
     yield from _writable(job, around)
-    lacking: list[Unknown] = []
+    lacking: list[str] = []
     for part in (_past_the_scheduler, _of_kserve):
         try:
             yield from part(job, around)
         except Unknown as fact:
-            lacking.append(fact)
+            # Kept itself, it would keep its traceback, and that this frame: all of the manifest, in a circle.
+            lacking.append(str(fact))
     if lacking:
-        raise lacking[0]
+        raise Unknown(lacking[0])
 
 
 def _past_the_scheduler(job: Job, around: Around) -> Iterator[Finding]:
