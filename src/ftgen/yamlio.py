@@ -307,17 +307,25 @@ class _Branch:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A document of a text: its plain value, and where everything in it stands, looked up when it is asked for."""
+    """A document of a text: its plain value, and where everything in it stands, looked up when it is asked for.
+
+    Attributes:
+        value: the plain value.
+        root: the node that it comes from.
+        file: the text's name in diagnostics.
+        doubtful: the plain scalars that readers may disagree on, in the document's order.
+    """
 
     value: Any
     root: _Node
     file: str
+    doubtful: Sequence[Any] = ()
 
     def nearest(self, path: _Path) -> Mark:
         """Where an entry stands, or the innermost thing around it that does."""
         key = node = self.root
         for step in path:
-            entry = _entries(node, self.file).get(step)
+            entry = _found(node, step, self.file)
             if entry is None:
                 break
             key, node, _ = entry
@@ -453,9 +461,10 @@ def _composed(text: str, file: str) -> Iterator[Document]:
     events = iter(_Loader(text).get_event, None)
     for event in events:
         if isinstance(event, yaml.DocumentStartEvent):
-            root, value = _Composer(file).compose(events)
+            composer = _Composer(file)
+            root, value = composer.compose(events)
             if value is not None:
-                yield Document(value, root, file)
+                yield Document(value, root, file, composer.doubtful)
 
 
 class _Composer:
@@ -464,6 +473,7 @@ class _Composer:
     def __init__(self, file: str) -> None:
         self.file = file
         self.anchors: dict[str, _Node] = {}
+        self.doubtful: list[Any] = []
         self.sizes: dict[int, tuple[int, int]] = {}
         self.brought = 0
 
@@ -478,7 +488,13 @@ class _Composer:
             kind = type(event)
             if kind is yaml.ScalarEvent:
                 branch.nodes.append(event)
-                branch.values.append(event.value if event.implicit[1] else _scalar(event, self.file))
+                if event.implicit[1]:  # without a tag, in quotes or a block: text whatever it looks like
+                    branch.values.append(event.value)
+                else:
+                    value, doubtful = _scalar(event, self.file)
+                    branch.values.append(value)
+                    if doubtful and event.implicit[0]:
+                        self.doubtful.append(event)
                 if event.anchor:
                     self.anchors[event.anchor] = event
             elif kind in _COLLECTIONS:
@@ -569,7 +585,9 @@ def _refuse_keys(branch: _Branch, file: str) -> None:
 
 def _value(node: _Node, file: str) -> Any:
     """The value of an aliased node, a copy."""
-    return _copied(node.value) if isinstance(node, _Branch) else _scalar(node, file)
+    if isinstance(node, _Branch):
+        return _copied(node.value)
+    return node.value if node.implicit[1] else _scalar(node, file)[0]
 
 
 def _copied(value: Any) -> Any:
@@ -578,9 +596,7 @@ def _copied(value: Any) -> Any:
     return [_copied(held) for held in value] if isinstance(value, list) else value
 
 
-def _scalar(event: Any, file: str) -> Any:
-    if event.implicit[1]:  # without a tag, in quotes or a block: text whatever it looks like
-        return event.value
+def _scalar(event: Any, file: str) -> tuple[Any, bool]:
     try:
         return _resolved(event.tag, event.value)
     except (ValueError, KeyError, IndexError):
@@ -589,9 +605,11 @@ def _scalar(event: Any, file: str) -> Any:
 
 
 @lru_cache(maxsize=8192)
-def _resolved(tag: str | None, text: str) -> Any:
+def _resolved(tag: str | None, text: str) -> tuple[Any, bool]:
+    """The value of a scalar that is no text for sure, and whether another reader may have another."""
     known = tag or _NOTHING.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]  # untyped in the stubs
-    return text if known in _TEXTS else _SCALARS[known](yaml.ScalarNode(known, text))
+    value = text if known in _TEXTS else _SCALARS[known](yaml.ScalarNode(known, text))
+    return value, bool(_NUMERIC.fullmatch(text) or text.lower() in _WORDS)
 
 
 # --- both versions -------------------------------------------------------------------------------------
@@ -618,27 +636,19 @@ def disputed(document: Document) -> list[Disputed]:
     """The scalars of a document that its readers disagree on, in the document's order; each node once."""
     return [
         Disputed(event.value, *readings, _location(document.file, event.start_mark))
-        for event in _plain(document.root)
+        for event in document.doubtful
         if (readings := _readings(event.value))
     ]
-
-
-def _plain(node: _Node) -> Iterator[Any]:
-    if isinstance(node, _Branch):
-        for each in node.nodes:
-            yield from _plain(each)
-    elif node.implicit[0] and not node.implicit[1]:
-        yield node
 
 
 @lru_cache(maxsize=8192)
 def _readings(text: str) -> tuple[Any, Any] | None:
     """Both values of a plain scalar, where they differ."""
-    if not (_NUMERIC.fullmatch(text) or text.lower() in _WORDS) or (text.isdecimal() and text[0] != "0"):
+    if text.isdecimal() and text[0] != "0":
         return None
     from ruamel.yaml import YAML  # noqa: PLC0415 - few manifests hold anything that needs a second opinion
 
-    old, new = _resolved(None, text), YAML(typ="safe", pure=True).load(text)
+    old, new = _resolved(None, text)[0], YAML(typ="safe", pure=True).load(text)
     # A date stays text wherever manifests are read.
     new = new if isinstance(new, (bool, int, float, str, type(None))) else text
     return None if (type(old), old) == (type(new), new) else (old, new)
@@ -668,6 +678,14 @@ def _entries(node: _Node, file: str) -> Mapping[str | int, _Entry]:
         else:
             own[name] = key, held, value
     return merged | own
+
+
+def _found(node: _Node, step: str | int, file: str) -> _Entry | None:
+    """One of the entries of a node, as `_entries` has it, where its own key leads there without making all of them."""
+    if _is_mapping(node) and step != "<<" and step in (names := node.values[::2]):
+        place = 2 * names.index(step)
+        return node.nodes[place], node.nodes[place + 1], node.values[place + 1]
+    return _entries(node, file).get(step)
 
 
 def _brought(source: _Node, file: str) -> Mapping[Any, _Entry]:

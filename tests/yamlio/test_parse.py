@@ -220,3 +220,17 @@ def test_what_the_two_versions_of_yaml_disagree_on(text, readings):
     found = disputed(document(f"- [{text}]\n- '{text}'\n- |\n  {text}\n", "x.yaml"))
     assert [(d.text, d.old, d.new) for d in found] == ([] if readings is None else [(text, *readings)])
     assert [str(d.location) for d in found] == (["x.yaml:1:4"] if readings else [])
+
+
+def test_what_aliases_repeat_is_disputed_once():
+    found = disputed(document("a: &a {on: 0755}\nb: *a\nc: {<<: *a}\n", "x.yaml"))
+    assert [(d.text, d.location.line) for d in found] == [("on", 1), ("0755", 1)]
+
+
+def test_the_nearest_place_is_found_through_lists_merges_and_odd_keys():
+    text = "base: &b {x: 1, y: [2, {z: 3}]}\njob: {<<: *b, x: 4}\n1: {'<<': 5}\n"
+    held = document(text, "x.yaml")
+    for path, mark in held.places().items():
+        assert held.nearest(path) == mark
+    assert held.nearest(("job", "y", 7, "z")) == held.nearest(("job", "y"))
+    assert held.nearest(("job", "<<", "x")) == held.nearest(("job",))
