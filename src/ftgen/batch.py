@@ -8,10 +8,11 @@ from dataclasses import replace
 from typing import Any
 
 from ftgen import naming, render, sweeping
-from ftgen.compose import Composer, Composition
+from ftgen.compose import Composer
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, note
 from ftgen.pipeline import Beside, Compiled, Place, compile_composition
 from ftgen.spec import admit
+from ftgen.spread import spread
 from ftgen.sweeping import Point, Sweep, index, queue
 from ftgen.sweeping.causes import Causes
 from ftgen.tree import Run
@@ -25,14 +26,30 @@ class Batch:
         diagnostics: warnings and notes, each once; complete after the last job.
     """
 
-    def __init__(self, composer: Composer, points: Sweep, *, progress: Callable[[int], None] = lambda _: None) -> None:
-        """Prepare to compile; `progress` hears how many points are done."""
+    def __init__(
+        self,
+        composer: Composer,
+        points: Sweep,
+        *,
+        progress: Callable[[int], None] = lambda _: None,
+        workers: int = 1,
+    ) -> None:
+        """Prepare to compile.
+
+        Args:
+            composer: what composes the points.
+            points: the sweep.
+            progress: hears how many points are done.
+            workers: processes that compile, where there is enough for them to do; see `spread`.
+        """
         self.composer = composer
         self.sweep = points
         self.folder = naming.folder_of(points.settings.name) if points.settings.name else ""
         self.rows: list[index.Row] = []
         self.diagnostics: list[Diagnostic] = []
         self._progress = progress
+        self._workers = workers if len(points.points) >= _MANY else 1
+        self._beside = Beside(composer.request.directory)
         self._last: Compiled | None = None
 
     def __iter__(self) -> Iterator[Compiled]:
@@ -41,14 +58,13 @@ class Batch:
         Raises:
             Rejected: at the end, with every cause once; nothing compiled is of use then.
         """
-        causes, beside, first = Causes(), Beside(self.composer.request.directory), dict[Hashable, Point]()
-        for done, point in enumerate(self.sweep.points, 1):
+        causes, first = Causes(), dict[Hashable, Point]()
+        for done, (point, job) in enumerate(self._compiled(), 1):
             self._progress(done)
-            try:
-                job = self._compiled(point, self.sweep.replay.compose(point.overrides), beside)
-            except Rejected as rejected:
-                causes.add(point, rejected.diagnostics)
+            if isinstance(job, Rejected):
+                causes.add(point, job.diagnostics)
                 continue
+            self._last, self.folder = job, job.identity.folder
             twin = first.setdefault(_content(job), point)
             causes.add(point, job.diagnostics if twin is point else [_same_job(twin)])
             if twin is point and not causes.refuse:
@@ -56,14 +72,21 @@ class Batch:
                 yield job
         self._conclude(causes)
 
-    def _compiled(self, point: Point, composition: Composition, beside: Beside) -> Compiled:
-        if not self.folder:
-            # What is swept has no part in it, so that every point would say the same.
-            self.folder = naming.folder(admit(composition.config), self.sweep.swept)
-        swept = {key: shown(value) for key, value in point.values.items()}
-        place = Place(self.folder, point.label, swept)
-        self._last = compile_composition(self.composer, composition, point.overrides, place, beside)
-        return self._last
+    def _compiled(self) -> Iterator[tuple[Point, Compiled | Rejected]]:
+        points = self.sweep.points
+        yield from zip(points, spread(self._compile, points, self._workers), strict=True)
+
+    def _compile(self, point: Point) -> Compiled | Rejected:
+        try:
+            composition = self.sweep.replay.compose(point.overrides)
+            if not self.folder:
+                # What is swept has no part in it, so that every point would say the same.
+                self.folder = naming.folder(admit(composition.config), self.sweep.swept)
+            swept = {key: shown(value) for key, value in point.values.items()}
+            place = Place(self.folder, point.label, swept)
+            return compile_composition(self.composer, composition, point.overrides, place, self._beside)
+        except Rejected as rejected:
+            return rejected
 
     def _conclude(self, causes: Causes) -> None:
         told = causes.told(len(self.sweep.points), self._located)
@@ -94,6 +117,10 @@ class Batch:
             manifest = queue.queue(self.rows, limit, self._last.spec.cluster.labels, self.folder)
             files[f"{self.folder}/{render.file_name(manifest)}"] = render.document(manifest, self._last.identity)
         return Run(self.folder, "", f"{self.folder}/*", files)
+
+
+# Fewer points are compiled before other processes have got going.
+_MANY = 50
 
 
 def _typed(place: Location, typed: Sequence[int]) -> Location | None:

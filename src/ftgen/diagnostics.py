@@ -92,6 +92,10 @@ class Rejected(Exception):  # noqa: N818 - the verdict on the input, not a malfu
         self.diagnostics: tuple[Diagnostic, ...] = tuple(diagnostics)
         super().__init__("; ".join(d.headline for d in self.diagnostics))
 
+    def __reduce__(self) -> tuple[type[Rejected], tuple[tuple[Diagnostic, ...]]]:
+        """An exception is made again of its arguments, which are not the message."""
+        return type(self), (self.diagnostics,)
+
 
 def has_errors(diagnostics: Iterable[Diagnostic]) -> bool:
     """Whether any of them refuses the job."""

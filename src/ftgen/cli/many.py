@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 
-from ftgen import changes, delivery, pipeline, sweeping, tree
+from ftgen import changes, delivery, pipeline, spread, sweeping, tree
 from ftgen.batch import Batch
 from ftgen.cli import output, progress
 from ftgen.cli.arguments import Arguments
@@ -41,7 +41,8 @@ def write(arguments: Arguments, composer: Composer) -> int:
 def expanded(arguments: Arguments, composer: Composer) -> Batch:
     """The sweep that the command line asks for, ready to be compiled."""
     points = sweeping.expand(composer, arguments.overrides, limit=arguments.flags.limit)
-    return Batch(composer, points, progress=progress.bar(len(points.points), arguments))
+    bar = progress.bar(len(points.points), arguments)
+    return Batch(composer, points, progress=bar, workers=spread.processors())
 
 
 def runs(batch: Batch, *, table: bool, told: delivery.Place | None = None) -> Iterator[Run]:
