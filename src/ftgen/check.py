@@ -1,6 +1,7 @@
 """Manifests of any origin, judged as the pipeline judges its own: schema, admission, agreement, lint, secrets.
 
-One document after another; nothing of a document is kept once it has been judged.
+One document after another.  What is kept of them is a few jobs of each of the last kinds, so that rules are not
+asked again about later ones that are the same in all they looked at.
 """
 
 from __future__ import annotations
@@ -14,18 +15,18 @@ from typing import Any
 
 from ftgen import contract, schema, yamlio
 from ftgen.diagnostics import Diagnostic, Location, Rejected, Severity, error, has_errors, warning
-from ftgen.rules import admission, agreement, lint, metadata, reconcile, run, secrets
-from ftgen.rules.job import mapping, version_of
+from ftgen.recall import Recalls, ask, at_hand, outline
+from ftgen.rules import admission, agreement, lint, metadata, panel, reconcile, run, secrets
+from ftgen.rules.job import Job, Version, mapping, read, version_of
 from ftgen.rules.job import text as text_of
 from ftgen.rules.lint import Around
 from ftgen.spec import Facts
 
 _JOB = ("batch.volcano.sh/v1alpha1", "Job")
-_LINTED = (_JOB, ("v1", "PersistentVolumeClaim"))
-
+_CLAIM = ("v1", "PersistentVolumeClaim")
 
 Claims = Mapping[str, Mapping[str, Mapping[str, Any]]]
-_CLAIM = re.compile(r"""\bkind["']?:[ \t]*["']?PersistentVolumeClaim\b""")
+_NAMES_CLAIM = re.compile(r"""\bkind["']?:[ \t]*["']?PersistentVolumeClaim\b""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class Terms:
         accepted: codes that are not told.
         imported: a folder with schemas of the cluster's own, asked first.
         claims: specs of the claims in other files, by namespace and name.
+        recalls: what was found in the jobs before, so that rules are not asked again about what has not changed.
     """
 
     volcano_version: str = schema.DEFAULT
@@ -47,6 +49,7 @@ class Terms:
     accepted: frozenset[str] = frozenset()
     imported: Path | None = None
     claims: Claims = field(default_factory=dict)
+    recalls: Recalls = field(default_factory=Recalls, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,7 @@ def _namespace(manifest: Any) -> str:
 
 def claims_in(text: str, file: str) -> Claims:
     """The specs of a text's claims; a text that names none is not read as YAML, one that is none holds none."""
-    if "PersistentVolumeClaim" not in text or not _CLAIM.search(text):
+    if "PersistentVolumeClaim" not in text or not _NAMES_CLAIM.search(text):
         return {}
     try:
         documents = yamlio.documents(text, file)
@@ -122,11 +125,40 @@ def judge(manifest: Any, terms: Terms, around: Around) -> list[Diagnostic]:
     kind = (manifest["apiVersion"], manifest["kind"])
     numbers = version_of(terms.volcano_version)
     if kind == _JOB:
-        found += admission.admit_create(manifest, volcano_version=numbers)
-        found += agreement.cohere(manifest, volcano_version=numbers)
-    if kind in _LINTED:
+        with at_hand(terms.recalls.of(outline(manifest))):
+            return [*found, *_of_job(manifest, around, numbers), *secrets.scan(manifest)]
+    if kind == _CLAIM:
         found += run(reconcile.ANNOTATED, manifest) + lint.lint(manifest, around, volcano_version=numbers)
     return [*found, *secrets.scan(manifest)]
+
+
+def _of_job(manifest: dict[str, Any], around: Around, version: Version) -> list[Diagnostic]:
+    surroundings = (around.facts, around.pod_security, around.claims, version)
+    stored = admission.mutate(manifest, volcano_version=version)
+    found = ask(_ADMISSION, (stored, *surroundings))
+    for each in (_AGREEMENT, _ANNOTATED):
+        found += ask(each, (manifest, *surroundings))
+    return found + lint.summed(ask(_LINT, (manifest, *surroundings)))
+
+
+_Subject = tuple[dict[str, Any], Facts, str, Mapping[str, Mapping[str, Any]], Version]
+"""A job, and what it is judged by."""
+
+
+def _job(subject: _Subject) -> tuple[Job]:
+    manifest, *_, version = subject
+    return (read(manifest, version),)
+
+
+def _linted(subject: _Subject) -> tuple[Job, Around]:
+    manifest, facts, pod_security, claims, version = subject
+    return read(manifest, version), Around(facts, pod_security, claims)
+
+
+_ADMISSION = panel(admission.RULES_OF_CREATION, _job)
+_AGREEMENT = panel(agreement.RULES_OF_AGREEMENT, _job)
+_ANNOTATED = panel(reconcile.ANNOTATED, lambda subject: subject[:1])
+_LINT = panel(lint.RULES_OF_LINT, _linted, lint.find)
 
 
 def strict(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:

@@ -19,14 +19,11 @@ from ftgen import contract, delivery, lower, naming, overlay, project, render, s
 from ftgen.compose import Composer, Composition
 from ftgen.diagnostics import Diagnostic, note, require
 from ftgen.lower import Bundle, Identity
-from ftgen.recall import Form, Recall, ask, at_hand, fill
+from ftgen.recall import Form, Recall, Recalls, ask, at_hand, fill
 from ftgen.rules import admission, lint, outputs, panels, reconcile, secrets, sizing, training
 from ftgen.rules.job import version_of
 from ftgen.spec import Admission, Spec, admit
 from ftgen.tree import DELIVERY, Run, object_of
-
-# Of a sweep over options the last ones come again soonest; each takes about a megabyte.
-_RECALLED = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +73,12 @@ class Beside:
         self._directory = directory
         self._patches: dict[tuple[object, ...], list[overlay.Patch]] = {}
         self._conflicts: dict[tuple[object, ...], list[Diagnostic]] = {}
-        self._recalls: dict[tuple[object, ...], Recall] = {}
+        self._recalls = Recalls()
         self.admit = Admission().admit
 
     def recall(self, choices: Mapping[str, str]) -> Recall:
-        """What was said of jobs of the same choices; of many choices in turn, only the last ones are kept."""
-        chosen = tuple(choices.items())
-        known = self._recalls.pop(chosen, None) or Recall()
-        self._recalls[chosen] = known
-        if len(self._recalls) > _RECALLED:
-            del self._recalls[next(iter(self._recalls))]
-        return known
+        """What was said of jobs of the same choices."""
+        return self._recalls.of(tuple(choices.items()))
 
     def patches(self, choices: Mapping[str, str], packs: tuple[str, ...] = ()) -> list[overlay.Patch]:
         """The overlays of the chosen options, packs of overlays among them."""

@@ -10,7 +10,7 @@ Shape counts as well: where mappings have other keys, or lists another length, n
 
 from __future__ import annotations
 
-from collections.abc import Callable, ItemsView, Iterator, ValuesView
+from collections.abc import Callable, Hashable, ItemsView, Iterator, ValuesView
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -28,6 +28,8 @@ _PATIENCE = 8
 # So many shapes of a subject are kept beside each other, such as jobs of one node and of several.
 _MOST = 8
 _COMPARED = 64
+# Of many kinds in turn the last ones come again soonest; each takes about a megabyte.
+_KINDS = 32
 _PARTS = (dict, list, tuple, Section)
 T = TypeVar("T")
 
@@ -118,6 +120,29 @@ class Recall:
         if any(paths is None for _, paths in parts):
             return None
         return frozenset((step, *path) for step, paths in parts for path in paths or ())
+
+
+class Recalls:
+    """What is recalled of subjects of several kinds, which are not worth comparing with each other."""
+
+    def __init__(self) -> None:
+        """Know nothing yet."""
+        self._known: dict[Hashable, Recall] = {}
+
+    def of(self, kind: Hashable) -> Recall:
+        """What is recalled of one kind; of many kinds in turn, only the last ones are kept."""
+        known = self._known.pop(kind, None) or Recall()
+        self._known[kind] = known
+        if len(self._known) > _KINDS:
+            del self._known[next(iter(self._known))]
+        return known
+
+
+def outline(value: Any) -> tuple[Any, ...]:
+    """The shape of plain mappings and lists: what of one kind have in common, whatever plain values they hold."""
+    if isinstance(value, dict):
+        return (*value, *[outline(held) for held in value.values() if isinstance(held, dict | list)])
+    return (len(value), *[outline(held) for held in value if isinstance(held, dict | list)])
 
 
 _at_hand: ContextVar[Recall | None] = ContextVar("_at_hand", default=None)

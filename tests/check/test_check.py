@@ -5,6 +5,7 @@ import io
 import json
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from ftgen import check, contract, kube, project, yamlio
 from ftgen.check import Terms
 from ftgen.cli import main
 from ftgen.diagnostics import Rejected, Severity
+from ftgen.recall import Recalls
 from ftgen.rules import RULES
 from ftgen.rules.lint import UNKNOWN_FACT
 
@@ -387,3 +389,43 @@ def test_judging_leaves_nothing_to_the_collector():
         assert gc.collect() == 0
     finally:
         gc.enable()
+
+
+RUN = (Path(__file__).parents[1] / "golden" / "expected" / "default.yaml").read_text(encoding="utf-8")
+
+
+def leaves(value, path=()):
+    """Where the plain values are."""
+    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else None
+    return [path] if pairs is None else [leaf for step, held in pairs for leaf in leaves(held, (*path, step))]
+
+
+def odder(value, path, odd):
+    """The same with another plain value at a place."""
+    if not path:
+        return odd(value)
+    parts = value.copy()
+    parts[path[0]] = odder(parts[path[0]], path[1:], odd)
+    return parts
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        lambda value: f"{value}1" if isinstance(value, str) else value + 1,
+        lambda value: "" if isinstance(value, str) else 0,
+        lambda value: "hf_" + "aB3" * 12 if isinstance(value, str) else None,
+    ],
+    ids=["more", "nothing", "a token"],
+)
+@pytest.mark.parametrize("text", [RUN, REFERENCE], ids=["rendered", "by hand"])
+def test_what_is_recalled_is_what_would_be_found(text, odd, alauda):
+    """Whatever single value tells a job from those before it, the rules that looked at it are asked again."""
+    plain = yamlio.parse(text, "job.yaml")
+    others = [yamlio.dump(odder(plain, place, odd)) for place in leaves(plain)]
+    for given in (Terms(), alauda):
+        terms = replace(given, recalls=Recalls())
+        recalled = [check.check(each, "job.yaml", terms) for each in [yamlio.dump(plain)] * 10 + others]
+        anew = [check.check(each, "job.yaml", replace(given, recalls=Recalls())) for each in others]
+        assert recalled[10:] == anew
+        assert len(set(recalled)) > 10

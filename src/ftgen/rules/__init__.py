@@ -12,8 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from ftgen.diagnostics import Diagnostic, Severity
+from ftgen.recall import Panel
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,22 @@ def rule(
 def run(rules: Iterable[Rule], *subject: object) -> list[Diagnostic]:
     """What the rules find in the subject, in the order of the rules."""
     return [diagnosed(r, f) for r in rules for f in r.check(*subject)]
+
+
+def find(each: Rule, *subject: object) -> list[Diagnostic]:
+    """What one rule finds in the subject."""
+    return run((each,), *subject)
+
+
+def panel(
+    rules: Iterable[Rule], view: Callable[[Any], tuple[Any, ...]], finder: Callable[..., list[Any]] = find
+) -> Panel:
+    """Rules as questions that can be recalled: each is asked with what `view` makes of the subject."""
+    return Panel(view, tuple(partial(_asked, finder, each) for each in rules))
+
+
+def _asked(finder: Callable[..., list[Any]], each: Rule, view: tuple[Any, ...]) -> list[Any]:
+    return finder(each, *view)
 
 
 def diagnosed(broken: Rule, finding: Finding) -> Diagnostic:

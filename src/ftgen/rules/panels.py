@@ -5,27 +5,18 @@ What judges a specification has it for its subject; what judges manifests, the s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Any
 
 from ftgen.diagnostics import Diagnostic, Severity
 from ftgen.lower import Object
 from ftgen.recall import Panel
-from ftgen.rules import Rule, admission, agreement, lint, meaning, memory, reconcile, run
+from ftgen.rules import Rule, admission, agreement, lint, meaning, memory, panel, reconcile
 from ftgen.rules.job import Job, Version, read, version_of
-from ftgen.rules.lint.around import Around, Unknown
+from ftgen.rules.lint.around import Around
 from ftgen.spec import Spec
 
 Subject = tuple[Spec, Sequence[Object], Object]
-
-
-def _panel(rules: Iterable[Rule], view: Callable[[Any], tuple[Any, ...]]) -> Panel:
-    return Panel(view, tuple(partial(_found, rule) for rule in rules))
-
-
-def _found(rule: Rule, view: tuple[Any, ...]) -> list[Diagnostic]:
-    return run((rule,), *view)
 
 
 def _version(spec: Spec) -> Version:
@@ -47,11 +38,8 @@ def _linted(subject: Subject) -> tuple[Job, Around, Subject]:
 
 
 def _lint(rule: Rule, view: tuple[Job, Around, Subject]) -> list[Diagnostic]:
-    try:
-        return _serious(run((rule,), *view[:2]))
-    except Unknown:
-        # A fact that nobody has stated is told by `ftgen check` alone.
-        return []
+    # A fact that nobody has stated is told by `ftgen check` alone.
+    return _serious(d for d in lint.find(rule, *view[:2]) if isinstance(d, Diagnostic))
 
 
 def _lint_claims(view: tuple[Job, Around, Subject]) -> list[Diagnostic]:
@@ -63,9 +51,9 @@ def _serious(found: Iterable[Diagnostic]) -> list[Diagnostic]:
     return [d for d in found if d.severity is not Severity.NOTE]
 
 
-MEANING = _panel((*meaning.RULES_OF_MEANING, *memory.RULES_OF_MEMORY), _spec)
+MEANING = panel((*meaning.RULES_OF_MEANING, *memory.RULES_OF_MEMORY), _spec)
 DELIVERY = Panel(_spec, (lambda view: reconcile.judge(*view),))
-ADMISSION = _panel(admission.RULES_OF_CREATION, _job)
+ADMISSION = panel(admission.RULES_OF_CREATION, _job)
 """Asked of the job as it would be stored."""
-AGREEMENT = _panel(agreement.RULES_OF_AGREEMENT, _job)
+AGREEMENT = panel(agreement.RULES_OF_AGREEMENT, _job)
 LINT = Panel(_linted, (_lint_claims, *(partial(_lint, rule) for rule in lint.RULES_OF_LINT)))

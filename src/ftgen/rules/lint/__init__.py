@@ -7,16 +7,29 @@ nobody has stated is skipped, never guessed.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from ftgen.diagnostics import Diagnostic, note
-from ftgen.rules import diagnosed
-from ftgen.rules.job import Version, read
+from ftgen.rules import Rule, diagnosed
+from ftgen.rules.job import Job, Version, read
 from ftgen.rules.lint import ascend, cards, delivery, pods, ranks, scripts, storage  # noqa: F401 - define rules
 from ftgen.rules.lint.around import RULES_OF_LINT, Around, Unknown
 from ftgen.spec import Card, Spec
 
-__all__ = ["RULES_OF_LINT", "TWINS", "UNKNOWN_FACT", "Around", "around", "claims_in", "lint", "untold"]
+__all__ = [
+    "RULES_OF_LINT",
+    "TWINS",
+    "UNKNOWN_FACT",
+    "Around",
+    "Lacking",
+    "around",
+    "claims_in",
+    "find",
+    "lint",
+    "summed",
+    "untold",
+]
 
 UNKNOWN_FACT = "FT499"
 
@@ -50,16 +63,39 @@ def lint(manifest: Mapping[str, Any], surroundings: Around, *, volcano_version: 
     if manifest.get("kind") not in ("Job", "PersistentVolumeClaim"):
         return []
     job = read(manifest, volcano_version)
-    found: list[Diagnostic] = []
+    rules = (storage.unserved_mode,) if manifest.get("kind") == "PersistentVolumeClaim" else RULES_OF_LINT
+    return summed(each for rule in rules for each in find(rule, job, surroundings))
+
+
+@dataclass(frozen=True, slots=True)
+class Lacking:
+    """A rule could not be judged to its end, because nobody has stated a fact."""
+
+    fact: str
+    rule: str
+
+
+def find(rule: Rule, job: Job, surroundings: Around) -> list[Diagnostic | Lacking]:
+    """What one rule finds in a job, and the fact that it lacked, if any."""
+    found: list[Diagnostic | Lacking] = []
+    try:
+        for finding in rule.check(job, surroundings):
+            found.append(diagnosed(rule, finding))  # noqa: PERF401 - what was found before a fact lacked stays
+    except Unknown as fact:
+        found.append(Lacking(str(fact), rule.name))
+    return found
+
+
+def summed(found: Iterable[Diagnostic | Lacking]) -> list[Diagnostic]:
+    """What several rules found, and a note for each fact that some lacked."""
+    told: list[Diagnostic] = []
     lacking: dict[str, list[str]] = {}
-    claim = manifest.get("kind") == "PersistentVolumeClaim"
-    for each in (storage.unserved_mode,) if claim else RULES_OF_LINT:
-        try:
-            for finding in each.check(job, surroundings):
-                found.append(diagnosed(each, finding))  # noqa: PERF401 - what was found before a fact lacked stays
-        except Unknown as fact:
-            lacking.setdefault(str(fact), []).append(each.name)
-    return [*found, *(_unknown(fact, names) for fact, names in lacking.items())]
+    for each in found:
+        if isinstance(each, Lacking):
+            lacking.setdefault(each.fact, []).append(each.rule)
+        else:
+            told.append(each)
+    return [*told, *(_unknown(fact, names) for fact, names in lacking.items())]
 
 
 def _unknown(fact: str, names: list[str]) -> Diagnostic:
