@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -230,10 +230,11 @@ def _order(manifest: Any, subject: str) -> tuple[int, ...]:
     return tuple(places)
 
 
-def steps(subject: str) -> Iterator[str | int]:
+@lru_cache(maxsize=4096)
+def steps(subject: str) -> Steps:
     """The keys and indexes of a manifest path as `dotted` writes it."""
-    for plain, quoted in re.findall(r"([^.\[\]]+)|\[(\"(?:[^\"\\]|\\.)*\"|\d+)\]", subject):
-        yield json.loads(quoted) if quoted else plain
+    found = re.findall(r"([^.\[\]]+)|\[(\"(?:[^\"\\]|\\.)*\"|\d+)\]", subject)
+    return tuple(json.loads(quoted) if quoted else plain for plain, quoted in found)
 
 
 def _likeliest(problem: _Problem) -> _Problem:

@@ -146,7 +146,7 @@ def located(composer: Composer, overrides: Sequence[str], diagnostics: Sequence[
 def _places(found: Diagnostic, source: Source, provenance: Provenance, composer: Composer) -> Iterator[Location]:
     """The overlay that wrote what a manifest holds, else the keys that it follows; none for ftgen's own."""
     for manifest in source.objects():
-        path = _nearest(manifest, tuple(contract.steps(found.subject)))
+        path = _nearest(manifest, contract.steps(found.subject))
         if len(path) < _SPEAKING:
             continue
         for _, place in overlaid(source, manifest, path)[-1:]:

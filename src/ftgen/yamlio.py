@@ -685,6 +685,8 @@ def _found(node: _Node, step: str | int, file: str) -> _Entry | None:
     if _is_mapping(node) and step != "<<" and step in (names := node.values[::2]):
         place = 2 * names.index(step)
         return node.nodes[place], node.nodes[place + 1], node.values[place + 1]
+    if isinstance(node, _Branch) and isinstance(step, int) and not _is_mapping(node):
+        return (node.nodes[step], node.nodes[step], node.values[step]) if 0 <= step < len(node.nodes) else None
     return _entries(node, file).get(step)
 
 

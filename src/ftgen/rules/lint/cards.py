@@ -37,6 +37,7 @@ _HAMI_FIXED = (2, 9, 0)
 _OWNED = re.compile(r"CUDA_DEVICE_(MEMORY_LIMIT|SM_LIMIT|MEMORY_SHARED_CACHE)\w*|NVIDIA_VISIBLE_DEVICES")
 _PORTS = range(1024, 65536)
 _ON = ("1", "true", "True", "TRUE")
+_DIAGNOSTIC = ("CUDA_DISABLE_CONTROL", "NCCL_P2P_DISABLE", "NCCL_SHM_DISABLE", "NCCL_DEBUG")
 
 
 def _place(container: Container, name: str) -> str:
@@ -352,10 +353,11 @@ def plugins_variable(job: Job, around: Around) -> Iterator[Finding]:
         npu = "Ascend" in families(pod) and not _for_mindcluster(job, pod, around)
         shared = shares_cards(pod)
         for container in pod.main_containers:
-            for name, (_, path) in set_variables(container).items():
+            variables = set_variables(container)
+            for name in variables:
                 if (shared and _OWNED.fullmatch(name)) or (npu and name == "ASCEND_VISIBLE_DEVICES"):
                     said = f"{name} overrides what the device plugin sets"
-                    yield Finding(said, f"{path}.name", name, "remove it")
+                    yield Finding(said, f"{variables[name][1]}.name", name, "remove it")
 
 
 def _for_mindcluster(job: Job, pod: Pod, around: Around) -> bool:
@@ -384,7 +386,9 @@ def left_over(job: Job, _: Around) -> Iterator[Finding]:
     for pod in job.pods:
         shared = shares_cards(pod)
         for container in pod.containers:
-            for name, (value, path) in set_variables(container).items():
+            variables = set_variables(container)
+            for name in (each for each in variables if each in _DIAGNOSTIC):
+                value, path = variables[name]
                 unlimited = name == "CUDA_DISABLE_CONTROL" and value.lower() == "true"
                 slow = name in {"NCCL_P2P_DISABLE", "NCCL_SHM_DISABLE"} and value in _ON and not shared
                 if unlimited or slow or (name == "NCCL_DEBUG" and value == "TRACE"):
