@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from hydra import compose, initialize_config_dir
+from omegaconf.basecontainer import BaseContainer
 
 from ftgen import cli, project
 
 WORDS = ["hardware=ascend", "trainer.lr=3e-4", "hydra.job.name=mine"]
+
+
+@pytest.fixture(autouse=True)
+def resolvers() -> Iterator[None]:
+    """Hydra leaves its resolvers behind."""
+    before = dict(BaseContainer._resolvers)
+    yield
+    BaseContainer._resolvers.clear()
+    BaseContainer._resolvers.update(before)
 
 
 @pytest.fixture
