@@ -28,8 +28,11 @@ lint: venv tools
 
 check: lint test
 
+bench: export PATH := $(abspath $(BIN)):$(PATH)
 bench: venv
 	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.bench.checking
+	$(BIN)/python -m tests.bench.publishing
 
 # The rendered experiments in out/, and the expected manifests of the tests, written anew.
 out: venv
