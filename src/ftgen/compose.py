@@ -764,19 +764,29 @@ def _unknown_key(override: Override, config: DictConfig, failure: Exception) -> 
         )
     if "Could not override" not in cause:
         return error("FT012", cause, key, override.input_line)
-    known = sorted(set(_keys(config)))
-    near = difflib.get_close_matches(key, known, 1, 0.85) or difflib.get_close_matches(key, known, 3, 0.6)
-    near = (
-        near
-        or [
-            k
-            for k in known
-            if k.rsplit(".", 1)[-1]
-            in difflib.get_close_matches(key.rsplit(".", 1)[-1], [key2.rsplit(".", 1)[-1] for key2 in known], 1, 0.7)
-        ][:3]
-    )
+    near = _trainer_arguments(key, config) or _near(key, sorted(set(_keys(config))))
     hint = f"did you mean {', '.join(near)}?" if near else f"to add a new key write +{override.input_line}"
     return error("FT012", f"there is no key {key!r}", key, override.input_line, hint)
+
+
+def _near(key: str, known: Sequence[str]) -> list[str]:
+    """Keys that look alike: by all of it, else by their last word."""
+    last = {k: k.rpartition(".")[2] for k in known}
+    alike = difflib.get_close_matches(key.rpartition(".")[2], [*last.values()], 1, 0.7)
+    return (
+        difflib.get_close_matches(key, known, 1, 0.85)
+        or [k for k in known if last[k] in alike][:3]
+        or difflib.get_close_matches(key, known, 3, 0.6)
+    )
+
+
+def _trainer_arguments(key: str, config: DictConfig) -> list[str]:
+    """`trainer.args.X` for what is an argument of the trainer and was looked for elsewhere."""
+    from ftgen.trainers.surface import surface, versions  # noqa: PLC0415 - for mistakes only
+
+    version = str(_selected(config, "trainer.version"))
+    names = surface(version).arguments if version in versions() else {}
+    return [f"trainer.args.{name}" for name in difflib.get_close_matches(key.rpartition(".")[2], names, 1, 0.8)]
 
 
 def _selected(config: DictConfig, key: str) -> Any:

@@ -242,3 +242,20 @@ def test_what_an_interpolation_may_have_meant(
         "did you mean FTGEN_TEAM? Else export FTGEN_TAEM, or give a default: ${oc.env:FTGEN_TAEM,DEFAULT}",
         "did you mean ${model.name}?",
     ]
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("trainer.lrr=1", "trainer.lr"),
+        ("trainer.seed=1", "trainer.args.seed"),
+        ("lora_rank=8", "trainer.args.lora_rank"),
+        ("hardware.device=2", "hardware.devices"),
+        ("nodes=2", "hardware.nodes"),
+        ("storage.claim=x", "storage.models.claim, storage.workspace.claim"),
+        ("hardwar.nodes=2", "hardware.nodes"),
+    ],
+)
+def test_what_was_meant(typed: str, meant: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([typed]) == 1
+    assert f"help: did you mean {meant}?\n" in capsys.readouterr().err
