@@ -189,7 +189,8 @@ class _File:
 
     @property
     def _value(self) -> Any:
-        return self._read.value if self._read else None
+        """A file of nothing but comments is an empty mapping to Hydra, not a null."""
+        return self._read.value or {} if self._read else None
 
     @cached_property
     def _read(self) -> yamlio.Document | None:

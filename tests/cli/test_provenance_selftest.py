@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.golden.test_golden import CASES
 
 from ftgen import explain, pipeline, project, render, yamlio
 from ftgen.blame import Provenance
@@ -46,9 +48,16 @@ def leaves(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple
         yield path, value
 
 
-@pytest.mark.parametrize("selection", SELECTIONS)
-def test_every_key_of_a_configuration_is_where_it_is_said_to_be(selection: str, composer: Composer) -> None:
-    overrides = SELECTIONS[selection]
+@cache
+def _read(file: str) -> tuple[list[str], Any, dict[tuple[str | int, ...], int]]:
+    text = Path(file).read_text(encoding="utf-8")
+    lines = {path: mark.line for path, mark in yamlio.positions(text).items()}
+    return text.splitlines(), yamlio.parse(text, file), lines
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_key_of_every_golden_is_where_it_is_said_to_be(case: str, composer: Composer) -> None:
+    overrides = CASES[case]
     config = composer.compose(composer.parse(overrides)).config
     origins = Provenance.of(composer, overrides)
     for path, value in leaves(config):
@@ -57,14 +66,15 @@ def test_every_key_of_a_configuration_is_where_it_is_said_to_be(selection: str, 
         assert story, key
         assert story.statements, key
         place = story.statements[-1].location
-        assert place.file != COMMAND_LINE
-        text = Path(place.file).read_text(encoding="utf-8")
+        if place.file == COMMAND_LINE:
+            assert key.startswith(overrides[place.line - 1].partition("=")[0])
+            continue
+        text, whole, lines = _read(place.file)
         name = next(str(step) for step in reversed(path) if isinstance(step, str))
-        marks = yamlio.positions(text)
-        (written,) = {p for p, m in marks.items() if place.line == m.line and p and _stands_for(p, path)} or {()}
+        (written,) = {p for p, line in lines.items() if place.line == line and p and _stands_for(p, path)} or {()}
         assert written, f"{place} does not hold {key}"
-        assert name in text.splitlines()[place.line - 1] or isinstance(path[-1], int)
-        said = _at(yamlio.parse(text, place.file), written)
+        assert name in text[place.line - 1] or isinstance(path[-1], int)
+        said = _at(whole, written)
         assert _reads_as(said, value), f"{place} says {said!r}, composed is {value!r}"
 
 
