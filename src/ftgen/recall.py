@@ -125,17 +125,18 @@ class Recall:
 class Recalls:
     """What is recalled of subjects of several kinds, which are not worth comparing with each other."""
 
-    def __init__(self) -> None:
-        """Know nothing yet."""
-        self._known: dict[Hashable, Recall] = {}
+    def __init__(self, patience: int = 0) -> None:
+        """Know nothing yet, and of each kind nothing before so many subjects: of most kinds there may be few."""
+        self._patience = patience
+        self._known: dict[Hashable, tuple[int, Recall]] = {}
 
     def of(self, kind: Hashable) -> Recall:
         """What is recalled of one kind; of many kinds in turn, only the last ones are kept."""
-        known = self._known.pop(kind, None) or Recall()
-        self._known[kind] = known
+        met, known = self._known.pop(kind, (0, Recall()))
+        self._known[kind] = (met + 1, known)
         if len(self._known) > _KINDS:
             del self._known[next(iter(self._known))]
-        return known
+        return known if met >= self._patience else Recall()
 
 
 def outline(value: Any) -> tuple[Any, ...]:
