@@ -119,4 +119,14 @@ def test_fit_is_told_with_its_numbers(tmp_path: Path, capsys: pytest.CaptureFixt
     assert 16 < job["fit"]["device_gib"] < 40
     assert sum(job["fit_terms"].values()) == pytest.approx(job["fit"]["device_gib"], abs=0.1)
     assert cli.main(words) == 0
-    assert f"{job['fit']['device_gib']:g} GiB of a card" in capsys.readouterr().out
+    assert f"{job['fit']['device_gib']:g} GiB of a card: fits in 80 GiB (weights" in capsys.readouterr().out
+
+
+def test_a_narrow_terminal_hides_nothing_of_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wide = plan(capsys, "--fit", "hardware=ascend")
+    monkeypatch.setenv("COLUMNS", "80")
+    narrow = plan(capsys, "--fit", "hardware=ascend")
+    assert all(len(line) <= 80 for line in narrow.splitlines())
+    assert narrow.split() == wide.split()

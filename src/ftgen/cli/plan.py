@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+import textwrap
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -60,8 +61,13 @@ def run(arguments: Arguments) -> int:
     else:
         width = max(_NARROWEST, shutil.get_terminal_size((120, 24)).columns)
         lines = [*_lines(planned, width, every=arguments.flags.all), *(_fits(planned) if arguments.flags.fit else ())]
-        sys.stdout.writelines(f"{line[:width]}\n" for line in lines)
+        sys.stdout.writelines(f"{_broken(line, width)}\n" for line in lines)
     return 0
+
+
+def _broken(line: str, width: int) -> str:
+    """A line too long for the terminal goes on below, between two words."""
+    return line if len(line) <= width else textwrap.fill(line, width, subsequent_indent="  ", break_on_hyphens=False)
 
 
 def _planned(arguments: Arguments, composer: Composer) -> Planned:
@@ -119,7 +125,7 @@ def _fits(planned: Planned) -> Iterator[str]:
             there = row.fit["available_gib"]
             against = f"{row.fit['verdict']} in {there:g} GiB" if there is not None else "the card's memory is unknown"
             terms = ", ".join(f"{name} {gib:g}" for name, gib in row.terms.items())
-            text = f"{row.fit['device_gib']:g} GiB of a card ({terms}): {against}"
+            text = f"{row.fit['device_gib']:g} GiB of a card: {against} ({terms})"
         told.setdefault(text, row.job)
     yield from (f"{job}  {text}" for text, job in told.items())
 
