@@ -50,12 +50,14 @@ update-golden: venv
 # The suite on Hydra's pre-release.
 test-hydra-next:
 	$(PYTHON) -m venv .venv-hydra-next
+	.venv-hydra-next/bin/pip install -q --upgrade 'pip>=25.1'
 	.venv-hydra-next/bin/pip install -q --pre 'hydra-core>=1.4.0rc0,<1.5' -e . --group test
 	.venv-hydra-next/bin/pytest -n auto
 
 # Every trainer's configuration against LLaMA-Factory's own parser; downloads about 1 GB.
 test-trainer:
 	$(PYTHON) -m venv .venv-trainer
+	.venv-trainer/bin/pip install -q --upgrade 'pip>=25.1'
 	.venv-trainer/bin/pip install -q -e . --group test --group trainer
 	.venv-trainer/bin/pytest -m slow tests/trainers
 
