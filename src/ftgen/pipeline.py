@@ -20,7 +20,7 @@ from ftgen.compose import Composer, Composition
 from ftgen.diagnostics import Diagnostic, note, require
 from ftgen.lower import Bundle, Identity
 from ftgen.recall import Form, Recall, Recalls, ask, at_hand, fill
-from ftgen.rules import admission, lint, outputs, panels, reconcile, secrets, sizing, training
+from ftgen.rules import admission, lint, metadata, outputs, panels, reconcile, run, secrets, sizing, training
 from ftgen.rules.job import version_of
 from ftgen.spec import Admission, Spec, admit
 from ftgen.tree import DELIVERY, Run, object_of
@@ -162,6 +162,7 @@ def cohere(bundle: Bundle, spec: Spec, noticed: Iterable[Diagnostic]) -> list[Di
     stored = admission.mutate(bundle.job, volcano_version=version_of(spec.cluster.volcano_version))
     found = ask(panels.ADMISSION, written if stored is bundle.job else (spec, bundle.claims, stored))
     found = [*found, *ask(panels.AGREEMENT, written), *ask(panels.LINT, written)]
+    found += [d for manifest in bundle.objects for d in run(metadata.RULES_OF_METADATA, manifest)]
     return lint.untold(found, {*spec.accepted, *(d.code for d in noticed)})
 
 

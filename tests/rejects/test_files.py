@@ -103,6 +103,14 @@ def test_a_field_that_kubernetes_does_not_know_is_told_where_the_overlay_writes_
     assert [(code, place) for code, place, _ in reject()] == [("FT301", f"{file}:4:5")]
 
 
+def test_a_name_that_an_overlay_spoils(reject: Reject, write: Write) -> None:
+    file = "overlays/storage/nfs/a.yaml"
+    write(file, "- {op: replace, path: /metadata/namespace, value: Team_A}\n")
+    ((code, place, headline),) = reject("storage=nfs")
+    assert (code, headline) == ("FT336", "there can be no namespace 'Team_A'")
+    assert place.startswith(f"{file}:1")
+
+
 def test_what_a_file_makes_of_the_manifest_is_told_in_the_file(reject: Reject, write: Write) -> None:
     write("conf/cluster/ours.yaml", "defaults: [alauda, _self_]\ntolerations:\n- {key: a, operator: Foo}\n")
     found = reject("cluster=ours")
