@@ -61,25 +61,26 @@ class Batch:
             Rejected: at the end, with every cause once; nothing compiled is of use then.
         """
         causes, first = Causes(), dict[Hashable, Point]()
-        for done, (point, job) in enumerate(self._compiled(), 1):
+        for done, (point, outcome) in enumerate(self._compiled(), 1):
             self._progress(done)
-            if isinstance(job, Rejected):
-                causes.add(point, job.diagnostics)
+            if isinstance(outcome, Rejected):
+                causes.add(point, outcome.diagnostics)
                 continue
+            job, row = outcome
             self._last, self.folder = job, job.identity.folder
             self.packs.update(job.spec.overlays)
             twin = first.setdefault(_content(job), point)
             causes.add(point, job.diagnostics if twin is point else [_same_job(twin)])
             if twin is point and not causes.refuse:
-                self.rows.append(index.row(job.spec, job.identity, job.bundle, job.files))
+                self.rows.append(row)
                 yield job
         self._conclude(causes)
 
-    def _compiled(self) -> Iterator[tuple[Point, Compiled | Rejected]]:
+    def _compiled(self) -> Iterator[tuple[Point, tuple[Compiled, index.Row] | Rejected]]:
         points = self.sweep.points
         yield from zip(points, spread(self._compile, points, self._workers), strict=True)
 
-    def _compile(self, point: Point) -> Compiled | Rejected:
+    def _compile(self, point: Point) -> tuple[Compiled, index.Row] | Rejected:
         try:
             composition = self.sweep.replay.compose(point.overrides)
             if not self.folder:
@@ -87,7 +88,8 @@ class Batch:
                 self.folder = naming.folder(admit(composition.config), self.sweep.swept)
             swept = {key: shown(value) for key, value in point.values.items()}
             place = Place(self.folder, point.label, swept)
-            return compile_composition(self.composer, composition, point.overrides, place, self._beside)
+            job = compile_composition(self.composer, composition, point.overrides, place, self._beside)
+            return job, index.row(job.spec, job.identity, job.bundle, job.files)
         except Rejected as rejected:
             return rejected
 
