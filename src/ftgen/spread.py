@@ -41,8 +41,9 @@ def spread(work: Callable[[Item], Result], items: Sequence[Item], workers: int) 
         yield from map(work, items)
         return
     blocks = [items[start : start + _BLOCK] for start in range(0, len(items), _BLOCK)]
-    forks = [_Fork(work, blocks[first::workers]) for first in range(workers)]
+    forks: list[_Fork] = []
     try:
+        forks.extend(_Fork(work, blocks[first::workers]) for first in range(workers))
         for number, _ in zip(count(), blocks, strict=False):
             yield from forks[number % workers].next()
     finally:
@@ -57,13 +58,18 @@ class _Fork:
         here, there = os.pipe()
         # What is there already is not to be copied only because the collector looks at it.
         gc.freeze()
+        # An interruption waits until both processes know who they are.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         self._process = os.fork()
         if not self._process:
             os.close(here)
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C is for all; the parent alone has something to say
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             _serve(work, blocks, there)
         gc.unfreeze()
         os.close(there)
         self._results: BinaryIO = os.fdopen(here, "rb")
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
     def next(self) -> list[Result]:
         """The results of the next block."""
@@ -85,7 +91,6 @@ class _Fork:
 
 def _serve(work: Callable[[Item], Result], blocks: Sequence[Sequence[Item]], there: int) -> None:
     """Never returns: what this process would do at its end is its parent's business."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C is for all; the parent alone has something to say
     try:
         with os.fdopen(there, "wb") as results:
             for block in blocks:
