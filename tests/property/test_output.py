@@ -11,8 +11,9 @@ import pytest
 import yaml
 from ruamel.yaml import YAML
 
-from ftgen import catalog, compose, kube, pipeline, project
+from ftgen import catalog, kube, pipeline, project
 from ftgen.compose import Composer, Request
+from ftgen.compose.plain import NotPlain, Plain
 from ftgen.rules import admission, agreement
 
 FTGEN = Path(sys.executable).with_name("ftgen")
@@ -117,12 +118,12 @@ def test_plain_interpolation_is_omegaconfs(compiled: pipeline.Compiled, monkeypa
     """References by full name are resolved without OmegaConf, to the same values."""
 
     def refuse(_: object) -> None:
-        raise compose._NotPlain
+        raise NotPlain
 
     selection = compiled.identity.overrides
     quick = Composer(Request(config_path=project.conf_dir()))
     plain = quick.compose(quick.parse(selection)).config
-    monkeypatch.setattr(compose._Plain, "resolved", refuse)
+    monkeypatch.setattr(Plain, "resolved", refuse)
     assert plain == quick.compose(quick.parse(selection)).config
 
 

@@ -1,0 +1,123 @@
+"""Overrides as text: Hydra's grammar, read and written, and how an override of its own node is known."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import islice
+from typing import Any
+
+from hydra._internal.config_repository import ConfigRepository
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, Quote, QuotedString
+from hydra.errors import HydraException
+
+from ftgen.compose.problems import last_line
+from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, error
+
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_./@-]*|\$\{[A-Za-z0-9_.]+\}")
+_READ_OTHERWISE = frozenset({"null", "true", "false", "nan", "inf"})
+
+
+class Parser:
+    """Reads overrides, each once, however often it is asked."""
+
+    def __init__(self, repository: ConfigRepository) -> None:
+        """Overrides whose `glob()` matches the options of this repository."""
+        self._repository = repository
+        self._parsed: dict[str, Override] = {}
+
+    def parse(self, overrides: Sequence[str]) -> list[Override]:
+        """The overrides as Hydra's grammar understands them; all that do not parse are reported together."""
+        parsed, problems = [], []
+        for position, text in enumerate(overrides, 1):
+            try:
+                parsed.append(self._parse(text))
+            except HydraException as failure:
+                place = Location(COMMAND_LINE, position)
+                told = f"cannot read the override {text!r}: {last_line(failure)}"
+                help_ = "" if "=" in text else "an override is KEY=VALUE; `ftgen --help` lists the verbs"
+                problems.append(error("FT010", told, value=text, help=help_).at(place))
+        if problems:
+            raise Rejected(problems)
+        return parsed
+
+    def _parse(self, text: str) -> Override:
+        if text not in self._parsed:
+            parsed = OverridesParser.create().parse_override(text)
+            # The options that a glob() matches; of a loader, Hydra asks nothing else here.
+            parsed.config_loader = self._repository  # type: ignore[assignment]
+            self._parsed[text] = parsed
+        return self._parsed[text]
+
+
+def alternatives(override: Override, most: int) -> tuple[list[str], bool]:
+    """A sweep's values in order, as Hydra's sweeper spells them, and whether Hydra would shuffle them.
+
+    Args:
+        override: a sweep.
+        most: where to stop; a range may be without end for all practical purposes.
+
+    Raises:
+        Rejected: for an `interval()`, which only an optimiser can walk, and a range that never ends.
+    """
+    sweep: Any = override.value()
+    shuffled = getattr(sweep, "shuffle", False)
+    try:
+        in_order = replace(override, _value=replace(sweep, shuffle=False)) if shuffled else override
+        return list(islice(in_order.sweep_string_iterator(), most)), shuffled
+    except (HydraException, ValueError, ArithmeticError) as failure:
+        text, key = str(override.input_line), override.key_or_group
+        if override.is_interval_sweep():
+            hint = f"write {key}=range(…) or {key}=choice(…)"
+            raise Rejected(
+                [error("FT030", f"{text}: only an optimiser can walk an interval()", key, text, hint)]
+            ) from None
+        raise Rejected([error("FT030", f"{text} cannot be enumerated: {last_line(failure)}", key, text)]) from None
+
+
+def spelled(value: Any) -> str:
+    """A plain value in the words of Hydra's grammar: text that would read as anything else is quoted."""
+    return str(Override._get_value_element_as_str(_quotable(value)))  # noqa: SLF001 - Hydra's own spelling
+
+
+def _quotable(value: Any) -> Any:
+    if isinstance(value, str):
+        return (
+            value
+            if _WORD.fullmatch(value) and value.lower() not in _READ_OTHERWISE
+            else QuotedString(value, Quote.single)
+        )
+    if isinstance(value, list):
+        return [_quotable(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _quotable(item) for key, item in value.items()}
+    return value
+
+
+def is_about_hydra(text: str) -> bool:
+    """Whether an override is of Hydra's own node, as Hydra tells them apart."""
+    return text.lstrip("~+").startswith(("hydra.", "hydra/"))
+
+
+def is_hydras(override: Override) -> bool:
+    """Whether it chooses one of Hydra's own plugins."""
+    return str(override.key_or_group).startswith("hydra/")
+
+
+def refuse_sweeps(overrides: Sequence[Override]) -> None:
+    """Hydra's three ways out of a sweep that nobody asked to expand."""
+    swept = [(position, o) for position, o in enumerate(overrides, 1) if o.is_sweep_override()]
+    if swept:
+        raise Rejected([_ambiguous(o).at(Location(COMMAND_LINE, position)) for position, o in swept])
+
+
+def _ambiguous(override: Override) -> Diagnostic:
+    text = str(override.input_line)
+    key, _, value = text.partition("=")
+    ways = (
+        f"to sweep over it, add --multirun (-m); to use it as a list, write {key}=[{value}]; "
+        f"to use it as text, quote it: {key}=\\'{value}\\'"
+    )
+    return error("FT016", f"{text} is a sweep, or an ambiguous value", override.key_or_group, text, ways)
