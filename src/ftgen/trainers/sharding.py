@@ -45,44 +45,29 @@ def arguments(parallel: str) -> dict[str, Any]:
         return {}
     if kind == "fsdp":
         return {"fsdp": "full_shard auto_wrap" + (" offload" if offload else ""), "fsdp_config": dict(_FSDP)}
-    return {"deepspeed": {**_BATCHES, "zero_optimization": _OPTIMIZATIONS[kind](bool(offload))}}
+    return {"deepspeed": {**_BATCHES, "zero_optimization": _optimization(kind, offload=bool(offload))}}
 
 
-def _zero_0(offload: bool) -> dict[str, Any]:
+def _optimization(stage: str, *, offload: bool) -> dict[str, Any]:
+    offloaded = _OFFLOADED[stage] if offload else ()
     return {
-        "stage": 0,
+        "stage": int(stage.removeprefix("z")),
         "overlap_comm": False,
         "contiguous_gradients": True,
-        **_offloaded(offload, "optimizer"),
+        **_OF_STAGE[stage],
+        **{f"offload_{part}": {"device": "cpu", "pin_memory": True} for part in offloaded},
     }
 
 
-def _zero_2(offload: bool) -> dict[str, Any]:
-    return {
-        "stage": 2,
-        "overlap_comm": False,
-        "contiguous_gradients": True,
-        "round_robin_gradients": True,
-        **_offloaded(offload, "optimizer"),
-    }
-
-
-def _zero_3(offload: bool) -> dict[str, Any]:
-    return {
-        "stage": 3,
-        "overlap_comm": False,
-        "contiguous_gradients": True,
+_OF_STAGE: dict[str, dict[str, Any]] = {
+    "z0": {},
+    "z2": {"round_robin_gradients": True},
+    "z3": {
         "reduce_bucket_size": "auto",
         "stage3_prefetch_bucket_size": "auto",
         "stage3_param_persistence_threshold": "auto",
         # Without it a ZeRO-3 run saves no usable weights.
         "stage3_gather_16bit_weights_on_model_save": True,
-        **_offloaded(offload, "optimizer", "param"),
-    }
-
-
-def _offloaded(offload: bool, *what: str) -> dict[str, Any]:
-    return {f"offload_{part}": {"device": "cpu", "pin_memory": True} for part in what} if offload else {}
-
-
-_OPTIMIZATIONS = {"z0": _zero_0, "z2": _zero_2, "z3": _zero_3}
+    },
+}
+_OFFLOADED = {"z0": ("optimizer",), "z2": ("optimizer",), "z3": ("optimizer", "param")}
