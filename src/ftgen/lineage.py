@@ -125,7 +125,7 @@ def leaves(value: Any, path: Steps = ()) -> Iterator[tuple[Steps, Any]]:
 def located(composer: Composer, overrides: Sequence[str], diagnostics: Sequence[Diagnostic]) -> list[Diagnostic]:
     """The diagnostics with their places: keys where they were said, what manifests hold where it was made.
 
-    Costs nothing where everything is located already; see `blame` for keys, `suspects` for manifests.
+    Costs nothing where everything is located already; see `blame` for keys, `Experiments` for manifests.
     """
     if all(d.locations for d in diagnostics):
         return list(diagnostics)
@@ -137,24 +137,30 @@ def located(composer: Composer, overrides: Sequence[str], diagnostics: Sequence[
         source = Source.of(composer, overrides)
     except Rejected:
         return found
-    traced = [d if d.locations else d.at(*dict.fromkeys(_places(d, source, provenance, composer))) for d in found]
-    # One value may stand in several places of the manifest: it is mended once.
-    unique = {(d.code, d.headline, d.locations or d.subject): d for d in reversed(traced)}
-    return [d for d in traced if d in unique.values()]
+    objects, experiments = source.objects(), Experiments(source)
 
-
-def _places(found: Diagnostic, source: Source, provenance: Provenance, composer: Composer) -> Iterator[Location]:
-    """The overlay that wrote what a manifest holds, else the keys that it follows; none for ftgen's own."""
-    for manifest in source.objects():
-        path = _nearest(manifest, contract.steps(found.subject))
-        if len(path) < _SPEAKING:
-            continue
+    def traced(diagnostic: Diagnostic) -> Diagnostic:
+        """At the overlay that wrote what a manifest holds, else at the keys that it follows; nowhere if ftgen did."""
+        held = _held(objects, contract.steps(diagnostic.subject))
+        if held is None:
+            return diagnostic
+        manifest, path = held
         for _, place in overlaid(source, manifest, path)[-1:]:
-            yield replace(place, file=displayed(Path(place.file), composer.request.directory))
-            return
-        for key in suspects(source, (manifest["kind"], *normal(manifest, path)), found.value):
-            yield from provenance.locations(key)[:1]
-        return
+            return diagnostic.at(replace(place, file=displayed(Path(place.file), composer.request.directory)))
+        keys = experiments.suspects((manifest["kind"], *normal(manifest, path)), diagnostic.value)
+        return diagnostic.at(*dict.fromkeys(place for key in keys for place in provenance.locations(key)[:1]))
+
+    # One value may stand in several places of the manifest: it is mended once.
+    unique: dict[tuple[object, ...], Diagnostic] = {}
+    for each in (d if d.locations else traced(d) for d in found):
+        unique.setdefault((each.code, each.headline, each.locations or each.subject), each)
+    return list(unique.values())
+
+
+def _held(objects: Sequence[Object], path: Steps) -> tuple[Object, Steps] | None:
+    """The object that has something at a path, and as much of the path as it has."""
+    nearest = ((manifest, _nearest(manifest, path)) for manifest in objects)
+    return next(((manifest, near) for manifest, near in nearest if len(near) >= _SPEAKING), None)
 
 
 def _nearest(manifest: Object, path: Steps) -> Steps:
@@ -169,33 +175,50 @@ _SPEAKING = 2
 # --- what made a place ---------------------------------------------------------------------------------
 
 
-def suspects(source: Source, place: Steps, told: str) -> list[str]:
-    """The keys that a place of the manifest follows, those that hold what is told of it first.
+class Experiments:
+    """The job lowered again with other values of single keys; each is tried once, however many places are asked for."""
 
-    Keys whose value is the one told are tried first, then those that the command line set, then the others: most
-    places are found with a few experiments.
+    def __init__(self, source: Source) -> None:
+        """Know what is lowered as it is."""
+        self._source = source
+        self._config = dumped(source.spec)
+        self._base = source.flat()
+        self._outcomes: dict[Steps, list[dict[Steps, Any]]] = {}
 
-    Args:
-        source: what the job is lowered from.
-        place: kind and path, see `normal`; a section counts as all that lies below it.
-        told: the offending value as text.
-    """
-    config = dumped(source.spec)
-    paths = [path for path, _ in leaves(config)]
-    typed = [override.lstrip("+~").partition("=")[0] for override in source.identity.overrides]
-    classes: list[Callable[[Steps], bool]] = [
-        lambda path: str(at(config, path)) in {told, str(place[-1])},
-        lambda path: any(_key(path).startswith(key) for key in typed),
-        lambda path: _holds(at(config, path), told),
-        lambda path: True,  # noqa: ARG005 - whatever is left
-    ]
-    base, tried = source.flat(), set[Steps]()
-    for belongs in classes:
-        chosen = [path for path in paths if path not in tried and belongs(path)]
-        tried.update(chosen)
-        if found := [_key(path) for path in chosen if _follows(source, config, path, place, base)]:
-            return found
-    return []
+    def suspects(self, place: Steps, told: str) -> list[str]:
+        """The keys that a place of the manifest follows, those that hold what is told of it first.
+
+        Keys whose value is the one told are tried first, then those that the command line set, then the others: most
+        places are found with a few experiments.
+
+        Args:
+            place: kind and path, see `normal`; a section counts as all that lies below it.
+            told: the offending value as text.
+        """
+        config = self._config
+        paths = [path for path, _ in leaves(config)]
+        typed = [override.lstrip("+~").partition("=")[0] for override in self._source.identity.overrides]
+        classes: list[Callable[[Steps], bool]] = [
+            lambda path: str(at(config, path)) in {told, str(place[-1])},
+            lambda path: any(_key(path).startswith(key) for key in typed),
+            lambda path: _holds(at(config, path), told),
+            lambda path: True,  # noqa: ARG005 - whatever is left
+        ]
+        there = {path: value for path, value in self._base.items() if path[: len(place)] == place}
+        tried = set[Steps]()
+        for belongs in classes:
+            chosen = [path for path in paths if path not in tried and belongs(path)]
+            tried.update(chosen)
+            if found := [_key(path) for path in chosen if self._reaches(path, there)]:
+                return found
+        return []
+
+    def _reaches(self, key: Steps, there: Mapping[Steps, Any]) -> bool:
+        """Whether another value of a key changes something that is there, or takes it away."""
+        if key not in self._outcomes:
+            tried = map(_tried, _changes(self._source, self._config, key))
+            self._outcomes[key] = [other for other in tried if other is not None]
+        return any(other.get(path, ABSENT) != value for other in self._outcomes[key] for path, value in there.items())
 
 
 def _holds(value: Any, told: str) -> bool:
@@ -205,16 +228,6 @@ def _holds(value: Any, told: str) -> bool:
 
 def _key(path: Steps) -> str:
     return ".".join(map(str, path))
-
-
-def _follows(source: Source, config: dict[str, Any], key: Steps, place: Steps, base: Mapping[Steps, Any]) -> bool:
-    """Whether another value of a key changes something at a place, or takes it away."""
-    there = {path: value for path, value in base.items() if path[: len(place)] == place}
-    for variant in _changes(source, config, key):
-        other = _tried(variant)
-        if other is not None and any(other.get(path, ABSENT) != value for path, value in there.items()):
-            return True
-    return False
 
 
 # --- what a change reaches -----------------------------------------------------------------------------
