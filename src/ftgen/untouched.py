@@ -74,6 +74,7 @@ class Memory:
             return None
         with suppress(OSError, ValueError, KeyError, TypeError, AttributeError, Rejected):
             kept = json.loads(self._place.read_text(encoding="utf-8"))
+            tree.recover(self._out)
             lock = (self._out / tree.LOCK_NAME).read_bytes()
             if kept["lock"] == _digest(lock) and _untouched(self._out, tree.parse_lock(lock, ""), kept["files"]):
                 diagnostics = tuple(_diagnostic(d) for d in kept["diagnostics"])
