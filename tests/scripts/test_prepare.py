@@ -14,6 +14,7 @@ from .gitserver import TOKEN
 from .pod import Pod, await_file, end, kill
 
 if TYPE_CHECKING:
+    import subprocess
     from pathlib import Path
 
 WEIGHTS = b"weights\n"
@@ -309,12 +310,8 @@ def test_eight_pods_fetch_one_model_once(job: Pod) -> None:
     assert sorted(path.name for path in job.volume.iterdir()) == ["data", "model"]
 
 
-def test_a_living_owner_is_waited_for_and_a_dead_one_is_not(job: Pod) -> None:
-    """The owner breathes for longer than the timeout, then dies."""
-    job.env["LOCK_TIMEOUT"] = "2"
-    job.program("git", '[ "$1 $3" != "-C fetch" ] || { touch "$STUB_HOME/here"; exec sleep 60; }\n' + GIT)
-    owner = job.start("prepare")
-    assert await_file(job.home / "here", owner)
+def outlived(job: Pod, owner: subprocess.Popen[str]) -> str:
+    """The log of a pod that waits for as long as the owner of the lock lives, and fetches once it is dead."""
     other = Pod(job.home.parent / "pod-1", job.volume, job.env)
     other.program("git", GIT)
     waiting = other.start("prepare")
@@ -324,8 +321,18 @@ def test_a_living_owner_is_waited_for_and_a_dead_one_is_not(job: Pod) -> None:
     kill(owner)
     ended = end(waiting)
     assert ended.code == 0, ended.log
-    assert "waiting for pod pod-0 of job sft-1" in ended.log
-    assert "no sign of life from pod pod-0" in ended.log
+    return ended.log
+
+
+def test_a_living_owner_is_waited_for_and_a_dead_one_is_not(job: Pod) -> None:
+    """The owner breathes for longer than the timeout, then dies."""
+    job.env["LOCK_TIMEOUT"] = "2"
+    job.program("git", '[ "$1 $3" != "-C fetch" ] || { touch "$STUB_HOME/here"; exec sleep 60; }\n' + GIT)
+    owner = job.start("prepare")
+    assert await_file(job.home / "here", owner)
+    log = outlived(job, owner)
+    assert "waiting for pod pod-0 of job sft-1" in log
+    assert "no sign of life from pod pod-0" in log
 
 
 def test_an_owner_that_lost_its_lock_does_not_replace_what_the_next_one_fetched(job: Pod) -> None:
@@ -356,15 +363,7 @@ def test_clocks_of_owner_server_and_waiter_need_not_agree(job: Pod, skew: str) -
     job.program("git", '[ "$1 $3" != "-C fetch" ] || { : >"$STUB_HOME/here"; exec sleep 60; }\n' + GIT)
     owner = job.start("prepare")
     assert await_file(job.home / "here", owner)
-    other = Pod(job.home.parent / "pod-1", job.volume, job.env)
-    other.program("git", GIT)
-    waiting = other.start("prepare")
-    time.sleep(3.5)
-    assert waiting.poll() is None
-    kill(owner)
-    ended = end(waiting)
-    assert ended.code == 0, ended.log
-    assert ended.log.count("no sign of life from pod pod-0") == 1
+    assert outlived(job, owner).count("no sign of life from pod pod-0") == 1
 
 
 def test_a_lock_without_a_name_expires(job: Pod) -> None:
