@@ -9,6 +9,7 @@ fails; ratios are what to compare between machines.
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -41,25 +42,28 @@ class Measured:
         return f"{self.what:42}{self.seconds:9.3f} s {each} {self.mebibytes:7.0f} MiB {ratio}".rstrip()
 
 
+def ran(command: list[str], cwd: Path, *, code: int = 0, **env: str) -> resource.struct_rusage:
+    """What a command took that must end with `code`; what ftgen remembers of sweeps stays with the bench."""
+    surroundings = {**os.environ, "PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(cwd / "caches"), **env}
+    process = subprocess.Popen(
+        command, cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=surroundings
+    )
+    assert process.stderr is not None
+    told = process.stderr.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != code:
+        sys.exit(f"{' '.join(command)} ended with {process.returncode}, not {code}:\n{told[:2000]}")
+    return usage
+
+
 def measure(what: str, command: list[str], *, jobs: int = 1, runs: int = 3, cwd: Path, **env: str) -> Measured:
     """The best wall-clock of some runs of a command, and the peak memory of the last."""
     best, peak = float("inf"), 0.0
     for _ in range(runs):
         start = time.perf_counter()
-        process = subprocess.Popen(
-            command,
-            cwd=cwd,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(cwd / "caches"), **env},
-        )
-        assert process.stderr is not None
-        told = process.stderr.read().decode()
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
+        usage = ran(command, cwd, **env)
         best, peak = min(best, time.perf_counter() - start), usage.ru_maxrss / 1024
-        if process.returncode:
-            sys.exit(f"{' '.join(command)} failed:\n{told[:2000]}")
     return Measured(what, best, peak, jobs)
 
 
@@ -146,23 +150,22 @@ def _overlay(folder: Path, name: str, number: int) -> None:
     (folder / "kustomization.yaml").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-BENCHES: dict[str, Callable[[Path], Iterator[tuple[Measured, Measured | None]]]] = {
-    "single": single,
-    "values": values,
-    "groups": groups,
-    "kustomize": kustomize,
-}
+Bench = Callable[[Path], Iterator[tuple[Measured, Measured | None]]]
 
 
-def main(names: list[str]) -> None:
-    """Print a table of the benches named, or of all."""
+def show(*benches: Bench) -> None:
+    """Print a table of the benches named on the command line, or of all."""
+    if unknown := {*sys.argv[1:]}.difference(bench.__name__ for bench in benches):
+        sys.exit(f"there is no bench {', '.join(sorted(unknown))}")
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, Python {sys.version.split()[0]}")
-    for name in names or BENCHES:
-        print(f"\n{name}: {(BENCHES[name].__doc__ or '').strip()}")
+    for bench in benches:
+        if sys.argv[1:] and bench.__name__ not in sys.argv[1:]:
+            continue
+        print(f"\n{bench.__name__}: {(bench.__doc__ or '').strip()}")
         with tempfile.TemporaryDirectory() as scratch:
-            for measured, peer in BENCHES[name](Path(scratch)):
+            for measured, peer in bench(Path(scratch)):
                 print(measured.line(peer), flush=True)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    show(single, values, groups, kustomize)

@@ -7,14 +7,12 @@ Processor time of whole processes, so that a busy machine tells the same ratios;
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.bench.__main__ import FTGEN, ROOT, Measured
+from tests.bench.__main__ import FTGEN, Measured, ran, show
 
 DOCUMENTS = (100, 1000, 5000)
 PARSE = """
@@ -36,18 +34,8 @@ def measure(what: str, command: list[str], *, cwd: Path, jobs: int = 1, runs: in
     """The least processor time of some runs, which must end with `code`, and the peak memory of the last."""
     best, peak = float("inf"), 0.0
     for _ in range(runs):
-        process = subprocess.Popen(
-            command,
-            cwd=cwd,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-        )
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
+        usage = ran(command, cwd, code=code)
         best, peak = min(best, usage.ru_utime + usage.ru_stime), usage.ru_maxrss / 1024
-        if process.returncode != code:
-            sys.exit(f"{' '.join(command)} ended with {process.returncode}, not {code}")
     return Measured(what, best, peak, jobs)
 
 
@@ -74,8 +62,4 @@ def refuse(scratch: Path) -> Iterator[tuple[Measured, Measured | None]]:
 
 
 if __name__ == "__main__":
-    for bench in (check, refuse):
-        print(f"\n{bench.__name__}: {(bench.__doc__ or '').strip()}")
-        with tempfile.TemporaryDirectory() as room:
-            for measured, beside in bench(Path(room)):
-                print(measured.line(beside), flush=True)
+    show(check, refuse)

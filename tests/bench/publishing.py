@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.bench.__main__ import FTGEN, HUNDRED_BY_TEN, Measured
+from tests.bench.__main__ import FTGEN, HUNDRED_BY_TEN, Measured, show
 from tests.bench.checking import measure
 
 RUNS = 1000
@@ -64,8 +63,4 @@ def life(scratch: Path) -> Iterator[tuple[Measured, Measured | None]]:
 
 
 if __name__ == "__main__":
-    for bench in (publish, life):
-        print(f"\n{bench.__name__}: {(bench.__doc__ or '').strip()}")
-        with tempfile.TemporaryDirectory() as room:
-            for measured, beside in bench(Path(room)):
-                print(measured.line(beside), flush=True)
+    show(publish, life)
