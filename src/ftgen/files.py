@@ -1,0 +1,72 @@
+"""Read files that come from outside: a clone, a cache, a user's folder.
+
+A path may lead to a device, a FIFO or a file of many gigabytes, by mistake or by malice.  Opening such a file with
+`Path.read_bytes` blocks or exhausts memory, so every module that reads a file reads it here.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+MIB = 1 << 20
+LARGEST = 64 * MIB
+"""Bytes of the largest file or stream that is read: a thousand jobs in one stream take less."""
+LARGEST_SOURCE = 4 * MIB
+"""Bytes of the largest configuration file, overlay or script: the API server stores objects below 1.5 MiB."""
+
+_KINDS = {stat.S_IFIFO: "a FIFO", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device", stat.S_IFSOCK: "a socket"}
+
+
+def read(path: str | Path, *, at_most: int = LARGEST, dir_fd: int | None = None, follow: bool = True) -> bytes:
+    """Return the bytes of a regular file.
+
+    Args:
+        path: the file; relative to the open folder `dir_fd` where one is given.
+        at_most: bytes that are sane for it; a larger file is refused before it is read.
+        dir_fd: descriptor of an open folder.
+        follow: whether a symbolic link as the last component is followed.
+
+    Raises:
+        OSError: the file is missing, unreadable, no regular file (`EINVAL`) or too large (`EFBIG`), or a link that
+            must not be followed (`ELOOP`); `strerror` completes the sentence "<path> cannot be read: …".
+    """
+    # A FIFO without a writer would block the open itself, and a terminal would become the process's own.
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY | (0 if follow else os.O_NOFOLLOW)
+    handle = os.open(path, flags, dir_fd=dir_fd)
+    with open(handle, "rb", buffering=0) as file:  # noqa: PTH123 - a descriptor has no path
+        status = os.fstat(handle)
+        if stat.S_ISDIR(status.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        if not stat.S_ISREG(status.st_mode):
+            kind = _KINDS.get(stat.S_IFMT(status.st_mode), "no regular file")
+            raise OSError(errno.EINVAL, f"it is {kind}, not a regular file", str(path))
+        if status.st_size > at_most:
+            raise _too_large(at_most, path)
+        return _bounded(file, at_most, path)
+
+
+def read_stream(stream: BinaryIO, name: str, *, at_most: int = LARGEST) -> bytes:
+    """Return all bytes of a pipe that the user gave on purpose.
+
+    Raises:
+        OSError: it holds more than `at_most` bytes (`EFBIG`).
+    """
+    return _bounded(stream, at_most, name)
+
+
+def _bounded(file: BinaryIO, at_most: int, name: str | Path) -> bytes:
+    """Read to the end, which a file's size need not tell: it may grow, and files of /proc have none."""
+    held = bytearray()
+    while piece := file.read(min(at_most + 1 - len(held), MIB)):
+        held += piece
+        if len(held) > at_most:
+            raise _too_large(at_most, name)
+    return bytes(held)
+
+
+def _too_large(at_most: int, name: str | Path) -> OSError:
+    return OSError(errno.EFBIG, f"it holds more than {at_most // MIB} MiB", str(name))
