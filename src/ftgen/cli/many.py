@@ -84,7 +84,8 @@ def terms(batch: Batch, arguments: Arguments) -> Terms:
     """What the user allows."""
     flags = arguments.flags
     return Terms(
-        adopt=flags.adopt or flags.overwrite,
+        adopt=flags.adopt,
+        overwrite=flags.overwrite,
         allow_shrink=flags.allow_shrink,
         whole=whole(batch),
         same_run=changes.same_run,
