@@ -274,7 +274,9 @@ def test_a_stage_that_came_with_a_clone_is_never_used(tmp_path, make_run, snapsh
     assert sorted(path.name for path in place.iterdir()) == staged
 
 
-@pytest.mark.parametrize("make", [lambda p, t: p.symlink_to(t), lambda p, _: p.write_text(""), lambda p, _: os.mkfifo(p)])
+@pytest.mark.parametrize(
+    "make", [lambda p, t: p.symlink_to(t), lambda p, _: p.write_text(""), lambda p, _: os.mkfifo(p)]
+)
 def test_a_stage_that_is_no_folder_is_refused(tmp_path, make_run, snapshot, make):
     out, victim = tmp_path / "out", tmp_path / "victim"
     victim.mkdir()
@@ -387,7 +389,9 @@ def test_a_state_folder_of_another_user_is_not_trusted(tmp_path, state, trees):
     assert refused(out, recover).code == "FT514"
 
 
-@pytest.mark.parametrize("content", ["", "{", "null", "[1]", "[1, [[1]]]", "[" * 100_000, '{"a": 1}', "\ud800", "1e999"])
+@pytest.mark.parametrize(
+    "content", ["", "{", "null", "[1]", "[1, [[1]]]", "[" * 100_000, '{"a": 1}', "\ud800", "1e999"]
+)
 def test_a_damaged_journal_is_none(tmp_path, state, trees, content):
     old, new, _before, _after = trees
     out = tmp_path / "out"

@@ -20,7 +20,7 @@ _MOST = 64
 """Folders that stay open: a sweep's files lie in one, and a process may open a thousand files."""
 
 
-class Blocked(NotADirectoryError):
+class Blocked(NotADirectoryError):  # noqa: N818 - what stands in the way, as the system tells it
     """A link, or a file, where a path needs a folder; `filename` is its path below the root."""
 
 
@@ -114,7 +114,7 @@ class Walk:
 
     def names(self) -> list[str]:
         """The names in the root."""
-        return os.listdir(self._open[""]) if self._open else []
+        return os.listdir(self._open[""]) if self._open else []  # noqa: PTH208 - a descriptor has no path
 
     def make(self, folder: str) -> list[str]:
         """Create a folder and those above it; return the ones created, innermost first.
