@@ -6,9 +6,10 @@ from ftgen.diagnostics import Severity
 from ftgen.trainers.arguments import RULES, Facts, check, surface
 
 GOOD = {
-    "model_name_or_path": "m",
+    "model_name_or_path": "/mnt/models/M",
     "do_train": True,
     "dataset": "one",
+    "dataset_dir": "/data/D",
     "report_to": "none",
     "output_dir": "o",
 }
@@ -16,6 +17,10 @@ Z2 = {"zero_optimization": {"stage": 2}}
 Z3 = {"zero_optimization": {"stage": 3}}
 FULL = {"finetuning_type": "full"}
 PPO = {"stage": "ppo", "reward_model": "r"}
+UNSLOTH = {"use_unsloth": True}
+LAYERS = {"modules": frozenset({"q_proj", "k_proj", "v_proj", "o_proj"})}
+KEPT = {"resumes": True}
+THERE = {"folders": ("/mnt/work", "/mnt/models/M", "/data/D"), "mounts": ("/mnt/work", "/mnt/models")}
 ERROR, WARNING, NOTE = Severity.ERROR, Severity.WARNING, Severity.NOTE
 
 # rule, arguments, facts, the argument it is about
@@ -214,6 +219,49 @@ REFUSED = [
     ("dataset-for-stage", {"stage": "kto"}, {"ranking": True}, "stage"),
     ("dataset-for-stage", {"stage": "kto"}, {"ranking": False, "stages": frozenset({"sft"})}, "stage"),
     ("secrets", {"hf_hub_token": "t"}, {}, "hf_hub_token"),
+    ("sizes", {"preprocessing_num_workers": 0}, {}, "preprocessing_num_workers"),
+    ("sizes", {"dataloader_num_workers": -1}, {}, "dataloader_num_workers"),
+    ("sizes", {"max_samples": 0}, {}, "max_samples"),
+    ("sizes", {"seed": -1}, {}, "seed"),
+    ("sizes", {"seed": 2**32}, {}, "seed"),
+    ("sizes", {"lora_dropout": 1.0}, {}, "lora_dropout"),
+    ("packages", {"optim": "paged_adamw_8bit"}, {"packages": frozenset()}, "optim"),
+    ("packages", {"optim": "adamw_torch_8bit"}, {"packages": frozenset({"bitsandbytes"})}, "optim"),
+    ("unsloth", UNSLOTH | {"finetuning_type": "oft"}, {}, "use_unsloth"),
+    ("unsloth", UNSLOTH | {"adapter_name_or_path": "a,b"}, {}, "use_unsloth"),
+    ("unsloth", UNSLOTH | {"quantization_bit": 8}, {}, "quantization_bit"),
+    ("unsloth", UNSLOTH | {"quantization_bit": 4, "quantization_method": "hqq"}, {}, "quantization_bit"),
+    ("unsloth", UNSLOTH, {"vendor": "cpu"}, "use_unsloth"),
+    ("adapter-targets", {"lora_target": "q_prj"}, LAYERS, "lora_target"),
+    ("adapter-targets", {"finetuning_type": "oft", "oft_target": ["qkv"]}, LAYERS, "oft_target"),
+    ("resuming", {"resume_from_checkpoint": True}, {}, "resume_from_checkpoint"),
+    ("resuming", {"resume_from_checkpoint": "true"}, KEPT, "resume_from_checkpoint"),
+    ("resuming", {"save_only_model": True, "deepspeed": Z2}, KEPT, "save_only_model"),
+    ("resuming", {"save_only_model": True, "fsdp": "full_shard"}, KEPT | {"devices": 2}, "save_only_model"),
+    ("absent-inputs", {"model_name_or_path": "Qwen/Qwen3-8B"}, THERE, "model_name_or_path"),
+    ("absent-inputs", {"adapter_name_or_path": "/mnt/models/M,outputs"}, THERE, "adapter_name_or_path"),
+    ("absent-inputs", {"resume_from_checkpoint": "checkpoint-5"}, THERE, "resume_from_checkpoint"),
+    ("absent-inputs", {"resume_from_checkpoint": "checkpoint-5"}, THERE | {"offline": False}, "resume_from_checkpoint"),
+    ("absent-inputs", {"ref_model": "/mnt/models/other"}, THERE, "ref_model"),
+    ("absent-inputs", {"ref_model": "/mnt/work/$(JOB_NAME)/x"}, {"folders": ("/mnt/work",)}, "ref_model"),
+    ("absent-inputs", {"dataset_dir": "ONLINE"}, THERE, "dataset_dir"),
+    ("absent-inputs", {"dataset_dir": "data"}, THERE | {"offline": False}, "dataset_dir"),
+    (
+        "workers",
+        {"streaming": True, "max_steps": 9, "dataloader_num_workers": 0},
+        {},
+        "dataloader_num_workers",
+    ),
+    ("untrained-result", {"max_steps": 0}, {}, "max_steps"),
+    ("untrained-result", {"num_train_epochs": 0}, {}, "num_train_epochs"),
+    ("untrained-result", {"learning_rate": 0}, {}, "learning_rate"),
+    ("untrained-result", {"do_train": False, "do_eval": True, "val_size": 0.1}, {"merged": "m"}, "do_train"),
+    ("decided-by-the-job", {"push_to_hub": True}, {}, "push_to_hub"),
+    ("decided-by-the-job", {"ddp_backend": "nccl"}, {"vendor": "ascend", "devices": 2}, "ddp_backend"),
+    ("decided-by-the-job", {"ddp_backend": "hccl"}, {"nodes": 2}, "ddp_backend"),
+    ("misplaced-results", {"output_dir": "out"}, {"merged": "out"}, "output_dir"),
+    ("misplaced-results", {"output_dir": "out/adapter"}, {"merged": "./out"}, "output_dir"),
+    ("misplaced-results", {"output_dir": ""}, {}, "output_dir"),
 ]
 
 WARNED = [
@@ -241,6 +289,28 @@ WARNED = [
     ("template-of-model", {"template": "qwen3"}, {"reasoning": False}, "enable_thinking", WARNING),
     ("unread", FULL | {"lora_alpha": 32}, {}, "lora_alpha", NOTE),
     ("unread", {"kto_chosen_weight": 2.0}, {}, "kto_chosen_weight", NOTE),
+]
+
+WARNED += [
+    ("schedule", {"max_steps": 10, "warmup_steps": 10}, {}, "warmup_steps", WARNING),
+    ("schedule", {"learning_rate": 5.0}, {}, "learning_rate", WARNING),
+    ("unsloth", UNSLOTH, {"devices": 2}, "use_unsloth", WARNING),
+    ("unsloth", UNSLOTH, {"vendor": "enflame"}, "use_unsloth", WARNING),
+    ("experts-under-zero3", {"deepspeed": Z3}, {"experts": 128}, "deepspeed", WARNING),
+    ("rows-beyond-the-context", {"cutoff_len": 50_000}, {"context": 40_960}, "cutoff_len", WARNING),
+    ("adapter-targets", {"lora_target": "q_proj,qkv"}, LAYERS, "lora_target", WARNING),
+    ("resuming", {"resume_from_checkpoint": False}, KEPT, "resume_from_checkpoint", WARNING),
+    ("resuming", {"save_only_model": True}, KEPT, "save_only_model", WARNING),
+    ("resuming", {"save_only_model": True, "fsdp": "full_shard"}, KEPT, "save_only_model", WARNING),
+    ("absent-inputs", {"reward_model": "/opt/reward"}, THERE, "reward_model", WARNING),
+    ("tracking", {"report_to": "mlflow"}, {"tracker": "none"}, "report_to", WARNING),
+    ("tracking", {"report_to": ["tensorboard", "wandb"]}, {"tracker": "none"}, "report_to", WARNING),
+    ("tracking", {"report_to": "none"}, {"tracker": "mlflow"}, "report_to", WARNING),
+    ("tracking", {"report_to": "none", "use_swanlab": True}, {"tracker": "none"}, "use_swanlab", WARNING),
+    ("workers", {"preprocessing_num_workers": 512}, {"processors": 12.0}, "preprocessing_num_workers", WARNING),
+    ("workers", {"dataloader_num_workers": 8}, {"processors": 24.0, "devices": 8}, "dataloader_num_workers", WARNING),
+    ("decided-by-the-job", {"use_cpu": True}, {}, "use_cpu", WARNING),
+    ("misplaced-results", {"output_dir": "/tmp/out"}, {"mounts": ("/mnt/work",)}, "output_dir", WARNING),
 ]
 
 ALLOWED = [
@@ -297,6 +367,51 @@ ALLOWED = [
     ("dataset-for-stage", {"stage": "dpo"}, {"ranking": True, "stages": frozenset({"dpo", "rm"})}),
     ("unread", {"use_llama_pro": True, "freeze_trainable_layers": 7}, {}),
     ("unread", FULL | {"lora_rank": 8}, {}),
+    ("sizes", {"seed": 2**32 - 1, "dataloader_num_workers": 0, "preprocessing_num_workers": None}, {}),
+    ("schedule", {"max_steps": 10, "warmup_steps": 9}, {}),
+    ("schedule", {"warmup_steps": 100}, {}),
+    ("schedule", {"learning_rate": 5.0, "optim": "sgd"}, {}),
+    ("packages", {"optim": "adamw_torch"}, {"packages": frozenset()}),
+    ("unsloth", UNSLOTH | {"quantization_bit": 4}, {"vendor": "amd"}),
+    ("unsloth", {"quantization_bit": 8}, {"devices": 8}),
+    ("experts-under-zero3", {"deepspeed": Z3}, {}),
+    ("experts-under-zero3", {"deepspeed": Z2}, {"experts": 128}),
+    ("rows-beyond-the-context", {"cutoff_len": 40_960}, {"context": 40_960}),
+    ("rows-beyond-the-context", {"cutoff_len": 50_000, "rope_scaling": "yarn"}, {"context": 40_960}),
+    ("adapter-targets", {"lora_target": "self_attn.q_proj,lm_head"}, LAYERS),
+    ("adapter-targets", {"lora_target": "qkv"}, {}),
+    ("adapter-targets", FULL, LAYERS),
+    ("resuming", {"save_only_model": True, "deepspeed": Z2}, {}),
+    ("resuming", {"save_only_model": True, "deepspeed": Z2, "overwrite_output_dir": True}, KEPT),
+    ("resuming", {"save_only_model": True, "deepspeed": Z2, "save_strategy": "no"}, KEPT),
+    ("resuming", {"save_only_model": True, "deepspeed": Z2, "resume_from_checkpoint": "/mnt/work/c"}, KEPT),
+    ("resuming", FULL | {"stage": "rm", "resume_from_checkpoint": True}, KEPT),
+    ("resuming", {"resume_from_checkpoint": False}, {}),
+    ("absent-inputs", {"model_name_or_path": "/mnt/models/M", "ref_model": "/mnt/models/M/part"}, THERE),
+    ("absent-inputs", {"resume_from_checkpoint": "../earlier/out/checkpoint-5"}, THERE),
+    ("absent-inputs", {"model_name_or_path": "org/model", "dataset_dir": "ONLINE"}, THERE | {"offline": False}),
+    ("absent-inputs", {"resume_from_checkpoint": True}, THERE),
+    ("absent-inputs", {"reward_model": "http://reward", "reward_model_type": "api"}, THERE),
+    ("absent-inputs", {"model_name_or_path": "anywhere"}, {}),
+    ("tracking", {"report_to": "mlflow"}, {"tracker": "mlflow", "environment": frozenset({"MLFLOW_TRACKING_URI"})}),
+    ("tracking", {"report_to": "wandb"}, {"tracker": "none", "environment": frozenset({"WANDB_MODE"})}),
+    ("tracking", {"report_to": "tensorboard"}, {"tracker": "none"}),
+    ("tracking", {"report_to": "none", "use_swanlab": True, "swanlab_mode": "local"}, {"tracker": "none"}),
+    ("tracking", {"report_to": "mlflow"}, {}),
+    ("workers", {"preprocessing_num_workers": 16}, {"processors": 8.0}),
+    ("workers", {"preprocessing_num_workers": 512}, {}),
+    ("workers", {"streaming": True, "max_steps": 9, "dataloader_num_workers": 1}, {}),
+    ("untrained-result", {"max_steps": 9, "num_train_epochs": 0}, {}),
+    ("untrained-result", {"do_train": False, "do_eval": True, "val_size": 0.1, "learning_rate": 0}, {}),
+    ("untrained-result", {"do_train": False, "do_eval": True, "adapter_name_or_path": "a"}, {"merged": "m"}),
+    ("decided-by-the-job", {"push_to_hub": True}, {"offline": False}),
+    ("decided-by-the-job", {"ddp_backend": "gloo"}, {"vendor": "ascend", "devices": 2}),
+    ("decided-by-the-job", {"ddp_backend": "nccl"}, {"vendor": "metax", "devices": 2}),
+    ("decided-by-the-job", {"ddp_backend": "hccl"}, {"vendor": "ascend", "devices": 2}),
+    ("decided-by-the-job", {"use_cpu": True}, {"vendor": "cpu"}),
+    ("misplaced-results", {"output_dir": "/mnt/work/out"}, {"mounts": ("/mnt/work",)}),
+    ("misplaced-results", {"output_dir": "out"}, {"merged": "out/merged"}),
+    ("misplaced-results", {"output_dir": "outer"}, {"merged": "out"}),
 ]
 
 BY_NAME = {rule.name: rule for rule in RULES}

@@ -20,12 +20,21 @@ HELPER_BITS = (4, 8)
 DEEPSPEED_FILES = tuple(
     f"ds_{name}_config.json" for name in ("z0", "z2", "z2_offload", "z2_autotp", "z3", "z3_offload", "z3_fp8")
 )
-POSITIVE = (
-    "per_device_train_batch_size",
-    "per_device_eval_batch_size",
-    "gradient_accumulation_steps",
-    "cutoff_len",
-)
+LEAST = {
+    "per_device_train_batch_size": 1,
+    "per_device_eval_batch_size": 1,
+    "gradient_accumulation_steps": 1,
+    "cutoff_len": 1,
+    "max_samples": 1,
+    "preprocessing_num_workers": 1,
+    "dataloader_num_workers": 0,
+    "seed": 0,
+    "weight_decay": 0,
+}
+# numpy's generator takes 32 bits; nothing that is always dropped learns.
+MOST = {"seed": 2**32 - 1, "lora_dropout": 0.99}
+# Adapters learn by 1e-4, whole models by less; with a thousand times as much every optimizer with moments diverges.
+STEEP = 0.1
 
 
 @rule("FT204", BOTH)
@@ -178,16 +187,19 @@ def supervised_only(s: Setting) -> Findings:
 
 @rule("FT213")
 def sizes(s: Setting) -> Findings:
-    """Counts that cannot be zero, and OFT's two ways to say one size.
+    """Sizes within what their reader takes, and OFT's two ways to say one size.
 
-    Why: torch's sampler and DataLoader, accelerate and PEFT raise for these (peft/tuners/lora and
-    peft/tuners/oft: OFT takes its rank or its block size, the other being 0).
+    Why: torch's sampler, DataLoader and optimizers, datasets' `map`, numpy's generator, accelerate and PEFT raise for
+    these (peft/tuners/lora and peft/tuners/oft: OFT takes its rank or its block size, the other being 0).
     Example: `finetuning_type: oft, oft_rank: 8`, whose block size is 32 by default.
     Instead: add `oft_block_size: 0`.
     """
-    for name in POSITIVE:
-        if s[name] < 1:
-            yield Finding(name, f"{name} is at least 1, not {s[name]}", f"set {name}: 1")
+    for name, least in LEAST.items():
+        if s[name] is not None and s[name] < least:
+            yield Finding(name, f"{name} is at least {least}, not {s[name]}", f"set {name}: {least}")
+    for name, most in MOST.items():
+        if s[name] > most:
+            yield Finding(name, f"{name} is at most {most}, not {s[name]}", "leave it out")
     if s["finetuning_type"] == "lora" and s["lora_rank"] < 1:
         yield Finding("lora_rank", f"lora_rank is at least 1, not {s['lora_rank']}", "set lora_rank: 8")
     if s["finetuning_type"] == "oft" and bool(s["oft_rank"]) == bool(s["oft_block_size"]):
@@ -477,7 +489,7 @@ def torchrun(s: Setting) -> Findings:
         return
     if s["deepspeed"]:
         yield Finding("deepspeed", "DeepSpeed is started by torchrun", "export FORCE_TORCHRUN=1")
-    if s.facts.nodes * s.facts.devices > 1:
+    if s.facts.processes > 1:
         yield Finding("ddp_backend", "several processes are started by torchrun", "export FORCE_TORCHRUN=1")
 
 
@@ -645,7 +657,7 @@ def schedule(s: Setting) -> Findings:
     """Schedulers, warm-up and loaders within their domain.
 
     Why: `TrainingArguments` of transformers: two schedulers follow the evaluation, a warm-up is not negative,
-    and only worker processes prefetch.
+    and only worker processes prefetch.  A training that ends within its warm-up never has its learning rate.
     Example: `lr_scheduler_type: reduce_lr_on_plateau, eval_strategy: "no"`.
     Instead: `lr_scheduler_type: cosine`.
     """
@@ -657,6 +669,12 @@ def schedule(s: Setting) -> Findings:
         yield Finding("warmup_steps", f"a warm-up of {s['warmup_steps']} steps cannot be", "set warmup_steps: 0")
     if ratio is not None and not 0 <= ratio <= 1:
         yield Finding("warmup_ratio", f"warmup_ratio is between 0 and 1, not {ratio}", "set warmup_ratio: 0.1")
+    if 0 < s["max_steps"] <= s["warmup_steps"]:
+        headline = f"{s['max_steps']} steps end within a warm-up of {s['warmup_steps']}"
+        yield Finding("warmup_steps", headline, f"set warmup_steps: {s['max_steps'] // 10}", Severity.WARNING)
+    if s["learning_rate"] > STEEP and "sgd" not in s["optim"]:
+        headline = f"a training with a learning rate of {s['learning_rate']:g} diverges"
+        yield Finding("learning_rate", headline, "write trainer.lr=2e-4", Severity.WARNING)
     if s["dataloader_num_workers"] == 0 and s["dataloader_prefetch_factor"] is not None:
         headline = "without loader processes nothing is prefetched"
         yield Finding("dataloader_prefetch_factor", headline, "set dataloader_num_workers: 4")
@@ -752,7 +770,7 @@ def sharding(s: Setting) -> Findings:
         yield Finding("fsdp", headline, "set trainer.parallel=z3")
     if options and s.facts.vendor == "cpu":
         yield Finding("fsdp", "FSDP needs accelerators to share between", "set trainer.parallel=z3")
-    elif options and s.facts.nodes * s.facts.devices == 1:
+    elif options and s.facts.processes == 1:
         headline = "FSDP has nothing to share between: one process trains"
         yield Finding("fsdp", headline, "set trainer.parallel=auto", Severity.WARNING)
 

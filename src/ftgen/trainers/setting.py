@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import posixpath
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -39,7 +40,18 @@ class Facts:
         template: the template the model was trained with.
         quantization: how the base model's weights are already quantized, such as `gptq`.
         layers: hidden layers of the model.
-        packages: Python packages of the image.
+        experts: experts in each layer of the model; 0: it is dense.
+        context: longest sequence the model was made for, in tokens.
+        modules: names of the model's linear layers.
+        packages: what the image holds of what the trainer may ask for, by the packages' own names.
+        processors: processor cores that the pod may use.
+        resumes: whether a pod that takes another's place finds the checkpoints that it left.
+        folders: folders whose content is there before the training starts.
+        mounts: folders that a volume is mounted on.
+        offline: whether the trainer is kept from model hubs.
+        environment: names of the variables that the configuration sets in the pod.
+        tracker: what the configuration tracks runs with: `mlflow` or `none`.
+        merged: folder that the result is merged into after the training; None: it is pushed as it is.
     """
 
     nodes: int = 1
@@ -55,7 +67,23 @@ class Facts:
     template: str | None = None
     quantization: str = ""
     layers: int | None = None
+    experts: int = 0
+    context: int | None = None
+    modules: frozenset[str] = frozenset()
     packages: frozenset[str] | None = None
+    processors: float | None = None
+    resumes: bool = False
+    folders: tuple[str, ...] | None = None
+    mounts: tuple[str, ...] = ()
+    offline: bool = True
+    environment: frozenset[str] = frozenset()
+    tracker: str = ""
+    merged: str | None = None
+
+    @property
+    def processes(self) -> int:
+        """Training processes of the whole job."""
+        return self.nodes * self.devices
 
 
 class Undecided(Exception):  # noqa: N818 - a rule that cannot be judged, not a malfunction
@@ -94,7 +122,7 @@ class Setting:
     @property
     def distributed(self) -> bool:
         """Whether the trainer finds itself in a distributed run: torchrun makes one even of one process."""
-        return self.facts.torchrun or self.facts.nodes * self.facts.devices > 1
+        return self.facts.torchrun or self.facts.processes > 1
 
     @property
     def evaluates(self) -> bool:
@@ -128,6 +156,11 @@ class Setting:
     def fsdp(self) -> bool:
         """Whether PyTorch shards."""
         return bool(self["fsdp"])
+
+
+def within(path: str, folder: str) -> bool:
+    """Whether a path of a container is a folder or lies in it, `..` followed."""
+    return f"{posixpath.normpath(path)}/".startswith(f"{posixpath.normpath(folder).rstrip('/')}/")
 
 
 def _json(text: str) -> Any:
