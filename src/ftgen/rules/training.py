@@ -41,6 +41,7 @@ def judge(spec: Spec) -> list[Diagnostic]:
 _ORIGINS = {
     "bf16": "trainer.precision",
     "dataset": "dataset.name",
+    "dataset_dir": "dataset.name",
     "deepspeed": "trainer.parallel",
     "fp16": "trainer.precision",
     "fsdp": "trainer.parallel",

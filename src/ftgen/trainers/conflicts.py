@@ -476,23 +476,6 @@ def label_smoothing(s: Setting) -> Findings:
         yield Finding("dpo_label_smoothing", headline, "set dpo_label_smoothing: 0")
 
 
-@rule("FT226")
-def torchrun(s: Setting) -> Findings:
-    """DeepSpeed and several devices need torchrun.
-
-    Why: `get_train_args` (hparams/parser.py) raises for DeepSpeed and for several visible devices in one
-    process.
-    Example: `deepspeed: {…}` in a script that calls Python itself.
-    Instead: start with `FORCE_TORCHRUN=1`.
-    """
-    if s.facts.torchrun or s["use_kt"]:
-        return
-    if s["deepspeed"]:
-        yield Finding("deepspeed", "DeepSpeed is started by torchrun", "export FORCE_TORCHRUN=1")
-    if s.facts.processes > 1:
-        yield Finding("ddp_backend", "several processes are started by torchrun", "export FORCE_TORCHRUN=1")
-
-
 @rule("FT227")
 def generation(s: Setting) -> Findings:
     """Predictions of supervised fine-tuning are generated: from whole parameters, and not for token accuracy.
@@ -817,7 +800,6 @@ RULES = (
     low_rank_optimizers_in_parallel,
     llama_pro,
     label_smoothing,
-    torchrun,
     generation,
     zero3,
     inference_backend,

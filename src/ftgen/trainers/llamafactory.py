@@ -92,7 +92,8 @@ def parallel(spec: Spec) -> str:
     """How processes share the work: by itself sharded across nodes and for full training on several cards.
 
     By ZeRO-3, but a base quantized to 4 bits by FSDP on NVIDIA's cards, where that was seen to train; other widths
-    cannot be sharded.  A mixture of experts goes by FSDP, too: ZeRO-3 is far too slow for one (FT292).
+    cannot be sharded.  For a mixture of experts ZeRO-3 is far too slow (FT292): it goes by FSDP, and whole on each
+    card where 4 bits have not been seen to be sharded.
     """
     trainer = _trainer(spec)
     if trainer.parallel != "auto":
@@ -104,9 +105,9 @@ def parallel(spec: Spec) -> str:
     bits, method = trainer.args.get("quantization_bit"), trainer.args.get("quantization_method", "bnb")
     if bits is not None and (bits, method) != (4, "bnb"):
         return "ddp"
-    if bits:
-        return "fsdp" if spec.hardware.vendor == "nvidia" else "z3"
-    return "fsdp" if _mixes_experts(spec) and _takes_fsdp(spec) else "z3"
+    if bits and spec.hardware.vendor != "nvidia":
+        return "ddp" if _mixes_experts(spec) else "z3"
+    return "fsdp" if bits or (_mixes_experts(spec) and _takes_fsdp(spec)) else "z3"
 
 
 def _mixes_experts(spec: Spec) -> bool:
