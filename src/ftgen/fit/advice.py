@@ -119,7 +119,7 @@ def smallest_change(training: Training, available_gib: float) -> Change | None:
     None when nothing does, and when the training fits as it is.
 
     In this order: checkpointing, as many rows at once as FSDP would accumulate, a smaller batch with as much more
-    accumulation, shorter rows, a quantized base, adapters instead of all weights, ZeRO-3 over more cards, a bigger
+    accumulation, shorter rows, a quantized base, adapters instead of all weights, ZeRO-3 or FSDP over more cards, a bigger
     card.
     """
     if verdict(estimate(training), available_gib) is Verdict.FITS:
@@ -201,14 +201,19 @@ def _lighter(training: Training) -> Iterator[tuple[Training, _Edits]]:
 
 
 def _sharded(training: Training) -> Iterator[tuple[Training, _Edits]]:
-    """ZeRO-3 over the cards there are, then over more of one node; not for pure_bf16, which excludes it."""
+    """Shares of all over the cards there are, then over more of one node; not for pure_bf16, which excludes it.
+
+    By ZeRO-3, but by FSDP what it shares already, and a mixture of experts, for which ZeRO-3 is far too slow.
+    """
     if training.method == "pure_bf16" or training.bits is not None:
         return
+    by_torch = training.fsdp or training.shape.experts > 0
+    way: _Edits = (("trainer.parallel", "fsdp"),) if by_torch else (("deepspeed", "z3"),)
     nodes = training.world // training.devices
     for devices in (count for count in (1, 2, 4, 8) if count >= training.devices and count * nodes > 1):
         more = (("hardware.devices", devices),) if devices > training.devices else ()
-        sharded = replace(training, zero_stage=3, deepspeed=True, devices=devices, world=devices * nodes)
-        yield sharded, (*more, ("deepspeed", "z3"))
+        shared = replace(training, zero_stage=3, deepspeed=not by_torch, fsdp=by_torch)
+        yield replace(shared, devices=devices, world=devices * nodes), (*more, *way)
 
 
 def _bigger_card(training: Training, available_gib: float) -> Change | None:
