@@ -119,8 +119,8 @@ def smallest_change(training: Training, available_gib: float) -> Change | None:
     None when nothing does, and when the training fits as it is.
 
     In this order: checkpointing, as many rows at once as FSDP would accumulate, a smaller batch with as much more
-    accumulation, shorter rows, a quantized base, adapters instead of all weights, ZeRO-3 or FSDP over more cards, a bigger
-    card.
+    accumulation, shorter rows, a quantized base, adapters instead of all weights, ZeRO-3 or FSDP over more cards, a
+    bigger card.
     """
     if verdict(estimate(training), available_gib) is Verdict.FITS:
         return None

@@ -72,6 +72,7 @@ def _facts(spec: Spec, version: str) -> Facts:
         compute_capability=hardware.card.compute_capability,
         stages=frozenset(spec.dataset.stages),
         ranking=bool(info.ranking) if info else None,
+        described=spec.dataset.name if info else "",
         reasoning=spec.dataset.reasoning,
         template=arguments.template_of(version, spec.model.name) or spec.model.template,
         quantization=spec.model.quantization or "",

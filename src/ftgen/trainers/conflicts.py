@@ -28,6 +28,7 @@ LEAST = {
     "max_samples": 1,
     "preprocessing_num_workers": 1,
     "dataloader_num_workers": 0,
+    "ddp_timeout": 1,
     "seed": 0,
     "weight_decay": 0,
 }
@@ -70,9 +71,10 @@ def work_required(s: Setting) -> Findings:
 
 @rule("FT206", BOTH)
 def validation_split(s: Setting) -> Findings:
-    """A validation split is cut from the training data, so it needs them and no evaluation set beside it.
+    """A validation split is cut from the training data: a share of them or so many rows, and no other set beside it.
 
-    Why: `DataArguments.__post_init__` (hparams/data_args.py).
+    Why: `DataArguments.__post_init__` (hparams/data_args.py); above 1 the value is cut to a whole number, and of 1.0,
+    all rows, nothing is left to train on (`split_dataset`, data/data_utils.py).
     Example: `val_size: 0.1, eval_dataset: held_out`.
     Instead: keep one of the two.
     """
@@ -80,6 +82,10 @@ def validation_split(s: Setting) -> Findings:
         yield Finding("val_size", "val_size cuts from the training data, but dataset is null", "set val_size: 0")
     if s["val_size"] > NOTHING and s["eval_dataset"] is not None:
         yield Finding("val_size", "val_size and eval_dataset exclude each other", "drop one: set val_size: 0")
+    size: Any = s["val_size"]  # a whole number of rows where it was written as one
+    if size < 0 or (size >= 1 and isinstance(size, float) and (size == 1 or not size.is_integer())):
+        headline = f"val_size is a share below 1 or a whole number of rows, not {size}"
+        yield Finding("val_size", headline, "set val_size: 0.1")
 
 
 @rule("FT207")
@@ -494,13 +500,13 @@ def generation(s: Setting) -> Findings:
 
 @rule("FT228")
 def zero3(s: Setting) -> Findings:
-    """ZeRO-3 shards parameters, which three features cannot bear.
+    """ZeRO-3 shards parameters, which four features cannot bear.
 
-    Why: `get_train_args` (hparams/parser.py).
+    Why: `get_train_args` (hparams/parser.py); of `auto_find_batch_size`, transformers' Trainer.
     Example: `pure_bf16: true` under ZeRO-3.
     Instead: `bf16: true`, or ZeRO-2.
     """
-    for name in ("pure_bf16", "use_unsloth", "use_kt"):
+    for name in ("pure_bf16", "use_unsloth", "use_kt", "auto_find_batch_size"):
         if s[name] and s.zero3:
             yield Finding(name, f"{name} does not work under ZeRO-3", f"use ZeRO-2 or set {name}: false")
 
@@ -587,13 +593,15 @@ def best_model(s: Setting) -> Findings:
 
     Why: `TrainingArguments` of transformers wants equal strategies, and save steps that are a multiple of the
     evaluation steps; `save_strategy: best` is free of both.  Its Trainer refuses `save_only_model` beside
-    DeepSpeed and FSDP.
+    DeepSpeed and FSDP.  Early stopping asks for the metric of the best model and for evaluation
+    (`EarlyStoppingCallback`).
     Example: `load_best_model_at_end: true, save_steps: 500, eval_steps: 300`.
     Instead: `eval_steps: 250`.
     """
     if s["load_best_model_at_end"] and s["save_only_model"] and (engine := s.first("deepspeed", "fsdp")):
         headline = f"{engine} finds the best model in whole checkpoints only"
         yield Finding("save_only_model", headline, "set save_only_model: false")
+    yield from _early_stopping(s)
     if not s["load_best_model_at_end"] or s["save_strategy"] == "best":
         return
     saves, evaluates = s["save_strategy"], s["eval_strategy"]
@@ -604,6 +612,17 @@ def best_model(s: Setting) -> Findings:
     elif evaluates == "steps" and not _is_multiple(s["save_steps"], steps):
         headline = f"save_steps {s['save_steps']} is no multiple of the {steps} evaluation steps"
         yield Finding("save_steps", headline, "make save_steps a multiple of eval_steps")
+
+
+def _early_stopping(s: Setting) -> Findings:
+    follows = s["load_best_model_at_end"] or s["lr_scheduler_type"] == "reduce_lr_on_plateau"
+    if s["early_stopping_steps"] is None:
+        return
+    if not follows and s["metric_for_best_model"] is None:
+        headline = "early stopping compares by the best model's metric, and there is none"
+        yield Finding("early_stopping_steps", headline, "set load_best_model_at_end: true")
+    if s["eval_strategy"] == "no":
+        yield Finding("early_stopping_steps", "early stopping needs evaluation", "set eval_strategy: steps")
 
 
 def _is_multiple(save: float, evaluate: float) -> bool:
@@ -746,6 +765,9 @@ def sharding(s: Setting) -> Findings:
         yield Finding("fsdp", "offload alone shards nothing", "set trainer.parallel=fsdp-offload")
     if "full_shard" in options and "shard_grad_op" in options:
         yield Finding("fsdp", "full_shard and shard_grad_op exclude each other", "keep full_shard")
+    state = str((s["fsdp_config"] if isinstance(s["fsdp_config"], dict) else {}).get("state_dict_type", ""))
+    if options and s["save_only_model"] and state.startswith("SHARDED"):
+        yield Finding("save_only_model", "FSDP saves no model of its shards alone", "set save_only_model: false")
     if options and s["deepspeed"]:
         yield Finding("fsdp", "FSDP and DeepSpeed exclude each other", "choose one by trainer.parallel")
     if options and s["stage"] == "rm" and s["finetuning_type"] != "full" and s.first("bf16", "fp16"):

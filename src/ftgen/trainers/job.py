@@ -88,13 +88,17 @@ def absent_inputs(s: Setting) -> Findings:
 
     Why: the job fetches the chosen model and data set; a relative path counts from the run's own folder, which is new;
     a temporary volume is empty; and the script keeps the trainer from model hubs (`HF_HUB_OFFLINE=1`), so that
-    transformers ends with an error after minutes of retries.
+    transformers ends with an error after minutes of retries.  The trainer splits `dataset` at commas, so that an entry
+    of dataset_info.json with a comma in its name is never found.
     Example: `adapter_name_or_path: outputs/checkpoint-500`, `model_name_or_path: Qwen/Qwen3-8B`.
     Instead: `model=<option>`; a path on a volume that stays, such as `/mnt/workspace/<earlier job>/output_models`; or
     a hub's id together with `hardware.env.HF_HUB_OFFLINE=0`.
     """
     if s.facts.folders is None:
         return
+    if s.facts.described and "," in s.facts.described:
+        headline = f"{s.facts.described} is several names to the trainer, which splits them at commas"
+        yield Finding("dataset", headline, "give the data set a name without a comma: dataset.name")
     for name in INPUTS:
         for path in s.names(name) if isinstance(s[name], str | list) else ():
             if path and not _on_the_net(s, name, path):
@@ -225,10 +229,10 @@ def decided_by_the_job(s: Setting) -> Findings:
     """What the job decides for its processes is not decided otherwise.
 
     Why: the script pushes the result with git and keeps the trainer offline, so that `push_to_hub` ends the training
-    at its start (`init_hf_repo`); torch builds have the collectives of their own vendor alone; `use_cpu` leaves the
-    cards that the pod holds idle.
+    at its start (`init_hf_repo`); torch builds have the collectives of their own vendor alone, and NPUs' optimizer is
+    torch_npu's; `use_cpu` leaves the cards that the pod holds idle.
     Example: `push_to_hub: true`, `ddp_backend: nccl` on Ascend, `use_cpu: true` on cards.
-    Instead: `model.output_url=…`, and the other two left out.
+    Instead: `model.output_url=…`, and the others left out.
     """
     if s["push_to_hub"] and s.facts.offline:
         headline = "push_to_hub asks a model hub, and the trainer is kept offline"
@@ -238,6 +242,8 @@ def decided_by_the_job(s: Setting) -> Findings:
     if s.facts.processes > 1 and s.facts.vendor in JUDGED_VENDORS - vendors:
         headline = f"{s['ddp_backend']} does not connect {s.facts.vendor} devices"
         yield Finding("ddp_backend", headline, "leave ddp_backend out")
+    if s["optim"] == "adamw_torch_npu_fused" and s.facts.vendor in JUDGED_VENDORS - {"ascend"}:
+        yield Finding("optim", "adamw_torch_npu_fused needs NPUs", "leave it out")
     if s["use_cpu"] and s.facts.vendor != "cpu":
         headline = "use_cpu trains on the processors while the pod holds cards"
         yield Finding("use_cpu", headline, "leave it out, or write hardware=cpu", Severity.WARNING)

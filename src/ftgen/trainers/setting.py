@@ -36,6 +36,7 @@ class Facts:
         compute_capability: NVIDIA's, such as 8.0.
         stages: the training stages the data set is made for.
         ranking: whether its description says `ranking: true`.
+        described: name of the entry that the job writes into dataset_info.json; empty: the repository has its own.
         reasoning: whether its answers show their reasoning.
         template: the template the model was trained with.
         quantization: how the base model's weights are already quantized, such as `gptq`.
@@ -63,6 +64,7 @@ class Facts:
     compute_capability: float | None = None
     stages: frozenset[str] = frozenset()
     ranking: bool | None = None
+    described: str = ""
     reasoning: bool | None = None
     template: str | None = None
     quantization: str = ""
