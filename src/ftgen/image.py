@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -70,6 +70,7 @@ _FOR_NPU = re.compile(r"(?:^|-)(?:npu|910b|a3|cann[\d.]*)(?:-|$)")
 _PUBLISHED_PACKAGES = frozenset({"deepspeed", "git", "jieba", "nltk", "rouge-chinese"})
 
 
+@lru_cache(maxsize=64)
 def published(name: str) -> Published | None:
     """What the name of an image of LLaMA-Factory's own project tells, on whatever registry; None for others."""
     found = _PUBLISHED.search(name)

@@ -11,7 +11,7 @@ from typing import Any
 from ftgen import image, kube, lower
 from ftgen.diagnostics import Diagnostic, error
 from ftgen.fit.shape import Shape, linear_layers
-from ftgen.spec import Hardware, LlamaFactory, Section, Spec
+from ftgen.spec import LlamaFactory, Section, Spec
 from ftgen.trainers import arguments, llamafactory
 from ftgen.trainers.arguments import Facts
 from ftgen.trainers.setting import within
@@ -27,7 +27,7 @@ def judge(spec: Spec) -> list[Diagnostic]:
         headline = f"the arguments of LLaMA-Factory {trainer.version} are not known"
         return [error("FT103", headline, "trainer.version", trainer.version, f"use one of {known}")]
     surface = arguments.surface(trainer.version)
-    facts = _facts(spec, trainer.version)
+    facts = _facts(spec, trainer)
     found = arguments.check(llamafactory.training(spec), surface, facts)
     export = llamafactory.export(spec)
     merging = arguments.check(export, surface, facts, "export") if export else []
@@ -60,7 +60,7 @@ def _where_written(diagnostic: Diagnostic, given: Mapping[str, object]) -> Diagn
     return replace(diagnostic, subject=_ORIGINS[name])
 
 
-def _facts(spec: Spec, version: str) -> Facts:
+def _facts(spec: Spec, trainer: LlamaFactory) -> Facts:
     hardware, shape, info = spec.hardware, spec.model.shape, spec.dataset.info
     return Facts(
         nodes=hardware.nodes,
@@ -74,25 +74,25 @@ def _facts(spec: Spec, version: str) -> Facts:
         ranking=bool(info.ranking) if info else None,
         described=spec.dataset.name if info else "",
         reasoning=spec.dataset.reasoning,
-        template=arguments.template_of(version, spec.model.name) or spec.model.template,
+        template=arguments.template_of(trainer.version, spec.model.name) or spec.model.template,
         quantization=spec.model.quantization or "",
         layers=shape.layers if shape else None,
         experts=shape.experts if shape else 0,
         context=spec.model.context,
         modules=_modules(spec),
         packages=image.held(spec),
-        processors=_processors(hardware),
+        processors=_processors(hardware.per_card.cpu.limit) * hardware.devices,
         environment=_environment(spec),
         offline=str(hardware.env.get("HF_HUB_OFFLINE", "1")).lower() in _ON,
         tracker=spec.tracking.report_to,
-        merged=_merged(spec),
+        merged=_merged(trainer),
         **_places(spec),
     )
 
 
-def _merged(spec: Spec) -> str | None:
-    export = llamafactory.export(spec)
-    return str(export["export_dir"]) if export and export.get("export_dir") else None
+def _merged(trainer: LlamaFactory) -> str | None:
+    folder = trainer.export.get("export_dir") if trainer.merge else None
+    return str(folder) if folder else None
 
 
 # What huggingface_hub takes for yes (constants.py); train.sh says yes where nobody has said anything.
@@ -105,8 +105,9 @@ def _environment(spec: Spec) -> frozenset[str]:
     return frozenset((*spec.hardware.env, *tracked))
 
 
-def _processors(hardware: Hardware) -> float:
-    return float(kube.parse_quantity(hardware.per_card.cpu.limit.removesuffix("+")) * hardware.devices)
+@lru_cache(maxsize=64)
+def _processors(limit: str) -> float:
+    return float(kube.parse_quantity(limit.removesuffix("+")))
 
 
 def _modules(spec: Spec) -> frozenset[str]:

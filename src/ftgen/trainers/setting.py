@@ -7,6 +7,7 @@ import posixpath
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ftgen.diagnostics import Diagnostic, Severity
@@ -160,6 +161,7 @@ class Setting:
         return bool(self["fsdp"])
 
 
+@lru_cache(maxsize=1024)
 def within(path: str, folder: str) -> bool:
     """Whether a path of a container is a folder or lies in it, `..` followed."""
     return f"{posixpath.normpath(path)}/".startswith(f"{posixpath.normpath(folder).rstrip('/')}/")
