@@ -19,6 +19,7 @@ def told():
             diagnostics = pipeline.compile_job(composer, list(words)).diagnostics
         except Rejected as refused:
             diagnostics = refused.diagnostics
+        assert not {d.code for d in diagnostics if d.code < "FT200"}
         return {d.code: d for d in diagnostics}
 
     return found
