@@ -630,22 +630,33 @@ def _two_nodes(spec: Spec) -> Iterator[Finding]:
 
 @rule("FT284", "unknown-accepted-code")
 def _accepted(spec: Spec) -> Iterator[Finding]:
-    """A diagnostic is accepted that no rule gives.
+    """A diagnostic is accepted that no rule gives, or that the cluster's admission gives.
 
-    A misspelt code would accept nothing, and a retired one nothing any more.
+    A misspelt code would accept nothing, and a retired one nothing any more.  What admission denies is never created,
+    whatever is accepted here.
 
-    Refused: `+allow.FT2562=…`.
-    Write: the code as the diagnostic shows it.
+    Refused: `+allow.FT2562=…`, `+allow.FT312=…`.
+    Write: the code as the diagnostic shows it; mend what admission denies.
     """
     if not spec.accepted:
         return
-    known = _codes()
+    known, denied = _codes(), _denied()
     for section, codes in (("cluster.allow", spec.cluster.allow), ("allow", spec.allow)):
         for code in codes:
             if code not in known:
                 near = difflib.get_close_matches(code, sorted(known), 1)
                 help_ = f"did you mean {near[0]}?" if near else f"remove {section}.{code}"
                 yield Finding(f"there is no rule {code} to accept", f"{section}.{code}", code, help_)
+            elif code in denied:
+                told = f"{code} is what the cluster's admission denies, and accepting it creates nothing"
+                yield Finding(told, f"{section}.{code}", code, f"remove {section}.{code}, and mend what it tells of")
+
+
+def _denied() -> frozenset[str]:
+    """The codes of what admission denies; registered with the rest by `_codes`."""
+    from ftgen.rules import RULES  # noqa: PLC0415 - only where something is accepted
+
+    return frozenset(code for code, each in RULES.items() if each.denied)
 
 
 @cache
