@@ -386,15 +386,17 @@ class Visible(Section):
 
     Attributes:
         variables: variables that choose cards; a job that sets one hides its cards or takes its neighbours'.
-        files: device files; `docker run --device` numbers them, as in /dev/davinci0.
+        files: how the device files begin; `docker run --device` numbers the cards, as in /dev/davinci0.
         driver: folders and files of the driver, which the vendor's runtime mounts.
         runtime: the vendor's container runtime, as `docker run --runtime` names it.
+        shared: those of the variables and files above that other vendors' cards are shown by too.
     """
 
     variables: tuple[Line, ...] = ()
     files: tuple[Line, ...] = ()
     driver: tuple[Line, ...] = ()
     runtime: Line | None = None
+    shared: tuple[Line, ...] = ()
 
 
 class Hardware(Section):
