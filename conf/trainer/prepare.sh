@@ -10,7 +10,7 @@
 # for a line of a list, and git never runs with settings that came with it.
 #
 # Reads: BASE_MODEL_URL MODEL_DIR MODEL_REVISION MODEL_NEEDS_MIB, DATASET_URL DATASET_DIR
-# DATASET_REVISION DATASET_NEEDS_MIB DATASET_INFO, GIT_USER GIT_TOKEN GIT_SSL_NO_VERIFY
+# DATASET_REVISION DATASET_NEEDS_MIB DATASET_INFO DATASET_NAMES, GIT_USER GIT_TOKEN GIT_SSL_NO_VERIFY
 # GIT_SSL_CAINFO, JOB_NAME; LOCK_TIMEOUT, FETCH_RETRIES and RETRY_SECONDS have defaults.
 
 # Every program of the same user can read in /proc what a process was started with, whatever it unset
@@ -569,6 +569,57 @@ put() {
     die "$1 is missing and cannot be written by uid $(id -u): put it there, or mount the volume writable"
 }
 
+# LLaMA-Factory would say it only once the node's cards are taken and its libraries loaded. It is a
+# Python program, so the image has Python to read JSON with.
+check_datasets() {
+  local python words
+  [ -n "${DATASET_NAMES:-}" ] || return 0
+  if ! python=$(command -v python3 || command -v python); then
+    say "the image has no python: nobody can tell whether $dir/dataset_info.json has $DATASET_NAMES"
+    return
+  fi
+  words=$("$python" -I -S -c "$DATASETS" "$dir" "$DATASET_NAMES" "${DATASET_INFO:-}") || die "${words:-$python cannot read $dir/dataset_info.json}"
+}
+
+DATASETS='
+import json, os, sys
+folder, names, own = sys.argv[1:]
+path = os.path.join(folder, "dataset_info.json")
+def refuse(words):
+    print(words.encode("ascii", "backslashreplace").decode())
+    sys.exit(1)
+def load(text):
+    found = json.loads(text)
+    return found if isinstance(found, dict) else refuse(f"{path} is not a mapping of names to data sets")
+try:
+    with open(path, "rb") as file:
+        text = file.read((1 << 24) + 1)
+    entries = load(text) if len(text) <= 1 << 24 else refuse(f"{path} is larger than 16 MiB")
+except FileNotFoundError:
+    refuse(f"{path} is not there, and the job trains on {names}: push one to the repository, or set dataset.info")
+except (OSError, ValueError, RecursionError) as error:
+    refuse(f"{path} cannot be read: {error}")
+given = load(own) if own else {}
+there = ", ".join(sorted(entries)[:20]) + (" ..." if len(entries) > 20 else "")
+for name in map(str.strip, names.split(",")):
+    if name not in entries:
+        refuse(f"{path} has no entry {name}, which the job trains on; its entries: {there}. Choose one of them, or add it")
+    entry = entries[name]
+    if not isinstance(entry, dict):
+        refuse(f"entry {name} of {path} is not a mapping")
+    if {"hf_hub_url", "ms_hub_url", "om_hub_url", "script_url", "cloud_file_name"} & entry.keys():
+        continue
+    file = entry.get("file_name")
+    if not isinstance(file, str) or not file:
+        refuse(f"entry {name} of {path} names no file (file_name)")
+    place = os.path.join(folder, file)
+    root, real = os.path.realpath(folder), os.path.realpath(place)
+    if given.get(name) != entry and os.path.commonpath([root, real]) != root:
+        refuse(f"entry {name} of {path} names {file}, which lies out of its folder: correct file_name")
+    if not (os.path.isfile(real) or os.path.isdir(real) and os.listdir(real)):
+        refuse(f"entry {name} of {path} names {file}, which is not there: correct file_name, or push the file")
+'
+
 # ---- the story -------------------------------------------------------------------------------------
 
 bring() {
@@ -584,7 +635,7 @@ bring() {
   refuse
   say "complete in $dir${found:+: $found}"
   sweep
-  [ "$kind" != dataset ] || write_dataset_info "$dir"
+  [ "$kind" = model ] || { write_dataset_info "$dir" && check_datasets; }
 }
 
 obtain() {

@@ -371,3 +371,85 @@ def test_what_git_would_take_for_something_else_is_refused(job: Pod, env: dict[s
     assert ended.code == 1
     assert words in ended.log
     assert not (job.home / "ran").exists()
+
+
+# ---- the data sets that are trained on ------------------------------------------------------------
+
+INFO = {"rows": {"file_name": "rows.json"}, "hub": {"hf_hub_url": "a/b"}, "bucket": {"cloud_file_name": "s3://a/b"}}
+
+
+@pytest.fixture
+def described(job: Pod) -> Pod:
+    repository(job, MODEL)
+    fill(job.volume / "data", {"dataset_info.json": json.dumps(INFO), "parts/a.jsonl": "{}"})
+    return job
+
+
+@pytest.mark.parametrize("names", ["rows", "rows,hub", " rows , bucket ", ""])
+def test_data_sets_that_are_there_pass(described: Pod, names: str) -> None:
+    ended = described.run("prepare", DATASET_NAMES=names)
+    assert ended.code == 0, ended.log
+
+
+@pytest.mark.parametrize(
+    ("names", "info", "words"),
+    [
+        ("other", INFO, "has no entry other, which the job trains on; its entries: bucket, hub, rows. "),
+        ("rows,other", INFO, "has no entry other"),
+        ("rows", {"rows": {"file_name": "no.json"}}, "entry rows of {path} names no.json, which is not there"),
+        ("rows", {"rows": {"file_name": "/etc/passwd"}}, "names /etc/passwd, which lies out of its folder"),
+        ("rows", {"rows": {"file_name": "../other"}}, "names ../other, which lies out of its folder"),
+        ("rows", {"rows": {"columns": {}}}, "entry rows of {path} names no file (file_name)"),
+        ("rows", {"rows": {"file_name": {"a": 1}}}, "entry rows of {path} names no file (file_name)"),
+        ("rows", {"rows": "rows.json"}, "entry rows of {path} is not a mapping"),
+        ("rows", ["rows"], "{path} is not a mapping of names to data sets"),
+    ],
+)
+def test_a_data_set_that_is_not_there_is_told_before_the_trainer_starts(
+    described: Pod, names: str, info: object, words: str
+) -> None:
+    path = described.volume / "data" / "dataset_info.json"
+    path.write_text(json.dumps(info))
+    ended = described.run("prepare", DATASET_NAMES=names)
+    assert ended.code == 1
+    assert words.format(path=path) in ended.log
+
+
+@pytest.mark.parametrize("text", ["{", "[" * 100000, "\udcff", '{"a": ' + "9" * 5000 + "}"])
+def test_a_description_that_cannot_be_read_is_named(described: Pod, text: str) -> None:
+    path = described.volume / "data" / "dataset_info.json"
+    path.write_text(text, errors="surrogateescape")
+    ended = described.run("prepare", DATASET_NAMES="rows")
+    assert ended.code == 1
+    assert f"prepare: dataset: error: {path} " in ended.log
+    assert "Traceback" not in ended.log
+
+
+def test_a_repository_without_a_description_gets_the_job_s(described: Pod) -> None:
+    path = described.volume / "data" / "dataset_info.json"
+    path.unlink()
+    ended = described.run("prepare", DATASET_NAMES="rows")
+    assert ended.code == 1
+    assert f"{path} is not there, and the job trains on rows" in ended.log
+    ours = json.dumps({"rows": {"file_name": f"{described.volume}/data/parts"}})
+    assert described.run("prepare", DATASET_NAMES="rows", DATASET_INFO=ours).code == 0
+
+
+def test_what_the_job_itself_describes_may_lie_elsewhere(described: Pod) -> None:
+    path = described.volume / "data" / "dataset_info.json"
+    path.unlink()
+    fill(described.volume / "other", {"a.json": "[]"})
+    ours = json.dumps({"rows": {"file_name": "../other/a.json"}})
+    assert described.run("prepare", DATASET_NAMES="rows", DATASET_INFO=ours).code == 0
+
+
+def test_an_image_without_python_is_told(described: Pod) -> None:
+    programs = described.home / "programs"
+    programs.mkdir()
+    for folder in os.environ["PATH"].split(":"):
+        for path in Path(folder).glob("*"):
+            if not path.name.startswith("python") and not (programs / path.name).exists():
+                (programs / path.name).symlink_to(path)
+    ended = described.run("prepare", DATASET_NAMES="none", PATH=str(programs))
+    assert ended.code == 0, ended.log
+    assert "the image has no python" in ended.log

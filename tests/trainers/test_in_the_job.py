@@ -161,3 +161,22 @@ def test_what_is_read_is_there(overrides: tuple[str, ...], subject: str | None) 
 def test_runs_are_reported_where_tracking_says(overrides: tuple[str, ...], subject: str | None) -> None:
     found = judged(*overrides).get("FT289")
     assert (found.subject if found else None) == subject
+
+
+@pytest.mark.parametrize(
+    ("overrides", "names"),
+    [
+        ((), "identity_alauda"),
+        (("trainer.args.dataset=[a,b]",), "a,b"),
+        (("+trainer.args.eval_dataset=c", "trainer.args.val_size=0"), "identity_alauda,c"),
+        (("trainer.args.dataset_dir=ONLINE", "+hardware.env.HF_HUB_OFFLINE=0"), None),
+        (("trainer.args.dataset_dir=/mnt/models/other",), None),
+        (("trainer=command", "trainer.command=[x]"), None),
+    ],
+)
+def test_prepare_is_told_which_data_sets_must_be_there(overrides: tuple[str, ...], names: str | None) -> None:
+    composer = Composer(Request(config_path=project.conf_dir()))
+    compiled = pipeline.compile_job(composer, ["hardware=full-gpu", *overrides])
+    (container,) = compiled.bundle.job["spec"]["tasks"][0]["template"]["spec"]["initContainers"]
+    environment = {e["name"]: e.get("value") for e in container["env"]}
+    assert environment.get("DATASET_NAMES") == names

@@ -77,6 +77,22 @@ def dataset_path(spec: Spec) -> str:
     return f"{spec.storage.models.path}/{spec.dataset.directory}"
 
 
+def datasets(spec: Spec) -> str | None:
+    """Entries of the data set's dataset_info.json that the job reads, separated by commas.
+
+    None where LLaMA-Factory looks elsewhere: in another folder, or on a hub (`ONLINE`, `REMOTE:…`).
+    """
+    args = _trainer(spec).args
+    if args.get("dataset_dir", dataset_path(spec)) != dataset_path(spec):
+        return None
+    named = args.get("dataset", spec.dataset.name), args.get("eval_dataset")
+    return ",".join(_joined(names) for names in named if names)
+
+
+def _joined(names: Any) -> str:
+    return ",".join(map(str, names)) if isinstance(names, list | tuple) else str(names)
+
+
 def precision(spec: Spec) -> dict[str, bool]:
     """bf16 where every card that may be given has it, else fp16, which only cards have; or as the user says."""
     trainer = _trainer(spec)
