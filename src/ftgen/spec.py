@@ -171,6 +171,7 @@ class Model(Section):
 
     Attributes:
         name: how the model is called.
+        hub: owner and name of the model on Hugging Face; null: it is not there.
         url: git repository of the weights; null: they lie on the models volume already.
         revision: branch, tag or commit of the weights; null: the repository's default branch.
         output_url: git repository that takes the result; null: nothing is pushed.
@@ -183,6 +184,7 @@ class Model(Section):
     """
 
     name: Line
+    hub: Line | None = None
     url: GitUrl | None
     revision: Identifier | None = None
     output_url: GitUrl | None = None

@@ -17,6 +17,7 @@ from ftgen.rules import (  # noqa: F401 - all rules
     RULES,
     admission,
     agreement,
+    identity,
     lint,
     meaning,
     memory,
@@ -32,6 +33,7 @@ TABLE = Path(__file__).parent / "coverage.yaml"
 CODE = re.compile(r"FT[0-9]{3}")
 LABEL = re.compile(r"\n+(Refused|Write|Why|Example|Instead):")
 LAYERS = {
+    "FT0": ("Choices", "options and values that were chosen together and speak of different things"),
     "FT2": ("Meaning", "what the user asked for, before any Kubernetes object exists"),
     "FT3": ("Contract", "what the cluster refuses: its admission, its nodes"),
     "FT4": ("Agreement and lint", "what is admitted and still goes wrong"),

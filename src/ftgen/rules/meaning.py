@@ -662,7 +662,7 @@ def _denied() -> frozenset[str]:
 @cache
 def _codes() -> frozenset[str]:
     """The codes of every rule; rules register when their modules are imported."""
-    from ftgen.rules import RULES, admission, agreement, lint, memory, metadata, reconcile, secrets  # noqa: F401, PLC0415
+    from ftgen.rules import RULES, admission, agreement, identity, lint, memory, metadata, reconcile, secrets  # noqa: F401, PLC0415
     from ftgen.trainers import arguments  # noqa: PLC0415 - only where something is accepted
 
     return frozenset((*RULES, *(each.code for each in arguments.RULES), *_TOLD_BY_OTHERS))
