@@ -17,7 +17,7 @@ from ftgen.cli.arguments import Arguments, Usage
 from ftgen.compose import Composer, spelled
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, Severity, require
 from ftgen.importing import Options, Proposal, Run, Wanted, Word
-from ftgen.overlay import Patch
+from ftgen.overlay import ANYTHING, Declared, Patch
 from ftgen.pipeline import Beside, Compiled
 from ftgen.rules import lint
 from ftgen.rules.lint import Around
@@ -246,7 +246,8 @@ class _Residual(Beside):
 
     def __init__(self, directory: Path, documents: Sequence[Any]) -> None:
         super().__init__(directory)
-        self._residual = [_Unwritten(_RESIDUAL, d, "experiment", "imported", i) for i, d in enumerate(documents)]
+        meant = Declared.of(ANYTHING)
+        self._residual = [_Unwritten(_RESIDUAL, d, "experiment", "imported", i, meant) for i, d in enumerate(documents)]
 
     def patches(self, choices: Mapping[str, str], packs: tuple[str, ...] = ()) -> list[Patch]:
         return [*super().patches(choices, packs), *self._residual]

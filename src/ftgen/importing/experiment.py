@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from ftgen import yamlio
+from ftgen import overlay, yamlio
 from ftgen.diagnostics import Diagnostic, Rejected, Severity, note
 from ftgen.importing.proposal import Proposal
 from ftgen.rules import RULES, secrets
@@ -23,6 +23,8 @@ def files(proposal: Proposal, documents: Sequence[Any]) -> dict[str, bytes]:
         head = f"# What {proposal.source} has, and the choices of conf/experiment/{proposal.name}.yaml do not say.\n"
         text = head + "---\n".join(map(yamlio.dump, documents))
         written[f"overlays/experiment/{proposal.name}/residual.yaml"] = text
+        meant = "# The job is as it was imported: its overlay adds and replaces what it has.\n"
+        written[f"overlays/experiment/{proposal.name}/overlay.yaml"] = meant + yamlio.dump(overlay.ANYTHING)
     return {path: text.encode() for path, text in written.items()}
 
 

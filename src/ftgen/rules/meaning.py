@@ -668,8 +668,8 @@ def _codes() -> frozenset[str]:
     return frozenset((*RULES, *(each.code for each in arguments.RULES), *_TOLD_BY_OTHERS))
 
 
-# What YAML's versions disagree on (check), what the environment told (pipeline), and overlays that overrule each other.
-_TOLD_BY_OTHERS = ("FT004", "FT017", "FT023")
+# What YAML's versions disagree on (check), what the environment told (pipeline), and what overlays overrule.
+_TOLD_BY_OTHERS = ("FT004", "FT017", "FT023", "FT027")
 
 
 RULES_OF_MEANING: tuple[Rule, ...] = (
