@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 from hydra._internal.defaults_list import DefaultsList, create_defaults_list
 from hydra.core.default_element import DefaultsTreeNode
@@ -92,8 +93,13 @@ class Defaults:
             chosen = value if isinstance(value, list) else [value]
             options = self._repository.options(group)
             for option in chosen:
-                if isinstance(option, str) and option != "???" and option not in options and not override.is_delete():
-                    yield unknown_option(override, option, options, overrides)
+                if _is_unknown(option, options) and not override.is_delete():
+                    yield unknown_option(override, str(option), options, overrides)
+
+
+def _is_unknown(option: Any, options: Sequence[str]) -> bool:
+    """Whether a choice is of no option; one that is no choice at all, such as null, is Hydra's to refuse."""
+    return option not in ("???", None) and not isinstance(option, dict) and str(option) not in options
 
 
 def choices_made(defaults: DefaultsList) -> dict[str, str]:
