@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ class Entry:
         file: where it stands.
         path: its place there.
         config: the configuration whose list it is in, as Hydra calls it: `experiment/mine`.
+        name: its group as it is written, with its package.
         group: its group, absolute.
         options: what it chooses there.
         words: the words before the group.
@@ -40,10 +41,15 @@ class Entry:
     file: Path
     path: _Path
     config: str
+    name: str
     group: str
     options: tuple[str, ...]
     words: tuple[str, ...]
     relative: bool
+
+    def is_among(self, names: Collection[str]) -> bool:
+        """Whether one of the names is its group's, its file's or what it chooses."""
+        return any(name in names for name in (self.group, self.name, self.config, *self.options))
 
     def at(self) -> Location:
         """Where it stands."""
@@ -68,7 +74,7 @@ def _entry(config: str, file: Path, path: _Path, said: str, chosen: Any) -> Entr
     named, above = name.partition("@")[0], config.rpartition("/")[0]
     group = named.lstrip("/") if named.startswith("/") or not above else f"{above}/{named}"
     options = tuple(map(str, chosen)) if isinstance(chosen, list) else (str(chosen),)
-    return Entry(file, path, config, group, options, tuple(words), not named.startswith("/"))
+    return Entry(file, path, config, name, group, options, tuple(words), not named.startswith("/"))
 
 
 def refuse_strange(file: Path, content: Mapping[Any, Any], head: str) -> None:
@@ -87,6 +93,7 @@ def refuse_strange(file: Path, content: Mapping[Any, Any], head: str) -> None:
     found = [*_strange_header(file, head)]
     if isinstance(listed, list):
         found += [d for index, entry in enumerate(listed) for d in _strange(file, index, entry)]
+        found += _twice(file, listed)
     else:
         found += [error("FT007", "defaults is a list, one entry a line", help=_FORM).at(_place(file, ("defaults",)))]
     if found:
@@ -104,6 +111,18 @@ def _strange(file: Path, index: int, entry: Any) -> Iterator[Diagnostic]:
                 yield _unknown(word, _WORDS).at(_place(file, ("defaults", index, name)))
     elif entry.startswith("_") and entry != "_self_" and difflib.get_close_matches(entry, ["_self_"], 1, 0.7):
         yield _unknown(entry, ("_self_",)).at(_place(file, ("defaults", index)))
+
+
+def _twice(file: Path, listed: Iterable[Any]) -> Iterator[Diagnostic]:
+    """Of two entries for the same group Hydra takes one without a word."""
+    seen: set[str] = set()
+    for index, entry in enumerate(listed):
+        for name in entry if isinstance(entry, dict) else ():
+            if name in seen:
+                told = f"a second entry of this defaults list is for {name!r}"
+                help_ = "remove one of them; several options of a group are a list: [a, b]"
+                yield error("FT007", told, "", name, help_).at(_place(file, ("defaults", index, name)))
+            seen.add(name)
 
 
 def _is_sound(entry: Any) -> bool:

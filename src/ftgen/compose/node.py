@@ -15,18 +15,20 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
 from ftgen.compose.problems import last_line
-from ftgen.compose.section import keys
+from ftgen.compose.section import DIRECTIVES, is_section, keys
 from ftgen.diagnostics import Diagnostic, error
 
 
-def hydras_problems(config: DictConfig) -> Iterator[Diagnostic]:
-    """One problem for each key under `hydra` that Hydra does not have, or has with another type."""
-    node = config._get_node("hydra")  # noqa: SLF001 - as written, whatever it is
-    if isinstance(node, DictConfig) and not node._is_none():  # noqa: SLF001 - null says nothing
-        said = OmegaConf.to_container(node, resolve=False)
-        yield from _strange(said) if isinstance(said, dict) else ()
-    elif node is not None and not OmegaConf.is_missing(config, "hydra") and node._value() is not None:  # noqa: SLF001
-        yield error("FT012", "hydra cannot be set: it is a mapping", "hydra", "", "set one of its keys")
+def directives_problems(config: DictConfig) -> Iterator[Diagnostic]:
+    """One problem for each node that says how to run and is no mapping, and for each key that Hydra does not have."""
+    for directive in DIRECTIVES:
+        node: Any = config._get_node(directive)  # noqa: SLF001 - as written, unresolved
+        if is_section(node):
+            said: Any = OmegaConf.to_container(node, resolve=False)
+            yield from _strange(said) if directive == "hydra" else ()
+        elif node is not None and node._value() is not None:  # noqa: SLF001 - null says nothing
+            help_ = f"set keys of it: {directive}.KEY"
+            yield error("FT012", f"{directive} cannot be set: it is a mapping", directive, node._value(), help_)  # noqa: SLF001
 
 
 def _strange(said: Mapping[Any, Any]) -> Iterator[Diagnostic]:
