@@ -130,6 +130,8 @@ class Defaults:
                     yield unknown_group(override, self._repository.groups(), overrides)
                 continue
             value = override.value()
+            if isinstance(value, dict):
+                continue  # sets values under the group's name
             chosen = value if isinstance(value, list) else [value]
             options = self._repository.options(group)
             for option in chosen:
@@ -139,7 +141,7 @@ class Defaults:
 
 def _is_unknown(option: Any, options: Sequence[str]) -> bool:
     """Whether a choice is of no option; one that is no choice at all, such as null, is Hydra's to refuse."""
-    return option not in ("???", None) and not isinstance(option, dict) and str(option) not in options
+    return option not in ("???", None) and str(option) not in options
 
 
 def choices_made(defaults: DefaultsList) -> dict[str, str]:

@@ -22,7 +22,7 @@ from ftgen.diagnostics import Diagnostic, error
 def directives_problems(config: DictConfig) -> Iterator[Diagnostic]:
     """One problem for each node that says how to run and is no mapping, and for each key that Hydra does not have."""
     for directive in DIRECTIVES:
-        node: Any = config._get_node(directive)  # noqa: SLF001 - as written, unresolved
+        node: Any = config._get_node(directive, validate_access=False)  # noqa: SLF001 - as written, unresolved
         if is_section(node):
             said: Any = OmegaConf.to_container(node, resolve=False)
             yield from _strange(said) if directive == "hydra" else ()
