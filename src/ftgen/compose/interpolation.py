@@ -53,7 +53,7 @@ def broken_interpolations(config: DictConfig, prefix: str = "") -> Iterator[Diag
     """One problem for each interpolation that does not resolve, by its key."""
     for name, value in config.items_ex(resolve=False):
         key = f"{prefix}{name!s}"
-        if OmegaConf.is_interpolation(config, name):  # type: ignore[arg-type] - YAML has keys of any kind
+        if OmegaConf.is_interpolation(config, name):  # type: ignore[arg-type]
             try:
                 config[name]
             except (OmegaConfBaseException, ValueError, RecursionError) as failure:
