@@ -302,7 +302,9 @@ _PAIR = re.compile(
 )
 """A variable as Kubernetes writes it, on one line or two, whichever comes first."""
 _BLOCK = re.compile(
-    rf"""^[ \t+-]*["']?(?P<name>{_KEY})["']?:[ \t]*[|>][-+\d]*[ \t]*\n[ \t]+(?P<vp>\S[^\n]*)""", re.MULTILINE
+    rf"""^[ \t+-]*["']?(?P<name>{_KEY})["']?:[ \t]*(?:[|>][-+\d]*[ \t]*\n|\n(?![^\n]*:(?:[ \t]|$)|[ \t]*-[ \t]))"""
+    r"""[ \t]+(?P<vp>\S[^\n]*)""",
+    re.MULTILINE,
 )
 """A value on the lines below its key."""
 _SETTING = re.compile(rf"""(?:configure|config)[ \t]+set[ \t]+(?P<name>{_KEY})[ \t]+["']?(?P<vp>[^\s'"]+)""")
