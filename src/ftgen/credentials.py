@@ -12,7 +12,7 @@ import binascii
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from functools import lru_cache
@@ -412,21 +412,30 @@ def find(text: str) -> tuple[Secret, ...]:
 
 def _found(text: str) -> Iterator[Secret]:
     lines = text.split("\n")
-    start = before = 0
-    for number, line in enumerate(lines):
-        found, is_named = _in_line(line)
-        if found:
-            yield from (secret.moved(start) for secret in found)
-        if is_named and len(lines) > 1:
-            block = "\n".join(lines[max(number - 1, 0) : number + 3])
-            yield from (secret.moved(before) for secret in _in_lines(block))
-        start, before = start + len(line) + 1, start
+    told = [*map(_in_line, lines)]
+    if told.count(_NOTHING) < len(told):
+        yield from _placed(lines, told)
     if "PRIVATE KEY" in text:
         yield from (Secret(*match.span(), Kind.FORM, _PRIVATE_KEY) for match in _compiled(_PEM).finditer(text))
 
 
+_InLine = tuple[tuple[Secret, ...], bool]
+_NOTHING: _InLine = ((), False)
+
+
+def _placed(lines: Sequence[str], told: Sequence[_InLine]) -> Iterator[Secret]:
+    """What the lines tell, where it stands in the whole text, and values beside the line of their name."""
+    start = before = 0
+    for number, (line, (found, is_named)) in enumerate(zip(lines, told, strict=True)):
+        yield from (secret.moved(start) for secret in found)
+        if is_named and len(lines) > 1:
+            block = "\n".join(lines[max(number - 1, 0) : number + 3])
+            yield from (secret.moved(before) for secret in _in_lines(block))
+        start, before = start + len(line) + 1, start
+
+
 @lru_cache(maxsize=16384)
-def _in_line(line: str) -> tuple[tuple[Secret, ...], bool]:
+def _in_line(line: str) -> _InLine:
     """What is secret in a line, and whether it has a secret's name; two jobs of a sweep differ in few lines."""
     random = (Secret(*m.span(), Kind.RANDOM) for m in _WORD.finditer(line) if _is_random(m[0]))
     is_named = _NAMED.search(line) is not None
