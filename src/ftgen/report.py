@@ -210,8 +210,8 @@ class _Sources:
 
         The name of a value stands on a line nearby; the first line of a private key up to fifty lines above.
         """
-        lines = self._of(place.file)
-        if not 1 <= place.line <= len(lines):
+        lines = self._of(place.file) if place.line > 0 else []
+        if not 0 < place.line <= len(lines):
             return [], 0
         if place.file == COMMAND_LINE:
             return [lines[place.line - 1]], 0

@@ -226,6 +226,7 @@ class Model(Section):
         parameters: number of parameters.
         dtype: data type of the weights.
         context: longest sequence the model was made for, in tokens.
+        quantization: how the weights come quantized, such as gptq or awq; null: they are whole.
         shape: the transformer's dimensions; null: the memory estimate is left out.
     """
 
@@ -237,6 +238,7 @@ class Model(Section):
     parameters: Count
     dtype: Literal["bfloat16", "float16", "float32"]
     context: Count
+    quantization: Name | None = None
     shape: Shape | None = None
 
     @property
@@ -280,6 +282,7 @@ class Dataset(Section):
         revision: branch, tag or commit of the data; null: the repository's default branch.
         stages: training stages that the rows serve.
         info: entry of dataset_info.json, where the repository has none.
+        reasoning: whether the answers show their reasoning; null: nobody has said.
         size: size of the repository, to check free space with.
     """
 
@@ -288,6 +291,7 @@ class Dataset(Section):
     revision: Identifier | None = None
     stages: tuple[Literal["pt", "sft", "rm", "dpo", "kto"], ...]
     info: DatasetInfo | None = None
+    reasoning: Flag | None = None
     size: Quantity
 
     @property
@@ -430,15 +434,17 @@ class Visible(Section):
 
     Attributes:
         variables: variables that choose cards; a job that sets one hides its cards or takes its neighbours'.
-        files: device files; `docker run --device` numbers them, as in /dev/davinci0.
+        files: how the device files begin; `docker run --device` numbers the cards, as in /dev/davinci0.
         driver: folders and files of the driver, which the vendor's runtime mounts.
         runtime: the vendor's container runtime, as `docker run --runtime` names it.
+        shared: those of the variables and files above that other vendors' cards are shown by too.
     """
 
     variables: tuple[Line, ...] = ()
     files: tuple[Line, ...] = ()
     driver: tuple[Line, ...] = ()
     runtime: Line | None = None
+    shared: tuple[Line, ...] = ()
 
 
 class Hardware(Section):
@@ -454,6 +460,8 @@ class Hardware(Section):
         card: what one card is.
         per_card: host resources that go with each card.
         image: runtime image of both containers.
+        packages: what the image holds of what trainers ask for, Python's and the system's, such as mlflow and
+            git-lfs; null: what is known of it by its name.
         source: shell files to read before training, such as set_env.sh.
         env: environment variables of the training container; {secret: NAME, key: KEY} takes one from a Secret.
         taints: keys of the taints that keep other pods off the nodes with these cards; its own pods tolerate them.
@@ -474,6 +482,7 @@ class Hardware(Section):
     card: Card
     per_card: PerCard
     image: Image
+    packages: tuple[Line, ...] | None = None
     double_quantization: Flag = True
     source: tuple[Line, ...] = ()
     env: dict[str, EnvValue] = {}

@@ -44,11 +44,12 @@ class Page(NamedTuple):
     name: str
     severity: str
     text: str
+    denied: bool = False
 
 
 def rules() -> list[Page]:
     """Every rule there is, by code."""
-    own = [Page(r.code, r.name, str(r.severity), r.page) for r in RULES.values()]
+    own = [Page(r.code, r.name, str(r.severity), r.page, r.denied) for r in RULES.values()]
     trainers = [Page(r.code, r.name, "error", r.text) for r in arguments.RULES]
     return sorted([*own, *trainers])
 
@@ -62,7 +63,9 @@ def pages() -> dict[str, str]:
 def page(rule: Page) -> str:
     text = LABEL.sub(lambda found: f"\n\n**{LABELS[found[1]]}:**", inspect.cleandoc(rule.text))
     head = f"# {rule.code} {rule.name}\n\n{rule.severity.capitalize()}.\n\n"
-    return f"{head}{text}\n\nAccepted by `allow.{rule.code}=<reason>`, where it is no mistake.\n"
+    accepted = f"Accepted by `allow.{rule.code}=<reason>`, where it is no mistake."
+    denied = "The cluster's admission denies it, so that it cannot be accepted."
+    return f"{head}{text}\n\n{denied if rule.denied else accepted}\n"
 
 
 def index(found: list[Page]) -> str:

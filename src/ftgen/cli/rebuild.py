@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ftgen import __version__, batch, changes, gitops, pipeline, tree, yamlio
+from ftgen import __version__, batch, changes, files, gitops, pipeline, tree, yamlio
 from ftgen.cli import output, request
 from ftgen.cli.arguments import Arguments, Usage
 from ftgen.compose import Composer
@@ -61,7 +61,7 @@ def _read(file: Path) -> Committed:
     if _OVERRIDES not in annotations:
         how = f"name the file of a job; only ftgen's own carry {_OVERRIDES}"
         raise Rejected([error("FT533", f"{file} does not say what it was rendered from", str(file), help=how)])
-    return Committed(file, file.read_bytes(), str(metadata.get("name", "")), annotations, _entry(file))
+    return Committed(file, files.read(file), str(metadata.get("name", "")), annotations, _entry(file))
 
 
 def _entry(file: Path) -> Entry | None:
