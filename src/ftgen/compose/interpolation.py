@@ -19,7 +19,7 @@ from ftgen.compose.section import is_section, keys, leaves
 from ftgen.diagnostics import Diagnostic, Rejected, error
 
 _LOST_KEY = re.compile(r"Interpolation key '([^']+)' not found")
-_VARIABLE = re.compile(r"\$\{\s*oc\.env\s*:\s*([^,{}\s]+)")
+_VARIABLE = re.compile(r"\$\{\s*oc\.env\s*:\s*['\"]?([^,{}\s'\"]+)")
 
 
 def resolve(config: DictConfig, unresolved: Mapping[str, Any], choices: Mapping[str, str]) -> dict[str, Any]:

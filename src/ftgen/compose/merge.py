@@ -99,6 +99,9 @@ def _admissible(override: Override, config: DictConfig) -> Override:
     key = override.key_or_group
     parent, _, name = key.rpartition(".")
     section = OmegaConf.select(config, parent, throw_on_resolution_failure=False) if parent else config
+    if section is None and spec.knows(parent) and spec.knows(key):
+        OmegaConf.update(config, parent, {}, force_add=True)
+        section = OmegaConf.select(config, parent)
     if isinstance(section, DictConfig) and name not in section and spec.knows(key):
         with open_dict(section):
             section[name] = None
