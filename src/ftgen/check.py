@@ -121,6 +121,8 @@ def judge(manifest: Any, terms: Terms, around: Around) -> list[Diagnostic]:
     """What is wrong with one object; the rules do not run on what its schema refuses."""
     if not isinstance(manifest, dict):
         return [error(contract.WRONG_TYPE, "this is no Kubernetes object, but plain text or a list", "", manifest)]
+    if odd := list(contract.odd_keys(manifest)):
+        return odd
     found = contract.conform(manifest, volcano_version=terms.volcano_version, imported=terms.imported)
     if has_errors(found):
         return found

@@ -57,8 +57,10 @@ def conform(
         return [_unknown_kind(api_version, kind, line, imported)]
     try:
         valid = schema.decides(manifest, line, imported)
-    except ValueError:  # no JSON value at all: YAML allows keys that are no text
-        return list(_odd_keys(manifest))
+    except ValueError:  # no JSON value at all
+        valid = False
+    if not valid and (odd := list(odd_keys(manifest))):
+        return odd
     found = [] if valid else _explained(manifest, closed, line)
     found += _twins(manifest, _top(api_version, kind, line, imported), warns=schema.is_native(api_version))
     return sorted(dict.fromkeys(found), key=lambda each: _order(manifest, each.subject))
@@ -101,7 +103,8 @@ def _after(line: str) -> list[str]:
     return lines[lines.index(line) + 1 :]
 
 
-def _odd_keys(value: Any, path: Steps = ()) -> Iterator[Diagnostic]:
+def odd_keys(value: Any, path: Steps = ()) -> Iterator[Diagnostic]:
+    """The keys that are no text, which YAML allows and JSON does not: an API server takes JSON."""
     for key, part in value.items() if isinstance(value, dict) else enumerate(value):
         if not isinstance(key, str) and isinstance(value, dict):
             owner, said = dotted(path) or "the object", _shown(key)
@@ -113,7 +116,7 @@ def _odd_keys(value: Any, path: Steps = ()) -> Iterator[Diagnostic]:
                 f'write "{said}"',
             )
         elif isinstance(part, dict | list):
-            yield from _odd_keys(part, (*path, key))
+            yield from odd_keys(part, (*path, key))
 
 
 # --- list items ----------------------------------------------------------------------------------------
