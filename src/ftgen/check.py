@@ -38,6 +38,7 @@ class Terms:
 
     Attributes:
         volcano_version: whose schemas and admission decide.
+        assumed: whether nobody has said which release the cluster has: what a newer one takes is then no error.
         facts: of the cluster.
         pod_security: level of the pod security standards that the namespace enforces; empty where unknown.
         accepted: codes that are not told.
@@ -47,6 +48,7 @@ class Terms:
     """
 
     volcano_version: str = schema.DEFAULT
+    assumed: bool = False
     facts: Facts = field(default_factory=Facts)
     pod_security: str = ""
     accepted: frozenset[str] = frozenset()
@@ -118,23 +120,94 @@ def objects(document: Any) -> Iterator[tuple[contract.Steps, Any]]:
 
 
 def judge(manifest: Any, terms: Terms, around: Around) -> list[Diagnostic]:
+    """What is wrong with one object, and which release of Volcano would take what this one refuses."""
+    found = _judged(manifest, terms, around)
+    return _with_cures(found, manifest, terms, around) if has_errors(found) else found
+
+
+def _judged(manifest: Any, terms: Terms, around: Around) -> list[Diagnostic]:
     """What is wrong with one object; the rules do not run on what its schema refuses."""
     if not isinstance(manifest, dict):
         return [error(contract.WRONG_TYPE, "this is no Kubernetes object, but plain text or a list", "", manifest)]
     if odd := list(contract.odd_keys(manifest)):
         return odd
-    found = contract.conform(manifest, volcano_version=terms.volcano_version, imported=terms.imported)
+    found = _conform(manifest, terms)
     if has_errors(found):
         return found
     found += run(metadata.RULES_OF_METADATA, manifest)
-    kind = (manifest["apiVersion"], manifest["kind"])
     numbers = version_of(terms.volcano_version)
-    if kind == _JOB:
+    if _kind(manifest) == _JOB:
         with at_hand(terms.recalls.of(outline(manifest))):
             return [*found, *_of_job(manifest, around, numbers), *secrets.scan(manifest)]
-    if kind == _CLAIM:
+    if _kind(manifest) == _CLAIM:
         found += run(reconcile.ANNOTATED, manifest) + lint.lint(manifest, around, volcano_version=numbers)
     return [*found, *secrets.scan(manifest)]
+
+
+def _kind(manifest: Mapping[str, Any]) -> tuple[Any, Any]:
+    return manifest.get("apiVersion"), manifest.get("kind")
+
+
+def _conform(manifest: dict[str, Any], terms: Terms) -> list[Diagnostic]:
+    """What the schema refuses; a job's empty values are filled in by the webhook before the schema is asked."""
+    found = contract.conform(manifest, volcano_version=terms.volcano_version, imported=terms.imported)
+    if _kind(manifest) != _JOB or all(d.code != contract.WRONG_VALUE for d in found):
+        return found
+    stored = admission.mutate(manifest, volcano_version=version_of(terms.volcano_version))
+    stays = contract.conform(stored, volcano_version=terms.volcano_version, imported=terms.imported)
+    return [d for d in found if d.code != contract.WRONG_VALUE or d in stays]
+
+
+def _with_cures(found: list[Diagnostic], manifest: Any, terms: Terms, around: Around) -> list[Diagnostic]:
+    """The findings, the release named that has what an error lacks; a warning where the release is assumed only."""
+    refused = _errors(found)
+    # Where the schema refuses, no rule was asked: only what it says of other releases can be compared.
+    compared = contract.CODES if refused.keys() & contract.CODES else refused.keys()
+    cure, left, best = "", refused, found
+    for release in _later(terms.volcano_version):
+        again = _judged(manifest, replace(terms, volcano_version=release), around)
+        errors = {
+            code: subjects
+            for code, subjects in _errors(again).items()
+            if code in compared or compared is not contract.CODES
+        }
+        if _is_less(errors, left):
+            cure, left, best = release, errors, again
+    if not cure:
+        return found
+    cured = [
+        _cured_by(d, cure, terms)
+        for d in found
+        if d.severity is Severity.ERROR and d.subject not in left.get(d.code, ())
+    ]
+    told = {(d.code, d.subject) for d in cured}
+    return [*cured, *(d for d in (best if terms.assumed else found) if (d.code, d.subject) not in told)]
+
+
+_LINES = ("1.14", "1.15", "1.16")
+
+
+def _later(release: str) -> list[str]:
+    return [line for line in _LINES if version_of(line) > version_of(release)]
+
+
+def _errors(found: Iterable[Diagnostic]) -> dict[str, set[str]]:
+    """The subjects of the errors by code."""
+    errors: dict[str, set[str]] = {}
+    for d in found:
+        if d.severity is Severity.ERROR:
+            errors.setdefault(d.code, set()).add(d.subject)
+    return errors
+
+
+def _is_less(errors: Mapping[str, set[str]], than: Mapping[str, set[str]]) -> bool:
+    return errors != than and all(subjects <= than.get(code, set()) for code, subjects in errors.items())
+
+
+def _cured_by(found: Diagnostic, release: str, terms: Terms) -> Diagnostic:
+    told = found.help if f"Volcano {release} has it" in found.help else f"{found.help}; Volcano {release} takes it"
+    severity = Severity.WARNING if terms.assumed else found.severity
+    return replace(found, help=told.removeprefix("; "), severity=severity)
 
 
 def _of_job(manifest: dict[str, Any], around: Around, version: Version) -> list[Diagnostic]:

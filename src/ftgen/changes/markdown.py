@@ -10,7 +10,6 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
-from typing import Any
 
 from ftgen.changes.compare import ABSENT, FieldChange, Kind
 from ftgen.changes.match import Change, Manifest, Status
@@ -107,8 +106,8 @@ def _is_card(name: object) -> bool:
 def _summed(parts: Iterable[Mapping[str, Fraction]]) -> dict[str, Fraction]:
     total: dict[str, Fraction] = {}
     for part in parts:
-        for name, amount in part.items():
-            total[name] = total.get(name, Fraction(0)) + amount
+        for name, asked in part.items():
+            total[name] = total.get(name, Fraction(0)) + asked
     return total
 
 

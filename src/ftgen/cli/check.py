@@ -130,13 +130,15 @@ def terms_of(arguments: Arguments) -> Terms:
     """What the flags say manifests are judged by: `--cluster` names an option, `--volcano-version` wins over it."""
     cluster = _cluster(arguments) if arguments.flags.cluster else {}
     facts = admit_facts(cluster.get("facts") or {})
-    release = str(arguments.flags.volcano_version or cluster.get("volcano_version") or schema.DEFAULT)
+    said = arguments.flags.volcano_version or cluster.get("volcano_version")
+    release = str(said or schema.DEFAULT)
     try:
         version_of(release)
     except ValueError as problem:
         raise Usage(str(problem)) from None
     allowed = frozenset(cluster.get("allow") or ())
-    return Terms(release, facts, str(cluster.get("pod_security") or ""), allowed, schema.imported(Path.cwd()))
+    security, own = str(cluster.get("pod_security") or ""), schema.imported(Path.cwd())
+    return Terms(release, not said, facts, security, allowed, own)
 
 
 def _cluster(arguments: Arguments) -> Mapping[str, Any]:

@@ -22,7 +22,7 @@ from ftgen.rules.policies import RULES_OF_POLICIES
 from ftgen.rules.tasks import RULES_OF_PLACEMENT, RULES_OF_TASKS
 from ftgen.rules.volumes import job_volume_claim, job_volume_path
 
-__all__ = ["Queue", "admit_create", "admit_update", "change_class", "mutate"]
+__all__ = ["DENIED", "Queue", "admit_create", "admit_update", "change_class", "mutate"]
 
 _LONGEST_NAME = 63
 
@@ -233,3 +233,5 @@ RULES_OF_CREATION = (
     job_volume_claim,
     *POD_RULES,
 )
+DENIED = frozenset(each.code for each in RULES_OF_CREATION)
+"""Codes of what the cluster refuses, which nobody can accept on its behalf."""
