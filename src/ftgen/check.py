@@ -21,7 +21,7 @@ from ftgen.rules import admission, agreement, lint, metadata, panel, reconcile, 
 from ftgen.rules.job import Job, Version, mapping, read, version_of
 from ftgen.rules.job import text as text_of
 from ftgen.rules.lint import Around
-from ftgen.spec import Facts
+from ftgen.spec import Facts, Spec, admit_facts
 
 _JOB = ("batch.volcano.sh/v1alpha1", "Job")
 _CLAIM = ("v1", "PersistentVolumeClaim")
@@ -42,6 +42,7 @@ class Terms:
         facts: of the cluster.
         pod_security: level of the pod security standards that the namespace enforces; empty where unknown.
         accepted: codes that are not told.
+        allowed: codes that were accepted when the manifest was rendered, each with the reason: told as notes.
         imported: a folder with schemas of the cluster's own, asked first.
         claims: specs of the claims in other files, by namespace and name.
         recalls: what was found in the jobs before, so that rules are not asked again about what has not changed.
@@ -52,6 +53,7 @@ class Terms:
     facts: Facts = field(default_factory=Facts)
     pod_security: str = ""
     accepted: frozenset[str] = frozenset()
+    allowed: Mapping[str, str] = field(default_factory=dict)
     imported: Path | None = None
     claims: Claims = field(default_factory=dict)
     recalls: Recalls = field(default_factory=partial(Recalls, _PATIENCE), repr=False, compare=False)
@@ -245,7 +247,45 @@ def strict(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
 
 
 def _told(diagnostics: Iterable[Diagnostic], terms: Terms) -> list[Diagnostic]:
-    return lint.untold(diagnostics, terms.accepted)
+    """The diagnostics without those that are accepted; what was when it was rendered is a note that says why."""
+    told = lint.untold(diagnostics, terms.accepted)
+    if not terms.allowed:
+        return told
+    counted = lint.untold(told, terms.allowed)
+    return [d if d in counted else replace(d, severity=Severity.NOTE, help=_reason(d, terms.allowed)) for d in told]
+
+
+def _reason(found: Diagnostic, allowed: Mapping[str, str]) -> str:
+    reasons = (allowed[code] for code in (found.code, *lint.TWINS.get(found.code, ())) if code in allowed)
+    return f"accepted when it was rendered: {next(reasons)}"
+
+
+def stated(spec: Spec) -> str:
+    """What a run of ftgen's own is judged by, as JSON text: the terms that `as_stated` reads again."""
+    terms = {
+        "volcano_version": spec.cluster.volcano_version,
+        "pod_security": spec.cluster.pod_security,
+        "facts": lint.around(spec, ()).facts.model_dump(mode="json", exclude_none=True),
+        "allow": spec.accepted,
+    }
+    return json.dumps(terms, ensure_ascii=False, sort_keys=True)
+
+
+def as_stated(text: str, terms: Terms) -> Terms:
+    """The terms with what `stated` wrote, which may have come with a clone.
+
+    Raises:
+        Rejected: the facts are none.
+        ValueError: it is no JSON, or names no release.
+    """
+    said = mapping(json.loads(text))
+    release = text_of(said.get("volcano_version")) or schema.DEFAULT
+    version_of(release)
+    allowed = {code: reason for code, reason in mapping(said.get("allow")).items() if text_of(reason)}
+    facts = admit_facts(mapping(said.get("facts")))
+    security = text_of(said.get("pod_security"))
+    found = replace(terms, facts=facts, pod_security=security, allowed=allowed)
+    return replace(found, volcano_version=release, assumed=False) if terms.assumed else found
 
 
 def _located(found: list[tuple[yamlio.Document, contract.Steps, Diagnostic]], text: str) -> list[Diagnostic]:

@@ -15,6 +15,7 @@ from ftgen import check, schema, yamlio
 from ftgen.check import Terms
 from ftgen.cli import output
 from ftgen.cli.arguments import Arguments, Usage
+from ftgen.cli.written import Written
 from ftgen.diagnostics import Diagnostic, Location, Rejected, Severity, error
 from ftgen.report import Problem
 from ftgen.rules import lint
@@ -31,9 +32,9 @@ def run(arguments: Arguments) -> int:
         raise Usage("check needs a PATH: files, folders or patterns, or - for standard input")
     names = list(files(arguments.overrides))
     terms = replace(terms_of(arguments), claims=_claims(names))
-    tally = _Tally(arguments)
+    tally, written = _Tally(arguments), Written()
     for name in names:
-        tally.take(_checked(name, terms))
+        tally.take(_checked(name, terms, written if not arguments.flags.cluster else None))
     return tally.close()
 
 
@@ -76,10 +77,11 @@ class _Tally:
         return int(self.counts["error"] > 0)
 
 
-def _checked(name: str, terms: Terms) -> tuple[tuple[Diagnostic, ...], int]:
+def _checked(name: str, terms: Terms, written: Written | None) -> tuple[tuple[Diagnostic, ...], int]:
     """What was found in a file, and the number of its objects; a file that cannot be read is one finding."""
     try:
         text = _stdin() if name == "-" else yamlio.read_text(Path(name), name)
+        terms = written.terms(name, text, terms) if written and name != "-" else terms
         verdict = check.check(text, _STDIN if name == "-" else name, terms)
     except Rejected as rejected:
         return rejected.diagnostics, 0
@@ -138,7 +140,7 @@ def terms_of(arguments: Arguments) -> Terms:
         raise Usage(str(problem)) from None
     allowed = frozenset(cluster.get("allow") or ())
     security, own = str(cluster.get("pod_security") or ""), schema.imported(Path.cwd())
-    return Terms(release, not said, facts, security, allowed, own)
+    return Terms(release, not said, facts, security, accepted=allowed, imported=own)
 
 
 def _cluster(arguments: Arguments) -> Mapping[str, Any]:

@@ -32,6 +32,7 @@ from ftgen.tree.lock import (
     State,
     dump_lock,
     issued_name,
+    judged_by,
     object_of,
     parse_lock,
 )
@@ -57,6 +58,7 @@ __all__ = [
     "draw",
     "dump_lock",
     "issued_name",
+    "judged_by",
     "object_of",
     "parse_lock",
     "plan_edit",
