@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from glob import has_magic, iglob
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,6 @@ from ftgen.cli import output
 from ftgen.cli.arguments import Arguments, Usage
 from ftgen.cli.written import Written
 from ftgen.diagnostics import Diagnostic, Location, Rejected, Severity, error
-from ftgen.report import Problem
 from ftgen.rules import lint
 from ftgen.rules.job import version_of
 from ftgen.spec import admit_facts
@@ -48,12 +46,42 @@ def _claims(names: Iterable[str]) -> check.Claims:
     return found
 
 
+_PLACES = 4
+
+
+@dataclass(slots=True)
+class _Cause:
+    """Findings that say the same of different places: the first of them, the first places, and how many there are."""
+
+    first: Diagnostic
+    places: list[Location] = field(default_factory=list)
+    count: int = 0
+
+    def add(self, found: Diagnostic) -> None:
+        self.count += 1
+        if len(self.places) < _PLACES:
+            self.places += [place for place in found.locations if place not in self.places]
+
+    def told(self) -> Diagnostic:
+        """One finding for all of them."""
+        if self.count == 1:
+            return self.first
+        headline = f"{self.first.headline} ({self.count} times)"
+        return replace(self.first, headline=headline, locations=tuple(self.places[:_PLACES]))
+
+
+def _cause(found: Diagnostic) -> tuple[str, ...]:
+    """What findings have in common that one edit mends: all they say but the value."""
+    texts = (found.headline, found.help)
+    return (found.code, found.severity, *(text.replace(found.value, "") if found.value else text for text in texts))
+
+
 class _Tally:
-    """What was found so far, counted and told."""
+    """What was found so far, counted; told as it is found, but as text by cause when all is known."""
 
     def __init__(self, arguments: Arguments) -> None:
         self.arguments = arguments
-        self.before: Counter[Problem] = Counter()
+        self.causes: dict[tuple[str, ...], _Cause] = {}
         self.lacking: dict[str, Diagnostic] = {}
         self.counts = {"file": 0, "object": 0, **dict.fromkeys(map(str, Severity), 0)}
 
@@ -68,11 +96,17 @@ class _Tally:
         told = check.strict(diagnostics) if self.arguments.flags.strict else diagnostics
         for each in told:
             self.counts[str(each.severity)] += 1
-        output.tell(told, self.arguments, before=self.before)
+        if self.arguments.flags.format != "text":
+            output.tell(told, self.arguments)
+            return
+        for each in told:
+            self.causes.setdefault(_cause(each), _Cause(each)).add(each)
 
     def close(self) -> int:
         # A fact that nobody has stated is told once, however many manifests wanted it.
         self._tell(list(self.lacking.values()))
+        if self.causes:
+            output.tell([cause.told() for cause in self.causes.values()], self.arguments)
         output.say(", ".join(f"{n} {what}{'s' * (n != 1)}" for what, n in self.counts.items()), self.arguments)
         return int(self.counts["error"] > 0)
 
