@@ -16,6 +16,8 @@ from ftgen.rules.lint.shell import TRAINS, found, found_in_all, matches, matches
 
 _FRAMEWORKS = frozenset(("pytorch", "tensorflow", "mpi", "ray"))
 _PUBLISHED = re.compile(r"\bVC_([A-Z0-9_]+?)_(HOSTS|NUM)\b")
+_READ = re.compile(r"\$[({]?(V[CK]_[A-Z0-9_]+)\b")
+_INDEXES = ("VC_TASK_INDEX", "VK_TASK_INDEX")
 _KUEUE = "kueue.x-k8s.io/queue-name"
 
 
@@ -93,9 +95,10 @@ def hosts_of_another_task(job: Job, _: Around) -> Iterator[Finding]:
     """A script reads the host names of a task that the job does not have.
 
     The svc plugin publishes VC_<TASK>_HOSTS and VC_<TASK>_NUM with the task's name in capitals; any other variable
-    is empty, and a script that takes empty for "one node" trains alone in every pod.
+    is empty, and a script that takes empty for "one node" trains alone in every pod.  Nor does Volcano set any other
+    variable that begins with VC_ but VC_TASK_INDEX; in a command, `$(NAME)` of such a one stays as it is.
 
-    Refused: `${VC_WORKER_HOSTS}` in a job whose task is `train`.
+    Refused: `${VC_WORKER_HOSTS}` in a job whose task is `train`, `$(VC_WORKER_0_SVC)`.
     Write: `${VC_TRAIN_HOSTS}`.
     """
     known = {task.name.replace("-", "_").upper() for task in job.tasks}
@@ -107,6 +110,19 @@ def hosts_of_another_task(job: Job, _: Around) -> Iterator[Finding]:
                     severity = Severity.ERROR if pods_in_all(job) > 1 else None
                     path = shell_text(container).path
                     yield Finding(said, path, f"VC_{owner}_{what}", f"read {_list(known, what)}", severity)
+            yield from _never_set(job, container, known)
+
+
+def _never_set(job: Job, container: Container, known: set[str]) -> Iterator[Finding]:
+    """Variables that look like Volcano's, which neither it nor the container sets."""
+    script = shell_text(container)
+    own = {text(variable.get("name")) for _, variable in container.env}
+    for name in found(_READ, script.raw):
+        made = name in _INDEXES or _PUBLISHED.fullmatch(name) or name in own or f"{name}=" in script.code
+        if not made and not container.body.get("envFrom"):
+            said = f"nothing sets {name}; Volcano publishes {_list(known, 'HOSTS')}"
+            severity = Severity.ERROR if pods_in_all(job) > 1 else None
+            yield Finding(said, script.path, name, f"read {_list(known, 'HOSTS')}", severity)
 
 
 def _list(tasks: set[str], what: str) -> str:
