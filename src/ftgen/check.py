@@ -247,12 +247,23 @@ def strict(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
 
 
 def _told(diagnostics: Iterable[Diagnostic], terms: Terms) -> list[Diagnostic]:
-    """The diagnostics without those that are accepted; what was when it was rendered is a note that says why."""
-    told = lint.untold(diagnostics, terms.accepted)
-    if not terms.allowed:
-        return told
-    counted = lint.untold(told, terms.allowed)
-    return [d if d in counted else replace(d, severity=Severity.NOTE, help=_reason(d, terms.allowed)) for d in told]
+    """The diagnostics without those that are accepted; what was when it was rendered is a note that says why.
+
+    What admission denies stays an error: no reason that a file gives makes the cluster take it.
+    """
+    return [told for d in diagnostics if (told := d if _is_denied(d) else _unless_accepted(d, terms))]
+
+
+def _unless_accepted(found: Diagnostic, terms: Terms) -> Diagnostic | None:
+    if not lint.untold((found,), terms.accepted):
+        return None
+    if lint.untold((found,), terms.allowed):
+        return found
+    return replace(found, severity=Severity.NOTE, help=_reason(found, terms.allowed))
+
+
+def _is_denied(found: Diagnostic) -> bool:
+    return found.severity is Severity.ERROR and found.code in admission.DENIED
 
 
 def _reason(found: Diagnostic, allowed: Mapping[str, str]) -> str:

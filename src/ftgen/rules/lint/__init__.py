@@ -10,8 +10,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ftgen.diagnostics import Diagnostic, Severity, note
-from ftgen.rules import Rule, admission, diagnosed
+from ftgen.diagnostics import Diagnostic, note
+from ftgen.rules import Rule, diagnosed
 from ftgen.rules.job import Job, Version, read
 from ftgen.rules.lint import ascend, cards, delivery, launch, pods, ranks, scripts, storage  # noqa: F401 - define rules
 from ftgen.rules.lint.around import RULES_OF_LINT, Around, Unknown
@@ -121,12 +121,5 @@ def claims_in(objects: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, An
 
 
 def untold(diagnostics: Iterable[Diagnostic], told: Collection[str]) -> list[Diagnostic]:
-    """The diagnostics whose code, and whose twin's, is not among those told or accepted already.
-
-    What admission denies stays: no reason that a configuration gives makes the cluster take it.
-    """
-    return [d for d in diagnostics if _is_denied(d) or not {d.code, *TWINS.get(d.code, ())}.intersection(told)]
-
-
-def _is_denied(found: Diagnostic) -> bool:
-    return found.severity is Severity.ERROR and found.code in admission.DENIED
+    """The diagnostics whose code, and whose twin's, is not among those told or accepted already."""
+    return [d for d in diagnostics if not {d.code, *TWINS.get(d.code, ())}.intersection(told)]
