@@ -20,6 +20,7 @@ from ftgen.blame import Origin, Provenance, blame
 from ftgen.compose import Composer, displayed
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, error
 from ftgen.lineage import ABSENT, MOVED, Source, Steps, at, dumped
+from ftgen.rules.job import mapping
 
 _OVERRIDES = "ftgen.dev/overrides"
 
@@ -162,7 +163,7 @@ def _maker(manifest: Mapping[str, Any], file: Path) -> Mapping[str, Any]:
     )
     name = at(manifest, ("metadata", "name"))
     for job in (manifest, *yamlio.read_all(file), *beside):
-        claims = [v.get("persistentVolumeClaim", {}).get("claimName") for v in _volumes(job)]
+        claims = [mapping(v.get("persistentVolumeClaim")).get("claimName") for v in _volumes(job)]
         if isinstance(at(job, ("metadata", "annotations", _OVERRIDES)), str) and (job == manifest or name in claims):
             return dict(job)
     headline = f"{file} was not rendered by ftgen: no job in it carries {_OVERRIDES}"
