@@ -16,6 +16,7 @@ from typing import Any
 
 import yaml
 from hypothesis import strategies as st
+from tests.fuzz.case import Case
 
 from ftgen import catalog, pipeline, project, report, yamlio
 from ftgen.cli.arguments import VERBS
@@ -23,7 +24,6 @@ from ftgen.compose import Composer, Request, compose
 from ftgen.tree import Lock, dump_lock, object_of
 from ftgen.tree.lock import Entry, Issued
 from ftgen.tree.plan import sha256
-from tests.fuzz.case import Case
 
 Draw = st.DrawFn
 Kind = Callable[[Draw], Case]
@@ -158,17 +158,96 @@ for _ in range(90):
 ODD = st.sampled_from(
     [
         *(None, True, False, 0, -1, 1.5, 1e400, -math.inf, math.nan, 10**30, 2**63, 10**400, 1e-320),
-        *("", " ", "\n", "x" * 300, "a: b", "$(X)", "${X}", "${name}", "???", "\u2028", "\x7f", "\x00", "é", "a/b", "../a"),
-        *("null", "1Gi", "1e3", "0x10", "1_000", "2020-01-01", "12:30:45", "=", "<<", "~", "*", "-", "9" * 5000, "٣", "²"),
-        *("active", "archived", "stopping", "train", "Job", "Secret", "v1", "batch.volcano.sh/v1alpha1", "docker run x"),
-        *([], {}, [None], [[]], {"a": None}, {"": ""}, {"a": {"b": []}}, {"name": "a"}, [{"name": "a"}, {"name": "a"}]),
-        *({"$patch": "delete"}, {"$patch": "replace"}, {"key": "a", "name": "b"}, ["a", "a"], [1, "1", True], _NESTED),
+        *(
+            "",
+            " ",
+            "\n",
+            "x" * 300,
+            "a: b",
+            "$(X)",
+            "${X}",
+            "${name}",
+            "???",
+            "\u2028",
+            "\x7f",
+            "\x00",
+            "é",
+            "a/b",
+            "../a",
+        ),
+        *(
+            "null",
+            "1Gi",
+            "1e3",
+            "0x10",
+            "1_000",
+            "2020-01-01",
+            "12:30:45",
+            "=",
+            "<<",
+            "~",
+            "*",
+            "-",
+            "9" * 5000,
+            "٣",
+            "²",
+        ),
+        *(
+            "active",
+            "archived",
+            "stopping",
+            "train",
+            "Job",
+            "Secret",
+            "v1",
+            "batch.volcano.sh/v1alpha1",
+            "docker run x",
+        ),
+        *([], {}, [None], [[]], {"a": None}, {"": ""}, {"a": {"b": []}}, {"name": "a"}),
+        *([{"name": "a"}, {"name": "a"}],),
+        *({"$patch": "delete"}, {"$patch": "replace"}, {"key": "a", "name": "b"}, ["a", "a"], [1, "1", True]),
+        *(_NESTED,),
     ]
-)
+).map(copy.deepcopy)
 SCRAPS = st.sampled_from(
     [
-        *("\t", "\0", "\ufeff", "&a ", "*a ", "!!int ", "!!binary ", "!x ", "? ", "- ", ": ", "|", ">", "{", "[", "]", "}"),
-        *('"', "'", "\n", "---\n", "...\n", "<<: ", "#", "%YAML 1.2\n", "\r", "\udcff", "\u2028", "\x85", "\\", ",", "=", "$"),
+        *(
+            "\t",
+            "\0",
+            "\ufeff",
+            "&a ",
+            "*a ",
+            "!!int ",
+            "!!binary ",
+            "!x ",
+            "? ",
+            "- ",
+            ": ",
+            "|",
+            ">",
+            "{",
+            "[",
+            "]",
+            "}",
+        ),
+        *(
+            '"',
+            "'",
+            "\n",
+            "---\n",
+            "...\n",
+            "<<: ",
+            "#",
+            "%YAML 1.2\n",
+            "\r",
+            "\udcff",
+            "\u2028",
+            "\x85",
+            "\\",
+            ",",
+            "=",
+            "$",
+        ),
         *("${", "}", "null", "1e999", "[" * 60, "{a: " * 60, "x" * 2000, "1" * 4400, "@", "@package x\n", "\x1b[0m"),
     ]
 )
@@ -202,7 +281,9 @@ def altered(draw: Draw, value: Any, most: int = 3) -> Any:
         if how == 0 and node is not whole:
             del node[key]
         elif how == 1 and isinstance(node, dict):
-            node[draw(st.one_of(WORDS, ODD.filter(lambda odd: isinstance(odd, str)), st.sampled_from(keys)))] = node[key]
+            node[draw(st.one_of(WORDS, ODD.filter(lambda odd: isinstance(odd, str)), st.sampled_from(keys)))] = node[
+                key
+            ]
         elif how == 2 and isinstance(node, list) and node is not whole:
             node.append(node[key])
         elif how == 3:
@@ -240,20 +321,31 @@ def yaml_text(draw: Draw, text: str) -> str:
     documents = _parsed(text)
     if how and documents:
         changed = [draw(altered(each)) if isinstance(each, dict | list) and each else each for each in documents]
-        text = yaml.dump_all(changed, Dumper=_DUMPER, sort_keys=False, allow_unicode=True)
+        text = "---\n".join(map(_dumped, changed))
     return draw(scrambled(text)) if how in {0, 3} else text
 
 
-class _DUMPER(yaml.CSafeDumper):  # noqa: N801 - a constant that happens to be a class
-    def ignore_aliases(self, data: Any) -> bool:
+class _Dumper(yaml.CSafeDumper):
+    def ignore_aliases(self, _data: Any) -> bool:
         return True
+
+
+def _dumped(value: Any) -> str:
+    try:
+        return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+    except UnicodeEncodeError:  # lone surrogates, which JSON can spell
+        return json.dumps(value)
 
 
 @st.composite
 def json_text(draw: Draw, value: Any) -> str:
     how = draw(st.integers(0, 4))
     if how == 0:
-        return draw(st.sampled_from(["", "[" * 100_000, '{"a":' * 100_000, "null", "1", '"a"', "9" * 5000, "NaN", "{", "\udcff"]))
+        return draw(
+            st.sampled_from(
+                ["", "[" * 100_000, '{"a":' * 100_000, "null", "1", '"a"', "9" * 5000, "NaN", "{", "\udcff"]
+            )
+        )
     text = json.dumps(draw(altered(value)) if how > 1 else value)
     return draw(scrambled(text)) if how in {1, 4} else text
 
@@ -263,11 +355,69 @@ def json_text(draw: Draw, value: Any) -> str:
 ATOMS = st.one_of(
     st.sampled_from(
         [
-            *("null", "true", "???", "''", '""', "1", "-1", "0", "1.5", "1e-4", "1e400", "nan", "inf", "-inf", "1_000", "0x1"),
-            *("1Gi", "a b", "a:b", "a/b", "a.b", "a@b", "x" * 300, "9" * 4400, "\\,", "\\", "é", "'a'", '"a"', "a\\'b", "2020-01-01"),
-            *("${name}", "${trainer}", "${", "${}", "${a.b}", "${.x}", "${..x}", "${${name}}", "${oc.env:HOME}", "${oc.env:X,1}"),
-            *("${hydra:runtime.choices.model}", "${hydra:x}", "${hydra:}", "${oc.decode:1}", "${oc.select:name}", "${oc.create:{a:1}}"),
-            *("${oc.dict.keys:trainer}", "${oc.deprecated:name}", "${x:1}", "${hydra:runtime}", "${hydra:job.name}", "${name}${name}"),
+            *(
+                "null",
+                "true",
+                "???",
+                "''",
+                '""',
+                "1",
+                "-1",
+                "0",
+                "1.5",
+                "1e-4",
+                "1e400",
+                "nan",
+                "inf",
+                "-inf",
+                "1_000",
+                "0x1",
+            ),
+            *(
+                "1Gi",
+                "a b",
+                "a:b",
+                "a/b",
+                "a.b",
+                "a@b",
+                "x" * 300,
+                "9" * 4400,
+                "\\,",
+                "\\",
+                "é",
+                "'a'",
+                '"a"',
+                "a\\'b",
+                "2020-01-01",
+            ),
+            *(
+                "${name}",
+                "${trainer}",
+                "${",
+                "${}",
+                "${a.b}",
+                "${.x}",
+                "${..x}",
+                "${${name}}",
+                "${oc.env:HOME}",
+                "${oc.env:X,1}",
+            ),
+            *(
+                "${hydra:runtime.choices.model}",
+                "${hydra:x}",
+                "${hydra:}",
+                "${oc.decode:1}",
+                "${oc.select:name}",
+                "${oc.create:{a:1}}",
+            ),
+            *(
+                "${oc.dict.keys:trainer}",
+                "${oc.deprecated:name}",
+                "${x:1}",
+                "${hydra:runtime}",
+                "${hydra:job.name}",
+                "${name}${name}",
+            ),
         ]
     ),
     st.sampled_from([option for options in OPTIONS.values() for option in options]),
@@ -275,7 +425,16 @@ ATOMS = st.one_of(
     st.floats().map(str),
     WORDS,
 )
-DEEP = st.sampled_from(["[" * 200, "[" * 9 + "]" * 9, "{a:" * 200, "{a:" * 9 + "1" + "}" * 9, "[" * 300 + "]" * 300, "{a:" * 300 + "1" + "}" * 300])
+DEEP = st.sampled_from(
+    [
+        "[" * 200,
+        "[" * 9 + "]" * 9,
+        "{a:" * 200,
+        "{a:" * 9 + "1" + "}" * 9,
+        "[" * 300 + "]" * 300,
+        "{a:" * 300 + "1" + "}" * 300,
+    ]
+)
 
 
 def _around(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
@@ -283,11 +442,25 @@ def _around(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     return st.one_of(
         several.map(lambda items: f"[{','.join(items)}]"),
         several.map(",".join),
-        st.lists(st.tuples(ATOMS, inner), max_size=2).map(lambda items: "{" + ",".join(f"{k}:{v}" for k, v in items) + "}"),
+        st.lists(st.tuples(ATOMS, inner), max_size=2).map(
+            lambda items: "{" + ",".join(f"{k}:{v}" for k, v in items) + "}"
+        ),
         st.tuples(
             st.sampled_from(
                 [
-                    *("choice", "range", "glob", "sort", "shuffle", "tag", "interval", "extend_list", "int", "float", "str"),
+                    *(
+                        "choice",
+                        "range",
+                        "glob",
+                        "sort",
+                        "shuffle",
+                        "tag",
+                        "interval",
+                        "extend_list",
+                        "int",
+                        "float",
+                        "str",
+                    ),
                     *("bool", "json_str", "x", "range"),
                 ]
             ),
@@ -303,13 +476,51 @@ NAMES = st.one_of(st.sampled_from(KEYS), st.sampled_from(KEYS), st.sampled_from(
 TAILS = st.sampled_from(["", "", "", "", ".x", "@", "@x", "@a.b", "@_global_", "@a:b", "[0]", ".0", "/x", ":x"])
 SWEPT = st.sampled_from(
     [
-        *("trainer.lr=1e-4,2e-4", "model=qwen3-0.6b,qwen3-8b", "model=[0],[1]", "hardware=glob(a*)", "trainer.lr=range(1,3)"),
-        *("+sweep=lora", "+sweep=lora,seeds", "+sweep=seeds", "trainer.epochs=choice(1,2)", "name=a,b", "seed=1,2", "name=a,'',"),
-        *("hardware.nodes=range(1,10**12)", "trainer.lr=interval(0,1)", "trainer.lr=shuffle(range(0,3))", "hardware=[]"),
-        *("trainer.lr=range(0,1e12)", "trainer.lr=range(0,inf)", "trainer.lr=range(0,1,0)", "trainer.lr=range(0,5,1e-9)"),
-        *("trainer.args={a:1},{b:2}", "trainer=sft-lora,dpo-lora", "model=null,qwen3-8b", "trainer.lr=tag(a,choice(1,2))"),
-        *("++hydra.sweeper.params.trainer.lr=[1,2]", "+hydra.sweeper.params={trainer.lr:'1,2'}", "sweep.axes={trainer.lr:[1,2]}"),
-        *("sweep.zip=[[trainer.lr,trainer.epochs]]", "sweep.exclude=['trainer.lr==1']", "sweep.sample=1", "sweep.shuffle=1"),
+        *(
+            "trainer.lr=1e-4,2e-4",
+            "model=qwen3-0.6b,qwen3-8b",
+            "model=[0],[1]",
+            "hardware=glob(a*)",
+            "trainer.lr=range(1,3)",
+        ),
+        *(
+            "+sweep=lora",
+            "+sweep=lora,seeds",
+            "+sweep=seeds",
+            "trainer.epochs=choice(1,2)",
+            "name=a,b",
+            "seed=1,2",
+            "name=a,'',",
+        ),
+        *(
+            "hardware.nodes=range(1,10**12)",
+            "trainer.lr=interval(0,1)",
+            "trainer.lr=shuffle(range(0,3))",
+            "hardware=[]",
+        ),
+        *(
+            "trainer.lr=range(0,1e12)",
+            "trainer.lr=range(0,inf)",
+            "trainer.lr=range(0,1,0)",
+            "trainer.lr=range(0,5,1e-9)",
+        ),
+        *(
+            "trainer.args={a:1},{b:2}",
+            "trainer=sft-lora,dpo-lora",
+            "model=null,qwen3-8b",
+            "trainer.lr=tag(a,choice(1,2))",
+        ),
+        *(
+            "++hydra.sweeper.params.trainer.lr=[1,2]",
+            "+hydra.sweeper.params={trainer.lr:'1,2'}",
+            "sweep.axes={trainer.lr:[1,2]}",
+        ),
+        *(
+            "sweep.zip=[[trainer.lr,trainer.epochs]]",
+            "sweep.exclude=['trainer.lr==1']",
+            "sweep.sample=1",
+            "sweep.shuffle=1",
+        ),
         *("sweep.name=x", "sweep.max_parallel=1", "sweep.alias={trainer.lr:lr}", "sweep.optional=[trainer.lr]"),
     ]
 )
@@ -326,9 +537,50 @@ def overrides(draw: Draw) -> str:
 
 HOSTILE = st.sampled_from(
     [
-        *("loop", "loop/x", "nowhere", "pipe", "folder", "", " ", ".", "..", "/", "-", "--", "/dev/null", "/dev/full", "/dev/zero"),
-        *("a\0b", "x" * 300, "x/" * 3000, "\udcff", "a\nb", "empty", "file", "file/x", "huge", "../outside", "../outside/kept", "out"),
-        *("/proc/self/mem", "/dev/stdin", "//", "~", "$HOME", "a:1", "file:99999999999999999999", "é", "link/x", "http://[", "::"),
+        *(
+            "loop",
+            "loop/x",
+            "nowhere",
+            "pipe",
+            "folder",
+            "",
+            " ",
+            ".",
+            "..",
+            "/",
+            "-",
+            "--",
+            "/dev/null",
+            "/dev/full",
+            "/dev/zero",
+        ),
+        *(
+            "a\0b",
+            "x" * 300,
+            "x/" * 3000,
+            "\udcff",
+            "a\nb",
+            "empty",
+            "file",
+            "file/x",
+            "huge",
+            "../outside",
+            "../outside/kept",
+            "out",
+        ),
+        *(
+            "/proc/self/mem",
+            "/dev/stdin",
+            "//",
+            "~",
+            "$HOME",
+            "a:1",
+            "file:99999999999999999999",
+            "é",
+            "link/x",
+            "http://[",
+            "::",
+        ),
     ]
 )
 FILES: Mapping[str, Any] = {
@@ -343,17 +595,65 @@ FILES: Mapping[str, Any] = {
 }
 FLAGS = st.sampled_from(
     [
-        *(["-m"], ["--resolve"], ["--strict"], ["-q"], ["--json"], ["--all"], ["--fit"], ["--csv"], ["--adopt"], ["--overwrite"]),
-        *(["-i"], ["--info=defaults"], ["--info=defaults-tree"], ["--info", "searchpath"], ["--cfg", "job"], ["--cfg=all"]),
-        *(["--cfg=hydra"], ["-p", "name"], ["-p", "trainer"], ["-cn", "config"], ["-cn", "x"], ["--limit", "2"], ["--limit", "-1"]),
+        *(
+            ["-m"],
+            ["--resolve"],
+            ["--strict"],
+            ["-q"],
+            ["--json"],
+            ["--all"],
+            ["--fit"],
+            ["--csv"],
+            ["--adopt"],
+            ["--overwrite"],
+        ),
+        *(
+            ["-i"],
+            ["--info=defaults"],
+            ["--info=defaults-tree"],
+            ["--info", "searchpath"],
+            ["--cfg", "job"],
+            ["--cfg=all"],
+        ),
+        *(
+            ["--cfg=hydra"],
+            ["-p", "name"],
+            ["-p", "trainer"],
+            ["-cn", "config"],
+            ["-cn", "x"],
+            ["--limit", "2"],
+            ["--limit", "-1"],
+        ),
         *(["--format", form] for form in (*report.FORMATS, "markdown")),
-        *(["--allow-shrink"], ["--new-run"], ["--help"], ["--version"], ["--hydra-help"], ["-sc"], ["--push"], ["-x"], ["--"], ["-"]),
-        *(["--cluster", "alauda"], ["--cluster", "x"], ["--volcano-version", "newest"], ["--volcano-version", "1.x"], ["-r"]),
-        *(["--branch", "main"], ["--path", "jobs"], ["--allow-dirty"], ["--branch-per-sweep"], ["--limit", "9" * 5000]),
+        *(
+            ["--allow-shrink"],
+            ["--new-run"],
+            ["--help"],
+            ["--version"],
+            ["--hydra-help"],
+            ["-sc"],
+            ["--push"],
+            ["-x"],
+            ["--"],
+            ["-"],
+        ),
+        *(
+            ["--cluster", "alauda"],
+            ["--cluster", "x"],
+            ["--volcano-version", "newest"],
+            ["--volcano-version", "1.x"],
+            ["-r"],
+        ),
+        *(["--branch", "main"], ["--path", "jobs"], ["--allow-dirty"], ["--branch-per-sweep"]),
+        *(["--limit", "9" * 5000],),
     ]
 )
-PATHS = st.tuples(st.sampled_from(["-o", "-cd", "-cp", "-cn", "-p", "--repo", "--branch", "--path", "--cluster"]), HOSTILE).map(list)
-FORM = st.sampled_from([*([] for _ in range(4)), *(["--format", form] for form in report.FORMATS), ["--strict"], ["-q"]])
+PATHS = st.tuples(
+    st.sampled_from(["-o", "-cd", "-cp", "-cn", "-p", "--repo", "--branch", "--path", "--cluster"]), HOSTILE
+).map(list)
+FORM = st.sampled_from(
+    [*([] for _ in range(4)), *(["--format", form] for form in report.FORMATS), ["--strict"], ["-q"]]
+)
 
 
 @st.composite
@@ -385,13 +685,17 @@ def _overrides(draw: Draw) -> Case:
 
 @kind(4)
 def _nonsense(draw: Draw) -> Case:
-    return Case(tuple(draw(st.lists(st.one_of(WORDS, HOSTILE, FLAGS.map(lambda f: f[0]), SCRAPS), min_size=1, max_size=4))))
+    return Case(
+        tuple(draw(st.lists(st.one_of(WORDS, HOSTILE, FLAGS.map(lambda f: f[0]), SCRAPS), min_size=1, max_size=4)))
+    )
 
 
 @kind(4)
 def _verbs(draw: Draw) -> Case:
     verb = draw(st.sampled_from([*VERBS]))
-    subject = draw(st.sampled_from([[], [], [draw(st.sampled_from(KEYS))], ["out"], [_name()], ["import"], ["kustomize"]]))
+    subject = draw(
+        st.sampled_from([[], [], [draw(st.sampled_from(KEYS))], ["out"], [_name()], ["import"], ["kustomize"]])
+    )
     return Case((verb, *subject, *draw(words())))
 
 
@@ -404,7 +708,9 @@ def _sweeps(draw: Draw) -> Case:
 
 @kind(3)
 def _shown(draw: Draw) -> Case:
-    what = draw(st.sampled_from([["--cfg", "job"], ["--cfg", "all"], ["--cfg", "hydra"], ["-i"], ["--info=defaults-tree"]]))
+    what = draw(
+        st.sampled_from([["--cfg", "job"], ["--cfg", "all"], ["--cfg", "hydra"], ["-i"], ["--info=defaults-tree"]])
+    )
     package = draw(st.one_of(st.just([]), NAMES.map(lambda name: ["-p", name])))
     resolved = draw(st.sampled_from([[], ["--resolve"]]))
     return Case((*what, *package, *resolved, *draw(st.lists(overrides(), max_size=2))))
@@ -429,9 +735,31 @@ def _differ(draw: Draw) -> Case:
 
 _TREES = st.sampled_from(
     [
-        *(["gc"], ["gc", "--json"], ["archive", "NAME"], ["stop", "NAME"], ["rerun", "NAME"], ["archive", "*"], ["stop", "a*["]),
-        *(["rebuild", "FILE"], ["diff", "out", "out"], ["stop", "FILE"], ["gc"], ["archive", "NAME"], ["stop", "NAME"], ["-q"]),
-        *(["diff"], ["explain", "FILE:40"], ["check", "out"], ["rerun", "NAME", "name=x"], ["-m", "trainer.lr=1e-4,2e-4", "-q"]),
+        *(
+            ["gc"],
+            ["gc", "--json"],
+            ["archive", "NAME"],
+            ["stop", "NAME"],
+            ["rerun", "NAME"],
+            ["archive", "*"],
+            ["stop", "a*["],
+        ),
+        *(
+            ["rebuild", "FILE"],
+            ["diff", "out", "out"],
+            ["stop", "FILE"],
+            ["gc"],
+            ["archive", "NAME"],
+            ["stop", "NAME"],
+            ["-q"],
+        ),
+        *(
+            ["diff"],
+            ["explain", "FILE:40"],
+            ["check", "out"],
+            ["rerun", "NAME", "name=x"],
+            ["-m", "trainer.lr=1e-4,2e-4", "-q"],
+        ),
     ]
 )
 
@@ -446,7 +774,10 @@ def _in_tree(verb: list[str]) -> tuple[str, ...]:
 def _index(draw: Draw) -> Case:
     """A tree with an index that ftgen did not write so."""
     held = json.loads(_tree()["ftgen.lock"])
-    held["files"]["sft-qwen3-0-6b/x.yaml"] = {**next(iter(held["files"].values())), "state": draw(st.sampled_from(["archived", "stopping", "orphaned"]))}
+    held["files"]["sft-qwen3-0-6b/x.yaml"] = {
+        **next(iter(held["files"].values())),
+        "state": draw(st.sampled_from(["archived", "stopping", "orphaned"])),
+    }
     files = {f"out/{path}": text for path, text in _tree().items()}
     return Case(_in_tree(draw(_TREES)), files={**files, "out/ftgen.lock": draw(json_text(held))})
 
@@ -469,11 +800,15 @@ def _tree_files(draw: Draw) -> Case:
 def _journal(draw: Draw) -> Case:
     staged = draw(st.sampled_from(["a: 1\n", {"link": "../../outside/kept"}, {"fifo": True}, {"folder": True}]))
     files: dict[str, Any] = {f"out/{path}": text for path, text in _tree().items()}
-    files |= {"out/.ftgen-stage/journal": draw(json_text(JOURNAL)), "out/.ftgen-stage/0": staged, "out/a": draw(st.sampled_from(["x", {"link": "../outside"}]))}
+    files |= {
+        "out/.ftgen-stage/journal": draw(json_text(JOURNAL)),
+        "out/.ftgen-stage/0": staged,
+        "out/a": draw(st.sampled_from(["x", {"link": "../outside"}])),
+    }
     return Case(_in_tree(draw(_TREES)), files=files)
 
 
-@kind(8)
+@kind(4)
 def _rebuild(draw: Draw) -> Case:
     """A manifest that says odd things of what it was rendered from."""
     document = copy.deepcopy(_parsed(_manifest())[-1])
@@ -484,8 +819,10 @@ def _rebuild(draw: Draw) -> Case:
     if draw(st.booleans()):
         annotations["ftgen.dev/sweep"] = draw(st.one_of(json_text(json.loads(place)), ODD))
     annotations["ftgen.dev/version"] = draw(st.one_of(st.just("0.1.0"), ODD))
-    text = yaml.dump(document, Dumper=_DUMPER, sort_keys=False, allow_unicode=True)
-    verb = draw(st.sampled_from([["rebuild", "a.yaml"], ["rebuild", "a.yaml"], ["explain", "a.yaml:30"], ["check", "a.yaml"]]))
+    text = _dumped(document)
+    verb = draw(
+        st.sampled_from([["rebuild", "a.yaml"], ["rebuild", "a.yaml"], ["explain", "a.yaml:30"], ["check", "a.yaml"]])
+    )
     return Case((*verb, *draw(FORM)), files={"a.yaml": text})
 
 
@@ -520,15 +857,36 @@ def _resource_definitions(draw: Draw) -> Case:
 
 @kind(5)
 def _imported_schemas(draw: Draw) -> Case:
-    files = {"schemas/batch.volcano.sh/job_v1alpha1.json": draw(json_text(SCHEMA)), "a.yaml": draw(st.sampled_from(_manifests()))}
-    verb = draw(st.sampled_from([["check", "a.yaml"], ["check", "a.yaml"], ["-o", "-"], ["export", "kustomize", "-o", "k"]]))
+    files = {
+        "schemas/batch.volcano.sh/job_v1alpha1.json": draw(json_text(SCHEMA)),
+        "a.yaml": draw(st.sampled_from(_manifests())),
+    }
+    verb = draw(
+        st.sampled_from([["check", "a.yaml"], ["check", "a.yaml"], ["-o", "-"], ["export", "kustomize", "-o", "k"]])
+    )
     return Case(tuple(verb), files=files)
 
 
 _READS = st.sampled_from(
     [
-        *(["-o", "-"], ["groups"], ["groups"], ["--help"], ["schema"], ["--cfg", "job"], ["explain", "trainer.lr"], ["-i"]),
-        *(["image"], ["plan"], ["-sc", "query=bash"], ["groups", "--json"], ["-sc", "query=fish"], ["-o", "-", "-m", "trainer.lr=1,2"]),
+        *(
+            ["-o", "-"],
+            ["groups"],
+            ["groups"],
+            ["--help"],
+            ["schema"],
+            ["--cfg", "job"],
+            ["explain", "trainer.lr"],
+            ["-i"],
+        ),
+        *(
+            ["image"],
+            ["plan"],
+            ["-sc", "query=bash"],
+            ["groups", "--json"],
+            ["-sc", "query=fish"],
+            ["-o", "-", "-m", "trainer.lr=1,2"],
+        ),
     ]
 )
 
@@ -548,7 +906,11 @@ def _configuration_files(draw: Draw) -> Case:
 def _scripts(draw: Draw) -> Case:
     name = draw(st.sampled_from(["train", "prepare"]))
     text = (project.conf_dir() / "trainer" / f"{name}.sh").read_text(encoding="utf-8")
-    how = draw(st.sampled_from([draw(scrambled(text)), {"link": "loop"}, {"fifo": True}, {"folder": True}, "", {"size": 2**34}]))
+    how = draw(
+        st.sampled_from(
+            [draw(scrambled(text)), {"link": "loop"}, {"fifo": True}, {"folder": True}, "", {"size": 2**34}]
+        )
+    )
     return Case(tuple(draw(_READS)), files={f"conf/trainer/{name}.sh": how})
 
 
@@ -565,16 +927,38 @@ def _overlay_files(draw: Draw) -> Case:
 
 @kind(5)
 def _completion(draw: Draw) -> Case:
-    line = "ftgen " + " ".join(draw(st.lists(st.one_of(overrides(), FLAGS.map(" ".join), st.sampled_from([*VERBS, *KEYS])), max_size=3)))
-    env = {"COMP_LINE": draw(st.one_of(st.just(line), scrambled(line, 1))), "COMP_POINT": draw(st.sampled_from(["", "3", "-1", "²", "9" * 5000, "٣", "x"]))}
+    line = "ftgen " + " ".join(
+        draw(st.lists(st.one_of(overrides(), FLAGS.map(" ".join), st.sampled_from([*VERBS, *KEYS])), max_size=3))
+    )
+    env = {
+        "COMP_LINE": draw(st.one_of(st.just(line), scrambled(line, 1))),
+        "COMP_POINT": draw(st.sampled_from(["", "3", "-1", "²", "9" * 5000, "٣", "x"])),
+    }
     shown = {name: text.replace("\0", "") for name, text in env.items()}
     return Case(("-sc", f"query={draw(st.sampled_from(['bash', 'zsh', 'fish', 'x', '']))}"), env=shown)
 
 
 GIT_FILES = st.sampled_from(
     [
-        *("", "gitdir: nowhere\n", "gitdir:", "gitdir: .git", "gitdir: \0", "\udcff\udcfe", "x" * 100_000, "gitdir: " + "x/" * 3000),
-        *("gitdir: folder\n", "gitdir: ../outside", "gitdir: loop", "gitdir: pipe", "gitdir: a\nb", {"link": ".git"}, {"fifo": True}),
+        *(
+            "",
+            "gitdir: nowhere\n",
+            "gitdir:",
+            "gitdir: .git",
+            "gitdir: \0",
+            "\udcff\udcfe",
+            "x" * 100_000,
+            "gitdir: " + "x/" * 3000,
+        ),
+        *(
+            "gitdir: folder\n",
+            "gitdir: ../outside",
+            "gitdir: loop",
+            "gitdir: pipe",
+            "gitdir: a\nb",
+            {"link": ".git"},
+            {"fifo": True},
+        ),
         *({"size": 2**34}, {"folder": True}, {"link": "nowhere"}, {"link": "folder"}),
     ]
 )
@@ -583,9 +967,18 @@ GIT_FILES = st.sampled_from(
 @kind(1)
 def _repositories(draw: Draw) -> Case:
     """Folders that look like repositories."""
-    at = ["--repo", draw(st.sampled_from([".", "repo", "folder", "repo/.git"])), "--branch", draw(st.sampled_from(["main", "x", "a/b"]))]
+    at = [
+        "--repo",
+        draw(st.sampled_from([".", "repo", "folder", "repo/.git"])),
+        "--branch",
+        draw(st.sampled_from(["main", "x", "a/b"])),
+    ]
     verb = draw(st.sampled_from([["publish"], ["gc"], ["diff"], ["stop", _name()], ["rerun", _name()]]))
-    files = {**FILES, draw(st.sampled_from([".git", "repo/.git"])): draw(GIT_FILES), "folder/HEAD": draw(st.sampled_from(["ref: refs/heads/main\n", "x", {"fifo": True}]))}
+    files = {
+        **FILES,
+        draw(st.sampled_from([".git", "repo/.git"])): draw(GIT_FILES),
+        "folder/HEAD": draw(st.sampled_from(["ref: refs/heads/main\n", "x", {"fifo": True}])),
+    }
     return Case((*verb, *at, *draw(st.sampled_from([[], ["--push"], ["--path", "a"]]))), files=files)
 
 
@@ -595,22 +988,82 @@ def _places(draw: Draw) -> Case:
     verb = draw(
         st.sampled_from(
             [
-                *(["check"], ["diff"], ["rebuild"], ["import"], ["schema", "import"], ["explain"], ["groups"], ["image"], ["gc"]),
+                *(
+                    ["check"],
+                    ["diff"],
+                    ["rebuild"],
+                    ["import"],
+                    ["schema", "import"],
+                    ["explain"],
+                    ["groups"],
+                    ["image"],
+                    ["gc"],
+                ),
                 *(["export", "kustomize"], [], ["archive", "x"], ["plan"], ["--cfg", "job"], ["--help"], ["publish"]),
             ]
         )
     )
-    subject = draw(st.lists(HOSTILE, min_size=1, max_size=2)) if verb and verb[0] in {"check", "diff", "rebuild", "import", "schema", "explain"} else []
-    put = {draw(st.sampled_from(["conf", "conf/config.yaml", "conf/hardware", "conf/hardware/x.yaml", "overlays", "out", "out/ftgen.lock", "schemas", "a.yaml"])): draw(st.sampled_from([*FILES.values()]))}
-    return Case((*verb, *subject, *draw(st.one_of(st.just([]), PATHS))), files={**FILES, **(put if draw(st.booleans()) else {})})
+    subject = (
+        draw(st.lists(HOSTILE, min_size=1, max_size=2))
+        if verb and verb[0] in {"check", "diff", "rebuild", "import", "schema", "explain"}
+        else []
+    )
+    put = {
+        draw(
+            st.sampled_from(
+                [
+                    "conf",
+                    "conf/config.yaml",
+                    "conf/hardware",
+                    "conf/hardware/x.yaml",
+                    "overlays",
+                    "out",
+                    "out/ftgen.lock",
+                    "schemas",
+                    "a.yaml",
+                ]
+            )
+        ): draw(st.sampled_from([*FILES.values()]))
+    }
+    return Case(
+        (*verb, *subject, *draw(st.one_of(st.just([]), PATHS))), files={**FILES, **(put if draw(st.booleans()) else {})}
+    )
 
 
 _ENVIRONMENTS = st.sampled_from(
     [
-        *({}, {"COLUMNS": "0"}, {"COLUMNS": "x"}, {"TERM": None}, {"HOME": None}, {"HOME": "/nonexistent"}, {"LC_ALL": "C"}),
-        *({"LC_ALL": "xx_XX.x"}, {"PYTHONIOENCODING": "ascii"}, {"NO_COLOR": "1"}, {"XDG_CACHE_HOME": "loop"}, {"XDG_CACHE_HOME": ""}),
-        *({"TMPDIR": "/nonexistent"}, {"PATH": ""}, {"PATH": None}, {"HOME": "\udcff"}, {"COMP_LINE": "\udcff"}, {"GIT_CONFIG_COUNT": "²"}),
-        *({"SOURCE_DATE_EPOCH": "x"}, {"HYDRA_FULL_ERROR": "1"}, {"GIT_DIR": "x"}, {"LANG": ""}, {"TZ": "x"}, {"LINES": "-1"}),
+        *(
+            {},
+            {"COLUMNS": "0"},
+            {"COLUMNS": "x"},
+            {"TERM": None},
+            {"HOME": None},
+            {"HOME": "/nonexistent"},
+            {"LC_ALL": "C"},
+        ),
+        *(
+            {"LC_ALL": "xx_XX.x"},
+            {"PYTHONIOENCODING": "ascii"},
+            {"NO_COLOR": "1"},
+            {"XDG_CACHE_HOME": "loop"},
+            {"XDG_CACHE_HOME": ""},
+        ),
+        *(
+            {"TMPDIR": "/nonexistent"},
+            {"PATH": ""},
+            {"PATH": None},
+            {"HOME": "\udcff"},
+            {"COMP_LINE": "\udcff"},
+            {"GIT_CONFIG_COUNT": "²"},
+        ),
+        *(
+            {"SOURCE_DATE_EPOCH": "x"},
+            {"HYDRA_FULL_ERROR": "1"},
+            {"GIT_DIR": "x"},
+            {"LANG": ""},
+            {"TZ": "x"},
+            {"LINES": "-1"},
+        ),
     ]
 )
 _STATES = st.sampled_from(["open", "closed", "full", "unread"])
@@ -621,8 +1074,12 @@ def _circumstances(draw: Draw) -> Case:
     """Streams that are closed, full or unread, and environments that lack what one relies on."""
     verb = draw(
         st.one_of(
-            st.sampled_from([["groups"], ["--help"], ["--version"], ["check", "-"], ["import", "-"], ["-x"], ["explain", "name"]]),
-            st.sampled_from([["-o", "-"], ["check", "a.yaml"], ["-sc", "query=zsh"], ["gc"], ["diff", "a.yaml", "b.yaml"], []]),
+            st.sampled_from(
+                [["groups"], ["--help"], ["--version"], ["check", "-"], ["import", "-"], ["-x"], ["explain", "name"]]
+            ),
+            st.sampled_from(
+                [["-o", "-"], ["check", "a.yaml"], ["-sc", "query=zsh"], ["gc"], ["diff", "a.yaml", "b.yaml"], []]
+            ),
         )
     )
     return Case(
@@ -641,7 +1098,11 @@ def _again(draw: Draw) -> Case:
     """A second command in the same process."""
     verbs = [[verb] for verb in VERBS if verb not in {"render", "import"}]
     first = draw(st.sampled_from([*verbs, ["-x"], ["--cfg", "job"], ["-o", "-", "trainer.lr=["], ["-sc"], ["--help"]]))
-    return Case(tuple(draw(st.sampled_from([["-o", "-"], ["gc"], ["check", "a.yaml"], ["--cfg", "job"]]))), before=(tuple(first),), files={"a.yaml": _manifest()})
+    return Case(
+        tuple(draw(st.sampled_from([["-o", "-"], ["gc"], ["check", "a.yaml"], ["--cfg", "job"]]))),
+        before=(tuple(first),),
+        files={"a.yaml": _manifest()},
+    )
 
 
 @st.composite

@@ -23,8 +23,9 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
 
-from ftgen import cli
 from tests.fuzz.case import Case, encoded
+
+from ftgen import cli
 
 SECONDS = 10
 """Processor time that an input may take; ten times what the slowest of ordinary size takes."""
@@ -211,7 +212,7 @@ class _Failing(io.RawIOBase):
     def writable(self) -> bool:
         return True
 
-    def write(self, data: Any) -> int:
+    def write(self, _data: Any) -> int:
         raise OSError(self.number, os.strerror(self.number))
 
 

@@ -99,12 +99,11 @@ def _reader(stream: TextIO | None) -> TextIO:
 
 def _writer(stream: TextIO | None, ignored: frozenset[int]) -> TextIO:
     """The stream in UTF-8; what no encoding can carry is shown escaped."""
-    if stream is None:
-        return io.TextIOWrapper(_Sink(io.BytesIO(), ignored), encoding="utf-8", errors="backslashreplace")
-    if not isinstance(stream, io.TextIOWrapper):
+    if stream is not None and not isinstance(stream, io.TextIOWrapper):
         return stream
-    sink = _Sink(stream.buffer, ignored)
-    with suppress(OSError):
-        stream.flush()
-    lines = stream.line_buffering
+    if stream is not None:
+        with suppress(OSError, ValueError):
+            stream.flush()
+    sink: Any = _Sink(stream.buffer if stream is not None else io.BytesIO(), ignored)
+    lines = stream is not None and stream.line_buffering
     return io.TextIOWrapper(sink, encoding="utf-8", errors="backslashreplace", line_buffering=lines)
