@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ftgen import project
+from ftgen import files, project
 from ftgen.diagnostics import Rejected
 
 
@@ -23,7 +23,7 @@ def folders(
 def searchpath(places: Sequence[Path], config_name: str) -> list[str]:
     """What the primary file says under `hydra.searchpath`: places to look for options after all others."""
     file = _find(places, config_name)
-    if file is None or "searchpath" not in file.read_text(encoding="utf-8", errors="replace"):
+    if file is None or "searchpath" not in _text(file):
         return []
     hydra = _read(file).get("hydra")
     said = hydra.get("searchpath") if isinstance(hydra, dict) else None
@@ -64,11 +64,7 @@ def subgroups(places: Iterable[Path], parent: str = "") -> list[str]:
 
 def description(file: Path) -> str:
     """The first comment of a configuration file that is no header of Hydra's (`# @package`)."""
-    try:
-        with file.open(encoding="utf-8", errors="replace") as lines:
-            return next(_first_comment(lines), "")
-    except OSError:
-        return ""
+    return next(_first_comment(_text(file).splitlines()), "")
 
 
 def package(places: Sequence[Path], group: str) -> str:
@@ -118,17 +114,25 @@ def _defaults(content: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _find(places: Sequence[Path], name: str) -> Path | None:
-    return next((file for place in places if (file := place / f"{name}.yaml").is_file()), None)
+    return next((file for place in places if files.is_there(file := place / f"{name}.yaml")), None)
 
 
 def _read(file: Path) -> dict[str, Any]:
     from ftgen import yamlio  # noqa: PLC0415 - a listing of groups needs no YAML
 
     try:
-        value = yamlio.read(file)
+        value = yamlio.read(file, at_most=files.LARGEST_SOURCE)
     except Rejected:
         return {}
     return dict(value) if isinstance(value, dict) else {}
+
+
+def _text(file: Path) -> str:
+    """Return a file's text, empty where it cannot be read: composing it says why."""
+    try:
+        return files.read(file, at_most=files.LARGEST_SOURCE).decode("utf-8", "replace")
+    except OSError:
+        return ""
 
 
 def _folders(place: Path) -> list[Path]:
@@ -142,11 +146,7 @@ def _files(folder: Path) -> list[Path]:
 
 def package_of(file: Path) -> str:
     """What a file's header says (`# @package hardware`); empty where it has none."""
-    try:
-        with file.open(encoding="utf-8", errors="replace") as lines:
-            words = next(lines, "").lstrip("# ").split()
-    except OSError:
-        return ""
+    words = _text(file).partition("\n")[0].lstrip("# ").split()
     return words[1] if words[:1] == ["@package"] and len(words) > 1 else ""
 
 

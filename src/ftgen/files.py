@@ -21,19 +21,30 @@ LARGEST_SOURCE = 4 * MIB
 _KINDS = {stat.S_IFIFO: "a FIFO", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device", stat.S_IFSOCK: "a socket"}
 
 
-def read(path: str | Path, *, at_most: int = LARGEST, dir_fd: int | None = None, follow: bool = True) -> bytes:
+def read(
+    path: str | Path,
+    *,
+    at_most: int = LARGEST,
+    within: Path | None = None,
+    dir_fd: int | None = None,
+    follow: bool = True,
+) -> bytes:
     """Return the bytes of a regular file.
 
     Args:
         path: the file; relative to the open folder `dir_fd` where one is given.
         at_most: bytes that are sane for it; a larger file is refused before it is read.
+        within: the folder that the file must lie in, after every link is followed.
         dir_fd: descriptor of an open folder.
         follow: whether a symbolic link as the last component is followed.
 
     Raises:
-        OSError: the file is missing, unreadable, no regular file (`EINVAL`) or too large (`EFBIG`), or a link that
-            must not be followed (`ELOOP`); `strerror` completes the sentence "<path> cannot be read: …".
+        OSError: the file is missing, unreadable, no regular file (`EINVAL`), too large (`EFBIG`), outside of
+            `within` (`EXDEV`) or a link that must not be followed (`ELOOP`); `strerror` completes the sentence
+            "<path> cannot be read: …".
     """
+    if within is not None:
+        _keep_inside(path, within)
     # A FIFO without a writer would block the open itself, and a terminal would become the process's own.
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY | (0 if follow else os.O_NOFOLLOW)
     handle = os.open(path, flags, dir_fd=dir_fd)
@@ -49,6 +60,24 @@ def read(path: str | Path, *, at_most: int = LARGEST, dir_fd: int | None = None,
         return _bounded(file, at_most, path)
 
 
+def resolved(path: str | Path) -> Path:
+    """Return where a path leads, as far as it can be followed.
+
+    `Path.resolve` raises RuntimeError before Python 3.13 where a link leads to itself; such a path is told like any
+    other that cannot be read, once something is read there.
+    """
+    return Path(os.path.realpath(path))
+
+
+def is_there(path: Path) -> bool:
+    """Whether something that is no folder lies at a path.
+
+    A broken link or a FIFO counts, because it was meant as a file: reading it says what is wrong, where passing it
+    over would silently take another file in its place.
+    """
+    return path.is_file() or (os.path.lexists(path) and not path.is_dir())
+
+
 def read_stream(stream: BinaryIO, name: str, *, at_most: int = LARGEST) -> bytes:
     """Return all bytes of a pipe that the user gave on purpose.
 
@@ -56,6 +85,12 @@ def read_stream(stream: BinaryIO, name: str, *, at_most: int = LARGEST) -> bytes
         OSError: it holds more than `at_most` bytes (`EFBIG`).
     """
     return _bounded(stream, at_most, name)
+
+
+def _keep_inside(path: str | Path, folder: Path) -> None:
+    target = Path(os.path.realpath(path))
+    if not target.is_relative_to(os.path.realpath(folder)):
+        raise OSError(errno.EXDEV, f"it leads to {target}, outside of {folder}", str(path))
 
 
 def _bounded(file: BinaryIO, at_most: int, name: str | Path) -> bytes:

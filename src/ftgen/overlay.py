@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ftgen import merge, project, schema, yamlio
+from ftgen import files, merge, project, schema, yamlio
 from ftgen.diagnostics import Diagnostic, Location, Rejected, error, warning
 from ftgen.lower import TASK, Bundle, Object
 
@@ -99,19 +99,20 @@ def collect(choices: Mapping[str, str], folders: Iterable[Path]) -> list[Patch]:
     found = []
     for group, option in choices.items():
         for root in roots:
-            found += _overlay(root / group.split("@", 1)[0] / option, group, option)
+            found += _overlay(root, group, option)
     return found
 
 
-def _overlay(folder: Path, group: str, option: str) -> list[Patch]:
-    files = list(_files(folder))
+def _overlay(root: Path, group: str, option: str) -> list[Patch]:
+    folder = root / group.split("@", 1)[0] / option
+    found = list(_files(folder))
     patches = [
         Patch(file, document, group, option, position)
-        for file in files
+        for file in found
         if file.name != _DECLARATION
-        for position, document in _documents(file)
+        for position, document in _documents(file, root)
     ]
-    if folder / _DECLARATION in files:
+    if folder / _DECLARATION in found:
         _refuse_undeclared(patches, folder / _DECLARATION)
     return patches
 
@@ -127,14 +128,20 @@ def _files(folder: Path) -> Iterator[Path]:
             yield file
 
 
-def _documents(file: Path) -> Iterator[tuple[int, Any]]:
-    for position, document in enumerate(yamlio.read_all(file)):
+def _documents(file: Path, root: Path) -> Iterator[tuple[int, Any]]:
+    for position, document in enumerate(yamlio.parse_all(_text(file, root), str(file))):
         if document is None:
             continue
         if problem := _misshapen(document):
             place = Patch(file, document, "", "", position).at()
             raise Rejected([error("FT020", f"{file.name}: {problem}", help=_FORM).at(place)])
         yield position, document
+
+
+def _text(file: Path, root: Path) -> str:
+    """Return the text of an overlay; a link in a folder of the user's must not lead out of it."""
+    within = None if root == project.overlays_dir() else root
+    return yamlio.read_text(file, at_most=files.LARGEST_SOURCE, within=within)
 
 
 def _misshapen(document: Any) -> str | None:

@@ -10,10 +10,10 @@ import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from itertools import accumulate
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from ftgen import files
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Severity
 
 FORMATS = ("text", "json", "github", "sarif")
@@ -165,6 +165,8 @@ class _Sources:
 
     def line(self, place: Location) -> str | None:
         """The text at a location, or None where there is none."""
+        if place.line < 1:
+            return None
         if place.file == COMMAND_LINE:
             lines = list(self._arguments)
         elif place.file != self._file:
@@ -172,12 +174,12 @@ class _Sources:
             lines = self._lines
         else:
             lines = self._lines
-        return lines[place.line - 1] if 1 <= place.line <= len(lines) else None
+        return lines[place.line - 1] if place.line <= len(lines) else None
 
 
 def _lines(file: str) -> list[str]:
     try:
-        return Path(file).read_text(encoding="utf-8", errors="replace").split("\n")
+        return files.read(file).decode("utf-8", "replace").split("\n")
     except (OSError, ValueError):
         return []
 

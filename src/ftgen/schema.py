@@ -19,7 +19,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ftgen import project
+from ftgen import files, project
 from ftgen.diagnostics import Location, Rejected, error
 
 if TYPE_CHECKING:
@@ -97,7 +97,8 @@ def find(api_version: str, kind: str, volcano_version: str = DEFAULT, imported: 
     file = place(api_version, kind)
     if file is None:
         return None
-    found = next((folder / file for folder in folders(volcano_version, imported) if (folder / file).is_file()), None)
+    places = (folder / file for folder in folders(volcano_version, imported))
+    found = next((place for place in places if files.is_there(place)), None)
     return _load(found) if found else None
 
 
@@ -105,9 +106,9 @@ def find(api_version: str, kind: str, volcano_version: str = DEFAULT, imported: 
 def _load(file: Path) -> Schema:
     """A schema file; raises `Rejected` with FT019 where a user's own is none."""
     try:
-        schema: Schema = json.loads(file.read_bytes())
+        schema: Schema = json.loads(files.read(file, at_most=files.LARGEST_SOURCE))
         kind_of(schema)
-    except (OSError, ValueError, KeyError, TypeError) as problem:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as problem:
         raise _no_schema(file, problem) from None
     return schema
 
@@ -147,8 +148,8 @@ def decides(manifest: Mapping[str, Any], volcano_version: str = DEFAULT, importe
 
 def kinds(volcano_version: str = DEFAULT, imported: Path | None = None) -> list[Kind]:
     """Every known kind of a Volcano line and what goes with it, sorted."""
-    files = (file for folder in folders(volcano_version, imported) for file in folder.glob("*/*.json"))
-    return sorted({kind_of(_load(file)) for file in files})
+    found = (file for folder in folders(volcano_version, imported) for file in folder.glob("*/*.json"))
+    return sorted({kind_of(_load(file)) for file in found})
 
 
 def kind_of(schema: Schema) -> Kind:

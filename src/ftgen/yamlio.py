@@ -8,8 +8,10 @@ and alias bombs are refused.  `disputed` asks ruamel.yaml what YAML 1.2 makes of
 
 from __future__ import annotations
 
+import errno
 import json
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,6 +20,7 @@ from typing import Any, NoReturn
 
 import yaml
 
+from ftgen import files
 from ftgen.diagnostics import Location, Rejected, error
 
 SYNTAX = "FT001"
@@ -364,13 +367,13 @@ def parse_all(text: str, file: str) -> list[Any]:
     return [each.value for each in documents(text, file)]
 
 
-def read(path: Path, file: str = "") -> Any:
+def read(path: Path, file: str = "", *, at_most: int = files.LARGEST) -> Any:
     """The plain value of a file with one document; `file` is the name in diagnostics, else the path.
 
     Raises:
         Rejected: with `FT002` when the file cannot be read as UTF-8 text, with `FT001` like `parse`.
     """
-    return parse(read_text(path, file), file or str(path))
+    return parse(read_text(path, file, at_most=at_most), file or str(path))
 
 
 def read_all(path: Path, file: str = "") -> list[Any]:
@@ -378,19 +381,50 @@ def read_all(path: Path, file: str = "") -> list[Any]:
     return parse_all(read_text(path, file), file or str(path))
 
 
-def read_text(path: Path, file: str = "") -> str:
-    """A file's text, line ends as they are; raises `Rejected` with `FT002` when there is none."""
-    name = file or str(path)
+def read_text(path: Path, file: str = "", *, at_most: int = files.LARGEST, within: Path | None = None) -> str:
+    """Return a file's text, line ends as they are.
+
+    Args:
+        path: the file.
+        file: its name in diagnostics, else the path.
+        at_most: bytes that are sane for it.
+        within: the folder that the file must lie in, after every link is followed.
+
+    Raises:
+        Rejected: FT002, when it is no regular file of UTF-8 text, is too large or lies elsewhere.
+    """
+    return _decoded(lambda: files.read(path, at_most=at_most, within=within), file or str(path))
+
+
+STDIN = "<stdin>"
+
+
+def read_stdin() -> str:
+    """Return the text of standard input; raises like `read_text`."""
+    if sys.stdin is None:
+        _reject(FILE, "standard input is closed", Location(STDIN), "pipe the text in, or name its file")
+    return _decoded(lambda: files.read_stream(sys.stdin.buffer, STDIN), STDIN)
+
+
+def _decoded(read_: Callable[[], bytes], name: str) -> str:
     try:
-        return path.read_bytes().decode("utf-8")
+        return read_().decode("utf-8")
     except UnicodeDecodeError as problem:
         line = problem.object.count(b"\n", 0, problem.start) + 1
         _reject(FILE, f"{name} is not UTF-8 text", Location(name, line), "save the file as UTF-8")
     except FileNotFoundError:
         _reject(FILE, f"there is no file {name}", Location(name))
     except (OSError, ValueError) as problem:
-        reason = getattr(problem, "strerror", None) or problem
-        _reject(FILE, f"{name} cannot be read: {reason}", Location(name))
+        # A path with a NUL is a ValueError, which has neither.
+        reason, number = getattr(problem, "strerror", None) or problem, getattr(problem, "errno", 0)
+        _reject(FILE, f"{name} cannot be read: {reason}", Location(name), _CURES.get(number, ""))
+
+
+_CURES = {
+    errno.EINVAL: "name a regular file; what comes through a pipe is read from standard input, as -",
+    errno.EFBIG: "split it, or name the file that was meant",
+    errno.EXDEV: "put the file itself there instead of a link",
+}
 
 
 def parse_json(text: object) -> Any:

@@ -237,7 +237,7 @@ def test_the_members_of_a_list_are_objects(tmp_path):
 
 
 def test_a_missing_file_is_refused(tmp_path):
-    with pytest.raises(Rejected, match="cannot be read"):
+    with pytest.raises(Rejected, match="there is no file"):
         of_paths(tmp_path / "a", tmp_path / "b")
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from ftgen import yamlio
 from ftgen.changes.compare import FieldChange, Kind, cost, fields
-from ftgen.diagnostics import Rejected, error
+from ftgen.files import is_there
 from ftgen.rules.job import mapping
 from ftgen.tree import Lock, Run, Shelf, State, Terms, settled
 
@@ -197,7 +197,11 @@ def _of_files(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> Iterat
 
 
 def _manifests(path: str, content: bytes) -> list[Manifest]:
-    documents = yamlio.parse_all(content.decode("utf-8", "replace"), path)
+    return _in_text(path, content.decode("utf-8", "replace"))
+
+
+def _in_text(path: str, text: str) -> list[Manifest]:
+    documents = yamlio.parse_all(text, path)
     objects = [item for document in documents for item in _unwrapped(document)]
     return [item for item in objects if isinstance(item, Mapping) and item.get("kind")]
 
@@ -217,7 +221,8 @@ def of_paths(old: Path, new: Path) -> list[Change]:
         Rejected: FT002 or FT001, where one cannot be read or is no YAML.
     """
     before, after = (
-        [manifest for file in _files(path) for manifest in _manifests(str(file), _bytes(file))] for path in (old, new)
+        [manifest for file in _files(path) for manifest in _in_text(str(file), yamlio.read_text(file))]
+        for path in (old, new)
     )
     return between(before, after)
 
@@ -225,12 +230,4 @@ def of_paths(old: Path, new: Path) -> list[Change]:
 def _files(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
-    return sorted(file for file in path.rglob("*") if file.suffix in _SUFFIXES and file.is_file())
-
-
-def _bytes(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as problem:
-        told = f"{file} cannot be read: {problem.strerror}"
-        raise Rejected([error("FT002", told, str(file), help="name a file or folder of manifests")]) from None
+    return sorted(file for file in path.rglob("*") if file.suffix in _SUFFIXES and is_there(file))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -16,12 +15,12 @@ from ftgen.check import Terms
 from ftgen.cli import output
 from ftgen.cli.arguments import Arguments, Usage
 from ftgen.diagnostics import Diagnostic, Location, Rejected, Severity, error
+from ftgen.files import is_there
 from ftgen.report import Problem
 from ftgen.rules import lint
 from ftgen.rules.job import version_of
 from ftgen.spec import admit_facts
 
-_STDIN = "<stdin>"
 _SUFFIXES = (".yaml", ".yml", ".json")
 
 
@@ -79,18 +78,11 @@ class _Tally:
 def _checked(name: str, terms: Terms) -> tuple[tuple[Diagnostic, ...], int]:
     """What was found in a file, and the number of its objects; a file that cannot be read is one finding."""
     try:
-        text = _stdin() if name == "-" else yamlio.read_text(Path(name), name)
-        verdict = check.check(text, _STDIN if name == "-" else name, terms)
+        text = yamlio.read_stdin() if name == "-" else yamlio.read_text(Path(name), name)
+        verdict = check.check(text, yamlio.STDIN if name == "-" else name, terms)
     except Rejected as rejected:
         return rejected.diagnostics, 0
     return verdict.diagnostics, verdict.objects
-
-
-def _stdin() -> str:
-    try:
-        return sys.stdin.buffer.read().decode("utf-8")
-    except UnicodeDecodeError:
-        raise Rejected([error(yamlio.FILE, "standard input is not UTF-8 text").at(Location(_STDIN))]) from None
 
 
 def files(paths: Iterable[str]) -> Iterator[str]:
@@ -112,18 +104,13 @@ def _expanded(path: str) -> list[str]:
 
 
 def _walked(folder: Path) -> list[str]:
-    # A link that leads nowhere is told like any file that cannot be read.
-    found = (p for p in folder.rglob("*") if p.suffix in _SUFFIXES and (p.is_file() or _leads_nowhere(p)))
+    found = (p for p in folder.rglob("*") if p.suffix in _SUFFIXES and is_there(p))
     visible = sorted(str(p) for p in found if not any(part.startswith(".") for part in p.relative_to(folder).parts))
     if not visible:
         headline = f"there are no manifests in {folder}"
         help_ = "name a folder with .yaml or .json files"
         raise Rejected([error(yamlio.FILE, headline, help=help_).at(Location(str(folder)))])
     return visible
-
-
-def _leads_nowhere(path: Path) -> bool:
-    return path.is_symlink() and not path.exists()
 
 
 def terms_of(arguments: Arguments) -> Terms:

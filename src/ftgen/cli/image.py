@@ -39,9 +39,9 @@ def run(arguments: Arguments) -> int:
 def _recipe(spec: Spec, composer: Composer) -> str:
     """The vendor's Dockerfile, the first on the search path."""
     name = image.recipe(spec.hardware.vendor)
-    for folder in composer.request.search_path():
-        if (folder / name).is_file():
-            return (folder / name).read_text(encoding="utf-8")
+    text = composer.text(str(name))
+    if text is not None:
+        return text
     told = f"there is no recipe for an image of {spec.hardware.vendor}"
     raise Rejected([error("FT557", told, "hardware.vendor", spec.hardware.vendor, f"write conf/{name.as_posix()}")])
 

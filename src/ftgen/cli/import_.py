@@ -48,7 +48,7 @@ _Imported = tuple[Proposal, Sequence[Any], Sequence[Diagnostic]]
 
 def _file(words: Sequence[str], composer: Composer, arguments: Arguments) -> _Imported:
     file, *overrides = words
-    text = sys.stdin.read() if file == "-" else yamlio.read_text(Path(file))
+    text = yamlio.read_stdin() if file == "-" else yamlio.read_text(Path(file))
     name = "standard input" if file == "-" else Path(file).name
     if _is_command([text]):
         return _docker([text], composer, arguments)

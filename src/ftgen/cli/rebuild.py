@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ftgen import __version__, batch, changes, gitops, pipeline, record, tree, yamlio
+from ftgen import __version__, batch, changes, files, gitops, pipeline, record, tree, yamlio
 from ftgen.cli import output, request
 from ftgen.cli.arguments import Arguments, Usage
 from ftgen.compose import Composer
@@ -62,11 +62,12 @@ def _read(file: Path) -> Committed:
 
 def _entry(file: Path) -> Entry | None:
     """What the index of the tree says of the file, where it lies in one."""
-    folder = file.resolve().parent
+    place = files.resolved(file)
+    folder = place.parent
     for root in (folder, folder.parent):
         if (root / LOCK_NAME).is_file():
             tree.recover(root)
-            return tree.read_lock(root).files.get(file.resolve().relative_to(root).as_posix())
+            return tree.read_lock(root).files.get(place.relative_to(root).as_posix())
     return None
 
 

@@ -1,6 +1,6 @@
 """The standard streams while a command runs: UTF-8 in every locale, and whatever became of the other end.
 
-* A closed stream (`>&-`) is empty, or takes everything, as /dev/null does.
+* Closed output (`>&-`) takes everything, as /dev/null does.
 * Output that nobody reads any more (`| head`) is dropped: what the command found, and its exit code, stay the same.
 * A standard error that cannot be written to is nobody's to read either.
 * A standard output on a full disk is an error, and stays an `OSError`.
@@ -71,17 +71,16 @@ def _discard(under: Any) -> None:
 @contextmanager
 def settled() -> Iterator[None]:
     """Have streams that can be used; the host's own come back."""
-    kept = sys.stdin, sys.stdout, sys.stderr
+    kept = sys.stdout, sys.stderr
     _occupy()
-    sys.stdin = _reader(kept[0])
-    sys.stdout, sys.stderr = _writer(kept[1], _READ_BY_NOBODY), _writer(kept[2], _WHATEVER)
+    sys.stdout, sys.stderr = _writer(kept[0], _READ_BY_NOBODY), _writer(kept[1], _WHATEVER)
     try:
         yield
     finally:
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError, ValueError):
                 stream.flush()
-        sys.stdin, sys.stdout, sys.stderr = kept
+        sys.stdout, sys.stderr = kept
 
 
 def _occupy() -> None:
@@ -91,10 +90,6 @@ def _occupy() -> None:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
-
-
-def _reader(stream: TextIO | None) -> TextIO:
-    return io.TextIOWrapper(io.BytesIO(), encoding="utf-8") if stream is None else stream
 
 
 def _writer(stream: TextIO | None, ignored: frozenset[int]) -> TextIO:

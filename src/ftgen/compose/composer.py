@@ -129,6 +129,14 @@ class Composer:
         config, _ = self._unresolved(overrides)
         return set(keys(config))
 
+    def text(self, name: str) -> str | None:
+        """Return the text of a file that lies beside the options, such as a Dockerfile; None where there is none.
+
+        Raises:
+            Rejected: FT002, when it cannot be read.
+        """
+        return self._repository.text(name)
+
     def scripts(self, *names: str) -> dict[str, str]:
         """Texts of the trainer's scripts by file name, the first found on the search path.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from hydra.core.object_type import ObjectType
 from hydra.plugins.config_source import ConfigResult, ConfigSource
 from omegaconf import OmegaConf
 
-from ftgen import yamlio
+from ftgen import files, project, yamlio
 from ftgen.diagnostics import Location, Rejected, error
 
 
@@ -31,7 +30,7 @@ class _Source(ConfigSource):
         return "file"
 
     def file(self, config_path: str) -> Path:
-        return self.folder / (config_path if config_path.endswith(".yaml") else f"{config_path}.yaml")
+        return self.folder / _file_name(config_path)
 
     def load_config(self, config_path: str) -> ConfigResult:
         """What Hydra's defaults list asks of a file: its defaults, its header, and whether there is more."""
@@ -48,13 +47,13 @@ class _Source(ConfigSource):
         return self._texts[config_path]
 
     def _read(self, path: Path) -> tuple[dict[str, Any], dict[str, str | None]]:
-        value = yamlio.read(path)
+        text = _text(path, self.folder)
+        value = yamlio.parse(text, str(path))
         if not isinstance(value, dict | None):
             raise Rejected(
                 [error("FT003", f"{path.name} must be a mapping of keys to values").at(Location(str(path), 1))]
             )
-        with path.open(encoding="utf-8") as text:
-            return value or {}, ConfigSource._get_header_dict(text.read(512))  # noqa: SLF001 - Hydra's own header rule
+        return value or {}, ConfigSource._get_header_dict(text[:512])  # noqa: SLF001 - Hydra's own header rule
 
     def available(self) -> bool:
         return self.folder.is_dir()
@@ -63,7 +62,7 @@ class _Source(ConfigSource):
         return (self.folder / config_path).is_dir()
 
     def is_config(self, config_path: str) -> bool:
-        return self.file(config_path).is_file()
+        return _holds(self.folder, _file_name(config_path))
 
     def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
         wanted = ObjectType.GROUP if results_filter == ObjectType.GROUP else ObjectType.CONFIG
@@ -97,9 +96,14 @@ class Repository(ConfigRepository):
             self._loaded[config_path] = super().load_config(config_path)
         return self._loaded[config_path]
 
-    def find(self, name: str) -> Path | None:
-        """The first file of this name on the search path."""
-        return next((path for s in self._folders if (path := s.folder / name).is_file()), None)
+    def text(self, name: str) -> str | None:
+        """Return the text of the first file of this name on the search path, None where there is none.
+
+        Raises:
+            Rejected: FT002, when it cannot be read.
+        """
+        folder = next((s.folder for s in self._folders if _holds(s.folder, name)), None)
+        return None if folder is None else _text(folder / name, folder)
 
     def source(self, config_path: str) -> _Source:
         """The folder that a configuration comes from."""
@@ -117,26 +121,33 @@ class Repository(ConfigRepository):
 
 
 def read_scripts(names: Sequence[str], repository: Repository) -> dict[str, str]:
-    """Texts of the trainer's scripts by file name, the first found on the search path.
+    """Return the texts of the trainer's scripts by file name, the first found on the search path.
 
     Raises:
-        Rejected: for every script that is nowhere.
+        Rejected: for every script that is nowhere, or the first that cannot be read.
     """
-    found = {name: repository.find(f"trainer/{name}") for name in names}
-    lost = [
-        error("FT015", f"there is no script conf/trainer/{n}", "trainer.script", n)
-        for n, path in found.items()
-        if not path
-    ]
+    found = {name: repository.text(f"trainer/{name}") for name in names}
+    lost = [name for name, text in found.items() if text is None]
     if lost:
-        raise Rejected(lost)
-    return {name: _script(path) for name, path in found.items() if path}
+        raise Rejected([error("FT015", f"there is no script conf/trainer/{n}", "trainer.script", n) for n in lost])
+    return {name: text for name, text in found.items() if text is not None}
 
 
-def _script(path: Path) -> str:
-    return _read_script(path.resolve(), path.stat().st_mtime_ns)
+def _file_name(config_path: str) -> str:
+    return config_path if config_path.endswith(".yaml") else f"{config_path}.yaml"
 
 
-@cache
-def _read_script(path: Path, _changed: int) -> str:
-    return yamlio.read_text(path)
+def _holds(folder: Path, name: str) -> bool:
+    """Whether a file of this name lies in a folder on the search path; a name never leads out of it."""
+    inside = not name.startswith("/") and ".." not in name.split("/")
+    return inside and files.is_there(folder / name)
+
+
+def _text(path: Path, folder: Path) -> str:
+    """Read a file of a folder on the search path.
+
+    Links must not lead out of a folder of the user's, for what came with a clone may point anywhere.  An installer may
+    make links of the packaged files, to share them between environments.
+    """
+    within = None if folder == project.conf_dir() else folder
+    return yamlio.read_text(path, at_most=files.LARGEST_SOURCE, within=within)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 from types import MappingProxyType
 
-from ftgen import yamlio
+from ftgen import record, yamlio
 from ftgen.diagnostics import Rejected, error
 
 Annotations = Mapping[str, str | None]
@@ -50,10 +50,11 @@ def annotated(content: bytes, annotations: Annotations) -> bytes:
 
 
 def annotations_of(content: bytes) -> Mapping[str, str]:
-    """The annotations of a manifest; reads nothing of it but its metadata."""
+    """The annotations of a manifest that are text; reads nothing of it but its metadata."""
     text = content.decode()
     start, end = _metadata(text)
-    return yamlio.parse(text[start:end], "").get("annotations") or {}
+    said = record.of({"metadata": yamlio.parse(text[start:end], "metadata")})
+    return {key: value for key, value in said.items() if isinstance(value, str)}
 
 
 def unguarded(content: bytes) -> Annotations:

@@ -1,0 +1,148 @@
+"""Whatever lies where a file is expected, every verb ends with one diagnostic, at once and in little memory."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ftgen import cli
+
+SPARSE = 20 << 30
+KINDS: dict[str, Callable[[Path], None]] = {
+    "a device": lambda place: place.symlink_to("/dev/zero"),
+    "a FIFO": os.mkfifo,
+    "a sparse file": lambda place: (place.touch(), os.truncate(place, SPARSE))[0],
+    "a link to itself": lambda place: place.symlink_to(place.name),
+    "a link to nowhere": lambda place: place.symlink_to("/nowhere"),
+}
+MANIFEST_VERBS = ["check {}", "diff {} {}", "explain {}:1", "import {}", "rebuild {}", "schema import {}"]
+SOURCES = {
+    "conf/config.yaml": "plan",
+    "conf/hardware/full-gpu.yaml": "plan hardware=full-gpu",
+    "conf/trainer/train.sh": "plan",
+    "conf/trainer/prepare.sh": "plan",
+    "overlays/hardware/full-gpu/mine.yaml": "plan hardware=full-gpu",
+    "conf/hardware/nvidia.Dockerfile": "image hardware=full-gpu",
+}
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def put(place: str, kind: str) -> Path:
+    path = Path(place)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    KINDS[kind](path)
+    return path
+
+
+def reported(words: str, capsys: pytest.CaptureFixture[str]) -> str:
+    assert cli.main(words.split()) == 1, words
+    return capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("verb", MANIFEST_VERBS)
+def test_a_manifest(verb: str, kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    put("m.yaml", kind)
+    assert reported(verb.format("m.yaml", "m.yaml"), capsys).startswith("m.yaml: error[FT002]: ")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_file_in_a_folder_is_not_passed_over(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    put("folder/m.yaml", kind)
+    assert reported("check folder", capsys).startswith("folder/m.yaml: error[FT002]: ")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("place", SOURCES)
+def test_a_configuration_file_does_not_fall_back_to_the_packaged_one(
+    place: str, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put(place, kind)
+    assert reported(SOURCES[place], capsys).startswith(f"{place}: error[FT002]: {place} cannot be read: ")
+
+
+@pytest.mark.parametrize("place", SOURCES)
+def test_a_link_out_of_its_folder_is_refused(
+    place: str, capsys: pytest.CaptureFixture[str], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    secret = tmp_path_factory.mktemp("elsewhere") / "secret"
+    secret.write_text("a: very-private-text\n", encoding="utf-8")
+    path = Path(place)
+    path.parent.mkdir(parents=True)
+    path.symlink_to(secret)
+
+    shown = reported(SOURCES[place], capsys)
+    assert f"outside of {path.parts[0]}" in shown
+    assert "very-private-text" not in shown
+
+
+def test_a_folder_that_is_a_link_leads_out_as_well(
+    capsys: pytest.CaptureFixture[str], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / "train.sh").write_text("cat /etc/passwd\n", encoding="utf-8")
+    Path("conf").mkdir()
+    Path("conf/trainer").symlink_to(elsewhere)
+
+    assert "outside of conf" in reported("plan", capsys)
+
+
+@pytest.mark.parametrize("words", ["hardware=../../secret", "+experiment=../secret"])
+def test_an_option_outside_of_the_configuration_is_refused(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("conf/hardware").mkdir(parents=True)
+    Path("secret.yaml").write_text("a: very-private-text\n", encoding="utf-8")
+
+    shown = reported(f"plan {words}", capsys)
+    assert "very-private-text" not in shown
+
+
+def test_a_link_that_stays_in_its_folder_is_followed(capsys: pytest.CaptureFixture[str]) -> None:
+    """As in a mounted ConfigMap, whose files are links to `..data/`."""
+    Path("conf/hardware/..data").mkdir(parents=True)
+    Path("conf/hardware/..data/mine.yaml").write_text("defaults: [full-gpu, _self_]\n", encoding="utf-8")
+    Path("conf/hardware/mine.yaml").symlink_to("..data/mine.yaml")
+
+    assert cli.main(["plan", "hardware=mine"]) == 0
+
+
+def test_more_text_than_a_manifest_can_need_is_refused_in_little_memory(tmp_path: Path) -> None:
+    line = b"a: {b: [1, 2, 3], c: text}\n"
+    (tmp_path / "m.yaml").write_bytes(line * (100_000_000 // len(line)))
+    ended = _limited(["check", "m.yaml"])
+
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("m.yaml: error[FT002]: m.yaml cannot be read: it holds more than 64 MiB\n")
+
+
+def test_a_pipe_is_bounded_and_welcome(tmp_path: Path) -> None:
+    with Path("/dev/zero").open("rb") as endless:
+        ended = _limited(["check", "-"], stdin=endless)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("<stdin>: error[FT002]: <stdin> cannot be read: it holds more than 64 MiB\n")
+    assert "no Kubernetes object" in _limited(["check", "-"], text="a: 1\n").stderr
+
+
+def _limited(words: list[str], text: str | None = None, **more: object) -> subprocess.CompletedProcess[str]:
+    """Run ftgen in 300 MiB of heap."""
+    heap = 300 << 20
+    return subprocess.run(
+        [sys.executable, "-m", "ftgen", *words],
+        input=text,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        timeout=60,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, (heap, heap)),
+        **more,
+    )
