@@ -15,6 +15,7 @@ import resource
 import shutil
 import sys
 import time
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -23,7 +24,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
-from hypothesis.errors import FlakyFailure, FlakyReplay
+from hypothesis.errors import FlakyFailure, FlakyReplay, HypothesisWarning
 from tests.fuzz.case import Case, load
 from tests.fuzz.inputs import cases
 from tests.fuzz.run import Box, Verdict
@@ -123,7 +124,8 @@ def batch(here: Box, findings: Findings, number: int, most: int, kinds: tuple[st
                 raise Found(verdict.finding)
 
     # Findings are kept as they are met; whether Hypothesis calls one flaky says nothing more.
-    with suppress(Found, FlakyFailure, FlakyReplay):
+    with suppress(Found, FlakyFailure, FlakyReplay), warnings.catch_warnings():
+        warnings.simplefilter("ignore", HypothesisWarning)
         one()
 
 
