@@ -22,9 +22,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def caches(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """What ftgen remembers of sweeps is nobody else's."""
-    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("caches"))
+def state(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What ftgen notes of interrupted writes is nobody else's."""
+    os.environ["XDG_STATE_HOME"] = str(tmp_path_factory.mktemp("state"))
 
 
 @pytest.fixture

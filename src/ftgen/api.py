@@ -108,9 +108,10 @@ class Sweep(Sequence[Job]):
         pandas = import_module("pandas")  # optional, and heavy
         return pandas.DataFrame.from_records(self.records(), index="job")
 
-    def write(self, out: str | Path = "out", *, adopt: bool = False) -> tree.Outcome:
-        """Write every file below a folder, or none; see `ftgen.tree.apply`."""
-        return tree.apply(tree.plan_write(Path(out), self.runs, Terms(adopt=adopt, same_run=changes.same_run)))
+    def write(self, out: str | Path = "out", *, adopt: bool = False, overwrite: bool = False) -> tree.Outcome:
+        """Write every file below a folder, or none; see `ftgen.tree.apply`, and `Terms` for the flags."""
+        terms = Terms(adopt=adopt, overwrite=overwrite, same_run=changes.same_run)
+        return tree.apply(tree.plan_write(Path(out), self.runs, terms))
 
     def __repr__(self) -> str:
         asked = self.totals

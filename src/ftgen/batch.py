@@ -24,7 +24,6 @@ class Batch:
     Attributes:
         rows: what the jobs compiled so far ask for.
         diagnostics: warnings and notes, each once; complete after the last job.
-        packs: folders of further overlays that jobs compiled so far were patched from.
     """
 
     def __init__(
@@ -48,7 +47,6 @@ class Batch:
         self.folder = naming.folder_of(points.settings.name) if points.settings.name else ""
         self.rows: list[index.Row] = []
         self.diagnostics: list[Diagnostic] = []
-        self.packs: set[str] = set()
         self._progress = progress
         self._workers = workers if len(points.points) >= _MANY else 1
         self._beside = Beside(composer.request.directory)
@@ -68,7 +66,6 @@ class Batch:
                 continue
             job, row = outcome
             self._last, self.folder = job, job.identity.folder
-            self.packs.update(job.spec.overlays)
             twin = first.setdefault(_content(job), point)
             causes.add(point, job.diagnostics if twin is point else [_same_job(twin)])
             if twin is point and not causes.refuse:

@@ -44,7 +44,7 @@ class Measured:
 
 def ran(command: list[str], cwd: Path, *, code: int = 0, **env: str) -> resource.struct_rusage:
     """What a command took that must end with `code`; what ftgen remembers of sweeps stays with the bench."""
-    surroundings = {**os.environ, "PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(cwd / "caches"), **env}
+    surroundings = {**os.environ, "PYTHONPATH": str(ROOT), "XDG_STATE_HOME": str(cwd / "state"), **env}
     process = subprocess.Popen(
         command, cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=surroundings
     )
@@ -99,7 +99,6 @@ def _swept(scratch: Path, what: str, words: list[str], jobs: int, *, fresh: bool
     for _ in range(runs):
         if fresh:
             shutil.rmtree(scratch / "swept", ignore_errors=True)
-            shutil.rmtree(scratch / "caches", ignore_errors=True)
         found.append(measure(what, [*FTGEN, "-m", *words, "-o", "swept", "-q"], jobs=jobs, runs=1, cwd=scratch))
     return min(found, key=lambda each: each.seconds)
 

@@ -63,7 +63,7 @@ def test_a_claim_that_shrinks_is_warned_of(scratch: Path, capsys: pytest.Capture
     assert "FT513" not in capsys.readouterr().err
     assert cli.main(sized("5Gi")) == 0
     assert "warning[FT513]: the claim models would shrink" in capsys.readouterr().err
-    assert cli.main(sized("4Gi", "--adopt")) == 0
+    assert cli.main(sized("4Gi", "--overwrite")) == 0
     assert "FT513" not in capsys.readouterr().err
 
 

@@ -211,9 +211,10 @@ def test_a_folder_emptied_by_a_replacement_is_removed(out, make_run):
 def test_a_folder_that_is_not_ours_is_refused(out, make_run, snapshot):
     out.mkdir()
     (out / "notes.txt").write_text("mine")
-    (problem,) = refused(out, make_run())
-    assert problem.code == "FT502"
-    assert "--adopt" in problem.help
+    for terms in ({}, {"overwrite": True}):
+        (problem,) = refused(out, make_run(), **terms)
+        assert problem.code == "FT502"
+        assert "--adopt" in problem.help
     assert snapshot(out) == {"notes.txt": b"mine"}
 
 
@@ -235,9 +236,11 @@ def test_a_foreign_file_in_the_way_is_refused(out, make_run):
     foreign = out / job_file(make_run("b"))
     foreign.parent.mkdir()
     foreign.write_text("mine")
-    (problem,) = refused(out, make_run("b"))
-    assert problem.code == "FT502"
-    assert foreign.read_text() == "mine"
+    for terms in ({}, {"overwrite": True}):
+        (problem,) = refused(out, make_run("b"), **terms)
+        assert problem.code == "FT502"
+        assert "--adopt" in problem.help
+        assert foreign.read_text() == "mine"
     assert write(out, make_run("b"), adopt=True).adopted == (job_file(make_run("b")),)
 
 
@@ -265,7 +268,9 @@ def test_an_edited_file_is_given_up_when_told(out, make_run):
     write(out, make_run())
     target = out / job_file(make_run())
     target.write_text("edited")
-    assert write(out, make_run(), adopt=True).adopted == (job_file(make_run()),)
+    assert [problem.code for problem in refused(out, make_run(), adopt=True)] == ["FT503"]
+    assert target.read_text() == "edited"
+    assert write(out, make_run(), overwrite=True).adopted == (job_file(make_run()),)
     assert target.read_bytes() == make_run().files[job_file(make_run())]
 
 
@@ -273,9 +278,30 @@ def test_an_edited_file_is_not_removed_with_its_old_name(out, make_run):
     write(out, make_run(h8="11111111"))
     target = out / "sft/job-sft-11111111.yaml"
     target.write_text("edited")
-    (problem,) = refused(out, make_run(h8="22222222"))
-    assert problem.code == "FT503"
-    assert target.read_text() == "edited"
+    for terms in ({}, {"adopt": True}):
+        (problem,) = refused(out, make_run(h8="22222222"), **terms)
+        assert problem.code == "FT503"
+        assert "--overwrite" in problem.help
+        assert target.read_text() == "edited"
+    write(out, make_run(h8="22222222"), overwrite=True)
+    assert not target.exists()
+
+
+def test_both_flags_take_over_foreign_and_edited_files(out, make_run):
+    write(out, make_run("a"))
+    (out / job_file(make_run("a"))).write_text("edited")
+    (out / "b").mkdir()
+    (out / job_file(make_run("b"))).write_text("mine")
+    outcome = write(out, make_run("a"), make_run("b"), adopt=True, overwrite=True)
+    assert outcome.adopted == (job_file(make_run("a")), job_file(make_run("b")))
+
+
+def test_a_replaced_file_keeps_its_permissions(out, make_run):
+    write(out, make_run())
+    for path in (out / job_file(make_run()), out / "ftgen.lock"):
+        path.chmod(0o640)
+    write(out, make_run(note="second"))
+    assert {path.stat().st_mode & 0o777 for path in out.rglob("*") if path.is_file()} == {0o640}
 
 
 def test_an_archived_run_is_not_rendered_over(out, make_run):

@@ -44,6 +44,9 @@ def with_entry(**fields):
     return json.dumps({"version": 1, "files": {"a": entry}, "runs": {}}).encode()
 
 
+NO_INTEGERS = (b"true", b"1.0", b"1.5", b'"1"', b"null", b"[1]", b"NaN", b"1e999", b"-Infinity", b"9" * 5000)
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -57,7 +60,18 @@ def with_entry(**fields):
         b"\xff\xfe",
         b"[" * 100_000,
         b'{"version": 1, "files": {}, "runs": {}, "ended": [5]}',
+        b'{"version": 1, "files": {}, "runs": {}, "ended": "text"}',
+        b'{"version": 1, "files": {}, "runs": {}, "ended": {"a": 1}}',
+        b'{"version": 1, "files": {}, "runs": {}, "more": 1}',
+        b'{"version": 1, "files": [], "runs": {}}',
+        b'{"version": 1, "files": {}, "runs": {}, "files": {}}',
+        b'{"version": 1, "files": {}, "runs": {"a": {"name": "a", "hash": 1}, "a": {"name": "b", "hash": 1}}}',
         b'{"version": 1, "files": {}, "runs": {"a": {"name": []}}}',
+        *(b'{"version": 1, "files": {}, "runs": {"a": {"name": "a", "hash": %b}}}' % bad for bad in NO_INTEGERS),
+        *(b'{"version": %b, "files": {}, "runs": {}}' % bad for bad in NO_INTEGERS),
+        b'{"version": 1, "files": {}, "runs": {"\\ud800": {"name": "a", "hash": 1}}}',
+        b'{"version": 1, "files": {"a": ' + b"[" * 100_000,
+        b'{"version": 1, "files": {"__proto__": {}}, "runs": {}}',
         *(with_entry(**{key: value}) for key in ("sha256", "object", "run", "name") for value in (None, 5, [])),
     ],
 )
@@ -100,6 +114,10 @@ def test_an_index_that_names_a_path_outside_its_tree_is_refused():
         "x" * 256,
         "\ud800",
         "a\u2028b",
+        "a/GIT~1/hooks",
+        ".g\u200cit/config",
+        "a\u202elmay.b",
+        "/".join("x" * 4000),
     ],
 )
 def test_unsafe_paths_are_told(path):
@@ -128,3 +146,34 @@ def test_any_identity_survives_the_index(names):
     lock = Lock(runs={key: Issued(name) for key, name in names.items()})
     assert parse_lock(dump_lock(lock)) == lock
     assert json.loads(dump_lock(lock))["version"] == 1
+
+
+JUNK = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=5)
+    | st.sampled_from(["__proto__", ".git"]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+@given(st.data())
+def test_an_index_with_anything_in_it_is_read_or_refused(data):
+    raw = json.loads(dump_lock(LOCK))
+    place = raw
+    while data.draw(st.booleans()) and isinstance(place[key := data.draw(st.sampled_from(sorted(place)))], dict):
+        place = place[key]
+        if not place:
+            return
+    place[data.draw(st.sampled_from(sorted(place)) | st.text(max_size=3))] = data.draw(JUNK)
+    codes = []
+    try:
+        read = parse_lock(json.dumps(raw).encode())
+    except Rejected as rejected:
+        codes = [diagnostic.code for diagnostic in rejected.diagnostics]
+    else:
+        assert parse_lock(dump_lock(read)) == read
+    assert codes in ([], ["FT509"])

@@ -133,14 +133,12 @@ def parser(verb: str) -> argparse.ArgumentParser:
     if verb == "plan":
         made.add_argument("--all", action="store_true", help="every job of a large sweep, one by one")
         made.add_argument("--fit", action="store_true", help="what each card has to hold, and whether it does")
-    if verb in {"export", "import", "image"}:
-        _copies(made, "kustomize" if verb == "export" else "-")
+    if verb in _COPIES:
+        _copies(made, _COPIES[verb])
     if verb in {"groups", "explain", "compare", "plan", "diff", "gc"}:
         made.add_argument("--json", action="store_true", help="as JSON")
     if verb == "check":
         _judgement(made)
-    if verb == "schema":
-        made.add_argument("--out", "-o", default="schemas", help="with import: folder to write to")
     return made
 
 
@@ -179,13 +177,20 @@ _INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 def _output(made: argparse.ArgumentParser) -> None:
     group = made.add_argument_group("output")
     group.add_argument("--out", "-o", default="out", help="folder to write to; - prints a stream for kubectl")
-    group.add_argument("--adopt", action="store_true", help="take over files that ftgen did not write")
-    group.add_argument("--overwrite", action="store_true", help="replace files that were edited by hand")
+    _taking(group)
     group.add_argument(
         "--allow-shrink", action="store_true", help="no longer render most of what a named sweep rendered"
     )
     group.add_argument("--limit", type=int, default=1000, help="how many points of a sweep are meant (default 1000)")
     group.add_argument("--csv", action="store_true", help="with -m: the sweep's index as a table, too")
+
+
+def _taking(group: argparse._ArgumentGroup) -> None:
+    """Two flags, since each gives up something else: another's file, or one's own edit."""
+    told = "take over a folder without an index, and files in it that ftgen did not write"
+    group.add_argument("--adopt", action="store_true", help=told)
+    told = "replace files of ftgen's that were edited by hand"
+    group.add_argument("--overwrite", action="store_true", help=told)
 
 
 _OF_TREES = {"diff", "publish", "archive", "stop", "rerun", "gc"}
@@ -212,17 +217,20 @@ def _tree(made: argparse.ArgumentParser, verb: str) -> None:
 def _publishing(made: argparse.ArgumentParser) -> None:
     group = made.add_argument_group("what is allowed")
     group.add_argument("--new-run", action="store_true", help="let a changed run become a new one; the old one stays")
-    group.add_argument("--adopt", action="store_true", help="take over files that ftgen did not write")
-    group.add_argument("--overwrite", action="store_true", help="replace files that were edited by hand")
+    _taking(group)
     group.add_argument("--allow-shrink", action="store_true", help="no longer render most of a named sweep")
     group.add_argument("--branch-per-sweep", action="store_true", help="commit to ftgen/<name>, for a pull request")
+
+
+_COPIES = {"export": "kustomize", "import": "-", "image": "-", "schema": "schemas"}
+"""Verb that writes files of no run -> where to, without -o."""
 
 
 def _copies(made: argparse.ArgumentParser, out: str) -> None:
     group = made.add_argument_group("output")
     without = "the text is printed" if out == "-" else f"it is {out}"
     group.add_argument("--out", "-o", default=out, help=f"folder to write to; without it {without}")
-    group.add_argument("--overwrite", action="store_true", help="replace files with another content")
+    group.add_argument("--overwrite", action="store_true", help="replace files that are there with another content")
 
 
 def _judgement(made: argparse.ArgumentParser) -> None:

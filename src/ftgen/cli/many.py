@@ -15,7 +15,6 @@ from ftgen.cli.arguments import Arguments
 from ftgen.compose import Composer
 from ftgen.sweeping import index
 from ftgen.tree import Fate, Outcome, Run, Terms
-from ftgen.untouched import Memory, Rendered
 
 _LISTED = 20
 _IN_MEMORY = 16 * 2**20
@@ -26,10 +25,7 @@ def write(arguments: Arguments, composer: Composer) -> int:
     batch = expanded(arguments, composer)
     if arguments.flags.out == "-":
         return _stream(batch, arguments)
-    out, words = Path(arguments.flags.out), ("--csv",) if arguments.flags.csv else ()
-    memory = Memory(composer, batch.sweep, out, words)
-    if (rendered := memory.known()) is not None:
-        return _again(rendered, arguments)
+    out = Path(arguments.flags.out)
     plan = tree.plan_write(out, runs(batch, table=arguments.flags.csv), terms(batch, arguments))
     try:
         told = output.judged([*batch.diagnostics, *plan.outcome.diagnostics], arguments)
@@ -37,21 +33,8 @@ def write(arguments: Arguments, composer: Composer) -> int:
         tree.discard(plan)
         raise
     outcome = tree.apply(plan)
-    if not outcome.diagnostics:
-        memory.keep(batch, (path for path, fate in outcome.fates.items() if fate in _THERE))
     output.tell(told, arguments)
     _summarise(outcome, batch, out, arguments)
-    return 0
-
-
-_THERE = (Fate.ADDED, Fate.CHANGED, Fate.UNCHANGED)
-
-
-def _again(rendered: Rendered, arguments: Arguments) -> int:
-    """Say once more what was said of a sweep when it was written."""
-    output.tell(output.judged(rendered.diagnostics, arguments), arguments)
-    own = sum(path.startswith(f"{rendered.folder}/") for path in rendered.files)
-    output.say(f"{rendered.folder}: {asked(rendered.totals)} ({own} {Fate.UNCHANGED})", arguments)
     return 0
 
 
@@ -84,7 +67,8 @@ def terms(batch: Batch, arguments: Arguments) -> Terms:
     """What the user allows."""
     flags = arguments.flags
     return Terms(
-        adopt=flags.adopt or flags.overwrite,
+        adopt=flags.adopt,
+        overwrite=flags.overwrite,
         allow_shrink=flags.allow_shrink,
         whole=whole(batch),
         same_run=changes.same_run,

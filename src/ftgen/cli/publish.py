@@ -43,7 +43,8 @@ def _terms(arguments: Arguments, rendering: Rendering) -> Terms:
     flags = arguments.flags
     return Terms(
         new_run=NewRun.KEEP if flags.new_run else NewRun.REFUSE,
-        adopt=flags.adopt or flags.overwrite,
+        adopt=flags.adopt,
+        overwrite=flags.overwrite,
         allow_shrink=flags.allow_shrink,
         whole=rendering.whole,
     )

@@ -35,7 +35,9 @@ def run(arguments: Arguments) -> int:
 
 def _write(runs: list[Run], out: Path, told: list[Diagnostic], arguments: Arguments) -> None:
     flags = arguments.flags
-    terms = tree.Terms(adopt=flags.adopt or flags.overwrite, allow_shrink=flags.allow_shrink, same_run=changes.same_run)
+    terms = tree.Terms(
+        adopt=flags.adopt, overwrite=flags.overwrite, allow_shrink=flags.allow_shrink, same_run=changes.same_run
+    )
     outcome = tree.apply(tree.plan_write(out, runs, terms))
     output.tell([*told, *output.judged(outcome.diagnostics, arguments)], arguments)
     for path, fate in outcome.fates.items():

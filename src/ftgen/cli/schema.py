@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ftgen import catalog, schema, spec, yamlio
-from ftgen.cli import output
+from ftgen.cli import writing
 from ftgen.cli.arguments import Arguments, Usage
 from ftgen.diagnostics import Diagnostic, Location, Rejected, error
 
@@ -174,11 +174,8 @@ def _import(files: tuple[str, ...], arguments: Arguments) -> int:
         raise Usage(
             "schema import takes the file of a CustomResourceDefinition: kubectl get crd jobs.batch.volcano.sh -o yaml"
         )
-    found = [written for file in files for written in _closed(Path(file))]
-    for relative, text in found:
-        target = Path(arguments.flags.out) / relative
-        _write(target, text)
-        output.say(f"wrote  {target}", arguments)
+    found = {place.as_posix(): text.encode() for file in files for place, text in _closed(Path(file))}
+    writing.write(found, Path(arguments.flags.out), arguments)
     return 0
 
 
@@ -208,11 +205,3 @@ def _resources(file: Path) -> list[Any]:
 def _no_crd(file: Path, why: str) -> Diagnostic:
     cure = "kubectl get crd jobs.batch.volcano.sh -o yaml > CRD.yaml"
     return error("FT019", f"{file} cannot be imported: {why}", value=file, help=cure).at(Location(str(file), 1))
-
-
-def _write(target: Path, text: str) -> None:
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text, encoding="utf-8")
-    except OSError as problem:
-        raise Rejected([error("FT508", f"cannot write {target}: {problem.strerror}", value=target)]) from None

@@ -15,11 +15,13 @@ What can be refused here:
 * FT507: two files hold the same object.
 * FT508: the folder cannot be written; it is left as it was.
 * FT509: the index cannot be read.
-* FT513: a claim that was published would shrink, or change what Kubernetes holds immutable.
 * FT510: another render is at work in the same folder.
+* FT513: a claim that was published would shrink, or change what Kubernetes holds immutable.
+* FT514: the folder holds the stage of an interrupted write that was not this user's on this machine.
+* FT515: there is no folder of the user's own to note in what is about to be written.
 """
 
-from ftgen.tree.folder import apply, discard, plan_edit, plan_write, read_lock, recover, shelf
+from ftgen.tree.folder import apply, discard, plan_copy, plan_edit, plan_write, read_lock, recover, shelf
 from ftgen.tree.lock import (
     DELIVERY,
     EMPTY,
@@ -59,6 +61,7 @@ __all__ = [
     "issued_name",
     "object_of",
     "parse_lock",
+    "plan_copy",
     "plan_edit",
     "plan_write",
     "read_lock",

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from io import BytesIO
-from typing import Any
 
 from ftgen.diagnostics import Rejected, error
 
@@ -20,9 +19,12 @@ DELIVERY = "_delivery"
 """Folder of a tree for what points reconcilers at the others; no run's name starts with `_`."""
 
 _FORMAT = 1
-_RESERVED = re.compile(r"\.git|ftgen\.lock|\.ftgen-.*", re.IGNORECASE)
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\\\u0085\u2028\u2029\ud800-\udfff]")
+_RESERVED = re.compile(r"\.git|git~\d+|ftgen\.lock|\.ftgen-.*", re.IGNORECASE)
+"""git~1 is the short name that Windows gives to .git."""
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\\\u0085\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
+"""Control characters; those without a width, which macOS leaves out of `.git`; those that turn the writing around."""
 _NAME_BYTES = 255
+_PATH_BYTES = 4095
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,34 +142,19 @@ def parse_lock(text: bytes, where: str = LOCK_NAME) -> Lock:
     Raises:
         Rejected: FT509, when it is no index, names an unsafe path or comes from a later ftgen.
     """
+    from ftgen.tree import shape  # noqa: PLC0415 - pydantic is paid for when there is an index to read
+
     try:
-        raw = json.loads(text)
-        version = raw["version"]
-        lock = _lock_of(raw) if version == _FORMAT else EMPTY
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as problem:
-        raise _unreadable(where, f"not an ownership index ({type(problem).__name__}: {problem})") from None
-    if version != _FORMAT:
-        raise _unreadable(where, f"of format {version!r}, and this ftgen reads format {_FORMAT}")
+        version = shape.version_of(text)
+        if version != _FORMAT:
+            raise _unreadable(where, f"of format {version}, and this ftgen reads format {_FORMAT}")
+        lock = shape.lock_of(text)
+    except ValueError as problem:
+        raise _unreadable(where, f"not an ownership index ({problem})") from None
     unsafe = [f"{path!r}: {reason}" for path in lock.files if (reason := path_problem(path))]
     if unsafe:
         raise _unreadable(where, f"naming a path outside its tree, {unsafe[0]}")
     return lock
-
-
-def _lock_of(raw: Mapping[str, Any]) -> Lock:
-    files = {path: Entry(**{**entry, "state": State(entry["state"])}) for path, entry in raw["files"].items()}
-    runs = {identity: Issued(**issued) for identity, issued in raw["runs"].items()}
-    lock = Lock(files, runs, frozenset(raw.get("ended", ())))
-    if not all(isinstance(text, str) for text in _texts(lock)):
-        raise TypeError("a text is something else")
-    return lock
-
-
-def _texts(lock: Lock) -> Iterator[object]:
-    for entry in lock.files.values():
-        yield from (entry.sha256, entry.object, entry.run, entry.name)
-    yield from (issued.name for issued in lock.runs.values())
-    yield from lock.ended
 
 
 def _unreadable(where: str, reason: str) -> Rejected:
@@ -179,12 +166,13 @@ def path_problem(path: str) -> str:
     """Why `path` may not be written below a tree's root; empty when it may."""
     parts = path.split("/")
     rules = (
-        (_UNPRINTABLE.search(path), "it holds a control character, a backslash or a lone surrogate"),
+        (_UNPRINTABLE.search(path), "it holds a character that no reviewer could read, or a backslash"),
         (path.startswith("/"), "it is absolute"),
         (any(part in {"", ".", ".."} for part in parts), "it has an empty, `.` or `..` component"),
         (any(part.startswith("-") for part in parts), "a component starts with `-`, as an option does"),
         (any(_RESERVED.fullmatch(part) for part in parts), "the name is reserved"),
         (any(len(part.encode("utf-8", "replace")) > _NAME_BYTES for part in parts), "a name is too long"),
+        (len(path.encode("utf-8", "replace")) > _PATH_BYTES, "it is too long"),
     )
     return next((reason for broken, reason in rules if broken), "")
 

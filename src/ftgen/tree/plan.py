@@ -84,7 +84,8 @@ class Terms:
 
     Attributes:
         new_run: see `NewRun`.
-        adopt: take over foreign and hand-edited files where a rendered one goes.
+        adopt: take over a folder without an index, and files that ftgen did not write, where a rendered one goes.
+        overwrite: replace or remove owned files that were edited by hand, and claims that their cluster would refuse.
         allow_shrink: retire more than half of what whole folders hold.
         whole: folders of which this render is complete; owned runs of theirs that are not rendered are
             orphaned.
@@ -94,6 +95,7 @@ class Terms:
 
     new_run: NewRun = NewRun.REPLACE
     adopt: bool = False
+    overwrite: bool = False
     allow_shrink: bool = False
     whole: frozenset[str] = frozenset()
     tentative: bool = False
@@ -107,7 +109,7 @@ class Outcome:
     Attributes:
         lock: the index afterwards.
         fates: path to fate, in path order.
-        adopted: paths whose foreign or hand-edited bytes are replaced because `Terms.adopt` says so.
+        adopted: paths whose foreign or hand-edited bytes are replaced because the terms say so.
         renamed: (identity, old name, new name) of each known run that becomes a new object.
         diagnostics: warnings and notes.
     """
@@ -166,6 +168,49 @@ def settled(shelf: Shelf, lock: Lock, runs: Iterable[Run], terms: Terms) -> Iter
         run = draft.settle(rendered)
         if not draft.is_ended(run):
             yield run
+
+
+def lay(shelf: Shelf, lock: Lock, contents: Mapping[str, bytes], *, overwrite: bool) -> Outcome:
+    """Decide the fate of files that belong to no run, and stage them: an export, a Dockerfile, a schema.
+
+    No index tells whether such a file was edited, so that any other content in its place stays unless `overwrite`.
+
+    Raises:
+        Rejected: every problem of every file.
+    """
+    problems = [d for path, content in contents.items() if (d := _unlaid(shelf, lock, path, content, overwrite))]
+    if problems:
+        raise Rejected(problems)
+    fates: dict[str, Fate] = {}
+    for path, content in contents.items():
+        if shelf.holds(path, content):
+            fates[path] = Fate.UNCHANGED
+        else:
+            fates[path] = Fate.CHANGED if shelf.has(path) else Fate.ADDED
+            shelf.stage(path, content)
+    return Outcome(lock, fates)
+
+
+def _unlaid(shelf: Shelf, lock: Lock, path: str, content: bytes, overwrite: bool) -> Diagnostic | None:
+    """Why a file may not be written."""
+    if unsafe := _unsafe(shelf, path):
+        return unsafe
+    if not shelf.has(path) or shelf.holds(path, content):
+        return None
+    if path in lock.files:
+        told = f"{path} belongs to {lock.files[path].run}, which was rendered into {shelf.describe()}"
+        return error("FT504", told, path, help="choose another folder with -o")
+    how = "move it away, choose another folder with -o, or add --overwrite to replace it"
+    told = f"{path} is in {shelf.describe()} with another content"
+    return None if overwrite else error("FT502", told, path, help=how)
+
+
+def _unsafe(shelf: Shelf, path: str) -> Diagnostic | None:
+    """Why nothing may be written at `path`, whatever is there."""
+    if reason := path_problem(path):
+        how = "give the run, or the object, another name"
+        return error("FT501", f"{path!r} cannot be written: {reason}", path, help=how)
+    return shelf.problem(path)
 
 
 def _no_index(shelf: Shelf) -> Diagnostic:
@@ -281,7 +326,7 @@ class _Draft:
         there = self.shelf.read(path)
         if there is None:
             self._forget(path, Fate.MISSING)
-        elif sha256(there) == self.old.files[path].sha256 or self.terms.adopt:
+        elif sha256(there) == self.old.files[path].sha256 or self.terms.overwrite:
             self._forget(path, Fate.REMOVED)
         else:
             self.problems.append(_edited(path, there, b""))
@@ -297,12 +342,8 @@ class _Draft:
     # one file
 
     def _place(self, run: Run, path: str, content: bytes) -> None:
-        reason = path_problem(path)
-        how = "give the run, or the object, another name"
-        refused = error("FT501", f"{path!r} cannot be written: {reason}", path, help=how) if reason else None
-        refused = refused or self.shelf.problem(path)
-        if refused:
-            self.problems.append(refused)
+        if unsafe := _unsafe(self.shelf, path):
+            self.problems.append(unsafe)
             return
         entry = Entry(sha256(content), object_of(content), run.identity, run.name)
         if path in self.fates and self.fates[path] in _RENDERED:
@@ -335,18 +376,23 @@ class _Draft:
         self.fates[path] = fate
 
     def _may_replace(self, path: str, owner: Entry | None, entry: Entry, there: bytes, content: bytes) -> bool:
-        if owner is not None and owner.sha256 == sha256(there):
-            if self._is_of(owner, entry, path):
-                if is_claim(entry.object) and not (self.terms.adopt or self.terms.same_run(there, content)):
-                    self.problems.append(_changed_claim(path, entry, refused=self.terms.new_run is NewRun.REFUSE))
-                return True
+        if owner is None:
+            return self._may_take(path, _foreign(path), allowed=self.terms.adopt)
+        if owner.sha256 != sha256(there):
+            return self._may_take(path, _edited(path, there, content), allowed=self.terms.overwrite)
+        if not self._is_of(owner, entry, path):
             self._clash(path, f"{path} belongs to {owner.run}, and {entry.run} wants other content there")
             return False
-        if self.terms.adopt:
+        if is_claim(entry.object) and not (self.terms.overwrite or self.terms.same_run(there, content)):
+            self.problems.append(_changed_claim(path, entry, refused=self.terms.new_run is NewRun.REFUSE))
+        return True
+
+    def _may_take(self, path: str, problem: Diagnostic, *, allowed: bool) -> bool:
+        if allowed:
             self.adopted.append(path)
-            return True
-        self.problems.append(_edited(path, there, content) if owner else _foreign(path))
-        return False
+        else:
+            self.problems.append(problem)
+        return allowed
 
     def _is_of(self, owner: Entry, entry: Entry, path: str) -> bool:
         if owner.run in {entry.run, _shared_by(path)}:
@@ -425,12 +471,12 @@ def _changed_claim(path: str, entry: Entry, *, refused: bool) -> Diagnostic:
     """What is published may be applied already; a folder of nobody's may well be rendered again."""
     claim = entry.object.rpartition("/")[2]
     told = f"the claim {claim} would shrink, or change its class, modes or volume: where it exists, that is refused"
-    how = "name another claim, or delete the claim from the cluster and add --adopt; `ftgen diff` shows the change"
+    how = "name another claim, or delete the claim from the cluster and add --overwrite; `ftgen diff` shows the change"
     return (error if refused else warning)("FT513", told, path, help=how)
 
 
 def _foreign(path: str) -> Diagnostic:
-    how = "move it away, render under another name, or add --adopt to replace it"
+    how = "move it away, render under another name, or add --adopt to replace it (--overwrite is for hand edits)"
     return error("FT502", f"{path} exists and was not written by ftgen", path, help=how)
 
 
