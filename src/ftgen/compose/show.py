@@ -49,8 +49,12 @@ def part(config: DictConfig, hydra_says: Mapping[str, Any], sweep: Mapping[str, 
     if kind == "job":
         return config
     below = OmegaConf.create({"hydra": hydra_says})
-    ours = {"sweep": sweep} if sweep else {}
-    return below if kind == "hydra" else cast(DictConfig, OmegaConf.unsafe_merge(below, config, ours))
+    if kind == "hydra":
+        return below
+    whole = cast(DictConfig, OmegaConf.unsafe_merge(below, config))
+    # The job's configuration takes no further keys, and the merged one is as strict.
+    OmegaConf.set_struct(whole, value=False)
+    return cast(DictConfig, OmegaConf.unsafe_merge(whole, {"sweep": sweep} if sweep else {}))
 
 
 def as_yaml(config: DictConfig, package: str | None, choices: Mapping[str, str], *, resolved: bool) -> str:
@@ -59,13 +63,12 @@ def as_yaml(config: DictConfig, package: str | None, choices: Mapping[str, str],
     Raises:
         Rejected: where there is no such key, and for each interpolation that does not resolve.
     """
-    node = config if package in {None, "", "_global_"} else OmegaConf.select(config, package)
-    if node is None:
-        raise Rejected([error("FT012", f"there is no {package!r} in the configuration", str(package))])
     with hydra_resolver(choices):
-        if not OmegaConf.is_config(node):
-            return f"{node}\n"
         try:
-            return OmegaConf.to_yaml(node, resolve=resolved)
+            node = config if package in {None, "", "_global_"} else OmegaConf.select(config, package)
+            if node is not None:
+                return OmegaConf.to_yaml(node, resolve=resolved) if OmegaConf.is_config(node) else f"{node}\n"
         except (OmegaConfBaseException, ValueError, RecursionError):
-            raise Rejected(broken_interpolations(config)) from None
+            if broken := list(broken_interpolations(config)):
+                raise Rejected(broken) from None
+    raise Rejected([error("FT012", f"there is no {package!r} in the configuration", str(package))])

@@ -132,7 +132,7 @@ def plan_edit(out: Path, decide: Callable[[Shelf, Lock], Outcome], *, dry: bool 
         Rejected: FT508 to FT515, and what `decide` raises; nothing is changed, nothing stays behind.
     """
     with _translated(out):
-        root = out.resolve()
+        root = files.resolved(out)
         if dry:
             return _plan(root, _Folder(Walk(root), str(out)), decide)
         stage = stages.enter(root)
@@ -203,7 +203,7 @@ def recover(out: Path) -> None:
     with _translated(out):
         if Walk(out).status(stages.NAME) is None:
             return
-        stage = stages.enter(out.resolve())
+        stage = stages.enter(files.resolved(out))
         try:
             stage.recover()
         finally:
