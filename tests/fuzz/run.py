@@ -72,6 +72,7 @@ class Box:
             "PATH": os.environ.get("PATH", os.defpath),
             "HOME": str(self.root / "home"),
             "XDG_CACHE_HOME": str(self.root / "home" / "cache"),
+            "XDG_STATE_HOME": str(self.root / "home" / "state"),
             "TMPDIR": str(self.root / "tmp"),
             "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_CEILING_DIRECTORIES": str(self.root),

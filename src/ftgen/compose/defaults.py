@@ -92,8 +92,10 @@ class Defaults:
             chosen = value if isinstance(value, list) else [value]
             options = self._repository.options(group)
             for option in chosen:
-                if isinstance(option, str) and option != "???" and option not in options and not override.is_delete():
-                    yield unknown_option(override, option, options, overrides)
+                # Of a list Hydra takes names only; what is no text elsewhere sets values.
+                named = isinstance(option, str) or isinstance(value, list)
+                if named and option != "???" and option not in options and not override.is_delete():
+                    yield unknown_option(override, str(option), options, overrides)
 
 
 def choices_made(defaults: DefaultsList) -> dict[str, str]:
