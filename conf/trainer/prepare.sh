@@ -6,9 +6,29 @@
 # always whole. Any number of pods and jobs may share the volume: a lock lets one of them fetch while
 # the others wait. A killed fetch leaves its large files behind, and the next one continues with them.
 #
+# The content of a repository is anybody's: no link in it may leave its folder, no name in it is taken
+# for a line of a list, and git never runs with settings that came with it.
+#
 # Reads: BASE_MODEL_URL MODEL_DIR MODEL_REVISION MODEL_NEEDS_MIB, DATASET_URL DATASET_DIR
-# DATASET_REVISION DATASET_NEEDS_MIB DATASET_INFO, GIT_USER GIT_TOKEN GIT_SSL_NO_VERIFY GIT_SSL_CAINFO,
-# JOB_NAME; LOCK_TIMEOUT, FETCH_RETRIES and RETRY_SECONDS have defaults.
+# DATASET_REVISION DATASET_NEEDS_MIB DATASET_INFO DATASET_NAMES, GIT_USER GIT_TOKEN GIT_SSL_NO_VERIFY
+# GIT_SSL_CAINFO, JOB_NAME; LOCK_TIMEOUT, FETCH_RETRIES and RETRY_SECONDS have defaults.
+
+# Every program of the same user can read in /proc what a process was started with, whatever it unset
+# since. So the script starts itself again without the token, which comes through a pipe.
+if [ -n "${GIT_USER+set}${GIT_TOKEN+set}" ]; then
+  exec 9< <(printf '%s\0' "${GIT_USER:-}" "${GIT_TOKEN:-}")
+  unset GIT_USER GIT_TOKEN
+  export FTGEN_CREDENTIALS=9
+  [ -z "${BASH_SOURCE[0]:-}" ] || exec "$BASH" "${BASH_SOURCE[0]}" "$@"
+  exec "$BASH" -c "$BASH_EXECUTION_STRING" "$0" "$@"
+fi
+unset git_user git_token
+if [ -n "${FTGEN_CREDENTIALS:-}" ]; then
+  # The end of the pipe, the third read, is seen when the process that wrote to it is gone.
+  { IFS= read -r -d '' git_user && IFS= read -r -d '' git_token && ! read -r -d '' _; } <&9
+  exec 9<&-
+fi
+unset FTGEN_CREDENTIALS
 
 set -euo pipefail
 
@@ -17,14 +37,43 @@ FETCH_RETRIES=${FETCH_RETRIES:-5}
 RETRY_SECONDS=${RETRY_SECONDS:-5}
 MARKER=.ftgen-source
 INFO_RECORD=.ftgen-dataset-info
-POINTER='^version https://git-lfs.github.com/spec/v1'
+POINTER='^version (https://git-lfs.github.com/spec/v1|https://hawser.github.com/spec/v1|http://git-media.io/v/2)'
 
 kind=start scratch='' lock='' work='' heart='' child='' main=$BASHPID
 
-say() { printf 'prepare: %s: %s\n' "$kind" "$*" >&2; }
+# Names of files stand in messages: one with a line break must not look like a message of its own.
+say() {
+  local text=$*
+  printf 'prepare: %s: %s\n' "$kind" "${text//[[:cntrl:]]/ }" >&2
+}
 die() {
-  printf 'prepare: %s: error: %s\n' "$kind" "$*" >&2
+  say "error: $*"
   exit 1
+}
+
+# bash would run a command that stands in brackets in the value of a number.
+require_numbers() {
+  local variable
+  for variable; do
+    [[ ${!variable:-0} =~ ^[0-9]{1,9}$ ]] || die "$variable is '${!variable}': it must be a whole number"
+    [ -z "${!variable:-}" ] || printf -v "$variable" '%d' "$((10#${!variable}))"
+  done
+}
+
+# Of the forms that git takes for a repository, not `ext::`, which is a command, nor an option.
+require_url() {
+  case $1 in
+    *[[:space:][:cntrl:]]*) ;;
+    http://* | https://* | ssh://* | git://* | file://* | /* | [A-Za-z0-9_]*@*:*) return 0 ;;
+  esac
+  die "$1 is no URL of a git repository: it begins with https://, http://, ssh://, git:// or file://"
+}
+
+require_revision() {
+  case $1 in
+    -*) die "the revision must not begin with a dash" ;;
+    +* | *..* | *[[:space:][:cntrl:]:^~?*[\\]*) die "the revision '$1' is not the name of a branch, a tag or a commit" ;;
+  esac
 }
 
 # ---- leaving ---------------------------------------------------------------------------------------
@@ -42,7 +91,7 @@ clean_up() {
 # Large files that were fetched stay for the next attempt; anything less is not worth keeping.
 forget_empty_work() {
   [ -n "$work" ] || return 0
-  rm -rf "$work/tree" 2>/dev/null || true
+  rm -rf "$work/tree" "$work/store" "$work/index" 2>/dev/null || true
   [ -d "$work/lfs/objects" ] || [ -d "$work/lfs/incomplete" ] || rm -rf "$work" 2>/dev/null || true
 }
 
@@ -62,7 +111,7 @@ run() {
 
 # The user's git settings live in a private HOME: git before 2.38 takes safe.directory from a file
 # only, and non-root users often have no HOME to write to. No secret is in it: the credential helper
-# reads the environment, so a token shows in no argument, URL, file or log.
+# reads the environment, which holds the token for commands that ask the server and for no others.
 set_up_git() {
   [ -z "$scratch" ] || return 0
   command -v git >/dev/null || die "the image has no git"
@@ -79,7 +128,9 @@ set_up_git() {
   git_setting http.lowSpeedLimit 1
   git_setting http.lowSpeedTime 600
   git_setting lfs.activitytimeout 1800
+  git_setting core.hooksPath /dev/null
   export HOME=$scratch GIT_TERMINAL_PROMPT=0 GIT_ASKPASS='' SSH_ASKPASS='' LC_ALL=C
+  export GIT_ALLOW_PROTOCOL=http:https:ssh:git:file
   unset GIT_CONFIG_GLOBAL XDG_CONFIG_HOME
 }
 
@@ -106,13 +157,17 @@ trust_certificates() {
 # The token goes to the host of this URL and to no other, wherever redirects or .lfsconfig may point.
 offer_token() {
   local rest=${1#*://}
-  [ -n "$1" ] && [ -n "${GIT_TOKEN:-}" ] || return 0
+  [ -n "$1" ] && [ -n "${git_token:-}" ] || return 0
   # shellcheck disable=SC2016
   git_setting "credential.${1%%://*}://${rest%%/*}.helper" \
     '!f() { test "$1" = get && printf "username=%s\npassword=%s\n" "$GIT_USER" "$GIT_TOKEN"; }; f'
 }
 
-in_tree() { git -C "$work/tree" "$@"; }
+with_token() { GIT_USER=${git_user:-} GIT_TOKEN=${git_token:-} "$@"; }
+
+in_store() { git -C "$work/store" "$@"; }
+
+in_tree() { GIT_INDEX_FILE=$work/index git --git-dir "$work/store/.git" --work-tree "$work/tree" "$@"; }
 
 logged() { "$@" 2>&1 | tee "$scratch/log" >&2; }
 
@@ -150,18 +205,48 @@ explain() {
 
 # Sets state to complete, absent, partial, other (another source) or unknown (somebody's files), and
 # found to what is known about it.
+# A marker beside .git came with the clone, for a fetch leaves no .git.
 examine() {
   found=''
   if [ ! -e "$dir" ] || [ -z "$(find "$dir" -mindepth 1 -print -quit)" ]; then
-    state=absent
-  elif [ -f "$dir/$MARKER" ]; then
-    examine_fetched
-  elif [ -e "$dir/.git" ]; then
+    state=absent && return
+  fi
+  refuse_escapes "$dir"
+  if [ -d "$dir/.git" ] && [ ! -L "$dir/.git" ]; then
     examine_clone
+  elif plain "$dir/$MARKER"; then
+    examine_fetched
   else
     examine_filled
   fi
 }
+
+plain() { [ -f "$1" ] && [ ! -L "$1" ]; }
+
+# The trainer follows the links of a folder, and what it reads may be pushed: /proc/self/environ, or
+# the files of others. Links that stay inside are fine.
+refuse_escapes() {
+  local root path shown=${2:-$1/}
+  IFS= read -r -d '' root < <(readlink -fz -- "$1")
+  while IFS= read -r -d '' path; do
+    [ -L "$root/$path" ] || die "$shown$path is neither a file nor a folder: remove it"
+    case $path in .ftgen-*) die "$shown$path is a link, under a name that is ftgen's own: remove it" ;; esac
+    stays_inside "$root" "$path" ||
+      die "$shown$path is a link to $(readlink -- "$root/$path"), which leads out of its folder: put the file itself there, or remove the link"
+  done < <(cd -- "$root" && find . -path ./.git -type d -prune -o ! -type f ! -type d -printf '%P\0')
+}
+
+# As it is written, since /proc/self is another folder to each process, and as it ends, through other links.
+stays_inside() {
+  local link=$1/$2 text written ends
+  IFS= read -r -d '' text < <(readlink -z -- "$link")
+  case $text in /*) ;; *) text=${link%/*}/$text ;; esac
+  IFS= read -r -d '' written < <(realpath -smz -- "$text")
+  IFS= read -r -d '' ends < <(readlink -mz -- "$link")
+  within "$1" "$written" && within "$1" "$ends"
+}
+
+within() { case $2/ in "$1/.git/"*) return 1 ;; "$1/"*) ;; *) return 1 ;; esac }
 
 recorded() { sed -n "s/^$1 //p" "$dir/$MARKER"; }
 
@@ -175,19 +260,22 @@ examine_fetched() {
   [ -z "$lost" ] || { state=partial && say "files in $dir are lost or cut short: $(head -n 3 <<<"$lost" | tr '\n' ' ')"; }
 }
 
-sizes() { find "$1" -type f -printf '%s %P\n' | LC_ALL=C sort; }
+# A row for each file, whatever its name holds.
+sizes() { find "$1" -type f -printf '%s %P\0' | LC_ALL=C sed -z 's/\\/\\\\/g; s/\n/\\n/g' | tr '\0' '\n' | LC_ALL=C sort; }
 
-# A clone that somebody made here. git-lfs marks a file '*' when it has the size its pointer says.
+# A clone that somebody made here. git would run the commands that its configuration names (fsmonitor,
+# hooks, filters, promisors), so git works on a store of its own that borrows the clone's objects.
 examine_clone() {
-  local origin commit
+  local origin='' commit
   set_up_git
-  origin=$(git -C "$dir" config --get remote.origin.url || true)
-  commit=$(git -C "$dir" rev-parse --quiet --verify 'HEAD^{commit}' 2>/dev/null || true)
+  ! plain "$dir/.git/config" || origin=$(git config --file "$dir/.git/config" --get remote.origin.url || true)
+  borrow_clone
+  commit=$(in_clone rev-parse --quiet --verify 'HEAD^{commit}' 2>/dev/null || true)
   case $origin in *://*@*) say "warning: $dir/.git/config holds a user or token in its URL: remove it and replace the token" ;; esac
   found="commit ${commit:-(none)} of a clone of $(bare_url "${origin:-an unnamed repository}")"
   if [ -n "$origin" ] && ! same_url "$origin"; then
     state=other
-  elif [ -z "$commit" ] || [ -n "$(git -C "$dir" ls-files --deleted)" ] || unfinished_clone; then
+  elif [ -z "$commit" ] || [ -n "$(in_clone ls-files --deleted)" ] || unfinished_clone; then
     state=partial
   else
     state=complete
@@ -195,12 +283,39 @@ examine_clone() {
   fi
 }
 
-unfinished_clone() { git -C "$dir" lfs ls-files | grep -E '^[0-9a-f]+ - ' >/dev/null || [ -n "$(pointers "$dir")" ]; }
+borrow_clone() {
+  rm -rf "$scratch/clone"
+  git init -q "$scratch/clone"
+  (cd -- "$dir/.git" && printf '%s/objects\n' "$PWD") >"$scratch/clone/.git/objects/info/alternates"
+  ! plain "$dir/.git/index" || cp -P "$dir/.git/index" "$scratch/clone/.git/index"
+  commit_checked_out "$dir/.git" >"$scratch/clone/.git/HEAD"
+}
+
+in_clone() { git -C "$dir" --git-dir "$scratch/clone/.git" --work-tree . "$@"; }
+
+commit_checked_out() {
+  local head='' commit name ref
+  ! plain "$1/HEAD" || IFS= read -r -n 4096 head <"$1/HEAD" || true
+  case $head in
+    'ref: refs/'*)
+      ref=${head#ref: } head=''
+      case /$ref/ in */../*) return ;; esac
+      if plain "$1/$ref"; then
+        IFS= read -r -n 4096 head <"$1/$ref" || true
+      elif plain "$1/packed-refs"; then
+        while IFS=' ' read -r commit name; do [ "$name" != "$ref" ] || head=$commit; done <"$1/packed-refs"
+      fi ;;
+  esac
+  if [[ $head =~ ^[0-9a-f]{40,64}$ ]]; then printf '%s\n' "$head"; else echo 'ref: refs/heads/none'; fi
+}
+
+# git-lfs marks a file '*' when it has the size its pointer says.
+unfinished_clone() { in_clone lfs ls-files | grep -E '^[0-9a-f]+ - ' >/dev/null || has_pointers "$dir"; }
 
 examine_filled() {
   found="files that were put there by hand"
   state=complete
-  if [ -n "$(pointers "$dir")" ]; then
+  if has_pointers "$dir"; then
     state=partial
   elif [ -n "$url" ] && [ "$kind" = model ]; then
     [ -f "$dir/config.json" ] && has_weights && [ -z "$(missing_shards "$dir")" ] || state=unknown
@@ -208,21 +323,24 @@ examine_filled() {
   [ "$state" != complete ] || [ -z "$revision" ] || say "warning: nobody can tell whether $dir is revision $revision; used as it is"
 }
 
-pointers() {
-  find "$1" -name .git -prune -o -type f -size -1025c -print0 | xargs -0r grep -lz "$POINTER" -- || true
-}
+pointers() { find "$1" -name .git -prune -o -type f -size -1025c -print0 | xargs -0r grep -lEzZ "$POINTER" -- || true; }
+
+has_pointers() { [ "$(pointers "$1" | head -c 1 | wc -c)" -gt 0 ]; }
 
 has_weights() {
   [ -n "$(find -L "$dir" -maxdepth 1 -type f -size +0 \( -name '*.safetensors' -o -name '*.bin' -o -name '*.pt' -o -name '*.gguf' \) -print -quit)" ]
 }
 
+# The index of the largest models takes a few megabytes. A shard lies in the folder or it is none.
 missing_shards() {
   local index shard
   for index in "$1"/*.index.json; do
     [ -f "$index" ] || continue
-    { grep -oE '"[^"]+\.(safetensors|bin)"' "$index" || true; } | tr -d '"' | LC_ALL=C sort -u | while read -r shard; do
-      [ -s "$1/$shard" ] || printf '%s ' "$shard"
-    done
+    { head -c 67108864 "$index" | grep -aoE '"[^"]+\.(safetensors|bin)"' || true; } | tr -d '"' | LC_ALL=C sort -u |
+      while IFS= read -r shard; do
+        case /$shard in */../*) ;; *) [ ! -s "$1/$shard" ] || continue ;; esac
+        printf '%s ' "$shard"
+      done
   done
 }
 
@@ -244,7 +362,7 @@ same_source() {
   [ -n "$revision" ] && [ "$revision" != "$have_revision" ] || return 0
   case $have_commit in "$revision"*) [ "${#revision}" -lt 7 ] || return 0 ;; esac
   set_up_git
-  [ -n "$have_commit" ] && git ls-remote "$url" "refs/heads/$revision" "refs/tags/$revision" "refs/tags/$revision^{}" |
+  [ -n "$have_commit" ] && with_token git -C "$scratch" ls-remote "$url" "refs/heads/$revision" "refs/tags/$revision" "refs/tags/$revision^{}" |
     grep "^$have_commit" >/dev/null
 }
 
@@ -311,7 +429,8 @@ holder_of() {
 # renamed to holds that owner's identity and is taken from then on.
 break_lock() {
   say "no sign of life from $1 for $LOCK_TIMEOUT s: its lock is void"
-  mv -fT "$lock" "$lock.void-${1##* }" 2>/dev/null || true
+  local sign=${1##* }
+  mv -fT "$lock" "$lock.void-${sign//[!A-Za-z0-9]/}" 2>/dev/null || true
 }
 
 release_lock() {
@@ -328,10 +447,10 @@ fetch() {
   say "fetching $url at ${revision:-its default branch}"
   adopt_leftovers
   check_space
-  persist "fetching the repository" fetch_commit
-  persist "fetching the large files" fetch_large
+  persist "fetching the repository" with_token fetch_commit
+  check_out
+  persist "fetching the large files" with_token fetch_large
   place_large
-  [ -z "$(pointers "$work/tree")" ] || die "these are still LFS pointers, the server did not give their content: $(pointers "$work/tree" | head -n 3 | tr '\n' ' ')"
   seal
   swap_in
 }
@@ -343,7 +462,7 @@ adopt_leftovers() {
   mkdir -p "$work"
   for old in "$parent/.$name".fetch-*; do
     if [ "$old" = "$work" ] || [ ! -d "$old" ]; then continue; fi
-    if [ ! -d "$work/lfs" ] && mv "$old/lfs" "$work/lfs" 2>/dev/null; then say "continuing an interrupted fetch"; fi
+    if [ ! -L "$old" ] && [ ! -L "$old/lfs" ] && [ ! -d "$work/lfs" ] && mv -T "$old/lfs" "$work/lfs" 2>/dev/null; then say "continuing an interrupted fetch"; fi
     rm -rf "$old" 2>/dev/null || true
   done
   mkdir -p "$work/lfs"
@@ -359,47 +478,62 @@ check_space() {
   ((free + have >= needs)) || die "$parent has $free MiB free and needs $((needs - have)) MiB: $((needs - have - free)) MiB are missing. Enlarge the claim or remove what is not used"
 }
 
+# Attributes of the repository change nothing: each file is checked out as it was committed.
 fetch_commit() {
   local want=FETCH_HEAD
-  rm -rf "$work/tree"
-  git init -q "$work/tree" && in_tree remote add origin "$url" && in_tree config lfs.storage "$work/lfs" || return
-  if ! in_tree fetch -q --depth 1 --no-tags origin "${revision:-HEAD}"; then
+  rm -rf "$work/store"
+  git init -q "$work/store" && in_store remote add origin "$url" && in_store config lfs.storage "$work/lfs" || return
+  mkdir -p "$work/store/.git/info" || return
+  echo '* -text !eol !ident !filter !working-tree-encoding' >"$work/store/.git/info/attributes" || return
+  if ! in_store fetch -q --depth 1 --no-tags origin "${revision:-HEAD}"; then
     case $revision in '' | *[!0-9a-f]*) return 1 ;; esac
     [ "${#revision}" -ge 4 ] || return 1
     echo "the server does not hand out commit $revision alone: fetching the whole history"
-    in_tree fetch -q origin '+refs/heads/*:refs/remotes/origin/*' '+refs/tags/*:refs/tags/*' || return
+    in_store fetch -q origin '+refs/heads/*:refs/remotes/origin/*' '+refs/tags/*:refs/tags/*' || return
     want=$revision
   fi
-  GIT_LFS_SKIP_SMUDGE=1 in_tree checkout -q --detach "$want"
+  in_store update-ref refs/ftgen/wanted "$want^{commit}"
 }
 
-# The blank include and exclude undo what the repository's .lfsconfig may leave out.
-fetch_large() {
-  local commit
-  commit=$(in_tree rev-parse HEAD) && in_tree lfs fetch --include= --exclude= origin "$commit"
+# What git checks out lies apart from git's store, and what is refused is so before a long download.
+check_out() {
+  local own
+  rm -rf "$work/tree" "$work/index" && mkdir "$work/tree"
+  in_tree read-tree refs/ftgen/wanted || die "git cannot read the commit; its words are above"
+  in_tree checkout-index --quiet --all || die "git could not write all files to $parent; its words are above"
+  for own in "$work/tree"/.ftgen-*; do
+    if [ ! -e "$own" ] && [ ! -L "$own" ]; then continue; fi
+    say "the repository brings ${own##*/}, a name that is ftgen's own: left out"
+    rm -rf "$own"
+  done
+  refuse_escapes "$work/tree" "the repository's "
 }
+
+# git-lfs looks for a .lfsconfig in the folder, the index and HEAD: here it finds none, so that no
+# repository chooses the server, or leaves files out.
+fetch_large() { in_store lfs fetch --include= --exclude= origin "$(in_store rev-parse refs/ftgen/wanted)"; }
 
 # Links, where the volume can, so that no byte is written twice; git-lfs would copy.
 place_large() {
-  local oid _ path object
-  while read -r oid _ path; do
+  local path oid object
+  while IFS= read -r -d '' path; do
+    oid=$(sed -n 's/^oid sha256:\([0-9a-f]\{64\}\)$/\1/p' "$path" | head -n 1)
     object=$work/lfs/objects/${oid:0:2}/${oid:2:2}/$oid
-    [ -f "$object" ] || die "the server did not give $path (LFS object $oid)"
-    rm -f "$work/tree/$path"
-    ln "$object" "$work/tree/$path" 2>/dev/null || cp "$object" "$work/tree/$path"
-  done < <(in_tree lfs ls-files --long)
+    plain "$object" || die "the server did not give ${path#"$work/tree/"} (LFS object ${oid:-without a digest})"
+    rm -f "$path"
+    ln "$object" "$path" 2>/dev/null || cp "$object" "$path"
+  done < <(pointers "$work/tree")
 }
 
 # From here on the folder tells what it is; git's own files are no longer needed.
 seal() {
   local commit
-  commit=$(in_tree rev-parse HEAD)
-  rm -rf "$work/tree/.git"
+  commit=$(in_store rev-parse refs/ftgen/wanted)
   {
     printf 'url %s\nrevision %s\ncommit %s\n' "$(bare_url "$url")" "$revision" "$commit"
     sizes "$work/tree" | sed 's/^/file /'
   } >"$work/$MARKER"
-  mv "$work/$MARKER" "$work/tree/$MARKER"
+  mv -fT "$work/$MARKER" "$work/tree/$MARKER"
   [ "$kind" != dataset ] || write_dataset_info "$work/tree"
 }
 
@@ -421,7 +555,7 @@ write_dataset_info() {
   local file=$1/dataset_info.json record=$1/$INFO_RECORD
   [ -n "${DATASET_INFO:-}" ] || return 0
   if [ -e "$file" ] && ! cmp -s "$file" <(printf '%s\n' "$DATASET_INFO"); then
-    [ "$(cat "$record" 2>/dev/null)" = "$(sha256sum <"$file")" ] || { say "$file came with the data; kept" && return; }
+    { plain "$file" && plain "$record" && [ "$(cat "$record")" = "$(sha256sum <"$file")" ]; } || { say "$file came with the data; kept" && return; }
     say "$file was written for another job; replaced"
   elif [ -e "$file" ]; then
     return 0
@@ -431,10 +565,60 @@ write_dataset_info() {
 }
 
 put() {
-  local new
-  { new=$(mktemp -u "$1.XXXXXX") && printf '%s\n' "$2" >"$new" && mv -fT "$new" "$1"; } 2>/dev/null ||
+  (set -o noclobber && new=$(mktemp -u "$1.XXXXXX") && printf '%s\n' "$2" >"$new" && mv -fT "$new" "$1") 2>/dev/null ||
     die "$1 is missing and cannot be written by uid $(id -u): put it there, or mount the volume writable"
 }
+
+# LLaMA-Factory would say it only once the node's cards are taken and its libraries loaded. It is a
+# Python program, so the image has Python to read JSON with.
+check_datasets() {
+  local python words
+  [ -n "${DATASET_NAMES:-}" ] || return 0
+  if ! python=$(command -v python3 || command -v python); then
+    say "the image has no python: nobody can tell whether $dir/dataset_info.json has $DATASET_NAMES"
+    return
+  fi
+  words=$("$python" -I -S -c "$DATASETS" "$dir" "$DATASET_NAMES" "${DATASET_INFO:-}") || die "${words:-$python cannot read $dir/dataset_info.json}"
+}
+
+DATASETS='
+import json, os, sys
+folder, names, own = sys.argv[1:]
+path = os.path.join(folder, "dataset_info.json")
+def refuse(words):
+    print(words.encode("ascii", "backslashreplace").decode())
+    sys.exit(1)
+def load(text):
+    found = json.loads(text)
+    return found if isinstance(found, dict) else refuse(f"{path} is not a mapping of names to data sets")
+try:
+    with open(path, "rb") as file:
+        text = file.read((1 << 24) + 1)
+    entries = load(text) if len(text) <= 1 << 24 else refuse(f"{path} is larger than 16 MiB")
+except FileNotFoundError:
+    refuse(f"{path} is not there, and the job trains on {names}: push one to the repository, or set dataset.info")
+except (OSError, ValueError, RecursionError) as error:
+    refuse(f"{path} cannot be read: {error}")
+given = load(own) if own else {}
+there = ", ".join(sorted(entries)[:20]) + (" ..." if len(entries) > 20 else "")
+for name in map(str.strip, names.split(",")):
+    if name not in entries:
+        refuse(f"{path} has no entry {name}, which the job trains on; its entries: {there}. Choose one of them, or add it")
+    entry = entries[name]
+    if not isinstance(entry, dict):
+        refuse(f"entry {name} of {path} is not a mapping")
+    if {"hf_hub_url", "ms_hub_url", "om_hub_url", "script_url", "cloud_file_name"} & entry.keys():
+        continue
+    file = entry.get("file_name")
+    if not isinstance(file, str) or not file:
+        refuse(f"entry {name} of {path} names no file (file_name)")
+    place = os.path.join(folder, file)
+    root, real = os.path.realpath(folder), os.path.realpath(place)
+    if given.get(name) != entry and os.path.commonpath([root, real]) != root:
+        refuse(f"entry {name} of {path} names {file}, which lies out of its folder: correct file_name")
+    if not (os.path.isfile(real) or os.path.isdir(real) and os.listdir(real)):
+        refuse(f"entry {name} of {path} names {file}, which is not there: correct file_name, or push the file")
+'
 
 # ---- the story -------------------------------------------------------------------------------------
 
@@ -442,7 +626,8 @@ bring() {
   kind=$1 url=$2 revision=$3 dir=${4%/} needs=$5
   parent=$(dirname "$dir") name=$(basename "$dir")
   case $url in *://*@*) die "the URL holds a user or token: leave them to the git secret" ;; esac
-  case $revision in -*) die "the revision must not begin with a dash" ;; esac
+  [ -z "$url" ] || require_url "$url"
+  require_revision "$revision"
   examine
   if [ "$state" = absent ] || [ "$state" = partial ]; then
     obtain
@@ -450,7 +635,7 @@ bring() {
   refuse
   say "complete in $dir${found:+: $found}"
   sweep
-  [ "$kind" != dataset ] || write_dataset_info "$dir"
+  [ "$kind" = model ] || { write_dataset_info "$dir" && check_datasets; }
 }
 
 obtain() {
@@ -486,6 +671,7 @@ refuse() {
 trap clean_up EXIT
 trap 'exit 143' TERM
 trap 'exit 130' INT
+require_numbers LOCK_TIMEOUT FETCH_RETRIES RETRY_SECONDS MODEL_NEEDS_MIB DATASET_NEEDS_MIB
 bring model "${BASE_MODEL_URL:-}" "${MODEL_REVISION:-}" "${MODEL_DIR:?MODEL_DIR is not set}" "${MODEL_NEEDS_MIB:-}"
 bring dataset "${DATASET_URL:-}" "${DATASET_REVISION:-}" "${DATASET_DIR:?DATASET_DIR is not set}" "${DATASET_NEEDS_MIB:-}"
 kind=all

@@ -10,9 +10,26 @@
 # PUSH_BRANCH PUSH_RETRIES RETRY_SECONDS MODEL_CARD GIT_USER GIT_TOKEN GIT_SSL_NO_VERIFY GIT_SSL_CAINFO,
 # BASE_MODEL_URL MODEL_REVISION MODEL_DIR DATASET_URL DATASET_REVISION DATASET_DIR JOB_NAME SOURCE_FILES.
 
+# Every program of the same user can read in /proc what a process was started with, whatever it unset
+# since. So the script starts itself again without the token, which comes through a pipe.
+if [ -n "${GIT_USER+set}${GIT_TOKEN+set}" ]; then
+  exec 9< <(printf '%s\0' "${GIT_USER:-}" "${GIT_TOKEN:-}")
+  unset GIT_USER GIT_TOKEN
+  export FTGEN_CREDENTIALS=9
+  [ -z "${BASH_SOURCE[0]:-}" ] || exec "$BASH" "${BASH_SOURCE[0]}" "$@"
+  exec "$BASH" -c "$BASH_EXECUTION_STRING" "$0" "$@"
+fi
+unset git_user git_token
+if [ -n "${FTGEN_CREDENTIALS:-}" ]; then
+  # The end of the pipe, the third read, is seen when the process that wrote to it is gone.
+  { IFS= read -r -d '' git_user && IFS= read -r -d '' git_token && ! read -r -d '' _; } <&9
+  exec 9<&-
+fi
+unset FTGEN_CREDENTIALS
+
 # Vendors' environment files read variables that are not set: they come before the strict mode.
 for source_file in ${SOURCE_FILES:-}; do
-  if [ ! -r "$source_file" ]; then
+  if [ ! -f "$source_file" ] || [ ! -r "$source_file" ]; then
     echo "train: this image has no $source_file; going on with the environment it came with" >&2
     continue
   fi
@@ -29,13 +46,43 @@ PUSH_RETRIES=${PUSH_RETRIES:-5}
 RETRY_SECONDS=${RETRY_SECONDS:-5}
 STARTED=.ftgen-started
 FINISHED=.ftgen-finished
+BASE_FILES=(config.json generation_config.json tokenizer.json tokenizer_config.json tokenizer.model special_tokens_map.json
+  added_tokens.json vocab.json vocab.txt merges.txt spiece.model chat_template.jinja chat_template.json)
 
-rank=0 scratch='' child='' stopped='' result='' push_dir=''
+rank=0 scratch='' child='' stopped='' result='' push_dir='' image_settings=()
 
-say() { printf 'train: %s\n' "$*" >&2; }
+# Names of files stand in messages: one with a line break must not look like a message of its own.
+say() {
+  local text=$*
+  printf 'train: %s\n' "${text//[[:cntrl:]]/ }" >&2
+}
 die() {
-  printf 'train: error: %s\n' "$*" >&2
+  say "error: $*"
   exit 1
+}
+
+# bash would run a command that stands in brackets in the value of a number.
+require_numbers() {
+  local variable
+  for variable; do
+    [[ ${!variable:-0} =~ ^[0-9]{1,9}$ ]] || die "$variable is '${!variable}': it must be a whole number"
+    [ -z "${!variable:-}" ] || printf -v "$variable" '%d' "$((10#${!variable}))"
+  done
+}
+
+# Of the forms that git takes for a repository, not `ext::`, which is a command, nor an option.
+require_url() {
+  case $1 in
+    *[[:space:][:cntrl:]]*) ;;
+    http://* | https://* | ssh://* | git://* | file://* | /* | [A-Za-z0-9_]*@*:*) return 0 ;;
+  esac
+  die "$1 is no URL of a git repository: it begins with https://, http://, ssh://, git:// or file://"
+}
+
+require_branch() {
+  case $1 in
+    -* | +* | *..* | *[[:space:][:cntrl:]:^~?*[\\]*) die "'$1' is no name of a branch: correct PUSH_BRANCH" ;;
+  esac
 }
 
 # ---- processes -------------------------------------------------------------------------------------
@@ -213,7 +260,7 @@ settle_output_dir() {
 refuse_other_jobs() {
   local record
   for record in "$OUTPUT_DIR/$STARTED"-*; do
-    [ -f "$record" ] || continue
+    plain "$record" || continue
     [ "$(cut -d' ' -f1 "$record")" = "$print" ] || config_says overwrite_output_dir ||
       die "$OUTPUT_DIR holds the training of job $(cut -d' ' -f2- "$record"): remove it, give this job another output folder, or set overwrite_output_dir: true"
   done
@@ -236,6 +283,8 @@ settle_checkpoints() {
   fi
 }
 
+plain() { [ -f "$1" ] && [ ! -L "$1" ]; }
+
 newest_checkpoint() {
   find "$1" -maxdepth 1 -type d -name 'checkpoint-*' -printf '%f\n' |
     { grep -E '^checkpoint-[0-9]+$' || true; } | sort -t- -k2n | tail -n1
@@ -257,8 +306,9 @@ set_aside_unfinished() {
     compgen -G "$OUTPUT_DIR/$STARTED-*" >/dev/null ||
       die "$OUTPUT_DIR holds $file, but neither a checkpoint nor a record of this job: move it away, or set overwrite_output_dir: true"
     say "$file comes from a training that was not finished; set aside in unfinished/"
+    [ ! -L "$OUTPUT_DIR/unfinished" ] || rm -f "$OUTPUT_DIR/unfinished"
     mkdir -p "$OUTPUT_DIR/unfinished"
-    mv -f "$OUTPUT_DIR/$file" "$OUTPUT_DIR/unfinished/" 2>/dev/null || [ ! -e "$OUTPUT_DIR/$file" ] ||
+    mv -fT "$OUTPUT_DIR/$file" "$OUTPUT_DIR/unfinished/$file" 2>/dev/null || [ ! -e "$OUTPUT_DIR/$file" ] ||
       die "$OUTPUT_DIR/$file cannot be moved by uid $(id -u): remove it"
   done
 }
@@ -267,11 +317,19 @@ set_aside_unfinished() {
 
 # What would fail after hours of training should fail now.
 check_ahead() {
+  local file
   [ "$rank" -eq 0 ] || return 0
+  if [ "${RESTORE_BASE_FILES:-}" = true ]; then
+    : "${MODEL_DIR:?RESTORE_BASE_FILES needs MODEL_DIR}"
+    for file in "${BASE_FILES[@]}"; do [ ! -e "$MODEL_DIR/$file" ] || base_file "$file" >/dev/null; done
+  fi
   [ -z "${EXPORT_CONFIG:-}" ] || [ -n "${EXPORT_DIR:-}" ] || die "EXPORT_CONFIG needs EXPORT_DIR"
   [ -n "${OUTPUT_MODEL_URL:-}" ] || return 0
   [ -n "${PUSH_BRANCH:-}${JOB_NAME:-}" ] || die "the branch to push needs PUSH_BRANCH or JOB_NAME"
   case $OUTPUT_MODEL_URL in *://*@*) die "OUTPUT_MODEL_URL holds a user or token: leave them to the git secret" ;; esac
+  require_url "$OUTPUT_MODEL_URL"
+  require_branch "${PUSH_BRANCH:-$JOB_NAME}"
+  remember_git_settings
   rm -f "$scratch/log"
   run ask_server && return
   [ -e "$scratch/log" ] || exit 1
@@ -283,7 +341,7 @@ check_ahead() {
 # In a process of its own: git's HOME must not become the trainer's.
 ask_server() {
   set_up_git
-  timeout --foreground 60 git ls-remote --heads "$OUTPUT_MODEL_URL" >/dev/null 2>"$scratch/log"
+  with_token timeout --foreground 60 git -C "$HOME" ls-remote --heads "$OUTPUT_MODEL_URL" >/dev/null 2>"$scratch/log"
 }
 
 train() {
@@ -301,13 +359,12 @@ train() {
   say "training is done"
 }
 
-# The token is not the trainer's business, which may run code that came with a model.
 # The name is relative: torchrun's launcher splits its arguments at spaces.
 run_trainer() {
   command -v llamafactory-cli >/dev/null || die "the image has no llamafactory-cli: choose an image with LLaMA-Factory"
   put train.yaml "$TRAIN_CONFIG"
   say "llamafactory-cli train train.yaml in $PWD"
-  run env -u GIT_TOKEN -u GIT_USER llamafactory-cli train train.yaml
+  run llamafactory-cli train train.yaml
 }
 
 run_command() {
@@ -335,22 +392,34 @@ export_model() {
   say "merging into $EXPORT_DIR"
   put export.yaml "$EXPORT_CONFIG"
   rm -rf "$EXPORT_DIR.partial"
-  run env -u GIT_TOKEN -u GIT_USER -u FORCE_TORCHRUN -u NNODES -u NODE_RANK -u NPROC_PER_NODE -u MASTER_ADDR \
+  run env -u FORCE_TORCHRUN -u NNODES -u NODE_RANK -u NPROC_PER_NODE -u MASTER_ADDR \
     -u MASTER_PORT -u RANK -u WORLD_SIZE -u ACCELERATE_USE_FSDP llamafactory-cli export export.yaml "export_dir=$EXPORT_DIR.partial" || status=$?
   [ "$status" -eq 0 ] || { say "the merge ended with exit code $status; the trained weights are in $OUTPUT_DIR" && exit "$status"; }
   [ -d "$EXPORT_DIR.partial" ] || die "the merge wrote nothing to $EXPORT_DIR.partial"
 }
 
 # transformers 5 writes a config.json and tokenizer files that transformers 4 misreads; the base's own
-# are right for both as long as vocabulary and architecture are the base's.
+# are right for both as long as vocabulary and architecture are the base's. They are pushed, so a link
+# among them counts only for a file of the same folder.
 restore_base_files() {
   local file
   [ "${RESTORE_BASE_FILES:-}" = true ] || return 0
-  for file in config.json generation_config.json tokenizer.json tokenizer_config.json tokenizer.model \
-    special_tokens_map.json added_tokens.json vocab.json vocab.txt merges.txt spiece.model chat_template.jinja chat_template.json; do
-    [ ! -f "${MODEL_DIR:?RESTORE_BASE_FILES needs MODEL_DIR}/$file" ] || cp -f "$MODEL_DIR/$file" "$1/$file"
+  for file in "${BASE_FILES[@]}"; do
+    [ ! -e "$MODEL_DIR/$file" ] || cp -fPT --remove-destination "$(base_file "$file")" "$1/$file"
   done
   say "configuration and tokenizer files are the base model's"
+}
+
+base_file() {
+  file_within "$MODEL_DIR" "$1" ||
+    die "$MODEL_DIR/$1 leads to no file of that folder, and would be pushed: put the file itself there, or remove it"
+}
+
+# The regular file that a path in a folder leads to, links followed, as long as it lies in that folder.
+file_within() {
+  local root real
+  root=$(readlink -e -- "$1") && real=$(readlink -e -- "$1/$2") && [ -f "$real" ] || return 1
+  case $real in "$root"/.git/*) return 1 ;; "$root"/*) printf '%s\n' "$real" ;; *) return 1 ;; esac
 }
 
 # ---- pushing ---------------------------------------------------------------------------------------
@@ -365,14 +434,23 @@ push() {
   push_persistently
 }
 
-# Links to the final files in a folder of their own: not checkpoints, optimizer states and logs.
+# Links to the final files in a folder of their own: not checkpoints, optimizer states and logs. Only
+# regular files of the result: a link in it may lead to anything that this user can read.
 collect() {
   local path
   rm -rf "$push_dir" && mkdir -p "$push_dir"
-  for path in "$result"/*; do
-    if [ ! -e "$path" ] || ! final "$(basename "$path")"; then continue; fi
-    cp -al "$path" "$push_dir/" 2>/dev/null || cp -R "$path" "$push_dir/"
-  done
+  while IFS= read -r -d '' path; do
+    final "${path%%/*}" || continue
+    take_in "$path"
+  done < <(cd -- "$result" && find . -name .git -prune -o -path './.*' -prune -o ! -type d -printf '%P\0')
+}
+
+take_in() {
+  local file copy=$push_dir/$1
+  file=$(file_within "$result" "$1") || { say "warning: $result/$1 is no file of that folder: not pushed" && return; }
+  mkdir -p "${copy%/*}"
+  ln "$file" "$copy" 2>/dev/null || cp -PT "$file" "$copy"
+  plain "$copy" || die "$result changes while it is pushed: $1"
 }
 
 final() {
@@ -383,15 +461,26 @@ final() {
   esac
 }
 
+# What the image sets for git is read before training: code that came with a model may write there.
+remember_git_settings() {
+  [ -r "$HOME/.gitconfig" ] || return 0
+  mapfile -d '' -t image_settings < <(git config --file "$HOME/.gitconfig" --includes --list -z)
+}
+
 # The user's git settings live in a private HOME: git before 2.38 takes safe.directory from a file
-# only. No secret is in it: the credential helper reads the environment, so a token shows in no
-# argument, URL, file or log.
+# only. No secret is in it: the credential helper reads the environment, which holds the token for
+# commands that ask the server and for no others. It is a new folder each time, so that nobody has
+# put anything there, and git looks for settings of a repository in no folder above it.
 set_up_git() {
+  local setting
   command -v git >/dev/null || die "the image has no git; the result is in $result"
   git lfs version >/dev/null 2>&1 || die "the image has no git-lfs; the result is in $result"
   trust_certificates
-  : >"$scratch/.gitconfig"
-  [ ! -r "$HOME/.gitconfig" ] || [ "$HOME" = "$scratch" ] || git_setting include.path "$HOME/.gitconfig"
+  HOME=$(mktemp -d "$scratch/git.XXXXXX")
+  export HOME GIT_CEILING_DIRECTORIES=$scratch
+  for setting in ${image_settings[@]+"${image_settings[@]}"}; do
+    case $setting in include*) ;; *$'\n'*) git_setting "${setting%%$'\n'*}" "${setting#*$'\n'}" ;; *) git_setting "$setting" true ;; esac
+  done
   git_setting safe.directory '*'
   git_setting credential.helper ''
   offer_token "$OUTPUT_MODEL_URL"
@@ -404,11 +493,12 @@ set_up_git() {
   git_setting http.postBuffer 16777216
   git_setting lfs.activitytimeout 1800
   git_setting lfs.locksverify false
-  export HOME=$scratch GIT_TERMINAL_PROMPT=0 GIT_ASKPASS='' SSH_ASKPASS='' LC_ALL=C
+  export GIT_TERMINAL_PROMPT=0 GIT_ASKPASS='' SSH_ASKPASS='' LC_ALL=C
+  export GIT_ALLOW_PROTOCOL=http:https:ssh:git:file
   unset GIT_CONFIG_GLOBAL XDG_CONFIG_HOME
 }
 
-git_setting() { git config --file "$scratch/.gitconfig" --add "$1" "$2"; }
+git_setting() { git config --file "$HOME/.gitconfig" --add "$1" "$2"; }
 
 # git takes any value of GIT_SSL_NO_VERIFY for yes, even "false"; git-lfs reads the word.
 trust_certificates() {
@@ -423,17 +513,19 @@ trust_certificates() {
 # The token goes to the host of this URL and to no other, wherever redirects may point.
 offer_token() {
   local rest=${1#*://}
-  [ -n "${GIT_TOKEN:-}" ] || return 0
+  [ -n "${git_token:-}" ] || return 0
   # shellcheck disable=SC2016
   git_setting "credential.${1%%://*}://${rest%%/*}.helper" \
     '!f() { test "$1" = get && printf "username=%s\npassword=%s\n" "$GIT_USER" "$GIT_TOKEN"; }; f'
 }
 
+with_token() { GIT_USER=${git_user:-} GIT_TOKEN=${git_token:-} "$@"; }
+
 in_push() { git -C "$push_dir" "$@"; }
 
 make_tree() {
   say "preparing $(du -sh "$push_dir" | cut -f1) from $result for branch $branch"
-  in_push init -q
+  in_push init -q --template=
   in_push remote add origin "$OUTPUT_MODEL_URL"
   in_push lfs install --local >/dev/null
   write_model_card
@@ -443,7 +535,7 @@ make_tree() {
 
 write_model_card() {
   [ -n "${MODEL_CARD:-}" ] || return 0
-  rm -f "$push_dir/README.md"
+  rm -rf "$push_dir/README.md"
   {
     printf '%s\n' "${MODEL_CARD%$'\n'}"
     fetched 'base model' "${MODEL_DIR:-}"
@@ -454,18 +546,19 @@ write_model_card() {
 # The card ends in a table: the commits behind the names that it gives, as prepare left word of them.
 fetched() {
   local commit
-  commit=$(sed -n 's/^commit //p' "$2/.ftgen-source" 2>/dev/null) || return 0
+  plain "$2/.ftgen-source" || return 0
+  commit=$(sed -n 's/^commit \([0-9a-f]*\)$/\1/p' "$2/.ftgen-source" | head -n 1)
   [ -z "$commit" ] || printf '| %s commit | %s |\n' "$1" "$commit"
 }
 
 # Weights by pattern, whatever else is large by name.
 write_attributes() {
   local path
-  rm -f "$push_dir/.gitattributes"
+  rm -rf "$push_dir/.gitattributes"
   {
     printf '%s\n' '*.safetensors' '*.bin' '*.pt' '*.pth' '*.gguf' '*.onnx' '*.h5' '*.msgpack' '*.npz'
-    find "$push_dir" -path "$push_dir/.git" -prune -o -type f -size +10485760c -printf '/%P\n' |
-      LC_ALL=C sort | sed 's/[][*?\\]/\\&/g; s/ /[[:space:]]/g'
+    find "$push_dir" -path "$push_dir/.git" -prune -o -type f -size +10485760c -printf '/%P\0' |
+      LC_ALL=C sort -z | LC_ALL=C sed -z 's/[][*?\\]/\\&/g; s/[[:space:]]/[[:space:]]/g' | tr '\0' '\n'
   } | while read -r path; do
     printf '%s filter=lfs diff=lfs merge=lfs -text\n' "$path"
   done >"$push_dir/.gitattributes"
@@ -473,7 +566,7 @@ write_attributes() {
 
 push_persistently() {
   local try=1 pause=$RETRY_SECONDS
-  until run logged push_once; do
+  until run logged with_token push_once; do
     leave_if_stopped
     [ "$try" -lt "$PUSH_RETRIES" ] || die "$(reason "$OUTPUT_MODEL_URL"). Tried $try times. The weights are still in $result on the volume; run the job again: what has finished is not repeated"
     say "$(reason "$OUTPUT_MODEL_URL") (attempt $try of $PUSH_RETRIES), again in $pause s"
@@ -532,6 +625,7 @@ commit_message() {
 trap clean_up EXIT
 trap 'forward TERM' TERM
 trap 'forward INT' INT
+require_numbers NNODES NPROC_PER_NODE MASTER_PORT PEER_TIMEOUT PUSH_RETRIES RETRY_SECONDS
 : "${WORK_DIR:?WORK_DIR is not set}" "${OUTPUT_DIR:?OUTPUT_DIR is not set}"
 [ -n "${TRAIN_CONFIG:-}" ] || [ "$#" -gt 0 ] || die "there is neither a TRAIN_CONFIG nor a command to run"
 enter_work_dir

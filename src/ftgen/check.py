@@ -175,7 +175,7 @@ def _told(diagnostics: Iterable[Diagnostic], terms: Terms) -> list[Diagnostic]:
 
 def _located(found: list[tuple[yamlio.Document, contract.Steps, Diagnostic]], text: str) -> list[Diagnostic]:
     """The diagnostics with their places, in the text's order."""
-    return [d.at(_place(document, path, d, text)) for document, path, d in found]
+    return [d.at(place(document, path, d, text)) for document, path, d in found]
 
 
 def _in_order(located: Iterable[Diagnostic]) -> list[Diagnostic]:
@@ -193,7 +193,7 @@ def _doubt(found: yamlio.Disputed) -> Diagnostic:
     return warning(DISPUTED, headline, "", found.text, f"write {old}, or in quotes if it is text").at(found.location)
 
 
-def _place(document: yamlio.Document, path: contract.Steps, found: Diagnostic, text: str) -> Location:
+def place(document: yamlio.Document, path: contract.Steps, found: Diagnostic, text: str) -> Location:
     """Where a field stands, or the nearest thing around it that does: what is missing is missing there."""
     mark = document.nearest((*path, *contract.steps(found.subject)))
     inside = _inside(mark, found.value, text) if mark.block and found.value and "\n" not in found.value else None

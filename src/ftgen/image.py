@@ -1,4 +1,4 @@
-"""The runtime image: its Dockerfile, with versions that the trainer's release accepts.
+"""The runtime image: what is in it, and its Dockerfile, with versions that the trainer's release accepts.
 
 `conf/hardware/<vendor>.Dockerfile` is a whole Dockerfile in which every choice is the default of an `ARG`.
 Nothing else of it is ever changed, and nothing is copied into the image, so that the text alone builds it.
@@ -11,11 +11,13 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache, lru_cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from ftgen import project
 from ftgen.diagnostics import Diagnostic, error, warning
+from ftgen.spec import LlamaFactory, Spec
 from ftgen.trainers.surface import versions
 
 RELEASE = "LLAMAFACTORY_VERSION"
@@ -48,6 +50,59 @@ class Release:
     requires: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Published:
+    """An image that LLaMA-Factory's own project publishes, as its name tells.
+
+    Attributes:
+        version: the release of LLaMA-Factory in it; empty where the tag names none, as `latest`.
+        vendor: the maker of the cards that its torch is built for.
+    """
+
+    version: str
+    vendor: str
+
+
+_PUBLISHED = re.compile(r"(?:^|/)(?P<owner>hiyouga|ascend)/llamafactory(?::(?P<tag>[\w.-]+))?(?:@|$)")
+_FOR_NPU = re.compile(r"(?:^|-)(?:npu|910b|a3|cann[\d.]*)(?:-|$)")
+# What its Dockerfiles install beside the package's own requirements (docker/docker-cuda and docker/docker-npu):
+# the metrics and deepspeed requirements, and git.  Neither git-lfs nor MLflow nor bitsandbytes is among them.
+_PUBLISHED_PACKAGES = frozenset({"deepspeed", "git", "jieba", "nltk", "rouge-chinese"})
+
+
+@lru_cache(maxsize=64)
+def published(name: str) -> Published | None:
+    """What the name of an image of LLaMA-Factory's own project tells, on whatever registry; None for others."""
+    found = _PUBLISHED.search(name)
+    if found is None:
+        return None
+    tag = found["tag"] or ""
+    numbers = re.match(r"v?(\d+\.\d+\.\d+)(?:-|$)", tag)
+    for_npu = found["owner"] == "ascend" or _FOR_NPU.search(tag)
+    return Published(numbers[1] if numbers else "", "ascend" if for_npu else "nvidia")
+
+
+def held(spec: Spec) -> frozenset[str] | None:
+    """What the image holds of what a trainer may ask for, by the packages' names; None where nobody knows.
+
+    The configuration says it (`hardware.packages`), else the name of a published image.  What LLaMA-Factory's
+    package requires is there in either case.
+    """
+    stated = spec.hardware.packages
+    if stated is None:
+        stated = tuple(_PUBLISHED_PACKAGES) if published(spec.hardware.image) else None
+    if stated is None:
+        return None
+    trainer = release(spec.trainer.version) if isinstance(spec.trainer, LlamaFactory) else None
+    return frozenset(map(_canonical, (*stated, *(trainer.requires if trainer else ()))))
+
+
+def _canonical(package: str) -> str:
+    """A package's name as indexes compare it (Python's packaging specifications, name normalization)."""
+    return re.sub(r"[-_.]+", "-", package).lower()
+
+
+@cache
 def release(version: str) -> Release | None:
     """The release of this version; `None` where its arguments are not known."""
     if version not in versions():

@@ -91,7 +91,8 @@ def _components(bundle: Bundle, patches: Sequence[Patch], version: str) -> Itera
     for folder, own in _by_option(patches):
         targets: dict[str, _Target] = {}
         for patch in own:
-            after = _called(overlay.apply(bundle, [patch], version), str(bundle.job["metadata"]["name"]))
+            patched, _ = overlay.apply(bundle, [patch], version)
+            after = _called(patched, str(bundle.job["metadata"]["name"]))
             for target in _targets(bundle, after, patch, version):
                 targets[_unused(patch.file.stem, {*targets, _KUSTOMIZATION})] = target
                 said = _patched(said, target, version)
@@ -131,9 +132,9 @@ def _targets(before: Bundle, after: Bundle, patch: Patch, version: str) -> Itera
         case list():
             effect = delta.strategic(before.job, after.job, schema.find(*_JOB, version))
             yield from [_patch(before.job, effect)] if effect else []
-        case {"kind": "PodTemplate", **rest}:
-            template = rest.get("template", {})
-            tasks = [{"name": task["name"], "template": template} for task in before.job["spec"]["tasks"]]
+        case {"kind": "PodTemplate"}:
+            pairs = zip(before.job["spec"]["tasks"], overlay.templates(before.job, patch, version), strict=True)
+            tasks = [{"name": task["name"], "template": template} for task, template in pairs]
             yield _patch(before.job, {"spec": {"tasks": tasks}})
         case {"kind": "Job"}:
             yield _patch(before.job, patch.document)

@@ -79,7 +79,7 @@ class Source:
         """The job's objects; a job is called by its stem, since its hash is computed."""
         spec = self.spec
         lowered = lower.lower(spec, self.identity, self.scripts)
-        bundle = overlay.apply(lowered, self.patches, spec.cluster.volcano_version)
+        bundle, _ = overlay.apply(lowered, self.patches, spec.cluster.volcano_version)
         stem = naming.stem(self.identity, naming.budget(spec))
         name = {"generateName" if spec.delivery.generate_name else "name": stem}
         return Bundle({**bundle.job, "metadata": {**name, **bundle.job["metadata"]}}, bundle.claims).objects

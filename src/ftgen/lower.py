@@ -421,7 +421,7 @@ def prepare(spec: Spec, script: str) -> Object:
         "name": "prepare",
         "image": spec.hardware.image,
         "imagePullPolicy": spec.cluster.image_pull_policy,
-        "env": [*fetching(spec), *_env(DATASET_INFO=dataset_info(spec)), *needs(spec)],
+        "env": [*fetching(spec), *described(spec), *needs(spec)],
         "resources": {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"cpu": "2", "memory": "4Gi"}},
         **_given("securityContext", container_security(spec)),
         "volumeMounts": [models, *_cache_mount(spec), *_ca_mount(spec)],
@@ -484,6 +484,12 @@ def needs(spec: Spec) -> list[Object]:
     data = kube.parse_quantity(spec.dataset.size)
     model = None if spec.storage.cache else _mebibytes(weights * Fraction(11, 10))
     return _env(MODEL_NEEDS_MIB=model, DATASET_NEEDS_MIB=_mebibytes(data * Fraction(11, 10)))
+
+
+def described(spec: Spec) -> list[Object]:
+    """Which entry of dataset_info.json to write where there is none, and which must be there before training."""
+    names = None if isinstance(spec.trainer, Command) else llamafactory.datasets(spec)
+    return _env(DATASET_INFO=dataset_info(spec), DATASET_NAMES=names)
 
 
 def dataset_info(spec: Spec) -> str | None:

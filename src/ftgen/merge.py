@@ -5,8 +5,8 @@ Both are pure: what they return may share parts with their inputs, and neither i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from ftgen.schema import Node, Schema
 
@@ -156,6 +156,69 @@ def _keyed(base: list[Any], patch: Mapping[Any, Any], key: str, node: Node | Non
 
 def _key(item: Any, key: str) -> Any:
     return item.get(key) if isinstance(item, dict) else None
+
+
+# --- what a patch does to lists ------------------------------------------------------------------------
+
+Place = tuple[str | int, ...]
+
+
+class Meeting(NamedTuple):
+    """A list of a strategic-merge patch and the list that it is laid over.
+
+    Attributes:
+        place: the keys and indices that lead to it in the patch.
+        path: the same as text, items by their names: `spec.tasks[name=train].policies`.
+        base: the list that is there; empty where there is none.
+        patch: the patch's.
+        key: what items are merged by; None: the patch's list replaces the other one.
+    """
+
+    place: Place
+    path: str
+    base: list[Any]
+    patch: list[Any]
+    key: str | None
+
+
+def meetings(
+    base: Any, patch: Any, schema: Schema | Node | None, place: Place = (), path: str = ""
+) -> Iterator[Meeting]:
+    """Each list of a patch with the list it meets; not below `$patch: replace`, which says what it does.
+
+    Parts of the wrong shape are passed over: `strategic_merge` refuses them.
+    """
+    node = Node.of(schema) if isinstance(schema, dict) else schema
+    if isinstance(patch, dict) and patch.get(_DIRECTIVE) != "replace":
+        for name, value in patch.items():
+            below = base.get(name) if isinstance(base, dict) else None
+            joint = f"{path}.{name}" if path else str(name)
+            yield from meetings(below, value, node and node.field(name), (*place, name), joint)
+    elif isinstance(patch, list) and isinstance(base, list | None) and {_DIRECTIVE: "replace"} not in patch:
+        key = node.merge_key() if node else None
+        yield Meeting(place, path, base or [], patch, key)
+        if key:
+            yield from _items(Meeting(place, path, base or [], patch, key), node)
+
+
+def _items(lists: Meeting, node: Node | None) -> Iterator[Meeting]:
+    """The lists within items that are there already; a new item brings its own."""
+    base = {name: item for item in lists.base if isinstance(name := _key(item, str(lists.key)), str | int)}
+    for index, item in enumerate(lists.patch):
+        name = _key(item, str(lists.key))
+        if isinstance(name, str | int) and name in base:
+            inner = f"{lists.path}[{lists.key}={name}]"
+            yield from meetings(base[name], item, node and node.item(), (*lists.place, index), inner)
+
+
+def without(patch: Any, places: Collection[Place], here: Place = ()) -> Any:
+    """The patch less the list items at these places."""
+    if isinstance(patch, dict):
+        return {name: without(value, places, (*here, name)) for name, value in patch.items()}
+    if isinstance(patch, list):
+        kept = ((index, item) for index, item in enumerate(patch) if (*here, index) not in places)
+        return [without(item, places, (*here, index)) for index, item in kept]
+    return patch
 
 
 # --- RFC 6902 ------------------------------------------------------------------------------------------

@@ -4,14 +4,22 @@
 for the job.  `kind: PodTemplate` addresses the template of every task.  A patch without a name, or with the
 name `any`, addresses every object of its kind; one that names an object must find it.
 
-An `overlay.yaml` beside the patches is no patch: its list `touches` says what the overlay may touch, as
-`PodTemplate.template.spec.runtimeClassName` or `Job.metadata.labels`, and a patch that touches more is refused.
+An `overlay.yaml` beside the patches is no patch: it says what the overlay is meant to do.
+
+* `touches`: manifest paths, as `PodTemplate.template.spec.runtimeClassName` or `Job.metadata.labels`; a patch that
+  touches more is refused.
+* `adds`: tasks and containers that the job does not have, as `containers/proxy`.  A name that matches nothing is
+  refused otherwise: misspelt, it would become a second container without a word.
+* `replaces`: paths of lists without a merge key, as `Job.spec.policies`.  A patch of such a list replaces it, and what
+  gets lost is told otherwise.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+import difflib
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +34,40 @@ _DECLARATION = "overlay.yaml"
 _OVERLOOKED = frozenset({".yml", ".json"})
 _FORM = "begin with apiVersion and kind; a patch of pods is `kind: PodTemplate` with template: {spec: …}"
 
+# Lists whose items are programs: a misspelt name would add one that was never meant.
+_PROGRAMS = {
+    "tasks": "task",
+    "containers": "container",
+    "initContainers": "init container",
+    "ephemeralContainers": "ephemeral container",
+}
+_LONGEST_ITEM = 80  # characters of an item that are shown
+
 _Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What an overlay is meant to do, as its `overlay.yaml` says.
+
+    Attributes:
+        touches: manifest paths that its patches may set; None: all.
+        adds: tasks and containers that it adds, as `containers/proxy`; `containers` stands for any.
+        replaces: manifest paths of lists that it replaces on purpose, or of what holds them.
+    """
+
+    touches: tuple[str, ...] | None = None
+    adds: tuple[str, ...] = ()
+    replaces: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, said: Mapping[str, Sequence[str]]) -> Declared:
+        """What an `overlay.yaml` of the right shape says."""
+        return cls(**{name: tuple(listed) for name, listed in said.items()})
+
+
+ANYTHING: Mapping[str, list[str]] = {"adds": list(_PROGRAMS), "replaces": ["Job", "PodTemplate"]}
+"""The declaration of an overlay that has the last word by design, such as that of an imported job."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +80,7 @@ class Patch:
         group: the configuration group whose choice brought it.
         option: the option that was chosen.
         position: which of the file's documents it is, from 0.
+        declared: what its overlay is meant to do.
     """
 
     file: Path
@@ -46,6 +88,7 @@ class Patch:
     group: str
     option: str
     position: int = 0
+    declared: Declared = Declared()
 
     @property
     def name(self) -> str:
@@ -112,9 +155,29 @@ def _overlay(root: Path, group: str, option: str) -> list[Patch]:
         if file.name != _DECLARATION
         for position, document in _documents(file, root)
     ]
-    if folder / _DECLARATION in found:
-        _refuse_undeclared(patches, folder / _DECLARATION)
-    return patches
+    if folder / _DECLARATION not in found:
+        return patches
+    declared = _declared(folder / _DECLARATION, root)
+    _refuse_undeclared(patches, declared, folder / _DECLARATION)
+    return [replace(patch, declared=declared) for patch in patches]
+
+
+def _declared(file: Path, root: Path) -> Declared:
+    said = yamlio.parse(_text(file, root), str(file))
+    if not isinstance(said, dict) or not said or not all(map(_is_declaration, said, said.values())):
+        headline = f"{file.name} of an overlay holds lists of text, called {', '.join(_DECLARATIONS)}"
+        raise Rejected([error("FT020", headline, help=_HOW_TO_DECLARE).at(Location(str(file), 1))])
+    return Declared.of(said)
+
+
+_DECLARATIONS = ("touches", "adds", "replaces")
+_HOW_TO_DECLARE = (
+    "touches and replaces list manifest paths (Job.spec.policies), adds lists containers/NAME or tasks/NAME"
+)
+
+
+def _is_declaration(name: Any, listed: Any) -> bool:
+    return name in _DECLARATIONS and isinstance(listed, list) and all(isinstance(text, str) for text in listed)
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -133,8 +196,9 @@ def _documents(file: Path, root: Path) -> Iterator[tuple[int, Any]]:
         if document is None:
             continue
         if problem := _misshapen(document):
-            place = Patch(file, document, "", "", position).at()
-            raise Rejected([error("FT020", f"{file.name}: {problem}", help=_FORM).at(place)])
+            told, part = problem
+            place = Patch(file, document, "", "", position).at(part)
+            raise Rejected([error("FT020", f"{file.name}: {told}", help=_FORM).at(place)])
         yield position, document
 
 
@@ -144,46 +208,68 @@ def _text(file: Path, root: Path) -> str:
     return yamlio.read_text(file, at_most=files.LARGEST_SOURCE, within=within)
 
 
-def _misshapen(document: Any) -> str | None:
-    """What keeps a document from being a patch; what a patch of pods would say in vain counts too."""
+def _misshapen(document: Any) -> tuple[str, _Path] | None:
+    """What keeps a document from being a patch, and where; what a patch of pods would say in vain counts too."""
+    strange = next((place for place, part in _parts(document, ()) if isinstance(part, dict) and _odd(part)), None)
+    if strange is not None:
+        return "a key is text in every manifest; quote it", strange
     if isinstance(document, list):
         return None
     if not isinstance(document, dict):
-        return "an overlay is a patch or a list of JSON 6902 operations"
-    if document.get("kind") != "PodTemplate":
-        told = all(isinstance(document.get(key), str) for key in ("apiVersion", "kind"))
-        return None if told else "a patch says by apiVersion and kind what it is for"
+        return "an overlay is a patch or a list of JSON 6902 operations", ()
+    if not all(isinstance(document.get(key), str) for key in _head(document)):
+        return "a patch says by apiVersion and kind what it is for", ()
     metadata = document.get("metadata")
+    if not isinstance(metadata, dict | None) or not isinstance(_named(document), str | None):
+        return "metadata holds the name of what the patch is for, as text", ("metadata",)
+    return _in_vain(document, metadata or {}) if document["kind"] == "PodTemplate" else None
+
+
+def _head(document: Object) -> tuple[str, ...]:
+    return ("kind",) if document.get("kind") == "PodTemplate" else ("apiVersion", "kind")
+
+
+def _odd(mapping: Mapping[Any, Any]) -> bool:
+    return not all(isinstance(key, str) for key in mapping)
+
+
+def _in_vain(document: Object, metadata: Object) -> tuple[str, _Path] | None:
     lost = [key for key in document if key not in {"apiVersion", "kind", "metadata", "template"}]
-    lost += [f"metadata.{key}" for key in (metadata if isinstance(metadata, dict) else ()) if key != "name"]
-    return f"a patch of kind PodTemplate says all of it below template, and this one has {lost[0]}" if lost else None
+    lost += [f"metadata.{key}" for key in metadata if key != "name"]
+    return (
+        (f"a patch of kind PodTemplate says all of it below template, and this one has {lost[0]}", ()) if lost else None
+    )
 
 
 # --- applying ------------------------------------------------------------------------------------------
 
 
-def apply(bundle: Bundle, patches: Iterable[Patch], volcano_version: str) -> Bundle:
-    """The bundle with all patches merged in, in order.
+def apply(bundle: Bundle, patches: Sequence[Patch], volcano_version: str) -> tuple[Bundle, list[Diagnostic]]:
+    """The bundle with all patches merged in, in order, and what was lost on the way.
 
     Raises:
         Rejected: when a patch matches nothing or cannot be carried out, at its place in its file.
     """
-    for patch in patches:
+    told: list[Diagnostic] = []
+    for number, patch in enumerate(patches):
         try:
+            found = list(_meetings(bundle, patch, volcano_version))
+            _refuse_strangers(patch, found)
             bundle = _applied(bundle, patch, volcano_version)
         except merge.PatchError as failure:
             raise _failed(patch, failure) from None
-    return bundle
+        told += _losses(patch, found, patches[:number])
+    return bundle, told
 
 
 def _applied(bundle: Bundle, patch: Patch, version: str) -> Bundle:
     match patch.document:
         case list():
-            return Bundle(_operated(bundle.job, patch.document), bundle.claims)
+            return Bundle(_whole(merge.json_patch(bundle.job, patch.document), patch.document), bundle.claims)
         case {"kind": "PodTemplate"}:
-            return Bundle(_patch_templates(bundle.job, patch, version), bundle.claims)
+            return Bundle(_whole(_patch_templates(bundle.job, patch, version), patch.document), bundle.claims)
         case {"kind": "Job", "apiVersion": "batch.volcano.sh/v1alpha1"}:
-            return Bundle(_merged(bundle.job, patch.document, _job(version)), bundle.claims)
+            return Bundle(_whole(_merged(bundle.job, patch.document, _job(version)), patch.document), bundle.claims)
         case {"kind": str(kind), "apiVersion": str(api_version)}:
             rules = schema.find(api_version, kind, version)
             hits = [_addresses(patch.document, claim) for claim in bundle.claims]
@@ -195,13 +281,24 @@ def _applied(bundle: Bundle, patch: Patch, version: str) -> Bundle:
             raise _nothing(patch, bundle)
 
 
-def _operated(job: Object, operations: list[Any]) -> Object:
-    """The job after RFC 6902 operations, which may put anything anywhere, but must leave an object."""
-    patched = merge.json_patch(job, operations)
-    shaped = isinstance(patched, dict) and all(isinstance(patched.get(p, {}), dict) for p in ("metadata", "spec"))
-    if not shaped:
-        raise merge.PatchError("the operations leave no object with metadata and spec", operations)
-    return dict(patched)
+def _whole(job: Any, operation: Any) -> Object:
+    """The patched job, in which later steps find tasks, whatever a patch may have put anywhere."""
+    parts = [job, *(job.get(part, {}) for part in ("metadata", "spec"))] if isinstance(job, dict) else [job]
+    if not all(isinstance(part, dict) for part in parts):
+        raise merge.PatchError("it leaves no object with metadata and spec", operation)
+    tasks = job.get("spec", {}).get("tasks")
+    if not isinstance(tasks, list) or not all(map(_is_task, tasks)):
+        raise merge.PatchError("it leaves no list of tasks", operation)
+    return dict(job)
+
+
+def _is_task(task: Any) -> bool:
+    # Volcano's webhook names a task that has no name.
+    return (
+        isinstance(task, dict)
+        and isinstance(task.get("name"), str | None)
+        and isinstance(task.get("template", {}), dict)
+    )
 
 
 def _addresses(document: Object, manifest: Object) -> bool:
@@ -225,12 +322,26 @@ def _template(version: str) -> schema.Node | None:
 
 
 def _patch_templates(job: Object, patch: Patch, version: str) -> Object:
-    change = patch.document.get("template", {})
+    pairs = zip(job["spec"]["tasks"], templates(job, patch, version), strict=True)
+    node = _template(version)
     tasks = [
-        {**task, "template": merge.strategic_merge(task["template"], change, _template(version))}
-        for task in job["spec"]["tasks"]
+        {**task, "template": merge.strategic_merge(task.get("template", {}), change, node)} for task, change in pairs
     ]
     return {**job, "spec": {**job["spec"], "tasks": tasks}}
+
+
+def templates(job: Object, patch: Patch, version: str) -> list[Any]:
+    """What a patch of kind PodTemplate says of each task's template.
+
+    Containers of another task's are left out of it: they are not to be added there.
+    """
+    change, tasks = patch.document.get("template", {}), job["spec"]["tasks"]
+    if len(tasks) == 1:
+        return [change]
+    found = [list(merge.meetings(task.get("template", {}), change, _template(version))) for task in tasks]
+    strange = [{place for m in met for place in _strange(m, patch.declared.adds)} for met in found]
+    nowhere = set.intersection(*strange) if strange else set()
+    return [merge.without(change, places - nowhere) for places in strange]
 
 
 def _merged(target: Object, patch: Object, rules: schema.Schema | None) -> Object:
@@ -240,6 +351,102 @@ def _merged(target: Object, patch: Object, rules: schema.Schema | None) -> Objec
         metadata = {key: value for key, value in metadata.items() if key != "name"}
     merged: Object = merge.strategic_merge(target, {**patch, "metadata": metadata}, rules)
     return merged
+
+
+# --- what patches add and lose -------------------------------------------------------------------------
+
+
+def _meetings(bundle: Bundle, patch: Patch, version: str) -> Iterator[merge.Meeting]:
+    """The lists of a patch with those they are laid over, by paths that begin with the kind; operations have none."""
+    match patch.document:
+        case {"kind": "PodTemplate"}:
+            pairs = zip(bundle.job["spec"]["tasks"], templates(bundle.job, patch, version), strict=True)
+            for task, change in pairs:
+                yield from merge.meetings(
+                    task.get("template", {}), change, _template(version), ("template",), "PodTemplate.template"
+                )
+        case {"kind": "Job", "apiVersion": "batch.volcano.sh/v1alpha1"}:
+            yield from _below(bundle.job, patch.document, _job(version))
+        case {"kind": str(kind), "apiVersion": str(api_version)}:
+            rules = schema.find(api_version, kind, version)
+            for claim in bundle.claims:
+                if _addresses(patch.document, claim):
+                    yield from _below(claim, patch.document, rules)
+        case _:
+            return
+
+
+def _below(manifest: Object, document: Object, rules: schema.Schema | None) -> Iterator[merge.Meeting]:
+    node = schema.Node.of(rules) if rules else None
+    for name, value in document.items():
+        below = node and node.field(name)
+        yield from merge.meetings(manifest.get(name), value, below, (name,), f"{document['kind']}.{name}")
+
+
+def _strange(lists: merge.Meeting, adds: Collection[str]) -> list[_Path]:
+    """Where a patch speaks of tasks or containers that are not there, and that it does not declare to add."""
+    kind = lists.place[-1]
+    if kind not in _PROGRAMS or not lists.key:
+        return []
+    known = {item.get("name") for item in lists.base if isinstance(item, dict) and isinstance(item.get("name"), str)}
+    named = [(index, item["name"]) for index, item in enumerate(lists.patch) if _has_name(item)]
+    meant = {*known, *(name for _, name in named if not {kind, f"{kind}/{name}"}.isdisjoint(adds))}
+    return [(*lists.place, index) for index, name in named if name not in meant]
+
+
+def _has_name(item: Any) -> bool:
+    return isinstance(item, dict) and isinstance(item.get("name"), str)
+
+
+def _refuse_strangers(patch: Patch, found: Iterable[merge.Meeting]) -> None:
+    strangers = {place: lists for lists in found for place in _strange(lists, patch.declared.adds)}
+    if strangers:
+        raise Rejected(_stranger(patch, lists, place) for place, lists in strangers.items())
+
+
+def _stranger(patch: Patch, lists: merge.Meeting, place: _Path) -> Diagnostic:
+    kind, index = str(place[-2]), place[-1]
+    name = lists.patch[int(index)]["name"]
+    known = [item["name"] for item in lists.base if _has_name(item)]
+    near = difflib.get_close_matches(name, known, 1, 0.4)
+    guess = f"did you mean {near[0]}? Else" if near else f"there is {', '.join(known) or 'none'};"
+    help_ = f"{guess} say that the overlay adds it: a line `- {kind}/{name}` under adds in {_declaration_of(patch)}"
+    headline = f"the overlay {patch.name} patches the {_PROGRAMS[kind]} {name}, which the job does not have"
+    return error("FT026", headline, f"{lists.path}[name={name}]", name, help_).at(patch.at((*place, "name")))
+
+
+def _declaration_of(patch: Patch) -> Path:
+    return patch.file.parent / _DECLARATION
+
+
+def _losses(patch: Patch, found: Iterable[merge.Meeting], before: Sequence[Patch]) -> Iterator[Diagnostic]:
+    """What the lists without a merge key had that a patch replaces: kustomize and the API server keep nothing of it."""
+    told: dict[str, tuple[merge.Meeting, list[Any]]] = {}
+    for lists in found:
+        lost = [item for item in lists.base if item not in lists.patch] if not lists.key else []
+        if lost and not any(_covers(path, lists.path) for path in patch.declared.replaces):
+            told.setdefault(lists.path, (lists, lost))
+    for lists, lost in told.values():
+        yield _loss(patch, lists, lost).at(patch.at(lists.place), *_earlier(lists.path, before))
+
+
+def _loss(patch: Patch, lists: merge.Meeting, lost: Sequence[Any]) -> Diagnostic:
+    headline = f"the overlay {patch.name} replaces {lists.path} as a whole and loses {', '.join(map(_shown, lost))}"
+    help_ = f"write them into the patch, too, or a line `- {lists.path}` under replaces in {_declaration_of(patch)}"
+    return warning("FT027", headline, lists.path, "", help_)
+
+
+def _shown(item: Any) -> str:
+    text = item if isinstance(item, str) else json.dumps(item, ensure_ascii=False)
+    first = text.partition("\n")[0]
+    return first if first == text and len(text) <= _LONGEST_ITEM else f"{first[:_LONGEST_ITEM]}…"
+
+
+def _earlier(path: str, before: Sequence[Patch]) -> list[Location]:
+    """Where the last of the patches before set a list."""
+    node = schema.Node.of(_job(schema.NEWEST))
+    places = [patch.at(t.place) for patch in reversed(before) for t in _touches(patch.document, node) if t.path == path]
+    return places[:1]
 
 
 def _nothing(patch: Patch, bundle: Bundle) -> Rejected:
@@ -293,7 +500,9 @@ def conflicts(patches: Iterable[Patch], volcano_version: str) -> list[Diagnostic
         for touch in _touches(patch.document, schema.Node.of(_job(volcano_version))):
             path = touch.path.replace("PodTemplate.template", f"Job.spec.tasks[name={TASK}].template", 1)
             before = said.get(path)
-            if before and before[0].name != patch.name and before[1].value != touch.value:
+            # What a list without a merge key loses is told where it is replaced.
+            lists = before and isinstance(before[1].value, list) and isinstance(touch.value, list)
+            if before and not lists and before[0].name != patch.name and before[1].value != touch.value:
                 found.append(_conflict(path, before, (patch, touch)))
             said[path] = (patch, touch)
     return found
@@ -306,12 +515,9 @@ def _conflict(path: str, before: tuple[Patch, _Touch], after: tuple[Patch, _Touc
     return warning("FT023", headline, path, after[1].value, "remove it from one of them").at(*places)
 
 
-def _refuse_undeclared(patches: Iterable[Patch], file: Path) -> None:
-    declared = yamlio.read(file)
-    listed = declared.get("touches") if isinstance(declared, dict) and declared.keys() == {"touches"} else None
-    if not isinstance(listed, list) or not all(isinstance(path, str) for path in listed):
-        headline = f"{file.name} of an overlay holds a list `touches` of manifest paths, and nothing else"
-        raise Rejected([error("FT020", headline).at(Location(str(file), 1))])
+def _refuse_undeclared(patches: Iterable[Patch], declared: Declared, file: Path) -> None:
+    if declared.touches is None:
+        return
     node = schema.Node.of(_job(schema.NEWEST))
     strays = [
         error(
@@ -319,7 +525,7 @@ def _refuse_undeclared(patches: Iterable[Patch], file: Path) -> None:
         ).at(patch.at(touch.place))
         for patch in patches
         for touch in _touches(patch.document, node)
-        if not any(_covers(path, touch.path) for path in listed)
+        if not any(_covers(path, touch.path) for path in declared.touches)
         for help_ in (f"add it to touches in {file}, or remove it from the patch",)
     ]
     if strays:

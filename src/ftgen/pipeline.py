@@ -126,8 +126,8 @@ def _compiled(
     bundle = lower.lower(spec, identity, composer.scripts(spec.trainer.prepare_script, spec.trainer.script))
     patches = beside.patches(composition.choices, spec.overlays)
     conflicts = beside.conflicts(patches, spec.cluster.volcano_version)
-    noticed += [d for d in conflicts if d.code not in spec.accepted]
-    bundle = overlay.apply(bundle, patches, spec.cluster.volcano_version)
+    bundle, lost = overlay.apply(bundle, patches, spec.cluster.volcano_version)
+    noticed += [d for d in (*conflicts, *lost) if d.code not in spec.accepted]
     bundle = naming.christen(bundle, spec, identity)
     noticed += require(conform(bundle, spec, beside.schemas))
     noticed += require(guard(bundle, spec, composition.config))

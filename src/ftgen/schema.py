@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -255,15 +255,16 @@ def closed(crd: Mapping[str, Any], metadata: Schema | None = None) -> dict[Kind,
     Raises:
         ValueError: the document is no CRD with a structural schema (apiextensions.k8s.io/v1).
     """
-    try:
-        group, kind = crd["spec"]["group"], crd["spec"]["names"]["kind"]
-        served = {
-            f"{group}/{version['name']}": version["schema"]["openAPIV3Schema"]
-            for version in crd["spec"]["versions"]
-            if version.get("served", True)
-        }
-    except (KeyError, TypeError) as problem:
-        raise ValueError(f"no apiextensions.k8s.io/v1 CustomResourceDefinition: {problem} is missing") from None
+    if wrong := next(_structural().iter_errors(crd), None):
+        where = ".".join(map(str, wrong.instance_path))
+        told = wrong.message if len(wrong.message) <= _LONGEST_MESSAGE else wrong.message[:_LONGEST_MESSAGE] + "…"
+        raise ValueError(f"no apiextensions.k8s.io/v1 CustomResourceDefinition: {where}: {told}")
+    group, kind = crd["spec"]["group"], crd["spec"]["names"]["kind"]
+    served = {
+        f"{group}/{version['name']}": version["schema"]["openAPIV3Schema"]
+        for version in crd["spec"]["versions"]
+        if version.get("served", True)
+    }
     meta = metadata or _packaged_meta()
     return {(name, kind): sealed(name, kind, close(schema), meta) for name, schema in served.items()}
 
@@ -281,6 +282,87 @@ def sealed(api_version: str, kind: str, schema: Schema, metadata: Schema, **defs
     return {"$schema": DIALECT, **(whole | {"$defs": defs} if defs else shared(whole))}
 
 
+_LONGEST_MESSAGE = 300
+
+
+@cache
+def _structural() -> jsonschema_rs.Validator:
+    """What of a CustomResourceDefinition is read here, as the API server would take it (JSONSchemaProps of v1)."""
+    import jsonschema_rs  # noqa: PLC0415 - a native library, wanted only where something is validated
+
+    return jsonschema_rs.validator_for(_CRD)
+
+
+def _lists(item: object) -> Schema:
+    return {"type": "array", "items": item}
+
+
+def _all(names: Iterable[str], part: Schema) -> dict[str, Schema]:
+    return {name: part for name in names}  # noqa: C420 - nobody writes to the part
+
+
+_PROPS: Schema = {"$ref": "#/$defs/props"}
+_CRD: Schema = {
+    "$schema": DIALECT,
+    "type": "object",
+    "required": ["spec"],
+    "properties": {
+        "spec": {
+            "type": "object",
+            "required": ["group", "names", "versions"],
+            "properties": {
+                "group": {"type": "string"},
+                "names": {"type": "object", "required": ["kind"], "properties": {"kind": {"type": "string"}}},
+                "versions": _lists(
+                    {
+                        "type": "object",
+                        "required": ["name", "schema"],
+                        "properties": {
+                            "name": {"type": "string"},
+                            "served": {"type": "boolean"},
+                            "schema": {
+                                "type": "object",
+                                "required": ["openAPIV3Schema"],
+                                "properties": {"openAPIV3Schema": _PROPS},
+                            },
+                        },
+                    }
+                ),
+            },
+        }
+    },
+    "$defs": {
+        "props": {
+            "type": "object",
+            "properties": {
+                **_all(("items", "not"), _PROPS),
+                **_all(("allOf", "anyOf", "oneOf"), {**_lists(_PROPS), "minItems": 1}),
+                "properties": {"type": "object", "additionalProperties": _PROPS},
+                "additionalProperties": {"anyOf": [{"type": "boolean"}, _PROPS]},
+                "type": {"enum": ["array", "boolean", "integer", "number", "object", "string"]},
+                "$ref": False,
+                **_all(("required", "x-kubernetes-list-map-keys"), _lists({"type": "string"})),
+                "enum": {"type": "array"},
+                "pattern": {"type": "string", "format": "regex"},
+                **_all(("format", "x-kubernetes-list-type", "x-kubernetes-patch-merge-key"), {"type": "string"}),
+                **_all(("minimum", "maximum"), {"type": "number"}),
+                "multipleOf": {"type": "number", "exclusiveMinimum": 0},
+                **_all(
+                    (f"{bound}{what}" for bound in ("min", "max") for what in ("Items", "Length", "Properties")),
+                    {"type": "integer", "minimum": 0},
+                ),
+                **_all(
+                    (
+                        *("exclusiveMinimum", "exclusiveMaximum", "nullable", "uniqueItems"),
+                        *("x-kubernetes-embedded-resource", "x-kubernetes-int-or-string"),
+                        "x-kubernetes-preserve-unknown-fields",
+                    ),
+                    {"type": "boolean"},
+                ),
+            },
+        }
+    },
+}
 _CLOSED = {"additionalProperties": False}
 
 
@@ -290,7 +372,7 @@ def close(schema: Mapping[str, Any]) -> Schema:
     What `allOf`, `anyOf`, `oneOf` and `not` hold stays open: by the rules of structural schemas they only
     narrow values and never declare fields.
     """
-    facts = {key: schema[key] for key in _KEPT if key in schema} | _narrowed(schema)
+    facts = _kept(schema) | _narrowed(schema)
     facts |= {key: [_facts(branch) for branch in schema[key]] for key in _junctors(schema)}
     if "not" in schema:
         facts["not"] = _facts(schema["not"])
@@ -304,9 +386,18 @@ def close(schema: Mapping[str, Any]) -> Schema:
     return facts
 
 
+def _kept(schema: Mapping[str, Any]) -> Schema:
+    """The facts about a value itself; that a bound is no part of the range is a flag beside it in OpenAPI 3.0."""
+    facts = {key: schema[key] for key in _KEPT if key in schema}
+    for bound, exclusive in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
+        if facts.pop(exclusive, False) and bound in facts:
+            facts[exclusive] = facts.pop(bound)
+    return facts
+
+
 def _facts(schema: Mapping[str, Any]) -> Schema:
     """A value validation without prose; nothing is closed."""
-    facts = {key: schema[key] for key in _KEPT if key in schema}
+    facts = _kept(schema)
     facts |= {key: [_facts(branch) for branch in schema[key]] for key in _JUNCTORS if key in schema}
     facts |= {key: _facts(schema[key]) for key in ("not", "items") if key in schema}
     if "properties" in schema:

@@ -171,6 +171,7 @@ class Model(Section):
 
     Attributes:
         name: how the model is called.
+        hub: owner and name of the model on Hugging Face; null: it is not there.
         url: git repository of the weights; null: they lie on the models volume already.
         revision: branch, tag or commit of the weights; null: the repository's default branch.
         output_url: git repository that takes the result; null: nothing is pushed.
@@ -178,10 +179,12 @@ class Model(Section):
         parameters: number of parameters.
         dtype: data type of the weights.
         context: longest sequence the model was made for, in tokens.
+        quantization: how the weights come quantized, such as gptq or awq; null: they are whole.
         shape: the transformer's dimensions; null: the memory estimate is left out.
     """
 
     name: Line
+    hub: Line | None = None
     url: GitUrl | None
     revision: Identifier | None = None
     output_url: GitUrl | None = None
@@ -189,6 +192,7 @@ class Model(Section):
     parameters: Count
     dtype: Literal["bfloat16", "float16", "float32"]
     context: Count
+    quantization: Name | None = None
     shape: Shape | None = None
 
     @property
@@ -232,6 +236,7 @@ class Dataset(Section):
         revision: branch, tag or commit of the data; null: the repository's default branch.
         stages: training stages that the rows serve.
         info: entry of dataset_info.json, where the repository has none.
+        reasoning: whether the answers show their reasoning; null: nobody has said.
         size: size of the repository, to check free space with.
     """
 
@@ -240,6 +245,7 @@ class Dataset(Section):
     revision: Identifier | None = None
     stages: tuple[Literal["pt", "sft", "rm", "dpo", "kto"], ...]
     info: DatasetInfo | None = None
+    reasoning: Flag | None = None
     size: Quantity
 
     @property
@@ -382,15 +388,17 @@ class Visible(Section):
 
     Attributes:
         variables: variables that choose cards; a job that sets one hides its cards or takes its neighbours'.
-        files: device files; `docker run --device` numbers them, as in /dev/davinci0.
+        files: how the device files begin; `docker run --device` numbers the cards, as in /dev/davinci0.
         driver: folders and files of the driver, which the vendor's runtime mounts.
         runtime: the vendor's container runtime, as `docker run --runtime` names it.
+        shared: those of the variables and files above that other vendors' cards are shown by too.
     """
 
     variables: tuple[Line, ...] = ()
     files: tuple[Line, ...] = ()
     driver: tuple[Line, ...] = ()
     runtime: Line | None = None
+    shared: tuple[Line, ...] = ()
 
 
 class Hardware(Section):
@@ -406,6 +414,8 @@ class Hardware(Section):
         card: what one card is.
         per_card: host resources that go with each card.
         image: runtime image of both containers.
+        packages: what the image holds of what trainers ask for, Python's and the system's, such as mlflow and
+            git-lfs; null: what is known of it by its name.
         source: shell files to read before training, such as set_env.sh.
         env: environment variables of the training container.
         taints: keys of the taints that keep other pods off the nodes with these cards; its own pods tolerate them.
@@ -426,6 +436,7 @@ class Hardware(Section):
     card: Card
     per_card: PerCard
     image: Image
+    packages: tuple[Line, ...] | None = None
     double_quantization: Flag = True
     source: tuple[Line, ...] = ()
     env: dict[str, Text] = {}

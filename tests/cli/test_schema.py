@@ -180,6 +180,35 @@ def test_what_is_no_crd_is_rejected(text: str, crd: Path, capsys: pytest.Capture
     assert "error[FT019]" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "part",
+    [
+        *("properties: []", "properties: {a: null}", "items: [{}]", "required: [1]", "required: 3", "allOf: {}"),
+        *("anyOf: [x]", "not: 1", "additionalProperties: x", "format: [int32]", "minimum: a", "enum: 1"),
+        *("{format: int32, minimum: []}", "pattern: {}", "x-kubernetes-list-type: []", "type: [string]"),
+        *("x-kubernetes-list-map-keys: 1", "nullable: x", "x-kubernetes-patch-merge-key: []", "$ref: x"),
+    ],
+)
+def test_a_schema_of_another_shape_is_rejected(part: str, crd: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    whole = yamlio.parse(CRD, "crd")
+    fields = whole["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]
+    fields["spec"]["properties"]["wrong"] = yamlio.parse(part, "part")
+    crd.write_text(json.dumps(whole), encoding="utf-8")
+    assert cli.main(["schema", "import", "crd.yaml"]) == 1
+    err = capsys.readouterr().err
+    assert "error[FT019]" in err
+    assert ".properties.wrong" in err
+    assert not Path("schemas").exists()
+
+
+def test_a_bound_that_is_no_part_of_the_range_stays_one() -> None:
+    assert schema.close({"type": "number", "minimum": 0, "exclusiveMinimum": True, "maximum": 9}) == {
+        "type": "number",
+        "exclusiveMinimum": 0,
+        "maximum": 9,
+    }
+
+
 @pytest.mark.parametrize("words", [["schema", "import"], ["schema", "model", "hardware"]])
 def test_usage(words: list[str]) -> None:
     assert cli.main(words) == 2

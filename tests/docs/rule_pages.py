@@ -17,6 +17,7 @@ from ftgen.rules import (  # noqa: F401 - all rules
     RULES,
     admission,
     agreement,
+    identity,
     lint,
     meaning,
     memory,
@@ -32,6 +33,7 @@ TABLE = Path(__file__).parent / "coverage.yaml"
 CODE = re.compile(r"FT[0-9]{3}")
 LABEL = re.compile(r"\n+(Refused|Write|Why|Example|Instead):")
 LAYERS = {
+    "FT0": ("Choices", "options and values that were chosen together and speak of different things"),
     "FT2": ("Meaning", "what the user asked for, before any Kubernetes object exists"),
     "FT3": ("Contract", "what the cluster refuses: its admission, its nodes"),
     "FT4": ("Agreement and lint", "what is admitted and still goes wrong"),
@@ -44,11 +46,12 @@ class Page(NamedTuple):
     name: str
     severity: str
     text: str
+    denied: bool = False
 
 
 def rules() -> list[Page]:
     """Every rule there is, by code."""
-    own = [Page(r.code, r.name, str(r.severity), r.page) for r in RULES.values()]
+    own = [Page(r.code, r.name, str(r.severity), r.page, r.denied) for r in RULES.values()]
     trainers = [Page(r.code, r.name, "error", r.text) for r in arguments.RULES]
     return sorted([*own, *trainers])
 
@@ -62,7 +65,9 @@ def pages() -> dict[str, str]:
 def page(rule: Page) -> str:
     text = LABEL.sub(lambda found: f"\n\n**{LABELS[found[1]]}:**", inspect.cleandoc(rule.text))
     head = f"# {rule.code} {rule.name}\n\n{rule.severity.capitalize()}.\n\n"
-    return f"{head}{text}\n\nAccepted by `allow.{rule.code}=<reason>`, where it is no mistake.\n"
+    accepted = f"Accepted by `allow.{rule.code}=<reason>`, where it is no mistake."
+    denied = "The cluster's admission denies it, so that it cannot be accepted."
+    return f"{head}{text}\n\n{denied if rule.denied else accepted}\n"
 
 
 def index(found: list[Page]) -> str:

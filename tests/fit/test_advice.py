@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from ftgen.fit import Shape, Training, Verdict, estimate, smallest_change, verdict
@@ -125,3 +127,18 @@ def test_ddp_carries_a_copy_of_the_gradients(models):
     alone = estimate(training(models, "qwen3-1.7b", method="full", batch=1, cutoff_len=512))
     pair = estimate(training(models, "qwen3-1.7b", method="full", batch=1, cutoff_len=512, world=2))
     assert pair.device_gib - alone.device_gib == pytest.approx(4 * 1_720_574_976 / 2**30)
+
+
+def test_fsdp_takes_the_rows_of_an_update_at_once_rather_than_keep_gradients(models):
+    full = training(models, "qwen3-30b-a3b", method="full", batch=2, accumulation=2, cutoff_len=1024, zero_stage=3)
+    change = smallest_change(dataclasses.replace(full, fsdp=True, world=16, devices=8), 80)
+    assert change is not None
+    assert change.edits == (("per_device_train_batch_size", 4), ("gradient_accumulation_steps", 1))
+    assert change.says == "set per_device_train_batch_size=4 and gradient_accumulation_steps=1"
+
+
+def test_a_mixture_of_experts_is_shared_by_fsdp(models):
+    alone = training(models, "qwen3-30b-a3b", method="lora", batch=1, cutoff_len=512, devices=8, world=16)
+    change = smallest_change(alone, 16)
+    assert change is not None
+    assert change.edits == (("trainer.parallel", "fsdp"),)

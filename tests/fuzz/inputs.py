@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import json
-import math
 from collections.abc import Callable, Mapping
 from functools import cache, lru_cache
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 
 import yaml
 from hypothesis import strategies as st
+from tests.fuzz import odd
 from tests.fuzz.case import Case
 
 from ftgen import catalog, pipeline, project, report, yamlio
@@ -152,105 +152,8 @@ SCHEMA = {"type": "object", "properties": {"spec": {"$ref": "#/$defs/spec"}}, "$
 # --- odd values -----------------------------------------------------------------------------------------
 
 WORDS = st.text(st.characters(blacklist_categories=("Cs",)), max_size=12)
-_NESTED: Any = []
-for _ in range(90):
-    _NESTED = [_NESTED]
-ODD = st.sampled_from(
-    [
-        *(None, True, False, 0, -1, 1.5, 1e400, -math.inf, math.nan, 10**30, 2**63, 10**400, 1e-320),
-        *(
-            "",
-            " ",
-            "\n",
-            "x" * 300,
-            "a: b",
-            "$(X)",
-            "${X}",
-            "${name}",
-            "???",
-            "\u2028",
-            "\x7f",
-            "\x00",
-            "é",
-            "a/b",
-            "../a",
-        ),
-        *(
-            "null",
-            "1Gi",
-            "1e3",
-            "0x10",
-            "1_000",
-            "2020-01-01",
-            "12:30:45",
-            "=",
-            "<<",
-            "~",
-            "*",
-            "-",
-            "9" * 5000,
-            "٣",
-            "²",
-        ),
-        *(
-            "active",
-            "archived",
-            "stopping",
-            "train",
-            "Job",
-            "Secret",
-            "v1",
-            "batch.volcano.sh/v1alpha1",
-            "docker run x",
-        ),
-        *([], {}, [None], [[]], {"a": None}, {"": ""}, {"a": {"b": []}}, {"name": "a"}),
-        *([{"name": "a"}, {"name": "a"}],),
-        *({"$patch": "delete"}, {"$patch": "replace"}, {"key": "a", "name": "b"}, ["a", "a"], [1, "1", True]),
-        *(_NESTED,),
-    ]
-).map(copy.deepcopy)
-SCRAPS = st.sampled_from(
-    [
-        *(
-            "\t",
-            "\0",
-            "\ufeff",
-            "&a ",
-            "*a ",
-            "!!int ",
-            "!!binary ",
-            "!x ",
-            "? ",
-            "- ",
-            ": ",
-            "|",
-            ">",
-            "{",
-            "[",
-            "]",
-            "}",
-        ),
-        *(
-            '"',
-            "'",
-            "\n",
-            "---\n",
-            "...\n",
-            "<<: ",
-            "#",
-            "%YAML 1.2\n",
-            "\r",
-            "\udcff",
-            "\u2028",
-            "\x85",
-            "\\",
-            ",",
-            "=",
-            "$",
-        ),
-        *("${", "}", "null", "1e999", "[" * 60, "{a: " * 60, "x" * 2000, "1" * 4400, "@", "@package x\n", "\x1b[0m"),
-    ]
-)
+ODD = st.sampled_from(odd.ODD).map(copy.deepcopy)
+SCRAPS = st.sampled_from(odd.SCRAPS)
 
 
 @st.composite
@@ -353,73 +256,7 @@ def json_text(draw: Draw, value: Any) -> str:
 # --- words of the command line --------------------------------------------------------------------------
 
 ATOMS = st.one_of(
-    st.sampled_from(
-        [
-            *(
-                "null",
-                "true",
-                "???",
-                "''",
-                '""',
-                "1",
-                "-1",
-                "0",
-                "1.5",
-                "1e-4",
-                "1e400",
-                "nan",
-                "inf",
-                "-inf",
-                "1_000",
-                "0x1",
-            ),
-            *(
-                "1Gi",
-                "a b",
-                "a:b",
-                "a/b",
-                "a.b",
-                "a@b",
-                "x" * 300,
-                "9" * 4400,
-                "\\,",
-                "\\",
-                "é",
-                "'a'",
-                '"a"',
-                "a\\'b",
-                "2020-01-01",
-            ),
-            *(
-                "${name}",
-                "${trainer}",
-                "${",
-                "${}",
-                "${a.b}",
-                "${.x}",
-                "${..x}",
-                "${${name}}",
-                "${oc.env:HOME}",
-                "${oc.env:X,1}",
-            ),
-            *(
-                "${hydra:runtime.choices.model}",
-                "${hydra:x}",
-                "${hydra:}",
-                "${oc.decode:1}",
-                "${oc.select:name}",
-                "${oc.create:{a:1}}",
-            ),
-            *(
-                "${oc.dict.keys:trainer}",
-                "${oc.deprecated:name}",
-                "${x:1}",
-                "${hydra:runtime}",
-                "${hydra:job.name}",
-                "${name}${name}",
-            ),
-        ]
-    ),
+    st.sampled_from(odd.ATOMS),
     st.sampled_from([option for options in OPTIONS.values() for option in options]),
     st.integers().map(str),
     st.floats().map(str),
@@ -474,56 +311,7 @@ VALUES = st.one_of(ATOMS, ATOMS, st.recursive(ATOMS, _around, max_leaves=4), DEE
 SIGNS = st.sampled_from(["", "", "", "", "+", "++", "~"])
 NAMES = st.one_of(st.sampled_from(KEYS), st.sampled_from(KEYS), st.sampled_from(KEYS), WORDS)
 TAILS = st.sampled_from(["", "", "", "", ".x", "@", "@x", "@a.b", "@_global_", "@a:b", "[0]", ".0", "/x", ":x"])
-SWEPT = st.sampled_from(
-    [
-        *(
-            "trainer.lr=1e-4,2e-4",
-            "model=qwen3-0.6b,qwen3-8b",
-            "model=[0],[1]",
-            "hardware=glob(a*)",
-            "trainer.lr=range(1,3)",
-        ),
-        *(
-            "+sweep=lora",
-            "+sweep=lora,seeds",
-            "+sweep=seeds",
-            "trainer.epochs=choice(1,2)",
-            "name=a,b",
-            "seed=1,2",
-            "name=a,'',",
-        ),
-        *(
-            "hardware.nodes=range(1,10**12)",
-            "trainer.lr=interval(0,1)",
-            "trainer.lr=shuffle(range(0,3))",
-            "hardware=[]",
-        ),
-        *(
-            "trainer.lr=range(0,1e12)",
-            "trainer.lr=range(0,inf)",
-            "trainer.lr=range(0,1,0)",
-            "trainer.lr=range(0,5,1e-9)",
-        ),
-        *(
-            "trainer.args={a:1},{b:2}",
-            "trainer=sft-lora,dpo-lora",
-            "model=null,qwen3-8b",
-            "trainer.lr=tag(a,choice(1,2))",
-        ),
-        *(
-            "++hydra.sweeper.params.trainer.lr=[1,2]",
-            "+hydra.sweeper.params={trainer.lr:'1,2'}",
-            "sweep.axes={trainer.lr:[1,2]}",
-        ),
-        *(
-            "sweep.zip=[[trainer.lr,trainer.epochs]]",
-            "sweep.exclude=['trainer.lr==1']",
-            "sweep.sample=1",
-            "sweep.shuffle=1",
-        ),
-        *("sweep.name=x", "sweep.max_parallel=1", "sweep.alias={trainer.lr:lr}", "sweep.optional=[trainer.lr]"),
-    ]
-)
+SWEPT = st.sampled_from(odd.SWEPT)
 
 
 @st.composite
@@ -535,54 +323,7 @@ def overrides(draw: Draw) -> str:
     return draw(scrambled(word, 1)) if how == 4 else word
 
 
-HOSTILE = st.sampled_from(
-    [
-        *(
-            "loop",
-            "loop/x",
-            "nowhere",
-            "pipe",
-            "folder",
-            "",
-            " ",
-            ".",
-            "..",
-            "/",
-            "-",
-            "--",
-            "/dev/null",
-            "/dev/full",
-            "/dev/zero",
-        ),
-        *(
-            "a\0b",
-            "x" * 300,
-            "x/" * 3000,
-            "\udcff",
-            "a\nb",
-            "empty",
-            "file",
-            "file/x",
-            "huge",
-            "../outside",
-            "../outside/kept",
-            "out",
-        ),
-        *(
-            "/proc/self/mem",
-            "/dev/stdin",
-            "//",
-            "~",
-            "$HOME",
-            "a:1",
-            "file:99999999999999999999",
-            "é",
-            "link/x",
-            "http://[",
-            "::",
-        ),
-    ]
-)
+HOSTILE = st.sampled_from(odd.HOSTILE)
 FILES: Mapping[str, Any] = {
     "loop": {"link": "loop"},
     "nowhere": {"link": "missing"},
@@ -593,61 +334,7 @@ FILES: Mapping[str, Any] = {
     "huge": {"size": 20 * 2**30},
     "link": {"link": "../outside"},
 }
-FLAGS = st.sampled_from(
-    [
-        *(
-            ["-m"],
-            ["--resolve"],
-            ["--strict"],
-            ["-q"],
-            ["--json"],
-            ["--all"],
-            ["--fit"],
-            ["--csv"],
-            ["--adopt"],
-            ["--overwrite"],
-        ),
-        *(
-            ["-i"],
-            ["--info=defaults"],
-            ["--info=defaults-tree"],
-            ["--info", "searchpath"],
-            ["--cfg", "job"],
-            ["--cfg=all"],
-        ),
-        *(
-            ["--cfg=hydra"],
-            ["-p", "name"],
-            ["-p", "trainer"],
-            ["-cn", "config"],
-            ["-cn", "x"],
-            ["--limit", "2"],
-            ["--limit", "-1"],
-        ),
-        *(["--format", form] for form in (*report.FORMATS, "markdown")),
-        *(
-            ["--allow-shrink"],
-            ["--new-run"],
-            ["--help"],
-            ["--version"],
-            ["--hydra-help"],
-            ["-sc"],
-            ["--push"],
-            ["-x"],
-            ["--"],
-            ["-"],
-        ),
-        *(
-            ["--cluster", "alauda"],
-            ["--cluster", "x"],
-            ["--volcano-version", "newest"],
-            ["--volcano-version", "1.x"],
-            ["-r"],
-        ),
-        *(["--branch", "main"], ["--path", "jobs"], ["--allow-dirty"], ["--branch-per-sweep"]),
-        *(["--limit", "9" * 5000],),
-    ]
-)
+FLAGS = st.sampled_from(odd.FLAGS)
 PATHS = st.tuples(
     st.sampled_from(["-o", "-cd", "-cp", "-cn", "-p", "--repo", "--branch", "--path", "--cluster"]), HOSTILE
 ).map(list)
@@ -678,12 +365,12 @@ def kind(weight: int) -> Callable[[Kind], Kind]:
     return note
 
 
-@kind(6)
+@kind(5)
 def _overrides(draw: Draw) -> Case:
     return Case(("-o", "-", *draw(st.lists(overrides(), min_size=1, max_size=3))))
 
 
-@kind(4)
+@kind(6)
 def _nonsense(draw: Draw) -> Case:
     return Case(
         tuple(draw(st.lists(st.one_of(WORDS, HOSTILE, FLAGS.map(lambda f: f[0]), SCRAPS), min_size=1, max_size=4)))
@@ -716,7 +403,7 @@ def _shown(draw: Draw) -> Case:
     return Case((*what, *package, *resolved, *draw(st.lists(overrides(), max_size=2))))
 
 
-@kind(16)
+@kind(24)
 def _check(draw: Draw) -> Case:
     text = draw(yaml_text(draw(st.sampled_from(_manifests()))))
     terms = draw(st.sampled_from([[], [], ["--cluster", "alauda"], ["--volcano-version", "newest"]]))
@@ -725,7 +412,7 @@ def _check(draw: Draw) -> Case:
     return Case(("check", "a.yaml", *terms, *draw(FORM)), files={"a.yaml": text})
 
 
-@kind(10)
+@kind(14)
 def _differ(draw: Draw) -> Case:
     seed = draw(st.sampled_from(_manifests()))
     old, new = (draw(st.one_of(st.just(seed), yaml_text(seed))) for _ in range(2))
@@ -733,35 +420,7 @@ def _differ(draw: Draw) -> Case:
     return Case(("diff", "old.yaml", "new.yaml", *form), files={"old.yaml": old, "new.yaml": new})
 
 
-_TREES = st.sampled_from(
-    [
-        *(
-            ["gc"],
-            ["gc", "--json"],
-            ["archive", "NAME"],
-            ["stop", "NAME"],
-            ["rerun", "NAME"],
-            ["archive", "*"],
-            ["stop", "a*["],
-        ),
-        *(
-            ["rebuild", "FILE"],
-            ["diff", "out", "out"],
-            ["stop", "FILE"],
-            ["gc"],
-            ["archive", "NAME"],
-            ["stop", "NAME"],
-            ["-q"],
-        ),
-        *(
-            ["diff"],
-            ["explain", "FILE:40"],
-            ["check", "out"],
-            ["rerun", "NAME", "name=x"],
-            ["-m", "trainer.lr=1e-4,2e-4", "-q"],
-        ),
-    ]
-)
+_TREES = st.sampled_from(odd.TREES)
 
 
 def _in_tree(verb: list[str]) -> tuple[str, ...]:
@@ -796,7 +455,7 @@ def _tree_files(draw: Draw) -> Case:
     return Case(_in_tree(draw(_TREES)), files={f"out/{name}": held for name, held in files.items()})
 
 
-@kind(6)
+@kind(4)
 def _journal(draw: Draw) -> Case:
     staged = draw(st.sampled_from(["a: 1\n", {"link": "../../outside/kept"}, {"fifo": True}, {"folder": True}]))
     files: dict[str, Any] = {f"out/{path}": text for path, text in _tree().items()}
@@ -820,13 +479,11 @@ def _rebuild(draw: Draw) -> Case:
         annotations["ftgen.dev/sweep"] = draw(st.one_of(json_text(json.loads(place)), ODD))
     annotations["ftgen.dev/version"] = draw(st.one_of(st.just("0.1.0"), ODD))
     text = _dumped(document)
-    verb = draw(
-        st.sampled_from([["rebuild", "a.yaml"], ["rebuild", "a.yaml"], ["explain", "a.yaml:30"], ["check", "a.yaml"]])
-    )
+    verb = draw(st.sampled_from([["rebuild", "a.yaml"], ["rebuild", "a.yaml"], ["check", "a.yaml"]]))
     return Case((*verb, *draw(FORM)), files={"a.yaml": text})
 
 
-@kind(2)
+@kind(1)
 def _explain(draw: Draw) -> Case:
     if draw(st.booleans()):
         return Case(("explain", draw(NAMES), *draw(words())))
@@ -842,7 +499,7 @@ def _import(draw: Draw) -> Case:
     return Case(("import", "a.yaml", *draw(words(1))), files={"a.yaml": text})
 
 
-@kind(6)
+@kind(3)
 def _docker(draw: Draw) -> Case:
     line = draw(scrambled(DOCKER, 4))
     if draw(st.booleans()):
@@ -850,12 +507,12 @@ def _docker(draw: Draw) -> Case:
     return Case(("import", "run.sh"), files={"run.sh": f"#!/bin/sh\n{line}\n"})
 
 
-@kind(8)
+@kind(12)
 def _resource_definitions(draw: Draw) -> Case:
     return Case(("schema", "import", "crd.yaml", *draw(FORM)), files={"crd.yaml": draw(yaml_text(CRD))})
 
 
-@kind(5)
+@kind(8)
 def _imported_schemas(draw: Draw) -> Case:
     files = {
         "schemas/batch.volcano.sh/job_v1alpha1.json": draw(json_text(SCHEMA)),
@@ -867,31 +524,10 @@ def _imported_schemas(draw: Draw) -> Case:
     return Case(tuple(verb), files=files)
 
 
-_READS = st.sampled_from(
-    [
-        *(
-            ["-o", "-"],
-            ["groups"],
-            ["groups"],
-            ["--help"],
-            ["schema"],
-            ["--cfg", "job"],
-            ["explain", "trainer.lr"],
-            ["-i"],
-        ),
-        *(
-            ["image"],
-            ["plan"],
-            ["-sc", "query=bash"],
-            ["groups", "--json"],
-            ["-sc", "query=fish"],
-            ["-o", "-", "-m", "trainer.lr=1,2"],
-        ),
-    ]
-)
+_READS = st.sampled_from(odd.READS)
 
 
-@kind(6)
+@kind(4)
 def _configuration_files(draw: Draw) -> Case:
     path = draw(st.sampled_from([*_configuration()]))
     group, _, option = path.removeprefix("conf/").removesuffix(".yaml").rpartition("/")
@@ -914,7 +550,7 @@ def _scripts(draw: Draw) -> Case:
     return Case(tuple(draw(_READS)), files={f"conf/trainer/{name}.sh": how})
 
 
-@kind(4)
+@kind(3)
 def _overlay_files(draw: Draw) -> Case:
     path = draw(st.sampled_from([*_overlays()]))
     group, option, *_ = path.removeprefix("overlays/").split("/")
@@ -925,7 +561,7 @@ def _overlay_files(draw: Draw) -> Case:
     return Case((*verb, *packs), files={place: draw(yaml_text(_overlays()[path]))})
 
 
-@kind(5)
+@kind(8)
 def _completion(draw: Draw) -> Case:
     line = "ftgen " + " ".join(
         draw(st.lists(st.one_of(overrides(), FLAGS.map(" ".join), st.sampled_from([*VERBS, *KEYS])), max_size=3))
@@ -938,30 +574,7 @@ def _completion(draw: Draw) -> Case:
     return Case(("-sc", f"query={draw(st.sampled_from(['bash', 'zsh', 'fish', 'x', '']))}"), env=shown)
 
 
-GIT_FILES = st.sampled_from(
-    [
-        *(
-            "",
-            "gitdir: nowhere\n",
-            "gitdir:",
-            "gitdir: .git",
-            "gitdir: \0",
-            "\udcff\udcfe",
-            "x" * 100_000,
-            "gitdir: " + "x/" * 3000,
-        ),
-        *(
-            "gitdir: folder\n",
-            "gitdir: ../outside",
-            "gitdir: loop",
-            "gitdir: pipe",
-            "gitdir: a\nb",
-            {"link": ".git"},
-            {"fifo": True},
-        ),
-        *({"size": 2**34}, {"folder": True}, {"link": "nowhere"}, {"link": "folder"}),
-    ]
-)
+GIT_FILES = st.sampled_from(odd.GIT_FILES)
 
 
 @kind(1)
@@ -1030,42 +643,7 @@ def _places(draw: Draw) -> Case:
     )
 
 
-_ENVIRONMENTS = st.sampled_from(
-    [
-        *(
-            {},
-            {"COLUMNS": "0"},
-            {"COLUMNS": "x"},
-            {"TERM": None},
-            {"HOME": None},
-            {"HOME": "/nonexistent"},
-            {"LC_ALL": "C"},
-        ),
-        *(
-            {"LC_ALL": "xx_XX.x"},
-            {"PYTHONIOENCODING": "ascii"},
-            {"NO_COLOR": "1"},
-            {"XDG_CACHE_HOME": "loop"},
-            {"XDG_CACHE_HOME": ""},
-        ),
-        *(
-            {"TMPDIR": "/nonexistent"},
-            {"PATH": ""},
-            {"PATH": None},
-            {"HOME": "\udcff"},
-            {"COMP_LINE": "\udcff"},
-            {"GIT_CONFIG_COUNT": "²"},
-        ),
-        *(
-            {"SOURCE_DATE_EPOCH": "x"},
-            {"HYDRA_FULL_ERROR": "1"},
-            {"GIT_DIR": "x"},
-            {"LANG": ""},
-            {"TZ": "x"},
-            {"LINES": "-1"},
-        ),
-    ]
-)
+_ENVIRONMENTS = st.sampled_from(odd.ENVIRONMENTS)
 _STATES = st.sampled_from(["open", "closed", "full", "unread"])
 
 

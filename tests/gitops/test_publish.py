@@ -201,8 +201,11 @@ def test_a_file_edited_in_the_repository_stops_publishing(bare, git, make_run, p
     with pytest.raises(Rejected) as rejected:
         publish(to(bare), [make_run()], provenance)
     assert codes(rejected) == ["FT503"]
-    adopt = Terms(new_run=NewRun.REFUSE, adopt=True)
-    assert publish(to(bare), [make_run()], provenance, terms=adopt).outcome.adopted
+    adopt, overwrite = Terms(new_run=NewRun.REFUSE, adopt=True), Terms(new_run=NewRun.REFUSE, overwrite=True)
+    with pytest.raises(Rejected) as rejected:
+        publish(to(bare), [make_run()], provenance, terms=adopt)
+    assert codes(rejected) == ["FT503"]
+    assert publish(to(bare), [make_run()], provenance, terms=overwrite).outcome.adopted
     assert publish(to(bare), [make_run()], provenance).result is Result.UNCHANGED
 
 

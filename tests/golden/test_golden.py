@@ -28,10 +28,7 @@ NEEDS = {
     "nvidia-dra": ("cluster.volcano_version='1.14'",),
     "claims": ("storage.workspace.claim=work", "storage.models.claim=models"),
     "nfs-static": ("storage.workspace.nfs.server=nfs.example.com",),
-    "model-cache": (
-        "storage.cache.uri=hf://Qwen/Qwen3-0.6B",
-        "storage.cache.nodes=[{key: pool, operator: In, values: [gpu]}]",
-    ),
+    "model-cache": ("storage.cache.nodes=[{key: pool, operator: In, values: [gpu]}]",),
     "generic": ("cluster.registry=registry.example.com", "cluster.git.url=https://git.example.com"),
 }
 

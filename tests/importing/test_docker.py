@@ -93,13 +93,28 @@ def test_mounts_and_users_become_an_overlay(capsys: pytest.CaptureFixture[str]) 
 def test_what_is_left_out_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     _, told = imported(capsys, ASCEND)
     assert "/usr/local/Ascend/driver is left out" in told
-    assert "the value of TOKEN is the caller's" in told
+    assert "TOKEN is a secret: its value is not taken over" in told
     assert "ASCEND_RT_VISIBLE_DEVICES" not in Path("conf/experiment/npu-sft.yaml").read_text()
 
 
 @pytest.mark.parametrize(
     ("flags", "devices"),
-    [("--gpus all", None), ("--gpus 4", 4), ("""--gpus '"device=0,2"'""", 2), ("-e NVIDIA_VISIBLE_DEVICES=1,2,3", 3)],
+    [
+        ("--gpus all", None),
+        ("--gpus 4", 4),
+        ("""--gpus '"device=0,2"'""", 2),
+        ("--gpus device=0,2,2", 2),
+        ("""--gpus '"device=0,1,2",capabilities=utility'""", 3),
+        ("--gpus count=2,capabilities=compute", 2),
+        ("--gpus count=-1", None),
+        ("--gpus all -e CUDA_VISIBLE_DEVICES=0,1", 2),
+        ("-e NVIDIA_VISIBLE_DEVICES=1,2,3", 3),
+        ("-e NVIDIA_VISIBLE_DEVICES=all", None),
+        ("--device nvidia.com/gpu=all", None),
+        ("--device nvidia.com/gpu=0 --device nvidia.com/gpu=1", 2),
+        ("--runtime nvidia -e NVIDIA_VISIBLE_DEVICES=$CARDS", None),
+        ("--device /dev/nvidia0 --device /dev/nvidia3 --device /dev/nvidiactl --device /dev/nvidia-uvm", 2),
+    ],
 )
 def test_cards_of_nvidia(flags: str, devices: int | None, capsys: pytest.CaptureFixture[str]) -> None:
     found, told = imported(capsys, f"docker run {flags} image:1 python train.py")
@@ -112,7 +127,22 @@ def test_cards_of_nvidia(flags: str, devices: int | None, capsys: pytest.Capture
     ("flags", "hardware", "devices"),
     [
         ("--device /dev/kfd --device /dev/dri --ipc=host", "amd", None),
-        ("--device /dev/dri/renderD128 --device /dev/dri/renderD129", "amd", 2),
+        ("--device /dev/kfd --device /dev/dri/renderD128 --device /dev/dri/renderD129", "amd", 2),
+        ("--device amd.com/gpu=0 --device amd.com/gpu=1", "amd", 2),
+        ("--runtime=amd --gpus 4", "amd", 4),
+        ("-e ROCR_VISIBLE_DEVICES=0-2", "amd", 3),
+        ("--device=/dev/kfd --device=/dev/mkfd --device=/dev/dri -e HIP_VISIBLE_DEVICES=0,1", "hygon", 2),
+        ("-v /opt/hyhal:/opt/hyhal --device=/dev/kfd", "hygon", None),
+        ("--device /dev/dri --device /dev/mxcd -e CUDA_VISIBLE_DEVICES=0,1,2,3", "metax", 4),
+        ("--device /dev/cambricon_dev0 --device /dev/cambricon_dev1 --device /dev/cambricon_ipcm0", "cambricon", 2),
+        ("-e MTHREADS_VISIBLE_DEVICES=all", "mthreads", None),
+        ("--runtime mthreads", "mthreads", None),
+        ("--device /dev/mtgpu.0 --device /dev/mtgpu.1 --device /dev/dri", "mthreads", 2),
+        ("-e ILUVATAR_COREX_VISIBLE_DEVICES=0,0,1", "iluvatar", 2),
+        ("--device /dev/xpu0 --device /dev/xpu1 --device /dev/xpuctrl", "kunlunxin", 2),
+        ("-e ENFLAME_VISIBLE_DEVICES=2,3", "enflame", 2),
+        ("--runtime ascend -e ASCEND_VISIBLE_DEVICES=0-3,7", "ascend", 5),
+        ("-v /usr/local/Ascend/driver:/usr/local/Ascend/driver --privileged", "ascend", None),
         ("--runtime=habana -e HABANA_VISIBLE_DEVICES=0,1,2,3", "gaudi", 4),
         ("-e MLU_VISIBLE_DEVICES=0,1", "cambricon", 2),
         ("--device /dev/mxcd0 --device=/dev/mxcd1:/dev/mxcd1", "metax", 2),
@@ -204,3 +234,301 @@ def test_what_is_no_run_is_refused(line: str, capsys: pytest.CaptureFixture[str]
     Path("run.sh").write_text(line)
     assert cli.main(["import", "run.sh"]) == 1
     assert "FT543" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "sign"),
+    [
+        ("--device /dev/dri", "/dev/dri"),
+        ("--device /dev/dri/renderD128", "/dev/dri/renderD128"),
+        ("--device /dev/accel0", "/dev/accel0"),
+        ("--device /dev/biren0", "/dev/biren0"),
+        ("-e BR_VISIBLE_DEVICES=0", "BR_VISIBLE_DEVICES"),
+        ("--device example.com/npu=all", "example.com/npu"),
+        ("--runtime sophgo", "--runtime sophgo"),
+    ],
+)
+def test_cards_of_nobody_are_refused(flags: str, sign: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("run.sh").write_text(f"set -e\ndocker run {flags} image:1 python t.py\n")
+    assert cli.main(["import", "run.sh"]) == 1
+    out = capsys.readouterr()
+    assert out.err.startswith("run.sh:2:")
+    assert f"error[FT558]: {sign} shows cards" in out.err
+    assert "ascend" in out.err  # the options there are
+    assert not out.out
+    assert cli.main(["import", "run.sh", "hardware=amd", "-o", "."]) == 0
+    assert {"override /hardware": "amd"} in yamlio.read(Path("conf/experiment/image.yaml"))["defaults"]
+
+
+def test_an_option_before_the_command_says_whose_cards_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    found, _ = imported(capsys, "hardware=kunlunxin", "docker", "run", "--device", "/dev/dri", "image:1", "go")
+    assert {"override /hardware": "kunlunxin"} in found["defaults"]
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        "--device /dev/davinci0 --gpus 1",
+        "-e NVIDIA_VISIBLE_DEVICES=0 -e ASCEND_VISIBLE_DEVICES=0",
+        "--runtime=habana --device /dev/mxcd",
+    ],
+)
+def test_cards_of_two_vendors_are_refused(flags: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["import", "--", f"docker run {flags} image:1 go"]) == 1
+    assert "FT558]: the cards are of several vendors" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        "",
+        "-e NVIDIA_VISIBLE_DEVICES=none",
+        "-e CUDA_VISIBLE_DEVICES=",
+        "--gpus 0",
+        "--runtime nvidia -e NVIDIA_VISIBLE_DEVICES=void",
+        "--device /dev/infiniband --device /dev/fuse",
+        "--runtime runc",
+    ],
+)
+def test_without_cards_it_runs_on_processors_and_that_is_told(flags: str, capsys: pytest.CaptureFixture[str]) -> None:
+    found, told = imported(capsys, f"docker run {flags} image:1 go")
+    assert {"override /hardware": "cpu"} in found["defaults"]
+    assert "warning[FT559]" in told
+
+
+@pytest.mark.parametrize(
+    "flags",
+    ["--gpus all", "-e HABANA_VISIBLE_DEVICES=all", "-e MTHREADS_VISIBLE_DEVICES=all", "--device nvidia.com/gpu=all"],
+)
+def test_all_cards_are_no_number(flags: str, capsys: pytest.CaptureFixture[str]) -> None:
+    _, told = imported(capsys, f"docker run {flags} image:1 go")
+    assert "warning[FT559]" in told
+    assert "hardware.devices" in told
+
+
+def pod_of(capsys: pytest.CaptureFixture[str], flags: str) -> tuple[dict, str]:
+    _, told = imported(capsys, f"docker run --gpus 1 {flags} image:1 go")
+    return yamlio.read(Path("overlays/experiment/image/residual.yaml"))["template"]["spec"], told
+
+
+@pytest.mark.parametrize(
+    ("flags", "pod"),
+    [
+        ("--ipc=host", {"hostIPC": True}),
+        ("--pid host", {"hostPID": True}),
+        ("--network host", {"hostNetwork": True, "dnsPolicy": "ClusterFirstWithHostNet"}),
+        ("--add-host a:10.0.0.1 --add-host b:10.0.0.1", {"hostAliases": [{"ip": "10.0.0.1", "hostnames": ["a", "b"]}]}),
+        (
+            "--dns 10.0.0.2 --dns-search example.com",
+            {"dnsConfig": {"nameservers": ["10.0.0.2"], "searches": ["example.com"]}},
+        ),
+        ("--group-add 44", {"securityContext": {"supplementalGroups": [44]}}),
+        (
+            "--sysctl net.core.somaxconn=1024",
+            {"securityContext": {"sysctls": [{"name": "net.core.somaxconn", "value": "1024"}]}},
+        ),
+    ],
+)
+def test_what_a_pod_shares_with_its_node_is_kept(flags: str, pod: dict, capsys: pytest.CaptureFixture[str]) -> None:
+    assert pod_of(capsys, flags)[0] == pod
+
+
+@pytest.mark.parametrize(
+    ("flags", "context"),
+    [
+        ("--cap-add=CAP_SYS_PTRACE --cap-add ipc_lock", {"capabilities": {"add": ["SYS_PTRACE", "IPC_LOCK"]}}),
+        ("--cap-drop ALL", {"capabilities": {"drop": ["ALL"]}}),
+        ("--security-opt seccomp=unconfined", {"seccompProfile": {"type": "Unconfined"}}),
+        ("--security-opt apparmor:unconfined", {"appArmorProfile": {"type": "Unconfined"}}),
+        ("--security-opt no-new-privileges", {"allowPrivilegeEscalation": False}),
+        ("--read-only", {"readOnlyRootFilesystem": True}),
+        ("--user root:100", {"runAsUser": 0, "runAsGroup": 100}),
+    ],
+)
+def test_the_security_of_the_container_is_kept(flags: str, context: dict, capsys: pytest.CaptureFixture[str]) -> None:
+    assert pod_of(capsys, flags)[0]["containers"][0]["securityContext"] == context
+
+
+def test_every_form_of_a_mount(capsys: pytest.CaptureFixture[str]) -> None:
+    flags = "-v /a:/b:ro,z -v /new -v data:/c --mount type=volume,target=/e --tmpfs /run:rw,size=64m -v /d:/dev/shm"
+    pod, told = pod_of(capsys, flags)
+    assert [dict(list(volume.items())[1:]) for volume in pod["volumes"]] == [
+        {"hostPath": {"path": "/a"}},
+        {"emptyDir": {}},
+        {"persistentVolumeClaim": {"claimName": "data"}},
+        {"emptyDir": {}},
+        {"emptyDir": {"medium": "Memory", "sizeLimit": "64Mi"}},
+    ]
+    assert [mount["mountPath"] for mount in pod["containers"][0]["volumeMounts"]] == ["/b", "/new", "/c", "/e", "/run"]
+    assert "the volume data becomes the claim data" in told
+    assert "/dev/shm is left out" in told
+
+
+@pytest.mark.parametrize(
+    "flag",
+    [
+        *("--restart always", "--ulimit memlock=-1", "--hostname h", "--env-file e", "--platform linux/amd64", "--rm"),
+        *("--label a=b", "--init", "-p 80:80", "--uts=host", "--group-add video", "--user me", "--ipc shareable"),
+        *("--security-opt label=disable", "--network bridge", "--pull always", "-it", "-d", "--memory-swap 1g"),
+        *("--device /dev/infiniband", "--add-host h:host-gateway", "--log-opt a=b", "--cpuset-cpus 0-3"),
+    ],
+)
+def test_nothing_is_lost_in_silence(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
+    _, plain = imported(capsys, "docker run --gpus 1 image:1 go")
+    _, told = imported(capsys, f"docker run --gpus 1 {flag} image:1 go")
+    assert told.count("note[FT542]") == plain.count("note[FT542]") + 1
+    assert "left out" in told
+
+
+def test_an_unknown_option_is_refused_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["import", "--", "docker run --gpu all image:1 go"]) == 1
+    err = capsys.readouterr().err
+    assert "docker run has no option --gpu" in err
+    assert "did you mean --gpus?" in err
+
+
+@pytest.mark.parametrize(
+    "flags", ["--device /dev/cambricon_dev0", "--device /dev/mxcd", "-e MTHREADS_VISIBLE_DEVICES=0"]
+)
+def test_privileges_that_hami_denies_are_left_out_and_told(flags: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("run.sh").write_text(f"docker run {flags} \\\n  --privileged image:1 go\n")
+    assert cli.main(["import", "run.sh", "-o", "."]) == 0
+    assert "run.sh:2:3: warning[FT433]: --privileged is left out" in capsys.readouterr().err
+    assert not Path("overlays").exists()
+    assert "FT433" not in yamlio.read(Path("conf/experiment/image.yaml"))["allow"]
+    assert cli.main(["import", "run.sh", "--strict"]) == 1
+
+
+def test_what_admission_denies_is_refused_where_it_stands(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("run.sh").write_text("docker run --gpus 1 --privileged \\\n  --security-opt no-new-privileges image:1 go\n")
+    assert cli.main(["import", "run.sh", "-o", "."]) == 1
+    assert "run.sh:2:18: error[FT362]" in capsys.readouterr().err
+    assert not Path("conf").exists()
+
+
+# --- the caller's shell ---------------------------------------------------------------------------------
+
+TOKEN = "hf_" + "aB3dE5gH7jK9mN1pQ3sT5vW7xY9zA1cD"
+
+
+@pytest.mark.parametrize("value", ["=$HF_TOKEN", "=${HF_TOKEN:-none}", "=$(cat t)", "=`cat t`", "", f"={TOKEN}"])
+@pytest.mark.parametrize("form", ["text", "words"])
+def test_a_secret_becomes_a_reference(value: str, form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    line = f"docker run --gpus 1 -e HF_TOKEN{value} image:1 go"
+    Path("run.sh").write_text(line)
+    words = ["run.sh"] if form == "text" else ["--", *shlex.split(line)]
+    if form == "words" and {"$", "`"}.intersection(value):  # the caller's shell has replaced it by its value
+        words = ["--", *["docker", "run", "--gpus", "1", "-e", "HF_TOKEN", "image:1", "go"]]
+    assert cli.main(["import", "-o", ".", *words]) == 0
+    out = capsys.readouterr()
+    assert "warning[FT561]: HF_TOKEN is a secret" in out.err
+    assert container(rendered(capsys))["env"][-1] == {
+        "name": "HF_TOKEN",
+        "valueFrom": {"secretKeyRef": {"name": "hf-token", "key": "HF_TOKEN"}},
+    }
+    written = "".join(file.read_text() for file in Path().rglob("*.yaml"))
+    assert TOKEN not in out.err + out.out + written
+    assert "cat t" not in written
+
+
+def test_a_secret_in_the_command_is_refused_and_not_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("run.sh").write_text(f"docker run --gpus 1 -w /w image:1 go \\\n  --lr 1 \\\n  --token {TOKEN}")
+    assert cli.main(["import", "run.sh"]) == 1
+    assert cli.main(["import", "--", *shlex.split(Path("run.sh").read_text().replace("\\\n", ""))]) == 1
+    err = capsys.readouterr().err
+    assert err.count("FT441") == 2
+    assert TOKEN not in err
+
+
+def test_a_refusal_does_not_show_the_secret_beside_it(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("run.sh").write_text(f"docker run --gpu 1 -e HF_TOKEN={TOKEN} --label api_key={TOKEN} image:1 go")
+    assert cli.main(["import", "run.sh"]) == 1
+    assert TOKEN not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "option", ["-e LR=$LR", "-e LR=${LR:-1}", "-e LR", "--user $(id -u)", "--shm-size $S", "--name `n`"]
+)
+def test_a_variable_of_the_callers_shell_is_left_out_and_told(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("run.sh").write_text(f"docker run --gpus 1 {option} image:1 go")
+    assert cli.main(["import", "run.sh", "-o", "."]) == 0
+    assert "warning[FT560]" in capsys.readouterr().err
+    written = "".join(file.read_text() for file in Path().rglob("*.yaml"))
+    assert not {"$", "LR", "`"}.intersection(written)
+
+
+@pytest.mark.parametrize(
+    "line", ["$IMAGE go", "image:$TAG go", "image:1 go $LR", 'image:1 bash -c "cd $D; go"', "$ARGS image:1 go"]
+)
+def test_what_cannot_be_left_out_is_refused(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("run.sh").write_text(f"docker run --gpus 1 {line}")
+    assert cli.main(["import", "run.sh"]) == 1
+    assert "run.sh:1:" in capsys.readouterr().err
+
+
+def test_what_the_script_itself_sets_is_known(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("run.sh").write_text(
+        'export TAG=7\nIMAGE="example.com/a/b"\ndocker run --gpus 1 ${IMAGE}:$TAG go \'$X\' "\\$Y"\n'
+    )
+    assert cli.main(["import", "run.sh", "-o", "."]) == 0
+    found = yamlio.read(Path("conf/experiment/b.yaml"))
+    assert found["hardware"]["image"] == "example.com/a/b:7"
+    assert found["trainer"]["command"] == ["go", "$X", "$Y"]
+
+
+# --- scripts -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "docker run --gpus 1 \\\r\n  image:1 go\r\n",
+        "# docker run --gpus 4 other:1 x\nsudo -E docker run --gpus 1 image:1 go # and no more\n",
+        "cd /srv && docker run --gpus 1 image:1 go && echo done",
+        "podman run --gpus=1 image:1 go",
+        "nerdctl --namespace k8s.io run --gpus 1 image:1 go",
+        "docker --context far container run --gpus 1 image:1 go",
+        "if true; then docker run --gpus 1 image:1 go; fi",
+        "CUDA=1 /usr/bin/docker run --gpus 1 image:1 go >log 2>&1 &",
+        "docker ps\ndocker run --gpus 1 image:1 go\ndocker exec image 'unclosed",
+    ],
+)
+def test_scripts_of_every_style(script: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("run.sh").write_bytes(script.encode())
+    assert cli.main(["import", "run.sh", "-o", "."]) == 0, capsys.readouterr().err
+    found = yamlio.read(Path("conf/experiment/image.yaml"))
+    assert (found["hardware"]["image"], found["trainer"]["command"]) == ("image:1", ["go"])
+
+
+def test_further_commands_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("run.sh").write_text("docker run -d --gpus 1 image:1 sleep 9\ndocker exec image python train.py\n")
+    assert cli.main(["import", "run.sh"]) == 0
+    assert "run.sh:2:1: note[FT542]: docker exec is a command of its own" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "docker compose run app",
+        "docker run --gpus 1 -i image:1 bash -s <<'EOF'\npython t.py\nEOF\n",
+        "docker run -e 'A B=c' image:1 go",
+        "docker run -e =c image:1 go",
+        "docker run -v :/x image:1 go",
+        "docker run -v a:b image:1 go",
+        "docker run -v /a:/x --tmpfs /x image:1 go",
+        "docker run --mount type=bind,target=/x image:1 go",
+        "docker run --cpus many image:1 go",
+        "docker run --memory 1.2.3g image:1 go",
+        "docker run '' go",
+        "docker run image:1 $(unclosed",
+        "docker run \0 image:1 go",
+        "docker run " + "-e A=b " * 200_000 + "image:1 go",
+    ],
+    ids=range(14),
+)
+def test_what_cannot_be_read_is_told_at_its_place(script: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("run.sh").write_text(script)
+    assert cli.main(["import", "run.sh"]) == 1
+    err = capsys.readouterr().err
+    assert err.startswith("run.sh")
+    assert "FT543" in err

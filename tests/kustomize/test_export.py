@@ -163,6 +163,7 @@ def test_random_patches(tmp_path_factory: pytest.TempPathFactory, patches: list)
     overlay = directory / "overlays/hardware/full-gpu/patch.yaml"
     overlay.parent.mkdir(parents=True)
     overlay.write_text("".join(f"---\n{yamlio.dump(patch)}" for patch in patches))
+    overlay.with_name("overlay.yaml").write_text(SIDECAR)
     made = composer(directory)
     try:
         job = pipeline.compile_job(made, ["hardware=full-gpu"])
@@ -171,6 +172,7 @@ def test_random_patches(tmp_path_factory: pytest.TempPathFactory, patches: list)
     assert_same(job, made, directory / "built")
 
 
+SIDECAR = "adds: [containers/sidecar]\n"
 PACK = """\
 apiVersion: v1
 kind: PodTemplate
@@ -193,6 +195,7 @@ def test_overlays_of_a_pack(
     overlay = tmp_path / "site/some_pack/overlays/hardware/full-gpu/pack.yaml"
     overlay.parent.mkdir(parents=True)
     overlay.write_text(PACK)
+    overlay.with_name("overlay.yaml").write_text(SIDECAR)
     (tmp_path / "site/some_pack/__init__.py").write_text("raise RuntimeError('nothing of a pack is run')\n")
     monkeypatch.setattr(sys, "path", [str(tmp_path / "site"), *sys.path])
     made, chosen = composer(tmp_path), ["hardware=full-gpu", "overlays=[pkg://some_pack.overlays]"]
@@ -205,6 +208,30 @@ def test_overlays_of_a_pack(
     found = {row["path"].rpartition("spec.")[2]: row["values"] for row in json.loads(capsys.readouterr().out)["rows"]}
     assert found["hostname"] == {"['pkg://some_pack.overlays']": "trainer"}
     assert {"priorityClassName", "containers[sidecar]", "containers[train].env[PACK]"} <= found.keys()
+
+
+def test_a_patch_of_pods_beside_a_second_task(tmp_path: Path) -> None:
+    overlay = tmp_path / "overlays/model/qwen3-0.6b/eval.yaml"
+    overlay.parent.mkdir(parents=True)
+    pod = "{restartPolicy: Never, containers: [{name: eval, image: 'example.com/eval:1'}]}"
+    task = f"{{name: eval, replicas: 1, minAvailable: 1, maxRetry: 3, template: {{spec: {pod}}}}}"
+    overlay.write_text(
+        f"apiVersion: batch.volcano.sh/v1alpha1\nkind: Job\nspec: {{minAvailable: 2, tasks: [{task}]}}\n"
+    )
+    overlay.with_name("overlay.yaml").write_text("adds: [tasks/eval]\n")
+    own = tmp_path / "overlays/storage/topolvm/env.yaml"
+    own.parent.mkdir(parents=True)
+    both = "[{name: train, env: [{name: A, value: x}]}, {name: eval, env: [{name: B, value: x}]}]"
+    own.write_text(f"apiVersion: v1\nkind: PodTemplate\ntemplate: {{spec: {{containers: {both}}}}}\n")
+    made = composer(tmp_path)
+    job = pipeline.compile_job(made, ["hardware=cpu", "trainer.precision=fp32", "allow={FT456: it talks to nobody}"])
+    tasks = {task["name"]: task["template"]["spec"]["containers"] for task in job.bundle.job["spec"]["tasks"]}
+    assert {name: [c["name"] for c in containers] for name, containers in tasks.items()} == {
+        "train": ["train"],
+        "eval": ["eval"],
+    }
+    assert {"name": "B", "value": "x"} in tasks["eval"][0]["env"]
+    assert_same(job, made, tmp_path / "built")
 
 
 # --- what is written ---

@@ -172,3 +172,13 @@ def test_accepting_what_is_no_rule_is_refused(composer):
     assert [(d.code, d.subject, d.help) for d in rejected.value.diagnostics if d.code == "FT284"] == [
         ("FT284", "allow.FFT280", "did you mean FT280?")
     ]
+
+
+@pytest.mark.parametrize("code", ["FT312", "FT433", "FT486"])
+def test_nobody_accepts_what_admission_denies(code, composer):
+    with pytest.raises(Rejected) as rejected:
+        pipeline.compile_job(composer, [f"allow.{code}=x"])
+
+    assert [(d.subject, d.help) for d in rejected.value.diagnostics if d.code == "FT284"] == [
+        (f"allow.{code}", f"remove allow.{code}, and mend what it tells of")
+    ]

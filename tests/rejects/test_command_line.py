@@ -212,9 +212,11 @@ def test_bytes_that_are_no_text(reject: Reject) -> None:
 OUTPUT = ("storage=nfs", "trainer.args.output_dir=/mnt/workspace/out")
 
 
-def test_jobs_of_a_sweep_do_not_write_into_one_folder(reject: Reject) -> None:
-    shared = "all jobs of this sweep write into /mnt/workspace/out (in all 2 points)"
-    assert reject("-m", "trainer.lr=1e-4,2e-4", *OUTPUT) == [("FT261", f"{HERE}:3", shared)]
+@pytest.mark.parametrize("output", ["/mnt/workspace/out", "../out", "a/../../../workspace/b"])
+def test_jobs_of_a_sweep_do_not_write_into_one_folder(reject: Reject, output: str) -> None:
+    shared = f"all jobs of this sweep write into {output} (in all 2 points)"
+    words = ("-m", "trainer.lr=1e-4,2e-4", "storage=nfs", f"trainer.args.output_dir={output}")
+    assert reject(*words) == [("FT261", f"{HERE}:3", shared)]
 
 
 @pytest.mark.parametrize(

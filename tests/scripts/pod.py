@@ -53,8 +53,8 @@ class Pod:
         path.write_text(f'#!/bin/bash\nprintf "%s\\n" "{name} $*" >>"$STUB_HOME/calls"\n{text}\n')
         path.chmod(0o755)
 
-    def start(self, script: str, *words: str, **env: str) -> subprocess.Popen[str]:
-        """The script as the kubelet starts it, in a session of its own."""
+    def start(self, script: str | Path, *words: str, **env: str) -> subprocess.Popen[str]:
+        """The script as the kubelet starts it, in a session of its own: by its name inline, by its path as a file."""
         for folder in (self.home / "root", self.home / "tmp", self.volume, self.bin):
             folder.mkdir(parents=True, exist_ok=True)
         base = {
@@ -65,8 +65,10 @@ class Pod:
             "HOSTNAME": self.home.name,
             "GIT_CONFIG_NOSYSTEM": "1",
         }
+        inline = isinstance(script, str)
+        command = ["-c", (SCRIPTS / f"{script}.sh").read_text(), script] if inline else [script]
         return subprocess.Popen(
-            ["/bin/bash", "-c", (SCRIPTS / f"{script}.sh").read_text(), script, *words],
+            ["/bin/bash", *command, *words],
             env=base | self.env | env,
             cwd=self.home,
             stdin=subprocess.DEVNULL,
@@ -99,7 +101,7 @@ class Pod:
         assert end(container).code == 0
         return False
 
-    def run(self, script: str, *words: str, **env: str) -> Ended:
+    def run(self, script: str | Path, *words: str, **env: str) -> Ended:
         return end(self.start(script, *words, **env))
 
 

@@ -20,18 +20,20 @@ if TYPE_CHECKING:
 # Options of each command in git 2.25's manual, of those that the scripts could want.
 OPTIONS = {
     "add": "--all --force",
-    "checkout": "--detach --quiet -q",
+    "checkout-index": "--all --quiet",
     "commit-tree": "-m -p",
-    "config": "--add --file --get",
+    "config": "--add --file --get --includes --list -z",
     "fetch": "--depth --no-tags --quiet -q",
-    "init": "--bare --quiet -q",
+    "init": "--bare --quiet --template -q",
     "lfs": "",
     "ls-files": "--deleted --modified",
     "ls-remote": "--heads --tags",
     "push": "--force --quiet -q",
+    "read-tree": "",
     "remote": "",
     "rev-parse": "--quiet --verify",
     "status": "--porcelain",
+    "update-ref": "",
     "write-tree": "",
 }
 
@@ -40,7 +42,7 @@ case $(ps -o comm= -p $PPID) in git*) exec {git} "$@" ;; esac
 words=("$@")
 new=${{GIT_CONFIG_COUNT:-}}${{GIT_CONFIG_GLOBAL:-}}${{GIT_CONFIG_SYSTEM:-}}
 [ -z "$new" ] || {{ echo "too new: environment" >&2; exit 129; }}
-[ "$1" != -C ] || shift 2
+while [[ $1 =~ ^(-C|--git-dir|--work-tree)$ ]]; do shift 2; done
 command=$1
 case $command in
 {cases}

@@ -154,13 +154,21 @@ def test_a_wrong_token_is_refused_at_once(job: Pod) -> None:
     assert [path.name for path in job.volume.iterdir()] == ["data"]
 
 
-def test_the_token_goes_to_no_other_host(forge: Forge, job: Pod) -> None:
+def test_a_repository_does_not_choose_its_lfs_server(forge: Forge, job: Pod) -> None:
     """localhost is this server under another name: a different host to git."""
-    config = forge.pointer(WEIGHTS)
-    lfs = forge.address("Qwen3-0.6B").replace("127.0.0.1", "localhost")
-    forge.commit(
-        "Qwen3-0.6B", {".lfsconfig": f"[lfs]\n\turl = {lfs}.git/info/lfs\n".encode(), "m.bin": config}, large={}
-    )
+    lfs = forge.address("elsewhere").replace("127.0.0.1", "localhost")
+    lfsconfig = f"[lfs]\n\turl = {lfs}.git/info/lfs\n\tskipdownloaderrors = true\n".encode()
+    large = {"model.safetensors": WEIGHTS, "onnx/copy of it.bin": WEIGHTS}
+    forge.commit("Qwen3-0.6B", SMALL | {".lfsconfig": lfsconfig}, large=large)
+    ended = job.run("prepare", GIT_SSL_NO_VERIFY="true", GIT_SSL_CAINFO="")
+    assert ended.code == 0, ended.log
+    assert is_whole(job)
+    assert forge.count("elsewhere") == 0
+
+
+def test_the_token_goes_to_no_other_host(forge: Forge, job: Pod) -> None:
+    """Where a server's own answer leads to another name of it, that name gets no token."""
+    job.env["BASE_MODEL_URL"] = forge.address("Qwen3-0.6B").replace("127.0.0.1", "localhost")
     ended = job.run("prepare", GIT_SSL_NO_VERIFY="true", GIT_SSL_CAINFO="")
     assert ended.code == 1
     assert forge.count("batch download") == 0
@@ -325,9 +333,8 @@ def test_eight_pods_fetch_once(forge: Forge, both: Pod) -> None:
 def test_a_killed_fetch_is_continued_by_the_next_pod(forge: Forge, job: Pod) -> None:
     """The dead pod's lock expires; its large files are not fetched again."""
     real = subprocess.run(["which", "git"], capture_output=True, text=True, check=True).stdout.strip()
-    job.program(
-        "git", f'if [[ "$*" == *ls-files* ]]; then touch "$STUB_HOME/here"; exec sleep 100; fi; exec {real} "$@"'
-    )
+    stop = f'[[ "$*" != *" lfs fetch"* ]] || {{ {real} "$@"; touch "$STUB_HOME/here"; exec sleep 100; }}'
+    job.program("git", f'{stop}\nexec {real} "$@"')
     container = job.start("prepare")
     assert await_file(job.home / "here", container)
     kill(container)

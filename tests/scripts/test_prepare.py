@@ -27,8 +27,15 @@ COMMIT = "c0ffee" + "0" * 34
 # A git whose every repository has one commit with one large file. $STUB_HOME/broken: what it says
 # instead of fetching, once for each line.
 GIT = f"""
-dir=.
-[ "$1" != -C ] || {{ dir=$2; shift 2; }}
+dir=. tree=
+while :; do
+  case $1 in
+    -C) dir=$2; shift 2 ;;
+    --git-dir) shift 2 ;;
+    --work-tree) tree=$2; shift 2 ;;
+    *) break ;;
+  esac
+done
 case "$1 $2" in
   "config --file") printf '%s = %s\\n' "$5" "$6" >>"$3" ;;
   "config lfs.storage") echo "$3" >"$dir/.git/storage" ;;
@@ -39,14 +46,13 @@ case "$1 $2" in
       sed -i 1d "$STUB_HOME/broken"
       exit 128
     fi ;;
-  "checkout -q") echo '{{}}' >"$dir/config.json"
-    printf '{POINTER.replace(chr(10), chr(92) + "n")}' >"$dir/model.safetensors" ;;
-  "rev-parse HEAD") echo {COMMIT} ;;
+  "checkout-index --quiet") echo '{{}}' >"$tree/config.json"
+    printf '{POINTER.replace(chr(10), chr(92) + "n")}' >"$tree/model.safetensors" ;;
+  "rev-parse refs/ftgen/wanted") echo {COMMIT} ;;
   "lfs fetch")
     store=$(<"$dir/.git/storage")/objects/{OID[:2]}/{OID[2:4]}
     [ -e "$store/{OID}" ] || {{ echo downloaded >>"$STUB_HOME/downloads"; mkdir -p "$store"; }}
     printf 'weights\\n' >"$store/.new.$BASHPID" && mv "$store/.new.$BASHPID" "$store/{OID}" ;;
-  "lfs ls-files") echo "{OID} - model.safetensors" ;;
 esac
 """
 
@@ -91,17 +97,18 @@ def test_git_is_called_without_user_and_token(job: Pod) -> None:
     ended = job.run("prepare", MODEL_REVISION="v1")
     assert ended.code == 0, ended.log
     words = [call.removeprefix("git ") for call in job.calls if "config --file" not in call]
-    tree = words[1].split()[-1]
+    store = words[1].split()[-1]
+    work = store.removesuffix("/store")
     assert words[1:10] == [
-        f"init -q {tree}",
-        f"-C {tree} remote add origin {URL}",
-        f"-C {tree} config lfs.storage {tree.removesuffix('/tree')}/lfs",
-        f"-C {tree} fetch -q --depth 1 --no-tags origin v1",
-        f"-C {tree} checkout -q --detach FETCH_HEAD",
-        f"-C {tree} rev-parse HEAD",
-        f"-C {tree} lfs fetch --include= --exclude= origin {COMMIT}",
-        f"-C {tree} lfs ls-files --long",
-        f"-C {tree} rev-parse HEAD",
+        f"init -q {store}",
+        f"-C {store} remote add origin {URL}",
+        f"-C {store} config lfs.storage {work}/lfs",
+        f"-C {store} fetch -q --depth 1 --no-tags origin v1",
+        f"-C {store} update-ref refs/ftgen/wanted FETCH_HEAD^{{commit}}",
+        f"--git-dir {store}/.git --work-tree {work}/tree read-tree refs/ftgen/wanted",
+        f"--git-dir {store}/.git --work-tree {work}/tree checkout-index --quiet --all",
+        f"-C {store} rev-parse refs/ftgen/wanted",
+        f"-C {store} lfs fetch --include= --exclude= origin {COMMIT}",
     ]
     assert not any(TOKEN in call for call in job.calls)
     settings = (job.home / ".gitconfig").read_text()
@@ -339,7 +346,7 @@ def test_an_owner_that_lost_its_lock_does_not_replace_what_the_next_one_fetched(
     """It was silent for too long, a frozen node for example, and wakes up in the middle."""
     job.program(
         "git",
-        '[ "$1 $3" != "-C checkout" ] || { touch "$STUB_HOME/here"; '
+        '[[ "$*" != *checkout-index* ]] || { touch "$STUB_HOME/here"; '
         'until [ -e "$STUB_HOME/go" ]; do sleep 0.02; done; }\n' + GIT,
     )
     sleeper = job.start("prepare", FETCH_RETRIES="1")

@@ -218,3 +218,60 @@ def test_every_packaged_sweep_renders(composer: Composer, option: str) -> None:
     jobs = list(batch)
     assert batch.folder == option
     assert len(jobs) == len(batch.sweep.points) > 1
+
+
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [
+        ("+sweep=lora,seeds", "sweeps cannot be swept themselves"),
+        ("+sweep=choice(lora)", "sweeps cannot be swept themselves"),
+        ("+sweep=glob(*)", "sweeps cannot be swept themselves"),
+        ("+sweep@sweep=lora,seeds", "sweeps cannot be swept themselves"),
+        ("sweep.sample=1,2", "what says how to sweep cannot be swept"),
+        ("hydra.mode=RUN,MULTIRUN", "Hydra's own configuration cannot be swept"),
+    ],
+)
+def test_what_says_how_to_sweep_is_not_swept(composer: Composer, word: str, told: str) -> None:
+    found = refused(composer, word, LR)
+    assert (found.code, found.headline) == ("FT030", f"{word}: {told}")
+
+
+def test_two_sweeps_at_once_are_written_as_a_list(composer: Composer) -> None:
+    assert len(labels(composer, "+sweep=[lora,seeds]")) == 3 * 3 * 3
+
+
+PRESETS = {
+    "axes": "# @package _global_\nsweep: {axes: {trainer.lr: [1.0e-4, 2.0e-4]}}\n",
+    "parameters": "# @package _global_\nhydra: {sweeper: {params: {trainer.lr: '1e-4,2e-4'}}}\n",
+    "plain": "# @package _global_\ntrainer: {epochs: 5}\n",
+}
+
+
+@pytest.fixture
+def presets(beside: Path) -> Composer:
+    (beside / "experiment").mkdir()
+    for name, text in PRESETS.items():
+        (beside / "experiment" / f"{name}.yaml").write_text(text, encoding="utf-8")
+    return composer_with(beside)
+
+
+@pytest.mark.parametrize("preset", ["axes", "parameters"])
+@pytest.mark.parametrize("values", ["{0},plain", "plain,{0}", "{0},{0}", "choice({0})"])
+def test_a_swept_preset_has_no_axes_of_its_own(preset: str, values: str, presets: Composer) -> None:
+    sweep = sweeping.expand(presets, [f"+experiment={values.format(preset)}", "model=qwen3-0.6b,qwen3-1.7b"])
+    with pytest.raises(Rejected) as rejected:
+        list(Batch(presets, sweep))
+    (found,) = rejected.value.diagnostics
+    assert (found.code, found.subject) == ("FT030", "experiment")
+    assert found.headline.startswith(f"experiment={preset} says how to sweep, and is one of the swept values")
+
+
+@pytest.mark.parametrize("preset", ["axes", "parameters"])
+def test_a_preset_that_is_chosen_once_brings_its_axes(preset: str, presets: Composer) -> None:
+    sweep = sweeping.expand(presets, [f"+experiment={preset}", "model=qwen3-0.6b,qwen3-1.7b"])
+    assert len(list(Batch(presets, sweep))) == 4
+
+
+def test_plain_presets_are_swept(presets: Composer) -> None:
+    sweep = sweeping.expand(presets, ["+experiment=plain,qwen3-identity-vgpu"])
+    assert len(list(Batch(presets, sweep))) == 2

@@ -4,7 +4,7 @@ import pytest
 
 from ftgen import pipeline, project
 from ftgen.compose import Composer, Request
-from ftgen.diagnostics import Diagnostic, Rejected
+from ftgen.diagnostics import Diagnostic, Rejected, Severity
 from ftgen.trainers import llamafactory
 
 
@@ -45,6 +45,11 @@ def test_a_model_that_no_release_knows_has_the_template_it_says() -> None:
     assert "FT248" not in told("model.name=Our-Model", "model.template=qwen", "trainer.version=0.9.4")
 
 
+MIXTURE = ("model=qwen3-30b-a3b", "storage=nfs")
+ROWS_AT_ONCE = ("hardware.memory=null", "hardware/card=b200", "trainer.batch_size=1", "trainer.gradient_accumulation=1")
+REWARD = ("trainer=dpo-lora", "trainer.args.stage=rm")
+
+
 @pytest.mark.parametrize(
     ("overrides", "wanted"),
     [
@@ -57,6 +62,13 @@ def test_a_model_that_no_release_knows_has_the_template_it_says() -> None:
         (("hardware.nodes=2", "trainer=sft-qlora", "trainer.parallel=z3"), "z3"),
         (("hardware.nodes=2", "trainer=sft-qlora", "trainer.args.quantization_bit=8"), "ddp"),
         (("hardware.nodes=2", "trainer.parallel=ddp"), "ddp"),
+        ((*MIXTURE, "hardware.devices=8"), "ddp"),
+        ((*MIXTURE, "hardware.nodes=2"), "fsdp"),
+        ((*MIXTURE, "hardware.devices=8", "trainer=sft-full", *ROWS_AT_ONCE), "fsdp"),
+        ((*MIXTURE, "hardware.nodes=2", "trainer=sft-qlora"), "fsdp"),
+        ((*MIXTURE, "hardware=ascend", "hardware.nodes=2", "hardware.devices=8"), "fsdp"),
+        ((*MIXTURE, "hardware=ascend", "hardware.nodes=2", "trainer=sft-qlora"), "ddp"),
+        ((*MIXTURE, "hardware.nodes=2", "hardware.devices=8", *REWARD), "z3"),
         (("hardware.nodes=2", "trainer.args.fsdp=full_shard"), "ddp"),
         (("hardware.nodes=2", "trainer.args.deepspeed={zero_optimization: {stage: 2}}"), "ddp"),
     ],
@@ -65,3 +77,106 @@ def test_the_way_to_share_follows_from_nodes_and_method(overrides: tuple[str, ..
     composer = Composer(Request(config_path=project.conf_dir()))
     spec = pipeline.compile_job(composer, ["hardware=full-gpu", *overrides]).spec
     assert llamafactory.parallel(spec) == wanted
+
+
+@pytest.mark.parametrize("shape", [(), ("hardware.nodes=2",), ("hardware.devices=8", "trainer=sft-full")])
+@pytest.mark.parametrize("hardware", ["full-gpu", "ascend"])
+def test_what_is_chosen_by_itself_for_a_mixture_of_experts_is_not_warned_of(
+    hardware: str, shape: tuple[str, ...]
+) -> None:
+    assert "FT292" not in told(*MIXTURE, f"hardware={hardware}", *shape)
+
+
+def judged(*overrides: str) -> dict[str, Diagnostic]:
+    """What is said of a configuration that came as far as these rules."""
+    found = told(*overrides)
+    assert not {code for code in found if code < "FT200"}
+    return found
+
+
+KEPT = ("storage=nfs", "storage.workspace.claim=w")
+CACHED = (
+    "storage=model-cache",
+    "storage.cache.uri=hf://Qwen/Qwen3-0.6B",
+    "storage.cache.nodes=[{key: gpu, operator: Exists}]",
+)
+ONLY_MODEL = "trainer.args.save_only_model=true"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "severity"),
+    [
+        ((*KEPT, ONLY_MODEL, "hardware.devices=4", "trainer.parallel=z2"), Severity.ERROR),
+        ((*KEPT, ONLY_MODEL, "hardware.devices=4", "trainer.parallel=fsdp"), Severity.ERROR),
+        ((*KEPT, ONLY_MODEL), Severity.WARNING),
+        ((*KEPT, ONLY_MODEL, "hardware.devices=4", "trainer.parallel=z2", "trainer.resume=false"), None),
+        ((ONLY_MODEL, "hardware.devices=4", "trainer.parallel=z2"), None),
+        ((ONLY_MODEL, *KEPT, "trainer.args.output_dir=/tmp/out"), None),
+        (("trainer.args.resume_from_checkpoint=true",), Severity.ERROR),
+    ],
+)
+def test_a_job_that_resumes_keeps_what_it_resumes_from(overrides: tuple[str, ...], severity: Severity | None) -> None:
+    found = judged(*overrides).get("FT287")
+    assert (found.severity if found else None) is severity
+
+
+@pytest.mark.parametrize(
+    ("overrides", "subject"),
+    [
+        (("trainer.args.adapter_name_or_path=/mnt/workspace/earlier/out",), "trainer.args.adapter_name_or_path"),
+        (("trainer.args.adapter_name_or_path=/mnt/workspace/earlier/out", *KEPT), None),
+        (
+            ("trainer.args.adapter_name_or_path=/mnt/models/Other", "storage.models.claim=null"),
+            "trainer.args.adapter_name_or_path",
+        ),
+        (
+            ("trainer.args.resume_from_checkpoint=output_models/checkpoint-5", *KEPT),
+            "trainer.args.resume_from_checkpoint",
+        ),
+        (("model.url=null", "storage.models.claim=null"), "model.name"),
+        (("dataset.url=null", "storage.models.claim=null"), "dataset.name"),
+        (("model.url=null", "dataset.url=null"), None),
+        (CACHED, None),
+        (("trainer.args.model_name_or_path=org/model", "+hardware.env.HF_HUB_OFFLINE=0"), None),
+    ],
+)
+def test_what_is_read_is_there(overrides: tuple[str, ...], subject: str | None) -> None:
+    found = judged(*overrides).get("FT288")
+    assert (found.subject if found else None) == subject
+
+
+@pytest.mark.parametrize(
+    ("overrides", "subject"),
+    [
+        (("tracking=none", "trainer.args.report_to=mlflow"), "trainer.args.report_to"),
+        (("trainer.args.report_to=none",), "trainer.args.report_to"),
+        (("trainer.args.report_to=[tensorboard]",), "trainer.args.report_to"),
+        (("tracking=none", "trainer.args.report_to=wandb"), "trainer.args.report_to"),
+        (("tracking=none", "trainer.args.report_to=wandb", "+hardware.env.WANDB_MODE=offline"), None),
+        (("tracking=none", "trainer.args.report_to=mlflow", "+hardware.env.MLFLOW_TRACKING_URI=http://m"), None),
+        (("tracking=none",), None),
+        (("trainer.args.report_to=[mlflow,tensorboard]",), None),
+    ],
+)
+def test_runs_are_reported_where_tracking_says(overrides: tuple[str, ...], subject: str | None) -> None:
+    found = judged(*overrides).get("FT289")
+    assert (found.subject if found else None) == subject
+
+
+@pytest.mark.parametrize(
+    ("overrides", "names"),
+    [
+        ((), "identity_alauda"),
+        (("trainer.args.dataset=[a,b]",), "a,b"),
+        (("+trainer.args.eval_dataset=c", "trainer.args.val_size=0"), "identity_alauda,c"),
+        (("trainer.args.dataset_dir=ONLINE", "+hardware.env.HF_HUB_OFFLINE=0"), None),
+        (("trainer.args.dataset_dir=/mnt/models/other",), None),
+        (("trainer=command", "trainer.command=[x]"), None),
+    ],
+)
+def test_prepare_is_told_which_data_sets_must_be_there(overrides: tuple[str, ...], names: str | None) -> None:
+    composer = Composer(Request(config_path=project.conf_dir()))
+    compiled = pipeline.compile_job(composer, ["hardware=full-gpu", *overrides])
+    (container,) = compiled.bundle.job["spec"]["tasks"][0]["template"]["spec"]["initContainers"]
+    environment = {e["name"]: e.get("value") for e in container["env"]}
+    assert environment.get("DATASET_NAMES") == names

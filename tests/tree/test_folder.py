@@ -481,3 +481,35 @@ def test_writers_in_other_processes_wait_for_each_other(out, make_run):
         children.append(child)
     assert [os.waitpid(child, 0)[1] for child in children] == [0] * 6
     assert len(read_lock(out).files) == 6
+
+
+def test_a_tree_of_many_folders_is_written_and_replaced(out, snapshot):
+    def runs(number):
+        return [Run("a", f"a-{n}", f"a/{n}", {f"a/{n}/b/{number}.yaml": b"x: %d\n" % n}) for n in range(200)]
+
+    write(out, *runs(1))
+    write(out, *runs(2))
+    assert len(snapshot(out)) == 201
+    assert {path.name for path in out.rglob("*.yaml")} == {"2.yaml"}
+
+
+def test_no_descriptor_stays_open(out, make_run):
+    def opened() -> int:
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    before = opened()
+    write(out, make_run("a"), make_run("b", claim="1Gi"))
+    discard(plan_write(out, [make_run("c")]))
+    plan_write(out, [make_run("c")], dry=True)
+    (out / job_file(make_run("a"))).write_text("edited")
+    refused(out, make_run("a"))
+    (out / ".ftgen-stage" / "x").mkdir(parents=True)
+    refused(out, make_run("b"))
+    read_lock(out)
+    assert opened() == before
+
+
+def test_names_as_long_as_a_file_system_takes_are_written(out, snapshot):
+    longest = "x" * 250 + ".yaml"
+    write(out, Run("a", "a-1", "a/", {f"a/{longest}": b"x: 1\n"}))
+    assert f"a/{longest}" in snapshot(out)

@@ -28,10 +28,7 @@ GROUPS = catalog.groups([project.conf_dir()])
 NEEDS = {
     "claims": ("storage.workspace.claim=work", "storage.models.claim=models"),
     "nfs-static": ("storage.workspace.nfs.server=nfs.example.com",),
-    "model-cache": (
-        "storage.cache.uri=hf://Qwen/Qwen3-0.6B",
-        "storage.cache.nodes=[{key: pool, operator: In, values: [gpu]}]",
-    ),
+    "model-cache": ("storage.cache.nodes=[{key: pool, operator: In, values: [gpu]}]",),
     "nvidia-dra": ("cluster.volcano_version='1.14'",),
 }
 

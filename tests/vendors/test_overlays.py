@@ -212,3 +212,152 @@ def test_the_hundredth_overlay_costs_a_render_nothing_that_does_not_choose_it(
     opened.clear()
     render_here()
     assert sorted(opened) == few
+
+
+# --- what is added, and what is lost ---
+
+JOB = "apiVersion: batch.volcano.sh/v1alpha1\nkind: Job\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "headline", "guess"),
+    [
+        (
+            f"{TEMPLATE}  spec:\n    containers:\n    - name: trian\n      image: x:1\n",
+            7,
+            "patches the container trian, which the job does not have",
+            "did you mean train?",
+        ),
+        (
+            f"{TEMPLATE}  spec:\n    initContainers:\n    - name: prepair\n      env: [{{name: A, value: b}}]\n",
+            7,
+            "patches the init container prepair, which the job does not have",
+            "did you mean prepare?",
+        ),
+        (
+            f"{TEMPLATE}  spec:\n    containers:\n    - name: proxy\n      image: x:1\n",
+            7,
+            "patches the container proxy, which the job does not have",
+            "there is train;",
+        ),
+        (
+            f"{TEMPLATE}  spec:\n    containers:\n    - name: trian\n      $patch: delete\n",
+            7,
+            "patches the container trian, which the job does not have",
+            "did you mean train?",
+        ),
+        (
+            f"{JOB}spec:\n  tasks:\n  - name: trains\n    replicas: 1\n",
+            5,
+            "patches the task trains, which the job does not have",
+            "did you mean train?",
+        ),
+        (
+            f"{JOB}spec:\n  tasks:\n  - name: train\n    template: {{spec: {{containers: [{{name: main}}]}}}}\n",
+            6,
+            "patches the container main, which the job does not have",
+            "did you mean train?",
+        ),
+    ],
+)
+def test_a_program_that_is_not_there_is_refused(
+    text: str, line: int, headline: str, guess: str, write: Write, render_here: Render
+) -> None:
+    file = write("overlays/storage/topolvm/patch.yaml", text)
+    found = rejected(render_here)
+    assert (found.code, found.locations[0].file, found.locations[0].line) == ("FT026", str(file), line)
+    assert found.headline == f"the overlay storage/topolvm {headline}"
+    assert found.help.startswith(guess)
+    assert str(file.with_name("overlay.yaml")) in found.help
+
+
+SIDECAR = f"{TEMPLATE}  spec:\n    containers:\n    - {{name: proxy, image: 'example.com/proxy:1'}}\n"
+PROXY = "{name: proxy, image: 'example.com/proxy:1'}"
+
+
+@pytest.mark.parametrize("declared", ["adds: [containers/proxy]\n", "adds: [containers]\n"])
+def test_a_sidecar_is_declared(declared: str, write: Write, render_here: Render, pod: Pod) -> None:
+    write("overlays/storage/topolvm/patch.yaml", SIDECAR)
+    write("overlays/storage/topolvm/overlay.yaml", declared)
+    assert [c["name"] for c in pod(render_here())["containers"]] == ["train", "proxy"]
+
+
+def test_a_sidecar_is_added_by_an_operation(write: Write, render_here: Render, pod: Pod) -> None:
+    operation = f"{{op: add, path: /spec/tasks/0/template/spec/containers/-, value: {PROXY}}}"
+    write("overlays/storage/topolvm/patch.yaml", f"- {operation}\n")
+    assert [c["name"] for c in pod(render_here())["containers"]] == ["train", "proxy"]
+
+
+def test_what_one_overlay_added_another_one_patches(write: Write, render_here: Render, pod: Pod) -> None:
+    write("overlays/storage/topolvm/patch.yaml", SIDECAR)
+    write("overlays/storage/topolvm/overlay.yaml", "adds: [containers/proxy]\n")
+    write(
+        "overlays/delivery/argocd/env.yaml", f"{TEMPLATE}  spec:\n    containers:\n    - {{name: proxy, tty: true}}\n"
+    )
+    assert pod(render_here())["containers"][1]["tty"] is True
+
+
+def test_what_a_container_or_pod_has_many_of_is_added_freely(write: Write, render_here: Render) -> None:
+    mounts = "volumeMounts: [{name: own, mountPath: /own}], ports: [{containerPort: 80, protocol: TCP}]"
+    write(
+        "overlays/storage/topolvm/patch.yaml",
+        f"{TEMPLATE}  spec:\n    volumes: [{{name: own, emptyDir: {{}}}}]\n    tolerations: [{{operator: Exists}}]\n"
+        f"    containers: [{{name: train, env: [{{name: A, value: b}}], {mounts}}}]\n",
+    )
+    assert not {d.code for d in render_here().diagnostics} & {"FT026", "FT027"}
+
+
+LOSSES = {
+    "spec.policies": (
+        f"{JOB}spec:\n  policies: [{{event: TaskCompleted, action: CompleteJob}}]\n",
+        "Job.spec.policies",
+        '{"event": "PodEvicted", "action": "RestartJob"}, {"event": "PodFailed", "action": "TerminateJob"}',
+    ),
+    "args": (
+        f"{TEMPLATE}  spec:\n    initContainers: [{{name: prepare, command: [/bin/bash, -x]}}]\n",
+        "PodTemplate.template.spec.initContainers[name=prepare].command",
+        "-c, # shellcheck shell=bash…",
+    ),
+    "plugins": (f"{JOB}spec: {{plugins: {{svc: []}}}}\n", "Job.spec.plugins.svc", "--publish-not-ready-addresses=true"),
+}
+
+
+@pytest.mark.parametrize("case", LOSSES)
+def test_what_a_list_without_a_key_loses_is_told(case: str, write: Write, render_here: Render) -> None:
+    text, path, lost = LOSSES[case]
+    choices = () if case != "plugins" else ("hardware=full-gpu", "hardware.nodes=2", "storage=nfs")
+    folder = "overlays/storage/nfs" if choices else "overlays/storage/topolvm"
+    file = write(f"{folder}/patch.yaml", text)
+    (told,) = [d for d in render_here(*choices).diagnostics if d.code == "FT027"]
+    assert told.headline.startswith(
+        f"the overlay {folder.removeprefix('overlays/')} replaces {path} as a whole and loses "
+    )
+    assert lost in told.headline
+    assert told.locations[0].file == str(file)
+    # Said to be meant, it is not told.
+    write(f"{folder}/overlay.yaml", f"replaces: ['{path}']\n")
+    assert not [d for d in render_here(*choices).diagnostics if d.code == "FT027"]
+
+
+def test_a_list_that_keeps_what_was_there_is_no_loss(write: Write, render_here: Render) -> None:
+    kept = "{event: PodEvicted, action: RestartJob}, {event: PodFailed, action: TerminateJob}"
+    policies = f"[{kept}, {{event: TaskCompleted, action: CompleteJob}}]"
+    write("overlays/storage/topolvm/patch.yaml", f"{JOB}spec: {{policies: {policies}}}\n")
+    assert not [d for d in render_here().diagnostics if d.code == "FT027"]
+
+
+def test_a_list_that_two_overlays_set_is_told_with_both_places(write: Write, render_here: Render) -> None:
+    tolerations = "{}  spec:\n    tolerations: [{{key: {}, operator: Exists}}]\n"
+    first = write("overlays/storage/topolvm/a.yaml", tolerations.format(TEMPLATE, "a"))
+    last = write("overlays/delivery/argocd/b.yaml", tolerations.format(TEMPLATE, "b"))
+    (told,) = [d for d in render_here().diagnostics if d.code in {"FT023", "FT027"}]
+    assert told.code == "FT027"
+    assert [place.file for place in told.locations] == [str(last), str(first)]
+
+
+@pytest.mark.parametrize(
+    "text", ["adds: containers/x\n", "adds: [1]\n", "", "1: [a]\n", "- a\n", "adds: [a]\nx: [b]\n"]
+)
+def test_a_declaration_of_another_shape(text: str, write: Write, render_here: Render) -> None:
+    write("overlays/storage/topolvm/overlay.yaml", text)
+    assert rejected(render_here).code == "FT020"

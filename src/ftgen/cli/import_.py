@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ftgen import catalog, check, contract, importing, pipeline, yamlio
+from ftgen import catalog, check, importing, pipeline, schema, yamlio
 from ftgen.cli import output, request, writing
 from ftgen.cli.arguments import Arguments, Usage
 from ftgen.compose import Composer, spelled
-from ftgen.diagnostics import Diagnostic, Severity, require
-from ftgen.importing import Options, Proposal
-from ftgen.lower import Object
-from ftgen.overlay import Patch
+from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, Severity, require
+from ftgen.importing import Options, Proposal, Run, Wanted, Word
+from ftgen.overlay import ANYTHING, Declared, Patch
 from ftgen.pipeline import Beside, Compiled
-from ftgen.rules import secrets
+from ftgen.rules import lint
+from ftgen.rules.lint import Around
 
 
 def run(arguments: Arguments) -> int:
@@ -26,11 +28,9 @@ def run(arguments: Arguments) -> int:
     words = arguments.overrides
     if not words:
         raise Usage("import takes the file of a VolcanoJob, or a command line: ftgen import -- docker run …")
-    told = replace(arguments, overrides=())
-    with request.located(told) as composer:
-        proposal, documents, noticed = (
-            _docker(words, composer, told) if _is_command(words) else _file(words, composer, told)
-        )
+    with _blamed(words, arguments) as (composer, overrides):
+        proposal, documents, noticed = _imported(words, composer, overrides, arguments)
+    told = arguments
     output.tell(output.judged(noticed, told), told, beside=arguments.flags.out == "-")
     files = importing.files(proposal, documents)
     render_it = f"ftgen +experiment={proposal.name}"
@@ -46,38 +46,199 @@ def run(arguments: Arguments) -> int:
 _Imported = tuple[Proposal, Sequence[Any], Sequence[Diagnostic]]
 
 
-def _file(words: Sequence[str], composer: Composer, arguments: Arguments) -> _Imported:
-    file, *overrides = words
+def _imported(words: Sequence[str], composer: Composer, overrides: Sequence[str], arguments: Arguments) -> _Imported:
+    known = options(arguments)
+    chosen = [word.partition("=")[2] for word in overrides if word.partition("=")[0] == "hardware"]
+    hardware = chosen[-1] if chosen and chosen[-1] in known("hardware") else ""
+    others = [word for word in overrides if not (hardware and word.partition("=")[0] == "hardware")]
+    whose = _Whose(composer, known, others, hardware)
+    if _is_command(words):
+        return _from_words(words, whose)
+    return _file(words[0], whose)
+
+
+@dataclass(frozen=True, slots=True)
+class _Whose:
+    """For whom something is imported.
+
+    Attributes:
+        composer: composes for the user's directory.
+        options: the options of each group.
+        overrides: what the user says beside it.
+        hardware: the option of the cards, where the user chose it.
+    """
+
+    composer: Composer
+    options: Options
+    overrides: Sequence[str]
+    hardware: str
+
+    def compiled(self, proposal: Proposal, documents: Sequence[Any] = ()) -> Compiled:
+        """What a proposal with its overlay compiles to."""
+        words = (*selection(proposal), *self.overrides)
+        beside = _Residual(self.composer.request.directory, documents)
+        composition = self.composer.compose(self.composer.parse(words))
+        try:
+            return pipeline.compile_composition(self.composer, composition, words, beside=beside)
+        except Rejected as rejected:
+            raise Rejected([_placeless(each) for each in rejected.diagnostics]) from None
+
+    def terms(self) -> check.Terms:
+        """What a manifest is judged by: the cluster of the user's overrides.
+
+        Raises:
+            Rejected: when the overrides make no configuration.
+        """
+        spec = pipeline.understand(self.composer.compose(self.composer.parse(self.overrides)).config)
+        cluster = spec.cluster
+        require([d for d in pipeline.judge(spec) if d.subject == "cluster.volcano_version"])
+        own = schema.imported(self.composer.request.directory)
+        return check.Terms(cluster.volcano_version, cluster.facts, cluster.pod_security, imported=own)
+
+
+@contextmanager
+def _blamed(words: Sequence[str], arguments: Arguments) -> Iterator[tuple[Composer, list[str]]]:
+    """A composer, and the overrides among the words, whose mistakes are told at their place on the command line."""
+    before, overrides = (0, _before_command(words)) if _is_command(words) else (1, list(words[1:]))
+    told = replace(arguments, overrides=tuple(overrides))
+    try:
+        with request.located(told) as composer:
+            yield composer, overrides
+    except Rejected as rejected:
+        raise Rejected([_moved(each, before) for each in rejected.diagnostics]) from None
+
+
+def _moved(found: Diagnostic, places: int) -> Diagnostic:
+    """A diagnostic about the overrides alone, counted among all words of the command line."""
+    moved = (
+        replace(at, line=at.line + places) if at.file == COMMAND_LINE and at.line else at for at in found.locations
+    )
+    return found.at(*moved)
+
+
+def _file(file: str, whose: _Whose) -> _Imported:
     text = yamlio.read_stdin() if file == "-" else yamlio.read_text(Path(file))
     name = "standard input" if file == "-" else Path(file).name
     if _is_command([text]):
-        return _docker([text], composer, arguments)
-    job, others = importing.wanted(yamlio.parse_all(text, file), name)
-    require(_refused(job, text, file, composer.compose(composer.parse(overrides)).config))
-    proposal = importing.propose(job, name, options(arguments))
+        return _docker(text, name if file == "-" else file, whose)
+    wanted = importing.wanted(text, name if file == "-" else file)
+    try:
+        return _manifest(wanted, name, whose)
+    except _Judged as judged:
+        raise Rejected([wanted.located(each) for each in judged.rejected.diagnostics]) from None
 
-    settled, plain, left_out = importing.settle(proposal, lambda one: _compiled(one, composer, overrides))
-    documents = importing.residual(plain.bundle.job, job, plain.spec.cluster.volcano_version)
+
+class _Judged(Exception):  # noqa: N818 - a verdict, not a malfunction
+    """The imported job itself was rejected, not the configuration beside it."""
+
+    def __init__(self, rejected: Rejected) -> None:
+        self.rejected = rejected
+        super().__init__(str(rejected))
+
+
+@contextmanager
+def _judging() -> Iterator[None]:
+    try:
+        yield
+    except Rejected as rejected:
+        raise _Judged(rejected) from None
+
+
+def _manifest(wanted: Wanted, name: str, whose: _Whose) -> _Imported:
+    terms = whose.terms()
+    with _judging():
+        found = check.judge(wanted.job, terms, Around(terms.facts, terms.pod_security))
+        require([d for d in found if d.severity is Severity.ERROR and not importing.is_acceptable(d)])
+        proposal = importing.propose(wanted.job, name, whose.options, whose.hardware)
+    settled, plain, left_out = importing.settle(proposal, whose.compiled)
+    documents = importing.residual(plain.bundle.job, wanted.job, plain.spec.cluster.volcano_version)
     # The same again with the overlay: what the checks say of the imported job as it is, is accepted and told.
-    accepted, _, told = importing.settle(settled, lambda one: _compiled(one, composer, overrides, documents))
-    return accepted.beyond(_defaults(accepted, composer)), documents, [*others, *left_out, *told]
+    with _judging():
+        accepted, compiled, verdicts = importing.accept(settled, lambda one: whose.compiled(one, documents))
+    told = _together(found, [*verdicts, *compiled.diagnostics])
+    noticed = [*wanted.others, *(wanted.located(each) for each in (*left_out, *told))]
+    return accepted.beyond(_defaults(accepted, whose.composer)), documents, noticed
 
 
-def _refused(job: Object, text: str, file: str, config: Mapping[str, Any]) -> list[Diagnostic]:
-    """What no experiment could take over: fields that the cluster would drop, and secrets; each where it stands."""
-    version = str(config["cluster"]["volcano_version"])
-    found = [*contract.conform(job, volcano_version=version), *secrets.scan(job)]
-    told = check.check(text, file, check.Terms(volcano_version=version)).diagnostics if found else ()
-    placed = {(d.code, d.subject): d for d in told}
-    return [placed.get((d.code, d.subject), d) for d in found if d.severity is Severity.ERROR]
+def _together(judged: Sequence[Diagnostic], rendered: Sequence[Diagnostic]) -> list[Diagnostic]:
+    """What `check` says of the file, as warnings, and what rendering says beyond it; each code by one of them."""
+    said = {d.code for d in judged}
+    said |= {twin for code in said for twin in lint.TWINS.get(code, ())}
+    checked = [replace(d, severity=Severity.WARNING) if d.severity is Severity.ERROR else d for d in judged]
+    return [
+        *(d for d in checked if d.code != lint.UNKNOWN_FACT),
+        *(d for d in rendered if d.code not in said),
+    ]
 
 
-def _compiled(
-    proposal: Proposal, composer: Composer, overrides: Sequence[str] = (), documents: Sequence[Any] = ()
-) -> Compiled:
-    words = (*selection(proposal), *overrides)
-    beside = _Residual(composer.request.directory, documents)
-    return pipeline.compile_composition(composer, composer.compose(composer.parse(words)), words, beside=beside)
+def _before_command(words: Sequence[str]) -> list[str]:
+    """The overrides before a command line that the shell has split; variables of its environment are none."""
+    own = words[: _program(words)]
+    return [word for word in own if "=" in word and not re.match(r"[A-Z_0-9]+=", word)] if len(own) < len(words) else []
+
+
+def _program(words: Sequence[str]) -> int:
+    """The position of docker among the words; their number where they are one text."""
+    return next((i for i, word in enumerate(words) if word.rpartition("/")[2] in importing.PROGRAMS), len(words))
+
+
+def _from_words(words: Sequence[str], whose: _Whose) -> _Imported:
+    begins = _program(words)
+    if begins == len(words):
+        return _docker(" ".join(words), COMMAND_LINE, whose)
+    placed = [Word(word, Location(COMMAND_LINE, place)) for place, word in enumerate(words, 1)]
+    return _discreet(words, lambda: _run(importing.parsed(placed[begins:]), (), whose))
+
+
+def _docker(text: str, file: str, whose: _Whose) -> _Imported:
+    def take() -> _Imported:
+        run, beyond = importing.read(text, file)
+        return _run(run, beyond, whose)
+
+    return _discreet(text.replace("\r\n", "\n").split("\n"), take)
+
+
+def _discreet(lines: Sequence[str], take: Callable[[], _Imported]) -> _Imported:
+    """What is taken of a text, its diagnostics without the secrets in it."""
+    try:
+        proposal, documents, noticed = take()
+    except Rejected as rejected:
+        raise Rejected([importing.discreet(each, lines) for each in rejected.diagnostics]) from None
+    return proposal, documents, [importing.discreet(each, lines) for each in noticed]
+
+
+def _run(run: Run, beyond: Sequence[Diagnostic], whose: _Whose) -> _Imported:
+    whose.terms()  # a mistake in the overrides is told before one of the command line
+    taken = importing.taken(run, whose.options, whose.hardware)
+    try:
+        accepted, compiled, verdicts = importing.accept(
+            taken.proposal, lambda one: whose.compiled(one, taken.documents)
+        )
+    except Rejected as rejected:
+        smaller, told = taken.without(rejected.diagnostics)
+        if not told:
+            raise Rejected([taken.located(each) for each in rejected.diagnostics]) from None
+        return _run(smaller, [*beyond, *told], whose)
+    found = map(taken.located, dict.fromkeys((*verdicts, *compiled.diagnostics)))
+    noticed = [*beyond, *taken.told, *dict.fromkeys(found)]
+    return accepted.beyond(_defaults(accepted, whose.composer)), taken.documents, noticed
+
+
+class _Unwritten(Patch):
+    """A document of an overlay that is about to be written: it stands nowhere yet."""
+
+    def at(self, path: tuple[str | int, ...] = ()) -> Location:
+        """The file that it will stand in."""
+        del path
+        return Location(str(self.file))
+
+
+def _placeless(found: Diagnostic) -> Diagnostic:
+    """A diagnostic without places in a file that is not written yet: what was imported has the place."""
+    return found.at(*(at for at in found.locations if at.file != str(_RESIDUAL)))
+
+
+_RESIDUAL = Path("residual.yaml")
 
 
 class _Residual(Beside):
@@ -85,7 +246,8 @@ class _Residual(Beside):
 
     def __init__(self, directory: Path, documents: Sequence[Any]) -> None:
         super().__init__(directory)
-        self._residual = [Patch(Path("residual.yaml"), d, "experiment", "imported", i) for i, d in enumerate(documents)]
+        meant = Declared.of(ANYTHING)
+        self._residual = [_Unwritten(_RESIDUAL, d, "experiment", "imported", i, meant) for i, d in enumerate(documents)]
 
     def patches(self, choices: Mapping[str, str], packs: tuple[str, ...] = ()) -> list[Patch]:
         return [*super().patches(choices, packs), *self._residual]
@@ -93,12 +255,6 @@ class _Residual(Beside):
     def conflicts(self, patches: list[Patch], volcano_version: str) -> list[Diagnostic]:
         """The overlay has the last word by design."""
         return super().conflicts([patch for patch in patches if patch not in self._residual], volcano_version)
-
-
-def _docker(words: Sequence[str], composer: Composer, arguments: Arguments) -> _Imported:
-    proposal, documents, noticed = importing.command_line(words, options(arguments))
-    settled, _, left_out = importing.settle(proposal, lambda one: _compiled(one, composer, documents=documents))
-    return settled.beyond(_defaults(settled, composer)), documents, [*noticed, *left_out]
 
 
 def _defaults(proposal: Proposal, composer: Composer) -> Mapping[str, Any]:

@@ -116,7 +116,7 @@ class Composer:
         chosen = [o for o in overrides if self.is_group(o.key_or_group) or o.key_or_group.split(".")[0] in DIRECTIVES]
         settled = [o for o in chosen if not o.is_sweep_override()]
         try:
-            config, _ = self._unresolved(settled, skip_missing=len(settled) < len(chosen), only=DIRECTIVES)
+            config, _ = self._unresolved(settled, skip_missing=True, only=DIRECTIVES)
         except Rejected:
             # A wrong choice is told together with the wrong values beside it.
             self._unresolved([o for o in overrides if not o.is_sweep_override()], skip_missing=True)

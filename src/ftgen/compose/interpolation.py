@@ -11,6 +11,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from ftgen import spec
 from ftgen.compose.plain import NotPlain, Plain
 from ftgen.compose.problems import last_line
 from ftgen.compose.process import hydra_resolver
@@ -72,7 +73,10 @@ def _broken(key: str, text: str, why: str, root: DictConfig) -> Diagnostic:
         return error("FT014", f"{key}: the environment variable {unset[0]} is not set", key, text, help_)
     lost = _LOST_KEY.search(why)
     close = difflib.get_close_matches(lost[1], sorted(keys(root)), 1, 0.7) if lost else []
-    help_ = f"did you mean ${{{close[0]}}}?" if close else "name a key that exists, or quote the text"
+    if lost and spec.knows(lost[1]):
+        help_ = f"set {lost[1]}, which nothing in the chosen options sets"
+    else:
+        help_ = f"did you mean ${{{close[0]}}}?" if close else "name a key that exists, or quote the text"
     return error("FT014", f"{key}: {why}", key, text, help_)
 
 

@@ -118,8 +118,9 @@ def smallest_change(training: Training, available_gib: float) -> Change | None:
 
     None when nothing does, and when the training fits as it is.
 
-    In this order: checkpointing, a smaller batch with as much more accumulation, shorter rows, a quantized
-    base, adapters instead of all weights, ZeRO-3 over more cards, a bigger card.
+    In this order: checkpointing, as many rows at once as FSDP would accumulate, a smaller batch with as much more
+    accumulation, shorter rows, a quantized base, adapters instead of all weights, ZeRO-3 or FSDP over more cards, a
+    bigger card.
     """
     if verdict(estimate(training), available_gib) is Verdict.FITS:
         return None
@@ -135,7 +136,7 @@ _Edits = tuple[tuple[str, object], ...]
 
 def _candidates(training: Training) -> Iterator[tuple[Training, _Edits]]:
     """Gentle steps alone, then together, then the ones that change the training's nature."""
-    yield from (*_checkpointing(training), *_batches(training), *_lengths(training))
+    yield from (*_checkpointing(training), *_at_once(training), *_batches(training), *_lengths(training))
     squeezed, edits = _squeezed(training)
     yield squeezed, edits
     yield from _after(edits, _lengths(squeezed))
@@ -156,6 +157,14 @@ def _after(edits: _Edits, candidates: Iterable[tuple[Training, _Edits]]) -> Iter
 def _checkpointing(training: Training) -> Iterator[tuple[Training, _Edits]]:
     if not training.checkpointing:
         yield replace(training, checkpointing=True), (("disable_gradient_checkpointing", False),)
+
+
+def _at_once(training: Training) -> Iterator[tuple[Training, _Edits]]:
+    """The rows of an update in one pass, where FSDP would keep whole gradients from one to the next."""
+    if training.fsdp and training.zero_stage and training.accumulation > 1:
+        batch = training.batch * training.accumulation
+        edits = (("per_device_train_batch_size", batch), ("gradient_accumulation_steps", 1))
+        yield replace(training, batch=batch, accumulation=1), edits
 
 
 def _halves(value: int, least: int) -> Iterator[int]:
@@ -192,14 +201,19 @@ def _lighter(training: Training) -> Iterator[tuple[Training, _Edits]]:
 
 
 def _sharded(training: Training) -> Iterator[tuple[Training, _Edits]]:
-    """ZeRO-3 over the cards there are, then over more of one node; not for pure_bf16, which excludes it."""
+    """Shares of all over the cards there are, then over more of one node; not for pure_bf16, which excludes it.
+
+    By ZeRO-3, but by FSDP what it shares already, and a mixture of experts, for which ZeRO-3 is far too slow.
+    """
     if training.method == "pure_bf16" or training.bits is not None:
         return
+    by_torch = training.fsdp or training.shape.experts > 0
+    way: _Edits = (("trainer.parallel", "fsdp"),) if by_torch else (("deepspeed", "z3"),)
     nodes = training.world // training.devices
     for devices in (count for count in (1, 2, 4, 8) if count >= training.devices and count * nodes > 1):
         more = (("hardware.devices", devices),) if devices > training.devices else ()
-        sharded = replace(training, zero_stage=3, deepspeed=True, devices=devices, world=devices * nodes)
-        yield sharded, (*more, ("deepspeed", "z3"))
+        shared = replace(training, zero_stage=3, deepspeed=not by_torch, fsdp=by_torch)
+        yield replace(shared, devices=devices, world=devices * nodes), (*more, *way)
 
 
 def _bigger_card(training: Training, available_gib: float) -> Change | None:
@@ -218,7 +232,7 @@ def _bigger_card(training: Training, available_gib: float) -> Change | None:
 def _in_words(edits: _Edits) -> str:
     """The edits as assignments, with what keeps the batch the same size."""
     text = " and ".join(f"{key}={_plain(value)}" for key, value in edits)
-    if any(key == "per_device_train_batch_size" for key, _ in edits):
+    if {key for key, _ in edits}.isdisjoint({"gradient_accumulation_steps"}) and "per_device_train_batch_size" in text:
         text += ", with gradient_accumulation_steps raised by the same factor"
     return f"set {text}"
 

@@ -1,24 +1,37 @@
 """Taking over what others wrote: a VolcanoJob or a `docker run` command line becomes choices and an overlay.
 
 `manifest` and `docker` read, `Proposal` is what they understood, `residual` is what the choices do not say,
-and `experiment` writes both as files that render to the same object.
+and `experiment` writes both as files that render to the same object.  `shell` and `flags` take a command line apart,
+`cards` tells whose cards a container is shown, and `container` what else its pod needs.
 """
 
-from ftgen.importing.docker import command_line, is_command
-from ftgen.importing.experiment import files, literal, settle
-from ftgen.importing.manifest import propose, wanted
+from ftgen.importing.docker import Taken, discreet, is_command, read, taken
+from ftgen.importing.experiment import accept, files, is_acceptable, literal, settle
+from ftgen.importing.flags import PROGRAMS, Run, parsed
+from ftgen.importing.manifest import Wanted, propose, wanted
 from ftgen.importing.proposal import Options, Proposal
 from ftgen.importing.residual import residual
+from ftgen.importing.shell import Word
 
 __all__ = [
+    "PROGRAMS",
     "Options",
     "Proposal",
-    "command_line",
+    "Run",
+    "Taken",
+    "Wanted",
+    "Word",
+    "accept",
+    "discreet",
     "files",
+    "is_acceptable",
     "is_command",
     "literal",
+    "parsed",
     "propose",
+    "read",
     "residual",
     "settle",
+    "taken",
     "wanted",
 ]

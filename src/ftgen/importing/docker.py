@@ -1,244 +1,338 @@
 """Reading a `docker run` command line: the way vendors show that their solution works.
 
 The command runs in ftgen's frame (`trainer=command`).  What Kubernetes, the device plugin or the runtime do
-by themselves is left out, and what has no counterpart is told.
+by themselves is left out, and what has no counterpart is told, each where it stands in the user's file.
 """
 
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import takewhile
 from typing import Any
 
-from ftgen import kube
-from ftgen.diagnostics import Diagnostic, Rejected, error, note
+from ftgen import files, kube
+from ftgen.diagnostics import Diagnostic, Location, Rejected, Severity, error, note, warning
+from ftgen.importing import cards, container, shell
+from ftgen.importing.cards import Cards, Vendor
+from ftgen.importing.container import LEFT_OUT, Mount
+from ftgen.importing.flags import PROGRAMS, Option, Run, parsed, wrong
 from ftgen.importing.manifest import binary
 from ftgen.importing.proposal import Options, Proposal
+from ftgen.importing.shell import Command, UnclosedError, Word
+from ftgen.rules import secrets
 
-_FLAGS = frozenset(
-    {
-        *("i", "t", "d", "rm", "privileged", "init", "interactive", "tty", "detach"),
-        *("read-only", "no-healthcheck", "oom-kill-disable"),
-    }
+_CALL = re.compile(
+    r"(?:^|&&|\|\||;|\bthen\b|\bdo\b|\bexec\b|\btime\b|\bnohup\b)[ \t]*"
+    r"(?:sudo(?:[ \t]+-\S+)*[ \t]+|[A-Za-z_]\w*=\S*[ \t]+)*((?:\S*/)?(?:" + "|".join(PROGRAMS) + r"))(?=[ \t\\]|$)",
+    re.MULTILINE,
 )
-"""Options of `docker run` that take no value."""
-_CARRIED = frozenset(
-    {
-        *("e", "env", "v", "volume", "mount", "w", "workdir", "u", "user", "m", "memory", "cpus", "gpus", "device"),
-        *("shm-size", "net", "network", "entrypoint", "name", "runtime", "cap-add", "ipc"),
-    }
-)
-"""Options that are taken over, or that a pod has no need of."""
-_ALONE = frozenset("itd")
-_BEFORE = r"^[ \t]*(?:sudo(?:[ \t]+-\S+)*[ \t]+|\w+=\S*[ \t]+)*"
-_CALL = re.compile(rf"{_BEFORE}(docker|podman|nerdctl)\b", re.MULTILINE)
-_RUN = re.compile(rf"{_BEFORE}((?:docker|podman|nerdctl)[ \t]+(?:container[ \t]+)?run)\b", re.MULTILINE)
-_SHELLS = frozenset({";", "&", "&&", "|", "||", ">", ">>", ">&", "<", "<<"})
-"""What ends a command for the shell."""
+_COMMENT = re.compile(r"(?:^|[ \t])#")
+_OBJECT = re.compile(r"^[ \t]*[{\"']*apiVersion\b", re.MULTILINE)
+_LONGEST = files.MIB
+"""Characters of a script; the kernel passes a program two million bytes of arguments."""
 _NAME_LIMIT = 40
 
 
-@dataclass(slots=True)
-class _Vendor:
-    """What the hardware options of one vendor say of how a container is shown its cards (`hardware.visible`)."""
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A `docker run` taken over.
 
-    variables: set[str] = field(default_factory=set)
-    files: set[str] = field(default_factory=set)
-    driver: set[str] = field(default_factory=set)
-    runtimes: set[str] = field(default_factory=set)
+    Attributes:
+        proposal: the experiment.
+        documents: its overlay.
+        told: what was left out, and what is open.
+        run: the command line.
+    """
 
+    proposal: Proposal
+    documents: list[Any]
+    told: list[Diagnostic]
+    run: Run
 
-def _vendors(options: Options) -> dict[str, _Vendor]:
-    found: dict[str, _Vendor] = {}
-    for content in options("hardware").values():
-        vendor, shown = found.setdefault(str(content.get("vendor")), _Vendor()), content.get("visible") or {}
-        vendor.variables |= set(shown.get("variables") or ())
-        vendor.files |= set(shown.get("files") or ())
-        vendor.driver |= set(shown.get("driver") or ())
-        vendor.runtimes |= {shown["runtime"]} if shown.get("runtime") else set()
-    return found
+    def located(self, found: Diagnostic) -> Diagnostic:
+        """A finding about the result, at the option that brought it."""
+        names = next((names for mark, names in _BROUGHT.items() if re.search(mark, found.subject)), ())
+        option = self.run.last(*names) if names else None
+        word = self.run.image if found.subject.endswith("image") else option.word if option else None
+        if said := re.search(r"(?:command|args)(?:\[(\d+)\])?$", found.subject):
+            # The frame's words and the entrypoint come before those of the command line.
+            before = len(self.proposal.values["trainer.command"]) - len(self.run.words)
+            at = int(said[1] or 0) - before if found.subject.startswith("trainer.") else 0
+            word = next(iter(self.run.words[max(at, 0) :]), None)
+        return found if found.locations else found.at(word.at if word else self.run.at)
 
+    def without(self, refused: Sequence[Diagnostic]) -> tuple[Run, list[Diagnostic]]:
+        """The command line less `--privileged`, where admission denies nothing else, and what is told of it.
 
-@dataclass(slots=True)
-class _Run:
-    """A `docker run` taken apart."""
-
-    image: str
-    words: list[str]
-    options: list[tuple[str, str]] = field(default_factory=list)
-    vendors: dict[str, _Vendor] = field(default_factory=dict)
-
-    def all(self, *names: str) -> list[str]:
-        """The values of an option by any of its names, in order."""
-        return [value for name, value in self.options if name in names]
-
-    def last(self, *names: str) -> str:
-        """The value that counts where an option is said more than once."""
-        return (self.all(*names) or [""])[-1]
-
-    def chooses(self, variable: str) -> str | None:
-        """The vendor whose cards a variable picks."""
-        return next((name for name, vendor in self.vendors.items() if variable in vendor.variables), None)
-
-    def is_driver(self, path: str) -> bool:
-        """Whether a host path is a vendor's driver, which its container runtime mounts."""
-        known = (each for vendor in self.vendors.values() for each in vendor.driver)
-        return any(path == each or path.startswith(f"{each}/") for each in known)
+        Vendors' examples have it so that a container sees its cards, which a device plugin sees to on a cluster.
+        """
+        privileged = self.run.all("privileged")
+        if not privileged or not all(_PRIVILEGED in each.subject for each in refused):
+            return self.run, []
+        cure = "a device plugin gives the container its cards without it"
+        told = [
+            warning(each.code, f"--privileged is left out: {each.headline}", "", "", cure).at(privileged[-1].word.at)
+            for each in refused
+        ]
+        return replace(self.run, options=[o for o in self.run.options if o.name != "privileged"]), told
 
 
-def command_line(words: Sequence[str], options: Options) -> tuple[Proposal, list[Any], list[Diagnostic]]:
-    """A proposal for what the container does, the overlay for what has no key, and what was left out.
+_PRIVILEGED = "securityContext.privileged"
+_BROUGHT: Mapping[str, tuple[str, ...]] = {
+    r"securityContext\.privileged": ("privileged",),
+    r"securityContext\.capabilities": ("cap-add", "cap-drop"),
+    r"seccompProfile|appArmorProfile|allowPrivilegeEscalation": ("security-opt",),
+    r"securityContext\.runAs": ("user",),
+    r"hostNetwork|dnsPolicy": ("network",),
+    r"hostIPC": ("ipc",),
+    r"hostPID": ("pid",),
+    r"volumeMounts|\.volumes|^storage\.(?!shm)": ("volume", "mount", "tmpfs"),
+    r"^storage\.shm": ("shm-size",),
+    r"per_card\.memory|resources\.\w+\.memory": ("memory",),
+    r"per_card\.cpu|resources\.\w+\.cpu": ("cpus",),
+    r"^hardware\.env|\.env\[|\.env$": ("env",),
+    r"^hardware(\.devices)?$": ("gpus", "device", "runtime", "env"),
+    r"^name$|metadata\.name": ("name",),
+    r"readOnlyRootFilesystem": ("read-only",),
+    r"hostAliases": ("add-host",),
+    r"dnsConfig": ("dns", "dns-search"),
+    r"sysctls": ("sysctl",),
+    r"supplementalGroups": ("group-add",),
+}
+"""Which options bring what a finding is about."""
+
+
+# --- finding the command -------------------------------------------------------------------------------
+
+
+def is_command(text: str) -> bool:
+    """Whether a text is a shell's command line that calls docker, and no manifest whose script does."""
+    return bool(_CALL.search(text)) and not _OBJECT.search(text)
+
+
+def read(text: str, file: str) -> tuple[Run, list[Diagnostic]]:
+    """Take the first `docker run` of a script apart, and tell what the script does beyond it.
 
     Raises:
-        Rejected: when it is no `docker run` with an image and a command.
+        Rejected: FT543, when there is none, or it cannot be read.
     """
-    run = _parsed(_continued(words), _vendors(options))
-    command = [*shlex.split(run.last("entrypoint")), *run.words]
-    if not command:
-        raise Rejected(
-            [
-                error(
-                    "FT543",
-                    "the container's own command is not told",
-                    value=run.image,
-                    help="write the command after the image",
-                )
-            ]
-        )
-    vendor, devices = _cards(run)
-    option, whole = _option(vendor, options)
-    name = kube.slug(run.last("name") or run.image.rpartition("/")[2].partition(":")[0], _NAME_LIMIT)
-    directory = run.last("w", "workdir")
-    values: dict[str, Any] = {
-        "name": name,
+    if len(text) > _LONGEST:
+        raise wrong(f"{file} holds more than {_LONGEST // files.MIB} MiB, which is no command line", Location(file))
+    script = text.replace("\r\n", "\n")
+    if "\0" in script:
+        line = script.count("\n", 0, script.index("\0")) + 1
+        raise wrong("a NUL byte cannot stand in a command line", Location(file, line))
+    known = {name: value for name, value in shell.assignments(script).items() if not _is_secret(name, value)}
+    calls = _calls(script, file, known)
+    chosen = next((call for call in calls if _runs(call)), None)
+    if chosen is None:
+        raise _no_run(calls, file)
+    if chosen.reads:
+        cure = "write what it reads in the command itself, such as bash -c '…'"
+        raise wrong("the command reads its standard input, which a pod has not", chosen.words[0].at, chosen.reads, cure)
+    return parsed(chosen.words), [_further(call) for call in calls if call is not chosen and _starts(call)]
+
+
+def _calls(script: str, file: str, known: Mapping[str, str]) -> list[Command]:
+    """Every command of a container program, one that stands in the text of another left out.
+
+    Raises:
+        Rejected: FT543, when one before the first `docker run`, or that itself, does not end.
+    """
+    calls: list[Command] = []
+    at = 0
+    while found := _CALL.search(script, at):
+        start = found.start(1)
+        line = script.rfind("\n", 0, start) + 1
+        if _COMMENT.search(script, line, start):
+            at = found.end()
+            continue
+        try:
+            call = shell.command(script, start, file, known)
+        except UnclosedError as unclosed:
+            if any(map(_runs, calls)):
+                break
+            place = Location(file, script.count("\n", 0, unclosed.args[0]) + 1)
+            raise wrong("the command line has a quotation or substitution without an end", place) from None
+        calls.append(call)
+        # The character that ended the command may begin the next.
+        at = max(call.next - len(call.end), found.end())
+    return calls
+
+
+def _verbs(call: Command) -> list[str]:
+    return [word.text for word in call.words[1:] if not word.text.startswith("-")]
+
+
+def _runs(call: Command) -> bool:
+    """Whether it is `docker run`; the values of the program's own options may stand before."""
+    return "run" in _verbs(call)[:4] and "compose" not in _verbs(call)[:2] and "exec" not in _verbs(call)[:2]
+
+
+def _starts(call: Command) -> bool:
+    return _verbs(call)[:1] in (["run"], ["exec"], ["compose"], ["start"], ["container"])
+
+
+def _no_run(calls: Sequence[Command], file: str) -> Rejected:
+    if any("compose" in _verbs(call)[:2] for call in calls):
+        cure = "write the service as a docker run; the image, command, devices and volumes are in the compose file"
+        return wrong("a docker compose is no `docker run` command line", calls[0].words[0].at, help_=cure)
+    at = calls[0].words[0].at if calls else Location(file)
+    return wrong(
+        "this is no `docker run` command line", at, " ".join(w.text for w in calls[0].words[:3]) if calls else ""
+    )
+
+
+def _further(call: Command) -> Diagnostic:
+    headline = (
+        f"{call.words[0].text} {_verbs(call)[0]} is a command of its own, and only the first docker run is imported"
+    )
+    return note(LEFT_OUT, headline).at(call.words[0].at)
+
+
+# --- taking it over ------------------------------------------------------------------------------------
+
+
+def taken(run: Run, options: Options, hardware: str = "") -> Taken:
+    """What the container does as a proposal, the overlay for what has no key, and what was left out.
+
+    Args:
+        run: the command line.
+        options: the options of each group.
+        hardware: the option that the user chose; empty where the command line shall tell.
+
+    Raises:
+        Rejected: when its command or its cards cannot be told.
+    """
+    clear, open_ = _clear(run)
+    known = cards.vendors(options)
+    shown = _cards(run, known, options, hardware)
+    references, hidden = _references(run, known)
+    command = _command(clear)
+    mounted = [mount for mount in container.mounts(clear) if not _is_left(mount, known)]
+    option, whole = (hardware, {}) if hardware else _option(shown.vendor, options)
+    values = {**_values(clear, shown, command), **whole}
+    environment = dict(_environment(clear, known, hidden))
+    values |= {"hardware.env": environment} if environment else {}
+    choices = {"hardware": option, "trainer": "command", "tracking": "none"}
+    patch = container.patch(clear, mounted, references)
+    proposal = Proposal(values["name"], "docker run", choices, values)
+    told = [*_told(clear, known, mounted), *shown.told, *open_, *map(_reference_told, hidden)]
+    if shown.vendor == cards.NO_CARDS and not hardware:
+        told.append(_no_cards(run))
+    return Taken(proposal, [patch] if patch else [], told, run)
+
+
+def _values(run: Run, shown: Cards, command: list[str]) -> dict[str, Any]:
+    said = run.last("name")
+    directory = run.last("workdir")
+    memory = container.shm(run)
+    return {
+        "name": kube.slug((said.value if said else "") or _stem(run.image.text), _NAME_LIMIT),
         "model.url": None,
         "dataset.url": None,
         "model.output_url": None,
         # What the command writes is its own business, as it was in docker.
         "allow.FT260": "as in docker run",
-        "hardware.image": run.image,
-        **({"hardware.devices": devices} if devices else {}),
-        **whole,
-        **_host(run, max(devices, 1)),
-        **({"storage.shm": _size(run.last("shm-size"))} if run.last("shm-size") else {}),
-        "trainer.command": ["env", f"--chdir={directory}", *command] if directory else command,
+        "hardware.image": run.image.text,
+        **({"hardware.devices": shown.count} if shown.count else {}),
+        **_host(run, max(shown.count, 1)),
+        **({"storage.shm": memory} if memory else {}),
+        "trainer.command": ["env", f"--chdir={directory.value}", *command] if directory else command,
     }
-    environment = dict(_environment(run))
-    values |= {"hardware.env": environment} if environment else {}
-    choices = {**({"hardware": option} if option else {}), "trainer": "command", "tracking": "none"}
-    patch = _patch(run)
-    return Proposal(name, "docker run", choices, values), [patch] if patch else [], list(_left_out(run, vendor, option))
 
 
-def is_command(text: str) -> bool:
-    """Whether a text is a shell's command line that calls docker, and no manifest whose script does."""
-    return bool(_CALL.search(text)) and not re.search(r"^\s*[{\"']*apiVersion\b", text, re.MULTILINE)
+def _stem(image: str) -> str:
+    return image.rpartition("/")[2].partition("@")[0].partition(":")[0]
 
 
-def _continued(words: Sequence[str]) -> list[str]:
-    """The words of a command line, whether the shell split them or they are one text around it.
+def _clear(run: Run) -> tuple[Run, list[Diagnostic]]:
+    """The command line without the options that only the caller's shell can fill in, and what is to be said of each.
 
-    Only the first `docker run` of a text is read, to its end: a later line, or what the shell would do with its
-    output, is no part of it.
+    A variable named like a secret stays: a reference takes its place, and its value is nobody's business.
     """
-    if len(words) != 1:
-        return list(words)
-    found = _RUN.search(words[0])
-    if found is None:
-        raise Rejected([error("FT543", "this is no `docker run` command line", value=words[0][:60])])
-    lines = words[0][found.start(1) :].replace("\\\n", " ").splitlines()
-    for end in range(1, len(lines) + 1):
-        try:
-            return _own(_split("\n".join(lines[:end])))
-        except ValueError:  # a quotation that ends on a later line
-            continue
-    raise Rejected([error("FT543", "the command line has a quotation without an end", value=lines[0][:60])])
+    open_ = [option for option in run.options if _is_open(option)]
+    kept = [option for option in run.options if option not in open_]
+    return replace(run, options=kept), [_open(option) for option in open_ if not _names_secret(option)]
 
 
-def _own(words: Sequence[str]) -> list[str]:
-    """The words up to what is for the shell; the 2 of `2>&1` is its as well."""
-    own = list(takewhile(lambda word: word not in _SHELLS, words))
-    redirected = len(own) < len(words) and words[len(own)][0] in "<>"
-    return own[:-1] if redirected and own and own[-1] in {"1", "2"} else own
+def _is_open(option: Option) -> bool:
+    return bool(option.word.unknown) or (option.name == "env" and "=" not in option.value)
 
 
-def _split(text: str) -> list[str]:
-    lexer = shlex.shlex(text, posix=True, punctuation_chars=";|&<>")
-    lexer.whitespace_split, lexer.commenters = True, ""
-    return list(lexer)
+def _open(option: Option) -> Diagnostic:
+    name, _, _ = option.value.partition("=")
+    if option.name in {"volume", "mount"}:
+        source = option.value.rpartition(":/")[0] or option.value
+        headline = f"{source} is a folder of the caller's and left out; mount a volume in the overlay"
+        return note(LEFT_OUT, headline, "", option.value).at(option.word.at)
+    if option.name == "env" and not option.word.unknown:
+        headline = f"the value of {name} is the caller's and not told: the variable is left out"
+    else:
+        headline = f"{option.spelled} is left out: only the caller's shell knows {_listed(option.word)}"
+    cure = f"write hardware.env.{name}=VALUE" if option.name == "env" else "write what it stands for"
+    return warning("FT560", headline, "", option.value, cure).at(option.word.at)
 
 
-def _parsed(words: list[str], vendors: dict[str, _Vendor]) -> _Run:
-    head = words[1:] if words[:1] == ["sudo"] else words
-    if head[:1] not in (["docker"], ["podman"], ["nerdctl"]) or "run" not in head[1:3]:
-        raise Rejected([error("FT543", "this is no `docker run` command line", value=" ".join(words)[:60])])
-    rest, options = head[head.index("run") + 1 :], []
-    while rest and rest[0].startswith("-") and rest[0] != "-":
-        options += _option_of(rest)
-    if rest[:1] == ["--"]:
-        rest.pop(0)
-    if not rest:
-        raise Rejected([error("FT543", "the docker run has no image", value=" ".join(words)[:60])])
-    return _Run(rest[0], rest[1:], options, vendors)
+def _listed(word: Word) -> str:
+    return " and ".join(dict.fromkeys(word.unknown))
 
 
-def _option_of(rest: list[str]) -> list[tuple[str, str]]:
-    """The option at the head of the words, which are taken off; `-it` is two."""
-    word = rest.pop(0)
-    name, equals, value = word.removeprefix("--").partition("=") if word.startswith("--") else (word[1:2], "", word[2:])
-    if not word.startswith("--") and set(word[1:]) <= _ALONE:
-        return [(letter, "") for letter in word[1:]]
-    if name in _FLAGS and not (equals and value != "true"):
-        return [(name, "")]
-    if equals or value:
-        return [(name, value.removeprefix("=") if not word.startswith("--") else value)]
-    if not rest:
-        raise Rejected([error("FT543", f"docker run {word} lacks its value", value=word)])
-    return [(name, rest.pop(0))]
+def _command(run: Run) -> list[str]:
+    """The words that the container runs.
+
+    Raises:
+        Rejected: FT543, when the image decides; FT560, when the caller's shell does.
+    """
+    entrypoint = run.last("entrypoint")
+    program = [entrypoint.value] if entrypoint and entrypoint.value else []
+    if not run.words and not program:
+        raise wrong("the container's own command is not told", run.image.at, run.image.text, "write it after the image")
+    if unknown := [word for word in run.words if word.unknown]:
+        raise Rejected([_open_word(word) for word in unknown])
+    return [*program, *(word.text for word in run.words)]
+
+
+def _open_word(word: Word) -> Diagnostic:
+    headline = f"the command holds {_listed(word)}, which only the caller's shell knows"
+    cure = "write what it stands for; in single quotes it is the container's own variable"
+    return error("FT560", headline, "trainer.command", _listed(word), cure).at(word.at)
 
 
 # --- cards ---------------------------------------------------------------------------------------------
 
 
-def _cards(run: _Run) -> tuple[str | None, int]:
-    """The vendor of the cards and how many; 0 where all of a node are meant or none is told."""
-    asked = [found for value in run.all("device") if (found := _card_of(value.partition(":")[0], run))]
-    if asked:
-        return asked[0][0], sum(numbered for _, numbered in asked)
-    for name, value in _variables(run):
-        if (vendor := run.chooses(name)) and re.fullmatch(r"\d+(,\d+)*", value):
-            return vendor, value.count(",") + 1
-    gpus = run.last("gpus").strip("\"'")
-    if gpus:
-        listed = re.fullmatch(r"device=(.+)", gpus)
-        return "nvidia", len(listed[1].split(",")) if listed else int(gpus) if gpus.isdigit() else 0
-    return next((name for name, vendor in run.vendors.items() if run.last("runtime") in vendor.runtimes), None), 0
+def _cards(run: Run, known: list[Vendor], options: Options, hardware: str) -> Cards:
+    given = [(o.name, o.value, o.word) for o in run.options]
+    given += [("volume", f"{m.source}:", m.option.word) for m in container.mounts(replace(run, options=_long(run)))]
+    shown = cards.signs(given, known)
+    if hardware:
+        return cards.chosen(str(options("hardware").get(hardware, {}).get("vendor")), shown, known)
+    return cards.recognised(shown, known, ", ".join(options("hardware")))
 
 
-def _card_of(path: str, run: _Run) -> tuple[str, bool] | None:
-    """The vendor of a device file, and whether it is one numbered card's."""
-    for name, vendor in run.vendors.items():
-        for file in vendor.files:
-            number = path.removeprefix(file)
-            if path == file or (number != path and number.isdigit()):
-                return name, path != file
-    return None
+def _long(run: Run) -> list[Option]:
+    return [option for option in run.all("mount") if not option.word.unknown]
 
 
-def _option(vendor: str | None, options: Options) -> tuple[str | None, dict[str, Any]]:
-    """The vendor's option that counts whole cards by the plainest name, and what makes its cards whole."""
+def _option(vendor: str, options: Options) -> tuple[str, dict[str, Any]]:
+    """The vendor's option that counts whole cards by the plainest name, and what makes its cards whole.
+
+    Raises:
+        Rejected: FT558, when the vendor's options give slices only.
+    """
     known = [
-        (_shares(content), len(count), option)
+        (_shares(content), len(count or ""), option)
         for option, content in options("hardware").items()
-        if content.get("vendor") == vendor and (count := (content.get("resources") or {}).get("count"))
-        if not (content.get("card") or {}).get("slice")
+        if content.get("vendor") == vendor
+        for count in [_mapping(content.get("resources")).get("count")]
+        if (count or vendor == cards.NO_CARDS) and not _mapping(content.get("card")).get("slice")
     ]
-    if vendor is None or not known:
-        return None, {}
+    if not known:
+        headline = f"no hardware option gives whole cards of {vendor}"
+        raise Rejected([error("FT558", headline, "hardware", vendor, "say which with hardware=OPTION")])
     shared, _, option = min(known)
     return option, dict.fromkeys(("hardware.memory", "hardware.cores")) if shared else {}
 
@@ -247,29 +341,102 @@ def _shares(option: Mapping[str, Any]) -> bool:
     return bool(option.get("memory") or option.get("cores"))
 
 
-# --- the container -------------------------------------------------------------------------------------
+def _no_cards(run: Run) -> Diagnostic:
+    headline = "the command line shows the container no cards: hardware=cpu"
+    cure = "where the node's default runtime gives them, choose hardware=OPTION before the command or after the file"
+    return warning("FT559", headline, "hardware", "cpu", cure).at(run.at)
 
 
-def _variables(run: _Run) -> Iterator[tuple[str, str]]:
-    for text in run.all("e", "env"):
-        name, _, value = text.partition("=")
-        yield name, value
+# --- environment ---------------------------------------------------------------------------------------
 
 
-def _environment(run: _Run) -> Iterator[tuple[str, str]]:
-    told = [text.partition("=") for text in run.all("e", "env")]
-    yield from ((name, value) for name, equals, value in told if equals and not run.chooses(name))
+def _environment(run: Run, known: list[Vendor], hidden: Sequence[Option]) -> Iterator[tuple[str, str]]:
+    for option in run.all("env"):
+        name, _, value = option.value.partition("=")
+        if not kube.is_env_name(name):
+            raise wrong(f"{name!r} cannot name a variable", option.word.at, name)
+        if option not in hidden and not cards.is_choice(name, known):
+            yield name, value
 
 
-def _host(run: _Run, cards: int) -> dict[str, str]:
+def _references(run: Run, known: list[Vendor]) -> tuple[list[dict[str, Any]], list[Option]]:
+    """A reference to a Secret for each variable that is one, and the options that hold them."""
+    last = {option.value.partition("=")[0]: option for option in run.all("env")}
+    hidden = [option for name, option in last.items() if _names_secret(option) and not cards.is_choice(name, known)]
+    return [_reference(option.value.partition("=")[0]) for option in hidden], hidden
+
+
+def _reference(variable: str) -> dict[str, Any]:
+    """The variable by reference: the Secret is named after it, and is the user's to create."""
+    return {"name": variable, "valueFrom": {"secretKeyRef": {"name": _secret(variable), "key": variable}}}
+
+
+def _secret(variable: str) -> str:
+    return kube.slug(variable.replace("_", "-"), 63)
+
+
+def _reference_told(option: Option) -> Diagnostic:
+    name = option.value.partition("=")[0]
+    headline = f"{name} is a secret: its value is not taken over, and it is read from the Secret {_secret(name)}"
+    cure = f"kubectl create secret generic {_secret(name)} --from-literal={name}=…, or name your own in the overlay"
+    return warning("FT561", headline, "", name, cure).at(option.word.at)
+
+
+def _names_secret(option: Option) -> bool:
+    """Whether an option sets a variable that holds a secret, by its name or its value."""
+    name, equals, value = option.value.partition("=")
+    told = value if equals and not option.word.unknown else "told-by-the-shell"
+    return option.name == "env" and kube.is_env_name(name) and _is_secret(name, told)
+
+
+def _is_secret(name: str, value: str) -> bool:
+    found = secrets.scan({"env": [{"name": name, "value": value}]})
+    return any(each.severity is Severity.ERROR for each in found)
+
+
+def discreet(found: Diagnostic, lines: Sequence[str]) -> Diagnostic:
+    """A diagnostic that neither repeats a secret nor shows a line that holds one.
+
+    Args:
+        found: the diagnostic.
+        lines: of the text, or the arguments, that its locations point into.
+    """
+    held = {at.line: _secrets_in(lines[at.line - 1]) for at in found.locations if 1 <= at.line <= len(lines)}
+    places = tuple(Location(at.file) if held.get(at.line) else at for at in found.locations)
+    hidden = [secret for said in held.values() for secret in said]
+    headline, value, cure = (_without(text, hidden) for text in (found.headline, found.value, found.help))
+    return replace(found, headline=headline, value=value, help=cure, locations=places)
+
+
+def _secrets_in(line: str) -> list[str]:
+    """The secrets in a line of a script: values of variables and options named like one, and what looks like one."""
+    words = re.findall(r"[^\s'\"]+", line)
+    named = [word.lstrip("-").partition("=") for word in words if "=" in word]
+    found = [value for name, _, value in named if value and _is_secret(name, value)]
+    return found + [word for word in words if secrets.scan({"word": word})]
+
+
+def _without(text: str, hidden: Sequence[str]) -> str:
+    for secret in hidden:
+        text = text.replace(secret, "…")
+    return text
+
+
+# --- host memory and processors ------------------------------------------------------------------------
+
+
+def _host(run: Run, count: int) -> dict[str, str]:
     """Host memory and processors, by card; Docker gives limits only, so the same is requested."""
     found: dict[str, str] = {}
-    memory, cpus = run.last("m", "memory"), run.last("cpus")
+    memory, cpus = run.last("memory"), run.last("cpus")
     if memory:
-        found |= dict.fromkeys(_bounds("memory"), binary(kube.parse_quantity(_size(memory)) / cards))
+        whole = kube.parse_quantity(container.size(memory, memory.value))
+        found |= dict.fromkeys(_bounds("memory"), binary(Fraction(int(whole / count))))
     if cpus:
-        milli = Fraction(cpus) * 1000 / cards
-        found |= dict.fromkeys(_bounds("cpu"), kube.canonical_quantity(f"{int(milli)}m"))
+        if not re.fullmatch(r"\d{1,5}(\.\d{1,9})?", cpus.value):
+            raise wrong(f"{cpus.value!r} is no number of processors", cpus.word.at, cpus.value)
+        milli = int(Fraction(cpus.value) * 1000 / count)
+        found |= dict.fromkeys(_bounds("cpu"), kube.canonical_quantity(f"{milli}m"))
     return found
 
 
@@ -277,96 +444,48 @@ def _bounds(name: str) -> tuple[str, str]:
     return f"hardware.per_card.{name}.request", f"hardware.per_card.{name}.limit"
 
 
-def _size(text: str) -> str:
-    """Docker's sizes (`16g`, `512m`, bytes) as a quantity."""
-    match = re.fullmatch(r"(\d+)([bkmg]?)b?", text.strip().lower())
-    if match is None:
-        raise Rejected(
-            [error("FT543", f"{text!r} is no size that docker knows", value=text, help="write one such as 16g")]
-        )
-    return f"{match[1]}{ {'k': 'Ki', 'm': 'Mi', 'g': 'Gi'}.get(match[2], '') }"
+# --- what is told --------------------------------------------------------------------------------------
 
 
-def _patch(run: _Run) -> dict[str, Any] | None:
-    """What has no key: mounts, users, capabilities and the node's network, as a patch of the pod."""
-    mounts = [mount for mount in _mounts(run) if not (run.is_driver(mount[0]) or _callers(mount[0]))]
-    container: dict[str, Any] = {"name": "train"}
-    if context := dict(_security(run)):
-        container["securityContext"] = context
-    if mounts:
-        container["volumeMounts"] = [_mounted(i, path, read_only) for i, (_, path, read_only) in enumerate(mounts)]
-    pod: dict[str, Any] = {"volumes": [_volume(i, source) for i, (source, _, _) in enumerate(mounts)]} if mounts else {}
-    if run.last("net", "network") == "host":
-        pod |= {"hostNetwork": True, "dnsPolicy": "ClusterFirstWithHostNet"}
-    if len(container) > 1:
-        pod["containers"] = [container]
-    head = {"apiVersion": "v1", "kind": "PodTemplate", "metadata": {"name": "docker-run"}}
-    return {**head, "template": {"spec": pod}} if pod else None
-
-
-def _mounts(run: _Run) -> Iterator[tuple[str, str, bool]]:
-    """Source, path in the container, and whether it is read-only."""
-    for text in run.all("v", "volume"):
-        source, *rest = text.split(":")
-        path, mode = (rest[0], rest[1] if len(rest) > 1 else "") if rest else (source, "")
-        yield source, path, "ro" in mode.split(",")
-    for text in run.all("mount"):
-        said = dict(part.partition("=")[::2] for part in text.split(","))
-        source, path = (
-            said.get("source") or said.get("src", ""),
-            said.get("target") or said.get("dst") or said.get("destination", ""),
-        )
-        if path and source:
-            yield source, path, "readonly" in said or "ro" in said
-
-
-def _callers(source: str) -> bool:
-    """Whether only the caller's shell knows which folder is meant."""
-    return source.startswith((".", "~")) or "$" in source or "`" in source
-
-
-def _volume(index: int, source: str) -> dict[str, Any]:
-    if source.startswith("/"):
-        return {"name": f"host-{index}", "hostPath": {"path": source}}
-    return {"name": f"host-{index}", "persistentVolumeClaim": {"claimName": kube.slug(source, 63)}}
-
-
-def _mounted(index: int, path: str, read_only: bool) -> dict[str, Any]:
-    return {"name": f"host-{index}", "mountPath": path, **({"readOnly": True} if read_only else {})}
-
-
-def _security(run: _Run) -> Iterator[tuple[str, Any]]:
-    if run.all("privileged"):
-        yield "privileged", True
-    if run.all("cap-add"):
-        yield "capabilities", {"add": run.all("cap-add")}
-    user, _, group = run.last("u", "user").partition(":")
-    if user.isdigit():
-        yield "runAsUser", int(user)
-    if group.isdigit():
-        yield "runAsGroup", int(group)
-
-
-def _left_out(run: _Run, vendor: str | None, option: str | None) -> Iterator[Diagnostic]:
+def _told(run: Run, known: list[Vendor], mounted: list[Mount]) -> Iterator[Diagnostic]:
     told = "nothing is pushed: what the command writes stays on the volumes that it writes to"
-    yield note("FT542", told, "model.output_url", help="set model.output_url to have the trainer's output pushed")
-    if option is None:
-        told = f"no hardware option gives whole cards of {vendor}" if vendor else "no cards are asked for"
-        yield note("FT542", f"{told}; choose the hardware yourself", "hardware", help="ftgen groups hardware")
-    if run.last("gpus").strip("\"'") == "all":
-        yield note(
-            "FT542", "--gpus all means all cards of the node; set hardware.devices to their number", "hardware.devices"
-        )
-    for name, equals, _ in (text.partition("=") for text in run.all("e", "env")):
-        if not equals:
-            yield note("FT542", f"the value of {name} is the caller's and not told", "hardware.env", name)
-    for source, path, _ in _mounts(run):
-        if _callers(source):
-            told = f"{source} is a folder of the caller's and left out; mount a volume at {path} in the overlay"
-            yield note("FT542", told, value=source)
-        if run.is_driver(source):
-            yield note("FT542", f"{source} is left out: the vendor's container runtime mounts its driver", value=source)
-    for name, value in run.options:
-        if name not in _CARRIED | _FLAGS:
-            word = f"-{name}" if len(name) == 1 else f"--{name}"
-            yield note("FT542", f"{word} {value} has no counterpart and is left out", value=value)
+    yield note(LEFT_OUT, told, "model.output_url", help="set model.output_url to have the output pushed").at(run.at)
+    for option in run.all("env"):
+        name = option.value.partition("=")[0]
+        if cards.is_choice(name, known):
+            headline = f"{name} is left out: the device plugin chooses the cards of a pod"
+            yield note(LEFT_OUT, headline, "", name).at(option.word.at)
+    for option in run.all("device"):
+        headline = f"--device {option.value} is left out: a pod gets the devices that a device plugin gives it"
+        yield note(LEFT_OUT, headline, "", option.value).at(option.word.at)
+    for mount in container.mounts(run):
+        if mount not in mounted or (mount.source and not mount.source.startswith("/")):
+            yield _mount_told(mount)
+    yield from container.left_out(run)
+
+
+def _is_left(mount: Mount, known: list[Vendor]) -> bool:
+    return container.is_callers(mount.source) or container.is_own(mount) or _is_driver(mount, known)
+
+
+def _is_driver(mount: Mount, known: list[Vendor]) -> bool:
+    """Whether it is a vendor's driver or device, which its container runtime or device plugin brings."""
+    return bool(cards.signs([("volume", f"{mount.source}:", mount.option.word)], known))
+
+
+def _mount_told(mount: Mount) -> Diagnostic:
+    source, path = mount.source or mount.path, mount.path
+    if container.is_callers(source):
+        told = f"{source} is a folder of the caller's and left out; mount a volume at {path} in the overlay"
+    elif container.is_own(mount):
+        told = f"{path} is left out: a job has its own, of the size storage.shm"
+    elif source.startswith("/"):
+        told = f"{source} is left out: the vendor's container runtime mounts its driver"
+    else:
+        claim = kube.slug(source, 63)
+        told = f"the volume {source} becomes the claim {claim}, which has to be there"
+    return note(LEFT_OUT, told, "", source).at(mount.option.word.at)
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}

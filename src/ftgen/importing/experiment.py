@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from ftgen import yamlio
+from ftgen import overlay, yamlio
 from ftgen.diagnostics import Diagnostic, Rejected, Severity, note
 from ftgen.importing.proposal import Proposal
-from ftgen.rules import RULES
+from ftgen.rules import RULES, secrets
 
 _INTERPOLATION = re.compile(r"(\\*)\$\{")
 
@@ -23,6 +23,8 @@ def files(proposal: Proposal, documents: Sequence[Any]) -> dict[str, bytes]:
         head = f"# What {proposal.source} has, and the choices of conf/experiment/{proposal.name}.yaml do not say.\n"
         text = head + "---\n".join(map(yamlio.dump, documents))
         written[f"overlays/experiment/{proposal.name}/residual.yaml"] = text
+        meant = "# The job is as it was imported: its overlay adds and replaces what it has.\n"
+        written[f"overlays/experiment/{proposal.name}/overlay.yaml"] = meant + yamlio.dump(overlay.ANYTHING)
     return {path: text.encode() for path, text in written.items()}
 
 
@@ -30,44 +32,71 @@ _Result = TypeVar("_Result")
 
 
 def settle(proposal: Proposal, compile_: Callable[[Proposal], _Result]) -> tuple[Proposal, _Result, list[Diagnostic]]:
-    """The most of a proposal that compiles, what it compiles to, and what was left out.
+    """The most of a proposal that compiles, what it compiles to, and what was left to the overlay.
 
     Raises:
         Rejected: when not even the defaults compile.
     """
-    left_out: list[Diagnostic] = []
+    left: list[Diagnostic] = []
     while True:
         try:
-            return proposal, compile_(proposal), left_out
+            return proposal.strict(), compile_(proposal), left
         except Rejected as rejected:
-            smaller, noticed = _smaller(proposal, rejected)
+            smaller = _smaller(proposal, rejected, left)
             if smaller == proposal:
                 raise
-            proposal, left_out = smaller, [*left_out, *noticed]
+            proposal = smaller
 
 
-def _smaller(proposal: Proposal, rejected: Rejected) -> tuple[Proposal, list[Diagnostic]]:
-    """The proposal without what was refused; what is refused of the job itself is accepted, and told."""
-    noticed: list[Diagnostic] = []
-    for problem in (each for each in rejected.diagnostics if each.severity is Severity.ERROR):
-        fewer = proposal.without(problem.subject) if problem.subject else proposal
-        if fewer != proposal:
+def _smaller(proposal: Proposal, rejected: Rejected, left: list[Diagnostic]) -> Proposal:
+    """The proposal without what was refused; a verdict on the job of the choices alone is none on the imported one."""
+    smaller = proposal
+    for problem in _errors(rejected):
+        fewer = smaller.without(problem.subject) if problem.subject else smaller
+        if fewer != smaller:
             told = f"{problem.subject} is left to the overlay: {problem.headline}"
-            noticed.append(note("FT542", told, problem.subject))
-        elif _is_judgement(problem):
-            fewer = proposal.allowing(problem.code)
-            noticed.append(replace(problem, severity=Severity.WARNING))
-        proposal = fewer
-    return proposal, noticed
+            left.append(note("FT542", told, problem.subject))
+        elif is_acceptable(problem):
+            fewer = smaller.allowing(problem.code)
+        smaller = fewer
+    return proposal.less() if smaller == proposal else smaller
 
 
-def _is_judgement(problem: Diagnostic) -> bool:
-    """Whether it is a rule's verdict, which a configuration may accept: not a wrong shape, and no secret."""
-    return problem.code in RULES and problem.code not in _NEVER
+def accept(proposal: Proposal, compile_: Callable[[Proposal], _Result]) -> tuple[Proposal, _Result, list[Diagnostic]]:
+    """The whole proposal with every verdict accepted that it can be, what it compiles to, and those verdicts.
+
+    Raises:
+        Rejected: with what nobody can accept: a wrong shape, a secret, what the cluster's admission denies.
+    """
+    accepted: list[Diagnostic] = []
+    while True:
+        try:
+            return proposal, compile_(proposal), accepted
+        except Rejected as rejected:
+            refused = [problem for problem in _errors(rejected) if not is_acceptable(problem)]
+            if refused:
+                raise Rejected(refused) from None
+            accepted += [replace(problem, severity=Severity.WARNING) for problem in _errors(rejected)]
+            larger = proposal
+            for problem in _errors(rejected):
+                larger = larger.allowing(problem.code)
+            if larger == proposal:
+                raise
+            proposal = larger
 
 
-_NEVER = frozenset({"FT440", "FT441", "FT442"})
-"""Secrets in a manifest."""
+def _errors(rejected: Rejected) -> list[Diagnostic]:
+    return [each for each in rejected.diagnostics if each.severity is Severity.ERROR]
+
+
+def is_acceptable(problem: Diagnostic) -> bool:
+    """Whether a configuration may accept it with a reason: a rule's verdict, by nobody's admission, and no secret."""
+    broken = RULES.get(problem.code)
+    return broken is not None and not broken.denied and problem.code not in _NEVER
+
+
+_NEVER = frozenset({"FT284", *(each.code for each in secrets.RULES_OF_SECRETS)})
+"""Secrets in a manifest, and what is said of `allow` itself."""
 
 
 def _content(proposal: Proposal) -> dict[str, Any]:

@@ -7,14 +7,18 @@ overlay alone makes the result exact.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 from ftgen import check, kube, yamlio
-from ftgen.diagnostics import Diagnostic, Rejected, error, note
+from ftgen.contract import Steps
+from ftgen.diagnostics import Diagnostic, Location, Rejected, error, note
 from ftgen.importing.proposal import Options, Proposal
 from ftgen.lower import Object
+from ftgen.rules.lint import devices
+from ftgen.yamlio import Document
 
 _API = "batch.volcano.sh/v1alpha1"
 # What the API server writes into an object that it gives back.
@@ -26,29 +30,62 @@ _NAME_LIMIT = 40
 # --- the object ----------------------------------------------------------------------------------------
 
 
-def wanted(documents: Sequence[Any], source: str) -> tuple[Object, list[Diagnostic]]:
-    """The one VolcanoJob among the objects of a file, without what a server added, and what was left out.
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The one VolcanoJob of a file.
+
+    Attributes:
+        job: without what a server added.
+        document: the document that holds it.
+        path: where it lies in the document.
+        text: the whole file.
+        others: what is not imported.
+    """
+
+    job: Object
+    document: Document
+    path: Steps
+    text: str
+    others: tuple[Diagnostic, ...] = ()
+
+    def located(self, found: Diagnostic) -> Diagnostic:
+        """A finding about the job, where the user's file says it, or else lacks it."""
+        return found if found.locations else found.at(check.place(self.document, self.path, found, self.text))
+
+
+def wanted(text: str, file: str) -> Wanted:
+    """Return the one VolcanoJob among the objects of a file, and what was left out.
 
     Raises:
-        Rejected: when there is not exactly one, or it has no name.
+        Rejected: FT541, when there is not exactly one, or it has no name; what `yamlio` says of a text that is no YAML.
     """
-    objects = [each for document in documents for _, each in check.objects(document)]
-    jobs = [d for d in objects if isinstance(d, dict) and d.get("kind") == "Job" and d.get("apiVersion") == _API]
+    placed = [(d, path, each) for d in yamlio.documents(text, file) for path, each in check.objects(d.value)]
+    jobs = [(d, path, each) for d, path, each in placed if _is_job(each)]
     if len(jobs) != 1:
-        told = f"{source} holds {len(jobs) or 'no'} VolcanoJob{'s' if len(jobs) > 1 else ''} ({_API}, kind Job)"
-        raise Rejected(
-            [
-                error(
-                    "FT541", told, value=source, help="give a file with exactly one; for a container, `-- docker run …`"
-                )
-            ]
-        )
+        told = f"{file} holds {len(jobs) or 'no'} VolcanoJob{'s' if len(jobs) > 1 else ''} ({_API}, kind Job)"
+        cure = "give a file with exactly one; for a container, `-- docker run …`"
+        at = [_at(d, path) for d, path, _ in jobs] or [Location(file)]
+        raise Rejected([error("FT541", told, value=file, help=cure).at(*at)])
+    ((document, path, job),) = jobs
     others = [
-        note("FT542", f"{_title(d)} is not imported; keep its file", value=source)
-        for d in objects
-        if d and d is not jobs[0]
+        note("FT542", f"{_title(each)} is not imported; keep its file", value=file).at(_at(d, at))
+        for d, at, each in placed
+        if each and each is not job
     ]
-    return _cleaned(jobs[0], source), others
+    found = Wanted(_cleaned(job), document, path, text, tuple(others))
+    if not (found.job["metadata"].get("name") or found.job["metadata"].get("generateName")):
+        lacking = error("FT541", f"the VolcanoJob in {file} has no name", "metadata", help="give it metadata.name")
+        raise Rejected([found.located(lacking)])
+    return found
+
+
+def _at(document: Document, path: Steps) -> Location:
+    mark = document.nearest(path)
+    return Location(document.file, mark.line, mark.column)
+
+
+def _is_job(value: Any) -> bool:
+    return isinstance(value, dict) and value.get("kind") == "Job" and value.get("apiVersion") == _API
 
 
 def _title(document: Any) -> str:
@@ -59,17 +96,13 @@ def _title(document: Any) -> str:
     )
 
 
-def _cleaned(job: Object, source: str) -> Object:
+def _cleaned(job: Object) -> Object:
     plain = _present({key: value for key, value in job.items() if key != "status"})
     metadata = {key: value for key, value in _mapping(plain.get("metadata")).items() if key not in _SERVERS}
     annotations = {key: value for key, value in _mapping(metadata.get("annotations")).items() if key != _LAST_APPLIED}
     if "annotations" in metadata and annotations != metadata["annotations"]:
         metadata = {key: value for key, value in metadata.items() if key != "annotations"} | (
             {"annotations": annotations} if annotations else {}
-        )
-    if not (metadata.get("name") or metadata.get("generateName")):
-        raise Rejected(
-            [error("FT541", f"the VolcanoJob in {source} has no name", "metadata.name", help="give it metadata.name")]
         )
     return {**plain, "metadata": metadata}
 
@@ -84,8 +117,18 @@ def _present(value: Any) -> Any:
 # --- the proposal --------------------------------------------------------------------------------------
 
 
-def propose(job: Object, source: str, options: Options) -> Proposal:
-    """The options and values that come nearest to a job."""
+def propose(job: Object, source: str, options: Options, hardware: str = "") -> Proposal:
+    """The options and values that come nearest to a job.
+
+    Args:
+        job: the job.
+        source: what the user calls it.
+        options: the options of each group.
+        hardware: the option that the user chose; empty where the job's resources shall tell.
+
+    Raises:
+        Rejected: FT558, when the job asks for cards that no hardware option knows.
+    """
     metadata, spec = job["metadata"], _mapping(job.get("spec"))
     name = str(metadata.get("name") or metadata["generateName"].rstrip("-"))
     task = _main_task(job, options)
@@ -95,7 +138,7 @@ def propose(job: Object, source: str, options: Options) -> Proposal:
     values: dict[str, Any] = {"name": name}
     for found in (
         _model(_environment(pod), options),
-        _hardware(task, container, options),
+        _hardware(task, container, options, hardware),
         _storage(spec, pod, container, options),
         _trainer(container, options),
         _tracking(_environment(pod)),
@@ -172,24 +215,26 @@ def _tracking(environment: Mapping[str, str]) -> _Found:
 # --- hardware ------------------------------------------------------------------------------------------
 
 
-def _hardware(task: Mapping[str, Any], container: Mapping[str, Any], options: Options) -> _Found:
+def _hardware(task: Mapping[str, Any], container: Mapping[str, Any], options: Options, chosen: str) -> _Found:
     amounts = _resources(container)
     values: dict[str, Any] = {"hardware.nodes": max(1, _number(task.get("replicas", 1)))}
     if container.get("image"):
         values["hardware.image"] = container["image"]
-    option = _nearest(amounts, options("hardware"))
-    content = _mapping(options("hardware").get(option or ""))
-    devices = max((_number(amounts.get(name)) for name in _counts(content)), default=0)
-    values |= {"hardware.devices": devices} if devices else {}
+    option = chosen or _nearest(amounts, options("hardware")) or _related(amounts, options("hardware"))
+    if option is None:
+        raise Rejected([_unknown_cards(task, amounts, options)])
+    content = _mapping(options("hardware").get(option))
+    devices_ = max((_number(amounts.get(name)) for name in _counts(content)), default=0)
+    values |= {"hardware.devices": devices_} if devices_ else {}
     values |= dict(_shares(amounts, content))
-    if devices == 1:
+    if devices_ == 1:
         values |= dict(_host(container))
-    return ({"hardware": option} if option else {}), values
+    return {"hardware": option}, values
 
 
 def _nearest(amounts: Mapping[str, Any], known: Mapping[str, Mapping[str, Any]]) -> str | None:
     """The option whose resources the container asks for and no others; without cards, one that has none."""
-    if not any("/" in name for name in amounts):
+    if not any(map(_is_card, amounts)):
         return next((option for option, content in known.items() if _has_no_cards(content)), None)
 
     def score(option: str) -> tuple[int, int, str]:
@@ -198,6 +243,35 @@ def _nearest(amounts: Mapping[str, Any], known: Mapping[str, Mapping[str, Any]])
 
     best = min(known, key=score, default=None)
     return best if best is not None and score(best)[0] else None
+
+
+def _related(amounts: Mapping[str, Any], known: Mapping[str, Mapping[str, Any]]) -> str | None:
+    """The option of whole cards of the same vendor, where the very card has none: the overlay names its resource."""
+    makers = {name.partition("/")[0] for name in amounts if devices.family(name)}
+    whole = [
+        (bool(content.get("memory") or content.get("cores")), len(count), option)
+        for option, content in known.items()
+        for count in [str(_mapping(content.get("resources")).get("count") or "")]
+        if count.partition("/")[0] in makers
+    ]
+    return min(whole)[2] if whole else None
+
+
+_FABRIC = re.compile(r"rdma|hca|roce|infiniband|\bib|efa|sriov|nic\b|netdev|hugepages|kvm|fuse|tun\b|vhost|kubevirt")
+"""Extended resources that are no accelerators, by what their names hold."""
+
+
+def _is_card(name: str) -> bool:
+    """Whether a resource may be an accelerator's: it is extended, and not known for something else."""
+    return "/" in name and not _FABRIC.search(name) and not name.startswith(("kubernetes.io/", "hugepages-"))
+
+
+def _unknown_cards(task: Mapping[str, Any], amounts: Mapping[str, Any], options: Options) -> Diagnostic:
+    name = next(filter(_is_card, amounts))
+    headline = f"task {task.get('name')} asks for {name}, and no hardware option knows whose cards these are"
+    listed = ", ".join(options("hardware"))
+    cure = f"say which comes nearest with hardware=OPTION after the file ({listed}), or describe it in conf/hardware"
+    return error("FT558", headline, "spec.tasks", name, cure)
 
 
 def _has_no_cards(option: Mapping[str, Any]) -> bool:
@@ -305,9 +379,9 @@ _OWN = frozenset(
 
 def _trainer(container: Mapping[str, Any], options: Options) -> _Found:
     words = [str(word) for part in ("command", "args") for word in container.get(part) or ()]
-    if "llamafactory-cli" not in " ".join(words):
-        return ({"trainer": "command"}, {"trainer.command": words}) if words else ({}, {})
     arguments = next((found for word in words for found in _configurations(word) if "stage" in found), {})
+    if "llamafactory-cli" not in " ".join(words) or not arguments:
+        return ({"trainer": "command"}, {"trainer.command": words}) if words else ({}, {})
     wanted_kind = [arguments.get(name) for name in _TELLING]
     kinds = {
         option: [_mapping(content.get("args")).get(name) for name in _TELLING]

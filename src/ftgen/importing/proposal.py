@@ -34,6 +34,16 @@ class Proposal:
         group = key.partition(".")[0]
         return replace(self, choices={one: option for one, option in self.choices.items() if one != group})
 
+    def strict(self) -> Proposal:
+        """The proposal with nothing accepted."""
+        return replace(self, values={key: value for key, value in self.values.items() if not key.startswith("allow.")})
+
+    def less(self) -> Proposal:
+        """The proposal without its last value; without its choices where no value but the name is left."""
+        optional = [key for key in self.values if key != "name"]
+        kept = {key: value for key, value in self.values.items() if key not in optional[-1:]}
+        return replace(self, values=kept, choices=self.choices if optional else {})
+
     def beyond(self, config: Mapping[str, Any]) -> Proposal:
         """The proposal without values that the choices alone compose to."""
         return replace(self, values={key: value for key, value in self.values.items() if _said(config, key) != value})

@@ -42,6 +42,8 @@ class Rule:
             admission refuses, `FT4xx` for what it admits in vain.
         name: unique, kebab-case, reads well after "allow ...".
         severity: of every finding that does not say otherwise.
+        denied: whether a finding that is an error is the verdict of an admission webhook or the API server: the object,
+            or its pods, are never created, so that nobody can accept it.
         page: the function's docstring.
         check: yields the findings; what it is given is fixed by the stage that runs it.
     """
@@ -49,6 +51,7 @@ class Rule:
     code: str
     name: str
     severity: Severity
+    denied: bool
     page: str
     check: Callable[..., Iterator[Finding]]
 
@@ -61,8 +64,10 @@ def rule(
     code: str,
     name: str,
     severity: Severity = Severity.ERROR,
+    *,
+    denied: bool | None = None,
 ) -> Callable[[Callable[..., Iterator[Finding]]], Rule]:
-    """Make a generator function a registered `Rule`.
+    """Make a generator function a registered `Rule`; errors of FT3xx are denied by definition.
 
     Raises:
         ValueError: the code or the name is taken.
@@ -71,7 +76,9 @@ def rule(
     def register(check: Callable[..., Iterator[Finding]]) -> Rule:
         if code in RULES or any(known.name == name for known in RULES.values()):
             raise ValueError(f"two rules are called {code} or {name}")
-        RULES[code] = Rule(code, name, severity, check.__doc__ or "", check)
+        by_definition = code.startswith("FT3") and severity is Severity.ERROR
+        refuses = by_definition if denied is None else denied
+        RULES[code] = Rule(code, name, severity, refuses, check.__doc__ or "", check)
         return RULES[code]
 
     return register

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from functools import cache
 
-from ftgen import kube, lower, schema
+from ftgen import image, kube, lower, schema
 from ftgen.diagnostics import Diagnostic, Severity
 from ftgen.rules import Finding, Rule, rule, run
-from ftgen.spec import Spec, Volume
+from ftgen.spec import LlamaFactory, Spec, Volume
 
 
 def judge(spec: Spec) -> list[Diagnostic]:
@@ -50,30 +50,105 @@ def _share(spec: Spec) -> Iterator[Finding]:
 def _cards(spec: Spec) -> Iterator[Finding]:
     """More cards in one pod than a node has.
 
-    A pod never spans nodes; such a job stays pending for ever.
+    A pod never spans nodes; such a job stays pending for ever.  Several shares of one pod lie on as many cards of one
+    node (HAMi places each on a card of its own).  Where nobody has said how many cards a node has
+    (`hardware.card.per_node`), more than eight are doubtful, for that is what servers hold, and more than sixteen, the
+    most that any server has, are refused.
 
-    Refused: `hardware.devices=16` on nodes of eight cards.
+    Refused: `hardware.devices=16` on nodes of eight cards, `hardware=nvidia-vgpu hardware.devices=9`.
     Write: `hardware.nodes=2 hardware.devices=8`.
     """
-    asked, there = spec.hardware.devices, spec.hardware.card.per_node
-    if there is not None and asked > there:
-        nodes = -(-asked // there)
-        help_ = f"write hardware.nodes={nodes} hardware.devices={there}"
-        yield Finding(f"{asked} cards asked for one pod, but a node has {there}", "hardware.devices", asked, help_)
+    asked, there = spec.hardware.devices, spec.hardware.card.per_node or spec.cluster.facts.card.per_node
+    if spec.hardware.cards is None or spec.hardware.card.slice:
+        return
+    most = there or _CARDS_OF_A_NODE
+    if asked > most:
+        nodes = -(-asked // most)
+        of = "shares" if spec.hardware.shared else "cards"
+        known = f"a node has {most}" if there else f"a node has {most} as a rule: each lies on a card of its own"
+        sure = there is not None or asked > _MOST_CARDS_OF_A_NODE
+        also = "" if sure else ", or set hardware.card.per_node"
+        help_ = f"write hardware.nodes={nodes} hardware.devices={most}{also}"
+        severity = None if sure else Severity.WARNING
+        yield Finding(f"{asked} {of} asked for one pod, but {known}", "hardware.devices", asked, help_, severity)
+
+
+# HGX, DGX and Atlas servers hold eight; DGX-2 and Atlas A3 sixteen.
+_CARDS_OF_A_NODE = 8
+_MOST_CARDS_OF_A_NODE = 16
 
 
 @rule("FT252", "share-larger-than-the-card")
 def _share_size(spec: Spec) -> Iterator[Finding]:
-    """A memory share larger than the card it is cut from: the pod would stay pending.
+    """A share that is larger than the card it is cut from, or that no card is cut into: the pod would stay pending.
 
-    Refused: `hardware.memory=100Gi hardware.card.memory=80Gi`.
+    Refused: `hardware.memory=100Gi hardware.card.memory=80Gi`, a MIG profile of nine compute slices.
     Write: a share within the card.
     """
-    share, card = spec.hardware.memory, spec.hardware.card.memory
+    share, card = spec.hardware.memory, spec.hardware.card.memory or spec.cluster.facts.card.memory
     if share and card and kube.parse_quantity(share) > kube.parse_quantity(card):
         yield Finding(
             f"a share of {share} does not fit a card of {card}", "hardware.memory", share, f"ask for {card} at most"
         )
+    resource = spec.hardware.resources.count or ""
+    profile = resource.removeprefix("nvidia.com/mig-")
+    if profile != resource and not _MIG_PROFILE.match(profile):
+        headline = f"there is no MIG profile {profile}"
+        help_ = "choose one of `ftgen groups hardware/mig`"
+        yield Finding(headline, "hardware.resources.count", resource, help_)
+
+
+# NVIDIA's MIG guide: instances have 1, 2, 3, 4 or 7 compute slices, and names such as 1g.10gb or 1g.10gb.me.
+_MIG_PROFILE = re.compile(r"[12347]g\.[1-9]\d{0,2}gb(\.me|\.gfx|\.all|-me)*$")
+
+
+@rule("FT253", "image-without-git-lfs")
+def _without_git_lfs(spec: Spec) -> Iterator[Finding]:
+    """An image without git-lfs, with which models and data sets are fetched and results are pushed.
+
+    The init container ends with an error before anything is fetched.  LLaMA-Factory's own images hold git, and no
+    git-lfs (docker/docker-cuda/Dockerfile.base of its repository).
+
+    Refused: `hardware.image=hiyouga/llamafactory:0.9.5`.
+    Write: an image with git-lfs, for which `ftgen image` writes the Dockerfile; where this one has it,
+    `hardware.packages=[git-lfs,deepspeed,mlflow]`, everything that it holds.
+    """
+    held = image.held(spec)
+    fetched = [key for key in ("model.url", "dataset.url", "model.output_url") if _at(spec, key)]
+    if held is not None and "git-lfs" not in held and fetched:
+        headline = f"{spec.hardware.image} holds no git-lfs, which {fetched[0]} needs"
+        help_ = "build an image with it (ftgen image), or name it in hardware.packages where it is there"
+        yield Finding(headline, "hardware.image", spec.hardware.image, help_)
+
+
+def _at(spec: Spec, key: str) -> str | None:
+    section, _, name = key.partition(".")
+    value: str | None = getattr(getattr(spec, section), name)
+    return value
+
+
+@rule("FT294", "image-of-another-build")
+def _another_build(spec: Spec) -> Iterator[Finding]:
+    """An image of LLaMA-Factory's project that is built for other cards, or holds another release.
+
+    torch of the one vendor finds no card of another's.  Arguments are checked for `trainer.version`, and other releases
+    know others.
+
+    Refused: `hardware=ascend hardware.image=hiyouga/llamafactory:0.9.5`, `trainer.version=0.9.4` with that image.
+    Write: the image for the card, such as `hiyouga/llamafactory:0.9.5-npu-a2`, and `trainer.version` by its tag.
+    """
+    built = image.published(spec.hardware.image)
+    if built is None:
+        return
+    if spec.hardware.vendor not in {built.vendor, "cpu"}:
+        headline = f"{spec.hardware.image} is built for {built.vendor}, and the cards are {spec.hardware.vendor}"
+        help_ = f"choose an image for {spec.hardware.vendor}; `ftgen image` writes a Dockerfile"
+        yield Finding(headline, "hardware.image", spec.hardware.image, help_)
+    if isinstance(spec.trainer, LlamaFactory) and built.version and built.version != spec.trainer.version:
+        headline = f"{spec.hardware.image} holds LLaMA-Factory {built.version}, and arguments are checked for "
+        headline += spec.trainer.version
+        help_ = f"write trainer.version={built.version}"
+        yield Finding(headline, "trainer.version", spec.trainer.version, help_, Severity.WARNING)
 
 
 @rule("FT254", "shared-mode-on-node-local-storage")
@@ -555,35 +630,46 @@ def _two_nodes(spec: Spec) -> Iterator[Finding]:
 
 @rule("FT284", "unknown-accepted-code")
 def _accepted(spec: Spec) -> Iterator[Finding]:
-    """A diagnostic is accepted that no rule gives.
+    """A diagnostic is accepted that no rule gives, or that the cluster's admission gives.
 
-    A misspelt code would accept nothing, and a retired one nothing any more.
+    A misspelt code would accept nothing, and a retired one nothing any more.  What admission denies is never created,
+    whatever is accepted here.
 
-    Refused: `+allow.FT2562=…`.
-    Write: the code as the diagnostic shows it.
+    Refused: `+allow.FT2562=…`, `+allow.FT312=…`.
+    Write: the code as the diagnostic shows it; mend what admission denies.
     """
     if not spec.accepted:
         return
-    known = _codes()
+    known, denied = _codes(), _denied()
     for section, codes in (("cluster.allow", spec.cluster.allow), ("allow", spec.allow)):
         for code in codes:
             if code not in known:
                 near = difflib.get_close_matches(code, sorted(known), 1)
                 help_ = f"did you mean {near[0]}?" if near else f"remove {section}.{code}"
                 yield Finding(f"there is no rule {code} to accept", f"{section}.{code}", code, help_)
+            elif code in denied:
+                told = f"{code} is what the cluster's admission denies, and accepting it creates nothing"
+                yield Finding(told, f"{section}.{code}", code, f"remove {section}.{code}, and mend what it tells of")
+
+
+def _denied() -> frozenset[str]:
+    """The codes of what admission denies; registered with the rest by `_codes`."""
+    from ftgen.rules import RULES  # noqa: PLC0415 - only where something is accepted
+
+    return frozenset(code for code, each in RULES.items() if each.denied)
 
 
 @cache
 def _codes() -> frozenset[str]:
     """The codes of every rule; rules register when their modules are imported."""
-    from ftgen.rules import RULES, admission, agreement, lint, memory, metadata, reconcile, secrets  # noqa: F401, PLC0415
+    from ftgen.rules import RULES, admission, agreement, identity, lint, memory, metadata, reconcile, secrets  # noqa: F401, PLC0415
     from ftgen.trainers import arguments  # noqa: PLC0415 - only where something is accepted
 
     return frozenset((*RULES, *(each.code for each in arguments.RULES), *_TOLD_BY_OTHERS))
 
 
-# What YAML's versions disagree on (check), what the environment told (pipeline), and overlays that overrule each other.
-_TOLD_BY_OTHERS = ("FT004", "FT017", "FT023")
+# What YAML's versions disagree on (check), what the environment told (pipeline), and what overlays overrule.
+_TOLD_BY_OTHERS = ("FT004", "FT017", "FT023", "FT027")
 
 
 RULES_OF_MEANING: tuple[Rule, ...] = (
@@ -591,6 +677,8 @@ RULES_OF_MEANING: tuple[Rule, ...] = (
     _share,
     _cards,
     _share_size,
+    _without_git_lfs,
+    _another_build,
     _mode,
     _across,
     _shm,

@@ -28,6 +28,7 @@ _FIXED = ("weights", "reference model", "optimizer states", "context")
 _KEYS = {
     "per_device_train_batch_size": "trainer.batch_size",
     "cutoff_len": "trainer.cutoff_len",
+    "gradient_accumulation_steps": "trainer.gradient_accumulation",
     "deepspeed": "trainer.parallel",
 }
 
@@ -299,6 +300,23 @@ _LARGEST_CARD = 288 * 10**9
 RULES_OF_MEMORY: tuple[Rule, ...] = (_does_not_fit, _tight, _host, _small_claim, _beyond)
 
 
+def _largest(spec: Spec) -> float:
+    """GiB of the card that a share is cut from; of the largest there is, where nobody has said."""
+    size = spec.hardware.card.memory or spec.cluster.facts.card.memory or str(_LARGEST_CARD)
+    return float(kube.parse_quantity(size) / _GIB)
+
+
+def holding(needed: Estimate) -> int:
+    """The smallest whole number of GiB that holds the training; by halves, since nonsense may need 10^12 of them."""
+    low = ceil(needed.device_gib)
+    high = 2 * low + 1
+    while low < high:
+        middle = (low + high) // 2
+        fits = estimates.verdict(needed, middle) is Verdict.FITS
+        low, high = (low, middle) if fits else (middle + 1, high)
+    return low
+
+
 def _said(spec: Spec) -> str:
     asked = training(spec)
     return f"{spec.model.name} by {asked.method if asked else 'training'}"
@@ -313,14 +331,17 @@ def _asked(spec: Spec) -> str:
 
 
 def _mend(spec: Spec, there: float) -> str:
-    """The smallest change that makes it fit, as overrides."""
+    """The smallest change that makes it fit, as overrides: of a share, a larger one of the same card."""
     asked = training(spec)
+    if asked and spec.hardware.memory and (share := holding(_estimated(asked))) <= _largest(spec):
+        return f"write hardware.memory={share}Gi"
     change = estimates.smallest_change(asked, there) if asked else None
     if asked is None or change is None:
         return "use more cards, or a smaller model"
     words = [f"{_KEYS.get(name, _key(name))}={_plain(value)}" for name, value in change.edits]
     batch = dict(change.edits).get("per_device_train_batch_size")
-    if isinstance(batch, int) and isinstance(spec.trainer, LlamaFactory):
+    accumulated = "gradient_accumulation_steps" in dict(change.edits)
+    if isinstance(batch, int) and isinstance(spec.trainer, LlamaFactory) and not accumulated:
         factor = asked.batch // batch
         words.append(f"trainer.gradient_accumulation={spec.trainer.gradient_accumulation * factor}")
     card = "" if change.says.startswith("set ") else change.says.partition(" and set ")[0]

@@ -11,7 +11,7 @@ from functools import partial
 from ftgen.diagnostics import Diagnostic, Severity
 from ftgen.lower import Object
 from ftgen.recall import Panel
-from ftgen.rules import Rule, admission, agreement, lint, meaning, memory, panel, reconcile
+from ftgen.rules import Rule, admission, agreement, identity, lint, meaning, memory, panel, reconcile
 from ftgen.rules.job import Job, Version, read, version_of
 from ftgen.rules.lint.around import Around
 from ftgen.spec import Spec
@@ -51,7 +51,7 @@ def _serious(found: Iterable[Diagnostic]) -> list[Diagnostic]:
     return [d for d in found if d.severity is not Severity.NOTE]
 
 
-MEANING = panel((*meaning.RULES_OF_MEANING, *memory.RULES_OF_MEMORY), _spec)
+MEANING = panel((*identity.RULES_OF_IDENTITY, *meaning.RULES_OF_MEANING, *memory.RULES_OF_MEMORY), _spec)
 DELIVERY = Panel(_spec, (lambda view: reconcile.judge(*view),))
 ADMISSION = panel(admission.RULES_OF_CREATION, _job)
 """Asked of the job as it would be stored."""

@@ -10,9 +10,8 @@ from functools import lru_cache
 from math import ceil
 from typing import Any, TypeVar
 
-from ftgen import fit as estimates
 from ftgen import kube, lower
-from ftgen.fit import Estimate, Verdict
+from ftgen.fit import Estimate
 from ftgen.rules import memory
 from ftgen.spec import Hardware, Section, Spec, Storage, Volume
 
@@ -40,19 +39,8 @@ def settle(spec: Spec) -> Spec:
 
 def _share(spec: Spec, needed: Estimate) -> str | None:
     """The smallest whole number of GiB that holds the training with room to spare, within the card if it is known."""
-    share, card = _larger(str(spec.hardware.memory), _holding(needed)), spec.hardware.card.memory
+    share, card = _larger(str(spec.hardware.memory), memory.holding(needed)), spec.hardware.card.memory
     return card if card and kube.parse_quantity(share) > kube.parse_quantity(card) else share
-
-
-def _holding(needed: Estimate) -> int:
-    """The smallest whole number of GiB that holds the training; by halves, since nonsense may need 10^12 of them."""
-    low = ceil(needed.device_gib)
-    high = 2 * low + 1
-    while low < high:
-        middle = (low + high) // 2
-        fits = estimates.verdict(needed, middle) is Verdict.FITS
-        low, high = (low, middle) if fits else (middle + 1, high)
-    return low
 
 
 def _with_limit(spec: Spec, gib: float) -> Spec:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache
+from typing import Any
 
+from ftgen import image, kube, lower
 from ftgen.diagnostics import Diagnostic, error
-from ftgen.spec import LlamaFactory, Spec
+from ftgen.fit.shape import Shape, linear_layers
+from ftgen.spec import LlamaFactory, Section, Spec
 from ftgen.trainers import arguments, llamafactory
 from ftgen.trainers.arguments import Facts
+from ftgen.trainers.setting import within
 
 
 def judge(spec: Spec) -> list[Diagnostic]:
@@ -21,7 +27,7 @@ def judge(spec: Spec) -> list[Diagnostic]:
         headline = f"the arguments of LLaMA-Factory {trainer.version} are not known"
         return [error("FT103", headline, "trainer.version", trainer.version, f"use one of {known}")]
     surface = arguments.surface(trainer.version)
-    facts = _facts(spec, trainer.version)
+    facts = _facts(spec, trainer)
     found = arguments.check(llamafactory.training(spec), surface, facts)
     export = llamafactory.export(spec)
     merging = arguments.check(export, surface, facts, "export") if export else []
@@ -35,6 +41,7 @@ def judge(spec: Spec) -> list[Diagnostic]:
 _ORIGINS = {
     "bf16": "trainer.precision",
     "dataset": "dataset.name",
+    "dataset_dir": "dataset.name",
     "deepspeed": "trainer.parallel",
     "fp16": "trainer.precision",
     "fsdp": "trainer.parallel",
@@ -53,8 +60,8 @@ def _where_written(diagnostic: Diagnostic, given: Mapping[str, object]) -> Diagn
     return replace(diagnostic, subject=_ORIGINS[name])
 
 
-def _facts(spec: Spec, version: str) -> Facts:
-    hardware, info = spec.hardware, spec.dataset.info
+def _facts(spec: Spec, trainer: LlamaFactory) -> Facts:
+    hardware, shape, info = spec.hardware, spec.model.shape, spec.dataset.info
     return Facts(
         nodes=hardware.nodes,
         devices=hardware.devices,
@@ -65,6 +72,64 @@ def _facts(spec: Spec, version: str) -> Facts:
         compute_capability=hardware.card.compute_capability,
         stages=frozenset(spec.dataset.stages),
         ranking=bool(info.ranking) if info else None,
-        template=arguments.template_of(version, spec.model.name) or spec.model.template,
-        layers=spec.model.shape.layers if spec.model.shape else None,
+        described=spec.dataset.name if info else "",
+        reasoning=spec.dataset.reasoning,
+        template=arguments.template_of(trainer.version, spec.model.name) or spec.model.template,
+        quantization=spec.model.quantization or "",
+        layers=shape.layers if shape else None,
+        experts=shape.experts if shape else 0,
+        context=spec.model.context,
+        modules=_modules(spec),
+        packages=image.held(spec),
+        processors=_processors(hardware.per_card.cpu.limit) * hardware.devices,
+        environment=_environment(spec),
+        offline=str(hardware.env.get("HF_HUB_OFFLINE", "1")).lower() in _ON,
+        tracker=spec.tracking.report_to,
+        merged=_merged(trainer),
+        **_places(spec),
     )
+
+
+def _merged(trainer: LlamaFactory) -> str | None:
+    folder = trainer.export.get("export_dir") if trainer.merge else None
+    return str(folder) if folder else None
+
+
+# What huggingface_hub takes for yes (constants.py); train.sh says yes where nobody has said anything.
+_ON = frozenset({"1", "on", "yes", "true"})
+
+
+def _environment(spec: Spec) -> frozenset[str]:
+    """Names of the variables that the configuration sets and that trackers ask for."""
+    tracked = ("MLFLOW_TRACKING_URI",) if spec.tracking.report_to == "mlflow" else ()
+    return frozenset((*spec.hardware.env, *tracked))
+
+
+@lru_cache(maxsize=64)
+def _processors(limit: str) -> float:
+    return float(kube.parse_quantity(limit.removesuffix("+")))
+
+
+def _modules(spec: Spec) -> frozenset[str]:
+    """Names of the layers that adapters can be put on; of a model that sees as well, not all are known."""
+    shape = spec.model.shape
+    return _layers(shape) if shape and not shape.vision_parameters else frozenset()
+
+
+@lru_cache(maxsize=64)
+def _layers(shape: Section) -> frozenset[str]:
+    return frozenset(linear_layers(Shape.of(shape.model_dump())))
+
+
+def _places(spec: Spec) -> dict[str, Any]:
+    """What lies in the pod before the training starts, and whether its checkpoints are there for the next one."""
+    volumes = [spec.storage.workspace, spec.storage.models]
+    kept = [volume.path.rstrip("/") for volume in volumes if not lower.is_temporary(spec, volume)]
+    fetched = [llamafactory.model_path(spec)] if spec.model.url or spec.storage.cache else []
+    fetched += [llamafactory.dataset_path(spec)] if spec.dataset.url else []
+    output = posixpath.join(spec.storage.workspace.path, spec.trainer.output)
+    return {
+        "folders": (*kept, *fetched),
+        "mounts": tuple(volume.path.rstrip("/") for volume in volumes),
+        "resumes": any(within(output, folder) for folder in kept),
+    }

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ftgen.compose import Composer, Composition
+from ftgen.compose import DIRECTIVES, Composer, Composition
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, error, note
 from ftgen.sweeping import axes, condition, settings
 from ftgen.sweeping.axes import Axis
@@ -108,13 +108,23 @@ def _hydras(words: Sequence[str], overrides: Sequence[Any]) -> Iterator[Diagnost
     for position, (text, override) in enumerate(zip(words, overrides, strict=True), 1):
         place = Location(COMMAND_LINE, position)
         key = override.key_or_group
-        if override.is_hydra_override() and override.is_sweep_override():
-            raise Rejected([error("FT030", f"{text}: Hydra's own configuration cannot be swept", key, text).at(place)])
+        if override.is_sweep_override() and _is_directive(override):
+            raise Rejected([_swept_directive(override, text).at(place)])
         if key == "hydra/sweeper" and override.value() != "basic":
             how = "write the axes as choice(…), range(…) or under sweep; ftgen's own sweeper enumerates them"
             raise Rejected([error("FT030", f"{text}: other sweepers cannot run here", key, text, how).at(place)])
         if key.startswith("hydra/") and key != "hydra/sweeper":
             yield note("FT037", f"{text} is ignored: ftgen writes files and launches nothing", key, text).at(place)
+
+
+def _swept_directive(override: Any, text: str) -> Diagnostic:
+    """What says how to sweep is read once for all points, so that it cannot differ from one to the next."""
+    key = override.key_or_group
+    if key.split("@")[0] != "sweep":
+        whose = "Hydra's own configuration" if override.is_hydra_override() else "what says how to sweep"
+        return error("FT030", f"{text}: {whose} cannot be swept", key, text, f"give {key} one value")
+    how = f"run one sweep after the other, or write {text.partition('=')[0]}=[…] for all axes of both in one sweep"
+    return error("FT030", f"{text}: sweeps cannot be swept themselves", key, text, how)
 
 
 def _only_of_sweeps(composer: Composer, overrides: Sequence[Any]) -> None:
@@ -139,15 +149,15 @@ def _axes(
     composer: Composer, words: Sequence[str], hydra: Mapping[str, Any], chosen: Settings, most: int
 ) -> list[Axis]:
     """All overrides as axes: from files first, so that the command line has the last word."""
-    own = [(text, n) for n, text in enumerate(words, 1) if not _is_directive(composer, text)]
+    own = [(text, n) for n, text in enumerate(words, 1) if not _is_directive(composer.parse([text])[0])]
     # A text is read in Hydra's grammar (`range(1,5)`), a list's values are meant as they are.
     section = [(key, v) if isinstance(v, list) else (f"{key}={v}", 0) for key, v in chosen.axes.items()]
     written = [*((text, 0) for text in _parameters(hydra)), *section, *own]
     return axes.read(composer, written, most + 1, chosen.shuffle or 0)
 
 
-def _is_directive(composer: Composer, text: str) -> bool:
-    return composer.parse([text])[0].key_or_group.replace("/", ".").split(".")[0] in {"hydra", "sweep"}
+def _is_directive(override: Any) -> bool:
+    return override.key_or_group.replace("/", ".").split(".")[0] in DIRECTIVES
 
 
 def _parameters(hydra: Mapping[str, Any]) -> Iterator[str]:
@@ -160,6 +170,11 @@ def _parameters(hydra: Mapping[str, Any]) -> Iterator[str]:
         yield f"{key}={value}"
 
 
+def _settled(composer: Composer, spans: Iterable[Axis]) -> list[Any]:
+    """The overrides that all points share."""
+    return composer.parse([axis.texts[0] for axis in spans if not axis.swept])
+
+
 class _Expansion:
     """A sweep in the making."""
 
@@ -170,7 +185,7 @@ class _Expansion:
         self.swept = frozenset(bare(axis.key) for axis in spans if axis.swept)
         self.groups = frozenset(key for key in self.swept if composer.is_group(key.partition("@")[0]))
         self.labels = labeller(self.swept, self.groups, chosen.alias)
-        self.replay = Replay(composer, self.swept)
+        self.replay = Replay(composer, self.swept, composer.directives(_settled(composer, spans)))
         self.include = [condition.parse(text) for text in chosen.include]
         self.exclude = [condition.parse(text) for text in chosen.exclude]
 

@@ -16,8 +16,10 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from hydra.core.override_parser.types import Override
+
 from ftgen.compose import Composer, Composition
-from ftgen.diagnostics import Rejected
+from ftgen.diagnostics import Diagnostic, Rejected, error
 from ftgen.sweeping.label import bare
 from ftgen.trace import OverrideTrace
 
@@ -25,6 +27,8 @@ from ftgen.trace import OverrideTrace
 _MARKER = re.compile("⟪ftgen ([0-9]+)⟫")
 _REFERENCE = re.compile(r"\$\{\.*[A-Za-z_]\w*(?:\.\w+)*\}|\$\{oc\.env:\w+(?:,[\w./:-]*)?\}|\$\{hydra:[\w./]+\}")
 _MOST_FRAMES = 512
+
+Directives = tuple[Mapping[str, Any], Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +51,17 @@ class _Word:
 class Replay:
     """Composes the points of one sweep; equal to `Composer.compose` of each."""
 
-    def __init__(self, composer: Composer, swept: Collection[str]) -> None:
-        """Keep what varies: the swept keys, without prefixes."""
+    def __init__(self, composer: Composer, swept: Collection[str], directives: Directives = ({}, {})) -> None:
+        """Keep what varies.
+
+        Args:
+            composer: composes what cannot be replayed.
+            swept: the swept keys, without prefixes.
+            directives: the `hydra` and `sweep` nodes of what all points share.
+        """
         self.composer = composer
         self.swept = frozenset(swept)
+        self._told = _sweep_of(*directives)
         self._words: dict[str, _Word] = {}
         self._frames: dict[tuple[tuple[str, str], ...], _Frame | None] = {}
 
@@ -68,8 +79,22 @@ class Replay:
             self._frames[shape] = self._frame(overrides, words)
         frame = self._frames[shape]
         if frame is None:
-            return self.composer.compose(self.composer.parse(overrides))
+            parsed = self.composer.parse(overrides)
+            return self._heard(self.composer.compose(parsed), parsed)
         return frame.filled(overrides, [word.value for word in words])
+
+    def _heard(self, composition: Composition, overrides: Sequence[Override]) -> Composition:
+        """The composition, unless a swept option says how to sweep: the points are made without asking it.
+
+        Raises:
+            Rejected: FT030, for each such option.
+        """
+        if _sweep_of(composition.hydra, composition.sweep) == self._told:
+            return composition
+        varied = [o for o in overrides if bare(o.get_key_element()) in self.swept]
+        fixed = [o for o in overrides if o not in varied]
+        said = [o for o in varied if _sweep_of(*self.composer.directives([*fixed, o])) != self._told]
+        raise Rejected(_unheard(bare(o.get_key_element()), composition.choices) for o in said or varied)
 
     def _word(self, text: str) -> _Word:
         if text not in self._words:
@@ -101,7 +126,19 @@ class Replay:
         if any("${" in _REFERENCE.sub("", text) for text in _texts(unresolved)):
             return None
         slots = _slots(composition.config, frozenset(n for n, w in enumerate(words) if w.shape[1] == "list"))
-        return None if slots is None else _Frame(composition, slots)
+        return None if slots is None else _Frame(self._heard(composition, parsed), slots)
+
+
+def _sweep_of(hydra: Mapping[str, Any], sweep: Mapping[str, Any]) -> tuple[Any, Mapping[str, Any]]:
+    """What says how to sweep: Hydra's sweeper, and ftgen's own section."""
+    return hydra.get("sweeper"), sweep
+
+
+def _unheard(group: str, choices: Mapping[str, str]) -> Diagnostic:
+    option = choices.get(group, "")
+    headline = f"{group}={option} says how to sweep, and is one of the swept values: its own axes would be left out"
+    how = f"choose {option} alone, or move its axes to the command line"
+    return error("FT030", headline, group, option, how)
 
 
 def _is_plain(value: Any) -> bool:

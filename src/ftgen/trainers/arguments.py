@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ftgen.diagnostics import Diagnostic, Severity, error
 from ftgen.recall import Panel, ask
-from ftgen.trainers import circumstances, conflicts
+from ftgen.trainers import circumstances, conflicts, job
 from ftgen.trainers.setting import BOTH, Facts, Rule, Setting, subject
 from ftgen.trainers.surface import (
     TYPE_NAMES,
@@ -42,7 +42,7 @@ __all__ = [
     "versions",
 ]
 
-RULES: tuple[Rule, ...] = (*conflicts.RULES, *circumstances.RULES)
+RULES: tuple[Rule, ...] = (*conflicts.RULES, *circumstances.RULES, *job.RULES)
 
 
 def check(args: Mapping[str, object], of: Surface, facts: Facts, command: str = "train") -> list[Diagnostic]:

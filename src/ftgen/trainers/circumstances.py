@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Iterator
 
 from ftgen.diagnostics import Severity
 from ftgen.trainers.conflicts import reporters
@@ -27,19 +28,40 @@ NEEDED = {
     "deepspeed": ("deepspeed",),
     "enable_liger_kernel": ("liger-kernel",),
     "plot_loss": ("matplotlib",),
+    "mixture_of_depths": ("mixture-of-depth",),
     "predict_with_generate": ("jieba", "nltk", "rouge-chinese"),
     "use_adam_mini": ("adam-mini",),
     "use_apollo": ("apollo-torch",),
     "use_badam": ("badam",),
     "use_galore": ("galore-torch",),
     "use_hyper_parallel": ("hyper-parallel",),
+    "use_kt": ("kt-kernel",),
     "use_swanlab": ("swanlab",),
     "use_unsloth": ("unsloth",),
 }
 REPORTER_PACKAGES = {
     name: name for name in ("clearml", "codecarbon", "mlflow", "swanlab", "tensorboard", "trackio", "wandb")
 }
+# `Trainer.get_optimizer_cls_and_kwargs` of transformers, by a part of the optimizer's name; the first one counts.
+OPTIMIZER_PACKAGES = (
+    ("galore", "galore-torch"),
+    ("apollo", "apollo-torch"),
+    ("adamw_torch_4bit", "torchao"),
+    ("adamw_torch_8bit", "torchao"),
+    ("bnb", "bitsandbytes"),
+    ("8bit", "bitsandbytes"),
+    ("paged", "bitsandbytes"),
+    ("lion", "bitsandbytes"),
+    ("ademamix", "bitsandbytes"),
+    ("lomo", "lomo-optim"),
+    ("grokadamw", "grokadamw"),
+    ("schedule_free", "schedulefree"),
+)
 METHOD_PACKAGES = {"bnb": "bitsandbytes", "hqq": "hqq", "eetq": "eetq"}
+
+
+# Layers of every model that an adapter can be put on beside those of its decoder.
+EMBEDDINGS = frozenset({"embed_tokens", "lm_head"})
 
 
 @rule("FT241", BOTH)
@@ -189,19 +211,27 @@ def packages(s: Setting) -> Findings:
 
     Why: `_check_extra_dependencies` (hparams/parser.py) checks them at the start and cannot be told to skip
     it; transformers' trackers raise when theirs is missing.
+    What an image holds is told by `hardware.packages`, or by the name of one that LLaMA-Factory's project publishes.
     Example: `report_to: mlflow` on LLaMA-Factory's official image, which has no mlflow.
-    Instead: an image with the package.
+    Instead: `tracking=none`; or an image with the package, for which `ftgen image` writes the Dockerfile.
     """
     if s.facts.packages is None:
         return
-    wanted = [(name, needed) for name, needed in NEEDED.items() if s[name]]
-    wanted += [("report_to", (REPORTER_PACKAGES[name],)) for name in reporters(s) if name in REPORTER_PACKAGES]
+    for name, package in _wanted_packages(s):
+        if package not in s.facts.packages:
+            out = "write tracking=none" if name == "report_to" else "leave it out"
+            help_ = f"{out}, or take an image with {package} (ftgen image) and name it in hardware.packages"
+            yield Finding(name, f"{name} needs {package}, which the image does not hold", help_)
+
+
+def _wanted_packages(s: Setting) -> Iterator[tuple[str, str]]:
+    yield from ((name, package) for name, needed in NEEDED.items() if s[name] for package in needed)
+    yield from (("report_to", REPORTER_PACKAGES[name]) for name in reporters(s) if name in REPORTER_PACKAGES)
     if s["quantization_bit"] is not None and s["quantization_method"] in METHOD_PACKAGES:
-        wanted += [("quantization_bit", (METHOD_PACKAGES[s["quantization_method"]],))]
-    for name, needed in wanted:
-        for package in needed:
-            if package not in s.facts.packages:
-                yield Finding(name, f"{name} needs {package}, which the image does not hold", f"install {package}")
+        yield "quantization_bit", METHOD_PACKAGES[s["quantization_method"]]
+    kept = next((package for part, package in OPTIMIZER_PACKAGES if part in s["optim"]), "")
+    if kept:
+        yield "optim", kept
 
 
 @rule("FT247", BOTH)
@@ -293,6 +323,100 @@ def secrets(s: Setting) -> Findings:
             yield Finding(name, f"{name} is a credential, and manifests go to git", "keep it in a Secret")
 
 
+@rule("FT291")
+def unsloth(s: Setting) -> Findings:
+    """Unsloth trains LoRA on one card of NVIDIA's or AMD's, on whole weights or 4 bits.
+
+    Why: LLaMA-Factory hands over to it (model/model_utils/unsloth.py) and asks for 4 bits or none, so that other
+    widths train the whole model in silence; it refuses OFT and several adapters (model/adapter.py).  Unsloth raises on
+    other devices.  Its open-source releases up to 2025 train on one card: on several they raise ("Unsloth currently
+    does not support multi GPU setups", LLaMA-Factory's issue 5635), or every process trains by itself (Unsloth's
+    issue 2425); LLaMA-Factory's maintainers advise Liger there (issue 6940).
+    Example: `use_unsloth: true` with `hardware.devices=4`.
+    Instead: `hardware.devices=1`, or `enable_liger_kernel: true`.
+    """
+    if not s["use_unsloth"]:
+        return
+    off = "set use_unsloth: false"
+    if s.facts.vendor == "cpu":
+        yield Finding("use_unsloth", "Unsloth needs a card", off)
+    elif s.facts.vendor not in {"nvidia", "amd", "ascend"}:
+        headline = f"Unsloth knows cards of NVIDIA and AMD, not of {s.facts.vendor}"
+        yield Finding("use_unsloth", headline, off, Severity.WARNING)
+    if s["finetuning_type"] == "oft":
+        yield Finding("use_unsloth", "Unsloth has no OFT", "set finetuning_type: lora")
+    if s["adapter_name_or_path"] is not None and len(s.names("adapter_name_or_path")) > 1:
+        yield Finding("use_unsloth", "Unsloth loads one adapter", "merge the others first")
+    if s["quantization_bit"] is not None and (s["quantization_method"], s["quantization_bit"]) != ("bnb", 4):
+        headline = (
+            f"Unsloth loads 4 bits of bnb or none; the model would train whole, not at {s['quantization_bit']} bits"
+        )
+        yield Finding("quantization_bit", headline, f"{off}, or quantization_method: bnb and quantization_bit: 4")
+    if s.facts.processes > 1:
+        headline = f"open-source Unsloth trains on one card, and the job has {s.facts.processes}"
+        help_ = f"{off} (enable_liger_kernel: true runs on several), or hardware.nodes=1 hardware.devices=1"
+        yield Finding("use_unsloth", headline, help_, Severity.WARNING)
+
+
+@rule("FT292")
+def experts_under_zero3(s: Setting) -> Findings:
+    """ZeRO-3 is far too slow for a mixture of experts, or stands still.
+
+    Why: it gathers every parameter when its module runs, and each token takes other experts: LLaMA-Factory has to mark
+    the experts' blocks as leaves (`add_z3_leaf_module`, model/model_utils/moe.py), after which every step gathers all
+    experts of every layer for a few tokens each.  Steps of minutes and runs that hang are reported for Qwen3-30B-A3B
+    (LLaMA-Factory's issues 7921 and 8038, ms-swift's 5400, DeepSpeed's 7461).  FSDP gathers a layer at once, and is
+    what LLaMA-Factory's own examples of such models use (examples/ascend/qwen3moe_full_sft_fsdp.yaml);
+    `trainer.parallel=auto` takes it.
+    Example: `model=qwen3-30b-a3b trainer.parallel=z3`.
+    Instead: `trainer.parallel=fsdp`, or `ddp` where each card holds the model.
+    """
+    if s.zero3 and s.facts.experts:
+        headline = f"ZeRO-3 gathers all {s.facts.experts} experts of every layer in every step: far too slow"
+        frozen_head = s["stage"] == "rm" and s["finetuning_type"] != "full"
+        better = "ddp, where each card holds the model" if frozen_head or s.facts.vendor == "cpu" else "fsdp"
+        yield Finding("deepspeed", headline, f"write trainer.parallel={better}", Severity.WARNING)
+
+
+@rule("FT298")
+def rows_beyond_the_context(s: Setting) -> Findings:
+    """Rows are no longer than what the model was made for.
+
+    Why: its positions end there (`max_position_embeddings`); LLaMA-Factory takes longer rows without a word, and
+    stretches the positions with `rope_scaling` alone (model/model_utils/rope.py).
+    Example: `cutoff_len: 100000` for a model of 40960 tokens.
+    Instead: a shorter `trainer.cutoff_len`, or `rope_scaling: yarn`.
+    """
+    most = s.facts.context
+    if most and s["cutoff_len"] > most and s["rope_scaling"] is None:
+        headline = f"rows of {s['cutoff_len']} tokens are longer than the {most} that the model was made for"
+        yield Finding(
+            "cutoff_len", headline, f"write trainer.cutoff_len={most}, or rope_scaling: yarn", Severity.WARNING
+        )
+
+
+@rule("FT299", BOTH)
+def adapter_targets(s: Setting) -> Findings:
+    """Adapters are put on layers that the model has.
+
+    Why: PEFT raises where no name of `lora_target` or `oft_target` is found, and passes over the ones that are not
+    found beside others (`BaseTuner.inject_adapter`, peft/tuners/tuners_utils.py): less is trained than was asked for.
+    Example: `lora_target: q_prj`.
+    Instead: `lora_target: q_proj`, or `all`.
+    """
+    argument = {"lora": "lora_target", "oft": "oft_target"}.get(s["finetuning_type"], "")
+    named = s.names(argument) if argument else ()
+    if not s.facts.modules or named in {(), ("all",)}:
+        return
+    there = s.facts.modules | EMBEDDINGS
+    strange = [name for name in named if name.rsplit(".", 1)[-1] not in there]
+    if strange:
+        near = difflib.get_close_matches(strange[0], sorted(there), n=1)
+        help_ = f"did you mean {near[0]}?" if near else f"choose among all, {', '.join(sorted(s.facts.modules))}"
+        lost = Severity.ERROR if len(strange) == len(named) else Severity.WARNING
+        yield Finding(argument, f"the model has no layer {', '.join(strange)}", help_, lost)
+
+
 RULES = (
     quantization_bits,
     quantized_base,
@@ -304,4 +428,8 @@ RULES = (
     template_of_model,
     dataset_for_stage,
     secrets,
+    unsloth,
+    experts_under_zero3,
+    rows_beyond_the_context,
+    adapter_targets,
 )

@@ -20,12 +20,22 @@ HELPER_BITS = (4, 8)
 DEEPSPEED_FILES = tuple(
     f"ds_{name}_config.json" for name in ("z0", "z2", "z2_offload", "z2_autotp", "z3", "z3_offload", "z3_fp8")
 )
-POSITIVE = (
-    "per_device_train_batch_size",
-    "per_device_eval_batch_size",
-    "gradient_accumulation_steps",
-    "cutoff_len",
-)
+LEAST = {
+    "per_device_train_batch_size": 1,
+    "per_device_eval_batch_size": 1,
+    "gradient_accumulation_steps": 1,
+    "cutoff_len": 1,
+    "max_samples": 1,
+    "preprocessing_num_workers": 1,
+    "dataloader_num_workers": 0,
+    "ddp_timeout": 1,
+    "seed": 0,
+    "weight_decay": 0,
+}
+# numpy's generator takes 32 bits; nothing that is always dropped learns.
+MOST = {"seed": 2**32 - 1, "lora_dropout": 0.99}
+# Adapters learn by 1e-4, whole models by less; with a thousand times as much every optimizer with moments diverges.
+STEEP = 0.1
 
 
 @rule("FT204", BOTH)
@@ -61,9 +71,10 @@ def work_required(s: Setting) -> Findings:
 
 @rule("FT206", BOTH)
 def validation_split(s: Setting) -> Findings:
-    """A validation split is cut from the training data, so it needs them and no evaluation set beside it.
+    """A validation split is cut from the training data: a share of them or so many rows, and no other set beside it.
 
-    Why: `DataArguments.__post_init__` (hparams/data_args.py).
+    Why: `DataArguments.__post_init__` (hparams/data_args.py); above 1 the value is cut to a whole number, and of 1.0,
+    all rows, nothing is left to train on (`split_dataset`, data/data_utils.py).
     Example: `val_size: 0.1, eval_dataset: held_out`.
     Instead: keep one of the two.
     """
@@ -71,6 +82,10 @@ def validation_split(s: Setting) -> Findings:
         yield Finding("val_size", "val_size cuts from the training data, but dataset is null", "set val_size: 0")
     if s["val_size"] > NOTHING and s["eval_dataset"] is not None:
         yield Finding("val_size", "val_size and eval_dataset exclude each other", "drop one: set val_size: 0")
+    size: Any = s["val_size"]  # a whole number of rows where it was written as one
+    if size < 0 or (size >= 1 and isinstance(size, float) and (size == 1 or not size.is_integer())):
+        headline = f"val_size is a share below 1 or a whole number of rows, not {size}"
+        yield Finding("val_size", headline, "set val_size: 0.1")
 
 
 @rule("FT207")
@@ -178,16 +193,19 @@ def supervised_only(s: Setting) -> Findings:
 
 @rule("FT213")
 def sizes(s: Setting) -> Findings:
-    """Counts that cannot be zero, and OFT's two ways to say one size.
+    """Sizes within what their reader takes, and OFT's two ways to say one size.
 
-    Why: torch's sampler and DataLoader, accelerate and PEFT raise for these (peft/tuners/lora and
-    peft/tuners/oft: OFT takes its rank or its block size, the other being 0).
+    Why: torch's sampler, DataLoader and optimizers, datasets' `map`, numpy's generator, accelerate and PEFT raise for
+    these (peft/tuners/lora and peft/tuners/oft: OFT takes its rank or its block size, the other being 0).
     Example: `finetuning_type: oft, oft_rank: 8`, whose block size is 32 by default.
     Instead: add `oft_block_size: 0`.
     """
-    for name in POSITIVE:
-        if s[name] < 1:
-            yield Finding(name, f"{name} is at least 1, not {s[name]}", f"set {name}: 1")
+    for name, least in LEAST.items():
+        if s[name] is not None and s[name] < least:
+            yield Finding(name, f"{name} is at least {least}, not {s[name]}", f"set {name}: {least}")
+    for name, most in MOST.items():
+        if s[name] > most:
+            yield Finding(name, f"{name} is at most {most}, not {s[name]}", "leave it out")
     if s["finetuning_type"] == "lora" and s["lora_rank"] < 1:
         yield Finding("lora_rank", f"lora_rank is at least 1, not {s['lora_rank']}", "set lora_rank: 8")
     if s["finetuning_type"] == "oft" and bool(s["oft_rank"]) == bool(s["oft_block_size"]):
@@ -464,23 +482,6 @@ def label_smoothing(s: Setting) -> Findings:
         yield Finding("dpo_label_smoothing", headline, "set dpo_label_smoothing: 0")
 
 
-@rule("FT226")
-def torchrun(s: Setting) -> Findings:
-    """DeepSpeed and several devices need torchrun.
-
-    Why: `get_train_args` (hparams/parser.py) raises for DeepSpeed and for several visible devices in one
-    process.
-    Example: `deepspeed: {…}` in a script that calls Python itself.
-    Instead: start with `FORCE_TORCHRUN=1`.
-    """
-    if s.facts.torchrun or s["use_kt"]:
-        return
-    if s["deepspeed"]:
-        yield Finding("deepspeed", "DeepSpeed is started by torchrun", "export FORCE_TORCHRUN=1")
-    if s.facts.nodes * s.facts.devices > 1:
-        yield Finding("ddp_backend", "several processes are started by torchrun", "export FORCE_TORCHRUN=1")
-
-
 @rule("FT227")
 def generation(s: Setting) -> Findings:
     """Predictions of supervised fine-tuning are generated: from whole parameters, and not for token accuracy.
@@ -499,13 +500,13 @@ def generation(s: Setting) -> Findings:
 
 @rule("FT228")
 def zero3(s: Setting) -> Findings:
-    """ZeRO-3 shards parameters, which three features cannot bear.
+    """ZeRO-3 shards parameters, which four features cannot bear.
 
-    Why: `get_train_args` (hparams/parser.py).
+    Why: `get_train_args` (hparams/parser.py); of `auto_find_batch_size`, transformers' Trainer.
     Example: `pure_bf16: true` under ZeRO-3.
     Instead: `bf16: true`, or ZeRO-2.
     """
-    for name in ("pure_bf16", "use_unsloth", "use_kt"):
+    for name in ("pure_bf16", "use_unsloth", "use_kt", "auto_find_batch_size"):
         if s[name] and s.zero3:
             yield Finding(name, f"{name} does not work under ZeRO-3", f"use ZeRO-2 or set {name}: false")
 
@@ -592,13 +593,15 @@ def best_model(s: Setting) -> Findings:
 
     Why: `TrainingArguments` of transformers wants equal strategies, and save steps that are a multiple of the
     evaluation steps; `save_strategy: best` is free of both.  Its Trainer refuses `save_only_model` beside
-    DeepSpeed and FSDP.
+    DeepSpeed and FSDP.  Early stopping asks for the metric of the best model and for evaluation
+    (`EarlyStoppingCallback`).
     Example: `load_best_model_at_end: true, save_steps: 500, eval_steps: 300`.
     Instead: `eval_steps: 250`.
     """
     if s["load_best_model_at_end"] and s["save_only_model"] and (engine := s.first("deepspeed", "fsdp")):
         headline = f"{engine} finds the best model in whole checkpoints only"
         yield Finding("save_only_model", headline, "set save_only_model: false")
+    yield from _early_stopping(s)
     if not s["load_best_model_at_end"] or s["save_strategy"] == "best":
         return
     saves, evaluates = s["save_strategy"], s["eval_strategy"]
@@ -609,6 +612,17 @@ def best_model(s: Setting) -> Findings:
     elif evaluates == "steps" and not _is_multiple(s["save_steps"], steps):
         headline = f"save_steps {s['save_steps']} is no multiple of the {steps} evaluation steps"
         yield Finding("save_steps", headline, "make save_steps a multiple of eval_steps")
+
+
+def _early_stopping(s: Setting) -> Findings:
+    follows = s["load_best_model_at_end"] or s["lr_scheduler_type"] == "reduce_lr_on_plateau"
+    if s["early_stopping_steps"] is None:
+        return
+    if not follows and s["metric_for_best_model"] is None:
+        headline = "early stopping compares by the best model's metric, and there is none"
+        yield Finding("early_stopping_steps", headline, "set load_best_model_at_end: true")
+    if s["eval_strategy"] == "no":
+        yield Finding("early_stopping_steps", "early stopping needs evaluation", "set eval_strategy: steps")
 
 
 def _is_multiple(save: float, evaluate: float) -> bool:
@@ -645,7 +659,7 @@ def schedule(s: Setting) -> Findings:
     """Schedulers, warm-up and loaders within their domain.
 
     Why: `TrainingArguments` of transformers: two schedulers follow the evaluation, a warm-up is not negative,
-    and only worker processes prefetch.
+    and only worker processes prefetch.  A training that ends within its warm-up never has its learning rate.
     Example: `lr_scheduler_type: reduce_lr_on_plateau, eval_strategy: "no"`.
     Instead: `lr_scheduler_type: cosine`.
     """
@@ -657,6 +671,12 @@ def schedule(s: Setting) -> Findings:
         yield Finding("warmup_steps", f"a warm-up of {s['warmup_steps']} steps cannot be", "set warmup_steps: 0")
     if ratio is not None and not 0 <= ratio <= 1:
         yield Finding("warmup_ratio", f"warmup_ratio is between 0 and 1, not {ratio}", "set warmup_ratio: 0.1")
+    if 0 < s["max_steps"] <= s["warmup_steps"]:
+        headline = f"{s['max_steps']} steps end within a warm-up of {s['warmup_steps']}"
+        yield Finding("warmup_steps", headline, f"set warmup_steps: {s['max_steps'] // 10}", Severity.WARNING)
+    if s["learning_rate"] > STEEP and "sgd" not in s["optim"]:
+        headline = f"a training with a learning rate of {s['learning_rate']:g} diverges"
+        yield Finding("learning_rate", headline, "write trainer.lr=2e-4", Severity.WARNING)
     if s["dataloader_num_workers"] == 0 and s["dataloader_prefetch_factor"] is not None:
         headline = "without loader processes nothing is prefetched"
         yield Finding("dataloader_prefetch_factor", headline, "set dataloader_num_workers: 4")
@@ -745,6 +765,9 @@ def sharding(s: Setting) -> Findings:
         yield Finding("fsdp", "offload alone shards nothing", "set trainer.parallel=fsdp-offload")
     if "full_shard" in options and "shard_grad_op" in options:
         yield Finding("fsdp", "full_shard and shard_grad_op exclude each other", "keep full_shard")
+    state = str((s["fsdp_config"] if isinstance(s["fsdp_config"], dict) else {}).get("state_dict_type", ""))
+    if options and s["save_only_model"] and state.startswith("SHARDED"):
+        yield Finding("save_only_model", "FSDP saves no model of its shards alone", "set save_only_model: false")
     if options and s["deepspeed"]:
         yield Finding("fsdp", "FSDP and DeepSpeed exclude each other", "choose one by trainer.parallel")
     if options and s["stage"] == "rm" and s["finetuning_type"] != "full" and s.first("bf16", "fp16"):
@@ -752,7 +775,7 @@ def sharding(s: Setting) -> Findings:
         yield Finding("fsdp", headline, "set trainer.parallel=z3")
     if options and s.facts.vendor == "cpu":
         yield Finding("fsdp", "FSDP needs accelerators to share between", "set trainer.parallel=z3")
-    elif options and s.facts.nodes * s.facts.devices == 1:
+    elif options and s.facts.processes == 1:
         headline = "FSDP has nothing to share between: one process trains"
         yield Finding("fsdp", headline, "set trainer.parallel=auto", Severity.WARNING)
 
@@ -799,7 +822,6 @@ RULES = (
     low_rank_optimizers_in_parallel,
     llama_pro,
     label_smoothing,
-    torchrun,
     generation,
     zero3,
     inference_backend,

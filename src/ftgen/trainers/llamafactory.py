@@ -33,7 +33,7 @@ def training(spec: Spec) -> Mapping[str, Any]:
     }
     last = {
         "dataset": spec.dataset.name,
-        "dataset_dir": f"{spec.storage.models.path}/{spec.dataset.directory}",
+        "dataset_dir": dataset_path(spec),
         "overwrite_output_dir": not trainer.resume,
         **precision(spec),
         "report_to": spec.tracking.report_to,
@@ -72,6 +72,27 @@ def model_path(spec: Spec) -> str:
     return f"{spec.storage.models.path}/{spec.model.directory}"
 
 
+def dataset_path(spec: Spec) -> str:
+    """Where the data set lies in the containers."""
+    return f"{spec.storage.models.path}/{spec.dataset.directory}"
+
+
+def datasets(spec: Spec) -> str | None:
+    """Entries of the data set's dataset_info.json that the job reads, separated by commas.
+
+    None where LLaMA-Factory looks elsewhere: in another folder, or on a hub (`ONLINE`, `REMOTE:…`).
+    """
+    args = _trainer(spec).args
+    if args.get("dataset_dir", dataset_path(spec)) != dataset_path(spec):
+        return None
+    named = args.get("dataset", spec.dataset.name), args.get("eval_dataset")
+    return ",".join(_joined(names) for names in named if names)
+
+
+def _joined(names: Any) -> str:
+    return ",".join(map(str, names)) if isinstance(names, list | tuple) else str(names)
+
+
 def precision(spec: Spec) -> dict[str, bool]:
     """bf16 where every card that may be given has it, else fp16, which only cards have; or as the user says."""
     trainer = _trainer(spec)
@@ -87,7 +108,8 @@ def parallel(spec: Spec) -> str:
     """How processes share the work: by itself sharded across nodes and for full training on several cards.
 
     By ZeRO-3, but a base quantized to 4 bits by FSDP on NVIDIA's cards, where that was seen to train; other widths
-    cannot be sharded.
+    cannot be sharded.  For a mixture of experts ZeRO-3 is far too slow (FT292): it goes by FSDP, and whole on each
+    card where 4 bits have not been seen to be sharded.
     """
     trainer = _trainer(spec)
     if trainer.parallel != "auto":
@@ -99,7 +121,20 @@ def parallel(spec: Spec) -> str:
     bits, method = trainer.args.get("quantization_bit"), trainer.args.get("quantization_method", "bnb")
     if bits is not None and (bits, method) != (4, "bnb"):
         return "ddp"
-    return "fsdp" if bits and spec.hardware.vendor == "nvidia" else "z3"
+    if bits and spec.hardware.vendor != "nvidia":
+        return "ddp" if _mixes_experts(spec) else "z3"
+    return "fsdp" if bits or (_mixes_experts(spec) and _takes_fsdp(spec)) else "z3"
+
+
+def _mixes_experts(spec: Spec) -> bool:
+    return spec.model.shape is not None and spec.model.shape.experts > 0
+
+
+def _takes_fsdp(spec: Spec) -> bool:
+    """Whether FSDP runs at all (FT239): on accelerators, not for a reward model's float32 head on frozen weights."""
+    args = _trainer(spec).args
+    whole = args.get("stage") != "rm" or args.get("finetuning_type") == "full"
+    return spec.hardware.vendor != "cpu" and whole
 
 
 def keeps_base_files(spec: Spec) -> bool:

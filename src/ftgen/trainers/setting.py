@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import posixpath
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ftgen.diagnostics import Diagnostic, Severity
@@ -35,11 +37,23 @@ class Facts:
         compute_capability: NVIDIA's, such as 8.0.
         stages: the training stages the data set is made for.
         ranking: whether its description says `ranking: true`.
+        described: name of the entry that the job writes into dataset_info.json; empty: the repository has its own.
         reasoning: whether its answers show their reasoning.
         template: the template the model was trained with.
         quantization: how the base model's weights are already quantized, such as `gptq`.
         layers: hidden layers of the model.
-        packages: Python packages of the image.
+        experts: experts in each layer of the model; 0: it is dense.
+        context: longest sequence the model was made for, in tokens.
+        modules: names of the model's linear layers.
+        packages: what the image holds of what the trainer may ask for, by the packages' own names.
+        processors: processor cores that the pod may use.
+        resumes: whether a pod that takes another's place finds the checkpoints that it left.
+        folders: folders whose content is there before the training starts.
+        mounts: folders that a volume is mounted on.
+        offline: whether the trainer is kept from model hubs.
+        environment: names of the variables that the configuration sets in the pod.
+        tracker: what the configuration tracks runs with: `mlflow` or `none`.
+        merged: folder that the result is merged into after the training; None: it is pushed as it is.
     """
 
     nodes: int = 1
@@ -51,11 +65,28 @@ class Facts:
     compute_capability: float | None = None
     stages: frozenset[str] = frozenset()
     ranking: bool | None = None
+    described: str = ""
     reasoning: bool | None = None
     template: str | None = None
     quantization: str = ""
     layers: int | None = None
+    experts: int = 0
+    context: int | None = None
+    modules: frozenset[str] = frozenset()
     packages: frozenset[str] | None = None
+    processors: float | None = None
+    resumes: bool = False
+    folders: tuple[str, ...] | None = None
+    mounts: tuple[str, ...] = ()
+    offline: bool = True
+    environment: frozenset[str] = frozenset()
+    tracker: str = ""
+    merged: str | None = None
+
+    @property
+    def processes(self) -> int:
+        """Training processes of the whole job."""
+        return self.nodes * self.devices
 
 
 class Undecided(Exception):  # noqa: N818 - a rule that cannot be judged, not a malfunction
@@ -94,7 +125,7 @@ class Setting:
     @property
     def distributed(self) -> bool:
         """Whether the trainer finds itself in a distributed run: torchrun makes one even of one process."""
-        return self.facts.torchrun or self.facts.nodes * self.facts.devices > 1
+        return self.facts.torchrun or self.facts.processes > 1
 
     @property
     def evaluates(self) -> bool:
@@ -128,6 +159,12 @@ class Setting:
     def fsdp(self) -> bool:
         """Whether PyTorch shards."""
         return bool(self["fsdp"])
+
+
+@lru_cache(maxsize=1024)
+def within(path: str, folder: str) -> bool:
+    """Whether a path of a container is a folder or lies in it, `..` followed."""
+    return f"{posixpath.normpath(path)}/".startswith(f"{posixpath.normpath(folder).rstrip('/')}/")
 
 
 def _json(text: str) -> Any:

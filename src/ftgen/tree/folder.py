@@ -79,7 +79,8 @@ class _Folder:
             status = self.walk.status(path)
         except Blocked:
             return False
-        return status is not None and status.st_size == len(content) and self.read(path) == content
+        is_like = status is not None and not kind_of(status) and status.st_size == len(content)
+        return is_like and self.walk.read(path) == content
 
     def stage(self, path: str, content: bytes) -> None:
         if self.stage_ is not None:
@@ -217,9 +218,11 @@ def _translated(out: Path) -> Iterator[None]:
     except Blocked as blocked:
         raise Rejected([_blocked(blocked)]) from None
     except OSError as problem:
-        where = os.fsdecode(problem.filename or ".")
+        where = os.fsdecode(problem.filename or "")
+        # What went by a descriptor is named relative to the folder.
+        place = out if where == str(out) else out / where
         told = f"{out} cannot be written: {problem.strerror}"
-        how = f"nothing was changed; make {out / where} writable, free space, or choose another folder"
+        how = f"nothing was changed; make {place} writable, free space, or choose another folder"
         raise Rejected([error("FT508", told, str(out), help=how)]) from problem
 
 

@@ -142,9 +142,11 @@ def _places() -> Iterator[Path]:
 
     A container's home is often read-only or missing.
     """
-    # Unlike `Path.expanduser`, it leaves the text as it is where no home is known.
-    state = Path(os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state"))  # noqa: PTH111
-    if state.is_absolute():
+    # Unlike `Path.home`, it gives a text in any case; a home that is missing is missing on purpose, and is not created.
+    home = Path(os.path.expanduser("~"))  # noqa: PTH111
+    told = os.environ.get("XDG_STATE_HOME", "")
+    state = Path(told) if told else home / ".local/state"
+    if state.is_absolute() and (told or home.is_dir()):
         yield state / "ftgen"
     yield Path(os.environ.get("TMPDIR") or "/tmp") / f"ftgen-{os.geteuid()}"  # noqa: S108 - its owner is looked at
 

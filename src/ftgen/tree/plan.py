@@ -18,6 +18,7 @@ from ftgen.diagnostics import Diagnostic, Rejected, Severity, error, note, warni
 from ftgen.tree.lock import HASH_VERSION, Entry, Issued, Lock, Run, State, is_claim, is_job, object_of, path_problem
 
 _DIFF_LINES = 40
+_DIFF_BYTES = 2**20
 _NAMED = 5
 
 
@@ -486,6 +487,8 @@ def _edited(path: str, there: bytes, content: bytes) -> Diagnostic:
 
 
 def _text_diff(path: str, there: bytes, content: bytes) -> str:
+    if len(there) > _DIFF_BYTES:
+        return f"{path} holds more than a diff can show"
     old, new = (text.decode("utf-8", "replace").splitlines() for text in (there, content))
     lines = list(difflib.unified_diff(old, new, f"{path} (edited)", f"{path} (rendered)", "", "", 1, ""))
     more = [f"… and {len(lines) - _DIFF_LINES} more lines"] if len(lines) > _DIFF_LINES else []

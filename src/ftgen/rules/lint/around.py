@@ -66,11 +66,11 @@ RULES_OF_LINT: list[Rule] = []
 """Every rule of this package, in the order of definition."""
 
 
-def lint(code: str, name: str, severity: Severity = Severity.ERROR) -> Callable[[Check], Rule]:
+def lint(code: str, name: str, severity: Severity = Severity.ERROR, *, denied: bool = False) -> Callable[[Check], Rule]:
     """Make a generator function over a job and what is around it a rule of this package."""
 
     def register(check: Check) -> Rule:
-        RULES_OF_LINT.append(rule(code, name, severity)(check))
+        RULES_OF_LINT.append(rule(code, name, severity, denied=denied)(check))
         return RULES_OF_LINT[-1]
 
     return register

@@ -32,7 +32,8 @@ _LARGEST = 2**31 - 1
 _BARE = re.compile(r"[1-9][0-9]*")
 _SMALLEST_SHARE = 1024
 _NPU_MEMORY = re.compile(r"huawei\.com/Ascend[0-9A-Z-]+-memory")
-_STOCK = ("", "default-scheduler", "hami-scheduler")
+_HAMI = "hami-scheduler"
+_STOCK = ("", "default-scheduler", _HAMI)
 _HAMI_FIXED = (2, 9, 0)
 _OWNED = re.compile(r"CUDA_DEVICE_(MEMORY_LIMIT|SM_LIMIT|MEMORY_SHARED_CACHE)\w*|NVIDIA_VISIBLE_DEVICES")
 _PORTS = range(1024, 65536)
@@ -321,22 +322,30 @@ def unseen_by_hami(job: Job, around: Around) -> Iterator[Finding]:
                 yield Finding(said, path, scheduler, "run one such pod, then set cluster.facts.vgpu_on_volcano=true")
 
 
-@lint("FT433", "refused-by-hami")
+@lint("FT433", "refused-by-hami", denied=True)
 def refused_by_hami(job: Job, _: Around) -> Iterator[Finding]:
-    """HAMi's webhook denies pods that are privileged or bound to a node and ask for shares.
+    """HAMi's webhook denies pods that ask for its cards and have a privileged container, or are bound to a node.
+
+    It judges the pods of HAMi's scheduler, whole cards and shares alike (pkg/scheduler/webhook.go); shares of NVIDIA
+    cards are HAMi's under any scheduler. The device plugin gives a container its cards without privileges.
 
     Refused: `securityContext: {privileged: true}` or `nodeName: gpu-1` with `nvidia.com/gpumem`.
     Write: neither; a nodeSelector chooses nodes.
     """
-    for pod in job.pods:
-        shared = [c for c in pod.main_containers if asked(c).keys() & set(SHARES)]
-        if shared and text(pod.spec.get("nodeName")):
+    for task in job.tasks:
+        pod = task.pod
+        scheduler = text(pod.spec.get("schedulerName")) or text(job.spec.get("schedulerName"))
+        names = {name for container in pod.containers for name in asked(container)}
+        if not (names & set(SHARES) or (names and scheduler == _HAMI)):
+            continue
+        if text(pod.spec.get("nodeName")):
             said = "HAMi denies pods that nodeName binds"
             yield Finding(said, f"{pod.spec_path}.nodeName", pod.spec["nodeName"], "use nodeSelector")
-        for container in shared:
+        for container in pod.containers:
             if mapping(container.body.get("securityContext")).get("privileged") is True:
                 path = f"{container.path}.securityContext.privileged"
-                yield Finding("HAMi denies privileged containers that ask for shares", path, "true", f"remove {path}")
+                said = "HAMi denies privileged containers in pods with its cards"
+                yield Finding(said, path, "true", f"remove {path}")
 
 
 @lint("FT434", "variable-of-the-device-plugin")

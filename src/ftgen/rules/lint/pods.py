@@ -26,7 +26,7 @@ _REGISTRY = re.compile(r"[^/]*[.:][^/]*|localhost")
 _PUBLIC = ("docker.io", "quay.io", "ghcr.io", "gcr.io", "registry.k8s.io", "nvcr.io", "public.ecr.aws")
 
 
-@lint("FT486", "pod-security-violation")
+@lint("FT486", "pod-security-violation", denied=True)
 def pod_security(job: Job, around: Around) -> Iterator[Finding]:
     """A pod breaks the pod security standard of its namespace.
 

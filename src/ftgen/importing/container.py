@@ -1,0 +1,281 @@
+"""What a `docker run` asks beyond image, command and cards: the overlay of its pod, and what a pod cannot have."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from ftgen import kube
+from ftgen.diagnostics import Diagnostic, note
+from ftgen.importing.flags import Option, Run, wrong
+from ftgen.importing.manifest import binary
+
+LEFT_OUT = "FT542"
+_SHM = "/dev/shm"  # noqa: S108 - a mount point
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A folder or volume in a container.
+
+    Attributes:
+        source: path on the node, name of a volume, or empty for a new one.
+        path: in the container.
+        read_only: whether the container may not write.
+        memory: whether it lies in memory.
+        size: its largest size as a quantity; empty where none is told.
+        option: what asks for it.
+    """
+
+    source: str
+    path: str
+    read_only: bool
+    option: Option
+    memory: bool = False
+    size: str = ""
+
+
+def size(option: Option, text: str) -> str:
+    """Docker's sizes (`16g`, `1.5gb`, `512MiB`, bytes) as a quantity (docker/go-units, RAMInBytes)."""
+    match = re.fullmatch(r"(\d{1,15})(?:\.(\d{1,9}))? ?([kmgtp]?)(?:i?b)?", text.strip().lower())
+    if match is None:
+        raise wrong(f"{text!r} is no size that docker knows", option.word.at, text, "write one such as 16g")
+    unit = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40, "p": 2**50}[match[3]]
+    return binary(Fraction(int(Fraction(f"{match[1]}.{match[2] or 0}") * unit)))
+
+
+def mounts(run: Run) -> list[Mount]:
+    """Every mount that the command line asks for, in the order of its options by kind."""
+    read: dict[str, Callable[[Option], Mount]] = {"volume": _short, "mount": _long, "tmpfs": _memory}
+    found = [read[option.name](option) for option in run.options if option.name in read]
+    for place, mount in enumerate(found):
+        if any(mount.path == other.path for other in found[:place]):
+            raise wrong(f"two mounts lie at {mount.path}", mount.option.word.at, mount.path, "keep one of them")
+    return found
+
+
+def _short(option: Option) -> Mount:
+    """`-v [SOURCE:]PATH[:MODES]`."""
+    source, *rest = option.value.split(":")
+    path, modes = (rest[0], ",".join(rest[1:])) if rest else (source, "")
+    if not path.startswith("/") or (rest and not source):
+        cure = "write -v SOURCE:PATH with an absolute path in the container"
+        raise wrong(f"-v {option.value} names no path in the container", option.word.at, option.value, cure)
+    return Mount(source if rest else "", path, "ro" in modes.split(","), option)
+
+
+def _long(option: Option) -> Mount:
+    """`--mount type=bind,source=/a,target=/b`; its fields are those of a line of CSV."""
+    try:
+        fields = next(csv.reader([option.value]), [])
+    except csv.Error:
+        fields = []
+    said = {key.strip().lower(): value for key, _, value in (part.partition("=") for part in fields)}
+    path = said.get("target") or said.get("dst") or said.get("destination") or ""
+    source = said.get("source") or said.get("src") or ""
+    kind = said.get("type", "volume")
+    if not path.startswith("/") or kind not in {"bind", "volume", "tmpfs"} or (kind == "bind" and not source):
+        cure = "write --mount type=bind,source=FOLDER,target=PATH"
+        raise wrong(f"--mount {option.value} is no mount that a pod can have", option.word.at, option.value, cure)
+    read_only = any(said.get(key, "false").lower() in {"", "true", "1"} for key in ("readonly", "ro"))
+    limit = size(option, said["tmpfs-size"]) if said.get("tmpfs-size") else ""
+    return Mount("" if kind == "tmpfs" else source, path, read_only, option, kind == "tmpfs", limit)
+
+
+def _memory(option: Option) -> Mount:
+    """`--tmpfs PATH[:MODES]`."""
+    path, _, modes = option.value.partition(":")
+    said = dict(mode.partition("=")[::2] for mode in modes.split(","))
+    if not path.startswith("/"):
+        raise wrong(f"--tmpfs {option.value} names no path in the container", option.word.at, option.value)
+    limit = size(option, said["size"]) if re.fullmatch(r"[\d.]+[kmgKMG]?", said.get("size", "")) else ""
+    return Mount("", path, "ro" in said, option, memory=True, size=limit)
+
+
+def is_callers(source: str) -> bool:
+    """Whether only the caller knows which folder is meant: it is relative to where the command is run."""
+    return source.startswith((".", "~"))
+
+
+def is_own(mount: Mount) -> bool:
+    """Whether it lies where ftgen mounts memory itself."""
+    return mount.path.rstrip("/") == _SHM
+
+
+def shm(run: Run) -> str:
+    """The size of /dev/shm that is asked for, as a quantity; empty where none is."""
+    asked = run.last("shm-size")
+    mounted = [mount.size for mount in mounts(run) if is_own(mount) and mount.size]
+    return size(asked, asked.value) if asked else mounted[-1] if mounted else ""
+
+
+# --- the overlay ---------------------------------------------------------------------------------------
+
+
+def patch(run: Run, mounted: list[Mount], environment: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """What has no key, as a patch of the pod: mounts, users, capabilities, namespaces of the node, secrets."""
+    container: dict[str, Any] = {"name": "train"}
+    if environment:
+        container["env"] = environment
+    if context := _security(run):
+        container["securityContext"] = context
+    if mounted:
+        container["volumeMounts"] = [_mounted(i, mount) for i, mount in enumerate(mounted)]
+    pod = _pod(run)
+    if mounted:
+        pod["volumes"] = [{"name": f"host-{i}", **_volume(mount)} for i, mount in enumerate(mounted)]
+    if len(container) > 1:
+        pod["containers"] = [container]
+    head = {"apiVersion": "v1", "kind": "PodTemplate", "metadata": {"name": "docker-run"}}
+    return {**head, "template": {"spec": pod}} if pod else None
+
+
+def _volume(mount: Mount) -> dict[str, Any]:
+    if mount.source.startswith("/"):
+        return {"hostPath": {"path": mount.source}}
+    if mount.source:
+        return {"persistentVolumeClaim": {"claimName": kube.slug(mount.source, 63)}}
+    memory = {"medium": "Memory"} if mount.memory else {}
+    return {"emptyDir": {**memory, **({"sizeLimit": mount.size} if mount.size else {})}}
+
+
+def _mounted(index: int, mount: Mount) -> dict[str, Any]:
+    return {"name": f"host-{index}", "mountPath": mount.path, **({"readOnly": True} if mount.read_only else {})}
+
+
+def _pod(run: Run) -> dict[str, Any]:
+    """The namespaces of the node that are shared, and the pod's names and groups."""
+    pod: dict[str, Any] = {}
+    if _is_host(run, "network"):
+        pod |= {"hostNetwork": True, "dnsPolicy": "ClusterFirstWithHostNet"}
+    pod |= {"hostIPC": True} if _is_host(run, "ipc") else {}
+    pod |= {"hostPID": True} if _is_host(run, "pid") else {}
+    if hosts := list(_hosts(run)):
+        pod["hostAliases"] = hosts
+    names = {"nameservers": run.all("dns"), "searches": run.all("dns-search")}
+    if dns := {key: [option.value for option in said] for key, said in names.items() if said}:
+        pod["dnsConfig"] = dns
+    context: dict[str, Any] = {}
+    if groups := [int(option.value) for option in run.all("group-add") if option.value.isdecimal()]:
+        context["supplementalGroups"] = groups
+    if sysctls := [option.value.partition("=")[::2] for option in run.all("sysctl") if "=" in option.value]:
+        context["sysctls"] = [{"name": name, "value": value} for name, value in sysctls]
+    return {**pod, **({"securityContext": context} if context else {})}
+
+
+def _is_host(run: Run, namespace: str) -> bool:
+    said = run.last(namespace)
+    return said is not None and said.value == "host"
+
+
+def _hosts(run: Run) -> Iterator[dict[str, Any]]:
+    """`--add-host NAME:ADDRESS`, by address as Kubernetes has it."""
+    found: dict[str, list[str]] = {}
+    for option in run.all("add-host"):
+        name, address = _host(option.value)
+        if address:
+            found.setdefault(address, []).append(name)
+    yield from ({"ip": address, "hostnames": names} for address, names in found.items())
+
+
+def _host(text: str) -> tuple[str, str]:
+    """The name and the address; `host-gateway` is Docker's own and no address."""
+    name, _, address = text.partition("=" if "=" in text else ":")
+    address = address.strip("[]")
+    return name, address if re.fullmatch(r"[0-9A-Fa-f:.]+", address) and name else ""
+
+
+def _security(run: Run) -> dict[str, Any]:
+    context: dict[str, Any] = {}
+    if run.all("privileged"):
+        context["privileged"] = True
+    added, dropped = ([_capability(o.value) for o in run.all(name)] for name in ("cap-add", "cap-drop"))
+    if added or dropped:
+        context["capabilities"] = {**({"add": added} if added else {}), **({"drop": dropped} if dropped else {})}
+    for option in run.all("security-opt"):
+        context |= _confinement(option.value) or {}
+    if (said := run.last("user")) and _kept(said):
+        ids = [int(_ROOT.get(part, part)) for part in said.value.split(":")]
+        context |= dict(zip(("runAsUser", "runAsGroup"), ids, strict=False))
+    if run.all("read-only"):
+        context["readOnlyRootFilesystem"] = True
+    return context
+
+
+_ROOT = {"root": "0"}
+
+
+def _is_id(text: str) -> bool:
+    return re.fullmatch(r"\d{1,10}", _ROOT.get(text, text)) is not None
+
+
+def _capability(text: str) -> str:
+    """Kubernetes names capabilities without the `CAP_` that Docker takes with and without."""
+    return text.upper().removeprefix("CAP_")
+
+
+def _confinement(text: str) -> dict[str, Any] | None:
+    """A `--security-opt` as a pod has it; `None` where it has none."""
+    key, _, value = text.partition("=" if "=" in text else ":")
+    if key == "no-new-privileges" and value in {"", "true"}:
+        return {"allowPrivilegeEscalation": False}
+    if key == "seccomp" and value in {"unconfined", "builtin"}:
+        return {"seccompProfile": {"type": "Unconfined" if value == "unconfined" else "RuntimeDefault"}}
+    if key == "apparmor" and value == "unconfined":
+        return {"appArmorProfile": {"type": "Unconfined"}}
+    if key == "apparmor" and value:
+        return {"appArmorProfile": {"type": "Localhost", "localhostProfile": value}}
+    return None
+
+
+# --- what is told --------------------------------------------------------------------------------------
+
+_TAKEN = frozenset(
+    {
+        *("env", "volume", "mount", "tmpfs", "workdir", "memory", "cpus", "gpus", "runtime", "shm-size", "entrypoint"),
+        *("name", "cap-add", "cap-drop", "privileged", "read-only", "dns", "dns-search", "device"),
+    }
+)
+"""Options that are taken over whatever they say, or told of elsewhere."""
+_NEEDLESS = frozenset({"rm", "interactive", "tty", "detach", "init", "sig-proxy", "quiet", "pull", "replace"})
+"""Options that a job needs no counterpart of: its pods are created, kept and removed by Kubernetes."""
+_INSTEAD = {
+    "env-file": "its variables are not read; write them with -e, or in hardware.env",
+    "ulimit": "a pod has the limits that the node's container runtime sets",
+    "restart": "policies of the job say what happens when a pod fails",
+    "publish": "pods are reached by their own address; a Service publishes a port",
+    "hostname": "pods are named by the job",
+    "label": "set labels in the overlay, under metadata",
+    "platform": "set cluster.node_selector to nodes of that architecture",
+    "memory-reservation": "set hardware.per_card.memory.request",
+}
+
+
+def left_out(run: Run) -> Iterator[Diagnostic]:
+    """Every option that is not in the result, where it stands."""
+    needless = run.all(*_NEEDLESS)
+    if needless:
+        listed = ", ".join(dict.fromkeys(option.spelled for option in needless))
+        yield note(LEFT_OUT, f"{listed}: left out, a job does without").at(needless[0].word.at)
+    for option in run.options:
+        if option.name not in _TAKEN | _NEEDLESS and not _kept(option):
+            told = f"{option.spelled} has no counterpart and is left out"
+            yield note(LEFT_OUT, told, "", option.value, _INSTEAD.get(option.name, "")).at(option.word.at)
+
+
+def _kept(option: Option) -> bool:
+    """Whether this value of an option is in the overlay."""
+    value = option.value
+    if option.name in {"network", "ipc", "pid"}:
+        return value == "host"
+    if option.name == "user":
+        return all(map(_is_id, value.split(":")))
+    if option.name == "security-opt":
+        return _confinement(value) is not None
+    if option.name == "add-host":
+        return bool(_host(value)[1])
+    return (option.name == "group-add" and value.isdecimal()) or (option.name == "sysctl" and "=" in value)

@@ -1,0 +1,284 @@
+"""Arguments against the job that is made around them: its restarts, folders, tracking, processors and merge.
+
+The trainer takes these arguments; the run fails when a pod takes another's place, or does less than was asked.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from typing import Any
+
+from ftgen.diagnostics import Severity
+from ftgen.trainers.conflicts import reporters
+from ftgen.trainers.setting import Finding, Findings, Setting, rule, within
+
+# Arguments that name what is read before the first step.
+INPUTS = (
+    "model_name_or_path",
+    "adapter_name_or_path",
+    "ref_model",
+    "ref_model_adapters",
+    "reward_model",
+    "reward_model_adapters",
+    "resume_from_checkpoint",
+    "dataset_dir",
+)
+# Variables that give a tracker its server or its account, or tell it to do without; the first one is what it needs.
+TRACKER_VARIABLES = {
+    "clearml": ("CLEARML_API_ACCESS_KEY", "CLEARML_CONFIG_FILE", "CLEARML_OFFLINE_MODE"),
+    "comet_ml": ("COMET_API_KEY", "COMET_MODE", "COMET_START_ONLINE"),
+    "mlflow": ("MLFLOW_TRACKING_URI",),
+    "neptune": ("NEPTUNE_API_TOKEN", "NEPTUNE_MODE"),
+    "swanlab": ("SWANLAB_API_KEY", "SWANLAB_MODE"),
+    "wandb": ("WANDB_API_KEY", "WANDB_MODE"),
+}
+# torch.distributed's backends by the vendors that they connect; gloo runs everywhere, and others name theirs as these.
+JUDGED_VENDORS = frozenset({"nvidia", "ascend", "cpu"})
+BACKENDS = {"nccl": {"nvidia"}, "hccl": {"ascend"}, "cncl": set(), "mccl": set(), "ccl": {"cpu"}, "mpi": {"cpu"}}
+# A process that has twice the processors' number of others beside it only waits for them.
+CROWDED = 2
+
+
+@rule("FT287")
+def resuming(s: Setting) -> Findings:
+    """A replaced pod goes on from its own checkpoints, and from whole ones.
+
+    Why: `Trainer.train` of transformers raises for `resume_from_checkpoint: true` where there is no checkpoint yet,
+    as at every first start; LLaMA-Factory looks for the last one by itself (hparams/parser.py).  `save_only_model`
+    leaves the optimizer out: DeepSpeed then finds no `global_step` folder and raises (integrations/deepspeed.py),
+    FSDP finds no `pytorch_model_fsdp.bin` and raises (`_load_from_checkpoint`), and a training of whole models on
+    each card goes on with a new optimizer and a learning rate that starts over.
+    Example: `save_only_model: true` with `trainer.parallel=z2` and a workspace that stays.
+    Instead: `save_only_model: false`, or `trainer.resume=false`; and no `resume_from_checkpoint`.
+    """
+    given: Any = s["resume_from_checkpoint"]
+    word = given.lower() if isinstance(given, str) else given
+    if word in (True, "true") and not _drops_checkpoints(s):
+        headline = "at the first start there is no checkpoint, and the trainer ends with an error"
+        yield Finding("resume_from_checkpoint", headline, "leave it out: the run resumes by itself")
+    elif word in (False, "false") and s.facts.resumes and not s["overwrite_output_dir"]:
+        headline = "resume_from_checkpoint: false makes a replaced pod train from the start beside its checkpoints"
+        help_ = "leave it out, or write trainer.resume=false"
+        yield Finding("resume_from_checkpoint", headline, help_, Severity.WARNING)
+    elif given is None and s["save_only_model"]:
+        yield from _without_optimizer(s)
+
+
+def _drops_checkpoints(s: Setting) -> bool:
+    """Whether the trainer drops what it should resume from; `reward-checkpoints` tells it."""
+    return s["stage"] in {"rm", "ppo"} and s["finetuning_type"] in {"full", "freeze"}
+
+
+def _without_optimizer(s: Setting) -> Findings:
+    if not s.facts.resumes or s["overwrite_output_dir"] or s["save_strategy"] == "no" or not s["do_train"]:
+        return
+    help_ = "set save_only_model: false, or write trainer.resume=false"
+    engine = "DeepSpeed" if s["deepspeed"] else "FSDP" if s.fsdp and s.facts.processes > 1 else ""
+    if engine:
+        headline = f"{engine} cannot resume from checkpoints that hold the model only, and this job resumes"
+        yield Finding("save_only_model", headline, help_)
+    else:
+        headline = "a replaced pod resumes with a new optimizer and a learning rate that starts over"
+        yield Finding("save_only_model", headline, help_, Severity.WARNING)
+
+
+@rule("FT288")
+def absent_inputs(s: Setting) -> Findings:
+    """What the training reads lies in the pod before it starts.
+
+    Why: the job fetches the chosen model and data set; a relative path counts from the run's own folder, which is new;
+    a temporary volume is empty; and the script keeps the trainer from model hubs (`HF_HUB_OFFLINE=1`), so that
+    transformers ends with an error after minutes of retries.  The trainer splits `dataset` at commas, so that an entry
+    of dataset_info.json with a comma in its name is never found.
+    Example: `adapter_name_or_path: outputs/checkpoint-500`, `model_name_or_path: Qwen/Qwen3-8B`.
+    Instead: `model=<option>`; a path on a volume that stays, such as `/mnt/workspace/<earlier job>/output_models`; or
+    a hub's id together with `hardware.env.HF_HUB_OFFLINE=0`.
+    """
+    if s.facts.folders is None:
+        return
+    if s.facts.described and "," in s.facts.described:
+        headline = f"{s.facts.described} is several names to the trainer, which splits them at commas"
+        yield Finding("dataset", headline, "give the data set a name without a comma: dataset.name")
+    for name in INPUTS:
+        for path in s.names(name) if isinstance(s[name], str | list) else ():
+            if path and not _on_the_net(s, name, path):
+                yield from _absent(s, name, path)
+
+
+def _on_the_net(s: Setting, name: str, path: str) -> bool:
+    """Whether a name is no path: a reward model behind an address, a switch, or what a hub may be asked for."""
+    if name == "resume_from_checkpoint":
+        return path.lower() in {"true", "false"}
+    if name == "dataset_dir":
+        return not s.facts.offline and path.startswith(("ONLINE", "REMOTE:"))
+    served = name == "reward_model" and s["reward_model_type"] == "api"
+    return served or (not s.facts.offline and not path.startswith(("/", ".")))
+
+
+def _absent(s: Setting, name: str, path: str) -> Findings:
+    help_ = _fetch(name)
+    if not path.startswith("/"):
+        if not path.startswith("../"):
+            headline = f"{path} is not there when the run starts: its folder is new, and model hubs are out of reach"
+            yield Finding(name, headline, help_)
+        return
+    known = any(within(path, folder) for folder in s.facts.folders or ())
+    if "$(JOB_NAME)" in path or (not known and any(within(path, mount) for mount in s.facts.mounts)):
+        yield Finding(name, f"{path} is not there when the run starts: nothing brings it", help_)
+    elif not known:
+        headline = f"{path} is on no volume of the job, so that the image must hold it"
+        yield Finding(name, headline, help_, Severity.WARNING)
+
+
+def _fetch(name: str) -> str:
+    kept = "name a folder of a claim that stays (storage.workspace.claim, storage.models.claim)"
+    return {
+        "model_name_or_path": "choose model=<option> with its model.url",
+        "dataset_dir": "choose dataset=<option> with its dataset.url",
+        "resume_from_checkpoint": f"leave it out, or {kept}",
+    }.get(name, kept)
+
+
+@rule("FT289")
+def tracking(s: Setting) -> Findings:
+    """Runs are reported to where `tracking` says, and a tracker has its server or its account.
+
+    Why: without a tracking URI MLflow writes into a folder of the pod, which nobody sees; the callbacks of wandb,
+    Comet, Neptune, ClearML and SwanLab ask for a key at the start, where nobody answers.  Where `report_to` leaves out
+    what `tracking` sets up, nothing reaches it.
+    Example: `tracking=none trainer.args.report_to=mlflow`, `report_to: none` with the default `tracking=mlflow`.
+    Instead: `tracking=mlflow` or `tracking=none` without `report_to`; for others a variable of `hardware.env`.
+    """
+    named = reporters(s)
+    wanted = [name for name in named if name in TRACKER_VARIABLES]
+    wanted += ["swanlab"] if s["use_swanlab"] and s["swanlab_mode"] == "cloud" and "swanlab" not in named else []
+    for name in wanted:
+        if s.facts.tracker and not s.facts.environment.intersection(TRACKER_VARIABLES[name]):
+            yield _unknown_server(s, name)
+    if s.facts.tracker == "mlflow" and not {"mlflow", "all"}.intersection(named):
+        told = ", ".join(named) or "none"
+        headline = f"tracking=mlflow names a server, and report_to: {told} reports nothing to it"
+        yield Finding("report_to", headline, "write tracking=none, or leave report_to out", Severity.WARNING)
+
+
+def _unknown_server(s: Setting, name: str) -> Finding:
+    argument = "report_to" if name in reporters(s) else "use_swanlab"
+    if name == "mlflow":
+        headline = "tracking=none names no MLflow server: runs would go to a folder of the pod"
+        help_ = "write tracking=mlflow, or leave report_to out"
+    else:
+        variable = TRACKER_VARIABLES[name][0]
+        headline = f"{name} needs {variable}, which the configuration does not set"
+        help_ = f"set hardware.env.{variable} from a Secret"
+    return Finding(argument, headline, help_, Severity.WARNING)
+
+
+@rule("FT293")
+def workers(s: Setting) -> Findings:
+    """As many worker processes as the pod's processors can run, and one at least where a file is streamed.
+
+    Why: LLaMA-Factory cuts a streamed file into `dataloader_num_workers` parts (data/loader.py), and of none there is
+    no first row.  datasets starts `preprocessing_num_workers` processes that all tokenize, each with memory of its
+    own, and the kernel kills some when the pod's memory is used up ("One of the subprocesses has abruptly died during
+    map operation", LLaMA-Factory's issue 6762, with 512 of them); torch starts `dataloader_num_workers` for every
+    training process.  More than two for each processor only wait for each other.
+    Example: `preprocessing_num_workers: 512`.
+    Instead: the number that the help names.
+    """
+    if s["streaming"] and s["dataloader_num_workers"] == 0:
+        headline = "a streamed file is cut into a part for each loader process, and there is none"
+        yield Finding("dataloader_num_workers", headline, "set dataloader_num_workers: 1")
+    there = s.facts.processors
+    if there is None:
+        return
+    for name, processes in (("preprocessing_num_workers", 1), ("dataloader_num_workers", s.facts.devices)):
+        each = s[name] or 0
+        if each * processes > CROWDED * there:
+            told = f"{each * processes} worker processes on {there:g} processors of a pod"
+            best = max(int(there // processes), 1)
+            yield Finding(name, told, f"set {name}: {best}, or raise hardware.per_card.cpu.limit", Severity.WARNING)
+
+
+@rule("FT295")
+def untrained_result(s: Setting) -> Findings:
+    """What is merged and pushed was trained.
+
+    Why: `num_train_epochs: 0` trains no step and `max_steps: 0` a single one (`set_initial_training_values` of
+    transformers' Trainer); a learning rate of 0 changes no weight; and yet the trainer ends with
+    success, and the base model is pushed as the result.  Without training there is nothing to merge, and the merge
+    fails.
+    Example: `num_train_epochs: 0`, or `do_train: false` with `trainer.merge=true`.
+    Instead: `trainer.epochs=3`; `trainer.merge=false model.output_url=null` to evaluate.
+    """
+    if not s["do_train"]:
+        if s.facts.merged and s["adapter_name_or_path"] is None:
+            headline = "do_train is off: there is nothing to merge, and the merge would fail"
+            yield Finding("do_train", headline, "write trainer.merge=false")
+        return
+    for name, nothing, help_ in (
+        ("max_steps", s["max_steps"] == 0, "leave it out: trainer.epochs says how long"),
+        ("num_train_epochs", s["num_train_epochs"] <= 0 and s["max_steps"] <= 0, "write trainer.epochs=3"),
+        ("learning_rate", s["learning_rate"] <= 0, "write trainer.lr=2e-4"),
+    ):
+        if nothing:
+            yield Finding(name, f"{name}: {s[name]} trains nothing", help_)
+
+
+@rule("FT296")
+def decided_by_the_job(s: Setting) -> Findings:
+    """What the job decides for its processes is not decided otherwise.
+
+    Why: the script pushes the result with git and keeps the trainer offline, so that `push_to_hub` ends the training
+    at its start (`init_hf_repo`); torch builds have the collectives of their own vendor alone, and NPUs' optimizer is
+    torch_npu's; `use_cpu` leaves the cards that the pod holds idle.
+    Example: `push_to_hub: true`, `ddp_backend: nccl` on Ascend, `use_cpu: true` on cards.
+    Instead: `model.output_url=…`, and the others left out.
+    """
+    if s["push_to_hub"] and s.facts.offline:
+        headline = "push_to_hub asks a model hub, and the trainer is kept offline"
+        help_ = "set model.output_url: the job pushes by itself; or hardware.env.HF_HUB_OFFLINE=0"
+        yield Finding("push_to_hub", headline, help_)
+    vendors = BACKENDS.get(s["ddp_backend"] or "", JUDGED_VENDORS)
+    if s.facts.processes > 1 and s.facts.vendor in JUDGED_VENDORS - vendors:
+        headline = f"{s['ddp_backend']} does not connect {s.facts.vendor} devices"
+        yield Finding("ddp_backend", headline, "leave ddp_backend out")
+    if s["optim"] == "adamw_torch_npu_fused" and s.facts.vendor in JUDGED_VENDORS - {"ascend"}:
+        yield Finding("optim", "adamw_torch_npu_fused needs NPUs", "leave it out")
+    if s["use_cpu"] and s.facts.vendor != "cpu":
+        headline = "use_cpu trains on the processors while the pod holds cards"
+        yield Finding("use_cpu", headline, "leave it out, or write hardware=cpu", Severity.WARNING)
+
+
+@rule("FT297")
+def misplaced_results(s: Setting) -> Findings:
+    """The trainer writes to a volume of the job, and the merge beside it.
+
+    Why: outside its volumes a container writes to the node's own disk, which holds little, fails where the file system
+    is read only, and is gone when the container restarts: neither checkpoints nor a result that failed to be pushed
+    are found again.  The script replaces the merge's folder as a whole, with what the trainer wrote if it lies there.
+    Example: `output_dir: /tmp/output`, `trainer.export.export_dir=output_models`.
+    Instead: `output_dir: output_models`, which lies in the run's folder on the workspace.
+    """
+    output, merged = s["output_dir"], s.facts.merged
+    if not output:
+        if output is not None:
+            yield Finding("output_dir", "output_dir names no folder", "set output_dir: output_models")
+        return
+    if output.startswith("/") and s.facts.mounts and not any(within(output, mount) for mount in s.facts.mounts):
+        headline = f"{output} is on no volume of the job: what is written there is gone with the container"
+        inside = posixpath.basename(output.rstrip("/")) or "output_models"
+        yield Finding("output_dir", headline, f"set output_dir: {inside}", Severity.WARNING)
+    if merged is not None and within(posixpath.join("/", output), posixpath.join("/", merged)):
+        headline = f"the merge would replace {merged}, and the training writes into {output}"
+        yield Finding("output_dir", headline, "write trainer.export.export_dir=output_models_merged")
+
+
+RULES = (
+    resuming,
+    absent_inputs,
+    tracking,
+    workers,
+    untrained_result,
+    decided_by_the_job,
+    misplaced_results,
+)

@@ -1,0 +1,54 @@
+"""Every rule about configurations finds something in a configuration: no rule waits for a fact that nothing states.
+
+Rules about manifests are given manifests, which `ftgen check` reads from anywhere; each has its cases beside them.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from ftgen import catalog, pipeline, project, yamlio
+from ftgen.compose import Composer, Request
+from ftgen.diagnostics import Diagnostic, Rejected
+from ftgen.rules import RULES, panels  # noqa: F401 - all rules that a compile asks
+from ftgen.trainers import arguments
+
+FILE = Path(__file__).with_name("fires.yaml")
+CASES: dict[str, str] = yamlio.parse(FILE.read_text(encoding="utf-8"), FILE.name)
+
+
+@pytest.fixture(scope="module")
+def composer() -> Composer:
+    return Composer(Request(config_path=project.conf_dir()))
+
+
+def told(composer: Composer, words: list[str]) -> list[Diagnostic]:
+    try:
+        return list(pipeline.compile_job(composer, words).diagnostics)
+    except Rejected as refused:
+        return list(refused.diagnostics)
+
+
+@pytest.mark.parametrize(("code", "words"), CASES.items())
+def test_the_rule_fires(composer: Composer, code: str, words: str) -> None:
+    assert code in {d.code for d in told(composer, words.split())}
+
+
+def test_every_rule_about_configurations_has_a_case() -> None:
+    codes = {*RULES, *(rule.code for rule in arguments.RULES)}
+    assert {code for code in codes if code < "FT300"} == CASES.keys()
+
+
+# What a packaged option says of itself when nothing else is chosen: data sets for other stages, cards that wait for
+# another scheduler or release.
+KNOWN = {"FT249", "FT268", "FT269", "FT271"}
+
+
+@pytest.mark.parametrize("group", ["dataset", "hardware", "model", "storage", "tracking", "trainer"])
+def test_packaged_options_are_not_blamed(composer: Composer, group: str) -> None:
+    command = ("trainer.command=[a]",)
+    blamed = {}
+    for option in catalog.groups([project.conf_dir()])[group]:
+        words = [f"{group}={option}", *(command if option == "command" else ())]
+        blamed[option] = {d.code for d in told(composer, words) if d.code.startswith("FT2")} - KNOWN
+    assert {option: codes for option, codes in blamed.items() if codes} == {}
