@@ -13,6 +13,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from ftgen import credentials
+
 COMMAND_LINE = "<command line>"
 """The file of a `Location` that is an override; its line is the override's position."""
 
@@ -90,7 +92,7 @@ class Rejected(Exception):  # noqa: N818 - the verdict on the input, not a malfu
     def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
         """Keep the diagnostics in the order they were found."""
         self.diagnostics: tuple[Diagnostic, ...] = tuple(diagnostics)
-        super().__init__("; ".join(d.headline for d in self.diagnostics))
+        super().__init__(credentials.redact("; ".join(d.headline for d in self.diagnostics)))
 
     def __reduce__(self) -> tuple[type[Rejected], tuple[tuple[Diagnostic, ...]]]:
         """An exception is made again of its arguments, which are not the message."""

@@ -18,7 +18,7 @@ from typing import Any
 
 from ftgen import kube, record, yamlio
 from ftgen.recall import recalled
-from ftgen.spec import Command, ModelCache, NodeRequirement, PerCard, Spec, UnitResource, Volume
+from ftgen.spec import Command, ModelCache, NodeRequirement, PerCard, SecretReference, Spec, UnitResource, Volume
 from ftgen.trainers import llamafactory
 
 TASK = "train"
@@ -536,7 +536,14 @@ def ranks(spec: Spec) -> list[Object]:
 @recalled
 def collectives(spec: Spec) -> list[Object]:
     """The settings of the network in the words of the vendor's library of collectives, and the hardware's own."""
-    return [*_collectives(spec), *_env(**spec.hardware.env)]
+    return [*_collectives(spec), *(variable(name, value) for name, value in spec.hardware.env.items())]
+
+
+def variable(name: str, value: str | SecretReference) -> Object:
+    """An environment variable: its value, or where in which Secret it lies."""
+    if isinstance(value, SecretReference):
+        return _secret(name, value.secret, value.key, optional=value.optional)
+    return {"name": name, "value": kube.protect(value)}
 
 
 def _collectives(spec: Spec) -> Iterator[Object]:
@@ -709,6 +716,12 @@ def _tracking(spec: Spec, identity: Identity) -> Iterator[Object]:
     if spec.tracking.report_to == "none":
         return
     yield from _env(MLFLOW_TRACKING_URI=spec.tracking.uri, MLFLOW_EXPERIMENT_NAME=spec.tracking.experiment)
+    yield from _env(MLFLOW_WORKSPACE=spec.tracking.workspace)
+    if spec.tracking.token:
+        yield variable("MLFLOW_TRACKING_TOKEN", spec.tracking.token)
+    if login := spec.tracking.login:
+        yield _secret("MLFLOW_TRACKING_USERNAME", login.secret, login.user_key)
+        yield _secret("MLFLOW_TRACKING_PASSWORD", login.secret, login.password_key)
     own = {f"ftgen.{group}": identity.choices[group] for group in _TRAINED if group in identity.choices}
     # MLflow's tags know no `@`.
     varied = {f"ftgen.{key.replace('@', '.')}": value for key, value in identity.swept.items()}
@@ -734,11 +747,12 @@ def _ca_mount(spec: Spec) -> list[Object]:
 
 
 def _env(**values: str | None) -> list[Object]:
-    return [{"name": name, "value": kube.protect(value)} for name, value in values.items() if value is not None]
+    return [variable(name, value) for name, value in values.items() if value is not None]
 
 
-def _secret(name: str, secret: str, key: str) -> Object:
-    return {"name": name, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}}
+def _secret(name: str, secret: str, key: str, *, optional: bool = False) -> Object:
+    where = {"name": secret, "key": key, **({"optional": True} if optional else {})}
+    return {"name": name, "valueFrom": {"secretKeyRef": where}}
 
 
 def _run(identity: Identity) -> dict[str, str]:

@@ -289,7 +289,7 @@ def _whole(job: Any, operation: Any) -> Object:
     tasks = job.get("spec", {}).get("tasks")
     if not isinstance(tasks, list) or not all(map(_is_task, tasks)):
         raise merge.PatchError("it leaves no list of tasks", operation)
-    return dict(job)
+    return {**job, "metadata": job.get("metadata", {})}
 
 
 def _is_task(task: Any) -> bool:

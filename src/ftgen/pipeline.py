@@ -121,7 +121,7 @@ def _compiled(
     composer: Composer, composition: Composition, overrides: tuple[str, ...], place: Place, beside: Beside
 ) -> Compiled:
     spec = sizing.settle(beside.admit(composition.config))
-    noticed = [*environment(composition, spec), *require(judge(spec, place.swept))]
+    noticed = [*require([*environment(composition, spec), *judge(spec, place.swept)])]
     identity = _identity(spec, composition, overrides, place)
     bundle = lower.lower(spec, identity, composer.scripts(spec.trainer.prepare_script, spec.trainer.script))
     patches = beside.patches(composition.choices, spec.overlays)
@@ -174,13 +174,15 @@ def guard(bundle: Bundle, spec: Spec, config: Mapping[str, Any]) -> list[Diagnos
 
 
 def environment(composition: Composition, spec: Spec) -> list[Diagnostic]:
-    """Values that an environment variable gave: no file tells them, so that they never land unsaid."""
-    if "FT017" in spec.accepted:
-        return []
-    return [
+    """Values that an environment variable gave: no file tells them, so that they never land unsaid, secrets never."""
+    given = composition.environment
+    secret = secrets.taken(given, composition.config)
+    told = [
         note("FT017", f"{key} holds what the environment variable {' and '.join(names)} held here", key, help=_SAY_IT)
-        for key, names in composition.environment.items()
+        for key, names in given.items()
+        if key not in {each.subject for each in secret}
     ]
+    return [d for d in (*secret, *told) if d.code not in spec.accepted]
 
 
 _SAY_IT = "write the value itself where others must render the same job"

@@ -1,19 +1,23 @@
 """Diagnostics as text for people, and as JSON, GitHub annotations or SARIF for tools.
 
-The same value, many printers: nothing here decides what is wrong.
+The same value, many printers: nothing here decides what is wrong.  Logs and pull requests keep what is printed here,
+so that secrets are covered in all of it, in every format, once and before anything is cut to a width.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
 from itertools import accumulate
 from typing import Any
 from urllib.parse import quote
 
-from ftgen import files
+from ftgen import credentials, files
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Severity
 
 FORMATS = ("text", "json", "github", "sarif")
@@ -39,13 +43,15 @@ def render(
         before: how often each problem was told by earlier calls, counted on here: as text, what was told twenty
             times in full is one line from then on.
     """
+    sources = _Sources(arguments)
+    diagnostics = [_covered(d, sources) for d in diagnostics]
     if form == "json":
         return _json([_plain(d) for d in diagnostics])
     if form == "sarif":
         return _json(_sarif(diagnostics))
     if form == "github":
         return "".join(f"{_encodable(_github(d))}\n" for d in diagnostics)
-    sources, told = _Sources(arguments), Counter() if before is None else before
+    told = Counter() if before is None else before
     lines: list[str] = []
     for diagnostic, more in _folded(diagnostics):
         lines.append(_headed(diagnostic, colour=colour))
@@ -54,6 +60,24 @@ def render(
         if told[problem] <= _MOST_ALIKE or before is None:
             lines += _explained(diagnostic, more, sources)
     return "\n".join((*lines, "")) if lines else ""
+
+
+def _covered(diagnostic: Diagnostic, sources: _Sources) -> Diagnostic:
+    """The diagnostic with its secrets covered: those of its own texts, of the lines it points at, of the caller."""
+    sources.known |= credentials.secrets_of(diagnostic.subject, diagnostic.value)
+    known = sources.known.union(*map(sources.secrets, diagnostic.locations))
+
+    def cover(text: str) -> str:
+        return credentials.redact(text, known)
+
+    return replace(
+        diagnostic,
+        headline=cover(diagnostic.headline),
+        subject=cover(diagnostic.subject),
+        value=cover(diagnostic.value),
+        locations=tuple(replace(place, file=cover(place.file)) for place in diagnostic.locations),
+        help=cover(diagnostic.help),
+    )
 
 
 Problem = tuple[str, str, str]
@@ -163,18 +187,46 @@ class _Sources:
         self._file = ""
         self._lines: list[str] = []
 
+    @cached_property
+    def known(self) -> set[str]:
+        """Secrets of the command line, of this process's environment and of keys, which any text may repeat."""
+        given = [argument.partition("=") for argument in self._arguments]
+        settings = [*os.environ.items(), *((key.lstrip("+~"), value) for key, _, value in given)]
+        return set[str]().union(*(credentials.secrets_of(*each) for each in settings))
+
     def line(self, place: Location) -> str | None:
-        """The text at a location, or None where there is none."""
-        if place.line < 1:
+        """The text at a location, its secrets covered, or None where there is none."""
+        around, at = self._around(place)
+        if not around:
             return None
+        return credentials.redact("\n".join(around), self.known).split("\n")[at]
+
+    def secrets(self, place: Location) -> set[str]:
+        """The secrets on the line at a location and just around it."""
+        return credentials.secrets_of("", "\n".join(self._around(place)[0]))
+
+    def _around(self, place: Location) -> tuple[list[str], int]:
+        """The line at a location among those that decide what is secret on it, and its place among them.
+
+        The name of a value stands on a line nearby; the first line of a private key up to fifty lines above.
+        """
+        lines = self._of(place.file) if place.line > 0 else []
+        if not 0 < place.line <= len(lines):
+            return [], 0
         if place.file == COMMAND_LINE:
-            lines = list(self._arguments)
-        elif place.file != self._file:
-            self._file, self._lines = place.file, _lines(place.file)
-            lines = self._lines
-        else:
-            lines = self._lines
-        return lines[place.line - 1] if place.line <= len(lines) else None
+            return [lines[place.line - 1]], 0
+        first = max(place.line - 1 - _ABOVE, 0)
+        return lines[first : place.line + _BELOW], place.line - 1 - first
+
+    def _of(self, file: str) -> list[str]:
+        if file == COMMAND_LINE:
+            return list(self._arguments)
+        if file != self._file:
+            self._file, self._lines = file, _lines(file)
+        return self._lines
+
+
+_ABOVE, _BELOW = 60, 2
 
 
 def _lines(file: str) -> list[str]:

@@ -10,7 +10,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from ftgen import kube
 from ftgen.diagnostics import Diagnostic, Rejected, error
@@ -95,6 +108,12 @@ def _git_url(value: str) -> str:
     return value
 
 
+def _secret_key(value: str) -> str:
+    if not re.fullmatch(r"[-._a-zA-Z0-9]{1,253}", value) or value in {".", ".."}:
+        raise ValueError("must be a key of a Secret: letters, digits, dots, dashes and underscores only")
+    return value
+
+
 _SCALAR = {"type": ["string", "integer"]}
 Name = Annotated[str, AfterValidator(_name)]
 Quantity = Annotated[str, BeforeValidator(_quantity), WithJsonSchema({"type": ["string", "number"]})]
@@ -104,6 +123,7 @@ Positive = Annotated[Quantity, AfterValidator(_positive)]
 Label = Annotated[Line, AfterValidator(_label)]
 ObjectName = Annotated[Line, AfterValidator(_object_name)]
 Image = Annotated[Line, AfterValidator(_image)]
+SecretKey = Annotated[Line, AfterValidator(_secret_key)]
 MountPath = Annotated[Line, AfterValidator(_mount_path)]
 GitUrl = Annotated[Line, AfterValidator(_git_url)]
 FileName = Annotated[Line, AfterValidator(_file_name)]
@@ -120,6 +140,34 @@ class Section(BaseModel):
     """A part of the specification: frozen, unknown keys forbidden."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, protected_namespaces=())
+
+
+class SecretReference(Section):
+    """A value that lies in a Secret of the namespace: `{secret: NAME, key: KEY}`; no manifest holds the value itself.
+
+    Attributes:
+        secret: name of the Secret.
+        key: key of the value in the Secret.
+        optional: whether the pod starts without the variable where the Secret or the key is missing.
+    """
+
+    secret: ObjectName
+    key: SecretKey
+    optional: Flag = False
+
+
+_SPELLING = "{secret: NAME, key: KEY}"
+_TEXT, _REFERENCE = "<text>", "<reference>"
+
+
+def _kind_of_value(value: object) -> str:
+    return _REFERENCE if isinstance(value, Mapping | SecretReference) else _TEXT
+
+
+EnvValue = Annotated[
+    Annotated[Text, Tag(_TEXT)] | Annotated[SecretReference, Tag(_REFERENCE)], Discriminator(_kind_of_value)
+]
+"""The value of an environment variable: text, or a reference to a Secret."""
 
 
 class Shape(Section):
@@ -417,7 +465,7 @@ class Hardware(Section):
         packages: what the image holds of what trainers ask for, Python's and the system's, such as mlflow and
             git-lfs; null: what is known of it by its name.
         source: shell files to read before training, such as set_env.sh.
-        env: environment variables of the training container.
+        env: environment variables of the training container; {secret: NAME, key: KEY} takes one from a Secret.
         taints: keys of the taints that keep other pods off the nodes with these cards; its own pods tolerate them.
         collectives: what its library of collectives calls the settings of `network`.
         visible: how a container is shown its cards.
@@ -439,7 +487,7 @@ class Hardware(Section):
     packages: tuple[Line, ...] | None = None
     double_quantization: Flag = True
     source: tuple[Line, ...] = ()
-    env: dict[str, Text] = {}
+    env: dict[str, EnvValue] = {}
     taints: tuple[Line, ...] = ()
     collectives: Collectives = Field(default_factory=Collectives.model_construct)
     visible: Visible = Field(default_factory=Visible.model_construct)
@@ -637,6 +685,20 @@ class Command(Section):
 Trainer = Annotated[LlamaFactory | Command, Field(discriminator="framework")]
 
 
+class Login(Section):
+    """A user and a password in one Secret, such as one of type kubernetes.io/basic-auth.
+
+    Attributes:
+        secret: name of the Secret.
+        user_key: key of the user name in the Secret.
+        password_key: key of the password in the Secret.
+    """
+
+    secret: ObjectName
+    user_key: SecretKey = "username"
+    password_key: SecretKey = "password"  # noqa: S105 - the name of a key
+
+
 class MLflow(Section):
     """Experiment tracking by MLflow.
 
@@ -644,6 +706,9 @@ class MLflow(Section):
         report_to: what tracks.
         uri: address of the tracking server.
         experiment: experiment that runs are filed under.
+        workspace: workspace of the experiment (MLflow 3.10 with --enable-workspaces); null: the server's default.
+        token: Secret of the bearer token that opens the server; null: none is sent.
+        login: Secret of the user and password that open the server; null: none are sent.
         run_name: name of the run; null: the job's.
         tags: tags of the run.
     """
@@ -651,8 +716,19 @@ class MLflow(Section):
     report_to: Literal["mlflow"]
     uri: Line
     experiment: Line
+    workspace: Label | None = None
+    token: SecretReference | None = None
+    login: Login | None = None
     run_name: Line | None = None
     tags: dict[str, Text] = {}
+
+    @field_validator("login")
+    @classmethod
+    def _alone(cls, login: Login | None, info: ValidationInfo) -> Login | None:
+        # MLflow sends user and password where it has them, and the token only where it has not (utils/rest_utils.py).
+        if login is not None and info.data.get("token") is not None:
+            raise PydanticCustomError(_TWO_WAYS, "the token of tracking.token would never be sent")
+        return login
 
 
 class NoTracking(Section):
@@ -682,8 +758,8 @@ class Git(Section):
 
     url: Line
     secret: ObjectName
-    user_key: Line
-    token_key: Line
+    user_key: SecretKey
+    token_key: SecretKey
     tls_verify: Flag
     ca_config_map: ObjectName | None = None
 
@@ -937,6 +1013,7 @@ def admit_facts(stated: Mapping[str, Any]) -> Facts:
 
 
 _TAGS = frozenset({"llamafactory", "mlflow", "none"} | {"command"})
+_TWO_WAYS = "two_ways"
 
 
 def _diagnose(problem: dict[str, Any]) -> Diagnostic:  # noqa: PLR0911 - one for each kind of problem
@@ -954,11 +1031,16 @@ def _diagnose(problem: dict[str, Any]) -> Diagnostic:  # noqa: PLR0911 - one for
         case "literal_error":
             allowed = str(problem["ctx"]["expected"])
             return error("FT103", f"{key} cannot be {value!r}", key, value, f"use {_closest(value, allowed)}")
+        case kind if kind == _TWO_WAYS:
+            return error("FT105", f"{key} cannot stand beside tracking.token: {problem['msg']}", key, "", f"{key}=null")
         case "string_too_short" | "too_short":
             return error("FT103", f"{key} must not be empty", key, value)
         case kind if kind.endswith(("_type", "_parsing")) or kind in {"int_from_float", "is_instance_of"}:
             wanted = _TYPES.get(kind.partition("_")[0])
             told = f"must be {wanted}" if wanted else _lower(problem["msg"])
+            if problem.get("ctx", {}).get("class_name") == SecretReference.__name__:
+                told = f"must be {_SPELLING}"
+            told += f" or {_SPELLING}" if _TEXT in problem["loc"] else ""
             return error("FT102", f"{key} {told}, not {_shown(value)}", key, value, _retyped(value, wanted))
         case _:
             message = str(problem.get("ctx", {}).get("error") or problem["msg"])
@@ -995,7 +1077,9 @@ def _key_path(loc: tuple[str | int, ...]) -> list[str]:
     """The dotted key: pydantic inserts the tag of a discriminated union after its field."""
     parts = [str(part) for part in loc]
     return [
-        part for i, part in enumerate(parts) if not (i == 1 and parts[0] in {"trainer", "tracking"} and part in _TAGS)
+        part
+        for i, part in enumerate(parts)
+        if part not in {_TEXT, _REFERENCE} and not (i == 1 and parts[0] in {"trainer", "tracking"} and part in _TAGS)
     ]
 
 
@@ -1016,16 +1100,22 @@ def _suggest(loc: Sequence[str]) -> str:
 
 def known_keys(path: Sequence[str]) -> list[str]:
     """The keys a section knows, by its path; empty for free mappings."""
-    sections: list[type[BaseModel]] = [Spec]
+    kinds: list[Any] = [Spec]
     for part in path:
-        sections = [s for section in sections for s in _sections(section, part)]
-    return list(dict.fromkeys(name for section in sections for name in section.model_fields))
+        kinds = [inner for kind in kinds for inner in _held(kind, part)]
+    return list(dict.fromkeys(name for kind in kinds if _is_section(kind) for name in kind.model_fields))
 
 
-def _sections(section: type[BaseModel], part: str) -> Iterator[type[BaseModel]]:
-    field = section.model_fields.get(part)
-    if field is not None:
-        yield from (a for a in _flattened(field.annotation) if isinstance(a, type) and issubclass(a, BaseModel))
+def _is_section(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+def _held(kind: Any, part: str) -> Iterator[Any]:
+    """What can stand under a key of a section or of a free mapping."""
+    if get_origin(kind) is dict:
+        yield from _flattened(get_args(kind)[1])
+    elif _is_section(kind) and (field := kind.model_fields.get(part)) is not None:
+        yield from _flattened(field.annotation)
 
 
 def _flattened(annotation: Any) -> Iterator[Any]:

@@ -58,9 +58,9 @@ TEXTS: dict[str, tuple[str | bytes, Found]] = {
     ),
     "an option of the defaults list that is not there": (
         "defaults: [no-such-option@_here_, _self_]\n",
-        ("FT011", "", "no-such-option"),
+        ("FT011", f"{OPTION}:1:12", "no-such-option"),
     ),
-    "a defaults list that is none": ("defaults: 3\n", ("FT011", "", "")),
+    "a defaults list that is none": ("defaults: 3\n", ("FT007", f"{OPTION}:1:1", "defaults is a list")),
     "a defaults list that holds itself": ("defaults: [ours@_here_]\n", ("FT011", "", "")),
     "numbers as keys": ("1: 2\n", ("FT1", "", "")),
 }

@@ -85,6 +85,66 @@ def test_a_literal_value_of_a_variable_named_like_a_secret_is_found(name):
     assert codes(job(**{name: "hunter2"})) == ["FT442"]
 
 
+@pytest.mark.parametrize("name", ["PGPASSWORD", "DB_PASS", "MYTOKEN", "GITHUB_PAT", "REDISCLI_AUTH", "OPENAI_APIKEY"])
+def test_more_names_of_secrets(name):
+    assert codes(job(**{name: "hunter2hunter2"})) == ["FT442"]
+
+
+@pytest.mark.parametrize("value", ["Basic YWRhOmh1bnRlcjI=", "Bearer abcdef123456"])
+def test_a_header_s_value_is_found_under_any_name(value):
+    assert codes(job(EXTRA=value)) == ["FT441"]
+
+
+def commanded(*words):
+    manifest = job()
+    manifest["spec"]["tasks"][0]["template"]["spec"]["containers"][0]["args"] = list(words)
+    return scan(manifest)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "at"),
+    [
+        (("train", "--token", "hunter2"), "FT442", 2),
+        (("train", "--x", "--hf-token=hunter2"), "FT442", 2),
+        (("train", "--password", "correct horse", "a\nb"), "FT442", 2),
+        (("curl", "-u", "ada:hunter2", "https://x"), "FT441", 2),
+        (("curl", "-H", "Authorization: Bearer hunter2x"), "FT442", 2),
+        (("bash", "-c", "set -u\nexport HF_TOKEN=hunter2\n"), "FT442", 2),
+        (("bash", "-c", "PGPASSWORD=hunter2 psql"), "FT442", 2),
+        (("bash", "-c", "curl -u ada:hunter2 x"), "FT441", 2),
+    ],
+)
+def test_secrets_in_commands_are_found_where_they_stand(words, code, at):
+    found = {(d.code, d.subject) for d in commanded(*words)}
+    assert (code, f"spec.tasks[0].template.spec.containers[0].args[{at}]") in found
+    assert "hunter2" not in repr(commanded(*words))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("train", "--tokenizer", "x", "--max-tokens", "5"),
+        ("train", "--token", "$(HF_TOKEN)"),
+        ("train", "--token", "--verbose"),
+        ("train", "--use-auth-token", "data.json"),
+        ("curl", "-u", "$(USER):$(TOKEN)"),
+    ],
+)
+def test_commands_without_a_secret_are_left_alone(words):
+    assert commanded(*words) == []
+
+
+def test_an_annotation_that_names_a_secret_is_left_alone():
+    manifest = job()
+    manifest["metadata"]["annotations"] |= {
+        "nginx.ingress.kubernetes.io/auth-secret": "basic-auth",
+        "x/auth-type": "basic",
+    }
+    assert codes(manifest) == []
+    manifest["spec"]["tasks"][0]["template"]["metadata"] = {"annotations": {"x/token": "hunter2"}}
+    assert codes(manifest) == ["FT442"]
+
+
 @pytest.mark.parametrize(
     "text", ["hub_token: hunter2\nlr: 1\n", "a: 1\nhub_token: 'hunter2'\n", "x: {}\napi_key: hunter2\n"]
 )

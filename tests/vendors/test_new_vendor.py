@@ -126,4 +126,4 @@ def test_a_choice_inside_an_option_that_is_not_there(write: Write, refuse_here: 
     (found,) = refuse_here("hardware=nova")
     assert (found.code, found.subject, found.value) == ("FT011", "hardware/collectives", "nocl")
     assert found.headline == "hardware/nova chooses 'nocl' of the group hardware/collectives, which has no such option"
-    assert found.help == "choose one of hccl, nccl"
+    assert found.help == "did you mean nccl, hccl?"

@@ -64,15 +64,16 @@ def _run(words: list[str]) -> int:
 
 
 def _say(text: str) -> None:
-    print(f"ftgen: {text}", file=sys.stderr)  # noqa: T201
+    from ftgen import credentials  # noqa: PLC0415 - as above
+
+    print(f"ftgen: {credentials.redact(text)}", file=sys.stderr)  # noqa: T201
 
 
 def _bug(bug: Exception) -> int:
     if os.environ.get("FTGEN_TRACEBACK"):
         raise bug
-    print(  # noqa: T201
-        f"ftgen: internal error: {type(bug).__name__}: {bug}\n"
-        "This is a bug in ftgen. Run again with FTGEN_TRACEBACK=1 and report what it prints.",
-        file=sys.stderr,
+    _say(
+        f"internal error: {type(bug).__name__}: {bug}\n"
+        "This is a bug in ftgen. Run again with FTGEN_TRACEBACK=1 and report what it prints."
     )
     return BUG

@@ -43,7 +43,7 @@ def close(arguments: Arguments) -> None:
     """Print what was kept as one document: nothing where nothing was told, not even that all is well."""
     if arguments.told:
         every = [diagnostic for told in arguments.told for diagnostic in told]
-        print(report.render(every, arguments.flags.format), end="")  # noqa: T201
+        print(report.render(every, arguments.flags.format, arguments=arguments.overrides), end="")  # noqa: T201
 
 
 _DOCUMENTS = ("json", "sarif")

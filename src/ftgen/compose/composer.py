@@ -14,6 +14,7 @@ from ftgen.compose.defaults import Defaults, branches, choices_made
 from ftgen.compose.grammar import Parser, refuse_sweeps
 from ftgen.compose.interpolation import environment, resolve
 from ftgen.compose.merge import apply, configured, merge
+from ftgen.compose.node import directives_problems
 from ftgen.compose.process import hydra_1_3
 from ftgen.compose.request import Request, displayed
 from ftgen.compose.section import DIRECTIVES, keys, taken_out
@@ -193,6 +194,7 @@ class Composer:
             merged = merge(defaults, self._repository)
             config = configured({key: merged[key] for key in merged if not only or key in only})
         problems += apply(defaults.config_overrides, config, overrides)
+        problems += directives_problems(config)
         if problems:
             raise Rejected(problems)
         return config, defaults

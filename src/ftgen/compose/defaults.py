@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 from hydra._internal.defaults_list import DefaultsList, create_defaults_list
 from hydra.core.default_element import DefaultsTreeNode
@@ -12,12 +14,14 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
+from ftgen.compose.entries import Entry
 from ftgen.compose.grammar import is_hydras
 from ftgen.compose.problems import broken_defaults, last_line, unknown_group, unknown_option
 from ftgen.compose.section import DIRECTIVES
 from ftgen.compose.sources import Repository
 from ftgen.diagnostics import Diagnostic, Rejected, error
 
+_NAMED = re.compile(r"'([^']+)'|Multiple values for (\S+)\.")
 _LOST_OPTION = re.compile(r"In '(?P<asking>[^']+)': Could not find '(?P<option>[^']+)'")
 
 
@@ -60,6 +64,8 @@ class Defaults:
                     prepend_hydra=False,
                     skip_missing=skip_missing,
                 )
+            except Rejected as rejected:
+                raise Rejected([*problems, *rejected.diagnostics]) from None
             except RecursionError:
                 told = "a defaults list holds itself, in one file or through others"
                 raise Rejected([*problems, error("FT011", told)]) from None
@@ -70,13 +76,48 @@ class Defaults:
 
     def _broken(self, failure: Exception, overrides: Sequence[Override]) -> Diagnostic:
         """Hydra's refusal of a defaults list: an option that another one asks for, or an override."""
-        lost = _LOST_OPTION.match(last_line(failure))
-        if lost is None:
-            return broken_defaults(failure, overrides)
-        group, _, option = lost["option"].rpartition("/")
-        known = ", ".join(self._repository.options(group)) if self._repository.group_exists(group) else ""
-        told = f"{lost['asking']} chooses {option!r} of the group {group}, which has no such option"
-        return error("FT011", told, group, option, f"choose one of {known}" if known else f"there is no group {group}")
+        told = last_line(failure)
+        if lost := _LOST_OPTION.match(told):
+            return self._lost(lost["asking"], lost["option"])
+        found = broken_defaults(failure, overrides)
+        if found.locations:
+            return found
+        named = [name for names in _NAMED.findall(told) for name in names if name]
+        culprits = [e for e in self._repository.entries() if e.is_among(named)]
+        if "Could not override" in told:
+            culprits = [e for e in culprits if "override" in e.words]
+            if culprits:
+                return self._idle(culprits[-1])
+        return found.at(*(culprit.at() for culprit in reversed(culprits[-2:])))
+
+    def _lost(self, asking: str, lost: str) -> Diagnostic:
+        """An entry that chooses an option which is nowhere, at the file that says it."""
+        group, _, option = lost.rpartition("/")
+        culprits = [e for e in self._repository.entries() if option in e.options and e.group.lstrip("/") == group]
+        known = self._repository.options(group) if self._repository.group_exists(group) else []
+        near = difflib.get_close_matches(option, known, 3, 0.5)
+        help_ = f"did you mean {', '.join(near)}?" if near else f"choose one of {', '.join(known)}"
+        help_ = help_ if known else self._no_group(group)
+        asking = culprits[-1].config if culprits else asking
+        told = f"{asking} chooses {option!r} of the group {group}, which has no such option"
+        return error("FT011", told, group, option, help_).at(*(culprit.at() for culprit in culprits[-1:]))
+
+    def _no_group(self, group: str) -> str:
+        name = group.rpartition("/")[2]
+        if self._repository.group_exists(name):
+            return f"write /{name}: without / a group is looked for in the folder of the file"
+        return f"there is no group {group}"
+
+    def _idle(self, entry: Entry) -> Diagnostic:
+        """An `override` of a group for which no defaults list has an entry."""
+        told = f"{entry.config} overrides the group {entry.group}, for which no defaults list has an entry"
+        name = entry.group.rpartition("/")[2]
+        help_ = f"write - {entry.name}: {entry.options[0]} without override, which adds it"
+        if "hydra" in entry.group.split("/"):
+            help_ = "remove it: ftgen launches and logs nothing, and has none of Hydra's own groups"
+        elif entry.relative and self._repository.group_exists(name):
+            help_ = f"write override /{name}: without / a group is looked for in the folder of the file"
+        return error("FT011", told, entry.group, entry.options[0], help_).at(entry.at())
 
     def unknown(self, overrides: Sequence[Override]) -> Iterator[Diagnostic]:
         """One problem for each override of a group, or choice of an option, that is nowhere."""
@@ -89,13 +130,18 @@ class Defaults:
                     yield unknown_group(override, self._repository.groups(), overrides)
                 continue
             value = override.value()
+            if isinstance(value, dict):
+                continue  # sets values under the group's name
             chosen = value if isinstance(value, list) else [value]
             options = self._repository.options(group)
             for option in chosen:
-                # Of a list Hydra takes names only; what is no text elsewhere sets values.
-                named = isinstance(option, str) or isinstance(value, list)
-                if named and option != "???" and option not in options and not override.is_delete():
+                if _is_unknown(option, options) and not override.is_delete():
                     yield unknown_option(override, str(option), options, overrides)
+
+
+def _is_unknown(option: Any, options: Sequence[str]) -> bool:
+    """Whether a choice is of no option; one that is no choice at all, such as null, is Hydra's to refuse."""
+    return option not in ("???", None) and str(option) not in options
 
 
 def choices_made(defaults: DefaultsList) -> dict[str, str]:

@@ -17,6 +17,7 @@ from ftgen.compose.problems import last_line
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, error
 
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_./@-]*|\$\{[A-Za-z0-9_.]+\}")
+_SURROGATE = re.compile("[\ud800-\udfff]")  # what stands for a byte that is no UTF-8
 _READ_OTHERWISE = frozenset({"null", "true", "false", "nan", "inf"})
 
 
@@ -32,6 +33,10 @@ class Parser:
         """The overrides as Hydra's grammar understands them; all that do not parse are reported together."""
         parsed, problems = [], []
         for position, text in enumerate(overrides, 1):
+            if not text.isprintable() and _SURROGATE.search(text):
+                told = "an override is UTF-8 text, and this one is not"
+                problems.append(error("FT010", told, value=ascii(text)).at(Location(COMMAND_LINE, position)))
+                continue
             try:
                 parsed.append(self._parse(text))
             except HydraException as failure:

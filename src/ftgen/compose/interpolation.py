@@ -19,7 +19,7 @@ from ftgen.compose.section import is_section, keys, leaves
 from ftgen.diagnostics import Diagnostic, Rejected, error
 
 _LOST_KEY = re.compile(r"Interpolation key '([^']+)' not found")
-_VARIABLE = re.compile(r"\$\{\s*oc\.env\s*:\s*([^,{}\s]+)")
+_VARIABLE = re.compile(r"\$\{\s*oc\.env\s*:\s*['\"]?([^,{}\s'\"]+)")
 
 
 def resolve(config: DictConfig, unresolved: Mapping[str, Any], choices: Mapping[str, str]) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def broken_interpolations(config: DictConfig, prefix: str = "") -> Iterator[Diag
     """One problem for each interpolation that does not resolve, by its key."""
     for name, value in config.items_ex(resolve=False):
         key = f"{prefix}{name!s}"
-        if OmegaConf.is_interpolation(config, str(name)):
+        if OmegaConf.is_interpolation(config, name):  # type: ignore[arg-type]
             try:
                 config[name]
             except (OmegaConfBaseException, ValueError, RecursionError) as failure:

@@ -14,7 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ftgen import spec
 from ftgen.compose.problems import last_line, position, unknown_key
-from ftgen.compose.section import DIRECTIVES
+from ftgen.compose.section import DIRECTIVES, is_section
 from ftgen.compose.sources import Repository
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, error
 
@@ -52,14 +52,13 @@ def _overlaid(base: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
 def configured(merged: dict[str, Any]) -> DictConfig:
     """OmegaConf's view of the merged files, closed to unknown keys where keys are known."""
     try:
-        config = OmegaConf.create(merged)
+        config = OmegaConf.create({**{directive: {} for directive in DIRECTIVES}, **merged})
     except OmegaConfBaseException as failure:
         raise Rejected([error("FT014", last_line(failure), _key(failure))]) from None
     OmegaConf.set_struct(config, True)
     for directive in DIRECTIVES:
-        with open_dict(config):
-            config.setdefault(directive, {})
-        OmegaConf.set_struct(config[directive], False)
+        if is_section(node := config._get_node(directive)):  # noqa: SLF001 - as written, unresolved
+            OmegaConf.set_struct(node, False)  # type: ignore[arg-type]
     for key in spec.free_mappings():
         node = OmegaConf.select(config, key, throw_on_resolution_failure=False, throw_on_missing=False)
         if isinstance(node, DictConfig):
@@ -100,6 +99,9 @@ def _admissible(override: Override, config: DictConfig) -> Override:
     key = override.key_or_group
     parent, _, name = key.rpartition(".")
     section = OmegaConf.select(config, parent, throw_on_resolution_failure=False) if parent else config
+    if section is None and spec.knows(parent) and spec.knows(key):
+        OmegaConf.update(config, parent, {}, force_add=True)
+        section = OmegaConf.select(config, parent)
     if isinstance(section, DictConfig) and name not in section and spec.knows(key):
         with open_dict(section):
             section[name] = None

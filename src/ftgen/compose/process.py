@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import hydra
 from hydra.version import VersionBase, setbase
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.basecontainer import BaseContainer
 
 _HYDRA_1_3 = hydra.__version__.startswith("1.3.")
@@ -29,6 +30,18 @@ def hydra_1_3() -> Iterator[None]:
         base.version_base = before
 
 
+def _known(node: DictConfig, path: str) -> Any:
+    """What Hydra's node has at a path; Hydra itself gives nothing for an unknown path, and the text `None` goes on.
+
+    Raises:
+        ValueError: there is no such path here.
+    """
+    found = OmegaConf.select(node, path)
+    if found is None:
+        raise ValueError(f"there is no hydra:{path}; ftgen has hydra:runtime.choices.GROUP and hydra:job.name")
+    return found
+
+
 @contextmanager
 def hydra_resolver(choices: Mapping[str, str]) -> Iterator[None]:
     """`${hydra:runtime.choices.GROUP}` while resolving; the process-wide resolver is put back afterwards."""
@@ -38,7 +51,7 @@ def hydra_resolver(choices: Mapping[str, str]) -> Iterator[None]:
     registered.pop("hydra", None)
     # OmegaConf 2.4 calls by this name what 2.3 calls by the other, and each warns of the one it left.
     register = OmegaConf.register_new_resolver if _HYDRA_1_3 else OmegaConf.register_resolver
-    register("hydra", lambda path: OmegaConf.select(node, path, throw_on_missing=True))
+    register("hydra", lambda path: _known(node, path))
     try:
         yield
     finally:

@@ -12,6 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ftgen.compose.grammar import is_about_hydra
 from ftgen.compose.interpolation import broken_interpolations
+from ftgen.compose.problems import last_line
 from ftgen.compose.process import hydra_resolver
 from ftgen.diagnostics import Rejected, error
 
@@ -48,13 +49,10 @@ def part(config: DictConfig, hydra_says: Mapping[str, Any], sweep: Mapping[str, 
     """The part that is shown: the job's configuration, Hydra's node, or both with ftgen's own directives."""
     if kind == "job":
         return config
+    OmegaConf.set_struct(config, False)
     below = OmegaConf.create({"hydra": hydra_says})
-    if kind == "hydra":
-        return below
-    whole = cast(DictConfig, OmegaConf.unsafe_merge(below, config))
-    # The job's configuration takes no further keys, and the merged one is as strict.
-    OmegaConf.set_struct(whole, value=False)
-    return cast(DictConfig, OmegaConf.unsafe_merge(whole, {"sweep": sweep} if sweep else {}))
+    ours = {"sweep": sweep} if sweep else {}
+    return below if kind == "hydra" else cast(DictConfig, OmegaConf.unsafe_merge(below, config, ours))
 
 
 def as_yaml(config: DictConfig, package: str | None, choices: Mapping[str, str], *, resolved: bool) -> str:
@@ -68,7 +66,7 @@ def as_yaml(config: DictConfig, package: str | None, choices: Mapping[str, str],
             node = config if package in {None, "", "_global_"} else OmegaConf.select(config, package)
             if node is not None:
                 return OmegaConf.to_yaml(node, resolve=resolved) if OmegaConf.is_config(node) else f"{node}\n"
-        except (OmegaConfBaseException, ValueError, RecursionError):
-            if broken := list(broken_interpolations(config)):
-                raise Rejected(broken) from None
+        except (OmegaConfBaseException, ValueError, RecursionError) as failure:
+            broken = list(broken_interpolations(config))
+            raise Rejected(broken or [error("FT012", last_line(failure), str(package))]) from None
     raise Rejected([error("FT012", f"there is no {package!r} in the configuration", str(package))])

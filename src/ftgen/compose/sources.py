@@ -14,6 +14,7 @@ from hydra.plugins.config_source import ConfigResult, ConfigSource
 from omegaconf import OmegaConf
 
 from ftgen import files, project, yamlio
+from ftgen.compose.entries import Entry, entries, refuse_strange
 from ftgen.diagnostics import Location, Rejected, error
 
 
@@ -53,6 +54,7 @@ class _Source(ConfigSource):
             raise Rejected(
                 [error("FT003", f"{path.name} must be a mapping of keys to values").at(Location(str(path), 1))]
             )
+        refuse_strange(path, value or {}, text[:512])
         return value or {}, ConfigSource._get_header_dict(text[:512])  # noqa: SLF001 - Hydra's own header rule
 
     def available(self) -> bool:
@@ -110,6 +112,13 @@ class Repository(ConfigRepository):
         found = self._find_object_source(config_path, ObjectType.CONFIG)
         assert isinstance(found, _Source)  # noqa: S101 - the defaults list was built from these sources
         return found
+
+    def entries(self) -> Iterator[Entry]:
+        """The entries of the defaults lists of all files that were asked for so far."""
+        for config, loaded in self._loaded.items():
+            if loaded is not None:
+                source = self.source(config)
+                yield from entries(config, source.file(config), source.read(config)[0])
 
     def groups(self) -> list[str]:
         """The configuration groups, sorted."""

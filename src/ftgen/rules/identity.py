@@ -47,15 +47,16 @@ def _weights(spec: Spec) -> Iterator[Finding]:
     Refused: `model=qwen3-0.6b model.url=https://git.example.com/team/Llama-3.2-1B-Instruct`.
     Write: `model=llama3.2-1b model.url=…`, or an option of your own.
     """
-    if not isinstance(spec.trainer, LlamaFactory):
+    if spec.model.hub is None or not isinstance(spec.trainer, LlamaFactory):
         return
     given = {"model.url": spec.model.url, f"trainer.args.{_PATH}": spec.trainer.args.get(_PATH)}
     known = _known(spec.trainer.version)
     for key, place in given.items():
         name = known.get(_last(place).lower()) if isinstance(place, str) else None
-        if name and name.lower() != spec.model.name.lower():
-            headline = f"the weights are those of {name}, and the chosen model is {spec.model.name}"
-            help_ = "choose that model (`ftgen groups model`), or set model.name and what goes with it"
+        chosen = _last(spec.model.hub)
+        if name and name.lower() not in {chosen.lower(), spec.model.name.lower()}:
+            headline = f"the weights are those of {name}, and the chosen model is {chosen}"
+            help_ = "choose that model (`ftgen groups model`), or set model.hub and what goes with it"
             yield Finding(headline, key, place, help_)
 
 

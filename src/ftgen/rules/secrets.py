@@ -7,55 +7,28 @@ A finding never repeats the secret.
 
 from __future__ import annotations
 
-import math
-import re
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
+from ftgen.credentials import Kind, find, is_literal
 from ftgen.diagnostics import Diagnostic, Severity
 from ftgen.recall import Form, Path, at, fill
 from ftgen.rules import Finding, rule, run
+from ftgen.spec import knows
 
-_TOKENS = {
-    "a Hugging Face token": (("hf_",), r"hf_[A-Za-z0-9]{30,}"),
-    "a GitHub token": (("gh", "github_pat_"), r"gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{50,}"),
-    "a GitLab token": (("gl",), r"gl(?:pat|dt|rt|ptt)-[A-Za-z0-9_-]{20,}"),
-    "an OpenAI-style key": (("sk-",), r"sk-(?:[a-z]+-)?[A-Za-z0-9_-]{32,}"),
-    "an AWS access key": (("AKIA", "ASIA"), r"(?:AKIA|ASIA)[A-Z0-9]{16}"),
-    "a Google key": (("AIza",), r"AIza[A-Za-z0-9_-]{35}"),
-    "a Slack token": (("xox",), r"xox[abprs]-[A-Za-z0-9-]{10,}"),
-    "a private key": (("PRIVATE KEY",), r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----"),
-    "a JSON web token": (("eyJ",), r"eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}"),
-    "credentials in a URL": (
-        ("://",),
-        (
-            r"(?:https?|git)://[^\s/@'\"$*(){}<>|]+@[A-Za-z0-9\[]"
-            r"|[a-z][a-z0-9+]*://[^\s/@:'\"$*(){}<>|]*:[^\s/@'\"$*(){}<>|]+@[A-Za-z0-9\[]"
-        ),
-    ),
-}
-"""What each form is called, what no text that holds it lacks (cheap to look for), and what it looks like."""
-_KNOWN = {name: (marks, re.compile(rf"(?<![A-Za-z0-9_-])(?:{form})")) for name, (marks, form) in _TOKENS.items()}
-_SECRET_NAME = re.compile(
-    r"(?:^|[_.-])(?:token|secret|password|passwd|passphrase|credentials?|(?:api|access|private|secret)[_-]?key)$",
-    re.IGNORECASE,
-)
-_HARMLESS = re.compile(
-    r"|true|false|null|~|none|yes|no|on|off|-?\d+(\.\d+)?|/.*|\$.*|.*\$[({].*|<[^>]*>|\*+", re.IGNORECASE
-)
-_LINE = re.compile(
-    r"^[ \t-]*['\"]?([A-Za-z0-9_.-]+)['\"]?[ \t]*[:=][ \t]*['\"]?([^\s'\"#]+)['\"]?[ \t]*$", re.MULTILINE
-)
-_WORD = re.compile(r"(?<![A-Za-z0-9+_./@:=-])[A-Za-z0-9+_-]{32,}={0,2}(?![A-Za-z0-9+_./:-])")
-_HEX = re.compile(r"[0-9a-fA-F-]+")
-_RANDOM = 4.5
-"""Bits a character; English and identifiers stay below 4, random base64 of this length lies above."""
 _TRUSTED = ("ftgen.dev/config-digest",)
+_OWN_KEYS = ("metadata.annotations", "metadata.labels")
+"""The mappings of a manifest whose keys its user chooses, beside a ConfigMap's data."""
 
-_REFER = "put it into a Secret and refer to it with secretKeyRef; then replace it, for it was written down"
+_SPELLING = "{secret: NAME, key: KEY}"
+_REPLACE = "then replace it, for it was written down"
+_REFER = (
+    f"keep it in a Secret of the namespace and refer to it: hardware.env.NAME={_SPELLING} in the configuration, "
+    f"valueFrom.secretKeyRef in a manifest; {_REPLACE}"
+)
 
 
 @rule("FT440", "secret-object")
@@ -78,24 +51,27 @@ def secret_object(manifest: Mapping[str, Any]) -> Iterator[Finding]:
 def known_secret(manifest: Mapping[str, Any]) -> Iterator[Finding]:
     """A text holds a token, a key or credentials of a well-known form.
 
-    Refused: `https://user:password@git.example.com/model`, or a Hugging Face token in an argument.
+    Refused: `https://user:password@git.example.com/model`, a Hugging Face token in an argument, or
+    `curl -u user:password` in a script.
     Write: a Secret, referred to with `secretKeyRef`.
     """
-    for path, text in texts(manifest):
-        for name in _known_in(text):
-            yield Finding(f"{path} holds {name}", path, "", _REFER)
+    for path, what in _suspects(manifest, Kind.FORM, _is_users_own):
+        yield Finding(f"{path} holds {what}", path, "", _REFER)
 
 
 @rule("FT442", "literal-secret")
 def literal_secret(manifest: Mapping[str, Any]) -> Iterator[Finding]:
-    """A variable or a setting named like a secret has a literal value.
+    """A variable, a setting or an option named like a secret has a literal value.
 
-    Refused: `{name: HF_TOKEN, value: …}`, or `hub_token: …` in the trainer's YAML.
-    Write: `valueFrom: {secretKeyRef: …}`.
+    Switches, numbers, paths, placeholders, references such as `$(TOKEN)` and names of Secrets are no secrets.
+
+    Refused: `{name: HF_TOKEN, value: …}`, `hub_token: …` in the trainer's YAML, `--token …` among the arguments, or
+    `export PGPASSWORD=…` in a script.
+    Write: `hardware.env.HF_TOKEN={secret: NAME, key: KEY}` in the configuration, which becomes
+    `valueFrom: {secretKeyRef: …}` in the manifest; in a script, read the variable.
     """
-    for path, name, value in _named(manifest):
-        if _is_literal(name, value):
-            yield Finding(f"{name} has a literal value", path, "", _REFER)
+    for path, name in _suspects(manifest, Kind.NAME, _is_users_own):
+        yield Finding(f"{name} has a literal value", path, "", _REFER)
 
 
 @rule("FT443", "random-text", Severity.WARNING)
@@ -107,9 +83,28 @@ def random_text(manifest: Mapping[str, Any]) -> Iterator[Finding]:
     Refused: forty random base64 characters in a variable.
     Write: a Secret, referred to with `secretKeyRef`.
     """
-    for path, text in texts(manifest):
-        if not path.endswith(_TRUSTED) and _has_random(text):
+    for path, _ in _suspects(manifest, Kind.RANDOM, _is_users_own):
+        if not path.endswith(_TRUSTED):
             yield Finding(f"{path} holds what looks like a random secret", path, "", _REFER)
+
+
+@rule("FT286", "secret-from-environment")
+def secret_from_environment(environment: Mapping[str, Sequence[str]], config: Mapping[str, Any]) -> Iterator[Finding]:
+    """A value is taken from an environment variable that is named like a secret.
+
+    `${oc.env:…}` is resolved where ftgen runs, and the value is written into the manifest in clear text, whatever
+    key it is given to.
+
+    Refused: `tracking.run_name=${oc.env:HF_TOKEN}`.
+    Write: a Secret in the cluster, and `hardware.env.HF_TOKEN={secret: NAME, key: KEY}`.
+    """
+    for key, names in environment.items():
+        value = _at(config, key)
+        for name in names:
+            if isinstance(value, str | int) and is_literal(name, str(value)) and not _names_a_secret(key):
+                told = f"{key} would hold in clear text what the environment variable {name} holds"
+                help_ = f"keep it in a Secret of the cluster: hardware.env.{name}={_SPELLING}"
+                yield Finding(told, key, "", help_)
 
 
 RULES_OF_SECRETS = (secret_object, known_secret, literal_secret, random_text)
@@ -118,6 +113,16 @@ RULES_OF_SECRETS = (secret_object, known_secret, literal_secret, random_text)
 def scan(manifest: Mapping[str, Any]) -> list[Diagnostic]:
     """The secrets in a manifest, as diagnostics that do not repeat them."""
     return run(RULES_OF_SECRETS, manifest) if fill(_SUSPICIOUS, manifest) else []
+
+
+def taken(environment: Mapping[str, Sequence[str]], config: Mapping[str, Any]) -> list[Diagnostic]:
+    """The keys that would write down a secret of the environment.
+
+    Args:
+        environment: the keys whose value an environment variable gave, each with its variables.
+        config: the configuration with its values.
+    """
+    return run((secret_from_environment,), environment, config) if environment else []
 
 
 def blamed(found: list[Diagnostic], config: Mapping[str, Any]) -> list[Diagnostic]:
@@ -130,23 +135,51 @@ def blamed(found: list[Diagnostic], config: Mapping[str, Any]) -> list[Diagnosti
     kept = [each for each in found if not explained[each.code]]
     first = {each.code: each for each in reversed(found)}
     return kept + [
-        replace(first[code], subject=key, headline=f"{key} {told}")
+        replace(first[code], subject=key, headline=f"{key} {told}", help=_cure(key))
         for code, keys in sorted(explained.items())
         for key, told in keys
     ]
 
 
+def _cure(key: str) -> str:
+    """The edit that takes a secret out of a key of the configuration."""
+    is_variable = key.startswith("hardware.env.")
+    return f"keep it in a Secret of the namespace, and write {key}={_SPELLING}; {_REPLACE}" if is_variable else _REFER
+
+
+_TOLD = {
+    known_secret.code: (Kind.FORM, "holds {}"),
+    literal_secret.code: (Kind.NAME, "has a literal value"),
+    random_text.code: (Kind.RANDOM, "holds what looks like a random secret"),
+}
+
+
 def _keys(code: str, config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Keys of the configuration that break the rule themselves, and what is wrong with each."""
-    for key, text in texts(config):
-        last = re.split(r"[.\[]", key)[-1]
-        if code == known_secret.code:
-            yield from ((key, f"holds {name}") for name in _known_in(text))
-        elif code == literal_secret.code and text != last:
-            if _is_literal(last, text):
-                yield key, "has a literal value"
-        elif code == random_text.code and _has_random(text):
-            yield key, "holds what looks like a random secret"
+    if code in _TOLD:
+        kind, told = _TOLD[code]
+        yield from ((key, told.format(what)) for key, what in _suspects(config, kind, _is_free))
+
+
+def _is_free(_: str, key: str) -> bool:
+    """Whether a key of the configuration was made up by its user: no setting of ftgen's own is a secret."""
+    return not knows(key)
+
+
+def _is_users_own(above: str, _: str) -> bool:
+    return above == "data" or above.endswith(_OWN_KEYS)
+
+
+def _names_a_secret(key: str) -> bool:
+    """Whether the value of a key is the name of a Secret: `cluster.git.secret`."""
+    return key.endswith(".secret")
+
+
+def _at(config: Mapping[str, Any], key: str) -> Any:
+    value: Any = config
+    for step in key.split("."):
+        value = value.get(step) if isinstance(value, Mapping) else None
+    return value
 
 
 # Most manifests are clean, and the jobs of a sweep share most of their text: each text is looked at once, and
@@ -156,19 +189,19 @@ def _keys(code: str, config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def _is_suspicious(value: object) -> bool:
     """Whether a rule may find something: never wrong where it says no."""
     if isinstance(value, dict):
-        if "value" in value and _is_literal(str(value.get("name")), str(value["value"])):
+        if "value" in value and is_literal(str(value.get("name")), str(value["value"])):
             return True
         # Plain loops here and below: every job of a sweep passes through them whole.
         for key, held in value.items():
             if isinstance(held, str):
                 if _is_suspicious_entry(key, held):
                     return True
-            elif _is_suspicious_text(str(key)) or (isinstance(held, dict | list) and _is_suspicious(held)):
+            elif find(str(key)) or (isinstance(held, dict | list) and _is_suspicious(held)):
                 return True
         return False
     if isinstance(value, list):
-        return any(map(_is_suspicious, value))
-    return isinstance(value, str) and _is_suspicious_text(value)
+        return _is_command(value) or any(map(_is_suspicious, value))
+    return isinstance(value, str) and bool(find(value))
 
 
 def _cut(manifest: Any, changed: frozenset[Path]) -> Callable[[Any], bool]:
@@ -182,8 +215,8 @@ def _is_suspicious_at(manifest: Any, place: Path) -> bool:
     *above, last = place
     around = at(manifest, tuple(above))
     if not isinstance(around, dict):
-        return _is_suspicious(around[last])
-    if "value" in around and _is_literal(str(around.get("name")), str(around["value"])):
+        return _is_command(around) or _is_suspicious(around[last])
+    if "value" in around and is_literal(str(around.get("name")), str(around["value"])):
         return True
     return _is_suspicious_entry(last, around[last]) if isinstance(around[last], str) else _is_suspicious(around[last])
 
@@ -193,104 +226,69 @@ _SUSPICIOUS = Form(_is_suspicious, _cut)
 
 @lru_cache(maxsize=8192)
 def _is_suspicious_entry(key: object, text: str) -> bool:
-    return any(
-        (
-            key == "kind" and text == "Secret",
-            _is_literal(str(key), text),
-            _is_suspicious_text(text),
-            _is_suspicious_text(str(key)),
-        )
-    )
+    return (key == "kind" and text == "Secret") or bool(is_literal(str(key), text) or find(text) or find(str(key)))
 
 
-@lru_cache(maxsize=8192)
-def _is_suspicious_text(text: str) -> bool:
-    return any(map(_is_suspicious_line, text.split("\n")))
+def _is_command(items: Sequence[Any]) -> bool:
+    return bool(_in_command(items))
 
 
-@lru_cache(maxsize=8192)
-def _is_suspicious_line(line: str) -> bool:
-    """No form of a secret goes over a line's end, and two jobs of a sweep differ in few lines."""
-    return bool(_known_in(line)) or _has_random(line) or any(_is_literal(*setting) for setting in _settings_in(line))
-
-
-@lru_cache(maxsize=8192)
-def _is_literal(name: str, value: str) -> bool:
-    return bool(_SECRET_NAME.search(name)) and not _HARMLESS.fullmatch(value)
+def _in_command(items: Sequence[Any]) -> tuple[tuple[int, Kind, str], ...]:
+    """What is secret in a list of words with options among them: where, why, and its name or form."""
+    if not all(isinstance(item, str) for item in items) or not any(item.startswith("-") for item in items):
+        return ()
+    # A script of several lines is looked at by itself.
+    return _in_words(tuple("" if "\n" in item else item for item in items))
 
 
 @lru_cache(maxsize=1024)
-def _known_in(text: str) -> tuple[str, ...]:
-    marked = ((name, form) for name, (marks, form) in _KNOWN.items() if any(mark in text for mark in marks))
-    return tuple(name for name, form in marked if form.search(text))
+def _in_words(words: tuple[str, ...]) -> tuple[tuple[int, Kind, str], ...]:
+    found = []
+    quoted = [shlex.quote(word) for word in words]
+    for secret in find(" ".join(quoted)):
+        index = next(i for i in range(len(quoted)) if secret.start < sum(map(len, quoted[: i + 1])) + i + 1)
+        found.append((index, secret.kind, secret.what))
+    return tuple(found)
 
 
-@lru_cache(maxsize=1024)
-def _has_random(text: str) -> bool:
-    return any(_is_random(word) for word in _WORD.findall(text))
+def _suspects(
+    value: object, kind: Kind, is_named: Callable[[str, str], bool], path: str = ""
+) -> Iterator[tuple[str, str]]:
+    """Where something of this kind stands in plain mappings and lists, with its name or form; each once.
+
+    Args:
+        value: a manifest or a configuration.
+        kind: why a text is suspected.
+        is_named: whether the key of an entry, given the path above it and its own, names the entry's value.
+        path: of the value.
+    """
+    yield from dict.fromkeys(_all_suspects(value, kind, is_named, path))
 
 
-@lru_cache(maxsize=1024)
-def _settings_in(text: str) -> tuple[tuple[str, str], ...]:
-    return tuple(_LINE.findall(text))
-
-
-def texts(value: object, path: str = "") -> list[tuple[str, str]]:
-    """Every text in a manifest, keys of maps included, with its path."""
-    found: list[tuple[str, str]] = []
-    _gather(value, path, found)
-    return found
-
-
-def _gather(value: object, path: str, found: list[tuple[str, str]]) -> None:
-    """Appends, where a generator would hand every text through each level above it."""
+def _all_suspects(
+    value: object, kind: Kind, is_named: Callable[[str, str], bool], path: str
+) -> Iterator[tuple[str, str]]:
     if isinstance(value, str):
-        found.append((path, value))
+        yield from ((path, secret.what) for secret in find(value) if secret.kind is kind)
     elif isinstance(value, Mapping):
-        for key, held in value.items():
-            place = f"{path}.{key}" if path else str(key)
-            found.append((place, str(key)))
-            _gather(held, place, found)
+        yield from _in_mapping(value, kind, is_named, path)
     elif isinstance(value, list):
+        yield from ((f"{path}[{at_}]", what) for at_, why, what in _in_command(value) if why is kind)
         for index, held in enumerate(value):
-            _gather(held, f"{path}[{index}]", found)
+            yield from _all_suspects(held, kind, is_named, f"{path}[{index}]")
 
 
-def _named(value: object) -> list[tuple[str, str, str]]:
-    """Everything that has a name and a literal value: variables, map entries, lines of embedded YAML."""
-    found: list[tuple[str, str, str]] = []
-    _gather_named(value, "", found)
-    return found
-
-
-def _gather_named(value: object, path: str, found: list[tuple[str, str, str]]) -> None:
-    if isinstance(value, Mapping):
-        if isinstance(value.get("name"), str) and isinstance(value.get("value"), str):
-            found.append((f"{path}.value", value["name"], value["value"]))
-        for key, held in value.items():
-            place = f"{path}.{key}" if path else str(key)
-            if isinstance(held, str):
-                found.extend(_entry(place, str(key), held))
-            else:
-                _gather_named(held, place, found)
-    elif isinstance(value, list):
-        for index, held in enumerate(value):
-            _gather_named(held, f"{path}[{index}]", found)
-
-
-def _entry(path: str, key: str, held: str) -> Iterator[tuple[str, str, str]]:
-    """A map's entry counts where maps hold the user's own keys; a text's lines count wherever it is."""
-    if "\n" in held:
-        yield from ((path, name, value) for name, value in _settings_in(held))
-    elif path.startswith(("data.", "metadata.annotations.", "metadata.labels.")):
-        yield path, key, held
-
-
-def _is_random(word: str) -> bool:
-    mixed = all(re.search(kind, word) for kind in ("[a-z]", "[A-Z]", "[0-9]"))
-    return mixed and not _HEX.fullmatch(word) and _entropy(word) > _RANDOM
-
-
-def _entropy(word: str) -> float:
-    shares = [count / len(word) for count in Counter(word).values()]
-    return -sum(share * math.log2(share) for share in shares)
+def _in_mapping(
+    value: Mapping[Any, Any], kind: Kind, is_named: Callable[[str, str], bool], path: str
+) -> Iterator[tuple[str, str]]:
+    if {"secret", "key"} <= value.keys() <= {"secret", "key", "optional"}:
+        return  # a reference to a Secret, in the configuration's words
+    name, held = value.get("name"), value.get("value")
+    if kind is Kind.NAME and isinstance(name, str) and isinstance(held, str) and is_literal(name, held):
+        yield f"{path}.value", name
+    for key, held in value.items():
+        place = f"{path}.{key}" if path else str(key)
+        yield from _all_suspects(str(key), kind, is_named, place)
+        if kind is Kind.NAME and isinstance(held, str) and is_named(path, place) and is_literal(str(key), held):
+            yield place, str(key)
+        yield from _all_suspects(held, kind, is_named, place)

@@ -315,12 +315,13 @@ def secrets(s: Setting) -> Findings:
 
     Why: the arguments are written into the manifest, which goes to git.
     Example: `hub_token: hf_…`.
-    Instead: a Secret, through the cluster's settings.
+    Instead: a Secret, by `hardware.env.HF_TOKEN={secret: NAME, key: KEY}`.
     """
     for name in s.given:
         argument = s.surface.arguments.get(name)
         if argument is not None and argument.secret and s.given[name]:
-            yield Finding(name, f"{name} is a credential, and manifests go to git", "keep it in a Secret")
+            help_ = "keep it in a Secret: hardware.env.NAME={secret: NAME, key: KEY} sets a variable from it"
+            yield Finding(name, f"{name} is a credential, and manifests go to git", help_)
 
 
 @rule("FT291")

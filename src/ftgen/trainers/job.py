@@ -169,7 +169,7 @@ def _unknown_server(s: Setting, name: str) -> Finding:
     else:
         variable = TRACKER_VARIABLES[name][0]
         headline = f"{name} needs {variable}, which the configuration does not set"
-        help_ = f"set hardware.env.{variable} from a Secret"
+        help_ = f"set hardware.env.{variable}={{secret: NAME, key: KEY}}"
     return Finding(argument, headline, help_, Severity.WARNING)
 
 

@@ -1,0 +1,273 @@
+"""Which parts of a text are secret, and which only look so."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ftgen.credentials import Kind, find, is_secret_name, redact, secrets_of
+
+SECRET = "hunter2"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "HF_TOKEN",
+        "MYTOKEN",
+        "hubToken",
+        "trainer.args.hub_token",
+        "PGPASSWORD",
+        "DB_PASS",
+        "MYSQL_PWD",
+        "DBPASS",
+        "AWS_SECRET_ACCESS_KEY",
+        "OPENAI_APIKEY",
+        "api-key",
+        "AccountKey",
+        "GITHUB_PAT",
+        "REDISCLI_AUTH",
+        "CLIENT_SECRET",
+        "ACCESS_TOKENS",
+        "SSH_PRIVATE_KEY",
+        "SMTP_CREDENTIALS",
+        "TOKEN_2",
+    ],
+)
+def test_names_of_secrets(name):
+    assert is_secret_name(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "tokenizer",
+        "max_tokens",
+        "max_token",
+        "token_ids",
+        "pad_token",
+        "maxToken",
+        "TOKENIZERS_PARALLELISM",
+        "secretName",
+        "secret_name",
+        "tls_key",
+        "public_key",
+        "sort_key",
+        "token_key",
+        "PASSWORD_FILE",
+        "passwordless",
+        "password-stdin",
+        "no-password",
+        "use_auth_token",
+        "forward_pass",
+        "bypass",
+        "path",
+        "file_pat",
+        "author",
+        "monkey",
+        "AWS_ACCESS_KEY_ID",
+        "",
+        "_",
+        "...",
+    ],
+)
+def test_names_of_other_things(name):
+    assert not is_secret_name(name)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "PGPASSWORD={} psql -h db",
+        "export HF_TOKEN={}",
+        "set -u; REDISCLI_AUTH={}",
+        "env AWS_SECRET_ACCESS_KEY={} python train.py",
+        "docker run -e DB_PASS={} image",
+        "hub_token: {}",
+        "- hub_token: '{}'  # mine",
+        '"password": "{}",',
+        '{{"user": "ada", "password": "{}"}}',
+        r"{{\"password\":\"{}\"}}",
+        "train --token {}",
+        "train --token={} --x",
+        'train --hf_token "{}"',
+        '["train", "--api-key", "{}"]',
+        "- --token\n- {}\n",
+        "train --token \\\n  {}",
+        "curl -u ada:{} https://x",
+        "curl -s --user 'ada:{}' https://x",
+        "curl -H 'Authorization: Bearer {}' https://x",
+        'curl -H "PRIVATE-TOKEN: {}" https://x',
+        "Bearer {}abc123",
+        "https://x.example.com/y?access_token={}&b=1",
+        "git clone https://ada:{}@git.example.com/x",
+        "wandb login {}{}{}{}",
+        "sshpass -p {} ssh x",
+        "mysql -u root -p{}",
+        "redis-cli -a {}",
+        "docker login -u ada -p {} registry",
+        "aws configure set aws_secret_access_key {}",
+        "hardware.env.HF_TOKEN={}",
+        "+hardware.env={{HF_TOKEN:{},B:1}}",
+        '["hardware.env.HF_TOKEN={}"]',
+        "{{name: HF_TOKEN, value: {}}}",
+        '{{"name": "HF_TOKEN", "value": "{}"}}',
+        "- name: HF_TOKEN\n  value: {}\n",
+        "- value: {}\n  name: DB_PASS\n",
+        "- name: HF_TOKEN\n  value: |\n    {}\n",
+        "- name: A\n  value: x\n- name: HF_TOKEN\n  value: {}\n",
+        "password: >-\n  {}\nx: 1",
+        "api_key:\n  {}\nx: 1",
+        "-   - name: HF_TOKEN\n+     value: {}",
+        "AccountName=a;AccountKey={};EndpointSuffix=b",
+        'os.environ["HF_TOKEN"] = "{}"',
+        'login(token="{}")',
+        'CMD="HF_TOKEN={} run"',
+        "hub_token = {}",
+        "PASSWORD = {}",
+        "-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n",
+    ],
+)
+def test_secrets_are_found_and_covered_where_they_stand(text):
+    text = text.format(*[SECRET] * text.count("{}"))
+    assert find(text)
+    covered = redact(text)
+    assert SECRET not in covered
+    assert [len(line) for line in covered.split("\n")] == [len(line) for line in text.split("\n")]
+
+
+@pytest.mark.parametrize("text", ["password: 'correct horse battery'", "PASSWORD=123456", "Basic YWRhOmh1bnRlcjI="])
+def test_phrases_numbers_and_pairs_are_found(text):
+    assert find(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "train --tokenizer X --max-tokens 5 --use-auth-token data.json --no-password prod",
+        "max_new_tokens: 512",
+        "secretName: git\nsecretKeyRef: {name: git, key: token}",
+        "cluster.git.secret=git2",
+        "pullSecret: regcred",
+        "secret: aml-image-builder-secret",
+        "hardware.env.HF_TOKEN={secret: hf2, key: token}",
+        "hardware.env.HF_TOKEN={key: token, secret: hf-hub}",
+        "- name: HF_TOKEN\n  valueFrom:\n    secretKeyRef: {name: hf2, key: token}",
+        "- name: A\n  value: hunter2\n- name: HF_TOKEN\n  valueFrom: {}",
+        "- --token\n- --other\n",
+        "HF_TOKEN:\n  secret: hf-hub\n  key: token\n",
+        "tokens:\n- a1\npassword:\nnext: x1",
+        "  password:\n  - a1\n",
+        'HF_TOKEN="$TOKEN" PASSWORD=${PASSWORD:-} KEY=$(cat x)',
+        ': "${HF_TOKEN:?must be set}"',
+        'train --token "$HF_TOKEN" --token ${HF_TOKEN} --token $(cat x)',
+        'curl -u "$GIT_USER:$GIT_TOKEN" -H "Authorization: Bearer $TOKEN" https://x',
+        "tracking.run_name=${oc.env:HF_TOKEN}",
+        "use Basic authentication, Bearer tokens or Bearer authentication",
+        "The token: keep it safe. A password-less login.",
+        r"printf 'username=%s\npassword=%s\n' \"$GIT_USER\" \"$GIT_TOKEN\"",
+        'token = os.environ["HF_TOKEN"]',
+        "login(token=token)",
+        "    token=token,",
+        '{"token": token, "Authorization": f"Bearer {token}"}',
+        "def f(token: str = None, password: Optional[str] = None):",
+        "password = getpass.getpass()",
+        'if token == "abc": pass',
+        "eos_token: </s>",
+        'pad_token: "[PAD]"',
+        "auth: basic",
+        "id-token: write",
+        "HF_TOKEN=your-token PASSWORD=<password> TOKEN=xxxx KEY=hf_...",
+        "--password-file /run/secrets/p",
+        "password=/run/secrets/p",
+        "password: vault:secret/data/db#password",
+        "password: {{ .Values.password }}",
+        "ssh -p 2222 host && docker run -p 8080:80 image && mkdir -p /a/b",
+        "image: registry.example.com/a@sha256:" + "0a" * 32,
+        "a" * 40,
+        "123e4567-e89b-12d3-a456-426614174000",
+        "IoK8sApimachineryPkgApisMetaV1ObjectMeta",
+        "DeepSeek-R1-Distill-Qwen-32B-Instruct-GPTQ-Int4",
+        "sft-qwen3-0-6b-lr-0-0001-seed-3-1a2b3c4d",
+        "https://git.example.com/team/model.git git@git.example.com:team/model.git",
+    ],
+)
+def test_ordinary_texts_are_left_alone(text):
+    assert find(text) == ()
+    assert redact(text) == text
+
+
+def test_what_is_found_says_why():
+    (found,) = find("a --token hunter2")
+    assert (found.kind, found.what) == (Kind.NAME, "--token")
+    (found,) = find("hf_" + "a1B2" * 9)
+    assert (found.kind, found.what) == (Kind.FORM, "a Hugging Face token")
+
+
+def test_the_parts_of_a_value_that_are_recognised_elsewhere():
+    assert secrets_of("x.DB_PASS", "['hunter2', b]") == {"hunter2"}
+    assert secrets_of("hardware.env.HF_TOKEN", "{secret: hf-hub, key: token}") == set()
+    assert secrets_of("x", "a --token hunter2") == {"hunter2"}
+
+
+@given(st.text(), st.sets(st.text(min_size=4), max_size=3))
+def test_covering_any_text_moves_nothing(text, known):
+    covered = redact(text, known)
+    assert len(covered) == len(text)
+    assert covered.count("\n") >= text.count("\n") - sum(part.count("\n") for part in known) * len(text)
+    assert all(new in (old, "*") for old, new in zip(text, covered, strict=True))
+
+
+_PIECES = [
+    "token",
+    "HF_TOKEN",
+    "=",
+    ":",
+    " ",
+    '"',
+    "'",
+    "\n",
+    "{",
+    "}",
+    "[",
+    ",",
+    "--",
+    "value",
+    "name",
+    "curl -u",
+    "$",
+]
+
+
+@given(st.lists(st.sampled_from(_PIECES) | st.just(SECRET), max_size=30).map("".join))
+def test_covering_is_total_on_texts_like_settings(text):
+    once = redact(text)
+    assert len(once) == len(text)
+    assert redact(once) == once or "*" in once
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "a=",
+        "token=",
+        "--token ",
+        "name: x value: ",
+        "curl -u ",
+        "mysql ",
+        "docker -p",
+        "token: {",
+        "/../",
+        "a" * 33 + " ",
+        "'token",
+        "wandb ",
+        "$(",
+    ],
+)
+def test_long_lines_take_no_time(piece):
+    start = time.process_time()
+    find(piece * (60_000 // len(piece)))
+    assert time.process_time() - start < 5
