@@ -1,11 +1,12 @@
 # make run    set up and render a first job
 # make test   set up and run the whole test suite
 # make lint   types, style, architecture, drift
+# make fuzz   odd inputs for all verbs and files, for FUZZ_SECONDS (300)
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test lint check bench venv tools out docs update-golden test-hydra-next test-trainer test-upstream clean
+.PHONY: run test lint check bench fuzz venv tools out docs update-golden test-hydra-next test-trainer test-upstream clean
 
 run: venv
 	$(BIN)/ftgen hardware=ascend trainer.lr=1e-4
@@ -33,6 +34,10 @@ bench: venv
 	$(BIN)/python -m tests.bench
 	$(BIN)/python -m tests.bench.checking
 	$(BIN)/python -m tests.bench.publishing
+
+# Odd inputs on all processors; FUZZ_SECONDS, FUZZ_INPUTS, FUZZ_SEED, FUZZ_JOBS, FUZZ_KINDS; findings go to .fuzz/.
+fuzz: venv
+	$(BIN)/python -m tests.fuzz
 
 # The rendered experiments in out/, and the expected manifests of the tests, written anew.
 out: venv

@@ -6,16 +6,14 @@ line would report is raised as `Rejected`.
 
 from __future__ import annotations
 
-import gc
 import html
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any, overload
 
-from ftgen import changes, compose, pipeline, sweeping, tree
+from ftgen import changes, compose, pipeline, process, sweeping, tree
 from ftgen.batch import Batch
 from ftgen.compose import Composer, Request
 from ftgen.diagnostics import Diagnostic
@@ -173,22 +171,11 @@ def sweep(
     """
     words = tuple(overrides)
     composer = _composer(words, directory, config_dirs)
-    with _few_collections():
+    with process.few_collections():
         batch = Batch(composer, sweeping.expand(composer, words, limit=limit))
         compiled = list(batch)
     runs = (*(each.run for each in compiled), batch.extras())
     return Sweep(batch.folder, tuple(map(_job, compiled)), tuple(batch.diagnostics), runs)
-
-
-@contextmanager
-def _few_collections() -> Iterator[None]:
-    """Jobs are many small values and few cycles, as the command line's; the caller's own pace comes back."""
-    before = gc.get_threshold()
-    gc.set_threshold(100_000, 50, 50)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
 
 
 def _composer(overrides: tuple[str, ...], directory: str | Path, config_dirs: Iterable[str | Path]) -> Composer:

@@ -15,14 +15,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ftgen import kube, lineage, pipeline, yamlio
+from ftgen import kube, lineage, pipeline, record, yamlio
 from ftgen.blame import Origin, Provenance, blame
 from ftgen.compose import Composer, displayed
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, error
 from ftgen.lineage import ABSENT, MOVED, Source, Steps, at, dumped
-from ftgen.rules.job import mapping
-
-_OVERRIDES = "ftgen.dev/overrides"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +109,7 @@ def line(file: Path, number: int, composer: Composer) -> LineStory:
         Rejected: the file is no manifest of ftgen's, has no such line, or its configuration is rejected now.
     """
     manifest, path, offset = _place(file, number)
-    overrides = _listed(_maker(manifest, file)["metadata"]["annotations"][_OVERRIDES], file)
+    overrides = _overrides(_maker(manifest, file), file)
     composer = Composer(replace(composer.request, overrides=overrides))
     try:
         return Rebuilt.of(manifest, overrides, composer).story(manifest, path, offset)
@@ -123,7 +120,7 @@ def line(file: Path, number: int, composer: Composer) -> LineStory:
 def _in_file(rejected: Rejected, file: Path, origins: Provenance) -> Iterator[Diagnostic]:
     """What is wrong with a manifest's overrides, at the line of the manifest that holds them."""
     lines = yamlio.read_text(file).split("\n")
-    number = next((n for n, text in enumerate(lines, 1) if _OVERRIDES in text), 1)
+    number = next((n for n, text in enumerate(lines, 1) if record.OVERRIDES in text), 1)
     for diagnostic in blame(rejected.diagnostics, origins):
         places = (Location(str(file), number) if p.file == COMMAND_LINE else p for p in diagnostic.locations)
         yield diagnostic.at(*dict.fromkeys(places))
@@ -163,10 +160,10 @@ def _maker(manifest: Mapping[str, Any], file: Path) -> Mapping[str, Any]:
     )
     name = at(manifest, ("metadata", "name"))
     for job in (manifest, *yamlio.read_all(file), *beside):
-        claims = [mapping(v.get("persistentVolumeClaim")).get("claimName") for v in _volumes(job)]
-        if isinstance(at(job, ("metadata", "annotations", _OVERRIDES)), str) and (job == manifest or name in claims):
+        claims = [at(volume, ("persistentVolumeClaim", "claimName")) for volume in _volumes(job)]
+        if record.OVERRIDES in record.of(job) and (job == manifest or name in claims):
             return dict(job)
-    headline = f"{file} was not rendered by ftgen: no job in it carries {_OVERRIDES}"
+    headline = f"{file} was not rendered by ftgen: no job in it carries {record.OVERRIDES}"
     raise Rejected([error("FT018", headline, value=file).at(Location(str(file), 1))])
 
 
@@ -194,8 +191,8 @@ class Rebuilt:
         """
         job = pipeline.compile_job(composer, overrides)
         source = Source.of(composer, overrides)
-        digest = at(manifest, ("metadata", "annotations", "ftgen.dev/config-digest"))
-        changed = digest not in {ABSENT, f"sha256:{job.identity.digest}"}
+        digest = record.of(manifest).get(record.DIGEST)
+        changed = digest not in (None, f"sha256:{job.identity.digest}")
         return cls(source, composer, Provenance.of(composer, overrides), lineage.reaches(source), changed)
 
     def story(self, manifest: Mapping[str, Any], path: Steps, offset: int = 0) -> LineStory:
@@ -275,20 +272,12 @@ def _sentinel(value: Any) -> object:
     return value if value is ABSENT or value is MOVED else None
 
 
-def _listed(text: str, file: Path) -> tuple[str, ...]:
+def _overrides(manifest: Mapping[str, Any], file: Path) -> tuple[str, ...]:
     try:
-        overrides = json.loads(text)
-    except ValueError:
-        overrides = None
-    if not isinstance(overrides, list) or not all(isinstance(each, str) for each in overrides):
-        raise Rejected(
-            [
-                error("FT018", f"the annotation {_OVERRIDES} is no list of overrides", value=text).at(
-                    Location(str(file), 1)
-                )
-            ]
-        )
-    return tuple(overrides)
+        return record.overrides(record.of(manifest))
+    except ValueError as problem:
+        told = f"the annotation {problem}"
+        raise Rejected([error("FT018", told, value=file).at(Location(str(file), 1))]) from None
 
 
 def _differs(text: Any, others: Sequence[Any]) -> bool:

@@ -60,6 +60,15 @@ def read(
         return _bounded(file, at_most, path)
 
 
+def resolved(path: str | Path) -> Path:
+    """Return where a path leads, as far as it can be followed.
+
+    `Path.resolve` raises RuntimeError before Python 3.13 where a link leads to itself; such a path is told like any
+    other that cannot be read, once something is read there.
+    """
+    return Path(os.path.realpath(path))
+
+
 def is_there(path: Path) -> bool:
     """Whether something that is no folder lies at a path.
 

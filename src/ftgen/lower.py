@@ -16,7 +16,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
-from ftgen import kube, yamlio
+from ftgen import kube, record, yamlio
 from ftgen.recall import recalled
 from ftgen.spec import Command, ModelCache, NodeRequirement, PerCard, SecretReference, Spec, UnitResource, Volume
 from ftgen.trainers import llamafactory
@@ -140,10 +140,10 @@ def labels(spec: Spec, identity: Identity) -> dict[str, str]:
 def provenance(spec: Spec, identity: Identity) -> dict[str, str]:
     """What rebuilds the manifest: the command line, the configuration's digest, the tool's version."""
     return {
-        "ftgen.dev/version": identity.version,
-        "ftgen.dev/config-digest": f"sha256:{identity.digest}",
-        "ftgen.dev/overrides": _json(identity.overrides),
-        **_given("ftgen.dev/sweep", sweep(identity)),
+        record.VERSION: identity.version,
+        record.DIGEST: f"sha256:{identity.digest}",
+        record.OVERRIDES: _json(identity.overrides),
+        **_given(record.SWEEP, sweep(identity)),
         **spec.cluster.annotations,
     }
 

@@ -113,7 +113,7 @@ def folders(directory: Path, packs: Iterable[str] = ()) -> list[Path]:
     """
     unique: dict[Path, Path] = {}
     for folder in (project.overlays_dir(), *_packs(directory, packs), directory / "overlays"):
-        unique.setdefault(folder.resolve(), folder)
+        unique.setdefault(files.resolved(folder), folder)
     return list(unique.values())
 
 

@@ -79,8 +79,8 @@ def folders(volcano_version: str = DEFAULT, imported: Path | None = None) -> lis
 
 def imported(directory: Path) -> Path | None:
     """Where `ftgen schema import` puts a cluster's own schemas: `schemas/` in the working directory, if it is there."""
-    own = (directory / "schemas").resolve()
-    return own if own.is_dir() and own != project.schemas_dir().resolve() else None
+    own = files.resolved(directory / "schemas")
+    return own if own.is_dir() and own != files.resolved(project.schemas_dir()) else None
 
 
 def place(api_version: str, kind: str) -> Path | None:

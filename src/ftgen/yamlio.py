@@ -9,6 +9,7 @@ and alias bombs are refused.  `disputed` asks ruamel.yaml what YAML 1.2 makes of
 from __future__ import annotations
 
 import errno
+import json
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,6 +28,7 @@ FILE = "FT002"
 
 _DEEPEST = 100
 _TOO_DEEP = f"this YAML holds more than {_DEEPEST} levels"
+_TOO_DEEP_JSON = f"this JSON holds more than {_DEEPEST} levels"
 _MOST_BROUGHT = 100_000
 _LONGEST_LINE = 1_000_000
 _LONGEST_KEY = 1000  # an implicit key must end within 1024 characters (YAML 1.2.2, section 7.4.3)
@@ -423,6 +425,28 @@ _CURES = {
     errno.EFBIG: "split it, or name the file that was meant",
     errno.EXDEV: "put the file itself there instead of a link",
 }
+
+
+def parse_json(text: object) -> Any:
+    """The value of a JSON text that somebody else may have written.
+
+    Raises:
+        ValueError: it is no text, no JSON, holds a number of thousands of digits, or more levels than a manifest can.
+    """
+    if not isinstance(text, str | bytes):
+        raise ValueError("it is no text")  # noqa: TRY004 - one error for whatever is wrong with it
+    try:
+        value = json.loads(text)
+    except RecursionError:
+        raise ValueError(_TOO_DEEP_JSON) from None
+    if _is_deeper(value, _DEEPEST):
+        raise ValueError(_TOO_DEEP_JSON)
+    return value
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return levels == 0 or any(_is_deeper(each, levels - 1) for each in inner if isinstance(each, dict | list))
 
 
 def positions(text: str, file: str = "") -> Mapping[_Path, Mark]:

@@ -6,11 +6,11 @@ Long lists are cut: a comment on GitHub holds 65,536 characters, and nobody read
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 
+from ftgen import record
 from ftgen.changes.compare import ABSENT, FieldChange, Kind
 from ftgen.changes.match import Change, Manifest, Status
 from ftgen.changes.show import is_long, line_changes, printable, short, summary, title
@@ -78,12 +78,11 @@ def _words(words: Iterable[str]) -> str:
 
 def _parameters(manifest: Manifest) -> list[str]:
     """The overrides that a run was rendered from, as it says itself."""
-    text = str(mapping(mapping(manifest.get("metadata")).get("annotations")).get("ftgen.dev/overrides", "[]"))
+    said = record.of(manifest)
     try:
-        overrides = json.loads(text)
-    except (TypeError, ValueError):
-        overrides = None
-    return [str(override) for override in overrides] if isinstance(overrides, list) else [str(text)]
+        return list(record.overrides(said)) if record.OVERRIDES in said else []
+    except ValueError:
+        return [str(said[record.OVERRIDES])]
 
 
 def demand(manifest: Manifest) -> dict[str, Fraction]:

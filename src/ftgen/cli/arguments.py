@@ -79,6 +79,8 @@ def parse(words: list[str]) -> Arguments:
     Raises:
         Usage: when a flag is unknown or lacks its value.
     """
+    if any("\0" in word for word in words):
+        raise Usage("a word holds a NUL character, which no name and no value can")
     verb = words[0] if words and words[0] in VERBS else RENDER
     rest = words[1:] if words and words[0] in VERBS else words
     rest, literal = _until_dashes(rest)

@@ -22,6 +22,7 @@ from ftgen.cli.arguments import RENDER, VERBS, Arguments, Usage, parser
 
 _SHELLS = ("bash", "zsh", "fish")
 _KEY = re.compile(r"(?P<sign>\+\+|\+|~|)(?P<key>[^=@]*)(?P<package>@[^=]*)?(?P<equals>=?)(?P<value>.*)", re.DOTALL)
+_COUNT = re.compile(r"[0-9]{1,9}")
 # What a shell would split or expand; such a value is left for the user to quote.
 _UNSAFE = re.compile(r"[\s'\"\\$`{}\[\]()*?;&|<>!#,]")
 
@@ -44,7 +45,7 @@ def run(arguments: Arguments) -> int:
 def typed(environ: Mapping[str, str]) -> str:
     """The line up to the cursor; a cursor that is not in the line means its end."""
     line, point = environ.get("COMP_LINE", ""), environ.get("COMP_POINT", "")
-    return line[: int(point)] if point.isdecimal() and 0 < int(point) <= len(line) else line
+    return line[: int(point)] if _COUNT.fullmatch(point) and 0 < int(point) <= len(line) else line
 
 
 def candidates(line: str) -> list[str]:

@@ -20,7 +20,7 @@ from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, erro
 from ftgen.explain import Cause, KeyStory, LineStory
 from ftgen.lineage import ABSENT
 
-_LINE = re.compile(r"(?P<file>.+):(?P<line>\d+)(?::\d+)?")
+_LINE = re.compile(r"(?P<file>.+):(?P<line>[0-9]{1,9})(?::[0-9]+)?")
 _LONGEST = 72
 
 

@@ -6,24 +6,20 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ftgen import __version__, batch, changes, files, gitops, pipeline, tree, yamlio
+from ftgen import __version__, batch, changes, files, gitops, pipeline, record, tree, yamlio
 from ftgen.cli import output, request
 from ftgen.cli.arguments import Arguments, Usage
 from ftgen.compose import Composer
 from ftgen.diagnostics import Rejected, error, note
 from ftgen.pipeline import Place
-from ftgen.rules.job import mapping
 from ftgen.tree import LOCK_NAME, Entry, Run, State
-
-_OVERRIDES, _SWEEP, _VERSION = "ftgen.dev/overrides", "ftgen.dev/sweep", "ftgen.dev/version"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +29,7 @@ class Committed:
     file: Path
     content: bytes
     name: str
-    annotations: Mapping[str, str]
+    annotations: Mapping[str, Any]
     entry: Entry | None
 
 
@@ -42,11 +38,11 @@ def run(arguments: Arguments) -> int:
     if len(arguments.overrides) != 1:
         raise Usage("rebuild takes the file of one job")
     found = _read(Path(arguments.overrides[0]))
-    overrides = _overrides(found)
+    overrides, place = _said(found)
     asked = replace(arguments, overrides=overrides)
     with request.located(asked) as composer:
-        place = _place(composer, found.annotations.get(_SWEEP, ""), overrides)
-        job = pipeline.compile_composition(composer, composer.compose(composer.parse(overrides)), overrides, place)
+        composition = composer.compose(composer.parse(overrides))
+        job = pipeline.compile_composition(composer, composition, overrides, _place(composer, place, overrides))
     again = _as_committed(job.run, found)
     if again == found.content:
         output.say(f"{found.file} is what its configuration renders to", arguments)
@@ -55,43 +51,42 @@ def run(arguments: Arguments) -> int:
 
 
 def _read(file: Path) -> Committed:
-    manifest = yamlio.read(file)
-    metadata = mapping(mapping(manifest).get("metadata"))
-    annotations = mapping(metadata.get("annotations"))
-    if _OVERRIDES not in annotations:
-        how = f"name the file of a job; only ftgen's own carry {_OVERRIDES}"
+    text = yamlio.read_text(file)
+    manifest = yamlio.parse(text, str(file))
+    annotations = record.of(manifest)
+    if record.OVERRIDES not in annotations:
+        how = f"name the file of a job; only ftgen's own carry {record.OVERRIDES}"
         raise Rejected([error("FT533", f"{file} does not say what it was rendered from", str(file), help=how)])
-    return Committed(file, files.read(file), str(metadata.get("name", "")), annotations, _entry(file))
+    return Committed(file, text.encode(), str(manifest["metadata"].get("name", "")), annotations, _entry(file))
 
 
 def _entry(file: Path) -> Entry | None:
     """What the index of the tree says of the file, where it lies in one."""
-    folder = file.resolve().parent
+    place = files.resolved(file)
+    folder = place.parent
     for root in (folder, folder.parent):
         if (root / LOCK_NAME).is_file():
             tree.recover(root)
-            return tree.read_lock(root).files.get(file.resolve().relative_to(root).as_posix())
+            return tree.read_lock(root).files.get(place.relative_to(root).as_posix())
     return None
 
 
-def _overrides(found: Committed) -> tuple[str, ...]:
+def _said(found: Committed) -> tuple[tuple[str, ...], record.Point | None]:
+    """The overrides and the place in a sweep that a manifest says it was rendered from."""
     try:
-        said = json.loads(found.annotations[_OVERRIDES])
-    except ValueError:
-        said = None
-    if not isinstance(said, list) or not all(isinstance(text, str) for text in said):
-        told = f"{found.file} does not say what it was rendered from: {_OVERRIDES} is no list of overrides"
-        raise Rejected([error("FT533", told, str(found.file), help="restore the file from version control")])
-    return tuple(said)
+        return record.overrides(found.annotations), record.point(found.annotations)
+    except ValueError as problem:
+        told = f"{found.file} does not say what it was rendered from: {problem}"
+        restore = "restore the file from version control"
+        raise Rejected([error("FT533", told, str(found.file), help=restore)]) from None
 
 
-def _place(composer: Composer, told: str, overrides: tuple[str, ...]) -> Place:
-    if not told:
+def _place(composer: Composer, told: record.Point | None, overrides: Sequence[str]) -> Place:
+    if told is None:
         return Place()
-    said = json.loads(told)
     values = {text.partition("=")[0].lstrip("+~"): text for text in overrides}
-    swept = {key: batch.shown(composer.parse([values[key]])[0].value()) for key in said["swept"] if key in values}
-    return Place(said["name"], said["label"], swept)
+    swept = {key: batch.shown(composer.parse([values[key]])[0].value()) for key in told.swept if key in values}
+    return Place(told.name, told.label, swept)
 
 
 def _as_committed(run: Run, found: Committed) -> bytes:
@@ -115,7 +110,7 @@ def _state_of(annotations: Mapping[str, Any]) -> State:
 
 
 def _tell(found: Committed, again: bytes, arguments: Arguments) -> int:
-    made = found.annotations.get(_VERSION, "")
+    made = found.annotations.get(record.VERSION, "")
     if made != __version__:
         told = f"{found.file} was rendered by ftgen {made}, and this is ftgen {__version__}"
         output.tell(

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import islice
+from itertools import accumulate, islice
 from typing import Any
 
 from hydra._internal.config_repository import ConfigRepository
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, Quote, QuotedString
-from hydra.errors import HydraException
+from hydra.errors import HydraException, OverrideParseException
 
 from ftgen.compose.problems import last_line
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, error
@@ -50,11 +50,34 @@ class Parser:
 
     def _parse(self, text: str) -> Override:
         if text not in self._parsed:
-            parsed = OverridesParser.create().parse_override(text)
+            parsed = read(text)
             # The options that a glob() matches; of a loader, Hydra asks nothing else here.
             parsed.config_loader = self._repository  # type: ignore[assignment]
             self._parsed[text] = parsed
         return self._parsed[text]
+
+
+def read(text: str) -> Override:
+    """An override by Hydra's grammar.
+
+    Raises:
+        HydraException: it cannot be read, whatever the reason.
+    """
+    if _levels(text) > _DEEPEST:
+        raise OverrideParseException(override=text, message=f"it holds more than {_DEEPEST} levels")
+    try:
+        return OverridesParser.create().parse_override(text)
+    except (ValueError, RecursionError) as problem:  # a number of thousands of digits
+        raise OverrideParseException(override=text, message=str(problem)) from None
+
+
+_DEEPEST = 50
+"""As many levels as nobody writes, and as neither Hydra's parser nor OmegaConf runs out of stack with."""
+
+
+def _levels(text: str) -> int:
+    """How deep the brackets go at most; those in quotes count, too."""
+    return max(accumulate(1 if each in "[{(" else -1 if each in "]})" else 0 for each in text), default=0)
 
 
 def alternatives(override: Override, most: int) -> tuple[list[str], bool]:

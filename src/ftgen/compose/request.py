@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
-from ftgen import catalog, project
+from ftgen import catalog, files, project
+from ftgen.compose.grammar import read
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, error
 
 
@@ -57,7 +57,7 @@ class Request:
         if not typed:
             return catalog.searchpath(nearer, self.config_name)
         try:
-            said = OverridesParser.create().parse_override(self.overrides[typed[-1].line - 1]).value()
+            said = read(self.overrides[typed[-1].line - 1]).value()
         except HydraException:
             return []  # told with the other overrides that cannot be read
         return [str(place) for place in said] if isinstance(said, list) else [str(said)]
@@ -74,6 +74,6 @@ def _no_folder(place: object) -> Diagnostic:
 def displayed(path: Path, directory: Path) -> str:
     """The path as the user would type it from where they are; packaged files by their place in conf/."""
     try:
-        return str(path.resolve().relative_to(directory.resolve()))
+        return str(files.resolved(path).relative_to(files.resolved(directory)))
     except ValueError:
         return str(path)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 from base64 import b64encode
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
+from ftgen import files
 from ftgen.diagnostics import Diagnostic, Rejected, error
 from ftgen.gitops.git import PROTOCOLS, Git
 from ftgen.tree.lock import path_problem
@@ -146,10 +148,24 @@ def local(target: Target) -> Git:
 
 def _common(folder: Path) -> Git | None:
     """The repository at a folder or behind a `.git` file; a linked work tree leads to its main one."""
-    if folder.is_file():
-        text = folder.read_text(encoding="utf-8", errors="replace")
-        folder = (folder.parent / text.removeprefix("gitdir:").strip()).resolve()
-    if not (folder / "HEAD").is_file():
+    found = git_folder(folder)
+    if found is None or not (found / "HEAD").is_file():
         return None
-    common = Git(folder.resolve()).maybe("rev-parse", "--git-common-dir")
-    return Git((folder / common).resolve()) if common else None
+    common = Git(found).maybe("rev-parse", "--git-common-dir")
+    return Git(files.resolved(found / common)) if common else None
+
+
+def git_folder(place: Path) -> Path | None:
+    """A repository's own folder: `.git` itself, or what a `.git` file names; None where that file is none of git's."""
+    if not files.is_there(place):
+        return files.resolved(place)
+    try:
+        text = os.fsdecode(files.read(place, at_most=_LONGEST_GITDIR))
+    except OSError:
+        return None
+    head, named = text[: len(_GITDIR)], text[len(_GITDIR) :].strip()
+    return files.resolved(place.parent / named) if head == _GITDIR and named and "\0" not in named else None
+
+
+_GITDIR = "gitdir:"
+_LONGEST_GITDIR = 1 << 16

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 from types import MappingProxyType
 
-from ftgen import yamlio
+from ftgen import record, yamlio
 from ftgen.diagnostics import Rejected, error
 
 Annotations = Mapping[str, str | None]
@@ -38,7 +38,7 @@ def annotated(content: bytes, annotations: Annotations) -> bytes:
     Raises:
         Rejected: FT527, where the manifest is not laid out as ftgen does it.
     """
-    text = content.decode()
+    text = text_of(content)
     start, end = _metadata(text)
     fields = _split(_FIELD, text[start:end])
     place = next((index for index, field in enumerate(fields) if field.startswith(_HEAD)), len(fields))
@@ -50,10 +50,23 @@ def annotated(content: bytes, annotations: Annotations) -> bytes:
 
 
 def annotations_of(content: bytes) -> Mapping[str, str]:
-    """The annotations of a manifest; reads nothing of it but its metadata."""
-    text = content.decode()
+    """The annotations of a manifest that are text; reads nothing of it but its metadata."""
+    text = text_of(content)
     start, end = _metadata(text)
-    return yamlio.parse(text[start:end], "").get("annotations") or {}
+    said = record.of({"metadata": yamlio.parse(text[start:end], "metadata")})
+    return {key: value for key, value in said.items() if isinstance(value, str)}
+
+
+def text_of(content: bytes) -> str:
+    """The text of a committed manifest; an index may list any bytes as ftgen's own.
+
+    Raises:
+        Rejected: FT527, where it is none.
+    """
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        raise _foreign() from None
 
 
 def unguarded(content: bytes) -> Annotations:
@@ -75,9 +88,13 @@ def revived(content: bytes) -> Annotations:
 def _metadata(text: str) -> tuple[int, int]:
     found = _METADATA.search(text)
     if found is None:
-        told = "a committed manifest is not laid out as ftgen writes it"
-        raise Rejected([error("FT527", told, help="publish the run again with --overwrite")])
+        raise _foreign()
     return found.span(1)
+
+
+def _foreign() -> Rejected:
+    told = "a committed manifest is not laid out as ftgen writes it"
+    return Rejected([error("FT527", told, help="publish the run again with --overwrite")])
 
 
 def _split(start: re.Pattern[str], text: str) -> list[str]:

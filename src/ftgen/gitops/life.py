@@ -14,16 +14,16 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from types import MappingProxyType
-from typing import Any
 
-from ftgen import yamlio
+from ftgen import schema, yamlio
 from ftgen.diagnostics import Rejected, error
 from ftgen.gitops.address import Target
-from ftgen.gitops.annotations import TOMBSTONE, Annotations, annotated, revived, unguarded
+from ftgen.gitops.annotations import TOMBSTONE, Annotations, annotated, revived, text_of, unguarded
 from ftgen.gitops.branch import Branch
 from ftgen.gitops.git import told_as_diagnostics
 from ftgen.gitops.publish import Work
 from ftgen.gitops.remote import destination
+from ftgen.rules.job import read, version_of
 from ftgen.tree import DELIVERY, Entry, Fate, Issued, Lock, Outcome, Run, Shelf, State, object_of, under_name
 from ftgen.tree.lock import is_job
 from ftgen.tree.plan import sha256
@@ -173,7 +173,7 @@ def _shortened(names: Sequence[str]) -> str:
 
 def _first(name: str) -> str:
     """The name before any suffix of a re-run."""
-    return re.sub(r"-r\d+$", "", name)
+    return re.sub(r"-r[0-9]+$", "", name)
 
 
 def _files_of(lock: Lock, name: str) -> list[tuple[str, Entry]]:
@@ -251,12 +251,15 @@ class _Edit:
     def repeat(self, path: str, entry: Entry) -> None:
         if not is_job(entry.object):
             return
+        if not entry.name:
+            raise _no(path, "is a job that the cluster names", "create it once more: `kubectl create -f FILE`")
         name = self._next(entry.name)
         again = under_name(Run("", entry.name, entry.run, {path: self.content(path)}), name)
         ((target, content),) = again.files.items()
         _refuse_long(name, content)
         self.put(target, annotated(content, revived(content)), replace(entry, name=name, state=State.ACTIVE))
-        self.runs[entry.run] = Issued(name, self.runs[entry.run].hash)
+        issued = self.runs.get(entry.run, Issued(name))
+        self.runs[entry.run] = replace(issued, name=name)
         if entry.state is State.ACTIVE:
             self.move(path, State.ORPHANED)
 
@@ -273,7 +276,7 @@ class _Edit:
     def _next(self, name: str) -> str:
         base = _first(name)
         known = {*self.ended, *(entry.name for entry in self.files.values())}
-        taken = [int(found[1]) for it in known if (found := re.fullmatch(re.escape(base) + r"-r(\d+)", it))]
+        taken = [int(found[1]) for it in known if (found := re.fullmatch(re.escape(base) + r"-r([0-9]{1,9})", it))]
         return f"{base}-r{max(taken, default=1) + 1}"
 
     def outcome(self) -> Outcome:
@@ -284,13 +287,8 @@ class _Edit:
 
 def _refuse_long(name: str, content: bytes) -> None:
     """A pod is called `<job>-<task>-<index>`, and its name is a label of a host name."""
-    for task in _spec(content).get("tasks") or []:
-        length = len(f"{name}-{task.get('name', '')}-{max(int(task.get('replicas', 1)) - 1, 0)}")
+    for task in read(yamlio.parse(text_of(content), name), version_of(schema.DEFAULT)).tasks:
+        length = len(f"{name}-{task.name}-{max(task.replicas - 1, 0)}")
         if length > _POD_NAME_LIMIT:
             why = f"would name pods of {length} characters, and {_POD_NAME_LIMIT} are allowed"
             raise _no(name, why, "publish the run under a shorter name")
-
-
-def _spec(content: bytes) -> Mapping[str, Any]:
-    spec = yamlio.parse(content.decode(), "").get("spec")
-    return spec if isinstance(spec, dict) else {}

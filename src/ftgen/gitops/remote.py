@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from ftgen import files
 from ftgen.diagnostics import Diagnostic, Rejected, error
 from ftgen.gitops.address import Target, local, password_apart, target_of, without_credentials
 from ftgen.gitops.git import Git, GitFailed, workshop
@@ -74,7 +75,7 @@ def _upstream(target: Target, mine: Git) -> str:
         how = f"`git -C {target.repo} remote add origin URL`, or leave --push out"
         raise Rejected([error("FT521", f"{target.repo} has no remote {name}", "--push", help=how)])
     checked = target_of(url, target.branch, target.path)
-    return url if checked.remote else str((Path(target.repo) / url).resolve())
+    return url if checked.remote else str(files.resolved(Path(target.repo) / url))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ftgen.gitops.address import without_credentials
+from ftgen.gitops.address import git_folder, without_credentials
 from ftgen.gitops.git import Git
 
 _FIELDS = ("%H", "%an <%ae>", "%cI", "%s", "%b")
@@ -61,10 +62,12 @@ def source_of(folder: Path) -> Source | None:
 
     Untracked files count as a difference below `conf/` and `overlays/`, where they would be read.
     """
-    top = next((place for place in (folder, *folder.parents) if (place / ".git").exists()), None)
+    top = next((place for place in (folder, *folder.parents) if os.path.lexists(place / ".git")), None)
     if top is None:
         return None
     git = _checkout(top)
+    if git is None:
+        return None
     told = git.maybe("log", "-1", f"--format={'%x00'.join(_FIELDS)}").split("\0")
     if len(told) != len(_FIELDS):
         return None
@@ -75,11 +78,9 @@ def source_of(folder: Path) -> Source | None:
     return Source(sha, author, date, subject, body.strip(), url, dirty=dirty, detached=detached)
 
 
-def _checkout(top: Path) -> Git:
-    git = top / ".git"
-    if git.is_file():
-        git = (top / git.read_text(encoding="utf-8").removeprefix("gitdir:").strip()).resolve()
-    return Git(git, {"core.quotePath": "false"}, {"GIT_WORK_TREE": str(top)})
+def _checkout(top: Path) -> Git | None:
+    git = git_folder(top / ".git")
+    return Git(git, {"core.quotePath": "false"}, {"GIT_WORK_TREE": str(top)}) if git else None
 
 
 def _is_dirty(git: Git, top: Path, folder: Path) -> bool:

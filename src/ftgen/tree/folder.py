@@ -133,7 +133,7 @@ def plan_edit(out: Path, decide: Callable[[Shelf, Lock], Outcome], *, dry: bool 
         Rejected: FT508 to FT515, and what `decide` raises; nothing is changed, nothing stays behind.
     """
     with _translated(out):
-        root = _real(out)
+        root = files.resolved(out)
         if dry:
             return _plan(root, _Folder(Walk(root), str(out)), decide)
         stage = stages.enter(root)
@@ -204,16 +204,11 @@ def recover(out: Path) -> None:
     with _translated(out):
         if Walk(out).status(stages.NAME) is None:
             return
-        stage = stages.enter(_real(out))
+        stage = stages.enter(files.resolved(out))
         try:
             stage.recover()
         finally:
             stage.leave()
-
-
-def _real(out: Path) -> Path:
-    """The folder's own path; unlike `Path.resolve` it takes a link to itself for a path like any other."""
-    return Path(os.path.realpath(out))
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from ftgen.rules.lint.shell import found, found_in_all, matches, matches_any, se
 
 _CREDENTIAL = re.compile(r"(^|_)(TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?|(API|ACCESS|PRIVATE)_?KEY)$")
 # A variable before the host of a URL: https://user:$TOKEN@host, https://${login}@host.
-_LOGIN = re.compile(r"://(?:[^\s/@'\"$]*\$(?:\w+|\{\w+\}))+[^\s/@'\"$]*@")
+_LOGIN = re.compile(r"://(?:[^\s/@'\"$]*\$(?:\w++|\{\w+\}))+[^\s/@'\"$]*@")
 _PUSH = re.compile(r"\bpush\b")
 _MERGE = re.compile(r"\bllamafactory-cli[ \t]+export\b")
 _RANK = re.compile(

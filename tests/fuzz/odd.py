@@ -1,0 +1,98 @@
+"""The odd words, values and files that inputs are made of."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ftgen import report
+
+# A row holds as many values as fit.
+# fmt: off
+
+_NESTED: Any = []
+for _ in range(90):
+    _NESTED = [_NESTED]
+
+ODD: list[Any] = [
+    None, True, False, 0, -1, 1.5, 1e400, -math.inf, math.nan, 10**30, 2**63, 10**400, 1e-320, "", " ", "\n",
+    "x" * 300, "a: b", "$(X)", "${X}", "${name}", "???", "\u2028", "\x7f", "\x00", "é", "a/b", "../a", "null", "1Gi",
+    "1e3", "0x10", "1_000", "2020-01-01", "12:30:45", "=", "<<", "~", "*", "-", "9" * 5000, "٣", "²", "active",
+    "archived", "stopping", "train", "Job", "Secret", "v1", "batch.volcano.sh/v1alpha1", "docker run x", [], {},
+    [None], [[]], {"a": None}, {"": ""}, {"a": {"b": []}}, {"name": "a"}, [{"name": "a"}, {"name": "a"}],
+    {"$patch": "delete"}, {"$patch": "replace"}, {"key": "a", "name": "b"}, ["a", "a"], [1, "1", True], _NESTED,
+]
+
+SCRAPS: list[Any] = [
+    "\t", "\0", "\ufeff", "&a ", "*a ", "!!int ", "!!binary ", "!x ", "? ", "- ", ": ", "|", ">", "{", "[", "]", "}",
+    '"', "'", "\n", "---\n", "...\n", "<<: ", "#", "%YAML 1.2\n", "\r", "\udcff", "\u2028", "\x85", "\\", ",", "=",
+    "$", "${", "}", "null", "1e999", "[" * 60, "{a: " * 60, "x" * 2000, "1" * 4400, "@", "@package x\n", "\x1b[0m",
+]
+
+ATOMS: list[Any] = [
+    "null", "true", "???", "''", '""', "1", "-1", "0", "1.5", "1e-4", "1e400", "nan", "inf", "-inf", "1_000", "0x1",
+    "1Gi", "a b", "a:b", "a/b", "a.b", "a@b", "x" * 300, "9" * 4400, "\\,", "\\", "é", "'a'", '"a"', "a\\'b",
+    "2020-01-01", "${name}", "${trainer}", "${", "${}", "${a.b}", "${.x}", "${..x}", "${${name}}", "${oc.env:HOME}",
+    "${oc.env:X,1}", "${hydra:runtime.choices.model}", "${hydra:x}", "${hydra:}", "${oc.decode:1}",
+    "${oc.select:name}", "${oc.create:{a:1}}", "${oc.dict.keys:trainer}", "${oc.deprecated:name}", "${x:1}",
+    "${hydra:runtime}", "${hydra:job.name}", "${name}${name}",
+]
+
+SWEPT: list[Any] = [
+    "trainer.lr=1e-4,2e-4", "model=qwen3-0.6b,qwen3-8b", "model=[0],[1]", "hardware=glob(a*)",
+    "trainer.lr=range(1,3)", "+sweep=lora", "+sweep=lora,seeds", "+sweep=seeds", "trainer.epochs=choice(1,2)",
+    "name=a,b", "seed=1,2", "name=a,'',", "hardware.nodes=range(1,10**12)", "trainer.lr=interval(0,1)",
+    "trainer.lr=shuffle(range(0,3))", "hardware=[]", "trainer.lr=range(0,1e12)", "trainer.lr=range(0,inf)",
+    "trainer.lr=range(0,1,0)", "trainer.lr=range(0,5,1e-9)", "trainer.args={a:1},{b:2}", "trainer=sft-lora,dpo-lora",
+    "model=null,qwen3-8b", "trainer.lr=tag(a,choice(1,2))", "++hydra.sweeper.params.trainer.lr=[1,2]",
+    "+hydra.sweeper.params={trainer.lr:'1,2'}", "sweep.axes={trainer.lr:[1,2]}",
+    "sweep.zip=[[trainer.lr,trainer.epochs]]", "sweep.exclude=['trainer.lr==1']", "sweep.sample=1",
+    "sweep.shuffle=1", "sweep.name=x", "sweep.max_parallel=1", "sweep.alias={trainer.lr:lr}",
+    "sweep.optional=[trainer.lr]",
+]
+
+HOSTILE: list[Any] = [
+    "loop", "loop/x", "nowhere", "pipe", "folder", "", " ", ".", "..", "/", "-", "--", "/dev/null", "/dev/full",
+    "/dev/zero", "a\0b", "x" * 300, "x/" * 3000, "\udcff", "a\nb", "empty", "file", "file/x", "huge", "../outside",
+    "../outside/kept", "out", "/proc/self/mem", "/dev/stdin", "//", "~", "$HOME", "a:1", "file:99999999999999999999",
+    "é", "link/x", "http://[", "::",
+]
+
+FLAGS: list[Any] = [
+    ["-m"], ["--resolve"], ["--strict"], ["-q"], ["--json"], ["--all"], ["--fit"], ["--csv"], ["--adopt"],
+    ["--overwrite"], ["-i"], ["--info=defaults"], ["--info=defaults-tree"], ["--info", "searchpath"],
+    ["--cfg", "job"], ["--cfg=all"], ["--cfg=hydra"], ["-p", "name"], ["-p", "trainer"], ["-cn", "config"],
+    ["-cn", "x"], ["--limit", "2"], ["--limit", "-1"],
+    *(["--format", form] for form in (*report.FORMATS, "markdown")), ["--allow-shrink"], ["--new-run"], ["--help"],
+    ["--version"], ["--hydra-help"], ["-sc"], ["--push"], ["-x"], ["--"], ["-"], ["--cluster", "alauda"],
+    ["--cluster", "x"], ["--volcano-version", "newest"], ["--volcano-version", "1.x"], ["-r"], ["--branch", "main"],
+    ["--path", "jobs"], ["--allow-dirty"], ["--branch-per-sweep"], ["--limit", "9" * 5000],
+]
+
+TREES: list[Any] = [
+    ["gc"], ["gc", "--json"], ["archive", "NAME"], ["stop", "NAME"], ["rerun", "NAME"], ["archive", "*"],
+    ["stop", "a*["], ["rebuild", "FILE"], ["diff", "out", "out"], ["stop", "FILE"], ["gc"], ["archive", "NAME"],
+    ["stop", "NAME"], ["-q"], ["diff"], ["explain", "FILE:40"], ["check", "out"], ["rerun", "NAME", "name=x"],
+    ["-m", "trainer.lr=1e-4,2e-4", "-q"],
+]
+
+READS: list[Any] = [
+    ["-o", "-"], ["groups"], ["groups"], ["--help"], ["schema"], ["--cfg", "job"], ["explain", "trainer.lr"], ["-i"],
+    ["image"], ["plan"], ["-sc", "query=bash"], ["groups", "--json"], ["-sc", "query=fish"],
+    ["-o", "-", "-m", "trainer.lr=1,2"],
+]
+
+GIT_FILES: list[Any] = [
+    "", "gitdir: nowhere\n", "gitdir:", "gitdir: .git", "gitdir: \0", "\udcff\udcfe", "x" * 100_000,
+    "gitdir: " + "x/" * 3000, "gitdir: folder\n", "gitdir: ../outside", "gitdir: loop", "gitdir: pipe",
+    "gitdir: a\nb", {"link": ".git"}, {"fifo": True}, {"size": 2**34}, {"folder": True}, {"link": "nowhere"},
+    {"link": "folder"},
+]
+
+ENVIRONMENTS: list[Any] = [
+    {}, {"COLUMNS": "0"}, {"COLUMNS": "x"}, {"TERM": None}, {"HOME": None}, {"HOME": "/nonexistent"},
+    {"LC_ALL": "C"}, {"LC_ALL": "xx_XX.x"}, {"PYTHONIOENCODING": "ascii"}, {"NO_COLOR": "1"},
+    {"XDG_CACHE_HOME": "loop"}, {"XDG_CACHE_HOME": ""}, {"TMPDIR": "/nonexistent"}, {"PATH": ""}, {"PATH": None},
+    {"HOME": "\udcff"}, {"COMP_LINE": "\udcff"}, {"GIT_CONFIG_COUNT": "²"}, {"SOURCE_DATE_EPOCH": "x"},
+    {"HYDRA_FULL_ERROR": "1"}, {"GIT_DIR": "x"}, {"LANG": ""}, {"TZ": "x"}, {"LINES": "-1"},
+]
