@@ -178,6 +178,8 @@ def is_secret_name(name: str) -> bool:
     if not words or (len(words) > 1 and words[0] in _SWITCHES):
         return False
     before, last = ("", *words)[-2:]
+    if (before, last) == ("pull", "secrets"):
+        return False  # imagePullSecrets lists names of Secrets
     if last in _ALWAYS or last == "auth":
         return True
     if last in {"key", "keys"}:
