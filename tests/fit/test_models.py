@@ -11,6 +11,7 @@ from ftgen.fit import Shape, parameters
 FILES = sorted((project.conf_dir() / "model").glob("*.yaml"))
 KEYS = [
     "name",
+    "hub",
     "url",
     "revision",
     "output_url",
