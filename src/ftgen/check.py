@@ -17,11 +17,11 @@ from typing import Any
 from ftgen import contract, schema, yamlio
 from ftgen.diagnostics import Diagnostic, Location, Rejected, Severity, error, has_errors, warning
 from ftgen.recall import Recalls, ask, at_hand, outline
-from ftgen.rules import admission, agreement, lint, metadata, panel, reconcile, run, secrets
-from ftgen.rules.job import Job, Version, mapping, read, version_of
+from ftgen.rules import RULES, admission, agreement, lint, metadata, panel, reconcile, run, secrets
+from ftgen.rules.job import Job, Version, mapping, read, strings, version_of
 from ftgen.rules.job import text as text_of
 from ftgen.rules.lint import Around
-from ftgen.spec import Facts
+from ftgen.spec import Facts, Spec, admit_facts
 
 _JOB = ("batch.volcano.sh/v1alpha1", "Job")
 _CLAIM = ("v1", "PersistentVolumeClaim")
@@ -38,18 +38,24 @@ class Terms:
 
     Attributes:
         volcano_version: whose schemas and admission decide.
+        assumed: whether nobody has said which release the cluster has: what a newer one takes is then no error.
         facts: of the cluster.
         pod_security: level of the pod security standards that the namespace enforces; empty where unknown.
         accepted: codes that are not told.
+        allowed: codes that were accepted when the manifest was rendered, each with the reason: told as notes.
+        warned: codes of the warnings that were reported when the manifest was rendered: they are notes now.
         imported: a folder with schemas of the cluster's own, asked first.
         claims: specs of the claims in other files, by namespace and name.
         recalls: what was found in the jobs before, so that rules are not asked again about what has not changed.
     """
 
     volcano_version: str = schema.DEFAULT
+    assumed: bool = False
     facts: Facts = field(default_factory=Facts)
     pod_security: str = ""
     accepted: frozenset[str] = frozenset()
+    allowed: Mapping[str, str] = field(default_factory=dict)
+    warned: frozenset[str] = frozenset()
     imported: Path | None = None
     claims: Claims = field(default_factory=dict)
     recalls: Recalls = field(default_factory=partial(Recalls, _PATIENCE), repr=False, compare=False)
@@ -118,21 +124,94 @@ def objects(document: Any) -> Iterator[tuple[contract.Steps, Any]]:
 
 
 def judge(manifest: Any, terms: Terms, around: Around) -> list[Diagnostic]:
+    """What is wrong with one object, and which release of Volcano would take what this one refuses."""
+    found = _judged(manifest, terms, around)
+    return _with_cures(found, manifest, terms, around) if has_errors(found) else found
+
+
+def _judged(manifest: Any, terms: Terms, around: Around) -> list[Diagnostic]:
     """What is wrong with one object; the rules do not run on what its schema refuses."""
     if not isinstance(manifest, dict):
         return [error(contract.WRONG_TYPE, "this is no Kubernetes object, but plain text or a list", "", manifest)]
-    found = contract.conform(manifest, volcano_version=terms.volcano_version, imported=terms.imported)
+    if odd := list(contract.odd_keys(manifest)):
+        return odd
+    found = _conform(manifest, terms)
     if has_errors(found):
         return found
     found += run(metadata.RULES_OF_METADATA, manifest)
-    kind = (manifest["apiVersion"], manifest["kind"])
     numbers = version_of(terms.volcano_version)
-    if kind == _JOB:
+    if _kind(manifest) == _JOB:
         with at_hand(terms.recalls.of(outline(manifest))):
             return [*found, *_of_job(manifest, around, numbers), *secrets.scan(manifest)]
-    if kind == _CLAIM:
+    if _kind(manifest) == _CLAIM:
         found += run(reconcile.ANNOTATED, manifest) + lint.lint(manifest, around, volcano_version=numbers)
     return [*found, *secrets.scan(manifest)]
+
+
+def _kind(manifest: Mapping[str, Any]) -> tuple[Any, Any]:
+    return manifest.get("apiVersion"), manifest.get("kind")
+
+
+def _conform(manifest: dict[str, Any], terms: Terms) -> list[Diagnostic]:
+    """What the schema refuses; a job's empty values are filled in by the webhook before the schema is asked."""
+    found = contract.conform(manifest, volcano_version=terms.volcano_version, imported=terms.imported)
+    if _kind(manifest) != _JOB or all(d.code != contract.WRONG_VALUE for d in found):
+        return found
+    stored = admission.mutate(manifest, volcano_version=version_of(terms.volcano_version))
+    stays = contract.conform(stored, volcano_version=terms.volcano_version, imported=terms.imported)
+    return [d for d in found if d.code != contract.WRONG_VALUE or d in stays]
+
+
+def _with_cures(found: list[Diagnostic], manifest: Any, terms: Terms, around: Around) -> list[Diagnostic]:
+    """The findings, the release named that has what an error lacks; a warning where the release is assumed only."""
+    refused = _errors(found)
+    # Where the schema refuses, no rule was asked: only what it says of other releases can be compared.
+    compared = contract.CODES if refused.keys() & contract.CODES else refused.keys()
+    cure, left, best = "", refused, found
+    for release in _later(terms.volcano_version):
+        again = _judged(manifest, replace(terms, volcano_version=release), around)
+        errors = {
+            code: subjects
+            for code, subjects in _errors(again).items()
+            if code in compared or compared is not contract.CODES
+        }
+        if _is_less(errors, left):
+            cure, left, best = release, errors, again
+    if not cure:
+        return found
+    cured = [
+        _cured_by(d, cure, terms)
+        for d in found
+        if d.severity is Severity.ERROR and d.subject not in left.get(d.code, ())
+    ]
+    told = {(d.code, d.subject) for d in cured}
+    return [*cured, *(d for d in (best if terms.assumed else found) if (d.code, d.subject) not in told)]
+
+
+_LINES = ("1.14", "1.15", "1.16")
+
+
+def _later(release: str) -> list[str]:
+    return [line for line in _LINES if version_of(line) > version_of(release)]
+
+
+def _errors(found: Iterable[Diagnostic]) -> dict[str, set[str]]:
+    """The subjects of the errors by code."""
+    errors: dict[str, set[str]] = {}
+    for d in found:
+        if d.severity is Severity.ERROR:
+            errors.setdefault(d.code, set()).add(d.subject)
+    return errors
+
+
+def _is_less(errors: Mapping[str, set[str]], than: Mapping[str, set[str]]) -> bool:
+    return errors != than and all(subjects <= than.get(code, set()) for code, subjects in errors.items())
+
+
+def _cured_by(found: Diagnostic, release: str, terms: Terms) -> Diagnostic:
+    told = found.help if f"Volcano {release} has it" in found.help else f"{found.help}; Volcano {release} takes it"
+    severity = Severity.WARNING if terms.assumed else found.severity
+    return replace(found, help=told.removeprefix("; "), severity=severity)
 
 
 def _of_job(manifest: dict[str, Any], around: Around, version: Version) -> list[Diagnostic]:
@@ -170,7 +249,65 @@ def strict(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
 
 
 def _told(diagnostics: Iterable[Diagnostic], terms: Terms) -> list[Diagnostic]:
-    return lint.untold(diagnostics, terms.accepted)
+    """The diagnostics without those that are accepted; what was when it was rendered is a note that says why.
+
+    What admission denies stays an error: no reason that a file gives makes the cluster take it.
+    """
+    return [told for d in diagnostics if (told := d if _is_denied(d) else _unless_accepted(d, terms))]
+
+
+def _unless_accepted(found: Diagnostic, terms: Terms) -> Diagnostic | None:
+    if not lint.untold((found,), terms.accepted):
+        return None
+    if found.severity is Severity.WARNING and not lint.untold((found,), terms.warned):
+        return replace(found, severity=Severity.NOTE, help=f"reported when it was rendered: {found.help}")
+    if lint.untold((found,), terms.allowed):
+        return found
+    return replace(found, severity=Severity.NOTE, help=_reason(found, terms.allowed))
+
+
+def _is_denied(found: Diagnostic) -> bool:
+    return found.severity is Severity.ERROR and (broken := RULES.get(found.code)) is not None and broken.denied
+
+
+def _reason(found: Diagnostic, allowed: Mapping[str, str]) -> str:
+    reasons = (allowed[code] for code in (found.code, *lint.TWINS.get(found.code, ())) if code in allowed)
+    return f"accepted when it was rendered: {next(reasons)}"
+
+
+def stated(spec: Spec, diagnostics: Iterable[Diagnostic]) -> str:
+    """Write the terms that a run of ftgen's own is judged by, as JSON text for `as_stated`.
+
+    Args:
+        spec: of the run.
+        diagnostics: what was reported when it was rendered; the warnings among them were accepted by writing it.
+    """
+    terms = {
+        "volcano_version": spec.cluster.volcano_version,
+        "pod_security": spec.cluster.pod_security,
+        "facts": lint.around(spec, ()).facts.model_dump(mode="json", exclude_none=True),
+        "allow": spec.accepted,
+        "warned": sorted({d.code for d in diagnostics if d.severity is Severity.WARNING}),
+    }
+    return json.dumps(terms, ensure_ascii=False, sort_keys=True)
+
+
+def as_stated(text: str, terms: Terms) -> Terms:
+    """The terms with what `stated` wrote, which may have come with a clone.
+
+    Raises:
+        Rejected: the facts are none.
+        ValueError: it is no JSON, or names no release.
+    """
+    said = mapping(json.loads(text))
+    release = text_of(said.get("volcano_version")) or schema.DEFAULT
+    version_of(release)
+    allowed = {code: reason for code, reason in mapping(said.get("allow")).items() if text_of(reason)}
+    facts = admit_facts(mapping(said.get("facts")))
+    security = text_of(said.get("pod_security"))
+    warned = frozenset(strings(said.get("warned")))
+    found = replace(terms, facts=facts, pod_security=security, allowed=allowed, warned=warned)
+    return replace(found, volcano_version=release, assumed=False) if terms.assumed else found
 
 
 def _located(found: list[tuple[yamlio.Document, contract.Steps, Diagnostic]], text: str) -> list[Diagnostic]:

@@ -14,8 +14,9 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
-from ftgen import schema
+from ftgen import schema, served
 from ftgen.diagnostics import Diagnostic, error, note, warning
+from ftgen.rules.job import version_of
 from ftgen.schema import Node, Schema
 
 UNKNOWN_FIELD = "FT301"
@@ -24,6 +25,7 @@ WRONG_VALUE = "FT303"
 MISSING_FIELD = "FT304"
 UNKNOWN_KIND = "FT305"
 DUPLICATE_ITEM = "FT306"
+CODES = frozenset((UNKNOWN_FIELD, WRONG_TYPE, WRONG_VALUE, MISSING_FIELD, UNKNOWN_KIND, DUPLICATE_ITEM))
 
 Steps = tuple[str | int, ...]
 """Keys and indexes from the top of a manifest."""
@@ -46,7 +48,8 @@ def conform(
         imported: a folder with schemas of the user's own cluster, asked first.
 
     Returns:
-        Problems in the manifest's order; a note alone (FT305) when nobody knows the kind.
+        Problems in the manifest's order; FT305 alone where there is no schema of the kind: a note, or an error where
+        the API server does not know it either.
     """
     api_version, kind = manifest.get("apiVersion"), manifest.get("kind")
     if not isinstance(api_version, str) or not isinstance(kind, str):
@@ -54,11 +57,13 @@ def conform(
     line = schema.release(volcano_version)
     closed = schema.find(api_version, kind, line, imported)
     if closed is None:
-        return [_unknown_kind(api_version, kind, line, imported)]
+        return [_unknown_kind(api_version, kind, volcano_version, imported)]
     try:
         valid = schema.decides(manifest, line, imported)
-    except ValueError:  # no JSON value at all: YAML allows keys that are no text
-        return list(_odd_keys(manifest))
+    except ValueError:  # no JSON value at all
+        valid = False
+    if not valid and (odd := list(odd_keys(manifest))):
+        return odd
     found = [] if valid else _explained(manifest, closed, line)
     found += _twins(manifest, _top(api_version, kind, line, imported), warns=schema.is_native(api_version))
     return sorted(dict.fromkeys(found), key=lambda each: _order(manifest, each.subject))
@@ -84,13 +89,22 @@ def _unnamed(manifest: Mapping[str, Any], name: str) -> Diagnostic:
     return error(MISSING_FIELD, f"{name} is missing: this is no Kubernetes object", name, help=f"add {name}")
 
 
-def _unknown_kind(api_version: str, kind: str, line: str, imported: Path | None) -> Diagnostic:
-    later = next((v for v in _after(line) if schema.find(api_version, kind, v, imported)), "")
-    if later:
-        cure = f"Volcano {later} has it"
+def _unknown_kind(api_version: str, kind: str, version: str, imported: Path | None) -> Diagnostic:
+    """An error in a group whose kinds are all known, as the API server refuses it; elsewhere it may be anybody's."""
+    known, since = served.knows(api_version), served.since(api_version, kind)
+    if known and since is None:
+        meant = served.nearest(api_version, kind)
+        said = f"there is no {api_version} {kind}: the API server refuses it"
+        return error(UNKNOWN_KIND, said, "kind", kind, f"did you mean {meant}?" if meant else "")
+    if since and version_of(version) < version_of(since):
+        said = f"Volcano {version} has no {api_version} {kind}: the API server refuses it"
+        return error(UNKNOWN_KIND, said, "kind", kind, f"Volcano {since} has it")
+    if known:
+        cure = ""
     else:
-        known = [f"{name} {there}" for name, there in schema.kinds(line, imported)]
-        close = get_close_matches(f"{api_version} {kind}", known, 1, 0.85)
+        close = get_close_matches(
+            f"{api_version} {kind}", [" ".join(e) for e in schema.kinds(version, imported)], 1, 0.85
+        )
         cure = f"did you mean {close[0]}?" if close else "import its CRD: ftgen schema import CRD.yaml"
     headline = f"there is no schema for {api_version} {kind}, so its fields are not checked"
     return note(UNKNOWN_KIND, headline, "kind", kind, cure)
@@ -101,7 +115,8 @@ def _after(line: str) -> list[str]:
     return lines[lines.index(line) + 1 :]
 
 
-def _odd_keys(value: Any, path: Steps = ()) -> Iterator[Diagnostic]:
+def odd_keys(value: Any, path: Steps = ()) -> Iterator[Diagnostic]:
+    """The keys that are no text, which YAML allows and JSON does not: an API server takes JSON."""
     for key, part in value.items() if isinstance(value, dict) else enumerate(value):
         if not isinstance(key, str) and isinstance(value, dict):
             owner, said = dotted(path) or "the object", _shown(key)
@@ -113,7 +128,7 @@ def _odd_keys(value: Any, path: Steps = ()) -> Iterator[Diagnostic]:
                 f'write "{said}"',
             )
         elif isinstance(part, dict | list):
-            yield from _odd_keys(part, (*path, key))
+            yield from odd_keys(part, (*path, key))
 
 
 # --- list items ----------------------------------------------------------------------------------------

@@ -31,7 +31,6 @@ def render(
     *,
     arguments: Sequence[str] = (),
     colour: bool = False,
-    before: Counter[Problem] | None = None,
 ) -> str:
     """The diagnostics in one of `FORMATS`, ending in a newline where there is any text.
 
@@ -40,8 +39,6 @@ def render(
         form: one of `FORMATS`.
         arguments: the overrides of the command line, which `<command line>` locations count from 1.
         colour: whether text may carry terminal colours.
-        before: how often each problem was told by earlier calls, counted on here: as text, what was told twenty
-            times in full is one line from then on.
     """
     sources = _Sources(arguments)
     diagnostics = [_covered(d, sources) for d in diagnostics]
@@ -51,14 +48,10 @@ def render(
         return _json(_sarif(diagnostics))
     if form == "github":
         return "".join(f"{_encodable(_github(d))}\n" for d in diagnostics)
-    told = Counter() if before is None else before
     lines: list[str] = []
     for diagnostic, more in _folded(diagnostics):
         lines.append(_headed(diagnostic, colour=colour))
-        problem = (diagnostic.code, diagnostic.headline, diagnostic.help)
-        told[problem] += 1
-        if told[problem] <= _MOST_ALIKE or before is None:
-            lines += _explained(diagnostic, more, sources)
+        lines += _explained(diagnostic, more, sources)
     return "\n".join((*lines, "")) if lines else ""
 
 
@@ -79,9 +72,6 @@ def _covered(diagnostic: Diagnostic, sources: _Sources) -> Diagnostic:
         help=cover(diagnostic.help),
     )
 
-
-Problem = tuple[str, str, str]
-"""What makes two diagnostics of different files say the same: code, headline and help."""
 
 _MOST_ALIKE = 20
 

@@ -662,11 +662,17 @@ def _scalar(event: Any, file: str) -> tuple[Any, bool]:
         _reject(SYNTAX, f"{event.value[:60]!r} cannot be read as {event.tag or 'a number'}", where)
 
 
+# Beyond the range of a double nobody computes with an integer, and Python refuses to print a hexadecimal bomb.
+_MOST_BITS = 1023
+
+
 @lru_cache(maxsize=8192)
 def _resolved(tag: str | None, text: str) -> tuple[Any, bool]:
     """The value of a scalar that is no text for sure, and whether another reader may have another."""
     known = tag or _NOTHING.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]  # untyped in the stubs
     value = text if known in _TEXTS else _SCALARS[known](yaml.ScalarNode(known, text))
+    if type(value) is int and value.bit_length() > _MOST_BITS:
+        raise ValueError("a number that no JSON reader takes")
     return value, bool(_NUMERIC.fullmatch(text) or text.lower() in _WORDS)
 
 

@@ -180,14 +180,35 @@ def test_later_lines_check_names_that_1_12_leaves_to_the_webhook():
     ("api_version", "kind", "cure"),
     [
         ("example.com/v1", "Thing", "import its CRD: ftgen schema import CRD.yaml"),
-        ("batch.volcano.sh/v1", "Job", "did you mean batch.volcano.sh/v1alpha1 Job?"),
-        ("batch.volcano.sh/v1alpha1", "CronJob", "Volcano 1.14 has it"),
+        ("apps/v1", "Deployment", ""),
+        ("topology.volcano.sh/v1alpha1", "HyperNode", ""),
         ("../../core/v1", "ConfigMap", "import its CRD: ftgen schema import CRD.yaml"),
     ],
 )
 def test_an_unknown_kind_is_a_note_never_silence(api_version, kind, cure):
     [problem] = conform({"apiVersion": api_version, "kind": kind})
     assert (problem.code, problem.severity, problem.help) == ("FT305", Severity.NOTE, cure)
+
+
+@pytest.mark.parametrize(
+    ("api_version", "kind", "cure"),
+    [
+        ("batch.volcano.sh/v1alpha1", "VolcanoJob", "did you mean batch.volcano.sh/v1alpha1 Job?"),
+        ("batch.volcano.sh/v1", "Job", "did you mean batch.volcano.sh/v1alpha1 Job?"),
+        ("batch.volcano.sh/v1alpha1", "CronJob", "Volcano 1.13 has it"),
+        ("scheduling.volcano.sh/v1beta1", "Queues", "did you mean scheduling.volcano.sh/v1beta1 Queue?"),
+        ("v1", "Pods", "did you mean v1 Pod?"),
+        ("v1", "Deployment", "did you mean apps/v1 Deployment?"),
+        ("apps/v1", "Job", "did you mean batch/v1 Job?"),
+        ("extensions/v1beta1", "Deployment", "did you mean apps/v1 Deployment?"),
+        ("batch/v1beta1", "CronJob", "did you mean batch/v1 CronJob?"),
+        ("v1", "Thing", ""),
+    ],
+)
+def test_a_kind_that_its_group_has_not_is_refused_as_by_the_api_server(api_version, kind, cure):
+    [problem] = conform({"apiVersion": api_version, "kind": kind})
+    assert (problem.code, problem.severity, problem.help) == ("FT305", Severity.ERROR, cure)
+    assert "the API server refuses it" in problem.headline
 
 
 def test_what_is_no_kubernetes_object_is_refused():

@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
-from typing import Any
 
-from ftgen import kube, record
+from ftgen import record
 from ftgen.changes.compare import ABSENT, FieldChange, Kind
 from ftgen.changes.match import Change, Manifest, Status
 from ftgen.changes.show import is_long, line_changes, printable, short, summary, title
+from ftgen.rules.job import NEWEST, Task, amount, mapping, read
+from ftgen.rules.resources import is_extended
 
 _MOST = 100
 """Rows of a table, items of a list."""
@@ -86,26 +87,26 @@ def _parameters(manifest: Manifest) -> list[str]:
 
 def demand(manifest: Manifest) -> dict[str, Fraction]:
     """The extended resources, cards above all, that an object's pods ask for together."""
-    tasks = (manifest.get("spec") or {}).get("tasks")
-    return _summed(_task_demand(task) for task in (tasks if isinstance(tasks, list) else []))
+    return _summed(map(_task_demand, read(manifest, NEWEST).tasks))
 
 
-def _task_demand(task: Mapping[str, Any]) -> dict[str, Fraction]:
-    pod = (task.get("template") or {}).get("spec") or {}
-    limits = ((container.get("resources") or {}).get("limits") for container in pod.get("containers") or [])
+def _task_demand(task: Task) -> dict[str, Fraction]:
+    limits = (mapping(mapping(c.body.get("resources")).get("limits")) for c in task.pod.main_containers)
     return _summed(
-        {name: kube.parse_quantity(str(amount)) * int(task.get("replicas", 1))}
+        {name: asked * task.replicas for name, value in one.items() if (asked := amount(value)) and _is_card(name)}
         for one in limits
-        for name, amount in (one or {}).items()
-        if "/" in name
     )
+
+
+def _is_card(name: object) -> bool:
+    return isinstance(name, str) and is_extended(name)
 
 
 def _summed(parts: Iterable[Mapping[str, Fraction]]) -> dict[str, Fraction]:
     total: dict[str, Fraction] = {}
     for part in parts:
-        for name, amount in part.items():
-            total[name] = total.get(name, Fraction(0)) + amount
+        for name, asked in part.items():
+            total[name] = total.get(name, Fraction(0)) + asked
     return total
 
 

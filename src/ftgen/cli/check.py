@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from glob import has_magic, iglob
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,9 @@ from ftgen import check, schema, yamlio
 from ftgen.check import Terms
 from ftgen.cli import output
 from ftgen.cli.arguments import Arguments, Usage
+from ftgen.cli.written import Written
 from ftgen.diagnostics import Diagnostic, Location, Rejected, Severity, error
 from ftgen.files import is_there
-from ftgen.report import Problem
 from ftgen.rules import lint
 from ftgen.rules.job import version_of
 from ftgen.spec import admit_facts
@@ -30,9 +29,9 @@ def run(arguments: Arguments) -> int:
         raise Usage("check needs a PATH: files, folders or patterns, or - for standard input")
     names = list(files(arguments.overrides))
     terms = replace(terms_of(arguments), claims=_claims(names))
-    tally = _Tally(arguments)
+    tally, written = _Tally(arguments), Written()
     for name in names:
-        tally.take(_checked(name, terms))
+        tally.take(_checked(name, terms, written if not arguments.flags.cluster else None))
     return tally.close()
 
 
@@ -46,12 +45,42 @@ def _claims(names: Iterable[str]) -> check.Claims:
     return found
 
 
+_PLACES = 4
+
+
+@dataclass(slots=True)
+class _Cause:
+    """Findings that say the same of different places: the first of them, the first places, and how many there are."""
+
+    first: Diagnostic
+    places: list[Location] = field(default_factory=list)
+    count: int = 0
+
+    def add(self, found: Diagnostic) -> None:
+        self.count += 1
+        if len(self.places) < _PLACES:
+            self.places += [place for place in found.locations if place not in self.places]
+
+    def told(self) -> Diagnostic:
+        """One finding for all of them."""
+        if self.count == 1:
+            return self.first
+        headline = f"{self.first.headline} ({self.count} times)"
+        return replace(self.first, headline=headline, locations=tuple(self.places[:_PLACES]))
+
+
+def _cause(found: Diagnostic) -> tuple[str, ...]:
+    """What findings have in common that one edit mends: all they say but the value."""
+    texts = (found.headline, found.help)
+    return (found.code, found.severity, *(text.replace(found.value, "") if found.value else text for text in texts))
+
+
 class _Tally:
-    """What was found so far, counted and told."""
+    """What was found so far, counted; told as it is found, but as text by cause when all is known."""
 
     def __init__(self, arguments: Arguments) -> None:
         self.arguments = arguments
-        self.before: Counter[Problem] = Counter()
+        self.causes: dict[tuple[str, ...], _Cause] = {}
         self.lacking: dict[str, Diagnostic] = {}
         self.counts = {"file": 0, "object": 0, **dict.fromkeys(map(str, Severity), 0)}
 
@@ -66,19 +95,26 @@ class _Tally:
         told = check.strict(diagnostics) if self.arguments.flags.strict else diagnostics
         for each in told:
             self.counts[str(each.severity)] += 1
-        output.tell(told, self.arguments, before=self.before)
+        if self.arguments.flags.format != "text":
+            output.tell(told, self.arguments)
+            return
+        for each in told:
+            self.causes.setdefault(_cause(each), _Cause(each)).add(each)
 
     def close(self) -> int:
         # A fact that nobody has stated is told once, however many manifests wanted it.
         self._tell(list(self.lacking.values()))
+        if self.causes:
+            output.tell([cause.told() for cause in self.causes.values()], self.arguments)
         output.say(", ".join(f"{n} {what}{'s' * (n != 1)}" for what, n in self.counts.items()), self.arguments)
         return int(self.counts["error"] > 0)
 
 
-def _checked(name: str, terms: Terms) -> tuple[tuple[Diagnostic, ...], int]:
+def _checked(name: str, terms: Terms, written: Written | None) -> tuple[tuple[Diagnostic, ...], int]:
     """What was found in a file, and the number of its objects; a file that cannot be read is one finding."""
     try:
         text = yamlio.read_stdin() if name == "-" else yamlio.read_text(Path(name), name)
+        terms = written.terms(name, text, terms) if written and name != "-" else terms
         verdict = check.check(text, yamlio.STDIN if name == "-" else name, terms)
     except Rejected as rejected:
         return rejected.diagnostics, 0
@@ -117,13 +153,15 @@ def terms_of(arguments: Arguments) -> Terms:
     """What the flags say manifests are judged by: `--cluster` names an option, `--volcano-version` wins over it."""
     cluster = _cluster(arguments) if arguments.flags.cluster else {}
     facts = admit_facts(cluster.get("facts") or {})
-    release = str(arguments.flags.volcano_version or cluster.get("volcano_version") or schema.DEFAULT)
+    said = arguments.flags.volcano_version or cluster.get("volcano_version")
+    release = str(said or schema.DEFAULT)
     try:
         version_of(release)
     except ValueError as problem:
         raise Usage(str(problem)) from None
     allowed = frozenset(cluster.get("allow") or ())
-    return Terms(release, facts, str(cluster.get("pod_security") or ""), allowed, schema.imported(Path.cwd()))
+    security, own = str(cluster.get("pod_security") or ""), schema.imported(Path.cwd())
+    return Terms(release, not said, facts, security, accepted=allowed, imported=own)
 
 
 def _cluster(arguments: Arguments) -> Mapping[str, Any]:

@@ -93,7 +93,9 @@ class _Whose:
         cluster = spec.cluster
         require([d for d in pipeline.judge(spec) if d.subject == "cluster.volcano_version"])
         own = schema.imported(self.composer.request.directory)
-        return check.Terms(cluster.volcano_version, cluster.facts, cluster.pod_security, imported=own)
+        return check.Terms(
+            cluster.volcano_version, facts=cluster.facts, pod_security=cluster.pod_security, imported=own
+        )
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -24,9 +23,8 @@ def tell(
     arguments: Arguments,
     *,
     beside: bool = False,
-    before: Counter[report.Problem] | None = None,
 ) -> None:
-    """Print diagnostics in the chosen format; `before` is what earlier calls have told already, see `report.render`.
+    """Print diagnostics in the chosen format.
 
     Text is for stderr; the machine-readable forms are the output itself, unless they stand `beside` what the verb
     prints there. A form that is one document is kept until `close`, however often a verb has something to tell.
@@ -35,7 +33,7 @@ def tell(
     if form in _DOCUMENTS and not beside:
         arguments.told.append(diagnostics)
         return
-    text = report.render(diagnostics, form, arguments=arguments.overrides, colour=colour, before=before)
+    text = report.render(diagnostics, form, arguments=arguments.overrides, colour=colour)
     print(text, end="", file=sys.stderr if form == "text" or beside else sys.stdout)
 
 

@@ -280,7 +280,9 @@ class _Edit:
         return f"{base}-r{max(taken, default=1) + 1}"
 
     def outcome(self) -> Outcome:
-        return Outcome(Lock(self.files, self.runs, frozenset(self.ended)), dict(sorted(self.fates.items())))
+        return Outcome(
+            Lock(self.files, self.runs, frozenset(self.ended), self.old.judged), dict(sorted(self.fates.items()))
+        )
 
 
 def _refuse_long(name: str, content: bytes) -> None:

@@ -53,7 +53,7 @@ def unread_plugin_argument(job: Job) -> Iterator[Finding]:
 
     Plugins read flags with Go's flag package: an unknown flag, a bare word or a value of the wrong type ends
     the parse. That is a line in the controller's log; the rest is ignored. Which flags exist depends on
-    Volcano's version.
+    Volcano's version. Where one unknown flag at the end is all that is lost, it is a warning.
 
     Refused: `pytorch: [--master=train, "--port 23456", --worker=train]`.
     Write: `--port=23456`.
@@ -63,11 +63,13 @@ def unread_plugin_argument(job: Job) -> Iterator[Finding]:
             parsed = plugins.parse(name, tuple(strings(arguments)), job.version)
             if parsed.stopped_at is not None and name in plugins.known(job.version):
                 known = ", ".join(f"--{flag}" for flag in plugins.flags(name, job.version)) or "none"
+                all_lost = parsed.stopped_at == len(strings(arguments)) - 1 and "no flag --" in parsed.reason
                 yield Finding(
                     f"the {name} plugin ignores its arguments from here on: {parsed.reason}",
                     f"spec.plugins.{name}[{parsed.stopped_at}]",
                     strings(arguments)[parsed.stopped_at],
                     f"its flags are {known}",
+                    Severity.WARNING if all_lost else None,
                 )
 
 

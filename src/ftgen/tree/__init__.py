@@ -34,6 +34,7 @@ from ftgen.tree.lock import (
     State,
     dump_lock,
     issued_name,
+    judged_by,
     object_of,
     parse_lock,
 )
@@ -59,6 +60,7 @@ __all__ = [
     "draw",
     "dump_lock",
     "issued_name",
+    "judged_by",
     "object_of",
     "parse_lock",
     "plan_copy",

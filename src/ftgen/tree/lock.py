@@ -36,12 +36,14 @@ class Run:
         name: final name of the job object; empty under `generateName`, where the cluster chooses it.
         identity: what the user asked for, `<folder>/<label>`; outlives a change of content.
         files: posix path relative to the tree's root, to content.
+        judged: what it was judged by, as JSON text; empty where nobody asks.
     """
 
     folder: str
     name: str
     identity: str
     files: Mapping[str, bytes]
+    judged: str = ""
 
 
 class State(StrEnum):
@@ -92,11 +94,14 @@ class Lock:
         files: path to entry.
         runs: run identity to the latest name issued to it.
         ended: names of runs that were stopped or purged, and are not created again under that name.
+        judged: run identity to what the run was judged by, JSON text: the release and the facts of its cluster, and
+            what was accepted.
     """
 
     files: Mapping[str, Entry] = field(default_factory=dict)
     runs: Mapping[str, Issued] = field(default_factory=dict)
     ended: frozenset[str] = frozenset()
+    judged: Mapping[str, str] = field(default_factory=dict)
 
 
 EMPTY = Lock()
@@ -108,12 +113,41 @@ def issued_name(lock: Lock, identity: str) -> str | None:
     return issued.name if issued else None
 
 
+def judged_by(lock: Lock, run: str) -> str:
+    """What a run was judged by; a file that several runs share, by what all of its folder were; empty: unknown."""
+    if not run.endswith("/*"):
+        return lock.judged.get(run, "")
+    folder = run.removesuffix("/*")
+    texts = {text for identity, text in lock.judged.items() if _folder(identity) == folder}
+    return texts.pop() if len(texts) == 1 else ""
+
+
+def _folder(identity: str) -> str:
+    return identity.partition("/")[0]
+
+
+def _folded(judged: Mapping[str, str]) -> dict[str, str]:
+    """A row for each folder whose runs were all judged by the same, as those of a sweep are; else one a run."""
+    texts: dict[str, set[str]] = {}
+    for identity, text in judged.items():
+        texts.setdefault(_folder(identity), set()).add(text)
+    return {(f"{_folder(run)}/*" if len(texts[_folder(run)]) == 1 else run): text for run, text in judged.items()}
+
+
+def unfolded(judged: Mapping[str, str], runs: Iterable[str]) -> dict[str, str]:
+    """What `_folded` made one row of, for every run again."""
+    rows = {run: judged.get(run) or judged.get(f"{_folder(run)}/*") for run in runs}
+    return {run: text for run, text in rows.items() if text}
+
+
 def dump_lock(lock: Lock) -> bytes:
     """The index as JSON text, sorted, one file or run a line, so that its git diff reads like a list."""
     files = {path: _entry_json(entry) for path, entry in sorted(lock.files.items())}
     runs = {run: {"name": it.name, "hash": it.hash} for run, it in sorted(lock.runs.items())}
     parts = [f'"version": {_FORMAT}', _table("files", files), _table("runs", runs)]
     parts.append(f'"ended": {_json(sorted(lock.ended))}')
+    judged = _folded({run: text for run, text in lock.judged.items() if run in lock.runs})
+    parts += [_table("judged", {run: json.loads(text) for run, text in sorted(judged.items())})] if judged else []
     return ("{\n" + ",\n".join(parts) + "\n}\n").encode()
 
 

@@ -145,7 +145,7 @@ def under_name(run: Run, name: str) -> Run:
         path.replace(run.name, name): content.replace(run.name.encode(), name.encode())
         for path, content in run.files.items()
     }
-    return Run(run.folder, name, run.identity, files)
+    return replace(run, name=name, files=files)
 
 
 def draw(shelf: Shelf, lock: Lock, runs: Iterable[Run], terms: Terms) -> Outcome:
@@ -228,6 +228,7 @@ class _Draft:
     terms: Terms
     files: dict[str, Entry] = field(init=False)
     issued: dict[str, Issued] = field(init=False)
+    judged: dict[str, str] = field(init=False)
     fates: dict[str, Fate] = field(default_factory=dict)
     owned: dict[str, list[str]] = field(init=False)
     taken: dict[str, str] = field(default_factory=dict)
@@ -240,6 +241,7 @@ class _Draft:
     def __post_init__(self) -> None:
         self.files = dict(self.old.files)
         self.issued = dict(self.old.runs)
+        self.judged = dict(self.old.judged)
         owned = defaultdict(list)
         for path, entry in self.old.files.items():
             owned[entry.run].append(path)
@@ -258,6 +260,8 @@ class _Draft:
         elif self._may_become(run):
             self._retire_predecessor(run)
             self.issued[run.identity] = self._issue(run)
+            if run.judged:
+                self.judged[run.identity] = run.judged
             for path, content in run.files.items():
                 self._place(run, path, content)
 
@@ -412,7 +416,7 @@ class _Draft:
         self.problems += [*_left(self.over), *_orphaned(self.unrendered), *self._duplicates(), *self._shrinkage()]
         if any(problem.severity is Severity.ERROR for problem in self.problems):
             raise Rejected(self.problems)
-        lock = Lock(self.files, self.issued, self.old.ended)
+        lock = Lock(self.files, self.issued, self.old.ended, self.judged)
         fates = dict(sorted(self.fates.items()))
         return Outcome(lock, fates, tuple(self.adopted), tuple(self.renamed), tuple(self.problems))
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Annotated, TypeVar
+from dataclasses import field
+from typing import Annotated, Any, TypeVar
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from ftgen.tree.lock import Entry, Issued, Lock, State
+from ftgen.tree.lock import Entry, Issued, Lock, State, unfolded
 
 _Shape = TypeVar("_Shape")
 _STRICT = ConfigDict(strict=True, extra="forbid")
@@ -41,6 +42,7 @@ class _Lock:
     files: Mapping[str, _Entry]
     runs: Mapping[str, _Issued]
     ended: Sequence[str] = ()
+    judged: Mapping[str, Any] = field(default_factory=dict)
 
 
 _HEAD, _LOCK = TypeAdapter(_Head), TypeAdapter(_Lock)
@@ -65,7 +67,9 @@ def lock_of(text: bytes) -> Lock:
     # Which of two entries holds is a reader's choice, and git merges of two sides may keep both.
     json.loads(text, object_pairs_hook=_once)
     files = {path: Entry(**vars(entry)) for path, entry in found.files.items()}
-    return Lock(files, {run: Issued(**vars(issued)) for run, issued in found.runs.items()}, frozenset(found.ended))
+    runs = {run: Issued(**vars(issued)) for run, issued in found.runs.items()}
+    judged = {run: json.dumps(terms, ensure_ascii=False) for run, terms in found.judged.items()}
+    return Lock(files, runs, frozenset(found.ended), unfolded(judged, runs))
 
 
 def _checked(adapter: TypeAdapter[_Shape], text: bytes) -> _Shape:

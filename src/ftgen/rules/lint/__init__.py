@@ -13,7 +13,7 @@ from typing import Any
 from ftgen.diagnostics import Diagnostic, note
 from ftgen.rules import Rule, diagnosed
 from ftgen.rules.job import Job, Version, read
-from ftgen.rules.lint import ascend, cards, delivery, pods, ranks, scripts, storage  # noqa: F401 - define rules
+from ftgen.rules.lint import ascend, cards, delivery, launch, pods, ranks, scripts, storage  # noqa: F401 - define rules
 from ftgen.rules.lint.around import RULES_OF_LINT, Around, Unknown
 from ftgen.spec import Card, Spec
 

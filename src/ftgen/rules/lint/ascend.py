@@ -29,6 +29,8 @@ _WHOLE_A3 = 16
 _WHOLE_NPU = ("huawei.com/Ascend910", "huawei.com/npu")
 _STATIC = re.compile(r"huawei\.com/Ascend[0-9]+[A-Z]?-[0-9]+c\..+")
 _MEMORY = re.compile(r"(huawei\.com/Ascend[0-9A-Z]+(?:-1)?)-memory")
+# HAMi's; huawei.com/npu-core is MindCluster's own slice of a 310P, in requests and limits alike.
+_CORES = re.compile(r"huawei\.com/Ascend[0-9A-Z]+(?:-1)?-core")
 _TEMPLATES = {
     "910A": (2184, 4369, 8738, 17476),
     "310P": (3072, 6144, 12288),
@@ -160,7 +162,7 @@ def partial_npu(job: Job, _: Around) -> Iterator[Finding]:
                 path = child(f"{container.path}.resources.{field}", name)
                 if _STATIC.fullmatch(name) and (whole(value) != 1 or pods_in_all(job) > 1):
                     yield Finding("a virtual NPU is exactly one, for one pod", path, value, "use whole cards")
-                if name.endswith("-core") and text(notes.get("huawei.com/vnpu-mode")) != "hami-core":
+                if _CORES.fullmatch(name) and text(notes.get("huawei.com/vnpu-mode")) != "hami-core":
                     said = f"{name} counts only in hami-core mode"
                     yield Finding(said, path, value, "annotate the pod with huawei.com/vnpu-mode: hami-core")
                 yield from _memory(name, value, names, path)

@@ -129,7 +129,7 @@ def _owner(name: str, pod: Pod) -> str:
     return "HAMi" if upstream else plugin(name) or family(name)
 
 
-@lint("FT402", "no-cards")
+@lint("FT402", "no-cards", Severity.WARNING)
 def no_cards(job: Job, _: Around) -> Iterator[Finding]:
     """A count of cards is zero.
 
@@ -232,7 +232,8 @@ def share_without_count(job: Job, _: Around) -> Iterator[Finding]:
         parts = [name for name in PARTS if name in names]
         if parts and not {"nvidia.com/gpualloc", "nvidia.com/gpu"} & names.keys():
             said = f"{parts[0]} without nvidia.com/gpualloc leaves the number of cards to the platform"
-            yield Finding(said, _place(container, parts[0]), parts[0], 'add nvidia.com/gpualloc: "1"')
+            help_ = 'add nvidia.com/gpualloc: "1"'
+            yield Finding(said, _place(container, parts[0]), parts[0], help_, Severity.WARNING)
         if "volcano.sh/vgpu-memory" in names and "volcano.sh/vgpu-number" not in names:
             path = _place(container, "volcano.sh/vgpu-memory")
             yield Finding("deviceshare needs volcano.sh/vgpu-number", path, "", 'add volcano.sh/vgpu-number: "1"')

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from ftgen.diagnostics import Severity
 from ftgen.rules import Finding
-from ftgen.rules.job import Job, Task, child, count, entries, mapping, number, strings, text
+from ftgen.rules.job import Container, Job, Task, child, count, entries, mapping, number, strings, text
 from ftgen.rules.lint.around import Around, lint
 from ftgen.rules.lint.cards import pods_in_all
-from ftgen.rules.lint.devices import cards
-from ftgen.rules.lint.shell import found, shell_text
+from ftgen.rules.lint.devices import cards, families
+from ftgen.rules.lint.shell import TRAINS, found, found_in_all, matches, matches_any, shell_text
 
 _FRAMEWORKS = frozenset(("pytorch", "tensorflow", "mpi", "ray"))
 _PUBLISHED = re.compile(r"\bVC_([A-Z0-9_]+?)_(HOSTS|NUM)\b")
+_READ = re.compile(r"\$[({]?(V[CK]_[A-Z0-9_]+)\b")
+_INDEXES = ("VC_TASK_INDEX", "VK_TASK_INDEX")
 _KUEUE = "kueue.x-k8s.io/queue-name"
 
 
-@lint("FT455", "partial-gang")
+@lint("FT455", "partial-gang", Severity.WARNING)
 def partial_gang(job: Job, _: Around) -> Iterator[Finding]:
     """A distributed job may start with fewer pods than it has.
 
-    The pods that were placed wait in a collective for those that were not, and hold their cards meanwhile.
+    The pods that were placed wait in a collective for those that were not, and hold their cards meanwhile.  Pods
+    without cards may well be meant to come and go, so that is only noted.
 
     Refused: `replicas: 2` with `minAvailable: 1`.
     Write: `minAvailable: 2`.
@@ -32,25 +36,58 @@ def partial_gang(job: Job, _: Around) -> Iterator[Finding]:
     waiting = any(strings(mapping(task.body.get("dependsOn")).get("name")) for task in job.tasks)
     if 0 < wanted < total and not waiting:
         said = f"a partial gang: {wanted} of {total} pods may start alone"
-        yield Finding(said, "spec.minAvailable", wanted, f"set spec.minAvailable to {total}")
+        severity = None if any(map(families, job.pods)) else Severity.NOTE
+        yield Finding(said, "spec.minAvailable", wanted, f"set spec.minAvailable to {total}", severity)
 
 
 @lint("FT456", "ranks-without-names")
 def ranks_without_names(job: Job, _: Around) -> Iterator[Finding]:
     """Several pods train together, but nothing tells them who the others are.
 
-    The svc plugin makes their host names and VC_<TASK>_HOSTS, the env plugin their index; pytorch, mpi,
-    tensorflow and ray bring their own.
+    The svc plugin makes their host names, VC_<TASK>_HOSTS and the files in /etc/volcano, the env plugin their index;
+    pytorch, mpi, tensorflow and ray bring svc and their own.  It is an error where a script reads what no plugin
+    makes, and a warning where pods with cards have no names at all.
 
-    Refused: `replicas: 2` without plugins.
+    Refused: `replicas: 2` and `${VC_TASK_INDEX}` in the script, without plugins.
     Write: `plugins: {env: [], svc: []}`.
     """
-    if pods_in_all(job) < 2 or _FRAMEWORKS & job.plugins.keys():  # noqa: PLR2004 - more than one
+    if pods_in_all(job) < 2:  # noqa: PLR2004 - more than one
         return
-    missing = [name for name in ("env", "svc") if name not in job.plugins]
+    there = {*job.plugins, *(("svc",) if _FRAMEWORKS & job.plugins.keys() else ())}
+    missing = [
+        name for name, made in _MADE.items() if name not in there and any(_reads(made, c) for c in job.containers)
+    ]
+    severity = None
+    if not missing and not {"svc", *_FRAMEWORKS} & there and _is_nameless(job):
+        missing, severity = ["svc"], Severity.WARNING
     if missing:
         said = f"{pods_in_all(job)} pods cannot find each other without the plugin {' and '.join(missing)}"
-        yield Finding(said, "spec.plugins", "", f"add {', '.join(f'{name}: []' for name in missing)} to spec.plugins")
+        help_ = f"add {', '.join(f'{name}: []' for name in missing)} to spec.plugins"
+        yield Finding(said, "spec.plugins", "", help_, severity)
+
+
+_MADE = {
+    "env": re.compile(r"\bV[CK]_TASK_INDEX\b"),
+    "svc": re.compile(r"\bVC_[A-Z0-9_]+?_(?:HOSTS|NUM)\b|/etc/volcano\b"),
+}
+# A script that names its peers itself, or whose image does, needs no plugin.
+_PEERS = re.compile(r"master|rdzv|hostfile|rank|nnodes|peer", re.IGNORECASE)
+
+
+def _reads(made: re.Pattern[str], container: Container) -> bool:
+    """Whether a container reads what a plugin makes, and does not set it itself."""
+    values = [text(variable.get("value")) for _, variable in container.env]
+    own = {text(variable.get("name")) for _, variable in container.env}
+    read = found_in_all(made, (shell_text(container).raw, *values))
+    return any(name not in own for name in read)
+
+
+def _is_nameless(job: Job) -> bool:
+    """Whether several pods with cards start a training without a word of each other."""
+    trained = [c for pod in job.pods if families(pod) for c in pod.main_containers]
+    told = ((*(text(v.get("name")) for _, v in c.env), shell_text(c).code) for c in trained)
+    starts = any(matches(TRAINS, shell_text(c).code) for c in trained)
+    return starts and not any(matches_any(_PEERS, words) for words in told)
 
 
 @lint("FT457", "hosts-of-another-task", Severity.WARNING)
@@ -58,9 +95,10 @@ def hosts_of_another_task(job: Job, _: Around) -> Iterator[Finding]:
     """A script reads the host names of a task that the job does not have.
 
     The svc plugin publishes VC_<TASK>_HOSTS and VC_<TASK>_NUM with the task's name in capitals; any other variable
-    is empty, and a script that takes empty for "one node" trains alone in every pod.
+    is empty, and a script that takes empty for "one node" trains alone in every pod.  Nor does Volcano set any other
+    variable that begins with VC_ but VC_TASK_INDEX; in a command, `$(NAME)` of such a one stays as it is.
 
-    Refused: `${VC_WORKER_HOSTS}` in a job whose task is `train`.
+    Refused: `${VC_WORKER_HOSTS}` in a job whose task is `train`, `$(VC_WORKER_0_SVC)`.
     Write: `${VC_TRAIN_HOSTS}`.
     """
     known = {task.name.replace("-", "_").upper() for task in job.tasks}
@@ -72,6 +110,19 @@ def hosts_of_another_task(job: Job, _: Around) -> Iterator[Finding]:
                     severity = Severity.ERROR if pods_in_all(job) > 1 else None
                     path = shell_text(container).path
                     yield Finding(said, path, f"VC_{owner}_{what}", f"read {_list(known, what)}", severity)
+            yield from _never_set(job, container, known)
+
+
+def _never_set(job: Job, container: Container, known: set[str]) -> Iterator[Finding]:
+    """Variables that look like Volcano's, which neither it nor the container sets."""
+    script = shell_text(container)
+    own = {text(variable.get("name")) for _, variable in container.env}
+    for name in found(_READ, script.raw):
+        made = name in _INDEXES or _PUBLISHED.fullmatch(name) or name in own or f"{name}=" in script.code
+        if not made and not container.body.get("envFrom"):
+            said = f"nothing sets {name}; Volcano publishes {_list(known, 'HOSTS')}"
+            severity = Severity.ERROR if pods_in_all(job) > 1 else None
+            yield Finding(said, script.path, name, f"read {_list(known, 'HOSTS')}", severity)
 
 
 def _list(tasks: set[str], what: str) -> str:
@@ -90,20 +141,93 @@ def whole_nodes(job: Job, around: Around) -> Iterator[Finding]:
     """
     for task in job.tasks if pods_in_all(job) > 1 else ():
         wanted = cards(task.pod)
-        if wanted and not keeps_apart(task) and wanted == around.cards_per_node():
+        if wanted and not keeps_apart(job, task) and wanted == around.cards_per_node():
             said = f"each pod of {task.name!r} fills a node, but nothing keeps them apart"
-            help_ = "add a podAntiAffinity over kubernetes.io/hostname"
+            help_ = "add a podAntiAffinity over kubernetes.io/hostname that selects the job's own pods"
             yield Finding(said, f"{task.pod.spec_path}.affinity", "", help_)
 
 
-def keeps_apart(task: Task, *, required: bool = False) -> bool:
+def keeps_apart(job: Job, task: Task, *, required: bool = False) -> bool:
     """Whether a task's pods avoid each other's nodes; `required`: never share one."""
+    return any(selects(term, job, task) for term in _away(task, required=required))
+
+
+def _away(task: Task, *, required: bool) -> list[dict[str, Any]]:
+    """The terms by which a task's pods avoid other pods' nodes."""
     rules = mapping(mapping(task.pod.spec.get("affinity")).get("podAntiAffinity"))
     terms = [term for _, term in entries(rules.get("requiredDuringSchedulingIgnoredDuringExecution"))]
     if not required:
         preferred = entries(rules.get("preferredDuringSchedulingIgnoredDuringExecution"))
         terms += [mapping(term.get("podAffinityTerm")) for _, term in preferred]
-    return any(term.get("topologyKey") == "kubernetes.io/hostname" for term in terms)
+    return [term for term in terms if term.get("topologyKey") == "kubernetes.io/hostname"]
+
+
+def selects(term: Mapping[str, Any], job: Job, task: Task) -> bool:
+    """Whether a term of an affinity selects the task's own pods; without a selector it selects none."""
+    selector = term.get("labelSelector")
+    namespaces = strings(term.get("namespaces"))
+    elsewhere = namespaces and _namespace(job) not in namespaces and not isinstance(term.get("namespaceSelector"), dict)
+    if not isinstance(selector, dict) or elsewhere:
+        return False
+    equal = [(key, [text(value)], "In") for key, value in mapping(selector.get("matchLabels")).items()]
+    asked = [
+        (text(e.get("key")), strings(e.get("values")), e.get("operator"))
+        for _, e in entries(selector.get("matchExpressions"))
+    ]
+    return all(_holds(operator, values, _label(key, job, task)) for key, values, operator in (*equal, *asked))
+
+
+def _holds(operator: object, values: list[str], label: str | None) -> bool:
+    """Whether a label meets a requirement of a selector (k8s.io/apimachinery, labels.Requirement.Matches)."""
+    match operator:
+        case "In":
+            return label in values
+        case "NotIn":
+            return label not in values
+        case _:
+            return (label is not None) == (operator == "Exists")
+
+
+def _label(key: str, job: Job, task: Task) -> str | None:
+    """A label of a task's pods; the controller gives them some of its own (job_controller_util.go)."""
+    if key == _JOB_NAME:
+        return job.name
+    own = {"volcano.sh/task-spec": task.name, "volcano.sh/job-namespace": _namespace(job)}
+    return own[key] if key in own else mapping(task.pod.metadata.get("labels")).get(key)
+
+
+def _namespace(job: Job) -> str:
+    return text(mapping(job.manifest.get("metadata")).get("namespace")) or "default"
+
+
+@lint("FT393", "apart-from-another-job", Severity.WARNING)
+def apart_from_another(job: Job, _: Around) -> Iterator[Finding]:
+    """Pods are kept away from the pods of another job only, not from each other.
+
+    The term names another job by the label volcano.sh/job-name, as copies of a manifest do: the pods of this one may
+    share a node.
+
+    Refused: in the job `eight-by-eight`, podAntiAffinity with `volcano.sh/job-name` In `[mindx-dls-test]`.
+    Write: the job's own name, or a label that its pods have.
+    """
+    for task in job.tasks if pods_in_all(job) > 1 else ():
+        others = [name for term in _away(task, required=False) for name in _jobs_named(term) if name != job.name]
+        if others and not keeps_apart(job, task):
+            said = f"the pods of {task.name!r} avoid those of the job {others[0]}, not each other"
+            path = f"{task.pod.spec_path}.affinity.podAntiAffinity"
+            own = f"name {job.name}" if job.name_path == "metadata.name" else "select a label of the pods"
+            yield Finding(said, path, others[0], f"{own} in the labelSelector, or remove the term")
+
+
+def _jobs_named(term: Mapping[str, Any]) -> list[str]:
+    selector = mapping(term.get("labelSelector"))
+    named = [text(mapping(selector.get("matchLabels")).get(_JOB_NAME))]
+    for _, each in entries(selector.get("matchExpressions")):
+        named += strings(each.get("values")) if each.get("key") == _JOB_NAME and each.get("operator") == "In" else []
+    return [name for name in named if name]
+
+
+_JOB_NAME = "volcano.sh/job-name"
 
 
 @lint("FT459", "left-to-admission", Severity.WARNING)

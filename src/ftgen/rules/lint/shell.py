@@ -12,6 +12,12 @@ from ftgen import kube
 from ftgen.rules.job import Container, strings, text
 
 _SHELLS = frozenset(("sh", "bash", "dash", "ash", "zsh", "ksh"))
+TRAINS = re.compile(
+    r"\b(?:torchrun|torch\.distributed\.(?:run|launch)|accelerate[ \t]+launch|deepspeed|llamafactory-cli[ \t]+train"
+    r"|swift[ \t]+sft|horovodrun|mpirun|mpiexec|colossalai[ \t]+run)\b"
+    r"|\bpython[0-9.]*[^\n;|&]{1,200}?(?:train|finetune|fine_tune|sft|pretrain)[\w-]*(?:\.py)?\b"
+)
+"""What starts a training, which ends once it is done."""
 _COMMENT = re.compile(r"^[ \t]*#.*$", re.MULTILINE)
 
 

@@ -133,7 +133,7 @@ def one_node_for_all(job: Job, around: Around) -> Iterator[Finding]:
         if not claim.shared or "ReadWriteOnce" not in claim.modes or set(claim.modes) & set(_SHARED_MODES):
             continue
         local = _is_node_local(claim, around)
-        stuck = local is False or any(keeps_apart(task, required=True) for task in job.tasks) or _too_many(job, around)
+        stuck = local is False or any(keeps_apart(job, t, required=True) for t in job.tasks) or _too_many(job, around)
         said = f"all {total} pods must run on the node of {claim.label}"
         said += ", and cannot" if stuck else ""
         help_ = "use ReadWriteMany storage, or an ephemeral volume for each pod"
@@ -296,8 +296,7 @@ def memory_for_shm(job: Job, _: Around) -> Iterator[Finding]:
                 all_of_it = size > limit
                 said = f"{empty['sizeLimit']} of shared memory {'exceed' if all_of_it else 'leave little of'} "
                 said += f"a memory limit of {float(limit / 2**30):g}Gi"
-                severity = Severity.ERROR if all_of_it else None
-                yield Finding(said, f"{path}.sizeLimit", empty["sizeLimit"], "raise limits.memory", severity)
+                yield Finding(said, f"{path}.sizeLimit", empty["sizeLimit"], "raise limits.memory")
 
 
 def _memory_limit(pod: Pod) -> Fraction | None:

@@ -1,0 +1,110 @@
+"""Which kinds the API groups of Kubernetes and Volcano serve, whether or not there is a schema of them here.
+
+Sources: the API definitions of Kubernetes 1.25 to 1.37 (kubernetes-validate 1.37.0), Volcano's config/crd of 1.12 to
+1.15.  A kind of a group that is not listed may be anybody's.
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+
+_NATIVE = """
+v1 Binding ComponentStatus ConfigMap Endpoints Event LimitRange List Namespace Node PersistentVolume
+v1 PersistentVolumeClaim Pod PodTemplate ReplicationController ResourceQuota Secret Service ServiceAccount Status
+admissionregistration.k8s.io/v1 MutatingAdmissionPolicy MutatingAdmissionPolicyBinding MutatingWebhookConfiguration
+admissionregistration.k8s.io/v1 ValidatingAdmissionPolicy ValidatingAdmissionPolicyBinding
+admissionregistration.k8s.io/v1 ValidatingWebhookConfiguration
+admissionregistration.k8s.io/v1alpha1 MutatingAdmissionPolicy MutatingAdmissionPolicyBinding
+admissionregistration.k8s.io/v1alpha1 ValidatingAdmissionPolicy ValidatingAdmissionPolicyBinding
+admissionregistration.k8s.io/v1beta1 MutatingAdmissionPolicy MutatingAdmissionPolicyBinding
+admissionregistration.k8s.io/v1beta1 ValidatingAdmissionPolicy ValidatingAdmissionPolicyBinding
+apiextensions.k8s.io/v1 CustomResourceDefinition
+apiregistration.k8s.io/v1 APIService
+apps/v1 ControllerRevision DaemonSet Deployment ReplicaSet StatefulSet
+authentication.k8s.io/v1 SelfSubjectReview TokenRequest TokenReview
+authorization.k8s.io/v1 LocalSubjectAccessReview SelfSubjectAccessReview SelfSubjectRulesReview SubjectAccessReview
+autoscaling/v1 HorizontalPodAutoscaler Scale
+autoscaling/v2 HorizontalPodAutoscaler
+batch/v1 CronJob Job
+certificates.k8s.io/v1 CertificateSigningRequest ClusterTrustBundle PodCertificateRequest
+certificates.k8s.io/v1alpha1 ClusterTrustBundle PodCertificateRequest
+certificates.k8s.io/v1beta1 ClusterTrustBundle PodCertificateRequest
+coordination.k8s.io/v1 Lease
+coordination.k8s.io/v1alpha1 LeaseCandidate
+coordination.k8s.io/v1alpha2 LeaseCandidate
+coordination.k8s.io/v1beta1 LeaseCandidate
+discovery.k8s.io/v1 EndpointSlice
+events.k8s.io/v1 Event
+extensions/v1beta1
+flowcontrol.apiserver.k8s.io/v1 FlowSchema PriorityLevelConfiguration
+flowcontrol.apiserver.k8s.io/v1beta2 FlowSchema PriorityLevelConfiguration
+flowcontrol.apiserver.k8s.io/v1beta3 FlowSchema PriorityLevelConfiguration
+internal.apiserver.k8s.io/v1alpha1 StorageVersion
+networking.k8s.io/v1 IPAddress Ingress IngressClass NetworkPolicy ServiceCIDR
+networking.k8s.io/v1alpha1 ClusterCIDR IPAddress ServiceCIDR
+networking.k8s.io/v1beta1 IPAddress ServiceCIDR
+node.k8s.io/v1 RuntimeClass
+policy/v1 Eviction PodDisruptionBudget
+rbac.authorization.k8s.io/v1 ClusterRole ClusterRoleBinding Role RoleBinding
+resource.k8s.io/v1 DeviceClass DeviceTaintRule ResourceClaim ResourceClaimTemplate ResourceSlice
+resource.k8s.io/v1alpha2 PodSchedulingContext ResourceClaim ResourceClaimParameters ResourceClaimTemplate
+resource.k8s.io/v1alpha2 ResourceClass ResourceClassParameters ResourceSlice
+resource.k8s.io/v1alpha3 DeviceClass DeviceTaintRule PodSchedulingContext ResourceClaim ResourceClaimTemplate
+resource.k8s.io/v1alpha3 ResourcePoolStatusRequest ResourceSlice
+resource.k8s.io/v1beta1 DeviceClass ResourceClaim ResourceClaimTemplate ResourceSlice
+resource.k8s.io/v1beta2 DeviceClass DeviceTaintRule ResourceClaim ResourceClaimTemplate ResourceSlice
+scheduling.k8s.io/v1 PriorityClass
+scheduling.k8s.io/v1alpha1 Workload
+scheduling.k8s.io/v1alpha2 PodGroup Workload
+scheduling.k8s.io/v1alpha3 CompositePodGroup PodGroup Workload
+scheduling.k8s.io/v1beta1 PodGroup Workload
+storage.k8s.io/v1 CSIDriver CSINode CSIStorageCapacity StorageClass VolumeAttachment VolumeAttributesClass
+storage.k8s.io/v1alpha1 VolumeAttributesClass
+storage.k8s.io/v1beta1 CSIStorageCapacity VolumeAttributesClass
+storagemigration.k8s.io/v1 StorageVersionMigration
+storagemigration.k8s.io/v1alpha1 StorageVersionMigration
+storagemigration.k8s.io/v1beta1 StorageVersionMigration
+"""
+_VOLCANO = """
+batch.volcano.sh/v1alpha1 Job CronJob>=1.13
+bus.volcano.sh/v1alpha1 Command
+config.volcano.sh/v1alpha1 ColocationConfiguration>=1.14
+flow.volcano.sh/v1alpha1 JobFlow JobTemplate
+nodeinfo.volcano.sh/v1alpha1 Numatopology
+scheduling.volcano.sh/v1beta1 PodGroup Queue
+shard.volcano.sh/v1alpha1 NodeShard>=1.14
+topology.volcano.sh/v1alpha1 HyperNode
+"""
+
+
+def _table(text: str) -> dict[tuple[str, str], str]:
+    """The kinds of a table, each with the Volcano that brought it; empty where all known ones have it."""
+    rows = [line.split() for line in text.split("\n") if line]
+    words = [(version, word.partition(">=")) for version, *kinds in rows for word in kinds]
+    return {(version, kind): since for version, (kind, _, since) in words}
+
+
+_SERVED = {**_table(_NATIVE), **_table(_VOLCANO)}
+_GROUPS = {line.split()[0].rpartition("/")[0] for line in (_NATIVE + _VOLCANO).split("\n") if line}
+
+
+def knows(api_version: str) -> bool:
+    """Whether all kinds of a group are known."""
+    return api_version.rpartition("/")[0] in _GROUPS
+
+
+def since(api_version: str, kind: str) -> str | None:
+    """The Volcano that brought a kind, empty where all known ones have it; None where nothing serves it."""
+    return _SERVED.get((api_version, kind))
+
+
+def nearest(api_version: str, kind: str) -> str:
+    """The `apiVersion kind` that was meant, as far as it can be guessed: the same kind elsewhere, else a like one."""
+    same = [version for version, there in _SERVED if there == kind]
+    if same:
+        return f"{(get_close_matches(api_version, same, 1, 0) or same)[0]} {kind}"
+    group = api_version.rpartition("/")[0]
+    own = {there: version for version, there in reversed(_SERVED) if version.rpartition("/")[0] == group}
+    contained = [there for there in own if there.lower() in kind.lower()]
+    close = get_close_matches(kind, own, 1) or sorted(contained, key=len)[-1:] or list(own)[:1] * (len(own) == 1)
+    return f"{own[close[0]]} {close[0]}" if close else ""

@@ -1,0 +1,92 @@
+"""What a newer Volcano takes: said beside each error, and no error where nobody has said which release there is."""
+
+import pytest
+
+from ftgen import check, yamlio
+from ftgen.check import Terms
+from ftgen.diagnostics import Severity
+
+JOB = """\
+apiVersion: batch.volcano.sh/v1alpha1
+kind: Job
+metadata: {name: sft, namespace: research}
+spec:
+  minAvailable: 2
+  schedulerName: volcano
+  queue: %(queue)s
+  maxRetry: 3
+  plugins: %(plugins)s
+  tasks:
+  - name: train
+    replicas: 2
+    minAvailable: 2
+    maxRetry: 3
+    policies: [{event: PodFailed, action: %(action)s}]
+    %(extra)s
+    template:
+      spec: {restartPolicy: Never, containers: [{name: train, image: "registry.example.com/train:1"}]}
+"""
+PLAIN = {"queue": "research", "plugins": "{svc: []}", "action": "RestartJob", "extra": ""}
+PARTITIONS = "partitionPolicy: {totalPartitions: 1, partitionSize: 2, minPartitions: 1}"
+NEWER = {
+    "a field": ({"extra": PARTITIONS}, "FT301", "1.14"),
+    "a plugin": ({"plugins": "{ray: [--head=train]}"}, "FT323", "1.14"),
+    "an action": ({"action": "RestartPartition"}, "FT319", "1.14"),
+    "a plugin's task": ({"plugins": "{mpi: [--master=train]}"}, "FT324", "1.15"),
+}
+
+
+def told(text, terms):
+    return [d for d in check.check(text, "job.yaml", terms).diagnostics if d.severity is not Severity.NOTE]
+
+
+def job(**said):
+    return JOB % {**PLAIN, **said}
+
+
+@pytest.mark.parametrize(("said", "code", "release"), NEWER.values(), ids=NEWER)
+def test_what_a_newer_release_takes(said, code, release):
+    [stated] = [d for d in told(job(**said), Terms("1.12")) if d.code == code]
+    [assumed] = [d for d in told(job(**said), Terms("1.12", assumed=True)) if d.code == code]
+
+    assert (stated.severity, assumed.severity) == (Severity.ERROR, Severity.WARNING)
+    assert f"Volcano {release}" in stated.help
+    assert stated.help == assumed.help
+    assert not [d for d in told(job(**said), Terms(release)) if d.severity is Severity.ERROR]
+
+
+def test_rules_are_asked_of_what_a_newer_schema_takes():
+    wrong = job(extra=PARTITIONS, action="Restart")
+
+    found = {(d.code, str(d.severity)) for d in told(wrong, Terms("1.12", assumed=True))}
+
+    assert {("FT301", "warning"), ("FT319", "error")} <= found
+
+
+def test_what_no_release_takes_stays_an_error():
+    [found] = [d for d in told(job(extra="partition: 2"), Terms("1.12", assumed=True)) if d.code == "FT301"]
+
+    assert found.severity is Severity.ERROR
+    assert "takes it" not in found.help
+
+
+def test_empty_values_are_filled_in_before_the_schema_is_asked():
+    assert not [d for d in told(job(queue='""'), Terms("newest")) if d.severity is Severity.ERROR]
+    assert [d.code for d in told(job(queue="Research"), Terms("newest")) if d.severity is Severity.ERROR] == ["FT303"]
+
+
+def test_a_flag_at_the_end_that_is_not_known_yet_is_a_warning():
+    flags = '{svc: ["--disable-network-policy=true", "--inject-hosts-env=false"]}'
+    [found] = [d for d in told(job(plugins=flags), Terms("newest")) if d.code == "FT419"]
+    assert found.severity is Severity.WARNING
+    lost = '{svc: ["--inject-hosts-env=false", "--disable-network-policy=true"]}'
+    [found] = [d for d in told(job(plugins=lost), Terms("newest")) if d.code == "FT419"]
+    assert (found.severity, found.help.rpartition("; ")[2]) == (Severity.ERROR, "Volcano 1.16 takes it")
+
+
+def test_nobody_can_accept_what_admission_denies():
+    twins = yamlio.parse(job(), "job.yaml")
+    twins["spec"]["tasks"] *= 2
+    accepting = Terms(accepted=frozenset({"FT312", "FT494"}))
+
+    assert [d.code for d in told(yamlio.dump(twins), accepting)] == ["FT312"]
