@@ -175,7 +175,8 @@ _PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 def is_secret_name(name: str) -> bool:
     """Whether a variable, key or option of this name holds a secret: PGPASSWORD, hub_token, --api-key, GITHUB_PAT."""
     words = _words(name)
-    if not words or (len(words) > 1 and words[0] in _SWITCHES):
+    # imagePullSecrets lists names of Secrets.
+    if not words or (len(words) > 1 and words[0] in _SWITCHES) or words[-2:] == ("pull", "secrets"):
         return False
     before, last = ("", *words)[-2:]
     if last in _ALWAYS or last == "auth":

@@ -59,7 +59,7 @@ def test_the_container_becomes_an_experiment(capsys: pytest.CaptureFixture[str])
     assert {"override /trainer": "command"} in found["defaults"]
     hardware = found["hardware"]
     assert (hardware["image"], hardware["devices"]) == ("registry.example.com/llm:1", 2)
-    assert hardware["env"] == {"HF_HUB_OFFLINE": "1"}
+    assert hardware["env"] == {"HF_HUB_OFFLINE": "1", "TOKEN": {"secret": "token", "key": "TOKEN"}}
     assert hardware["per_card"] == {
         "cpu": {"request": "24", "limit": "24"},
         "memory": {"request": "128Gi", "limit": "128Gi"},
@@ -422,10 +422,8 @@ def test_a_secret_becomes_a_reference(value: str, form: str, capsys: pytest.Capt
     assert cli.main(["import", "-o", ".", *words]) == 0
     out = capsys.readouterr()
     assert "warning[FT561]: HF_TOKEN is a secret" in out.err
-    assert container(rendered(capsys))["env"][-1] == {
-        "name": "HF_TOKEN",
-        "valueFrom": {"secretKeyRef": {"name": "hf-token", "key": "HF_TOKEN"}},
-    }
+    reference = {"secretKeyRef": {"name": "hf-token", "key": "HF_TOKEN"}}
+    assert {"name": "HF_TOKEN", "valueFrom": reference} in container(rendered(capsys))["env"]
     written = "".join(file.read_text() for file in Path().rglob("*.yaml"))
     assert TOKEN not in out.err + out.out + written
     assert "cat t" not in written

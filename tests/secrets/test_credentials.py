@@ -52,6 +52,7 @@ def test_names_of_secrets(name):
         "maxToken",
         "TOKENIZERS_PARALLELISM",
         "secretName",
+        "spec.template.spec.imagePullSecrets",
         "secret_name",
         "tls_key",
         "public_key",

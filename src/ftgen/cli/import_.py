@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
@@ -189,24 +189,12 @@ def _from_words(words: Sequence[str], whose: _Whose) -> _Imported:
     if begins == len(words):
         return _docker(" ".join(words), COMMAND_LINE, whose)
     placed = [Word(word, Location(COMMAND_LINE, place)) for place, word in enumerate(words, 1)]
-    return _discreet(words, lambda: _run(importing.parsed(placed[begins:]), (), whose))
+    return _run(importing.parsed(placed[begins:]), (), whose)
 
 
 def _docker(text: str, file: str, whose: _Whose) -> _Imported:
-    def take() -> _Imported:
-        run, beyond = importing.read(text, file)
-        return _run(run, beyond, whose)
-
-    return _discreet(text.replace("\r\n", "\n").split("\n"), take)
-
-
-def _discreet(lines: Sequence[str], take: Callable[[], _Imported]) -> _Imported:
-    """What is taken of a text, its diagnostics without the secrets in it."""
-    try:
-        proposal, documents, noticed = take()
-    except Rejected as rejected:
-        raise Rejected([importing.discreet(each, lines) for each in rejected.diagnostics]) from None
-    return proposal, documents, [importing.discreet(each, lines) for each in noticed]
+    run, beyond = importing.read(text, file)
+    return _run(run, beyond, whose)
 
 
 def _run(run: Run, beyond: Sequence[Diagnostic], whose: _Whose) -> _Imported:

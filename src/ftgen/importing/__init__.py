@@ -5,7 +5,7 @@ and `experiment` writes both as files that render to the same object.  `shell` a
 `cards` tells whose cards a container is shown, and `container` what else its pod needs.
 """
 
-from ftgen.importing.docker import Taken, discreet, is_command, read, taken
+from ftgen.importing.docker import Taken, is_command, read, taken
 from ftgen.importing.experiment import accept, files, is_acceptable, literal, settle
 from ftgen.importing.flags import PROGRAMS, Run, parsed
 from ftgen.importing.manifest import Wanted, propose, wanted
@@ -22,7 +22,6 @@ __all__ = [
     "Wanted",
     "Word",
     "accept",
-    "discreet",
     "files",
     "is_acceptable",
     "is_command",

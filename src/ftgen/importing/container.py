@@ -116,11 +116,9 @@ def shm(run: Run) -> str:
 # --- the overlay ---------------------------------------------------------------------------------------
 
 
-def patch(run: Run, mounted: list[Mount], environment: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """What has no key, as a patch of the pod: mounts, users, capabilities, namespaces of the node, secrets."""
+def patch(run: Run, mounted: list[Mount]) -> dict[str, Any] | None:
+    """What has no key, as a patch of the pod: mounts, users, capabilities, namespaces of the node."""
     container: dict[str, Any] = {"name": "train"}
-    if environment:
-        container["env"] = environment
     if context := _security(run):
         container["securityContext"] = context
     if mounted:

@@ -214,10 +214,10 @@ def taken(run: Run, options: Options, hardware: str = "") -> Taken:
     mounted = [mount for mount in container.mounts(clear) if not _is_left(mount, known)]
     option, whole = (hardware, {}) if hardware else _option(shown.vendor, options)
     values = {**_values(clear, shown, command), **whole}
-    environment = dict(_environment(clear, known, hidden))
+    environment = {**dict(_environment(clear, known, hidden)), **references}
     values |= {"hardware.env": environment} if environment else {}
     choices = {"hardware": option, "trainer": "command", "tracking": "none"}
-    patch = container.patch(clear, mounted, references)
+    patch = container.patch(clear, mounted)
     proposal = Proposal(values["name"], "docker run", choices, values)
     told = [*_told(clear, known, mounted), *shown.told, *open_, *map(_reference_told, hidden)]
     if shown.vendor == cards.NO_CARDS and not hardware:
@@ -359,16 +359,15 @@ def _environment(run: Run, known: list[Vendor], hidden: Sequence[Option]) -> Ite
             yield name, value
 
 
-def _references(run: Run, known: list[Vendor]) -> tuple[list[dict[str, Any]], list[Option]]:
-    """A reference to a Secret for each variable that is one, and the options that hold them."""
+def _references(run: Run, known: list[Vendor]) -> tuple[dict[str, dict[str, str]], list[Option]]:
+    """Return a reference to a Secret for each variable that holds one, and the options that set these variables.
+
+    The Secret is called after the variable, and is the user's to create.
+    """
     last = {option.value.partition("=")[0]: option for option in run.all("env")}
     hidden = [option for name, option in last.items() if _names_secret(option) and not cards.is_choice(name, known)]
-    return [_reference(option.value.partition("=")[0]) for option in hidden], hidden
-
-
-def _reference(variable: str) -> dict[str, Any]:
-    """The variable by reference: the Secret is named after it, and is the user's to create."""
-    return {"name": variable, "valueFrom": {"secretKeyRef": {"name": _secret(variable), "key": variable}}}
+    names = [option.value.partition("=")[0] for option in hidden]
+    return {name: {"secret": _secret(name), "key": name} for name in names}, hidden
 
 
 def _secret(variable: str) -> str:
@@ -378,7 +377,8 @@ def _secret(variable: str) -> str:
 def _reference_told(option: Option) -> Diagnostic:
     name = option.value.partition("=")[0]
     headline = f"{name} is a secret: its value is not taken over, and it is read from the Secret {_secret(name)}"
-    cure = f"kubectl create secret generic {_secret(name)} --from-literal={name}=…, or name your own in the overlay"
+    create = f"kubectl create secret generic {_secret(name)} --from-literal={name}=…"
+    cure = f"{create}, or name your own in hardware.env.{name}"
     return warning("FT561", headline, "", name, cure).at(option.word.at)
 
 
@@ -392,34 +392,6 @@ def _names_secret(option: Option) -> bool:
 def _is_secret(name: str, value: str) -> bool:
     found = secrets.scan({"env": [{"name": name, "value": value}]})
     return any(each.severity is Severity.ERROR for each in found)
-
-
-def discreet(found: Diagnostic, lines: Sequence[str]) -> Diagnostic:
-    """A diagnostic that neither repeats a secret nor shows a line that holds one.
-
-    Args:
-        found: the diagnostic.
-        lines: of the text, or the arguments, that its locations point into.
-    """
-    held = {at.line: _secrets_in(lines[at.line - 1]) for at in found.locations if 1 <= at.line <= len(lines)}
-    places = tuple(Location(at.file) if held.get(at.line) else at for at in found.locations)
-    hidden = [secret for said in held.values() for secret in said]
-    headline, value, cure = (_without(text, hidden) for text in (found.headline, found.value, found.help))
-    return replace(found, headline=headline, value=value, help=cure, locations=places)
-
-
-def _secrets_in(line: str) -> list[str]:
-    """The secrets in a line of a script: values of variables and options named like one, and what looks like one."""
-    words = re.findall(r"[^\s'\"]+", line)
-    named = [word.lstrip("-").partition("=") for word in words if "=" in word]
-    found = [value for name, _, value in named if value and _is_secret(name, value)]
-    return found + [word for word in words if secrets.scan({"word": word})]
-
-
-def _without(text: str, hidden: Sequence[str]) -> str:
-    for secret in hidden:
-        text = text.replace(secret, "…")
-    return text
 
 
 # --- host memory and processors ------------------------------------------------------------------------
