@@ -141,7 +141,7 @@ def test_rejected(words: tuple[str, ...], reject: Reject) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [("[",), ("",), ("=",), ("trainer.lr",), ("a b",), ("trainer.lr=[",), ("x=1\ny",), ("\0=1",), ("x=\x1b",)]
+    "words", [("[",), ("",), ("=",), ("trainer.lr",), ("a b",), ("trainer.lr=[",), ("x=1\ny",), ("x=\x1b",)]
 )
 def test_what_is_no_override_says_so_at_its_position(words: tuple[str, ...], reject: Reject) -> None:
     for code, place, headline in reject("hardware=full-gpu", *words):

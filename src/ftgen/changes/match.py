@@ -63,7 +63,7 @@ def differs(changes: Iterable[Change]) -> bool:
 def same_run(old: bytes, new: bytes) -> bool:
     """Whether two texts of a job, or of a claim, differ in nothing that the cluster holds immutable."""
     before, after = (yamlio.parse(text.decode("utf-8", "replace"), "") for text in (old, new))
-    return cost(before, after) is not Kind.NEW_RUN
+    return cost(mapping(before), mapping(after)) is not Kind.NEW_RUN
 
 
 def between(old: Iterable[Manifest], new: Iterable[Manifest]) -> list[Change]:

@@ -79,8 +79,6 @@ def parse(words: list[str]) -> Arguments:
     Raises:
         Usage: when a flag is unknown or lacks its value.
     """
-    if any("\0" in word for word in words):
-        raise Usage("a word holds a NUL character, which no name and no value can")
     verb = words[0] if words and words[0] in VERBS else RENDER
     rest = words[1:] if words and words[0] in VERBS else words
     rest, literal = _until_dashes(rest)
@@ -142,6 +140,13 @@ def parser(verb: str) -> argparse.ArgumentParser:
     return made
 
 
+def _path(text: str) -> str:
+    """A path as typed; a NUL, which only another program can hand over, ends in none of the system's."""
+    if "\0" in text:
+        raise argparse.ArgumentTypeError("a path cannot hold a NUL character")
+    return text
+
+
 _FORMS = ("text", "json", "github", "sarif")
 
 
@@ -176,7 +181,9 @@ _INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 
 def _output(made: argparse.ArgumentParser) -> None:
     group = made.add_argument_group("output")
-    group.add_argument("--out", "-o", default="out", help="folder to write to; - prints a stream for kubectl")
+    group.add_argument(
+        "--out", "-o", type=_path, default="out", help="folder to write to; - prints a stream for kubectl"
+    )
     _taking(group)
     group.add_argument(
         "--allow-shrink", action="store_true", help="no longer render most of what a named sweep rendered"
@@ -204,7 +211,7 @@ def _tree(made: argparse.ArgumentParser, verb: str) -> None:
     group.add_argument("--path", default="", help="with --repo: its folder there; without, the repository's root")
     group.add_argument("--push", action="store_true", help="with --repo FOLDER: use the branch of its remote")
     if verb != "publish":
-        group.add_argument("--out", "-o", default="out", help="the tree's folder, where there is no --repo")
+        group.add_argument("--out", "-o", type=_path, default="out", help="the tree's folder, where there is no --repo")
     if verb in {"diff", "publish", "rerun"}:
         group.add_argument("--limit", type=int, default=1000, help="how many points a sweep may have (default 1000)")
     if verb == "publish":
@@ -229,7 +236,7 @@ _COPIES = {"export": "kustomize", "import": "-", "image": "-", "schema": "schema
 def _copies(made: argparse.ArgumentParser, out: str) -> None:
     group = made.add_argument_group("output")
     without = "the text is printed" if out == "-" else f"it is {out}"
-    group.add_argument("--out", "-o", default=out, help=f"folder to write to; without it {without}")
+    group.add_argument("--out", "-o", type=_path, default=out, help=f"folder to write to; without it {without}")
     group.add_argument("--overwrite", action="store_true", help="replace files that are there with another content")
 
 

@@ -76,8 +76,12 @@ _DEEPEST = 50
 
 
 def _levels(text: str) -> int:
-    """How deep the brackets go at most; those in quotes count, too."""
-    return max(accumulate(1 if each in "[{(" else -1 if each in "]})" else 0 for each in text), default=0)
+    """How deep the brackets outside of quotes go at most."""
+    return max(accumulate(1 if each in "[{(" else -1 for each in _BRACKET.findall(_QUOTED.sub("", text))), default=0)
+
+
+_QUOTED = re.compile(r"'(?:\\.|[^'\\])*+'|\"(?:\\.|[^\"\\])*+\"", re.DOTALL)
+_BRACKET = re.compile(r"[][{}()]")
 
 
 def alternatives(override: Override, most: int) -> tuple[list[str], bool]:
