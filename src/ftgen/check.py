@@ -285,11 +285,16 @@ def stated(spec: Spec, diagnostics: Iterable[Diagnostic]) -> str:
     terms = {
         "volcano_version": spec.cluster.volcano_version,
         "pod_security": spec.cluster.pod_security,
-        "facts": lint.around(spec, ()).facts.model_dump(mode="json", exclude_none=True),
+        "facts": lint.around(spec, ()).facts,
         "allow": spec.accepted,
         "warned": sorted({d.code for d in diagnostics if d.severity is Severity.WARNING}),
     }
-    return json.dumps(terms, ensure_ascii=False, sort_keys=True)
+    return json.dumps(terms, ensure_ascii=False, sort_keys=True, default=_said)
+
+
+def _said(section: Any) -> dict[str, Any]:
+    """Return what a section of the configuration says, which pydantic would first have to compile a serializer for."""
+    return {key: value for key, value in section if value is not None}
 
 
 def as_stated(text: str, terms: Terms) -> Terms:

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from functools import lru_cache
+from typing import Any
 
 
 class Kind(Enum):
@@ -45,6 +46,18 @@ class Secret:
     def moved(self, by: int) -> Secret:
         """The same part of a text that this one's text is a part of."""
         return Secret(self.start + by, self.end + by, self.kind, self.what)
+
+
+class _Lazy:
+    """A pattern that is compiled when it is first used: compiling all of them would take a tenth of a start."""
+
+    def __init__(self, pattern: str, flags: re.RegexFlag = re.NOFLAG) -> None:
+        self._source = pattern, flags
+
+    def __getattr__(self, name: str) -> Any:
+        compiled = re.compile(*self._source)
+        self.__dict__ |= {method: getattr(compiled, method) for method in ("match", "fullmatch", "search", "finditer")}
+        return getattr(compiled, name)
 
 
 # ---- forms ------------------------------------------------------------------------------------------------
@@ -163,7 +176,7 @@ _BEFORE_TOKEN = _words_of(
 _BEFORE_PASS = _words_of("forward backward one two single multi first second last n num max by band low high all")
 _BEFORE_PAT = _words_of("file path glob name regex match search include exclude ignore input output data train")
 _SWITCHES = _words_of("no not use with without has is require requires enable disable skip need needs ask allow")
-_JOINED = re.compile(
+_JOINED = _Lazy(
     r"(?P<before>.*?)(?:token|password|passwd|passphrase|secret|credentials?"
     r"|(?:api|access|private|secret|auth|account|signing|license)key"
     r"|(?<![a-z])(?:db|pg|my|sql|mysql|redis|smtp|ftp|ldap|root|admin)pass)"
@@ -202,7 +215,7 @@ _COUNTED = {"token": _BEFORE_TOKEN, "pass": _BEFORE_PASS, "pat": _BEFORE_PAT}
 
 # ---- values -----------------------------------------------------------------------------------------------
 
-_HARMLESS = re.compile(
+_HARMLESS = _Lazy(
     r"""
       |true|false|null|~|none|nil|yes|no|on|off|auto|enabled?|disabled?|required?|optional|default|read|write|str|string
       |-?\d+(?:\.\d+)?
@@ -219,7 +232,7 @@ _HARMLESS = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 # Such a name tells itself from `hunter2`: letters alone, or words with dashes between them.
-_WORDS_OF_OBJECT = re.compile(r"[a-z]+|[a-z0-9][a-z0-9.]*-[a-z0-9.-]*[a-z0-9]")
+_WORDS_OF_OBJECT = _Lazy(r"[a-z]+|[a-z0-9][a-z0-9.]*-[a-z0-9.-]*[a-z0-9]")
 # Methods of authentication that a setting called AUTH chooses between.
 _METHODS = _words_of(
     "basic bearer digest ntlm kerberos negotiate oauth oauth2 oidc ldap token password trust peer md5 saml mtls tls "
@@ -273,28 +286,28 @@ _NAMED = re.compile(
 _KEY = r"[A-Za-z_][\w./-]*"
 _QUOTED = r"""[bfru]{{0,2}}(?:\\?"(?P<{0}d>(?:[^"\\\n]|\\[^"])*)\\?"|'(?P<{0}q>[^'\n]*)')"""
 _PLAIN = r"""(?P<{0}p>[^\s'"`,;&|<>(){{}}\[\]\\]{{1,1024}}+)(?![(\[{{])"""
-_LINE = re.compile(
+_LINE = _Lazy(
     rf"""^[ \t+-]*(?:export[ \t]+)?(?P<quote>['"]?)(?P<name>{_KEY})(?P=quote)(?P<is>[ \t]*[:=][ \t]*)"""
     rf"""(?:{_QUOTED.format("v")}|(?P<vp>[^\s'"]+?))[ \t]*,?[ \t]*(?:\#.*)?\\?$""",
 )
 """A line of YAML, of a file of settings, or of a shell that sets one variable."""
-_INLINE = re.compile(
+_INLINE = _Lazy(
     rf"""(?<![\w$./-])(?<!\$\{{)-{{0,2}}(?P<quote>\\?['"]?)(?P<name>{_KEY})(?P=quote)\]?(?P<is>[ \t]*[=:](?!=)[ \t]*)"""
     rf"""(?:{_QUOTED.format("v")}|{_PLAIN.format("v")})"""
 )
 """A setting among others: of a command, a URL's query, a flow mapping, JSON, or an override."""
-_OPTION = re.compile(
+_OPTION = _Lazy(
     r"""(?<![\w-])(?P<name>--?[A-Za-z][\w-]*)"""
     r"""(?:["']?,[ \t]*|["']?[ \t]*\n[ \t]*(?:-[ \t]+)?|[ \t]+\\\n[ \t]*|[ \t]+)"""
     rf"""(?:{_QUOTED.format("v")}|(?!-){_PLAIN.format("v")})"""
 )
 """An option of a command and the word after it, in a shell, in a list, or a line below."""
-_HEADER = re.compile(
+_HEADER = _Lazy(
     r"""(?i)(?<![\w-])(?P<name>authorization|private-token|(?:x-)?(?:[a-z]+-)?(?:api-?key|auth-token|token))"""
     r"""["']?[ \t]*:[ \t]*(?:(?:basic|bearer|token|apikey)[ \t]+)?(?P<vp>[^\s'"$<{},]{6,})(?=["'])"""
 )
 """A header in quotes, as curl takes it."""
-_PAIR = re.compile(
+_PAIR = _Lazy(
     rf"""["']?name["']?:[ \t]*["']?(?P<name>{_KEY})["']?[ \t]*,?[ \t]*(?:\n[ \t+-]*)?["']?value["']?:[ \t]*"""
     rf"""(?:[|>][-+\d]*[ \t]*\n[ \t+-]*)?(?:{_QUOTED.format("v")}|(?P<vp>[^\s'"|>][^\n,}}]*))"""
     rf"""|["']?value["']?:[ \t]*(?:{_QUOTED.format("w")}|(?P<wp>[^\s'"|>,}}]+))"""
@@ -302,13 +315,13 @@ _PAIR = re.compile(
     rf"""["']?name["']?:[ \t]*["']?(?P<after>{_KEY})"""
 )
 """A variable as Kubernetes writes it, on one line or two, whichever comes first."""
-_BLOCK = re.compile(
+_BLOCK = _Lazy(
     rf"""^[ \t+-]*["']?(?P<name>{_KEY})["']?:[ \t]*(?:[|>][-+\d]*[ \t]*\n|\n(?![^\n]*:(?:[ \t]|$)|[ \t]*-[ \t]))"""
     r"""[ \t]+(?P<vp>\S[^\n]*)""",
     re.MULTILINE,
 )
 """A value on the lines below its key."""
-_SETTING = re.compile(rf"""(?:configure|config)[ \t]+set[ \t]+(?P<name>{_KEY})[ \t]+["']?(?P<vp>[^\s'"]+)""")
+_SETTING = _Lazy(rf"""(?:configure|config)[ \t]+set[ \t]+(?P<name>{_KEY})[ \t]+["']?(?P<vp>[^\s'"]+)""")
 _VALUES = ("vd", "vq", "vp", "wd", "wq", "wp")
 
 
@@ -349,7 +362,7 @@ def _under_name(match: re.Match[str]) -> Secret | None:
     return Secret(*match.span(value), Kind.NAME, name)
 
 
-_BESIDE_SECRET = re.compile(r"""['"]?[ \t]*,[ \t]*\\?["']?(?:key|optional)\b""")
+_BESIDE_SECRET = _Lazy(r"""['"]?[ \t]*,[ \t]*\\?["']?(?:key|optional)\b""")
 
 
 def _is_reference(match: re.Match[str], value: str) -> bool:
@@ -384,7 +397,7 @@ def _is_flow(match: re.Match[str]) -> bool:
 # ---- randomness -------------------------------------------------------------------------------------------
 
 _WORD = re.compile(r"(?<![A-Za-z0-9+_./@:=-])[A-Za-z0-9+_-]{32,}={0,2}(?![A-Za-z0-9+_./:-])")
-_HEX = re.compile(r"[0-9a-fA-F-]+")
+_HEX = _Lazy(r"[0-9a-fA-F-]+")
 _RANDOM = 4.5
 """Bits a character; English and identifiers stay below 4, random base64 of this length lies above."""
 
@@ -471,4 +484,4 @@ def secrets_of(name: str, value: str) -> set[str]:
     return {part for part in parts if len(part) >= _PIN and not _is_harmless(part)}
 
 
-_REFERENCE = re.compile(r"""\{\s*['"]?(?:secret|key|optional)['"]?\s*:""")
+_REFERENCE = _Lazy(r"""\{\s*['"]?(?:secret|key|optional)['"]?\s*:""")

@@ -7,6 +7,7 @@ wrong.  Nothing here has heard of containers, and nothing after here has heard o
 import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -1127,6 +1128,7 @@ def _flattened(annotation: Any) -> Iterator[Any]:
         yield annotation
 
 
+@cache
 def free_mappings() -> tuple[str, ...]:
     """Keys of mappings whose own keys are free (`trainer.args`, `cluster.labels`): set without a `+`."""
     return tuple(_free(Spec, ""))

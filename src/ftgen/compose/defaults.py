@@ -71,6 +71,9 @@ class Defaults:
                 raise Rejected([*problems, error("FT011", told)]) from None
             except (HydraException, OmegaConfBaseException, ValueError, AssertionError) as failure:
                 raise Rejected([*problems, self._broken(failure, overrides)]) from None
+            if "???" not in self._known[choosing].overrides.known_choices.values():
+                # Nothing was left out, so that it is the same list for who leaves nothing out.
+                self._known[choosing[0], False] = self._known[choosing]
         values = [o for o in heard if not self.chooses(o) and not o.is_sweep_override()]
         return replace(self._known[choosing], config_overrides=values)
 

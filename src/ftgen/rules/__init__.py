@@ -58,6 +58,7 @@ class Rule:
 
 RULES: dict[str, Rule] = {}
 """Every rule by its code, in the order of definition; complete once this package's modules are imported."""
+_NAMES: set[str] = set()
 
 
 def rule(
@@ -74,8 +75,9 @@ def rule(
     """
 
     def register(check: Callable[..., Iterator[Finding]]) -> Rule:
-        if code in RULES or any(known.name == name for known in RULES.values()):
+        if code in RULES or name in _NAMES:
             raise ValueError(f"two rules are called {code} or {name}")
+        _NAMES.add(name)
         by_definition = code.startswith("FT3") and severity is Severity.ERROR
         refuses = by_definition if denied is None else denied
         RULES[code] = Rule(code, name, severity, refuses, check.__doc__ or "", check)
