@@ -49,15 +49,34 @@ def read(
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY | (0 if follow else os.O_NOFOLLOW)
     handle = os.open(path, flags, dir_fd=dir_fd)
     with open(handle, "rb", buffering=0) as file:  # noqa: PTH123 - a descriptor has no path
-        status = os.fstat(handle)
-        if stat.S_ISDIR(status.st_mode):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-        if not stat.S_ISREG(status.st_mode):
-            kind = _KINDS.get(stat.S_IFMT(status.st_mode), "no regular file")
-            raise OSError(errno.EINVAL, f"it is {kind}, not a regular file", str(path))
-        if status.st_size > at_most:
-            raise _too_large(at_most, path)
+        _refuse_strange(os.fstat(handle), at_most, path)
         return _bounded(file, at_most, path)
+
+
+def _refuse_strange(status: os.stat_result, at_most: int, path: str | Path) -> None:
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(status.st_mode):
+        kind = _KINDS.get(stat.S_IFMT(status.st_mode), "no regular file")
+        raise OSError(errno.EINVAL, f"it is {kind}, not a regular file", str(path))
+    if status.st_size > at_most:
+        raise _too_large(at_most, path)
+
+
+def check(path: Path, *, at_most: int) -> None:
+    """Refuse, as `read` does, what another program is about to read; it need not be there.
+
+    A socket passes, because it cannot be opened and so holds nobody up.
+
+    Raises:
+        OSError: see `read`.
+    """
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(status.st_mode):
+        _refuse_strange(status, at_most, path)
 
 
 def resolved(path: str | Path) -> Path:

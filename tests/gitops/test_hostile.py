@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import socket
 import threading
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -231,3 +233,51 @@ def test_no_spelling_of_a_password_is_repeated(password, make_run, provenance):
     told = f"{problem.headline} {problem.help} {problem.subject} {problem.value}"
     assert password not in told
     assert "w0rd" not in told
+
+
+HELD = ("HEAD", "config", "packed-refs", "commondir", "refs/heads/main", "info/attributes", "objects/info/alternates")
+MAPPED = ("index", "objects/ab/cdef")
+"""What git does not read whole, so that its size is no harm."""
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [*product(("device", "fifo", "sparse"), HELD), *product(("device", "fifo"), MAPPED)],
+)
+def test_git_is_not_started_where_it_would_read_without_end(kind, name, checkout, make_run, provenance):
+    place = checkout / ".git" / name
+    place.unlink(missing_ok=True)
+    place.parent.mkdir(exist_ok=True)
+    if kind == "device":
+        place.symlink_to("/dev/zero")
+    elif kind == "fifo":
+        os.mkfifo(place)
+    else:
+        place.touch()
+        os.truncate(place, 20 << 30)
+    for look in (lambda: source_of(checkout), lambda: publish(to(checkout), [make_run()], provenance)):
+        with pytest.raises(Rejected) as rejected:
+            look()
+        assert codes(rejected) == ["FT521"]
+        assert str(place) in rejected.value.diagnostics[0].headline
+
+
+@pytest.mark.parametrize("name", [".gitattributes", ".gitignore", "conf/.gitignore"])
+def test_a_work_tree_whose_settings_are_no_files_is_not_looked_at(name, checkout):
+    place = checkout / name
+    place.parent.mkdir(exist_ok=True)
+    place.unlink(missing_ok=True)
+    os.mkfifo(place)
+    with pytest.raises(Rejected) as rejected:
+        source_of(checkout)
+    assert codes(rejected) == ["FT521"]
+
+
+def test_what_others_keep_in_a_repository_holds_nobody_up(checkout, make_run, provenance):
+    with socket.socket(socket.AF_UNIX) as daemon:
+        daemon.bind(str(checkout / ".git" / "fsmonitor--daemon.ipc"))
+    (checkout / ".git" / "lost").symlink_to("nowhere")
+    (checkout / ".git" / "refs").rename(checkout.parent / "refs")
+    (checkout / ".git" / "refs").symlink_to(checkout.parent / "refs")
+    assert source_of(checkout)
+    assert publish(to(checkout, "gitops"), [make_run()], provenance).result is Result.COMMITTED

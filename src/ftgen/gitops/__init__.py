@@ -6,7 +6,7 @@ filter or program named by the target's configuration takes part.
 What can be refused here, beside what `ftgen.tree` refuses:
 
 * FT520: an address, branch or path that is none, or that git would take for an option or a program.
-* FT521: there is no git repository, or it has no such remote.
+* FT521: there is no git repository, it has no such remote, or git would read a file of it without end.
 * FT523: the source is modified or detached, so that the commit could not say where it comes from.
 * FT524: the remote refused the push.
 * FT525: the remote cannot be reached.

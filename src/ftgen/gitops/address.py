@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from base64 import b64encode
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
@@ -149,14 +151,27 @@ def local(target: Target) -> Git:
 def _common(folder: Path) -> Git | None:
     """The repository at a folder or behind a `.git` file; a linked work tree leads to its main one."""
     found = git_folder(folder)
-    if found is None or not (found / "HEAD").is_file():
+    if found is None or not files.is_there(found / "HEAD"):
         return None
     common = Git(found).maybe("rev-parse", "--git-common-dir")
     return Git(files.resolved(found / common)) if common else None
 
 
 def git_folder(place: Path) -> Path | None:
-    """A repository's own folder: `.git` itself, or what a `.git` file names; None where that file is none of git's."""
+    """Return a repository's own folder, once git can read it without harm.
+
+    That is `.git` itself, or what a `.git` file names; None where that file is none of git's.
+
+    Raises:
+        Rejected: FT521, see `refuse_endless`.
+    """
+    found = _followed(place)
+    for folder in _folders(found) if found else ():
+        refuse_endless(_read_by_git(folder))
+    return found
+
+
+def _followed(place: Path) -> Path | None:
     if not files.is_there(place):
         return files.resolved(place)
     try:
@@ -169,3 +184,52 @@ def git_folder(place: Path) -> Path | None:
 
 _GITDIR = "gitdir:"
 _LONGEST_GITDIR = 1 << 16
+
+
+def refuse_endless(paths: Iterable[tuple[Path, int]]) -> None:
+    """Refuse files that git would wait for without end, or read until memory is full, before it is run.
+
+    Git opens what it finds, be it a FIFO, a device or a reference of many gigabytes.
+
+    Args:
+        paths: files that git reads, each with the bytes that are sane for it.
+
+    Raises:
+        Rejected: FT521.
+    """
+    for path, at_most in paths:
+        try:
+            files.check(path, at_most=at_most)
+        except OSError as problem:
+            told = f"{path} cannot be read: {problem.strerror}"
+            how = "remove it, or clone the repository anew"
+            raise Rejected([error("FT521", told, str(path), help=how)]) from None
+
+
+def _folders(git: Path) -> Iterator[Path]:
+    """A repository's folder, and the one that a linked work tree shares with others."""
+    common = git / "commondir"
+    if (git / "objects").is_dir() or os.path.lexists(common):
+        yield git
+    if common.is_file():
+        yield git / os.fsdecode(files.read(common, at_most=_LONGEST_GITDIR)).strip("\0\n")
+
+
+def _read_by_git(folder: Path) -> Iterator[tuple[Path, int]]:
+    """The files of a repository; links in its first level are followed, for the Android project's `repo` makes some."""
+    for top in sorted(folder.glob("*")):
+        if top.name in _OTHERS:
+            continue
+        found = (Path(place, name) for place, _, names in os.walk(top) for name in names)
+        for path in found if top.is_dir() else [top]:
+            yield path, files.LARGEST if _is_held_whole(path.relative_to(folder)) else sys.maxsize
+
+
+_OTHERS = {"annex", "lfs", "modules"}
+"""Folders of a repository that belong to other programs or to other repositories."""
+_MAPPED = {"index", "logs"}
+
+
+def _is_held_whole(path: Path) -> bool:
+    """Whether git reads a file of a repository into memory: not objects, nor what else it maps."""
+    return path.name == "alternates" if path.parts[0] == "objects" else path.parts[0] not in _MAPPED

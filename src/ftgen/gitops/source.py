@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ftgen.gitops.address import git_folder, without_credentials
+from ftgen import files
+from ftgen.gitops.address import git_folder, refuse_endless, without_credentials
 from ftgen.gitops.git import Git
 
 _FIELDS = ("%H", "%an <%ae>", "%cI", "%s", "%b")
@@ -61,11 +62,15 @@ def source_of(folder: Path) -> Source | None:
     """The commit that `folder` has checked out, or None outside a repository or before its first commit.
 
     Untracked files count as a difference below `conf/` and `overlays/`, where they would be read.
+
+    Raises:
+        Rejected: FT521, git could not read the repository without harm.
     """
     top = next((place for place in (folder, *folder.parents) if os.path.lexists(place / ".git")), None)
     if top is None:
         return None
     git = _checkout(top)
+    refuse_endless(_settings_of_git(top, folder))
     if git is None:
         return None
     told = git.maybe("log", "-1", f"--format={'%x00'.join(_FIELDS)}").split("\0")
@@ -76,6 +81,13 @@ def source_of(folder: Path) -> Source | None:
     sha, author, date, subject, body = told
     dirty = _is_dirty(git, top, folder)
     return Source(sha, author, date, subject, body.strip(), url, dirty=dirty, detached=detached)
+
+
+def _settings_of_git(top: Path, folder: Path) -> Iterator[tuple[Path, int]]:
+    """The files of a work tree that say what git ignores and filters, where the configuration is concerned."""
+    places = [place for place in (folder, *folder.parents) if place.is_relative_to(top)]
+    places += [Path(place) for name in ("conf", "overlays") for place, _, _ in os.walk(folder / name)]
+    yield from ((place / name, files.LARGEST) for place in places for name in (".gitattributes", ".gitignore"))
 
 
 def _checkout(top: Path) -> Git | None:
