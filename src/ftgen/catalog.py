@@ -141,7 +141,7 @@ def _folders(place: Path) -> list[Path]:
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.glob("*.yaml") if file.is_file())
+    return sorted(file for file in folder.glob("*.yaml") if files.is_there(file))
 
 
 def package_of(file: Path) -> str:

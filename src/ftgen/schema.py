@@ -113,9 +113,9 @@ def _load(file: Path) -> Schema:
     return schema
 
 
-def _no_schema(file: Path, problem: object) -> Rejected:
+def _no_schema(file: Path, problem: Exception) -> Rejected:
     how = "import the cluster's own again: ftgen schema import CRD.yaml"
-    said = str(problem).partition("\n")[0]
+    said = str(getattr(problem, "strerror", None) or problem).partition("\n")[0]
     return Rejected(
         [error("FT019", f"{file} holds no schema of a kind: {said}", "", file, how).at(Location(str(file)))]
     )

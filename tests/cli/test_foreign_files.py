@@ -25,6 +25,7 @@ MANIFEST_VERBS = ["check {}", "diff {} {}", "explain {}:1", "import {}", "rebuil
 SOURCES = {
     "conf/config.yaml": "plan",
     "conf/hardware/full-gpu.yaml": "plan hardware=full-gpu",
+    "conf/model/mine.yaml": "plan model=mine",
     "conf/trainer/train.sh": "plan",
     "conf/trainer/prepare.sh": "plan",
     "overlays/hardware/full-gpu/mine.yaml": "plan hardware=full-gpu",

@@ -75,7 +75,7 @@ def _list(folder: Path, wanted: ObjectType) -> Iterator[str]:
     for entry in folder.iterdir():
         if wanted == ObjectType.GROUP and entry.is_dir() and entry.name != "__pycache__":
             yield entry.name
-        elif wanted == ObjectType.CONFIG and entry.suffix == ".yaml" and entry.is_file():
+        elif wanted == ObjectType.CONFIG and entry.suffix == ".yaml" and files.is_there(entry):
             yield entry.stem
 
 
