@@ -100,9 +100,21 @@ _LOGINS = (
     r"""|(?:sshpass|docker|podman|nerdctl|helm|oras|crane|skopeo)\b[^\n|;]{0,500}?[ \t]-p[ \t]*["']?"""
     r"""(?P<u>[^\s'"$:-][^\s'"$:]*)(?=["'\s]|$)"""
 )
+_FED = (
+    r"""(?:echo|printf)\b[^\n|;]{0,500}?[ \t]["']?(?P<s>[^\s'"$%|;]{4,})["']?[ \t]*"""
+    r"""\|[^\n|;]{0,500}?--(?:password-stdin|with-token)\b"""
+)
+_NETRC = r"""login[ \t]+\S+[ \t]+password[ \t]+["']?(?P<s>[^\s'"$]+)"""
+_REGISTRY = (
+    r"(?<![/:@.])[\w.+-]+:(?P<s>[^\s/@:,'\"$*(){}<>|\[\]]+)@(?:localhost|[A-Za-z][\w-]*(?:\.[\w-]+)+|[\w.-]+(?=:\d))"
+    r"(?::\d+)?/"
+)
 _FORMS = {
     **_TOKENS,
     "credentials in a URL": (("://",), _URL),
+    "credentials in an address": (("@",), _REGISTRY),
+    "a password fed to a command": (("--password-stdin", "--with-token"), _FED),
+    "a password of netrc": (("password ", "password\t"), _NETRC),
     "credentials of an HTTP header": (("asic", "ASIC", "earer", "EARER"), _SCHEME),
     "a user's password": (("curl",), _CURL),
     "a signed URL": (("sig=", "ignature="), r"(?:sig|(?:X-(?:Amz|Goog)-)?[Ss]ignature)=(?P<s>[^\s&'\"#$]{16,})"),
@@ -165,7 +177,10 @@ def _words_of(sentence: str) -> frozenset[str]:
 _PASSWORDS = _words_of("password passwd passphrase passcode pwd pw")
 _ALWAYS = _PASSWORDS | _words_of("secret secrets credential credentials cred creds authorization bearer")
 _BEFORE_KEY = _words_of(
-    "api access private secret auth encryption signing account license licence ssh deploy master storage hmac shared"
+    "api access private secret auth encryption signing account license licence ssh deploy master storage hmac shared "
+    # Services whose one key is a secret.
+    "openai anthropic azure dashscope deepseek gemini groq mistral moonshot zhipu ngc nvidia comet neptune swanlab "
+    "wandb tavily serpapi pinecone langsmith langfuse"
 )
 # What a tokenizer, a scheduler or a counter calls a token, a pass or a pattern.
 _BEFORE_TOKEN = _words_of(
@@ -175,6 +190,8 @@ _BEFORE_TOKEN = _words_of(
 )
 _BEFORE_PASS = _words_of("forward backward one two single multi first second last n num max by band low high all")
 _BEFORE_PAT = _words_of("file path glob name regex match search include exclude ignore input output data train")
+# Huawei, Alibaba and Volcengine call the two halves of a key AK and SK.
+_BEFORE_SK = _words_of("access cloud huaweicloud huawei hw volc volcengine obs oss tos bos cos s3 minio")
 _SWITCHES = _words_of("no not use with without has is require requires enable disable skip need needs ask allow")
 _JOINED = _Lazy(
     r"(?P<before>.*?)(?:token|password|passwd|passphrase|secret|credentials?"
@@ -194,12 +211,10 @@ def is_secret_name(name: str) -> bool:
     before, last = ("", *words)[-2:]
     if last in _ALWAYS or last == "auth":
         return True
-    if last in {"key", "keys"}:
-        return before in _BEFORE_KEY
+    if last in _ONLY_AFTER:
+        return before in _ONLY_AFTER[last]
     if last in _COUNTED:
         return before not in _COUNTED[last]
-    if last == "tokens":
-        return before in {"api", "access", "auth", "bearer"}
     joined = _JOINED.fullmatch(last)
     return joined is not None and joined["before"] not in _BEFORE_TOKEN
 
@@ -210,6 +225,12 @@ def _words(name: str) -> tuple[str, ...]:
     return tuple(word.lower() for word in _PART.findall(re.split(r"[./:@]", name.rstrip("./:@"))[-1]))
 
 
+_ONLY_AFTER = {
+    "key": _BEFORE_KEY,
+    "keys": _BEFORE_KEY,
+    "sk": _BEFORE_SK,
+    "tokens": _words_of("api access auth bearer"),
+}
 _COUNTED = {"token": _BEFORE_TOKEN, "pass": _BEFORE_PASS, "pat": _BEFORE_PAT}
 
 
@@ -220,7 +241,7 @@ _HARMLESS = _Lazy(
       |true|false|null|~|none|nil|yes|no|on|off|auto|enabled?|disabled?|required?|optional|default|read|write|str|string
       |-?\d+(?:\.\d+)?
       |\.{0,2}/[\w./@+=:-]*|[a-z]:\\.*            # a path
-      |\$\w+|\$[@*#?!$-]|.*\$[({].*|`.*`         # the shell's, Kubernetes' or Hydra's to fill in
+      |\$\w+|\$[@*#?!$-]|.*\$(?:\(|\{.*\}).*|`.*`         # the shell's, Kubernetes' or Hydra's to fill in
       |%.*|.*\{[\w.]*\}.*|.*\{\{.*|.*%\(.*                      # a format's or a template's to fill in
       |[\w.]+\(.*|\w*\[[^\]]*\]                   # a program's: a call, a type, an item
       |!.*|&.*|<[^>]*>?|\[?\*+.*|.*\*{3,}|\|[-+\d]*|>[-+\d]*|\\.*
@@ -277,7 +298,7 @@ _PIN = 4
 """Digits of the shortest number that is a password rather than a switch or a count."""
 
 _NAMED = re.compile(
-    r"(?:token|secret|passw(?:or)?d|passphrase|passcode|pass|pwd|pw|cred(?:ential)?|key|auth(?:orization)?|pat|bearer)s?"
+    r"(?:token|secret|passw(?:or)?d|passphrase|passcode|pass|pwd|pw|cred(?:ential)?|key|auth(?:orization)?|pat|bearer|sk)s?"
     r"[\d_]*(?![a-z\d])",
     re.IGNORECASE,
 )
@@ -288,7 +309,7 @@ _QUOTED = r"""[bfru]{{0,2}}(?:\\?"(?P<{0}d>(?:[^"\\\n]|\\[^"])*)\\?"|'(?P<{0}q>[
 _PLAIN = r"""(?P<{0}p>[^\s'"`,;&|<>(){{}}\[\]\\]{{1,1024}}+)(?![(\[{{])"""
 _LINE = _Lazy(
     rf"""^[ \t+-]*(?:export[ \t]+)?(?P<quote>['"]?)(?P<name>{_KEY})(?P=quote)(?P<is>[ \t]*[:=][ \t]*)"""
-    rf"""(?:{_QUOTED.format("v")}|(?P<vp>[^\s'"]+?))[ \t]*,?[ \t]*(?:\#.*)?\\?$""",
+    rf"""(?:[!&][^\s'"]*[ \t]+){{0,2}}(?:{_QUOTED.format("v")}|(?P<vp>[^\s'"]+?))[ \t]*,?[ \t]*(?:\#.*)?\\?$""",
 )
 """A line of YAML, of a file of settings, or of a shell that sets one variable."""
 _INLINE = _Lazy(
@@ -321,6 +342,11 @@ _BLOCK = _Lazy(
     re.MULTILINE,
 )
 """A value on the lines below its key."""
+_DEFAULT = _Lazy(
+    rf"""\$\{{(?:oc\.env:)?[ \t]*(?P<name>{_KEY}?)[ \t]*(?::?[-=]|,)[ \t]*"""
+    rf"""(?:{_QUOTED.format("v")}|(?P<vp>[^\s'"$`{{}}]+))"""
+)
+"""What stands for a variable that is not set, in a shell or in a configuration."""
 _SETTING = _Lazy(rf"""(?:configure|config)[ \t]+set[ \t]+(?P<name>{_KEY})[ \t]+["']?(?P<vp>[^\s'"]+)""")
 _VALUES = ("vd", "vq", "vp", "wd", "wq", "wp")
 
@@ -338,7 +364,7 @@ def _settings(line: str) -> Iterator[Secret]:
     if whole and (secret := _under_name(whole)) and not _is_code(whole):
         yield secret
     yield from _inline(line)
-    for pattern, mark in ((_OPTION, "-"), (_HEADER, ":"), (_SETTING, " set "), (_PAIR, "value")):
+    for pattern, mark in ((_OPTION, "-"), (_HEADER, ":"), (_SETTING, " set "), (_PAIR, "value"), (_DEFAULT, "${")):
         if mark in line:
             yield from filter(None, map(_under_name, pattern.finditer(line)))
 

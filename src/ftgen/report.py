@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Any
 from urllib.parse import quote
 
@@ -182,6 +183,7 @@ class _Sources:
         """Secrets of the command line, of this process's environment and of keys, which any text may repeat."""
         given = [argument.partition("=") for argument in self._arguments]
         settings = [*os.environ.items(), *((key.lstrip("+~"), value) for key, _, value in given)]
+        settings += [(name, value) for name, value in pairwise(self._arguments) if _is_option(name, value)]
         return set[str]().union(*(credentials.secrets_of(*each) for each in settings))
 
     def line(self, place: Location) -> str | None:
@@ -217,6 +219,12 @@ class _Sources:
 
 
 _ABOVE, _BELOW = 60, 2
+_OPTION = re.compile(r"--?[A-Za-z][\w-]*")
+
+
+def _is_option(name: str, value: str) -> bool:
+    """Whether two words of a command line are an option and its value."""
+    return bool(_OPTION.fullmatch(name)) and not value.startswith("-")
 
 
 def _lines(file: str) -> list[str]:

@@ -93,6 +93,13 @@ def test_a_value_named_like_a_secret_is_not_repeated(told: Told, override: str) 
     assert WORD not in told(override.format(WORD), "trainer.lr=x")
 
 
+def test_a_secret_behind_its_option_is_not_repeated(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["import", "--", "docker", "run", "img:1", "python", "t.py", "--api-key", "hunter2"]) == 1
+    told = capsys.readouterr().err
+    assert "FT442" in told
+    assert "hunter2" not in told
+
+
 def test_what_one_override_calls_a_secret_is_none_of_another_s_diagnostic(told: Told) -> None:
     assert WORD not in told(f"hardware.env.MYTOKEN={WORD}", f"trainer.lr={WORD}")
 

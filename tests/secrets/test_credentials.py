@@ -35,6 +35,8 @@ SECRET = "hunter2"
         "SSH_PRIVATE_KEY",
         "SMTP_CREDENTIALS",
         "TOKEN_2",
+        "OPENAI_KEY",
+        "OBS_SK",
     ],
 )
 def test_names_of_secrets(name):
@@ -110,6 +112,15 @@ def test_names_of_other_things(name):
         "mysql -u root -p{}",
         "redis-cli -a {}",
         "docker login -u ada -p {} registry",
+        "echo {} | docker login -u ada --password-stdin registry",
+        "machine git.example.com login ada password {}",
+        "docker pull ada:{}@registry.example.com/team/image:1",
+        "HF_TOKEN: !!str {}",
+        "HF_TOKEN: &a {}",
+        "HF_TOKEN: ${{{}",
+        ': "${{HF_TOKEN:={}}}"',
+        "x=${{hf_token:-{}}}",
+        "A: ${{oc.env:DB_PASS,{}}}",
         "aws configure set aws_secret_access_key {}",
         "hardware.env.HF_TOKEN={}",
         "+hardware.env={{HF_TOKEN:{},B:1}}",
@@ -194,6 +205,9 @@ def test_phrases_numbers_and_pairs_are_found(text):
         "DeepSeek-R1-Distill-Qwen-32B-Instruct-GPTQ-Int4",
         "sft-qwen3-0-6b-lr-0-0001-seed-3-1a2b3c4d",
         "https://git.example.com/team/model.git git@git.example.com:team/model.git",
+        "${oc.env:HF_TOKEN,null} ${GIT_TOKEN:-} ${HF_TOKEN:-$OTHER} ${TOKEN:+set} ${oc.env:GIT_TOKEN,''}",
+        "registry.example.com/team/image:1@sha256:0a ssh ada@host:22/x npm:react@18.2/x LANG_SK=x risk: 1",
+        "echo done | tee log; docker login --password-stdin <token",
     ],
 )
 def test_ordinary_texts_are_left_alone(text):

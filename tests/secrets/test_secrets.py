@@ -156,6 +156,19 @@ def test_a_secret_in_a_config_map_is_found():
     assert codes({"apiVersion": "v1", "kind": "ConfigMap", "data": {"password": "hunter2"}}) == ["FT442"]
 
 
+def test_a_secret_among_the_attributes_of_a_driver_is_found():
+    volumes = [{"name": "a", "csi": {"driver": "d", "volumeAttributes": {"secretKey": "hunter2"}}}]
+    assert codes({"apiVersion": "v1", "kind": "Pod", "spec": {"volumes": volumes}}) == ["FT442"]
+    named = {"csi.storage.k8s.io/node-publish-secret-name": "mine", "adminSecretName": "mine"}
+    assert codes({"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "parameters": named}) == []
+    assert codes({"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "parameters": {"password": "x1"}})
+
+
+def test_the_place_of_a_key_with_dots_can_be_found():
+    annotated = {"metadata": {"annotations": {"team.io/api-token": "hunter2"}}}
+    assert [d.subject for d in scan(annotated)] == ['metadata.annotations["team.io/api-token"]']
+
+
 def test_a_secret_object_with_data_is_found():
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a"}}
     assert codes(secret) == []

@@ -7,6 +7,7 @@ A finding never repeats the secret.
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -19,9 +20,9 @@ from ftgen.recall import Form, Path, at, fill
 from ftgen.rules import Finding, rule, run
 from ftgen.spec import knows
 
-_TRUSTED = ("ftgen.dev/config-digest",)
-_OWN_KEYS = ("metadata.annotations", "metadata.labels")
-"""The mappings of a manifest whose keys its user chooses, beside a ConfigMap's data."""
+_TRUSTED = ('["ftgen.dev/config-digest"]',)
+_OWN_KEYS = ("metadata.annotations", "metadata.labels", ".volumeAttributes", ".flexVolume.options")
+"""The mappings of a manifest whose keys its user or a driver chooses, beside a ConfigMap's data."""
 
 _SPELLING = "{secret: NAME, key: KEY}"
 _REPLACE = "then replace it, for it was written down"
@@ -167,7 +168,7 @@ def _is_free(_: str, key: str) -> bool:
 
 
 def _is_users_own(above: str, _: str) -> bool:
-    return above == "data" or above.endswith(_OWN_KEYS)
+    return above in {"data", "parameters"} or above.endswith(_OWN_KEYS)
 
 
 def _names_a_secret(key: str) -> bool:
@@ -287,7 +288,7 @@ def _in_mapping(
     if kind is Kind.NAME and isinstance(name, str) and isinstance(held, str) and is_literal(name, held):
         yield f"{path}.value", name
     for key, held in value.items():
-        place = f"{path}.{key}" if path else str(key)
+        place = f"{path}[{json.dumps(key)}]" if "." in str(key) else f"{path}.{key}" if path else str(key)
         yield from _all_suspects(str(key), kind, is_named, place)
         if kind is Kind.NAME and isinstance(held, str) and is_named(path, place) and is_literal(str(key), held):
             yield place, str(key)
