@@ -281,3 +281,16 @@ def test_what_others_keep_in_a_repository_holds_nobody_up(checkout, make_run, pr
     (checkout / ".git" / "refs").symlink_to(checkout.parent / "refs")
     assert source_of(checkout)
     assert publish(to(checkout, "gitops"), [make_run()], provenance).result is Result.COMMITTED
+
+
+def test_an_index_of_a_branch_that_is_too_large_is_not_read(checkout, git, make_run, provenance):
+    place = checkout / "training" / "ftgen.lock"
+    place.parent.mkdir()
+    place.touch()
+    os.truncate(place, 65 << 20)
+    git(checkout, "add", "training")
+    git(checkout, "commit", "--quiet", "-m", "large")
+    with pytest.raises(Rejected) as rejected:
+        publish(to(checkout), [make_run()], provenance)
+    assert codes(rejected) == ["FT521"]
+    assert "more than 64 MiB" in rejected.value.diagnostics[0].headline

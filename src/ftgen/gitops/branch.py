@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import IO, cast
 
+from ftgen import files
 from ftgen.diagnostics import Diagnostic, Rejected, error
 from ftgen.gitops.git import Git, GitFailed
 from ftgen.tree import EMPTY, LOCK_NAME, Lock, dump_lock, parse_lock
@@ -119,6 +120,12 @@ class Branch:
         if len(header) != 3 or header[1] != b"blob":  # noqa: PLR2004 - id, type, size
             lacking = f"{self.shown} lacks the object {name}, as a partial clone does"
             raise Rejected([error("FT521", lacking, "--repo", help="add --push, or name the URL of the remote")])
+        if int(header[2]) > files.LARGEST:
+            # The rest of the object is left in the pipe: nothing more is asked of this process.
+            large = f"{self.shown}: the object {name} holds more than {files.LARGEST // files.MIB} MiB"
+            raise Rejected(
+                [error("FT521", large, "--repo", help="it is no file of ftgen's: remove it from the branch")]
+            )
         return told.read(int(header[2]) + 1)[:-1]
 
     # the index and the commit
