@@ -11,6 +11,7 @@ from typing import Any
 
 from ftgen import yamlio
 from ftgen.changes.compare import FieldChange, Kind, cost, fields
+from ftgen.diagnostics import Rejected
 from ftgen.files import is_there
 from ftgen.rules.job import mapping
 from ftgen.tree import Lock, Run, Shelf, State, Terms, settled
@@ -61,9 +62,16 @@ def differs(changes: Iterable[Change]) -> bool:
 
 
 def same_run(old: bytes, new: bytes) -> bool:
-    """Whether two texts of a job, or of a claim, differ in nothing that the cluster holds immutable."""
-    before, after = (yamlio.parse(text.decode("utf-8", "replace"), "") for text in (old, new))
-    return cost(mapping(before), mapping(after)) is not Kind.NEW_RUN
+    """Whether two texts of a job, or of a claim, differ in nothing that the cluster holds immutable.
+
+    What stands in a committed file's place and is no object is no run.
+    """
+    try:
+        before, after = (yamlio.parse(text.decode("utf-8", "replace"), "") for text in (old, new))
+    except Rejected:
+        return False
+    objects = isinstance(before, Mapping) and isinstance(after, Mapping)
+    return objects and cost(before, after) is not Kind.NEW_RUN
 
 
 def between(old: Iterable[Manifest], new: Iterable[Manifest]) -> list[Change]:
