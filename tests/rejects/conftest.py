@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +17,22 @@ Found = tuple[str, str, str]
 """A diagnostic as the tables have it: code, `file:line[:column]` of its first place, headline."""
 
 Reject = Callable[..., list[Found]]
+
+
+def run(words: list[str]) -> tuple[int, str]:
+    """Run ftgen; gives its exit code and what it said on stderr."""
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = cli.main(words)
+    err.flush()
+    return code, err.buffer.getvalue().decode()  # type: ignore[attr-defined]
+
+
+def survives(words: list[str]) -> None:
+    """Whatever the words are, they are done, rejected or no command line; never a bug."""
+    code, said = run(words)
+    assert code in {0, 1, 2}, said
+    assert code != 2 or said.startswith("ftgen: ")
 
 
 @pytest.fixture(autouse=True)

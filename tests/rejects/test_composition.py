@@ -2,29 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 from pathlib import Path
 
 import pytest
-from tests.rejects.conftest import Reject
+from tests.rejects.conftest import Reject, run, survives
 from tests.rejects.test_files import Write
-
-from ftgen import cli
-
-
-def run(words: list[str]) -> tuple[int, str]:
-    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = cli.main(words)
-    err.flush()
-    return code, err.buffer.getvalue().decode()  # type: ignore[attr-defined]
-
-
-def survives(words: list[str]) -> None:
-    code, said = run(words)
-    assert code in {0, 1, 2}, said
-
 
 PRESET = "conf/experiment/ours.yaml"
 GLOBAL = "# @package _global_\n"
