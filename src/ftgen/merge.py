@@ -211,6 +211,39 @@ def _items(lists: Meeting, node: Node | None) -> Iterator[Meeting]:
             yield from meetings(base[name], item, node and node.item(), (*lists.place, index), inner)
 
 
+class Deletion(NamedTuple):
+    """A part of a strategic-merge patch that deletes: `null`, or `$patch: delete`.
+
+    Attributes:
+        place: the keys and indices that lead to it in the patch.
+        path: the same as text, items by their names.
+        there: whether there is something to delete.
+    """
+
+    place: Place
+    path: str
+    there: bool
+
+
+def deletions(
+    base: Any, patch: Any, schema: Schema | Node | None, place: Place = (), path: str = ""
+) -> Iterator[Deletion]:
+    """What a patch deletes; what is wrong with its shape is passed over, as by `meetings`."""
+    node = Node.of(schema) if isinstance(schema, dict) else schema
+    if patch is None or (isinstance(patch, dict) and patch.get(_DIRECTIVE) == "delete"):
+        yield Deletion(place, path, base is not None)
+    elif isinstance(patch, dict) and patch.get(_DIRECTIVE) != "replace":
+        for name, value in patch.items():
+            below = base.get(name) if isinstance(base, dict) else None
+            yield from deletions(below, value, node and node.field(name), (*place, name), f"{path}.{name}")
+    elif isinstance(patch, list) and node and (key := node.merge_key()):
+        known = {name: item for item in base or () if isinstance(name := _key(item, key), str | int)}
+        for index, item in enumerate(patch):
+            name = _key(item, key)
+            if isinstance(name, str | int):
+                yield from deletions(known.get(name), item, node.item(), (*place, index), f"{path}[{key}={name}]")
+
+
 def without(patch: Any, places: Collection[Place], here: Place = ()) -> Any:
     """The patch less the list items at these places."""
     if isinstance(patch, dict):

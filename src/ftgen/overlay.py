@@ -255,7 +255,8 @@ def apply(bundle: Bundle, patches: Sequence[Patch], volcano_version: str) -> tup
         try:
             found = list(_meetings(bundle, patch, volcano_version))
             _refuse_strangers(patch, found)
-            bundle = _applied(bundle, patch, volcano_version)
+            told += _idle(bundle, patch, volcano_version)
+            bundle = _unmoved(bundle, _applied(bundle, patch, volcano_version), patch.document)
         except merge.PatchError as failure:
             raise _failed(patch, failure) from None
         told += _losses(patch, found, patches[:number])
@@ -266,19 +267,31 @@ def _applied(bundle: Bundle, patch: Patch, version: str) -> Bundle:
     match patch.document:
         case list():
             return Bundle(_whole(merge.json_patch(bundle.job, patch.document), patch.document), bundle.claims)
-        case {"kind": "PodTemplate"}:
+        case {"kind": "PodTemplate"} if patch.document.get("apiVersion", "v1") == "v1":
             return Bundle(_whole(_patch_templates(bundle.job, patch, version), patch.document), bundle.claims)
-        case {"kind": "Job", "apiVersion": "batch.volcano.sh/v1alpha1"}:
+        case {"kind": "Job", "apiVersion": "batch.volcano.sh/v1alpha1"} if _addresses(patch.document, bundle.job):
             return Bundle(_whole(_merged(bundle.job, patch.document, _job(version)), patch.document), bundle.claims)
         case {"kind": str(kind), "apiVersion": str(api_version)}:
             rules = schema.find(api_version, kind, version)
             hits = [_addresses(patch.document, claim) for claim in bundle.claims]
-            if not any(hits) and not (kind in _MADE and _named(patch.document) in _EVERY):
+            if not any(hits) and not (kind in _MADE and _is_for_every(patch.document)):
                 raise _nothing(patch, bundle)
             pairs = zip(bundle.claims, hits, strict=True)
             return Bundle(bundle.job, tuple(_merged(o, patch.document, rules) if hit else o for o, hit in pairs))
         case _:
             raise _nothing(patch, bundle)
+
+
+def _unmoved(before: Bundle, after: Bundle, operation: Any) -> Bundle:
+    """The patched bundle; in another namespace than theirs, objects would not find one another.
+
+    A job alone may go without a namespace, and gets that of whoever applies it.
+    """
+    spaces = [[manifest["metadata"].get("namespace") for manifest in bundle.objects] for bundle in (before, after)]
+    if spaces[0] != spaces[1] and spaces[1] != [None]:
+        told = "it leaves the namespace that what comes with the job is in; set cluster.namespace instead"
+        raise merge.PatchError(told, operation)
+    return after
 
 
 def _whole(job: Any, operation: Any) -> Object:
@@ -302,8 +315,22 @@ def _is_task(task: Any) -> bool:
 
 
 def _addresses(document: Object, manifest: Object) -> bool:
+    """Whether a patch is for this object; none moves it to another namespace, which what it needs would not follow."""
     same = all(document[key] == manifest[key] for key in ("apiVersion", "kind"))
-    return same and _named(document) in {*_EVERY, manifest["metadata"]["name"]}
+    own = manifest["metadata"].get("namespace")
+    return same and (document.get("metadata") or {}).get("namespace") in (own, None) and _calls(document, manifest)
+
+
+def _calls(document: Object, manifest: Object) -> bool:
+    """Whether a patch names this object: a job by its run, for it gets its own name after the patches."""
+    name, metadata = _named(document), manifest["metadata"]
+    labels = metadata.get("labels")
+    run = labels.get("ftgen.dev/run") if isinstance(labels, dict) and "name" not in metadata else None
+    return name in {*_EVERY, metadata.get("name"), run} or (run is not None and str(name).startswith(f"{run}-"))
+
+
+def _is_for_every(document: Object) -> bool:
+    return _named(document) in _EVERY and (document.get("metadata") or {}).get("namespace") is None
 
 
 def _named(document: Object) -> str | None:
@@ -356,15 +383,16 @@ def _merged(target: Object, patch: Object, rules: schema.Schema | None) -> Objec
 # --- what patches add and lose -------------------------------------------------------------------------
 
 
-def _meetings(bundle: Bundle, patch: Patch, version: str) -> Iterator[merge.Meeting]:
-    """The lists of a patch with those they are laid over, by paths that begin with the kind; operations have none."""
+_Faced = tuple[Any, Any, schema.Node | None, _Path, str]
+
+
+def _faced(bundle: Bundle, patch: Patch, version: str) -> Iterator[_Faced]:
+    """What each part of a patch is laid over, with the schema's node, its place and path; operations have none."""
     match patch.document:
         case {"kind": "PodTemplate"}:
             pairs = zip(bundle.job["spec"]["tasks"], templates(bundle.job, patch, version), strict=True)
             for task, change in pairs:
-                yield from merge.meetings(
-                    task.get("template", {}), change, _template(version), ("template",), "PodTemplate.template"
-                )
+                yield task.get("template", {}), change, _template(version), ("template",), "PodTemplate.template"
         case {"kind": "Job", "apiVersion": "batch.volcano.sh/v1alpha1"}:
             yield from _below(bundle.job, patch.document, _job(version))
         case {"kind": str(kind), "apiVersion": str(api_version)}:
@@ -376,11 +404,26 @@ def _meetings(bundle: Bundle, patch: Patch, version: str) -> Iterator[merge.Meet
             return
 
 
-def _below(manifest: Object, document: Object, rules: schema.Schema | None) -> Iterator[merge.Meeting]:
+def _below(manifest: Object, document: Object, rules: schema.Schema | None) -> Iterator[_Faced]:
     node = schema.Node.of(rules) if rules else None
     for name, value in document.items():
-        below = node and node.field(name)
-        yield from merge.meetings(manifest.get(name), value, below, (name,), f"{document['kind']}.{name}")
+        yield manifest.get(name), value, node and node.field(name), (name,), f"{document['kind']}.{name}"
+
+
+def _meetings(bundle: Bundle, patch: Patch, version: str) -> Iterator[merge.Meeting]:
+    """The lists of a patch with those they are laid over, by paths that begin with the kind."""
+    for faced in _faced(bundle, patch, version):
+        yield from merge.meetings(*faced)
+
+
+def _idle(bundle: Bundle, patch: Patch, version: str) -> Iterator[Diagnostic]:
+    """Deletions that find nothing in any object or task of those that the patch is for: a name may be misspelt."""
+    found = [deletion for faced in _faced(bundle, patch, version) for deletion in merge.deletions(*faced)]
+    effective = {deletion.place for deletion in found if deletion.there}
+    for place, path in {d.place: d.path for d in found if d.place not in effective}.items():
+        headline = f"the overlay {patch.name} deletes {path}, which is not there"
+        help_ = "correct the name, or remove it from the patch"
+        yield warning("FT028", headline, path, "", help_).at(patch.at(place))
 
 
 def _strange(lists: merge.Meeting, adds: Collection[str]) -> list[_Path]:
@@ -450,10 +493,13 @@ def _earlier(path: str, before: Sequence[Patch]) -> list[Location]:
 
 
 def _nothing(patch: Patch, bundle: Bundle) -> Rejected:
-    what = f"{patch.document.get('kind', 'object')} {_named(patch.document) or ''}".strip()
+    document, namespace = patch.document, (patch.document.get("metadata") or {}).get("namespace")
+    what = f"{document['kind']} {_named(document) or ''}".strip() + (f" in namespace {namespace}" if namespace else "")
     headline = f"the overlay {patch.name} patches {what}, which this job does not have"
     there = {f"{o['kind']} ({o['apiVersion']})": None for o in bundle.objects}
     help_ = f"remove the patch, or write it for one of PodTemplate (v1), {', '.join(there)}"
+    if f"{document['kind']} ({document['apiVersion']})" in there:
+        help_ = "write `metadata: {name: any}` and no namespace; it is then for every object of its kind"
     return Rejected([error("FT022", headline, help=help_).at(patch.at())])
 
 

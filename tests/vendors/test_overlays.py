@@ -361,3 +361,62 @@ def test_a_list_that_two_overlays_set_is_told_with_both_places(write: Write, ren
 def test_a_declaration_of_another_shape(text: str, write: Write, render_here: Render) -> None:
     write("overlays/storage/topolvm/overlay.yaml", text)
     assert rejected(render_here).code == "FT020"
+
+
+# --- what a patch is for ---
+
+CLAIM = "apiVersion: v1\nkind: PersistentVolumeClaim\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        (f"{JOB}metadata: {{name: other, labels: {{a: b}}}}\n", "Job other"),
+        (f"{JOB}metadata: {{namespace: other, labels: {{a: b}}}}\n", "Job in namespace other"),
+        (f"{CLAIM}metadata: {{namespace: other, labels: {{a: b}}}}\n", "PersistentVolumeClaim in namespace other"),
+        ("apiVersion: v2\nkind: PodTemplate\ntemplate: {spec: {hostname: a}}\n", "PodTemplate"),
+    ],
+)
+def test_a_patch_for_another_object_is_refused(text: str, what: str, write: Write, render_here: Render) -> None:
+    write("overlays/storage/topolvm/patch.yaml", text)
+    found = rejected(render_here)
+    assert (found.code, found.headline) == (
+        "FT022",
+        f"the overlay storage/topolvm patches {what}, which this job does not have",
+    )
+
+
+@pytest.mark.parametrize("metadata", ["name: sft-qwen3-0-6b, ", "name: sft-qwen3-0-6b-0a1b2c3d, ", ""])
+def test_a_job_is_named_by_its_run(metadata: str, write: Write, render_here: Render) -> None:
+    write("overlays/storage/topolvm/patch.yaml", f"{JOB}metadata: {{{metadata}labels: {{a: b}}}}\n")
+    assert render_here().bundle.job["metadata"]["labels"]["a"] == "b"
+
+
+def test_no_operation_moves_the_job_alone(write: Write, render_here: Render) -> None:
+    write("overlays/storage/topolvm/patch.yaml", "- {op: replace, path: /metadata/namespace, value: other}\n")
+    found = rejected(render_here)
+    assert (found.code, "set cluster.namespace" in found.headline) == ("FT021", True)
+
+
+DELETIONS = {
+    "volumes: [{name: nope, $patch: delete}]": "volumes[name=nope]",
+    "containers: [{name: train, env: [{name: NOPE, $patch: delete}]}]": "containers[name=train].env[name=NOPE]",
+    "hostNetwrk: null": "hostNetwrk",
+    "securityContext: {fsGroup: null}": "securityContext.fsGroup",
+}
+
+
+@pytest.mark.parametrize("spec", DELETIONS)
+def test_a_deletion_of_what_is_not_there_is_told(spec: str, write: Write, render_here: Render) -> None:
+    file = write("overlays/storage/topolvm/patch.yaml", f"{TEMPLATE}  spec: {{{spec}}}\n")
+    (told,) = [d for d in render_here().diagnostics if d.code == "FT028"]
+    path = f"PodTemplate.template.spec.{DELETIONS[spec]}"
+    assert told.headline == f"the overlay storage/topolvm deletes {path}, which is not there"
+    assert (told.locations[0].file, told.locations[0].line) == (str(file), 5)
+
+
+def test_a_deletion_of_what_is_there_is_not_told(write: Write, render_here: Render) -> None:
+    mounts = "containers: [{name: train, volumeMounts: [{mountPath: /dev/shm, $patch: delete}]}]"
+    gone = f"volumes: [{{name: dshm, $patch: delete}}], restartPolicy: null, {mounts}"
+    write("overlays/storage/topolvm/patch.yaml", f"{TEMPLATE}  spec: {{{gone}}}\n")
+    assert not [d for d in render_here().diagnostics if d.code == "FT028"]

@@ -669,7 +669,7 @@ def _codes() -> frozenset[str]:
 
 
 # What YAML's versions disagree on (check), what the environment told (pipeline), and what overlays overrule.
-_TOLD_BY_OTHERS = ("FT004", "FT017", "FT023", "FT027")
+_TOLD_BY_OTHERS = ("FT004", "FT017", "FT023", "FT027", "FT028")
 
 
 RULES_OF_MEANING: tuple[Rule, ...] = (
