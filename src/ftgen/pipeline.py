@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -101,7 +101,18 @@ def compile_job(composer: Composer, overrides: Sequence[str]) -> Compiled:
     Raises:
         Rejected: with every problem of the first step that found an error.
     """
-    return compile_composition(composer, composer.compose(composer.parse(overrides)), tuple(overrides))
+    composition = composer.compose(composer.parse(overrides))
+    job = compile_composition(composer, composition, tuple(overrides))
+    return replace(job, diagnostics=(*job.diagnostics, *_unswept(composition)))
+
+
+def _unswept(composition: Composition) -> Iterator[Diagnostic]:
+    """What a file, such as a preset, says of a sweep that nobody asked to expand."""
+    parameters = (composition.hydra.get("sweeper") or {}).get("params")
+    for key, said in (("sweep", composition.sweep), ("hydra.sweeper.params", parameters)):
+        if said:
+            help_ = "add --multirun (-m) to render every job of the sweep"
+            yield note("FT037", f"this is one job, and what {key} says is left out", key, help=help_)
 
 
 def compile_composition(

@@ -11,6 +11,7 @@ from ftgen import catalog, project, sweeping
 from ftgen.batch import Batch
 from ftgen.compose import Composer
 from ftgen.diagnostics import Rejected
+from ftgen.pipeline import compile_job
 
 from .conftest import composer_with, labels, overrides
 
@@ -86,7 +87,7 @@ def test_points_must_meet_one_of_the_conditions_to_include(composer: Composer) -
         ("trainer.lr > 'a'", "cannot be evaluated"),
         ("trainer.rl > 1", "a condition speaks of trainer.rl, which no job has"),
         ("[x for x in y]", "is not among keys, values"),
-        ("(" * 300 + "1" + ")" * 300, "is no condition"),
+        ("(" * 40 + "1" + ")" * 41, "is no condition"),
         ("true or " * 400 + "true", "longer than 2000 characters"),
     ],
 )
@@ -240,7 +241,47 @@ def test_two_sweeps_at_once_are_written_as_a_list(composer: Composer) -> None:
     assert len(labels(composer, "+sweep=[lora,seeds]")) == 3 * 3 * 3
 
 
+OPTIONS = {
+    "first": "axes: {trainer.lr: [1.0e-4, 2.0e-4]}\nexclude: [trainer.lr == 1e-4]\n",
+    "second": "axes: {trainer.epochs: [1, 2]}\nexclude: [trainer.epochs == 1]\n",
+    "third": "axes: {trainer.lr: [3.0e-4]}\n",
+}
+
+
+@pytest.fixture
+def options(beside: Path) -> Composer:
+    (beside / "sweep").mkdir()
+    for name, text in OPTIONS.items():
+        (beside / "sweep" / f"{name}.yaml").write_text(text, encoding="utf-8")
+    return composer_with(beside)
+
+
+@pytest.mark.parametrize(
+    ("second", "key", "lost"),
+    [("second", "sweep.exclude", "['trainer.lr == 1e-4']"), ("third", "sweep.axes.trainer.lr", "[0.0001, 0.0002]")],
+)
+def test_what_a_second_sweep_would_replace_is_refused(options: Composer, second: str, key: str, lost: str) -> None:
+    found = refused(options, f"+sweep=[first,{second}]")
+    assert found.code == "FT031"
+    assert f"sweep/{second}.yaml replaces {key} of " in found.headline
+    assert found.headline.endswith(f"which said {lost}")
+
+
+@pytest.mark.parametrize(
+    ("words", "many"),
+    [
+        (("+sweep=[first,second]", "sweep.exclude=['trainer.epochs == 1']"), 2),
+        (("+sweep=[first,third]", "trainer.lr=4e-4", "sweep.exclude=[]"), 1),
+        (("+sweep=[second,third]",), 1),
+    ],
+)
+def test_the_command_line_says_what_holds_for_both_sweeps(options: Composer, words: tuple[str, ...], many: int) -> None:
+    assert len(sweeping.expand(options, words).points) == many
+
+
 PRESETS = {
+    "choosing": "# @package _global_\nhydra: {sweeper: {params: {+sweep: lora}}}\n",
+    "setting": "# @package _global_\nsweep: {axes: {sweep.sample: [1, 2]}}\n",
     "axes": "# @package _global_\nsweep: {axes: {trainer.lr: [1.0e-4, 2.0e-4]}}\n",
     "parameters": "# @package _global_\nhydra: {sweeper: {params: {trainer.lr: '1e-4,2e-4'}}}\n",
     "plain": "# @package _global_\ntrainer: {epochs: 5}\n",
@@ -264,6 +305,21 @@ def test_a_swept_preset_has_no_axes_of_its_own(preset: str, values: str, presets
     (found,) = rejected.value.diagnostics
     assert (found.code, found.subject) == ("FT030", "experiment")
     assert found.headline.startswith(f"experiment={preset} says how to sweep, and is one of the swept values")
+
+
+@pytest.mark.parametrize(
+    ("preset", "told"),
+    [("choosing", "hydra.sweeper.params sets +sweep,"), ("setting", "sweep.axes sets sweep.sample,")],
+)
+def test_a_file_does_not_sweep_over_what_says_how_to_sweep(preset: str, told: str, presets: Composer) -> None:
+    found = refused(presets, f"+experiment={preset}")
+    assert (found.code, found.headline) == ("FT030", f"{told} which says how to sweep and is no part of any job")
+
+
+@pytest.mark.parametrize(("preset", "key"), [("axes", "sweep"), ("parameters", "hydra.sweeper.params")])
+def test_a_single_job_of_a_preset_with_a_sweep_is_told(preset: str, key: str, presets: Composer) -> None:
+    (told,) = [d for d in compile_job(presets, [f"+experiment={preset}"]).diagnostics if d.code == "FT037"]
+    assert told.headline == f"this is one job, and what {key} says is left out"
 
 
 @pytest.mark.parametrize("preset", ["axes", "parameters"])

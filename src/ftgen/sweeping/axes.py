@@ -113,7 +113,7 @@ def _unpaired(axes: Sequence[Axis], pairings: Iterable[Sequence[str]]) -> Iterat
 
 
 def _uneven(axes: Sequence[Axis], pairings: Iterable[Sequence[str]]) -> Iterator[Diagnostic]:
-    counts = {bare(axis.key): len(axis.texts) for axis in axes}
+    counts = {bare(axis.key): len(axis.texts) for axis in axes if axis.swept}
     for keys in pairings:
         if len({counts[key] for key in keys if key in counts}) > 1:
             told = ", ".join(f"{key} has {counts[key]}" for key in keys if key in counts)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ftgen import yamlio
 from ftgen.compose import DIRECTIVES, Composer, Composition
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, error, note
 from ftgen.sweeping import axes, condition, settings
@@ -13,6 +14,7 @@ from ftgen.sweeping.axes import Axis
 from ftgen.sweeping.label import bare, labeller, told_apart
 from ftgen.sweeping.replay import Replay
 from ftgen.sweeping.settings import Settings
+from ftgen.trace import Layer
 
 LIMIT = 1000
 # More points than this are not even counted out one by one, whatever is left of them after `exclude`.
@@ -98,6 +100,8 @@ def expand(composer: Composer, words: Sequence[str], *, limit: int = LIMIT) -> S
     notes = list(_hydras(words, overrides))
     hydra, section = composer.directives(overrides)
     _only_of_sweeps(composer, overrides)
+    if section and (lost := list(_overruled(composer, overrides))):
+        raise Rejected(lost)
     chosen = _named(settings.read(section), overrides)
     spans = _axes(composer, words, hydra, chosen, max(limit, _ENUMERABLE))
     return _Expansion(composer, spans, chosen).sweep(limit, notes)
@@ -139,6 +143,42 @@ def _only_of_sweeps(composer: Composer, overrides: Sequence[Any]) -> None:
             raise Rejected([error("FT031", told, "sweep", help=how).at(Location(layer.display, 1))])
 
 
+def _overruled(composer: Composer, overrides: Sequence[Any]) -> Iterator[Diagnostic]:
+    """What one chosen option of the group `sweep` says and a later one replaces: neither knows of the other.
+
+    A file that is no such option, such as the experiment that chose them, and the command line have the last word.
+    """
+    settled = {prefix + bare(o.key_or_group) for o in overrides for prefix in ("", "sweep.axes.")}
+    said: dict[str, tuple[Layer, Any]] = {}
+    for layer in composer.trace([o for o in overrides if not o.is_sweep_override()]).layers:
+        option = layer.package == "sweep" and layer.file.parent.name == "sweep"
+        for key, value in _says(layer):
+            before = said.pop(key, None)
+            if option and before and before[1] != value and key not in settled:
+                yield _lost(key, before[0], layer, before[1])
+            if option:
+                said[key] = (layer, value)
+
+
+def _says(layer: Layer) -> Iterator[tuple[str, Any]]:
+    """What a file says of the sweep, by full keys; axes are said one by one, and aliases are words only."""
+    content = yamlio.parse(yamlio.read_text(layer.file), layer.display) if layer.package in {"", "sweep"} else None
+    for part in () if layer.package else ("sweep",):
+        content = content.get(part) if isinstance(content, dict) else None
+    for name, value in content.items() if isinstance(content, dict) else ():
+        spans = value.items() if name == "axes" and isinstance(value, dict) else ()
+        yield from ((f"sweep.axes.{bare(str(key))}", values) for key, values in spans)
+        if not isinstance(value, dict):
+            yield f"sweep.{name}", value
+
+
+def _lost(key: str, before: Layer, after: Layer, value: Any) -> Diagnostic:
+    axis = key.removeprefix("sweep.axes.")
+    told = f"{after.display} replaces {key} of {before.display}, which said {value}"
+    how = f"choose one of them, or say on the command line what holds for both: {axis}=…"
+    return error("FT031", told, key if axis == key else "sweep.axes", value, how)
+
+
 def _named(chosen: Settings, overrides: Sequence[Any]) -> Settings:
     """The settings with their name: a chosen option names its sweep."""
     options = [o.value() for o in overrides if o.key_or_group == "sweep" and isinstance(o.value(), str)]
@@ -152,8 +192,21 @@ def _axes(
     own = [(text, n) for n, text in enumerate(words, 1) if not _is_directive(composer.parse([text])[0])]
     # A text is read in Hydra's grammar (`range(1,5)`), a list's values are meant as they are.
     section = [(key, v) if isinstance(v, list) else (f"{key}={v}", 0) for key, v in chosen.axes.items()]
-    written = [*((text, 0) for text in _parameters(hydra)), *section, *own]
-    return axes.read(composer, written, most + 1, chosen.shuffle or 0)
+    parameters = [(text, 0) for text in _parameters(hydra)]
+    found = axes.read(composer, [*parameters, *section, *own], most + 1, chosen.shuffle or 0)
+    if late := [axis.key for axis in found if _is_directive(composer.parse([f"{axis.key}=x"])[0])]:
+        raise Rejected(_read_already(key, bare(key) in map(bare, chosen.axes)) for key in late)
+    return found
+
+
+def _read_already(key: str, listed: bool) -> Diagnostic:
+    """What says how to sweep, among the axes that a file gives: it would be left out of every point."""
+    subject = "sweep.axes" if listed else "hydra.sweeper.params"
+    told = f"{subject} sets {key}, which says how to sweep and is no part of any job"
+    how = f"write it into the defaults list (- /{bare(key)}: …) or on the command line"
+    if "." in bare(key):
+        how = f"set {bare(key)} in the file itself or on the command line"
+    return error("FT030", told, subject, key, how)
 
 
 def _is_directive(override: Any) -> bool:
