@@ -36,6 +36,12 @@ LEAST = {
 MOST = {"seed": 2**32 - 1, "lora_dropout": 0.99}
 # Adapters learn by 1e-4, whole models by less; with a thousand times as much every optimizer with moments diverges.
 STEEP = 0.1
+# Schedulers with an end of their own: what `lr_scheduler_kwargs` must hold, one of these.
+SCHEDULED = {
+    "cosine_with_min_lr": ("min_lr", "min_lr_rate"),
+    "cosine_warmup_with_min_lr": ("min_lr", "min_lr_rate"),
+    "warmup_stable_decay": ("num_decay_steps",),
+}
 
 
 @rule("FT204", BOTH)
@@ -208,6 +214,8 @@ def sizes(s: Setting) -> Findings:
             yield Finding(name, f"{name} is at most {most}, not {s[name]}", "leave it out")
     if s["finetuning_type"] == "lora" and s["lora_rank"] < 1:
         yield Finding("lora_rank", f"lora_rank is at least 1, not {s['lora_rank']}", "set lora_rank: 8")
+    if s["finetuning_type"] == "lora" and s["lora_alpha"] == 0:
+        yield Finding("lora_alpha", "a lora_alpha of 0 scales what is learned to nothing", "set lora_alpha: 16")
     if s["finetuning_type"] == "oft" and bool(s["oft_rank"]) == bool(s["oft_block_size"]):
         headline = f"OFT takes oft_rank or oft_block_size, and here are {s['oft_rank']} and {s['oft_block_size']}"
         yield Finding("oft_rank", headline, "set one of them to 0")
@@ -592,15 +600,18 @@ def best_model(s: Setting) -> Findings:
     """The best model is among those that were both saved and evaluated, and saved whole where it was sharded.
 
     Why: `TrainingArguments` of transformers wants equal strategies, and save steps that are a multiple of the
-    evaluation steps; `save_strategy: best` is free of both.  Its Trainer refuses `save_only_model` beside
-    DeepSpeed and FSDP.  Early stopping asks for the metric of the best model and for evaluation
-    (`EarlyStoppingCallback`).
+    evaluation steps; `save_strategy: best` is free of both, and asks for a metric.  Its Trainer refuses
+    `save_only_model` beside DeepSpeed and FSDP.  Early stopping asks for the metric of the best model and for
+    evaluation (`EarlyStoppingCallback`).
     Example: `load_best_model_at_end: true, save_steps: 500, eval_steps: 300`.
     Instead: `eval_steps: 250`.
     """
     if s["load_best_model_at_end"] and s["save_only_model"] and (engine := s.first("deepspeed", "fsdp")):
         headline = f"{engine} finds the best model in whole checkpoints only"
         yield Finding("save_only_model", headline, "set save_only_model: false")
+    if s["save_strategy"] == "best" and not s["load_best_model_at_end"] and s["metric_for_best_model"] is None:
+        headline = "save_strategy best compares by the best model's metric, and there is none"
+        yield Finding("save_strategy", headline, "set metric_for_best_model: loss")
     yield from _early_stopping(s)
     if not s["load_best_model_at_end"] or s["save_strategy"] == "best":
         return
@@ -658,8 +669,9 @@ def intervals(s: Setting) -> Findings:
 def schedule(s: Setting) -> Findings:
     """Schedulers, warm-up and loaders within their domain.
 
-    Why: `TrainingArguments` of transformers: two schedulers follow the evaluation, a warm-up is not negative,
-    and only worker processes prefetch.  A training that ends within its warm-up never has its learning rate.
+    Why: `TrainingArguments` of transformers: two schedulers follow the evaluation, three need to be told their end
+    (optimization.py), a warm-up is not negative, and only worker processes prefetch and persist.
+    A training that ends within its warm-up never has its learning rate.
     Example: `lr_scheduler_type: reduce_lr_on_plateau, eval_strategy: "no"`.
     Instead: `lr_scheduler_type: cosine`.
     """
@@ -667,6 +679,9 @@ def schedule(s: Setting) -> Findings:
     if scheduler in {"reduce_lr_on_plateau", "greedy"} and s["eval_strategy"] == "no":
         headline = f"{scheduler} follows the evaluation, and eval_strategy is no"
         yield Finding("lr_scheduler_type", headline, "set lr_scheduler_type: cosine")
+    if (needed := SCHEDULED.get(scheduler)) and not any(map((s["lr_scheduler_kwargs"] or {}).__contains__, needed)):
+        headline = f"{scheduler} needs {' or '.join(needed)} in lr_scheduler_kwargs"
+        yield Finding("lr_scheduler_type", headline, f"set lr_scheduler_kwargs: {{{needed[0]}: …}}")
     if s["warmup_steps"] < 0:
         yield Finding("warmup_steps", f"a warm-up of {s['warmup_steps']} steps cannot be", "set warmup_steps: 0")
     if ratio is not None and not 0 <= ratio <= 1:
@@ -680,6 +695,8 @@ def schedule(s: Setting) -> Findings:
     if s["dataloader_num_workers"] == 0 and s["dataloader_prefetch_factor"] is not None:
         headline = "without loader processes nothing is prefetched"
         yield Finding("dataloader_prefetch_factor", headline, "set dataloader_num_workers: 4")
+    if s["dataloader_num_workers"] == 0 and s["dataloader_persistent_workers"]:
+        yield Finding("dataloader_persistent_workers", "no loader process persists", "set dataloader_num_workers: 4")
     if emptied is not None and emptied <= 0:
         yield Finding("torch_empty_cache_steps", f"emptying the cache every {emptied} steps cannot be", "leave it out")
 

@@ -244,9 +244,9 @@ def decided_by_the_job(s: Setting) -> Findings:
         yield Finding("ddp_backend", headline, "leave ddp_backend out")
     if s["optim"] == "adamw_torch_npu_fused" and s.facts.vendor in JUDGED_VENDORS - {"ascend"}:
         yield Finding("optim", "adamw_torch_npu_fused needs NPUs", "leave it out")
-    if s["use_cpu"] and s.facts.vendor != "cpu":
-        headline = "use_cpu trains on the processors while the pod holds cards"
-        yield Finding("use_cpu", headline, "leave it out, or write hardware=cpu", Severity.WARNING)
+    if (name := s.first("use_cpu", "no_cuda")) and s.facts.vendor != "cpu":
+        headline = f"{name} trains on the processors while the pod holds cards"
+        yield Finding(name, headline, "leave it out, or write hardware=cpu", Severity.WARNING)
 
 
 @rule("FT297")
