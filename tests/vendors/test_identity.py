@@ -100,3 +100,10 @@ def test_a_preset_is_called_by_the_model_that_it_trains(render: Render) -> None:
     preset = ("+experiment=qwen3-8b-full-2x8", "storage.workspace.claim=w")
     assert render(*preset).identity.folder == "qwen3-8b-full"
     assert render(*preset, "model=qwen3-4b").identity.folder == "qwen3-4b-full"
+
+
+def test_a_revision_that_the_cache_does_not_name_is_told(render: Render) -> None:
+    (told,) = [d for d in render(*CACHE, "model.revision=v2").diagnostics if d.code == "FT005"]
+    assert told.headline == "the cache holds hf://Qwen/Qwen3-0.6B, and the revision v2 is not looked for"
+    named = ("model.revision=v2", "storage.cache.uri='hf://Qwen/Qwen3-0.6B:v2'")
+    assert not [d for d in render(*CACHE, *named).diagnostics if d.code == "FT005"]

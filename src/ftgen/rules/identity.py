@@ -22,16 +22,23 @@ def _cache(spec: Spec) -> Iterator[Finding]:
 
     The cached folder is mounted where the chosen model is looked for, whatever it holds: its weights would be
     trained with the chosen model's template and called by its name.  In a sweep over models, one fixed URI gives
-    all of them the same weights.
+    all of them the same weights.  A revision is not checked out in the cache: what it holds is trained.
 
     Refused: `model=qwen3-0.6b storage=model-cache storage.cache.uri=hf://Qwen/Qwen3-8B`.
     Write: no `storage.cache.uri`, so that it follows the model; or one that does: `'s3://models/${model.name}'`.
     """
     cache = spec.storage.cache
+    revision = spec.model.revision
+    if cache and revision and not (_names(cache.uri, revision) or cache.uri.endswith(f":{revision}")):
+        headline = f"the cache holds {cache.uri}, and the revision {revision} is not looked for"
+        help_ = f"name it in storage.cache.uri if the cache holds it: {cache.uri}:{revision}"
+        yield Finding(headline, "storage.cache.uri", cache.uri, help_, Severity.WARNING)
     if cache is None or _names(cache.uri, spec.model.directory):
         return
     headline = f"the cached model is {cache.uri}, and the chosen model is {spec.model.directory}"
     help_ = "remove storage.cache.uri so that it follows the model, or name the model in it: …/${model.name}"
+    if spec.model.hub and spec.model.hub in cache.uri:
+        help_ = "set model.hub to the model that model.url names, or choose its option (`ftgen groups model`)"
     # The weights are then fetched from nowhere else, so that a URL of a copy under another name is unused.
     severity = Severity.WARNING if _names(cache.uri, spec.model.name) else None
     yield Finding(headline, "storage.cache.uri", cache.uri, help_, severity)
