@@ -236,7 +236,7 @@ def deletions(
         for name, value in patch.items():
             below = base.get(name) if isinstance(base, dict) else None
             yield from deletions(below, value, node and node.field(name), (*place, name), f"{path}.{name}")
-    elif isinstance(patch, list) and node and (key := node.merge_key()):
+    elif isinstance(patch, list) and isinstance(base, list | None) and node and (key := node.merge_key()):
         known = {name: item for item in base or () if isinstance(name := _key(item, key), str | int)}
         for index, item in enumerate(patch):
             name = _key(item, key)

@@ -277,7 +277,7 @@ def _applied(bundle: Bundle, patch: Patch, version: str) -> Bundle:
             if not any(hits) and not (kind in _MADE and _is_for_every(patch.document)):
                 raise _nothing(patch, bundle)
             pairs = zip(bundle.claims, hits, strict=True)
-            return Bundle(bundle.job, tuple(_merged(o, patch.document, rules) if hit else o for o, hit in pairs))
+            return Bundle(bundle.job, tuple(_kept(o, patch.document, rules) if hit else o for o, hit in pairs))
         case _:
             raise _nothing(patch, bundle)
 
@@ -303,6 +303,15 @@ def _whole(job: Any, operation: Any) -> Object:
     if not isinstance(tasks, list) or not all(map(_is_task, tasks)):
         raise merge.PatchError("it leaves no list of tasks", operation)
     return {**job, "metadata": job.get("metadata", {})}
+
+
+def _kept(claim: Object, patch: Object, rules: schema.Schema | None) -> Object:
+    """The patched object beside the job, which is one still: whether there is one, the configuration says."""
+    merged: Any = _merged(claim, patch, rules)
+    metadata = merged.get("metadata") if isinstance(merged, dict) else None
+    if not isinstance(metadata, dict) or metadata.get("name") != claim["metadata"]["name"]:
+        raise merge.PatchError("it leaves no object of that name; set create: false of the storage instead", patch)
+    return {**merged, "apiVersion": claim["apiVersion"], "kind": claim["kind"]}
 
 
 def _is_task(task: Any) -> bool:

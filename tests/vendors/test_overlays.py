@@ -420,3 +420,20 @@ def test_a_deletion_of_what_is_there_is_not_told(write: Write, render_here: Rend
     gone = f"volumes: [{{name: dshm, $patch: delete}}], restartPolicy: null, {mounts}"
     write("overlays/storage/topolvm/patch.yaml", f"{TEMPLATE}  spec: {{{gone}}}\n")
     assert not [d for d in render_here().diagnostics if d.code == "FT028"]
+
+
+@pytest.mark.parametrize("rest", ["$patch: delete\n", "metadata: {$patch: delete}\n", "metadata: {$patch: replace}\n"])
+def test_no_patch_takes_away_what_comes_with_the_job(rest: str, write: Write, render_here: Render) -> None:
+    file = write("overlays/storage/cephfs/patch.yaml", f"{CLAIM}{rest}")
+    found = rejected(render_here, "storage=cephfs", "storage.models.create=true")
+    assert (found.code, found.locations[0].file) == ("FT021", str(file))
+    assert "it leaves no object of that name" in found.headline
+
+
+def test_a_deletion_in_what_is_no_list_is_refused(write: Write, render_here: Render) -> None:
+    operation = "[{op: replace, path: /spec/tasks/0/template/spec/volumes, value: 5}]\n"
+    write(
+        "overlays/storage/topolvm/patch.yaml",
+        f"{operation}---\n{TEMPLATE}  spec: {{volumes: [{{name: a, $patch: delete}}]}}\n",
+    )
+    assert rejected(render_here).code == "FT021"
