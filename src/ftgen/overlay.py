@@ -256,7 +256,7 @@ def apply(bundle: Bundle, patches: Sequence[Patch], volcano_version: str) -> tup
             found = list(_meetings(bundle, patch, volcano_version))
             _refuse_strangers(patch, found)
             told += _idle(bundle, patch, volcano_version)
-            bundle = _unmoved(bundle, _applied(bundle, patch, volcano_version), patch.document)
+            bundle = _unmoved(bundle, _applied(bundle, patch, volcano_version), patch)
         except merge.PatchError as failure:
             raise _failed(patch, failure) from None
         told += _losses(patch, found, patches[:number])
@@ -269,7 +269,7 @@ def _applied(bundle: Bundle, patch: Patch, version: str) -> Bundle:
             return Bundle(_whole(merge.json_patch(bundle.job, patch.document), patch.document), bundle.claims)
         case {"kind": "PodTemplate"} if patch.document.get("apiVersion", "v1") == "v1":
             return Bundle(_whole(_patch_templates(bundle.job, patch, version), patch.document), bundle.claims)
-        case {"kind": "Job", "apiVersion": "batch.volcano.sh/v1alpha1"} if _addresses(patch.document, bundle.job):
+        case {"kind": "Job", "apiVersion": "batch.volcano.sh/v1alpha1"} if _is_for_job(patch, bundle.job):
             return Bundle(_whole(_merged(bundle.job, patch.document, _job(version)), patch.document), bundle.claims)
         case {"kind": str(kind), "apiVersion": str(api_version)}:
             rules = schema.find(api_version, kind, version)
@@ -282,15 +282,24 @@ def _applied(bundle: Bundle, patch: Patch, version: str) -> Bundle:
             raise _nothing(patch, bundle)
 
 
-def _unmoved(before: Bundle, after: Bundle, operation: Any) -> Bundle:
+def _is_for_job(patch: Patch, job: Object) -> bool:
+    return _addresses(patch.document, job) or (_may_move(patch) and _calls(patch.document, job))
+
+
+def _may_move(patch: Patch) -> bool:
+    """Whether the overlay says that it replaces the job's namespace, as that of an imported job does."""
+    return any(_covers(path, "Job.metadata.namespace") for path in patch.declared.replaces)
+
+
+def _unmoved(before: Bundle, after: Bundle, patch: Patch) -> Bundle:
     """The patched bundle; in another namespace than theirs, objects would not find one another.
 
     A job alone may go without a namespace, and gets that of whoever applies it.
     """
     spaces = [[manifest["metadata"].get("namespace") for manifest in bundle.objects] for bundle in (before, after)]
-    if spaces[0] != spaces[1] and spaces[1] != [None]:
+    if spaces[0] != spaces[1] and spaces[1] != [None] and not _may_move(patch):
         told = "it leaves the namespace that what comes with the job is in; set cluster.namespace instead"
-        raise merge.PatchError(told, operation)
+        raise merge.PatchError(told, patch.document)
     return after
 
 
