@@ -17,7 +17,7 @@ from typing import Any
 from ftgen import contract, schema, yamlio
 from ftgen.diagnostics import Diagnostic, Location, Rejected, Severity, error, has_errors, warning
 from ftgen.recall import Recalls, ask, at_hand, outline
-from ftgen.rules import RULES, admission, agreement, lint, metadata, panel, reconcile, run, secrets
+from ftgen.rules import RULES, admission, agreement, lint, metadata, panel, reconcile, run, secrets, sources
 from ftgen.rules.job import Job, Version, mapping, read, strings, version_of
 from ftgen.rules.job import text as text_of
 from ftgen.rules.lint import Around
@@ -144,7 +144,8 @@ def _judged(manifest: Any, terms: Terms, around: Around) -> list[Diagnostic]:
         with at_hand(terms.recalls.of(outline(manifest))):
             return [*found, *_of_job(manifest, around, numbers), *secrets.scan(manifest)]
     if _kind(manifest) == _CLAIM:
-        found += run(reconcile.ANNOTATED, manifest) + lint.lint(manifest, around, volcano_version=numbers)
+        found += run((sources.bad_claim_template,), read(manifest, numbers)) + run(reconcile.ANNOTATED, manifest)
+        found += lint.lint(manifest, around, volcano_version=numbers)
     return [*found, *secrets.scan(manifest)]
 
 

@@ -164,6 +164,20 @@ def test_documents_lists_and_foreign_kinds():
     }
 
 
+def errors(text):
+    found = check.check(text, "a.yaml", Terms()).diagnostics
+    return [(d.code, d.subject) for d in found if d.severity is Severity.ERROR]
+
+
+def test_a_claim_that_core_validation_refuses():
+    assert errors(CLAIM.replace("accessModes: [ReadWriteOnce], ", "")) == [("FT375", "spec.accessModes")]
+    assert errors(CLAIM.replace("requests", "limits")) == [("FT375", "spec.resources.requests.storage")]
+
+
+def test_a_negative_count_is_one_error():
+    assert errors(REFERENCE.replace("replicas: 1\n", "replicas: -1\n")) == [("FT314", "spec.tasks[0].replicas")]
+
+
 def test_claims_of_the_same_file_are_known_to_its_jobs():
     job = doubled(REFERENCE)
     claim = CLAIM.replace("name: models", "name: sft-qwen3-volume")

@@ -117,6 +117,8 @@ def negative_count(job: Job) -> Iterator[Finding]:
     for path, body, field in (*fields, *_task_counts(job)):
         value = count(body.get(field))
         if value is not None and (value < 0 or (field == "minSuccess" and value < 1)):
+            if field == "minAvailable" and value == body.get("replicas"):
+                continue  # admission fills it in
             least = 1 if field == "minSuccess" else 0
             yield Finding(f"{field} is {value} but must be at least {least}", f"{path}.{field}", value)
 
@@ -139,7 +141,7 @@ def unreachable_gang(job: Job) -> Iterator[Finding]:
         if task.min_available is not None and task.min_available > task.replicas:
             yield _too_large(task.min_available, task.replicas, task.path)
     total, wanted = sum(task.replicas for task in job.tasks), number(job.spec.get("minAvailable"))
-    if job.tasks and wanted > total:
+    if job.tasks and 0 <= total < wanted:
         yield _too_large(wanted, total, "spec")
 
 

@@ -174,7 +174,7 @@ def unreachable_success(job: Job) -> Iterator[Finding]:
     Write: `minSuccess: 2`, or leave it out.
     """
     wanted, total = number(job.spec.get("minSuccess")), sum(task.replicas for task in job.tasks)
-    if job.tasks and wanted > total:
+    if job.tasks and 0 <= total < wanted:
         yield Finding(
             f"minSuccess is {wanted} but there are {total} pods: the job can only fail",
             "spec.minSuccess",
@@ -218,7 +218,7 @@ def gang_waiting_for_itself(job: Job) -> Iterator[Finding]:
     waiting = [task for task in job.tasks if strings(mapping(task.body.get("dependsOn")).get("name"))]
     first = sum(task.replicas for task in job.tasks if task not in waiting)
     needed = _gang(job)
-    if waiting and needed > first:
+    if waiting and 0 < first < needed:  # where no task starts, their order is the fault
         yield Finding(
             f"minAvailable is {needed}, but only {first} pods are created before {waiting[0].name!r} starts",
             "spec.minAvailable",

@@ -12,7 +12,7 @@ from typing import Any
 
 from ftgen.rules import Finding, rule
 from ftgen.rules.fields import steps_back
-from ftgen.rules.job import Job, count, entries, mapping, strings, text
+from ftgen.rules.job import Job, Pod, count, entries, mapping, strings, text
 
 _LARGEST_ID = 2**31 - 1
 _LONGEST_SYSCTL = 253
@@ -36,8 +36,8 @@ Problem = tuple[str, str]
 def contradictory_security(job: Job) -> Iterator[Finding]:
     """A security context is out of range or contradicts itself.
 
-    User and group ids are 0 to 2147483647; a privileged container cannot forbid privilege escalation; a
-    Localhost profile is named and no other is; policies have their known values.
+    User and group ids are 0 to 2147483647, and with runAsNonRoot not 0; a privileged container cannot forbid
+    privilege escalation; a Localhost profile is named and no other is; policies have their known values.
 
     Refused: `{privileged: true, allowPrivilegeEscalation: false}`.
     Write: one of them.
@@ -53,6 +53,20 @@ def contradictory_security(job: Job) -> Iterator[Finding]:
                 unmasked = context.get("procMount") == "Unmasked" and pod.spec.get("hostUsers") is not False
                 for field, message in (*_shared_problems(context), *_escalation(context, unmasked=unmasked)):
                     yield Finding(message, f"{container.path}.securityContext.{field}")
+        yield from _root_and_not(pod)
+
+
+def _root_and_not(pod: Pod) -> Iterator[Finding]:
+    """Containers that are to run as root and as anybody else; the kubelet creates none of them."""
+    whole = mapping(pod.spec.get("securityContext"))
+    for container in pod.containers:
+        own = mapping(container.body.get("securityContext"))
+        if {**whole, **own}.get("runAsNonRoot") is True and {**whole, **own}.get("runAsUser") == 0:
+            path = container.path if "runAsUser" in own else pod.spec_path
+            told = f"runAsNonRoot forbids user 0, so the container {container.name!r} is never created"
+            yield Finding(told, f"{path}.securityContext.runAsUser", 0, "name another user, or remove runAsNonRoot")
+            if path == pod.spec_path:
+                return
 
 
 def _shared_problems(context: dict[str, Any]) -> Iterator[Problem]:

@@ -195,44 +195,48 @@ def _token_problems(token: dict[str, Any], where: str) -> Iterator[tuple[str, st
 
 @rule("FT375", "bad-claim-template")
 def bad_claim_template(job: Job) -> Iterator[Finding]:
-    """An ephemeral volume's claim template is incomplete.
+    """A claim, or an ephemeral volume's claim template is incomplete.
 
     It needs a spec with access modes and a storage request above zero; ReadWriteOncePod stands alone; the
-    metadata may hold labels and annotations only.
+    metadata of a template may hold labels and annotations only.
 
     Refused: `ephemeral: {volumeClaimTemplate: {spec: {accessModes: [ReadWriteOnce]}}}`.
     Write: `resources: {requests: {storage: 5Gi}}` in that spec.
     """
+    if job.manifest.get("kind") == "PersistentVolumeClaim":
+        yield from _claim_problems(mapping(job.manifest.get("spec")), "spec")
     for pod in job.pods:
         for i, volume in pod.volumes:
             if isinstance(volume.get("ephemeral"), dict):
                 path = f"{pod.spec_path}.volumes[{i}].ephemeral.volumeClaimTemplate"
                 template = mapping(volume["ephemeral"].get("volumeClaimTemplate"))
-                for field, message in _claim_problems(template):
-                    yield Finding(message, f"{path}.{field}")
+                yield from _claim_problems(mapping(template.get("spec")), f"{path}.spec")
+                yield from _template_problems(mapping(template.get("metadata")), f"{path}.metadata")
 
 
-def _claim_problems(template: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    spec, metadata = mapping(template.get("spec")), mapping(template.get("metadata"))
+def _claim_problems(spec: dict[str, Any], path: str) -> Iterator[Finding]:
     modes = strings(spec.get("accessModes"))
     if not modes or any(mode not in _ACCESS_MODES for mode in modes):
-        yield "spec.accessModes", f"access modes are some of {', '.join(_ACCESS_MODES)}"
+        yield Finding(f"access modes are some of {', '.join(_ACCESS_MODES)}", f"{path}.accessModes")
     elif "ReadWriteOncePod" in modes and len(set(modes)) > 1:
-        yield "spec.accessModes", "ReadWriteOncePod stands alone"
+        yield Finding("ReadWriteOncePod stands alone", f"{path}.accessModes")
     storage = amount(mapping(mapping(spec.get("resources")).get("requests")).get("storage"))
     if storage is None or storage <= 0:
-        yield "spec.resources.requests.storage", "a claim requests storage above zero"
+        yield Finding("a claim requests storage above zero", f"{path}.resources.requests.storage")
     storage_class = text(spec.get("storageClassName"))
     if storage_class and not kube.is_dns1123_subdomain(storage_class):
-        yield "spec.storageClassName", f"{storage_class!r} is no storage class's name"
+        yield Finding(f"{storage_class!r} is no storage class's name", f"{path}.storageClassName")
     if spec.get("volumeMode") not in (None, "Filesystem", "Block"):
-        yield "spec.volumeMode", "volumeMode is Filesystem or Block"
-    for key in metadata:
-        if key not in ("labels", "annotations") and metadata[key]:
-            yield child("metadata", key), f"a claim template's metadata cannot have {key}"
+        yield Finding("volumeMode is Filesystem or Block", f"{path}.volumeMode")
+
+
+def _template_problems(metadata: dict[str, Any], path: str) -> Iterator[Finding]:
+    for key, value in metadata.items():
+        if key not in ("labels", "annotations") and value:
+            yield Finding(f"a claim template's metadata cannot have {key}", child(path, key))
     for key, value in mapping(metadata.get("labels")).items():
         if not kube.is_qualified_name(key) or not kube.is_label_value(text(value)):
-            yield child("metadata.labels", key), f"{key}={value} is no label"
+            yield Finding(f"{key}={value} is no label", child(f"{path}.labels", key))
 
 
 RULES_OF_SOURCES = (bad_volume_name, ambiguous_volume, incomplete_volume, bad_claim_template)

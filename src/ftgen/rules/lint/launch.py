@@ -37,7 +37,7 @@ _ENDLESS = re.compile(
 
 @lint("FT391", "processes-unlike-cards", Severity.WARNING)
 def unlike_cards(job: Job, _: Around) -> Iterator[Finding]:
-    """A pod starts more processes than it has cards, or one process for several.
+    """A pod starts more processes than it has cards, or one process for several, or waits for more nodes than pods.
 
     A process that finds no card of its own number ends at once. The other way round cards lie idle: the pytorch plugin
     sets RANK and WORLD_SIZE for pods, not for cards, and starts nothing.
@@ -46,6 +46,7 @@ def unlike_cards(job: Job, _: Around) -> Iterator[Finding]:
     Write: as many processes as cards: `torchrun --nnodes=$WORLD_SIZE --node_rank=$RANK --nproc_per_node=8`.
     """
     for container in (c for pod in job.pods for c in pod.main_containers):
+        yield from _lonely(job, container)
         cards = _cards(container)
         if not cards:
             continue
@@ -60,6 +61,18 @@ def unlike_cards(job: Job, _: Around) -> Iterator[Finding]:
             said = f"one process for {cards} cards: the pytorch plugin counts pods and starts nothing"
             help_ = f"start torchrun --nnodes=$WORLD_SIZE --node_rank=$RANK --nproc_per_node={cards}"
             yield Finding(said, shell_text(container).path, cards, help_)
+
+
+def _lonely(job: Job, container: Container) -> Iterator[Finding]:
+    """A launcher that waits for more nodes than the job has pods."""
+    script, there = shell_text(container), pods_in_all(job)
+    for number in found(_NODES, script.code):
+        if int(number) > there:
+            said = f"the launcher waits for {number} nodes, and the job has {there} pods"
+            yield Finding(said, script.path, number, f"write {there}, or raise replicas", Severity.ERROR)
+
+
+_NODES = re.compile(r"--nnodes[= \t]+['\"]?([0-9]{1,6})\b(?!:)")
 
 
 def _cards(container: Container) -> int:
@@ -97,14 +110,15 @@ def restarted_when_done(job: Job, _: Around) -> Iterator[Finding]:
     """
     if _is_completed_by_another(job):
         return
-    for task in job.tasks if pods_in_all(job) else ():
+    for task, own in zip(job.tasks, list(policies(job))[1:], strict=True) if pods_in_all(job) else ():
         scripts = [shell_text(c) for c in task.pod.main_containers]
         given = text(task.pod.spec.get("restartPolicy"))
         if given not in {"", "Always"} or not scripts or not all(s.known for s in scripts):
             continue
+        awaited = any(_completes(policy) for _, policy in own)
         trains = any(matches(TRAINS, s.code) for s in scripts) and not any(matches(_FOREVER, s.code) for s in scripts)
         ends = not any(matches(_ENDLESS, s.code) for s in scripts)
-        if trains or (ends and not given and families(task.pod)):
+        if trains or awaited or (ends and not given and families(task.pod)):
             said = f"the pods of {task.name!r} start again when they are done: restartPolicy is Always"
             said += "" if given else " where nothing is said"
             path = f"{task.pod.spec_path}.restartPolicy"

@@ -118,7 +118,7 @@ def odd_quantity(job: Job, _: Around) -> Iterator[Finding]:
     """A quantity means something else than it looks like.
 
     `m` is a thousandth, so 128m of memory is an eighth of a byte. A quantity that is not in its canonical form is
-    rewritten by the API server in pods, and shows as a difference.
+    rewritten by the API server in pods, and shows as a difference; that of a device is a bare number for its plugin.
 
     Refused: `memory: 128m`.
     Write: `memory: 128Mi`; `1Gi` for `1024Mi`.
@@ -129,7 +129,9 @@ def odd_quantity(job: Job, _: Around) -> Iterator[Finding]:
             if name in {"memory", "ephemeral-storage"} and _MILLIBYTES.fullmatch(value):
                 said = f"{value} of {name} are thousandths of a byte"
                 yield Finding(said, path, value, f"write {value}i".replace("mi", "Mi"))
-            elif amount(value) is not None and (right := kube.canonical_quantity(value)) != value:
+            elif ("/" in name and value.isdigit()) or amount(value) is None:
+                continue
+            elif (right := kube.canonical_quantity(value)) != value:
                 yield Finding(f"{value} is {right}", path, value, f'write "{right}"', Severity.NOTE)
 
 

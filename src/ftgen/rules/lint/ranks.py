@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from ftgen.diagnostics import Severity
@@ -95,7 +96,8 @@ def hosts_of_another_task(job: Job, _: Around) -> Iterator[Finding]:
     """A script reads the host names of a task that the job does not have.
 
     The svc plugin publishes VC_<TASK>_HOSTS and VC_<TASK>_NUM with the task's name in capitals; any other variable
-    is empty, and a script that takes empty for "one node" trains alone in every pod.  Nor does Volcano set any other
+    is empty, and a script that takes empty for "one node" trains alone in every pod.  The same names stand in
+    /etc/volcano/<task>.host, and each is <job>-<task>-<index>.<job>.  Nor does Volcano set any other
     variable that begins with VC_ but VC_TASK_INDEX; in a command, `$(NAME)` of such a one stays as it is.
 
     Refused: `${VC_WORKER_HOSTS}` in a job whose task is `train`, `$(VC_WORKER_0_SVC)`.
@@ -111,6 +113,7 @@ def hosts_of_another_task(job: Job, _: Around) -> Iterator[Finding]:
                     path = shell_text(container).path
                     yield Finding(said, path, f"VC_{owner}_{what}", f"read {_list(known, what)}", severity)
             yield from _never_set(job, container, known)
+            yield from _unmade(job, container)
 
 
 def _never_set(job: Job, container: Container, known: set[str]) -> Iterator[Finding]:
@@ -123,6 +126,42 @@ def _never_set(job: Job, container: Container, known: set[str]) -> Iterator[Find
             said = f"nothing sets {name}; Volcano publishes {_list(known, 'HOSTS')}"
             severity = Severity.ERROR if pods_in_all(job) > 1 else None
             yield Finding(said, script.path, name, f"read {_list(known, 'HOSTS')}", severity)
+
+
+def _unmade(job: Job, container: Container) -> Iterator[Finding]:
+    """Files of hosts that the svc plugin does not write, and host names of pods that the job does not have."""
+    script = shell_text(container)
+    there = {task.name: task.replicas for task in job.tasks}
+    for name in found(_HOSTS_FILE, script.code) if _serves(job) else ():
+        if name not in there:
+            files = ", ".join(f"/etc/volcano/{task}.host" for task in sorted(there))
+            said = f"there is no /etc/volcano/{name}.host"
+            yield Finding(said, script.path, name, f"read {files}", Severity.ERROR)
+    for task, index, domain in found(_pods_of(job.name), script.code) if not _renamed(job) else ():
+        if int(index) >= there.get(task, 0):
+            host = f"{job.name}-{task}-{index}.{domain}"
+            said = f"the job has no pod {host.partition('.')[0]}, so nothing has the name {host}"
+            pods = ", ".join(f"{job.name}-{name}-0.{domain}" for name in sorted(there))
+            yield Finding(said, script.path, host, f"name a pod that there is, such as {pods}", Severity.ERROR)
+
+
+_HOSTS_FILE = re.compile(r"/etc/volcano/([a-z0-9-]+)\.host\b")
+
+
+@lru_cache(maxsize=64)
+def _pods_of(job: str) -> re.Pattern[str]:
+    """Names of the job's pods as the svc plugin has them in DNS: task, index and domain."""
+    name = re.escape(job)
+    return re.compile(rf"(?<![\w.-]){name}-([a-z0-9-]+)-([0-9]{{1,9}})\.({name})\b")
+
+
+def _serves(job: Job) -> bool:
+    return bool({"svc", *_FRAMEWORKS} & job.plugins.keys())
+
+
+def _renamed(job: Job) -> bool:
+    """Whether pods say their own host name, or the job's name is made by the API server."""
+    return not job.name or any(pod.spec.get("hostname") or pod.spec.get("subdomain") for pod in job.pods)
 
 
 def _list(tasks: set[str], what: str) -> str:
