@@ -237,24 +237,25 @@ def test_what_is_no_run_is_refused(line: str, capsys: pytest.CaptureFixture[str]
 
 
 @pytest.mark.parametrize(
-    ("flags", "sign"),
+    ("flags", "sign", "own"),
     [
-        ("--device /dev/dri", "/dev/dri"),
-        ("--device /dev/dri/renderD128", "/dev/dri/renderD128"),
-        ("--device /dev/accel0", "/dev/accel0"),
-        ("--device /dev/biren0", "/dev/biren0"),
-        ("-e BR_VISIBLE_DEVICES=0", "BR_VISIBLE_DEVICES"),
-        ("--device example.com/npu=all", "example.com/npu"),
-        ("--runtime sophgo", "--runtime sophgo"),
+        ("--device /dev/dri", "/dev/dri", "visible: {files: [/dev/dri]}"),
+        ("--device /dev/dri/renderD128", "/dev/dri/renderD128", "visible: {files: [/dev/dri/renderD]}"),
+        ("--device /dev/accel0", "/dev/accel0", "visible: {files: [/dev/accel]}"),
+        ("--device /dev/biren0", "/dev/biren0", "visible: {files: [/dev/biren]}"),
+        ("-e BR_VISIBLE_DEVICES=0", "BR_VISIBLE_DEVICES", "visible: {variables: [BR_VISIBLE_DEVICES]}"),
+        ("--device example.com/npu=all", "example.com/npu", "resources: {count: example.com/npu}"),
+        ("--runtime sophgo", "--runtime sophgo", "visible: {runtime: sophgo}"),
     ],
 )
-def test_cards_of_nobody_are_refused(flags: str, sign: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_cards_of_nobody_are_refused(flags: str, sign: str, own: str, capsys: pytest.CaptureFixture[str]) -> None:
     Path("run.sh").write_text(f"set -e\ndocker run {flags} image:1 python t.py\n")
     assert cli.main(["import", "run.sh"]) == 1
     out = capsys.readouterr()
     assert out.err.startswith("run.sh:2:")
     assert f"error[FT558]: {sign} shows cards" in out.err
     assert "ascend" in out.err  # the options there are
+    assert f"describe them in conf/hardware/NAME.yaml with {own}\n" in out.err
     assert not out.out
     assert cli.main(["import", "run.sh", "hardware=amd", "-o", "."]) == 0
     assert {"override /hardware": "amd"} in yamlio.read(Path("conf/experiment/image.yaml"))["defaults"]

@@ -226,10 +226,17 @@ def _contradiction(voted: Mapping[str, Sign], places: str) -> Diagnostic:
 
 def _unknown(sign: Sign, places: str) -> Diagnostic:
     headline = f"{sign.spelled} shows cards, and no hardware option says whose they are"
-    key = {"variable": "variables", "file": "files"}.get(sign.kind, "runtime")
-    listed = sign.name if key == "runtime" else f"[{sign.name}]"
-    own = f"or describe them in conf/hardware/NAME.yaml with visible: {{{key}: {listed}}}"
+    own = f"or describe them in conf/hardware/NAME.yaml with {_described(sign)}"
     return error("FT558", headline, "hardware", sign.name, f"{_choose(places)}; {own}").at(sign.word.at)
+
+
+def _described(sign: Sign) -> str:
+    """What a hardware option says by which the sign is its own; files are named without their number."""
+    if sign.kind == "cdi":
+        return f"resources: {{count: {sign.name}}}"
+    if sign.kind == "file":
+        return f"visible: {{files: [{sign.name.rstrip('0123456789')}]}}"
+    return f"visible: {{variables: [{sign.name}]}}" if sign.kind == "variable" else f"visible: {{runtime: {sign.name}}}"
 
 
 def _choose(places: str) -> str:
