@@ -9,14 +9,17 @@ is written.  The order of lists that are merged by key is therefore kustomize's 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ftgen import delta, merge, overlay, render, schema, yamlio
 from ftgen.diagnostics import Rejected, error
 from ftgen.lower import Bundle, Object
 from ftgen.overlay import Patch
+from ftgen.rules.job import entries, mapping, strings, text
 
 BASE = "base"
 OPENAPI = "openapi.json"
@@ -70,6 +73,11 @@ def tree(base: Bundle, patches: Sequence[Patch], name: str, volcano_version: str
     return {path: text.encode() for path, text in sorted(files.items())}
 
 
+def is_object(path: str) -> bool:
+    """Whether a file of `tree` is an object of the base."""
+    return path.startswith(f"{BASE}/") and not path.endswith(_KUSTOMIZATION)
+
+
 def _openapi(bundle: Bundle, version: str) -> str:
     """The document that tells kustomize how lists merge; it replaces kustomize's own, so it holds every kind."""
     kinds = dict.fromkeys((str(o["apiVersion"]), str(o["kind"])) for o in bundle.objects)
@@ -80,6 +88,38 @@ def _openapi(bundle: Bundle, version: str) -> str:
 def _kustomization(**parts: Any) -> str:
     head = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization"}
     return _HEAD + yamlio.dump({**head, **{key: value for key, value in parts.items() if value}})
+
+
+# --- of others ------------------------------------------------------------------------------------------
+
+
+def parts(names: Iterable[str]) -> dict[str, str]:
+    """Return the files that a kustomization among some files is made with and that are no objects, each to its user."""
+    return {
+        os.path.normpath(Path(name).parent / part): name
+        for name in names
+        if Path(name).name in _KUSTOMIZATIONS
+        for part in _parts_of(Path(name))
+    }
+
+
+def _parts_of(file: Path) -> Iterator[str]:
+    """The patches of a kustomization, and what it is configured with or generates from."""
+    try:
+        said = mapping(yamlio.parse(yamlio.read_text(file, str(file)), str(file)))
+    except Rejected:
+        return
+    for key in ("patches", "patchesJson6902", "replacements"):
+        yield from (text(each.get("path")) for _, each in entries(said.get(key)))
+    for key in ("patchesStrategicMerge", "configurations", "transformers", "generators", "validators", "crds"):
+        yield from strings(said.get(key))
+    yield text(mapping(said.get("openapi")).get("path"))
+    for key in ("configMapGenerator", "secretGenerator"):
+        for _, each in entries(said.get(key)):
+            yield from (given.rpartition("=")[2] for given in strings(each.get("files")))
+
+
+_KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml")
 
 
 # --- components ----------------------------------------------------------------------------------------

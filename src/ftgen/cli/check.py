@@ -9,12 +9,12 @@ from glob import has_magic, iglob
 from pathlib import Path
 from typing import Any
 
-from ftgen import check, schema, yamlio
+from ftgen import check, contract, kustomize, schema, yamlio
 from ftgen.check import Terms
 from ftgen.cli import output
 from ftgen.cli.arguments import Arguments, Usage
 from ftgen.cli.written import Written
-from ftgen.diagnostics import Diagnostic, Location, Rejected, Severity, error
+from ftgen.diagnostics import Diagnostic, Location, Rejected, Severity, error, note
 from ftgen.files import is_there
 from ftgen.rules import lint
 from ftgen.rules.job import version_of
@@ -28,11 +28,22 @@ def run(arguments: Arguments) -> int:
     if not arguments.overrides:
         raise Usage("check needs a PATH: files, folders or patterns, or - for standard input")
     names = list(files(arguments.overrides))
+    parts = {name: user for name, user in kustomize.parts(names).items() if name not in arguments.overrides}
     terms = replace(terms_of(arguments), claims=_claims(names))
     tally, written = _Tally(arguments), Written()
     for name in names:
-        tally.take(_checked(name, terms, written if not arguments.flags.cluster else None))
+        if name in parts:
+            tally.take(((_part(name, parts[name]),), 0))
+        else:
+            tally.take(_checked(name, terms, written if not arguments.flags.cluster else None))
     return tally.close()
+
+
+def _part(name: str, user: str) -> Diagnostic:
+    """What is no object, though it may look like one: a patch, or a file that kustomize is configured with."""
+    told = f"a part of {user}, and no object: it is not checked by itself"
+    help_ = f"check what it builds: kubectl kustomize {Path(user).parent} | ftgen check -"
+    return note(contract.UNKNOWN_KIND, told, help=help_).at(Location(name))
 
 
 def _claims(names: Iterable[str]) -> check.Claims:
@@ -114,7 +125,7 @@ def _checked(name: str, terms: Terms, written: Written | None) -> tuple[tuple[Di
     """What was found in a file, and the number of its objects; a file that cannot be read is one finding."""
     try:
         text = yamlio.read_stdin() if name == "-" else yamlio.read_text(Path(name), name)
-        terms = written.terms(name, text, terms) if written and name != "-" else terms
+        terms = written.terms(name, text, terms) if written else terms
         verdict = check.check(text, yamlio.STDIN if name == "-" else name, terms)
     except Rejected as rejected:
         return rejected.diagnostics, 0
