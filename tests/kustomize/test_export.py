@@ -301,3 +301,8 @@ def test_a_form_is_wanted(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_wrong_override_is_told_by_its_own_position(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["export", "kustomize", "hardware=asend", "-o", "k"]) == 1
     assert "hardware=asend" in capsys.readouterr().err
+
+
+def test_a_sweep_is_refused_without_sending_the_user_round_in_circles(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["export", "kustomize", "-m", "trainer.lr=1e-4,2e-4"]) == 2
+    assert "export takes one job" in capsys.readouterr().err

@@ -19,6 +19,8 @@ def run(arguments: Arguments) -> int:
     """Compile the job as a render would, then write it for kustomize; nothing is written when anything is wrong."""
     if arguments.overrides[:1] != (KUSTOMIZE,) or arguments.flags.out == "-":
         raise Usage("export takes a form, and there is one: ftgen export kustomize [OVERRIDES] [-o DIR]")
+    if arguments.flags.multirun:
+        raise Usage("export takes one job: name a point of the sweep, and leave out --multirun")
     told = replace(arguments, overrides=arguments.overrides[1:])
     try:
         return _export(told)
