@@ -187,6 +187,10 @@ def _files(folder: Path) -> Iterator[Path]:
             headline = f"{file.name} is no overlay: their files end in .yaml"
             help_ = f"rename it to {file.stem}.yaml, or move it elsewhere"
             raise Rejected([error("FT020", headline, help=help_).at(Location(str(file), 1))])
+        if file.suffix == ".yaml" and not file.name.isprintable():
+            # An exported kustomization lists the files by name.
+            headline = f"{file.name!a} is no name of an overlay: it holds a character that cannot be printed"
+            raise Rejected([error("FT020", headline, help="rename the file").at(Location(str(file), 1))])
         if file.suffix == ".yaml":
             yield file
 
