@@ -2,6 +2,6 @@
 
 import sys
 
-from ftgen.cli import main
+from ftgen.cli import program
 
-sys.exit(main())
+sys.exit(program())

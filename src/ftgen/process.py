@@ -8,11 +8,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
+def rarely_collect() -> None:
+    """Look for cycles rarely until the process ends, where restoring the thresholds would only start a collection."""
+    gc.set_threshold(100_000, 50, 50)
+
+
 @contextmanager
 def few_collections() -> Iterator[None]:
     """Look for cycles rarely: jobs are many small values and few cycles, and collections a seventh of the time."""
     before = gc.get_threshold()
-    gc.set_threshold(100_000, 50, 50)
+    rarely_collect()
     try:
         yield
     finally:

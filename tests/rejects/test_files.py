@@ -105,9 +105,9 @@ def test_a_field_that_kubernetes_does_not_know_is_told_where_the_overlay_writes_
 
 def test_a_name_that_an_overlay_spoils(reject: Reject, write: Write) -> None:
     file = "overlays/storage/nfs/a.yaml"
-    write(file, "- {op: replace, path: /metadata/namespace, value: Team_A}\n")
+    write(file, "- {op: replace, path: /spec/tasks/0/name, value: Team_A}\n")
     ((code, place, headline),) = reject("storage=nfs")
-    assert (code, headline) == ("FT336", "there can be no namespace 'Team_A'")
+    assert (code, headline) == ("FT312", "the task name 'Team_A' is no DNS label")
     assert place.startswith(f"{file}:1")
 
 

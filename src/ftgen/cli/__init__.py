@@ -24,6 +24,12 @@ REJECTED, USAGE, BUG, INTERRUPTED = 1, 2, 70, 130
 atexit.register(freeze)
 
 
+def program() -> int:
+    """Run ftgen as the only work of this process: its own entry point, and `python -m ftgen`."""
+    process.rarely_collect()
+    return main()
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run ftgen and return its exit code: 0 done, 1 rejected, 2 usage, 70 a bug in ftgen.
 
