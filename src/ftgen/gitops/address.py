@@ -209,7 +209,8 @@ def refuse_endless(paths: Iterable[tuple[Path, int]]) -> None:
 def _folders(git: Path) -> Iterator[Path]:
     """A repository's folder, and the one that a linked work tree shares with others."""
     common = git / "commondir"
-    if (git / "objects").is_dir() or os.path.lexists(common):
+    # Git opens HEAD before it looks whether the rest of a repository is there.
+    if os.path.lexists(git / "HEAD") or os.path.lexists(common):
         yield git
     if common.is_file():
         yield git / os.fsdecode(files.read(common, at_most=_LONGEST_GITDIR)).strip("\0\n")
