@@ -162,11 +162,24 @@ def _forms(text: str) -> Iterator[Secret]:
     if not any(map(text.__contains__, _MARKS)):
         return
     for what, (marks, form) in _FORMS.items():
-        if any(map(text.__contains__, marks)):
-            for match in _compiled(form).finditer(text):
+        for begin, line in _lines_with(marks, text):
+            for match in _compiled(form).finditer(line):
                 start, end = next((match.span(g) for g in _GROUPS if match.groupdict().get(g)), match.span())
-                if _is_of_scheme(match) and not _is_harmless(text[start:end]):
-                    yield Secret(start, end, Kind.FORM, what)
+                if _is_of_scheme(match) and not _is_harmless(line[start:end]):
+                    yield Secret(begin + start, begin + end, Kind.FORM, what)
+
+
+def _lines_with(marks: Sequence[str], text: str) -> list[tuple[int, str]]:
+    """Return the lines that hold a mark, each with where it begins: scripts are long, and few lines of them do."""
+    found: dict[int, str] = {}
+    for mark in marks:
+        place = text.find(mark)
+        while place >= 0:
+            begin, end = text.rfind("\n", 0, place) + 1, text.find("\n", place)
+            end = len(text) if end < 0 else end
+            found[begin] = text[begin:end]
+            place = text.find(mark, end)
+    return sorted(found.items())
 
 
 def _is_of_scheme(match: re.Match[str]) -> bool:

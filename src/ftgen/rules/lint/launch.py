@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 from ftgen.diagnostics import Severity
 from ftgen.rules import Finding
@@ -22,6 +23,13 @@ from ftgen.rules.policies import events, policies
 _PROCESSES = re.compile(
     r"--nproc[-_]per[-_]node[= \t]+['\"]?([0-9]+)\b|\bdeepspeed\b[^\n;|&]{0,200}?--num_gpus[= \t]+['\"]?([0-9]+)\b"
 )
+
+
+def _counted(code: str) -> tuple[Any, ...]:
+    """Return the numbers of processes that a script gives; most scripts give none, which costs less to see first."""
+    return found(_PROCESSES, code) if "nproc" in code or "num_gpus" in code else ()
+
+
 _PLAIN = re.compile(r"(?:^|[\n;&|])[ \t]*(?:exec[ \t]+)?(?:/\S*/)?python[0-9.]*[ \t]+(?!-[mc]\b)[^\n]*\.py\b")
 _SPAWNS = re.compile(
     r"torchrun|torch\.distributed|accelerate|deepspeed|llamafactory|mpirun|mpiexec|horovodrun|\bray\b|swift"
@@ -82,7 +90,7 @@ def _cards(container: Container) -> int:
 def _started(container: Container) -> tuple[int, str, str]:
     """How many processes a container starts on purpose, where that is said and what; 0 where nothing says it."""
     script = shell_text(container)
-    said = [int(number[:9]) for groups in found(_PROCESSES, script.code) for number in groups if number]
+    said = [int(number[:9]) for groups in _counted(script.code) for number in groups if number]
     if said:
         return max(said), script.path, str(max(said))
     value, path = set_variables(container).get("NPROC_PER_NODE", ("", ""))
