@@ -102,13 +102,14 @@ DOMAIN: dict[str, list[object]] = {
     "video_min_pixels": [1_000_000],
     "warmup_steps": [-1, 10],
 }
-# What is refused after the parser: by PEFT, by the PPO trainer's import, by `export_model`, and by no one at all.
+# Refused after the parser: by PEFT, by the PPO trainer's import, by `export_model`, by the Trainer, and by no one at all.
 LATER = {
     ("FT205", "trainer.args.do_train"),
     ("FT213", "trainer.args.oft_rank"),
     ("FT215", "trainer.args.stage"),
     ("FT230", "trainer.export.export_dir"),
     ("FT230", "trainer.export.quantization_bit"),
+    ("FT233", "trainer.args.save_strategy"),
 }
 BASE = {"model_name_or_path": "m", "do_train": True, "dataset": "one", "output_dir": "nowhere", "report_to": "none"}
 
