@@ -102,7 +102,7 @@ DOMAIN: dict[str, list[object]] = {
     "video_min_pixels": [1_000_000],
     "warmup_steps": [-1, 10],
 }
-# Refused after the parser: by PEFT, by the PPO trainer's import, by `export_model`, by the Trainer, and by no one at all.
+# Refused after the parser: by PEFT, the import of PPO, `export_model`, the Trainer, and by no one at all.
 LATER = {
     ("FT205", "trainer.args.do_train"),
     ("FT213", "trainer.args.oft_rank"),
