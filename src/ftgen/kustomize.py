@@ -73,11 +73,6 @@ def tree(base: Bundle, patches: Sequence[Patch], name: str, volcano_version: str
     return {path: text.encode() for path, text in sorted(files.items())}
 
 
-def is_object(path: str) -> bool:
-    """Whether a file of `tree` is an object of the base."""
-    return path.startswith(f"{BASE}/") and not path.endswith(_KUSTOMIZATION)
-
-
 def _openapi(bundle: Bundle, version: str) -> str:
     """The document that tells kustomize how lists merge; it replaces kustomize's own, so it holds every kind."""
     kinds = dict.fromkeys((str(o["apiVersion"]), str(o["kind"])) for o in bundle.objects)
