@@ -33,6 +33,8 @@ _BATCH = 400
 _TRIED_SMALLER = 150
 _MEMORY = 3 * 2**30
 _IN_MEMORY = Path("/dev/shm")
+_BETWEEN_LINES = 60
+"""Seconds between two lines of progress."""
 
 
 class Found(Exception):  # noqa: N818 - what is looked for
@@ -141,7 +143,9 @@ def work(asked: Campaign, number: int, before: int, report: Path) -> None:
             batch(here, findings, hash((asked.seed, number, turn)), min(_BATCH, left), asked.kinds)
             turn += 1
             told = {"counts": findings.counts, "findings": [*findings.smallest]}
-            (report / f"{number}-{before}.json").write_text(json.dumps(told), encoding="utf-8")
+            fresh = report / f"{number}-{before}.new"
+            fresh.write_text(json.dumps(told), encoding="utf-8")
+            fresh.replace(fresh.with_suffix(".json"))
 
 
 def _inputs(counts: Mapping[str, int]) -> int:
@@ -153,8 +157,11 @@ def carry_out(asked: Campaign) -> int:
     started = time.monotonic()
     report = Path(mkdtemp(prefix="ftgen-fuzz-report-"))
     workers = {number: _started(asked, number, 0, report) for number in range(asked.jobs)}
-    died = 0
+    died, printed = 0, started
     while workers:
+        if time.monotonic() - printed > _BETWEEN_LINES:
+            printed = time.monotonic()
+            print(_summary(*_read(report), printed - started, died), flush=True)
         for number, worker in list(workers.items()):
             worker.join(0.5)
             if worker.is_alive():
@@ -183,18 +190,28 @@ def _bury(asked: Campaign, number: int, code: int, report: Path) -> None:
     shutil.rmtree(place, ignore_errors=True)
 
 
-def _tell(report: Path, seconds: float, died: int, folder: Path) -> int:
+def _read(report: Path) -> tuple[Counter[str], set[str]]:
+    """Add up what the processes have written: inputs by kind and exit code, and the findings."""
     counts: Counter[str] = Counter()
     found: set[str] = set()
     for file in report.glob("*.json"):
         told = json.loads(file.read_text(encoding="utf-8"))
         counts.update(told["counts"])
         found.update(told["findings"])
+    return counts, found
+
+
+def _summary(counts: Counter[str], found: set[str], seconds: float, died: int) -> str:
+    inputs = _inputs(counts)
+    return f"{inputs} inputs in {seconds:.0f} s, {inputs / seconds:.0f} a second; {len(found)} findings, {died} deaths"
+
+
+def _tell(report: Path, seconds: float, died: int, folder: Path) -> int:
+    counts, found = _read(report)
     shutil.rmtree(report)
     for name, count in sorted(counts.items()):
         print(f"{count:>9}  {name}")
-    inputs = _inputs(counts)
-    print(f"{inputs} inputs in {seconds:.0f} s, {inputs / seconds:.0f} a second; {len(found)} findings, {died} deaths")
+    print(_summary(counts, found, seconds, died))
     for finding in sorted(found):
         print(f"  {finding}: {folder / slug(finding)}.json")
     return int(bool(found or died))
