@@ -52,10 +52,10 @@ SWEPT: list[Any] = [
 ]
 
 HOSTILE: list[Any] = [
-    "loop", "loop/x", "nowhere", "pipe", "folder", "", " ", ".", "..", "/", "-", "--", "/dev/null", "/dev/full",
-    "/dev/zero", "a\0b", "x" * 300, "x/" * 3000, "\udcff", "a\nb", "empty", "file", "file/x", "huge", "../outside",
-    "../outside/kept", "out", "/proc/self/mem", "/dev/stdin", "//", "~", "$HOME", "a:1", "file:99999999999999999999",
-    "é", "link/x", "http://[", "::",
+    "loop", "loop/x", "nowhere", "pipe", "folder", "", " ", ".", "..", "/proc/self/fd", "-", "--", "/dev/null",
+    "/dev/full", "/dev/zero", "a\0b", "x" * 300, "x/" * 3000, "\udcff", "a\nb", "empty", "file", "file/x", "huge",
+    "../outside", "../outside/kept", "out", "/proc/self/mem", "/dev/stdin", "//etc", "~", "$HOME", "a:1",
+    "file:99999999999999999999", "é", "link/x", "http://[", "::",
 ]
 
 FLAGS: list[Any] = [
