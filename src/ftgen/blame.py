@@ -14,11 +14,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
 from ftgen import yamlio
-from ftgen.compose import Composer
+from ftgen.compose import Composer, grammar
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected
 from ftgen.trace import Layer, OverrideTrace
 from ftgen.yamlio import Mark
@@ -221,7 +220,7 @@ class _Override:
     @cached_property
     def _value(self) -> Any:
         try:
-            return OverridesParser.create().parse_override(self.trace.text).value()
+            return grammar.read(self.trace.text).value()
         except HydraException:
             return self.trace.text
 

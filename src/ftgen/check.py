@@ -9,56 +9,23 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from functools import partial
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
-from ftgen import contract, schema, yamlio
+from ftgen import contract, yamlio
 from ftgen.diagnostics import Diagnostic, Location, Rejected, Severity, error, has_errors, warning
-from ftgen.recall import Recalls, ask, at_hand, outline
+from ftgen.recall import ask, at_hand, outline
 from ftgen.rules import RULES, admission, agreement, lint, metadata, panel, reconcile, run, secrets, sources
-from ftgen.rules.job import Job, Version, mapping, read, strings, version_of
+from ftgen.rules.job import Job, Version, mapping, read, version_of
 from ftgen.rules.job import text as text_of
 from ftgen.rules.lint import Around
-from ftgen.spec import Facts, Spec, admit_facts
+from ftgen.spec import Facts
+from ftgen.terms import Claims, Terms
 
 _JOB = ("batch.volcano.sh/v1alpha1", "Job")
 _CLAIM = ("v1", "PersistentVolumeClaim")
 
-Claims = Mapping[str, Mapping[str, Mapping[str, Any]]]
-# To watch all rules costs what recalling saves on some fifty jobs: of a kind with fewer, each is judged anew.
-_PATIENCE = 48
 _NAMES_CLAIM = re.compile(r"""\bkind["']?:[ \t]*["']?PersistentVolumeClaim\b""")
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What manifests are judged by.
-
-    Attributes:
-        volcano_version: whose schemas and admission decide.
-        assumed: whether nobody has said which release the cluster has: what a newer one takes is then no error.
-        facts: of the cluster.
-        pod_security: level of the pod security standards that the namespace enforces; empty where unknown.
-        accepted: codes that are not told.
-        allowed: codes that were accepted when the manifest was rendered, each with the reason: told as notes.
-        warned: codes of the warnings that were reported when the manifest was rendered: they are notes now.
-        imported: a folder with schemas of the cluster's own, asked first.
-        claims: specs of the claims in other files, by namespace and name.
-        recalls: what was found in the jobs before, so that rules are not asked again about what has not changed.
-    """
-
-    volcano_version: str = schema.DEFAULT
-    assumed: bool = False
-    facts: Facts = field(default_factory=Facts)
-    pod_security: str = ""
-    accepted: frozenset[str] = frozenset()
-    allowed: Mapping[str, str] = field(default_factory=dict)
-    warned: frozenset[str] = frozenset()
-    imported: Path | None = None
-    claims: Claims = field(default_factory=dict)
-    recalls: Recalls = field(default_factory=partial(Recalls, _PATIENCE), repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,46 +241,6 @@ def _is_denied(found: Diagnostic) -> bool:
 def _reason(found: Diagnostic, allowed: Mapping[str, str]) -> str:
     reasons = (allowed[code] for code in (found.code, *lint.TWINS.get(found.code, ())) if code in allowed)
     return f"accepted when it was rendered: {next(reasons)}"
-
-
-def stated(spec: Spec, diagnostics: Iterable[Diagnostic]) -> str:
-    """Write the terms that a run of ftgen's own is judged by, as JSON text for `as_stated`.
-
-    Args:
-        spec: of the run.
-        diagnostics: what was reported when it was rendered; the warnings among them were accepted by writing it.
-    """
-    terms = {
-        "volcano_version": spec.cluster.volcano_version,
-        "pod_security": spec.cluster.pod_security,
-        "facts": lint.around(spec, ()).facts,
-        "allow": spec.accepted,
-        "warned": sorted({d.code for d in diagnostics if d.severity is Severity.WARNING}),
-    }
-    return json.dumps(terms, ensure_ascii=False, sort_keys=True, default=_said)
-
-
-def _said(section: Any) -> dict[str, Any]:
-    """Return what a section of the configuration says, which pydantic would first have to compile a serializer for."""
-    return {key: value for key, value in section if value is not None}
-
-
-def as_stated(text: str, terms: Terms) -> Terms:
-    """The terms with what `stated` wrote, which may have come with a clone.
-
-    Raises:
-        Rejected: the facts are none.
-        ValueError: it is no JSON, or names no release.
-    """
-    said = mapping(json.loads(text))
-    release = text_of(said.get("volcano_version")) or schema.DEFAULT
-    version_of(release)
-    allowed = {code: reason for code, reason in mapping(said.get("allow")).items() if text_of(reason)}
-    facts = admit_facts(mapping(said.get("facts")))
-    security = text_of(said.get("pod_security"))
-    warned = frozenset(strings(said.get("warned")))
-    found = replace(terms, facts=facts, pod_security=security, allowed=allowed, warned=warned)
-    return replace(found, volcano_version=release, assumed=False) if terms.assumed else found
 
 
 def _located(found: list[tuple[yamlio.Document, contract.Steps, Diagnostic]], text: str) -> list[Diagnostic]:

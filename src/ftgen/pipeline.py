@@ -15,7 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from ftgen import check, contract, delivery, lower, naming, overlay, project, render, schema
+from ftgen import contract, delivery, lower, naming, overlay, project, render, schema, terms
 from ftgen.compose import Composer, Composition
 from ftgen.diagnostics import Diagnostic, note, require
 from ftgen.lower import Bundle, Identity
@@ -46,7 +46,7 @@ class Compiled:
         """The job as the output tree knows it."""
         label = self.identity.label
         identity = f"{self.identity.folder}/{label}" if label else self.identity.folder
-        return Run(self.identity.folder, self.name, identity, self.files, check.stated(self.spec, self.diagnostics))
+        return Run(self.identity.folder, self.name, identity, self.files, terms.stated(self.spec, self.diagnostics))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from ftgen import check, contract, kube, project, yamlio
-from ftgen.check import Terms
 from ftgen.cli import main
 from ftgen.diagnostics import Rejected, Severity
 from ftgen.recall import Recalls
 from ftgen.rules import RULES
 from ftgen.rules.lint import UNKNOWN_FACT
+from ftgen.terms import Terms
 
 DATA = Path(__file__).parent / "data"
 REFERENCE, VENDOR = ((DATA / f"{name}.yaml").read_text(encoding="utf-8") for name in ("reference", "reference-vendor"))

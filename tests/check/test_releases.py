@@ -3,8 +3,8 @@
 import pytest
 
 from ftgen import check, yamlio
-from ftgen.check import Terms
 from ftgen.diagnostics import Severity
+from ftgen.terms import Terms
 
 JOB = """\
 apiVersion: batch.volcano.sh/v1alpha1

@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from ftgen import changes, check, yamlio
-from ftgen.check import Terms
 from ftgen.diagnostics import Rejected
+from ftgen.terms import Terms
 
 REFERENCE = (Path(__file__).parent / "data" / "reference.yaml").read_text(encoding="utf-8")
 CLAIM = {

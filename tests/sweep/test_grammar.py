@@ -11,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ftgen import project, sweeping
+from ftgen.cli import request
+from ftgen.cli.arguments import parse
 from ftgen.compose import Composer, Request
 from ftgen.diagnostics import Rejected
 
@@ -132,6 +134,6 @@ def test_a_sweep_that_nobody_asked_to_expand_names_hydras_three_ways_out(compose
 
 
 def test_expanding_is_asked_for_by_flag_or_by_hydras_mode(composer: Composer) -> None:
-    assert sweeping.is_asked(composer, ["trainer.lr=1e-4"], multirun=True)
-    assert sweeping.is_asked(composer, ["hydra.mode=MULTIRUN", "trainer.lr=1,2"], multirun=False)
-    assert not sweeping.is_asked(composer, ["trainer.lr=1e-4"], multirun=False)
+    assert request.is_sweep(parse(["-m", "trainer.lr=1e-4"]), composer)
+    assert request.is_sweep(parse(["hydra.mode=MULTIRUN", "trainer.lr=1,2"]), composer)
+    assert not request.is_sweep(parse(["trainer.lr=1e-4"]), composer)

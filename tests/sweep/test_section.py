@@ -9,6 +9,8 @@ import pytest
 
 from ftgen import catalog, project, sweeping
 from ftgen.batch import Batch
+from ftgen.cli import request
+from ftgen.cli.arguments import parse
 from ftgen.compose import Composer
 from ftgen.diagnostics import Rejected
 from ftgen.pipeline import compile_job
@@ -203,7 +205,7 @@ def test_hydras_own_parameters_come_first(beside: Path) -> None:
 
 def test_a_sweep_option_without_the_flag_is_refused(composer: Composer) -> None:
     with pytest.raises(Rejected) as failure:
-        sweeping.is_asked(composer, ["+sweep=lora"], multirun=False)
+        request.is_sweep(parse(["+sweep=lora"]), composer)
     assert failure.value.diagnostics[0].code == "FT016"
 
 

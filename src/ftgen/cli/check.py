@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from ftgen import check, contract, kustomize, schema, yamlio
-from ftgen.check import Terms
 from ftgen.cli import output
 from ftgen.cli.arguments import Arguments, Usage
 from ftgen.cli.written import Written
@@ -19,6 +18,7 @@ from ftgen.files import is_there
 from ftgen.rules import lint
 from ftgen.rules.job import version_of
 from ftgen.spec import admit_facts
+from ftgen.terms import Claims, Terms
 
 _SUFFIXES = (".yaml", ".yml", ".json")
 
@@ -46,7 +46,7 @@ def _part(name: str, user: str) -> Diagnostic:
     return note(contract.UNKNOWN_KIND, told, help=help_).at(Location(name))
 
 
-def _claims(names: Iterable[str]) -> check.Claims:
+def _claims(names: Iterable[str]) -> Claims:
     """The claims of all files, which jobs of other files may name; what is no file, a pipe, can be read only once."""
     found: dict[str, dict[str, Mapping[str, Any]]] = {}
     for name in (each for each in names if Path(each).is_file()):

@@ -21,6 +21,7 @@ from ftgen.overlay import ANYTHING, Declared, Patch
 from ftgen.pipeline import Beside, Compiled
 from ftgen.rules import lint
 from ftgen.rules.lint import Around
+from ftgen.terms import Terms
 
 
 def run(arguments: Arguments) -> int:
@@ -83,7 +84,7 @@ class _Whose:
         except Rejected as rejected:
             raise Rejected([_placeless(each) for each in rejected.diagnostics]) from None
 
-    def terms(self) -> check.Terms:
+    def terms(self) -> Terms:
         """What a manifest is judged by: the cluster of the user's overrides.
 
         Raises:
@@ -93,9 +94,7 @@ class _Whose:
         cluster = spec.cluster
         require([d for d in pipeline.judge(spec) if d.subject == "cluster.volcano_version"])
         own = schema.imported(self.composer.request.directory)
-        return check.Terms(
-            cluster.volcano_version, facts=cluster.facts, pod_security=cluster.pod_security, imported=own
-        )
+        return Terms(cluster.volcano_version, facts=cluster.facts, pod_security=cluster.pod_security, imported=own)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ftgen import changes, pipeline, sweeping, tree
+from ftgen import changes, pipeline, tree
 from ftgen.cli import many, output, request
 from ftgen.cli.arguments import Arguments
 from ftgen.compose import Composer
@@ -72,7 +72,7 @@ def _broken(line: str, width: int) -> str:
 
 def _planned(arguments: Arguments, composer: Composer) -> Planned:
     out = Path(arguments.flags.out)
-    if sweeping.is_asked(composer, arguments.overrides, multirun=arguments.flags.multirun):
+    if request.is_sweep(arguments, composer):
         batch = many.expanded(arguments, composer)
         runs = many.runs(batch, table=False)
         terms = replace(many.terms(batch, arguments), tentative=True)

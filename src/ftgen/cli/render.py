@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from ftgen import changes, pipeline, sweeping, tree
+from ftgen import pipeline, tree
 from ftgen.cli import output, request
 from ftgen.cli.arguments import Arguments
 from ftgen.diagnostics import Diagnostic
@@ -16,7 +16,7 @@ from ftgen.tree import Run
 def run(arguments: Arguments) -> int:
     """Compile, then write or print; nothing is written when anything is wrong."""
     with request.located(arguments) as composer:
-        if sweeping.is_asked(composer, arguments.overrides, multirun=arguments.flags.multirun):
+        if request.is_sweep(arguments, composer):
             from ftgen.cli import many  # noqa: PLC0415 - a single job does not pay for sweeps
 
             return many.write(arguments, composer)
@@ -36,13 +36,20 @@ def run(arguments: Arguments) -> int:
 def _write(runs: list[Run], out: Path, told: list[Diagnostic], arguments: Arguments) -> None:
     flags = arguments.flags
     terms = tree.Terms(
-        adopt=flags.adopt, overwrite=flags.overwrite, allow_shrink=flags.allow_shrink, same_run=changes.same_run
+        adopt=flags.adopt, overwrite=flags.overwrite, allow_shrink=flags.allow_shrink, same_run=_same_run
     )
     outcome = tree.apply(tree.plan_write(out, runs, terms))
     output.tell([*told, *output.judged(outcome.diagnostics, arguments)], arguments)
     for path, fate in outcome.fates.items():
         if any(path in run.files for run in runs) or fate is tree.Fate.REMOVED:
             output.say(f"{fate:>9}  {out / path}", arguments)
+
+
+def _same_run(old: bytes, new: bytes) -> bool:
+    """Compare two texts of an object as `changes.same_run` does: loaded where a file differs, which is seldom."""
+    from ftgen.changes import same_run  # noqa: PLC0415 - a first render has nothing to compare with
+
+    return same_run(old, new)
 
 
 def summary(job: Compiled) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ftgen import __version__, delivery, gitops, pipeline, sweeping, tree
+from ftgen import __version__, delivery, gitops, pipeline, tree
 from ftgen.cli import many, output, request
 from ftgen.cli.arguments import Arguments, Usage, is_terminal
 from ftgen.diagnostics import Diagnostic
@@ -59,7 +59,7 @@ def rendered(arguments: Arguments, place: Target | None = None) -> Rendering:
     """
     told = _told(place) if place else None
     with request.located(arguments) as composer:
-        if sweeping.is_asked(composer, arguments.overrides, multirun=arguments.flags.multirun):
+        if request.is_sweep(arguments, composer):
             batch = many.expanded(arguments, composer)
             runs = list(many.runs(batch, table=False, told=told))
             return Rendering(runs, batch.diagnostics, many.whole(batch))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from ftgen import compose
 from ftgen.cli.arguments import Arguments
 from ftgen.compose import Composer
-from ftgen.diagnostics import Diagnostic, Rejected
+from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, error
 
 
 @contextmanager
@@ -28,6 +29,32 @@ def locate(composer: Composer, arguments: Arguments, diagnostics: Sequence[Diagn
     from ftgen import lineage  # noqa: PLC0415 - provenance costs nothing until something is to be told
 
     return lineage.located(composer, arguments.overrides, diagnostics)
+
+
+def is_sweep(arguments: Arguments, composer: Composer) -> bool:
+    """Return whether sweeps are to be expanded: by the flag, or by `hydra.mode` on the command line or in a file.
+
+    Raises:
+        Rejected: FT016, when a `sweep` option is chosen, but expanding was not asked for.
+    """
+    if arguments.flags.multirun:
+        return True
+    overrides = composer.parse(arguments.overrides)
+    modes = [o.value() for o in overrides if o.key_or_group == "hydra.mode"]
+    if not modes:
+        hydra, _ = composer.directives(overrides)
+        modes = [hydra.get("mode")]
+    asked = str(modes[-1]).upper() == "MULTIRUN"
+    if not asked:
+        _refuse_idle(arguments.overrides, overrides)
+    return asked
+
+
+def _refuse_idle(words: Sequence[str], overrides: Sequence[Any]) -> None:
+    for position, (text, override) in enumerate(zip(words, overrides, strict=True), 1):
+        if override.key_or_group.split(".")[0] == "sweep":
+            problem = error("FT016", f"{text} speaks of a sweep", "sweep", text, "add --multirun (-m) to expand it")
+            raise Rejected([problem.at(Location(COMMAND_LINE, position))])
 
 
 def _request(arguments: Arguments) -> compose.Request:

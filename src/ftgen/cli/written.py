@@ -10,9 +10,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ftgen import check, tree
-from ftgen.check import Terms
+from ftgen import tree
 from ftgen.diagnostics import Rejected
+from ftgen.terms import Terms, as_stated
 
 
 @dataclass(slots=True)
@@ -30,7 +30,7 @@ class Written:
         if said not in self.told:
             self.told[said] = terms
             with suppress(Rejected, ValueError):
-                self.told[said] = check.as_stated(said, terms)
+                self.told[said] = as_stated(said, terms)
         return self.told[said]
 
     def _judged(self, file: Path, text: str) -> str:

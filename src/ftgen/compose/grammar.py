@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from itertools import accumulate, islice
 from typing import Any
 
@@ -66,9 +67,15 @@ def read(text: str) -> Override:
     if _levels(text) > _DEEPEST:
         raise OverrideParseException(override=text, message=f"it holds more than {_DEEPEST} levels")
     try:
-        return OverridesParser.create().parse_override(text)
+        return _parser().parse_override(text)
     except (ValueError, RecursionError) as problem:  # a number of thousands of digits
         raise OverrideParseException(override=text, message=str(problem)) from None
+
+
+@lru_cache(maxsize=1)
+def _parser() -> OverridesParser:
+    """Make the parser once: it inspects the signature of every function, and keeps nothing between texts."""
+    return OverridesParser.create()
 
 
 _DEEPEST = 50

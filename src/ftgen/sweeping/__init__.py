@@ -13,6 +13,6 @@ What can be refused here:
 * FT035: no points at all.
 """
 
-from ftgen.sweeping.points import LIMIT, Point, Sweep, expand, is_asked, positions
+from ftgen.sweeping.points import LIMIT, Point, Sweep, expand, positions
 
-__all__ = ["LIMIT", "Point", "Sweep", "expand", "is_asked", "positions"]
+__all__ = ["LIMIT", "Point", "Sweep", "expand", "positions"]

@@ -59,32 +59,6 @@ class Sweep:
     replay: Replay
 
 
-def is_asked(composer: Composer, words: Sequence[str], *, multirun: bool) -> bool:
-    """Whether sweeps are to be expanded: by the flag, or by `hydra.mode` on the command line or in a file.
-
-    Raises:
-        Rejected: when a `sweep` option is chosen, but expanding was not asked for.
-    """
-    if multirun:
-        return True
-    overrides = composer.parse(words)
-    modes = [o.value() for o in overrides if o.key_or_group == "hydra.mode"]
-    if not modes:
-        hydra, _ = composer.directives(overrides)
-        modes = [hydra.get("mode")]
-    asked = str(modes[-1]).upper() == "MULTIRUN"
-    if not asked:
-        _refuse_idle(words, overrides)
-    return asked
-
-
-def _refuse_idle(words: Sequence[str], overrides: Sequence[Any]) -> None:
-    for position, (text, override) in enumerate(zip(words, overrides, strict=True), 1):
-        if override.key_or_group.split(".")[0] == "sweep":
-            problem = error("FT016", f"{text} speaks of a sweep", "sweep", text, "add --multirun (-m) to expand it")
-            raise Rejected([problem.at(Location(COMMAND_LINE, position))])
-
-
 def expand(composer: Composer, words: Sequence[str], *, limit: int = LIMIT) -> Sweep:
     """The points that a command line stands for.
 

@@ -1,0 +1,94 @@
+"""The terms that manifests are judged by, and how those of a run are written down beside it.
+
+A render writes them for each of its runs, so that `ftgen check` of what it wrote judges by the same ones.  They stand
+apart from `ftgen.check`, which a render has no other use for.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ftgen import schema
+from ftgen.diagnostics import Diagnostic, Severity
+from ftgen.recall import Recalls
+from ftgen.rules import lint
+from ftgen.rules.job import mapping, strings, text, version_of
+from ftgen.spec import Facts, Spec, admit_facts
+
+Claims = Mapping[str, Mapping[str, Mapping[str, Any]]]
+# To watch all rules costs what recalling saves on some fifty jobs: of a kind with fewer, each is judged anew.
+_PATIENCE = 48
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What manifests are judged by.
+
+    Attributes:
+        volcano_version: whose schemas and admission decide.
+        assumed: whether nobody has said which release the cluster has: what a newer one takes is then no error.
+        facts: of the cluster.
+        pod_security: level of the pod security standards that the namespace enforces; empty where unknown.
+        accepted: codes that are not told.
+        allowed: codes that were accepted when the manifest was rendered, each with the reason: told as notes.
+        warned: codes of the warnings that were reported when the manifest was rendered: they are notes now.
+        imported: a folder with schemas of the cluster's own, asked first.
+        claims: specs of the claims in other files, by namespace and name.
+        recalls: what was found in the jobs before, so that rules are not asked again about what has not changed.
+    """
+
+    volcano_version: str = schema.DEFAULT
+    assumed: bool = False
+    facts: Facts = field(default_factory=Facts)
+    pod_security: str = ""
+    accepted: frozenset[str] = frozenset()
+    allowed: Mapping[str, str] = field(default_factory=dict)
+    warned: frozenset[str] = frozenset()
+    imported: Path | None = None
+    claims: Claims = field(default_factory=dict)
+    recalls: Recalls = field(default_factory=partial(Recalls, _PATIENCE), repr=False, compare=False)
+
+
+def stated(spec: Spec, diagnostics: Iterable[Diagnostic]) -> str:
+    """Write the terms that a run of ftgen's own is judged by, as JSON text for `as_stated`.
+
+    Args:
+        spec: of the run.
+        diagnostics: what was reported when it was rendered; the warnings among them were accepted by writing it.
+    """
+    terms = {
+        "volcano_version": spec.cluster.volcano_version,
+        "pod_security": spec.cluster.pod_security,
+        "facts": lint.around(spec, ()).facts,
+        "allow": spec.accepted,
+        "warned": sorted({d.code for d in diagnostics if d.severity is Severity.WARNING}),
+    }
+    return json.dumps(terms, ensure_ascii=False, sort_keys=True, default=_said)
+
+
+def _said(section: Any) -> dict[str, Any]:
+    """Return what a section of the configuration says, which pydantic would first have to compile a serializer for."""
+    return {key: value for key, value in section if value is not None}
+
+
+def as_stated(said: str, terms: Terms) -> Terms:
+    """The terms with what `stated` wrote, which may have come with a clone.
+
+    Raises:
+        Rejected: the facts are none.
+        ValueError: it is no JSON, or names no release.
+    """
+    judged = mapping(json.loads(said))
+    release = text(judged.get("volcano_version")) or schema.DEFAULT
+    version_of(release)
+    allowed = {code: reason for code, reason in mapping(judged.get("allow")).items() if text(reason)}
+    facts = admit_facts(mapping(judged.get("facts")))
+    security = text(judged.get("pod_security"))
+    warned = frozenset(strings(judged.get("warned")))
+    found = replace(terms, facts=facts, pod_security=security, allowed=allowed, warned=warned)
+    return replace(found, volcano_version=release, assumed=False) if terms.assumed else found
