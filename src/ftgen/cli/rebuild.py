@@ -19,6 +19,7 @@ from ftgen.cli.arguments import Arguments, Usage
 from ftgen.compose import Composer
 from ftgen.diagnostics import Rejected, error, note
 from ftgen.pipeline import Place
+from ftgen.rules.job import text as text_of
 from ftgen.tree import LOCK_NAME, Entry, Run, State
 
 
@@ -57,7 +58,7 @@ def _read(file: Path) -> Committed:
     if record.OVERRIDES not in annotations:
         how = f"name the file of a job; only ftgen's own carry {record.OVERRIDES}"
         raise Rejected([error("FT533", f"{file} does not say what it was rendered from", str(file), help=how)])
-    return Committed(file, text.encode(), str(manifest["metadata"].get("name", "")), annotations, _entry(file))
+    return Committed(file, text.encode(), text_of(manifest["metadata"].get("name")), annotations, _entry(file))
 
 
 def _entry(file: Path) -> Entry | None:
@@ -91,8 +92,10 @@ def _place(composer: Composer, told: record.Point | None, overrides: Sequence[st
 
 def _as_committed(run: Run, found: Committed) -> bytes:
     """The rendered job under the name that was issued, and in the state that its life has reached."""
-    named = tree.under_name(run, found.name) if _was_issued(run, found) else run
-    content = next(text for path, text in named.files.items() if path.rpartition("/")[2].startswith("job-"))
+    # A name may have come with a clone: it is put into the job's text alone, after the job has been found by its path.
+    job = {path: text for path, text in run.files.items() if path.rpartition("/")[2].startswith("job-")}
+    named = replace(run, files=job)
+    (content,) = (tree.under_name(named, found.name) if _was_issued(run, found) else named).files.values()
     state = found.entry.state if found.entry else _state_of(found.annotations)
     if state is State.ARCHIVED:
         return gitops.annotated(content, gitops.TOMBSTONE)
