@@ -194,3 +194,14 @@ def test_a_queue_that_others_use_is_not_limited(capsys: pytest.CaptureFixture[st
     assert cli.main([*SWEEP, "sweep.max_parallel=3"]) == 1
     assert "add cluster.queue=" in capsys.readouterr().err
     assert not Path("out").exists()
+
+
+def test_what_runs_share_stays_when_the_sweep_is_rendered_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sweep's index is the folder's, too, and replaces nothing that its runs share."""
+    monkeypatch.chdir(tmp_path)
+    claim = ("storage=nfs", "storage.models.claim=m", "storage.models.create=true")
+    for values in ("1e-4,2e-4", "1e-4,3e-4"):
+        assert cli.main(["-q", *claim, "-m", f"trainer.lr={values}"]) == 0
+        assert [path.name for path in tmp_path.rglob("persistentvolumeclaim-*")] == ["persistentvolumeclaim-m.yaml"]

@@ -320,7 +320,8 @@ class _Draft:
         if issued and issued.name != run.name:
             self.renamed.append((run.identity, issued.name, run.name))
         for path in self._live(run):
-            if path in run.files:
+            # A sweep's index is its folder's, as objects are that several runs share: it replaces none of them.
+            if path in run.files or (run.identity == _shared_by(path) and self.old.files[path].object):
                 continue
             if self.terms.new_run is NewRun.REPLACE:
                 self._remove(path)
