@@ -11,26 +11,14 @@ import re
 from pathlib import Path
 
 import pytest
+from tools.options import GROUPS, chosen
 
-from ftgen import catalog, kube, pipeline, project, render
+from ftgen import kube, pipeline, project, render
 from ftgen.compose import Composer, Request
 from ftgen.diagnostics import Rejected, Severity
 
 DIGEST = re.compile("sha256:[0-9a-f]{64}")
 EXPECTED = Path(__file__).parent / "expected"
-GROUPS = catalog.groups([project.conf_dir()])
-# What an option cannot be rendered without.
-NEEDS = {
-    "command": ("trainer.command=[python,-m,vendor.train,--config,/opt/vendor.yaml]",),
-    "corpus": ("trainer=pretrain",),
-    "preference-pairs": ("trainer=dpo-lora",),
-    "kto-feedback": ("trainer.args.stage=kto",),
-    "nvidia-dra": ("cluster.volcano_version='1.14'",),
-    "claims": ("storage.workspace.claim=work", "storage.models.claim=models"),
-    "nfs-static": ("storage.workspace.nfs.server=nfs.example.com",),
-    "model-cache": ("storage.cache.nodes=[{key: pool, operator: In, values: [gpu]}]",),
-    "generic": ("cluster.registry=registry.example.com", "cluster.git.url=https://git.example.com"),
-}
 
 
 def _cases() -> dict[str, tuple[str, ...]]:
@@ -39,12 +27,11 @@ def _cases() -> dict[str, tuple[str, ...]]:
         if group == "sweep":  # many jobs; tests/sweep looks at them
             continue
         for option in options:
-            chosen = f"+{group}={option}" if group == "experiment" else f"{group}={option}"
-            cases[f"{group}/{option}"] = (chosen, *NEEDS.get(option, ()))
+            cases[f"{group}/{option}"] = chosen(group, option)
     for hardware in GROUPS["hardware"]:
-        chosen_hardware = (f"hardware={hardware}", *NEEDS.get(hardware, ()))
+        chosen_hardware = chosen("hardware", hardware)
         for trainer in GROUPS["trainer"]:
-            cases[f"pairs/{hardware}+{trainer}"] = (*chosen_hardware, f"trainer={trainer}", *NEEDS.get(trainer, ()))
+            cases[f"pairs/{hardware}+{trainer}"] = (*chosen_hardware, *chosen("trainer", trainer))
         for storage in ("topolvm", "nfs"):
             cases[f"nodes/{hardware}+{storage}"] = (*chosen_hardware, f"storage={storage}", "hardware.nodes=2")
     return cases

@@ -1,7 +1,7 @@
 """Render the README's example and every packaged experiment into out/, or check what lies there.
 
-python tests/golden/experiments.py          writes out/
-python tests/golden/experiments.py --check  exits 1 and names the files that differ
+python -m tools.experiments          writes out/
+python -m tools.experiments --check  exits 1 and names the files that differ
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ftgen import cli, project
 
 # What `make run` renders: in a clean checkout it finds its work done.
 EXAMPLE = ["hardware=ascend", "trainer.lr=1e-4"]
-OUT = Path(__file__).parents[2] / "out"
+OUT = Path(__file__).parents[1] / "out"
 
 
 def render(out: Path) -> None:
@@ -38,6 +38,7 @@ def _same(one: Path, other: Path) -> bool:
 
 
 def main(words: list[str]) -> int:
+    """Write `out/`, or name the files of it that are out of date."""
     if words == ["--check"]:
         with tempfile.TemporaryDirectory() as scratch:
             render(Path(scratch))

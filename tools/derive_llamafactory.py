@@ -5,9 +5,9 @@ of that release accept together with the transformers release its image pins: ty
 groups; the templates; the arguments that only other transformers releases know; and the names that older
 releases had. `SOURCES.json` names every wheel with its digest, and the digest of each derived file.
 
-    python schemas/derive_llamafactory.py                  write the files
-    python schemas/derive_llamafactory.py --check          derive again, fail on any difference
-    python schemas/derive_llamafactory.py --offline-check  compare the files with SOURCES.json only
+    python -m tools.derive_llamafactory                  write the files
+    python -m tools.derive_llamafactory --check          derive again, fail on any difference
+    python -m tools.derive_llamafactory --offline-check  compare the files with SOURCES.json only
     ... --wheels DIR                                       keep the wheels there instead of fetching them anew
 
 The dataclasses are read from their syntax trees: importing them needs torch, and a machine's torch would
@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-HERE = Path(__file__).parent / "llamafactory"
+SURFACES = Path(__file__).parents[1] / "schemas" / "llamafactory"
 
 # The transformers release of each image.  0.9.5 would resolve to 5.6.0, whose FlashAttention path is broken,
 # so its image pins the last 4.x; 0.9.4 accepts nothing above 4.57.1.
@@ -503,13 +503,17 @@ def derive(shelf: Shelf) -> dict[str, str]:
 
 def differing(expected: dict[str, str]) -> list[str]:
     """Files that are not what was derived."""
-    return [name for name, text in expected.items() if not (HERE / name).exists() or (HERE / name).read_text() != text]
+    return [
+        name
+        for name, text in expected.items()
+        if not (SURFACES / name).exists() or (SURFACES / name).read_text() != text
+    ]
 
 
 def tampered() -> list[str]:
     """Files whose digest SOURCES.json does not name."""
-    digests = json.loads((HERE / "SOURCES.json").read_text())["files"]
-    there = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in HERE.glob("*.json")}
+    digests = json.loads((SURFACES / "SOURCES.json").read_text())["files"]
+    there = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in SURFACES.glob("*.json")}
     there.pop("SOURCES.json")
     return sorted(name for name in {*digests, *there} if digests.get(name) != there.get(name))
 
@@ -527,9 +531,9 @@ def main() -> int:
         files = derive(Shelf(options.wheels or Path(scratch)))
     if options.check:
         return _verdict(differing(files))
-    HERE.mkdir(exist_ok=True)
+    SURFACES.mkdir(exist_ok=True)
     for name, text in files.items():
-        (HERE / name).write_text(text)
+        (SURFACES / name).write_text(text)
     return 0
 
 

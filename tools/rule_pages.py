@@ -1,7 +1,7 @@
 """Write docs/rules from the rules' own docstrings, or check that it is what they say.
 
-python tests/docs/rule_pages.py          writes docs/rules
-python tests/docs/rule_pages.py --check  exits 1 and names the pages that differ
+python -m tools.rule_pages          writes docs/rules
+python -m tools.rule_pages --check  exits 1 and names the pages that differ
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from ftgen.rules import (  # noqa: F401 - all rules
 )
 from ftgen.trainers import arguments
 
-FOLDER = Path(__file__).parents[2] / "docs" / "rules"
-TABLE = Path(__file__).parent / "coverage.yaml"
+FOLDER = Path(__file__).parents[1] / "docs" / "rules"
+TABLE = Path(__file__).parent / "hazards.yaml"
 CODE = re.compile(r"FT[0-9]{3}")
 LABEL = re.compile(r"\n+(Refused|Write|Why|Example|Instead):")
 LAYERS = {
@@ -42,6 +42,8 @@ LABELS = {"Refused": "Refused", "Write": "Write", "Why": "Why", "Example": "Refu
 
 
 class Page(NamedTuple):
+    """A rule as its page shows it."""
+
     code: str
     name: str
     severity: str
@@ -63,6 +65,7 @@ def pages() -> dict[str, str]:
 
 
 def page(rule: Page) -> str:
+    """Write the page of a rule."""
     text = LABEL.sub(lambda found: f"\n\n**{LABELS[found[1]]}:**", inspect.cleandoc(rule.text))
     head = f"# {rule.code} {rule.name}\n\n{rule.severity.capitalize()}.\n\n"
     accepted = f"Accepted by `allow.{rule.code}=<reason>`, where it is no mistake."
@@ -71,7 +74,8 @@ def page(rule: Page) -> str:
 
 
 def index(found: list[Page]) -> str:
-    lines = ["# Rules", "", "Generated from the rules' docstrings by `tests/docs/rule_pages.py`.", ""]
+    """List the rules by layer, one a line."""
+    lines = ["# Rules", "", "Generated from the rules' docstrings by `tools/rule_pages.py`.", ""]
     for prefix, (title, about) in LAYERS.items():
         lines += [f"## {title}", "", f"{about.capitalize()}.", "", "| code | name | severity | |", "|---|---|---|---|"]
         for rule in (r for r in found if r.code.startswith(prefix)):
@@ -86,7 +90,7 @@ def coverage() -> str:
     lines = [
         "# Hazards and the rules that answer them",
         "",
-        "Generated from `tests/docs/coverage.yaml`. A hazard without a code says why nothing in a manifest shows it.",
+        "Generated from `tools/hazards.yaml`. A hazard without a code says why nothing in a manifest shows it.",
         "",
         "| hazard | answered by |",
         "|---|---|",
@@ -102,12 +106,13 @@ def _link(code: re.Match[str]) -> str:
 
 
 def main(words: list[str]) -> int:
+    """Write the pages, or name those that are out of date."""
     wanted = pages()
     if words == ["--check"]:
         there = {file.name: file.read_text(encoding="utf-8") for file in FOLDER.glob("*.md")}
         stale = sorted(name for name in wanted.keys() | there.keys() if wanted.get(name) != there.get(name))
         for name in stale:
-            print(f"docs/rules/{name} is not what the rules say; run python tests/docs/rule_pages.py")
+            print(f"docs/rules/{name} is not what the rules say; run python -m tools.rule_pages")
         return 1 if stale else 0
     FOLDER.mkdir(parents=True, exist_ok=True)
     for file in FOLDER.glob("*.md"):
