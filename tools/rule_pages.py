@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import re
 import sys
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,18 +32,34 @@ from ftgen.trainers import arguments
 FOLDER = Path(__file__).parents[1] / "docs" / "rules"
 TABLE = Path(__file__).parent / "hazards.yaml"
 CODE = re.compile(r"FT[0-9]{3}")
+GENERATED = "Generated from the rules' docstrings by `tools/rule_pages.py`."
 LABEL = re.compile(r"\n+(Refused|Write|Why|Example|Instead):")
-LAYERS = {
-    "FT0": ("Choices", "options and values that were chosen together and speak of different things"),
-    "FT2": ("Meaning", "what the user asked for, before any Kubernetes object exists"),
-    "FT3": ("Contract", "what the cluster refuses: its admission, its nodes"),
-    "FT4": ("Agreement and lint", "what is admitted and still goes wrong"),
-}
 LABELS = {"Refused": "Refused", "Write": "Write", "Why": "Why", "Example": "Refused", "Instead": "Write"}
 
 
-class Page(NamedTuple):
-    """A rule as its page shows it."""
+class Family(NamedTuple):
+    """The rules whose codes begin alike; one page."""
+
+    prefix: str
+    title: str
+    about: str
+
+    @property
+    def file(self) -> str:
+        """The page's name."""
+        return f"{self.title.lower()}.md"
+
+
+FAMILIES = (
+    Family("FT0", "Choices", "Options and values that were chosen together and speak of different things."),
+    Family("FT2", "Configuration", "What the user asked for, before any Kubernetes object exists."),
+    Family("FT3", "Admission", "What the cluster refuses: its admission, its nodes."),
+    Family("FT4", "Lint", "What is admitted and still goes wrong."),
+)
+
+
+class Rule(NamedTuple):
+    """A rule as its family's page shows it."""
 
     code: str
     name: str
@@ -50,37 +67,54 @@ class Page(NamedTuple):
     text: str
     denied: bool = False
 
+    @property
+    def family(self) -> Family:
+        """The family whose codes begin as this one's."""
+        return next(family for family in FAMILIES if self.code.startswith(family.prefix))
 
-def rules() -> list[Page]:
+    @property
+    def link(self) -> str:
+        """The code, leading to where it is explained."""
+        return f"[{self.code}]({self.family.file}#{self.code})"
+
+
+@cache
+def rules() -> tuple[Rule, ...]:
     """Every rule there is, by code."""
-    own = [Page(r.code, r.name, str(r.severity), r.page, r.denied) for r in RULES.values()]
-    trainers = [Page(r.code, r.name, "error", r.text) for r in arguments.RULES]
-    return sorted([*own, *trainers])
+    own = [Rule(r.code, r.name, str(r.severity), r.page, r.denied) for r in RULES.values()]
+    trainers = [Rule(r.code, r.name, "error", r.text) for r in arguments.RULES]
+    return tuple(sorted([*own, *trainers]))
 
 
 def pages() -> dict[str, str]:
-    """Path below docs/rules -> text."""
-    found = {f"{rule.code}.md": page(rule) for rule in rules()}
-    return {"README.md": index(rules()), "coverage.md": coverage(), **found}
+    """Write every page; its name below docs/rules leads to its text."""
+    families = {family.file: page(family) for family in FAMILIES}
+    return {"README.md": index(), "coverage.md": coverage(), **families}
 
 
-def page(rule: Page) -> str:
-    """Write the page of a rule."""
+def page(family: Family) -> str:
+    """Write the page of a family, with an anchor for each of its rules."""
+    sections = (section(rule) for rule in rules() if rule.family is family)
+    return "\n".join([f"# {family.title}\n\n{family.about} {GENERATED}\n", *sections])
+
+
+def section(rule: Rule) -> str:
+    """Explain a rule; the anchor is its code, which never changes."""
     text = LABEL.sub(lambda found: f"\n\n**{LABELS[found[1]]}:**", inspect.cleandoc(rule.text))
-    head = f"# {rule.code} {rule.name}\n\n{rule.severity.capitalize()}.\n\n"
+    head = f'<a id="{rule.code}"></a>\n\n## {rule.code} {rule.name}\n\n{rule.severity.capitalize()}.\n\n'
     accepted = f"Accepted by `allow.{rule.code}=<reason>`, where it is no mistake."
     denied = "The cluster's admission denies it, so that it cannot be accepted."
     return f"{head}{text}\n\n{denied if rule.denied else accepted}\n"
 
 
-def index(found: list[Page]) -> str:
-    """List the rules by layer, one a line."""
-    lines = ["# Rules", "", "Generated from the rules' docstrings by `tools/rule_pages.py`.", ""]
-    for prefix, (title, about) in LAYERS.items():
-        lines += [f"## {title}", "", f"{about.capitalize()}.", "", "| code | name | severity | |", "|---|---|---|---|"]
-        for rule in (r for r in found if r.code.startswith(prefix)):
+def index() -> str:
+    """List the rules by family, one a line."""
+    lines = ["# Rules", "", GENERATED, ""]
+    for family in FAMILIES:
+        lines += [f"## {family.title}", "", family.about, "", "| code | name | severity | |", "|---|---|---|---|"]
+        for rule in (r for r in rules() if r.family is family):
             first = inspect.cleandoc(rule.text).split("\n\n")[0].replace("\n", " ").replace("|", "\\|")
-            lines.append(f"| [{rule.code}]({rule.code}.md) | {rule.name} | {rule.severity} | {first} |")
+            lines.append(f"| {rule.link} | {rule.name} | {rule.severity} | {first} |")
         lines.append("")
     return "\n".join(lines)
 
@@ -102,7 +136,7 @@ def coverage() -> str:
 
 
 def _link(code: re.Match[str]) -> str:
-    return f"[{code[0]}]({code[0]}.md)" if code[0] in {rule.code for rule in rules()} else code[0]
+    return next((rule.link for rule in rules() if rule.code == code[0]), code[0])
 
 
 def main(words: list[str]) -> int:
