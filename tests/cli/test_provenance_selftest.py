@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.golden.test_golden import CASES
+from tests.golden.cases import CASES
 
 from ftgen import explain, pipeline, project, render, yamlio
 from ftgen.blame import Provenance
@@ -57,7 +57,7 @@ def _read(file: str) -> tuple[list[str], Any, dict[tuple[str | int, ...], int]]:
 
 @pytest.mark.parametrize("case", CASES)
 def test_every_key_of_every_golden_is_where_it_is_said_to_be(case: str, composer: Composer) -> None:
-    overrides = CASES[case]
+    overrides = CASES[case].overrides
     config = composer.compose(composer.parse(overrides)).config
     origins = Provenance.of(composer, overrides)
     for path, value in leaves(config):
