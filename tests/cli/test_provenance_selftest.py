@@ -51,7 +51,7 @@ def leaves(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple
 @cache
 def _read(file: str) -> tuple[list[str], Any, dict[tuple[str | int, ...], int]]:
     text = Path(file).read_text(encoding="utf-8")
-    lines = {path: mark.line for path, mark in yamlio.positions(text).items()}
+    lines = {path: mark.line for path, mark in yamlio.document(text, file).places().items()}
     return text.splitlines(), yamlio.parse(text, file), lines
 
 
