@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from ftgen import explain, pipeline, project, render, yamlio
 from ftgen.blame import Provenance
 from ftgen.compose import Composer, Request
 from ftgen.diagnostics import COMMAND_LINE
+from ftgen.text.paths import leaves
 
 EXPERIMENTS = sorted(file.stem for file in project.conf_dir().glob("experiment/*.yaml"))
 SELECTIONS = {"default": (), **{name: (f"+experiment={name}",) for name in EXPERIMENTS}}
@@ -38,14 +38,6 @@ JOBS = {
 @pytest.fixture(scope="module")
 def composer() -> Composer:
     return Composer(Request(config_path=project.conf_dir()))
-
-
-def leaves(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Any]]:
-    if isinstance(value, (dict, list)) and value:
-        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from leaves(inner, (*path, key))
-    else:
-        yield path, value
 
 
 @cache

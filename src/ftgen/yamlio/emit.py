@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
+from ftgen.text.paths import Steps, put
 from ftgen.yamlio.scalars import is_ambiguous
 
 _LONGEST_KEY = 1000  # an implicit key must end within 1024 characters (YAML 1.2.2, section 7.4.3)
@@ -35,9 +36,6 @@ def dump(value: Any) -> str:
     out: list[str] = []
     _document(out, value)
     return "".join(out)
-
-
-Steps = tuple[str | int, ...]
 
 
 class Blanked:
@@ -80,16 +78,8 @@ def blanked(value: Any, places: Sequence[Steps], text: str) -> tuple[Any, list[s
         word += "k"
     marks = [f"{word}{number}x" for number in range(len(places))]
     for place, mark in zip(places, marks, strict=True):
-        value = _put(value, place, mark)
+        value = put(value, place, mark)
     return value, marks
-
-
-def _put(value: Any, place: Steps, mark: str) -> Any:
-    if not place:
-        return mark
-    copy = value.copy()
-    copy[place[0]] = _put(copy[place[0]], place[1:], mark)
-    return copy
 
 
 def _document(out: list[str], value: Any) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 
 import yaml
 
+from ftgen.text.paths import Steps
 from ftgen.yamlio.problems import SYNTAX, location, reject
 
-Steps = tuple[str | int, ...]
 Node = Any
 """A composed node: the parser's own event of a scalar, or a `Branch`."""
 
