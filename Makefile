@@ -21,11 +21,11 @@ lint: venv tools
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	shellcheck conf/trainer/*.sh
-	$(BIN)/python schemas/derive.py --offline-check
-	$(BIN)/python schemas/derive_llamafactory.py --offline-check
-	$(BIN)/python tests/golden/experiments.py --check
-	$(BIN)/python tests/docs/rule_pages.py --check
-	$(BIN)/python -m tests.vendors.matrix --check
+	$(BIN)/python -m tools.derive_schemas --offline-check
+	$(BIN)/python -m tools.derive_llamafactory --offline-check
+	$(BIN)/python -m tools.experiments --check
+	$(BIN)/python -m tools.rule_pages --check
+	$(BIN)/python -m tools.hardware_matrix --check
 
 check: lint test
 
@@ -41,12 +41,12 @@ fuzz: venv
 
 # The rendered experiments in out/, and the expected manifests of the tests, written anew.
 out: venv
-	$(BIN)/python tests/golden/experiments.py
+	$(BIN)/python -m tools.experiments
 
 # The generated pages: rules, hardware by storage, the configuration's schema.
 docs: venv
-	$(BIN)/python tests/docs/rule_pages.py
-	$(BIN)/python -m tests.vendors.matrix
+	$(BIN)/python -m tools.rule_pages
+	$(BIN)/python -m tools.hardware_matrix
 	$(BIN)/pytest -q tests/cli/test_schema.py --update-golden
 
 update-golden: venv
@@ -68,8 +68,8 @@ test-trainer:
 
 # The schemas derived again from the upstream releases, over the network.
 test-upstream: venv
-	$(BIN)/python schemas/derive.py --check
-	$(BIN)/python schemas/derive_llamafactory.py --check
+	$(BIN)/python -m tools.derive_schemas --check
+	$(BIN)/python -m tools.derive_llamafactory --check
 
 venv: $(VENV)/installed
 

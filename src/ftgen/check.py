@@ -21,6 +21,7 @@ from ftgen.rules.job import text as text_of
 from ftgen.rules.lint import Around
 from ftgen.spec import Facts
 from ftgen.terms import Claims, Terms
+from ftgen.text.paths import Steps, steps
 
 _JOB = ("batch.volcano.sh/v1alpha1", "Job")
 _CLAIM = ("v1", "PersistentVolumeClaim")
@@ -80,7 +81,7 @@ def claims_in(text: str, file: str) -> Claims:
     return found
 
 
-def objects(document: Any) -> Iterator[tuple[contract.Steps, Any]]:
+def objects(document: Any) -> Iterator[tuple[Steps, Any]]:
     """The objects in a document with their places: itself, or the items of a List."""
     listed = isinstance(document, dict) and str(document.get("kind", "")).endswith("List")
     if listed and isinstance(document.get("items"), list):
@@ -243,7 +244,7 @@ def _reason(found: Diagnostic, allowed: Mapping[str, str]) -> str:
     return f"accepted when it was rendered: {next(reasons)}"
 
 
-def _located(found: list[tuple[yamlio.Document, contract.Steps, Diagnostic]], text: str) -> list[Diagnostic]:
+def _located(found: list[tuple[yamlio.Document, Steps, Diagnostic]], text: str) -> list[Diagnostic]:
     """The diagnostics with their places, in the text's order."""
     return [d.at(place(document, path, d, text)) for document, path, d in found]
 
@@ -263,9 +264,9 @@ def _doubt(found: yamlio.Disputed) -> Diagnostic:
     return warning(DISPUTED, headline, "", found.text, f"write {old}, or in quotes if it is text").at(found.location)
 
 
-def place(document: yamlio.Document, path: contract.Steps, found: Diagnostic, text: str) -> Location:
+def place(document: yamlio.Document, path: Steps, found: Diagnostic, text: str) -> Location:
     """Where a field stands, or the nearest thing around it that does: what is missing is missing there."""
-    mark = document.nearest((*path, *contract.steps(found.subject)))
+    mark = document.nearest((*path, *steps(found.subject)))
     inside = _inside(mark, found.value, text) if mark.block and found.value and "\n" not in found.value else None
     line, column = inside or (mark.line, mark.column)
     return Location(document.file, line, column)

@@ -14,6 +14,7 @@ from typing import Any
 
 from ftgen.changes import ABSENT, fields
 from ftgen.lower import Bundle, Object
+from ftgen.text import tables
 
 _OURS = "ftgen.dev/"
 # Characters of a cell, and of what long cells have in common before they differ.
@@ -76,17 +77,13 @@ def as_text(labels: Sequence[str], found: Sequence[Row]) -> str:
     if not found:
         return "nothing differs in effect\n"
     cells = [["  " + _POD.sub(r"\1: ", row.path), *_shown(row.values)] for row in found]
-    widths = [max(map(len, column)) for column in zip(["", *labels], *cells, strict=True)]
-    lines = [_line(["", *labels], widths)]
+    widths = tables.widths([["", *labels], *cells])
+    lines = [tables.line(["", *labels], widths)]
     for index, row in enumerate(found):
         if index == 0 or found[index - 1].object != row.object:
             lines.append(row.object)
-        lines.append(_line(cells[index], widths))
+        lines.append(tables.line(cells[index], widths))
     return "".join(f"{line}\n" for line in lines)
-
-
-def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
-    return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
 
 
 def _shown(values: Sequence[Any]) -> list[str]:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from ftgen import schema, served
 from ftgen.diagnostics import Diagnostic, error, note, warning
 from ftgen.rules.job import version_of
 from ftgen.schema import Node, Schema
+from ftgen.text.paths import Steps, dotted, steps
 
 UNKNOWN_FIELD = "FT301"
 WRONG_TYPE = "FT302"
@@ -27,13 +28,11 @@ UNKNOWN_KIND = "FT305"
 DUPLICATE_ITEM = "FT306"
 CODES = frozenset((UNKNOWN_FIELD, WRONG_TYPE, WRONG_VALUE, MISSING_FIELD, UNKNOWN_KIND, DUPLICATE_ITEM))
 
-Steps = tuple[str | int, ...]
 """Keys and indexes from the top of a manifest."""
 
 _Problem = Any
 """A jsonschema ValidationError, whose stubs call every attribute possibly unset."""
 
-_PLAIN = re.compile(r"[A-Za-z_$][A-Za-z0-9_$-]*")
 _LONGEST = 60
 
 
@@ -67,17 +66,6 @@ def conform(
     found = [] if valid else _explained(manifest, closed, line)
     found += _twins(manifest, _top(api_version, kind, line, imported), warns=schema.is_native(api_version))
     return sorted(dict.fromkeys(found), key=lambda each: _order(manifest, each.subject))
-
-
-def dotted(path: Iterable[str | int]) -> str:
-    """A manifest path as diagnostics write it: `spec.tasks[0].name`, `metadata.labels["volcano.sh/x"]`."""
-    text = ""
-    for step in path:
-        if isinstance(step, str) and _PLAIN.fullmatch(step):
-            text += f".{step}" if text else step
-        else:
-            text += f"[{json.dumps(step, ensure_ascii=False)}]"
-    return text
 
 
 # --- kinds ---------------------------------------------------------------------------------------------
@@ -243,13 +231,6 @@ def _order(manifest: Any, subject: str) -> tuple[int, ...]:
             places.append(step)
             value = value[step] if step < len(value) else None
     return tuple(places)
-
-
-@lru_cache(maxsize=4096)
-def steps(subject: str) -> Steps:
-    """The keys and indexes of a manifest path as `dotted` writes it."""
-    found = re.findall(r"([^.\[\]]+)|\[(\"(?:[^\"\\]|\\.)*\"|\d+)\]", subject)
-    return tuple(json.loads(quoted) if quoted else plain for plain, quoted in found)
 
 
 def _likeliest(problem: _Problem) -> _Problem:

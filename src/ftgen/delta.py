@@ -14,6 +14,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ftgen.merge import same
 from ftgen.schema import Node, Schema
 
 Operation = dict[str, Any]
@@ -140,12 +141,3 @@ def _items(path: str, old: list[Any], new: list[Any]) -> Iterator[Operation]:
 
 def _below(path: str, name: str) -> str:
     return f"{path}/{name.replace('~', '~0').replace('/', '~1')}"
-
-
-def same(one: Any, other: Any) -> bool:
-    """Equality of JSON values, where `true` is not 1 and the order of keys says nothing."""
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(same(value, other[name]) for name, value in one.items())
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(same, one, other))
-    return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)

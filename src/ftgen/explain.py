@@ -19,7 +19,8 @@ from ftgen import kube, lineage, pipeline, record, yamlio
 from ftgen.blame import Origin, Provenance, blame
 from ftgen.compose import Composer, displayed
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, error
-from ftgen.lineage import ABSENT, MOVED, Source, Steps, at, dumped
+from ftgen.lineage import ABSENT, MOVED, Source, at, dumped
+from ftgen.text.paths import Steps, leaves
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +241,7 @@ class Rebuilt:
         """What puts a section there, as told by what takes all of it away; else the overlay that added it."""
         top = (str(manifest.get("kind", "")), *lineage.normal(manifest, path))
         kind = str(manifest.get("kind", ""))
-        below = [(kind, *lineage.normal(manifest, (*path, *p))) for p, _ in lineage.leaves(at(manifest, path))]
+        below = [(kind, *lineage.normal(manifest, (*path, *p))) for p, _ in leaves(at(manifest, path))]
         gone = [
             n
             for n, reached in self.reaches.items()

@@ -25,7 +25,6 @@ _QUANTITY = re.compile(
 _LONGEST_QUANTITY = 128
 _LARGEST_EXPONENT = 1000
 
-_DNS1035 = re.compile(r"[a-z](?:[-a-z0-9]*[a-z0-9])?")
 _DNS1123 = re.compile(r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?")
 _SUBDOMAIN = re.compile(rf"{_DNS1123.pattern}(?:\.{_DNS1123.pattern})*")
 _NAME = re.compile(r"(?:[A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]")
@@ -120,11 +119,6 @@ def _decimal(amount: Fraction, family: str) -> str:
     if family == "exponent" or exponent not in _DECIMAL_NAMES:
         return f"{mantissa}e{exponent}" if exponent else str(mantissa)
     return f"{mantissa}{_DECIMAL_NAMES[exponent]}"
-
-
-def is_dns1035(text: str) -> bool:
-    """Whether it is a DNS-1035 label: a Service or Volcano job that becomes a host name, 63 at most."""
-    return len(text) <= _LABEL_LIMIT and bool(_DNS1035.fullmatch(text))
 
 
 @lru_cache(maxsize=4096)

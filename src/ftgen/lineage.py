@@ -15,15 +15,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ftgen import contract, lower, naming, overlay, pipeline, project
+from ftgen import lower, naming, overlay, pipeline, project
 from ftgen.blame import Provenance, blame
 from ftgen.compose import Composer, displayed
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected
 from ftgen.lower import Bundle, Identity, Object
 from ftgen.overlay import Patch
 from ftgen.spec import Spec, admit, json_schema
-
-Steps = tuple[str | int, ...]
+from ftgen.text.paths import Steps, leaves, put, steps
 
 ABSENT = object()
 """The value of a key that has none."""
@@ -107,18 +106,6 @@ def _told(items: Sequence[Any], index: int) -> str | int:
     return index
 
 
-def leaves(value: Any, path: Steps = ()) -> Iterator[tuple[Steps, Any]]:
-    """Scalars and empty collections with their paths."""
-    if isinstance(value, dict) and value:
-        for key, inner in value.items():
-            yield from leaves(inner, (*path, key))
-    elif isinstance(value, (list, tuple)) and value:
-        for index, inner in enumerate(value):
-            yield from leaves(inner, (*path, index))
-    else:
-        yield path, value
-
-
 # --- blame ---------------------------------------------------------------------------------------------
 
 
@@ -141,7 +128,7 @@ def located(composer: Composer, overrides: Sequence[str], diagnostics: Sequence[
 
     def traced(diagnostic: Diagnostic) -> Diagnostic:
         """At the overlay that wrote what a manifest holds, else at the keys that it follows; nowhere if ftgen did."""
-        held = _held(objects, contract.steps(diagnostic.subject))
+        held = _held(objects, steps(diagnostic.subject))
         if held is None:
             return diagnostic
         manifest, path = held
@@ -274,7 +261,7 @@ def _changes(source: Source, config: dict[str, Any], path: Steps) -> Iterator[So
     """The job with other values of one key, as far as the specification takes them."""
     for other in _others(at(config, path)):
         try:
-            admitted = pipeline.understand(_changed(config, path, other))
+            admitted = pipeline.understand(put(config, path, other))
         except Rejected:
             continue
         yield replace(source, spec=admitted, identity=replace(source.identity, folder=naming.folder(admitted)))
@@ -327,14 +314,6 @@ def _words() -> tuple[str, ...]:
             w for words in re.findall(r'"enum": (\[[^\]]*\])', text) for w in json.loads(words) if isinstance(w, str)
         )
     )
-
-
-def _changed(value: Any, path: Steps, other: Any) -> Any:
-    if not path:
-        return other
-    if isinstance(value, dict):
-        return {**value, path[0]: _changed(value[path[0]], path[1:], other)}
-    return [_changed(v, path[1:], other) if i == path[0] else v for i, v in enumerate(value)]
 
 
 # --- overlays ------------------------------------------------------------------------------------------

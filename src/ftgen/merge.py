@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ftgen.schema import Node, Schema
+from ftgen.text.paths import Steps
 
 _DIRECTIVE = "$patch"
 _DIRECTIVES = ("delete", "merge", "replace")
@@ -160,8 +161,6 @@ def _key(item: Any, key: str) -> Any:
 
 # --- what a patch does to lists ------------------------------------------------------------------------
 
-Place = tuple[str | int, ...]
-
 
 class Meeting(NamedTuple):
     """A list of a strategic-merge patch and the list that it is laid over.
@@ -174,7 +173,7 @@ class Meeting(NamedTuple):
         key: what items are merged by; None: the patch's list replaces the other one.
     """
 
-    place: Place
+    place: Steps
     path: str
     base: list[Any]
     patch: list[Any]
@@ -182,7 +181,7 @@ class Meeting(NamedTuple):
 
 
 def meetings(
-    base: Any, patch: Any, schema: Schema | Node | None, place: Place = (), path: str = ""
+    base: Any, patch: Any, schema: Schema | Node | None, place: Steps = (), path: str = ""
 ) -> Iterator[Meeting]:
     """Each list of a patch with the list it meets; not below `$patch: replace`, which says what it does.
 
@@ -220,13 +219,13 @@ class Deletion(NamedTuple):
         there: whether there is something to delete.
     """
 
-    place: Place
+    place: Steps
     path: str
     there: bool
 
 
 def deletions(
-    base: Any, patch: Any, schema: Schema | Node | None, place: Place = (), path: str = ""
+    base: Any, patch: Any, schema: Schema | Node | None, place: Steps = (), path: str = ""
 ) -> Iterator[Deletion]:
     """What a patch deletes; what is wrong with its shape is passed over, as by `meetings`."""
     node = Node.of(schema) if isinstance(schema, dict) else schema
@@ -244,7 +243,7 @@ def deletions(
                 yield from deletions(known.get(name), item, node.item(), (*place, index), f"{path}[{key}={name}]")
 
 
-def without(patch: Any, places: Collection[Place], here: Place = ()) -> Any:
+def without(patch: Any, places: Collection[Steps], here: Steps = ()) -> Any:
     """The patch less the list items at these places."""
     if isinstance(patch, dict):
         return {name: without(value, places, (*here, name)) for name, value in patch.items()}
@@ -388,15 +387,15 @@ def _moved(value: Any, source: tuple[str, ...], path: tuple[str, ...]) -> Any:
 
 def _tested(value: Any, path: tuple[str, ...], expected: Any) -> Any:
     found = _found(value, path)
-    if not _same(found, expected):
+    if not same(found, expected):
         raise _Nowhere(f"it is {found!r}, not {expected!r}")
     return value
 
 
-def _same(one: Any, other: Any) -> bool:
-    """Equality of JSON values, where `true` is not 1."""
+def same(one: Any, other: Any) -> bool:
+    """Compare JSON values, where `true` is not 1 and the order of keys says nothing."""
     if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(_same(part, other[name]) for name, part in one.items())
+        return one.keys() == other.keys() and all(same(part, other[name]) for name, part in one.items())
     if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(_same, one, other))
+        return len(one) == len(other) and all(map(same, one, other))
     return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)

@@ -21,7 +21,6 @@ from urllib.parse import quote
 from ftgen import credentials, files
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Severity
 
-FORMATS = ("text", "json", "github", "sarif")
 _COLOURS = {Severity.ERROR: "31", Severity.WARNING: "33", Severity.NOTE: "36"}
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "note"}
 
@@ -33,11 +32,11 @@ def render(
     arguments: Sequence[str] = (),
     colour: bool = False,
 ) -> str:
-    """The diagnostics in one of `FORMATS`, ending in a newline where there is any text.
+    """Print diagnostics in a form, ending in a newline where there is any text.
 
     Args:
         diagnostics: what to tell, in order.
-        form: one of `FORMATS`.
+        form: `text`, `json`, `github` or `sarif`.
         arguments: the overrides of the command line, which `<command line>` locations count from 1.
         colour: whether text may carry terminal colours.
     """

@@ -4,7 +4,7 @@ A CRD as published forgives unknown fields: the API server prunes them and the j
 author meant.  The schemas here are *closed*: wherever the cluster would drop a field, they refuse it.
 
 They lie in `schemas/<release>/<group>/<kind>_<version>.json` (the core group is `core`), each complete in
-itself, so that editors and other validators can read them too.  `schemas/derive.py` writes them with
+itself, so that editors and other validators can read them too.  `tools/derive_schemas.py` writes them with
 `closed`, and so does an import of a cluster's own CRD: there is one way to close a schema.
 """
 

@@ -1,34 +1,18 @@
 """What ftgen renders passes its own check: `ftgen CHOICES && ftgen check --strict out`, for every option."""
 
 import hashlib
-import importlib.util
 import json
 import random
 from pathlib import Path
 
 import pytest
+from tools.options import GROUPS, chosen
 
 from ftgen.cli import main
 from ftgen.rules.lint import TWINS
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "test_golden.py"
 SEED, SAMPLE = 11, 40
 PLAIN = ["hardware=full-gpu", "tracking=none"]
-
-
-def golden():
-    spec = importlib.util.spec_from_file_location("golden", GOLDEN)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-GROUPS, NEEDS = golden().GROUPS, golden().NEEDS
-
-
-def chosen(group, option):
-    plus = "+" if group in {"experiment", "sweep"} else ""
-    return (*(("-m",) if group == "sweep" else ()), f"{plus}{group}={option}", *NEEDS.get(option, ()))
 
 
 def every_option():

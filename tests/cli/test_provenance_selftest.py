@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.golden.test_golden import CASES
+from tests.golden.cases import CASES
 
 from ftgen import explain, pipeline, project, render, yamlio
 from ftgen.blame import Provenance
 from ftgen.compose import Composer, Request
 from ftgen.diagnostics import COMMAND_LINE
+from ftgen.text.paths import leaves
 
 EXPERIMENTS = sorted(file.stem for file in project.conf_dir().glob("experiment/*.yaml"))
 SELECTIONS = {"default": (), **{name: (f"+experiment={name}",) for name in EXPERIMENTS}}
@@ -40,24 +40,16 @@ def composer() -> Composer:
     return Composer(Request(config_path=project.conf_dir()))
 
 
-def leaves(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Any]]:
-    if isinstance(value, (dict, list)) and value:
-        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from leaves(inner, (*path, key))
-    else:
-        yield path, value
-
-
 @cache
 def _read(file: str) -> tuple[list[str], Any, dict[tuple[str | int, ...], int]]:
     text = Path(file).read_text(encoding="utf-8")
-    lines = {path: mark.line for path, mark in yamlio.positions(text).items()}
+    lines = {path: mark.line for path, mark in yamlio.document(text, file).places().items()}
     return text.splitlines(), yamlio.parse(text, file), lines
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_every_key_of_every_golden_is_where_it_is_said_to_be(case: str, composer: Composer) -> None:
-    overrides = CASES[case]
+    overrides = CASES[case].overrides
     config = composer.compose(composer.parse(overrides)).config
     origins = Provenance.of(composer, overrides)
     for path, value in leaves(config):

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ftgen import schema, yamlio
-from ftgen.contract import conform, dotted
+from ftgen.contract import conform
 from ftgen.diagnostics import Severity
+from ftgen.text.paths import dotted
 
 JOBS = yamlio.read_all(Path(__file__).with_name("training.yaml"))
 JOB = JOBS[0]

@@ -239,8 +239,8 @@ def kustomized(folder, pairs):
     bases = [named(number, base) for number, (base, _) in enumerate(pairs)]
     patches = [named(number, patch) for number, (_, patch) in enumerate(pairs)]
     (folder / "openapi.json").write_text(json.dumps(schema.openapi(JOB)))
-    (folder / "jobs.yaml").write_text(yamlio.dump_all(bases))
-    (folder / "patches.yaml").write_text(yamlio.dump_all(patches))
+    (folder / "jobs.yaml").write_text("---\n".join(map(yamlio.dump, bases)))
+    (folder / "patches.yaml").write_text("---\n".join(map(yamlio.dump, patches)))
     (folder / "kustomization.yaml").write_text(
         "resources: [jobs.yaml]\nopenapi: {path: openapi.json}\npatches: [{path: patches.yaml}]\n"
         "sortOptions: {order: fifo}\n"

@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 
 import jsonschema
 import jsonschema_rs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tools import derive_schemas
 
 from ftgen import project, schema
 
 PLACES = sorted({kind: line for line in schema.RELEASES for kind in schema.kinds(line)}.items())
 BUDGET = 1_500_000  # bytes of derived schemas in the wheel
-
-
-@pytest.fixture
-def derive():
-    spec = importlib.util.spec_from_file_location("derive", project.schemas_dir() / "derive.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["derive"] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules["derive"]
 
 
 def crd(shape, **version):
@@ -44,25 +33,27 @@ def takes(spec_shape, spec):
 # --- where they come from ---
 
 
-def test_the_files_are_those_that_their_sources_list(derive):
-    assert derive.offline_check() == []
+def test_the_files_are_those_that_their_sources_list():
+    assert derive_schemas.offline_check() == []
 
 
-def test_an_edited_file_is_told(derive, tmp_path):
+def test_an_edited_file_is_told(tmp_path):
     (tmp_path / "a" / "core").mkdir(parents=True)
     (tmp_path / "a" / "core" / "x_v1.json").write_text("{}")
     (tmp_path / "SOURCES.json").write_text(json.dumps({"sources": [{"files": {"a/core/x_v1.json": "sha256:0"}}]}))
-    assert derive.offline_check(tmp_path) == ["a/core/x_v1.json"]
+    assert derive_schemas.offline_check(tmp_path) == ["a/core/x_v1.json"]
 
 
 @pytest.mark.slow
-def test_the_sources_still_give_these_files(derive):
-    assert derive.check() == []
+def test_the_sources_still_give_these_files():
+    assert derive_schemas.check() == []
 
 
 @pytest.mark.slow
-def test_generated_crds_differ_from_published_ones_only_where_the_releases_do(derive):
-    told = "\n".join(line for line in derive.verify_generator() if line[0] in "+-" and line[1:3] not in {"--", "++"})
+def test_generated_crds_differ_from_published_ones_only_where_the_releases_do():
+    told = "\n".join(
+        line for line in derive_schemas.verify_generator() if line[0] in "+-" and line[1:3] not in {"--", "++"}
+    )
     changes = {line[1:].strip(" -").partition(":")[0] for line in told.splitlines()}
     assert changes <= {
         *("pattern", "maxLength"),  # of highestTierName

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -46,5 +47,11 @@ def test_make_targets_exist() -> None:
 
 def test_links_lead_somewhere() -> None:
     for page in [ROOT / "README.md", *ROOT.glob("docs/**/*.md")]:
-        for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf-8")):
+        for target, rule in re.findall(r"\]\((?!https?:)([^)#]+)#?(FT\d{3})?", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
+            assert not rule or f'<a id="{rule}">' in _text(page.parent / target), f"{page.name} links to {rule}"
+
+
+@cache
+def _text(page: Path) -> str:
+    return page.read_text(encoding="utf-8")

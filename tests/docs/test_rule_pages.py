@@ -1,35 +1,26 @@
 """The rules' pages are what their docstrings say, and every hazard has its answer."""
 
-import importlib.util
 import re
-from pathlib import Path
 
-import pytest
+from tools import rule_pages as pages
 
-HERE = Path(__file__).parent
-
-
-@pytest.fixture(scope="module")
-def pages():
-    spec = importlib.util.spec_from_file_location("rule_pages", HERE / "rule_pages.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+from ftgen import yamlio
+from ftgen.rules.lint import RULES_OF_LINT
 
 
-def test_pages_are_fresh(pages, capsys):
+def test_pages_are_fresh(capsys):
     assert pages.main(["--check"]) == 0, capsys.readouterr().out
 
 
-def test_every_page_says_what_is_refused_and_what_to_write(pages):
+def test_every_page_says_what_is_refused_and_what_to_write():
     silent = [r.code for r in pages.rules() if not re.search(r"Refused:|Example:", r.text)]
     silent += [r.code for r in pages.rules() if not re.search(r"Write:|Instead:", r.text)]
 
     assert silent == []
 
 
-def test_every_hazard_is_answered_by_rules_that_exist(pages):
-    rows = {hazard: said for part in pages.yamlio.read(pages.TABLE).values() for hazard, said in part.items()}
+def test_every_hazard_is_answered_by_rules_that_exist():
+    rows = {hazard: said for part in yamlio.read(pages.TABLE).values() for hazard, said in part.items()}
     elsewhere = {"FT306", "FT513"}  # the schemas' own, the output tree's
     known = {r.code for r in pages.rules()} | elsewhere
 
@@ -38,9 +29,7 @@ def test_every_hazard_is_answered_by_rules_that_exist(pages):
     assert all(said for said in rows.values())
 
 
-def test_every_lint_rule_answers_a_hazard(pages):
-    from ftgen.rules.lint import RULES_OF_LINT
-
+def test_every_lint_rule_answers_a_hazard():
     named = set(pages.CODE.findall(pages.TABLE.read_text(encoding="utf-8")))
     beyond_the_table = {"FT391", "FT392", "FT393", "FT472", "FT498"}
 

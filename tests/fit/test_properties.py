@@ -99,11 +99,6 @@ def test_quantizing_the_base_never_makes_weights_larger(training):
 
 
 @given(trainings)
-def test_packing_changes_nothing_for_rows_are_counted_full(training):
-    assert estimate(replace(training, packing=True)) == estimate(training)
-
-
-@given(trainings)
 def test_more_kept_checkpoints_take_more_space(training):
     more = replace(training, checkpoints_kept=training.checkpoints_kept + 1)
     assert estimate(more).workspace_gib > estimate(training).workspace_gib

@@ -1,94 +1,53 @@
-"""Selection to bytes: every option of every group, every hardware with every trainer, one node and two.
-
-The container scripts have tests of their own; here their text is replaced by their file's name, so that a
-golden shows the manifest and a script's change does not rewrite all of them.  For the same reason the hash
-in a job's name, which covers the scripts, and the configuration's digest are left out.
-"""
+"""Selection to bytes: every option of every group, and hardware, trainers, storage and nodes in pairs."""
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
+from collections.abc import Callable
+from functools import cache
+from itertools import combinations
 
 import pytest
+from tools.options import GROUPS
 
-from ftgen import catalog, kube, pipeline, project, render
+from ftgen import pipeline, project
 from ftgen.compose import Composer, Request
-from ftgen.diagnostics import Rejected, Severity
 
-DIGEST = re.compile("sha256:[0-9a-f]{64}")
-EXPECTED = Path(__file__).parent / "expected"
-GROUPS = catalog.groups([project.conf_dir()])
-# What an option cannot be rendered without.
-NEEDS = {
-    "command": ("trainer.command=[python,-m,vendor.train,--config,/opt/vendor.yaml]",),
-    "corpus": ("trainer=pretrain",),
-    "preference-pairs": ("trainer=dpo-lora",),
-    "kto-feedback": ("trainer.args.stage=kto",),
-    "nvidia-dra": ("cluster.volcano_version='1.14'",),
-    "claims": ("storage.workspace.claim=work", "storage.models.claim=models"),
-    "nfs-static": ("storage.workspace.nfs.server=nfs.example.com",),
-    "model-cache": ("storage.cache.nodes=[{key: pool, operator: In, values: [gpu]}]",),
-    "generic": ("cluster.registry=registry.example.com", "cluster.git.url=https://git.example.com"),
-}
-
-
-def _cases() -> dict[str, tuple[str, ...]]:
-    cases: dict[str, tuple[str, ...]] = {"default": ()}
-    for group, options in GROUPS.items():
-        if group == "sweep":  # many jobs; tests/sweep looks at them
-            continue
-        for option in options:
-            chosen = f"+{group}={option}" if group == "experiment" else f"{group}={option}"
-            cases[f"{group}/{option}"] = (chosen, *NEEDS.get(option, ()))
-    for hardware in GROUPS["hardware"]:
-        chosen_hardware = (f"hardware={hardware}", *NEEDS.get(hardware, ()))
-        for trainer in GROUPS["trainer"]:
-            cases[f"pairs/{hardware}+{trainer}"] = (*chosen_hardware, f"trainer={trainer}", *NEEDS.get(trainer, ()))
-        for storage in ("topolvm", "nfs"):
-            cases[f"nodes/{hardware}+{storage}"] = (*chosen_hardware, f"storage={storage}", "hardware.nodes=2")
-    return cases
-
-
-CASES = _cases()
+from .cases import CASES, EXPECTED, FILES, ONE_NODE_ONLY, expected, path, written
+from .placeholders import pinned
 
 
 @pytest.fixture(scope="module")
-def composer() -> Composer:
-    return Composer(Request(config_path=project.conf_dir()))
+def rendered() -> Callable[[str], str]:
+    """Render a case, once."""
+    composer = Composer(Request(config_path=project.conf_dir()))
+    return cache(lambda case: pinned(pipeline.compile_job(composer, CASES[case].overrides)))
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_golden(file: str, rendered: Callable[[str], str], *, update_golden: bool) -> None:
+    fresh = written(file, rendered)
+    if update_golden:
+        path(file).parent.mkdir(parents=True, exist_ok=True)
+        path(file).write_text(fresh, encoding="utf-8")
+    assert fresh == path(file).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_golden(case: str, composer: Composer, *, update_golden: bool) -> None:
-    rendered = _rendered(case, composer)
-    file = EXPECTED / f"{case}.yaml"
-    if update_golden:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(rendered, encoding="utf-8")
-    assert rendered == file.read_text(encoding="utf-8")
-
-
-def _rendered(case: str, composer: Composer) -> str:
-    """The manifests of a case; a pair that does not go together says why instead."""
-    try:
-        job = pipeline.compile_job(composer, CASES[case])
-    except Rejected as rejected:
-        if not case.startswith("pairs/"):
-            raise
-        refused = [d for d in rejected.diagnostics if d.severity is Severity.ERROR]
-        return "".join(f"# refused: {d.code} {d.subject}: {d.headline}\n" for d in refused)
-    rendered = render.stream(job.bundle, job.identity)
-    for script in sorted(project.conf_dir().glob("trainer/*.sh")):
-        rendered = rendered.replace(_inlined(script), f"            <{script.name}>\n")
-    rendered = rendered.replace(job.name, f"{job.name[:-8]}<hash>") if job.name else rendered
-    return DIGEST.sub("sha256:<digest>", rendered)
+def test_the_expected_manifest_is_read_back(case: str, rendered: Callable[[str], str]) -> None:
+    assert expected(case) == rendered(case)
 
 
 def test_no_golden_is_left_over() -> None:
     """A golden whose option is gone would never be looked at again."""
-    assert {str(f.relative_to(EXPECTED).with_suffix("")) for f in EXPECTED.rglob("*.yaml")} == set(CASES)
+    assert {file for file in EXPECTED.rglob("*") if file.is_file()} == {path(file) for file in FILES}
 
 
-def _inlined(script: Path) -> str:
-    lines = kube.protect(script.read_text(encoding="utf-8")).splitlines()
-    return "".join(f"            {line}\n" if line else "\n" for line in lines)
+def test_hardware_trainers_storage_and_nodes_meet_in_pairs() -> None:
+    met = {pair for case in CASES.values() for pair in combinations(sorted(case.overrides), 2)}
+    groups = {group: [f"{group}={option}" for option in GROUPS[group]] for group in ("hardware", "trainer", "storage")}
+    groups["nodes"] = ["hardware.nodes=1", "hardware.nodes=2"]
+    apart = {(f"storage={option}", "hardware.nodes=2") for option in ONE_NODE_ONLY}
+    for one, other in combinations(groups, 2):
+        if {one, other} != {"hardware", "storage"}:
+            pairs = {(a, b) for a in groups[one] for b in groups[other]} - apart
+            assert {tuple(sorted(pair)) for pair in pairs} <= met

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from jsonschema import Draft4Validator
 
 from ftgen import cli
+from ftgen.cli.arguments import FORMS
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, error, note, warning
-from ftgen.report import FORMATS, render
+from ftgen.report import render
 
 SARIF = Draft4Validator(json.loads((Path(__file__).parent / "data" / "sarif-2.1.0.json").read_text(encoding="utf-8")))
 HERE = Location(COMMAND_LINE, 1, 9)
@@ -197,7 +198,7 @@ def _is_physical(place: dict[str, dict[str, object]]) -> None:
     assert all(isinstance(n, int) and n >= 1 for n in region.values())
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("form", FORMS)
 @given(headline=st.text(), help_=st.text(), file=st.text(min_size=1), line=st.integers(0, 9), column=st.integers(0, 9))
 def test_every_format_takes_every_text(form: str, headline: str, help_: str, file: str, line: int, column: int) -> None:
     """Lone surrogates too: that is how bytes of an argument that are no UTF-8 reach Python."""

@@ -11,8 +11,9 @@ import pytest
 import yaml
 
 from ftgen import cli
+from ftgen.cli.arguments import FORMS
 from ftgen.diagnostics import COMMAND_LINE, Location, Rejected, error
-from ftgen.report import FORMATS, render
+from ftgen.report import render
 
 TOKEN = "hf_" + "aB3dE5fG7hI9jK1lM3nO5pQ7rS9tU1vW3x"
 WORD = "hunter2hunter"
@@ -25,7 +26,7 @@ def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.fixture(params=FORMATS)
+@pytest.fixture(params=FORMS)
 def told(request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]) -> Told:
     """Run ftgen, which must refuse, and give all that it printed in each format."""
 
@@ -232,7 +233,7 @@ def test_the_difference_of_a_hand_edit_does_not_repeat_a_secret(
     assert WORD not in said
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("form", FORMS)
 def test_every_part_of_a_diagnostic_is_covered(form: str, scratch: Path) -> None:
     file = scratch / f"{TOKEN}.yaml"
     file.write_text(f"a: 1\nb: {TOKEN}\n", encoding="utf-8")

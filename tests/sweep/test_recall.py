@@ -18,6 +18,7 @@ from ftgen.pipeline import Beside, Place
 from ftgen.recall import Panel, Recall, changes, watched
 from ftgen.rules import memory, panels, sizing
 from ftgen.spec import Spec, admit
+from ftgen.text.paths import put
 from ftgen.trainers import llamafactory
 from ftgen.trainers.remembered import remembered
 
@@ -271,5 +272,5 @@ def test_a_filled_document_is_the_dumped_one(value: dict[str, Any], seed: int, n
     places = random.Random(seed).sample(leaves, min(len(leaves), 3))
     changed = value
     for place, leaf in zip(places, new, strict=False):
-        changed = yamlio._put(changed, place, leaf)
+        changed = put(changed, place, leaf)
     assert yamlio.Blanked(value, places).fill(new[: len(places)]) == yamlio.dump(changed).encode()

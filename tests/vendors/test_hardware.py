@@ -6,11 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from tools import hardware_matrix as matrix
+from tools.options import GROUPS, chosen
 
 from ftgen import project
 from ftgen.pipeline import Compiled
 
-from . import matrix
 from .conftest import Refuse, Render
 
 Pod = Callable[[Compiled], dict[str, Any]]
@@ -78,7 +79,7 @@ def test_compute_is_counted_in_whole_units_too(render: Render, refuse: Refuse, p
 def test_every_option_that_shares_memory_has_its_unit_tested() -> None:
     sharing = {
         option
-        for option in matrix.GROUPS["hardware"]
+        for option in GROUPS["hardware"]
         if matrix.chosen("hardware", option).config["hardware"]["resources"].get("memory")
     }
     assert sharing == set(SIXTEEN_GIBIBYTES)
@@ -255,13 +256,13 @@ def test_ranks_for_tools_that_read_rank_tables(render: Render, refuse: Refuse) -
     assert refuse(*wanted, "cluster.volcano_version=1.12.1")
 
 
-@pytest.mark.parametrize("hardware", [h for h in matrix.GROUPS["hardware"] if h != "cpu"])
+@pytest.mark.parametrize("hardware", [h for h in GROUPS["hardware"] if h != "cpu"])
 def test_nobody_chooses_cards_by_hand(hardware: str, refuse: Refuse) -> None:
     visible = matrix.chosen("hardware", hardware).config["hardware"].get("visible", {}).get("variables", [])
     # Where no variable is known, the option says so.
     assert visible or "visible cards" in matrix.chosen("hardware", hardware).config["hardware"]["unsure"]
     for name in visible:
-        found = refuse(f"hardware={hardware}", *matrix.NEEDS.get(hardware, ()), f"+hardware.env.{name}=0")
+        found = refuse(*chosen("hardware", hardware), f"+hardware.env.{name}=0")
         assert ("FT277", f"hardware.env.{name}") in {(d.code, d.subject) for d in found}
 
 

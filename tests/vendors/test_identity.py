@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 
 import pytest
+from tools.options import NEEDS
 
 from ftgen import catalog, pipeline, project, sweeping, yamlio
 from ftgen.batch import Batch
@@ -14,7 +15,6 @@ from ftgen.diagnostics import Rejected, Severity
 from ftgen.trainers.surface import surface, versions
 
 from .conftest import Refuse, Render, Write
-from .matrix import NEEDS
 
 CACHE = ("storage=model-cache", *NEEDS["model-cache"])
 MODELS = catalog.options([project.conf_dir()], "model")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from tools import hardware_matrix as matrix
 
-from . import matrix
+from .judged import judged
 
 # Why a combination is refused; whatever else is refused is a mistake.
 REFUSED = {"FT255": "a claim of one node cannot be shared by two"}
@@ -17,7 +18,7 @@ def test_a_combination_renders_soundly_or_is_refused_with_the_reason(hardware: s
         assert {d.code for d in result.reasons} <= REFUSED.keys()
         assert all(d.headline and d.help and d.subject for d in result.reasons)
     else:
-        assert matrix.judged(result.job) == []
+        assert judged(result.job) == []
 
 
 def test_one_node_is_never_refused() -> None:

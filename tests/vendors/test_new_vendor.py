@@ -9,8 +9,8 @@ from typing import Any
 
 from ftgen.pipeline import Compiled
 
-from . import matrix
 from .conftest import Refuse, Render, Write
+from .judged import judged
 
 Pod = Callable[[Compiled], dict[str, Any]]
 
@@ -69,7 +69,7 @@ def test_a_new_vendor_takes_yaml_alone(write: Write, render_here: Render, pod: P
     write("overlays/hardware/nova/overlay.yaml", "touches: [PodTemplate.template.spec]\n")
 
     job = render_here("hardware=nova", "hardware.nodes=2", "storage=nfs", "network.interface=nova0")
-    assert matrix.judged(job) == []
+    assert judged(job) == []
     spec = pod(job)
     container = spec["containers"][0]
     assert container["resources"]["limits"]["nova.example.com/n1"] == "1"
@@ -98,7 +98,7 @@ def test_what_the_document_says_of_a_vendor_is_enough(write: Write, render_here:
     write("conf/hardware/nova.yaml", told("# Nova N1 cards, shared by memory in blocks of 128 MiB."))
     write("overlays/hardware/nova/runtime.yaml", told("apiVersion: v1"))
     job = render_here("hardware=nova", "hardware.nodes=2", "storage=nfs")
-    assert matrix.judged(job) == []
+    assert judged(job) == []
     assert pod(job)["runtimeClassName"] == "nova"
     assert pod(job)["containers"][0]["resources"]["limits"]["nova.example.com/n1-blocks"] == "128"
 
@@ -118,7 +118,7 @@ image: registry.example.com/nova/finetune:1.0
 
 def test_the_least_that_an_option_says(write: Write, render_here: Render) -> None:
     write("conf/hardware/nova.yaml", REQUIRED)
-    assert matrix.judged(render_here("hardware=nova")) == []
+    assert judged(render_here("hardware=nova")) == []
 
 
 def test_a_choice_inside_an_option_that_is_not_there(write: Write, refuse_here: Refuse) -> None:

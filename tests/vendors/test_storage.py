@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from tools.options import NEEDS
 
 from ftgen.pipeline import Compiled
 
 from .conftest import Refuse, Render
-from .matrix import NEEDS
 
 Pod = Callable[[Compiled], dict[str, Any]]
 Codes = Callable[[Compiled], set[str]]

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import pytest
+from tools.options import GROUPS, chosen
 
 from ftgen import contract, kube
 
-from . import matrix
 from .conftest import Render
 
 
-@pytest.mark.parametrize("hardware", list(matrix.GROUPS["hardware"]))
+@pytest.mark.parametrize("hardware", list(GROUPS["hardware"]))
 @pytest.mark.parametrize("nodes", [1, 2])
 def test_every_accelerator_runs_as_a_plain_job(hardware: str, nodes: int, render: Render) -> None:
-    job = render(
-        f"hardware={hardware}", *matrix.NEEDS.get(hardware, ()), f"hardware.nodes={nodes}", "storage=nfs", "target=job"
-    )
+    job = render(*chosen("hardware", hardware), f"hardware.nodes={nodes}", "storage=nfs", "target=job")
     manifest = job.bundle.job
     assert (manifest["apiVersion"], manifest["kind"]) == ("batch/v1", "Job")
     assert [d for o in job.bundle.objects for d in contract.conform(o, volcano_version="newest")] == []

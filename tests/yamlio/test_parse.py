@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from ftgen.diagnostics import Location, Rejected
-from ftgen.yamlio import Mark, disputed, document, parse, parse_all, positions, positions_all, read, read_all
+from ftgen.yamlio import Mark, disputed, document, documents, parse, parse_all, read, read_all
 
 
-def refusal(text, call=parse):
+def refusal(text):
     with pytest.raises(Rejected) as caught:
-        call(text, "job.yaml")
+        parse(text, "job.yaml")
     (problem,) = caught.value.diagnostics
     assert problem.code == "FT001"
     return str(problem.locations[0]), problem.headline
@@ -119,7 +119,6 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
 def test_bad_yaml_is_refused_at_line_and_column(text, where, what):
     place, headline = refusal(text)
     assert (place, what) == (where, what if what in headline else headline)
-    assert refusal(text, positions) == (place, headline)
 
 
 def test_nesting_that_the_scanner_itself_gives_up_on_is_called_the_same():
@@ -136,12 +135,12 @@ def test_any_text_is_a_value_or_a_diagnostic(text):
         place, _ = refusal(text)
         assert place.startswith("job.yaml")
     else:
-        assert value is None or positions(text)[()]
+        assert value is None or document(text).places()[()]
 
 
 def test_positions_name_the_key_and_the_value_of_every_path():
     text = "a:\n  b: [1, {c: 2}]\n  'x/y':\n    deep\nl:\n- k: v\n- w\n"
-    assert positions(text) == {
+    assert document(text).places() == {
         (): Mark(1, 1, 1, 1),
         ("a",): Mark(1, 1, 2, 3),
         ("a", "b"): Mark(2, 3, 2, 6),
@@ -157,14 +156,14 @@ def test_positions_name_the_key_and_the_value_of_every_path():
 
 
 def test_positions_of_merged_and_aliased_values_are_where_they_were_written():
-    places = positions("base: &b\n  a: 1\nuse:\n  <<: *b\n  c: 2\nagain: *b\n")
+    places = document("base: &b\n  a: 1\nuse:\n  <<: *b\n  c: 2\nagain: *b\n").places()
     assert places["use", "a"].line == places["again", "a"].line == 2
     assert places["use", "c"].line == 5
     assert places["again",].line == 6
 
 
 def test_positions_of_a_stream_go_by_document():
-    one, two = positions_all("---\n---\na: 1\n---\nb: 2\n")
+    one, two = (each.places() for each in documents("---\n---\na: 1\n---\nb: 2\n"))
     assert (one["a",].line, two["b",].line) == (3, 5)
 
 

@@ -147,14 +147,14 @@ def _path(text: str) -> str:
     return text
 
 
-_FORMS = ("text", "json", "github", "sarif")
+FORMS = ("text", "json", "github", "sarif")
 
 
 def _common(made: argparse.ArgumentParser, *more: str) -> None:
     group = made.add_argument_group("general")
     group.add_argument("--help", "-h", action="store_true", help="this text")
     group.add_argument("--version", action="store_true", help="ftgen's version")
-    group.add_argument("--format", choices=(*_FORMS, *more), default="text", help="form of diagnostics")
+    group.add_argument("--format", choices=(*FORMS, *more), default="text", help="form of diagnostics")
     group.add_argument("--strict", action="store_true", help="treat warnings as errors")
     group.add_argument("--quiet", "-q", action="store_true", help="say nothing but diagnostics")
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ftgen import catalog, contract, explain, spec
+from ftgen import catalog, explain, spec
 from ftgen.blame import Origin, Provenance
 from ftgen.cli import output, request
 from ftgen.cli.arguments import Arguments, Usage
@@ -19,6 +19,8 @@ from ftgen.compose import Composer, displayed
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, error
 from ftgen.explain import Cause, KeyStory, LineStory
 from ftgen.lineage import ABSENT
+from ftgen.text.paths import dotted
+from ftgen.text.tables import table
 
 _LINE = re.compile(r"(?P<file>.+):(?P<line>[0-9]{1,9})(?::[0-9]+)?")
 _LONGEST = 72
@@ -135,7 +137,7 @@ def _line(file: Path, number: int, arguments: Arguments) -> int:
 
 
 def _line_text(story: LineStory, file: Path, number: int) -> Iterator[str]:
-    yield f"{file}:{number}\n{contract.dotted(story.path)} = {_short(story.value)}\n"
+    yield f"{file}:{number}\n{dotted(story.path)} = {_short(story.value)}\n"
     if not story.causes:
         yield "  computed: no value of the configuration changes it by itself\n"
     rows = [
@@ -154,7 +156,7 @@ def _line_json(story: LineStory, file: Path, number: int) -> dict[str, Any]:
     return {
         "file": str(file),
         "line": number,
-        "path": contract.dotted(story.path),
+        "path": dotted(story.path),
         "value": story.value,
         "computed": not story.causes,
         "changed": story.changed,
@@ -190,6 +192,4 @@ def _short(value: Any) -> str:
 
 
 def _table(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        yield "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() + "\n"
+    yield from (f"  {line}\n" for line in table(rows))

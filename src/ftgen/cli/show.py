@@ -7,6 +7,7 @@ import sys
 from ftgen.cli import request
 from ftgen.cli.arguments import Arguments
 from ftgen.compose import Composer
+from ftgen.text import tables
 
 
 def run(arguments: Arguments) -> int:
@@ -41,8 +42,6 @@ def _defaults(composer: Composer, arguments: Arguments) -> list[str]:
 
 
 def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
-    widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in (head, *rows)
-    ]
-    return [lines[0], "-" * (sum(widths) + 2 * (len(widths) - 1)), *lines[1:]]
+    lines = tables.table([head, *rows])
+    measured = tables.widths([head, *rows])
+    return [lines[0], "-" * (sum(measured) + 2 * (len(measured) - 1)), *lines[1:]]

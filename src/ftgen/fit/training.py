@@ -47,7 +47,6 @@ class Training:
         reference_free: the preference loss needs no reference model (`orpo`, `simpo`).
         flash_attn: `flash_attn`; `disabled` materialises the attention scores.
         liger: `enable_liger_kernel`, which never materialises the logits.
-        packing: `packing`; rows are counted as full in either case, so that it changes nothing.
         checkpoints_kept: checkpoints that stay on disk (`save_total_limit`).
         save_only_model: checkpoints without the optimizer.
         merge: adapters are merged into a copy of the base, on the CPU, which is pushed.
@@ -79,7 +78,6 @@ class Training:
     reference_free: bool = False
     flash_attn: str = "auto"
     liger: bool = False
-    packing: bool = False
     checkpoints_kept: int = 1
     save_only_model: bool = False
     merge: bool = True

@@ -56,7 +56,6 @@ class Published:
         branch: the branch that was written to.
         commit: id of the new commit, or of the tip that needed none.
         outcome: the fate of every file.
-        attempts: how often the change was worked out.
         diagnostics: warnings and notes.
         is_new: whether there was no such branch before.
     """
@@ -65,7 +64,6 @@ class Published:
     branch: str
     commit: str
     outcome: Outcome
-    attempts: int
     diagnostics: tuple[Diagnostic, ...] = ()
     is_new: bool = False
 
@@ -201,7 +199,7 @@ def commit(
             progress(f"reading {target.branch}" if attempt == 1 else f"{target.branch} moved; try {attempt}")
             done, base, problem = _attempt(place, target, work, provenance, fork=fork, progress=progress)
             if done is not None:
-                return _with_notes(replace(done, attempts=attempt), place, target)
+                return _with_notes(done, place, target)
             refused = [*refused, base] if base in refused[-1:] else [base]
             _judge(refused, attempt, problem, target)
             time.sleep(random.uniform(0, min(_LONGEST_WAIT, _FIRST_WAIT * 2**attempt)))  # noqa: S311 - jitter
@@ -221,7 +219,7 @@ def _attempt(
         shelf.remove(outcome.gone)
         shelf.stage_lock(outcome.lock)
         if shelf.is_unchanged:
-            return Published(Result.UNCHANGED, target.branch, own, outcome, 0, outcome.diagnostics), base, ""
+            return Published(Result.UNCHANGED, target.branch, own, outcome, outcome.diagnostics), base, ""
         progress(f"writing {len(shelf.staged)} files")
         made = shelf.write(
             message(subject, provenance, _folders(outcome), _names(before, outcome)),
@@ -233,7 +231,7 @@ def _attempt(
     if problem and place.tip(target.branch) != made:
         return None, own, problem
     result = Result.COMMITTED if isinstance(place, _Local) else Result.PUSHED
-    return Published(result, target.branch, made, outcome, 0, outcome.diagnostics, is_new=not own), base, ""
+    return Published(result, target.branch, made, outcome, outcome.diagnostics, is_new=not own), base, ""
 
 
 def _hashing(git: Git) -> str:

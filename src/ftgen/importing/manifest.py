@@ -13,11 +13,11 @@ from fractions import Fraction
 from typing import Any
 
 from ftgen import check, kube, yamlio
-from ftgen.contract import Steps
 from ftgen.diagnostics import Diagnostic, Location, Rejected, error, note
 from ftgen.importing.proposal import Options, Proposal
 from ftgen.lower import Object
 from ftgen.rules.lint import devices
+from ftgen.text.paths import Steps
 from ftgen.yamlio import Document
 
 _API = "batch.volcano.sh/v1alpha1"

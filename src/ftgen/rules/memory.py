@@ -119,7 +119,6 @@ def training(spec: Spec) -> Training | None:
         reference_free=args.get("pref_loss") in _REFERENCE_FREE,
         flash_attn=str(args.get("flash_attn", "auto")),
         liger=bool(args.get("enable_liger_kernel")),
-        packing=bool(args.get("packing")),
         checkpoints_kept=_number(args, "save_total_limit", 1),
         save_only_model=bool(args.get("save_only_model")),
         merge=trainer.merge,

@@ -1,7 +1,7 @@
 """The argument surface of one LLaMA-Factory release, and the values its arguments can hold.
 
 The data under `schemas/llamafactory/` is derived from the release's wheel and that of the transformers
-release its image pins, by `schemas/derive_llamafactory.py`.
+release its image pins, by `tools/derive_llamafactory.py`.
 """
 
 from __future__ import annotations

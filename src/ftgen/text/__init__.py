@@ -1,0 +1,1 @@
+"""Small languages of text: paths into manifests, tables."""

@@ -1,0 +1,52 @@
+"""Paths into JSON-like values: tuples of keys and indexes, and the form that diagnostics write."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from typing import Any
+
+Steps = tuple[str | int, ...]
+
+_PLAIN = re.compile(r"[A-Za-z_$][A-Za-z0-9_$-]*")
+
+
+def dotted(path: Iterable[str | int]) -> str:
+    """Write a path as diagnostics do: `spec.tasks[0].name`, `metadata.labels["volcano.sh/x"]`."""
+    text = ""
+    for step in path:
+        if isinstance(step, str) and _PLAIN.fullmatch(step):
+            text += f".{step}" if text else step
+        else:
+            text += f"[{json.dumps(step, ensure_ascii=False)}]"
+    return text
+
+
+@lru_cache(maxsize=4096)
+def steps(path: str) -> Steps:
+    """Read the keys and indexes of a path as `dotted` writes it."""
+    found = re.findall(r"([^.\[\]]+)|\[(\"(?:[^\"\\]|\\.)*\"|\d+)\]", path)
+    return tuple(json.loads(quoted) if quoted else plain for plain, quoted in found)
+
+
+def leaves(value: Any, path: Steps = ()) -> Iterator[tuple[Steps, Any]]:
+    """Walk scalars and empty collections with their paths."""
+    if isinstance(value, dict) and value:
+        for key, inner in value.items():
+            yield from leaves(inner, (*path, key))
+    elif isinstance(value, (list, tuple)) and value:
+        for index, inner in enumerate(value):
+            yield from leaves(inner, (*path, index))
+    else:
+        yield path, value
+
+
+def put(value: Any, path: Steps, new: Any) -> Any:
+    """Return a copy that has another value at a path; what lies beside the path is shared."""
+    if not path:
+        return new
+    if isinstance(value, dict):
+        return {**value, path[0]: put(value[path[0]], path[1:], new)}
+    return [put(item, path[1:], new) if index == path[0] else item for index, item in enumerate(value)]

@@ -1,0 +1,21 @@
+"""Tables for people: columns two spaces apart, each as wide as its widest cell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def widths(rows: Sequence[Sequence[str]]) -> list[int]:
+    """Measure the columns."""
+    return [max(map(len, column)) for column in zip(*rows, strict=True)]
+
+
+def line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    """Write one row, without blanks at its end."""
+    return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+
+
+def table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Write the rows as lines."""
+    measured = widths(rows)
+    return [line(row, measured) for row in rows]

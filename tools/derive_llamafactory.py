@@ -1,0 +1,547 @@
+"""Derive LLaMA-Factory's argument surface from its PyPI wheels, without importing it.
+
+`schemas/llamafactory/<version>.json` holds, one argument a line, what `llamafactory-cli train` and `export`
+of that release accept together with the transformers release its image pins: types, choices, defaults,
+groups; the templates; the arguments that only other transformers releases know; and the names that older
+releases had. `SOURCES.json` names every wheel with its digest, and the digest of each derived file.
+
+    python -m tools.derive_llamafactory                  write the files
+    python -m tools.derive_llamafactory --check          derive again, fail on any difference
+    python -m tools.derive_llamafactory --offline-check  compare the files with SOURCES.json only
+    ... --wheels DIR                                       keep the wheels there instead of fetching them anew
+
+The dataclasses are read from their syntax trees: importing them needs torch, and a machine's torch would
+change some defaults.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import hashlib
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SURFACES = Path(__file__).parents[1] / "schemas" / "llamafactory"
+
+# The transformers release of each image.  0.9.5 would resolve to 5.6.0, whose FlashAttention path is broken,
+# so its image pins the last 4.x; 0.9.4 accepts nothing above 4.57.1.
+RELEASES = {"0.9.5": "4.57.6", "0.9.4": "4.57.1"}
+OTHER_TRANSFORMERS = ("4.57.6", "5.5.4")
+PREDECESSORS = (
+    ("llamafactory", "0.7.1"),
+    ("llamafactory", "0.8.3"),
+    ("llamafactory", "0.9.1"),
+    ("llamafactory", "0.9.3"),
+    ("llamafactory", "0.9.4"),
+    ("transformers", "4.45.2"),
+)
+
+WHEELS = {
+    ("llamafactory", "0.7.1"): "fc1bc7ba8f944ea41986bc834da4475bf9a5c15b0632537e6d79ee8de1ca39ae",
+    ("llamafactory", "0.8.3"): "0a8baa7e7d953f36d7697778d3031fdcbabacedcb2afa74f209a1c226c9f92d4",
+    ("llamafactory", "0.9.1"): "203d014c42a21b6543894380240457066e6326b61490261f03b7ce077db85b15",
+    ("llamafactory", "0.9.3"): "7fbbfde1b14bd2286abe0b3d1240228644f05d17e99f4079ec9bdab4e36fb07d",
+    ("llamafactory", "0.9.4"): "d71e29ed29cdad3b0ad41889d8472edf3bf5b1b0291117702ab1c54edb56386a",
+    ("llamafactory", "0.9.5"): "10776e9b259798bf65f6c5343f6298f0302e92e9cd47472abe29eef69e286c6a",
+    ("transformers", "4.45.2"): "c551b33660cfc815bae1f9f097ecfd1e65be623f13c6ee0dda372bd881460210",
+    ("transformers", "4.57.1"): "b10d05da8fa67dc41644dbbf9bc45a44cb86ae33da6f9295f5fbf5b7890bd267",
+    ("transformers", "4.57.6"): "4c9e9de11333ddfe5114bc872c9f370509198acf0b87a832a0ab9458e2bd0550",
+    ("transformers", "5.5.4"): "0bd6281b82966fe5a7a16f553ea517a9db1dee6284d7cb224dfd88fc0dd1c167",
+}
+
+# What took the place of a name that a release dropped.  No wheel says it; each pair was compared in both
+# releases. A pair applies where the old name is gone and the new one exists.
+RENAMED = {
+    "dpo_beta": "pref_beta",
+    "dpo_ftx": "pref_ftx",
+    "dpo_loss": "pref_loss",
+    "evaluation_strategy": "eval_strategy",
+    "image_dir": "media_dir",
+    "image_resolution": "image_max_pixels",
+    "new_special_tokens": "add_special_tokens",
+    "orpo_beta": "pref_beta",
+    "use_cache": "use_kv_cache",
+    "video_resolution": "video_max_pixels",
+}
+
+# Values the code takes although the annotation does not say so: LLaMA-Factory splits these texts at commas
+# and lets lists pass (their `__post_init__`), and transformers' `Trainer.train` takes true for "the last
+# checkpoint".
+WIDER = {
+    "dataset": "list",
+    "eval_dataset": "list",
+    "interleave_probs": "list",
+    "resume_from_checkpoint": "bool",
+}
+# Types that no YAML value can have.
+UNWRITABLE = frozenset({"Path", "GenerationConfig", "ParallelismConfig", "Any"})
+KINDS = {
+    "bool": "bool",
+    "int": "int",
+    "float": "float",
+    "str": "str",
+    "dict": "dict",
+    "list": "list",
+    "tuple": "list",
+}
+
+# Argument classes that one fine-tuning method alone reads, and name prefixes that one stage alone reads.
+METHODS = {"LoraArguments": "lora", "OFTArguments": "oft", "FreezeArguments": "freeze"}
+STAGES = {
+    "dpo_": ["dpo"],
+    "kto_": ["kto"],
+    "ld_alpha": ["dpo"],
+    "ppo_": ["ppo"],
+    "pref_": ["dpo", "kto"],
+    "reward_model": ["ppo"],
+    "simpo_": ["dpo"],
+}
+GROUPS = {
+    "ModelArguments": "model",
+    "DataArguments": "data",
+    "TrainingArguments": "training",
+    "FinetuningArguments": "finetuning",
+    "GeneratingArguments": "generating",
+}
+SECRET = re.compile(r"(_token|_api_key|_secret|_webhook_url)$")
+
+
+@dataclass(slots=True)
+class Sources:
+    """The classes and assignments of a few modules, by name."""
+
+    classes: dict[str, ast.ClassDef] = field(default_factory=dict)
+    assigned: dict[str, list[ast.expr]] = field(default_factory=dict)
+
+    def add(self, text: str) -> None:
+        """Read one module."""
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.ClassDef):
+                self.classes.setdefault(node.name, node)
+            elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+                self.assigned.setdefault(node.targets[0].id, []).append(node.value)
+
+    def members(self, name: str) -> dict[str, Any] | None:
+        """Member name -> value of an enumeration; None when `name` is none."""
+        node = self.classes.get(name)
+        if node is None or not any("Enum" in ast.unparse(base) for base in node.bases):
+            return None
+        pairs = [(n.targets[0], n.value) for n in node.body if isinstance(n, ast.Assign)]
+        return {t.id: v.value for t, v in pairs if isinstance(t, ast.Name) and isinstance(v, ast.Constant)}
+
+
+@dataclass(frozen=True, slots=True)
+class Kinds:
+    """What an annotation allows."""
+
+    kinds: frozenset[str]
+    choices: tuple[Any, ...] = ()
+    of_list: bool = False
+
+
+def kinds_of(node: ast.expr, sources: Sources) -> Kinds:
+    """Read an annotation: unions, Optional, Literal, enumerations and the plain types."""
+    parts = [_kind(part, sources) for part in _alternatives(node)]
+    kinds = frozenset[str]().union(*(part.kinds for part in parts))
+    choices = tuple(dict.fromkeys(choice for part in parts for choice in part.choices))
+    if choices and "bool" in kinds:
+        return Kinds(kinds | {"str"} if any(isinstance(c, str) for c in choices) else kinds)
+    return Kinds(kinds, choices, any(part.of_list for part in parts))
+
+
+def _alternatives(node: ast.expr) -> Iterator[ast.expr]:
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        yield from _alternatives(ast.parse(node.value, mode="eval").body)
+    elif isinstance(node, ast.BinOp):
+        yield from _alternatives(node.left)
+        yield from _alternatives(node.right)
+    elif isinstance(node, ast.Subscript) and ast.unparse(node.value).endswith(("Optional", "Union")):
+        inner = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+        for part in inner:
+            yield from _alternatives(part)
+        if ast.unparse(node.value).endswith("Optional"):
+            yield ast.Constant(None)
+    else:
+        yield node
+
+
+def _kind(node: ast.expr, sources: Sources) -> Kinds:
+    if isinstance(node, ast.Constant) and node.value is None:
+        return Kinds(frozenset({"null"}))
+    if isinstance(node, ast.Subscript):
+        return _generic(node, sources)
+    name = ast.unparse(node).rsplit(".", maxsplit=1)[-1]
+    if (members := sources.members(name)) is not None:
+        return Kinds(frozenset({"str"}), tuple(members.values()))
+    return Kinds(frozenset({KINDS[name]}) if name not in UNWRITABLE else frozenset())
+
+
+def _generic(node: ast.Subscript, sources: Sources) -> Kinds:
+    outer = ast.unparse(node.value).rsplit(".", maxsplit=1)[-1]
+    if outer != "Literal":
+        inner = kinds_of(node.slice, sources) if KINDS[outer.lower()] == "list" else Kinds(frozenset())
+        return Kinds(frozenset({KINDS[outer.lower()]}), inner.choices, of_list=bool(inner.choices))
+    values = ast.literal_eval(node.slice)
+    values = values if isinstance(values, tuple) else (values,)
+    return Kinds(frozenset(type(value).__name__ for value in values), values)
+
+
+def value_of(node: ast.expr, sources: Sources) -> Any:  # noqa: PLR0911 - one case for each form
+    """The value of a default or choices expression; None when only a running trainer could say."""
+    match node:
+        case ast.Constant(value):
+            return value
+        case ast.Attribute(ast.Name(owner), member) if (members := sources.members(owner)) is not None:
+            return members[member]
+        case ast.BinOp(left, ast.Mult(), right):
+            return value_of(left, sources) * value_of(right, sources)
+        case ast.UnaryOp(ast.USub(), operand):
+            return -value_of(operand, sources)
+        case ast.Name(name):
+            return next((v for e in sources.assigned.get(name, ()) if (v := value_of(e, sources)) is not None), None)
+        case ast.List(items) | ast.Tuple(items):
+            return [value_of(item, sources) for item in items]
+        case ast.Dict(keys, values):
+            pairs = zip(keys, values, strict=True)
+            return {value_of(k, sources): value_of(v, sources) for k, v in pairs if k is not None}
+        case ast.Lambda(_, body):
+            return value_of(body, sources)
+        case ast.Call(ast.Attribute(owner, "keys"), []):
+            return list(value_of(owner, sources) or ()) or None
+        case ast.Call(ast.Name("dict"), _, keywords):
+            named = {k.arg: value_of(k.value, sources) for k in keywords if k.arg is not None}
+            return {
+                **named,
+                **{n: v for k in keywords if not k.arg for n, v in value_of(k.value, sources).items()},
+            }
+        case _:
+            return None
+
+
+def arguments_of(name: str, sources: Sources) -> dict[str, dict[str, Any]]:
+    """The arguments of a dataclass with those of its bases, as dataclasses inherit them."""
+    node, found = sources.classes[name], dict[str, dict[str, Any]]()
+    for base in reversed([ast.unparse(base) for base in node.bases]):
+        for key, argument in (arguments_of(base, sources) if base in sources.classes else {}).items():
+            found[key] = {
+                **argument,
+                "classes": [*argument["classes"], *found.get(key, {}).get("classes", [])],
+            }
+    for statement in node.body:
+        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name) and _is_argument(statement):
+            found[statement.target.id] = _argument(statement, sources) | {"classes": [name]}
+    return found
+
+
+def _is_argument(node: ast.AnnAssign) -> bool:
+    keywords = _keywords(node.value)
+    return "ClassVar" not in ast.unparse(node.annotation) and "init" not in keywords
+
+
+def _keywords(node: ast.expr | None) -> dict[str, ast.expr]:
+    is_field = isinstance(node, ast.Call) and ast.unparse(node.func).endswith("field")
+    return {k.arg: k.value for k in node.keywords if k.arg} if is_field and isinstance(node, ast.Call) else {}
+
+
+def _argument(node: ast.AnnAssign, sources: Sources) -> dict[str, Any]:
+    said, keywords = kinds_of(node.annotation, sources), _keywords(node.value)
+    plain = node.value if node.value is not None and not keywords else ast.Constant(None)
+    default = value_of(keywords.get("default", keywords.get("default_factory", plain)), sources)
+    if isinstance(keywords.get("default_factory"), ast.Name):
+        default = {"list": [], "dict": {}}[ast.unparse(keywords["default_factory"])]
+    choices = said.choices or tuple(_metadata_choices(keywords.get("metadata"), sources))
+    return {
+        "type": sorted(said.kinds | ({"null"} if default is None else set())),
+        "default": default,
+        **({"words" if said.of_list else "choices": list(choices)} if choices else {}),
+    }
+
+
+def _metadata_choices(node: ast.expr | None, sources: Sources) -> Iterator[Any]:
+    if isinstance(node, ast.Dict):
+        for key, value in zip(node.keys, node.values, strict=True):
+            if isinstance(key, ast.Constant) and key.value == "choices":
+                yield from value_of(value, sources) or ()
+
+
+def split_names(sources: Sources) -> set[str]:
+    """Names that a `__post_init__` splits at commas, letting lists pass."""
+    texts = [ast.unparse(node) for node in sources.classes.values()]
+    return {name for text in texts for name in re.findall(r"self\.(\w+)(?:: [^=\n]+)? = split_arg\(self\.\1\)", text)}
+
+
+# ---------------------------------------------------------------- wheels
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """Where the wheels lie; fetched from the package index when they are not there."""
+
+    path: Path
+
+    def wheel(self, package: str, version: str) -> zipfile.ZipFile:
+        """Open a pinned wheel, or fail when its digest is another."""
+        file = self.path / f"{package}-{version}-py3-none-any.whl"
+        if not file.exists():
+            command = [
+                sys.executable,
+                "-m",
+                "pip",
+                "download",
+                "--quiet",
+                "--no-deps",
+                "--only-binary",
+                ":all:",
+            ]
+            subprocess.run([*command, "--dest", str(self.path), f"{package}=={version}"], check=True)
+        if (digest := hashlib.sha256(file.read_bytes()).hexdigest()) != WHEELS[package, version]:
+            raise SystemExit(f"{file.name}: sha256 {digest} is not the pinned {WHEELS[package, version]}")
+        return zipfile.ZipFile(file)
+
+
+def read(wheel: zipfile.ZipFile, *patterns: str) -> Iterator[str]:
+    """The texts of the modules that match."""
+    for name in sorted(wheel.namelist()):
+        if any(re.fullmatch(pattern, name) for pattern in patterns):
+            yield wheel.read(name).decode()
+
+
+def transformers(wheel: zipfile.ZipFile) -> Sources:
+    """The modules that Seq2SeqTrainingArguments is made of."""
+    sources, package = Sources(), r"transformers/"
+    modules = r"(training_args|training_args_seq2seq|trainer_utils|debug_utils|utils/logging"
+    for text in read(wheel, package + modules + r"|integrations/integration_utils)\.py"):
+        sources.add(text)
+    return sources
+
+
+def llamafactory(wheel: zipfile.ZipFile) -> Sources:
+    """LLaMA-Factory's own argument modules."""
+    sources = Sources()
+    for text in read(wheel, r"llamafactory/(hparams/\w+|extras/constants)\.py"):
+        sources.add(text)
+    return sources
+
+
+def train_classes(sources: Sources, listing: str) -> list[str]:
+    """The dataclasses of a command, as `hparams/parser.py` lists them."""
+    node = sources.assigned[listing][0]
+    assert isinstance(node, ast.List), listing  # noqa: S101 - a release that moved the list must fail loudly
+    return [ast.unparse(item) for item in node.elts]
+
+
+# ---------------------------------------------------------------- one release
+
+
+def surface(shelf: Shelf, version: str) -> dict[str, Any]:
+    """Everything the generator knows of one release."""
+    pinned = RELEASES[version]
+    wheel = shelf.wheel("llamafactory", version)
+    below = transformers(shelf.wheel("transformers", pinned))
+    arguments = _accepted(llamafactory(wheel), below)
+    return {
+        "version": version,
+        "transformers": pinned,
+        "arguments": arguments,
+        "elsewhere": _elsewhere(shelf, arguments),
+        "retired": _retired(shelf, version, arguments),
+        "reporters": sorted(value_of(below.assigned["INTEGRATION_TO_CALLBACK"][0], below)),
+        "templates": _templates(wheel),
+        "models": _models(wheel),
+        "requires": _requirements(wheel),
+        "unrunnable": _unrunnable(wheel),
+    }
+
+
+def _accepted(own: Sources, below: Sources) -> dict[str, dict[str, Any]]:
+    accepted: dict[str, dict[str, Any]] = {}
+    splits = split_names(own)
+    for command, listing in {"train": "_TRAIN_ARGS", "export": "_INFER_ARGS"}.items():
+        for cls in train_classes(own, listing):
+            for name, argument in _arguments(cls, own, below).items():
+                entry = accepted.setdefault(name, _described(name, argument, GROUPS[cls], splits))
+                entry["commands"] = sorted({*entry.get("commands", []), command})
+    return accepted
+
+
+def _arguments(cls: str, own: Sources, below: Sources) -> dict[str, dict[str, Any]]:
+    inherited = arguments_of("Seq2SeqTrainingArguments", below) if GROUPS[cls] == "training" else {}
+    marked = {name: {**argument, "classes": ["transformers"]} for name, argument in inherited.items()}
+    return {**marked, **arguments_of(cls, own)}
+
+
+def _described(name: str, argument: dict[str, Any], group: str, splits: set[str]) -> dict[str, Any]:
+    wider = {WIDER[name]} if name in WIDER else {"list"} if name in splits else set()
+    methods = sorted({METHODS[c] for c in argument["classes"] if c in METHODS})
+    stages = next((stages for prefix, stages in STAGES.items() if name.startswith(prefix)), None)
+    only = argument["classes"] == ["transformers"]
+    entry = {key: value for key, value in argument.items() if key != "classes"}
+    entry["type"] = sorted({*entry["type"], *wider})
+    entry["group"] = group
+    entry |= {"methods": methods} if methods else {}
+    entry |= {"stages": stages} if stages and group == "finetuning" else {}
+    entry |= {"secret": True} if SECRET.search(name) else {}
+    return entry | ({"from": "transformers"} if only else {})
+
+
+def _elsewhere(shelf: Shelf, arguments: dict[str, Any]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for version in OTHER_TRANSFORMERS:
+        names = arguments_of("TrainingArguments", transformers(shelf.wheel("transformers", version)))
+        found |= {name: version for name in names if name not in arguments and not name.startswith("_")}
+    return found
+
+
+def _retired(shelf: Shelf, version: str, arguments: dict[str, Any]) -> dict[str, dict[str, str | None]]:
+    found: dict[str, dict[str, str | None]] = {}
+    for package, older in PREDECESSORS:
+        if package == "llamafactory" and _numbers(older) >= _numbers(version):
+            continue
+        for name in sorted(_names(package, shelf.wheel(package, older)) - set(arguments)):
+            now = RENAMED.get(name)
+            found[name] = {"last": f"{package} {older}", "now": now if now in arguments else None}
+    return found
+
+
+def _names(package: str, wheel: zipfile.ZipFile) -> set[str]:
+    if package == "transformers":
+        return set(arguments_of("TrainingArguments", transformers(wheel)))
+    sources = llamafactory(wheel)
+    return {name for cls in GROUPS if cls in sources.classes for name in arguments_of(cls, sources)}
+
+
+def _templates(wheel: zipfile.ZipFile) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for keywords in _calls(wheel, r"llamafactory/data/template\.py", "register_template"):
+        flags = ["reasoning"] if "Reasoning" in ast.unparse(keywords.get("template_class", ast.Constant(""))) else []
+        efficient = value_of(keywords.get("efficient_eos", ast.Constant(value=False)), Sources())
+        name = value_of(keywords["name"], Sources())
+        if isinstance(name, str):
+            found[name] = [*flags, *(["efficient_eos"] if efficient else [])]
+    return found
+
+
+def _models(wheel: zipfile.ZipFile) -> dict[str, str]:
+    """Hub id -> template, under the condition of `register_model_group` in extras/constants.py."""
+    found: dict[str, str] = {}
+    for keywords in _calls(wheel, r"llamafactory/extras/constants\.py", "register_model_group"):
+        template, models = keywords.get("template"), keywords["models"]
+        assert isinstance(models, ast.Dict)  # noqa: S101 - a release that moved the table must fail loudly
+        for label, places in zip(models.keys, models.values, strict=True):
+            named = re.search(r"-(Chat|Distill|Instruct|Thinking)", ast.unparse(label or ast.Constant("")))
+            if template is not None and (named or "multimodal" in keywords) and isinstance(places, ast.Dict):
+                found[str(value_of(places.values[0], Sources()))] = str(value_of(template, Sources()))
+    return found
+
+
+def _calls(wheel: zipfile.ZipFile, pattern: str, name: str) -> Iterator[dict[str, ast.expr]]:
+    for text in read(wheel, pattern):
+        for node in ast.parse(text).body:
+            call = node.value if isinstance(node, ast.Expr) else None
+            if isinstance(call, ast.Call) and ast.unparse(call.func) == name:
+                yield {k.arg: k.value for k in call.keywords if k.arg}
+
+
+def _requirements(wheel: zipfile.ZipFile) -> dict[str, str]:
+    metadata = "".join(read(wheel, r"llamafactory-[\d.]+\.dist-info/METADATA"))
+    return dict(re.findall(r"^Requires-Dist: ([\w-]+)([<>=!][^;\n]*)$", metadata, re.MULTILINE))
+
+
+def _unrunnable(wheel: zipfile.ZipFile) -> dict[str, str]:
+    """Stages whose own requirement the package's requirement excludes: the trl of the PPO trainer."""
+    needs = re.search(r'"(trl>=[\d.]+,<=([\d.]+))"', "".join(read(wheel, r"llamafactory/train/ppo/trainer\.py")))
+    has = re.search(r">=([\d.]+)", _requirements(wheel)["trl"])
+    clash = needs and has and _numbers(needs[2]) < _numbers(has[1])
+    return {"ppo": needs[1]} if needs and clash else {}
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))
+
+
+# ---------------------------------------------------------------- files
+
+
+def text_of(document: dict[str, Any]) -> str:
+    """JSON with sorted keys, one entry of each table a line."""
+    parts = []
+    for key in sorted(document):
+        value = document[key]
+        if isinstance(value, dict) and value:
+            rows = [f"  {json.dumps(k)}: {_compact(v)}" for k, v in sorted(value.items())]
+            parts.append(f" {json.dumps(key)}: {{\n" + ",\n".join(rows) + "\n }")
+        else:
+            parts.append(f" {json.dumps(key)}: {_compact(value)}")
+    return "{\n" + ",\n".join(parts) + "\n}\n"
+
+
+def _compact(value: object) -> str:
+    return json.dumps(value, sort_keys=True, separators=(", ", ": "), ensure_ascii=True)
+
+
+def derive(shelf: Shelf) -> dict[str, str]:
+    """File name -> text, SOURCES.json included."""
+    files = {f"{version}.json": text_of(surface(shelf, version)) for version in RELEASES}
+    sources = {
+        "artefacts": {f"{p}-{v}": {"package": p, "version": v, "sha256": d} for (p, v), d in WHEELS.items()},
+        "files": {name: hashlib.sha256(text.encode()).hexdigest() for name, text in files.items()},
+        "registry": "PyPI",
+    }
+    return {**files, "SOURCES.json": text_of(sources)}
+
+
+def differing(expected: dict[str, str]) -> list[str]:
+    """Files that are not what was derived."""
+    return [
+        name
+        for name, text in expected.items()
+        if not (SURFACES / name).exists() or (SURFACES / name).read_text() != text
+    ]
+
+
+def tampered() -> list[str]:
+    """Files whose digest SOURCES.json does not name."""
+    digests = json.loads((SURFACES / "SOURCES.json").read_text())["files"]
+    there = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in SURFACES.glob("*.json")}
+    there.pop("SOURCES.json")
+    return sorted(name for name in {*digests, *there} if digests.get(name) != there.get(name))
+
+
+def main() -> int:
+    """Derive, or compare."""
+    parser = argparse.ArgumentParser(description="Derive LLaMA-Factory's argument surface from PyPI wheels.")
+    parser.add_argument("--check", action="store_true", help="derive again and fail on any difference")
+    parser.add_argument("--offline-check", action="store_true", help="compare digests only")
+    parser.add_argument("--wheels", type=Path, help="folder that keeps the wheels")
+    options = parser.parse_args()
+    if options.offline_check:
+        return _verdict(tampered())
+    with tempfile.TemporaryDirectory() as scratch:
+        files = derive(Shelf(options.wheels or Path(scratch)))
+    if options.check:
+        return _verdict(differing(files))
+    SURFACES.mkdir(exist_ok=True)
+    for name, text in files.items():
+        (SURFACES / name).write_text(text)
+    return 0
+
+
+def _verdict(names: list[str]) -> int:
+    for name in names:
+        sys.stderr.write(f"{name}: differs from what is derived\n")
+    return 1 if names else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

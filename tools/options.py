@@ -1,0 +1,24 @@
+"""The packaged options, and what each needs beside it to be rendered."""
+
+from ftgen import catalog, project
+
+GROUPS = catalog.groups([project.conf_dir()])
+# Names of the cluster's own, and choices that go with one option alone.
+NEEDS = {
+    "claims": ("storage.workspace.claim=work", "storage.models.claim=models"),
+    "command": ("trainer.command=[python,-m,vendor.train,--config,/opt/vendor.yaml]",),
+    "corpus": ("trainer=pretrain",),
+    "generic": ("cluster.registry=registry.example.com", "cluster.git.url=https://git.example.com"),
+    "kto-feedback": ("trainer.args.stage=kto",),
+    "model-cache": ("storage.cache.nodes=[{key: pool, operator: In, values: [gpu]}]",),
+    "nfs-static": ("storage.workspace.nfs.server=nfs.example.com",),
+    "nvidia-dra": ("cluster.volcano_version='1.14'",),
+    "preference-pairs": ("trainer=dpo-lora",),
+}
+
+
+def chosen(group: str, option: str) -> tuple[str, ...]:
+    """Return the words of a command line that choose an option, with what it needs."""
+    flags = ("-m",) if group == "sweep" else ()
+    plus = "+" if group in {"experiment", "sweep"} else ""
+    return *flags, f"{plus}{group}={option}", *NEEDS.get(option, ())
