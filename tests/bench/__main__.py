@@ -43,7 +43,7 @@ class Measured:
 
 
 def ran(command: list[str], cwd: Path, *, code: int = 0, **env: str) -> resource.struct_rusage:
-    """What a command took that must end with `code`; what ftgen remembers of sweeps stays with the bench."""
+    """What a command took that must end with `code`; the journals of its writes stay with the bench."""
     surroundings = {**os.environ, "PYTHONPATH": str(ROOT), "XDG_STATE_HOME": str(cwd / "state"), **env}
     process = subprocess.Popen(
         command, cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=surroundings
