@@ -33,23 +33,25 @@ def parallel_map(work: Callable[[Item], Result], items: Sequence[Item], workers:
     Args:
         work: pure; what it raises for the first such item ends the iteration and is raised here.
         items: what to work on.
-        workers: how many processes; with one, this one does the work.
+        workers: how many processes at most; with one, or little to do, this one does the work.
     """
+    blocks = [items[start : start + _BLOCK] for start in range(0, len(items), _BLOCK)]
+    workers = min(workers, len(blocks))
     if workers < 2:  # noqa: PLR2004 - alone
         yield from map(work, items)
         return
     from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415 - most commands have no use for a pool
     from multiprocessing import get_context  # noqa: PLC0415 - as above
 
-    blocks = (items[start : start + _BLOCK] for start in range(0, len(items), _BLOCK))
     pool = ProcessPoolExecutor(workers, get_context("fork"), _prepare, (work,))
     try:
+        rest = iter(blocks)
         # Two blocks for each worker: it never waits for the next one, and results never pile up here.
         with _uninterrupted():
-            waiting = deque(pool.submit(_results, block) for block in islice(blocks, 2 * workers))
+            waiting = deque(pool.submit(_results, block) for block in islice(rest, 2 * workers))
         while waiting:
             results: list[Result] = waiting.popleft().result()
-            waiting.extend(pool.submit(_results, block) for block in islice(blocks, 1))
+            waiting.extend(pool.submit(_results, block) for block in islice(rest, 1))
             yield from results
     finally:
         pool.shutdown(cancel_futures=True)
