@@ -10,9 +10,9 @@ from typing import Any
 from ftgen import naming, render, sweeping
 from ftgen.compose import Composer
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, note
+from ftgen.parallel import parallel_map
 from ftgen.pipeline import Beside, Compiled, Place, compile_composition
 from ftgen.spec import admit
-from ftgen.spread import spread
 from ftgen.sweeping import Point, Sweep, index, queue
 from ftgen.sweeping.causes import Causes
 from ftgen.tree import Run
@@ -40,7 +40,7 @@ class Batch:
             composer: what composes the points.
             points: the sweep.
             progress: hears how many points are done.
-            workers: processes that compile, where there is enough for them to do; see `spread`.
+            workers: processes that compile, where there is enough for them to do; see `parallel_map`.
         """
         self.composer = composer
         self.sweep = points
@@ -75,7 +75,7 @@ class Batch:
 
     def _compiled(self) -> Iterator[tuple[Point, tuple[Compiled, index.Row] | Rejected]]:
         points = self.sweep.points
-        yield from zip(points, spread(self._compile, points, self._workers), strict=True)
+        yield from zip(points, parallel_map(self._compile, points, self._workers), strict=True)
 
     def _compile(self, point: Point) -> tuple[Compiled, index.Row] | Rejected:
         try:

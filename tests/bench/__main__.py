@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,7 +43,7 @@ class Measured:
 
 
 def ran(command: list[str], cwd: Path, *, code: int = 0, **env: str) -> resource.struct_rusage:
-    """What a command took that must end with `code`; what ftgen remembers of sweeps stays with the bench."""
+    """What a command took that must end with `code`; the journals of its writes stay with the bench."""
     surroundings = {**os.environ, "PYTHONPATH": str(ROOT), "XDG_STATE_HOME": str(cwd / "state"), **env}
     process = subprocess.Popen(
         command, cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=surroundings
@@ -88,18 +88,31 @@ def values(scratch: Path) -> Iterator[tuple[Measured, Measured | None]]:
     yield peer, None
     few = _swept(scratch, "ftgen -m, 1,000 jobs", HUNDRED_BY_TEN, 1000)
     yield few, peer
+    if shutil.which("taskset"):
+        alone = ["taskset", "--cpu-list", str(min(os.sched_getaffinity(0)))]
+        yield _swept(scratch, "ftgen -m, 1,000 jobs, one processor", HUNDRED_BY_TEN, 1000, prefix=alone), few
     yield _swept(scratch, "ftgen -m, 1,000 jobs unchanged", HUNDRED_BY_TEN, 1000, fresh=False), few
     many = ["trainer.args.seed=range(0,10)", *HUNDRED_BY_TEN, "--limit", "10000"]
     yield _swept(scratch, "ftgen -m, 10,000 jobs", many, 10_000, runs=1), few
     yield measure("ftgen plan -m, 1,000 jobs", [*FTGEN, "plan", "-m", *HUNDRED_BY_TEN], jobs=1000, cwd=scratch), few
 
 
-def _swept(scratch: Path, what: str, words: list[str], jobs: int, *, fresh: bool = True, runs: int = 3) -> Measured:
+def _swept(
+    scratch: Path,
+    what: str,
+    words: list[str],
+    jobs: int,
+    *,
+    fresh: bool = True,
+    runs: int = 3,
+    prefix: Sequence[str] = (),
+) -> Measured:
     found = []
     for _ in range(runs):
         if fresh:
             shutil.rmtree(scratch / "swept", ignore_errors=True)
-        found.append(measure(what, [*FTGEN, "-m", *words, "-o", "swept", "-q"], jobs=jobs, runs=1, cwd=scratch))
+        command = [*prefix, *FTGEN, "-m", *words, "-o", "swept", "-q"]
+        found.append(measure(what, command, jobs=jobs, runs=1, cwd=scratch))
     return min(found, key=lambda each: each.seconds)
 
 

@@ -92,7 +92,7 @@ GIT_FILES: list[Any] = [
 ENVIRONMENTS: list[Any] = [
     {}, {"COLUMNS": "0"}, {"COLUMNS": "x"}, {"TERM": None}, {"HOME": None}, {"HOME": "/nonexistent"},
     {"LC_ALL": "C"}, {"LC_ALL": "xx_XX.x"}, {"PYTHONIOENCODING": "ascii"}, {"NO_COLOR": "1"},
-    {"XDG_CACHE_HOME": "loop"}, {"XDG_CACHE_HOME": ""}, {"TMPDIR": "/nonexistent"}, {"PATH": ""}, {"PATH": None},
+    {"XDG_STATE_HOME": "loop"}, {"XDG_STATE_HOME": ""}, {"TMPDIR": "/nonexistent"}, {"PATH": ""}, {"PATH": None},
     {"HOME": "\udcff"}, {"COMP_LINE": "\udcff"}, {"GIT_CONFIG_COUNT": "²"}, {"SOURCE_DATE_EPOCH": "x"},
     {"HYDRA_FULL_ERROR": "1"}, {"GIT_DIR": "x"}, {"LANG": ""}, {"TZ": "x"}, {"LINES": "-1"},
 ]

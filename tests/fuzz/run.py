@@ -71,7 +71,6 @@ class Box:
         self.environment = {
             "PATH": os.environ.get("PATH", os.defpath),
             "HOME": str(self.root / "home"),
-            "XDG_CACHE_HOME": str(self.root / "home" / "cache"),
             "XDG_STATE_HOME": str(self.root / "home" / "state"),
             "TMPDIR": str(self.root / "tmp"),
             "GIT_CONFIG_NOSYSTEM": "1",

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Quote, QuotedString
+from hydra.errors import HydraException
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -71,6 +74,51 @@ def test_points_are_those_of_hydras_basic_sweeper(words: list[str]) -> None:
     if any("shuffle" in word for word in words):
         expected, found = sorted(expected), sorted(found)
     assert found == expected
+
+
+_quoted = st.builds(
+    lambda text, quote: QuotedString(text, quote).with_quotes(),
+    st.text(st.sampled_from("\\\\'\"a1, =$[]{}()é\t"), max_size=6),
+    st.sampled_from(Quote),
+)
+_elements = st.recursive(
+    st.one_of(
+        _scalars, _quoted, st.sampled_from(["nan", "-inf", "1e16", "-0.0", "NULL", "False", "a-b@c.d", "${a.b}"])
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3).map(lambda items: f"[{','.join(items)}]"),
+        inner.map("{{a:{}}}".format),
+    ),
+    max_leaves=4,
+)
+_cast = st.lists(st.sampled_from(["1", "1.0", "true", "nan", "abc", "'null'", "'1'", "'a b'"]), min_size=2, max_size=4)
+_sweeps = st.one_of(
+    st.lists(_elements, min_size=2, max_size=4).map(",".join),
+    st.lists(_elements, min_size=1, max_size=3).map(lambda items: f"choice({','.join(items)})"),
+    _cast.map(lambda items: f"str({','.join(items)})"),
+    _values,
+)
+
+
+def _is_readable(word: str) -> bool:
+    try:
+        return bool(OverridesParser.create().parse_override(word))
+    except HydraException:  # `choice(null)`
+        return False
+
+
+_swept = st.one_of(st.builds("{}={}".format, _value_keys, _sweeps).filter(_is_readable), _groups)
+
+
+@given(st.lists(_swept, min_size=1, max_size=3))
+@settings(max_examples=300, deadline=None)
+def test_a_swept_value_is_what_its_text_reads_as(words: list[str]) -> None:
+    """It is taken from the sweep, typed; only its own text says what a point composed alone would have."""
+    composer = Composer(COMPOSER.request)
+    texts = {text for each in sweeping.expand(composer, words, limit=100_000).points for text in each.overrides}
+    for text in texts:
+        (known,) = composer.parse([text])
+        assert repr(replace(known, config_loader=None)) == repr(OverridesParser.create().parse_override(text))
 
 
 def test_the_first_axis_varies_slowest(composer: Composer) -> None:

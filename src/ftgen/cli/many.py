@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 
-from ftgen import changes, delivery, pipeline, spread, sweeping, tree
+from ftgen import changes, delivery, parallel, pipeline, sweeping, tree
 from ftgen.batch import Batch
 from ftgen.cli import output, progress
 from ftgen.cli.arguments import Arguments
@@ -42,7 +42,7 @@ def expanded(arguments: Arguments, composer: Composer) -> Batch:
     """The sweep that the command line asks for, ready to be compiled."""
     points = sweeping.expand(composer, arguments.overrides, limit=arguments.flags.limit)
     bar = progress.bar(len(points.points), arguments)
-    return Batch(composer, points, progress=bar, workers=spread.processors())
+    return Batch(composer, points, progress=bar, workers=parallel.processors())
 
 
 def runs(batch: Batch, *, table: bool, told: delivery.Place | None = None) -> Iterator[Run]:

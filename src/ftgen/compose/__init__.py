@@ -8,8 +8,18 @@ option of the same name shadows ours.
 """
 
 from ftgen.compose.composer import Composer, Composition, compose
-from ftgen.compose.grammar import alternatives, spelled
+from ftgen.compose.grammar import Alternative, alternatives, spelled
 from ftgen.compose.request import Request, displayed
 from ftgen.compose.section import DIRECTIVES
 
-__all__ = ["DIRECTIVES", "Composer", "Composition", "Request", "alternatives", "compose", "displayed", "spelled"]
+__all__ = [
+    "DIRECTIVES",
+    "Alternative",
+    "Composer",
+    "Composition",
+    "Request",
+    "alternatives",
+    "compose",
+    "displayed",
+    "spelled",
+]

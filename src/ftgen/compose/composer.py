@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +11,7 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
 from ftgen.compose.defaults import Defaults, branches, choices_made
-from ftgen.compose.grammar import Parser, refuse_sweeps
+from ftgen.compose.grammar import Alternative, Parser, refuse_sweeps
 from ftgen.compose.interpolation import environment, resolve
 from ftgen.compose.merge import apply, configured, merge
 from ftgen.compose.node import directives_problems
@@ -77,6 +77,10 @@ class Composer:
     def parse(self, overrides: Sequence[str]) -> list[Override]:
         """The overrides as Hydra's grammar understands them; all that do not parse are reported together."""
         return self._parser.parse(overrides)
+
+    def remember(self, sweep: Override, alternatives: Iterable[Alternative]) -> None:
+        """Know a sweep's overrides, one for each of its values, without reading the words of each."""
+        self._parser.remember(sweep, alternatives)
 
     def compose(self, overrides: Sequence[Override], *, skip_missing: bool = False) -> Composition:
         """Compose and resolve.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from itertools import accumulate, islice
@@ -11,7 +11,7 @@ from typing import Any
 
 from hydra._internal.config_repository import ConfigRepository
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, Quote, QuotedString
+from hydra.core.override_parser.types import Override, Quote, QuotedString, ValueType
 from hydra.errors import HydraException, OverrideParseException
 
 from ftgen.compose.problems import last_line
@@ -48,6 +48,18 @@ class Parser:
         if problems:
             raise Rejected(problems)
         return parsed
+
+    def remember(self, sweep: Override, alternatives: Iterable[Alternative]) -> None:
+        """Know a sweep's overrides, one for each of its values, without reading the words of each.
+
+        Left out is a value whose words would be read as another one, such as the text of `str(1)`.
+        """
+        key = sweep.get_key_element()
+        for words, value in alternatives:
+            if _reads_as_itself(value):
+                text = f"{key}={words}"
+                one = replace(sweep, value_type=ValueType.ELEMENT, _value=value, input_line=text)
+                self._parsed.setdefault(text, one)
 
     def _parse(self, text: str) -> Override:
         if text not in self._parsed:
@@ -91,8 +103,12 @@ _QUOTED = re.compile(r"'(?:\\.|[^'\\])*+'|\"(?:\\.|[^\"\\])*+\"", re.DOTALL)
 _BRACKET = re.compile(r"[][{}()]")
 
 
-def alternatives(override: Override, most: int) -> tuple[list[str], bool]:
-    """A sweep's values in order, as Hydra's sweeper spells them, and whether Hydra would shuffle them.
+Alternative = tuple[str, Any]
+"""A value of a sweep: in the words of Hydra's sweeper, and as the grammar has it."""
+
+
+def alternatives(override: Override, most: int) -> tuple[list[Alternative], bool]:
+    """A sweep's values in order, and whether Hydra would shuffle them.
 
     Args:
         override: a sweep.
@@ -105,7 +121,8 @@ def alternatives(override: Override, most: int) -> tuple[list[str], bool]:
     shuffled = getattr(sweep, "shuffle", False)
     try:
         in_order = replace(override, _value=replace(sweep, shuffle=False)) if shuffled else override
-        return list(islice(in_order.sweep_string_iterator(), most)), shuffled
+        pairs = zip(in_order.sweep_string_iterator(), in_order.sweep_iterator(), strict=True)
+        return list(islice(pairs, most)), shuffled
     except (HydraException, ValueError, ArithmeticError) as failure:
         text, key = str(override.input_line), override.key_or_group
         if override.is_interval_sweep():
@@ -116,6 +133,15 @@ def alternatives(override: Override, most: int) -> tuple[list[str], bool]:
         raise Rejected([error("FT030", f"{text} cannot be enumerated: {last_line(failure)}", key, text)]) from None
 
 
+def _reads_as_itself(value: Any) -> bool:
+    """Whether the words of a value are read as the same value; of a mapping's or an odd text's that is not known."""
+    if isinstance(value, list):
+        return all(map(_reads_as_itself, value))
+    if isinstance(value, str):
+        return bool(_WORD.fullmatch(value)) and value.lower() not in _READ_OTHERWISE
+    return value is None or isinstance(value, bool | int | float | QuotedString)
+
+
 def spelled(value: Any) -> str:
     """A plain value in the words of Hydra's grammar: text that would read as anything else is quoted."""
     return str(Override._get_value_element_as_str(_quotable(value)))  # noqa: SLF001 - Hydra's own spelling
@@ -123,11 +149,7 @@ def spelled(value: Any) -> str:
 
 def _quotable(value: Any) -> Any:
     if isinstance(value, str):
-        return (
-            value
-            if _WORD.fullmatch(value) and value.lower() not in _READ_OTHERWISE
-            else QuotedString(value, Quote.single)
-        )
+        return value if _reads_as_itself(value) else QuotedString(value, Quote.single)
     if isinstance(value, list):
         return [_quotable(item) for item in value]
     if isinstance(value, dict):

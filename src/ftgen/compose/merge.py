@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.defaults_list import DefaultsList
 from hydra.core.override_parser.types import Override
 from hydra.errors import ConfigCompositionException
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf, flag_override, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from ftgen import spec
@@ -51,8 +53,9 @@ def _overlaid(base: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
 
 def configured(merged: dict[str, Any]) -> DictConfig:
     """OmegaConf's view of the merged files, closed to unknown keys where keys are known."""
+    content = {**{directive: {} for directive in DIRECTIVES}, **merged}
     try:
-        config = OmegaConf.create({**{directive: {} for directive in DIRECTIVES}, **merged})
+        config = _assembled(content)
     except OmegaConfBaseException as failure:
         raise Rejected([error("FT014", last_line(failure), _key(failure))]) from None
     OmegaConf.set_struct(config, True)
@@ -64,6 +67,30 @@ def configured(merged: dict[str, Any]) -> DictConfig:
         if isinstance(node, DictConfig):
             OmegaConf.set_struct(node, False)
     return config
+
+
+def _assembled(content: dict[str, Any]) -> DictConfig:
+    """What OmegaConf makes of a mapping, from sections that it has made before."""
+    config = OmegaConf.create()
+    try:
+        with flag_override(config, "no_deepcopy_set_nodes", values=True):
+            for key, value in content.items():
+                config[key] = _section(value) if isinstance(value, dict) else value
+    except (OmegaConfBaseException, RecursionError):
+        # It refuses a key by its full name only where it is given all of them.
+        return OmegaConf.create(content)
+    return config
+
+
+def _section(content: dict[str, Any]) -> DictConfig:
+    """OmegaConf's view of a section; combinations of options share sections, and a copy takes a tenth of the time."""
+    made: DictConfig = pickle.loads(_pickled(pickle.dumps(content)))  # noqa: S301 - our own
+    return made
+
+
+@lru_cache(maxsize=512)
+def _pickled(content: bytes) -> bytes:
+    return pickle.dumps(OmegaConf.create(pickle.loads(content)))  # noqa: S301 - our own
 
 
 def _key(failure: OmegaConfBaseException) -> str:

@@ -13,8 +13,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hydra.core.override_parser.types import Override
+
 from ftgen import compose
-from ftgen.compose import Composer
+from ftgen.compose import Alternative, Composer
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, error
 from ftgen.sweeping.label import bare
 
@@ -28,12 +30,14 @@ class Axis:
         texts: the overrides it stands for, one for each value.
         swept: whether it was written as a sweep; one value alone may be a sweep, too.
         position: of the override on the command line, from 1; 0 where it comes from a file.
+        sweep: what was written, and the values that Hydra's grammar has read in it.
     """
 
     key: str
     texts: tuple[str, ...]
     swept: bool
     position: int
+    sweep: tuple[Override, Sequence[Alternative]] | None = None
 
 
 Written = tuple[str, int] | tuple[str, list[Any]]
@@ -70,8 +74,8 @@ def _axis(composer: Composer, text: str, position: int, most: int, seed: int) ->
     if not override.is_sweep_override():
         return Axis(key, (f"{key}={override.get_value_element_as_str()}",), False, position)
     values, shuffled = compose.alternatives(override, most)
-    texts = [f"{key}={value}" for value in values]
-    return Axis(key, tuple(mixed(texts, seed) if shuffled else texts), True, position)
+    texts = [f"{key}={words}" for words, _ in values]
+    return Axis(key, tuple(mixed(texts, seed) if shuffled else texts), True, position, (override, values))
 
 
 def _places(position: object) -> list[Location]:

@@ -231,6 +231,9 @@ class _Expansion:
         many = axes.count(dimensions)
         if many > max(limit, _ENUMERABLE):
             raise Rejected([_too_many(many, limit)])
+        for axis in self.axes:
+            if axis.sweep:
+                self.composer.remember(*axis.sweep)
         points = self._labelled(self._sifted(axes.product(self.axes, dimensions)))
         if self.settings.sample is not None and self.settings.sample < len(points):
             kept = set(self._mixed(range(len(points)), points)[: self.settings.sample])

@@ -16,7 +16,7 @@ from ftgen import sweeping
 from ftgen.batch import Batch
 from ftgen.compose import Composer, Request
 from ftgen.diagnostics import Rejected, error
-from ftgen.spread import processors, spread
+from ftgen.parallel import parallel_map, processors
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="there is no forking elsewhere")
 
@@ -35,11 +35,11 @@ def none_left() -> Iterator[None]:
 @pytest.mark.parametrize("workers", [1, 2, 3, 7])
 @pytest.mark.parametrize("number", [0, 1, 19, 20, 21, 101])
 def test_results_come_in_order(workers: int, number: int) -> None:
-    assert list(spread(lambda n: n * n, range(number), workers)) == [n * n for n in range(number)]
+    assert list(parallel_map(lambda n: n * n, range(number), workers)) == [n * n for n in range(number)]
 
 
 def test_the_work_is_done_elsewhere() -> None:
-    assert os.getpid() not in set(spread(lambda _: os.getpid(), range(40), 2))
+    assert os.getpid() not in set(parallel_map(lambda _: os.getpid(), range(40), 2))
 
 
 def test_what_the_work_raises_is_raised_here() -> None:
@@ -48,7 +48,7 @@ def test_what_the_work_raises_is_raised_here() -> None:
             raise Rejected([error("FT999", "thirty", "a.b", help="choose another")])
         return number
 
-    found = spread(work, range(100), 2)
+    found = parallel_map(work, range(100), 2)
     assert [next(found) for _ in range(20)] == list(range(20))
     with pytest.raises(Rejected) as rejected:
         list(found)
@@ -56,12 +56,12 @@ def test_what_the_work_raises_is_raised_here() -> None:
 
 
 def test_a_worker_that_dies_is_no_end_of_the_work() -> None:
-    with pytest.raises(RuntimeError, match="worker"):
-        list(spread(lambda n: os.kill(os.getpid(), signal.SIGKILL) if n == 25 else n, range(100), 2))
+    with pytest.raises(RuntimeError, match="process pool"):
+        list(parallel_map(lambda n: os.kill(os.getpid(), signal.SIGKILL) if n == 25 else n, range(100), 2))
 
 
 def test_an_iteration_that_is_given_up_ends_its_workers() -> None:
-    found = spread(lambda n: n, range(10_000), 2)
+    found = parallel_map(lambda n: n, range(10_000), 2)
     next(found)
     found.close()  # type: ignore[attr-defined]  # a generator
 
@@ -83,8 +83,9 @@ def test_workers_change_nothing(more: tuple[str, ...], tmp_path: Path) -> None:
     assert told[0] == told[1] == told[2]
 
 
-@pytest.mark.skipif(processors() < 2, reason="a single processor does all the work itself")
-def test_an_interrupted_sweep_leaves_neither_files_nor_processes(tmp_path: Path) -> None:
+@pytest.fixture
+def sweep(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
+    """A sweep that is being compiled in a session of its own, and its workers."""
     words = ["-m", "trainer.args.seed=range(0,5000)", "--limit", "5000", "-q"]
     process = subprocess.Popen(
         [sys.executable, "-m", "ftgen", *words], cwd=tmp_path, start_new_session=True, stderr=subprocess.PIPE, text=True
@@ -92,12 +93,29 @@ def test_an_interrupted_sweep_leaves_neither_files_nor_processes(tmp_path: Path)
     children_of = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     while len(workers := children_of.read_text(encoding="utf-8").split()) < 2 and process.poll() is None:
         time.sleep(0.01)
-    os.killpg(process.pid, signal.SIGINT)
-    assert process.communicate()[1].startswith("ftgen: interrupted")
-    assert process.returncode == 130
-    # Those that were computing notice when they have something to send.
+    yield process, workers
     until = time.monotonic() + 30
     while any(Path(f"/proc/{pid}").exists() for pid in workers) and time.monotonic() < until:
         time.sleep(0.01)
     assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
+
+
+needs_two = pytest.mark.skipif(processors() < 2, reason="a single processor does all the work itself")
+
+
+@needs_two
+def test_an_interrupted_sweep_leaves_neither_files_nor_processes(
+    sweep: tuple[subprocess.Popen[str], list[str]], tmp_path: Path
+) -> None:
+    process, _ = sweep
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.communicate()[1] == "ftgen: interrupted; nothing was changed\n"
+    assert process.returncode == 130
     assert not list(tmp_path.rglob("*.yaml"))
+
+
+@needs_two
+def test_the_workers_of_a_killed_sweep_end_without_a_word(sweep: tuple[subprocess.Popen[str], list[str]]) -> None:
+    process, _ = sweep
+    process.kill()
+    assert process.communicate()[1] == ""
