@@ -19,7 +19,7 @@ from ftgen import delta, merge, overlay, render, schema, yamlio
 from ftgen.diagnostics import Rejected, error
 from ftgen.lower import Bundle, Object
 from ftgen.overlay import Patch
-from ftgen.rules.job import entries, mapping, strings, text
+from ftgen.validation.manifest import entries, mapping, strings, text
 
 BASE = "base"
 OPENAPI = "openapi.json"

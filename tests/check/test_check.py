@@ -14,9 +14,8 @@ from ftgen import check, contract, kube, project, yamlio
 from ftgen.cli import main
 from ftgen.diagnostics import Rejected, Severity
 from ftgen.recall import Recalls
-from ftgen.rules import RULES
-from ftgen.rules.lint import UNKNOWN_FACT
 from ftgen.terms import Terms
+from ftgen.validation import RULES, UNKNOWN_FACT
 
 DATA = Path(__file__).parent / "data"
 REFERENCE, VENDOR = ((DATA / f"{name}.yaml").read_text(encoding="utf-8") for name in ("reference", "reference-vendor"))

@@ -13,20 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ftgen import yamlio
-from ftgen.rules import (  # noqa: F401 - all rules
-    RULES,
-    admission,
-    agreement,
-    identity,
-    lint,
-    meaning,
-    memory,
-    metadata,
-    outputs,
-    reconcile,
-    secrets,
-)
-from ftgen.trainers import arguments
+from ftgen.rules import every
 
 FOLDER = Path(__file__).parents[2] / "docs" / "rules"
 TABLE = Path(__file__).parent / "coverage.yaml"
@@ -51,9 +38,7 @@ class Page(NamedTuple):
 
 def rules() -> list[Page]:
     """Every rule there is, by code."""
-    own = [Page(r.code, r.name, str(r.severity), r.page, r.denied) for r in RULES.values()]
-    trainers = [Page(r.code, r.name, "error", r.text) for r in arguments.RULES]
-    return sorted([*own, *trainers])
+    return sorted(Page(r.code, r.name, str(r.severity), r.page, r.denied) for r in every().values())
 
 
 def pages() -> dict[str, str]:

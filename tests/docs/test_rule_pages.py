@@ -39,9 +39,9 @@ def test_every_hazard_is_answered_by_rules_that_exist(pages):
 
 
 def test_every_lint_rule_answers_a_hazard(pages):
-    from ftgen.rules.lint import RULES_OF_LINT
+    from ftgen.rules import LINT
 
     named = set(pages.CODE.findall(pages.TABLE.read_text(encoding="utf-8")))
     beyond_the_table = {"FT391", "FT392", "FT393", "FT472", "FT498"}
 
-    assert {r.code for r in RULES_OF_LINT} - named == beyond_the_table
+    assert {r.code for r in LINT.questions} - named == beyond_the_table

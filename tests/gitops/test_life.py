@@ -10,8 +10,8 @@ from tests.gitops.cluster import Cluster
 from ftgen import yamlio
 from ftgen.diagnostics import Rejected
 from ftgen.gitops import Result, annotated, archiving, commit, gc, publish, rerunning, stopping, target_of
-from ftgen.rules.job import NEWEST
 from ftgen.tree import Fate, NewRun, Run, State, Terms, parse_lock
+from ftgen.validation.manifest import NEWEST
 
 NAME = "sft-1a2b3c4d"
 

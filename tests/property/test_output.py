@@ -14,7 +14,8 @@ from ruamel.yaml import YAML
 from ftgen import catalog, kube, pipeline, project
 from ftgen.compose import Composer, Request
 from ftgen.compose.plain import NotPlain, Plain
-from ftgen.rules import admission, agreement
+from ftgen.rules import AGREEMENT, admission
+from ftgen.validation import Context, validate
 
 FTGEN = Path(sys.executable).with_name("ftgen")
 SELECTIONS = {
@@ -71,7 +72,7 @@ def test_admission_adds_nothing(compiled: pipeline.Compiled, release: tuple[int,
 def test_admitted_and_able_to_run(compiled: pipeline.Compiled, release: tuple[int, int, int]) -> None:
     job = compiled.bundle.job
     assert admission.admit_create(job, volcano_version=release) == []
-    assert agreement.cohere(job, volcano_version=release) == []
+    assert validate(AGREEMENT, job, Context(release)) == []
 
 
 def test_both_yaml_versions_read_the_same(compiled: pipeline.Compiled) -> None:

@@ -18,9 +18,10 @@ from ftgen import catalog, contract, pipeline, project
 from ftgen.compose import Composer, Composition, Request
 from ftgen.diagnostics import Diagnostic, Rejected, Severity, has_errors
 from ftgen.pipeline import Compiled
-from ftgen.rules import admission, agreement, lint
-from ftgen.rules.job import version_of
+from ftgen.rules import AGREEMENT, CLAIM_LINT, LINT, admission
 from ftgen.spec import Resources, admit
+from ftgen.validation import Context, validate
+from ftgen.validation.manifest import claims_in, version_of
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "hardware.md"
 GROUPS = catalog.groups([project.conf_dir()])
@@ -83,12 +84,13 @@ def judged(job: Compiled) -> list[Diagnostic]:
     """What schema, admission, agreement and lint say against the objects of a job; a kind without schema counts."""
     version = job.spec.cluster.volcano_version
     numbers = version_of(version)
-    surroundings = lint.around(job.spec, job.bundle.objects)
+    cluster, claims = job.spec.cluster, claims_in(job.bundle.claims)
+    context = Context(numbers, cluster.facts, job.spec.hardware.card, cluster.pod_security, claims)
     found = [
         *(d for o in job.bundle.objects for d in contract.conform(o, volcano_version=version)),
         *admission.admit_create(job.bundle.job, volcano_version=numbers),
-        *agreement.cohere(job.bundle.job, volcano_version=numbers),
-        *(d for o in job.bundle.objects for d in lint.lint(o, surroundings, volcano_version=numbers)),
+        *(d for scope in (AGREEMENT, LINT) for d in validate(scope, job.bundle.job, context)),
+        *(d for claim in job.bundle.claims for d in validate(CLAIM_LINT, claim, context)),
     ]
     return [d for d in found if has_errors([d]) or d.code == contract.UNKNOWN_KIND]
 

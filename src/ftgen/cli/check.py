@@ -15,10 +15,10 @@ from ftgen.cli.arguments import Arguments, Usage
 from ftgen.cli.written import Written
 from ftgen.diagnostics import Diagnostic, Location, Rejected, Severity, error, note
 from ftgen.files import is_there
-from ftgen.rules import lint
-from ftgen.rules.job import version_of
 from ftgen.spec import admit_facts
 from ftgen.terms import Claims, Terms
+from ftgen.validation import UNKNOWN_FACT
+from ftgen.validation.manifest import version_of
 
 _SUFFIXES = (".yaml", ".yml", ".json")
 
@@ -97,8 +97,8 @@ class _Tally:
 
     def take(self, checked: tuple[tuple[Diagnostic, ...], int]) -> None:
         diagnostics, objects = checked
-        self.lacking = {d.subject: d for d in diagnostics if d.code == lint.UNKNOWN_FACT} | self.lacking
-        self._tell([d for d in diagnostics if d.code != lint.UNKNOWN_FACT])
+        self.lacking = {d.subject: d for d in diagnostics if d.code == UNKNOWN_FACT} | self.lacking
+        self._tell([d for d in diagnostics if d.code != UNKNOWN_FACT])
         self.counts["file"] += 1
         self.counts["object"] += objects
 

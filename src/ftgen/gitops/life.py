@@ -23,10 +23,10 @@ from ftgen.gitops.branch import Branch
 from ftgen.gitops.git import told_as_diagnostics
 from ftgen.gitops.publish import Work
 from ftgen.gitops.remote import destination
-from ftgen.rules.job import read, version_of
 from ftgen.tree import DELIVERY, Entry, Fate, Issued, Lock, Outcome, Run, Shelf, State, object_of, under_name
 from ftgen.tree.lock import is_job
 from ftgen.tree.plan import sha256
+from ftgen.validation.manifest import read, version_of
 
 _POD_NAME_LIMIT = 63
 _SUBJECT = 50

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from ftgen import kube
-from ftgen.rules.job import Container, strings, text
+from ftgen.validation.manifest import Container, strings, text
 
 _SHELLS = frozenset(("sh", "bash", "dash", "ash", "zsh", "ksh"))
 TRAINS = re.compile(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -27,6 +27,20 @@ _PATCHES: Mapping[tuple[int, int], int] = {(1, 12): 4}
 _PLAIN = re.compile(r"[A-Za-z_$][A-Za-z0-9_$-]*")
 _SUFFIX_LENGTH = 5
 _LONGEST_PREFIX = 58
+
+
+ClaimSpecs = tuple[tuple[str, Mapping[str, Any]], ...]
+"""Names of PersistentVolumeClaims with their specs: pairs, so that jobs with claims of their own have one shape."""
+
+
+def claims_in(objects: Iterable[Mapping[str, Any]]) -> ClaimSpecs:
+    """Return the specs of the PersistentVolumeClaims among some objects, with their names."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for each in objects:
+        metadata, spec = each.get("metadata"), each.get("spec")
+        if each.get("kind") == "PersistentVolumeClaim" and isinstance(metadata, dict) and isinstance(spec, dict):
+            found[str(metadata.get("name", ""))] = spec
+    return tuple(found.items())
 
 
 def version_of(text: str) -> Version:
