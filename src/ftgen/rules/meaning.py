@@ -9,7 +9,7 @@ from fractions import Fraction
 
 from ftgen import image, kube, lower, schema
 from ftgen.diagnostics import Severity
-from ftgen.rules import SPEC
+from ftgen.rules import SPEC, twins
 from ftgen.spec import LlamaFactory, Spec, Volume
 from ftgen.validation import Finding, rule
 
@@ -172,7 +172,7 @@ def _mode(spec: Spec) -> Iterator[Finding]:
     Write: `ReadWriteOnce`, or `storage=nfs`.
     """
     for key, volume in _volumes(spec):
-        if spec.storage.node_local and volume.access_mode in {"ReadWriteMany", "ReadOnlyMany"}:
+        if spec.storage.node_local and twins.is_for_many_nodes(volume.access_mode):
             headline = f"node-local storage cannot serve {volume.access_mode}: the claim would never bind"
             yield Finding(
                 headline, f"storage.{key}.access_mode", volume.access_mode, "write ReadWriteOnce, or storage=nfs"
@@ -223,7 +223,7 @@ def _small_shm(spec: Spec) -> Iterator[Finding]:
     Write: `storage.shm=auto`.
     """
     size = lower.shared_memory(spec)
-    if spec.world_size > 1 and kube.parse_quantity(size) < 4 * 2**30:
+    if twins.is_little_shared_memory(kube.parse_quantity(size), spec.world_size):
         yield Finding(
             f"{size} of shared memory for {spec.world_size} cards; 4Gi is the least",
             "storage.shm",
@@ -274,8 +274,11 @@ def _slices(spec: Spec) -> Iterator[Finding]:
         headline = f"{together}; they do not reach each other's memory"
         yield Finding(headline, "hardware.devices", spec.world_size, whole)
     elif spec.hardware.shared:
-        known = "NCCL fails on them before HAMi 2.9.0"
-        told = known if spec.hardware.vendor == "nvidia" else f"no word of {spec.hardware.vendor} says that they can"
+        told = (
+            twins.FAILS_ON_SHARES
+            if spec.hardware.vendor == "nvidia"
+            else f"no word of {spec.hardware.vendor} says that they can"
+        )
         yield Finding(f"{together}; {told}", "hardware.devices", spec.world_size, whole)
 
 

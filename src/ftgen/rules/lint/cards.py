@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from ftgen.diagnostics import Severity
-from ftgen.rules import LINT
+from ftgen.rules import LINT, twins
 from ftgen.rules.lint.devices import (
     PARTS,
     SHARES,
@@ -289,7 +289,7 @@ def collectives_on_shares(job: Job, context: Context) -> Iterator[Finding]:
         if shares_cards(task.pod) and world > 1:
             old = _is_old(context.facts.hami_version)
             said = f"{world} slices of shared cards train together; "
-            said += "NCCL fails on them before HAMi 2.9.0" if old else "NCCL is fragile on them"
+            said += twins.FAILS_ON_SHARES if old else "NCCL is fragile on them"
             path = f"{task.pod.spec_path}.containers"
             yield Finding(said, path, world, "use whole cards", Severity.ERROR if old else None)
 

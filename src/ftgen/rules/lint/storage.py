@@ -13,7 +13,7 @@ from fractions import Fraction
 from typing import Any
 
 from ftgen.diagnostics import Severity
-from ftgen.rules import CLAIM_LINT, LINT
+from ftgen.rules import CLAIM_LINT, LINT, twins
 from ftgen.rules.lint.cards import pods_in_all, set_variables
 from ftgen.rules.lint.devices import cards, families
 from ftgen.rules.lint.ranks import keeps_apart
@@ -26,9 +26,7 @@ _NODE_LOCAL = frozenset(
 )
 _HOME = re.compile(r"\b(?:HF_HOME|HOME|XDG_CACHE_HOME)=")
 _RBD = ".rbd.csi.ceph.com"
-_SHARED_MODES = ("ReadWriteMany", "ReadOnlyMany")
 _SHM = "/dev/shm"  # noqa: S108 - where collectives look for shared memory
-_LEAST_SHM = 4 * 2**30
 _HOST_FILES = ("/dev", "/sys", "/proc", "/etc", "/usr/local/Ascend", "/usr/local/dcmi", "/usr/local/bin", "/lib")
 
 
@@ -108,7 +106,7 @@ def unserved_mode(job: Job, context: Context) -> Iterator[Finding]:
     Write: `ReadWriteOnce`, or a class of shared storage.
     """
     for claim in claims(job, context):
-        modes = [mode for mode in claim.modes if mode in _SHARED_MODES]
+        modes = [mode for mode in claim.modes if twins.is_for_many_nodes(mode)]
         if not modes or claim.path.endswith(("claimName", "volumeClaimName")):
             continue
         provisioner = context.storage_class(claim.storage_class).provisioner
@@ -130,7 +128,7 @@ def one_node_for_all(job: Job, context: Context) -> Iterator[Finding]:
     """
     total = pods_in_all(job)
     for claim in claims(job, context) if total > 1 else ():
-        if not claim.shared or "ReadWriteOnce" not in claim.modes or set(claim.modes) & set(_SHARED_MODES):
+        if not claim.shared or "ReadWriteOnce" not in claim.modes or any(map(twins.is_for_many_nodes, claim.modes)):
             continue
         local = _is_node_local(claim, context)
         stuck = local is False or any(keeps_apart(job, t, required=True) for t in job.tasks) or _too_many(job, context)
@@ -319,12 +317,11 @@ def small_shm(job: Job) -> Iterator[Finding]:
     Write: `emptyDir: {medium: Memory, sizeLimit: 4Gi}` or more.
     """
     for task in job.tasks:
-        wanted = cards(task.pod)
-        for container in task.pod.main_containers if wanted * pods_in_all(job) > 1 else ():
+        total = cards(task.pod) * pods_in_all(job)
+        for container in task.pod.main_containers if total > 1 else ():
             place = _shm_volume(task.pod, container)
             size = amount(place[1].get("sizeLimit")) if place else Fraction()
-            if size is not None and size < _LEAST_SHM:
-                total = wanted * pods_in_all(job)
+            if size is not None and twins.is_little_shared_memory(size, total):
                 said = f"{total} cards train together with {_said(place)} at /dev/shm; 4Gi is the least"
                 subject = f"{place[0]}.sizeLimit" if place else f"{container.path}.volumeMounts"
                 yield Finding(said, subject, "", "mount an emptyDir of medium Memory and 4Gi at /dev/shm")
