@@ -25,7 +25,7 @@ class Queue:
     parent: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Context:
     """What surrounds the subject of a rule; empty and None mean unknown, and no rule guesses.
 

@@ -23,7 +23,7 @@ from ftgen.validation.context import Context, FactMissing
 UNKNOWN_FACT = "FT499"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Finding:
     """One place that breaks a rule: what a `Diagnostic` says, without the rule's own code.
 
@@ -41,7 +41,7 @@ class Undecided(Exception):  # noqa: N818 - a rule that cannot be judged, not a 
     """A rule read a value that was already refused, so that it has nothing to add."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Unjudged:
     """A rule that could not be judged to its end, because nobody has stated a fact."""
 

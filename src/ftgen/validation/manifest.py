@@ -43,6 +43,7 @@ def claims_in(objects: Iterable[Mapping[str, Any]]) -> ClaimSpecs:
     return tuple(found.items())
 
 
+@lru_cache(maxsize=64)
 def version_of(text: str) -> Version:
     """The numbers of a Volcano version: `1.12` is its last patch, `newest` the newest known line.
 
