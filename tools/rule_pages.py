@@ -14,20 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ftgen import yamlio
-from ftgen.rules import (  # noqa: F401 - all rules
-    RULES,
-    admission,
-    agreement,
-    identity,
-    lint,
-    meaning,
-    memory,
-    metadata,
-    outputs,
-    reconcile,
-    secrets,
-)
-from ftgen.trainers import arguments
+from ftgen.rules import every
 
 FOLDER = Path(__file__).parents[1] / "docs" / "rules"
 TABLE = Path(__file__).parent / "hazards.yaml"
@@ -81,9 +68,7 @@ class Rule(NamedTuple):
 @cache
 def rules() -> tuple[Rule, ...]:
     """Every rule there is, by code."""
-    own = [Rule(r.code, r.name, str(r.severity), r.page, r.denied) for r in RULES.values()]
-    trainers = [Rule(r.code, r.name, "error", r.text) for r in arguments.RULES]
-    return tuple(sorted([*own, *trainers]))
+    return tuple(sorted(Rule(r.code, r.name, str(r.severity), r.page, r.denied) for r in every().values()))
 
 
 def pages() -> dict[str, str]:

@@ -11,7 +11,7 @@
 #
 # Reads: BASE_MODEL_URL MODEL_DIR MODEL_REVISION MODEL_NEEDS_MIB, DATASET_URL DATASET_DIR
 # DATASET_REVISION DATASET_NEEDS_MIB DATASET_INFO DATASET_NAMES, GIT_USER GIT_TOKEN GIT_SSL_NO_VERIFY
-# GIT_SSL_CAINFO, JOB_NAME; LOCK_TIMEOUT, FETCH_RETRIES and RETRY_SECONDS have defaults.
+# GIT_SSL_CAINFO; LOCK_TIMEOUT, FETCH_RETRIES and RETRY_SECONDS have defaults.
 
 # Every program of the same user can read in /proc what a process was started with, whatever it unset
 # since. So the script starts itself again without the token, which comes through a pipe.
@@ -374,7 +374,7 @@ same_source() {
 take_lock() {
   lock=$parent/.$name.lock
   id=$(mktemp -u XXXXXXXXXX)
-  me="pod ${HOSTNAME:-unknown} of job ${JOB_NAME:-unknown}, $id"
+  me="pod ${HOSTNAME:-unknown}, $id"
   mkdir -p "$parent" || die "$parent cannot be made: is the volume mounted, and may uid $(id -u) write to it?"
   until try_lock; do
     await_owner

@@ -8,7 +8,9 @@
 # Reads: TRAIN_CONFIG EXPORT_CONFIG WORK_DIR OUTPUT_DIR EXPORT_DIR RESTORE_BASE_FILES, NNODES
 # NPROC_PER_NODE MASTER_PORT PEER_TIMEOUT and Volcano's VC_TRAIN_HOSTS VC_TASK_INDEX, OUTPUT_MODEL_URL
 # PUSH_BRANCH PUSH_RETRIES RETRY_SECONDS MODEL_CARD GIT_USER GIT_TOKEN GIT_SSL_NO_VERIFY GIT_SSL_CAINFO,
-# BASE_MODEL_URL MODEL_REVISION MODEL_DIR DATASET_URL DATASET_REVISION DATASET_DIR JOB_NAME SOURCE_FILES.
+# BASE_MODEL_URL MODEL_REVISION MODEL_DIR DATASET_URL DATASET_REVISION DATASET_DIR JOB_NAME SOURCE_FILES,
+# MLFLOW_TAGS. Where nothing is said there is one node with one process, results go to output_models and
+# output_models_merged, and a merged model gets the base's configuration and tokenizer files.
 
 # Every program of the same user can read in /proc what a process was started with, whatever it unset
 # since. So the script starts itself again without the token, which comes through a pipe.
@@ -44,6 +46,10 @@ MASTER_PORT=${MASTER_PORT:-29500}
 PEER_TIMEOUT=${PEER_TIMEOUT:-600}
 PUSH_RETRIES=${PUSH_RETRIES:-5}
 RETRY_SECONDS=${RETRY_SECONDS:-5}
+export OUTPUT_DIR=${OUTPUT_DIR:-output_models}
+EXPORT_DIR=${EXPORT_DIR:-${OUTPUT_DIR}_merged}
+# Config and tokenizer of the base describe a merged model too, unless its vocabulary or architecture has changed.
+RESTORE_BASE_FILES=${RESTORE_BASE_FILES:-${EXPORT_CONFIG:+true}}
 STARTED=.ftgen-started
 FINISHED=.ftgen-finished
 BASE_FILES=(config.json generation_config.json tokenizer.json tokenizer_config.json tokenizer.model special_tokens_map.json
@@ -151,6 +157,8 @@ settle_environment() {
   usable "$HOME/.cache" || export XDG_CACHE_HOME=$scratch/cache HF_HOME=$scratch/cache/huggingface
   usable "$HOME/.triton" || export TRITON_CACHE_DIR=${TRITON_CACHE_DIR:-$scratch/triton}
   id -un >/dev/null 2>&1 || export USER=${USER:-trainer} LOGNAME=${LOGNAME:-trainer}
+  # The closing evaluation opens a second run by itself: the context puts the same tags on every run.
+  [ -z "${MLFLOW_TAGS:-}" ] || export MLFLOW_RUN_CONTEXT=${MLFLOW_RUN_CONTEXT:-$MLFLOW_TAGS}
   export HF_HUB_OFFLINE=${HF_HUB_OFFLINE:-1} TRANSFORMERS_OFFLINE=${TRANSFORMERS_OFFLINE:-1}
   export HF_DATASETS_OFFLINE=${HF_DATASETS_OFFLINE:-1}
 }
@@ -323,7 +331,6 @@ check_ahead() {
     : "${MODEL_DIR:?RESTORE_BASE_FILES needs MODEL_DIR}"
     for file in "${BASE_FILES[@]}"; do [ ! -e "$MODEL_DIR/$file" ] || base_file "$file" >/dev/null; done
   fi
-  [ -z "${EXPORT_CONFIG:-}" ] || [ -n "${EXPORT_DIR:-}" ] || die "EXPORT_CONFIG needs EXPORT_DIR"
   [ -n "${OUTPUT_MODEL_URL:-}" ] || return 0
   [ -n "${PUSH_BRANCH:-}${JOB_NAME:-}" ] || die "the branch to push needs PUSH_BRANCH or JOB_NAME"
   case $OUTPUT_MODEL_URL in *://*@*) die "OUTPUT_MODEL_URL holds a user or token: leave them to the git secret" ;; esac
@@ -543,12 +550,12 @@ write_model_card() {
   } >"$push_dir/README.md"
 }
 
-# The card ends in a table: the commits behind the names that it gives, as prepare left word of them.
+# The card ends in a list: the commits behind the names that it gives, as prepare left word of them.
 fetched() {
   local commit
   plain "$2/.ftgen-source" || return 0
   commit=$(sed -n 's/^commit \([0-9a-f]*\)$/\1/p' "$2/.ftgen-source" | head -n 1)
-  [ -z "$commit" ] || printf '| %s commit | %s |\n' "$1" "$commit"
+  [ -z "$commit" ] || printf '\n- %s commit %s\n' "$1" "$commit"
 }
 
 # Weights by pattern, whatever else is large by name.
@@ -626,7 +633,7 @@ trap clean_up EXIT
 trap 'forward TERM' TERM
 trap 'forward INT' INT
 require_numbers NNODES NPROC_PER_NODE MASTER_PORT PEER_TIMEOUT PUSH_RETRIES RETRY_SECONDS
-: "${WORK_DIR:?WORK_DIR is not set}" "${OUTPUT_DIR:?OUTPUT_DIR is not set}"
+: "${WORK_DIR:?WORK_DIR is not set}"
 [ -n "${TRAIN_CONFIG:-}" ] || [ "$#" -gt 0 ] || die "there is neither a TRAIN_CONFIG nor a command to run"
 enter_work_dir
 make_scratch

@@ -14,19 +14,18 @@ from typing import Any
 
 from ftgen import contract, yamlio
 from ftgen.diagnostics import Diagnostic, Location, Rejected, Severity, error, has_errors, warning
-from ftgen.recall import ask, at_hand, outline
-from ftgen.rules import RULES, admission, agreement, lint, metadata, panel, reconcile, run, secrets, sources
-from ftgen.rules.job import Job, Version, mapping, read, version_of
-from ftgen.rules.job import text as text_of
-from ftgen.rules.lint import Around
-from ftgen.spec import Facts
-from ftgen.terms import Claims, Terms
+from ftgen.recall import at_hand, outline
+from ftgen.rules import ADMISSION, AGREEMENT, CLAIM, CLAIM_LINT, LINT, OBJECT, SYNC, admission, secrets
+from ftgen.terms import Terms
 from ftgen.text.paths import Steps, steps
+from ftgen.validation import RULES, UNKNOWN_FACT, Call, Context, codes_of, unreported, validate
+from ftgen.validation.manifest import Companions, companions, mapping, version_of
+from ftgen.validation.manifest import text as text_of
 
 _JOB = ("batch.volcano.sh/v1alpha1", "Job")
 _CLAIM = ("v1", "PersistentVolumeClaim")
 
-_NAMES_CLAIM = re.compile(r"""\bkind["']?:[ \t]*["']?PersistentVolumeClaim\b""")
+_NAMES_COMPANION = re.compile(r"""\bkind["']?:[ \t]*["']?(?:PersistentVolumeClaim|ConfigMap)\b""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,39 +44,45 @@ def check(text: str, file: str, terms: Terms) -> Verdict:
     """
     documents = yamlio.documents(text, file)
     placed = [(document, path, each) for document in documents for path, each in objects(document.value)]
-    own = lint.claims_in(each for _, _, each in placed if isinstance(each, dict))
+    own = companions(each for _, _, each in placed if isinstance(each, dict))
     found = [
         (where, path, d)
         for where, path, each in placed
-        for d in _told(judge(each, terms, _around(each, own, terms)), terms)
+        for d in _told(judge(each, terms, _context(each, own, terms)), terms)
     ]
     # A fact that nobody has stated has no place in a manifest: the file that wanted it is named.
-    lacking = [d.at(Location(file)) for _, _, d in found if d.code == lint.UNKNOWN_FACT]
-    told = [each for each in found if each[2].code != lint.UNKNOWN_FACT]
+    lacking = [d.at(Location(file)) for _, _, d in found if d.code == UNKNOWN_FACT]
+    told = [each for each in found if each[2].code != UNKNOWN_FACT]
     doubtful = _told((_doubt(each) for document in documents for each in yamlio.disputed(document)), terms)
     return Verdict((*_in_order((*_located(told, text), *doubtful)), *lacking), len(placed))
 
 
-def _around(manifest: Any, own: Mapping[str, Mapping[str, Any]], terms: Terms) -> Around:
-    """What surrounds an object: the claims of its own file, and those of its namespace in the others."""
-    return Around(terms.facts, terms.pod_security, {**terms.claims.get(_namespace(manifest), {}), **own})
+def _context(manifest: Any, own: Companions, terms: Terms) -> Context:
+    """Return what surrounds an object: the companions in its own file, and those of its namespace in the others."""
+    return context_of(terms, terms.companions.get(_namespace(manifest), Companions()).joined(own))
+
+
+def context_of(terms: Terms, there: Companions = Companions()) -> Context:  # noqa: B008 - frozen
+    """Return what an object is judged by, beside the schemas."""
+    version, facts, security = version_of(terms.volcano_version), terms.facts, terms.pod_security
+    return Context(version, facts, pod_security=security, claims=there.claims, config_maps=there.config_maps)
 
 
 def _namespace(manifest: Any) -> str:
     return text_of(mapping(mapping(manifest).get("metadata")).get("namespace"))
 
 
-def claims_in(text: str, file: str) -> Claims:
-    """The specs of a text's claims; a text that names none is not read as YAML, one that is none holds none."""
-    if "PersistentVolumeClaim" not in text or not _NAMES_CLAIM.search(text):
+def companions_in(text: str, file: str) -> dict[str, Companions]:
+    """The companions in a text by namespace; one that names none is not read as YAML, one that is none holds none."""
+    if not _NAMES_COMPANION.search(text):
         return {}
     try:
         documents = yamlio.documents(text, file)
     except Rejected:
         return {}
-    found: dict[str, dict[str, Mapping[str, Any]]] = {}
+    found: dict[str, Companions] = {}
     for each in (held for document in documents for _, held in objects(document.value) if isinstance(held, dict)):
-        found.setdefault(_namespace(each), {}).update(lint.claims_in([each]))
+        found[_namespace(each)] = found.get(_namespace(each), Companions()).joined(companions([each]))
     return found
 
 
@@ -91,13 +96,13 @@ def objects(document: Any) -> Iterator[tuple[Steps, Any]]:
         yield (), document
 
 
-def judge(manifest: Any, terms: Terms, around: Around) -> list[Diagnostic]:
+def judge(manifest: Any, terms: Terms, context: Context) -> list[Diagnostic]:
     """What is wrong with one object, and which release of Volcano would take what this one refuses."""
-    found = _judged(manifest, terms, around)
-    return _with_cures(found, manifest, terms, around) if has_errors(found) else found
+    found = _judged(manifest, terms, context)
+    return _with_cures(found, manifest, terms, context) if has_errors(found) else found
 
 
-def _judged(manifest: Any, terms: Terms, around: Around) -> list[Diagnostic]:
+def _judged(manifest: Any, terms: Terms, context: Context) -> list[Diagnostic]:
     """What is wrong with one object; the rules do not run on what its schema refuses."""
     if not isinstance(manifest, dict):
         return [error(contract.WRONG_TYPE, "this is no Kubernetes object, but plain text or a list", "", manifest)]
@@ -106,14 +111,13 @@ def _judged(manifest: Any, terms: Terms, around: Around) -> list[Diagnostic]:
     found = _conform(manifest, terms)
     if has_errors(found):
         return found
-    found += run(metadata.RULES_OF_METADATA, manifest)
-    numbers = version_of(terms.volcano_version)
+    found += validate(OBJECT, manifest, context)
     if _kind(manifest) == _JOB:
-        with at_hand(terms.recalls.of(outline(manifest))):
-            return [*found, *_of_job(manifest, around, numbers), *secrets.scan(manifest)]
+        recall = terms.recalls.of(outline(manifest))
+        with at_hand(recall):
+            return [*found, *_of_job(manifest, context, recall.ask), *secrets.scan(manifest)]
     if _kind(manifest) == _CLAIM:
-        found += run((sources.bad_claim_template,), read(manifest, numbers)) + run(reconcile.ANNOTATED, manifest)
-        found += lint.lint(manifest, around, volcano_version=numbers)
+        found += [d for scope in (CLAIM, SYNC, CLAIM_LINT) for d in validate(scope, manifest, context)]
     return [*found, *secrets.scan(manifest)]
 
 
@@ -131,14 +135,15 @@ def _conform(manifest: dict[str, Any], terms: Terms) -> list[Diagnostic]:
     return [d for d in found if d.code != contract.WRONG_VALUE or d in stays]
 
 
-def _with_cures(found: list[Diagnostic], manifest: Any, terms: Terms, around: Around) -> list[Diagnostic]:
+def _with_cures(found: list[Diagnostic], manifest: Any, terms: Terms, context: Context) -> list[Diagnostic]:
     """The findings, the release named that has what an error lacks; a warning where the release is assumed only."""
     refused = _errors(found)
     # Where the schema refuses, no rule was asked: only what it says of other releases can be compared.
     compared = contract.CODES if refused.keys() & contract.CODES else refused.keys()
     cure, left, best = "", refused, found
     for release in _later(terms.volcano_version):
-        again = _judged(manifest, replace(terms, volcano_version=release), around)
+        later = replace(terms, volcano_version=release)
+        again = _judged(manifest, later, replace(context, version=version_of(release)))
         errors = {
             code: subjects
             for code, subjects in _errors(again).items()
@@ -183,33 +188,10 @@ def _cured_by(found: Diagnostic, release: str, terms: Terms) -> Diagnostic:
     return replace(found, help=told.removeprefix("; "), severity=severity)
 
 
-def _of_job(manifest: dict[str, Any], around: Around, version: Version) -> list[Diagnostic]:
-    surroundings = (around.facts, around.pod_security, around.claims, version)
-    stored = admission.mutate(manifest, volcano_version=version)
-    found = ask(_ADMISSION, (stored, *surroundings))
-    for each in (_AGREEMENT, _ANNOTATED):
-        found += ask(each, (manifest, *surroundings))
-    return found + lint.summed(ask(_LINT, (manifest, *surroundings)))
-
-
-_Subject = tuple[dict[str, Any], Facts, str, Mapping[str, Mapping[str, Any]], Version]
-"""A job, and what it is judged by."""
-
-
-def _job(subject: _Subject) -> tuple[Job]:
-    manifest, *_, version = subject
-    return (read(manifest, version),)
-
-
-def _linted(subject: _Subject) -> tuple[Job, Around]:
-    manifest, facts, pod_security, claims, version = subject
-    return read(manifest, version), Around(facts, pod_security, claims)
-
-
-_ADMISSION = panel(admission.RULES_OF_CREATION, _job)
-_AGREEMENT = panel(agreement.RULES_OF_AGREEMENT, _job)
-_ANNOTATED = panel(reconcile.ANNOTATED, lambda subject: subject[:1])
-_LINT = panel(lint.RULES_OF_LINT, _linted, lint.find)
+def _of_job(manifest: dict[str, Any], context: Context, call: Call) -> list[Diagnostic]:
+    stored = admission.mutate(manifest, volcano_version=context.version)
+    found = validate(ADMISSION, stored, context, call)
+    return found + [d for scope in (AGREEMENT, SYNC, LINT) for d in validate(scope, manifest, context, call)]
 
 
 def strict(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
@@ -226,11 +208,11 @@ def _told(diagnostics: Iterable[Diagnostic], terms: Terms) -> list[Diagnostic]:
 
 
 def _unless_accepted(found: Diagnostic, terms: Terms) -> Diagnostic | None:
-    if not lint.untold((found,), terms.accepted):
+    if not unreported((found,), terms.accepted):
         return None
-    if found.severity is Severity.WARNING and not lint.untold((found,), terms.warned):
+    if found.severity is Severity.WARNING and not unreported((found,), terms.warned):
         return replace(found, severity=Severity.NOTE, help=f"reported when it was rendered: {found.help}")
-    if lint.untold((found,), terms.allowed):
+    if unreported((found,), terms.allowed):
         return found
     return replace(found, severity=Severity.NOTE, help=_reason(found, terms.allowed))
 
@@ -240,7 +222,7 @@ def _is_denied(found: Diagnostic) -> bool:
 
 
 def _reason(found: Diagnostic, allowed: Mapping[str, str]) -> str:
-    reasons = (allowed[code] for code in (found.code, *lint.TWINS.get(found.code, ())) if code in allowed)
+    reasons = (allowed[code] for code in codes_of(found.code) if code in allowed)
     return f"accepted when it was rendered: {next(reasons)}"
 
 

@@ -16,9 +16,9 @@ from typing import Any
 
 from ftgen import schema, served
 from ftgen.diagnostics import Diagnostic, error, note, warning
-from ftgen.rules.job import version_of
 from ftgen.schema import Node, Schema
 from ftgen.text.paths import Steps, dotted, steps
+from ftgen.validation.manifest import version_of
 
 UNKNOWN_FIELD = "FT301"
 WRONG_TYPE = "FT302"

@@ -27,7 +27,7 @@ MOST_OBJECTS = 500
 MOST_BYTES = 3_000_000
 """Manifests of one Application; Argo CD's default limit is 10M, and its memory grows many times as fast."""
 
-_HASH = re.compile(r"-([0-9a-f]{8})(?:-r\d+)?\.yaml$")
+_HASH = re.compile(r"(?:^|/)job-[^/]*-([0-9a-f]{8})(?:-r\d+)?\.yaml$")
 _HEX = "0123456789abcdef"
 _MOST_SHARDS = 256
 _NAME_LIMIT = 63
@@ -124,13 +124,13 @@ def for_folder(delivery: Delivery, where: Place, folder: Folder) -> tuple[Object
 
 
 def app_project(delivery: Delivery, where: Place, folder: Folder) -> Object:
-    """An AppProject that lets this repository bring jobs and claims to one namespace.
+    """An AppProject that lets this repository bring jobs, their scripts and claims to one namespace.
 
     Other kinds it allows only where the configuration renders them: who may make volumes for the whole
     cluster may read every node's disk.
     """
     namespace = folder.namespace
-    base = {("batch.volcano.sh", "Job", False), ("", "PersistentVolumeClaim", False)}
+    base = {("batch.volcano.sh", "Job", False), ("", "ConfigMap", False), ("", "PersistentVolumeClaim", False)}
     return {
         "apiVersion": _APPLICATION,
         "kind": "AppProject",
@@ -282,17 +282,20 @@ def _parts(sizes: Mapping[str, int], count: int) -> list[list[int]]:
 
 
 def shard(file: str, count: int) -> int:
-    """The shard of a file: by the hash in a job's name, which outlives everything; claims go to the first."""
+    """The shard of a file: by the hash in a job's name, which outlives everything; what is shared goes to the first."""
     found = _HASH.search(file)
     return int(found[1][:2], 16) * count // _MOST_SHARDS if found else 0
 
 
 def included(index: int, count: int) -> str:
-    """The glob by which Argo CD finds the files of one of several shards."""
+    """The glob by which Argo CD finds the files of one of several shards; the first has what jobs share."""
     hashes = _prefixes(index, count)
     ends = (".yaml", "-r[0-9].yaml", "-r[0-9][0-9].yaml")
     globs = [f"job-*-{hashes}{end}" for end in ends]
-    return f"{{{','.join(globs if index else [*globs, 'persistentvolumeclaim-*.yaml'])}}}"
+    return f"{{{','.join(globs if index else [*globs, *_SHARED])}}}"
+
+
+_SHARED = [f"{k}-*.yaml" for k in ("configmap", "persistentvolume", "persistentvolumeclaim", "resourceclaimtemplate")]
 
 
 def _prefixes(index: int, count: int) -> str:

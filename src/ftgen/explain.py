@@ -161,8 +161,9 @@ def _maker(manifest: Mapping[str, Any], file: Path) -> Mapping[str, Any]:
     )
     name = at(manifest, ("metadata", "name"))
     for job in (manifest, *yamlio.read_all(file), *beside):
-        claims = [at(volume, ("persistentVolumeClaim", "claimName")) for volume in _volumes(job)]
-        if record.OVERRIDES in record.of(job) and (job == manifest or name in claims):
+        sources = (("persistentVolumeClaim", "claimName"), ("configMap", "name"))
+        named = [at(volume, source) for volume in _volumes(job) for source in sources]
+        if record.OVERRIDES in record.of(job) and (job == manifest or name in named):
             return dict(job)
     headline = f"{file} was not rendered by ftgen: no job in it carries {record.OVERRIDES}"
     raise Rejected([error("FT018", headline, value=file).at(Location(str(file), 1))])
@@ -211,10 +212,10 @@ class Rebuilt:
         return LineStory(path, text, tuple(causes), self.source.identity.overrides, self.changed)
 
     def _script(self, value: Any, offset: int) -> list[Cause]:
-        """A container's script is a file, line by line."""
+        """A script is a file, line by line, whether a ConfigMap or a container's command holds it."""
         trainer = self.source.spec.trainer
         for name in (trainer.prepare_script, trainer.script) if isinstance(value, str) and "\n" in value else ():
-            if value == kube.protect(self.composer.scripts(name)[name]):
+            if value in (text := self.composer.scripts(name)[name], kube.protect(text)):
                 file = next(f for p in self.composer.request.search_path() if (f := p / "trainer" / name).is_file())
                 place = Location(self._displayed(file), max(offset, 1))
                 return [Cause(name, (place,))]

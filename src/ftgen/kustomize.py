@@ -19,7 +19,7 @@ from ftgen import delta, merge, overlay, render, schema, yamlio
 from ftgen.diagnostics import Rejected, error
 from ftgen.lower import Bundle, Object
 from ftgen.overlay import Patch
-from ftgen.rules.job import entries, mapping, strings, text
+from ftgen.validation.manifest import entries, mapping, strings, text
 
 BASE = "base"
 OPENAPI = "openapi.json"
@@ -138,7 +138,7 @@ def _components(bundle: Bundle, patches: Sequence[Patch], version: str) -> Itera
 
 def _called(bundle: Bundle, name: str) -> Bundle:
     """The bundle with its job's name, which a patch that replaces all metadata takes away."""
-    return Bundle({**bundle.job, "metadata": {"name": name, **bundle.job.get("metadata", {})}}, bundle.claims)
+    return Bundle({**bundle.job, "metadata": {"name": name, **bundle.job.get("metadata", {})}}, bundle.companions)
 
 
 def _by_option(patches: Iterable[Patch]) -> list[tuple[str, list[Patch]]]:
@@ -174,7 +174,7 @@ def _targets(before: Bundle, after: Bundle, patch: Patch, version: str) -> Itera
         case {"kind": "Job"}:
             yield _patch(before.job, patch.document)
         case _:
-            pairs = zip(before.claims, after.claims, strict=True)
+            pairs = zip(before.companions, after.companions, strict=True)
             for old in (old for old, new in pairs if not merge.same(old, new)):
                 yield _patch(old, patch.document)
 
@@ -211,7 +211,7 @@ def _patched(bundle: Bundle, target: _Target, version: str) -> Bundle:
         merged: Object = merge.strategic_merge(manifest, target.document, rules)
         return {**merged, "metadata": _kept(manifest["metadata"], target.document["metadata"], merged["metadata"])}
 
-    return Bundle(patched(bundle.job), tuple(map(patched, bundle.claims)))
+    return Bundle(patched(bundle.job), tuple(map(patched, bundle.companions)))
 
 
 def _kept(before: Object, patch: Object, after: Object) -> Object:

@@ -81,7 +81,7 @@ class Source:
         bundle, _ = overlay.apply(lowered, self.patches, spec.cluster.volcano_version)
         stem = naming.stem(self.identity, naming.budget(spec))
         name = {"generateName" if spec.delivery.generate_name else "name": stem}
-        return Bundle({**bundle.job, "metadata": {**name, **bundle.job["metadata"]}}, bundle.claims).objects
+        return Bundle({**bundle.job, "metadata": {**name, **bundle.job["metadata"]}}, bundle.companions).objects
 
     def flat(self) -> dict[Steps, Any]:
         """Every scalar of the job's objects by its kind and path (see `normal`)."""

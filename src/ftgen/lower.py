@@ -22,6 +22,12 @@ from ftgen.spec import Command, ModelCache, NodeRequirement, PerCard, SecretRefe
 from ftgen.trainers import llamafactory
 
 TASK = "train"
+SCRIPTS = "/opt/ftgen"
+"""Where the containers find the scripts that lie in a ConfigMap."""
+# The folder that train.sh writes to unless it is told another.
+_OUTPUT = "output_models"
+# Hexadecimal digits of a hash in a name.
+_DIGITS = 8
 # The user and group of pods that may not run as root; any but 0 passes.
 _USER = 1000
 # The groups that decide what is trained, and so may show in what Volcano holds immutable.
@@ -59,15 +65,20 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """The objects of one run: the job, and the claims (of storage, of devices) that come with it."""
+    """The objects of one run: the job, and what comes with it.
+
+    Attributes:
+        job: the VolcanoJob, or the plain Job made of it.
+        companions: what must be there before the job: claims of storage and devices, and its scripts.
+    """
 
     job: Object
-    claims: tuple[Object, ...] = ()
+    companions: tuple[Object, ...] = ()
 
     @property
     def objects(self) -> tuple[Object, ...]:
         """All of them, in the order they are applied."""
-        return (*self.claims, self.job)
+        return (*self.companions, self.job)
 
 
 def lower(spec: Spec, identity: Identity, scripts: Mapping[str, str]) -> Bundle:
@@ -78,7 +89,34 @@ def lower(spec: Spec, identity: Identity, scripts: Mapping[str, str]) -> Bundle:
         identity: who the run is.
         scripts: texts of the trainer's scripts by file name.
     """
-    return Bundle(job(spec, identity, scripts), claims(spec))
+    mounted = (config_map(spec, identity.folder, scripts),) if is_mounted(spec) else ()
+    return Bundle(job(spec, identity, scripts), (*claims(spec), *mounted))
+
+
+def is_mounted(spec: Spec) -> bool:
+    """Return whether the scripts lie in a ConfigMap: not where a run is submitted by hand, as one object."""
+    if spec.job.scripts == "auto":
+        return spec.delivery.reconciler != "kubectl"
+    return spec.job.scripts == "configmap"
+
+
+@recalled
+def config_map(spec: Spec, folder: str, scripts: Mapping[str, str]) -> Object:
+    """Make the ConfigMap of the scripts, which all runs of a folder with the same scripts share.
+
+    It is immutable, so that no commit changes what a waiting or restarted pod runs, and named by its content, which
+    makes another script another run.
+    """
+    labels, namespace = _managed(spec), spec.cluster.namespace
+    content = _json({"namespace": namespace, "labels": labels, "data": scripts})
+    digest = hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGITS]
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": f"{folder}-scripts-{digest}", "namespace": namespace, "labels": labels},
+        "immutable": True,
+        "data": dict(scripts),
+    }
 
 
 @recalled
@@ -216,7 +254,7 @@ def pod(spec: Spec, identity: Identity, scripts: Mapping[str, str]) -> Object:
         **_given("tolerations", tolerations(spec)),
         **_given("imagePullSecrets", [{"name": name} for name in spec.cluster.image_pull_secrets]),
         **_given("resourceClaims", device_claims(spec)),
-        "volumes": volumes(spec),
+        "volumes": [*volumes(spec), *_scripts_volume(spec, identity, scripts)],
         "initContainers": [prepare(spec, scripts[spec.trainer.prepare_script])],
         "containers": [train(spec, identity, scripts[spec.trainer.script])],
     }
@@ -300,6 +338,13 @@ def _volumes(spec: Spec) -> Iterator[Object]:
         yield {"name": "base-model", "persistentVolumeClaim": {"claimName": spec.storage.cache.claim, "readOnly": True}}
     if spec.cluster.git.ca_config_map:
         yield {"name": "git-ca", "configMap": {"name": spec.cluster.git.ca_config_map}}
+
+
+def _scripts_volume(spec: Spec, identity: Identity, scripts: Mapping[str, str]) -> list[Object]:
+    if not is_mounted(spec):
+        return []
+    name = config_map(spec, identity.folder, scripts)["metadata"]["name"]
+    return [{"name": "scripts", "configMap": {"name": name}}]
 
 
 def source(spec: Spec, volume: Volume) -> Object:
@@ -424,8 +469,8 @@ def prepare(spec: Spec, script: str) -> Object:
         "env": [*fetching(spec), *described(spec), *needs(spec)],
         "resources": {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"cpu": "2", "memory": "4Gi"}},
         **_given("securityContext", container_security(spec)),
-        "volumeMounts": [models, *_cache_mount(spec), *_ca_mount(spec)],
-        "command": ["/bin/bash", "-c", kube.protect(script)],
+        "volumeMounts": [models, *_cache_mount(spec), *_ca_mount(spec), *_scripts_mount(spec)],
+        "command": command(spec, spec.trainer.prepare_script, script),
     }
 
 
@@ -443,24 +488,34 @@ def train(spec: Spec, identity: Identity, script: str) -> Object:
         "name": TASK,
         "image": spec.hardware.image,
         "imagePullPolicy": spec.cluster.image_pull_policy,
-        "env": [*fetching(spec), *training(spec, identity)],
+        "env": [_job_name(), *fetching(spec), *training(spec, identity)],
         "resources": resources(spec),
         **_given("securityContext", container_security(spec, *capabilities)),
-        "volumeMounts": [*mounts, *_ca_mount(spec)],
-        "command": ["/bin/bash", "-c", kube.protect(script)],
-        # The first argument is the script's own name, the rest the vendor's command.
-        **_given("args", [TASK, *map(kube.protect, spec.trainer.command)] if spec.trainer.command else None),
+        "volumeMounts": [*mounts, *_ca_mount(spec), *_scripts_mount(spec)],
+        "command": command(spec, spec.trainer.script, script),
+        **_given("args", arguments(spec)),
     }
+
+
+def command(spec: Spec, name: str, script: str) -> list[str]:
+    """Run a script: the mounted file, or its text where the job is one object."""
+    return ["/bin/bash", f"{SCRIPTS}/{name}"] if is_mounted(spec) else ["/bin/bash", "-c", kube.protect(script)]
+
+
+def arguments(spec: Spec) -> list[str]:
+    """List the arguments of the script that trains: the vendor's command."""
+    words = [kube.protect(word) for word in spec.trainer.command]
+    # After the text of a script, the first argument is the name that the script goes by.
+    return [TASK, *words] if words and not is_mounted(spec) else words
 
 
 @recalled
 def fetching(spec: Spec) -> list[Object]:
-    """Environment of both containers: who we are, what to fetch, and the secret that opens the git host."""
+    """Environment of both containers: what to fetch, and the secret that opens the git host."""
     git = spec.cluster.git
     models = spec.storage.models.path
     cached = spec.storage.cache is not None
     return [
-        {"name": "JOB_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.labels['volcano.sh/job-name']"}}},
         *_env(
             BASE_MODEL_URL="" if cached else spec.model.url or "",
             MODEL_REVISION=None if cached else spec.model.revision,
@@ -476,6 +531,10 @@ def fetching(spec: Spec) -> list[Object]:
             GIT_SSL_CAINFO="/etc/ftgen/ca/ca.crt" if git.ca_config_map and git.tls_verify else None,
         ),
     ]
+
+
+def _job_name() -> Object:
+    return {"name": "JOB_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.labels['volcano.sh/job-name']"}}}
 
 
 def needs(spec: Spec) -> list[Object]:
@@ -496,12 +555,14 @@ def dataset_info(spec: Spec) -> str | None:
     """The data set's entry for dataset_info.json, as JSON text."""
     if spec.dataset.info is None:
         return None
-    entry = spec.dataset.info.model_dump(exclude_none=True)
-    return json.dumps({spec.dataset.name: entry}, indent=2, ensure_ascii=False) + "\n"
+    return _json({spec.dataset.name: spec.dataset.info.model_dump(exclude_none=True)})
 
 
 def training(spec: Spec, identity: Identity) -> Iterator[Object]:
-    """Environment of the training: its configurations, its ranks, its tracking, its push."""
+    """Environment of the training: its configurations, its ranks, its tracking, its push.
+
+    What the script takes for granted, such as one process on one node, is left out: a reviewer reads what is special.
+    """
     yield from places(spec)
     yield from _framework(spec)
     yield from ranks(spec)
@@ -519,17 +580,20 @@ def places(spec: Spec) -> list[Object]:
     # Several jobs may share a claim that stays; a temporary one belongs to its pod.
     own = "" if is_temporary(spec, workspace) else f"/{llamafactory.JOB_NAME}"
     work = {"name": "WORK_DIR", "value": f"{workspace.path}{own}"}
-    return [work, *_env(SOURCE_FILES=" ".join(spec.hardware.source) or None, OUTPUT_DIR=spec.trainer.output)]
+    output = spec.trainer.output if spec.trainer.output != _OUTPUT else None
+    return [work, *_env(SOURCE_FILES=" ".join(spec.hardware.source) or None, OUTPUT_DIR=output)]
 
 
 @recalled
 def ranks(spec: Spec) -> list[Object]:
     """How many processes there are, and how they find each other."""
+    several, cards = spec.hardware.nodes > 1, spec.hardware.devices
     return _env(
-        NNODES=str(spec.hardware.nodes),
-        NPROC_PER_NODE=str(spec.hardware.devices),
-        MASTER_PORT=str(spec.network.master_port),
-        PEER_TIMEOUT=str(spec.job.peer_timeout),
+        NNODES=str(spec.hardware.nodes) if several else None,
+        NPROC_PER_NODE=str(cards) if several or cards > 1 else None,
+        # On the nodes' own network the processes of one pod may meet another pod's, too.
+        MASTER_PORT=str(spec.network.master_port) if several or spec.network.host else None,
+        PEER_TIMEOUT=str(spec.job.peer_timeout) if several else None,
     )
 
 
@@ -609,7 +673,7 @@ def plain(bundle: Bundle) -> Bundle:
         "template": template,
     }
     service = (_service(job, template),) if nodes > 1 else ()
-    return Bundle({**job, "apiVersion": "batch/v1", "spec": body}, (*bundle.claims, *service))
+    return Bundle({**job, "apiVersion": "batch/v1", "spec": body}, (*bundle.companions, *service))
 
 
 def _plain_pod(job: Object, pod: Object, nodes: int) -> Object:
@@ -664,22 +728,20 @@ def model_card(spec: Spec, identity: Identity) -> str:
 
     It is part of what Volcano holds immutable, so it tells nothing that does not change the training.
     """
+    # JSON is YAML too, and takes one line of the manifest.
     front = {
         "base_model": spec.model.name,
         "datasets": [spec.dataset.name],
         "tags": ["ftgen", spec.trainer.framework],
     }
-    rows = {
-        "base model": _pinned(spec.model.url or spec.model.name, spec.model.revision),
-        "data set": _pinned(spec.dataset.url or spec.dataset.name, spec.dataset.revision),
-        "trainer": identity.choices.get("trainer", spec.trainer.framework),
-        "hardware": f"{spec.world_size} × {_card(spec)}",  # noqa: RUF001 - the sign for times
-        "image": spec.hardware.image,
-        "namespace": spec.cluster.namespace,
-    }
-    table = "".join(f"| {what} | {told} |\n" for what, told in rows.items())
-    head = kube.protect(f"---\n{yamlio.dump(front)}---\n")
-    return f"{head}# {llamafactory.JOB_NAME}\n\n| | |\n|---|---|\n{kube.protect(table)}"
+    base = _pinned(spec.model.url or spec.model.name, spec.model.revision)
+    data = _pinned(spec.dataset.url or spec.dataset.name, spec.dataset.revision)
+    trainer = identity.choices.get("trainer", spec.trainer.framework)
+    cards = f"{spec.world_size} × {_card(spec)}"  # noqa: RUF001 - the sign for times
+    story = (
+        f"{trainer} of {base} on {data}: {cards}, image {spec.hardware.image}, namespace {spec.cluster.namespace}.\n"
+    )
+    return kube.protect(f"---\n{_json(front)}\n---\n") + f"# {llamafactory.JOB_NAME}\n\n" + kube.protect(story)
 
 
 def _card(spec: Spec) -> str:
@@ -699,8 +761,8 @@ def _framework(spec: Spec) -> Iterator[Object]:
     if export is not None:
         yield from _env(
             EXPORT_CONFIG=yamlio.dump(export),
-            EXPORT_DIR=str(export["export_dir"]),
-            RESTORE_BASE_FILES="true" if llamafactory.keeps_base_files(spec) else None,
+            EXPORT_DIR=merged if (merged := str(export["export_dir"])) != f"{spec.trainer.output}_merged" else None,
+            RESTORE_BASE_FILES=None if llamafactory.keeps_base_files(spec) else "false",
         )
 
 
@@ -726,9 +788,7 @@ def _tracking(spec: Spec, identity: Identity) -> Iterator[Object]:
     # MLflow's tags know no `@`.
     varied = {f"ftgen.{key.replace('@', '.')}": value for key, value in identity.swept.items()}
     tags = kube.protect(_json({"ftgen.run": identity.stem, **own, **varied, **spec.tracking.tags})[:-1])
-    # The closing evaluation opens a second run by itself: the context puts the same tags on every run.
-    for name in ("MLFLOW_TAGS", "MLFLOW_RUN_CONTEXT"):
-        yield {"name": name, "value": f'{tags}, "ftgen.job": "{llamafactory.JOB_NAME}"}}'}
+    yield {"name": "MLFLOW_TAGS", "value": f'{tags}, "ftgen.job": "{llamafactory.JOB_NAME}"}}'}
 
 
 def _cache_mount(spec: Spec) -> list[Object]:
@@ -744,6 +804,10 @@ def _ca_mount(spec: Spec) -> list[Object]:
     return (
         [{"name": "git-ca", "mountPath": "/etc/ftgen/ca", "readOnly": True}] if spec.cluster.git.ca_config_map else []
     )
+
+
+def _scripts_mount(spec: Spec) -> list[Object]:
+    return [{"name": "scripts", "mountPath": SCRIPTS, "readOnly": True}] if is_mounted(spec) else []
 
 
 def _env(**values: str | None) -> list[Object]:

@@ -36,7 +36,7 @@ def christen(bundle: Bundle, spec: Spec, identity: Identity) -> Bundle:
         name = {"generateName": f"{stem(identity, budget(spec) - 1 - _GENERATED)}-"}
     else:
         name = {"name": f"{stem(identity, budget(spec) - 1 - HASH_LENGTH - _REPEATED)}-{content_hash(bundle.job)}"}
-    return Bundle({**bundle.job, "metadata": {**name, **metadata}}, bundle.claims)
+    return Bundle({**bundle.job, "metadata": {**name, **metadata}}, bundle.companions)
 
 
 def stem(identity: Identity, limit: int) -> str:

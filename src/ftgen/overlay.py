@@ -29,7 +29,7 @@ from ftgen.lower import TASK, Bundle, Object
 
 _EVERY = {None, "", "any"}
 # Kinds that a job may come with: a patch for all objects of such a kind may find none.
-_MADE = frozenset({"PersistentVolumeClaim", "PersistentVolume", "ResourceClaimTemplate"})
+_MADE = frozenset({"PersistentVolumeClaim", "PersistentVolume", "ResourceClaimTemplate", "ConfigMap"})
 _DECLARATION = "overlay.yaml"
 _OVERLOOKED = frozenset({".yml", ".json"})
 _FORM = "begin with apiVersion and kind; a patch of pods is `kind: PodTemplate` with template: {spec: …}"
@@ -270,17 +270,17 @@ def apply(bundle: Bundle, patches: Sequence[Patch], volcano_version: str) -> tup
 def _applied(bundle: Bundle, patch: Patch, version: str) -> Bundle:
     match patch.document:
         case list():
-            return Bundle(_whole(merge.json_patch(bundle.job, patch.document), patch.document), bundle.claims)
+            return Bundle(_whole(merge.json_patch(bundle.job, patch.document), patch.document), bundle.companions)
         case {"kind": "PodTemplate"} if patch.document.get("apiVersion", "v1") == "v1":
-            return Bundle(_whole(_patch_templates(bundle.job, patch, version), patch.document), bundle.claims)
+            return Bundle(_whole(_patch_templates(bundle.job, patch, version), patch.document), bundle.companions)
         case {"kind": "Job", "apiVersion": "batch.volcano.sh/v1alpha1"} if _is_for_job(patch, bundle.job):
-            return Bundle(_whole(_merged(bundle.job, patch.document, _job(version)), patch.document), bundle.claims)
+            return Bundle(_whole(_merged(bundle.job, patch.document, _job(version)), patch.document), bundle.companions)
         case {"kind": str(kind), "apiVersion": str(api_version)}:
             rules = schema.find(api_version, kind, version)
-            hits = [_addresses(patch.document, claim) for claim in bundle.claims]
+            hits = [_addresses(patch.document, each) for each in bundle.companions]
             if not any(hits) and not (kind in _MADE and _is_for_every(patch.document)):
                 raise _nothing(patch, bundle)
-            pairs = zip(bundle.claims, hits, strict=True)
+            pairs = zip(bundle.companions, hits, strict=True)
             return Bundle(bundle.job, tuple(_kept(o, patch.document, rules) if hit else o for o, hit in pairs))
         case _:
             raise _nothing(patch, bundle)
@@ -318,13 +318,16 @@ def _whole(job: Any, operation: Any) -> Object:
     return {**job, "metadata": job.get("metadata", {})}
 
 
-def _kept(claim: Object, patch: Object, rules: schema.Schema | None) -> Object:
+def _kept(companion: Object, patch: Object, rules: schema.Schema | None) -> Object:
     """The patched object beside the job, which is one still: whether there is one, the configuration says."""
-    merged: Any = _merged(claim, patch, rules)
+    merged: Any = _merged(companion, patch, rules)
     metadata = merged.get("metadata") if isinstance(merged, dict) else None
-    if not isinstance(metadata, dict) or metadata.get("name") != claim["metadata"]["name"]:
+    if not isinstance(metadata, dict) or metadata.get("name") != companion["metadata"]["name"]:
         raise merge.PatchError("it leaves no object of that name; set create: false of the storage instead", patch)
-    return {**merged, "apiVersion": claim["apiVersion"], "kind": claim["kind"]}
+    if any(merged.get(key) != companion.get(key) for key in ("immutable", "data", "binaryData")):
+        # Its name is made of its content, and the cluster refuses another content under the same name.
+        raise merge.PatchError("it changes the scripts; put your own into conf/trainer, where they shadow these", patch)
+    return {**merged, "apiVersion": companion["apiVersion"], "kind": companion["kind"]}
 
 
 def _is_task(task: Any) -> bool:
@@ -419,9 +422,9 @@ def _faced(bundle: Bundle, patch: Patch, version: str) -> Iterator[_Faced]:
             yield from _below(bundle.job, patch.document, _job(version))
         case {"kind": str(kind), "apiVersion": str(api_version)}:
             rules = schema.find(api_version, kind, version)
-            for claim in bundle.claims:
-                if _addresses(patch.document, claim):
-                    yield from _below(claim, patch.document, rules)
+            for each in bundle.companions:
+                if _addresses(patch.document, each):
+                    yield from _below(each, patch.document, rules)
         case _:
             return
 

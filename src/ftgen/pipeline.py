@@ -19,11 +19,26 @@ from ftgen import contract, delivery, lower, naming, overlay, project, render, s
 from ftgen.compose import Composer, Composition
 from ftgen.diagnostics import Diagnostic, note, require
 from ftgen.lower import Bundle, Identity
-from ftgen.recall import Form, Recall, Recalls, ask, at_hand, fill
-from ftgen.rules import admission, lint, metadata, outputs, panels, reconcile, run, secrets, sizing, training
-from ftgen.rules.job import version_of
+from ftgen.recall import Form, Recall, Recalls, at_hand, fill
+from ftgen.rules import (
+    ADMISSION,
+    AGREEMENT,
+    CLAIM_LINT,
+    ENVIRONMENT,
+    LINT,
+    OBJECT,
+    ROLLOUT,
+    SPEC,
+    SYNC,
+    admission,
+    secrets,
+    sizing,
+    training,
+)
 from ftgen.spec import Admission, Spec, admit
 from ftgen.tree import DELIVERY, Run, object_of
+from ftgen.validation import Call, Context, Scope, unreported, validate
+from ftgen.validation.manifest import companions, version_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,15 +139,22 @@ def compile_composition(
 ) -> Compiled:
     """Compile what was composed; see the module's docstring for the steps."""
     beside = beside or Beside(composer.request.directory)
-    with at_hand(beside.recall(composition.choices)):
-        return _compiled(composer, composition, overrides, place, beside)
+    recall = beside.recall(composition.choices)
+    with at_hand(recall):
+        return _compiled(composer, composition, overrides, place, beside, call=recall.ask)
 
 
 def _compiled(
-    composer: Composer, composition: Composition, overrides: tuple[str, ...], place: Place, beside: Beside
+    composer: Composer,
+    composition: Composition,
+    overrides: tuple[str, ...],
+    place: Place,
+    beside: Beside,
+    *,
+    call: Call,
 ) -> Compiled:
     spec = sizing.settle(beside.admit(composition.config))
-    noticed = [*require([*environment(composition, spec), *judge(spec, place.swept)])]
+    noticed = [*require([*environment(composition, spec), *judge(spec, place.swept, call)])]
     identity = _identity(spec, composition, overrides, place)
     bundle = lower.lower(spec, identity, composer.scripts(spec.trainer.prepare_script, spec.trainer.script))
     patches = beside.patches(composition.choices, spec.overlays)
@@ -142,7 +164,7 @@ def _compiled(
     bundle = naming.christen(bundle, spec, identity)
     noticed += require(conform(bundle, spec, beside.schemas))
     noticed += require(guard(bundle, spec, composition.config))
-    noticed += require(cohere(bundle, spec, noticed))
+    noticed += require(cohere(bundle, spec, noticed, call))
     if spec.target == "job":
         bundle = lower.plain(bundle)
         noticed += require(conform(bundle, spec, beside.schemas))
@@ -154,46 +176,51 @@ def understand(config: Mapping[str, Any]) -> Spec:
     return sizing.settle(admit(config))
 
 
-def judge(spec: Spec, swept: Collection[str] = ()) -> list[Diagnostic]:
+def judge(spec: Spec, swept: Collection[str] = (), call: Call = Scope.ask) -> list[Diagnostic]:
     """Does it fit together, with itself and with the other jobs of its sweep, whose varied keys are `swept`?
 
     What is accepted with a reason (`allow`) is not told.
     """
-    found = [*ask(panels.MEANING, spec), *training.judge(spec), *ask(panels.DELIVERY, spec)]
-    found += outputs.judge(spec, swept)
-    return [d for d in found if d.code not in spec.accepted]
+    context = Context(swept=frozenset(swept))
+    found = [*validate(SPEC, spec, context, call), *training.judge(spec, call)]
+    return unreported([*found, *validate(ROLLOUT, spec, context, call)], spec.accepted)
 
 
-def cohere(bundle: Bundle, spec: Spec, noticed: Iterable[Diagnostic]) -> list[Diagnostic]:
+def cohere(bundle: Bundle, spec: Spec, noticed: Iterable[Diagnostic], call: Call = Scope.ask) -> list[Diagnostic]:
     """What admission would refuse, what it would admit in vain, and what goes wrong all the same.
 
     What the configuration was told of already is not told again; notes are for `ftgen check`.
     """
-    written = (spec, bundle.claims, bundle.job)
-    stored = admission.mutate(bundle.job, volcano_version=version_of(spec.cluster.volcano_version))
-    found = ask(panels.ADMISSION, written if stored is bundle.job else (spec, bundle.claims, stored))
-    found = [*found, *ask(panels.AGREEMENT, written), *ask(panels.LINT, written)]
-    found += [d for manifest in bundle.objects for d in run(metadata.RULES_OF_METADATA, manifest)]
-    return lint.untold(found, {*spec.accepted, *(d.code for d in noticed)})
+    version, cluster, there = version_of(spec.cluster.volcano_version), spec.cluster, companions(bundle.companions)
+    context = Context(version, cluster.facts, spec.hardware.card, cluster.pod_security, there.claims, there.config_maps)
+    found = validate(ADMISSION, admission.mutate(bundle.job, volcano_version=version), context, call)
+    found += validate(AGREEMENT, bundle.job, context, call)
+    found += [d for each in bundle.companions for d in validate(CLAIM_LINT, each, context, call, notes=False)]
+    found += validate(LINT, bundle.job, context, call, notes=False)
+    found += [d for manifest in bundle.objects for d in validate(OBJECT, manifest, context)]
+    return unreported(found, {*spec.accepted, *(d.code for d in noticed)})
 
 
 def guard(bundle: Bundle, spec: Spec, config: Mapping[str, Any]) -> list[Diagnostic]:
     """What must reach neither a repository nor a reconciler: secrets, and what would repeat or end a training."""
     leaked = [found for manifest in bundle.objects for found in secrets.scan(manifest)]
-    found = [d for manifest in bundle.objects for d in reconcile.inspect(manifest, spec)]
-    return [d for d in (*(secrets.blamed(leaked, config) if leaked else ()), *found) if d.code not in spec.accepted]
+    found = secrets.blamed(leaked, config) if leaked else []
+    if spec.delivery.reconciler != "kubectl":
+        context = Context(reconciler=spec.delivery.reconciler)
+        found += [d for manifest in bundle.objects for d in validate(SYNC, manifest, context)]
+    return unreported(found, spec.accepted)
 
 
 def environment(composition: Composition, spec: Spec) -> list[Diagnostic]:
     """Values that an environment variable gave: no file tells them, so that they never land unsaid, secrets never."""
     given = composition.environment
-    secret = secrets.taken(given, composition.config)
+    secret = validate(ENVIRONMENT, (given, composition.config)) if given else []
     told = [
         note("FT017", f"{key} holds what the environment variable {' and '.join(names)} held here", key, help=_SAY_IT)
         for key, names in given.items()
         if key not in {each.subject for each in secret}
     ]
-    return [d for d in (*secret, *told) if d.code not in spec.accepted]
+    return unreported([*secret, *told], spec.accepted)
 
 
 _SAY_IT = "write the value itself where others must render the same job"

@@ -10,15 +10,16 @@ Shape counts as well: where mappings have other keys, or lists another length, n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, ItemsView, Iterator, ValuesView
+from collections.abc import Callable, Hashable, ItemsView, Iterator, Sequence, ValuesView
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import wraps
 from types import FunctionType, MethodType
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, Protocol, TypeVar
 
 from ftgen.spec import Section
+from ftgen.validation import Context
 
 Path = tuple[str | int, ...]
 Reads = set[Path]
@@ -30,26 +31,40 @@ _MOST = 8
 _COMPARED = 64
 # Of many kinds in turn the last ones come again soonest; each takes about a megabyte.
 _KINDS = 32
-_PARTS = (dict, list, tuple, Section)
+_RECORDS = (Section, Context)
+_PARTS = (dict, list, tuple, *_RECORDS)
 T = TypeVar("T")
 
 
+class Panel(Protocol):
+    """Questions that look at a subject in the same way; a scope of rules is one."""
+
+    @property
+    def questions(self) -> Sequence[Callable[[Any], list[Any]]]:
+        """Pure functions of the view."""
+
+    def view(self, subject: Any, /) -> Any:
+        """Make what the questions are given, of the subject alone."""
+
+    def ask(self, subject: Any, /) -> list[Any]:
+        """Return all answers, in the order of the questions."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
-class Panel:
-    """Questions that look at a subject in the same way.
+class _Single:
+    """A function of some arguments as a question with one answer."""
 
-    Attributes:
-        view: what the questions are given, made of the subject alone.
-        questions: pure functions of the view.
-    """
+    make: Callable[..., Any]
 
-    view: Callable[[Any], Any]
-    questions: tuple[Callable[[Any], list[Any]], ...]
+    @property
+    def questions(self) -> tuple[Callable[[Any], list[Any]]]:
+        return (self.ask,)
 
-    def ask(self, subject: Any) -> list[Any]:
-        """All answers, in the order of the questions."""
-        view = self.view(subject)
-        return [answer for question in self.questions for answer in question(view)]
+    def view(self, arguments: Any) -> Any:
+        return arguments
+
+    def ask(self, arguments: Any) -> list[Any]:
+        return [self.make(*arguments)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -176,7 +191,7 @@ def recalled(make: Callable[..., T]) -> Callable[..., T]:
 
     Nobody writes to what it returns.
     """
-    panel = Panel(lambda arguments: arguments, (lambda arguments: [make(*arguments)],))
+    panel = _Single(make)
 
     @wraps(make)
     def asked(*arguments: Any) -> T:
@@ -244,7 +259,7 @@ def _compare(old: Any, new: Any, path: Path, found: list[Path]) -> bool:
     if kind is list or kind is tuple:
         pairs = enumerate(zip(old, new, strict=False))
         return len(old) == len(new) and all(a is b or _compare(a, b, (*path, n), found) for n, (a, b) in pairs)
-    if isinstance(old, Section):
+    if isinstance(old, _RECORDS):
         return _compare_mappings(old.__dict__, new.__dict__, path, found)
     # Zero has a sign, which equality does not see.
     if old != new or (kind is float and repr(old) != repr(new)):
@@ -275,7 +290,7 @@ def watched(value: Any, reads: Reads, path: Path = ()) -> Any:
     """The value, or a stand-in for it that notes in `reads` where it is looked into."""
     if isinstance(value, dict):
         return _Mapping(value, reads, path)
-    if isinstance(value, Section):
+    if isinstance(value, _RECORDS):
         return _Watched(value, reads, path)
     if isinstance(value, list | tuple):
         # Lists are read as wholes: their plain items count as read.
@@ -286,7 +301,7 @@ def watched(value: Any, reads: Reads, path: Path = ()) -> Any:
 
 def _read_whole(value: Any, reads: Reads, path: Path) -> None:
     pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list | tuple) else ()
-    if isinstance(value, Section):
+    if isinstance(value, _RECORDS):
         pairs = value.__dict__.items()
     elif not isinstance(value, dict | list | tuple):
         reads.add(path)
@@ -361,11 +376,11 @@ class _Mapping(dict[Any, Any]):
 
 
 class _Watched:
-    """Stands for a section of a specification and notes which of its fields are read."""
+    """Stands for a section of a specification, or a context, and notes which of its fields are read."""
 
     __slots__ = ("_kept", "_path", "_reads", "_section")
 
-    def __init__(self, section: Section, reads: Reads, path: Path) -> None:
+    def __init__(self, section: Section | Context, reads: Reads, path: Path) -> None:
         self._section, self._reads, self._path = section, reads, path
         self._kept: dict[str, Any] = {}
 

@@ -914,6 +914,8 @@ class Job(Section):
         ttl: seconds after the end until Volcano deletes the job; null: never.
         grace_period: seconds between SIGTERM and SIGKILL.
         peer_timeout: seconds that nodes wait for each other's names.
+        scripts: where the scripts are: in a ConfigMap beside the job, or inline in its containers' commands; auto:
+            inline for kubectl, so that a run is one object, else in a ConfigMap.
     """
 
     restarts: Natural
@@ -921,6 +923,7 @@ class Job(Section):
     ttl: Natural | None = None
     grace_period: Natural
     peer_timeout: Count
+    scripts: Literal["auto", "configmap", "inline"] = "auto"
 
 
 class Spec(Section):

@@ -16,11 +16,9 @@ from typing import Any
 from ftgen import schema
 from ftgen.diagnostics import Diagnostic, Severity
 from ftgen.recall import Recalls
-from ftgen.rules import lint
-from ftgen.rules.job import mapping, strings, text, version_of
-from ftgen.spec import Facts, Spec, admit_facts
+from ftgen.spec import Card, Facts, Spec, admit_facts
+from ftgen.validation.manifest import Companions, mapping, strings, text, version_of
 
-Claims = Mapping[str, Mapping[str, Mapping[str, Any]]]
 # To watch all rules costs what recalling saves on some fifty jobs: of a kind with fewer, each is judged anew.
 _PATIENCE = 48
 
@@ -38,7 +36,7 @@ class Terms:
         allowed: codes that were accepted when the manifest was rendered, each with the reason: told as notes.
         warned: codes of the warnings that were reported when the manifest was rendered: they are notes now.
         imported: a folder with schemas of the cluster's own, asked first.
-        claims: specs of the claims in other files, by namespace and name.
+        companions: the claims and ConfigMaps in other files, by namespace.
         recalls: what was found in the jobs before, so that rules are not asked again about what has not changed.
     """
 
@@ -50,7 +48,7 @@ class Terms:
     allowed: Mapping[str, str] = field(default_factory=dict)
     warned: frozenset[str] = frozenset()
     imported: Path | None = None
-    claims: Claims = field(default_factory=dict)
+    companions: Mapping[str, Companions] = field(default_factory=dict)
     recalls: Recalls = field(default_factory=partial(Recalls, _PATIENCE), repr=False, compare=False)
 
 
@@ -64,11 +62,17 @@ def stated(spec: Spec, diagnostics: Iterable[Diagnostic]) -> str:
     terms = {
         "volcano_version": spec.cluster.volcano_version,
         "pod_security": spec.cluster.pod_security,
-        "facts": lint.around(spec, ()).facts,
+        "facts": _facts(spec),
         "allow": spec.accepted,
         "warned": sorted({d.code for d in diagnostics if d.severity is Severity.WARNING}),
     }
     return json.dumps(terms, ensure_ascii=False, sort_keys=True, default=_said)
+
+
+def _facts(spec: Spec) -> Facts:
+    """Return the facts of the cluster, with the card that the chosen hardware states."""
+    card = {**spec.cluster.facts.card.model_dump(), **spec.hardware.card.model_dump(exclude_none=True)}
+    return spec.cluster.facts.model_copy(update={"card": Card(**card)})
 
 
 def _said(section: Any) -> dict[str, Any]:

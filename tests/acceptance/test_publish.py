@@ -22,7 +22,8 @@ def test_what_is_published_first_is_one_commit_that_names_its_source(ftgen, at, 
     assert said.code == 0, said.err
     assert "1  job to be created" in said.err
     assert git(server, "rev-list", "--count", "main") == "2"
-    (path,) = (path for path in tree() if path.endswith(".yaml"))
+    scripts, path = sorted(path for path in tree() if path.endswith(".yaml"))
+    assert scripts.startswith("sft-qwen3-0-6b/configmap-sft-qwen3-0-6b-scripts-")
     assert path.startswith("sft-qwen3-0-6b/job-sft-qwen3-0-6b-")
     assert "namespace: lab" in tree()[path]
     told = git(server, "log", "-1", "--format=%(trailers:key=Argocd-reference-commit-sha,valueonly)", "main")
@@ -207,7 +208,8 @@ def test_diff_speaks_to_people_programs_and_reviewers(ftgen, at):
     as_json = ftgen("diff", *at, "trainer.lr=3e-4", "--json")
     markdown = ftgen("diff", *at, "name=other", "--format", "markdown")
 
-    (change,) = json.loads(as_json.out)
+    scripts, change = json.loads(as_json.out)
+    assert (scripts["kind"], scripts["status"]) == ("ConfigMap", "unchanged")
     assert (change["class"], change["status"]) == ("new run", "changed")
     assert as_json.code == markdown.code == 1
     assert "### Added" in markdown.out

@@ -15,9 +15,8 @@ from ftgen import check, contract, project, yamlio
 from ftgen.cli import main
 from ftgen.diagnostics import Rejected, Severity
 from ftgen.recall import Recalls
-from ftgen.rules import RULES
-from ftgen.rules.lint import UNKNOWN_FACT
 from ftgen.terms import Terms
+from ftgen.validation import RULES, UNKNOWN_FACT
 
 DATA = Path(__file__).parent / "data"
 REFERENCE, VENDOR = ((DATA / f"{name}.yaml").read_text(encoding="utf-8") for name in ("reference", "reference-vendor"))
@@ -445,7 +444,7 @@ def odder(value, path, odd):
 @pytest.mark.parametrize("text", [RUN, REFERENCE], ids=["rendered", "by hand"])
 def test_what_is_recalled_is_what_would_be_found(text, odd, alauda):
     """Whatever single value tells a job from those before it, the rules that looked at it are asked again."""
-    plain = yamlio.parse(text, "job.yaml")
+    plain = yamlio.parse_all(text, "job.yaml")[-1]
     others = [yamlio.dump(odder(plain, place, odd)) for place in leaves(plain)]
     for given in (Terms(), alauda):
         terms = replace(given, recalls=Recalls())

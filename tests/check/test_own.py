@@ -9,7 +9,7 @@ import pytest
 from tools.options import GROUPS, chosen
 
 from ftgen.cli import main
-from ftgen.rules.lint import TWINS
+from ftgen.validation import codes_of
 
 SEED, SAMPLE = 11, 40
 PLAIN = ["hardware=full-gpu", "tracking=none"]
@@ -59,7 +59,7 @@ def test_what_is_rendered_passes_its_own_check(words, tmp_path, monkeypatch, cap
     assert checked == 0
     # What the render warned of is not lost.
     warned = {d["code"] for d in told if d["severity"] == "warning" and d["code"].startswith("FT4")}
-    assert warned <= {code for d in found for code in (d["code"], *TWINS.get(d["code"], ()))}
+    assert warned <= {code for d in found for code in codes_of(d["code"])}
 
 
 def test_most_of_them_render_without_a_warning(tmp_path, monkeypatch, capsys):

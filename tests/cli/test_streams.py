@@ -29,7 +29,7 @@ def test_an_empty_array_where_nothing_is_wrong(tmp_path: Path, capsys: pytest.Ca
 def test_manifests_alone_on_standard_output(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main([*words, "--format", "json", "-o", "-"]) == 0
     shown = capsys.readouterr()
-    assert {d["kind"] for d in yaml.safe_load_all(shown.out)} == {"Job"}
+    assert {d["kind"] for d in yaml.safe_load_all(shown.out)} == {"ConfigMap", "Job"}
     assert [d["code"] for d in json.loads(shown.err)] == ["FT259"]
 
 

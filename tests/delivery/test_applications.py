@@ -79,7 +79,7 @@ def test_the_project_allows_one_repository_one_namespace_and_what_is_rendered(co
     assert project["spec"]["destinations"] == [{"server": "https://kubernetes.default.svc", "namespace": "lab"}]
     assert project["spec"]["clusterResourceWhitelist"] == []
     kinds = {each["kind"] for each in project["spec"]["namespaceResourceWhitelist"]}
-    assert kinds == {"Job", "PersistentVolumeClaim"}
+    assert kinds == {"ConfigMap", "Job", "PersistentVolumeClaim"}
 
 
 def test_a_project_that_exists_already_is_used_and_not_rendered():

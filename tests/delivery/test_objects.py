@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ftgen import catalog, pipeline, project
 from ftgen.diagnostics import Rejected
-from ftgen.rules import reconcile
 from ftgen.rules.admission import admit_create, admit_update, mutate
 
 OPTIONS = catalog.groups([project.conf_dir()])
@@ -107,7 +108,7 @@ def test_what_an_overlay_could_do_against_its_author_is_found(composer, code):
         task = {key: value for key, value in manifest["spec"]["tasks"][0].items() if key != "maxRetry"}
         manifest["spec"] = {**manifest["spec"], "tasks": [task]}
 
-    assert [found.code for found in reconcile.inspect(manifest, job.spec)] == [code]
+    assert [found.code for found in pipeline.guard(replace(job.bundle, job=manifest), job.spec, {})] == [code]
 
 
 def test_nothing_is_looked_for_where_no_reconciler_applies(composer):
@@ -117,14 +118,14 @@ def test_nothing_is_looked_for_where_no_reconciler_applies(composer):
         "metadata": {**job.bundle.job["metadata"], "labels": {"app.kubernetes.io/instance": "x"}},
     }
 
-    assert reconcile.inspect(manifest, job.spec) == []
+    assert pipeline.guard(replace(job.bundle, job=manifest), job.spec, {}) == []
 
 
 def test_a_cluster_that_labels_objects_as_argo_cd_does_is_refused(composer):
     with pytest.raises(Rejected) as refused:
         pipeline.compile_job(composer, ["+cluster.labels={app.kubernetes.io/instance: mine}"])
 
-    assert [found.code for found in refused.value.diagnostics] == ["FT452"]
+    assert {found.code for found in refused.value.diagnostics} == {"FT452"}
 
 
 def test_a_secret_is_refused_by_the_key_that_brought_it_once(composer):

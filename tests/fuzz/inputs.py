@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from tests.fuzz import odd
 from tests.fuzz.case import Case
 
-from ftgen import catalog, pipeline, project, report, yamlio
-from ftgen.cli.arguments import VERBS
+from ftgen import catalog, pipeline, project, yamlio
+from ftgen.cli.arguments import FORMS, VERBS
 from ftgen.compose import Composer, Request, compose
 from ftgen.tree import Lock, dump_lock, object_of
 from ftgen.tree.lock import Entry, Issued
@@ -338,9 +338,7 @@ FLAGS = st.sampled_from(odd.FLAGS)
 PATHS = st.tuples(
     st.sampled_from(["-o", "-cd", "-cp", "-cn", "-p", "--repo", "--branch", "--path", "--cluster"]), HOSTILE
 ).map(list)
-FORM = st.sampled_from(
-    [*([] for _ in range(4)), *(["--format", form] for form in report.FORMATS), ["--strict"], ["-q"]]
-)
+FORM = st.sampled_from([*([] for _ in range(4)), *(["--format", form] for form in FORMS), ["--strict"], ["-q"]])
 
 
 @st.composite

@@ -123,6 +123,8 @@ def _annotations(manifest: dict[str, Any]) -> dict[str, str]:
 
 def _merge(live: Any, wanted: Any) -> Any:
     """Spec fields as a JSON merge patch lays them on the live object; metadata maps are the author's whole."""
+    if "spec" not in live:
+        return {**live, **wanted}
     merged = {**live, "spec": {**live["spec"], **wanted["spec"]}, "metadata": wanted["metadata"]}
     dropped = {"priorityClassName"} - wanted["spec"].keys()
     merged["spec"] = {key: value for key, value in merged["spec"].items() if key not in dropped}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 from tests.gitops.cluster import Cluster
@@ -10,8 +11,8 @@ from tests.gitops.cluster import Cluster
 from ftgen import yamlio
 from ftgen.diagnostics import Rejected
 from ftgen.gitops import Result, annotated, archiving, commit, gc, publish, rerunning, stopping, target_of
-from ftgen.rules.job import NEWEST
 from ftgen.tree import Fate, NewRun, Run, State, Terms, parse_lock
+from ftgen.validation.manifest import NEWEST
 
 NAME = "sft-1a2b3c4d"
 
@@ -367,3 +368,53 @@ def test_a_sweeps_index_has_no_name_and_is_published_all_the_same(git, bare, tar
     publish(target, [make_run(), index_file], provenance)
 
     assert "sft/sft.ftgen-index" in index(git, bare).files
+
+
+SCRIPTS = """\
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: sft-scripts-0a0b0c0d
+  namespace: training
+  annotations:
+    argocd.argoproj.io/sync-options: Prune=false,Delete=false
+immutable: true
+data:
+  train.sh: echo
+"""
+SHARED = "sft/configmap-sft-scripts-0a0b0c0d.yaml"
+
+
+def with_scripts(run: Run) -> Run:
+    """The run with scripts that its job names."""
+    mounted = b"        - name: scripts\n          configMap:\n            name: sft-scripts-0a0b0c0d\n"
+    files = {path: text + mounted if "/job-" in path else text for path, text in run.files.items()}
+    return replace(run, files={**files, SHARED: SCRIPTS.encode()})
+
+
+def test_scripts_stay_as_long_as_a_run_names_them_and_go_with_the_last(git, bare, target, make_run, provenance):
+    runs = [with_scripts(make_run(label=str(number))) for number in range(2)]
+    publish(target, runs, provenance)
+    first, second = (run.name for run in runs)
+    archive(target, [first], provenance)
+    stop(target, [second], provenance)
+    stop(target, [second], provenance)
+    # The archived run names them still.
+    assert index(git, bare).files[SHARED].state is State.ACTIVE
+    assert [found.path for found in gc(target) if "configmap" in found.path] == []
+    stop(target, [first], provenance)
+    assert SHARED not in index(git, bare).files
+    assert "configmap" not in git(bare, "ls-tree", "-r", "--name-only", "main")
+
+
+def test_scripts_lose_their_guard_before_their_file(git, bare, target, cluster, make_run, provenance):
+    run = with_scripts(make_run())
+    publish(target, [run], provenance)
+    cluster.sync()
+    stop(target, [run.name], provenance)
+    assert index(git, bare).files[SHARED].state is State.STOPPING
+    (scripts,) = [each for each in manifests(git, bare) if each["kind"] == "ConfigMap"]
+    assert "Prune=false" not in str(scripts["metadata"].get("annotations"))
+    cluster.sync()
+    stop(target, [run.name], provenance)
+    assert SHARED not in index(git, bare).files

@@ -12,6 +12,7 @@ from functools import cache
 from ftgen import project, render
 from ftgen.pipeline import Compiled
 
+_SCRIPTS = re.compile("(-scripts-)[0-9a-f]{8}")
 _DIGEST = re.compile("sha256:[0-9a-f]{64}")
 _PLACE = re.compile("^( *)<([a-z]+\\.sh)>\n", re.MULTILINE)
 
@@ -22,6 +23,7 @@ def pinned(job: Compiled) -> str:
     for name, script in _scripts().items():
         text = _block(script).sub(rf"\1<{name}>\n", text)
     text = text.replace(job.name, f"{job.name[:-8]}<hash>") if job.name else text
+    text = _SCRIPTS.sub(r"\1<hash>", text)
     return _DIGEST.sub("sha256:<digest>", text)
 
 

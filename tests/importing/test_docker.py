@@ -70,7 +70,7 @@ def test_the_container_becomes_an_experiment(capsys: pytest.CaptureFixture[str])
 def test_the_same_words_reach_the_container(capsys: pytest.CaptureFixture[str]) -> None:
     imported(capsys, ASCEND)
     args = container(rendered(capsys))["args"]
-    assert args[1:] == ["env", "--chdir=/app", "llamafactory-cli", "train", "my config.yaml", "a=${HOME}"]
+    assert args == ["env", "--chdir=/app", "llamafactory-cli", "train", "my config.yaml", "a=${HOME}"]
 
 
 def test_nothing_is_pushed_that_was_not(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ftgen import yamlio
-from ftgen.rules import RULES
-from ftgen.rules.lint import RULES_OF_LINT, TWINS, UNKNOWN_FACT, Around, lint, untold
+from ftgen.rules import CLAIM_LINT, LINT, every
 from ftgen.spec import admit_facts
+from ftgen.validation import RULES, UNKNOWN_FACT, Context, unreported, validate
 
 GROUPS = yamlio.parse((Path(__file__).parent / "data.yaml").read_text(encoding="utf-8"), "data.yaml")
 BASE = GROUPS.pop("base")
@@ -26,6 +26,7 @@ SHORT = {
 }
 STEP = re.compile(r'\["((?:[^"\\]|\\.)*)"\]|\[(\d+)\]|([^.\[]+)')
 VERSION = (1, 12, 4)
+UNKNOWN = Context(VERSION)
 
 
 def full(path):
@@ -58,13 +59,14 @@ class Case:
         self.subject = full(said.pop("at", ""))
         self.severity = said.pop("severity", None)
         facts = admit_facts(said.pop("facts", {}))
-        self.around = Around(facts, said.pop("pod_security", ""), said.pop("claims", {}))
+        security, claims = said.pop("pod_security", ""), tuple(said.pop("claims", {}).items())
+        self.context = Context(VERSION, facts, pod_security=security, claims=claims)
         self.manifest = edited(said)
 
     def found(self):
         return [
             (RULES[d.code].name, str(d.severity), d.subject)
-            for d in lint(self.manifest, self.around, volcano_version=VERSION)
+            for d in validate(LINT, self.manifest, self.context)
             if d.code != UNKNOWN_FACT and RULES[d.code].name == self.rule
         ]
 
@@ -79,7 +81,7 @@ def cases(verdict):
 
 @pytest.mark.parametrize("case", cases("refuses"))
 def test_refuses(case):
-    severity = case.severity or str(next(r.severity for r in RULES_OF_LINT if r.name == case.rule))
+    severity = case.severity or str(next(r.severity for r in LINT.questions if r.name == case.rule))
 
     assert case.found() == [(case.rule, severity, case.subject)]
 
@@ -90,18 +92,18 @@ def test_accepts(case):
 
 
 def test_every_rule_has_cases():
-    assert {r.name for r in RULES_OF_LINT} == GROUPS.keys()
+    assert {r.name for r in LINT.questions} == GROUPS.keys()
 
 
 def test_the_base_job_is_fine_but_for_what_nobody_has_said():
-    found = lint(BASE, Around(), volcano_version=VERSION)
+    found = validate(LINT, BASE, UNKNOWN)
 
     assert {d.code for d in found} == {UNKNOWN_FACT}
     assert all(d.subject.startswith("cluster.") for d in found)
 
 
 def test_a_fact_that_is_lacking_is_told_once_with_the_rules_that_need_it():
-    found = [d for d in lint(BASE, Around(), volcano_version=VERSION) if d.subject == "cluster.pod_security"]
+    found = [d for d in validate(LINT, BASE, UNKNOWN) if d.subject == "cluster.pod_security"]
 
     assert [d.headline for d in found] == [
         "cluster.pod_security is not stated, so pod-security-violation could not be judged"
@@ -109,21 +111,21 @@ def test_a_fact_that_is_lacking_is_told_once_with_the_rules_that_need_it():
 
 
 def test_twins_are_rules():
-    assert TWINS.keys() <= {r.code for r in RULES_OF_LINT}
+    assert {twin for r in every().values() for twin in r.twins} <= every().keys()
 
 
 def test_accepting_the_configurations_rule_accepts_its_twin():
     job = edited({"main.env[1]": {"name": "GIT_SSL_NO_VERIFY", "value": "true"}})
-    found = lint(job, Around(), volcano_version=VERSION)
+    found = validate(LINT, job, UNKNOWN)
 
     assert "FT469" in {d.code for d in found}
-    assert "FT469" not in {d.code for d in untold(found, {"FT262"})}
+    assert "FT469" not in {d.code for d in unreported(found, {"FT262"})}
 
 
 def test_a_large_manifest():
     large, too_large = (edited({"main.env[1]": {"name": "A", "value": "x" * size}}) for size in (250_000, 1_500_000))
 
-    told = [d for job in (large, too_large) for d in lint(job, Around(), volcano_version=VERSION) if d.code == "FT495"]
+    told = [d for job in (large, too_large) for d in validate(LINT, job, UNKNOWN) if d.code == "FT495"]
 
     assert [str(d.severity) for d in told] == ["warning", "error"]
 
@@ -144,6 +146,7 @@ EVERYTHING = admit_facts(
         "taints": ["nvidia.com/gpu"],
     }
 )
+KNOWN = Context(VERSION, EVERYTHING, pod_security="restricted")
 
 
 def paths(value, path=()):
@@ -163,10 +166,11 @@ def test_rules_are_total(data):
         place = place[step]
     place[last] = data.draw(JSON)
 
-    for around in (Around(), Around(EVERYTHING, "restricted")):
-        assert all(d.subject is not None for d in lint(job, around, volcano_version=VERSION))
+    for context in (UNKNOWN, KNOWN):
+        assert all(d.subject is not None for d in validate(LINT, job, context))
 
 
 @given(JSON)
 def test_rules_are_total_on_anything(manifest):
-    lint({"spec": manifest}, Around(EVERYTHING, "restricted"), volcano_version=VERSION)
+    for scope in (LINT, CLAIM_LINT):
+        validate(scope, {"spec": manifest}, KNOWN)

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from ftgen.rules.lint import Around, lint
-from ftgen.spec import Facts
+from ftgen.rules import LINT
+from ftgen.validation import Context, validate
 
 CASES = [json.loads(line) for line in Path(__file__).with_name("pod_security.jsonl").read_text().splitlines()]
 
@@ -22,7 +22,7 @@ CASES = [json.loads(line) for line in Path(__file__).with_name("pod_security.jso
 def test_a_pod_is_judged_as_admission_judges_it(case: dict[str, Any]) -> None:
     task = {"name": "train", "replicas": 1, "template": case["pod"]}
     job = {"apiVersion": "batch.volcano.sh/v1alpha1", "kind": "Job", "metadata": {"name": "x"}}
-    found = lint({**job, "spec": {"tasks": [task]}}, Around(Facts(), case["level"], {}), volcano_version=(1, 15, 0))
+    found = validate(LINT, {**job, "spec": {"tasks": [task]}}, Context(pod_security=case["level"]))
     assert ("FT486" not in {d.code for d in found}) == case["allowed"]
     # Where it stands is told by a path that the manifest has, or lacks one field of.
     assert all(d.subject.startswith("spec.tasks[0].template.") for d in found if d.code == "FT486")

@@ -15,7 +15,8 @@ from ruamel.yaml import YAML
 from ftgen import catalog, kube, pipeline, project
 from ftgen.compose import Composer, Request
 from ftgen.compose.plain import NotPlain, Plain
-from ftgen.rules import admission, agreement
+from ftgen.rules import AGREEMENT, admission
+from ftgen.validation import Context, validate
 
 FTGEN = Path(sys.executable).with_name("ftgen")
 SELECTIONS = {
@@ -72,7 +73,7 @@ def test_admission_adds_nothing(compiled: pipeline.Compiled, release: tuple[int,
 def test_admitted_and_able_to_run(compiled: pipeline.Compiled, release: tuple[int, int, int]) -> None:
     job = compiled.bundle.job
     assert admission.admit_create(job, volcano_version=release) == []
-    assert agreement.cohere(job, volcano_version=release) == []
+    assert validate(AGREEMENT, job, Context(release)) == []
 
 
 def test_both_yaml_versions_read_the_same(compiled: pipeline.Compiled) -> None:
@@ -84,12 +85,17 @@ def test_both_yaml_versions_read_the_same(compiled: pipeline.Compiled) -> None:
 
 
 def test_scripts_reach_the_shell_unchanged(compiled: pipeline.Compiled) -> None:
-    """Kubernetes expands $(NAME) and $$ in commands; what the shell gets is the file."""
+    """Kubernetes expands $(NAME) and $$ in commands, and nothing in mounted files; what the shell gets is the file."""
     pod = compiled.bundle.job["spec"]["tasks"][0]["template"]["spec"]
+    mounted = {name: text for o in compiled.bundle.companions for name, text in o.get("data", {}).items()}
     for container, script in ((pod["initContainers"][0], "prepare.sh"), (pod["containers"][0], "train.sh")):
         environment = {e["name"]: e.get("value", "") for e in container["env"]}
         source = (project.conf_dir() / "trainer" / script).read_text(encoding="utf-8")
-        assert kube.expand(container["command"][2], environment) == source
+        if mounted:
+            assert container["command"] == ["/bin/bash", f"/opt/ftgen/{script}"]
+            assert mounted[script] == source
+        else:
+            assert kube.expand(container["command"][2], environment) == source
 
 
 @pytest.mark.parametrize("text", NASTY)
@@ -97,7 +103,7 @@ def test_values_reach_the_container_unchanged(text: str, composer: Composer) -> 
     config = composer.compose(composer.parse(["+hardware.env.PROBE=x"]))
     config.config["hardware"]["env"]["PROBE"] = text
     job = pipeline.compile_composition(composer, config, ())
-    written = yaml.safe_load(next(iter(job.files.values())).decode())
+    written = yaml.safe_load([*job.files.values()][-1].decode())
     environment = written["spec"]["tasks"][0]["template"]["spec"]["containers"][0]["env"]
     value = next(e["value"] for e in environment if e["name"] == "PROBE")
     assert kube.expand(value, {"JOB_NAME": "somebody"}) == text
@@ -130,7 +136,7 @@ def test_plain_interpolation_is_omegaconfs(compiled: pipeline.Compiled, monkeypa
 
 def test_only_manifests_on_standard_output(tmp_path: Path) -> None:
     done = subprocess.run([FTGEN, "-o", "-"], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert [d["kind"] for d in yaml.safe_load_all(done.stdout)] == ["Job"]
+    assert [d["kind"] for d in yaml.safe_load_all(done.stdout)] == ["ConfigMap", "Job"]
     assert list(tmp_path.iterdir()) == []
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from ftgen import yamlio
-from ftgen.rules.job import NEWEST
+from ftgen.validation.manifest import NEWEST
 
 DATA = Path(__file__).parent / "data"
 SHORT = {

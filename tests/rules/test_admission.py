@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ftgen.diagnostics import has_errors
-from ftgen.rules import RULES
-from ftgen.rules.admission import Queue, admit_create, admit_update, mutate
-from ftgen.rules.agreement import cohere
+from ftgen.rules import AGREEMENT, every
+from ftgen.rules.admission import admit_create, admit_update, mutate
 from ftgen.rules.change import change_class
+from ftgen.validation import RULES, Context, Queue, validate
 
 STAGE = "admission"
 V1_12, V1_15 = (1, 12, 4), (1, 15, 0)
@@ -35,13 +35,13 @@ def test_refuses(refuses):
 
 
 def test_every_rule_has_cases(rules_with_cases):
-    judged = {r.name for r in RULES.values() if "FT310" <= r.code <= "FT331"}
+    judged = {r.name for r in every().values() if "FT310" <= r.code <= "FT331"}
 
     assert judged - rules_with_cases == {"unusable-queue"}
 
 
 def test_every_rule_documents_itself():
-    for rule in RULES.values():
+    for rule in every().values():
         if rule.code >= "FT310":
             title = rule.page.splitlines()[0]
             assert title.endswith("."), rule
@@ -186,7 +186,7 @@ def test_of_the_reference_manifests_only_the_tasks_defaults_are_missing(referenc
 def test_the_reference_manifests_are_admitted_and_cohere(reference_jobs, version):
     for job in reference_jobs:
         assert admit_create(job, volcano_version=version, queues=QUEUES) == []
-        assert cohere(mutate(job, volcano_version=version), volcano_version=version) == []
+        assert validate(AGREEMENT, mutate(job, volcano_version=version), Context(version)) == []
 
 
 # --- totality ---
@@ -273,7 +273,7 @@ def test_no_json_object_makes_a_rule_raise(job, version):
 
     assert mutate(out, volcano_version=version) == out
     admit_create(job, volcano_version=version, queues=QUEUES)
-    cohere(job, volcano_version=version)
+    validate(AGREEMENT, job, Context(version))
     assert change_class(job, job, volcano_version=version) == "no-op"
     admit_update(job, out, volcano_version=version)
 

@@ -1,9 +1,9 @@
 import pytest
 
 from ftgen.diagnostics import Severity
-from ftgen.rules import RULES
-from ftgen.rules.agreement import cohere
+from ftgen.rules import AGREEMENT, every
 from ftgen.rules.plugins import parse
+from ftgen.validation import RULES, Context, validate
 
 STAGE = "agreement"
 
@@ -13,31 +13,28 @@ def named(diagnostics):
 
 
 def test_accepts(accepts):
-    assert cohere(accepts.manifest, volcano_version=accepts.version) == []
+    assert validate(AGREEMENT, accepts.manifest, Context(accepts.version)) == []
 
 
 def test_refuses(refuses):
-    found = cohere(refuses.manifest, volcano_version=refuses.version)
+    found = validate(AGREEMENT, refuses.manifest, Context(refuses.version))
 
     assert named(found) == [(refuses.rule, refuses.subject)]
 
 
 def test_every_rule_has_cases(rules_with_cases):
-    judged = {
-        r.name for r in RULES.values() if r.check.__module__.startswith("ftgen.rules") and "FT410" <= r.code <= "FT431"
-    }
-
-    assert rules_with_cases == judged
+    assert rules_with_cases == {r.name for r in AGREEMENT.questions}
+    assert {r.name for r in every().values() if "FT410" <= r.code <= "FT431"} == rules_with_cases
 
 
 def test_a_null_plugin_is_said_to_vanish(base_job):
     base_job["spec"]["plugins"]["svc"] = None
 
-    assert named(cohere(base_job, volcano_version=(1, 12, 4))) == [("vanishing-plugin", "spec.plugins.svc")]
+    assert named(validate(AGREEMENT, base_job, Context((1, 12, 4)))) == [("vanishing-plugin", "spec.plugins.svc")]
 
 
 def test_what_only_may_go_wrong_is_a_warning():
-    warnings = {r.name for r in RULES.values() if r.severity is Severity.WARNING and "FT410" <= r.code <= "FT431"}
+    warnings = {r.name for r in every().values() if r.severity is Severity.WARNING and "FT410" <= r.code <= "FT431"}
 
     assert warnings == {
         "pending-without-timeout",

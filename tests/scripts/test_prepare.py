@@ -338,7 +338,7 @@ def test_a_living_owner_is_waited_for_and_a_dead_one_is_not(job: Pod) -> None:
     owner = job.start("prepare")
     assert await_file(job.home / "here", owner)
     log = outlived(job, owner)
-    assert "waiting for pod pod-0 of job sft-1" in log
+    assert "waiting for pod pod-0" in log
     assert "no sign of life from pod pod-0" in log
 
 

@@ -392,14 +392,14 @@ def test_only_node_0_merges_and_pushes(job: Pod) -> None:
     assert not any("export" in call or call.startswith("git") for call in job.calls)
 
 
-def test_the_base_s_files_come_back_where_asked(job: Pod) -> None:
+def test_the_base_s_files_come_back_unless_told_otherwise(job: Pod) -> None:
     base = job.volume / "base"
     base.mkdir(parents=True)
     for name in ("config.json", "tokenizer.json", "merges.txt", "model.safetensors"):
         (base / name).write_text("base")
-    assert merging(job).run("train").code == 0
+    assert merging(job).run("train", RESTORE_BASE_FILES="false").code == 0
     assert (job.volume / "merged" / "config.json").read_text() == "exported\n"
-    ended = job.run("train", RESTORE_BASE_FILES="true", JOB_NAME="sft-2", OUTPUT_DIR=str(job.volume / "out2"))
+    ended = job.run("train", JOB_NAME="sft-2", OUTPUT_DIR=str(job.volume / "out2"))
     assert ended.code == 0, ended.log
     merged = {path.name: path.read_text() for path in (job.volume / "merged").iterdir() if path.name[0] != "."}
     assert merged == dict.fromkeys(("config.json", "tokenizer.json", "merges.txt"), "base") | {
@@ -459,10 +459,10 @@ def test_final_files_are_pushed_and_intermediate_ones_are_not(job: Pod) -> None:
 def test_the_card_tells_the_commits_that_were_fetched(job: Pod) -> None:
     (job.volume / "base").mkdir(parents=True)
     (job.volume / "base" / ".ftgen-source").write_text("url https://x\ncommit c0ffee\nfile 3 commit\n")
-    ended = pushing(job).run("train", MODEL_CARD="| | |\n|---|---|\n| a | b |\n", DATASET_DIR=f"{job.volume}/none")
+    ended = pushing(job).run("train", MODEL_CARD="# Card\n\nA story.\n", DATASET_DIR=f"{job.volume}/none")
     assert ended.code == 0, ended.log
     card = (job.home / "pushed" / "README.md").read_text()
-    assert card == "| | |\n|---|---|\n| a | b |\n| base model commit | c0ffee |\n"
+    assert card == "# Card\n\nA story.\n\n- base model commit c0ffee\n"
 
 
 def test_the_branch_can_be_named(job: Pod) -> None:
@@ -498,7 +498,6 @@ def test_a_push_that_fails_names_the_reason_and_the_weights(job: Pod, answer: st
         ({"OUTPUT_MODEL_URL": "https://u:t@git.example.com/x"}, "OUTPUT_MODEL_URL holds a user or token"),
         ({"JOB_NAME": ""}, "needs PUSH_BRANCH or JOB_NAME"),
         ({"GIT_SSL_CAINFO": "/none.pem"}, "GIT_SSL_CAINFO names /none.pem"),
-        ({"EXPORT_CONFIG": "a: 1", "EXPORT_DIR": ""}, "EXPORT_CONFIG needs EXPORT_DIR"),
     ],
 )
 def test_what_cannot_be_pushed_is_known_before_training(job: Pod, env: dict[str, str], words: str) -> None:
@@ -552,3 +551,16 @@ def test_a_pod_may_die_at_any_step(job: Pod) -> None:
             (job.volume / folder).rename(job.home / f"{folder}-{step}")
         step += 2
     assert step > 20
+
+
+def test_what_the_manifest_leaves_out_has_its_default(job: Pod) -> None:
+    """Results go to output_models and output_models_merged, and every MLflow run carries the job's tags."""
+    told = '{"ftgen.job": "sft-1"}'
+    for name in ("OUTPUT_DIR", "EXPORT_DIR"):
+        job.env.pop(name, None)
+    ended = job.run(
+        "train", "sh", "-c", 'echo "$OUTPUT_DIR $MLFLOW_RUN_CONTEXT" >said', TRAIN_CONFIG="", MLFLOW_TAGS=told
+    )
+    assert ended.code == 0, ended.log
+    said = next(job.volume.rglob("said")).read_text()
+    assert said == f"output_models {told}\n"

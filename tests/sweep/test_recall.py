@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -15,12 +16,13 @@ from ftgen import pipeline, project, recall, yamlio
 from ftgen.compose import Composer, Composition, Request
 from ftgen.diagnostics import Rejected
 from ftgen.pipeline import Beside, Place
-from ftgen.recall import Panel, Recall, changes, watched
-from ftgen.rules import memory, panels, sizing
+from ftgen.recall import Recall, changes, watched
+from ftgen.rules import ADMISSION, AGREEMENT, LINT, ROLLOUT, SPEC, memory, sizing
 from ftgen.spec import Spec, admit
 from ftgen.text.paths import put
 from ftgen.trainers import llamafactory
 from ftgen.trainers.remembered import remembered
+from ftgen.trainers.setting import EXPORT, TRAINING
 
 _COMPOSER = Composer(Request(config_path=project.conf_dir()))
 
@@ -131,6 +133,17 @@ def test_sections_of_another_kind_have_another_shape() -> None:
 # --- recalling -----------------------------------------------------------------------------------------
 
 
+class _Questions:
+    def __init__(self, *questions: Callable[[Any], list[Any]]) -> None:
+        self.questions = questions
+
+    def view(self, subject: Any) -> Any:
+        return subject
+
+    def ask(self, subject: Any) -> list[Any]:
+        return [answer for question in self.questions for answer in question(subject)]
+
+
 def test_a_question_is_asked_again_only_where_what_it_read_has_changed() -> None:
     asked: list[str] = []
 
@@ -142,7 +155,7 @@ def test_a_question_is_asked_again_only_where_what_it_read_has_changed() -> None
         asked.append("second")
         return [subject["b"] if subject["a"] > 2 else 0]
 
-    panel, known = Panel(lambda subject: subject, (first, second)), Recall()
+    panel, known = _Questions(first, second), Recall()
     for number in range(20):
         assert known.ask(panel, {"a": 1, "b": number}) == [1, 0]
     assert len(asked) < 20
@@ -230,9 +243,9 @@ def test_settled_sections_are_shared_and_right() -> None:
     assert one.hardware.memory == "8Gi"
 
 
-def test_panels_ask_every_rule_once() -> None:
-    asked = [panels.MEANING, panels.ADMISSION, panels.AGREEMENT, panels.LINT]
-    assert all(len(set(map(str, panel.questions))) == len(panel.questions) for panel in asked)
+def test_scopes_ask_every_rule_once() -> None:
+    asked = [SPEC, TRAINING, EXPORT, ROLLOUT, ADMISSION, AGREEMENT, LINT]
+    assert all(len({rule.code for rule in scope.questions}) == len(scope.questions) > 1 for scope in asked)
 
 
 # --- blanks --------------------------------------------------------------------------------------------

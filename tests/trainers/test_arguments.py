@@ -6,10 +6,12 @@ from hypothesis import strategies as st
 
 from ftgen.diagnostics import Severity
 from ftgen.trainers import circumstances, conflicts, job
-from ftgen.trainers.arguments import RULES, Facts, check, normalise, surface
-from ftgen.trainers.setting import Rule
+from ftgen.trainers.arguments import Facts, check, normalise, surface
+from ftgen.trainers.setting import EXPORT, TRAINING
+from ftgen.validation import Rule
 
 LATEST = surface("0.9.5")
+RULES = tuple(dict.fromkeys((*TRAINING.questions, *EXPORT.questions)))
 GOOD = {
     "model_name_or_path": "/mnt/models/Qwen3-0.6B",
     "stage": "sft",
@@ -146,7 +148,7 @@ def test_no_rule_is_forgotten():
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
 def test_every_rule_explains_itself(rule):
-    lines = rule.text.splitlines()
+    lines = rule.page.splitlines()
     assert lines[0].endswith(".")
     assert all(any(line.strip().startswith(word) for line in lines) for word in ("Why: ", "Example: ", "Instead: "))
 

@@ -3,7 +3,8 @@
 import pytest
 
 from ftgen.diagnostics import Severity
-from ftgen.trainers.arguments import RULES, Facts, check, surface
+from ftgen.trainers.arguments import Facts, check, surface
+from ftgen.trainers.setting import EXPORT, TRAINING
 
 GOOD = {
     "model_name_or_path": "/mnt/models/M",
@@ -450,7 +451,7 @@ ALLOWED = [
     ("misplaced-results", {"output_dir": "outer"}, {"merged": "out"}),
 ]
 
-BY_NAME = {rule.name: rule for rule in RULES}
+BY_NAME = {rule.name: rule for rule in (*TRAINING.questions, *EXPORT.questions)}
 
 
 def judged(name, args, facts, version="0.9.5", command="train"):

@@ -5,19 +5,23 @@ from __future__ import annotations
 from ftgen import contract
 from ftgen.diagnostics import Diagnostic, has_errors
 from ftgen.pipeline import Compiled
-from ftgen.rules import admission, agreement, lint
-from ftgen.rules.job import version_of
+from ftgen.rules import AGREEMENT, CLAIM_LINT, LINT, admission
+from ftgen.validation import Context, validate
+from ftgen.validation.manifest import companions, version_of
 
 
 def judged(job: Compiled) -> list[Diagnostic]:
     """What schema, admission, agreement and lint say against the objects of a job; a kind without schema counts."""
     version = job.spec.cluster.volcano_version
     numbers = version_of(version)
-    surroundings = lint.around(job.spec, job.bundle.objects)
+    cluster, there = job.spec.cluster, companions(job.bundle.companions)
+    context = Context(
+        numbers, cluster.facts, job.spec.hardware.card, cluster.pod_security, there.claims, there.config_maps
+    )
     found = [
         *(d for o in job.bundle.objects for d in contract.conform(o, volcano_version=version)),
         *admission.admit_create(job.bundle.job, volcano_version=numbers),
-        *agreement.cohere(job.bundle.job, volcano_version=numbers),
-        *(d for o in job.bundle.objects for d in lint.lint(o, surroundings, volcano_version=numbers)),
+        *(d for scope in (AGREEMENT, LINT) for d in validate(scope, job.bundle.job, context)),
+        *(d for each in job.bundle.companions for d in validate(CLAIM_LINT, each, context)),
     ]
     return [d for d in found if has_errors([d]) or d.code == contract.UNKNOWN_KIND]

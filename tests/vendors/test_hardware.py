@@ -136,7 +136,7 @@ def test_mig_instances_that_train_together_are_warned_of(render: Render, codes: 
 
 def test_dra_claims_devices_and_counts_none(render: Render, pod: Pod) -> None:
     job = render("hardware=nvidia-dra", "hardware.devices=4", "cluster.volcano_version='1.14'")
-    (template,) = (o for o in job.bundle.claims if o["kind"] == "ResourceClaimTemplate")
+    (template,) = (o for o in job.bundle.companions if o["kind"] == "ResourceClaimTemplate")
     assert template["apiVersion"] == "resource.k8s.io/v1"
     assert template["spec"]["spec"]["devices"]["requests"][0]["exactly"] == {
         "deviceClassName": "gpu.nvidia.com",

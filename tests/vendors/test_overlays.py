@@ -140,7 +140,7 @@ def test_operations_leave_an_object(operation: str, write: Write, render_here: R
 
 
 def test_a_patch_for_what_the_job_does_not_have_is_refused(write: Write, render_here: Render) -> None:
-    write("overlays/storage/topolvm/bad.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: any}\ndata: {a: b}\n")
+    write("overlays/storage/topolvm/bad.yaml", "apiVersion: v1\nkind: Secret\nmetadata: {name: any}\ndata: {a: b}\n")
     assert rejected(render_here).code == "FT022"
     write(
         "overlays/storage/topolvm/bad.yaml", "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: nobody}\n"
@@ -316,7 +316,7 @@ LOSSES = {
     "args": (
         f"{TEMPLATE}  spec:\n    initContainers: [{{name: prepare, command: [/bin/bash, -x]}}]\n",
         "PodTemplate.template.spec.initContainers[name=prepare].command",
-        "-c, # shellcheck shell=bash…",
+        "/opt/ftgen/prepare.sh",
     ),
     "plugins": (f"{JOB}spec: {{plugins: {{svc: []}}}}\n", "Job.spec.plugins.svc", "--publish-not-ready-addresses=true"),
 }

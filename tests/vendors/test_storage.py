@@ -28,8 +28,8 @@ def kinds(job: Compiled) -> list[str]:
 
 def test_a_static_volume_and_its_claim_are_made_for_each_other(render: Render) -> None:
     job = render("storage=nfs-static", *NEEDS["nfs-static"])
-    assert kinds(job) == ["PersistentVolume", "PersistentVolumeClaim"] * 2 + ["Job"]
-    provided, claimed = job.bundle.claims[:2]
+    assert kinds(job) == ["PersistentVolume", "PersistentVolumeClaim"] * 2 + ["ConfigMap", "Job"]
+    provided, claimed = job.bundle.companions[:2]
     assert provided["spec"]["nfs"] == {"server": "nfs.example.com", "path": "/exports/models"}
     assert provided["spec"]["storageClassName"] == claimed["spec"]["storageClassName"] == ""
     assert claimed["spec"]["volumeName"] == provided["metadata"]["name"]
@@ -39,7 +39,7 @@ def test_a_static_volume_and_its_claim_are_made_for_each_other(render: Render) -
 
 def test_existing_claims_are_used_and_none_is_made(render: Render, pod: Pod) -> None:
     job = render("storage=claims", *NEEDS["claims"])
-    assert kinds(job) == ["Job"]
+    assert kinds(job) == ["ConfigMap", "Job"]
     assert volume(job, pod, "models-cache")["persistentVolumeClaim"] == {"claimName": "models"}
 
 
@@ -129,7 +129,7 @@ def test_cached_models_lie_where_the_cache_puts_them(render: Render, pod: Pod) -
 
 
 def test_the_cache_gets_a_claim_of_the_jobs_own_namespace(render: Render) -> None:
-    provided, claimed = render("storage=model-cache", *NEEDS["model-cache"]).bundle.claims
+    provided, claimed = render("storage=model-cache", *NEEDS["model-cache"]).bundle.companions[:2]
     assert provided["spec"]["local"] == {"path": "/models"}
     (term,) = provided["spec"]["nodeAffinity"]["required"]["nodeSelectorTerms"]
     assert term["matchExpressions"] == [{"key": "pool", "operator": "In", "values": ["gpu"]}]

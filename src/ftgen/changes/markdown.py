@@ -14,8 +14,8 @@ from ftgen import record
 from ftgen.changes.compare import ABSENT, FieldChange, Kind
 from ftgen.changes.match import Change, Manifest, Status
 from ftgen.changes.show import is_long, line_changes, printable, short, summary, title
-from ftgen.rules.job import NEWEST, Task, amount, mapping, read
 from ftgen.rules.resources import is_extended
+from ftgen.validation.manifest import NEWEST, Task, amount, mapping, read
 
 _MOST = 100
 """Rows of a table, items of a list."""

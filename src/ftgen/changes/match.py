@@ -13,8 +13,8 @@ from ftgen import yamlio
 from ftgen.changes.compare import FieldChange, Kind, cost, fields
 from ftgen.diagnostics import Rejected
 from ftgen.files import is_there
-from ftgen.rules.job import mapping
 from ftgen.tree import Lock, Run, Shelf, State, Terms, settled
+from ftgen.validation.manifest import mapping
 
 Manifest = Mapping[str, Any]
 

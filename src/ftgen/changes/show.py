@@ -11,7 +11,7 @@ from typing import Any
 
 from ftgen.changes.compare import ABSENT, FieldChange, Kind
 from ftgen.changes.match import Change, Manifest, Status
-from ftgen.rules.job import mapping
+from ftgen.validation.manifest import mapping
 
 _SIGN = {Status.ADDED: "+", Status.REMOVED: "-", Status.CHANGED: "~"}
 _COLOUR = {"+": "32", "-": "31", "~": "33"}

@@ -15,10 +15,10 @@ from ftgen.cli.arguments import Arguments, Usage
 from ftgen.cli.written import Written
 from ftgen.diagnostics import Diagnostic, Location, Rejected, Severity, error, note
 from ftgen.files import is_there
-from ftgen.rules import lint
-from ftgen.rules.job import version_of
 from ftgen.spec import admit_facts
-from ftgen.terms import Claims, Terms
+from ftgen.terms import Terms
+from ftgen.validation import UNKNOWN_FACT
+from ftgen.validation.manifest import Companions, version_of
 
 _SUFFIXES = (".yaml", ".yml", ".json")
 
@@ -29,7 +29,7 @@ def run(arguments: Arguments) -> int:
         raise Usage("check needs a PATH: files, folders or patterns, or - for standard input")
     names = list(files(arguments.overrides))
     parts = {name: user for name, user in kustomize.parts(names).items() if name not in arguments.overrides}
-    terms = replace(terms_of(arguments), claims=_claims(names))
+    terms = replace(terms_of(arguments), companions=_companions(names))
     tally, written = _Tally(arguments), Written()
     for name in names:
         if name in parts:
@@ -46,13 +46,13 @@ def _part(name: str, user: str) -> Diagnostic:
     return note(contract.UNKNOWN_KIND, told, help=help_).at(Location(name))
 
 
-def _claims(names: Iterable[str]) -> Claims:
-    """The claims of all files, which jobs of other files may name; what is no file, a pipe, can be read only once."""
-    found: dict[str, dict[str, Mapping[str, Any]]] = {}
+def _companions(names: Iterable[str]) -> dict[str, Companions]:
+    """What jobs of other files may name, in all files; what is no file, a pipe, can be read only once."""
+    found: dict[str, Companions] = {}
     for name in (each for each in names if Path(each).is_file()):
         with suppress(Rejected):
-            for namespace, claims in check.claims_in(yamlio.read_text(Path(name), name), name).items():
-                found.setdefault(namespace, {}).update(claims)
+            for namespace, there in check.companions_in(yamlio.read_text(Path(name), name), name).items():
+                found[namespace] = found.get(namespace, Companions()).joined(there)
     return found
 
 
@@ -97,8 +97,8 @@ class _Tally:
 
     def take(self, checked: tuple[tuple[Diagnostic, ...], int]) -> None:
         diagnostics, objects = checked
-        self.lacking = {d.subject: d for d in diagnostics if d.code == lint.UNKNOWN_FACT} | self.lacking
-        self._tell([d for d in diagnostics if d.code != lint.UNKNOWN_FACT])
+        self.lacking = {d.subject: d for d in diagnostics if d.code == UNKNOWN_FACT} | self.lacking
+        self._tell([d for d in diagnostics if d.code != UNKNOWN_FACT])
         self.counts["file"] += 1
         self.counts["object"] += objects
 

@@ -11,7 +11,7 @@ from ftgen.changes import Change, Kind, Status
 from ftgen.cli import output, repository
 from ftgen.cli.arguments import Arguments, Usage
 from ftgen.diagnostics import note
-from ftgen.rules.job import mapping
+from ftgen.validation.manifest import mapping
 
 _SSA = "kustomize.toolkit.fluxcd.io/ssa"
 

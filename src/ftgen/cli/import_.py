@@ -19,9 +19,8 @@ from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, Seve
 from ftgen.importing import Options, Proposal, Run, Wanted, Word
 from ftgen.overlay import ANYTHING, Declared, Patch
 from ftgen.pipeline import Beside, Compiled
-from ftgen.rules import lint
-from ftgen.rules.lint import Around
 from ftgen.terms import Terms
+from ftgen.validation import UNKNOWN_FACT, codes_of
 
 
 def run(arguments: Arguments) -> int:
@@ -148,7 +147,7 @@ def _judging() -> Iterator[None]:
 def _manifest(wanted: Wanted, name: str, whose: _Whose) -> _Imported:
     terms = whose.terms()
     with _judging():
-        found = check.judge(wanted.job, terms, Around(terms.facts, terms.pod_security))
+        found = check.judge(wanted.job, terms, check.context_of(terms))
         require([d for d in found if d.severity is Severity.ERROR and not importing.is_acceptable(d)])
         proposal = importing.propose(wanted.job, name, whose.options, whose.hardware)
     settled, plain, left_out = importing.settle(proposal, whose.compiled)
@@ -163,11 +162,10 @@ def _manifest(wanted: Wanted, name: str, whose: _Whose) -> _Imported:
 
 def _together(judged: Sequence[Diagnostic], rendered: Sequence[Diagnostic]) -> list[Diagnostic]:
     """What `check` says of the file, as warnings, and what rendering says beyond it; each code by one of them."""
-    said = {d.code for d in judged}
-    said |= {twin for code in said for twin in lint.TWINS.get(code, ())}
+    said = {code for d in judged for code in codes_of(d.code)}
     checked = [replace(d, severity=Severity.WARNING) if d.severity is Severity.ERROR else d for d in judged]
     return [
-        *(d for d in checked if d.code != lint.UNKNOWN_FACT),
+        *(d for d in checked if d.code != UNKNOWN_FACT),
         *(d for d in rendered if d.code not in said),
     ]
 

@@ -19,8 +19,8 @@ from ftgen.cli.arguments import Arguments, Usage
 from ftgen.compose import Composer
 from ftgen.diagnostics import Rejected, error, note
 from ftgen.pipeline import Place
-from ftgen.rules.job import text as text_of
 from ftgen.tree import LOCK_NAME, Entry, Run, State
+from ftgen.validation.manifest import text as text_of
 
 
 @dataclass(frozen=True, slots=True)

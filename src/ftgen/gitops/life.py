@@ -23,10 +23,10 @@ from ftgen.gitops.branch import Branch
 from ftgen.gitops.git import told_as_diagnostics
 from ftgen.gitops.publish import Work
 from ftgen.gitops.remote import destination
-from ftgen.rules.job import read, version_of
 from ftgen.tree import DELIVERY, Entry, Fate, Issued, Lock, Outcome, Run, Shelf, State, object_of, under_name
-from ftgen.tree.lock import is_job
+from ftgen.tree.lock import is_job, is_scripts
 from ftgen.tree.plan import sha256
+from ftgen.validation.manifest import read, version_of
 
 _POD_NAME_LIMIT = 63
 _SUBJECT = 50
@@ -53,6 +53,7 @@ def stopping(names: Sequence[str]) -> Work:
 
     Between the two, the reconciler must have synchronised the first: it reads the guards from the live
     object.  The file of an archived run goes at once: reconcilers have let go of its job, whose guard stays.
+    Scripts that no other run names go with the last one.
 
     The work raises FT527 for an unknown run.
     """
@@ -68,7 +69,7 @@ def stopping(names: Sequence[str]) -> Work:
                 edit.annotate(path, unguarded(edit.content(path)))
             edit.move(path, State.STOPPING)
 
-    return _work("stop", names, one)
+    return _work("stop", names, one, last=_Edit.retire_scripts)
 
 
 def rerunning(names: Sequence[str], runs: Iterable[Run] = ()) -> Work:
@@ -121,9 +122,11 @@ def leftovers(shelf: Shelf, lock: Lock) -> Iterator[Leftover]:
 
     Only lists; `stop` removes.
     """
-    living = {path for path, e in lock.files.items() if is_job(e.object) and e.state is not State.ARCHIVED}
+    jobs = {path: entry.state for path, entry in sorted(lock.files.items()) if is_job(entry.object)}
+    living = {path for path, state in jobs.items() if state is not State.ARCHIVED}
     folders = {path.partition("/")[0] for path in living}
-    live = [shelf.read(path) or b"" for path in sorted(living)]
+    texts = {path: shelf.read(path) or b"" for path in jobs}
+    live = [texts[path] for path in living]
     for path, entry in sorted(lock.files.items()):
         if is_job(entry.object) and entry.state is not State.ACTIVE:
             yield Leftover(path, entry.object, f"its run is {entry.state}", entry.state)
@@ -133,6 +136,10 @@ def leftovers(shelf: Shelf, lock: Lock) -> Iterator[Leftover]:
         elif not entry.object:
             if path.partition("/")[0] not in folders:
                 yield Leftover(path, entry.object, "no live job is left in its folder", entry.state)
+        elif is_scripts(entry.object):
+            # An archived run names its scripts for as long as its file is there.
+            if not _is_named(entry.object, texts.values()):
+                yield Leftover(path, entry.object, "no run names it", entry.state)
         elif not is_job(entry.object) and not _is_named(entry.object, live):
             yield Leftover(path, entry.object, "no live job names it", entry.state)
 
@@ -150,6 +157,7 @@ def _work(
     names: Sequence[str],
     one: Callable[[_Edit, str, Entry], None],
     rendered: Mapping[str, Run] = MappingProxyType({}),
+    last: Callable[[_Edit], None] | None = None,
 ) -> Work:
     def work(shelf: Shelf, lock: Lock) -> tuple[Outcome, str]:
         edit = _Edit(shelf, lock, dict(lock.files), dict(lock.runs), set(lock.ended), {})
@@ -160,6 +168,8 @@ def _work(
             else:
                 for path, entry in _files_of(lock, name):
                     one(edit, path, entry)
+        if last:
+            last(edit)
         return edit.outcome(), f"ftgen: {verb} {_shortened(names)}"
 
     return work
@@ -247,6 +257,24 @@ class _Edit:
         self.content(path)
         self.ended.add(self.files.pop(path).name)
         self.fates[path] = fate
+
+    def retire_scripts(self) -> None:
+        """Stop scripts with the last runs that name them: their guards go first, their files with the last job's."""
+        jobs = {path: e.state for path, e in self.files.items() if is_job(e.object)}
+        texts = {path: self.shelf.read(path) or b"" for path in jobs}
+        touched = {path.partition("/")[0] for path, e in self.old.files.items() if self.files.get(path) != e}
+        there = [
+            (path, e) for path, e in self.files.items() if is_scripts(e.object) and path.partition("/")[0] in touched
+        ]
+        for path, entry in there:
+            states = {jobs[job] for job, text in texts.items() if _is_named(entry.object, (text,))}
+            if not states:
+                self.content(path)
+                del self.files[path]
+                self.fates[path] = Fate.REMOVED
+            elif states == {State.STOPPING}:
+                self.annotate(path, unguarded(self.content(path)))
+                self.move(path, State.STOPPING)
 
     def repeat(self, path: str, entry: Entry) -> None:
         if not is_job(entry.object):

@@ -10,7 +10,9 @@ from typing import Any, TypeVar
 from ftgen import overlay, yamlio
 from ftgen.diagnostics import Diagnostic, Rejected, Severity, note
 from ftgen.importing.proposal import Proposal
-from ftgen.rules import RULES, secrets
+from ftgen.rules import SECRETS
+from ftgen.trainers.setting import EXPORT, TRAINING
+from ftgen.validation import RULES
 
 _INTERPOLATION = re.compile(r"(\\*)\$\{")
 
@@ -92,11 +94,11 @@ def _errors(rejected: Rejected) -> list[Diagnostic]:
 def is_acceptable(problem: Diagnostic) -> bool:
     """Whether a configuration may accept it with a reason: a rule's verdict, by nobody's admission, and no secret."""
     broken = RULES.get(problem.code)
-    return broken is not None and not broken.denied and problem.code not in _NEVER
+    return broken is not None and not broken.denied and problem.code != "FT284" and _NEVER.isdisjoint(broken.scopes)
 
 
-_NEVER = frozenset({"FT284", *(each.code for each in secrets.RULES_OF_SECRETS)})
-"""Secrets in a manifest, and what is said of `allow` itself."""
+_NEVER = frozenset((SECRETS, TRAINING, EXPORT))
+"""Scopes of what nobody accepts in passing: secrets in a manifest, and arguments that the trainer itself refuses."""
 
 
 def _content(proposal: Proposal) -> dict[str, Any]:

@@ -135,7 +135,8 @@ def propose(job: Object, source: str, options: Options, hardware: str = "") -> P
     pod = _mapping(_mapping(task.get("template")).get("spec"))
     container = next(iter(_mappings(pod.get("containers"))), {})
     choices: dict[str, str] = {"delivery": _delivery(metadata)}
-    values: dict[str, Any] = {"name": name}
+    # The job brings its own command, so that a ConfigMap of scripts would serve nobody.
+    values: dict[str, Any] = {"name": name, "job.scripts": "inline"}
     for found in (
         _model(_environment(pod), options),
         _hardware(task, container, options, hardware),

@@ -7,30 +7,23 @@ Volcano.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from typing import Any
 
-from ftgen.diagnostics import Diagnostic, Severity
-from ftgen.rules import Finding, plugins, rule, run
-from ftgen.rules.job import Job, Version, count, mapping, number, read, strings, text
-from ftgen.rules.names import RULES_OF_NAMES
+from ftgen.diagnostics import Severity
+from ftgen.rules import AGREEMENT, plugins
 from ftgen.rules.policies import events, policies
-from ftgen.rules.variables import RULES_OF_VARIABLES
-from ftgen.rules.volumes import RULES_OF_VOLUMES
+from ftgen.validation import Finding, rule
+from ftgen.validation.manifest import Container, Job, Task, count, mapping, number, strings, text
 
 _RESTARTS = ("RestartJob", "RestartTask", "RestartPod", "RestartPartition")
+_INDEX = ("VK_TASK_INDEX", "VC_TASK_INDEX")
+_TORCH = ("MASTER_ADDR", "MASTER_PORT", "WORLD_SIZE", "RANK")
+_REFERENCE = re.compile(r"\$\$|\$\(([^)]*)\)")
 _UNGUARDED = ("kube-system", "volcano-system")
 
 
-def cohere(job: dict[str, Any], *, volcano_version: Version) -> list[Diagnostic]:
-    """Why the admitted job would run no pods, or other pods than it says; warnings where it only may.
-
-    The job is judged as it is written: run it through `admission.mutate` first to judge it as it is stored.
-    """
-    return run(RULES_OF_AGREEMENT, read(job, volcano_version))
-
-
-@rule("FT418", "vanishing-plugin")
+@rule("FT418", "vanishing-plugin", on=AGREEMENT)
 def vanishing_plugin(job: Job) -> Iterator[Finding]:
     """A plugin's arguments are null, so the API server drops the plugin.
 
@@ -47,7 +40,7 @@ def vanishing_plugin(job: Job) -> Iterator[Finding]:
             )
 
 
-@rule("FT419", "unread-plugin-argument")
+@rule("FT419", "unread-plugin-argument", on=AGREEMENT)
 def unread_plugin_argument(job: Job) -> Iterator[Finding]:
     """A plugin stops reading its arguments before their end.
 
@@ -73,7 +66,7 @@ def unread_plugin_argument(job: Job) -> Iterator[Finding]:
                 )
 
 
-@rule("FT420", "plugin-without-its-tasks")
+@rule("FT420", "plugin-without-its-tasks", on=AGREEMENT)
 def plugin_without_its_tasks(job: Job) -> Iterator[Finding]:
     """A distributed-framework plugin names tasks that the job does not have.
 
@@ -104,7 +97,7 @@ def _ranked(job: Job) -> bool:
     return any(text(variable.get("name")) == "RANK" for c in job.containers for _, variable in c.env)
 
 
-@rule("FT421", "colliding-ranks")
+@rule("FT421", "colliding-ranks", on=AGREEMENT)
 def colliding_ranks(job: Job) -> Iterator[Finding]:
     """The pytorch plugin would give two pods one rank, or no pod rank 0.
 
@@ -129,7 +122,7 @@ def colliding_ranks(job: Job) -> Iterator[Finding]:
             )
 
 
-@rule("FT422", "restart-on-success")
+@rule("FT422", "restart-on-success", on=AGREEMENT)
 def restart_on_success(job: Job) -> Iterator[Finding]:
     """A policy restarts what has completed.
 
@@ -150,7 +143,7 @@ def restart_on_success(job: Job) -> Iterator[Finding]:
             )
 
 
-@rule("FT423", "pending-without-timeout", Severity.WARNING)
+@rule("FT423", "pending-without-timeout", Severity.WARNING, on=AGREEMENT)
 def pending_without_timeout(job: Job) -> Iterator[Finding]:
     """A policy on PodPending has no timeout and never acts.
 
@@ -164,7 +157,7 @@ def pending_without_timeout(job: Job) -> Iterator[Finding]:
             yield Finding("a policy on PodPending acts only after a timeout", path, "PodPending", f"set {path}.timeout")
 
 
-@rule("FT424", "unreachable-success")
+@rule("FT424", "unreachable-success", on=AGREEMENT)
 def unreachable_success(job: Job) -> Iterator[Finding]:
     """`minSuccess` is more pods than there are, so the job always ends Failed.
 
@@ -183,7 +176,7 @@ def unreachable_success(job: Job) -> Iterator[Finding]:
         )
 
 
-@rule("FT425", "restart-without-retry", Severity.WARNING)
+@rule("FT425", "restart-without-retry", Severity.WARNING, on=AGREEMENT)
 def restart_without_retry(job: Job) -> Iterator[Finding]:
     """A policy restarts the job but `maxRetry` allows one attempt only.
 
@@ -205,7 +198,7 @@ def restart_without_retry(job: Job) -> Iterator[Finding]:
             return
 
 
-@rule("FT426", "gang-waiting-for-itself")
+@rule("FT426", "gang-waiting-for-itself", on=AGREEMENT)
 def gang_waiting_for_itself(job: Job) -> Iterator[Finding]:
     """Tasks wait for others, but the gang needs all of them at once.
 
@@ -232,7 +225,81 @@ def _gang(job: Job) -> int:
     return number(job.spec.get("minAvailable")) or summed
 
 
-@rule("FT429", "unguarded-namespace", Severity.WARNING)
+@rule("FT427", "overwritten-variable", on=AGREEMENT)
+def overwritten_variable(job: Job) -> Iterator[Finding]:
+    """A container sets a variable that a plugin sets after it.
+
+    Plugins append to the container's env, and the last of two equal names wins: the svc plugin's
+    VC_<TASK>_HOSTS and VC_<TASK>_NUM, env's VC_TASK_INDEX, pytorch's MASTER_ADDR, MASTER_PORT, WORLD_SIZE and
+    RANK, tensorflow's TF_CONFIG, mpi's MPI_HOST.
+
+    Refused: `env: [{name: VC_TASK_INDEX, value: "0"}]` with `plugins: {env: []}`.
+    Write: a name of your own, or no plugin.
+    """
+    everywhere, main = _plugin_variables(job)
+    for container in job.containers if everywhere or main else ():
+        added = everywhere if container.init else everywhere | main
+        for i, variable in container.env:
+            name = variable.get("name")
+            if isinstance(name, str) and name in added:
+                yield Finding(
+                    f"the variable {name} is overwritten by a job plugin",
+                    f"{container.path}.env[{i}].name",
+                    name,
+                    "remove it or use another name",
+                )
+
+
+def _plugin_variables(job: Job) -> tuple[set[str], set[str]]:
+    """The variables plugins add to every container, and to main containers only."""
+    everywhere: set[str] = set()
+    main: set[str] = set()
+    if "svc" in job.plugins:
+        everywhere |= {f"VC_{_shouted(task)}_{what}" for task in job.tasks for what in ("HOSTS", "NUM")}
+    everywhere |= set(_INDEX) if "env" in job.plugins else set()
+    everywhere |= {"MPI_HOST"} if "mpi" in job.plugins else set()
+    main |= set(_TORCH) if "pytorch" in job.plugins else set()
+    main |= {"TF_CONFIG"} if "tensorflow" in job.plugins else set()
+    return everywhere, main
+
+
+def _shouted(task: Task) -> str:
+    return task.name.replace("-", "_").upper()
+
+
+@rule("FT428", "unexpanded-variable", on=AGREEMENT)
+def unexpanded_variable(job: Job) -> Iterator[Finding]:
+    """A variable refers to one that a plugin defines after it.
+
+    Kubernetes expands `$(NAME)` in an env value only from variables earlier in the list, and plugins append
+    theirs, so the text stays as it is. In command and args, and as `${NAME}` in the shell, it works.
+
+    Refused: `{name: NODE_RANK, value: $(VC_TASK_INDEX)}`.
+    Write: `NODE_RANK="${VC_TASK_INDEX}"` in the script.
+    """
+    everywhere, main = _plugin_variables(job)
+    added = everywhere | main
+    for container in job.containers:
+        for i, name in _references(container):
+            if name in added or name.startswith(("VC_", "VK_")):
+                yield Finding(
+                    f"$({name}) is not yet defined here and stays as it is",
+                    f"{container.path}.env[{i}].value",
+                    f"$({name})",
+                    f"read ${{{name}}} in the script instead",
+                )
+
+
+def _references(container: Container) -> Iterator[tuple[int, str]]:
+    """References in env values to names that no earlier variable of the container defines."""
+    for at, (i, variable) in enumerate(container.env):
+        value = variable.get("value")
+        if isinstance(value, str) and "$(" in value:
+            earlier = {text(before.get("name")) for _, before in container.env[:at]}
+            yield from ((i, name) for name in _REFERENCE.findall(value) if name and name not in earlier)
+
+
+@rule("FT429", "unguarded-namespace", Severity.WARNING, on=AGREEMENT)
 def unguarded_namespace(job: Job) -> Iterator[Finding]:
     """The job is in a namespace that Volcano's webhooks skip.
 
@@ -247,7 +314,7 @@ def unguarded_namespace(job: Job) -> Iterator[Finding]:
         yield Finding(f"Volcano's webhooks skip the namespace {namespace}", "metadata.namespace", namespace)
 
 
-@rule("FT430", "shared-hostname")
+@rule("FT430", "shared-hostname", on=AGREEMENT)
 def shared_hostname(job: Job) -> Iterator[Finding]:
     """A template sets its own hostname or subdomain where the svc plugin needs them.
 
@@ -271,21 +338,3 @@ def shared_hostname(job: Job) -> Iterator[Finding]:
                 domain,
                 f"remove {path}",
             )
-
-
-RULES_OF_AGREEMENT = (
-    *RULES_OF_NAMES,
-    *RULES_OF_VOLUMES,
-    vanishing_plugin,
-    unread_plugin_argument,
-    plugin_without_its_tasks,
-    colliding_ranks,
-    restart_on_success,
-    pending_without_timeout,
-    unreachable_success,
-    restart_without_retry,
-    gang_waiting_for_itself,
-    *RULES_OF_VARIABLES,
-    unguarded_namespace,
-    shared_hostname,
-)

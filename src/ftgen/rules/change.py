@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any, Literal
 
-from ftgen.rules import Finding, rule
+from ftgen.rules import UPDATE
 from ftgen.rules.defaults import mutate
-from ftgen.rules.job import NEWEST, Job, Version, amount, child, entries, mapping, number, text
+from ftgen.validation import Context, Finding, rule
+from ftgen.validation.manifest import NEWEST, Job, Version, amount, child, entries, mapping, number, text
 
 Change = Literal["no-op", "metadata", "in-place", "new run"]
 
@@ -91,8 +92,8 @@ def change_class(old: dict[str, Any], new: dict[str, Any], *, volcano_version: V
     return "no-op" if _about(before) == _about(after) else "metadata"
 
 
-@rule("FT334", "other-number-of-tasks")
-def task_count(before: Job, after: Job) -> Iterator[Finding]:
+@rule("FT334", "other-number-of-tasks", on=UPDATE)
+def task_count(after: Job, context: Context) -> Iterator[Finding]:
     """An update adds or removes tasks.
 
     Volcano's job webhook fixes the number of tasks when the job is created.
@@ -100,7 +101,8 @@ def task_count(before: Job, after: Job) -> Iterator[Finding]:
     Refused: adding a task `evaluate` to a job that runs.
     Write: a job of another name.
     """
-    if len(before.tasks) != len(after.tasks):
+    before = context.before
+    if before is not None and len(before.tasks) != len(after.tasks):
         yield Finding(
             f"the job has {len(before.tasks)} tasks and cannot be changed to {len(after.tasks)}",
             "spec.tasks",
@@ -109,8 +111,8 @@ def task_count(before: Job, after: Job) -> Iterator[Finding]:
         )
 
 
-@rule("FT335", "changed-run")
-def immutable_field(before: Job, after: Job) -> Iterator[Finding]:
+@rule("FT335", "changed-run", on=UPDATE)
+def immutable_field(after: Job, context: Context) -> Iterator[Finding]:
     """An update changes what Volcano holds immutable.
 
     Only spec.minAvailable, spec.priorityClassName and the tasks' replicas and minAvailable may change, beside
@@ -119,7 +121,8 @@ def immutable_field(before: Job, after: Job) -> Iterator[Finding]:
     Refused: another image.
     Write: a job of another name; a run is never changed into another run.
     """
-    if len(before.tasks) != len(after.tasks):
+    before = context.before
+    if before is None or len(before.tasks) != len(after.tasks):
         return
     old, new = _fixed(before.spec), _fixed(after.spec)
     if old != new:

@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from ftgen import kube
-from ftgen.rules import Finding, rule
+from ftgen.rules import ADMISSION
 from ftgen.rules.fields import downward_problem, is_data_key, steps_back
-from ftgen.rules.job import Container, Job, entries, mapping, number, text
+from ftgen.validation import Finding, rule
+from ftgen.validation.manifest import Container, Job, entries, mapping, number, text
 
 LARGEST_PORT = 65535
 _LONGEST_PORT_NAME = 15
@@ -24,7 +25,21 @@ _PROPAGATION = ("None", "HostToContainer", "Bidirectional")
 _SOURCES = ("fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef", "fileKeyRef")
 
 
-@rule("FT343", "bad-container-name")
+@rule("FT342", "no-containers", on=ADMISSION)
+def no_containers(job: Job) -> Iterator[Finding]:
+    """A task's template has no container.
+
+    Core validation wants at least one main container.
+
+    Refused: `template: {spec: {initContainers: [...]}}` alone.
+    Write: the container that does the work under `containers`.
+    """
+    for pod in job.pods:
+        if not pod.main_containers:
+            yield Finding("the pod template has no containers", f"{pod.spec_path}.containers")
+
+
+@rule("FT343", "bad-container-name", on=ADMISSION)
 def bad_container_name(job: Job) -> Iterator[Finding]:
     """A container's name is no DNS-1123 label, or another container of the pod has it.
 
@@ -44,7 +59,7 @@ def bad_container_name(job: Job) -> Iterator[Finding]:
             seen.add(container.name)
 
 
-@rule("FT344", "no-image")
+@rule("FT344", "no-image", on=ADMISSION)
 def no_image(job: Job) -> Iterator[Finding]:
     """A container has no image.
 
@@ -59,7 +74,7 @@ def no_image(job: Job) -> Iterator[Finding]:
             yield Finding(f"the container {container.name!r} has no image", path, help=f"set {path}")
 
 
-@rule("FT353", "unknown-container-policy")
+@rule("FT353", "unknown-container-policy", on=ADMISSION)
 def unknown_container_policy(job: Job) -> Iterator[Finding]:
     """The imagePullPolicy or terminationMessagePolicy has a value that does not exist.
 
@@ -78,7 +93,7 @@ def unknown_container_policy(job: Job) -> Iterator[Finding]:
                 )
 
 
-@rule("FT345", "bad-port")
+@rule("FT345", "bad-port", on=ADMISSION)
 def bad_port(job: Job) -> Iterator[Finding]:
     """A container port is out of range, unnamed where named twice, or of an unknown protocol.
 
@@ -109,7 +124,7 @@ def _port_numbers(port: dict[str, Any]) -> tuple[tuple[str, int, bool], ...]:
     return ("containerPort", inner, inner == 0), ("hostPort", host, False)
 
 
-@rule("FT346", "bad-env-name")
+@rule("FT346", "bad-env-name", on=ADMISSION)
 def bad_env_name(job: Job) -> Iterator[Finding]:
     """An environment variable's name has other characters than letters, digits, `-`, `_` and `.`.
 
@@ -125,7 +140,7 @@ def bad_env_name(job: Job) -> Iterator[Finding]:
                 yield Finding(f"{name!r} is no environment variable's name", f"{container.path}.env[{i}].name", name)
 
 
-@rule("FT347", "ambiguous-env-source")
+@rule("FT347", "ambiguous-env-source", on=ADMISSION)
 def ambiguous_env_source(job: Job) -> Iterator[Finding]:
     """A variable's `valueFrom` names no source, several, or stands beside a value.
 
@@ -146,7 +161,7 @@ def ambiguous_env_source(job: Job) -> Iterator[Finding]:
                 yield Finding("a variable has either a value or a valueFrom", path, text(variable.get("name")))
 
 
-@rule("FT348", "bad-env-reference")
+@rule("FT348", "bad-env-reference", on=ADMISSION)
 def bad_env_reference(job: Job) -> Iterator[Finding]:
     """A variable's source points to what cannot be there.
 
@@ -176,7 +191,7 @@ def _references(source: dict[str, Any], path: str) -> Iterator[Finding]:
         yield Finding(message, f"{path}.{field}", value)
 
 
-@rule("FT349", "bad-env-from")
+@rule("FT349", "bad-env-from", on=ADMISSION)
 def bad_env_from(job: Job) -> Iterator[Finding]:
     """An `envFrom` entry names no ConfigMap or Secret, both, or has a malformed prefix.
 
@@ -197,7 +212,7 @@ def bad_env_from(job: Job) -> Iterator[Finding]:
                     yield Finding(f"{kind} names no object: {name!r}", f"{path}.{kind}.name", name)
 
 
-@rule("FT350", "mount-of-nothing")
+@rule("FT350", "mount-of-nothing", on=ADMISSION)
 def mount_of_nothing(job: Job) -> Iterator[Finding]:
     """A container mounts a volume the pod does not have, or two volumes at one path.
 
@@ -249,7 +264,7 @@ def _devices(container: Container, volumes: dict[str, dict[str, Any]]) -> Iterat
         used |= {name, text(where)}
 
 
-@rule("FT351", "bad-mount-option")
+@rule("FT351", "bad-mount-option", on=ADMISSION)
 def bad_mount_option(job: Job) -> Iterator[Finding]:
     """A mount's subPath leaves the volume, or its propagation or recursion cannot be had.
 
@@ -285,17 +300,3 @@ def _mount_problems(mount: dict[str, Any], container: Container) -> Iterator[tup
             yield "recursiveReadOnly", "recursiveReadOnly needs readOnly and no propagation"
     elif recursive not in (None, "Disabled"):
         yield "recursiveReadOnly", f"there is no recursiveReadOnly {recursive!r}"
-
-
-RULES_OF_CONTAINERS = (
-    bad_container_name,
-    no_image,
-    unknown_container_policy,
-    bad_port,
-    bad_env_name,
-    ambiguous_env_source,
-    bad_env_reference,
-    bad_env_from,
-    mount_of_nothing,
-    bad_mount_option,
-)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ftgen.rules.job import NEWEST, Version, count, mapping, number, text
+from ftgen.validation.manifest import NEWEST, Version, count, mapping, number, text
 
 _RETRIES = 3
 _NEEDS_SERVICE = ("tensorflow", "mpi", "pytorch")

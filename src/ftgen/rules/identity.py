@@ -11,12 +11,13 @@ from collections.abc import Iterator
 from functools import cache
 
 from ftgen.diagnostics import Severity
-from ftgen.rules import Finding, Rule, rule
+from ftgen.rules import SPEC
 from ftgen.spec import LlamaFactory, Spec
 from ftgen.trainers.surface import surface, versions
+from ftgen.validation import Finding, rule
 
 
-@rule("FT005", "cache-of-another-model")
+@rule("FT005", "cache-of-another-model", on=SPEC)
 def _cache(spec: Spec) -> Iterator[Finding]:
     """The cache on the nodes holds another model than the chosen one.
 
@@ -44,7 +45,7 @@ def _cache(spec: Spec) -> Iterator[Finding]:
     yield Finding(headline, "storage.cache.uri", cache.uri, help_, severity)
 
 
-@rule("FT006", "weights-of-another-model")
+@rule("FT006", "weights-of-another-model", on=SPEC)
 def _weights(spec: Spec) -> Iterator[Finding]:
     """The URL of the weights is that of another known model.
 
@@ -68,7 +69,6 @@ def _weights(spec: Spec) -> Iterator[Finding]:
 
 
 _PATH = "model_name_or_path"
-RULES_OF_IDENTITY: tuple[Rule, ...] = (_cache, _weights)
 
 
 def _names(uri: str, name: str) -> bool:

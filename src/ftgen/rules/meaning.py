@@ -6,20 +6,31 @@ import difflib
 import re
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
-from functools import cache
 
 from ftgen import image, kube, lower, schema
-from ftgen.diagnostics import Diagnostic, Severity
-from ftgen.rules import Finding, Rule, rule, run
+from ftgen.diagnostics import Severity
+from ftgen.rules import SPEC, twins
 from ftgen.spec import LlamaFactory, Spec, Volume
+from ftgen.validation import Finding, rule
 
 
-def judge(spec: Spec) -> list[Diagnostic]:
-    """What the rules of this module find."""
-    return run(RULES_OF_MEANING, spec)
+@rule("FT264", "unknown-volcano-release", on=SPEC)
+def _release(spec: Spec) -> Iterator[Finding]:
+    """A Volcano release of which ftgen has no schema and no admission rules.
+
+    Refused: `cluster.volcano_version=1.2`.
+    Write: the cluster's release, such as `1.12.4`, or `newest`.
+    """
+    try:
+        schema.release(spec.cluster.volcano_version)
+    except ValueError as problem:
+        known = ", ".join(schema.RELEASES)
+        yield Finding(
+            str(problem), "cluster.volcano_version", spec.cluster.volcano_version, f"known lines: {known}, newest"
+        )
 
 
-@rule("FT250", "share-without-unit")
+@rule("FT250", "share-without-unit", on=SPEC)
 def _share(spec: Spec) -> Iterator[Finding]:
     """A share of a card that its device plugin cannot count.
 
@@ -46,7 +57,7 @@ def _share(spec: Spec) -> Iterator[Finding]:
             yield Finding(headline, f"hardware.{key}", amount, f"choose a multiple of {unit}")
 
 
-@rule("FT251", "more-cards-than-a-node-has")
+@rule("FT251", "more-cards-than-a-node-has", on=SPEC)
 def _cards(spec: Spec) -> Iterator[Finding]:
     """More cards in one pod than a node has.
 
@@ -78,7 +89,7 @@ _CARDS_OF_A_NODE = 8
 _MOST_CARDS_OF_A_NODE = 16
 
 
-@rule("FT252", "share-larger-than-the-card")
+@rule("FT252", "share-larger-than-the-card", on=SPEC)
 def _share_size(spec: Spec) -> Iterator[Finding]:
     """A share that is larger than the card it is cut from, or that no card is cut into: the pod would stay pending.
 
@@ -102,7 +113,7 @@ def _share_size(spec: Spec) -> Iterator[Finding]:
 _MIG_PROFILE = re.compile(r"[12347]g\.[1-9]\d{0,2}gb(\.me|\.gfx|\.all|-me)*$")
 
 
-@rule("FT253", "image-without-git-lfs")
+@rule("FT253", "image-without-git-lfs", on=SPEC)
 def _without_git_lfs(spec: Spec) -> Iterator[Finding]:
     """An image without git-lfs, with which models and data sets are fetched and results are pushed.
 
@@ -127,7 +138,7 @@ def _at(spec: Spec, key: str) -> str | None:
     return value
 
 
-@rule("FT294", "image-of-another-build")
+@rule("FT294", "image-of-another-build", on=SPEC)
 def _another_build(spec: Spec) -> Iterator[Finding]:
     """An image of LLaMA-Factory's project that is built for other cards, or holds another release.
 
@@ -151,7 +162,7 @@ def _another_build(spec: Spec) -> Iterator[Finding]:
         yield Finding(headline, "trainer.version", spec.trainer.version, help_, Severity.WARNING)
 
 
-@rule("FT254", "shared-mode-on-node-local-storage")
+@rule("FT254", "shared-mode-on-node-local-storage", on=SPEC)
 def _mode(spec: Spec) -> Iterator[Finding]:
     """An access mode that node-local storage cannot serve.
 
@@ -161,14 +172,14 @@ def _mode(spec: Spec) -> Iterator[Finding]:
     Write: `ReadWriteOnce`, or `storage=nfs`.
     """
     for key, volume in _volumes(spec):
-        if spec.storage.node_local and volume.access_mode in {"ReadWriteMany", "ReadOnlyMany"}:
+        if spec.storage.node_local and twins.is_for_many_nodes(volume.access_mode):
             headline = f"node-local storage cannot serve {volume.access_mode}: the claim would never bind"
             yield Finding(
                 headline, f"storage.{key}.access_mode", volume.access_mode, "write ReadWriteOnce, or storage=nfs"
             )
 
 
-@rule("FT255", "one-node-claim-across-nodes")
+@rule("FT255", "one-node-claim-across-nodes", on=SPEC)
 def _across(spec: Spec) -> Iterator[Finding]:
     """A claim of one node, or of one pod, shared by the pods of several nodes.
 
@@ -185,7 +196,7 @@ def _across(spec: Spec) -> Iterator[Finding]:
             yield Finding(headline, f"storage.{key}.access_mode", volume.access_mode, "write ReadWriteMany")
 
 
-@rule("FT256", "shared-memory-beyond-the-limit")
+@rule("FT256", "shared-memory-beyond-the-limit", on=SPEC)
 def _shm(spec: Spec) -> Iterator[Finding]:
     """Shared memory (/dev/shm) as large as the container's memory limit, or larger.
 
@@ -201,7 +212,7 @@ def _shm(spec: Spec) -> Iterator[Finding]:
         yield Finding(headline, "storage.shm", size, "raise hardware.per_card.memory.limit or lower storage.shm")
 
 
-@rule("FT257", "little-shared-memory-for-several-cards", Severity.WARNING)
+@rule("FT257", "little-shared-memory-for-several-cards", Severity.WARNING, on=SPEC)
 def _small_shm(spec: Spec) -> Iterator[Finding]:
     """Less shared memory than collectives between several cards need.
 
@@ -212,7 +223,7 @@ def _small_shm(spec: Spec) -> Iterator[Finding]:
     Write: `storage.shm=auto`.
     """
     size = lower.shared_memory(spec)
-    if spec.world_size > 1 and kube.parse_quantity(size) < 4 * 2**30:
+    if twins.is_little_shared_memory(kube.parse_quantity(size), spec.world_size):
         yield Finding(
             f"{size} of shared memory for {spec.world_size} cards; 4Gi is the least",
             "storage.shm",
@@ -221,7 +232,7 @@ def _small_shm(spec: Spec) -> Iterator[Finding]:
         )
 
 
-@rule("FT258", "generated-name-under-a-reconciler")
+@rule("FT258", "generated-name-under-a-reconciler", on=SPEC)
 def _generated(spec: Spec) -> Iterator[Finding]:
     """A name made by the API server, or an expiry, in a manifest that a reconciler applies.
 
@@ -244,7 +255,7 @@ def _generated(spec: Spec) -> Iterator[Finding]:
         yield Finding(headline, "job.ttl", spec.job.ttl, "write job.ttl=null, or delivery=kubectl")
 
 
-@rule("FT259", "several-shared-cards", Severity.WARNING)
+@rule("FT259", "several-shared-cards", Severity.WARNING, on=SPEC)
 def _slices(spec: Spec) -> Iterator[Finding]:
     """Collectives between slices of shared cards.
 
@@ -263,12 +274,15 @@ def _slices(spec: Spec) -> Iterator[Finding]:
         headline = f"{together}; they do not reach each other's memory"
         yield Finding(headline, "hardware.devices", spec.world_size, whole)
     elif spec.hardware.shared:
-        known = "NCCL fails on them before HAMi 2.9.0"
-        told = known if spec.hardware.vendor == "nvidia" else f"no word of {spec.hardware.vendor} says that they can"
+        told = (
+            twins.FAILS_ON_SHARES
+            if spec.hardware.vendor == "nvidia"
+            else f"no word of {spec.hardware.vendor} says that they can"
+        )
         yield Finding(f"{together}; {told}", "hardware.devices", spec.world_size, whole)
 
 
-@rule("FT260", "results-that-vanish")
+@rule("FT260", "results-that-vanish", on=SPEC)
 def _vanishing(spec: Spec) -> Iterator[Finding]:
     """A training whose result is neither pushed nor kept.
 
@@ -282,7 +296,34 @@ def _vanishing(spec: Spec) -> Iterator[Finding]:
         yield Finding(headline, "model.output_url", "null", "set model.output_url or storage.workspace.claim")
 
 
-@rule("FT262", "unverified-git-host", Severity.WARNING)
+@rule("FT284", "unknown-accepted-code", on=SPEC)
+def _accepted(spec: Spec) -> Iterator[Finding]:
+    """A diagnostic is accepted that no rule gives, or that the cluster's admission gives.
+
+    A misspelt code would accept nothing, and a retired one nothing any more.  What admission denies is never created,
+    whatever is accepted here.
+
+    Refused: `+allow.FT2562=…`, `+allow.FT312=…`.
+    Write: the code as the diagnostic shows it; mend what admission denies.
+    """
+    if not spec.accepted:
+        return
+    from ftgen.rules import every  # noqa: PLC0415 - all rules, only where something is accepted
+
+    rules = every()
+    known, denied = {*rules, *_TOLD_BY_OTHERS}, {code for code, each in rules.items() if each.denied}
+    for section, codes in (("cluster.allow", spec.cluster.allow), ("allow", spec.allow)):
+        for code in codes:
+            if code not in known:
+                near = difflib.get_close_matches(code, sorted(known), 1)
+                help_ = f"did you mean {near[0]}?" if near else f"remove {section}.{code}"
+                yield Finding(f"there is no rule {code} to accept", f"{section}.{code}", code, help_)
+            elif code in denied:
+                told = f"{code} is what the cluster's admission denies, and accepting it creates nothing"
+                yield Finding(told, f"{section}.{code}", code, f"remove {section}.{code}, and mend what it tells of")
+
+
+@rule("FT262", "unverified-git-host", Severity.WARNING, on=SPEC)
 def _tls(spec: Spec) -> Iterator[Finding]:
     """A git host whose certificate is not verified while a token is sent to it.
 
@@ -297,7 +338,7 @@ def _tls(spec: Spec) -> Iterator[Finding]:
         yield Finding(headline, "cluster.git.tls_verify", "false", help_)
 
 
-@rule("FT263", "created-claim-without-a-name")
+@rule("FT263", "created-claim-without-a-name", on=SPEC)
 def _unnamed(spec: Spec) -> Iterator[Finding]:
     """A claim to be created, but without a name.
 
@@ -311,23 +352,7 @@ def _unnamed(spec: Spec) -> Iterator[Finding]:
             )
 
 
-@rule("FT264", "unknown-volcano-release")
-def _release(spec: Spec) -> Iterator[Finding]:
-    """A Volcano release of which ftgen has no schema and no admission rules.
-
-    Refused: `cluster.volcano_version=1.2`.
-    Write: the cluster's release, such as `1.12.4`, or `newest`.
-    """
-    try:
-        schema.release(spec.cluster.volcano_version)
-    except ValueError as problem:
-        known = ", ".join(schema.RELEASES)
-        yield Finding(
-            str(problem), "cluster.volcano_version", spec.cluster.volcano_version, f"known lines: {known}, newest"
-        )
-
-
-@rule("FT265", "ungranted-card-count")
+@rule("FT265", "ungranted-card-count", on=SPEC)
 def _count(spec: Spec) -> Iterator[Finding]:
     """A number of cards that the vendor's scheduler does not grant to one pod.
 
@@ -344,7 +369,7 @@ def _count(spec: Spec) -> Iterator[Finding]:
         yield Finding(headline, "hardware.devices", asked, f"write hardware.devices={near}")
 
 
-@rule("FT266", "rounded-up-share", Severity.NOTE)
+@rule("FT266", "rounded-up-share", Severity.NOTE, on=SPEC)
 def _template(spec: Spec) -> Iterator[Finding]:
     """A memory share between two templates: the larger one is given.
 
@@ -369,7 +394,7 @@ def _template(spec: Spec) -> Iterator[Finding]:
         )
 
 
-@rule("FT267", "several-shares")
+@rule("FT267", "several-shares", on=SPEC)
 def _several(spec: Spec) -> Iterator[Finding]:
     """Several shares of cards for one pod, where the device plugin gives one.
 
@@ -389,7 +414,7 @@ def _several(spec: Spec) -> Iterator[Finding]:
         yield Finding(headline, "hardware.devices", hardware.devices, "write hardware.devices=1, or choose whole cards")
 
 
-@rule("FT268", "scheduled-outside-volcano", Severity.WARNING)
+@rule("FT268", "scheduled-outside-volcano", Severity.WARNING, on=SPEC)
 def _outside(spec: Spec) -> Iterator[Finding]:
     """Pods that another scheduler than the job's places.
 
@@ -407,7 +432,7 @@ def _outside(spec: Spec) -> Iterator[Finding]:
         )
 
 
-@rule("FT269", "unconfirmed-option", Severity.NOTE)
+@rule("FT269", "unconfirmed-option", Severity.NOTE, on=SPEC)
 def _unsure(spec: Spec) -> Iterator[Finding]:
     """A hardware option some of whose facts could not be confirmed; it says which.
 
@@ -420,7 +445,7 @@ def _unsure(spec: Spec) -> Iterator[Finding]:
         )
 
 
-@rule("FT270", "partial-nodes", Severity.WARNING)
+@rule("FT270", "partial-nodes", Severity.WARNING, on=SPEC)
 def _partial(spec: Spec) -> Iterator[Finding]:
     """A job of several nodes that does not take the cards that suit it.
 
@@ -435,7 +460,7 @@ def _partial(spec: Spec) -> Iterator[Finding]:
         yield Finding(headline, "hardware.devices", asked, f"write hardware.devices={advised[-1]}")
 
 
-@rule("FT271", "volcano-too-old")
+@rule("FT271", "volcano-too-old", on=SPEC)
 def _release_of_cards(spec: Spec) -> Iterator[Finding]:
     """Cards that the cluster's Volcano cannot give out yet.
 
@@ -448,7 +473,7 @@ def _release_of_cards(spec: Spec) -> Iterator[Finding]:
         yield Finding(headline, "cluster.volcano_version", there, "choose another hardware option")
 
 
-@rule("FT272", "forbidden-by-pod-security")
+@rule("FT272", "forbidden-by-pod-security", on=SPEC)
 def _forbidden(spec: Spec) -> Iterator[Finding]:
     """What the namespace's pod security level forbids, asked of its pods.
 
@@ -482,7 +507,7 @@ _FORBIDDEN = {
 _NOTHING = {"host": "false", "rdma_resource": "null", "host_path": "null"}
 
 
-@rule("FT273", "volume-with-two-sources")
+@rule("FT273", "volume-with-two-sources", on=SPEC)
 def _sources(spec: Spec) -> Iterator[Finding]:
     """A volume that is to be two things at once.
 
@@ -511,7 +536,7 @@ def _sources(spec: Spec) -> Iterator[Finding]:
             )
 
 
-@rule("FT274", "files-of-each-node", Severity.WARNING)
+@rule("FT274", "files-of-each-node", Severity.WARNING, on=SPEC)
 def _each_node(spec: Spec) -> Iterator[Finding]:
     """Folders of the node for a job of several nodes: each node sees other files under the same path.
 
@@ -532,28 +557,7 @@ def _each_node(spec: Spec) -> Iterator[Finding]:
             )
 
 
-@rule("FT275", "unknown-network-setting")
-def _setting(spec: Spec) -> Iterator[Finding]:
-    """A setting of the network for which the vendor's library of collectives has no variable.
-
-    `hardware.collectives` names the variables: NCCL has no timeout for connections, HCCL no adapters.
-
-    Refused: `hardware=full-gpu network.connect_timeout=600`.
-    Write: leave it null, or name the variable in `hardware.collectives`.
-    """
-    for setting in ("interface", "adapters", "gid_index", "connect_timeout", "log_level"):
-        value = getattr(spec.network, setting)
-        if value is not None and getattr(spec.hardware.collectives, setting) is None:
-            headline = f"the collectives of {spec.hardware.vendor} have no setting for {setting}"
-            yield Finding(
-                headline,
-                f"network.{setting}",
-                value,
-                f"write network.{setting}=null, or set hardware.collectives.{setting}",
-            )
-
-
-@rule("FT276", "claim-that-one-node-holds")
+@rule("FT276", "claim-that-one-node-holds", on=SPEC)
 def _one_node(spec: Spec) -> Iterator[Finding]:
     """A claim of node-local storage, named for a job of several nodes.
 
@@ -577,7 +581,28 @@ def _one_node(spec: Spec) -> Iterator[Finding]:
                 yield Finding(headline, f"storage.{key}.claim", volume.claim, f"choose storage=nfs, or {null}")
 
 
-@rule("FT277", "cards-chosen-by-variable")
+@rule("FT275", "unknown-network-setting", on=SPEC)
+def _setting(spec: Spec) -> Iterator[Finding]:
+    """A setting of the network for which the vendor's library of collectives has no variable.
+
+    `hardware.collectives` names the variables: NCCL has no timeout for connections, HCCL no adapters.
+
+    Refused: `hardware=full-gpu network.connect_timeout=600`.
+    Write: leave it null, or name the variable in `hardware.collectives`.
+    """
+    for setting in ("interface", "adapters", "gid_index", "connect_timeout", "log_level"):
+        value = getattr(spec.network, setting)
+        if value is not None and getattr(spec.hardware.collectives, setting) is None:
+            headline = f"the collectives of {spec.hardware.vendor} have no setting for {setting}"
+            yield Finding(
+                headline,
+                f"network.{setting}",
+                value,
+                f"write network.{setting}=null, or set hardware.collectives.{setting}",
+            )
+
+
+@rule("FT277", "cards-chosen-by-variable", on=SPEC)
 def _chosen(spec: Spec) -> Iterator[Finding]:
     """A variable of the user's own that chooses cards.
 
@@ -594,7 +619,7 @@ def _chosen(spec: Spec) -> Iterator[Finding]:
             yield Finding(headline, f"hardware.env.{name}", value, "remove it; hardware.devices is the number of cards")
 
 
-@rule("FT278", "read-only-volume-that-is-written")
+@rule("FT278", "read-only-volume-that-is-written", on=SPEC)
 def _read_only(spec: Spec) -> Iterator[Finding]:
     """A volume that is to be read only, and that the job writes to.
 
@@ -612,7 +637,7 @@ def _read_only(spec: Spec) -> Iterator[Finding]:
             yield Finding(headline, f"storage.{key}.access_mode", volume.access_mode, help_)
 
 
-@rule("FT279", "claims-of-two-nodes", Severity.WARNING)
+@rule("FT279", "claims-of-two-nodes", Severity.WARNING, on=SPEC)
 def _two_nodes(spec: Spec) -> Iterator[Finding]:
     """Two existing claims of node-local storage in one pod.
 
@@ -628,83 +653,8 @@ def _two_nodes(spec: Spec) -> Iterator[Finding]:
         yield Finding(headline, "storage.workspace.claim", names[0], "keep both on one claim, or choose storage=nfs")
 
 
-@rule("FT284", "unknown-accepted-code")
-def _accepted(spec: Spec) -> Iterator[Finding]:
-    """A diagnostic is accepted that no rule gives, or that the cluster's admission gives.
-
-    A misspelt code would accept nothing, and a retired one nothing any more.  What admission denies is never created,
-    whatever is accepted here.
-
-    Refused: `+allow.FT2562=…`, `+allow.FT312=…`.
-    Write: the code as the diagnostic shows it; mend what admission denies.
-    """
-    if not spec.accepted:
-        return
-    known, denied = _codes(), _denied()
-    for section, codes in (("cluster.allow", spec.cluster.allow), ("allow", spec.allow)):
-        for code in codes:
-            if code not in known:
-                near = difflib.get_close_matches(code, sorted(known), 1)
-                help_ = f"did you mean {near[0]}?" if near else f"remove {section}.{code}"
-                yield Finding(f"there is no rule {code} to accept", f"{section}.{code}", code, help_)
-            elif code in denied:
-                told = f"{code} is what the cluster's admission denies, and accepting it creates nothing"
-                yield Finding(told, f"{section}.{code}", code, f"remove {section}.{code}, and mend what it tells of")
-
-
-def _denied() -> frozenset[str]:
-    """The codes of what admission denies; registered with the rest by `_codes`."""
-    from ftgen.rules import RULES  # noqa: PLC0415 - only where something is accepted
-
-    return frozenset(code for code, each in RULES.items() if each.denied)
-
-
-@cache
-def _codes() -> frozenset[str]:
-    """The codes of every rule; rules register when their modules are imported."""
-    from ftgen.rules import RULES, admission, agreement, identity, lint, memory, metadata, reconcile, secrets  # noqa: F401, PLC0415
-    from ftgen.trainers import arguments  # noqa: PLC0415 - only where something is accepted
-
-    return frozenset((*RULES, *(each.code for each in arguments.RULES), *_TOLD_BY_OTHERS))
-
-
 # What YAML's versions disagree on (check), what the environment told (pipeline), and what overlays overrule.
 _TOLD_BY_OTHERS = ("FT004", "FT017", "FT023", "FT027", "FT028")
-
-
-RULES_OF_MEANING: tuple[Rule, ...] = (
-    _release,
-    _share,
-    _cards,
-    _share_size,
-    _without_git_lfs,
-    _another_build,
-    _mode,
-    _across,
-    _shm,
-    _small_shm,
-    _generated,
-    _slices,
-    _vanishing,
-    _accepted,
-    _tls,
-    _unnamed,
-    _count,
-    _template,
-    _several,
-    _outside,
-    _unsure,
-    _partial,
-    _release_of_cards,
-    _forbidden,
-    _sources,
-    _each_node,
-    _one_node,
-    _setting,
-    _chosen,
-    _read_only,
-    _two_nodes,
-)
 
 
 def _listed(numbers: Iterable[int]) -> str:

@@ -11,13 +11,14 @@ from typing import Any
 
 from ftgen import fit as estimates
 from ftgen import kube, lower
-from ftgen.diagnostics import Diagnostic, Severity
+from ftgen.diagnostics import Severity
 from ftgen.fit import Estimate, Shape, Training, Verdict
-from ftgen.rules import Finding, Rule, rule, run
+from ftgen.rules import SPEC
 from ftgen.spec import LlamaFactory, Spec
 from ftgen.trainers import llamafactory
 from ftgen.trainers.arguments import versions
 from ftgen.trainers.remembered import remembered
+from ftgen.validation import Finding, rule
 
 _GIB = 2**30
 _STAGES = ("pt", "sft", "rm", "dpo", "kto")
@@ -31,11 +32,6 @@ _KEYS = {
     "gradient_accumulation_steps": "trainer.gradient_accumulation",
     "deepspeed": "trainer.parallel",
 }
-
-
-def judge(spec: Spec) -> list[Diagnostic]:
-    """What the rules of this module find; nothing where the model's shape is unknown."""
-    return run(RULES_OF_MEMORY, spec)
 
 
 def fit(spec: Spec) -> dict[str, Any] | None:
@@ -196,7 +192,7 @@ def _offloads(deepspeed: Any, part: str) -> bool:
     return isinstance(section, Mapping) and isinstance(section.get(part), Mapping)
 
 
-@rule("FT280", "does-not-fit")
+@rule("FT280", "does-not-fit", on=SPEC)
 def _does_not_fit(spec: Spec) -> Iterator[Finding]:
     """The training needs more memory than a card, or the share of one, has.
 
@@ -217,7 +213,7 @@ def _does_not_fit(spec: Spec) -> Iterator[Finding]:
     yield Finding(headline, _subject(spec), _asked(spec), _mend(spec, there), None if hopeless else Severity.WARNING)
 
 
-@rule("FT281", "tight-fit", Severity.NOTE)
+@rule("FT281", "tight-fit", Severity.NOTE, on=SPEC)
 def _tight(spec: Spec) -> Iterator[Finding]:
     """The training fills its card so far that the estimate's error could exceed it.
 
@@ -232,7 +228,7 @@ def _tight(spec: Spec) -> Iterator[Finding]:
         yield Finding(headline, _subject(spec), _asked(spec), _mend(spec, there))
 
 
-@rule("FT282", "little-host-memory", Severity.WARNING)
+@rule("FT282", "little-host-memory", Severity.WARNING, on=SPEC)
 def _host(spec: Spec) -> Iterator[Finding]:
     """The pod's memory limit is below what its processes, the merge and /dev/shm take.
 
@@ -253,7 +249,7 @@ def _host(spec: Spec) -> Iterator[Finding]:
         yield Finding(headline, "hardware.per_card.memory.limit", spec.hardware.per_card.memory.limit, help_)
 
 
-@rule("FT283", "small-claim", Severity.WARNING)
+@rule("FT283", "small-claim", Severity.WARNING, on=SPEC)
 def _small_claim(spec: Spec) -> Iterator[Finding]:
     """A claim that is made for the run is smaller than what will lie on it.
 
@@ -276,7 +272,7 @@ def _small_claim(spec: Spec) -> Iterator[Finding]:
             yield Finding(headline, f"storage.{key}.size", volume.size, f"write storage.{key}.size={ceil(wanted)}Gi")
 
 
-@rule("FT285", "share-beyond-any-card")
+@rule("FT285", "share-beyond-any-card", on=SPEC)
 def _beyond(spec: Spec) -> Iterator[Finding]:
     """A share that no card could give, where it is not known which cards there are.
 
@@ -296,7 +292,6 @@ def _beyond(spec: Spec) -> Iterator[Finding]:
 
 
 _LARGEST_CARD = 288 * 10**9
-RULES_OF_MEMORY: tuple[Rule, ...] = (_does_not_fit, _tight, _host, _small_claim, _beyond)
 
 
 def _largest(spec: Spec) -> float:

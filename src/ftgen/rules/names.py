@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ftgen.rules import Finding, rule
-from ftgen.rules.job import Job, text
+from ftgen.rules import AGREEMENT
+from ftgen.validation import Finding, rule
+from ftgen.validation.manifest import Job, text
 
 _LONGEST_LABEL = 63
 _PLUGIN_LIMITS = (("svc", 59, "a volume"), ("ssh", 59, "a volume"), ("ray", 54, "a Service"))
 
 
-@rule("FT410", "long-hostname")
+@rule("FT410", "long-hostname", on=AGREEMENT)
 def long_hostname(job: Job) -> Iterator[Finding]:
     """A pod's name `<job>-<task>-<replica index>` is longer than 63 characters.
 
@@ -37,7 +38,7 @@ def long_hostname(job: Job) -> Iterator[Finding]:
             )
 
 
-@rule("FT411", "unusable-service-name")
+@rule("FT411", "unusable-service-name", on=AGREEMENT)
 def unusable_service_name(job: Job) -> Iterator[Finding]:
     """With the svc plugin the job's name begins with a letter and has no dot.
 
@@ -57,7 +58,7 @@ def unusable_service_name(job: Job) -> Iterator[Finding]:
         )
 
 
-@rule("FT413", "long-plugin-names")
+@rule("FT413", "long-plugin-names", on=AGREEMENT)
 def long_plugin_names(job: Job) -> Iterator[Finding]:
     """A plugin adds a suffix for which the job's name leaves no room.
 
@@ -79,7 +80,7 @@ def long_plugin_names(job: Job) -> Iterator[Finding]:
             )
 
 
-@rule("FT414", "long-queue-name")
+@rule("FT414", "long-queue-name", on=AGREEMENT)
 def long_queue_name(job: Job) -> Iterator[Finding]:
     """The queue's name is longer than the label it becomes.
 
@@ -92,6 +93,3 @@ def long_queue_name(job: Job) -> Iterator[Finding]:
     queue = text(job.spec.get("queue"))
     if len(queue) > _LONGEST_LABEL:
         yield Finding(f"the queue's name has {len(queue)} characters; its label has 63", "spec.queue", queue)
-
-
-RULES_OF_NAMES = (long_hostname, unusable_service_name, long_plugin_names, long_queue_name)

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 
 from ftgen import lower
-from ftgen.diagnostics import Diagnostic, Severity
-from ftgen.rules import Finding, rule, run
+from ftgen.diagnostics import Severity
+from ftgen.rules import ROLLOUT
 from ftgen.spec import Spec
 from ftgen.trainers import llamafactory
 from ftgen.trainers.setting import within
+from ftgen.validation import Context, Finding, rule
 
 _KEY = "trainer.args.output_dir"
 
 
-def judge(spec: Spec, swept: Collection[str]) -> list[Diagnostic]:
-    """What does not fit together between this job and the others of its sweep, whose varied keys are `swept`."""
-    return run((_shared,), spec, swept)
-
-
-@rule("FT261", "one-output-for-all-runs", Severity.WARNING)
-def _shared(spec: Spec, swept: Collection[str]) -> Iterator[Finding]:
+@rule("FT261", "one-output-for-all-runs", Severity.WARNING, on=ROLLOUT)
+def _shared(spec: Spec, context: Context) -> Iterator[Finding]:
     """Several runs write their results into one folder.
 
     A run works in a folder of its job's name, and a relative output lies in there. An absolute one on a volume that
@@ -36,7 +32,7 @@ def _shared(spec: Spec, swept: Collection[str]) -> Iterator[Finding]:
     run = posixpath.join(spec.storage.workspace.path, llamafactory.JOB_NAME)
     place = posixpath.normpath(posixpath.join(run, output))
     stays = any(within(place, volume.path) for volume in kept)
-    if stays and "$(" not in place and _KEY not in swept:
-        who = "all jobs of this sweep write" if swept else "every run writes"
+    if stays and "$(" not in place and _KEY not in context.swept:
+        who = "all jobs of this sweep write" if context.swept else "every run writes"
         help_ = f"write {_KEY}={posixpath.basename(place) or 'output'}: each run has a folder of its own"
-        yield Finding(f"{who} into {output}", _KEY, output, help_, Severity.ERROR if swept else None)
+        yield Finding(f"{who} into {output}", _KEY, output, help_, Severity.ERROR if context.swept else None)

@@ -8,12 +8,14 @@ what comes after it is lost.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from ftgen.rules.job import Version
+from ftgen.rules import ADMISSION
+from ftgen.validation import Finding, rule
+from ftgen.validation.manifest import Job, Version, strings
 
 Kind = Literal["bool", "int", "string"]
 
@@ -133,3 +135,47 @@ def _unreadable(name: str, value: str, kind: Kind) -> str:
     if kind == "int" and not _INTEGER.fullmatch(value):
         return f"--{name} is a whole number, not {value!r}"
     return ""
+
+
+@rule("FT323", "unknown-plugin", on=ADMISSION)
+def unknown_plugin(job: Job) -> Iterator[Finding]:
+    """The job asks for a plugin this Volcano does not have.
+
+    Volcano's job webhook looks every key of `spec.plugins` up, by its exact name: ssh, env, svc, tensorflow,
+    mpi, pytorch; hcclrank from 1.12.3; ray from 1.13.
+
+    Refused: `plugins: {SVC: []}`.
+    Write: `plugins: {svc: []}`.
+    """
+    there = known(job.version)
+    for name in job.plugins:
+        if name not in there:
+            yield Finding(
+                f"Volcano {'.'.join(map(str, job.version))} has no job plugin {name!r}",
+                f"spec.plugins.{name}",
+                name,
+                f"use one of {', '.join(there)}",
+            )
+
+
+@rule("FT324", "mpi-without-master", on=ADMISSION)
+def mpi_without_master(job: Job) -> Iterator[Finding]:
+    """The mpi plugin's master task does not exist; up to 1.14 the worker task must exist too.
+
+    Volcano's job webhook looks for the tasks named by `--master` and `--worker` (default master, worker).
+
+    Refused: `plugins: {mpi: []}` with one task `train`.
+    Write: `plugins: {mpi: ["--master=train", "--worker=train"]}`, or name the tasks master and worker.
+    """
+    if "mpi" not in job.plugins or not job.tasks:
+        return
+    given = parse("mpi", tuple(strings(job.plugins["mpi"])), job.version).values
+    for role in ("master", "worker") if job.version < (1, 15, 0) else ("master",):
+        name = given.get(role, role)
+        if all(task.name != name for task in job.tasks):
+            yield Finding(
+                f"the mpi plugin's {role} task {name!r} does not exist",
+                "spec.plugins.mpi",
+                name,
+                f"add --{role}=<task> to spec.plugins.mpi",
+            )

@@ -11,16 +11,10 @@ import ipaddress
 from collections.abc import Iterator
 
 from ftgen import kube
-from ftgen.rules import Finding, rule
-from ftgen.rules.containers import RULES_OF_CONTAINERS
-from ftgen.rules.job import Container, Job, Pod, child, count, entries, mapping, number, strings, text
-from ftgen.rules.probes import RULES_OF_PROBES
-from ftgen.rules.resources import RULES_OF_RESOURCES
-from ftgen.rules.scheduling import RULES_OF_SCHEDULING
-from ftgen.rules.security import RULES_OF_SECURITY
-from ftgen.rules.sources import RULES_OF_SOURCES
+from ftgen.rules import ADMISSION
+from ftgen.validation import Finding, rule
+from ftgen.validation.manifest import Container, Job, Pod, count, entries, mapping, number, strings, text
 
-_MOST_ANNOTATION_BYTES = 256 * 1024
 _LARGEST_INT32 = 2**31 - 1
 _POLICIES = {
     "restartPolicy": ("Always", "OnFailure", "Never"),
@@ -33,72 +27,7 @@ _LONGEST_SEARCH_LIST = 2048
 _HOST_NAMESPACES = ("hostNetwork", "hostPID", "hostIPC")
 
 
-@rule("FT340", "bad-label")
-def bad_label(job: Job) -> Iterator[Finding]:
-    """A label's key or value has characters or a length that labels cannot have.
-
-    Keys are `[domain/]name`, values up to 63 letters, digits, `-`, `_` and `.`, beginning and ending with a
-    letter or digit. Checked on the job by the API server, on templates by core validation.
-
-    Refused: `labels: {model: Qwen/Qwen3-0.6B}`.
-    Write: `labels: {model: Qwen3-0.6B}`.
-    """
-    places = [("metadata.labels", mapping(job.manifest.get("metadata")).get("labels"))]
-    for pod in job.pods:
-        places.append((f"{pod.path}.metadata.labels", pod.metadata.get("labels")))
-        places.append((f"{pod.spec_path}.nodeSelector", pod.spec.get("nodeSelector")))
-    for path, labels in places:
-        for key, value in mapping(labels).items():
-            if not kube.is_qualified_name(key):
-                yield Finding(f"{key!r} is no label key", child(path, key), key)
-            if isinstance(value, str) and not kube.is_label_value(value):
-                yield Finding(
-                    f"{value!r} is no label value",
-                    child(path, key),
-                    value,
-                    "keep to 63 letters, digits, - _ .",
-                )
-
-
-@rule("FT341", "bad-annotation")
-def bad_annotation(job: Job) -> Iterator[Finding]:
-    """An annotation's key is malformed, or all annotations together exceed 256 KiB.
-
-    Keys are `[domain/]name` in any case; the size is that of all keys and values.
-
-    Refused: `annotations: {"my note": x}`.
-    Write: `annotations: {example.com/my-note: x}`.
-    """
-    places = [("metadata.annotations", mapping(mapping(job.manifest.get("metadata")).get("annotations")))]
-    places += [(f"{p.path}.metadata.annotations", mapping(p.metadata.get("annotations"))) for p in job.pods]
-    for path, notes in places:
-        for key in notes:
-            if not kube.is_qualified_name(key.lower()):
-                yield Finding(f"{key!r} is no annotation key", child(path, key), key)
-        size = sum(_bytes(key) + _bytes(text(value)) for key, value in notes.items())
-        if size > _MOST_ANNOTATION_BYTES:
-            yield Finding(f"the annotations have {size} bytes; {_MOST_ANNOTATION_BYTES} are allowed", path, size)
-
-
-def _bytes(value: str) -> int:
-    return len(value) if value.isascii() else len(value.encode("utf-8", "surrogatepass"))
-
-
-@rule("FT342", "no-containers")
-def no_containers(job: Job) -> Iterator[Finding]:
-    """A task's template has no container.
-
-    Core validation wants at least one main container.
-
-    Refused: `template: {spec: {initContainers: [...]}}` alone.
-    Write: the container that does the work under `containers`.
-    """
-    for pod in job.pods:
-        if not pod.main_containers:
-            yield Finding("the pod template has no containers", f"{pod.spec_path}.containers")
-
-
-@rule("FT363", "unknown-pod-policy")
+@rule("FT363", "unknown-pod-policy", on=ADMISSION)
 def unknown_pod_policy(job: Job) -> Iterator[Finding]:
     """restartPolicy, dnsPolicy or preemptionPolicy has a value that does not exist.
 
@@ -119,7 +48,7 @@ def unknown_pod_policy(job: Job) -> Iterator[Finding]:
                 )
 
 
-@rule("FT364", "bad-dns-config")
+@rule("FT364", "bad-dns-config", on=ADMISSION)
 def bad_dns_config(job: Job) -> Iterator[Finding]:
     """The pod's DNS configuration is incomplete or too large.
 
@@ -152,7 +81,7 @@ def _is_ip(address: str) -> bool:
     return "%" not in address
 
 
-@rule("FT370", "bad-reference-name")
+@rule("FT370", "bad-reference-name", on=ADMISSION)
 def bad_reference_name(job: Job) -> Iterator[Finding]:
     """A name in the pod's spec could be no object's name.
 
@@ -185,7 +114,7 @@ _NAMES = (
 )
 
 
-@rule("FT371", "bad-deadline")
+@rule("FT371", "bad-deadline", on=ADMISSION)
 def bad_deadline(job: Job) -> Iterator[Finding]:
     """The activeDeadlineSeconds is below 1 or above what 32 bits hold.
 
@@ -204,7 +133,7 @@ def bad_deadline(job: Job) -> Iterator[Finding]:
             )
 
 
-@rule("FT377", "ephemeral-containers")
+@rule("FT377", "ephemeral-containers", on=ADMISSION)
 def ephemeral_containers(job: Job) -> Iterator[Finding]:
     """A pod template has ephemeral containers.
 
@@ -219,7 +148,7 @@ def ephemeral_containers(job: Job) -> Iterator[Finding]:
             yield Finding("a pod template cannot have ephemeral containers", path, help=f"remove {path}")
 
 
-@rule("FT378", "conflicting-host-access")
+@rule("FT378", "conflicting-host-access", on=ADMISSION)
 def conflicting_host_access(job: Job) -> Iterator[Finding]:
     """Host ports or host namespaces contradict each other.
 
@@ -259,7 +188,7 @@ def _host_ports(pod: Pod, containers: list[Container]) -> Iterator[Finding]:
                 yield Finding("with hostNetwork a hostPort equals its containerPort", path, host, f"remove {path}")
 
 
-@rule("FT379", "bad-gate")
+@rule("FT379", "bad-gate", on=ADMISSION)
 def bad_gate(job: Job) -> Iterator[Finding]:
     """A scheduling gate's or readiness gate's name is no qualified name.
 
@@ -275,7 +204,7 @@ def bad_gate(job: Job) -> Iterator[Finding]:
                     yield Finding(f"{text(gate.get(key))!r} is no gate's name", f"{pod.spec_path}.{field}[{i}].{key}")
 
 
-@rule("FT382", "unknown-os")
+@rule("FT382", "unknown-os", on=ADMISSION)
 def unknown_os(job: Job) -> Iterator[Finding]:
     """`os.name` is neither linux nor windows.
 
@@ -286,25 +215,3 @@ def unknown_os(job: Job) -> Iterator[Finding]:
         system = pod.spec.get("os")
         if isinstance(system, dict) and system.get("name") not in ("linux", "windows"):
             yield Finding("os.name is linux or windows", f"{pod.spec_path}.os.name", text(system.get("name")))
-
-
-POD_RULES = (
-    bad_label,
-    bad_annotation,
-    no_containers,
-    *RULES_OF_CONTAINERS,
-    *RULES_OF_PROBES,
-    *RULES_OF_RESOURCES,
-    *RULES_OF_SOURCES,
-    *RULES_OF_SCHEDULING,
-    *RULES_OF_SECURITY,
-    unknown_pod_policy,
-    bad_dns_config,
-    bad_reference_name,
-    bad_deadline,
-    ephemeral_containers,
-    conflicting_host_access,
-    bad_gate,
-    unknown_os,
-)
-"""Every rule about pod templates, in the order in which findings read best."""

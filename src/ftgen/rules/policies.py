@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ftgen.rules import Finding, rule
-from ftgen.rules.job import Job, Version, count, entries, strings, text
+from ftgen.rules import ADMISSION
+from ftgen.validation import Finding, rule
+from ftgen.validation.manifest import Job, Version, count, entries, strings, text
 
 EVENTS = (
     "*",
@@ -53,7 +54,7 @@ def events(policy: dict[str, Any]) -> list[str]:
     return [e for e in dict.fromkeys((*strings(policy.get("events")), text(policy.get("event")))) if e]
 
 
-@rule("FT317", "ambiguous-trigger")
+@rule("FT317", "ambiguous-trigger", on=ADMISSION)
 def ambiguous_trigger(job: Job) -> Iterator[Finding]:
     """A policy needs either events or an exit code, and not both.
 
@@ -74,7 +75,7 @@ def ambiguous_trigger(job: Job) -> Iterator[Finding]:
             )
 
 
-@rule("FT318", "internal-event")
+@rule("FT318", "internal-event", on=ADMISSION)
 def internal_event(job: Job) -> Iterator[Finding]:
     """A policy reacts to an event that is not for users.
 
@@ -95,7 +96,7 @@ def internal_event(job: Job) -> Iterator[Finding]:
                 )
 
 
-@rule("FT319", "unknown-action")
+@rule("FT319", "unknown-action", on=ADMISSION)
 def unknown_action(job: Job) -> Iterator[Finding]:
     """A policy asks for an action that users cannot ask for.
 
@@ -117,7 +118,7 @@ def unknown_action(job: Job) -> Iterator[Finding]:
             )
 
 
-@rule("FT320", "repeated-trigger")
+@rule("FT320", "repeated-trigger", on=ADMISSION)
 def repeated_trigger(job: Job) -> Iterator[Finding]:
     """Two policies of one list have the same event or the same exit code.
 
@@ -138,7 +139,7 @@ def repeated_trigger(job: Job) -> Iterator[Finding]:
             seen.update(triggers)
 
 
-@rule("FT321", "zero-exit-code")
+@rule("FT321", "zero-exit-code", on=ADMISSION)
 def zero_exit_code(job: Job) -> Iterator[Finding]:
     """A policy reacts to exit code 0, which is success.
 
@@ -157,7 +158,7 @@ def zero_exit_code(job: Job) -> Iterator[Finding]:
             )
 
 
-@rule("FT322", "any-event-among-others")
+@rule("FT322", "any-event-among-others", on=ADMISSION)
 def any_event_among_others(job: Job) -> Iterator[Finding]:
     """The event `*` stands beside other events in the same list of policies.
 
@@ -170,13 +171,3 @@ def any_event_among_others(job: Job) -> Iterator[Finding]:
         named = {event: path for path, policy in group for event in events(policy)}
         if "*" in named and len(named) > 1:
             yield Finding("the event * leaves nothing to other policies", named["*"], "*", "name the events you mean")
-
-
-RULES_OF_POLICIES = (
-    ambiguous_trigger,
-    internal_event,
-    unknown_action,
-    repeated_trigger,
-    zero_exit_code,
-    any_event_among_others,
-)

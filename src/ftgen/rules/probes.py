@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from ftgen.rules import Finding, rule
+from ftgen.rules import ADMISSION
 from ftgen.rules.containers import LARGEST_PORT, PORT_NAME
-from ftgen.rules.job import Container, Job, count, entries, mapping, number, text
+from ftgen.validation import Finding, rule
+from ftgen.validation.manifest import Container, Job, count, entries, mapping, number, text
 
 _HEADER = re.compile(r"[-A-Za-z0-9]+")
 _PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
@@ -22,7 +23,7 @@ _PROBE_COUNTS = (
 _DEFAULT_GRACE = 30
 
 
-@rule("FT359", "sidecar-fields-in-init-container")
+@rule("FT359", "sidecar-fields-in-init-container", on=ADMISSION)
 def init_container_fields(job: Job) -> Iterator[Finding]:
     """An init container has probes or life-cycle hooks, or a container has a restart policy.
 
@@ -42,7 +43,7 @@ def init_container_fields(job: Job) -> Iterator[Finding]:
                 yield Finding(f"an init container cannot have a {field}", f"{container.path}.{field}")
 
 
-@rule("FT360", "bad-probe")
+@rule("FT360", "bad-probe", on=ADMISSION)
 def bad_probe(job: Job) -> Iterator[Finding]:
     """A probe or life-cycle hook has no handler, several, or an impossible one.
 
@@ -106,6 +107,3 @@ def _probe_problems(probe: dict[str, Any], kind: str) -> Iterator[tuple[str, str
         yield "terminationGracePeriodSeconds", "a probe's grace period is positive, and no readiness probe's"
     if kind != "readinessProbe" and number(probe.get("successThreshold")) not in (0, 1):
         yield "successThreshold", f"a {kind} has the successThreshold 1"
-
-
-RULES_OF_PROBES = (init_container_fields, bad_probe)

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ftgen.diagnostics import Diagnostic, Severity
-from ftgen.rules import Finding, rule, run
+from ftgen.diagnostics import Severity
+from ftgen.rules import ROLLOUT, SYNC
 from ftgen.rules.defaults import mutate
-from ftgen.rules.job import mapping
 from ftgen.spec import Spec
+from ftgen.validation import Context, Finding, rule
+from ftgen.validation.manifest import mapping
 
 _GUARDS = {
     "argocd": ("argocd.argoproj.io/sync-options", "Prune=false"),
@@ -24,20 +25,7 @@ _FORCE = "kustomize.toolkit.fluxcd.io/force"
 _OPTIONS = "argocd.argoproj.io/sync-options"
 
 
-def judge(spec: Spec) -> list[Diagnostic]:
-    """What does not fit together in how the manifest is to be delivered."""
-    return run((_nobody,), spec)
-
-
-def inspect(manifest: Mapping[str, Any], spec: Spec) -> list[Diagnostic]:
-    """What is dangerous in a manifest that a reconciler will apply; nothing where none does."""
-    if spec.delivery.reconciler == "kubectl":
-        return []
-    found = run((*ANNOTATED, _implicit), manifest)
-    return found + run((_unguarded,), manifest, spec.delivery.reconciler)
-
-
-@rule("FT290", "application-without-a-reconciler")
+@rule("FT290", "application-without-a-reconciler", on=ROLLOUT)
 def _nobody(spec: Spec) -> Iterator[Finding]:
     """An Application for a manifest that no reconciler applies.
 
@@ -49,7 +37,7 @@ def _nobody(spec: Spec) -> Iterator[Finding]:
         yield Finding("kubectl has no Application to render", "delivery.application", value="true", help=how)
 
 
-@rule("FT450", "training-as-a-hook")
+@rule("FT450", "training-as-a-hook", on=SYNC)
 def _phase(manifest: Mapping[str, Any]) -> Iterator[Finding]:
     """A training that is a hook, or in a sync wave.
 
@@ -65,7 +53,7 @@ def _phase(manifest: Mapping[str, Any]) -> Iterator[Finding]:
             yield Finding(f"{key} would repeat or hold up the training", _path("annotations", key), help="remove it")
 
 
-@rule("FT451", "replaced-by-force")
+@rule("FT451", "replaced-by-force", on=SYNC)
 def _replaced(manifest: Mapping[str, Any]) -> Iterator[Finding]:
     """An object that its reconciler deletes and creates again.
 
@@ -85,7 +73,7 @@ def _replaced(manifest: Mapping[str, Any]) -> Iterator[Finding]:
             yield Finding("Flux would restart the training by force", _path(section, _FORCE), help="remove it")
 
 
-@rule("FT452", "claimed-for-another-application")
+@rule("FT452", "claimed-for-another-application", on=SYNC)
 def _claimed(manifest: Mapping[str, Any]) -> Iterator[Finding]:
     """A label or annotation by which Argo CD knows what is whose.
 
@@ -100,29 +88,8 @@ def _claimed(manifest: Mapping[str, Any]) -> Iterator[Finding]:
                 yield Finding(f"{key} is Argo CD's own to write", _path(section, key), help="remove it")
 
 
-ANNOTATED = (_phase, _replaced, _claimed)
-"""The rules that annotations and labels alone decide, whoever applies the manifest."""
-
-
-@rule("FT453", "unguarded-against-pruning", Severity.WARNING)
-def _unguarded(manifest: Mapping[str, Any], reconciler: str) -> Iterator[Finding]:
-    """An object that its reconciler may delete when its file goes.
-
-    Reconcilers read the guard from the live object, so it must be there from the beginning.
-
-    Refused: an overlay that sets `argocd.argoproj.io/sync-options` without `Prune=false`.
-    Write: `Prune=false,Delete=false` beside the other options.
-    """
-    key, guard = _GUARDS[reconciler]
-    if guard not in str(_about(manifest, "annotations").get(key, "")).split(","):
-        how = f"add {guard} to {key}"
-        yield Finding(
-            f"{reconciler} would delete the {manifest['kind']} when its file goes", _path("annotations", key), help=how
-        )
-
-
-@rule("FT454", "implicit-default")
-def _implicit(manifest: Mapping[str, Any]) -> Iterator[Finding]:
+@rule("FT454", "implicit-default", on=SYNC)
+def _implicit(manifest: Mapping[str, Any], context: Context) -> Iterator[Finding]:
     """A field that admission would fill in, so that the manifest cannot be applied twice.
 
     Volcano's mutating webhook fills in tasks on creation only.  A later apply takes the values away again,
@@ -132,11 +99,26 @@ def _implicit(manifest: Mapping[str, Any]) -> Iterator[Finding]:
     Refused: an overlay that adds a task without `maxRetry` and `minAvailable`.
     Write: both of them.
     """
-    if manifest.get("kind") != "Job":
+    if manifest.get("kind") != "Job" or context.reconciler not in _GUARDS:
         return
     job = dict(manifest)
     for path, value in _added(job, mutate(job), ""):
         yield Finding(f"admission would write {path}, and refuse the second apply", path, help=f"set it to {value!r}")
+
+
+@rule("FT453", "unguarded-against-pruning", Severity.WARNING, on=SYNC)
+def _unguarded(manifest: Mapping[str, Any], context: Context) -> Iterator[Finding]:
+    """An object that its reconciler may delete when its file goes.
+
+    Reconcilers read the guard from the live object, so it must be there from the beginning.
+
+    Refused: an overlay that sets `argocd.argoproj.io/sync-options` without `Prune=false`.
+    Write: `Prune=false,Delete=false` beside the other options.
+    """
+    key, guard = _GUARDS.get(context.reconciler, ("", ""))
+    if guard and guard not in str(_about(manifest, "annotations").get(key, "")).split(","):
+        told = f"{context.reconciler} would delete the {manifest['kind']} when its file goes"
+        yield Finding(told, _path("annotations", key), help=f"add {guard} to {key}")
 
 
 def _added(before: Any, after: Any, path: str) -> Iterator[tuple[str, Any]]:

@@ -8,8 +8,9 @@ from functools import lru_cache
 from typing import Any
 
 from ftgen import kube
-from ftgen.rules import Finding, rule
-from ftgen.rules.job import Job, amount, child, entries, mapping, text
+from ftgen.rules import ADMISSION
+from ftgen.validation import Finding, rule
+from ftgen.validation.manifest import Job, amount, child, entries, mapping, text
 
 _PLAIN = frozenset(("cpu", "memory", "ephemeral-storage"))
 _HUGE = "hugepages-"
@@ -44,7 +45,7 @@ def _places(job: Job) -> Iterator[tuple[str, dict[str, Any]]]:
             yield f"{container.path}.resources", resources
 
 
-@rule("FT354", "unknown-resource")
+@rule("FT354", "unknown-resource", on=ADMISSION)
 def unknown_resource(job: Job) -> Iterator[Finding]:
     """A container asks for something that is no resource's name.
 
@@ -65,7 +66,7 @@ def unknown_resource(job: Job) -> Iterator[Finding]:
                     )
 
 
-@rule("FT355", "impossible-amount")
+@rule("FT355", "impossible-amount", on=ADMISSION)
 def impossible_amount(job: Job) -> Iterator[Finding]:
     """An amount is no quantity, negative, or a fraction of something that cannot be divided.
 
@@ -103,7 +104,7 @@ def _divides(name: str, pages: Fraction) -> bool:
     return size is not None and size > 0 and size.denominator == 1 and -(-pages // 1) % size == 0
 
 
-@rule("FT356", "request-over-limit")
+@rule("FT356", "request-over-limit", on=ADMISSION)
 def request_over_limit(job: Job) -> Iterator[Finding]:
     """A request exceeds its limit, or an extended resource's differs from it.
 
@@ -132,7 +133,7 @@ def request_over_limit(job: Job) -> Iterator[Finding]:
                 yield Finding(f"{name} requests {given}, more than its limit {limits[name]}", where, given)
 
 
-@rule("FT357", "lonely-huge-pages")
+@rule("FT357", "lonely-huge-pages", on=ADMISSION)
 def lonely_huge_pages(job: Job) -> Iterator[Finding]:
     """A container asks for huge pages but for neither CPU nor memory.
 
@@ -145,7 +146,7 @@ def lonely_huge_pages(job: Job) -> Iterator[Finding]:
             yield Finding("huge pages need cpu or memory beside them", path)
 
 
-@rule("FT358", "unknown-claim")
+@rule("FT358", "unknown-claim", on=ADMISSION)
 def unknown_claim(job: Job) -> Iterator[Finding]:
     """A dynamic resource claim is malformed, or a container names one the pod does not have.
 
@@ -179,12 +180,3 @@ def _claim_problems(claim: dict[str, Any], path: str) -> Iterator[Finding]:
     for key in given:
         if not kube.is_dns1123_subdomain(text(claim[key])):
             yield Finding(f"{text(claim[key])!r} is no DNS name", f"{path}.{key}", text(claim[key]))
-
-
-RULES_OF_RESOURCES = (
-    unknown_resource,
-    impossible_amount,
-    request_over_limit,
-    lonely_huge_pages,
-    unknown_claim,
-)

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from ftgen import kube
-from ftgen.rules import Finding, rule
-from ftgen.rules.job import Job, count, entries, mapping, number, strings, text
+from ftgen.rules import ADMISSION
+from ftgen.validation import Finding, rule
+from ftgen.validation.manifest import Job, count, entries, mapping, number, strings, text
 
 _EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
@@ -17,7 +18,7 @@ _LARGEST_WEIGHT = 100
 Problem = tuple[str, str]
 
 
-@rule("FT366", "bad-toleration")
+@rule("FT366", "bad-toleration", on=ADMISSION)
 def bad_toleration(job: Job) -> Iterator[Finding]:
     """A toleration contradicts itself.
 
@@ -52,7 +53,7 @@ def _toleration_problems(toleration: dict[str, Any]) -> Iterator[Problem]:
         yield "effect", "tolerationSeconds needs the effect NoExecute"
 
 
-@rule("FT367", "bad-node-affinity")
+@rule("FT367", "bad-node-affinity", on=ADMISSION)
 def bad_node_affinity(job: Job) -> Iterator[Finding]:
     """A node affinity term could match nothing or is malformed.
 
@@ -113,7 +114,7 @@ def _requirement_problems(
         yield f"{where}.values", "a value is no label's"
 
 
-@rule("FT368", "bad-pod-affinity")
+@rule("FT368", "bad-pod-affinity", on=ADMISSION)
 def bad_pod_affinity(job: Job) -> Iterator[Finding]:
     """A pod affinity or anti-affinity term is incomplete or malformed.
 
@@ -165,7 +166,7 @@ def _selector_problems(selector: object, where: str) -> Iterator[Problem]:
         yield from _requirement_problems(requirement, f"{where}.matchExpressions[{i}]")
 
 
-@rule("FT369", "bad-spreading")
+@rule("FT369", "bad-spreading", on=ADMISSION)
 def bad_spreading(job: Job) -> Iterator[Finding]:
     """A topology spread constraint is incomplete or contradicts itself.
 
@@ -205,6 +206,3 @@ def _spread_problems(constraint: dict[str, Any]) -> Iterator[Problem]:
             "matchLabelKeys",
             "matchLabelKeys are label names that the labelSelector beside them does not have",
         )
-
-
-RULES_OF_SCHEDULING = (bad_toleration, bad_node_affinity, bad_pod_affinity, bad_spreading)

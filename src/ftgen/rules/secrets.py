@@ -17,8 +17,9 @@ from typing import Any
 from ftgen.credentials import Kind, find, is_literal
 from ftgen.diagnostics import Diagnostic, Severity
 from ftgen.recall import Form, Path, at, fill
-from ftgen.rules import Finding, rule, run
+from ftgen.rules import ENVIRONMENT, SECRETS
 from ftgen.spec import knows
+from ftgen.validation import Finding, rule, validate
 
 _TRUSTED = ('["ftgen.dev/config-digest"]',)
 _OWN_KEYS = ("metadata.annotations", "metadata.labels", ".volumeAttributes", ".flexVolume.options")
@@ -32,7 +33,11 @@ _REFER = (
 )
 
 
-@rule("FT440", "secret-object")
+Taken = tuple[Mapping[str, Sequence[str]], Mapping[str, Any]]
+"""The keys whose value an environment variable gave, each with its variables; and the configuration with its values."""
+
+
+@rule("FT440", "secret-object", on=SECRETS)
 def secret_object(manifest: Mapping[str, Any]) -> Iterator[Finding]:
     """A Secret carries its data into the manifest.
 
@@ -48,7 +53,7 @@ def secret_object(manifest: Mapping[str, Any]) -> Iterator[Finding]:
                 yield Finding("a Secret's data would be published", key, "", help_)
 
 
-@rule("FT441", "known-secret")
+@rule("FT441", "known-secret", on=SECRETS)
 def known_secret(manifest: Mapping[str, Any]) -> Iterator[Finding]:
     """A text holds a token, a key or credentials of a well-known form.
 
@@ -60,7 +65,7 @@ def known_secret(manifest: Mapping[str, Any]) -> Iterator[Finding]:
         yield Finding(f"{path} holds {what}", path, "", _REFER)
 
 
-@rule("FT442", "literal-secret")
+@rule("FT442", "literal-secret", on=SECRETS)
 def literal_secret(manifest: Mapping[str, Any]) -> Iterator[Finding]:
     """A variable, a setting or an option named like a secret has a literal value.
 
@@ -75,7 +80,7 @@ def literal_secret(manifest: Mapping[str, Any]) -> Iterator[Finding]:
         yield Finding(f"{name} has a literal value", path, "", _REFER)
 
 
-@rule("FT443", "random-text", Severity.WARNING)
+@rule("FT443", "random-text", Severity.WARNING, on=SECRETS)
 def random_text(manifest: Mapping[str, Any]) -> Iterator[Finding]:
     """A word looks like a random secret: long, of mixed characters, without a pattern.
 
@@ -89,8 +94,8 @@ def random_text(manifest: Mapping[str, Any]) -> Iterator[Finding]:
             yield Finding(f"{path} holds what looks like a random secret", path, "", _REFER)
 
 
-@rule("FT286", "secret-from-environment")
-def secret_from_environment(environment: Mapping[str, Sequence[str]], config: Mapping[str, Any]) -> Iterator[Finding]:
+@rule("FT286", "secret-from-environment", on=ENVIRONMENT)
+def secret_from_environment(taken: Taken) -> Iterator[Finding]:
     """A value is taken from an environment variable that is named like a secret.
 
     `${oc.env:…}` is resolved where ftgen runs, and the value is written into the manifest in clear text, whatever
@@ -99,7 +104,8 @@ def secret_from_environment(environment: Mapping[str, Sequence[str]], config: Ma
     Refused: `tracking.run_name=${oc.env:HF_TOKEN}`.
     Write: a Secret in the cluster, and `hardware.env.HF_TOKEN={secret: NAME, key: KEY}`.
     """
-    for key, names in environment.items():
+    variables, config = taken
+    for key, names in variables.items():
         value = _at(config, key)
         for name in names:
             if isinstance(value, str | int) and is_literal(name, str(value)) and not _names_a_secret(key):
@@ -108,22 +114,9 @@ def secret_from_environment(environment: Mapping[str, Sequence[str]], config: Ma
                 yield Finding(told, key, "", help_)
 
 
-RULES_OF_SECRETS = (secret_object, known_secret, literal_secret, random_text)
-
-
 def scan(manifest: Mapping[str, Any]) -> list[Diagnostic]:
     """The secrets in a manifest, as diagnostics that do not repeat them."""
-    return run(RULES_OF_SECRETS, manifest) if fill(_SUSPICIOUS, manifest) else []
-
-
-def taken(environment: Mapping[str, Sequence[str]], config: Mapping[str, Any]) -> list[Diagnostic]:
-    """The keys that would write down a secret of the environment.
-
-    Args:
-        environment: the keys whose value an environment variable gave, each with its variables.
-        config: the configuration with its values.
-    """
-    return run((secret_from_environment,), environment, config) if environment else []
+    return validate(SECRETS, manifest) if fill(_SUSPICIOUS, manifest) else []
 
 
 def blamed(found: list[Diagnostic], config: Mapping[str, Any]) -> list[Diagnostic]:

@@ -10,9 +10,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from ftgen.rules import Finding, rule
+from ftgen.rules import ADMISSION
 from ftgen.rules.fields import steps_back
-from ftgen.rules.job import Job, Pod, count, entries, mapping, strings, text
+from ftgen.validation import Finding, rule
+from ftgen.validation.manifest import Job, Pod, count, entries, mapping, strings, text
 
 _LARGEST_ID = 2**31 - 1
 _LONGEST_SYSCTL = 253
@@ -32,7 +33,7 @@ _SYSCTL = re.compile(r"[a-z0-9](?:[-_a-z0-9]*[a-z0-9])?(?:[./][a-z0-9](?:[-_a-z0
 Problem = tuple[str, str]
 
 
-@rule("FT362", "contradictory-security")
+@rule("FT362", "contradictory-security", on=ADMISSION)
 def contradictory_security(job: Job) -> Iterator[Finding]:
     """A security context is out of range or contradicts itself.
 
@@ -118,6 +119,3 @@ def _sysctl_problems(context: dict[str, Any], spec: dict[str, Any]) -> Iterator[
         for field, prefixes in _NAMESPACED.items():
             if spec.get(field) is True and name.replace("/", ".").startswith(prefixes):
                 yield f"sysctls[{i}].name", f"{name} cannot be set with {field}"
-
-
-RULES_OF_SECURITY = (contradictory_security,)

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from ftgen import kube
-from ftgen.rules import Finding, rule
+from ftgen.rules import ADMISSION, CLAIM
 from ftgen.rules.fields import downward_problem, is_inside, steps_back
-from ftgen.rules.job import Job, amount, child, count, entries, mapping, number, strings, text
+from ftgen.validation import Finding, rule
+from ftgen.validation.manifest import Job, amount, child, count, entries, mapping, number, strings, text
 
 _KINDS = frozenset(
     (
@@ -70,7 +71,7 @@ _MOST_MODE = 0o777
 _SHORTEST_TOKEN = 600
 
 
-@rule("FT372", "bad-volume-name")
+@rule("FT372", "bad-volume-name", on=ADMISSION)
 def bad_volume_name(job: Job) -> Iterator[Finding]:
     """A volume's name is no DNS-1123 label.
 
@@ -84,7 +85,7 @@ def bad_volume_name(job: Job) -> Iterator[Finding]:
                 yield Finding(f"the volume name {name!r} is no DNS label", f"{pod.spec_path}.volumes[{i}].name", name)
 
 
-@rule("FT373", "ambiguous-volume")
+@rule("FT373", "ambiguous-volume", on=ADMISSION)
 def ambiguous_volume(job: Job) -> Iterator[Finding]:
     """A volume has several sources.
 
@@ -108,7 +109,7 @@ def sources(volume: dict[str, Any]) -> list[str]:
     return [kind for kind in volume if kind in _KINDS and isinstance(volume[kind], dict)]
 
 
-@rule("FT374", "incomplete-volume")
+@rule("FT374", "incomplete-volume", on=ADMISSION)
 def incomplete_volume(job: Job) -> Iterator[Finding]:
     """A volume's source lacks what it needs or has what it cannot have.
 
@@ -193,7 +194,7 @@ def _token_problems(token: dict[str, Any], where: str) -> Iterator[tuple[str, st
         yield f"{where}.path", "a token's path is relative"
 
 
-@rule("FT375", "bad-claim-template")
+@rule("FT375", "bad-claim-template", on=(ADMISSION, CLAIM))
 def bad_claim_template(job: Job) -> Iterator[Finding]:
     """A claim, or an ephemeral volume's claim template is incomplete.
 
@@ -237,6 +238,3 @@ def _template_problems(metadata: dict[str, Any], path: str) -> Iterator[Finding]
     for key, value in mapping(metadata.get("labels")).items():
         if not kube.is_qualified_name(key) or not kube.is_label_value(text(value)):
             yield Finding(f"{key}={value} is no label", child(f"{path}.labels", key))
-
-
-RULES_OF_SOURCES = (bad_volume_name, ambiguous_volume, incomplete_volume, bad_claim_template)

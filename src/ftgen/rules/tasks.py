@@ -7,14 +7,49 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ftgen import kube
-from ftgen.rules import Finding, rule
-from ftgen.rules.job import Job, Task, Version, amount, count, mapping, number, strings, text
+from ftgen.rules import ADMISSION, UPDATE
+from ftgen.validation import Finding, rule
+from ftgen.validation.manifest import Job, Task, Version, amount, count, mapping, number, strings, text
 
 _LONGEST_NAME = 63
 _MOST_TASKS_NAMED = 8
 
 
-@rule("FT312", "bad-task-name")
+@rule("FT310", "bad-job-name", on=ADMISSION)
+def bad_job_name(job: Job) -> Iterator[Finding]:
+    """The job's name is missing, too long or no DNS name.
+
+    The API server wants a DNS-1123 subdomain and Volcano's job webhook a qualified name, so 63 characters
+    at most.  `generateName` is cut to 58 characters and gets five more before it is judged.
+
+    Refused: `metadata.name: My_Run`.
+    Write: `metadata.name: my-run`.
+    """
+    if not job.name:
+        yield Finding("the job has neither a name nor a generateName", "metadata.name", help="set metadata.name")
+    elif not kube.is_dns1123_subdomain(job.name) or len(job.name) > _LONGEST_NAME:
+        yield Finding(
+            f"the job name {job.name!r} is no DNS name of at most 63 characters",
+            job.name_path,
+            job.name,
+            "use lower-case letters, digits and dashes",
+        )
+
+
+@rule("FT311", "no-tasks", on=ADMISSION)
+def no_tasks(job: Job) -> Iterator[Finding]:
+    """The job has no tasks.
+
+    Volcano's job webhook refuses it at once.
+
+    Refused: `spec.tasks: []`.
+    Write: one task for each role of pods.
+    """
+    if not job.tasks:
+        yield Finding("the job has no tasks", "spec.tasks", help="add a task with a name, replicas and a template")
+
+
+@rule("FT312", "bad-task-name", on=ADMISSION)
 def bad_task_name(job: Job) -> Iterator[Finding]:
     """A task's name is no DNS-1123 label, or a second task has it.
 
@@ -38,7 +73,7 @@ def bad_task_name(job: Job) -> Iterator[Finding]:
         seen.add(task.name)
 
 
-@rule("FT313", "long-pod-name")
+@rule("FT313", "long-pod-name", on=ADMISSION)
 def long_pod_name(job: Job) -> Iterator[Finding]:
     """Job name, task name and the task's position together exceed 63 characters.
 
@@ -59,7 +94,7 @@ def long_pod_name(job: Job) -> Iterator[Finding]:
             )
 
 
-@rule("FT328", "unordered-tasks")
+@rule("FT328", "unordered-tasks", on=ADMISSION)
 def unordered_tasks(job: Job) -> Iterator[Finding]:
     """The tasks' `dependsOn` do not form an order.
 
@@ -95,7 +130,83 @@ def _unsortable(waits: Mapping[str, list[str]]) -> set[str]:
     return set(left)
 
 
-@rule("FT329", "two-tiers")
+@rule("FT331", "fractional-cpu-with-topology", on=ADMISSION)
+def fractional_cpu(job: Job) -> Iterator[Finding]:
+    """A NUMA policy is set but a container does not ask for whole CPUs.
+
+    With a topologyPolicy other than none, Volcano's job webhook wants an integer CPU request of at least 1
+    in every container and init container; limits count where there are no requests at all.
+
+    Refused: `topologyPolicy: single-numa-node` with `requests: {cpu: 100m}` in an init container.
+    Write: `requests: {cpu: "1"}` there too.
+    """
+    pods = [t.pod for t in job.tasks if text(t.body.get("topologyPolicy")) not in ("", "none")]
+    for container in (c for pod in pods for c in pod.containers):
+        resources = mapping(container.body.get("resources"))
+        requests = mapping(resources.get("requests")) or mapping(resources.get("limits"))
+        cpus = amount(requests.get("cpu"))
+        if cpus is None or cpus < 1 or cpus.denominator != 1:
+            yield Finding(
+                "topologyPolicy needs a whole number of CPUs in every container",
+                f"{container.path}.resources.requests.cpu",
+                requests.get("cpu", ""),
+                f"set {container.path}.resources.requests.cpu to a whole number",
+            )
+
+
+@rule("FT314", "negative-count", on=(ADMISSION, UPDATE))
+def negative_count(job: Job) -> Iterator[Finding]:
+    """A count is below zero, or `minSuccess` below one.
+
+    Up to 1.13 the job webhook checks replicas, minAvailable, maxRetry and ttlSecondsAfterFinished, from 1.14
+    the CRD's minimums do.
+
+    Refused: `spec.ttlSecondsAfterFinished: -1`.
+    Write: leave it out to keep the job.
+    """
+    counted = ("minAvailable", "maxRetry", "ttlSecondsAfterFinished", "minSuccess")
+    fields = [("spec", job.spec, field) for field in counted]
+    for path, body, field in (*fields, *_task_counts(job)):
+        value = count(body.get(field))
+        if value is not None and (value < 0 or (field == "minSuccess" and value < 1)):
+            if field == "minAvailable" and value == body.get("replicas"):
+                continue  # admission fills it in
+            least = 1 if field == "minSuccess" else 0
+            yield Finding(f"{field} is {value} but must be at least {least}", f"{path}.{field}", value)
+
+
+def _task_counts(job: Job) -> list[tuple[str, dict[str, Any], str]]:
+    return [(t.path, t.body, field) for t in job.tasks for field in ("replicas", "minAvailable", "maxRetry")]
+
+
+@rule("FT315", "unreachable-gang", on=(ADMISSION, UPDATE))
+def unreachable_gang(job: Job) -> Iterator[Finding]:
+    """`minAvailable` asks for more pods than there are.
+
+    Volcano's job webhook compares each task's minAvailable with its replicas, and the job's with the sum of
+    all replicas, on CREATE and on UPDATE.
+
+    Refused: `replicas: 2` with `minAvailable: 3`.
+    Write: `minAvailable: 2`.
+    """
+    for task in job.tasks:
+        if task.min_available is not None and task.min_available > task.replicas:
+            yield _too_large(task.min_available, task.replicas, task.path)
+    total, wanted = sum(task.replicas for task in job.tasks), number(job.spec.get("minAvailable"))
+    if job.tasks and 0 <= total < wanted:
+        yield _too_large(wanted, total, "spec")
+
+
+def _too_large(wanted: int, present: int, path: str) -> Finding:
+    return Finding(
+        f"minAvailable is {wanted} but there are {present} replicas",
+        f"{path}.minAvailable",
+        wanted,
+        f"set {path}.minAvailable to {present}",
+    )
+
+
+@rule("FT329", "two-tiers", on=(ADMISSION, UPDATE))
 def two_tiers(job: Job) -> Iterator[Finding]:
     """`networkTopology` names its highest tier by number and by name.
 
@@ -118,7 +229,7 @@ def two_tiers(job: Job) -> Iterator[Finding]:
             )
 
 
-@rule("FT330", "uneven-partitions")
+@rule("FT330", "uneven-partitions", on=(ADMISSION, UPDATE))
 def uneven_partitions(job: Job) -> Iterator[Finding]:
     """A task's partitions do not add up to its replicas or its gang.
 
@@ -145,32 +256,3 @@ def _uneven(task: Task, policy: dict[str, Any], version: Version) -> str:
         gang = f"{smallest} partitions of {size} are {smallest * size} pods"
         return f"{gang}, but minAvailable is {task.min_available}"
     return ""
-
-
-@rule("FT331", "fractional-cpu-with-topology")
-def fractional_cpu(job: Job) -> Iterator[Finding]:
-    """A NUMA policy is set but a container does not ask for whole CPUs.
-
-    With a topologyPolicy other than none, Volcano's job webhook wants an integer CPU request of at least 1
-    in every container and init container; limits count where there are no requests at all.
-
-    Refused: `topologyPolicy: single-numa-node` with `requests: {cpu: 100m}` in an init container.
-    Write: `requests: {cpu: "1"}` there too.
-    """
-    pods = [t.pod for t in job.tasks if text(t.body.get("topologyPolicy")) not in ("", "none")]
-    for container in (c for pod in pods for c in pod.containers):
-        resources = mapping(container.body.get("resources"))
-        requests = mapping(resources.get("requests")) or mapping(resources.get("limits"))
-        cpus = amount(requests.get("cpu"))
-        if cpus is None or cpus < 1 or cpus.denominator != 1:
-            yield Finding(
-                "topologyPolicy needs a whole number of CPUs in every container",
-                f"{container.path}.resources.requests.cpu",
-                requests.get("cpu", ""),
-                f"set {container.path}.resources.requests.cpu to a whole number",
-            )
-
-
-RULES_OF_TASKS = (bad_task_name, long_pod_name, unordered_tasks, fractional_cpu)
-RULES_OF_PLACEMENT = (two_tiers, uneven_partitions)
-"""Checked again on every update."""

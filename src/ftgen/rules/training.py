@@ -15,10 +15,11 @@ from ftgen.spec import LlamaFactory, Section, Spec
 from ftgen.trainers import arguments, llamafactory
 from ftgen.trainers.arguments import Facts
 from ftgen.trainers.setting import within
+from ftgen.validation import Call, Scope
 
 
-def judge(spec: Spec) -> list[Diagnostic]:
-    """What LLaMA-Factory would refuse of the training's arguments, and of the merge's."""
+def judge(spec: Spec, call: Call = Scope.ask) -> list[Diagnostic]:
+    """Return what LLaMA-Factory would refuse of the training's arguments, and of the merge's."""
     trainer = spec.trainer
     if not isinstance(trainer, LlamaFactory):
         return []
@@ -28,9 +29,9 @@ def judge(spec: Spec) -> list[Diagnostic]:
         return [error("FT103", headline, "trainer.version", trainer.version, f"use one of {known}")]
     surface = arguments.surface(trainer.version)
     facts = _facts(spec, trainer)
-    found = arguments.check(llamafactory.training(spec), surface, facts)
+    found = arguments.check(llamafactory.training(spec), surface, facts, call=call)
     export = llamafactory.export(spec)
-    merging = arguments.check(export, surface, facts, "export") if export else []
+    merging = arguments.check(export, surface, facts, "export", call) if export else []
     # What the merge takes over from the training is told once, where it was written.
     told = {(d.code, d.headline) for d in found}
     every = [*found, *(d for d in merging if (d.code, d.headline) not in told)]

@@ -10,14 +10,15 @@ from collections.abc import Iterator
 
 from ftgen import kube
 from ftgen.diagnostics import Severity
-from ftgen.rules import Finding, plugins, rule
-from ftgen.rules.job import Job, strings, text
+from ftgen.rules import ADMISSION, AGREEMENT, plugins
 from ftgen.rules.sources import sources
+from ftgen.validation import Finding, rule
+from ftgen.validation.manifest import Job, strings, text
 
 _LARGEST_JOB_NAME = 50
 
 
-@rule("FT325", "shared-job-mount")
+@rule("FT325", "shared-job-mount", on=ADMISSION)
 def job_volume_path(job: Job) -> Iterator[Finding]:
     """A job volume has no mount path, or the mount path of another.
 
@@ -35,7 +36,7 @@ def job_volume_path(job: Job) -> Iterator[Finding]:
         seen.add(path)
 
 
-@rule("FT326", "ambiguous-claim")
+@rule("FT326", "ambiguous-claim", on=ADMISSION)
 def job_volume_claim(job: Job) -> Iterator[Finding]:
     """A job volume needs either a claim's name or an inline claim, and not both.
 
@@ -55,7 +56,7 @@ def job_volume_claim(job: Job) -> Iterator[Finding]:
             yield Finding(f"the claim name {name!r} is no DNS name", f"{path}.volumeClaimName", name)
 
 
-@rule("FT412", "long-claim-names")
+@rule("FT412", "long-claim-names", on=AGREEMENT)
 def long_claim_names(job: Job) -> Iterator[Finding]:
     """With job volumes, the job's name may have 50 characters and no dot.
 
@@ -75,7 +76,7 @@ def long_claim_names(job: Job) -> Iterator[Finding]:
         )
 
 
-@rule("FT415", "mounts-over-mounts")
+@rule("FT415", "mounts-over-mounts", on=AGREEMENT)
 def colliding_mounts(job: Job) -> Iterator[Finding]:
     """A container mounts something where Volcano mounts a job volume or a plugin's files.
 
@@ -113,7 +114,7 @@ def _plugin_mounts(job: Job) -> dict[str, str]:
     return mounts
 
 
-@rule("FT416", "twice-mounted-claim")
+@rule("FT416", "twice-mounted-claim", on=AGREEMENT)
 def twice_mounted_claim(job: Job) -> Iterator[Finding]:
     """Two job volumes name the same claim.
 
@@ -135,7 +136,7 @@ def twice_mounted_claim(job: Job) -> Iterator[Finding]:
         seen.add(name)
 
 
-@rule("FT417", "colon-in-mount-path")
+@rule("FT417", "colon-in-mount-path", on=AGREEMENT)
 def colon_in_mount_path(job: Job) -> Iterator[Finding]:
     """A mount path contains a colon.
 
@@ -152,7 +153,7 @@ def colon_in_mount_path(job: Job) -> Iterator[Finding]:
             yield Finding("a mount path cannot contain a colon", path, mount["mountPath"], "remove the colon")
 
 
-@rule("FT431", "volume-without-source", Severity.WARNING)
+@rule("FT431", "volume-without-source", Severity.WARNING, on=AGREEMENT)
 def volume_without_source(job: Job) -> Iterator[Finding]:
     """A volume of the template has no source and becomes an empty directory.
 
@@ -171,12 +172,3 @@ def volume_without_source(job: Job) -> Iterator[Finding]:
                     name,
                     "name its source",
                 )
-
-
-RULES_OF_VOLUMES = (
-    long_claim_names,
-    colliding_mounts,
-    twice_mounted_claim,
-    colon_in_mount_path,
-    volume_without_source,
-)

@@ -81,7 +81,7 @@ def row(spec: Spec, identity: Identity, bundle: Bundle, files: Iterable[str]) ->
 
 def _storage(bundle: Bundle) -> Iterable[tuple[str, float]]:
     """Claims that come with the job; a temporary claim exists once for every pod."""
-    for claim in bundle.claims:
+    for claim in bundle.companions:
         if claim["kind"] != "PersistentVolumeClaim":
             continue
         yield claim["metadata"]["name"], _claimed(claim["spec"])

@@ -7,13 +7,11 @@ what is wrong there shows up late or never; everything that can be known is chec
 from __future__ import annotations
 
 import difflib
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ftgen.diagnostics import Diagnostic, Severity, error
-from ftgen.recall import Panel, ask
-from ftgen.trainers import circumstances, conflicts, job
-from ftgen.trainers.setting import BOTH, Facts, Rule, Setting, subject
+from ftgen.trainers.setting import EXPORT, TRAINING, Facts, subject
 from ftgen.trainers.surface import (
     TYPE_NAMES,
     Argument,
@@ -25,14 +23,13 @@ from ftgen.trainers.surface import (
     template_of,
     versions,
 )
+from ftgen.validation import Call, Scope, validate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 __all__ = [
-    "RULES",
     "Facts",
-    "Rule",
     "Surface",
     "check",
     "export_keys",
@@ -42,10 +39,13 @@ __all__ = [
     "versions",
 ]
 
-RULES: tuple[Rule, ...] = (*conflicts.RULES, *circumstances.RULES, *job.RULES)
+
+_SCOPES = {"train": TRAINING, "export": EXPORT}
 
 
-def check(args: Mapping[str, object], of: Surface, facts: Facts, command: str = "train") -> list[Diagnostic]:
+def check(
+    args: Mapping[str, object], of: Surface, facts: Facts, command: str = "train", call: Call = Scope.ask
+) -> list[Diagnostic]:
     """Everything wrong with the arguments of a command.
 
     Args:
@@ -54,6 +54,7 @@ def check(args: Mapping[str, object], of: Surface, facts: Facts, command: str = 
         facts: what the rules need from elsewhere.
         command: `train` or `export`; decides the names that are accepted and the subjects
             (`trainer.args.*` or `trainer.export.*`).
+        call: how the rules are asked.
 
     Returns:
         Unknown names (FT201), wrong types (FT202) and values that are no choice (FT203) first; then what the
@@ -63,24 +64,7 @@ def check(args: Mapping[str, object], of: Surface, facts: Facts, command: str = 
     problems = [problem for problem, _ in seen.values() if problem is not None]
     refused = frozenset(name for name, (problem, _) in seen.items() if problem is not None)
     given = {name: plain for name, (_, plain) in seen.items() if name not in refused}
-    return [*problems, *ask(_PANELS[command], (given, of.version, facts, refused))]
-
-
-def _panel(command: str) -> Panel:
-    """The rules of a command; their subject is what a `Setting` is made of."""
-
-    def view(subject: tuple[Mapping[str, Any], str, Facts, frozenset[str]]) -> Setting:
-        given, release, facts, refused = subject
-        return Setting(given, surface(release), facts, refused, command)
-
-    return Panel(view, tuple(partial(_judged, rule) for rule in RULES if command in rule.commands))
-
-
-def _judged(rule: Rule, setting: Setting) -> list[Diagnostic]:
-    return list(rule.check(setting))
-
-
-_PANELS = {command: _panel(command) for command in BOTH}
+    return [*problems, *validate(_SCOPES[command], (given, of.version, facts, refused), call=call)]
 
 
 def _seen(name: str, value: object, of: Surface, command: str) -> tuple[Diagnostic | None, Any]:

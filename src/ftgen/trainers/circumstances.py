@@ -11,7 +11,8 @@ from collections.abc import Iterator
 
 from ftgen.diagnostics import Severity
 from ftgen.trainers.conflicts import reporters
-from ftgen.trainers.setting import BOTH, Finding, Findings, Setting, rule
+from ftgen.trainers.setting import BOTH, TRAINING, Findings, Setting
+from ftgen.validation import rule
 
 AMPERE = 8.0
 ADA = 8.9
@@ -64,7 +65,7 @@ METHOD_PACKAGES = {"bnb": "bitsandbytes", "hqq": "hqq", "eetq": "eetq"}
 EMBEDDINGS = frozenset({"embed_tokens", "lm_head"})
 
 
-@rule("FT241", BOTH)
+@rule("FT241", "quantization-bits", on=BOTH)
 def quantization_bits(s: Setting) -> Findings:
     """Each quantization method has its own widths, and not every loader can shard its weights.
 
@@ -78,16 +79,18 @@ def quantization_bits(s: Setting) -> Findings:
         return
     if method not in BITS:
         headline = f"{method} does not quantize while loading; the model would train whole"
-        yield Finding("quantization_method", headline, "set quantization_method: bnb")
+        yield s.finding("quantization_method", headline, "set quantization_method: bnb")
     elif bits not in BITS[method]:
         widths = ", ".join(str(width) for width in BITS[method])
-        yield Finding("quantization_bit", f"{method} quantizes to {widths} bits, not {bits}", f"choose among {widths}")
+        yield s.finding(
+            "quantization_bit", f"{method} quantizes to {widths} bits, not {bits}", f"choose among {widths}"
+        )
     elif (s.zero3 or s.fsdp) and (method, bits) != ("bnb", 4):
         headline = f"{method} at {bits} bits cannot be sharded by ZeRO-3 or FSDP"
-        yield Finding("quantization_bit", headline, "set quantization_method: bnb and quantization_bit: 4")
+        yield s.finding("quantization_bit", headline, "set quantization_method: bnb and quantization_bit: 4")
 
 
-@rule("FT242")
+@rule("FT242", "quantized-base", on=TRAINING)
 def quantized_base(s: Setting) -> Findings:
     """A base model that comes quantized trains through plain adapters on unsharded weights.
 
@@ -99,18 +102,18 @@ def quantized_base(s: Setting) -> Findings:
     if not kind or kind in DEQUANTIZED:
         return
     if s.zero3 or s.fsdp:
-        yield Finding("deepspeed", f"{kind} weights cannot be sharded by ZeRO-3 or FSDP", "use ZeRO-2")
+        yield s.finding("deepspeed", f"{kind} weights cannot be sharded by ZeRO-3 or FSDP", "use ZeRO-2")
     if method not in {"lora", "oft"}:
-        yield Finding("finetuning_type", f"a {kind} model cannot train with {method}", "set finetuning_type: lora")
+        yield s.finding("finetuning_type", f"a {kind} model cannot train with {method}", "set finetuning_type: lora")
     for name in ("use_dora", "pissa_init", "resize_vocab"):
         if s[name]:
-            yield Finding(name, f"{name} does not work on {kind} weights", f"set {name}: false")
+            yield s.finding(name, f"{name} does not work on {kind} weights", f"set {name}: false")
     if s["quantization_bit"] is not None:
         headline = f"the model comes as {kind}: quantization_bit has no effect"
-        yield Finding("quantization_bit", headline, "leave it out", Severity.WARNING)
+        yield s.finding("quantization_bit", headline, "leave it out", Severity.WARNING)
 
 
-@rule("FT243")
+@rule("FT243", "precision-on-card", on=TRAINING)
 def precision_on_card(s: Setting) -> Findings:
     """A number format the card does not have.
 
@@ -123,22 +126,22 @@ def precision_on_card(s: Setting) -> Findings:
     card = s.facts.card or f"this {s.facts.vendor} device"
     wanted = s.first("bf16", "pure_bf16", "bf16_full_eval")
     if wanted and (s.facts.bf16 is False or _below(s, AMPERE)) and not (wanted != "pure_bf16" and s["use_cpu"]):
-        yield Finding(wanted, f"{card} has no bf16", "set trainer.precision=fp16")
+        yield s.finding(wanted, f"{card} has no bf16", "set trainer.precision=fp16")
     if s.facts.vendor == "cpu":
         yield from _precision_on_cpu(s)
     if s["tf32"] and (s.facts.vendor in {"ascend", "cpu"} or _below(s, AMPERE)):
-        yield Finding("tf32", f"{card} has no tf32", "set tf32: null")
+        yield s.finding("tf32", f"{card} has no tf32", "set tf32: null")
     if s["fp8"] and (s.facts.vendor in {"ascend", "cpu"} or _below(s, ADA)):
-        yield Finding("fp8", f"{card} has no fp8", "set fp8: false and bf16: true")
+        yield s.finding("fp8", f"{card} has no fp8", "set fp8: false and bf16: true")
 
 
 def _precision_on_cpu(s: Setting) -> Findings:
     if s["fp16"]:
-        yield Finding("fp16", "fp16 needs an accelerator", "set fp16: false")
+        yield s.finding("fp16", "fp16 needs an accelerator", "set fp16: false")
     if s.facts.bf16 is not False and not s["use_cpu"] and (name := s.first("bf16", "bf16_full_eval")):
-        yield Finding(name, f"{name} without an accelerator needs use_cpu", "set use_cpu: true")
+        yield s.finding(name, f"{name} without an accelerator needs use_cpu", "set use_cpu: true")
     if s.facts.bf16 is not False and s["pure_bf16"]:
-        yield Finding("pure_bf16", "pure_bf16 needs an accelerator", "set pure_bf16: false")
+        yield s.finding("pure_bf16", "pure_bf16 needs an accelerator", "set pure_bf16: false")
 
 
 def _below(s: Setting, capability: float) -> bool:
@@ -146,7 +149,7 @@ def _below(s: Setting, capability: float) -> bool:
     return s.facts.vendor == "nvidia" and have is not None and have < capability
 
 
-@rule("FT244")
+@rule("FT244", "attention-on-card", on=TRAINING)
 def attention_on_card(s: Setting) -> Findings:
     """FlashAttention needs the card it was written for.
 
@@ -157,16 +160,16 @@ def attention_on_card(s: Setting) -> Findings:
     Instead: `flash_attn: sdpa`.
     """
     if s["flash_attn"] == "fa2" and (s.facts.vendor == "cpu" or _below(s, AMPERE)):
-        yield Finding(
+        yield s.finding(
             "flash_attn",
             f"FlashAttention-2 does not run on {s.facts.card or 'this device'}",
             "set flash_attn: sdpa",
         )
     if s["flash_attn"] == "fa3" and (s.facts.template != "gpt_oss" or s.facts.vendor != "nvidia" or _below(s, HOPPER)):
-        yield Finding("flash_attn", "the trainer has no fa3 but for gpt-oss on Hopper cards", "set flash_attn: auto")
+        yield s.finding("flash_attn", "the trainer has no fa3 but for gpt-oss on Hopper cards", "set flash_attn: auto")
 
 
-@rule("FT245")
+@rule("FT245", "ascend-limits", on=TRAINING)
 def ascend_limits(s: Setting) -> Findings:
     """What has no kernels on Ascend.
 
@@ -178,12 +181,12 @@ def ascend_limits(s: Setting) -> Findings:
     if s.facts.vendor != "ascend":
         return
     if s["use_unsloth"]:
-        yield Finding("use_unsloth", "Unsloth does not run on Ascend", "set use_unsloth: false")
+        yield s.finding("use_unsloth", "Unsloth does not run on Ascend", "set use_unsloth: false")
     if s["enable_liger_kernel"]:
         headline = "few of Liger's kernels run on Ascend"
-        yield Finding("enable_liger_kernel", headline, "set enable_liger_kernel: false", Severity.WARNING)
+        yield s.finding("enable_liger_kernel", headline, "set enable_liger_kernel: false", Severity.WARNING)
     if s.facts.quantization in NO_NPU_METHODS:
-        yield Finding(
+        yield s.finding(
             "model_name_or_path",
             f"{s.facts.quantization} weights do not run on Ascend",
             "use the whole weights",
@@ -195,17 +198,17 @@ def ascend_limits(s: Setting) -> Findings:
 def _ascend_quantization(s: Setting) -> Findings:
     method, bits = s["quantization_method"], s["quantization_bit"]
     if method in NO_NPU_METHODS:
-        yield Finding("quantization_method", f"{method} does not run on Ascend", "leave quantization_bit out")
+        yield s.finding("quantization_method", f"{method} does not run on Ascend", "leave quantization_bit out")
     elif bits != 4:  # noqa: PLR2004 - the one width there
-        yield Finding("quantization_bit", f"{bits}-bit weights do not run on Ascend", "leave quantization_bit out")
+        yield s.finding("quantization_bit", f"{bits}-bit weights do not run on Ascend", "leave quantization_bit out")
     elif s["double_quantization"]:
-        yield Finding("double_quantization", "Ascend has no double quantization", "set double_quantization: false")
+        yield s.finding("double_quantization", "Ascend has no double quantization", "set double_quantization: false")
     else:
         headline = "quantization on Ascend needs a bitsandbytes built for it"
-        yield Finding("quantization_bit", headline, "leave quantization_bit out", Severity.WARNING)
+        yield s.finding("quantization_bit", headline, "leave quantization_bit out", Severity.WARNING)
 
 
-@rule("FT246")
+@rule("FT246", "packages", on=TRAINING)
 def packages(s: Setting) -> Findings:
     """A switch whose package the image does not hold.
 
@@ -221,7 +224,7 @@ def packages(s: Setting) -> Findings:
         if package not in s.facts.packages:
             out = "write tracking=none" if name == "report_to" else "leave it out"
             help_ = f"{out}, or take an image with {package} (ftgen image) and name it in hardware.packages"
-            yield Finding(name, f"{name} needs {package}, which the image does not hold", help_)
+            yield s.finding(name, f"{name} needs {package}, which the image does not hold", help_)
 
 
 def _wanted_packages(s: Setting) -> Iterator[tuple[str, str]]:
@@ -234,7 +237,7 @@ def _wanted_packages(s: Setting) -> Iterator[tuple[str, str]]:
         yield "optim", kept
 
 
-@rule("FT247", BOTH)
+@rule("FT247", "template-known", on=BOTH)
 def template_known(s: Setting) -> Findings:
     """The template exists, and can do what is asked of it.
 
@@ -249,16 +252,18 @@ def template_known(s: Setting) -> Findings:
     if name not in s.surface.templates:
         near = difflib.get_close_matches(name, s.surface.templates, n=1, cutoff=0.5)
         best = near[0] if near else s.facts.template
-        yield Finding("template", f"there is no template {name!r}", f"set template: {best}" if best else "leave it out")
+        yield s.finding(
+            "template", f"there is no template {name!r}", f"set template: {best}" if best else "leave it out"
+        )
     elif s["train_on_prompt"] and "efficient_eos" in s.surface.templates[name]:
-        yield Finding(
+        yield s.finding(
             "train_on_prompt",
             f"template {name} does not support train_on_prompt",
             "set train_on_prompt: false",
         )
 
 
-@rule("FT248", BOTH)
+@rule("FT248", "template-of-model", on=BOTH)
 def template_of_model(s: Setting) -> Findings:
     """The template is the one the model was trained with.
 
@@ -272,21 +277,21 @@ def template_of_model(s: Setting) -> Findings:
     if name not in s.surface.templates:
         return
     if right in s.surface.templates and _family(name) != _family(right):
-        yield Finding("template", f"template {name} is not the model's: that is {right}", f"set template: {right}")
+        yield s.finding("template", f"template {name} is not the model's: that is {right}", f"set template: {right}")
     elif right in s.surface.templates and name != right:
         headline = f"template {name} is a variant of the model's own, {right}"
-        yield Finding("template", headline, f"set template: {right}", Severity.WARNING)
+        yield s.finding("template", headline, f"set template: {right}", Severity.WARNING)
     thinks = "reasoning" in s.surface.templates[name] and s["enable_thinking"]
     if thinks and s.facts.reasoning is False and s["stage"] == "sft" and s["do_train"]:
         headline = f"template {name} would train empty thoughts: the data show no reasoning"
-        yield Finding("enable_thinking", headline, "set enable_thinking: false", Severity.WARNING)
+        yield s.finding("enable_thinking", headline, "set enable_thinking: false", Severity.WARNING)
 
 
 def _family(template: str | None) -> str:
     return re.sub(r"_nothink$", "", template or "")
 
 
-@rule("FT249")
+@rule("FT249", "dataset-for-stage", on=TRAINING)
 def dataset_for_stage(s: Setting) -> Findings:
     """Preference stages need ranked answers, the others must not have them.
 
@@ -299,17 +304,17 @@ def dataset_for_stage(s: Setting) -> Findings:
     pairs = stage in {"rm", "dpo"}
     if ranking is not None and pairs != ranking:
         what = "needs ranked answers (ranking: true)" if pairs else "cannot read ranked answers"
-        yield Finding("stage", f"stage {stage} {what}", "choose another data set: dataset=<option>")
+        yield s.finding("stage", f"stage {stage} {what}", "choose another data set: dataset=<option>")
     elif s.facts.stages and stage not in s.facts.stages:
         made = ", ".join(sorted(s.facts.stages))
-        yield Finding(
+        yield s.finding(
             "stage",
             f"the data set is made for {made}, not for stage {stage}",
             f"set stage: {made.split(', ')[0]}",
         )
 
 
-@rule("FT200", BOTH)
+@rule("FT200", "secrets", on=BOTH)
 def secrets(s: Setting) -> Findings:
     """A manifest never holds a credential.
 
@@ -321,10 +326,10 @@ def secrets(s: Setting) -> Findings:
         argument = s.surface.arguments.get(name)
         if argument is not None and argument.secret and s.given[name]:
             help_ = "keep it in a Secret: hardware.env.NAME={secret: NAME, key: KEY} sets a variable from it"
-            yield Finding(name, f"{name} is a credential, and manifests go to git", help_)
+            yield s.finding(name, f"{name} is a credential, and manifests go to git", help_)
 
 
-@rule("FT291")
+@rule("FT291", "unsloth", on=TRAINING)
 def unsloth(s: Setting) -> Findings:
     """Unsloth trains LoRA on one card of NVIDIA's or AMD's, on whole weights or 4 bits.
 
@@ -340,26 +345,26 @@ def unsloth(s: Setting) -> Findings:
         return
     off = "set use_unsloth: false"
     if s.facts.vendor == "cpu":
-        yield Finding("use_unsloth", "Unsloth needs a card", off)
+        yield s.finding("use_unsloth", "Unsloth needs a card", off)
     elif s.facts.vendor not in {"nvidia", "amd", "ascend"}:
         headline = f"Unsloth knows cards of NVIDIA and AMD, not of {s.facts.vendor}"
-        yield Finding("use_unsloth", headline, off, Severity.WARNING)
+        yield s.finding("use_unsloth", headline, off, Severity.WARNING)
     if s["finetuning_type"] == "oft":
-        yield Finding("use_unsloth", "Unsloth has no OFT", "set finetuning_type: lora")
+        yield s.finding("use_unsloth", "Unsloth has no OFT", "set finetuning_type: lora")
     if s["adapter_name_or_path"] is not None and len(s.names("adapter_name_or_path")) > 1:
-        yield Finding("use_unsloth", "Unsloth loads one adapter", "merge the others first")
+        yield s.finding("use_unsloth", "Unsloth loads one adapter", "merge the others first")
     if s["quantization_bit"] is not None and (s["quantization_method"], s["quantization_bit"]) != ("bnb", 4):
         headline = (
             f"Unsloth loads 4 bits of bnb or none; the model would train whole, not at {s['quantization_bit']} bits"
         )
-        yield Finding("quantization_bit", headline, f"{off}, or quantization_method: bnb and quantization_bit: 4")
+        yield s.finding("quantization_bit", headline, f"{off}, or quantization_method: bnb and quantization_bit: 4")
     if s.facts.processes > 1:
         headline = f"open-source Unsloth trains on one card, and the job has {s.facts.processes}"
         help_ = f"{off} (enable_liger_kernel: true runs on several), or hardware.nodes=1 hardware.devices=1"
-        yield Finding("use_unsloth", headline, help_, Severity.WARNING)
+        yield s.finding("use_unsloth", headline, help_, Severity.WARNING)
 
 
-@rule("FT292")
+@rule("FT292", "experts-under-zero3", on=TRAINING)
 def experts_under_zero3(s: Setting) -> Findings:
     """ZeRO-3 is far too slow for a mixture of experts, or stands still.
 
@@ -376,10 +381,10 @@ def experts_under_zero3(s: Setting) -> Findings:
         headline = f"ZeRO-3 gathers all {s.facts.experts} experts of every layer in every step: far too slow"
         frozen_head = s["stage"] == "rm" and s["finetuning_type"] != "full"
         better = "ddp, where each card holds the model" if frozen_head or s.facts.vendor == "cpu" else "fsdp"
-        yield Finding("deepspeed", headline, f"write trainer.parallel={better}", Severity.WARNING)
+        yield s.finding("deepspeed", headline, f"write trainer.parallel={better}", Severity.WARNING)
 
 
-@rule("FT298")
+@rule("FT298", "rows-beyond-the-context", on=TRAINING)
 def rows_beyond_the_context(s: Setting) -> Findings:
     """Rows are no longer than what the model was made for.
 
@@ -391,12 +396,12 @@ def rows_beyond_the_context(s: Setting) -> Findings:
     most = s.facts.context
     if most and s["cutoff_len"] > most and s["rope_scaling"] is None:
         headline = f"rows of {s['cutoff_len']} tokens are longer than the {most} that the model was made for"
-        yield Finding(
+        yield s.finding(
             "cutoff_len", headline, f"write trainer.cutoff_len={most}, or rope_scaling: yarn", Severity.WARNING
         )
 
 
-@rule("FT299", BOTH)
+@rule("FT299", "adapter-targets", on=BOTH)
 def adapter_targets(s: Setting) -> Findings:
     """Adapters are put on layers that the model has.
 
@@ -415,22 +420,4 @@ def adapter_targets(s: Setting) -> Findings:
         near = difflib.get_close_matches(strange[0], sorted(there), n=1)
         help_ = f"did you mean {near[0]}?" if near else f"choose among all, {', '.join(sorted(s.facts.modules))}"
         lost = Severity.ERROR if len(strange) == len(named) else Severity.WARNING
-        yield Finding(argument, f"the model has no layer {', '.join(strange)}", help_, lost)
-
-
-RULES = (
-    quantization_bits,
-    quantized_base,
-    precision_on_card,
-    attention_on_card,
-    ascend_limits,
-    packages,
-    template_known,
-    template_of_model,
-    dataset_for_stage,
-    secrets,
-    unsloth,
-    experts_under_zero3,
-    rows_beyond_the_context,
-    adapter_targets,
-)
+        yield s.finding(argument, f"the model has no layer {', '.join(strange)}", help_, lost)

@@ -11,7 +11,8 @@ import difflib
 from typing import Any
 
 from ftgen.diagnostics import Severity
-from ftgen.trainers.setting import BOTH, NOTHING, Finding, Findings, Setting, rule
+from ftgen.trainers.setting import BOTH, NOTHING, TRAINING, Findings, Setting
+from ftgen.validation import rule
 
 REWARD_STAGES = frozenset({"rm", "ppo"})
 PPO_REPORTERS = ("wandb", "tensorboard", "trackio", "none")
@@ -44,7 +45,7 @@ SCHEDULED = {
 }
 
 
-@rule("FT204", BOTH)
+@rule("FT204", "model-required", on=BOTH)
 def model_required(s: Setting) -> Findings:
     """A model must be named.
 
@@ -53,10 +54,10 @@ def model_required(s: Setting) -> Findings:
     Instead: choose a model: `model=qwen3-0.6b`.
     """
     if s["model_name_or_path"] is None:
-        yield Finding("model_name_or_path", "no model is named", "choose one: model=<option>")
+        yield s.finding("model_name_or_path", "no model is named", "choose one: model=<option>")
 
 
-@rule("FT205")
+@rule("FT205", "work-required", on=TRAINING)
 def work_required(s: Setting) -> Findings:
     """Training needs a data set, and a job needs something to do.
 
@@ -66,16 +67,16 @@ def work_required(s: Setting) -> Findings:
     Instead: name a data set: `dataset=<option>`.
     """
     if s["do_train"] and s["dataset"] is None:
-        yield Finding("dataset", "do_train is on but no data set is named", "choose one: dataset=<option>")
+        yield s.finding("dataset", "do_train is on but no data set is named", "choose one: dataset=<option>")
     if not (s["do_train"] or s["do_predict"] or s.evaluates):
-        yield Finding(
+        yield s.finding(
             "do_train",
             "nothing to do: neither training, evaluation nor prediction is on",
             "set do_train: true",
         )
 
 
-@rule("FT206", BOTH)
+@rule("FT206", "validation-split", on=BOTH)
 def validation_split(s: Setting) -> Findings:
     """A validation split is cut from the training data: a share of them or so many rows, and no other set beside it.
 
@@ -85,16 +86,16 @@ def validation_split(s: Setting) -> Findings:
     Instead: keep one of the two.
     """
     if s["val_size"] > NOTHING and s["dataset"] is None:
-        yield Finding("val_size", "val_size cuts from the training data, but dataset is null", "set val_size: 0")
+        yield s.finding("val_size", "val_size cuts from the training data, but dataset is null", "set val_size: 0")
     if s["val_size"] > NOTHING and s["eval_dataset"] is not None:
-        yield Finding("val_size", "val_size and eval_dataset exclude each other", "drop one: set val_size: 0")
+        yield s.finding("val_size", "val_size and eval_dataset exclude each other", "drop one: set val_size: 0")
     size: Any = s["val_size"]  # a whole number of rows where it was written as one
     if size < 0 or (size >= 1 and isinstance(size, float) and (size == 1 or not size.is_integer())):
         headline = f"val_size is a share below 1 or a whole number of rows, not {size}"
-        yield Finding("val_size", headline, "set val_size: 0.1")
+        yield s.finding("val_size", headline, "set val_size: 0.1")
 
 
-@rule("FT207")
+@rule("FT207", "evaluation-data", on=TRAINING)
 def evaluation_data(s: Setting) -> Findings:
     """Evaluation and prediction need data.
 
@@ -106,10 +107,10 @@ def evaluation_data(s: Setting) -> Findings:
     wanted = s.first("do_eval", "do_predict", "predict_with_generate") or ("eval_strategy" if s.evaluates else "")
     if wanted and s["eval_dataset"] is None and s["val_size"] < NOTHING:
         help_ = "set val_size: 0.1 or eval_dataset, or turn evaluation off: eval_strategy: 'no'"
-        yield Finding(wanted, f"{wanted} asks for evaluation, but there are neither eval_dataset nor val_size", help_)
+        yield s.finding(wanted, f"{wanted} asks for evaluation, but there are neither eval_dataset nor val_size", help_)
 
 
-@rule("FT208", BOTH)
+@rule("FT208", "interleave-probabilities", on=BOTH)
 def interleave_probabilities(s: Setting) -> Findings:
     """Probabilities to draw from data sets: one a set, and only for interleaving.
 
@@ -121,18 +122,18 @@ def interleave_probabilities(s: Setting) -> Findings:
         return
     probabilities = s.names("interleave_probs")
     if s["mix_strategy"] == "concat":
-        yield Finding(
+        yield s.finding(
             "interleave_probs",
             "probabilities mean nothing to mix_strategy concat",
             "set mix_strategy: interleave_under",
         )
     elif not all(_is_number(text) for text in probabilities):
-        yield Finding("interleave_probs", "probabilities are numbers separated by commas", "e.g. 0.7,0.3")
+        yield s.finding("interleave_probs", "probabilities are numbers separated by commas", "e.g. 0.7,0.3")
     for name in ("dataset", "eval_dataset"):
         sets = s.names(name) if s[name] is not None else probabilities
         if len(sets) != len(probabilities):
             counts = f"{len(probabilities)} probabilities for {len(sets)} names in {name}"
-            yield Finding("interleave_probs", counts, "give one probability for each data set")
+            yield s.finding("interleave_probs", counts, "give one probability for each data set")
 
 
 def _is_number(text: str) -> bool:
@@ -143,7 +144,7 @@ def _is_number(text: str) -> bool:
     return True
 
 
-@rule("FT209", BOTH)
+@rule("FT209", "streaming-split", on=BOTH)
 def streaming_split(s: Setting) -> Findings:
     """A stream has no length: no share of it, and no first so many of it, can be taken.
 
@@ -152,12 +153,12 @@ def streaming_split(s: Setting) -> Findings:
     Instead: `val_size: 500`, and `max_steps` for `max_samples`.
     """
     if s["streaming"] and NOTHING < s["val_size"] < 1:
-        yield Finding("val_size", "val_size is a share, and a stream has no length", "give a count: val_size: 500")
+        yield s.finding("val_size", "val_size is a share, and a stream has no length", "give a count: val_size: 500")
     if s["streaming"] and s["max_samples"] is not None:
-        yield Finding("max_samples", "max_samples excludes streaming", "set max_samples: null and use max_steps")
+        yield s.finding("max_samples", "max_samples excludes streaming", "set max_samples: null and use max_steps")
 
 
-@rule("FT210")
+@rule("FT210", "streaming-length", on=TRAINING)
 def streaming_length(s: Setting) -> Findings:
     """A stream needs an end in steps, and cannot be saved tokenized.
 
@@ -167,12 +168,12 @@ def streaming_length(s: Setting) -> Findings:
     Instead: `max_steps: 1000`.
     """
     if s["streaming"] and s["max_steps"] == -1:
-        yield Finding("max_steps", "a stream has no epochs: max_steps is needed", "set max_steps: 1000")
+        yield s.finding("max_steps", "a stream has no epochs: max_steps is needed", "set max_steps: 1000")
     if s["streaming"] and s["tokenized_path"] is not None:
-        yield Finding("tokenized_path", "a stream cannot be saved to tokenized_path", "set streaming: false")
+        yield s.finding("tokenized_path", "a stream cannot be saved to tokenized_path", "set streaming: false")
 
 
-@rule("FT211", BOTH)
+@rule("FT211", "prompt-masks", on=BOTH)
 def prompt_masks(s: Setting) -> Findings:
     """`mask_history` trains the last answer only, `train_on_prompt` everything.
 
@@ -181,10 +182,10 @@ def prompt_masks(s: Setting) -> Findings:
     Instead: keep one.
     """
     if s["mask_history"] and s["train_on_prompt"]:
-        yield Finding("mask_history", "mask_history and train_on_prompt exclude each other", "set one to false")
+        yield s.finding("mask_history", "mask_history and train_on_prompt exclude each other", "set one to false")
 
 
-@rule("FT212")
+@rule("FT212", "supervised-only", on=TRAINING)
 def supervised_only(s: Setting) -> Findings:
     """Four switches belong to supervised fine-tuning alone.
 
@@ -194,10 +195,10 @@ def supervised_only(s: Setting) -> Findings:
     """
     for name in ("predict_with_generate", "neat_packing", "train_on_prompt", "mask_history"):
         if s["stage"] != "sft" and s[name]:
-            yield Finding(name, f"{name} belongs to stage sft, not {s['stage']}", f"set {name}: false")
+            yield s.finding(name, f"{name} belongs to stage sft, not {s['stage']}", f"set {name}: false")
 
 
-@rule("FT213")
+@rule("FT213", "sizes", on=TRAINING)
 def sizes(s: Setting) -> Findings:
     """Sizes within what their reader takes, and OFT's two ways to say one size.
 
@@ -208,20 +209,20 @@ def sizes(s: Setting) -> Findings:
     """
     for name, least in LEAST.items():
         if s[name] is not None and s[name] < least:
-            yield Finding(name, f"{name} is at least {least}, not {s[name]}", f"set {name}: {least}")
+            yield s.finding(name, f"{name} is at least {least}, not {s[name]}", f"set {name}: {least}")
     for name, most in MOST.items():
         if s[name] > most:
-            yield Finding(name, f"{name} is at most {most}, not {s[name]}", "leave it out")
+            yield s.finding(name, f"{name} is at most {most}, not {s[name]}", "leave it out")
     if s["finetuning_type"] == "lora" and s["lora_rank"] < 1:
-        yield Finding("lora_rank", f"lora_rank is at least 1, not {s['lora_rank']}", "set lora_rank: 8")
+        yield s.finding("lora_rank", f"lora_rank is at least 1, not {s['lora_rank']}", "set lora_rank: 8")
     if s["finetuning_type"] == "lora" and s["lora_alpha"] == 0:
-        yield Finding("lora_alpha", "a lora_alpha of 0 scales what is learned to nothing", "set lora_alpha: 16")
+        yield s.finding("lora_alpha", "a lora_alpha of 0 scales what is learned to nothing", "set lora_alpha: 16")
     if s["finetuning_type"] == "oft" and bool(s["oft_rank"]) == bool(s["oft_block_size"]):
         headline = f"OFT takes oft_rank or oft_block_size, and here are {s['oft_rank']} and {s['oft_block_size']}"
-        yield Finding("oft_rank", headline, "set one of them to 0")
+        yield s.finding("oft_rank", headline, "set one of them to 0")
 
 
-@rule("FT214")
+@rule("FT214", "reward-checkpoints", on=TRAINING)
 def reward_checkpoints(s: Setting) -> Findings:
     """Reward models and PPO keep their value head outside what a checkpoint restores.
 
@@ -233,13 +234,13 @@ def reward_checkpoints(s: Setting) -> Findings:
     if s["stage"] not in REWARD_STAGES:
         return
     if s["load_best_model_at_end"]:
-        yield Finding("load_best_model_at_end", f"stage {s['stage']} cannot load its best model", "set it to false")
+        yield s.finding("load_best_model_at_end", f"stage {s['stage']} cannot load its best model", "set it to false")
     if s["finetuning_type"] in {"full", "freeze"} and s["resume_from_checkpoint"] is not None:
         headline = f"stage {s['stage']} with {s['finetuning_type']} does not resume: the value is dropped"
-        yield Finding("resume_from_checkpoint", headline, "set it to null", Severity.WARNING)
+        yield s.finding("resume_from_checkpoint", headline, "set it to null", Severity.WARNING)
 
 
-@rule("FT215", BOTH)
+@rule("FT215", "ppo", on=BOTH)
 def ppo(s: Setting) -> Findings:
     """PPO: where it can run at all, and what it needs then.
 
@@ -253,7 +254,7 @@ def ppo(s: Setting) -> Findings:
     if s["stage"] != "ppo":
         return
     if s["reward_model"] is None:
-        yield Finding("reward_model", "ppo needs a reward model", "set reward_model to its path")
+        yield s.finding("reward_model", "ppo needs a reward model", "set reward_model to its path")
     yield from _ppo_reward(s)
     if s.command == "train":
         yield from _ppo_training(s)
@@ -262,13 +263,13 @@ def ppo(s: Setting) -> Findings:
 def _ppo_training(s: Setting) -> Findings:
     if need := s.surface.unrunnable.get("ppo"):
         headline = f"ppo needs {need}, which LLaMA-Factory {s.surface.version} excludes"
-        yield Finding("stage", headline, "use stage dpo or kto")
+        yield s.finding("stage", headline, "use stage dpo or kto")
     if not s["do_train"]:
-        yield Finding("do_train", "ppo only trains", "set do_train: true; evaluate with stage sft")
+        yield s.finding("do_train", "ppo only trains", "set do_train: true; evaluate with stage sft")
     if s["shift_attn"]:
-        yield Finding("shift_attn", "ppo excludes shift_attn", "set shift_attn: false")
+        yield s.finding("shift_attn", "ppo excludes shift_attn", "set shift_attn: false")
     if s["reward_model_type"] == "lora" and (engine := s.first("use_unsloth", "use_kt")):
-        yield Finding(engine, f"{engine} has no reward adapters", "set reward_model_type: full")
+        yield s.finding(engine, f"{engine} has no reward adapters", "set reward_model_type: full")
     yield from _ppo_reporters(s)
 
 
@@ -276,7 +277,7 @@ def _ppo_reward(s: Setting) -> Findings:
     kind, method = s["reward_model_type"], s["finetuning_type"]
     if kind in {"lora", "oft"} and method != kind:
         headline = f"a {kind} reward model needs finetuning_type {kind}, not {method}"
-        yield Finding("reward_model_type", headline, "set it to full")
+        yield s.finding("reward_model_type", headline, "set it to full")
 
 
 def _ppo_reporters(s: Setting) -> Findings:
@@ -285,7 +286,7 @@ def _ppo_reporters(s: Setting) -> Findings:
     named = reporters(s) if any_position else reporters(s)[:1]
     for other in named:
         if other not in allowed:
-            yield Finding("report_to", f"ppo does not report to {other}", f"choose among {', '.join(allowed)}")
+            yield s.finding("report_to", f"ppo does not report to {other}", f"choose among {', '.join(allowed)}")
 
 
 def reporters(s: Setting) -> tuple[str, ...]:
@@ -298,7 +299,7 @@ def reporters(s: Setting) -> tuple[str, ...]:
     return tuple(value) if isinstance(value, list) else (value,)
 
 
-@rule("FT216", BOTH)
+@rule("FT216", "helper-quantization", on=BOTH)
 def helper_quantization(s: Setting) -> Findings:
     """Reference and reward models are quantized to 4 or 8 bits or not at all.
 
@@ -308,10 +309,10 @@ def helper_quantization(s: Setting) -> Findings:
     """
     for name in ("ref_model_quantization_bit", "reward_model_quantization_bit"):
         if s[name] is not None and s[name] not in HELPER_BITS:
-            yield Finding(name, f"{name} is 4, 8 or null, not {s[name]}", f"set {name}: 4")
+            yield s.finding(name, f"{name} is 4, 8 or null, not {s[name]}", f"set {name}: 4")
 
 
-@rule("FT217", BOTH)
+@rule("FT217", "adapter", on=BOTH)
 def adapter(s: Setting) -> Findings:
     """Only LoRA starts from an adapter.
 
@@ -323,16 +324,16 @@ def adapter(s: Setting) -> Findings:
     if s["adapter_name_or_path"] is None:
         return
     if s["finetuning_type"] != "lora":
-        yield Finding(
+        yield s.finding(
             "adapter_name_or_path",
             f"finetuning_type {s['finetuning_type']} takes no adapter",
             "set finetuning_type: lora",
         )
     elif s.zero3 and len(s.names("adapter_name_or_path")) > 1:
-        yield Finding("adapter_name_or_path", "ZeRO-3 loads one adapter", "merge the others first")
+        yield s.finding("adapter_name_or_path", "ZeRO-3 loads one adapter", "merge the others first")
 
 
-@rule("FT218", BOTH)
+@rule("FT218", "quantized-training", on=BOTH)
 def quantized_training(s: Setting) -> Findings:
     """A quantized base trains through one LoRA or OFT adapter, stays as it is and lies on one device.
 
@@ -341,25 +342,27 @@ def quantized_training(s: Setting) -> Findings:
     Instead: `finetuning_type: lora`, or no `quantization_bit`.
     """
     if s["do_train"] and s["quantization_device_map"] == "auto":
-        yield Finding("quantization_device_map", "a device map is for inference", "leave it out")
+        yield s.finding("quantization_device_map", "a device map is for inference", "leave it out")
     if s["quantization_bit"] is None:
         return
     if s["finetuning_type"] not in {"lora", "oft"}:
-        yield Finding(
+        yield s.finding(
             "quantization_bit",
             f"a quantized model cannot train with {s['finetuning_type']}",
             "set finetuning_type: lora",
         )
     for name in ("pissa_init", "resize_vocab", "fp8"):
         if s[name]:
-            yield Finding(name, f"{name} excludes quantization_bit", f"set {name}: false or quantization_bit: null")
+            yield s.finding(name, f"{name} excludes quantization_bit", f"set {name}: false or quantization_bit: null")
     if s["adapter_name_or_path"] is not None and s["create_new_adapter"]:
-        yield Finding("create_new_adapter", "no new adapter fits over another on a quantized model", "set it to false")
+        yield s.finding(
+            "create_new_adapter", "no new adapter fits over another on a quantized model", "set it to false"
+        )
     if s["adapter_name_or_path"] is not None and len(s.names("adapter_name_or_path")) != 1:
-        yield Finding("adapter_name_or_path", "a quantized model takes one adapter", "merge the others first")
+        yield s.finding("adapter_name_or_path", "a quantized model takes one adapter", "merge the others first")
 
 
-@rule("FT219")
+@rule("FT219", "deepspeed-file", on=TRAINING)
 def deepspeed_file(s: Setting) -> Findings:
     """DeepSpeed's settings are best given as a mapping: the package brings no files of them.
 
@@ -373,15 +376,15 @@ def deepspeed_file(s: Setting) -> Findings:
     if not isinstance(value, str):
         return
     if value.startswith("{") and s.zero_stage is None:
-        yield Finding("deepspeed", "the text opens like JSON but is none", "give the mapping itself")
+        yield s.finding("deepspeed", "the text opens like JSON but is none", "give the mapping itself")
     elif not value.startswith(("{", "/app/examples/deepspeed/ds_z")):
         near = difflib.get_close_matches(value.rsplit("/", maxsplit=1)[-1], DEEPSPEED_FILES, n=1)
         hint = f"; LLaMA-Factory's is called {near[0]}" if near and not value.endswith(near[0]) else ""
         headline = f"{value!r} must lie in the image, and the package brings no such file{hint}"
-        yield Finding("deepspeed", headline, "set trainer.parallel=z3, or give the mapping", Severity.WARNING)
+        yield s.finding("deepspeed", headline, "set trainer.parallel=z3, or give the mapping", Severity.WARNING)
 
 
-@rule("FT220", BOTH)
+@rule("FT220", "lora-only", on=BOTH)
 def lora_only(s: Setting) -> Findings:
     """Four refinements exist for LoRA alone.
 
@@ -393,10 +396,10 @@ def lora_only(s: Setting) -> Findings:
         return
     for name in ("loraplus_lr_ratio", "use_rslora", "use_dora", "pissa_init"):
         if s[name] is not None and s[name] is not False:
-            yield Finding(name, f"{name} needs finetuning_type lora, not {s['finetuning_type']}", f"leave {name} out")
+            yield s.finding(name, f"{name} needs finetuning_type lora, not {s['finetuning_type']}", f"leave {name} out")
 
 
-@rule("FT221", BOTH)
+@rule("FT221", "pissa", on=BOTH)
 def pissa(s: Setting) -> Findings:
     """PiSSA rewrites the base weights, so nothing may compare with or shard them meanwhile.
 
@@ -406,12 +409,12 @@ def pissa(s: Setting) -> Findings:
     Instead: `pissa_init: false`.
     """
     if s["pissa_init"] and (s["stage"] in {"ppo", "kto"} or s.needs_reference):
-        yield Finding("pissa_init", f"pissa_init does not work in stage {s['stage']}", "set pissa_init: false")
+        yield s.finding("pissa_init", f"pissa_init does not work in stage {s['stage']}", "set pissa_init: false")
     if s["pissa_init"] and s.zero3:
-        yield Finding("pissa_init", "pissa_init does not work under ZeRO-3", "use ZeRO-2 or pissa_init: false")
+        yield s.finding("pissa_init", "pissa_init does not work under ZeRO-3", "use ZeRO-2 or pissa_init: false")
 
 
-@rule("FT222", BOTH)
+@rule("FT222", "low-rank-optimizers", on=BOTH)
 def low_rank_optimizers(s: Setting) -> Findings:
     """GaLore, APOLLO and BAdam are rivals of each other and of LoRA.
 
@@ -421,12 +424,12 @@ def low_rank_optimizers(s: Setting) -> Findings:
     """
     on = [name for name in ("use_galore", "use_apollo", "use_badam") if s[name]]
     if on and s["finetuning_type"] == "lora":
-        yield Finding(on[0], f"{on[0]} does not go with LoRA", "set finetuning_type: full")
+        yield s.finding(on[0], f"{on[0]} does not go with LoRA", "set finetuning_type: full")
     if len(on) > 1:
-        yield Finding(on[1], f"{' and '.join(on)} exclude each other", "keep one")
+        yield s.finding(on[1], f"{' and '.join(on)} exclude each other", "keep one")
 
 
-@rule("FT223")
+@rule("FT223", "low-rank-optimizers-in-parallel", on=TRAINING)
 def low_rank_optimizers_in_parallel(s: Setting) -> Findings:
     """Layer by layer GaLore and APOLLO run in one process, BAdam in several only under ZeRO-3.
 
@@ -438,25 +441,25 @@ def low_rank_optimizers_in_parallel(s: Setting) -> Findings:
     if s.distributed:
         for name, switch in (("use_galore", "galore_layerwise"), ("use_apollo", "apollo_layerwise")):
             if s[name] and s[switch]:
-                yield Finding(switch, f"{switch} does not work in a distributed run", f"set {switch}: false")
+                yield s.finding(switch, f"{switch} does not work in a distributed run", f"set {switch}: false")
         yield from _badam_in_parallel(s)
     for name in ("use_galore", "use_apollo"):
         if s[name] and s["deepspeed"] is not None:
-            yield Finding(name, f"{name} does not work with DeepSpeed", "set deepspeed: null")
+            yield s.finding(name, f"{name} does not work with DeepSpeed", "set deepspeed: null")
 
 
 def _badam_in_parallel(s: Setting) -> Findings:
     if s["use_badam"] and s["badam_mode"] == "ratio":
-        yield Finding("badam_mode", "ratio-wise BAdam does not work in a distributed run", "set badam_mode: layer")
+        yield s.finding("badam_mode", "ratio-wise BAdam does not work in a distributed run", "set badam_mode: layer")
     elif s["use_badam"] and not s.zero3 and not _zero_stage_in_image(s):
-        yield Finding("use_badam", "layer-wise BAdam in a distributed run needs ZeRO-3", "use DeepSpeed ZeRO-3")
+        yield s.finding("use_badam", "layer-wise BAdam in a distributed run needs ZeRO-3", "use DeepSpeed ZeRO-3")
 
 
 def _zero_stage_in_image(s: Setting) -> bool:
     return isinstance(s["deepspeed"], str) and s.zero_stage is None
 
 
-@rule("FT224", BOTH)
+@rule("FT224", "llama-pro", on=BOTH)
 def llama_pro(s: Setting) -> Findings:
     """LLaMA Pro trains added blocks only, so not with full fine-tuning, and spreads them evenly.
 
@@ -467,17 +470,19 @@ def llama_pro(s: Setting) -> Findings:
     Instead: `finetuning_type: freeze`.
     """
     if s["use_llama_pro"] and s["finetuning_type"] == "full":
-        yield Finding("use_llama_pro", "use_llama_pro does not go with full fine-tuning", "set finetuning_type: freeze")
+        yield s.finding(
+            "use_llama_pro", "use_llama_pro does not go with full fine-tuning", "set finetuning_type: freeze"
+        )
     layers, trained = s.facts.layers, s["freeze_trainable_layers"]
     if s["use_llama_pro"] and layers and (trained == 0 or layers % trained):
-        yield Finding(
+        yield s.finding(
             "freeze_trainable_layers",
             f"{trained} does not divide the model's {layers} layers",
             "choose a divisor",
         )
 
 
-@rule("FT225", BOTH)
+@rule("FT225", "label-smoothing", on=BOTH)
 def label_smoothing(s: Setting) -> Findings:
     """Label smoothing is defined for DPO's sigmoid loss.
 
@@ -487,10 +492,10 @@ def label_smoothing(s: Setting) -> Findings:
     """
     if s["stage"] == "dpo" and s["pref_loss"] != "sigmoid" and s["dpo_label_smoothing"] > NOTHING:
         headline = f"label smoothing is for pref_loss sigmoid, not {s['pref_loss']}"
-        yield Finding("dpo_label_smoothing", headline, "set dpo_label_smoothing: 0")
+        yield s.finding("dpo_label_smoothing", headline, "set dpo_label_smoothing: 0")
 
 
-@rule("FT227")
+@rule("FT227", "generation", on=TRAINING)
 def generation(s: Setting) -> Findings:
     """Predictions of supervised fine-tuning are generated: from whole parameters, and not for token accuracy.
 
@@ -499,14 +504,14 @@ def generation(s: Setting) -> Findings:
     Instead: both switches, under ZeRO-2.
     """
     if s["stage"] == "sft" and s["do_predict"] and not s["predict_with_generate"]:
-        yield Finding("do_predict", "do_predict saves generated answers only", "set predict_with_generate: true")
+        yield s.finding("do_predict", "do_predict saves generated answers only", "set predict_with_generate: true")
     if s["predict_with_generate"] and s.zero3:
-        yield Finding("predict_with_generate", "predict_with_generate does not work under ZeRO-3", "use ZeRO-2")
+        yield s.finding("predict_with_generate", "predict_with_generate does not work under ZeRO-3", "use ZeRO-2")
     if s["predict_with_generate"] and s["compute_accuracy"]:
-        yield Finding("compute_accuracy", "compute_accuracy excludes predict_with_generate", "set one to false")
+        yield s.finding("compute_accuracy", "compute_accuracy excludes predict_with_generate", "set one to false")
 
 
-@rule("FT228")
+@rule("FT228", "zero3", on=TRAINING)
 def zero3(s: Setting) -> Findings:
     """ZeRO-3 shards parameters, which four features cannot bear.
 
@@ -516,10 +521,10 @@ def zero3(s: Setting) -> Findings:
     """
     for name in ("pure_bf16", "use_unsloth", "use_kt", "auto_find_batch_size"):
         if s[name] and s.zero3:
-            yield Finding(name, f"{name} does not work under ZeRO-3", f"use ZeRO-2 or set {name}: false")
+            yield s.finding(name, f"{name} does not work under ZeRO-3", f"use ZeRO-2 or set {name}: false")
 
 
-@rule("FT229", BOTH)
+@rule("FT229", "inference-backend", on=BOTH)
 def inference_backend(s: Setting) -> Findings:
     """Training runs on Hugging Face's code, and so does a merge.
 
@@ -530,9 +535,9 @@ def inference_backend(s: Setting) -> Findings:
     """
     backend = s["infer_backend"]
     if s.command == "train" and backend != "huggingface":
-        yield Finding("infer_backend", f"{backend} serves, it does not train", "set infer_backend: huggingface")
+        yield s.finding("infer_backend", f"{backend} serves, it does not train", "set infer_backend: huggingface")
     if s.command == "export" and backend == "vllm" and not _served_by_vllm(s):
-        yield Finding("infer_backend", "vllm could not serve this model, and a merge needs none", "leave it out")
+        yield s.finding("infer_backend", "vllm could not serve this model, and a merge needs none", "leave it out")
 
 
 def _served_by_vllm(s: Setting) -> bool:
@@ -540,7 +545,7 @@ def _served_by_vllm(s: Setting) -> bool:
     return one and s["stage"] == "sft" and s["quantization_bit"] is None and s["rope_scaling"] is None
 
 
-@rule("FT230", BOTH)
+@rule("FT230", "export-target", on=BOTH)
 def export_target(s: Setting) -> Findings:
     """An export has a folder, merges into whole weights only, and is quantized from whole weights with data.
 
@@ -551,22 +556,22 @@ def export_target(s: Setting) -> Findings:
     """
     bits, merges = s["export_quantization_bit"], s["adapter_name_or_path"] is not None
     if s.command == "export" and s["export_dir"] is None:
-        yield Finding("export_dir", "the export has no folder", "set export_dir")
+        yield s.finding("export_dir", "the export has no folder", "set export_dir")
     if s.command == "export" and merges and s["quantization_bit"] is not None:
-        yield Finding("quantization_bit", "adapters merge into whole weights only", "leave quantization_bit out")
+        yield s.finding("quantization_bit", "adapters merge into whole weights only", "leave quantization_bit out")
     if s.command == "export" and merges and bits is not None:
-        yield Finding("export_quantization_bit", "merge the adapter before quantizing", "leave it out")
+        yield s.finding("export_quantization_bit", "merge the adapter before quantizing", "leave it out")
     if bits is not None and s["export_quantization_dataset"] is None:
-        yield Finding(
+        yield s.finding(
             "export_quantization_bit",
             "a quantized export is calibrated on data",
             "set export_quantization_dataset",
         )
     if bits not in {None, 2, 3, 4, 8}:
-        yield Finding("export_quantization_bit", f"GPTQ has 2, 3, 4 and 8 bits, not {bits}", "choose 4")
+        yield s.finding("export_quantization_bit", f"GPTQ has 2, 3, 4 and 8 bits, not {bits}", "choose 4")
 
 
-@rule("FT231")
+@rule("FT231", "overwriting", on=TRAINING)
 def overwriting(s: Setting) -> Findings:
     """A pod that is replaced starts over when it may overwrite its output.
 
@@ -577,10 +582,10 @@ def overwriting(s: Setting) -> Findings:
     """
     if s["overwrite_output_dir"] and s["resume_from_checkpoint"] is None:
         headline = "overwrite_output_dir makes a replaced pod train from the start again"
-        yield Finding("overwrite_output_dir", headline, "set trainer.resume=true", Severity.WARNING)
+        yield s.finding("overwrite_output_dir", headline, "set trainer.resume=true", Severity.WARNING)
 
 
-@rule("FT232")
+@rule("FT232", "precision", on=TRAINING)
 def precision(s: Setting) -> Findings:
     """One half precision at a time.
 
@@ -592,10 +597,10 @@ def precision(s: Setting) -> Findings:
     pairs = (("fp16", "bf16"), ("fp16_full_eval", "bf16_full_eval"), ("fp16", "pure_bf16"))
     for one, other in pairs:
         if s[one] and s[other]:
-            yield Finding(one, f"{one} and {other} exclude each other", f"set {one}: false")
+            yield s.finding(one, f"{one} and {other} exclude each other", f"set {one}: false")
 
 
-@rule("FT233")
+@rule("FT233", "best-model", on=TRAINING)
 def best_model(s: Setting) -> Findings:
     """The best model is among those that were both saved and evaluated, and saved whole where it was sharded.
 
@@ -608,10 +613,10 @@ def best_model(s: Setting) -> Findings:
     """
     if s["load_best_model_at_end"] and s["save_only_model"] and (engine := s.first("deepspeed", "fsdp")):
         headline = f"{engine} finds the best model in whole checkpoints only"
-        yield Finding("save_only_model", headline, "set save_only_model: false")
+        yield s.finding("save_only_model", headline, "set save_only_model: false")
     if s["save_strategy"] == "best" and not s["load_best_model_at_end"] and s["metric_for_best_model"] is None:
         headline = "save_strategy best compares by the best model's metric, and there is none"
-        yield Finding("save_strategy", headline, "set metric_for_best_model: loss")
+        yield s.finding("save_strategy", headline, "set metric_for_best_model: loss")
     yield from _early_stopping(s)
     if not s["load_best_model_at_end"] or s["save_strategy"] == "best":
         return
@@ -619,10 +624,10 @@ def best_model(s: Setting) -> Findings:
     steps = s["eval_steps"] or s["logging_steps"]
     if evaluates != saves:
         headline = f"the best model needs equal strategies, not eval {evaluates} and save {saves}"
-        yield Finding("load_best_model_at_end", headline, f"set eval_strategy: {saves}")
+        yield s.finding("load_best_model_at_end", headline, f"set eval_strategy: {saves}")
     elif evaluates == "steps" and not _is_multiple(s["save_steps"], steps):
         headline = f"save_steps {s['save_steps']} is no multiple of the {steps} evaluation steps"
-        yield Finding("save_steps", headline, "make save_steps a multiple of eval_steps")
+        yield s.finding("save_steps", headline, "make save_steps a multiple of eval_steps")
 
 
 def _early_stopping(s: Setting) -> Findings:
@@ -631,9 +636,9 @@ def _early_stopping(s: Setting) -> Findings:
         return
     if not follows and s["metric_for_best_model"] is None:
         headline = "early stopping compares by the best model's metric, and there is none"
-        yield Finding("early_stopping_steps", headline, "set load_best_model_at_end: true")
+        yield s.finding("early_stopping_steps", headline, "set load_best_model_at_end: true")
     if s["eval_strategy"] == "no":
-        yield Finding("early_stopping_steps", "early stopping needs evaluation", "set eval_strategy: steps")
+        yield s.finding("early_stopping_steps", "early stopping needs evaluation", "set eval_strategy: steps")
 
 
 def _is_multiple(save: float, evaluate: float) -> bool:
@@ -643,7 +648,7 @@ def _is_multiple(save: float, evaluate: float) -> bool:
     return evaluate < 1 and save < 1 and (save * scale) % (evaluate * scale) == 0
 
 
-@rule("FT234")
+@rule("FT234", "intervals", on=TRAINING)
 def intervals(s: Setting) -> Findings:
     """Steps are counted whole above 1, are shares below, and are not zero where they set the pace.
 
@@ -658,14 +663,14 @@ def intervals(s: Setting) -> Findings:
     ):
         steps = s[name]
         if s[strategy] == "steps" and steps is not None and steps > 1 and steps != int(steps):
-            yield Finding(name, f"{name} above 1 is a whole number, not {steps}", f"set {name}: {int(steps)}")
+            yield s.finding(name, f"{name} above 1 is a whole number, not {steps}", f"set {name}: {int(steps)}")
     if s["logging_strategy"] == "steps" and s["logging_steps"] == 0:
-        yield Finding("logging_steps", "logging by steps needs logging_steps above 0", "set logging_steps: 10")
+        yield s.finding("logging_steps", "logging by steps needs logging_steps above 0", "set logging_steps: 10")
     if s["eval_strategy"] == "steps" and not s["eval_steps"] and s["logging_steps"] <= 0:
-        yield Finding("eval_steps", "evaluation by steps needs eval_steps above 0", "set eval_steps: 100")
+        yield s.finding("eval_steps", "evaluation by steps needs eval_steps above 0", "set eval_steps: 100")
 
 
-@rule("FT235")
+@rule("FT235", "schedule", on=TRAINING)
 def schedule(s: Setting) -> Findings:
     """Schedulers, warm-up and loaders within their domain.
 
@@ -678,30 +683,32 @@ def schedule(s: Setting) -> Findings:
     scheduler, ratio, emptied = s["lr_scheduler_type"], s["warmup_ratio"], s["torch_empty_cache_steps"]
     if scheduler in {"reduce_lr_on_plateau", "greedy"} and s["eval_strategy"] == "no":
         headline = f"{scheduler} follows the evaluation, and eval_strategy is no"
-        yield Finding("lr_scheduler_type", headline, "set lr_scheduler_type: cosine")
+        yield s.finding("lr_scheduler_type", headline, "set lr_scheduler_type: cosine")
     if (needed := SCHEDULED.get(scheduler)) and not any(map((s["lr_scheduler_kwargs"] or {}).__contains__, needed)):
         headline = f"{scheduler} needs {' or '.join(needed)} in lr_scheduler_kwargs"
-        yield Finding("lr_scheduler_type", headline, f"set lr_scheduler_kwargs: {{{needed[0]}: …}}")
+        yield s.finding("lr_scheduler_type", headline, f"set lr_scheduler_kwargs: {{{needed[0]}: …}}")
     if s["warmup_steps"] < 0:
-        yield Finding("warmup_steps", f"a warm-up of {s['warmup_steps']} steps cannot be", "set warmup_steps: 0")
+        yield s.finding("warmup_steps", f"a warm-up of {s['warmup_steps']} steps cannot be", "set warmup_steps: 0")
     if ratio is not None and not 0 <= ratio <= 1:
-        yield Finding("warmup_ratio", f"warmup_ratio is between 0 and 1, not {ratio}", "set warmup_ratio: 0.1")
+        yield s.finding("warmup_ratio", f"warmup_ratio is between 0 and 1, not {ratio}", "set warmup_ratio: 0.1")
     if 0 < s["max_steps"] <= s["warmup_steps"]:
         headline = f"{s['max_steps']} steps end within a warm-up of {s['warmup_steps']}"
-        yield Finding("warmup_steps", headline, f"set warmup_steps: {s['max_steps'] // 10}", Severity.WARNING)
+        yield s.finding("warmup_steps", headline, f"set warmup_steps: {s['max_steps'] // 10}", Severity.WARNING)
     if s["learning_rate"] > STEEP and "sgd" not in s["optim"]:
         headline = f"a training with a learning rate of {s['learning_rate']:g} diverges"
-        yield Finding("learning_rate", headline, "write trainer.lr=2e-4", Severity.WARNING)
+        yield s.finding("learning_rate", headline, "write trainer.lr=2e-4", Severity.WARNING)
     if s["dataloader_num_workers"] == 0 and s["dataloader_prefetch_factor"] is not None:
         headline = "without loader processes nothing is prefetched"
-        yield Finding("dataloader_prefetch_factor", headline, "set dataloader_num_workers: 4")
+        yield s.finding("dataloader_prefetch_factor", headline, "set dataloader_num_workers: 4")
     if s["dataloader_num_workers"] == 0 and s["dataloader_persistent_workers"]:
-        yield Finding("dataloader_persistent_workers", "no loader process persists", "set dataloader_num_workers: 4")
+        yield s.finding("dataloader_persistent_workers", "no loader process persists", "set dataloader_num_workers: 4")
     if emptied is not None and emptied <= 0:
-        yield Finding("torch_empty_cache_steps", f"emptying the cache every {emptied} steps cannot be", "leave it out")
+        yield s.finding(
+            "torch_empty_cache_steps", f"emptying the cache every {emptied} steps cannot be", "leave it out"
+        )
 
 
-@rule("FT236")
+@rule("FT236", "trackers", on=TRAINING)
 def trackers(s: Setting) -> Findings:
     """The trainer reports where it can, and only where it is told.
 
@@ -713,19 +720,19 @@ def trackers(s: Setting) -> Findings:
     named = reporters(s)
     for other in named:
         if other not in s.surface.reporters and not (other == "all" and len(named) == 1):
-            yield Finding(
+            yield s.finding(
                 "report_to",
                 f"there is no tracker {other}",
                 f"choose among {', '.join(s.surface.reporters)}, none",
             )
     if "trackio" in named and not s["project"] and s.surface.version != "0.9.4":
-        yield Finding("project", "trackio needs a project", "set project")
+        yield s.finding("project", "trackio needs a project", "set project")
     if named == ("all",) and s["report_to"] is None:
         headline = "without report_to the trainer reports to every tracker the image holds"
-        yield Finding("report_to", headline, "set report_to: none or mlflow", Severity.WARNING)
+        yield s.finding("report_to", headline, "set report_to: none or mlflow", Severity.WARNING)
 
 
-@rule("FT237", BOTH)
+@rule("FT237", "pixels", on=BOTH)
 def pixels(s: Setting) -> Findings:
     """An upper bound on pixels is not below the lower one.
 
@@ -736,14 +743,14 @@ def pixels(s: Setting) -> Findings:
     for kind in ("image", "video"):
         most, least = s[f"{kind}_max_pixels"], s[f"{kind}_min_pixels"]
         if most < least:
-            yield Finding(
+            yield s.finding(
                 f"{kind}_max_pixels",
                 f"{kind}_max_pixels {most} is below {kind}_min_pixels {least}",
                 "raise it",
             )
 
 
-@rule("FT238", BOTH)
+@rule("FT238", "release-limits", on=BOTH)
 def release_limits(s: Setting) -> Findings:
     """What one release refuses and its neighbours do not.
 
@@ -756,15 +763,15 @@ def release_limits(s: Setting) -> Findings:
     old, training = s.surface.version == "0.9.4", s.command == "train"
     if old and s["split_special_tokens"] and s["use_fast_tokenizer"]:
         headline = "only slow tokenizers split special tokens"
-        yield Finding("split_special_tokens", headline, "set use_fast_tokenizer: false")
+        yield s.finding("split_special_tokens", headline, "set use_fast_tokenizer: false")
     if old and training and s["neat_packing"]:
-        yield Finding("neat_packing", "LLaMA-Factory 0.9.4 refuses neat_packing", "set packing: true instead")
+        yield s.finding("neat_packing", "LLaMA-Factory 0.9.4 refuses neat_packing", "set packing: true instead")
     if training and s["shift_attn"]:
         headline = f"shift_attn needs transformers below 4.48, and the image has {s.surface.transformers}"
-        yield Finding("shift_attn", headline, "set shift_attn: false")
+        yield s.finding("shift_attn", headline, "set shift_attn: false")
 
 
-@rule("FT239")
+@rule("FT239", "sharding", on=TRAINING)
 def sharding(s: Setting) -> Findings:
     """FSDP's options are consistent, it is not DeepSpeed's guest, and it has several accelerators to share between.
 
@@ -779,25 +786,25 @@ def sharding(s: Setting) -> Findings:
     value: Any = s["fsdp"] or ()
     options = value.split() if isinstance(value, str) else list(value)
     if options == ["offload"]:
-        yield Finding("fsdp", "offload alone shards nothing", "set trainer.parallel=fsdp-offload")
+        yield s.finding("fsdp", "offload alone shards nothing", "set trainer.parallel=fsdp-offload")
     if "full_shard" in options and "shard_grad_op" in options:
-        yield Finding("fsdp", "full_shard and shard_grad_op exclude each other", "keep full_shard")
+        yield s.finding("fsdp", "full_shard and shard_grad_op exclude each other", "keep full_shard")
     state = str((s["fsdp_config"] if isinstance(s["fsdp_config"], dict) else {}).get("state_dict_type", ""))
     if options and s["save_only_model"] and state.startswith("SHARDED"):
-        yield Finding("save_only_model", "FSDP saves no model of its shards alone", "set save_only_model: false")
+        yield s.finding("save_only_model", "FSDP saves no model of its shards alone", "set save_only_model: false")
     if options and s["deepspeed"]:
-        yield Finding("fsdp", "FSDP and DeepSpeed exclude each other", "choose one by trainer.parallel")
+        yield s.finding("fsdp", "FSDP and DeepSpeed exclude each other", "choose one by trainer.parallel")
     if options and s["stage"] == "rm" and s["finetuning_type"] != "full" and s.first("bf16", "fp16"):
         headline = "FSDP cannot spread a reward model's float32 head with half-precision weights"
-        yield Finding("fsdp", headline, "set trainer.parallel=z3")
+        yield s.finding("fsdp", headline, "set trainer.parallel=z3")
     if options and s.facts.vendor == "cpu":
-        yield Finding("fsdp", "FSDP needs accelerators to share between", "set trainer.parallel=z3")
+        yield s.finding("fsdp", "FSDP needs accelerators to share between", "set trainer.parallel=z3")
     elif options and s.facts.processes == 1:
         headline = "FSDP has nothing to share between: one process trains"
-        yield Finding("fsdp", headline, "set trainer.parallel=auto", Severity.WARNING)
+        yield s.finding("fsdp", headline, "set trainer.parallel=auto", Severity.WARNING)
 
 
-@rule("FT240", BOTH)
+@rule("FT240", "unread", on=BOTH)
 def unread(s: Setting) -> Findings:
     """An argument that the chosen method or stage does not read.
 
@@ -811,46 +818,6 @@ def unread(s: Setting) -> Findings:
             continue
         if argument.methods and s["finetuning_type"] not in argument.methods and s["stage"] != "ppo":
             headline = f"{name} has no effect with finetuning_type {s['finetuning_type']}"
-            yield Finding(name, headline, "leave it out", Severity.NOTE)
+            yield s.finding(name, headline, "leave it out", Severity.NOTE)
         if argument.stages and s["stage"] not in argument.stages:
-            yield Finding(name, f"{name} has no effect in stage {s['stage']}", "leave it out", Severity.NOTE)
-
-
-RULES = (
-    model_required,
-    work_required,
-    validation_split,
-    evaluation_data,
-    interleave_probabilities,
-    streaming_split,
-    streaming_length,
-    prompt_masks,
-    supervised_only,
-    sizes,
-    reward_checkpoints,
-    ppo,
-    helper_quantization,
-    adapter,
-    quantized_training,
-    deepspeed_file,
-    lora_only,
-    pissa,
-    low_rank_optimizers,
-    low_rank_optimizers_in_parallel,
-    llama_pro,
-    label_smoothing,
-    generation,
-    zero3,
-    inference_backend,
-    export_target,
-    overwriting,
-    precision,
-    best_model,
-    intervals,
-    schedule,
-    trackers,
-    pixels,
-    release_limits,
-    sharding,
-    unread,
-)
+            yield s.finding(name, f"{name} has no effect in stage {s['stage']}", "leave it out", Severity.NOTE)

@@ -10,7 +10,8 @@ from typing import Any
 
 from ftgen.diagnostics import Severity
 from ftgen.trainers.conflicts import reporters
-from ftgen.trainers.setting import Finding, Findings, Setting, rule, within
+from ftgen.trainers.setting import TRAINING, Findings, Setting, within
+from ftgen.validation import Finding, rule
 
 # Arguments that name what is read before the first step.
 INPUTS = (
@@ -39,7 +40,7 @@ BACKENDS = {"nccl": {"nvidia"}, "hccl": {"ascend"}, "cncl": set(), "mccl": set()
 CROWDED = 2
 
 
-@rule("FT287")
+@rule("FT287", "resuming", on=TRAINING)
 def resuming(s: Setting) -> Findings:
     """A replaced pod goes on from its own checkpoints, and from whole ones.
 
@@ -55,11 +56,11 @@ def resuming(s: Setting) -> Findings:
     word = given.lower() if isinstance(given, str) else given
     if word in (True, "true") and not _drops_checkpoints(s):
         headline = "at the first start there is no checkpoint, and the trainer ends with an error"
-        yield Finding("resume_from_checkpoint", headline, "leave it out: the run resumes by itself")
+        yield s.finding("resume_from_checkpoint", headline, "leave it out: the run resumes by itself")
     elif word in (False, "false") and s.facts.resumes and not s["overwrite_output_dir"]:
         headline = "resume_from_checkpoint: false makes a replaced pod train from the start beside its checkpoints"
         help_ = "leave it out, or write trainer.resume=false"
-        yield Finding("resume_from_checkpoint", headline, help_, Severity.WARNING)
+        yield s.finding("resume_from_checkpoint", headline, help_, Severity.WARNING)
     elif given is None and s["save_only_model"]:
         yield from _without_optimizer(s)
 
@@ -76,13 +77,13 @@ def _without_optimizer(s: Setting) -> Findings:
     engine = "DeepSpeed" if s["deepspeed"] else "FSDP" if s.fsdp and s.facts.processes > 1 else ""
     if engine:
         headline = f"{engine} cannot resume from checkpoints that hold the model only, and this job resumes"
-        yield Finding("save_only_model", headline, help_)
+        yield s.finding("save_only_model", headline, help_)
     else:
         headline = "a replaced pod resumes with a new optimizer and a learning rate that starts over"
-        yield Finding("save_only_model", headline, help_, Severity.WARNING)
+        yield s.finding("save_only_model", headline, help_, Severity.WARNING)
 
 
-@rule("FT288")
+@rule("FT288", "absent-inputs", on=TRAINING)
 def absent_inputs(s: Setting) -> Findings:
     """What the training reads lies in the pod before it starts.
 
@@ -98,7 +99,7 @@ def absent_inputs(s: Setting) -> Findings:
         return
     if s.facts.described and "," in s.facts.described:
         headline = f"{s.facts.described} is several names to the trainer, which splits them at commas"
-        yield Finding("dataset", headline, "give the data set a name without a comma: dataset.name")
+        yield s.finding("dataset", headline, "give the data set a name without a comma: dataset.name")
     for name in INPUTS:
         for path in s.names(name) if isinstance(s[name], str | list) else ():
             if path and not _on_the_net(s, name, path):
@@ -120,14 +121,14 @@ def _absent(s: Setting, name: str, path: str) -> Findings:
     if not path.startswith("/"):
         if not path.startswith("../"):
             headline = f"{path} is not there when the run starts: its folder is new, and model hubs are out of reach"
-            yield Finding(name, headline, help_)
+            yield s.finding(name, headline, help_)
         return
     known = any(within(path, folder) for folder in s.facts.folders or ())
     if "$(JOB_NAME)" in path or (not known and any(within(path, mount) for mount in s.facts.mounts)):
-        yield Finding(name, f"{path} is not there when the run starts: nothing brings it", help_)
+        yield s.finding(name, f"{path} is not there when the run starts: nothing brings it", help_)
     elif not known:
         headline = f"{path} is on no volume of the job, so that the image must hold it"
-        yield Finding(name, headline, help_, Severity.WARNING)
+        yield s.finding(name, headline, help_, Severity.WARNING)
 
 
 def _fetch(name: str) -> str:
@@ -139,7 +140,7 @@ def _fetch(name: str) -> str:
     }.get(name, kept)
 
 
-@rule("FT289")
+@rule("FT289", "tracking", on=TRAINING)
 def tracking(s: Setting) -> Findings:
     """Runs are reported to where `tracking` says, and a tracker has its server or its account.
 
@@ -158,7 +159,7 @@ def tracking(s: Setting) -> Findings:
     if s.facts.tracker == "mlflow" and not {"mlflow", "all"}.intersection(named):
         told = ", ".join(named) or "none"
         headline = f"tracking=mlflow names a server, and report_to: {told} reports nothing to it"
-        yield Finding("report_to", headline, "write tracking=none, or leave report_to out", Severity.WARNING)
+        yield s.finding("report_to", headline, "write tracking=none, or leave report_to out", Severity.WARNING)
 
 
 def _unknown_server(s: Setting, name: str) -> Finding:
@@ -170,10 +171,10 @@ def _unknown_server(s: Setting, name: str) -> Finding:
         variable = TRACKER_VARIABLES[name][0]
         headline = f"{name} needs {variable}, which the configuration does not set"
         help_ = f"set hardware.env.{variable}={{secret: NAME, key: KEY}}"
-    return Finding(argument, headline, help_, Severity.WARNING)
+    return s.finding(argument, headline, help_, Severity.WARNING)
 
 
-@rule("FT293")
+@rule("FT293", "workers", on=TRAINING)
 def workers(s: Setting) -> Findings:
     """As many worker processes as the pod's processors can run, and one at least where a file is streamed.
 
@@ -187,7 +188,7 @@ def workers(s: Setting) -> Findings:
     """
     if s["streaming"] and s["dataloader_num_workers"] == 0:
         headline = "a streamed file is cut into a part for each loader process, and there is none"
-        yield Finding("dataloader_num_workers", headline, "set dataloader_num_workers: 1")
+        yield s.finding("dataloader_num_workers", headline, "set dataloader_num_workers: 1")
     there = s.facts.processors
     if there is None:
         return
@@ -196,10 +197,10 @@ def workers(s: Setting) -> Findings:
         if each * processes > CROWDED * there:
             told = f"{each * processes} worker processes on {there:g} processors of a pod"
             best = max(int(there // processes), 1)
-            yield Finding(name, told, f"set {name}: {best}, or raise hardware.per_card.cpu.limit", Severity.WARNING)
+            yield s.finding(name, told, f"set {name}: {best}, or raise hardware.per_card.cpu.limit", Severity.WARNING)
 
 
-@rule("FT295")
+@rule("FT295", "untrained-result", on=TRAINING)
 def untrained_result(s: Setting) -> Findings:
     """What is merged and pushed was trained.
 
@@ -213,7 +214,7 @@ def untrained_result(s: Setting) -> Findings:
     if not s["do_train"]:
         if s.facts.merged and s["adapter_name_or_path"] is None:
             headline = "do_train is off: there is nothing to merge, and the merge would fail"
-            yield Finding("do_train", headline, "write trainer.merge=false")
+            yield s.finding("do_train", headline, "write trainer.merge=false")
         return
     for name, nothing, help_ in (
         ("max_steps", s["max_steps"] == 0, "leave it out: trainer.epochs says how long"),
@@ -221,10 +222,10 @@ def untrained_result(s: Setting) -> Findings:
         ("learning_rate", s["learning_rate"] <= 0, "write trainer.lr=2e-4"),
     ):
         if nothing:
-            yield Finding(name, f"{name}: {s[name]} trains nothing", help_)
+            yield s.finding(name, f"{name}: {s[name]} trains nothing", help_)
 
 
-@rule("FT296")
+@rule("FT296", "decided-by-the-job", on=TRAINING)
 def decided_by_the_job(s: Setting) -> Findings:
     """What the job decides for its processes is not decided otherwise.
 
@@ -237,19 +238,19 @@ def decided_by_the_job(s: Setting) -> Findings:
     if s["push_to_hub"] and s.facts.offline:
         headline = "push_to_hub asks a model hub, and the trainer is kept offline"
         help_ = "set model.output_url: the job pushes by itself; or hardware.env.HF_HUB_OFFLINE=0"
-        yield Finding("push_to_hub", headline, help_)
+        yield s.finding("push_to_hub", headline, help_)
     vendors = BACKENDS.get(s["ddp_backend"] or "", JUDGED_VENDORS)
     if s.facts.processes > 1 and s.facts.vendor in JUDGED_VENDORS - vendors:
         headline = f"{s['ddp_backend']} does not connect {s.facts.vendor} devices"
-        yield Finding("ddp_backend", headline, "leave ddp_backend out")
+        yield s.finding("ddp_backend", headline, "leave ddp_backend out")
     if s["optim"] == "adamw_torch_npu_fused" and s.facts.vendor in JUDGED_VENDORS - {"ascend"}:
-        yield Finding("optim", "adamw_torch_npu_fused needs NPUs", "leave it out")
+        yield s.finding("optim", "adamw_torch_npu_fused needs NPUs", "leave it out")
     if (name := s.first("use_cpu", "no_cuda")) and s.facts.vendor != "cpu":
         headline = f"{name} trains on the processors while the pod holds cards"
-        yield Finding(name, headline, "leave it out, or write hardware=cpu", Severity.WARNING)
+        yield s.finding(name, headline, "leave it out, or write hardware=cpu", Severity.WARNING)
 
 
-@rule("FT297")
+@rule("FT297", "misplaced-results", on=TRAINING)
 def misplaced_results(s: Setting) -> Findings:
     """The trainer writes to a volume of the job, and the merge beside it.
 
@@ -262,23 +263,12 @@ def misplaced_results(s: Setting) -> Findings:
     output, merged = s["output_dir"], s.facts.merged
     if not output:
         if output is not None:
-            yield Finding("output_dir", "output_dir names no folder", "set output_dir: output_models")
+            yield s.finding("output_dir", "output_dir names no folder", "set output_dir: output_models")
         return
     if output.startswith("/") and s.facts.mounts and not any(within(output, mount) for mount in s.facts.mounts):
         headline = f"{output} is on no volume of the job: what is written there is gone with the container"
         inside = posixpath.basename(output.rstrip("/")) or "output_models"
-        yield Finding("output_dir", headline, f"set output_dir: {inside}", Severity.WARNING)
+        yield s.finding("output_dir", headline, f"set output_dir: {inside}", Severity.WARNING)
     if merged is not None and within(posixpath.join("/", output), posixpath.join("/", merged)):
         headline = f"the merge would replace {merged}, and the training writes into {output}"
-        yield Finding("output_dir", headline, "write trainer.export.export_dir=output_models_merged")
-
-
-RULES = (
-    resuming,
-    absent_inputs,
-    tracking,
-    workers,
-    untrained_result,
-    decided_by_the_job,
-    misplaced_results,
-)
+        yield s.finding("output_dir", headline, "write trainer.export.export_dir=output_models_merged")

@@ -1,26 +1,22 @@
-"""What a rule about training arguments is, and all it may look at."""
+"""What rules about the trainer's arguments are asked about, and all that they may look at."""
 
 from __future__ import annotations
 
 import json
 import posixpath
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from functools import lru_cache, partial
+from typing import Any
 
-from ftgen.diagnostics import Diagnostic, Severity
-
-if TYPE_CHECKING:
-    from ftgen.trainers.surface import Surface
+from ftgen.diagnostics import Severity
+from ftgen.trainers.surface import Surface, surface
+from ftgen.validation import Context, Finding, Scope, Undecided
 
 # The threshold at which LLaMA-Factory's data_args.py and parser.py take `val_size` for zero.
 NOTHING = 1e-6
 ZERO_3 = 3
-
-TRAIN = ("train",)
-BOTH = ("train", "export")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,10 +85,6 @@ class Facts:
         return self.nodes * self.devices
 
 
-class Undecided(Exception):  # noqa: N818 - a rule that cannot be judged, not a malfunction
-    """A rule read an argument whose value was already refused."""
-
-
 @dataclass(frozen=True, slots=True)
 class Setting:
     """The arguments as the trainer will see them: what was given, and defaults for the rest."""
@@ -121,6 +113,12 @@ class Setting:
     def first(self, *names: str) -> str:
         """The first of these switches that is on, or the empty string."""
         return next((name for name in names if self[name]), "")
+
+    def finding(self, name: str, headline: str, help: str = "", severity: Severity | None = None) -> Finding:  # noqa: A002
+        """Say of an argument what is wrong with it, and the edit that mends it."""
+        argument = self.surface.arguments.get(name)
+        value = "" if argument is not None and argument.secret else _text(self.given.get(name, ""))
+        return Finding(headline, subject(name, self.command), value, help, severity)
 
     @property
     def distributed(self) -> bool:
@@ -179,61 +177,24 @@ def subject(name: str, command: str) -> str:
     return f"trainer.{'args' if command == 'train' else 'export'}.{name}"
 
 
-class Finding(NamedTuple):
-    """What a rule found: the argument, one sentence, and the edit that mends it."""
-
-    name: str
-    headline: str
-    help: str = ""
-    severity: Severity = Severity.ERROR
-
-
-Findings = Iterator[Finding]
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """A named check of the arguments against each other or against the facts.
-
-    Attributes:
-        code: its stable identifier.
-        name: reads well after "allow".
-        text: what it refuses, why, an example and what to write instead.
-        judge: finds.
-        commands: of `llamafactory-cli` that it holds for.
-    """
-
-    code: str
-    name: str
-    text: str
-    judge: Callable[[Setting], Findings]
-    commands: tuple[str, ...]
-
-    def check(self, setting: Setting) -> Iterator[Diagnostic]:
-        """The rule's diagnostics; none when it would read a value that was already refused."""
-        try:
-            found = list(self.judge(setting))
-        except Undecided:
-            return
-        for name, headline, help_, severity in found:
-            value = setting.given.get(name, "")
-            text = "" if _is_secret(setting, name) else _text(value)
-            yield Diagnostic(self.code, severity, headline, subject(name, setting.command), text, (), help_)
-
-
-def _is_secret(setting: Setting, name: str) -> bool:
-    argument = setting.surface.arguments.get(name)
-    return argument is not None and argument.secret
-
-
 def _text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
-def rule(code: str, commands: tuple[str, ...] = TRAIN) -> Callable[[Callable[[Setting], Findings]], Rule]:
-    """Make a rule of a function; its name and docstring are the rule's."""
+Given = tuple[Mapping[str, Any], str, Facts, frozenset[str]]
+"""What rules about arguments are asked about: those given, the release, the facts, and the names that are refused."""
 
-    def make(judge: Callable[[Setting], Findings]) -> Rule:
-        return Rule(code, judge.__name__.replace("_", "-"), judge.__doc__ or "", judge, commands)
 
-    return make
+def _setting(command: str, given: Given, _: Context) -> Setting:
+    args, release, facts, refused = given
+    return Setting(args, surface(release), facts, refused, command)
+
+
+_MODULES = tuple(f"ftgen.trainers.{name}" for name in ("conflicts", "circumstances", "job"))
+TRAINING = Scope(*_MODULES, read=partial(_setting, "train"))
+"""The arguments of a training, as `Given`."""
+EXPORT = Scope(*_MODULES, read=partial(_setting, "export"))
+"""The arguments of a merge, as `Given`."""
+BOTH = (TRAINING, EXPORT)
+
+Findings = Iterator[Finding]

@@ -233,6 +233,11 @@ def is_claim(described: str) -> bool:
     return described.startswith("v1 PersistentVolumeClaim ")
 
 
+def is_scripts(described: str) -> bool:
+    """Whether `object_of` describes a ConfigMap of scripts; argocd-cm is one that points a reconciler at runs."""
+    return described.startswith("v1 ConfigMap ") and "-scripts-" in described
+
+
 def _identity_lines(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
     inside = ""
     for line in lines:

@@ -15,7 +15,19 @@ from enum import StrEnum
 from typing import Protocol
 
 from ftgen.diagnostics import Diagnostic, Rejected, Severity, error, note, warning
-from ftgen.tree.lock import HASH_VERSION, Entry, Issued, Lock, Run, State, is_claim, is_job, object_of, path_problem
+from ftgen.tree.lock import (
+    HASH_VERSION,
+    Entry,
+    Issued,
+    Lock,
+    Run,
+    State,
+    is_claim,
+    is_job,
+    is_scripts,
+    object_of,
+    path_problem,
+)
 
 _DIFF_LINES = 40
 _DIFF_BYTES = 2**20
@@ -412,6 +424,7 @@ class _Draft:
     # the whole
 
     def finish(self) -> Outcome:
+        self._remove_scripts()
         self._orphan_unrendered()
         self._forget_missing()
         self.problems += [*_left(self.over), *_orphaned(self.unrendered), *self._duplicates(), *self._shrinkage()]
@@ -420,6 +433,24 @@ class _Draft:
         lock = Lock(self.files, self.issued, self.old.ended, self.judged)
         fates = dict(sorted(self.fates.items()))
         return Outcome(lock, fates, tuple(self.adopted), tuple(self.renamed), tuple(self.problems))
+
+    def _remove_scripts(self) -> None:
+        """Remove shared scripts that no run names any more; a published tree keeps them for `gc` to list.
+
+        Runs of this render have theirs among their files, so only those that it left alone are read.
+        """
+        if self.terms.new_run is not NewRun.REPLACE:
+            return
+        idle = [path for path, e in self.old.files.items() if is_scripts(e.object) and path not in self.fates]
+        for path in idle:
+            name = self.old.files[path].object.rpartition("/")[2].encode()
+            others = [other for other, e in self.files.items() if is_job(e.object) and self._is_left(path, other)]
+            if not any(name in (self.shelf.read(other) or b"") for other in others):
+                self._remove(path)
+
+    def _is_left(self, path: str, other: str) -> bool:
+        """Whether a file of the same folder is one that this render does not write."""
+        return _folder_of(path) == _folder_of(other) and self.fates.get(other) not in _RENDERED
 
     def _orphan_unrendered(self) -> None:
         for path, entry in self.old.files.items():

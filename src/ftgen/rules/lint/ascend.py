@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ftgen.diagnostics import Severity
-from ftgen.rules import Finding
-from ftgen.rules.job import Job, Pod, Task, child, mapping, text
-from ftgen.rules.lint.around import Around, lint
+from ftgen.rules import LINT
 from ftgen.rules.lint.cards import pods_in_all, set_variables
 from ftgen.rules.lint.devices import asked, families, whole
+from ftgen.validation import Context, Finding, rule
+from ftgen.validation.manifest import Job, Pod, Task, child, mapping, text
 
 _FORMS = {
     "910a": {1, 2, 4, 8},
@@ -73,8 +73,8 @@ def _resource(pod: Pod) -> str:
     return f"{pod.spec_path}.containers"
 
 
-@lint("FT446", "cards-that-form-no-ring")
-def no_ring(job: Job, around: Around) -> Iterator[Finding]:
+@rule("FT446", "cards-that-form-no-ring", on=LINT, twins=("FT265", "FT270"))
+def no_ring(job: Job, context: Context) -> Iterator[Finding]:
     """A pod asks for a number of NPUs that its server's rings do not give.
 
     MindCluster's scheduler plugin places cards by their rings: 910A servers give 1, 2, 4 or 8, A3 servers pairs.
@@ -87,19 +87,19 @@ def no_ring(job: Job, around: Around) -> Iterator[Finding]:
         wanted = _whole_npus(task.pod)
         if not wanted:
             continue
-        form = around.fact("ascend_form")
+        form = context.fact("ascend_form")
         if wanted not in _FORMS[form]:
             given = ", ".join(map(str, sorted(_FORMS[form])))
             said = f"{wanted} NPUs asked for a pod; {form} servers give {given}"
-            severity = None if around.facts.mindcluster_plugin else Severity.WARNING
+            severity = None if context.facts.mindcluster_plugin else Severity.WARNING
             yield Finding(said, _resource(task.pod), wanted, f"ask for one of {given}", severity)
         elif form == "a3" and pods_in_all(job) > 1 and wanted != _WHOLE_A3:
             said = "distributed jobs on A3 use whole nodes"
             yield Finding(said, _resource(task.pod), wanted, "ask for 16 in each pod", Severity.WARNING)
 
 
-@lint("FT447", "blocks-that-do-not-tile")
-def bad_blocks(job: Job, _: Around) -> Iterator[Finding]:
+@rule("FT447", "blocks-that-do-not-tile", on=LINT)
+def bad_blocks(job: Job) -> Iterator[Finding]:
     """The `sp-block` of a super pod does not divide the job's NPUs.
 
     In one pod it equals what the pod asks for; in a distributed job it is a multiple of one pod's and divides the
@@ -123,8 +123,8 @@ def bad_blocks(job: Job, _: Around) -> Iterator[Finding]:
         yield Finding("sp-block excludes tor-affinity", child("metadata.labels", "tor-affinity"), "", "remove one")
 
 
-@lint("FT448", "taken-for-a-910a")
-def assumed_910a(job: Job, around: Around) -> Iterator[Finding]:
+@rule("FT448", "taken-for-a-910a", on=LINT)
+def assumed_910a(job: Job, context: Context) -> Iterator[Finding]:
     """MindCluster takes a job without accelerator-type for one of 910A cards.
 
     It is then judged by 910A's rings (1, 2, 4, 8), whatever the nodes have.
@@ -136,16 +136,16 @@ def assumed_910a(job: Job, around: Around) -> Iterator[Finding]:
         told = "accelerator-type" in mapping(task.pod.spec.get("nodeSelector"))
         notes = mapping(mapping(job.manifest.get("metadata")).get("annotations"))
         told = told or "huawei.com/schedule_policy" in {**notes, **mapping(task.pod.metadata.get("annotations"))}
-        if told or not _whole_npus(task.pod) or not around.fact("mindcluster_plugin"):
+        if told or not _whole_npus(task.pod) or not context.fact("mindcluster_plugin"):
             continue
-        if around.fact("ascend_form") != "910a":
+        if context.fact("ascend_form") != "910a":
             said = "without accelerator-type the scheduler assumes 910A cards"
             path = f"{task.pod.spec_path}.nodeSelector"
             yield Finding(said, path, "", "add accelerator-type, such as module-910b-8")
 
 
-@lint("FT449", "partial-npu")
-def partial_npu(job: Job, _: Around) -> Iterator[Finding]:
+@rule("FT449", "partial-npu", on=LINT)
+def partial_npu(job: Job) -> Iterator[Finding]:
     """A part of an NPU is asked for more than once, or in a mode that ignores it.
 
     A virtual NPU is exactly one for one pod; a share of memory goes with one card; a share of cores counts only
@@ -180,8 +180,8 @@ def _memory(name: str, value: object, names: Mapping[str, tuple[str, object]], p
         yield Finding(f"{value} MiB is rounded up to {rounded}", path, value, f'write "{rounded}"', Severity.NOTE)
 
 
-@lint("FT483", "npu-without-its-driver")
-def no_driver(job: Job, around: Around) -> Iterator[Finding]:
+@rule("FT483", "npu-without-its-driver", on=LINT)
+def no_driver(job: Job, context: Context) -> Iterator[Finding]:
     """A pod with NPUs gets the driver's libraries from nowhere, or from two places.
 
     Ascend's runtime injects devices and driver: by the runtime class `ascend`, or as the node's default. Without it
@@ -194,7 +194,7 @@ def no_driver(job: Job, around: Around) -> Iterator[Finding]:
         pod = task.pod
         mounted = [i for i, v in pod.volumes if _host_path(v).startswith(_DRIVER)]
         runtime = text(pod.spec.get("runtimeClassName"))
-        if not runtime and not mounted and not around.fact("ascend_default_runtime"):
+        if not runtime and not mounted and not context.fact("ascend_default_runtime"):
             said = "neither a runtime class nor a mount brings Ascend's driver into the pod"
             yield Finding(said, f"{pod.spec_path}.runtimeClassName", "", "set runtimeClassName: ascend")
         if runtime == "ascend" and mounted:
@@ -206,8 +206,8 @@ def _host_path(volume: dict[str, Any]) -> str:
     return text(mapping(volume.get("hostPath")).get("path"))
 
 
-@lint("FT437", "rank-table-of-another-job")
-def rank_table(job: Job, around: Around) -> Iterator[Finding]:
+@rule("FT437", "rank-table-of-another-job", on=LINT)
+def rank_table(job: Job, context: Context) -> Iterator[Finding]:
     """A rank table is not this job's, or stands beside a rendezvous.
 
     The ConfigMap is `rings-config-<job name>`, so a generated name has none; the label ring-controller.atlas is the
@@ -229,9 +229,9 @@ def rank_table(job: Job, around: Around) -> Iterator[Finding]:
         if label != wanted and (label or wanted):
             said = f"the pod's label {_RING} is {label or 'missing'}, the job's is {wanted or 'missing'}"
             yield Finding(said, path, label, "make them equal")
-        elif label and around.facts.ascend_form and label != _RING_LABELS[around.facts.ascend_form]:
-            right = _RING_LABELS[around.facts.ascend_form]
-            yield Finding(f"{label} is no label of {around.facts.ascend_form} servers", path, label, f"write {right}")
+        elif label and context.facts.ascend_form and label != _RING_LABELS[context.facts.ascend_form]:
+            right = _RING_LABELS[context.facts.ascend_form]
+            yield Finding(f"{label} is no label of {context.facts.ascend_form} servers", path, label, f"write {right}")
         yield from _two_ways(task.pod)
 
 
@@ -247,8 +247,8 @@ def _two_ways(pod: Pod) -> Iterator[Finding]:
             yield Finding(said, path, "", "choose one of the two", Severity.WARNING)
 
 
-@lint("FT497", "misplaced-hccl-setting")
-def hccl_settings(job: Job, _: Around) -> Iterator[Finding]:
+@rule("FT497", "misplaced-hccl-setting", on=LINT)
+def hccl_settings(job: Job) -> Iterator[Finding]:
     """A variable of HCCL is out of range, or goes with another kind of network.
 
     HCCL_CONNECT_TIMEOUT is 120 to 7200 seconds, HCCL_IF_BASE_PORT 1024 to 65520. HCCL_IF_IP is the node's address
@@ -273,8 +273,8 @@ def hccl_settings(job: Job, _: Around) -> Iterator[Finding]:
                 yield Finding(said, f"{container.path}.env", "", help_, Severity.WARNING)
 
 
-@lint("FT408", "image-for-other-nodes")
-def other_image(job: Job, around: Around) -> Iterator[Finding]:
+@rule("FT408", "image-for-other-nodes", on=LINT)
+def other_image(job: Job, context: Context) -> Iterator[Finding]:
     """An image's name says another chip or architecture than its nodes have.
 
     LLaMA-Factory's Ascend images are built for 910b or for a3, and CANN images for one processor architecture.
@@ -285,7 +285,7 @@ def other_image(job: Job, around: Around) -> Iterator[Finding]:
     for task in job.tasks:
         selector = mapping(task.pod.spec.get("nodeSelector"))
         nodes = _architecture(text(selector.get("kubernetes.io/arch")) or text(selector.get("host-arch")))
-        npu, form = "Ascend" in families(task.pod), around.facts.ascend_form
+        npu, form = "Ascend" in families(task.pod), context.facts.ascend_form
         for container in task.pod.containers:
             image = text(container.body.get("image")).rpartition("/")[2]
             chip, arch = _CHIP_IN_TAG.search(image), _ARCH_IN_NAME.search(image)
@@ -296,7 +296,7 @@ def other_image(job: Job, around: Around) -> Iterator[Finding]:
             built = _architecture(arch[1].lower()) if arch else ""
             if built and nodes and built != nodes:
                 yield Finding(f"an image for {built} on nodes of {nodes}", f"{container.path}.image", image)
-        if npu and not nodes and len(around.facts.architectures or ()) > 1:
+        if npu and not nodes and len(context.facts.architectures or ()) > 1:
             said, path = "nodes of two architectures and no selector for one", f"{task.pod.spec_path}.nodeSelector"
             yield Finding(said, path, "", "add kubernetes.io/arch", Severity.WARNING)
 

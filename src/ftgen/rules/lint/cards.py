@@ -12,9 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from ftgen.diagnostics import Severity
-from ftgen.rules import Finding
-from ftgen.rules.job import Container, Job, Pod, Task, child, entries, mapping, strings, text
-from ftgen.rules.lint.around import Around, Unknown, lint
+from ftgen.rules import LINT, twins
 from ftgen.rules.lint.devices import (
     PARTS,
     SHARES,
@@ -27,6 +25,8 @@ from ftgen.rules.lint.devices import (
     shares_cards,
     whole,
 )
+from ftgen.validation import Context, FactMissing, Finding, rule
+from ftgen.validation.manifest import Container, Job, Pod, Task, child, entries, mapping, strings, text
 
 _LARGEST = 2**31 - 1
 _BARE = re.compile(r"[1-9][0-9]*")
@@ -79,8 +79,8 @@ def pods_in_all(job: Job) -> int:
     return sum(task.replicas for task in job.tasks)
 
 
-@lint("FT400", "card-in-an-init-container", Severity.WARNING)
-def card_in_init(job: Job, _: Around) -> Iterator[Finding]:
+@rule("FT400", "card-in-an-init-container", Severity.WARNING, on=LINT)
+def card_in_init(job: Job) -> Iterator[Finding]:
     """An init container asks for a card.
 
     The pod's request is the larger of its init and main containers, so the card is held from the first
@@ -96,8 +96,8 @@ def card_in_init(job: Job, _: Around) -> Iterator[Finding]:
                 yield Finding(said, _place(container, name), name, "remove it from the init container")
 
 
-@lint("FT401", "mixed-device-plugins")
-def mixed_plugins(job: Job, _: Around) -> Iterator[Finding]:
+@rule("FT401", "mixed-device-plugins", on=LINT)
+def mixed_plugins(job: Job) -> Iterator[Finding]:
     """One pod asks two device plugins for cards.
 
     A node has one vendor's cards and one plugin for them: HAMi replaces NVIDIA's, and dynamic resource claims
@@ -129,8 +129,8 @@ def _owner(name: str, pod: Pod) -> str:
     return "HAMi" if upstream else plugin(name) or family(name)
 
 
-@lint("FT402", "no-cards", Severity.WARNING)
-def no_cards(job: Job, _: Around) -> Iterator[Finding]:
+@rule("FT402", "no-cards", Severity.WARNING, on=LINT)
+def no_cards(job: Job) -> Iterator[Finding]:
     """A count of cards is zero.
 
     The pod gets no card, and the training fails or runs on the processor.
@@ -145,8 +145,8 @@ def no_cards(job: Job, _: Around) -> Iterator[Finding]:
                 yield Finding(said, _place(container, name), value, "write 1 or more")
 
 
-@lint("FT403", "pod-wider-than-a-node")
-def wider_than_a_node(job: Job, around: Around) -> Iterator[Finding]:
+@rule("FT403", "pod-wider-than-a-node", on=LINT, twins=("FT251",))
+def wider_than_a_node(job: Job, context: Context) -> Iterator[Finding]:
     """A pod asks for more cards than a node has.
 
     A pod never spans nodes; it stays pending for ever.
@@ -156,13 +156,13 @@ def wider_than_a_node(job: Job, around: Around) -> Iterator[Finding]:
     """
     for task in job.tasks:
         wanted = cards(task.pod)
-        if wanted and wanted > (there := around.cards_per_node()):
+        if wanted and wanted > (there := context.cards_per_node()):
             said = f"a pod of {task.name!r} asks for {wanted} cards, but nodes have {there}"
             yield Finding(said, f"{task.pod.spec_path}.containers", wanted, f"use replicas of {there} cards")
 
 
-@lint("FT404", "bad-share")
-def bad_share(job: Job, _: Around) -> Iterator[Finding]:
+@rule("FT404", "bad-share", on=LINT)
+def bad_share(job: Job) -> Iterator[Finding]:
     """A share of a card is out of range, has a unit, or is given twice.
 
     gpucores is percent of one card. gpumem and Ascend's memory are whole MiB: HAMi reads a suffix as bytes,
@@ -198,8 +198,8 @@ def _in_mib(value: str) -> str:
     return f'"{size // 2**20}"' if size >= 2**20 else "a whole number of MiB"
 
 
-@lint("FT405", "share-beyond-its-card")
-def share_beyond_card(job: Job, around: Around) -> Iterator[Finding]:
+@rule("FT405", "share-beyond-its-card", on=LINT, twins=("FT252",))
+def share_beyond_card(job: Job, context: Context) -> Iterator[Finding]:
     """A memory share is larger than the card it is cut from.
 
     The pod would stay pending.
@@ -210,16 +210,17 @@ def share_beyond_card(job: Job, around: Around) -> Iterator[Finding]:
     for container in job.containers:
         value = _amount(container, "nvidia.com/gpumem")
         if value is not None and _BARE.fullmatch(value):
-            if around.facts.card.memory is None:
-                raise Unknown("cluster.facts.card.memory")
-            there = whole(around.facts.card.memory) // 2**20
+            memory = context.card("memory")
+            if memory is None:
+                raise FactMissing("cluster.facts.card.memory")
+            there = whole(memory) // 2**20
             if int(value) > there:
                 said = f"gpumem {value} MiB exceeds a card of {there} MiB: the pod would stay pending"
                 yield Finding(said, _place(container, "nvidia.com/gpumem"), value, f'write "{there}" at most')
 
 
-@lint("FT406", "share-without-a-count")
-def share_without_count(job: Job, _: Around) -> Iterator[Finding]:
+@rule("FT406", "share-without-a-count", on=LINT)
+def share_without_count(job: Job) -> Iterator[Finding]:
     """Memory or compute of a card is asked for, but no number of cards.
 
     The platform's default decides how many cards there are, and admission cannot count them.
@@ -239,8 +240,8 @@ def share_without_count(job: Job, _: Around) -> Iterator[Finding]:
             yield Finding("deviceshare needs volcano.sh/vgpu-number", path, "", 'add volcano.sh/vgpu-number: "1"')
 
 
-@lint("FT407", "loose-share", Severity.WARNING)
-def loose_share(job: Job, _: Around) -> Iterator[Finding]:
+@rule("FT407", "loose-share", Severity.WARNING, on=LINT)
+def loose_share(job: Job) -> Iterator[Finding]:
     """A share of cards does not say how much of each, or is too small, or is a whole card in other words.
 
     Without gpumem a pod takes all memory of each card; without gpucores it gets the platform's default, 20 on
@@ -273,8 +274,8 @@ def _unstated(container: Container, names: Collection[str]) -> Iterator[Finding]
         yield Finding(said, path, "", "add nvidia.com/gpucores")
 
 
-@lint("FT409", "collectives-on-shared-cards", Severity.WARNING)
-def collectives_on_shares(job: Job, around: Around) -> Iterator[Finding]:
+@rule("FT409", "collectives-on-shared-cards", Severity.WARNING, on=LINT, twins=("FT259",))
+def collectives_on_shares(job: Job, context: Context) -> Iterator[Finding]:
     """Several slices of shared cards train together.
 
     NCCL crashes on HAMi's virtual cards before HAMi 2.9.0, is fragile after, and the most throttled slice
@@ -286,9 +287,9 @@ def collectives_on_shares(job: Job, around: Around) -> Iterator[Finding]:
     for task in job.tasks:
         world = cards(task.pod) * pods_in_all(job)
         if shares_cards(task.pod) and world > 1:
-            old = _is_old(around.facts.hami_version)
+            old = _is_old(context.facts.hami_version)
             said = f"{world} slices of shared cards train together; "
-            said += "NCCL fails on them before HAMi 2.9.0" if old else "NCCL is fragile on them"
+            said += twins.FAILS_ON_SHARES if old else "NCCL is fragile on them"
             path = f"{task.pod.spec_path}.containers"
             yield Finding(said, path, world, "use whole cards", Severity.ERROR if old else None)
 
@@ -298,8 +299,8 @@ def _is_old(version: str | None) -> bool:
     return bool(numbers) and tuple(int(n or 0) for n in numbers.groups()) < _HAMI_FIXED if numbers else False
 
 
-@lint("FT432", "share-unseen-by-hami", Severity.WARNING)
-def unseen_by_hami(job: Job, around: Around) -> Iterator[Finding]:
+@rule("FT432", "share-unseen-by-hami", Severity.WARNING, on=LINT)
+def unseen_by_hami(job: Job, context: Context) -> Iterator[Finding]:
     """Shares of cards in a pod that another scheduler than HAMi's places.
 
     Stock HAMi's webhook ignores pods of a foreign scheduler, and its device plugin wants the annotations of its
@@ -312,7 +313,7 @@ def unseen_by_hami(job: Job, around: Around) -> Iterator[Finding]:
         own = text(task.pod.spec.get("schedulerName"))
         scheduler = own or text(job.spec.get("schedulerName")) or "volcano"
         names = {name for c in task.pod.main_containers for name in asked(c)}
-        joined = around.facts.vgpu_on_volcano
+        joined = context.facts.vgpu_on_volcano
         if names & set(SHARES) and scheduler not in _STOCK and not joined:
             path = f"{task.pod.spec_path}.schedulerName" if own else "spec.schedulerName"
             if joined is False:
@@ -323,8 +324,8 @@ def unseen_by_hami(job: Job, around: Around) -> Iterator[Finding]:
                 yield Finding(said, path, scheduler, "run one such pod, then set cluster.facts.vgpu_on_volcano=true")
 
 
-@lint("FT433", "refused-by-hami", denied=True)
-def refused_by_hami(job: Job, _: Around) -> Iterator[Finding]:
+@rule("FT433", "refused-by-hami", denied=True, on=LINT)
+def refused_by_hami(job: Job) -> Iterator[Finding]:
     """HAMi's webhook denies pods that ask for its cards and have a privileged container, or are bound to a node.
 
     It judges the pods of HAMi's scheduler, whole cards and shares alike (pkg/scheduler/webhook.go); shares of NVIDIA
@@ -349,8 +350,8 @@ def refused_by_hami(job: Job, _: Around) -> Iterator[Finding]:
                 yield Finding(said, path, "true", f"remove {path}")
 
 
-@lint("FT434", "variable-of-the-device-plugin")
-def plugins_variable(job: Job, around: Around) -> Iterator[Finding]:
+@rule("FT434", "variable-of-the-device-plugin", on=LINT)
+def plugins_variable(job: Job, context: Context) -> Iterator[Finding]:
     """A container sets a variable that the device plugin sets.
 
     HAMi's plugin writes the limits of a share and NVIDIA_VISIBLE_DEVICES. ASCEND_VISIBLE_DEVICES from the pod's
@@ -360,7 +361,7 @@ def plugins_variable(job: Job, around: Around) -> Iterator[Finding]:
     Write: nothing; the plugin does.
     """
     for pod in job.pods:
-        npu = "Ascend" in families(pod) and not _for_mindcluster(job, pod, around)
+        npu = "Ascend" in families(pod) and not _for_mindcluster(job, pod, context)
         shared = shares_cards(pod)
         for container in pod.main_containers:
             variables = set_variables(container)
@@ -370,10 +371,10 @@ def plugins_variable(job: Job, around: Around) -> Iterator[Finding]:
                     yield Finding(said, f"{variables[name][1]}.name", name, "remove it")
 
 
-def _for_mindcluster(job: Job, pod: Pod, around: Around) -> bool:
+def _for_mindcluster(job: Job, pod: Pod, context: Context) -> bool:
     """Whether MindCluster's plugin schedules the pod; where nobody says, by the labels that only it reads."""
-    if around.facts.mindcluster_plugin is not None:
-        return around.facts.mindcluster_plugin
+    if context.facts.mindcluster_plugin is not None:
+        return context.facts.mindcluster_plugin
     metadata = mapping(job.manifest.get("metadata"))
     told = {
         **mapping(metadata.get("labels")),
@@ -383,8 +384,8 @@ def _for_mindcluster(job: Job, pod: Pod, around: Around) -> bool:
     return bool({"ring-controller.atlas", "huawei.com/schedule_policy", "accelerator-type"} & told.keys())
 
 
-@lint("FT435", "left-over-setting", Severity.WARNING)
-def left_over(job: Job, _: Around) -> Iterator[Finding]:
+@rule("FT435", "left-over-setting", Severity.WARNING, on=LINT)
+def left_over(job: Job) -> Iterator[Finding]:
     """A setting for diagnosis is left on.
 
     CUDA_DISABLE_CONTROL lets a pod take what its neighbours on a shared card were promised. NCCL's TRACE writes a
@@ -406,8 +407,8 @@ def left_over(job: Job, _: Around) -> Iterator[Finding]:
                     yield Finding(f"{name}={value} {effect}", f"{path}.value", value, f"remove {path}")
 
 
-@lint("FT436", "several-slices", Severity.WARNING)
-def several_slices(job: Job, around: Around) -> Iterator[Finding]:
+@rule("FT436", "several-slices", Severity.WARNING, on=LINT, twins=("FT267",))
+def several_slices(job: Job, context: Context) -> Iterator[Finding]:
     """Several MIG slices or time slices for one training, or a slice that the cards do not have.
 
     A process sees one MIG slice, and slices share no peer memory; two time slices of a card compute no more than
@@ -425,14 +426,14 @@ def several_slices(job: Job, around: Around) -> Iterator[Finding]:
             if name.startswith("nvidia.com/mig-") and whole(value) * pods_in_all(job) > 1:
                 said = "MIG slices share no peer memory: collectives between them are slow or fail"
                 yield Finding(said, path, value, "use one larger slice")
-            known = around.facts.mig_profiles
+            known = context.facts.mig_profiles
             if name.startswith("nvidia.com/mig-") and known is not None and name[15:] not in known:
                 said = f"the cards have no MIG profile {name[15:]}"
                 yield Finding(said, path, name, f"use one of {', '.join(known)}", Severity.ERROR)
 
 
-@lint("FT438", "rdma-without-memlock", Severity.WARNING)
-def rdma_without_memlock(job: Job, _: Around) -> Iterator[Finding]:
+@rule("FT438", "rdma-without-memlock", Severity.WARNING, on=LINT)
+def rdma_without_memlock(job: Job) -> Iterator[Finding]:
     """An RDMA device is asked for without the right to lock memory.
 
     Registering memory with the adapter locks it; without IPC_LOCK that takes an unlimited memlock on the node.
@@ -451,8 +452,8 @@ def rdma_without_memlock(job: Job, _: Around) -> Iterator[Finding]:
             yield Finding(f"{devices[0]} needs IPC_LOCK, or an unlimited memlock on the node", path, "", help_)
 
 
-@lint("FT439", "nccl-over-sockets", Severity.NOTE)
-def over_sockets(job: Job, _: Around) -> Iterator[Finding]:
+@rule("FT439", "nccl-over-sockets", Severity.NOTE, on=LINT)
+def over_sockets(job: Job) -> Iterator[Finding]:
     """Several nodes train without an RDMA device.
 
     NCCL falls back to TCP on an interface that it chooses.
@@ -471,8 +472,8 @@ def over_sockets(job: Job, _: Around) -> Iterator[Finding]:
             yield Finding(said, f"{main.path}.env", "", "set NCCL_SOCKET_IFNAME")
 
 
-@lint("FT444", "unusable-master-port")
-def bad_master_port(job: Job, _: Around) -> Iterator[Finding]:
+@rule("FT444", "unusable-master-port", on=LINT)
+def bad_master_port(job: Job) -> Iterator[Finding]:
     """MASTER_PORT is no port that a training can listen on.
 
     Refused: `{name: MASTER_PORT, value: "80"}`.
@@ -484,8 +485,8 @@ def bad_master_port(job: Job, _: Around) -> Iterator[Finding]:
             yield Finding(f"MASTER_PORT {value} is outside 1024 to 65535", f"{path}.value", value, 'write "29500"')
 
 
-@lint("FT445", "unequal-ranks", Severity.WARNING)
-def unequal_ranks(job: Job, _: Around) -> Iterator[Finding]:
+@rule("FT445", "unequal-ranks", Severity.WARNING, on=LINT)
+def unequal_ranks(job: Job) -> Iterator[Finding]:
     """The tasks of a distributed training have different cards.
 
     A collective waits for its slowest rank, and ranks with less memory fail first.

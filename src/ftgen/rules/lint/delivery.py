@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ftgen.diagnostics import Severity
-from ftgen.rules import Finding
-from ftgen.rules.job import Job, count, mapping, strings, text
-from ftgen.rules.lint.around import Around, lint
+from ftgen.rules import LINT
 from ftgen.rules.lint.shell import matches
+from ftgen.validation import Finding, rule
+from ftgen.validation.manifest import Job, count, mapping, strings, text
 
 _ARGO = "argocd.argoproj.io/"
 _FLUX = "kustomize.toolkit.fluxcd.io/"
@@ -35,8 +35,8 @@ def reconciled_by(notes: Mapping[str, Any]) -> str:
     return "Flux" if any(key.startswith(_FLUX) for key in keys) else ""
 
 
-@lint("FT496", "name-that-cannot-be-applied", Severity.NOTE)
-def generated_name(job: Job, _: Around) -> Iterator[Finding]:
+@rule("FT496", "name-that-cannot-be-applied", Severity.NOTE, on=LINT, twins=("FT258",))
+def generated_name(job: Job) -> Iterator[Finding]:
     """A name made by the API server can be created but not applied.
 
     `kubectl apply`, kustomize and Flux refuse generateName; Argo CD would create another job with every sync.
@@ -52,8 +52,8 @@ def generated_name(job: Job, _: Around) -> Iterator[Finding]:
         yield Finding(said, "metadata.generateName", metadata["generateName"], "set metadata.name", severity)
 
 
-@lint("FT480", "costly-expiry", Severity.WARNING)
-def expiry(job: Job, _: Around) -> Iterator[Finding]:
+@rule("FT480", "costly-expiry", Severity.WARNING, on=LINT, twins=("FT258",))
+def expiry(job: Job) -> Iterator[Finding]:
     """The job's expiry deletes its volume too, or makes a reconciler run it again.
 
     Volcano deletes the Job object ttlSecondsAfterFinished after its end, and with it the inline claims it owns. To
@@ -74,8 +74,8 @@ def expiry(job: Job, _: Around) -> Iterator[Finding]:
         yield Finding(said, "spec.ttlSecondsAfterFinished", ttl, "remove it")
 
 
-@lint("FT498", "substituted-script", Severity.WARNING)
-def substituted(job: Job, _: Around) -> Iterator[Finding]:
+@rule("FT498", "substituted-script", Severity.WARNING, on=LINT)
+def substituted(job: Job) -> Iterator[Finding]:
     """Flux replaces `${NAME}` in scripts by its own variables.
 
     Where a Kustomization has postBuild substitution, `${LR:-1e-4}` becomes 1e-4 whatever the pod's variables say,

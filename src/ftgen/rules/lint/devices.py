@@ -9,8 +9,8 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 
-from ftgen.rules.job import Container, Pod, amount, mapping
 from ftgen.rules.resources import is_extended
+from ftgen.validation.manifest import Container, Pod, amount, mapping
 
 _FAMILIES = {
     "nvidia.com": "NVIDIA",

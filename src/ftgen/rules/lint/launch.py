@@ -12,13 +12,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from ftgen.diagnostics import Severity
-from ftgen.rules import Finding
-from ftgen.rules.job import Container, Job, Task, text
-from ftgen.rules.lint.around import Around, lint
+from ftgen.rules import LINT
 from ftgen.rules.lint.cards import pods_in_all, set_variables
 from ftgen.rules.lint.devices import asked, counts_cards, families, whole
 from ftgen.rules.lint.shell import TRAINS, found, matches, shell_text
 from ftgen.rules.policies import events, policies
+from ftgen.validation import Finding, rule
+from ftgen.validation.manifest import Container, Job, Task, text
 
 _PROCESSES = re.compile(
     r"--nproc[-_]per[-_]node[= \t]+['\"]?([0-9]+)\b|\bdeepspeed\b[^\n;|&]{0,200}?--num_gpus[= \t]+['\"]?([0-9]+)\b"
@@ -43,8 +43,8 @@ _ENDLESS = re.compile(
 )
 
 
-@lint("FT391", "processes-unlike-cards", Severity.WARNING)
-def unlike_cards(job: Job, _: Around) -> Iterator[Finding]:
+@rule("FT391", "processes-unlike-cards", Severity.WARNING, on=LINT)
+def unlike_cards(job: Job) -> Iterator[Finding]:
     """A pod starts more processes than it has cards, or one process for several, or waits for more nodes than pods.
 
     A process that finds no card of its own number ends at once. The other way round cards lie idle: the pytorch plugin
@@ -105,8 +105,8 @@ def _is_single(container: Container) -> bool:
     return matches(_PLAIN, script.code) and not matches(_SPAWNS, words)
 
 
-@lint("FT392", "restarted-when-done", Severity.WARNING)
-def restarted_when_done(job: Job, _: Around) -> Iterator[Finding]:
+@rule("FT392", "restarted-when-done", Severity.WARNING, on=LINT)
+def restarted_when_done(job: Job) -> Iterator[Finding]:
     """A pod starts again when it has done its work, so that the job never ends.
 
     In a pod template restartPolicy is Always where nothing is said, and Volcano does not change that. Such a pod never

@@ -13,11 +13,11 @@ from typing import Any
 
 from ftgen import kube
 from ftgen.diagnostics import Severity
-from ftgen.rules import Finding
-from ftgen.rules.job import Container, Job, amount, child, count, entries, mapping, strings, text
-from ftgen.rules.lint.around import Around, lint
+from ftgen.rules import LINT
 from ftgen.rules.lint.devices import families
 from ftgen.rules.lint.standards import violations
+from ftgen.validation import Context, Finding, rule
+from ftgen.validation.manifest import Container, Job, amount, child, count, entries, mapping, strings, text
 
 _MILLIBYTES = re.compile(r"[0-9.]+m")
 _LEAST_GRACE, _LONGEST_GRACE = 60, 900
@@ -26,8 +26,8 @@ _REGISTRY = re.compile(r"[^/]*[.:][^/]*|localhost")
 _PUBLIC = ("docker.io", "quay.io", "ghcr.io", "gcr.io", "registry.k8s.io", "nvcr.io", "public.ecr.aws")
 
 
-@lint("FT486", "pod-security-violation", denied=True)
-def pod_security(job: Job, around: Around) -> Iterator[Finding]:
+@rule("FT486", "pod-security-violation", denied=True, on=LINT, twins=("FT272",))
+def pod_security(job: Job, context: Context) -> Iterator[Finding]:
     """A pod breaks the pod security standard of its namespace.
 
     Volcano accepts the job and its pods are refused afterwards: the job stays pending, with events only.
@@ -36,21 +36,21 @@ def pod_security(job: Job, around: Around) -> Iterator[Finding]:
     Write: what the standard asks.
     """
     for pod in job.pods:
-        level = around.security_level()
+        level = context.security_level()
         if level == "privileged":
             return
         for path, what in violations(pod, level):
             yield Finding(f"{what} violates {level}: the job is accepted and its pods are refused", path, what)
 
 
-@lint("FT487", "root-by-default", Severity.NOTE)
-def root_by_default(job: Job, around: Around) -> Iterator[Finding]:
+@rule("FT487", "root-by-default", Severity.NOTE, on=LINT)
+def root_by_default(job: Job, context: Context) -> Iterator[Finding]:
     """Nothing says which user a container runs as, so the image decides, mostly for root.
 
     Refused: no securityContext.
     Write: `securityContext: {runAsNonRoot: true, runAsUser: 1000, fsGroup: 1000}` where the image allows it.
     """
-    for pod in job.pods if around.pod_security in {"", "privileged"} else ():
+    for pod in job.pods if context.pod_security in {"", "privileged"} else ():
         whole = mapping(pod.spec.get("securityContext"))
         open_ = [c for c in pod.containers if not _has_user({**whole, **mapping(c.body.get("securityContext"))})]
         if open_:
@@ -62,8 +62,8 @@ def _has_user(context: dict[str, Any]) -> bool:
     return context.get("runAsNonRoot") is not None or context.get("runAsUser") is not None
 
 
-@lint("FT488", "fresh-volume-of-root", Severity.WARNING)
-def fresh_volume(job: Job, _: Around) -> Iterator[Finding]:
+@rule("FT488", "fresh-volume-of-root", Severity.WARNING, on=LINT)
+def fresh_volume(job: Job) -> Iterator[Finding]:
     """A user other than root gets a new volume that belongs to root.
 
     Without fsGroup the kubelet leaves the volume's owner as the driver made it.
@@ -80,8 +80,8 @@ def fresh_volume(job: Job, _: Around) -> Iterator[Finding]:
             yield Finding(said, f"{pod.spec_path}.securityContext.fsGroup", "", "set fsGroup")
 
 
-@lint("FT390", "unpullable-image")
-def unpullable_image(job: Job, _: Around) -> Iterator[Finding]:
+@rule("FT390", "unpullable-image", on=LINT)
+def unpullable_image(job: Job) -> Iterator[Finding]:
     """An image's name that no registry can be asked for.
 
     The API server takes any text; the kubelet refuses it (InvalidImageName), and the pod waits for ever.
@@ -96,8 +96,8 @@ def unpullable_image(job: Job, _: Around) -> Iterator[Finding]:
             yield Finding(said, f"{container.path}.image", image, "write registry/path:tag, the path in lower case")
 
 
-@lint("FT489", "unpinned-image", Severity.WARNING)
-def unpinned_image(job: Job, _: Around) -> Iterator[Finding]:
+@rule("FT489", "unpinned-image", Severity.WARNING, on=LINT)
+def unpinned_image(job: Job) -> Iterator[Finding]:
     """An image has no tag, or the tag latest.
 
     What runs then depends on the day; a restarted pod may get another image than its peers.
@@ -113,8 +113,8 @@ def unpinned_image(job: Job, _: Around) -> Iterator[Finding]:
             yield Finding(said, f"{container.path}.image", image, "write a release's tag or a digest")
 
 
-@lint("FT490", "odd-quantity")
-def odd_quantity(job: Job, _: Around) -> Iterator[Finding]:
+@rule("FT490", "odd-quantity", on=LINT)
+def odd_quantity(job: Job) -> Iterator[Finding]:
     """A quantity means something else than it looks like.
 
     `m` is a thousandth, so 128m of memory is an eighth of a byte. A quantity that is not in its canonical form is
@@ -143,8 +143,8 @@ def _quantities(container: Container) -> Iterator[tuple[str, str, str]]:
                 yield field, name, str(value)
 
 
-@lint("FT491", "short-grace", Severity.NOTE)
-def short_grace(job: Job, _: Around) -> Iterator[Finding]:
+@rule("FT491", "short-grace", Severity.NOTE, on=LINT)
+def short_grace(job: Job) -> Iterator[Finding]:
     """A training has less than a minute to save its state, or more than its fault handling waits.
 
     Kubernetes gives 30 seconds between SIGTERM and SIGKILL where nothing is said. MindCluster's graceful fault
@@ -165,8 +165,8 @@ def short_grace(job: Job, _: Around) -> Iterator[Finding]:
             yield Finding(f"{seconds} s to save the state of a training", path, seconds, "write 60 or more")
 
 
-@lint("FT492", "unknown-runtime-class")
-def unknown_runtime(job: Job, around: Around) -> Iterator[Finding]:
+@rule("FT492", "unknown-runtime-class", on=LINT)
+def unknown_runtime(job: Job, context: Context) -> Iterator[Finding]:
     """The runtime class does not exist on the cluster.
 
     The pods are refused after the job was accepted.
@@ -176,14 +176,14 @@ def unknown_runtime(job: Job, around: Around) -> Iterator[Finding]:
     """
     for pod in job.pods:
         name = text(pod.spec.get("runtimeClassName"))
-        if name and name not in around.fact("runtime_classes"):
+        if name and name not in context.fact("runtime_classes"):
             said = f"there is no runtime class {name}: the pods would be refused"
-            known = ", ".join(around.fact("runtime_classes")) or "none"
+            known = ", ".join(context.fact("runtime_classes")) or "none"
             yield Finding(said, f"{pod.spec_path}.runtimeClassName", name, f"the cluster has {known}")
 
 
-@lint("FT493", "untolerated-taint", Severity.WARNING)
-def untolerated(job: Job, around: Around) -> Iterator[Finding]:
+@rule("FT493", "untolerated-taint", Severity.WARNING, on=LINT)
+def untolerated(job: Job, context: Context) -> Iterator[Finding]:
     """The nodes with cards have a taint that the pod does not tolerate.
 
     Refused: a pod with cards and no toleration where nodes are tainted `nvidia.com/gpu`.
@@ -193,21 +193,21 @@ def untolerated(job: Job, around: Around) -> Iterator[Finding]:
         if not families(pod):
             continue
         tolerated = [t for _, t in entries(pod.spec.get("tolerations"))]
-        for taint in around.fact("taints"):
+        for taint in context.fact("taints"):
             everything = any(t.get("operator") == "Exists" and not t.get("key") for t in tolerated)
             if not everything and all(t.get("key") != taint for t in tolerated):
                 said = f"pods cannot be placed on nodes with the taint {taint}"
                 yield Finding(said, f"{pod.spec_path}.tolerations", taint, f"tolerate {taint}")
 
 
-@lint("FT494", "unopened-registry", Severity.WARNING)
-def unopened_registry(job: Job, around: Around) -> Iterator[Finding]:
+@rule("FT494", "unopened-registry", Severity.WARNING, on=LINT)
+def unopened_registry(job: Job, context: Context) -> Iterator[Finding]:
     """An image lies in a private registry and the pod brings no credentials.
 
     Refused: `registry.example.com/train:1` without imagePullSecrets, where nodes have no credentials of their own.
     Write: `imagePullSecrets`, or `cluster.facts.node_pull_credentials=true`.
     """
-    for pod in job.pods if not around.facts.node_pull_credentials else ():
+    for pod in job.pods if not context.facts.node_pull_credentials else ():
         private = [c for c in pod.containers if _is_private(text(c.body.get("image")))]
         account = text(pod.spec.get("serviceAccountName"))
         if private and not entries(pod.spec.get("imagePullSecrets")) and account in {"", "default"}:
@@ -222,8 +222,8 @@ def _is_private(image: str) -> bool:
     return bool(slash) and bool(_REGISTRY.fullmatch(host)) and host not in _PUBLIC
 
 
-@lint("FT495", "large-manifest", Severity.WARNING)
-def large_manifest(job: Job, _: Around) -> Iterator[Finding]:
+@rule("FT495", "large-manifest", Severity.WARNING, on=LINT)
+def large_manifest(job: Job) -> Iterator[Finding]:
     """The manifest is too large to be applied, or soon will be.
 
     Client-side apply stores the whole object in an annotation of at most 256 KiB; etcd takes 1.5 MiB.

@@ -8,12 +8,12 @@ from functools import lru_cache
 from typing import Any
 
 from ftgen.diagnostics import Severity
-from ftgen.rules import Finding
-from ftgen.rules.job import Container, Job, Task, child, count, entries, mapping, number, strings, text
-from ftgen.rules.lint.around import Around, lint
+from ftgen.rules import LINT
 from ftgen.rules.lint.cards import pods_in_all
 from ftgen.rules.lint.devices import cards, families
 from ftgen.rules.lint.shell import TRAINS, found, found_in_all, matches, matches_any, shell_text
+from ftgen.validation import Context, Finding, rule
+from ftgen.validation.manifest import Container, Job, Task, child, count, entries, mapping, number, strings, text
 
 _FRAMEWORKS = frozenset(("pytorch", "tensorflow", "mpi", "ray"))
 _PUBLISHED = re.compile(r"\bVC_([A-Z0-9_]+?)_(HOSTS|NUM)\b")
@@ -22,8 +22,8 @@ _INDEXES = ("VC_TASK_INDEX", "VK_TASK_INDEX")
 _KUEUE = "kueue.x-k8s.io/queue-name"
 
 
-@lint("FT455", "partial-gang", Severity.WARNING)
-def partial_gang(job: Job, _: Around) -> Iterator[Finding]:
+@rule("FT455", "partial-gang", Severity.WARNING, on=LINT)
+def partial_gang(job: Job) -> Iterator[Finding]:
     """A distributed job may start with fewer pods than it has.
 
     The pods that were placed wait in a collective for those that were not, and hold their cards meanwhile.  Pods
@@ -41,8 +41,8 @@ def partial_gang(job: Job, _: Around) -> Iterator[Finding]:
         yield Finding(said, "spec.minAvailable", wanted, f"set spec.minAvailable to {total}", severity)
 
 
-@lint("FT456", "ranks-without-names")
-def ranks_without_names(job: Job, _: Around) -> Iterator[Finding]:
+@rule("FT456", "ranks-without-names", on=LINT)
+def ranks_without_names(job: Job) -> Iterator[Finding]:
     """Several pods train together, but nothing tells them who the others are.
 
     The svc plugin makes their host names, VC_<TASK>_HOSTS and the files in /etc/volcano, the env plugin their index;
@@ -91,8 +91,8 @@ def _is_nameless(job: Job) -> bool:
     return starts and not any(matches_any(_PEERS, words) for words in told)
 
 
-@lint("FT457", "hosts-of-another-task", Severity.WARNING)
-def hosts_of_another_task(job: Job, _: Around) -> Iterator[Finding]:
+@rule("FT457", "hosts-of-another-task", Severity.WARNING, on=LINT)
+def hosts_of_another_task(job: Job) -> Iterator[Finding]:
     """A script reads the host names of a task that the job does not have.
 
     The svc plugin publishes VC_<TASK>_HOSTS and VC_<TASK>_NUM with the task's name in capitals; any other variable
@@ -170,8 +170,8 @@ def _list(tasks: set[str], what: str) -> str:
     return " and ".join(f"VC_{task}_{what}" for task in sorted(tasks)) or "nothing"
 
 
-@lint("FT458", "whole-nodes-on-one-node", Severity.WARNING)
-def whole_nodes(job: Job, around: Around) -> Iterator[Finding]:
+@rule("FT458", "whole-nodes-on-one-node", Severity.WARNING, on=LINT)
+def whole_nodes(job: Job, context: Context) -> Iterator[Finding]:
     """Pods that each fill a node are not kept apart.
 
     The scheduler finds out by itself where the cards of two pods do not fit one node; an anti-affinity says it, and
@@ -182,7 +182,7 @@ def whole_nodes(job: Job, around: Around) -> Iterator[Finding]:
     """
     for task in job.tasks if pods_in_all(job) > 1 else ():
         wanted = cards(task.pod)
-        if wanted and not keeps_apart(job, task) and wanted == around.cards_per_node():
+        if wanted and not keeps_apart(job, task) and wanted == context.cards_per_node():
             said = f"each pod of {task.name!r} fills a node, but nothing keeps them apart"
             help_ = "add a podAntiAffinity over kubernetes.io/hostname that selects the job's own pods"
             yield Finding(said, f"{task.pod.spec_path}.affinity", "", help_)
@@ -241,8 +241,8 @@ def _namespace(job: Job) -> str:
     return text(mapping(job.manifest.get("metadata")).get("namespace")) or "default"
 
 
-@lint("FT393", "apart-from-another-job", Severity.WARNING)
-def apart_from_another(job: Job, _: Around) -> Iterator[Finding]:
+@rule("FT393", "apart-from-another-job", Severity.WARNING, on=LINT)
+def apart_from_another(job: Job) -> Iterator[Finding]:
     """Pods are kept away from the pods of another job only, not from each other.
 
     The term names another job by the label volcano.sh/job-name, as copies of a manifest do: the pods of this one may
@@ -271,8 +271,8 @@ def _jobs_named(term: Mapping[str, Any]) -> list[str]:
 _JOB_NAME = "volcano.sh/job-name"
 
 
-@lint("FT459", "left-to-admission", Severity.WARNING)
-def left_to_admission(job: Job, _: Around) -> Iterator[Finding]:
+@rule("FT459", "left-to-admission", Severity.WARNING, on=LINT, twins=("FT454",))
+def left_to_admission(job: Job) -> Iterator[Finding]:
     """A field is left to Volcano's mutating webhook, so that a second apply differs.
 
     The webhook fills tasks in on creation only, and its counterpart refuses any difference on update: applying the
@@ -306,8 +306,8 @@ def _filled_in(task: Task) -> dict[str, object]:
     return missing
 
 
-@lint("FT460", "init-container-without-the-job-volume")
-def job_volume_in_init(job: Job, _: Around) -> Iterator[Finding]:
+@rule("FT460", "init-container-without-the-job-volume", on=LINT)
+def job_volume_in_init(job: Job) -> Iterator[Finding]:
     """An init container uses a path that only a job volume provides.
 
     Volcano mounts `spec.volumes` into main containers and never into init containers; what an init container
@@ -327,8 +327,8 @@ def job_volume_in_init(job: Job, _: Around) -> Iterator[Finding]:
                 yield Finding(said, used.path, path, "mount a volume of the pod template there")
 
 
-@lint("FT461", "two-queueing-systems", Severity.WARNING)
-def two_queues(job: Job, _: Around) -> Iterator[Finding]:
+@rule("FT461", "two-queueing-systems", Severity.WARNING, on=LINT)
+def two_queues(job: Job) -> Iterator[Finding]:
     """Kueue and Volcano are both asked to queue the job.
 
     Each waits for its own quota; the job starts when both agree, or never.

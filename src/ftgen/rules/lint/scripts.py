@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from ftgen.diagnostics import Severity
-from ftgen.rules import Finding
-from ftgen.rules.job import Container, Job, Pod, mapping, number, text
-from ftgen.rules.lint.around import Around, lint
+from ftgen.rules import LINT
 from ftgen.rules.lint.cards import pods_in_all, set_variables
 from ftgen.rules.lint.devices import families
 from ftgen.rules.lint.shell import found, found_in_all, matches, matches_any, settings_texts, shell_text
+from ftgen.validation import Finding, rule
+from ftgen.validation.manifest import Container, Job, Pod, mapping, number, text
 
 _CREDENTIAL = re.compile(r"(^|_)(TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?|(API|ACCESS|PRIVATE)_?KEY)$")
 # A variable before the host of a URL: https://user:$TOKEN@host, https://${login}@host.
@@ -71,8 +71,8 @@ def _shared(pod: Pod, container: Container, job: Job) -> set[str]:
     return mounts | (set() if container.init else {text(v.get("mountPath")) for _, v in job.volumes})
 
 
-@lint("FT462", "exposed-credentials")
-def exposed_credentials(job: Job, _: Around) -> Iterator[Finding]:
+@rule("FT462", "exposed-credentials", on=LINT)
+def exposed_credentials(job: Job) -> Iterator[Finding]:
     """A script shows a user or token to others.
 
     `set -x` writes every command with its variables expanded to the pod's log, which everyone reads who may read
@@ -100,8 +100,8 @@ def _holds_credential(variable: dict[str, object]) -> bool:
     return bool(_CREDENTIAL.search(text(variable.get("name")).upper())) or bool(reference)
 
 
-@lint("FT463", "push-from-every-rank")
-def push_from_every_rank(job: Job, _: Around) -> Iterator[Finding]:
+@rule("FT463", "push-from-every-rank", on=LINT)
+def push_from_every_rank(job: Job) -> Iterator[Finding]:
     """Every pod of a distributed training merges or pushes.
 
     Only one rank has the result in full, and concurrent pushes overwrite each other.
@@ -119,8 +119,8 @@ def push_from_every_rank(job: Job, _: Around) -> Iterator[Finding]:
                 yield Finding(f"each of {task.replicas} pods would {what}", script.path, what, help_)
 
 
-@lint("FT464", "single-process-trainer")
-def single_process(job: Job, _: Around) -> Iterator[Finding]:
+@rule("FT464", "single-process-trainer", on=LINT)
+def single_process(job: Job) -> Iterator[Finding]:
     """LLaMA-Factory would start one process where several, or DeepSpeed, are asked for.
 
     Its launcher runs torchrun where it sees several cards, or where FORCE_TORCHRUN is 1. Across pods with a card
@@ -139,8 +139,8 @@ def single_process(job: Job, _: Around) -> Iterator[Finding]:
                 yield Finding(said, script.path, "", "set FORCE_TORCHRUN=1")
 
 
-@lint("FT465", "missing-deepspeed-file")
-def missing_deepspeed(job: Job, _: Around) -> Iterator[Finding]:
+@rule("FT465", "missing-deepspeed-file", on=LINT)
+def missing_deepspeed(job: Job) -> Iterator[Finding]:
     """DeepSpeed's configuration is a file that nobody writes.
 
     LLaMA-Factory ships examples/deepspeed/ds_z3_config.json and its like, with underscores; a relative path is
@@ -167,8 +167,8 @@ def _is_there(file: str, container: Container, code: str) -> bool:
     return bool(mounted or written or shipped or "$" in file)
 
 
-@lint("FT466", "retry-from-the-start", Severity.WARNING)
-def retry_from_start(job: Job, _: Around) -> Iterator[Finding]:
+@rule("FT466", "retry-from-the-start", Severity.WARNING, on=LINT)
+def retry_from_start(job: Job) -> Iterator[Finding]:
     """A restarted pod begins its training anew.
 
     With overwrite_output_dir LLaMA-Factory ignores the checkpoints that are there, and maxRetry lets Volcano start
@@ -188,8 +188,8 @@ def retry_from_start(job: Job, _: Around) -> Iterator[Finding]:
                 yield Finding(headline, shell_text(container).path, value, "set overwrite_output_dir: false")
 
 
-@lint("FT467", "strict-before-set-env", Severity.WARNING)
-def strict_before_set_env(job: Job, _: Around) -> Iterator[Finding]:
+@rule("FT467", "strict-before-set-env", Severity.WARNING, on=LINT)
+def strict_before_set_env(job: Job) -> Iterator[Finding]:
     """`set -u` is on while a vendor's environment file is read.
 
     CANN's set_env.sh reads variables that are not set, and the script ends there.
@@ -207,8 +207,8 @@ def strict_before_set_env(job: Job, _: Around) -> Iterator[Finding]:
             yield Finding(said, script.path, strict[0].strip(), "source set_env.sh before set -u")
 
 
-@lint("FT468", "concurrent-writers")
-def concurrent_writers(job: Job, _: Around) -> Iterator[Finding]:
+@rule("FT468", "concurrent-writers", on=LINT)
+def concurrent_writers(job: Job) -> Iterator[Finding]:
     """Replicas clone into, or delete from, one shared volume at the same time.
 
     Each pod runs the same script on the same claim; one removes what another is reading.
@@ -225,8 +225,8 @@ def concurrent_writers(job: Job, _: Around) -> Iterator[Finding]:
                 yield Finding(said, script.path, shared[0], "take a lock, or let one rank fetch")
 
 
-@lint("FT469", "unverified-tls", Severity.WARNING)
-def unverified_tls(job: Job, _: Around) -> Iterator[Finding]:
+@rule("FT469", "unverified-tls", Severity.WARNING, on=LINT, twins=("FT262",))
+def unverified_tls(job: Job) -> Iterator[Finding]:
     """A server's certificate is not verified.
 
     Whoever stands between can read the token and replace model and data.
@@ -245,8 +245,8 @@ def unverified_tls(job: Job, _: Around) -> Iterator[Finding]:
             yield Finding(said, script.path, found(_INSECURE, script.code)[0], help_)
 
 
-@lint("FT470", "replaced-by-kubernetes")
-def replaced(job: Job, _: Around) -> Iterator[Finding]:
+@rule("FT470", "replaced-by-kubernetes", on=LINT)
+def replaced(job: Job) -> Iterator[Finding]:
     """A command substitution is named like a variable of the container.
 
     Kubernetes replaces `$(NAME)` in commands, arguments and variables before any shell sees it.
@@ -256,14 +256,14 @@ def replaced(job: Job, _: Around) -> Iterator[Finding]:
     """
     for container in job.containers:
         script = shell_text(container)
-        for name in found(_SUBSTITUTION, script.raw):
+        for name in found(_SUBSTITUTION, script.raw) if script.expanded else ():
             if name in set_variables(container):
                 said = f"Kubernetes replaces $({name}) by the variable's value before the shell runs"
                 yield Finding(said, script.path, f"$({name})", f"write $$({name}) or ${{{name}}}")
 
 
-@lint("FT471", "lost-dollar", Severity.WARNING)
-def lost_dollar(job: Job, _: Around) -> Iterator[Finding]:
+@rule("FT471", "lost-dollar", Severity.WARNING, on=LINT)
+def lost_dollar(job: Job) -> Iterator[Finding]:
     """A dollar sign does not arrive as it is written.
 
     Kubernetes makes one `$` of `$$` in commands and variables, so the shell's `$$` (its process id) is lost; and
@@ -274,7 +274,7 @@ def lost_dollar(job: Job, _: Around) -> Iterator[Finding]:
     """
     for container in job.containers:
         script = shell_text(container)
-        if script.known and _loses_dollars(script.raw):
+        if script.known and script.expanded and _loses_dollars(script.raw):
             yield Finding("$$ reaches the shell as a single $", script.path, "$$", "write $$$$")
         # What comes by envFrom is set before all of env, and only the cluster knows its names.
         if not container.body.get("envFrom"):
@@ -300,8 +300,8 @@ def _loses_dollars(script: str) -> bool:
     return "$$(" not in script and bool(_BARE_DOLLARS.search(script.replace("$$$$", "")))
 
 
-@lint("FT472", "template-of-another-model", Severity.WARNING)
-def other_template(job: Job, _: Around) -> Iterator[Finding]:
+@rule("FT472", "template-of-another-model", Severity.WARNING, on=LINT)
+def other_template(job: Job) -> Iterator[Finding]:
     """The chat template is another model family's.
 
     LLaMA-Factory trains without complaint, and the model answers in a format that its own template never makes.
@@ -328,8 +328,8 @@ def _templates(value: str) -> tuple[str, ...]:
     return next((templates for family, templates in _FAMILIES if named and family.search(named[1])), ())
 
 
-@lint("FT473", "results-without-a-home")
-def vanishing_results(job: Job, _: Around) -> Iterator[Finding]:
+@rule("FT473", "results-without-a-home", on=LINT, twins=("FT260",))
+def vanishing_results(job: Job) -> Iterator[Finding]:
     """Results lie on a temporary volume and nothing carries them away.
 
     An inline claim of `spec.volumes` belongs to the Job object, an ephemeral volume to its pod; both go with it.

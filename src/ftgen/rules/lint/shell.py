@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from ftgen import kube
-from ftgen.rules.job import Container, strings, text
+from ftgen.validation.manifest import Container, strings, text
 
 _SHELLS = frozenset(("sh", "bash", "dash", "ash", "zsh", "ksh"))
 TRAINS = re.compile(
@@ -30,7 +30,8 @@ class Shell:
         code: the script as the shell gets it, without comment lines; for other programs the words of the command.
         raw: the same before Kubernetes' expansion.
         tracing: what makes the shell print every command before it runs it; empty where nothing does.
-        known: whether the command is in the manifest at all; without one the image decides.
+        known: whether what runs is in the manifests at all; without a command the image decides.
+        expanded: whether Kubernetes expands variables in the text, as it does in commands, and not in mounted files.
     """
 
     path: str
@@ -38,17 +39,26 @@ class Shell:
     raw: str
     tracing: str
     known: bool
+    expanded: bool = True
 
 
 @lru_cache(maxsize=64)
 def shell_text(container: Container) -> Shell:
-    """What a container runs: the script after a shell's `-c`, else its command and arguments."""
+    """What a container runs: the script after a shell's `-c`, the one a shell is given, else command and arguments."""
     words = [(f"{container.path}.{key}[{i}]", w) for key in ("command", "args") for i, w in _words(container, key)]
     for at, (_, word) in enumerate(words[:-1]):
         if _is_shell(words[0][1]) and re.fullmatch(r"-[a-z]*c[a-z]*", word):
             path, script = words[at + 1]
             tracing = word if "x" in word else _tracing(read(script))
             return Shell(path, read(script), script, tracing, known=True)
+    script_at = next((at for at, (_, word) in enumerate(words[1:], 1) if not word.startswith("-")), 0)
+    if script_at and _is_shell(words[0][1]):
+        path, file = words[script_at]
+        if file in container.files:
+            mounted = container.files[file]
+            flags = [word for _, word in words[1:script_at] if "x" in word]
+            code = _COMMENT.sub("", mounted)
+            return Shell(path, code, mounted, flags[0] if flags else _tracing(code), known=True, expanded=False)
     line = " ".join(word for _, word in words)
     return Shell(f"{container.path}.command", line, line, "", known=bool(words))
 

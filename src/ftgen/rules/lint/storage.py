@@ -13,22 +13,20 @@ from fractions import Fraction
 from typing import Any
 
 from ftgen.diagnostics import Severity
-from ftgen.rules import Finding
-from ftgen.rules.job import Container, Job, Pod, Task, amount, mapping, strings, text
-from ftgen.rules.lint.around import Around, Unknown, lint
+from ftgen.rules import CLAIM_LINT, LINT, twins
 from ftgen.rules.lint.cards import pods_in_all, set_variables
 from ftgen.rules.lint.devices import cards, families
 from ftgen.rules.lint.ranks import keeps_apart
 from ftgen.rules.lint.shell import matches, shell_text
+from ftgen.validation import Context, FactMissing, Finding, rule
+from ftgen.validation.manifest import Container, Job, Pod, Task, amount, mapping, strings, text
 
 _NODE_LOCAL = frozenset(
     ("topolvm.io", "topolvm.cybozu.com", "rancher.io/local-path", "kubernetes.io/no-provisioner", "openebs.io/local")
 )
 _HOME = re.compile(r"\b(?:HF_HOME|HOME|XDG_CACHE_HOME)=")
 _RBD = ".rbd.csi.ceph.com"
-_SHARED_MODES = ("ReadWriteMany", "ReadOnlyMany")
 _SHM = "/dev/shm"  # noqa: S108 - where collectives look for shared memory
-_LEAST_SHM = 4 * 2**30
 _HOST_FILES = ("/dev", "/sys", "/proc", "/etc", "/usr/local/Ascend", "/usr/local/dcmi", "/usr/local/bin", "/lib")
 
 
@@ -66,7 +64,7 @@ class Claim:
         return self.name or f"the claim of class {self.storage_class or 'default'}"
 
 
-def claims(job: Job, around: Around) -> Iterator[Claim]:
+def claims(job: Job, context: Context) -> Iterator[Claim]:
     """The claims of a job whose specification is at hand."""
     if job.manifest.get("kind") == "PersistentVolumeClaim":
         yield Claim("spec", text(mapping(job.manifest.get("metadata")).get("name")), job.spec, shared=False)
@@ -74,8 +72,8 @@ def claims(job: Job, around: Around) -> Iterator[Claim]:
         name, path = text(volume.get("volumeClaimName")), f"spec.volumes[{i}]"
         if isinstance(volume.get("volumeClaim"), dict):
             yield Claim(f"{path}.volumeClaim", "", volume["volumeClaim"], shared=True)
-        elif name in around.claims:
-            yield Claim(f"{path}.volumeClaimName", name, around.claims[name], shared=True)
+        elif (spec := context.claim(name)) is not None:
+            yield Claim(f"{path}.volumeClaimName", name, spec, shared=True)
     for task in job.tasks:
         for i, volume in task.pod.volumes:
             path = f"{task.pod.spec_path}.volumes[{i}]"
@@ -84,21 +82,21 @@ def claims(job: Job, around: Around) -> Iterator[Claim]:
                 inner = f"{path}.ephemeral.volumeClaimTemplate.spec"
                 yield Claim(inner, "", template["spec"], shared=False, task=task)
             name = text(mapping(volume.get("persistentVolumeClaim")).get("claimName"))
-            if name in around.claims:
+            if (spec := context.claim(name)) is not None:
                 inner = f"{path}.persistentVolumeClaim.claimName"
-                yield Claim(inner, name, around.claims[name], shared=True, task=task)
+                yield Claim(inner, name, spec, shared=True, task=task)
 
 
-def _is_node_local(claim: Claim, around: Around) -> bool | None:
+def _is_node_local(claim: Claim, context: Context) -> bool | None:
     """Whether a claim's volume never leaves its node; None where nobody has said."""
     try:
-        return around.storage_class(claim.storage_class).provisioner in _NODE_LOCAL
-    except Unknown:
+        return context.storage_class(claim.storage_class).provisioner in _NODE_LOCAL
+    except FactMissing:
         return None
 
 
-@lint("FT474", "unserved-access-mode")
-def unserved_mode(job: Job, around: Around) -> Iterator[Finding]:
+@rule("FT474", "unserved-access-mode", on=(LINT, CLAIM_LINT), twins=("FT254",))
+def unserved_mode(job: Job, context: Context) -> Iterator[Finding]:
     """A storage class cannot serve the access mode of a claim.
 
     TopoLVM and local volumes live on one node and refuse ReadWriteMany and ReadOnlyMany, a Ceph block device with
@@ -107,19 +105,19 @@ def unserved_mode(job: Job, around: Around) -> Iterator[Finding]:
     Refused: `ReadWriteMany` on a class of topolvm.io.
     Write: `ReadWriteOnce`, or a class of shared storage.
     """
-    for claim in claims(job, around):
-        modes = [mode for mode in claim.modes if mode in _SHARED_MODES]
+    for claim in claims(job, context):
+        modes = [mode for mode in claim.modes if twins.is_for_many_nodes(mode)]
         if not modes or claim.path.endswith(("claimName", "volumeClaimName")):
             continue
-        provisioner = around.storage_class(claim.storage_class).provisioner
+        provisioner = context.storage_class(claim.storage_class).provisioner
         block = provisioner.endswith(_RBD) and text(claim.spec.get("volumeMode")) != "Block"
         if provisioner in _NODE_LOCAL or block:
             said = f"{claim.storage_class or 'the default class'} cannot serve {modes[0]}: the claim never binds"
             yield Finding(said, f"{claim.path}.accessModes", modes[0], "write ReadWriteOnce, or use shared storage")
 
 
-@lint("FT475", "claim-of-one-node-for-all", Severity.WARNING)
-def one_node_for_all(job: Job, around: Around) -> Iterator[Finding]:
+@rule("FT475", "claim-of-one-node-for-all", Severity.WARNING, on=LINT, twins=("FT255",))
+def one_node_for_all(job: Job, context: Context) -> Iterator[Finding]:
     """A claim that attaches to one node is shared by all replicas.
 
     ReadWriteOnce is one node at a time. A volume of node-local storage draws every pod to its node: where the pods
@@ -129,24 +127,25 @@ def one_node_for_all(job: Job, around: Around) -> Iterator[Finding]:
     Write: a ReadWriteMany claim, or an ephemeral volume for each pod.
     """
     total = pods_in_all(job)
-    for claim in claims(job, around) if total > 1 else ():
-        if not claim.shared or "ReadWriteOnce" not in claim.modes or set(claim.modes) & set(_SHARED_MODES):
+    for claim in claims(job, context) if total > 1 else ():
+        if not claim.shared or "ReadWriteOnce" not in claim.modes or any(map(twins.is_for_many_nodes, claim.modes)):
             continue
-        local = _is_node_local(claim, around)
-        stuck = local is False or any(keeps_apart(job, t, required=True) for t in job.tasks) or _too_many(job, around)
+        local = _is_node_local(claim, context)
+        stuck = local is False or any(keeps_apart(job, t, required=True) for t in job.tasks) or _too_many(job, context)
         said = f"all {total} pods must run on the node of {claim.label}"
         said += ", and cannot" if stuck else ""
         help_ = "use ReadWriteMany storage, or an ephemeral volume for each pod"
         yield Finding(said, claim.path, "ReadWriteOnce", help_, Severity.ERROR if stuck else None)
 
 
-def _too_many(job: Job, around: Around) -> bool:
+def _too_many(job: Job, context: Context) -> bool:
     wanted = sum(cards(task.pod) * task.replicas for task in job.tasks)
-    return around.facts.card.per_node is not None and wanted > around.facts.card.per_node
+    there = context.card("per_node")
+    return there is not None and wanted > there
 
 
-@lint("FT476", "claim-of-one-pod-for-all")
-def one_pod_for_all(job: Job, around: Around) -> Iterator[Finding]:
+@rule("FT476", "claim-of-one-pod-for-all", on=LINT, twins=("FT255",))
+def one_pod_for_all(job: Job, context: Context) -> Iterator[Finding]:
     """A ReadWriteOncePod claim is shared by several pods.
 
     The second pod is never scheduled.
@@ -154,14 +153,14 @@ def one_pod_for_all(job: Job, around: Around) -> Iterator[Finding]:
     Refused: `ReadWriteOncePod` with two replicas.
     Write: `ReadWriteMany`.
     """
-    for claim in claims(job, around) if pods_in_all(job) > 1 else ():
+    for claim in claims(job, context) if pods_in_all(job) > 1 else ():
         if claim.shared and claim.modes == ["ReadWriteOncePod"]:
             said = f"{claim.label} admits one pod, and there are {pods_in_all(job)}"
             yield Finding(said, claim.path, "ReadWriteOncePod", "use ReadWriteMany")
 
 
-@lint("FT477", "host-path-across-nodes", Severity.WARNING)
-def host_path(job: Job, _: Around) -> Iterator[Finding]:
+@rule("FT477", "host-path-across-nodes", Severity.WARNING, on=LINT)
+def host_path(job: Job) -> Iterator[Finding]:
     """Replicas read or write a path of their node.
 
     Each node has other files there, and what is written stays on that node.
@@ -177,8 +176,8 @@ def host_path(job: Job, _: Around) -> Iterator[Finding]:
                 yield Finding(f"each node has other files in {path}", subject, path, "use a claim")
 
 
-@lint("FT478", "several-node-local-claims", Severity.WARNING)
-def several_local(job: Job, around: Around) -> Iterator[Finding]:
+@rule("FT478", "several-node-local-claims", Severity.WARNING, on=LINT, twins=("FT279",))
+def several_local(job: Job, context: Context) -> Iterator[Finding]:
     """A pod mounts several claims that each live on one node.
 
     Claims that were bound at different times may lie on different nodes, and then no node takes the pod.
@@ -187,15 +186,15 @@ def several_local(job: Job, around: Around) -> Iterator[Finding]:
     Write: one claim, or shared storage for one of them.
     """
     for task in job.tasks:
-        named = [c for c in claims(job, around) if c.name and c.task in (None, task)]
-        local = list(dict.fromkeys(c.name for c in named if _is_node_local(c, around)))
+        named = [c for c in claims(job, context) if c.name and c.task in (None, task)]
+        local = list(dict.fromkeys(c.name for c in named if _is_node_local(c, context)))
         if len(local) > 1:
             said = f"the claims {' and '.join(local)} may lie on different nodes"
             yield Finding(said, f"{task.pod.spec_path}.volumes", ", ".join(local), "keep both on one claim")
 
 
-@lint("FT479", "claim-out-of-reach")
-def out_of_reach(job: Job, around: Around) -> Iterator[Finding]:
+@rule("FT479", "claim-out-of-reach", on=LINT)
+def out_of_reach(job: Job, context: Context) -> Iterator[Finding]:
     """A pod waits for a claim that it never gets, or takes one that is only to be read.
 
     A class with WaitForFirstConsumer binds when the scheduler places a pod, and nodeName skips the scheduler. KServe
@@ -207,35 +206,35 @@ def out_of_reach(job: Job, around: Around) -> Iterator[Finding]:
     Refused: `nodeName: gpu-1` with a TopoLVM claim, `claimName: qwen3-gpu` of the cache `qwen3` on the group `gpu`.
     Write: `nodeSelector: {kubernetes.io/hostname: gpu-1}`, a claim of your own, `readOnly: true`.
     """
-    yield from _of_another_claims_name(job, around)
-    yield from _writable(job, around)
+    yield from _of_another_claims_name(job, context)
+    yield from _writable(job, context)
     lacking: list[str] = []
     for part in (_past_the_scheduler, _of_kserve):
         try:
-            yield from part(job, around)
-        except Unknown as fact:
+            yield from part(job, context)
+        except FactMissing as fact:
             # Kept itself, it would keep its traceback, and that this frame: all of the manifest, in a circle.
             lacking.append(str(fact))
     if lacking:
-        raise Unknown(lacking[0])
+        raise FactMissing(lacking[0])
 
 
-def _past_the_scheduler(job: Job, around: Around) -> Iterator[Finding]:
+def _past_the_scheduler(job: Job, context: Context) -> Iterator[Finding]:
     for task in job.tasks:
         node = text(task.pod.spec.get("nodeName"))
-        for claim in claims(job, around) if node else ():
-            waits = around.storage_class(claim.storage_class).binding == "WaitForFirstConsumer"
+        for claim in claims(job, context) if node else ():
+            waits = context.storage_class(claim.storage_class).binding == "WaitForFirstConsumer"
             if waits and claim.task in (None, task):
                 said = f"{claim.label} waits for a scheduler that nodeName skips"
                 yield Finding(said, f"{task.pod.spec_path}.nodeName", node, "use nodeSelector")
 
 
-def _of_another_claims_name(job: Job, around: Around) -> Iterator[Finding]:
+def _of_another_claims_name(job: Job, context: Context) -> Iterator[Finding]:
     owned = [(t, i, v) for t in job.tasks for i, v in t.pod.volumes if isinstance(v.get("ephemeral"), dict)]
-    for task, i, volume in owned if around.claims else ():
+    for task, i, volume in owned if context.claims else ():
         for replica in range(task.replicas):
             name = f"{job.name}-{task.name}-{replica}-{text(volume.get('name'))}"
-            if name in around.claims:
+            if context.claim(name) is not None:
                 said = f"the pod's own claim would be called {name}, and there is one of that name"
                 yield Finding(said, f"{task.pod.spec_path}.volumes[{i}].name", name, "give the volume another name")
 
@@ -250,20 +249,20 @@ def _named(job: Job) -> Iterator[tuple[str, str, Task | None, Mapping[str, Any]]
             yield name, f"{task.pod.spec_path}.volumes[{i}].persistentVolumeClaim.claimName", task, volume
 
 
-def _of_kserve(job: Job, around: Around) -> Iterator[Finding]:
+def _of_kserve(job: Job, context: Context) -> Iterator[Finding]:
     for name, path, _, _ in _named(job):
-        if not name or name in around.claims:
+        if not name or context.claim(name) is not None:
             continue
-        caches: Mapping[str, tuple[str, ...]] = around.fact("model_caches")
+        caches: Mapping[str, tuple[str, ...]] = context.fact("model_caches")
         if any(name == f"{cache}-{group}" for cache, groups in caches.items() for group in groups):
             said = f"{name} exists only while an InferenceService uses the cached model"
             yield Finding(said, path, name, "make a claim of your own over the cache's folder: storage=model-cache")
 
 
-def _writable(job: Job, around: Around) -> Iterator[Finding]:
+def _writable(job: Job, context: Context) -> Iterator[Finding]:
     for name, path, task, volume in _named(job):
         whole = mapping(volume.get("persistentVolumeClaim")).get("readOnly") is True
-        if whole or strings(around.claims.get(name, {}).get("accessModes")) != ["ReadOnlyMany"]:
+        if whole or strings((context.claim(name) or {}).get("accessModes")) != ["ReadOnlyMany"]:
             continue
         mounts = (
             [m for c in task.pod.containers for _, m in c.mounts if m.get("name") == volume.get("name")] if task else []
@@ -272,8 +271,8 @@ def _writable(job: Job, around: Around) -> Iterator[Finding]:
             yield Finding(f"{name} is only to be read, and is mounted for writing", path, name, "set readOnly: true")
 
 
-@lint("FT481", "memory-for-shared-memory", Severity.WARNING)
-def memory_for_shm(job: Job, _: Around) -> Iterator[Finding]:
+@rule("FT481", "memory-for-shared-memory", Severity.WARNING, on=LINT, twins=("FT256",))
+def memory_for_shm(job: Job) -> Iterator[Finding]:
     """A memory-backed volume takes most of the memory limit, or has no bound.
 
     What lies in it is charged to the containers that write it; beyond the limit they are killed. Without sizeLimit
@@ -307,8 +306,8 @@ def _memory_limit(pod: Pod) -> Fraction | None:
     return sum(known, Fraction()) if known and len(known) == len(limits) else None
 
 
-@lint("FT482", "small-shared-memory", Severity.WARNING)
-def small_shm(job: Job, _: Around) -> Iterator[Finding]:
+@rule("FT482", "small-shared-memory", Severity.WARNING, on=LINT, twins=("FT257",))
+def small_shm(job: Job) -> Iterator[Finding]:
     """Several cards train together with little or no /dev/shm.
 
     Container runtimes give 64 MiB; NCCL's shared-memory transport and the data loaders' workers need 4Gi at least
@@ -318,12 +317,11 @@ def small_shm(job: Job, _: Around) -> Iterator[Finding]:
     Write: `emptyDir: {medium: Memory, sizeLimit: 4Gi}` or more.
     """
     for task in job.tasks:
-        wanted = cards(task.pod)
-        for container in task.pod.main_containers if wanted * pods_in_all(job) > 1 else ():
+        total = cards(task.pod) * pods_in_all(job)
+        for container in task.pod.main_containers if total > 1 else ():
             place = _shm_volume(task.pod, container)
             size = amount(place[1].get("sizeLimit")) if place else Fraction()
-            if size is not None and size < _LEAST_SHM:
-                total = wanted * pods_in_all(job)
+            if size is not None and twins.is_little_shared_memory(size, total):
                 said = f"{total} cards train together with {_said(place)} at /dev/shm; 4Gi is the least"
                 subject = f"{place[0]}.sizeLimit" if place else f"{container.path}.volumeMounts"
                 yield Finding(said, subject, "", "mount an emptyDir of medium Memory and 4Gi at /dev/shm")
@@ -341,8 +339,8 @@ def _shm_volume(pod: Pod, container: Container) -> tuple[str, dict[str, Any]] | 
     return None
 
 
-@lint("FT484", "group-that-cannot-change", Severity.WARNING)
-def squashed_group(job: Job, around: Around) -> Iterator[Finding]:
+@rule("FT484", "group-that-cannot-change", Severity.WARNING, on=LINT)
+def squashed_group(job: Job, context: Context) -> Iterator[Finding]:
     """An fsGroup on an export that maps root to nobody.
 
     The kubelet changes the group of every file as root, and such an NFS server refuses.
@@ -352,15 +350,15 @@ def squashed_group(job: Job, around: Around) -> Iterator[Finding]:
     """
     for task in job.tasks:
         group = mapping(task.pod.spec.get("securityContext")).get("fsGroup")
-        for claim in claims(job, around) if group is not None else ():
-            if around.storage_class(claim.storage_class).root_squash and claim.task in (None, task):
+        for claim in claims(job, context) if group is not None else ():
+            if context.storage_class(claim.storage_class).root_squash and claim.task in (None, task):
                 said = f"the server of {claim.label} refuses to change groups"
                 path = f"{task.pod.spec_path}.securityContext.fsGroup"
                 yield Finding(said, path, group, "run as the export's user, or set mountPermissions on the class")
 
 
-@lint("FT485", "home-that-cannot-be-written", Severity.WARNING)
-def unwritable_home(job: Job, _: Around) -> Iterator[Finding]:
+@rule("FT485", "home-that-cannot-be-written", Severity.WARNING, on=LINT)
+def unwritable_home(job: Job) -> Iterator[Finding]:
     """A training without a writable home.
 
     Hugging Face's and Triton's caches go to the home directory, which another user than root, or a read-only root

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any
@@ -29,6 +29,47 @@ _SUFFIX_LENGTH = 5
 _LONGEST_PREFIX = 58
 
 
+ClaimSpecs = tuple[tuple[str, Mapping[str, Any]], ...]
+"""Names of PersistentVolumeClaims with their specs: pairs, so that jobs with claims of their own have one shape."""
+
+
+ConfigMaps = tuple[tuple[str, Mapping[str, str]], ...]
+"""Names of ConfigMaps with their texts by key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Companions:
+    """What manifests hold that jobs name: PersistentVolumeClaims, and ConfigMaps whose files they may run."""
+
+    claims: ClaimSpecs = ()
+    config_maps: ConfigMaps = ()
+
+    def joined(self, other: Companions) -> Companions:
+        """Return both together; of two with one name, the other's."""
+        if other == Companions():
+            return self
+        claims = dict(self.claims) | dict(other.claims)
+        config_maps = dict(self.config_maps) | dict(other.config_maps)
+        return Companions(tuple(claims.items()), tuple(config_maps.items()))
+
+
+def companions(objects: Iterable[Mapping[str, Any]]) -> Companions:
+    """Collect what jobs may name among some objects."""
+    claims: dict[str, Mapping[str, Any]] = {}
+    config_maps: dict[str, Mapping[str, str]] = {}
+    for each in objects:
+        metadata, spec = each.get("metadata"), each.get("spec")
+        if not isinstance(metadata, dict):
+            continue
+        name = str(metadata.get("name", ""))
+        if each.get("kind") == "PersistentVolumeClaim" and isinstance(spec, dict):
+            claims[name] = spec
+        if each.get("kind") == "ConfigMap":
+            config_maps[name] = {key: said for key, said in mapping(each.get("data")).items() if isinstance(said, str)}
+    return Companions(tuple(claims.items()), tuple(config_maps.items()))
+
+
+@lru_cache(maxsize=64)
 def version_of(text: str) -> Version:
     """The numbers of a Volcano version: `1.12` is its last patch, `newest` the newest known line.
 
@@ -91,7 +132,7 @@ def child(path: str, key: str) -> str:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Container:
-    """A container or init container of some task's template."""
+    """A container or init container of some task's template; `files` are those of known ConfigMaps, by path."""
 
     path: str
     name: str
@@ -99,6 +140,7 @@ class Container:
     init: bool
     env: list[tuple[int, dict[str, Any]]]
     mounts: list[tuple[int, dict[str, Any]]]
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -171,11 +213,17 @@ class Job:
         return _name(mapping(self.manifest.get("metadata")))
 
 
-def read(manifest: object, version: Version) -> Job:
-    """The view of a manifest; of anything that is no object, the view of an empty one."""
+def read(manifest: object, version: Version, config_maps: ConfigMaps = ()) -> Job:
+    """The view of a manifest; of anything that is no object, the view of an empty one.
+
+    Args:
+        manifest: a VolcanoJob, or anything.
+        version: of Volcano.
+        config_maps: those whose files its containers may have.
+    """
     body = mapping(manifest)
     spec = mapping(body.get("spec"))
-    tasks = [_task(i, task) for i, task in entries(spec.get("tasks"))]
+    tasks = [_task(i, task, config_maps) for i, task in entries(spec.get("tasks"))]
     return Job(
         body,
         spec,
@@ -195,7 +243,7 @@ def _name(metadata: dict[str, Any]) -> tuple[str, str]:
     return prefix[:_LONGEST_PREFIX] + "x" * _SUFFIX_LENGTH, "metadata.generateName"
 
 
-def _task(index: int, body: dict[str, Any]) -> Task:
+def _task(index: int, body: dict[str, Any], config_maps: ConfigMaps) -> Task:
     path = f"spec.tasks[{index}]"
     return Task(
         path,
@@ -204,14 +252,15 @@ def _task(index: int, body: dict[str, Any]) -> Task:
         body,
         number(body.get("replicas")),
         count(body.get("minAvailable")),
-        _pod(f"{path}.template", mapping(body.get("template"))),
+        _pod(f"{path}.template", mapping(body.get("template")), config_maps),
     )
 
 
-def _pod(path: str, template: dict[str, Any]) -> Pod:
+def _pod(path: str, template: dict[str, Any], config_maps: ConfigMaps) -> Pod:
     spec = mapping(template.get("spec"))
+    mounted = _mounted(entries(spec.get("volumes")), config_maps) if config_maps else {}
     before, main = (
-        [_container(f"{path}.spec.{kind}[{i}]", body, init=init) for i, body in entries(spec.get(kind))]
+        [_container(f"{path}.spec.{kind}[{i}]", body, mounted, init=init) for i, body in entries(spec.get(kind))]
         for kind, init in (("initContainers", True), ("containers", False))
     )
     return Pod(
@@ -226,7 +275,20 @@ def _pod(path: str, template: dict[str, Any]) -> Pod:
     )
 
 
-def _container(path: str, body: dict[str, Any], *, init: bool) -> Container:
-    return Container(
-        path, text(body.get("name")), body, init, entries(body.get("env")), entries(body.get("volumeMounts"))
-    )
+def _mounted(volumes: list[tuple[int, dict[str, Any]]], config_maps: ConfigMaps) -> dict[str, Mapping[str, str]]:
+    """The ConfigMaps that a pod's volumes hold whole, by the volume's name."""
+    sources = {text(volume.get("name")): mapping(volume.get("configMap")) for _, volume in volumes}
+    names = {name: text(source.get("name")) for name, source in sources.items() if not source.get("items")}
+    known = dict(config_maps)
+    return {name: known[held] for name, held in names.items() if held in known}
+
+
+def _container(path: str, body: dict[str, Any], mounted: Mapping[str, Mapping[str, str]], *, init: bool) -> Container:
+    mounts = entries(body.get("volumeMounts"))
+    files = {
+        f"{text(mount.get('mountPath')).rstrip('/')}/{key}": content
+        for _, mount in mounts
+        if not mount.get("subPath") and not mount.get("subPathExpr")
+        for key, content in mounted.get(text(mount.get("name")), {}).items()
+    }
+    return Container(path, text(body.get("name")), body, init, entries(body.get("env")), mounts, files)
