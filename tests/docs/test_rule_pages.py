@@ -28,7 +28,7 @@ def test_every_hazard_is_answered_by_rules_that_exist():
     assert all(said for said in rows.values())
 
 
-def test_every_lint_rule_answers_a_hazard(pages):
+def test_every_lint_rule_answers_a_hazard():
     from ftgen.rules import LINT
 
     named = set(pages.CODE.findall(pages.TABLE.read_text(encoding="utf-8")))

@@ -24,7 +24,7 @@ def test_a_job_is_what_the_command_line_renders(capsys: pytest.CaptureFixture[st
     job = ftgen.job(["hardware=ascend"])
     assert cli.main(["hardware=ascend", "-o", "-"]) == 0
     assert job.yaml == capsys.readouterr().out
-    assert job.manifest == yaml.safe_load(job.yaml)
+    assert job.manifest == [*yaml.safe_load_all(job.yaml)][-1]
     assert job.manifest["metadata"]["name"] == job.name
 
 
@@ -33,7 +33,7 @@ def test_a_sweep_is_a_sequence_of_jobs(tmp_path: Path) -> None:
     assert [job.row.swept for job in jobs] == [{"trainer.lr": "0.0001"}, {"trainer.lr": "0.0002"}]
     assert jobs[0].overrides == ("trainer.lr=0.0001", "hardware=ascend")
     assert jobs.totals.jobs == len(jobs) == 2
-    assert jobs.jobs == tuple(yaml.safe_load(job.yaml) for job in jobs)
+    assert jobs.jobs == tuple([*yaml.safe_load_all(job.yaml)][-1] for job in jobs)
     jobs.write(tmp_path)
     assert cli.main(["-m", *WORDS, "-o", str(tmp_path / "other"), "-q"]) == 0
     written = {path: (tmp_path / path).read_bytes() for job in jobs for path in job.files}

@@ -34,13 +34,17 @@ def manifests() -> dict[str, dict[str, Any]]:
     return {str(file): yaml.safe_load(file.read_text(encoding="utf-8")) for file in sorted(Path("out").rglob("*.yaml"))}
 
 
+def jobs() -> dict[str, dict[str, Any]]:
+    return {file: manifest for file, manifest in manifests().items() if manifest["kind"] == "Job"}
+
+
 def snapshot(root: Path = Path("out")) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
 
 
 def test_one_file_a_job_named_by_what_differs() -> None:
     run(*SWEEP)
-    stems = [Path(file).stem.rpartition("-")[0] for file in manifests()]
+    stems = [Path(file).stem.rpartition("-")[0] for file in jobs()]
     assert stems == [
         f"job-{FOLDER}-ascend-lr1e-4",
         f"job-{FOLDER}-ascend-lr2e-4",
@@ -51,13 +55,13 @@ def test_one_file_a_job_named_by_what_differs() -> None:
 
 def test_the_index_tells_every_job_and_what_differs() -> None:
     run(*SWEEP)
-    jobs = index()["jobs"]
-    assert [job["swept"] for job in jobs][:2] == [
+    rows = index()["jobs"]
+    assert [job["swept"] for job in rows][:2] == [
         {"trainer.lr": "0.0001", "hardware": "ascend"},
         {"trainer.lr": "0.0001", "hardware": "nvidia-vgpu"},
     ]
-    assert all(Path("out", job["file"]).is_file() and job["devices"] == 1 for job in jobs)
-    assert {job["job"] for job in jobs} == {m["metadata"]["name"] for m in manifests().values()}
+    assert all(Path("out", job["file"]).is_file() and job["devices"] == 1 for job in rows)
+    assert {job["job"] for job in rows} == {m["metadata"]["name"] for m in jobs().values()}
 
 
 def test_nothing_beside_the_jobs_looks_like_a_manifest() -> None:
@@ -76,7 +80,7 @@ def test_the_csv_has_a_column_for_each_swept_key() -> None:
 
 def test_a_job_tells_its_own_whole_command_line_and_its_swept_values() -> None:
     run(*SWEEP, "trainer.epochs=2")
-    job = next(iter(manifests().values()))
+    job = next(iter(jobs().values()))
     annotations = job["metadata"]["annotations"]
     assert json.loads(annotations["ftgen.dev/overrides"]) == [
         "trainer.lr=0.0001",
@@ -98,9 +102,10 @@ def test_a_jobs_bytes_do_not_depend_on_the_other_points_or_the_section() -> None
     before = snapshot()
     run("-m", "trainer.lr=5e-5,2e-4,1e-4", "hardware=nvidia-vgpu,ascend", "sweep.shuffle=3", "sweep.alias={name:n}")
     after = snapshot()
-    jobs = [path for path in before if path.endswith(".yaml")]
-    assert all(after[path] == before[path] for path in jobs)
-    assert len([path for path in after if path.endswith(".yaml")]) == 6
+    files = [path for path in before if path.endswith(".yaml")]
+    assert all(after[path] == before[path] for path in files)
+    # Six jobs and the scripts that they share.
+    assert len([path for path in after if path.endswith(".yaml")]) == 7
 
 
 def test_rendering_again_changes_no_byte_and_touches_no_file() -> None:
@@ -140,7 +145,7 @@ def test_points_that_render_the_same_job_are_rendered_once(capsys: pytest.Captur
     )
     assert cli.main(["-m", *words]) == 0
     assert "renders the same job as bs4-lr1e-4" in capsys.readouterr().err
-    assert len(manifests()) == len(index()["jobs"]) == 1
+    assert len(jobs()) == len(index()["jobs"]) == 1
 
 
 def test_a_named_sweep_is_all_there_is_in_its_folder(capsys: pytest.CaptureFixture[str]) -> None:
@@ -154,13 +159,13 @@ def test_claims_are_shared() -> None:
     run(*SWEEP, "storage.models.create=true")
     claims = [file for file, manifest in manifests().items() if manifest["kind"] == "PersistentVolumeClaim"]
     assert len(claims) == 1
-    assert len(manifests()) == 5
+    assert len(jobs()) == 4
 
 
 def test_a_stream_holds_every_object_once(capsys: pytest.CaptureFixture[str]) -> None:
     run(*SWEEP, "storage.models.create=true", "-o", "-")
     kinds = [document["kind"] for document in yaml.safe_load_all(capsys.readouterr().out)]
-    assert sorted(kinds) == ["Job", "Job", "Job", "Job", "PersistentVolumeClaim"]
+    assert sorted(kinds) == ["ConfigMap", "Job", "Job", "Job", "Job", "PersistentVolumeClaim"]
 
 
 def test_an_experiment_per_point() -> None:
@@ -174,7 +179,7 @@ def test_an_experiment_per_point() -> None:
 def test_long_names_are_shortened_with_a_hash_and_stay_apart() -> None:
     long = "a-very-long-name-of-a-sweep-that-leaves-little-room"
     run("-m", f"sweep.name={long}", "trainer.lr=1e-4,2e-4", "trainer.args.lora_rank=8,16")
-    names = {manifest["metadata"]["name"] for manifest in manifests().values()}
+    names = {manifest["metadata"]["name"] for manifest in jobs().values()}
     assert len(names) == 4
     assert all(len(name) <= 55 for name in names)
     assert len({name.rpartition("-")[0] for name in names}) == 4

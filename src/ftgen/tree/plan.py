@@ -476,7 +476,8 @@ class _Draft:
 
     def _shrinkage(self) -> list[Diagnostic]:
         whole = [entry for path, entry in self.old.files.items() if _folder_of(path) in self.terms.whole]
-        active = sum(entry.state is State.ACTIVE for entry in whole)
+        # Scripts come and go with the runs that share them.
+        active = sum(entry.state is State.ACTIVE and not is_scripts(entry.object) for entry in whole)
         if self.terms.allow_shrink or len(self.unrendered) <= active / 2:
             return []
         return [_shrunk(len(self.unrendered), active, warning if self.terms.tentative else error)]
