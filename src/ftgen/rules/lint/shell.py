@@ -57,7 +57,7 @@ def shell_text(container: Container) -> Shell:
         if file in container.files:
             mounted = container.files[file]
             flags = [word for _, word in words[1:script_at] if "x" in word]
-            code = _COMMENT.sub("", mounted)
+            code = _without_comments(mounted)
             return Shell(path, code, mounted, flags[0] if flags else _tracing(code), known=True, expanded=False)
     line = " ".join(word for _, word in words)
     return Shell(f"{container.path}.command", line, line, "", known=bool(words))
@@ -75,7 +75,13 @@ def _is_shell(program: str) -> bool:
 @lru_cache(maxsize=256)
 def read(script: str) -> str:
     """A script as the shell gets it, without comment lines."""
-    return _COMMENT.sub("", kube.expand(script, {}))
+    return _without_comments(kube.expand(script, {}))
+
+
+@lru_cache(maxsize=256)
+def _without_comments(script: str) -> str:
+    """A script without comment lines; one text for all jobs that share it, so that it is searched once."""
+    return _COMMENT.sub("", script)
 
 
 _TRACE = re.compile(r"^[ \t]*(?:set[ \t]+(?:-[a-wyz]*x|-o[ \t]+xtrace)|(?:ba)?sh[ \t]+-[a-z]*x)", re.MULTILINE)
