@@ -42,8 +42,8 @@ _SUBDOMAIN_LIMIT = 253
 _REFERENCE = re.compile(r"\$(?:(?P<dollar>\$)|\((?P<name>[^)]*)\)|(?P<wide>[^\x00-\x7f]))")
 _ALIVE = re.compile(r"\$\$+|\$\((?P<name>[^)]*)\)|\$(?=[^\x00-\x7f])")
 
-_HASH_LENGTH = 8
-_SHORTEST_SLUG = _HASH_LENGTH + 2
+HASH_LENGTH = 8
+_SHORTEST_SLUG = HASH_LENGTH + 2
 
 
 @lru_cache(maxsize=4096)
@@ -178,7 +178,7 @@ def slug(text: str, limit: int) -> str:
         raise ValueError(f"a slug needs room for {_SHORTEST_SLUG} characters, not {limit}")
     plain = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
     if not plain:
-        return f"x-{_digest(text)}"
+        return f"x-{digest(text)}"
     return _shortened(plain if plain[0].isalpha() else f"x-{plain}", text, limit)
 
 
@@ -189,17 +189,18 @@ def label_value(text: str) -> str:
     `Qwen/Qwen3-0.6B` gives `Qwen-Qwen3-0.6B`.  Shortened like `slug`; the empty text stays empty.
     """
     plain = re.sub(r"[^-A-Za-z0-9_.]+", "-", text).strip("-_.")
-    return _shortened(plain, text, _LABEL_LIMIT) if plain or not text else _digest(text)
+    return _shortened(plain, text, _LABEL_LIMIT) if plain or not text else digest(text)
 
 
 def _shortened(plain: str, text: str, limit: int) -> str:
     if len(plain) <= limit:
         return plain
-    return f"{plain[: limit - _HASH_LENGTH - 1].rstrip('-_.')}-{_digest(text)}"
+    return f"{plain[: limit - HASH_LENGTH - 1].rstrip('-_.')}-{digest(text)}"
 
 
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_HASH_LENGTH]
+def digest(text: str) -> str:
+    """Hash a text into the hexadecimal digits that tell names apart."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:HASH_LENGTH]
 
 
 def expand(text: str, env: Mapping[str, str]) -> str:

@@ -26,8 +26,6 @@ SCRIPTS = "/opt/ftgen"
 """Where the containers find the scripts that lie in a ConfigMap."""
 # The folder that train.sh writes to unless it is told another.
 _OUTPUT = "output_models"
-# Hexadecimal digits of a hash in a name.
-_DIGITS = 8
 # The user and group of pods that may not run as root; any but 0 passes.
 _USER = 1000
 # The groups that decide what is trained, and so may show in what Volcano holds immutable.
@@ -89,8 +87,8 @@ def lower(spec: Spec, identity: Identity, scripts: Mapping[str, str]) -> Bundle:
         identity: who the run is.
         scripts: texts of the trainer's scripts by file name.
     """
-    mounted = (config_map(spec, identity.folder, scripts),) if is_mounted(spec) else ()
-    return Bundle(job(spec, identity, scripts), (*claims(spec), *mounted))
+    mounted = config_map(spec, identity.folder, scripts) if is_mounted(spec) else None
+    return Bundle(job(spec, identity, scripts, mounted), (*claims(spec), *((mounted,) if mounted else ())))
 
 
 def is_mounted(spec: Spec) -> bool:
@@ -108,8 +106,7 @@ def config_map(spec: Spec, folder: str, scripts: Mapping[str, str]) -> Object:
     makes another script another run.
     """
     labels, namespace = _managed(spec), spec.cluster.namespace
-    content = _json({"namespace": namespace, "labels": labels, "data": scripts})
-    digest = hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGITS]
+    digest = kube.digest(_json({"namespace": namespace, "labels": labels, "data": scripts}))
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
@@ -138,8 +135,8 @@ def _claims(spec: Spec) -> Iterator[Object]:
         yield device_template(spec, spec.hardware.resources.device_class)
 
 
-def job(spec: Spec, identity: Identity, scripts: Mapping[str, str]) -> Object:
-    """The VolcanoJob: one task, all of its pods or none."""
+def job(spec: Spec, identity: Identity, scripts: Mapping[str, str], mounted: Object | None) -> Object:
+    """The VolcanoJob: one task, all of its pods or none; `mounted` is the ConfigMap of its scripts."""
     nodes = spec.hardware.nodes
     return {
         "apiVersion": "batch.volcano.sh/v1alpha1",
@@ -160,7 +157,7 @@ def job(spec: Spec, identity: Identity, scripts: Mapping[str, str]) -> Object:
             "policies": policies(spec),
             **_given("plugins", plugins(spec)),
             **_given("networkTopology", network_topology(spec)),
-            "tasks": [task(spec, identity, scripts)],
+            "tasks": [task(spec, identity, scripts, mounted)],
         },
     }
 
@@ -224,7 +221,7 @@ def network_topology(spec: Spec) -> Object | None:
     return {"mode": wanted.mode, **_given("highestTierAllowed", wanted.highest_tier)}
 
 
-def task(spec: Spec, identity: Identity, scripts: Mapping[str, str]) -> Object:
+def task(spec: Spec, identity: Identity, scripts: Mapping[str, str], mounted: Object | None) -> Object:
     """The only task: a pod on each node."""
     return {
         "name": TASK,
@@ -234,12 +231,12 @@ def task(spec: Spec, identity: Identity, scripts: Mapping[str, str]) -> Object:
         "maxRetry": 3,
         "template": {
             "metadata": {"labels": {**_run(identity), **spec.cluster.labels}},
-            "spec": pod(spec, identity, scripts),
+            "spec": pod(spec, identity, scripts, mounted),
         },
     }
 
 
-def pod(spec: Spec, identity: Identity, scripts: Mapping[str, str]) -> Object:
+def pod(spec: Spec, identity: Identity, scripts: Mapping[str, str], mounted: Object | None) -> Object:
     """One node's pod: fetch, then train; the kubelet restarts nothing, so that Volcano's policies see failures."""
     return {
         "restartPolicy": "Never",
@@ -254,7 +251,7 @@ def pod(spec: Spec, identity: Identity, scripts: Mapping[str, str]) -> Object:
         **_given("tolerations", tolerations(spec)),
         **_given("imagePullSecrets", [{"name": name} for name in spec.cluster.image_pull_secrets]),
         **_given("resourceClaims", device_claims(spec)),
-        "volumes": [*volumes(spec), *_scripts_volume(spec, identity, scripts)],
+        "volumes": [*volumes(spec), *_scripts_volume(mounted)],
         "initContainers": [prepare(spec, scripts[spec.trainer.prepare_script])],
         "containers": [train(spec, identity, scripts[spec.trainer.script])],
     }
@@ -340,11 +337,8 @@ def _volumes(spec: Spec) -> Iterator[Object]:
         yield {"name": "git-ca", "configMap": {"name": spec.cluster.git.ca_config_map}}
 
 
-def _scripts_volume(spec: Spec, identity: Identity, scripts: Mapping[str, str]) -> list[Object]:
-    if not is_mounted(spec):
-        return []
-    name = config_map(spec, identity.folder, scripts)["metadata"]["name"]
-    return [{"name": "scripts", "configMap": {"name": name}}]
+def _scripts_volume(mounted: Object | None) -> list[Object]:
+    return [{"name": "scripts", "configMap": {"name": mounted["metadata"]["name"]}}] if mounted else []
 
 
 def source(spec: Spec, volume: Volume) -> Object:

@@ -19,7 +19,6 @@ from ftgen.lower import TASK, Bundle, Identity, Object
 from ftgen.recall import Form, Path, at, fill
 from ftgen.spec import Spec
 
-HASH_LENGTH = 8
 # A pod is called <job>-<task>-<index>, and its name is a DNS label.
 _POD_NAME_LIMIT = 63
 # A run that is repeated is called <name>-r2 to <name>-r99.
@@ -35,7 +34,7 @@ def christen(bundle: Bundle, spec: Spec, identity: Identity) -> Bundle:
     if spec.delivery.generate_name:
         name = {"generateName": f"{stem(identity, budget(spec) - 1 - _GENERATED)}-"}
     else:
-        name = {"name": f"{stem(identity, budget(spec) - 1 - HASH_LENGTH - _REPEATED)}-{content_hash(bundle.job)}"}
+        name = {"name": f"{stem(identity, budget(spec) - 1 - kube.HASH_LENGTH - _REPEATED)}-{content_hash(bundle.job)}"}
     return Bundle({**bundle.job, "metadata": {**name, **metadata}}, bundle.companions)
 
 
@@ -51,7 +50,7 @@ def budget(spec: Spec) -> int:
 
 def content_hash(job: Object) -> str:
     """Eight hex digits over what Volcano holds immutable of a job."""
-    return hashlib.sha256(fill(_CONTENT, job)).hexdigest()[:HASH_LENGTH]
+    return hashlib.sha256(fill(_CONTENT, job)).hexdigest()[: kube.HASH_LENGTH]
 
 
 def _content(job: Object) -> bytes:
