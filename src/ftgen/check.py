@@ -80,10 +80,10 @@ def companions_in(text: str, file: str) -> dict[str, Companions]:
         documents = yamlio.documents(text, file)
     except Rejected:
         return {}
-    found: dict[str, Companions] = {}
+    found: dict[str, list[dict[str, Any]]] = {}
     for each in (held for document in documents for _, held in objects(document.value) if isinstance(held, dict)):
-        found[_namespace(each)] = found.get(_namespace(each), Companions()).joined(companions([each]))
-    return found
+        found.setdefault(_namespace(each), []).append(each)
+    return {namespace: companions(there) for namespace, there in found.items()}
 
 
 def objects(document: Any) -> Iterator[tuple[Steps, Any]]:

@@ -48,12 +48,12 @@ def _part(name: str, user: str) -> Diagnostic:
 
 def _companions(names: Iterable[str]) -> dict[str, Companions]:
     """What jobs of other files may name, in all files; what is no file, a pipe, can be read only once."""
-    found: dict[str, Companions] = {}
+    found: dict[str, list[Companions]] = {}
     for name in (each for each in names if Path(each).is_file()):
         with suppress(Rejected):
             for namespace, there in check.companions_in(yamlio.read_text(Path(name), name), name).items():
-                found[namespace] = found.get(namespace, Companions()).joined(there)
-    return found
+                found.setdefault(namespace, []).append(there)
+    return {namespace: Companions().joined(*there) for namespace, there in found.items()}
 
 
 _PLACES = 4

@@ -260,13 +260,11 @@ class _Edit:
 
     def retire_scripts(self) -> None:
         """Stop scripts with the last runs that name them: their guards go first, their files with the last job's."""
-        jobs = {path: e.state for path, e in self.files.items() if is_job(e.object)}
-        texts = {path: self.shelf.read(path) or b"" for path in jobs}
         touched = {path.partition("/")[0] for path, e in self.old.files.items() if self.files.get(path) != e}
-        there = [
-            (path, e) for path, e in self.files.items() if is_scripts(e.object) and path.partition("/")[0] in touched
-        ]
-        for path, entry in there:
+        there = {path: e for path, e in self.files.items() if path.partition("/")[0] in touched}
+        jobs = {path: e.state for path, e in there.items() if is_job(e.object)}
+        texts = {path: self.shelf.read(path) or b"" for path in jobs}
+        for path, entry in [(path, e) for path, e in there.items() if is_scripts(e.object)]:
             states = {jobs[job] for job, text in texts.items() if _is_named(entry.object, (text,))}
             if not states:
                 self.content(path)

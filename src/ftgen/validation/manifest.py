@@ -44,12 +44,13 @@ class Companions:
     claims: ClaimSpecs = ()
     config_maps: ConfigMaps = ()
 
-    def joined(self, other: Companions) -> Companions:
-        """Return both together; of two with one name, the other's."""
-        if other == Companions():
+    def joined(self, *others: Companions) -> Companions:
+        """Return all together; of those with one name, the last."""
+        there = [each for each in others if each != Companions()]
+        if not there:
             return self
-        claims = dict(self.claims) | dict(other.claims)
-        config_maps = dict(self.config_maps) | dict(other.config_maps)
+        claims = dict(pair for each in (self, *there) for pair in each.claims)
+        config_maps = dict(pair for each in (self, *there) for pair in each.config_maps)
         return Companions(tuple(claims.items()), tuple(config_maps.items()))
 
 
