@@ -14,8 +14,9 @@ from typing import Any, Literal
 
 from ftgen.rules import UPDATE
 from ftgen.rules.defaults import mutate
+from ftgen.text.paths import child
 from ftgen.validation import Context, Finding, rule
-from ftgen.validation.manifest import NEWEST, Job, Version, amount, child, entries, mapping, number, text
+from ftgen.validation.manifest import NEWEST, Job, Version, amount, entries, mapping, number, text
 
 Change = Literal["no-op", "metadata", "in-place", "new run"]
 

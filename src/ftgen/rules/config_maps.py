@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ftgen.rules import OBJECT
+from ftgen.text.paths import child
 from ftgen.validation import Finding, rule
-from ftgen.validation.manifest import child, mapping
+from ftgen.validation.manifest import mapping
 
 MOST_BYTES = 2**20
 """Bytes of all values of a ConfigMap together."""

@@ -7,8 +7,9 @@ from typing import Any
 
 from ftgen import kube
 from ftgen.rules import ADMISSION, OBJECT
+from ftgen.text.paths import child
 from ftgen.validation import Finding, rule
-from ftgen.validation.manifest import Job, child, mapping, text
+from ftgen.validation.manifest import Job, mapping, text
 
 # Roles and their bindings are named by any path segment, such as system:node.
 _FREELY_NAMED = ("rbac.authorization.k8s.io/",)

@@ -9,8 +9,9 @@ from typing import Any
 
 from ftgen import kube
 from ftgen.rules import ADMISSION
+from ftgen.text.paths import child
 from ftgen.validation import Finding, rule
-from ftgen.validation.manifest import Job, amount, child, entries, mapping, text
+from ftgen.validation.manifest import Job, amount, entries, mapping, text
 
 _PLAIN = frozenset(("cpu", "memory", "ephemeral-storage"))
 _HUGE = "hugepages-"

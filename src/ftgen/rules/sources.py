@@ -11,8 +11,9 @@ from typing import Any
 from ftgen import kube
 from ftgen.rules import ADMISSION, CLAIM
 from ftgen.rules.fields import downward_problem, is_inside, steps_back
+from ftgen.text.paths import child
 from ftgen.validation import Finding, rule
-from ftgen.validation.manifest import Job, amount, child, count, entries, mapping, number, strings, text
+from ftgen.validation.manifest import Job, amount, count, entries, mapping, number, strings, text
 
 _KINDS = frozenset(
     (

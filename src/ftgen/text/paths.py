@@ -17,11 +17,16 @@ def dotted(path: Iterable[str | int]) -> str:
     """Write a path as diagnostics do: `spec.tasks[0].name`, `metadata.labels["volcano.sh/x"]`."""
     text = ""
     for step in path:
-        if isinstance(step, str) and _PLAIN.fullmatch(step):
-            text += f".{step}" if text else step
-        else:
-            text += f"[{json.dumps(step, ensure_ascii=False)}]"
+        text = child(text, step)
     return text
+
+
+@lru_cache(maxsize=4096)
+def child(path: str, step: str | int) -> str:
+    """Write the path of a key or item: `limits.cpu`, but `limits["nvidia.com/gpu"]` where a dot would part it."""
+    if isinstance(step, str) and _PLAIN.fullmatch(step):
+        return f"{path}.{step}" if path else step
+    return f"{path}[{json.dumps(step, ensure_ascii=False)}]"
 
 
 @lru_cache(maxsize=4096)

@@ -6,7 +6,6 @@ never change them.  A view equals itself alone, so that what rules ask of it aga
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -24,7 +23,6 @@ NEWEST: Version = (1, 15, 0)
 _NUMBERS = re.compile(r"v?(\d+)\.(\d+)(?:\.(\d+))?.*")
 # The last patch of each line, which a version of two numbers stands for.
 _PATCHES: Mapping[tuple[int, int], int] = {(1, 12): 4}
-_PLAIN = re.compile(r"[A-Za-z_$][A-Za-z0-9_$-]*")
 _SUFFIX_LENGTH = 5
 _LONGEST_PREFIX = 58
 
@@ -123,12 +121,6 @@ def amount(value: object) -> Fraction | None:
         return kube.parse_quantity(str(value))
     except ValueError:
         return None
-
-
-@lru_cache(maxsize=4096)
-def child(path: str, key: str) -> str:
-    """The path of a key: `limits.cpu`, but `limits["nvidia.com/gpu"]` where a dot would read as a step."""
-    return f"{path}.{key}" if _PLAIN.fullmatch(key) else f"{path}[{json.dumps(key, ensure_ascii=False)}]"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -14,8 +14,9 @@ from ftgen.diagnostics import Severity
 from ftgen.rules import LINT
 from ftgen.rules.lint.cards import pods_in_all, set_variables
 from ftgen.rules.lint.devices import asked, families, whole
+from ftgen.text.paths import child
 from ftgen.validation import Context, Finding, rule
-from ftgen.validation.manifest import Job, Pod, Task, child, mapping, text
+from ftgen.validation.manifest import Job, Pod, Task, mapping, text
 
 _FORMS = {
     "910a": {1, 2, 4, 8},

@@ -25,8 +25,9 @@ from ftgen.rules.lint.devices import (
     shares_cards,
     whole,
 )
+from ftgen.text.paths import child
 from ftgen.validation import Context, FactMissing, Finding, rule
-from ftgen.validation.manifest import Container, Job, Pod, Task, child, entries, mapping, strings, text
+from ftgen.validation.manifest import Container, Job, Pod, Task, entries, mapping, strings, text
 
 _LARGEST = 2**31 - 1
 _BARE = re.compile(r"[1-9][0-9]*")

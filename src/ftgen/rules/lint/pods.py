@@ -16,8 +16,9 @@ from ftgen.diagnostics import Severity
 from ftgen.rules import LINT
 from ftgen.rules.lint.devices import families
 from ftgen.rules.lint.standards import violations
+from ftgen.text.paths import child
 from ftgen.validation import Context, Finding, rule
-from ftgen.validation.manifest import Container, Job, amount, child, count, entries, mapping, strings, text
+from ftgen.validation.manifest import Container, Job, amount, count, entries, mapping, strings, text
 
 _MILLIBYTES = re.compile(r"[0-9.]+m")
 _LEAST_GRACE, _LONGEST_GRACE = 60, 900

@@ -12,8 +12,9 @@ from ftgen.rules import LINT
 from ftgen.rules.lint.cards import pods_in_all
 from ftgen.rules.lint.devices import cards, families
 from ftgen.rules.lint.shell import TRAINS, found, found_in_all, matches, matches_any, shell_text
+from ftgen.text.paths import child
 from ftgen.validation import Context, Finding, rule
-from ftgen.validation.manifest import Container, Job, Task, child, count, entries, mapping, number, strings, text
+from ftgen.validation.manifest import Container, Job, Task, count, entries, mapping, number, strings, text
 
 _FRAMEWORKS = frozenset(("pytorch", "tensorflow", "mpi", "ray"))
 _PUBLISHED = re.compile(r"\bVC_([A-Z0-9_]+?)_(HOSTS|NUM)\b")

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ftgen.validation.manifest import Container, Pod, child, count, entries, mapping, strings, text
+from ftgen.text.paths import child
+from ftgen.validation.manifest import Container, Pod, count, entries, mapping, strings, text
 
 Violation = tuple[str, str]
 """The path of a field, and what it says."""
