@@ -195,3 +195,8 @@ def test_a_line_of_a_script_is_explained_by_its_file(here: Path, capsys: pytest.
     capsys.readouterr()
     assert cli.main(["explain", f"{file}:{number}"]) == 0
     assert "prepare.sh" in capsys.readouterr().out
+
+
+def test_runs_of_a_sweep_over_reconcilers_share_one(here: Path) -> None:
+    assert cli.main(["-q", "-m", "delivery=argocd,flux,kubectl", "trainer.lr=1e-4,2e-4"]) == 0
+    assert len(names(here)) == 1
