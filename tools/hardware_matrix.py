@@ -63,9 +63,7 @@ def outcome(hardware: str, storage: str, nodes: int) -> Outcome:
     config["hardware"]["nodes"] = nodes
     choices = {**left.choices, "storage": storage}
     try:
-        job = pipeline.compile_composition(
-            composer(), replace(left, config=config, choices=choices), (), beside=beside()
-        )
+        job = pipeline.compile_composition(replace(left, config=config, choices=choices), (), workspace())
     except Rejected as rejected:
         return Outcome(None, rejected.diagnostics)
     return Outcome(job, job.diagnostics)
@@ -78,9 +76,9 @@ def composer() -> Composer:
 
 
 @cache
-def beside() -> pipeline.Beside:
-    """The packaged overlays."""
-    return pipeline.Beside(project.conf_dir())
+def workspace() -> pipeline.Workspace:
+    """Load the packaged overlays, schemas and scripts once."""
+    return pipeline.Workspace(composer())
 
 
 @cache

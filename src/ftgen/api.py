@@ -184,6 +184,6 @@ def _composer(overrides: tuple[str, ...], directory: str | Path, config_dirs: It
 
 
 def _job(compiled: Compiled) -> Job:
-    row = index.row(compiled.spec, compiled.identity, compiled.bundle, compiled.files)
+    row = index.row(compiled.spec, compiled.identity, compiled.bundle, compiled.files, compiled.estimate)
     manifests = compiled.bundle.objects
     return Job(row.job, manifests, compiled.files, row, compiled.identity.overrides, compiled.diagnostics)

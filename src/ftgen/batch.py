@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from ftgen import naming, render, sweeping
 from ftgen.compose import Composer
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, note
+from ftgen.incremental import IncrementalByKind
 from ftgen.parallel import parallel_map
-from ftgen.pipeline import Beside, Compiled, Place, compile_composition
-from ftgen.spec import admit
+from ftgen.pipeline import Compiled, SweepPosition, Workspace, compile_spec
+from ftgen.spec import Spec, admit
 from ftgen.sweeping import Point, Sweep, index, queue
 from ftgen.sweeping.causes import Causes
 from ftgen.tree import Run
@@ -49,7 +50,9 @@ class Batch:
         self.diagnostics: list[Diagnostic] = []
         self._progress = progress
         self._workers = workers if len(points.points) >= _MANY else 1
-        self._beside = Beside(composer.request.directory)
+        self._workspace = Workspace(composer)
+        self._admission = _Admission()
+        self._incrementals = IncrementalByKind()
         self._last: Compiled | None = None
 
     def __iter__(self) -> Iterator[Compiled]:
@@ -80,13 +83,14 @@ class Batch:
     def _compile(self, point: Point) -> tuple[Compiled, index.Row] | Rejected:
         try:
             composition = self.sweep.replay.compose(point.overrides)
-            if not self.folder:
-                # What is swept has no part in it, so that every point would say the same.
-                self.folder = naming.folder(admit(composition.config), self.sweep.swept)
+            spec = self._admission.admit(composition.config)
+            # What is swept has no part in the folder, so that every point gives the same.
+            self.folder = self.folder or naming.folder(spec, self.sweep.swept)
             swept = {key: shown(value) for key, value in point.values.items()}
-            place = Place(self.folder, point.label, swept)
-            job = compile_composition(self.composer, composition, point.overrides, place, self._beside)
-            return job, index.row(job.spec, job.identity, job.bundle, job.files)
+            position = SweepPosition(self.folder, point.label, swept)
+            call = self._incrementals.of(tuple(composition.choices.items())).call
+            job = compile_spec(spec, composition, point.overrides, self._workspace, position, call=call)
+            return job, index.row(job.spec, job.identity, job.bundle, job.files, job.estimate)
         except Rejected as rejected:
             return rejected
 
@@ -119,6 +123,27 @@ class Batch:
             manifest = queue.queue(self.rows, limit, self._last.spec.cluster.labels, self.folder)
             files[f"{self.folder}/{render.file_name(manifest)}"] = render.document(manifest, self._last.identity)
         return Run(self.folder, "", f"{self.folder}/*", files)
+
+
+class _Admission:
+    """Admit one configuration after the other, and share the sections that they share.
+
+    The points of a sweep compose the same sections for most groups, and admitting one is slow.
+    """
+
+    def __init__(self) -> None:
+        self._sections: dict[str, tuple[Any, Any]] = {}
+
+    def admit(self, config: Mapping[str, Any]) -> Spec:
+        """Return what `spec.admit` returns; a configuration must not be mutated after the call.
+
+        Raises:
+            Rejected: as `spec.admit` does.
+        """
+        shared = {key: section for key, (given, section) in self._sections.items() if config.get(key) is given}
+        spec = admit({**config, **shared} if shared else config)
+        self._sections = {key: (config[key], getattr(spec, key)) for key in config if isinstance(config[key], dict)}
+        return spec
 
 
 # Fewer points are compiled before other processes have got going.

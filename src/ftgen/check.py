@@ -14,7 +14,6 @@ from typing import Any
 
 from ftgen import contract, yamlio
 from ftgen.diagnostics import Diagnostic, Location, Rejected, Severity, error, has_errors, warning
-from ftgen.recall import at_hand, outline
 from ftgen.rules import ADMISSION, AGREEMENT, CLAIM, CLAIM_LINT, LINT, OBJECT, SYNC, admission, secrets
 from ftgen.terms import Terms
 from ftgen.text.paths import Steps, steps
@@ -113,9 +112,7 @@ def _judged(manifest: Any, terms: Terms, context: Context) -> list[Diagnostic]:
         return found
     found += validate(OBJECT, manifest, context)
     if _kind(manifest) == _JOB:
-        recall = terms.recalls.of(outline(manifest))
-        with at_hand(recall):
-            return [*found, *_of_job(manifest, context, recall.ask), *secrets.scan(manifest)]
+        return [*found, *_of_job(manifest, context, terms.call_for(manifest)), *secrets.scan(manifest)]
     if _kind(manifest) == _CLAIM:
         found += [d for scope in (CLAIM, SYNC, CLAIM_LINT) for d in validate(scope, manifest, context)]
     return [*found, *secrets.scan(manifest)]

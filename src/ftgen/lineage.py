@@ -19,10 +19,11 @@ from ftgen import lower, naming, overlay, pipeline, project
 from ftgen.blame import Provenance, blame
 from ftgen.compose import Composer, displayed
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected
-from ftgen.lower import Bundle, Identity, Object
+from ftgen.lower import Bundle, Identity, Inputs, Object
 from ftgen.overlay import Patch
 from ftgen.spec import Spec, admit, json_schema
 from ftgen.text.paths import Steps, leaves, put, steps
+from ftgen.trainers import llamafactory
 
 ABSENT = object()
 """The value of a key that has none."""
@@ -67,7 +68,7 @@ class Source:
             Rejected: the configuration itself is rejected.
         """
         composition = composer.compose(composer.parse(overrides))
-        spec = pipeline.understand(composition.config)
+        spec = pipeline.resolve(admit(composition.config)).spec
         identity = Identity(naming.folder(spec), "", tuple(overrides), composition.choices, "", project.VERSION, {})
         folders = pipeline.overlay_folders(composer.request.directory, spec.overlays)
         patches = tuple(overlay.collect(composition.choices, folders))
@@ -77,7 +78,7 @@ class Source:
     def objects(self) -> tuple[Object, ...]:
         """The job's objects; a job is called by its stem, since its hash is computed."""
         spec = self.spec
-        lowered = lower.lower(spec, self.identity, self.scripts)
+        lowered = lower.lower(Inputs(spec, llamafactory.configurations(spec), self.identity, self.scripts))
         bundle, _ = overlay.apply(lowered, self.patches, spec.cluster.volcano_version)
         stem = naming.stem(self.identity, naming.budget(spec))
         name = {"generateName" if spec.delivery.generate_name else "name": stem}
@@ -261,7 +262,7 @@ def _changes(source: Source, config: dict[str, Any], path: Steps) -> Iterator[So
     """The job with other values of one key, as far as the specification takes them."""
     for other in _others(at(config, path)):
         try:
-            admitted = pipeline.understand(put(config, path, other))
+            admitted = pipeline.resolve(admit(put(config, path, other))).spec
         except Rejected:
             continue
         yield replace(source, spec=admitted, identity=replace(source.identity, folder=naming.folder(admitted)))

@@ -1,8 +1,9 @@
-"""The story of a job, from the command line to bytes.
+"""Compile one job, from the command line to bytes.
 
-    compose → admit (shape) → judge (meaning) → lower → patch → conform (schema) → cohere (agreement) → render
+    compose → admit → resolve → validate the configuration → lower → patch → name
+            → conform to the schemas → find secrets → validate the objects → render
 
-Within a step every problem is reported; the next step does not run on rejected input.
+Each step reports every problem it finds; the next step does not run on rejected input.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from typing import Any
 from ftgen import contract, delivery, lower, naming, overlay, project, render, schema, terms
 from ftgen.compose import Composer, Composition
 from ftgen.diagnostics import Diagnostic, note, require
-from ftgen.lower import Bundle, Identity
-from ftgen.recall import Form, Recall, Recalls, at_hand, fill
+from ftgen.fit import Estimate
+from ftgen.lower import Bundle, Identity, Inputs
 from ftgen.rules import (
     ADMISSION,
     AGREEMENT,
@@ -31,21 +32,49 @@ from ftgen.rules import (
     SPEC,
     SYNC,
     admission,
+    memory,
     secrets,
     sizing,
     training,
 )
-from ftgen.spec import Admission, Spec, admit
+from ftgen.spec import Spec, admit
+from ftgen.trainers import llamafactory
+from ftgen.trainers.llamafactory import Configurations
 from ftgen.tree import DELIVERY, Run, object_of
 from ftgen.validation import Call, Context, Scope, unreported, validate
 from ftgen.validation.manifest import companions, version_of
 
 
 @dataclass(frozen=True, slots=True)
-class Compiled:
-    """A compiled job: what was understood, its objects and their bytes, and what was noticed on the way."""
+class Resolved:
+    """A specification with its sizes, and what follows from it.
+
+    Attributes:
+        spec: without a size that grows (`8Gi+`).
+        configured: the trainer's configurations; None where a command of the user's trains.
+        estimate: the memory and space that the training takes; None where it is unknown.
+    """
 
     spec: Spec
+    configured: Configurations | None
+    estimate: Estimate | None
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A compiled job.
+
+    Attributes:
+        spec: its specification, with its sizes.
+        estimate: the memory and space that it takes; None where it is unknown.
+        identity: its folder, label and choices.
+        bundle: its objects.
+        files: their bytes, by path below the output folder.
+        diagnostics: warnings and notes.
+    """
+
+    spec: Spec
+    estimate: Estimate | None
     identity: Identity
     bundle: Bundle
     files: Mapping[str, bytes]
@@ -53,20 +82,20 @@ class Compiled:
 
     @property
     def name(self) -> str:
-        """The job's name; empty where the API server makes it up."""
+        """Return the job's name; empty where the API server makes it up."""
         return str(self.bundle.job["metadata"].get("name", ""))
 
     @property
     def run(self) -> Run:
-        """The job as the output tree knows it."""
+        """Return the job as the output tree knows it."""
         label = self.identity.label
         identity = f"{self.identity.folder}/{label}" if label else self.identity.folder
         return Run(self.identity.folder, self.name, identity, self.files, terms.stated(self.spec, self.diagnostics))
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a job stands in a sweep; the default is a job of its own.
+class SweepPosition:
+    """A job's position in a sweep; the default is a job of its own.
 
     Attributes:
         folder: the sweep's folder; empty: as the job says.
@@ -79,31 +108,26 @@ class Place:
     swept: Mapping[str, str] = field(default_factory=dict)
 
 
-class Beside:
-    """What lies beside the configuration, the user's own and the packaged: overlays and schemas, read once."""
+class Workspace:
+    """Overlays, schemas and scripts of one working directory and of the package, each loaded once."""
 
-    def __init__(self, directory: Path) -> None:
-        """Look around in the working directory."""
-        self.schemas = schema.imported(directory)
-        self._directory = directory
+    def __init__(self, composer: Composer) -> None:
+        """Take the working directory, and what finds scripts in it, from a composer."""
+        self.schemas = schema.imported(composer.request.directory)
+        self.scripts = composer.scripts
+        self._directory = composer.request.directory
         self._patches: dict[tuple[object, ...], list[overlay.Patch]] = {}
         self._conflicts: dict[tuple[object, ...], list[Diagnostic]] = {}
-        self._recalls = Recalls()
-        self.admit = Admission().admit
-
-    def recall(self, choices: Mapping[str, str]) -> Recall:
-        """What was said of jobs of the same choices."""
-        return self._recalls.of(tuple(choices.items()))
 
     def patches(self, choices: Mapping[str, str], packs: tuple[str, ...] = ()) -> list[overlay.Patch]:
-        """The overlays of the chosen options, packs of overlays among them."""
+        """Return the overlays of the chosen options, and of packs of overlays."""
         chosen = (*choices.items(), *packs)
         if chosen not in self._patches:
             self._patches[chosen] = overlay.collect(choices, overlay_folders(self._directory, packs))
         return self._patches[chosen]
 
     def conflicts(self, patches: list[overlay.Patch], volcano_version: str) -> list[Diagnostic]:
-        """Where those overlays contradict each other."""
+        """Return where those overlays contradict each other."""
         chosen = (*map(id, patches), volcano_version)
         if chosen not in self._conflicts:
             self._conflicts[chosen] = overlay.conflicts(patches, volcano_version)
@@ -117,79 +141,104 @@ def compile_job(composer: Composer, overrides: Sequence[str]) -> Compiled:
         Rejected: with every problem of the first step that found an error.
     """
     composition = composer.compose(composer.parse(overrides))
-    job = compile_composition(composer, composition, tuple(overrides))
-    return replace(job, diagnostics=(*job.diagnostics, *_unswept(composition)))
+    job = compile_composition(composition, tuple(overrides), Workspace(composer))
+    return replace(job, diagnostics=(*job.diagnostics, *_unexpanded_sweep(composition)))
 
 
-def _unswept(composition: Composition) -> Iterator[Diagnostic]:
-    """What a file, such as a preset, says of a sweep that nobody asked to expand."""
+def _unexpanded_sweep(composition: Composition) -> Iterator[Diagnostic]:
+    """Note a sweep that a file, such as a preset, describes and that nobody asked to expand."""
     parameters = (composition.hydra.get("sweeper") or {}).get("params")
-    for key, said in (("sweep", composition.sweep), ("hydra.sweeper.params", parameters)):
-        if said:
+    for key, value in (("sweep", composition.sweep), ("hydra.sweeper.params", parameters)):
+        if value:
             help_ = "add --multirun (-m) to render every job of the sweep"
             yield note("FT037", f"this is one job, and what {key} says is left out", key, help=help_)
 
 
 def compile_composition(
-    composer: Composer,
     composition: Composition,
     overrides: tuple[str, ...],
-    place: Place = Place(),
-    beside: Beside | None = None,
+    workspace: Workspace,
+    position: SweepPosition = SweepPosition(),
 ) -> Compiled:
-    """Compile what was composed; see the module's docstring for the steps."""
-    beside = beside or Beside(composer.request.directory)
-    recall = beside.recall(composition.choices)
-    with at_hand(recall):
-        return _compiled(composer, composition, overrides, place, beside, call=recall.ask)
+    """Compile a composed configuration; see the module's docstring for the steps.
+
+    Raises:
+        Rejected: with every problem of the first step that found an error.
+    """
+    return compile_spec(admit(composition.config), composition, overrides, workspace, position)
 
 
-def _compiled(
-    composer: Composer,
+def compile_spec(
+    spec: Spec,
     composition: Composition,
     overrides: tuple[str, ...],
-    place: Place,
-    beside: Beside,
+    workspace: Workspace,
+    position: SweepPosition,
     *,
-    call: Call,
+    call: Call = Scope.ask,
 ) -> Compiled:
-    spec = sizing.settle(beside.admit(composition.config))
-    noticed = [*require([*environment(composition, spec), *judge(spec, place.swept, call)])]
-    identity = _identity(spec, composition, overrides, place)
-    bundle = lower.lower(spec, identity, composer.scripts(spec.trainer.prepare_script, spec.trainer.script))
-    patches = beside.patches(composition.choices, spec.overlays)
-    conflicts = beside.conflicts(patches, spec.cluster.volcano_version)
-    bundle, lost = overlay.apply(bundle, patches, spec.cluster.volcano_version)
-    noticed += [d for d in (*conflicts, *lost) if d.code not in spec.accepted]
-    bundle = naming.christen(bundle, spec, identity)
-    noticed += require(conform(bundle, spec, beside.schemas))
-    noticed += require(guard(bundle, spec, composition.config))
-    noticed += require(cohere(bundle, spec, noticed, call))
+    """Compile the specification that a composition was admitted as.
+
+    Args:
+        spec: `spec.admit` of the composition.
+        composition: what it was admitted from.
+        overrides: the command line that composes it.
+        workspace: overlays, schemas and scripts.
+        position: where the job stands in a sweep.
+        call: how rules are asked; a sweep asks only those whose input has changed.
+
+    Raises:
+        Rejected: with every problem of the first step that found an error.
+    """
+    resolved = resolve(spec)
+    spec, version = resolved.spec, resolved.spec.cluster.volcano_version
+    problems = [*environment(composition, spec), *validate_configuration(resolved, position.swept, call)]
+    noticed = [*require(problems)]
+    identity = _identity(spec, composition, overrides, position)
+    scripts = workspace.scripts(spec.trainer.prepare_script, spec.trainer.script)
+    bundle = lower.lower(Inputs(spec, resolved.configured, identity, scripts))
+    patches = workspace.patches(composition.choices, spec.overlays)
+    bundle, lost = overlay.apply(bundle, patches, version)
+    noticed += unreported([*workspace.conflicts(patches, version), *lost], spec.accepted)
+    bundle = naming.assign_name(bundle, spec, identity)
+    noticed += require(conform(bundle, spec, workspace.schemas))
+    noticed += require(validate_delivery(bundle, spec, composition.config))
+    noticed += require(validate_objects(bundle, spec, noticed, call))
     if spec.target == "job":
         bundle = lower.plain(bundle)
-        noticed += require(conform(bundle, spec, beside.schemas))
-    return Compiled(spec, identity, bundle, render.files(bundle, identity), tuple(noticed))
+        noticed += require(conform(bundle, spec, workspace.schemas))
+    return Compiled(spec, resolved.estimate, identity, bundle, render.files(bundle, identity), tuple(noticed))
 
 
-def understand(config: Mapping[str, Any]) -> Spec:
-    """The configuration as a specification, its growing sizes settled."""
-    return sizing.settle(admit(config))
+def resolve(spec: Spec) -> Resolved:
+    """Resolve what follows from a specification: the trainer's configurations, the estimate, and sizes that grow."""
+    try:
+        configured = llamafactory.configurations(spec)
+    except KeyError:  # a release that is not known, which the rules refuse (FT103)
+        configured = None
+    estimate = memory.estimate(spec, configured)
+    return Resolved(sizing.resolve_sizes(spec, estimate), configured, estimate)
 
 
-def judge(spec: Spec, swept: Collection[str] = (), call: Call = Scope.ask) -> list[Diagnostic]:
-    """Does it fit together, with itself and with the other jobs of its sweep, whose varied keys are `swept`?
+def validate_configuration(resolved: Resolved, swept: Collection[str] = (), call: Call = Scope.ask) -> list[Diagnostic]:
+    """Return where the configuration does not fit together, with itself and with the other jobs of its sweep.
 
-    What is accepted with a reason (`allow`) is not told.
+    Args:
+        resolved: the specification, with what follows from it.
+        swept: the keys that the sweep varies.
+        call: how rules are asked.
     """
-    context = Context(swept=frozenset(swept))
-    found = [*validate(SPEC, spec, context, call), *training.judge(spec, call)]
+    spec, context = resolved.spec, Context(swept=frozenset(swept), estimate=resolved.estimate)
+    found = [*validate(SPEC, spec, context, call), *training.judge(spec, resolved.configured, call)]
     return unreported([*found, *validate(ROLLOUT, spec, context, call)], spec.accepted)
 
 
-def cohere(bundle: Bundle, spec: Spec, noticed: Iterable[Diagnostic], call: Call = Scope.ask) -> list[Diagnostic]:
-    """What admission would refuse, what it would admit in vain, and what goes wrong all the same.
+def validate_objects(
+    bundle: Bundle, spec: Spec, noticed: Iterable[Diagnostic], call: Call = Scope.ask
+) -> list[Diagnostic]:
+    """Return what admission would refuse, what it would admit in vain, and what goes wrong all the same.
 
-    What the configuration was told of already is not told again; notes are for `ftgen check`.
+    What was reported of the configuration already, `noticed`, is not repeated; notes are left to `ftgen check`.
     """
     version, cluster, there = version_of(spec.cluster.volcano_version), spec.cluster, companions(bundle.companions)
     context = Context(version, cluster.facts, spec.hardware.card, cluster.pod_security, there.claims, there.config_maps)
@@ -201,8 +250,8 @@ def cohere(bundle: Bundle, spec: Spec, noticed: Iterable[Diagnostic], call: Call
     return unreported(found, {*spec.accepted, *(d.code for d in noticed)})
 
 
-def guard(bundle: Bundle, spec: Spec, config: Mapping[str, Any]) -> list[Diagnostic]:
-    """What must reach neither a repository nor a reconciler: secrets, and what would repeat or end a training."""
+def validate_delivery(bundle: Bundle, spec: Spec, config: Mapping[str, Any]) -> list[Diagnostic]:
+    """Return what must reach no repository and no reconciler: secrets, and what would repeat or end a training."""
     leaked = [found for manifest in bundle.objects for found in secrets.scan(manifest)]
     found = secrets.blamed(leaked, config) if leaked else []
     if spec.delivery.reconciler != "kubectl":
@@ -212,54 +261,47 @@ def guard(bundle: Bundle, spec: Spec, config: Mapping[str, Any]) -> list[Diagnos
 
 
 def environment(composition: Composition, spec: Spec) -> list[Diagnostic]:
-    """Values that an environment variable gave: no file tells them, so that they never land unsaid, secrets never."""
+    """Note each value taken from an environment variable, which no file shows, and refuse those that are secret."""
     given = composition.environment
     secret = validate(ENVIRONMENT, (given, composition.config)) if given else []
-    told = [
+    notes = [
         note("FT017", f"{key} holds what the environment variable {' and '.join(names)} held here", key, help=_SAY_IT)
         for key, names in given.items()
         if key not in {each.subject for each in secret}
     ]
-    return unreported([*secret, *told], spec.accepted)
+    return unreported([*secret, *notes], spec.accepted)
 
 
 _SAY_IT = "write the value itself where others must render the same job"
 
 
 def conform(bundle: Bundle, spec: Spec, imported: Path | None = None) -> list[Diagnostic]:
-    """What the schemas of the cluster say of each object: its own where they were imported, else its releases'."""
+    """Return what the schemas of the cluster refuse: its own where they were imported, else those of its releases."""
     version = spec.cluster.volcano_version
     return [d for o in bundle.objects for d in contract.conform(o, volcano_version=version, imported=imported)]
 
 
 def overlay_folders(directory: Path, packs: tuple[str, ...] = ()) -> list[Path]:
-    """Where overlays lie; see `overlay.folders`."""
+    """Return the folders of overlays; see `overlay.folders`."""
     return overlay.folders(directory, packs)
 
 
-def _identity(spec: Spec, composition: Composition, overrides: tuple[str, ...], place: Place) -> Identity:
-    folder = place.folder or naming.folder(spec, frozenset(place.swept))
+def _identity(spec: Spec, composition: Composition, overrides: tuple[str, ...], position: SweepPosition) -> Identity:
+    folder = position.folder or naming.folder(spec, frozenset(position.swept))
     digest = config_digest(composition.config)
-    return Identity(folder, place.label, overrides, composition.choices, digest, project.VERSION, place.swept)
+    return Identity(folder, position.label, overrides, composition.choices, digest, project.VERSION, position.swept)
 
 
 def config_digest(config: Mapping[str, Any]) -> str:
-    """sha256 of a resolved configuration, in hex."""
-    return hashlib.sha256(fill(_CONFIG, config)).hexdigest()
-
-
-def _json(value: Any) -> bytes:
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
-    return text.encode("utf-8", "surrogatepass")
-
-
-_CONFIG = Form(_json, naming.cut(_json))
+    """Return the sha256 of a resolved configuration, in hex."""
+    text = json.dumps(config, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def deliver(
     jobs: Iterable[Compiled], told: delivery.Place | None = None, extras: Mapping[str, bytes] = MappingProxyType({})
 ) -> list[Run]:
-    """What points the reconciler at the jobs' folders, where `delivery.application` asks for it.
+    """Render what points the reconciler at the jobs' folders, where `delivery.application` asks for it.
 
     Args:
         jobs: all jobs that go to their folders.

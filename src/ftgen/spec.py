@@ -988,25 +988,6 @@ def admit(config: Mapping[str, Any]) -> Spec:
         raise Rejected([_diagnose(dict(problem)) for problem in failure.errors()]) from None
 
 
-class Admission:
-    """Admits one configuration after the other; sections that they share are the same objects in all of them."""
-
-    def __init__(self) -> None:
-        """Know nothing yet."""
-        self._known: dict[str, tuple[Any, Any]] = {}
-
-    def admit(self, config: Mapping[str, Any]) -> Spec:
-        """What `admit` gives; a section's own text decides what is made of it.  Nobody changes a configuration later.
-
-        Raises:
-            Rejected: as `admit` does.
-        """
-        known = {key: made for key, (text, made) in self._known.items() if config.get(key) is text}
-        spec = admit({**config, **known} if known else config)
-        self._known = {key: (config[key], getattr(spec, key)) for key in config if isinstance(config[key], dict)}
-        return spec
-
-
 def admit_facts(stated: Mapping[str, Any]) -> Facts:
     """A cluster's facts alone, for manifests that no configuration made; raises like `admit`."""
     try:

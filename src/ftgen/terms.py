@@ -7,20 +7,20 @@ apart from `ftgen.check`, which a render has no other use for.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ftgen import schema
 from ftgen.diagnostics import Diagnostic, Severity
-from ftgen.recall import Recalls
 from ftgen.spec import Card, Facts, Spec, admit_facts
+from ftgen.validation import Call, Scope
 from ftgen.validation.manifest import Companions, mapping, strings, text, version_of
 
-# To watch all rules costs what recalling saves on some fifty jobs: of a kind with fewer, each is judged anew.
-_PATIENCE = 48
+
+def _ask(_: Mapping[str, Any]) -> Call:
+    return Scope.ask
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Terms:
         warned: codes of the warnings that were reported when the manifest was rendered: they are notes now.
         imported: a folder with schemas of the cluster's own, asked first.
         companions: the claims and ConfigMaps in other files, by namespace.
-        recalls: what was found in the jobs before, so that rules are not asked again about what has not changed.
+        call_for: returns how rules are asked about a job; for many jobs, only those whose input has changed.
     """
 
     volcano_version: str = schema.DEFAULT
@@ -49,7 +49,7 @@ class Terms:
     warned: frozenset[str] = frozenset()
     imported: Path | None = None
     companions: Mapping[str, Companions] = field(default_factory=dict)
-    recalls: Recalls = field(default_factory=partial(Recalls, _PATIENCE), repr=False, compare=False)
+    call_for: Callable[[Mapping[str, Any]], Call] = field(default=_ask, repr=False, compare=False)
 
 
 def stated(spec: Spec, diagnostics: Iterable[Diagnostic]) -> str:

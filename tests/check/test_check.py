@@ -14,7 +14,7 @@ from tests.golden.placeholders import filled
 from ftgen import check, contract, project, yamlio
 from ftgen.cli import main
 from ftgen.diagnostics import Rejected, Severity
-from ftgen.recall import Recalls
+from ftgen.incremental import IncrementalByKind
 from ftgen.terms import Terms
 from ftgen.validation import RULES, UNKNOWN_FACT
 
@@ -442,13 +442,13 @@ def odder(value, path, odd):
     ids=["more", "nothing", "a token"],
 )
 @pytest.mark.parametrize("text", [RUN, REFERENCE], ids=["rendered", "by hand"])
-def test_what_is_recalled_is_what_would_be_found(text, odd, alauda):
+def test_what_is_reused_is_what_would_be_found(text, odd, alauda):
     """Whatever single value tells a job from those before it, the rules that looked at it are asked again."""
     plain = yamlio.parse_all(text, "job.yaml")[-1]
     others = [yamlio.dump(odder(plain, place, odd)) for place in leaves(plain)]
     for given in (Terms(), alauda):
-        terms = replace(given, recalls=Recalls())
-        recalled = [check.check(each, "job.yaml", terms) for each in [yamlio.dump(plain)] * 64 + others]
-        anew = [check.check(each, "job.yaml", replace(given, recalls=Recalls())) for each in others]
-        assert recalled[64:] == anew
-        assert len(set(recalled)) > 10
+        terms = replace(given, call_for=IncrementalByKind().for_manifest)
+        reused = [check.check(each, "job.yaml", terms) for each in [yamlio.dump(plain)] * 64 + others]
+        anew = [check.check(each, "job.yaml", given) for each in others]
+        assert reused[64:] == anew
+        assert len(set(reused)) > 10

@@ -81,7 +81,7 @@ def cases(verdict):
 
 @pytest.mark.parametrize("case", cases("refuses"))
 def test_refuses(case):
-    severity = case.severity or str(next(r.severity for r in LINT.questions if r.name == case.rule))
+    severity = case.severity or str(next(r.severity for r in LINT.rules if r.name == case.rule))
 
     assert case.found() == [(case.rule, severity, case.subject)]
 
@@ -92,7 +92,7 @@ def test_accepts(case):
 
 
 def test_every_rule_has_cases():
-    assert {r.name for r in LINT.questions} == GROUPS.keys()
+    assert {r.name for r in LINT.rules} == GROUPS.keys()
 
 
 def test_the_base_job_is_fine_but_for_what_nobody_has_said():

@@ -8,7 +8,8 @@ from ftgen.compose import Composer, Request
 from ftgen.diagnostics import Rejected
 from ftgen.fit import Verdict
 from ftgen.rules import SPEC, memory
-from ftgen.validation import validate
+from ftgen.spec import admit
+from ftgen.validation import Context, validate
 
 # Sizes without the plus are taken as they are.
 AS_SAID = ("hardware.memory=8Gi", "hardware.per_card.memory.limit=16Gi", "storage.workspace.size=5Gi")
@@ -20,103 +21,112 @@ def composer():
 
 
 @pytest.fixture(scope="module")
-def spec(composer):
-    return lambda *overrides: pipeline.understand(composer.compose(composer.parse(overrides)).config)
+def resolved(composer):
+    return lambda *overrides: pipeline.resolve(admit(composer.compose(composer.parse(overrides)).config))
 
 
-def told(spec):
-    own = {rule.code for rule in SPEC.questions if rule.check.__module__ == memory.__name__}
-    return [(d.code, str(d.severity), d.subject, d.help) for d in validate(SPEC, spec) if d.code in own]
+def found(resolved):
+    own = {rule.code for rule in SPEC.rules if rule.check.__module__ == memory.__name__}
+    context = Context(estimate=resolved.estimate)
+    return [
+        (d.code, str(d.severity), d.subject, d.help) for d in validate(SPEC, resolved.spec, context) if d.code in own
+    ]
 
 
-def test_the_default_fits(spec):
-    verdict = memory.fit(spec())
+def fit(resolved):
+    return memory.fit(resolved.spec, resolved.estimate)
 
-    assert told(spec()) == []
+
+def test_the_default_fits(resolved):
+    verdict = fit(resolved())
+
+    assert found(resolved()) == []
     assert verdict.keys() == {"device_gib", "available_gib", "verdict"}
     assert (verdict["available_gib"], verdict["verdict"]) == (8.0, "fits")
-    assert sum(memory.terms(spec()).values()) == pytest.approx(verdict["device_gib"], abs=0.05)
+    assert sum(memory.terms(resolved().estimate).values()) == pytest.approx(verdict["device_gib"], abs=0.05)
 
 
-def test_weights_beyond_the_share_are_refused(spec):
-    found = told(spec("model=qwen3-8b", *AS_SAID))
+def test_weights_beyond_the_share_are_refused(resolved):
+    problems = found(resolved("model=qwen3-8b", *AS_SAID))
 
-    assert [(code, severity, subject) for code, severity, subject, _ in found] == [
+    assert [(code, severity, subject) for code, severity, subject, _ in problems] == [
         ("FT280", "error", "hardware.memory"),
         ("FT282", "warning", "hardware.per_card.memory.limit"),
         ("FT283", "warning", "storage.workspace.size"),
     ]
 
 
-def test_activations_beyond_the_share_are_a_warning_and_the_help_mends_it(spec):
+def test_activations_beyond_the_share_are_a_warning_and_the_help_mends_it(resolved):
     tight = ("trainer.batch_size=8", "hardware.memory=8Gi")
-    [(code, severity, _, help_)] = told(spec(*tight))
+    [(code, severity, _, help_)] = found(resolved(*tight))
     mended = help_.removeprefix("write ").split()
 
     assert (code, severity) == ("FT280", "warning")
-    assert told(spec(*tight, *mended)) == []
+    assert found(resolved(*tight, *mended)) == []
 
 
-def test_help_keeps_the_batch_of_an_update(spec):
-    before = spec("trainer.batch_size=8", *AS_SAID)
-    [(_, _, _, help_)] = told(before)
-    after = spec("trainer.batch_size=8", *AS_SAID, *help_.removeprefix("write ").split())
+def test_help_keeps_the_batch_of_an_update(resolved):
+    before = resolved("trainer.batch_size=8", *AS_SAID)
+    [(_, _, _, help_)] = found(before)
+    after = resolved("trainer.batch_size=8", *AS_SAID, *help_.removeprefix("write ").split())
 
-    rows = [s.trainer.batch_size * s.trainer.gradient_accumulation for s in (before, after)]
+    rows = [each.spec.trainer.batch_size * each.spec.trainer.gradient_accumulation for each in (before, after)]
     assert rows[0] == rows[1]
 
 
-def test_a_size_with_a_plus_grows_with_the_model(spec):
-    small, large = spec("hardware.memory=8Gi+"), spec("hardware.memory=8Gi+", "model=qwen3-8b")
+def test_a_size_with_a_plus_grows_with_the_model(resolved):
+    small, large = resolved("hardware.memory=8Gi+"), resolved("hardware.memory=8Gi+", "model=qwen3-8b")
 
-    assert small.hardware.memory == "8Gi"
-    assert memory.fit(large)["verdict"] == "fits"
-    assert memory.fit(spec("model=qwen3-8b", "hardware.memory=23Gi"))["verdict"] != "fits"
-    assert large.hardware.memory == "24Gi"
-    assert told(large) == []
+    assert small.spec.hardware.memory == "8Gi"
+    assert fit(large)["verdict"] == "fits"
+    assert fit(resolved("model=qwen3-8b", "hardware.memory=23Gi"))["verdict"] != "fits"
+    assert large.spec.hardware.memory == "24Gi"
+    assert found(large) == []
 
 
 @pytest.mark.parametrize("batch", [1, 7, 10**6, 10**15])
-def test_a_share_is_the_smallest_that_holds_the_training_however_large(spec, batch):
-    grown = spec("hardware.memory=1Gi+", f"trainer.batch_size={batch}")
-    needed, gib = memory.estimate(grown), int(grown.hardware.memory.removesuffix("Gi"))
+def test_a_share_is_the_smallest_that_holds_the_training_however_large(resolved, batch):
+    grown = resolved("hardware.memory=1Gi+", f"trainer.batch_size={batch}")
+    needed, gib = grown.estimate, int(grown.spec.hardware.memory.removesuffix("Gi"))
     assert estimates.verdict(needed, gib) is Verdict.FITS
     assert gib == 1 or estimates.verdict(needed, gib - 1) is not Verdict.FITS or gib > 2**53
 
 
-def test_a_size_with_a_plus_stays_where_nothing_can_be_estimated(spec):
-    assert spec("hardware.memory=8Gi+", "model.shape=null", "model.name=other").hardware.memory == "8Gi"
-    assert spec("trainer=command", "trainer.command=[a]").storage.workspace.size == "5Gi"
+def test_a_size_with_a_plus_stays_where_nothing_can_be_estimated(resolved):
+    assert resolved("hardware.memory=8Gi+", "model.shape=null", "model.name=other").spec.hardware.memory == "8Gi"
+    assert resolved("trainer=command", "trainer.command=[a]").spec.storage.workspace.size == "5Gi"
 
 
-def test_a_tight_fit_is_a_note(spec):
-    needed = memory.fit(spec())["device_gib"]
+def test_a_tight_fit_is_a_note(resolved):
+    needed = fit(resolved())["device_gib"]
 
-    assert [each[:2] for each in told(spec(f"hardware.memory={int(needed * 1024 * 1.04)}Mi"))] == [("FT281", "note")]
+    assert [each[:2] for each in found(resolved(f"hardware.memory={int(needed * 1024 * 1.04)}Mi"))] == [
+        ("FT281", "note")
+    ]
 
 
-def test_host_memory_counts_shared_memory(spec):
+def test_host_memory_counts_shared_memory(resolved):
     small = ("hardware.per_card.memory.limit=6Gi", "hardware.per_card.memory.request=2Gi", "storage.shm=4Gi")
-    [(code, severity, _, help_)] = told(spec(*small))
+    [(code, severity, _, help_)] = found(resolved(*small))
 
     assert (code, severity) == ("FT282", "warning")
-    assert told(spec(*small, help_.removeprefix("write "))) == []
+    assert found(resolved(*small, help_.removeprefix("write "))) == []
 
 
-def test_claims_that_are_made_are_measured_and_existing_ones_are_not(spec):
+def test_claims_that_are_made_are_measured_and_existing_ones_are_not(resolved):
     big = ("hardware=full-gpu", "model=qwen3-8b", "storage.workspace.size=5Gi")
 
-    assert [each[2] for each in told(spec(*big))] == ["storage.workspace.size"]
-    assert told(spec(*big, "storage.workspace.claim=there")) == []
+    assert [each[2] for each in found(resolved(*big))] == ["storage.workspace.size"]
+    assert found(resolved(*big, "storage.workspace.claim=there")) == []
 
 
-def test_an_unknown_card_or_shape_is_not_guessed(spec):
-    unknown = memory.fit(spec("hardware.memory=null", "hardware.cores=null"))
+def test_an_unknown_card_or_shape_is_not_guessed(resolved):
+    unknown = fit(resolved("hardware.memory=null", "hardware.cores=null"))
 
     assert (unknown["available_gib"], unknown["verdict"]) == (None, None)
-    assert memory.fit(spec("model.shape=null")) is None
-    assert memory.fit(spec("trainer=command", "trainer.command=[a]")) is None
-    assert memory.terms(spec("model.shape=null")) == {}
+    assert fit(resolved("model.shape=null")) is None
+    assert fit(resolved("trainer=command", "trainer.command=[a]")) is None
+    assert memory.terms(resolved("model.shape=null").estimate) == {}
 
 
 @pytest.mark.parametrize(
@@ -151,10 +161,10 @@ def test_an_unknown_card_or_shape_is_not_guessed(spec):
         ),
     ],
 )
-def test_arguments_reach_the_estimate(spec, overrides, wanted):
-    asked = memory.training(spec(*overrides))
+def test_arguments_reach_the_estimate(resolved, overrides, wanted):
+    training = resolved(*overrides).estimate.training
 
-    assert {name: getattr(asked, name) for name in wanted} == wanted
+    assert {name: getattr(training, name) for name in wanted} == wanted
 
 
 def test_what_does_not_fit_can_be_accepted_with_a_reason(composer):

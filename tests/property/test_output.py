@@ -102,7 +102,7 @@ def test_scripts_reach_the_shell_unchanged(compiled: pipeline.Compiled) -> None:
 def test_values_reach_the_container_unchanged(text: str, composer: Composer) -> None:
     config = composer.compose(composer.parse(["+hardware.env.PROBE=x"]))
     config.config["hardware"]["env"]["PROBE"] = text
-    job = pipeline.compile_composition(composer, config, ())
+    job = pipeline.compile_composition(config, (), pipeline.Workspace(composer))
     written = yaml.safe_load([*job.files.values()][-1].decode())
     environment = written["spec"]["tasks"][0]["template"]["spec"]["containers"][0]["env"]
     value = next(e["value"] for e in environment if e["name"] == "PROBE")

@@ -23,7 +23,7 @@ def test_refuses(refuses):
 
 
 def test_every_rule_has_cases(rules_with_cases):
-    assert rules_with_cases == {r.name for r in AGREEMENT.questions}
+    assert rules_with_cases == {r.name for r in AGREEMENT.rules}
     assert {r.name for r in every().values() if "FT410" <= r.code <= "FT431"} == rules_with_cases
 
 

@@ -20,7 +20,7 @@ def test_refuses(refuses):
 
 
 def test_every_rule_has_cases(rules_with_cases):
-    assert rules_with_cases == {rule.name for rule in ADMISSION.questions if rule.code >= "FT340"}
+    assert rules_with_cases == {rule.name for rule in ADMISSION.rules if rule.code >= "FT340"}
 
 
 def test_annotations_may_have_256_kibibytes_together(base_job):

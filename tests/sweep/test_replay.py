@@ -12,7 +12,7 @@ from ftgen import pipeline, project, sweeping
 from ftgen.batch import Batch
 from ftgen.compose import Composer, Composition, Request
 from ftgen.diagnostics import Diagnostic, Rejected
-from ftgen.pipeline import Place
+from ftgen.pipeline import SweepPosition, Workspace
 from ftgen.sweeping.replay import Replay
 
 _FILES = {
@@ -192,7 +192,9 @@ def test_a_swept_job_is_the_job_compiled_alone(words: list[str]) -> None:
     request = Request(config_path=project.conf_dir())
     batch = Batch(Composer(request), sweeping.expand(Composer(request), words))
     alone = Composer(request)
+    workspace = Workspace(alone)
     for job in batch:
-        place = Place(job.identity.folder, job.identity.label, job.identity.swept)
+        position = SweepPosition(job.identity.folder, job.identity.label, job.identity.swept)
         composition = alone.compose(alone.parse(job.identity.overrides))
-        assert pipeline.compile_composition(alone, composition, job.identity.overrides, place).files == job.files
+        again = pipeline.compile_composition(composition, job.identity.overrides, workspace, position)
+        assert again.files == job.files

@@ -11,7 +11,7 @@ from ftgen.trainers.setting import EXPORT, TRAINING
 from ftgen.validation import Rule
 
 LATEST = surface("0.9.5")
-RULES = tuple(dict.fromkeys((*TRAINING.questions, *EXPORT.questions)))
+RULES = tuple(dict.fromkeys((*TRAINING.rules, *EXPORT.rules)))
 GOOD = {
     "model_name_or_path": "/mnt/models/Qwen3-0.6B",
     "stage": "sft",

@@ -451,7 +451,7 @@ ALLOWED = [
     ("misplaced-results", {"output_dir": "outer"}, {"merged": "out"}),
 ]
 
-BY_NAME = {rule.name: rule for rule in (*TRAINING.questions, *EXPORT.questions)}
+BY_NAME = {rule.name: rule for rule in (*TRAINING.rules, *EXPORT.rules)}
 
 
 def judged(name, args, facts, version="0.9.5", command="train"):

@@ -65,8 +65,8 @@ def known(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_scope_asks_its_own_rules_in_the_order_of_their_definition() -> None:
-    assert [each.code for each in HERE.questions] == ["TEST1", "TEST2", "TEST3"]
-    assert [each.code for each in ELSEWHERE.questions] == ["TEST1", "TEST4"]
+    assert [each.code for each in HERE.rules] == ["TEST1", "TEST2", "TEST3"]
+    assert [each.code for each in ELSEWHERE.rules] == ["TEST1", "TEST4"]
 
 
 def test_a_lacking_fact_ends_a_rule_and_is_told_with_it_and_a_refused_value_takes_it_back() -> None:
@@ -105,10 +105,10 @@ def test_codes_and_names_are_taken_once(code: str, name: str) -> None:
 
 def test_every_rule_is_asked_by_a_scope_that_it_names() -> None:
     for each in every().values():
-        assert all(each in scope.questions for scope in each.scopes), each.code
+        assert all(each in scope.rules for scope in each.scopes), each.code
 
 
 def test_the_order_of_rules_is_that_of_the_modules() -> None:
     for scope in (SPEC, ADMISSION, LINT):
-        homes = [each.check.__module__ for each in scope.questions]
+        homes = [each.check.__module__ for each in scope.rules]
         assert list(dict.fromkeys(homes)) == [name for name in scope.modules if name in homes]

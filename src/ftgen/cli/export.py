@@ -10,7 +10,9 @@ from ftgen.cli import output, request, writing
 from ftgen.cli.arguments import Arguments, Usage
 from ftgen.compose import Composer
 from ftgen.diagnostics import Rejected, error
-from ftgen.pipeline import Beside, Compiled
+from ftgen.lower import Inputs
+from ftgen.pipeline import Compiled, Workspace
+from ftgen.trainers import llamafactory
 
 KUSTOMIZE = "kustomize"
 
@@ -48,6 +50,7 @@ def exported(composer: Composer, job: Compiled) -> dict[str, bytes]:
     if spec.target != "vcjob":
         told = "overlays are patches of a VolcanoJob, and this target is none"
         raise Rejected([error("FT540", told, "target", spec.target, "choose target=vcjob")])
-    base = lower.lower(spec, job.identity, composer.scripts(spec.trainer.prepare_script, spec.trainer.script))
-    patches = Beside(composer.request.directory).patches(job.identity.choices, spec.overlays)
+    scripts = composer.scripts(spec.trainer.prepare_script, spec.trainer.script)
+    base = lower.lower(Inputs(spec, llamafactory.configurations(spec), job.identity, scripts))
+    patches = Workspace(composer).patches(job.identity.choices, spec.overlays)
     return kustomize.tree(base, patches, job.name, spec.cluster.volcano_version)

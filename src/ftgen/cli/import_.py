@@ -18,7 +18,8 @@ from ftgen.compose import Composer, spelled
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, Severity, require
 from ftgen.importing import Options, Proposal, Run, Wanted, Word
 from ftgen.overlay import ANYTHING, Declared, Patch
-from ftgen.pipeline import Beside, Compiled
+from ftgen.pipeline import Compiled, Workspace
+from ftgen.spec import admit
 from ftgen.terms import Terms
 from ftgen.validation import UNKNOWN_FACT, codes_of
 
@@ -76,10 +77,10 @@ class _Whose:
     def compiled(self, proposal: Proposal, documents: Sequence[Any] = ()) -> Compiled:
         """What a proposal with its overlay compiles to."""
         words = (*selection(proposal), *self.overrides)
-        beside = _Residual(self.composer.request.directory, documents)
+        workspace = _WithResidual(self.composer, documents)
         composition = self.composer.compose(self.composer.parse(words))
         try:
-            return pipeline.compile_composition(self.composer, composition, words, beside=beside)
+            return pipeline.compile_composition(composition, words, workspace)
         except Rejected as rejected:
             raise Rejected([_placeless(each) for each in rejected.diagnostics]) from None
 
@@ -89,9 +90,9 @@ class _Whose:
         Raises:
             Rejected: when the overrides make no configuration.
         """
-        spec = pipeline.understand(self.composer.compose(self.composer.parse(self.overrides)).config)
-        cluster = spec.cluster
-        require([d for d in pipeline.judge(spec) if d.subject == "cluster.volcano_version"])
+        resolved = pipeline.resolve(admit(self.composer.compose(self.composer.parse(self.overrides)).config))
+        cluster = resolved.spec.cluster
+        require([d for d in pipeline.validate_configuration(resolved) if d.subject == "cluster.volcano_version"])
         own = schema.imported(self.composer.request.directory)
         return Terms(cluster.volcano_version, facts=cluster.facts, pod_security=cluster.pod_security, imported=own)
 
@@ -228,11 +229,11 @@ def _placeless(found: Diagnostic) -> Diagnostic:
 _RESIDUAL = Path("residual.yaml")
 
 
-class _Residual(Beside):
-    """What lies beside the configuration, and the overlay that is about to."""
+class _WithResidual(Workspace):
+    """A workspace with the overlay that the import is about to write."""
 
-    def __init__(self, directory: Path, documents: Sequence[Any]) -> None:
-        super().__init__(directory)
+    def __init__(self, composer: Composer, documents: Sequence[Any]) -> None:
+        super().__init__(composer)
         meant = Declared.of(ANYTHING)
         self._residual = [_Unwritten(_RESIDUAL, d, "experiment", "imported", i, meant) for i, d in enumerate(documents)]
 

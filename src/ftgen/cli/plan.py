@@ -83,7 +83,7 @@ def _planned(arguments: Arguments, composer: Composer) -> Planned:
     outcome = tree.plan_write(out, [job.run], Terms(same_run=changes.same_run), dry=True).outcome
     noticed = request.locate(composer, arguments, job.diagnostics)
     output.tell(output.judged([*noticed, *outcome.diagnostics], arguments), arguments, beside=True)
-    return Planned([index.row(job.spec, job.identity, job.bundle, job.files)], outcome)
+    return Planned([index.row(job.spec, job.identity, job.bundle, job.files, job.estimate)], outcome)
 
 
 def _plain(planned: Planned, *, fit: bool) -> dict[str, Any]:

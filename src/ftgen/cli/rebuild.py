@@ -18,7 +18,7 @@ from ftgen.cli import output, request
 from ftgen.cli.arguments import Arguments, Usage
 from ftgen.compose import Composer
 from ftgen.diagnostics import Rejected, error, note
-from ftgen.pipeline import Place
+from ftgen.pipeline import SweepPosition, Workspace
 from ftgen.tree import LOCK_NAME, Entry, Run, State
 from ftgen.validation.manifest import text as text_of
 
@@ -43,7 +43,8 @@ def run(arguments: Arguments) -> int:
     asked = replace(arguments, overrides=overrides)
     with request.located(asked) as composer:
         composition = composer.compose(composer.parse(overrides))
-        job = pipeline.compile_composition(composer, composition, overrides, _place(composer, place, overrides))
+        position = _position(composer, place, overrides)
+        job = pipeline.compile_composition(composition, overrides, Workspace(composer), position)
     again = _as_committed(job.run, found)
     if again == found.content:
         output.say(f"{found.file} is what its configuration renders to", arguments)
@@ -82,12 +83,12 @@ def _said(found: Committed) -> tuple[tuple[str, ...], record.Point | None]:
         raise Rejected([error("FT533", told, str(found.file), help=restore)]) from None
 
 
-def _place(composer: Composer, told: record.Point | None, overrides: Sequence[str]) -> Place:
+def _position(composer: Composer, told: record.Point | None, overrides: Sequence[str]) -> SweepPosition:
     if told is None:
-        return Place()
+        return SweepPosition()
     values = {text.partition("=")[0].lstrip("+~"): text for text in overrides}
     swept = {key: batch.shown(composer.parse([values[key]])[0].value()) for key in told.swept if key in values}
-    return Place(told.name, told.label, swept)
+    return SweepPosition(told.name, told.label, swept)
 
 
 def _as_committed(run: Run, found: Committed) -> bytes:

@@ -53,6 +53,7 @@ class Estimate:
         host_terms: what fills the pod's memory.
         model_terms: space wanted on the models' volume.
         workspace_terms: space wanted on the workspace.
+        training: what is estimated.
     """
 
     terms: tuple[Term, ...]
@@ -62,6 +63,7 @@ class Estimate:
     host_terms: tuple[Term, ...]
     model_terms: tuple[Term, ...]
     workspace_terms: tuple[Term, ...]
+    training: Training
 
     @property
     def host_gib(self) -> float:
@@ -99,7 +101,7 @@ def estimate(training: Training) -> Estimate:
     fullest = peak(training)
     models, workspace = disk(training)
     floor = max(moment.tensors_gib for moment in moments(training))
-    return Estimate(fullest.terms, fullest.moment, fullest.gib, floor, host(training), models, workspace)
+    return Estimate(fullest.terms, fullest.moment, fullest.gib, floor, host(training), models, workspace, training)
 
 
 def verdict(estimate: Estimate, available_gib: float) -> Verdict:

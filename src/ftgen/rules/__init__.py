@@ -61,5 +61,5 @@ _MANIFESTS = (OBJECT, CLAIM, ADMISSION, UPDATE, AGREEMENT, LINT, CLAIM_LINT, SYN
 def every() -> Mapping[str, Rule]:
     """Return all rules by their codes."""
     for scope in (*_BEFORE_LOWERING, *_MANIFESTS):
-        scope.questions  # noqa: B018 - their modules register them
+        scope.rules  # noqa: B018 - their modules register them
     return RULES

@@ -15,10 +15,9 @@ from ftgen.diagnostics import Severity
 from ftgen.fit import Estimate, Shape, Training, Verdict
 from ftgen.rules import SPEC
 from ftgen.spec import LlamaFactory, Spec
-from ftgen.trainers import llamafactory
 from ftgen.trainers.arguments import versions
-from ftgen.trainers.remembered import remembered
-from ftgen.validation import Finding, rule
+from ftgen.trainers.llamafactory import Configurations
+from ftgen.validation import Context, Finding, rule
 
 _GIB = 2**30
 _STAGES = ("pt", "sft", "rm", "dpo", "kto")
@@ -34,12 +33,11 @@ _KEYS = {
 }
 
 
-def fit(spec: Spec) -> dict[str, Any] | None:
-    """The memory of the fullest card in GiB, what is available, and the verdict; null for what is unknown.
+def fit(spec: Spec, needed: Estimate | None) -> dict[str, Any] | None:
+    """Return the memory of the fullest card in GiB, what is available, and the verdict; null for what is unknown.
 
-    None where the model's shape or the trainer says nothing about memory.
+    None where nothing was estimated.
     """
-    needed = estimate(spec)
     if needed is None:
         return None
     there = available(spec)
@@ -48,22 +46,21 @@ def fit(spec: Spec) -> dict[str, Any] | None:
     return {"device_gib": round(needed.device_gib, 2), "available_gib": rounded, "verdict": told}
 
 
-def terms(spec: Spec) -> dict[str, float]:
-    """What fills the fullest card, in GiB by name; empty where it is unknown."""
-    needed = estimate(spec)
+def terms(needed: Estimate | None) -> dict[str, float]:
+    """Return what fills the fullest card, in GiB by name; empty where it is unknown."""
     return {} if needed is None else {term.name: round(term.gib, 2) for term in needed.terms}
 
 
-@remembered
-def estimate(spec: Spec) -> Estimate | None:
-    """What the run takes; None where the model's shape or the trainer says nothing about it."""
-    asked = training(spec)
-    return None if asked is None else _estimated(asked)
+def estimate(spec: Spec, configured: Configurations | None) -> Estimate | None:
+    """Estimate what the run takes; None where the model's shape or the trainer says nothing about it."""
+    described = training(spec, configured)
+    return None if described is None else _estimated(described)
 
 
+# The jobs of a sweep share most trainings.
 @lru_cache(maxsize=256)
-def _estimated(asked: Training) -> Estimate:
-    return estimates.estimate(asked)
+def _estimated(described: Training) -> Estimate:
+    return estimates.estimate(described)
 
 
 def host_gib(spec: Spec, needed: Estimate) -> float:
@@ -83,13 +80,12 @@ def available(spec: Spec) -> float | None:
     return float(kube.parse_quantity(size) / _GIB) if size and spec.hardware.cards else None
 
 
-@remembered
-def training(spec: Spec) -> Training | None:
-    """The run in the terms of `fit`."""
+def training(spec: Spec, configured: Configurations | None) -> Training | None:
+    """Describe the run in the terms of `fit`; None where they do not cover it."""
     trainer = spec.trainer
     if spec.model.shape is None or not isinstance(trainer, LlamaFactory) or trainer.version not in versions():
         return None
-    args = llamafactory.training(spec)
+    args = configured.training if configured else {}
     stage = str(args.get("stage", "sft"))
     if stage not in _STAGES:
         return None  # PPO holds a reward and a value model beside the policy
@@ -193,7 +189,7 @@ def _offloads(deepspeed: Any, part: str) -> bool:
 
 
 @rule("FT280", "does-not-fit", on=SPEC)
-def _does_not_fit(spec: Spec) -> Iterator[Finding]:
+def _does_not_fit(spec: Spec, context: Context) -> Iterator[Finding]:
     """The training needs more memory than a card, or the share of one, has.
 
     An error where what does not depend on the rows exceeds it: weights, optimizer, context. Else a warning, for
@@ -203,33 +199,34 @@ def _does_not_fit(spec: Spec) -> Iterator[Finding]:
     Write: what the help says, such as `hardware.memory=8Gi+` (that much, or what the training needs),
     `trainer=sft-qlora`, or `hardware=full-gpu`.
     """
-    needed, there = estimate(spec), available(spec)
+    needed, there = context.estimate, available(spec)
     if needed is None or there is None or needed.device_gib <= there:
         return
     hopeless = sum(term.gib for term in needed.terms if term.name in _FIXED) > there
     largest = max(needed.terms, key=lambda term: term.gib)
-    headline = f"{_said(spec)} needs about {needed.device_gib:.1f} GiB of each card ({largest.name}: {largest.gib:.1f})"
-    headline += f"; {there:.1f} GiB are available"
-    yield Finding(headline, _subject(spec), _asked(spec), _mend(spec, there), None if hopeless else Severity.WARNING)
+    headline = f"{_run(spec, needed)} needs about {needed.device_gib:.1f} GiB of each card"
+    headline += f" ({largest.name}: {largest.gib:.1f}); {there:.1f} GiB are available"
+    severity = None if hopeless else Severity.WARNING
+    yield Finding(headline, _subject(spec), _size(spec), _mend(spec, needed, there), severity)
 
 
 @rule("FT281", "tight-fit", Severity.NOTE, on=SPEC)
-def _tight(spec: Spec) -> Iterator[Finding]:
+def _tight(spec: Spec, context: Context) -> Iterator[Finding]:
     """The training fills its card so far that the estimate's error could exceed it.
 
     Refused: an estimate above 92 percent of the card.
     Write: a smaller batch, or a larger share.
     """
-    needed, there = estimate(spec), available(spec)
+    needed, there = context.estimate, available(spec)
     if needed is None or there is None or needed.device_gib > there:
         return
     if estimates.verdict(needed, there) is not Verdict.FITS:
-        headline = f"{_said(spec)} needs about {needed.device_gib:.1f} of {there:.1f} GiB: tight"
-        yield Finding(headline, _subject(spec), _asked(spec), _mend(spec, there))
+        headline = f"{_run(spec, needed)} needs about {needed.device_gib:.1f} of {there:.1f} GiB: tight"
+        yield Finding(headline, _subject(spec), _size(spec), _mend(spec, needed, there))
 
 
 @rule("FT282", "little-host-memory", Severity.WARNING, on=SPEC)
-def _host(spec: Spec) -> Iterator[Finding]:
+def _host(spec: Spec, context: Context) -> Iterator[Finding]:
     """The pod's memory limit is below what its processes, the merge and /dev/shm take.
 
     The container is killed, often only after the training, while it merges.
@@ -237,7 +234,7 @@ def _host(spec: Spec) -> Iterator[Finding]:
     Refused: `hardware.per_card.memory.limit=4Gi`.
     Write: the limit that the help names.
     """
-    needed = estimate(spec)
+    needed = context.estimate
     if needed is None:
         return
     wanted = host_gib(spec, needed)
@@ -250,7 +247,7 @@ def _host(spec: Spec) -> Iterator[Finding]:
 
 
 @rule("FT283", "small-claim", Severity.WARNING, on=SPEC)
-def _small_claim(spec: Spec) -> Iterator[Finding]:
+def _small_claim(spec: Spec, context: Context) -> Iterator[Finding]:
     """A claim that is made for the run is smaller than what will lie on it.
 
     git-lfs keeps every file twice, when it fetches and when it pushes; the workspace holds the checkpoints that
@@ -259,7 +256,7 @@ def _small_claim(spec: Spec) -> Iterator[Finding]:
     Refused: `model=qwen3-8b` in a workspace of 5Gi.
     Write: the size that the help names.
     """
-    needed = estimate(spec)
+    needed = context.estimate
     if needed is None:
         return
     for key, volume, wanted in (
@@ -273,7 +270,7 @@ def _small_claim(spec: Spec) -> Iterator[Finding]:
 
 
 @rule("FT285", "share-beyond-any-card", on=SPEC)
-def _beyond(spec: Spec) -> Iterator[Finding]:
+def _beyond(spec: Spec, context: Context) -> Iterator[Finding]:
     """A share that no card could give, where it is not known which cards there are.
 
     Sizes that grow (`8Gi+`) ask for what the training needs, even where nothing of that size exists; the pod would
@@ -282,13 +279,12 @@ def _beyond(spec: Spec) -> Iterator[Finding]:
     Refused: `model=qwen2.5-72b trainer=sft-full` on the default slice of a card.
     Write: what the help says, `hardware=full-gpu` with more cards among it.
     """
-    share = spec.hardware.memory
+    share, needed, most = spec.hardware.memory, context.estimate, _LARGEST_CARD / _GIB
     if share and not spec.hardware.card.memory and kube.parse_quantity(share) > _LARGEST_CARD:
-        headline = f"{_said(spec)} asks for {share} of each card; no card has more than 288 GB"
-        needed, most = estimate(spec), _LARGEST_CARD / _GIB
+        headline = f"{_run(spec, needed)} asks for {share} of each card; no card has more than 288 GB"
         fits = needed is not None and needed.device_gib <= most
-        help_ = "write hardware.memory=8Gi+: that much, or what the training needs" if fits else _mend(spec, most)
-        yield Finding(headline, "hardware.memory", share, help_)
+        grow = "write hardware.memory=8Gi+: that much, or what the training needs"
+        yield Finding(headline, "hardware.memory", share, grow if fits else _mend(spec, needed, most))
 
 
 _LARGEST_CARD = 288 * 10**9
@@ -311,32 +307,30 @@ def holding(needed: Estimate) -> int:
     return low
 
 
-def _said(spec: Spec) -> str:
-    asked = training(spec)
-    return f"{spec.model.name} by {asked.method if asked else 'training'}"
+def _run(spec: Spec, needed: Estimate | None) -> str:
+    return f"{spec.model.name} by {needed.training.method if needed else 'training'}"
 
 
 def _subject(spec: Spec) -> str:
     return "hardware.memory" if spec.hardware.memory else "hardware.card.memory"
 
 
-def _asked(spec: Spec) -> str:
+def _size(spec: Spec) -> str:
     return spec.hardware.memory or spec.hardware.card.memory or ""
 
 
-def _mend(spec: Spec, there: float) -> str:
-    """The smallest change that makes it fit, as overrides: of a share, a larger one of the same card."""
-    asked = training(spec)
-    if asked and spec.hardware.memory and (share := holding(_estimated(asked))) <= _largest(spec):
+def _mend(spec: Spec, needed: Estimate | None, available_gib: float) -> str:
+    """Suggest the smallest change that makes it fit, as overrides: of a share, a larger one of the same card."""
+    if needed and spec.hardware.memory and (share := holding(needed)) <= _largest(spec):
         return f"write hardware.memory={share}Gi"
-    change = estimates.smallest_change(asked, there) if asked else None
-    if asked is None or change is None:
+    change = estimates.smallest_change(needed.training, available_gib) if needed else None
+    if needed is None or change is None:
         return "use more cards, or a smaller model"
     words = [f"{_KEYS.get(name, _key(name))}={_plain(value)}" for name, value in change.edits]
     batch = dict(change.edits).get("per_device_train_batch_size")
     accumulated = "gradient_accumulation_steps" in dict(change.edits)
     if isinstance(batch, int) and isinstance(spec.trainer, LlamaFactory) and not accumulated:
-        factor = asked.batch // batch
+        factor = needed.training.batch // batch
         words.append(f"trainer.gradient_accumulation={spec.trainer.gradient_accumulation * factor}")
     card = "" if change.says.startswith("set ") else change.says.partition(" and set ")[0]
     return " and ".join([card, *words] if card else [f"write {' '.join(words)}"])

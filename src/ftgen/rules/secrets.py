@@ -16,7 +16,6 @@ from typing import Any
 
 from ftgen.credentials import Kind, find, is_literal
 from ftgen.diagnostics import Diagnostic, Severity
-from ftgen.recall import Form, Path, at, fill
 from ftgen.rules import ENVIRONMENT, SECRETS
 from ftgen.spec import knows
 from ftgen.validation import Finding, rule, validate
@@ -116,7 +115,7 @@ def secret_from_environment(taken: Taken) -> Iterator[Finding]:
 
 def scan(manifest: Mapping[str, Any]) -> list[Diagnostic]:
     """The secrets in a manifest, as diagnostics that do not repeat them."""
-    return validate(SECRETS, manifest) if fill(_SUSPICIOUS, manifest) else []
+    return validate(SECRETS, manifest) if _is_suspicious(manifest) else []
 
 
 def blamed(found: list[Diagnostic], config: Mapping[str, Any]) -> list[Diagnostic]:
@@ -196,26 +195,6 @@ def _is_suspicious(value: object) -> bool:
     if isinstance(value, list):
         return _is_command(value) or any(map(_is_suspicious, value))
     return isinstance(value, str) and bool(find(value))
-
-
-def _cut(manifest: Any, changed: frozenset[Path]) -> Callable[[Any], bool]:
-    """Whether manifests that differ from this one at some places are suspicious: a text is so with its neighbours."""
-    if _is_suspicious(manifest):
-        return _is_suspicious
-    return lambda other: any(_is_suspicious_at(other, place) for place in changed)
-
-
-def _is_suspicious_at(manifest: Any, place: Path) -> bool:
-    *above, last = place
-    around = at(manifest, tuple(above))
-    if not isinstance(around, dict):
-        return _is_command(around) or _is_suspicious(around[last])
-    if "value" in around and is_literal(str(around.get("name")), str(around["value"])):
-        return True
-    return _is_suspicious_entry(last, around[last]) if isinstance(around[last], str) else _is_suspicious(around[last])
-
-
-_SUSPICIOUS = Form(_is_suspicious, _cut)
 
 
 @lru_cache(maxsize=8192)

@@ -19,10 +19,9 @@ _GIB = 2**30
 S = TypeVar("S", bound=Section)
 
 
-def settle(spec: Spec) -> Spec:
-    """The specification with every `N+` replaced by a plain quantity."""
+def resolve_sizes(spec: Spec, needed: Estimate | None) -> Spec:
+    """Replace every `N+` of a specification by a plain quantity: N, or what the training needs where that is known."""
     least = _replace(spec, hardware=_least_hardware(spec.hardware), storage=_least_storage(spec.storage))
-    needed = memory.estimate(least)
     if needed is None:
         return least
     hardware, storage = spec.hardware, spec.storage
@@ -91,26 +90,6 @@ def _least(size: str | None) -> str | None:
 
 
 def _replace(section: S, **changes: Any) -> S:
-    """A copy of a section; itself where nothing changes."""
+    """Copy a section with changes; return itself where nothing changes."""
     changed = {key: value for key, value in changes.items() if getattr(section, key) is not value}
-    if not changed:
-        return section
-    if isinstance(section, Spec):
-        return section.model_copy(update=changed)
-    return _copied(section, changed)
-
-
-def _copied(section: S, changed: dict[str, Any]) -> S:
-    """The copy that was made last of the same section for the same change, so that jobs of a sweep share it."""
-    asked = id(section), tuple((key, v if isinstance(v, str) else id(v)) for key, v in changed.items())
-    if asked not in _copies:
-        if len(_copies) >= _MOST_COPIES:
-            _copies.clear()
-        # Held with what it was made of, so that nothing else gets an identity that is asked for.
-        _copies[asked] = (section.model_copy(update=changed), section, changed)
-    copy: S = _copies[asked][0]
-    return copy
-
-
-_MOST_COPIES = 512
-_copies: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+    return section.model_copy(update=changed) if changed else section

@@ -14,23 +14,24 @@ from ftgen.fit.shape import Shape, linear_layers
 from ftgen.spec import LlamaFactory, Section, Spec
 from ftgen.trainers import arguments, llamafactory
 from ftgen.trainers.arguments import Facts
+from ftgen.trainers.llamafactory import Configurations
 from ftgen.trainers.setting import within
 from ftgen.validation import Call, Scope
 
 
-def judge(spec: Spec, call: Call = Scope.ask) -> list[Diagnostic]:
+def judge(spec: Spec, configured: Configurations | None, call: Call = Scope.ask) -> list[Diagnostic]:
     """Return what LLaMA-Factory would refuse of the training's arguments, and of the merge's."""
     trainer = spec.trainer
     if not isinstance(trainer, LlamaFactory):
         return []
-    if trainer.version not in arguments.versions():
+    if configured is None:
         known = ", ".join(arguments.versions())
         headline = f"the arguments of LLaMA-Factory {trainer.version} are not known"
         return [error("FT103", headline, "trainer.version", trainer.version, f"use one of {known}")]
     surface = arguments.surface(trainer.version)
-    facts = _facts(spec, trainer)
-    found = arguments.check(llamafactory.training(spec), surface, facts, call=call)
-    export = llamafactory.export(spec)
+    facts = _facts(spec, trainer, configured.training)
+    found = arguments.check(configured.training, surface, facts, call=call)
+    export = configured.export
     merging = arguments.check(export, surface, facts, "export", call) if export else []
     # What the merge takes over from the training is told once, where it was written.
     told = {(d.code, d.headline) for d in found}
@@ -61,12 +62,12 @@ def _where_written(diagnostic: Diagnostic, given: Mapping[str, object]) -> Diagn
     return replace(diagnostic, subject=_ORIGINS[name])
 
 
-def _facts(spec: Spec, trainer: LlamaFactory) -> Facts:
+def _facts(spec: Spec, trainer: LlamaFactory, args: Mapping[str, Any]) -> Facts:
     hardware, shape, info = spec.hardware, spec.model.shape, spec.dataset.info
     return Facts(
         nodes=hardware.nodes,
         devices=hardware.devices,
-        torchrun=spec.world_size > 1 or "deepspeed" in llamafactory.training(spec),
+        torchrun=spec.world_size > 1 or "deepspeed" in args,
         vendor=hardware.vendor,
         card=hardware.card.name or "",
         bf16=hardware.card.bf16,

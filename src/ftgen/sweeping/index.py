@@ -15,6 +15,7 @@ from fractions import Fraction
 from typing import Any
 
 from ftgen import kube
+from ftgen.fit import Estimate
 from ftgen.lower import Bundle, Identity, Object
 from ftgen.rules import memory
 from ftgen.spec import Spec
@@ -58,8 +59,8 @@ class Row:
     terms: Mapping[str, float]
 
 
-def row(spec: Spec, identity: Identity, bundle: Bundle, files: Iterable[str]) -> Row:
-    """A compiled job in numbers."""
+def row(spec: Spec, identity: Identity, bundle: Bundle, files: Iterable[str], estimate: Estimate | None) -> Row:
+    """Describe a compiled job in numbers."""
     metadata = bundle.job["metadata"]
     share = spec.hardware.memory or spec.hardware.card.memory
     return Row(
@@ -74,8 +75,8 @@ def row(spec: Spec, identity: Identity, bundle: Bundle, files: Iterable[str]) ->
         card_gib=_gib(spec.world_size * kube.parse_quantity(share)) if share else None,
         storage=dict(_storage(bundle)),
         requests=_requests(bundle.job),
-        fit=memory.fit(spec),
-        terms=memory.terms(spec),
+        fit=memory.fit(spec, estimate),
+        terms=memory.terms(estimate),
     )
 
 

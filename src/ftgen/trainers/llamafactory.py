@@ -6,11 +6,11 @@ The user's `trainer.args` come last and win; what is added here follows from the
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from ftgen.spec import LlamaFactory, Spec
 from ftgen.trainers import arguments, sharding
-from ftgen.trainers.remembered import remembered
 
 # Kubernetes expands it from the variable before it in the container's environment, so that the run's
 # name is the job's also where the API server makes up the name.
@@ -20,9 +20,32 @@ JOB_NAME = "$(JOB_NAME)"
 _SHARED_WITH_EXPORT = ("trust_remote_code", "resize_vocab", "add_tokens", "add_special_tokens", "use_unsloth")
 
 
-@remembered
+@dataclass(frozen=True, slots=True)
+class Configurations:
+    """The arguments of LLaMA-Factory's two commands.
+
+    Attributes:
+        training: of `llamafactory-cli train`, without the run's name.
+        export: of `llamafactory-cli export`; None where the trainer's output is pushed as it is.
+    """
+
+    training: Mapping[str, Any]
+    export: Mapping[str, Any] | None
+
+
+def configurations(spec: Spec) -> Configurations | None:
+    """Return the configurations that a run is trained and merged by; None where a command of the user's trains.
+
+    They do not depend on sizes of memory and volumes, so that these can be resolved by what the training needs.
+
+    Raises:
+        KeyError: the release is not known.
+    """
+    return Configurations(training(spec), export(spec)) if isinstance(spec.trainer, LlamaFactory) else None
+
+
 def training(spec: Spec) -> Mapping[str, Any]:
-    """Arguments of `llamafactory-cli train`, without the run's name."""
+    """Return the arguments of `llamafactory-cli train`, without the run's name."""
     trainer = _trainer(spec)
     first = {
         "model_name_or_path": model_path(spec),
@@ -42,9 +65,8 @@ def training(spec: Spec) -> Mapping[str, Any]:
     return arguments.normalise(first | trainer.args | last | trainer.args, arguments.surface(trainer.version))
 
 
-@remembered
 def export(spec: Spec) -> Mapping[str, Any] | None:
-    """Arguments of `llamafactory-cli export`, or None where the trainer's output is pushed as it is.
+    """Return the arguments of `llamafactory-cli export`, or None where the trainer's output is pushed as it is.
 
     An adapter is merged into its base; weights trained in full or in part are float32 after mixed precision
     and are written again in the model's own type, half the size.

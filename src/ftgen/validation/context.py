@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ftgen.spec import Card, Facts, StorageClass
 from ftgen.validation.manifest import NEWEST, ClaimSpecs, ConfigMaps, Job, Version
+
+if TYPE_CHECKING:  # `check` estimates nothing
+    from ftgen.fit import Estimate
 
 
 class FactMissing(Exception):  # noqa: N818 - a rule that cannot be judged, not a malfunction
@@ -38,6 +41,7 @@ class Context:
         config_maps: the ConfigMaps that come with it.
         reconciler: what applies a manifest.
         swept: the keys that a sweep varies; none for a job of its own.
+        estimate: the memory and space that the training takes.
         queues: the cluster's queues by name.
         before: the stored job that the subject would replace.
     """
@@ -50,6 +54,7 @@ class Context:
     config_maps: ConfigMaps = ()
     reconciler: str = ""
     swept: frozenset[str] = frozenset()
+    estimate: Estimate | None = None
     queues: Mapping[str, Queue] | None = None
     before: Job | None = None
 

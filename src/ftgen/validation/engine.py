@@ -115,8 +115,8 @@ class Scope:
         self._read = read
 
     @cached_property
-    def questions(self) -> tuple[Rule, ...]:
-        """Its rules; the modules are imported when the first question is asked."""
+    def rules(self) -> tuple[Rule, ...]:
+        """Return its rules; the modules are imported when they are first needed."""
         homes = [import_module(name) for name in self.modules]
         return tuple(each for home in homes for each in vars(home).values() if self._holds(each, home.__name__))
 
@@ -131,7 +131,7 @@ class Scope:
     def ask(self, question: Question) -> list[Found]:
         """Return all that its rules find, in their order."""
         view = self.view(question)
-        return [each for rule in self.questions for each in rule(view)]
+        return [each for rule in self.rules for each in rule(view)]
 
 
 RULES: dict[str, Rule] = {}

@@ -7,7 +7,7 @@ refused, into the `nodes` that know where everything stands.  `versions` asks ru
 scalar that others wrote.
 """
 
-from ftgen.yamlio.emit import Blanked, blanked, dump
+from ftgen.yamlio.emit import dump
 from ftgen.yamlio.nodes import Document, Mark
 from ftgen.yamlio.problems import FILE, SYNTAX
 from ftgen.yamlio.read import (
@@ -28,11 +28,9 @@ __all__ = [
     "FILE",
     "STDIN",
     "SYNTAX",
-    "Blanked",
     "Disputed",
     "Document",
     "Mark",
-    "blanked",
     "disputed",
     "document",
     "documents",

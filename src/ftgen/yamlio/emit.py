@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from ftgen.text.paths import Steps, put
 from ftgen.yamlio.scalars import is_ambiguous
 
 _LONGEST_KEY = 1000  # an implicit key must end within 1024 characters (YAML 1.2.2, section 7.4.3)
@@ -36,50 +34,6 @@ def dump(value: Any) -> str:
     out: list[str] = []
     _document(out, value)
     return "".join(out)
-
-
-class Blanked:
-    """A document with blanks where plain values go: `fill` gives what `dump` gives of it with these values."""
-
-    def __init__(self, value: Any, places: Sequence[Steps]) -> None:
-        """Cut blanks at some places of a JSON-like value, in which plain values stand now."""
-        marked, marks = blanked(value, places, dump(value))
-        pieces: list[str] = []
-        _document(pieces, marked)
-        found = sorted((_blank(pieces, *pair) for pair in zip(places, marks, strict=True)), key=lambda each: each[0])
-        self._order = [marks.index(mark) for *_, mark in found]
-        self._indents = [indent for _, _, indent, _ in found]
-        starts = [0, *(place + 1 for place, *_ in found)]
-        ends = [*((place, head) for place, head, *_ in found), (len(pieces), "")]
-        # Bytes, because what stays the same is long and need not be encoded again.
-        self._between = [
-            "".join([*pieces[start:end], head]).encode() for start, (end, head) in zip(starts, ends, strict=True)
-        ]
-
-    def fill(self, values: Sequence[Any]) -> bytes:
-        """The document with a plain value for each blank, in UTF-8."""
-        out = [self._between[0]]
-        for number, indent, rest in zip(self._order, self._indents, self._between[1:], strict=True):
-            out += f"{_leaf(values[number], indent)}\n".encode(), rest
-        return b"".join(out)
-
-
-def _blank(pieces: list[str], place: Steps, mark: str) -> tuple[int, str, int, str]:
-    """Which piece it is, what stands before its value (a key, or the dash of an item), and how deep it stands."""
-    (number,) = (n for n, piece in enumerate(pieces) if piece.endswith(f" {mark}\n"))
-    head = pieces[number].removesuffix(f"{mark}\n")
-    return number, head, len(head) if isinstance(place[-1], int) else len(pieces[number - 1]) + 2, mark
-
-
-def blanked(value: Any, places: Sequence[Steps], text: str) -> tuple[Any, list[str]]:
-    """A JSON-like value with a mark at each of some places, and the marks: words that the text does not hold."""
-    word = "ftgenBlank"
-    while word in text:
-        word += "k"
-    marks = [f"{word}{number}x" for number in range(len(places))]
-    for place, mark in zip(places, marks, strict=True):
-        value = put(value, place, mark)
-    return value, marks
 
 
 def _document(out: list[str], value: Any) -> None:

@@ -1,9 +1,8 @@
-"""What a sweep recalls of earlier jobs is what it would find anew: the same bytes, and the same things said."""
+"""What a sweep reuses of earlier jobs is what it would find anew: the same bytes and the same diagnostics."""
 
 from __future__ import annotations
 
 import json
-import random
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -12,26 +11,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ftgen import pipeline, project, recall, yamlio
+from ftgen import incremental, pipeline, project
 from ftgen.compose import Composer, Composition, Request
 from ftgen.diagnostics import Rejected
-from ftgen.pipeline import Beside, Place
-from ftgen.recall import Recall, changes, watched
-from ftgen.rules import ADMISSION, AGREEMENT, LINT, ROLLOUT, SPEC, memory, sizing
+from ftgen.incremental import Incremental, IncrementalByKind, changes, tracked
+from ftgen.pipeline import SweepPosition, Workspace
+from ftgen.rules import ADMISSION, AGREEMENT, LINT, ROLLOUT, SPEC
 from ftgen.spec import Spec, admit
-from ftgen.text.paths import put
 from ftgen.trainers import llamafactory
-from ftgen.trainers.remembered import remembered
 from ftgen.trainers.setting import EXPORT, TRAINING
+from ftgen.validation import Call, Scope
 
 _COMPOSER = Composer(Request(config_path=project.conf_dir()))
+_WORKSPACE = Workspace(_COMPOSER)
 
 
 def _spec(*words: str) -> Spec:
     return admit(_COMPOSER.compose(_COMPOSER.parse(words)).config)
 
 
-# --- watching ------------------------------------------------------------------------------------------
+# --- tracking ------------------------------------------------------------------------------------------
 
 _VALUE = {"a": 1, "b": {"c": "x", "d": [1, {"e": 2}]}, "f": None}
 
@@ -60,16 +59,16 @@ _VALUE = {"a": 1, "b": {"c": "x", "d": [1, {"e": 2}]}, "f": None}
         (lambda v: f"{v['b']}", {("b", "c"), ("b", "d", 0), ("b", "d", 1, "e")}),
     ],
 )
-def test_every_way_into_a_mapping_is_seen(look: Any, reads: set[recall.Path]) -> None:
-    seen: recall.Reads = set()
-    found = look(watched(_VALUE, seen))
+def test_every_way_into_a_mapping_is_seen(look: Any, reads: set[incremental.Path]) -> None:
+    seen: incremental.ReadSet = set()
+    found = look(tracked(_VALUE, seen))
     assert seen == reads
     assert found == look(_VALUE)
 
 
-def test_a_question_cannot_change_its_subject() -> None:
-    with pytest.raises(TypeError, match="changes what it is asked about"):
-        watched({"a": 1}, set()).pop("a")
+def test_a_rule_cannot_change_its_subject() -> None:
+    with pytest.raises(TypeError, match="a rule changes its subject"):
+        tracked({"a": 1}, set()).pop("a")
 
 
 @pytest.mark.parametrize(
@@ -84,19 +83,10 @@ def test_a_question_cannot_change_its_subject() -> None:
         (lambda s: s.job == s.job, {("job", name) for name in type(_spec().job).model_fields}),
     ],
 )
-def test_every_way_into_a_section_is_seen(look: Any, reads: set[recall.Path]) -> None:
-    spec, seen = _spec(), set[recall.Path]()
-    assert look(watched(spec, seen)) == look(spec)
+def test_every_way_into_a_section_is_seen(look: Any, reads: set[incremental.Path]) -> None:
+    spec, seen = _spec(), set[incremental.Path]()
+    assert look(tracked(spec, seen)) == look(spec)
     assert seen == reads
-
-
-def test_what_is_remembered_of_a_specification_depends_on_what_it_is_told_apart_by() -> None:
-    told, read = set[recall.Path](), set[recall.Path]()
-    remembered(lambda _: None)(watched(_spec(), told))  # type: ignore[arg-type]
-    for made in (llamafactory.training, llamafactory.export, memory.training, memory.estimate):
-        made.__wrapped__(watched(_spec("trainer=sft-lora"), read))  # type: ignore[attr-defined]
-    sections = {"trainer", "model", "dataset", "tracking"}
-    assert {path for path in read if path[0] not in sections and path[:2] != ("hardware", "card")} <= told
 
 
 # --- comparing -----------------------------------------------------------------------------------------
@@ -120,9 +110,9 @@ def test_what_is_remembered_of_a_specification_depends_on_what_it_is_told_apart_
         ({"a": 1}, {}, None),
     ],
 )
-def test_changes(old: Any, new: Any, found: set[recall.Path] | None) -> None:
+def test_changes(old: Any, new: Any, found: set[incremental.Path] | None) -> None:
     assert changes(old, new) == found
-    assert Recall()._changes(old, new) == found
+    assert Incremental()._changes(old, new) == found
 
 
 def test_sections_of_another_kind_have_another_shape() -> None:
@@ -130,21 +120,21 @@ def test_sections_of_another_kind_have_another_shape() -> None:
     assert changes(_spec(), _spec("trainer.lr=3e-4")) == {("trainer", "lr"), ("trainer", "args", "learning_rate")}
 
 
-# --- recalling -----------------------------------------------------------------------------------------
+# --- reusing -----------------------------------------------------------------------------------------
 
 
-class _Questions:
-    def __init__(self, *questions: Callable[[Any], list[Any]]) -> None:
-        self.questions = questions
+class _Rules:
+    def __init__(self, *rules: Callable[[Any], list[Any]]) -> None:
+        self.rules = rules
 
-    def view(self, subject: Any) -> Any:
-        return subject
+    def view(self, question: Any) -> Any:
+        return question
 
-    def ask(self, subject: Any) -> list[Any]:
-        return [answer for question in self.questions for answer in question(subject)]
+    def ask(self, question: Any) -> list[Any]:
+        return [each for rule in self.rules for each in rule(question)]
 
 
-def test_a_question_is_asked_again_only_where_what_it_read_has_changed() -> None:
+def test_a_rule_is_asked_again_only_where_a_value_that_it_read_has_changed() -> None:
     asked: list[str] = []
 
     def first(subject: Any) -> list[int]:
@@ -155,12 +145,12 @@ def test_a_question_is_asked_again_only_where_what_it_read_has_changed() -> None
         asked.append("second")
         return [subject["b"] if subject["a"] > 2 else 0]
 
-    panel, known = _Questions(first, second), Recall()
+    rules, reusing = _Rules(first, second), Incremental()
     for number in range(20):
-        assert known.ask(panel, {"a": 1, "b": number}) == [1, 0]
+        assert reusing.call(rules, {"a": 1, "b": number}) == [1, 0]
     assert len(asked) < 20
-    assert known.ask(panel, {"a": 3, "b": 5}) == [3, 5]
-    assert known.ask(panel, {"a": 1, "b": 5, "c": 0}) == [1, 0]
+    assert reusing.call(rules, {"a": 3, "b": 5}) == [3, 5]
+    assert reusing.call(rules, {"a": 1, "b": 5, "c": 0}) == [1, 0]
 
 
 # Keys that reach sizes, environment, configuration files, metadata and warnings, and values that break rules.
@@ -173,7 +163,7 @@ _AXES: dict[str, list[str]] = {
     "+trainer.args.seed": ["0", "1", "-1"],
     "+trainer.args.bf16": ["true", "false"],
     "+trainer.args.add_tokens": ["[a]", "[a,b]", "x"],
-    "trainer.deepspeed": ["auto", "z2", "z3"],
+    "trainer.parallel": ["auto", "z2", "z3"],
     "hardware.nodes": ["1", "2", "3"],
     "hardware.devices": ["1", "2", "8"],
     "hardware.memory": ["8Gi+", "8Gi", "80Gi", "2Gi"],
@@ -213,13 +203,15 @@ def _points(draw: st.DrawFn) -> list[tuple[str, ...]]:
 @given(_points())
 @settings(max_examples=25, deadline=None)
 def test_a_job_beside_others_is_the_job_alone(points: list[tuple[str, ...]]) -> None:
-    beside, alone = Beside(_COMPOSER.request.directory), {point: _told(point, None) for point in set(points)}
-    before, recall._PATIENCE = recall._PATIENCE, 1  # type: ignore[misc]
+    alone = {point: _compiled(point, Scope.ask) for point in set(points)}
+    reusing = IncrementalByKind()
+    before, incremental._WARMUP = incremental._WARMUP, 1  # type: ignore[misc]
     try:
         for point in points:
-            assert _told(point, beside) == alone[point]
+            call = reusing.of(tuple(_composed(point).choices.items())).call
+            assert _compiled(point, call) == alone[point]
     finally:
-        recall._PATIENCE = before  # type: ignore[misc]
+        incremental._WARMUP = before  # type: ignore[misc]
 
 
 @cache
@@ -227,63 +219,17 @@ def _composed(point: tuple[str, ...]) -> Composition:
     return _COMPOSER.compose(_COMPOSER.parse(point))
 
 
-def _told(point: tuple[str, ...], beside: Beside | None) -> tuple[Any, ...]:
-    place = Place("folder", f"label{len(str(point)) % 7}", {"a": str(point)})
+def _compiled(point: tuple[str, ...], call: Call) -> tuple[Any, ...]:
+    position = SweepPosition("folder", f"label{len(str(point)) % 7}", {"a": str(point)})
+    composition = _composed(point)
     try:
-        job = pipeline.compile_composition(_COMPOSER, _composed(point), point, place, beside)
+        spec = admit(composition.config)
+        job = pipeline.compile_spec(spec, composition, point, _WORKSPACE, position, call=call)
     except Rejected as rejected:
         return tuple(rejected.diagnostics)
     return dict(job.files), job.diagnostics, job.spec, job.bundle
 
 
-def test_settled_sections_are_shared_and_right() -> None:
-    config = _COMPOSER.compose(_COMPOSER.parse(["hardware.memory=8Gi+"])).config
-    one, other = (sizing.settle(admit(config)) for _ in range(2))
-    assert one == other
-    assert one.hardware.memory == "8Gi"
-
-
 def test_scopes_ask_every_rule_once() -> None:
     asked = [SPEC, TRAINING, EXPORT, ROLLOUT, ADMISSION, AGREEMENT, LINT]
-    assert all(len({rule.code for rule in scope.questions}) == len(scope.questions) > 1 for scope in asked)
-
-
-# --- blanks --------------------------------------------------------------------------------------------
-
-_leaf = st.one_of(
-    st.none(),
-    st.booleans(),
-    st.integers(-9, 9),
-    st.floats(),
-    st.sampled_from(["", "a", "a\nb\n", " x\n", "ftgenBlank0x", "- y", "1"]),
-)
-_tree = st.recursive(
-    _leaf,
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "b", "c" * 1100]), inner, max_size=3)
-    ),
-)
-
-
-def _leaves(value: Any, path: recall.Path = ()) -> list[recall.Path]:
-    pairs = (
-        list(value.items() if isinstance(value, dict) else enumerate(value)) if isinstance(value, dict | list) else None
-    )
-    if pairs is None:
-        return [path]
-    return [leaf for step, part in pairs for leaf in _leaves(part, (*path, step))]
-
-
-@given(
-    st.dictionaries(st.sampled_from(["a", "b", "é"]), _tree, min_size=1),
-    st.integers(),
-    st.lists(_leaf, min_size=3, max_size=3),
-)
-@settings(max_examples=300, deadline=None)
-def test_a_filled_document_is_the_dumped_one(value: dict[str, Any], seed: int, new: list[Any]) -> None:
-    leaves = _leaves(value)
-    places = random.Random(seed).sample(leaves, min(len(leaves), 3))
-    changed = value
-    for place, leaf in zip(places, new, strict=False):
-        changed = put(changed, place, leaf)
-    assert yamlio.Blanked(value, places).fill(new[: len(places)]) == yamlio.dump(changed).encode()
+    assert all(len({rule.code for rule in scope.rules}) == len(scope.rules) > 1 for scope in asked)

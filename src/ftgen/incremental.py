@@ -1,0 +1,320 @@
+"""Ask rules again only where a value that they read has changed.
+
+The jobs of a sweep differ in few values, and most rules read none of these.  A rule is a pure function of its question:
+a subject, plain mappings and lists or sections of a specification, and its context.  It is asked once about a question
+that records every value it reads.  About a later question of the same shape it would give the same answer unless one of
+these values differs there, because nothing else can lead it another way.
+
+Shape counts as well: nothing is reused where mappings have other keys, or lists another length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, ItemsView, Iterator, Mapping, Sequence, ValuesView
+from dataclasses import dataclass, field
+from types import FunctionType, MethodType
+from typing import Any, NoReturn, Protocol
+
+from ftgen.spec import Section
+from ftgen.validation import Context
+
+Path = tuple[str | int, ...]
+ReadSet = set[Path]
+"""The paths of the values that a rule read."""
+
+# Recording what rules read costs about as much as asking them so many times.
+_WARMUP = 8
+# So many shapes of a question are kept, such as jobs of one node and of several.
+_SHAPES = 8
+_COMPARISONS = 64
+# The kinds met last are the likeliest to come again; each takes about a megabyte.
+_KINDS = 32
+_RECORDS = (Section, Context)
+_PARTS = (dict, list, tuple, *_RECORDS)
+
+
+class RuleSet(Protocol):
+    """Rules that are given their question in the same form; a `Scope` is one."""
+
+    @property
+    def rules(self) -> Sequence[Callable[[Any], list[Any]]]:
+        """Pure functions of the form."""
+
+    def view(self, question: Any, /) -> Any:
+        """Bring a question into the form that the rules are given, using nothing else."""
+
+    def ask(self, question: Any, /) -> list[Any]:
+        """Return what all rules find, in their order."""
+
+
+class Incremental:
+    """Ask rule sets about questions of one kind, and reuse what they found before."""
+
+    def __init__(self) -> None:
+        """Start without anything to reuse."""
+        self._runs: dict[RuleSet, list[_Run]] = {}
+        self._compared: dict[tuple[int, int], tuple[frozenset[Path] | None, Any, Any]] = {}
+
+    def call(self, rule_set: RuleSet, question: Any) -> list[Any]:
+        """Return what `rule_set.ask` returns; a question must not be mutated after the call."""
+        runs = self._runs.setdefault(rule_set, [])
+        for place, run in enumerate(runs):
+            changed = self._changes(run.question, question)
+            if changed is not None:
+                runs.insert(0, runs.pop(place))
+                run.met += 1
+                return run.update(rule_set, question, changed) if run.met >= _WARMUP else rule_set.ask(question)
+        runs.insert(0, _Run(question))
+        del runs[_SHAPES:]
+        return rule_set.ask(question)
+
+    def _changes(self, old: Any, new: Any) -> frozenset[Path] | None:
+        """Compare two values, and keep the result for a while: several rule sets are asked about one subject."""
+        if not isinstance(old, _PARTS):
+            return changes(old, new)
+        pair = id(old), id(new)
+        if pair not in self._compared:
+            if len(self._compared) >= _COMPARISONS:
+                self._compared.clear()
+            # Both are kept alive with the result, so that no other object takes over their identity.
+            self._compared[pair] = (self._differing(old, new), old, new)
+        return self._compared[pair][0]
+
+    def _differing(self, old: Any, new: Any) -> frozenset[Path] | None:
+        """Compare part by part, because questions share parts: a job and its stored form have the same template."""
+        if type(old) is not type(new) or type(old) not in {tuple, dict} or len(old) != len(new):
+            return changes(old, new)
+        steps = [*old] if type(old) is dict else [*range(len(old))]
+        if type(old) is dict and steps != [*new]:
+            return None
+        parts = [(step, self._changes(old[step], new[step])) for step in steps if old[step] is not new[step]]
+        if any(paths is None for _, paths in parts):
+            return None
+        return frozenset((step, *path) for step, paths in parts for path in paths or ())
+
+
+class IncrementalByKind:
+    """An `Incremental` for each kind of question; questions of different kinds are not worth comparing."""
+
+    def __init__(self, warmup: int = 0) -> None:
+        """Reuse nothing of a kind before so many questions of it were met: of most kinds there may be few."""
+        self._warmup = warmup
+        self._known: dict[Hashable, tuple[int, Incremental]] = {}
+
+    def of(self, kind: Hashable) -> Incremental:
+        """Return the `Incremental` of one kind; of many kinds in turn, the last ones are kept."""
+        met, known = self._known.pop(kind, (0, Incremental()))
+        self._known[kind] = (met + 1, known)
+        if len(self._known) > _KINDS:
+            del self._known[next(iter(self._known))]
+        return known if met >= self._warmup else Incremental()
+
+    def for_manifest(self, manifest: Mapping[str, Any]) -> Callable[[RuleSet, Any], list[Any]]:
+        """Return how to ask about a manifest; those of one shape are of one kind."""
+        return self.of(shape(manifest)).call
+
+
+def shape(value: Any) -> tuple[Any, ...]:
+    """Return the keys and lengths of nested mappings and lists, without their plain values."""
+    if isinstance(value, dict):
+        return (*value, *[shape(held) for held in value.values() if isinstance(held, dict | list)])
+    return (len(value), *[shape(held) for held in value if isinstance(held, dict | list)])
+
+
+@dataclass(slots=True)
+class _Run:
+    """A question, and what each rule found and read when it was asked about it."""
+
+    question: Any
+    met: int = 0
+    found: list[list[Any]] = field(default_factory=list)
+    reads: list[ReadSet] = field(default_factory=list)
+    affected: dict[frozenset[Path], list[int]] = field(default_factory=dict)
+
+    def update(self, rule_set: RuleSet, question: Any, changed: frozenset[Path]) -> list[Any]:
+        """Return what the rules find in a question that differs from this one in `changed` alone."""
+        if not self.found:
+            self._record(rule_set)
+        if changed not in self.affected:
+            self.affected[changed] = [n for n, reads in enumerate(self.reads) if not reads.isdisjoint(changed)]
+        found, again = self.found, self.affected[changed]
+        if again:
+            found, view = found.copy(), rule_set.view(question)
+            for number in again:
+                found[number] = rule_set.rules[number](view)
+        return [each for of_rule in found for each in of_rule]
+
+    def _record(self, rule_set: RuleSet) -> None:
+        for rule in rule_set.rules:
+            reads: ReadSet = set()
+            # Each gets a view of its own: what one rule has computed in it, another would not be seen to read.
+            self.found.append(rule(rule_set.view(tracked(self.question, reads))))
+            self.reads.append(reads)
+
+
+def changes(old: Any, new: Any) -> frozenset[Path] | None:
+    """Return where two values of one shape differ; None where their shapes differ."""
+    found: list[Path] = []
+    return frozenset(found) if _compare(old, new, (), found) else None
+
+
+def _compare(old: Any, new: Any, path: Path, found: list[Path]) -> bool:
+    """Return whether the shapes are the same; add what differs to `found`."""
+    if old is new:
+        return True
+    kind = type(old)
+    if kind is not type(new):
+        found.append(path)
+        return not isinstance(old, _PARTS) and not isinstance(new, _PARTS)
+    if kind is dict:
+        return _compare_mappings(old, new, path, found)
+    if kind is list or kind is tuple:
+        pairs = enumerate(zip(old, new, strict=False))
+        return len(old) == len(new) and all(a is b or _compare(a, b, (*path, n), found) for n, (a, b) in pairs)
+    if isinstance(old, _RECORDS):
+        return _compare_mappings(old.__dict__, new.__dict__, path, found)
+    # Zero has a sign, which equality does not see.
+    if old != new or (kind is float and repr(old) != repr(new)):
+        found.append(path)
+    return True
+
+
+def _compare_mappings(old: dict[Any, Any], new: dict[Any, Any], path: Path, found: list[Path]) -> bool:
+    if [*old] != [*new]:
+        return False
+    for (key, value), other in zip(old.items(), new.values(), strict=True):
+        # Most values are the same objects, or equal texts.
+        if value is other or (type(value) is str and type(other) is str and value == other):
+            continue
+        if not _compare(value, other, (*path, key), found):
+            return False
+    return True
+
+
+def tracked(value: Any, reads: ReadSet, path: Path = ()) -> Any:
+    """Return the value, or a stand-in that adds to `reads` the path of each value that is read from it."""
+    if isinstance(value, dict):
+        return _TrackedMapping(value, reads, path)
+    if isinstance(value, _RECORDS):
+        return _TrackedSection(value, reads, path)
+    if isinstance(value, list | tuple):
+        # Lists are read as wholes: their plain items count as read.
+        return type(value)(tracked(item, reads, (*path, place)) for place, item in enumerate(value))
+    reads.add(path)
+    return value
+
+
+def _read_whole(value: Any, reads: ReadSet, path: Path) -> None:
+    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list | tuple) else ()
+    if isinstance(value, _RECORDS):
+        pairs = value.__dict__.items()
+    elif not isinstance(value, dict | list | tuple):
+        reads.add(path)
+    for step, part in pairs:
+        _read_whole(part, reads, (*path, step))
+
+
+class _TrackedMapping(dict[Any, Any]):
+    """A mapping that records which of its values are read; its keys are part of its shape.
+
+    Python code reads a mapping by these methods alone.  C code may bypass a subclass' methods, as `jsonschema_rs`
+    does, so no rule may call it.
+    """
+
+    __slots__ = ("_kept", "_path", "_reads")
+
+    def __init__(self, plain: dict[Any, Any], reads: ReadSet, path: Path) -> None:
+        super().__init__(plain)
+        self._reads, self._path = reads, path
+        self._kept: dict[Any, Any] = {}
+
+    def __getitem__(self, key: Any) -> Any:
+        if key not in self._kept:
+            self._kept[key] = tracked(super().__getitem__(key), self._reads, (*self._path, key))
+        return self._kept[key]
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        return self[key] if key in self else default  # noqa: SIM401 - dict.get would bypass __getitem__
+
+    def items(self) -> ItemsView[Any, Any]:  # type: ignore[override]
+        return ItemsView(self)
+
+    def values(self) -> ValuesView[Any]:  # type: ignore[override]
+        return ValuesView(self)
+
+    def __iter__(self) -> Iterator[Any]:
+        # Without a method of its own, `{**mapping}` would copy the values unseen.
+        return super().__iter__()
+
+    def copy(self) -> dict[Any, Any]:
+        return dict(self.items())
+
+    def __or__(self, other: Any) -> Any:
+        return self.copy() | other
+
+    def __ror__(self, other: Any) -> Any:
+        return other | self.copy()
+
+    def __eq__(self, other: object) -> bool:
+        _read_whole(self._plain(), self._reads, self._path)
+        return self._plain() == other
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = None
+
+    def __repr__(self) -> str:
+        _read_whole(self._plain(), self._reads, self._path)
+        return repr(self._plain())
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return dict, (self.copy(),)
+
+    def _plain(self) -> dict[Any, Any]:
+        return {key: dict.__getitem__(self, key) for key in self}
+
+    def _refuse(self, *_: object, **__: object) -> NoReturn:
+        raise TypeError("a rule changes its subject")
+
+    __setitem__ = __delitem__ = __ior__ = pop = popitem = setdefault = update = clear = _refuse
+
+
+class _TrackedSection:
+    """A stand-in for a section of a specification, or a context, that records which of its fields are read."""
+
+    __slots__ = ("_kept", "_path", "_reads", "_section")
+
+    def __init__(self, section: Section | Context, reads: ReadSet, path: Path) -> None:
+        self._section, self._reads, self._path = section, reads, path
+        self._kept: dict[str, Any] = {}
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:  # isinstance takes it for the section
+        return type(self._section)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in self._kept:
+            return self._kept[name]
+        section = self._section
+        if name in section.__dict__:
+            self._kept[name] = tracked(section.__dict__[name], self._reads, (*self._path, name))
+            return self._kept[name]
+        own = getattr(type(section), name)
+        if isinstance(own, property) and own.fget:
+            return own.fget(self)
+        if isinstance(own, FunctionType) and type(section).__module__ == own.__module__:
+            return MethodType(own, self)
+        # A method of pydantic's, such as dumping the section, may read all of it.
+        _read_whole(section, self._reads, self._path)
+        return getattr(section, name)
+
+    def __eq__(self, other: object) -> bool:
+        _read_whole(self._section, self._reads, self._path)
+        return self._section == (other._section if type(other) is _TrackedSection else other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        _read_whole(self._section, self._reads, self._path)
+        return repr(self._section)

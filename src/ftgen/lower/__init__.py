@@ -1,0 +1,35 @@
+"""Lower a specification to Kubernetes objects, plain dicts that read like their YAML.
+
+One function an object or part of one.  Everything that Volcano's admission would fill in is written, and quantities are
+canonical, so that a second apply changes nothing (Volcano's job webhook fills in tasks only on creation and refuses the
+difference on update).  The job has no name yet: `naming` gives it one made of its content.
+"""
+
+from __future__ import annotations
+
+from ftgen.lower.devices import resources
+from ftgen.lower.job import job
+from ftgen.lower.objects import TASK, Bundle, Identity, Inputs, Object
+from ftgen.lower.plain_job import plain
+from ftgen.lower.scripts import config_map, is_mounted
+from ftgen.lower.storage import claims, is_temporary, shared_memory
+
+__all__ = [
+    "TASK",
+    "Bundle",
+    "Identity",
+    "Inputs",
+    "Object",
+    "is_temporary",
+    "lower",
+    "plain",
+    "resources",
+    "shared_memory",
+]
+
+
+def lower(inputs: Inputs) -> Bundle:
+    """Lower what is wanted to the objects of one run: the job, and what must be there before it."""
+    spec = inputs.spec
+    mounted = config_map(spec, inputs.identity.folder, inputs.scripts) if is_mounted(spec) else None
+    return Bundle(job(inputs, mounted), (*claims(spec), *((mounted,) if mounted else ())))

@@ -1,0 +1,139 @@
+"""The pod of one node: an init container that fetches, a container that trains."""
+
+from __future__ import annotations
+
+from ftgen.lower.devices import device_claims, resources
+from ftgen.lower.environment import described, fetching, job_name, needs, training
+from ftgen.lower.objects import TASK, Identity, Inputs, Object, given, run_label
+from ftgen.lower.scripts import arguments, command, scripts_mount, scripts_volume
+from ftgen.lower.storage import ca_mount, cache_mount, node_selector, volumes
+from ftgen.spec import Spec
+
+# The user and group of pods that may not run as root; any but 0 passes.
+_USER = 1000
+
+
+def pod(inputs: Inputs, mounted: Object | None) -> Object:
+    """Make the pod of one node: fetch, then train.
+
+    The kubelet restarts nothing, so that Volcano's policies see failures.
+    """
+    spec, identity = inputs.spec, inputs.identity
+    return {
+        "restartPolicy": "Never",
+        "terminationGracePeriodSeconds": spec.job.grace_period,
+        **given("schedulerName", spec.hardware.scheduler),
+        # With the node's own network names resolve through the cluster only where the policy says so.
+        **({"hostNetwork": True, "dnsPolicy": "ClusterFirstWithHostNet"} if spec.network.host else {}),
+        **given("securityContext", pod_security(spec)),
+        **given("nodeSelector", dict(spec.cluster.node_selector)),
+        **given("affinity", affinity(spec, identity)),
+        **given("topologySpreadConstraints", spread(spec, identity)),
+        **given("tolerations", tolerations(spec)),
+        **given("imagePullSecrets", [{"name": name} for name in spec.cluster.image_pull_secrets]),
+        **given("resourceClaims", device_claims(spec)),
+        "volumes": [*volumes(spec), *scripts_volume(mounted)],
+        "initContainers": [prepare(spec, inputs.scripts[spec.trainer.prepare_script])],
+        "containers": [train(inputs)],
+    }
+
+
+def tolerations(spec: Spec) -> list[Object]:
+    """Return the tolerations of the cluster, and those that the nodes with these cards ask for.
+
+    Both are lowered here, because a patch of tolerations replaces them: their list has no key to merge by.
+    """
+    own = [{"key": key, "operator": "Exists", "effect": "NoSchedule"} for key in spec.hardware.taints]
+    said = [dict(each) for each in spec.cluster.tolerations]
+    return [*said, *(each for each in own if each not in said)]
+
+
+def affinity(spec: Spec, identity: Identity) -> Object | None:
+    """Return which nodes will do, and that the pods of one job keep apart."""
+    wanted = (*spec.cluster.node_affinity, *spec.hardware.card.nodes)
+    required = {"requiredDuringSchedulingIgnoredDuringExecution": node_selector(wanted)}
+    return {
+        **({"nodeAffinity": required} if wanted else {}),
+        **({"podAntiAffinity": apart(spec, identity)} if spec.hardware.nodes > 1 else {}),
+    }
+
+
+def apart(spec: Spec, identity: Identity) -> Object:
+    """Keep the pods on different nodes: required where each fills a node or opens ports of it, else preferred."""
+    term = {"labelSelector": {"matchLabels": run_label(identity)}, "topologyKey": "kubernetes.io/hostname"}
+    if spec.hardware.devices == spec.hardware.card.per_node or spec.network.host:
+        return {"requiredDuringSchedulingIgnoredDuringExecution": [term]}
+    return {"preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 100, "podAffinityTerm": term}]}
+
+
+def spread(spec: Spec, identity: Identity) -> list[Object]:
+    """Spread the pods over parts of the cluster, such as racks; never by waiting, because the gang starts as one."""
+    if spec.hardware.nodes == 1:
+        return []
+    common = {
+        "maxSkew": 1,
+        "whenUnsatisfiable": "ScheduleAnyway",
+        "labelSelector": {"matchLabels": run_label(identity)},
+    }
+    return [{**common, "topologyKey": label} for label in spec.cluster.topology_spread]
+
+
+def pod_security(spec: Spec) -> Object | None:
+    """Return what the restricted level asks of a pod: no root, own group on volumes, the runtime's seccomp profile."""
+    if spec.cluster.pod_security != "restricted":
+        return None
+    return {
+        "runAsNonRoot": True,
+        "runAsUser": _USER,
+        "runAsGroup": _USER,
+        "fsGroup": _USER,
+        # A models volume holds files by the thousand: they are given to the group once, not at every start.
+        "fsGroupChangePolicy": "OnRootMismatch",
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+
+
+def container_security(spec: Spec, *capabilities: str) -> Object | None:
+    """Return what the restricted level asks of a container, and the capabilities that it needs."""
+    restricted = spec.cluster.pod_security == "restricted"
+    changed = {**({"drop": ["ALL"]} if restricted else {}), **given("add", list(capabilities))}
+    return {**({"allowPrivilegeEscalation": False} if restricted else {}), **given("capabilities", changed)}
+
+
+def prepare(spec: Spec, script: str) -> Object:
+    """Make the init container that fetches model and data set; downloads need no card."""
+    models = {"name": "models-cache", "mountPath": spec.storage.models.path}
+    return {
+        "name": "prepare",
+        "image": spec.hardware.image,
+        "imagePullPolicy": spec.cluster.image_pull_policy,
+        "env": [*fetching(spec), *described(spec), *needs(spec)],
+        "resources": {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"cpu": "2", "memory": "4Gi"}},
+        **given("securityContext", container_security(spec)),
+        "volumeMounts": [models, *cache_mount(spec), *ca_mount(spec), *scripts_mount(spec)],
+        "command": command(spec, spec.trainer.prepare_script, script),
+    }
+
+
+def train(inputs: Inputs) -> Object:
+    """Make the container that trains, merges and pushes."""
+    spec = inputs.spec
+    mounts = [
+        {"name": "dshm", "mountPath": "/dev/shm"},  # noqa: S108 - the mount point that collectives use
+        {"name": "models-cache", "mountPath": spec.storage.models.path},
+        {"name": "workspace", "mountPath": spec.storage.workspace.path},
+        *cache_mount(spec),
+    ]
+    # RDMA registers memory that must not be paged out.
+    capabilities = ("IPC_LOCK",) if spec.network.rdma_resource else ()
+    return {
+        "name": TASK,
+        "image": spec.hardware.image,
+        "imagePullPolicy": spec.cluster.image_pull_policy,
+        "env": [job_name(), *fetching(spec), *training(inputs)],
+        "resources": resources(spec),
+        **given("securityContext", container_security(spec, *capabilities)),
+        "volumeMounts": [*mounts, *ca_mount(spec), *scripts_mount(spec)],
+        "command": command(spec, spec.trainer.script, inputs.scripts[spec.trainer.script]),
+        **given("args", arguments(spec)),
+    }
