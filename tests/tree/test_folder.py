@@ -406,7 +406,7 @@ def test_an_index_that_names_a_file_behind_a_link_removes_nothing_there(tmp_path
     write(out, make_run(h8="22222222"))
     for work in (stopping(["x"]), archiving(["x"]), rerunning(["x"])):
         with suppress(Rejected):
-            apply(plan_edit(out, lambda shelf, lock, work=work: work(shelf, lock)[0]))
+            apply(plan_edit(out, lambda store, lock, work=work: work(store, lock)[0]))
     assert {file.name: file.read_text() for file in victim.iterdir()} == {"job-x.yaml": "theirs\n"}
 
 

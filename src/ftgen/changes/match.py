@@ -13,7 +13,7 @@ from ftgen import yamlio
 from ftgen.changes.compare import FieldChange, Kind, cost, fields
 from ftgen.diagnostics import Rejected
 from ftgen.files import is_there
-from ftgen.tree import Lock, Run, Shelf, State, Terms, settled
+from ftgen.tree import Lock, Run, State, Store, Terms, settled
 from ftgen.validation.manifest import mapping
 
 Manifest = Mapping[str, Any]
@@ -155,36 +155,36 @@ def of_runs(lock: Lock, read: Callable[[str], bytes | None], runs: Iterable[Run]
         yield from _of_files(before, files)
 
 
-def of_tree(shelf: Shelf, lock: Lock, runs: Iterable[Run], whole: frozenset[str] = frozenset()) -> list[Change]:
+def of_tree(store: Store, lock: Lock, runs: Iterable[Run], whole: frozenset[str] = frozenset()) -> list[Change]:
     """The changes that rendering `runs` would make to a tree, under the names that were issued there.
 
     Args:
-        shelf: where the tree lies.
+        store: where the tree lies.
         lock: its ownership index.
         runs: what is rendered.
         whole: folders of which this is all there should be.
     """
     kept = list(runs)
-    known = list(settled(shelf, lock, kept, Terms(same_run=same_run)))
+    known = list(settled(store, lock, kept, Terms(same_run=same_run)))
     over = {run.identity for run in kept} - {run.identity for run in known}
-    return [*of_runs(lock, shelf.read, known), *_over(shelf, lock, over), *_unrendered(shelf, lock, kept, whole)]
+    return [*of_runs(lock, store.read, known), *_over(store, lock, over), *_unrendered(store, lock, kept, whole)]
 
 
-def _over(shelf: Shelf, lock: Lock, identities: Collection[str]) -> Iterator[Change]:
+def _over(store: Store, lock: Lock, identities: Collection[str]) -> Iterator[Change]:
     """Objects of archived and stopping runs, which rendering leaves as they are."""
     for path, entry in sorted(lock.files.items()):
         if entry.run in identities and entry.state in {State.ARCHIVED, State.STOPPING} and _is_manifest(path):
-            for manifest in _manifests(path, shelf.read(path) or b""):
+            for manifest in _manifests(path, store.read(path) or b""):
                 yield Change(Status.UNCHANGED, Kind.NO_OP, manifest, manifest)
 
 
-def _unrendered(shelf: Shelf, lock: Lock, runs: Iterable[Run], whole: frozenset[str]) -> Iterator[Change]:
+def _unrendered(store: Store, lock: Lock, runs: Iterable[Run], whole: frozenset[str]) -> Iterator[Change]:
     """Objects of whole folders that nothing renders any more."""
     identities = {run.identity for run in runs} | {f"{folder}/*" for folder in whole}
     for path, entry in sorted(lock.files.items()):
         active = entry.state is State.ACTIVE and _is_manifest(path)
         if active and path.partition("/")[0] in whole and entry.run not in identities:
-            yield from map(_removed, _manifests(path, shelf.read(path) or b""))
+            yield from map(_removed, _manifests(path, store.read(path) or b""))
 
 
 def _is_manifest(path: str) -> bool:

@@ -57,7 +57,7 @@ def _against_tree(arguments: Arguments) -> list[Change]:
         return gitops.preview(place, rendering.runs, whole=rendering.whole, push=arguments.flags.push)
     out = Path(arguments.flags.out)
     tree.recover(out)
-    return changes.of_tree(tree.shelf(out), tree.read_lock(out), rendering.runs, rendering.whole)
+    return changes.of_tree(tree.folder_store(out), tree.read_lock(out), rendering.runs, rendering.whole)
 
 
 def _shown(found: list[Change], form: str, *, stays: bool) -> str:

@@ -32,7 +32,7 @@ def _leftovers(arguments: Arguments) -> list[Leftover]:
         return gitops.gc(place, push=arguments.flags.push)
     out = Path(arguments.flags.out)
     tree.recover(out)
-    return list(gitops.leftovers(tree.shelf(out), tree.read_lock(out)))
+    return list(gitops.leftovers(tree.folder_store(out), tree.read_lock(out)))
 
 
 def _advice(found: list[Leftover]) -> str:

@@ -108,7 +108,7 @@ def carry_out(work: Work, arguments: Arguments, runs: Sequence[Run] = ()) -> Out
     """
     place = target(arguments)
     if place is None:
-        return tree.apply(tree.plan_edit(Path(arguments.flags.out), lambda shelf, lock: work(shelf, lock)[0]))
+        return tree.apply(tree.plan_edit(Path(arguments.flags.out), lambda store, lock: work(store, lock)[0]))
     made = provenance(runs)
     if runs and not arguments.flags.allow_dirty:
         gitops.refuse_unclear(place, made, push=arguments.flags.push)

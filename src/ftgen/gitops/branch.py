@@ -1,4 +1,4 @@
-"""A folder of a branch as a `Shelf`, and the commit that changes it."""
+"""A folder of a branch as a `Store`, and the commit that changes it."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Branch:
                 process.kill()
                 process.communicate()
 
-    # a shelf
+    # a store
 
     def describe(self) -> str:
         """Branch and folder."""

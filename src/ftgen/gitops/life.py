@@ -23,7 +23,7 @@ from ftgen.gitops.branch import Branch
 from ftgen.gitops.git import told_as_diagnostics
 from ftgen.gitops.publish import Work
 from ftgen.gitops.remote import destination
-from ftgen.tree import DELIVERY, Entry, Fate, Issued, Lock, Outcome, Run, Shelf, State, object_of, under_name
+from ftgen.tree import DELIVERY, Entry, Fate, Issued, Lock, Outcome, Run, State, Store, object_of, under_name
 from ftgen.tree.lock import is_job, is_scripts
 from ftgen.tree.plan import sha256
 from ftgen.validation.manifest import read, version_of
@@ -112,12 +112,12 @@ def gc(target: Target, *, push: bool = False) -> list[Leftover]:
         Rejected: FT5xx, where it cannot be read.
     """
     with told_as_diagnostics(), destination(target, push=push) as place:
-        shelf = Branch(place.git, place.tip(target.branch), target.path, target.shown)
-        with closing(shelf):
-            return list(leftovers(shelf, shelf.lock()))
+        store = Branch(place.git, place.tip(target.branch), target.path, target.shown)
+        with closing(store):
+            return list(leftovers(store, store.lock()))
 
 
-def leftovers(shelf: Shelf, lock: Lock) -> Iterator[Leftover]:
+def leftovers(store: Store, lock: Lock) -> Iterator[Leftover]:
     """What nothing refers to: orphaned and archived runs, and claims and the like no live job names.
 
     Only lists; `stop` removes.
@@ -125,7 +125,7 @@ def leftovers(shelf: Shelf, lock: Lock) -> Iterator[Leftover]:
     jobs = {path: entry.state for path, entry in sorted(lock.files.items()) if is_job(entry.object)}
     living = {path for path, state in jobs.items() if state is not State.ARCHIVED}
     folders = {path.partition("/")[0] for path in living}
-    texts = {path: shelf.read(path) or b"" for path in jobs}
+    texts = {path: store.read(path) or b"" for path in jobs}
     live = [texts[path] for path in living]
     for path, entry in sorted(lock.files.items()):
         if is_job(entry.object) and entry.state is not State.ACTIVE:
@@ -159,8 +159,8 @@ def _work(
     rendered: Mapping[str, Run] = MappingProxyType({}),
     last: Callable[[_Edit], None] | None = None,
 ) -> Work:
-    def work(shelf: Shelf, lock: Lock) -> tuple[Outcome, str]:
-        edit = _Edit(shelf, lock, dict(lock.files), dict(lock.runs), set(lock.ended), {})
+    def work(store: Store, lock: Lock) -> tuple[Outcome, str]:
+        edit = _Edit(store, lock, dict(lock.files), dict(lock.runs), set(lock.ended), {})
         for name in names:
             fresh = rendered.get(_first(name))
             if fresh is not None and not _owned(lock, name):
@@ -224,7 +224,7 @@ def _no(name: str, why: str, how: str) -> Rejected:
 class _Edit:
     """Changes to a committed tree, and to its index, in step."""
 
-    shelf: Shelf
+    store: Store
     old: Lock
     files: dict[str, Entry]
     runs: dict[str, Issued]
@@ -233,15 +233,15 @@ class _Edit:
 
     def content(self, path: str) -> bytes:
         """The committed bytes, which must be those that ftgen wrote."""
-        there = self.shelf.read(path)
+        there = self.store.read(path)
         if there is None or sha256(there) != self.old.files[path].sha256:
             how = "undo the edit, or publish the run with --overwrite first"
             raise Rejected([error("FT503", f"{path} was edited by hand", path, help=how)])
         return there
 
     def put(self, path: str, content: bytes, entry: Entry) -> None:
-        self.fates[path] = Fate.CHANGED if self.shelf.has(path) else Fate.ADDED
-        self.shelf.stage(path, content)
+        self.fates[path] = Fate.CHANGED if self.store.has(path) else Fate.ADDED
+        self.store.stage(path, content)
         self.files[path] = replace(entry, sha256=sha256(content), object=object_of(content))
 
     def annotate(self, path: str, annotations: Annotations) -> None:
@@ -263,7 +263,7 @@ class _Edit:
         touched = {path.partition("/")[0] for path, e in self.old.files.items() if self.files.get(path) != e}
         there = {path: e for path, e in self.files.items() if path.partition("/")[0] in touched}
         jobs = {path: e.state for path, e in there.items() if is_job(e.object)}
-        texts = {path: self.shelf.read(path) or b"" for path in jobs}
+        texts = {path: self.store.read(path) or b"" for path in jobs}
         for path, entry in [(path, e) for path, e in there.items() if is_scripts(e.object)]:
             states = {jobs[job] for job, text in texts.items() if _is_named(entry.object, (text,))}
             if not states:
@@ -295,7 +295,7 @@ class _Edit:
         for path, content in under_name(run, name).files.items():
             _refuse_long(name, content)
             # A claim that other runs share is there already, and theirs.
-            if not self.shelf.has(path):
+            if not self.store.has(path):
                 self.put(path, content, Entry("", "", run.identity, name))
         self.runs[run.identity] = Issued(name)
 

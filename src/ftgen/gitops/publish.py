@@ -20,7 +20,7 @@ from ftgen.gitops.branch import Branch
 from ftgen.gitops.git import Git, GitFailed, told_as_diagnostics
 from ftgen.gitops.remote import Destination, _Local, destination, said
 from ftgen.gitops.source import Provenance, message
-from ftgen.tree import DELIVERY, Fate, Lock, NewRun, Outcome, Run, Shelf, Terms, draw
+from ftgen.tree import DELIVERY, Fate, Lock, NewRun, Outcome, Run, Store, Terms, draw
 from ftgen.tree.lock import is_job
 
 _TRIES = 10
@@ -76,7 +76,7 @@ class Published:
         return f"{self.result} {self.commit[:10]} to {branch}: {tally(self.outcome)}"
 
 
-Work = Callable[[Shelf, Lock], tuple[Outcome, str]]
+Work = Callable[[Store, Lock], tuple[Outcome, str]]
 """A change: stages content on a branch, and returns what becomes of it and the commit's subject."""
 
 
@@ -103,8 +103,8 @@ def publish(
     kept = runs if iter(runs) is not runs else list(runs)
     fitting = replace(terms, same_run=same_run)
 
-    def work(shelf: Shelf, lock: Lock) -> tuple[Outcome, str]:
-        outcome = draw(shelf, lock, map(_named, kept), fitting)
+    def work(store: Store, lock: Lock) -> tuple[Outcome, str]:
+        outcome = draw(store, lock, map(_named, kept), fitting)
         return outcome, f"ftgen: {tally(outcome)} in {' '.join(_folders(outcome)) or 'nothing'}"
 
     own = f"ftgen/{next((run.folder for run in kept), '')}" if branch_per_sweep else target.branch
@@ -133,9 +133,9 @@ def preview(
         Rejected: FT5xx, where the branch cannot be read.
     """
     with told_as_diagnostics(), destination(target, push=push) as place:
-        shelf = Branch(place.git, place.tip(target.branch), target.path, target.shown, _hashing(place.git))
-        with closing(shelf):
-            return of_tree(shelf, shelf.lock(), runs, whole)
+        store = Branch(place.git, place.tip(target.branch), target.path, target.shown, _hashing(place.git))
+        with closing(store):
+            return of_tree(store, store.lock(), runs, whole)
 
 
 def tally(outcome: Outcome) -> str:
@@ -212,19 +212,19 @@ def _attempt(
     """One try: what was published, or else the tip it was built on and why it was refused."""
     own = place.tip(target.branch)
     base = own or (place.tip(fork) if fork and fork != target.branch else "")
-    shelf = Branch(place.git, base, target.path, f"{target.shown} ({target.branch})", _hashing(place.git))
-    with closing(shelf):
-        before = shelf.lock()
-        outcome, subject = work(shelf, before)
-        shelf.remove(outcome.gone)
-        shelf.stage_lock(outcome.lock)
-        if shelf.is_unchanged:
+    store = Branch(place.git, base, target.path, f"{target.shown} ({target.branch})", _hashing(place.git))
+    with closing(store):
+        before = store.lock()
+        outcome, subject = work(store, before)
+        store.remove(outcome.gone)
+        store.stage_lock(outcome.lock)
+        if store.is_unchanged:
             return Published(Result.UNCHANGED, target.branch, own, outcome, outcome.diagnostics), base, ""
-        progress(f"writing {len(shelf.staged)} files")
-        made = shelf.write(
+        progress(f"writing {len(store.staged)} files")
+        made = store.write(
             message(subject, provenance, _folders(outcome), _names(before, outcome)),
-            _signature(shelf.git, provenance),
-            signed=_signs(shelf.git),
+            _signature(store.git, provenance),
+            signed=_signs(store.git),
         )
     progress(f"updating {target.branch}")
     problem = place.deliver(target.branch, made, own)

@@ -21,7 +21,7 @@ What can be refused here:
 * FT515: there is no folder of the user's own to note in what is about to be written.
 """
 
-from ftgen.tree.folder import apply, discard, plan_copy, plan_edit, plan_write, read_lock, recover, shelf
+from ftgen.tree.folder import apply, discard, folder_store, plan_copy, plan_edit, plan_write, read_lock, recover
 from ftgen.tree.lock import (
     DELIVERY,
     EMPTY,
@@ -38,7 +38,7 @@ from ftgen.tree.lock import (
     object_of,
     parse_lock,
 )
-from ftgen.tree.plan import Fate, NewRun, Outcome, Shelf, Terms, draw, settled, under_name
+from ftgen.tree.plan import Fate, NewRun, Outcome, Store, Terms, draw, settled, under_name
 
 __all__ = [
     "DELIVERY",
@@ -52,13 +52,14 @@ __all__ = [
     "NewRun",
     "Outcome",
     "Run",
-    "Shelf",
     "State",
+    "Store",
     "Terms",
     "apply",
     "discard",
     "draw",
     "dump_lock",
+    "folder_store",
     "issued_name",
     "judged_by",
     "object_of",
@@ -69,6 +70,5 @@ __all__ = [
     "read_lock",
     "recover",
     "settled",
-    "shelf",
     "under_name",
 ]

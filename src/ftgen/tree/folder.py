@@ -12,7 +12,7 @@ from ftgen import files
 from ftgen.diagnostics import Diagnostic, Rejected, error
 from ftgen.tree import stage as stages
 from ftgen.tree.lock import EMPTY, LOCK_NAME, Lock, Run, dump_lock, parse_lock
-from ftgen.tree.plan import Outcome, Shelf, Terms, draw, lay
+from ftgen.tree.plan import Outcome, Store, Terms, draw, lay
 from ftgen.tree.stage import Stage
 from ftgen.tree.walk import Blocked, Walk, kind_of
 
@@ -39,7 +39,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class _Folder:
-    """The `Shelf` over a folder on disk."""
+    """The `Store` over a folder on disk."""
 
     walk: Walk
     shown: str
@@ -114,7 +114,7 @@ def plan_write(out: Path, runs: Iterable[Run], terms: Terms = Terms(), *, dry: b
     Raises:
         Rejected: FT501 to FT515; nothing is changed, nothing stays behind.
     """
-    return plan_edit(out, lambda shelf, lock: draw(shelf, lock, runs, terms), dry=dry)
+    return plan_edit(out, lambda store, lock: draw(store, lock, runs, terms), dry=dry)
 
 
 def plan_copy(out: Path, contents: Mapping[str, bytes], *, overwrite: bool) -> Plan:
@@ -123,10 +123,10 @@ def plan_copy(out: Path, contents: Mapping[str, bytes], *, overwrite: bool) -> P
     Raises:
         Rejected: as `plan_write`.
     """
-    return plan_edit(out, lambda shelf, lock: lay(shelf, lock, contents, overwrite=overwrite))
+    return plan_edit(out, lambda store, lock: lay(store, lock, contents, overwrite=overwrite))
 
 
-def plan_edit(out: Path, decide: Callable[[Shelf, Lock], Outcome], *, dry: bool = False) -> Plan:
+def plan_edit(out: Path, decide: Callable[[Store, Lock], Outcome], *, dry: bool = False) -> Plan:
     """The same for any other change of a tree: `decide` stages content, and says what becomes of each file.
 
     Raises:
@@ -145,13 +145,13 @@ def plan_edit(out: Path, decide: Callable[[Shelf, Lock], Outcome], *, dry: bool 
             raise
 
 
-def _plan(root: Path, folder: _Folder, decide: Callable[[Shelf, Lock], Outcome]) -> Plan:
+def _plan(root: Path, folder: _Folder, decide: Callable[[Store, Lock], Outcome]) -> Plan:
     base = _read_lock(folder)
     lock = EMPTY if base is None else parse_lock(base, f"{folder.shown}/{LOCK_NAME}")
     return Plan(root, decide(folder, lock), base, folder.stage_)
 
 
-def shelf(out: Path) -> Shelf:
+def folder_store(out: Path) -> Store:
     """The folder `out` to be read; what is staged on it goes nowhere.
 
     Raises:

@@ -1,6 +1,6 @@
 """What a render would do to a tree: pure decisions over an index and whatever holds the files.
 
-The same decisions serve a folder on disk and the tree of a git branch; both are a `Shelf`.
+The same decisions serve a folder on disk and the tree of a git branch; both are a `Store`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _DIFF_BYTES = 2**20
 _NAMED = 5
 
 
-class Shelf(Protocol):
+class Store(Protocol):
     """Where a tree's files lie."""
 
     def describe(self) -> str:
@@ -160,30 +160,30 @@ def under_name(run: Run, name: str) -> Run:
     return replace(run, name=name, files=files)
 
 
-def draw(shelf: Shelf, lock: Lock, runs: Iterable[Run], terms: Terms) -> Outcome:
-    """Decide the fate of every file; stage new content on the shelf as the runs stream by.
+def draw(store: Store, lock: Lock, runs: Iterable[Run], terms: Terms) -> Outcome:
+    """Decide the fate of every file; stage new content on the store as the runs stream by.
 
     Raises:
         Rejected: every problem of every run, once all have been seen.
     """
-    draft = _Draft(shelf, lock, terms)
-    if not lock.files and not lock.runs and not terms.adopt and not shelf.is_bare():
-        raise Rejected([_no_index(shelf)])
+    draft = _Draft(store, lock, terms)
+    if not lock.files and not lock.runs and not terms.adopt and not store.is_bare():
+        raise Rejected([_no_index(store)])
     for run in runs:
         draft.take(run)
     return draft.finish()
 
 
-def settled(shelf: Shelf, lock: Lock, runs: Iterable[Run], terms: Terms) -> Iterator[Run]:
+def settled(store: Store, lock: Lock, runs: Iterable[Run], terms: Terms) -> Iterator[Run]:
     """The runs under the names they would be written as: what was issued is kept, what is over is left out."""
-    draft = _Draft(shelf, lock, terms)
+    draft = _Draft(store, lock, terms)
     for rendered in runs:
         run = draft.settle(rendered)
         if not draft.is_ended(run):
             yield run
 
 
-def lay(shelf: Shelf, lock: Lock, contents: Mapping[str, bytes], *, overwrite: bool) -> Outcome:
+def lay(store: Store, lock: Lock, contents: Mapping[str, bytes], *, overwrite: bool) -> Outcome:
     """Decide the fate of files that belong to no run, and stage them: an export, a Dockerfile, a schema.
 
     No index tells whether such a file was edited, so that any other content in its place stays unless `overwrite`.
@@ -191,51 +191,51 @@ def lay(shelf: Shelf, lock: Lock, contents: Mapping[str, bytes], *, overwrite: b
     Raises:
         Rejected: every problem of every file.
     """
-    problems = [d for path, content in contents.items() if (d := _unlaid(shelf, lock, path, content, overwrite))]
+    problems = [d for path, content in contents.items() if (d := _unlaid(store, lock, path, content, overwrite))]
     if problems:
         raise Rejected(problems)
     fates: dict[str, Fate] = {}
     for path, content in contents.items():
-        if shelf.holds(path, content):
+        if store.holds(path, content):
             fates[path] = Fate.UNCHANGED
         else:
-            fates[path] = Fate.CHANGED if shelf.has(path) else Fate.ADDED
-            shelf.stage(path, content)
+            fates[path] = Fate.CHANGED if store.has(path) else Fate.ADDED
+            store.stage(path, content)
     return Outcome(lock, fates)
 
 
-def _unlaid(shelf: Shelf, lock: Lock, path: str, content: bytes, overwrite: bool) -> Diagnostic | None:
+def _unlaid(store: Store, lock: Lock, path: str, content: bytes, overwrite: bool) -> Diagnostic | None:
     """Why a file may not be written."""
-    if unsafe := _unsafe(shelf, path):
+    if unsafe := _unsafe(store, path):
         return unsafe
-    if not shelf.has(path) or shelf.holds(path, content):
+    if not store.has(path) or store.holds(path, content):
         return None
     if path in lock.files:
-        told = f"{path} belongs to {lock.files[path].run}, which was rendered into {shelf.describe()}"
+        told = f"{path} belongs to {lock.files[path].run}, which was rendered into {store.describe()}"
         return error("FT504", told, path, help="choose another folder with -o")
     how = "move it away, choose another folder with -o, or add --overwrite to replace it"
-    told = f"{path} is in {shelf.describe()} with another content"
+    told = f"{path} is in {store.describe()} with another content"
     return None if overwrite else error("FT502", told, path, help=how)
 
 
-def _unsafe(shelf: Shelf, path: str) -> Diagnostic | None:
+def _unsafe(store: Store, path: str) -> Diagnostic | None:
     """Why nothing may be written at `path`, whatever is there."""
     if reason := path_problem(path):
         how = "give the run, or the object, another name"
         return error("FT501", f"{path!r} cannot be written: {reason}", path, help=how)
-    return shelf.problem(path)
+    return store.problem(path)
 
 
-def _no_index(shelf: Shelf) -> Diagnostic:
+def _no_index(store: Store) -> Diagnostic:
     how = "choose another folder with -o (or --path), or add --adopt to render among the files that are there"
-    return error("FT502", f"{shelf.describe()} is not empty and has no ftgen.lock", shelf.describe(), help=how)
+    return error("FT502", f"{store.describe()} is not empty and has no ftgen.lock", store.describe(), help=how)
 
 
 @dataclass(slots=True)
 class _Draft:
     """An outcome in the making; holds digests, never contents."""
 
-    shelf: Shelf
+    store: Store
     old: Lock
     terms: Terms
     files: dict[str, Entry] = field(init=False)
@@ -289,7 +289,7 @@ class _Draft:
 
     def _is_same(self, candidate: Run) -> bool:
         for path in self._files_of(candidate):
-            old = self.shelf.read(path) if is_job(self.old.files[path].object) else None
+            old = self.store.read(path) if is_job(self.old.files[path].object) else None
             if old is not None and path in candidate.files:
                 return self.terms.same_run(old, candidate.files[path])
         return False
@@ -341,7 +341,7 @@ class _Draft:
                 self._orphan(path)
 
     def _remove(self, path: str) -> None:
-        there = self.shelf.read(path)
+        there = self.store.read(path)
         if there is None:
             self._forget(path, Fate.MISSING)
         elif sha256(there) == self.old.files[path].sha256 or self.terms.overwrite:
@@ -360,7 +360,7 @@ class _Draft:
     # one file
 
     def _place(self, run: Run, path: str, content: bytes) -> None:
-        if unsafe := _unsafe(self.shelf, path):
+        if unsafe := _unsafe(self.store, path):
             self.problems.append(unsafe)
             return
         entry = Entry(sha256(content), object_of(content), run.identity, run.name)
@@ -377,15 +377,15 @@ class _Draft:
 
     def _put(self, path: str, entry: Entry, content: bytes) -> None:
         owner = self.old.files.get(path)
-        if self.shelf.holds(path, content):
+        if self.store.holds(path, content):
             self._own(path, entry, Fate.UNCHANGED)
             return
-        there = self.shelf.read(path)
+        there = self.store.read(path)
         if there is not None and not self._may_replace(path, owner, entry, there, content):
             self.fates[path] = Fate.KEPT
             return
         self._own(path, entry, Fate.ADDED if there is None else Fate.CHANGED)
-        self.shelf.stage(path, content)
+        self.store.stage(path, content)
 
     def _own(self, path: str, entry: Entry, fate: Fate) -> None:
         owner = self.old.files.get(path)
@@ -445,7 +445,7 @@ class _Draft:
         for path in idle:
             name = self.old.files[path].object.rpartition("/")[2].encode()
             others = [other for other, e in self.files.items() if is_job(e.object) and self._is_left(path, other)]
-            if not any(name in (self.shelf.read(other) or b"") for other in others):
+            if not any(name in (self.store.read(other) or b"") for other in others):
                 self._remove(path)
 
     def _is_left(self, path: str, other: str) -> bool:
@@ -462,7 +462,7 @@ class _Draft:
 
     def _forget_missing(self) -> None:
         for path in self.old.files:
-            if self.fates.get(path) in {None, Fate.ORPHANED} and not self.shelf.has(path):
+            if self.fates.get(path) in {None, Fate.ORPHANED} and not self.store.has(path):
                 self._forget(path, Fate.MISSING)
 
     def _duplicates(self) -> list[Diagnostic]:
