@@ -19,7 +19,7 @@ _NOTHING = "0" * 40
 
 
 @dataclass(slots=True)
-class Branch:
+class BranchStore:
     """The files below `path` in `commit`, read without a checkout.
 
     Attributes:

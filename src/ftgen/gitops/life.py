@@ -19,7 +19,7 @@ from ftgen import schema, yamlio
 from ftgen.diagnostics import Rejected, error
 from ftgen.gitops.address import Target
 from ftgen.gitops.annotations import TOMBSTONE, Annotations, annotated, revived, text_of, unguarded
-from ftgen.gitops.branch import Branch
+from ftgen.gitops.branch import BranchStore
 from ftgen.gitops.git import told_as_diagnostics
 from ftgen.gitops.publish import Work
 from ftgen.gitops.remote import destination
@@ -112,7 +112,7 @@ def gc(target: Target, *, push: bool = False) -> list[Leftover]:
         Rejected: FT5xx, where it cannot be read.
     """
     with told_as_diagnostics(), destination(target, push=push) as place:
-        store = Branch(place.git, place.tip(target.branch), target.path, target.shown)
+        store = BranchStore(place.git, place.tip(target.branch), target.path, target.shown)
         with closing(store):
             return list(leftovers(store, store.lock()))
 

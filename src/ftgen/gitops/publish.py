@@ -16,7 +16,7 @@ from enum import StrEnum
 from ftgen.changes import Change, of_tree, same_run
 from ftgen.diagnostics import Diagnostic, Rejected, error, note
 from ftgen.gitops.address import Target, target_of
-from ftgen.gitops.branch import Branch
+from ftgen.gitops.branch import BranchStore
 from ftgen.gitops.git import Git, GitFailed, told_as_diagnostics
 from ftgen.gitops.remote import Destination, _Local, destination, said
 from ftgen.gitops.source import Provenance, message
@@ -133,7 +133,7 @@ def preview(
         Rejected: FT5xx, where the branch cannot be read.
     """
     with told_as_diagnostics(), destination(target, push=push) as place:
-        store = Branch(place.git, place.tip(target.branch), target.path, target.shown, _hashing(place.git))
+        store = BranchStore(place.git, place.tip(target.branch), target.path, target.shown, _hashing(place.git))
         with closing(store):
             return of_tree(store, store.lock(), runs, whole)
 
@@ -212,7 +212,7 @@ def _attempt(
     """One try: what was published, or else the tip it was built on and why it was refused."""
     own = place.tip(target.branch)
     base = own or (place.tip(fork) if fork and fork != target.branch else "")
-    store = Branch(place.git, base, target.path, f"{target.shown} ({target.branch})", _hashing(place.git))
+    store = BranchStore(place.git, base, target.path, f"{target.shown} ({target.branch})", _hashing(place.git))
     with closing(store):
         before = store.lock()
         outcome, subject = work(store, before)
@@ -227,7 +227,7 @@ def _attempt(
             signed=_signs(store.git),
         )
     progress(f"updating {target.branch}")
-    problem = place.deliver(target.branch, made, own)
+    problem = place.update_branch(target.branch, made, own)
     if problem and place.tip(target.branch) != made:
         return None, own, problem
     result = Result.COMMITTED if isinstance(place, _Local) else Result.PUSHED

@@ -32,7 +32,7 @@ class Destination(Protocol):
     def tip(self, branch: str) -> str:
         """The commit that the branch points to, its objects at hand; empty when there is no such branch."""
 
-    def deliver(self, branch: str, commit: str, base: str) -> str:
+    def update_branch(self, branch: str, commit: str, base: str) -> str:
         """Move the branch from `base` to `commit`, or say why not; empty when it is done."""
 
 
@@ -88,7 +88,7 @@ class _Local:
     def tip(self, branch: str) -> str:
         return self.mine.maybe("rev-parse", "--verify", "--quiet", f"refs/heads/{branch}^{{commit}}")
 
-    def deliver(self, branch: str, commit: str, base: str) -> str:
+    def update_branch(self, branch: str, commit: str, base: str) -> str:
         try:
             zero = "0" * len(commit)
             self.mine.run("update-ref", "-m", "ftgen: publish", f"refs/heads/{branch}", commit, base or zero)
@@ -122,7 +122,7 @@ class _Remote:
             name = self.git.text("rev-parse", "--verify", f"refs/remotes/{_REMOTE}/{branch}")
         return name
 
-    def deliver(self, branch: str, commit: str, base: str) -> str:  # noqa: ARG002 - the server compares
+    def update_branch(self, branch: str, commit: str, base: str) -> str:  # noqa: ARG002 - the server compares
         try:
             self.git.run("push", "--quiet", "--no-verify", _REMOTE, f"{commit}:refs/heads/{branch}")
         except GitFailed as problem:
