@@ -11,7 +11,7 @@ from tests.gitops.cluster import Cluster
 from ftgen import yamlio
 from ftgen.diagnostics import Rejected
 from ftgen.gitops import Result, annotated, archiving, commit, gc, publish, rerunning, stopping, target_of
-from ftgen.tree import Fate, NewRun, Run, State, Terms, parse_lock
+from ftgen.tree import FileChange, NewRun, Run, State, Terms, parse_lock
 from ftgen.validation.manifest import NEWEST
 
 NAME = "sft-1a2b3c4d"
@@ -171,7 +171,7 @@ def test_an_archived_run_is_purged_at_once_and_its_job_is_let_be(git, bare, targ
     archive(target, [NAME], provenance)
     cluster.sync()
     purged = stop(target, [NAME], provenance)
-    assert purged.outcome.fates == {f"sft/job-{NAME}.yaml": Fate.PURGED}
+    assert purged.outcome.changes == {f"sft/job-{NAME}.yaml": FileChange.PURGED}
     assert git(bare, "ls-tree", "-r", "--name-only", "main") == "training/ftgen.lock"
     cluster.sync()
     assert cluster.jobs == [NAME]

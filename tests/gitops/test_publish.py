@@ -11,7 +11,7 @@ import pytest
 
 from ftgen.diagnostics import Rejected
 from ftgen.gitops import Provenance, Result, publish, target_of
-from ftgen.tree import Fate, NewRun, State, Terms, parse_lock
+from ftgen.tree import FileChange, NewRun, State, Terms, parse_lock
 
 
 def files(git, repo, ref="main"):
@@ -125,7 +125,7 @@ def test_a_repository_of_the_longer_hash_works(tmp_path, git, make_run, provenan
 def test_a_change_in_place_rewrites_the_file(bare, git, make_run, provenance):
     publish(to(bare), [make_run()], provenance)
     published = publish(to(bare), [make_run(available=1)], provenance)
-    assert published.outcome.paths(Fate.CHANGED) == ("sft/job-sft-1a2b3c4d.yaml",)
+    assert published.outcome.paths(FileChange.CHANGED) == ("sft/job-sft-1a2b3c4d.yaml",)
     assert "minAvailable: 1" in show(git, bare, "training/sft/job-sft-1a2b3c4d.yaml")
 
 
@@ -151,7 +151,7 @@ def test_an_upgrade_of_the_naming_rule_renames_nothing(bare, git, make_run, prov
     publish(to(bare), [run], provenance)
     renamed = under_name(make_run(note="second"), "sft-99999999")
     published = publish(to(bare), [renamed], provenance)
-    assert published.outcome.paths(Fate.CHANGED) == ("sft/job-sft-1a2b3c4d.yaml",)
+    assert published.outcome.paths(FileChange.CHANGED) == ("sft/job-sft-1a2b3c4d.yaml",)
     assert "name: sft-1a2b3c4d" in show(git, bare, "training/sft/job-sft-1a2b3c4d.yaml")
 
 

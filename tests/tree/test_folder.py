@@ -13,7 +13,7 @@ import pytest
 from ftgen.diagnostics import Rejected
 from ftgen.gitops import archiving, rerunning, stopping
 from ftgen.tree import (
-    Fate,
+    FileChange,
     Lock,
     NewRun,
     Outcome,
@@ -57,7 +57,7 @@ def test_a_first_render_writes_the_files_and_the_index(out, make_run, snapshot):
     run = make_run(claim="1Gi")
     outcome = write(out, run)
     assert snapshot(out).keys() == {*run.files, "ftgen.lock"}
-    assert set(outcome.fates.values()) == {Fate.ADDED}
+    assert set(outcome.changes.values()) == {FileChange.ADDED}
     entry = read_lock(out).files[job_file(run)]
     assert entry.object == "batch.volcano.sh/v1alpha1 Job training/sft-1a2b3c4d"
     assert (entry.run, entry.name, entry.state) == ("sft/", "sft-1a2b3c4d", State.ACTIVE)
@@ -67,7 +67,7 @@ def test_a_second_render_touches_nothing(out, make_run):
     write(out, make_run())
     before = {path: path.stat() for path in out.rglob("*")} | {out: out.stat()}
     outcome = write(out, make_run())
-    assert set(outcome.fates.values()) == {Fate.UNCHANGED}
+    assert set(outcome.changes.values()) == {FileChange.UNCHANGED}
     after = {path: path.stat() for path in out.rglob("*")}
     assert {p: (s.st_ino, s.st_mtime_ns) for p, s in before.items() if p != out} == {
         p: (s.st_ino, s.st_mtime_ns) for p, s in after.items()
@@ -79,7 +79,7 @@ def test_only_the_file_that_changes_is_rewritten(out, make_run):
     other = out / job_file(make_run("b"))
     before = other.stat().st_mtime_ns
     outcome = write(out, make_run("a", note="second"), make_run("b"))
-    assert outcome.fates[job_file(make_run("a"))] is Fate.CHANGED
+    assert outcome.changes[job_file(make_run("a"))] is FileChange.CHANGED
     assert b"second" in (out / job_file(make_run("a"))).read_bytes()
     assert other.stat().st_mtime_ns == before
 
@@ -144,7 +144,7 @@ def test_runs_without_a_final_name_overwrite_their_one_file(out):
         return Run("sft", "", "sft/", {"sft/job-sft.yaml": f"kind: Job\nnote: {note}\n".encode()})
 
     write(out, run("a"))
-    assert write(out, run("b")).fates == {"sft/job-sft.yaml": Fate.CHANGED}
+    assert write(out, run("b")).changes == {"sft/job-sft.yaml": FileChange.CHANGED}
 
 
 def test_a_file_that_several_runs_share_belongs_to_their_folder(out, make_run):
@@ -171,21 +171,21 @@ def test_runs_stream_through_one_at_a_time(out, make_run):
 def test_a_file_that_was_deleted_by_hand_is_written_again(out, make_run):
     write(out, make_run())
     (out / job_file(make_run())).unlink()
-    assert set(write(out, make_run()).fates.values()) == {Fate.ADDED}
+    assert set(write(out, make_run()).changes.values()) == {FileChange.ADDED}
 
 
 def test_files_deleted_by_hand_are_forgotten(out, make_run):
     write(out, make_run("a"), make_run("b"))
     (out / job_file(make_run("a"))).unlink()
     outcome = write(out, make_run("b"))
-    assert outcome.fates[job_file(make_run("a"))] is Fate.MISSING
+    assert outcome.changes[job_file(make_run("a"))] is FileChange.MISSING
     assert job_file(make_run("a")) not in read_lock(out).files
     assert issued_name(read_lock(out), "a/") is not None
 
 
 def test_a_dry_plan_leaves_no_trace(out, make_run):
     plan = plan_write(out, [make_run()], dry=True)
-    assert plan.outcome.paths(Fate.ADDED) == (job_file(make_run()),)
+    assert plan.outcome.paths(FileChange.ADDED) == (job_file(make_run()),)
     assert not out.exists()
 
 
@@ -228,7 +228,7 @@ def test_a_folder_that_is_not_ours_is_shared_when_told(out, make_run, snapshot):
 def test_a_fresh_checkout_counts_as_empty(out, make_run):
     (out / ".git").mkdir(parents=True)
     (out / ".gitignore").write_text("x")
-    assert write(out, make_run()).paths(Fate.ADDED)
+    assert write(out, make_run()).paths(FileChange.ADDED)
 
 
 def test_a_foreign_file_in_the_way_is_refused(out, make_run):
@@ -249,7 +249,7 @@ def test_a_file_with_the_very_bytes_becomes_ours(out, make_run):
     lock = (out / "ftgen.lock").read_bytes()
     write(out, make_run("b"))
     (out / "ftgen.lock").write_bytes(lock)
-    assert write(out, make_run("b")).fates == {job_file(make_run("b")): Fate.UNCHANGED}
+    assert write(out, make_run("b")).changes == {job_file(make_run("b")): FileChange.UNCHANGED}
     assert job_file(make_run("b")) in read_lock(out).files
 
 
@@ -310,7 +310,7 @@ def test_an_archived_run_is_not_rendered_over(out, make_run):
     files = {path: replace(entry, state=State.ARCHIVED) for path, entry in lock.files.items()}
     (out / "ftgen.lock").write_bytes(dump_lock(Lock(files, lock.runs)))
     outcome = write(out, make_run(note="second"))
-    assert outcome.fates == {job_file(make_run()): Fate.KEPT}
+    assert outcome.changes == {job_file(make_run()): FileChange.KEPT}
     assert b"first" in (out / job_file(make_run())).read_bytes()
     assert [d.code for d in outcome.diagnostics] == ["FT512"]
 
@@ -362,15 +362,15 @@ def test_a_render_that_retires_the_majority_needs_saying_so(out, make_run):
     assert problems[-1].code == "FT505"
     assert "4 of 5" in problems[-1].headline
     outcome = write(out, points[0], whole=frozenset({"sft"}), allow_shrink=True)
-    assert len(outcome.paths(Fate.ORPHANED)) == 4
-    assert all((out / path).exists() for path in outcome.paths(Fate.ORPHANED))
+    assert len(outcome.paths(FileChange.ORPHANED)) == 4
+    assert all((out / path).exists() for path in outcome.paths(FileChange.ORPHANED))
 
 
 def test_points_dropped_from_a_sweep_stay_and_are_told(out, make_run):
     points = [make_run(label=str(number)) for number in range(3)]
     write(out, *points)
     outcome = write(out, *points[:2], whole=frozenset({"sft"}))
-    assert outcome.paths(Fate.ORPHANED) == (job_file(points[2]),)
+    assert outcome.paths(FileChange.ORPHANED) == (job_file(points[2]),)
     assert [d.code for d in outcome.diagnostics] == ["FT511"]
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from ftgen import gitops
 from ftgen.cli import output, repository
 from ftgen.cli.arguments import Arguments
-from ftgen.tree import Fate
+from ftgen.tree import FileChange
 
 
 def run(arguments: Arguments) -> int:
     """Give the runs their tombstones; their files stay."""
     outcome = repository.carry_out(gitops.archiving(repository.names(arguments)), arguments)
-    repository.tell(outcome, arguments, verbs={Fate.CHANGED: "archived"})
+    repository.tell(outcome, arguments, verbs={FileChange.CHANGED: "archived"})
     output.say(
         "Argo CD and Flux now skip these jobs: nothing is deleted, and nothing that is gone comes back.", arguments
     )

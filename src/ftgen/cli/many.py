@@ -14,7 +14,7 @@ from ftgen.cli import output, progress
 from ftgen.cli.arguments import Arguments
 from ftgen.compose import Composer
 from ftgen.sweeping import index
-from ftgen.tree import Fate, Outcome, Run, Terms
+from ftgen.tree import FileChange, Outcome, Run, Terms
 
 _LISTED = 20
 _IN_MEMORY = 16 * 2**20
@@ -97,14 +97,14 @@ def _stream(batch: Batch, arguments: Arguments) -> int:
 
 
 def _summarise(outcome: Outcome, batch: Batch, out: Path, arguments: Arguments) -> None:
-    touched = [(path, fate) for path, fate in outcome.fates.items() if path.startswith(f"{batch.folder}/")]
-    shown = [(path, fate) for path, fate in touched if fate is not Fate.UNCHANGED]
-    for path, fate in shown[:_LISTED]:
-        output.say(f"{fate:>9}  {out / path}", arguments)
+    touched = [(path, change) for path, change in outcome.changes.items() if path.startswith(f"{batch.folder}/")]
+    shown = [(path, change) for path, change in touched if change is not FileChange.UNCHANGED]
+    for path, change in shown[:_LISTED]:
+        output.say(f"{change:>9}  {out / path}", arguments)
     if len(shown) > _LISTED:
         output.say(f"{'…':>9}  and {len(shown) - _LISTED} more files", arguments)
-    counts = Counter(str(fate) for _, fate in touched)
-    told = ", ".join(f"{count} {fate}" for fate, count in sorted(counts.items()))
+    counts = Counter(str(change) for _, change in touched)
+    told = ", ".join(f"{count} {change}" for change, count in sorted(counts.items()))
     output.say(f"{batch.folder}: {asked(index.totals(batch.rows))} ({told})", arguments)
 
 

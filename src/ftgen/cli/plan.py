@@ -18,10 +18,15 @@ from ftgen.cli.arguments import Arguments
 from ftgen.compose import Composer
 from ftgen.sweeping import index
 from ftgen.sweeping.index import Row
-from ftgen.tree import Fate, Outcome, Terms
+from ftgen.tree import FileChange, Outcome, Terms
 
-_STATUS = {Fate.ADDED: "new", Fate.CHANGED: "changed", Fate.UNCHANGED: "unchanged", Fate.KEPT: "kept"}
-_GONE = (Fate.REMOVED, Fate.ORPHANED, Fate.MISSING)
+_STATUS = {
+    FileChange.ADDED: "new",
+    FileChange.CHANGED: "changed",
+    FileChange.UNCHANGED: "unchanged",
+    FileChange.KEPT: "kept",
+}
+_GONE = (FileChange.REMOVED, FileChange.ORPHANED, FileChange.MISSING)
 # So many jobs are shown one by one; of more, the first of each group are.
 _SHOWN = 40
 _OF_EACH = 3
@@ -44,7 +49,7 @@ class Planned:
 
     def status(self, row: Row) -> str:
         """What would happen to a job's file: new, changed, unchanged or kept."""
-        return _STATUS.get(self.outcome.fates[row.file], str(self.outcome.fates[row.file]))
+        return _STATUS.get(self.outcome.changes[row.file], str(self.outcome.changes[row.file]))
 
     @property
     def gone(self) -> list[str]:

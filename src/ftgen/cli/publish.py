@@ -10,7 +10,7 @@ from ftgen.cli.arguments import Arguments, Usage
 from ftgen.cli.repository import Rendering
 from ftgen.diagnostics import Diagnostic, note
 from ftgen.gitops import Published, Result
-from ftgen.tree import Fate, NewRun, Outcome, Run, Terms
+from ftgen.tree import FileChange, NewRun, Outcome, Run, Terms
 from ftgen.tree.lock import is_job
 
 _CREATED_ONCE = b"kustomize.toolkit.fluxcd.io/ssa: IfNotPresent"
@@ -52,7 +52,7 @@ def _terms(arguments: Arguments, rendering: Rendering) -> Terms:
 
 def undelivered(runs: Sequence[Run], outcome: Outcome) -> list[Diagnostic]:
     """A note where Flux, which creates a job once, will not bring a change of it to the cluster."""
-    changed = set(outcome.paths(Fate.CHANGED))
+    changed = set(outcome.paths(FileChange.CHANGED))
     files = [(path, text) for run in runs for path, text in run.files.items() if path in changed]
     kept = [path for path, text in files if _CREATED_ONCE in text]
     if not kept:
@@ -72,14 +72,14 @@ def _summarise(done: Published, arguments: Arguments) -> None:
 def _next(outcome: Outcome) -> Iterator[str]:
     """What the reconciler will make of it."""
     words = {
-        Fate.ADDED: "to be created",
-        Fate.CHANGED: "to be changed in place, without a restart",
-        Fate.ORPHANED: "left alone, and no longer rendered",
-        Fate.KEPT: "left alone: archived, or stopped before",
+        FileChange.ADDED: "to be created",
+        FileChange.CHANGED: "to be changed in place, without a restart",
+        FileChange.ORPHANED: "left alone, and no longer rendered",
+        FileChange.KEPT: "left alone: archived, or stopped before",
     }
-    for fate, word in words.items():
+    for change, word in words.items():
         jobs = sum(
-            is_job(outcome.lock.files[path].object) for path in outcome.paths(fate) if path in outcome.lock.files
+            is_job(outcome.lock.files[path].object) for path in outcome.paths(change) if path in outcome.lock.files
         )
         if jobs:
             yield f"{jobs:>9}  {'job' if jobs == 1 else 'jobs'} {word}"

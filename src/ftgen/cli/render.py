@@ -40,9 +40,9 @@ def _write(runs: list[Run], out: Path, told: list[Diagnostic], arguments: Argume
     )
     outcome = tree.apply(tree.plan_write(out, runs, terms))
     output.tell([*told, *output.judged(outcome.diagnostics, arguments)], arguments)
-    for path, fate in outcome.fates.items():
-        if any(path in run.files for run in runs) or fate is tree.Fate.REMOVED:
-            output.say(f"{fate:>9}  {out / path}", arguments)
+    for path, change in outcome.changes.items():
+        if any(path in run.files for run in runs) or change is tree.FileChange.REMOVED:
+            output.say(f"{change:>9}  {out / path}", arguments)
 
 
 def _same_run(old: bytes, new: bytes) -> bool:

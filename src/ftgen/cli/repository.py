@@ -13,7 +13,7 @@ from ftgen.cli import many, output, request
 from ftgen.cli.arguments import Arguments, Usage, is_terminal
 from ftgen.diagnostics import Diagnostic
 from ftgen.gitops import Provenance, Target, Work
-from ftgen.tree import Fate, Outcome, Run
+from ftgen.tree import FileChange, Outcome, Run
 
 _DIGEST = re.compile(rb"ftgen\.dev/config-digest: sha256:([0-9a-f]{64})")
 _LISTED = 20
@@ -125,16 +125,16 @@ def progress(arguments: Arguments) -> gitops.Progress:
     return lambda step: output.say(f"… {step}", arguments)
 
 
-def tell(outcome: Outcome, arguments: Arguments, *, verbs: dict[Fate, str] | None = None) -> None:
+def tell(outcome: Outcome, arguments: Arguments, *, verbs: dict[FileChange, str] | None = None) -> None:
     """Every file that changed, the first twenty by name.
 
     Args:
         outcome: what became of the files.
         arguments: the command line.
-        verbs: what to call a fate.
+        verbs: what to call a change.
     """
-    shown = [(path, fate) for path, fate in outcome.fates.items() if fate is not Fate.UNCHANGED]
-    for path, fate in shown[:_LISTED]:
-        output.say(f"{(verbs or {}).get(fate, fate):>9}  {path}", arguments)
+    shown = [(path, change) for path, change in outcome.changes.items() if change is not FileChange.UNCHANGED]
+    for path, change in shown[:_LISTED]:
+        output.say(f"{(verbs or {}).get(change, change):>9}  {path}", arguments)
     if len(shown) > _LISTED:
         output.say(f"{'…':>9}  and {len(shown) - _LISTED} more files", arguments)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ftgen import gitops
 from ftgen.cli import output, repository
 from ftgen.cli.arguments import Arguments
-from ftgen.tree import Fate
+from ftgen.tree import FileChange
 
 _GUARDS_GONE = """\
 The guards against pruning are gone from git; the training still runs.
@@ -22,11 +22,11 @@ Purged runs were archived: reconcilers had let go of their jobs. One that is the
 def run(arguments: Arguments) -> int:
     """Take the next step: away with the guards, then with the files."""
     outcome = repository.carry_out(gitops.stopping(repository.names(arguments)), arguments)
-    repository.tell(outcome, arguments, verbs={Fate.CHANGED: "unguarded"})
-    if outcome.paths(Fate.CHANGED):
+    repository.tell(outcome, arguments, verbs={FileChange.CHANGED: "unguarded"})
+    if outcome.paths(FileChange.CHANGED):
         output.say(_GUARDS_GONE, arguments)
-    if outcome.paths(Fate.REMOVED):
+    if outcome.paths(FileChange.REMOVED):
         output.say(_FILES_GONE, arguments)
-    if outcome.paths(Fate.PURGED):
+    if outcome.paths(FileChange.PURGED):
         output.say(_PURGED, arguments)
     return 0

@@ -17,5 +17,5 @@ def write(files: Mapping[str, bytes], folder: Path, arguments: Arguments) -> Non
         Rejected: FT501 to FT515, with every file in the way.
     """
     outcome = tree.apply(tree.plan_copy(folder, files, overwrite=arguments.flags.overwrite))
-    for path, fate in outcome.fates.items():
-        output.say(f"{fate:>9}  {folder / path}", arguments)
+    for path, change in outcome.changes.items():
+        output.say(f"{change:>9}  {folder / path}", arguments)

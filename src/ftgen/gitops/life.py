@@ -23,7 +23,7 @@ from ftgen.gitops.branch import BranchStore
 from ftgen.gitops.git import told_as_diagnostics
 from ftgen.gitops.publish import Work
 from ftgen.gitops.remote import destination
-from ftgen.tree import DELIVERY, Entry, Fate, Issued, Lock, Outcome, Run, State, Store, object_of, under_name
+from ftgen.tree import DELIVERY, Entry, FileChange, Issued, Lock, Outcome, Run, State, Store, object_of, under_name
 from ftgen.tree.lock import is_job, is_scripts
 from ftgen.tree.plan import sha256
 from ftgen.validation.manifest import read, version_of
@@ -61,7 +61,7 @@ def stopping(names: Sequence[str]) -> Work:
     def one(edit: _Edit, path: str, entry: Entry) -> None:
         over = entry.state in {State.STOPPING, State.ARCHIVED}
         if over and is_job(entry.object):
-            edit.remove(path, Fate.PURGED if entry.state is State.ARCHIVED else Fate.REMOVED)
+            edit.remove(path, FileChange.PURGED if entry.state is State.ARCHIVED else FileChange.REMOVED)
         elif over:
             edit.move(path, State.ORPHANED)
         else:
@@ -229,7 +229,7 @@ class _Edit:
     files: dict[str, Entry]
     runs: dict[str, Issued]
     ended: set[str]
-    fates: dict[str, Fate]
+    changes: dict[str, FileChange]
 
     def content(self, path: str) -> bytes:
         """The committed bytes, which must be those that ftgen wrote."""
@@ -240,7 +240,7 @@ class _Edit:
         return there
 
     def put(self, path: str, content: bytes, entry: Entry) -> None:
-        self.fates[path] = Fate.CHANGED if self.store.has(path) else Fate.ADDED
+        self.changes[path] = FileChange.CHANGED if self.store.has(path) else FileChange.ADDED
         self.store.stage(path, content)
         self.files[path] = replace(entry, sha256=sha256(content), object=object_of(content))
 
@@ -253,10 +253,10 @@ class _Edit:
     def move(self, path: str, state: State) -> None:
         self.files[path] = replace(self.files[path], state=state)
 
-    def remove(self, path: str, fate: Fate) -> None:
+    def remove(self, path: str, change: FileChange) -> None:
         self.content(path)
         self.ended.add(self.files.pop(path).name)
-        self.fates[path] = fate
+        self.changes[path] = change
 
     def retire_scripts(self) -> None:
         """Stop scripts with the last runs that name them: their guards go first, their files with the last job's."""
@@ -269,7 +269,7 @@ class _Edit:
             if not states:
                 self.content(path)
                 del self.files[path]
-                self.fates[path] = Fate.REMOVED
+                self.changes[path] = FileChange.REMOVED
             elif states == {State.STOPPING}:
                 self.annotate(path, unguarded(self.content(path)))
                 self.move(path, State.STOPPING)
@@ -307,7 +307,7 @@ class _Edit:
 
     def outcome(self) -> Outcome:
         return Outcome(
-            Lock(self.files, self.runs, frozenset(self.ended), self.old.judged), dict(sorted(self.fates.items()))
+            Lock(self.files, self.runs, frozenset(self.ended), self.old.judged), dict(sorted(self.changes.items()))
         )
 
 

@@ -20,7 +20,7 @@ from ftgen.gitops.branch import BranchStore
 from ftgen.gitops.git import Git, GitFailed, told_as_diagnostics
 from ftgen.gitops.remote import Destination, _Local, destination, said
 from ftgen.gitops.source import Provenance, message
-from ftgen.tree import DELIVERY, Fate, Lock, NewRun, Outcome, Run, Store, Terms, draw
+from ftgen.tree import DELIVERY, FileChange, Lock, NewRun, Outcome, Run, Store, Terms, draw
 from ftgen.tree.lock import is_job
 
 _TRIES = 10
@@ -55,7 +55,7 @@ class Published:
         result: see `Result`.
         branch: the branch that was written to.
         commit: id of the new commit, or of the tip that needed none.
-        outcome: the fate of every file.
+        outcome: the change of every file.
         diagnostics: warnings and notes.
         is_new: whether there was no such branch before.
     """
@@ -140,7 +140,7 @@ def preview(
 
 def tally(outcome: Outcome) -> str:
     """`+3 ~1 -0`: files added, changed and removed."""
-    paths = (outcome.paths(Fate.ADDED), outcome.paths(Fate.CHANGED), outcome.gone)
+    paths = (outcome.paths(FileChange.ADDED), outcome.paths(FileChange.CHANGED), outcome.gone)
     return " ".join(f"{sign}{len(those)}" for sign, those in zip("+~-", paths, strict=True))
 
 

@@ -38,7 +38,7 @@ from ftgen.tree.lock import (
     object_of,
     parse_lock,
 )
-from ftgen.tree.plan import Fate, NewRun, Outcome, Store, Terms, draw, settled, under_name
+from ftgen.tree.plan import FileChange, NewRun, Outcome, Store, Terms, draw, settled, under_name
 
 __all__ = [
     "DELIVERY",
@@ -46,7 +46,7 @@ __all__ = [
     "HASH_VERSION",
     "LOCK_NAME",
     "Entry",
-    "Fate",
+    "FileChange",
     "Issued",
     "Lock",
     "NewRun",

@@ -70,7 +70,7 @@ class NewRun(StrEnum):
     """The old files stay, orphaned, beside the new ones."""
 
 
-class Fate(StrEnum):
+class FileChange(StrEnum):
     """What a plan does to one file."""
 
     ADDED = "added"
@@ -121,14 +121,14 @@ class Outcome:
 
     Attributes:
         lock: the index afterwards.
-        fates: path to fate, in path order.
+        changes: path to change, in path order.
         adopted: paths whose foreign or hand-edited bytes are replaced because the terms say so.
         renamed: (identity, old name, new name) of each known run that becomes a new object.
         diagnostics: warnings and notes.
     """
 
     lock: Lock
-    fates: Mapping[str, Fate]
+    changes: Mapping[str, FileChange]
     adopted: tuple[str, ...] = ()
     renamed: tuple[tuple[str, str, str], ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
@@ -136,16 +136,16 @@ class Outcome:
     @property
     def gone(self) -> tuple[str, ...]:
         """The paths whose files are removed."""
-        return self.paths(Fate.REMOVED, Fate.PURGED)
+        return self.paths(FileChange.REMOVED, FileChange.PURGED)
 
     @property
     def touched(self) -> tuple[str, ...]:
         """The paths whose files are written or removed."""
-        return self.paths(Fate.ADDED, Fate.CHANGED, Fate.REMOVED, Fate.PURGED)
+        return self.paths(FileChange.ADDED, FileChange.CHANGED, FileChange.REMOVED, FileChange.PURGED)
 
-    def paths(self, *fates: Fate) -> tuple[str, ...]:
-        """The paths with one of these fates."""
-        return tuple(path for path, fate in self.fates.items() if fate in fates)
+    def paths(self, *changes: FileChange) -> tuple[str, ...]:
+        """The paths with one of these changes."""
+        return tuple(path for path, change in self.changes.items() if change in changes)
 
 
 def under_name(run: Run, name: str) -> Run:
@@ -161,7 +161,7 @@ def under_name(run: Run, name: str) -> Run:
 
 
 def draw(store: Store, lock: Lock, runs: Iterable[Run], terms: Terms) -> Outcome:
-    """Decide the fate of every file; stage new content on the store as the runs stream by.
+    """Decide the change of every file; stage new content on the store as the runs stream by.
 
     Raises:
         Rejected: every problem of every run, once all have been seen.
@@ -184,7 +184,7 @@ def settled(store: Store, lock: Lock, runs: Iterable[Run], terms: Terms) -> Iter
 
 
 def lay(store: Store, lock: Lock, contents: Mapping[str, bytes], *, overwrite: bool) -> Outcome:
-    """Decide the fate of files that belong to no run, and stage them: an export, a Dockerfile, a schema.
+    """Decide the change of files that belong to no run, and stage them: an export, a Dockerfile, a schema.
 
     No index tells whether such a file was edited, so that any other content in its place stays unless `overwrite`.
 
@@ -194,14 +194,14 @@ def lay(store: Store, lock: Lock, contents: Mapping[str, bytes], *, overwrite: b
     problems = [d for path, content in contents.items() if (d := _unlaid(store, lock, path, content, overwrite))]
     if problems:
         raise Rejected(problems)
-    fates: dict[str, Fate] = {}
+    changes: dict[str, FileChange] = {}
     for path, content in contents.items():
         if store.holds(path, content):
-            fates[path] = Fate.UNCHANGED
+            changes[path] = FileChange.UNCHANGED
         else:
-            fates[path] = Fate.CHANGED if store.has(path) else Fate.ADDED
+            changes[path] = FileChange.CHANGED if store.has(path) else FileChange.ADDED
             store.stage(path, content)
-    return Outcome(lock, fates)
+    return Outcome(lock, changes)
 
 
 def _unlaid(store: Store, lock: Lock, path: str, content: bytes, overwrite: bool) -> Diagnostic | None:
@@ -241,7 +241,7 @@ class _Draft:
     files: dict[str, Entry] = field(init=False)
     issued: dict[str, Issued] = field(init=False)
     judged: dict[str, str] = field(init=False)
-    fates: dict[str, Fate] = field(default_factory=dict)
+    changes: dict[str, FileChange] = field(default_factory=dict)
     owned: dict[str, list[str]] = field(init=False)
     taken: dict[str, str] = field(default_factory=dict)
     problems: list[Diagnostic] = field(default_factory=list)
@@ -303,7 +303,7 @@ class _Draft:
 
     def _keep(self, run: Run) -> None:
         for path in self._files_of(run):
-            self.fates[path] = Fate.KEPT
+            self.changes[path] = FileChange.KEPT
         states = [self.old.files[path].state for path in self._files_of(run)]
         self.over[next((state for state in states if state in _OVER), None)].append(run)
 
@@ -318,7 +318,7 @@ class _Draft:
         live = [path for path in self._live(run) if self.old.files[path].name == issued.name]
         if not live:
             return True
-        self.fates |= dict.fromkeys(live, Fate.KEPT)
+        self.changes |= dict.fromkeys(live, FileChange.KEPT)
         self.problems.append(_immutable(run, issued.name))
         return False
 
@@ -343,18 +343,18 @@ class _Draft:
     def _remove(self, path: str) -> None:
         there = self.store.read(path)
         if there is None:
-            self._forget(path, Fate.MISSING)
+            self._forget(path, FileChange.MISSING)
         elif sha256(there) == self.old.files[path].sha256 or self.terms.overwrite:
-            self._forget(path, Fate.REMOVED)
+            self._forget(path, FileChange.REMOVED)
         else:
             self.problems.append(_edited(path, there, b""))
 
-    def _forget(self, path: str, fate: Fate) -> None:
-        self.fates[path] = fate
+    def _forget(self, path: str, change: FileChange) -> None:
+        self.changes[path] = change
         self.files.pop(path, None)
 
     def _orphan(self, path: str) -> None:
-        self.fates[path] = Fate.ORPHANED
+        self.changes[path] = FileChange.ORPHANED
         self.files[path] = replace(self.old.files[path], state=State.ORPHANED)
 
     # one file
@@ -364,7 +364,7 @@ class _Draft:
             self.problems.append(unsafe)
             return
         entry = Entry(sha256(content), object_of(content), run.identity, run.name)
-        if path in self.fates and self.fates[path] in _RENDERED:
+        if path in self.changes and self.changes[path] in _RENDERED:
             self._share(run, path, entry)
         else:
             self._put(path, entry, content)
@@ -378,20 +378,20 @@ class _Draft:
     def _put(self, path: str, entry: Entry, content: bytes) -> None:
         owner = self.old.files.get(path)
         if self.store.holds(path, content):
-            self._own(path, entry, Fate.UNCHANGED)
+            self._own(path, entry, FileChange.UNCHANGED)
             return
         there = self.store.read(path)
         if there is not None and not self._may_replace(path, owner, entry, there, content):
-            self.fates[path] = Fate.KEPT
+            self.changes[path] = FileChange.KEPT
             return
-        self._own(path, entry, Fate.ADDED if there is None else Fate.CHANGED)
+        self._own(path, entry, FileChange.ADDED if there is None else FileChange.CHANGED)
         self.store.stage(path, content)
 
-    def _own(self, path: str, entry: Entry, fate: Fate) -> None:
+    def _own(self, path: str, entry: Entry, change: FileChange) -> None:
         owner = self.old.files.get(path)
         shared = owner is not None and owner.run != entry.run and not is_job(entry.object)
         self.files[path] = replace(entry, run=_shared_by(path)) if shared else entry
-        self.fates[path] = fate
+        self.changes[path] = change
 
     def _may_replace(self, path: str, owner: Entry | None, entry: Entry, there: bytes, content: bytes) -> bool:
         if owner is None:
@@ -431,8 +431,8 @@ class _Draft:
         if any(problem.severity is Severity.ERROR for problem in self.problems):
             raise Rejected(self.problems)
         lock = Lock(self.files, self.issued, self.old.ended, self.judged)
-        fates = dict(sorted(self.fates.items()))
-        return Outcome(lock, fates, tuple(self.adopted), tuple(self.renamed), tuple(self.problems))
+        changes = dict(sorted(self.changes.items()))
+        return Outcome(lock, changes, tuple(self.adopted), tuple(self.renamed), tuple(self.problems))
 
     def _remove_scripts(self) -> None:
         """Remove shared scripts that no run names any more; a published tree keeps them for `gc` to list.
@@ -441,7 +441,7 @@ class _Draft:
         """
         if self.terms.new_run is not NewRun.REPLACE:
             return
-        idle = [path for path, e in self.old.files.items() if is_scripts(e.object) and path not in self.fates]
+        idle = [path for path, e in self.old.files.items() if is_scripts(e.object) and path not in self.changes]
         for path in idle:
             name = self.old.files[path].object.rpartition("/")[2].encode()
             others = [other for other, e in self.files.items() if is_job(e.object) and self._is_left(path, other)]
@@ -450,11 +450,11 @@ class _Draft:
 
     def _is_left(self, path: str, other: str) -> bool:
         """Whether a file of the same folder is one that this render does not write."""
-        return _folder_of(path) == _folder_of(other) and self.fates.get(other) not in _RENDERED
+        return _folder_of(path) == _folder_of(other) and self.changes.get(other) not in _RENDERED
 
     def _orphan_unrendered(self) -> None:
         for path, entry in self.old.files.items():
-            if path in self.fates or entry.state is not State.ACTIVE:
+            if path in self.changes or entry.state is not State.ACTIVE:
                 continue
             if _folder_of(path) in self.terms.whole and entry.run not in self.taken:
                 self._orphan(path)
@@ -462,8 +462,8 @@ class _Draft:
 
     def _forget_missing(self) -> None:
         for path in self.old.files:
-            if self.fates.get(path) in {None, Fate.ORPHANED} and not self.store.has(path):
-                self._forget(path, Fate.MISSING)
+            if self.changes.get(path) in {None, FileChange.ORPHANED} and not self.store.has(path):
+                self._forget(path, FileChange.MISSING)
 
     def _duplicates(self) -> list[Diagnostic]:
         first: dict[str, str] = {}
@@ -483,7 +483,7 @@ class _Draft:
         return [_shrunk(len(self.unrendered), active, warning if self.terms.tentative else error)]
 
 
-_RENDERED = {Fate.ADDED, Fate.CHANGED, Fate.UNCHANGED}
+_RENDERED = {FileChange.ADDED, FileChange.CHANGED, FileChange.UNCHANGED}
 
 
 def _folder_of(path: str) -> str:
