@@ -19,7 +19,7 @@ from ftgen.compose import Composer, Request
 from ftgen.diagnostics import Diagnostic
 from ftgen.pipeline import Compiled
 from ftgen.sweeping import index
-from ftgen.tree import Run, Terms
+from ftgen.tree import Run, WriteOptions
 
 _SHOWN = 60
 
@@ -109,9 +109,9 @@ class Sweep(Sequence[Job]):
         return pandas.DataFrame.from_records(self.records(), index="job")
 
     def write(self, out: str | Path = "out", *, adopt: bool = False, overwrite: bool = False) -> tree.Outcome:
-        """Write every file below a folder, or none; see `ftgen.tree.apply`, and `Terms` for the flags."""
-        terms = Terms(adopt=adopt, overwrite=overwrite, same_run=changes.same_run)
-        return tree.apply(tree.plan_write(Path(out), self.runs, terms))
+        """Write every file below a folder, or none; see `ftgen.tree.apply`, and `WriteOptions` for the flags."""
+        options = WriteOptions(adopt=adopt, overwrite=overwrite, same_run=changes.same_run)
+        return tree.apply(tree.plan_write(Path(out), self.runs, options))
 
     def __repr__(self) -> str:
         asked = self.totals

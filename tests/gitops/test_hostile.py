@@ -12,7 +12,7 @@ import pytest
 
 from ftgen.diagnostics import Rejected
 from ftgen.gitops import Result, publish, source_of, target_of
-from ftgen.tree import Terms
+from ftgen.tree import WriteOptions
 
 PROGRAMS = (
     *("filter.evil.clean", "filter.evil.smudge", "filter.evil.process", "core.fsmonitor", "core.sshCommand"),
@@ -155,7 +155,7 @@ def test_the_index_is_not_written_over_a_folder_of_its_name(tmp_path, bare, git,
     git(clone, "commit", "--quiet", "-m", "a folder")
     git(clone, "push", "--quiet", "origin", "HEAD:main")
     with pytest.raises(Rejected) as rejected:
-        publish(to(bare), [make_run()], provenance, terms=Terms(adopt=True))
+        publish(to(bare), [make_run()], provenance, options=WriteOptions(adopt=True))
     assert codes(rejected) == ["FT502"]
 
 

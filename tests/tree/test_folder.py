@@ -19,7 +19,7 @@ from ftgen.tree import (
     Outcome,
     Run,
     State,
-    Terms,
+    WriteOptions,
     apply,
     discard,
     dump_lock,
@@ -36,13 +36,13 @@ def out(tmp_path) -> Path:
     return tmp_path / "out"
 
 
-def write(out, *runs, **terms) -> Outcome:
-    return apply(plan_write(out, iter(runs), Terms(**terms)))
+def write(out, *runs, **options) -> Outcome:
+    return apply(plan_write(out, iter(runs), WriteOptions(**options)))
 
 
-def refused(out, *runs, **terms):
+def refused(out, *runs, **options):
     with pytest.raises(Rejected) as rejected:
-        write(out, *runs, **terms)
+        write(out, *runs, **options)
     return rejected.value.diagnostics
 
 
@@ -211,8 +211,8 @@ def test_a_folder_emptied_by_a_replacement_is_removed(out, make_run):
 def test_a_folder_that_is_not_ours_is_refused(out, make_run, snapshot):
     out.mkdir()
     (out / "notes.txt").write_text("mine")
-    for terms in ({}, {"overwrite": True}):
-        (problem,) = refused(out, make_run(), **terms)
+    for options in ({}, {"overwrite": True}):
+        (problem,) = refused(out, make_run(), **options)
         assert problem.code == "FT502"
         assert "--adopt" in problem.help
     assert snapshot(out) == {"notes.txt": b"mine"}
@@ -236,8 +236,8 @@ def test_a_foreign_file_in_the_way_is_refused(out, make_run):
     foreign = out / job_file(make_run("b"))
     foreign.parent.mkdir()
     foreign.write_text("mine")
-    for terms in ({}, {"overwrite": True}):
-        (problem,) = refused(out, make_run("b"), **terms)
+    for options in ({}, {"overwrite": True}):
+        (problem,) = refused(out, make_run("b"), **options)
         assert problem.code == "FT502"
         assert "--adopt" in problem.help
         assert foreign.read_text() == "mine"
@@ -278,8 +278,8 @@ def test_an_edited_file_is_not_removed_with_its_old_name(out, make_run):
     write(out, make_run(h8="11111111"))
     target = out / "sft/job-sft-11111111.yaml"
     target.write_text("edited")
-    for terms in ({}, {"adopt": True}):
-        (problem,) = refused(out, make_run(h8="22222222"), **terms)
+    for options in ({}, {"adopt": True}):
+        (problem,) = refused(out, make_run(h8="22222222"), **options)
         assert problem.code == "FT503"
         assert "--overwrite" in problem.help
         assert target.read_text() == "edited"

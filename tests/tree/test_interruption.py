@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from ftgen.diagnostics import Diagnostic, Rejected
-from ftgen.tree import Run, Terms, apply, plan_write, read_lock, recover
+from ftgen.tree import Run, WriteOptions, apply, plan_write, read_lock, recover
 
 # What the interpreter reports of every change to a file system, before it happens.
 STEPS = 60
@@ -348,7 +348,7 @@ def test_giving_a_foreign_stage_up_is_enough(tmp_path, trees, snapshot):
     half_written(out, *new)
     shutil.copytree(out, copy)
     shutil.rmtree(copy / ".ftgen-stage")
-    apply(plan_write(copy, new, Terms(adopt=True, overwrite=True)))
+    apply(plan_write(copy, new, WriteOptions(adopt=True, overwrite=True)))
     assert snapshot(copy) == after
 
 
@@ -477,7 +477,7 @@ def test_no_link_is_followed_at_any_depth(tmp_path, deep, snapshot):
     link.symlink_to(out / "real")
     run = Run("a", "a-1", "a/", {"/".join(names): b"x: 1\n"})
     with pytest.raises(Rejected) as rejected:
-        apply(plan_write(out, [run], Terms(adopt=True, overwrite=True)))
+        apply(plan_write(out, [run], WriteOptions(adopt=True, overwrite=True)))
     assert [problem.code for problem in rejected.value.diagnostics] == ["FT501"]
     assert not [path for path in (out / "real").rglob("*") if path.is_file()]
 
@@ -504,7 +504,7 @@ def test_what_is_no_ordinary_file_is_told_and_left(tmp_path, make_run, kind, nam
                 file.truncate(20 * 2**30)
     before = place.lstat()
     with pytest.raises(Rejected) as rejected:
-        apply(plan_write(out, [make_run()], Terms(adopt=True, overwrite=True)))
+        apply(plan_write(out, [make_run()], WriteOptions(adopt=True, overwrite=True)))
     assert [problem.code for problem in rejected.value.diagnostics] == ["FT502"]
     assert place.lstat() == before
 

@@ -14,7 +14,7 @@ from ftgen.cli import output, progress
 from ftgen.cli.arguments import Arguments
 from ftgen.compose import Composer
 from ftgen.sweeping import index
-from ftgen.tree import FileChange, Outcome, Run, Terms
+from ftgen.tree import FileChange, Outcome, Run, WriteOptions
 
 _LISTED = 20
 _IN_MEMORY = 16 * 2**20
@@ -26,7 +26,7 @@ def write(arguments: Arguments, composer: Composer) -> int:
     if arguments.flags.out == "-":
         return _stream(batch, arguments)
     out = Path(arguments.flags.out)
-    plan = tree.plan_write(out, runs(batch, table=arguments.flags.csv), terms(batch, arguments))
+    plan = tree.plan_write(out, runs(batch, table=arguments.flags.csv), write_options(batch, arguments))
     try:
         told = output.judged([*batch.diagnostics, *plan.outcome.diagnostics], arguments)
     except BaseException:
@@ -63,10 +63,10 @@ def runs(batch: Batch, *, table: bool, told: delivery.Place | None = None) -> It
     yield from pipeline.deliver(delivered, told, extras.files)
 
 
-def terms(batch: Batch, arguments: Arguments) -> Terms:
+def write_options(batch: Batch, arguments: Arguments) -> WriteOptions:
     """What the user allows."""
     flags = arguments.flags
-    return Terms(
+    return WriteOptions(
         adopt=flags.adopt,
         overwrite=flags.overwrite,
         allow_shrink=flags.allow_shrink,

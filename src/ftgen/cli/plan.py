@@ -18,7 +18,7 @@ from ftgen.cli.arguments import Arguments
 from ftgen.compose import Composer
 from ftgen.sweeping import index
 from ftgen.sweeping.index import Row
-from ftgen.tree import FileChange, Outcome, Terms
+from ftgen.tree import FileChange, Outcome, WriteOptions
 
 _STATUS = {
     FileChange.ADDED: "new",
@@ -80,12 +80,12 @@ def _planned(arguments: Arguments, composer: Composer) -> Planned:
     if request.is_sweep(arguments, composer):
         batch = many.expanded(arguments, composer)
         runs = many.runs(batch, table=False)
-        terms = replace(many.terms(batch, arguments), tentative=True)
-        outcome = tree.plan_write(out, runs, terms, dry=True).outcome
+        options = replace(many.write_options(batch, arguments), tentative=True)
+        outcome = tree.plan_write(out, runs, options, dry=True).outcome
         output.tell(output.judged([*batch.diagnostics, *outcome.diagnostics], arguments), arguments, beside=True)
         return Planned(batch.rows, outcome)
     job = pipeline.compile_job(composer, arguments.overrides)
-    outcome = tree.plan_write(out, [job.run], Terms(same_run=changes.same_run), dry=True).outcome
+    outcome = tree.plan_write(out, [job.run], WriteOptions(same_run=changes.same_run), dry=True).outcome
     noticed = request.locate(composer, arguments, job.diagnostics)
     output.tell(output.judged([*noticed, *outcome.diagnostics], arguments), arguments, beside=True)
     return Planned([index.row(job.spec, job.identity, job.bundle, job.files, job.estimate)], outcome)

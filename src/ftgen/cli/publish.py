@@ -10,7 +10,7 @@ from ftgen.cli.arguments import Arguments, Usage
 from ftgen.cli.repository import Rendering
 from ftgen.diagnostics import Diagnostic, note
 from ftgen.gitops import Published, Result
-from ftgen.tree import FileChange, NewRun, Outcome, Run, Terms
+from ftgen.tree import FileChange, NewRun, Outcome, Run, WriteOptions
 from ftgen.tree.lock import is_job
 
 _CREATED_ONCE = b"kustomize.toolkit.fluxcd.io/ssa: IfNotPresent"
@@ -28,7 +28,7 @@ def run(arguments: Arguments) -> int:
         target,
         rendering.runs,
         repository.provenance(rendering.runs),
-        terms=_terms(arguments, rendering),
+        options=_options(arguments, rendering),
         push=flags.push,
         branch_per_sweep=flags.branch_per_sweep,
         allow_dirty=flags.allow_dirty,
@@ -39,9 +39,9 @@ def run(arguments: Arguments) -> int:
     return 0
 
 
-def _terms(arguments: Arguments, rendering: Rendering) -> Terms:
+def _options(arguments: Arguments, rendering: Rendering) -> WriteOptions:
     flags = arguments.flags
-    return Terms(
+    return WriteOptions(
         new_run=NewRun.KEEP if flags.new_run else NewRun.REFUSE,
         adopt=flags.adopt,
         overwrite=flags.overwrite,

@@ -35,10 +35,10 @@ def run(arguments: Arguments) -> int:
 
 def _write(runs: list[Run], out: Path, told: list[Diagnostic], arguments: Arguments) -> None:
     flags = arguments.flags
-    terms = tree.Terms(
+    options = tree.WriteOptions(
         adopt=flags.adopt, overwrite=flags.overwrite, allow_shrink=flags.allow_shrink, same_run=_same_run
     )
-    outcome = tree.apply(tree.plan_write(out, runs, terms))
+    outcome = tree.apply(tree.plan_write(out, runs, options))
     output.tell([*told, *output.judged(outcome.diagnostics, arguments)], arguments)
     for path, change in outcome.changes.items():
         if any(path in run.files for run in runs) or change is tree.FileChange.REMOVED:

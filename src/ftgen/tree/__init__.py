@@ -38,7 +38,7 @@ from ftgen.tree.lock import (
     object_of,
     parse_lock,
 )
-from ftgen.tree.plan import FileChange, NewRun, Outcome, Store, Terms, draw, settled, under_name
+from ftgen.tree.plan import FileChange, NewRun, Outcome, Store, WriteOptions, draw, settled, under_name
 
 __all__ = [
     "DELIVERY",
@@ -54,7 +54,7 @@ __all__ = [
     "Run",
     "State",
     "Store",
-    "Terms",
+    "WriteOptions",
     "apply",
     "discard",
     "draw",

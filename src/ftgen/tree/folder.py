@@ -12,7 +12,7 @@ from ftgen import files
 from ftgen.diagnostics import Diagnostic, Rejected, error
 from ftgen.tree import stage as stages
 from ftgen.tree.lock import EMPTY, LOCK_NAME, Lock, Run, dump_lock, parse_lock
-from ftgen.tree.plan import Outcome, Store, Terms, draw, lay
+from ftgen.tree.plan import Outcome, Store, WriteOptions, draw, lay
 from ftgen.tree.stage import Stage
 from ftgen.tree.walk import Blocked, Walk, kind_of
 
@@ -105,7 +105,7 @@ def _read_lock(folder: _Folder) -> bytes | None:
     return folder.walk.read(LOCK_NAME)
 
 
-def plan_write(out: Path, runs: Iterable[Run], terms: Terms = Terms(), *, dry: bool = False) -> Plan:  # noqa: B008 - frozen
+def plan_write(out: Path, runs: Iterable[Run], options: WriteOptions = WriteOptions(), *, dry: bool = False) -> Plan:  # noqa: B008 - frozen
     """Decide what rendering `runs` does to `out`, and stage the new content unless `dry`.
 
     Takes the runs one at a time and keeps only their digests.  Unless `dry`, other writers of the same
@@ -114,7 +114,7 @@ def plan_write(out: Path, runs: Iterable[Run], terms: Terms = Terms(), *, dry: b
     Raises:
         Rejected: FT501 to FT515; nothing is changed, nothing stays behind.
     """
-    return plan_edit(out, lambda store, lock: draw(store, lock, runs, terms), dry=dry)
+    return plan_edit(out, lambda store, lock: draw(store, lock, runs, options), dry=dry)
 
 
 def plan_copy(out: Path, contents: Mapping[str, bytes], *, overwrite: bool) -> Plan:

@@ -92,7 +92,7 @@ def _same_bytes(old: bytes, new: bytes) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class WriteOptions:
     """What the user allows.
 
     Attributes:
@@ -122,7 +122,7 @@ class Outcome:
     Attributes:
         lock: the index afterwards.
         changes: path to change, in path order.
-        adopted: paths whose foreign or hand-edited bytes are replaced because the terms say so.
+        adopted: paths whose foreign or hand-edited bytes are replaced because the options say so.
         renamed: (identity, old name, new name) of each known run that becomes a new object.
         diagnostics: warnings and notes.
     """
@@ -160,23 +160,23 @@ def under_name(run: Run, name: str) -> Run:
     return replace(run, name=name, files=files)
 
 
-def draw(store: Store, lock: Lock, runs: Iterable[Run], terms: Terms) -> Outcome:
+def draw(store: Store, lock: Lock, runs: Iterable[Run], options: WriteOptions) -> Outcome:
     """Decide the change of every file; stage new content on the store as the runs stream by.
 
     Raises:
         Rejected: every problem of every run, once all have been seen.
     """
-    draft = _Draft(store, lock, terms)
-    if not lock.files and not lock.runs and not terms.adopt and not store.is_bare():
+    draft = _Draft(store, lock, options)
+    if not lock.files and not lock.runs and not options.adopt and not store.is_bare():
         raise Rejected([_no_index(store)])
     for run in runs:
         draft.take(run)
     return draft.finish()
 
 
-def settled(store: Store, lock: Lock, runs: Iterable[Run], terms: Terms) -> Iterator[Run]:
+def settled(store: Store, lock: Lock, runs: Iterable[Run], options: WriteOptions) -> Iterator[Run]:
     """The runs under the names they would be written as: what was issued is kept, what is over is left out."""
-    draft = _Draft(store, lock, terms)
+    draft = _Draft(store, lock, options)
     for rendered in runs:
         run = draft.settle(rendered)
         if not draft.is_ended(run):
@@ -237,7 +237,7 @@ class _Draft:
 
     store: Store
     old: Lock
-    terms: Terms
+    options: WriteOptions
     files: dict[str, Entry] = field(init=False)
     issued: dict[str, Issued] = field(init=False)
     judged: dict[str, str] = field(init=False)
@@ -291,7 +291,7 @@ class _Draft:
         for path in self._files_of(candidate):
             old = self.store.read(path) if is_job(self.old.files[path].object) else None
             if old is not None and path in candidate.files:
-                return self.terms.same_run(old, candidate.files[path])
+                return self.options.same_run(old, candidate.files[path])
         return False
 
     def _files_of(self, run: Run) -> list[str]:
@@ -313,7 +313,7 @@ class _Draft:
 
     def _may_become(self, run: Run) -> bool:
         issued = self.old.runs.get(run.identity)
-        if self.terms.new_run is not NewRun.REFUSE or not issued or issued.name == run.name:
+        if self.options.new_run is not NewRun.REFUSE or not issued or issued.name == run.name:
             return True
         live = [path for path in self._live(run) if self.old.files[path].name == issued.name]
         if not live:
@@ -335,7 +335,7 @@ class _Draft:
             # A sweep's index is its folder's, as objects are that several runs share: it replaces none of them.
             if path in run.files or (run.identity == _shared_by(path) and self.old.files[path].object):
                 continue
-            if self.terms.new_run is NewRun.REPLACE:
+            if self.options.new_run is NewRun.REPLACE:
                 self._remove(path)
             else:
                 self._orphan(path)
@@ -344,7 +344,7 @@ class _Draft:
         there = self.store.read(path)
         if there is None:
             self._forget(path, FileChange.MISSING)
-        elif sha256(there) == self.old.files[path].sha256 or self.terms.overwrite:
+        elif sha256(there) == self.old.files[path].sha256 or self.options.overwrite:
             self._forget(path, FileChange.REMOVED)
         else:
             self.problems.append(_edited(path, there, b""))
@@ -395,14 +395,14 @@ class _Draft:
 
     def _may_replace(self, path: str, owner: Entry | None, entry: Entry, there: bytes, content: bytes) -> bool:
         if owner is None:
-            return self._may_take(path, _foreign(path), allowed=self.terms.adopt)
+            return self._may_take(path, _foreign(path), allowed=self.options.adopt)
         if owner.sha256 != sha256(there):
-            return self._may_take(path, _edited(path, there, content), allowed=self.terms.overwrite)
+            return self._may_take(path, _edited(path, there, content), allowed=self.options.overwrite)
         if not self._is_of(owner, entry, path):
             self._clash(path, f"{path} belongs to {owner.run}, and {entry.run} wants other content there")
             return False
-        if is_claim(entry.object) and not (self.terms.overwrite or self.terms.same_run(there, content)):
-            self.problems.append(_changed_claim(path, entry, refused=self.terms.new_run is NewRun.REFUSE))
+        if is_claim(entry.object) and not (self.options.overwrite or self.options.same_run(there, content)):
+            self.problems.append(_changed_claim(path, entry, refused=self.options.new_run is NewRun.REFUSE))
         return True
 
     def _may_take(self, path: str, problem: Diagnostic, *, allowed: bool) -> bool:
@@ -439,7 +439,7 @@ class _Draft:
 
         Runs of this render have theirs among their files, so only those that it left alone are read.
         """
-        if self.terms.new_run is not NewRun.REPLACE:
+        if self.options.new_run is not NewRun.REPLACE:
             return
         idle = [path for path, e in self.old.files.items() if is_scripts(e.object) and path not in self.changes]
         for path in idle:
@@ -456,7 +456,7 @@ class _Draft:
         for path, entry in self.old.files.items():
             if path in self.changes or entry.state is not State.ACTIVE:
                 continue
-            if _folder_of(path) in self.terms.whole and entry.run not in self.taken:
+            if _folder_of(path) in self.options.whole and entry.run not in self.taken:
                 self._orphan(path)
                 self.unrendered.append(entry)
 
@@ -475,12 +475,12 @@ class _Draft:
         return found
 
     def _shrinkage(self) -> list[Diagnostic]:
-        whole = [entry for path, entry in self.old.files.items() if _folder_of(path) in self.terms.whole]
+        whole = [entry for path, entry in self.old.files.items() if _folder_of(path) in self.options.whole]
         # Scripts come and go with the runs that share them.
         active = sum(entry.state is State.ACTIVE and not is_scripts(entry.object) for entry in whole)
-        if self.terms.allow_shrink or len(self.unrendered) <= active / 2:
+        if self.options.allow_shrink or len(self.unrendered) <= active / 2:
             return []
-        return [_shrunk(len(self.unrendered), active, warning if self.terms.tentative else error)]
+        return [_shrunk(len(self.unrendered), active, warning if self.options.tentative else error)]
 
 
 _RENDERED = {FileChange.ADDED, FileChange.CHANGED, FileChange.UNCHANGED}
