@@ -11,7 +11,7 @@ from tests.gitops.cluster import Cluster
 from ftgen import yamlio
 from ftgen.diagnostics import Rejected
 from ftgen.gitops import Result, annotated, archiving, commit, gc, publish, rerunning, stopping, target_of
-from ftgen.tree import FileChange, NewRun, Run, State, WriteOptions, parse_lock
+from ftgen.tree import FileChange, OnImmutableChange, Run, State, WriteOptions, parse_lock
 from ftgen.validation.manifest import NEWEST
 
 NAME = "sft-1a2b3c4d"
@@ -77,7 +77,9 @@ def test_a_change_in_place_reaches_the_live_job(target, cluster, make_run, prove
 def test_a_new_run_leaves_the_old_one_training(target, cluster, make_run, provenance):
     publish(target, [make_run()], provenance)
     cluster.sync()
-    publish(target, [make_run(h8="22222222")], provenance, options=WriteOptions(new_run=NewRun.KEEP))
+    publish(
+        target, [make_run(h8="22222222")], provenance, options=WriteOptions(on_immutable_change=OnImmutableChange.KEEP)
+    )
     cluster.sync()
     assert cluster.created == [NAME, "sft-22222222"]
     assert cluster.deleted == cluster.patched == []
@@ -288,7 +290,12 @@ def test_a_name_without_room_for_a_suffix_is_told(target, make_run, provenance):
 def test_leftovers_are_listed(target, make_run, provenance):
     publish(target, [make_run(claim="1Gi")], provenance)
     assert gc(target) == []
-    publish(target, [make_run(h8="22222222", claim="1Gi")], provenance, options=WriteOptions(new_run=NewRun.KEEP))
+    publish(
+        target,
+        [make_run(h8="22222222", claim="1Gi")],
+        provenance,
+        options=WriteOptions(on_immutable_change=OnImmutableChange.KEEP),
+    )
     assert [left.path for left in gc(target)] == [f"sft/job-{NAME}.yaml"]
     archive(target, [NAME, "sft-22222222"], provenance)
     assert [left.why for left in gc(target)] == [

@@ -11,7 +11,7 @@ import pytest
 
 from ftgen.diagnostics import Rejected
 from ftgen.gitops import Provenance, Result, publish, target_of
-from ftgen.tree import FileChange, NewRun, State, WriteOptions, parse_lock
+from ftgen.tree import FileChange, OnImmutableChange, State, WriteOptions, parse_lock
 
 
 def files(git, repo, ref="main"):
@@ -139,7 +139,12 @@ def test_a_change_that_makes_another_run_is_refused(bare, git, make_run, provena
 
 def test_a_new_run_is_added_beside_the_old_one(bare, git, make_run, provenance):
     publish(to(bare), [make_run()], provenance)
-    publish(to(bare), [make_run(h8="22222222")], provenance, options=WriteOptions(new_run=NewRun.KEEP))
+    publish(
+        to(bare),
+        [make_run(h8="22222222")],
+        provenance,
+        options=WriteOptions(on_immutable_change=OnImmutableChange.KEEP),
+    )
     states = {path: entry.state for path, entry in index(git, bare).files.items()}
     assert states == {"sft/job-sft-1a2b3c4d.yaml": State.ORPHANED, "sft/job-sft-22222222.yaml": State.ACTIVE}
 
@@ -158,7 +163,7 @@ def test_an_upgrade_of_the_naming_rule_renames_nothing(bare, git, make_run, prov
 def test_a_point_dropped_from_a_sweep_stays_published(bare, git, make_run, provenance):
     points = [make_run(label=str(number)) for number in range(3)]
     publish(to(bare), points, provenance)
-    whole = WriteOptions(new_run=NewRun.REFUSE, whole=frozenset({"sft"}))
+    whole = WriteOptions(on_immutable_change=OnImmutableChange.REFUSE, whole=frozenset({"sft"}))
     published = publish(to(bare), points[:2], provenance, options=whole)
     assert [diagnostic.code for diagnostic in published.diagnostics] == ["FT511"]
     assert "training/sft/job-sft-2-1a2b3c4d.yaml" in files(git, bare)
@@ -178,7 +183,12 @@ def test_a_folder_that_is_not_ours_is_refused_and_shared_when_told(bare, git, ch
     with pytest.raises(Rejected) as rejected:
         publish(to(bare, path=""), [make_run()], provenance)
     assert codes(rejected) == ["FT502"]
-    publish(to(bare, path=""), [make_run()], provenance, options=WriteOptions(new_run=NewRun.REFUSE, adopt=True))
+    publish(
+        to(bare, path=""),
+        [make_run()],
+        provenance,
+        options=WriteOptions(on_immutable_change=OnImmutableChange.REFUSE, adopt=True),
+    )
     assert {"README.md", "ftgen.lock"} <= set(files(git, bare))
 
 
@@ -202,8 +212,8 @@ def test_a_file_edited_in_the_repository_stops_publishing(bare, git, make_run, p
         publish(to(bare), [make_run()], provenance)
     assert codes(rejected) == ["FT503"]
     adopt, overwrite = (
-        WriteOptions(new_run=NewRun.REFUSE, adopt=True),
-        WriteOptions(new_run=NewRun.REFUSE, overwrite=True),
+        WriteOptions(on_immutable_change=OnImmutableChange.REFUSE, adopt=True),
+        WriteOptions(on_immutable_change=OnImmutableChange.REFUSE, overwrite=True),
     )
     with pytest.raises(Rejected) as rejected:
         publish(to(bare), [make_run()], provenance, options=adopt)

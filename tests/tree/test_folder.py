@@ -15,7 +15,7 @@ from ftgen.gitops import archiving, rerunning, stopping
 from ftgen.tree import (
     FileChange,
     Lock,
-    NewRun,
+    OnImmutableChange,
     Outcome,
     Run,
     State,
@@ -101,7 +101,7 @@ def test_in_a_local_folder_a_new_hash_replaces_the_previous_file_of_the_run(out,
 def test_where_jobs_run_a_new_hash_is_refused(out, make_run, snapshot):
     write(out, make_run(h8="11111111"))
     before = snapshot(out)
-    (problem,) = refused(out, make_run(h8="22222222"), new_run=NewRun.REFUSE)
+    (problem,) = refused(out, make_run(h8="22222222"), on_immutable_change=OnImmutableChange.REFUSE)
     assert problem.code == "FT506"
     assert "--new-run" in problem.help
     assert snapshot(out) == before
@@ -109,7 +109,7 @@ def test_where_jobs_run_a_new_hash_is_refused(out, make_run, snapshot):
 
 def test_a_new_run_beside_the_old_one_orphans_the_old_file(out, make_run):
     write(out, make_run(h8="11111111"))
-    write(out, make_run(h8="22222222"), new_run=NewRun.KEEP)
+    write(out, make_run(h8="22222222"), on_immutable_change=OnImmutableChange.KEEP)
     states = {path: entry.state for path, entry in read_lock(out).files.items()}
     assert states == {
         "sft/job-sft-11111111.yaml": State.ORPHANED,
@@ -119,7 +119,7 @@ def test_a_new_run_beside_the_old_one_orphans_the_old_file(out, make_run):
 
 def test_going_back_to_the_old_hash_makes_the_old_file_active_again(out, make_run):
     for h8 in ("11111111", "22222222", "11111111"):
-        write(out, make_run(h8=h8), new_run=NewRun.KEEP)
+        write(out, make_run(h8=h8), on_immutable_change=OnImmutableChange.KEEP)
     states = {path: entry.state for path, entry in read_lock(out).files.items()}
     assert states["sft/job-sft-11111111.yaml"] is State.ACTIVE
     assert states["sft/job-sft-22222222.yaml"] is State.ORPHANED

@@ -10,7 +10,7 @@ from ftgen.cli.arguments import Arguments, Usage
 from ftgen.cli.repository import Rendering
 from ftgen.diagnostics import Diagnostic, note
 from ftgen.gitops import Published, Result
-from ftgen.tree import FileChange, NewRun, Outcome, Run, WriteOptions
+from ftgen.tree import FileChange, OnImmutableChange, Outcome, Run, WriteOptions
 from ftgen.tree.lock import is_job
 
 _CREATED_ONCE = b"kustomize.toolkit.fluxcd.io/ssa: IfNotPresent"
@@ -42,7 +42,7 @@ def run(arguments: Arguments) -> int:
 def _options(arguments: Arguments, rendering: Rendering) -> WriteOptions:
     flags = arguments.flags
     return WriteOptions(
-        new_run=NewRun.KEEP if flags.new_run else NewRun.REFUSE,
+        on_immutable_change=OnImmutableChange.KEEP if flags.new_run else OnImmutableChange.REFUSE,
         adopt=flags.adopt,
         overwrite=flags.overwrite,
         allow_shrink=flags.allow_shrink,

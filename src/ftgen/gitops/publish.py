@@ -20,7 +20,7 @@ from ftgen.gitops.branch import BranchStore
 from ftgen.gitops.git import Git, GitFailed, told_as_diagnostics
 from ftgen.gitops.remote import Destination, _Local, destination, said
 from ftgen.gitops.source import Provenance, message
-from ftgen.tree import DELIVERY, FileChange, Lock, NewRun, Outcome, Run, Store, WriteOptions, draw
+from ftgen.tree import DELIVERY, FileChange, Lock, OnImmutableChange, Outcome, Run, Store, WriteOptions, draw
 from ftgen.tree.lock import is_job
 
 _TRIES = 10
@@ -85,7 +85,7 @@ def publish(
     runs: Iterable[Run],
     provenance: Provenance,
     *,
-    options: WriteOptions = WriteOptions(new_run=NewRun.REFUSE),  # noqa: B008 - frozen
+    options: WriteOptions = WriteOptions(on_immutable_change=OnImmutableChange.REFUSE),  # noqa: B008 - frozen
     push: bool = False,
     branch_per_sweep: bool = False,
     allow_dirty: bool = False,

@@ -38,7 +38,7 @@ from ftgen.tree.lock import (
     object_of,
     parse_lock,
 )
-from ftgen.tree.plan import FileChange, NewRun, Outcome, Store, WriteOptions, draw, settled, under_name
+from ftgen.tree.plan import FileChange, OnImmutableChange, Outcome, Store, WriteOptions, draw, settled, under_name
 
 __all__ = [
     "DELIVERY",
@@ -49,7 +49,7 @@ __all__ = [
     "FileChange",
     "Issued",
     "Lock",
-    "NewRun",
+    "OnImmutableChange",
     "Outcome",
     "Run",
     "State",

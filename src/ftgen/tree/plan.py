@@ -59,7 +59,7 @@ class Store(Protocol):
         """Put the new content of `path` aside until the plan is applied."""
 
 
-class NewRun(StrEnum):
+class OnImmutableChange(StrEnum):
     """What happens to the old object when an immutable field of a known run changed."""
 
     REPLACE = "replace"
@@ -96,7 +96,7 @@ class WriteOptions:
     """What the user allows.
 
     Attributes:
-        new_run: see `NewRun`.
+        on_immutable_change: see `OnImmutableChange`.
         adopt: take over a folder without an index, and files that ftgen did not write, where a rendered one goes.
         overwrite: replace or remove owned files that were edited by hand, and claims that their cluster would refuse.
         allow_shrink: retire more than half of what whole folders hold.
@@ -106,7 +106,7 @@ class WriteOptions:
         same_run: whether two contents of a job's or a claim's file differ in nothing that the cluster holds immutable.
     """
 
-    new_run: NewRun = NewRun.REPLACE
+    on_immutable_change: OnImmutableChange = OnImmutableChange.REPLACE
     adopt: bool = False
     overwrite: bool = False
     allow_shrink: bool = False
@@ -313,7 +313,7 @@ class _Draft:
 
     def _may_become(self, run: Run) -> bool:
         issued = self.old.runs.get(run.identity)
-        if self.options.new_run is not NewRun.REFUSE or not issued or issued.name == run.name:
+        if self.options.on_immutable_change is not OnImmutableChange.REFUSE or not issued or issued.name == run.name:
             return True
         live = [path for path in self._live(run) if self.old.files[path].name == issued.name]
         if not live:
@@ -335,7 +335,7 @@ class _Draft:
             # A sweep's index is its folder's, as objects are that several runs share: it replaces none of them.
             if path in run.files or (run.identity == _shared_by(path) and self.old.files[path].object):
                 continue
-            if self.options.new_run is NewRun.REPLACE:
+            if self.options.on_immutable_change is OnImmutableChange.REPLACE:
                 self._remove(path)
             else:
                 self._orphan(path)
@@ -402,7 +402,9 @@ class _Draft:
             self._clash(path, f"{path} belongs to {owner.run}, and {entry.run} wants other content there")
             return False
         if is_claim(entry.object) and not (self.options.overwrite or self.options.same_run(there, content)):
-            self.problems.append(_changed_claim(path, entry, refused=self.options.new_run is NewRun.REFUSE))
+            self.problems.append(
+                _changed_claim(path, entry, refused=self.options.on_immutable_change is OnImmutableChange.REFUSE)
+            )
         return True
 
     def _may_take(self, path: str, problem: Diagnostic, *, allowed: bool) -> bool:
@@ -439,7 +441,7 @@ class _Draft:
 
         Runs of this render have theirs among their files, so only those that it left alone are read.
         """
-        if self.options.new_run is not NewRun.REPLACE:
+        if self.options.on_immutable_change is not OnImmutableChange.REPLACE:
             return
         idle = [path for path, e in self.old.files.items() if is_scripts(e.object) and path not in self.changes]
         for path in idle:
