@@ -22,7 +22,7 @@ from ftgen import catalog, pipeline, project, yamlio
 from ftgen.cli.arguments import FORMS, VERBS
 from ftgen.compose import Composer, Request, compose
 from ftgen.tree import Lock, dump_lock, object_of
-from ftgen.tree.lock import Entry, Issued
+from ftgen.tree.lock import AssignedName, Entry
 from ftgen.tree.plan import sha256
 
 Draw = st.DrawFn
@@ -72,7 +72,7 @@ def _tree() -> Mapping[str, str]:
     job = pipeline.compile_job(Composer(Request(directory=Path("/nonexistent"))), ["storage.workspace.claim=w"])
     run = job.run
     entries = {p: Entry(sha256(c), object_of(c), run.identity, run.name) for p, c in run.files.items()}
-    lock = Lock(entries, {run.identity: Issued(run.name)})
+    lock = Lock(entries, {run.identity: AssignedName(run.name)})
     return {**{p: c.decode() for p, c in run.files.items()}, "ftgen.lock": dump_lock(lock).decode()}
 
 

@@ -21,9 +21,9 @@ from ftgen.tree import (
     State,
     WriteOptions,
     apply,
+    assigned_name,
     discard,
     dump_lock,
-    issued_name,
     plan_edit,
     plan_write,
     read_lock,
@@ -95,7 +95,7 @@ def test_in_a_local_folder_a_new_hash_replaces_the_previous_file_of_the_run(out,
     outcome = write(out, make_run(h8="22222222"))
     assert snapshot(out).keys() == {"sft/job-sft-22222222.yaml", "ftgen.lock"}
     assert outcome.renamed == (("sft/", "sft-11111111", "sft-22222222"),)
-    assert issued_name(read_lock(out), "sft/") == "sft-22222222"
+    assert assigned_name(read_lock(out), "sft/") == "sft-22222222"
 
 
 def test_where_jobs_run_a_new_hash_is_refused(out, make_run, snapshot):
@@ -180,7 +180,7 @@ def test_files_deleted_by_hand_are_forgotten(out, make_run):
     outcome = write(out, make_run("b"))
     assert outcome.changes[job_file(make_run("a"))] is FileChange.MISSING
     assert job_file(make_run("a")) not in read_lock(out).files
-    assert issued_name(read_lock(out), "a/") is not None
+    assert assigned_name(read_lock(out), "a/") is not None
 
 
 def test_a_dry_plan_leaves_no_trace(out, make_run):

@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ftgen.diagnostics import Rejected
-from ftgen.tree import Entry, Issued, Lock, State, dump_lock, issued_name, object_of, parse_lock
+from ftgen.tree import AssignedName, Entry, Lock, State, assigned_name, dump_lock, object_of, parse_lock
 from ftgen.tree.lock import path_problem
 
 ENTRY = Entry("ab" * 32, "v1 ConfigMap training/a", "sft/", "sft-1a2b3c4d", State.ARCHIVED)
 LOCK = Lock(
     {"sft/b.yaml": ENTRY, "sft/a.yaml": ENTRY, "sft/ü.yaml": ENTRY},
-    {"sft/": Issued("sft-1a2b3c4d", 1)},
+    {"sft/": AssignedName("sft-1a2b3c4d", 1)},
     frozenset({"sft-00000000"}),
 )
 
@@ -35,8 +35,8 @@ def test_an_index_has_one_file_a_line_in_path_order():
 
 
 def test_an_issued_name_is_found_by_what_the_user_asked_for():
-    assert issued_name(LOCK, "sft/") == "sft-1a2b3c4d"
-    assert issued_name(LOCK, "sft/other") is None
+    assert assigned_name(LOCK, "sft/") == "sft-1a2b3c4d"
+    assert assigned_name(LOCK, "sft/other") is None
 
 
 def with_entry(**fields):
@@ -143,7 +143,7 @@ def test_a_file_without_an_object_has_none():
 
 @given(st.dictionaries(st.text(min_size=1), st.text(), max_size=5))
 def test_any_identity_survives_the_index(names):
-    lock = Lock(runs={key: Issued(name) for key, name in names.items()})
+    lock = Lock(runs={key: AssignedName(name) for key, name in names.items()})
     assert parse_lock(dump_lock(lock)) == lock
     assert json.loads(dump_lock(lock))["version"] == 1
 

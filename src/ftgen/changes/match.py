@@ -156,7 +156,7 @@ def of_runs(lock: Lock, read: Callable[[str], bytes | None], runs: Iterable[Run]
 
 
 def of_tree(store: Store, lock: Lock, runs: Iterable[Run], whole: frozenset[str] = frozenset()) -> list[Change]:
-    """The changes that rendering `runs` would make to a tree, under the names that were issued there.
+    """The changes that rendering `runs` would make to a tree, under the names that were assigned there.
 
     Args:
         store: where the tree lies.

@@ -92,7 +92,7 @@ def _position(composer: Composer, told: record.Point | None, overrides: Sequence
 
 
 def _as_committed(run: Run, found: Committed) -> bytes:
-    """The rendered job under the name that was issued, and in the state that its life has reached."""
+    """The rendered job under the name that was assigned, and in the state that its life has reached."""
     # A name may have come with a clone: it is put into the job's text alone, after the job has been found by its path.
     job = {path: text for path, text in run.files.items() if path.rpartition("/")[2].startswith("job-")}
     named = replace(run, files=job)

@@ -23,7 +23,19 @@ from ftgen.gitops.branch import BranchStore
 from ftgen.gitops.git import told_as_diagnostics
 from ftgen.gitops.publish import Work
 from ftgen.gitops.remote import destination
-from ftgen.tree import DELIVERY, Entry, FileChange, Issued, Lock, Outcome, Run, State, Store, object_of, under_name
+from ftgen.tree import (
+    DELIVERY,
+    AssignedName,
+    Entry,
+    FileChange,
+    Lock,
+    Outcome,
+    Run,
+    State,
+    Store,
+    object_of,
+    under_name,
+)
 from ftgen.tree.lock import is_job, is_scripts
 from ftgen.tree.plan import sha256
 from ftgen.validation.manifest import read, version_of
@@ -205,8 +217,8 @@ def _owned(lock: Lock, name: str) -> list[tuple[str, Entry]]:
     if re.search(r"[*?[]", name):
         return [(path, entry) for path, entry in _runs(lock) if fnmatchcase(entry.run, name) or fnmatchcase(path, name)]
     owner = lock.files[name].name if name in lock.files else name
-    issued = lock.runs.get(name)
-    owner = issued.name if issued else owner
+    assigned = lock.runs.get(name)
+    owner = assigned.name if assigned else owner
     return [(path, entry) for path, entry in _runs(lock) if entry.name == owner]
 
 
@@ -227,7 +239,7 @@ class _Edit:
     store: Store
     old: Lock
     files: dict[str, Entry]
-    runs: dict[str, Issued]
+    runs: dict[str, AssignedName]
     ended: set[str]
     changes: dict[str, FileChange]
 
@@ -284,8 +296,8 @@ class _Edit:
         ((target, content),) = again.files.items()
         _refuse_long(name, content)
         self.put(target, annotated(content, revived(content)), replace(entry, name=name, state=State.ACTIVE))
-        issued = self.runs.get(entry.run, Issued(name))
-        self.runs[entry.run] = replace(issued, name=name)
+        assigned = self.runs.get(entry.run, AssignedName(name))
+        self.runs[entry.run] = replace(assigned, name=name)
         if entry.state is State.ACTIVE:
             self.move(path, State.ORPHANED)
 
@@ -297,7 +309,7 @@ class _Edit:
             # A claim that other runs share is there already, and theirs.
             if not self.store.has(path):
                 self.put(path, content, Entry("", "", run.identity, name))
-        self.runs[run.identity] = Issued(name)
+        self.runs[run.identity] = AssignedName(name)
 
     def _next(self, name: str) -> str:
         base = _first(name)

@@ -13,7 +13,7 @@ from ftgen.diagnostics import Rejected, error
 
 LOCK_NAME = "ftgen.lock"
 HASH_VERSION = 1
-"""Version of the rule that turns a spec into the hash in a run's name; recorded with every issued name."""
+"""Version of the rule that turns a spec into the hash in a run's name; recorded with every assigned name."""
 
 DELIVERY = "_delivery"
 """Folder of a tree for what points reconcilers at the others; no run's name starts with `_`."""
@@ -79,7 +79,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Issued:
+class AssignedName:
     """A name that was given to a run, and the version of the rule that made it."""
 
     name: str
@@ -92,14 +92,14 @@ class Lock:
 
     Attributes:
         files: path to entry.
-        runs: run identity to the latest name issued to it.
+        runs: run identity to the latest name assigned to it.
         ended: names of runs that were stopped or purged, and are not created again under that name.
         judged: run identity to what the run was judged by, JSON text: the release and the facts of its cluster, and
             what was accepted.
     """
 
     files: Mapping[str, Entry] = field(default_factory=dict)
-    runs: Mapping[str, Issued] = field(default_factory=dict)
+    runs: Mapping[str, AssignedName] = field(default_factory=dict)
     ended: frozenset[str] = frozenset()
     judged: Mapping[str, str] = field(default_factory=dict)
 
@@ -107,10 +107,10 @@ class Lock:
 EMPTY = Lock()
 
 
-def issued_name(lock: Lock, identity: str) -> str | None:
-    """The name that was issued to the run last, frozen since, or None for a run never written."""
-    issued = lock.runs.get(identity)
-    return issued.name if issued else None
+def assigned_name(lock: Lock, identity: str) -> str | None:
+    """The name that was assigned to the run last, frozen since, or None for a run never written."""
+    assigned = lock.runs.get(identity)
+    return assigned.name if assigned else None
 
 
 def judged_by(lock: Lock, run: str) -> str:

@@ -17,8 +17,8 @@ from typing import Protocol
 from ftgen.diagnostics import Diagnostic, Rejected, Severity, error, note, warning
 from ftgen.tree.lock import (
     HASH_VERSION,
+    AssignedName,
     Entry,
-    Issued,
     Lock,
     Run,
     State,
@@ -175,7 +175,7 @@ def draw(store: Store, lock: Lock, runs: Iterable[Run], options: WriteOptions) -
 
 
 def settled(store: Store, lock: Lock, runs: Iterable[Run], options: WriteOptions) -> Iterator[Run]:
-    """The runs under the names they would be written as: what was issued is kept, what is over is left out."""
+    """The runs under the names they would be written as: what was assigned is kept, what is over is left out."""
     draft = _Draft(store, lock, options)
     for rendered in runs:
         run = draft.settle(rendered)
@@ -239,7 +239,7 @@ class _Draft:
     old: Lock
     options: WriteOptions
     files: dict[str, Entry] = field(init=False)
-    issued: dict[str, Issued] = field(init=False)
+    assigned: dict[str, AssignedName] = field(init=False)
     judged: dict[str, str] = field(init=False)
     changes: dict[str, FileChange] = field(default_factory=dict)
     owned: dict[str, list[str]] = field(init=False)
@@ -252,7 +252,7 @@ class _Draft:
 
     def __post_init__(self) -> None:
         self.files = dict(self.old.files)
-        self.issued = dict(self.old.runs)
+        self.assigned = dict(self.old.runs)
         self.judged = dict(self.old.judged)
         owned = defaultdict(list)
         for path, entry in self.old.files.items():
@@ -271,20 +271,20 @@ class _Draft:
             self._keep(run)
         elif self._may_become(run):
             self._retire_predecessor(run)
-            self.issued[run.identity] = self._issue(run)
+            self.assigned[run.identity] = self._assign(run)
             if run.judged:
                 self.judged[run.identity] = run.judged
             for path, content in run.files.items():
                 self._place(run, path, content)
 
     def settle(self, run: Run) -> Run:
-        """The run under its issued name, where it is still the run that the name was issued to."""
-        issued = self.old.runs.get(run.identity)
-        if issued is None or not run.name or not issued.name or issued.name == run.name:
+        """The run under its assigned name, where it is still the run that the name was assigned to."""
+        assigned = self.old.runs.get(run.identity)
+        if assigned is None or not run.name or not assigned.name or assigned.name == run.name:
             return run
-        if re.fullmatch(re.escape(run.name) + r"-r\d+", issued.name):
-            return under_name(run, issued.name)
-        candidate = under_name(run, issued.name)
+        if re.fullmatch(re.escape(run.name) + r"-r\d+", assigned.name):
+            return under_name(run, assigned.name)
+        candidate = under_name(run, assigned.name)
         return candidate if self._is_same(candidate) else run
 
     def _is_same(self, candidate: Run) -> bool:
@@ -307,19 +307,23 @@ class _Draft:
         states = [self.old.files[path].state for path in self._files_of(run)]
         self.over[next((state for state in states if state in _OVER), None)].append(run)
 
-    def _issue(self, run: Run) -> Issued:
-        issued = self.old.runs.get(run.identity)
-        return issued if issued and issued.name == run.name else Issued(run.name, HASH_VERSION)
+    def _assign(self, run: Run) -> AssignedName:
+        assigned = self.old.runs.get(run.identity)
+        return assigned if assigned and assigned.name == run.name else AssignedName(run.name, HASH_VERSION)
 
     def _may_become(self, run: Run) -> bool:
-        issued = self.old.runs.get(run.identity)
-        if self.options.on_immutable_change is not OnImmutableChange.REFUSE or not issued or issued.name == run.name:
+        assigned = self.old.runs.get(run.identity)
+        if (
+            self.options.on_immutable_change is not OnImmutableChange.REFUSE
+            or not assigned
+            or assigned.name == run.name
+        ):
             return True
-        live = [path for path in self._live(run) if self.old.files[path].name == issued.name]
+        live = [path for path in self._live(run) if self.old.files[path].name == assigned.name]
         if not live:
             return True
         self.changes |= dict.fromkeys(live, FileChange.KEPT)
-        self.problems.append(_immutable(run, issued.name))
+        self.problems.append(_immutable(run, assigned.name))
         return False
 
     def _live(self, run: Run) -> list[str]:
@@ -328,9 +332,9 @@ class _Draft:
         return [path for path in self.owned.get(run.identity, []) if self.old.files[path].state in alive]
 
     def _retire_predecessor(self, run: Run) -> None:
-        issued = self.old.runs.get(run.identity)
-        if issued and issued.name != run.name:
-            self.renamed.append((run.identity, issued.name, run.name))
+        assigned = self.old.runs.get(run.identity)
+        if assigned and assigned.name != run.name:
+            self.renamed.append((run.identity, assigned.name, run.name))
         for path in self._live(run):
             # A sweep's index is its folder's, as objects are that several runs share: it replaces none of them.
             if path in run.files or (run.identity == _shared_by(path) and self.old.files[path].object):
@@ -432,7 +436,7 @@ class _Draft:
         self.problems += [*_left(self.over), *_orphaned(self.unrendered), *self._duplicates(), *self._shrinkage()]
         if any(problem.severity is Severity.ERROR for problem in self.problems):
             raise Rejected(self.problems)
-        lock = Lock(self.files, self.issued, self.old.ended, self.judged)
+        lock = Lock(self.files, self.assigned, self.old.ended, self.judged)
         changes = dict(sorted(self.changes.items()))
         return Outcome(lock, changes, tuple(self.adopted), tuple(self.renamed), tuple(self.problems))
 
@@ -501,9 +505,9 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _immutable(run: Run, issued: str) -> Diagnostic:
-    told = f"{run.identity} was published as {issued}, and a field that Volcano holds immutable has changed"
-    how = f"--new-run adds {run.name} and leaves {issued} as it is; or undo the change (`ftgen diff` shows it)"
+def _immutable(run: Run, assigned: str) -> Diagnostic:
+    told = f"{run.identity} was published as {assigned}, and a field that Volcano holds immutable has changed"
+    how = f"--new-run adds {run.name} and leaves {assigned} as it is; or undo the change (`ftgen diff` shows it)"
     return error("FT506", told, run.identity, run.name, help=how)
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from ftgen.tree.lock import Entry, Issued, Lock, State, unfolded
+from ftgen.tree.lock import AssignedName, Entry, Lock, State, unfolded
 
 _Shape = TypeVar("_Shape")
 _STRICT = ConfigDict(strict=True, extra="forbid")
@@ -67,7 +67,7 @@ def lock_of(text: bytes) -> Lock:
     # Which of two entries holds is a reader's choice, and git merges of two sides may keep both.
     json.loads(text, object_pairs_hook=_once)
     files = {path: Entry(**vars(entry)) for path, entry in found.files.items()}
-    runs = {run: Issued(**vars(issued)) for run, issued in found.runs.items()}
+    runs = {run: AssignedName(**vars(assigned)) for run, assigned in found.runs.items()}
     judged = {run: json.dumps(terms, ensure_ascii=False) for run, terms in found.judged.items()}
     return Lock(files, runs, frozenset(found.ended), unfolded(judged, runs))
 
