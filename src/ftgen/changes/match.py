@@ -13,7 +13,7 @@ from ftgen import yamlio
 from ftgen.changes.compare import FieldChange, Kind, cost, fields
 from ftgen.diagnostics import Rejected
 from ftgen.files import is_there
-from ftgen.tree import Lock, Run, State, Store, WriteOptions, settled
+from ftgen.tree import Lock, Run, State, Store, WriteOptions, runs_to_write
 from ftgen.validation.manifest import mapping
 
 Manifest = Mapping[str, Any]
@@ -165,7 +165,7 @@ def of_tree(store: Store, lock: Lock, runs: Iterable[Run], whole: frozenset[str]
         whole: folders of which this is all there should be.
     """
     kept = list(runs)
-    known = list(settled(store, lock, kept, WriteOptions(same_run=same_run)))
+    known = list(runs_to_write(store, lock, kept, WriteOptions(same_run=same_run)))
     over = {run.identity for run in kept} - {run.identity for run in known}
     return [*of_runs(lock, store.read, known), *_over(store, lock, over), *_unrendered(store, lock, kept, whole)]
 

@@ -20,7 +20,7 @@ from ftgen.gitops.branch import BranchStore
 from ftgen.gitops.git import Git, GitFailed, told_as_diagnostics
 from ftgen.gitops.remote import Destination, _Local, destination, said
 from ftgen.gitops.source import Provenance, message
-from ftgen.tree import DELIVERY, FileChange, Lock, OnImmutableChange, Outcome, Run, Store, WriteOptions, draw
+from ftgen.tree import DELIVERY, FileChange, Lock, OnImmutableChange, Outcome, Run, Store, WriteOptions, plan_runs
 from ftgen.tree.lock import is_job
 
 _TRIES = 10
@@ -104,7 +104,7 @@ def publish(
     fitting = replace(options, same_run=same_run)
 
     def work(store: Store, lock: Lock) -> tuple[Outcome, str]:
-        outcome = draw(store, lock, map(_named, kept), fitting)
+        outcome = plan_runs(store, lock, map(_named, kept), fitting)
         return outcome, f"ftgen: {tally(outcome)} in {' '.join(_folders(outcome)) or 'nothing'}"
 
     own = f"ftgen/{next((run.folder for run in kept), '')}" if branch_per_sweep else target.branch

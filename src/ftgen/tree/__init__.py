@@ -38,7 +38,16 @@ from ftgen.tree.lock import (
     object_of,
     parse_lock,
 )
-from ftgen.tree.plan import FileChange, OnImmutableChange, Outcome, Store, WriteOptions, draw, settled, under_name
+from ftgen.tree.plan import (
+    FileChange,
+    OnImmutableChange,
+    Outcome,
+    Store,
+    WriteOptions,
+    plan_runs,
+    runs_to_write,
+    under_name,
+)
 
 __all__ = [
     "DELIVERY",
@@ -58,7 +67,6 @@ __all__ = [
     "apply",
     "assigned_name",
     "discard",
-    "draw",
     "dump_lock",
     "folder_store",
     "judged_by",
@@ -66,9 +74,10 @@ __all__ = [
     "parse_lock",
     "plan_copy",
     "plan_edit",
+    "plan_runs",
     "plan_write",
     "read_lock",
     "recover",
-    "settled",
+    "runs_to_write",
     "under_name",
 ]

@@ -12,7 +12,7 @@ from ftgen import files
 from ftgen.diagnostics import Diagnostic, Rejected, error
 from ftgen.tree import stage as stages
 from ftgen.tree.lock import EMPTY, LOCK_NAME, Lock, Run, dump_lock, parse_lock
-from ftgen.tree.plan import Outcome, Store, WriteOptions, draw, lay
+from ftgen.tree.plan import Outcome, Store, WriteOptions, plan_files, plan_runs
 from ftgen.tree.stage import Stage
 from ftgen.tree.walk import Blocked, Walk, kind_of
 
@@ -114,7 +114,7 @@ def plan_write(out: Path, runs: Iterable[Run], options: WriteOptions = WriteOpti
     Raises:
         Rejected: FT501 to FT515; nothing is changed, nothing stays behind.
     """
-    return plan_edit(out, lambda store, lock: draw(store, lock, runs, options), dry=dry)
+    return plan_edit(out, lambda store, lock: plan_runs(store, lock, runs, options), dry=dry)
 
 
 def plan_copy(out: Path, contents: Mapping[str, bytes], *, overwrite: bool) -> Plan:
@@ -123,7 +123,7 @@ def plan_copy(out: Path, contents: Mapping[str, bytes], *, overwrite: bool) -> P
     Raises:
         Rejected: as `plan_write`.
     """
-    return plan_edit(out, lambda store, lock: lay(store, lock, contents, overwrite=overwrite))
+    return plan_edit(out, lambda store, lock: plan_files(store, lock, contents, overwrite=overwrite))
 
 
 def plan_edit(out: Path, decide: Callable[[Store, Lock], Outcome], *, dry: bool = False) -> Plan:

@@ -160,7 +160,7 @@ def under_name(run: Run, name: str) -> Run:
     return replace(run, name=name, files=files)
 
 
-def draw(store: Store, lock: Lock, runs: Iterable[Run], options: WriteOptions) -> Outcome:
+def plan_runs(store: Store, lock: Lock, runs: Iterable[Run], options: WriteOptions) -> Outcome:
     """Decide the change of every file; stage new content on the store as the runs stream by.
 
     Raises:
@@ -174,7 +174,7 @@ def draw(store: Store, lock: Lock, runs: Iterable[Run], options: WriteOptions) -
     return draft.finish()
 
 
-def settled(store: Store, lock: Lock, runs: Iterable[Run], options: WriteOptions) -> Iterator[Run]:
+def runs_to_write(store: Store, lock: Lock, runs: Iterable[Run], options: WriteOptions) -> Iterator[Run]:
     """The runs under the names they would be written as: what was assigned is kept, what is over is left out."""
     draft = _Draft(store, lock, options)
     for rendered in runs:
@@ -183,7 +183,7 @@ def settled(store: Store, lock: Lock, runs: Iterable[Run], options: WriteOptions
             yield run
 
 
-def lay(store: Store, lock: Lock, contents: Mapping[str, bytes], *, overwrite: bool) -> Outcome:
+def plan_files(store: Store, lock: Lock, contents: Mapping[str, bytes], *, overwrite: bool) -> Outcome:
     """Decide the change of files that belong to no run, and stage them: an export, a Dockerfile, a schema.
 
     No index tells whether such a file was edited, so that any other content in its place stays unless `overwrite`.
