@@ -137,7 +137,9 @@ def _configuration(settings: Mapping[str, str]) -> dict[str, str]:
 
 
 @contextmanager
-def workshop(settings: Mapping[str, str], objects: Path | None = None, hashing: str = "sha1") -> Iterator[Git]:
+def scratch_repository(
+    settings: Mapping[str, str], objects: Path | None = None, hashing: str = "sha1"
+) -> Iterator[Git]:
     """A temporary bare repository; with `objects`, it reads and writes another one's object store."""
     with TemporaryDirectory(prefix="ftgen-git-", ignore_cleanup_errors=True) as place:
         folder = Path(place) / "repository.git"
@@ -147,7 +149,7 @@ def workshop(settings: Mapping[str, str], objects: Path | None = None, hashing: 
 
 
 @contextmanager
-def told_as_diagnostics() -> Iterator[None]:
+def translate_git_errors() -> Iterator[None]:
     """Translate what nobody foresaw, once, at the door."""
     try:
         yield

@@ -20,7 +20,7 @@ from ftgen.diagnostics import Rejected, error
 from ftgen.gitops.address import Target
 from ftgen.gitops.annotations import TOMBSTONE, Annotations, annotated, revived, text_of, unguarded
 from ftgen.gitops.branch import BranchStore
-from ftgen.gitops.git import told_as_diagnostics
+from ftgen.gitops.git import translate_git_errors
 from ftgen.gitops.publish import Work
 from ftgen.gitops.remote import destination
 from ftgen.tree import (
@@ -123,7 +123,7 @@ def gc(target: Target, *, push: bool = False) -> list[Leftover]:
     Raises:
         Rejected: FT5xx, where it cannot be read.
     """
-    with told_as_diagnostics(), destination(target, push=push) as place:
+    with translate_git_errors(), destination(target, push=push) as place:
         store = BranchStore(place.git, place.tip(target.branch), target.path, target.shown)
         with closing(store):
             return list(leftovers(store, store.lock()))

@@ -17,8 +17,8 @@ from ftgen.changes import Change, of_tree, same_run
 from ftgen.diagnostics import Diagnostic, Rejected, error, note
 from ftgen.gitops.address import Target, target_of
 from ftgen.gitops.branch import BranchStore
-from ftgen.gitops.git import Git, GitFailed, told_as_diagnostics
-from ftgen.gitops.remote import Destination, _Local, destination, said
+from ftgen.gitops.git import Git, GitFailed, translate_git_errors
+from ftgen.gitops.remote import Destination, _Local, destination, printable
 from ftgen.gitops.source import Provenance, message
 from ftgen.tree import DELIVERY, FileChange, Lock, OnImmutableChange, Outcome, Run, Store, WriteOptions, plan_runs
 from ftgen.tree.lock import is_job
@@ -132,7 +132,7 @@ def preview(
     Raises:
         Rejected: FT5xx, where the branch cannot be read.
     """
-    with told_as_diagnostics(), destination(target, push=push) as place:
+    with translate_git_errors(), destination(target, push=push) as place:
         store = BranchStore(place.git, place.tip(target.branch), target.path, target.shown, _hashing(place.git))
         with closing(store):
             return of_tree(store, store.lock(), runs, whole)
@@ -193,7 +193,7 @@ def commit(
     Raises:
         Rejected: FT5xx.
     """
-    with told_as_diagnostics(), destination(target, push=push) as place:
+    with translate_git_errors(), destination(target, push=push) as place:
         refused: list[str] = []
         for attempt in range(1, _TRIES + _STUBBORN + 1):
             progress(f"reading {target.branch}" if attempt == 1 else f"{target.branch} moved; try {attempt}")
@@ -240,7 +240,7 @@ def _hashing(git: Git) -> str:
 
 def _judge(refused: list[str], attempt: int, problem: str, target: Target) -> None:
     if len(refused) >= _STUBBORN:
-        told = f"{target.shown} refused the new commit on {target.branch}: {said(problem)}"
+        told = f"{target.shown} refused the new commit on {target.branch}: {printable(problem)}"
         how = "ask who protects the branch, or add --branch-per-sweep and open a pull request"
         raise Rejected([error("FT524", told, "--branch", target.branch, help=how)])
     if attempt >= _TRIES:

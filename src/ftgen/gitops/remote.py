@@ -13,7 +13,7 @@ from typing import Protocol
 from ftgen import files
 from ftgen.diagnostics import Diagnostic, Rejected, error
 from ftgen.gitops.address import Target, local, password_apart, target_of, without_credentials
-from ftgen.gitops.git import Git, GitFailed, workshop
+from ftgen.gitops.git import Git, GitFailed, scratch_repository
 
 _CARRIED = re.compile(r"user\..+|http\.(?!.*cookie).+|commit\.gpgsign|gpg\.format", re.IGNORECASE)
 """Settings of a local repository that are taken over: values, never a program to run or a file to write."""
@@ -40,17 +40,17 @@ class Destination(Protocol):
 def destination(target: Target, *, push: bool) -> Iterator[Destination]:
     """Open the place to publish to."""
     if target.remote:
-        with workshop({}) as git:
+        with scratch_repository({}) as git:
             yield _remote(git, target.repo)
         return
     mine = local(target)
     hashing = mine.maybe("rev-parse", "--show-object-format") or "sha1"
     if push:
         url = _upstream(target, mine)
-        with workshop(_settings(mine), hashing=hashing) as git:
+        with scratch_repository(_settings(mine), hashing=hashing) as git:
             yield _Pushed(git, url, mine)
     else:
-        with workshop(_settings(mine), mine.folder / "objects", hashing) as git:
+        with scratch_repository(_settings(mine), mine.folder / "objects", hashing) as git:
             _copy_shallow(mine, git)
             yield _Local(git, mine)
 
@@ -181,10 +181,10 @@ def _remote(git: Git, url: str) -> _Remote:
 
 def _unreachable(problem: GitFailed) -> Diagnostic:
     how = "check the address, the network and the credentials that `git ls-remote` would use"
-    return error("FT525", f"the remote cannot be reached: {said(problem.message)}", "--repo", help=how)
+    return error("FT525", f"the remote cannot be reached: {printable(problem.message)}", "--repo", help=how)
 
 
-def said(text: str) -> str:
+def printable(text: str) -> str:
     """What git or a server said, on one line, without credentials or control characters."""
     line = " ".join(re.sub(r"[\x00-\x1f\x7f-\x9f]", " ", without_credentials(text)).split())
     return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"

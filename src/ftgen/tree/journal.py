@@ -108,7 +108,7 @@ def _begun(home: int, root: Path, stage: int) -> Journal:
     return journal
 
 
-def recall(root: Path, stage: int) -> Journal | None:
+def reopen(root: Path, stage: int) -> Journal | None:
     """The journal that this user began on this machine for this very stage, or None."""
     for place in _places():
         with suppress(OSError):

@@ -227,7 +227,7 @@ class Stage:
             return
         with _strange(self.root):
             self._place = os.dup(self.walk.at(NAME))
-        self._journal = journals.recall(self.root, os.fstat(self._place).st_ino)
+        self._journal = journals.reopen(self.root, os.fstat(self._place).st_ino)
         if self._journal is None:
             raise Rejected([_not_ours(self.root)])
         if steps := self._journal.steps:
