@@ -9,14 +9,14 @@ from pathlib import Path
 from ftgen import gitops, tree
 from ftgen.cli import output, repository
 from ftgen.cli.arguments import Arguments, Usage
-from ftgen.gitops import Leftover
+from ftgen.gitops import UnusedFile
 
 
 def run(arguments: Arguments) -> int:
-    """Print the leftovers, one a line, or as JSON."""
+    """Print the unused files, one a line, or as JSON."""
     if arguments.overrides:
         raise Usage("gc takes no words of its own; it looks at a whole tree")
-    found = _leftovers(arguments)
+    found = _unused_files(arguments)
     if arguments.flags.json:
         print(json.dumps([asdict(each) for each in found], indent=2, ensure_ascii=False))  # noqa: T201
         return 0
@@ -26,16 +26,16 @@ def run(arguments: Arguments) -> int:
     return 0
 
 
-def _leftovers(arguments: Arguments) -> list[Leftover]:
+def _unused_files(arguments: Arguments) -> list[UnusedFile]:
     place = repository.target(arguments)
     if place is not None:
         return gitops.gc(place, push=arguments.flags.push)
     out = Path(arguments.flags.out)
     tree.recover(out)
-    return list(gitops.leftovers(tree.folder_store(out), tree.read_lock(out)))
+    return list(gitops.unused_files(tree.folder_store(out), tree.read_lock(out)))
 
 
-def _advice(found: list[Leftover]) -> str:
+def _advice(found: list[UnusedFile]) -> str:
     if not found:
         return "nothing is left over"
     return (

@@ -23,31 +23,30 @@ that is there.
 from ftgen.gitops.address import Target, target_of, url_of
 from ftgen.gitops.annotations import TOMBSTONE, annotated, unguarded
 from ftgen.gitops.life import (
-    Leftover,
+    UnusedFile,
     archiving,
     gc,
-    leftovers,
     rerunning,
     stopping,
+    unused_files,
 )
 from ftgen.gitops.publish import Progress, Published, Result, Work, commit, preview, publish, refuse_unclear
 from ftgen.gitops.source import Provenance, Source, source_of
 
 __all__ = [
     "TOMBSTONE",
-    "Leftover",
     "Progress",
     "Provenance",
     "Published",
     "Result",
     "Source",
     "Target",
+    "UnusedFile",
     "Work",
     "annotated",
     "archiving",
     "commit",
     "gc",
-    "leftovers",
     "preview",
     "publish",
     "refuse_unclear",
@@ -56,5 +55,6 @@ __all__ = [
     "stopping",
     "target_of",
     "unguarded",
+    "unused_files",
     "url_of",
 ]

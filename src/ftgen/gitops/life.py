@@ -101,7 +101,7 @@ def rerunning(names: Sequence[str], runs: Iterable[Run] = ()) -> Work:
 
 
 @dataclass(frozen=True, slots=True)
-class Leftover:
+class UnusedFile:
     """A committed file that no active run needs.
 
     Attributes:
@@ -117,8 +117,8 @@ class Leftover:
     state: State
 
 
-def gc(target: Target, *, push: bool = False) -> list[Leftover]:
-    """The `leftovers` of a branch.
+def gc(target: Target, *, push: bool = False) -> list[UnusedFile]:
+    """The `unused_files` of a branch.
 
     Raises:
         Rejected: FT5xx, where it cannot be read.
@@ -126,10 +126,10 @@ def gc(target: Target, *, push: bool = False) -> list[Leftover]:
     with translate_git_errors(), destination(target, push=push) as place:
         store = BranchStore(place.git, place.tip(target.branch), target.path, target.shown)
         with closing(store):
-            return list(leftovers(store, store.lock()))
+            return list(unused_files(store, store.lock()))
 
 
-def leftovers(store: Store, lock: Lock) -> Iterator[Leftover]:
+def unused_files(store: Store, lock: Lock) -> Iterator[UnusedFile]:
     """What nothing refers to: orphaned and archived runs, and claims and the like no live job names.
 
     Only lists; `stop` removes.
@@ -141,19 +141,19 @@ def leftovers(store: Store, lock: Lock) -> Iterator[Leftover]:
     live = [texts[path] for path in living]
     for path, entry in sorted(lock.files.items()):
         if is_job(entry.object) and entry.state is not State.ACTIVE:
-            yield Leftover(path, entry.object, f"its run is {entry.state}", entry.state)
+            yield UnusedFile(path, entry.object, f"its run is {entry.state}", entry.state)
         elif path.startswith(f"{DELIVERY}/"):
             if entry.name.rpartition("application/")[2] not in folders and not (folders and "project/" in entry.name):
-                yield Leftover(path, entry.object, "no live job is left for it to bring", entry.state)
+                yield UnusedFile(path, entry.object, "no live job is left for it to bring", entry.state)
         elif not entry.object:
             if path.partition("/")[0] not in folders:
-                yield Leftover(path, entry.object, "no live job is left in its folder", entry.state)
+                yield UnusedFile(path, entry.object, "no live job is left in its folder", entry.state)
         elif is_scripts(entry.object):
             # An archived run names its scripts for as long as its file is there.
             if not _is_named(entry.object, texts.values()):
-                yield Leftover(path, entry.object, "no run names it", entry.state)
+                yield UnusedFile(path, entry.object, "no run names it", entry.state)
         elif not is_job(entry.object) and not _is_named(entry.object, live):
-            yield Leftover(path, entry.object, "no live job names it", entry.state)
+            yield UnusedFile(path, entry.object, "no live job names it", entry.state)
 
 
 def _is_named(described: str, jobs: Iterable[bytes]) -> bool:
