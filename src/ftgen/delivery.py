@@ -37,7 +37,7 @@ _LABELS = {"app.kubernetes.io/managed-by": "ftgen"}
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class GitSource:
     """Where the reconciler finds the tree.
 
     Attributes:
@@ -72,7 +72,7 @@ class Folder:
     kinds: frozenset[tuple[str, str, bool]] = frozenset()
 
 
-def place(delivery: Delivery, told: Place | None = None) -> Place:
+def git_source(delivery: Delivery, told: GitSource | None = None) -> GitSource:
     """Where the tree will be found: what the configuration says, else where it is being published to.
 
     Raises:
@@ -84,15 +84,15 @@ def place(delivery: Delivery, told: Place | None = None) -> Place:
         raise Rejected([error("FT540", "an Application needs the repository's address", "delivery.repo_url", help=how)])
     revision = delivery.revision or (told.revision if told else "refs/heads/main")
     path = delivery.path if delivery.path is not None else (told.path if told else "")
-    return Place(url, revision, path.strip("/"))
+    return GitSource(url, revision, path.strip("/"))
 
 
-def shared(delivery: Delivery, where: Place, folder: Folder, health: str) -> tuple[Object, ...]:
+def shared(delivery: Delivery, where: GitSource, folder: Folder, health: str) -> tuple[Object, ...]:
     """What all folders of a namespace share: nothing for Flux.
 
     Args:
         delivery: the user's choices.
-        where: see `Place`.
+        where: see `GitSource`.
         folder: one of the folders.
         health: Lua text that judges a VolcanoJob.
     """
@@ -103,7 +103,7 @@ def shared(delivery: Delivery, where: Place, folder: Folder, health: str) -> tup
     return (*own, argocd_cm(delivery, health), *sets)
 
 
-def for_folder(delivery: Delivery, where: Place, folder: Folder) -> tuple[Object, ...]:
+def for_folder(delivery: Delivery, where: GitSource, folder: Folder) -> tuple[Object, ...]:
     """What brings one folder to the cluster.
 
     Raises:
@@ -123,7 +123,7 @@ def for_folder(delivery: Delivery, where: Place, folder: Folder) -> tuple[Object
 # Argo CD
 
 
-def app_project(delivery: Delivery, where: Place, folder: Folder) -> Object:
+def app_project(delivery: Delivery, where: GitSource, folder: Folder) -> Object:
     """An AppProject that lets this repository bring jobs, their scripts and claims to one namespace.
 
     Other kinds it allows only where the configuration renders them: who may make volumes for the whole
@@ -154,7 +154,7 @@ def project(delivery: Delivery, namespace: str) -> str:
     return delivery.project or kube.slug(f"ftgen-{namespace}", _NAME_LIMIT)
 
 
-def applications(delivery: Delivery, where: Place, folder: Folder) -> Iterator[Object]:
+def applications(delivery: Delivery, where: GitSource, folder: Folder) -> Iterator[Object]:
     """An Application for the folder, or several that each take the jobs of a range of hashes."""
     count = shards(folder.sizes)
     for index in range(count):
@@ -169,7 +169,7 @@ def applications(delivery: Delivery, where: Place, folder: Folder) -> Iterator[O
 _PATHS = {"argocd.argoproj.io/manifest-generate-paths": "."}
 
 
-def application_set(delivery: Delivery, where: Place, namespace: str) -> Object:
+def application_set(delivery: Delivery, where: GitSource, namespace: str) -> Object:
     """An Application for every folder of the tree, made by Argo CD as folders come.
 
     When a folder goes, its Application goes and the jobs stay: `preserveResourcesOnDeletion`.
@@ -202,7 +202,7 @@ def _head(delivery: Delivery, name: str) -> Object:
 
 
 def _application(
-    delivery: Delivery, where: Place, namespace: str, path: str, directory: Object, *, split: bool = False
+    delivery: Delivery, where: GitSource, namespace: str, path: str, directory: Object, *, split: bool = False
 ) -> Object:
     return {
         "project": project(delivery, namespace),
@@ -312,7 +312,7 @@ def _prefixes(index: int, count: int) -> str:
 # Flux
 
 
-def kustomization(delivery: Delivery, where: Place, folder: Folder) -> Object:
+def kustomization(delivery: Delivery, where: GitSource, folder: Folder) -> Object:
     """A Flux Kustomization of one folder.
 
     It prunes, because that is how `ftgen stop` ends a job: every object carries a guard against it until

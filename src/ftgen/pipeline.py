@@ -299,7 +299,7 @@ def config_digest(config: Mapping[str, Any]) -> str:
 
 
 def deliver(
-    jobs: Iterable[Compiled], told: delivery.Place | None = None, extras: Mapping[str, bytes] = MappingProxyType({})
+    jobs: Iterable[Compiled], told: delivery.GitSource | None = None, extras: Mapping[str, bytes] = MappingProxyType({})
 ) -> list[Run]:
     """Render what points the reconciler at the jobs' folders, where `delivery.application` asks for it.
 
@@ -319,11 +319,11 @@ def deliver(
 
 
 def _delivered(
-    name: str, jobs: Sequence[Compiled], told: delivery.Place | None, extras: Mapping[str, bytes]
+    name: str, jobs: Sequence[Compiled], told: delivery.GitSource | None, extras: Mapping[str, bytes]
 ) -> list[Run]:
     chosen, namespace = jobs[0].spec.delivery, jobs[0].spec.cluster.namespace
     folder = delivery.Folder(name, namespace, _sizes(jobs), frozenset((*_kinds(jobs), *_described(extras))))
-    where = delivery.place(chosen, told)
+    where = delivery.git_source(chosen, told)
     health = (project.overlays_dir() / "delivery" / "argocd" / "health.lua").read_text(encoding="utf-8")
     found = {
         f"project/{namespace}": delivery.shared(chosen, where, folder, health),

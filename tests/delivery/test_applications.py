@@ -8,12 +8,12 @@ import hashlib
 import pytest
 
 from ftgen import contract, delivery, pipeline, yamlio
-from ftgen.delivery import Folder, Place
+from ftgen.delivery import Folder, GitSource
 from ftgen.diagnostics import Rejected
 from ftgen.spec import Delivery
 from ftgen.tree import DELIVERY
 
-WHERE = Place("https://git.example.com/team/training.git", "refs/heads/main", "training/a")
+WHERE = GitSource("https://git.example.com/team/training.git", "refs/heads/main", "training/a")
 ARGO = Delivery(reconciler="argocd", generate_name=False, application=True, namespace="argocd")
 FLUX = Delivery(reconciler="flux", generate_name=False, application=True, namespace="flux-system")
 
@@ -176,5 +176,5 @@ def test_a_repository_address_with_a_password_in_it_is_refused(composer):
     job = pipeline.compile_job(composer, ["delivery.application=true"])
 
     with pytest.raises(Rejected) as refused:
-        pipeline.deliver([job], Place("https://ada:s3cret@git.example.com/t.git", "refs/heads/main", ""))
+        pipeline.deliver([job], GitSource("https://ada:s3cret@git.example.com/t.git", "refs/heads/main", ""))
     assert refused.value.diagnostics[0].code == "FT441"

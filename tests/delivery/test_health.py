@@ -6,7 +6,7 @@ import pytest
 from lupa import lua51
 
 from ftgen import pipeline, yamlio
-from ftgen.delivery import Place
+from ftgen.delivery import GitSource
 from ftgen.tree import DELIVERY
 
 PHASES = {
@@ -28,7 +28,7 @@ PHASES = {
 @pytest.fixture(scope="module")
 def script(composer):
     job = pipeline.compile_job(composer, ["delivery.application=true"])
-    runs = pipeline.deliver([job], Place("https://git.example.com/t.git", "refs/heads/main", ""))
+    runs = pipeline.deliver([job], GitSource("https://git.example.com/t.git", "refs/heads/main", ""))
     texts = {path: text for run in runs for path, text in run.files.items()}
     fragment = yamlio.parse(texts[f"{DELIVERY}/configmap-argocd-cm.yaml"].decode(), "")
     return fragment["data"]["resource.customizations.health.batch.volcano.sh_Job"]

@@ -45,7 +45,7 @@ def expanded(arguments: Arguments, composer: Composer) -> Batch:
     return Batch(composer, points, progress=bar, workers=parallel.processors())
 
 
-def runs(batch: Batch, *, table: bool, told: delivery.Place | None = None) -> Iterator[Run]:
+def runs(batch: Batch, *, table: bool, told: delivery.GitSource | None = None) -> Iterator[Run]:
     """What goes into the output tree: the jobs as they are compiled, then what is written beside them.
 
     Args:

@@ -68,8 +68,8 @@ def rendered(arguments: Arguments, place: Target | None = None) -> Rendering:
         return Rendering(runs, request.locate(composer, arguments, job.diagnostics))
 
 
-def _told(place: Target) -> delivery.Place:
-    return delivery.Place(gitops.url_of(place), f"refs/heads/{place.branch}", place.path)
+def _told(place: Target) -> delivery.GitSource:
+    return delivery.GitSource(gitops.url_of(place), f"refs/heads/{place.branch}", place.path)
 
 
 def provenance(runs: Iterable[Run] = ()) -> Provenance:
