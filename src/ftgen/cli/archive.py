@@ -10,8 +10,8 @@ from ftgen.tree import FileChange
 
 def run(arguments: Arguments) -> int:
     """Give the runs their tombstones; their files stay."""
-    outcome = repository.carry_out(gitops.archiving(repository.names(arguments)), arguments)
-    repository.tell(outcome, arguments, verbs={FileChange.CHANGED: "archived"})
+    outcome = repository.apply_edit(gitops.archiving(repository.names(arguments)), arguments)
+    repository.print_changes(outcome, arguments, verbs={FileChange.CHANGED: "archived"})
     output.say(
         "Argo CD and Flux now skip these jobs: nothing is deleted, and nothing that is gone comes back.", arguments
     )

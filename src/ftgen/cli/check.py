@@ -12,7 +12,7 @@ from typing import Any
 from ftgen import check, contract, kustomize, schema, yamlio
 from ftgen.cli import output
 from ftgen.cli.arguments import Arguments, Usage
-from ftgen.cli.written import Written
+from ftgen.cli.written import TreeLocks
 from ftgen.diagnostics import Diagnostic, Location, Rejected, Severity, error, note
 from ftgen.files import is_there
 from ftgen.incremental import IncrementalByKind
@@ -31,7 +31,7 @@ def run(arguments: Arguments) -> int:
     names = list(files(arguments.overrides))
     parts = {name: user for name, user in kustomize.parts(names).items() if name not in arguments.overrides}
     terms = replace(terms_of(arguments), companions=_companions(names))
-    tally, written = _Tally(arguments), Written()
+    tally, written = _Tally(arguments), TreeLocks()
     for name in names:
         if name in parts:
             tally.take(((_part(name, parts[name]),), 0))
@@ -122,7 +122,7 @@ class _Tally:
         return int(self.counts["error"] > 0)
 
 
-def _checked(name: str, terms: Terms, written: Written | None) -> tuple[tuple[Diagnostic, ...], int]:
+def _checked(name: str, terms: Terms, written: TreeLocks | None) -> tuple[tuple[Diagnostic, ...], int]:
     """What was found in a file, and the number of its objects; a file that cannot be read is one finding."""
     try:
         text = yamlio.read_stdin() if name == "-" else yamlio.read_text(Path(name), name)

@@ -62,7 +62,7 @@ def undelivered(runs: Sequence[Run], outcome: Outcome) -> list[Diagnostic]:
 
 
 def _summarise(done: Published, arguments: Arguments) -> None:
-    repository.tell(done.outcome, arguments)
+    repository.print_changes(done.outcome, arguments)
     if done.result is not Result.UNCHANGED:
         for line in _next(done.outcome):
             output.say(line, arguments)

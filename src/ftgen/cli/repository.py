@@ -12,7 +12,7 @@ from ftgen import __version__, delivery, gitops, pipeline, tree
 from ftgen.cli import many, output, request
 from ftgen.cli.arguments import Arguments, Usage, is_terminal
 from ftgen.diagnostics import Diagnostic
-from ftgen.gitops import Provenance, Target, Work
+from ftgen.gitops import Provenance, Target, TreeEdit
 from ftgen.tree import FileChange, Outcome, Run
 
 _DIGEST = re.compile(rb"ftgen\.dev/config-digest: sha256:([0-9a-f]{64})")
@@ -95,11 +95,11 @@ def _is_override(word: str) -> bool:
     return "=" in word or word.startswith("~")
 
 
-def carry_out(work: Work, arguments: Arguments, runs: Sequence[Run] = ()) -> Outcome:
+def apply_edit(edit: TreeEdit, arguments: Arguments, runs: Sequence[Run] = ()) -> Outcome:
     """Change the tree: by a commit where it is in a repository, in place where it is a folder.
 
     Args:
-        work: the change.
+        edit: the change.
         arguments: the command line.
         runs: what was rendered for it; the commit then names the configuration.
 
@@ -108,11 +108,11 @@ def carry_out(work: Work, arguments: Arguments, runs: Sequence[Run] = ()) -> Out
     """
     place = target(arguments)
     if place is None:
-        return tree.apply(tree.plan_edit(Path(arguments.flags.out), lambda store, lock: work(store, lock)[0]))
+        return tree.apply(tree.plan_edit(Path(arguments.flags.out), lambda store, lock: edit(store, lock)[0]))
     made = provenance(runs)
     if runs and not arguments.flags.allow_dirty:
         gitops.refuse_unclear(place, made, push=arguments.flags.push)
-    done = gitops.commit(place, work, made, push=arguments.flags.push, progress=progress(arguments))
+    done = gitops.commit(place, edit, made, push=arguments.flags.push, progress=progress(arguments))
     output.tell(done.diagnostics, arguments)
     output.say(done.summary, arguments)
     return done.outcome
@@ -125,7 +125,7 @@ def progress(arguments: Arguments) -> gitops.Progress:
     return lambda step: output.say(f"… {step}", arguments)
 
 
-def tell(outcome: Outcome, arguments: Arguments, *, verbs: dict[FileChange, str] | None = None) -> None:
+def print_changes(outcome: Outcome, arguments: Arguments, *, verbs: dict[FileChange, str] | None = None) -> None:
     """Every file that changed, the first twenty by name.
 
     Args:

@@ -21,8 +21,8 @@ Purged runs were archived: reconcilers had let go of their jobs. One that is the
 
 def run(arguments: Arguments) -> int:
     """Take the next step: away with the guards, then with the files."""
-    outcome = repository.carry_out(gitops.stopping(repository.names(arguments)), arguments)
-    repository.tell(outcome, arguments, verbs={FileChange.CHANGED: "unguarded"})
+    outcome = repository.apply_edit(gitops.stopping(repository.names(arguments)), arguments)
+    repository.print_changes(outcome, arguments, verbs={FileChange.CHANGED: "unguarded"})
     if outcome.paths(FileChange.CHANGED):
         output.say(_GUARDS_GONE, arguments)
     if outcome.paths(FileChange.REMOVED):

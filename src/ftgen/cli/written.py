@@ -16,7 +16,7 @@ from ftgen.terms import Terms, as_stated
 
 
 @dataclass(slots=True)
-class Written:
+class TreeLocks:
     """The indexes of the trees that files lie in, each read once."""
 
     known: dict[Path, tree.Lock] = field(default_factory=dict)

@@ -30,7 +30,7 @@ from ftgen.gitops.life import (
     stopping,
     unused_files,
 )
-from ftgen.gitops.publish import Progress, Published, Result, Work, commit, preview, publish, refuse_unclear
+from ftgen.gitops.publish import Progress, Published, Result, TreeEdit, commit, preview, publish, refuse_unclear
 from ftgen.gitops.source import Provenance, Source, source_of
 
 __all__ = [
@@ -41,8 +41,8 @@ __all__ = [
     "Result",
     "Source",
     "Target",
+    "TreeEdit",
     "UnusedFile",
-    "Work",
     "annotated",
     "archiving",
     "commit",

@@ -21,7 +21,7 @@ from ftgen.gitops.address import Target
 from ftgen.gitops.annotations import TOMBSTONE, Annotations, annotated, revived, text_of, unguarded
 from ftgen.gitops.branch import BranchStore
 from ftgen.gitops.git import translate_git_errors
-from ftgen.gitops.publish import Work
+from ftgen.gitops.publish import TreeEdit
 from ftgen.gitops.remote import destination
 from ftgen.tree import (
     DELIVERY,
@@ -44,7 +44,7 @@ _POD_NAME_LIMIT = 63
 _SUBJECT = 50
 
 
-def archiving(names: Sequence[str]) -> Work:
+def archiving(names: Sequence[str]) -> TreeEdit:
     """Mark runs as finished: their files stay, and reconcilers leave them alone for good.
 
     The work raises FT527 for a run that is unknown or being stopped.
@@ -60,7 +60,7 @@ def archiving(names: Sequence[str]) -> Work:
     return _work("archive", names, one)
 
 
-def stopping(names: Sequence[str]) -> Work:
+def stopping(names: Sequence[str]) -> TreeEdit:
     """Stop runs in two changes, one a call: the first takes the guards away, the second the files.
 
     Between the two, the reconciler must have synchronised the first: it reads the guards from the live
@@ -84,7 +84,7 @@ def stopping(names: Sequence[str]) -> Work:
     return _work("stop", names, one, last=_Edit.retire_scripts)
 
 
-def rerunning(names: Sequence[str], runs: Iterable[Run] = ()) -> Work:
+def rerunning(names: Sequence[str], runs: Iterable[Run] = ()) -> TreeEdit:
     """Train committed runs again, as new objects called `<name>-r2`, `-r3` and so on.
 
     A run whose files were removed is taken from `runs`, where it is rendered there.
@@ -170,7 +170,7 @@ def _work(
     one: Callable[[_Edit, str, Entry], None],
     rendered: Mapping[str, Run] = MappingProxyType({}),
     last: Callable[[_Edit], None] | None = None,
-) -> Work:
+) -> TreeEdit:
     def work(store: Store, lock: Lock) -> tuple[Outcome, str]:
         edit = _Edit(store, lock, dict(lock.files), dict(lock.runs), set(lock.ended), {})
         for name in names:

@@ -76,7 +76,7 @@ class Published:
         return f"{self.result} {self.commit[:10]} to {branch}: {tally(self.outcome)}"
 
 
-Work = Callable[[Store, Lock], tuple[Outcome, str]]
+TreeEdit = Callable[[Store, Lock], tuple[Outcome, str]]
 """A change: stages content on a branch, and returns what becomes of it and the commit's subject."""
 
 
@@ -103,14 +103,14 @@ def publish(
     kept = runs if iter(runs) is not runs else list(runs)
     fitting = replace(options, same_run=same_run)
 
-    def work(store: Store, lock: Lock) -> tuple[Outcome, str]:
+    def edit(store: Store, lock: Lock) -> tuple[Outcome, str]:
         outcome = plan_runs(store, lock, map(_named, kept), fitting)
         return outcome, f"ftgen: {tally(outcome)} in {' '.join(_folders(outcome)) or 'nothing'}"
 
     own = f"ftgen/{next((run.folder for run in kept), '')}" if branch_per_sweep else target.branch
     return commit(
         target_of(target.repo, own, target.path),
-        work,
+        edit,
         provenance,
         push=push,
         fork=target.branch,
@@ -173,18 +173,18 @@ def _folders(outcome: Outcome) -> list[str]:
 
 def commit(
     target: Target,
-    work: Work,
+    edit: TreeEdit,
     provenance: Provenance,
     *,
     push: bool = False,
     fork: str = "",
     progress: Progress = silent,
 ) -> Published:
-    """Put the change that `work` makes on a branch, working it out again whenever the branch has moved.
+    """Put the change that `edit` makes on a branch, working it out again whenever the branch has moved.
 
     Args:
         target: where.
-        work: the change.
+        edit: the change.
         provenance: what the commit says of its making.
         push: whether to write to the remote of a local repository instead of to its branch.
         fork: branch to start from when the target's does not exist yet.
@@ -197,7 +197,7 @@ def commit(
         refused: list[str] = []
         for attempt in range(1, _TRIES + _STUBBORN + 1):
             progress(f"reading {target.branch}" if attempt == 1 else f"{target.branch} moved; try {attempt}")
-            done, base, problem = _attempt(place, target, work, provenance, fork=fork, progress=progress)
+            done, base, problem = _attempt(place, target, edit, provenance, fork=fork, progress=progress)
             if done is not None:
                 return _with_notes(done, place, target)
             refused = [*refused, base] if base in refused[-1:] else [base]
@@ -207,7 +207,7 @@ def commit(
 
 
 def _attempt(
-    place: Destination, target: Target, work: Work, provenance: Provenance, *, fork: str, progress: Progress
+    place: Destination, target: Target, edit: TreeEdit, provenance: Provenance, *, fork: str, progress: Progress
 ) -> tuple[Published | None, str, str]:
     """One try: what was published, or else the tip it was built on and why it was refused."""
     own = place.tip(target.branch)
@@ -215,7 +215,7 @@ def _attempt(
     store = BranchStore(place.git, base, target.path, f"{target.shown} ({target.branch})", _hashing(place.git))
     with closing(store):
         before = store.lock()
-        outcome, subject = work(store, before)
+        outcome, subject = edit(store, before)
         store.remove(outcome.gone)
         store.stage_lock(outcome.lock)
         if store.is_unchanged:
