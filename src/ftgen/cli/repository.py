@@ -111,7 +111,7 @@ def apply_edit(edit: TreeEdit, arguments: Arguments, runs: Sequence[Run] = ()) -
         return tree.apply(tree.plan_edit(Path(arguments.flags.out), lambda store, lock: edit(store, lock)[0]))
     made = provenance(runs)
     if runs and not arguments.flags.allow_dirty:
-        gitops.refuse_unclear(place, made, push=arguments.flags.push)
+        gitops.refuse_unclean_source(place, made, push=arguments.flags.push)
     done = gitops.commit(place, edit, made, push=arguments.flags.push, progress=progress(arguments))
     output.tell(done.diagnostics, arguments)
     output.say(done.summary, arguments)

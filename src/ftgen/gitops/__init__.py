@@ -30,7 +30,7 @@ from ftgen.gitops.life import (
     stopping,
     unused_files,
 )
-from ftgen.gitops.publish import Progress, Published, Result, TreeEdit, commit, preview, publish, refuse_unclear
+from ftgen.gitops.publish import Progress, Published, Result, TreeEdit, commit, preview, publish, refuse_unclean_source
 from ftgen.gitops.source import Provenance, Source, source_of
 
 __all__ = [
@@ -49,7 +49,7 @@ __all__ = [
     "gc",
     "preview",
     "publish",
-    "refuse_unclear",
+    "refuse_unclean_source",
     "rerunning",
     "source_of",
     "stopping",

@@ -99,7 +99,7 @@ def publish(
         Rejected: FT5xx; nothing was committed, and nothing was pushed.
     """
     if not allow_dirty:
-        refuse_unclear(target, provenance, push=push)
+        refuse_unclean_source(target, provenance, push=push)
     kept = runs if iter(runs) is not runs else list(runs)
     fitting = replace(options, same_run=same_run)
 
@@ -144,7 +144,7 @@ def tally(outcome: Outcome) -> str:
     return " ".join(f"{sign}{len(those)}" for sign, those in zip("+~-", paths, strict=True))
 
 
-def refuse_unclear(target: Target, provenance: Provenance, *, push: bool) -> None:
+def refuse_unclean_source(target: Target, provenance: Provenance, *, push: bool) -> None:
     """Refuse to push what was rendered from a configuration that no commit holds.
 
     Raises:
