@@ -1,4 +1,4 @@
-"""A tree in a folder: what is there, what a change makes of it, and the change written as a whole or not at all."""
+"""Output tree in a folder: plan a change, then apply it completely or not at all."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ftgen.tree.walk import Blocked, Walk, kind_of
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """An `Outcome` for a folder, with the staged content that `apply` puts in place."""
+    """Planned change of a folder, with the staged content that `apply` puts in place."""
 
     root: Path
     outcome: Outcome
@@ -28,50 +28,50 @@ class Plan:
 
     @property
     def is_noop(self) -> bool:
-        """Whether applying it would touch nothing."""
+        """Return whether `apply` would write nothing."""
         return not self.outcome.touched and not self.changes_lock
 
     @property
     def changes_lock(self) -> bool:
-        """Whether applying it would write the index."""
+        """Return whether `apply` would write the index."""
         return dump_lock(self.outcome.lock) != (self.base or dump_lock(EMPTY))
 
 
 @dataclass(frozen=True, slots=True)
-class _Folder:
-    """The `Store` over a folder on disk."""
+class _FolderStore:
+    """`Store` over a folder on disk."""
 
     walk: Walk
-    shown: str
-    stage_: Stage | None = None
+    label: str
+    open_stage: Stage | None = None
 
     def describe(self) -> str:
-        return self.shown
+        return self.label
 
     def is_bare(self) -> bool:
-        """Whether only version control's own dot files are there."""
+        """Return whether the folder holds only version control's own dot files."""
         return all(name.startswith(".git") or name == stages.NAME for name in self.walk.names())
 
     def problem(self, path: str) -> Diagnostic | None:
         try:
             status = self.walk.status(path)
         except Blocked as blocked:
-            return _blocked(blocked)
+            return _blocked_path(blocked)
         kind = kind_of(status) if status else ""
         if status and not kind and status.st_size > files.LARGEST:
             kind = f"larger than {files.LARGEST // files.MIB} MiB"
-        told = f"{path} is {kind}, not a file that ftgen wrote"
-        return error("FT502", told, path, help="move it away") if kind else None
+        headline = f"{path} is {kind}, not a file that ftgen wrote"
+        return error("FT502", headline, path, help="move it away") if kind else None
 
     def has(self, path: str) -> bool:
-        """Whoever wrote the index that names the path, what lies behind a link is not ours."""
+        """Return whether something is at the path; a file behind a link is not ours, even if the index names it."""
         try:
             return self.walk.status(path) is not None
         except Blocked:
             return False
 
     def read(self, path: str) -> bytes | None:
-        """The same; a path that has a problem holds nothing to be read."""
+        """Return the bytes at the path; None for a path with a `problem`."""
         return None if self.problem(path) else self.walk.read(path)
 
     def holds(self, path: str, content: bytes) -> bool:
@@ -83,42 +83,42 @@ class _Folder:
         return is_like and self.walk.read(path) == content
 
     def stage(self, path: str, content: bytes) -> None:
-        if self.stage_ is not None:
-            self.stage_.put(path, content)
+        if self.open_stage is not None:
+            self.open_stage.put(path, content)
 
 
 def read_lock(out: Path) -> Lock:
-    """The ownership index of `out`, empty where there is none.
+    """Return the ownership index of `out`; empty if there is none.
 
     Raises:
         Rejected: FT502, FT508 or FT509.
     """
-    with _translated(out):
-        text = _read_lock(_Folder(Walk(out), str(out)))
+    with _translate_os_errors(out):
+        text = _read_lock(_FolderStore(Walk(out), str(out)))
     return EMPTY if text is None else parse_lock(text, str(out / LOCK_NAME))
 
 
-def _read_lock(folder: _Folder) -> bytes | None:
-    """The index's bytes; a link would be a file of somebody else's, and would be replaced."""
-    if problem := folder.problem(LOCK_NAME):
+def _read_lock(store: _FolderStore) -> bytes | None:
+    """Return the index's bytes; refuse a link, because its target is not ours and the write would replace the link."""
+    if problem := store.problem(LOCK_NAME):
         raise Rejected([problem])
-    return folder.walk.read(LOCK_NAME)
+    return store.walk.read(LOCK_NAME)
 
 
 def plan_write(out: Path, runs: Iterable[Run], options: WriteOptions = WriteOptions(), *, dry: bool = False) -> Plan:  # noqa: B008 - frozen
-    """Decide what rendering `runs` does to `out`, and stage the new content unless `dry`.
+    """Plan what rendering `runs` does to `out`, and stage the new content unless `dry`.
 
-    Takes the runs one at a time and keeps only their digests.  Unless `dry`, other writers of the same
-    folder wait until `apply` or `discard`; what an interrupted writer left is finished first.
+    Consumes the runs one at a time and keeps only their digests.  Unless `dry`, other writers of the same
+    folder wait until `apply` or `discard`, and an interrupted write is finished first.
 
     Raises:
-        Rejected: FT501 to FT515; nothing is changed, nothing stays behind.
+        Rejected: FT501 to FT515; the folder is unchanged and holds no stage.
     """
     return plan_edit(out, lambda store, lock: plan_runs(store, lock, runs, options), dry=dry)
 
 
 def plan_copy(out: Path, contents: Mapping[str, bytes], *, overwrite: bool) -> Plan:
-    """Decide what becomes of files that belong to no run, and stage them; the index stays as it is.
+    """Plan the write of files that belong to no run, and stage them; the index stays as it is.
 
     Raises:
         Rejected: as `plan_write`.
@@ -127,44 +127,44 @@ def plan_copy(out: Path, contents: Mapping[str, bytes], *, overwrite: bool) -> P
 
 
 def plan_edit(out: Path, decide: Callable[[Store, Lock], Outcome], *, dry: bool = False) -> Plan:
-    """The same for any other change of a tree: `decide` stages content, and says what becomes of each file.
+    """Plan any other change of a tree: `decide` stages content and returns the outcome.
 
     Raises:
-        Rejected: FT508 to FT515, and what `decide` raises; nothing is changed, nothing stays behind.
+        Rejected: FT508 to FT515, and what `decide` raises; the folder is unchanged and holds no stage.
     """
-    with _translated(out):
+    with _translate_os_errors(out):
         root = files.resolved(out)
         if dry:
-            return _plan(root, _Folder(Walk(root), str(out)), decide)
+            return _plan(root, _FolderStore(Walk(root), str(out)), decide)
         stage = stages.enter(root)
         try:
             stage.recover()
-            return _plan(root, _Folder(stage.walk, str(out), stage), decide)
+            return _plan(root, _FolderStore(stage.walk, str(out), stage), decide)
         except BaseException:
             stage.leave()
             raise
 
 
-def _plan(root: Path, folder: _Folder, decide: Callable[[Store, Lock], Outcome]) -> Plan:
-    base = _read_lock(folder)
-    lock = EMPTY if base is None else parse_lock(base, f"{folder.shown}/{LOCK_NAME}")
-    return Plan(root, decide(folder, lock), base, folder.stage_)
+def _plan(root: Path, store: _FolderStore, decide: Callable[[Store, Lock], Outcome]) -> Plan:
+    base = _read_lock(store)
+    lock = EMPTY if base is None else parse_lock(base, f"{store.label}/{LOCK_NAME}")
+    return Plan(root, decide(store, lock), base, store.open_stage)
 
 
 def folder_store(out: Path) -> Store:
-    """The folder `out` to be read; what is staged on it goes nowhere.
+    """Return a store that reads the folder `out` and ignores staged content.
 
     Raises:
         Rejected: FT508.
     """
-    with _translated(out):
-        return _Folder(Walk(out), str(out))
+    with _translate_os_errors(out):
+        return _FolderStore(Walk(out), str(out))
 
 
 def apply(plan: Plan) -> Outcome:
     """Put the staged content in place: every file and the index, or nothing.
 
-    Files whose bytes do not change are not touched.
+    Files whose bytes do not change are left untouched.
 
     Raises:
         Rejected: FT501 or FT508; the folder is as it was.
@@ -172,7 +172,7 @@ def apply(plan: Plan) -> Outcome:
     stage = plan.stage
     if stage is None:
         raise ValueError("a dry plan has nothing staged")
-    with _translated(plan.root):
+    with _translate_os_errors(plan.root):
         try:
             if not plan.is_noop:
                 _commit(plan, stage)
@@ -182,26 +182,26 @@ def apply(plan: Plan) -> Outcome:
 
 
 def _commit(plan: Plan, stage: Stage) -> None:
-    """The index is the last to be put in place: it speaks of files that are there."""
+    """Write the files, and the index last, so that it never lists a file that is not there."""
     if plan.changes_lock:
         stage.put(LOCK_NAME, dump_lock(plan.outcome.lock))
     stage.commit(plan.outcome.gone, {path: entry.sha256 for path, entry in plan.outcome.lock.files.items()})
 
 
 def discard(plan: Plan) -> None:
-    """Give a plan up: nothing of it stays in the folder."""
+    """Give up a plan, and remove its stage from the folder."""
     if plan.stage is not None:
         plan.stage.leave()
 
 
 def recover(out: Path) -> None:
-    """Finish what an interrupted writer of `out` had begun; does nothing where nothing was.
+    """Finish an interrupted write of `out`; do nothing if there was none.
 
     Raises:
         Rejected: FT508, when it can neither be finished nor undone; FT503, when a file was edited since; FT514, when
-            the writer was somebody else.
+            another user, or another machine, began it.
     """
-    with _translated(out):
+    with _translate_os_errors(out):
         if Walk(out).status(stages.NAME) is None:
             return
         stage = stages.enter(files.resolved(out))
@@ -212,20 +212,22 @@ def recover(out: Path) -> None:
 
 
 @contextmanager
-def _translated(out: Path) -> Iterator[None]:
+def _translate_os_errors(out: Path) -> Iterator[None]:
     try:
         yield
     except Blocked as blocked:
-        raise Rejected([_blocked(blocked)]) from None
+        raise Rejected([_blocked_path(blocked)]) from None
     except OSError as problem:
         where = os.fsdecode(problem.filename or "")
-        # What went by a descriptor is named relative to the folder.
+        # A call by descriptor names the file relative to the folder.
         place = out if where == str(out) else out / where
-        told = f"{out} cannot be written: {problem.strerror}"
+        headline = f"{out} cannot be written: {problem.strerror}"
         how = f"nothing was changed; make {place} writable, free space, or choose another folder"
-        raise Rejected([error("FT508", told, str(out), help=how)]) from problem
+        raise Rejected([error("FT508", headline, str(out), help=how)]) from problem
 
 
-def _blocked(blocked: Blocked) -> Diagnostic:
-    told = f"{blocked.filename} is a symbolic link or a file where a folder belongs, and nothing is written behind it"
-    return error("FT501", told, str(blocked.filename), help="replace it by a folder")
+def _blocked_path(blocked: Blocked) -> Diagnostic:
+    headline = (
+        f"{blocked.filename} is a symbolic link or a file where a folder belongs, and nothing is written behind it"
+    )
+    return error("FT501", headline, str(blocked.filename), help="replace it by a folder")
