@@ -1,8 +1,9 @@
-"""What a write is about to do to a tree, noted where nobody but its user can write.
+"""Journal of the steps of a write, in a folder where only its user can write.
 
-Inside the tree a journal would come with a clone or a copy, and whoever made that would choose which files the next run
-replaces and removes.  So it lies in the user's state folder, under a name made of the machine and the tree's path, and
-says which stage it speaks of.  Paths and digests come from it alone; the stage holds nothing but content.
+A journal inside the tree would come with a clone or a copy, and the maker of that copy would choose which files the
+next run replaces and removes.  So the journal lies in the user's state folder, under a name made of the machine and the
+tree's path, and records the inode of its stage.  Paths and digests come from the journal alone; the stage holds only
+content.
 """
 
 from __future__ import annotations
@@ -28,12 +29,12 @@ _DRAFT = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Put the staged file `staged` at `path`, or remove what is there when `staged` is empty.
+    """Step of a write: put the staged file at `path`, or remove the file there if `staged` is empty.
 
     Attributes:
         path: relative to the tree's root.
-        staged: name in the stage.
-        old: digest of what was at `path` before; None for nothing.
+        staged: name in the stage; empty for a removal.
+        old: digest of the file at `path` before; None if there was none.
         new: digest of the staged file; None for a removal.
     """
 
@@ -44,22 +45,22 @@ class Step:
 
 
 class Journal:
-    """The steps of one write.
+    """Journal of one write.
 
     Attributes:
-        steps: what was promised and is not finished; without any, the stage holds nothing that is needed.
+        steps: steps that were recorded and are not finished; if empty, the stage can be deleted.
     """
 
     def __init__(self, home: int, name: str, stage: int, steps: Sequence[Step] = ()) -> None:
-        """Take over the open folder `home`; `stage` is the inode of the stage."""
+        """Take over the descriptor of the folder `home`; `stage` is the inode of the stage."""
         self._home, self._name, self._stage = home, name, stage
         self.steps = steps
 
     def write(self, steps: Sequence[Step], *, durable: bool = False) -> None:
-        """Note the steps, all or none of them.
+        """Record the steps, all or none of them.
 
         Raises:
-            OSError: they cannot be noted; what was noted before holds.
+            OSError: they cannot be recorded; the steps before remain.
         """
         text = json.dumps([self._stage, [astuple(step) for step in steps]])
         draft = f"{self._name}.new"
@@ -74,7 +75,7 @@ class Journal:
             os.fsync(self._home)
 
     def close(self, *, forget: bool) -> None:
-        """Close the journal, and remove it when nothing is left to be done."""
+        """Close the journal; remove its file if `forget`."""
         if forget:
             with suppress(OSError):
                 os.unlink(self._name, dir_fd=self._home)
@@ -82,23 +83,23 @@ class Journal:
 
 
 def begin(root: Path, stage: int) -> Journal:
-    """A journal for the stage with the inode `stage` in the tree `root`.
+    """Begin a journal for the stage with the inode `stage` in the tree `root`.
 
     Raises:
         Rejected: FT515.
     """
-    for place in _places():
+    for folder in _candidates():
         with suppress(OSError):
-            place.mkdir(0o700, parents=True, exist_ok=True)
-            home = _own(place)
+            folder.mkdir(0o700, parents=True, exist_ok=True)
+            home = _open_private(folder)
             if home is not None:
-                return _begun(home, root, stage)
-    told = "there is no folder in which to note what is about to be written"
+                return _new_journal(home, root, stage)
+    headline = "there is no folder in which to note what is about to be written"
     how = "set XDG_STATE_HOME to a folder that you, and nobody else, can write to"
-    raise Rejected([error("FT515", told, str(root), help=how)])
+    raise Rejected([error("FT515", headline, str(root), help=how)])
 
 
-def _begun(home: int, root: Path, stage: int) -> Journal:
+def _new_journal(home: int, root: Path, stage: int) -> Journal:
     journal = Journal(home, _name(root), stage)
     try:
         journal.write([])
@@ -109,51 +110,51 @@ def _begun(home: int, root: Path, stage: int) -> Journal:
 
 
 def reopen(root: Path, stage: int) -> Journal | None:
-    """The journal that this user began on this machine for this very stage, or None."""
-    for place in _places():
+    """Return the journal that this user began on this machine for this stage, or None."""
+    for folder in _candidates():
         with suppress(OSError):
-            home = _own(place)
+            home = _open_private(folder)
             if home is None:
                 continue
-            steps = _noted(home, _name(root), stage)
+            steps = _read_steps(home, _name(root), stage)
             if steps is not None:
                 return Journal(home, _name(root), stage, steps)
             os.close(home)
     return None
 
 
-def _noted(home: int, name: str, stage: int) -> list[Step] | None:
+def _read_steps(home: int, name: str, stage: int) -> list[Step] | None:
     with suppress(OSError, ValueError, TypeError, RecursionError):
-        noted, rows = json.loads(files.read(name, dir_fd=home, follow=False))
+        inode, rows = json.loads(files.read(name, dir_fd=home, follow=False))
         steps = [Step(*row) for row in rows]
-        if noted == stage and all(map(_is_sound, steps)):
+        if inode == stage and all(map(_is_valid, steps)):
             return steps
     return None
 
 
-def _is_sound(step: Step) -> bool:
-    """Whether the step is one that `write` could have noted: a damaged journal is none."""
+def _is_valid(step: Step) -> bool:
+    """Return whether `write` could have recorded the step; a damaged journal holds others."""
     digests = all(digest is None or isinstance(digest, str) for digest in (step.old, step.new))
     return digests and bool(_STAGED.fullmatch(step.staged)) and (step.path == LOCK_NAME or not path_problem(step.path))
 
 
-def _places() -> Iterator[Path]:
-    """Where the journal may lie: the state folder of the XDG base directories, else one for temporary files.
+def _candidates() -> Iterator[Path]:
+    """Yield the folders for a journal: the state folder of the XDG base directories, then one for temporary files.
 
     A container's home is often read-only or missing.
     """
-    # Unlike `Path.home`, it gives a text in any case; a home that is missing is missing on purpose, and is not created.
+    # Unlike `Path.home`, `expanduser` never fails.  A home that is missing is missing on purpose: do not create it.
     home = Path(os.path.expanduser("~"))  # noqa: PTH111
-    told = os.environ.get("XDG_STATE_HOME", "")
-    state = Path(told) if told else home / ".local/state"
-    if state.is_absolute() and (told or home.is_dir()):
+    configured = os.environ.get("XDG_STATE_HOME", "")
+    state = Path(configured) if configured else home / ".local/state"
+    if state.is_absolute() and (configured or home.is_dir()):
         yield state / "ftgen"
-    yield Path(os.environ.get("TMPDIR") or "/tmp") / f"ftgen-{os.geteuid()}"  # noqa: S108 - its owner is looked at
+    yield Path(os.environ.get("TMPDIR") or "/tmp") / f"ftgen-{os.geteuid()}"  # noqa: S108 - its owner is checked
 
 
-def _own(place: Path) -> int | None:
-    """The open folder, where nobody else can have written into it."""
-    home = os.open(place, _FOLDER)
+def _open_private(folder: Path) -> int | None:
+    """Return the descriptor of a folder that only this user can write to, or None."""
+    home = os.open(folder, _FOLDER)
     status = os.fstat(home)
     if status.st_uid == os.geteuid() and not status.st_mode & _OTHERS_MAY_WRITE:
         return home
@@ -162,13 +163,13 @@ def _own(place: Path) -> int | None:
 
 
 def _name(root: Path) -> str:
-    """One name for a tree on a machine: a home on a network share serves many."""
+    """Return the journal's file name: it names the machine too, as a home on a network share serves many."""
     return hashlib.sha256(b"\0".join([_machine(), os.fsencode(root)])).hexdigest()
 
 
 def _machine() -> bytes:
     with suppress(OSError):
-        told = files.read("/etc/machine-id").strip()
-        if told:
-            return told
+        machine_id = files.read("/etc/machine-id").strip()
+        if machine_id:
+            return machine_id
     return os.fsencode(os.uname().nodename)

@@ -1,4 +1,4 @@
-"""The ownership index as a value, and its text."""
+"""Ownership index of a tree, `ftgen.lock`: its value and its text."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ HASH_VERSION = 1
 """Version of the rule that turns a spec into the hash in a run's name; recorded with every assigned name."""
 
 DELIVERY = "_delivery"
-"""Folder of a tree for what points reconcilers at the others; no run's name starts with `_`."""
+"""Folder of a tree for the objects that point reconcilers at the others; no run's name starts with `_`."""
 
 _FORMAT = 1
 _RESERVED = re.compile(r"\.git|git~\d+|ftgen\.lock|\.ftgen-.*", re.IGNORECASE)
-"""git~1 is the short name that Windows gives to .git."""
+"""Names that git or ftgen uses; git~1 is the short name that Windows gives to .git."""
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\\\u0085\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
-"""Control characters; those without a width, which macOS leaves out of `.git`; those that turn the writing around."""
+"""Control characters; those of zero width, which macOS ignores in `.git`; those that reverse the text direction."""
 _NAME_BYTES = 255
 _PATH_BYTES = 4095
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One rendered run.
+    """Rendered run: a job, a sweep's index, or the objects that deliver a folder.
 
     Attributes:
         folder: the run's own name or its sweep's, first component of every path.
         name: final name of the job object; empty under `generateName`, where the cluster chooses it.
-        identity: what the user asked for, `<folder>/<label>`; outlives a change of content.
-        files: posix path relative to the tree's root, to content.
-        judged: what it was judged by, as JSON text; empty where nobody asks.
+        identity: `<folder>/<label>`, which stays the same when the content changes.
+        files: posix path, relative to the tree's root, to content.
+        judged: options that the run was checked with (see `Lock.judged`), as JSON text; empty if not recorded.
     """
 
     folder: str
@@ -47,21 +47,21 @@ class Run:
 
 
 class State(StrEnum):
-    """Where a committed file stands in the life of its run."""
+    """State of a committed file in the life of its run."""
 
     ACTIVE = "active"
     """Rendered from the configuration."""
     ARCHIVED = "archived"
-    """Finished: carries the tombstone that keeps reconcilers from creating it again."""
+    """Finished: carries the tombstone, so reconcilers do not create it again."""
     ORPHANED = "orphaned"
-    """No longer rendered, but its training may be running; nothing is removed by itself."""
+    """No longer rendered, but its training may be running; never removed automatically."""
     STOPPING = "stopping"
-    """Its prune guard is gone; removing the file is what stops the training."""
+    """Its prune guard is removed; removing the file stops the training."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One owned file.
+    """Owned file.
 
     Attributes:
         sha256: digest of the bytes that ftgen wrote, in hex.
@@ -80,7 +80,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class AssignedName:
-    """A name that was given to a run, and the version of the rule that made it."""
+    """Name that the index assigned to a run, and the version of the hash rule that made it."""
 
     name: str
     hash: int = HASH_VERSION
@@ -88,14 +88,14 @@ class AssignedName:
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """The ownership index.
+    """Ownership index.
 
     Attributes:
         files: path to entry.
         runs: run identity to the latest name assigned to it.
-        ended: names of runs that were stopped or purged, and are not created again under that name.
-        judged: run identity to what the run was judged by, JSON text: the release and the facts of its cluster, and
-            what was accepted.
+        ended: names of stopped or purged runs; they are never created again under these names.
+        judged: run identity to the options that the run was checked with, as JSON text: the release and the facts of
+            its cluster, and the accepted codes.
     """
 
     files: Mapping[str, Entry] = field(default_factory=dict)
@@ -108,13 +108,16 @@ EMPTY = Lock()
 
 
 def assigned_name(lock: Lock, identity: str) -> str | None:
-    """The name that was assigned to the run last, frozen since, or None for a run never written."""
+    """Return the name that was last assigned to the run, or None for a run that was never written."""
     assigned = lock.runs.get(identity)
     return assigned.name if assigned else None
 
 
 def judged_by(lock: Lock, run: str) -> str:
-    """What a run was judged by; a file that several runs share, by what all of its folder were; empty: unknown."""
+    """Return the options that a run was checked with; empty if unknown.
+
+    A file that several runs share has those of its folder, if all runs there have the same.
+    """
     if not run.endswith("/*"):
         return lock.judged.get(run, "")
     folder = run.removesuffix("/*")
@@ -127,7 +130,7 @@ def _folder(identity: str) -> str:
 
 
 def _folded(judged: Mapping[str, str]) -> dict[str, str]:
-    """A row for each folder whose runs were all judged by the same, as those of a sweep are; else one a run."""
+    """Return one row for each folder whose runs were all checked alike, as in a sweep; else one for each run."""
     texts: dict[str, set[str]] = {}
     for identity, text in judged.items():
         texts.setdefault(_folder(identity), set()).add(text)
@@ -135,15 +138,15 @@ def _folded(judged: Mapping[str, str]) -> dict[str, str]:
 
 
 def unfolded(judged: Mapping[str, str], runs: Iterable[str]) -> dict[str, str]:
-    """What `_folded` made one row of, for every run again."""
+    """Return the rows of `_folded` for every run again."""
     rows = {run: judged.get(run) or judged.get(f"{_folder(run)}/*") for run in runs}
     return {run: text for run, text in rows.items() if text}
 
 
 def dump_lock(lock: Lock) -> bytes:
-    """The index as JSON text, sorted, one file or run a line, so that its git diff reads like a list."""
+    """Return the index as JSON text: sorted, one file or run a line, so that its git diff reads like a list."""
     files = {path: _entry_json(entry) for path, entry in sorted(lock.files.items())}
-    runs = {run: {"name": it.name, "hash": it.hash} for run, it in sorted(lock.runs.items())}
+    runs = {run: {"name": assigned.name, "hash": assigned.hash} for run, assigned in sorted(lock.runs.items())}
     parts = [f'"version": {_FORMAT}', _table("files", files), _table("runs", runs)]
     parts.append(f'"ended": {_json(sorted(lock.ended))}')
     judged = _folded({run: text for run, text in lock.judged.items() if run in lock.runs})
@@ -171,12 +174,12 @@ def _table(name: str, rows: Mapping[str, object]) -> str:
 
 
 def parse_lock(text: bytes, where: str = LOCK_NAME) -> Lock:
-    """The index that `text` holds.
+    """Parse the text of an index.
 
     Raises:
         Rejected: FT509, when it is no index, names an unsafe path or comes from a later ftgen.
     """
-    from ftgen.tree import shape  # noqa: PLC0415 - pydantic is paid for when there is an index to read
+    from ftgen.tree import shape  # noqa: PLC0415 - pydantic is imported only when there is an index to read
 
     try:
         version = shape.version_of(text)
@@ -197,7 +200,7 @@ def _unreadable(where: str, reason: str) -> Rejected:
 
 
 def path_problem(path: str) -> str:
-    """Why `path` may not be written below a tree's root; empty when it may."""
+    """Return why `path` may not be written below a tree's root; empty when it may."""
     parts = path.split("/")
     rules = (
         (_UNPRINTABLE.search(path), "it holds a character that no reviewer could read, or a backslash"),
@@ -212,10 +215,10 @@ def path_problem(path: str) -> str:
 
 
 def object_of(content: bytes) -> str:
-    """`<apiVersion> <kind> <namespace>/<name>` of a rendered file, or the empty string.
+    """Return `<apiVersion> <kind> <namespace>/<name>` of a rendered file, or the empty string.
 
     Reads the lines of the block style that ftgen renders, up to the end of `metadata`; a full YAML parse of
-    every file would cost more than all the rest of writing a tree.
+    every file would take longer than everything else in writing a tree.
     """
     found = dict(_identity_lines(line.decode("utf-8", "replace") for line in BytesIO(content)))
     if not {"apiVersion", "kind"} <= found.keys():
@@ -224,29 +227,29 @@ def object_of(content: bytes) -> str:
 
 
 def is_job(described: str) -> bool:
-    """Whether `object_of` describes a job, Volcano's or Kubernetes' own."""
+    """Return whether `object_of` describes a job, Volcano's or Kubernetes' own."""
     return described.startswith(("batch.volcano.sh/", "batch/")) and described.split(" ")[1:2] == ["Job"]
 
 
 def is_claim(described: str) -> bool:
-    """Whether `object_of` describes a PersistentVolumeClaim."""
+    """Return whether `object_of` describes a PersistentVolumeClaim."""
     return described.startswith("v1 PersistentVolumeClaim ")
 
 
 def is_scripts(described: str) -> bool:
-    """Whether `object_of` describes a ConfigMap of scripts; argocd-cm is one that points a reconciler at runs."""
+    """Return whether `object_of` describes a ConfigMap of scripts; argocd-cm is a ConfigMap without scripts."""
     return described.startswith("v1 ConfigMap ") and "-scripts-" in described
 
 
 def _identity_lines(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
-    inside = ""
+    section = ""
     for line in lines:
         key, colon, value = line.partition(":")
         if colon and key in {"apiVersion", "kind"}:
             yield key, value.strip().strip("'\"")
-        if inside == "metadata" and key and key[0].isalpha():
+        if section == "metadata" and key and key[0].isalpha():
             return
         if key and not key[0].isspace():
-            inside = key
-        elif inside == "metadata" and key in {"  name", "  namespace"}:
+            section = key
+        elif section == "metadata" and key in {"  name", "  namespace"}:
             yield key.strip(), value.strip().strip("'\"")

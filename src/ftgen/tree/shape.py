@@ -1,4 +1,4 @@
-"""The shape of an ownership index, checked before anything is believed of it: it may have come with a clone."""
+"""Shape of an ownership index, validated strictly because the file may have come with a clone."""
 
 from __future__ import annotations
 
@@ -49,27 +49,27 @@ _HEAD, _LOCK = TypeAdapter(_Head), TypeAdapter(_Lock)
 
 
 def version_of(text: bytes) -> int:
-    """The format that the index says it has.
+    """Return the format version of an index.
 
     Raises:
-        ValueError: it is not JSON, or does not say.
+        ValueError: it is not JSON, or has no version.
     """
     return _checked(_HEAD, text).version
 
 
 def lock_of(text: bytes) -> Lock:
-    """The index.
+    """Parse an index of the current format.
 
     Raises:
-        ValueError: it has another shape, or says something twice.
+        ValueError: it has another shape, or a key twice.
     """
-    found = _checked(_LOCK, text)
-    # Which of two entries holds is a reader's choice, and git merges of two sides may keep both.
-    json.loads(text, object_pairs_hook=_once)
-    files = {path: Entry(**vars(entry)) for path, entry in found.files.items()}
-    runs = {run: AssignedName(**vars(assigned)) for run, assigned in found.runs.items()}
-    judged = {run: json.dumps(terms, ensure_ascii=False) for run, terms in found.judged.items()}
-    return Lock(files, runs, frozenset(found.ended), unfolded(judged, runs))
+    parsed = _checked(_LOCK, text)
+    # A git merge may keep the entries of both sides, and JSON does not define which of two equal keys wins.
+    json.loads(text, object_pairs_hook=_refuse_duplicates)
+    files = {path: Entry(**vars(entry)) for path, entry in parsed.files.items()}
+    runs = {run: AssignedName(**vars(assigned)) for run, assigned in parsed.runs.items()}
+    judged = {run: json.dumps(options, ensure_ascii=False) for run, options in parsed.judged.items()}
+    return Lock(files, runs, frozenset(parsed.ended), unfolded(judged, runs))
 
 
 def _checked(adapter: TypeAdapter[_Shape], text: bytes) -> _Shape:
@@ -77,11 +77,11 @@ def _checked(adapter: TypeAdapter[_Shape], text: bytes) -> _Shape:
         return adapter.validate_json(text)
     except ValidationError as problem:
         first = problem.errors(include_url=False, include_context=False, include_input=False)[0]
-        place = ".".join(map(str, first["loc"]))
-        raise ValueError(f"{place}: {first['msg']}" if place else first["msg"]) from None
+        path = ".".join(map(str, first["loc"]))
+        raise ValueError(f"{path}: {first['msg']}" if path else first["msg"]) from None
 
 
-def _once(pairs: list[tuple[str, object]]) -> None:
+def _refuse_duplicates(pairs: list[tuple[str, object]]) -> None:
     if len({key for key, _ in pairs}) < len(pairs):
         keys = [key for key, _ in pairs]
         twice = next(key for key in keys if keys.count(key) > 1)

@@ -1,12 +1,12 @@
-"""New content on its way into a folder: put in place as a whole or not at all.
+"""Stage of a write: new content of a folder, put in place completely or not at all.
 
 Content is staged inside the folder, so that a full disk or a missing permission shows before anything is replaced.
-A journal then names every step; from the moment it is written the change counts as made.  A process killed before
-that leaves the old tree, one killed after it leaves steps that its user's next run finishes.  A step that fails is
-undone together with those before it.
+A journal then records every step; once it is written, the change counts as made.  A process killed before that leaves
+the old tree; one killed after it leaves steps that its user's next run finishes.  A step that fails is undone together
+with those before it.
 
-A stage that this user's own journal does not speak of came with a clone or a copy, or is somebody else's.  Nothing of
-it is used, and nothing is written until it is gone.
+A stage without a journal of this user came with a clone or a copy, or belongs to somebody else.  Its content is never
+used, and nothing is written until it is gone.
 """
 
 from __future__ import annotations
@@ -28,98 +28,98 @@ from ftgen.tree.journal import Journal, Step
 from ftgen.tree.walk import Blocked, Walk
 
 NAME = ".ftgen-stage"
-"""The folder that holds staged content; no reconciler reads its file names."""
+"""Folder that holds staged content; reconcilers ignore its file names."""
 
 _FSYNC_EACH = 64
-"""Up to so many files are flushed one by one; beyond, one sync of everything is cheaper."""
+"""Largest number of files that are flushed one by one; for more, one sync of everything is cheaper."""
 _STAGED = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
 _PERMISSIONS = 0o777
 _NO_LINKS = {errno.EPERM, errno.EACCES, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
-"""FAT and some network file systems know no hard links."""
+"""Errors of file systems without hard links: FAT and some network file systems."""
 
-_held: set[Path] = set()
+_locked: set[Path] = set()
 
 
 class Stage:
-    """The one writer of a folder, from `enter` to `leave`.
+    """Only writer of a folder, from `enter` to `leave`.
 
     Attributes:
         root: the folder's real path.
-        walk: the folder, to be read.
-        contents: what is staged: path, to name in the stage.
+        walk: access to the folder's files.
+        contents: path of each staged file, to its name in the stage.
     """
 
-    def __init__(self, root: Path, made: Sequence[Path], walk: Walk) -> None:
-        """Take over a locked folder."""
+    def __init__(self, root: Path, created: Sequence[Path], walk: Walk) -> None:
+        """Take over a locked folder; `created` are the folders that `leave` removes if they are empty."""
         self.root, self.walk = root, walk
         self.contents: dict[str, str] = {}
-        self._made = made
-        self._place: int | None = None
+        self._created = created
+        self._stage_fd: int | None = None
         self._journal: Journal | None = None
 
     # staging
 
     def put(self, path: str, content: bytes) -> None:
-        """Stage the content of `path`; a file that is there passes its permissions on.
+        """Stage the content of `path`, with the permissions of the file that is there now.
 
         Raises:
             OSError: it cannot be written.
             Rejected: FT515.
         """
-        place = self._open() if self._place is None else self._place
+        stage_fd = self._open() if self._stage_fd is None else self._stage_fd
         name = self.contents.setdefault(path, str(len(self.contents)))
-        handle = os.open(name, _STAGED, 0o666, dir_fd=place)
+        handle = os.open(name, _STAGED, 0o666, dir_fd=stage_fd)
         try:
-            there = self.walk.status(path)
-            if there is not None:
-                os.fchmod(handle, there.st_mode & _PERMISSIONS)
+            current = self.walk.status(path)
+            if current is not None:
+                os.fchmod(handle, current.st_mode & _PERMISSIONS)
             _write_all(handle, content)
         finally:
             os.close(handle)
 
     def _open(self) -> int:
-        top, _ = self.walk.place(NAME)
+        top, _ = self.walk.parent(NAME)
         os.mkdir(NAME, 0o700, dir_fd=top)
-        place = self._place = os.dup(self.walk.at(NAME))
-        self._journal = journals.begin(self.root, os.fstat(place).st_ino)
-        return place
+        stage_fd = self._stage_fd = os.dup(self.walk.at(NAME))
+        self._journal = journals.begin(self.root, os.fstat(stage_fd).st_ino)
+        return stage_fd
 
     # putting in place
 
     def commit(self, gone: Iterable[str], digests: dict[str, str]) -> None:
-        """Put what is staged in place, in the order of staging, and remove the paths `gone` before the last of it.
+        """Put the staged files in place in the order of staging, and remove the paths `gone` before the last one.
 
         Args:
             gone: paths to remove.
-            digests: those that are known of staged paths.
+            digests: known digests of staged files, by path.
 
         Raises:
-            OSError: everything is as it was.
-            Rejected: the same, FT501.
+            OSError: the folder is as it was.
+            Rejected: FT501; the folder is as it was.
         """
-        # A folder that was swapped for a link since it was read is looked up anew.
+        # A folder may have been swapped for a link since it was opened.
         self.walk.refresh()
-        if self._place is None:
+        if self._stage_fd is None:
             self._open()
         paths = list(self.contents)
         steps = [self._step(path, digests.get(path)) for path in (*paths[:-1], *gone, *paths[-1:])]
         self._flush()
-        self._note(steps, durable=True)
+        self._record(steps, durable=True)
         self._roll_forward(steps)
 
     def _step(self, path: str, digest: str | None) -> Step:
         staged = self.contents.get(path, "")
-        new = (digest or self._staged(staged)) if staged else None
+        new = (digest or self._staged_digest(staged)) if staged else None
         old = self.walk.read(path)
         return Step(path, staged, None if old is None else _sha256(old), new)
 
     def _flush(self) -> None:
-        """Bring the content to the disk before the journal promises it."""
+        """Flush the staged content to the disk before the journal records its steps."""
         if len(self.contents) > _FSYNC_EACH:
             os.sync()
             return
         for name in self.contents.values():
-            handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._place)
+            handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._stage_fd)
             try:
                 os.fsync(handle)
             finally:
@@ -127,17 +127,17 @@ class Stage:
 
     def _roll_forward(self, steps: Sequence[Step]) -> None:
         done: list[tuple[Step, list[str]]] = []
-        known: set[str] = set()
+        prepared: set[str] = set()
         try:
             for number, step in enumerate(steps):
                 folder = step.path.rpartition("/")[0]
-                made = self.walk.make(folder) if step.staged and folder not in known else []
-                known.add(folder)
-                done.append((step, made))
-                with _told_of(step.path):
-                    self._take(number, step)
+                created = self.walk.make(folder) if step.staged and folder not in prepared else []
+                prepared.add(folder)
+                done.append((step, created))
+                with _name_file(step.path):
+                    self._apply_step(number, step)
             self._flush_folders({step.path.rpartition("/")[0] for step in steps})
-            self._note([])
+            self._record([])
         except BaseException:
             self._roll_back(done)
             raise
@@ -145,47 +145,47 @@ class Stage:
             if not step.staged:
                 self.walk.remove_empty(_folders_above(step.path))
 
-    def _take(self, number: int, step: Step) -> None:
-        """One step; done twice it does nothing the second time, so that a killed run can be repeated."""
+    def _apply_step(self, number: int, step: Step) -> None:
+        """Apply one step; idempotent, so that a killed run can be repeated."""
         if self._is_done(step):
             return
-        above, name = self.walk.place(step.path)
-        if step.old is not None and not self._has(_kept(number)):
-            self._keep(above, name, _kept(number))
+        parent, name = self.walk.parent(step.path)
+        if step.old is not None and not self._stage_has(_backup_name(number)):
+            self._back_up(parent, name, _backup_name(number))
         if step.staged:
-            os.replace(step.staged, name, src_dir_fd=self._place, dst_dir_fd=above)
+            os.replace(step.staged, name, src_dir_fd=self._stage_fd, dst_dir_fd=parent)
         else:
-            os.unlink(name, dir_fd=above)
+            os.unlink(name, dir_fd=parent)
 
     def _is_done(self, step: Step) -> bool:
-        return not self._has(step.staged) if step.staged else self.walk.status(step.path) is None
+        return not self._stage_has(step.staged) if step.staged else self.walk.status(step.path) is None
 
-    def _has(self, name: str) -> bool:
-        """Whether the stage holds a regular file of that name."""
+    def _stage_has(self, name: str) -> bool:
+        """Return whether the stage holds a regular file of that name."""
         try:
-            status = os.stat(name, dir_fd=self._place, follow_symlinks=False)
+            status = os.stat(name, dir_fd=self._stage_fd, follow_symlinks=False)
         except FileNotFoundError:
             return False
         return stat.S_ISREG(status.st_mode)
 
-    def _keep(self, above: int, name: str, kept: str) -> None:
+    def _back_up(self, parent: int, name: str, backup: str) -> None:
         try:
-            os.link(name, kept, src_dir_fd=above, dst_dir_fd=self._place, follow_symlinks=False)
+            os.link(name, backup, src_dir_fd=parent, dst_dir_fd=self._stage_fd, follow_symlinks=False)
         except OSError as problem:
             if problem.errno not in _NO_LINKS:
                 raise
-            self._copy(above, name, kept)
+            self._copy(parent, name, backup)
 
-    def _copy(self, above: int, name: str, kept: str) -> None:
-        content = files.read(name, dir_fd=above, follow=False)
-        mode = os.stat(name, dir_fd=above, follow_symlinks=False).st_mode & _PERMISSIONS
-        handle = os.open(f"{kept}.copy", _STAGED, mode, dir_fd=self._place)
+    def _copy(self, parent: int, name: str, backup: str) -> None:
+        content = files.read(name, dir_fd=parent, follow=False)
+        mode = os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode & _PERMISSIONS
+        handle = os.open(f"{backup}.copy", _STAGED, mode, dir_fd=self._stage_fd)
         try:
             os.fchmod(handle, mode)
             _write_all(handle, content)
         finally:
             os.close(handle)
-        os.replace(f"{kept}.copy", kept, src_dir_fd=self._place, dst_dir_fd=self._place)
+        os.replace(f"{backup}.copy", backup, src_dir_fd=self._stage_fd, dst_dir_fd=self._stage_fd)
 
     def _flush_folders(self, folders: set[str]) -> None:
         if len(folders) > _FSYNC_EACH:
@@ -196,40 +196,40 @@ class Stage:
                 os.fsync(self.walk.at(folder))
 
     def _roll_back(self, done: Sequence[tuple[Step, list[str]]]) -> None:
-        for number, (step, made) in reversed(list(enumerate(done))):
+        for number, (step, created) in reversed(list(enumerate(done))):
             with suppress(FileNotFoundError):
                 self._undo(number, step)
-            self.walk.remove_empty(made)
-        self._note([])
+            self.walk.remove_empty(created)
+        self._record([])
 
     def _undo(self, number: int, step: Step) -> None:
-        above, name = self.walk.place(step.path)
-        if step.staged and not self._has(step.staged):
+        parent, name = self.walk.parent(step.path)
+        if step.staged and not self._stage_has(step.staged):
             with suppress(FileNotFoundError):
-                os.replace(name, step.staged, src_dir_fd=above, dst_dir_fd=self._place)
-        if self._has(_kept(number)):
-            os.replace(_kept(number), name, src_dir_fd=self._place, dst_dir_fd=above)
+                os.replace(name, step.staged, src_dir_fd=parent, dst_dir_fd=self._stage_fd)
+        if self._stage_has(_backup_name(number)):
+            os.replace(_backup_name(number), name, src_dir_fd=self._stage_fd, dst_dir_fd=parent)
 
-    def _note(self, steps: Sequence[Step], *, durable: bool = False) -> None:
+    def _record(self, steps: Sequence[Step], *, durable: bool = False) -> None:
         if self._journal is not None:
             self._journal.write(steps, durable=durable)
 
-    # what an interrupted write has left
+    # recovery
 
     def recover(self) -> None:
-        """Finish what an interrupted write of the same user's began, and clear its stage away.
+        """Finish an interrupted write of the same user, and remove its stage.
 
         Raises:
             Rejected: FT503, when a file was edited since, or FT514.
             OSError: it can neither be finished nor undone now.
         """
-        if self.walk.status(NAME) is None or self._is_removed():
+        if self.walk.status(NAME) is None or self._remove_if_empty():
             return
-        with _strange(self.root):
-            self._place = os.dup(self.walk.at(NAME))
-        self._journal = journals.reopen(self.root, os.fstat(self._place).st_ino)
+        with _refuse_foreign_stage(self.root):
+            self._stage_fd = os.dup(self.walk.at(NAME))
+        self._journal = journals.reopen(self.root, os.fstat(self._stage_fd).st_ino)
         if self._journal is None:
-            raise Rejected([_not_ours(self.root)])
+            raise Rejected([_foreign_stage(self.root)])
         if steps := self._journal.steps:
             problems = [d for number, step in enumerate(steps) for d in self._problems(number, step)]
             if problems:
@@ -237,25 +237,25 @@ class Stage:
             self._roll_forward(steps)
         self._clear()
 
-    def _is_removed(self) -> bool:
-        """An empty stage, as a process killed while it made one leaves it, is removed."""
+    def _remove_if_empty(self) -> bool:
+        """Remove an empty stage, which a process killed while creating it leaves; return whether it was removed."""
         with suppress(OSError):
-            top, _ = self.walk.place(NAME)
+            top, _ = self.walk.parent(NAME)
             os.rmdir(NAME, dir_fd=top)
             return True
         return False
 
     def _problems(self, number: int, step: Step) -> Iterator[Diagnostic]:
-        """Why a step cannot be finished: its file was edited since, or what was staged is something else now."""
-        there = self._there(step.path)
-        half_undone = there is None and self._has(_kept(number))
-        if not half_undone and there not in {step.old, step.new}:
+        """Yield why a step cannot be finished: its file, or its staged file, was changed since."""
+        current = self._digest_at(step.path)
+        half_undone = current is None and self._stage_has(_backup_name(number))
+        if not half_undone and current not in {step.old, step.new}:
             yield _edited_since(step.path, self.root / NAME)
-        if step.staged and self._staged(step.staged) not in {None, step.new}:
-            yield _not_ours(self.root)
+        if step.staged and self._staged_digest(step.staged) not in {None, step.new}:
+            yield _foreign_stage(self.root)
 
-    def _there(self, path: str) -> str | None:
-        """The digest of the file at `path`; no digest at all where something else is there."""
+    def _digest_at(self, path: str) -> str | None:
+        """Return the digest of the file at `path`: None if there is none, empty if something else is there."""
         try:
             content = self.walk.read(path)
         except Blocked:
@@ -264,10 +264,10 @@ class Stage:
             return ""
         return None if content is None else _sha256(content)
 
-    def _staged(self, name: str) -> str | None:
-        """The same for a staged file."""
+    def _staged_digest(self, name: str) -> str | None:
+        """Return the digest of a staged file: None if there is none, empty if something else is there."""
         try:
-            return _sha256(files.read(name, dir_fd=self._place, follow=False))
+            return _sha256(files.read(name, dir_fd=self._stage_fd, follow=False))
         except FileNotFoundError:
             return None
         except OSError:
@@ -276,33 +276,33 @@ class Stage:
     # leaving
 
     def leave(self) -> None:
-        """Drop what is still staged, unless a journal needs it, and let the next writer in."""
-        if self.root not in _held:
+        """Remove the stage, unless a journal needs it, and release the lock."""
+        if self.root not in _locked:
             return
         if self._journal is None:
-            self._is_removed()
+            self._remove_if_empty()
         elif not self._journal.steps:
             self._clear()
         if self._journal is not None:
             self._journal.close(forget=False)
-        if self._place is not None:
-            os.close(self._place)
-        _remove_empty(self._made)
-        _held.discard(self.root)
+        if self._stage_fd is not None:
+            os.close(self._stage_fd)
+        _remove_empty(self._created)
+        _locked.discard(self.root)
         self.walk.close()
 
     def _clear(self) -> None:
-        """What cannot be cleared away now, the next writer clears; the outcome is decided already."""
-        top, _ = self.walk.place(NAME)
+        """Remove the stage; ignore a failure, since the change is complete and the next writer tries again."""
+        top, _ = self.walk.parent(NAME)
         with suppress(OSError):
             shutil.rmtree(NAME, dir_fd=top)
-        if self.walk.status(NAME) is None and self._journal is not None and self._place is not None:
+        if self.walk.status(NAME) is None and self._journal is not None and self._stage_fd is not None:
             self._journal.close(forget=True)
-            os.close(self._place)
-            self._journal = self._place = None
+            os.close(self._stage_fd)
+            self._journal = self._stage_fd = None
 
 
-def _kept(number: int) -> str:
+def _backup_name(number: int) -> str:
     return f"old.{number}"
 
 
@@ -317,14 +317,14 @@ def _write_all(handle: int, content: bytes) -> None:
 
 
 def _folders_above(path: str) -> list[str]:
-    """The folders that a path lies in, innermost first, without the root."""
+    """Return the folders that a path lies in, innermost first, without the root."""
     parts = path.split("/")[:-1]
     return ["/".join(parts[:count]) for count in range(len(parts), 0, -1)]
 
 
 @contextmanager
-def _told_of(path: str) -> Iterator[None]:
-    """Name the file in an error that knows nothing but a descriptor."""
+def _name_file(path: str) -> Iterator[None]:
+    """Set the file name of an error from a call by descriptor."""
     try:
         yield
     except Blocked:
@@ -338,42 +338,42 @@ def _told_of(path: str) -> Iterator[None]:
 
 
 def enter(root: Path) -> Stage:
-    """Lock a folder for writing, once other writers are done, and create it where it is missing.
+    """Lock a folder for writing, after other writers are done; create it if it is missing.
 
     Raises:
         OSError: it cannot be opened or created.
         Rejected: FT510.
     """
-    if root in _held:
-        told = f"this process is already writing to {root}"
-        raise Rejected([error("FT510", told, str(root), help="apply or discard the first plan")])
+    if root in _locked:
+        headline = f"this process is already writing to {root}"
+        raise Rejected([error("FT510", headline, str(root), help="apply or discard the first plan")])
     while True:
-        made = _make_folders(root)
+        created = _make_folders(root)
         walk = Walk(root)
-        # Whoever held the lock may have removed the folder it had made.
+        # The writer before may have removed the folder that it had created.
         with suppress(FileNotFoundError):
             top = walk.at("")
             # A network file system may refuse to lock a folder; then only the journal protects it.
             with suppress(OSError):
                 fcntl.flock(top, fcntl.LOCK_EX)
             if os.path.samestat(os.fstat(top), root.stat()):
-                _held.add(root)
-                return Stage(root, made, walk)
+                _locked.add(root)
+                return Stage(root, created, walk)
         walk.close()
 
 
 def _make_folders(folder: Path) -> list[Path]:
-    """Create `folder` and its parents; return those that were created, innermost first."""
+    """Create `folder` and its parents; return the created ones, innermost first."""
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
-    made: list[Path] = []
+    created: list[Path] = []
     try:
         for path in reversed(missing):
             path.mkdir(exist_ok=True)
-            made.insert(0, path)
+            created.insert(0, path)
     except OSError:
-        _remove_empty(made)
+        _remove_empty(created)
         raise
-    return made
+    return created
 
 
 def _remove_empty(folders: Iterable[Path]) -> None:
@@ -382,28 +382,28 @@ def _remove_empty(folders: Iterable[Path]) -> None:
             folder.rmdir()
 
 
-# what is refused
+# diagnostics
 
 
 @contextmanager
-def _strange(root: Path) -> Iterator[None]:
-    """A stage that is a link, no folder, or closed to this user is not this user's."""
+def _refuse_foreign_stage(root: Path) -> Iterator[None]:
+    """Refuse a stage that is a link, no folder, or not accessible: it is not this user's."""
     try:
         yield
     except (Blocked, PermissionError):
-        raise Rejected([_not_ours(root)]) from None
+        raise Rejected([_foreign_stage(root)]) from None
 
 
-def _not_ours(root: Path) -> Diagnostic:
-    place = root / NAME
-    told = f"{place} was not left there by a write of yours on this machine"
+def _foreign_stage(root: Path) -> Diagnostic:
+    stage = root / NAME
+    headline = f"{stage} was not left there by a write of yours on this machine"
     how = (
-        f"nothing of it was used. If it came with a clone or a copy, remove it: rm -r {place}; if a write by "
+        f"nothing of it was used. If it came with a clone or a copy, remove it: rm -r {stage}; if a write by "
         "somebody else, or on another machine, was interrupted, repeat it there"
     )
-    return error("FT514", told, str(place), help=how)
+    return error("FT514", headline, str(stage), help=how)
 
 
-def _edited_since(path: str, place: Path) -> Diagnostic:
-    told = f"{path} was edited after an earlier write was interrupted"
-    return error("FT503", told, path, help=f"undo the edit, or give that write up by removing {place}")
+def _edited_since(path: str, stage: Path) -> Diagnostic:
+    headline = f"{path} was edited after an earlier write was interrupted"
+    return error("FT503", headline, path, help=f"undo the edit, or give that write up by removing {stage}")

@@ -1,7 +1,7 @@
-"""Folders and files below a root, reached one component at a time so that no link leads elsewhere.
+"""Access to folders and files below a root, one path component at a time, so that no link leads out of the root.
 
-Whoever checks a path first and uses it afterwards leaves time to swap a folder for a link.  Here each folder is opened
-from the one above it without following links, and what is done in a folder goes by its descriptor.
+Between the check of a path and its use, a folder can be swapped for a link.  So each folder is opened from its parent
+without following links, and every operation in a folder uses its descriptor.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from ftgen import files
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _MOST = 64
-"""Folders that stay open: a sweep's files lie in one, and a process may open a thousand files."""
+"""Largest number of open folders: a sweep's files lie in one, and a process may open a thousand files."""
 
 
-class Blocked(NotADirectoryError):  # noqa: N818 - what stands in the way, as the system tells it
-    """A link, or a file, where a path needs a folder; `filename` is its path below the root."""
+class Blocked(NotADirectoryError):  # noqa: N818 - an obstacle, as the system reports it
+    """Link or file where a path needs a folder; `filename` is its path below the root."""
 
 
 class Walk:
-    """A root and the folders below it, opened as they are needed.
+    """Root folder and the folders below it, opened when they are needed.
 
     The root itself is the user's choice and may be a link.
     """
 
     def __init__(self, root: Path) -> None:
-        """Open the root, where there is one.
+        """Open the root, if it exists.
 
         Raises:
             OSError: it cannot be opened, or is no folder.
@@ -41,7 +41,7 @@ class Walk:
             self._open[""] = os.open(root, _FOLDER)
 
     def __del__(self) -> None:
-        """Close what is open when nobody holds the walk any more."""
+        """Close every folder when the object is deleted."""
         self.close()
 
     def close(self) -> None:
@@ -50,34 +50,34 @@ class Walk:
             os.close(self._open.popitem()[1])
 
     def refresh(self) -> None:
-        """Close all but the root: what has been moved or swapped since is looked up anew."""
+        """Close all folders but the root, so that moved or swapped ones are opened anew."""
         top = self._open.pop("")
         self.close()
         self._open[""] = top
 
     def at(self, folder: str) -> int:
-        """The descriptor of a folder, to be used before the next call.
+        """Return the descriptor of a folder; it is valid until the next call.
 
         Raises:
             FileNotFoundError: there is none.
             Blocked: a link or a file is in its way.
         """
-        known = self._open.get(folder)
-        return self._descend(folder) if known is None else known
+        handle = self._open.get(folder)
+        return self._descend(folder) if handle is None else handle
 
     def _descend(self, folder: str) -> int:
         if "" not in self._open:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), folder)
-        above, path = self._open[""], ""
+        parent, path = self._open[""], ""
         for name in folder.split("/"):
             path = f"{path}/{name}" if path else name
-            known = self._open.get(path)
-            above = self._enter(above, name, path) if known is None else known
-        return above
+            handle = self._open.get(path)
+            parent = self._enter(parent, name, path) if handle is None else handle
+        return parent
 
-    def _enter(self, above: int, name: str, path: str) -> int:
+    def _enter(self, parent: int, name: str, path: str) -> int:
         try:
-            handle = os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=above)
+            handle = os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=parent)
         except NotADirectoryError as problem:
             raise Blocked(problem.errno, problem.strerror, path) from None
         if len(self._open) > _MOST:
@@ -85,70 +85,70 @@ class Walk:
         self._open[path] = handle
         return handle
 
-    def place(self, path: str) -> tuple[int, str]:
-        """The descriptor of the folder that `path` lies in, and its name there; raises as `at` does."""
+    def parent(self, path: str) -> tuple[int, str]:
+        """Return the descriptor of the folder that `path` lies in, and its name there; raise as `at` does."""
         folder, _, name = path.rpartition("/")
         return self.at(folder), name
 
     def status(self, path: str) -> os.stat_result | None:
-        """What is at `path`, a link itself and not its target; None where nothing is.
+        """Return the status of `path`, of a link itself and not its target; None if nothing is there.
 
         Raises:
             Blocked: a link or a file is in its way.
         """
         with suppress(FileNotFoundError):
-            above, name = self.place(path)
-            return os.stat(name, dir_fd=above, follow_symlinks=False)
+            parent, name = self.parent(path)
+            return os.stat(name, dir_fd=parent, follow_symlinks=False)
         return None
 
     def read(self, path: str) -> bytes | None:
-        """The bytes of the regular file at `path`; None where nothing is.
+        """Return the bytes of the regular file at `path`; None if nothing is there.
 
         Raises:
-            OSError: something else is there, as `files.read` tells; `Blocked`.
+            OSError: something else is there, see `files.read`; `Blocked`.
         """
         with suppress(FileNotFoundError):
-            above, name = self.place(path)
-            return files.read(name, dir_fd=above, follow=False)
+            parent, name = self.parent(path)
+            return files.read(name, dir_fd=parent, follow=False)
         return None
 
     def names(self) -> list[str]:
-        """The names in the root."""
+        """Return the names in the root."""
         return os.listdir(self._open[""]) if self._open else []  # noqa: PTH208 - a descriptor has no path
 
     def make(self, folder: str) -> list[str]:
-        """Create a folder and those above it; return the ones created, innermost first.
+        """Create a folder and its parents; return the created ones, innermost first.
 
         Raises:
-            OSError: one cannot be created, and none was; `Blocked`.
+            OSError: one cannot be created, and none is left behind; `Blocked`.
         """
-        made: list[str] = []
+        created: list[str] = []
         parts = folder.split("/") if folder else []
         try:
             for count in range(1, len(parts) + 1):
                 path = "/".join(parts[:count])
                 if self.status(path) is None:
-                    above, name = self.place(path)
-                    os.mkdir(name, dir_fd=above)
-                    made.insert(0, path)
+                    parent, name = self.parent(path)
+                    os.mkdir(name, dir_fd=parent)
+                    created.insert(0, path)
             self.at(folder)
         except OSError:
-            self.remove_empty(made)
+            self.remove_empty(created)
             raise
-        return made
+        return created
 
     def remove_empty(self, folders: Iterable[str]) -> None:
         """Remove folders, innermost first, up to the first that is not empty."""
         with suppress(OSError):
             for folder in folders:
-                above, name = self.place(folder)
-                os.rmdir(name, dir_fd=above)
+                parent, name = self.parent(folder)
+                os.rmdir(name, dir_fd=parent)
                 if folder in self._open:
                     os.close(self._open.pop(folder))
 
 
 def kind_of(status: os.stat_result) -> str:
-    """What a directory entry is, in words; empty for a regular file."""
+    """Return the kind of a directory entry in words; empty for a regular file."""
     return next((words for test, words in _KINDS if test(status.st_mode)), "")
 
 
