@@ -1,23 +1,22 @@
-"""Publishing: rendered runs as commits of a GitOps repository, and the life of what was committed.
+"""Publishing: commit rendered runs to a GitOps repository; archive, stop and re-run committed runs.
 
-Git is only ever asked for plumbing, in a temporary repository of ftgen's own: no checkout, index, hook,
-filter or program named by the target's configuration takes part.
+All git commands are plumbing in a temporary repository of ftgen's own: they use no checkout, index, hook, filter
+or program of the target's configuration.
 
-What can be refused here, beside what `ftgen.tree` refuses:
+Error codes, beside those of `ftgen.tree`:
 
-* FT520: an address, branch or path that is none, or that git would take for an option or a program.
-* FT521: there is no git repository, it has no such remote, or git would read a file of it without end.
-* FT523: the source is modified or detached, so that the commit could not say where it comes from.
+* FT520: an address, branch or path is invalid, or git would take it for an option or a program.
+* FT521: there is no git repository, it has no such remote, or git would read one of its files without end.
+* FT523: the source is modified or detached, so the commit could not name it.
 * FT524: the remote refused the push.
 * FT525: the remote cannot be reached.
 * FT526: the local branch holds commits that its remote lacks.
 * FT527: a run cannot be archived, stopped or run again.
 * FT528: other writers were faster ten times in a row.
-* FT529: a run without a final name, which no reconciler can apply.
+* FT529: a run has no final name, so no reconciler can apply it.
 * FT530: git failed.
 
-And what is only told: FT531, files of a checkout lag behind its branch; FT532, Flux will not bring a change to a job
-that is there.
+Notes: FT531, files of a checkout lag behind its branch; FT532, Flux will not apply a change to an existing job.
 """
 
 from ftgen.gitops.address import Target, target_of, url_of

@@ -1,4 +1,4 @@
-"""Where to publish: which repository, which branch, which folder of it."""
+"""Address to publish to: a repository, a branch and a folder of it."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _PASSWORD = re.compile(r"(https?://)([^/:@]*):([^/]*)@([^/@]+)(/.*)?", re.IGNORE
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A place to publish to.
+    """Repository, branch and folder to publish to.
 
     Attributes:
-        repo: a path to a local repository, or a URL.
-        branch: the branch, without `refs/heads/`.
-        path: folder in the repository, posix, empty for its root.
+        repo: path of a local repository, or a URL.
+        branch: name without `refs/heads/`.
+        path: folder in the repository, posix; empty for its root.
         remote: whether `repo` is a URL.
     """
 
@@ -43,19 +43,19 @@ class Target:
 
     @property
     def shown(self) -> str:
-        """The address without credentials, fit to print."""
+        """Return the address without credentials, for messages."""
         return without_credentials(self.repo)
 
 
 def without_credentials(address: str) -> str:
-    """The address with any user information of a URL left out."""
+    """Return the address without any user information of a URL."""
     return _SECRET.sub(r"\1", address)
 
 
 def password_apart(address: str) -> tuple[str, dict[str, str]]:
-    """An address without its password, and the git setting that sends it.
+    """Return an address without its password, and the git setting that sends the password.
 
-    Git would show it in the list of processes, and hand it to every credential helper to be kept.
+    Git would show a password in the list of processes, and give it to every credential helper to store.
     """
     found = _PASSWORD.fullmatch(address)
     if not found:
@@ -80,7 +80,7 @@ def target_of(repo: str, branch: str, path: str) -> Target:
 
 
 def url_of(target: Target) -> str:
-    """The address by which others find the repository, without credentials; empty where it has none.
+    """Return the address by which others find the repository, without credentials; empty if it has none.
 
     Raises:
         Rejected: FT521.
@@ -90,7 +90,7 @@ def url_of(target: Target) -> str:
 
 
 def is_remote(repo: str) -> bool:
-    """Whether an address is a URL or `host:path`, and no folder on this machine."""
+    """Return whether an address is a URL or `host:path`, and no folder on this machine."""
     return bool(_URL.match(repo) or _SCP.match(repo)) and not Path(repo).exists()
 
 
@@ -108,16 +108,16 @@ def _repo_problems(repo: str) -> list[Diagnostic]:
     elif url and not _PORT.search(url[2]):
         reason, repo = "its port is no number; in a password, `/` is written `%2F`", f"{url[1]}://…"
     how = "name a folder, or a URL such as https://git.example.com/team/training.git"
-    told = f"{without_credentials(repo)!r} is no address to publish to: {reason}"
-    return [error("FT520", told, "--repo", help=how)] if reason else []
+    headline = f"{without_credentials(repo)!r} is no address to publish to: {reason}"
+    return [error("FT520", headline, "--repo", help=how)] if reason else []
 
 
 def _branch_problems(branch: str) -> list[Diagnostic]:
     name = branch.encode("utf-8", "replace")
-    # Git refuses to run with a git-dir that is none only for verbs that need one; this needs none.
-    fine = not branch.startswith("-") and b"\0" not in name and _is_ref(branch)
-    told = f"{branch!r} is no branch name"
-    return [] if fine else [error("FT520", told, "--branch", help="a name such as main, without refs/heads/")]
+    # Checked here rather than by git, which must not see a bad name.
+    is_valid = not branch.startswith("-") and b"\0" not in name and _is_ref(branch)
+    headline = f"{branch!r} is no branch name"
+    return [] if is_valid else [error("FT520", headline, "--branch", help="a name such as main, without refs/heads/")]
 
 
 def _is_ref(branch: str) -> bool:
@@ -128,58 +128,58 @@ def _is_ref(branch: str) -> bool:
 def _path_problems(path: str, folder: str) -> list[Diagnostic]:
     reason = path_problem(folder) if folder else ""
     reason = "it is absolute" if path.startswith("/") else reason
-    told = f"{path!r} is no folder of a repository: {reason}"
+    headline = f"{path!r} is no folder of a repository: {reason}"
     how = "a folder such as training/cluster-a"
-    return [error("FT520", told, "--path", help=how)] if reason else []
+    return [error("FT520", headline, "--path", help=how)] if reason else []
 
 
 def local(target: Target) -> Git:
-    """The local repository of a target.
+    """Return the local repository of a target.
 
     Raises:
         Rejected: FT521.
     """
-    place = Path(target.repo)
-    candidates = [place / ".git", place]
-    git = next((found for folder in candidates if (found := _common(folder))), None)
+    folder = Path(target.repo)
+    candidates = [folder / ".git", folder]
+    git = next((found for candidate in candidates if (found := _main_repository(candidate))), None)
     if git is None:
-        how = f"`git init {place}`, or name a URL"
-        raise Rejected([error("FT521", f"{place} is no git repository", "--repo", help=how)])
+        how = f"`git init {folder}`, or name a URL"
+        raise Rejected([error("FT521", f"{folder} is no git repository", "--repo", help=how)])
     return git
 
 
-def _common(folder: Path) -> Git | None:
-    """The repository at a folder or behind a `.git` file; a linked work tree leads to its main one."""
-    found = git_folder(folder)
-    if found is None or not files.is_there(found / "HEAD"):
+def _main_repository(folder: Path) -> Git | None:
+    """Return the repository at a folder or behind a `.git` file; for a linked work tree, its main repository."""
+    git = git_folder(folder)
+    if git is None or not files.is_there(git / "HEAD"):
         return None
-    common = Git(found).maybe("rev-parse", "--git-common-dir")
-    return Git(files.resolved(found / common)) if common else None
+    common = Git(git).maybe("rev-parse", "--git-common-dir")
+    return Git(files.resolved(git / common)) if common else None
 
 
-def git_folder(place: Path) -> Path | None:
-    """Return a repository's own folder, once git can read it without harm.
+def git_folder(path: Path) -> Path | None:
+    """Return a repository's own folder, after a check that git can read its files safely.
 
-    That is `.git` itself, or what a `.git` file names; None where that file is none of git's.
+    That is the folder `path` itself, or the folder that a `.git` file names; None if the file is not git's.
 
     Raises:
         Rejected: FT521, see `refuse_endless`.
     """
-    found = _followed(place)
-    for folder in _folders(found) if found else ():
-        refuse_endless(_read_by_git(folder))
-    return found
+    git = _follow_git_file(path)
+    for folder in _folders(git) if git else ():
+        refuse_endless(_files_read_by_git(folder))
+    return git
 
 
-def _followed(place: Path) -> Path | None:
-    if not files.is_there(place):
-        return files.resolved(place)
+def _follow_git_file(path: Path) -> Path | None:
+    if not files.is_there(path):
+        return files.resolved(path)
     try:
-        text = os.fsdecode(files.read(place, at_most=_LONGEST_GITDIR))
+        text = os.fsdecode(files.read(path, at_most=_LONGEST_GITDIR))
     except OSError:
         return None
-    head, named = text[: len(_GITDIR)], text[len(_GITDIR) :].strip()
-    return files.resolved(place.parent / named) if head == _GITDIR and named and "\0" not in named else None
+    head, target = text[: len(_GITDIR)], text[len(_GITDIR) :].strip()
+    return files.resolved(path.parent / target) if head == _GITDIR and target and "\0" not in target else None
 
 
 _GITDIR = "gitdir:"
@@ -187,12 +187,12 @@ _LONGEST_GITDIR = 1 << 16
 
 
 def refuse_endless(paths: Iterable[tuple[Path, int]]) -> None:
-    """Refuse files that git would wait for without end, or read until memory is full, before it is run.
+    """Refuse files that git would wait for without end, or read until memory is full.
 
-    Git opens what it finds, be it a FIFO, a device or a reference of many gigabytes.
+    Git opens any file it finds, even a FIFO, a device or a reference of many gigabytes.
 
     Args:
-        paths: files that git reads, each with the bytes that are sane for it.
+        paths: files that git reads, each with its largest acceptable size in bytes.
 
     Raises:
         Rejected: FT521.
@@ -201,36 +201,36 @@ def refuse_endless(paths: Iterable[tuple[Path, int]]) -> None:
         try:
             files.check(path, at_most=at_most)
         except OSError as problem:
-            told = f"{path} cannot be read: {problem.strerror}"
+            headline = f"{path} cannot be read: {problem.strerror}"
             how = "remove it, or clone the repository anew"
-            raise Rejected([error("FT521", told, str(path), help=how)]) from None
+            raise Rejected([error("FT521", headline, str(path), help=how)]) from None
 
 
 def _folders(git: Path) -> Iterator[Path]:
-    """A repository's folder, and the one that a linked work tree shares with others."""
+    """Yield a repository's folder, and the folder that a linked work tree shares with others."""
     common = git / "commondir"
-    # Git opens HEAD before it looks whether the rest of a repository is there.
+    # Git opens HEAD before it checks that the rest of a repository exists.
     if os.path.lexists(git / "HEAD") or os.path.lexists(common):
         yield git
     if common.is_file():
         yield git / os.fsdecode(files.read(common, at_most=_LONGEST_GITDIR)).strip("\0\n")
 
 
-def _read_by_git(folder: Path) -> Iterator[tuple[Path, int]]:
-    """The files of a repository; links in its first level are followed, for the Android project's `repo` makes some."""
+def _files_read_by_git(folder: Path) -> Iterator[tuple[Path, int]]:
+    """Yield the files of a repository; follow links in its first level, which Android's `repo` tool creates."""
     for top in sorted(folder.glob("*")):
         if top.name in _OTHERS:
             continue
-        found = (Path(place, name) for place, _, names in os.walk(top) for name in names)
-        for path in found if top.is_dir() else [top]:
-            yield path, files.LARGEST if _is_held_whole(path.relative_to(folder)) else sys.maxsize
+        below = (Path(parent, name) for parent, _, names in os.walk(top) for name in names)
+        for path in below if top.is_dir() else [top]:
+            yield path, files.LARGEST if _is_read_whole(path.relative_to(folder)) else sys.maxsize
 
 
 _OTHERS = {"annex", "lfs", "modules"}
-"""Folders of a repository that belong to other programs or to other repositories."""
+"""Folders in a repository that belong to other programs or to other repositories."""
 _MAPPED = {"index", "logs"}
 
 
-def _is_held_whole(path: Path) -> bool:
-    """Whether git reads a file of a repository into memory: not objects, nor what else it maps."""
+def _is_read_whole(path: Path) -> bool:
+    """Return whether git reads a file of a repository into memory; it maps objects, the index and logs."""
     return path.name == "alternates" if path.parts[0] == "objects" else path.parts[0] not in _MAPPED

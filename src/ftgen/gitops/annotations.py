@@ -1,7 +1,7 @@
 """Annotations of a committed manifest, edited line by line so that every other byte stays as it was.
 
-Only files whose bytes are those that ftgen wrote are edited, and those are block style: two spaces a level, one
-key a line, values that take several lines indented below their key.
+Only files with the bytes that ftgen wrote are edited.  These are block style: two spaces a level, one key a line,
+values of several lines indented below their key.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ftgen import record, yamlio
 from ftgen.diagnostics import Rejected, error
 
 Annotations = Mapping[str, str | None]
-"""Annotations to set, or to take away where the value is None."""
+"""Annotations to set, or to remove if the value is None."""
 
 _HOOK = "argocd.argoproj.io/hook"
 _OPTIONS = "argocd.argoproj.io/sync-options"
@@ -23,7 +23,7 @@ _COMPARE = "argocd.argoproj.io/compare-options"
 _SSA = "kustomize.toolkit.fluxcd.io/ssa"
 _FLUX_PRUNE = "kustomize.toolkit.fluxcd.io/prune"
 TOMBSTONE: Annotations = MappingProxyType({_HOOK: "Skip", _SSA: "Ignore"})
-"""What an archived run carries: Argo CD and Flux skip the object, whether or not it is there."""
+"""Annotations of an archived run: Argo CD and Flux skip the object, whether or not it exists."""
 _GUARDS = {"Prune=false", "Prune=confirm", "Delete=false", "Delete=confirm"}
 
 _METADATA = re.compile(r"^metadata:\n((?:  .*\n|\n)+)", re.MULTILINE)
@@ -33,72 +33,72 @@ _HEAD = "  annotations:\n"
 
 
 def annotated(content: bytes, annotations: Annotations) -> bytes:
-    """A manifest with annotations set or taken away; what is set comes first.
+    """Return a manifest with annotations set or removed; those set come first.
 
     Raises:
-        Rejected: FT527, where the manifest is not laid out as ftgen does it.
+        Rejected: FT527, when the manifest has another layout than ftgen writes.
     """
     text = text_of(content)
     start, end = _metadata(text)
     fields = _split(_FIELD, text[start:end])
-    place = next((index for index, field in enumerate(fields) if field.startswith(_HEAD)), len(fields))
-    old = _split(_ANNOTATION, "".join(fields[place : place + 1]).removeprefix(_HEAD))
+    position = next((index for index, field in enumerate(fields) if field.startswith(_HEAD)), len(fields))
+    old = _split(_ANNOTATION, "".join(fields[position : position + 1]).removeprefix(_HEAD))
     kept = [line for line in old if _key(line) not in annotations]
-    put = [_line(key, value) for key, value in annotations.items() if value is not None]
-    fields[place : place + 1] = ["".join([_HEAD, *put, *kept])] if put or kept else []
+    new = [_line(key, value) for key, value in annotations.items() if value is not None]
+    fields[position : position + 1] = ["".join([_HEAD, *new, *kept])] if new or kept else []
     return "".join([text[:start], *fields, text[end:]]).encode()
 
 
 def annotations_of(content: bytes) -> Mapping[str, str]:
-    """The annotations of a manifest that are text; reads nothing of it but its metadata."""
+    """Return the annotations of a manifest that are text; parse only its metadata."""
     text = text_of(content)
     start, end = _metadata(text)
-    said = record.of({"metadata": yamlio.parse(text[start:end], "metadata")})
-    return {key: value for key, value in said.items() if isinstance(value, str)}
+    values = record.of({"metadata": yamlio.parse(text[start:end], "metadata")})
+    return {key: value for key, value in values.items() if isinstance(value, str)}
 
 
 def text_of(content: bytes) -> str:
-    """The text of a committed manifest; an index may list any bytes as ftgen's own.
+    """Decode a committed manifest; an index may list any bytes as ftgen's own.
 
     Raises:
-        Rejected: FT527, where it is none.
+        Rejected: FT527, when it is not UTF-8.
     """
     try:
         return content.decode()
     except UnicodeDecodeError:
-        raise _foreign() from None
+        raise _unknown_layout() from None
 
 
 def unguarded(content: bytes) -> Annotations:
-    """Without what keeps reconcilers from removing the object, and from touching it at all."""
+    """Return the annotations that remove the guards, so reconcilers may prune the object and change it."""
     options = annotations_of(content).get(_OPTIONS, "").split(",")
-    left = ",".join(option for option in options if option and option.strip() not in _GUARDS)
-    # Argo CD shows what is to be pruned only without IgnoreExtraneous; Flux takes the guard off the live
-    # object only where it may touch it, which IfNotPresent in git forbids.
-    return {_OPTIONS: left or None, _COMPARE: None, _FLUX_PRUNE: None, _SSA: None}
+    remaining = ",".join(option for option in options if option and option.strip() not in _GUARDS)
+    # Argo CD shows objects to prune only without IgnoreExtraneous; Flux removes the guard from the live object
+    # only if it may change it, which IfNotPresent in git forbids.
+    return {_OPTIONS: remaining or None, _COMPARE: None, _FLUX_PRUNE: None, _SSA: None}
 
 
 def revived(content: bytes) -> Annotations:
-    """The annotations of a run that is to be created: no tombstone, and Flux creates it once only."""
-    there = annotations_of(content)
-    flux = "IfNotPresent" if _FLUX_PRUNE in there else None
-    return {_HOOK: None, _SSA: flux} if there.get(_HOOK) == "Skip" else {}
+    """Return the annotations of a run to create again: no tombstone, and Flux creates it only once."""
+    current = annotations_of(content)
+    flux = "IfNotPresent" if _FLUX_PRUNE in current else None
+    return {_HOOK: None, _SSA: flux} if current.get(_HOOK) == "Skip" else {}
 
 
 def _metadata(text: str) -> tuple[int, int]:
     found = _METADATA.search(text)
     if found is None:
-        raise _foreign()
+        raise _unknown_layout()
     return found.span(1)
 
 
-def _foreign() -> Rejected:
-    told = "a committed manifest is not laid out as ftgen writes it"
-    return Rejected([error("FT527", told, help="publish the run again with --overwrite")])
+def _unknown_layout() -> Rejected:
+    headline = "a committed manifest is not laid out as ftgen writes it"
+    return Rejected([error("FT527", headline, help="publish the run again with --overwrite")])
 
 
 def _split(start: re.Pattern[str], text: str) -> list[str]:
-    """The text cut where an item starts, each with the lines that are indented below it."""
+    """Split the text where an item starts; each part has the lines that are indented below the item."""
     cuts = [found.start() for found in start.finditer(text)]
     return [text[a:b] for a, b in pairwise([*cuts, len(text)])]
 

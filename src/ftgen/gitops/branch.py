@@ -1,4 +1,4 @@
-"""A folder of a branch as a `Store`, and the commit that changes it."""
+"""Store over a folder of a git branch, and the commit that changes it."""
 
 from __future__ import annotations
 
@@ -20,21 +20,24 @@ _NOTHING = "0" * 40
 
 @dataclass(slots=True)
 class BranchStore:
-    """The files below `path` in `commit`, read without a checkout.
+    """Files below `path` in `commit`, read without a checkout.
 
     Attributes:
-        git: where the objects are.
+        git: repository that holds the objects.
         commit: the commit to build on, empty for a branch that does not exist yet.
         path: the folder, empty for the root.
-        shown: the place in words.
-        hashing: name of the repository's object hash.
+        shown: the place in words, for messages.
+        object_format: name of the repository's object hash.
+        modes: path in the repository, to the mode and object id of each entry of the commit.
+        staged: path below `path`, to the object id of each staged file.
+        removed: paths below `path` that the commit leaves out.
     """
 
     git: Git
     commit: str
     path: str
     shown: str
-    hashing: str = "sha1"
+    object_format: str = "sha1"
     modes: dict[str, tuple[str, str]] = field(default_factory=dict)
     staged: dict[str, str] = field(default_factory=dict)
     removed: set[str] = field(default_factory=set)
@@ -47,29 +50,29 @@ class BranchStore:
             self.modes = dict(_entry(line) for line in listed.split(b"\0") if line)
 
     def close(self) -> None:
-        """End the processes that were talked to."""
+        """End the git processes."""
         for process in (self._importer, self._reader):
             if process is not None:
                 process.kill()
                 process.communicate()
 
-    # a store
+    # methods of `Store`
 
     def describe(self) -> str:
-        """Branch and folder."""
+        """Return the branch and folder in words."""
         return self.shown
 
     def is_bare(self) -> bool:
-        """Whether the folder holds nothing but version control's own dot files."""
+        """Return whether the folder holds only version control's own dot files."""
         inside = [path for path in self.modes if path.startswith(self._full(""))]
         return all(path.removeprefix(self._full("")).startswith(".git") for path in inside)
 
     def problem(self, path: str) -> Diagnostic | None:
-        """Why nothing can be committed at `path`: a link, a submodule or a file in the way."""
+        """Return why nothing can be committed at `path`: a link, a submodule or a file in the way."""
         full = self._full(path)
         parts = full.split("/")
-        above = ["/".join(parts[:count]) for count in range(1, len(parts))]
-        blocked = [place for place in above if self.modes.get(place, ("040000", ""))[0] != "040000"]
+        parents = ["/".join(parts[:count]) for count in range(1, len(parts))]
+        blocked = [parent for parent in parents if self.modes.get(parent, ("040000", ""))[0] != "040000"]
         if blocked:
             return error("FT501", f"{full} lies behind {blocked[0]}, which is no folder", path, help="move it away")
         if self.modes.get(full, (_FILE, ""))[0] in {_LINK, _MODULE, "040000"}:
@@ -77,20 +80,20 @@ class BranchStore:
         return None
 
     def has(self, path: str) -> bool:
-        """Whether the commit has a file at `path`."""
+        """Return whether the commit has a file at `path`."""
         return self._full(path) in self.modes
 
     def holds(self, path: str, content: bytes) -> bool:
-        """Whether the commit has exactly this content at `path`; compares ids, reads nothing."""
+        """Return whether the commit has exactly this content at `path`; compare ids, read nothing."""
         return self.modes.get(self._full(path), ("", ""))[1] == self._id(content)
 
     def read(self, path: str) -> bytes | None:
-        """The content at `path` in the commit."""
+        """Return the content at `path` in the commit, or None where it has no file there."""
         mode, name = self.modes.get(self._full(path), ("", ""))
         return self._content(name) if mode.startswith("100") else None
 
     def stage(self, path: str, content: bytes) -> None:
-        """Write the content as an object; nothing refers to it until the commit does."""
+        """Write the content as an object; only the commit will refer to it."""
         if self._importer is None:
             self._importer = self.git.open("fast-import", "--quiet", "--done")
         stream = cast("IO[bytes]", self._importer.stdin)
@@ -108,35 +111,35 @@ class BranchStore:
         return f"{self.path}/{path}" if self.path else path
 
     def _id(self, content: bytes) -> str:
-        return hashlib.new(self.hashing, b"blob %d\0%b" % (len(content), content)).hexdigest()
+        return hashlib.new(self.object_format, b"blob %d\0%b" % (len(content), content)).hexdigest()
 
     def _content(self, name: str) -> bytes:
         if self._reader is None:
             self._reader = self.git.open("cat-file", "--batch")
-        asked, told = cast("IO[bytes]", self._reader.stdin), cast("IO[bytes]", self._reader.stdout)
-        asked.write(f"{name}\n".encode())
-        asked.flush()
-        header = told.readline().split()
+        requests, replies = cast("IO[bytes]", self._reader.stdin), cast("IO[bytes]", self._reader.stdout)
+        requests.write(f"{name}\n".encode())
+        requests.flush()
+        header = replies.readline().split()
         if len(header) != 3 or header[1] != b"blob":  # noqa: PLR2004 - id, type, size
-            lacking = f"{self.shown} lacks the object {name}, as a partial clone does"
-            raise Rejected([error("FT521", lacking, "--repo", help="add --push, or name the URL of the remote")])
+            headline = f"{self.shown} lacks the object {name}, as a partial clone does"
+            raise Rejected([error("FT521", headline, "--repo", help="add --push, or name the URL of the remote")])
         if int(header[2]) > files.LARGEST:
-            # The rest of the object is left in the pipe: nothing more is asked of this process.
-            large = f"{self.shown}: the object {name} holds more than {files.LARGEST // files.MIB} MiB"
+            # The rest of the object stays in the pipe; the error ends all use of this process.
+            headline = f"{self.shown}: the object {name} holds more than {files.LARGEST // files.MIB} MiB"
             raise Rejected(
-                [error("FT521", large, "--repo", help="it is no file of ftgen's: remove it from the branch")]
+                [error("FT521", headline, "--repo", help="it is no file of ftgen's: remove it from the branch")]
             )
-        return told.read(int(header[2]) + 1)[:-1]
+        return replies.read(int(header[2]) + 1)[:-1]
 
     # the index and the commit
 
     def lock(self) -> Lock:
-        """The ownership index of the folder."""
+        """Return the ownership index of the folder."""
         text = self.read(LOCK_NAME)
         return EMPTY if text is None else parse_lock(text, f"{self.shown}: {self._full(LOCK_NAME)}")
 
     def stage_lock(self, lock: Lock) -> None:
-        """Stage the index, unless it says what it said."""
+        """Stage the index, unless it is unchanged."""
         text = dump_lock(lock)
         if (lock != EMPTY or self.has(LOCK_NAME)) and not self.holds(LOCK_NAME, text):
             if blocked := self.problem(LOCK_NAME):
@@ -145,21 +148,21 @@ class BranchStore:
 
     @property
     def is_unchanged(self) -> bool:
-        """Whether a commit would have nothing to say."""
+        """Return whether a commit would change nothing."""
         return not self.staged and not self.removed
 
-    def write(self, text: str, when: Mapping[str, str], *, signed: bool) -> str:
-        """The id of a commit of what was staged, on top of the one it was read from."""
+    def write(self, message: str, env: Mapping[str, str], *, signed: bool) -> str:
+        """Commit the staged changes on top of `commit`; return the id of the new commit."""
         self._finish_import()
         index = {"GIT_INDEX_FILE": str(self.git.folder / "ftgen-index")}
         self.git.run("read-tree", self.commit or "--empty", env=index)
-        self.git.run("update-index", "-z", "--index-info", given=self._index_lines(), env=index)
-        # In a clone without blobs those of other files are not here; the tree names them all the same.
+        self.git.run("update-index", "-z", "--index-info", stdin=self._index_lines(), env=index)
+        # A clone without blobs lacks those of other files; the tree can name them nevertheless.
         tree = self.git.text("write-tree", "--missing-ok", env=index)
         parent = ["-p", self.commit] if self.commit else []
         sign = ["-S"] if signed else []
-        made = self.git.run("commit-tree", *sign, *parent, tree, given=text.encode(), env=when)
-        return made.decode().strip()
+        commit = self.git.run("commit-tree", *sign, *parent, tree, stdin=message.encode(), env=env)
+        return commit.decode().strip()
 
     def _finish_import(self) -> None:
         importer, self._importer = self._importer, None
@@ -172,10 +175,10 @@ class BranchStore:
             raise GitFailed(["fast-import"], "the objects could not be written; is the disk full?")
 
     def _index_lines(self) -> bytes:
-        zero = "0" * hashlib.new(self.hashing).digest_size * 2
-        gone = [f"0 {zero}\t{self._full(path)}" for path in sorted(self.removed)]
-        put = [f"{_FILE} {name}\t{self._full(path)}" for path, name in sorted(self.staged.items())]
-        return "".join(f"{line}\0" for line in [*gone, *put]).encode()
+        zero = "0" * hashlib.new(self.object_format).digest_size * 2
+        removed = [f"0 {zero}\t{self._full(path)}" for path in sorted(self.removed)]
+        written = [f"{_FILE} {name}\t{self._full(path)}" for path, name in sorted(self.staged.items())]
+        return "".join(f"{line}\0" for line in [*removed, *written]).encode()
 
 
 def _entry(line: bytes) -> tuple[str, tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""Running git, and nothing but git: the one door to the program."""
+"""Run git; no other module starts the program."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from tempfile import TemporaryDirectory
 from ftgen.diagnostics import Rejected, error
 
 PROTOCOLS = ("file", "git", "http", "https", "ssh")
-"""The transports git may use; `ext::` and `fd::` run programs."""
+"""Transports that git may use; `ext::` and `fd::` run programs."""
 _NO_TRANSPORT = {"GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1"}
-"""For a repository of somebody else's, whose configuration names the program that fetches a missing object."""
+"""Environment for a foreign repository, whose configuration may name a program that fetches a missing object."""
 _TRANSPORT = {"GIT_ALLOW_PROTOCOL": ":".join(PROTOCOLS), "GIT_NO_LAZY_FETCH": "0"}
 
 _OWN = {
     "core.hooksPath": os.devnull,
     "core.fsmonitor": "false",
     "core.attributesFile": os.devnull,
-    # Objects may be written into a repository whose references this one does not know: never collect there.
+    # Objects may be written into another repository, whose references are unknown here: never collect garbage.
     "gc.auto": "0",
     "maintenance.auto": "false",
     "fetch.writeCommitGraph": "false",
@@ -44,11 +44,11 @@ _FORGOTTEN = (
     "GIT_GRAFT_FILE",
     "GIT_CONFIG",
 )
-"""What the environment may hold when ftgen runs inside a hook, and would point git elsewhere."""
+"""Variables that a git hook sets and that would point git to another repository."""
 
 
-class GitFailed(Exception):  # noqa: N818 - what git reports, not a malfunction
-    """Git ended with an error; `message` is what it said."""
+class GitFailed(Exception):  # noqa: N818 - an expected outcome, not a malfunction
+    """Error exit of git; `message` is its error output."""
 
     def __init__(self, command: Sequence[str], message: str) -> None:
         """Keep the verb and the message."""
@@ -58,20 +58,20 @@ class GitFailed(Exception):  # noqa: N818 - what git reports, not a malfunction
 
 @dataclass(frozen=True, slots=True)
 class Git:
-    """A repository to run plumbing in.
+    """Repository to run plumbing in.
 
     Attributes:
         folder: the repository's own folder.
-        settings: configuration on top of the user's, programs excluded.
-        env: environment on top of the process's.
+        settings: configuration on top of the user's; never names a program.
+        env: environment variables on top of the process's.
     """
 
     folder: Path
     settings: Mapping[str, str] = field(default_factory=dict)
     env: Mapping[str, str] = field(default_factory=dict)
 
-    def run(self, *command: str, given: bytes = b"", env: Mapping[str, str] | None = None) -> bytes:
-        """What a git command prints.
+    def run(self, *command: str, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> bytes:
+        """Run a git command and return its output.
 
         Raises:
             GitFailed: it ended with an error.
@@ -79,7 +79,7 @@ class Git:
         """
         done = subprocess.run(
             self._line(command),
-            input=given,
+            input=stdin,
             capture_output=True,
             env=self._environment(env or {}),
             check=False,
@@ -89,18 +89,18 @@ class Git:
         return done.stdout
 
     def text(self, *command: str, env: Mapping[str, str] | None = None) -> str:
-        """What a git command prints, as text without the last line's end."""
+        """Run a git command and return its output as text, without the last newline."""
         return self.run(*command, env=env).decode("utf-8", "replace").rstrip("\n")
 
     def maybe(self, *command: str) -> str:
-        """The same, or the empty string when git ends with an error."""
+        """Run a git command and return its output as text, or the empty string when git exits with an error."""
         try:
             return self.text(*command)
         except GitFailed:
             return ""
 
     def open(self, *command: str) -> subprocess.Popen[bytes]:
-        """A git command to talk to."""
+        """Start a git command with pipes to its input and output."""
         pipe = subprocess.PIPE
         return subprocess.Popen(
             self._line(command), stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, env=self._environment({})
@@ -126,9 +126,9 @@ def _fixed() -> dict[str, str]:
 
 
 def _configuration(settings: Mapping[str, str]) -> dict[str, str]:
-    """Settings by environment, after those that are there: a token must not show in the list of processes."""
-    given = os.environ.get("GIT_CONFIG_COUNT", "")
-    first = int(given) if given.isdecimal() else 0
+    """Return variables that pass settings to git, after those already set: a token must not show in a process list."""
+    count = os.environ.get("GIT_CONFIG_COUNT", "")
+    first = int(count) if count.isdecimal() else 0
     pairs = enumerate(settings.items(), first)
     numbered = {
         f"GIT_CONFIG_{part}_{i}": text for i, pair in pairs for part, text in zip(("KEY", "VALUE"), pair, strict=True)
@@ -138,19 +138,19 @@ def _configuration(settings: Mapping[str, str]) -> dict[str, str]:
 
 @contextmanager
 def scratch_repository(
-    settings: Mapping[str, str], objects: Path | None = None, hashing: str = "sha1"
+    settings: Mapping[str, str], objects: Path | None = None, object_format: str = "sha1"
 ) -> Iterator[Git]:
-    """A temporary bare repository; with `objects`, it reads and writes another one's object store."""
-    with TemporaryDirectory(prefix="ftgen-git-", ignore_cleanup_errors=True) as place:
-        folder = Path(place) / "repository.git"
-        first = Git(folder, settings)
-        first.run("init", "--quiet", "--bare", "--template=", f"--object-format={hashing}", str(folder))
+    """Create a temporary bare repository; with `objects`, it reads and writes another one's object store."""
+    with TemporaryDirectory(prefix="ftgen-git-", ignore_cleanup_errors=True) as parent:
+        folder = Path(parent) / "repository.git"
+        plain = Git(folder, settings)
+        plain.run("init", "--quiet", "--bare", "--template=", f"--object-format={object_format}", str(folder))
         yield Git(folder, settings, {"GIT_OBJECT_DIRECTORY": str(objects)} if objects else _TRANSPORT)
 
 
 @contextmanager
 def translate_git_errors() -> Iterator[None]:
-    """Translate what nobody foresaw, once, at the door."""
+    """Convert unexpected git failures to diagnostics (FT530)."""
     try:
         yield
     except GitFailed as problem:

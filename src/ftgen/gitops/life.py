@@ -1,9 +1,9 @@
-"""The life of a committed run after its first commit: archived, stopped, run again.
+"""Life of a committed run: archive it, stop it, run it again.
 
-Nothing here kills a training by surprise.  Reconcilers read their guards from the live object, so removing a
-file stops nothing until a commit before it has taken the guards away; and a finished run gets a tombstone
-(`argocd.argoproj.io/hook: Skip`, Flux's `ssa: Ignore`), which keeps it from being created again once its
-object is deleted.
+No change here stops a training unexpectedly.  Reconcilers read their guards from the live object, so removing a file
+stops nothing unless an earlier commit has removed the guards.  A finished run gets a tombstone
+(`argocd.argoproj.io/hook: Skip`, Flux's `ssa: Ignore`), so reconcilers do not create it again after its object is
+deleted.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ftgen.gitops.annotations import TOMBSTONE, Annotations, annotated, revived,
 from ftgen.gitops.branch import BranchStore
 from ftgen.gitops.git import translate_git_errors
 from ftgen.gitops.publish import TreeEdit
-from ftgen.gitops.remote import destination
+from ftgen.gitops.remote import open_destination
 from ftgen.tree import (
     DELIVERY,
     AssignedName,
@@ -45,69 +45,69 @@ _SUBJECT = 50
 
 
 def archiving(names: Sequence[str]) -> TreeEdit:
-    """Mark runs as finished: their files stay, and reconcilers leave them alone for good.
+    """Mark runs as finished: their files stay, and reconcilers ignore them from then on.
 
-    The work raises FT527 for a run that is unknown or being stopped.
+    The edit raises FT527 for a run that is unknown or being stopped.
     """
 
-    def one(edit: _Edit, path: str, entry: Entry) -> None:
+    def archive(edit: _Edit, path: str, entry: Entry) -> None:
         if entry.state is State.STOPPING:
-            raise _no(entry.name, "is being stopped", f"`ftgen stop {entry.name}` finishes that")
+            raise _rejected(entry.name, "is being stopped", f"`ftgen stop {entry.name}` finishes that")
         if is_job(entry.object):
             edit.annotate(path, TOMBSTONE)
-        edit.move(path, State.ARCHIVED)
+        edit.set_state(path, State.ARCHIVED)
 
-    return _work("archive", names, one)
+    return _tree_edit("archive", names, archive)
 
 
 def stopping(names: Sequence[str]) -> TreeEdit:
-    """Stop runs in two changes, one a call: the first takes the guards away, the second the files.
+    """Stop runs in two changes, one for each call: the first removes the guards, the second the files.
 
-    Between the two, the reconciler must have synchronised the first: it reads the guards from the live
-    object.  The file of an archived run goes at once: reconcilers have let go of its job, whose guard stays.
-    Scripts that no other run names go with the last one.
+    The reconciler must synchronise the first change before the second, since it reads the guards from the live
+    object.  The file of an archived run is removed at once: reconcilers ignore its job, whose guard stays.
+    Scripts that no other run names are removed with the last run.
 
-    The work raises FT527 for an unknown run.
+    The edit raises FT527 for an unknown run.
     """
 
-    def one(edit: _Edit, path: str, entry: Entry) -> None:
-        over = entry.state in {State.STOPPING, State.ARCHIVED}
-        if over and is_job(entry.object):
+    def stop(edit: _Edit, path: str, entry: Entry) -> None:
+        unguarded_or_archived = entry.state in {State.STOPPING, State.ARCHIVED}
+        if unguarded_or_archived and is_job(entry.object):
             edit.remove(path, FileChange.PURGED if entry.state is State.ARCHIVED else FileChange.REMOVED)
-        elif over:
-            edit.move(path, State.ORPHANED)
+        elif unguarded_or_archived:
+            edit.set_state(path, State.ORPHANED)
         else:
             if is_job(entry.object):
                 edit.annotate(path, unguarded(edit.content(path)))
-            edit.move(path, State.STOPPING)
+            edit.set_state(path, State.STOPPING)
 
-    return _work("stop", names, one, last=_Edit.retire_scripts)
+    return _tree_edit("stop", names, stop, finish=_Edit.stop_scripts)
 
 
 def rerunning(names: Sequence[str], runs: Iterable[Run] = ()) -> TreeEdit:
     """Train committed runs again, as new objects called `<name>-r2`, `-r3` and so on.
 
-    A run whose files were removed is taken from `runs`, where it is rendered there.
+    A run whose files were removed is taken from `runs`, if it is among them.
 
-    The work raises FT527 for a run that is unknown, being stopped, or whose name has no room for the suffix.
+    The edit raises FT527 for a run that is unknown, being stopped, or whose name has no room for the suffix.
     """
 
-    def one(edit: _Edit, path: str, entry: Entry) -> None:
+    def rerun(edit: _Edit, path: str, entry: Entry) -> None:
         if entry.state is State.STOPPING:
-            raise _no(entry.name, "is being stopped", f"`ftgen stop {entry.name}` finishes that")
-        edit.repeat(path, entry)
+            raise _rejected(entry.name, "is being stopped", f"`ftgen stop {entry.name}` finishes that")
+        edit.copy_under_next_name(path, entry)
 
-    return _work("rerun", names, one, {key: run for run in runs for key in (run.name, run.identity)})
+    return _tree_edit("rerun", names, rerun, {key: run for run in runs for key in (run.name, run.identity)})
 
 
 @dataclass(frozen=True, slots=True)
 class UnusedFile:
-    """A committed file that no active run needs.
+    """Committed file that no active run needs.
 
     Attributes:
-        path: below the target's folder.
+        path: path below the target's folder.
         object: see `Entry.object`.
-        why: in words.
+        why: reason in words.
         state: see `State`.
     """
 
@@ -118,27 +118,27 @@ class UnusedFile:
 
 
 def gc(target: Target, *, push: bool = False) -> list[UnusedFile]:
-    """The `unused_files` of a branch.
+    """Return the `unused_files` of a branch.
 
     Raises:
-        Rejected: FT5xx, where it cannot be read.
+        Rejected: FT5xx, when it cannot be read.
     """
-    with translate_git_errors(), destination(target, push=push) as place:
-        store = BranchStore(place.git, place.tip(target.branch), target.path, target.shown)
+    with translate_git_errors(), open_destination(target, push=push) as destination:
+        store = BranchStore(destination.git, destination.tip(target.branch), target.path, target.shown)
         with closing(store):
             return list(unused_files(store, store.lock()))
 
 
 def unused_files(store: Store, lock: Lock) -> Iterator[UnusedFile]:
-    """What nothing refers to: orphaned and archived runs, and claims and the like no live job names.
+    """Yield orphaned, stopping and archived runs, and scripts, claims and other files that no run needs.
 
-    Only lists; `stop` removes.
+    This changes nothing; `stopping` removes runs.
     """
     jobs = {path: entry.state for path, entry in sorted(lock.files.items()) if is_job(entry.object)}
-    living = {path for path, state in jobs.items() if state is not State.ARCHIVED}
-    folders = {path.partition("/")[0] for path in living}
+    live = {path for path, state in jobs.items() if state is not State.ARCHIVED}
+    folders = {path.partition("/")[0] for path in live}
     texts = {path: store.read(path) or b"" for path in jobs}
-    live = [texts[path] for path in living]
+    live_texts = [texts[path] for path in live]
     for path, entry in sorted(lock.files.items()):
         if is_job(entry.object) and entry.state is not State.ACTIVE:
             yield UnusedFile(path, entry.object, f"its run is {entry.state}", entry.state)
@@ -149,10 +149,10 @@ def unused_files(store: Store, lock: Lock) -> Iterator[UnusedFile]:
             if path.partition("/")[0] not in folders:
                 yield UnusedFile(path, entry.object, "no live job is left in its folder", entry.state)
         elif is_scripts(entry.object):
-            # An archived run names its scripts for as long as its file is there.
+            # The file of an archived run still names its scripts.
             if not _is_named(entry.object, texts.values()):
                 yield UnusedFile(path, entry.object, "no run names it", entry.state)
-        elif not is_job(entry.object) and not _is_named(entry.object, live):
+        elif not is_job(entry.object) and not _is_named(entry.object, live_texts):
             yield UnusedFile(path, entry.object, "no live job names it", entry.state)
 
 
@@ -164,77 +164,81 @@ def _is_named(described: str, jobs: Iterable[bytes]) -> bool:
 # editing a committed tree
 
 
-def _work(
+def _tree_edit(
     verb: str,
     names: Sequence[str],
-    one: Callable[[_Edit, str, Entry], None],
+    edit_file: Callable[[_Edit, str, Entry], None],
     rendered: Mapping[str, Run] = MappingProxyType({}),
-    last: Callable[[_Edit], None] | None = None,
+    finish: Callable[[_Edit], None] | None = None,
 ) -> TreeEdit:
-    def work(store: Store, lock: Lock) -> tuple[Outcome, str]:
+    def apply(store: Store, lock: Lock) -> tuple[Outcome, str]:
         edit = _Edit(store, lock, dict(lock.files), dict(lock.runs), set(lock.ended), {})
         for name in names:
-            fresh = rendered.get(_first(name))
-            if fresh is not None and not _owned(lock, name):
-                edit.renew(fresh)
+            fresh = rendered.get(_base_name(name))
+            if fresh is not None and not _find_files(lock, name):
+                edit.add_under_next_name(fresh)
             else:
                 for path, entry in _files_of(lock, name):
-                    one(edit, path, entry)
-        if last:
-            last(edit)
+                    edit_file(edit, path, entry)
+        if finish:
+            finish(edit)
         return edit.outcome(), f"ftgen: {verb} {_shortened(names)}"
 
-    return work
+    return apply
 
 
 def _shortened(names: Sequence[str]) -> str:
-    """As many names as a subject has room for."""
-    most = next((count for count in range(1, len(names)) if len(" ".join(names[:count])) > _SUBJECT), len(names))
-    return " ".join(names[:most]) + (f" and {len(names) - most} more" if most < len(names) else "")
+    """Return as many names as fit into a commit's subject."""
+    shown = next((count for count in range(1, len(names)) if len(" ".join(names[:count])) > _SUBJECT), len(names))
+    return " ".join(names[:shown]) + (f" and {len(names) - shown} more" if shown < len(names) else "")
 
 
-def _first(name: str) -> str:
-    """The name before any suffix of a re-run."""
+def _base_name(name: str) -> str:
+    """Return the name without the suffix of a re-run."""
     return re.sub(r"-r[0-9]+$", "", name)
 
 
 def _files_of(lock: Lock, name: str) -> list[tuple[str, Entry]]:
-    """The files of a run; there must be some."""
-    found = _owned(lock, name)
+    """Return the files of the runs that `name` selects; refuse a name that selects none (FT527)."""
+    found = _find_files(lock, name)
     if found:
         return found
-    if _first(name) in lock.ended or name in lock.ended:
-        raise _no(name, "was stopped, and its file is gone", f"`ftgen rerun {name} OVERRIDES` renders it again")
+    if _base_name(name) in lock.ended or name in lock.ended:
+        raise _rejected(name, "was stopped, and its file is gone", f"`ftgen rerun {name} OVERRIDES` renders it again")
     known = sorted({entry.name for entry in lock.files.values() if is_job(entry.object)})
     how = (
         f"one of: {', '.join(known[:20])}" if known else "nothing is published there; check --branch and --path, or -o"
     )
-    raise _no(name, "is no committed run", how)
+    raise _rejected(name, "is no committed run", how)
 
 
-def _owned(lock: Lock, name: str) -> list[tuple[str, Entry]]:
-    """The files of a run, told by its object's name, its identity or its file's path; `sweep/*` tells many."""
+def _find_files(lock: Lock, name: str) -> list[tuple[str, Entry]]:
+    """Return the files of a run by its object's name, its identity or a file's path; `sweep/*` selects many runs."""
     if re.search(r"[*?[]", name):
-        return [(path, entry) for path, entry in _runs(lock) if fnmatchcase(entry.run, name) or fnmatchcase(path, name)]
-    owner = lock.files[name].name if name in lock.files else name
+        return [
+            (path, entry)
+            for path, entry in _unshared_files(lock)
+            if fnmatchcase(entry.run, name) or fnmatchcase(path, name)
+        ]
+    job = lock.files[name].name if name in lock.files else name
     assigned = lock.runs.get(name)
-    owner = assigned.name if assigned else owner
-    return [(path, entry) for path, entry in _runs(lock) if entry.name == owner]
+    job = assigned.name if assigned else job
+    return [(path, entry) for path, entry in _unshared_files(lock) if entry.name == job]
 
 
-def _runs(lock: Lock) -> list[tuple[str, Entry]]:
-    """The files that belong to one run alone."""
+def _unshared_files(lock: Lock) -> list[tuple[str, Entry]]:
+    """Return the files that belong to exactly one run."""
     shared = ("/*", f"{DELIVERY}/")
     return [(path, entry) for path, entry in lock.files.items() if not any(part in entry.run for part in shared)]
 
 
-def _no(name: str, why: str, how: str) -> Rejected:
+def _rejected(name: str, why: str, how: str) -> Rejected:
     return Rejected([error("FT527", f"{name} {why}", name, help=how)])
 
 
 @dataclass(slots=True)
 class _Edit:
-    """Changes to a committed tree, and to its index, in step."""
+    """Changes to a committed tree, and the same changes to its index."""
 
     store: Store
     old: Lock
@@ -244,12 +248,12 @@ class _Edit:
     changes: dict[str, FileChange]
 
     def content(self, path: str) -> bytes:
-        """The committed bytes, which must be those that ftgen wrote."""
-        there = self.store.read(path)
-        if there is None or sha256(there) != self.old.files[path].sha256:
+        """Return the committed bytes; refuse them if ftgen did not write them (FT503)."""
+        content = self.store.read(path)
+        if content is None or sha256(content) != self.old.files[path].sha256:
             how = "undo the edit, or publish the run with --overwrite first"
             raise Rejected([error("FT503", f"{path} was edited by hand", path, help=how)])
-        return there
+        return content
 
     def put(self, path: str, content: bytes, entry: Entry) -> None:
         self.changes[path] = FileChange.CHANGED if self.store.has(path) else FileChange.ADDED
@@ -262,7 +266,7 @@ class _Edit:
         if new != old:
             self.put(path, new, self.files[path])
 
-    def move(self, path: str, state: State) -> None:
+    def set_state(self, path: str, state: State) -> None:
         self.files[path] = replace(self.files[path], state=state)
 
     def remove(self, path: str, change: FileChange) -> None:
@@ -270,13 +274,13 @@ class _Edit:
         self.ended.add(self.files.pop(path).name)
         self.changes[path] = change
 
-    def retire_scripts(self) -> None:
-        """Stop scripts with the last runs that name them: their guards go first, their files with the last job's."""
-        touched = {path.partition("/")[0] for path, e in self.old.files.items() if self.files.get(path) != e}
-        there = {path: e for path, e in self.files.items() if path.partition("/")[0] in touched}
-        jobs = {path: e.state for path, e in there.items() if is_job(e.object)}
+    def stop_scripts(self) -> None:
+        """Stop scripts whose runs all stop: remove their guards first, and their files with the last job's file."""
+        edited = {path.partition("/")[0] for path, e in self.old.files.items() if self.files.get(path) != e}
+        entries = {path: e for path, e in self.files.items() if path.partition("/")[0] in edited}
+        jobs = {path: e.state for path, e in entries.items() if is_job(e.object)}
         texts = {path: self.store.read(path) or b"" for path in jobs}
-        for path, entry in [(path, e) for path, e in there.items() if is_scripts(e.object)]:
+        for path, entry in [(path, e) for path, e in entries.items() if is_scripts(e.object)]:
             states = {jobs[job] for job, text in texts.items() if _is_named(entry.object, (text,))}
             if not states:
                 self.content(path)
@@ -284,37 +288,39 @@ class _Edit:
                 self.changes[path] = FileChange.REMOVED
             elif states == {State.STOPPING}:
                 self.annotate(path, unguarded(self.content(path)))
-                self.move(path, State.STOPPING)
+                self.set_state(path, State.STOPPING)
 
-    def repeat(self, path: str, entry: Entry) -> None:
+    def copy_under_next_name(self, path: str, entry: Entry) -> None:
         if not is_job(entry.object):
             return
         if not entry.name:
-            raise _no(path, "is a job that the cluster names", "create it once more: `kubectl create -f FILE`")
-        name = self._next(entry.name)
-        again = under_name(Run("", entry.name, entry.run, {path: self.content(path)}), name)
-        ((target, content),) = again.files.items()
+            raise _rejected(path, "is a job that the cluster names", "create it once more: `kubectl create -f FILE`")
+        name = self._next_name(entry.name)
+        copy = under_name(Run("", entry.name, entry.run, {path: self.content(path)}), name)
+        ((target, content),) = copy.files.items()
         _refuse_long(name, content)
         self.put(target, annotated(content, revived(content)), replace(entry, name=name, state=State.ACTIVE))
         assigned = self.runs.get(entry.run, AssignedName(name))
         self.runs[entry.run] = replace(assigned, name=name)
         if entry.state is State.ACTIVE:
-            self.move(path, State.ORPHANED)
+            self.set_state(path, State.ORPHANED)
 
-    def renew(self, run: Run) -> None:
-        """Commit a rendered run that is not there any more under its next name."""
-        name = self._next(run.name)
+    def add_under_next_name(self, run: Run) -> None:
+        """Add a rendered run whose old files are removed, under its next name."""
+        name = self._next_name(run.name)
         for path, content in under_name(run, name).files.items():
             _refuse_long(name, content)
-            # A claim that other runs share is there already, and theirs.
+            # A claim that other runs share is committed already.
             if not self.store.has(path):
                 self.put(path, content, Entry("", "", run.identity, name))
         self.runs[run.identity] = AssignedName(name)
 
-    def _next(self, name: str) -> str:
-        base = _first(name)
-        known = {*self.ended, *(entry.name for entry in self.files.values())}
-        taken = [int(found[1]) for it in known if (found := re.fullmatch(re.escape(base) + r"-r([0-9]{1,9})", it))]
+    def _next_name(self, name: str) -> str:
+        base = _base_name(name)
+        names = {*self.ended, *(entry.name for entry in self.files.values())}
+        taken = [
+            int(found[1]) for other in names if (found := re.fullmatch(re.escape(base) + r"-r([0-9]{1,9})", other))
+        ]
         return f"{base}-r{max(taken, default=1) + 1}"
 
     def outcome(self) -> Outcome:
@@ -324,9 +330,9 @@ class _Edit:
 
 
 def _refuse_long(name: str, content: bytes) -> None:
-    """A pod is called `<job>-<task>-<index>`, and its name is a label of a host name."""
+    """Refuse a job name that makes pod names too long: `<job>-<task>-<index>` is a label of a host name."""
     for task in read(yamlio.parse(text_of(content), name), version_of(schema.DEFAULT)).tasks:
         length = len(f"{name}-{task.name}-{max(task.replicas - 1, 0)}")
         if length > _POD_NAME_LIMIT:
             why = f"would name pods of {length} characters, and {_POD_NAME_LIMIT} are allowed"
-            raise _no(name, why, "publish the run under a shorter name")
+            raise _rejected(name, why, "publish the run under a shorter name")

@@ -1,7 +1,7 @@
-"""One commit for a whole change, put on a branch that others write to as well.
+"""Commit a whole change at once, on a branch that others write to as well.
 
-What is committed is a function of the configuration and the tip of the branch.  So when the branch has moved,
-nothing is merged: the same change is worked out again on the new tip.
+The content of the commit is a function of the configuration and the tip of the branch.  So when the branch has moved,
+nothing is merged: the change is computed again on the new tip.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from ftgen.diagnostics import Diagnostic, Rejected, error, note
 from ftgen.gitops.address import Target, target_of
 from ftgen.gitops.branch import BranchStore
 from ftgen.gitops.git import Git, GitFailed, translate_git_errors
-from ftgen.gitops.remote import Destination, _Local, destination, printable
+from ftgen.gitops.remote import Destination, _Local, open_destination, printable
 from ftgen.gitops.source import Provenance, message
 from ftgen.tree import DELIVERY, FileChange, Lock, OnImmutableChange, Outcome, Run, Store, WriteOptions, plan_runs
 from ftgen.tree.lock import is_job
 
 _TRIES = 10
 _STUBBORN = 4
-"""So many refusals of a branch that has not moved are an answer, not a race for its lock."""
+"""Number of refusals, without a move of the branch, that mean a policy and not a race for its lock."""
 _FIRST_WAIT = 0.05
 _LONGEST_WAIT = 2.0
 
@@ -33,14 +33,14 @@ Progress = Callable[[str], None]
 
 
 def silent(_text: str) -> None:
-    """Progress that nobody watches."""
+    """Ignore a report of progress."""
 
 
 class Result(StrEnum):
-    """How publishing ended."""
+    """Result of publishing."""
 
     UNCHANGED = "unchanged"
-    """The branch says it all already; there is no commit."""
+    """The branch already has all content; there is no commit."""
     COMMITTED = "committed"
     """The branch of the local repository has a new commit."""
     PUSHED = "pushed"
@@ -49,15 +49,15 @@ class Result(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What publishing did.
+    """Report of publishing.
 
     Attributes:
         result: see `Result`.
         branch: the branch that was written to.
         commit: id of the new commit, or of the tip that needed none.
-        outcome: the change of every file.
+        outcome: what changed in the tree.
         diagnostics: warnings and notes.
-        is_new: whether there was no such branch before.
+        is_new: whether the branch was created.
     """
 
     result: Result
@@ -69,7 +69,7 @@ class Published:
 
     @property
     def summary(self) -> str:
-        """One line: `pushed 1a2b3c4d5e to main: +3 ~1 -0`."""
+        """Return one line: `pushed 1a2b3c4d5e to main: +3 ~1 -0`."""
         if self.result is Result.UNCHANGED:
             return f"unchanged: {self.branch} has it all"
         branch = f"{self.branch}, a new branch" if self.is_new else self.branch
@@ -77,7 +77,7 @@ class Published:
 
 
 TreeEdit = Callable[[Store, Lock], tuple[Outcome, str]]
-"""A change: stages content on a branch, and returns what becomes of it and the commit's subject."""
+"""Change of a tree: stages content on a store, and returns the outcome and the commit's subject."""
 
 
 def publish(
@@ -91,25 +91,25 @@ def publish(
     allow_dirty: bool = False,
     progress: Progress = silent,
 ) -> Published:
-    """Commit rendered runs to a branch, and push it where that is asked for or the target is a URL.
+    """Commit rendered runs to a branch, and push it if `push` is set or the target is a URL.
 
-    `runs` is gone through once for every attempt, so a generator is read into memory first.
+    Each attempt iterates over `runs`, so a generator is read into memory first.
 
     Raises:
         Rejected: FT5xx; nothing was committed, and nothing was pushed.
     """
     if not allow_dirty:
         refuse_unclean_source(target, provenance, push=push)
-    kept = runs if iter(runs) is not runs else list(runs)
-    fitting = replace(options, same_run=same_run)
+    all_runs = runs if iter(runs) is not runs else list(runs)
+    checked = replace(options, same_run=same_run)
 
     def edit(store: Store, lock: Lock) -> tuple[Outcome, str]:
-        outcome = plan_runs(store, lock, map(_named, kept), fitting)
+        outcome = plan_runs(store, lock, map(_refuse_unnamed, all_runs), checked)
         return outcome, f"ftgen: {tally(outcome)} in {' '.join(_folders(outcome)) or 'nothing'}"
 
-    own = f"ftgen/{next((run.folder for run in kept), '')}" if branch_per_sweep else target.branch
+    branch = f"ftgen/{next((run.folder for run in all_runs), '')}" if branch_per_sweep else target.branch
     return commit(
-        target_of(target.repo, own, target.path),
+        target_of(target.repo, branch, target.path),
         edit,
         provenance,
         push=push,
@@ -121,31 +121,33 @@ def publish(
 def preview(
     target: Target, runs: Iterable[Run], *, whole: frozenset[str] = frozenset(), push: bool = False
 ) -> list[Change]:
-    """What publishing the runs would change, object by object; nothing is written.
+    """Return the changes that publishing the runs would make, object by object; write nothing.
 
     Args:
-        target: where.
-        runs: what is rendered.
-        whole: folders of which this is all there should be.
-        push: whether the branch of the repository's remote is meant.
+        target: the repository, branch and folder.
+        runs: the rendered runs.
+        whole: folders that the runs cover completely.
+        push: whether to compare with the branch of the repository's remote.
 
     Raises:
         Rejected: FT5xx, where the branch cannot be read.
     """
-    with translate_git_errors(), destination(target, push=push) as place:
-        store = BranchStore(place.git, place.tip(target.branch), target.path, target.shown, _hashing(place.git))
+    with translate_git_errors(), open_destination(target, push=push) as destination:
+        store = BranchStore(
+            destination.git, destination.tip(target.branch), target.path, target.shown, _object_format(destination.git)
+        )
         with closing(store):
             return of_tree(store, store.lock(), runs, whole)
 
 
 def tally(outcome: Outcome) -> str:
-    """`+3 ~1 -0`: files added, changed and removed."""
+    """Count the files that are added, changed and removed: `+3 ~1 -0`."""
     paths = (outcome.paths(FileChange.ADDED), outcome.paths(FileChange.CHANGED), outcome.gone)
-    return " ".join(f"{sign}{len(those)}" for sign, those in zip("+~-", paths, strict=True))
+    return " ".join(f"{sign}{len(group)}" for sign, group in zip("+~-", paths, strict=True))
 
 
 def refuse_unclean_source(target: Target, provenance: Provenance, *, push: bool) -> None:
-    """Refuse to push what was rendered from a configuration that no commit holds.
+    """Refuse to push runs whose configuration is modified, or is on no branch.
 
     Raises:
         Rejected: FT523.
@@ -154,16 +156,16 @@ def refuse_unclean_source(target: Target, provenance: Provenance, *, push: bool)
     flaws = {"modified": source and source.dirty, "detached": source and source.detached}
     state = [word for word, holds in flaws.items() if holds]
     if state:
-        told = f"the configuration's own checkout is {' and '.join(state)}"
+        headline = f"the configuration's own checkout is {' and '.join(state)}"
         how = "commit it on a branch first, or add --allow-dirty; a published commit names its source"
-        raise Rejected([error("FT523", told, "--push" if push else "--repo", help=how)])
+        raise Rejected([error("FT523", headline, "--push" if push else "--repo", help=how)])
 
 
-def _named(run: Run) -> Run:
+def _refuse_unnamed(run: Run) -> Run:
     if not run.name and not run.identity.endswith("/*"):
-        told = f"{run.identity} has no final name, and no reconciler applies an object without one"
+        headline = f"{run.identity} has no final name, and no reconciler applies an object without one"
         how = "render with delivery=argocd or delivery=flux"
-        raise Rejected([error("FT529", told, "delivery", help=how)])
+        raise Rejected([error("FT529", headline, "delivery", help=how)])
     return run
 
 
@@ -180,82 +182,84 @@ def commit(
     fork: str = "",
     progress: Progress = silent,
 ) -> Published:
-    """Put the change that `edit` makes on a branch, working it out again whenever the branch has moved.
+    """Commit the change that `edit` makes to a branch; compute it again whenever the branch has moved.
 
     Args:
-        target: where.
+        target: the repository, branch and folder.
         edit: the change.
-        provenance: what the commit says of its making.
+        provenance: the origin that the commit records.
         push: whether to write to the remote of a local repository instead of to its branch.
         fork: branch to start from when the target's does not exist yet.
-        progress: told every step, in words.
+        progress: called with each step, in words.
 
     Raises:
         Rejected: FT5xx.
     """
-    with translate_git_errors(), destination(target, push=push) as place:
+    with translate_git_errors(), open_destination(target, push=push) as destination:
         refused: list[str] = []
         for attempt in range(1, _TRIES + _STUBBORN + 1):
             progress(f"reading {target.branch}" if attempt == 1 else f"{target.branch} moved; try {attempt}")
-            done, base, problem = _attempt(place, target, edit, provenance, fork=fork, progress=progress)
+            done, base, problem = _attempt(destination, target, edit, provenance, fork=fork, progress=progress)
             if done is not None:
-                return _with_notes(done, place, target)
+                return _with_note(done, destination, target)
             refused = [*refused, base] if base in refused[-1:] else [base]
-            _judge(refused, attempt, problem, target)
+            _raise_if_final(refused, attempt, problem, target)
             time.sleep(random.uniform(0, min(_LONGEST_WAIT, _FIRST_WAIT * 2**attempt)))  # noqa: S311 - jitter
     raise AssertionError("the last attempt is judged")
 
 
 def _attempt(
-    place: Destination, target: Target, edit: TreeEdit, provenance: Provenance, *, fork: str, progress: Progress
+    destination: Destination, target: Target, edit: TreeEdit, provenance: Provenance, *, fork: str, progress: Progress
 ) -> tuple[Published | None, str, str]:
-    """One try: what was published, or else the tip it was built on and why it was refused."""
-    own = place.tip(target.branch)
-    base = own or (place.tip(fork) if fork and fork != target.branch else "")
-    store = BranchStore(place.git, base, target.path, f"{target.shown} ({target.branch})", _hashing(place.git))
+    """Try once: return the report, or else None; the tip that the commit was built on; and why it was refused."""
+    tip = destination.tip(target.branch)
+    base = tip or (destination.tip(fork) if fork and fork != target.branch else "")
+    store = BranchStore(
+        destination.git, base, target.path, f"{target.shown} ({target.branch})", _object_format(destination.git)
+    )
     with closing(store):
         before = store.lock()
         outcome, subject = edit(store, before)
         store.remove(outcome.gone)
         store.stage_lock(outcome.lock)
         if store.is_unchanged:
-            return Published(Result.UNCHANGED, target.branch, own, outcome, outcome.diagnostics), base, ""
+            return Published(Result.UNCHANGED, target.branch, tip, outcome, outcome.diagnostics), base, ""
         progress(f"writing {len(store.staged)} files")
-        made = store.write(
+        new = store.write(
             message(subject, provenance, _folders(outcome), _names(before, outcome)),
             _signature(store.git, provenance),
             signed=_signs(store.git),
         )
     progress(f"updating {target.branch}")
-    problem = place.update_branch(target.branch, made, own)
-    if problem and place.tip(target.branch) != made:
-        return None, own, problem
-    result = Result.COMMITTED if isinstance(place, _Local) else Result.PUSHED
-    return Published(result, target.branch, made, outcome, outcome.diagnostics, is_new=not own), base, ""
+    problem = destination.update_branch(target.branch, new, tip)
+    if problem and destination.tip(target.branch) != new:
+        return None, tip, problem
+    result = Result.COMMITTED if isinstance(destination, _Local) else Result.PUSHED
+    return Published(result, target.branch, new, outcome, outcome.diagnostics, is_new=not tip), base, ""
 
 
-def _hashing(git: Git) -> str:
+def _object_format(git: Git) -> str:
     return git.text("rev-parse", "--show-object-format")
 
 
-def _judge(refused: list[str], attempt: int, problem: str, target: Target) -> None:
+def _raise_if_final(refused: list[str], attempt: int, problem: str, target: Target) -> None:
     if len(refused) >= _STUBBORN:
-        told = f"{target.shown} refused the new commit on {target.branch}: {printable(problem)}"
+        headline = f"{target.shown} refused the new commit on {target.branch}: {printable(problem)}"
         how = "ask who protects the branch, or add --branch-per-sweep and open a pull request"
-        raise Rejected([error("FT524", told, "--branch", target.branch, help=how)])
+        raise Rejected([error("FT524", headline, "--branch", target.branch, help=how)])
     if attempt >= _TRIES:
-        told = f"other writers moved {target.branch} {attempt} times in a row"
-        raise Rejected([error("FT528", told, "--branch", help="run the same command again")])
+        headline = f"other writers moved {target.branch} {attempt} times in a row"
+        raise Rejected([error("FT528", headline, "--branch", help="run the same command again")])
 
 
 def _names(before: Lock, outcome: Outcome) -> list[str]:
-    """The jobs that a commit adds, changes or removes."""
-    known = {**before.files, **outcome.lock.files}
-    return sorted({known[path].name for path in outcome.touched if path in known and is_job(known[path].object)})
+    """Return the names of the jobs that a commit adds, changes or removes."""
+    entries = {**before.files, **outcome.lock.files}
+    return sorted({entries[path].name for path in outcome.touched if path in entries and is_job(entries[path].object)})
 
 
 def _signature(git: Git, provenance: Provenance) -> Mapping[str, str]:
-    """The source's date, and a name where git knows none; who runs a pipeline need not be anybody."""
+    """Return variables with the source's date, and with a name if git knows none, as in a CI pipeline."""
     date = provenance.source.date if provenance.source else ""
     dates = {"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date} if date else {}
     return dates | {key: value for role in ("AUTHOR", "COMMITTER") for key, value in _person(git, role)}
@@ -273,10 +277,14 @@ def _signs(git: Git) -> bool:
     return git.maybe("config", "--type=bool", "--get", "commit.gpgSign") == "true"
 
 
-def _with_notes(done: Published, place: Destination, target: Target) -> Published:
-    if not isinstance(place, _Local) or done.result is Result.UNCHANGED or not place.is_checked_out(target.branch):
+def _with_note(done: Published, destination: Destination, target: Target) -> Published:
+    if (
+        not isinstance(destination, _Local)
+        or done.result is Result.UNCHANGED
+        or not destination.is_checked_out(target.branch)
+    ):
         return done
-    told = f"{target.branch} is checked out in {target.repo}, whose files were left alone and now lag behind"
+    headline = f"{target.branch} is checked out in {target.repo}, whose files were left alone and now lag behind"
     where = target.path or "."
     how = f"`git -C {target.repo} restore --source=HEAD --staged --worktree -- {where}` brings them up to date"
-    return replace(done, diagnostics=(*done.diagnostics, note("FT531", told, "--repo", help=how)))
+    return replace(done, diagnostics=(*done.diagnostics, note("FT531", headline, "--repo", help=how)))

@@ -1,4 +1,4 @@
-"""Where a commit goes: a branch of a local repository, or of a remote."""
+"""Destination of a commit: a branch of a local repository, or of a remote."""
 
 from __future__ import annotations
 
@@ -16,43 +16,43 @@ from ftgen.gitops.address import Target, local, password_apart, target_of, witho
 from ftgen.gitops.git import Git, GitFailed, scratch_repository
 
 _CARRIED = re.compile(r"user\..+|http\.(?!.*cookie).+|commit\.gpgsign|gpg\.format", re.IGNORECASE)
-"""Settings of a local repository that are taken over: values, never a program to run or a file to write."""
+"""Settings that are copied from a local repository: values, never a program to run or a file to write."""
 _REMOTE = "origin"
 _LONGEST = 500
 _SHA1 = 40
 
 
 class Destination(Protocol):
-    """A branch that commits can be put on."""
+    """Repository in which a branch can be moved to a new commit."""
 
     @property
     def git(self) -> Git:
-        """Where objects are read and written."""
+        """Return the repository that reads and writes objects."""
 
     def tip(self, branch: str) -> str:
-        """The commit that the branch points to, its objects at hand; empty when there is no such branch."""
+        """Return the commit that the branch points to, and fetch its objects; empty when there is no such branch."""
 
     def update_branch(self, branch: str, commit: str, base: str) -> str:
-        """Move the branch from `base` to `commit`, or say why not; empty when it is done."""
+        """Move the branch from `base` to `commit`; return why it was refused, or an empty text."""
 
 
 @contextmanager
-def destination(target: Target, *, push: bool) -> Iterator[Destination]:
-    """Open the place to publish to."""
+def open_destination(target: Target, *, push: bool) -> Iterator[Destination]:
+    """Open the repository to publish to."""
     if target.remote:
         with scratch_repository({}) as git:
             yield _remote(git, target.repo)
         return
-    mine = local(target)
-    hashing = mine.maybe("rev-parse", "--show-object-format") or "sha1"
+    repository = local(target)
+    object_format = repository.maybe("rev-parse", "--show-object-format") or "sha1"
     if push:
-        url = _upstream(target, mine)
-        with scratch_repository(_settings(mine), hashing=hashing) as git:
-            yield _Pushed(git, url, mine)
+        url = _upstream(target, repository)
+        with scratch_repository(_settings(repository), object_format=object_format) as git:
+            yield _RemoteOfLocal(git, url, repository)
     else:
-        with scratch_repository(_settings(mine), mine.folder / "objects", hashing) as git:
-            _copy_shallow(mine, git)
-            yield _Local(git, mine)
+        with scratch_repository(_settings(repository), repository.folder / "objects", object_format) as git:
+            _copy_shallow(repository, git)
+            yield _Local(git, repository)
 
 
 def _settings(git: Git) -> dict[str, str]:
@@ -61,16 +61,16 @@ def _settings(git: Git) -> dict[str, str]:
     return {key: value for key, value in pairs if _CARRIED.fullmatch(key)}
 
 
-def _copy_shallow(mine: Git, git: Git) -> None:
-    """Tell the temporary repository where the history of a shallow one ends."""
-    border = mine.folder / "shallow"
-    if border.exists():
-        shutil.copyfile(border, git.folder / "shallow")
+def _copy_shallow(repository: Git, git: Git) -> None:
+    """Copy to the temporary repository where the history of a shallow one ends."""
+    shallow = repository.folder / "shallow"
+    if shallow.exists():
+        shutil.copyfile(shallow, git.folder / "shallow")
 
 
-def _upstream(target: Target, mine: Git) -> str:
-    name = mine.maybe("config", "--get", f"branch.{target.branch}.remote") or _REMOTE
-    url = mine.maybe("config", "--get", f"remote.{name}.url")
+def _upstream(target: Target, repository: Git) -> str:
+    name = repository.maybe("config", "--get", f"branch.{target.branch}.remote") or _REMOTE
+    url = repository.maybe("config", "--get", f"remote.{name}.url")
     if not url:
         how = f"`git -C {target.repo} remote add origin URL`, or leave --push out"
         raise Rejected([error("FT521", f"{target.repo} has no remote {name}", "--push", help=how)])
@@ -80,37 +80,37 @@ def _upstream(target: Target, mine: Git) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Local:
-    """A branch of a local repository; its checkout and index are left alone."""
+    """Branches of a local repository; its checkout and index stay as they are."""
 
     git: Git
-    mine: Git
+    repository: Git
 
     def tip(self, branch: str) -> str:
-        return self.mine.maybe("rev-parse", "--verify", "--quiet", f"refs/heads/{branch}^{{commit}}")
+        return self.repository.maybe("rev-parse", "--verify", "--quiet", f"refs/heads/{branch}^{{commit}}")
 
     def update_branch(self, branch: str, commit: str, base: str) -> str:
         try:
             zero = "0" * len(commit)
-            self.mine.run("update-ref", "-m", "ftgen: publish", f"refs/heads/{branch}", commit, base or zero)
+            self.repository.run("update-ref", "-m", "ftgen: publish", f"refs/heads/{branch}", commit, base or zero)
         except GitFailed as problem:
             return problem.message
         return ""
 
     def is_checked_out(self, branch: str) -> bool:
-        """Whether somebody looks at the branch: the files there now lag behind."""
-        listed = self.mine.maybe("worktree", "list", "--porcelain").splitlines()
-        bare = self.mine.maybe("config", "--get", "core.bare") == "true"
+        """Return whether a work tree has the branch checked out, so that its files now lag behind."""
+        listed = self.repository.maybe("worktree", "list", "--porcelain").splitlines()
+        bare = self.repository.maybe("config", "--get", "core.bare") == "true"
         return f"branch refs/heads/{branch}" in listed and not bare
 
 
 @dataclass(frozen=True, slots=True)
 class _Remote:
-    """A branch of a remote, fetched without history and, where the server can, without files."""
+    """Branches of a remote, fetched without history and, if the server can, without files."""
 
     git: Git
 
     def tip(self, branch: str) -> str:
-        listed = self._ask("ls-remote", "--heads", _REMOTE, f"refs/heads/{branch}")
+        listed = self._contact("ls-remote", "--heads", _REMOTE, f"refs/heads/{branch}")
         name = next(
             (line.split("\t")[0] for line in listed.splitlines() if line.endswith(f"\trefs/heads/{branch}")),
             "",
@@ -118,7 +118,7 @@ class _Remote:
         if name:
             self._refuse_other_hash(name)
             wanted = f"+refs/heads/{branch}:refs/remotes/{_REMOTE}/{branch}"
-            self._ask("fetch", "--quiet", "--no-tags", "--depth=1", "--filter=blob:none", _REMOTE, wanted)
+            self._contact("fetch", "--quiet", "--no-tags", "--depth=1", "--filter=blob:none", _REMOTE, wanted)
             name = self.git.text("rev-parse", "--verify", f"refs/remotes/{_REMOTE}/{branch}")
         return name
 
@@ -130,12 +130,12 @@ class _Remote:
         return ""
 
     def _refuse_other_hash(self, name: str) -> None:
-        """Only a clone tells beforehand how the objects are named."""
+        """Refuse a remote with another object format: only a clone shows the format before the fetch."""
         if len(name) != _SHA1 and self.git.text("rev-parse", "--show-object-format") == "sha1":
-            told = "the remote names its objects by another hash than sha1"
-            raise Rejected([error("FT521", told, "--repo", help="publish from a clone of it, with --push")])
+            headline = "the remote names its objects by another hash than sha1"
+            raise Rejected([error("FT521", headline, "--repo", help="publish from a clone of it, with --push")])
 
-    def _ask(self, *command: str) -> str:
+    def _contact(self, *command: str) -> str:
         try:
             return self.git.text(*command)
         except GitFailed as problem:
@@ -143,14 +143,14 @@ class _Remote:
 
 
 @dataclass(frozen=True, slots=True)
-class _Pushed(_Remote):
-    """The remote of a local repository, which itself is left as it is."""
+class _RemoteOfLocal(_Remote):
+    """Remote of a local repository, which itself stays as it is."""
 
-    mine: Git
+    repository: Git
 
-    def __init__(self, git: Git, url: str, mine: Git) -> None:
+    def __init__(self, git: Git, url: str, repository: Git) -> None:
         object.__setattr__(self, "git", _remote(git, url).git)
-        object.__setattr__(self, "mine", mine)
+        object.__setattr__(self, "repository", repository)
 
     def tip(self, branch: str) -> str:
         name = _Remote.tip(self, branch)
@@ -158,19 +158,19 @@ class _Pushed(_Remote):
         return name
 
     def _refuse_unpushed(self, branch: str, tip: str) -> None:
-        """Commits that only the local branch has would be left out without a word."""
-        head, seen = f"refs/heads/{branch}", f"refs/remotes/{_REMOTE}/{branch}"
-        own = self.mine.maybe("rev-parse", "--verify", "--quiet", head)
+        """Refuse a local branch with commits that its remote lacks: the push would silently omit them."""
+        head, tracking = f"refs/heads/{branch}", f"refs/remotes/{_REMOTE}/{branch}"
+        own = self.repository.maybe("rev-parse", "--verify", "--quiet", head)
         if not own or own == tip:
             return
-        known = [f"^{name}" for name in (seen, tip) if name and self.mine.maybe("cat-file", "-t", name)]
-        ahead = self.mine.maybe("rev-list", "--count", head, *known)
+        known = [f"^{name}" for name in (tracking, tip) if name and self.repository.maybe("cat-file", "-t", name)]
+        ahead = self.repository.maybe("rev-list", "--count", head, *known)
         if ahead not in {"", "0"}:
-            told = f"the local branch {branch} has commits that its remote lacks: {ahead}"
+            headline = f"the local branch {branch} has commits that its remote lacks: {ahead}"
             if not known:
-                told = f"nothing here tells which commits of the local branch {branch} its remote has"
+                headline = f"nothing here tells which commits of the local branch {branch} its remote has"
             how = f"`git fetch {_REMOTE}` and `git push {_REMOTE} {branch}` first, or publish without --push"
-            raise Rejected([error("FT526", told, "--push", help=how)])
+            raise Rejected([error("FT526", headline, "--push", help=how)])
 
 
 def _remote(git: Git, url: str) -> _Remote:
@@ -185,6 +185,6 @@ def _unreachable(problem: GitFailed) -> Diagnostic:
 
 
 def printable(text: str) -> str:
-    """What git or a server said, on one line, without credentials or control characters."""
+    """Return a message of git or a server on one line, without credentials or control characters."""
     line = " ".join(re.sub(r"[\x00-\x1f\x7f-\x9f]", " ", without_credentials(text)).split())
     return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"

@@ -1,4 +1,4 @@
-"""Where a commit comes from: the configuration's own repository, and what the commit says of it."""
+"""Source of a commit: the configuration's own repository, and the commit message that names it."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _MOST_NAMED = 50
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A commit of the configuration.
+    """Commit of the configuration.
 
     Attributes:
         sha: its id.
         author: `name <mail>`.
-        date: its committer's date, ISO 8601; published commits take it over, so that publishing the same
-            again gives the same commit id.
+        date: its committer's date, ISO 8601; published commits have the same date, so publishing the same again gives
+            the same commit id.
         subject: first line of its message.
         body: the rest of its message.
-        url: where it was cloned from, without credentials; may be empty.
-        dirty: whether files differ from it.
+        url: URL of its remote `origin`, without credentials; may be empty.
+        dirty: whether the checkout has changes.
         detached: whether no branch is checked out.
     """
 
@@ -45,12 +45,12 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """What a published commit says of its making.
+    """Origin that a published commit records.
 
     Attributes:
         version: release of ftgen.
         config_sha256: digest over the composed configurations, in hex.
-        source: see `Source`; None where the configuration is in no repository.
+        source: see `Source`; None if the configuration is in no repository.
     """
 
     version: str
@@ -59,35 +59,35 @@ class Provenance:
 
 
 def source_of(folder: Path) -> Source | None:
-    """The commit that `folder` has checked out, or None outside a repository or before its first commit.
+    """Return the commit that `folder` has checked out, or None outside a repository or before its first commit.
 
-    Untracked files count as a difference below `conf/` and `overlays/`, where they would be read.
+    Untracked files count as changes only below `conf/` and `overlays/`, where ftgen reads them.
 
     Raises:
-        Rejected: FT521, git could not read the repository without harm.
+        Rejected: FT521, when git cannot read the repository safely.
     """
-    top = next((place for place in (folder, *folder.parents) if os.path.lexists(place / ".git")), None)
+    top = next((parent for parent in (folder, *folder.parents) if os.path.lexists(parent / ".git")), None)
     if top is None:
         return None
     git = _checkout(top)
-    refuse_endless(_settings_of_git(top, folder))
+    refuse_endless(_ignore_files(top, folder))
     if git is None:
         return None
-    told = git.maybe("log", "-1", f"--format={'%x00'.join(_FIELDS)}").split("\0")
-    if len(told) != len(_FIELDS):
+    fields = git.maybe("log", "-1", f"--format={'%x00'.join(_FIELDS)}").split("\0")
+    if len(fields) != len(_FIELDS):
         return None
     url = without_credentials(git.maybe("config", "--get", "remote.origin.url"))
     detached = not git.maybe("symbolic-ref", "--quiet", "HEAD")
-    sha, author, date, subject, body = told
+    sha, author, date, subject, body = fields
     dirty = _is_dirty(git, top, folder)
     return Source(sha, author, date, subject, body.strip(), url, dirty=dirty, detached=detached)
 
 
-def _settings_of_git(top: Path, folder: Path) -> Iterator[tuple[Path, int]]:
-    """The files of a work tree that say what git ignores and filters, where the configuration is concerned."""
-    places = [place for place in (folder, *folder.parents) if place.is_relative_to(top)]
-    places += [Path(place) for name in ("conf", "overlays") for place, _, _ in os.walk(folder / name)]
-    yield from ((place / name, files.LARGEST) for place in places for name in (".gitattributes", ".gitignore"))
+def _ignore_files(top: Path, folder: Path) -> Iterator[tuple[Path, int]]:
+    """Yield the files that tell git what to ignore and filter in the folders of the configuration."""
+    folders = [parent for parent in (folder, *folder.parents) if parent.is_relative_to(top)]
+    folders += [Path(inner) for name in ("conf", "overlays") for inner, _, _ in os.walk(folder / name)]
+    yield from ((parent / name, files.LARGEST) for parent in folders for name in (".gitattributes", ".gitignore"))
 
 
 def _checkout(top: Path) -> Git | None:
@@ -96,9 +96,9 @@ def _checkout(top: Path) -> Git | None:
 
 
 def _is_dirty(git: Git, top: Path, folder: Path) -> bool:
-    quiet = Git(git.folder, {**git.settings, **_unfiltered(git)}, git.env)
+    safe = Git(git.folder, {**git.settings, **_unfiltered(git)}, git.env)
     # Submodules have configurations of their own, which name programs too.
-    if quiet.maybe("status", "--porcelain", "--untracked-files=no", "--ignore-submodules=dirty"):
+    if safe.maybe("status", "--porcelain", "--untracked-files=no", "--ignore-submodules=dirty"):
         return True
     own = [str((folder / name).relative_to(top)) for name in ("conf", "overlays") if (folder / name).is_dir()]
     command = ("-C", str(top), "ls-files", "--others", "--exclude-standard", "--", *own)
@@ -106,8 +106,8 @@ def _is_dirty(git: Git, top: Path, folder: Path) -> bool:
 
 
 def _unfiltered(git: Git) -> dict[str, str]:
-    """Filters that the repository's own configuration names, taken away; the user's own stay."""
-    asked = (
+    """Return settings that disable the filters of the repository's own configuration; the user's own stay."""
+    command = (
         "config",
         "--show-scope",
         "--name-only",
@@ -115,19 +115,19 @@ def _unfiltered(git: Git) -> dict[str, str]:
         "--get-regexp",
         r"^filter\..*\.(clean|process|required)$",
     )
-    told = git.maybe(*asked).split("\0")
-    own = [key for scope, key in zip(told[::2], told[1::2], strict=False) if scope in {"local", "worktree"}]
+    words = git.maybe(*command).split("\0")
+    own = [key for scope, key in zip(words[::2], words[1::2], strict=False) if scope in {"local", "worktree"}]
     return {key: "false" if key.endswith(".required") else "" for key in own}
 
 
 def message(subject: str, provenance: Provenance, folders: Sequence[str], names: Sequence[str]) -> str:
-    """A commit message: one line, then trailers for programs, Argo CD's own among them."""
-    named = " ".join(names[:_MOST_NAMED]) + (f" +{len(names) - _MOST_NAMED}" if len(names) > _MOST_NAMED else "")
+    """Return a commit message: a subject line, then trailers for programs, including Argo CD's."""
+    shown = " ".join(names[:_MOST_NAMED]) + (f" +{len(names) - _MOST_NAMED}" if len(names) > _MOST_NAMED else "")
     trailers = {
         "Ftgen-Version": provenance.version,
         "Ftgen-Config-Sha256": provenance.config_sha256,
         "Ftgen-Sweep": " ".join(folders),
-        "Ftgen-Runs": named,
+        "Ftgen-Runs": shown,
         "Ftgen-Source-Modified": "true" if provenance.source and provenance.source.dirty else "",
         **(_reference(provenance.source) if provenance.source else {}),
     }
@@ -136,7 +136,7 @@ def message(subject: str, provenance: Provenance, folders: Sequence[str], names:
 
 
 def _reference(source: Source) -> dict[str, str]:
-    """The trailers by which Argo CD's source hydrator links a rendered commit to its source."""
+    """Return the trailers by which Argo CD's source hydrator links a rendered commit to its source."""
     return {
         "Argocd-reference-commit-repourl": source.url,
         "Argocd-reference-commit-author": _mailbox(source.author),
@@ -148,7 +148,7 @@ def _reference(source: Source) -> dict[str, str]:
 
 
 def _mailbox(author: str) -> str:
-    """As RFC 5322 has it, which Argo CD asks for: a name with punctuation is quoted."""
+    """Return the author as an RFC 5322 mailbox, as Argo CD requires: a name with punctuation is quoted."""
     name, _space, address = author.rpartition(" ")
     quoted = re.sub(r'(["\\])', r"\\\1", name)
     return f'"{quoted}" {address}' if re.search(r'[][()<>@,:;".\\]', name) else author
