@@ -1,10 +1,10 @@
-"""What points a reconciler at a tree of runs: plain dicts, one function an object.
+"""Objects that point a reconciler at a tree of runs: plain dicts, one function an object.
 
-Argo CD gets an AppProject and an Application for each folder, or one ApplicationSet for all of them, and a
-fragment of `argocd-cm` that teaches it the health of a VolcanoJob, of which it knows nothing by itself.  Flux
-gets a Kustomization for each folder.
+Argo CD gets an AppProject and an Application for each folder, or one ApplicationSet for all folders, and a part of
+`argocd-cm` with the health check of a VolcanoJob, which Argo CD does not have.  Flux gets a Kustomization for each
+folder.
 
-They lie in a folder of their own beside the runs: within a run's folder the Application would find itself.
+The objects lie in a folder of their own beside the runs: in a run's folder the Application would find itself.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from ftgen.tree import DELIVERY
 Object = dict[str, Any]
 
 MOST_OBJECTS = 500
-"""Objects of one Application; above, a sync takes minutes and its status nears the size limit of etcd."""
+"""Largest number of objects in one Application; with more, a sync takes minutes and its status nears etcd's limit."""
 MOST_BYTES = 3_000_000
-"""Manifests of one Application; Argo CD's default limit is 10M, and its memory grows many times as fast."""
+"""Largest size of one Application's manifests, in bytes; Argo CD's limit is 10M, and it needs many times the memory."""
 
 _HASH = re.compile(r"(?:^|/)job-[^/]*-([0-9a-f]{8})(?:-r\d+)?\.yaml$")
 _HEX = "0123456789abcdef"
@@ -38,12 +38,12 @@ _LABELS = {"app.kubernetes.io/managed-by": "ftgen"}
 
 @dataclass(frozen=True, slots=True)
 class GitSource:
-    """Where the reconciler finds the tree.
+    """Repository, revision and folder from which the reconciler reads the tree.
 
     Attributes:
-        repo_url: of the repository.
-        revision: what it follows, fully qualified: `refs/heads/main`.
-        path: folder of the tree in the repository; empty: its root.
+        repo_url: URL of the repository.
+        revision: fully qualified reference that the reconciler follows: `refs/heads/main`.
+        path: folder of the tree in the repository; empty for its root.
     """
 
     repo_url: str
@@ -51,19 +51,19 @@ class GitSource:
     path: str
 
     def folder(self, name: str) -> str:
-        """The path of one folder of the tree, in the repository."""
+        """Return the path of one folder of the tree in the repository."""
         return posixpath.join(self.path, name)
 
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """A folder of runs.
+    """Folder of runs.
 
     Attributes:
-        name: what it is called.
-        namespace: where its jobs go.
-        sizes: the size in bytes of each file in it.
-        kinds: group and kind of its objects, and whether they are cluster-wide.
+        name: name of the folder.
+        namespace: namespace of its jobs.
+        sizes: size in bytes of each of its files, by path.
+        kinds: group and kind of its objects, and whether they are cluster-scoped.
     """
 
     name: str
@@ -72,62 +72,64 @@ class Folder:
     kinds: frozenset[tuple[str, str, bool]] = frozenset()
 
 
-def git_source(delivery: Delivery, told: GitSource | None = None) -> GitSource:
-    """Where the tree will be found: what the configuration says, else where it is being published to.
+def git_source(delivery: Delivery, published: GitSource | None = None) -> GitSource:
+    """Return the git source of the tree: the configured one, else the one that it is published to.
 
     Raises:
-        Rejected: FT540, when neither says which repository.
+        Rejected: FT540, when neither names a repository.
     """
-    url = delivery.repo_url or (told.repo_url if told else "")
+    url = delivery.repo_url or (published.repo_url if published else "")
     if not url and delivery.reconciler == "argocd":
         how = "set delivery.repo_url to the address that Argo CD knows the repository by"
         raise Rejected([error("FT540", "an Application needs the repository's address", "delivery.repo_url", help=how)])
-    revision = delivery.revision or (told.revision if told else "refs/heads/main")
-    path = delivery.path if delivery.path is not None else (told.path if told else "")
+    revision = delivery.revision or (published.revision if published else "refs/heads/main")
+    path = delivery.path if delivery.path is not None else (published.path if published else "")
     return GitSource(url, revision, path.strip("/"))
 
 
-def shared(delivery: Delivery, where: GitSource, folder: Folder, health: str) -> tuple[Object, ...]:
-    """What all folders of a namespace share: nothing for Flux.
+def shared(delivery: Delivery, source: GitSource, folder: Folder, health: str) -> tuple[Object, ...]:
+    """Return the objects that all folders of a namespace share; none for Flux.
 
     Args:
         delivery: the user's choices.
-        where: see `GitSource`.
+        source: see `GitSource`.
         folder: one of the folders.
-        health: Lua text that judges a VolcanoJob.
+        health: Lua text of the health check of a VolcanoJob.
     """
     if delivery.reconciler != "argocd":
         return ()
-    own = () if delivery.project else (app_project(delivery, where, folder),)
-    sets = (application_set(delivery, where, folder.namespace),) if delivery.application_set else ()
-    return (*own, argocd_cm(delivery, health), *sets)
+    projects = () if delivery.project else (app_project(delivery, source, folder),)
+    sets = (application_set(delivery, source, folder.namespace),) if delivery.application_set else ()
+    return (*projects, argocd_cm(delivery, health), *sets)
 
 
-def for_folder(delivery: Delivery, where: GitSource, folder: Folder) -> tuple[Object, ...]:
-    """What brings one folder to the cluster.
+def for_folder(delivery: Delivery, source: GitSource, folder: Folder) -> tuple[Object, ...]:
+    """Return the objects that deliver one folder to the cluster; none under an ApplicationSet.
 
     Raises:
-        Rejected: FT541, when it is too large for an ApplicationSet, which cannot split it.
+        Rejected: FT541, when the folder is too large for an ApplicationSet, which cannot split it.
     """
     if delivery.reconciler == "flux":
-        return (kustomization(delivery, where, folder),)
+        return (kustomization(delivery, source, folder),)
     if not delivery.application_set:
-        return tuple(applications(delivery, where, folder))
+        return tuple(applications(delivery, source, folder))
     if shards(folder.sizes) > 1:
-        told = f"{folder.name} holds {len(folder.sizes)} objects of {sum(folder.sizes.values()) / 1e6:.1f} MB in all"
+        content = f"{folder.name} holds {len(folder.sizes)} objects of {sum(folder.sizes.values()) / 1e6:.1f} MB in all"
         how = f"at most {MOST_OBJECTS} objects and 3 MB go well together; delivery.application_set=false splits them"
-        raise Rejected([error("FT541", f"{told}, too much for one Application", "delivery.application_set", help=how)])
+        raise Rejected(
+            [error("FT541", f"{content}, too much for one Application", "delivery.application_set", help=how)]
+        )
     return ()
 
 
 # Argo CD
 
 
-def app_project(delivery: Delivery, where: GitSource, folder: Folder) -> Object:
-    """An AppProject that lets this repository bring jobs, their scripts and claims to one namespace.
+def app_project(delivery: Delivery, source: GitSource, folder: Folder) -> Object:
+    """Return an AppProject that lets this repository deploy jobs, their scripts and claims to one namespace.
 
-    Other kinds it allows only where the configuration renders them: who may make volumes for the whole
-    cluster may read every node's disk.
+    It allows other kinds only if the configuration renders them: a repository that may create cluster-scoped volumes
+    may read every node's disk.
     """
     namespace = folder.namespace
     base = {("batch.volcano.sh", "Job", False), ("", "ConfigMap", False), ("", "PersistentVolumeClaim", False)}
@@ -137,7 +139,7 @@ def app_project(delivery: Delivery, where: GitSource, folder: Folder) -> Object:
         "metadata": {"name": project(delivery, namespace), "namespace": delivery.namespace, "labels": dict(_LABELS)},
         "spec": {
             "description": f"Training jobs in {namespace}",
-            "sourceRepos": [where.repo_url],
+            "sourceRepos": [source.repo_url],
             "destinations": [{"server": delivery.server, "namespace": namespace}],
             "clusterResourceWhitelist": _allowed(folder.kinds, cluster_wide=True),
             "namespaceResourceWhitelist": _allowed(base | folder.kinds, cluster_wide=False),
@@ -150,18 +152,18 @@ def _allowed(kinds: Iterable[tuple[str, str, bool]], *, cluster_wide: bool) -> l
 
 
 def project(delivery: Delivery, namespace: str) -> str:
-    """The AppProject's name: one that exists already, or one for the namespace."""
+    """Return the AppProject's name: an existing project, or one for the namespace."""
     return delivery.project or kube.slug(f"ftgen-{namespace}", _NAME_LIMIT)
 
 
-def applications(delivery: Delivery, where: GitSource, folder: Folder) -> Iterator[Object]:
-    """An Application for the folder, or several that each take the jobs of a range of hashes."""
+def applications(delivery: Delivery, source: GitSource, folder: Folder) -> Iterator[Object]:
+    """Yield one Application for the folder, or several, each for the jobs of a range of hashes."""
     count = shards(folder.sizes)
     for index in range(count):
         suffix = f"-s{index}" if index else ""
         base = kube.slug(f"{folder.namespace}-{folder.name}", _NAME_LIMIT - len("-s255"))
         directory = {"recurse": False, **({"include": included(index, count)} if count > 1 else {})}
-        spec = _application(delivery, where, folder.namespace, where.folder(folder.name), directory, split=count > 1)
+        spec = _application(delivery, source, folder.namespace, source.folder(folder.name), directory, split=count > 1)
         metadata = {**_head(delivery, f"{base}{suffix}"), "annotations": dict(_PATHS)}
         yield {"apiVersion": _APPLICATION, "kind": "Application", "metadata": metadata, "spec": spec}
 
@@ -169,10 +171,10 @@ def applications(delivery: Delivery, where: GitSource, folder: Folder) -> Iterat
 _PATHS = {"argocd.argoproj.io/manifest-generate-paths": "."}
 
 
-def application_set(delivery: Delivery, where: GitSource, namespace: str) -> Object:
-    """An Application for every folder of the tree, made by Argo CD as folders come.
+def application_set(delivery: Delivery, source: GitSource, namespace: str) -> Object:
+    """Return an ApplicationSet, from which Argo CD creates an Application for each folder of the tree.
 
-    When a folder goes, its Application goes and the jobs stay: `preserveResourcesOnDeletion`.
+    When a folder is removed, its Application is removed and the jobs stay: `preserveResourcesOnDeletion`.
     """
     template = {
         "metadata": {
@@ -180,9 +182,9 @@ def application_set(delivery: Delivery, where: GitSource, namespace: str) -> Obj
             "labels": dict(_LABELS),
             "annotations": dict(_PATHS),
         },
-        "spec": _application(delivery, where, namespace, "{{.path.path}}", {"recurse": False}),
+        "spec": _application(delivery, source, namespace, "{{.path.path}}", {"recurse": False}),
     }
-    folders = [{"path": where.folder("*")}, {"path": where.folder(DELIVERY), "exclude": True}]
+    folders = [{"path": source.folder("*")}, {"path": source.folder(DELIVERY), "exclude": True}]
     return {
         "apiVersion": _APPLICATION,
         "kind": "ApplicationSet",
@@ -190,7 +192,7 @@ def application_set(delivery: Delivery, where: GitSource, namespace: str) -> Obj
         "spec": {
             "goTemplate": True,
             "goTemplateOptions": ["missingkey=error"],
-            "generators": [{"git": {"repoURL": where.repo_url, "revision": where.revision, "directories": folders}}],
+            "generators": [{"git": {"repoURL": source.repo_url, "revision": source.revision, "directories": folders}}],
             "syncPolicy": {"preserveResourcesOnDeletion": True},
             "template": template,
         },
@@ -202,19 +204,19 @@ def _head(delivery: Delivery, name: str) -> Object:
 
 
 def _application(
-    delivery: Delivery, where: GitSource, namespace: str, path: str, directory: Object, *, split: bool = False
+    delivery: Delivery, source: GitSource, namespace: str, path: str, directory: Object, *, split: bool = False
 ) -> Object:
     return {
         "project": project(delivery, namespace),
         "source": {
-            "repoURL": where.repo_url,
-            "targetRevision": where.revision,
+            "repoURL": source.repo_url,
+            "targetRevision": source.revision,
             "path": path,
             "directory": directory,
         },
         "destination": {"server": delivery.server, "namespace": namespace},
         "syncPolicy": {
-            # A job that is missing from git may be training; one that is missing from the cluster has ended.
+            # A job that is missing in git may still train; a job that is missing in the cluster has ended.
             "automated": {"prune": False, "selfHeal": False},
             "syncOptions": list(_sync_options(split=split)),
         },
@@ -226,15 +228,15 @@ def _sync_options(*, split: bool) -> Iterator[str]:
     yield "ApplyOutOfSyncOnly=true"
     yield "RespectIgnoreDifferences=true"
     if not split:
-        # A folder that grows into more shards hands jobs from one Application to the next.
+        # When a folder grows into more shards, jobs move from one Application to another.
         yield "FailOnSharedResource=true"
 
 
 def ignored(*, create_only: bool) -> list[Object]:
-    """Differences that are none: what Volcano writes into a job that runs, or all of its specification.
+    """Return the differences that Argo CD ignores: fields that Volcano writes, or all of the job's `spec`.
 
-    Volcano completes an inline claim with a random name (pkg/controllers/job); an apply that took it away
-    would give the job a new, empty volume.
+    Volcano completes an inline claim with a random name (pkg/controllers/job); an apply that removed the name would
+    give the job a new, empty volume.
     """
     if create_only:
         return [{**_JOBS, "jsonPointers": ["/spec", "/status"]}]
@@ -242,7 +244,7 @@ def ignored(*, create_only: bool) -> list[Object]:
 
 
 def argocd_cm(delivery: Delivery, health: str) -> Object:
-    """The keys of `argocd-cm` that concern VolcanoJobs; applied server-side it leaves the others alone."""
+    """Return the keys of `argocd-cm` for VolcanoJobs; a server-side apply keeps the other keys."""
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
@@ -263,7 +265,7 @@ def argocd_cm(delivery: Delivery, health: str) -> Object:
 
 
 def shards(sizes: Mapping[str, int]) -> int:
-    """Into how many Applications the files go: a power of two, so that each split halves what there was."""
+    """Return the number of Applications for the files: a power of two, so that each split halves the parts."""
     count = 1
     while count < _MOST_SHARDS and any(_is_too_large(part) for part in _parts(sizes, count)):
         count *= 2
@@ -282,13 +284,13 @@ def _parts(sizes: Mapping[str, int], count: int) -> list[list[int]]:
 
 
 def shard(file: str, count: int) -> int:
-    """The shard of a file: by the hash in a job's name, which outlives everything; what is shared goes to the first."""
+    """Return the shard of a file by the hash in a job's name, which never changes; shared files are in shard 0."""
     found = _HASH.search(file)
     return int(found[1][:2], 16) * count // _MOST_SHARDS if found else 0
 
 
 def included(index: int, count: int) -> str:
-    """The glob by which Argo CD finds the files of one of several shards; the first has what jobs share."""
+    """Return the glob by which Argo CD finds the files of one of several shards; shard 0 includes shared files."""
     hashes = _prefixes(index, count)
     ends = (".yaml", "-r[0-9].yaml", "-r[0-9][0-9].yaml")
     globs = [f"job-*-{hashes}{end}" for end in ends]
@@ -299,24 +301,24 @@ _SHARED = [f"{k}-*.yaml" for k in ("configmap", "persistentvolume", "persistentv
 
 
 def _prefixes(index: int, count: int) -> str:
-    """Eight hex digits that start in the shard's range."""
-    wide = len(_HEX)
-    if count <= wide:
-        span = wide // count
+    """Return a glob of eight hex digits that start in the shard's range."""
+    base = len(_HEX)
+    if count <= base:
+        span = base // count
         return f"[{_HEX[index * span : (index + 1) * span]}]{'?' * 7}"
-    span = wide * wide // count
-    first, second = divmod(index * span, wide)
+    span = base * base // count
+    first, second = divmod(index * span, base)
     return f"{_HEX[first]}[{_HEX[second : second + span]}]{'?' * 6}"
 
 
 # Flux
 
 
-def kustomization(delivery: Delivery, where: GitSource, folder: Folder) -> Object:
-    """A Flux Kustomization of one folder.
+def kustomization(delivery: Delivery, source: GitSource, folder: Folder) -> Object:
+    """Return a Flux Kustomization of one folder.
 
-    It prunes, because that is how `ftgen stop` ends a job: every object carries a guard against it until
-    then.  It does not wait: training takes longer than any timeout.
+    It prunes, because `ftgen stop` ends a job that way: until then, every object carries a guard against pruning.  It
+    does not wait: training takes longer than any timeout.
     """
     return {
         "apiVersion": "kustomize.toolkit.fluxcd.io/v1",
@@ -324,7 +326,7 @@ def kustomization(delivery: Delivery, where: GitSource, folder: Folder) -> Objec
         "metadata": _head(delivery, kube.slug(f"{folder.namespace}-{folder.name}", _NAME_LIMIT)),
         "spec": {
             "interval": "10m0s",
-            "path": f"./{where.folder(folder.name)}",
+            "path": f"./{source.folder(folder.name)}",
             "prune": True,
             "deletionPolicy": "Orphan",
             "wait": False,

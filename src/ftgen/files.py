@@ -1,4 +1,4 @@
-"""Read files that come from outside: a clone, a cache, a user's folder.
+"""Read files from outside: a clone, a cache, a user's folder.
 
 A path may lead to a device, a FIFO or a file of many gigabytes, by mistake or by malice.  Opening such a file with
 `Path.read_bytes` blocks or exhausts memory, so every module that reads a file reads it here.
@@ -14,9 +14,9 @@ from typing import BinaryIO
 
 MIB = 1 << 20
 LARGEST = 64 * MIB
-"""Bytes of the largest file or stream that is read: a thousand jobs in one stream take less."""
+"""Largest file or stream that is read, in bytes: a thousand jobs in one stream take less."""
 LARGEST_SOURCE = 4 * MIB
-"""Bytes of the largest configuration file, overlay or script: the API server stores objects below 1.5 MiB."""
+"""Largest configuration file, overlay or script, in bytes: the API server stores objects below 1.5 MiB."""
 
 _KINDS = {stat.S_IFIFO: "a FIFO", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device", stat.S_IFSOCK: "a socket"}
 
@@ -33,8 +33,8 @@ def read(
 
     Args:
         path: the file; relative to the open folder `dir_fd` where one is given.
-        at_most: bytes that are sane for it; a larger file is refused before it is read.
-        within: the folder that the file must lie in, after every link is followed.
+        at_most: largest acceptable size in bytes; a larger file is refused before it is read.
+        within: folder that the file must lie in, after every link is followed.
         dir_fd: descriptor of an open folder.
         follow: whether a symbolic link as the last component is followed.
 
@@ -49,11 +49,11 @@ def read(
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY | (0 if follow else os.O_NOFOLLOW)
     handle = os.open(path, flags, dir_fd=dir_fd)
     with open(handle, "rb", buffering=0) as file:  # noqa: PTH123 - a descriptor has no path
-        _refuse_strange(os.fstat(handle), at_most, path)
+        _refuse_irregular(os.fstat(handle), at_most, path)
         return _bounded(file, at_most, path)
 
 
-def _refuse_strange(status: os.stat_result, at_most: int, path: str | Path) -> None:
+def _refuse_irregular(status: os.stat_result, at_most: int, path: str | Path) -> None:
     if stat.S_ISDIR(status.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if not stat.S_ISREG(status.st_mode):
@@ -64,9 +64,9 @@ def _refuse_strange(status: os.stat_result, at_most: int, path: str | Path) -> N
 
 
 def check(path: Path, *, at_most: int) -> None:
-    """Refuse, as `read` does, what another program is about to read; it need not be there.
+    """Refuse, as `read` does, a file that another program will read; accept a missing one.
 
-    A socket passes, because it cannot be opened and so holds nobody up.
+    A socket is accepted, because it cannot be opened and so blocks no program.
 
     Raises:
         OSError: see `read`.
@@ -76,29 +76,28 @@ def check(path: Path, *, at_most: int) -> None:
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(status.st_mode):
-        _refuse_strange(status, at_most, path)
+        _refuse_irregular(status, at_most, path)
 
 
 def resolved(path: str | Path) -> Path:
-    """Return where a path leads, as far as it can be followed.
+    """Return the real path, with links followed as far as possible.
 
-    `Path.resolve` raises RuntimeError before Python 3.13 where a link leads to itself; such a path is told like any
-    other that cannot be read, once something is read there.
+    Before Python 3.13, `Path.resolve` raises RuntimeError for a link to itself; here, only reading such a path fails.
     """
     return Path(os.path.realpath(path))
 
 
 def is_there(path: Path) -> bool:
-    """Whether something that is no folder lies at a path.
+    """Return whether a path exists and is no folder.
 
-    A broken link or a FIFO counts, because it was meant as a file: reading it says what is wrong, where passing it
-    over would silently take another file in its place.
+    A broken link or a FIFO counts, because it was meant as a file: reading it reports the problem, but skipping it
+    would silently select another file.
     """
     return path.is_file() or (os.path.lexists(path) and not path.is_dir())
 
 
 def read_stream(stream: BinaryIO, name: str, *, at_most: int = LARGEST) -> bytes:
-    """Return all bytes of a pipe that the user gave on purpose.
+    """Return all bytes of a stream that the user passed explicitly.
 
     Raises:
         OSError: it holds more than `at_most` bytes (`EFBIG`).
@@ -113,13 +112,13 @@ def _keep_inside(path: str | Path, folder: Path) -> None:
 
 
 def _bounded(file: BinaryIO, at_most: int, name: str | Path) -> bytes:
-    """Read to the end, which a file's size need not tell: it may grow, and files of /proc have none."""
-    held = bytearray()
-    while piece := file.read(min(at_most + 1 - len(held), MIB)):
-        held += piece
-        if len(held) > at_most:
+    """Read to the end, not to the file's size: the file may grow, and files of /proc report no size."""
+    content = bytearray()
+    while piece := file.read(min(at_most + 1 - len(content), MIB)):
+        content += piece
+        if len(content) > at_most:
             raise _too_large(at_most, name)
-    return bytes(held)
+    return bytes(content)
 
 
 def _too_large(at_most: int, name: str | Path) -> OSError:

@@ -1,7 +1,7 @@
-"""The same work on many items, on all processors.
+"""Parallel map over many items, on all processors.
 
-The standard library's pool does it in forks of this process, so that whatever it has read is at hand there.  An
-item's result does not depend on the others', so that the number of processors changes nothing but the time.
+The standard library's pool runs in forks of this process, which share everything that it has read.  An item's result
+does not depend on the others, so the number of processors changes only the time.
 """
 
 from __future__ import annotations
@@ -18,35 +18,35 @@ from typing import Any, TypeVar
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-# What is sent at once; parts that its results share are sent once.
+# Number of items sent to a worker at once; parts that their results share are sent once.
 _BLOCK = 20
 
 
 def processors() -> int:
-    """Count the processors that this process may use; one where forking is not safe."""
+    """Return the number of processors that this process may use; 1 where forking is not safe."""
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else 1
 
 
 def parallel_map(work: Callable[[Item], Result], items: Sequence[Item], workers: int) -> Iterator[Result]:
-    """Give the result of each item, in order.
+    """Yield the result of each item, in order.
 
     Args:
-        work: pure; what it raises for the first such item ends the iteration and is raised here.
-        items: what to work on.
-        workers: how many processes at most; with one, or little to do, this one does the work.
+        work: pure function; the first exception in the order of items ends the iteration and is raised here.
+        items: arguments of `work`.
+        workers: largest number of processes; with one, or few items, this process does the work.
     """
     blocks = [items[start : start + _BLOCK] for start in range(0, len(items), _BLOCK)]
     workers = min(workers, len(blocks))
     if workers < 2:  # noqa: PLR2004 - alone
         yield from map(work, items)
         return
-    from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415 - most commands have no use for a pool
+    from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415 - most commands need no pool
     from multiprocessing import get_context  # noqa: PLC0415 - as above
 
     pool = ProcessPoolExecutor(workers, get_context("fork"), _prepare, (work,))
     try:
         rest = iter(blocks)
-        # Two blocks for each worker: it never waits for the next one, and results never pile up here.
+        # Two blocks for each worker: no worker waits for its next block, and results do not accumulate here.
         with _uninterrupted():
             waiting = deque(pool.submit(_results, block) for block in islice(rest, 2 * workers))
         while waiting:
@@ -59,7 +59,7 @@ def parallel_map(work: Callable[[Item], Result], items: Sequence[Item], workers:
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Fork workers that never hear of Ctrl-C, which is for all processes: the parent alone has something to say."""
+    """Fork workers that ignore Ctrl-C, which the terminal sends to all processes: only the parent reports it."""
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -68,7 +68,7 @@ def _uninterrupted() -> Iterator[None]:
 
 
 _work: Callable[[Any], Any]
-"""What a worker does, as its fork has it: it need not be picklable."""
+"""Function that a worker calls; inherited by the fork, so it need not be picklable."""
 
 
 def _prepare(work: Callable[[Any], Any]) -> None:
@@ -80,7 +80,7 @@ def _prepare(work: Callable[[Any], Any]) -> None:
 
 
 def _end_with_parent() -> None:
-    """End a worker whose parent was killed: waiting for its next block, it would wait for ever."""
+    """Exit when the parent is killed; the worker would otherwise wait forever for its next block."""
     from multiprocessing import parent_process  # noqa: PLC0415 - as above
 
     if parent := parent_process():

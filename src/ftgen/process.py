@@ -1,4 +1,4 @@
-"""What ftgen changes of the process that it runs in, for the time of its work; the host's own comes back."""
+"""Settings of the host process that ftgen changes while it works and restores afterwards."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from contextlib import contextmanager
 
 
 def rarely_collect() -> None:
-    """Look for cycles rarely until the process ends, where restoring the thresholds would only start a collection."""
+    """Collect garbage rarely until the process ends, when restoring the thresholds would only start a collection."""
     gc.set_threshold(100_000, 50, 50)
 
 
 @contextmanager
 def few_collections() -> Iterator[None]:
-    """Look for cycles rarely: jobs are many small values and few cycles, and collections a seventh of the time."""
+    """Collect garbage rarely: jobs are many small values and few cycles, and collections take a seventh of the time."""
     before = gc.get_threshold()
     rarely_collect()
     try:
@@ -26,7 +26,7 @@ def few_collections() -> Iterator[None]:
 
 @contextmanager
 def variable(name: str, value: str) -> Iterator[None]:
-    """Set an environment variable that the host has not set."""
+    """Set an environment variable, unless the host has set it, and remove it afterwards."""
     if name in os.environ:
         yield
         return

@@ -1,7 +1,7 @@
-"""Where ftgen's own data lies: configuration groups, overlays and schemas.
+"""Folders of ftgen's own data: configuration groups, overlays and schemas.
 
-In an installed wheel they travel as package data beside the modules; in a checkout they are the
-repository's top-level folders, so that what is edited is what is rendered.
+In an installed wheel they are package data beside the modules; in a checkout they are the repository's top-level
+folders, so that edits take effect at once.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ def _data(name: str) -> Path:
 
 
 def conf_dir() -> Path:
-    """The packaged configuration groups."""
+    """Return the folder of the packaged configuration groups."""
     return _data("conf")
 
 
 def overlays_dir() -> Path:
-    """The packaged overlays."""
+    """Return the folder of the packaged overlays."""
     return _data("overlays")
 
 
 def schemas_dir() -> Path:
-    """The derived schemas and argument surfaces."""
+    """Return the folder of the derived schemas and argument surfaces."""
     return _data("schemas")
 
 
 def folder(place: str, directory: Path) -> Path | None:
-    """The folder that a place names; None where there is none.
+    """Return the folder of a search path entry or an overlay pack; None if it does not exist.
 
     Args:
         place: a path, `file://` and a path, or `pkg://` and the dotted name of a folder in an installed package.
-        directory: what relative paths start from.
+        directory: base of relative paths.
     """
     if not place.startswith(_IN_PACKAGE):
         found = directory / place.removeprefix("file://")
@@ -50,8 +50,8 @@ def folder(place: str, directory: Path) -> Path | None:
         spec = importlib.util.find_spec(package)
     except (ImportError, ValueError):
         return None
-    places = [Path(each, *inside) for each in (spec.submodule_search_locations or ())] if spec else []
-    return next((each for each in places if each.is_dir()), None)
+    folders = [Path(root, *inside) for root in (spec.submodule_search_locations or ())] if spec else []
+    return next((path for path in folders if path.is_dir()), None)
 
 
 _IN_PACKAGE = "pkg://"

@@ -1,7 +1,7 @@
-"""Which kinds the API groups of Kubernetes and Volcano serve, whether or not there is a schema of them here.
+"""Kinds that the API groups of Kubernetes and Volcano serve, with or without a schema in this package.
 
 Sources: the API definitions of Kubernetes 1.25 to 1.37 (kubernetes-validate 1.37.0), Volcano's config/crd of 1.12 to
-1.15.  A kind of a group that is not listed may be anybody's.
+1.15.  A group that is not listed may belong to any operator.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ topology.volcano.sh/v1alpha1 HyperNode
 
 
 def _table(text: str) -> dict[tuple[str, str], str]:
-    """The kinds of a table, each with the Volcano that brought it; empty where all known ones have it."""
+    """Parse a table: (apiVersion, kind) to the Volcano release that introduced it; empty if all known have it."""
     rows = [line.split() for line in text.split("\n") if line]
     words = [(version, word.partition(">=")) for version, *kinds in rows for word in kinds]
     return {(version, kind): since for version, (kind, _, since) in words}
@@ -89,22 +89,22 @@ _GROUPS = {line.split()[0].rpartition("/")[0] for line in (_NATIVE + _VOLCANO).s
 
 
 def knows(api_version: str) -> bool:
-    """Whether all kinds of a group are known."""
+    """Return whether all kinds of the API group are known."""
     return api_version.rpartition("/")[0] in _GROUPS
 
 
 def since(api_version: str, kind: str) -> str | None:
-    """The Volcano that brought a kind, empty where all known ones have it; None where nothing serves it."""
+    """Return the Volcano release that introduced a kind; empty if all known have it, None if none serves it."""
     return _SERVED.get((api_version, kind))
 
 
 def nearest(api_version: str, kind: str) -> str:
-    """The `apiVersion kind` that was meant, as far as it can be guessed: the same kind elsewhere, else a like one."""
-    same = [version for version, there in _SERVED if there == kind]
+    """Guess the `apiVersion kind` that was meant: the same kind in another group, else a similar kind in this one."""
+    same = [version for version, other in _SERVED if other == kind]
     if same:
         return f"{(get_close_matches(api_version, same, 1, 0) or same)[0]} {kind}"
     group = api_version.rpartition("/")[0]
-    own = {there: version for version, there in reversed(_SERVED) if version.rpartition("/")[0] == group}
-    contained = [there for there in own if there.lower() in kind.lower()]
+    own = {other: version for version, other in reversed(_SERVED) if version.rpartition("/")[0] == group}
+    contained = [other for other in own if other.lower() in kind.lower()]
     close = get_close_matches(kind, own, 1) or sorted(contained, key=len)[-1:] or list(own)[:1] * (len(own) == 1)
     return f"{own[close[0]]} {close[0]}" if close else ""
