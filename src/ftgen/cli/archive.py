@@ -1,4 +1,4 @@
-"""`ftgen archive RUN…`: committed runs are finished, and never created again."""
+"""`ftgen archive RUN…`: mark committed runs as finished, so that they are never created again."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ftgen.tree import FileChange
 
 
 def run(arguments: Arguments) -> int:
-    """Give the runs their tombstones; their files stay."""
+    """Add the tombstones to the runs; keep their files."""
     outcome = repository.apply_edit(gitops.archiving(repository.names(arguments)), arguments)
     repository.print_changes(outcome, arguments, verbs={FileChange.CHANGED: "archived"})
     output.say(

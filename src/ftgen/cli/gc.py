@@ -1,4 +1,4 @@
-"""`ftgen gc`: what nothing in a tree refers to any more.  Lists; `ftgen stop` removes."""
+"""`ftgen gc`: list the files of a tree that no active run needs; `ftgen stop` removes runs."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ def run(arguments: Arguments) -> int:
         raise Usage("gc takes no words of its own; it looks at a whole tree")
     found = _unused_files(arguments)
     if arguments.flags.json:
-        print(json.dumps([asdict(each) for each in found], indent=2, ensure_ascii=False))  # noqa: T201
+        print(json.dumps([asdict(file) for file in found], indent=2, ensure_ascii=False))  # noqa: T201
         return 0
-    for each in found:
-        print(f"{each.path}: {each.why}")  # noqa: T201
+    for file in found:
+        print(f"{file.path}: {file.why}")  # noqa: T201
     output.say(_advice(found), arguments)
     return 0
 
 
 def _unused_files(arguments: Arguments) -> list[UnusedFile]:
-    place = repository.target(arguments)
-    if place is not None:
-        return gitops.gc(place, push=arguments.flags.push)
+    target = repository.target(arguments)
+    if target is not None:
+        return gitops.gc(target, push=arguments.flags.push)
     out = Path(arguments.flags.out)
     tree.recover(out)
     return list(gitops.unused_files(tree.folder_store(out), tree.read_lock(out)))

@@ -1,4 +1,4 @@
-"""`ftgen publish`: render into a GitOps repository, as one commit."""
+"""`ftgen publish`: render into a GitOps repository as one commit."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _CREATED_ONCE = b"kustomize.toolkit.fluxcd.io/ssa: IfNotPresent"
 
 
 def run(arguments: Arguments) -> int:
-    """Compile, then commit; nothing is committed when anything is wrong."""
+    """Compile, then commit; commit nothing if there is an error."""
     flags = arguments.flags
     target = repository.target(arguments)
     if target is None:
@@ -51,26 +51,26 @@ def _options(arguments: Arguments, rendering: Rendering) -> WriteOptions:
 
 
 def undelivered(runs: Sequence[Run], outcome: Outcome) -> list[Diagnostic]:
-    """A note where Flux, which creates a job once, will not bring a change of it to the cluster."""
+    """Return a note if Flux, which creates a job only once, will not apply a change to the cluster."""
     changed = set(outcome.paths(FileChange.CHANGED))
     files = [(path, text) for run in runs for path, text in run.files.items() if path in changed]
-    kept = [path for path, text in files if _CREATED_ONCE in text]
-    if not kept:
+    create_once = [path for path, text in files if _CREATED_ONCE in text]
+    if not create_once:
         return []
-    told = f"Flux creates a job once: the changes of {len(kept)} published jobs stay in git"
-    return [note("FT532", told, kept[0], help="patch the live job too, or publish a new run")]
+    headline = f"Flux creates a job once: the changes of {len(create_once)} published jobs stay in git"
+    return [note("FT532", headline, create_once[0], help="patch the live job too, or publish a new run")]
 
 
 def _summarise(done: Published, arguments: Arguments) -> None:
     repository.print_changes(done.outcome, arguments)
     if done.result is not Result.UNCHANGED:
-        for line in _next(done.outcome):
+        for line in _reconciler_actions(done.outcome):
             output.say(line, arguments)
     output.say(done.summary, arguments)
 
 
-def _next(outcome: Outcome) -> Iterator[str]:
-    """What the reconciler will make of it."""
+def _reconciler_actions(outcome: Outcome) -> Iterator[str]:
+    """Yield one line for each action that the reconciler will take."""
     words = {
         FileChange.ADDED: "to be created",
         FileChange.CHANGED: "to be changed in place, without a restart",

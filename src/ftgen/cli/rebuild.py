@@ -1,7 +1,7 @@
-"""`ftgen rebuild FILE`: render a manifest again from what it says of itself, and compare the bytes.
+"""`ftgen rebuild FILE`: render a manifest again from its own annotations, and compare the bytes.
 
-* FT533: a file does not say what it was rendered from.
-* FT534: it was rendered by another release of ftgen.
+* FT533: the file does not record the overrides that it was rendered from.
+* FT534: the file was rendered by another release of ftgen.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ftgen.validation.manifest import text as text_of
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """A manifest as it was found: its bytes, what it says of itself, and its entry in a tree's index."""
+    """Manifest on disk: its bytes, its annotations, and its entry in a tree's index."""
 
     file: Path
     content: bytes
@@ -35,21 +35,21 @@ class Committed:
 
 
 def run(arguments: Arguments) -> int:
-    """Compare; 0 where the bytes are the same, 1 where they differ, with the difference on stdout."""
+    """Compare; return 0 if the bytes are the same, or 1 with the difference on stdout."""
     if len(arguments.overrides) != 1:
         raise Usage("rebuild takes the file of one job")
-    found = _read(Path(arguments.overrides[0]))
-    overrides, place = _said(found)
-    asked = replace(arguments, overrides=overrides)
-    with request.located(asked) as composer:
+    committed = _read(Path(arguments.overrides[0]))
+    overrides, point = _recorded(committed)
+    render_arguments = replace(arguments, overrides=overrides)
+    with request.located(render_arguments) as composer:
         composition = composer.compose(composer.parse(overrides))
-        position = _position(composer, place, overrides)
+        position = _position(composer, point, overrides)
         job = pipeline.compile_composition(composition, overrides, Workspace(composer), position)
-    again = _as_committed(job.run, found)
-    if again == found.content:
-        output.say(f"{found.file} is what its configuration renders to", arguments)
+    rendered = _as_committed(job.run, committed)
+    if rendered == committed.content:
+        output.say(f"{committed.file} is what its configuration renders to", arguments)
         return 0
-    return _tell(found, again, arguments)
+    return _print_difference(committed, rendered, arguments)
 
 
 def _read(file: Path) -> Committed:
@@ -63,65 +63,71 @@ def _read(file: Path) -> Committed:
 
 
 def _entry(file: Path) -> Entry | None:
-    """What the index of the tree says of the file, where it lies in one."""
-    place = files.resolved(file)
-    folder = place.parent
+    """Return the file's entry in the index of its tree, or None if it lies in no tree."""
+    path = files.resolved(file)
+    folder = path.parent
     for root in (folder, folder.parent):
         if (root / LOCK_NAME).is_file():
             tree.recover(root)
-            return tree.read_lock(root).files.get(place.relative_to(root).as_posix())
+            return tree.read_lock(root).files.get(path.relative_to(root).as_posix())
     return None
 
 
-def _said(found: Committed) -> tuple[tuple[str, ...], record.Point | None]:
-    """The overrides and the place in a sweep that a manifest says it was rendered from."""
+def _recorded(committed: Committed) -> tuple[tuple[str, ...], record.Point | None]:
+    """Return the overrides and the point of a sweep that a manifest records."""
     try:
-        return record.overrides(found.annotations), record.point(found.annotations)
+        return record.overrides(committed.annotations), record.point(committed.annotations)
     except ValueError as problem:
-        told = f"{found.file} does not say what it was rendered from: {problem}"
+        headline = f"{committed.file} does not say what it was rendered from: {problem}"
         restore = "restore the file from version control"
-        raise Rejected([error("FT533", told, str(found.file), help=restore)]) from None
+        raise Rejected([error("FT533", headline, str(committed.file), help=restore)]) from None
 
 
-def _position(composer: Composer, told: record.Point | None, overrides: Sequence[str]) -> SweepPosition:
-    if told is None:
+def _position(composer: Composer, point: record.Point | None, overrides: Sequence[str]) -> SweepPosition:
+    if point is None:
         return SweepPosition()
     values = {text.partition("=")[0].lstrip("+~"): text for text in overrides}
-    swept = {key: batch.shown(composer.parse([values[key]])[0].value()) for key in told.swept if key in values}
-    return SweepPosition(told.name, told.label, swept)
+    swept = {key: batch.shown(composer.parse([values[key]])[0].value()) for key in point.swept if key in values}
+    return SweepPosition(point.name, point.label, swept)
 
 
-def _as_committed(run: Run, found: Committed) -> bytes:
-    """The rendered job under the name that was assigned, and in the state that its life has reached."""
-    # A name may have come with a clone: it is put into the job's text alone, after the job has been found by its path.
+def _as_committed(run: Run, committed: Committed) -> bytes:
+    """Return the rendered job under its assigned name and in its current state: active, stopping or archived."""
+    # The name may come from a foreign clone: insert it only into the job's text, after finding the job by its path.
     job = {path: text for path, text in run.files.items() if path.rpartition("/")[2].startswith("job-")}
     named = replace(run, files=job)
-    (content,) = (tree.under_name(named, found.name) if _was_issued(run, found) else named).files.values()
-    state = found.entry.state if found.entry else _state_of(found.annotations)
+    (content,) = (
+        tree.under_name(named, committed.name) if _has_assigned_name(run, committed) else named
+    ).files.values()
+    state = committed.entry.state if committed.entry else _state_of(committed.annotations)
     if state is State.ARCHIVED:
         return gitops.annotated(content, gitops.TOMBSTONE)
     return gitops.annotated(content, gitops.unguarded(content)) if state is State.STOPPING else content
 
 
-def _was_issued(run: Run, found: Committed) -> bool:
-    """Whether the name was given by the index, once, or by `ftgen rerun`: such a name is never changed."""
-    return bool(run.name and found.name) and (found.entry is not None or found.name.startswith(f"{run.name}-r"))
+def _has_assigned_name(run: Run, committed: Committed) -> bool:
+    """Return whether the index or `ftgen rerun` assigned the name; such a name never changes."""
+    return bool(run.name and committed.name) and (
+        committed.entry is not None or committed.name.startswith(f"{run.name}-r")
+    )
 
 
 def _state_of(annotations: Mapping[str, Any]) -> State:
-    buried = all(annotations.get(key) == value for key, value in gitops.TOMBSTONE.items())
-    return State.ARCHIVED if buried else State.ACTIVE
+    has_tombstone = all(annotations.get(key) == value for key, value in gitops.TOMBSTONE.items())
+    return State.ARCHIVED if has_tombstone else State.ACTIVE
 
 
-def _tell(found: Committed, again: bytes, arguments: Arguments) -> int:
-    made = found.annotations.get(record.VERSION, "")
-    if made != __version__:
-        told = f"{found.file} was rendered by ftgen {made}, and this is ftgen {__version__}"
+def _print_difference(committed: Committed, rendered: bytes, arguments: Arguments) -> int:
+    version = committed.annotations.get(record.VERSION, "")
+    if version != __version__:
+        headline = f"{committed.file} was rendered by ftgen {version}, and this is ftgen {__version__}"
         output.tell(
-            [note("FT534", told, str(found.file), help=f"install ftgen {made} to compare bytes")],
+            [note("FT534", headline, str(committed.file), help=f"install ftgen {version} to compare bytes")],
             arguments,
             beside=True,
         )
-    differ = changes.between(*([yamlio.parse(text.decode(), str(found.file))] for text in (found.content, again)))
-    sys.stdout.write(changes.as_text(differ, colour=sys.stdout.isatty() and not os.environ.get("NO_COLOR")))
+    differences = changes.between(
+        *([yamlio.parse(text.decode(), str(committed.file))] for text in (committed.content, rendered))
+    )
+    sys.stdout.write(changes.as_text(differences, colour=sys.stdout.isatty() and not os.environ.get("NO_COLOR")))
     return 1

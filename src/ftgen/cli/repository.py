@@ -1,4 +1,4 @@
-"""What the verbs of a published tree share: where it is, what is rendered for it, how its changes are told."""
+"""Shared code of the verbs for a published tree: its address, its rendering, and the report of its changes."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _LISTED = 20
 
 @dataclass(frozen=True, slots=True)
 class Rendering:
-    """What a command line renders.
+    """Runs that a command line renders.
 
     Attributes:
-        runs: jobs first, then what is beside them.
-        diagnostics: warnings and notes, located.
-        whole: folders of which this is all there should be.
+        runs: jobs first, then the objects that deliver them.
+        diagnostics: warnings and notes, with locations.
+        whole: folders that the runs cover completely.
     """
 
     runs: Sequence[Run]
@@ -35,10 +35,10 @@ class Rendering:
 
 
 def target(arguments: Arguments) -> Target | None:
-    """The repository that the flags name, or None for a plain folder.
+    """Return the repository that the flags name, or None for a plain folder.
 
     Raises:
-        Usage: when a flag is missing that another needs.
+        Usage: when a flag is missing that another flag needs.
         Rejected: FT520.
     """
     flags = arguments.flags
@@ -51,39 +51,39 @@ def target(arguments: Arguments) -> Target | None:
     return gitops.target_of(flags.repo, flags.branch, flags.path)
 
 
-def rendered(arguments: Arguments, place: Target | None = None) -> Rendering:
-    """Compile the job, or every job of the sweep, that the command line asks for.
+def rendered(arguments: Arguments, destination: Target | None = None) -> Rendering:
+    """Compile the job, or every job of the sweep, of the command line.
 
     Raises:
-        Rejected: with everything that is wrong, located.
+        Rejected: with all errors and their locations.
     """
-    told = _told(place) if place else None
+    source = _git_source(destination) if destination else None
     with request.located(arguments) as composer:
         if request.is_sweep(arguments, composer):
             batch = many.expanded(arguments, composer)
-            runs = list(many.runs(batch, table=False, told=told))
+            runs = list(many.runs(batch, table=False, told=source))
             return Rendering(runs, batch.diagnostics, many.whole(batch))
         job = pipeline.compile_job(composer, arguments.overrides)
-        runs = [job.run, *pipeline.deliver([job], told)]
+        runs = [job.run, *pipeline.deliver([job], source)]
         return Rendering(runs, request.locate(composer, arguments, job.diagnostics))
 
 
-def _told(place: Target) -> delivery.GitSource:
-    return delivery.GitSource(gitops.url_of(place), f"refs/heads/{place.branch}", place.path)
+def _git_source(destination: Target) -> delivery.GitSource:
+    return delivery.GitSource(gitops.url_of(destination), f"refs/heads/{destination.branch}", destination.path)
 
 
 def provenance(runs: Iterable[Run] = ()) -> Provenance:
-    """What a commit says of its making: this ftgen, the configurations' digest, the checkout it stands in."""
+    """Return the origin for a commit: this ftgen, the digest of the configurations, the commit of the checkout."""
     digests = sorted({found[1] for run in runs for text in run.files.values() if (found := _DIGEST.search(text))})
-    whole = digests[0].decode() if len(digests) == 1 else hashlib.sha256(b"\n".join(digests)).hexdigest()
-    return Provenance(__version__, whole if digests else "", gitops.source_of(Path.cwd()))
+    combined = digests[0].decode() if len(digests) == 1 else hashlib.sha256(b"\n".join(digests)).hexdigest()
+    return Provenance(__version__, combined if digests else "", gitops.source_of(Path.cwd()))
 
 
 def names(arguments: Arguments) -> list[str]:
-    """The runs that the command line names.
+    """Return the names of runs on the command line.
 
     Raises:
-        Usage: when it names none.
+        Usage: when there are none.
     """
     found = [word for word in arguments.overrides if not _is_override(word)]
     if not found:
@@ -96,45 +96,45 @@ def _is_override(word: str) -> bool:
 
 
 def apply_edit(edit: TreeEdit, arguments: Arguments, runs: Sequence[Run] = ()) -> Outcome:
-    """Change the tree: by a commit where it is in a repository, in place where it is a folder.
+    """Apply an edit to the tree: by a commit if it is in a repository, in place if it is a folder.
 
     Args:
         edit: the change.
         arguments: the command line.
-        runs: what was rendered for it; the commit then names the configuration.
+        runs: runs rendered for the edit; the commit then records their configuration.
 
     Raises:
         Rejected: FT5xx; nothing was changed.
     """
-    place = target(arguments)
-    if place is None:
+    destination = target(arguments)
+    if destination is None:
         return tree.apply(tree.plan_edit(Path(arguments.flags.out), lambda store, lock: edit(store, lock)[0]))
-    made = provenance(runs)
+    origin = provenance(runs)
     if runs and not arguments.flags.allow_dirty:
-        gitops.refuse_unclean_source(place, made, push=arguments.flags.push)
-    done = gitops.commit(place, edit, made, push=arguments.flags.push, progress=progress(arguments))
+        gitops.refuse_unclean_source(destination, origin, push=arguments.flags.push)
+    done = gitops.commit(destination, edit, origin, push=arguments.flags.push, progress=progress(arguments))
     output.tell(done.diagnostics, arguments)
     output.say(done.summary, arguments)
     return done.outcome
 
 
 def progress(arguments: Arguments) -> gitops.Progress:
-    """Tells every step of talking to git, where somebody watches."""
+    """Return a printer of each git step on a terminal; elsewhere, one that prints nothing."""
     if not is_terminal():
         return lambda _: None
     return lambda step: output.say(f"… {step}", arguments)
 
 
 def print_changes(outcome: Outcome, arguments: Arguments, *, verbs: dict[FileChange, str] | None = None) -> None:
-    """Every file that changed, the first twenty by name.
+    """Print the changed files: the first twenty by name, and the number of the others.
 
     Args:
-        outcome: what became of the files.
+        outcome: the changes.
         arguments: the command line.
-        verbs: what to call a change.
+        verbs: words to print for a change, if they differ from its own.
     """
-    shown = [(path, change) for path, change in outcome.changes.items() if change is not FileChange.UNCHANGED]
-    for path, change in shown[:_LISTED]:
+    changed = [(path, change) for path, change in outcome.changes.items() if change is not FileChange.UNCHANGED]
+    for path, change in changed[:_LISTED]:
         output.say(f"{(verbs or {}).get(change, change):>9}  {path}", arguments)
-    if len(shown) > _LISTED:
-        output.say(f"{'…':>9}  and {len(shown) - _LISTED} more files", arguments)
+    if len(changed) > _LISTED:
+        output.say(f"{'…':>9}  and {len(changed) - _LISTED} more files", arguments)

@@ -10,7 +10,7 @@ from ftgen.cli.arguments import Arguments
 
 
 def run(arguments: Arguments) -> int:
-    """Copy the runs under their next names; one whose file is gone is rendered from the overrides given."""
+    """Copy the runs under their next names; render a run whose file is removed from the given overrides."""
     names = repository.names(arguments)
     overrides = tuple(word for word in arguments.overrides if word not in names)
     runs = repository.rendered(replace(arguments, overrides=overrides)).runs if overrides else ()

@@ -20,7 +20,7 @@ Purged runs were archived: reconcilers had let go of their jobs. One that is the
 
 
 def run(arguments: Arguments) -> int:
-    """Take the next step: away with the guards, then with the files."""
+    """Take the next step: first remove the guards, then the files."""
     outcome = repository.apply_edit(gitops.stopping(repository.names(arguments)), arguments)
     repository.print_changes(outcome, arguments, verbs={FileChange.CHANGED: "unguarded"})
     if outcome.paths(FileChange.CHANGED):

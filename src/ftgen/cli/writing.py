@@ -1,4 +1,4 @@
-"""Files that belong to no run: exports, imports, Dockerfiles, schemas."""
+"""Write files that belong to no run: exports, imports, Dockerfiles, schemas."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from ftgen.cli.arguments import Arguments
 
 
 def write(files: Mapping[str, bytes], folder: Path, arguments: Arguments) -> None:
-    """Write all files below a folder, or none: what is there with another content stays, unless --overwrite.
+    """Write all files below a folder, or none if one exists with other content, unless --overwrite.
 
     Raises:
-        Rejected: FT501 to FT515, with every file in the way.
+        Rejected: FT501 to FT515, with every file that is in the way.
     """
     outcome = tree.apply(tree.plan_copy(folder, files, overwrite=arguments.flags.overwrite))
     for path, change in outcome.changes.items():

@@ -1,6 +1,6 @@
-"""What the index of an output tree says of the manifests in it: what they were judged by when they were rendered.
+"""Options that the manifests of an output tree were checked with when they were rendered, from the tree's index.
 
-Only of files that are as ftgen wrote them: what was edited since, or put there by others, is judged like any other.
+Only files that are as ftgen wrote them have such options; edited and foreign files are checked like any other.
 """
 
 from __future__ import annotations
@@ -17,34 +17,34 @@ from ftgen.terms import Terms, as_stated
 
 @dataclass(slots=True)
 class TreeLocks:
-    """The indexes of the trees that files lie in, each read once."""
+    """Ownership indexes of the trees that files lie in, each read once."""
 
-    known: dict[Path, tree.Lock] = field(default_factory=dict)
-    told: dict[str, Terms] = field(default_factory=dict)
+    locks: dict[Path, tree.Lock] = field(default_factory=dict)
+    parsed: dict[str, Terms] = field(default_factory=dict)
 
     def terms(self, name: str, text: str, terms: Terms) -> Terms:
-        """What a file is judged by: the terms given, and what its tree's index says of it."""
-        said = self._judged(Path(name).absolute(), text)
-        if not said:
+        """Return the terms to check a file with: those given, completed by the ones that its tree's index records."""
+        recorded = self._recorded(Path(name).absolute(), text)
+        if not recorded:
             return terms
-        if said not in self.told:
-            self.told[said] = terms
+        if recorded not in self.parsed:
+            self.parsed[recorded] = terms
             with suppress(Rejected, ValueError):
-                self.told[said] = as_stated(said, terms)
-        return self.told[said]
+                self.parsed[recorded] = as_stated(recorded, terms)
+        return self.parsed[recorded]
 
-    def _judged(self, file: Path, text: str) -> str:
+    def _recorded(self, file: Path, text: str) -> str:
         for folder in file.parents:
             if (lock := self._lock(folder)).files:
                 entry = lock.files.get(file.relative_to(folder).as_posix())
-                same = entry is not None and entry.sha256 == hashlib.sha256(text.encode()).hexdigest()
-                return tree.judged_by(lock, entry.run) if entry and same else ""
+                is_unchanged = entry is not None and entry.sha256 == hashlib.sha256(text.encode()).hexdigest()
+                return tree.judged_by(lock, entry.run) if entry and is_unchanged else ""
         return ""
 
     def _lock(self, folder: Path) -> tree.Lock:
-        if folder not in self.known:
-            self.known[folder] = tree.EMPTY
+        if folder not in self.locks:
+            self.locks[folder] = tree.EMPTY
             if (folder / tree.LOCK_NAME).is_file():
                 with suppress(Rejected):
-                    self.known[folder] = tree.read_lock(folder)
-        return self.known[folder]
+                    self.locks[folder] = tree.read_lock(folder)
+        return self.locks[folder]
