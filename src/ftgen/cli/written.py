@@ -23,7 +23,7 @@ class TreeLocks:
     parsed: dict[str, Terms] = field(default_factory=dict)
 
     def terms(self, name: str, text: str, terms: Terms) -> Terms:
-        """Return the terms to check a file with: those given, completed by the ones that its tree's index records."""
+        """Return the terms to check a file with: those given, replaced by those that its tree's index records."""
         recorded = self._recorded(Path(name).absolute(), text)
         if not recorded:
             return terms

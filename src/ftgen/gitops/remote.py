@@ -160,14 +160,14 @@ class _RemoteOfLocal(_Remote):
     def _refuse_unpushed(self, branch: str, tip: str) -> None:
         """Refuse a local branch with commits that its remote lacks: the push would silently omit them."""
         head, tracking = f"refs/heads/{branch}", f"refs/remotes/{_REMOTE}/{branch}"
-        own = self.repository.maybe("rev-parse", "--verify", "--quiet", head)
-        if not own or own == tip:
+        local_tip = self.repository.maybe("rev-parse", "--verify", "--quiet", head)
+        if not local_tip or local_tip == tip:
             return
-        known = [f"^{name}" for name in (tracking, tip) if name and self.repository.maybe("cat-file", "-t", name)]
-        ahead = self.repository.maybe("rev-list", "--count", head, *known)
+        excluded = [f"^{name}" for name in (tracking, tip) if name and self.repository.maybe("cat-file", "-t", name)]
+        ahead = self.repository.maybe("rev-list", "--count", head, *excluded)
         if ahead not in {"", "0"}:
             headline = f"the local branch {branch} has commits that its remote lacks: {ahead}"
-            if not known:
+            if not excluded:
                 headline = f"nothing here tells which commits of the local branch {branch} its remote has"
             how = f"`git fetch {_REMOTE}` and `git push {_REMOTE} {branch}` first, or publish without --push"
             raise Rejected([error("FT526", headline, "--push", help=how)])

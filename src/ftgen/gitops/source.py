@@ -100,9 +100,9 @@ def _is_dirty(git: Git, top: Path, folder: Path) -> bool:
     # Submodules have configurations of their own, which name programs too.
     if safe.maybe("status", "--porcelain", "--untracked-files=no", "--ignore-submodules=dirty"):
         return True
-    own = [str((folder / name).relative_to(top)) for name in ("conf", "overlays") if (folder / name).is_dir()]
-    command = ("-C", str(top), "ls-files", "--others", "--exclude-standard", "--", *own)
-    return bool(own) and bool(git.maybe(*command))
+    folders = [str((folder / name).relative_to(top)) for name in ("conf", "overlays") if (folder / name).is_dir()]
+    command = ("-C", str(top), "ls-files", "--others", "--exclude-standard", "--", *folders)
+    return bool(folders) and bool(git.maybe(*command))
 
 
 def _unfiltered(git: Git) -> dict[str, str]:

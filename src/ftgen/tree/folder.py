@@ -218,11 +218,11 @@ def _translate_os_errors(out: Path) -> Iterator[None]:
     except Blocked as blocked:
         raise Rejected([_blocked_path(blocked)]) from None
     except OSError as problem:
-        where = os.fsdecode(problem.filename or "")
+        filename = os.fsdecode(problem.filename or "")
         # A call by descriptor names the file relative to the folder.
-        place = out if where == str(out) else out / where
+        culprit = out if filename == str(out) else out / filename
         headline = f"{out} cannot be written: {problem.strerror}"
-        how = f"nothing was changed; make {place} writable, free space, or choose another folder"
+        how = f"nothing was changed; make {culprit} writable, free space, or choose another folder"
         raise Rejected([error("FT508", headline, str(out), help=how)]) from problem
 
 
