@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from ftgen import yamlio
 from ftgen.changes import (
-    Kind,
+    ChangeClass,
     Status,
     as_json,
     as_markdown,
     as_text,
     between,
-    cost,
+    classify,
     differs,
     fields,
     of_paths,
@@ -85,25 +85,25 @@ POD = "spec/tasks/0/template/spec"
 @pytest.mark.parametrize(
     ("path", "value", "kind"),
     [
-        ("metadata/name", "sft-22222222", Kind.NO_OP),
-        ("metadata/labels", {"ftgen.dev/run": "other"}, Kind.METADATA),
-        ("metadata/annotations", None, Kind.METADATA),
-        ("spec/minAvailable", 1, Kind.IN_PLACE),
-        ("spec/priorityClassName", "high", Kind.IN_PLACE),
-        ("spec/priorityClassName", None, Kind.IN_PLACE),
-        ("spec/tasks/0/replicas", 4, Kind.IN_PLACE),
-        ("spec/tasks/0/minAvailable", 1, Kind.IN_PLACE),
-        ("spec/queue", "other", Kind.NEW_RUN),
-        ("spec/ttlSecondsAfterFinished", 60, Kind.NEW_RUN),
-        ("spec/tasks/0/name", "worker", Kind.NEW_RUN),
-        ("spec/tasks", [], Kind.NEW_RUN),
-        (f"{POD}/containers/0/image", "train:2", Kind.NEW_RUN),
-        (f"{POD}/containers/0/resources/limits/memory", "1024Mi", Kind.NO_OP),
-        (f"{POD}/containers/0/resources/limits/memory", "2Gi", Kind.NEW_RUN),
-        (f"{POD}/containers/0/resources/limits/nvidia.com/gpu", 4, Kind.NO_OP),
-        (f"{POD}/volumes/0/emptyDir/sizeLimit", "1048576Ki", Kind.NO_OP),
-        (f"{POD}/containers/0/env/1/value", "2.0", Kind.NEW_RUN),
-        ("status", {"state": "Running"}, Kind.NO_OP),
+        ("metadata/name", "sft-22222222", ChangeClass.NO_OP),
+        ("metadata/labels", {"ftgen.dev/run": "other"}, ChangeClass.METADATA),
+        ("metadata/annotations", None, ChangeClass.METADATA),
+        ("spec/minAvailable", 1, ChangeClass.IN_PLACE),
+        ("spec/priorityClassName", "high", ChangeClass.IN_PLACE),
+        ("spec/priorityClassName", None, ChangeClass.IN_PLACE),
+        ("spec/tasks/0/replicas", 4, ChangeClass.IN_PLACE),
+        ("spec/tasks/0/minAvailable", 1, ChangeClass.IN_PLACE),
+        ("spec/queue", "other", ChangeClass.NEW_RUN),
+        ("spec/ttlSecondsAfterFinished", 60, ChangeClass.NEW_RUN),
+        ("spec/tasks/0/name", "worker", ChangeClass.NEW_RUN),
+        ("spec/tasks", [], ChangeClass.NEW_RUN),
+        (f"{POD}/containers/0/image", "train:2", ChangeClass.NEW_RUN),
+        (f"{POD}/containers/0/resources/limits/memory", "1024Mi", ChangeClass.NO_OP),
+        (f"{POD}/containers/0/resources/limits/memory", "2Gi", ChangeClass.NEW_RUN),
+        (f"{POD}/containers/0/resources/limits/nvidia.com/gpu", 4, ChangeClass.NO_OP),
+        (f"{POD}/volumes/0/emptyDir/sizeLimit", "1048576Ki", ChangeClass.NO_OP),
+        (f"{POD}/containers/0/env/1/value", "2.0", ChangeClass.NEW_RUN),
+        ("status", {"state": "Running"}, ChangeClass.NO_OP),
     ],
 )
 def test_a_change_is_classed_by_what_volcano_admits(path, value, kind):
@@ -111,15 +111,15 @@ def test_a_change_is_classed_by_what_volcano_admits(path, value, kind):
     job = changed(path, value) if "\x00" not in path else copy.deepcopy(JOB)
     if "\x00" in path:
         job["spec"]["tasks"][0]["template"]["spec"]["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] = value
-    assert cost(JOB, job) is kind
+    assert classify(JOB, job) is kind
 
 
 def test_the_costliest_field_decides():
     job = changed("spec/minAvailable", 1)
     job["metadata"]["labels"] = {}
-    assert cost(JOB, job) is Kind.IN_PLACE
+    assert classify(JOB, job) is ChangeClass.IN_PLACE
     job["spec"]["queue"] = "other"
-    assert cost(JOB, job) is Kind.NEW_RUN
+    assert classify(JOB, job) is ChangeClass.NEW_RUN
 
 
 def test_a_null_is_an_absent_field():
@@ -132,7 +132,7 @@ def test_a_field_that_only_looks_different_costs_nothing():
     job = copy.deepcopy(JOB)
     job["spec"]["volumes"] = []
     (change,) = fields(JOB, job)
-    assert (change.path, change.kind) == ("spec.volumes", Kind.NO_OP)
+    assert (change.path, change.change_class) == ("spec.volumes", ChangeClass.NO_OP)
 
 
 def test_a_field_is_named_by_its_path():
@@ -146,7 +146,7 @@ def test_a_change_inside_embedded_yaml_is_told_by_its_key():
     job = changed(f"{POD}/containers/0/env/0/value", "learning_rate: 2.0e-4\nepochs: 3\n")
     (change,) = fields(JOB, job)
     assert change.path.endswith("env[TRAIN_CONFIG].value:learning_rate")
-    assert change.kind is Kind.NEW_RUN
+    assert change.change_class is ChangeClass.NEW_RUN
 
 
 def test_embedded_yaml_that_differs_in_its_text_only_still_differs():
@@ -160,7 +160,7 @@ def test_another_order_of_environment_variables_is_a_change():
     job["spec"]["tasks"][0]["template"]["spec"]["containers"][0]["env"].reverse()
     (change,) = fields(JOB, job)
     assert change.old == ["TRAIN_CONFIG", "NNODES"]
-    assert change.kind is Kind.NEW_RUN
+    assert change.change_class is ChangeClass.NEW_RUN
 
 
 def test_a_boolean_is_not_a_number():
@@ -176,10 +176,10 @@ def test_a_larger_claim_is_resized_in_place():
             "spec": {"accessModes": [mode], "resources": {"requests": {"storage": size}}},
         }
 
-    assert cost(claim("1Gi"), claim("1024Mi")) is Kind.NO_OP
-    assert cost(claim("1Gi"), claim("2Gi")) is Kind.IN_PLACE
-    assert cost(claim("1Gi"), claim("1Gi", "ReadWriteMany")) is Kind.NEW_RUN
-    assert cost(claim("2Gi"), claim("1Gi")) is Kind.NEW_RUN
+    assert classify(claim("1Gi"), claim("1024Mi")) is ChangeClass.NO_OP
+    assert classify(claim("1Gi"), claim("2Gi")) is ChangeClass.IN_PLACE
+    assert classify(claim("1Gi"), claim("1Gi", "ReadWriteMany")) is ChangeClass.NEW_RUN
+    assert classify(claim("2Gi"), claim("1Gi")) is ChangeClass.NEW_RUN
 
 
 # sets of objects
@@ -191,14 +191,14 @@ def renamed(job: dict, name: str) -> dict:
 
 def test_an_object_that_stays_as_it_is_does_not_differ():
     (change,) = between([JOB], [copy.deepcopy(JOB)])
-    assert (change.status, change.kind) == (Status.UNCHANGED, Kind.NO_OP)
+    assert (change.status, change.change_class) == (Status.UNCHANGED, ChangeClass.NO_OP)
     assert not differs([change])
 
 
 def test_a_new_hash_of_a_run_is_one_change_and_not_two():
     job = renamed(changed("spec/queue", "other"), "sft-22222222")
     (change,) = between([JOB], [job])
-    assert (change.status, change.kind) == (Status.CHANGED, Kind.NEW_RUN)
+    assert (change.status, change.change_class) == (Status.CHANGED, ChangeClass.NEW_RUN)
     assert [field.path for field in change.fields] == ["spec.queue"]
     assert "sft-11111111 -> sft-22222222" in as_text([change])
 
@@ -226,7 +226,7 @@ def test_two_folders_are_compared_object_by_object(tmp_path):
         (tmp_path / folder / "deep" / f"{folder}.yaml").write_text(yamlio.dump(job))
         (tmp_path / folder / "ftgen.lock").write_text("{}")
     (change,) = of_paths(tmp_path / "old", tmp_path / "new")
-    assert change.kind is Kind.IN_PLACE
+    assert change.change_class is ChangeClass.IN_PLACE
 
 
 def test_the_members_of_a_list_are_objects(tmp_path):
@@ -247,7 +247,7 @@ def test_a_render_is_compared_with_the_tree_by_run():
     lock = Lock({"sft/old.yaml": entry, "other/x.yaml": entry.__class__("", "", "other/", "x", State.ACTIVE)})
     run = Run("sft", "sft-2", "sft/", {"sft/new.yaml": new})
     (change,) = of_runs(lock, {"sft/old.yaml": old, "other/x.yaml": old}.get, [run])
-    assert change.kind is Kind.NEW_RUN
+    assert change.change_class is ChangeClass.NEW_RUN
     assert change.old["metadata"]["name"] == "sft-11111111"
 
 

@@ -18,7 +18,7 @@ from ftgen.diagnostics import Rejected
 from ftgen.rules.change import change_class
 
 
-class Kind(StrEnum):
+class ChangeClass(StrEnum):
     """What a change costs, cheapest first."""
 
     NO_OP = "no-op"
@@ -51,10 +51,10 @@ class FieldChange:
     path: str
     old: Any
     new: Any
-    kind: Kind
+    change_class: ChangeClass
 
 
-_ORDER = tuple(Kind)
+_ORDER = tuple(ChangeClass)
 _VOLCANO_JOB = "batch.volcano.sh/Job"
 _CLAIM = "/PersistentVolumeClaim"
 _IN_PLACE = {
@@ -69,25 +69,25 @@ _KEYS = ("name", "mountPath", "containerPort", "key", "topologyKey", "event")
 _PLAIN = re.compile(r"[A-Za-z0-9_-]+")
 
 
-def cost(old: Mapping[str, Any], new: Mapping[str, Any]) -> Kind:
+def classify(old: Mapping[str, Any], new: Mapping[str, Any]) -> ChangeClass:
     """What turning one object into the other costs; their names count as nothing."""
     before, after = _without_name(old), _without_name(new)
     if _group_kind(new) == _VOLCANO_JOB:
-        return Kind(change_class(before, after))
-    return costliest(change.kind for change in _priced(before, after))
+        return ChangeClass(change_class(before, after))
+    return highest(change.change_class for change in _priced(before, after))
 
 
-def costliest(kinds: Iterable[Kind]) -> Kind:
-    """The costliest of several changes, `no-op` when there is none."""
-    return max(kinds, key=_ORDER.index, default=Kind.NO_OP)
+def highest(classes: Iterable[ChangeClass]) -> ChangeClass:
+    """Return the highest of several classes, `no-op` when there is none."""
+    return max(classes, key=_ORDER.index, default=ChangeClass.NO_OP)
 
 
 def fields(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[FieldChange]:
     """Every field that differs, the objects' names and status aside, in the order of the new object."""
     before, after = _without_name(old), _without_name(new)
-    most = _ORDER.index(cost(old, new))
+    most = _ORDER.index(classify(old, new))
     return [
-        change if _ORDER.index(change.kind) <= most else replace(change, kind=Kind.NO_OP)
+        change if _ORDER.index(change.change_class) <= most else replace(change, change_class=ChangeClass.NO_OP)
         for change in _priced(before, after)
     ]
 
@@ -95,7 +95,7 @@ def fields(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[FieldChange]:
 def _priced(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[FieldChange]:
     kind = _group_kind(new)
     return [
-        FieldChange(path, before, after, _cost(kind, path, before, after))
+        FieldChange(path, before, after, _field_class(kind, path, before, after))
         for path, before, after in _mapping("", old, new)
     ]
 
@@ -112,13 +112,17 @@ def _group_kind(manifest: Mapping[str, Any]) -> str:
     return f"{group if slash else ''}/{manifest.get('kind', '')}"
 
 
-def _cost(kind: str, path: str, old: Any, new: Any) -> Kind:
+def _field_class(kind: str, path: str, old: Any, new: Any) -> ChangeClass:
     if _is_same_quantity(path, old, new):
-        return Kind.NO_OP
+        return ChangeClass.NO_OP
     if path.startswith("metadata"):
-        return Kind.METADATA
+        return ChangeClass.METADATA
     allowed = _IN_PLACE.get(kind)
-    return Kind.IN_PLACE if allowed and allowed.fullmatch(path) and not _shrinks(kind, old, new) else Kind.NEW_RUN
+    return (
+        ChangeClass.IN_PLACE
+        if allowed and allowed.fullmatch(path) and not _shrinks(kind, old, new)
+        else ChangeClass.NEW_RUN
+    )
 
 
 def _shrinks(kind: str, old: Any, new: Any) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 
 from ftgen import record
-from ftgen.changes.compare import ABSENT, FieldChange, Kind
+from ftgen.changes.compare import ABSENT, ChangeClass, FieldChange
 from ftgen.changes.match import Change, Manifest, Status
 from ftgen.changes.show import is_long, line_changes, printable, short, summary, title
 from ftgen.rules.resources import is_extended
@@ -35,7 +35,7 @@ def as_markdown(changes: Sequence[Change], *, stays: bool = False) -> str:
         f"**{summary(changes)}**",
         _asked(changes),
         _added([change for change in changes if change.status is Status.ADDED]),
-        *(_changed(kind, changes) for kind in reversed(Kind)),
+        *(_changed(kind, changes) for kind in reversed(ChangeClass)),
         _section(
             "No longer rendered; the files stay" if stays else "Removed", [f"- {_code(title(it))}" for it in gone]
         ),
@@ -52,7 +52,11 @@ def _section(heading: str, items: Sequence[str], *before: str) -> str:
 
 def _asked(changes: Sequence[Change]) -> str:
     """What the new objects ask for together, beside whatever runs already."""
-    new = [change for change in changes if change.status is not Status.UNCHANGED and change.kind is Kind.NEW_RUN]
+    new = [
+        change
+        for change in changes
+        if change.status is not Status.UNCHANGED and change.change_class is ChangeClass.NEW_RUN
+    ]
     total = _summed(demand(change.manifest) for change in new)
     return f"New runs ask for {_cell(_amounts(total))} in all." if total else ""
 
@@ -114,8 +118,8 @@ def _amounts(asked: Mapping[str, Fraction]) -> str:
     return ", ".join(f"{float(amount):g} {name}" for name, amount in asked.items())
 
 
-def _changed(kind: Kind, changes: Sequence[Change]) -> str:
-    chosen = [change for change in changes if change.status is Status.CHANGED and change.kind is kind]
+def _changed(kind: ChangeClass, changes: Sequence[Change]) -> str:
+    chosen = [change for change in changes if change.status is Status.CHANGED and change.change_class is kind]
     return _section(kind.value.capitalize(), ["\n".join(_item(change)) for change in chosen])
 
 

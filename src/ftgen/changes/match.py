@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ftgen import yamlio
-from ftgen.changes.compare import FieldChange, Kind, cost, fields
+from ftgen.changes.compare import ChangeClass, FieldChange, classify, fields
 from ftgen.diagnostics import Rejected
 from ftgen.files import is_there
 from ftgen.tree import Lock, Run, State, Store, WriteOptions, runs_to_write
@@ -37,7 +37,7 @@ class Change:
 
     Attributes:
         status: see `Status`.
-        kind: what its change costs; an added object is a new run, a removed one costs nothing
+        change_class: what its change costs; an added object is a new run, a removed one costs nothing
             by itself.
         old: the object before, or None.
         new: the object after, or None.
@@ -45,7 +45,7 @@ class Change:
     """
 
     status: Status
-    kind: Kind
+    change_class: ChangeClass
     old: Manifest | None
     new: Manifest | None
     fields: tuple[FieldChange, ...] = ()
@@ -58,7 +58,9 @@ class Change:
 
 def differs(changes: Iterable[Change]) -> bool:
     """Whether the cluster would notice any of them."""
-    return any(change.status is not Status.UNCHANGED and change.kind is not Kind.NO_OP for change in changes)
+    return any(
+        change.status is not Status.UNCHANGED and change.change_class is not ChangeClass.NO_OP for change in changes
+    )
 
 
 def same_run(old: bytes, new: bytes) -> bool:
@@ -71,7 +73,7 @@ def same_run(old: bytes, new: bytes) -> bool:
     except Rejected:
         return False
     objects = isinstance(before, Mapping) and isinstance(after, Mapping)
-    return objects and cost(before, after) is not Kind.NEW_RUN
+    return objects and classify(before, after) is not ChangeClass.NEW_RUN
 
 
 def between(old: Iterable[Manifest], new: Iterable[Manifest]) -> list[Change]:
@@ -119,16 +121,16 @@ def _by_run(manifests: list[Manifest]) -> dict[tuple[str, ...], list[Manifest]]:
 
 def _change(old: Manifest | None, new: Manifest) -> Change:
     if old is None:
-        return Change(Status.ADDED, Kind.NEW_RUN, None, new)
+        return Change(Status.ADDED, ChangeClass.NEW_RUN, None, new)
     changed = tuple(fields(old, new))
     if not changed and _identity(old) == _identity(new):
-        return Change(Status.UNCHANGED, Kind.NO_OP, old, new)
-    kind = cost(old, new) if _identity(old) == _identity(new) else Kind.NEW_RUN
+        return Change(Status.UNCHANGED, ChangeClass.NO_OP, old, new)
+    kind = classify(old, new) if _identity(old) == _identity(new) else ChangeClass.NEW_RUN
     return Change(Status.CHANGED, kind, old, new, changed)
 
 
 def _removed(old: Manifest) -> Change:
-    return Change(Status.REMOVED, Kind.METADATA, old, None)
+    return Change(Status.REMOVED, ChangeClass.METADATA, old, None)
 
 
 # from texts
@@ -175,7 +177,7 @@ def _over(store: Store, lock: Lock, identities: Collection[str]) -> Iterator[Cha
     for path, entry in sorted(lock.files.items()):
         if entry.run in identities and entry.state in {State.ARCHIVED, State.STOPPING} and _is_manifest(path):
             for manifest in _manifests(path, store.read(path) or b""):
-                yield Change(Status.UNCHANGED, Kind.NO_OP, manifest, manifest)
+                yield Change(Status.UNCHANGED, ChangeClass.NO_OP, manifest, manifest)
 
 
 def _unrendered(store: Store, lock: Lock, runs: Iterable[Run], whole: frozenset[str]) -> Iterator[Change]:
@@ -196,7 +198,7 @@ def _of_files(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> Iterat
     same = {path for path, content in after.items() if before.get(path) == content}
     for path in sorted(same):
         for manifest in _manifests(path, after[path]):
-            yield Change(Status.UNCHANGED, Kind.NO_OP, manifest, manifest)
+            yield Change(Status.UNCHANGED, ChangeClass.NO_OP, manifest, manifest)
     old, new = (
         [manifest for path in sorted(files.keys() - same) for manifest in _manifests(path, files[path])]
         for files in (before, after)

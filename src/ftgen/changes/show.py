@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from ftgen.changes.compare import ABSENT, FieldChange, Kind
+from ftgen.changes.compare import ABSENT, ChangeClass, FieldChange
 from ftgen.changes.match import Change, Manifest, Status
 from ftgen.validation.manifest import mapping
 
@@ -37,7 +37,7 @@ _WORDS = ("added", "new run", "in-place", "metadata", "removed", "no-op", "uncha
 
 
 def _word(change: Change) -> str:
-    return change.kind.value if change.status is Status.CHANGED else change.status.value
+    return change.change_class.value if change.status is Status.CHANGED else change.status.value
 
 
 def title(change: Change) -> str:
@@ -62,14 +62,14 @@ def _name(manifest: Manifest) -> str:
 def _lines(change: Change) -> Iterator[str]:
     if change.status is Status.UNCHANGED:
         return
-    cost = f"  ({change.kind})" if change.status is Status.CHANGED else ""
+    cost = f"  ({change.change_class})" if change.status is Status.CHANGED else ""
     yield f"{_SIGN[change.status]} {title(change)}{cost}"
     for field in change.fields:
         yield from _field_lines(field)
 
 
 def _field_lines(field: FieldChange) -> Iterator[str]:
-    cost = "" if field.kind is Kind.NEW_RUN else f"  ({field.kind})"
+    cost = "" if field.change_class is ChangeClass.NEW_RUN else f"  ({field.change_class})"
     if field.old is ABSENT:
         yield f"  + {field.path}: {short(field.new)}{cost}"
     elif field.new is ABSENT:
@@ -130,7 +130,7 @@ def _json(change: Change) -> dict[str, Any]:
         "name": _name(change.manifest),
         "was": _name(change.old) if change.old else None,
         "status": change.status.value,
-        "class": change.kind.value,
+        "class": change.change_class.value,
         "fields": [_field_json(field) for field in change.fields],
     }
 
@@ -138,4 +138,4 @@ def _json(change: Change) -> dict[str, Any]:
 def _field_json(field: FieldChange) -> dict[str, Any]:
     values = {"old": field.old, "new": field.new}
     given = {key: value for key, value in values.items() if value is not ABSENT}
-    return {"path": field.path, "class": field.kind.value, **given}
+    return {"path": field.path, "class": field.change_class.value, **given}

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from ftgen import changes, gitops, tree
-from ftgen.changes import Change, Kind, Status
+from ftgen.changes import Change, ChangeClass, Status
 from ftgen.cli import output, repository
 from ftgen.cli.arguments import Arguments, Usage
 from ftgen.diagnostics import note
@@ -71,5 +71,5 @@ def _shown(found: list[Change], form: str, *, stays: bool) -> str:
 def _is_left_alone(change: Change) -> bool:
     """Whether Flux would not bring the change to a job that is there already."""
     annotations = mapping(mapping(change.manifest.get("metadata")).get("annotations"))
-    changed = change.status is Status.CHANGED and change.kind in {Kind.IN_PLACE, Kind.METADATA}
+    changed = change.status is Status.CHANGED and change.change_class in {ChangeClass.IN_PLACE, ChangeClass.METADATA}
     return changed and annotations.get(_SSA) == "IfNotPresent"
