@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ftgen.changes import ABSENT, fields
+from ftgen.changes import ABSENT, diff_fields
 from ftgen.lower import Bundle, Object
 from ftgen.text import tables
 
@@ -55,7 +55,7 @@ def _rows(title: str, objects: Sequence[Object]) -> Iterator[Row]:
 
 
 def _differences(one: Object, other: Object) -> dict[str, tuple[Any, Any]]:
-    return {change.path: (change.old, change.new) for change in fields(one, other) if _OURS not in change.path}
+    return {change.path: (change.old, change.new) for change in diff_fields(one, other) if _OURS not in change.path}
 
 
 def _holds(outer: str, path: str) -> bool:

@@ -16,12 +16,12 @@ from ftgen.changes import (
     as_json,
     as_markdown,
     as_text,
-    between,
     classify,
+    diff_fields,
+    diff_objects,
+    diff_paths,
+    diff_runs,
     differs,
-    fields,
-    of_paths,
-    of_runs,
     same_run,
 )
 from ftgen.diagnostics import Rejected
@@ -125,46 +125,46 @@ def test_the_costliest_field_decides():
 def test_a_null_is_an_absent_field():
     job = copy.deepcopy(JOB)
     job["spec"]["volumes"] = None
-    assert fields(JOB, job) == []
+    assert diff_fields(JOB, job) == []
 
 
 def test_a_field_that_only_looks_different_costs_nothing():
     job = copy.deepcopy(JOB)
     job["spec"]["volumes"] = []
-    (change,) = fields(JOB, job)
+    (change,) = diff_fields(JOB, job)
     assert (change.path, change.change_class) == ("spec.volumes", ChangeClass.NO_OP)
 
 
 def test_a_field_is_named_by_its_path():
     job = changed(f"{POD}/containers/0/env/1/value", "4")
-    (change,) = fields(JOB, job)
+    (change,) = diff_fields(JOB, job)
     assert change.path == "spec.tasks[train].template.spec.containers[train].env[NNODES].value"
     assert (change.old, change.new) == ("2", "4")
 
 
 def test_a_change_inside_embedded_yaml_is_told_by_its_key():
     job = changed(f"{POD}/containers/0/env/0/value", "learning_rate: 2.0e-4\nepochs: 3\n")
-    (change,) = fields(JOB, job)
+    (change,) = diff_fields(JOB, job)
     assert change.path.endswith("env[TRAIN_CONFIG].value:learning_rate")
     assert change.change_class is ChangeClass.NEW_RUN
 
 
 def test_embedded_yaml_that_differs_in_its_text_only_still_differs():
     job = changed(f"{POD}/containers/0/env/0/value", "# note\nlearning_rate: 1.0e-4\nepochs: 3\n")
-    (change,) = fields(JOB, job)
+    (change,) = diff_fields(JOB, job)
     assert change.path.endswith("env[TRAIN_CONFIG].value")
 
 
 def test_another_order_of_environment_variables_is_a_change():
     job = copy.deepcopy(JOB)
     job["spec"]["tasks"][0]["template"]["spec"]["containers"][0]["env"].reverse()
-    (change,) = fields(JOB, job)
+    (change,) = diff_fields(JOB, job)
     assert change.old == ["TRAIN_CONFIG", "NNODES"]
     assert change.change_class is ChangeClass.NEW_RUN
 
 
 def test_a_boolean_is_not_a_number():
-    assert fields({"kind": "X", "a": 1}, {"kind": "X", "a": True})
+    assert diff_fields({"kind": "X", "a": 1}, {"kind": "X", "a": True})
 
 
 def test_a_larger_claim_is_resized_in_place():
@@ -190,14 +190,14 @@ def renamed(job: dict, name: str) -> dict:
 
 
 def test_an_object_that_stays_as_it_is_does_not_differ():
-    (change,) = between([JOB], [copy.deepcopy(JOB)])
+    (change,) = diff_objects([JOB], [copy.deepcopy(JOB)])
     assert (change.status, change.change_class) == (Status.UNCHANGED, ChangeClass.NO_OP)
     assert not differs([change])
 
 
 def test_a_new_hash_of_a_run_is_one_change_and_not_two():
     job = renamed(changed("spec/queue", "other"), "sft-22222222")
-    (change,) = between([JOB], [job])
+    (change,) = diff_objects([JOB], [job])
     assert (change.status, change.change_class) == (Status.CHANGED, ChangeClass.NEW_RUN)
     assert [field.path for field in change.fields] == ["spec.queue"]
     assert "sft-11111111 -> sft-22222222" in as_text([change])
@@ -205,17 +205,17 @@ def test_a_new_hash_of_a_run_is_one_change_and_not_two():
 
 def test_runs_that_cannot_be_told_apart_are_added_and_removed():
     new = [renamed(JOB, "sft-22222222"), renamed(JOB, "sft-33333333")]
-    changes = between([JOB], new)
+    changes = diff_objects([JOB], new)
     assert sorted(change.status for change in changes) == ["added", "added", "removed"]
 
 
 def test_an_object_of_another_namespace_is_another_object():
     moved = {**JOB, "metadata": {**JOB["metadata"], "namespace": "other"}}
-    assert [change.status for change in between([JOB], [moved])] == [Status.ADDED, Status.REMOVED]
+    assert [change.status for change in diff_objects([JOB], [moved])] == [Status.ADDED, Status.REMOVED]
 
 
 def test_another_spelling_of_the_same_amount_does_not_make_sets_differ():
-    changes = between([JOB], [changed(f"{POD}/containers/0/resources/limits/memory", "1024Mi")])
+    changes = diff_objects([JOB], [changed(f"{POD}/containers/0/resources/limits/memory", "1024Mi")])
     assert changes[0].status is Status.CHANGED
     assert not differs(changes)
 
@@ -225,20 +225,20 @@ def test_two_folders_are_compared_object_by_object(tmp_path):
         (tmp_path / folder / "deep").mkdir(parents=True)
         (tmp_path / folder / "deep" / f"{folder}.yaml").write_text(yamlio.dump(job))
         (tmp_path / folder / "ftgen.lock").write_text("{}")
-    (change,) = of_paths(tmp_path / "old", tmp_path / "new")
+    (change,) = diff_paths(tmp_path / "old", tmp_path / "new")
     assert change.change_class is ChangeClass.IN_PLACE
 
 
 def test_the_members_of_a_list_are_objects(tmp_path):
     (tmp_path / "old.yaml").write_text(yamlio.dump({"apiVersion": "v1", "kind": "List", "items": [JOB]}))
     (tmp_path / "new.yaml").write_text("---\n".join(map(yamlio.dump, [JOB, renamed(JOB, "b")])))
-    statuses = [change.status for change in of_paths(tmp_path / "old.yaml", tmp_path / "new.yaml")]
+    statuses = [change.status for change in diff_paths(tmp_path / "old.yaml", tmp_path / "new.yaml")]
     assert statuses == [Status.UNCHANGED, Status.ADDED]
 
 
 def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(Rejected, match="there is no file"):
-        of_paths(tmp_path / "a", tmp_path / "b")
+        diff_paths(tmp_path / "a", tmp_path / "b")
 
 
 def test_a_render_is_compared_with_the_tree_by_run():
@@ -246,14 +246,14 @@ def test_a_render_is_compared_with_the_tree_by_run():
     entry = Entry("", "batch.volcano.sh/v1alpha1 Job training/sft-11111111", "sft/", "sft-11111111", State.ACTIVE)
     lock = Lock({"sft/old.yaml": entry, "other/x.yaml": entry.__class__("", "", "other/", "x", State.ACTIVE)})
     run = Run("sft", "sft-2", "sft/", {"sft/new.yaml": new})
-    (change,) = of_runs(lock, {"sft/old.yaml": old, "other/x.yaml": old}.get, [run])
+    (change,) = diff_runs(lock, {"sft/old.yaml": old, "other/x.yaml": old}.get, [run])
     assert change.change_class is ChangeClass.NEW_RUN
     assert change.old["metadata"]["name"] == "sft-11111111"
 
 
 def test_a_render_of_what_is_there_is_unchanged():
     run = Run("sft", "sft-11111111", "sft/", {"sft/a.yaml": yamlio.dump(JOB).encode()})
-    (change,) = of_runs(EMPTY, run.files.get, [run])
+    (change,) = diff_runs(EMPTY, run.files.get, [run])
     assert change.status is Status.UNCHANGED
 
 
@@ -277,7 +277,7 @@ def changes_of_every_kind():
     }
     gone = renamed(changed("metadata/labels", {"ftgen.dev/run": "gone"}), "gone")
     old = [*(named[name] for name in "bcdef"), gone]
-    return between(old, [named["a"], *new.values()])
+    return diff_objects(old, [named["a"], *new.values()])
 
 
 def test_text_tells_every_object_that_differs_and_counts_the_rest():
@@ -296,14 +296,14 @@ def test_text_is_coloured_when_asked():
 
 def test_a_changed_script_is_told_as_a_text_difference():
     old, new = (changed(f"{POD}/containers/0/image", f"set -eu\necho {word}\n") for word in ("a", "b"))
-    text = as_text(between([old], [new]))
+    text = as_text(diff_objects([old], [new]))
     assert "      -echo a\n      +echo b\n" in text
 
 
 def test_no_manifest_steers_the_terminal():
     job = changed("spec/queue", "\x1b[2J\u202e")
-    assert "\x1b" not in as_text(between([JOB], [job]))
-    assert "\u202e" not in as_text(between([JOB], [job]))
+    assert "\x1b" not in as_text(diff_objects([JOB], [job]))
+    assert "\u202e" not in as_text(diff_objects([JOB], [job]))
 
 
 def test_json_has_one_entry_an_object():
@@ -316,7 +316,7 @@ def test_json_has_one_entry_an_object():
 
 
 def test_json_leaves_out_what_is_absent():
-    (row,) = json.loads(as_json(between([JOB], [changed("spec/queue", None)])))
+    (row,) = json.loads(as_json(diff_objects([JOB], [changed("spec/queue", None)])))
     assert row["fields"] == [{"path": "spec.queue", "class": "new run", "old": "training"}]
 
 
@@ -337,7 +337,7 @@ def added(**overrides):
 
 
 def test_markdown_tells_what_all_runs_share_once():
-    text = as_markdown(between([], [added(cluster="lab", lr=1), added(cluster="lab", lr=2)]))
+    text = as_markdown(diff_objects([], [added(cluster="lab", lr=1), added(cluster="lab", lr=2)]))
     assert text.count("cluster=lab") == 1
     assert "Each with `cluster=lab`." in text
     assert "| `lr=1` |" in text
@@ -347,7 +347,7 @@ def test_markdown_tells_parameters_of_a_change_and_no_bookkeeping():
     old, new = added(lr=1, epochs=3), added(lr=2, epochs=3)
     new["metadata"]["name"] = old["metadata"]["name"]
     new["metadata"]["annotations"]["ftgen.dev/config-digest"] = "sha256:2"
-    text = as_markdown(between([old], [new]))
+    text = as_markdown(diff_objects([old], [new]))
     assert "now with `lr=2`" in text
     assert "no longer with `lr=1`" in text
     assert "digest" not in text
@@ -355,14 +355,14 @@ def test_markdown_tells_parameters_of_a_change_and_no_bookkeeping():
 
 
 def test_markdown_is_cut_where_nobody_reads_on():
-    text = as_markdown(between([], [added(lr=number) for number in range(1000)]))
+    text = as_markdown(diff_objects([], [added(lr=number) for number in range(1000)]))
     assert "1000 added" in text
     assert "… and 900 more" in text
     assert len(text) < 65536
 
 
 def test_markdown_tells_whether_what_is_removed_stays():
-    changes = between([JOB], [])
+    changes = diff_objects([JOB], [])
     assert "### Removed" in as_markdown(changes)
     assert "### No longer rendered; the files stay" in as_markdown(changes, stays=True)
 
@@ -371,9 +371,9 @@ def test_a_script_in_a_command_is_told_by_its_lines():
     old, new = copy.deepcopy(JOB), copy.deepcopy(JOB)
     for job, text in ((old, "a\nb\n"), (new, "a\nc\nd\n")):
         job["spec"]["tasks"][0]["template"]["spec"]["containers"][0]["command"] = ["/bin/bash", "-c", text]
-    (change,) = fields(old, new)
+    (change,) = diff_fields(old, new)
     assert change.path.endswith(".command[2]")
-    changes = between([old], [new])
+    changes = diff_objects([old], [new])
     assert "-b" in as_text(changes)
     assert "+2 -1 lines" in as_markdown(changes)
 
@@ -394,10 +394,10 @@ VALUES = st.recursive(
 @given(VALUES, VALUES)
 def test_any_two_objects_compare_and_show(old, new):
     before, after = {**JOB, "spec": {"x": old}}, {**JOB, "spec": {"x": new}}
-    assert fields(before, before) == []
-    changes = between([before], [after])
+    assert diff_fields(before, before) == []
+    changes = diff_objects([before], [after])
     if changes[0].status is Status.UNCHANGED:
-        assert fields(after, before) == []
+        assert diff_fields(after, before) == []
     for show in (as_text, as_json, as_markdown):
         assert show(changes).encode()
 
@@ -411,6 +411,6 @@ def test_what_several_runs_share_is_told_once_and_what_is_no_manifest_not_at_all
     ]
     beside = Run("abl", "", "abl/*", {"abl/abl.csv": b"job,lr\na: b: c\n"})
 
-    found = list(of_runs(EMPTY, {}.get, [*runs, beside]))
+    found = list(diff_runs(EMPTY, {}.get, [*runs, beside]))
 
     assert [change.manifest["kind"] for change in found] == ["Job", "PersistentVolumeClaim", "Job"]

@@ -104,7 +104,7 @@ def test_any_value_at_any_place(seed, tmp_path):
         new.write_text(yaml.safe_dump(mutated(rng, source)), encoding="utf-8")
         assert verdict(new.read_text(encoding="utf-8"))
         for pair in ((old, new), (new, old)):
-            found = changes.of_paths(*pair)
+            found = changes.diff_paths(*pair)
             assert changes.as_markdown(found)
             assert changes.as_text(found)
             assert changes.as_json(found)
@@ -125,7 +125,7 @@ def test_what_pods_ask_for_whatever_the_job_holds(tmp_path):
             f"apiVersion: batch.volcano.sh/v1alpha1\nkind: Job\nmetadata: {{name: a}}\nspec: {spec}\n", encoding="utf-8"
         )
         (tmp_path / "none").mkdir(exist_ok=True)
-        assert "Added" in changes.as_markdown(changes.of_paths(tmp_path / "none", odd))
+        assert "Added" in changes.as_markdown(changes.diff_paths(tmp_path / "none", odd))
 
 
 def test_numbers_that_no_json_reader_takes():

@@ -82,7 +82,7 @@ def highest(classes: Iterable[ChangeClass]) -> ChangeClass:
     return max(classes, key=_ORDER.index, default=ChangeClass.NO_OP)
 
 
-def fields(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[FieldChange]:
+def diff_fields(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[FieldChange]:
     """Every field that differs, the objects' names and status aside, in the order of the new object."""
     before, after = _without_name(old), _without_name(new)
     most = _ORDER.index(classify(old, new))

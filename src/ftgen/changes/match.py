@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ftgen import yamlio
-from ftgen.changes.compare import ChangeClass, FieldChange, classify, fields
+from ftgen.changes.compare import ChangeClass, FieldChange, classify, diff_fields
 from ftgen.diagnostics import Rejected
 from ftgen.files import is_there
 from ftgen.tree import Lock, Run, State, Store, WriteOptions, runs_to_write
@@ -76,7 +76,7 @@ def same_run(old: bytes, new: bytes) -> bool:
     return objects and classify(before, after) is not ChangeClass.NEW_RUN
 
 
-def between(old: Iterable[Manifest], new: Iterable[Manifest]) -> list[Change]:
+def diff_objects(old: Iterable[Manifest], new: Iterable[Manifest]) -> list[Change]:
     """The changes from one set of objects to another, in the order of the new set, then what was removed.
 
     Objects answer to each other by identity; a run under another name answers to its former object, when
@@ -122,7 +122,7 @@ def _by_run(manifests: list[Manifest]) -> dict[tuple[str, ...], list[Manifest]]:
 def _change(old: Manifest | None, new: Manifest) -> Change:
     if old is None:
         return Change(Status.ADDED, ChangeClass.NEW_RUN, None, new)
-    changed = tuple(fields(old, new))
+    changed = tuple(diff_fields(old, new))
     if not changed and _identity(old) == _identity(new):
         return Change(Status.UNCHANGED, ChangeClass.NO_OP, old, new)
     kind = classify(old, new) if _identity(old) == _identity(new) else ChangeClass.NEW_RUN
@@ -136,7 +136,7 @@ def _removed(old: Manifest) -> Change:
 # from texts
 
 
-def of_runs(lock: Lock, read: Callable[[str], bytes | None], runs: Iterable[Run]) -> Iterator[Change]:
+def diff_runs(lock: Lock, read: Callable[[str], bytes | None], runs: Iterable[Run]) -> Iterator[Change]:
     """The changes that rendering `runs` would make to a tree, one run at a time.
 
     Args:
@@ -157,7 +157,7 @@ def of_runs(lock: Lock, read: Callable[[str], bytes | None], runs: Iterable[Run]
         yield from _of_files(before, files)
 
 
-def of_tree(store: Store, lock: Lock, runs: Iterable[Run], whole: frozenset[str] = frozenset()) -> list[Change]:
+def diff_tree(store: Store, lock: Lock, runs: Iterable[Run], whole: frozenset[str] = frozenset()) -> list[Change]:
     """The changes that rendering `runs` would make to a tree, under the names that were assigned there.
 
     Args:
@@ -169,7 +169,7 @@ def of_tree(store: Store, lock: Lock, runs: Iterable[Run], whole: frozenset[str]
     kept = list(runs)
     known = list(runs_to_write(store, lock, kept, WriteOptions(same_run=same_run)))
     over = {run.identity for run in kept} - {run.identity for run in known}
-    return [*of_runs(lock, store.read, known), *_over(store, lock, over), *_unrendered(store, lock, kept, whole)]
+    return [*diff_runs(lock, store.read, known), *_over(store, lock, over), *_unrendered(store, lock, kept, whole)]
 
 
 def _over(store: Store, lock: Lock, identities: Collection[str]) -> Iterator[Change]:
@@ -203,7 +203,7 @@ def _of_files(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> Iterat
         [manifest for path in sorted(files.keys() - same) for manifest in _manifests(path, files[path])]
         for files in (before, after)
     )
-    yield from between(old, new)
+    yield from diff_objects(old, new)
 
 
 def _manifests(path: str, content: bytes) -> list[Manifest]:
@@ -224,7 +224,7 @@ def _unwrapped(document: Any) -> list[Any]:
     return [document]
 
 
-def of_paths(old: Path, new: Path) -> list[Change]:
+def diff_paths(old: Path, new: Path) -> list[Change]:
     """The changes between two files or folders of manifests.
 
     Raises:
@@ -234,7 +234,7 @@ def of_paths(old: Path, new: Path) -> list[Change]:
         [manifest for file in _files(path) for manifest in _in_text(str(file), yamlio.read_text(file))]
         for path in (old, new)
     )
-    return between(before, after)
+    return diff_objects(before, after)
 
 
 def _files(path: Path) -> list[Path]:

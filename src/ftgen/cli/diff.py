@@ -46,7 +46,7 @@ def _between(arguments: Arguments) -> list[Change]:
     for path in (old, new):
         if path.is_dir():
             tree.recover(path)
-    return changes.of_paths(old, new)
+    return changes.diff_paths(old, new)
 
 
 def _against_tree(arguments: Arguments) -> list[Change]:
@@ -57,7 +57,7 @@ def _against_tree(arguments: Arguments) -> list[Change]:
         return gitops.preview(place, rendering.runs, whole=rendering.whole, push=arguments.flags.push)
     out = Path(arguments.flags.out)
     tree.recover(out)
-    return changes.of_tree(tree.folder_store(out), tree.read_lock(out), rendering.runs, rendering.whole)
+    return changes.diff_tree(tree.folder_store(out), tree.read_lock(out), rendering.runs, rendering.whole)
 
 
 def _shown(found: list[Change], form: str, *, stays: bool) -> str:

@@ -126,7 +126,7 @@ def _print_difference(committed: Committed, rendered: bytes, arguments: Argument
             arguments,
             beside=True,
         )
-    differences = changes.between(
+    differences = changes.diff_objects(
         *([yamlio.parse(text.decode(), str(committed.file))] for text in (committed.content, rendered))
     )
     sys.stdout.write(changes.as_text(differences, colour=sys.stdout.isatty() and not os.environ.get("NO_COLOR")))

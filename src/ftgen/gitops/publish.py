@@ -13,7 +13,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from ftgen.changes import Change, of_tree, same_run
+from ftgen.changes import Change, diff_tree, same_run
 from ftgen.diagnostics import Diagnostic, Rejected, error, note
 from ftgen.gitops.address import Target, target_of
 from ftgen.gitops.branch import BranchStore
@@ -137,7 +137,7 @@ def preview(
             destination.git, destination.tip(target.branch), target.path, target.shown, _object_format(destination.git)
         )
         with closing(store):
-            return of_tree(store, store.lock(), runs, whole)
+            return diff_tree(store, store.lock(), runs, whole)
 
 
 def tally(outcome: Outcome) -> str:
