@@ -14,7 +14,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ftgen.merge import same
+from ftgen.merge import json_equal
 from ftgen.schema import Node, Schema
 
 Operation = dict[str, Any]
@@ -48,7 +48,7 @@ def pointed(old: Any, new: Any) -> list[Operation]:
 
 
 def _value(old: Any, new: Any, node: Node | None) -> Any:
-    if same(old, new):
+    if json_equal(old, new):
         return _SAME
     if isinstance(old, dict) and isinstance(new, dict):
         return _mapping(old, new, node)
@@ -114,7 +114,7 @@ def _length(patch: Any) -> int:
 
 
 def _operations(path: str, old: Any, new: Any) -> Iterator[Operation]:
-    if same(old, new):
+    if json_equal(old, new):
         return
     if not (isinstance(old, dict) and isinstance(new, dict)):
         if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):

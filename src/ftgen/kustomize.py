@@ -175,7 +175,7 @@ def _targets(before: Bundle, after: Bundle, patch: Patch, version: str) -> Itera
             yield _patch(before.job, patch.document)
         case _:
             pairs = zip(before.companions, after.companions, strict=True)
-            for old in (old for old, new in pairs if not merge.same(old, new)):
+            for old in (old for old, new in pairs if not merge.json_equal(old, new)):
                 yield _patch(old, patch.document)
 
 
@@ -246,7 +246,7 @@ def _operations(said: Object, wanted: Object, rules: schema.Schema | None) -> It
 
 def _same_items(one: Any, other: Any, node: schema.Node | None) -> bool:
     """Equality but for the order of lists that are merged by key, which kustomize does not keep."""
-    return merge.same(_sorted(one, node), _sorted(other, node))
+    return merge.json_equal(_sorted(one, node), _sorted(other, node))
 
 
 def _sorted(value: Any, node: schema.Node | None) -> Any:

@@ -162,7 +162,7 @@ def _key(item: Any, key: str) -> Any:
 # --- what a patch does to lists ------------------------------------------------------------------------
 
 
-class Meeting(NamedTuple):
+class ListPatch(NamedTuple):
     """A list of a strategic-merge patch and the list that it is laid over.
 
     Attributes:
@@ -180,9 +180,9 @@ class Meeting(NamedTuple):
     key: str | None
 
 
-def meetings(
+def list_patches(
     base: Any, patch: Any, schema: Schema | Node | None, place: Steps = (), path: str = ""
-) -> Iterator[Meeting]:
+) -> Iterator[ListPatch]:
     """Each list of a patch with the list it meets; not below `$patch: replace`, which says what it does.
 
     Parts of the wrong shape are passed over: `strategic_merge` refuses them.
@@ -192,22 +192,22 @@ def meetings(
         for name, value in patch.items():
             below = base.get(name) if isinstance(base, dict) else None
             joint = f"{path}.{name}" if path else str(name)
-            yield from meetings(below, value, node and node.field(name), (*place, name), joint)
+            yield from list_patches(below, value, node and node.field(name), (*place, name), joint)
     elif isinstance(patch, list) and isinstance(base, list | None) and {_DIRECTIVE: "replace"} not in patch:
         key = node.merge_key() if node else None
-        yield Meeting(place, path, base or [], patch, key)
+        yield ListPatch(place, path, base or [], patch, key)
         if key:
-            yield from _items(Meeting(place, path, base or [], patch, key), node)
+            yield from _items(ListPatch(place, path, base or [], patch, key), node)
 
 
-def _items(lists: Meeting, node: Node | None) -> Iterator[Meeting]:
+def _items(lists: ListPatch, node: Node | None) -> Iterator[ListPatch]:
     """The lists within items that are there already; a new item brings its own."""
     base = {name: item for item in lists.base if isinstance(name := _key(item, str(lists.key)), str | int)}
     for index, item in enumerate(lists.patch):
         name = _key(item, str(lists.key))
         if isinstance(name, str | int) and name in base:
             inner = f"{lists.path}[{lists.key}={name}]"
-            yield from meetings(base[name], item, node and node.item(), (*lists.place, index), inner)
+            yield from list_patches(base[name], item, node and node.item(), (*lists.place, index), inner)
 
 
 class Deletion(NamedTuple):
@@ -227,7 +227,7 @@ class Deletion(NamedTuple):
 def deletions(
     base: Any, patch: Any, schema: Schema | Node | None, place: Steps = (), path: str = ""
 ) -> Iterator[Deletion]:
-    """What a patch deletes; what is wrong with its shape is passed over, as by `meetings`."""
+    """What a patch deletes; what is wrong with its shape is passed over, as by `list_patches`."""
     node = Node.of(schema) if isinstance(schema, dict) else schema
     if patch is None or (isinstance(patch, dict) and patch.get(_DIRECTIVE) == "delete"):
         yield Deletion(place, path, base is not None)
@@ -243,13 +243,13 @@ def deletions(
                 yield from deletions(known.get(name), item, node.item(), (*place, index), f"{path}[{key}={name}]")
 
 
-def without(patch: Any, places: Collection[Steps], here: Steps = ()) -> Any:
+def without_items(patch: Any, places: Collection[Steps], here: Steps = ()) -> Any:
     """The patch less the list items at these places."""
     if isinstance(patch, dict):
-        return {name: without(value, places, (*here, name)) for name, value in patch.items()}
+        return {name: without_items(value, places, (*here, name)) for name, value in patch.items()}
     if isinstance(patch, list):
         kept = ((index, item) for index, item in enumerate(patch) if (*here, index) not in places)
-        return [without(item, places, (*here, index)) for index, item in kept]
+        return [without_items(item, places, (*here, index)) for index, item in kept]
     return patch
 
 
@@ -387,15 +387,15 @@ def _moved(value: Any, source: tuple[str, ...], path: tuple[str, ...]) -> Any:
 
 def _tested(value: Any, path: tuple[str, ...], expected: Any) -> Any:
     found = _found(value, path)
-    if not same(found, expected):
+    if not json_equal(found, expected):
         raise _Nowhere(f"it is {found!r}, not {expected!r}")
     return value
 
 
-def same(one: Any, other: Any) -> bool:
+def json_equal(one: Any, other: Any) -> bool:
     """Compare JSON values, where `true` is not 1 and the order of keys says nothing."""
     if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(same(part, other[name]) for name, part in one.items())
+        return one.keys() == other.keys() and all(json_equal(part, other[name]) for name, part in one.items())
     if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(same, one, other))
+        return len(one) == len(other) and all(map(json_equal, one, other))
     return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)

@@ -257,7 +257,7 @@ def apply(bundle: Bundle, patches: Sequence[Patch], volcano_version: str) -> tup
     told: list[Diagnostic] = []
     for number, patch in enumerate(patches):
         try:
-            found = list(_meetings(bundle, patch, volcano_version))
+            found = list(_list_patches(bundle, patch, volcano_version))
             _refuse_strangers(patch, found)
             told += _idle(bundle, patch, volcano_version)
             bundle = _unmoved(bundle, _applied(bundle, patch, volcano_version), patch)
@@ -390,10 +390,10 @@ def templates(job: Object, patch: Patch, version: str) -> list[Any]:
     change, tasks = patch.document.get("template", {}), job["spec"]["tasks"]
     if len(tasks) == 1:
         return [change]
-    found = [list(merge.meetings(task.get("template", {}), change, _template(version))) for task in tasks]
+    found = [list(merge.list_patches(task.get("template", {}), change, _template(version))) for task in tasks]
     strange = [{place for m in met for place in _strange(m, patch.declared.adds)} for met in found]
     nowhere = set.intersection(*strange) if strange else set()
-    return [merge.without(change, places - nowhere) for places in strange]
+    return [merge.without_items(change, places - nowhere) for places in strange]
 
 
 def _merged(target: Object, patch: Object, rules: schema.Schema | None) -> Object:
@@ -435,10 +435,10 @@ def _below(manifest: Object, document: Object, rules: schema.Schema | None) -> I
         yield manifest.get(name), value, node and node.field(name), (name,), f"{document['kind']}.{name}"
 
 
-def _meetings(bundle: Bundle, patch: Patch, version: str) -> Iterator[merge.Meeting]:
+def _list_patches(bundle: Bundle, patch: Patch, version: str) -> Iterator[merge.ListPatch]:
     """The lists of a patch with those they are laid over, by paths that begin with the kind."""
     for faced in _faced(bundle, patch, version):
-        yield from merge.meetings(*faced)
+        yield from merge.list_patches(*faced)
 
 
 def _idle(bundle: Bundle, patch: Patch, version: str) -> Iterator[Diagnostic]:
@@ -451,7 +451,7 @@ def _idle(bundle: Bundle, patch: Patch, version: str) -> Iterator[Diagnostic]:
         yield warning("FT028", headline, path, "", help_).at(patch.at(place))
 
 
-def _strange(lists: merge.Meeting, adds: Collection[str]) -> list[_Path]:
+def _strange(lists: merge.ListPatch, adds: Collection[str]) -> list[_Path]:
     """Where a patch speaks of tasks or containers that are not there, and that it does not declare to add."""
     kind = lists.place[-1]
     if kind not in _PROGRAMS or not lists.key:
@@ -466,13 +466,13 @@ def _has_name(item: Any) -> bool:
     return isinstance(item, dict) and isinstance(item.get("name"), str)
 
 
-def _refuse_strangers(patch: Patch, found: Iterable[merge.Meeting]) -> None:
+def _refuse_strangers(patch: Patch, found: Iterable[merge.ListPatch]) -> None:
     strangers = {place: lists for lists in found for place in _strange(lists, patch.declared.adds)}
     if strangers:
         raise Rejected(_stranger(patch, lists, place) for place, lists in strangers.items())
 
 
-def _stranger(patch: Patch, lists: merge.Meeting, place: _Path) -> Diagnostic:
+def _stranger(patch: Patch, lists: merge.ListPatch, place: _Path) -> Diagnostic:
     kind, index = str(place[-2]), place[-1]
     name = lists.patch[int(index)]["name"]
     known = [item["name"] for item in lists.base if _has_name(item)]
@@ -487,9 +487,9 @@ def _declaration_of(patch: Patch) -> Path:
     return patch.file.parent / _DECLARATION
 
 
-def _losses(patch: Patch, found: Iterable[merge.Meeting], before: Sequence[Patch]) -> Iterator[Diagnostic]:
+def _losses(patch: Patch, found: Iterable[merge.ListPatch], before: Sequence[Patch]) -> Iterator[Diagnostic]:
     """What the lists without a merge key had that a patch replaces: kustomize and the API server keep nothing of it."""
-    told: dict[str, tuple[merge.Meeting, list[Any]]] = {}
+    told: dict[str, tuple[merge.ListPatch, list[Any]]] = {}
     for lists in found:
         lost = [item for item in lists.base if item not in lists.patch] if not lists.key else []
         if lost and not any(_covers(path, lists.path) for path in patch.declared.replaces):
@@ -498,7 +498,7 @@ def _losses(patch: Patch, found: Iterable[merge.Meeting], before: Sequence[Patch
         yield _loss(patch, lists, lost).at(patch.at(lists.place), *_earlier(lists.path, before))
 
 
-def _loss(patch: Patch, lists: merge.Meeting, lost: Sequence[Any]) -> Diagnostic:
+def _loss(patch: Patch, lists: merge.ListPatch, lost: Sequence[Any]) -> Diagnostic:
     headline = f"the overlay {patch.name} replaces {lists.path} as a whole and loses {', '.join(map(_shown, lost))}"
     help_ = f"write them into the patch, too, or a line `- {lists.path}` under replaces in {_declaration_of(patch)}"
     return warning("FT027", headline, lists.path, "", help_)
