@@ -47,7 +47,7 @@ _Path = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Declared:
+class Declaration:
     """What an overlay is meant to do, as its `overlay.yaml` says.
 
     Attributes:
@@ -61,12 +61,12 @@ class Declared:
     replaces: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, said: Mapping[str, Sequence[str]]) -> Declared:
+    def of(cls, said: Mapping[str, Sequence[str]]) -> Declaration:
         """What an `overlay.yaml` of the right shape says."""
         return cls(**{name: tuple(listed) for name, listed in said.items()})
 
 
-ANYTHING: Mapping[str, list[str]] = {"adds": list(_PROGRAMS), "replaces": ["Job", "PodTemplate"]}
+UNRESTRICTED: Mapping[str, list[str]] = {"adds": list(_PROGRAMS), "replaces": ["Job", "PodTemplate"]}
 """The declaration of an overlay that has the last word by design, such as that of an imported job."""
 
 
@@ -88,7 +88,7 @@ class Patch:
     group: str
     option: str
     position: int = 0
-    declared: Declared = Declared()
+    declared: Declaration = Declaration()
 
     @property
     def name(self) -> str:
@@ -162,12 +162,12 @@ def _overlay(root: Path, group: str, option: str) -> list[Patch]:
     return [replace(patch, declared=declared) for patch in patches]
 
 
-def _declared(file: Path, root: Path) -> Declared:
+def _declared(file: Path, root: Path) -> Declaration:
     said = yamlio.parse(_text(file, root), str(file))
     if not isinstance(said, dict) or not said or not all(map(_is_declaration, said, said.values())):
         headline = f"{file.name} of an overlay holds lists of text, called {', '.join(_DECLARATIONS)}"
         raise Rejected([error("FT020", headline, help=_HOW_TO_DECLARE).at(Location(str(file), 1))])
-    return Declared.of(said)
+    return Declaration.of(said)
 
 
 _DECLARATIONS = ("touches", "adds", "replaces")
@@ -586,7 +586,7 @@ def _conflict(path: str, before: tuple[Patch, _Touch], after: tuple[Patch, _Touc
     return warning("FT023", headline, path, after[1].value, "remove it from one of them").at(*places)
 
 
-def _refuse_undeclared(patches: Iterable[Patch], declared: Declared, file: Path) -> None:
+def _refuse_undeclared(patches: Iterable[Patch], declared: Declaration, file: Path) -> None:
     if declared.touches is None:
         return
     node = schema.Node.of(_job(schema.NEWEST))

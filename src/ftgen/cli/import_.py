@@ -17,7 +17,7 @@ from ftgen.cli.arguments import Arguments, Usage
 from ftgen.compose import Composer, spelled
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, Severity, require
 from ftgen.importing import Options, Proposal, Run, Wanted, Word
-from ftgen.overlay import ANYTHING, Declared, Patch
+from ftgen.overlay import UNRESTRICTED, Declaration, Patch
 from ftgen.pipeline import Compiled, Workspace
 from ftgen.spec import admit
 from ftgen.terms import Terms
@@ -234,7 +234,7 @@ class _WithResidual(Workspace):
 
     def __init__(self, composer: Composer, documents: Sequence[Any]) -> None:
         super().__init__(composer)
-        meant = Declared.of(ANYTHING)
+        meant = Declaration.of(UNRESTRICTED)
         self._residual = [_Unwritten(_RESIDUAL, d, "experiment", "imported", i, meant) for i, d in enumerate(documents)]
 
     def patches(self, choices: Mapping[str, str], packs: tuple[str, ...] = ()) -> list[Patch]:

@@ -26,7 +26,7 @@ def files(proposal: Proposal, documents: Sequence[Any]) -> dict[str, bytes]:
         text = head + "---\n".join(map(yamlio.dump, documents))
         written[f"overlays/experiment/{proposal.name}/residual.yaml"] = text
         meant = "# The job is as it was imported: its overlay adds and replaces what it has.\n"
-        written[f"overlays/experiment/{proposal.name}/overlay.yaml"] = meant + yamlio.dump(overlay.ANYTHING)
+        written[f"overlays/experiment/{proposal.name}/overlay.yaml"] = meant + yamlio.dump(overlay.UNRESTRICTED)
     return {path: text.encode() for path, text in written.items()}
 
 
