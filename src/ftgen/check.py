@@ -105,7 +105,7 @@ def _judged(manifest: Any, terms: Terms, context: Context) -> list[Diagnostic]:
     """What is wrong with one object; the rules do not run on what its schema refuses."""
     if not isinstance(manifest, dict):
         return [error(contract.WRONG_TYPE, "this is no Kubernetes object, but plain text or a list", "", manifest)]
-    if odd := list(contract.odd_keys(manifest)):
+    if odd := list(contract.non_string_keys(manifest)):
         return odd
     found = _conform(manifest, terms)
     if has_errors(found):

@@ -61,7 +61,7 @@ def conform(
         valid = schema.decides(manifest, line, imported)
     except ValueError:  # no JSON value at all
         valid = False
-    if not valid and (odd := list(odd_keys(manifest))):
+    if not valid and (odd := list(non_string_keys(manifest))):
         return odd
     found = [] if valid else _explained(manifest, closed, line)
     found += _twins(manifest, _top(api_version, kind, line, imported), warns=schema.is_native(api_version))
@@ -103,7 +103,7 @@ def _after(line: str) -> list[str]:
     return lines[lines.index(line) + 1 :]
 
 
-def odd_keys(value: Any, path: Steps = ()) -> Iterator[Diagnostic]:
+def non_string_keys(value: Any, path: Steps = ()) -> Iterator[Diagnostic]:
     """The keys that are no text, which YAML allows and JSON does not: an API server takes JSON."""
     for key, part in value.items() if isinstance(value, dict) else enumerate(value):
         if not isinstance(key, str) and isinstance(value, dict):
@@ -116,7 +116,7 @@ def odd_keys(value: Any, path: Steps = ()) -> Iterator[Diagnostic]:
                 f'write "{said}"',
             )
         elif isinstance(part, dict | list):
-            yield from odd_keys(part, (*path, key))
+            yield from non_string_keys(part, (*path, key))
 
 
 # --- list items ----------------------------------------------------------------------------------------

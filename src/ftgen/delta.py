@@ -1,11 +1,11 @@
 """What turns one object into another: the inverse of `merge`.
 
-`strategic` finds the strategic-merge patch, `pointed` the RFC 6902 operations.  A strategic-merge patch reads
+`strategic` finds the strategic-merge patch, `operations` the RFC 6902 operations.  A strategic-merge patch reads
 better and survives a change of its base, but it cannot say everything: the order of a list that is merged by
 key, for one.  What it leaves is for the operations:
 
     merged = merge.strategic_merge(old, strategic(old, new, schema), schema)
-    merge.json_patch(merged, pointed(merged, new)) == new
+    merge.json_patch(merged, operations(merged, new)) == new
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def strategic(old: Mapping[str, Any], new: Mapping[str, Any], schema: Schema | N
     return _fields(old, new, Node.of(schema) if isinstance(schema, dict) else schema)
 
 
-def pointed(old: Any, new: Any) -> list[Operation]:
+def operations(old: Any, new: Any) -> list[Operation]:
     """The RFC 6902 operations that make one JSON value exactly another; lists that differ are replaced whole."""
     return list(_operations("", old, new))
 

@@ -45,18 +45,18 @@ pods = st.fixed_dictionaries(
 @given(pods, pods)
 def test_a_patch_and_the_operations_it_leaves_give_the_other_object(old, new) -> None:
     merged = merge.strategic_merge(old, delta.strategic(old, new, POD), POD)
-    assert delta.json_equal(merge.json_patch(merged, delta.pointed(merged, new)), new)
+    assert delta.json_equal(merge.json_patch(merged, delta.operations(merged, new)), new)
 
 
 @given(pods)
 def test_nothing_turns_an_object_into_itself(pod) -> None:
     assert delta.strategic(pod, pod, POD) == {}
-    assert delta.pointed(pod, pod) == []
+    assert delta.operations(pod, pod) == []
 
 
 @given(pods, pods)
 def test_operations_alone_give_the_other_object(old, new) -> None:
-    assert delta.json_equal(merge.json_patch(old, delta.pointed(old, new)), new)
+    assert delta.json_equal(merge.json_patch(old, delta.operations(old, new)), new)
 
 
 def test_a_patch_names_what_changes_and_nulls_what_is_gone() -> None:
@@ -75,7 +75,7 @@ def test_an_order_is_left_to_the_operations() -> None:
     old = {"containers": [{"name": "a"}, {"name": "b"}]}
     new = {"containers": [{"name": "b"}, {"name": "a"}]}
     assert delta.strategic(old, new, POD) == {}
-    assert delta.pointed(old, new) == [{"op": "replace", "path": "/containers", "value": new["containers"]}]
+    assert delta.operations(old, new) == [{"op": "replace", "path": "/containers", "value": new["containers"]}]
 
 
 def test_items_that_share_a_name_are_left_to_the_operations() -> None:
@@ -84,11 +84,11 @@ def test_items_that_share_a_name_are_left_to_the_operations() -> None:
 
 
 def test_pointers_escape_what_stands_in_names() -> None:
-    assert delta.pointed({"a/b": 1}, {"a~b": 1}) == [
+    assert delta.operations({"a/b": 1}, {"a~b": 1}) == [
         {"op": "remove", "path": "/a~1b"},
         {"op": "add", "path": "/a~0b", "value": 1},
     ]
 
 
 def test_true_is_not_one() -> None:
-    assert delta.pointed({"tty": 1}, {"tty": True}) == [{"op": "replace", "path": "/tty", "value": True}]
+    assert delta.operations({"tty": 1}, {"tty": True}) == [{"op": "replace", "path": "/tty", "value": True}]

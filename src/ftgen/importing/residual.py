@@ -26,7 +26,7 @@ def residual(job: Object, wanted: Object, volcano_version: str) -> list[Any]:
     merged = merge.strategic_merge(base, patch, rules)
     name = wanted["metadata"].get("name")
     merged = merged if "metadata" in merged else {**merged, "metadata": {}}
-    operations = delta.pointed(merged, {**unnamed, "metadata": unnamed.get("metadata", {})})
+    operations = delta.operations(merged, {**unnamed, "metadata": unnamed.get("metadata", {})})
     named = [{"op": "add", "path": "/metadata/name", "value": name}] if name else []
     strategic = [_document(patch)] if patch else []
     return [*strategic, *([[*operations, *named]] if operations or named else [])]
