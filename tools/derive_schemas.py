@@ -185,7 +185,7 @@ def natives(known: dict[str, Schema]) -> Iterator[tuple[schema.Kind, Schema]]:
         reached = {short(part): schema.close(structural(known[part])) for part in sorted(reach(name, known))}
         whole = reached.pop(short(name))
         meta = {"$ref": f"#/$defs/{short(META)}"}
-        yield (api_version, kind), schema.sealed(api_version, kind, whole, meta, **reached)
+        yield (api_version, kind), schema.object_schema(api_version, kind, whole, meta, **reached)
 
 
 def reach(name: str, known: dict[str, Schema]) -> set[str]:
@@ -253,7 +253,7 @@ def modules(into: Path) -> Iterator[dict[str, Any]]:
     meta = object_meta(into)
     for module in MODULES:
         folder, digest = fetched(module)
-        closed = {kind: part for crd in crds(module, folder) for kind, part in schema.closed(crd, meta).items()}
+        closed = {kind: part for crd in crds(module, folder) for kind, part in schema.close_crd(crd, meta).items()}
         files = write(into, module.folder, closed)
         origin = {"name": module.path, "version": module.version, "registry": "Go modules", "digest": digest}
         made = {} if module.crds else {"generator": GENERATOR}
@@ -269,7 +269,7 @@ def object_meta(into: Path) -> Schema:
 def write(into: Path, folder: str, schemas: dict[schema.Kind, Schema]) -> dict[str, str]:
     """One file per kind; their names below `into` and their digests."""
     for (api_version, kind), part in schemas.items():
-        place = schema.place(api_version, kind)
+        place = schema.relative_path(api_version, kind)
         if place is None:
             sys.exit(f"{api_version} {kind} is no name of a kind")
         file = into / folder / place

@@ -58,7 +58,7 @@ def conform(
     if closed is None:
         return [_unknown_kind(api_version, kind, volcano_version, imported)]
     try:
-        valid = schema.decides(manifest, line, imported)
+        valid = schema.is_valid(manifest, line, imported)
     except ValueError:  # no JSON value at all
         valid = False
     if not valid and (odd := list(non_string_keys(manifest))):

@@ -5,7 +5,7 @@ author meant.  The schemas here are *closed*: wherever the cluster would drop a 
 
 They lie in `schemas/<release>/<group>/<kind>_<version>.json` (the core group is `core`), each complete in
 itself, so that editors and other validators can read them too.  `tools/derive_schemas.py` writes them with
-`closed`, and so does an import of a cluster's own CRD: there is one way to close a schema.
+`close_crd`, and so does an import of a cluster's own CRD: there is one way to close a schema.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def imported(directory: Path) -> Path | None:
     return own if own.is_dir() and own != files.resolved(project.schemas_dir()) else None
 
 
-def place(api_version: str, kind: str) -> Path | None:
+def relative_path(api_version: str, kind: str) -> Path | None:
     """A kind's file below a release's folder; `None` when the two cannot name a kind."""
     match = _API_VERSION.fullmatch(api_version) if len(api_version) <= _LONGEST_NAME else None
     if match is None or not _KIND.fullmatch(kind) or len(kind) > _LONGEST_LABEL:
@@ -94,7 +94,7 @@ def place(api_version: str, kind: str) -> Path | None:
 @cache
 def find(api_version: str, kind: str, volcano_version: str = DEFAULT, imported: Path | None = None) -> Schema | None:
     """The closed schema of a kind, or `None` when it is unknown; shared, so not to be written to."""
-    file = place(api_version, kind)
+    file = relative_path(api_version, kind)
     if file is None:
         return None
     places = (folder / file for folder in folders(volcano_version, imported))
@@ -132,11 +132,11 @@ def compiled(
     try:
         return None if schema is None else jsonschema_rs.validator_for(schema)
     except (ValueError, jsonschema_rs.ReferencingError) as problem:
-        place_ = place(api_version, kind) or Path()
+        place_ = relative_path(api_version, kind) or Path()
         raise _no_schema((imported or project.schemas_dir()) / place_, problem) from None
 
 
-def decides(manifest: Mapping[str, Any], volcano_version: str = DEFAULT, imported: Path | None = None) -> bool:
+def is_valid(manifest: Mapping[str, Any], volcano_version: str = DEFAULT, imported: Path | None = None) -> bool:
     """Whether the compiled schema of a manifest's kind accepts it; an unknown kind is accepted.
 
     Raises:
@@ -247,7 +247,7 @@ _BASE64 = "^[A-Za-z0-9+/\r\n]*={0,2}[\r\n]*$"
 _NAMED = [{"required": ["name"]}, {"required": ["generateName"]}]
 
 
-def closed(crd: Mapping[str, Any], metadata: Schema | None = None) -> dict[Kind, Schema]:
+def close_crd(crd: Mapping[str, Any], metadata: Schema | None = None) -> dict[Kind, Schema]:
     """The closed schemas of every served version in a CustomResourceDefinition.
 
     `metadata` is the schema of ObjectMeta, which a CRD leaves to the API server; by default the packaged one.
@@ -266,10 +266,10 @@ def closed(crd: Mapping[str, Any], metadata: Schema | None = None) -> dict[Kind,
         if version.get("served", True)
     }
     meta = metadata or _packaged_meta()
-    return {(name, kind): sealed(name, kind, close(schema), meta) for name, schema in served.items()}
+    return {(name, kind): object_schema(name, kind, close(schema), meta) for name, schema in served.items()}
 
 
-def sealed(api_version: str, kind: str, schema: Schema, metadata: Schema, **defs: Schema) -> Schema:
+def object_schema(api_version: str, kind: str, schema: Schema, metadata: Schema, **defs: Schema) -> Schema:
     """A closed object schema made whole: its kind fixed, ObjectMeta put in, repeated parts shared."""
     properties = {
         **schema.get("properties", {}),

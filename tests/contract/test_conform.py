@@ -229,8 +229,8 @@ def test_an_imported_schema_is_asked_first(tmp_path):
     shape = {"type": "object", "properties": {"spec": {"type": "object", "properties": {"own": {"type": "string"}}}}}
     version = {"name": "v1alpha1", "served": True, "schema": {"openAPIV3Schema": shape}}
     crd = {"spec": {"group": "batch.volcano.sh", "names": names, "versions": [version]}}
-    [(kind, imported)] = schema.closed(crd).items()
-    file = tmp_path / schema.place(*kind)
+    [(kind, imported)] = schema.close_crd(crd).items()
+    file = tmp_path / schema.relative_path(*kind)
     file.parent.mkdir()
     file.write_text(schema.dump(imported))
     job = {"apiVersion": kind[0], "kind": kind[1], "metadata": {"name": "a"}, "spec": {"own": "yes"}}

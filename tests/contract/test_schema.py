@@ -25,7 +25,7 @@ def crd(shape, **version):
 
 def takes(spec_shape, spec):
     shape = {"type": "object", "properties": {"spec": spec_shape}}
-    [closed] = schema.closed(crd(shape)).values()
+    [closed] = schema.close_crd(crd(shape)).values()
     thing = {"apiVersion": "example.com/v1", "kind": "Thing", "metadata": {"name": "a"}, "spec": spec}
     return jsonschema_rs.is_valid(closed, thing)
 
@@ -217,13 +217,13 @@ def test_fields_named_like_keywords_are_fields():
 
 def test_every_served_version_is_closed_and_no_other():
     shape = {"type": "object"}
-    assert list(schema.closed(crd(shape))) == [("example.com/v1", "Thing")]
-    assert schema.closed(crd(shape, served=False)) == {}
+    assert list(schema.close_crd(crd(shape))) == [("example.com/v1", "Thing")]
+    assert schema.close_crd(crd(shape, served=False)) == {}
 
 
 def test_a_document_that_is_no_crd_is_refused():
     with pytest.raises(ValueError, match="CustomResourceDefinition"):
-        schema.closed({"apiVersion": "v1", "kind": "ConfigMap"})
+        schema.close_crd({"apiVersion": "v1", "kind": "ConfigMap"})
 
 
 SHAPES = st.recursive(

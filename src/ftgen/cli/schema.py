@@ -182,11 +182,11 @@ def _import(files: tuple[str, ...], arguments: Arguments) -> int:
 def _closed(file: Path) -> Iterator[tuple[Path, str]]:
     for crd in _resources(file):
         try:
-            closed = schema.closed(crd)
+            closed = schema.close_crd(crd)
         except (ValueError, AttributeError) as problem:
             raise Rejected([_no_crd(file, str(problem))]) from None
         for (api_version, kind), each in closed.items():
-            place = schema.place(api_version, kind)
+            place = schema.relative_path(api_version, kind)
             if place is None:
                 raise Rejected([_no_crd(file, f"{api_version} {kind} names no kind")])
             yield place, schema.dump(each)
