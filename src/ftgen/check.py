@@ -15,7 +15,7 @@ from typing import Any
 from ftgen import contract, yamlio
 from ftgen.diagnostics import Diagnostic, Location, Rejected, Severity, error, has_errors, warning
 from ftgen.rules import ADMISSION, AGREEMENT, CLAIM, CLAIM_LINT, LINT, OBJECT, SYNC, admission, secrets
-from ftgen.terms import Terms
+from ftgen.terms import CheckOptions
 from ftgen.text.paths import Steps, steps
 from ftgen.validation import RULES, UNKNOWN_FACT, Call, Context, codes_of, unreported, validate
 from ftgen.validation.manifest import Companions, companions, mapping, version_of
@@ -35,7 +35,7 @@ class Verdict:
     objects: int
 
 
-def check(text: str, file: str, terms: Terms) -> Verdict:
+def check(text: str, file: str, terms: CheckOptions) -> Verdict:
     """Everything that is wrong with the manifests of a text, with line and column in `file`.
 
     Raises:
@@ -56,12 +56,12 @@ def check(text: str, file: str, terms: Terms) -> Verdict:
     return Verdict((*_in_order((*_located(told, text), *doubtful)), *lacking), len(placed))
 
 
-def _context(manifest: Any, own: Companions, terms: Terms) -> Context:
+def _context(manifest: Any, own: Companions, terms: CheckOptions) -> Context:
     """Return what surrounds an object: the companions in its own file, and those of its namespace in the others."""
     return context_of(terms, terms.companions.get(_namespace(manifest), Companions()).joined(own))
 
 
-def context_of(terms: Terms, there: Companions = Companions()) -> Context:  # noqa: B008 - frozen
+def context_of(terms: CheckOptions, there: Companions = Companions()) -> Context:  # noqa: B008 - frozen
     """Return what an object is judged by, beside the schemas."""
     version, facts, security = version_of(terms.volcano_version), terms.facts, terms.pod_security
     return Context(version, facts, pod_security=security, claims=there.claims, config_maps=there.config_maps)
@@ -95,13 +95,13 @@ def objects(document: Any) -> Iterator[tuple[Steps, Any]]:
         yield (), document
 
 
-def judge(manifest: Any, terms: Terms, context: Context) -> list[Diagnostic]:
+def judge(manifest: Any, terms: CheckOptions, context: Context) -> list[Diagnostic]:
     """What is wrong with one object, and which release of Volcano would take what this one refuses."""
     found = _judged(manifest, terms, context)
     return _with_cures(found, manifest, terms, context) if has_errors(found) else found
 
 
-def _judged(manifest: Any, terms: Terms, context: Context) -> list[Diagnostic]:
+def _judged(manifest: Any, terms: CheckOptions, context: Context) -> list[Diagnostic]:
     """What is wrong with one object; the rules do not run on what its schema refuses."""
     if not isinstance(manifest, dict):
         return [error(contract.WRONG_TYPE, "this is no Kubernetes object, but plain text or a list", "", manifest)]
@@ -122,7 +122,7 @@ def _kind(manifest: Mapping[str, Any]) -> tuple[Any, Any]:
     return manifest.get("apiVersion"), manifest.get("kind")
 
 
-def _conform(manifest: dict[str, Any], terms: Terms) -> list[Diagnostic]:
+def _conform(manifest: dict[str, Any], terms: CheckOptions) -> list[Diagnostic]:
     """What the schema refuses; a job's empty values are filled in by the webhook before the schema is asked."""
     found = contract.conform(manifest, volcano_version=terms.volcano_version, imported=terms.imported)
     if _kind(manifest) != _JOB or all(d.code != contract.WRONG_VALUE for d in found):
@@ -132,7 +132,7 @@ def _conform(manifest: dict[str, Any], terms: Terms) -> list[Diagnostic]:
     return [d for d in found if d.code != contract.WRONG_VALUE or d in stays]
 
 
-def _with_cures(found: list[Diagnostic], manifest: Any, terms: Terms, context: Context) -> list[Diagnostic]:
+def _with_cures(found: list[Diagnostic], manifest: Any, terms: CheckOptions, context: Context) -> list[Diagnostic]:
     """The findings, the release named that has what an error lacks; a warning where the release is assumed only."""
     refused = _errors(found)
     # Where the schema refuses, no rule was asked: only what it says of other releases can be compared.
@@ -179,7 +179,7 @@ def _is_less(errors: Mapping[str, set[str]], than: Mapping[str, set[str]]) -> bo
     return errors != than and all(subjects <= than.get(code, set()) for code, subjects in errors.items())
 
 
-def _cured_by(found: Diagnostic, release: str, terms: Terms) -> Diagnostic:
+def _cured_by(found: Diagnostic, release: str, terms: CheckOptions) -> Diagnostic:
     told = found.help if f"Volcano {release} has it" in found.help else f"{found.help}; Volcano {release} takes it"
     severity = Severity.WARNING if terms.assumed else found.severity
     return replace(found, help=told.removeprefix("; "), severity=severity)
@@ -196,7 +196,7 @@ def strict(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
     return [replace(d, severity=Severity.ERROR) if d.severity is Severity.WARNING else d for d in diagnostics]
 
 
-def _told(diagnostics: Iterable[Diagnostic], terms: Terms) -> list[Diagnostic]:
+def _told(diagnostics: Iterable[Diagnostic], terms: CheckOptions) -> list[Diagnostic]:
     """The diagnostics without those that are accepted; what was when it was rendered is a note that says why.
 
     What admission denies stays an error: no reason that a file gives makes the cluster take it.
@@ -204,7 +204,7 @@ def _told(diagnostics: Iterable[Diagnostic], terms: Terms) -> list[Diagnostic]:
     return [told for d in diagnostics if (told := d if _is_denied(d) else _unless_accepted(d, terms))]
 
 
-def _unless_accepted(found: Diagnostic, terms: Terms) -> Diagnostic | None:
+def _unless_accepted(found: Diagnostic, terms: CheckOptions) -> Diagnostic | None:
     if not unreported((found,), terms.accepted):
         return None
     if found.severity is Severity.WARNING and not unreported((found,), terms.warned):

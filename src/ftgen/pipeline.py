@@ -90,7 +90,9 @@ class Compiled:
         """Return the job as the output tree knows it."""
         label = self.identity.label
         identity = f"{self.identity.folder}/{label}" if label else self.identity.folder
-        return Run(self.identity.folder, self.name, identity, self.files, terms.stated(self.spec, self.diagnostics))
+        return Run(
+            self.identity.folder, self.name, identity, self.files, terms.dump_options(self.spec, self.diagnostics)
+        )
 
 
 @dataclass(frozen=True, slots=True)

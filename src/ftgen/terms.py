@@ -24,7 +24,7 @@ def _ask(_: Mapping[str, Any]) -> Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class CheckOptions:
     """What manifests are judged by.
 
     Attributes:
@@ -52,8 +52,8 @@ class Terms:
     call_for: Callable[[Mapping[str, Any]], Call] = field(default=_ask, repr=False, compare=False)
 
 
-def stated(spec: Spec, diagnostics: Iterable[Diagnostic]) -> str:
-    """Write the terms that a run of ftgen's own is judged by, as JSON text for `as_stated`.
+def dump_options(spec: Spec, diagnostics: Iterable[Diagnostic]) -> str:
+    """Write the terms that a run of ftgen's own is judged by, as JSON text for `restore_options`.
 
     Args:
         spec: of the run.
@@ -80,8 +80,8 @@ def _said(section: Any) -> dict[str, Any]:
     return {key: value for key, value in section if value is not None}
 
 
-def as_stated(said: str, terms: Terms) -> Terms:
-    """The terms with what `stated` wrote, which may have come with a clone.
+def restore_options(said: str, terms: CheckOptions) -> CheckOptions:
+    """The terms with what `dump_options` wrote, which may have come with a clone.
 
     Raises:
         Rejected: the facts are none.

@@ -15,7 +15,7 @@ from ftgen import check, contract, project, yamlio
 from ftgen.cli import main
 from ftgen.diagnostics import Rejected, Severity
 from ftgen.incremental import IncrementalByKind
-from ftgen.terms import Terms
+from ftgen.terms import CheckOptions
 from ftgen.validation import RULES, UNKNOWN_FACT
 
 DATA = Path(__file__).parent / "data"
@@ -31,7 +31,7 @@ spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 10Gi}}}
 def found(text):
     return {
         (RULES[d.code].name, str(d.severity), d.locations[0].line)
-        for d in check.check(text, "job.yaml", Terms()).diagnostics
+        for d in check.check(text, "job.yaml", CheckOptions()).diagnostics
         if d.code != UNKNOWN_FACT
     }
 
@@ -87,19 +87,19 @@ WITH_TWO_REPLICAS = {
     ],
 )
 def test_what_no_api_server_would_store_by_that_name(text: str, subjects: list[str]) -> None:
-    told = check.check(text, "a.yaml", Terms()).diagnostics
+    told = check.check(text, "a.yaml", CheckOptions()).diagnostics
     assert [d.subject for d in told if d.code == "FT336"] == subjects
 
 
 def test_scalars_that_tools_read_differently() -> None:
     doubtful = CLAIM.replace("storage: 10Gi", "storage: 012").replace("namespace: research", "namespace: on")
-    told = [d for d in check.check(doubtful, "a.yaml", Terms()).diagnostics if d.code == "FT004"]
+    told = [d for d in check.check(doubtful, "a.yaml", CheckOptions()).diagnostics if d.code == "FT004"]
     assert [(d.value, str(d.severity), str(d.locations[0])) for d in told] == [
         ("on", "warning", "a.yaml:3:37"),
         ("012", "warning", "a.yaml:4:70"),
     ]
     assert told[1].headline.startswith("012 is 10 by YAML 1.1 and 12 by YAML 1.2")
-    accepting = Terms(accepted=frozenset({"FT004"}))
+    accepting = CheckOptions(accepted=frozenset({"FT004"}))
     assert "FT004" not in {d.code for d in check.check(doubtful, "a.yaml", accepting).diagnostics}
 
 
@@ -139,14 +139,14 @@ def test_the_guides_manifest_for_other_vendors():
 def test_what_is_missing_is_located_at_what_should_hold_it():
     broken = "apiVersion: batch.volcano.sh/v1alpha1\nkind: Job\nmetadata: {name: a}\nspec:\n  tasks: []\n"
 
-    places = {d.code: str(d.locations[0]) for d in check.check(broken, "a.yaml", Terms()).diagnostics}
+    places = {d.code: str(d.locations[0]) for d in check.check(broken, "a.yaml", CheckOptions()).diagnostics}
 
     assert places["FT311"] == "a.yaml:5:3"
     assert places["FT459"] == "a.yaml:4:1"
 
 
 def test_unknown_fields_are_located_at_themselves():
-    diagnostics = check.check(CLAIM + "  accessMode: [a]\n".lstrip(), "a.yaml", Terms()).diagnostics
+    diagnostics = check.check(CLAIM + "  accessMode: [a]\n".lstrip(), "a.yaml", CheckOptions()).diagnostics
 
     assert [(d.code, str(d.locations[0])) for d in diagnostics] == [("FT301", "a.yaml:5:1")]
 
@@ -155,7 +155,7 @@ def test_documents_lists_and_foreign_kinds():
     pods = "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Pod, metadata: {}, spec: {}}\n"
     text = f"{CLAIM}---\n{pods}---\napiVersion: a.io/v1\nkind: B\n"
 
-    verdict = check.check(text, "a.yaml", Terms())
+    verdict = check.check(text, "a.yaml", CheckOptions())
 
     assert verdict.objects == 3
     assert {(d.code, str(d.severity), d.locations[0].line) for d in verdict.diagnostics} == {
@@ -165,7 +165,7 @@ def test_documents_lists_and_foreign_kinds():
 
 
 def errors(text):
-    found = check.check(text, "a.yaml", Terms()).diagnostics
+    found = check.check(text, "a.yaml", CheckOptions()).diagnostics
     return [(d.code, d.subject) for d in found if d.severity is Severity.ERROR]
 
 
@@ -198,15 +198,15 @@ def test_claims_of_other_files_are_known_to_the_jobs_of_their_namespace(folder, 
 
 
 def test_what_is_no_object_is_told():
-    assert [d.code for d in check.check("- a\n", "a.yaml", Terms()).diagnostics] == ["FT302"]
+    assert [d.code for d in check.check("- a\n", "a.yaml", CheckOptions()).diagnostics] == ["FT302"]
     with pytest.raises(Rejected):
-        check.check("a: [", "a.yaml", Terms())
+        check.check("a: [", "a.yaml", CheckOptions())
 
 
 def test_secrets_are_found_in_every_kind():
     text = "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\nstringData: {token: b}\n"
 
-    assert [d.code for d in check.check(text, "a.yaml", Terms()).diagnostics] == ["FT440"]
+    assert [d.code for d in check.check(text, "a.yaml", CheckOptions()).diagnostics] == ["FT440"]
 
 
 @pytest.fixture
@@ -403,12 +403,12 @@ def test_judging_leaves_nothing_to_the_collector():
     """A circle would keep each manifest with all its marks: collecting takes longer than judging does."""
     texts = [*map(expected, list(CASES)[:9]), REFERENCE, VENDOR]
     for text in texts:
-        check.check(text, "job.yaml", Terms())
+        check.check(text, "job.yaml", CheckOptions())
     gc.collect()
     gc.disable()
     try:
         for text in texts:
-            check.check(text, "job.yaml", Terms())
+            check.check(text, "job.yaml", CheckOptions())
         assert gc.collect() == 0
     finally:
         gc.enable()
@@ -446,7 +446,7 @@ def test_what_is_reused_is_what_would_be_found(text, odd, alauda):
     """Whatever single value tells a job from those before it, the rules that looked at it are asked again."""
     plain = yamlio.parse_all(text, "job.yaml")[-1]
     others = [yamlio.dump(odder(plain, place, odd)) for place in leaves(plain)]
-    for given in (Terms(), alauda):
+    for given in (CheckOptions(), alauda):
         terms = replace(given, call_for=IncrementalByKind().for_manifest)
         reused = [check.check(each, "job.yaml", terms) for each in [yamlio.dump(plain)] * 64 + others]
         anew = [check.check(each, "job.yaml", given) for each in others]

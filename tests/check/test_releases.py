@@ -4,7 +4,7 @@ import pytest
 
 from ftgen import check, yamlio
 from ftgen.diagnostics import Severity
-from ftgen.terms import Terms
+from ftgen.terms import CheckOptions
 
 JOB = """\
 apiVersion: batch.volcano.sh/v1alpha1
@@ -46,47 +46,49 @@ def job(**said):
 
 @pytest.mark.parametrize(("said", "code", "release"), NEWER.values(), ids=NEWER)
 def test_what_a_newer_release_takes(said, code, release):
-    [stated] = [d for d in told(job(**said), Terms("1.12")) if d.code == code]
-    [assumed] = [d for d in told(job(**said), Terms("1.12", assumed=True)) if d.code == code]
+    [stated] = [d for d in told(job(**said), CheckOptions("1.12")) if d.code == code]
+    [assumed] = [d for d in told(job(**said), CheckOptions("1.12", assumed=True)) if d.code == code]
 
     assert (stated.severity, assumed.severity) == (Severity.ERROR, Severity.WARNING)
     assert f"Volcano {release}" in stated.help
     assert stated.help == assumed.help
-    assert not [d for d in told(job(**said), Terms(release)) if d.severity is Severity.ERROR]
+    assert not [d for d in told(job(**said), CheckOptions(release)) if d.severity is Severity.ERROR]
 
 
 def test_rules_are_asked_of_what_a_newer_schema_takes():
     wrong = job(extra=PARTITIONS, action="Restart")
 
-    found = {(d.code, str(d.severity)) for d in told(wrong, Terms("1.12", assumed=True))}
+    found = {(d.code, str(d.severity)) for d in told(wrong, CheckOptions("1.12", assumed=True))}
 
     assert {("FT301", "warning"), ("FT319", "error")} <= found
 
 
 def test_what_no_release_takes_stays_an_error():
-    [found] = [d for d in told(job(extra="partition: 2"), Terms("1.12", assumed=True)) if d.code == "FT301"]
+    [found] = [d for d in told(job(extra="partition: 2"), CheckOptions("1.12", assumed=True)) if d.code == "FT301"]
 
     assert found.severity is Severity.ERROR
     assert "takes it" not in found.help
 
 
 def test_empty_values_are_filled_in_before_the_schema_is_asked():
-    assert not [d for d in told(job(queue='""'), Terms("newest")) if d.severity is Severity.ERROR]
-    assert [d.code for d in told(job(queue="Research"), Terms("newest")) if d.severity is Severity.ERROR] == ["FT303"]
+    assert not [d for d in told(job(queue='""'), CheckOptions("newest")) if d.severity is Severity.ERROR]
+    assert [d.code for d in told(job(queue="Research"), CheckOptions("newest")) if d.severity is Severity.ERROR] == [
+        "FT303"
+    ]
 
 
 def test_a_flag_at_the_end_that_is_not_known_yet_is_a_warning():
     flags = '{svc: ["--disable-network-policy=true", "--inject-hosts-env=false"]}'
-    [found] = [d for d in told(job(plugins=flags), Terms("newest")) if d.code == "FT419"]
+    [found] = [d for d in told(job(plugins=flags), CheckOptions("newest")) if d.code == "FT419"]
     assert found.severity is Severity.WARNING
     lost = '{svc: ["--inject-hosts-env=false", "--disable-network-policy=true"]}'
-    [found] = [d for d in told(job(plugins=lost), Terms("newest")) if d.code == "FT419"]
+    [found] = [d for d in told(job(plugins=lost), CheckOptions("newest")) if d.code == "FT419"]
     assert (found.severity, found.help.rpartition("; ")[2]) == (Severity.ERROR, "Volcano 1.16 takes it")
 
 
 def test_nobody_can_accept_what_admission_denies():
     twins = yamlio.parse(job(), "job.yaml")
     twins["spec"]["tasks"] *= 2
-    accepting = Terms(accepted=frozenset({"FT312", "FT494"}))
+    accepting = CheckOptions(accepted=frozenset({"FT312", "FT494"}))
 
     assert [d.code for d in told(yamlio.dump(twins), accepting)] == ["FT312"]

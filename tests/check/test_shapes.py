@@ -9,7 +9,7 @@ import yaml
 
 from ftgen import changes, check, yamlio
 from ftgen.diagnostics import Rejected
-from ftgen.terms import Terms
+from ftgen.terms import CheckOptions
 
 REFERENCE = (Path(__file__).parent / "data" / "reference.yaml").read_text(encoding="utf-8")
 CLAIM = {
@@ -88,7 +88,7 @@ def mutated(rng, manifest):
 def verdict(text):
     """What was said of a text, or how many objects it has where all is well."""
     try:
-        judged = check.check(text, "a.yaml", Terms())
+        judged = check.check(text, "a.yaml", CheckOptions())
     except Rejected as rejected:
         return rejected.diagnostics
     return judged.diagnostics or judged.objects

@@ -17,7 +17,7 @@ from ftgen.diagnostics import Diagnostic, Location, Rejected, Severity, error, n
 from ftgen.files import is_there
 from ftgen.incremental import IncrementalByKind
 from ftgen.spec import admit_facts
-from ftgen.terms import Terms
+from ftgen.terms import CheckOptions
 from ftgen.validation import UNKNOWN_FACT
 from ftgen.validation.manifest import Companions, version_of
 
@@ -122,7 +122,7 @@ class _Tally:
         return int(self.counts["error"] > 0)
 
 
-def _checked(name: str, terms: Terms, written: TreeLocks | None) -> tuple[tuple[Diagnostic, ...], int]:
+def _checked(name: str, terms: CheckOptions, written: TreeLocks | None) -> tuple[tuple[Diagnostic, ...], int]:
     """What was found in a file, and the number of its objects; a file that cannot be read is one finding."""
     try:
         text = yamlio.read_stdin() if name == "-" else yamlio.read_text(Path(name), name)
@@ -165,7 +165,7 @@ def _walked(folder: Path) -> list[str]:
 _WARMUP = 48
 
 
-def terms_of(arguments: Arguments) -> Terms:
+def terms_of(arguments: Arguments) -> CheckOptions:
     """What the flags say manifests are judged by: `--cluster` names an option, `--volcano-version` wins over it."""
     cluster = _cluster(arguments) if arguments.flags.cluster else {}
     facts = admit_facts(cluster.get("facts") or {})
@@ -178,7 +178,7 @@ def terms_of(arguments: Arguments) -> Terms:
     allowed = frozenset(cluster.get("allow") or ())
     security, own = str(cluster.get("pod_security") or ""), schema.imported(Path.cwd())
     call_for = IncrementalByKind(_WARMUP).for_manifest
-    return Terms(release, not said, facts, security, accepted=allowed, imported=own, call_for=call_for)
+    return CheckOptions(release, not said, facts, security, accepted=allowed, imported=own, call_for=call_for)
 
 
 def _cluster(arguments: Arguments) -> Mapping[str, Any]:

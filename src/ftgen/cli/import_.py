@@ -20,7 +20,7 @@ from ftgen.importing import Options, Proposal, Run, Wanted, Word
 from ftgen.overlay import UNRESTRICTED, Declaration, Patch
 from ftgen.pipeline import Compiled, Workspace
 from ftgen.spec import admit
-from ftgen.terms import Terms
+from ftgen.terms import CheckOptions
 from ftgen.validation import UNKNOWN_FACT, codes_of
 
 
@@ -84,7 +84,7 @@ class _Whose:
         except Rejected as rejected:
             raise Rejected([_placeless(each) for each in rejected.diagnostics]) from None
 
-    def terms(self) -> Terms:
+    def terms(self) -> CheckOptions:
         """What a manifest is judged by: the cluster of the user's overrides.
 
         Raises:
@@ -94,7 +94,9 @@ class _Whose:
         cluster = resolved.spec.cluster
         require([d for d in pipeline.validate_configuration(resolved) if d.subject == "cluster.volcano_version"])
         own = schema.imported(self.composer.request.directory)
-        return Terms(cluster.volcano_version, facts=cluster.facts, pod_security=cluster.pod_security, imported=own)
+        return CheckOptions(
+            cluster.volcano_version, facts=cluster.facts, pod_security=cluster.pod_security, imported=own
+        )
 
 
 @contextmanager

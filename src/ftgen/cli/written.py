@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ftgen import tree
 from ftgen.diagnostics import Rejected
-from ftgen.terms import Terms, as_stated
+from ftgen.terms import CheckOptions, restore_options
 
 
 @dataclass(slots=True)
@@ -20,9 +20,9 @@ class TreeLocks:
     """Ownership indexes of the trees that files lie in, each read once."""
 
     locks: dict[Path, tree.Lock] = field(default_factory=dict)
-    parsed: dict[str, Terms] = field(default_factory=dict)
+    parsed: dict[str, CheckOptions] = field(default_factory=dict)
 
-    def terms(self, name: str, text: str, terms: Terms) -> Terms:
+    def terms(self, name: str, text: str, terms: CheckOptions) -> CheckOptions:
         """Return the terms to check a file with: those given, replaced by those that its tree's index records."""
         recorded = self._recorded(Path(name).absolute(), text)
         if not recorded:
@@ -30,7 +30,7 @@ class TreeLocks:
         if recorded not in self.parsed:
             self.parsed[recorded] = terms
             with suppress(Rejected, ValueError):
-                self.parsed[recorded] = as_stated(recorded, terms)
+                self.parsed[recorded] = restore_options(recorded, terms)
         return self.parsed[recorded]
 
     def _recorded(self, file: Path, text: str) -> str:
