@@ -28,14 +28,14 @@ _NAMES_COMPANION = re.compile(r"""\bkind["']?:[ \t]*["']?(?:PersistentVolumeClai
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class CheckResult:
     """What was found in one text, located, and how many objects it holds."""
 
     diagnostics: tuple[Diagnostic, ...]
     objects: int
 
 
-def check(text: str, file: str, terms: CheckOptions) -> Verdict:
+def check(text: str, file: str, terms: CheckOptions) -> CheckResult:
     """Everything that is wrong with the manifests of a text, with line and column in `file`.
 
     Raises:
@@ -47,13 +47,13 @@ def check(text: str, file: str, terms: CheckOptions) -> Verdict:
     found = [
         (where, path, d)
         for where, path, each in placed
-        for d in _told(judge(each, terms, _context(each, own, terms)), terms)
+        for d in _told(check_object(each, terms, _context(each, own, terms)), terms)
     ]
     # A fact that nobody has stated has no place in a manifest: the file that wanted it is named.
     lacking = [d.at(Location(file)) for _, _, d in found if d.code == UNKNOWN_FACT]
     told = [each for each in found if each[2].code != UNKNOWN_FACT]
     doubtful = _told((_doubt(each) for document in documents for each in yamlio.disputed(document)), terms)
-    return Verdict((*_in_order((*_located(told, text), *doubtful)), *lacking), len(placed))
+    return CheckResult((*_in_order((*_located(told, text), *doubtful)), *lacking), len(placed))
 
 
 def _context(manifest: Any, own: Companions, terms: CheckOptions) -> Context:
@@ -95,13 +95,13 @@ def objects(document: Any) -> Iterator[tuple[Steps, Any]]:
         yield (), document
 
 
-def judge(manifest: Any, terms: CheckOptions, context: Context) -> list[Diagnostic]:
+def check_object(manifest: Any, terms: CheckOptions, context: Context) -> list[Diagnostic]:
     """What is wrong with one object, and which release of Volcano would take what this one refuses."""
-    found = _judged(manifest, terms, context)
+    found = _check_object(manifest, terms, context)
     return _with_cures(found, manifest, terms, context) if has_errors(found) else found
 
 
-def _judged(manifest: Any, terms: CheckOptions, context: Context) -> list[Diagnostic]:
+def _check_object(manifest: Any, terms: CheckOptions, context: Context) -> list[Diagnostic]:
     """What is wrong with one object; the rules do not run on what its schema refuses."""
     if not isinstance(manifest, dict):
         return [error(contract.WRONG_TYPE, "this is no Kubernetes object, but plain text or a list", "", manifest)]
@@ -140,7 +140,7 @@ def _with_cures(found: list[Diagnostic], manifest: Any, terms: CheckOptions, con
     cure, left, best = "", refused, found
     for release in _later(terms.volcano_version):
         later = replace(terms, volcano_version=release)
-        again = _judged(manifest, later, replace(context, version=version_of(release)))
+        again = _check_object(manifest, later, replace(context, version=version_of(release)))
         errors = {
             code: subjects
             for code, subjects in _errors(again).items()
@@ -191,7 +191,7 @@ def _of_job(manifest: dict[str, Any], context: Context, call: Call) -> list[Diag
     return found + [d for scope in (AGREEMENT, SYNC, LINT) for d in validate(scope, manifest, context, call)]
 
 
-def strict(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
+def promote_warnings(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
     """The diagnostics with every warning an error."""
     return [replace(d, severity=Severity.ERROR) if d.severity is Severity.WARNING else d for d in diagnostics]
 
@@ -225,7 +225,7 @@ def _reason(found: Diagnostic, allowed: Mapping[str, str]) -> str:
 
 def _located(found: list[tuple[yamlio.Document, Steps, Diagnostic]], text: str) -> list[Diagnostic]:
     """The diagnostics with their places, in the text's order."""
-    return [d.at(place(document, path, d, text)) for document, path, d in found]
+    return [d.at(locate(document, path, d, text)) for document, path, d in found]
 
 
 def _in_order(located: Iterable[Diagnostic]) -> list[Diagnostic]:
@@ -233,17 +233,19 @@ def _in_order(located: Iterable[Diagnostic]) -> list[Diagnostic]:
     return sorted(located, key=lambda d: (d.locations[0].line, d.locations[0].column))
 
 
-DISPUTED = "FT004"
+AMBIGUOUS_SCALAR = "FT004"
 
 
 def _doubt(found: yamlio.Disputed) -> Diagnostic:
     """Reconcilers, kubectl and people's scripts read YAML by different versions of its rules."""
     old, new = json.dumps(found.old), json.dumps(found.new)
     headline = f"{found.text} is {old} by YAML 1.1 and {new} by YAML 1.2, and there are tools of both"
-    return warning(DISPUTED, headline, "", found.text, f"write {old}, or in quotes if it is text").at(found.location)
+    return warning(AMBIGUOUS_SCALAR, headline, "", found.text, f"write {old}, or in quotes if it is text").at(
+        found.location
+    )
 
 
-def place(document: yamlio.Document, path: Steps, found: Diagnostic, text: str) -> Location:
+def locate(document: yamlio.Document, path: Steps, found: Diagnostic, text: str) -> Location:
     """Where a field stands, or the nearest thing around it that does: what is missing is missing there."""
     mark = document.nearest((*path, *steps(found.subject)))
     inside = _inside(mark, found.value, text) if mark.block and found.value and "\n" not in found.value else None

@@ -104,7 +104,7 @@ class _Tally:
         self.counts["object"] += objects
 
     def _tell(self, diagnostics: list[Diagnostic]) -> None:
-        told = check.strict(diagnostics) if self.arguments.flags.strict else diagnostics
+        told = check.promote_warnings(diagnostics) if self.arguments.flags.strict else diagnostics
         for each in told:
             self.counts[str(each.severity)] += 1
         if self.arguments.flags.format != "text":

@@ -150,7 +150,7 @@ def _judging() -> Iterator[None]:
 def _manifest(wanted: Wanted, name: str, whose: _Whose) -> _Imported:
     terms = whose.terms()
     with _judging():
-        found = check.judge(wanted.job, terms, check.context_of(terms))
+        found = check.check_object(wanted.job, terms, check.context_of(terms))
         require([d for d in found if d.severity is Severity.ERROR and not importing.is_acceptable(d)])
         proposal = importing.propose(wanted.job, name, whose.options, whose.hardware)
     settled, plain, left_out = importing.settle(proposal, whose.compiled)

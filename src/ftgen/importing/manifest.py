@@ -50,7 +50,7 @@ class Wanted:
 
     def located(self, found: Diagnostic) -> Diagnostic:
         """A finding about the job, where the user's file says it, or else lacks it."""
-        return found if found.locations else found.at(check.place(self.document, self.path, found, self.text))
+        return found if found.locations else found.at(check.locate(self.document, self.path, found, self.text))
 
 
 def wanted(text: str, file: str) -> Wanted:
