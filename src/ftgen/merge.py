@@ -216,12 +216,12 @@ class Deletion(NamedTuple):
     Attributes:
         place: the keys and indices that lead to it in the patch.
         path: the same as text, items by their names.
-        there: whether there is something to delete.
+        has_target: whether the base holds something to delete.
     """
 
     place: Steps
     path: str
-    there: bool
+    has_target: bool
 
 
 def deletions(

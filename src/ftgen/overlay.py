@@ -1,17 +1,17 @@
-"""Overlays: patches of the chosen options, merged by the schema's own list keys.
+"""Overlays: patches of the chosen options, merged by the list keys that the schema declares.
 
 `overlays/<group>/<option>/*.yaml` holds strategic-merge patches as kustomize reads them, or JSON 6902 lists
 for the job.  `kind: PodTemplate` addresses the template of every task.  A patch without a name, or with the
 name `any`, addresses every object of its kind; one that names an object must find it.
 
-An `overlay.yaml` beside the patches is no patch: it says what the overlay is meant to do.
+An `overlay.yaml` beside the patches is no patch: it declares what the overlay may do.
 
-* `touches`: manifest paths, as `PodTemplate.template.spec.runtimeClassName` or `Job.metadata.labels`; a patch that
-  touches more is refused.
-* `adds`: tasks and containers that the job does not have, as `containers/proxy`.  A name that matches nothing is
-  refused otherwise: misspelt, it would become a second container without a word.
-* `replaces`: paths of lists without a merge key, as `Job.spec.policies`.  A patch of such a list replaces it, and what
-  gets lost is told otherwise.
+* `touches`: manifest paths, as `PodTemplate.template.spec.runtimeClassName` or `Job.metadata.labels`.  ftgen refuses
+  a patch that sets any other path.
+* `adds`: tasks and containers that the job does not have, as `containers/proxy`.  ftgen refuses any other unknown
+  name: a misspelt one would silently become a second container.
+* `replaces`: paths of lists without a merge key, as `Job.spec.policies`.  A patch of such a list replaces it, and
+  ftgen warns of the lost items of any other list.
 """
 
 from __future__ import annotations
@@ -27,33 +27,33 @@ from ftgen import files, merge, project, schema, yamlio
 from ftgen.diagnostics import Diagnostic, Location, Rejected, error, warning
 from ftgen.lower import TASK, Bundle, Object
 
-_EVERY = {None, "", "any"}
-# Kinds that a job may come with: a patch for all objects of such a kind may find none.
-_MADE = frozenset({"PersistentVolumeClaim", "PersistentVolume", "ResourceClaimTemplate", "ConfigMap"})
+_ANY_NAME = {None, "", "any"}
+# Kinds of companions that only some jobs have: a patch for all objects of such a kind may find none.
+_OPTIONAL_KINDS = frozenset({"PersistentVolumeClaim", "PersistentVolume", "ResourceClaimTemplate", "ConfigMap"})
 _DECLARATION = "overlay.yaml"
-_OVERLOOKED = frozenset({".yml", ".json"})
-_FORM = "begin with apiVersion and kind; a patch of pods is `kind: PodTemplate` with template: {spec: …}"
+_WRONG_SUFFIXES = frozenset({".yml", ".json"})
+_PATCH_FORM = "begin with apiVersion and kind; a patch of pods is `kind: PodTemplate` with template: {spec: …}"
 
-# Lists whose items are programs: a misspelt name would add one that was never meant.
+# Lists whose items are programs: a misspelt name would add another program.
 _PROGRAMS = {
     "tasks": "task",
     "containers": "container",
     "initContainers": "init container",
     "ephemeralContainers": "ephemeral container",
 }
-_LONGEST_ITEM = 80  # characters of an item that are shown
+_LONGEST_ITEM = 80  # characters of an item in a message
 
 _Path = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """What an overlay is meant to do, as its `overlay.yaml` says.
+    """The declaration of an overlay: what its `overlay.yaml` allows its patches to do.
 
     Attributes:
         touches: manifest paths that its patches may set; None: all.
         adds: tasks and containers that it adds, as `containers/proxy`; `containers` stands for any.
-        replaces: manifest paths of lists that it replaces on purpose, or of what holds them.
+        replaces: manifest paths of lists that it replaces on purpose, or of a parent of such lists.
     """
 
     touches: tuple[str, ...] | None = None
@@ -61,13 +61,13 @@ class Declaration:
     replaces: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, said: Mapping[str, Sequence[str]]) -> Declaration:
-        """What an `overlay.yaml` of the right shape says."""
-        return cls(**{name: tuple(listed) for name, listed in said.items()})
+    def of(cls, content: Mapping[str, Sequence[str]]) -> Declaration:
+        """Build a declaration from the content of a valid `overlay.yaml`."""
+        return cls(**{name: tuple(listed) for name, listed in content.items()})
 
 
 UNRESTRICTED: Mapping[str, list[str]] = {"adds": list(_PROGRAMS), "replaces": ["Job", "PodTemplate"]}
-"""The declaration of an overlay that has the last word by design, such as that of an imported job."""
+"""The content of an `overlay.yaml` that allows every addition and replacement, as an imported job needs it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +75,12 @@ class Patch:
     """One document of an overlay: a strategic-merge patch (mapping) or a JSON 6902 list.
 
     Attributes:
-        file: where it was read.
-        document: its plain value.
-        group: the configuration group whose choice brought it.
-        option: the option that was chosen.
-        position: which of the file's documents it is, from 0.
-        declared: what its overlay is meant to do.
+        file: the file it was read from.
+        document: its parsed YAML value.
+        group: the configuration group whose choice selected the overlay.
+        option: the chosen option.
+        position: index of the document in the file, from 0.
+        declared: the declaration of its overlay.
     """
 
     file: Path
@@ -92,24 +92,24 @@ class Patch:
 
     @property
     def name(self) -> str:
-        """The overlay that it is part of."""
+        """The name of its overlay: `<group>/<option>`."""
         return f"{self.group.split('@', 1)[0]}/{self.option}"
 
     def at(self, path: _Path = ()) -> Location:
-        """Where a part of the document stands; read only when something is told about it."""
+        """Locate a part of the document; the file is read again, as only diagnostics need the location."""
         mark = yamlio.documents(yamlio.read_text(self.file), str(self.file))[self.position].nearest(path)
         return Location(str(self.file), mark.line, mark.column)
 
 
 def folders(directory: Path, packs: Iterable[str] = ()) -> list[Path]:
-    """Where overlays lie: the packaged ones, then packs, then the user's own in the working directory.
+    """Return the folders of overlays: the packaged one, the packs', then the user's own in the working directory.
 
     Args:
         directory: the working directory.
         packs: folders, or `pkg://` and the dotted name of a folder in an installed Python package.
 
     Raises:
-        Rejected: for every pack that is not there.
+        Rejected: FT025, for every pack that does not exist.
     """
     unique: dict[Path, Path] = {}
     for folder in (project.overlays_dir(), *_packs(directory, packs), directory / "overlays"):
@@ -119,24 +119,24 @@ def folders(directory: Path, packs: Iterable[str] = ()) -> list[Path]:
 
 def _packs(directory: Path, packs: Iterable[str]) -> list[Path]:
     found = {pack: project.folder(pack, directory) for pack in packs}
-    lost = [
+    missing = [
         error(
             "FT025", f"there is no folder of overlays {pack}", "overlays", pack, "install the package, or name a folder"
         )
         for pack, folder in found.items()
         if folder is None
     ]
-    if lost:
-        raise Rejected(lost)
+    if missing:
+        raise Rejected(missing)
     return [folder for folder in found.values() if folder]
 
 
 def collect(choices: Mapping[str, str], folders: Iterable[Path]) -> list[Patch]:
-    """The patches of the chosen options: in the order of the choices, folder by folder, files by name.
+    """Read the patches of the chosen options: in the order of the choices, folder by folder, files by name.
 
     Raises:
         Rejected: when a file does not parse, a document is neither patch nor list of operations, or a patch
-            touches what its overlay does not declare.
+            sets a path that its overlay does not declare.
     """
     roots = list(folders)
     found = []
@@ -158,16 +158,16 @@ def _overlay(root: Path, group: str, option: str) -> list[Patch]:
     if folder / _DECLARATION not in found:
         return patches
     declared = _declared(folder / _DECLARATION, root)
-    _refuse_undeclared(patches, declared, folder / _DECLARATION)
+    _refuse_undeclared_paths(patches, declared, folder / _DECLARATION)
     return [replace(patch, declared=declared) for patch in patches]
 
 
 def _declared(file: Path, root: Path) -> Declaration:
-    said = yamlio.parse(_text(file, root), str(file))
-    if not isinstance(said, dict) or not said or not all(map(_is_declaration, said, said.values())):
+    content = yamlio.parse(_text(file, root), str(file))
+    if not isinstance(content, dict) or not content or not all(map(_is_declaration, content, content.values())):
         headline = f"{file.name} of an overlay holds lists of text, called {', '.join(_DECLARATIONS)}"
         raise Rejected([error("FT020", headline, help=_HOW_TO_DECLARE).at(Location(str(file), 1))])
-    return Declaration.of(said)
+    return Declaration.of(content)
 
 
 _DECLARATIONS = ("touches", "adds", "replaces")
@@ -181,14 +181,14 @@ def _is_declaration(name: Any, listed: Any) -> bool:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """The folder's patches, by name; one under another ending would be overlooked without a word."""
+    """Yield the `.yaml` files of an overlay by name; refuse `.yml` and `.json`, which would silently not apply."""
     for file in sorted(folder.iterdir()) if folder.is_dir() else ():
-        if file.suffix in _OVERLOOKED:
+        if file.suffix in _WRONG_SUFFIXES:
             headline = f"{file.name} is no overlay: their files end in .yaml"
             help_ = f"rename it to {file.stem}.yaml, or move it elsewhere"
             raise Rejected([error("FT020", headline, help=help_).at(Location(str(file), 1))])
         if file.suffix == ".yaml" and not file.name.isprintable():
-            # An exported kustomization lists the files by name.
+            # An exported kustomization lists its files by name.
             headline = f"{file.name!a} is no name of an overlay: it holds a character that cannot be printed"
             raise Rejected([error("FT020", headline, help="rename the file").at(Location(str(file), 1))])
         if file.suffix == ".yaml":
@@ -199,49 +199,53 @@ def _documents(file: Path, root: Path) -> Iterator[tuple[int, Any]]:
     for position, document in enumerate(yamlio.parse_all(_text(file, root), str(file))):
         if document is None:
             continue
-        if problem := _misshapen(document):
-            told, part = problem
-            place = Patch(file, document, "", "", position).at(part)
-            raise Rejected([error("FT020", f"{file.name}: {told}", help=_FORM).at(place)])
+        if problem := _shape_problem(document):
+            text, part = problem
+            location = Patch(file, document, "", "", position).at(part)
+            raise Rejected([error("FT020", f"{file.name}: {text}", help=_PATCH_FORM).at(location)])
         yield position, document
 
 
 def _text(file: Path, root: Path) -> str:
-    """Return the text of an overlay; a link in a folder of the user's must not lead out of it."""
+    """Read an overlay's file; a symbolic link in a user's folder must not lead out of it."""
     within = None if root == project.overlays_dir() else root
     return yamlio.read_text(file, at_most=files.LARGEST_SOURCE, within=within)
 
 
-def _misshapen(document: Any) -> tuple[str, _Path] | None:
-    """What keeps a document from being a patch, and where; what a patch of pods would say in vain counts too."""
-    strange = next((place for place, part in _parts(document, ()) if isinstance(part, dict) and _odd(part)), None)
-    if strange is not None:
-        return "a key is text in every manifest; quote it", strange
+def _shape_problem(document: Any) -> tuple[str, _Path] | None:
+    """Return why a document is no patch, and the path of the fault; fields without effect in a PodTemplate count."""
+    invalid = next(
+        (place for place, part in _parts(document, ()) if isinstance(part, dict) and _has_non_string_key(part)), None
+    )
+    if invalid is not None:
+        return "a key is text in every manifest; quote it", invalid
     if isinstance(document, list):
         return None
     if not isinstance(document, dict):
         return "an overlay is a patch or a list of JSON 6902 operations", ()
-    if not all(isinstance(document.get(key), str) for key in _head(document)):
+    if not all(isinstance(document.get(key), str) for key in _required_keys(document)):
         return "a patch says by apiVersion and kind what it is for", ()
     metadata = document.get("metadata")
-    if not isinstance(metadata, dict | None) or not isinstance(_named(document), str | None):
+    if not isinstance(metadata, dict | None) or not isinstance(_target_name(document), str | None):
         return "metadata holds the name of what the patch is for, as text", ("metadata",)
-    return _in_vain(document, metadata or {}) if document["kind"] == "PodTemplate" else None
+    return _outside_template(document, metadata or {}) if document["kind"] == "PodTemplate" else None
 
 
-def _head(document: Object) -> tuple[str, ...]:
+def _required_keys(document: Object) -> tuple[str, ...]:
     return ("kind",) if document.get("kind") == "PodTemplate" else ("apiVersion", "kind")
 
 
-def _odd(mapping: Mapping[Any, Any]) -> bool:
+def _has_non_string_key(mapping: Mapping[Any, Any]) -> bool:
     return not all(isinstance(key, str) for key in mapping)
 
 
-def _in_vain(document: Object, metadata: Object) -> tuple[str, _Path] | None:
-    lost = [key for key in document if key not in {"apiVersion", "kind", "metadata", "template"}]
-    lost += [f"metadata.{key}" for key in metadata if key != "name"]
+def _outside_template(document: Object, metadata: Object) -> tuple[str, _Path] | None:
+    ignored = [key for key in document if key not in {"apiVersion", "kind", "metadata", "template"}]
+    ignored += [f"metadata.{key}" for key in metadata if key != "name"]
     return (
-        (f"a patch of kind PodTemplate says all of it below template, and this one has {lost[0]}", ()) if lost else None
+        (f"a patch of kind PodTemplate says all of it below template, and this one has {ignored[0]}", ())
+        if ignored
+        else None
     )
 
 
@@ -249,66 +253,70 @@ def _in_vain(document: Object, metadata: Object) -> tuple[str, _Path] | None:
 
 
 def apply(bundle: Bundle, patches: Sequence[Patch], volcano_version: str) -> tuple[Bundle, list[Diagnostic]]:
-    """The bundle with all patches merged in, in order, and what was lost on the way.
+    """Merge all patches into a bundle, in order; return it with warnings for lost items and ineffective deletions.
 
     Raises:
-        Rejected: when a patch matches nothing or cannot be carried out, at its place in its file.
+        Rejected: when a patch matches nothing or cannot be applied, at its place in its file.
     """
-    told: list[Diagnostic] = []
+    warnings: list[Diagnostic] = []
     for number, patch in enumerate(patches):
         try:
             found = list(_list_patches(bundle, patch, volcano_version))
-            _refuse_strangers(patch, found)
-            told += _idle(bundle, patch, volcano_version)
-            bundle = _unmoved(bundle, _applied(bundle, patch, volcano_version), patch)
+            _refuse_undeclared_items(patch, found)
+            warnings += _ineffective_deletions(bundle, patch, volcano_version)
+            bundle = _in_same_namespace(bundle, _applied(bundle, patch, volcano_version), patch)
         except merge.PatchError as failure:
-            raise _failed(patch, failure) from None
-        told += _losses(patch, found, patches[:number])
-    return bundle, told
+            raise _not_applicable(patch, failure) from None
+        warnings += _lost_items(patch, found, patches[:number])
+    return bundle, warnings
 
 
 def _applied(bundle: Bundle, patch: Patch, version: str) -> Bundle:
     match patch.document:
         case list():
-            return Bundle(_whole(merge.json_patch(bundle.job, patch.document), patch.document), bundle.companions)
+            return Bundle(_checked_job(merge.json_patch(bundle.job, patch.document), patch.document), bundle.companions)
         case {"kind": "PodTemplate"} if patch.document.get("apiVersion", "v1") == "v1":
-            return Bundle(_whole(_patch_templates(bundle.job, patch, version), patch.document), bundle.companions)
+            return Bundle(_checked_job(_patch_templates(bundle.job, patch, version), patch.document), bundle.companions)
         case {"kind": "Job", "apiVersion": "batch.volcano.sh/v1alpha1"} if _is_for_job(patch, bundle.job):
-            return Bundle(_whole(_merged(bundle.job, patch.document, _job(version)), patch.document), bundle.companions)
+            return Bundle(
+                _checked_job(_merged(bundle.job, patch.document, _job(version)), patch.document), bundle.companions
+            )
         case {"kind": str(kind), "apiVersion": str(api_version)}:
             rules = schema.find(api_version, kind, version)
-            hits = [_addresses(patch.document, each) for each in bundle.companions]
-            if not any(hits) and not (kind in _MADE and _is_for_every(patch.document)):
-                raise _nothing(patch, bundle)
+            hits = [_addresses(patch.document, companion) for companion in bundle.companions]
+            if not any(hits) and not (kind in _OPTIONAL_KINDS and _is_for_every(patch.document)):
+                raise _no_target(patch, bundle)
             pairs = zip(bundle.companions, hits, strict=True)
-            return Bundle(bundle.job, tuple(_kept(o, patch.document, rules) if hit else o for o, hit in pairs))
+            return Bundle(
+                bundle.job, tuple(_patched_companion(o, patch.document, rules) if hit else o for o, hit in pairs)
+            )
         case _:
-            raise _nothing(patch, bundle)
+            raise _no_target(patch, bundle)
 
 
 def _is_for_job(patch: Patch, job: Object) -> bool:
-    return _addresses(patch.document, job) or (_may_move(patch) and _calls(patch.document, job))
+    return _addresses(patch.document, job) or (_may_change_namespace(patch) and _matches_name(patch.document, job))
 
 
-def _may_move(patch: Patch) -> bool:
-    """Whether the overlay says that it replaces the job's namespace, as that of an imported job does."""
+def _may_change_namespace(patch: Patch) -> bool:
+    """Whether the overlay declares to replace the job's namespace, as that of an imported job does."""
     return any(_covers(path, "Job.metadata.namespace") for path in patch.declared.replaces)
 
 
-def _unmoved(before: Bundle, after: Bundle, patch: Patch) -> Bundle:
-    """The patched bundle; in another namespace than theirs, objects would not find one another.
+def _in_same_namespace(before: Bundle, after: Bundle, patch: Patch) -> Bundle:
+    """Return the patched bundle; refuse changed namespaces, because the objects would not find one another.
 
-    A job alone may go without a namespace, and gets that of whoever applies it.
+    A job without companions may have no namespace: kubectl then applies it to the current one.
     """
-    spaces = [[manifest["metadata"].get("namespace") for manifest in bundle.objects] for bundle in (before, after)]
-    if spaces[0] != spaces[1] and spaces[1] != [None] and not _may_move(patch):
-        told = "it leaves the namespace that what comes with the job is in; set cluster.namespace instead"
-        raise merge.PatchError(told, patch.document)
+    namespaces = [[manifest["metadata"].get("namespace") for manifest in bundle.objects] for bundle in (before, after)]
+    if namespaces[0] != namespaces[1] and namespaces[1] != [None] and not _may_change_namespace(patch):
+        problem = "it leaves the namespace that what comes with the job is in; set cluster.namespace instead"
+        raise merge.PatchError(problem, patch.document)
     return after
 
 
-def _whole(job: Any, operation: Any) -> Object:
-    """The patched job, in which later steps find tasks, whatever a patch may have put anywhere."""
+def _checked_job(job: Any, operation: Any) -> Object:
+    """Return the patched job; refuse one without metadata, spec and a list of tasks, which later stages read."""
     parts = [job, *(job.get(part, {}) for part in ("metadata", "spec"))] if isinstance(job, dict) else [job]
     if not all(isinstance(part, dict) for part in parts):
         raise merge.PatchError("it leaves no object with metadata and spec", operation)
@@ -318,20 +326,20 @@ def _whole(job: Any, operation: Any) -> Object:
     return {**job, "metadata": job.get("metadata", {})}
 
 
-def _kept(companion: Object, patch: Object, rules: schema.Schema | None) -> Object:
-    """The patched object beside the job, which is one still: whether there is one, the configuration says."""
+def _patched_companion(companion: Object, patch: Object, rules: schema.Schema | None) -> Object:
+    """Merge a patch into an object beside the job; refuse one that deletes or renames it, or changes a ConfigMap."""
     merged: Any = _merged(companion, patch, rules)
     metadata = merged.get("metadata") if isinstance(merged, dict) else None
     if not isinstance(metadata, dict) or metadata.get("name") != companion["metadata"]["name"]:
         raise merge.PatchError("it leaves no object of that name; set create: false of the storage instead", patch)
     if any(merged.get(key) != companion.get(key) for key in ("immutable", "data", "binaryData")):
-        # Its name is made of its content, and the cluster refuses another content under the same name.
+        # The name holds a digest of the content, and the cluster refuses other content under the same name.
         raise merge.PatchError("it changes the scripts; put your own into conf/trainer, where they shadow these", patch)
     return {**merged, "apiVersion": companion["apiVersion"], "kind": companion["kind"]}
 
 
 def _is_task(task: Any) -> bool:
-    # Volcano's webhook names a task that has no name.
+    # A task may lack a name: Volcano's webhook sets it.
     return (
         isinstance(task, dict)
         and isinstance(task.get("name"), str | None)
@@ -340,25 +348,29 @@ def _is_task(task: Any) -> bool:
 
 
 def _addresses(document: Object, manifest: Object) -> bool:
-    """Whether a patch is for this object; none moves it to another namespace, which what it needs would not follow."""
-    same = all(document[key] == manifest[key] for key in ("apiVersion", "kind"))
+    """Whether a patch is for this object; a patch with another namespace is not, as no object may change its own."""
+    same_kind = all(document[key] == manifest[key] for key in ("apiVersion", "kind"))
     own = manifest["metadata"].get("namespace")
-    return same and (document.get("metadata") or {}).get("namespace") in (own, None) and _calls(document, manifest)
+    return (
+        same_kind
+        and (document.get("metadata") or {}).get("namespace") in (own, None)
+        and _matches_name(document, manifest)
+    )
 
 
-def _calls(document: Object, manifest: Object) -> bool:
-    """Whether a patch names this object: a job by its run, for it gets its own name after the patches."""
-    name, metadata = _named(document), manifest["metadata"]
+def _matches_name(document: Object, manifest: Object) -> bool:
+    """Whether a patch names this object; a job by its `ftgen.dev/run` label, as it gets its name after the patches."""
+    name, metadata = _target_name(document), manifest["metadata"]
     labels = metadata.get("labels")
     run = labels.get("ftgen.dev/run") if isinstance(labels, dict) and "name" not in metadata else None
-    return name in {*_EVERY, metadata.get("name"), run} or (run is not None and str(name).startswith(f"{run}-"))
+    return name in {*_ANY_NAME, metadata.get("name"), run} or (run is not None and str(name).startswith(f"{run}-"))
 
 
 def _is_for_every(document: Object) -> bool:
-    return _named(document) in _EVERY and (document.get("metadata") or {}).get("namespace") is None
+    return _target_name(document) in _ANY_NAME and (document.get("metadata") or {}).get("namespace") is None
 
 
-def _named(document: Object) -> str | None:
+def _target_name(document: Object) -> str | None:
     metadata = document.get("metadata")
     return metadata.get("name") if isinstance(metadata, dict) else None
 
@@ -383,21 +395,23 @@ def _patch_templates(job: Object, patch: Patch, version: str) -> Object:
 
 
 def templates(job: Object, patch: Patch, version: str) -> list[Any]:
-    """What a patch of kind PodTemplate says of each task's template.
+    """Return the part of a PodTemplate patch for each task's template.
 
-    Containers of another task's are left out of it: they are not to be added there.
+    It leaves out containers that only another task has, so that the merge does not add them.
     """
     change, tasks = patch.document.get("template", {}), job["spec"]["tasks"]
     if len(tasks) == 1:
         return [change]
-    found = [list(merge.list_patches(task.get("template", {}), change, _template(version))) for task in tasks]
-    strange = [{place for m in met for place in _strange(m, patch.declared.adds)} for met in found]
-    nowhere = set.intersection(*strange) if strange else set()
-    return [merge.without_items(change, places - nowhere) for places in strange]
+    by_task = [list(merge.list_patches(task.get("template", {}), change, _template(version))) for task in tasks]
+    unknown = [
+        {place for lists in found for place in _undeclared_items(lists, patch.declared.adds)} for found in by_task
+    ]
+    nowhere = set.intersection(*unknown) if unknown else set()
+    return [merge.without_items(change, places - nowhere) for places in unknown]
 
 
 def _merged(target: Object, patch: Object, rules: schema.Schema | None) -> Object:
-    """The object with the patch merged in; the patch's own name only says what it addresses."""
+    """Merge a patch into an object; the patch's own name is left out, as it only selects the object."""
     metadata = patch.get("metadata") or {}
     if isinstance(metadata, dict):
         metadata = {key: value for key, value in metadata.items() if key != "name"}
@@ -405,74 +419,76 @@ def _merged(target: Object, patch: Object, rules: schema.Schema | None) -> Objec
     return merged
 
 
-# --- what patches add and lose -------------------------------------------------------------------------
+# --- added and lost items ------------------------------------------------------------------------------
 
 
-_Faced = tuple[Any, Any, schema.Node | None, _Path, str]
+_MergeInput = tuple[Any, Any, schema.Node | None, _Path, str]
 
 
-def _faced(bundle: Bundle, patch: Patch, version: str) -> Iterator[_Faced]:
-    """What each part of a patch is laid over, with the schema's node, its place and path; operations have none."""
+def _merge_inputs(bundle: Bundle, patch: Patch, version: str) -> Iterator[_MergeInput]:
+    """Yield each base value with the part of the patch for it, its schema node, place and path; none for JSON 6902."""
     match patch.document:
         case {"kind": "PodTemplate"}:
             pairs = zip(bundle.job["spec"]["tasks"], templates(bundle.job, patch, version), strict=True)
             for task, change in pairs:
                 yield task.get("template", {}), change, _template(version), ("template",), "PodTemplate.template"
         case {"kind": "Job", "apiVersion": "batch.volcano.sh/v1alpha1"}:
-            yield from _below(bundle.job, patch.document, _job(version))
+            yield from _field_inputs(bundle.job, patch.document, _job(version))
         case {"kind": str(kind), "apiVersion": str(api_version)}:
             rules = schema.find(api_version, kind, version)
-            for each in bundle.companions:
-                if _addresses(patch.document, each):
-                    yield from _below(each, patch.document, rules)
+            for companion in bundle.companions:
+                if _addresses(patch.document, companion):
+                    yield from _field_inputs(companion, patch.document, rules)
         case _:
             return
 
 
-def _below(manifest: Object, document: Object, rules: schema.Schema | None) -> Iterator[_Faced]:
+def _field_inputs(manifest: Object, document: Object, rules: schema.Schema | None) -> Iterator[_MergeInput]:
     node = schema.Node.of(rules) if rules else None
     for name, value in document.items():
         yield manifest.get(name), value, node and node.field(name), (name,), f"{document['kind']}.{name}"
 
 
 def _list_patches(bundle: Bundle, patch: Patch, version: str) -> Iterator[merge.ListPatch]:
-    """The lists of a patch with those they are laid over, by paths that begin with the kind."""
-    for faced in _faced(bundle, patch, version):
-        yield from merge.list_patches(*faced)
+    """Yield the lists of a patch with their base lists, at paths that begin with the kind."""
+    for merge_input in _merge_inputs(bundle, patch, version):
+        yield from merge.list_patches(*merge_input)
 
 
-def _idle(bundle: Bundle, patch: Patch, version: str) -> Iterator[Diagnostic]:
-    """Deletions that find nothing in any object or task of those that the patch is for: a name may be misspelt."""
-    found = [deletion for faced in _faced(bundle, patch, version) for deletion in merge.deletions(*faced)]
-    effective = {deletion.place for deletion in found if deletion.there}
+def _ineffective_deletions(bundle: Bundle, patch: Patch, version: str) -> Iterator[Diagnostic]:
+    """Warn of deletions without effect in every object or task that the patch is for: a name may be misspelt."""
+    found = [
+        deletion for merge_input in _merge_inputs(bundle, patch, version) for deletion in merge.deletions(*merge_input)
+    ]
+    effective = {deletion.place for deletion in found if deletion.has_target}
     for place, path in {d.place: d.path for d in found if d.place not in effective}.items():
         headline = f"the overlay {patch.name} deletes {path}, which is not there"
         help_ = "correct the name, or remove it from the patch"
         yield warning("FT028", headline, path, "", help_).at(patch.at(place))
 
 
-def _strange(lists: merge.ListPatch, adds: Collection[str]) -> list[_Path]:
-    """Where a patch speaks of tasks or containers that are not there, and that it does not declare to add."""
+def _undeclared_items(lists: merge.ListPatch, adds: Collection[str]) -> list[_Path]:
+    """Return the paths of patched tasks or containers that the base lacks and the overlay does not declare to add."""
     kind = lists.place[-1]
     if kind not in _PROGRAMS or not lists.key:
         return []
     known = {item.get("name") for item in lists.base if isinstance(item, dict) and isinstance(item.get("name"), str)}
     named = [(index, item["name"]) for index, item in enumerate(lists.patch) if _has_name(item)]
-    meant = {*known, *(name for _, name in named if not {kind, f"{kind}/{name}"}.isdisjoint(adds))}
-    return [(*lists.place, index) for index, name in named if name not in meant]
+    allowed = {*known, *(name for _, name in named if not {kind, f"{kind}/{name}"}.isdisjoint(adds))}
+    return [(*lists.place, index) for index, name in named if name not in allowed]
 
 
 def _has_name(item: Any) -> bool:
     return isinstance(item, dict) and isinstance(item.get("name"), str)
 
 
-def _refuse_strangers(patch: Patch, found: Iterable[merge.ListPatch]) -> None:
-    strangers = {place: lists for lists in found for place in _strange(lists, patch.declared.adds)}
-    if strangers:
-        raise Rejected(_stranger(patch, lists, place) for place, lists in strangers.items())
+def _refuse_undeclared_items(patch: Patch, found: Iterable[merge.ListPatch]) -> None:
+    undeclared = {place: lists for lists in found for place in _undeclared_items(lists, patch.declared.adds)}
+    if undeclared:
+        raise Rejected(_undeclared_item(patch, lists, place) for place, lists in undeclared.items())
 
 
-def _stranger(patch: Patch, lists: merge.ListPatch, place: _Path) -> Diagnostic:
+def _undeclared_item(patch: Patch, lists: merge.ListPatch, place: _Path) -> Diagnostic:
     kind, index = str(place[-2]), place[-1]
     name = lists.patch[int(index)]["name"]
     known = [item["name"] for item in lists.base if _has_name(item)]
@@ -487,18 +503,18 @@ def _declaration_of(patch: Patch) -> Path:
     return patch.file.parent / _DECLARATION
 
 
-def _losses(patch: Patch, found: Iterable[merge.ListPatch], before: Sequence[Patch]) -> Iterator[Diagnostic]:
-    """What the lists without a merge key had that a patch replaces: kustomize and the API server keep nothing of it."""
-    told: dict[str, tuple[merge.ListPatch, list[Any]]] = {}
+def _lost_items(patch: Patch, found: Iterable[merge.ListPatch], before: Sequence[Patch]) -> Iterator[Diagnostic]:
+    """Warn of items lost from lists without a merge key, which kustomize and the API server replace as a whole."""
+    losses: dict[str, tuple[merge.ListPatch, list[Any]]] = {}
     for lists in found:
         lost = [item for item in lists.base if item not in lists.patch] if not lists.key else []
         if lost and not any(_covers(path, lists.path) for path in patch.declared.replaces):
-            told.setdefault(lists.path, (lists, lost))
-    for lists, lost in told.values():
-        yield _loss(patch, lists, lost).at(patch.at(lists.place), *_earlier(lists.path, before))
+            losses.setdefault(lists.path, (lists, lost))
+    for lists, lost in losses.values():
+        yield _loss_warning(patch, lists, lost).at(patch.at(lists.place), *_earlier_setting(lists.path, before))
 
 
-def _loss(patch: Patch, lists: merge.ListPatch, lost: Sequence[Any]) -> Diagnostic:
+def _loss_warning(patch: Patch, lists: merge.ListPatch, lost: Sequence[Any]) -> Diagnostic:
     headline = f"the overlay {patch.name} replaces {lists.path} as a whole and loses {', '.join(map(_shown, lost))}"
     help_ = f"write them into the patch, too, or a line `- {lists.path}` under replaces in {_declaration_of(patch)}"
     return warning("FT027", headline, lists.path, "", help_)
@@ -510,35 +526,39 @@ def _shown(item: Any) -> str:
     return first if first == text and len(text) <= _LONGEST_ITEM else f"{first[:_LONGEST_ITEM]}…"
 
 
-def _earlier(path: str, before: Sequence[Patch]) -> list[Location]:
-    """Where the last of the patches before set a list."""
+def _earlier_setting(path: str, before: Sequence[Patch]) -> list[Location]:
+    """Return the location in the last earlier patch that set a list, if any."""
     node = schema.Node.of(_job(schema.NEWEST))
-    places = [patch.at(t.place) for patch in reversed(before) for t in _touches(patch.document, node) if t.path == path]
-    return places[:1]
+    locations = [
+        patch.at(t.place) for patch in reversed(before) for t in _touches(patch.document, node) if t.path == path
+    ]
+    return locations[:1]
 
 
-def _nothing(patch: Patch, bundle: Bundle) -> Rejected:
+def _no_target(patch: Patch, bundle: Bundle) -> Rejected:
     document, namespace = patch.document, (patch.document.get("metadata") or {}).get("namespace")
-    what = f"{document['kind']} {_named(document) or ''}".strip() + (f" in namespace {namespace}" if namespace else "")
-    headline = f"the overlay {patch.name} patches {what}, which this job does not have"
-    there = {f"{o['kind']} ({o['apiVersion']})": None for o in bundle.objects}
-    help_ = f"remove the patch, or write it for one of PodTemplate (v1), {', '.join(there)}"
-    if f"{document['kind']} ({document['apiVersion']})" in there:
+    target = f"{document['kind']} {_target_name(document) or ''}".strip() + (
+        f" in namespace {namespace}" if namespace else ""
+    )
+    headline = f"the overlay {patch.name} patches {target}, which this job does not have"
+    available = {f"{o['kind']} ({o['apiVersion']})": None for o in bundle.objects}
+    help_ = f"remove the patch, or write it for one of PodTemplate (v1), {', '.join(available)}"
+    if f"{document['kind']} ({document['apiVersion']})" in available:
         help_ = "write `metadata: {name: any}` and no namespace; it is then for every object of its kind"
     return Rejected([error("FT022", headline, help=help_).at(patch.at())])
 
 
-def _failed(patch: Patch, failure: merge.PatchError) -> Rejected:
-    place = patch.at(_place(patch.document, failure))
+def _not_applicable(patch: Patch, failure: merge.PatchError) -> Rejected:
+    place = patch.at(_failing_part(patch.document, failure))
     where = f" at {failure.path}" if failure.path and not isinstance(patch.document, list) else ""
     return Rejected([error("FT021", f"{patch.file.name}: {failure}{where}", failure.path).at(place)])
 
 
-def _place(document: Any, failure: merge.PatchError) -> _Path:
-    """Where in the document the part stands that could not be applied: the very part, not one like it."""
+def _failing_part(document: Any, failure: merge.PatchError) -> _Path:
+    """Return the path of the part that could not be applied; found by identity, as equal parts may repeat."""
     found = [path for path, part in _parts(document, ()) if part is failure.operation]
-    told = [path for path in found if failure.path.endswith(str(path[-1]) if path else "")]
-    return next(iter(told or found), ())
+    matching = [path for path in found if failure.path.endswith(str(path[-1]) if path else "")]
+    return next(iter(matching or found), ())
 
 
 def _parts(value: Any, path: _Path) -> Iterator[tuple[_Path, Any]]:
@@ -548,12 +568,12 @@ def _parts(value: Any, path: _Path) -> Iterator[tuple[_Path, Any]]:
         yield from _parts(part, (*path, step))
 
 
-# --- what patches touch --------------------------------------------------------------------------------
+# --- touched paths -------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class _Touch:
-    """A value that a patch sets: its path for the reader, the value, and its place in the document."""
+    """A value that a patch sets: its path as text, the value, and its place in the document."""
 
     path: str
     value: Any
@@ -561,36 +581,36 @@ class _Touch:
 
 
 def conflicts(patches: Iterable[Patch], volcano_version: str) -> list[Diagnostic]:
-    """Values that two overlays set differently: the later one holds, which neither of them says.
+    """Warn of values that two overlays set differently: the later one wins, which neither file shows.
 
-    A user's own overlay of the same option is meant to follow the packaged one and is no conflict.
+    A user's own overlay of the same option is meant to override the packaged one and is no conflict.
     """
-    said: dict[str, tuple[Patch, _Touch]] = {}
+    latest: dict[str, tuple[Patch, _Touch]] = {}
     found = []
     for patch in patches:
         for touch in _touches(patch.document, schema.Node.of(_job(volcano_version))):
             path = touch.path.replace("PodTemplate.template", f"Job.spec.tasks[name={TASK}].template", 1)
-            before = said.get(path)
-            # What a list without a merge key loses is told where it is replaced.
+            before = latest.get(path)
+            # FT027 reports the items that a list without a merge key loses.
             lists = before and isinstance(before[1].value, list) and isinstance(touch.value, list)
             if before and not lists and before[0].name != patch.name and before[1].value != touch.value:
                 found.append(_conflict(path, before, (patch, touch)))
-            said[path] = (patch, touch)
+            latest[path] = (patch, touch)
     return found
 
 
 def _conflict(path: str, before: tuple[Patch, _Touch], after: tuple[Patch, _Touch]) -> Diagnostic:
     first, last = before[0].name, after[0].name
     headline = f"the overlays {first} and {last} set {path} to {before[1].value!r} and {after[1].value!r}; {last} holds"
-    places = (after[0].at(after[1].place), before[0].at(before[1].place))
-    return warning("FT023", headline, path, after[1].value, "remove it from one of them").at(*places)
+    locations = (after[0].at(after[1].place), before[0].at(before[1].place))
+    return warning("FT023", headline, path, after[1].value, "remove it from one of them").at(*locations)
 
 
-def _refuse_undeclared(patches: Iterable[Patch], declared: Declaration, file: Path) -> None:
+def _refuse_undeclared_paths(patches: Iterable[Patch], declared: Declaration, file: Path) -> None:
     if declared.touches is None:
         return
     node = schema.Node.of(_job(schema.NEWEST))
-    strays = [
+    undeclared = [
         error(
             "FT024", f"the overlay {patch.name} touches {touch.path}, which it does not declare", touch.path, help=help_
         ).at(patch.at(touch.place))
@@ -599,8 +619,8 @@ def _refuse_undeclared(patches: Iterable[Patch], declared: Declaration, file: Pa
         if not any(_covers(path, touch.path) for path in declared.touches)
         for help_ in (f"add it to touches in {file}, or remove it from the patch",)
     ]
-    if strays:
-        raise Rejected(strays)
+    if undeclared:
+        raise Rejected(undeclared)
 
 
 def _covers(declared: str, path: str) -> bool:
@@ -608,23 +628,23 @@ def _covers(declared: str, path: str) -> bool:
 
 
 def _touches(document: Any, job: schema.Node) -> Iterator[_Touch]:
-    """What a patch sets, by paths that begin with the kind: `Job.spec.queue`, `PersistentVolumeClaim/x.spec`."""
+    """Yield what a patch sets, at paths that begin with the kind: `Job.spec.queue`, `PersistentVolumeClaim/x.spec`."""
     if isinstance(document, list):
         for index, operation in enumerate(document):
             steps = str(operation.get("path", "")).strip("/").split("/") if isinstance(operation, dict) else []
             yield _Touch(".".join(["Job", *steps]), operation, (index,))
         return
-    kind, name = str(document.get("kind", "object")), _named(document)
-    head = kind if name in _EVERY or kind in {"Job", "PodTemplate"} else f"{kind}/{name}"
+    kind, name = str(document.get("kind", "object")), _target_name(document)
+    head = kind if name in _ANY_NAME or kind in {"Job", "PodTemplate"} else f"{kind}/{name}"
     node = {"Job": job, "PodTemplate": None}.get(kind) if kind in {"Job", "PodTemplate"} else _schema(document)
     for key, value in document.items():
         if key in {"apiVersion", "kind"}:
             continue
-        told = (
+        content = (
             {k: v for k, v in value.items() if k != "name"} if key == "metadata" and isinstance(value, dict) else value
         )
         below = job.at("spec", "tasks", 0, "template") if kind == "PodTemplate" else node and node.field(key)
-        yield from _leaves(f"{head}.{key}", told, below, (key,))
+        yield from _leaves(f"{head}.{key}", content, below, (key,))
 
 
 def _schema(document: Object) -> schema.Node | None:
