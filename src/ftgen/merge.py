@@ -1,6 +1,6 @@
-"""Patching plain values: kustomize's strategic merge and RFC 6902.
+"""Patches of plain values: kustomize's strategic merge and RFC 6902.
 
-Both are pure: what they return may share parts with their inputs, and neither input is written to.
+Both are pure: the result may share parts with the inputs, and neither input is mutated.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ class PatchError(ValueError):
 
     Attributes:
         operation: the failing RFC 6902 operation or strategic-merge fragment.
-        path: where in the patched object, e.g. `spec.tasks[name=train].replicas`; a pointer for RFC 6902.
+        path: path in the patched object, e.g. `spec.tasks[name=train].replicas`; a pointer for RFC 6902.
     """
 
     def __init__(self, problem: str, operation: Any, path: str = "") -> None:
-        """Say what is wrong and keep the part of the patch that is."""
+        """Set the message, and keep the part of the patch that cannot be applied."""
         super().__init__(problem)
         self.operation = operation
         self.path = path
 
     def below(self, parent: str) -> PatchError:
-        """The same problem, seen from one level up."""
+        """Prepend the parent's path to this error's path and return the error."""
         joint = "." if self.path and not self.path.startswith("[") else ""
         self.path = f"{parent}{joint}{self.path}"
         return self
@@ -40,19 +40,19 @@ class PatchError(ValueError):
 
 
 def strategic_merge(base: Any, patch: Any, schema: Schema | Node | None) -> Any:
-    """`base` with a strategic-merge patch laid over it, as kustomize does it.
+    """Merge a strategic-merge patch into `base`, as kustomize does.
 
     Mappings merge by key, and `null` deletes.  Lists merge by the key that the schema declares (the first
-    where it has several): items keep their order, new ones are appended.  Any other list is replaced.
+    if it has several): items keep their order, new ones are appended.  Any other list is replaced.
     `$patch: delete | replace | merge` works in mappings; `$patch: delete` in an item of a keyed list; and an
-    item that is `$patch: delete | replace` alone speaks for the whole keyed list.  Where `schema` is `None`
+    item that is `$patch: delete | replace` alone applies to the whole keyed list.  If `schema` is `None`,
     every list is replaced.
 
-    What kustomize would silently lose or leave in the output is refused: items that do not name themselves or
-    share a name, and `$patch` where it has no meaning.
+    The merge refuses what kustomize would silently lose or leave in the output: items without a name or with
+    the same name, and `$patch` where it has no meaning.
 
     Returns:
-        The merged value, or `None` where the patch deletes all of `base`.
+        The merged value, or `None` if the patch deletes all of `base`.
 
     Raises:
         PatchError: the patch and the base do not fit together, see above.
@@ -81,11 +81,11 @@ def _mapping(base: Mapping[str, Any], patch: Mapping[str, Any], node: Node | Non
     merged = {} if directive == "replace" else dict(base)
     for name, value in patch.items():
         if name != _DIRECTIVE:
-            _set(merged, name, _within(name, merged.get(name), value, node and node.field(name)))
+            _set(merged, name, _merged_at(name, merged.get(name), value, node and node.field(name)))
     return merged
 
 
-def _within(place: str, base: Any, patch: Any, node: Node | None) -> Any:
+def _merged_at(place: str, base: Any, patch: Any, node: Node | None) -> Any:
     try:
         return _merged(base, patch, node)
     except PatchError as problem:
@@ -116,8 +116,8 @@ def _list(base: list[Any] | None, patch: list[Any], node: Node | None) -> Any:
         raise PatchError(f"{_DIRECTIVE} speaks for a list that is not there", alone[0])
     if "delete" in directives:
         return None
-    named = _named([part for part in patch if part not in alone], key)
-    return _keyed([] if base is None or "replace" in directives else base, named, key, item)
+    by_key = _by_key([part for part in patch if part not in alone], key)
+    return _keyed([] if base is None or "replace" in directives else base, by_key, key, item)
 
 
 def _unkeyed(patch: list[Any]) -> list[Any]:
@@ -127,19 +127,19 @@ def _unkeyed(patch: list[Any]) -> list[Any]:
     return patch
 
 
-def _named(patch: list[Any], key: str) -> dict[Any, dict[str, Any]]:
-    """The items of a patch by their names."""
-    named: dict[Any, dict[str, Any]] = {}
+def _by_key(patch: list[Any], key: str) -> dict[Any, dict[str, Any]]:
+    """Map the items of a patch by their merge key; refuse items without one, duplicates and `$patch: replace`."""
+    by_key: dict[Any, dict[str, Any]] = {}
     for item in patch:
         name = _key(item, key)
         if not isinstance(name, str | int):
             raise PatchError(f"an item of a list merged by {key} lacks its {key}", item)
-        if name in named:
+        if name in by_key:
             raise PatchError(f"the patch has two items with {key} {name}", item)
         if item.get(_DIRECTIVE) == "replace":
             raise PatchError(f"{_DIRECTIVE}: replace cannot replace one item; delete it in a patch before", item)
-        named[name] = item
-    return named
+        by_key[name] = item
+    return by_key
 
 
 def _keyed(base: list[Any], patch: Mapping[Any, Any], key: str, node: Node | None) -> list[Any]:
@@ -148,10 +148,10 @@ def _keyed(base: list[Any], patch: Mapping[Any, Any], key: str, node: Node | Non
         if names.count(name) > 1:
             raise PatchError(f"there are {names.count(name)} items with {key} {name} to patch", item)
     old = [
-        _within(f"[{key}={name}]", item, patch.get(name), node) if name in patch else item
+        _merged_at(f"[{key}={name}]", item, patch.get(name), node) if name in patch else item
         for name, item in zip(names, base, strict=True)
     ]
-    new = [_within(f"[{key}={name}]", None, item, node) for name, item in patch.items() if name not in names]
+    new = [_merged_at(f"[{key}={name}]", None, item, node) for name, item in patch.items() if name not in names]
     return [item for item in (*old, *new) if item is not None]
 
 
@@ -159,18 +159,18 @@ def _key(item: Any, key: str) -> Any:
     return item.get(key) if isinstance(item, dict) else None
 
 
-# --- what a patch does to lists ------------------------------------------------------------------------
+# --- lists and deletions of a patch --------------------------------------------------------------------
 
 
 class ListPatch(NamedTuple):
-    """A list of a strategic-merge patch and the list that it is laid over.
+    """A list of a strategic-merge patch and the list of the base that it is merged into.
 
     Attributes:
         place: the keys and indices that lead to it in the patch.
-        path: the same as text, items by their names: `spec.tasks[name=train].policies`.
-        base: the list that is there; empty where there is none.
-        patch: the patch's.
-        key: what items are merged by; None: the patch's list replaces the other one.
+        path: the same as text, items by name: `spec.tasks[name=train].policies`.
+        base: the list of the base; empty if it has none.
+        patch: the list of the patch.
+        key: the merge key of the items; None: the patch's list replaces the base's.
     """
 
     place: Steps
@@ -183,9 +183,9 @@ class ListPatch(NamedTuple):
 def list_patches(
     base: Any, patch: Any, schema: Schema | Node | None, place: Steps = (), path: str = ""
 ) -> Iterator[ListPatch]:
-    """Each list of a patch with the list it meets; not below `$patch: replace`, which says what it does.
+    """Yield each list of a patch with its base list; none below `$patch: replace`, which replaces on purpose.
 
-    Parts of the wrong shape are passed over: `strategic_merge` refuses them.
+    Parts of the wrong shape are skipped: `strategic_merge` refuses them.
     """
     node = Node.of(schema) if isinstance(schema, dict) else schema
     if isinstance(patch, dict) and patch.get(_DIRECTIVE) != "replace":
@@ -201,7 +201,7 @@ def list_patches(
 
 
 def _items(lists: ListPatch, node: Node | None) -> Iterator[ListPatch]:
-    """The lists within items that are there already; a new item brings its own."""
+    """Yield the lists within items that the base has, too; the lists of a new item replace nothing."""
     base = {name: item for item in lists.base if isinstance(name := _key(item, str(lists.key)), str | int)}
     for index, item in enumerate(lists.patch):
         name = _key(item, str(lists.key))
@@ -215,7 +215,7 @@ class Deletion(NamedTuple):
 
     Attributes:
         place: the keys and indices that lead to it in the patch.
-        path: the same as text, items by their names.
+        path: the same as text, items by name.
         has_target: whether the base holds something to delete.
     """
 
@@ -227,7 +227,7 @@ class Deletion(NamedTuple):
 def deletions(
     base: Any, patch: Any, schema: Schema | Node | None, place: Steps = (), path: str = ""
 ) -> Iterator[Deletion]:
-    """What a patch deletes; what is wrong with its shape is passed over, as by `list_patches`."""
+    """Yield the deletions of a patch; parts of the wrong shape are skipped, as by `list_patches`."""
     node = Node.of(schema) if isinstance(schema, dict) else schema
     if patch is None or (isinstance(patch, dict) and patch.get(_DIRECTIVE) == "delete"):
         yield Deletion(place, path, base is not None)
@@ -244,7 +244,7 @@ def deletions(
 
 
 def without_items(patch: Any, places: Collection[Steps], here: Steps = ()) -> Any:
-    """The patch less the list items at these places."""
+    """Return the patch without the list items at these places."""
     if isinstance(patch, dict):
         return {name: without_items(value, places, (*here, name)) for name, value in patch.items()}
     if isinstance(patch, list):
@@ -259,30 +259,30 @@ Operation = Mapping[str, Any]
 
 
 def json_patch(base: Any, operations: Sequence[Operation]) -> Any:
-    """`base` after the operations of an RFC 6902 patch, all of them or none.
+    """Apply the operations of an RFC 6902 patch to `base`, all of them or none.
 
     Raises:
-        PatchError: an operation is malformed, points at nothing, or tests for what is not there.
+        PatchError: an operation is malformed, its pointer finds nothing, or its test fails.
     """
     value = base
     for operation in operations:
         try:
             value = _applied(value, operation)
-        except _Nowhere as problem:
-            raise PatchError(f"{_spelled(operation)}: {problem}", operation, _spot(operation)) from None
+        except _OperationError as problem:
+            raise PatchError(f"{_label(operation)}: {problem}", operation, _path(operation)) from None
     return value
 
 
-class _Nowhere(Exception):  # noqa: N818 - becomes a PatchError once the operation is known
-    """A pointer leads nowhere, or an operation is malformed."""
+class _OperationError(Exception):
+    """A pointer that finds nothing, or a malformed operation; `json_patch` turns it into a `PatchError`."""
 
 
-def _spelled(operation: Any) -> str:
+def _label(operation: Any) -> str:
     known: Mapping[str, Any] = operation if isinstance(operation, Mapping) else {}
     return " ".join(str(known[part]) for part in ("op", "path") if part in known) or "operation"
 
 
-def _spot(operation: Any) -> str:
+def _path(operation: Any) -> str:
     return str(operation.get("path", "")) if isinstance(operation, Mapping) else ""
 
 
@@ -302,19 +302,19 @@ def _applied(value: Any, operation: Operation) -> Any:
         case "test":
             return _tested(value, path, _member(operation, "value"))
         case _:
-            raise _Nowhere(f"{name!r} is no operation of RFC 6902")
+            raise _OperationError(f"{name!r} is no operation of RFC 6902")
 
 
 def _member(operation: Operation, name: str) -> Any:
     try:
         return operation[name]
     except (KeyError, TypeError, IndexError):
-        raise _Nowhere(f"{name!r} is missing") from None
+        raise _OperationError(f"{name!r} is missing") from None
 
 
 def _pointer(text: Any) -> tuple[str, ...]:
     if not isinstance(text, str) or (text and not text.startswith("/")):
-        raise _Nowhere(f"{text!r} is no JSON pointer; it must start with /")
+        raise _OperationError(f"{text!r} is no JSON pointer; it must start with /")
     return tuple(part.replace("~1", "/").replace("~0", "~") for part in text.split("/")[1:])
 
 
@@ -325,13 +325,13 @@ def _found(value: Any, path: tuple[str, ...]) -> Any:
 
 
 def _step(container: Any, step: str, *, beyond: bool = False) -> Any:
-    """The key or index that a step of a pointer means; `beyond` allows the place after a list's end."""
+    """Return the key or index that a step of a pointer means; `beyond` allows the index after a list's end."""
     if isinstance(container, dict):
         if beyond or step in container:
             return step
-        raise _Nowhere(f"there is no {step!r}")
+        raise _OperationError(f"there is no {step!r}")
     if not isinstance(container, list):
-        raise _Nowhere(f"{step!r} is below a plain value")
+        raise _OperationError(f"{step!r} is below a plain value")
     if beyond and step == "-":
         return len(container)
     return _index(step, len(container) + beyond)
@@ -339,14 +339,14 @@ def _step(container: Any, step: str, *, beyond: bool = False) -> Any:
 
 def _index(step: str, limit: int) -> int:
     if not (step.isascii() and step.isdigit()) or (len(step) > 1 and step[0] == "0"):
-        raise _Nowhere(f"{step!r} is no index of a list")
+        raise _OperationError(f"{step!r} is no index of a list")
     if int(step) >= limit:
-        raise _Nowhere(f"the list has no item {step}")
+        raise _OperationError(f"the list has no item {step}")
     return int(step)
 
 
 def _changed(value: Any, path: tuple[str, ...], change: Any, *, beyond: bool = False) -> Any:
-    """A copy along `path`; `change` gets the copied last container and the key or index in it."""
+    """Copy the containers along `path`; `change` gets the copy of the last one and the key or index in it."""
     copy = value.copy() if isinstance(value, dict | list) else value
     step = _step(copy, path[0], beyond=beyond and len(path) == 1)
     if len(path) > 1:
@@ -368,7 +368,7 @@ def _added(value: Any, path: tuple[str, ...], new: Any) -> Any:
 
 def _removed(value: Any, path: tuple[str, ...]) -> Any:
     if not path:
-        raise _Nowhere("the whole object cannot be removed")
+        raise _OperationError("the whole object cannot be removed")
     return _changed(value, path, lambda container, step: container.pop(step))
 
 
@@ -380,7 +380,7 @@ def _replaced(value: Any, path: tuple[str, ...], new: Any) -> Any:
 
 def _moved(value: Any, source: tuple[str, ...], path: tuple[str, ...]) -> Any:
     if path[: len(source)] == source and path != source:
-        raise _Nowhere("a value cannot move into itself")
+        raise _OperationError("a value cannot move into itself")
     moving = _found(value, source)
     return value if path == source else _added(_removed(value, source), path, moving)
 
@@ -388,12 +388,12 @@ def _moved(value: Any, source: tuple[str, ...], path: tuple[str, ...]) -> Any:
 def _tested(value: Any, path: tuple[str, ...], expected: Any) -> Any:
     found = _found(value, path)
     if not json_equal(found, expected):
-        raise _Nowhere(f"it is {found!r}, not {expected!r}")
+        raise _OperationError(f"it is {found!r}, not {expected!r}")
     return value
 
 
 def json_equal(one: Any, other: Any) -> bool:
-    """Compare JSON values, where `true` is not 1 and the order of keys says nothing."""
+    """Compare JSON values: `true` is not 1, and the order of keys does not matter."""
     if isinstance(one, dict) and isinstance(other, dict):
         return one.keys() == other.keys() and all(json_equal(part, other[name]) for name, part in one.items())
     if isinstance(one, list) and isinstance(other, list):
