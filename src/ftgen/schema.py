@@ -1,11 +1,11 @@
-"""Closed JSON Schemas of the kinds ftgen meets, and how to walk them.
+"""Closed JSON Schemas of the kinds that ftgen reads and writes, and nodes to walk them.
 
-A CRD as published forgives unknown fields: the API server prunes them and the job runs without what its
-author meant.  The schemas here are *closed*: wherever the cluster would drop a field, they refuse it.
+A CRD as published accepts unknown fields: the API server prunes them, and the job runs without them.  The
+schemas here are *closed*: they refuse every field that the cluster would prune.
 
-They lie in `schemas/<release>/<group>/<kind>_<version>.json` (the core group is `core`), each complete in
-itself, so that editors and other validators can read them too.  `tools/derive_schemas.py` writes them with
-`close_crd`, and so does an import of a cluster's own CRD: there is one way to close a schema.
+The files are `schemas/<release>/<group>/<kind>_<version>.json` (the core group is `core`), each self-contained,
+so that editors and other validators can read them too.  `tools/derive_schemas.py` and `ftgen schema import`
+both write them with `close_crd`.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
 Schema = dict[str, Any]
 Kind = tuple[str, str]
-"""`apiVersion` and `kind`, as a manifest writes them."""
+"""`apiVersion` and `kind` of a manifest."""
 
 RELEASES: Mapping[str, str] = {"1.12": "1.32", "1.14": "1.34", "1.15": "1.35"}
-"""Known Volcano lines, oldest first, each with the Kubernetes line that its go.mod builds it from."""
+"""Known Volcano lines, oldest first, each with the Kubernetes line that its go.mod requires."""
 
 DEFAULT = "1.12"
 NEWEST = list(RELEASES)[-1]
@@ -47,9 +47,9 @@ _KIND = re.compile(r"[A-Za-z][A-Za-z0-9]*")
 
 
 def release(version: str) -> str:
-    """The known Volcano line for what a user wrote: `1.12`, `1.12.4`, `v1.15.0`, `newest`.
+    """Return the known Volcano line of a version such as `1.12`, `1.12.4`, `v1.15.0` or `newest`.
 
-    A line between two known ones takes the older: its schema never allows a field the cluster lacks.
+    A line between two known ones gives the older: its schema never allows a field that the cluster lacks.
 
     Raises:
         ValueError: no version number, or one older than every known line.
@@ -71,20 +71,20 @@ def _numbers(line: str) -> tuple[int, ...]:
 
 
 def folders(volcano_version: str = DEFAULT, imported: Path | None = None) -> list[Path]:
-    """Where schemas are looked for, first match wins: the user's own import, then the packaged releases."""
+    """Return the folders of schemas in search order: the user's own import, then the packaged releases."""
     line, packaged = release(volcano_version), project.schemas_dir()
     names = (f"volcano-{line}", f"kubernetes-{RELEASES[line]}", *_DELIVERY)
     return [*([imported] if imported else []), *(packaged / name for name in names)]
 
 
 def imported(directory: Path) -> Path | None:
-    """Where `ftgen schema import` puts a cluster's own schemas: `schemas/` in the working directory, if it is there."""
+    """Return the folder that `ftgen schema import` writes: `schemas/` in the working directory, if it exists."""
     own = files.resolved(directory / "schemas")
     return own if own.is_dir() and own != files.resolved(project.schemas_dir()) else None
 
 
 def relative_path(api_version: str, kind: str) -> Path | None:
-    """A kind's file below a release's folder; `None` when the two cannot name a kind."""
+    """Return the path of a kind's file below a release's folder; `None` if no kind can have these names."""
     match = _API_VERSION.fullmatch(api_version) if len(api_version) <= _LONGEST_NAME else None
     if match is None or not _KIND.fullmatch(kind) or len(kind) > _LONGEST_LABEL:
         return None
@@ -93,18 +93,18 @@ def relative_path(api_version: str, kind: str) -> Path | None:
 
 @cache
 def find(api_version: str, kind: str, volcano_version: str = DEFAULT, imported: Path | None = None) -> Schema | None:
-    """The closed schema of a kind, or `None` when it is unknown; shared, so not to be written to."""
-    file = relative_path(api_version, kind)
-    if file is None:
+    """Return the closed schema of a kind, `None` if it is unknown; the value is cached and must not be mutated."""
+    path = relative_path(api_version, kind)
+    if path is None:
         return None
-    places = (folder / file for folder in folders(volcano_version, imported))
-    found = next((place for place in places if files.is_there(place)), None)
+    candidates = (folder / path for folder in folders(volcano_version, imported))
+    found = next((file for file in candidates if files.is_there(file)), None)
     return _load(found) if found else None
 
 
 @cache
 def _load(file: Path) -> Schema:
-    """A schema file; raises `Rejected` with FT019 where a user's own is none."""
+    """Load a schema file; raise `Rejected` with FT019 if it holds no schema, as a user's own may not."""
     try:
         schema: Schema = json.loads(files.read(file, at_most=files.LARGEST_SOURCE))
         kind_of(schema)
@@ -115,9 +115,9 @@ def _load(file: Path) -> Schema:
 
 def _no_schema(file: Path, problem: Exception) -> Rejected:
     how = "import the cluster's own again: ftgen schema import CRD.yaml"
-    said = str(getattr(problem, "strerror", None) or problem).partition("\n")[0]
+    reason = str(getattr(problem, "strerror", None) or problem).partition("\n")[0]
     return Rejected(
-        [error("FT019", f"{file} holds no schema of a kind: {said}", "", file, how).at(Location(str(file)))]
+        [error("FT019", f"{file} holds no schema of a kind: {reason}", "", file, how).at(Location(str(file)))]
     )
 
 
@@ -125,19 +125,19 @@ def _no_schema(file: Path, problem: Exception) -> Rejected:
 def compiled(
     api_version: str, kind: str, volcano_version: str = DEFAULT, imported: Path | None = None
 ) -> jsonschema_rs.Validator | None:
-    """The same schema compiled: `is_valid` takes microseconds; raises `Rejected` where it is none."""
-    import jsonschema_rs  # noqa: PLC0415 - a native library, wanted only where something is validated
+    """Compile the schema that `find` returns: a validation then takes microseconds; raise `Rejected` if it is none."""
+    import jsonschema_rs  # noqa: PLC0415 - a native library, needed only for a validation
 
     schema = find(api_version, kind, volcano_version, imported)
     try:
         return None if schema is None else jsonschema_rs.validator_for(schema)
     except (ValueError, jsonschema_rs.ReferencingError) as problem:
-        place_ = relative_path(api_version, kind) or Path()
-        raise _no_schema((imported or project.schemas_dir()) / place_, problem) from None
+        path = relative_path(api_version, kind) or Path()
+        raise _no_schema((imported or project.schemas_dir()) / path, problem) from None
 
 
 def is_valid(manifest: Mapping[str, Any], volcano_version: str = DEFAULT, imported: Path | None = None) -> bool:
-    """Whether the compiled schema of a manifest's kind accepts it; an unknown kind is accepted.
+    """Whether the compiled schema of a manifest's kind accepts it; true for an unknown kind.
 
     Raises:
         ValueError: the manifest is no JSON value.
@@ -147,19 +147,19 @@ def is_valid(manifest: Mapping[str, Any], volcano_version: str = DEFAULT, import
 
 
 def kinds(volcano_version: str = DEFAULT, imported: Path | None = None) -> list[Kind]:
-    """Every known kind of a Volcano line and what goes with it, sorted."""
+    """Return every known kind of a Volcano line, its Kubernetes line and Argo CD and Flux, sorted."""
     found = (file for folder in folders(volcano_version, imported) for file in folder.glob("*/*.json"))
     return sorted({kind_of(_load(file)) for file in found})
 
 
 def kind_of(schema: Schema) -> Kind:
-    """The `apiVersion` and `kind` that a closed schema describes."""
+    """Return the `apiVersion` and `kind` that a closed schema describes."""
     names = schema["properties"]
     return names["apiVersion"]["const"], names["kind"]["const"]
 
 
 def is_native(api_version: str) -> bool:
-    """Whether Kubernetes itself serves it, not a CRD: no group, or one without a domain of its own."""
+    """Whether Kubernetes itself serves the version, not a CRD: its group is empty, has no dot or ends in `.k8s.io`."""
     group = api_version.rpartition("/")[0]
     return "." not in group or group.endswith(".k8s.io")
 
@@ -169,42 +169,47 @@ def is_native(api_version: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A place in a schema, walked in step with the manifest that the schema describes."""
+    """A node of a schema, walked in step with the manifest that the schema describes.
+
+    Attributes:
+        root: the whole schema, which holds the `$defs` that references resolve to.
+        here: the subschema at this node.
+    """
 
     root: Schema
     here: Schema
 
     @classmethod
     def of(cls, schema: Schema) -> Node:
-        """The place of the whole object."""
+        """Return the node of the whole object."""
         return cls(schema, schema)
 
     def field(self, name: str) -> Node | None:
-        """The place of a mapping's field; `None` where the schema says nothing about it."""
+        """Return the node of a mapping's field; `None` if the schema does not describe it."""
         known = self.here.get("properties", {}).get(name, self.here.get("additionalProperties"))
         return self._at(known)
 
     def item(self) -> Node | None:
-        """The place of a list's items."""
+        """Return the node of a list's items."""
         return self._at(self.here.get("items"))
 
     def at(self, *path: str | int) -> Node | None:
-        """The place at the end of a manifest path; an index of any size stands for the list's items."""
+        """Return the node at a manifest path; any index leads to the list's items."""
         node: Node | None = self
         for step in path:
             node = node and (node.field(step) if isinstance(step, str) else node.item())
         return node
 
     def names(self) -> tuple[str, ...]:
-        """The fields that a mapping declares."""
+        """Return the names of a mapping's declared fields."""
         return tuple(self.here.get("properties", ()))
 
     def list_keys(self) -> tuple[str, ...]:
-        """What tells a list's items apart for the API server, e.g. `containerPort` and `protocol`."""
+        """Return the fields that identify a list's items for the API server, e.g. `containerPort` and `protocol`."""
         return tuple(self.here.get("x-kubernetes-list-map-keys", ()))
 
     def merge_key(self) -> str | None:
-        """What items of a list are merged by: its patch merge key, else the first of its list keys."""
+        """Return the field by which a list's items merge: its patch merge key, else the first of its list keys."""
         key: str | None = self.here.get("x-kubernetes-patch-merge-key")
         return key or next(iter(self.list_keys()), None)
 
@@ -217,7 +222,7 @@ class Node:
 
 # --- closing -------------------------------------------------------------------------------------------
 
-_KEPT = (
+_CONSTRAINTS = (
     "$ref",
     "const",
     "default",
@@ -241,14 +246,14 @@ _KEPT = (
     "x-kubernetes-list-map-keys",
     "x-kubernetes-patch-merge-key",
 )
-_JUNCTORS = ("allOf", "anyOf", "oneOf")
+_COMBINATORS = ("allOf", "anyOf", "oneOf")
 _RANGES = {"int32": (-(2**31), 2**31 - 1), "int64": (-(2**63), 2**63 - 1)}
 _BASE64 = "^[A-Za-z0-9+/\r\n]*={0,2}[\r\n]*$"
-_NAMED = [{"required": ["name"]}, {"required": ["generateName"]}]
+_HAS_NAME = [{"required": ["name"]}, {"required": ["generateName"]}]
 
 
 def close_crd(crd: Mapping[str, Any], metadata: Schema | None = None) -> dict[Kind, Schema]:
-    """The closed schemas of every served version in a CustomResourceDefinition.
+    """Return the closed schema of every served version in a CustomResourceDefinition.
 
     `metadata` is the schema of ObjectMeta, which a CRD leaves to the API server; by default the packaged one.
 
@@ -257,8 +262,8 @@ def close_crd(crd: Mapping[str, Any], metadata: Schema | None = None) -> dict[Ki
     """
     if wrong := next(_structural().iter_errors(crd), None):
         where = ".".join(map(str, wrong.instance_path))
-        told = wrong.message if len(wrong.message) <= _LONGEST_MESSAGE else wrong.message[:_LONGEST_MESSAGE] + "…"
-        raise ValueError(f"no apiextensions.k8s.io/v1 CustomResourceDefinition: {where}: {told}")
+        message = wrong.message if len(wrong.message) <= _LONGEST_MESSAGE else wrong.message[:_LONGEST_MESSAGE] + "…"
+        raise ValueError(f"no apiextensions.k8s.io/v1 CustomResourceDefinition: {where}: {message}")
     group, kind = crd["spec"]["group"], crd["spec"]["names"]["kind"]
     served = {
         f"{group}/{version['name']}": version["schema"]["openAPIV3Schema"]
@@ -270,12 +275,12 @@ def close_crd(crd: Mapping[str, Any], metadata: Schema | None = None) -> dict[Ki
 
 
 def object_schema(api_version: str, kind: str, schema: Schema, metadata: Schema, **defs: Schema) -> Schema:
-    """A closed object schema made whole: its kind fixed, ObjectMeta put in, repeated parts shared."""
+    """Complete the closed schema of an object: fix its kind, insert ObjectMeta, share repeated parts."""
     properties = {
         **schema.get("properties", {}),
         "apiVersion": {"const": api_version},
         "kind": {"const": kind},
-        "metadata": {**metadata, "anyOf": _NAMED},
+        "metadata": {**metadata, "anyOf": _HAS_NAME},
     }
     required = sorted({*schema.get("required", ()), "apiVersion", "kind", "metadata"})
     whole = {**schema, "properties": properties, "required": required, "type": "object", **_CLOSED}
@@ -287,8 +292,8 @@ _LONGEST_MESSAGE = 300
 
 @cache
 def _structural() -> jsonschema_rs.Validator:
-    """What of a CustomResourceDefinition is read here, as the API server would take it (JSONSchemaProps of v1)."""
-    import jsonschema_rs  # noqa: PLC0415 - a native library, wanted only where something is validated
+    """Compile the schema of the CRD fields that are read here, as the API server has it (JSONSchemaProps of v1)."""
+    import jsonschema_rs  # noqa: PLC0415 - a native library, needed only for a validation
 
     return jsonschema_rs.validator_for(_CRD)
 
@@ -298,7 +303,7 @@ def _lists(item: object) -> Schema:
 
 
 def _all(names: Iterable[str], part: Schema) -> dict[str, Schema]:
-    return {name: part for name in names}  # noqa: C420 - nobody writes to the part
+    return {name: part for name in names}  # noqa: C420 - the shared part is never mutated
 
 
 _PROPS: Schema = {"$ref": "#/$defs/props"}
@@ -367,51 +372,51 @@ _CLOSED = {"additionalProperties": False}
 
 
 def close(schema: Mapping[str, Any]) -> Schema:
-    """A structural schema with facts only, refusing what the API server would prune.
+    """Reduce a structural schema to its constraints, and close it against fields that the API server would prune.
 
-    What `allOf`, `anyOf`, `oneOf` and `not` hold stays open: by the rules of structural schemas they only
+    Schemas inside `allOf`, `anyOf`, `oneOf` and `not` stay open: by the rules of structural schemas they only
     narrow values and never declare fields.
     """
-    facts = _kept(schema) | _narrowed(schema)
-    facts |= {key: [_facts(branch) for branch in schema[key]] for key in _junctors(schema)}
+    constraints = _own_constraints(schema) | _translated(schema)
+    constraints |= {key: [_constraints(branch) for branch in schema[key]] for key in _combinators(schema)}
     if "not" in schema:
-        facts["not"] = _facts(schema["not"])
+        constraints["not"] = _constraints(schema["not"])
     if "items" in schema:
-        facts["items"] = close(schema["items"])
+        constraints["items"] = close(schema["items"])
     if "properties" in schema or schema.get("x-kubernetes-embedded-resource"):
-        facts["properties"] = {name: close(part) for name, part in _fields(schema).items()}
-        facts |= {} if schema.get("x-kubernetes-preserve-unknown-fields") else _CLOSED
+        constraints["properties"] = {name: close(part) for name, part in _fields(schema).items()}
+        constraints |= {} if schema.get("x-kubernetes-preserve-unknown-fields") else _CLOSED
     if isinstance(schema.get("additionalProperties"), dict):
-        facts["additionalProperties"] = close(schema["additionalProperties"])
-    return facts
+        constraints["additionalProperties"] = close(schema["additionalProperties"])
+    return constraints
 
 
-def _kept(schema: Mapping[str, Any]) -> Schema:
-    """The facts about a value itself; that a bound is no part of the range is a flag beside it in OpenAPI 3.0."""
-    facts = {key: schema[key] for key in _KEPT if key in schema}
+def _own_constraints(schema: Mapping[str, Any]) -> Schema:
+    """Return the constraints of a value itself; the exclusive flags of OpenAPI 3.0 become exclusive bounds."""
+    constraints = {key: schema[key] for key in _CONSTRAINTS if key in schema}
     for bound, exclusive in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
-        if facts.pop(exclusive, False) and bound in facts:
-            facts[exclusive] = facts.pop(bound)
-    return facts
+        if constraints.pop(exclusive, False) and bound in constraints:
+            constraints[exclusive] = constraints.pop(bound)
+    return constraints
 
 
-def _facts(schema: Mapping[str, Any]) -> Schema:
-    """A value validation without prose; nothing is closed."""
-    facts = _kept(schema)
-    facts |= {key: [_facts(branch) for branch in schema[key]] for key in _JUNCTORS if key in schema}
-    facts |= {key: _facts(schema[key]) for key in ("not", "items") if key in schema}
+def _constraints(schema: Mapping[str, Any]) -> Schema:
+    """Reduce a value validation to its constraints, without closing it."""
+    constraints = _own_constraints(schema)
+    constraints |= {key: [_constraints(branch) for branch in schema[key]] for key in _COMBINATORS if key in schema}
+    constraints |= {key: _constraints(schema[key]) for key in ("not", "items") if key in schema}
     if "properties" in schema:
-        facts["properties"] = {name: _facts(part) for name, part in schema["properties"].items()}
-    return facts
+        constraints["properties"] = {name: _constraints(part) for name, part in schema["properties"].items()}
+    return constraints
 
 
-def _junctors(schema: Mapping[str, Any]) -> Iterator[str]:
-    says_it_already = schema.get("x-kubernetes-int-or-string")
-    yield from (key for key in _JUNCTORS if key in schema and not (key == "anyOf" and says_it_already))
+def _combinators(schema: Mapping[str, Any]) -> Iterator[str]:
+    has_both_types = schema.get("x-kubernetes-int-or-string")
+    yield from (key for key in _COMBINATORS if key in schema and not (key == "anyOf" and has_both_types))
 
 
 def _fields(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The declared fields; a list of named pod templates, `tasks`, gets the key that Volcano leaves out."""
+    """Return the declared fields; `tasks`, a list of named pod templates, gets the merge key that Volcano omits."""
     implied = {"apiVersion": {"type": "string"}, "kind": {"type": "string"}, "metadata": {"type": "object"}}
     fields = {
         **(implied if schema.get("x-kubernetes-embedded-resource") else {}),
@@ -423,24 +428,24 @@ def _fields(schema: Mapping[str, Any]) -> dict[str, Any]:
     return fields
 
 
-def _narrowed(schema: Mapping[str, Any]) -> Schema:
-    """What the API server reads out of OpenAPI's own vocabulary, said in JSON Schema's."""
-    facts: Schema = {}
+def _translated(schema: Mapping[str, Any]) -> Schema:
+    """Translate the constraints that OpenAPI and Kubernetes spell their own way into JSON Schema."""
+    constraints: Schema = {}
     if schema.get("x-kubernetes-int-or-string"):
-        facts["type"] = ["integer", "string"]
+        constraints["type"] = ["integer", "string"]
     elif schema.get("nullable") and "type" in schema:
-        facts["type"] = [schema["type"], "null"]
+        constraints["type"] = [schema["type"], "null"]
     if schema.get("x-kubernetes-list-type") == "set":
-        facts["uniqueItems"] = True
+        constraints["uniqueItems"] = True
     if schema.get("format") in _RANGES:
         low, high = _RANGES[schema["format"]]
-        facts |= {
+        constraints |= {
             "minimum": max(low, schema.get("minimum", low)),
             "maximum": min(high, schema.get("maximum", high)),
         }
     if schema.get("format") == "byte":
-        facts["pattern"] = _BASE64
-    return facts
+        constraints["pattern"] = _BASE64
+    return constraints
 
 
 @cache
@@ -452,7 +457,7 @@ def _packaged_meta() -> Schema:
 
 
 def object_meta(native: Schema) -> Schema:
-    """The schema of ObjectMeta, taken out of one of Kubernetes' own kinds."""
+    """Return the schema of ObjectMeta, taken from the schema of a native kind."""
     whole = _expanded(native["properties"]["metadata"], native["$defs"])
     return {key: value for key, value in whole.items() if key != "anyOf"}
 
@@ -464,7 +469,7 @@ def _expanded(part: Schema, defs: Mapping[str, Schema]) -> Schema:
 
 
 def shared(schema: Schema) -> Schema:
-    """The same schema with every object that it repeats written once, under `$defs`."""
+    """Return the same schema with every repeated object written once, under `$defs`."""
     counts = Counter(_texts(schema, set()))
     defs: dict[str, Schema] = {}
     names: dict[str, str] = {}
@@ -483,7 +488,7 @@ def shared(schema: Schema) -> Schema:
 
 
 def _texts(schema: Schema, seen: set[str]) -> Iterator[str]:
-    """The larger objects of a schema, as often as they occur; a repeated one is not entered again."""
+    """Yield the larger objects of a schema as JSON text, once an occurrence; a repeated one is not entered again."""
     text = _text(schema)
     if text:
         yield text
@@ -507,7 +512,7 @@ def _text(schema: Schema) -> str:
 
 
 def _changed(schema: Schema, name: str, change: Callable[[str, Schema], Schema]) -> Schema:
-    """A copy with each field's, item's and value's schema changed; items keep the name of their list."""
+    """Copy a schema with `change` applied to each field's, item's and value's schema; items get their list's name."""
     inner = {key: change(name, schema[key]) for key in _INNER if isinstance(schema.get(key), dict)}
     if "properties" in schema:
         fields = sorted(schema["properties"].items())
@@ -524,7 +529,7 @@ def _unused(name: str, taken: Mapping[str, Schema]) -> str:
 
 
 def dump(schema: Schema) -> str:
-    """A schema as the text of its file: one key a line, sorted, so that releases compare line by line."""
+    """Write a schema as the text of its file: one key a line, sorted, so that releases compare line by line."""
     return json.dumps(schema, indent=0, sort_keys=True, ensure_ascii=False) + "\n"
 
 
@@ -532,7 +537,7 @@ def dump(schema: Schema) -> str:
 
 
 def openapi(*schemas: Schema) -> dict[str, Any]:
-    """An OpenAPI document of these kinds for kustomize's `openapi.path`: lists merge there as in ftgen.
+    """Build the OpenAPI document of these kinds for kustomize's `openapi.path`, so that lists merge there as in ftgen.
 
     It replaces kustomize's built-in schema as a whole, so it must hold every kind that is patched.
     """
@@ -544,17 +549,17 @@ def _definitions(schema: Schema) -> Iterator[tuple[str, Schema]]:
     group, _, version = api_version.rpartition("/")
     prefix = f"{api_version.replace('/', '.')}.{kind}"
     gvk = {"group": group, "version": version, "kind": kind}
-    yield prefix, {**_merging(schema, prefix), "x-kubernetes-group-version-kind": [gvk]}
+    yield prefix, {**_kustomize_part(schema, prefix), "x-kubernetes-group-version-kind": [gvk]}
     for name, part in schema.get("$defs", {}).items():
-        yield f"{prefix}.{name}", _merging(part, prefix)
+        yield f"{prefix}.{name}", _kustomize_part(part, prefix)
 
 
-def _merging(schema: Schema, prefix: str) -> Schema:
-    """Only what kustomize reads: shapes, references and merge keys."""
+def _kustomize_part(schema: Schema, prefix: str) -> Schema:
+    """Reduce a schema to what kustomize reads: types, references and merge keys."""
     if "$ref" in schema:
         return {"$ref": f"#/definitions/{prefix}.{schema['$ref'].removeprefix('#/$defs/')}"}
     part: Schema = {"type": schema["type"]} if isinstance(schema.get("type"), str) else {}
     if key := Node.of(schema).merge_key():
         part |= {"x-kubernetes-patch-merge-key": key, "x-kubernetes-patch-strategy": "merge"}
     children = {key: schema[key] for key in (*_INNER, "properties") if isinstance(schema.get(key), dict)}
-    return {**part, **_changed(children, "", lambda _, child: _merging(child, prefix))}
+    return {**part, **_changed(children, "", lambda _, child: _kustomize_part(child, prefix))}
