@@ -1,7 +1,7 @@
-"""Whether the cluster would take a manifest as written: the Volcano and Kubernetes schemas, made strict.
+"""Validation of manifests against the closed Volcano and Kubernetes schemas.
 
-A compiled schema decides, in microseconds.  Only what it refuses is explained, by a validator that keeps
-every reason; then all problems of the manifest are reported at once.
+A compiled schema decides, in microseconds.  Only for an invalid manifest does a slower validator, which keeps
+every reason, explain all problems at once.
 """
 
 from __future__ import annotations
@@ -28,27 +28,25 @@ UNKNOWN_KIND = "FT305"
 DUPLICATE_ITEM = "FT306"
 CODES = frozenset((UNKNOWN_FIELD, WRONG_TYPE, WRONG_VALUE, MISSING_FIELD, UNKNOWN_KIND, DUPLICATE_ITEM))
 
-"""Keys and indexes from the top of a manifest."""
-
 _Problem = Any
-"""A jsonschema ValidationError, whose stubs call every attribute possibly unset."""
+"""A jsonschema ValidationError; its stubs declare every attribute as possibly unset."""
 
-_LONGEST = 60
+_LONGEST = 60  # characters of a value in a message
 
 
 def conform(
     manifest: Mapping[str, Any], *, volcano_version: str = schema.DEFAULT, imported: Path | None = None
 ) -> list[Diagnostic]:
-    """Every way in which a manifest breaks its kind's schema.
+    """Validate a manifest against the schema of its kind.
 
     Args:
         manifest: plain JSON values.
-        volcano_version: whose CRDs decide, e.g. `1.12.4` or `newest`.
-        imported: a folder with schemas of the user's own cluster, asked first.
+        volcano_version: release whose CRDs decide, e.g. `1.12.4` or `newest`.
+        imported: a folder with schemas of the user's own cluster, which take precedence.
 
     Returns:
-        Problems in the manifest's order; FT305 alone where there is no schema of the kind: a note, or an error where
-        the API server does not know it either.
+        All problems in the manifest's order; FT305 alone if there is no schema of the kind: a note, or an error if
+        the API server does not know the kind either.
     """
     api_version, kind = manifest.get("apiVersion"), manifest.get("kind")
     if not isinstance(api_version, str) or not isinstance(kind, str):
@@ -59,13 +57,13 @@ def conform(
         return [_unknown_kind(api_version, kind, volcano_version, imported)]
     try:
         valid = schema.is_valid(manifest, line, imported)
-    except ValueError:  # no JSON value at all
+    except ValueError:  # not a JSON value
         valid = False
-    if not valid and (odd := list(non_string_keys(manifest))):
-        return odd
+    if not valid and (invalid_keys := list(non_string_keys(manifest))):
+        return invalid_keys
     found = [] if valid else _explained(manifest, closed, line)
-    found += _twins(manifest, _top(api_version, kind, line, imported), warns=schema.is_native(api_version))
-    return sorted(dict.fromkeys(found), key=lambda each: _order(manifest, each.subject))
+    found += _duplicates(manifest, _keyed_root(api_version, kind, line, imported), warns=schema.is_native(api_version))
+    return sorted(dict.fromkeys(found), key=lambda d: _order(manifest, d.subject))
 
 
 # --- kinds ---------------------------------------------------------------------------------------------
@@ -78,15 +76,15 @@ def _unnamed(manifest: Mapping[str, Any], name: str) -> Diagnostic:
 
 
 def _unknown_kind(api_version: str, kind: str, version: str, imported: Path | None) -> Diagnostic:
-    """An error in a group whose kinds are all known, as the API server refuses it; elsewhere it may be anybody's."""
+    """Report an unknown kind: an error if all kinds of its group are known, else a note, as a CRD may define it."""
     known, since = served.knows(api_version), served.since(api_version, kind)
     if known and since is None:
-        meant = served.nearest(api_version, kind)
-        said = f"there is no {api_version} {kind}: the API server refuses it"
-        return error(UNKNOWN_KIND, said, "kind", kind, f"did you mean {meant}?" if meant else "")
+        nearest = served.nearest(api_version, kind)
+        headline = f"there is no {api_version} {kind}: the API server refuses it"
+        return error(UNKNOWN_KIND, headline, "kind", kind, f"did you mean {nearest}?" if nearest else "")
     if since and version_of(version) < version_of(since):
-        said = f"Volcano {version} has no {api_version} {kind}: the API server refuses it"
-        return error(UNKNOWN_KIND, said, "kind", kind, f"Volcano {since} has it")
+        headline = f"Volcano {version} has no {api_version} {kind}: the API server refuses it"
+        return error(UNKNOWN_KIND, headline, "kind", kind, f"Volcano {since} has it")
     if known:
         cure = ""
     else:
@@ -98,22 +96,22 @@ def _unknown_kind(api_version: str, kind: str, version: str, imported: Path | No
     return note(UNKNOWN_KIND, headline, "kind", kind, cure)
 
 
-def _after(line: str) -> list[str]:
+def _later_lines(line: str) -> list[str]:
     lines = list(schema.RELEASES)
     return lines[lines.index(line) + 1 :]
 
 
 def non_string_keys(value: Any, path: Steps = ()) -> Iterator[Diagnostic]:
-    """The keys that are no text, which YAML allows and JSON does not: an API server takes JSON."""
+    """Yield an error for each key that is no string: YAML allows it, but the API server takes JSON."""
     for key, part in value.items() if isinstance(value, dict) else enumerate(value):
         if not isinstance(key, str) and isinstance(value, dict):
-            owner, said = dotted(path) or "the object", _shown(key)
+            owner, text = dotted(path) or "the object", _shown(key)
             yield error(
                 WRONG_TYPE,
-                f"{owner} has a key that is no text: {said}",
+                f"{owner} has a key that is no text: {text}",
                 dotted(path),
-                said,
-                f'write "{said}"',
+                text,
+                f'write "{text}"',
             )
         elif isinstance(part, dict | list):
             yield from non_string_keys(part, (*path, key))
@@ -122,92 +120,92 @@ def non_string_keys(value: Any, path: Steps = ()) -> Iterator[Diagnostic]:
 # --- list items ----------------------------------------------------------------------------------------
 
 
-class _Place:
-    """A place in a schema as the search for twins sees it: only what leads to keyed lists, found out once."""
+class _KeyedNode:
+    """A schema node in the search for duplicate items: keeps only children that lead to keyed lists, found once."""
 
     def __init__(self, node: Node) -> None:
         self.keys = node.list_keys()
         self._node = node
-        self._inner: dict[str | None, _Place | None] = {}
+        self._inner: dict[str | None, _KeyedNode | None] = {}
 
-    def field(self, name: str) -> _Place | None:
-        """The place of a mapping's field; None where no keyed list is in it."""
+    def field(self, name: str) -> _KeyedNode | None:
+        """Return the node of a mapping's field; None if it leads to no keyed list."""
         if name not in self._inner:
-            self._inner[name] = _leading(self._node.field(name))
+            self._inner[name] = _keyed_node(self._node.field(name))
         return self._inner[name]
 
-    def item(self) -> _Place | None:
-        """The place of a list's items; None where no keyed list is in them."""
+    def item(self) -> _KeyedNode | None:
+        """Return the node of a list's items; None if they lead to no keyed list."""
         if None not in self._inner:
-            self._inner[None] = _leading(self._node.item())
+            self._inner[None] = _keyed_node(self._node.item())
         return self._inner[None]
 
     def default(self, key: str) -> Any:
-        """What an item's field holds where it is not written."""
+        """Return the default value of an item's field."""
         declared = self._node.at(0, key)
         return declared.here.get("default") if declared else None
 
 
 @cache
-def _top(api_version: str, kind: str, line: str, imported: Path | None) -> _Place:
-    return _Place(Node.of(schema.find(api_version, kind, line, imported) or {}))
+def _keyed_root(api_version: str, kind: str, line: str, imported: Path | None) -> _KeyedNode:
+    return _KeyedNode(Node.of(schema.find(api_version, kind, line, imported) or {}))
 
 
-def _leading(node: Node | None) -> _Place | None:
-    return _Place(node) if node and _leads(node, set()) else None
+def _keyed_node(node: Node | None) -> _KeyedNode | None:
+    return _KeyedNode(node) if node and _leads_to_keyed_list(node, set()) else None
 
 
-def _leads(node: Node, seen: set[int]) -> bool:
-    """Whether keyed lists lie at or below a place; schemas may be recursive, and their parts stay where they are."""
+def _leads_to_keyed_list(node: Node, seen: set[int]) -> bool:
+    """Whether a node is or leads to a keyed list; `seen` holds ids of visited subschemas, as schemas may recurse."""
     if node.list_keys():
         return True
     if id(node.here) in seen:
         return False
     seen.add(id(node.here))
-    # A schema says the same of every field that it does not name.
+    # The empty name stands for every undeclared field: `additionalProperties` describes them all alike.
     inner = [*map(node.field, (*node.names(), "")), node.item()]
-    return any(_leads(each, seen) for each in inner if each)
+    return any(_leads_to_keyed_list(child, seen) for child in inner if child)
 
 
-def _twins(value: Any, place: _Place, path: Steps = (), *, warns: bool = False) -> Iterator[Diagnostic]:
-    """Items that a keyed list holds twice.
+def _duplicates(value: Any, node: _KeyedNode, path: Steps = (), *, warns: bool = False) -> Iterator[Diagnostic]:
+    """Report items that a keyed list holds twice.
 
-    The API server refuses them in custom resources (x-kubernetes-list-map-keys); Kubernetes' own kinds pass
-    and lose all but one of the items with server-side apply.
+    The API server refuses them in custom resources (x-kubernetes-list-map-keys).  It accepts them in native kinds,
+    where server-side apply drops all but one of the items; `warns` makes them warnings.
     """
     if isinstance(value, dict):
         for name, part in value.items():
-            if isinstance(part, dict | list) and (inner := place.field(name)):
-                yield from _twins(part, inner, (*path, name), warns=warns)
+            if isinstance(part, dict | list) and (inner := node.field(name)):
+                yield from _duplicates(part, inner, (*path, name), warns=warns)
     elif isinstance(value, list):
-        yield from _same_keys(value, place, path, warns=warns)
-        item = place.item()
+        yield from _repeated_keys(value, node, path, warns=warns)
+        item = node.item()
         for index, part in enumerate(value if item else ()):
             if item and isinstance(part, dict | list):
-                yield from _twins(part, item, (*path, index), warns=warns)
+                yield from _duplicates(part, item, (*path, index), warns=warns)
 
 
-def _same_keys(items: Sequence[Any], place: _Place, path: Steps, *, warns: bool) -> Iterator[Diagnostic]:
+def _repeated_keys(items: Sequence[Any], node: _KeyedNode, path: Steps, *, warns: bool) -> Iterator[Diagnostic]:
     first: dict[tuple[str, ...], int] = {}
-    for index, part in enumerate(items if place.keys else ()):
+    for index, part in enumerate(items if node.keys else ()):
         if not isinstance(part, dict):
             continue
-        values = tuple(_told(part[key] if key in part else place.default(key)) for key in place.keys)
+        values = tuple(_key_text(part[key] if key in part else node.default(key)) for key in node.keys)
         if values in first:
-            name = ", ".join(f"{key} {_shown(value)}" for key, value in zip(place.keys, values, strict=True))
-            yield _twin(name, first[values], (*path, index, place.keys[0]), warns=warns)
+            name = ", ".join(f"{key} {_shown(value)}" for key, value in zip(node.keys, values, strict=True))
+            yield _duplicate(name, first[values], (*path, index, node.keys[0]), warns=warns)
         first.setdefault(values, index)
 
 
-def _told(value: Any) -> str:
+def _key_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
-def _twin(name: str, first: int, path: Steps, *, warns: bool) -> Diagnostic:
-    where, there = dotted(path[:-2]), dotted((*path[:-2], first))
+def _duplicate(name: str, first: int, path: Steps, *, warns: bool) -> Diagnostic:
+    where, earlier = dotted(path[:-2]), dotted((*path[:-2], first))
     report = warning if warns else error
     headline = f"{where} has two items with {name}"
-    return report(DUPLICATE_ITEM, headline, dotted(path), name, f"remove this one or {there}")
+    return report(DUPLICATE_ITEM, headline, dotted(path), name, f"remove this one or {earlier}")
 
 
 # --- explanations --------------------------------------------------------------------------------------
@@ -217,35 +215,35 @@ def _explained(manifest: Mapping[str, Any], closed: Schema, line: str) -> list[D
     from jsonschema import Draft202012Validator  # noqa: PLC0415 - slow to import, and only failures need it
 
     problems = Draft202012Validator(closed).iter_errors(manifest)
-    return [each for problem in problems for each in _diagnosed(_likeliest(problem), manifest, line)]
+    return [d for problem in problems for d in _diagnosed(_likeliest(problem), manifest, line)]
 
 
 def _order(manifest: Any, subject: str) -> tuple[int, ...]:
-    """A sort key that follows the manifest from top to bottom."""
-    places, value = [], manifest
+    """Return a sort key that orders subjects as the manifest does, from top to bottom."""
+    positions, value = [], manifest
     for step in steps(subject):
         if isinstance(value, dict):
-            places.append(list(value).index(step) if step in value else len(value))
+            positions.append(list(value).index(step) if step in value else len(value))
             value = value.get(step)
         elif isinstance(value, list) and isinstance(step, int):
-            places.append(step)
+            positions.append(step)
             value = value[step] if step < len(value) else None
-    return tuple(places)
+    return tuple(positions)
 
 
 def _likeliest(problem: _Problem) -> _Problem:
-    """Of alternatives that all failed, the problem in the one that came closest."""
-    if problem.validator not in {"anyOf", "oneOf"} or _needs(problem) or not problem.context:
+    """Return the deepest problem of the alternative that came closest, if all alternatives failed."""
+    if problem.validator not in {"anyOf", "oneOf"} or _required_alternatives(problem) or not problem.context:
         return problem
     branches: dict[Any, list[_Problem]] = {}
-    for each in problem.context:
-        branches.setdefault(each.relative_schema_path[0], []).append(each)
+    for failure in problem.context:
+        branches.setdefault(failure.relative_schema_path[0], []).append(failure)
     best = min(branches.values(), key=lambda errors: (-max(len(e.relative_path) for e in errors), len(errors)))
-    return _likeliest(max(best, key=lambda each: len(each.relative_path)))
+    return _likeliest(max(best, key=lambda failure: len(failure.relative_path)))
 
 
-def _needs(problem: _Problem) -> list[str]:
-    """The fields of which one is wanted, when that is all that the alternatives ask."""
+def _required_alternatives(problem: _Problem) -> list[str]:
+    """Return the fields of which one is required, if the alternatives constrain nothing else."""
     wanted = [branch.get("required") if branch.keys() == {"required"} else None for branch in problem.validator_value]
     return [name for names in wanted for name in names or ()] if all(wanted) else []
 
@@ -259,7 +257,7 @@ def _diagnosed(problem: _Problem, manifest: Any, line: str) -> Iterator[Diagnost
         case "required":
             missing = (name for name in problem.validator_value if name not in problem.instance)
             yield from (_missing((*path, name)) for name in missing)
-        case "anyOf" | "oneOf" if needs := _needs(problem):
+        case "anyOf" | "oneOf" if needs := _required_alternatives(problem):
             yield _one_of(path, problem, needs)
         case "type":
             yield _wrong_type(path, problem)
@@ -270,7 +268,7 @@ def _diagnosed(problem: _Problem, manifest: Any, line: str) -> Iterator[Diagnost
 def _unknown_field(path: Steps, problem: _Problem, manifest: Any, line: str) -> Diagnostic:
     name, owner = str(path[-1]), dotted(path[:-1]) or str(manifest.get("kind"))
     known = list(problem.schema.get("properties", ()))
-    later = next((v for v in _after(line) if _declared(manifest, path, v)), "")
+    later = next((v for v in _later_lines(line) if _declared(manifest, path, v)), "")
     close = get_close_matches(name, [each for each in known if each not in problem.instance], 1)
     if later:
         cure = f"remove it; Volcano {later} has it, {line} does not"
@@ -313,16 +311,16 @@ _TYPES = {
 def _wrong_type(path: Steps, problem: _Problem) -> Diagnostic:
     wanted = [problem.validator_value] if isinstance(problem.validator_value, str) else problem.validator_value
     value, where = problem.instance, dotted(path)
-    said = " or ".join(_TYPES[each] for each in wanted)
+    expected = " or ".join(_TYPES[name] for name in wanted)
     if value is None:
-        headline = f"{where} is null, which the API server drops; it takes {said}"
+        headline = f"{where} is null, which the API server drops; it takes {expected}"
     else:
-        headline = f"{where} takes {said}, not {_shown(value)}"
-    return error(WRONG_TYPE, headline, where, _shown(value), _retyped(value, wanted, said))
+        headline = f"{where} takes {expected}, not {_shown(value)}"
+    return error(WRONG_TYPE, headline, where, _shown(value), _type_help(value, wanted, expected))
 
 
-def _retyped(value: Any, wanted: Sequence[str], said: str) -> str:
-    """The edit that gives a value the wanted type."""
+def _type_help(value: Any, wanted: Sequence[str], expected: str) -> str:
+    """Suggest the edit that gives a value one of the wanted types."""
     if value is None:
         return "give it a value, or remove the key"
     if "string" in wanted and isinstance(value, bool | int | float):
@@ -331,24 +329,24 @@ def _retyped(value: Any, wanted: Sequence[str], said: str) -> str:
         return f"remove the quotes: {value}"
     if wanted == ["array"] and not isinstance(value, dict):
         return f"write a list: [{_shown(value)}]"
-    return f"write {said}"
+    return f"write {expected}"
 
 
 def _reads_as(text: str, wanted: Sequence[str]) -> bool:
     patterns = {"integer": r"-?\d+", "number": r"-?\d+(\.\d+)?", "boolean": "true|false"}
-    return any(re.fullmatch(patterns[each], text) for each in wanted if each in patterns)
+    return any(re.fullmatch(patterns[name], text) for name in wanted if name in patterns)
 
 
 def _wrong_value(path: Steps, problem: _Problem) -> Diagnostic:
     where, value, limit = dotted(path), problem.instance, problem.validator_value
-    rule = _RULES.get(str(problem.validator), "does not fit the schema's {keyword}")
-    said = rule.format(limit=_limit(limit), keyword=problem.validator)
+    template = _VIOLATIONS.get(str(problem.validator), "does not fit the schema's {keyword}")
+    violation = template.format(limit=_limit(limit), keyword=problem.validator)
     if _is_quantity(problem):
-        said = "is no quantity"
-    return error(WRONG_VALUE, f"{where}: {_shown(value)} {said}", where, _shown(value), _remedy(problem))
+        violation = "is no quantity"
+    return error(WRONG_VALUE, f"{where}: {_shown(value)} {violation}", where, _shown(value), _value_help(problem))
 
 
-_RULES = {
+_VIOLATIONS = {
     "const": "is not {limit}",
     "enum": "is none of {limit}",
     "exclusiveMaximum": "is not below {limit}",
@@ -369,7 +367,7 @@ _RULES = {
 
 
 def _is_quantity(problem: _Problem) -> bool:
-    """Whether it broke the pattern of Kubernetes' resource.Quantity, told by its binary suffixes."""
+    """Whether a value breaks the pattern of Kubernetes' resource.Quantity, recognised by its binary suffixes."""
     return problem.validator == "pattern" and "[KMGTPE]i" in str(problem.validator_value)
 
 
@@ -377,14 +375,14 @@ def _limit(limit: Any) -> str:
     return _listed(limit) if isinstance(limit, list) else str(limit)
 
 
-def _remedy(problem: _Problem) -> str:
-    """The edit that gives an allowed value, where the schema tells one."""
+def _value_help(problem: _Problem) -> str:
+    """Suggest the edit that gives an allowed value; empty if the schema does not name one."""
     value, limit = problem.instance, problem.validator_value
     if _is_quantity(problem):
         return "write a number with a suffix of Kubernetes' own, such as 500m, 8 or 16Gi"
     if problem.validator in {"const", "enum"}:
-        allowed = [str(each) for each in (limit if isinstance(limit, list) else [limit])]
-        folded = {each.lower(): each for each in allowed}
+        allowed = [str(item) for item in (limit if isinstance(limit, list) else [limit])]
+        folded = {text.lower(): text for text in allowed}
         close = get_close_matches(str(value).lower(), folded, 1)
         return f"did you mean {folded[close[0]]}?" if close else f"write one of {_listed(allowed)}"
     return f"write at least {limit}" if problem.validator == "minimum" else ""
@@ -396,7 +394,7 @@ def _listed(names: Sequence[Any], most: int = 12) -> str:
 
 
 def _shown(value: Any) -> str:
-    """A value as short text, as YAML's flow style would write it."""
+    """Write a value as short text, in YAML's flow style."""
     text = value if isinstance(value, str) and value else json.dumps(value, ensure_ascii=False, default=str)
     line = " ".join(text.split()) if isinstance(value, str) and value.strip() else text
     return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"
