@@ -92,7 +92,7 @@ class Patch:
 
     @property
     def name(self) -> str:
-        """The name of its overlay: `<group>/<option>`."""
+        """Return the name of its overlay: `<group>/<option>`."""
         return f"{self.group.split('@', 1)[0]}/{self.option}"
 
     def at(self, path: _Path = ()) -> Location:

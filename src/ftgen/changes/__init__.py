@@ -1,4 +1,4 @@
-"""What differs between two manifests, or two sets of them, in the terms of those who run them."""
+"""Differences between manifests, and what each change means for a running job."""
 
 from ftgen.changes.compare import ABSENT, ChangeClass, FieldChange, classify, diff_fields
 from ftgen.changes.markdown import as_markdown

@@ -1,7 +1,7 @@
-"""One object against another, field by field.
+"""Comparison of two versions of an object, field by field.
 
-What a change of a job costs in all, the rules of Volcano's admission decide; here every field that differs is
-found and told apart: an update may change `spec.minAvailable`, `spec.priorityClassName`, and `replicas` and
+The rules of Volcano's admission decide the class of a job's change as a whole.  This module finds every field that
+differs and classifies it: an update may change `spec.minAvailable`, `spec.priorityClassName`, and `replicas` and
 `minAvailable` of the tasks (validate/admit_job.go).
 """
 
@@ -19,20 +19,20 @@ from ftgen.rules.change import change_class
 
 
 class ChangeClass(StrEnum):
-    """What a change costs, cheapest first."""
+    """Effect of a change on the live object, smallest first."""
 
     NO_OP = "no-op"
-    """The cluster would not notice."""
+    """No effect: the cluster treats both versions alike."""
     METADATA = "metadata"
-    """Labels or annotations of the object; a running training is not touched."""
+    """Labels or annotations of the object; a running training continues."""
     IN_PLACE = "in-place"
-    """The live object takes the change."""
+    """An update that the API server accepts for the live object."""
     NEW_RUN = "new run"
-    """Only another object can have it."""
+    """A change of immutable fields, which needs a new object."""
 
 
 class Absent(Enum):
-    """The value of a field that is not there."""
+    """Type of `ABSENT`, the value of a missing field."""
 
     ABSENT = "absent"
 
@@ -42,10 +42,10 @@ ABSENT = Absent.ABSENT
 
 @dataclass(frozen=True, slots=True)
 class FieldChange:
-    """One field: where, what it was, what it is, and what changing it costs.
+    """A field that differs: its path, old and new value, and the class of its change.
 
-    `path` counts list items from zero, or names them: `spec.tasks[train].replicas`.  A `:` leads into YAML
-    text held by a field: `…env[TRAIN_CONFIG].value:learning_rate`.
+    `path` identifies list items by index from zero, or by name: `spec.tasks[train].replicas`.  A `:` leads into
+    YAML text inside a field: `…env[TRAIN_CONFIG].value:learning_rate`.
     """
 
     path: str
@@ -62,37 +62,37 @@ _IN_PLACE = {
     _CLAIM: re.compile(r"spec\.resources\.requests\.storage"),
     "/ConfigMap": re.compile(r"(data|binaryData)\b.*"),
 }
-"""By group and kind; what is not listed here is taken to be immutable."""
+"""Mutable fields by group and kind; all other fields count as immutable."""
 _QUANTITY = re.compile(r"[^:]*\.(limits|requests|capacity|hard)[.[][^:]+|[^:]*\.(sizeLimit|storage)")
 _KEYS = ("name", "mountPath", "containerPort", "key", "topologyKey", "event")
-"""Fields that tell the items of a list apart, tried in this order."""
+"""Fields that identify the items of a list, tried in this order."""
 _PLAIN = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def classify(old: Mapping[str, Any], new: Mapping[str, Any]) -> ChangeClass:
-    """What turning one object into the other costs; their names count as nothing."""
+    """Return the class of the change from one object to the other, regardless of their names."""
     before, after = _without_name(old), _without_name(new)
     if _group_kind(new) == _VOLCANO_JOB:
         return ChangeClass(change_class(before, after))
-    return highest(change.change_class for change in _priced(before, after))
+    return highest(change.change_class for change in _classified(before, after))
 
 
 def highest(classes: Iterable[ChangeClass]) -> ChangeClass:
-    """Return the highest of several classes, `no-op` when there is none."""
+    """Return the highest of several classes, `no-op` if there is none."""
     return max(classes, key=_ORDER.index, default=ChangeClass.NO_OP)
 
 
 def diff_fields(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[FieldChange]:
-    """Every field that differs, the objects' names and status aside, in the order of the new object."""
+    """Return every field that differs, except names and status, in the order of the new object."""
     before, after = _without_name(old), _without_name(new)
-    most = _ORDER.index(classify(old, new))
+    limit = _ORDER.index(classify(old, new))
     return [
-        change if _ORDER.index(change.change_class) <= most else replace(change, change_class=ChangeClass.NO_OP)
-        for change in _priced(before, after)
+        change if _ORDER.index(change.change_class) <= limit else replace(change, change_class=ChangeClass.NO_OP)
+        for change in _classified(before, after)
     ]
 
 
-def _priced(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[FieldChange]:
+def _classified(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[FieldChange]:
     kind = _group_kind(new)
     return [
         FieldChange(path, before, after, _field_class(kind, path, before, after))
@@ -126,7 +126,7 @@ def _field_class(kind: str, path: str, old: Any, new: Any) -> ChangeClass:
 
 
 def _shrinks(kind: str, old: Any, new: Any) -> bool:
-    """Whether a claim would become smaller; only its growth is allowed (core validation of the claim's update)."""
+    """Whether a claim would become smaller; it may only grow (core validation of the claim's update)."""
     if kind != _CLAIM or not all(_is_amount(value) for value in (old, new)):
         return False
     try:
@@ -148,7 +148,7 @@ def _is_amount(value: object) -> bool:
     return isinstance(value, str | int | float) and not isinstance(value, bool)
 
 
-# walking
+# comparison
 
 _Difference = tuple[str, Any, Any]
 
@@ -166,14 +166,14 @@ def _value(path: str, old: Any, new: Any) -> Iterator[_Difference]:
 
 def _mapping(path: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[_Difference]:
     for key in [*new, *(key for key in old if key not in new)]:
-        before, after = _given(old, key), _given(new, key)
+        before, after = _value_at(old, key), _value_at(new, key)
         if before is not after:
             yield from _value(_child(path, str(key)), before, after)
 
 
-def _given(holder: Mapping[str, Any], key: str) -> Any:
-    """A null is what Kubernetes drops: it counts as absent."""
-    value = holder.get(key)
+def _value_at(mapping: Mapping[str, Any], key: str) -> Any:
+    """Return the value of a key; null counts as absent, as Kubernetes drops it."""
+    value = mapping.get(key)
     return ABSENT if value is None else value
 
 
@@ -184,7 +184,7 @@ def _child(path: str, key: str) -> str:
 
 
 def _list(path: str, old: list[Any], new: list[Any]) -> Iterator[_Difference]:
-    name = _telling_key(old, new)
+    name = _identifying_key(old, new)
     if name is None:
         yield from _by_position(path, old, new)
         return
@@ -197,7 +197,7 @@ def _list(path: str, old: list[Any], new: list[Any]) -> Iterator[_Difference]:
 
 
 def _by_position(path: str, old: list[Any], new: list[Any]) -> Iterator[_Difference]:
-    # A command's script is one long text among short words: told by itself it can be read.
+    # A command holds its script as one long text among short words: as an item of its own, its diff is readable.
     scripted = len(old) == len(new) and any(isinstance(item, str) and "\n" in item for item in [*old, *new])
     if not scripted and not all(isinstance(item, Mapping) for item in [*old, *new]):
         if old != new:
@@ -208,14 +208,14 @@ def _by_position(path: str, old: list[Any], new: list[Any]) -> Iterator[_Differe
         yield from _value(f"{path}[{index}]", before, after)
 
 
-def _telling_key(old: Sequence[Any], new: Sequence[Any]) -> str | None:
+def _identifying_key(old: Sequence[Any], new: Sequence[Any]) -> str | None:
     items = [*old, *new]
     if not items or not all(isinstance(item, Mapping) for item in items):
         return None
-    return next((key for key in _KEYS if _tells_apart(key, old) and _tells_apart(key, new)), None)
+    return next((key for key in _KEYS if _identifies(key, old) and _identifies(key, new)), None)
 
 
-def _tells_apart(key: str, items: Sequence[Mapping[str, Any]]) -> bool:
+def _identifies(key: str, items: Sequence[Mapping[str, Any]]) -> bool:
     labels = [str(item[key]) for item in items if key in item]
     return len(set(labels)) == len(items)
 
@@ -223,19 +223,19 @@ def _tells_apart(key: str, items: Sequence[Mapping[str, Any]]) -> bool:
 def _text(path: str, old: str, new: str) -> Iterator[_Difference]:
     if old == new:
         return
-    inner = list(_mapping("", *held)) if (held := _held_yaml(old, new)) else []
+    inner = list(_mapping("", *parsed)) if (parsed := _as_yaml(old, new)) else []
     if not inner:
         yield path, old, new
     for inside, before, after in inner:
         yield f"{path}:{inside}", before, after
 
 
-def _held_yaml(old: str, new: str) -> tuple[Mapping[str, Any], Mapping[str, Any]] | None:
-    """Both texts as mappings, where both are several lines of YAML that hold one."""
+def _as_yaml(old: str, new: str) -> tuple[Mapping[str, Any], Mapping[str, Any]] | None:
+    """Parse both texts; None unless each is a YAML mapping of several lines."""
     if "\n" not in old or "\n" not in new:
         return None
     try:
-        held = yamlio.parse(old, ""), yamlio.parse(new, "")
+        parsed = yamlio.parse(old, ""), yamlio.parse(new, "")
     except Rejected:
         return None
-    return held if all(isinstance(value, Mapping) for value in held) else None
+    return parsed if all(isinstance(value, Mapping) for value in parsed) else None

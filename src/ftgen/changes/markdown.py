@@ -1,7 +1,7 @@
-"""Changes for a reviewer: the body of a pull request.
+"""Changes as Markdown for a reviewer: the body of a pull request.
 
-What is added with the parameters that make it and the cards that it asks for, then changes by what they cost.
-Long lists are cut: a comment on GitHub holds 65,536 characters, and nobody reads the thousandth row.
+It lists added objects with their parameters and the devices that they request, then changed objects by the class of
+their change.  Long lists are cut: a comment on GitHub holds 65,536 characters, and nobody reads the thousandth row.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from ftgen.changes.show import is_long, line_changes, printable, short, summary,
 from ftgen.rules.resources import is_extended
 from ftgen.validation.manifest import NEWEST, Task, amount, mapping, read
 
-_MOST = 100
-"""Rows of a table, items of a list."""
-_OURS = re.compile(r"metadata\.annotations\[ftgen\.dev/(?:overrides|config-digest|version|sweep)]")
-"""Bookkeeping; what it says is told as parameters."""
+_LIMIT = 100
+"""Limit of rows in a table and of items in a list."""
+_OWN_ANNOTATIONS = re.compile(r"metadata\.annotations\[ftgen\.dev/(?:overrides|config-digest|version|sweep)]")
+"""Annotations that ftgen writes for itself; the parameters show their content."""
 
 
 def as_markdown(changes: Sequence[Change], *, stays: bool = False) -> str:
-    """The body of a pull request.
+    """Write the body of a pull request.
 
     Args:
-        changes: of every object.
-        stays: whether the files of what is removed stay where they are, as in a tree they do.
+        changes: the change of every object.
+        stays: whether the files of removed objects stay in place, as they do in a tree.
     """
     gone = [change for change in changes if change.status is Status.REMOVED]
     sections = [
         f"**{summary(changes)}**",
-        _asked(changes),
+        _device_total(changes),
         _added([change for change in changes if change.status is Status.ADDED]),
-        *(_changed(kind, changes) for kind in reversed(ChangeClass)),
+        *(_changed(change_class, changes) for change_class in reversed(ChangeClass)),
         _section(
             "No longer rendered; the files stay" if stays else "Removed", [f"- {_code(title(it))}" for it in gone]
         ),
@@ -46,34 +46,36 @@ def as_markdown(changes: Sequence[Change], *, stays: bool = False) -> str:
 def _section(heading: str, items: Sequence[str], *before: str) -> str:
     if not items:
         return ""
-    more = ["", f"… and {len(items) - _MOST} more"] if len(items) > _MOST else []
-    return "\n".join([f"### {heading}", "", *before, *items[:_MOST], *more])
+    more = ["", f"… and {len(items) - _LIMIT} more"] if len(items) > _LIMIT else []
+    return "\n".join([f"### {heading}", "", *before, *items[:_LIMIT], *more])
 
 
-def _asked(changes: Sequence[Change]) -> str:
-    """What the new objects ask for together, beside whatever runs already."""
+def _device_total(changes: Sequence[Change]) -> str:
+    """Write the sum of the devices that all new runs request."""
     new = [
         change
         for change in changes
         if change.status is not Status.UNCHANGED and change.change_class is ChangeClass.NEW_RUN
     ]
-    total = _summed(demand(change.manifest) for change in new)
+    total = _summed(_requested_devices(change.manifest) for change in new)
     return f"New runs ask for {_cell(_amounts(total))} in all." if total else ""
 
 
 def _added(changes: Sequence[Change]) -> str:
-    given = [_parameters(change.manifest) for change in changes]
-    common = [word for word in given[0] if all(word in words for words in given)] if len(given) > 1 else []
+    parameters = [_parameters(change.manifest) for change in changes]
+    common = (
+        [word for word in parameters[0] if all(word in words for words in parameters)] if len(parameters) > 1 else []
+    )
     rows = [
         _row(change, [word for word in words if word not in common])
-        for change, words in zip(changes, given, strict=True)
+        for change, words in zip(changes, parameters, strict=True)
     ]
-    each = [f"Each with {_words(common)}.", ""] if common else []
-    return _section("Added", rows, *each, "| object | parameters | asks for |", "|---|---|---|")
+    preface = [f"Each with {_words(common)}.", ""] if common else []
+    return _section("Added", rows, *preface, "| object | parameters | asks for |", "|---|---|---|")
 
 
 def _row(change: Change, words: Sequence[str]) -> str:
-    return f"| {_code(title(change))} | {_words(words)} | {_cell(_amounts(demand(change.manifest)))} |"
+    return f"| {_code(title(change))} | {_words(words)} | {_cell(_amounts(_requested_devices(change.manifest)))} |"
 
 
 def _words(words: Iterable[str]) -> str:
@@ -81,57 +83,57 @@ def _words(words: Iterable[str]) -> str:
 
 
 def _parameters(manifest: Manifest) -> list[str]:
-    """The overrides that a run was rendered from, as it says itself."""
-    said = record.of(manifest)
+    """Return the overrides that a run was rendered from, as its annotations record them."""
+    annotations = record.of(manifest)
     try:
-        return list(record.overrides(said)) if record.OVERRIDES in said else []
+        return list(record.overrides(annotations)) if record.OVERRIDES in annotations else []
     except ValueError:
-        return [str(said[record.OVERRIDES])]
+        return [str(annotations[record.OVERRIDES])]
 
 
-def demand(manifest: Manifest) -> dict[str, Fraction]:
-    """The extended resources, cards above all, that an object's pods ask for together."""
-    return _summed(map(_task_demand, read(manifest, NEWEST).tasks))
+def _requested_devices(manifest: Manifest) -> dict[str, Fraction]:
+    """Sum the extended resources, mostly accelerator cards, that an object's pods request."""
+    return _summed(map(_task_devices, read(manifest, NEWEST).tasks))
 
 
-def _task_demand(task: Task) -> dict[str, Fraction]:
+def _task_devices(task: Task) -> dict[str, Fraction]:
     limits = (mapping(mapping(c.body.get("resources")).get("limits")) for c in task.pod.main_containers)
     return _summed(
-        {name: asked * task.replicas for name, value in one.items() if (asked := amount(value)) and _is_card(name)}
+        {name: count * task.replicas for name, value in one.items() if (count := amount(value)) and _is_device(name)}
         for one in limits
     )
 
 
-def _is_card(name: object) -> bool:
+def _is_device(name: object) -> bool:
     return isinstance(name, str) and is_extended(name)
 
 
 def _summed(parts: Iterable[Mapping[str, Fraction]]) -> dict[str, Fraction]:
     total: dict[str, Fraction] = {}
     for part in parts:
-        for name, asked in part.items():
-            total[name] = total.get(name, Fraction(0)) + asked
+        for name, count in part.items():
+            total[name] = total.get(name, Fraction(0)) + count
     return total
 
 
-def _amounts(asked: Mapping[str, Fraction]) -> str:
-    return ", ".join(f"{float(amount):g} {name}" for name, amount in asked.items())
+def _amounts(devices: Mapping[str, Fraction]) -> str:
+    return ", ".join(f"{float(amount):g} {name}" for name, amount in devices.items())
 
 
-def _changed(kind: ChangeClass, changes: Sequence[Change]) -> str:
-    chosen = [change for change in changes if change.status is Status.CHANGED and change.change_class is kind]
-    return _section(kind.value.capitalize(), ["\n".join(_item(change)) for change in chosen])
+def _changed(change_class: ChangeClass, changes: Sequence[Change]) -> str:
+    chosen = [change for change in changes if change.status is Status.CHANGED and change.change_class is change_class]
+    return _section(change_class.value.capitalize(), ["\n".join(_item(change)) for change in chosen])
 
 
 def _item(change: Change) -> Iterator[str]:
     yield f"- {_code(title(change))}"
     old, new = (_parameters(manifest or {}) for manifest in (change.old, change.new))
-    come, gone = [word for word in new if word not in old], [word for word in old if word not in new]
-    if come:
-        yield f"  - now with {_words(come)}"
-    if gone:
-        yield f"  - no longer with {_words(gone)}"
-    yield from (_field(field) for field in change.fields if not _OURS.fullmatch(field.path))
+    added, removed = [word for word in new if word not in old], [word for word in old if word not in new]
+    if added:
+        yield f"  - now with {_words(added)}"
+    if removed:
+        yield f"  - no longer with {_words(removed)}"
+    yield from (_field(field) for field in change.fields if not _OWN_ANNOTATIONS.fullmatch(field.path))
 
 
 def _field(field: FieldChange) -> str:
@@ -148,7 +150,7 @@ def _value(value: object) -> str:
 
 
 def _code(text: str) -> str:
-    """A code span that no content can leave, also inside a table."""
+    """Write a code span that its content cannot close, also inside a table."""
     ticks = "`" * (max((len(run) for run in re.findall(r"`+", text)), default=0) + 1)
     inner = printable(text).replace("|", "\\|")
     pad = " " if text.startswith("`") or text.endswith("`") else ""

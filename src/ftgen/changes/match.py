@@ -1,4 +1,4 @@
-"""Which object of one set answers to which of another, and what became of it."""
+"""Matching of objects between two sets of manifests, and their changes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SUFFIXES = {".yaml", ".yml", ".json"}
 
 
 class Status(StrEnum):
-    """What became of an object."""
+    """Presence of an object in the old and the new set."""
 
     ADDED = "added"
     REMOVED = "removed"
@@ -33,15 +33,15 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One object in two states.
+    """A change of one object.
 
     Attributes:
         status: see `Status`.
-        change_class: what its change costs; an added object is a new run, a removed one costs nothing
-            by itself.
+        change_class: class of the change; an added object is a new run, a removed one is metadata, as its
+            removal alone affects no run.
         old: the object before, or None.
         new: the object after, or None.
-        fields: what differs, the name aside.
+        fields: the fields that differ, except the name.
     """
 
     status: Status
@@ -52,21 +52,21 @@ class Change:
 
     @property
     def manifest(self) -> Manifest:
-        """The object after, or what it was before it was removed."""
+        """Return the new object, or the old one if it was removed."""
         return self.new or self.old or {}
 
 
 def differs(changes: Iterable[Change]) -> bool:
-    """Whether the cluster would notice any of them."""
+    """Whether any of the changes has an effect on the cluster."""
     return any(
         change.status is not Status.UNCHANGED and change.change_class is not ChangeClass.NO_OP for change in changes
     )
 
 
 def same_run(old: bytes, new: bytes) -> bool:
-    """Whether two texts of a job, or of a claim, differ in nothing that the cluster holds immutable.
+    """Whether two texts of a job, or of a claim, have the same immutable fields.
 
-    What stands in a committed file's place and is no object is no run.
+    False if one of them is no object, as a committed file may hold anything.
     """
     try:
         before, after = (yamlio.parse(text.decode("utf-8", "replace"), "") for text in (old, new))
@@ -77,10 +77,10 @@ def same_run(old: bytes, new: bytes) -> bool:
 
 
 def diff_objects(old: Iterable[Manifest], new: Iterable[Manifest]) -> list[Change]:
-    """The changes from one set of objects to another, in the order of the new set, then what was removed.
+    """Return the changes from one set of objects to another, in the order of the new set, removed objects last.
 
-    Objects answer to each other by identity; a run under another name answers to its former object, when
-    its `ftgen.dev/run` label tells them without doubt.
+    Objects match by identity; a renamed run matches its former object if its `ftgen.dev/run` label is unique
+    in both sets.
     """
     before = {_identity(manifest): manifest for manifest in old}
     after = {_identity(manifest): manifest for manifest in new}
@@ -103,9 +103,9 @@ def _identity(manifest: Manifest) -> _Identity:
     return group, str(manifest.get("kind", "")), str(metadata.get("namespace", "")), str(name)
 
 
-def _former(gone: list[Manifest], come: list[Manifest]) -> dict[_Identity, _Identity]:
-    """The identity of each newcomer's predecessor, where there is exactly one of each."""
-    old, new = _by_run(gone), _by_run(come)
+def _former(gone: list[Manifest], added: list[Manifest]) -> dict[_Identity, _Identity]:
+    """Map the identity of each added object to its predecessor's, if exactly one of each has the run's label."""
+    old, new = _by_run(gone), _by_run(added)
     pairs = [(new[run], old[run]) for run in new if run in old]
     return {_identity(a[0]): _identity(b[0]) for a, b in pairs if len(a) == len(b) == 1}
 
@@ -125,24 +125,24 @@ def _change(old: Manifest | None, new: Manifest) -> Change:
     changed = tuple(diff_fields(old, new))
     if not changed and _identity(old) == _identity(new):
         return Change(Status.UNCHANGED, ChangeClass.NO_OP, old, new)
-    kind = classify(old, new) if _identity(old) == _identity(new) else ChangeClass.NEW_RUN
-    return Change(Status.CHANGED, kind, old, new, changed)
+    change_class = classify(old, new) if _identity(old) == _identity(new) else ChangeClass.NEW_RUN
+    return Change(Status.CHANGED, change_class, old, new, changed)
 
 
 def _removed(old: Manifest) -> Change:
     return Change(Status.REMOVED, ChangeClass.METADATA, old, None)
 
 
-# from texts
+# changes of files
 
 
 def diff_runs(lock: Lock, read: Callable[[str], bytes | None], runs: Iterable[Run]) -> Iterator[Change]:
-    """The changes that rendering `runs` would make to a tree, one run at a time.
+    """Yield the changes that rendering `runs` would make to a tree, one run at a time.
 
     Args:
         lock: the tree's ownership index.
-        read: the bytes at a path of the tree, or None.
-        runs: what is rendered.
+        read: returns the bytes at a path of the tree, or None.
+        runs: the rendered runs.
     """
     owned = defaultdict(list)
     for path, entry in lock.files.items():
@@ -158,22 +158,26 @@ def diff_runs(lock: Lock, read: Callable[[str], bytes | None], runs: Iterable[Ru
 
 
 def diff_tree(store: Store, lock: Lock, runs: Iterable[Run], whole: frozenset[str] = frozenset()) -> list[Change]:
-    """The changes that rendering `runs` would make to a tree, under the names that were assigned there.
+    """Return the changes that rendering `runs` would make to a tree, with the names already assigned there.
 
     Args:
-        store: where the tree lies.
+        store: storage of the tree.
         lock: its ownership index.
-        runs: what is rendered.
-        whole: folders of which this is all there should be.
+        runs: the rendered runs.
+        whole: folders that should hold nothing but these runs.
     """
-    kept = list(runs)
-    known = list(runs_to_write(store, lock, kept, WriteOptions(same_run=same_run)))
-    over = {run.identity for run in kept} - {run.identity for run in known}
-    return [*diff_runs(lock, store.read, known), *_over(store, lock, over), *_unrendered(store, lock, kept, whole)]
+    rendered = list(runs)
+    active = list(runs_to_write(store, lock, rendered, WriteOptions(same_run=same_run)))
+    ended = {run.identity for run in rendered} - {run.identity for run in active}
+    return [
+        *diff_runs(lock, store.read, active),
+        *_ended(store, lock, ended),
+        *_unrendered(store, lock, rendered, whole),
+    ]
 
 
-def _over(store: Store, lock: Lock, identities: Collection[str]) -> Iterator[Change]:
-    """Objects of archived and stopping runs, which rendering leaves as they are."""
+def _ended(store: Store, lock: Lock, identities: Collection[str]) -> Iterator[Change]:
+    """Yield the objects of archived and stopping runs as unchanged: rendering leaves them as they are."""
     for path, entry in sorted(lock.files.items()):
         if entry.run in identities and entry.state in {State.ARCHIVED, State.STOPPING} and _is_manifest(path):
             for manifest in _manifests(path, store.read(path) or b""):
@@ -181,7 +185,7 @@ def _over(store: Store, lock: Lock, identities: Collection[str]) -> Iterator[Cha
 
 
 def _unrendered(store: Store, lock: Lock, runs: Iterable[Run], whole: frozenset[str]) -> Iterator[Change]:
-    """Objects of whole folders that nothing renders any more."""
+    """Yield the objects of whole folders that no run renders any more as removed."""
     identities = {run.identity for run in runs} | {f"{folder}/*" for folder in whole}
     for path, entry in sorted(lock.files.items()):
         active = entry.state is State.ACTIVE and _is_manifest(path)
@@ -194,7 +198,7 @@ def _is_manifest(path: str) -> bool:
 
 
 def _of_files(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> Iterator[Change]:
-    """Files with the same bytes are not even parsed twice."""
+    """Yield the changes between two sets of files; files with the same bytes are parsed only once."""
     same = {path for path, content in after.items() if before.get(path) == content}
     for path in sorted(same):
         for manifest in _manifests(path, after[path]):
@@ -217,7 +221,7 @@ def _in_text(path: str, text: str) -> list[Manifest]:
 
 
 def _unwrapped(document: Any) -> list[Any]:
-    """The members of a `kind: List`, as kubectl prints several objects; else the document itself."""
+    """Return the items of a `kind: List`, as kubectl prints several objects; else the document itself."""
     if isinstance(document, Mapping) and document.get("kind") == "List":
         items = document.get("items")
         return items if isinstance(items, list) else []
@@ -225,10 +229,10 @@ def _unwrapped(document: Any) -> list[Any]:
 
 
 def diff_paths(old: Path, new: Path) -> list[Change]:
-    """The changes between two files or folders of manifests.
+    """Return the changes between two files or folders of manifests.
 
     Raises:
-        Rejected: FT002 or FT001, where one cannot be read or is no YAML.
+        Rejected: FT002 if a file cannot be read, FT001 if it is no YAML.
     """
     before, after = (
         [manifest for file in _files(path) for manifest in _in_text(str(file), yamlio.read_text(file))]

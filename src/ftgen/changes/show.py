@@ -1,4 +1,4 @@
-"""Changes for people and programs: text for a terminal, and JSON."""
+"""Changes as text for a terminal, and as JSON."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from ftgen.validation.manifest import mapping
 
 _SIGN = {Status.ADDED: "+", Status.REMOVED: "-", Status.CHANGED: "~"}
 _COLOUR = {"+": "32", "-": "31", "~": "33"}
-_LONGEST = 120
+_LONGEST = 120  # characters of a value
 _DIFF_LINES = 30
 
 
 def as_text(changes: Sequence[Change], *, colour: bool = False) -> str:
-    """One paragraph an object that differs, its fields indented below it, and a line of totals."""
+    """Write one paragraph for each object that differs, its fields indented below it, and a line of totals."""
     lines = [line for change in changes for line in _lines(change)]
     painted = [_painted(line) for line in lines] if colour else lines
     return "\n".join([*painted, summary(changes)]) + "\n"
 
 
 def summary(changes: Sequence[Change]) -> str:
-    """The totals in one line: `2 added, 1 in-place, 7 unchanged`."""
+    """Write the totals in one line: `2 added, 1 in-place, 7 unchanged`."""
     counts = Counter(_word(change) for change in changes)
-    told = [f"{counts[word]} {word}" for word in _WORDS if counts[word]]
-    return ", ".join(told) or "nothing to compare"
+    totals = [f"{counts[word]} {word}" for word in _WORDS if counts[word]]
+    return ", ".join(totals) or "nothing to compare"
 
 
 _WORDS = ("added", "new run", "in-place", "metadata", "removed", "no-op", "unchanged")
@@ -41,7 +41,7 @@ def _word(change: Change) -> str:
 
 
 def title(change: Change) -> str:
-    """`Job training/sft-1a2b3c4d`; with an arrow where the name changes."""
+    """Write kind and name, as `Job training/sft-1a2b3c4d`, with an arrow if the name changes."""
     after = _title(change.manifest)
     if change.old is None or change.new is None or _title(change.old) == after:
         return after
@@ -62,32 +62,32 @@ def _name(manifest: Manifest) -> str:
 def _lines(change: Change) -> Iterator[str]:
     if change.status is Status.UNCHANGED:
         return
-    cost = f"  ({change.change_class})" if change.status is Status.CHANGED else ""
-    yield f"{_SIGN[change.status]} {title(change)}{cost}"
+    suffix = f"  ({change.change_class})" if change.status is Status.CHANGED else ""
+    yield f"{_SIGN[change.status]} {title(change)}{suffix}"
     for field in change.fields:
         yield from _field_lines(field)
 
 
 def _field_lines(field: FieldChange) -> Iterator[str]:
-    cost = "" if field.change_class is ChangeClass.NEW_RUN else f"  ({field.change_class})"
+    suffix = "" if field.change_class is ChangeClass.NEW_RUN else f"  ({field.change_class})"
     if field.old is ABSENT:
-        yield f"  + {field.path}: {short(field.new)}{cost}"
+        yield f"  + {field.path}: {short(field.new)}{suffix}"
     elif field.new is ABSENT:
-        yield f"  - {field.path}: {short(field.old)}{cost}"
+        yield f"  - {field.path}: {short(field.old)}{suffix}"
     elif is_long(field.old) and is_long(field.new):
-        yield f"  ~ {field.path}:{cost}"
+        yield f"  ~ {field.path}:{suffix}"
         yield from (f"      {line}" for line in _text_diff(field.old, field.new))
     else:
-        yield f"  ~ {field.path}: {short(field.old)} -> {short(field.new)}{cost}"
+        yield f"  ~ {field.path}: {short(field.old)} -> {short(field.new)}{suffix}"
 
 
 def is_long(value: object) -> bool:
-    """Whether a value is several lines of text."""
+    """Whether a value is text of several lines."""
     return isinstance(value, str) and "\n" in value
 
 
 def line_changes(old: str, new: str) -> list[str]:
-    """The lines that differ, as a unified difference without its head."""
+    """Return the lines that differ, as a unified diff without its header."""
     return list(difflib.unified_diff(old.splitlines(), new.splitlines(), n=1, lineterm=""))[2:]
 
 
@@ -98,13 +98,13 @@ def _text_diff(old: str, new: str) -> list[str]:
 
 
 def short(value: object) -> str:
-    """A value on one line that is not too long."""
+    """Write a value on one line of at most 120 characters."""
     text = json.dumps(value, ensure_ascii=False, default=str)
     return printable(text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…")
 
 
 def printable(text: str) -> str:
-    """Nothing in a manifest may steer the reader's terminal."""
+    """Replace control and bidirectional characters, with which a manifest could control the reader's terminal."""
     return re.sub(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]", "\ufffd", text)
 
 
@@ -117,7 +117,7 @@ def _painted(line: str) -> str:
 
 
 def as_json(changes: Iterable[Change]) -> str:
-    """An array with one object a change; `old` or `new` of a field is left out where it is absent."""
+    """Write a JSON array with one object for each change; an absent `old` or `new` of a field is omitted."""
     return json.dumps([_json(change) for change in changes], indent=2, ensure_ascii=False) + "\n"
 
 
@@ -137,5 +137,5 @@ def _json(change: Change) -> dict[str, Any]:
 
 def _field_json(field: FieldChange) -> dict[str, Any]:
     values = {"old": field.old, "new": field.new}
-    given = {key: value for key, value in values.items() if value is not ABSENT}
-    return {"path": field.path, "class": field.change_class.value, **given}
+    present = {key: value for key, value in values.items() if value is not ABSENT}
+    return {"path": field.path, "class": field.change_class.value, **present}
