@@ -1,7 +1,6 @@
-"""The same job on several options, side by side: the fields of its objects that differ.
+"""Comparison of one job across several options, side by side: the fields of its objects that differ.
 
-What ftgen writes about a rendering (`ftgen.dev/` labels and annotations, names made of content) is no effect
-and left out.
+It leaves out `ftgen.dev/` labels and annotations and generated names, as they describe the rendering only.
 """
 
 from __future__ import annotations
@@ -16,15 +15,15 @@ from ftgen.changes import ABSENT, diff_fields
 from ftgen.lower import Bundle, Object
 from ftgen.text import tables
 
-_OURS = "ftgen.dev/"
-# Characters of a cell, and of what long cells have in common before they differ.
-_WIDEST, _KEPT = 48, 12
+_OWN_PREFIX = "ftgen.dev/"
+# Characters of a cell, and of a common prefix that long cells keep.
+_CELL_WIDTH, _KEPT_PREFIX = 48, 12
 _POD = re.compile(r"^spec\.tasks\[([^]]+)]\.template\.spec\.")
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A field that differs: its object, its path, and its value in each column; `ABSENT` where there is none."""
+    """A field that differs: its object, its path, and its value in each column, `ABSENT` if a column lacks it."""
 
     object: str
     path: str
@@ -32,10 +31,10 @@ class Row:
 
 
 def rows(columns: Sequence[Bundle]) -> list[Row]:
-    """The fields that differ between bundles, object by object in their order."""
-    held = [{_title(manifest): manifest for manifest in bundle.objects} for bundle in columns]
-    titles = dict.fromkeys(title for objects in held for title in objects)
-    return [row for title in titles for row in _rows(title, [objects.get(title, {}) for objects in held])]
+    """Return the fields that differ between bundles, in the order of their objects."""
+    by_title = [{_title(manifest): manifest for manifest in bundle.objects} for bundle in columns]
+    titles = dict.fromkeys(title for objects in by_title for title in objects)
+    return [row for title in titles for row in _rows(title, [objects.get(title, {}) for objects in by_title])]
 
 
 def _title(manifest: Object) -> str:
@@ -49,34 +48,36 @@ def _rows(title: str, objects: Sequence[Object]) -> Iterator[Row]:
     }
     first = dict.fromkeys(path for j in range(1, len(objects)) for path in found[0, j])
     for path in first:
-        # Where one option lacks a whole mapping, another's field inside it is shown with the mapping.
-        if not any(_holds(outer, path) for outer in first):
+        # If one option lacks a whole mapping, the mapping's row covers the rows of its fields.
+        if not any(_contains(outer, path) for outer in first):
             yield Row(title, path, tuple(_cell(path, column, found, len(objects)) for column in range(len(objects))))
 
 
 def _differences(one: Object, other: Object) -> dict[str, tuple[Any, Any]]:
-    return {change.path: (change.old, change.new) for change in diff_fields(one, other) if _OURS not in change.path}
+    return {
+        change.path: (change.old, change.new) for change in diff_fields(one, other) if _OWN_PREFIX not in change.path
+    }
 
 
-def _holds(outer: str, path: str) -> bool:
+def _contains(outer: str, path: str) -> bool:
     return path != outer and path.startswith(outer) and path[len(outer)] in ".[:"
 
 
 def _cell(path: str, column: int, found: Mapping[tuple[int, int], Mapping[str, tuple[Any, Any]]], count: int) -> Any:
-    """A column's value: as some other column's difference tells it, else what the first column has."""
-    told = (found[other, column][path][1] for other in range(count) if other != column and path in found[other, column])
+    """Return a column's value from its difference to another column; if it has none, it equals the first column's."""
+    new = (found[other, column][path][1] for other in range(count) if other != column and path in found[other, column])
     old = (found[0, other][path][0] for other in range(1, count) if path in found[0, other])
-    return next(told, next(old, ABSENT))
+    return next(new, next(old, ABSENT))
 
 
-# --- showing -------------------------------------------------------------------------------------------
+# --- output --------------------------------------------------------------------------------------------
 
 
 def as_text(labels: Sequence[str], found: Sequence[Row]) -> str:
-    """A table with a column for each option; texts too long for one are shortened."""
+    """Write a table with a column for each option; long values are shortened."""
     if not found:
         return "nothing differs in effect\n"
-    cells = [["  " + _POD.sub(r"\1: ", row.path), *_shown(row.values)] for row in found]
+    cells = [["  " + _POD.sub(r"\1: ", row.path), *_cells(row.values)] for row in found]
     widths = tables.widths([["", *labels], *cells])
     lines = [tables.line(["", *labels], widths)]
     for index, row in enumerate(found):
@@ -86,21 +87,21 @@ def as_text(labels: Sequence[str], found: Sequence[Row]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _shown(values: Sequence[Any]) -> list[str]:
-    """A row's cells; what long ones have in common at their beginning is left out."""
+def _cells(values: Sequence[Any]) -> list[str]:
+    """Return a row's cells; long ones lose most of their common prefix."""
     texts = [_text(value) for value in values]
     present = [text for text, value in zip(texts, values, strict=True) if value is not ABSENT]
-    same = _common(present) if len(present) > 1 and max(map(len, present)) > _WIDEST else 0
-    skipped = max(0, same - _KEPT)
-    told = [
+    prefix = _common_prefix(present) if len(present) > 1 and max(map(len, present)) > _CELL_WIDTH else 0
+    skipped = max(0, prefix - _KEPT_PREFIX)
+    cells = [
         f"…{text[skipped:]}" if skipped and value is not ABSENT else text
         for text, value in zip(texts, values, strict=True)
     ]
-    return [text if len(text) <= _WIDEST else f"{text[: _WIDEST - 1]}…" for text in told]
+    return [text if len(text) <= _CELL_WIDTH else f"{text[: _CELL_WIDTH - 1]}…" for text in cells]
 
 
-def _common(texts: Sequence[str]) -> int:
-    """How many characters all texts begin with."""
+def _common_prefix(texts: Sequence[str]) -> int:
+    """Return the length of the texts' common prefix."""
     return next(
         (i for i, letters in enumerate(zip(*texts, strict=False)) if len(set(letters)) > 1), min(map(len, texts))
     )
@@ -116,7 +117,7 @@ def _text(value: Any) -> str:
 
 
 def as_json(labels: Sequence[str], found: Sequence[Row]) -> str:
-    """The whole comparison; a value is missing where an option has none."""
+    """Write the whole comparison as JSON; a column without the field has no value."""
     listed = [
         {
             "object": row.object,
