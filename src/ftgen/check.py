@@ -1,7 +1,7 @@
-"""Manifests of any origin, judged as the pipeline judges its own: schema, admission, agreement, lint, secrets.
+"""Validation of manifests of any origin, with the pipeline's own stages: schema, admission, agreement, lint, secrets.
 
-One document after another.  What is kept of them is a few jobs of each of the last kinds, so that rules are not
-asked again about later ones that are the same in all they looked at.
+It validates one document after another, and keeps a few earlier jobs of each recent shape, so that a rule does not
+run again on a later job with the same values in all that the rule reads.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ _NAMES_COMPANION = re.compile(r"""\bkind["']?:[ \t]*["']?(?:PersistentVolumeClai
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What was found in one text, located, and how many objects it holds."""
+    """Diagnostics of one text, with their locations, and the number of its objects."""
 
     diagnostics: tuple[Diagnostic, ...]
     objects: int
 
 
 def check(text: str, file: str, terms: CheckOptions) -> CheckResult:
-    """Everything that is wrong with the manifests of a text, with line and column in `file`.
+    """Validate the manifests of a text; the diagnostics have line and column in `file`.
 
     Raises:
         Rejected: the text is no YAML.
@@ -49,7 +49,7 @@ def check(text: str, file: str, terms: CheckOptions) -> CheckResult:
         for where, path, each in placed
         for d in _told(check_object(each, terms, _context(each, own, terms)), terms)
     ]
-    # A fact that nobody has stated has no place in a manifest: the file that wanted it is named.
+    # A missing fact has no line in a manifest: its location is the file that needs it.
     lacking = [d.at(Location(file)) for _, _, d in found if d.code == UNKNOWN_FACT]
     told = [each for each in found if each[2].code != UNKNOWN_FACT]
     doubtful = _told((_doubt(each) for document in documents for each in yamlio.disputed(document)), terms)
@@ -57,12 +57,12 @@ def check(text: str, file: str, terms: CheckOptions) -> CheckResult:
 
 
 def _context(manifest: Any, own: Companions, terms: CheckOptions) -> Context:
-    """Return what surrounds an object: the companions in its own file, and those of its namespace in the others."""
+    """Return the context of an object, with the companions in its own file and those of its namespace in others."""
     return context_of(terms, terms.companions.get(_namespace(manifest), Companions()).joined(own))
 
 
 def context_of(terms: CheckOptions, there: Companions = Companions()) -> Context:  # noqa: B008 - frozen
-    """Return what an object is judged by, beside the schemas."""
+    """Return the context that rules read: version, facts, pod security and companions."""
     version, facts, security = version_of(terms.volcano_version), terms.facts, terms.pod_security
     return Context(version, facts, pod_security=security, claims=there.claims, config_maps=there.config_maps)
 
@@ -72,7 +72,10 @@ def _namespace(manifest: Any) -> str:
 
 
 def companions_in(text: str, file: str) -> dict[str, Companions]:
-    """The companions in a text by namespace; one that names none is not read as YAML, one that is none holds none."""
+    """Return the companions in a text by namespace.
+
+    A text that names no kind of companion is not parsed; one that is no YAML has none.
+    """
     if not _NAMES_COMPANION.search(text):
         return {}
     try:
@@ -86,7 +89,7 @@ def companions_in(text: str, file: str) -> dict[str, Companions]:
 
 
 def objects(document: Any) -> Iterator[tuple[Steps, Any]]:
-    """The objects in a document with their places: itself, or the items of a List."""
+    """Yield the objects of a document with their paths: the document itself, or the items of a List."""
     listed = isinstance(document, dict) and str(document.get("kind", "")).endswith("List")
     if listed and isinstance(document.get("items"), list):
         for index, item in enumerate(document["items"]):
@@ -96,13 +99,13 @@ def objects(document: Any) -> Iterator[tuple[Steps, Any]]:
 
 
 def check_object(manifest: Any, terms: CheckOptions, context: Context) -> list[Diagnostic]:
-    """What is wrong with one object, and which release of Volcano would take what this one refuses."""
+    """Validate one object; an error names the release of Volcano that accepts what this one refuses."""
     found = _check_object(manifest, terms, context)
     return _with_cures(found, manifest, terms, context) if has_errors(found) else found
 
 
 def _check_object(manifest: Any, terms: CheckOptions, context: Context) -> list[Diagnostic]:
-    """What is wrong with one object; the rules do not run on what its schema refuses."""
+    """Validate one object; rules run only on an object that its schema accepts."""
     if not isinstance(manifest, dict):
         return [error(contract.WRONG_TYPE, "this is no Kubernetes object, but plain text or a list", "", manifest)]
     if odd := list(contract.non_string_keys(manifest)):
@@ -123,7 +126,7 @@ def _kind(manifest: Mapping[str, Any]) -> tuple[Any, Any]:
 
 
 def _conform(manifest: dict[str, Any], terms: CheckOptions) -> list[Diagnostic]:
-    """What the schema refuses; a job's empty values are filled in by the webhook before the schema is asked."""
+    """Validate against the schema; errors of empty values that Volcano's webhook fills in before it are dropped."""
     found = contract.conform(manifest, volcano_version=terms.volcano_version, imported=terms.imported)
     if _kind(manifest) != _JOB or all(d.code != contract.WRONG_VALUE for d in found):
         return found
@@ -133,9 +136,9 @@ def _conform(manifest: dict[str, Any], terms: CheckOptions) -> list[Diagnostic]:
 
 
 def _with_cures(found: list[Diagnostic], manifest: Any, terms: CheckOptions, context: Context) -> list[Diagnostic]:
-    """The findings, the release named that has what an error lacks; a warning where the release is assumed only."""
+    """Name in each error the release that fixes it, and make it a warning if the release is only assumed."""
     refused = _errors(found)
-    # Where the schema refuses, no rule was asked: only what it says of other releases can be compared.
+    # No rule ran if the schema refused the object: then only schema errors can be compared between releases.
     compared = contract.CODES if refused.keys() & contract.CODES else refused.keys()
     cure, left, best = "", refused, found
     for release in _later(terms.volcano_version):
@@ -167,7 +170,7 @@ def _later(release: str) -> list[str]:
 
 
 def _errors(found: Iterable[Diagnostic]) -> dict[str, set[str]]:
-    """The subjects of the errors by code."""
+    """Map the codes of errors to their subjects."""
     errors: dict[str, set[str]] = {}
     for d in found:
         if d.severity is Severity.ERROR:
@@ -192,14 +195,14 @@ def _of_job(manifest: dict[str, Any], context: Context, call: Call) -> list[Diag
 
 
 def promote_warnings(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
-    """The diagnostics with every warning an error."""
+    """Return the diagnostics with every warning as an error."""
     return [replace(d, severity=Severity.ERROR) if d.severity is Severity.WARNING else d for d in diagnostics]
 
 
 def _told(diagnostics: Iterable[Diagnostic], terms: CheckOptions) -> list[Diagnostic]:
-    """The diagnostics without those that are accepted; what was when it was rendered is a note that says why.
+    """Drop accepted diagnostics; turn those accepted or reported when the manifest was rendered into notes.
 
-    What admission denies stays an error: no reason that a file gives makes the cluster take it.
+    An error of admission stays an error: the cluster refuses the object, whatever reason a file gives.
     """
     return [told for d in diagnostics if (told := d if _is_denied(d) else _unless_accepted(d, terms))]
 
@@ -224,12 +227,12 @@ def _reason(found: Diagnostic, allowed: Mapping[str, str]) -> str:
 
 
 def _located(found: list[tuple[yamlio.Document, Steps, Diagnostic]], text: str) -> list[Diagnostic]:
-    """The diagnostics with their places, in the text's order."""
+    """Return the diagnostics with their locations."""
     return [d.at(locate(document, path, d, text)) for document, path, d in found]
 
 
 def _in_order(located: Iterable[Diagnostic]) -> list[Diagnostic]:
-    """As they stand in the text."""
+    """Sort diagnostics by line and column."""
     return sorted(located, key=lambda d: (d.locations[0].line, d.locations[0].column))
 
 
@@ -237,7 +240,7 @@ AMBIGUOUS_SCALAR = "FT004"
 
 
 def _doubt(found: yamlio.Disputed) -> Diagnostic:
-    """Reconcilers, kubectl and people's scripts read YAML by different versions of its rules."""
+    """Warn of a scalar that YAML 1.1 and 1.2 read differently, as reconcilers, kubectl and scripts use either."""
     old, new = json.dumps(found.old), json.dumps(found.new)
     headline = f"{found.text} is {old} by YAML 1.1 and {new} by YAML 1.2, and there are tools of both"
     return warning(AMBIGUOUS_SCALAR, headline, "", found.text, f"write {old}, or in quotes if it is text").at(
@@ -246,7 +249,7 @@ def _doubt(found: yamlio.Disputed) -> Diagnostic:
 
 
 def locate(document: yamlio.Document, path: Steps, found: Diagnostic, text: str) -> Location:
-    """Where a field stands, or the nearest thing around it that does: what is missing is missing there."""
+    """Return the location of a diagnostic's field, or of its nearest existing parent if the field is missing."""
     mark = document.nearest((*path, *steps(found.subject)))
     inside = _inside(mark, found.value, text) if mark.block and found.value and "\n" not in found.value else None
     line, column = inside or (mark.line, mark.column)
@@ -254,7 +257,7 @@ def locate(document: yamlio.Document, path: Steps, found: Diagnostic, text: str)
 
 
 def _inside(mark: yamlio.Mark, value: str, text: str) -> tuple[int, int] | None:
-    """The line and column in a block scalar that hold the value, such as a line of a script."""
+    """Return the line and column of a value inside a block scalar, such as a line of a script."""
     lines = text.split("\n")
     outer = len(lines[mark.line - 1]) - len(lines[mark.line - 1].lstrip())
     for number in range(mark.value_line, len(lines)):

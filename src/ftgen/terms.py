@@ -1,7 +1,7 @@
-"""The terms that manifests are judged by, and how those of a run are written down beside it.
+"""Options of a check, and their JSON text, which a render records for each run.
 
-A render writes them for each of its runs, so that `ftgen check` of what it wrote judges by the same ones.  They stand
-apart from `ftgen.check`, which a render has no other use for.
+`ftgen check` of rendered files reads them, so that it applies the same options as the render.  The module is separate
+from `ftgen.check`, which a render does not otherwise import.
 """
 
 from __future__ import annotations
@@ -25,17 +25,18 @@ def _ask(_: Mapping[str, Any]) -> Call:
 
 @dataclass(frozen=True, slots=True)
 class CheckOptions:
-    """What manifests are judged by.
+    """Options of a check.
 
     Attributes:
-        volcano_version: whose schemas and admission decide.
-        assumed: whether nobody has said which release the cluster has: what a newer one takes is then no error.
-        facts: of the cluster.
-        pod_security: level of the pod security standards that the namespace enforces; empty where unknown.
-        accepted: codes that are not told.
-        allowed: codes that were accepted when the manifest was rendered, each with the reason: told as notes.
-        warned: codes of the warnings that were reported when the manifest was rendered: they are notes now.
-        imported: a folder with schemas of the cluster's own, asked first.
+        volcano_version: release whose schemas and admission decide.
+        assumed: whether that release is a default that no user stated; errors that a newer release fixes become
+            warnings then.
+        facts: facts of the cluster.
+        pod_security: level of the pod security standards that the namespace enforces; empty if unknown.
+        accepted: codes that are not reported.
+        allowed: codes that were accepted when the manifest was rendered, each with the reason; reported as notes.
+        warned: codes of the warnings that were reported when the manifest was rendered; reported as notes.
+        imported: a folder with schemas of the user's own cluster, which take precedence.
         companions: the claims and ConfigMaps in other files, by namespace.
         call_for: returns how rules are asked about a job; for many jobs, only those whose input has changed.
     """
@@ -53,11 +54,11 @@ class CheckOptions:
 
 
 def dump_options(spec: Spec, diagnostics: Iterable[Diagnostic]) -> str:
-    """Write the terms that a run of ftgen's own is judged by, as JSON text for `restore_options`.
+    """Write the options for checking a rendered run, as JSON text for `restore_options`.
 
     Args:
-        spec: of the run.
-        diagnostics: what was reported when it was rendered; the warnings among them were accepted by writing it.
+        spec: specification of the run.
+        diagnostics: diagnostics of its rendering; writing the run accepted the warnings among them.
     """
     terms = {
         "volcano_version": spec.cluster.volcano_version,
@@ -76,16 +77,16 @@ def _facts(spec: Spec) -> Facts:
 
 
 def _said(section: Any) -> dict[str, Any]:
-    """Return what a section of the configuration says, which pydantic would first have to compile a serializer for."""
+    """Return the set values of a section, without pydantic's serializer, which would have to be compiled first."""
     return {key: value for key, value in section if value is not None}
 
 
 def restore_options(said: str, terms: CheckOptions) -> CheckOptions:
-    """The terms with what `dump_options` wrote, which may have come with a clone.
+    """Return the options with those that `dump_options` wrote; the text is untrusted, as it may come from a clone.
 
     Raises:
-        Rejected: the facts are none.
-        ValueError: it is no JSON, or names no release.
+        Rejected: the recorded facts are invalid.
+        ValueError: the text is no JSON, or its release is no version.
     """
     judged = mapping(json.loads(said))
     release = text(judged.get("volcano_version")) or schema.DEFAULT

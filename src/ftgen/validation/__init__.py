@@ -1,4 +1,4 @@
-"""One engine for all rules: what a rule is, what it may know, and the loop that asks."""
+"""Engine of all rules: the rule, the context that it may read, and the loop that runs the rules."""
 
 from ftgen.validation.context import Context, FactMissing, Queue
 from ftgen.validation.engine import (
