@@ -85,11 +85,11 @@ def _mapping(base: Mapping[str, Any], patch: Mapping[str, Any], node: Node | Non
     return merged
 
 
-def _merged_at(place: str, base: Any, patch: Any, node: Node | None) -> Any:
+def _merged_at(step: str, base: Any, patch: Any, node: Node | None) -> Any:
     try:
         return _merged(base, patch, node)
     except PatchError as problem:
-        raise problem.below(place) from None
+        raise problem.below(step) from None
 
 
 def _set(mapping: dict[str, Any], name: str, value: Any) -> None:
@@ -236,11 +236,11 @@ def deletions(
             below = base.get(name) if isinstance(base, dict) else None
             yield from deletions(below, value, node and node.field(name), (*place, name), f"{path}.{name}")
     elif isinstance(patch, list) and isinstance(base, list | None) and node and (key := node.merge_key()):
-        known = {name: item for item in base or () if isinstance(name := _key(item, key), str | int)}
+        base_items = {name: item for item in base or () if isinstance(name := _key(item, key), str | int)}
         for index, item in enumerate(patch):
             name = _key(item, key)
             if isinstance(name, str | int):
-                yield from deletions(known.get(name), item, node.item(), (*place, index), f"{path}[{key}={name}]")
+                yield from deletions(base_items.get(name), item, node.item(), (*place, index), f"{path}[{key}={name}]")
 
 
 def without_items(patch: Any, places: Collection[Steps], here: Steps = ()) -> Any:
@@ -278,8 +278,8 @@ class _OperationError(Exception):
 
 
 def _label(operation: Any) -> str:
-    known: Mapping[str, Any] = operation if isinstance(operation, Mapping) else {}
-    return " ".join(str(known[part]) for part in ("op", "path") if part in known) or "operation"
+    members: Mapping[str, Any] = operation if isinstance(operation, Mapping) else {}
+    return " ".join(str(members[part]) for part in ("op", "path") if part in members) or "operation"
 
 
 def _path(operation: Any) -> str:

@@ -30,14 +30,15 @@ def as_markdown(changes: Sequence[Change], *, stays: bool = False) -> str:
         changes: the change of every object.
         stays: whether the files of removed objects stay in place, as they do in a tree.
     """
-    gone = [change for change in changes if change.status is Status.REMOVED]
+    removed = [change for change in changes if change.status is Status.REMOVED]
     sections = [
         f"**{summary(changes)}**",
         _device_total(changes),
         _added([change for change in changes if change.status is Status.ADDED]),
         *(_changed(change_class, changes) for change_class in reversed(ChangeClass)),
         _section(
-            "No longer rendered; the files stay" if stays else "Removed", [f"- {_code(title(it))}" for it in gone]
+            "No longer rendered; the files stay" if stays else "Removed",
+            [f"- {_code(title(change))}" for change in removed],
         ),
     ]
     return "\n\n".join(section for section in sections if section) + "\n"

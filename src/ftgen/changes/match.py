@@ -89,8 +89,8 @@ def diff_objects(old: Iterable[Manifest], new: Iterable[Manifest]) -> list[Chang
         [manifest for key, manifest in after.items() if key not in before],
     )
     changes = [_change(before.get(former.get(key, key)), manifest) for key, manifest in after.items()]
-    gone = before.keys() - after.keys() - set(former.values())
-    return [*changes, *(_removed(before[key]) for key in before if key in gone)]
+    removed = before.keys() - after.keys() - set(former.values())
+    return [*changes, *(_removed(before[key]) for key in before if key in removed)]
 
 
 _Identity = tuple[str, str, str, str]
@@ -103,9 +103,9 @@ def _identity(manifest: Manifest) -> _Identity:
     return group, str(manifest.get("kind", "")), str(metadata.get("namespace", "")), str(name)
 
 
-def _former(gone: list[Manifest], added: list[Manifest]) -> dict[_Identity, _Identity]:
+def _former(removed: list[Manifest], added: list[Manifest]) -> dict[_Identity, _Identity]:
     """Map the identity of each added object to its predecessor's, if exactly one of each has the run's label."""
-    old, new = _by_run(gone), _by_run(added)
+    old, new = _by_run(removed), _by_run(added)
     pairs = [(new[run], old[run]) for run in new if run in old]
     return {_identity(a[0]): _identity(b[0]) for a, b in pairs if len(a) == len(b) == 1}
 
