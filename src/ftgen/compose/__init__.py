@@ -1,9 +1,9 @@
-"""Composition: command line and configuration groups become one plain dict.
+"""Composition of the command line and the configuration groups into one plain dict.
 
-The door to Hydra and OmegaConf.  Hydra's own functions build the defaults list and apply the overrides, so
-grammar, packages and precedence are Hydra's; what `hydra.main` adds around them (global state, output
-folders, logging, its own configuration tree) is left out.  Configuration files are read by `yamlio`, with
-OmegaConf's reading of scalars, and searched for in the user's folders before the packaged ones, so that an
+The boundary to Hydra and OmegaConf.  Hydra's own functions build the defaults list and apply the
+overrides, so grammar, packages and precedence are Hydra's; the additions of `hydra.main` (global state, output
+folders, logging, its own configuration tree) are left out.  `yamlio` reads the configuration files, with
+OmegaConf's interpretation of scalars.  The user's folders are searched before the packaged ones, so that an
 option of the same name shadows ours.
 """
 

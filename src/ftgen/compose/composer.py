@@ -1,4 +1,4 @@
-"""Composing: overrides and the files they choose become one plain configuration that knows its origins."""
+"""Composition of overrides and the files they select into one plain configuration with its provenance."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ from ftgen.trace import Layer, OverrideTrace, Trace
 
 @dataclass(frozen=True, slots=True)
 class Composition:
-    """A composed configuration and where it came from.
+    """Composed configuration and its provenance.
 
     Attributes:
-        config: resolved, plain dicts, lists and scalars; Hydra's own node is not in it.
-        hydra: what the configuration says under `hydra` (sweeper parameters, mode), unresolved.
-        sweep: what it says under `sweep`, unresolved; like `hydra` no part of any job.
-        choices: the option chosen in each group, in the order of the defaults list.
-        layers: the configuration files in merge order.
-        overrides: the command-line overrides of values, by position.
-        environment: keys whose value an environment variable gave (`${oc.env:…}`), each with its variables.
+        config: resolved configuration of plain dicts, lists and scalars, without the nodes `hydra` and `sweep`.
+        hydra: content of the node `hydra` (sweeper parameters, mode), unresolved.
+        sweep: content of the node `sweep`, unresolved; like `hydra` no part of any job.
+        choices: chosen option by group, in the order of the defaults list.
+        layers: configuration files in merge order.
+        overrides: command-line overrides of values, by position.
+        environment: variable names by each key whose value reads environment variables (`${oc.env:…}`).
     """
 
     config: dict[str, Any]
@@ -48,10 +48,10 @@ class Composition:
 
 
 class Composer:
-    """Composes configurations from one search path; files are read once, however often it is asked."""
+    """Composer of configurations from one search path; reads each file once."""
 
     def __init__(self, request: Request) -> None:
-        """Look for configuration where the request says."""
+        """Set the search path and the primary configuration from the request."""
         self.request = request
         self._repository = Repository(request.search_path())
         self._parser = Parser(self._repository)
@@ -59,35 +59,35 @@ class Composer:
         self._scripts: dict[tuple[str, ...], dict[str, str]] = {}
 
     def groups(self) -> list[str]:
-        """The configuration groups, sorted."""
+        """Return the configuration groups, sorted."""
         return self._repository.groups()
 
     def options(self, group: str) -> list[str]:
-        """The options of a group, sorted."""
+        """Return the options of a group, sorted."""
         return self._repository.options(group)
 
     def is_group(self, key: str) -> bool:
-        """Whether an override of this key chooses an option rather than setting a value."""
+        """Return whether the key is a group, so that an override of it selects an option."""
         return self._repository.group_exists(key)
 
     def chooses(self, override: Override) -> bool:
-        """Whether an override chooses an option; one that gives a mapping sets values even under a group's name."""
+        """Return whether an override selects an option; a mapping sets values even under a group's name."""
         return self._defaults.chooses(override)
 
     def parse(self, overrides: Sequence[str]) -> list[Override]:
-        """The overrides as Hydra's grammar understands them; all that do not parse are reported together."""
+        """Parse overrides by Hydra's grammar and report all syntax errors together."""
         return self._parser.parse(overrides)
 
     def remember(self, sweep: Override, alternatives: Iterable[Alternative]) -> None:
-        """Know a sweep's overrides, one for each of its values, without reading the words of each."""
+        """Cache one parsed override for each value of a sweep, so that none has to be parsed from text."""
         self._parser.remember(sweep, alternatives)
 
     def compose(self, overrides: Sequence[Override], *, skip_missing: bool = False) -> Composition:
-        """Compose and resolve.
+        """Compose a configuration and resolve its interpolations.
 
         Args:
-            overrides: parsed, none of them a sweep.
-            skip_missing: leave groups whose option is `???` out, as Hydra does before it expands a sweep.
+            overrides: parsed overrides, none of them a sweep.
+            skip_missing: omit groups whose option is `???`, as Hydra does before it expands a sweep.
 
         Raises:
             Rejected: with every unknown group, option and key, or every missing value and broken interpolation.
@@ -97,7 +97,7 @@ class Composer:
     def template(
         self, overrides: Sequence[Override], *, skip_missing: bool = False
     ) -> tuple[Composition, dict[str, Any]]:
-        """What `compose` gives, and the same configuration with its interpolations as written."""
+        """Return the result of `compose` and the same configuration with unresolved interpolations."""
         config, defaults = self._unresolved(overrides, skip_missing=skip_missing)
         choices = choices_made(defaults)
         hydra, sweep = (taken_out(config, node) for node in DIRECTIVES)
@@ -114,71 +114,73 @@ class Composer:
         return composition, unresolved
 
     def directives(self, overrides: Sequence[Override]) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The `hydra` and `sweep` nodes before a sweep is expanded, unresolved.
+        """Return the `hydra` and `sweep` nodes, unresolved, before a sweep is expanded.
 
-        Only choices and what speaks of these nodes is applied: a value may be one that only a swept option knows.
+        Apply only choices and overrides of these nodes: other keys may exist in a swept option only.
         """
-        chosen = [o for o in overrides if self.is_group(o.key_or_group) or o.key_or_group.split(".")[0] in DIRECTIVES]
-        settled = [o for o in chosen if not o.is_sweep_override()]
+        applicable = [
+            o for o in overrides if self.is_group(o.key_or_group) or o.key_or_group.split(".")[0] in DIRECTIVES
+        ]
+        fixed = [o for o in applicable if not o.is_sweep_override()]
         try:
-            config, _ = self._unresolved(settled, skip_missing=True, only=DIRECTIVES)
+            config, _ = self._unresolved(fixed, skip_missing=True, only=DIRECTIVES)
         except Rejected:
-            # A wrong choice is told together with the wrong values beside it.
+            # Report a wrong choice together with wrong values of the same command line.
             self._unresolved([o for o in overrides if not o.is_sweep_override()], skip_missing=True)
             raise
         hydra, sweep = (taken_out(config, node) for node in DIRECTIVES)
         return hydra, sweep
 
     def keys(self, overrides: Sequence[Override]) -> set[str]:
-        """The keys that a configuration has, sections and values."""
+        """Return the dotted keys of a configuration, of sections and of values."""
         config, _ = self._unresolved(overrides)
         return set(keys(config))
 
     def text(self, name: str) -> str | None:
-        """Return the text of a file that lies beside the options, such as a Dockerfile; None where there is none.
+        """Return the text of a file on the search path, such as a Dockerfile; None if there is none.
 
         Raises:
-            Rejected: FT002, when it cannot be read.
+            Rejected: FT002, if it cannot be read.
         """
         return self._repository.text(name)
 
     def scripts(self, *names: str) -> dict[str, str]:
-        """Texts of the trainer's scripts by file name, the first found on the search path.
+        """Return the texts of the trainer's scripts by file name, the first found on the search path.
 
         Raises:
-            Rejected: for every script that is nowhere.
+            Rejected: for every missing script.
         """
         if names not in self._scripts:
             self._scripts[names] = read_scripts(names, self._repository)
         return self._scripts[names]
 
     def show(self, overrides: Sequence[Override], package: str | None, *, resolved: bool, kind: Kind = "job") -> str:
-        """The composed configuration as YAML, as Hydra's `--cfg` prints it; `package` narrows it.
+        """Return the composed configuration as YAML, as Hydra's `--cfg` prints it.
 
         Args:
-            overrides: of the command line.
-            package: a key; all of it where there is none.
-            resolved: whether interpolations are resolved.
-            kind: the job's configuration, what there is under `hydra`, or both with ftgen's own directives.
+            overrides: parsed command-line overrides.
+            package: dotted key of the part to print; None prints everything.
+            resolved: whether to resolve interpolations.
+            kind: the job's configuration, the node `hydra`, or both with the node `sweep`.
         """
         config, defaults = self._unresolved(overrides)
         choices = choices_made(defaults)
         directives = {node: taken_out(config, node) for node in DIRECTIVES}
-        known = hydra_node(directives["hydra"], overrides, choices, self.request.config_name)
-        return as_yaml(part(config, known, directives["sweep"], kind), package, choices, resolved=resolved)
+        hydra = hydra_node(directives["hydra"], overrides, choices, self.request.config_name)
+        return as_yaml(part(config, hydra, directives["sweep"], kind), package, choices, resolved=resolved)
 
     def trace(self, overrides: Sequence[Override]) -> Trace:
-        """Where values and choices come from: files in merge order, and overrides by position.
+        """Return the provenance of values and choices: files in merge order, and overrides by position.
 
-        Total: overrides that cannot be applied are traced too, so that a rejected command line can be explained.
+        Overrides that cannot be applied are traced too, so that a rejected command line can be explained.
         """
         defaults = self._traceable(overrides)
-        chosen = [o for o in overrides if self.is_group(o.key_or_group)]
-        others = [o for o in overrides if not self.is_group(o.key_or_group)]
-        return Trace(self._layers(defaults), tuple(_traces(overrides, others)), tuple(_traces(overrides, chosen)))
+        choices = [o for o in overrides if self.is_group(o.key_or_group)]
+        values = [o for o in overrides if not self.is_group(o.key_or_group)]
+        return Trace(self._layers(defaults), tuple(_traces(overrides, values)), tuple(_traces(overrides, choices)))
 
     def tree(self, overrides: Sequence[Override]) -> list[str]:
-        """Hydra's tree of defaults, one line a node, indented by depth."""
+        """Return Hydra's defaults tree, one line a node, indented by depth."""
         return list(branches(self._traceable(overrides).defaults_tree, 0))
 
     def _traceable(self, overrides: Sequence[Override]) -> DefaultsList:
@@ -189,12 +191,12 @@ class Composer:
     def _unresolved(
         self, overrides: Sequence[Override], *, skip_missing: bool = False, only: Collection[str] = ()
     ) -> tuple[DictConfig, DefaultsList]:
-        """The configuration with overrides applied, or only some of its top keys."""
+        """Return the configuration with overrides applied, restricted to the top-level keys `only` if given."""
         refuse_sweeps(overrides)
         problems = list(self._defaults.unknown(overrides))
-        sound = [o for o in overrides if o.input_line not in {p.value for p in problems}]
+        known = [o for o in overrides if o.input_line not in {p.value for p in problems}]
         with hydra_1_3():
-            defaults = self._defaults.choose(sound, problems, skip_missing=skip_missing)
+            defaults = self._defaults.choose(known, problems, skip_missing=skip_missing)
             merged = merge(defaults, self._repository)
             config = configured({key: merged[key] for key in merged if not only or key in only})
         problems += apply(defaults.config_overrides, config, overrides)
@@ -220,7 +222,7 @@ def compose(request: Request) -> Composition:
 
 
 def _traces(overrides: Sequence[Override], applied: Sequence[Override]) -> Iterator[OverrideTrace]:
-    values = {id(o) for o in applied}
+    selected = {id(o) for o in applied}
     for position, override in enumerate(overrides, 1):
-        if id(override) in values:
+        if id(override) in selected:
             yield OverrideTrace(position, str(override.input_line), override.key_or_group)

@@ -1,4 +1,4 @@
-"""Interpolations: resolved to plain values, or refused with what they may have meant."""
+"""Resolution of interpolations to plain values, with suggestions for those that cannot be resolved."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from ftgen.compose.process import hydra_resolver
 from ftgen.compose.section import is_section, keys, leaves
 from ftgen.diagnostics import Diagnostic, Rejected, error
 
-_LOST_KEY = re.compile(r"Interpolation key '([^']+)' not found")
+_MISSING_KEY = re.compile(r"Interpolation key '([^']+)' not found")
 _VARIABLE = re.compile(r"\$\{\s*oc\.env\s*:\s*['\"]?([^,{}\s'\"]+)")
 
 
 def resolve(config: DictConfig, unresolved: Mapping[str, Any], choices: Mapping[str, str]) -> dict[str, Any]:
-    """Plain values with interpolations resolved.
+    """Resolve all interpolations and return plain values.
 
     Raises:
-        Rejected: with every value still missing (`???`) and every interpolation that does not resolve.
+        Rejected: for every missing value (`???`) and every interpolation that does not resolve.
     """
     missing = [_missing(key) for key, value in leaves(unresolved) if value == "???"]
     if not missing:
         try:
             return Plain(unresolved).resolved()
         except NotPlain:
-            pass  # OmegaConf knows the whole language, at ten times the price
+            pass  # OmegaConf resolves every interpolation, in ten times the time
     with hydra_resolver(choices):
         try:
             plain = OmegaConf.to_container(config, resolve=True)
         except (OmegaConfBaseException, ValueError, RecursionError) as failure:
-            found = [*missing, *broken_interpolations(config)]
-            raise Rejected(found or [error("FT014", last_line(failure))]) from None
+            problems = [*missing, *broken_interpolations(config)]
+            raise Rejected(problems or [error("FT014", last_line(failure))]) from None
     if missing:
         raise Rejected(missing)
     return plain  # type: ignore[return-value]
@@ -50,7 +50,7 @@ def _missing(key: str) -> Diagnostic:
 
 
 def broken_interpolations(config: DictConfig, prefix: str = "") -> Iterator[Diagnostic]:
-    """One problem for each interpolation that does not resolve, by its key."""
+    """Yield one problem for each interpolation that does not resolve, with its key."""
     for name, value in config.items_ex(resolve=False):
         key = f"{prefix}{name!s}"
         if OmegaConf.is_interpolation(config, name):  # type: ignore[arg-type]
@@ -64,23 +64,23 @@ def broken_interpolations(config: DictConfig, prefix: str = "") -> Iterator[Diag
 
 
 def _broken(key: str, text: str, why: str, root: DictConfig) -> Diagnostic:
-    """An interpolation that leads nowhere, and what it may have meant."""
+    """Report an interpolation that does not resolve, with a suggestion."""
     unset = [name for name in _VARIABLE.findall(text) if name not in os.environ]
     if unset and "Environment variable" in why:
         close = difflib.get_close_matches(unset[0], os.environ, 1, 0.7)
         guess = f"did you mean {close[0]}? Else e" if close else "e"
         help_ = f"{guess}xport {unset[0]}, or give a default: ${{oc.env:{unset[0]},DEFAULT}}"
         return error("FT014", f"{key}: the environment variable {unset[0]} is not set", key, text, help_)
-    lost = _LOST_KEY.search(why)
-    close = difflib.get_close_matches(lost[1], sorted(keys(root)), 1, 0.7) if lost else []
-    if lost and spec.knows(lost[1]):
-        help_ = f"set {lost[1]}, which nothing in the chosen options sets"
+    missing_key = _MISSING_KEY.search(why)
+    close = difflib.get_close_matches(missing_key[1], sorted(keys(root)), 1, 0.7) if missing_key else []
+    if missing_key and spec.knows(missing_key[1]):
+        help_ = f"set {missing_key[1]}, which nothing in the chosen options sets"
     else:
         help_ = f"did you mean ${{{close[0]}}}?" if close else "name a key that exists, or quote the text"
     return error("FT014", f"{key}: {why}", key, text, help_)
 
 
 def environment(unresolved: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-    """The keys whose value asks for environment variables (`${oc.env:…}`), each with their names."""
-    asked = {key: tuple(dict.fromkeys(_VARIABLE.findall(str(value)))) for key, value in leaves(unresolved)}
-    return {key: names for key, names in asked.items() if names}
+    """Return the names of the environment variables (`${oc.env:…}`) that each key's value reads."""
+    variables = {key: tuple(dict.fromkeys(_VARIABLE.findall(str(value)))) for key, value in leaves(unresolved)}
+    return {key: names for key, names in variables.items() if names}

@@ -1,4 +1,4 @@
-"""The chosen files laid over one another, and the command line's values over them."""
+"""Merge of the chosen files, and of the command line's values over them."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, erro
 
 
 def merge(defaults: DefaultsList, repository: Repository) -> dict[str, Any]:
-    """The content of the files of a defaults list, each under its package, merged in their order."""
+    """Merge the files of a defaults list in order, each under its package."""
     merged: dict[str, Any] = {}
     for default in defaults.defaults:
         if default.config_path is None:
             continue
         content, header = repository.source(default.config_path).read(default.config_path)
         package = header["package"] if default.package is None else default.package
-        merged = _overlaid(merged, _under(package or "", {k: v for k, v in content.items() if k != "defaults"}))
+        merged = _merged(merged, _under(package or "", {k: v for k, v in content.items() if k != "defaults"}))
     return merged
 
 
@@ -39,23 +39,23 @@ def _under(package: str, content: dict[str, Any]) -> dict[str, Any]:
     return content
 
 
-def _overlaid(base: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """OmegaConf's merge of untyped mappings: mappings merge, all else replaces, `???` keeps what is there."""
+def _merged(base: dict[str, Any], upper: dict[str, Any]) -> dict[str, Any]:
+    """Merge as OmegaConf does untyped mappings: mappings merge, other values replace, `???` keeps the lower value."""
     result = dict(base)
-    for key, value in above.items():
-        below = result.get(key)
-        if isinstance(below, dict) and isinstance(value, dict):
-            result[key] = _overlaid(below, value)
+    for key, value in upper.items():
+        lower = result.get(key)
+        if isinstance(lower, dict) and isinstance(value, dict):
+            result[key] = _merged(lower, value)
         elif not (value == "???" and key in result):
             result[key] = value
     return result
 
 
 def configured(merged: dict[str, Any]) -> DictConfig:
-    """OmegaConf's view of the merged files, closed to unknown keys where keys are known."""
+    """Convert the merged files to a DictConfig that refuses unknown keys, except in free mappings."""
     content = {**{directive: {} for directive in DIRECTIVES}, **merged}
     try:
-        config = _assembled(content)
+        config = _dict_config(content)
     except OmegaConfBaseException as failure:
         raise Rejected([error("FT014", last_line(failure), _key(failure))]) from None
     OmegaConf.set_struct(config, True)
@@ -69,27 +69,27 @@ def configured(merged: dict[str, Any]) -> DictConfig:
     return config
 
 
-def _assembled(content: dict[str, Any]) -> DictConfig:
-    """What OmegaConf makes of a mapping, from sections that it has made before."""
+def _dict_config(content: dict[str, Any]) -> DictConfig:
+    """Build a DictConfig from a mapping, reusing the sections built before."""
     config = OmegaConf.create()
     try:
         with flag_override(config, "no_deepcopy_set_nodes", values=True):
             for key, value in content.items():
                 config[key] = _section(value) if isinstance(value, dict) else value
     except (OmegaConfBaseException, RecursionError):
-        # It refuses a key by its full name only where it is given all of them.
+        # OmegaConf names the full key in its error only if it creates the whole configuration.
         return OmegaConf.create(content)
     return config
 
 
 def _section(content: dict[str, Any]) -> DictConfig:
-    """OmegaConf's view of a section; combinations of options share sections, and a copy takes a tenth of the time."""
-    made: DictConfig = pickle.loads(_pickled(pickle.dumps(content)))  # noqa: S301 - our own
-    return made
+    """Copy a section's DictConfig: combinations of options share sections, and a copy takes a tenth of the time."""
+    section: DictConfig = pickle.loads(_pickled_section(pickle.dumps(content)))  # noqa: S301 - our own
+    return section
 
 
 @lru_cache(maxsize=512)
-def _pickled(content: bytes) -> bytes:
+def _pickled_section(content: bytes) -> bytes:
     return pickle.dumps(OmegaConf.create(pickle.loads(content)))  # noqa: S301 - our own
 
 
@@ -98,29 +98,29 @@ def _key(failure: OmegaConfBaseException) -> str:
 
 
 def apply(applied: Sequence[Override], config: DictConfig, overrides: Sequence[Override]) -> Iterator[Diagnostic]:
-    """Set the values of overrides in `config`, one after the other; a problem for each that cannot be set.
+    """Set the values of overrides in `config`, in order, and yield a problem for each that cannot be set.
 
     Args:
-        applied: those that set values.
-        config: written to.
-        overrides: all of them, for their positions.
+        applied: overrides that set values.
+        config: configuration to change.
+        overrides: all overrides of the command line, for their positions.
     """
     for override in applied:
         try:
-            ConfigLoaderImpl._apply_overrides_to_config([_admissible(override, config)], config)  # noqa: SLF001
+            ConfigLoaderImpl._apply_overrides_to_config([_with_key_added(override, config)], config)  # noqa: SLF001
         except ConfigCompositionException as failure:
-            place = Location(COMMAND_LINE, position(override, overrides))
-            yield unknown_key(override, config, failure).at(place)
+            location = Location(COMMAND_LINE, position(override, overrides))
+            yield unknown_key(override, config, failure).at(location)
         except (OmegaConfBaseException, ValueError, TypeError) as failure:
-            key, place = override.key_or_group, Location(COMMAND_LINE, position(override, overrides))
-            yield error("FT012", f"{key} cannot be set: {last_line(failure)}", key, override.input_line).at(place)
+            key, location = override.key_or_group, Location(COMMAND_LINE, position(override, overrides))
+            yield error("FT012", f"{key} cannot be set: {last_line(failure)}", key, override.input_line).at(location)
         except RecursionError:
-            key, place = override.key_or_group, Location(COMMAND_LINE, position(override, overrides))
-            yield error("FT010", f"the value of {key} is nested too deeply", key, override.input_line).at(place)
+            key, location = override.key_or_group, Location(COMMAND_LINE, position(override, overrides))
+            yield error("FT010", f"the value of {key} is nested too deeply", key, override.input_line).at(location)
 
 
-def _admissible(override: Override, config: DictConfig) -> Override:
-    """A key that the specification knows may be set even where the chosen option left it out."""
+def _with_key_added(override: Override, config: DictConfig) -> Override:
+    """Add a key of the specification that the chosen option omits, so that the override can set it."""
     if override.is_delete() or override.is_add() or override.is_force_add():
         return override
     key = override.key_or_group

@@ -1,4 +1,4 @@
-"""References to keys, looked up without OmegaConf wherever that is all that a configuration asks."""
+"""Interpolation without OmegaConf, for configurations that only reference keys (`${a.b}`)."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ _REFERENCE = re.compile(r"\$\{([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)\}")
 
 
 class NotPlain(Exception):  # noqa: N818 - a question for OmegaConf, not a malfunction
-    """An interpolation says more than which key to look up."""
+    """Interpolation that is more than a reference to an existing key of plain values."""
 
 
 class Plain:
-    """Interpolation of configurations that only refer to keys by their full names, equal to OmegaConf's."""
+    """Resolver of references to keys by their full names, with the same results as OmegaConf's."""
 
     def __init__(self, root: Mapping[str, Any]) -> None:
-        """Look keys up in this configuration, as written."""
+        """Look keys up in this unresolved configuration."""
         self.root = root
-        self._open: set[str] = set()
+        self._in_progress: set[str] = set()
 
     def resolved(self) -> dict[str, Any]:
-        """All of it with every reference replaced.
+        """Return the configuration with every reference replaced.
 
         Raises:
-            NotPlain: where OmegaConf has to be asked.
+            NotPlain: if only OmegaConf can resolve it.
         """
         result: dict[str, Any] = self._value(self.root)
         return result
@@ -42,26 +42,26 @@ class Plain:
             return text
         whole = _REFERENCE.fullmatch(text)
         if whole:
-            return self._looked_up(whole[1])
+            return self._look_up(whole[1])
         if "\\" in text or "${" in _REFERENCE.sub("", text):
             raise NotPlain(text)
-        return _REFERENCE.sub(lambda found: self._part(found[1]), text)
+        return _REFERENCE.sub(lambda found: self._substring(found[1]), text)
 
-    def _part(self, key: str) -> str:
-        value = self._looked_up(key)
+    def _substring(self, key: str) -> str:
+        value = self._look_up(key)
         if isinstance(value, dict | list | float) or value is None:
             raise NotPlain(key)
         return str(value)
 
-    def _looked_up(self, key: str) -> Any:
-        if key in self._open:
+    def _look_up(self, key: str) -> Any:
+        if key in self._in_progress:
             raise NotPlain(key)
         node: Any = self.root
         for name in key.split("."):
             if not isinstance(node, dict) or name not in node:
                 raise NotPlain(key)
             node = node[name]
-        self._open.add(key)
+        self._in_progress.add(key)
         value = self._value(node)
-        self._open.discard(key)
+        self._in_progress.discard(key)
         return value

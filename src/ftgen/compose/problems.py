@@ -1,4 +1,4 @@
-"""What Hydra and OmegaConf refuse, as located problems that say what may have been meant."""
+"""Diagnostics for errors of Hydra and OmegaConf, with locations and suggestions."""
 
 from __future__ import annotations
 
@@ -16,61 +16,61 @@ from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, error
 
 
 def last_line(failure: Exception) -> str:
-    """What a failure of Hydra or OmegaConf comes down to: the last line on an override, else the first."""
+    """Return the significant line of an error of Hydra or OmegaConf: the last for a parse error, else the first."""
     lines = [line.strip() for line in str(failure).splitlines() if line.strip()]
-    told = [
+    significant = [
         line for line in lines if not line.startswith(("full_key:", "object_type=", "See https:", "reference_type="))
     ]
     return (
-        told[-1]
-        if isinstance(failure, OverrideParseException) and told
-        else (told[0] if told else type(failure).__name__)
+        significant[-1]
+        if isinstance(failure, OverrideParseException) and significant
+        else (significant[0] if significant else type(failure).__name__)
     )
 
 
 def position(override: Override, overrides: Sequence[Override]) -> int:
-    """The place of an override on the command line, from 1; 0 for one that was not typed there."""
+    """Return the position of an override on the command line, from 1; 0 if it was not typed there."""
     return next((i for i, other in enumerate(overrides, 1) if other is override), 0)
 
 
 def unknown_group(override: Override, groups: Sequence[str], overrides: Sequence[Override]) -> Diagnostic:
-    """An override of a group that is nowhere, and which may have been meant."""
+    """Report an override of an unknown group, with a suggestion."""
     group = override.key_or_group
     near = difflib.get_close_matches(group, groups, 1, 0.5)
     hint = f"did you mean {near[0]}?" if near else f"the groups are {', '.join(groups)}"
-    place = Location(COMMAND_LINE, position(override, overrides))
-    return error("FT011", f"there is no group {group!r}", group, override.input_line, hint).at(place)
+    location = Location(COMMAND_LINE, position(override, overrides))
+    return error("FT011", f"there is no group {group!r}", group, override.input_line, hint).at(location)
 
 
 def unknown_option(
     override: Override, option: str, options: Sequence[str], overrides: Sequence[Override]
 ) -> Diagnostic:
-    """An option that its group has not, and which may have been meant."""
+    """Report an unknown option of a group, with suggestions."""
     group = override.key_or_group
     near = difflib.get_close_matches(option, options, 3, 0.5)
     hint = f"did you mean {', '.join(near)}?" if near else f"choose one of {', '.join(options)}"
-    place = Location(COMMAND_LINE, position(override, overrides))
-    told = f"the group {group} has no option {option!r}"
-    return error("FT011", told, group, override.input_line, hint).at(place)
+    location = Location(COMMAND_LINE, position(override, overrides))
+    headline = f"the group {group} has no option {option!r}"
+    return error("FT011", headline, group, override.input_line, hint).at(location)
 
 
 def broken_defaults(failure: Exception, overrides: Sequence[Override]) -> Diagnostic:
-    """Hydra's refusal of a defaults list, at the override it speaks of where there is one."""
+    """Report Hydra's error about a defaults list, located at the override that the error names."""
     headline = last_line(failure)
-    for place, override in enumerate(overrides, 1):
+    for number, override in enumerate(overrides, 1):
         group = override.get_key_element().lstrip("+~")
         if f"'{group}'" in headline or (override.value() is None and "NoneType" in headline):
             if headline.startswith("Could not override"):
-                told = f"the group {group} is not in the defaults list"
-                return error("FT011", told, group, override.input_line, f"write +{override.input_line} to add it").at(
-                    Location(COMMAND_LINE, place)
-                )
-            return error("FT011", headline, group, override.input_line).at(Location(COMMAND_LINE, place))
+                message = f"the group {group} is not in the defaults list"
+                return error(
+                    "FT011", message, group, override.input_line, f"write +{override.input_line} to add it"
+                ).at(Location(COMMAND_LINE, number))
+            return error("FT011", headline, group, override.input_line).at(Location(COMMAND_LINE, number))
     return error("FT011", headline)
 
 
 def unknown_key(override: Override, config: DictConfig, failure: Exception) -> Diagnostic:
-    """Hydra's refusal to set a key, and which key may have been meant."""
+    """Report Hydra's error about setting a key, with suggestions."""
     key = override.key_or_group
     cause = str(failure).strip().splitlines()[0]
     if cause.startswith("Error merging") and isinstance(_selected(config, key), ListConfig):
@@ -83,25 +83,25 @@ def unknown_key(override: Override, config: DictConfig, failure: Exception) -> D
         )
     if "Could not override" not in cause:
         return error("FT012", cause, key, override.input_line)
-    near = _trainer_arguments(key, config) or _near(key, sorted(set(keys(config))))
+    near = _trainer_arguments(key, config) or _similar_keys(key, sorted(set(keys(config))))
     hint = f"did you mean {', '.join(near)}?" if near else f"to add a new key write +{override.input_line}"
     return error("FT012", f"there is no key {key!r}", key, override.input_line, hint)
 
 
-def _near(key: str, known: Sequence[str]) -> list[str]:
-    """Keys that look alike: by all of it, else by their last word."""
-    last = {k: k.rpartition(".")[2] for k in known}
-    alike = difflib.get_close_matches(key.rpartition(".")[2], [*last.values()], 1, 0.7)
+def _similar_keys(key: str, known: Sequence[str]) -> list[str]:
+    """Return similar keys: by the whole key, else by its last part."""
+    last_parts = {k: k.rpartition(".")[2] for k in known}
+    similar_parts = difflib.get_close_matches(key.rpartition(".")[2], [*last_parts.values()], 1, 0.7)
     return (
         difflib.get_close_matches(key, known, 1, 0.85)
-        or [k for k in known if last[k] in alike][:3]
+        or [k for k in known if last_parts[k] in similar_parts][:3]
         or difflib.get_close_matches(key, known, 3, 0.6)
     )
 
 
 def _trainer_arguments(key: str, config: DictConfig) -> list[str]:
-    """`trainer.args.X` for what is an argument of the trainer and was looked for elsewhere."""
-    from ftgen.trainers.surface import surface, versions  # noqa: PLC0415 - for mistakes only
+    """Return `trainer.args.X` for a key whose last part resembles a trainer argument X."""
+    from ftgen.trainers.surface import surface, versions  # noqa: PLC0415 - only errors need it
 
     version = str(_selected(config, "trainer.version"))
     names = surface(version).arguments if version in versions() else {}

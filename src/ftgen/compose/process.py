@@ -1,4 +1,4 @@
-"""What Hydra and OmegaConf hold once for a whole process: set while composing, and put back afterwards."""
+"""Process-wide state of Hydra and OmegaConf: set while composing, and restored afterwards."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _HYDRA_1_3 = hydra.__version__.startswith("1.3.")
 
 @contextmanager
 def hydra_1_3() -> Iterator[None]:
-    """Hydra's behaviour of version_base 1.3 while it composes, whatever another application in this process asked for.
+    """Use Hydra's version_base 1.3 while composing, whatever another application in this process has set.
 
-    From 1.4 on there is no other behaviour.
+    Hydra 1.4 and later have no other behaviour.
     """
     base = VersionBase.instance()
     before = base.version_base
@@ -30,28 +30,28 @@ def hydra_1_3() -> Iterator[None]:
         base.version_base = before
 
 
-def _known(node: DictConfig, path: str) -> Any:
-    """What Hydra's node has at a path; Hydra itself gives nothing for an unknown path, and the text `None` goes on.
+def _hydra_value(node: DictConfig, path: str) -> Any:
+    """Return the value of Hydra's node at a path; Hydra itself yields the text `None` for an unknown path.
 
     Raises:
-        ValueError: there is no such path here.
+        ValueError: if ftgen has no such path.
     """
-    found = OmegaConf.select(node, path)
-    if found is None:
+    value = OmegaConf.select(node, path)
+    if value is None:
         raise ValueError(f"there is no hydra:{path}; ftgen has hydra:runtime.choices.GROUP and hydra:job.name")
-    return found
+    return value
 
 
 @contextmanager
 def hydra_resolver(choices: Mapping[str, str]) -> Iterator[None]:
-    """`${hydra:runtime.choices.GROUP}` while resolving; the process-wide resolver is put back afterwards."""
+    """Provide `${hydra:runtime.choices.GROUP}` while resolving, then restore the process-wide resolver."""
     node = OmegaConf.create({"runtime": {"choices": dict(choices)}, "job": {"name": "ftgen"}})
     registered = BaseContainer._resolvers  # noqa: SLF001 - OmegaConf offers no scoped resolver
     before = registered.get("hydra")
     registered.pop("hydra", None)
-    # OmegaConf 2.4 calls by this name what 2.3 calls by the other, and each warns of the one it left.
+    # OmegaConf 2.4 renamed register_new_resolver to register_resolver, and each version warns of the other name.
     register = OmegaConf.register_new_resolver if _HYDRA_1_3 else OmegaConf.register_resolver
-    register("hydra", lambda path: _known(node, path))
+    register("hydra", lambda path: _hydra_value(node, path))
     try:
         yield
     finally:

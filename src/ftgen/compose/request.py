@@ -1,4 +1,4 @@
-"""What is asked for: overrides, and the folders to look for configuration in."""
+"""Requests to compose: overrides, and the folders to search for configuration."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, erro
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What to compose: overrides in Hydra's grammar, and where to look for configuration.
+    """Request to compose overrides in Hydra's grammar with configuration from the given folders.
 
     Attributes:
-        overrides: as typed, without flags.
-        config_dirs: searched first, so that their options shadow all others (`--config-dir`).
-        config_path: replaces the packaged configuration (`--config-path`).
-        config_name: the primary configuration file, without `.yaml`.
-        directory: where the user's own `conf/` is looked for.
+        overrides: overrides as typed, without flags.
+        config_dirs: folders searched first, so that their options shadow all others (`--config-dir`).
+        config_path: folder that replaces the packaged configuration (`--config-path`).
+        config_name: name of the primary configuration file, without `.yaml`.
+        directory: folder that holds the user's own `conf/`.
     """
 
     overrides: tuple[str, ...] = ()
@@ -33,38 +33,40 @@ class Request:
     directory: Path = field(default_factory=Path)
 
     def search_path(self) -> list[Path]:
-        """The folders to search, each once: the user's, the packaged, and last those of `hydra.searchpath`.
+        """Return the folders to search, each once: the user's, the packaged, and last those of `hydra.searchpath`.
 
-        As in Hydra, the searchpath is said in the primary file or, overruling that, on the command line.
+        As in Hydra, the primary file sets the searchpath, and the command line overrides it.
 
         Raises:
-            Rejected: for every folder that is asked for and is not there.
+            Rejected: for every requested folder that does not exist.
         """
         packaged = [self.config_path] if self.config_path else [self.directory / "conf", project.conf_dir()]
         nearer = [folder for folder in [*self.config_dirs, *packaged] if folder.is_dir()]
-        further = {place: project.folder(place, self.directory) for place in self._further(nearer)}
-        lost = [_no_folder(d) for d in self.config_dirs if not d.is_dir()]
-        lost += [_no_folder(place).at(*self._typed()) for place, folder in further.items() if folder is None]
-        if lost:
-            raise Rejected(lost)
+        further = {place: project.folder(place, self.directory) for place in self._searchpath(nearer)}
+        problems = [_no_folder(d) for d in self.config_dirs if not d.is_dir()]
+        problems += [
+            _no_folder(place).at(*self._searchpath_overrides()) for place, folder in further.items() if folder is None
+        ]
+        if problems:
+            raise Rejected(problems)
         unique: dict[str, Path] = {}
         for folder in [*nearer, *(f for f in further.values() if f)]:
             unique.setdefault(os.path.realpath(folder), folder)
         return list(unique.values())
 
-    def _further(self, nearer: Sequence[Path]) -> list[str]:
-        typed = self._typed()
+    def _searchpath(self, nearer: Sequence[Path]) -> list[str]:
+        typed = self._searchpath_overrides()
         if not typed:
             return catalog.searchpath(nearer, self.config_name)
         try:
-            said = read(self.overrides[typed[-1].line - 1]).value()
+            value = read(self.overrides[typed[-1].line - 1]).value()
         except HydraException:
-            return []  # told with the other overrides that cannot be read
-        return [str(place) for place in said] if isinstance(said, list) else [str(said)]
+            return []  # reported later, with the other overrides that cannot be parsed
+        return [str(place) for place in value] if isinstance(value, list) else [str(value)]
 
-    def _typed(self) -> list[Location]:
-        said = (text.lstrip("+").startswith("hydra.searchpath=") for text in self.overrides)
-        return [Location(COMMAND_LINE, position) for position, is_one in enumerate(said, 1) if is_one]
+    def _searchpath_overrides(self) -> list[Location]:
+        is_searchpath = (text.lstrip("+").startswith("hydra.searchpath=") for text in self.overrides)
+        return [Location(COMMAND_LINE, position) for position, matches in enumerate(is_searchpath, 1) if matches]
 
 
 def _no_folder(place: object) -> Diagnostic:
@@ -72,7 +74,7 @@ def _no_folder(place: object) -> Diagnostic:
 
 
 def displayed(path: Path, directory: Path) -> str:
-    """The path as the user would type it from where they are; packaged files by their place in conf/."""
+    """Return the path as the user would type it from `directory`; a path outside of it stays as it is."""
     try:
         return str(files.resolved(path).relative_to(files.resolved(directory)))
     except ValueError:

@@ -1,4 +1,4 @@
-"""Sections of a configuration: which keys there are, and the nodes that are no part of a job."""
+"""Sections of a configuration: their keys, and the nodes that are no part of a job."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 DIRECTIVES = ("hydra", "sweep")
-"""Nodes that say how to run, not what: no part of a job's configuration."""
+"""Top-level nodes that control the run (sweeper, search path); no part of a job's configuration."""
 
 
 def taken_out(config: DictConfig, node: str) -> dict[str, Any]:
-    """Remove a node from the configuration; gives its content, unresolved, or nothing where it is no mapping."""
+    """Remove a node from the configuration and return its content, unresolved; `{}` if it is no mapping."""
     with open_dict(config):
-        taken = config.pop(node, None)
-    return OmegaConf.to_container(taken, resolve=False) if isinstance(taken, DictConfig) else {}  # type: ignore[return-value]
+        removed = config.pop(node, None)
+    return OmegaConf.to_container(removed, resolve=False) if isinstance(removed, DictConfig) else {}  # type: ignore[return-value]
 
 
 def keys(config: DictConfig, prefix: str = "") -> Iterator[str]:
-    """The full names of all keys, sections before what is in them."""
+    """Yield all dotted keys, each section before its content."""
     for name, value in config.items_ex(resolve=False):
         key = f"{prefix}{name!s}"
         yield key
@@ -28,13 +28,13 @@ def keys(config: DictConfig, prefix: str = "") -> Iterator[str]:
 
 
 def is_section(value: Any) -> bool:
-    """Whether it is a mapping with keys of its own, rather than null, missing or a reference to one."""
+    """Return whether a value is a mapping with its own keys, not null, `???` or an interpolation."""
     special = isinstance(value, DictConfig) and (value._is_none() or value._is_missing() or value._is_interpolation())  # noqa: SLF001
     return isinstance(value, DictConfig) and not special
 
 
 def leaves(section: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """The values by their full keys; an empty mapping is a value."""
+    """Yield the dotted key and value of each leaf; an empty mapping is a leaf."""
     for name, value in section.items():
         if isinstance(value, dict) and value:
             yield from leaves(value, f"{prefix}{name}.")

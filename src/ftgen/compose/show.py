@@ -1,4 +1,4 @@
-"""A composed configuration as Hydra's `--cfg` prints it."""
+"""YAML of a composed configuration, as Hydra's `--cfg` prints it."""
 
 from __future__ import annotations
 
@@ -17,49 +17,49 @@ from ftgen.compose.process import hydra_resolver
 from ftgen.diagnostics import Rejected, error
 
 Kind = Literal["job", "hydra", "all"]
-"""Which part of a configuration is shown, as Hydra's `--cfg` has it."""
+"""Part of a configuration to print, as the values of Hydra's `--cfg`."""
 
 
 def hydra_node(
-    said: Mapping[str, Any], overrides: Sequence[Override], choices: Mapping[str, str], config_name: str
+    configured: Mapping[str, Any], overrides: Sequence[Override], choices: Mapping[str, str], config_name: str
 ) -> dict[str, Any]:
-    """Hydra's own node as far as ftgen has one: what the configuration says, and what `${hydra:…}` knows.
+    """Return the node `hydra` as far as ftgen has one: its configured content, and the values of `${hydra:…}`.
 
-    Folders, logging, launchers and the like are not in it, for ftgen has none.
+    Output folders, logging and launchers are not in it, for ftgen has none.
     """
     typed = [override.input_line or "" for override in overrides]
-    words = {
+    by_target = {
         "hydra": [t for t in typed if is_about_hydra(t)],
         "task": [t for t in typed if not is_about_hydra(t)],
     }
     runtime = {"version": hydra.__version__, "choices": dict(choices)}
-    known: dict[str, Any] = {
+    defaults: dict[str, Any] = {
         "mode": None,
         "searchpath": [],
         "sweeper": {"params": None},
-        "overrides": words,
+        "overrides": by_target,
         "job": {"name": "ftgen", "config_name": config_name},
         "runtime": runtime,
     }
-    merged: dict[str, Any] = OmegaConf.to_container(OmegaConf.unsafe_merge(known, dict(said)))  # type: ignore[assignment]
+    merged: dict[str, Any] = OmegaConf.to_container(OmegaConf.unsafe_merge(defaults, dict(configured)))  # type: ignore[assignment]
     return merged
 
 
-def part(config: DictConfig, hydra_says: Mapping[str, Any], sweep: Mapping[str, Any], kind: Kind) -> DictConfig:
-    """The part that is shown: the job's configuration, Hydra's node, or both with ftgen's own directives."""
+def part(config: DictConfig, hydra_content: Mapping[str, Any], sweep: Mapping[str, Any], kind: Kind) -> DictConfig:
+    """Return the part to print: the job's configuration, the node `hydra`, or both with the node `sweep`."""
     if kind == "job":
         return config
     OmegaConf.set_struct(config, False)
-    below = OmegaConf.create({"hydra": hydra_says})
-    ours = {"sweep": sweep} if sweep else {}
-    return below if kind == "hydra" else cast(DictConfig, OmegaConf.unsafe_merge(below, config, ours))
+    base = OmegaConf.create({"hydra": hydra_content})
+    sweep_node = {"sweep": sweep} if sweep else {}
+    return base if kind == "hydra" else cast(DictConfig, OmegaConf.unsafe_merge(base, config, sweep_node))
 
 
 def as_yaml(config: DictConfig, package: str | None, choices: Mapping[str, str], *, resolved: bool) -> str:
-    """The configuration, or what is at the key `package`, as YAML; a single value as it is.
+    """Write the configuration, or its part at the key `package`, as YAML; a single value as plain text.
 
     Raises:
-        Rejected: where there is no such key, and for each interpolation that does not resolve.
+        Rejected: if there is no such key, and for each interpolation that does not resolve.
     """
     with hydra_resolver(choices):
         try:
