@@ -1,7 +1,7 @@
-"""Kubernetes' own small languages: quantities, names and the `$(VAR)` expansion.
+"""Kubernetes' text formats: quantities, names and the `$(VAR)` expansion.
 
-Everything here answers as the API machinery does, so that what ftgen accepts the cluster accepts and what
-ftgen prints the cluster prints back.  Pure functions over text; the ones a sweep repeats are memoised.
+Every function agrees with the API machinery, so that the cluster accepts what ftgen accepts and prints
+quantities as ftgen does.  All are pure functions of text; those that a sweep repeats are memoised.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _LABEL_LIMIT = 63
 _SUBDOMAIN_LIMIT = 253
 
 _REFERENCE = re.compile(r"\$(?:(?P<dollar>\$)|\((?P<name>[^)]*)\)|(?P<wide>[^\x00-\x7f]))")
-_ALIVE = re.compile(r"\$\$+|\$\((?P<name>[^)]*)\)|\$(?=[^\x00-\x7f])")
+_EXPANDABLE = re.compile(r"\$\$+|\$\((?P<name>[^)]*)\)|\$(?=[^\x00-\x7f])")
 
 HASH_LENGTH = 8
 _SHORTEST_SLUG = HASH_LENGTH + 2
@@ -48,29 +48,29 @@ _SHORTEST_SLUG = HASH_LENGTH + 2
 
 @lru_cache(maxsize=4096)
 def parse_quantity(text: str) -> Fraction:
-    """The exact amount a resource quantity stands for.
+    """Return the exact amount of a resource quantity.
 
     Follows `resource.ParseQuantity` of k8s.io/apimachinery: an optional sign, decimal digits, and one of a
-    binary suffix (`Ki` to `Ei`), a decimal suffix (`n` to `E`, `k` small) or an exponent (`e3`).  What is
-    finer than a nano is rounded away from zero; binary amounts are capped at 2**63 - 1.  Unlike the parser,
-    but like the pattern in the published schemas, a number without any digit (`Mi`, `+`) is refused.
+    binary suffix (`Ki` to `Ei`), a decimal suffix (`n` to `E`, `k` small) or an exponent (`e3`).  Fractions of
+    a nano are rounded away from zero; binary amounts are capped at 2**63 - 1.  Unlike the parser, but like the
+    pattern in the published schemas, this refuses a number without digits (`Mi`, `+`).
 
     Raises:
-        ValueError: the text is no quantity; the message says what one looks like.
+        ValueError: if the text is no quantity; the message gives examples.
     """
     return _parse(text)[0]
 
 
 @lru_cache(maxsize=4096)
 def canonical_quantity(text: str) -> str:
-    """The quantity as Kubernetes writes it: no fraction, the largest suffix that loses nothing.
+    """Write a quantity as Kubernetes does: without a fraction, with the largest exact suffix.
 
-    `1024Mi` is `1Gi`, `0.5` is `500m`, `1000m` is `1`.  The suffix family is kept (binary, decimal,
-    exponent), except that a binary amount below 1024 or with a fraction is written decimally
+    `1024Mi` is `1Gi`, `0.5` is `500m`, `1000m` is `1`.  The suffix family stays (binary, decimal, exponent),
+    except that a binary amount below 1024 or with a fraction becomes decimal
     (`Quantity.CanonicalizeBytes` in k8s.io/apimachinery).
 
     Raises:
-        ValueError: the text is no quantity.
+        ValueError: if the text is no quantity.
     """
     amount, family = _parse(text)
     if not amount:
@@ -123,23 +123,23 @@ def _decimal(amount: Fraction, family: str) -> str:
 
 @lru_cache(maxsize=4096)
 def is_dns1123_label(text: str) -> bool:
-    """Whether it is a DNS-1123 label: a container, volume or namespace name, 63 at most."""
+    """Return whether a text is a DNS-1123 label: a container, volume or namespace name of at most 63 characters."""
     return len(text) <= _LABEL_LIMIT and bool(_DNS1123.fullmatch(text))
 
 
 def is_dns1123_subdomain(text: str) -> bool:
-    """Whether it is a DNS-1123 subdomain: most object names, 253 at most, dots allowed."""
+    """Return whether a text is a DNS-1123 subdomain: most object names, at most 253 characters, dots allowed."""
     return len(text) <= _SUBDOMAIN_LIMIT and bool(_SUBDOMAIN.fullmatch(text))
 
 
 def is_image_reference(text: str) -> bool:
-    """Whether the kubelet can ask a registry for it (github.com/distribution/reference); else InvalidImageName."""
+    """Return whether the kubelet can parse an image name (github.com/distribution/reference); else InvalidImageName."""
     return bool(_IMAGE.fullmatch(text))
 
 
 @lru_cache(maxsize=4096)
 def is_qualified_name(text: str) -> bool:
-    """Whether it is a qualified name: a label or annotation key or a resource name, `[domain/]name`."""
+    """Return whether a text is a qualified name: a label or annotation key or a resource name, `[domain/]name`."""
     prefix, slash, name = text.rpartition("/")
     if slash and not is_dns1123_subdomain(prefix):
         return False
@@ -148,31 +148,31 @@ def is_qualified_name(text: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def is_label_value(text: str) -> bool:
-    """Whether it may stand as a label's value; the empty string may."""
+    """Return whether a text may be a label's value; the empty string may."""
     return not text or (len(text) <= _LABEL_LIMIT and bool(_NAME.fullmatch(text)))
 
 
 @lru_cache(maxsize=4096)
 def is_env_name(text: str) -> bool:
-    """Whether it may name an environment variable under the strict rule.
+    """Return whether a text may name an environment variable under the strict rule.
 
     Newer clusters relax the rule for pods, but Volcano's job webhook validates the pod template with the
-    strict one (`IsEnvVarName`), which also refuses names that begin like a parent directory.
+    strict one (`IsEnvVarName`), which also refuses `.` and names that begin with `..`.
     """
     return text != "." and not text.startswith("..") and bool(_ENV_NAME.fullmatch(text))
 
 
 @lru_cache(maxsize=4096)
 def slug(text: str, limit: int) -> str:
-    """A DNS-1035 label of at most `limit` characters made from any text.
+    """Make a DNS-1035 label of at most `limit` characters from any text.
 
-    Lower case; every run of other characters is one dash (`Qwen2.5-7B` gives `qwen2-5-7b`); a leading digit
-    gets `x-` in front.  A slug over the limit is shortened and ends in eight hex digits of the text's
-    SHA-256, and so does one of which nothing readable was left: only there two texts that look alike after
-    slugging stay apart (`a.b` and `a-b` are both `a-b`).
+    Letters become lower case, every run of other characters one dash (`Qwen2.5-7B` gives `qwen2-5-7b`), and a
+    leading digit gets the prefix `x-`.  A slug over the limit is shortened and ends in eight hex digits of the
+    text's SHA-256, as does a slug of a text without letters and digits.  Without that hash similar texts may
+    have the same slug (`a.b` and `a-b` are both `a-b`).
 
     Raises:
-        ValueError: `limit` has no room for a letter, a dash and the hash.
+        ValueError: if `limit` has no room for a letter, a dash and the hash.
     """
     if limit < _SHORTEST_SLUG:
         raise ValueError(f"a slug needs room for {_SHORTEST_SLUG} characters, not {limit}")
@@ -184,9 +184,9 @@ def slug(text: str, limit: int) -> str:
 
 @lru_cache(maxsize=4096)
 def label_value(text: str) -> str:
-    """A label value made from any text: characters a label cannot hold become dashes, 63 at most.
+    """Make a label value of at most 63 characters from any text: illegal characters become dashes.
 
-    `Qwen/Qwen3-0.6B` gives `Qwen-Qwen3-0.6B`.  Shortened like `slug`; the empty text stays empty.
+    `Qwen/Qwen3-0.6B` gives `Qwen-Qwen3-0.6B`.  It is shortened like `slug`; the empty text stays empty.
     """
     plain = re.sub(r"[^-A-Za-z0-9_.]+", "-", text).strip("-_.")
     return _shortened(plain, text, _LABEL_LIMIT) if plain or not text else digest(text)
@@ -199,17 +199,17 @@ def _shortened(plain: str, text: str, limit: int) -> str:
 
 
 def digest(text: str) -> str:
-    """Hash a text into the hexadecimal digits that tell names apart."""
+    """Hash a text to the hexadecimal digits that make names unique."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:HASH_LENGTH]
 
 
 def expand(text: str, env: Mapping[str, str]) -> str:
-    """What a container sees of a command, argument or environment value.
+    """Expand a command, argument or environment value as the kubelet does for a container.
 
-    The kubelet's expansion (third_party/forked/golang/expansion in Kubernetes): `$(NAME)` up to the first
-    closing parenthesis is replaced when `env` has the name and stays as it is otherwise, with whatever
-    dollars it holds; `$$` is one dollar; an unclosed `$(` and any other dollar are plain text.  It works on
-    bytes, and a dollar before a character outside ASCII destroys that character.
+    As in third_party/forked/golang/expansion of Kubernetes: `$(NAME)` up to the first closing parenthesis is
+    replaced if `env` has the name and otherwise stays, including any dollars in it; `$$` is one dollar; an
+    unclosed `$(` and any other dollar are plain text.  The kubelet works on bytes: a dollar before a character
+    outside ASCII destroys that character.
     """
 
     def replaced(match: re.Match[str]) -> str:
@@ -229,9 +229,9 @@ def _broken(character: str) -> str:
 
 @lru_cache(maxsize=256)
 def protect(text: str) -> str:
-    """Text from which `expand` gives back `text`, whatever legal names the environment holds.
+    """Escape a text so that `expand` returns it unchanged, whatever legal names the environment holds.
 
-    Doubles only the dollars that Kubernetes would act on: runs of two and more, `$(NAME)` where NAME could
+    Double only the dollars that Kubernetes would interpret: runs of two and more, `$(NAME)` if NAME could
     be a variable, and a dollar before a character outside ASCII.  `$(date +%s)`, `${HOME}` and `$1` stay.
     """
 
@@ -241,4 +241,4 @@ def protect(text: str) -> str:
             return match[0] * 2
         return f"${match[0]}" if is_env_name(name) else match[0]
 
-    return _ALIVE.sub(doubled, text)
+    return _EXPANDABLE.sub(doubled, text)

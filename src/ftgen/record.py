@@ -1,6 +1,6 @@
-"""What a manifest says of how it was rendered: the annotations that rebuild it, written by `lower`, read back here.
+"""Annotations of a manifest that record how to render it again: written by `lower`, read back here.
 
-Anybody may have edited them since, so that nothing about their shape is taken for granted.
+Anybody may have edited them since, so their shape is checked.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ SWEEP = "ftgen.dev/sweep"
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """Where a job stands in a sweep.
+    """Position of a job in a sweep.
 
     Attributes:
-        name: the sweep's folder.
-        label: what tells the job from the other points.
-        swept: the keys that the sweep varies.
+        name: folder of the sweep.
+        label: label of the job, unique among the points.
+        swept: keys that the sweep varies.
     """
 
     name: str
@@ -33,33 +33,33 @@ class Point:
 
 
 def of(manifest: Any) -> Mapping[str, Any]:
-    """What a manifest says in its annotations; anything may have been read from a file."""
+    """Return the annotations of a manifest, `{}` if they or the manifest are malformed."""
     metadata = manifest.get("metadata") if isinstance(manifest, dict) else None
-    found = metadata.get("annotations") if isinstance(metadata, dict) else None
-    return found if isinstance(found, dict) else {}
+    annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
+    return annotations if isinstance(annotations, dict) else {}
 
 
-def overrides(said: Mapping[str, Any]) -> tuple[str, ...]:
-    """The command line that a job was rendered from.
+def overrides(annotations: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the overrides from which a job was rendered.
 
     Raises:
-        ValueError: the annotation is no list of texts.
+        ValueError: if the annotation is no list of texts.
     """
-    listed = _read(said, OVERRIDES, "no list of overrides")
-    if not _is_texts(listed):
+    value = _read(annotations, OVERRIDES, "no list of overrides")
+    if not _is_texts(value):
         raise ValueError(f"{OVERRIDES} is no list of overrides")
-    return tuple(listed)
+    return tuple(value)
 
 
-def point(said: Mapping[str, Any]) -> Point | None:
-    """Where a job stands in its sweep; None for a job of its own.
+def point(annotations: Mapping[str, Any]) -> Point | None:
+    """Return the position of a job in its sweep, None for a single job.
 
     Raises:
-        ValueError: the annotation tells no place in a sweep.
+        ValueError: if the annotation is malformed.
     """
-    if SWEEP not in said:
+    if SWEEP not in annotations:
         return None
-    match _read(said, SWEEP, "no place in a sweep"):
+    match _read(annotations, SWEEP, "no place in a sweep"):
         case {"name": str(name), "label": str(label), "swept": list(swept)} if _is_texts(swept):
             return Point(name, label, tuple(swept))
         case _:
@@ -70,8 +70,8 @@ def _is_texts(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(text, str) for text in value)
 
 
-def _read(said: Mapping[str, Any], name: str, what: str) -> Any:
+def _read(annotations: Mapping[str, Any], name: str, complaint: str) -> Any:
     try:
-        return yamlio.parse_json(said.get(name))
-    except ValueError as problem:
-        raise ValueError(f"{name} is {what}: {problem}") from None
+        return yamlio.parse_json(annotations.get(name))
+    except ValueError as reason:
+        raise ValueError(f"{name} is {complaint}: {reason}") from None

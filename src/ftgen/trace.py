@@ -1,4 +1,4 @@
-"""What a composition was made of: the files in merge order and the overrides by position."""
+"""Provenance of a composition: its files in merge order and its overrides by position."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A configuration file of the defaults list.
+    """Configuration file of the defaults list.
 
     Attributes:
-        file: where it was read.
+        file: path of the file.
         display: its path as the user would type it.
-        package: the dotted key its content went under; empty for the top.
+        package: dotted key of its content; empty for the top level.
     """
 
     file: Path
@@ -23,7 +23,7 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class OverrideTrace:
-    """A command-line override of a value: `index` counts from 1 among the overrides."""
+    """Command-line override; `index` is its position on the command line, from 1."""
 
     index: int
     text: str
@@ -32,12 +32,12 @@ class OverrideTrace:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """A composition's making.
+    """Provenance of a composition.
 
     Attributes:
-        layers: the configuration files in merge order.
-        overrides: the command-line overrides of values.
-        choices: the command-line overrides that choose an option; `key` is the group.
+        layers: configuration files in merge order.
+        overrides: command-line overrides of values.
+        choices: command-line overrides that choose an option; `key` is the group.
     """
 
     layers: tuple[Layer, ...]

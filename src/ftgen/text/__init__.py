@@ -1,1 +1,1 @@
-"""Small languages of text: paths into manifests, tables."""
+"""Text formats: paths into manifests, tables."""

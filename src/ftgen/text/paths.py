@@ -1,4 +1,4 @@
-"""Paths into JSON-like values: tuples of keys and indexes, and the form that diagnostics write."""
+"""Paths into JSON-like values: tuples of keys and indexes, and their dotted form in diagnostics."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def dotted(path: Iterable[str | int]) -> str:
 
 @lru_cache(maxsize=4096)
 def child(path: str, step: str | int) -> str:
-    """Write the path of a key or item: `limits.cpu`, but `limits["nvidia.com/gpu"]` where a dot would part it."""
+    """Write the path of a key or item: `limits.cpu`, but `limits["nvidia.com/gpu"]` for a key that is no word."""
     if isinstance(step, str) and _PLAIN.fullmatch(step):
         return f"{path}.{step}" if path else step
     return f"{path}[{json.dumps(step, ensure_ascii=False)}]"
@@ -31,13 +31,13 @@ def child(path: str, step: str | int) -> str:
 
 @lru_cache(maxsize=4096)
 def steps(path: str) -> Steps:
-    """Read the keys and indexes of a path as `dotted` writes it."""
-    found = re.findall(r"([^.\[\]]+)|\[(\"(?:[^\"\\]|\\.)*\"|\d+)\]", path)
-    return tuple(json.loads(quoted) if quoted else plain for plain, quoted in found)
+    """Parse the keys and indexes of a path as `dotted` writes it."""
+    parts = re.findall(r"([^.\[\]]+)|\[(\"(?:[^\"\\]|\\.)*\"|\d+)\]", path)
+    return tuple(json.loads(quoted) if quoted else plain for plain, quoted in parts)
 
 
 def leaves(value: Any, path: Steps = ()) -> Iterator[tuple[Steps, Any]]:
-    """Walk scalars and empty collections with their paths."""
+    """Yield scalars and empty collections with their paths."""
     if isinstance(value, dict) and value:
         for key, inner in value.items():
             yield from leaves(inner, (*path, key))
@@ -49,7 +49,7 @@ def leaves(value: Any, path: Steps = ()) -> Iterator[tuple[Steps, Any]]:
 
 
 def put(value: Any, path: Steps, new: Any) -> Any:
-    """Return a copy that has another value at a path; what lies beside the path is shared."""
+    """Return a copy with another value at a path; everything beside the path is shared."""
     if not path:
         return new
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Tables for people: columns two spaces apart, each as wide as its widest cell."""
+"""Text tables: columns two spaces apart, each as wide as its widest cell."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections.abc import Sequence
 
 
 def widths(rows: Sequence[Sequence[str]]) -> list[int]:
-    """Measure the columns."""
+    """Return the width of each column, in characters."""
     return [max(map(len, column)) for column in zip(*rows, strict=True)]
 
 
 def line(cells: Sequence[str], widths: Sequence[int]) -> str:
-    """Write one row, without blanks at its end."""
+    """Write one row, without trailing spaces."""
     return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
 
 
 def table(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Write the rows as lines."""
+    """Write the rows as aligned lines."""
     measured = widths(rows)
     return [line(row, measured) for row in rows]
