@@ -1,10 +1,9 @@
-"""YAML in and out: the only package that knows a YAML library.
+"""YAML reader and emitter: the only package that imports a YAML library.
 
-Three doors for three needs.  `emit` is ftgen's own emitter: manifests are JSON values, the bytes must be the
-same everywhere, and every scalar must read the same under YAML 1.1 (PyYAML, kubectl) and YAML 1.2 (ruamel.yaml).
-`read` goes through PyYAML's C scanner, composed by `compose` so that nesting, duplicate keys and alias bombs are
-refused, into the `nodes` that know where everything stands.  `versions` asks ruamel.yaml what YAML 1.2 makes of a
-scalar that others wrote.
+`emit` is ftgen's own emitter: manifests are JSON values, the bytes must be the same everywhere, and every scalar
+must read the same under YAML 1.1 (PyYAML, kubectl) and YAML 1.2 (ruamel.yaml).  `read` uses PyYAML's C scanner;
+`compose` builds the `nodes`, with their positions, from its events and refuses deep nesting, duplicate keys and
+alias bombs.  `versions` finds the scalars of a foreign document that YAML 1.2 (ruamel.yaml) reads differently.
 """
 
 from ftgen.yamlio.emit import dump

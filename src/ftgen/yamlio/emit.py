@@ -1,4 +1,4 @@
-"""ftgen's own emitter: the same bytes everywhere, and every scalar reads the same under YAML 1.1 and 1.2."""
+"""YAML emitter: the same bytes everywhere, and every scalar reads the same under YAML 1.1 and 1.2."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from typing import Any
 from ftgen.yamlio.scalars import is_ambiguous
 
 _LONGEST_KEY = 1000  # an implicit key must end within 1024 characters (YAML 1.2.2, section 7.4.3)
-_SAFE = re.compile(
+_PLAIN = re.compile(
     r"(?:--?)?[A-Za-z0-9_/$]"
     r"(?:[-A-Za-z0-9_/$.+@=()\[\]{}|%~;'\"^&*<>!?,]|:(?=[^ ])| (?=[^ #]))*",
 )
 _UNPRINTABLE = "\x00-\x08\x0b-\x1f\x7f-\xa0\u2028\u2029\ufeff\ufffe\uffff"
-_NO_BLOCK = re.compile(f"[{_UNPRINTABLE}]")
-_ESCAPED = re.compile(f'[{_UNPRINTABLE}\t\n\\\\"]')
+_UNPRINTABLE_CHARACTER = re.compile(f"[{_UNPRINTABLE}]")
+_TO_ESCAPE = re.compile(f'[{_UNPRINTABLE}\t\n\\\\"]')
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r", "\0": "\\0"}
 _ASCII = re.compile(r"[ -~]+")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def dump(value: Any) -> str:
-    """One YAML document without a `---` line for a JSON-like value.
+    """Write a JSON-like value as one YAML document without a `---` line.
 
-    Block style as kubectl prints it: two spaces, sequences at their key's column, keys in the given order,
-    no anchors, no folding, LF.  Text of several lines becomes a literal block wherever one can hold it.
+    The style is kubectl's block style: two spaces, sequences at their key's column, keys in the given order,
+    no anchors, no folding, LF.  Text of several lines becomes a literal block unless its characters forbid it.
 
     Raises:
-        TypeError: something in it is no JSON value, or a key is no text; a bug in the caller.
-        ValueError: a text holds half a surrogate pair, which no encoding can carry.
+        TypeError: if a value is no JSON value, or a key is no text; a bug in the caller.
+        ValueError: if a text has half a surrogate pair, which UTF-8 cannot encode.
     """
     out: list[str] = []
     _document(out, value)
@@ -120,7 +120,7 @@ def _line(text: str) -> str:
 
 
 def _is_plain(text: str) -> bool:
-    return bool(_SAFE.fullmatch(text)) and not is_ambiguous(text)
+    return bool(_PLAIN.fullmatch(text)) and not is_ambiguous(text)
 
 
 def _quoted(text: str) -> str:
@@ -128,7 +128,7 @@ def _quoted(text: str) -> str:
         raise ValueError(f"half a surrogate pair in {text[:60]!r}")
     if "'" not in text and ('"' in text or "\\" in text) and _ASCII.fullmatch(text):
         return f"'{text}'"  # embedded JSON stays readable
-    return f'"{_ESCAPED.sub(_escape, text)}"'
+    return f'"{_TO_ESCAPE.sub(_escape, text)}"'
 
 
 def _escape(match: re.Match[str]) -> str:
@@ -139,7 +139,7 @@ def _escape(match: re.Match[str]) -> str:
 @lru_cache(maxsize=4096)
 def _block(text: str, indent: int) -> str:
     body = text.rstrip("\n")
-    if not body.strip() or _NO_BLOCK.search(text) or _SURROGATE.search(text):
+    if not body.strip() or _UNPRINTABLE_CHARACTER.search(text) or _SURROGATE.search(text):
         return _quoted(text)
     head, pad = _block_header(text, body), " " * indent
     lines = (f"{pad}{line}" if line else "" for line in body.split("\n"))

@@ -1,4 +1,4 @@
-"""A composed document: its plain value, and where everything in it stands."""
+"""Composed documents: plain values with the positions of all entries."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from ftgen.text.paths import Steps
 from ftgen.yamlio.problems import SYNTAX, location, reject
 
 Node = Any
-"""A composed node: the parser's own event of a scalar, or a `Branch`."""
+"""Composed node: the parser's own event of a scalar, or a `Branch`."""
 
 
 class Branch:
-    """A mapping or a list being composed.
+    """Mapping or list node.
 
     Attributes:
-        event: of the parser, where it starts.
-        nodes: its items; keys and values in turn of a mapping.
-        values: the plain values of these nodes.
+        event: parser event that starts it.
+        nodes: nodes of its items; of a mapping, keys and values in turn.
+        values: plain values of these nodes.
         value: its own plain value, once it is complete.
-        start_mark: where it starts, as events have it.
+        start_mark: position of its start, as on parser events.
     """
 
     __slots__ = ("event", "nodes", "start_mark", "value", "values")
 
     def __init__(self, event: Any) -> None:
-        """Begin with the event that opens it."""
+        """Start an empty branch at the event that opens it."""
         self.event = event
         self.start_mark = event.start_mark
         self.nodes: list[Node] = []
@@ -39,9 +39,9 @@ class Branch:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Where an entry stands in a text, counted from 1: its key (a list item's value) and its value.
+    """Position of an entry in a text, counted from 1: of its key (a list item's value) and of its value.
 
-    `block`: the value is a block scalar, whose text begins on the line below.
+    `block`: whether the value is a block scalar, whose text begins on the next line.
     """
 
     line: int
@@ -53,13 +53,13 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A document of a text: its plain value, and where everything in it stands, looked up when it is asked for.
+    """YAML document: its plain value, and the positions of its entries, computed on demand.
 
     Attributes:
-        value: the plain value.
-        root: the node that it comes from.
-        file: the text's name in diagnostics.
-        doubtful: the plain scalars that readers may disagree on, in the document's order.
+        value: plain value.
+        root: root node.
+        file: name of the text in diagnostics.
+        doubtful: events of plain scalars that YAML 1.1 and 1.2 may read differently, in the document's order.
     """
 
     value: Any
@@ -68,7 +68,7 @@ class Document:
     doubtful: Sequence[Any] = ()
 
     def nearest(self, path: Steps) -> Mark:
-        """Where an entry stands, or the innermost thing around it that does."""
+        """Return the position of an entry, or of its innermost ancestor that exists."""
         key = node = self.root
         for step in path:
             entry = found_in(node, step, self.file)
@@ -78,56 +78,56 @@ class Document:
         return _mark(key, node)
 
     def places(self) -> Mapping[Steps, Mark]:
-        """Where every key path stands; the empty path is the document itself."""
+        """Return the position of every path; the empty path is the document itself."""
         places: dict[Steps, Mark] = {}
 
         def visit(path: Steps, key: Node, node: Node) -> None:
             places[path] = _mark(key, node)
-            for name, (at, held, _) in entries(node, self.file).items():
-                visit((*path, name), at, held)
+            for name, (key_node, value_node, _) in entries(node, self.file).items():
+                visit((*path, name), key_node, value_node)
 
         visit((), self.root, self.root)
         return places
 
 
 _Entry = tuple[Node, Node, Any]
-"""The node of a key (a list item's own), the node of its value, and the plain value."""
+"""Node of a key (of a list item: its own), node of the value, and plain value."""
 
 
 def entries(node: Node, file: str) -> Mapping[str | int, _Entry]:
-    """What a node holds by name or index, merge keys replaced by what they bring where no key overrides it."""
+    """Return a node's entries by key or index, with merge keys (`<<`) expanded; own keys override merged ones."""
     if not isinstance(node, Branch):
         return {}
     if type(node.event) is yaml.SequenceStartEvent:
-        items = zip(node.nodes, node.nodes, node.values, strict=True)
-        return dict(enumerate(items))
+        triples = zip(node.nodes, node.nodes, node.values, strict=True)
+        return dict(enumerate(triples))
     merged: dict[Any, _Entry] = {}
     own: dict[Any, _Entry] = {}
     pairs = zip(node.nodes[::2], node.values[::2], node.nodes[1::2], node.values[1::2], strict=True)
-    for key, name, held, value in pairs:
+    for key, name, value_node, value in pairs:
         if name == "<<" and is_merge(key):
-            merged |= _brought(held, file)
+            merged |= _merged_entries(value_node, file)
         else:
-            own[name] = key, held, value
+            own[name] = key, value_node, value
     return merged | own
 
 
 def found_in(node: Node, step: str | int, file: str) -> _Entry | None:
-    """One of the entries of a node, as `entries` has it, where its own key leads there without making all of them."""
+    """Return one of the `entries` of a node, without building all of them if the node itself has the key."""
     if _is_mapping(node) and step != "<<" and step in (names := node.values[::2]):
-        place = 2 * names.index(step)
-        return node.nodes[place], node.nodes[place + 1], node.values[place + 1]
+        index = 2 * names.index(step)
+        return node.nodes[index], node.nodes[index + 1], node.values[index + 1]
     if isinstance(node, Branch) and isinstance(step, int) and not _is_mapping(node):
         return (node.nodes[step], node.nodes[step], node.values[step]) if 0 <= step < len(node.nodes) else None
     return entries(node, file).get(step)
 
 
-def _brought(source: Node, file: str) -> Mapping[Any, _Entry]:
+def _merged_entries(source: Node, file: str) -> Mapping[Any, _Entry]:
     maps = source.nodes if isinstance(source, Branch) and not _is_mapping(source) else [source]
     if not all(map(_is_mapping, maps)):
         where = location(file, source.start_mark)
         reject(SYNTAX, "the merge key << takes a mapping or a list of mappings", where)
-    return {name: entry for one in reversed(maps) for name, entry in entries(one, file).items()}
+    return {name: entry for mapping in reversed(maps) for name, entry in entries(mapping, file).items()}
 
 
 def _is_mapping(node: Node) -> bool:
@@ -135,11 +135,11 @@ def _is_mapping(node: Node) -> bool:
 
 
 def _mark(key: Node, node: Node) -> Mark:
-    at, value = key.start_mark, node.start_mark
+    start, value_start = key.start_mark, node.start_mark
     block = not isinstance(node, Branch) and node.style in {"|", ">"}
-    return Mark(at.line + 1, at.column + 1, value.line + 1, value.column + 1, block)
+    return Mark(start.line + 1, start.column + 1, value_start.line + 1, value_start.column + 1, block)
 
 
 def is_merge(key: Node) -> bool:
-    """Tell a merge key from a key that is the text `<<`."""
+    """Return whether a key is a merge key rather than the text `<<`."""
     return not isinstance(key, Branch) and key.value == "<<" and key.tag is None and bool(key.implicit[0])

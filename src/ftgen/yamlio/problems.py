@@ -1,4 +1,4 @@
-"""How a text that cannot be read is refused."""
+"""Refusal of texts that cannot be read."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ FILE = "FT002"
 
 
 def location(file: str, mark: yaml.Mark) -> Location:
-    """Count a mark of the parser from 1."""
+    """Convert a parser's mark to a location, counted from 1."""
     return Location(file, mark.line + 1, mark.column + 1)
 
 
 def reject(code: str, headline: str, where: Location, help: str = "") -> NoReturn:  # noqa: A002
-    """Refuse a text."""
+    """Raise `Rejected` with one diagnostic at a location."""
     raise Rejected([error(code, headline, help=help).at(where)])

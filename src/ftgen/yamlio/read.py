@@ -1,4 +1,4 @@
-"""Texts and files of YAML and JSON, read as plain values or with their places."""
+"""Reader of YAML and JSON texts and files, as plain values or as documents with positions."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STDIN = "<stdin>"
 _TOO_DEEP_JSON = f"this JSON holds more than {DEEPEST} levels"
 _LONGEST_LINE = 1_000_000
 _ILLEGAL = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_CURES = {
+_REMEDIES = {
     errno.EINVAL: "name a regular file; what comes through a pipe is read from standard input, as -",
     errno.EFBIG: "split it, or name the file that was meant",
     errno.EXDEV: "put the file itself there instead of a link",
@@ -30,81 +30,80 @@ _CURES = {
 
 
 def parse(text: str, file: str) -> Any:
-    """The plain value of a text that holds one YAML document; nothing at all is `None`.
+    """Parse a text of one YAML document to its plain value; an empty text is `None`.
 
-    Scalars read as YAML 1.1 has them, except that dates stay text and `1e-4` is a number; aliases become
-    copies.
+    Scalars follow YAML 1.1, except that dates stay text and `1e-4` is a number; aliases become copies.
 
     Raises:
         Rejected: with `FT001` at line and column: bad syntax, a duplicate key, a tag of no plain value,
-            unprintable characters, or nesting and aliases beyond what a manifest can need.
+            unprintable characters, or too many levels or aliased values.
     """
     return document(text, file).value
 
 
 def parse_all(text: str, file: str) -> list[Any]:
-    """The plain values of all documents in a text, empty documents left out; raises like `parse`."""
+    """Parse all documents of a text to plain values, without empty ones; raise like `parse`."""
     return [each.value for each in documents(text, file)]
 
 
 def read(path: Path, file: str = "", *, at_most: int = files.LARGEST) -> Any:
-    """The plain value of a file with one document; `file` is the name in diagnostics, else the path.
+    """Read a file of one document to its plain value; `file` is its name in diagnostics, else the path.
 
     Raises:
-        Rejected: with `FT002` when the file cannot be read as UTF-8 text, with `FT001` like `parse`.
+        Rejected: with `FT002` if the file cannot be read as UTF-8 text, with `FT001` like `parse`.
     """
     return parse(read_text(path, file, at_most=at_most), file or str(path))
 
 
 def read_all(path: Path, file: str = "") -> list[Any]:
-    """The plain values of all documents in a file; raises like `read`."""
+    """Read all documents of a file to plain values; raise like `read`."""
     return parse_all(read_text(path, file), file or str(path))
 
 
 def read_text(path: Path, file: str = "", *, at_most: int = files.LARGEST, within: Path | None = None) -> str:
-    """Return a file's text, line ends as they are.
+    """Return a file's text with its line ends unchanged.
 
     Args:
         path: the file.
         file: its name in diagnostics, else the path.
-        at_most: bytes that are sane for it.
-        within: the folder that the file must lie in, after every link is followed.
+        at_most: maximum size in bytes.
+        within: folder that must hold the file after all links are resolved.
 
     Raises:
-        Rejected: FT002, when it is no regular file of UTF-8 text, is too large or lies elsewhere.
+        Rejected: FT002, if it is no regular file of UTF-8 text, is too large or lies outside of `within`.
     """
-    return _decoded(lambda: files.read(path, at_most=at_most, within=within), file or str(path))
+    return _decode(lambda: files.read(path, at_most=at_most, within=within), file or str(path))
 
 
 def read_stdin() -> str:
-    """Return the text of standard input; raises like `read_text`."""
+    """Return the text of standard input; raise like `read_text`."""
     if sys.stdin is None:
         reject(FILE, "standard input is closed", Location(STDIN), "pipe the text in, or name its file")
-    return _decoded(lambda: files.read_stream(sys.stdin.buffer, STDIN), STDIN)
+    return _decode(lambda: files.read_stream(sys.stdin.buffer, STDIN), STDIN)
 
 
-def _decoded(read_: Callable[[], bytes], name: str) -> str:
+def _decode(read_bytes: Callable[[], bytes], name: str) -> str:
     try:
-        return read_().decode("utf-8")
+        return read_bytes().decode("utf-8")
     except UnicodeDecodeError as problem:
         line = problem.object.count(b"\n", 0, problem.start) + 1
         reject(FILE, f"{name} is not UTF-8 text", Location(name, line), "save the file as UTF-8")
     except FileNotFoundError:
         reject(FILE, f"there is no file {name}", Location(name))
     except (OSError, ValueError) as problem:
-        # A path with a NUL is a ValueError, which has neither.
+        # A path with a NUL raises ValueError, which has neither attribute.
         reason, number = getattr(problem, "strerror", None) or problem, getattr(problem, "errno", 0)
-        reject(FILE, f"{name} cannot be read: {reason}", Location(name), _CURES.get(number, ""))
+        reject(FILE, f"{name} cannot be read: {reason}", Location(name), _REMEDIES.get(number, ""))
 
 
 def parse_json(text: object) -> Any:
-    """The value of a JSON text that somebody else may have written.
+    """Parse an untrusted JSON text.
 
     Raises:
-        ValueError: it is no text, no JSON, holds a number of thousands of digits, or more levels than a manifest can.
+        ValueError: if it is no text, no JSON, has a number of thousands of digits or more levels than a manifest may.
     """
     if not isinstance(text, str | bytes):
-        raise ValueError("it is no text")  # noqa: TRY004 - one error for whatever is wrong with it
+        raise ValueError("it is no text")  # noqa: TRY004 - one error type for every defect
     try:
         value = json.loads(text)
     except RecursionError:
@@ -115,21 +114,21 @@ def parse_json(text: object) -> Any:
 
 
 def _is_deeper(value: Any, levels: int) -> bool:
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return levels == 0 or any(_is_deeper(each, levels - 1) for each in inner if isinstance(each, dict | list))
+    children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return levels == 0 or any(_is_deeper(child, levels - 1) for child in children if isinstance(child, dict | list))
 
 
 def document(text: str, file: str = "") -> Document:
-    """The one document of a text, with its places; raises like `parse`."""
-    found = documents(text, file)
-    if len(found) > 1:
-        where = location(file, found[1].root.start_mark)
-        reject(SYNTAX, f"{len(found)} YAML documents where one is expected", where, "keep one document")
-    return found[0] if found else Document(None, EMPTY, file)
+    """Parse a text of one document, with positions; raise like `parse`."""
+    parsed = documents(text, file)
+    if len(parsed) > 1:
+        where = location(file, parsed[1].root.start_mark)
+        reject(SYNTAX, f"{len(parsed)} YAML documents where one is expected", where, "keep one document")
+    return parsed[0] if parsed else Document(None, EMPTY, file)
 
 
 def documents(text: str, file: str = "") -> list[Document]:
-    """All documents of a text with their places, empty ones left out; raises like `parse`."""
+    """Parse all documents of a text, with positions, without empty ones; raise like `parse`."""
     if text.startswith("\ufeff"):
         reject(SYNTAX, "the file starts with a byte order mark", Location(file, 1, 1), "save it without one")
     if len(text) > _LONGEST_LINE:
@@ -137,18 +136,18 @@ def documents(text: str, file: str = "") -> list[Document]:
     try:
         return list(composed(text, file))
     except (yaml.YAMLError, UnicodeEncodeError) as problem:
-        # libyaml refuses the same characters, in words and at a place that help nobody.
+        # libyaml refuses the same characters, but without a useful message and position.
         _refuse_characters(text, file)
-        reject(SYNTAX, *_explained(problem, text, file))
+        reject(SYNTAX, *_syntax_problem(problem, text, file))
 
 
-def _explained(problem: Exception, text: str, file: str) -> tuple[str, Location, str]:
+def _syntax_problem(problem: Exception, text: str, file: str) -> tuple[str, Location, str]:
     if not isinstance(problem, yaml.MarkedYAMLError):
         return f"this is not YAML: {problem}", Location(file), ""
     mark = problem.problem_mark or problem.context_mark or START
     if text[mark.index : mark.index + 1] == "\t":
         return "a tab cannot indent YAML", location(file, mark), "indent with spaces"
-    if "maximum nesting depth" in str(problem.problem):  # libyaml's own limit, where it looks far ahead
+    if "maximum nesting depth" in str(problem.problem):  # libyaml's own limit, which its lookahead may reach first
         return TOO_DEEP, location(file, mark), ""
     context = f" {problem.context}" if problem.context else ""
     return f"this is not YAML: {problem.problem}{context}", location(file, mark), ""

@@ -1,4 +1,4 @@
-"""What a plain scalar is: YAML 1.1's rules, and which words its readers disagree on."""
+"""Types of plain scalars: YAML 1.1's rules, and the texts that YAML readers disagree on."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
 
 
 def is_ambiguous(text: str) -> bool:
-    """Tell whether one reader may take a plain scalar for text and another for something else."""
+    """Return whether YAML readers may disagree on whether a plain scalar is text."""
     return bool(_NUMERIC.fullmatch(text)) or text.lower() in _WORDS
 
 
 class Loader(yaml.CSafeLoader):
-    """PyYAML's C scanner and the YAML 1.1 rules, two apart: a date stays text, and `1e-4` is a number.
+    """PyYAML's C scanner and YAML 1.1 rules, with two exceptions: a date stays text, and `1e-4` is a number.
 
-    Both are what OmegaConf and the Kubernetes clients read; PyYAML alone wants `1.0e-4`.
+    OmegaConf and the Kubernetes clients read both so; PyYAML alone requires `1.0e-4`.
     """
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own class attribute
@@ -32,25 +32,25 @@ class Loader(yaml.CSafeLoader):
 
 _EXPONENT = re.compile(r"[-+]?[0-9]+(?:_[0-9]+)*(?:\.[0-9_]*)?[eE][-+]?[0-9]+\Z")
 Loader.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT, list("-+0123456789"))
-_NOTHING = Loader("")
+_RESOLVER = Loader("")
 TAG = "tag:yaml.org,2002:"
-_SCALARS: dict[str, Callable[[yaml.ScalarNode], Any]] = {
+_CONSTRUCTORS: dict[str, Callable[[yaml.ScalarNode], Any]] = {
     f"{TAG}null": lambda _: None,
-    f"{TAG}bool": _NOTHING.construct_yaml_bool,
-    f"{TAG}int": _NOTHING.construct_yaml_int,
-    f"{TAG}float": _NOTHING.construct_yaml_float,
+    f"{TAG}bool": _RESOLVER.construct_yaml_bool,
+    f"{TAG}int": _RESOLVER.construct_yaml_int,
+    f"{TAG}float": _RESOLVER.construct_yaml_float,
 }
-_TEXTS = frozenset({"!", *(f"{TAG}{kind}" for kind in ("str", "merge", "value"))})
+_TEXT_TAGS = frozenset({"!", *(f"{TAG}{kind}" for kind in ("str", "merge", "value"))})
 
-# Beyond the range of a double nobody computes with an integer, and Python refuses to print a hexadecimal bomb.
+# The range of a double: JSON readers take no larger integer, and Python refuses to print a huge hexadecimal one.
 _MOST_BITS = 1023
 
 
 @lru_cache(maxsize=8192)
 def resolved(tag: str | None, text: str) -> tuple[Any, bool]:
-    """The value of a scalar that is no text for sure, and whether another reader may have another."""
-    known = tag or _NOTHING.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]  # untyped in the stubs
-    value = text if known in _TEXTS else _SCALARS[known](yaml.ScalarNode(known, text))
+    """Return the value of a scalar that may be no text, and whether another reader may read it differently."""
+    resolved_tag = tag or _RESOLVER.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]  # untyped in the stubs
+    value = text if resolved_tag in _TEXT_TAGS else _CONSTRUCTORS[resolved_tag](yaml.ScalarNode(resolved_tag, text))
     if type(value) is int and value.bit_length() > _MOST_BITS:
         raise ValueError("a number that no JSON reader takes")
     return value, is_ambiguous(text)

@@ -1,4 +1,4 @@
-"""The scalars that YAML 1.1 and YAML 1.2 read differently, in what others wrote."""
+"""Ambiguous scalars: those that YAML 1.1 and YAML 1.2 read differently, in documents of others."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from ftgen.yamlio.scalars import resolved
 
 @dataclass(frozen=True, slots=True)
 class Disputed:
-    """A plain scalar that is one value under YAML 1.1 and another under YAML 1.2, such as `0755` or `on`.
+    """Plain scalar with one value under YAML 1.1 and another under YAML 1.2, such as `0755` or `on`.
 
     Attributes:
-        text: as it is written.
-        old: what YAML 1.1 reads, as PyYAML does.
-        new: what YAML 1.2 reads, as ruamel.yaml does.
-        location: where it stands.
+        text: scalar as written.
+        old: value under YAML 1.1, as PyYAML reads it.
+        new: value under YAML 1.2, as ruamel.yaml reads it.
+        location: position of the scalar.
     """
 
     text: str
@@ -30,7 +30,7 @@ class Disputed:
 
 
 def disputed(document: Document) -> list[Disputed]:
-    """The scalars of a document that its readers disagree on, in the document's order; each node once."""
+    """Return the ambiguous scalars of a document in its order, each node once."""
     return [
         Disputed(event.value, *readings, location(document.file, event.start_mark))
         for event in document.doubtful
@@ -40,12 +40,12 @@ def disputed(document: Document) -> list[Disputed]:
 
 @lru_cache(maxsize=8192)
 def _readings(text: str) -> tuple[Any, Any] | None:
-    """Both values of a plain scalar, where they differ."""
+    """Return a plain scalar's values under YAML 1.1 and 1.2, None if they agree."""
     if text.isdecimal() and text[0] != "0":
         return None
-    from ruamel.yaml import YAML  # noqa: PLC0415 - few manifests hold anything that needs a second opinion
+    from ruamel.yaml import YAML  # noqa: PLC0415 - few manifests have candidates
 
     old, new = resolved(None, text)[0], YAML(typ="safe", pure=True).load(text)
-    # A date stays text wherever manifests are read.
+    # Readers of manifests keep a date as text.
     new = new if isinstance(new, (bool, int, float, str, type(None))) else text
     return None if (type(old), old) == (type(new), new) else (old, new)
