@@ -1,7 +1,7 @@
-"""Axes: the overrides of a sweep by key, each with its values, and the points they span.
+"""Axes: the overrides of a sweep by key with their values, and the product of them.
 
-The same points in the same order as Hydra's basic sweeper makes of them: the last override of a key counts,
-at the place of its first; the first axis varies slowest.
+Points and order equal those of Hydra's basic sweeper: the last override of a key wins, at the place of its
+first; the first axis varies slowest.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from ftgen.sweeping.label import bare
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """An override with every value it takes.
+    """Axis of a sweep: an override key with all its values.
 
     Attributes:
-        key: as Hydra's sweeper keys it, prefix and package included (`+trainer.args.seed`, `db@here`).
-        texts: the overrides it stands for, one for each value.
-        swept: whether it was written as a sweep; one value alone may be a sweep, too.
-        position: of the override on the command line, from 1; 0 where it comes from a file.
-        sweep: what was written, and the values that Hydra's grammar has read in it.
+        key: override key as Hydra's sweeper has it, with prefix and package (`+trainer.args.seed`, `db@here`).
+        texts: overrides as text, one for each value.
+        swept: whether it was written as a sweep; a sweep may have a single value.
+        position: position of the override on the command line, from 1; 0 if it comes from a file.
+        sweep: parsed sweep override and its values; None if it is not one.
     """
 
     key: str
@@ -41,28 +41,33 @@ class Axis:
 
 
 Written = tuple[str, int] | tuple[str, list[Any]]
+"""Source of an axis: an override with its position on the command line, or a key with a list of values."""
 
 
-def read(composer: Composer, written: Iterable[Written], most: int, seed: int) -> list[Axis]:
-    """What was written as axes.
+def read(composer: Composer, sources: Iterable[Written], most: int, seed: int) -> list[Axis]:
+    """Parse the sources of a sweep to axes.
 
     Args:
-        composer: reads overrides.
-        written: overrides with their positions on the command line, or keys with lists of values.
-        most: how many values of an axis may be enumerated.
-        seed: the order of a `shuffle()`; Hydra's own changes with every run.
+        composer: parser of overrides.
+        sources: overrides with their positions on the command line (0: from a file), or keys with lists of values.
+        most: maximum number of values of an axis to enumerate.
+        seed: seed for the order of a `shuffle()`; Hydra's own order changes with every run.
 
     Raises:
-        Rejected: with every override that is no override, or a sweep that cannot be enumerated.
+        Rejected: for every override that cannot be parsed, and every sweep that cannot be enumerated.
     """
     axes: dict[str, Axis] = {}
     problems: list[Diagnostic] = []
-    for text, rest in written:
+    for text, position_or_values in sources:
         try:
-            axis = _axis(composer, text, rest, most, seed) if isinstance(rest, int) else _listed(composer, text, rest)
+            axis = (
+                _axis(composer, text, position_or_values, most, seed)
+                if isinstance(position_or_values, int)
+                else _list_axis(composer, text, position_or_values)
+            )
             axes[axis.key] = axis
         except Rejected as rejected:
-            problems += [d.at(*_places(rest)) for d in rejected.diagnostics]
+            problems += [d.at(*_locations(position_or_values)) for d in rejected.diagnostics]
     if problems:
         raise Rejected(problems)
     return list(axes.values())
@@ -74,34 +79,34 @@ def _axis(composer: Composer, text: str, position: int, most: int, seed: int) ->
     if not override.is_sweep_override():
         return Axis(key, (f"{key}={override.get_value_element_as_str()}",), False, position)
     values, shuffled = compose.alternatives(override, most)
-    texts = [f"{key}={words}" for words, _ in values]
+    texts = [f"{key}={value_text}" for value_text, _ in values]
     return Axis(key, tuple(mixed(texts, seed) if shuffled else texts), True, position, (override, values))
 
 
-def _places(position: object) -> list[Location]:
+def _locations(position: object) -> list[Location]:
     return [Location(COMMAND_LINE, position)] if isinstance(position, int) and position else []
 
 
-def _listed(composer: Composer, key: str, values: Sequence[Any]) -> Axis:
-    """An axis of a configuration file: its values are meant as they are, `null` and texts with commas among them."""
+def _list_axis(composer: Composer, key: str, values: Sequence[Any]) -> Axis:
+    """Return the axis of a list in a configuration file: its values are literal, including `null` and commas."""
     overrides = composer.parse([f"{key}={compose.spelled(value)}" for value in values])
     element = overrides[0].get_key_element() if overrides else key
     return Axis(element, tuple(f"{element}={o.get_value_element_as_str()}" for o in overrides), True, 0)
 
 
 def pair(axes: Sequence[Axis], pairings: Iterable[Sequence[str]]) -> list[list[Axis]]:
-    """The dimensions of the product: axes that advance together share one, at the place of the first.
+    """Group axes to dimensions of the product: axes of a pairing share one, at the place of the first.
 
     Raises:
-        Rejected: FT033, when a paired key is not swept, is paired twice or has another number of values.
+        Rejected: FT033, if a paired key is not swept, is paired twice or has another number of values.
     """
-    group = {key: number for number, keys in enumerate(pairings) for key in keys}
+    dimension_of = {key: number for number, keys in enumerate(pairings) for key in keys}
     problems = [*_unpaired(axes, pairings), *_uneven(axes, pairings)]
     if problems:
         raise Rejected(problems)
     dimensions: dict[Any, list[Axis]] = {}
     for axis in axes:
-        dimensions.setdefault(group.get(bare(axis.key), axis.key), []).append(axis)
+        dimensions.setdefault(dimension_of.get(bare(axis.key), axis.key), []).append(axis)
     return list(dimensions.values())
 
 
@@ -120,33 +125,33 @@ def _uneven(axes: Sequence[Axis], pairings: Iterable[Sequence[str]]) -> Iterator
     counts = {bare(axis.key): len(axis.texts) for axis in axes if axis.swept}
     for keys in pairings:
         if len({counts[key] for key in keys if key in counts}) > 1:
-            told = ", ".join(f"{key} has {counts[key]}" for key in keys if key in counts)
+            lengths = ", ".join(f"{key} has {counts[key]}" for key in keys if key in counts)
             yield error(
                 "FT033",
-                f"paired axes differ in length: {told}",
+                f"paired axes differ in length: {lengths}",
                 "sweep.zip",
                 help="give each the same number of values",
             )
 
 
 def count(dimensions: Iterable[Sequence[Axis]]) -> int:
-    """How many points the product has."""
+    """Return the number of points of the product."""
     return math.prod(len(dimension[0].texts) for dimension in dimensions)
 
 
 def product(axes: Sequence[Axis], dimensions: Sequence[Sequence[Axis]]) -> Iterator[tuple[str, ...]]:
-    """Every point's overrides, in the order of the axes."""
-    places = {axis.key: place for place, axis in enumerate(axes)}
-    order = [places[axis.key] for dimension in dimensions for axis in dimension]
+    """Yield the overrides of every point, in the order of the axes."""
+    positions = {axis.key: position for position, axis in enumerate(axes)}
+    order = [positions[axis.key] for dimension in dimensions for axis in dimension]
     paired = order != sorted(order)
-    steps = [list(zip(*(axis.texts for axis in dimension), strict=True)) for dimension in dimensions]
-    for chosen in itertools.product(*steps):
+    combinations = [list(zip(*(axis.texts for axis in dimension), strict=True)) for dimension in dimensions]
+    for chosen in itertools.product(*combinations):
         texts = tuple(itertools.chain.from_iterable(chosen))
         yield tuple(text for _, text in sorted(zip(order, texts, strict=True))) if paired else texts
 
 
 def mixed(items: Sequence[Any], seed: int) -> list[Any]:
-    """The items in an order that looks random, the same for the same seed on every machine."""
+    """Return the items in a pseudo-random order that depends on the seed alone, not on the machine."""
 
     def rank(item: Any) -> bytes:
         return hashlib.sha256(f"{seed}\0{item}".encode("utf-8", "surrogatepass")).digest()

@@ -1,9 +1,9 @@
-"""Conditions over configuration keys: comparisons, `and`, `or`, `not` and `in`, and nothing that runs code.
+"""Conditions over configuration keys: comparisons, `and`, `or`, `not` and `in`, without running code.
 
     trainer.lr >= 2e-4 and hardware == 'ascend'
 
-A dotted key is the configuration's value, the bare name of a group the option chosen in it.  Python's parser
-reads the text, but only the nodes listed here mean anything; everything else is refused.
+A dotted key stands for the configuration's value, the name of a group for its chosen option.  Python's parser
+parses the text, but only the syntax nodes listed here are accepted.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ _ORDERED: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
     ast.Gt: operator.gt,
     ast.GtE: operator.ge,
 }
-_COMPARED: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
+_UNORDERED: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
     ast.In: lambda item, many: item in many,
     ast.NotIn: lambda item, many: item not in many,
 }
-_KNOWN = "keys, values, comparisons, and, or, not, in"
+_SYNTAX = "keys, values, comparisons, and, or, not, in"
 _CONSTANTS = {"true": True, "false": False, "null": None}
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A parsed condition.
+    """Parsed condition.
 
     Attributes:
-        text: as written.
-        names: the keys it speaks of.
+        text: condition as written.
+        names: keys that it reads.
     """
 
     text: str
@@ -49,10 +49,10 @@ class Condition:
     _evaluate: Term
 
     def holds(self, lookup: Lookup) -> bool:
-        """Whether it is true where `lookup` gives the values of its keys.
+        """Return whether it is true for the values that `lookup` returns.
 
         Raises:
-            Rejected: FT032, when two values cannot be compared.
+            Rejected: FT032, if two values cannot be compared.
         """
         try:
             return bool(self._evaluate(lookup))
@@ -61,10 +61,10 @@ class Condition:
 
 
 def parse(text: str) -> Condition:
-    """Understand a condition.
+    """Parse a condition.
 
     Raises:
-        Rejected: FT032, when it is no condition.
+        Rejected: FT032, if it is no condition.
     """
     if len(text) > _LONGEST:
         raise _refused(text[:40] + "…", f"is longer than {_LONGEST} characters")
@@ -80,11 +80,11 @@ def parse(text: str) -> Condition:
 
 def _compiled(node: ast.expr, names: set[str]) -> Term:
     if isinstance(node, ast.Name | ast.Attribute):
-        return _named(_dotted(node), names)
+        return _key_or_constant(_dotted(node), names)
     if isinstance(node, ast.BoolOp):
-        return _joined(node.op, [_compiled(value, names) for value in node.values])
+        return _boolean(node.op, [_compiled(value, names) for value in node.values])
     if isinstance(node, ast.Compare):
-        return _chained([_compiled(side, names) for side in (node.left, *node.comparators)], node.ops)
+        return _comparison_chain([_compiled(side, names) for side in (node.left, *node.comparators)], node.ops)
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
         negated = _compiled(node.operand, names)
         return lambda look: not negated(look)
@@ -92,13 +92,13 @@ def _compiled(node: ast.expr, names: set[str]) -> Term:
 
 
 def _literal(node: ast.expr) -> Term:
-    """Numbers, texts and lists of them; nothing in them is a key or a call."""
+    """Evaluate a literal: a number, a text or a list of them, without keys and calls."""
     try:
         value = ast.literal_eval(node)
     except ValueError:
-        raise ValueError(f"{ast.unparse(node)!r} is not among {_KNOWN}") from None
+        raise ValueError(f"{ast.unparse(node)!r} is not among {_SYNTAX}") from None
     if not isinstance(value, str | int | float | list | tuple | None):
-        raise ValueError(f"{ast.unparse(node)!r} is not among {_KNOWN}")  # noqa: TRY004 - about the text, not a type
+        raise ValueError(f"{ast.unparse(node)!r} is not among {_SYNTAX}")  # noqa: TRY004 - about the text, not a type
     return lambda _: value
 
 
@@ -110,19 +110,19 @@ def _dotted(node: ast.expr) -> str:
     raise ValueError(f"{ast.unparse(node)!r} is no key")
 
 
-def _named(key: str, names: set[str]) -> Term:
+def _key_or_constant(key: str, names: set[str]) -> Term:
     if key in _CONSTANTS:
         return lambda _: _CONSTANTS[key]
     names.add(key)
     return lambda look: look(key)
 
 
-def _joined(op: ast.boolop, parts: list[Term]) -> Term:
+def _boolean(op: ast.boolop, parts: list[Term]) -> Term:
     every = all if isinstance(op, ast.And) else any
     return lambda look: every(part(look) for part in parts)
 
 
-def _chained(sides: list[Term], ops: list[ast.cmpop]) -> Term:
+def _comparison_chain(sides: list[Term], ops: list[ast.cmpop]) -> Term:
     tests = [_comparison(op) for op in ops]
 
     def compare(look: Lookup) -> bool:
@@ -133,12 +133,12 @@ def _chained(sides: list[Term], ops: list[ast.cmpop]) -> Term:
 
 
 def _comparison(op: ast.cmpop) -> Callable[[Any, Any], bool]:
-    if type(op) in _COMPARED:
-        return _COMPARED[type(op)]
+    if type(op) in _UNORDERED:
+        return _UNORDERED[type(op)]
     if type(op) not in _ORDERED:
         raise ValueError("compare with ==, !=, <, <=, >, >=, in or not in")
     ordered = _ORDERED[type(op)]
-    # What has no value is neither above nor below anything.
+    # None is neither above nor below any value.
     return lambda a, b: a is not None and b is not None and ordered(a, b)
 
 
@@ -148,5 +148,5 @@ def _refused(text: str, why: str) -> Rejected:
 
 
 def names(conditions: Iterable[Condition]) -> frozenset[str]:
-    """All keys that the conditions speak of."""
+    """Return the keys that the conditions read."""
     return frozenset(name for condition in conditions for name in condition.names)

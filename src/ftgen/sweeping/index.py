@@ -1,6 +1,6 @@
-"""What a job asks for as a row, and the index of a sweep: every job with what sets it apart.
+"""Index of a sweep: one row for each job, with its swept values and its resources.
 
-The index is JSON text under a name without `.yaml` or `.json`: Argo CD and Flux parse every such file below
+The index is JSON text in a file without `.yaml` or `.json`: Argo CD and Flux parse every such file below
 an application's path as a manifest.
 """
 
@@ -26,22 +26,22 @@ _GIB = 2**30
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One job in numbers.
+    """Row of the index: one job and its resources.
 
     Attributes:
-        job: its name; with a dash at the end where the API server completes it.
-        identity: its name without the content hash.
+        job: name of the job; it ends in a dash if the API server completes it.
+        identity: name without the content hash.
         file: path of its manifest in the output tree.
-        swept: swept key to this job's value, as text.
-        choices: group to the option chosen.
-        queue: the Volcano queue.
-        pods: how many.
-        devices: cards of all pods.
-        card_gib: memory of these cards (of its shares of them), in GiB; None where the cluster decides.
-        storage: claim to its size in GiB; temporary claims are told by the pod's volume.
-        requests: what the job's pods request together, by resource.
-        fit: estimated and available memory of the fullest card in GiB, and the verdict; None where it is unknown.
-        terms: what fills that card, in GiB by name.
+        swept: value of the job by swept key, as text.
+        choices: chosen option by group.
+        queue: Volcano queue.
+        pods: number of pods.
+        devices: number of cards of all pods.
+        card_gib: memory of these cards (of its shares of them), in GiB; None if the cluster decides.
+        storage: size in GiB by claim; a temporary claim is named after the pod's volume (`*/VOLUME`).
+        requests: sum of the requests of the job's pods, by resource.
+        fit: estimated and available memory of the fullest card in GiB, and the verdict; None if unknown.
+        terms: parts of the memory estimate of that card in GiB, by name.
     """
 
     job: str
@@ -60,7 +60,7 @@ class Row:
 
 
 def row(spec: Spec, identity: Identity, bundle: Bundle, files: Iterable[str], estimate: Estimate | None) -> Row:
-    """Describe a compiled job in numbers."""
+    """Make the row of a compiled job."""
     metadata = bundle.job["metadata"]
     share = spec.hardware.memory or spec.hardware.card.memory
     return Row(
@@ -81,19 +81,19 @@ def row(spec: Spec, identity: Identity, bundle: Bundle, files: Iterable[str], es
 
 
 def _storage(bundle: Bundle) -> Iterable[tuple[str, float]]:
-    """Claims that come with the job; a temporary claim exists once for every pod."""
+    """Yield name and GiB of the job's own claims; a temporary claim counts once for every pod."""
     for claim in bundle.companions:
         if claim["kind"] != "PersistentVolumeClaim":
             continue
-        yield claim["metadata"]["name"], _claimed(claim["spec"])
+        yield claim["metadata"]["name"], _claim_gib(claim["spec"])
     for replicas, pod in _pods(bundle.job):
         for volume in pod.get("volumes", []):
             if template := volume.get("ephemeral", {}).get("volumeClaimTemplate"):
-                yield f"*/{volume['name']}", replicas * _claimed(template["spec"])
+                yield f"*/{volume['name']}", replicas * _claim_gib(template["spec"])
 
 
 def _pods(job: Object) -> Iterator[tuple[int, Object]]:
-    """How many of which pod: the tasks of a VolcanoJob, or the template of a plain Job."""
+    """Yield replicas and pod spec: of each task of a VolcanoJob, or of the template of a plain Job."""
     spec = job["spec"]
     if "tasks" not in spec:
         yield int(spec.get("parallelism", 1)), spec["template"]["spec"]
@@ -101,7 +101,7 @@ def _pods(job: Object) -> Iterator[tuple[int, Object]]:
         yield int(task.get("replicas", 1)), task["template"]["spec"]
 
 
-def _claimed(spec: Object) -> float:
+def _claim_gib(spec: Object) -> float:
     return _gib(kube.parse_quantity(str(spec["resources"]["requests"]["storage"])))
 
 
@@ -111,7 +111,7 @@ def _gib(amount: Fraction) -> float:
 
 
 def _requests(job: Object) -> dict[str, Fraction]:
-    """What Volcano counts against a queue: the requests of every pod's containers."""
+    """Sum the requests of every pod's containers, which Volcano counts against a queue."""
     total: dict[str, Fraction] = {}
     for replicas, pod in _pods(job):
         for container in pod["containers"]:
@@ -122,14 +122,14 @@ def _requests(job: Object) -> dict[str, Fraction]:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """What all jobs ask for together.
+    """Resources of all jobs of a sweep together.
 
     Attributes:
-        jobs: how many.
-        pods: of all of them.
-        devices: cards, were all to run at once.
-        card_gib: their memory in GiB, as far as it is known.
-        storage_gib: claims in GiB; one that several jobs share counts once.
+        jobs: number of jobs.
+        pods: number of their pods.
+        devices: number of cards if all jobs run at once.
+        card_gib: memory of the cards in GiB, as far as it is known.
+        storage_gib: size of the claims in GiB; a claim that several jobs share counts once.
     """
 
     jobs: int
@@ -140,7 +140,7 @@ class Totals:
 
 
 def totals(rows: Sequence[Row]) -> Totals:
-    """The sum of the rows."""
+    """Sum the rows."""
     shared = {claim: size for row in rows for claim, size in row.storage.items() if not claim.startswith("*/")}
     own = sum(size for row in rows for claim, size in row.storage.items() if claim.startswith("*/"))
     return Totals(
@@ -153,7 +153,7 @@ def totals(rows: Sequence[Row]) -> Totals:
 
 
 def plain(row: Row) -> dict[str, Any]:
-    """A row as JSON values."""
+    """Convert a row to JSON values."""
     return {
         "job": row.job,
         "file": row.file,
@@ -167,25 +167,25 @@ def plain(row: Row) -> dict[str, Any]:
 
 
 def dump(folder: str, rows: Sequence[Row]) -> bytes:
-    """The index as JSON text, one job a line, so that its git diff reads like a list."""
+    """Write the index as JSON text, one job a line, so that a git diff shows one line a job."""
     lines = ",\n".join(json.dumps(plain(row), ensure_ascii=False) for row in rows)
     head = f'"version": {_FORMAT},\n"sweep": {json.dumps(folder)}'
     return f'{{\n{head},\n"jobs": [\n{lines}\n]\n}}\n'.encode()
 
 
 def dump_csv(rows: Sequence[Row]) -> bytes:
-    """The index as a table: one column for every swept key."""
+    """Write the index as CSV, with one column for every swept key."""
     keys = sorted({key for row in rows for key in row.swept})
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["job", "file", *keys, "queue", "pods", "devices", "card_gib", "storage_gib"])
     for row in rows:
-        numbers = plain(row)
-        tail = [numbers[name] for name in ("queue", "pods", "devices", "card_gib", "storage_gib")]
-        writer.writerow([row.job, row.file, *(_safe(row.swept.get(key, "")) for key in keys), *tail])
+        values = plain(row)
+        resources = [values[name] for name in ("queue", "pods", "devices", "card_gib", "storage_gib")]
+        writer.writerow([row.job, row.file, *(_no_formula(row.swept.get(key, "")) for key in keys), *resources])
     return text.getvalue().encode()
 
 
-def _safe(text: str) -> str:
-    """A cell that no spreadsheet takes for a formula."""
+def _no_formula(text: str) -> str:
+    """Quote a cell that spreadsheets would evaluate as a formula."""
     return f"'{text}" if text[:1] in {"=", "@"} else text

@@ -1,7 +1,7 @@
-"""Labels: what tells one point of a sweep from the others, in the few characters that a name has.
+"""Labels: short names of a sweep's points, unique within the sweep.
 
-A label is made of the swept keys and the point's own values alone, in the keys' own order: adding a value,
-sampling or writing the axes in another order renames no job.
+A label depends on the swept keys, sorted, and the point's own values alone: adding a value, sampling or writing
+the axes in another order renames no job.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
-# The last part of a key to the word people use for it.
+# Usual abbreviation by last part of a key.
 _ALIASES = {
     "batch_size": "bs",
     "cutoff_len": "len",
@@ -41,26 +41,26 @@ _HASH = 4
 
 
 def bare(key: str) -> str:
-    """A key without the prefix that says how it is set."""
+    """Return a key without the prefix `+`, `++` or `~` of an override."""
     return key.lstrip("+~")
 
 
 def labeller(keys: Iterable[str], groups: Collection[str], aliases: Mapping[str, str]) -> Labeller:
-    """The labels of a sweep over `keys`, of which `groups` choose options."""
+    """Create the labeller of a sweep over `keys`, of which `groups` choose options."""
     ordered = sorted((bare(key) for key in keys), key=lambda key: (key not in groups, key))
     return Labeller(dict(zip(ordered, _words(ordered, groups, aliases), strict=True)), frozenset(groups))
 
 
 class Labeller:
-    """Gives points their labels."""
+    """Labeller of a sweep's points."""
 
     def __init__(self, words: Mapping[str, str], groups: frozenset[str]) -> None:
-        """Keep each key's word, in the order labels name them."""
+        """Set each key's abbreviation, in the order in which labels name the keys."""
         self.words = words
         self.groups = groups
 
     def label(self, values: Mapping[str, Any]) -> str:
-        """The label of a point: its word and value for every swept key that it sets; lower case, digits, dashes."""
+        """Return a point's label: abbreviation and value of each swept key that it sets, in `[a-z0-9-]`."""
         parts = (self._part(key, word, values[key]) for key, word in self.words.items() if key in values)
         return "-".join(part for part in parts if part)
 
@@ -70,12 +70,12 @@ class Labeller:
         text = _value(value) if not isinstance(value, list | dict) else _structure(value)
         if not word:
             return text
-        # A number follows its letters at once, as people write lr1e-4; words need a dash.
+        # A number follows its letters without a dash, as people write lr1e-4; words need a dash.
         return f"{word}{text}" if _is_number(value) and not word[-1].isdigit() else f"{word}-{text}"
 
 
 def told_apart(label: str, values: Mapping[str, Any]) -> str:
-    """The label with a hash of the values: for two points whose values read the same in a name."""
+    """Append a hash of the values, for points whose values yield the same label."""
     return f"{label}-{_digest(_json(values))}"
 
 
@@ -113,7 +113,7 @@ def _value(value: Any) -> str:
 
 @lru_cache(maxsize=4096)
 def _float(value: float) -> str:
-    """The shorter of 0p05 and 1p5e-5; a point cannot stand in a name."""
+    """Write a float as the shorter of 0p05 and 1p5e-5, as names cannot contain a point."""
     if value != value or value in {float("inf"), float("-inf")}:  # noqa: PLR0124 - nan
         return str(value).replace("-", "m")
     number = Decimal(repr(value)).normalize()
@@ -133,7 +133,7 @@ def _text(text: str) -> str:
 
 
 def _structure(value: Any) -> str:
-    """A list of plain words is the words; what else there is gets a hash."""
+    """Join a short list of plain words; write any other value as a slug with a hash."""
     if isinstance(value, list) and all(isinstance(item, str) and _PLAIN.fullmatch(item) for item in value) and value:
         joined = "-".join(value).replace(".", "-")
         if len(joined) <= _LONGEST_WORD:

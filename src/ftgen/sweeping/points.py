@@ -1,4 +1,4 @@
-"""From a command line to the points of a sweep."""
+"""Expansion of a command line to the points of a sweep."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from ftgen.sweeping.settings import Settings
 from ftgen.trace import Layer
 
 LIMIT = 1000
-# More points than this are not even counted out one by one, whatever is left of them after `exclude`.
+# A larger product is not enumerated, however few points `exclude` would keep.
 _ENUMERABLE = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One job of a sweep.
+    """Point of a sweep: one job.
 
     Attributes:
-        overrides: its whole command line: alone, it composes the same configuration.
-        values: swept key to this point's value, prefixes left out.
-        label: what tells it from the others; empty where nothing is swept.
+        overrides: complete command line, which composes the same configuration outside of the sweep.
+        values: value of this point by swept key, without prefixes.
+        label: short name, unique in the sweep; empty if nothing is swept.
     """
 
     overrides: tuple[str, ...]
@@ -38,16 +38,16 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """An expanded sweep.
+    """Expanded sweep.
 
     Attributes:
-        points: in Hydra's order, or shuffled.
-        settings: its `sweep` section.
-        swept: the swept keys, without prefixes.
-        groups: those that choose options.
-        positions: override key (as in `Axis.key`) to its place on the command line.
-        diagnostics: what was noticed on the way.
-        replay: composes its points.
+        points: points in Hydra's order, or shuffled.
+        settings: checked `sweep` section.
+        swept: swept keys, without prefixes.
+        groups: swept keys that choose options.
+        positions: position on the command line by override key (as in `Axis.key`).
+        diagnostics: notes of the expansion.
+        replay: composer of the points.
     """
 
     points: tuple[Point, ...]
@@ -60,127 +60,127 @@ class Sweep:
 
 
 def expand(composer: Composer, words: Sequence[str], *, limit: int = LIMIT) -> Sweep:
-    """The points that a command line stands for.
+    """Expand a command line to the points of its sweep.
 
     Args:
-        composer: reads overrides and configuration.
-        words: the overrides as typed, sweeps among them.
-        limit: how many points are meant to be allowed.
+        composer: composer of the configuration.
+        words: overrides as typed, including sweeps.
+        limit: maximum number of points.
 
     Raises:
-        Rejected: when the sweep cannot be expanded, or has more points than `limit`, or none.
+        Rejected: if the sweep cannot be expanded, or has more points than `limit`, or none.
     """
     overrides = composer.parse(words)
-    notes = list(_hydras(words, overrides))
+    notes = list(_hydra_notes(words, overrides))
     hydra, section = composer.directives(overrides)
-    _only_of_sweeps(composer, overrides)
-    if section and (lost := list(_overruled(composer, overrides))):
-        raise Rejected(lost)
-    chosen = _named(settings.read(section), overrides)
-    spans = _axes(composer, words, hydra, chosen, max(limit, _ENUMERABLE))
-    return _Expansion(composer, spans, chosen).sweep(limit, notes)
+    _refuse_job_keys(composer, overrides)
+    if section and (replaced := list(_replaced_settings(composer, overrides))):
+        raise Rejected(replaced)
+    sweep_settings = _with_name(settings.read(section), overrides)
+    sweep_axes = _axes(composer, words, hydra, sweep_settings, max(limit, _ENUMERABLE))
+    return _Expansion(composer, sweep_axes, sweep_settings).sweep(limit, notes)
 
 
-def _hydras(words: Sequence[str], overrides: Sequence[Any]) -> Iterator[Diagnostic]:
-    """What is Hydra's own on the command line: plugins have nothing to do here, other sweepers are refused."""
+def _hydra_notes(words: Sequence[str], overrides: Sequence[Any]) -> Iterator[Diagnostic]:
+    """Refuse swept directives and other sweepers, and note other Hydra plugins, which have no effect."""
     for position, (text, override) in enumerate(zip(words, overrides, strict=True), 1):
-        place = Location(COMMAND_LINE, position)
+        location = Location(COMMAND_LINE, position)
         key = override.key_or_group
         if override.is_sweep_override() and _is_directive(override):
-            raise Rejected([_swept_directive(override, text).at(place)])
+            raise Rejected([_swept_directive(override, text).at(location)])
         if key == "hydra/sweeper" and override.value() != "basic":
-            how = "write the axes as choice(…), range(…) or under sweep; ftgen's own sweeper enumerates them"
-            raise Rejected([error("FT030", f"{text}: other sweepers cannot run here", key, text, how).at(place)])
+            help_ = "write the axes as choice(…), range(…) or under sweep; ftgen's own sweeper enumerates them"
+            raise Rejected([error("FT030", f"{text}: other sweepers cannot run here", key, text, help_).at(location)])
         if key.startswith("hydra/") and key != "hydra/sweeper":
-            yield note("FT037", f"{text} is ignored: ftgen writes files and launches nothing", key, text).at(place)
+            yield note("FT037", f"{text} is ignored: ftgen writes files and launches nothing", key, text).at(location)
 
 
 def _swept_directive(override: Any, text: str) -> Diagnostic:
-    """What says how to sweep is read once for all points, so that it cannot differ from one to the next."""
+    """Report a sweep over a directive: all points share the directives, so they cannot differ."""
     key = override.key_or_group
     if key.split("@")[0] != "sweep":
-        whose = "Hydra's own configuration" if override.is_hydra_override() else "what says how to sweep"
-        return error("FT030", f"{text}: {whose} cannot be swept", key, text, f"give {key} one value")
-    how = f"run one sweep after the other, or write {text.partition('=')[0]}=[…] for all axes of both in one sweep"
-    return error("FT030", f"{text}: sweeps cannot be swept themselves", key, text, how)
+        swept = "Hydra's own configuration" if override.is_hydra_override() else "what says how to sweep"
+        return error("FT030", f"{text}: {swept} cannot be swept", key, text, f"give {key} one value")
+    help_ = f"run one sweep after the other, or write {text.partition('=')[0]}=[…] for all axes of both in one sweep"
+    return error("FT030", f"{text}: sweeps cannot be swept themselves", key, text, help_)
 
 
-def _only_of_sweeps(composer: Composer, overrides: Sequence[Any]) -> None:
-    """An option of the group `sweep` is left out of its points, so that it must not speak of the job."""
+def _refuse_job_keys(composer: Composer, overrides: Sequence[Any]) -> None:
+    """Refuse options of the group `sweep` that set keys of the job, as points do not include these options."""
     chosen = [o for o in overrides if o.key_or_group.split("@")[0] == "sweep"]
     if not chosen:
         return
     for layer in composer.trace(chosen).layers:
         if layer.file.parent.name == "sweep" and layer.package != "sweep":
-            told = f"{layer.display} is an option of the group sweep and speaks of more than the sweep"
-            how = "remove its @package line; what a job is belongs into an experiment"
-            raise Rejected([error("FT031", told, "sweep", help=how).at(Location(layer.display, 1))])
+            headline = f"{layer.display} is an option of the group sweep and speaks of more than the sweep"
+            help_ = "remove its @package line; what a job is belongs into an experiment"
+            raise Rejected([error("FT031", headline, "sweep", help=help_).at(Location(layer.display, 1))])
 
 
-def _overruled(composer: Composer, overrides: Sequence[Any]) -> Iterator[Diagnostic]:
-    """What one chosen option of the group `sweep` says and a later one replaces: neither knows of the other.
+def _replaced_settings(composer: Composer, overrides: Sequence[Any]) -> Iterator[Diagnostic]:
+    """Report each key that one chosen option of the group `sweep` sets and a later one replaces.
 
-    A file that is no such option, such as the experiment that chose them, and the command line have the last word.
+    Other files, such as the experiment that chose the options, and the command line may replace it.
     """
-    settled = {prefix + bare(o.key_or_group) for o in overrides for prefix in ("", "sweep.axes.")}
-    said: dict[str, tuple[Layer, Any]] = {}
+    overridden = {prefix + bare(o.key_or_group) for o in overrides for prefix in ("", "sweep.axes.")}
+    set_by: dict[str, tuple[Layer, Any]] = {}
     for layer in composer.trace([o for o in overrides if not o.is_sweep_override()]).layers:
-        option = layer.package == "sweep" and layer.file.parent.name == "sweep"
-        for key, value in _says(layer):
-            before = said.pop(key, None)
-            if option and before and before[1] != value and key not in settled:
-                yield _lost(key, before[0], layer, before[1])
-            if option:
-                said[key] = (layer, value)
+        is_sweep_option = layer.package == "sweep" and layer.file.parent.name == "sweep"
+        for key, value in _settings_of(layer):
+            previous = set_by.pop(key, None)
+            if is_sweep_option and previous and previous[1] != value and key not in overridden:
+                yield _replaced(key, previous[0], layer, previous[1])
+            if is_sweep_option:
+                set_by[key] = (layer, value)
 
 
-def _says(layer: Layer) -> Iterator[tuple[str, Any]]:
-    """What a file says of the sweep, by full keys; axes are said one by one, and aliases are words only."""
+def _settings_of(layer: Layer) -> Iterator[tuple[str, Any]]:
+    """Yield a file's `sweep` settings by dotted key: each axis, and each setting that is no mapping."""
     content = yamlio.parse(yamlio.read_text(layer.file), layer.display) if layer.package in {"", "sweep"} else None
-    for part in () if layer.package else ("sweep",):
-        content = content.get(part) if isinstance(content, dict) else None
+    for section in () if layer.package else ("sweep",):
+        content = content.get(section) if isinstance(content, dict) else None
     for name, value in content.items() if isinstance(content, dict) else ():
-        spans = value.items() if name == "axes" and isinstance(value, dict) else ()
-        yield from ((f"sweep.axes.{bare(str(key))}", values) for key, values in spans)
+        sweep_axes = value.items() if name == "axes" and isinstance(value, dict) else ()
+        yield from ((f"sweep.axes.{bare(str(key))}", values) for key, values in sweep_axes)
         if not isinstance(value, dict):
             yield f"sweep.{name}", value
 
 
-def _lost(key: str, before: Layer, after: Layer, value: Any) -> Diagnostic:
+def _replaced(key: str, first: Layer, second: Layer, value: Any) -> Diagnostic:
     axis = key.removeprefix("sweep.axes.")
-    told = f"{after.display} replaces {key} of {before.display}, which said {value}"
-    how = f"choose one of them, or say on the command line what holds for both: {axis}=…"
-    return error("FT031", told, key if axis == key else "sweep.axes", value, how)
+    headline = f"{second.display} replaces {key} of {first.display}, which said {value}"
+    help_ = f"choose one of them, or say on the command line what holds for both: {axis}=…"
+    return error("FT031", headline, key if axis == key else "sweep.axes", value, help_)
 
 
-def _named(chosen: Settings, overrides: Sequence[Any]) -> Settings:
-    """The settings with their name: a chosen option names its sweep."""
+def _with_name(sweep_settings: Settings, overrides: Sequence[Any]) -> Settings:
+    """Return the settings with a name: by default, that of the chosen option of the group `sweep`."""
     options = [o.value() for o in overrides if o.key_or_group == "sweep" and isinstance(o.value(), str)]
-    return replace(chosen, name=options[-1]) if options and chosen.name is None else chosen
+    return replace(sweep_settings, name=options[-1]) if options and sweep_settings.name is None else sweep_settings
 
 
 def _axes(
-    composer: Composer, words: Sequence[str], hydra: Mapping[str, Any], chosen: Settings, most: int
+    composer: Composer, words: Sequence[str], hydra: Mapping[str, Any], sweep_settings: Settings, most: int
 ) -> list[Axis]:
-    """All overrides as axes: from files first, so that the command line has the last word."""
-    own = [(text, n) for n, text in enumerate(words, 1) if not _is_directive(composer.parse([text])[0])]
-    # A text is read in Hydra's grammar (`range(1,5)`), a list's values are meant as they are.
-    section = [(key, v) if isinstance(v, list) else (f"{key}={v}", 0) for key, v in chosen.axes.items()]
+    """Parse all overrides to axes: those of files first, so that the command line overrides them."""
+    typed = [(text, n) for n, text in enumerate(words, 1) if not _is_directive(composer.parse([text])[0])]
+    # A text is parsed by Hydra's grammar (`range(1,5)`); a list's values are literal.
+    section = [(key, v) if isinstance(v, list) else (f"{key}={v}", 0) for key, v in sweep_settings.axes.items()]
     parameters = [(text, 0) for text in _parameters(hydra)]
-    found = axes.read(composer, [*parameters, *section, *own], most + 1, chosen.shuffle or 0)
-    if late := [axis.key for axis in found if _is_directive(composer.parse([f"{axis.key}=x"])[0])]:
-        raise Rejected(_read_already(key, bare(key) in map(bare, chosen.axes)) for key in late)
+    found = axes.read(composer, [*parameters, *section, *typed], most + 1, sweep_settings.shuffle or 0)
+    if directives := [axis.key for axis in found if _is_directive(composer.parse([f"{axis.key}=x"])[0])]:
+        raise Rejected(_directive_axis(key, bare(key) in map(bare, sweep_settings.axes)) for key in directives)
     return found
 
 
-def _read_already(key: str, listed: bool) -> Diagnostic:
-    """What says how to sweep, among the axes that a file gives: it would be left out of every point."""
-    subject = "sweep.axes" if listed else "hydra.sweeper.params"
-    told = f"{subject} sets {key}, which says how to sweep and is no part of any job"
-    how = f"write it into the defaults list (- /{bare(key)}: …) or on the command line"
+def _directive_axis(key: str, in_section: bool) -> Diagnostic:
+    """Report a directive among the axes of a file: points would not include it."""
+    subject = "sweep.axes" if in_section else "hydra.sweeper.params"
+    headline = f"{subject} sets {key}, which says how to sweep and is no part of any job"
+    help_ = f"write it into the defaults list (- /{bare(key)}: …) or on the command line"
     if "." in bare(key):
-        how = f"set {bare(key)} in the file itself or on the command line"
-    return error("FT030", told, subject, key, how)
+        help_ = f"set {bare(key)} in the file itself or on the command line"
+    return error("FT030", headline, subject, key, help_)
 
 
 def _is_directive(override: Any) -> bool:
@@ -188,132 +188,132 @@ def _is_directive(override: Any) -> bool:
 
 
 def _parameters(hydra: Mapping[str, Any]) -> Iterator[str]:
-    """`hydra.sweeper.params` as overrides; Hydra types the values as text."""
+    """Yield `hydra.sweeper.params` as overrides; Hydra declares the values as text."""
     parameters = (hydra.get("sweeper") or {}).get("params") or {}
     for key, value in parameters.items():
         if isinstance(value, dict | list) or value is None:
-            told = f"hydra.sweeper.params.{key} must be text in Hydra's grammar, not {value!r}"
-            raise Rejected([error("FT031", told, "hydra.sweeper.params", value, f"write {key}: choice(…)")])
+            headline = f"hydra.sweeper.params.{key} must be text in Hydra's grammar, not {value!r}"
+            raise Rejected([error("FT031", headline, "hydra.sweeper.params", value, f"write {key}: choice(…)")])
         yield f"{key}={value}"
 
 
-def _settled(composer: Composer, spans: Iterable[Axis]) -> list[Any]:
-    """The overrides that all points share."""
-    return composer.parse([axis.texts[0] for axis in spans if not axis.swept])
+def _fixed_overrides(composer: Composer, sweep_axes: Iterable[Axis]) -> list[Any]:
+    """Return the overrides that all points share."""
+    return composer.parse([axis.texts[0] for axis in sweep_axes if not axis.swept])
 
 
 class _Expansion:
-    """A sweep in the making."""
+    """Expansion of the axes to a sweep."""
 
-    def __init__(self, composer: Composer, spans: list[Axis], chosen: Settings) -> None:
+    def __init__(self, composer: Composer, sweep_axes: list[Axis], sweep_settings: Settings) -> None:
         self.composer = composer
-        self.axes = spans
-        self.settings = chosen
-        self.swept = frozenset(bare(axis.key) for axis in spans if axis.swept)
+        self.axes = sweep_axes
+        self.settings = sweep_settings
+        self.swept = frozenset(bare(axis.key) for axis in sweep_axes if axis.swept)
         self.groups = frozenset(key for key in self.swept if composer.is_group(key.partition("@")[0]))
-        self.labels = labeller(self.swept, self.groups, chosen.alias)
-        self.replay = Replay(composer, self.swept, composer.directives(_settled(composer, spans)))
-        self.include = [condition.parse(text) for text in chosen.include]
-        self.exclude = [condition.parse(text) for text in chosen.exclude]
+        self.labels = labeller(self.swept, self.groups, sweep_settings.alias)
+        self.replay = Replay(composer, self.swept, composer.directives(_fixed_overrides(composer, sweep_axes)))
+        self.include = [condition.parse(text) for text in sweep_settings.include]
+        self.exclude = [condition.parse(text) for text in sweep_settings.exclude]
 
     def sweep(self, limit: int, notes: list[Diagnostic]) -> Sweep:
-        points = self._chosen(limit)
+        points = self._points(limit)
         if not points:
             empty = next((axis.key for axis in self.axes if not axis.texts), "")
             why = f": {empty} has no values" if empty else ": every point is excluded"
             raise Rejected([error("FT035", f"the sweep has no points{why}", bare(empty) or "sweep")])
-        notes += self._unused()
+        notes += self._unused_optional()
         positions = {axis.key: axis.position for axis in self.axes}
         return Sweep(points, self.settings, self.swept, self.groups, positions, tuple(notes), self.replay)
 
-    def _chosen(self, limit: int) -> tuple[Point, ...]:
+    def _points(self, limit: int) -> tuple[Point, ...]:
         dimensions = axes.pair(self.axes, self.settings.zip)
-        many = axes.count(dimensions)
-        if many > max(limit, _ENUMERABLE):
-            raise Rejected([_too_many(many, limit)])
+        total = axes.count(dimensions)
+        if total > max(limit, _ENUMERABLE):
+            raise Rejected([_too_many(total, limit)])
         for axis in self.axes:
             if axis.sweep:
                 self.composer.remember(*axis.sweep)
-        points = self._labelled(self._sifted(axes.product(self.axes, dimensions)))
+        points = self._labelled(self._filtered(axes.product(self.axes, dimensions)))
         if self.settings.sample is not None and self.settings.sample < len(points):
-            kept = set(self._mixed(range(len(points)), points)[: self.settings.sample])
-            points = [point for place, point in enumerate(points) if place in kept]
+            sample = set(self._shuffled(range(len(points)), points)[: self.settings.sample])
+            points = [point for index, point in enumerate(points) if index in sample]
         if self.settings.shuffle is not None:
-            points = [points[place] for place in self._mixed(range(len(points)), points)]
+            points = [points[index] for index in self._shuffled(range(len(points)), points)]
         if len(points) > limit:
             raise Rejected([_too_many(len(points), limit)])
         return tuple(points)
 
-    def _mixed(self, places: Sequence[int], points: Sequence[Point]) -> list[int]:
-        """Places in an order that depends on each point alone, so that one more value keeps most of a sample."""
-        by_overrides = {points[place].overrides: place for place in places}
-        return [by_overrides[text] for text in axes.mixed(list(by_overrides), self.settings.shuffle or 0)]
+    def _shuffled(self, indexes: Sequence[int], points: Sequence[Point]) -> list[int]:
+        """Order indexes by a hash of each point alone, so that one more value keeps most of a sample."""
+        by_overrides = {points[index].overrides: index for index in indexes}
+        return [by_overrides[overrides] for overrides in axes.mixed(list(by_overrides), self.settings.shuffle or 0)]
 
-    def _sifted(self, products: Iterable[tuple[str, ...]]) -> Iterator[tuple[str, ...]]:
+    def _filtered(self, products: Iterable[tuple[str, ...]]) -> Iterator[tuple[str, ...]]:
         seen: set[tuple[str, ...]] = set()
         for overrides in products:
-            fitting = self._fitting(overrides)
-            if fitting not in seen and self._is_wanted(fitting):
-                seen.add(fitting)
-                yield fitting
+            kept = self._without_unknown_optional(overrides)
+            if kept not in seen and self._is_wanted(kept):
+                seen.add(kept)
+                yield kept
 
-    def _fitting(self, overrides: tuple[str, ...]) -> tuple[str, ...]:
-        """Without the optional overrides whose key the chosen options do not know."""
-        doubtful = [text for text in overrides if bare(text.partition("=")[0]) in self.settings.optional]
-        if not doubtful:
+    def _without_unknown_optional(self, overrides: tuple[str, ...]) -> tuple[str, ...]:
+        """Drop the optional overrides whose key the chosen options do not have."""
+        optional = [text for text in overrides if bare(text.partition("=")[0]) in self.settings.optional]
+        if not optional:
             return overrides
-        known = self.composer.keys(self.composer.parse([text for text in overrides if text not in doubtful]))
-        return tuple(text for text in overrides if text not in doubtful or bare(text.partition("=")[0]) in known)
+        keys = self.composer.keys(self.composer.parse([text for text in overrides if text not in optional]))
+        return tuple(text for text in overrides if text not in optional or bare(text.partition("=")[0]) in keys)
 
     def _is_wanted(self, overrides: tuple[str, ...]) -> bool:
         if not self.include and not self.exclude:
             return True
-        look = _lookup(overrides, self._values(overrides), self.replay, self.composer)
-        if any(each.holds(look) for each in self.exclude):
+        lookup = _lookup(overrides, self._values(overrides), self.replay, self.composer)
+        if any(each.holds(lookup) for each in self.exclude):
             return False
-        return not self.include or any(each.holds(look) for each in self.include)
+        return not self.include or any(each.holds(lookup) for each in self.include)
 
     def _values(self, overrides: Iterable[str]) -> dict[str, Any]:
         return {bare(text.partition("=")[0]): self.composer.parse([text])[0].value() for text in overrides}
 
-    def _labelled(self, found: Iterable[tuple[str, ...]]) -> list[Point]:
+    def _labelled(self, products: Iterable[tuple[str, ...]]) -> list[Point]:
         points = []
-        for overrides in found:
+        for overrides in products:
             values = {key: value for key, value in self._values(overrides).items() if key in self.swept}
             points.append(Point(overrides, values, self.labels.label(values)))
-        return list(_told_apart(points))
+        return list(_with_unique_labels(points))
 
-    def _unused(self) -> Iterator[Diagnostic]:
+    def _unused_optional(self) -> Iterator[Diagnostic]:
         for key in sorted(self.settings.optional - {bare(axis.key) for axis in self.axes}):
             yield note("FT037", f"sweep.optional names {key}, which nothing sets", "sweep.optional", key)
 
 
-def _told_apart(points: list[Point]) -> Iterator[Point]:
-    """Values that read the same in a name (`a.b` and `a-b`) get a hash."""
-    seen: dict[str, int] = {}
+def _with_unique_labels(points: list[Point]) -> Iterator[Point]:
+    """Add a hash to equal labels: different values may yield the same label (`a.b` and `a-b`)."""
+    counts: dict[str, int] = {}
     for point in points:
-        seen[point.label] = seen.get(point.label, 0) + 1
+        counts[point.label] = counts.get(point.label, 0) + 1
     for point in points:
-        yield point if seen[point.label] == 1 else replace(point, label=told_apart(point.label, point.values))
+        yield point if counts[point.label] == 1 else replace(point, label=told_apart(point.label, point.values))
 
 
 def _lookup(
     overrides: tuple[str, ...], values: Mapping[str, Any], replay: Replay, composer: Composer
 ) -> Callable[[str], Any]:
-    """Values of a point by key: what it sets, without composing it; else what it composes to."""
+    """Return a lookup of a point's values by key, which composes the point only for keys that it does not set."""
     composed: list[Composition] = []
 
-    def look(key: str) -> Any:
+    def value_of(key: str) -> Any:
         if key in values:
             return values[key]
         if not composed:
             composed.append(replay.compose(overrides))
-        return _found(key, composed[0], composer)
+        return _value_at(key, composed[0], composer)
 
-    return look
+    return value_of
 
 
-def _found(key: str, composition: Composition, composer: Composer) -> Any:
+def _value_at(key: str, composition: Composition, composer: Composer) -> Any:
     if key in composition.choices:
         return composition.choices[key]
     value: Any = composition.config
@@ -326,11 +326,11 @@ def _found(key: str, composition: Composition, composer: Composer) -> Any:
     return value
 
 
-def _too_many(many: int, limit: int) -> Diagnostic:
-    how = f"--limit {many} says that this is meant; sweep.exclude and sweep.sample make it smaller"
-    return error("FT034", f"the sweep has {many} points, and {limit} are allowed", "sweep", many, how)
+def _too_many(total: int, limit: int) -> Diagnostic:
+    help_ = f"--limit {total} says that this is meant; sweep.exclude and sweep.sample make it smaller"
+    return error("FT034", f"the sweep has {total} points, and {limit} are allowed", "sweep", total, help_)
 
 
 def positions(sweep: Sweep, point: Point) -> list[int]:
-    """Where on the command line each override of a point was written, 0 for those from files."""
+    """Return the command-line position of each override of a point, 0 for those from files."""
     return [sweep.positions.get(text.partition("=")[0], 0) for text in point.overrides]

@@ -1,12 +1,14 @@
-"""Replay: composing many points at the cost of a few.
+"""Cache of composed frames: composes one point of each kind, and the others by substitution.
 
 Points that choose the same options and set the same keys differ only in values.  Such points share a frame:
-the configuration composed once, with a marker for every swept value.  Where a marker stands afterwards, the
-point's own value goes; where it is part of a text, OmegaConf put it there by interpolation, and the value's
-text goes there.  So precedence, packages and interpolation stay Hydra's and OmegaConf's own.
+the configuration composed once, with a marker for every swept value.  A marker in the composed configuration is
+replaced by the point's own value; a marker inside a text, where OmegaConf interpolated it, by the value's text.
+So precedence, packages and interpolation stay Hydra's and OmegaConf's own.
 
-What a marker cannot stand for is composed anew for each point: mappings, which merge; values that are
-interpolations themselves; and configurations with resolvers or nested interpolations, which may compute with a value.
+Example: `trainer.lr=1e-4,2e-4` composes `trainer.lr=MARKER` once; `${trainer.lr}` elsewhere becomes MARKER too.
+
+A marker cannot replace mappings, which merge; values that are interpolations themselves; and configurations with
+resolvers or nested interpolations, which may compute with a value.  Such points are composed one by one.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from ftgen.diagnostics import Diagnostic, Rejected, error
 from ftgen.sweeping.label import bare
 from ftgen.trace import OverrideTrace
 
-# Printable, so that it is found again in the text of a list, too.
+# Printable, so that it is also found in the text of a list.
 _MARKER = re.compile("⟪ftgen ([0-9]+)⟫")
 _REFERENCE = re.compile(r"\$\{\.*[A-Za-z_]\w*(?:\.\w+)*\}|\$\{oc\.env:\w+(?:,[\w./:-]*)?\}|\$\{hydra:[\w./]+\}")
 _MOST_FRAMES = 512
@@ -32,8 +34,8 @@ Directives = tuple[Mapping[str, Any], Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class _Word:
-    """An override as frames see it: what it has in common with its fellows, and the value that is its own."""
+class _SplitOverride:
+    """Override split into the shape that points of a frame share, and the value that differs between them."""
 
     shape: tuple[str, str]
     path: str
@@ -43,121 +45,121 @@ class _Word:
     def varies(self) -> bool:
         return bool(self.shape[1])
 
-    def overlaps(self, other: _Word) -> bool:
-        """Whether one writes into what the other one sets; then their order matters."""
+    def overlaps(self, other: _SplitOverride) -> bool:
+        """Return whether one sets a key inside the other's, so that their order matters."""
         return self.path.startswith(other.path) or other.path.startswith(self.path)
 
 
 class Replay:
-    """Composes the points of one sweep; equal to `Composer.compose` of each."""
+    """Composer of one sweep's points by cached frames, with the results of `Composer.compose`."""
 
     def __init__(self, composer: Composer, swept: Collection[str], directives: Directives = ({}, {})) -> None:
-        """Keep what varies.
+        """Start without frames.
 
         Args:
-            composer: composes what cannot be replayed.
-            swept: the swept keys, without prefixes.
-            directives: the `hydra` and `sweep` nodes of what all points share.
+            composer: composer of frames, and of points without a frame.
+            swept: swept keys, without prefixes.
+            directives: nodes `hydra` and `sweep` of the overrides that all points share.
         """
         self.composer = composer
         self.swept = frozenset(swept)
-        self._told = _sweep_of(*directives)
-        self._words: dict[str, _Word] = {}
+        self._sweep_settings = _settings_of(*directives)
+        self._split_overrides: dict[str, _SplitOverride] = {}
         self._frames: dict[tuple[tuple[str, str], ...], _Frame | None] = {}
 
     def compose(self, overrides: Sequence[str]) -> Composition:
-        """The composition of a point.
+        """Compose a point.
 
         Raises:
-            Rejected: as `Composer.compose` does.
+            Rejected: like `Composer.compose`.
         """
-        words = [self._word(text) for text in overrides]
-        shape = tuple(word.shape for word in words)
+        splits = [self._split(text) for text in overrides]
+        shape = tuple(split.shape for split in splits)
         if shape not in self._frames:
             if len(self._frames) >= _MOST_FRAMES:
                 self._frames.clear()
-            self._frames[shape] = self._frame(overrides, words)
+            self._frames[shape] = self._frame(overrides, splits)
         frame = self._frames[shape]
         if frame is None:
             parsed = self.composer.parse(overrides)
-            return self._heard(self.composer.compose(parsed), parsed)
-        return frame.filled(overrides, [word.value for word in words])
+            return self._checked(self.composer.compose(parsed), parsed)
+        return frame.filled(overrides, [split.value for split in splits])
 
-    def _heard(self, composition: Composition, overrides: Sequence[Override]) -> Composition:
-        """The composition, unless a swept option says how to sweep: the points are made without asking it.
+    def _checked(self, composition: Composition, overrides: Sequence[Override]) -> Composition:
+        """Return the composition, unless a swept option sets how to sweep: the expansion would ignore it.
 
         Raises:
             Rejected: FT030, for each such option.
         """
-        if _sweep_of(composition.hydra, composition.sweep) == self._told:
+        if _settings_of(composition.hydra, composition.sweep) == self._sweep_settings:
             return composition
         varied = [o for o in overrides if bare(o.get_key_element()) in self.swept]
         fixed = [o for o in overrides if o not in varied]
-        said = [o for o in varied if _sweep_of(*self.composer.directives([*fixed, o])) != self._told]
-        raise Rejected(_unheard(bare(o.get_key_element()), composition.choices) for o in said or varied)
+        offending = [o for o in varied if _settings_of(*self.composer.directives([*fixed, o])) != self._sweep_settings]
+        raise Rejected(_ignored_sweep(bare(o.get_key_element()), composition.choices) for o in offending or varied)
 
-    def _word(self, text: str) -> _Word:
-        if text not in self._words:
-            self._words[text] = self._read(text)
-        return self._words[text]
+    def _split(self, text: str) -> _SplitOverride:
+        if text not in self._split_overrides:
+            self._split_overrides[text] = self._parse(text)
+        return self._split_overrides[text]
 
-    def _read(self, text: str) -> _Word:
+    def _parse(self, text: str) -> _SplitOverride:
         override = self.composer.parse([text])[0]
         key, element, value = override.key_or_group, override.get_key_element(), override.value()
         if self.composer.chooses(override):
-            return _Word((text, ""), f"/{key}.", None)
-        if bare(element) in self.swept and not override.is_delete() and _is_plain(value):
-            return _Word((element, "list" if isinstance(value, list) else "scalar"), f"{key}.", value)
-        return _Word((text, ""), f"{key}.", None)
+            return _SplitOverride((text, ""), f"/{key}.", None)
+        if bare(element) in self.swept and not override.is_delete() and _is_literal(value):
+            return _SplitOverride((element, "list" if isinstance(value, list) else "scalar"), f"{key}.", value)
+        return _SplitOverride((text, ""), f"{key}.", None)
 
-    def _frame(self, overrides: Sequence[str], words: Sequence[_Word]) -> _Frame | None:
-        if any(one.varies and one.overlaps(other) for one in words for other in words if other is not one):
+    def _frame(self, overrides: Sequence[str], splits: Sequence[_SplitOverride]) -> _Frame | None:
+        if any(one.varies and one.overlaps(other) for one in splits for other in splits if other is not one):
             return None
         parsed = self.composer.parse(overrides)
-        pairs = list(enumerate(zip(parsed, words, strict=True)))
+        pairs = list(enumerate(zip(parsed, splits, strict=True)))
         try:
             if any(override.is_delete() for override in parsed):
-                # What is nothing cannot be deleted, and a deleted key may be an interpolation of a swept one.
-                self.composer.compose([replace(o, _value=None) if word.varies else o for _, (o, word) in pairs])
-            marked = [replace(o, _value=_marker(n, word)) if word.varies else o for n, (o, word) in pairs]
+                # A null cannot be deleted, and a deleted key may be an interpolation of a swept one.
+                self.composer.compose([replace(o, _value=None) if split.varies else o for _, (o, split) in pairs])
+            marked = [replace(o, _value=_marker(n, split)) if split.varies else o for n, (o, split) in pairs]
             composition, unresolved = self.composer.template(marked)
         except Rejected:
             return None
         if any("${" in _REFERENCE.sub("", text) for text in _texts(unresolved)):
             return None
-        slots = _slots(composition.config, frozenset(n for n, w in enumerate(words) if w.shape[1] == "list"))
-        return None if slots is None else _Frame(self._heard(composition, parsed), slots)
+        slots = _slots(composition.config, frozenset(n for n, w in enumerate(splits) if w.shape[1] == "list"))
+        return None if slots is None else _Frame(self._checked(composition, parsed), slots)
 
 
-def _sweep_of(hydra: Mapping[str, Any], sweep: Mapping[str, Any]) -> tuple[Any, Mapping[str, Any]]:
-    """What says how to sweep: Hydra's sweeper, and ftgen's own section."""
+def _settings_of(hydra: Mapping[str, Any], sweep: Mapping[str, Any]) -> tuple[Any, Mapping[str, Any]]:
+    """Return the settings of a sweep: Hydra's sweeper, and ftgen's own section."""
     return hydra.get("sweeper"), sweep
 
 
-def _unheard(group: str, choices: Mapping[str, str]) -> Diagnostic:
+def _ignored_sweep(group: str, choices: Mapping[str, str]) -> Diagnostic:
     option = choices.get(group, "")
     headline = f"{group}={option} says how to sweep, and is one of the swept values: its own axes would be left out"
-    how = f"choose {option} alone, or move its axes to the command line"
-    return error("FT030", headline, group, option, how)
+    help_ = f"choose {option} alone, or move its axes to the command line"
+    return error("FT030", headline, group, option, help_)
 
 
-def _is_plain(value: Any) -> bool:
-    """Whether a value is its own resolution: no interpolation, nothing missing, nothing that merges."""
+def _is_literal(value: Any) -> bool:
+    """Return whether a value is literal: no interpolation, not missing, and no mapping."""
     if isinstance(value, list):
-        return all(_is_plain(item) and not isinstance(item, list) for item in value)
+        return all(_is_literal(item) and not isinstance(item, list) for item in value)
     if isinstance(value, str):
         return "$" not in value and value != "???" and "\\" not in value
     return value is None or isinstance(value, bool | int | float)
 
 
-def _marker(number: int, word: _Word) -> Any:
+def _marker(number: int, split: _SplitOverride) -> Any:
     text = f"⟪ftgen {number}⟫"
-    return [text] if word.shape[1] == "list" else text
+    return [text] if split.shape[1] == "list" else text
 
 
 @dataclass(frozen=True, slots=True)
-class _Text:
-    """A text with values in it: pieces of text and numbers of values in turn."""
+class _TextTemplate:
+    """Template of a text: pieces of text, and indexes of values to insert."""
 
     pieces: tuple[str | int, ...]
 
@@ -165,13 +167,13 @@ class _Text:
         return "".join(piece if isinstance(piece, str) else str(values[piece]) for piece in self.pieces)
 
 
-# A branch leads from a key or an index to what is to be filled below it.
+# Tree of slots: by key or index, the index of a value, a `_TextTemplate`, or the slots below.
 _Slots = Mapping[Any, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class _Frame:
-    """A composition with slots where the values of a point go."""
+    """Composition with slots for the values of a point."""
 
     composition: Composition
     slots: _Slots
@@ -182,35 +184,35 @@ class _Frame:
 
 
 def _filled(node: Any, slots: _Slots, values: Sequence[Any]) -> Any:
-    """A copy of the branches that lead to a slot; everything else is shared, and nobody writes to it."""
-    copy = node.copy()
+    """Fill the slots in a copy of the branches that lead to them; everything else is shared and never changed."""
+    copied = node.copy()
     for key, slot in slots.items():
         if isinstance(slot, int):
             value = values[slot]
-            copy[key] = list(value) if isinstance(value, list) else value
-        elif isinstance(slot, _Text):
-            copy[key] = slot.filled(values)
+            copied[key] = list(value) if isinstance(value, list) else value
+        elif isinstance(slot, _TextTemplate):
+            copied[key] = slot.filled(values)
         else:
-            copy[key] = _filled(node[key], slot, values)
-    return copy
+            copied[key] = _filled(node[key], slot, values)
+    return copied
 
 
 def _slots(node: Any, lists: Collection[int]) -> _Slots | None:
-    """Where markers stand below a mapping or list; None when one stands where no value can go."""
-    found = {key: _slot(child, lists) for key, child in _children(node)}
-    if None in found.values():
+    """Return the slots of the markers in a mapping or list; None if a value cannot replace one of them."""
+    slots = {key: _slot(child, lists) for key, child in _children(node)}
+    if None in slots.values():
         return None
-    return {key: slot for key, slot in found.items() if slot != {}}
+    return {key: slot for key, slot in slots.items() if slot != {}}
 
 
-def _slot(child: Any, lists: Collection[int]) -> int | _Text | _Slots | None:
+def _slot(child: Any, lists: Collection[int]) -> int | _TextTemplate | _Slots | None:
     if isinstance(child, str):
         pieces = _pieces(child)
         numbers = [piece for piece in pieces if isinstance(piece, int)]
         if not numbers:
             return {}
-        # A list inside of a text, or an item taken out of it, is more than a marker can stand for.
-        return None if any(n in lists for n in numbers) else numbers[0] if len(pieces) == 1 else _Text(pieces)
+        # A marker cannot represent the text of a list, or a single item of it.
+        return None if any(n in lists for n in numbers) else numbers[0] if len(pieces) == 1 else _TextTemplate(pieces)
     if isinstance(child, list) and len(child) == 1 and isinstance(child[0], str):
         pieces = _pieces(child[0])
         if len(pieces) == 1 and pieces[0] in lists:

@@ -1,7 +1,7 @@
-"""The `sweep` section: what a sweep is beyond the axes that Hydra's grammar can write.
+"""The `sweep` section: settings of a sweep beyond the axes that Hydra's grammar can express.
 
-It says how points are made, never what a job is: it is taken out of the configuration before a job is
-compiled, so that a job's bytes do not depend on it.
+It controls how points are made, never a job: it is removed from the configuration before a job is compiled,
+so that a job's bytes do not depend on it.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from ftgen.diagnostics import Diagnostic, Rejected, error
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """A checked `sweep` section.
+    """Checked `sweep` section.
 
     Attributes:
-        name: folder of the sweep and base of its jobs' names; None: made from what is not swept.
-        axes: key to values, as if they were swept on the command line; a text is read in Hydra's grammar.
-        zip: keys whose axes advance together.
-        exclude: conditions of points to leave out.
-        include: conditions of which a point must meet one, where there are any.
+        name: folder of the sweep and base of its jobs' names; None: made from the keys that are not swept.
+        axes: values by key, as if swept on the command line; a text is parsed by Hydra's grammar.
+        zip: groups of keys whose axes advance together.
+        exclude: conditions of points to drop.
+        include: conditions of which a point must meet one, if there are any.
         shuffle: seed of the order of points.
-        sample: how many points to keep, chosen by `shuffle`'s seed (0 without one).
-        optional: keys that are set only where the chosen options know them.
-        alias: key to the word that labels use for it.
-        max_parallel: how many jobs the queue's capability leaves room for.
+        sample: number of points to keep, chosen by `shuffle`'s seed (0 without one).
+        optional: keys to set only if the chosen options have them.
+        alias: abbreviation in labels, by key.
+        max_parallel: number of jobs for which the queue's capability has room.
     """
 
     name: str | None = None
@@ -45,10 +45,10 @@ class Settings:
 
 
 def read(section: Mapping[str, Any]) -> Settings:
-    """The section's plain content as `Settings`.
+    """Check the section's plain content and return it as `Settings`.
 
     Raises:
-        Rejected: with one FT031 for every key that is unknown or of wrong shape.
+        Rejected: FT031, for every key that is unknown or has a malformed value.
     """
     values: dict[str, Any] = {}
     problems: list[Diagnostic] = []
@@ -106,13 +106,13 @@ def _aliases(value: Any) -> dict[str, str]:
     raise ValueError("a mapping of keys to words of small letters, digits and dashes")
 
 
-def _whole(at_least: int) -> Callable[[Any], int]:
-    def whole(value: Any) -> int:
-        if isinstance(value, int) and not isinstance(value, bool) and value >= at_least:
+def _whole(minimum: int) -> Callable[[Any], int]:
+    def read_whole(value: Any) -> int:
+        if isinstance(value, int) and not isinstance(value, bool) and value >= minimum:
             return value
-        raise ValueError(f"a whole number from {at_least} on")
+        raise ValueError(f"a whole number from {minimum} on")
 
-    return whole
+    return read_whole
 
 
 _READERS: dict[str, Callable[[Any], Any]] = {
