@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from omegaconf import Container, Node, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from ftgen.compose.merge import _assembled
+from ftgen.compose.merge import _dict_config
 
 _leaves = st.sampled_from(
     [None, True, 1, 1.0, float("inf"), "", "text", "???", "${a.b}", "x ${a}", "\\${a}", "${", "${a"]
@@ -42,6 +42,6 @@ def test_sections_that_were_made_before_are_as_if_made_anew(content: dict[str, A
         anew = nodes(OmegaConf.create(content))
     except OmegaConfBaseException as failure:
         with pytest.raises(type(failure), match=f"^{re.escape(str(failure))}$"):
-            _assembled(content)
+            _dict_config(content)
     else:
-        assert [nodes(_assembled(content)) for _ in range(2)] == [anew] * 2
+        assert [nodes(_dict_config(content)) for _ in range(2)] == [anew] * 2
