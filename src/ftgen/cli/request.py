@@ -42,7 +42,7 @@ def is_sweep(arguments: Arguments, composer: Composer) -> bool:
     overrides = composer.parse(arguments.overrides)
     modes = [o.value() for o in overrides if o.key_or_group == "hydra.mode"]
     if not modes:
-        hydra, _ = composer.directives(overrides)
+        hydra, _ = composer.run_sections(overrides)
         modes = [hydra.get("mode")]
     asked = str(modes[-1]).upper() == "MULTIRUN"
     if not asked:

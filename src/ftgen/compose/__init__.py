@@ -10,10 +10,10 @@ option of the same name shadows ours.
 from ftgen.compose.composer import Composer, Composition, compose
 from ftgen.compose.grammar import Alternative, alternatives, spelled
 from ftgen.compose.request import Request, displayed
-from ftgen.compose.section import DIRECTIVES
+from ftgen.compose.section import RUN_SECTIONS
 
 __all__ = [
-    "DIRECTIVES",
+    "RUN_SECTIONS",
     "Alternative",
     "Composer",
     "Composition",

@@ -14,10 +14,10 @@ from ftgen.compose.defaults import Defaults, branches, choices_made
 from ftgen.compose.grammar import Alternative, Parser, refuse_sweeps
 from ftgen.compose.interpolation import environment, resolve
 from ftgen.compose.merge import apply, configured, merge
-from ftgen.compose.node import directives_problems
+from ftgen.compose.node import run_section_problems
 from ftgen.compose.process import hydra_1_3
 from ftgen.compose.request import Request, displayed
-from ftgen.compose.section import DIRECTIVES, keys, taken_out
+from ftgen.compose.section import RUN_SECTIONS, keys, taken_out
 from ftgen.compose.show import Kind, as_yaml, hydra_node, part
 from ftgen.compose.sources import Repository, read_scripts
 from ftgen.diagnostics import Rejected
@@ -100,7 +100,7 @@ class Composer:
         """Return the result of `compose` and the same configuration with unresolved interpolations."""
         config, defaults = self._unresolved(overrides, skip_missing=skip_missing)
         choices = choices_made(defaults)
-        hydra, sweep = (taken_out(config, node) for node in DIRECTIVES)
+        hydra, sweep = (taken_out(config, node) for node in RUN_SECTIONS)
         unresolved: dict[str, Any] = OmegaConf.to_container(config, resolve=False)  # type: ignore[assignment]
         composition = Composition(
             config=resolve(config, unresolved, choices),
@@ -113,22 +113,22 @@ class Composer:
         )
         return composition, unresolved
 
-    def directives(self, overrides: Sequence[Override]) -> tuple[dict[str, Any], dict[str, Any]]:
+    def run_sections(self, overrides: Sequence[Override]) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return the `hydra` and `sweep` nodes, unresolved, before a sweep is expanded.
 
         Apply only choices and overrides of these nodes: other keys may exist in a swept option only.
         """
         applicable = [
-            o for o in overrides if self.is_group(o.key_or_group) or o.key_or_group.split(".")[0] in DIRECTIVES
+            o for o in overrides if self.is_group(o.key_or_group) or o.key_or_group.split(".")[0] in RUN_SECTIONS
         ]
         fixed = [o for o in applicable if not o.is_sweep_override()]
         try:
-            config, _ = self._unresolved(fixed, skip_missing=True, only=DIRECTIVES)
+            config, _ = self._unresolved(fixed, skip_missing=True, only=RUN_SECTIONS)
         except Rejected:
             # Report a wrong choice together with wrong values of the same command line.
             self._unresolved([o for o in overrides if not o.is_sweep_override()], skip_missing=True)
             raise
-        hydra, sweep = (taken_out(config, node) for node in DIRECTIVES)
+        hydra, sweep = (taken_out(config, node) for node in RUN_SECTIONS)
         return hydra, sweep
 
     def keys(self, overrides: Sequence[Override]) -> set[str]:
@@ -165,9 +165,9 @@ class Composer:
         """
         config, defaults = self._unresolved(overrides)
         choices = choices_made(defaults)
-        directives = {node: taken_out(config, node) for node in DIRECTIVES}
-        hydra = hydra_node(directives["hydra"], overrides, choices, self.request.config_name)
-        return as_yaml(part(config, hydra, directives["sweep"], kind), package, choices, resolved=resolved)
+        run_sections = {node: taken_out(config, node) for node in RUN_SECTIONS}
+        hydra = hydra_node(run_sections["hydra"], overrides, choices, self.request.config_name)
+        return as_yaml(part(config, hydra, run_sections["sweep"], kind), package, choices, resolved=resolved)
 
     def trace(self, overrides: Sequence[Override]) -> Trace:
         """Return the provenance of values and choices: files in merge order, and overrides by position.
@@ -200,7 +200,7 @@ class Composer:
             merged = merge(defaults, self._repository)
             config = configured({key: merged[key] for key in merged if not only or key in only})
         problems += apply(defaults.config_overrides, config, overrides)
-        problems += directives_problems(config)
+        problems += run_section_problems(config)
         if problems:
             raise Rejected(problems)
         return config, defaults

@@ -17,7 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 from ftgen.compose.entries import Entry
 from ftgen.compose.grammar import is_hydras
 from ftgen.compose.problems import broken_defaults, last_line, unknown_group, unknown_option
-from ftgen.compose.section import DIRECTIVES
+from ftgen.compose.section import RUN_SECTIONS
 from ftgen.compose.sources import Repository
 from ftgen.diagnostics import Diagnostic, Rejected, error
 
@@ -150,7 +150,7 @@ def _is_unknown(option: Any, options: Sequence[str]) -> bool:
 def choices_made(defaults: DefaultsList) -> dict[str, str]:
     """Return the chosen option by group, in the order of the defaults list; Hydra records them in reverse."""
     in_order = reversed(defaults.overrides.known_choices.items())
-    jobs = ((group, option) for group, option in in_order if group.split("/")[0].split("@")[0] not in DIRECTIVES)
+    jobs = ((group, option) for group, option in in_order if group.split("/")[0].split("@")[0] not in RUN_SECTIONS)
     return {group: str(option) for group, option in jobs if option is not None}
 
 

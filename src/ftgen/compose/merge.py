@@ -16,7 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ftgen import spec
 from ftgen.compose.problems import last_line, position, unknown_key
-from ftgen.compose.section import DIRECTIVES, is_section
+from ftgen.compose.section import RUN_SECTIONS, is_section
 from ftgen.compose.sources import Repository
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, error
 
@@ -53,14 +53,14 @@ def _merged(base: dict[str, Any], upper: dict[str, Any]) -> dict[str, Any]:
 
 def configured(merged: dict[str, Any]) -> DictConfig:
     """Convert the merged files to a DictConfig that refuses unknown keys, except in free mappings."""
-    content = {**{directive: {} for directive in DIRECTIVES}, **merged}
+    content = {**{section: {} for section in RUN_SECTIONS}, **merged}
     try:
         config = _dict_config(content)
     except OmegaConfBaseException as failure:
         raise Rejected([error("FT014", last_line(failure), _key(failure))]) from None
     OmegaConf.set_struct(config, True)
-    for directive in DIRECTIVES:
-        if is_section(node := config._get_node(directive)):  # noqa: SLF001 - as written, unresolved
+    for section in RUN_SECTIONS:
+        if is_section(node := config._get_node(section)):  # noqa: SLF001 - as written, unresolved
             OmegaConf.set_struct(node, False)  # type: ignore[arg-type]
     for key in spec.free_mappings():
         node = OmegaConf.select(config, key, throw_on_resolution_failure=False, throw_on_missing=False)

@@ -15,20 +15,20 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
 from ftgen.compose.problems import last_line
-from ftgen.compose.section import DIRECTIVES, is_section, keys
+from ftgen.compose.section import RUN_SECTIONS, is_section, keys
 from ftgen.diagnostics import Diagnostic, error
 
 
-def directives_problems(config: DictConfig) -> Iterator[Diagnostic]:
+def run_section_problems(config: DictConfig) -> Iterator[Diagnostic]:
     """Yield one problem for each of `hydra` and `sweep` that is no mapping, and for each key unknown to Hydra."""
-    for directive in DIRECTIVES:
-        node: Any = config._get_node(directive, validate_access=False)  # noqa: SLF001 - as written, unresolved
+    for section in RUN_SECTIONS:
+        node: Any = config._get_node(section, validate_access=False)  # noqa: SLF001 - as written, unresolved
         if is_section(node):
             content: Any = OmegaConf.to_container(node, resolve=False)
-            yield from _hydra_problems(content) if directive == "hydra" else ()
+            yield from _hydra_problems(content) if section == "hydra" else ()
         elif node is not None and node._value() is not None:  # noqa: SLF001 - null is no content
-            help_ = f"set keys of it: {directive}.KEY"
-            yield error("FT012", f"{directive} cannot be set: it is a mapping", directive, node._value(), help_)  # noqa: SLF001
+            help_ = f"set keys of it: {section}.KEY"
+            yield error("FT012", f"{section} cannot be set: it is a mapping", section, node._value(), help_)  # noqa: SLF001
 
 
 def _hydra_problems(content: Mapping[Any, Any]) -> Iterator[Diagnostic]:

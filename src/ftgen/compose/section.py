@@ -7,8 +7,8 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-DIRECTIVES = ("hydra", "sweep")
-"""Top-level nodes that control the run (sweeper, search path); no part of a job's configuration."""
+RUN_SECTIONS = ("hydra", "sweep")
+"""Top-level nodes that control the run (sweeper, search path) and are no part of a job's configuration."""
 
 
 def taken_out(config: DictConfig, node: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ftgen import yamlio
-from ftgen.compose import DIRECTIVES, Composer, Composition
+from ftgen.compose import RUN_SECTIONS, Composer, Composition
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, error, note
 from ftgen.sweeping import axes, condition, settings
 from ftgen.sweeping.axes import Axis
@@ -72,7 +72,7 @@ def expand(composer: Composer, words: Sequence[str], *, limit: int = LIMIT) -> S
     """
     overrides = composer.parse(words)
     notes = list(_hydra_notes(words, overrides))
-    hydra, section = composer.directives(overrides)
+    hydra, section = composer.run_sections(overrides)
     _refuse_job_keys(composer, overrides)
     if section and (replaced := list(_replaced_settings(composer, overrides))):
         raise Rejected(replaced)
@@ -82,12 +82,12 @@ def expand(composer: Composer, words: Sequence[str], *, limit: int = LIMIT) -> S
 
 
 def _hydra_notes(words: Sequence[str], overrides: Sequence[Any]) -> Iterator[Diagnostic]:
-    """Refuse swept directives and other sweepers, and note other Hydra plugins, which have no effect."""
+    """Refuse swept run sections and other sweepers, and note other Hydra plugins, which have no effect."""
     for position, (text, override) in enumerate(zip(words, overrides, strict=True), 1):
         location = Location(COMMAND_LINE, position)
         key = override.key_or_group
-        if override.is_sweep_override() and _is_directive(override):
-            raise Rejected([_swept_directive(override, text).at(location)])
+        if override.is_sweep_override() and _is_run_section(override):
+            raise Rejected([_swept_run_section(override, text).at(location)])
         if key == "hydra/sweeper" and override.value() != "basic":
             help_ = "write the axes as choice(…), range(…) or under sweep; ftgen's own sweeper enumerates them"
             raise Rejected([error("FT030", f"{text}: other sweepers cannot run here", key, text, help_).at(location)])
@@ -95,8 +95,8 @@ def _hydra_notes(words: Sequence[str], overrides: Sequence[Any]) -> Iterator[Dia
             yield note("FT037", f"{text} is ignored: ftgen writes files and launches nothing", key, text).at(location)
 
 
-def _swept_directive(override: Any, text: str) -> Diagnostic:
-    """Report a sweep over a directive: all points share the directives, so they cannot differ."""
+def _swept_run_section(override: Any, text: str) -> Diagnostic:
+    """Report a sweep over a run section: all points share these sections, so they cannot differ."""
     key = override.key_or_group
     if key.split("@")[0] != "sweep":
         swept = "Hydra's own configuration" if override.is_hydra_override() else "what says how to sweep"
@@ -163,18 +163,18 @@ def _axes(
     composer: Composer, words: Sequence[str], hydra: Mapping[str, Any], sweep_settings: Settings, most: int
 ) -> list[Axis]:
     """Parse all overrides to axes: those of files first, so that the command line overrides them."""
-    typed = [(text, n) for n, text in enumerate(words, 1) if not _is_directive(composer.parse([text])[0])]
+    typed = [(text, n) for n, text in enumerate(words, 1) if not _is_run_section(composer.parse([text])[0])]
     # A text is parsed by Hydra's grammar (`range(1,5)`); a list's values are literal.
     section = [(key, v) if isinstance(v, list) else (f"{key}={v}", 0) for key, v in sweep_settings.axes.items()]
     parameters = [(text, 0) for text in _parameters(hydra)]
     found = axes.read(composer, [*parameters, *section, *typed], most + 1, sweep_settings.shuffle or 0)
-    if directives := [axis.key for axis in found if _is_directive(composer.parse([f"{axis.key}=x"])[0])]:
-        raise Rejected(_directive_axis(key, bare(key) in map(bare, sweep_settings.axes)) for key in directives)
+    if run_sections := [axis.key for axis in found if _is_run_section(composer.parse([f"{axis.key}=x"])[0])]:
+        raise Rejected(_run_section_axis(key, bare(key) in map(bare, sweep_settings.axes)) for key in run_sections)
     return found
 
 
-def _directive_axis(key: str, in_section: bool) -> Diagnostic:
-    """Report a directive among the axes of a file: points would not include it."""
+def _run_section_axis(key: str, in_section: bool) -> Diagnostic:
+    """Report a run section among the axes of a file: points would not include it."""
     subject = "sweep.axes" if in_section else "hydra.sweeper.params"
     headline = f"{subject} sets {key}, which says how to sweep and is no part of any job"
     help_ = f"write it into the defaults list (- /{bare(key)}: …) or on the command line"
@@ -183,8 +183,8 @@ def _directive_axis(key: str, in_section: bool) -> Diagnostic:
     return error("FT030", headline, subject, key, help_)
 
 
-def _is_directive(override: Any) -> bool:
-    return override.key_or_group.replace("/", ".").split(".")[0] in DIRECTIVES
+def _is_run_section(override: Any) -> bool:
+    return override.key_or_group.replace("/", ".").split(".")[0] in RUN_SECTIONS
 
 
 def _parameters(hydra: Mapping[str, Any]) -> Iterator[str]:
@@ -212,7 +212,7 @@ class _Expansion:
         self.swept = frozenset(bare(axis.key) for axis in sweep_axes if axis.swept)
         self.groups = frozenset(key for key in self.swept if composer.is_group(key.partition("@")[0]))
         self.labels = labeller(self.swept, self.groups, sweep_settings.alias)
-        self.replay = Replay(composer, self.swept, composer.directives(_fixed_overrides(composer, sweep_axes)))
+        self.replay = Replay(composer, self.swept, composer.run_sections(_fixed_overrides(composer, sweep_axes)))
         self.include = [condition.parse(text) for text in sweep_settings.include]
         self.exclude = [condition.parse(text) for text in sweep_settings.exclude]
 

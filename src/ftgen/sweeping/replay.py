@@ -30,7 +30,7 @@ _MARKER = re.compile("⟪ftgen ([0-9]+)⟫")
 _REFERENCE = re.compile(r"\$\{\.*[A-Za-z_]\w*(?:\.\w+)*\}|\$\{oc\.env:\w+(?:,[\w./:-]*)?\}|\$\{hydra:[\w./]+\}")
 _MOST_FRAMES = 512
 
-Directives = tuple[Mapping[str, Any], Mapping[str, Any]]
+RunSections = tuple[Mapping[str, Any], Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +53,17 @@ class _SplitOverride:
 class Replay:
     """Composer of one sweep's points by cached frames, with the results of `Composer.compose`."""
 
-    def __init__(self, composer: Composer, swept: Collection[str], directives: Directives = ({}, {})) -> None:
+    def __init__(self, composer: Composer, swept: Collection[str], run_sections: RunSections = ({}, {})) -> None:
         """Start without frames.
 
         Args:
             composer: composer of frames, and of points without a frame.
             swept: swept keys, without prefixes.
-            directives: nodes `hydra` and `sweep` of the overrides that all points share.
+            run_sections: nodes `hydra` and `sweep` of the overrides that all points share.
         """
         self.composer = composer
         self.swept = frozenset(swept)
-        self._sweep_settings = _settings_of(*directives)
+        self._sweep_settings = _settings_of(*run_sections)
         self._split_overrides: dict[str, _SplitOverride] = {}
         self._frames: dict[tuple[tuple[str, str], ...], _Frame | None] = {}
 
@@ -95,8 +95,10 @@ class Replay:
             return composition
         varied = [o for o in overrides if bare(o.get_key_element()) in self.swept]
         fixed = [o for o in overrides if o not in varied]
-        offending = [o for o in varied if _settings_of(*self.composer.directives([*fixed, o])) != self._sweep_settings]
-        raise Rejected(_ignored_sweep(bare(o.get_key_element()), composition.choices) for o in offending or varied)
+        culprits = [
+            o for o in varied if _settings_of(*self.composer.run_sections([*fixed, o])) != self._sweep_settings
+        ]
+        raise Rejected(_ignored_sweep(bare(o.get_key_element()), composition.choices) for o in culprits or varied)
 
     def _split(self, text: str) -> _SplitOverride:
         if text not in self._split_overrides:
