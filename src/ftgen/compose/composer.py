@@ -17,7 +17,7 @@ from ftgen.compose.merge import apply, configured, merge
 from ftgen.compose.node import run_section_problems
 from ftgen.compose.process import hydra_1_3
 from ftgen.compose.request import Request, displayed
-from ftgen.compose.section import RUN_SECTIONS, keys, taken_out
+from ftgen.compose.section import RUN_SECTIONS, dotted_keys, pop_section
 from ftgen.compose.show import Kind, as_yaml, hydra_node, part
 from ftgen.compose.sources import Repository, read_scripts
 from ftgen.diagnostics import Rejected
@@ -100,7 +100,7 @@ class Composer:
         """Return the result of `compose` and the same configuration with unresolved interpolations."""
         config, defaults = self._unresolved(overrides, skip_missing=skip_missing)
         choices = choices_made(defaults)
-        hydra, sweep = (taken_out(config, node) for node in RUN_SECTIONS)
+        hydra, sweep = (pop_section(config, node) for node in RUN_SECTIONS)
         unresolved: dict[str, Any] = OmegaConf.to_container(config, resolve=False)  # type: ignore[assignment]
         composition = Composition(
             config=resolve(config, unresolved, choices),
@@ -128,13 +128,13 @@ class Composer:
             # Report a wrong choice together with wrong values of the same command line.
             self._unresolved([o for o in overrides if not o.is_sweep_override()], skip_missing=True)
             raise
-        hydra, sweep = (taken_out(config, node) for node in RUN_SECTIONS)
+        hydra, sweep = (pop_section(config, node) for node in RUN_SECTIONS)
         return hydra, sweep
 
     def keys(self, overrides: Sequence[Override]) -> set[str]:
         """Return the dotted keys of a configuration, of sections and of values."""
         config, _ = self._unresolved(overrides)
-        return set(keys(config))
+        return set(dotted_keys(config))
 
     def text(self, name: str) -> str | None:
         """Return the text of a file on the search path, such as a Dockerfile; None if there is none.
@@ -165,7 +165,7 @@ class Composer:
         """
         config, defaults = self._unresolved(overrides)
         choices = choices_made(defaults)
-        run_sections = {node: taken_out(config, node) for node in RUN_SECTIONS}
+        run_sections = {node: pop_section(config, node) for node in RUN_SECTIONS}
         hydra = hydra_node(run_sections["hydra"], overrides, choices, self.request.config_name)
         return as_yaml(part(config, hydra, run_sections["sweep"], kind), package, choices, resolved=resolved)
 

@@ -15,7 +15,7 @@ from ftgen import spec
 from ftgen.compose.plain import NotPlain, Plain
 from ftgen.compose.problems import last_line
 from ftgen.compose.process import hydra_resolver
-from ftgen.compose.section import is_section, keys, leaves
+from ftgen.compose.section import dotted_keys, flatten, is_section
 from ftgen.diagnostics import Diagnostic, Rejected, error
 
 _MISSING_KEY = re.compile(r"Interpolation key '([^']+)' not found")
@@ -28,7 +28,7 @@ def resolve(config: DictConfig, unresolved: Mapping[str, Any], choices: Mapping[
     Raises:
         Rejected: for every missing value (`???`) and every interpolation that does not resolve.
     """
-    missing = [_missing(key) for key, value in leaves(unresolved) if value == "???"]
+    missing = [_missing(key) for key, value in flatten(unresolved) if value == "???"]
     if not missing:
         try:
             return Plain(unresolved).resolved()
@@ -72,7 +72,7 @@ def _broken(key: str, text: str, why: str, root: DictConfig) -> Diagnostic:
         help_ = f"{guess}xport {unset[0]}, or give a default: ${{oc.env:{unset[0]},DEFAULT}}"
         return error("FT014", f"{key}: the environment variable {unset[0]} is not set", key, text, help_)
     missing_key = _MISSING_KEY.search(why)
-    close = difflib.get_close_matches(missing_key[1], sorted(keys(root)), 1, 0.7) if missing_key else []
+    close = difflib.get_close_matches(missing_key[1], sorted(dotted_keys(root)), 1, 0.7) if missing_key else []
     if missing_key and spec.knows(missing_key[1]):
         help_ = f"set {missing_key[1]}, which nothing in the chosen options sets"
     else:
@@ -82,5 +82,5 @@ def _broken(key: str, text: str, why: str, root: DictConfig) -> Diagnostic:
 
 def environment(unresolved: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     """Return the names of the environment variables (`${oc.env:…}`) that each key's value reads."""
-    variables = {key: tuple(dict.fromkeys(_VARIABLE.findall(str(value)))) for key, value in leaves(unresolved)}
+    variables = {key: tuple(dict.fromkeys(_VARIABLE.findall(str(value)))) for key, value in flatten(unresolved)}
     return {key: names for key, names in variables.items() if names}

@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
 from ftgen.compose.problems import last_line
-from ftgen.compose.section import RUN_SECTIONS, is_section, keys
+from ftgen.compose.section import RUN_SECTIONS, dotted_keys, is_section
 from ftgen.diagnostics import Diagnostic, error
 
 
@@ -52,7 +52,7 @@ def _refused(failure: Exception, key: str, value: Any) -> Diagnostic:
     full = f"hydra.{getattr(failure, 'full_key', None) or key}"
     if not isinstance(failure, ConfigKeyError):
         return error("FT012", f"{full} cannot be set: {last_line(failure)}", full, value)
-    known = [f"hydra.{name}" for name in keys(_hydra_schema())]
+    known = [f"hydra.{name}" for name in dotted_keys(_hydra_schema())]
     near = difflib.get_close_matches(full, known, 1, 0.7)
     help_ = f"did you mean {near[0]}?" if near else "remove it; ftgen reads hydra.mode, .searchpath and .sweeper.params"
     return error("FT012", f"Hydra has no key {full!r}", full, value, help_)

@@ -11,7 +11,7 @@ from hydra.errors import OverrideParseException
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from ftgen.compose.section import keys
+from ftgen.compose.section import dotted_keys
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, error
 
 
@@ -83,7 +83,7 @@ def unknown_key(override: Override, config: DictConfig, failure: Exception) -> D
         )
     if "Could not override" not in cause:
         return error("FT012", cause, key, override.input_line)
-    near = _trainer_arguments(key, config) or _similar_keys(key, sorted(set(keys(config))))
+    near = _trainer_arguments(key, config) or _similar_keys(key, sorted(set(dotted_keys(config))))
     hint = f"did you mean {', '.join(near)}?" if near else f"to add a new key write +{override.input_line}"
     return error("FT012", f"there is no key {key!r}", key, override.input_line, hint)
 

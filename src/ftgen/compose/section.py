@@ -11,20 +11,20 @@ RUN_SECTIONS = ("hydra", "sweep")
 """Top-level nodes that control the run (sweeper, search path) and are no part of a job's configuration."""
 
 
-def taken_out(config: DictConfig, node: str) -> dict[str, Any]:
+def pop_section(config: DictConfig, node: str) -> dict[str, Any]:
     """Remove a node from the configuration and return its content, unresolved; `{}` if it is no mapping."""
     with open_dict(config):
         removed = config.pop(node, None)
     return OmegaConf.to_container(removed, resolve=False) if isinstance(removed, DictConfig) else {}  # type: ignore[return-value]
 
 
-def keys(config: DictConfig, prefix: str = "") -> Iterator[str]:
+def dotted_keys(config: DictConfig, prefix: str = "") -> Iterator[str]:
     """Yield all dotted keys, each section before its content."""
     for name, value in config.items_ex(resolve=False):
         key = f"{prefix}{name!s}"
         yield key
         if is_section(value):
-            yield from keys(value, f"{key}.")
+            yield from dotted_keys(value, f"{key}.")
 
 
 def is_section(value: Any) -> bool:
@@ -33,10 +33,10 @@ def is_section(value: Any) -> bool:
     return isinstance(value, DictConfig) and not special
 
 
-def leaves(section: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flatten(section: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Yield the dotted key and value of each leaf; an empty mapping is a leaf."""
     for name, value in section.items():
         if isinstance(value, dict) and value:
-            yield from leaves(value, f"{prefix}{name}.")
+            yield from flatten(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value

@@ -95,9 +95,7 @@ class Replay:
             return composition
         varied = [o for o in overrides if bare(o.get_key_element()) in self.swept]
         fixed = [o for o in overrides if o not in varied]
-        culprits = [
-            o for o in varied if _settings_of(*self.composer.run_sections([*fixed, o])) != self._sweep_settings
-        ]
+        culprits = [o for o in varied if _settings_of(*self.composer.run_sections([*fixed, o])) != self._sweep_settings]
         raise Rejected(_ignored_sweep(bare(o.get_key_element()), composition.choices) for o in culprits or varied)
 
     def _split(self, text: str) -> _SplitOverride:
