@@ -152,8 +152,10 @@ def test_points_of_one_shape_are_composed_once(folder: Path, monkeypatch: pytest
     composer = Composer(Request(config_path=folder))
     replay = Replay(composer, {"top", "deep.value"})
     composed = []
-    whole = composer.template
-    monkeypatch.setattr(composer, "template", lambda overrides: composed.append(overrides) or whole(overrides))
+    whole = composer.compose_with_unresolved
+    monkeypatch.setattr(
+        composer, "compose_with_unresolved", lambda overrides: composed.append(overrides) or whole(overrides)
+    )
     for top in range(5):
         found = replay.compose((f"top={top}", f"deep.value={top}.5", "shape=square"))
         assert found.config["told"] == f"a {top} b 1"

@@ -70,17 +70,17 @@ class Composer:
         """Return whether the key is a group, so that an override of it selects an option."""
         return self._repository.group_exists(key)
 
-    def chooses(self, override: Override) -> bool:
+    def selects_option(self, override: Override) -> bool:
         """Return whether an override selects an option; a mapping sets values even under a group's name."""
-        return self._defaults.chooses(override)
+        return self._defaults.selects_option(override)
 
     def parse(self, overrides: Sequence[str]) -> list[Override]:
         """Parse overrides by Hydra's grammar and report all syntax errors together."""
         return self._parser.parse(overrides)
 
-    def remember(self, sweep: Override, alternatives: Iterable[Alternative]) -> None:
+    def cache_parsed(self, sweep: Override, alternatives: Iterable[Alternative]) -> None:
         """Cache one parsed override for each value of a sweep, so that none has to be parsed from text."""
-        self._parser.remember(sweep, alternatives)
+        self._parser.cache_parsed(sweep, alternatives)
 
     def compose(self, overrides: Sequence[Override], *, skip_missing: bool = False) -> Composition:
         """Compose a configuration and resolve its interpolations.
@@ -92,9 +92,9 @@ class Composer:
         Raises:
             Rejected: with every unknown group, option and key, or every missing value and broken interpolation.
         """
-        return self.template(overrides, skip_missing=skip_missing)[0]
+        return self.compose_with_unresolved(overrides, skip_missing=skip_missing)[0]
 
-    def template(
+    def compose_with_unresolved(
         self, overrides: Sequence[Override], *, skip_missing: bool = False
     ) -> tuple[Composition, dict[str, Any]]:
         """Return the result of `compose` and the same configuration with unresolved interpolations."""

@@ -34,7 +34,7 @@ class Defaults:
         self._config_name = config_name
         self._cache: dict[tuple[tuple[str, ...], bool], DefaultsList] = {}
 
-    def chooses(self, override: Override) -> bool:
+    def selects_option(self, override: Override) -> bool:
         """Return whether an override selects an option; a mapping sets values even under a group's name."""
         return self._repository.group_exists(override.key_or_group) and not isinstance(override.value(), dict)
 
@@ -54,7 +54,7 @@ class Defaults:
         # ftgen only writes files: Hydra's launchers and loggers have no effect.
         effective = [o for o in overrides if not is_hydras(o)]
         # Values do not affect the defaults list, so points of a sweep that choose the same options share one.
-        cache_key = tuple(str(o.input_line) for o in effective if self.chooses(o)), skip_missing
+        cache_key = tuple(str(o.input_line) for o in effective if self.selects_option(o)), skip_missing
         if cache_key not in self._cache:
             try:
                 self._cache[cache_key] = create_defaults_list(
@@ -74,7 +74,7 @@ class Defaults:
             if "???" not in self._cache[cache_key].overrides.known_choices.values():
                 # Nothing was omitted, so the list is the same without skip_missing.
                 self._cache[cache_key[0], False] = self._cache[cache_key]
-        values = [o for o in effective if not self.chooses(o) and not o.is_sweep_override()]
+        values = [o for o in effective if not self.selects_option(o) and not o.is_sweep_override()]
         return replace(self._cache[cache_key], config_overrides=values)
 
     def _broken(self, failure: Exception, overrides: Sequence[Override]) -> Diagnostic:

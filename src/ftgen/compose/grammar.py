@@ -49,7 +49,7 @@ class Parser:
             raise Rejected(problems)
         return parsed
 
-    def remember(self, sweep: Override, alternatives: Iterable[Alternative]) -> None:
+    def cache_parsed(self, sweep: Override, alternatives: Iterable[Alternative]) -> None:
         """Cache one parsed override for each value of a sweep, so that none has to be parsed from text.
 
         Skip a value whose text would parse as another value, such as the text of `str(1)`.

@@ -233,7 +233,7 @@ class _Expansion:
             raise Rejected([_too_many(total, limit)])
         for axis in self.axes:
             if axis.sweep:
-                self.composer.remember(*axis.sweep)
+                self.composer.cache_parsed(*axis.sweep)
         points = self._labelled(self._filtered(axes.product(self.axes, dimensions)))
         if self.settings.sample is not None and self.settings.sample < len(points):
             sample = set(self._shuffled(range(len(points)), points)[: self.settings.sample])

@@ -106,7 +106,7 @@ class Replay:
     def _parse(self, text: str) -> _SplitOverride:
         override = self.composer.parse([text])[0]
         key, element, value = override.key_or_group, override.get_key_element(), override.value()
-        if self.composer.chooses(override):
+        if self.composer.selects_option(override):
             return _SplitOverride((text, ""), f"/{key}.", None)
         if bare(element) in self.swept and not override.is_delete() and _is_literal(value):
             return _SplitOverride((element, "list" if isinstance(value, list) else "scalar"), f"{key}.", value)
@@ -122,7 +122,7 @@ class Replay:
                 # A null cannot be deleted, and a deleted key may be an interpolation of a swept one.
                 self.composer.compose([replace(o, _value=None) if split.varies else o for _, (o, split) in pairs])
             marked = [replace(o, _value=_marker(n, split)) if split.varies else o for n, (o, split) in pairs]
-            composition, unresolved = self.composer.template(marked)
+            composition, unresolved = self.composer.compose_with_unresolved(marked)
         except Rejected:
             return None
         if any("${" in _REFERENCE.sub("", text) for text in _texts(unresolved)):
