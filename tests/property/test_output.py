@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 
 from ftgen import catalog, kube, pipeline, project
 from ftgen.compose import Composer, Request
-from ftgen.compose.plain import NotPlain, Plain
+from ftgen.compose.plain import NeedsOmegaConf, ReferenceResolver
 from ftgen.rules import AGREEMENT, admission
 from ftgen.validation import Context, validate
 
@@ -125,12 +125,12 @@ def test_plain_interpolation_is_omegaconfs(compiled: pipeline.Compiled, monkeypa
     """References by full name are resolved without OmegaConf, to the same values."""
 
     def refuse(_: object) -> None:
-        raise NotPlain
+        raise NeedsOmegaConf
 
     selection = compiled.identity.overrides
     quick = Composer(Request(config_path=project.conf_dir()))
     plain = quick.compose(quick.parse(selection)).config
-    monkeypatch.setattr(Plain, "resolved", refuse)
+    monkeypatch.setattr(ReferenceResolver, "resolved", refuse)
     assert plain == quick.compose(quick.parse(selection)).config
 
 

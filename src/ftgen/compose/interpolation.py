@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ftgen import spec
-from ftgen.compose.plain import NotPlain, Plain
+from ftgen.compose.plain import NeedsOmegaConf, ReferenceResolver
 from ftgen.compose.problems import last_line
 from ftgen.compose.process import hydra_resolver
 from ftgen.compose.section import dotted_keys, flatten, is_section
@@ -31,8 +31,8 @@ def resolve(config: DictConfig, unresolved: Mapping[str, Any], choices: Mapping[
     missing = [_missing(key) for key, value in flatten(unresolved) if value == "???"]
     if not missing:
         try:
-            return Plain(unresolved).resolved()
-        except NotPlain:
+            return ReferenceResolver(unresolved).resolved()
+        except NeedsOmegaConf:
             pass  # OmegaConf resolves every interpolation, in ten times the time
     with hydra_resolver(choices):
         try:

@@ -9,11 +9,11 @@ from typing import Any
 _REFERENCE = re.compile(r"\$\{([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)\}")
 
 
-class NotPlain(Exception):  # noqa: N818 - a question for OmegaConf, not a malfunction
+class NeedsOmegaConf(Exception):  # noqa: N818 - a question for OmegaConf, not a malfunction
     """Interpolation that is more than a reference to an existing key of plain values."""
 
 
-class Plain:
+class ReferenceResolver:
     """Resolver of references to keys by their full names, with the same results as OmegaConf's."""
 
     def __init__(self, root: Mapping[str, Any]) -> None:
@@ -25,7 +25,7 @@ class Plain:
         """Return the configuration with every reference replaced.
 
         Raises:
-            NotPlain: if only OmegaConf can resolve it.
+            NeedsOmegaConf: if only OmegaConf can resolve it.
         """
         result: dict[str, Any] = self._value(self.root)
         return result
@@ -44,22 +44,22 @@ class Plain:
         if whole:
             return self._look_up(whole[1])
         if "\\" in text or "${" in _REFERENCE.sub("", text):
-            raise NotPlain(text)
+            raise NeedsOmegaConf(text)
         return _REFERENCE.sub(lambda found: self._substring(found[1]), text)
 
     def _substring(self, key: str) -> str:
         value = self._look_up(key)
         if isinstance(value, dict | list | float) or value is None:
-            raise NotPlain(key)
+            raise NeedsOmegaConf(key)
         return str(value)
 
     def _look_up(self, key: str) -> Any:
         if key in self._in_progress:
-            raise NotPlain(key)
+            raise NeedsOmegaConf(key)
         node: Any = self.root
         for name in key.split("."):
             if not isinstance(node, dict) or name not in node:
-                raise NotPlain(key)
+                raise NeedsOmegaConf(key)
             node = node[name]
         self._in_progress.add(key)
         value = self._value(node)
