@@ -16,7 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ftgen.compose.entries import Entry
 from ftgen.compose.grammar import is_hydras
-from ftgen.compose.problems import broken_defaults, last_line, unknown_group, unknown_option
+from ftgen.compose.problems import broken_defaults, significant_line, unknown_group, unknown_option
 from ftgen.compose.section import RUN_SECTIONS
 from ftgen.compose.sources import Repository
 from ftgen.diagnostics import Diagnostic, Rejected, error
@@ -79,7 +79,7 @@ class Defaults:
 
     def _broken(self, failure: Exception, overrides: Sequence[Override]) -> Diagnostic:
         """Translate Hydra's refusal of a defaults list, located at the entry or override that causes it."""
-        headline = last_line(failure)
+        headline = significant_line(failure)
         if unknown := _UNKNOWN_OPTION.match(headline):
             return self._unknown_option(unknown["asking"], unknown["option"])
         diagnostic = broken_defaults(failure, overrides)

@@ -76,7 +76,7 @@ def _entry(config: str, file: Path, path: _Path, text: str, option: Any) -> Entr
     return Entry(file, path, config, name, group, options, tuple(words), not bare_name.startswith("/"))
 
 
-def refuse_strange(file: Path, content: Mapping[Any, Any], head: str) -> None:
+def refuse_malformed(file: Path, content: Mapping[Any, Any], head: str) -> None:
     """Refuse a malformed header or defaults list, which Hydra would ignore or refuse without a location.
 
     Args:

@@ -14,7 +14,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, Quote, QuotedString, ValueType
 from hydra.errors import HydraException, OverrideParseException
 
-from ftgen.compose.problems import last_line
+from ftgen.compose.problems import significant_line
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, error
 
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_./@-]*|\$\{[A-Za-z0-9_.]+\}")
@@ -42,7 +42,7 @@ class Parser:
                 parsed.append(self._parse(text))
             except HydraException as failure:
                 location = Location(COMMAND_LINE, position)
-                headline = f"cannot read the override {text!r}: {last_line(failure)}"
+                headline = f"cannot read the override {text!r}: {significant_line(failure)}"
                 help_ = "" if "=" in text else "an override is KEY=VALUE; `ftgen --help` lists the verbs"
                 problems.append(error("FT010", headline, value=text, help=help_).at(location))
         if problems:
@@ -132,7 +132,9 @@ def alternatives(override: Override, most: int) -> tuple[list[Alternative], bool
             raise Rejected(
                 [error("FT030", f"{text}: only an optimiser can walk an interval()", key, text, hint)]
             ) from None
-        raise Rejected([error("FT030", f"{text} cannot be enumerated: {last_line(failure)}", key, text)]) from None
+        raise Rejected(
+            [error("FT030", f"{text} cannot be enumerated: {significant_line(failure)}", key, text)]
+        ) from None
 
 
 def _parses_as_itself(value: Any) -> bool:

@@ -13,7 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ftgen import spec
 from ftgen.compose.plain import NeedsOmegaConf, ReferenceResolver
-from ftgen.compose.problems import last_line
+from ftgen.compose.problems import significant_line
 from ftgen.compose.process import hydra_resolver
 from ftgen.compose.section import dotted_keys, flatten, is_section
 from ftgen.diagnostics import Diagnostic, Rejected, error
@@ -39,7 +39,7 @@ def resolve(config: DictConfig, unresolved: Mapping[str, Any], choices: Mapping[
             plain = OmegaConf.to_container(config, resolve=True)
         except (OmegaConfBaseException, ValueError, RecursionError) as failure:
             problems = [*missing, *broken_interpolations(config)]
-            raise Rejected(problems or [error("FT014", last_line(failure))]) from None
+            raise Rejected(problems or [error("FT014", significant_line(failure))]) from None
     if missing:
         raise Rejected(missing)
     return plain  # type: ignore[return-value]
@@ -58,7 +58,7 @@ def broken_interpolations(config: DictConfig, prefix: str = "") -> Iterator[Diag
                 config[name]
             except (OmegaConfBaseException, ValueError, RecursionError) as failure:
                 text = str(config._get_node(name)._value())  # type: ignore[union-attr]  # noqa: SLF001 - unresolved
-                yield _broken(key, text, last_line(failure), config._get_root())  # type: ignore[arg-type]  # noqa: SLF001
+                yield _broken(key, text, significant_line(failure), config._get_root())  # type: ignore[arg-type]  # noqa: SLF001
         elif is_section(value):
             yield from broken_interpolations(value, f"{key}.")
 

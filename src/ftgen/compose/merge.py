@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf, flag_override, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from ftgen import spec
-from ftgen.compose.problems import last_line, position, unknown_key
+from ftgen.compose.problems import position, significant_line, unknown_key
 from ftgen.compose.section import RUN_SECTIONS, is_section
 from ftgen.compose.sources import Repository
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, error
@@ -57,7 +57,7 @@ def configured(merged: dict[str, Any]) -> DictConfig:
     try:
         config = _dict_config(content)
     except OmegaConfBaseException as failure:
-        raise Rejected([error("FT014", last_line(failure), _key(failure))]) from None
+        raise Rejected([error("FT014", significant_line(failure), _key(failure))]) from None
     OmegaConf.set_struct(config, True)
     for section in RUN_SECTIONS:
         if is_section(node := config._get_node(section)):  # noqa: SLF001 - as written, unresolved
@@ -113,7 +113,9 @@ def apply(applied: Sequence[Override], config: DictConfig, overrides: Sequence[O
             yield unknown_key(override, config, failure).at(location)
         except (OmegaConfBaseException, ValueError, TypeError) as failure:
             key, location = override.key_or_group, Location(COMMAND_LINE, position(override, overrides))
-            yield error("FT012", f"{key} cannot be set: {last_line(failure)}", key, override.input_line).at(location)
+            yield error("FT012", f"{key} cannot be set: {significant_line(failure)}", key, override.input_line).at(
+                location
+            )
         except RecursionError:
             key, location = override.key_or_group, Location(COMMAND_LINE, position(override, overrides))
             yield error("FT010", f"the value of {key} is nested too deeply", key, override.input_line).at(location)

@@ -14,7 +14,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
-from ftgen.compose.problems import last_line
+from ftgen.compose.problems import significant_line
 from ftgen.compose.section import RUN_SECTIONS, dotted_keys, is_section
 from ftgen.diagnostics import Diagnostic, error
 
@@ -51,7 +51,7 @@ def _hydra_schema() -> DictConfig:
 def _refused(failure: Exception, key: str, value: Any) -> Diagnostic:
     full = f"hydra.{getattr(failure, 'full_key', None) or key}"
     if not isinstance(failure, ConfigKeyError):
-        return error("FT012", f"{full} cannot be set: {last_line(failure)}", full, value)
+        return error("FT012", f"{full} cannot be set: {significant_line(failure)}", full, value)
     known = [f"hydra.{name}" for name in dotted_keys(_hydra_schema())]
     near = difflib.get_close_matches(full, known, 1, 0.7)
     help_ = f"did you mean {near[0]}?" if near else "remove it; ftgen reads hydra.mode, .searchpath and .sweeper.params"

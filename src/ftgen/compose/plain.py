@@ -9,7 +9,7 @@ from typing import Any
 _REFERENCE = re.compile(r"\$\{([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)\}")
 
 
-class NeedsOmegaConf(Exception):  # noqa: N818 - a question for OmegaConf, not a malfunction
+class NeedsOmegaConf(Exception):  # noqa: N818 - control flow, not an error
     """Interpolation that is more than a reference to an existing key of plain values."""
 
 

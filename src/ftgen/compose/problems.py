@@ -15,7 +15,7 @@ from ftgen.compose.section import dotted_keys
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, error
 
 
-def last_line(failure: Exception) -> str:
+def significant_line(failure: Exception) -> str:
     """Return the significant line of an error of Hydra or OmegaConf: the last for a parse error, else the first."""
     lines = [line.strip() for line in str(failure).splitlines() if line.strip()]
     significant = [
@@ -56,7 +56,7 @@ def unknown_option(
 
 def broken_defaults(failure: Exception, overrides: Sequence[Override]) -> Diagnostic:
     """Report Hydra's error about a defaults list, located at the override that the error names."""
-    headline = last_line(failure)
+    headline = significant_line(failure)
     for number, override in enumerate(overrides, 1):
         group = override.get_key_element().lstrip("+~")
         if f"'{group}'" in headline or (override.value() is None and "NoneType" in headline):

@@ -12,7 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ftgen.compose.grammar import is_about_hydra
 from ftgen.compose.interpolation import broken_interpolations
-from ftgen.compose.problems import last_line
+from ftgen.compose.problems import significant_line
 from ftgen.compose.process import hydra_resolver
 from ftgen.diagnostics import Rejected, error
 
@@ -68,5 +68,5 @@ def as_yaml(config: DictConfig, package: str | None, choices: Mapping[str, str],
                 return OmegaConf.to_yaml(node, resolve=resolved) if OmegaConf.is_config(node) else f"{node}\n"
         except (OmegaConfBaseException, ValueError, RecursionError) as failure:
             broken = list(broken_interpolations(config))
-            raise Rejected(broken or [error("FT012", last_line(failure), str(package))]) from None
+            raise Rejected(broken or [error("FT012", significant_line(failure), str(package))]) from None
     raise Rejected([error("FT012", f"there is no {package!r} in the configuration", str(package))])

@@ -14,7 +14,7 @@ from hydra.plugins.config_source import ConfigResult, ConfigSource
 from omegaconf import OmegaConf
 
 from ftgen import files, project, yamlio
-from ftgen.compose.entries import Entry, entries, refuse_strange
+from ftgen.compose.entries import Entry, entries, refuse_malformed
 from ftgen.diagnostics import Location, Rejected, error
 
 
@@ -54,7 +54,7 @@ class _Source(ConfigSource):
             raise Rejected(
                 [error("FT003", f"{path.name} must be a mapping of keys to values").at(Location(str(path), 1))]
             )
-        refuse_strange(path, value or {}, text[:512])
+        refuse_malformed(path, value or {}, text[:512])
         return value or {}, ConfigSource._get_header_dict(text[:512])  # noqa: SLF001 - Hydra's own header rule
 
     def available(self) -> bool:
