@@ -71,7 +71,7 @@ class Batch:
             self._last, self.folder = job, job.identity.folder
             twin = first.setdefault(_content(job), point)
             causes.add(point, job.diagnostics if twin is point else [_same_job(twin)])
-            if twin is point and not causes.refuse:
+            if twin is point and not causes.has_errors:
                 self.rows.append(row)
                 yield job
         self._conclude(causes)
@@ -95,8 +95,8 @@ class Batch:
             return rejected
 
     def _conclude(self, causes: Causes) -> None:
-        told = causes.told(len(self.sweep.points), self._located)
-        if causes.refuse:
+        told = causes.diagnostics(len(self.sweep.points), self._located)
+        if causes.has_errors:
             raise Rejected([*self.sweep.diagnostics, *told])
         self.diagnostics += [*self.sweep.diagnostics, *told]
 

@@ -23,10 +23,10 @@ class Cause:
 
 @dataclass(slots=True)
 class Causes:
-    """Diagnostics of a sweep's points, each once; `refuse` is whether any is an error."""
+    """Diagnostics of a sweep's points, each once; `has_errors` is whether any of them is an error."""
 
     found: dict[Diagnostic, Cause] = field(default_factory=dict)
-    refuse: bool = False
+    has_errors: bool = False
 
     def add(self, point: Point, diagnostics: Iterable[Diagnostic]) -> None:
         """Add the diagnostics of a point."""
@@ -34,9 +34,9 @@ class Causes:
             # Value and location differ between the points of one cause.
             key = replace(diagnostic, value="", locations=())
             self.found.setdefault(key, Cause(diagnostic, [])).points.append(point)
-            self.refuse = self.refuse or diagnostic.severity is Severity.ERROR
+            self.has_errors = self.has_errors or diagnostic.severity is Severity.ERROR
 
-    def told(self, total: int, locate: Callable[[Diagnostic, Point], Diagnostic]) -> list[Diagnostic]:
+    def diagnostics(self, total: int, locate: Callable[[Diagnostic, Point], Diagnostic]) -> list[Diagnostic]:
         """Return one diagnostic for each cause, by severity and number of points, located at its first point."""
         ranked = sorted(self.found.values(), key=lambda cause: (_RANK[cause.diagnostic.severity], -len(cause.points)))
         omitted = [note("FT038", f"{len(ranked) - _MOST_CAUSES} more causes are not shown", help="mend these first")]
