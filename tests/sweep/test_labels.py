@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ftgen import kube, sweeping
 from ftgen.compose import Composer
-from ftgen.sweeping.label import labeller
+from ftgen.sweeping.label import new_labeller
 
 from .conftest import labels
 
@@ -73,13 +73,13 @@ def test_one_value_more_renames_nothing(composer: Composer) -> None:
 
 @given(st.dictionaries(st.sampled_from(["a.b", "a.c", "d", "group"]), _values, min_size=1))
 def test_every_label_can_stand_in_a_name(values: dict[str, Any]) -> None:
-    label = labeller(values, {"group"}, {}).label(values)
+    label = new_labeller(values, {"group"}, {}).label(values)
     assert re.fullmatch(r"[a-z0-9]+(-+[a-z0-9]+)*", label)
     assert kube.slug(f"x-{label}", 63)
 
 
 @given(st.integers() | st.floats(allow_nan=False), st.integers() | st.floats(allow_nan=False))
 def test_different_numbers_read_differently(one: float, other: float) -> None:
-    same = labeller(["k"], (), {})
+    same = new_labeller(["k"], (), {})
     if one != other:
         assert same.label({"k": one}) != same.label({"k": other})

@@ -18,7 +18,7 @@ from hydra.core.override_parser.types import Override
 from ftgen import compose
 from ftgen.compose import Alternative, Composer
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, error
-from ftgen.sweeping.label import bare
+from ftgen.sweeping.label import without_prefix
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +106,12 @@ def pair(axes: Sequence[Axis], pairings: Iterable[Sequence[str]]) -> list[list[A
         raise Rejected(problems)
     dimensions: dict[Any, list[Axis]] = {}
     for axis in axes:
-        dimensions.setdefault(dimension_of.get(bare(axis.key), axis.key), []).append(axis)
+        dimensions.setdefault(dimension_of.get(without_prefix(axis.key), axis.key), []).append(axis)
     return list(dimensions.values())
 
 
 def _unpaired(axes: Sequence[Axis], pairings: Iterable[Sequence[str]]) -> Iterator[Diagnostic]:
-    swept = {bare(axis.key) for axis in axes if axis.swept}
+    swept = {without_prefix(axis.key) for axis in axes if axis.swept}
     seen: set[str] = set()
     for key in itertools.chain.from_iterable(pairings):
         if key not in swept:
@@ -122,7 +122,7 @@ def _unpaired(axes: Sequence[Axis], pairings: Iterable[Sequence[str]]) -> Iterat
 
 
 def _uneven(axes: Sequence[Axis], pairings: Iterable[Sequence[str]]) -> Iterator[Diagnostic]:
-    counts = {bare(axis.key): len(axis.texts) for axis in axes if axis.swept}
+    counts = {without_prefix(axis.key): len(axis.texts) for axis in axes if axis.swept}
     for keys in pairings:
         if len({counts[key] for key in keys if key in counts}) > 1:
             lengths = ", ".join(f"{key} has {counts[key]}" for key in keys if key in counts)

@@ -40,14 +40,14 @@ _LONGEST_WORD = 24
 _HASH = 4
 
 
-def bare(key: str) -> str:
+def without_prefix(key: str) -> str:
     """Return a key without the prefix `+`, `++` or `~` of an override."""
     return key.lstrip("+~")
 
 
-def labeller(keys: Iterable[str], groups: Collection[str], aliases: Mapping[str, str]) -> Labeller:
+def new_labeller(keys: Iterable[str], groups: Collection[str], aliases: Mapping[str, str]) -> Labeller:
     """Create the labeller of a sweep over `keys`, of which `groups` choose options."""
-    ordered = sorted((bare(key) for key in keys), key=lambda key: (key not in groups, key))
+    ordered = sorted((without_prefix(key) for key in keys), key=lambda key: (key not in groups, key))
     return Labeller(dict(zip(ordered, _words(ordered, groups, aliases), strict=True)), frozenset(groups))
 
 
@@ -74,7 +74,7 @@ class Labeller:
         return f"{word}{text}" if _is_number(value) and not word[-1].isdigit() else f"{word}-{text}"
 
 
-def told_apart(label: str, values: Mapping[str, Any]) -> str:
+def with_hash(label: str, values: Mapping[str, Any]) -> str:
     """Append a hash of the values, for points whose values yield the same label."""
     return f"{label}-{_digest(_json(values))}"
 

@@ -11,7 +11,7 @@ from ftgen.compose import RUN_SECTIONS, Composer, Composition
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, error, note
 from ftgen.sweeping import axes, condition, settings
 from ftgen.sweeping.axes import Axis
-from ftgen.sweeping.label import bare, labeller, told_apart
+from ftgen.sweeping.label import new_labeller, with_hash, without_prefix
 from ftgen.sweeping.replay import Replay
 from ftgen.sweeping.settings import Settings
 from ftgen.trace import Layer
@@ -122,7 +122,7 @@ def _replaced_settings(composer: Composer, overrides: Sequence[Any]) -> Iterator
 
     Other files, such as the experiment that chose the options, and the command line may replace it.
     """
-    overridden = {prefix + bare(o.key_or_group) for o in overrides for prefix in ("", "sweep.axes.")}
+    overridden = {prefix + without_prefix(o.key_or_group) for o in overrides for prefix in ("", "sweep.axes.")}
     set_by: dict[str, tuple[Layer, Any]] = {}
     for layer in composer.trace([o for o in overrides if not o.is_sweep_override()]).layers:
         is_sweep_option = layer.package == "sweep" and layer.file.parent.name == "sweep"
@@ -141,7 +141,7 @@ def _settings_of(layer: Layer) -> Iterator[tuple[str, Any]]:
         content = content.get(section) if isinstance(content, dict) else None
     for name, value in content.items() if isinstance(content, dict) else ():
         sweep_axes = value.items() if name == "axes" and isinstance(value, dict) else ()
-        yield from ((f"sweep.axes.{bare(str(key))}", values) for key, values in sweep_axes)
+        yield from ((f"sweep.axes.{without_prefix(str(key))}", values) for key, values in sweep_axes)
         if not isinstance(value, dict):
             yield f"sweep.{name}", value
 
@@ -169,7 +169,10 @@ def _axes(
     parameters = [(text, 0) for text in _parameters(hydra)]
     found = axes.read(composer, [*parameters, *section, *typed], most + 1, sweep_settings.shuffle or 0)
     if run_sections := [axis.key for axis in found if _is_run_section(composer.parse([f"{axis.key}=x"])[0])]:
-        raise Rejected(_run_section_axis(key, bare(key) in map(bare, sweep_settings.axes)) for key in run_sections)
+        raise Rejected(
+            _run_section_axis(key, without_prefix(key) in map(without_prefix, sweep_settings.axes))
+            for key in run_sections
+        )
     return found
 
 
@@ -177,9 +180,9 @@ def _run_section_axis(key: str, in_section: bool) -> Diagnostic:
     """Report a run section among the axes of a file: points would not include it."""
     subject = "sweep.axes" if in_section else "hydra.sweeper.params"
     headline = f"{subject} sets {key}, which says how to sweep and is no part of any job"
-    help_ = f"write it into the defaults list (- /{bare(key)}: …) or on the command line"
-    if "." in bare(key):
-        help_ = f"set {bare(key)} in the file itself or on the command line"
+    help_ = f"write it into the defaults list (- /{without_prefix(key)}: …) or on the command line"
+    if "." in without_prefix(key):
+        help_ = f"set {without_prefix(key)} in the file itself or on the command line"
     return error("FT030", headline, subject, key, help_)
 
 
@@ -209,9 +212,9 @@ class _Expansion:
         self.composer = composer
         self.axes = sweep_axes
         self.settings = sweep_settings
-        self.swept = frozenset(bare(axis.key) for axis in sweep_axes if axis.swept)
+        self.swept = frozenset(without_prefix(axis.key) for axis in sweep_axes if axis.swept)
         self.groups = frozenset(key for key in self.swept if composer.is_group(key.partition("@")[0]))
-        self.labels = labeller(self.swept, self.groups, sweep_settings.alias)
+        self.labels = new_labeller(self.swept, self.groups, sweep_settings.alias)
         self.replay = Replay(composer, self.swept, composer.run_sections(_fixed_overrides(composer, sweep_axes)))
         self.include = [condition.parse(text) for text in sweep_settings.include]
         self.exclude = [condition.parse(text) for text in sweep_settings.exclude]
@@ -221,7 +224,7 @@ class _Expansion:
         if not points:
             empty = next((axis.key for axis in self.axes if not axis.texts), "")
             why = f": {empty} has no values" if empty else ": every point is excluded"
-            raise Rejected([error("FT035", f"the sweep has no points{why}", bare(empty) or "sweep")])
+            raise Rejected([error("FT035", f"the sweep has no points{why}", without_prefix(empty) or "sweep")])
         notes += self._unused_optional()
         positions = {axis.key: axis.position for axis in self.axes}
         return Sweep(points, self.settings, self.swept, self.groups, positions, tuple(notes), self.replay)
@@ -259,11 +262,13 @@ class _Expansion:
 
     def _without_unknown_optional(self, overrides: tuple[str, ...]) -> tuple[str, ...]:
         """Drop the optional overrides whose key the chosen options do not have."""
-        optional = [text for text in overrides if bare(text.partition("=")[0]) in self.settings.optional]
+        optional = [text for text in overrides if without_prefix(text.partition("=")[0]) in self.settings.optional]
         if not optional:
             return overrides
         keys = self.composer.keys(self.composer.parse([text for text in overrides if text not in optional]))
-        return tuple(text for text in overrides if text not in optional or bare(text.partition("=")[0]) in keys)
+        return tuple(
+            text for text in overrides if text not in optional or without_prefix(text.partition("=")[0]) in keys
+        )
 
     def _is_wanted(self, overrides: tuple[str, ...]) -> bool:
         if not self.include and not self.exclude:
@@ -274,7 +279,7 @@ class _Expansion:
         return not self.include or any(each.holds(lookup) for each in self.include)
 
     def _values(self, overrides: Iterable[str]) -> dict[str, Any]:
-        return {bare(text.partition("=")[0]): self.composer.parse([text])[0].value() for text in overrides}
+        return {without_prefix(text.partition("=")[0]): self.composer.parse([text])[0].value() for text in overrides}
 
     def _labelled(self, products: Iterable[tuple[str, ...]]) -> list[Point]:
         points = []
@@ -284,7 +289,7 @@ class _Expansion:
         return list(_with_unique_labels(points))
 
     def _unused_optional(self) -> Iterator[Diagnostic]:
-        for key in sorted(self.settings.optional - {bare(axis.key) for axis in self.axes}):
+        for key in sorted(self.settings.optional - {without_prefix(axis.key) for axis in self.axes}):
             yield note("FT037", f"sweep.optional names {key}, which nothing sets", "sweep.optional", key)
 
 
@@ -294,7 +299,7 @@ def _with_unique_labels(points: list[Point]) -> Iterator[Point]:
     for point in points:
         counts[point.label] = counts.get(point.label, 0) + 1
     for point in points:
-        yield point if counts[point.label] == 1 else replace(point, label=told_apart(point.label, point.values))
+        yield point if counts[point.label] == 1 else replace(point, label=with_hash(point.label, point.values))
 
 
 def _lookup(

@@ -22,7 +22,7 @@ from hydra.core.override_parser.types import Override
 
 from ftgen.compose import Composer, Composition
 from ftgen.diagnostics import Diagnostic, Rejected, error
-from ftgen.sweeping.label import bare
+from ftgen.sweeping.label import without_prefix
 from ftgen.trace import OverrideTrace
 
 # Printable, so that it is also found in the text of a list.
@@ -93,10 +93,12 @@ class Replay:
         """
         if _settings_of(composition.hydra, composition.sweep) == self._sweep_settings:
             return composition
-        varied = [o for o in overrides if bare(o.get_key_element()) in self.swept]
+        varied = [o for o in overrides if without_prefix(o.get_key_element()) in self.swept]
         fixed = [o for o in overrides if o not in varied]
         culprits = [o for o in varied if _settings_of(*self.composer.run_sections([*fixed, o])) != self._sweep_settings]
-        raise Rejected(_ignored_sweep(bare(o.get_key_element()), composition.choices) for o in culprits or varied)
+        raise Rejected(
+            _ignored_sweep(without_prefix(o.get_key_element()), composition.choices) for o in culprits or varied
+        )
 
     def _split(self, text: str) -> _SplitOverride:
         if text not in self._split_overrides:
@@ -108,7 +110,7 @@ class Replay:
         key, element, value = override.key_or_group, override.get_key_element(), override.value()
         if self.composer.selects_option(override):
             return _SplitOverride((text, ""), f"/{key}.", None)
-        if bare(element) in self.swept and not override.is_delete() and _is_literal(value):
+        if without_prefix(element) in self.swept and not override.is_delete() and _is_literal(value):
             return _SplitOverride((element, "list" if isinstance(value, list) else "scalar"), f"{key}.", value)
         return _SplitOverride((text, ""), f"{key}.", None)
 
