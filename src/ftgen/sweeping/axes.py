@@ -40,11 +40,11 @@ class Axis:
     sweep: tuple[Override, Sequence[Alternative]] | None = None
 
 
-Written = tuple[str, int] | tuple[str, list[Any]]
+AxisSource = tuple[str, int] | tuple[str, list[Any]]
 """Source of an axis: an override with its position on the command line, or a key with a list of values."""
 
 
-def read(composer: Composer, sources: Iterable[Written], most: int, seed: int) -> list[Axis]:
+def read(composer: Composer, sources: Iterable[AxisSource], most: int, seed: int) -> list[Axis]:
     """Parse the sources of a sweep to axes.
 
     Args:
@@ -80,7 +80,7 @@ def _axis(composer: Composer, text: str, position: int, most: int, seed: int) ->
         return Axis(key, (f"{key}={override.get_value_element_as_str()}",), False, position)
     values, shuffled = compose.alternatives(override, most)
     texts = [f"{key}={value_text}" for value_text, _ in values]
-    return Axis(key, tuple(mixed(texts, seed) if shuffled else texts), True, position, (override, values))
+    return Axis(key, tuple(seeded_order(texts, seed) if shuffled else texts), True, position, (override, values))
 
 
 def _locations(position: object) -> list[Location]:
@@ -94,7 +94,7 @@ def _list_axis(composer: Composer, key: str, values: Sequence[Any]) -> Axis:
     return Axis(element, tuple(f"{element}={o.get_value_element_as_str()}" for o in overrides), True, 0)
 
 
-def pair(axes: Sequence[Axis], pairings: Iterable[Sequence[str]]) -> list[list[Axis]]:
+def zip_axes(axes: Sequence[Axis], pairings: Iterable[Sequence[str]]) -> list[list[Axis]]:
     """Group axes to dimensions of the product: axes of a pairing share one, at the place of the first.
 
     Raises:
@@ -150,7 +150,7 @@ def product(axes: Sequence[Axis], dimensions: Sequence[Sequence[Axis]]) -> Itera
         yield tuple(text for _, text in sorted(zip(order, texts, strict=True))) if paired else texts
 
 
-def mixed(items: Sequence[Any], seed: int) -> list[Any]:
+def seeded_order(items: Sequence[Any], seed: int) -> list[Any]:
     """Return the items in a pseudo-random order that depends on the seed alone, not on the machine."""
 
     def rank(item: Any) -> bytes:

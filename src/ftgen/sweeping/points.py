@@ -230,7 +230,7 @@ class _Expansion:
         return Sweep(points, self.settings, self.swept, self.groups, positions, tuple(notes), self.replay)
 
     def _points(self, limit: int) -> tuple[Point, ...]:
-        dimensions = axes.pair(self.axes, self.settings.zip)
+        dimensions = axes.zip_axes(self.axes, self.settings.zip)
         total = axes.count(dimensions)
         if total > max(limit, _ENUMERABLE):
             raise Rejected([_too_many(total, limit)])
@@ -250,7 +250,9 @@ class _Expansion:
     def _shuffled(self, indexes: Sequence[int], points: Sequence[Point]) -> list[int]:
         """Order indexes by a hash of each point alone, so that one more value keeps most of a sample."""
         by_overrides = {points[index].overrides: index for index in indexes}
-        return [by_overrides[overrides] for overrides in axes.mixed(list(by_overrides), self.settings.shuffle or 0)]
+        return [
+            by_overrides[overrides] for overrides in axes.seeded_order(list(by_overrides), self.settings.shuffle or 0)
+        ]
 
     def _filtered(self, products: Iterable[tuple[str, ...]]) -> Iterator[tuple[str, ...]]:
         seen: set[tuple[str, ...]] = set()
