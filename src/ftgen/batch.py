@@ -82,7 +82,7 @@ class Batch:
 
     def _compile(self, point: Point) -> tuple[Compiled, index.Row] | Rejected:
         try:
-            composition = self.sweep.replay.compose(point.overrides)
+            composition = self.sweep.frames.compose(point.overrides)
             spec = self._admission.admit(composition.config)
             # What is swept has no part in the folder, so that every point gives the same.
             self.folder = self.folder or naming.folder(spec, self.sweep.swept)

@@ -13,7 +13,7 @@ from ftgen.batch import Batch
 from ftgen.compose import Composer, Composition, Request
 from ftgen.diagnostics import Diagnostic, Rejected
 from ftgen.pipeline import SweepPosition, Workspace
-from ftgen.sweeping.replay import Replay
+from ftgen.sweeping.replay import FrameCache
 
 _FILES = {
     "config.yaml": """
@@ -139,25 +139,25 @@ def same(one: object, other: object) -> bool:
 @settings(max_examples=200, deadline=None)
 def test_replay_is_compose(folder: Path, constants: list[str], points: list[tuple[str, ...]], first: bool) -> None:
     composer = Composer(Request(config_path=folder))
-    replay = Replay(composer, {text.partition("=")[0].lstrip("+") for text in points[0]})
+    frames = FrameCache(composer, {text.partition("=")[0].lstrip("+") for text in points[0]})
     for point in points:
         overrides = (*constants, *point) if first else (*point, *constants)
         assert same(
-            outcome(replay.compose, overrides),
+            outcome(frames.compose, overrides),
             outcome(lambda words: composer.compose(composer.parse(words)), overrides),
         )
 
 
 def test_points_of_one_shape_are_composed_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     composer = Composer(Request(config_path=folder))
-    replay = Replay(composer, {"top", "deep.value"})
+    frames = FrameCache(composer, {"top", "deep.value"})
     composed = []
     whole = composer.compose_with_unresolved
     monkeypatch.setattr(
         composer, "compose_with_unresolved", lambda overrides: composed.append(overrides) or whole(overrides)
     )
     for top in range(5):
-        found = replay.compose((f"top={top}", f"deep.value={top}.5", "shape=square"))
+        found = frames.compose((f"top={top}", f"deep.value={top}.5", "shape=square"))
         assert found.config["told"] == f"a {top} b 1"
         assert found.config["both"] == f"{top}/{top}.5"
         assert found.config["shape"]["corner"] == top + 0.5

@@ -12,7 +12,7 @@ from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, erro
 from ftgen.sweeping import axes, condition, settings
 from ftgen.sweeping.axes import Axis
 from ftgen.sweeping.label import new_labeller, with_hash, without_prefix
-from ftgen.sweeping.replay import Replay
+from ftgen.sweeping.replay import FrameCache
 from ftgen.sweeping.settings import Settings
 from ftgen.trace import Layer
 
@@ -47,7 +47,7 @@ class Sweep:
         groups: swept keys that choose options.
         positions: position on the command line by override key (as in `Axis.key`).
         diagnostics: notes of the expansion.
-        replay: composer of the points.
+        frames: composer of the points.
     """
 
     points: tuple[Point, ...]
@@ -56,7 +56,7 @@ class Sweep:
     groups: frozenset[str]
     positions: Mapping[str, int]
     diagnostics: tuple[Diagnostic, ...]
-    replay: Replay
+    frames: FrameCache
 
 
 def expand(composer: Composer, words: Sequence[str], *, limit: int = LIMIT) -> Sweep:
@@ -215,7 +215,7 @@ class _Expansion:
         self.swept = frozenset(without_prefix(axis.key) for axis in sweep_axes if axis.swept)
         self.groups = frozenset(key for key in self.swept if composer.is_group(key.partition("@")[0]))
         self.labels = new_labeller(self.swept, self.groups, sweep_settings.alias)
-        self.replay = Replay(composer, self.swept, composer.run_sections(_fixed_overrides(composer, sweep_axes)))
+        self.frames = FrameCache(composer, self.swept, composer.run_sections(_fixed_overrides(composer, sweep_axes)))
         self.include = [condition.parse(text) for text in sweep_settings.include]
         self.exclude = [condition.parse(text) for text in sweep_settings.exclude]
 
@@ -227,7 +227,7 @@ class _Expansion:
             raise Rejected([error("FT035", f"the sweep has no points{why}", without_prefix(empty) or "sweep")])
         notes += self._unused_optional()
         positions = {axis.key: axis.position for axis in self.axes}
-        return Sweep(points, self.settings, self.swept, self.groups, positions, tuple(notes), self.replay)
+        return Sweep(points, self.settings, self.swept, self.groups, positions, tuple(notes), self.frames)
 
     def _points(self, limit: int) -> tuple[Point, ...]:
         dimensions = axes.zip_axes(self.axes, self.settings.zip)
@@ -275,7 +275,7 @@ class _Expansion:
     def _is_wanted(self, overrides: tuple[str, ...]) -> bool:
         if not self.include and not self.exclude:
             return True
-        lookup = _lookup(overrides, self._values(overrides), self.replay, self.composer)
+        lookup = _lookup(overrides, self._values(overrides), self.frames, self.composer)
         if any(each.holds(lookup) for each in self.exclude):
             return False
         return not self.include or any(each.holds(lookup) for each in self.include)
@@ -305,7 +305,7 @@ def _with_unique_labels(points: list[Point]) -> Iterator[Point]:
 
 
 def _lookup(
-    overrides: tuple[str, ...], values: Mapping[str, Any], replay: Replay, composer: Composer
+    overrides: tuple[str, ...], values: Mapping[str, Any], frames: FrameCache, composer: Composer
 ) -> Callable[[str], Any]:
     """Return a lookup of a point's values by key, which composes the point only for keys that it does not set."""
     composed: list[Composition] = []
@@ -314,7 +314,7 @@ def _lookup(
         if key in values:
             return values[key]
         if not composed:
-            composed.append(replay.compose(overrides))
+            composed.append(frames.compose(overrides))
         return _value_at(key, composed[0], composer)
 
     return value_of

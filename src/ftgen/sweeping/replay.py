@@ -50,7 +50,7 @@ class _SplitOverride:
         return self.path.startswith(other.path) or other.path.startswith(self.path)
 
 
-class Replay:
+class FrameCache:
     """Composer of one sweep's points by cached frames, with the results of `Composer.compose`."""
 
     def __init__(self, composer: Composer, swept: Collection[str], run_sections: RunSections = ({}, {})) -> None:
