@@ -52,7 +52,7 @@ def check(text: str, file: str, terms: CheckOptions) -> CheckResult:
     # A missing fact has no line in a manifest: its location is the file that needs it.
     lacking = [d.at(Location(file)) for _, _, d in found if d.code == UNKNOWN_FACT]
     told = [each for each in found if each[2].code != UNKNOWN_FACT]
-    doubtful = _told((_doubt(each) for document in documents for each in yamlio.disputed(document)), terms)
+    doubtful = _told((_doubt(each) for document in documents for each in yamlio.ambiguous_scalars(document)), terms)
     return CheckResult((*_in_order((*_located(told, text), *doubtful)), *lacking), len(placed))
 
 
@@ -239,7 +239,7 @@ def _in_order(located: Iterable[Diagnostic]) -> list[Diagnostic]:
 AMBIGUOUS_SCALAR = "FT004"
 
 
-def _doubt(found: yamlio.Disputed) -> Diagnostic:
+def _doubt(found: yamlio.AmbiguousScalar) -> Diagnostic:
     """Warn of a scalar that YAML 1.1 and 1.2 read differently, as reconcilers, kubectl and scripts use either."""
     old, new = json.dumps(found.old), json.dumps(found.new)
     headline = f"{found.text} is {old} by YAML 1.1 and {new} by YAML 1.2, and there are tools of both"

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from ftgen.diagnostics import Location, Rejected
-from ftgen.yamlio import Mark, disputed, document, documents, parse, parse_all, read, read_all
+from ftgen.yamlio import Mark, ambiguous_scalars, document, documents, parse, parse_all, read, read_all
 
 
 def refusal(text):
@@ -216,13 +216,13 @@ def test_a_file_that_cannot_be_read_is_a_diagnostic(tmp_path):
     ],
 )
 def test_what_the_two_versions_of_yaml_disagree_on(text, readings):
-    found = disputed(document(f"- [{text}]\n- '{text}'\n- |\n  {text}\n", "x.yaml"))
+    found = ambiguous_scalars(document(f"- [{text}]\n- '{text}'\n- |\n  {text}\n", "x.yaml"))
     assert [(d.text, d.old, d.new) for d in found] == ([] if readings is None else [(text, *readings)])
     assert [str(d.location) for d in found] == (["x.yaml:1:4"] if readings else [])
 
 
 def test_what_aliases_repeat_is_disputed_once():
-    found = disputed(document("a: &a {on: 0755}\nb: *a\nc: {<<: *a}\n", "x.yaml"))
+    found = ambiguous_scalars(document("a: &a {on: 0755}\nb: *a\nc: {<<: *a}\n", "x.yaml"))
     assert [(d.text, d.location.line) for d in found] == [("on", 1), ("0755", 1)]
 
 

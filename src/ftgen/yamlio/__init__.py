@@ -21,16 +21,16 @@ from ftgen.yamlio.read import (
     read_stdin,
     read_text,
 )
-from ftgen.yamlio.versions import Disputed, disputed
+from ftgen.yamlio.versions import AmbiguousScalar, ambiguous_scalars
 
 __all__ = [
     "FILE",
     "STDIN",
     "SYNTAX",
-    "Disputed",
+    "AmbiguousScalar",
     "Document",
     "Mark",
-    "disputed",
+    "ambiguous_scalars",
     "document",
     "documents",
     "dump",

@@ -9,7 +9,7 @@ import yaml
 
 from ftgen.yamlio.nodes import Branch, Document, Node, entries, is_merge
 from ftgen.yamlio.problems import SYNTAX, location, reject
-from ftgen.yamlio.scalars import TAG, Loader, resolved
+from ftgen.yamlio.scalars import TAG, Loader, resolve_scalar
 
 DEEPEST = 100
 TOO_DEEP = f"this YAML holds more than {DEEPEST} levels"
@@ -28,7 +28,7 @@ def composed(text: str, file: str) -> Iterator[Document]:
             composer = _Composer(file)
             root, value = composer.compose(events)
             if value is not None:
-                yield Document(value, root, file, composer.doubtful)
+                yield Document(value, root, file, composer.maybe_ambiguous)
 
 
 class _Composer:
@@ -37,7 +37,7 @@ class _Composer:
     def __init__(self, file: str) -> None:
         self.file = file
         self.anchors: dict[str, Node] = {}
-        self.doubtful: list[Any] = []
+        self.maybe_ambiguous: list[Any] = []
         self.sizes: dict[int, tuple[int, int]] = {}
         self.aliased_values = 0
 
@@ -55,10 +55,10 @@ class _Composer:
                 if event.implicit[1]:  # quoted or block scalar without a tag: always text
                     branch.values.append(event.value)
                 else:
-                    value, doubtful = _scalar(event, self.file)
+                    value, maybe_ambiguous = _scalar(event, self.file)
                     branch.values.append(value)
-                    if doubtful and event.implicit[0]:
-                        self.doubtful.append(event)
+                    if maybe_ambiguous and event.implicit[0]:
+                        self.maybe_ambiguous.append(event)
                 if event.anchor:
                     self.anchors[event.anchor] = event
             elif kind in _COLLECTIONS:
@@ -159,7 +159,7 @@ def _copied(value: Any) -> Any:
 
 def _scalar(event: Any, file: str) -> tuple[Any, bool]:
     try:
-        return resolved(event.tag, event.value)
+        return resolve_scalar(event.tag, event.value)
     except (ValueError, KeyError, IndexError):
         where = location(file, event.start_mark)
         reject(SYNTAX, f"{event.value[:60]!r} cannot be read as {event.tag or 'a number'}", where)

@@ -59,13 +59,13 @@ class Document:
         value: plain value.
         root: root node.
         file: name of the text in diagnostics.
-        doubtful: events of plain scalars that YAML 1.1 and 1.2 may read differently, in the document's order.
+        maybe_ambiguous: events of plain scalars that YAML 1.1 and 1.2 may read differently, in the document's order.
     """
 
     value: Any
     root: Node
     file: str
-    doubtful: Sequence[Any] = ()
+    maybe_ambiguous: Sequence[Any] = ()
 
     def nearest(self, path: Steps) -> Mark:
         """Return the position of an entry, or of its innermost ancestor that exists."""

@@ -47,7 +47,7 @@ _MOST_BITS = 1023
 
 
 @lru_cache(maxsize=8192)
-def resolved(tag: str | None, text: str) -> tuple[Any, bool]:
+def resolve_scalar(tag: str | None, text: str) -> tuple[Any, bool]:
     """Return the value of a scalar that may be no text, and whether another reader may read it differently."""
     resolved_tag = tag or _RESOLVER.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]  # untyped in the stubs
     value = text if resolved_tag in _TEXT_TAGS else _CONSTRUCTORS[resolved_tag](yaml.ScalarNode(resolved_tag, text))

@@ -9,11 +9,11 @@ from typing import Any
 from ftgen.diagnostics import Location
 from ftgen.yamlio.nodes import Document
 from ftgen.yamlio.problems import location
-from ftgen.yamlio.scalars import resolved
+from ftgen.yamlio.scalars import resolve_scalar
 
 
 @dataclass(frozen=True, slots=True)
-class Disputed:
+class AmbiguousScalar:
     """Plain scalar with one value under YAML 1.1 and another under YAML 1.2, such as `0755` or `on`.
 
     Attributes:
@@ -29,11 +29,11 @@ class Disputed:
     location: Location
 
 
-def disputed(document: Document) -> list[Disputed]:
+def ambiguous_scalars(document: Document) -> list[AmbiguousScalar]:
     """Return the ambiguous scalars of a document in its order, each node once."""
     return [
-        Disputed(event.value, *readings, location(document.file, event.start_mark))
-        for event in document.doubtful
+        AmbiguousScalar(event.value, *readings, location(document.file, event.start_mark))
+        for event in document.maybe_ambiguous
         if (readings := _readings(event.value))
     ]
 
@@ -45,7 +45,7 @@ def _readings(text: str) -> tuple[Any, Any] | None:
         return None
     from ruamel.yaml import YAML  # noqa: PLC0415 - few manifests have candidates
 
-    old, new = resolved(None, text)[0], YAML(typ="safe", pure=True).load(text)
+    old, new = resolve_scalar(None, text)[0], YAML(typ="safe", pure=True).load(text)
     # Readers of manifests keep a date as text.
     new = new if isinstance(new, (bool, int, float, str, type(None))) else text
     return None if (type(old), old) == (type(new), new) else (old, new)
