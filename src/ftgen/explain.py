@@ -163,7 +163,7 @@ def _maker(manifest: Mapping[str, Any], file: Path) -> Mapping[str, Any]:
     for job in (manifest, *yamlio.read_all(file), *beside):
         sources = (("persistentVolumeClaim", "claimName"), ("configMap", "name"))
         named = [at(volume, source) for volume in _volumes(job) for source in sources]
-        if record.OVERRIDES in record.of(job) and (job == manifest or name in named):
+        if record.OVERRIDES in record.annotations_of(job) and (job == manifest or name in named):
             return dict(job)
     headline = f"{file} was not rendered by ftgen: no job in it carries {record.OVERRIDES}"
     raise Rejected([error("FT018", headline, value=file).at(Location(str(file), 1))])
@@ -193,7 +193,7 @@ class Rebuilt:
         """
         job = pipeline.compile_job(composer, overrides)
         source = Source.of(composer, overrides)
-        digest = record.of(manifest).get(record.DIGEST)
+        digest = record.annotations_of(manifest).get(record.DIGEST)
         changed = digest not in (None, f"sha256:{job.identity.digest}")
         return cls(source, composer, Provenance.of(composer, overrides), lineage.reaches(source), changed)
 
@@ -276,7 +276,7 @@ def _sentinel(value: Any) -> object:
 
 def _overrides(manifest: Mapping[str, Any], file: Path) -> tuple[str, ...]:
     try:
-        return record.overrides(record.of(manifest))
+        return record.overrides(record.annotations_of(manifest))
     except ValueError as problem:
         told = f"the annotation {problem}"
         raise Rejected([error("FT018", told, value=file).at(Location(str(file), 1))]) from None

@@ -18,7 +18,7 @@ SWEEP = "ftgen.dev/sweep"
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
+class RecordedPoint:
     """Position of a job in a sweep.
 
     Attributes:
@@ -32,7 +32,7 @@ class Point:
     swept: tuple[str, ...]
 
 
-def of(manifest: Any) -> Mapping[str, Any]:
+def annotations_of(manifest: Any) -> Mapping[str, Any]:
     """Return the annotations of a manifest, `{}` if they or the manifest are malformed."""
     metadata = manifest.get("metadata") if isinstance(manifest, dict) else None
     annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
@@ -51,7 +51,7 @@ def overrides(annotations: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(value)
 
 
-def point(annotations: Mapping[str, Any]) -> Point | None:
+def point(annotations: Mapping[str, Any]) -> RecordedPoint | None:
     """Return the position of a job in its sweep, None for a single job.
 
     Raises:
@@ -61,7 +61,7 @@ def point(annotations: Mapping[str, Any]) -> Point | None:
         return None
     match _read(annotations, SWEEP, "no place in a sweep"):
         case {"name": str(name), "label": str(label), "swept": list(swept)} if _is_texts(swept):
-            return Point(name, label, tuple(swept))
+            return RecordedPoint(name, label, tuple(swept))
         case _:
             raise ValueError(f"{SWEEP} is no place in a sweep")
 

@@ -85,7 +85,7 @@ def _words(words: Iterable[str]) -> str:
 
 def _parameters(manifest: Manifest) -> list[str]:
     """Return the overrides that a run was rendered from, as its annotations record them."""
-    annotations = record.of(manifest)
+    annotations = record.annotations_of(manifest)
     try:
         return list(record.overrides(annotations)) if record.OVERRIDES in annotations else []
     except ValueError:

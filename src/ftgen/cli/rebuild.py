@@ -55,7 +55,7 @@ def run(arguments: Arguments) -> int:
 def _read(file: Path) -> Committed:
     text = yamlio.read_text(file)
     manifest = yamlio.parse(text, str(file))
-    annotations = record.of(manifest)
+    annotations = record.annotations_of(manifest)
     if record.OVERRIDES not in annotations:
         how = f"name the file of a job; only ftgen's own carry {record.OVERRIDES}"
         raise Rejected([error("FT533", f"{file} does not say what it was rendered from", str(file), help=how)])
@@ -73,7 +73,7 @@ def _entry(file: Path) -> Entry | None:
     return None
 
 
-def _recorded(committed: Committed) -> tuple[tuple[str, ...], record.Point | None]:
+def _recorded(committed: Committed) -> tuple[tuple[str, ...], record.RecordedPoint | None]:
     """Return the overrides and the point of a sweep that a manifest records."""
     try:
         return record.overrides(committed.annotations), record.point(committed.annotations)
@@ -83,7 +83,7 @@ def _recorded(committed: Committed) -> tuple[tuple[str, ...], record.Point | Non
         raise Rejected([error("FT533", headline, str(committed.file), help=restore)]) from None
 
 
-def _position(composer: Composer, point: record.Point | None, overrides: Sequence[str]) -> SweepPosition:
+def _position(composer: Composer, point: record.RecordedPoint | None, overrides: Sequence[str]) -> SweepPosition:
     if point is None:
         return SweepPosition()
     values = {text.partition("=")[0].lstrip("+~"): text for text in overrides}

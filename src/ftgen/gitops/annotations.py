@@ -53,7 +53,7 @@ def annotations_of(content: bytes) -> Mapping[str, str]:
     """Return the annotations of a manifest that are text; parse only its metadata."""
     text = text_of(content)
     start, end = _metadata(text)
-    values = record.of({"metadata": yamlio.parse(text[start:end], "metadata")})
+    values = record.annotations_of({"metadata": yamlio.parse(text[start:end], "metadata")})
     return {key: value for key, value in values.items() if isinstance(value, str)}
 
 
