@@ -215,7 +215,7 @@ class Rebuilt:
         """A script is a file, line by line, whether a ConfigMap or a container's command holds it."""
         trainer = self.source.spec.trainer
         for name in (trainer.prepare_script, trainer.script) if isinstance(value, str) and "\n" in value else ():
-            if value in (text := self.composer.scripts(name)[name], kube.protect(text)):
+            if value in (text := self.composer.scripts(name)[name], kube.escape_dollars(text)):
                 file = next(f for p in self.composer.request.search_path() if (f := p / "trainer" / name).is_file())
                 place = Location(self._displayed(file), max(offset, 1))
                 return [Cause(name, (place,))]

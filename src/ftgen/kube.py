@@ -228,7 +228,7 @@ def _broken(character: str) -> str:
 
 
 @lru_cache(maxsize=256)
-def protect(text: str) -> str:
+def escape_dollars(text: str) -> str:
     """Escape a text so that `expand` returns it unchanged, whatever legal names the environment holds.
 
     Double only the dollars that Kubernetes would interpret: runs of two and more, `$(NAME)` if NAME could

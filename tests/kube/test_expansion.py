@@ -1,10 +1,10 @@
-"""`expand` is the kubelet's $(VAR) expansion; `protect` writes text that survives it."""
+"""`expand` is the kubelet's $(VAR) expansion; `escape_dollars` writes text that survives it."""
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ftgen.kube import expand, is_env_name, protect
+from ftgen.kube import escape_dollars, expand, is_env_name
 
 ENV = {"A": "va", "B": "$(A)", "E": ""}
 
@@ -51,7 +51,7 @@ def test_expansion_is_the_kubelets(text, seen):
     ],
 )
 def test_only_the_dollars_that_kubernetes_acts_on_are_doubled(text, written):
-    assert protect(text) == written
+    assert escape_dollars(text) == written
 
 
 PIECES = st.sampled_from(["$", "$$", "(", ")", "A", "b_1", " ", "$(A)", "$(A b)", "\n", "é", "😀", "${A}", "."])
@@ -62,4 +62,4 @@ NAMES = st.sampled_from(["A", "b_1", "AA", "Ab_1", "A.", "-"])
 @given(text=st.lists(PIECES).map("".join) | st.text(), env=st.dictionaries(NAMES, st.text()))
 def test_protected_text_expands_to_itself_in_every_environment(text, env):
     assert all(is_env_name(name) for name in env)
-    assert expand(protect(text), env) == text
+    assert expand(escape_dollars(text), env) == text
