@@ -126,7 +126,7 @@ class Sweep(Sequence[Job]):
 
 
 def _record(job: Job) -> Iterator[tuple[str, Any]]:
-    plain = index.plain(job.row)
+    plain = index.as_json(job.row)
     yield "job", plain.pop("job")
     yield from plain.pop("swept").items()
     yield from plain.items()

@@ -41,7 +41,7 @@ def groups(places: Iterable[Path]) -> dict[str, dict[str, str]]:
     return {group: dict(sorted(options.items())) for group, options in sorted(catalog.items()) if options}
 
 
-def nested(places: Sequence[Path]) -> dict[str, dict[str, str]]:
+def nested_groups(places: Sequence[Path]) -> dict[str, dict[str, str]]:
     """Return the same for groups inside groups (`hardware/card`), from which an option's defaults list chooses."""
     inner = {f"{top.name}/{folder.name}" for place in places for top in _folders(place) for folder in _folders(top)}
     return {

@@ -14,7 +14,7 @@ from ftgen import catalog, cli, project, schema, yamlio
 from ftgen.cli.schema import documented, of_file
 from ftgen.compose import Request, compose
 
-OPTIONS = {**catalog.groups([project.conf_dir()]), **catalog.nested([project.conf_dir()])}
+OPTIONS = {**catalog.groups([project.conf_dir()]), **catalog.nested_groups([project.conf_dir()])}
 FILES = sorted(str(file.relative_to(project.conf_dir())) for file in project.conf_dir().rglob("*.yaml"))
 
 

@@ -13,7 +13,7 @@ from ftgen.diagnostics import Rejected, error
 def run(arguments: Arguments) -> int:
     """Print all groups, or one."""
     places = arguments.places()
-    found = dict(sorted({**catalog.groups(places), **catalog.nested(places)}.items()))
+    found = dict(sorted({**catalog.groups(places), **catalog.nested_groups(places)}.items()))
     wanted = arguments.overrides
     unknown = [name for name in wanted if name not in found]
     if unknown:

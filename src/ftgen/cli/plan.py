@@ -94,7 +94,7 @@ def _planned(arguments: Arguments, composer: Composer) -> Planned:
 def _plain(planned: Planned, *, fit: bool) -> dict[str, Any]:
     jobs = [
         {
-            **index.plain(row),
+            **index.as_json(row),
             "status": planned.status(row),
             **({"fit": row.fit, "fit_terms": row.terms} if fit else {}),
         }

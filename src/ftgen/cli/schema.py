@@ -32,7 +32,7 @@ def run(arguments: Arguments) -> int:
     if len(words) > 1:
         raise Usage("schema takes one group")
     places = arguments.places()
-    options = {**catalog.groups(places), **catalog.nested(places)}
+    options = {**catalog.groups(places), **catalog.nested_groups(places)}
     group = words[0] if words else ""
     made = of_file(group, options, catalog.package(places, group) if group else "")
     print(json.dumps(made, indent=2, ensure_ascii=False))  # noqa: T201

@@ -152,7 +152,7 @@ def totals(rows: Sequence[Row]) -> Totals:
     )
 
 
-def plain(row: Row) -> dict[str, Any]:
+def as_json(row: Row) -> dict[str, Any]:
     """Convert a row to JSON values."""
     return {
         "job": row.job,
@@ -168,7 +168,7 @@ def plain(row: Row) -> dict[str, Any]:
 
 def dump(folder: str, rows: Sequence[Row]) -> bytes:
     """Write the index as JSON text, one job a line, so that a git diff shows one line a job."""
-    lines = ",\n".join(json.dumps(plain(row), ensure_ascii=False) for row in rows)
+    lines = ",\n".join(json.dumps(as_json(row), ensure_ascii=False) for row in rows)
     head = f'"version": {_FORMAT},\n"sweep": {json.dumps(folder)}'
     return f'{{\n{head},\n"jobs": [\n{lines}\n]\n}}\n'.encode()
 
@@ -180,7 +180,7 @@ def dump_csv(rows: Sequence[Row]) -> bytes:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["job", "file", *keys, "queue", "pods", "devices", "card_gib", "storage_gib"])
     for row in rows:
-        values = plain(row)
+        values = as_json(row)
         resources = [values[name] for name in ("queue", "pods", "devices", "card_gib", "storage_gib")]
         writer.writerow([row.job, row.file, *(_no_formula(row.swept.get(key, "")) for key in keys), *resources])
     return text.getvalue().encode()
