@@ -14,7 +14,7 @@ from typing import Any
 from ftgen import catalog, check, importing, pipeline, schema, yamlio
 from ftgen.cli import output, request, writing
 from ftgen.cli.arguments import Arguments, Usage
-from ftgen.compose import Composer, spelled
+from ftgen.compose import Composer, hydra_literal
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, Severity, require
 from ftgen.importing import Options, Proposal, Run, Wanted, Word
 from ftgen.overlay import UNRESTRICTED, Declaration, Patch
@@ -266,7 +266,7 @@ def _is_command(words: Sequence[str]) -> bool:
 def selection(proposal: Proposal) -> list[str]:
     """The proposal as overrides."""
     chosen = [f"{group}={option}" for group, option in proposal.choices.items()]
-    return [*chosen, *(f"{key}={spelled(importing.literal(value))}" for key, value in proposal.values.items())]
+    return [*chosen, *(f"{key}={hydra_literal(importing.literal(value))}" for key, value in proposal.values.items())]
 
 
 def options(arguments: Arguments) -> Options:

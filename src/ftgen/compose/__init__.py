@@ -8,7 +8,7 @@ option of the same name shadows ours.
 """
 
 from ftgen.compose.composer import Composer, Composition, compose
-from ftgen.compose.grammar import Alternative, alternatives, spelled
+from ftgen.compose.grammar import Alternative, alternatives, hydra_literal
 from ftgen.compose.request import Request, displayed
 from ftgen.compose.section import RUN_SECTIONS
 
@@ -21,5 +21,5 @@ __all__ = [
     "alternatives",
     "compose",
     "displayed",
-    "spelled",
+    "hydra_literal",
 ]

@@ -146,7 +146,7 @@ def _parses_as_itself(value: Any) -> bool:
     return value is None or isinstance(value, bool | int | float | QuotedString)
 
 
-def spelled(value: Any) -> str:
+def hydra_literal(value: Any) -> str:
     """Write a plain value in Hydra's grammar, quoting text that would parse as another value."""
     return str(Override._get_value_element_as_str(_quotable(value)))  # noqa: SLF001 - Hydra's own spelling
 

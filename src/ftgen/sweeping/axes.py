@@ -89,7 +89,7 @@ def _locations(position: object) -> list[Location]:
 
 def _list_axis(composer: Composer, key: str, values: Sequence[Any]) -> Axis:
     """Return the axis of a list in a configuration file: its values are literal, including `null` and commas."""
-    overrides = composer.parse([f"{key}={compose.spelled(value)}" for value in values])
+    overrides = composer.parse([f"{key}={compose.hydra_literal(value)}" for value in values])
     element = overrides[0].get_key_element() if overrides else key
     return Axis(element, tuple(f"{element}={o.get_value_element_as_str()}" for o in overrides), True, 0)
 
