@@ -51,7 +51,7 @@ class Release:
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
+class UpstreamImage:
     """An image that LLaMA-Factory's own project publishes, as its name tells.
 
     Attributes:
@@ -63,26 +63,26 @@ class Published:
     vendor: str
 
 
-_PUBLISHED = re.compile(r"(?:^|/)(?P<owner>hiyouga|ascend)/llamafactory(?::(?P<tag>[\w.-]+))?(?:@|$)")
+_UPSTREAM_NAME = re.compile(r"(?:^|/)(?P<owner>hiyouga|ascend)/llamafactory(?::(?P<tag>[\w.-]+))?(?:@|$)")
 _FOR_NPU = re.compile(r"(?:^|-)(?:npu|910b|a3|cann[\d.]*)(?:-|$)")
 # What its Dockerfiles install beside the package's own requirements (docker/docker-cuda and docker/docker-npu):
 # the metrics and deepspeed requirements, and git.  Neither git-lfs nor MLflow nor bitsandbytes is among them.
-_PUBLISHED_PACKAGES = frozenset({"deepspeed", "git", "jieba", "nltk", "rouge-chinese"})
+_UPSTREAM_PACKAGES = frozenset({"deepspeed", "git", "jieba", "nltk", "rouge-chinese"})
 
 
 @lru_cache(maxsize=64)
-def published(name: str) -> Published | None:
+def upstream_image(name: str) -> UpstreamImage | None:
     """What the name of an image of LLaMA-Factory's own project tells, on whatever registry; None for others."""
-    found = _PUBLISHED.search(name)
+    found = _UPSTREAM_NAME.search(name)
     if found is None:
         return None
     tag = found["tag"] or ""
     numbers = re.match(r"v?(\d+\.\d+\.\d+)(?:-|$)", tag)
     for_npu = found["owner"] == "ascend" or _FOR_NPU.search(tag)
-    return Published(numbers[1] if numbers else "", "ascend" if for_npu else "nvidia")
+    return UpstreamImage(numbers[1] if numbers else "", "ascend" if for_npu else "nvidia")
 
 
-def held(spec: Spec) -> frozenset[str] | None:
+def installed_packages(spec: Spec) -> frozenset[str] | None:
     """What the image holds of what a trainer may ask for, by the packages' names; None where nobody knows.
 
     The configuration says it (`hardware.packages`), else the name of a published image.  What LLaMA-Factory's
@@ -90,7 +90,7 @@ def held(spec: Spec) -> frozenset[str] | None:
     """
     stated = spec.hardware.packages
     if stated is None:
-        stated = tuple(_PUBLISHED_PACKAGES) if published(spec.hardware.image) else None
+        stated = tuple(_UPSTREAM_PACKAGES) if upstream_image(spec.hardware.image) else None
     if stated is None:
         return None
     trainer = release(spec.trainer.version) if isinstance(spec.trainer, LlamaFactory) else None
@@ -121,12 +121,12 @@ def arguments(dockerfile: str) -> dict[str, str]:
     return dict(_ARGUMENT.findall(dockerfile))
 
 
-def given(dockerfile: str, values: Mapping[str, str]) -> str:
-    """The Dockerfile with other defaults for some of its build arguments; `judge` says which may be given."""
+def with_arguments(dockerfile: str, values: Mapping[str, str]) -> str:
+    """The Dockerfile with other defaults for some of its build arguments; `validate` says which may be given."""
     return _ARGUMENT.sub(lambda match: f"ARG {match[1]}={values.get(match[1], match[2])}", dockerfile)
 
 
-def following(dockerfile: str, trainer: Release) -> dict[str, str]:
+def release_arguments(dockerfile: str, trainer: Release) -> dict[str, str]:
     """The build arguments that follow from a release: its version, and for pins that it excludes the newest it takes.
 
     A recipe pins one set of versions; of another release only those change that must.
@@ -151,7 +151,7 @@ def _name(package: str) -> str:
     return f"{package.upper().replace('-', '_')}_VERSION"
 
 
-def judge(dockerfile: str, values: Mapping[str, str], trainer: Release | None) -> list[Diagnostic]:
+def validate(dockerfile: str, values: Mapping[str, str], trainer: Release | None) -> list[Diagnostic]:
     """What is wrong with the values, and with the versions that they leave.
 
     Args:

@@ -177,7 +177,7 @@ def test_the_versions_are_those_that_the_trainers_arguments_are_checked_with(tex
     arguments = image.arguments(text)
     assert arguments["LLAMAFACTORY_VERSION"] == RELEASE.version
     assert arguments["TRANSFORMERS_VERSION"] == RELEASE.transformers
-    assert image.judge(text, {}, RELEASE) == []
+    assert image.validate(text, {}, RELEASE) == []
 
 
 def test_every_image_holds_the_same_versions() -> None:
@@ -209,7 +209,7 @@ def test_torch_and_its_companions_are_of_one_release(text: str) -> None:
     ],
 )
 def test_versions_that_do_not_run_together_are_refused(text: str, name: str, version: str) -> None:
-    (problem,) = image.judge(text, {name: version}, RELEASE)
+    (problem,) = image.validate(text, {name: version}, RELEASE)
     assert (problem.code, problem.subject, problem.value) == ("FT555", f"image.{name}", version)
 
 

@@ -28,18 +28,18 @@ def told():
 @pytest.mark.parametrize(
     ("name", "wanted"),
     [
-        ("hiyouga/llamafactory:0.9.4", image.Published("0.9.4", "nvidia")),
-        ("hiyouga/llamafactory", image.Published("", "nvidia")),
-        ("mirror.example.com:5000/hub/hiyouga/llamafactory:0.9.5@sha256:0a", image.Published("0.9.5", "nvidia")),
-        ("docker.io/hiyouga/llamafactory:latest-npu-a2", image.Published("", "ascend")),
-        ("quay.io/ascend/llamafactory:0.9.5-npu-a3", image.Published("0.9.5", "ascend")),
-        ("hiyouga/llamafactory:latest-910b-ubuntu", image.Published("", "ascend")),
+        ("hiyouga/llamafactory:0.9.4", image.UpstreamImage("0.9.4", "nvidia")),
+        ("hiyouga/llamafactory", image.UpstreamImage("", "nvidia")),
+        ("mirror.example.com:5000/hub/hiyouga/llamafactory:0.9.5@sha256:0a", image.UpstreamImage("0.9.5", "nvidia")),
+        ("docker.io/hiyouga/llamafactory:latest-npu-a2", image.UpstreamImage("", "ascend")),
+        ("quay.io/ascend/llamafactory:0.9.5-npu-a3", image.UpstreamImage("0.9.5", "ascend")),
+        ("hiyouga/llamafactory:latest-910b-ubuntu", image.UpstreamImage("", "ascend")),
         ("example.com/hiyouga/llamafactory-plus:1", None),
         ("example.com/team/llamafactory:0.9.5", None),
     ],
 )
 def test_published_images_are_known_by_their_names(name, wanted):
-    assert image.published(name) == wanted
+    assert image.upstream_image(name) == wanted
 
 
 def test_a_published_image_lacks_git_lfs_and_mlflow(told):

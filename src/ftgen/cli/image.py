@@ -24,10 +24,10 @@ def run(arguments: Arguments) -> int:
         )
         recipe = _recipe(spec, composer)
         release = image.release(spec.trainer.version) if isinstance(spec.trainer, LlamaFactory) else None
-        values = {**(image.following(recipe, release) if release else {}), **_values(arguments.overrides, composer)}
-        noticed = image.judge(recipe, values, release)
+        values = {**(image.release_arguments(recipe, release) if release else {}), **_values(arguments.overrides, composer)}
+        noticed = image.validate(recipe, values, release)
     output.tell(output.judged(noticed, arguments), arguments, beside=arguments.flags.out == "-")
-    text = image.given(recipe, values)
+    text = image.with_arguments(recipe, values)
     if arguments.flags.out == "-":
         sys.stdout.write(text)
     else:

@@ -124,7 +124,7 @@ def _without_git_lfs(spec: Spec) -> Iterator[Finding]:
     Write: an image with git-lfs, for which `ftgen image` writes the Dockerfile; where this one has it,
     `hardware.packages=[git-lfs,deepspeed,mlflow]`, everything that it holds.
     """
-    held = image.held(spec)
+    held = image.installed_packages(spec)
     fetched = [key for key in ("model.url", "dataset.url", "model.output_url") if _at(spec, key)]
     if held is not None and "git-lfs" not in held and fetched:
         headline = f"{spec.hardware.image} holds no git-lfs, which {fetched[0]} needs"
@@ -148,7 +148,7 @@ def _another_build(spec: Spec) -> Iterator[Finding]:
     Refused: `hardware=ascend hardware.image=hiyouga/llamafactory:0.9.5`, `trainer.version=0.9.4` with that image.
     Write: the image for the card, such as `hiyouga/llamafactory:0.9.5-npu-a2`, and `trainer.version` by its tag.
     """
-    built = image.published(spec.hardware.image)
+    built = image.upstream_image(spec.hardware.image)
     if built is None:
         return
     if spec.hardware.vendor not in {built.vendor, "cpu"}:

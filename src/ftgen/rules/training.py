@@ -82,7 +82,7 @@ def _facts(spec: Spec, trainer: LlamaFactory, args: Mapping[str, Any]) -> Facts:
         experts=shape.experts if shape else 0,
         context=spec.model.context,
         modules=_modules(spec),
-        packages=image.held(spec),
+        packages=image.installed_packages(spec),
         processors=_processors(hardware.per_card.cpu.limit) * hardware.devices,
         environment=_environment(spec),
         offline=str(hardware.env.get("HF_HUB_OFFLINE", "1")).lower() in _ON,
