@@ -24,7 +24,10 @@ def run(arguments: Arguments) -> int:
         )
         recipe = _recipe(spec, composer)
         release = image.release(spec.trainer.version) if isinstance(spec.trainer, LlamaFactory) else None
-        values = {**(image.release_arguments(recipe, release) if release else {}), **_values(arguments.overrides, composer)}
+        values = {
+            **(image.release_arguments(recipe, release) if release else {}),
+            **_values(arguments.overrides, composer),
+        }
         noticed = image.validate(recipe, values, release)
     output.tell(output.judged(noticed, arguments), arguments, beside=arguments.flags.out == "-")
     text = image.with_arguments(recipe, values)

@@ -16,7 +16,7 @@ from ftgen.cli import output, request, writing
 from ftgen.cli.arguments import Arguments, Usage
 from ftgen.compose import Composer, hydra_literal
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, Severity, require
-from ftgen.importing import Options, Proposal, Run, Wanted, Word
+from ftgen.importing import ImportedConfig, Options, Run, Wanted, Word
 from ftgen.overlay import UNRESTRICTED, Declaration, Patch
 from ftgen.pipeline import Compiled, Workspace
 from ftgen.spec import admit
@@ -30,11 +30,11 @@ def run(arguments: Arguments) -> int:
     if not words:
         raise Usage("import takes the file of a VolcanoJob, or a command line: ftgen import -- docker run …")
     with _blamed(words, arguments) as (composer, overrides):
-        proposal, documents, noticed = _imported(words, composer, overrides, arguments)
+        imported, documents, noticed = _imported(words, composer, overrides, arguments)
     told = arguments
     output.tell(output.judged(noticed, told), told, beside=arguments.flags.out == "-")
-    files = importing.files(proposal, documents)
-    render_it = f"ftgen +experiment={proposal.name}"
+    files = importing.files(imported, documents)
+    render_it = f"ftgen +experiment={imported.name}"
     if arguments.flags.out == "-":
         sys.stdout.write("".join(f"# {path}\n{content.decode()}" for path, content in files.items()))
         output.say(f"write both files with -o . and render them with: {render_it}", told)
@@ -44,7 +44,7 @@ def run(arguments: Arguments) -> int:
     return 0
 
 
-_Imported = tuple[Proposal, Sequence[Any], Sequence[Diagnostic]]
+_Imported = tuple[ImportedConfig, Sequence[Any], Sequence[Diagnostic]]
 
 
 def _imported(words: Sequence[str], composer: Composer, overrides: Sequence[str], arguments: Arguments) -> _Imported:
@@ -74,9 +74,9 @@ class _Whose:
     overrides: Sequence[str]
     hardware: str
 
-    def compiled(self, proposal: Proposal, documents: Sequence[Any] = ()) -> Compiled:
+    def compiled(self, imported: ImportedConfig, documents: Sequence[Any] = ()) -> Compiled:
         """What a proposal with its overlay compiles to."""
-        words = (*selection(proposal), *self.overrides)
+        words = (*selection(imported), *self.overrides)
         workspace = _WithResidual(self.composer, documents)
         composition = self.composer.compose(self.composer.parse(words))
         try:
@@ -152,15 +152,15 @@ def _manifest(wanted: Wanted, name: str, whose: _Whose) -> _Imported:
     with _judging():
         found = check.check_object(wanted.job, terms, check.context_of(terms))
         require([d for d in found if d.severity is Severity.ERROR and not importing.is_acceptable(d)])
-        proposal = importing.propose(wanted.job, name, whose.options, whose.hardware)
-    settled, plain, left_out = importing.settle(proposal, whose.compiled)
+        imported = importing.propose(wanted.job, name, whose.options, whose.hardware)
+    settled, plain, left_out = importing.settle(imported, whose.compiled)
     documents = importing.residual(plain.bundle.job, wanted.job, plain.spec.cluster.volcano_version)
     # The same again with the overlay: what the checks say of the imported job as it is, is accepted and told.
     with _judging():
         accepted, compiled, verdicts = importing.accept(settled, lambda one: whose.compiled(one, documents))
     told = _together(found, [*verdicts, *compiled.diagnostics])
     noticed = [*wanted.others, *(wanted.located(each) for each in (*left_out, *told))]
-    return accepted.beyond(_defaults(accepted, whose.composer)), documents, noticed
+    return accepted.without_defaults(_defaults(accepted, whose.composer)), documents, noticed
 
 
 def _together(judged: Sequence[Diagnostic], rendered: Sequence[Diagnostic]) -> list[Diagnostic]:
@@ -201,9 +201,7 @@ def _run(run: Run, beyond: Sequence[Diagnostic], whose: _Whose) -> _Imported:
     whose.terms()  # a mistake in the overrides is told before one of the command line
     taken = importing.taken(run, whose.options, whose.hardware)
     try:
-        accepted, compiled, verdicts = importing.accept(
-            taken.proposal, lambda one: whose.compiled(one, taken.documents)
-        )
+        accepted, compiled, verdicts = importing.accept(taken.config, lambda one: whose.compiled(one, taken.documents))
     except Rejected as rejected:
         smaller, told = taken.without(rejected.diagnostics)
         if not told:
@@ -211,7 +209,7 @@ def _run(run: Run, beyond: Sequence[Diagnostic], whose: _Whose) -> _Imported:
         return _run(smaller, [*beyond, *told], whose)
     found = map(taken.located, dict.fromkeys((*verdicts, *compiled.diagnostics)))
     noticed = [*beyond, *taken.told, *dict.fromkeys(found)]
-    return accepted.beyond(_defaults(accepted, whose.composer)), taken.documents, noticed
+    return accepted.without_defaults(_defaults(accepted, whose.composer)), taken.documents, noticed
 
 
 class _Unwritten(Patch):
@@ -247,12 +245,12 @@ class _WithResidual(Workspace):
         return super().conflicts([patch for patch in patches if patch not in self._residual], volcano_version)
 
 
-def _defaults(proposal: Proposal, composer: Composer) -> Mapping[str, Any]:
+def _defaults(imported: ImportedConfig, composer: Composer) -> Mapping[str, Any]:
     """What the choices alone compose to."""
-    chosen = [f"{group}={option}" for group, option in proposal.choices.items() if option != _COMMAND]
+    chosen = [f"{group}={option}" for group, option in imported.choices.items() if option != _COMMAND]
     config = composer.compose(composer.parse(chosen)).config
     # An option that cannot do without a value has no defaults worth leaving out.
-    return {**config, "trainer": {}} if _COMMAND in proposal.choices.values() else config
+    return {**config, "trainer": {}} if _COMMAND in imported.choices.values() else config
 
 
 _COMMAND = "command"
@@ -263,10 +261,10 @@ def _is_command(words: Sequence[str]) -> bool:
     return importing.is_command(" ".join(words))
 
 
-def selection(proposal: Proposal) -> list[str]:
+def selection(imported: ImportedConfig) -> list[str]:
     """The proposal as overrides."""
-    chosen = [f"{group}={option}" for group, option in proposal.choices.items()]
-    return [*chosen, *(f"{key}={hydra_literal(importing.literal(value))}" for key, value in proposal.values.items())]
+    chosen = [f"{group}={option}" for group, option in imported.choices.items()]
+    return [*chosen, *(f"{key}={hydra_literal(importing.literal(value))}" for key, value in imported.values.items())]
 
 
 def options(arguments: Arguments) -> Options:

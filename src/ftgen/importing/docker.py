@@ -19,7 +19,7 @@ from ftgen.importing.cards import Cards, Vendor
 from ftgen.importing.container import LEFT_OUT, Mount
 from ftgen.importing.flags import PROGRAMS, Option, Run, parsed, wrong
 from ftgen.importing.manifest import binary
-from ftgen.importing.proposal import Options, Proposal
+from ftgen.importing.proposal import ImportedConfig, Options
 from ftgen.importing.shell import Command, UnclosedError, Word
 from ftgen.rules import secrets
 
@@ -40,13 +40,13 @@ class Taken:
     """A `docker run` taken over.
 
     Attributes:
-        proposal: the experiment.
+        config: the experiment.
         documents: its overlay.
         told: what was left out, and what is open.
         run: the command line.
     """
 
-    proposal: Proposal
+    config: ImportedConfig
     documents: list[Any]
     told: list[Diagnostic]
     run: Run
@@ -58,7 +58,7 @@ class Taken:
         word = self.run.image if found.subject.endswith("image") else option.word if option else None
         if said := re.search(r"(?:command|args)(?:\[(\d+)\])?$", found.subject):
             # The frame's words and the entrypoint come before those of the command line.
-            before = len(self.proposal.values["trainer.command"]) - len(self.run.words)
+            before = len(self.config.values["trainer.command"]) - len(self.run.words)
             at = int(said[1] or 0) - before if found.subject.startswith("trainer.") else 0
             word = next(iter(self.run.words[max(at, 0) :]), None)
         return found if found.locations else found.at(word.at if word else self.run.at)
@@ -218,11 +218,11 @@ def taken(run: Run, options: Options, hardware: str = "") -> Taken:
     values |= {"hardware.env": environment} if environment else {}
     choices = {"hardware": option, "trainer": "command", "tracking": "none"}
     patch = container.patch(clear, mounted)
-    proposal = Proposal(values["name"], "docker run", choices, values)
+    imported = ImportedConfig(values["name"], "docker run", choices, values)
     told = [*_told(clear, known, mounted), *shown.told, *open_, *map(_reference_told, hidden)]
     if shown.vendor == cards.NO_CARDS and not hardware:
         told.append(_no_cards(run))
-    return Taken(proposal, [patch] if patch else [], told, run)
+    return Taken(imported, [patch] if patch else [], told, run)
 
 
 def _values(run: Run, shown: Cards, command: list[str]) -> dict[str, Any]:

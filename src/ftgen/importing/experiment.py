@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from ftgen import overlay, yamlio
 from ftgen.diagnostics import Diagnostic, Rejected, Severity, note
-from ftgen.importing.proposal import Proposal
+from ftgen.importing.proposal import ImportedConfig
 from ftgen.rules import SECRETS
 from ftgen.trainers.setting import EXPORT, TRAINING
 from ftgen.validation import RULES
@@ -17,23 +17,25 @@ from ftgen.validation import RULES
 _INTERPOLATION = re.compile(r"(\\*)\$\{")
 
 
-def files(proposal: Proposal, documents: Sequence[Any]) -> dict[str, bytes]:
+def files(imported: ImportedConfig, documents: Sequence[Any]) -> dict[str, bytes]:
     """`conf/experiment/<name>.yaml`, and `overlays/experiment/<name>/residual.yaml` where something remains."""
-    conf = f"# @package _global_\n# Imported from {proposal.source}.\n{yamlio.dump(_content(proposal))}"
-    written = {f"conf/experiment/{proposal.name}.yaml": conf}
+    conf = f"# @package _global_\n# Imported from {imported.source}.\n{yamlio.dump(_content(imported))}"
+    written = {f"conf/experiment/{imported.name}.yaml": conf}
     if documents:
-        head = f"# What {proposal.source} has, and the choices of conf/experiment/{proposal.name}.yaml do not say.\n"
+        head = f"# What {imported.source} has, and the choices of conf/experiment/{imported.name}.yaml do not say.\n"
         text = head + "---\n".join(map(yamlio.dump, documents))
-        written[f"overlays/experiment/{proposal.name}/residual.yaml"] = text
+        written[f"overlays/experiment/{imported.name}/residual.yaml"] = text
         meant = "# The job is as it was imported: its overlay adds and replaces what it has.\n"
-        written[f"overlays/experiment/{proposal.name}/overlay.yaml"] = meant + yamlio.dump(overlay.UNRESTRICTED)
+        written[f"overlays/experiment/{imported.name}/overlay.yaml"] = meant + yamlio.dump(overlay.UNRESTRICTED)
     return {path: text.encode() for path, text in written.items()}
 
 
 _Result = TypeVar("_Result")
 
 
-def settle(proposal: Proposal, compile_: Callable[[Proposal], _Result]) -> tuple[Proposal, _Result, list[Diagnostic]]:
+def settle(
+    imported: ImportedConfig, compile_: Callable[[ImportedConfig], _Result]
+) -> tuple[ImportedConfig, _Result, list[Diagnostic]]:
     """The most of a proposal that compiles, what it compiles to, and what was left to the overlay.
 
     Raises:
@@ -42,17 +44,17 @@ def settle(proposal: Proposal, compile_: Callable[[Proposal], _Result]) -> tuple
     left: list[Diagnostic] = []
     while True:
         try:
-            return proposal.strict(), compile_(proposal), left
+            return imported.without_allowances(), compile_(imported), left
         except Rejected as rejected:
-            smaller = _smaller(proposal, rejected, left)
-            if smaller == proposal:
+            smaller = _smaller(imported, rejected, left)
+            if smaller == imported:
                 raise
-            proposal = smaller
+            imported = smaller
 
 
-def _smaller(proposal: Proposal, rejected: Rejected, left: list[Diagnostic]) -> Proposal:
+def _smaller(imported: ImportedConfig, rejected: Rejected, left: list[Diagnostic]) -> ImportedConfig:
     """The proposal without what was refused; a verdict on the job of the choices alone is none on the imported one."""
-    smaller = proposal
+    smaller = imported
     for problem in _errors(rejected):
         fewer = smaller.without(problem.subject) if problem.subject else smaller
         if fewer != smaller:
@@ -61,10 +63,12 @@ def _smaller(proposal: Proposal, rejected: Rejected, left: list[Diagnostic]) -> 
         elif is_acceptable(problem):
             fewer = smaller.allowing(problem.code)
         smaller = fewer
-    return proposal.less() if smaller == proposal else smaller
+    return imported.without_last_value() if smaller == imported else smaller
 
 
-def accept(proposal: Proposal, compile_: Callable[[Proposal], _Result]) -> tuple[Proposal, _Result, list[Diagnostic]]:
+def accept(
+    imported: ImportedConfig, compile_: Callable[[ImportedConfig], _Result]
+) -> tuple[ImportedConfig, _Result, list[Diagnostic]]:
     """The whole proposal with every verdict accepted that it can be, what it compiles to, and those verdicts.
 
     Raises:
@@ -73,18 +77,18 @@ def accept(proposal: Proposal, compile_: Callable[[Proposal], _Result]) -> tuple
     accepted: list[Diagnostic] = []
     while True:
         try:
-            return proposal, compile_(proposal), accepted
+            return imported, compile_(imported), accepted
         except Rejected as rejected:
             refused = [problem for problem in _errors(rejected) if not is_acceptable(problem)]
             if refused:
                 raise Rejected(refused) from None
             accepted += [replace(problem, severity=Severity.WARNING) for problem in _errors(rejected)]
-            larger = proposal
+            larger = imported
             for problem in _errors(rejected):
                 larger = larger.allowing(problem.code)
-            if larger == proposal:
+            if larger == imported:
                 raise
-            proposal = larger
+            imported = larger
 
 
 def _errors(rejected: Rejected) -> list[Diagnostic]:
@@ -101,11 +105,11 @@ _NEVER = frozenset((SECRETS, TRAINING, EXPORT))
 """Scopes of what nobody accepts in passing: secrets in a manifest, and arguments that the trainer itself refuses."""
 
 
-def _content(proposal: Proposal) -> dict[str, Any]:
+def _content(imported: ImportedConfig) -> dict[str, Any]:
     nested: dict[str, Any] = {}
-    if proposal.choices:
-        nested["defaults"] = [{f"override /{group}": option} for group, option in proposal.choices.items()]
-    for key, value in proposal.values.items():
+    if imported.choices:
+        nested["defaults"] = [{f"override /{group}": option} for group, option in imported.choices.items()]
+    for key, value in imported.values.items():
         *parents, last = key.split(".")
         place = nested
         for parent in parents:

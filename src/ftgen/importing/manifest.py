@@ -14,7 +14,7 @@ from typing import Any
 
 from ftgen import check, kube, yamlio
 from ftgen.diagnostics import Diagnostic, Location, Rejected, error, note
-from ftgen.importing.proposal import Options, Proposal
+from ftgen.importing.proposal import ImportedConfig, Options
 from ftgen.lower import Object
 from ftgen.rules.lint import devices
 from ftgen.text.paths import Steps
@@ -117,7 +117,7 @@ def _present(value: Any) -> Any:
 # --- the proposal --------------------------------------------------------------------------------------
 
 
-def propose(job: Object, source: str, options: Options, hardware: str = "") -> Proposal:
+def propose(job: Object, source: str, options: Options, hardware: str = "") -> ImportedConfig:
     """The options and values that come nearest to a job.
 
     Args:
@@ -147,7 +147,7 @@ def propose(job: Object, source: str, options: Options, hardware: str = "") -> P
     ):
         choices |= found[0]
         values |= found[1]
-    return Proposal(kube.slug(name, _NAME_LIMIT), source, choices, values)
+    return ImportedConfig(kube.slug(name, _NAME_LIMIT), source, choices, values)
 
 
 _Found = tuple[dict[str, str], dict[str, Any]]

@@ -11,7 +11,7 @@ Options = Callable[[str], Mapping[str, Mapping[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True)
-class Proposal:
+class ImportedConfig:
     """An experiment to be.
 
     Attributes:
@@ -26,7 +26,7 @@ class Proposal:
     choices: Mapping[str, str]
     values: Mapping[str, Any]
 
-    def without(self, key: str) -> Proposal:
+    def without(self, key: str) -> ImportedConfig:
         """The proposal less what it says about a key: its value and those below and above it, or else its choice."""
         kept = {one: value for one, value in self.values.items() if not _related(one, key)}
         if len(kept) < len(self.values):
@@ -34,21 +34,21 @@ class Proposal:
         group = key.partition(".")[0]
         return replace(self, choices={one: option for one, option in self.choices.items() if one != group})
 
-    def strict(self) -> Proposal:
+    def without_allowances(self) -> ImportedConfig:
         """The proposal with nothing accepted."""
         return replace(self, values={key: value for key, value in self.values.items() if not key.startswith("allow.")})
 
-    def less(self) -> Proposal:
+    def without_last_value(self) -> ImportedConfig:
         """The proposal without its last value; without its choices where no value but the name is left."""
         optional = [key for key in self.values if key != "name"]
         kept = {key: value for key, value in self.values.items() if key not in optional[-1:]}
         return replace(self, values=kept, choices=self.choices if optional else {})
 
-    def beyond(self, config: Mapping[str, Any]) -> Proposal:
+    def without_defaults(self, config: Mapping[str, Any]) -> ImportedConfig:
         """The proposal without values that the choices alone compose to."""
         return replace(self, values={key: value for key, value in self.values.items() if _said(config, key) != value})
 
-    def allowing(self, code: str) -> Proposal:
+    def allowing(self, code: str) -> ImportedConfig:
         """The proposal with a diagnostic accepted: the imported job is as it is."""
         return replace(self, values={**self.values, f"allow.{code}": f"as in {self.source}"})
 
