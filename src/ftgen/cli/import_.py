@@ -154,7 +154,7 @@ def _manifest(wanted: Wanted, name: str, whose: _Whose) -> _Imported:
         require([d for d in found if d.severity is Severity.ERROR and not importing.is_acceptable(d)])
         imported = importing.propose(wanted.job, name, whose.options, whose.hardware)
     settled, plain, left_out = importing.settle(imported, whose.compiled)
-    documents = importing.residual(plain.bundle.job, wanted.job, plain.spec.cluster.volcano_version)
+    documents = importing.leftover_overlay(plain.bundle.job, wanted.job, plain.spec.cluster.volcano_version)
     # The same again with the overlay: what the checks say of the imported job as it is, is accepted and told.
     with _judging():
         accepted, compiled, verdicts = importing.accept(settled, lambda one: whose.compiled(one, documents))

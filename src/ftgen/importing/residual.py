@@ -10,7 +10,7 @@ from ftgen.lower import Object
 _KIND = {"apiVersion": "batch.volcano.sh/v1alpha1", "kind": "Job"}
 
 
-def residual(job: Object, wanted: Object, volcano_version: str) -> list[Any]:
+def leftover_overlay(job: Object, wanted: Object, volcano_version: str) -> list[Any]:
     """The documents of the overlay: a strategic-merge patch, and the JSON 6902 operations for what it cannot say.
 
     An operation on `/metadata/name` names the job: a name that an overlay gave is kept.
