@@ -16,7 +16,7 @@ from ftgen.cli import output, request, writing
 from ftgen.cli.arguments import Arguments, Usage
 from ftgen.compose import Composer, hydra_literal
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, Severity, require
-from ftgen.importing import ImportedConfig, Options, Run, Wanted, Word
+from ftgen.importing import DockerRun, ImportedConfig, Options, Wanted, Word
 from ftgen.overlay import UNRESTRICTED, Declaration, Patch
 from ftgen.pipeline import Compiled, Workspace
 from ftgen.spec import admit
@@ -189,7 +189,7 @@ def _from_words(words: Sequence[str], whose: _Whose) -> _Imported:
     if begins == len(words):
         return _docker(" ".join(words), COMMAND_LINE, whose)
     placed = [Word(word, Location(COMMAND_LINE, place)) for place, word in enumerate(words, 1)]
-    return _run(importing.parsed(placed[begins:]), (), whose)
+    return _run(importing.parse_docker_run(placed[begins:]), (), whose)
 
 
 def _docker(text: str, file: str, whose: _Whose) -> _Imported:
@@ -197,9 +197,9 @@ def _docker(text: str, file: str, whose: _Whose) -> _Imported:
     return _run(run, beyond, whose)
 
 
-def _run(run: Run, beyond: Sequence[Diagnostic], whose: _Whose) -> _Imported:
+def _run(run: DockerRun, beyond: Sequence[Diagnostic], whose: _Whose) -> _Imported:
     whose.terms()  # a mistake in the overrides is told before one of the command line
-    taken = importing.taken(run, whose.options, whose.hardware)
+    taken = importing.from_docker_run(run, whose.options, whose.hardware)
     try:
         accepted, compiled, verdicts = importing.accept(taken.config, lambda one: whose.compiled(one, taken.documents))
     except Rejected as rejected:

@@ -1,13 +1,13 @@
-"""Taking over what others wrote: a VolcanoJob or a `docker run` command line becomes choices and an overlay.
+"""Import of a VolcanoJob or a `docker run` command line: convert it to options, values and an overlay.
 
-`manifest` and `docker` read, `ImportedConfig` is what they understood, `leftover_overlay` is what the choices do not say,
-and `experiment` writes both as files that render to the same object.  `shell` and `flags` take a command line apart,
-`cards` tells whose cards a container is shown, and `container` what else its pod needs.
+`manifest` and `docker` read the source into an `ImportedConfig`, `leftover_overlay` patches what its options cannot
+express, and `experiment` writes both as files that render to the same object.  `shell` and `flags` parse a command
+line, `cards` detects the vendor and number of its cards, and `container` converts its other options to a pod patch.
 """
 
-from ftgen.importing.docker import Taken, is_command, read, taken
+from ftgen.importing.docker import DockerImport, from_docker_run, is_command, read
 from ftgen.importing.experiment import accept, files, is_acceptable, literal, settle
-from ftgen.importing.flags import PROGRAMS, Run, parsed
+from ftgen.importing.flags import PROGRAMS, DockerRun, parse_docker_run
 from ftgen.importing.manifest import Wanted, propose, wanted
 from ftgen.importing.proposal import ImportedConfig, Options
 from ftgen.importing.residual import leftover_overlay
@@ -15,22 +15,22 @@ from ftgen.importing.shell import Word
 
 __all__ = [
     "PROGRAMS",
+    "DockerImport",
+    "DockerRun",
     "ImportedConfig",
     "Options",
-    "Run",
-    "Taken",
     "Wanted",
     "Word",
     "accept",
     "files",
+    "from_docker_run",
     "is_acceptable",
     "is_command",
     "leftover_overlay",
     "literal",
-    "parsed",
+    "parse_docker_run",
     "propose",
     "read",
     "settle",
-    "taken",
     "wanted",
 ]

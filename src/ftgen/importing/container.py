@@ -11,7 +11,7 @@ from typing import Any
 
 from ftgen import kube
 from ftgen.diagnostics import Diagnostic, note
-from ftgen.importing.flags import Option, Run, wrong
+from ftgen.importing.flags import DockerRun, Option, unreadable
 from ftgen.importing.manifest import binary
 
 LEFT_OUT = "FT542"
@@ -43,18 +43,18 @@ def size(option: Option, text: str) -> str:
     """Docker's sizes (`16g`, `1.5gb`, `512MiB`, bytes) as a quantity (docker/go-units, RAMInBytes)."""
     match = re.fullmatch(r"(\d{1,15})(?:\.(\d{1,9}))? ?([kmgtp]?)(?:i?b)?", text.strip().lower())
     if match is None:
-        raise wrong(f"{text!r} is no size that docker knows", option.word.at, text, "write one such as 16g")
+        raise unreadable(f"{text!r} is no size that docker knows", option.word.at, text, "write one such as 16g")
     unit = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40, "p": 2**50}[match[3]]
     return binary(Fraction(int(Fraction(f"{match[1]}.{match[2] or 0}") * unit)))
 
 
-def mounts(run: Run) -> list[Mount]:
+def mounts(run: DockerRun) -> list[Mount]:
     """Every mount that the command line asks for, in the order of its options by kind."""
     read: dict[str, Callable[[Option], Mount]] = {"volume": _short, "mount": _long, "tmpfs": _memory}
     found = [read[option.name](option) for option in run.options if option.name in read]
     for place, mount in enumerate(found):
         if any(mount.path == other.path for other in found[:place]):
-            raise wrong(f"two mounts lie at {mount.path}", mount.option.word.at, mount.path, "keep one of them")
+            raise unreadable(f"two mounts lie at {mount.path}", mount.option.word.at, mount.path, "keep one of them")
     return found
 
 
@@ -64,7 +64,7 @@ def _short(option: Option) -> Mount:
     path, modes = (rest[0], ",".join(rest[1:])) if rest else (source, "")
     if not path.startswith("/") or (rest and not source):
         cure = "write -v SOURCE:PATH with an absolute path in the container"
-        raise wrong(f"-v {option.value} names no path in the container", option.word.at, option.value, cure)
+        raise unreadable(f"-v {option.value} names no path in the container", option.word.at, option.value, cure)
     return Mount(source if rest else "", path, "ro" in modes.split(","), option)
 
 
@@ -80,7 +80,7 @@ def _long(option: Option) -> Mount:
     kind = said.get("type", "volume")
     if not path.startswith("/") or kind not in {"bind", "volume", "tmpfs"} or (kind == "bind" and not source):
         cure = "write --mount type=bind,source=FOLDER,target=PATH"
-        raise wrong(f"--mount {option.value} is no mount that a pod can have", option.word.at, option.value, cure)
+        raise unreadable(f"--mount {option.value} is no mount that a pod can have", option.word.at, option.value, cure)
     read_only = any(said.get(key, "false").lower() in {"", "true", "1"} for key in ("readonly", "ro"))
     limit = size(option, said["tmpfs-size"]) if said.get("tmpfs-size") else ""
     return Mount("" if kind == "tmpfs" else source, path, read_only, option, kind == "tmpfs", limit)
@@ -91,7 +91,7 @@ def _memory(option: Option) -> Mount:
     path, _, modes = option.value.partition(":")
     said = dict(mode.partition("=")[::2] for mode in modes.split(","))
     if not path.startswith("/"):
-        raise wrong(f"--tmpfs {option.value} names no path in the container", option.word.at, option.value)
+        raise unreadable(f"--tmpfs {option.value} names no path in the container", option.word.at, option.value)
     limit = size(option, said["size"]) if re.fullmatch(r"[\d.]+[kmgKMG]?", said.get("size", "")) else ""
     return Mount("", path, "ro" in said, option, memory=True, size=limit)
 
@@ -106,7 +106,7 @@ def is_own(mount: Mount) -> bool:
     return mount.path.rstrip("/") == _SHM
 
 
-def shm(run: Run) -> str:
+def shm(run: DockerRun) -> str:
     """The size of /dev/shm that is asked for, as a quantity; empty where none is."""
     asked = run.last("shm-size")
     mounted = [mount.size for mount in mounts(run) if is_own(mount) and mount.size]
@@ -116,7 +116,7 @@ def shm(run: Run) -> str:
 # --- the overlay ---------------------------------------------------------------------------------------
 
 
-def patch(run: Run, mounted: list[Mount]) -> dict[str, Any] | None:
+def patch(run: DockerRun, mounted: list[Mount]) -> dict[str, Any] | None:
     """What has no key, as a patch of the pod: mounts, users, capabilities, namespaces of the node."""
     container: dict[str, Any] = {"name": "train"}
     if context := _security(run):
@@ -145,7 +145,7 @@ def _mounted(index: int, mount: Mount) -> dict[str, Any]:
     return {"name": f"host-{index}", "mountPath": mount.path, **({"readOnly": True} if mount.read_only else {})}
 
 
-def _pod(run: Run) -> dict[str, Any]:
+def _pod(run: DockerRun) -> dict[str, Any]:
     """The namespaces of the node that are shared, and the pod's names and groups."""
     pod: dict[str, Any] = {}
     if _is_host(run, "network"):
@@ -165,12 +165,12 @@ def _pod(run: Run) -> dict[str, Any]:
     return {**pod, **({"securityContext": context} if context else {})}
 
 
-def _is_host(run: Run, namespace: str) -> bool:
+def _is_host(run: DockerRun, namespace: str) -> bool:
     said = run.last(namespace)
     return said is not None and said.value == "host"
 
 
-def _hosts(run: Run) -> Iterator[dict[str, Any]]:
+def _hosts(run: DockerRun) -> Iterator[dict[str, Any]]:
     """`--add-host NAME:ADDRESS`, by address as Kubernetes has it."""
     found: dict[str, list[str]] = {}
     for option in run.all("add-host"):
@@ -187,7 +187,7 @@ def _host(text: str) -> tuple[str, str]:
     return name, address if re.fullmatch(r"[0-9A-Fa-f:.]+", address) and name else ""
 
 
-def _security(run: Run) -> dict[str, Any]:
+def _security(run: DockerRun) -> dict[str, Any]:
     context: dict[str, Any] = {}
     if run.all("privileged"):
         context["privileged"] = True
@@ -253,7 +253,7 @@ _INSTEAD = {
 }
 
 
-def left_out(run: Run) -> Iterator[Diagnostic]:
+def left_out(run: DockerRun) -> Iterator[Diagnostic]:
     """Every option that is not in the result, where it stands."""
     needless = run.all(*_NEEDLESS)
     if needless:

@@ -17,7 +17,7 @@ from ftgen.diagnostics import Diagnostic, Location, Rejected, Severity, error, n
 from ftgen.importing import cards, container, shell
 from ftgen.importing.cards import Cards, Vendor
 from ftgen.importing.container import LEFT_OUT, Mount
-from ftgen.importing.flags import PROGRAMS, Option, Run, parsed, wrong
+from ftgen.importing.flags import PROGRAMS, DockerRun, Option, parse_docker_run, unreadable
 from ftgen.importing.manifest import binary
 from ftgen.importing.proposal import ImportedConfig, Options
 from ftgen.importing.shell import Command, UnclosedError, Word
@@ -36,7 +36,7 @@ _NAME_LIMIT = 40
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class DockerImport:
     """A `docker run` taken over.
 
     Attributes:
@@ -49,7 +49,7 @@ class Taken:
     config: ImportedConfig
     documents: list[Any]
     told: list[Diagnostic]
-    run: Run
+    run: DockerRun
 
     def located(self, found: Diagnostic) -> Diagnostic:
         """A finding about the result, at the option that brought it."""
@@ -63,7 +63,7 @@ class Taken:
             word = next(iter(self.run.words[max(at, 0) :]), None)
         return found if found.locations else found.at(word.at if word else self.run.at)
 
-    def without(self, refused: Sequence[Diagnostic]) -> tuple[Run, list[Diagnostic]]:
+    def without(self, refused: Sequence[Diagnostic]) -> tuple[DockerRun, list[Diagnostic]]:
         """The command line less `--privileged`, where admission denies nothing else, and what is told of it.
 
         Vendors' examples have it so that a container sees its cards, which a device plugin sees to on a cluster.
@@ -112,18 +112,20 @@ def is_command(text: str) -> bool:
     return bool(_CALL.search(text)) and not _OBJECT.search(text)
 
 
-def read(text: str, file: str) -> tuple[Run, list[Diagnostic]]:
+def read(text: str, file: str) -> tuple[DockerRun, list[Diagnostic]]:
     """Take the first `docker run` of a script apart, and tell what the script does beyond it.
 
     Raises:
         Rejected: FT543, when there is none, or it cannot be read.
     """
     if len(text) > _LONGEST:
-        raise wrong(f"{file} holds more than {_LONGEST // files.MIB} MiB, which is no command line", Location(file))
+        raise unreadable(
+            f"{file} holds more than {_LONGEST // files.MIB} MiB, which is no command line", Location(file)
+        )
     script = text.replace("\r\n", "\n")
     if "\0" in script:
         line = script.count("\n", 0, script.index("\0")) + 1
-        raise wrong("a NUL byte cannot stand in a command line", Location(file, line))
+        raise unreadable("a NUL byte cannot stand in a command line", Location(file, line))
     known = {name: value for name, value in shell.assignments(script).items() if not _is_secret(name, value)}
     calls = _calls(script, file, known)
     chosen = next((call for call in calls if _runs(call)), None)
@@ -131,8 +133,10 @@ def read(text: str, file: str) -> tuple[Run, list[Diagnostic]]:
         raise _no_run(calls, file)
     if chosen.reads:
         cure = "write what it reads in the command itself, such as bash -c '…'"
-        raise wrong("the command reads its standard input, which a pod has not", chosen.words[0].at, chosen.reads, cure)
-    return parsed(chosen.words), [_further(call) for call in calls if call is not chosen and _starts(call)]
+        raise unreadable(
+            "the command reads its standard input, which a pod has not", chosen.words[0].at, chosen.reads, cure
+        )
+    return parse_docker_run(chosen.words), [_further(call) for call in calls if call is not chosen and _starts(call)]
 
 
 def _calls(script: str, file: str, known: Mapping[str, str]) -> list[Command]:
@@ -155,7 +159,7 @@ def _calls(script: str, file: str, known: Mapping[str, str]) -> list[Command]:
             if any(map(_runs, calls)):
                 break
             place = Location(file, script.count("\n", 0, unclosed.args[0]) + 1)
-            raise wrong("the command line has a quotation or substitution without an end", place) from None
+            raise unreadable("the command line has a quotation or substitution without an end", place) from None
         calls.append(call)
         # The character that ended the command may begin the next.
         at = max(call.next - len(call.end), found.end())
@@ -178,9 +182,9 @@ def _starts(call: Command) -> bool:
 def _no_run(calls: Sequence[Command], file: str) -> Rejected:
     if any("compose" in _verbs(call)[:2] for call in calls):
         cure = "write the service as a docker run; the image, command, devices and volumes are in the compose file"
-        return wrong("a docker compose is no `docker run` command line", calls[0].words[0].at, help_=cure)
+        return unreadable("a docker compose is no `docker run` command line", calls[0].words[0].at, help_=cure)
     at = calls[0].words[0].at if calls else Location(file)
-    return wrong(
+    return unreadable(
         "this is no `docker run` command line", at, " ".join(w.text for w in calls[0].words[:3]) if calls else ""
     )
 
@@ -195,7 +199,7 @@ def _further(call: Command) -> Diagnostic:
 # --- taking it over ------------------------------------------------------------------------------------
 
 
-def taken(run: Run, options: Options, hardware: str = "") -> Taken:
+def from_docker_run(run: DockerRun, options: Options, hardware: str = "") -> DockerImport:
     """What the container does as a proposal, the overlay for what has no key, and what was left out.
 
     Args:
@@ -222,10 +226,10 @@ def taken(run: Run, options: Options, hardware: str = "") -> Taken:
     told = [*_told(clear, known, mounted), *shown.told, *open_, *map(_reference_told, hidden)]
     if shown.vendor == cards.NO_CARDS and not hardware:
         told.append(_no_cards(run))
-    return Taken(imported, [patch] if patch else [], told, run)
+    return DockerImport(imported, [patch] if patch else [], told, run)
 
 
-def _values(run: Run, shown: Cards, command: list[str]) -> dict[str, Any]:
+def _values(run: DockerRun, shown: Cards, command: list[str]) -> dict[str, Any]:
     said = run.last("name")
     directory = run.last("workdir")
     memory = container.shm(run)
@@ -248,7 +252,7 @@ def _stem(image: str) -> str:
     return image.rpartition("/")[2].partition("@")[0].partition(":")[0]
 
 
-def _clear(run: Run) -> tuple[Run, list[Diagnostic]]:
+def _clear(run: DockerRun) -> tuple[DockerRun, list[Diagnostic]]:
     """The command line without the options that only the caller's shell can fill in, and what is to be said of each.
 
     A variable named like a secret stays: a reference takes its place, and its value is nobody's business.
@@ -280,7 +284,7 @@ def _listed(word: Word) -> str:
     return " and ".join(dict.fromkeys(word.unknown))
 
 
-def _command(run: Run) -> list[str]:
+def _command(run: DockerRun) -> list[str]:
     """The words that the container runs.
 
     Raises:
@@ -289,7 +293,9 @@ def _command(run: Run) -> list[str]:
     entrypoint = run.last("entrypoint")
     program = [entrypoint.value] if entrypoint and entrypoint.value else []
     if not run.words and not program:
-        raise wrong("the container's own command is not told", run.image.at, run.image.text, "write it after the image")
+        raise unreadable(
+            "the container's own command is not told", run.image.at, run.image.text, "write it after the image"
+        )
     if unknown := [word for word in run.words if word.unknown]:
         raise Rejected([_open_word(word) for word in unknown])
     return [*program, *(word.text for word in run.words)]
@@ -304,7 +310,7 @@ def _open_word(word: Word) -> Diagnostic:
 # --- cards ---------------------------------------------------------------------------------------------
 
 
-def _cards(run: Run, known: list[Vendor], options: Options, hardware: str) -> Cards:
+def _cards(run: DockerRun, known: list[Vendor], options: Options, hardware: str) -> Cards:
     given = [(o.name, o.value, o.word) for o in run.options]
     given += [("volume", f"{m.source}:", m.option.word) for m in container.mounts(replace(run, options=_long(run)))]
     shown = cards.signs(given, known)
@@ -313,7 +319,7 @@ def _cards(run: Run, known: list[Vendor], options: Options, hardware: str) -> Ca
     return cards.recognised(shown, known, ", ".join(options("hardware")))
 
 
-def _long(run: Run) -> list[Option]:
+def _long(run: DockerRun) -> list[Option]:
     return [option for option in run.all("mount") if not option.word.unknown]
 
 
@@ -341,7 +347,7 @@ def _shares(option: Mapping[str, Any]) -> bool:
     return bool(option.get("memory") or option.get("cores"))
 
 
-def _no_cards(run: Run) -> Diagnostic:
+def _no_cards(run: DockerRun) -> Diagnostic:
     headline = "the command line shows the container no cards: hardware=cpu"
     cure = "where the node's default runtime gives them, choose hardware=OPTION before the command or after the file"
     return warning("FT559", headline, "hardware", "cpu", cure).at(run.at)
@@ -350,16 +356,16 @@ def _no_cards(run: Run) -> Diagnostic:
 # --- environment ---------------------------------------------------------------------------------------
 
 
-def _environment(run: Run, known: list[Vendor], hidden: Sequence[Option]) -> Iterator[tuple[str, str]]:
+def _environment(run: DockerRun, known: list[Vendor], hidden: Sequence[Option]) -> Iterator[tuple[str, str]]:
     for option in run.all("env"):
         name, _, value = option.value.partition("=")
         if not kube.is_env_name(name):
-            raise wrong(f"{name!r} cannot name a variable", option.word.at, name)
+            raise unreadable(f"{name!r} cannot name a variable", option.word.at, name)
         if option not in hidden and not cards.is_choice(name, known):
             yield name, value
 
 
-def _references(run: Run, known: list[Vendor]) -> tuple[dict[str, dict[str, str]], list[Option]]:
+def _references(run: DockerRun, known: list[Vendor]) -> tuple[dict[str, dict[str, str]], list[Option]]:
     """Return a reference to a Secret for each variable that holds one, and the options that set these variables.
 
     The Secret is called after the variable, and is the user's to create.
@@ -397,7 +403,7 @@ def _is_secret(name: str, value: str) -> bool:
 # --- host memory and processors ------------------------------------------------------------------------
 
 
-def _host(run: Run, count: int) -> dict[str, str]:
+def _host(run: DockerRun, count: int) -> dict[str, str]:
     """Host memory and processors, by card; Docker gives limits only, so the same is requested."""
     found: dict[str, str] = {}
     memory, cpus = run.last("memory"), run.last("cpus")
@@ -406,7 +412,7 @@ def _host(run: Run, count: int) -> dict[str, str]:
         found |= dict.fromkeys(_bounds("memory"), binary(Fraction(int(whole / count))))
     if cpus:
         if not re.fullmatch(r"\d{1,5}(\.\d{1,9})?", cpus.value):
-            raise wrong(f"{cpus.value!r} is no number of processors", cpus.word.at, cpus.value)
+            raise unreadable(f"{cpus.value!r} is no number of processors", cpus.word.at, cpus.value)
         milli = int(Fraction(cpus.value) * 1000 / count)
         found |= dict.fromkeys(_bounds("cpu"), kube.canonical_quantity(f"{milli}m"))
     return found
@@ -419,7 +425,7 @@ def _bounds(name: str) -> tuple[str, str]:
 # --- what is told --------------------------------------------------------------------------------------
 
 
-def _told(run: Run, known: list[Vendor], mounted: list[Mount]) -> Iterator[Diagnostic]:
+def _told(run: DockerRun, known: list[Vendor], mounted: list[Mount]) -> Iterator[Diagnostic]:
     told = "nothing is pushed: what the command writes stays on the volumes that it writes to"
     yield note(LEFT_OUT, told, "model.output_url", help="set model.output_url to have the output pushed").at(run.at)
     for option in run.all("env"):

@@ -86,7 +86,7 @@ class Option:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class DockerRun:
     """A `docker run` taken apart.
 
     Attributes:
@@ -110,12 +110,12 @@ class Run:
         return next(reversed(self.all(*names)), None)
 
 
-def wrong(headline: str, at: Location, value: str = "", help_: str = "") -> Rejected:
+def unreadable(headline: str, at: Location, value: str = "", help_: str = "") -> Rejected:
     """The rejection of a command line that cannot be read."""
     return Rejected([error("FT543", headline, "", value, help_).at(at)])
 
 
-def parsed(words: Sequence[Word]) -> Run:
+def parse_docker_run(words: Sequence[Word]) -> DockerRun:
     """Take a command line apart.
 
     Raises:
@@ -124,7 +124,7 @@ def parsed(words: Sequence[Word]) -> Run:
     """
     for word in words:
         if not word.text.isascii() and word.text != word.text.encode("utf-8", "ignore").decode("utf-8"):
-            raise wrong("a word of the command line is no UTF-8 text", word.at)
+            raise unreadable("a word of the command line is no UTF-8 text", word.at)
     rest, begins = _after_run(list(words)), words[0].at
     options: list[Option] = []
     while rest and rest[0].text.startswith("-") and rest[0].text not in {"-", "--"}:
@@ -132,10 +132,10 @@ def parsed(words: Sequence[Word]) -> Run:
     if rest and rest[0].text == "--":
         rest.pop(0)
     if not rest or not rest[0].text:
-        raise wrong("the docker run has no image", begins, help_="write the image, and the command after it")
+        raise unreadable("the docker run has no image", begins, help_="write the image, and the command after it")
     if rest[0].unknown:
         raise Rejected([_unknown_image(rest[0])])
-    return Run(begins, rest[0], rest[1:], options)
+    return DockerRun(begins, rest[0], rest[1:], options)
 
 
 def _after_run(words: list[Word]) -> list[Word]:
@@ -151,7 +151,7 @@ def _after_run(words: list[Word]) -> list[Word]:
     if program in PROGRAMS and verbs == ["container", "run"]:
         return words[2:]
     at = words[0].at if words else Location("")
-    raise wrong("this is no `docker run` command line", at, " ".join((program, *verbs))[:60])
+    raise unreadable("this is no `docker run` command line", at, " ".join((program, *verbs))[:60])
 
 
 def _unknown_image(word: Word) -> Diagnostic:
@@ -176,14 +176,14 @@ def _long(name: str, value: str | None, word: Word, rest: list[Word]) -> Iterato
     elif name not in _VALUED:
         near = difflib.get_close_matches(name, sorted(_SWITCHES | _VALUED | _SAME.keys()), 1)
         cure = f"did you mean --{near[0]}?" if near else "remove it, or write its value with ="
-        raise wrong(f"docker run has no option --{name}", word.at, f"--{name}", cure)
+        raise unreadable(f"docker run has no option --{name}", word.at, f"--{name}", cure)
     elif value is not None:
         yield Option(name, value, word)
     elif rest:
         held = rest.pop(0)
         yield Option(name, held.text, held)
     else:
-        raise wrong(f"docker run {word.text} lacks its value", word.at, word.text)
+        raise unreadable(f"docker run {word.text} lacks its value", word.at, word.text)
 
 
 def _letters(word: Word, rest: list[Word]) -> Iterator[Option]:
@@ -191,7 +191,7 @@ def _letters(word: Word, rest: list[Word]) -> Iterator[Option]:
     for place, letter in enumerate(word.text[1:], 2):
         name = _SHORT.get(letter)
         if name is None:
-            raise wrong(f"docker run has no option -{letter}", word.at, word.text)
+            raise unreadable(f"docker run has no option -{letter}", word.at, word.text)
         if name in _VALUED:
             yield from _long(name, word.text[place:].removeprefix("=") or None, word, rest)
             return
