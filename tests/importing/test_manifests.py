@@ -34,7 +34,7 @@ def rendered(capsys: pytest.CaptureFixture[str], *words: str) -> dict:
 
 
 def said(file: Path) -> dict:
-    return importing.wanted(file.read_text(encoding="utf-8"), file.name).job
+    return importing.read_manifest(file.read_text(encoding="utf-8"), file.name).job
 
 
 @pytest.fixture(autouse=True)
@@ -187,7 +187,9 @@ def test_a_field_of_a_newer_release_is_taken_where_the_cluster_has_it(capsys: py
 
 def test_other_objects_of_the_file_are_told() -> None:
     config_map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\n---\n"
-    found = importing.wanted(config_map + SHAPES[0].with_name("mpi.yaml").read_text(encoding="utf-8"), "two.yaml")
+    found = importing.read_manifest(
+        config_map + SHAPES[0].with_name("mpi.yaml").read_text(encoding="utf-8"), "two.yaml"
+    )
     assert [(d.headline, str(d.locations[0])) for d in found.others] == [
         ("ConfigMap settings is not imported; keep its file", "two.yaml:1:1")
     ]

@@ -16,7 +16,7 @@ from ftgen.cli import output, request, writing
 from ftgen.cli.arguments import Arguments, Usage
 from ftgen.compose import Composer, hydra_literal
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, Severity, require
-from ftgen.importing import DockerRun, ImportedConfig, Options, Wanted, Word
+from ftgen.importing import DockerRun, ImportedConfig, ManifestJob, Options, Word
 from ftgen.overlay import UNRESTRICTED, Declaration, Patch
 from ftgen.pipeline import Compiled, Workspace
 from ftgen.spec import admit
@@ -124,7 +124,7 @@ def _file(file: str, whose: _Whose) -> _Imported:
     name = "standard input" if file == "-" else Path(file).name
     if _is_command([text]):
         return _docker(text, name if file == "-" else file, whose)
-    wanted = importing.wanted(text, name if file == "-" else file)
+    wanted = importing.read_manifest(text, name if file == "-" else file)
     try:
         return _manifest(wanted, name, whose)
     except _Judged as judged:
@@ -147,12 +147,12 @@ def _judging() -> Iterator[None]:
         raise _Judged(rejected) from None
 
 
-def _manifest(wanted: Wanted, name: str, whose: _Whose) -> _Imported:
+def _manifest(wanted: ManifestJob, name: str, whose: _Whose) -> _Imported:
     terms = whose.terms()
     with _judging():
         found = check.check_object(wanted.job, terms, check.context_of(terms))
         require([d for d in found if d.severity is Severity.ERROR and not importing.is_acceptable(d)])
-        imported = importing.propose(wanted.job, name, whose.options, whose.hardware)
+        imported = importing.from_manifest(wanted.job, name, whose.options, whose.hardware)
     settled, plain, left_out = importing.settle(imported, whose.compiled)
     documents = importing.leftover_overlay(plain.bundle.job, wanted.job, plain.spec.cluster.volcano_version)
     # The same again with the overlay: what the checks say of the imported job as it is, is accepted and told.
@@ -193,7 +193,7 @@ def _from_words(words: Sequence[str], whose: _Whose) -> _Imported:
 
 
 def _docker(text: str, file: str, whose: _Whose) -> _Imported:
-    run, beyond = importing.read(text, file)
+    run, beyond = importing.read_command(text, file)
     return _run(run, beyond, whose)
 
 

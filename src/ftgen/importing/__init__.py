@@ -5,10 +5,10 @@ express, and `experiment` writes both as files that render to the same object.  
 line, `cards` detects the vendor and number of its cards, and `container` converts its other options to a pod patch.
 """
 
-from ftgen.importing.docker import DockerImport, from_docker_run, is_command, read
+from ftgen.importing.docker import DockerImport, from_docker_run, is_command, read_command
 from ftgen.importing.experiment import accept, files, is_acceptable, literal, settle
 from ftgen.importing.flags import PROGRAMS, DockerRun, parse_docker_run
-from ftgen.importing.manifest import Wanted, propose, wanted
+from ftgen.importing.manifest import ManifestJob, from_manifest, read_manifest
 from ftgen.importing.proposal import ImportedConfig, Options
 from ftgen.importing.residual import leftover_overlay
 from ftgen.importing.shell import Word
@@ -18,19 +18,19 @@ __all__ = [
     "DockerImport",
     "DockerRun",
     "ImportedConfig",
+    "ManifestJob",
     "Options",
-    "Wanted",
     "Word",
     "accept",
     "files",
     "from_docker_run",
+    "from_manifest",
     "is_acceptable",
     "is_command",
     "leftover_overlay",
     "literal",
     "parse_docker_run",
-    "propose",
-    "read",
+    "read_command",
+    "read_manifest",
     "settle",
-    "wanted",
 ]

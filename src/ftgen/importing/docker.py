@@ -112,7 +112,7 @@ def is_command(text: str) -> bool:
     return bool(_CALL.search(text)) and not _OBJECT.search(text)
 
 
-def read(text: str, file: str) -> tuple[DockerRun, list[Diagnostic]]:
+def read_command(text: str, file: str) -> tuple[DockerRun, list[Diagnostic]]:
     """Take the first `docker run` of a script apart, and tell what the script does beyond it.
 
     Raises:

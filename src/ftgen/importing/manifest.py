@@ -31,7 +31,7 @@ _NAME_LIMIT = 40
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ManifestJob:
     """The one VolcanoJob of a file.
 
     Attributes:
@@ -53,7 +53,7 @@ class Wanted:
         return found if found.locations else found.at(check.locate(self.document, self.path, found, self.text))
 
 
-def wanted(text: str, file: str) -> Wanted:
+def read_manifest(text: str, file: str) -> ManifestJob:
     """Return the one VolcanoJob among the objects of a file, and what was left out.
 
     Raises:
@@ -72,7 +72,7 @@ def wanted(text: str, file: str) -> Wanted:
         for d, at, each in placed
         if each and each is not job
     ]
-    found = Wanted(_cleaned(job), document, path, text, tuple(others))
+    found = ManifestJob(_cleaned(job), document, path, text, tuple(others))
     if not (found.job["metadata"].get("name") or found.job["metadata"].get("generateName")):
         lacking = error("FT541", f"the VolcanoJob in {file} has no name", "metadata", help="give it metadata.name")
         raise Rejected([found.located(lacking)])
@@ -117,7 +117,7 @@ def _present(value: Any) -> Any:
 # --- the proposal --------------------------------------------------------------------------------------
 
 
-def propose(job: Object, source: str, options: Options, hardware: str = "") -> ImportedConfig:
+def from_manifest(job: Object, source: str, options: Options, hardware: str = "") -> ImportedConfig:
     """The options and values that come nearest to a job.
 
     Args:
