@@ -37,7 +37,7 @@ _SLICE = re.compile(r"\d+:\d+|MIG-\S+")
 
 
 @dataclass(frozen=True, slots=True)
-class Sign:
+class CardFlag:
     """Something in a command line that shows a container cards.
 
     Attributes:
@@ -70,22 +70,22 @@ class Vendor:
     shared: set[str] = field(default_factory=set)
     domains: set[str] = field(default_factory=set)
 
-    def shows(self, sign: Sign) -> str:
+    def shows(self, flag: CardFlag) -> str:
         """What of the vendor's a sign is; empty where it is none."""
-        if sign.kind == "variable":
-            return sign.name if sign.name in self.variables else ""
-        if sign.kind in {"file", "mounted"}:
-            mounted = (each for each in self.driver if _within(sign.name, each))
-            return max((*mounted, *(file for file in self.files if sign.name.startswith(file))), key=len, default="")
-        if sign.kind == "runtime":
-            return sign.name if sign.name in self.runtimes else ""
-        domain, _, kind = sign.name.partition("/")
+        if flag.kind == "variable":
+            return flag.name if flag.name in self.variables else ""
+        if flag.kind in {"file", "mounted"}:
+            mounted = (each for each in self.driver if _within(flag.name, each))
+            return max((*mounted, *(file for file in self.files if flag.name.startswith(file))), key=len, default="")
+        if flag.kind == "runtime":
+            return flag.name if flag.name in self.runtimes else ""
+        domain, _, kind = flag.name.partition("/")
         named = self.name in {domain.partition(".")[0], kind}
-        return sign.name if sign.kind == "cdi" and (domain in self.domains or named) else ""
+        return flag.name if flag.kind == "cdi" and (domain in self.domains or named) else ""
 
-    def owns(self, sign: Sign) -> bool:
+    def owns(self, flag: CardFlag) -> bool:
         """Whether a sign is this vendor's alone."""
-        return bool(mark := self.shows(sign)) and mark not in self.shared
+        return bool(mark := self.shows(flag)) and mark not in self.shared
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,31 +126,31 @@ def _domains(option: Mapping[str, Any]) -> Iterator[str]:
             yield name.partition("/")[0]
 
 
-def signs(options: Iterable[tuple[str, str, Word]], known: Iterable[Vendor]) -> list[Sign]:
+def card_flags(options: Iterable[tuple[str, str, Word]], known: Iterable[Vendor]) -> list[CardFlag]:
     """Return what shows cards among the options of a `docker run`, each by name and value with its word."""
-    found = (sign for name, value, word in options for sign in _signs(name, value, word))
+    found = (flag for name, value, word in options for flag in _card_flags(name, value, word))
     makers = tuple(known)
     return [s for s in found if s.kind != "mounted" or any(v.shows(s) for v in makers)]
 
 
-def _signs(option: str, value: str, word: Word) -> Iterator[Sign]:
+def _card_flags(option: str, value: str, word: Word) -> Iterator[CardFlag]:
     """What an option shows; how many cards a variable of the caller's shell means is as open as `all`."""
     if option == "env":
         name, equals, shown = value.partition("=")
-        yield from [Sign("variable", name, "all" if word.unknown else shown, word)] if equals else []
+        yield from [CardFlag("variable", name, "all" if word.unknown else shown, word)] if equals else []
     elif option == "device" and (device := _CDI.fullmatch(value)):
-        yield Sign("cdi", f"{device['domain']}/{device['kind']}", "all" if word.unknown else device["device"], word)
+        yield CardFlag("cdi", f"{device['domain']}/{device['kind']}", "all" if word.unknown else device["device"], word)
     elif option == "device":
-        yield Sign("file", value.partition(":")[0], "", word)
+        yield CardFlag("file", value.partition(":")[0], "", word)
     elif option == "gpus":
-        yield Sign("gpus", "--gpus", "all" if word.unknown else value, word)
+        yield CardFlag("gpus", "--gpus", "all" if word.unknown else value, word)
     elif option == "runtime" and not word.unknown:
-        yield Sign("runtime", value, "", word)
+        yield CardFlag("runtime", value, "", word)
     elif option == "volume":
-        yield Sign("mounted", value.partition(":")[0], "", word)
+        yield CardFlag("mounted", value.partition(":")[0], "", word)
 
 
-def recognised(shown: list[Sign], known: list[Vendor], places: str) -> Cards:
+def detect_cards(shown: list[CardFlag], known: list[Vendor], places: str) -> Cards:
     """Return whose cards the signs show, and how many.
 
     Args:
@@ -161,7 +161,7 @@ def recognised(shown: list[Sign], known: list[Vendor], places: str) -> Cards:
     Raises:
         Rejected: FT558, when the signs are of several vendors, or of one that no option knows.
     """
-    seen = [sign for sign in shown if not _hides(sign)]
+    seen = [flag for flag in shown if not _hides(flag)]
     asked = _gpus(seen, known)
     voted = {v.name: (v, own) for v in known if (own := [s for s in seen if v.owns(s) or asked.get(s) is v])}
     voted = {n: (v, own) for n, (v, own) in voted.items() if not _claimed(own, n, voted)}
@@ -169,106 +169,106 @@ def recognised(shown: list[Sign], known: list[Vendor], places: str) -> Cards:
         raise Rejected([_contradiction({name: own[0] for name, (_, own) in voted.items()}, places)])
     if voted:
         ((vendor, _),) = voted.values()
-        return chosen(vendor.name, shown, known)
-    strange = [sign for sign in seen if _is_strange(sign)]
+        return count_cards(vendor.name, shown, known)
+    strange = [flag for flag in seen if _is_strange(flag)]
     if strange:
-        raise Rejected([_unknown(sign, places) for sign in strange])
+        raise Rejected([_unknown(flag, places) for flag in strange])
     return Cards(NO_CARDS)
 
 
-def _hides(sign: Sign) -> bool:
+def _hides(flag: CardFlag) -> bool:
     """Whether a sign says that no card is shown."""
-    return (sign.kind == "variable" and sign.value in _HIDING) or (sign.kind == "gpus" and _asked(sign.value) == 0)
+    return (flag.kind == "variable" and flag.value in _HIDING) or (flag.kind == "gpus" and _asked(flag.value) == 0)
 
 
-def _gpus(shown: list[Sign], known: list[Vendor]) -> dict[Sign, Vendor]:
+def _gpus(shown: list[CardFlag], known: list[Vendor]) -> dict[CardFlag, Vendor]:
     """Return whose cards `--gpus` asks for: those of the runtime that is named, else NVIDIA's, as Docker has it."""
-    told = (v for sign in shown if sign.kind == "runtime" for v in known if v.shows(sign))
+    told = (v for flag in shown if flag.kind == "runtime" for v in known if v.shows(flag))
     owner = next(told, next((vendor for vendor in known if vendor.name == "nvidia"), None))
-    return {sign: owner for sign in shown if sign.kind == "gpus" and owner}
+    return {flag: owner for flag in shown if flag.kind == "gpus" and owner}
 
 
-def chosen(vendor: str, shown: list[Sign], known: list[Vendor]) -> Cards:
+def count_cards(vendor: str, shown: list[CardFlag], known: list[Vendor]) -> Cards:
     """Return how many cards of the vendor that the user chose are shown."""
     mine = next((each for each in known if each.name == vendor), None)
     if mine is None:
         return Cards(vendor)
-    return _counted(mine, [sign for sign in shown if sign.kind == "gpus" or mine.shows(sign)])
+    return _counted(mine, [flag for flag in shown if flag.kind == "gpus" or mine.shows(flag)])
 
 
-def is_choice(name: str, known: Iterable[Vendor]) -> bool:
+def selects_cards(name: str, known: Iterable[Vendor]) -> bool:
     """Whether a variable chooses among a node's cards, which is the device plugin's business on a cluster."""
     return bool(_VISIBLE.fullmatch(name)) or any(name in vendor.variables for vendor in known)
 
 
-def _claimed(own: list[Sign], name: str, voted: Mapping[str, tuple[Vendor, list[Sign]]]) -> bool:
+def _claimed(own: list[CardFlag], name: str, voted: Mapping[str, tuple[Vendor, list[CardFlag]]]) -> bool:
     """Whether another vendor with a sign of its own shows all these signs too: CUDA's variable beside /dev/mxcd."""
     return any(other != name and all(map(vendor.shows, own)) for other, (vendor, _) in voted.items())
 
 
-def _is_strange(sign: Sign) -> bool:
+def _is_strange(flag: CardFlag) -> bool:
     """Whether a sign may show cards that no option knows for its own."""
-    if sign.kind == "variable":
-        return bool(_VISIBLE.fullmatch(sign.name))
-    if sign.kind == "file":
-        return sign.name.startswith("/dev/") and not _NO_CARD.match(sign.name)
-    if sign.kind == "runtime":
-        return not _RUNTIMES.fullmatch(sign.name)
-    return sign.kind == "cdi"
+    if flag.kind == "variable":
+        return bool(_VISIBLE.fullmatch(flag.name))
+    if flag.kind == "file":
+        return flag.name.startswith("/dev/") and not _NO_CARD.match(flag.name)
+    if flag.kind == "runtime":
+        return not _RUNTIMES.fullmatch(flag.name)
+    return flag.kind == "cdi"
 
 
-def _contradiction(voted: Mapping[str, Sign], places: str) -> Diagnostic:
-    told = " and ".join(f"{sign.spelled} of {name}" for name, sign in voted.items())
-    places_ = [sign.word.at for sign in voted.values()]
+def _contradiction(voted: Mapping[str, CardFlag], places: str) -> Diagnostic:
+    told = " and ".join(f"{flag.spelled} of {name}" for name, flag in voted.items())
+    places_ = [flag.word.at for flag in voted.values()]
     headline = f"the cards are of several vendors: {told}"
     return error("FT558", headline, "hardware", help=_choose(places)).at(*places_)
 
 
-def _unknown(sign: Sign, places: str) -> Diagnostic:
-    headline = f"{sign.spelled} shows cards, and no hardware option says whose they are"
-    own = f"or describe them in conf/hardware/NAME.yaml with {_described(sign)}"
-    return error("FT558", headline, "hardware", sign.name, f"{_choose(places)}; {own}").at(sign.word.at)
+def _unknown(flag: CardFlag, places: str) -> Diagnostic:
+    headline = f"{flag.spelled} shows cards, and no hardware option says whose they are"
+    own = f"or describe them in conf/hardware/NAME.yaml with {_described(flag)}"
+    return error("FT558", headline, "hardware", flag.name, f"{_choose(places)}; {own}").at(flag.word.at)
 
 
-def _described(sign: Sign) -> str:
+def _described(flag: CardFlag) -> str:
     """What a hardware option says by which the sign is its own; files are named without their number."""
-    if sign.kind == "cdi":
-        return f"resources: {{count: {sign.name}}}"
-    if sign.kind == "file":
-        return f"visible: {{files: [{sign.name.rstrip('0123456789')}]}}"
-    return f"visible: {{variables: [{sign.name}]}}" if sign.kind == "variable" else f"visible: {{runtime: {sign.name}}}"
+    if flag.kind == "cdi":
+        return f"resources: {{count: {flag.name}}}"
+    if flag.kind == "file":
+        return f"visible: {{files: [{flag.name.rstrip('0123456789')}]}}"
+    return f"visible: {{variables: [{flag.name}]}}" if flag.kind == "variable" else f"visible: {{runtime: {flag.name}}}"
 
 
 def _choose(places: str) -> str:
     return f"say whose they are with hardware=OPTION before the command or after the file; the options are {places}"
 
 
-def _counted(vendor: Vendor, shown: list[Sign]) -> Cards:
+def _counted(vendor: Vendor, shown: list[CardFlag]) -> Cards:
     """Return the smallest number that the signs name: a variable chooses among the cards that a device flag gives."""
     counts = [count for count in (*_listed(shown), *_numbered(vendor, shown)) if count is not None]
     if counts and min(counts) == 0:
         return Cards(NO_CARDS)
-    told = [_slice(sign) for sign in shown if any(map(_SLICE.fullmatch, re.split(r"[,=\"']", sign.value)))]
+    told = [_slice(flag) for flag in shown if any(map(_SLICE.fullmatch, re.split(r"[,=\"']", flag.value)))]
     if shown and not counts:
         told.append(_uncounted(vendor, shown))
     return Cards(vendor.name, min(counts, default=0), tuple(told))
 
 
-def _listed(shown: list[Sign]) -> Iterator[int | None]:
+def _listed(shown: list[CardFlag]) -> Iterator[int | None]:
     """How many cards each variable and `--gpus` names, and all CDI devices together."""
-    yield from (_asked(sign.value) for sign in shown if sign.kind == "gpus")
-    yield from (_tokens(sign.value) for sign in shown if sign.kind == "variable")
-    devices = [sign.value for sign in shown if sign.kind == "cdi"]
+    yield from (_asked(flag.value) for flag in shown if flag.kind == "gpus")
+    yield from (_tokens(flag.value) for flag in shown if flag.kind == "variable")
+    devices = [flag.value for flag in shown if flag.kind == "cdi"]
     if devices:
         yield _tokens(",".join(devices))
 
 
-def _numbered(vendor: Vendor, shown: list[Sign]) -> Iterator[int]:
+def _numbered(vendor: Vendor, shown: list[CardFlag]) -> Iterator[int]:
     """How many cards the numbered device files of each kind show."""
     numbers: dict[str, set[str]] = {}
-    for sign in shown:
-        mark = vendor.shows(sign) if sign.kind in {"file", "mounted"} else ""
-        if mark and (number := re.fullmatch(r"\.?(\d+)", sign.name.removeprefix(mark))):
+    for flag in shown:
+        mark = vendor.shows(flag) if flag.kind in {"file", "mounted"} else ""
+        if mark and (number := re.fullmatch(r"\.?(\d+)", flag.name.removeprefix(mark))):
             numbers.setdefault(mark, set()).add(number[1])
     own = {mark: found for mark, found in numbers.items() if mark not in vendor.shared}
     yield from (len(found) for found in (own or numbers).values())
@@ -304,19 +304,19 @@ def _asked(value: str) -> int | None:
     return _tokens(",".join(devices)) if devices else None
 
 
-def _uncounted(vendor: Vendor, shown: list[Sign]) -> Diagnostic:
-    sign = next((each for each in shown if each.value.lower() == "all"), shown[0])
-    said = f"{sign.name}={sign.value}" if sign.kind in {"variable", "cdi"} else sign.spelled
+def _uncounted(vendor: Vendor, shown: list[CardFlag]) -> Diagnostic:
+    flag = next((each for each in shown if each.value.lower() == "all"), shown[0])
+    said = f"{flag.name}={flag.value}" if flag.kind in {"variable", "cdi"} else flag.spelled
     headline = f"{said} does not say how many cards of {vendor.name} are meant; hardware.devices stays at its default"
     return warning(
         "FT559", headline, "hardware.devices", "", "set hardware.devices to the number of cards of a pod"
-    ).at(sign.word.at)
+    ).at(flag.word.at)
 
 
-def _slice(sign: Sign) -> Diagnostic:
-    headline = f"{sign.spelled} names a slice of a card, and whole cards are asked for"
-    return warning("FT559", headline, "hardware", sign.value, "choose an option of slices, such as nvidia-mig").at(
-        sign.word.at
+def _slice(flag: CardFlag) -> Diagnostic:
+    headline = f"{flag.spelled} names a slice of a card, and whole cards are asked for"
+    return warning("FT559", headline, "hardware", flag.value, "choose an option of slices, such as nvidia-mig").at(
+        flag.word.at
     )
 
 

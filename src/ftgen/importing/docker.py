@@ -313,10 +313,10 @@ def _open_word(word: Word) -> Diagnostic:
 def _cards(run: DockerRun, known: list[Vendor], options: Options, hardware: str) -> Cards:
     given = [(o.name, o.value, o.word) for o in run.options]
     given += [("volume", f"{m.source}:", m.option.word) for m in container.mounts(replace(run, options=_long(run)))]
-    shown = cards.signs(given, known)
+    shown = cards.card_flags(given, known)
     if hardware:
-        return cards.chosen(str(options("hardware").get(hardware, {}).get("vendor")), shown, known)
-    return cards.recognised(shown, known, ", ".join(options("hardware")))
+        return cards.count_cards(str(options("hardware").get(hardware, {}).get("vendor")), shown, known)
+    return cards.detect_cards(shown, known, ", ".join(options("hardware")))
 
 
 def _long(run: DockerRun) -> list[Option]:
@@ -361,7 +361,7 @@ def _environment(run: DockerRun, known: list[Vendor], hidden: Sequence[Option]) 
         name, _, value = option.value.partition("=")
         if not kube.is_env_name(name):
             raise unreadable(f"{name!r} cannot name a variable", option.word.at, name)
-        if option not in hidden and not cards.is_choice(name, known):
+        if option not in hidden and not cards.selects_cards(name, known):
             yield name, value
 
 
@@ -371,7 +371,7 @@ def _references(run: DockerRun, known: list[Vendor]) -> tuple[dict[str, dict[str
     The Secret is called after the variable, and is the user's to create.
     """
     last = {option.value.partition("=")[0]: option for option in run.all("env")}
-    hidden = [option for name, option in last.items() if _names_secret(option) and not cards.is_choice(name, known)]
+    hidden = [option for name, option in last.items() if _names_secret(option) and not cards.selects_cards(name, known)]
     names = [option.value.partition("=")[0] for option in hidden]
     return {name: {"secret": _secret(name), "key": name} for name in names}, hidden
 
@@ -430,7 +430,7 @@ def _told(run: DockerRun, known: list[Vendor], mounted: list[Mount]) -> Iterator
     yield note(LEFT_OUT, told, "model.output_url", help="set model.output_url to have the output pushed").at(run.at)
     for option in run.all("env"):
         name = option.value.partition("=")[0]
-        if cards.is_choice(name, known):
+        if cards.selects_cards(name, known):
             headline = f"{name} is left out: the device plugin chooses the cards of a pod"
             yield note(LEFT_OUT, headline, "", name).at(option.word.at)
     for option in run.all("device"):
@@ -448,7 +448,7 @@ def _is_left(mount: Mount, known: list[Vendor]) -> bool:
 
 def _is_driver(mount: Mount, known: list[Vendor]) -> bool:
     """Whether it is a vendor's driver or device, which its container runtime or device plugin brings."""
-    return bool(cards.signs([("volume", f"{mount.source}:", mount.option.word)], known))
+    return bool(cards.card_flags([("volume", f"{mount.source}:", mount.option.word)], known))
 
 
 def _mount_told(mount: Mount) -> Diagnostic:
