@@ -96,27 +96,27 @@ def _memory(option: Option) -> Mount:
     return Mount("", path, "ro" in said, option, memory=True, size=limit)
 
 
-def is_callers(source: str) -> bool:
+def is_caller_path(source: str) -> bool:
     """Whether only the caller knows which folder is meant: it is relative to where the command is run."""
     return source.startswith((".", "~"))
 
 
-def is_own(mount: Mount) -> bool:
+def is_shm(mount: Mount) -> bool:
     """Whether it lies where ftgen mounts memory itself."""
     return mount.path.rstrip("/") == _SHM
 
 
-def shm(run: DockerRun) -> str:
+def shm_size(run: DockerRun) -> str:
     """The size of /dev/shm that is asked for, as a quantity; empty where none is."""
     asked = run.last("shm-size")
-    mounted = [mount.size for mount in mounts(run) if is_own(mount) and mount.size]
+    mounted = [mount.size for mount in mounts(run) if is_shm(mount) and mount.size]
     return size(asked, asked.value) if asked else mounted[-1] if mounted else ""
 
 
 # --- the overlay ---------------------------------------------------------------------------------------
 
 
-def patch(run: DockerRun, mounted: list[Mount]) -> dict[str, Any] | None:
+def pod_patch(run: DockerRun, mounted: list[Mount]) -> dict[str, Any] | None:
     """What has no key, as a patch of the pod: mounts, users, capabilities, namespaces of the node."""
     container: dict[str, Any] = {"name": "train"}
     if context := _security(run):
@@ -253,7 +253,7 @@ _INSTEAD = {
 }
 
 
-def left_out(run: DockerRun) -> Iterator[Diagnostic]:
+def unconverted_options(run: DockerRun) -> Iterator[Diagnostic]:
     """Every option that is not in the result, where it stands."""
     needless = run.all(*_NEEDLESS)
     if needless:

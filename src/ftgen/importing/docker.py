@@ -221,7 +221,7 @@ def from_docker_run(run: DockerRun, options: Options, hardware: str = "") -> Doc
     environment = {**dict(_environment(clear, known, hidden)), **references}
     values |= {"hardware.env": environment} if environment else {}
     choices = {"hardware": option, "trainer": "command", "tracking": "none"}
-    patch = container.patch(clear, mounted)
+    patch = container.pod_patch(clear, mounted)
     imported = ImportedConfig(values["name"], "docker run", choices, values)
     told = [*_told(clear, known, mounted), *shown.told, *open_, *map(_reference_told, hidden)]
     if shown.vendor == cards.NO_CARDS and not hardware:
@@ -232,7 +232,7 @@ def from_docker_run(run: DockerRun, options: Options, hardware: str = "") -> Doc
 def _values(run: DockerRun, shown: Cards, command: list[str]) -> dict[str, Any]:
     said = run.last("name")
     directory = run.last("workdir")
-    memory = container.shm(run)
+    memory = container.shm_size(run)
     return {
         "name": kube.slug((said.value if said else "") or _stem(run.image.text), _NAME_LIMIT),
         "model.url": None,
@@ -439,11 +439,11 @@ def _told(run: DockerRun, known: list[Vendor], mounted: list[Mount]) -> Iterator
     for mount in container.mounts(run):
         if mount not in mounted or (mount.source and not mount.source.startswith("/")):
             yield _mount_told(mount)
-    yield from container.left_out(run)
+    yield from container.unconverted_options(run)
 
 
 def _is_left(mount: Mount, known: list[Vendor]) -> bool:
-    return container.is_callers(mount.source) or container.is_own(mount) or _is_driver(mount, known)
+    return container.is_caller_path(mount.source) or container.is_shm(mount) or _is_driver(mount, known)
 
 
 def _is_driver(mount: Mount, known: list[Vendor]) -> bool:
@@ -453,9 +453,9 @@ def _is_driver(mount: Mount, known: list[Vendor]) -> bool:
 
 def _mount_told(mount: Mount) -> Diagnostic:
     source, path = mount.source or mount.path, mount.path
-    if container.is_callers(source):
+    if container.is_caller_path(source):
         told = f"{source} is a folder of the caller's and left out; mount a volume at {path} in the overlay"
-    elif container.is_own(mount):
+    elif container.is_shm(mount):
         told = f"{path} is left out: a job has its own, of the size storage.shm"
     elif source.startswith("/"):
         told = f"{source} is left out: the vendor's container runtime mounts its driver"
