@@ -153,11 +153,13 @@ def _manifest(wanted: ManifestJob, name: str, whose: _Whose) -> _Imported:
         found = check.check_object(wanted.job, terms, check.context_of(terms))
         require([d for d in found if d.severity is Severity.ERROR and not importing.is_acceptable(d)])
         imported = importing.from_manifest(wanted.job, name, whose.options, whose.hardware)
-    settled, plain, left_out = importing.settle(imported, whose.compiled)
+    settled, plain, left_out = importing.compile_subset(imported, whose.compiled)
     documents = importing.leftover_overlay(plain.bundle.job, wanted.job, plain.spec.cluster.volcano_version)
     # The same again with the overlay: what the checks say of the imported job as it is, is accepted and told.
     with _judging():
-        accepted, compiled, verdicts = importing.accept(settled, lambda one: whose.compiled(one, documents))
+        accepted, compiled, verdicts = importing.compile_allowing_errors(
+            settled, lambda one: whose.compiled(one, documents)
+        )
     told = _together(found, [*verdicts, *compiled.diagnostics])
     noticed = [*wanted.others, *(wanted.located(each) for each in (*left_out, *told))]
     return accepted.without_defaults(_defaults(accepted, whose.composer)), documents, noticed
@@ -201,7 +203,9 @@ def _run(run: DockerRun, beyond: Sequence[Diagnostic], whose: _Whose) -> _Import
     whose.terms()  # a mistake in the overrides is told before one of the command line
     taken = importing.from_docker_run(run, whose.options, whose.hardware)
     try:
-        accepted, compiled, verdicts = importing.accept(taken.config, lambda one: whose.compiled(one, taken.documents))
+        accepted, compiled, verdicts = importing.compile_allowing_errors(
+            taken.config, lambda one: whose.compiled(one, taken.documents)
+        )
     except Rejected as rejected:
         smaller, told = taken.without(rejected.diagnostics)
         if not told:

@@ -6,7 +6,7 @@ line, `cards` detects the vendor and number of its cards, and `container` conver
 """
 
 from ftgen.importing.docker import DockerImport, from_docker_run, is_command, read_command
-from ftgen.importing.experiment import accept, files, is_acceptable, literal, settle
+from ftgen.importing.experiment import compile_allowing_errors, compile_subset, files, is_acceptable, literal
 from ftgen.importing.flags import PROGRAMS, DockerRun, parse_docker_run
 from ftgen.importing.manifest import ManifestJob, from_manifest, read_manifest
 from ftgen.importing.proposal import ImportedConfig, Options
@@ -21,7 +21,8 @@ __all__ = [
     "ManifestJob",
     "Options",
     "Word",
-    "accept",
+    "compile_allowing_errors",
+    "compile_subset",
     "files",
     "from_docker_run",
     "from_manifest",
@@ -32,5 +33,4 @@ __all__ = [
     "parse_docker_run",
     "read_command",
     "read_manifest",
-    "settle",
 ]

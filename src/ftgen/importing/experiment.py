@@ -33,7 +33,7 @@ def files(imported: ImportedConfig, documents: Sequence[Any]) -> dict[str, bytes
 _Result = TypeVar("_Result")
 
 
-def settle(
+def compile_subset(
     imported: ImportedConfig, compile_: Callable[[ImportedConfig], _Result]
 ) -> tuple[ImportedConfig, _Result, list[Diagnostic]]:
     """The most of a proposal that compiles, what it compiles to, and what was left to the overlay.
@@ -66,7 +66,7 @@ def _smaller(imported: ImportedConfig, rejected: Rejected, left: list[Diagnostic
     return imported.without_last_value() if smaller == imported else smaller
 
 
-def accept(
+def compile_allowing_errors(
     imported: ImportedConfig, compile_: Callable[[ImportedConfig], _Result]
 ) -> tuple[ImportedConfig, _Result, list[Diagnostic]]:
     """The whole proposal with every verdict accepted that it can be, what it compiles to, and those verdicts.
