@@ -212,7 +212,7 @@ def _run(run: DockerRun, beyond: Sequence[Diagnostic], whose: _Whose) -> _Import
             raise Rejected([taken.located(each) for each in rejected.diagnostics]) from None
         return _run(smaller, [*beyond, *told], whose)
     found = map(taken.located, dict.fromkeys((*verdicts, *compiled.diagnostics)))
-    noticed = [*beyond, *taken.told, *dict.fromkeys(found)]
+    noticed = [*beyond, *taken.diagnostics, *dict.fromkeys(found)]
     return accepted.without_defaults(_defaults(accepted, whose.composer)), taken.documents, noticed
 
 

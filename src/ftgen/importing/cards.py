@@ -95,12 +95,12 @@ class Cards:
     Attributes:
         vendor: whose cards; `NO_CARDS` where none are shown.
         count: how many; 0 where that is not told.
-        told: what is to be said about it.
+        diagnostics: what is to be said about it.
     """
 
     vendor: str
     count: int = 0
-    told: tuple[Diagnostic, ...] = ()
+    diagnostics: tuple[Diagnostic, ...] = ()
 
 
 def vendors(options: Options) -> list[Vendor]:

@@ -42,13 +42,13 @@ class DockerImport:
     Attributes:
         config: the experiment.
         documents: its overlay.
-        told: what was left out, and what is open.
+        diagnostics: what was left out, and what is open.
         run: the command line.
     """
 
     config: ImportedConfig
     documents: list[Any]
-    told: list[Diagnostic]
+    diagnostics: list[Diagnostic]
     run: DockerRun
 
     def located(self, found: Diagnostic) -> Diagnostic:
@@ -223,7 +223,7 @@ def from_docker_run(run: DockerRun, options: Options, hardware: str = "") -> Doc
     choices = {"hardware": option, "trainer": "command", "tracking": "none"}
     patch = container.pod_patch(clear, mounted)
     imported = ImportedConfig(values["name"], "docker run", choices, values)
-    told = [*_told(clear, known, mounted), *shown.told, *open_, *map(_reference_told, hidden)]
+    told = [*_told(clear, known, mounted), *shown.diagnostics, *open_, *map(_reference_told, hidden)]
     if shown.vendor == cards.NO_CARDS and not hardware:
         told.append(_no_cards(run))
     return DockerImport(imported, [patch] if patch else [], told, run)
