@@ -39,7 +39,7 @@ def test_the_batch_shrinks_no_further_than_it_must(models):
     change = smallest_change(training(models, "qwen3-0.6b", batch=8, cutoff_len=2048), 24)
     assert change is not None
     assert change.edits == (("per_device_train_batch_size", 4),)
-    assert "gradient_accumulation_steps" in change.says
+    assert "gradient_accumulation_steps" in change.description
 
 
 def test_rows_are_shortened_when_the_batch_is_one_already(models):
@@ -65,7 +65,7 @@ def test_a_quantized_base_that_is_still_too_large_wants_a_bigger_card(models):
     change = smallest_change(one, 24)
     assert change is not None
     assert change.edits == ()
-    assert "A100 80GB" in change.says
+    assert "A100 80GB" in change.description
 
 
 def test_nothing_helps_a_model_larger_than_every_card(models):
@@ -76,7 +76,7 @@ def test_nothing_helps_a_model_larger_than_every_card(models):
 def test_the_largest_models_are_told_the_card_and_what_else(models):
     change = smallest_change(training(models, "llama3.1-70b", cutoff_len=4096), 24)
     assert change is not None
-    assert "A100 80GB" in change.says
+    assert "A100 80GB" in change.description
     assert dict(change.edits) == {"per_device_train_batch_size": 1, "quantization_bit": 4}
 
 
@@ -95,7 +95,7 @@ def test_steps_combine_where_none_suffices_alone(models):
 def test_a_proposal_fits_where_it_was_made_for(models, method, available):
     for name in ("qwen3-0.6b", "llama3.1-8b", "qwen3-32b", "qwen3-30b-a3b"):
         change = smallest_change(training(models, name, method=method), available)
-        if change is not None and not change.says.startswith("use a card"):
+        if change is not None and not change.description.startswith("use a card"):
             assert verdict(change.estimate, available) is Verdict.FITS
 
 
@@ -134,7 +134,7 @@ def test_fsdp_takes_the_rows_of_an_update_at_once_rather_than_keep_gradients(mod
     change = smallest_change(dataclasses.replace(full, fsdp=True, world=16, devices=8), 80)
     assert change is not None
     assert change.edits == (("per_device_train_batch_size", 4), ("gradient_accumulation_steps", 1))
-    assert change.says == "set per_device_train_batch_size=4 and gradient_accumulation_steps=1"
+    assert change.description == "set per_device_train_batch_size=4 and gradient_accumulation_steps=1"
 
 
 def test_a_mixture_of_experts_is_shared_by_fsdp(models):

@@ -86,12 +86,12 @@ class Change:
     """A change that makes a training fit.
 
     Attributes:
-        says: the change in words, for a diagnostic's help.
+        description: the change in words, for a diagnostic's help.
         edits: arguments and their new values: LLaMA-Factory's names, or a key with a dot for ftgen's own.
         estimate: what the changed training takes.
     """
 
-    says: str
+    description: str
     edits: tuple[tuple[str, object], ...]
     estimate: Estimate
 

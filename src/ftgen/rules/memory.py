@@ -332,7 +332,7 @@ def _mend(spec: Spec, needed: Estimate | None, available_gib: float) -> str:
     if isinstance(batch, int) and isinstance(spec.trainer, LlamaFactory) and not accumulated:
         factor = needed.training.batch // batch
         words.append(f"trainer.gradient_accumulation={spec.trainer.gradient_accumulation * factor}")
-    card = "" if change.says.startswith("set ") else change.says.partition(" and set ")[0]
+    card = "" if change.description.startswith("set ") else change.description.partition(" and set ")[0]
     return " and ".join([card, *words] if card else [f"write {' '.join(words)}"])
 
 
