@@ -9,19 +9,19 @@ from statistics import median
 import pytest
 
 from ftgen.fit.advice import Verdict, estimate, verdict
-from ftgen.fit.device import MEASURED, Slack, peak
+from ftgen.fit.device import MEASURED, Fragmentation, peak
 
 H200 = 143771 / 1024
 GRID = {
     "gradients": (0.05, 0.15, 0.25),
-    "left": (0.0, 0.3, 0.6),
+    "last_gradients": (0.0, 0.3, 0.6),
     "casts": (0.3, 0.55, 0.8),
     "activations": (0.4, 0.6, 0.8),
 }
 
 
-def errors(steps, slack=MEASURED):
-    return [abs(peak(step.training, slack).gib / step.used - 1) for step in steps if step.used]
+def errors(steps, fragmentation=MEASURED):
+    return [abs(peak(step.training, fragmentation).gib / step.used - 1) for step in steps if step.used]
 
 
 def quantile(values, share):
@@ -44,12 +44,12 @@ def grouped(steps, key):
 
 
 def fitted(steps):
-    """The slack that suits `steps` best, one share after the other."""
-    slack = MEASURED
-    for field in fields(Slack):
-        tried = [replace(slack, **{field.name: value}) for value in GRID[field.name]]
-        slack = min(tried, key=lambda option: sum(errors(steps, option)))
-    return slack
+    """The fragmentation that suits `steps` best, one share after the other."""
+    fragmentation = MEASURED
+    for field in fields(Fragmentation):
+        tried = [replace(fragmentation, **{field.name: value}) for value in GRID[field.name]]
+        fragmentation = min(tried, key=lambda option: sum(errors(steps, option)))
+    return fragmentation
 
 
 @pytest.mark.parametrize("source", ["measured", "held_out"])
@@ -82,7 +82,7 @@ def test_tensors_alone_are_within_a_few_percent(measured):
 
 
 def test_a_model_left_out_of_the_fit_is_estimated_as_well(measured, held_out):
-    """The four shares of `Slack` are all that is fitted; here each model's steps see only the others'."""
+    """The four shares of `Fragmentation` are all that is fitted; here each model's steps see only the others'."""
     steps = [*measured, *held_out]
     left_out = []
     for name, group in grouped(steps, lambda s: s.model):

@@ -6,7 +6,7 @@ is a list of named terms that sum to what the card shows in use; the largest is 
 
 Coefficients with a letter are bytes a token and layer: `h` hidden width, `q` query width, `k` key width, `i`
 MLP width, `v` vocabulary.  They are counted from what the operators of transformers' decoders save for the
-backward pass; only `CONTEXT` and `Slack` are measured.  See docs/fit.md.
+backward pass; only `CONTEXT` and `Fragmentation` are measured.  See docs/fit.md.
 """
 
 from __future__ import annotations
@@ -35,25 +35,25 @@ REDUCE_BUCKET = 500_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Slack:
+class Fragmentation:
     """What PyTorch's caching allocator holds in blocks that fit nothing, as shares of what left them.
 
     The shares vary with the order of allocations, which no formula sees; see docs/fit.md for the spread.
 
     Attributes:
         gradients: of the gradients, once they all exist.
-        left: of the last step's gradients, when the loss is computed.
+        last_gradients: of the last step's gradients, when the loss is computed.
         casts: of autocast's half-precision weight copies, once every float32 gradient exists.
         activations: of activations without checkpointing, once every gradient exists.
     """
 
     gradients: float = 0.15
-    left: float = 0.3
+    last_gradients: float = 0.3
     casts: float = 0.55
     activations: float = 0.6
 
 
-MEASURED = Slack()
+MEASURED = Fragmentation()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Term:
 
 
 @dataclass(frozen=True, slots=True)
-class Peak:
+class MemoryUse:
     """The moment of a step at which the card is fullest, and what fills it then."""
 
     moment: str
@@ -82,17 +82,17 @@ class Peak:
         return sum(term.gib for term in self.terms if term.name != "cached blocks")
 
 
-def moments(training: Training, slack: Slack = MEASURED) -> tuple[Peak, ...]:
+def moments(training: Training, fragmentation: Fragmentation = MEASURED) -> tuple[MemoryUse, ...]:
     """The moments of a training step at which the fullest card can be fullest."""
-    return _forward(training, slack), _loss(training, slack), _gradients(training, slack)
+    return _forward(training, fragmentation), _loss(training, fragmentation), _gradients(training, fragmentation)
 
 
-def peak(training: Training, slack: Slack = MEASURED) -> Peak:
+def peak(training: Training, fragmentation: Fragmentation = MEASURED) -> MemoryUse:
     """The fullest moment of a training step on the fullest card."""
-    return max(moments(training, slack), key=lambda moment: moment.gib)
+    return max(moments(training, fragmentation), key=lambda moment: moment.gib)
 
 
-def _moment(training: Training, name: str, **parts: float) -> Peak:
+def _moment(training: Training, name: str, **parts: float) -> MemoryUse:
     fixed = {
         "weights": _weights(training),
         "reference model": _reference(training),
@@ -100,10 +100,10 @@ def _moment(training: Training, name: str, **parts: float) -> Peak:
         "communication buffers": _communication(training),
     }
     named = fixed | {key.replace("_", " "): size for key, size in parts.items()} | {"context": CONTEXT}
-    return Peak(name, tuple(Term(key, size / GIB) for key, size in named.items() if size))
+    return MemoryUse(name, tuple(Term(key, size / GIB) for key, size in named.items() if size))
 
 
-def _forward(training: Training, slack: Slack) -> Peak:
+def _forward(training: Training, fragmentation: Fragmentation) -> MemoryUse:
     """The loss is known: logits in half and float32, its log-softmax, and autocast's weight copies."""
     return _moment(
         training,
@@ -112,11 +112,11 @@ def _forward(training: Training, slack: Slack) -> Peak:
         accumulated_gradients=_accumulated(training),
         activations=_saved(training) + _final_norm(training),
         logits_and_loss=training.tokens * _logits(training, 20 if training.compares else 10),
-        cached_blocks=_cached(training, slack) if training.compares else _layer_cached(training),
+        cached_blocks=_cached(training, fragmentation) if training.compares else _layer_cached(training),
     )
 
 
-def _loss(training: Training, slack: Slack) -> Peak:
+def _loss(training: Training, fragmentation: Fragmentation) -> MemoryUse:
     """The gradient of the log-softmax exists beside its input and output, all float32."""
     kept = 0 if training.checkpointing else _weight_copies(training)
     return _moment(
@@ -126,16 +126,16 @@ def _loss(training: Training, slack: Slack) -> Peak:
         accumulated_gradients=_accumulated(training),
         activations=_saved(training) + _final_norm(training),
         logits_and_loss=training.tokens * _logits(training, 12),
-        cached_blocks=_cached(training, slack),
+        cached_blocks=_cached(training, fragmentation),
     )
 
 
-def _gradients(training: Training, slack: Slack) -> Peak:
+def _gradients(training: Training, fragmentation: Fragmentation) -> MemoryUse:
     """Every gradient exists, and the first layer's activations still do."""
     gradients = _gradients_size(training)
-    cached = slack.gradients * gradients + slack.casts * _weight_copies(training)
+    cached = fragmentation.gradients * gradients + fragmentation.casts * _weight_copies(training)
     if not training.checkpointing:
-        cached += min(slack.activations * _saved(training), gradients)
+        cached += min(fragmentation.activations * _saved(training), gradients)
     return _moment(
         training,
         "gradients",
@@ -150,9 +150,9 @@ def _layer_cached(training: Training) -> float:
     return _layer_pass(training) if training.checkpointing else 0
 
 
-def _cached(training: Training, slack: Slack) -> float:
+def _cached(training: Training, fragmentation: Fragmentation) -> float:
     """Blocks beside the loss that serve nothing then: layers', half-precision logits', last gradients'."""
-    left = _gradients_size(training) * (1 if training.adapts or training.fsdp else slack.left)
+    left = _gradients_size(training) * (1 if training.adapts or training.fsdp else fragmentation.last_gradients)
     return _layer_cached(training) + training.tokens * _logits(training, 2) + left
 
 
