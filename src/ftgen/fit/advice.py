@@ -198,7 +198,7 @@ def _lighter(training: Training) -> Iterator[tuple[Training, _Edits]]:
         adapted, edits = replace(training, method="lora"), (("finetuning_type", "lora"),)
         yield adapted, edits
         yield from _after(edits, _lighter(adapted))
-    if training.method in ("lora", "oft") and training.bits is None and training.zero_stage == 0:
+    if training.method in ("lora", "oft") and training.quantized_bits is None and training.zero_stage == 0:
         yield replace(training, method="qlora", quantization_bit=4), (("quantization_bit", 4),)
 
 
@@ -207,7 +207,7 @@ def _sharded(training: Training) -> Iterator[tuple[Training, _Edits]]:
 
     By ZeRO-3, but by FSDP what it shares already, and a mixture of experts, for which ZeRO-3 is far too slow.
     """
-    if training.method == "pure_bf16" or training.bits is not None:
+    if training.method == "pure_bf16" or training.quantized_bits is not None:
         return
     by_torch = training.fsdp or training.shape.experts > 0
     way: _Edits = (("trainer.parallel", "fsdp"),) if by_torch else (("deepspeed", "z3"),)

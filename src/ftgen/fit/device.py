@@ -111,8 +111,8 @@ def _forward(training: Training, fragmentation: Fragmentation) -> MemoryUse:
         weight_copies=_weight_copies(training),
         accumulated_gradients=_accumulated(training),
         activations=_saved(training) + _final_norm(training),
-        logits_and_loss=training.tokens * _logits(training, 20 if training.compares else 10),
-        cached_blocks=_cached(training, fragmentation) if training.compares else _layer_cached(training),
+        logits_and_loss=training.tokens * _logits(training, 20 if training.uses_reference else 10),
+        cached_blocks=_cached(training, fragmentation) if training.uses_reference else _layer_cached(training),
     )
 
 
@@ -152,7 +152,7 @@ def _layer_cached(training: Training) -> float:
 
 def _cached(training: Training, fragmentation: Fragmentation) -> float:
     """Blocks beside the loss that serve nothing then: layers', half-precision logits', last gradients'."""
-    left = _gradients_size(training) * (1 if training.adapts or training.fsdp else fragmentation.last_gradients)
+    left = _gradients_size(training) * (1 if training.trains_adapter or training.fsdp else fragmentation.last_gradients)
     return _layer_cached(training) + training.tokens * _logits(training, 2) + left
 
 
@@ -181,17 +181,17 @@ def _shards(training: Training, stage: int) -> int:
 
 
 def _trained_bytes(training: Training) -> int:
-    if training.method == "pure_bf16" or (training.engine and not training.adapts):
+    if training.method == "pure_bf16" or (training.uses_deepspeed and not training.trains_adapter):
         return 2
     return 4
 
 
 def _frozen_bytes(training: Training) -> float:
     """A quantized base keeps embeddings, norms and output projection in half precision."""
-    if training.bits is None:
+    if training.quantized_bits is None:
         return training.frozen * _half(training)
     linear = min(linear_parameters(training.shape), training.frozen)
-    return linear * (training.bits + SCALE_BITS) / 8 + (training.frozen - linear) * _half(training)
+    return linear * (training.quantized_bits + SCALE_BITS) / 8 + (training.frozen - linear) * _half(training)
 
 
 def _gathered(training: Training) -> int:
@@ -204,7 +204,7 @@ def _gathered(training: Training) -> int:
 
 def _reference(training: Training) -> float:
     """A frozen copy of the base for DPO and KTO; adapters are switched off instead."""
-    if not training.compares or (training.adapts and not training.reference_model):
+    if not training.uses_reference or (training.trains_adapter and not training.reference_model):
         return 0
     return training.parameters * _half(training) / _shards(training, PARTITIONED_WEIGHTS)
 
@@ -234,8 +234,8 @@ def optimizer_bytes(training: Training) -> int:
     """
     if training.blockwise:
         return 16 * training.trainable
-    value = 2 if training.method == "pure_bf16" and not training.engine else 4
-    return (4 if training.engine else 0) * training.trainable + _moments_bytes(training, value)
+    value = 2 if training.method == "pure_bf16" and not training.uses_deepspeed else 4
+    return (4 if training.uses_deepspeed else 0) * training.trainable + _moments_bytes(training, value)
 
 
 _STATE_BYTES = {"8 bits": 2, "no state": 0}
@@ -247,7 +247,7 @@ def _moments_bytes(training: Training, value: int) -> int:
         return _STATE_BYTES[training.optimizer] * training.trainable
     if training.optimizer == "one moment":
         return value * training.trainable
-    if training.optimizer == "low rank" and training.whole:
+    if training.optimizer == "low rank" and training.trains_all_weights:
         rank, shape = training.optimizer_rank, training.shape
         layers = linear_layers(shape).values()
         projected = sum(count * min(rank * (2 * max(i, o) + min(i, o)), 2 * i * o) for count, i, o in layers)
@@ -262,7 +262,7 @@ def _communication(training: Training) -> float:
         return 0
     if training.fsdp:
         return 2 * _half(training) * min(layer_parameters(training.shape), training.trainable)
-    if not training.engine:
+    if not training.uses_deepspeed:
         return training.trainable * _trained_bytes(training)
     return 2 * 2 * min(REDUCE_BUCKET, training.trainable)
 
@@ -275,7 +275,7 @@ def _weight_copies(training: Training) -> float:
 
 def _residual(training: Training) -> int:
     """Bytes of a value of the residual stream: that of the embedding that starts it."""
-    float32 = training.method == "full" and not (training.engine or training.fsdp)
+    float32 = training.method == "full" and not (training.uses_deepspeed or training.fsdp)
     return 4 if float32 else _half(training)
 
 
@@ -302,10 +302,10 @@ def _attention_saved(training: Training) -> float:
     or autocast makes its own.
     """
     shape = training.shape
-    norm = 4 + (0 if training.adapts or training.method == "freeze" else _residual(training))
-    inputs = {"full": 6, "freeze": 0}.get(training.method, 6 if training.adapts else 2)
+    norm = 4 + (0 if training.trains_adapter or training.method == "freeze" else _residual(training))
+    inputs = {"full": 6, "freeze": 0}.get(training.method, 6 if training.trains_adapter else 2)
     head_norms = (norm * (shape.query + shape.key)) if shape.qk_norm else 0
-    adapter = 2 * shape.query if training.adapts else 0
+    adapter = 2 * shape.query if training.trains_adapter else 0
     return (shape.norms * norm + inputs) * shape.hidden + 8 * shape.query + 4 * shape.key + head_norms + adapter
 
 
@@ -315,7 +315,7 @@ def _mlp_saved(training: Training) -> float:
     Its inputs, both halves, the activation and, where the down projection learns, their product.
     """
     shape = training.shape
-    inputs = {"full": 4, "freeze": 0}.get(training.method, 4 if training.adapts else 2)
+    inputs = {"full": 4, "freeze": 0}.get(training.method, 4 if training.trains_adapter else 2)
     width = 6 if training.method == "freeze" else 8
     return inputs * shape.mlp_copies * shape.hidden + width * shape.mlp_width
 
@@ -329,7 +329,7 @@ def _scores(training: Training) -> float:
 
 def _layer_pass(training: Training) -> float:
     """What one layer takes while its backward pass runs: its activations, and a dequantized weight."""
-    dequantized = 2 * layer_parameters(training.shape) if training.bits else 0
+    dequantized = 2 * layer_parameters(training.shape) if training.quantized_bits else 0
     return _layer_saved(training) + dequantized
 
 
@@ -354,6 +354,6 @@ def _logits(training: Training, bytes_each: int) -> float:
 
 def _embedding_gradient(training: Training) -> float:
     """Copies of a trained embedding's gradient while the output projection's is added to it."""
-    whole = training.whole and not training.blockwise
+    whole = training.trains_all_weights and not training.blockwise
     copies = 4 if whole and training.shape.tied_embeddings else 0
     return copies * training.shape.vocab * training.shape.hidden

@@ -49,16 +49,16 @@ def _training_host(training: Training) -> tuple[Term, ...]:
 
 def _gathers(training: Training) -> bool:
     """ZeRO-3 assembles the whole model on the first process to save it."""
-    return training.zero_stage == PARTITIONED_WEIGHTS and not training.adapts and not training.fsdp
+    return training.zero_stage == PARTITIONED_WEIGHTS and not training.trains_adapter and not training.fsdp
 
 
 def _loaded_copies(training: Training) -> int:
     """Under FSDP every process makes room for the whole model on the host first, float32 where it learns."""
-    return 0 if not training.fsdp else 1 if training.adapts else 2
+    return 0 if not training.fsdp else 1 if training.trains_adapter else 2
 
 
 def _merging_host(training: Training) -> tuple[Term, ...]:
-    if not (training.merge and training.adapts):
+    if not (training.merge and training.trains_adapter):
         return ()
     merged = MERGING * weights_gib(training)
     return Term("processes", PROCESS), Term("merged model", merged), Term("weight files", SHARD)
@@ -66,9 +66,9 @@ def _merging_host(training: Training) -> tuple[Term, ...]:
 
 def checkpoint_gib(training: Training) -> float:
     """One checkpoint: what learned, or with freeze and full the whole model, and the optimizer."""
-    half = (training.method == "pure_bf16" or training.engine) and not training.adapts
+    half = (training.method == "pure_bf16" or training.uses_deepspeed) and not training.trains_adapter
     learned = training.trainable * (2 if half else 4)
-    model = learned if training.adapts else learned + 2 * training.frozen
+    model = learned if training.trains_adapter else learned + 2 * training.frozen
     optimizer = 0 if training.save_only_model else optimizer_bytes(training)
     return (model + optimizer) / GIB
 
@@ -82,13 +82,13 @@ def disk(training: Training) -> tuple[tuple[Term, ...], tuple[Term, ...]]:
     models = Term("base model with its git-lfs objects", LFS_COPIES * weights_gib(training))
     checkpoints = (training.checkpoints_kept + 1) * checkpoint_gib(training)
     workspace = [Term("checkpoints", checkpoints)]
-    if training.merge or not training.adapts:
+    if training.merge or not training.trains_adapter:
         workspace.append(Term("result with its git-lfs objects", LFS_COPIES * _result_gib(training)))
     return (models,), tuple(workspace)
 
 
 def _result_gib(training: Training) -> float:
     """The pushed model: merged in half precision, or as full and freeze leave it, with float32 in it."""
-    if training.adapts or training.method == "pure_bf16" or training.engine:
+    if training.trains_adapter or training.method == "pure_bf16" or training.uses_deepspeed:
         return weights_gib(training)
     return (4 * training.trainable + 2 * training.frozen) / GIB

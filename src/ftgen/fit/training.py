@@ -88,34 +88,34 @@ class Training:
         return parameters(self.shape)
 
     @property
-    def adapts(self) -> bool:
+    def trains_adapter(self) -> bool:
         """The base stays as it is and an adapter learns."""
         return self.method in ("lora", "qlora", "oft")
 
     @property
-    def compares(self) -> bool:
+    def uses_reference(self) -> bool:
         """The loss compares with a reference model."""
         return self.stage in ("dpo", "kto") and not self.reference_free
 
     @property
-    def engine(self) -> bool:
+    def uses_deepspeed(self) -> bool:
         """DeepSpeed owns weights, gradients and optimizer."""
         return self.deepspeed or (self.zero_stage > 0 and not self.fsdp)
 
     @property
-    def whole(self) -> bool:
+    def trains_all_weights(self) -> bool:
         """Every weight of the language model may learn, as GaLore, APOLLO and BAdam want it."""
         return self.method in ("full", "pure_bf16")
 
     @property
     def blockwise(self) -> bool:
         """One layer learns at a time."""
-        return self.whole and self.optimizer == "block"
+        return self.trains_all_weights and self.optimizer == "block"
 
     @property
     def trainable(self) -> int:
         """Parameters that learn."""
-        if self.adapts:
+        if self.trains_adapter:
             adapters = adapter_parameters(self.shape, self.lora_rank, self.lora_target)
             return adapters + embedding_parameters(self.shape, self.additional_target)
         if self.blockwise:
@@ -127,10 +127,10 @@ class Training:
     @property
     def frozen(self) -> int:
         """Parameters of the base that do not learn."""
-        return self.parameters if self.adapts else self.parameters - self.trainable
+        return self.parameters if self.trains_adapter else self.parameters - self.trainable
 
     @property
-    def bits(self) -> int | None:
+    def quantized_bits(self) -> int | None:
         """Bits a weight of the quantized base has, or null; QLoRA means 4 unless it says otherwise."""
         return self.quantization_bit or (4 if self.method == "qlora" else None)
 
