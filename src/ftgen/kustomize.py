@@ -44,7 +44,7 @@ class _Target:
         return {**({"group": group} if group else {}), "version": version, "kind": self.kind, "name": self.name}
 
 
-def tree(base: Bundle, patches: Sequence[Patch], name: str, volcano_version: str) -> dict[str, bytes]:
+def kustomization_files(base: Bundle, patches: Sequence[Patch], name: str, volcano_version: str) -> dict[str, bytes]:
     """The files of a kustomization that builds the job and its claims.
 
     Args:
@@ -80,15 +80,15 @@ def _openapi(bundle: Bundle, version: str) -> str:
     return json.dumps(schema.openapi(*known), sort_keys=True, separators=(",", ":")) + "\n"
 
 
-def _kustomization(**parts: Any) -> str:
+def _kustomization(**fields: Any) -> str:
     head = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization"}
-    return _HEAD + yamlio.dump({**head, **{key: value for key, value in parts.items() if value}})
+    return _HEAD + yamlio.dump({**head, **{key: value for key, value in fields.items() if value}})
 
 
 # --- of others ------------------------------------------------------------------------------------------
 
 
-def parts(names: Iterable[str]) -> dict[str, str]:
+def referenced_files(names: Iterable[str]) -> dict[str, str]:
     """Return the files that a kustomization among some files is made with and that are no objects, each to its user."""
     return {
         os.path.normpath(Path(name).parent / part): name

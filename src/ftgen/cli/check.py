@@ -29,7 +29,7 @@ def run(arguments: Arguments) -> int:
     if not arguments.overrides:
         raise Usage("check needs a PATH: files, folders or patterns, or - for standard input")
     names = list(files(arguments.overrides))
-    parts = {name: user for name, user in kustomize.parts(names).items() if name not in arguments.overrides}
+    parts = {name: user for name, user in kustomize.referenced_files(names).items() if name not in arguments.overrides}
     terms = replace(terms_of(arguments), companions=_companions(names))
     tally, written = _Tally(arguments), TreeLocks()
     for name in names:

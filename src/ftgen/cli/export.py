@@ -53,4 +53,4 @@ def exported(composer: Composer, job: Compiled) -> dict[str, bytes]:
     scripts = composer.scripts(spec.trainer.prepare_script, spec.trainer.script)
     base = lower.lower(Inputs(spec, llamafactory.configurations(spec), job.identity, scripts))
     patches = Workspace(composer).patches(job.identity.choices, spec.overlays)
-    return kustomize.tree(base, patches, job.name, spec.cluster.volcano_version)
+    return kustomize.kustomization_files(base, patches, job.name, spec.cluster.volcano_version)
