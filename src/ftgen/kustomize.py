@@ -1,9 +1,9 @@
-"""The same job for kustomize: what was lowered as the base, and each chosen overlay as a component.
+"""Export of a job as a kustomization: the lowered objects as the base, each chosen overlay as a component.
 
-kustomize reads the patches as ftgen does, by the list keys of the exported `openapi.json`, with two
-exceptions that are translated: it knows no `PodTemplate`, and it moves a patched item to the front of its
-list, so that the indices of JSON 6902 operations would point at other items.  Of such operations the effect
-is written.  The order of lists that are merged by key is therefore kustomize's own; all else is the same.
+kustomize merges patches as ftgen does, by the list keys of the exported `openapi.json`, with two exceptions.  It
+knows no `PodTemplate`, so that its patches become patches of the job.  It moves a patched item to the front of its
+list, so that the indices of JSON 6902 operations would point at other items: the export writes a merge patch with
+their effect.  kustomize therefore orders lists that are merged by key in its own way; everything else is the same.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _JOB = ("batch.volcano.sh/v1alpha1", "Job")
 
 @dataclass(frozen=True, slots=True)
 class _Target:
-    """The object that a kustomize patch is for, and the patch's document."""
+    """A kustomize patch and the object it applies to."""
 
     api_version: str
     kind: str
@@ -39,29 +39,28 @@ class _Target:
 
     @property
     def selector(self) -> dict[str, str]:
-        """How kustomize finds the object."""
+        """Return the `target` by which kustomize selects the object."""
         group, _, version = self.api_version.rpartition("/")
         return {**({"group": group} if group else {}), "version": version, "kind": self.kind, "name": self.name}
 
 
 def kustomization_files(base: Bundle, patches: Sequence[Patch], name: str, volcano_version: str) -> dict[str, bytes]:
-    """The files of a kustomization that builds the job and its claims.
+    """Return the files of a kustomization that builds the job and its claims.
 
     Args:
         base: the objects before overlays; the job has no name yet.
         patches: the overlays' patches, in order.
-        name: the job's name after its overlays.
-        volcano_version: release of Volcano whose schema says how lists merge.
+        name: name of the job after its overlays.
+        volcano_version: release of Volcano whose schema gives the merge keys of lists.
 
     Raises:
-        Rejected: when the job has no name, which kustomize cannot do without.
+        Rejected: FT540, if the job has no name, which kustomize requires.
     """
     if not name:
-        told = "kustomize builds objects with names only, and this delivery leaves the job's to the API server"
-        raise Rejected(
-            [error("FT540", told, "delivery.generate_name", "true", "choose delivery=argocd or delivery=flux")]
-        )
-    named = _called(base, name)
+        headline = "kustomize builds objects with names only, and this delivery leaves the job's to the API server"
+        cure = "choose delivery=argocd or delivery=flux"
+        raise Rejected([error("FT540", headline, "delivery.generate_name", "true", cure)])
+    named = _with_name(base, name)
     files = {f"{BASE}/{render.file_name(o)}": yamlio.dump(render.ordered(o)) for o in named.objects}
     files[f"{BASE}/{_KUSTOMIZATION}"] = _kustomization(resources=[path.partition("/")[2] for path in files])
     folders: list[str] = []
@@ -74,10 +73,10 @@ def kustomization_files(base: Bundle, patches: Sequence[Patch], name: str, volca
 
 
 def _openapi(bundle: Bundle, version: str) -> str:
-    """The document that tells kustomize how lists merge; it replaces kustomize's own, so it holds every kind."""
+    """Return the OpenAPI document with merge keys for every kind of the bundle, as it replaces kustomize's own."""
     kinds = dict.fromkeys((str(o["apiVersion"]), str(o["kind"])) for o in bundle.objects)
-    known = [found for kind in kinds if (found := schema.find(*kind, version))]
-    return json.dumps(schema.openapi(*known), sort_keys=True, separators=(",", ":")) + "\n"
+    schemas = [found for kind in kinds if (found := schema.find(*kind, version))]
+    return json.dumps(schema.openapi(*schemas), sort_keys=True, separators=(",", ":")) + "\n"
 
 
 def _kustomization(**fields: Any) -> str:
@@ -85,33 +84,33 @@ def _kustomization(**fields: Any) -> str:
     return _HEAD + yamlio.dump({**head, **{key: value for key, value in fields.items() if value}})
 
 
-# --- of others ------------------------------------------------------------------------------------------
+# --- kustomizations of the user -------------------------------------------------------------------------
 
 
 def referenced_files(names: Iterable[str]) -> dict[str, str]:
-    """Return the files that a kustomization among some files is made with and that are no objects, each to its user."""
+    """Map each file that is input of a kustomization, and no object itself, to the kustomization that refers to it."""
     return {
-        os.path.normpath(Path(name).parent / part): name
+        os.path.normpath(Path(name).parent / reference): name
         for name in names
         if Path(name).name in _KUSTOMIZATIONS
-        for part in _parts_of(Path(name))
+        for reference in _references(Path(name))
     }
 
 
-def _parts_of(file: Path) -> Iterator[str]:
-    """The patches of a kustomization, and what it is configured with or generates from."""
+def _references(file: Path) -> Iterator[str]:
+    """Yield the paths of a kustomization's patches, configuration and generator inputs."""
     try:
-        said = mapping(yamlio.parse(yamlio.read_text(file, str(file)), str(file)))
+        content = mapping(yamlio.parse(yamlio.read_text(file, str(file)), str(file)))
     except Rejected:
         return
     for key in ("patches", "patchesJson6902", "replacements"):
-        yield from (text(each.get("path")) for _, each in entries(said.get(key)))
+        yield from (text(entry.get("path")) for _, entry in entries(content.get(key)))
     for key in ("patchesStrategicMerge", "configurations", "transformers", "generators", "validators", "crds"):
-        yield from strings(said.get(key))
-    yield text(mapping(said.get("openapi")).get("path"))
+        yield from strings(content.get(key))
+    yield text(mapping(content.get("openapi")).get("path"))
     for key in ("configMapGenerator", "secretGenerator"):
-        for _, each in entries(said.get(key)):
-            yield from (given.rpartition("=")[2] for given in strings(each.get("files")))
+        for _, entry in entries(content.get(key)):
+            yield from (source.rpartition("=")[2] for source in strings(entry.get("files")))
 
 
 _KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml")
@@ -121,23 +120,23 @@ _KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml")
 
 
 def _components(bundle: Bundle, patches: Sequence[Patch], version: str) -> Iterator[tuple[str, dict[str, str]]]:
-    """A folder for each chosen option that patches something, with its files, and one for what no patch can say."""
-    said = bundle
-    for folder, own in _by_option(patches):
+    """Yield a folder with its files for each option that patches something, and one for what patches cannot express."""
+    built = bundle
+    for folder, option_patches in _by_option(patches):
         targets: dict[str, _Target] = {}
-        for patch in own:
+        for patch in option_patches:
             patched, _ = overlay.apply(bundle, [patch], version)
-            after = _called(patched, str(bundle.job["metadata"]["name"]))
+            after = _with_name(patched, str(bundle.job["metadata"]["name"]))
             for target in _targets(bundle, after, patch, version):
                 targets[_unused(patch.file.stem, {*targets, _KUSTOMIZATION})] = target
-                said = _patched(said, target, version)
+                built = _kustomize(built, target, version)
             bundle = after
         yield from _component(folder, targets)
-    yield from _component("overlays/unsaid", dict(_unsaid(said, bundle, version)))
+    yield from _component("overlays/unsaid", dict(_replacements(built, bundle, version)))
 
 
-def _called(bundle: Bundle, name: str) -> Bundle:
-    """The bundle with its job's name, which a patch that replaces all metadata takes away."""
+def _with_name(bundle: Bundle, name: str) -> Bundle:
+    """Set the job's name if it has none: a patch that replaces all metadata removes it."""
     return Bundle({**bundle.job, "metadata": {"name": name, **bundle.job.get("metadata", {})}}, bundle.companions)
 
 
@@ -162,7 +161,7 @@ def _component(folder: str, targets: Mapping[str, _Target]) -> Iterator[tuple[st
 
 
 def _targets(before: Bundle, after: Bundle, patch: Patch, version: str) -> Iterator[_Target]:
-    """A patch of ours as patches of kustomize's: one for each object that it is for."""
+    """Convert an overlay's patch to kustomize patches, one for each object that it changes."""
     match patch.document:
         case list():
             effect = delta.strategic(before.job, after.job, schema.find(*_JOB, version))
@@ -180,72 +179,73 @@ def _targets(before: Bundle, after: Bundle, patch: Patch, version: str) -> Itera
 
 
 def _patch(manifest: Object, document: Object) -> _Target:
-    """A strategic-merge patch of this object alone."""
+    """Return a strategic-merge patch that selects one object."""
     name = str(manifest["metadata"]["name"])
-    metadata = _sound(manifest["metadata"], document.get("metadata") or {})
+    metadata = _without_idle_nulls(manifest["metadata"], document.get("metadata") or {})
     head = {"apiVersion": manifest["apiVersion"], "kind": manifest["kind"], "metadata": {**metadata, "name": name}}
     rest = {key: value for key, value in document.items() if key not in head}
     return _Target(manifest["apiVersion"], manifest["kind"], name, {**head, **rest})
 
 
-def _sound(metadata: Object, patch: Object) -> Object:
-    """The patch of metadata without nulls that delete nothing: kustomize would write the text null there."""
+def _without_idle_nulls(metadata: Object, patch: Object) -> Object:
+    """Remove nulls that delete nothing from a patch of metadata: kustomize would write them as the text `null`."""
 
-    def there(part: str, value: Any) -> Any:
-        known = metadata.get(part, {})
-        return {k: v for k, v in value.items() if v is not None or k in known} if isinstance(value, dict) else value
+    def cleaned(part: str, value: Any) -> Any:
+        present = metadata.get(part, {})
+        return {k: v for k, v in value.items() if v is not None or k in present} if isinstance(value, dict) else value
 
-    return {part: there(part, value) for part, value in patch.items()}
-
-
-# --- what patches cannot say ---------------------------------------------------------------------------
+    return {part: cleaned(part, value) for part, value in patch.items()}
 
 
-def _patched(bundle: Bundle, target: _Target, version: str) -> Bundle:
-    """What kustomize makes of the objects with this patch."""
+# --- what patches cannot express -----------------------------------------------------------------------
+
+
+def _kustomize(bundle: Bundle, target: _Target, version: str) -> Bundle:
+    """Apply a patch as kustomize does."""
     rules = schema.find(target.api_version, target.kind, version)
 
     def patched(manifest: Object) -> Object:
         if (manifest["kind"], manifest["metadata"]["name"]) != (target.kind, target.name):
             return manifest
         merged: Object = merge.strategic_merge(manifest, target.document, rules)
-        return {**merged, "metadata": _kept(manifest["metadata"], target.document["metadata"], merged["metadata"])}
+        return {**merged, "metadata": _metadata(manifest["metadata"], target.document["metadata"], merged["metadata"])}
 
     return Bundle(patched(bundle.job), tuple(map(patched, bundle.companions)))
 
 
-def _kept(before: Object, patch: Object, after: Object) -> Object:
-    """Metadata as kustomize patches it: never the namespace, and no null deletes all labels or annotations."""
-    free = {key: value for key, value in after.items() if key != "namespace"}
+def _metadata(before: Object, patch: Object, after: Object) -> Object:
+    """Restore what kustomize never patches: the namespace, and labels or annotations that a null would delete."""
+    patched = {key: value for key, value in after.items() if key != "namespace"}
     deleted = [key for key in ("labels", "annotations") if key in patch and patch[key] is None]
-    return {**free, **{key: before[key] for key in ("namespace", *deleted) if key in before}}
+    return {**patched, **{key: before[key] for key in ("namespace", *deleted) if key in before}}
 
 
-def _unsaid(said: Bundle, bundle: Bundle, version: str) -> Iterator[tuple[str, _Target]]:
-    """What no strategic-merge patch can say is put in place whole, and last: kustomize's merges would undo it.
+def _replacements(built: Bundle, expected: Bundle, version: str) -> Iterator[tuple[str, _Target]]:
+    """Yield a JSON 6902 patch for each object that kustomize builds otherwise than expected.
 
-    A container that serves one port by TCP and UDP is such a thing: kustomize merges ports by number alone.
+    It replaces whole fields and comes last, as kustomize's merges would undo it.  One case is a container that serves
+    one port by TCP and UDP: kustomize merges ports by number alone.
     """
-    for one, other in zip(said.objects, bundle.objects, strict=True):
-        operations = list(_operations(one, other, schema.find(other["apiVersion"], other["kind"], version)))
-        name = str(other["metadata"]["name"])
+    for actual, target in zip(built.objects, expected.objects, strict=True):
+        operations = list(_operations(actual, target, schema.find(target["apiVersion"], target["kind"], version)))
+        name = str(target["metadata"]["name"])
         if operations:
-            file = f"{other['kind'].lower()}-{name}.yaml"
-            yield file, _Target(other["apiVersion"], other["kind"], name, operations)
+            file = f"{target['kind'].lower()}-{name}.yaml"
+            yield file, _Target(target["apiVersion"], target["kind"], name, operations)
 
 
-def _operations(said: Object, wanted: Object, rules: schema.Schema | None) -> Iterator[delta.Operation]:
+def _operations(actual: Object, target: Object, rules: schema.Schema | None) -> Iterator[delta.Operation]:
     node = schema.Node.of(rules) if rules else None
     for part in ("metadata", "spec"):
-        place, there, here = node and node.field(part), said.get(part, {}), wanted.get(part, {})
-        yield from ({"op": "remove", "path": f"/{part}/{key}"} for key in there if key not in here)
-        for key, value in here.items():
-            if not _same_items(there.get(key), value, place and place.field(key)):
+        part_node, before, after = node and node.field(part), actual.get(part, {}), target.get(part, {})
+        yield from ({"op": "remove", "path": f"/{part}/{key}"} for key in before if key not in after)
+        for key, value in after.items():
+            if not _same_items(before.get(key), value, part_node and part_node.field(key)):
                 yield {"op": "add", "path": f"/{part}/{key}", "value": value}
 
 
 def _same_items(one: Any, other: Any, node: schema.Node | None) -> bool:
-    """Equality but for the order of lists that are merged by key, which kustomize does not keep."""
+    """Compare two values, ignoring the order of lists that are merged by key, as kustomize does not keep it."""
     return merge.json_equal(_sorted(one, node), _sorted(other, node))
 
 
