@@ -1,8 +1,8 @@
-"""Whose cards a container is shown, and how many, by what the hardware options say of each vendor (`hardware.visible`).
+"""Detection of the cards that a `docker run` exposes: their vendor and number, by the options' `hardware.visible`.
 
-A vendor is recognised by what is its own.  What several vendors' cards are shown by (`visible.shared`) counts cards and
-contradicts nobody, but it says no vendor by itself.  Cards that no option knows are refused: given to the default
-hardware, they would be asked for by another vendor's name.
+A flag that only one vendor's options list identifies the vendor.  A flag that several vendors share (`visible.shared`)
+only counts cards.  Cards of no known vendor are refused: with the default hardware, the job would request another
+vendor's resource.
 """
 
 from __future__ import annotations
@@ -18,33 +18,33 @@ from ftgen.importing.proposal import Options
 from ftgen.importing.shell import Word
 
 NO_CARDS = "cpu"
-"""The vendor of the options without cards."""
+"""Vendor of the hardware options without cards."""
 
 _HIDING = frozenset({"", "none", "void", "-1", "no", "NoDevFiles"})
-"""Values of a variable of visible cards that show none (NVIDIA's container toolkit; CUDA's programming guide)."""
+"""Values of a visible-devices variable that expose no card (NVIDIA's container toolkit; CUDA's programming guide)."""
 _VISIBLE = re.compile(r"[A-Z][A-Z0-9_]*_VISIBLE_(?:DEVICES?|CARDS|MODULES|CORES|CHIPS)|ZE_AFFINITY_MASK")
 _CDI = re.compile(r"(?P<domain>[a-z0-9][a-z0-9.-]*\.[a-z]+)/(?P<kind>[A-Za-z0-9_.-]+)=(?P<device>\S+)")
 _RUNTIMES = re.compile(r"runc|crun|krun|youki|runsc|gvisor|sysbox-runc|kata\S*|io\.containerd\.\S+|/\S+")
-"""Container runtimes that bring no cards."""
+"""Container runtimes that expose no cards."""
 _NO_CARD = re.compile(
     r"/dev/(?:infiniband|fuse|kvm|net|snd|mem|shm|vfio|null|zero|u?random|loop|sd[a-z]|nvme|mapper|tty|pts|ptmx|console"
     r"|video|media|input|uinput|bus|usb|hugepages|cuse|hwrng|gdrdrv|vhost|tpm|rtc|watchdog|i2c|gpio|serial|mqueue"
     r"|knem|xpmem)(?![a-z]*gpu)"
 )
-"""Devices of a host that are no accelerators."""
+"""Device files of a host that are no accelerators."""
 _RANGE = re.compile(r"(\d{1,4})-(\d{1,4})")
 _SLICE = re.compile(r"\d+:\d+|MIG-\S+")
 
 
 @dataclass(frozen=True, slots=True)
 class CardFlag:
-    """Something in a command line that shows a container cards.
+    """A flag of a `docker run` that may expose cards to the container.
 
     Attributes:
         kind: `variable`, `file`, `mounted` (a file or folder of the host), `runtime`, `cdi` or `gpus`.
-        name: of the variable, the path, the runtime, or the domain and kind of a CDI device.
-        value: which cards, as the sign says it.
-        word: where it stands.
+        name: name of the variable or runtime, path, or domain and kind of a CDI device.
+        value: selected cards as written; empty if the flag selects none.
+        word: word of the command line.
     """
 
     kind: str
@@ -54,13 +54,23 @@ class CardFlag:
 
     @property
     def spelled(self) -> str:
-        """As a sentence names it."""
+        """Return the flag as diagnostics quote it."""
         return {"runtime": f"--runtime {self.name}", "gpus": f"--gpus {self.value}"}.get(self.kind, self.name)
 
 
 @dataclass(slots=True)
 class Vendor:
-    """What the hardware options of one vendor say of how a container is shown its cards."""
+    """A vendor, and how its hardware options expose cards to a container.
+
+    Attributes:
+        name: `hardware.vendor`.
+        variables: environment variables that select cards.
+        files: prefixes of its device files.
+        driver: files and folders of its driver on the host.
+        runtimes: container runtimes that expose its cards.
+        shared: variables and files among these that other vendors use too.
+        domains: domains of its resources and CDI devices.
+    """
 
     name: str
     variables: set[str] = field(default_factory=set)
@@ -70,12 +80,12 @@ class Vendor:
     shared: set[str] = field(default_factory=set)
     domains: set[str] = field(default_factory=set)
 
-    def shows(self, flag: CardFlag) -> str:
-        """What of the vendor's a sign is; empty where it is none."""
+    def match(self, flag: CardFlag) -> str:
+        """Return the variable, file prefix, driver path, runtime or CDI kind that a flag matches; empty if none."""
         if flag.kind == "variable":
             return flag.name if flag.name in self.variables else ""
         if flag.kind in {"file", "mounted"}:
-            mounted = (each for each in self.driver if _within(flag.name, each))
+            mounted = (path for path in self.driver if _within(flag.name, path))
             return max((*mounted, *(file for file in self.files if flag.name.startswith(file))), key=len, default="")
         if flag.kind == "runtime":
             return flag.name if flag.name in self.runtimes else ""
@@ -84,18 +94,18 @@ class Vendor:
         return flag.name if flag.kind == "cdi" and (domain in self.domains or named) else ""
 
     def owns(self, flag: CardFlag) -> bool:
-        """Whether a sign is this vendor's alone."""
-        return bool(mark := self.shows(flag)) and mark not in self.shared
+        """Return whether only this vendor uses a flag."""
+        return bool(mark := self.match(flag)) and mark not in self.shared
 
 
 @dataclass(frozen=True, slots=True)
 class Cards:
-    """What a container is shown.
+    """The cards that a command line exposes.
 
     Attributes:
-        vendor: whose cards; `NO_CARDS` where none are shown.
-        count: how many; 0 where that is not told.
-        diagnostics: what is to be said about it.
+        vendor: vendor of the cards; `NO_CARDS` if there are none.
+        count: number of cards; 0 if unknown.
+        diagnostics: warnings about the count.
     """
 
     vendor: str
@@ -104,40 +114,43 @@ class Cards:
 
 
 def vendors(options: Options) -> list[Vendor]:
-    """Every vendor of the hardware options."""
+    """Return every vendor of the hardware options except `NO_CARDS`."""
     found: dict[str, Vendor] = {}
     for content in options("hardware").values():
         name = str(content.get("vendor"))
         vendor = found.setdefault(name, Vendor(name, runtimes={name}))
-        shown = _mapping(content.get("visible"))
-        vendor.variables |= set(shown.get("variables") or ())
-        vendor.files |= set(shown.get("files") or ())
-        vendor.driver |= set(shown.get("driver") or ())
-        vendor.shared |= set(shown.get("shared") or ())
-        vendor.runtimes |= {shown["runtime"]} if shown.get("runtime") else set()
+        visible = _mapping(content.get("visible"))
+        vendor.variables |= set(visible.get("variables") or ())
+        vendor.files |= set(visible.get("files") or ())
+        vendor.driver |= set(visible.get("driver") or ())
+        vendor.shared |= set(visible.get("shared") or ())
+        vendor.runtimes |= {visible["runtime"]} if visible.get("runtime") else set()
         vendor.domains |= set(_domains(content))
     return [vendor for vendor in found.values() if vendor.name != NO_CARDS]
 
 
 def _domains(option: Mapping[str, Any]) -> Iterator[str]:
-    """Whose resources an option asks for, by the domain in their names: CDI devices are named by it too."""
+    """Yield the domains of an option's resources and taints; the names of CDI devices begin with the same domain."""
     for name in (_mapping(option.get("resources")).get("count"), *(option.get("taints") or ())):
         if isinstance(name, str) and "/" in name:
             yield name.partition("/")[0]
 
 
-def card_flags(options: Iterable[tuple[str, str, Word]], known: Iterable[Vendor]) -> list[CardFlag]:
-    """Return what shows cards among the options of a `docker run`, each by name and value with its word."""
+def card_flags(options: Iterable[tuple[str, str, Word]], vendors: Iterable[Vendor]) -> list[CardFlag]:
+    """Return the flags that may expose cards among the options of a `docker run`, given as name, value and word.
+
+    A mount is one only if it is part of a vendor's driver.
+    """
     found = (flag for name, value, word in options for flag in _card_flags(name, value, word))
-    makers = tuple(known)
-    return [s for s in found if s.kind != "mounted" or any(v.shows(s) for v in makers)]
+    known = tuple(vendors)
+    return [flag for flag in found if flag.kind != "mounted" or any(vendor.match(flag) for vendor in known)]
 
 
 def _card_flags(option: str, value: str, word: Word) -> Iterator[CardFlag]:
-    """What an option shows; how many cards a variable of the caller's shell means is as open as `all`."""
+    """Yield the flags of an option; a value that only the caller's shell knows counts as `all`, an unknown number."""
     if option == "env":
-        name, equals, shown = value.partition("=")
-        yield from [CardFlag("variable", name, "all" if word.unknown else shown, word)] if equals else []
+        name, equals, cards = value.partition("=")
+        yield from [CardFlag("variable", name, "all" if word.unknown else cards, word)] if equals else []
     elif option == "device" and (device := _CDI.fullmatch(value)):
         yield CardFlag("cdi", f"{device['domain']}/{device['kind']}", "all" if word.unknown else device["device"], word)
     elif option == "device":
@@ -150,64 +163,64 @@ def _card_flags(option: str, value: str, word: Word) -> Iterator[CardFlag]:
         yield CardFlag("mounted", value.partition(":")[0], "", word)
 
 
-def detect_cards(shown: list[CardFlag], known: list[Vendor], places: str) -> Cards:
-    """Return whose cards the signs show, and how many.
+def detect_cards(flags: list[CardFlag], vendors: list[Vendor], option_names: str) -> Cards:
+    """Return the vendor and number of the cards that flags expose.
 
     Args:
-        shown: the signs.
-        known: the vendors that there are options for.
-        places: the option names to choose from, for help.
+        flags: the flags.
+        vendors: vendors of the hardware options.
+        option_names: names of the hardware options, for help.
 
     Raises:
-        Rejected: FT558, when the signs are of several vendors, or of one that no option knows.
+        Rejected: FT558, if the flags belong to several vendors, or to none of these.
     """
-    seen = [flag for flag in shown if not _hides(flag)]
-    asked = _gpus(seen, known)
-    voted = {v.name: (v, own) for v in known if (own := [s for s in seen if v.owns(s) or asked.get(s) is v])}
-    voted = {n: (v, own) for n, (v, own) in voted.items() if not _claimed(own, n, voted)}
-    if len(voted) > 1:
-        raise Rejected([_contradiction({name: own[0] for name, (_, own) in voted.items()}, places)])
-    if voted:
-        ((vendor, _),) = voted.values()
-        return count_cards(vendor.name, shown, known)
-    strange = [flag for flag in seen if _is_strange(flag)]
-    if strange:
-        raise Rejected([_unknown(flag, places) for flag in strange])
+    exposing = [flag for flag in flags if not _hides_cards(flag)]
+    gpus = _gpus_vendors(exposing, vendors)
+    owned = {v.name: (v, own) for v in vendors if (own := [f for f in exposing if v.owns(f) or gpus.get(f) is v])}
+    owned = {n: (v, own) for n, (v, own) in owned.items() if not _covered_by_other(own, n, owned)}
+    if len(owned) > 1:
+        raise Rejected([_contradiction({name: own[0] for name, (_, own) in owned.items()}, option_names)])
+    if owned:
+        ((vendor, _),) = owned.values()
+        return count_cards(vendor.name, flags, vendors)
+    unowned = [flag for flag in exposing if _is_unowned(flag)]
+    if unowned:
+        raise Rejected([_unknown(flag, option_names) for flag in unowned])
     return Cards(NO_CARDS)
 
 
-def _hides(flag: CardFlag) -> bool:
-    """Whether a sign says that no card is shown."""
-    return (flag.kind == "variable" and flag.value in _HIDING) or (flag.kind == "gpus" and _asked(flag.value) == 0)
+def _hides_cards(flag: CardFlag) -> bool:
+    """Return whether a flag exposes no card explicitly."""
+    return (flag.kind == "variable" and flag.value in _HIDING) or (flag.kind == "gpus" and _gpus_count(flag.value) == 0)
 
 
-def _gpus(shown: list[CardFlag], known: list[Vendor]) -> dict[CardFlag, Vendor]:
-    """Return whose cards `--gpus` asks for: those of the runtime that is named, else NVIDIA's, as Docker has it."""
-    told = (v for flag in shown if flag.kind == "runtime" for v in known if v.shows(flag))
-    owner = next(told, next((vendor for vendor in known if vendor.name == "nvidia"), None))
-    return {flag: owner for flag in shown if flag.kind == "gpus" and owner}
+def _gpus_vendors(flags: list[CardFlag], vendors: list[Vendor]) -> dict[CardFlag, Vendor]:
+    """Map each `--gpus` to its vendor: that of `--runtime` if there is one, else NVIDIA, as in Docker."""
+    of_runtime = (v for flag in flags if flag.kind == "runtime" for v in vendors if v.match(flag))
+    owner = next(of_runtime, next((vendor for vendor in vendors if vendor.name == "nvidia"), None))
+    return {flag: owner for flag in flags if flag.kind == "gpus" and owner}
 
 
-def count_cards(vendor: str, shown: list[CardFlag], known: list[Vendor]) -> Cards:
-    """Return how many cards of the vendor that the user chose are shown."""
-    mine = next((each for each in known if each.name == vendor), None)
-    if mine is None:
+def count_cards(vendor: str, flags: list[CardFlag], vendors: list[Vendor]) -> Cards:
+    """Return the number of cards of a given vendor that flags expose."""
+    known = next((candidate for candidate in vendors if candidate.name == vendor), None)
+    if known is None:
         return Cards(vendor)
-    return _counted(mine, [flag for flag in shown if flag.kind == "gpus" or mine.shows(flag)])
+    return _count(known, [flag for flag in flags if flag.kind == "gpus" or known.match(flag)])
 
 
-def selects_cards(name: str, known: Iterable[Vendor]) -> bool:
-    """Whether a variable chooses among a node's cards, which is the device plugin's business on a cluster."""
-    return bool(_VISIBLE.fullmatch(name)) or any(name in vendor.variables for vendor in known)
+def selects_cards(name: str, vendors: Iterable[Vendor]) -> bool:
+    """Return whether a variable selects among a node's cards, which the device plugin does on a cluster."""
+    return bool(_VISIBLE.fullmatch(name)) or any(name in vendor.variables for vendor in vendors)
 
 
-def _claimed(own: list[CardFlag], name: str, voted: Mapping[str, tuple[Vendor, list[CardFlag]]]) -> bool:
-    """Whether another vendor with a sign of its own shows all these signs too: CUDA's variable beside /dev/mxcd."""
-    return any(other != name and all(map(vendor.shows, own)) for other, (vendor, _) in voted.items())
+def _covered_by_other(own: list[CardFlag], name: str, owned: Mapping[str, tuple[Vendor, list[CardFlag]]]) -> bool:
+    """Return whether another vendor with own flags matches all of these too: CUDA's variable and /dev/mxcd."""
+    return any(other != name and all(map(vendor.match, own)) for other, (vendor, _) in owned.items())
 
 
-def _is_strange(flag: CardFlag) -> bool:
-    """Whether a sign may show cards that no option knows for its own."""
+def _is_unowned(flag: CardFlag) -> bool:
+    """Return whether a flag may expose cards although it belongs to no vendor."""
     if flag.kind == "variable":
         return bool(_VISIBLE.fullmatch(flag.name))
     if flag.kind == "file":
@@ -217,21 +230,21 @@ def _is_strange(flag: CardFlag) -> bool:
     return flag.kind == "cdi"
 
 
-def _contradiction(voted: Mapping[str, CardFlag], places: str) -> Diagnostic:
-    told = " and ".join(f"{flag.spelled} of {name}" for name, flag in voted.items())
-    places_ = [flag.word.at for flag in voted.values()]
-    headline = f"the cards are of several vendors: {told}"
-    return error("FT558", headline, "hardware", help=_choose(places)).at(*places_)
+def _contradiction(owned: Mapping[str, CardFlag], option_names: str) -> Diagnostic:
+    listed = " and ".join(f"{flag.spelled} of {name}" for name, flag in owned.items())
+    places = [flag.word.at for flag in owned.values()]
+    headline = f"the cards are of several vendors: {listed}"
+    return error("FT558", headline, "hardware", help=_choose(option_names)).at(*places)
 
 
-def _unknown(flag: CardFlag, places: str) -> Diagnostic:
+def _unknown(flag: CardFlag, option_names: str) -> Diagnostic:
     headline = f"{flag.spelled} shows cards, and no hardware option says whose they are"
-    own = f"or describe them in conf/hardware/NAME.yaml with {_described(flag)}"
-    return error("FT558", headline, "hardware", flag.name, f"{_choose(places)}; {own}").at(flag.word.at)
+    own = f"or describe them in conf/hardware/NAME.yaml with {_option_key(flag)}"
+    return error("FT558", headline, "hardware", flag.name, f"{_choose(option_names)}; {own}").at(flag.word.at)
 
 
-def _described(flag: CardFlag) -> str:
-    """What a hardware option says by which the sign is its own; files are named without their number."""
+def _option_key(flag: CardFlag) -> str:
+    """Return the key of a hardware option that claims a flag; files are named without their number."""
     if flag.kind == "cdi":
         return f"resources: {{count: {flag.name}}}"
     if flag.kind == "file":
@@ -239,43 +252,45 @@ def _described(flag: CardFlag) -> str:
     return f"visible: {{variables: [{flag.name}]}}" if flag.kind == "variable" else f"visible: {{runtime: {flag.name}}}"
 
 
-def _choose(places: str) -> str:
-    return f"say whose they are with hardware=OPTION before the command or after the file; the options are {places}"
+def _choose(option_names: str) -> str:
+    return (
+        f"say whose they are with hardware=OPTION before the command or after the file; the options are {option_names}"
+    )
 
 
-def _counted(vendor: Vendor, shown: list[CardFlag]) -> Cards:
-    """Return the smallest number that the signs name: a variable chooses among the cards that a device flag gives."""
-    counts = [count for count in (*_listed(shown), *_numbered(vendor, shown)) if count is not None]
+def _count(vendor: Vendor, flags: list[CardFlag]) -> Cards:
+    """Return the smallest number that the flags give: a variable selects among the cards that a device flag exposes."""
+    counts = [count for count in (*_listed(flags), *_numbered(vendor, flags)) if count is not None]
     if counts and min(counts) == 0:
         return Cards(NO_CARDS)
-    told = [_slice(flag) for flag in shown if any(map(_SLICE.fullmatch, re.split(r"[,=\"']", flag.value)))]
-    if shown and not counts:
-        told.append(_uncounted(vendor, shown))
-    return Cards(vendor.name, min(counts, default=0), tuple(told))
+    problems = [_slice(flag) for flag in flags if any(map(_SLICE.fullmatch, re.split(r"[,=\"']", flag.value)))]
+    if flags and not counts:
+        problems.append(_uncounted(vendor, flags))
+    return Cards(vendor.name, min(counts, default=0), tuple(problems))
 
 
-def _listed(shown: list[CardFlag]) -> Iterator[int | None]:
-    """How many cards each variable and `--gpus` names, and all CDI devices together."""
-    yield from (_asked(flag.value) for flag in shown if flag.kind == "gpus")
-    yield from (_tokens(flag.value) for flag in shown if flag.kind == "variable")
-    devices = [flag.value for flag in shown if flag.kind == "cdi"]
+def _listed(flags: list[CardFlag]) -> Iterator[int | None]:
+    """Yield the number of cards of each variable and `--gpus`, and of all CDI devices together; None for `all`."""
+    yield from (_gpus_count(flag.value) for flag in flags if flag.kind == "gpus")
+    yield from (_device_count(flag.value) for flag in flags if flag.kind == "variable")
+    devices = [flag.value for flag in flags if flag.kind == "cdi"]
     if devices:
-        yield _tokens(",".join(devices))
+        yield _device_count(",".join(devices))
 
 
-def _numbered(vendor: Vendor, shown: list[CardFlag]) -> Iterator[int]:
-    """How many cards the numbered device files of each kind show."""
+def _numbered(vendor: Vendor, flags: list[CardFlag]) -> Iterator[int]:
+    """Yield the number of distinct numbered device files of each kind."""
     numbers: dict[str, set[str]] = {}
-    for flag in shown:
-        mark = vendor.shows(flag) if flag.kind in {"file", "mounted"} else ""
+    for flag in flags:
+        mark = vendor.match(flag) if flag.kind in {"file", "mounted"} else ""
         if mark and (number := re.fullmatch(r"\.?(\d+)", flag.name.removeprefix(mark))):
             numbers.setdefault(mark, set()).add(number[1])
     own = {mark: found for mark, found in numbers.items() if mark not in vendor.shared}
     yield from (len(found) for found in (own or numbers).values())
 
 
-def _tokens(text: str) -> int | None:
-    """How many different cards a list such as `0-3,5` names; `None` for `all`."""
+def _device_count(text: str) -> int | None:
+    """Count the distinct cards of a list such as `0-3,5`; None for `all`."""
     if text.strip() in _HIDING:
         return 0
     found: set[str] = set()
@@ -287,27 +302,27 @@ def _tokens(text: str) -> int | None:
     return len(found) or None
 
 
-def _asked(value: str) -> int | None:
-    """How many cards `--gpus` asks for, read as Docker reads it; `None` for all of them."""
+def _gpus_count(value: str) -> int | None:
+    """Count the cards of a value of `--gpus`, parsed as Docker parses it; None for all of them."""
     try:
         fields = next(csv.reader([value.strip("'")]), [])
     except csv.Error:
         return None
     devices: list[str] = []
     for part in fields:
-        key, equals, said = part.partition("=")
+        key, equals, text = part.partition("=")
         if key == "device" or (devices and not equals):
-            devices.append(said if equals else key)
+            devices.append(text if equals else key)
         elif key == "count" or not equals:
-            count = (said if equals else key).strip()
+            count = (text if equals else key).strip()
             return int(count) if re.fullmatch(r"\d{1,6}", count) else 0 if count == "none" else None
-    return _tokens(",".join(devices)) if devices else None
+    return _device_count(",".join(devices)) if devices else None
 
 
-def _uncounted(vendor: Vendor, shown: list[CardFlag]) -> Diagnostic:
-    flag = next((each for each in shown if each.value.lower() == "all"), shown[0])
-    said = f"{flag.name}={flag.value}" if flag.kind in {"variable", "cdi"} else flag.spelled
-    headline = f"{said} does not say how many cards of {vendor.name} are meant; hardware.devices stays at its default"
+def _uncounted(vendor: Vendor, flags: list[CardFlag]) -> Diagnostic:
+    flag = next((flag for flag in flags if flag.value.lower() == "all"), flags[0])
+    quoted = f"{flag.name}={flag.value}" if flag.kind in {"variable", "cdi"} else flag.spelled
+    headline = f"{quoted} does not say how many cards of {vendor.name} are meant; hardware.devices stays at its default"
     return warning(
         "FT559", headline, "hardware.devices", "", "set hardware.devices to the number of cards of a pod"
     ).at(flag.word.at)
