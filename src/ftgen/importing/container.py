@@ -1,4 +1,4 @@
-"""What a `docker run` asks beyond image, command and cards: the overlay of its pod, and what a pod cannot have."""
+"""Options of a `docker run` other than image, command and cards: a patch of the pod, and notes on the rest."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _SHM = "/dev/shm"  # noqa: S108 - a mount point
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """A folder or volume in a container.
+    """A mount of a container.
 
     Attributes:
         source: path on the node, name of a volume, or empty for a new one.
-        path: in the container.
+        path: mount path in the container.
         read_only: whether the container may not write.
-        memory: whether it lies in memory.
-        size: its largest size as a quantity; empty where none is told.
-        option: what asks for it.
+        memory: whether the medium is memory.
+        size: size limit as a quantity; empty for none.
+        option: option that declares the mount.
     """
 
     source: str
@@ -40,7 +40,7 @@ class Mount:
 
 
 def size(option: Option, text: str) -> str:
-    """Docker's sizes (`16g`, `1.5gb`, `512MiB`, bytes) as a quantity (docker/go-units, RAMInBytes)."""
+    """Convert a size of Docker (`16g`, `1.5gb`, `512MiB`, bytes) to a quantity (docker/go-units, RAMInBytes)."""
     match = re.fullmatch(r"(\d{1,15})(?:\.(\d{1,9}))? ?([kmgtp]?)(?:i?b)?", text.strip().lower())
     if match is None:
         raise unreadable(f"{text!r} is no size that docker knows", option.word.at, text, "write one such as 16g")
@@ -49,17 +49,17 @@ def size(option: Option, text: str) -> str:
 
 
 def mounts(run: DockerRun) -> list[Mount]:
-    """Every mount that the command line asks for, in the order of its options by kind."""
-    read: dict[str, Callable[[Option], Mount]] = {"volume": _short, "mount": _long, "tmpfs": _memory}
-    found = [read[option.name](option) for option in run.options if option.name in read]
-    for place, mount in enumerate(found):
-        if any(mount.path == other.path for other in found[:place]):
+    """Return the mounts of a command line, in the order of its options; refuse two at one path (FT543)."""
+    parsers: dict[str, Callable[[Option], Mount]] = {"volume": _volume_mount, "mount": _long_mount, "tmpfs": _tmpfs}
+    found = [parsers[option.name](option) for option in run.options if option.name in parsers]
+    for index, mount in enumerate(found):
+        if any(mount.path == other.path for other in found[:index]):
             raise unreadable(f"two mounts lie at {mount.path}", mount.option.word.at, mount.path, "keep one of them")
     return found
 
 
-def _short(option: Option) -> Mount:
-    """`-v [SOURCE:]PATH[:MODES]`."""
+def _volume_mount(option: Option) -> Mount:
+    """Parse `-v [SOURCE:]PATH[:MODES]`."""
     source, *rest = option.value.split(":")
     path, modes = (rest[0], ",".join(rest[1:])) if rest else (source, "")
     if not path.startswith("/") or (rest and not source):
@@ -68,61 +68,64 @@ def _short(option: Option) -> Mount:
     return Mount(source if rest else "", path, "ro" in modes.split(","), option)
 
 
-def _long(option: Option) -> Mount:
-    """`--mount type=bind,source=/a,target=/b`; its fields are those of a line of CSV."""
+def _long_mount(option: Option) -> Mount:
+    """Parse `--mount type=bind,source=/a,target=/b`, a line of CSV."""
     try:
         fields = next(csv.reader([option.value]), [])
     except csv.Error:
         fields = []
-    said = {key.strip().lower(): value for key, _, value in (part.partition("=") for part in fields)}
-    path = said.get("target") or said.get("dst") or said.get("destination") or ""
-    source = said.get("source") or said.get("src") or ""
-    kind = said.get("type", "volume")
+    values = {key.strip().lower(): value for key, _, value in (part.partition("=") for part in fields)}
+    path = values.get("target") or values.get("dst") or values.get("destination") or ""
+    source = values.get("source") or values.get("src") or ""
+    kind = values.get("type", "volume")
     if not path.startswith("/") or kind not in {"bind", "volume", "tmpfs"} or (kind == "bind" and not source):
         cure = "write --mount type=bind,source=FOLDER,target=PATH"
         raise unreadable(f"--mount {option.value} is no mount that a pod can have", option.word.at, option.value, cure)
-    read_only = any(said.get(key, "false").lower() in {"", "true", "1"} for key in ("readonly", "ro"))
-    limit = size(option, said["tmpfs-size"]) if said.get("tmpfs-size") else ""
+    read_only = any(values.get(key, "false").lower() in {"", "true", "1"} for key in ("readonly", "ro"))
+    limit = size(option, values["tmpfs-size"]) if values.get("tmpfs-size") else ""
     return Mount("" if kind == "tmpfs" else source, path, read_only, option, kind == "tmpfs", limit)
 
 
-def _memory(option: Option) -> Mount:
-    """`--tmpfs PATH[:MODES]`."""
+def _tmpfs(option: Option) -> Mount:
+    """Parse `--tmpfs PATH[:MODES]`."""
     path, _, modes = option.value.partition(":")
-    said = dict(mode.partition("=")[::2] for mode in modes.split(","))
+    values = dict(mode.partition("=")[::2] for mode in modes.split(","))
     if not path.startswith("/"):
         raise unreadable(f"--tmpfs {option.value} names no path in the container", option.word.at, option.value)
-    limit = size(option, said["size"]) if re.fullmatch(r"[\d.]+[kmgKMG]?", said.get("size", "")) else ""
-    return Mount("", path, "ro" in said, option, memory=True, size=limit)
+    limit = size(option, values["size"]) if re.fullmatch(r"[\d.]+[kmgKMG]?", values.get("size", "")) else ""
+    return Mount("", path, "ro" in values, option, memory=True, size=limit)
 
 
 def is_caller_path(source: str) -> bool:
-    """Whether only the caller knows which folder is meant: it is relative to where the command is run."""
+    """Return whether a source is relative to the caller's working or home directory, which nobody else knows."""
     return source.startswith((".", "~"))
 
 
 def is_shm(mount: Mount) -> bool:
-    """Whether it lies where ftgen mounts memory itself."""
+    """Return whether a mount is at /dev/shm, where ftgen mounts memory itself."""
     return mount.path.rstrip("/") == _SHM
 
 
 def shm_size(run: DockerRun) -> str:
-    """The size of /dev/shm that is asked for, as a quantity; empty where none is."""
-    asked = run.last("shm-size")
+    """Return the size of /dev/shm as a quantity; empty if no option gives it."""
+    option = run.last("shm-size")
     mounted = [mount.size for mount in mounts(run) if is_shm(mount) and mount.size]
-    return size(asked, asked.value) if asked else mounted[-1] if mounted else ""
+    return size(option, option.value) if option else mounted[-1] if mounted else ""
 
 
 # --- the overlay ---------------------------------------------------------------------------------------
 
 
 def pod_patch(run: DockerRun, mounted: list[Mount]) -> dict[str, Any] | None:
-    """What has no key, as a patch of the pod: mounts, users, capabilities, namespaces of the node."""
+    """Return a patch of the pod for options without a key: mounts, users, capabilities, namespaces of the node.
+
+    None if the patch is empty.
+    """
     container: dict[str, Any] = {"name": "train"}
     if context := _security(run):
         container["securityContext"] = context
     if mounted:
-        container["volumeMounts"] = [_mounted(i, mount) for i, mount in enumerate(mounted)]
+        container["volumeMounts"] = [_container_mount(i, mount) for i, mount in enumerate(mounted)]
     pod = _pod(run)
     if mounted:
         pod["volumes"] = [{"name": f"host-{i}", **_volume(mount)} for i, mount in enumerate(mounted)]
@@ -141,12 +144,12 @@ def _volume(mount: Mount) -> dict[str, Any]:
     return {"emptyDir": {**memory, **({"sizeLimit": mount.size} if mount.size else {})}}
 
 
-def _mounted(index: int, mount: Mount) -> dict[str, Any]:
+def _container_mount(index: int, mount: Mount) -> dict[str, Any]:
     return {"name": f"host-{index}", "mountPath": mount.path, **({"readOnly": True} if mount.read_only else {})}
 
 
 def _pod(run: DockerRun) -> dict[str, Any]:
-    """The namespaces of the node that are shared, and the pod's names and groups."""
+    """Return the pod's fields: shared namespaces of the node, host aliases, DNS, groups and sysctls."""
     pod: dict[str, Any] = {}
     if _is_host(run, "network"):
         pod |= {"hostNetwork": True, "dnsPolicy": "ClusterFirstWithHostNet"}
@@ -155,7 +158,7 @@ def _pod(run: DockerRun) -> dict[str, Any]:
     if hosts := list(_hosts(run)):
         pod["hostAliases"] = hosts
     names = {"nameservers": run.all("dns"), "searches": run.all("dns-search")}
-    if dns := {key: [option.value for option in said] for key, said in names.items() if said}:
+    if dns := {key: [option.value for option in options] for key, options in names.items() if options}:
         pod["dnsConfig"] = dns
     context: dict[str, Any] = {}
     if groups := [int(option.value) for option in run.all("group-add") if option.value.isdecimal()]:
@@ -166,12 +169,12 @@ def _pod(run: DockerRun) -> dict[str, Any]:
 
 
 def _is_host(run: DockerRun, namespace: str) -> bool:
-    said = run.last(namespace)
-    return said is not None and said.value == "host"
+    option = run.last(namespace)
+    return option is not None and option.value == "host"
 
 
 def _hosts(run: DockerRun) -> Iterator[dict[str, Any]]:
-    """`--add-host NAME:ADDRESS`, by address as Kubernetes has it."""
+    """Yield the host aliases of `--add-host NAME:ADDRESS`, grouped by address as in Kubernetes."""
     found: dict[str, list[str]] = {}
     for option in run.all("add-host"):
         name, address = _host(option.value)
@@ -181,7 +184,7 @@ def _hosts(run: DockerRun) -> Iterator[dict[str, Any]]:
 
 
 def _host(text: str) -> tuple[str, str]:
-    """The name and the address; `host-gateway` is Docker's own and no address."""
+    """Split name and address; the address is empty if it is none, such as Docker's `host-gateway`."""
     name, _, address = text.partition("=" if "=" in text else ":")
     address = address.strip("[]")
     return name, address if re.fullmatch(r"[0-9A-Fa-f:.]+", address) and name else ""
@@ -196,8 +199,8 @@ def _security(run: DockerRun) -> dict[str, Any]:
         context["capabilities"] = {**({"add": added} if added else {}), **({"drop": dropped} if dropped else {})}
     for option in run.all("security-opt"):
         context |= _confinement(option.value) or {}
-    if (said := run.last("user")) and _kept(said):
-        ids = [int(_ROOT.get(part, part)) for part in said.value.split(":")]
+    if (user := run.last("user")) and _is_converted(user):
+        ids = [int(_ROOT.get(part, part)) for part in user.value.split(":")]
         context |= dict(zip(("runAsUser", "runAsGroup"), ids, strict=False))
     if run.all("read-only"):
         context["readOnlyRootFilesystem"] = True
@@ -212,12 +215,12 @@ def _is_id(text: str) -> bool:
 
 
 def _capability(text: str) -> str:
-    """Kubernetes names capabilities without the `CAP_` that Docker takes with and without."""
+    """Remove the prefix `CAP_`, which is optional in Docker and invalid in Kubernetes."""
     return text.upper().removeprefix("CAP_")
 
 
 def _confinement(text: str) -> dict[str, Any] | None:
-    """A `--security-opt` as a pod has it; `None` where it has none."""
+    """Convert a `--security-opt` to fields of a security context; None if there are none for it."""
     key, _, value = text.partition("=" if "=" in text else ":")
     if key == "no-new-privileges" and value in {"", "true"}:
         return {"allowPrivilegeEscalation": False}
@@ -230,17 +233,17 @@ def _confinement(text: str) -> dict[str, Any] | None:
     return None
 
 
-# --- what is told --------------------------------------------------------------------------------------
+# --- unconverted options -------------------------------------------------------------------------------
 
-_TAKEN = frozenset(
+_CONVERTED = frozenset(
     {
         *("env", "volume", "mount", "tmpfs", "workdir", "memory", "cpus", "gpus", "runtime", "shm-size", "entrypoint"),
         *("name", "cap-add", "cap-drop", "privileged", "read-only", "dns", "dns-search", "device"),
     }
 )
-"""Options that are taken over whatever they say, or told of elsewhere."""
+"""Options that are converted whatever their value, or reported by another function."""
 _NEEDLESS = frozenset({"rm", "interactive", "tty", "detach", "init", "sig-proxy", "quiet", "pull", "replace"})
-"""Options that a job needs no counterpart of: its pods are created, kept and removed by Kubernetes."""
+"""Options that need no counterpart in a job: Kubernetes creates, keeps and removes its pods."""
 _INSTEAD = {
     "env-file": "its variables are not read; write them with -e, or in hardware.env",
     "ulimit": "a pod has the limits that the node's container runtime sets",
@@ -254,19 +257,19 @@ _INSTEAD = {
 
 
 def unconverted_options(run: DockerRun) -> Iterator[Diagnostic]:
-    """Every option that is not in the result, where it stands."""
+    """Yield a note for each option that the import leaves out, at its place in the command line."""
     needless = run.all(*_NEEDLESS)
     if needless:
         listed = ", ".join(dict.fromkeys(option.spelled for option in needless))
         yield note(LEFT_OUT, f"{listed}: left out, a job does without").at(needless[0].word.at)
     for option in run.options:
-        if option.name not in _TAKEN | _NEEDLESS and not _kept(option):
-            told = f"{option.spelled} has no counterpart and is left out"
-            yield note(LEFT_OUT, told, "", option.value, _INSTEAD.get(option.name, "")).at(option.word.at)
+        if option.name not in _CONVERTED | _NEEDLESS and not _is_converted(option):
+            headline = f"{option.spelled} has no counterpart and is left out"
+            yield note(LEFT_OUT, headline, "", option.value, _INSTEAD.get(option.name, "")).at(option.word.at)
 
 
-def _kept(option: Option) -> bool:
-    """Whether this value of an option is in the overlay."""
+def _is_converted(option: Option) -> bool:
+    """Return whether the overlay has a field for this value of an option."""
     value = option.value
     if option.name in {"network", "ipc", "pid"}:
         return value == "host"
