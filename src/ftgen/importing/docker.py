@@ -1,7 +1,7 @@
-"""Reading a `docker run` command line: the way vendors show that their solution works.
+"""Import of a `docker run` command line, the form in which vendors document their solutions.
 
-The command runs in ftgen's frame (`trainer=command`).  What Kubernetes, the device plugin or the runtime do
-by themselves is left out, and what has no counterpart is told, each where it stands in the user's file.
+The job runs the command with `trainer=command`.  The import leaves out options that Kubernetes, the device plugin or
+the container runtime make needless, and options without a counterpart, with a note at each one's place.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ _CALL = re.compile(
 _COMMENT = re.compile(r"(?:^|[ \t])#")
 _OBJECT = re.compile(r"^[ \t]*[{\"']*apiVersion\b", re.MULTILINE)
 _LONGEST = files.MIB
-"""Characters of a script; the kernel passes a program two million bytes of arguments."""
+"""Most characters of a script; the kernel passes a program two million bytes of arguments."""
 _NAME_LIMIT = 40
 
 
 @dataclass(frozen=True, slots=True)
 class DockerImport:
-    """A `docker run` taken over.
+    """The result of importing a `docker run`.
 
     Attributes:
-        config: the experiment.
-        documents: its overlay.
-        diagnostics: what was left out, and what is open.
+        config: options and values of the experiment.
+        documents: documents of its overlay.
+        diagnostics: notes and warnings about left-out options.
         run: the command line.
     """
 
@@ -52,35 +52,36 @@ class DockerImport:
     run: DockerRun
 
     def located(self, found: Diagnostic) -> Diagnostic:
-        """A finding about the result, at the option that brought it."""
-        names = next((names for mark, names in _BROUGHT.items() if re.search(mark, found.subject)), ())
+        """Locate a diagnostic about the result at the option that caused its subject."""
+        names = next((names for pattern, names in _CAUSES.items() if re.search(pattern, found.subject)), ())
         option = self.run.last(*names) if names else None
         word = self.run.image if found.subject.endswith("image") else option.word if option else None
-        if said := re.search(r"(?:command|args)(?:\[(\d+)\])?$", found.subject):
-            # The frame's words and the entrypoint come before those of the command line.
+        if match := re.search(r"(?:command|args)(?:\[(\d+)\])?$", found.subject):
+            # ftgen's own words and the entrypoint come before those of the command line.
             before = len(self.config.values["trainer.command"]) - len(self.run.words)
-            at = int(said[1] or 0) - before if found.subject.startswith("trainer.") else 0
-            word = next(iter(self.run.words[max(at, 0) :]), None)
+            index = int(match[1] or 0) - before if found.subject.startswith("trainer.") else 0
+            word = next(iter(self.run.words[max(index, 0) :]), None)
         return found if found.locations else found.at(word.at if word else self.run.at)
 
     def without(self, refused: Sequence[Diagnostic]) -> tuple[DockerRun, list[Diagnostic]]:
-        """The command line less `--privileged`, where admission denies nothing else, and what is told of it.
+        """Remove `--privileged` if admission denies nothing else; return the command line and the warnings about it.
 
-        Vendors' examples have it so that a container sees its cards, which a device plugin sees to on a cluster.
+        Vendors' examples use it to expose the cards to the container; on a cluster the device plugin does that.
         """
         privileged = self.run.all("privileged")
-        if not privileged or not all(_PRIVILEGED in each.subject for each in refused):
+        if not privileged or not all(_PRIVILEGED in problem.subject for problem in refused):
             return self.run, []
         cure = "a device plugin gives the container its cards without it"
-        told = [
-            warning(each.code, f"--privileged is left out: {each.headline}", "", "", cure).at(privileged[-1].word.at)
-            for each in refused
+        at = privileged[-1].word.at
+        warnings = [
+            warning(problem.code, f"--privileged is left out: {problem.headline}", "", "", cure).at(at)
+            for problem in refused
         ]
-        return replace(self.run, options=[o for o in self.run.options if o.name != "privileged"]), told
+        return replace(self.run, options=[o for o in self.run.options if o.name != "privileged"]), warnings
 
 
 _PRIVILEGED = "securityContext.privileged"
-_BROUGHT: Mapping[str, tuple[str, ...]] = {
+_CAUSES: Mapping[str, tuple[str, ...]] = {
     r"securityContext\.privileged": ("privileged",),
     r"securityContext\.capabilities": ("cap-add", "cap-drop"),
     r"seccompProfile|appArmorProfile|allowPrivilegeEscalation": ("security-opt",),
@@ -101,22 +102,22 @@ _BROUGHT: Mapping[str, tuple[str, ...]] = {
     r"sysctls": ("sysctl",),
     r"supplementalGroups": ("group-add",),
 }
-"""Which options bring what a finding is about."""
+"""Options that can cause a diagnostic, by a pattern of its subject."""
 
 
 # --- finding the command -------------------------------------------------------------------------------
 
 
 def is_command(text: str) -> bool:
-    """Whether a text is a shell's command line that calls docker, and no manifest whose script does."""
+    """Return whether a text is a shell script that calls docker, and no manifest whose script does."""
     return bool(_CALL.search(text)) and not _OBJECT.search(text)
 
 
 def read_command(text: str, file: str) -> tuple[DockerRun, list[Diagnostic]]:
-    """Take the first `docker run` of a script apart, and tell what the script does beyond it.
+    """Parse the first `docker run` of a script; return it and a note for each further container command.
 
     Raises:
-        Rejected: FT543, when there is none, or it cannot be read.
+        Rejected: FT543, if there is none, or it cannot be parsed.
     """
     if len(text) > _LONGEST:
         raise unreadable(
@@ -126,24 +127,24 @@ def read_command(text: str, file: str) -> tuple[DockerRun, list[Diagnostic]]:
     if "\0" in script:
         line = script.count("\n", 0, script.index("\0")) + 1
         raise unreadable("a NUL byte cannot stand in a command line", Location(file, line))
-    known = {name: value for name, value in shell.assignments(script).items() if not _is_secret(name, value)}
-    calls = _calls(script, file, known)
-    chosen = next((call for call in calls if _runs(call)), None)
-    if chosen is None:
+    variables = {name: value for name, value in shell.assignments(script).items() if not _is_secret(name, value)}
+    calls = _calls(script, file, variables)
+    first = next((call for call in calls if _is_run(call)), None)
+    if first is None:
         raise _no_run(calls, file)
-    if chosen.reads:
+    if first.reads:
         cure = "write what it reads in the command itself, such as bash -c '…'"
         raise unreadable(
-            "the command reads its standard input, which a pod has not", chosen.words[0].at, chosen.reads, cure
+            "the command reads its standard input, which a pod has not", first.words[0].at, first.reads, cure
         )
-    return parse_docker_run(chosen.words), [_further(call) for call in calls if call is not chosen and _starts(call)]
+    return parse_docker_run(first.words), [_further(call) for call in calls if call is not first and _starts(call)]
 
 
-def _calls(script: str, file: str, known: Mapping[str, str]) -> list[Command]:
-    """Every command of a container program, one that stands in the text of another left out.
+def _calls(script: str, file: str, variables: Mapping[str, str]) -> list[Command]:
+    """Return every call of a container program, without those in the words of another call.
 
     Raises:
-        Rejected: FT543, when one before the first `docker run`, or that itself, does not end.
+        Rejected: FT543, if a quotation or substitution has no end in the first `docker run` or a call before it.
     """
     calls: list[Command] = []
     at = 0
@@ -154,33 +155,34 @@ def _calls(script: str, file: str, known: Mapping[str, str]) -> list[Command]:
             at = found.end()
             continue
         try:
-            call = shell.command(script, start, file, known)
+            call = shell.command(script, start, file, variables)
         except UnclosedError as unclosed:
-            if any(map(_runs, calls)):
+            if any(map(_is_run, calls)):
                 break
-            place = Location(file, script.count("\n", 0, unclosed.args[0]) + 1)
-            raise unreadable("the command line has a quotation or substitution without an end", place) from None
+            location = Location(file, script.count("\n", 0, unclosed.args[0]) + 1)
+            raise unreadable("the command line has a quotation or substitution without an end", location) from None
         calls.append(call)
-        # The character that ended the command may begin the next.
+        # The operator that ends a command may introduce the next one.
         at = max(call.next - len(call.end), found.end())
     return calls
 
 
-def _verbs(call: Command) -> list[str]:
+def _subcommands(call: Command) -> list[str]:
     return [word.text for word in call.words[1:] if not word.text.startswith("-")]
 
 
-def _runs(call: Command) -> bool:
-    """Whether it is `docker run`; the values of the program's own options may stand before."""
-    return "run" in _verbs(call)[:4] and "compose" not in _verbs(call)[:2] and "exec" not in _verbs(call)[:2]
+def _is_run(call: Command) -> bool:
+    """Return whether a call is `docker run`; values of the program's own options may precede `run`."""
+    words = _subcommands(call)
+    return "run" in words[:4] and "compose" not in words[:2] and "exec" not in words[:2]
 
 
 def _starts(call: Command) -> bool:
-    return _verbs(call)[:1] in (["run"], ["exec"], ["compose"], ["start"], ["container"])
+    return _subcommands(call)[:1] in (["run"], ["exec"], ["compose"], ["start"], ["container"])
 
 
 def _no_run(calls: Sequence[Command], file: str) -> Rejected:
-    if any("compose" in _verbs(call)[:2] for call in calls):
+    if any("compose" in _subcommands(call)[:2] for call in calls):
         cure = "write the service as a docker run; the image, command, devices and volumes are in the compose file"
         return unreadable("a docker compose is no `docker run` command line", calls[0].words[0].at, help_=cure)
     at = calls[0].words[0].at if calls else Location(file)
@@ -190,59 +192,59 @@ def _no_run(calls: Sequence[Command], file: str) -> Rejected:
 
 
 def _further(call: Command) -> Diagnostic:
-    headline = (
-        f"{call.words[0].text} {_verbs(call)[0]} is a command of its own, and only the first docker run is imported"
-    )
+    program, subcommand = call.words[0].text, _subcommands(call)[0]
+    headline = f"{program} {subcommand} is a command of its own, and only the first docker run is imported"
     return note(LEFT_OUT, headline).at(call.words[0].at)
 
 
-# --- taking it over ------------------------------------------------------------------------------------
+# --- conversion ----------------------------------------------------------------------------------------
 
 
 def from_docker_run(run: DockerRun, options: Options, hardware: str = "") -> DockerImport:
-    """What the container does as a proposal, the overlay for what has no key, and what was left out.
+    """Convert a command line to options and values, an overlay for what has no key, and notes on what it leaves out.
 
     Args:
         run: the command line.
         options: the options of each group.
-        hardware: the option that the user chose; empty where the command line shall tell.
+        hardware: hardware option that the user chose; empty to detect it from the command line.
 
     Raises:
-        Rejected: when its command or its cards cannot be told.
+        Rejected: FT543, FT558 or FT560, if its command or its cards cannot be determined.
     """
-    clear, open_ = _clear(run)
-    known = cards.vendors(options)
-    shown = _cards(run, known, options, hardware)
-    references, hidden = _references(run, known)
-    command = _command(clear)
-    mounted = [mount for mount in container.mounts(clear) if not _is_left(mount, known)]
-    option, whole = (hardware, {}) if hardware else _option(shown.vendor, options)
-    values = {**_values(clear, shown, command), **whole}
-    environment = {**dict(_environment(clear, known, hidden)), **references}
+    resolved, unresolved = _resolved(run)
+    vendors = cards.vendors(options)
+    exposed = _cards(run, vendors, options, hardware)
+    references, secret_options = _references(run, vendors)
+    command = _command(resolved)
+    mounted = [mount for mount in container.mounts(resolved) if not _is_left_out(mount, vendors)]
+    option, whole = (hardware, {}) if hardware else _option(exposed.vendor, options)
+    values = {**_values(resolved, exposed, command), **whole}
+    environment = {**dict(_environment(resolved, vendors, secret_options)), **references}
     values |= {"hardware.env": environment} if environment else {}
     choices = {"hardware": option, "trainer": "command", "tracking": "none"}
-    patch = container.pod_patch(clear, mounted)
+    patch = container.pod_patch(resolved, mounted)
     imported = ImportedConfig(values["name"], "docker run", choices, values)
-    told = [*_told(clear, known, mounted), *shown.diagnostics, *open_, *map(_reference_told, hidden)]
-    if shown.vendor == cards.NO_CARDS and not hardware:
-        told.append(_no_cards(run))
-    return DockerImport(imported, [patch] if patch else [], told, run)
+    problems = [*_left_out(resolved, vendors, mounted), *exposed.diagnostics, *unresolved]
+    problems += map(_secret_reference, secret_options)
+    if exposed.vendor == cards.NO_CARDS and not hardware:
+        problems.append(_no_cards(run))
+    return DockerImport(imported, [patch] if patch else [], problems, run)
 
 
-def _values(run: DockerRun, shown: Cards, command: list[str]) -> dict[str, Any]:
-    said = run.last("name")
+def _values(run: DockerRun, exposed: Cards, command: list[str]) -> dict[str, Any]:
+    name = run.last("name")
     directory = run.last("workdir")
     memory = container.shm_size(run)
     return {
-        "name": kube.slug((said.value if said else "") or _stem(run.image.text), _NAME_LIMIT),
+        "name": kube.slug((name.value if name else "") or _stem(run.image.text), _NAME_LIMIT),
         "model.url": None,
         "dataset.url": None,
         "model.output_url": None,
-        # What the command writes is its own business, as it was in docker.
+        # ftgen pushes no result: the command decides where it writes, as in docker.
         "allow.FT260": "as in docker run",
         "hardware.image": run.image.text,
-        **({"hardware.devices": shown.count} if shown.count else {}),
-        **_host(run, max(shown.count, 1)),
+        **({"hardware.devices": exposed.count} if exposed.count else {}),
+        **_host(run, max(exposed.count, 1)),
         **({"storage.shm": memory} if memory else {}),
         "trainer.command": ["env", f"--chdir={directory.value}", *command] if directory else command,
     }
@@ -252,21 +254,21 @@ def _stem(image: str) -> str:
     return image.rpartition("/")[2].partition("@")[0].partition(":")[0]
 
 
-def _clear(run: DockerRun) -> tuple[DockerRun, list[Diagnostic]]:
-    """The command line without the options that only the caller's shell can fill in, and what is to be said of each.
+def _resolved(run: DockerRun) -> tuple[DockerRun, list[Diagnostic]]:
+    """Remove options whose value only the caller's shell knows; return the rest and a diagnostic for each.
 
-    A variable named like a secret stays: a reference takes its place, and its value is nobody's business.
+    A variable named like a secret gets no diagnostic: a reference to a Secret replaces its value.
     """
-    open_ = [option for option in run.options if _is_open(option)]
-    kept = [option for option in run.options if option not in open_]
-    return replace(run, options=kept), [_open(option) for option in open_ if not _names_secret(option)]
+    unresolved = [option for option in run.options if _is_unresolved(option)]
+    kept = [option for option in run.options if option not in unresolved]
+    return replace(run, options=kept), [_unresolved(option) for option in unresolved if not _names_secret(option)]
 
 
-def _is_open(option: Option) -> bool:
+def _is_unresolved(option: Option) -> bool:
     return bool(option.word.unknown) or (option.name == "env" and "=" not in option.value)
 
 
-def _open(option: Option) -> Diagnostic:
+def _unresolved(option: Option) -> Diagnostic:
     name, _, _ = option.value.partition("=")
     if option.name in {"volume", "mount"}:
         source = option.value.rpartition(":/")[0] or option.value
@@ -285,10 +287,10 @@ def _listed(word: Word) -> str:
 
 
 def _command(run: DockerRun) -> list[str]:
-    """The words that the container runs.
+    """Return the words that the container runs.
 
     Raises:
-        Rejected: FT543, when the image decides; FT560, when the caller's shell does.
+        Rejected: FT543, if only the image gives them; FT560, if only the caller's shell knows one.
     """
     entrypoint = run.last("entrypoint")
     program = [entrypoint.value] if entrypoint and entrypoint.value else []
@@ -297,11 +299,11 @@ def _command(run: DockerRun) -> list[str]:
             "the container's own command is not told", run.image.at, run.image.text, "write it after the image"
         )
     if unknown := [word for word in run.words if word.unknown]:
-        raise Rejected([_open_word(word) for word in unknown])
+        raise Rejected([_unresolved_word(word) for word in unknown])
     return [*program, *(word.text for word in run.words)]
 
 
-def _open_word(word: Word) -> Diagnostic:
+def _unresolved_word(word: Word) -> Diagnostic:
     headline = f"the command holds {_listed(word)}, which only the caller's shell knows"
     cure = "write what it stands for; in single quotes it is the container's own variable"
     return error("FT560", headline, "trainer.command", _listed(word), cure).at(word.at)
@@ -310,36 +312,33 @@ def _open_word(word: Word) -> Diagnostic:
 # --- cards ---------------------------------------------------------------------------------------------
 
 
-def _cards(run: DockerRun, known: list[Vendor], options: Options, hardware: str) -> Cards:
-    given = [(o.name, o.value, o.word) for o in run.options]
-    given += [("volume", f"{m.source}:", m.option.word) for m in container.mounts(replace(run, options=_long(run)))]
-    shown = cards.card_flags(given, known)
+def _cards(run: DockerRun, vendors: list[Vendor], options: Options, hardware: str) -> Cards:
+    resolved = replace(run, options=[option for option in run.all("mount") if not option.word.unknown])
+    words = [(o.name, o.value, o.word) for o in run.options]
+    words += [("volume", f"{m.source}:", m.option.word) for m in container.mounts(resolved)]
+    flags = cards.card_flags(words, vendors)
     if hardware:
-        return cards.count_cards(str(options("hardware").get(hardware, {}).get("vendor")), shown, known)
-    return cards.detect_cards(shown, known, ", ".join(options("hardware")))
-
-
-def _long(run: DockerRun) -> list[Option]:
-    return [option for option in run.all("mount") if not option.word.unknown]
+        return cards.count_cards(str(options("hardware").get(hardware, {}).get("vendor")), flags, vendors)
+    return cards.detect_cards(flags, vendors, ", ".join(options("hardware")))
 
 
 def _option(vendor: str, options: Options) -> tuple[str, dict[str, Any]]:
-    """The vendor's option that counts whole cards by the plainest name, and what makes its cards whole.
+    """Return the vendor's option for whole cards with the shortest resource name, and values that unset its shares.
 
     Raises:
-        Rejected: FT558, when the vendor's options give slices only.
+        Rejected: FT558, if the vendor's options give slices only.
     """
-    known = [
+    candidates = [
         (_shares(content), len(count or ""), option)
         for option, content in options("hardware").items()
         if content.get("vendor") == vendor
         for count in [_mapping(content.get("resources")).get("count")]
         if (count or vendor == cards.NO_CARDS) and not _mapping(content.get("card")).get("slice")
     ]
-    if not known:
+    if not candidates:
         headline = f"no hardware option gives whole cards of {vendor}"
         raise Rejected([error("FT558", headline, "hardware", vendor, "say which with hardware=OPTION")])
-    shared, _, option = min(known)
+    shared, _, option = min(candidates)
     return option, dict.fromkeys(("hardware.memory", "hardware.cores")) if shared else {}
 
 
@@ -356,31 +355,33 @@ def _no_cards(run: DockerRun) -> Diagnostic:
 # --- environment ---------------------------------------------------------------------------------------
 
 
-def _environment(run: DockerRun, known: list[Vendor], hidden: Sequence[Option]) -> Iterator[tuple[str, str]]:
+def _environment(run: DockerRun, vendors: list[Vendor], secret_options: Sequence[Option]) -> Iterator[tuple[str, str]]:
     for option in run.all("env"):
         name, _, value = option.value.partition("=")
         if not kube.is_env_name(name):
             raise unreadable(f"{name!r} cannot name a variable", option.word.at, name)
-        if option not in hidden and not cards.selects_cards(name, known):
+        if option not in secret_options and not cards.selects_cards(name, vendors):
             yield name, value
 
 
-def _references(run: DockerRun, known: list[Vendor]) -> tuple[dict[str, dict[str, str]], list[Option]]:
-    """Return a reference to a Secret for each variable that holds one, and the options that set these variables.
+def _references(run: DockerRun, vendors: list[Vendor]) -> tuple[dict[str, dict[str, str]], list[Option]]:
+    """Return a reference to a Secret for each variable that holds a secret, and the options that set these variables.
 
-    The Secret is called after the variable, and is the user's to create.
+    The Secret has the variable's name; the user creates it.
     """
     last = {option.value.partition("=")[0]: option for option in run.all("env")}
-    hidden = [option for name, option in last.items() if _names_secret(option) and not cards.selects_cards(name, known)]
-    names = [option.value.partition("=")[0] for option in hidden]
-    return {name: {"secret": _secret(name), "key": name} for name in names}, hidden
+    found = [
+        option for name, option in last.items() if _names_secret(option) and not cards.selects_cards(name, vendors)
+    ]
+    names = [option.value.partition("=")[0] for option in found]
+    return {name: {"secret": _secret(name), "key": name} for name in names}, found
 
 
 def _secret(variable: str) -> str:
     return kube.slug(variable.replace("_", "-"), 63)
 
 
-def _reference_told(option: Option) -> Diagnostic:
+def _secret_reference(option: Option) -> Diagnostic:
     name = option.value.partition("=")[0]
     headline = f"{name} is a secret: its value is not taken over, and it is read from the Secret {_secret(name)}"
     create = f"kubectl create secret generic {_secret(name)} --from-literal={name}=…"
@@ -389,22 +390,22 @@ def _reference_told(option: Option) -> Diagnostic:
 
 
 def _names_secret(option: Option) -> bool:
-    """Whether an option sets a variable that holds a secret, by its name or its value."""
+    """Return whether an option sets a variable that holds a secret, by its name or its value."""
     name, equals, value = option.value.partition("=")
-    told = value if equals and not option.word.unknown else "told-by-the-shell"
-    return option.name == "env" and kube.is_env_name(name) and _is_secret(name, told)
+    text = value if equals and not option.word.unknown else "told-by-the-shell"
+    return option.name == "env" and kube.is_env_name(name) and _is_secret(name, text)
 
 
 def _is_secret(name: str, value: str) -> bool:
-    found = secrets.scan({"env": [{"name": name, "value": value}]})
-    return any(each.severity is Severity.ERROR for each in found)
+    findings = secrets.scan({"env": [{"name": name, "value": value}]})
+    return any(finding.severity is Severity.ERROR for finding in findings)
 
 
 # --- host memory and processors ------------------------------------------------------------------------
 
 
 def _host(run: DockerRun, count: int) -> dict[str, str]:
-    """Host memory and processors, by card; Docker gives limits only, so the same is requested."""
+    """Return host memory and processors per card; requests equal limits, as Docker has limits only."""
     found: dict[str, str] = {}
     memory, cpus = run.last("memory"), run.last("cpus")
     if memory:
@@ -422,15 +423,15 @@ def _bounds(name: str) -> tuple[str, str]:
     return f"hardware.per_card.{name}.request", f"hardware.per_card.{name}.limit"
 
 
-# --- what is told --------------------------------------------------------------------------------------
+# --- notes ---------------------------------------------------------------------------------------------
 
 
-def _told(run: DockerRun, known: list[Vendor], mounted: list[Mount]) -> Iterator[Diagnostic]:
-    told = "nothing is pushed: what the command writes stays on the volumes that it writes to"
-    yield note(LEFT_OUT, told, "model.output_url", help="set model.output_url to have the output pushed").at(run.at)
+def _left_out(run: DockerRun, vendors: list[Vendor], mounted: list[Mount]) -> Iterator[Diagnostic]:
+    headline = "nothing is pushed: what the command writes stays on the volumes that it writes to"
+    yield note(LEFT_OUT, headline, "model.output_url", help="set model.output_url to have the output pushed").at(run.at)
     for option in run.all("env"):
         name = option.value.partition("=")[0]
-        if cards.selects_cards(name, known):
+        if cards.selects_cards(name, vendors):
             headline = f"{name} is left out: the device plugin chooses the cards of a pod"
             yield note(LEFT_OUT, headline, "", name).at(option.word.at)
     for option in run.all("device"):
@@ -438,31 +439,31 @@ def _told(run: DockerRun, known: list[Vendor], mounted: list[Mount]) -> Iterator
         yield note(LEFT_OUT, headline, "", option.value).at(option.word.at)
     for mount in container.mounts(run):
         if mount not in mounted or (mount.source and not mount.source.startswith("/")):
-            yield _mount_told(mount)
+            yield _mount_note(mount)
     yield from container.unconverted_options(run)
 
 
-def _is_left(mount: Mount, known: list[Vendor]) -> bool:
-    return container.is_caller_path(mount.source) or container.is_shm(mount) or _is_driver(mount, known)
+def _is_left_out(mount: Mount, vendors: list[Vendor]) -> bool:
+    return container.is_caller_path(mount.source) or container.is_shm(mount) or _is_driver(mount, vendors)
 
 
-def _is_driver(mount: Mount, known: list[Vendor]) -> bool:
-    """Whether it is a vendor's driver or device, which its container runtime or device plugin brings."""
-    return bool(cards.card_flags([("volume", f"{mount.source}:", mount.option.word)], known))
+def _is_driver(mount: Mount, vendors: list[Vendor]) -> bool:
+    """Return whether the source is a vendor's driver or device, which its runtime or device plugin mounts."""
+    return bool(cards.card_flags([("volume", f"{mount.source}:", mount.option.word)], vendors))
 
 
-def _mount_told(mount: Mount) -> Diagnostic:
+def _mount_note(mount: Mount) -> Diagnostic:
     source, path = mount.source or mount.path, mount.path
     if container.is_caller_path(source):
-        told = f"{source} is a folder of the caller's and left out; mount a volume at {path} in the overlay"
+        headline = f"{source} is a folder of the caller's and left out; mount a volume at {path} in the overlay"
     elif container.is_shm(mount):
-        told = f"{path} is left out: a job has its own, of the size storage.shm"
+        headline = f"{path} is left out: a job has its own, of the size storage.shm"
     elif source.startswith("/"):
-        told = f"{source} is left out: the vendor's container runtime mounts its driver"
+        headline = f"{source} is left out: the vendor's container runtime mounts its driver"
     else:
         claim = kube.slug(source, 63)
-        told = f"the volume {source} becomes the claim {claim}, which has to be there"
-    return note(LEFT_OUT, told, "", source).at(mount.option.word.at)
+        headline = f"the volume {source} becomes the claim {claim}, which has to be there"
+    return note(LEFT_OUT, headline, "", source).at(mount.option.word.at)
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
