@@ -1,4 +1,4 @@
-"""The imported job as files: an option of the group `experiment`, and its overlay."""
+"""Files of an imported job: an option of the group `experiment`, and its overlay."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _INTERPOLATION = re.compile(r"(\\*)\$\{")
 
 
 def files(imported: ImportedConfig, documents: Sequence[Any]) -> dict[str, bytes]:
-    """`conf/experiment/<name>.yaml`, and `overlays/experiment/<name>/residual.yaml` where something remains."""
+    """Return `conf/experiment/<name>.yaml`, and `overlays/experiment/<name>/` with the documents if there are any."""
     conf = f"# @package _global_\n# Imported from {imported.source}.\n{yamlio.dump(_content(imported))}"
     written = {f"conf/experiment/{imported.name}.yaml": conf}
     if documents:
         head = f"# What {imported.source} has, and the choices of conf/experiment/{imported.name}.yaml do not say.\n"
         text = head + "---\n".join(map(yamlio.dump, documents))
         written[f"overlays/experiment/{imported.name}/residual.yaml"] = text
-        meant = "# The job is as it was imported: its overlay adds and replaces what it has.\n"
-        written[f"overlays/experiment/{imported.name}/overlay.yaml"] = meant + yamlio.dump(overlay.UNRESTRICTED)
+        comment = "# The job is as it was imported: its overlay adds and replaces what it has.\n"
+        written[f"overlays/experiment/{imported.name}/overlay.yaml"] = comment + yamlio.dump(overlay.UNRESTRICTED)
     return {path: text.encode() for path, text in written.items()}
 
 
@@ -36,30 +36,30 @@ _Result = TypeVar("_Result")
 def compile_subset(
     imported: ImportedConfig, compile_: Callable[[ImportedConfig], _Result]
 ) -> tuple[ImportedConfig, _Result, list[Diagnostic]]:
-    """The most of a proposal that compiles, what it compiles to, and what was left to the overlay.
+    """Drop rejected options and values until the rest compiles; return the rest, its result and a note for each drop.
 
     Raises:
-        Rejected: when not even the defaults compile.
+        Rejected: if not even the defaults compile.
     """
-    left: list[Diagnostic] = []
+    notes: list[Diagnostic] = []
     while True:
         try:
-            return imported.without_allowances(), compile_(imported), left
+            return imported.without_allowances(), compile_(imported), notes
         except Rejected as rejected:
-            smaller = _smaller(imported, rejected, left)
+            smaller = _smaller(imported, rejected, notes)
             if smaller == imported:
                 raise
             imported = smaller
 
 
-def _smaller(imported: ImportedConfig, rejected: Rejected, left: list[Diagnostic]) -> ImportedConfig:
-    """The proposal without what was refused; a verdict on the job of the choices alone is none on the imported one."""
+def _smaller(imported: ImportedConfig, rejected: Rejected, notes: list[Diagnostic]) -> ImportedConfig:
+    """Drop what errors are about, or allow them: without the overlay, the job is not yet the imported one."""
     smaller = imported
     for problem in _errors(rejected):
         fewer = smaller.without(problem.subject) if problem.subject else smaller
         if fewer != smaller:
-            told = f"{problem.subject} is left to the overlay: {problem.headline}"
-            left.append(note("FT542", told, problem.subject))
+            headline = f"{problem.subject} is left to the overlay: {problem.headline}"
+            notes.append(note("FT542", headline, problem.subject))
         elif is_acceptable(problem):
             fewer = smaller.allowing(problem.code)
         smaller = fewer
@@ -69,20 +69,20 @@ def _smaller(imported: ImportedConfig, rejected: Rejected, left: list[Diagnostic
 def compile_allowing_errors(
     imported: ImportedConfig, compile_: Callable[[ImportedConfig], _Result]
 ) -> tuple[ImportedConfig, _Result, list[Diagnostic]]:
-    """The whole proposal with every verdict accepted that it can be, what it compiles to, and those verdicts.
+    """Allow errors until the configuration compiles; return it, its result and the allowed errors as warnings.
 
     Raises:
-        Rejected: with what nobody can accept: a wrong shape, a secret, what the cluster's admission denies.
+        Rejected: with errors that no configuration may allow: a wrong shape, a secret, a denial by admission.
     """
-    accepted: list[Diagnostic] = []
+    allowed: list[Diagnostic] = []
     while True:
         try:
-            return imported, compile_(imported), accepted
+            return imported, compile_(imported), allowed
         except Rejected as rejected:
             refused = [problem for problem in _errors(rejected) if not is_acceptable(problem)]
             if refused:
                 raise Rejected(refused) from None
-            accepted += [replace(problem, severity=Severity.WARNING) for problem in _errors(rejected)]
+            allowed += [replace(problem, severity=Severity.WARNING) for problem in _errors(rejected)]
             larger = imported
             for problem in _errors(rejected):
                 larger = larger.allowing(problem.code)
@@ -92,17 +92,17 @@ def compile_allowing_errors(
 
 
 def _errors(rejected: Rejected) -> list[Diagnostic]:
-    return [each for each in rejected.diagnostics if each.severity is Severity.ERROR]
+    return [problem for problem in rejected.diagnostics if problem.severity is Severity.ERROR]
 
 
 def is_acceptable(problem: Diagnostic) -> bool:
-    """Whether a configuration may accept it with a reason: a rule's verdict, by nobody's admission, and no secret."""
-    broken = RULES.get(problem.code)
-    return broken is not None and not broken.denied and problem.code != "FT284" and _NEVER.isdisjoint(broken.scopes)
+    """Return whether a configuration may allow an error: it is a rule's, no denial by admission, and no secret."""
+    rule = RULES.get(problem.code)
+    return rule is not None and not rule.denied and problem.code != "FT284" and _NEVER.isdisjoint(rule.scopes)
 
 
 _NEVER = frozenset((SECRETS, TRAINING, EXPORT))
-"""Scopes of what nobody accepts in passing: secrets in a manifest, and arguments that the trainer itself refuses."""
+"""Scopes whose errors an import never allows: secrets in a manifest, and arguments that the trainer refuses."""
 
 
 def _content(imported: ImportedConfig) -> dict[str, Any]:
@@ -111,17 +111,17 @@ def _content(imported: ImportedConfig) -> dict[str, Any]:
         nested["defaults"] = [{f"override /{group}": option} for group, option in imported.choices.items()]
     for key, value in imported.values.items():
         *parents, last = key.split(".")
-        place = nested
+        section = nested
         for parent in parents:
-            place = place.setdefault(parent, {})
-        place[last] = literal(value)
+            section = section.setdefault(parent, {})
+        section[last] = literal(value)
     return nested
 
 
 def literal(value: Any) -> Any:
-    """The value with `${` escaped: in a configuration it would be an interpolation of OmegaConf's."""
+    """Escape `${` in a value, which OmegaConf would interpolate in a configuration."""
     if isinstance(value, str):
         return _INTERPOLATION.sub(lambda match: f"{match[1] * 2}\\${{", value)
     if isinstance(value, Mapping):
-        return {key: literal(one) for key, one in value.items()}
-    return [literal(one) for one in value] if isinstance(value, list) else value
+        return {key: literal(item) for key, item in value.items()}
+    return [literal(item) for item in value] if isinstance(value, list) else value

@@ -1,4 +1,4 @@
-"""The options of `docker run`, `podman run` and `nerdctl run`, and a command line taken apart by them."""
+"""Parser of `docker run`, `podman run` and `nerdctl run` command lines."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _VALUED = frozenset(
         *("log-uri", "snapshotter", "verify"),
     }
 )
-"""Options that take a value (the same sources)."""
+"""Options that take a value (same sources)."""
 _SHORT = dict(
     zip(
         "acdehilmpPqtuvw",
@@ -60,7 +60,7 @@ _SHORT = dict(
         strict=True,
     )
 )
-_SAME = {"net": "network", "net-alias": "network-alias", "dns-option": "dns-opt"}
+_ALIASES = {"net": "network", "net-alias": "network-alias", "dns-option": "dns-opt"}
 _GLOBAL = frozenset(
     {
         *("-H", "--host", "-c", "--context", "--config", "-l", "--log-level", "--tlscacert", "--tlscert", "--tlskey"),
@@ -68,12 +68,12 @@ _GLOBAL = frozenset(
         *("--data-root", "--cni-path", "--cni-netconfpath", "--cgroup-manager", "--storage-driver", "--hosts-dir"),
     }
 )
-"""Options of the program itself that take a value, between its name and `run`."""
+"""Options of the program itself, between its name and `run`, that take a value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """An option by its long name, its value (empty for a switch), and the word that holds it."""
+    """An option by its long name, with its value (empty for a switch) and its word of the command line."""
 
     name: str
     value: str
@@ -81,19 +81,19 @@ class Option:
 
     @property
     def spelled(self) -> str:
-        """As a sentence names it."""
+        """Return the option as diagnostics quote it."""
         return f"--{self.name} {self.value}" if self.value else f"--{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
 class DockerRun:
-    """A `docker run` taken apart.
+    """A parsed `docker run`.
 
     Attributes:
-        at: where the command line begins.
-        image: the container's image.
-        words: what follows the image.
-        options: what stands before it, in order.
+        at: location of its first word.
+        image: image of the container.
+        words: command and arguments after the image.
+        options: options before the image, in order.
     """
 
     at: Location
@@ -102,44 +102,44 @@ class DockerRun:
     options: list[Option] = field(default_factory=list)
 
     def all(self, *names: str) -> list[Option]:
-        """The options of these names, in order."""
+        """Return the options of these names, in order."""
         return [option for option in self.options if option.name in names]
 
     def last(self, *names: str) -> Option | None:
-        """The option that counts where it is said more than once."""
+        """Return the last option of these names, which overrides those before it; None if there is none."""
         return next(reversed(self.all(*names)), None)
 
 
 def unreadable(headline: str, at: Location, value: str = "", help_: str = "") -> Rejected:
-    """The rejection of a command line that cannot be read."""
+    """Return the rejection (FT543) of a command line that cannot be parsed."""
     return Rejected([error("FT543", headline, "", value, help_).at(at)])
 
 
 def parse_docker_run(words: Sequence[Word]) -> DockerRun:
-    """Take a command line apart.
+    """Parse a command line.
 
     Raises:
-        Rejected: FT543, when it is no `docker run` with an image, or has an option that docker does not know; FT560,
-            when only the caller's shell knows what an option is.
+        Rejected: FT543, if it is no `docker run` with an image, or has an option that docker does not know; FT560,
+            if only the caller's shell knows the image.
     """
     for word in words:
         if not word.text.isascii() and word.text != word.text.encode("utf-8", "ignore").decode("utf-8"):
             raise unreadable("a word of the command line is no UTF-8 text", word.at)
-    rest, begins = _after_run(list(words)), words[0].at
+    rest, at = _after_run(list(words)), words[0].at
     options: list[Option] = []
     while rest and rest[0].text.startswith("-") and rest[0].text not in {"-", "--"}:
-        options += _taken(rest)
+        options += _pop_options(rest)
     if rest and rest[0].text == "--":
         rest.pop(0)
     if not rest or not rest[0].text:
-        raise unreadable("the docker run has no image", begins, help_="write the image, and the command after it")
+        raise unreadable("the docker run has no image", at, help_="write the image, and the command after it")
     if rest[0].unknown:
         raise Rejected([_unknown_image(rest[0])])
-    return DockerRun(begins, rest[0], rest[1:], options)
+    return DockerRun(at, rest[0], rest[1:], options)
 
 
 def _after_run(words: list[Word]) -> list[Word]:
-    """What follows `docker run` or `docker container run`, the program's own options between them passed over."""
+    """Return the words after `docker run` or `docker container run`, skipping the program's own options."""
     program = words.pop(0).text.rpartition("/")[2] if words else ""
     while program in PROGRAMS and words and words[0].text.startswith("-"):
         option = words.pop(0).text
@@ -159,43 +159,43 @@ def _unknown_image(word: Word) -> Diagnostic:
     return error("FT560", headline, value=word.text, help="write what it stands for").at(word.at)
 
 
-def _taken(rest: list[Word]) -> Iterator[Option]:
-    """Take the options of the first word, and the value that follows it, off the words."""
+def _pop_options(rest: list[Word]) -> Iterator[Option]:
+    """Remove the first word, and the next one if it is its value; yield the options in them."""
     word = rest.pop(0)
     if word.text.startswith("--"):
         name, equals, value = word.text[2:].partition("=")
-        yield from _long(_SAME.get(name, name), value if equals else None, word, rest)
+        yield from _long_option(_ALIASES.get(name, name), value if equals else None, word, rest)
     else:
-        yield from _letters(word, rest)
+        yield from _short_options(word, rest)
 
 
-def _long(name: str, value: str | None, word: Word, rest: list[Word]) -> Iterator[Option]:
+def _long_option(name: str, value: str | None, word: Word, rest: list[Word]) -> Iterator[Option]:
     if name in _SWITCHES:
         if (value or "true").lower() not in {"false", "0", "f"}:
             yield Option(name, "", word)
     elif name not in _VALUED:
-        near = difflib.get_close_matches(name, sorted(_SWITCHES | _VALUED | _SAME.keys()), 1)
+        near = difflib.get_close_matches(name, sorted(_SWITCHES | _VALUED | _ALIASES.keys()), 1)
         cure = f"did you mean --{near[0]}?" if near else "remove it, or write its value with ="
         raise unreadable(f"docker run has no option --{name}", word.at, f"--{name}", cure)
     elif value is not None:
         yield Option(name, value, word)
     elif rest:
-        held = rest.pop(0)
-        yield Option(name, held.text, held)
+        following = rest.pop(0)
+        yield Option(name, following.text, following)
     else:
         raise unreadable(f"docker run {word.text} lacks its value", word.at, word.text)
 
 
-def _letters(word: Word, rest: list[Word]) -> Iterator[Option]:
-    """Read short options: `-it` is two, `-eA=1` and `-e=A=1` hold the value."""
-    for place, letter in enumerate(word.text[1:], 2):
+def _short_options(word: Word, rest: list[Word]) -> Iterator[Option]:
+    """Parse short options: `-it` is two options, `-eA=1` and `-e=A=1` contain the value."""
+    for end, letter in enumerate(word.text[1:], 2):
         name = _SHORT.get(letter)
         if name is None:
             raise unreadable(f"docker run has no option -{letter}", word.at, word.text)
         if name in _VALUED:
-            yield from _long(name, word.text[place:].removeprefix("=") or None, word, rest)
+            yield from _long_option(name, word.text[end:].removeprefix("=") or None, word, rest)
             return
-        if word.text[place : place + 1] == "=":
-            yield from _long(name, word.text[place + 1 :], word, rest)
+        if word.text[end : end + 1] == "=":
+            yield from _long_option(name, word.text[end + 1 :], word, rest)
             return
         yield Option(name, "", word)

@@ -1,4 +1,4 @@
-"""What was understood of an imported job: the options that come nearest, and the values that differ from theirs."""
+"""Configuration derived from an imported job: the closest options, and the values that differ from theirs."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 Options = Callable[[str], Mapping[str, Mapping[str, Any]]]
-"""The options of a group with their raw content, by name."""
+"""Function from a group to its options' raw content, by name."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImportedConfig:
-    """An experiment to be.
+    """The configuration of an imported experiment.
 
     Attributes:
-        name: its name, a DNS label.
-        source: what it was imported from, as the user called it.
-        choices: option by group.
+        name: name of the experiment, a DNS label.
+        source: file or command that it was imported from, as the user named it.
+        choices: chosen option by group.
         values: plain values by dotted key.
     """
 
@@ -27,37 +27,38 @@ class ImportedConfig:
     values: Mapping[str, Any]
 
     def without(self, key: str) -> ImportedConfig:
-        """The proposal less what it says about a key: its value and those below and above it, or else its choice."""
-        kept = {one: value for one, value in self.values.items() if not _related(one, key)}
+        """Remove the value of a key and those below and above it, or if there is none, the choice of its group."""
+        kept = {other: value for other, value in self.values.items() if not _overlap(other, key)}
         if len(kept) < len(self.values):
             return replace(self, values=kept)
         group = key.partition(".")[0]
-        return replace(self, choices={one: option for one, option in self.choices.items() if one != group})
+        return replace(self, choices={other: option for other, option in self.choices.items() if other != group})
 
     def without_allowances(self) -> ImportedConfig:
-        """The proposal with nothing accepted."""
+        """Remove the values below `allow`."""
         return replace(self, values={key: value for key, value in self.values.items() if not key.startswith("allow.")})
 
     def without_last_value(self) -> ImportedConfig:
-        """The proposal without its last value; without its choices where no value but the name is left."""
+        """Remove the last value, or if the name is the only one, all choices."""
         optional = [key for key in self.values if key != "name"]
         kept = {key: value for key, value in self.values.items() if key not in optional[-1:]}
         return replace(self, values=kept, choices=self.choices if optional else {})
 
     def without_defaults(self, config: Mapping[str, Any]) -> ImportedConfig:
-        """The proposal without values that the choices alone compose to."""
-        return replace(self, values={key: value for key, value in self.values.items() if _said(config, key) != value})
+        """Remove values equal to those of `config`, which the choices alone compose to."""
+        return replace(self, values={key: value for key, value in self.values.items() if _get(config, key) != value})
 
     def allowing(self, code: str) -> ImportedConfig:
-        """The proposal with a diagnostic accepted: the imported job is as it is."""
+        """Allow a diagnostic's code, with the source as the reason."""
         return replace(self, values={**self.values, f"allow.{code}": f"as in {self.source}"})
 
 
-def _said(config: Any, key: str) -> Any:
+def _get(config: Any, key: str) -> Any:
     for part in key.split("."):
         config = config.get(part) if isinstance(config, Mapping) else None
     return config
 
 
-def _related(one: str, other: str) -> bool:
+def _overlap(one: str, other: str) -> bool:
+    """Return whether two dotted keys are equal, or one is a section that contains the other."""
     return f"{one}.".startswith(f"{other}.") or f"{other}.".startswith(f"{one}.")

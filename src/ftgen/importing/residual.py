@@ -1,4 +1,4 @@
-"""What the choices do not say: the overlay that makes the rendered job exactly the imported one."""
+"""The overlay for everything that the chosen options do not express, so that the job renders exactly as imported."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from ftgen.lower import Object
 _KIND = {"apiVersion": "batch.volcano.sh/v1alpha1", "kind": "Job"}
 
 
-def leftover_overlay(job: Object, wanted: Object, volcano_version: str) -> list[Any]:
-    """The documents of the overlay: a strategic-merge patch, and the JSON 6902 operations for what it cannot say.
+def leftover_overlay(job: Object, target: Object, volcano_version: str) -> list[Any]:
+    """Return the overlay's documents: a strategic-merge patch, and JSON 6902 operations for what it cannot express.
 
-    An operation on `/metadata/name` names the job: a name that an overlay gave is kept.
+    An operation on `/metadata/name` names the job, because a name that an overlay sets is kept.
 
     Args:
-        job: what the choices render to.
-        wanted: what it shall be.
-        volcano_version: release of Volcano whose schema says how lists merge.
+        job: job that the choices render to.
+        target: imported job.
+        volcano_version: release of Volcano whose schema gives the merge keys of lists.
     """
     rules = schema.find(_KIND["apiVersion"], _KIND["kind"], volcano_version)
-    base, unnamed = _nameless(job), _nameless(wanted)
-    patch = delta.strategic(_forgetful(base), unnamed, rules)
+    base, unnamed = _without_name(job), _without_name(target)
+    patch = delta.strategic(_with_unequal_annotations(base), unnamed, rules)
     merged = merge.strategic_merge(base, patch, rules)
-    name = wanted["metadata"].get("name")
+    name = target["metadata"].get("name")
     merged = merged if "metadata" in merged else {**merged, "metadata": {}}
     operations = delta.operations(merged, {**unnamed, "metadata": unnamed.get("metadata", {})})
     named = [{"op": "add", "path": "/metadata/name", "value": name}] if name else []
@@ -40,12 +40,12 @@ def _document(patch: Object) -> Object:
     }
 
 
-def _nameless(job: Object) -> Object:
+def _without_name(job: Object) -> Object:
     return {**job, "metadata": {key: value for key, value in job["metadata"].items() if key != "name"}}
 
 
-def _forgetful(job: Object) -> Object:
-    """The job with the annotations that tell how it was rendered unlike any: another command line renders it."""
-    told = job["metadata"].get("annotations", {})
-    annotations = {key: object() if key.startswith("ftgen.dev/") else value for key, value in told.items()}
+def _with_unequal_annotations(job: Object) -> Object:
+    """Make annotations of ftgen equal to no other value: another command line will render the imported job."""
+    present = job["metadata"].get("annotations", {})
+    annotations = {key: object() if key.startswith("ftgen.dev/") else value for key, value in present.items()}
     return {**job, "metadata": {**job["metadata"], "annotations": annotations}}
