@@ -1,7 +1,7 @@
-"""Reading a VolcanoJob that somebody wrote: which options come nearest, and what they leave to say.
+"""Import of a VolcanoJob: find the options and values that come closest to it.
 
-What is found here only makes the overlay that remains shorter and the experiment easier to change; the
-overlay alone makes the result exact.
+They only make the leftover overlay shorter and the experiment easier to change; the overlay alone makes the result
+exact.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from ftgen.text.paths import Steps
 from ftgen.yamlio import Document
 
 _API = "batch.volcano.sh/v1alpha1"
-# What the API server writes into an object that it gives back.
-_SERVERS = ("creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid")
+# Fields of metadata that the API server adds.
+_SERVER_FIELDS = ("creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid")
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _NAME_LIMIT = 40
 
@@ -32,14 +32,14 @@ _NAME_LIMIT = 40
 
 @dataclass(frozen=True, slots=True)
 class ManifestJob:
-    """The one VolcanoJob of a file.
+    """The VolcanoJob of a file.
 
     Attributes:
-        job: without what a server added.
-        document: the document that holds it.
-        path: where it lies in the document.
-        text: the whole file.
-        others: what is not imported.
+        job: the job without fields that the API server adds.
+        document: YAML document that contains it.
+        path: path of the job in the document.
+        text: text of the whole file.
+        others: notes on the file's other objects, which are not imported.
     """
 
     job: Object
@@ -49,33 +49,33 @@ class ManifestJob:
     others: tuple[Diagnostic, ...] = ()
 
     def located(self, found: Diagnostic) -> Diagnostic:
-        """A finding about the job, where the user's file says it, or else lacks it."""
+        """Locate a diagnostic about the job at its subject in the file, or at the place where it is missing."""
         return found if found.locations else found.at(check.locate(self.document, self.path, found, self.text))
 
 
 def read_manifest(text: str, file: str) -> ManifestJob:
-    """Return the one VolcanoJob among the objects of a file, and what was left out.
+    """Return the VolcanoJob of a file, with a note for each other object.
 
     Raises:
-        Rejected: FT541, when there is not exactly one, or it has no name; what `yamlio` says of a text that is no YAML.
+        Rejected: FT541, if there is not exactly one, or it has no name; errors of `yamlio`, if the text is no YAML.
     """
-    placed = [(d, path, each) for d in yamlio.documents(text, file) for path, each in check.objects(d.value)]
-    jobs = [(d, path, each) for d, path, each in placed if _is_job(each)]
+    objects = [(d, path, value) for d in yamlio.documents(text, file) for path, value in check.objects(d.value)]
+    jobs = [(d, path, value) for d, path, value in objects if _is_job(value)]
     if len(jobs) != 1:
-        told = f"{file} holds {len(jobs) or 'no'} VolcanoJob{'s' if len(jobs) > 1 else ''} ({_API}, kind Job)"
+        headline = f"{file} holds {len(jobs) or 'no'} VolcanoJob{'s' if len(jobs) > 1 else ''} ({_API}, kind Job)"
         cure = "give a file with exactly one; for a container, `-- docker run …`"
         at = [_at(d, path) for d, path, _ in jobs] or [Location(file)]
-        raise Rejected([error("FT541", told, value=file, help=cure).at(*at)])
+        raise Rejected([error("FT541", headline, value=file, help=cure).at(*at)])
     ((document, path, job),) = jobs
     others = [
-        note("FT542", f"{_title(each)} is not imported; keep its file", value=file).at(_at(d, at))
-        for d, at, each in placed
-        if each and each is not job
+        note("FT542", f"{_title(value)} is not imported; keep its file", value=file).at(_at(d, at))
+        for d, at, value in objects
+        if value and value is not job
     ]
     found = ManifestJob(_cleaned(job), document, path, text, tuple(others))
     if not (found.job["metadata"].get("name") or found.job["metadata"].get("generateName")):
-        lacking = error("FT541", f"the VolcanoJob in {file} has no name", "metadata", help="give it metadata.name")
-        raise Rejected([found.located(lacking)])
+        nameless = error("FT541", f"the VolcanoJob in {file} has no name", "metadata", help="give it metadata.name")
+        raise Rejected([found.located(nameless)])
     return found
 
 
@@ -97,8 +97,8 @@ def _title(document: Any) -> str:
 
 
 def _cleaned(job: Object) -> Object:
-    plain = _present({key: value for key, value in job.items() if key != "status"})
-    metadata = {key: value for key, value in _mapping(plain.get("metadata")).items() if key not in _SERVERS}
+    plain = _without_nulls({key: value for key, value in job.items() if key != "status"})
+    metadata = {key: value for key, value in _mapping(plain.get("metadata")).items() if key not in _SERVER_FIELDS}
     annotations = {key: value for key, value in _mapping(metadata.get("annotations")).items() if key != _LAST_APPLIED}
     if "annotations" in metadata and annotations != metadata["annotations"]:
         metadata = {key: value for key, value in metadata.items() if key != "annotations"} | (
@@ -107,27 +107,27 @@ def _cleaned(job: Object) -> Object:
     return {**plain, "metadata": metadata}
 
 
-def _present(value: Any) -> Any:
-    """The value without nulls: the API server drops them."""
+def _without_nulls(value: Any) -> Any:
+    """Remove nulls, as the API server does."""
     if isinstance(value, dict):
-        return {key: _present(one) for key, one in value.items() if one is not None}
-    return [_present(one) for one in value] if isinstance(value, list) else value
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    return [_without_nulls(item) for item in value] if isinstance(value, list) else value
 
 
-# --- the proposal --------------------------------------------------------------------------------------
+# --- the configuration ---------------------------------------------------------------------------------
 
 
 def from_manifest(job: Object, source: str, options: Options, hardware: str = "") -> ImportedConfig:
-    """The options and values that come nearest to a job.
+    """Find the options and values that come closest to a job.
 
     Args:
         job: the job.
-        source: what the user calls it.
+        source: file of the job, as the user named it.
         options: the options of each group.
-        hardware: the option that the user chose; empty where the job's resources shall tell.
+        hardware: hardware option that the user chose; empty to detect it from the job's resources.
 
     Raises:
-        Rejected: FT558, when the job asks for cards that no hardware option knows.
+        Rejected: FT558, if the job requests cards of no hardware option.
     """
     metadata, spec = job["metadata"], _mapping(job.get("spec"))
     name = str(metadata.get("name") or metadata["generateName"].rstrip("-"))
@@ -135,9 +135,9 @@ def from_manifest(job: Object, source: str, options: Options, hardware: str = ""
     pod = _mapping(_mapping(task.get("template")).get("spec"))
     container = next(iter(_mappings(pod.get("containers"))), {})
     choices: dict[str, str] = {"delivery": _delivery(metadata)}
-    # The job brings its own command, so that a ConfigMap of scripts would serve nobody.
+    # The job has its own command and needs no ConfigMap of scripts.
     values: dict[str, Any] = {"name": name, "job.scripts": "inline"}
-    for found in (
+    for group_choices, group_values in (
         _model(_environment(pod), options),
         _hardware(task, container, options, hardware),
         _storage(spec, pod, container, options),
@@ -145,8 +145,8 @@ def from_manifest(job: Object, source: str, options: Options, hardware: str = ""
         _tracking(_environment(pod)),
         ({}, dict(_cluster(metadata, spec, pod, container))),
     ):
-        choices |= found[0]
-        values |= found[1]
+        choices |= group_choices
+        values |= group_values
     return ImportedConfig(kube.slug(name, _NAME_LIMIT), source, choices, values)
 
 
@@ -161,14 +161,14 @@ def _delivery(metadata: Mapping[str, Any]) -> str:
 
 
 def _main_task(job: Object, options: Options) -> Mapping[str, Any]:
-    """The task that asks for most cards; the first of equals."""
+    """Return the task that requests the most cards; the first of equals."""
     tasks = list(_mappings(_mapping(job.get("spec")).get("tasks")))
     counts = {name for option in options("hardware").values() for name in _counts(option)}
 
     def cards(task: Mapping[str, Any]) -> int:
         pod = _mapping(_mapping(task.get("template")).get("spec"))
-        asked = [_resources(container) for container in _mappings(pod.get("containers"))]
-        return sum(_number(amounts.get(name)) for amounts in asked for name in counts)
+        resources = [_resources(container) for container in _mappings(pod.get("containers"))]
+        return sum(_number(amounts.get(name)) for amounts in resources for name in counts)
 
     return max(tasks, key=cards, default={})
 
@@ -177,7 +177,7 @@ def _cluster(
     metadata: Object, spec: Mapping[str, Any], pod: Mapping[str, Any], container: Mapping[str, Any]
 ) -> Iterator[tuple[str, Any]]:
     secrets = [_mapping(secret).get("name") for secret in pod.get("imagePullSecrets", [])]
-    said = {
+    values = {
         "cluster.namespace": metadata.get("namespace"),
         "cluster.queue": spec.get("queue"),
         "cluster.scheduler": spec.get("schedulerName"),
@@ -187,7 +187,7 @@ def _cluster(
         "cluster.node_selector": pod.get("nodeSelector"),
         "cluster.tolerations": pod.get("tolerations"),
     }
-    yield from ((key, value) for key, value in said.items() if value)
+    yield from ((key, value) for key, value in values.items() if value)
     for variable, key in (("GIT_USER", "user_key"), ("GIT_TOKEN", "token_key")):
         secret = _mapping(_mapping(_variable(pod, variable).get("valueFrom")).get("secretKeyRef"))
         if secret.get("name") and secret.get("key"):
@@ -198,9 +198,9 @@ def _cluster(
 def _model(environment: Mapping[str, str], options: Options) -> _Found:
     keys = {"BASE_MODEL_URL": "model.url", "OUTPUT_MODEL_URL": "model.output_url", "DATASET_URL": "dataset.url"}
     values = {key: environment[name] for name, key in keys.items() if environment.get(name)}
-    wanted_name = values.get("model.url", "").rstrip("/").rpartition("/")[2].removesuffix(".git").lower()
-    known = {str(content.get("name", "")).lower(): option for option, content in options("model").items()}
-    return ({"model": known[wanted_name]} if wanted_name in known else {}), values
+    name = values.get("model.url", "").rstrip("/").rpartition("/")[2].removesuffix(".git").lower()
+    by_name = {str(content.get("name", "")).lower(): option for option, content in options("model").items()}
+    return ({"model": by_name[name]} if name in by_name else {}), values
 
 
 def _tracking(environment: Mapping[str, str]) -> _Found:
@@ -221,7 +221,7 @@ def _hardware(task: Mapping[str, Any], container: Mapping[str, Any], options: Op
     values: dict[str, Any] = {"hardware.nodes": max(1, _number(task.get("replicas", 1)))}
     if container.get("image"):
         values["hardware.image"] = container["image"]
-    option = chosen or _nearest(amounts, options("hardware")) or _related(amounts, options("hardware"))
+    option = chosen or _nearest(amounts, options("hardware")) or _same_vendor(amounts, options("hardware"))
     if option is None:
         raise Rejected([_unknown_cards(task, amounts, options)])
     content = _mapping(options("hardware").get(option))
@@ -233,37 +233,40 @@ def _hardware(task: Mapping[str, Any], container: Mapping[str, Any], options: Op
     return {"hardware": option}, values
 
 
-def _nearest(amounts: Mapping[str, Any], known: Mapping[str, Mapping[str, Any]]) -> str | None:
-    """The option whose resources the container asks for and no others; without cards, one that has none."""
+def _nearest(amounts: Mapping[str, Any], options: Mapping[str, Mapping[str, Any]]) -> str | None:
+    """Return the option with the most resources that a container requests, then with the fewest others; None if none.
+
+    For a container without cards, return the first option without cards.
+    """
     if not any(map(_is_card, amounts)):
-        return next((option for option, content in known.items() if _has_no_cards(content)), None)
+        return next((option for option, content in options.items() if _has_no_cards(content)), None)
 
     def score(option: str) -> tuple[int, int, str]:
-        names = list(filter(None, _resource_names(known[option])))
+        names = list(filter(None, _resource_names(options[option])))
         return -sum(name in amounts for name in names), sum(name not in amounts for name in names), option
 
-    best = min(known, key=score, default=None)
+    best = min(options, key=score, default=None)
     return best if best is not None and score(best)[0] else None
 
 
-def _related(amounts: Mapping[str, Any], known: Mapping[str, Mapping[str, Any]]) -> str | None:
-    """The option of whole cards of the same vendor, where the very card has none: the overlay names its resource."""
-    makers = {name.partition("/")[0] for name in amounts if devices.family(name)}
-    whole = [
+def _same_vendor(amounts: Mapping[str, Any], options: Mapping[str, Mapping[str, Any]]) -> str | None:
+    """Return the vendor's option for whole cards if the very card has none; the overlay then names its resource."""
+    domains = {name.partition("/")[0] for name in amounts if devices.family(name)}
+    candidates = [
         (bool(content.get("memory") or content.get("cores")), len(count), option)
-        for option, content in known.items()
+        for option, content in options.items()
         for count in [str(_mapping(content.get("resources")).get("count") or "")]
-        if count.partition("/")[0] in makers
+        if count.partition("/")[0] in domains
     ]
-    return min(whole)[2] if whole else None
+    return min(candidates)[2] if candidates else None
 
 
 _FABRIC = re.compile(r"rdma|hca|roce|infiniband|\bib|efa|sriov|nic\b|netdev|hugepages|kvm|fuse|tun\b|vhost|kubevirt")
-"""Extended resources that are no accelerators, by what their names hold."""
+"""Pattern of extended resources that are no accelerators."""
 
 
 def _is_card(name: str) -> bool:
-    """Whether a resource may be an accelerator's: it is extended, and not known for something else."""
+    """Return whether a resource may be an accelerator: an extended resource not known to be anything else."""
     return "/" in name and not _FABRIC.search(name) and not name.startswith(("kubernetes.io/", "hugepages-"))
 
 
@@ -281,7 +284,7 @@ def _has_no_cards(option: Mapping[str, Any]) -> bool:
 
 
 def _counts(option: Mapping[str, Any]) -> list[str]:
-    """The resources by which an option counts cards and shares of them."""
+    """Return the resources that count an option's cards and shares of cards."""
     resources = _mapping(option.get("resources"))
     return [str(name) for name in (resources.get("count"), _mapping(resources.get("share")).get("count")) if name]
 
@@ -292,29 +295,29 @@ def _resource_names(option: Mapping[str, Any]) -> list[Any]:
 
 
 def _shares(amounts: Mapping[str, Any], option: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """What of each card the container asks for; nothing of what the option would ask for by itself."""
+    """Yield the share of each card that the container requests; None for a share that only the option sets."""
     for part in ("memory", "cores"):
         resource = _mapping(_mapping(option.get("resources")).get(part))
         amount = _number(amounts.get(str(resource.get("name"))))
         if amount:
-            whole = amount * kube.parse_quantity(str(resource.get("unit", "1")))
-            yield f"hardware.{part}", binary(whole) if part == "memory" else int(whole)
+            total = amount * kube.parse_quantity(str(resource.get("unit", "1")))
+            yield f"hardware.{part}", binary(total) if part == "memory" else int(total)
         elif option.get(part):
             yield f"hardware.{part}", None
 
 
 def binary(amount: Fraction) -> str:
-    """An amount of memory in the largest binary unit that divides it."""
+    """Format a number of bytes in the largest binary unit that divides it."""
     units = ((2**30, "Gi"), (2**20, "Mi"), (2**10, "Ki"))
     return next((f"{amount // size}{unit}" for size, unit in units if amount % size == 0), str(amount))
 
 
 def _host(container: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Host resources of a container with one card: they are its card's."""
-    asked = _mapping(container.get("resources"))
+    """Yield the host resources of a container with one card, which equal those per card."""
+    resources = _mapping(container.get("resources"))
     for name in ("cpu", "memory"):
         for bound in ("requests", "limits"):
-            if amount := _mapping(asked.get(bound)).get(name):
+            if amount := _mapping(resources.get(bound)).get(name):
                 yield f"hardware.per_card.{name}.{bound.removesuffix('s')}", str(amount)
 
 
@@ -335,18 +338,18 @@ def _storage(spec: Mapping[str, Any], pod: Mapping[str, Any], container: Mapping
     }
     for path, claim in list(claims.items())[:1]:
         values |= {"storage.models.path": path, "storage.models.claim": claim}
-    wanted_class = None
+    storage_class = None
     for volume in _mappings(spec.get("volumes")):
         claim_spec = _mapping(volume.get("volumeClaim"))
-        wanted_class = wanted_class or claim_spec.get("storageClassName")
+        storage_class = storage_class or claim_spec.get("storageClassName")
         size = _mapping(_mapping(claim_spec.get("resources")).get("requests")).get("storage")
         values |= (
             {"storage.workspace.path": volume["mountPath"], "storage.workspace.size": str(size)}
             if size and "mountPath" in volume
             else {}
         )
-    known = (option for option, content in options("storage").items() if content.get("storage_class") == wanted_class)
-    option = next(known, None) if wanted_class else None
+    same = (option for option, content in options("storage").items() if content.get("storage_class") == storage_class)
+    option = next(same, None) if storage_class else None
     return ({"storage": option} if option else {}), values
 
 
@@ -360,8 +363,8 @@ _SHORT = {
     "gradient_accumulation_steps": "gradient_accumulation",
     "cutoff_len": "cutoff_len",
 }
-# What ftgen writes itself, from other choices.
-_OWN = frozenset(
+# Arguments that ftgen derives from other keys.
+_DERIVED = frozenset(
     {
         *(
             "model_name_or_path",
@@ -383,20 +386,21 @@ def _trainer(container: Mapping[str, Any], options: Options) -> _Found:
     arguments = next((found for word in words for found in _configurations(word) if "stage" in found), {})
     if "llamafactory-cli" not in " ".join(words) or not arguments:
         return ({"trainer": "command"}, {"trainer.command": words}) if words else ({}, {})
-    wanted_kind = [arguments.get(name) for name in _TELLING]
-    kinds = {
-        option: [_mapping(content.get("args")).get(name) for name in _TELLING]
+    method = [arguments.get(name) for name in _METHOD]
+    methods = {
+        option: [_mapping(content.get("args")).get(name) for name in _METHOD]
         for option, content in options("trainer").items()
     }
-    option = next((option for option, kind in kinds.items() if kind == wanted_kind), None)
+    option = next((option for option, values in methods.items() if values == method), None)
     return ({"trainer": option} if option else {}), dict(_arguments(arguments))
 
 
-_TELLING = ("stage", "finetuning_type", "quantization_bit")
+_METHOD = ("stage", "finetuning_type", "quantization_bit")
+"""Arguments that identify a trainer option."""
 
 
 def _configurations(script: str) -> Iterator[dict[str, Any]]:
-    """The YAML mappings that a shell script writes by here-documents."""
+    """Yield the YAML mappings in the here-documents of a shell script."""
     for match in _HEREDOC.finditer(script):
         try:
             content = yamlio.parse(match[3], "script")
@@ -410,7 +414,7 @@ def _arguments(arguments: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for name, value in arguments.items():
         if name in _SHORT:
             yield f"trainer.{_SHORT[name]}", value
-        elif name not in _OWN and isinstance(value, str | int | float) and "$" not in str(value):
+        elif name not in _DERIVED and isinstance(value, str | int | float) and "$" not in str(value):
             yield f"trainer.args.{name}", value
     if arguments.get("bf16") or arguments.get("fp16"):
         yield "trainer.precision", "bf16" if arguments.get("bf16") else "fp16"
@@ -420,7 +424,7 @@ def _arguments(arguments: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _environment(pod: Mapping[str, Any]) -> dict[str, str]:
-    """Plain variables of all containers; the last one that sets a name wins."""
+    """Return the plain variables of all containers; the last one that sets a name wins."""
     containers = [*_mappings(pod.get("initContainers")), *_mappings(pod.get("containers"))]
     variables = (variable for container in containers for variable in _mappings(container.get("env")))
     return {
@@ -435,12 +439,12 @@ def _variable(pod: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def _resources(container: Mapping[str, Any]) -> dict[str, Any]:
-    asked = _mapping(container.get("resources"))
-    return {**_mapping(asked.get("requests")), **_mapping(asked.get("limits"))}
+    resources = _mapping(container.get("resources"))
+    return {**_mapping(resources.get("requests")), **_mapping(resources.get("limits"))}
 
 
 def _number(value: Any) -> int:
-    """A whole number of things, 0 where it is none."""
+    """Parse a quantity that is a whole number; 0 if it is none."""
     try:
         amount = kube.parse_quantity(str(value))
     except ValueError:
