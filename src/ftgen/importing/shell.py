@@ -1,7 +1,7 @@
-"""Reading one command of a shell script: its words, and what in them only the caller's shell knows.
+"""Parser of one command of a shell script: its words, and the parts of them that only the caller's shell can expand.
 
-`shlex` splits words but forgets which quotes they stood in, so `'$HOME'`, which the container sees, and `$HOME`, which
-the caller's shell replaces, look the same afterwards.  This reader keeps the difference.
+`shlex` splits words but drops their quotes, so that `'$HOME'`, which the container expands, and `$HOME`, which the
+caller's shell expands, look the same.  This parser keeps the difference.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _DESCRIPTOR = re.compile(r"[0-9]+")
 
 
 class UnclosedError(ValueError):
-    """A quotation or a substitution has no end; the argument is the place where it begins."""
+    """A quotation or substitution without an end; the argument is its first position."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +29,9 @@ class Word:
     """A word of a command.
 
     Attributes:
-        text: what the program gets; what only the caller's shell knows stands in it as it was written.
-        at: where the word stands.
-        unknown: the variables and substitutions in it that only the caller's shell can replace.
+        text: argument that the program gets, with expansions that only the caller's shell knows as written.
+        at: location of the word.
+        unknown: variables and substitutions in it that only the caller's shell can expand.
     """
 
     text: str
@@ -44,10 +44,10 @@ class Command:
     """A command of a script.
 
     Attributes:
-        words: up to what is for the shell.
-        end: what ended it, such as `&&`; empty at the end of the text.
-        reads: the redirection that feeds its standard input; empty where none does.
-        next: position in the text behind it.
+        words: words of the command, without redirections.
+        end: operator that ends it, such as `&&`; empty at the end of the text.
+        reads: redirection of its standard input; empty if there is none.
+        next: position in the text after the command and its operator.
     """
 
     words: list[Word] = field(default_factory=list)
@@ -56,23 +56,23 @@ class Command:
     next: int = 0
 
 
-def command(text: str, start: int, file: str, known: Mapping[str, str]) -> Command:
-    """Read the command that begins at a position of a script.
+def command(text: str, start: int, file: str, variables: Mapping[str, str]) -> Command:
+    """Parse the command that begins at a position of a script.
 
     Args:
         text: the script, with line feeds alone as line ends.
         start: position of the command's first word.
-        file: what locations call the script.
-        known: values of variables that the script itself sets.
+        file: name of the script in locations.
+        variables: values of variables that the script itself sets.
 
     Raises:
-        UnclosedError: a quotation or a substitution has no end.
+        UnclosedError: if a quotation or substitution has no end.
     """
-    return _Reader(text, start, file, known).command()
+    return _Parser(text, start, file, variables).command()
 
 
 def assignments(text: str) -> dict[str, str]:
-    """Return the variables that lines of a script set to a literal, each only once; others cannot be known."""
+    """Return the variables that a script sets to one literal only; the values of others depend on its run."""
     found: dict[str, list[str]] = {}
     for match in _ASSIGNED.finditer(text):
         found.setdefault(match[1], []).append(match[2] or match[3] or match[4] or "")
@@ -86,41 +86,41 @@ _ASSIGNED = re.compile(
 )
 
 
-class _Reader:
-    """A position in a script that moves forward."""
+class _Parser:
+    """Recursive-descent parser with a position in a script."""
 
-    def __init__(self, text: str, start: int, file: str, known: Mapping[str, str]) -> None:
-        self.text, self.at, self.file, self.known = text, start, file, known
-        self.line, self.begins, self.counted = 1, 0, 0
+    def __init__(self, text: str, start: int, file: str, variables: Mapping[str, str]) -> None:
+        self.text, self.at, self.file, self.variables = text, start, file, variables
+        self.line, self.line_start, self.counted = 1, 0, 0
 
     def command(self) -> Command:
-        """Read words to the end of the command."""
-        read = Command()
+        """Parse words up to the end of the command."""
+        parsed = Command()
         while self.at < len(self.text):
-            if self._skipped():
+            if self._skip():
                 continue
             if end := _END.match(self.text, self.at):
-                read.end, read.next = end[0], end.end()
-                return read
+                parsed.end, parsed.next = end[0], end.end()
+                return parsed
             if self.text[self.at] in "<>":
-                read.reads = self._redirected() or read.reads
+                parsed.reads = self._redirection() or parsed.reads
             elif word := self._word():
-                read.words.append(word)
-        read.next = self.at
-        return read
+                parsed.words.append(word)
+        parsed.next = self.at
+        return parsed
 
-    def _skipped(self) -> bool:
-        """Pass over blanks, continued lines and a comment."""
+    def _skip(self) -> bool:
+        """Skip blanks, line continuations or a comment; return whether there were any."""
         if blank := _BLANK.match(self.text, self.at):
             self.at = blank.end()
         elif self.text[self.at] == "#":
-            self.at = _or_end(self.text.find("\n", self.at), self.text)
+            self.at = _position_or_end(self.text.find("\n", self.at), self.text)
         else:
             return False
         return True
 
-    def _redirected(self) -> str:
-        """Pass over a redirection; return it where it is one of the standard input."""
+    def _redirection(self) -> str:
+        """Skip a redirection; return it if it is one of the standard input, else an empty string."""
         start = self.at
         while self.at < len(self.text) and self.text[self.at] in "<>&-":
             self.at += 1
@@ -131,16 +131,16 @@ class _Reader:
         return self.text[start : self.at] if self.text[start] == "<" else ""
 
     def _word(self) -> Word | None:
-        """Read a word; `None` for the number before a redirection, such as the 2 of `2>&1`."""
+        """Parse a word; None for the number before a redirection, such as the 2 of `2>&1`."""
         start, pieces, unknown = self.at, list[str](), list[str]()
-        place = self._location()
+        location = self._location()
         while self.at < len(self.text) and self.text[self.at] not in " \t\r\v\f\n;&|()<>":
             pieces += self._piece(unknown)
         redirects = self.text[self.at : self.at + 1] in ("<", ">")
         return (
             None
             if redirects and _DESCRIPTOR.fullmatch(self.text[start : self.at])
-            else Word("".join(pieces), place, tuple(unknown))
+            else Word("".join(pieces), location, tuple(unknown))
         )
 
     def _piece(self, unknown: list[str]) -> Iterator[str]:
@@ -162,7 +162,7 @@ class _Reader:
             yield self._expansion(unknown)
 
     def _until(self, quote: str) -> str:
-        """Read what stands between two marks."""
+        """Parse a quoted text up to its closing quote."""
         end = self.text.find(quote, self.at + 1)
         if end < 0:
             raise UnclosedError(self.at)
@@ -170,7 +170,7 @@ class _Reader:
         return self.text[start:end]
 
     def _quoted(self, unknown: list[str]) -> Iterator[str]:
-        """Read a text in double quotes, in which the shell replaces variables."""
+        """Parse a text in double quotes, in which the shell expands variables."""
         start = self.at
         self.at += 1
         while self.at < len(self.text) and self.text[self.at] != '"':
@@ -188,7 +188,7 @@ class _Reader:
         self.at += 1
 
     def _expansion(self, unknown: list[str]) -> str:
-        """Read a variable or a substitution: its value where the script sets it, else as it is written."""
+        """Parse a variable or substitution; return its value if the script sets it, else its text."""
         start = self.at
         if self.text[start] == "`":
             self._until("`")
@@ -196,20 +196,20 @@ class _Reader:
             self.at += 1
             self._until("'")
         elif self.text.startswith(("$(", "${"), start):
-            self._bracketed()
+            self._skip_brackets()
         else:
             name = _NAME.match(self.text, start + 1)
             self.at = name.end() if name else start + 1
         written = self.text[start : self.at]
         if written == "$":
             return written
-        value = self.known.get(written.strip("${}"))
+        value = self.variables.get(written.strip("${}"))
         if value is None:
             unknown.append(written)
         return written if value is None else value
 
-    def _bracketed(self) -> None:
-        """Pass over `$(…)` or `${…}` with what is nested in it."""
+    def _skip_brackets(self) -> None:
+        """Skip `$(…)` or `${…}` with nested ones."""
         start, open_, depth = self.at, self.text[self.at + 1], 0
         close = ")" if open_ == "(" else "}"
         for position in range(self.at + 1, len(self.text)):
@@ -221,12 +221,12 @@ class _Reader:
         raise UnclosedError(start)
 
     def _location(self) -> Location:
-        passed = self.text.count("\n", self.counted, self.at)
-        if passed:
-            self.line, self.begins = self.line + passed, self.text.rindex("\n", self.counted, self.at) + 1
+        lines = self.text.count("\n", self.counted, self.at)
+        if lines:
+            self.line, self.line_start = self.line + lines, self.text.rindex("\n", self.counted, self.at) + 1
         self.counted = self.at
-        return Location(self.file, self.line, self.at - self.begins + 1)
+        return Location(self.file, self.line, self.at - self.line_start + 1)
 
 
-def _or_end(position: int, text: str) -> int:
+def _position_or_end(position: int, text: str) -> int:
     return len(text) if position < 0 else position
