@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from ftgen import catalog, cli, pipeline, project, schema, yamlio
-from ftgen.cli.export import exported
+from ftgen.cli.export import kustomization
 from ftgen.compose import Composer, Request
 from ftgen.diagnostics import Rejected
 from ftgen.pipeline import Compiled
@@ -52,7 +52,7 @@ def comparable(objects: list[dict]) -> dict[str, object]:
 
 
 def assert_same(job: Compiled, made: Composer, folder: Path) -> None:
-    built = kustomized(exported(made, job), folder)
+    built = kustomized(kustomization(made, job), folder)
     assert comparable(built) == comparable(list(job.bundle.objects))
 
 
@@ -243,7 +243,7 @@ def test_the_base_is_the_job_before_its_overlays(tmp_path: Path) -> None:
     overlay.write_text("apiVersion: v1\nkind: PodTemplate\ntemplate: {spec: {hostname: trainer}}\n")
     made = composer(tmp_path)
     job = pipeline.compile_job(made, ["hardware=ascend"])
-    files = exported(made, job)
+    files = kustomization(made, job)
     base = yamlio.parse(files[f"base/job-{job.name}.yaml"].decode(), "base")
     assert base["metadata"]["name"] == job.name
     assert "hostname" not in base["spec"]["tasks"][0]["template"]["spec"]
@@ -258,13 +258,13 @@ def test_the_base_is_the_job_before_its_overlays(tmp_path: Path) -> None:
 def test_a_job_of_kubernetes_own_is_refused(tmp_path: Path) -> None:
     made = composer(tmp_path)
     with pytest.raises(Rejected) as refused:
-        exported(made, pipeline.compile_job(made, ["target=job"]))
+        kustomization(made, pipeline.compile_job(made, ["target=job"]))
     assert [(d.code, d.subject) for d in refused.value.diagnostics] == [("FT540", "target")]
 
 
 def test_the_same_job_gives_the_same_files(tmp_path: Path) -> None:
     one, other = (composer(tmp_path / folder) for folder in "ab")
-    files = [exported(made, pipeline.compile_job(made, ["hardware=ascend"])) for made in (one, other)]
+    files = [kustomization(made, pipeline.compile_job(made, ["hardware=ascend"])) for made in (one, other)]
     assert files[0] == files[1]
 
 
@@ -272,7 +272,7 @@ def test_a_name_that_the_api_server_makes_up_is_refused(tmp_path: Path) -> None:
     made = composer(tmp_path)
     job = pipeline.compile_job(made, ["delivery=kubectl"])
     with pytest.raises(Rejected) as refused:
-        exported(made, job)
+        kustomization(made, job)
     assert [(d.code, d.subject) for d in refused.value.diagnostics] == [("FT540", "delivery.generate_name")]
 
 

@@ -1,4 +1,4 @@
-"""`ftgen export kustomize [OVERRIDES…]`: the same job as a kustomization."""
+"""`ftgen export kustomize [OVERRIDES…]`: a job as a kustomization."""
 
 from __future__ import annotations
 
@@ -18,38 +18,38 @@ KUSTOMIZE = "kustomize"
 
 
 def run(arguments: Arguments) -> int:
-    """Compile the job as a render would, then write it for kustomize; nothing is written when anything is wrong."""
+    """Compile the job as for a render and write it as a kustomization; write nothing if there is an error."""
     if arguments.overrides[:1] != (KUSTOMIZE,) or arguments.flags.out == "-":
         raise Usage("export takes a form, and there is one: ftgen export kustomize [OVERRIDES] [-o DIR]")
     if arguments.flags.multirun:
         raise Usage("export takes one job: name a point of the sweep, and leave out --multirun")
-    told = replace(arguments, overrides=arguments.overrides[1:])
+    of_job = replace(arguments, overrides=arguments.overrides[1:])
     try:
-        return _export(told)
+        return _export(of_job)
     except Rejected as rejected:
-        return output.reject(rejected, told)
+        return output.reject(rejected, of_job)
 
 
 def _export(arguments: Arguments) -> int:
     with request.located(arguments) as composer:
         job = pipeline.compile_job(composer, arguments.overrides)
-        noticed = request.locate(composer, arguments, job.diagnostics)
-        files = exported(composer, job)
-    output.tell(output.judged(noticed, arguments), arguments)
+        diagnostics = request.locate(composer, arguments, job.diagnostics)
+        files = kustomization(composer, job)
+    output.tell(output.judged(diagnostics, arguments), arguments)
     writing.write(files, Path(arguments.flags.out), arguments)
     return 0
 
 
-def exported(composer: Composer, job: Compiled) -> dict[str, bytes]:
-    """The kustomization of a compiled job.
+def kustomization(composer: Composer, job: Compiled) -> dict[str, bytes]:
+    """Return the files of a compiled job's kustomization.
 
     Raises:
-        Rejected: when it is no VolcanoJob, which overlays are patches of, or has no name.
+        Rejected: FT540, if it is no VolcanoJob, which overlays patch, or has no name.
     """
     spec = job.spec
     if spec.target != "vcjob":
-        told = "overlays are patches of a VolcanoJob, and this target is none"
-        raise Rejected([error("FT540", told, "target", spec.target, "choose target=vcjob")])
+        headline = "overlays are patches of a VolcanoJob, and this target is none"
+        raise Rejected([error("FT540", headline, "target", spec.target, "choose target=vcjob")])
     scripts = composer.scripts(spec.trainer.prepare_script, spec.trainer.script)
     base = lower.lower(Inputs(spec, llamafactory.configurations(spec), job.identity, scripts))
     patches = Workspace(composer).patches(job.identity.choices, spec.overlays)

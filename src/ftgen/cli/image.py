@@ -28,8 +28,8 @@ def run(arguments: Arguments) -> int:
             **(image.release_arguments(recipe, release) if release else {}),
             **_values(arguments.overrides, composer),
         }
-        noticed = image.validate(recipe, values, release)
-    output.tell(output.judged(noticed, arguments), arguments, beside=arguments.flags.out == "-")
+        diagnostics = image.validate(recipe, values, release)
+    output.tell(output.judged(diagnostics, arguments), arguments, beside=arguments.flags.out == "-")
     text = image.with_arguments(recipe, values)
     if arguments.flags.out == "-":
         sys.stdout.write(text)
@@ -40,17 +40,17 @@ def run(arguments: Arguments) -> int:
 
 
 def _recipe(spec: Spec, composer: Composer) -> str:
-    """The vendor's Dockerfile, the first on the search path."""
+    """Return the vendor's Dockerfile, the first on the search path."""
     name = image.recipe(spec.hardware.vendor)
     text = composer.text(str(name))
     if text is not None:
         return text
-    told = f"there is no recipe for an image of {spec.hardware.vendor}"
-    raise Rejected([error("FT557", told, "hardware.vendor", spec.hardware.vendor, f"write conf/{name.as_posix()}")])
+    headline = f"there is no recipe for an image of {spec.hardware.vendor}"
+    raise Rejected([error("FT557", headline, "hardware.vendor", spec.hardware.vendor, f"write conf/{name.as_posix()}")])
 
 
 def _values(overrides: Sequence[str], composer: Composer) -> Mapping[str, str]:
-    """The build arguments that the command line gives, read by Hydra's grammar."""
+    """Return the build arguments of the command line, parsed by Hydra's grammar."""
     parsed = composer.parse(overrides)
-    given = [override for override in parsed if override.key_or_group.startswith(_PREFIX)]
-    return {o.key_or_group.removeprefix(_PREFIX): "" if o.value() is None else str(o.value()) for o in given}
+    arguments = [override for override in parsed if override.key_or_group.startswith(_PREFIX)]
+    return {o.key_or_group.removeprefix(_PREFIX): "" if o.value() is None else str(o.value()) for o in arguments}
