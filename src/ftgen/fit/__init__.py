@@ -1,4 +1,4 @@
-"""How much memory and space a training takes: pure arithmetic over a model's shape and its arguments.
+"""Estimates of a training's memory and disk space: pure arithmetic over a model's shape and training arguments.
 
 Estimates are per card, per pod and per volume, in GiB (2**30 bytes).  The formulas, the measurements behind
 them and their accuracy are in docs/fit.md.

@@ -1,4 +1,4 @@
-"""Does it fit, and if not, what is the smallest change that does?"""
+"""Estimate of a training, verdict for a card, and the smallest change that makes the training fit."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from ftgen.fit.storage import disk, host
 from ftgen.fit.training import Training
 
 ROOM = 0.92
-"""Share of a card that may be planned: nine estimates in ten are within 8 percent of the measurement."""
+"""Share of a card that an estimate may fill: nine estimates in ten are within 8 percent of the measurement."""
 
 TENSOR_ERROR = 0.97
-"""The tensors alone are estimated within 3 percent, so that below this share they cannot be."""
+"""Lower bound of the tensors' actual size as a share of their estimate, which is within 3 percent."""
 
 CARDS = {
     "T4": 15360,
@@ -34,7 +34,7 @@ SHORTEST = 512
 
 
 class Verdict(StrEnum):
-    """What an estimate means for a card."""
+    """Whether an estimate fits a card."""
 
     FITS = "fits"
     TIGHT = "tight"
@@ -43,16 +43,16 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What a training takes, in GiB.
+    """Memory and space of a training, in GiB.
 
     Attributes:
-        terms: what fills one card at the fullest moment.
-        moment: that moment: `forward`, `loss` or `gradients`.
-        device_gib: the terms together; what `nvidia-smi` shows, and a vGPU limit must hold.
-        floor_gib: the most that tensors and context take, without blocks the allocator can give back.
-        host_terms: what fills the pod's memory.
-        model_terms: space wanted on the models' volume.
-        workspace_terms: space wanted on the workspace.
+        terms: memory of one card at its peak.
+        moment: moment of the peak: `forward`, `loss` or `gradients`.
+        device_gib: sum of the terms, which `nvidia-smi` shows and a vGPU limit must allow.
+        floor_gib: peak of tensors and context, without cached blocks, which the allocator can free.
+        host_terms: memory of the pod.
+        model_terms: space on the models' volume.
+        workspace_terms: space on the workspace.
         training: what is estimated.
     """
 
@@ -67,17 +67,17 @@ class Estimate:
 
     @property
     def host_gib(self) -> float:
-        """Memory of one pod, without `/dev/shm`."""
+        """Return the memory of one pod, without `/dev/shm`."""
         return sum(term.gib for term in self.host_terms)
 
     @property
     def models_gib(self) -> float:
-        """Space on the models' volume."""
+        """Return the space on the models' volume."""
         return sum(term.gib for term in self.model_terms)
 
     @property
     def workspace_gib(self) -> float:
-        """Space on the workspace."""
+        """Return the space on the workspace."""
         return sum(term.gib for term in self.workspace_terms)
 
 
@@ -87,8 +87,8 @@ class Change:
 
     Attributes:
         description: the change in words, for a diagnostic's help.
-        edits: arguments and their new values: LLaMA-Factory's names, or a key with a dot for ftgen's own.
-        estimate: what the changed training takes.
+        edits: arguments and their new values: names of LLaMA-Factory, or dotted keys of ftgen.
+        estimate: estimate of the changed training.
     """
 
     description: str
@@ -97,18 +97,18 @@ class Change:
 
 
 def estimate(training: Training) -> Estimate:
-    """What `training` takes on its fullest card, in its pod and on its volumes."""
-    fullest = peak(training)
+    """Estimate the memory of the fullest card and of its pod, and the space on the volumes."""
+    use = peak(training)
     models, workspace = disk(training)
     floor = max(moment.tensors_gib for moment in moments(training))
-    return Estimate(fullest.terms, fullest.moment, fullest.gib, floor, host(training), models, workspace, training)
+    return Estimate(use.terms, use.moment, use.gib, floor, host(training), models, workspace, training)
 
 
 def verdict(estimate: Estimate, available_gib: float) -> Verdict:
-    """Whether a card, or a share of one, with `available_gib` holds the training.
+    """Compare an estimate with the memory of a card, or of a share of one.
 
-    It does not when the tensors alone exceed the card even if they are overestimated.  It is tight when the
-    allocator's blocks or the estimate's error may exceed it.
+    It does not fit if the tensors alone exceed the card even when they are overestimated.  It is tight if cached
+    blocks or the estimate's error may exceed it.
     """
     if estimate.floor_gib * TENSOR_ERROR > available_gib:
         return Verdict.DOES_NOT_FIT
@@ -116,11 +116,11 @@ def verdict(estimate: Estimate, available_gib: float) -> Verdict:
 
 
 def smallest_change(training: Training, available_gib: float) -> Change | None:
-    """The change that costs the result least and makes the training fit.
+    """Find the change that makes the training fit and affects its result least.
 
-    None when nothing does, and when the training fits as it is.
+    Return None if nothing helps, or if the training fits unchanged.
 
-    In this order: checkpointing, as many rows at once as FSDP would accumulate, a smaller batch with as much more
+    Try in this order: checkpointing, as many rows at once as FSDP would accumulate, a smaller batch with more
     accumulation, shorter rows, a quantized base, adapters instead of all weights, ZeRO-3 or FSDP over more cards, a
     bigger card.
     """
@@ -137,22 +137,22 @@ _Edits = tuple[tuple[str, object], ...]
 
 
 def _candidates(training: Training) -> Iterator[tuple[Training, _Edits]]:
-    """Gentle steps alone, then together, then the ones that change the training's nature."""
-    yield from (*_checkpointing(training), *_at_once(training), *_batches(training), *_lengths(training))
-    squeezed, edits = _squeezed(training)
-    yield squeezed, edits
-    yield from _after(edits, _lengths(squeezed))
-    bases = ((training, ()), (squeezed, edits))
+    """Yield changes that keep the method, alone and together, then changes of the method, then of the sharding."""
+    yield from (*_checkpointing(training), *_single_pass(training), *_batches(training), *_lengths(training))
+    reduced, edits = _reduced(training)
+    yield reduced, edits
+    yield from _after(edits, _lengths(reduced))
+    bases = ((training, ()), (reduced, edits))
     for base, so_far in bases:
         yield from _after(so_far, _lighter(base))
-    for lighter, more in _lighter(squeezed):
+    for lighter, more in _lighter(reduced):
         yield from _after(edits + more, _lengths(lighter))
     for base, so_far in bases:
         yield from _after(so_far, _sharded(base))
 
 
 def _after(edits: _Edits, candidates: Iterable[tuple[Training, _Edits]]) -> Iterator[tuple[Training, _Edits]]:
-    """The candidates, each with the edits that led to it."""
+    """Prepend the edits that led to the candidates."""
     return ((training, edits + more) for training, more in candidates)
 
 
@@ -161,8 +161,8 @@ def _checkpointing(training: Training) -> Iterator[tuple[Training, _Edits]]:
         yield replace(training, checkpointing=True), (("disable_gradient_checkpointing", False),)
 
 
-def _at_once(training: Training) -> Iterator[tuple[Training, _Edits]]:
-    """The rows of an update in one pass, where FSDP would keep whole gradients from one to the next."""
+def _single_pass(training: Training) -> Iterator[tuple[Training, _Edits]]:
+    """Yield all rows of an update in one pass: FSDP keeps whole gradients between the passes of an update."""
     if training.fsdp and training.zero_stage and training.accumulation > 1:
         batch = training.batch * training.accumulation
         edits = (("per_device_train_batch_size", batch), ("gradient_accumulation_steps", 1))
@@ -185,15 +185,15 @@ def _lengths(training: Training) -> Iterator[tuple[Training, _Edits]]:
         yield replace(training, cutoff_len=length), (("cutoff_len", length),)
 
 
-def _squeezed(training: Training) -> tuple[Training, _Edits]:
-    """Checkpointing and one row a step, which leave the result as it is."""
+def _reduced(training: Training) -> tuple[Training, _Edits]:
+    """Return the training with checkpointing and one row per pass, which do not affect its result."""
     steps = [[*_checkpointing(training)], [*_batches(training)][-1:]]
     edits = tuple(edit for step in steps for _, edits in step for edit in edits)
     return replace(training, checkpointing=True, batch=1), edits
 
 
 def _lighter(training: Training) -> Iterator[tuple[Training, _Edits]]:
-    """Less that learns, then fewer bits for what does not."""
+    """Yield an adapter instead of all weights, then a quantized base."""
     if training.method in ("full", "pure_bf16"):
         adapted, edits = replace(training, method="lora"), (("finetuning_type", "lora"),)
         yield adapted, edits
@@ -203,36 +203,36 @@ def _lighter(training: Training) -> Iterator[tuple[Training, _Edits]]:
 
 
 def _sharded(training: Training) -> Iterator[tuple[Training, _Edits]]:
-    """Shares of all over the cards there are, then over more of one node; not for pure_bf16, which excludes it.
+    """Yield sharding over the present cards, then over more of one node; none for pure_bf16, which excludes it.
 
-    By ZeRO-3, but by FSDP what it shares already, and a mixture of experts, for which ZeRO-3 is far too slow.
+    Shard with ZeRO-3, or with FSDP if the training uses it, and for a mixture of experts: ZeRO-3 is far too slow there.
     """
     if training.method == "pure_bf16" or training.quantized_bits is not None:
         return
-    by_torch = training.fsdp or training.shape.experts > 0
-    way: _Edits = (("trainer.parallel", "fsdp"),) if by_torch else (("deepspeed", "z3"),)
+    by_fsdp = training.fsdp or training.shape.experts > 0
+    method: _Edits = (("trainer.parallel", "fsdp"),) if by_fsdp else (("deepspeed", "z3"),)
     nodes = training.world // training.devices
     for devices in (count for count in (1, 2, 4, 8) if count >= training.devices and count * nodes > 1):
         more = (("hardware.devices", devices),) if devices > training.devices else ()
-        shared = replace(training, zero_stage=3, deepspeed=not by_torch, fsdp=by_torch)
-        yield replace(shared, devices=devices, world=devices * nodes), (*more, *way)
+        sharded = replace(training, zero_stage=3, deepspeed=not by_fsdp, fsdp=by_fsdp)
+        yield replace(sharded, devices=devices, world=devices * nodes), (*more, *method)
 
 
 def _bigger_card(training: Training, available_gib: float) -> Change | None:
-    """The smallest larger card that holds the training as it is, or else made as light as it gets."""
-    squeezed, edits = _squeezed(training)
-    candidates: list[tuple[Training, _Edits]] = [(training, ()), (squeezed, edits), *_after(edits, _lighter(squeezed))]
-    needs = [(estimate(candidate), more) for candidate, more in candidates]
+    """Return the smallest larger card that fits the training unchanged, or else with ever stronger changes."""
+    reduced, edits = _reduced(training)
+    candidates: list[tuple[Training, _Edits]] = [(training, ()), (reduced, edits), *_after(edits, _lighter(reduced))]
+    estimates = [(estimate(candidate), more) for candidate, more in candidates]
     for card, mib in CARDS.items():
-        for needed, more in needs:
-            if mib / 1024 > available_gib and verdict(needed, mib / 1024) is Verdict.FITS:
+        for changed, more in estimates:
+            if mib / 1024 > available_gib and verdict(changed, mib / 1024) is Verdict.FITS:
                 also = f" and {_in_words(more)}" if more else ""
-                return Change(f"use a card with {mib / 1024:.0f} GiB or more ({card}){also}", more, needed)
+                return Change(f"use a card with {mib / 1024:.0f} GiB or more ({card}){also}", more, changed)
     return None
 
 
 def _in_words(edits: _Edits) -> str:
-    """The edits as assignments, with what keeps the batch the same size."""
+    """Format edits as assignments, with the accumulation that keeps the batch the same size."""
     text = " and ".join(f"{key}={_plain(value)}" for key, value in edits)
     if {key for key, _ in edits}.isdisjoint({"gradient_accumulation_steps"}) and "per_device_train_batch_size" in text:
         text += ", with gradient_accumulation_steps raised by the same factor"

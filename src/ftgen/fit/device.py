@@ -1,8 +1,8 @@
 """Peak memory of one card, phase by phase.
 
-A training step has three moments at which memory can peak: the loss is computed (`forward`), its gradient
-flows back through the output projection (`loss`), and the last gradients are made (`gradients`).  Each moment
-is a list of named terms that sum to what the card shows in use; the largest is the estimate.
+A training step has three moments at which memory can peak: it has computed the loss (`forward`), its gradient
+flows back through the output projection (`loss`), and it has computed the last gradients (`gradients`).  Each moment
+is a list of named terms that sum to the memory in use of the card; the largest sum is the estimate.
 
 Coefficients with a letter are bytes a token and layer: `h` hidden width, `q` query width, `k` key width, `i`
 MLP width, `v` vocabulary.  They are counted from what the operators of transformers' decoders save for the
@@ -19,13 +19,13 @@ from ftgen.fit.training import Training
 GIB = 2**30
 
 CONTEXT = 0.76 * GIB
-"""What the driver and CUDA's libraries take: 0.75 to 0.77 GiB on an H200 with torch 2.11."""
+"""Bytes of the driver and CUDA's libraries: 0.75 to 0.77 GiB on an H200 with torch 2.11."""
 
 SCALE_BITS = 0.13
-"""Bits a quantized weight takes for its scales: nf4 with double quantization, blocks of 64 in blocks of 256."""
+"""Bits of scales per quantized weight: nf4 with double quantization, blocks of 64 in blocks of 256."""
 
 PARTITIONED_OPTIMIZER, PARTITIONED_GRADIENTS, PARTITIONED_WEIGHTS = 1, 2, 3
-"""What each ZeRO stage partitions, beside what the stages before it do."""
+"""ZeRO stages by what each partitions in addition to the stages before it."""
 
 LIVE_PARAMETERS = 1_000_000_000
 """Parameters ZeRO-3 keeps gathered at once: `stage3_max_live_parameters` of LLaMA-Factory's ds_z3_config."""
@@ -36,15 +36,15 @@ REDUCE_BUCKET = 500_000_000
 
 @dataclass(frozen=True, slots=True)
 class Fragmentation:
-    """What PyTorch's caching allocator holds in blocks that fit nothing, as shares of what left them.
+    """Blocks that PyTorch's caching allocator keeps but cannot reuse, as shares of the tensors that left them.
 
-    The shares vary with the order of allocations, which no formula sees; see docs/fit.md for the spread.
+    The shares vary with the order of allocations, which no formula captures; see docs/fit.md for their spread.
 
     Attributes:
-        gradients: of the gradients, once they all exist.
-        last_gradients: of the last step's gradients, when the loss is computed.
-        casts: of autocast's half-precision weight copies, once every float32 gradient exists.
-        activations: of activations without checkpointing, once every gradient exists.
+        gradients: share of the gradients, once all exist.
+        last_gradients: share of the last step's gradients, when the loss is computed.
+        casts: share of autocast's half-precision weight copies, once every float32 gradient exists.
+        activations: share of the activations without checkpointing, once every gradient exists.
     """
 
     gradients: float = 0.15
@@ -58,7 +58,7 @@ MEASURED = Fragmentation()
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """A part of the memory, in GiB."""
+    """A named part of an estimate, in GiB."""
 
     name: str
     gib: float
@@ -66,29 +66,29 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class MemoryUse:
-    """The moment of a step at which the card is fullest, and what fills it then."""
+    """Memory use of a card at one moment of a step."""
 
     moment: str
     terms: tuple[Term, ...]
 
     @property
     def gib(self) -> float:
-        """All terms together."""
+        """Return the sum of all terms."""
         return sum(term.gib for term in self.terms)
 
     @property
     def tensors_gib(self) -> float:
-        """Without the cached blocks, which the allocator gives back before it fails."""
+        """Return the sum without cached blocks, which the allocator frees before it fails."""
         return sum(term.gib for term in self.terms if term.name != "cached blocks")
 
 
 def moments(training: Training, fragmentation: Fragmentation = MEASURED) -> tuple[MemoryUse, ...]:
-    """The moments of a training step at which the fullest card can be fullest."""
+    """Return the memory use of the fullest card at each moment that can be its peak."""
     return _forward(training, fragmentation), _loss(training, fragmentation), _gradients(training, fragmentation)
 
 
 def peak(training: Training, fragmentation: Fragmentation = MEASURED) -> MemoryUse:
-    """The fullest moment of a training step on the fullest card."""
+    """Return the largest memory use of the fullest card in a training step."""
     return max(moments(training, fragmentation), key=lambda moment: moment.gib)
 
 
@@ -104,7 +104,7 @@ def _moment(training: Training, name: str, **parts: float) -> MemoryUse:
 
 
 def _forward(training: Training, fragmentation: Fragmentation) -> MemoryUse:
-    """The loss is known: logits in half and float32, its log-softmax, and autocast's weight copies."""
+    """Return the use after the loss: logits in half and float32, their log-softmax, and autocast's weight copies."""
     return _moment(
         training,
         "forward",
@@ -117,7 +117,7 @@ def _forward(training: Training, fragmentation: Fragmentation) -> MemoryUse:
 
 
 def _loss(training: Training, fragmentation: Fragmentation) -> MemoryUse:
-    """The gradient of the log-softmax exists beside its input and output, all float32."""
+    """Return the use when the log-softmax has its input, output and gradient, all float32."""
     kept = 0 if training.checkpointing else _weight_copies(training)
     return _moment(
         training,
@@ -131,7 +131,7 @@ def _loss(training: Training, fragmentation: Fragmentation) -> MemoryUse:
 
 
 def _gradients(training: Training, fragmentation: Fragmentation) -> MemoryUse:
-    """Every gradient exists, and the first layer's activations still do."""
+    """Return the use when every gradient exists, and the first layer's activations still do."""
     gradients = _gradients_size(training)
     cached = fragmentation.gradients * gradients + fragmentation.casts * _weight_copies(training)
     if not training.checkpointing:
@@ -146,23 +146,24 @@ def _gradients(training: Training, fragmentation: Fragmentation) -> MemoryUse:
 
 
 def _layer_cached(training: Training) -> float:
-    """Blocks that the layers' own backward passes left behind, too small for logits."""
+    """Return the cached blocks of the layers' own backward passes, which are too small for logits."""
     return _layer_pass(training) if training.checkpointing else 0
 
 
 def _cached(training: Training, fragmentation: Fragmentation) -> float:
-    """Blocks beside the loss that serve nothing then: layers', half-precision logits', last gradients'."""
-    left = _gradients_size(training) * (1 if training.trains_adapter or training.fsdp else fragmentation.last_gradients)
-    return _layer_cached(training) + training.tokens * _logits(training, 2) + left
+    """Return the cached blocks at the loss: of layers, half-precision logits and the last step's gradients."""
+    share = 1 if training.trains_adapter or training.fsdp else fragmentation.last_gradients
+    last_gradients = _gradients_size(training) * share
+    return _layer_cached(training) + training.tokens * _logits(training, 2) + last_gradients
 
 
 def _half(training: Training) -> int:
-    """Bytes of a value in the compute precision."""
+    """Return the bytes of a value in the compute precision."""
     return 4 if training.precision == "fp32" else 2
 
 
 def _weights(training: Training) -> float:
-    """Bytes of the weights on one card.
+    """Return the bytes of the weights on one card.
 
     Frozen weights have the compute precision or the quantized size; trained ones are float32 (LLaMA-Factory
     casts them up) except under pure_bf16 and under DeepSpeed, whose float32 copy is optimizer state.
@@ -176,7 +177,7 @@ def _weights(training: Training) -> float:
 
 
 def _shards(training: Training, stage: int) -> int:
-    """Over how many cards ZeRO spreads what it partitions from `stage` on."""
+    """Return the number of cards over which ZeRO partitions what it partitions from `stage` on."""
     return training.world if training.zero_stage >= stage else 1
 
 
@@ -187,7 +188,7 @@ def _trained_bytes(training: Training) -> int:
 
 
 def _frozen_bytes(training: Training) -> float:
-    """A quantized base keeps embeddings, norms and output projection in half precision."""
+    """Return the bytes of frozen weights; a quantized base has half-precision embeddings, norms and projection."""
     if training.quantized_bits is None:
         return training.frozen * _half(training)
     linear = min(linear_parameters(training.shape), training.frozen)
@@ -195,7 +196,7 @@ def _frozen_bytes(training: Training) -> float:
 
 
 def _gathered(training: Training) -> int:
-    """What is assembled at once: ZeRO-3 up to its bound, FSDP a layer, the next one, and what no layer holds."""
+    """Return the bytes of weights gathered at once: ZeRO-3 up to its bound, FSDP two layers and all outside layers."""
     layer = layer_parameters(training.shape)
     if training.fsdp:
         return _half(training) * (training.parameters - (training.shape.layers - 2) * layer)
@@ -203,7 +204,7 @@ def _gathered(training: Training) -> int:
 
 
 def _reference(training: Training) -> float:
-    """A frozen copy of the base for DPO and KTO; adapters are switched off instead."""
+    """Return the bytes of the base's frozen copy for DPO and KTO; with adapters, disabling them replaces the copy."""
     if not training.uses_reference or (training.trains_adapter and not training.reference_model):
         return 0
     return training.parameters * _half(training) / _shards(training, PARTITIONED_WEIGHTS)
@@ -214,23 +215,23 @@ def _gradients_size(training: Training) -> float:
 
 
 def _accumulated(training: Training) -> float:
-    """Whole gradients that FSDP keeps from one batch of a step to the next, and spreads after the last."""
+    """Return the bytes of whole gradients that FSDP keeps between the batches of a step and shards after the last."""
     kept = training.fsdp and training.accumulation > 1 and training.zero_stage > 0
     return training.trainable * _half(training) if kept else 0
 
 
 def _optimizer(training: Training) -> float:
-    """AdamW's two moments in the weights' precision; DeepSpeed adds the float32 weights it steps on."""
+    """Return the bytes of optimizer states on one card."""
     if training.offload_optimizer:
         return 0
     return optimizer_bytes(training) / _shards(training, PARTITIONED_OPTIMIZER)
 
 
 def optimizer_bytes(training: Training) -> int:
-    """Bytes of the optimizer states of the whole model, over all cards.
+    """Return the bytes of the optimizer states of the whole model, over all cards.
 
-    Moments have the precision of the weights they belong to, float32 under DeepSpeed, which adds its float32 weights.
-    BAdam keeps a float32 copy, its gradient and two moments of the one layer that learns.
+    AdamW keeps two moments in the precision of the weights, float32 under DeepSpeed, which adds float32 weights.  BAdam
+    keeps a float32 copy, its gradient and two moments of the one layer that it trains.
     """
     if training.blockwise:
         return 16 * training.trainable
@@ -242,7 +243,7 @@ _STATE_BYTES = {"8 bits": 2, "no state": 0}
 
 
 def _moments_bytes(training: Training, value: int) -> int:
-    """A byte each for 8-bit moments; GaLore and APOLLO keep moments of a rank-`r` projection, and the projection."""
+    """Return the bytes of moments: one each at 8 bits; GaLore and APOLLO keep a rank-`r` projection and its moments."""
     if training.optimizer in _STATE_BYTES:
         return _STATE_BYTES[training.optimizer] * training.trainable
     if training.optimizer == "one moment":
@@ -257,7 +258,7 @@ def _moments_bytes(training: Training, value: int) -> int:
 
 
 def _communication(training: Training) -> float:
-    """Buckets in which gradients travel: DDP copies them all, ZeRO two buckets at a time, FSDP two layers whole."""
+    """Return the bytes of gradient buckets: all gradients with DDP, two buckets with ZeRO, two layers with FSDP."""
     if training.world == 1:
         return 0
     if training.fsdp:
@@ -268,19 +269,22 @@ def _communication(training: Training) -> float:
 
 
 def _weight_copies(training: Training) -> float:
-    """Half-precision copies that autocast caches of float32 weights for one forward pass; FSDP gathers them so."""
+    """Return the bytes of half-precision weight copies that autocast caches for a forward pass.
+
+    FSDP gathers the weights in half precision.
+    """
     float32 = _trained_bytes(training) == 4 and training.precision != "fp32" and not training.fsdp  # noqa: PLR2004 - bytes
     return 2 * training.trainable if float32 else 0
 
 
 def _residual(training: Training) -> int:
-    """Bytes of a value of the residual stream: that of the embedding that starts it."""
+    """Return the bytes of a value of the residual stream, which has the embedding's precision."""
     float32 = training.method == "full" and not (training.uses_deepspeed or training.fsdp)
     return 4 if float32 else _half(training)
 
 
 def _saved(training: Training) -> float:
-    """Activations that wait for the backward pass when the loss is computed."""
+    """Return the bytes of activations saved for the backward pass when the loss is computed."""
     if training.checkpointing:
         boundary = training.shape.hidden * _residual(training)
         return training.tokens * training.shape.layers * boundary
@@ -288,13 +292,13 @@ def _saved(training: Training) -> float:
 
 
 def _layer_saved(training: Training) -> float:
-    """Activations that one decoder layer saves, all tokens."""
-    counted = training.tokens * _attention_saved(training) + training.tokens * _mlp_saved(training)
-    return counted * _half(training) / 2 + _scores(training)
+    """Return the bytes of activations that one decoder layer saves for all tokens."""
+    half_precision = training.tokens * _attention_saved(training) + training.tokens * _mlp_saved(training)
+    return half_precision * _half(training) / 2 + _scores(training)
 
 
 def _attention_saved(training: Training) -> float:
-    """Norms, projections and attention of one layer, bytes a token.
+    """Return the bytes a token that one layer saves for norms, projections and attention.
 
     Every norm keeps its input in float32 (4h).  A trained norm also keeps its normalised values.  Query, key
     and value are kept (2q + 4k), as are key and value repeated for every query head (4q) and the output (2q).
@@ -310,9 +314,9 @@ def _attention_saved(training: Training) -> float:
 
 
 def _mlp_saved(training: Training) -> float:
-    """The MLP of one layer, bytes a token.
+    """Return the bytes a token that the MLP of one layer saves.
 
-    Its inputs, both halves, the activation and, where the down projection learns, their product.
+    It saves its inputs, both halves, the activation and, if the down projection is trained, their product.
     """
     shape = training.shape
     inputs = {"full": 4, "freeze": 0}.get(training.method, 4 if training.trains_adapter else 2)
@@ -321,28 +325,28 @@ def _mlp_saved(training: Training) -> float:
 
 
 def _scores(training: Training) -> float:
-    """Attention scores of one layer where no fused attention avoids them: float32 and half softmax."""
+    """Return the bytes of one layer's attention scores without fused attention: float32 and half softmax."""
     if training.flash_attn != "disabled":
         return 0
     return 6 * training.rows * training.shape.heads * training.cutoff_len**2
 
 
 def _layer_pass(training: Training) -> float:
-    """What one layer takes while its backward pass runs: its activations, and a dequantized weight."""
+    """Return the bytes of one layer's backward pass: its activations and dequantized weights."""
     dequantized = 2 * layer_parameters(training.shape) if training.quantized_bits else 0
     return _layer_saved(training) + dequantized
 
 
 def _final_norm(training: Training) -> float:
-    """The last norm's float32 input and its output, which the output projection keeps."""
+    """Return the bytes of the last norm's float32 input and its output, which the output projection keeps."""
     return training.tokens * training.shape.hidden * (4 + 2 * _residual(training))
 
 
 def _logits(training: Training, bytes_each: int) -> float:
-    """Bytes a token around the loss, `bytes_each` for every word of the vocabulary.
+    """Return the bytes a token at the loss, `bytes_each` for every entry of the vocabulary.
 
-    A preference loss holds the policy's logits and their log-softmax (8) while the reference's pass, over a
-    copy (12).  A reward model computes logits but no loss over them.  A softcap keeps its tanh.
+    A preference loss keeps the policy's logits and their log-softmax (8) during the reference's pass over a copy
+    (12).  A reward model computes logits but no loss over them.  A softcap keeps its tanh.
     """
     if training.liger:
         return 0
@@ -353,7 +357,7 @@ def _logits(training: Training, bytes_each: int) -> float:
 
 
 def _embedding_gradient(training: Training) -> float:
-    """Copies of a trained embedding's gradient while the output projection's is added to it."""
-    whole = training.trains_all_weights and not training.blockwise
-    copies = 4 if whole and training.shape.tied_embeddings else 0
+    """Return the bytes of a tied embedding's gradient copies while the output projection's gradient is added."""
+    trained = training.trains_all_weights and not training.blockwise
+    copies = 4 if trained and training.shape.tied_embeddings else 0
     return copies * training.shape.vocab * training.shape.hidden
