@@ -1,4 +1,4 @@
-"""A decoder-only language model as numbers: what its `config.json` says, and the sizes that follow."""
+"""Shape of a decoder-only language model: the sizes of its `config.json`, and parameter counts derived from them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Shape:
         fused_qkv: one linear layer for query, key and value (Phi).
         fused_gate_up: one linear layer for both halves of the MLP's input (Phi, GLM-4).
         experts: experts of a mixture, 0 for a dense model.
-        experts_per_token: experts that see each token.
+        experts_per_token: experts that process each token.
         expert_intermediate: width of one expert's MLP.
         vision_parameters: parameters of a vision tower with its projector, which stay frozen.
     """
@@ -53,37 +53,37 @@ class Shape:
 
     @classmethod
     def of(cls, mapping: Mapping[str, Any]) -> Shape:
-        """The shape that a `conf/model` file's `shape` mapping describes; unknown keys raise TypeError."""
+        """Build a shape from the `shape` mapping of a `conf/model` file; unknown keys raise TypeError."""
         return cls(**mapping)
 
     @property
     def query(self) -> int:
-        """Width of all query heads together."""
+        """Return the width of all query heads together."""
         return self.heads * self.head_dim
 
     @property
     def key(self) -> int:
-        """Width of all key heads together; the values' is the same."""
+        """Return the width of all key heads together, which equals that of all value heads."""
         return self.kv_heads * self.head_dim
 
     @property
     def mlp_width(self) -> int:
-        """Intermediate values that one token causes in one layer."""
+        """Return the intermediate values of one token in one layer."""
         return self.experts_per_token * self.expert_intermediate if self.experts else self.intermediate
 
     @property
     def mlp_copies(self) -> int:
-        """How many times a token's hidden state enters an MLP: once, or once an expert."""
+        """Return the number of MLPs that process a token's hidden state: one, or its experts."""
         return self.experts_per_token if self.experts else 1
 
     @property
     def norms(self) -> int:
-        """RMSNorms over the residual stream in one layer."""
+        """Return the number of RMSNorms over the residual stream in one layer."""
         return 4 if self.sandwich_norms else 2
 
 
 def linear_layers(shape: Shape) -> dict[str, tuple[int, int, int]]:
-    """The linear layers of one decoder layer: name -> (how many, inputs, outputs)."""
+    """Return the linear layers of one decoder layer: name -> (count, inputs, outputs)."""
     attention = {"o_proj": (1, shape.query, shape.hidden)}
     if shape.fused_qkv:
         attention["qkv_proj"] = (1, shape.hidden, shape.query + 2 * shape.key)
@@ -104,12 +104,12 @@ def _mlp(shape: Shape) -> dict[str, tuple[int, int, int]]:
 
 
 def linear_parameters(shape: Shape) -> int:
-    """Weights of the linear layers of the whole decoder, biases and output projection not counted."""
+    """Count the weights of all linear layers of the decoder, without biases and output projection."""
     return shape.layers * sum(count * i * o for count, i, o in linear_layers(shape).values())
 
 
 def layer_parameters(shape: Shape) -> int:
-    """Parameters of one decoder layer."""
+    """Count the parameters of one decoder layer."""
     bias = shape.query + 2 * shape.key if shape.qkv_bias else 0
     head_norms = 2 * shape.head_dim if shape.qk_norm else 0
     linear = sum(count * i * o for count, i, o in linear_layers(shape).values())
@@ -117,25 +117,25 @@ def layer_parameters(shape: Shape) -> int:
 
 
 def parameters(shape: Shape) -> int:
-    """All parameters of the model, exactly, the frozen vision tower included."""
+    """Count all parameters of the model exactly, including the frozen vision tower."""
     embeddings = shape.vocab * shape.hidden * (1 if shape.tied_embeddings else 2)
     return embeddings + shape.layers * layer_parameters(shape) + shape.hidden + shape.vision_parameters
 
 
 def adapter_parameters(shape: Shape, rank: int, target: str = "all") -> int:
-    """Parameters of LoRA adapters of `rank` on the linear layers that `target` names.
+    """Count the parameters of LoRA adapters on the linear layers that `target` names.
 
     Args:
-        shape: the base model.
+        shape: shape of the base model.
         rank: `lora_rank`.
-        target: `lora_target`: `all`, or module names with commas between them.  Names that the model does
-            not have count nothing.
+        target: `lora_target`: `all`, or comma-separated module names.  Names that the model does not have count
+            nothing.
     """
-    wanted = {name.strip() for name in target.split(",")}
+    targets = {name.strip() for name in target.split(",")}
     return shape.layers * sum(
         count * rank * (inputs + outputs)
         for name, (count, inputs, outputs) in linear_layers(shape).items()
-        if "all" in wanted or name in wanted
+        if "all" in targets or name in targets
     )
 
 
@@ -143,6 +143,6 @@ _EMBEDDINGS = ("embed_tokens", "lm_head", "wte", "word_embeddings", "output_laye
 
 
 def embedding_parameters(shape: Shape, names: str) -> int:
-    """Parameters of the embeddings and output projections among module names with commas between them."""
-    wanted = {name.strip() for name in names.split(",")}
-    return shape.vocab * shape.hidden * len(wanted.intersection(_EMBEDDINGS))
+    """Count the parameters of the embeddings and output projections among comma-separated module names."""
+    modules = {name.strip() for name in names.split(",")}
+    return shape.vocab * shape.hidden * len(modules.intersection(_EMBEDDINGS))

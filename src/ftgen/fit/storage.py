@@ -1,4 +1,4 @@
-"""Host memory of one pod and space on its volumes.  Reasoned from what LLaMA-Factory writes, not measured."""
+"""Host memory of one pod and space on its volumes, derived from the files that LLaMA-Factory writes, not measured."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ from ftgen.fit.device import GIB, PARTITIONED_WEIGHTS, Term, optimizer_bytes
 from ftgen.fit.training import Training
 
 PROCESS = 5.0
-"""GiB a training process takes for Python, torch, CUDA's host side and the tokenised data of a small set."""
+"""GiB of a training process for Python, torch, CUDA's host side and a small tokenised data set."""
 
 SHARD = 5e9 / GIB
 """GiB of one weight file: transformers' and LLaMA-Factory's `export_size` default of 5 GB."""
 
 MERGING = 1.25
-"""Merging on the CPU holds the base and, layer by layer, what is being added to it."""
+"""Memory of merging on the CPU as a multiple of the base: the base and, layer by layer, the sum added to it."""
 
 LFS_COPIES = 2
-"""git-lfs keeps its object store beside the checkout, and beside what it pushes."""
+"""Copies of a file under git-lfs: its object store duplicates what is checked out or pushed."""
 
 
 def weights_gib(training: Training) -> float:
-    """The published weights, in half precision."""
+    """Return the size of the published weights, in half precision."""
     return 2 * training.parameters / GIB
 
 
 def host(training: Training) -> tuple[Term, ...]:
-    """Memory of the pod at its fuller moment, training or merging; `/dev/shm` comes on top.
+    """Return the pod's memory during training or merging, whichever is larger, without `/dev/shm`.
 
-    Weights are loaded file by file straight to the card, so that a process holds one file at a time.
+    A process loads weights file by file to the card, so that it holds one file at a time.
     """
     train = _training_host(training)
     merge = _merging_host(training)
@@ -41,19 +41,22 @@ def _training_host(training: Training) -> tuple[Term, ...]:
         "weight files": training.devices * file,
         "offloaded optimizer": share * optimizer_bytes(training) / GIB * training.offload_optimizer,
         "offloaded weights": share * weights_gib(training) * training.offload_parameters,
-        "gathered weights": weights_gib(training) * _gathers(training),
+        "gathered weights": weights_gib(training) * _gathers_model(training),
         "weights before they are spread": training.devices * weights_gib(training) * _loaded_copies(training),
     }
     return tuple(Term(name, gib) for name, gib in sizes.items() if gib)
 
 
-def _gathers(training: Training) -> bool:
-    """ZeRO-3 assembles the whole model on the first process to save it."""
+def _gathers_model(training: Training) -> bool:
+    """Return whether the first process gathers the whole model to save it, as under ZeRO-3."""
     return training.zero_stage == PARTITIONED_WEIGHTS and not training.trains_adapter and not training.fsdp
 
 
 def _loaded_copies(training: Training) -> int:
-    """Under FSDP every process makes room for the whole model on the host first, float32 where it learns."""
+    """Return the half-precision copies of the model that a process allocates on the host before sharding.
+
+    FSDP allocates the whole model, in float32 where it is trained, which counts as two.
+    """
     return 0 if not training.fsdp else 1 if training.trains_adapter else 2
 
 
@@ -65,19 +68,19 @@ def _merging_host(training: Training) -> tuple[Term, ...]:
 
 
 def checkpoint_gib(training: Training) -> float:
-    """One checkpoint: what learned, or with freeze and full the whole model, and the optimizer."""
+    """Return the size of a checkpoint: trained weights, or with freeze and full the whole model, and the optimizer."""
     half = (training.method == "pure_bf16" or training.uses_deepspeed) and not training.trains_adapter
-    learned = training.trainable * (2 if half else 4)
-    model = learned if training.trains_adapter else learned + 2 * training.frozen
+    trained = training.trainable * (2 if half else 4)
+    model = trained if training.trains_adapter else trained + 2 * training.frozen
     optimizer = 0 if training.save_only_model else optimizer_bytes(training)
     return (model + optimizer) / GIB
 
 
 def disk(training: Training) -> tuple[tuple[Term, ...], tuple[Term, ...]]:
-    """Space wanted on the models' volume and on the workspace.
+    """Return the space on the models' volume and on the workspace.
 
-    The workspace holds the checkpoints that are kept, the one being written before the oldest is removed, and
-    what is pushed, which git-lfs copies once more.
+    The workspace holds the kept checkpoints, the new one that is written before the oldest is removed, and the pushed
+    model, which git-lfs copies once more.
     """
     models = Term("base model with its git-lfs objects", LFS_COPIES * weights_gib(training))
     checkpoints = (training.checkpoints_kept + 1) * checkpoint_gib(training)
@@ -88,7 +91,7 @@ def disk(training: Training) -> tuple[tuple[Term, ...], tuple[Term, ...]]:
 
 
 def _result_gib(training: Training) -> float:
-    """The pushed model: merged in half precision, or as full and freeze leave it, with float32 in it."""
+    """Return the size of the pushed model: merged in half precision, or with float32 weights of full and freeze."""
     if training.trains_adapter or training.method == "pure_bf16" or training.uses_deepspeed:
         return weights_gib(training)
     return (4 * training.trainable + 2 * training.frozen) / GIB

@@ -1,4 +1,4 @@
-"""One training configuration, as far as memory depends on it."""
+"""Training configuration, restricted to the arguments that memory and space depend on."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ Method = Literal["lora", "qlora", "oft", "freeze", "full", "pure_bf16"]
 Stage = Literal["pt", "sft", "rm", "dpo", "kto"]
 Precision = Literal["fp16", "bf16", "fp32"]
 Optimizer = Literal["adamw", "one moment", "8 bits", "no state", "low rank", "block"]
-"""What an optimizer keeps: two moments a weight, one (Lion, Muon), two of a byte each, none or factors (SGD,
-Adafactor), moments of a projection (GaLore, APOLLO), or everything for one layer at a time (BAdam)."""
+"""Optimizers by their state: two moments a weight, one (Lion, Muon), two of a byte each, none or factors (SGD,
+Adafactor), moments of a projection (GaLore, APOLLO), or all states of one layer at a time (BAdam)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """What LLaMA-Factory is asked to do, in its own terms.
+    """A training with LLaMA-Factory, in the terms of its arguments.
 
     Attributes:
         shape: the base model.
@@ -26,30 +26,30 @@ class Training:
         stage: `stage`.
         batch: `per_device_train_batch_size`.
         accumulation: `gradient_accumulation_steps`, which cost memory under FSDP alone.
-        cutoff_len: `cutoff_len`; every row is taken to be full.
+        cutoff_len: `cutoff_len`; every row is assumed to be full.
         checkpointing: gradient checkpointing, on unless `disable_gradient_checkpointing`.
         precision: `bf16`, `fp16`, or neither.
         lora_rank: `lora_rank`; of OFT, the rank of an adapter with as many parameters.
         lora_target: `lora_target`.
         quantization_bit: `quantization_bit`, or null.
-        freeze_layers: `freeze_trainable_layers`; only its size matters.
-        zero_stage: what is spread over the cards, as ZeRO counts it: DeepSpeed's stage, or 2 or 3 under FSDP.
-        deepspeed: a DeepSpeed engine runs the training, at whatever stage.
-        fsdp: PyTorch's FSDP spreads, whose float32 weights need no second copy.
-        offload_optimizer: the optimizer is kept on the host.
-        offload_parameters: the weights are kept on the host.
+        freeze_layers: `freeze_trainable_layers`; only its absolute value matters.
+        zero_stage: sharding over the cards as a ZeRO stage: DeepSpeed's stage, or 2 or 3 under FSDP.
+        deepspeed: whether a DeepSpeed engine runs the training, at any stage.
+        fsdp: whether PyTorch's FSDP shards the training; its float32 weights need no second copy.
+        offload_optimizer: whether the host keeps the optimizer states.
+        offload_parameters: whether the host keeps the weights.
         world: cards of all nodes together.
         devices: cards of one node.
-        reference_model: a model of its own is loaded to compare with, as large as the base.
-        optimizer: what the optimizer keeps of each weight that learns.
+        reference_model: whether a separate reference model is loaded, as large as the base.
+        optimizer: optimizer by its state for each trained weight.
         optimizer_rank: `galore_rank` or `apollo_rank`.
-        additional_target: modules that learn whole beside adapters; embeddings alone are counted.
-        reference_free: the preference loss needs no reference model (`orpo`, `simpo`).
+        additional_target: modules trained in full in addition to adapters; only embeddings are counted.
+        reference_free: whether the preference loss needs no reference model (`orpo`, `simpo`).
         flash_attn: `flash_attn`; `disabled` materialises the attention scores.
         liger: `enable_liger_kernel`, which never materialises the logits.
         checkpoints_kept: checkpoints that stay on disk (`save_total_limit`).
-        save_only_model: checkpoints without the optimizer.
-        merge: adapters are merged into a copy of the base, on the CPU, which is pushed.
+        save_only_model: whether checkpoints have no optimizer states.
+        merge: whether adapters are merged on the CPU into a copy of the base, which is pushed.
     """
 
     shape: Shape
@@ -84,37 +84,37 @@ class Training:
 
     @property
     def parameters(self) -> int:
-        """Parameters of the base model."""
+        """Count the parameters of the base model."""
         return parameters(self.shape)
 
     @property
     def trains_adapter(self) -> bool:
-        """The base stays as it is and an adapter learns."""
+        """Return whether an adapter is trained and the base is frozen."""
         return self.method in ("lora", "qlora", "oft")
 
     @property
     def uses_reference(self) -> bool:
-        """The loss compares with a reference model."""
+        """Return whether the loss compares with a reference model."""
         return self.stage in ("dpo", "kto") and not self.reference_free
 
     @property
     def uses_deepspeed(self) -> bool:
-        """DeepSpeed owns weights, gradients and optimizer."""
+        """Return whether DeepSpeed manages weights, gradients and optimizer."""
         return self.deepspeed or (self.zero_stage > 0 and not self.fsdp)
 
     @property
     def trains_all_weights(self) -> bool:
-        """Every weight of the language model may learn, as GaLore, APOLLO and BAdam want it."""
+        """Return whether every weight of the language model is trainable, as GaLore, APOLLO and BAdam require."""
         return self.method in ("full", "pure_bf16")
 
     @property
     def blockwise(self) -> bool:
-        """One layer learns at a time."""
+        """Return whether one layer at a time is trained (BAdam)."""
         return self.trains_all_weights and self.optimizer == "block"
 
     @property
     def trainable(self) -> int:
-        """Parameters that learn."""
+        """Count the trained parameters; with BAdam, those of one layer."""
         if self.trains_adapter:
             adapters = adapter_parameters(self.shape, self.lora_rank, self.lora_target)
             return adapters + embedding_parameters(self.shape, self.additional_target)
@@ -126,20 +126,20 @@ class Training:
 
     @property
     def frozen(self) -> int:
-        """Parameters of the base that do not learn."""
+        """Count the parameters of the base that are not trained."""
         return self.parameters if self.trains_adapter else self.parameters - self.trainable
 
     @property
     def quantized_bits(self) -> int | None:
-        """Bits a weight of the quantized base has, or null; QLoRA means 4 unless it says otherwise."""
+        """Return the bits of a weight of the quantized base, None without quantization; QLoRA has 4 by default."""
         return self.quantization_bit or (4 if self.method == "qlora" else None)
 
     @property
     def rows(self) -> int:
-        """Sequences in one forward pass: a preference pair is two."""
+        """Return the sequences of one forward pass; a preference pair is two."""
         return self.batch * (2 if self.stage in ("dpo", "rm") else 1)
 
     @property
     def tokens(self) -> int:
-        """Tokens in one forward pass on one card."""
+        """Return the tokens of one forward pass on one card."""
         return self.rows * self.cutoff_len
