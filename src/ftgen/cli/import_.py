@@ -76,7 +76,7 @@ class _User:
     def compiled(self, imported: ImportedConfig, documents: Sequence[Any] = ()) -> Compiled:
         """Compile an imported configuration with its overlay, which is not written yet."""
         words = (*selection(imported), *self.overrides)
-        workspace = _WithResidual(self.composer, documents)
+        workspace = _WithLeftover(self.composer, documents)
         composition = self.composer.compose(self.composer.parse(words))
         try:
             return pipeline.compile_composition(composition, words, workspace)
@@ -231,7 +231,7 @@ def _without_unwritten(found: Diagnostic) -> Diagnostic:
 _UNWRITTEN = Path("residual.yaml")
 
 
-class _WithResidual(Workspace):
+class _WithLeftover(Workspace):
     """A workspace with the overlay that the import is about to write."""
 
     def __init__(self, composer: Composer, documents: Sequence[Any]) -> None:
