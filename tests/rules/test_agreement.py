@@ -2,7 +2,7 @@ import pytest
 
 from ftgen.diagnostics import Severity
 from ftgen.rules import AGREEMENT, every
-from ftgen.rules.plugins import parse
+from ftgen.rules.plugins import parse_flags
 from ftgen.validation import RULES, Context, validate
 
 STAGE = "agreement"
@@ -61,6 +61,6 @@ def test_what_only_may_go_wrong_is_a_warning():
     ],
 )
 def test_arguments_are_read_as_go_reads_flags(arguments, values, stopped_at):
-    parsed = parse("pytorch", arguments, (1, 12, 4))
+    parsed = parse_flags("pytorch", arguments, (1, 12, 4))
 
     assert (dict(parsed.values), parsed.stopped_at) == (values, stopped_at)

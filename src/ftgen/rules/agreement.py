@@ -53,8 +53,8 @@ def unread_plugin_argument(job: Job) -> Iterator[Finding]:
     """
     for name, arguments in job.plugins.items():
         if isinstance(arguments, list) and arguments:
-            parsed = plugins.parse(name, tuple(strings(arguments)), job.version)
-            if parsed.stopped_at is not None and name in plugins.known(job.version):
+            parsed = plugins.parse_flags(name, tuple(strings(arguments)), job.version)
+            if parsed.stopped_at is not None and name in plugins.available(job.version):
                 known = ", ".join(f"--{flag}" for flag in plugins.flags(name, job.version)) or "none"
                 all_lost = parsed.stopped_at == len(strings(arguments)) - 1 and "no flag --" in parsed.reason
                 yield Finding(
@@ -90,7 +90,7 @@ def plugin_without_its_tasks(job: Job) -> Iterator[Finding]:
 
 
 def _role(job: Job, plugin: str, role: str) -> str:
-    return plugins.parse(plugin, tuple(strings(job.plugins.get(plugin))), job.version).values.get(role, role)
+    return plugins.parse_flags(plugin, tuple(strings(job.plugins.get(plugin))), job.version).values.get(role, role)
 
 
 def _ranked(job: Job) -> bool:

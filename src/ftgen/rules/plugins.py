@@ -17,11 +17,11 @@ from ftgen.rules import ADMISSION
 from ftgen.validation import Finding, rule
 from ftgen.validation.manifest import Job, Version, strings
 
-Kind = Literal["bool", "int", "string"]
+FlagType = Literal["bool", "int", "string"]
 
-_ROLES: dict[str, Kind] = {"master": "string", "worker": "string"}
+_ROLES: dict[str, FlagType] = {"master": "string", "worker": "string"}
 
-_FLAGS: dict[str, dict[str, Kind]] = {
+_FLAGS: dict[str, dict[str, FlagType]] = {
     "env": {},
     "svc": {"publish-not-ready-addresses": "bool", "disable-network-policy": "bool"},
     "ssh": {
@@ -50,7 +50,7 @@ _FLAGS: dict[str, dict[str, Kind]] = {
         "clientPort": "int",
     },
 }
-_FLAGS_SINCE: tuple[tuple[Version, str, dict[str, Kind]], ...] = (
+_FLAGS_SINCE: tuple[tuple[Version, str, dict[str, FlagType]], ...] = (
     (
         (1, 14, 0),
         "pytorch",
@@ -67,7 +67,7 @@ _INTEGER = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Arguments:
+class ParsedFlags:
     """What Go's flag parser makes of a plugin's arguments.
 
     Attributes:
@@ -82,20 +82,20 @@ class Arguments:
 
 
 @lru_cache(maxsize=16)
-def known(version: Version) -> tuple[str, ...]:
+def available(version: Version) -> tuple[str, ...]:
     """The plugins this Volcano has."""
     return tuple(name for name in _FLAGS if version >= _SINCE.get(name, (0, 0, 0)))
 
 
 @lru_cache(maxsize=64)
-def flags(plugin: str, version: Version) -> Mapping[str, Kind]:
+def flags(plugin: str, version: Version) -> Mapping[str, FlagType]:
     """The flags of a plugin in this Volcano; none of an unknown plugin."""
     later = {f: k for since, name, more in _FLAGS_SINCE if name == plugin and version >= since for f, k in more.items()}
     return {**_FLAGS.get(plugin, {}), **later}
 
 
 @lru_cache(maxsize=256)
-def parse(plugin: str, arguments: tuple[str, ...], version: Version) -> Arguments:
+def parse_flags(plugin: str, arguments: tuple[str, ...], version: Version) -> ParsedFlags:
     """The arguments as Go's flag parser reads them: up to the first it cannot, and not beyond."""
     declared = flags(plugin, version)
     values: dict[str, str] = {}
@@ -108,13 +108,13 @@ def parse(plugin: str, arguments: tuple[str, ...], version: Version) -> Argument
             else:
                 value, at = arguments[at + 1], at + 1
         if reason or (reason := _unreadable(name, value, declared[name])):
-            return Arguments(values, at, reason)
+            return ParsedFlags(values, at, reason)
         values[name] = value
         at += 1
-    return Arguments(values)
+    return ParsedFlags(values)
 
 
-def _split(argument: str, declared: Mapping[str, Kind]) -> tuple[str, str, str, str]:
+def _split(argument: str, declared: Mapping[str, FlagType]) -> tuple[str, str, str, str]:
     """Name, `=` or nothing, value (that of a bare boolean: true) and the reason why this is no flag."""
     if not argument.startswith("-") or argument == "-":
         return "", "", "", f"{argument!r} does not begin with dashes and ends the flags"
@@ -129,7 +129,7 @@ def _split(argument: str, declared: Mapping[str, Kind]) -> tuple[str, str, str, 
     return name, equals, value if equals else "true", ""
 
 
-def _unreadable(name: str, value: str, kind: Kind) -> str:
+def _unreadable(name: str, value: str, kind: FlagType) -> str:
     if kind == "bool" and value not in _BOOLEANS:
         return f"--{name} is true or false, not {value!r}"
     if kind == "int" and not _INTEGER.fullmatch(value):
@@ -147,7 +147,7 @@ def unknown_plugin(job: Job) -> Iterator[Finding]:
     Refused: `plugins: {SVC: []}`.
     Write: `plugins: {svc: []}`.
     """
-    there = known(job.version)
+    there = available(job.version)
     for name in job.plugins:
         if name not in there:
             yield Finding(
@@ -169,7 +169,7 @@ def mpi_without_master(job: Job) -> Iterator[Finding]:
     """
     if "mpi" not in job.plugins or not job.tasks:
         return
-    given = parse("mpi", tuple(strings(job.plugins["mpi"])), job.version).values
+    given = parse_flags("mpi", tuple(strings(job.plugins["mpi"])), job.version).values
     for role in ("master", "worker") if job.version < (1, 15, 0) else ("master",):
         name = given.get(role, role)
         if all(task.name != name for task in job.tasks):

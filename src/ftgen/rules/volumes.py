@@ -109,7 +109,7 @@ def _plugin_mounts(job: Job) -> dict[str, str]:
     if isinstance(job.plugins.get("svc"), list):
         mounts["/etc/volcano"] = "the svc plugin"
     if isinstance(job.plugins.get("ssh"), list):
-        given = plugins.parse("ssh", tuple(strings(job.plugins["ssh"])), job.version).values
+        given = plugins.parse_flags("ssh", tuple(strings(job.plugins["ssh"])), job.version).values
         mounts[given.get("ssh-key-file-path", "/root/.ssh")] = "the ssh plugin"
     return mounts
 
