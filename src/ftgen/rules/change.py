@@ -18,7 +18,7 @@ from ftgen.text.paths import child
 from ftgen.validation import Context, Finding, rule
 from ftgen.validation.manifest import NEWEST, Job, Version, amount, entries, mapping, number, text
 
-Change = Literal["no-op", "metadata", "in-place", "new run"]
+ChangeClass = Literal["no-op", "metadata", "in-place", "new run"]
 
 _AMOUNT_MAPS = frozenset(("limits", "requests", "overhead", "capacity"))
 _AMOUNTS = frozenset(("sizeLimit", "divisor"))
@@ -77,7 +77,7 @@ _UNITS = {
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")
 
 
-def change_class(old: dict[str, Any], new: dict[str, Any], *, volcano_version: Version = NEWEST) -> Change:
+def change_class(old: dict[str, Any], new: dict[str, Any], *, volcano_version: Version = NEWEST) -> ChangeClass:
     """What it takes to get from the job `old` to the job `new`.
 
     `no-op`: they mean the same. `metadata`: only labels, annotations and the like differ, which the job
