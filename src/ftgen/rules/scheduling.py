@@ -15,7 +15,7 @@ _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 _PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 _LARGEST_WEIGHT = 100
 
-Problem = tuple[str, str]
+_Problem = tuple[str, str]
 
 
 @rule("FT366", "bad-toleration", on=ADMISSION)
@@ -34,7 +34,7 @@ def bad_toleration(job: Job) -> Iterator[Finding]:
                 yield Finding(message, f"{pod.spec_path}.tolerations[{i}].{field}", text(toleration.get(field)))
 
 
-def _toleration_problems(toleration: dict[str, Any]) -> Iterator[Problem]:
+def _toleration_problems(toleration: dict[str, Any]) -> Iterator[_Problem]:
     key, value = text(toleration.get("key")), text(toleration.get("value"))
     operator, effect = text(toleration.get("operator")), text(toleration.get("effect"))
     if key and not kube.is_qualified_name(key):
@@ -69,7 +69,7 @@ def bad_node_affinity(job: Job) -> Iterator[Finding]:
             yield Finding(message, f"{pod.spec_path}.affinity.nodeAffinity.{where}")
 
 
-def _node_affinity_problems(affinity: dict[str, Any]) -> Iterator[Problem]:
+def _node_affinity_problems(affinity: dict[str, Any]) -> Iterator[_Problem]:
     if isinstance(affinity.get(_REQUIRED), dict):
         terms = entries(affinity[_REQUIRED].get("nodeSelectorTerms"))
         if not terms:
@@ -84,7 +84,7 @@ def _node_affinity_problems(affinity: dict[str, Any]) -> Iterator[Problem]:
         )
 
 
-def _node_term_problems(term: dict[str, Any], where: str, *, strict: bool) -> Iterator[Problem]:
+def _node_term_problems(term: dict[str, Any], where: str, *, strict: bool) -> Iterator[_Problem]:
     for i, requirement in entries(term.get("matchExpressions")):
         yield from _requirement_problems(requirement, f"{where}.matchExpressions[{i}]", node=True, strict=strict)
     for i, requirement in entries(term.get("matchFields")):
@@ -96,7 +96,7 @@ def _node_term_problems(term: dict[str, Any], where: str, *, strict: bool) -> It
 
 def _requirement_problems(
     requirement: dict[str, Any], where: str, *, node: bool = False, strict: bool = True
-) -> Iterator[Problem]:
+) -> Iterator[_Problem]:
     operator, values = text(requirement.get("operator")), strings(requirement.get("values"))
     if not kube.is_qualified_name(text(requirement.get("key"))):
         yield f"{where}.key", f"{text(requirement.get('key'))!r} is no label key"
@@ -131,7 +131,7 @@ def bad_pod_affinity(job: Job) -> Iterator[Finding]:
                 yield Finding(message, f"{pod.spec_path}.affinity.{kind}.{where}")
 
 
-def _pod_affinity_problems(affinity: dict[str, Any]) -> Iterator[Problem]:
+def _pod_affinity_problems(affinity: dict[str, Any]) -> Iterator[_Problem]:
     for i, term in entries(affinity.get(_REQUIRED)):
         yield from _pod_term_problems(term, f"{_REQUIRED}[{i}]")
     for i, weighted in entries(affinity.get(_PREFERRED)):
@@ -140,7 +140,7 @@ def _pod_affinity_problems(affinity: dict[str, Any]) -> Iterator[Problem]:
         yield from _pod_term_problems(mapping(weighted.get("podAffinityTerm")), f"{_PREFERRED}[{i}].podAffinityTerm")
 
 
-def _pod_term_problems(term: dict[str, Any], where: str) -> Iterator[Problem]:
+def _pod_term_problems(term: dict[str, Any], where: str) -> Iterator[_Problem]:
     topology = text(term.get("topologyKey"))
     if not kube.is_qualified_name(topology):
         yield (
@@ -158,7 +158,7 @@ def _pod_term_problems(term: dict[str, Any], where: str) -> Iterator[Problem]:
         yield f"{where}.matchLabelKeys", "label keys are distinct label names"
 
 
-def _selector_problems(selector: object, where: str) -> Iterator[Problem]:
+def _selector_problems(selector: object, where: str) -> Iterator[_Problem]:
     for key, value in mapping(mapping(selector).get("matchLabels")).items():
         if not kube.is_qualified_name(key) or not kube.is_label_value(text(value)):
             yield f"{where}.matchLabels", f"{key}={value} is no label"
@@ -182,7 +182,7 @@ def bad_spreading(job: Job) -> Iterator[Finding]:
                 yield Finding(message, f"{pod.spec_path}.topologySpreadConstraints[{i}].{field}")
 
 
-def _spread_problems(constraint: dict[str, Any]) -> Iterator[Problem]:
+def _spread_problems(constraint: dict[str, Any]) -> Iterator[_Problem]:
     action, domains = text(constraint.get("whenUnsatisfiable")), count(constraint.get("minDomains"))
     if number(constraint.get("maxSkew")) < 1:
         yield "maxSkew", "maxSkew is at least 1"

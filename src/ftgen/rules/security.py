@@ -30,7 +30,7 @@ _NAMESPACED = {
 }
 _SYSCTL = re.compile(r"[a-z0-9](?:[-_a-z0-9]*[a-z0-9])?(?:[./][a-z0-9](?:[-_a-z0-9]*[a-z0-9])?)*")
 
-Problem = tuple[str, str]
+_Problem = tuple[str, str]
 
 
 @rule("FT362", "contradictory-security", on=ADMISSION)
@@ -70,7 +70,7 @@ def _root_and_not(pod: Pod) -> Iterator[Finding]:
                 return
 
 
-def _shared_problems(context: dict[str, Any]) -> Iterator[Problem]:
+def _shared_problems(context: dict[str, Any]) -> Iterator[_Problem]:
     ids = [(field, context.get(field)) for field in ("runAsUser", "runAsGroup", "fsGroup")]
     groups = context.get("supplementalGroups")
     ids += [("supplementalGroups", group) for group in groups] if isinstance(groups, list) else []
@@ -86,7 +86,7 @@ def _shared_problems(context: dict[str, Any]) -> Iterator[Problem]:
             yield from _profile_problems(context[field], field)
 
 
-def _profile_problems(profile: dict[str, Any], field: str) -> Iterator[Problem]:
+def _profile_problems(profile: dict[str, Any], field: str) -> Iterator[_Problem]:
     kind, local = text(profile.get("type")), profile.get("localhostProfile")
     if kind not in _PROFILES:
         yield f"{field}.type", f"a profile's type is one of {', '.join(_PROFILES)}"
@@ -100,7 +100,7 @@ def _profile_problems(profile: dict[str, Any], field: str) -> Iterator[Problem]:
             yield f"{field}.localhostProfile", "an AppArmor profile has a name without spaces around it"
 
 
-def _escalation(context: dict[str, Any], *, unmasked: bool) -> Iterator[Problem]:
+def _escalation(context: dict[str, Any], *, unmasked: bool) -> Iterator[_Problem]:
     if unmasked:
         yield "procMount", "procMount Unmasked needs hostUsers: false"
     if context.get("allowPrivilegeEscalation") is False:
@@ -109,7 +109,7 @@ def _escalation(context: dict[str, Any], *, unmasked: bool) -> Iterator[Problem]
             yield "allowPrivilegeEscalation", "privileged and CAP_SYS_ADMIN need privilege escalation"
 
 
-def _sysctl_problems(context: dict[str, Any], spec: dict[str, Any]) -> Iterator[Problem]:
+def _sysctl_problems(context: dict[str, Any], spec: dict[str, Any]) -> Iterator[_Problem]:
     seen: set[str] = set()
     for i, setting in entries(context.get("sysctls")):
         name = text(setting.get("name"))
