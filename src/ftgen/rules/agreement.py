@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from ftgen.diagnostics import Severity
 from ftgen.rules import AGREEMENT, plugins
-from ftgen.rules.policies import events, policies
+from ftgen.rules.policies import events, policy_lists
 from ftgen.validation import Finding, rule
 from ftgen.validation.manifest import Container, Job, Task, count, mapping, number, strings, text
 
@@ -132,7 +132,7 @@ def restart_on_success(job: Job) -> Iterator[Finding]:
     Refused: `{event: "*", action: RestartJob}`.
     Write: `{events: [PodEvicted, PodFailed], action: RestartJob}`.
     """
-    for path, policy in (each for group in policies(job) for each in group):
+    for path, policy in (each for group in policy_lists(job) for each in group):
         matched = [event for event in events(policy) if event in ("*", "TaskCompleted")]
         if matched and text(policy.get("action")) in _RESTARTS:
             yield Finding(
@@ -152,7 +152,7 @@ def pending_without_timeout(job: Job) -> Iterator[Finding]:
     Refused: `{event: PodPending, action: AbortJob}`.
     Write: `{event: PodPending, action: AbortJob, timeout: 1h}`.
     """
-    for path, policy in (each for group in policies(job) for each in group):
+    for path, policy in (each for group in policy_lists(job) for each in group):
         if "PodPending" in events(policy) and not policy.get("timeout"):
             yield Finding("a policy on PodPending acts only after a timeout", path, "PodPending", f"set {path}.timeout")
 
@@ -187,7 +187,7 @@ def restart_without_retry(job: Job) -> Iterator[Finding]:
     """
     if count(job.spec.get("maxRetry")) != 1:
         return
-    for path, policy in (each for group in policies(job) for each in group):
+    for path, policy in (each for group in policy_lists(job) for each in group):
         if text(policy.get("action")) in _RESTARTS:
             yield Finding(
                 f"{path} asks for a restart, but maxRetry 1 allows one attempt",

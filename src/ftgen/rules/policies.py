@@ -35,7 +35,7 @@ _ACTIONS = (
     "ResumeJob",
 )
 
-Policies = list[tuple[str, dict[str, Any]]]
+PolicyList = list[tuple[str, dict[str, Any]]]
 
 
 def actions(version: Version) -> tuple[str, ...]:
@@ -43,7 +43,7 @@ def actions(version: Version) -> tuple[str, ...]:
     return (*_ACTIONS, "RestartPartition") if version >= (1, 14, 0) else _ACTIONS
 
 
-def policies(job: Job) -> Iterator[Policies]:
+def policy_lists(job: Job) -> Iterator[PolicyList]:
     """The job's policies, then every task's: each a list of (path, policy)."""
     for path, body in (("spec", job.spec), *((task.path, task.body) for task in job.tasks)):
         yield [(f"{path}.policies[{i}]", policy) for i, policy in entries(body.get("policies"))]
@@ -63,7 +63,7 @@ def ambiguous_trigger(job: Job) -> Iterator[Finding]:
     Refused: `{action: RestartJob}` and `{event: PodFailed, exitCode: 137, action: RestartJob}`.
     Write: two policies, one with `event`, one with `exitCode`.
     """
-    for path, policy in (each for group in policies(job) for each in group):
+    for path, policy in (each for group in policy_lists(job) for each in group):
         has_code = count(policy.get("exitCode")) is not None
         if has_code and events(policy):
             yield Finding("the policy names both events and an exit code", path, help="split it into two policies")
@@ -85,7 +85,7 @@ def internal_event(job: Job) -> Iterator[Finding]:
     Refused: `{event: PodRunning, action: CompleteJob}`.
     Write: one of `*`, PodFailed, PodEvicted, PodPending, Unknown, TaskCompleted, TaskFailed, JobUpdated.
     """
-    for path, policy in (each for group in policies(job) for each in group):
+    for path, policy in (each for group in policy_lists(job) for each in group):
         for event in events(policy):
             if event not in EVENTS:
                 yield Finding(
@@ -107,7 +107,7 @@ def unknown_action(job: Job) -> Iterator[Finding]:
     Write: RestartJob, RestartTask, RestartPod, AbortJob, TerminateJob, CompleteJob or ResumeJob.
     """
     known = actions(job.version)
-    for path, policy in (each for group in policies(job) for each in group):
+    for path, policy in (each for group in policy_lists(job) for each in group):
         action = text(policy.get("action"))
         if action not in known and events(policy):
             yield Finding(
@@ -128,7 +128,7 @@ def repeated_trigger(job: Job) -> Iterator[Finding]:
     Refused: `[{event: PodFailed, action: RestartJob}, {event: PodFailed, action: AbortJob}]`.
     Write: one policy per event.
     """
-    for group in policies(job):
+    for group in policy_lists(job):
         seen: set[str | int] = set()
         for path, policy in group:
             code = count(policy.get("exitCode"))
@@ -148,7 +148,7 @@ def zero_exit_code(job: Job) -> Iterator[Finding]:
     Refused: `{exitCode: 0, action: CompleteJob}`.
     Write: `{event: TaskCompleted, action: CompleteJob}`.
     """
-    for path, policy in (each for group in policies(job) for each in group):
+    for path, policy in (each for group in policy_lists(job) for each in group):
         if count(policy.get("exitCode")) == 0:
             yield Finding(
                 "exit code 0 is success and starts no policy",
@@ -167,7 +167,7 @@ def any_event_among_others(job: Job) -> Iterator[Finding]:
     Refused: `[{event: "*", action: AbortJob}, {event: PodEvicted, action: RestartJob}]`.
     Write: name the events you mean.
     """
-    for group in policies(job):
+    for group in policy_lists(job):
         named = {event: path for path, policy in group for event in events(policy)}
         if "*" in named and len(named) > 1:
             yield Finding("the event * leaves nothing to other policies", named["*"], "*", "name the events you mean")

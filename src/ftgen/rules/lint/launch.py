@@ -16,7 +16,7 @@ from ftgen.rules import LINT
 from ftgen.rules.lint.cards import pods_in_all, set_variables
 from ftgen.rules.lint.devices import asked, counts_cards, families, whole
 from ftgen.rules.lint.shell import TRAINS, found, matches, shell_text
-from ftgen.rules.policies import events, policies
+from ftgen.rules.policies import events, policy_lists
 from ftgen.validation import Finding, rule
 from ftgen.validation.manifest import Container, Job, Task, text
 
@@ -118,7 +118,7 @@ def restarted_when_done(job: Job) -> Iterator[Finding]:
     """
     if _is_completed_by_another(job):
         return
-    for task, own in zip(job.tasks, list(policies(job))[1:], strict=True) if pods_in_all(job) else ():
+    for task, own in zip(job.tasks, list(policy_lists(job))[1:], strict=True) if pods_in_all(job) else ():
         scripts = [shell_text(c) for c in task.pod.main_containers]
         given = text(task.pod.spec.get("restartPolicy"))
         if given not in {"", "Always"} or not scripts or not all(s.known for s in scripts):
@@ -142,7 +142,7 @@ _FOREVER = re.compile(
 
 def _is_completed_by_another(job: Job) -> bool:
     """Whether a policy ends the job when some task completes whose pods do end."""
-    lists = list(policies(job))
+    lists = list(policy_lists(job))
     return (any(_completes(policy) for _, policy in lists[0]) and any(map(_ends, job.tasks))) or any(
         _ends(task) and any(_completes(policy) for _, policy in group)
         for task, group in zip(job.tasks, lists[1:], strict=True)
