@@ -9,7 +9,7 @@ from typing import Any
 
 from ftgen import yamlio
 from ftgen.rules.admission import admit_create, admit_update, mutate
-from ftgen.rules.defaults import structural
+from ftgen.rules.defaults import with_crd_defaults
 
 
 @dataclass
@@ -76,7 +76,9 @@ class Cluster:
             # A merge patch: lists are replaced as a whole, so what a webhook had added in them is taken back.
             patched = _merge(live, manifest)
             problems = admit_update(live, patched, volcano_version=self.volcano) if _is_job(key) else []
-            self._take(key, problems, structural(patched, volcano_version=self.volcano) if _is_job(key) else patched)
+            self._take(
+                key, problems, with_crd_defaults(patched, volcano_version=self.volcano) if _is_job(key) else patched
+            )
             if self.objects[key] != live:
                 self._note(self.patched, key)
 

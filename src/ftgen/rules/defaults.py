@@ -23,7 +23,7 @@ def mutate(job: dict[str, Any], *, volcano_version: Version = NEWEST) -> dict[st
     value is shared with the input, which is never changed.  Null counts as absent, as it does for the API
     server.  The scheduler name is the webhook's usual first one, `volcano`.
     """
-    job = structural(job, volcano_version=volcano_version)
+    job = with_crd_defaults(job, volcano_version=volcano_version)
     spec = job.get("spec")
     if not isinstance(spec, dict):
         return job
@@ -34,7 +34,7 @@ def mutate(job: dict[str, Any], *, volcano_version: Version = NEWEST) -> dict[st
     return _set(job, spec=_webhook(spec, volcano_version))
 
 
-def structural(job: dict[str, Any], *, volcano_version: Version = NEWEST) -> dict[str, Any]:
+def with_crd_defaults(job: dict[str, Any], *, volcano_version: Version = NEWEST) -> dict[str, Any]:
     """The job with the CRD's structural defaults, as they are applied on CREATE and on UPDATE.
 
     Also drops plugins that are null, as the API server does.  Defaults that admission refuses at once (an
