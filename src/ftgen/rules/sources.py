@@ -95,7 +95,7 @@ def ambiguous_volume(job: Job) -> Iterator[Finding]:
     """
     for pod in job.pods:
         for i, volume in pod.volumes:
-            given = sources(volume)
+            given = source_kinds(volume)
             if len(given) > 1:
                 yield Finding(
                     f"the volume {text(volume.get('name'))!r} has the sources {' and '.join(given)}",
@@ -105,7 +105,7 @@ def ambiguous_volume(job: Job) -> Iterator[Finding]:
                 )
 
 
-def sources(volume: dict[str, Any]) -> list[str]:
+def source_kinds(volume: dict[str, Any]) -> list[str]:
     """The kinds of source a volume has."""
     return [kind for kind in volume if kind in _KINDS and isinstance(volume[kind], dict)]
 

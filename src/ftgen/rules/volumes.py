@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from ftgen import kube
 from ftgen.diagnostics import Severity
 from ftgen.rules import ADMISSION, AGREEMENT, plugins
-from ftgen.rules.sources import sources
+from ftgen.rules.sources import source_kinds
 from ftgen.validation import Finding, rule
 from ftgen.validation.manifest import Job, strings, text
 
@@ -164,7 +164,7 @@ def volume_without_source(job: Job) -> Iterator[Finding]:
     """
     for pod in job.pods:
         for i, volume in pod.volumes:
-            if not sources(volume):
+            if not source_kinds(volume):
                 name = text(volume.get("name"))
                 yield Finding(
                     f"the volume {name!r} has no source and becomes an empty directory",
