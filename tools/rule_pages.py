@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ftgen import yamlio
-from ftgen.rules import every
+from ftgen.rules import all_rules
 
 FOLDER = Path(__file__).parents[1] / "docs" / "rules"
 TABLE = Path(__file__).parent / "hazards.yaml"
@@ -68,7 +68,7 @@ class Rule(NamedTuple):
 @cache
 def rules() -> tuple[Rule, ...]:
     """Every rule there is, by code."""
-    return tuple(sorted(Rule(r.code, r.name, str(r.severity), r.page, r.denied) for r in every().values()))
+    return tuple(sorted(Rule(r.code, r.name, str(r.severity), r.page, r.denied) for r in all_rules().values()))
 
 
 def pages() -> dict[str, str]:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ftgen import yamlio
-from ftgen.rules import CLAIM_LINT, LINT, every
+from ftgen.rules import CLAIM_LINT, LINT, all_rules
 from ftgen.spec import admit_facts
 from ftgen.validation import RULES, UNKNOWN_FACT, Context, unreported, validate
 
@@ -111,7 +111,7 @@ def test_a_fact_that_is_lacking_is_told_once_with_the_rules_that_need_it():
 
 
 def test_twins_are_rules():
-    assert {twin for r in every().values() for twin in r.twins} <= every().keys()
+    assert {twin for r in all_rules().values() for twin in r.twins} <= all_rules().keys()
 
 
 def test_accepting_the_configurations_rule_accepts_its_twin():

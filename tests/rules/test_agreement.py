@@ -1,7 +1,7 @@
 import pytest
 
 from ftgen.diagnostics import Severity
-from ftgen.rules import AGREEMENT, every
+from ftgen.rules import AGREEMENT, all_rules
 from ftgen.rules.plugins import parse_flags
 from ftgen.validation import RULES, Context, validate
 
@@ -24,7 +24,7 @@ def test_refuses(refuses):
 
 def test_every_rule_has_cases(rules_with_cases):
     assert rules_with_cases == {r.name for r in AGREEMENT.rules}
-    assert {r.name for r in every().values() if "FT410" <= r.code <= "FT431"} == rules_with_cases
+    assert {r.name for r in all_rules().values() if "FT410" <= r.code <= "FT431"} == rules_with_cases
 
 
 def test_a_null_plugin_is_said_to_vanish(base_job):
@@ -34,7 +34,7 @@ def test_a_null_plugin_is_said_to_vanish(base_job):
 
 
 def test_what_only_may_go_wrong_is_a_warning():
-    warnings = {r.name for r in every().values() if r.severity is Severity.WARNING and "FT410" <= r.code <= "FT431"}
+    warnings = {r.name for r in all_rules().values() if r.severity is Severity.WARNING and "FT410" <= r.code <= "FT431"}
 
     assert warnings == {
         "pending-without-timeout",

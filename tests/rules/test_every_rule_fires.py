@@ -10,7 +10,7 @@ import pytest
 from ftgen import catalog, pipeline, project, yamlio
 from ftgen.compose import Composer, Request
 from ftgen.diagnostics import Diagnostic, Rejected
-from ftgen.rules import every
+from ftgen.rules import all_rules
 
 FILE = Path(__file__).with_name("fires.yaml")
 CASES: dict[str, str] = yamlio.parse(FILE.read_text(encoding="utf-8"), FILE.name)
@@ -34,7 +34,7 @@ def test_the_rule_fires(composer: Composer, code: str, words: str) -> None:
 
 
 def test_every_rule_about_configurations_has_a_case() -> None:
-    assert {code for code in every() if code < "FT300"} == CASES.keys()
+    assert {code for code in all_rules() if code < "FT300"} == CASES.keys()
 
 
 # What a packaged option says of itself when nothing else is chosen: data sets for other stages, cards that wait for

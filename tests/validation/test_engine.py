@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from ftgen.diagnostics import Severity
-from ftgen.rules import ADMISSION, LINT, SPEC, every
+from ftgen.rules import ADMISSION, LINT, SPEC, all_rules
 from ftgen.validation import (
     RULES,
     UNKNOWN_FACT,
@@ -104,7 +104,7 @@ def test_codes_and_names_are_taken_once(code: str, name: str) -> None:
 
 
 def test_every_rule_is_asked_by_a_scope_that_it_names() -> None:
-    for each in every().values():
+    for each in all_rules().values():
         assert all(each in scope.rules for scope in each.scopes), each.code
 
 

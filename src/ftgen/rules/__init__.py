@@ -58,7 +58,7 @@ _BEFORE_LOWERING = (ENVIRONMENT, SPEC, TRAINING, EXPORT, ROLLOUT)
 _MANIFESTS = (OBJECT, CLAIM, ADMISSION, UPDATE, AGREEMENT, LINT, CLAIM_LINT, SYNC, SECRETS)
 
 
-def every() -> Mapping[str, Rule]:
+def all_rules() -> Mapping[str, Rule]:
     """Return all rules by their codes."""
     for scope in (*_BEFORE_LOWERING, *_MANIFESTS):
         scope.rules  # noqa: B018 - their modules register them

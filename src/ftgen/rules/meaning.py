@@ -308,9 +308,9 @@ def _accepted(spec: Spec) -> Iterator[Finding]:
     """
     if not spec.accepted:
         return
-    from ftgen.rules import every  # noqa: PLC0415 - all rules, only where something is accepted
+    from ftgen.rules import all_rules  # noqa: PLC0415 - all rules, only where something is accepted
 
-    rules = every()
+    rules = all_rules()
     known, denied = {*rules, *_TOLD_BY_OTHERS}, {code for code, each in rules.items() if each.denied}
     for section, codes in (("cluster.allow", spec.cluster.allow), ("allow", spec.allow)):
         for code in codes:
