@@ -15,7 +15,7 @@ from ftgen.changes.compare import ABSENT, ChangeClass, FieldChange
 from ftgen.changes.match import Change, Manifest, Status
 from ftgen.changes.show import is_long, line_changes, printable, short, summary, title
 from ftgen.rules.resources import is_extended
-from ftgen.validation.manifest import NEWEST, Task, amount, mapping, read
+from ftgen.validation.manifest import NEWEST, Task, amount, mapping, read_job
 
 _LIMIT = 100
 """Limit of rows in a table and of items in a list."""
@@ -94,7 +94,7 @@ def _parameters(manifest: Manifest) -> list[str]:
 
 def _requested_devices(manifest: Manifest) -> dict[str, Fraction]:
     """Sum the extended resources, mostly accelerator cards, that an object's pods request."""
-    return _summed(map(_task_devices, read(manifest, NEWEST).tasks))
+    return _summed(map(_task_devices, read_job(manifest, NEWEST).tasks))
 
 
 def _task_devices(task: Task) -> dict[str, Fraction]:

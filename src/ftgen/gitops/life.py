@@ -38,7 +38,7 @@ from ftgen.tree import (
 )
 from ftgen.tree.lock import is_job, is_scripts
 from ftgen.tree.plan import sha256
-from ftgen.validation.manifest import read, version_of
+from ftgen.validation.manifest import read_job, version_of
 
 _POD_NAME_LIMIT = 63
 _SUBJECT = 50
@@ -331,7 +331,7 @@ class _Edit:
 
 def _refuse_long(name: str, content: bytes) -> None:
     """Refuse a job name that makes pod names too long: `<job>-<task>-<index>` is a label of a host name."""
-    for task in read(yamlio.parse(text_of(content), name), version_of(schema.DEFAULT)).tasks:
+    for task in read_job(yamlio.parse(text_of(content), name), version_of(schema.DEFAULT)).tasks:
         length = len(f"{name}-{task.name}-{max(task.replicas - 1, 0)}")
         if length > _POD_NAME_LIMIT:
             why = f"would name pods of {length} characters, and {_POD_NAME_LIMIT} are allowed"

@@ -11,15 +11,15 @@ from typing import Any
 
 from ftgen.trainers.setting import EXPORT, TRAINING
 from ftgen.validation import RULES, Context, Rule, Scope
-from ftgen.validation.manifest import Job, read
+from ftgen.validation.manifest import Job, read_job
 
 
 def _job(manifest: Mapping[str, Any], context: Context) -> Job:
-    return read(manifest, context.version)
+    return read_job(manifest, context.version)
 
 
 def _with_files(manifest: Mapping[str, Any], context: Context) -> Job:
-    return read(manifest, context.version, context.config_maps)
+    return read_job(manifest, context.version, context.config_maps)
 
 
 def _named(*names: str) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from ftgen.rules import ADMISSION, UPDATE
 from ftgen.rules.change import change_class
 from ftgen.rules.defaults import mutate, with_crd_defaults
 from ftgen.validation import Context, Finding, Queue, rule, validate
-from ftgen.validation.manifest import Job, Version, read, text
+from ftgen.validation.manifest import Job, Version, read_job, text
 
 __all__ = ["Queue", "admit_create", "admit_update", "change_class", "mutate"]
 
@@ -47,7 +47,7 @@ def admit_update(
     (validateJobUpdate in validate/admit_job.go); everything else in spec but the four mutable fields must
     mean the same as before.
     """
-    before = read(with_crd_defaults(old, volcano_version=volcano_version), volcano_version)
+    before = read_job(with_crd_defaults(old, volcano_version=volcano_version), volcano_version)
     after = with_crd_defaults(new, volcano_version=volcano_version)
     return validate(UPDATE, after, Context(version=volcano_version, before=before))
 

@@ -206,7 +206,7 @@ class Job:
         return _name(mapping(self.manifest.get("metadata")))
 
 
-def read(manifest: object, version: Version, config_maps: ConfigMaps = ()) -> Job:
+def read_job(manifest: object, version: Version, config_maps: ConfigMaps = ()) -> Job:
     """The view of a manifest; of anything that is no object, the view of an empty one.
 
     Args:
