@@ -14,7 +14,7 @@ from ftgen.diagnostics import Severity
 from ftgen.rules import AGREEMENT, plugins
 from ftgen.rules.policies import events, policy_lists
 from ftgen.validation import Finding, rule
-from ftgen.validation.manifest import Container, Job, Task, count, mapping, number, strings, text
+from ftgen.validation.manifest import Container, Job, Task, integer, mapping, optional_integer, strings, text
 
 _RESTARTS = ("RestartJob", "RestartTask", "RestartPod", "RestartPartition")
 _INDEX = ("VK_TASK_INDEX", "VC_TASK_INDEX")
@@ -166,7 +166,7 @@ def unreachable_success(job: Job) -> Iterator[Finding]:
     Refused: `minSuccess: 4` with 2 replicas.
     Write: `minSuccess: 2`, or leave it out.
     """
-    wanted, total = number(job.spec.get("minSuccess")), sum(task.replicas for task in job.tasks)
+    wanted, total = integer(job.spec.get("minSuccess")), sum(task.replicas for task in job.tasks)
     if job.tasks and 0 <= total < wanted:
         yield Finding(
             f"minSuccess is {wanted} but there are {total} pods: the job can only fail",
@@ -185,7 +185,7 @@ def restart_without_retry(job: Job) -> Iterator[Finding]:
     Refused: `maxRetry: 1` with `{event: PodEvicted, action: RestartJob}`.
     Write: `maxRetry: 4` for three restarts.
     """
-    if count(job.spec.get("maxRetry")) != 1:
+    if optional_integer(job.spec.get("maxRetry")) != 1:
         return
     for path, policy in (each for group in policy_lists(job) for each in group):
         if text(policy.get("action")) in _RESTARTS:
@@ -222,7 +222,7 @@ def gang_waiting_for_itself(job: Job) -> Iterator[Finding]:
 
 def _gang(job: Job) -> int:
     summed = sum(task.replicas if task.min_available is None else task.min_available for task in job.tasks)
-    return number(job.spec.get("minAvailable")) or summed
+    return integer(job.spec.get("minAvailable")) or summed
 
 
 @rule("FT427", "overwritten-variable", on=AGREEMENT)

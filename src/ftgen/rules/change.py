@@ -16,7 +16,7 @@ from ftgen.rules import UPDATE
 from ftgen.rules.defaults import mutate
 from ftgen.text.paths import child
 from ftgen.validation import Context, Finding, rule
-from ftgen.validation.manifest import NEWEST, Job, Version, amount, entries, mapping, number, text
+from ftgen.validation.manifest import NEWEST, Job, Version, amount, entries, integer, mapping, text
 
 ChangeClass = Literal["no-op", "metadata", "in-place", "new run"]
 
@@ -144,8 +144,8 @@ def _frozen(job: dict[str, Any]) -> tuple[Any, ...]:
 def _counts(job: dict[str, Any]) -> tuple[Any, ...]:
     """The values of the mutable fields."""
     spec = mapping(job.get("spec"))
-    tasks = [[number(task.get(key)) for key in _MUTABLE_IN_TASKS] for _, task in entries(spec.get("tasks"))]
-    return number(spec.get("minAvailable")), text(spec.get("priorityClassName")), tasks
+    tasks = [[integer(task.get(key)) for key in _MUTABLE_IN_TASKS] for _, task in entries(spec.get("tasks"))]
+    return integer(spec.get("minAvailable")), text(spec.get("priorityClassName")), tasks
 
 
 def _about(job: dict[str, Any]) -> Any:

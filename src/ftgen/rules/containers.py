@@ -13,7 +13,7 @@ from ftgen import kube
 from ftgen.rules import ADMISSION
 from ftgen.rules.fields import downward_problem, is_data_key, steps_back
 from ftgen.validation import Finding, rule
-from ftgen.validation.manifest import Container, Job, entries, mapping, number, text
+from ftgen.validation.manifest import Container, Job, entries, integer, mapping, text
 
 LARGEST_PORT = 65535
 _LONGEST_PORT_NAME = 15
@@ -120,7 +120,7 @@ def bad_port(job: Job) -> Iterator[Finding]:
 
 
 def _port_numbers(port: dict[str, Any]) -> tuple[tuple[str, int, bool], ...]:
-    inner, host = number(port.get("containerPort")), number(port.get("hostPort"))
+    inner, host = integer(port.get("containerPort")), integer(port.get("hostPort"))
     return ("containerPort", inner, inner == 0), ("hostPort", host, False)
 
 

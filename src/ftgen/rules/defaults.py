@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ftgen.validation.manifest import NEWEST, Version, count, mapping, number, text
+from ftgen.validation.manifest import NEWEST, Version, integer, mapping, optional_integer, text
 
 _RETRIES = 3
 _NEEDS_SERVICE = ("tensorflow", "mpi", "pytorch")
@@ -57,7 +57,7 @@ def _webhook(spec: dict[str, Any], version: Version) -> dict[str, Any]:
     spec = _replace_zero(spec, queue="default", schedulerName="volcano", maxRetry=_RETRIES)
     if isinstance(spec.get("plugins"), dict):
         spec = _set(spec, plugins=_plugins(spec["plugins"], version))
-    if number(spec.get("minAvailable")):
+    if integer(spec.get("minAvailable")):
         return spec
     tasks = spec.get("tasks")
     return _set(spec, minAvailable=sum(map(_gang, tasks)) if isinstance(tasks, list) else 0)
@@ -65,8 +65,8 @@ def _webhook(spec: dict[str, Any], version: Version) -> dict[str, Any]:
 
 def _gang(task: object) -> int:
     body = mapping(task)
-    smallest = count(body.get("minAvailable"))
-    return number(body.get("replicas")) if smallest is None else smallest
+    smallest = optional_integer(body.get("minAvailable"))
+    return integer(body.get("replicas")) if smallest is None else smallest
 
 
 def _plugins(plugins: dict[str, Any], version: Version) -> dict[str, Any]:
@@ -79,7 +79,7 @@ def _plugins(plugins: dict[str, Any], version: Version) -> dict[str, Any]:
 
 def _task(index: int, task: dict[str, Any], version: Version) -> dict[str, Any]:
     task = _replace_zero(task, name=f"default{index}", maxRetry=_RETRIES)
-    if count(task.get("minAvailable")) is None:
+    if optional_integer(task.get("minAvailable")) is None:
         task = _set(task, minAvailable=_smallest(task, version))
     pod = mapping(mapping(task.get("template")).get("spec"))
     if pod.get("hostNetwork") is True and not text(pod.get("dnsPolicy")):
@@ -92,10 +92,10 @@ def _smallest(task: dict[str, Any], version: Version) -> int:
     """The task's gang: its partitions' where it has any (from 1.16: with minPartitions), else replicas."""
     partition = task.get("partitionPolicy")
     if isinstance(partition, dict) and version >= (1, 14, 0):
-        smallest = number(partition.get("minPartitions"))
+        smallest = integer(partition.get("minPartitions"))
         if smallest or version < (1, 16, 0):
-            return smallest * number(partition.get("partitionSize"))
-    return number(task.get("replicas"))
+            return smallest * integer(partition.get("partitionSize"))
+    return integer(task.get("replicas"))
 
 
 def _topology(topology: dict[str, Any], version: Version) -> dict[str, Any]:
@@ -149,7 +149,7 @@ def _fill(body: dict[str, Any], **defaults: Any) -> dict[str, Any]:
 
 def _replace_zero(body: dict[str, Any], **defaults: Any) -> dict[str, Any]:
     """The object with the values that are unset in Go's sense: absent, empty or 0."""
-    unset = {k: v for k, v in defaults.items() if not (number if isinstance(v, int) else text)(body.get(k))}
+    unset = {k: v for k, v in defaults.items() if not (integer if isinstance(v, int) else text)(body.get(k))}
     return _set(body, **unset)
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from ftgen import kube
 from ftgen.rules import ADMISSION
 from ftgen.validation import Finding, rule
-from ftgen.validation.manifest import Container, Job, Pod, count, entries, mapping, number, strings, text
+from ftgen.validation.manifest import Container, Job, Pod, entries, integer, mapping, optional_integer, strings, text
 
 _LARGEST_INT32 = 2**31 - 1
 _POLICIES = {
@@ -124,7 +124,7 @@ def bad_deadline(job: Job) -> Iterator[Finding]:
     Write: `activeDeadlineSeconds: 86400`, or leave it out for none.
     """
     for pod in job.pods:
-        seconds = count(pod.spec.get("activeDeadlineSeconds"))
+        seconds = optional_integer(pod.spec.get("activeDeadlineSeconds"))
         if seconds is not None and not 1 <= seconds <= _LARGEST_INT32:
             yield Finding(
                 f"activeDeadlineSeconds is {seconds}; it must be 1 to {_LARGEST_INT32}",
@@ -177,14 +177,18 @@ def _host_ports(pod: Pod, containers: list[Container]) -> Iterator[Finding]:
     taken: set[tuple[str, str, int]] = set()
     for container in containers:
         for i, port in entries(container.body.get("ports")):
-            host, path = number(port.get("hostPort")), f"{container.path}.ports[{i}].hostPort"
+            host, path = integer(port.get("hostPort")), f"{container.path}.ports[{i}].hostPort"
             if not host:
                 continue
             key = (text(port.get("protocol")), text(port.get("hostIP")), host)
             if key in taken:
                 yield Finding(f"host port {host} is taken twice", path, host)
             taken.add(key)
-            if not container.init and pod.spec.get("hostNetwork") is True and host != number(port.get("containerPort")):
+            if (
+                not container.init
+                and pod.spec.get("hostNetwork") is True
+                and host != integer(port.get("containerPort"))
+            ):
                 yield Finding("with hostNetwork a hostPort equals its containerPort", path, host, f"remove {path}")
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from ftgen.rules import ADMISSION
 from ftgen.validation import Finding, rule
-from ftgen.validation.manifest import Job, Version, count, entries, strings, text
+from ftgen.validation.manifest import Job, Version, entries, optional_integer, strings, text
 
 EVENTS = (
     "*",
@@ -64,7 +64,7 @@ def ambiguous_trigger(job: Job) -> Iterator[Finding]:
     Write: two policies, one with `event`, one with `exitCode`.
     """
     for path, policy in (each for group in policy_lists(job) for each in group):
-        has_code = count(policy.get("exitCode")) is not None
+        has_code = optional_integer(policy.get("exitCode")) is not None
         if has_code and events(policy):
             yield Finding("the policy names both events and an exit code", path, help="split it into two policies")
         elif not has_code and not events(policy):
@@ -131,7 +131,7 @@ def repeated_trigger(job: Job) -> Iterator[Finding]:
     for group in policy_lists(job):
         seen: set[str | int] = set()
         for path, policy in group:
-            code = count(policy.get("exitCode"))
+            code = optional_integer(policy.get("exitCode"))
             triggers: list[str | int] = [*events(policy)] if code is None else [code]
             for trigger in triggers:
                 if trigger in seen:
@@ -149,7 +149,7 @@ def zero_exit_code(job: Job) -> Iterator[Finding]:
     Write: `{event: TaskCompleted, action: CompleteJob}`.
     """
     for path, policy in (each for group in policy_lists(job) for each in group):
-        if count(policy.get("exitCode")) == 0:
+        if optional_integer(policy.get("exitCode")) == 0:
             yield Finding(
                 "exit code 0 is success and starts no policy",
                 f"{path}.exitCode",

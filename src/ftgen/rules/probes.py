@@ -9,7 +9,7 @@ from typing import Any
 from ftgen.rules import ADMISSION
 from ftgen.rules.containers import LARGEST_PORT, PORT_NAME
 from ftgen.validation import Finding, rule
-from ftgen.validation.manifest import Container, Job, count, entries, mapping, number, text
+from ftgen.validation.manifest import Container, Job, entries, integer, mapping, optional_integer, text
 
 _HEADER = re.compile(r"[-A-Za-z0-9]+")
 _PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
@@ -54,13 +54,13 @@ def bad_probe(job: Job) -> Iterator[Finding]:
     Write: `readinessProbe: {periodSeconds: 5, tcpSocket: {port: 8080}}`.
     """
     for pod in job.pods:
-        grace = count(pod.spec.get("terminationGracePeriodSeconds"))
+        grace = optional_integer(pod.spec.get("terminationGracePeriodSeconds"))
         for container in pod.containers:
             for path, handler, probe in _handlers(container):
                 for message in _handler_problems(handler, _DEFAULT_GRACE if grace is None else grace):
                     yield Finding(message, path)
                 for field, message in _probe_problems(handler, path.rpartition(".")[2]) if probe else ():
-                    yield Finding(message, f"{path}.{field}", number(handler.get(field)))
+                    yield Finding(message, f"{path}.{field}", integer(handler.get(field)))
 
 
 def _handlers(container: Container) -> Iterator[tuple[str, dict[str, Any], bool]]:
@@ -88,22 +88,22 @@ def _handler_problems(handler: dict[str, Any], grace: int) -> Iterator[str]:
         headers = entries(body.get("httpHeaders")) if kind == "httpGet" else []
         if not all(_HEADER.fullmatch(text(header.get("name"))) for _, header in headers):
             yield "a header's name has letters, digits and dashes"
-        if kind == "sleep" and not 1 <= number(body.get("seconds")) <= grace:
+        if kind == "sleep" and not 1 <= integer(body.get("seconds")) <= grace:
             yield f"sleep must be 1 to {grace} seconds"
 
 
 def _is_port(port: object) -> bool:
     if isinstance(port, str):
         return bool(PORT_NAME.fullmatch(port))
-    return 1 <= number(port) <= LARGEST_PORT
+    return 1 <= integer(port) <= LARGEST_PORT
 
 
 def _probe_problems(probe: dict[str, Any], kind: str) -> Iterator[tuple[str, str]]:
     for field in _PROBE_COUNTS:
-        if number(probe.get(field)) < 0:
+        if integer(probe.get(field)) < 0:
             yield field, f"{field} must not be negative"
-    grace = count(probe.get("terminationGracePeriodSeconds"))
+    grace = optional_integer(probe.get("terminationGracePeriodSeconds"))
     if grace is not None and (grace <= 0 or kind == "readinessProbe"):
         yield "terminationGracePeriodSeconds", "a probe's grace period is positive, and no readiness probe's"
-    if kind != "readinessProbe" and number(probe.get("successThreshold")) not in (0, 1):
+    if kind != "readinessProbe" and integer(probe.get("successThreshold")) not in (0, 1):
         yield "successThreshold", f"a {kind} has the successThreshold 1"

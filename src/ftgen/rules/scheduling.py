@@ -8,7 +8,7 @@ from typing import Any
 from ftgen import kube
 from ftgen.rules import ADMISSION
 from ftgen.validation import Finding, rule
-from ftgen.validation.manifest import Job, count, entries, mapping, number, strings, text
+from ftgen.validation.manifest import Job, entries, integer, mapping, optional_integer, strings, text
 
 _EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
@@ -49,7 +49,7 @@ def _toleration_problems(toleration: dict[str, Any]) -> Iterator[_Problem]:
         yield "value", f"{value!r} is no taint's value"
     if effect and effect not in _EFFECTS:
         yield "effect", f"there is no effect {effect!r}"
-    if count(toleration.get("tolerationSeconds")) is not None and effect != "NoExecute":
+    if optional_integer(toleration.get("tolerationSeconds")) is not None and effect != "NoExecute":
         yield "effect", "tolerationSeconds needs the effect NoExecute"
 
 
@@ -77,7 +77,7 @@ def _node_affinity_problems(affinity: dict[str, Any]) -> Iterator[_Problem]:
         for i, term in terms:
             yield from _node_term_problems(term, f"{_REQUIRED}.nodeSelectorTerms[{i}]", strict=True)
     for i, weighted in entries(affinity.get(_PREFERRED)):
-        if not 1 <= number(weighted.get("weight")) <= _LARGEST_WEIGHT:
+        if not 1 <= integer(weighted.get("weight")) <= _LARGEST_WEIGHT:
             yield f"{_PREFERRED}[{i}].weight", "a weight is 1 to 100"
         yield from _node_term_problems(
             mapping(weighted.get("preference")), f"{_PREFERRED}[{i}].preference", strict=False
@@ -135,7 +135,7 @@ def _pod_affinity_problems(affinity: dict[str, Any]) -> Iterator[_Problem]:
     for i, term in entries(affinity.get(_REQUIRED)):
         yield from _pod_term_problems(term, f"{_REQUIRED}[{i}]")
     for i, weighted in entries(affinity.get(_PREFERRED)):
-        if not 1 <= number(weighted.get("weight")) <= _LARGEST_WEIGHT:
+        if not 1 <= integer(weighted.get("weight")) <= _LARGEST_WEIGHT:
             yield f"{_PREFERRED}[{i}].weight", "a weight is 1 to 100"
         yield from _pod_term_problems(mapping(weighted.get("podAffinityTerm")), f"{_PREFERRED}[{i}].podAffinityTerm")
 
@@ -183,8 +183,8 @@ def bad_spreading(job: Job) -> Iterator[Finding]:
 
 
 def _spread_problems(constraint: dict[str, Any]) -> Iterator[_Problem]:
-    action, domains = text(constraint.get("whenUnsatisfiable")), count(constraint.get("minDomains"))
-    if number(constraint.get("maxSkew")) < 1:
+    action, domains = text(constraint.get("whenUnsatisfiable")), optional_integer(constraint.get("minDomains"))
+    if integer(constraint.get("maxSkew")) < 1:
         yield "maxSkew", "maxSkew is at least 1"
     if not text(constraint.get("topologyKey")):
         yield "topologyKey", "a constraint needs a topologyKey"

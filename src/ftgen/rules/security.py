@@ -13,7 +13,7 @@ from typing import Any
 from ftgen.rules import ADMISSION
 from ftgen.rules.fields import steps_back
 from ftgen.validation import Finding, rule
-from ftgen.validation.manifest import Job, Pod, count, entries, mapping, strings, text
+from ftgen.validation.manifest import Job, Pod, entries, mapping, optional_integer, strings, text
 
 _LARGEST_ID = 2**31 - 1
 _LONGEST_SYSCTL = 253
@@ -75,7 +75,7 @@ def _shared_problems(context: dict[str, Any]) -> Iterator[_Problem]:
     groups = context.get("supplementalGroups")
     ids += [("supplementalGroups", group) for group in groups] if isinstance(groups, list) else []
     for field, given in ids:
-        value = count(given)
+        value = optional_integer(given)
         if value is not None and not 0 <= value <= _LARGEST_ID:
             yield field, f"{value} is no user or group id"
     for field, known in _CHOICES.items():

@@ -13,7 +13,7 @@ from ftgen.rules import ADMISSION, CLAIM
 from ftgen.rules.fields import downward_problem, is_inside, steps_back
 from ftgen.text.paths import child
 from ftgen.validation import Finding, rule
-from ftgen.validation.manifest import Job, amount, count, entries, mapping, number, strings, text
+from ftgen.validation.manifest import Job, amount, entries, integer, mapping, optional_integer, strings, text
 
 _KINDS = frozenset(
     (
@@ -132,7 +132,7 @@ def _problems(kind: str, source: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for field in _REQUIRED.get(kind, ()):
         if not text(source.get(field)):
             yield field, f"a volume of kind {kind} needs {field}"
-    mode = count(source.get("defaultMode"))
+    mode = optional_integer(source.get("defaultMode"))
     if mode is not None and not 0 <= mode <= _MOST_MODE:
         yield "defaultMode", f"the mode {mode:o} is not between 0 and 777"
     if kind == "emptyDir":
@@ -154,7 +154,7 @@ def _problems(kind: str, source: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _items(source: dict[str, Any], prefix: str, *, downward: bool) -> Iterator[tuple[str, str]]:
     for i, item in entries(source.get("items")):
-        path, where, mode = text(item.get("path")), f"{prefix}[{i}]", count(item.get("mode"))
+        path, where, mode = text(item.get("path")), f"{prefix}[{i}]", optional_integer(item.get("mode"))
         if not path or not is_inside(path):
             yield f"{where}.path", f"{path!r} is no path inside the volume"
         if mode is not None and not 0 <= mode <= _MOST_MODE:
@@ -188,7 +188,7 @@ def _projections(volume: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _token_problems(token: dict[str, Any], where: str) -> Iterator[tuple[str, str]]:
-    seconds = number(token.get("expirationSeconds", 2 * _SHORTEST_TOKEN))
+    seconds = integer(token.get("expirationSeconds", 2 * _SHORTEST_TOKEN))
     if not _SHORTEST_TOKEN <= seconds <= 2**32:
         yield f"{where}.expirationSeconds", f"a token lives at least {_SHORTEST_TOKEN} seconds"
     if not text(token.get("path")) or not is_inside(text(token.get("path"))):

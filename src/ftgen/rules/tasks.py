@@ -9,7 +9,7 @@ from typing import Any
 from ftgen import kube
 from ftgen.rules import ADMISSION, UPDATE
 from ftgen.validation import Finding, rule
-from ftgen.validation.manifest import Job, Task, Version, amount, count, mapping, number, strings, text
+from ftgen.validation.manifest import Job, Task, Version, amount, integer, mapping, optional_integer, strings, text
 
 _LONGEST_NAME = 63
 _MOST_TASKS_NAMED = 8
@@ -167,7 +167,7 @@ def negative_count(job: Job) -> Iterator[Finding]:
     counted = ("minAvailable", "maxRetry", "ttlSecondsAfterFinished", "minSuccess")
     fields = [("spec", job.spec, field) for field in counted]
     for path, body, field in (*fields, *_task_counts(job)):
-        value = count(body.get(field))
+        value = optional_integer(body.get(field))
         if value is not None and (value < 0 or (field == "minSuccess" and value < 1)):
             if field == "minAvailable" and value == body.get("replicas"):
                 continue  # admission fills it in
@@ -192,7 +192,7 @@ def unreachable_gang(job: Job) -> Iterator[Finding]:
     for task in job.tasks:
         if task.min_available is not None and task.min_available > task.replicas:
             yield _too_large(task.min_available, task.replicas, task.path)
-    total, wanted = sum(task.replicas for task in job.tasks), number(job.spec.get("minAvailable"))
+    total, wanted = sum(task.replicas for task in job.tasks), integer(job.spec.get("minAvailable"))
     if job.tasks and 0 <= total < wanted:
         yield _too_large(wanted, total, "spec")
 
@@ -220,7 +220,7 @@ def two_tiers(job: Job) -> Iterator[Finding]:
     places += [(f"{t.path}.partitionPolicy", mapping(t.body.get("partitionPolicy"))) for t in job.tasks]
     for path, body in places if job.version >= (1, 14, 0) else ():
         topology = mapping(body.get("networkTopology"))
-        if count(topology.get("highestTierAllowed")) is not None and text(topology.get("highestTierName")):
+        if optional_integer(topology.get("highestTierAllowed")) is not None and text(topology.get("highestTierName")):
             yield Finding(
                 "highestTierAllowed and highestTierName exclude each other",
                 f"{path}.networkTopology.highestTierName",
@@ -246,8 +246,8 @@ def uneven_partitions(job: Job) -> Iterator[Finding]:
 
 
 def _uneven(task: Task, policy: dict[str, Any], version: Version) -> str:
-    total, size = number(policy.get("totalPartitions")), number(policy.get("partitionSize"))
-    smallest = number(policy.get("minPartitions"))
+    total, size = integer(policy.get("totalPartitions")), integer(policy.get("partitionSize"))
+    smallest = integer(policy.get("minPartitions"))
     if total <= 0 or size <= 0:
         return "totalPartitions and partitionSize must be at least 1"
     if task.replicas != total * size:

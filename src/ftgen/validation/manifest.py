@@ -103,12 +103,12 @@ def text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def number(value: object) -> int:
+def integer(value: object) -> int:
     """The value if it is an integer, else 0."""
     return value if isinstance(value, int) and not isinstance(value, bool) else 0
 
 
-def count(value: object) -> int | None:
+def optional_integer(value: object) -> int | None:
     """The value if it is an integer, else None: for fields that are pointers, where 0 is not unset."""
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
@@ -243,8 +243,8 @@ def _task(index: int, body: dict[str, Any], config_maps: ConfigMaps) -> Task:
         index,
         text(body.get("name")),
         body,
-        number(body.get("replicas")),
-        count(body.get("minAvailable")),
+        integer(body.get("replicas")),
+        optional_integer(body.get("minAvailable")),
         _pod(f"{path}.template", mapping(body.get("template")), config_maps),
     )
 

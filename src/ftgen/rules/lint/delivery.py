@@ -14,7 +14,7 @@ from ftgen.diagnostics import Severity
 from ftgen.rules import LINT
 from ftgen.rules.lint.shell import matches
 from ftgen.validation import Finding, rule
-from ftgen.validation.manifest import Job, count, mapping, strings, text
+from ftgen.validation.manifest import Job, mapping, optional_integer, strings, text
 
 _ARGO = "argocd.argoproj.io/"
 _FLUX = "kustomize.toolkit.fluxcd.io/"
@@ -62,7 +62,7 @@ def expiry(job: Job) -> Iterator[Finding]:
     Refused: `ttlSecondsAfterFinished: 3600` with `spec.volumes[0].volumeClaim`, or with a reconciler's annotations.
     Write: `volumeClaimName`; no expiry under a reconciler.
     """
-    notes, ttl = _notes(job), count(job.spec.get("ttlSecondsAfterFinished"))
+    notes, ttl = _notes(job), optional_integer(job.spec.get("ttlSecondsAfterFinished"))
     if ttl is None:
         return
     for i, volume in job.volumes:

@@ -18,7 +18,7 @@ from ftgen.rules.lint.devices import families
 from ftgen.rules.lint.standards import violations
 from ftgen.text.paths import child
 from ftgen.validation import Context, Finding, rule
-from ftgen.validation.manifest import Container, Job, amount, count, entries, mapping, strings, text
+from ftgen.validation.manifest import Container, Job, amount, entries, mapping, optional_integer, strings, text
 
 _MILLIBYTES = re.compile(r"[0-9.]+m")
 _LEAST_GRACE, _LONGEST_GRACE = 60, 900
@@ -157,7 +157,7 @@ def short_grace(job: Job) -> Iterator[Finding]:
     labels = mapping(mapping(job.manifest.get("metadata")).get("labels"))
     graceful = text(labels.get("fault-scheduling")) == "grace"
     for pod in job.pods if any(families(p) for p in job.pods) else ():
-        given = count(pod.spec.get("terminationGracePeriodSeconds"))
+        given = optional_integer(pod.spec.get("terminationGracePeriodSeconds"))
         seconds, path = 30 if given is None else given, f"{pod.spec_path}.terminationGracePeriodSeconds"
         if graceful and (given is None or not 0 < given < _LONGEST_GRACE):
             said = f"fault-scheduling: grace needs a grace period below {_LONGEST_GRACE} seconds"

@@ -14,7 +14,7 @@ from ftgen.rules.lint.devices import cards, families
 from ftgen.rules.lint.shell import TRAINS, found, found_in_all, matches, matches_any, shell_text
 from ftgen.text.paths import child
 from ftgen.validation import Context, Finding, rule
-from ftgen.validation.manifest import Container, Job, Task, count, entries, mapping, number, strings, text
+from ftgen.validation.manifest import Container, Job, Task, entries, integer, mapping, optional_integer, strings, text
 
 _FRAMEWORKS = frozenset(("pytorch", "tensorflow", "mpi", "ray"))
 _PUBLISHED = re.compile(r"\bVC_([A-Z0-9_]+?)_(HOSTS|NUM)\b")
@@ -34,7 +34,7 @@ def partial_gang(job: Job) -> Iterator[Finding]:
     Write: `minAvailable: 2`.
     """
     total = pods_in_all(job)
-    wanted = number(job.spec.get("minAvailable"))
+    wanted = integer(job.spec.get("minAvailable"))
     waiting = any(strings(mapping(task.body.get("dependsOn")).get("name")) for task in job.tasks)
     if 0 < wanted < total and not waiting:
         said = f"a partial gang: {wanted} of {total} pods may start alone"
@@ -298,9 +298,9 @@ def _filled_in(task: Task) -> dict[str, object]:
     missing: dict[str, object] = {}
     if not task.name:
         missing["name"] = f"default{task.index}"
-    if count(task.body.get("minAvailable")) is None:
+    if optional_integer(task.body.get("minAvailable")) is None:
         missing["minAvailable"] = task.replicas
-    if not number(task.body.get("maxRetry")):
+    if not integer(task.body.get("maxRetry")):
         missing["maxRetry"] = 3
     if task.pod.spec.get("hostNetwork") is True and not text(task.pod.spec.get("dnsPolicy")):
         missing["template.spec.dnsPolicy"] = "ClusterFirstWithHostNet"

@@ -17,7 +17,7 @@ from ftgen.rules.lint.cards import pods_in_all, set_variables
 from ftgen.rules.lint.devices import families
 from ftgen.rules.lint.shell import found, found_in_all, matches, matches_any, settings_texts, shell_text
 from ftgen.validation import Finding, rule
-from ftgen.validation.manifest import Container, Job, Pod, mapping, number, text
+from ftgen.validation.manifest import Container, Job, Pod, integer, mapping, text
 
 _CREDENTIAL = re.compile(r"(^|_)(TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?|(API|ACCESS|PRIVATE)_?KEY)$")
 # A variable before the host of a URL: https://user:$TOKEN@host, https://${login}@host.
@@ -177,7 +177,7 @@ def retry_from_start(job: Job) -> Iterator[Finding]:
     Refused: `overwrite_output_dir: true` with `maxRetry: 1` or more.
     Write: `overwrite_output_dir: false`, or `resume_from_checkpoint`.
     """
-    if not number(job.spec.get("maxRetry")):
+    if not integer(job.spec.get("maxRetry")):
         return
     for pod in job.pods:
         for container in pod.main_containers:

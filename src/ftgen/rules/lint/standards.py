@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ftgen.text.paths import child
-from ftgen.validation.manifest import Container, Pod, count, entries, mapping, strings, text
+from ftgen.validation.manifest import Container, Pod, entries, mapping, optional_integer, strings, text
 
 Violation = tuple[str, str]
 """The path of a field, and what it says."""
@@ -102,7 +102,7 @@ def _container(container: Container) -> Iterator[Violation]:
         yield f"{path}.procMount", f"procMount {context['procMount']}"
     yield from _confinement(context, path)
     for i, port in entries(container.body.get("ports")):
-        if count(port.get("hostPort")):
+        if optional_integer(port.get("hostPort")):
             yield f"{container.path}.ports[{i}].hostPort", "hostPort"
     yield from _hosts(container)
 
