@@ -11,7 +11,7 @@ from typing import Any
 
 from ftgen import kube
 from ftgen.rules import ADMISSION
-from ftgen.rules.fields import downward_problem, is_data_key, steps_back
+from ftgen.rules.fields import downward_problem, has_parent_step, is_data_key
 from ftgen.validation import Finding, rule
 from ftgen.validation.manifest import Container, Job, entries, integer, mapping, text
 
@@ -259,7 +259,7 @@ def _devices(container: Container, volumes: dict[str, dict[str, Any]]) -> Iterat
         volume = volumes.get(name, {})
         if not ({"persistentVolumeClaim", "ephemeral"} & volume.keys()):
             yield Finding(f"the pod has no claim {name!r} to use as a device", f"{path}.name", name)
-        if name in used or where in used or not text(where) or steps_back(text(where)):
+        if name in used or where in used or not text(where) or has_parent_step(text(where)):
             yield Finding("a device has a path of its own and a volume of its own", path, name)
         used |= {name, text(where)}
 
@@ -284,7 +284,7 @@ def bad_mount_option(job: Job) -> Iterator[Finding]:
 def _mount_problems(mount: dict[str, Any], container: Container) -> Iterator[tuple[str, str]]:
     for field in ("subPath", "subPathExpr"):
         path = text(mount.get(field))
-        if path.startswith("/") or steps_back(path):
+        if path.startswith("/") or has_parent_step(path):
             yield field, f"{field} {path!r} must stay inside the volume"
     if text(mount.get("subPath")) and text(mount.get("subPathExpr")):
         yield "subPathExpr", "subPath and subPathExpr exclude each other"

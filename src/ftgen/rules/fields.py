@@ -43,14 +43,14 @@ _BYTE_DIVISORS = (
 )
 
 
-def steps_back(path: str) -> bool:
+def has_parent_step(path: str) -> bool:
     """Whether a path has a `..` step."""
     return ".." in path and ".." in path.split("/")
 
 
-def is_inside(path: str) -> bool:
+def is_path_inside(path: str) -> bool:
     """Whether a path is relative and stays below where it begins, its first step not looking like `..`."""
-    return not path.startswith(("/", "..")) and not steps_back(path)
+    return not path.startswith(("/", "..")) and not has_parent_step(path)
 
 
 def is_data_key(key: str) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ftgen.rules import ADMISSION
-from ftgen.rules.fields import steps_back
+from ftgen.rules.fields import has_parent_step
 from ftgen.validation import Finding, rule
 from ftgen.validation.manifest import Job, Pod, entries, mapping, optional_integer, strings, text
 
@@ -94,7 +94,7 @@ def _profile_problems(profile: dict[str, Any], field: str) -> Iterator[_Problem]
         yield f"{field}.localhostProfile", "a Localhost profile is named, and no other is"
     elif kind == "Localhost":
         name = text(local)
-        if field == "seccompProfile" and (name.startswith("/") or steps_back(name)):
+        if field == "seccompProfile" and (name.startswith("/") or has_parent_step(name)):
             yield f"{field}.localhostProfile", "a seccomp profile's path is relative"
         if field == "appArmorProfile" and (not name or name != name.strip()):
             yield f"{field}.localhostProfile", "an AppArmor profile has a name without spaces around it"

@@ -10,7 +10,7 @@ from typing import Any
 
 from ftgen import kube
 from ftgen.rules import ADMISSION, CLAIM
-from ftgen.rules.fields import downward_problem, is_inside, steps_back
+from ftgen.rules.fields import downward_problem, has_parent_step, is_path_inside
 from ftgen.text.paths import child
 from ftgen.validation import Finding, rule
 from ftgen.validation.manifest import Job, amount, entries, integer, mapping, optional_integer, strings, text
@@ -142,7 +142,7 @@ def _problems(kind: str, source: dict[str, Any]) -> Iterator[tuple[str, str]]:
     elif kind == "nfs" and not text(source.get("path")).startswith("/"):
         yield "path", "an NFS path is absolute"
     elif kind == "hostPath":
-        if steps_back(text(source.get("path"))):
+        if has_parent_step(text(source.get("path"))):
             yield "path", "a host path has no .. in it"
         if source.get("type") is not None and source["type"] not in _HOST_PATHS:
             yield "type", f"there is no host path of type {source['type']!r}"
@@ -155,7 +155,7 @@ def _problems(kind: str, source: dict[str, Any]) -> Iterator[tuple[str, str]]:
 def _items(source: dict[str, Any], prefix: str, *, downward: bool) -> Iterator[tuple[str, str]]:
     for i, item in entries(source.get("items")):
         path, where, mode = text(item.get("path")), f"{prefix}[{i}]", optional_integer(item.get("mode"))
-        if not path or not is_inside(path):
+        if not path or not is_path_inside(path):
             yield f"{where}.path", f"{path!r} is no path inside the volume"
         if mode is not None and not 0 <= mode <= _MOST_MODE:
             yield f"{where}.mode", f"the mode {mode:o} is not between 0 and 777"
@@ -191,7 +191,7 @@ def _token_problems(token: dict[str, Any], where: str) -> Iterator[tuple[str, st
     seconds = integer(token.get("expirationSeconds", 2 * _SHORTEST_TOKEN))
     if not _SHORTEST_TOKEN <= seconds <= 2**32:
         yield f"{where}.expirationSeconds", f"a token lives at least {_SHORTEST_TOKEN} seconds"
-    if not text(token.get("path")) or not is_inside(text(token.get("path"))):
+    if not text(token.get("path")) or not is_path_inside(text(token.get("path"))):
         yield f"{where}.path", "a token's path is relative"
 
 
