@@ -172,7 +172,7 @@ def _mode(spec: Spec) -> Iterator[Finding]:
     Write: `ReadWriteOnce`, or `storage=nfs`.
     """
     for key, volume in _volumes(spec):
-        if spec.storage.node_local and twins.is_for_many_nodes(volume.access_mode):
+        if spec.storage.node_local and twins.serves_several_nodes(volume.access_mode):
             headline = f"node-local storage cannot serve {volume.access_mode}: the claim would never bind"
             yield Finding(
                 headline, f"storage.{key}.access_mode", volume.access_mode, "write ReadWriteOnce, or storage=nfs"
@@ -223,7 +223,7 @@ def _small_shm(spec: Spec) -> Iterator[Finding]:
     Write: `storage.shm=auto`.
     """
     size = lower.shared_memory(spec)
-    if twins.is_little_shared_memory(kube.parse_quantity(size), spec.world_size):
+    if twins.is_shared_memory_too_small(kube.parse_quantity(size), spec.world_size):
         yield Finding(
             f"{size} of shared memory for {spec.world_size} cards; 4Gi is the least",
             "storage.shm",
@@ -275,7 +275,7 @@ def _slices(spec: Spec) -> Iterator[Finding]:
         yield Finding(headline, "hardware.devices", spec.world_size, whole)
     elif spec.hardware.shared:
         told = (
-            twins.FAILS_ON_SHARES
+            twins.NCCL_FAILS_ON_SHARES
             if spec.hardware.vendor == "nvidia"
             else f"no word of {spec.hardware.vendor} says that they can"
         )

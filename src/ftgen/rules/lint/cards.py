@@ -290,7 +290,7 @@ def collectives_on_shares(job: Job, context: Context) -> Iterator[Finding]:
         if shares_cards(task.pod) and world > 1:
             old = _is_old(context.facts.hami_version)
             said = f"{world} slices of shared cards train together; "
-            said += twins.FAILS_ON_SHARES if old else "NCCL is fragile on them"
+            said += twins.NCCL_FAILS_ON_SHARES if old else "NCCL is fragile on them"
             path = f"{task.pod.spec_path}.containers"
             yield Finding(said, path, world, "use whole cards", Severity.ERROR if old else None)
 

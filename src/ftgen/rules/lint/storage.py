@@ -106,7 +106,7 @@ def unserved_mode(job: Job, context: Context) -> Iterator[Finding]:
     Write: `ReadWriteOnce`, or a class of shared storage.
     """
     for claim in claims(job, context):
-        modes = [mode for mode in claim.modes if twins.is_for_many_nodes(mode)]
+        modes = [mode for mode in claim.modes if twins.serves_several_nodes(mode)]
         if not modes or claim.path.endswith(("claimName", "volumeClaimName")):
             continue
         provisioner = context.storage_class(claim.storage_class).provisioner
@@ -128,7 +128,7 @@ def one_node_for_all(job: Job, context: Context) -> Iterator[Finding]:
     """
     total = pods_in_all(job)
     for claim in claims(job, context) if total > 1 else ():
-        if not claim.shared or "ReadWriteOnce" not in claim.modes or any(map(twins.is_for_many_nodes, claim.modes)):
+        if not claim.shared or "ReadWriteOnce" not in claim.modes or any(map(twins.serves_several_nodes, claim.modes)):
             continue
         local = _is_node_local(claim, context)
         stuck = local is False or any(keeps_apart(job, t, required=True) for t in job.tasks) or _too_many(job, context)
@@ -321,7 +321,7 @@ def small_shm(job: Job) -> Iterator[Finding]:
         for container in task.pod.main_containers if total > 1 else ():
             place = _shm_volume(task.pod, container)
             size = amount(place[1].get("sizeLimit")) if place else Fraction()
-            if size is not None and twins.is_little_shared_memory(size, total):
+            if size is not None and twins.is_shared_memory_too_small(size, total):
                 said = f"{total} cards train together with {_said(place)} at /dev/shm; 4Gi is the least"
                 subject = f"{place[0]}.sizeLimit" if place else f"{container.path}.volumeMounts"
                 yield Finding(said, subject, "", "mount an emptyDir of medium Memory and 4Gi at /dev/shm")
