@@ -1,4 +1,4 @@
-"""What a rule may know beside its subject: facts of the cluster, and what comes with a manifest."""
+"""Context of a check: the facts of the cluster, and the objects that come with a manifest."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # `check` estimates nothing
 
 
 class FactMissing(Exception):  # noqa: N818 - a rule that cannot be judged, not a malfunction
-    """A rule needs a fact that nobody has stated; carries its configuration key."""
+    """Fact that a rule needs and that nobody has stated; carries its configuration key."""
 
 
 NO_FACTS = Facts()
@@ -22,7 +22,7 @@ NO_FACTS = Facts()
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """What admission asks about a queue: its `status.state`, and its `spec.parent` (empty at the root)."""
+    """Queue as admission reads it: its `status.state`, and its `spec.parent` (empty at the root)."""
 
     state: str = "Open"
     parent: str = ""
@@ -30,20 +30,20 @@ class Queue:
 
 @dataclass(frozen=True, eq=False)
 class Context:
-    """What surrounds the subject of a rule; empty and None mean unknown, and no rule guesses.
+    """Values beside the subject that a rule may read; empty and None mean unknown, and no rule guesses.
 
     Attributes:
-        version: of Volcano.
-        facts: of the cluster.
-        hardware: the card that the chosen hardware states, which wins over that of the facts.
+        version: Volcano version.
+        facts: facts of the cluster.
+        hardware: card of the chosen hardware; what it states wins over the card in `facts`.
         pod_security: level of the pod security standards that the namespace enforces.
-        claims: the PersistentVolumeClaims that come with a manifest.
-        config_maps: the ConfigMaps that come with it.
-        reconciler: what applies a manifest.
-        swept: the keys that a sweep varies; none for a job of its own.
+        claims: PersistentVolumeClaims that come with the manifest.
+        config_maps: ConfigMaps that come with the manifest.
+        reconciler: program that applies the manifest, such as `flux`.
+        swept: configuration keys that a sweep varies; none for a single job.
         estimate: the memory and space that the training takes.
         queues: the cluster's queues by name.
-        before: the stored job that the subject would replace.
+        before: stored job that the subject would replace.
     """
 
     version: Version = NEWEST
@@ -62,7 +62,7 @@ class Context:
         """Return a fact by its name.
 
         Raises:
-            FactMissing: nobody has stated it.
+            FactMissing: nobody has stated the fact.
         """
         value = getattr(self.facts, name)
         if value is None:
@@ -70,30 +70,30 @@ class Context:
         return value
 
     def card(self, name: str) -> Any:
-        """Return what is known of the cards of a node; None where nobody has said."""
+        """Return a fact about the cards of a node; None where nobody has stated it."""
         stated = getattr(self.hardware, name) if self.hardware else None
         return getattr(self.facts.card, name) if stated is None else stated
 
     def security_level(self) -> str:
-        """Return the namespace's pod security level; raises `FactMissing`."""
+        """Return the namespace's pod security level; raise `FactMissing` where it is unknown."""
         if not self.pod_security:
             raise FactMissing("cluster.pod_security")
         return self.pod_security
 
     def cards_per_node(self) -> int:
-        """Return how many cards a node has; raises `FactMissing`."""
-        there = self.card("per_node")
-        if there is None:
+        """Return the number of cards of a node; raise `FactMissing` where it is unknown."""
+        per_node = self.card("per_node")
+        if per_node is None:
             raise FactMissing("cluster.facts.card.per_node")
-        return int(there)
+        return int(per_node)
 
     def storage_class(self, name: str) -> StorageClass:
-        """Return what is known of a storage class; raises `FactMissing`."""
+        """Return the facts of a storage class; raise `FactMissing` where per_node are none."""
         classes: Mapping[str, StorageClass] = self.fact("storage_classes")
         if name not in classes:
             raise FactMissing(f"cluster.facts.storage_classes.{name or 'default'}")
         return classes[name]
 
     def claim(self, name: str) -> Mapping[str, Any] | None:
-        """Return the spec of a claim that comes with the manifest; None where there is none of that name."""
-        return next((spec for known, spec in self.claims if known == name), None)
+        """Return the spec of a claim that comes with the manifest; None where no claim has the name."""
+        return next((spec for claim, spec in self.claims if claim == name), None)

@@ -1,7 +1,7 @@
-"""A manifest as the rules read it: total, typed, with the path of everything at hand.
+"""Typed view of a manifest for the rules: every field has a value, every part its path.
 
-Wrong shapes read as absent, so no rule has to ask.  The views hold the manifest's own dictionaries and
-never change them.  A view equals itself alone, so that what rules ask of it again and again can be kept by it.
+A value of the wrong shape reads as absent, so that no rule checks types.  The views share the manifest's own
+dictionaries and never change them.  A view equals only itself, so that it can be the key of a cache.
 """
 
 from __future__ import annotations
@@ -18,42 +18,42 @@ from ftgen import kube, schema
 Version = tuple[int, int, int]
 
 NEWEST: Version = (1, 15, 0)
-"""The newest Volcano whose source these rules follow; later ones are judged by the same rules."""
+"""Newest Volcano release whose source these rules follow; later releases are checked by the same rules."""
 
 _NUMBERS = re.compile(r"v?(\d+)\.(\d+)(?:\.(\d+))?.*")
-# The last patch of each line, which a version of two numbers stands for.
+# Last patch release of a minor version: `1.12` means 1.12.4.
 _PATCHES: Mapping[tuple[int, int], int] = {(1, 12): 4}
 _SUFFIX_LENGTH = 5
 _LONGEST_PREFIX = 58
 
 
 ClaimSpecs = tuple[tuple[str, Mapping[str, Any]], ...]
-"""Names of PersistentVolumeClaims with their specs: pairs, so that jobs with claims of their own have one shape."""
+"""Names of PersistentVolumeClaims with their specs: pairs, so that jobs whose claims differ in name have one shape."""
 
 
 ConfigMaps = tuple[tuple[str, Mapping[str, str]], ...]
-"""Names of ConfigMaps with their texts by key."""
+"""Names of ConfigMaps with their `data`, texts by key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Companions:
-    """What manifests hold that jobs name: PersistentVolumeClaims, and ConfigMaps whose files they may run."""
+    """Objects that jobs refer to by name: PersistentVolumeClaims, and ConfigMaps whose files they may run."""
 
     claims: ClaimSpecs = ()
     config_maps: ConfigMaps = ()
 
     def joined(self, *others: Companions) -> Companions:
-        """Return all together; of those with one name, the last."""
-        there = [each for each in others if each != Companions()]
-        if not there:
+        """Return all companions together; of two with the same name, the last."""
+        nonempty = [other for other in others if other != Companions()]
+        if not nonempty:
             return self
-        claims = dict(pair for each in (self, *there) for pair in each.claims)
-        config_maps = dict(pair for each in (self, *there) for pair in each.config_maps)
+        claims = dict(pair for each in (self, *nonempty) for pair in each.claims)
+        config_maps = dict(pair for each in (self, *nonempty) for pair in each.config_maps)
         return Companions(tuple(claims.items()), tuple(config_maps.items()))
 
 
 def companions(objects: Iterable[Mapping[str, Any]]) -> Companions:
-    """Collect what jobs may name among some objects."""
+    """Return the PersistentVolumeClaims and ConfigMaps among some objects."""
     claims: dict[str, Mapping[str, Any]] = {}
     config_maps: dict[str, Mapping[str, str]] = {}
     for each in objects:
@@ -64,16 +64,18 @@ def companions(objects: Iterable[Mapping[str, Any]]) -> Companions:
         if each.get("kind") == "PersistentVolumeClaim" and isinstance(spec, dict):
             claims[name] = spec
         if each.get("kind") == "ConfigMap":
-            config_maps[name] = {key: said for key, said in mapping(each.get("data")).items() if isinstance(said, str)}
+            config_maps[name] = {
+                key: value for key, value in mapping(each.get("data")).items() if isinstance(value, str)
+            }
     return Companions(tuple(claims.items()), tuple(config_maps.items()))
 
 
 @lru_cache(maxsize=64)
 def version_of(text: str) -> Version:
-    """The numbers of a Volcano version: `1.12` is its last patch, `newest` the newest known line.
+    """Return the numbers of a Volcano version: `1.12` means its last patch, `newest` the newest known release line.
 
     Raises:
-        ValueError: it is none, or older than every known line.
+        ValueError: the text is no version, or older than every known release line.
     """
     line = schema.release(text)
     numbers = _NUMBERS.fullmatch(line if text == "newest" else text)
@@ -84,37 +86,37 @@ def version_of(text: str) -> Version:
 
 
 def mapping(value: object) -> dict[str, Any]:
-    """The value if it is an object, else an empty one."""
+    """Return the value if it is an object, else an empty one."""
     return value if isinstance(value, dict) else {}
 
 
 def entries(value: object) -> list[tuple[int, dict[str, Any]]]:
-    """The objects of a list with their positions."""
+    """Return the objects of a list with their positions."""
     return [(i, item) for i, item in enumerate(value) if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def strings(value: object) -> list[str]:
-    """The strings of a list."""
+    """Return the strings of a list."""
     return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
 
 
 def text(value: object) -> str:
-    """The value if it is a string, else the empty one: Go's zero value, which every check treats as unset."""
+    """Return the value if it is a string, else the empty one: Go's zero value, which every check treats as unset."""
     return value if isinstance(value, str) else ""
 
 
 def integer(value: object) -> int:
-    """The value if it is an integer, else 0."""
+    """Return the value if it is an integer, else 0, Go's zero value."""
     return value if isinstance(value, int) and not isinstance(value, bool) else 0
 
 
 def optional_integer(value: object) -> int | None:
-    """The value if it is an integer, else None: for fields that are pointers, where 0 is not unset."""
+    """Return the value if it is an integer, else None: for fields that are pointers in Go, where 0 is not unset."""
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def amount(value: object) -> Fraction | None:
-    """The quantity's amount, None when it is none."""
+    """Return the amount of a quantity; None where the value is no quantity."""
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         return None
     try:
@@ -125,7 +127,7 @@ def amount(value: object) -> Fraction | None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Container:
-    """A container or init container of some task's template; `files` are those of known ConfigMaps, by path."""
+    """Container or init container of a task's template; `files` are the texts of mounted ConfigMaps by path."""
 
     path: str
     name: str
@@ -138,9 +140,9 @@ class Container:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pod:
-    """A task's pod template; `path` is the template's, `spec_path` its spec's.
+    """Pod template of a task; `path` is the template's, `spec_path` its spec's.
 
-    Its containers are those that run before the main ones, then these.
+    `containers` lists the init containers, then the main containers.
     """
 
     path: str
@@ -155,7 +157,7 @@ class Pod:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Task:
-    """One entry of `spec.tasks`; `index` is its position."""
+    """Entry of `spec.tasks`; `index` is its position."""
 
     path: str
     index: int
@@ -168,17 +170,17 @@ class Task:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Job:
-    """A VolcanoJob, and the Volcano version it is judged for.
+    """VolcanoJob with the Volcano version that it is checked for.
 
     Attributes:
-        manifest: the whole object.
+        manifest: whole object.
         spec: its spec.
-        tasks: in the order of the list.
-        pods: the template of every task.
+        tasks: entries of `spec.tasks` in their order.
+        pods: pod template of every task.
         containers: every container of every task, init containers first within a task.
-        volumes: the entries of `spec.volumes` with their positions.
-        plugins: name to argument list, or to whatever stands there.
-        version: of Volcano.
+        volumes: entries of `spec.volumes` with their positions.
+        plugins: argument list by plugin name; a value that is no list stays as it is.
+        version: Volcano version.
     """
 
     manifest: dict[str, Any]
@@ -192,27 +194,27 @@ class Job:
 
     @property
     def name(self) -> str:
-        """`metadata.name`, or what `metadata.generateName` becomes: its first 58 and five random characters, `x`."""
-        return self._named[0]
+        """Return `metadata.name`, or the first 58 characters of `metadata.generateName` with the suffix `xxxxx`."""
+        return self._name_and_path[0]
 
     @property
     def name_path(self) -> str:
-        """The field the name comes from."""
-        return self._named[1]
+        """Return the path of the field that gives the name."""
+        return self._name_and_path[1]
 
     @property
-    def _named(self) -> tuple[str, str]:
-        # Asked for, not kept: few rules read the one thing in which all jobs differ.
-        return _name(mapping(self.manifest.get("metadata")))
+    def _name_and_path(self) -> tuple[str, str]:
+        # Computed at each access: few rules read the name, in which all jobs of a sweep differ.
+        return _name_of(mapping(self.manifest.get("metadata")))
 
 
 def read_job(manifest: object, version: Version, config_maps: ConfigMaps = ()) -> Job:
-    """The view of a manifest; of anything that is no object, the view of an empty one.
+    """Return the view of a manifest; for a value that is no object, the view of an empty one.
 
     Args:
-        manifest: a VolcanoJob, or anything.
-        version: of Volcano.
-        config_maps: those whose files its containers may have.
+        manifest: VolcanoJob, or any JSON value.
+        version: Volcano version.
+        config_maps: ConfigMaps whose files its containers may mount.
     """
     body = mapping(manifest)
     spec = mapping(body.get("spec"))
@@ -229,7 +231,7 @@ def read_job(manifest: object, version: Version, config_maps: ConfigMaps = ()) -
     )
 
 
-def _name(metadata: dict[str, Any]) -> tuple[str, str]:
+def _name_of(metadata: dict[str, Any]) -> tuple[str, str]:
     prefix = text(metadata.get("generateName"))
     if text(metadata.get("name")) or not prefix:
         return text(metadata.get("name")), "metadata.name"
@@ -252,7 +254,7 @@ def _task(index: int, body: dict[str, Any], config_maps: ConfigMaps) -> Task:
 def _pod(path: str, template: dict[str, Any], config_maps: ConfigMaps) -> Pod:
     spec = mapping(template.get("spec"))
     mounted = _mounted(entries(spec.get("volumes")), config_maps) if config_maps else {}
-    before, main = (
+    init_containers, main_containers = (
         [_container(f"{path}.spec.{kind}[{i}]", body, mounted, init=init) for i, body in entries(spec.get(kind))]
         for kind, init in (("initContainers", True), ("containers", False))
     )
@@ -261,19 +263,19 @@ def _pod(path: str, template: dict[str, Any], config_maps: ConfigMaps) -> Pod:
         f"{path}.spec",
         mapping(template.get("metadata")),
         spec,
-        before,
-        main,
-        [*before, *main],
+        init_containers,
+        main_containers,
+        [*init_containers, *main_containers],
         entries(spec.get("volumes")),
     )
 
 
 def _mounted(volumes: list[tuple[int, dict[str, Any]]], config_maps: ConfigMaps) -> dict[str, Mapping[str, str]]:
-    """The ConfigMaps that a pod's volumes hold whole, by the volume's name."""
+    """Return the data of the ConfigMaps that a pod's volumes take whole, by the volume's name."""
     sources = {text(volume.get("name")): mapping(volume.get("configMap")) for _, volume in volumes}
-    names = {name: text(source.get("name")) for name, source in sources.items() if not source.get("items")}
+    names = {volume: text(source.get("name")) for volume, source in sources.items() if not source.get("items")}
     known = dict(config_maps)
-    return {name: known[held] for name, held in names.items() if held in known}
+    return {volume: known[name] for volume, name in names.items() if name in known}
 
 
 def _container(path: str, body: dict[str, Any], mounted: Mapping[str, Mapping[str, str]], *, init: bool) -> Container:
