@@ -1,8 +1,8 @@
-"""What the cluster's admission says to a VolcanoJob, without a cluster.
+"""Admission of a VolcanoJob, checked without a cluster.
 
-Follows Volcano's job webhooks (pkg/webhooks/admission/jobs: mutate, validate) for the version given, and
-what the API server itself checks beside the schema: names, labels and annotations.  A job refused
-here is refused there; the other way round holds for every field ftgen knows to write.
+Follows Volcano's job webhooks (pkg/webhooks/admission/jobs: mutate, validate) for the given version, and
+the API server's own checks beside the schema: names, labels and annotations.  A job refused here is
+refused there; the converse holds for every field that ftgen writes.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ def admit_create(
     volcano_version: Version,
     queues: Mapping[str, Queue] | None = None,
 ) -> list[Diagnostic]:
-    """Why the cluster would refuse to create this job; empty when it would not.
+    """Return why the cluster would refuse to create this job; empty where it would not.
 
-    The job is judged as the mutating webhook leaves it.  Rules about queues run only where `queues` says
-    which there are, by name.
+    The job is checked as the mutating webhook leaves it.  Rules about queues run only where `queues` gives
+    the cluster's queues by name.
     """
     stored = mutate(job, volcano_version=volcano_version)
     return validate(ADMISSION, stored, Context(version=volcano_version, queues=queues))
@@ -41,7 +41,7 @@ def admit_update(
     *,
     volcano_version: Version,
 ) -> list[Diagnostic]:
-    """Why the cluster would refuse to replace the stored job `old` by `new`; empty when it would not.
+    """Return why the cluster would refuse to replace the stored job `old` by `new`; empty where it would not.
 
     On UPDATE only the CRD's defaults are filled in, and only counts and partitions are checked again
     (validateJobUpdate in validate/admit_job.go); everything else in spec but the four mutable fields must
