@@ -1,8 +1,7 @@
-"""What a VolcanoJob's parts must agree on for pods to run, beyond what admission asks.
+"""Agreement of a VolcanoJob's parts: what its pods need to run, beyond what admission checks.
 
-Nothing here is refused by the cluster when the job is created: plugins log and do nothing, the controller
-retries in silence, variables arrive empty. Facts about the controller are from pkg/controllers/job of
-Volcano.
+The cluster refuses none of this when the job is created: plugins log and do nothing, the controller retries
+in silence, variables arrive empty. Facts about the controller are from pkg/controllers/job of Volcano.
 """
 
 from __future__ import annotations
@@ -16,18 +15,18 @@ from ftgen.rules.policies import events, policy_lists
 from ftgen.validation import Finding, rule
 from ftgen.validation.manifest import Container, Job, Task, integer, mapping, optional_integer, strings, text
 
-_RESTARTS = ("RestartJob", "RestartTask", "RestartPod", "RestartPartition")
-_INDEX = ("VK_TASK_INDEX", "VC_TASK_INDEX")
-_TORCH = ("MASTER_ADDR", "MASTER_PORT", "WORLD_SIZE", "RANK")
+_RESTART_ACTIONS = ("RestartJob", "RestartTask", "RestartPod", "RestartPartition")
+_INDEX_VARIABLES = ("VK_TASK_INDEX", "VC_TASK_INDEX")
+_TORCH_VARIABLES = ("MASTER_ADDR", "MASTER_PORT", "WORLD_SIZE", "RANK")
 _REFERENCE = re.compile(r"\$\$|\$\(([^)]*)\)")
-_UNGUARDED = ("kube-system", "volcano-system")
+_SKIPPED_NAMESPACES = ("kube-system", "volcano-system")
 
 
 @rule("FT418", "vanishing-plugin", on=AGREEMENT)
 def vanishing_plugin(job: Job) -> Iterator[Finding]:
     """A plugin's arguments are null, so the API server drops the plugin.
 
-    Null values of a map are pruned before anyone sees them; the plugin is gone without a word.
+    It prunes null values of a map before webhook or controller sees them, and no message says that the plugin is gone.
 
     Refused: `plugins: {svc: }`.
     Write: `plugins: {svc: []}`.
@@ -56,13 +55,13 @@ def unread_plugin_argument(job: Job) -> Iterator[Finding]:
             parsed = plugins.parse_flags(name, tuple(strings(arguments)), job.version)
             if parsed.stopped_at is not None and name in plugins.available(job.version):
                 known = ", ".join(f"--{flag}" for flag in plugins.flags(name, job.version)) or "none"
-                all_lost = parsed.stopped_at == len(strings(arguments)) - 1 and "no flag --" in parsed.reason
+                loses_one_flag = parsed.stopped_at == len(strings(arguments)) - 1 and "no flag --" in parsed.reason
                 yield Finding(
                     f"the {name} plugin ignores its arguments from here on: {parsed.reason}",
                     f"spec.plugins.{name}[{parsed.stopped_at}]",
                     strings(arguments)[parsed.stopped_at],
                     f"its flags are {known}",
-                    Severity.WARNING if all_lost else None,
+                    Severity.WARNING if loses_one_flag else None,
                 )
 
 
@@ -79,8 +78,8 @@ def plugin_without_its_tasks(job: Job) -> Iterator[Finding]:
     names = {task.name for task in job.tasks}
     for plugin, roles in (("pytorch", ("master",)), ("ray", ("head",)), ("hcclrank", ("master", "worker"))):
         if plugin in job.plugins:
-            wanted = [_role(job, plugin, role) for role in roles]
-            if names.isdisjoint(wanted) and not (plugin == "hcclrank" and _ranked(job)):
+            wanted = [_task_of_role(job, plugin, role) for role in roles]
+            if names.isdisjoint(wanted) and not (plugin == "hcclrank" and _sets_rank(job)):
                 yield Finding(
                     f"the {plugin} plugin finds no task {' or '.join(map(repr, wanted))} and does nothing",
                     f"spec.plugins.{plugin}",
@@ -89,11 +88,11 @@ def plugin_without_its_tasks(job: Job) -> Iterator[Finding]:
                 )
 
 
-def _role(job: Job, plugin: str, role: str) -> str:
+def _task_of_role(job: Job, plugin: str, role: str) -> str:
     return plugins.parse_flags(plugin, tuple(strings(job.plugins.get(plugin))), job.version).values.get(role, role)
 
 
-def _ranked(job: Job) -> bool:
+def _sets_rank(job: Job) -> bool:
     return any(text(variable.get("name")) == "RANK" for c in job.containers for _, variable in c.env)
 
 
@@ -109,7 +108,7 @@ def colliding_ranks(job: Job) -> Iterator[Finding]:
     """
     if "pytorch" not in job.plugins:
         return
-    master, worker = _role(job, "pytorch", "master"), _role(job, "pytorch", "worker")
+    master, worker = _task_of_role(job, "pytorch", "master"), _task_of_role(job, "pytorch", "worker")
     for task in job.tasks:
         if task.name == master and (task.replicas > 1 or master == worker):
             problem = "is master and worker at once, so no pod gets rank 0" if master == worker else ""
@@ -134,7 +133,7 @@ def restart_on_success(job: Job) -> Iterator[Finding]:
     """
     for path, policy in (each for group in policy_lists(job) for each in group):
         matched = [event for event in events(policy) if event in ("*", "TaskCompleted")]
-        if matched and text(policy.get("action")) in _RESTARTS:
+        if matched and text(policy.get("action")) in _RESTART_ACTIONS:
             yield Finding(
                 f"{policy['action']} on {matched[0]} restarts what has succeeded",
                 path,
@@ -188,7 +187,7 @@ def restart_without_retry(job: Job) -> Iterator[Finding]:
     if optional_integer(job.spec.get("maxRetry")) != 1:
         return
     for path, policy in (each for group in policy_lists(job) for each in group):
-        if text(policy.get("action")) in _RESTARTS:
+        if text(policy.get("action")) in _RESTART_ACTIONS:
             yield Finding(
                 f"{path} asks for a restart, but maxRetry 1 allows one attempt",
                 "spec.maxRetry",
@@ -210,7 +209,7 @@ def gang_waiting_for_itself(job: Job) -> Iterator[Finding]:
     """
     waiting = [task for task in job.tasks if strings(mapping(task.body.get("dependsOn")).get("name"))]
     first = sum(task.replicas for task in job.tasks if task not in waiting)
-    needed = _gang(job)
+    needed = _gang_size(job)
     if waiting and 0 < first < needed:  # where no task starts, their order is the fault
         yield Finding(
             f"minAvailable is {needed}, but only {first} pods are created before {waiting[0].name!r} starts",
@@ -220,7 +219,7 @@ def gang_waiting_for_itself(job: Job) -> Iterator[Finding]:
         )
 
 
-def _gang(job: Job) -> int:
+def _gang_size(job: Job) -> int:
     summed = sum(task.replicas if task.min_available is None else task.min_available for task in job.tasks)
     return integer(job.spec.get("minAvailable")) or summed
 
@@ -251,19 +250,19 @@ def overwritten_variable(job: Job) -> Iterator[Finding]:
 
 
 def _plugin_variables(job: Job) -> tuple[set[str], set[str]]:
-    """The variables plugins add to every container, and to main containers only."""
+    """Return the variables that plugins add to every container, and those that they add to main containers only."""
     everywhere: set[str] = set()
     main: set[str] = set()
     if "svc" in job.plugins:
-        everywhere |= {f"VC_{_shouted(task)}_{what}" for task in job.tasks for what in ("HOSTS", "NUM")}
-    everywhere |= set(_INDEX) if "env" in job.plugins else set()
+        everywhere |= {f"VC_{_in_upper_case(task)}_{what}" for task in job.tasks for what in ("HOSTS", "NUM")}
+    everywhere |= set(_INDEX_VARIABLES) if "env" in job.plugins else set()
     everywhere |= {"MPI_HOST"} if "mpi" in job.plugins else set()
-    main |= set(_TORCH) if "pytorch" in job.plugins else set()
+    main |= set(_TORCH_VARIABLES) if "pytorch" in job.plugins else set()
     main |= {"TF_CONFIG"} if "tensorflow" in job.plugins else set()
     return everywhere, main
 
 
-def _shouted(task: Task) -> str:
+def _in_upper_case(task: Task) -> str:
     return task.name.replace("-", "_").upper()
 
 
@@ -291,7 +290,7 @@ def unexpanded_variable(job: Job) -> Iterator[Finding]:
 
 
 def _references(container: Container) -> Iterator[tuple[int, str]]:
-    """References in env values to names that no earlier variable of the container defines."""
+    """Yield references in env values to names that no earlier variable defines, each with its position in env."""
     for at, (i, variable) in enumerate(container.env):
         value = variable.get("value")
         if isinstance(value, str) and "$(" in value:
@@ -310,7 +309,7 @@ def unguarded_namespace(job: Job) -> Iterator[Finding]:
     Write: a namespace of its own.
     """
     namespace = text(mapping(job.manifest.get("metadata")).get("namespace"))
-    if namespace in _UNGUARDED:
+    if namespace in _SKIPPED_NAMESPACES:
         yield Finding(f"Volcano's webhooks skip the namespace {namespace}", "metadata.namespace", namespace)
 
 

@@ -1,4 +1,4 @@
-"""What a changed VolcanoJob would mean: the same run, an edit the cluster takes, or another run.
+"""Class of a change to a VolcanoJob: the same run, an edit that the cluster accepts, or a new run.
 
 Two jobs are compared as Volcano's webhook compares them on UPDATE (validateJobUpdate in
 validate/admit_job.go, by `apiequality.Semantic.DeepEqual`): quantities and durations by amount, empty lists
@@ -19,6 +19,7 @@ from ftgen.validation import Context, Finding, rule
 from ftgen.validation.manifest import NEWEST, Job, Version, amount, entries, integer, mapping, text
 
 ChangeClass = Literal["no-op", "metadata", "in-place", "new run"]
+"""Class of a change, the least first; `change_class` defines each."""
 
 _AMOUNT_MAPS = frozenset(("limits", "requests", "overhead", "capacity"))
 _AMOUNTS = frozenset(("sizeLimit", "divisor"))
@@ -78,19 +79,19 @@ _DURATION = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)"
 
 
 def change_class(old: dict[str, Any], new: dict[str, Any], *, volcano_version: Version = NEWEST) -> ChangeClass:
-    """What it takes to get from the job `old` to the job `new`.
+    """Return the class of the change from the job `old` to the job `new`.
 
     `no-op`: they mean the same. `metadata`: only labels, annotations and the like differ, which the job
-    controller ignores. `in-place`: counts or the priority class differ, which a running job takes. `new run`:
-    anything else, another name included; Volcano holds it immutable. Both are judged as admission would
-    store them; what the API server owns (uid, status, ...) does not count.
+    controller ignores. `in-place`: counts or the priority class differ, which a running job accepts. `new run`:
+    anything else differs, the name included; Volcano holds it immutable. Both are compared as admission would
+    store them; fields that the API server owns (uid, status, ...) do not count.
     """
     before, after = mutate(old, volcano_version=volcano_version), mutate(new, volcano_version=volcano_version)
-    if _frozen(before) != _frozen(after):
+    if _immutable_fields(before) != _immutable_fields(after):
         return "new run"
-    if _counts(before) != _counts(after):
+    if _mutable_fields(before) != _mutable_fields(after):
         return "in-place"
-    return "no-op" if _about(before) == _about(after) else "metadata"
+    return "no-op" if _normalised_metadata(before) == _normalised_metadata(after) else "metadata"
 
 
 @rule("FT334", "other-number-of-tasks", on=UPDATE)
@@ -125,41 +126,41 @@ def immutable_field(after: Job, context: Context) -> Iterator[Finding]:
     before = context.before
     if before is None or len(before.tasks) != len(after.tasks):
         return
-    old, new = _fixed(before.spec), _fixed(after.spec)
+    old, new = _immutable_spec(before.spec), _immutable_spec(after.spec)
     if old != new:
         for path in _differences(old, new, "spec"):
             yield Finding(f"{path} cannot change once the job exists", path, help="create a job of another name")
 
 
-def _frozen(job: dict[str, Any]) -> tuple[Any, ...]:
+def _immutable_fields(job: dict[str, Any]) -> tuple[Any, ...]:
     metadata = mapping(job.get("metadata"))
     return (
         job.get("apiVersion"),
         job.get("kind"),
         [metadata.get(key) for key in _IDENTITY],
-        _fixed(mapping(job.get("spec"))),
+        _immutable_spec(mapping(job.get("spec"))),
     )
 
 
-def _counts(job: dict[str, Any]) -> tuple[Any, ...]:
-    """The values of the mutable fields."""
+def _mutable_fields(job: dict[str, Any]) -> tuple[Any, ...]:
+    """Return the values of the fields that may change while the job runs."""
     spec = mapping(job.get("spec"))
     tasks = [[integer(task.get(key)) for key in _MUTABLE_IN_TASKS] for _, task in entries(spec.get("tasks"))]
     return integer(spec.get("minAvailable")), text(spec.get("priorityClassName")), tasks
 
 
-def _about(job: dict[str, Any]) -> Any:
+def _normalised_metadata(job: dict[str, Any]) -> Any:
     metadata = mapping(job.get("metadata"))
-    return _meaning({key: value for key, value in metadata.items() if key not in _SERVER_OWNED}, "metadata")
+    return _normalised({key: value for key, value in metadata.items() if key not in _SERVER_OWNED}, "metadata")
 
 
-def _fixed(spec: dict[str, Any]) -> Any:
-    """What the spec means, without what may change."""
+def _immutable_spec(spec: dict[str, Any]) -> Any:
+    """Return the normalised spec without the fields that may change while the job runs."""
     fixed = {key: value for key, value in spec.items() if key not in _MUTABLE}
     for key, strip in (("tasks", _without_counts), ("volumes", _without_generated_name)):
         if isinstance(spec.get(key), list):
             fixed[key] = [strip(item) if isinstance(item, dict) else item for item in spec[key]]
-    return _meaning(fixed)
+    return _normalised(fixed)
 
 
 def _without_counts(task: dict[str, Any]) -> dict[str, Any]:
@@ -172,24 +173,24 @@ def _without_generated_name(volume: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in volume.items() if key != "volumeClaimName"}
 
 
-def _meaning(value: Any, key: str = "") -> Any:
-    """The value with everything equal written equally; only for comparing."""
+def _normalised(value: Any, key: str = "") -> Any:
+    """Return a value in which all that the webhook holds equal is written equally; only for comparing."""
     if isinstance(value, dict):
         if key in _AMOUNT_MAPS:
-            return {k: _amount(v) for k, v in value.items()}
+            return {k: _parsed_amount(v) for k, v in value.items()}
         if key in _MAPS:
-            return {k: _meaning(v) for k, v in value.items() if v is not None}
-        items = ((k, _meaning(v, k)) for k, v in value.items())
-        return {k: v for k, v in items if not _unset(k, v)}
+            return {k: _normalised(v) for k, v in value.items() if v is not None}
+        items = ((k, _normalised(v, k)) for k, v in value.items())
+        return {k: v for k, v in items if not _is_zero_value(k, v)}
     if isinstance(value, list):
-        return [_meaning(item) for item in value]
+        return [_normalised(item) for item in value]
     if key in _AMOUNTS:
-        return _amount(value)
+        return _parsed_amount(value)
     return _nanoseconds(value) if key in _DURATIONS else value
 
 
-def _unset(key: str, value: Any) -> bool:
-    """Whether Go holds the same for this value as for none."""
+def _is_zero_value(key: str, value: Any) -> bool:
+    """Return whether Go's decoder makes the same of this value as of an absent one."""
     if value is None or value == []:
         return True
     if value == {}:
@@ -197,7 +198,7 @@ def _unset(key: str, value: Any) -> bool:
     return not value and key not in _POINTERS and (key != "sizeLimit")
 
 
-def _amount(value: Any) -> Any:
+def _parsed_amount(value: Any) -> Any:
     parsed = amount(value)
     return value if parsed is None else parsed
 
@@ -212,7 +213,7 @@ def _nanoseconds(value: Any) -> Any:
 
 
 def _differences(old: Any, new: Any, path: str) -> Iterator[str]:
-    """The paths at which the two differ, as deep as both have them."""
+    """Yield the paths at which the two values differ, as deep as both have them."""
     if isinstance(old, dict) and isinstance(new, dict):
         for key in [*old, *(k for k in new if k not in old)]:
             if old.get(key) != new.get(key):

@@ -1,4 +1,4 @@
-"""What a ConfigMap may hold (kubernetes pkg/apis/core/validation, ValidateConfigMap)."""
+"""Keys and size of a ConfigMap (kubernetes pkg/apis/core/validation, ValidateConfigMap)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ftgen.validation import Finding, rule
 from ftgen.validation.manifest import mapping
 
 MOST_BYTES = 2**20
-"""Bytes of all values of a ConfigMap together."""
+"""Most bytes of all values of a ConfigMap together."""
 _KEY = re.compile(r"(?!\.\.)[-._a-zA-Z0-9]{1,253}(?<!^\.)")
 
 
@@ -38,8 +38,8 @@ def bad_config_map(manifest: Mapping[str, Any]) -> Iterator[Finding]:
     encoded = sum(len(value) * 3 // 4 for value in binary.values() if isinstance(value, str))
     size = encoded + sum(len(value.encode("utf-8", "replace")) for value in text.values() if isinstance(value, str))
     if size > MOST_BYTES:
-        told = f"the values have {size} bytes, and the API server stores {MOST_BYTES} at most"
-        yield Finding(told, "data", size, "put what is large into the image or the model's repository")
+        headline = f"the values have {size} bytes, and the API server stores {MOST_BYTES} at most"
+        yield Finding(headline, "data", size, "put what is large into the image or the model's repository")
 
 
 _ALLOWED = "use letters, digits, dashes, underscores and dots"

@@ -1,4 +1,4 @@
-"""Names, labels and annotations (k8s.io/apimachinery, api/validation): an object's own, and a pod template's."""
+"""Names, labels and annotations of objects and pod templates (k8s.io/apimachinery, api/validation)."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from ftgen.text.paths import child
 from ftgen.validation import Finding, rule
 from ftgen.validation.manifest import Job, mapping, text
 
-# Roles and their bindings are named by any path segment, such as system:node.
-_FREELY_NAMED = ("rbac.authorization.k8s.io/",)
-# A job's own name has a rule that knows its limits.
+# Roles and their bindings may have any path segment as name, such as system:node.
+_FREE_NAME_GROUPS = ("rbac.authorization.k8s.io/",)
+# FT310 checks the name of a job.
 _JOB = "Job"
 _LOWER = "use lower-case letters, digits and dashes"
 _MOST_ANNOTATION_BYTES = 256 * 1024
@@ -21,7 +21,7 @@ _MOST_ANNOTATION_BYTES = 256 * 1024
 
 @rule("FT336", "bad-object-name", on=OBJECT)
 def bad_object_name(manifest: Mapping[str, Any]) -> Iterator[Finding]:
-    """An object or its namespace is called what no API server would store.
+    """The name of an object or of its namespace is not one that the API server stores.
 
     Names are lower-case letters, digits, dashes and dots (DNS-1123 subdomains); namespaces have no dots and 63
     characters at most.
@@ -32,8 +32,8 @@ def bad_object_name(manifest: Mapping[str, Any]) -> Iterator[Finding]:
     metadata = mapping(manifest.get("metadata"))
     name, namespace, kind = text(metadata.get("name")), text(metadata.get("namespace")), manifest.get("kind")
     is_name = kube.is_dns1123_label if kind == "Namespace" else kube.is_dns1123_subdomain
-    free = kind == _JOB or text(manifest.get("apiVersion")).startswith(_FREELY_NAMED)
-    if name and not free and not is_name(name):
+    is_exempt = kind == _JOB or text(manifest.get("apiVersion")).startswith(_FREE_NAME_GROUPS)
+    if name and not is_exempt and not is_name(name):
         yield Finding(f"{kind} cannot be called {name!r}", "metadata.name", name, _LOWER)
     if namespace and not kube.is_dns1123_label(namespace):
         yield Finding(f"there can be no namespace {namespace!r}", "metadata.namespace", namespace, _LOWER)

@@ -1,4 +1,4 @@
-"""Names that admission lets pass and that no pod can have.
+"""Names that pass admission and that no pod can have.
 
 The job's and tasks' names end up in pod names, host names, labels, a Service and volumes, each with its own
 limit; the controller hits them after the job was admitted, retries and ends the job as Terminated.
@@ -21,7 +21,7 @@ def long_hostname(job: Job) -> Iterator[Finding]:
     """A pod's name `<job>-<task>-<replica index>` is longer than 63 characters.
 
     Volcano's webhook counts the task's position, not the replica's index, so ten and more replicas add
-    digits it did not see. With the svc plugin the name is a host name and pods are refused when they are
+    digits that it did not count. With the svc plugin the name is a host name and pods are refused when they are
     created; without it the host name is cut and no longer tells the replicas apart.
 
     Refused: a job name of 56 characters with a task `train` of 11 replicas.
