@@ -1,4 +1,4 @@
-"""The small languages inside pod fields: relative paths, keys of Secrets, references to the pod's own fields.
+"""Formats inside pod fields: relative paths, keys of Secrets, references to the pod's own fields.
 
 Follows validateObjectFieldSelector, validateContainerResourceFieldSelector and the path checks in
 pkg/apis/core/validation of k8s.io/kubernetes.
@@ -44,24 +44,24 @@ _BYTE_DIVISORS = (
 
 
 def has_parent_step(path: str) -> bool:
-    """Whether a path has a `..` step."""
+    """Return whether a path has a `..` step."""
     return ".." in path and ".." in path.split("/")
 
 
 def is_path_inside(path: str) -> bool:
-    """Whether a path is relative and stays below where it begins, its first step not looking like `..`."""
+    """Return whether a path is relative, does not begin with `..` and has no `..` step."""
     return not path.startswith(("/", "..")) and not has_parent_step(path)
 
 
 def is_data_key(key: str) -> bool:
-    """Whether it may be a key in a Secret or ConfigMap."""
+    """Return whether a text may be a key in a Secret or ConfigMap."""
     return bool(_DATA_KEY.fullmatch(key))
 
 
 def downward_problem(source: dict[str, Any], *, volume: bool) -> tuple[str, str, str] | None:
-    """What is wrong with a `fieldRef` or `resourceFieldRef`: (field, message, value), or None.
+    """Return what is wrong with a `fieldRef` or `resourceFieldRef`: (field, message, value); None where nothing is.
 
-    In a volume a container must be named, and the fields that can change while the pod runs are allowed.
+    A volume must name a container, and may refer to fields that change while the pod runs.
     """
     if isinstance(source.get("fieldRef"), dict):
         path = text(source["fieldRef"].get("fieldPath"))
@@ -74,10 +74,10 @@ def downward_problem(source: dict[str, Any], *, volume: bool) -> tuple[str, str,
 
 
 @lru_cache(maxsize=1024)
-def _is_field(path: str, plain: frozenset[str]) -> bool:
+def _is_field(path: str, names: frozenset[str]) -> bool:
     match = _SUBSCRIPT.fullmatch(path)
     if not match:
-        return path in plain
+        return path in names
     key = match[2].lower() if match[1] == "metadata.annotations" else match[2]
     return match[1] in ("metadata.annotations", "metadata.labels") and kube.is_qualified_name(key)
 

@@ -1,8 +1,8 @@
-"""Volcano's job plugins: which exist when, their flags, and how Go's flag parser reads the arguments.
+"""Volcano's job plugins: the versions that have them, their flags, and how Go's flag parser reads the arguments.
 
 Sources: pkg/controllers/job/plugins of Volcano (factory.go and each plugin's addFlags) and Go's `flag`
 package.  No layer of the cluster checks arguments: a parse error is a line in the controller's log, and
-what comes after it is lost.
+the arguments after it are lost.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from ftgen.validation import Finding, rule
 from ftgen.validation.manifest import Job, Version, strings
 
 FlagType = Literal["bool", "int", "string"]
+"""Type of a flag in Go."""
 
-_ROLES: dict[str, FlagType] = {"master": "string", "worker": "string"}
+_ROLE_FLAGS: dict[str, FlagType] = {"master": "string", "worker": "string"}
 
 _FLAGS: dict[str, dict[str, FlagType]] = {
     "env": {},
@@ -30,7 +31,7 @@ _FLAGS: dict[str, dict[str, FlagType]] = {
         "ssh-public-key": "string",
         "ssh-port": "int",
     },
-    "pytorch": {**_ROLES, "port": "int"},
+    "pytorch": {**_ROLE_FLAGS, "port": "int"},
     "tensorflow": {
         "ps": "string",
         "worker": "string",
@@ -38,8 +39,8 @@ _FLAGS: dict[str, dict[str, FlagType]] = {
         "evaluator": "string",
         "port": "int",
     },
-    "mpi": {**_ROLES, "port": "int"},
-    "hcclrank": dict(_ROLES),
+    "mpi": {**_ROLE_FLAGS, "port": "int"},
+    "hcclrank": dict(_ROLE_FLAGS),
     "ray": {
         "head": "string",
         "headContainer": "string",
@@ -50,7 +51,7 @@ _FLAGS: dict[str, dict[str, FlagType]] = {
         "clientPort": "int",
     },
 }
-_FLAGS_SINCE: tuple[tuple[Version, str, dict[str, FlagType]], ...] = (
+_LATER_FLAGS: tuple[tuple[Version, str, dict[str, FlagType]], ...] = (
     (
         (1, 14, 0),
         "pytorch",
@@ -58,7 +59,7 @@ _FLAGS_SINCE: tuple[tuple[Version, str, dict[str, FlagType]], ...] = (
     ),
     ((1, 16, 0), "svc", {"inject-hosts-env": "bool"}),
 )
-_SINCE: dict[str, Version] = {"hcclrank": (1, 12, 3), "ray": (1, 13, 0)}
+_FIRST_VERSIONS: dict[str, Version] = {"hcclrank": (1, 12, 3), "ray": (1, 13, 0)}
 
 _BOOLEANS = frozenset(("1", "t", "T", "TRUE", "true", "True", "0", "f", "F", "FALSE", "false", "False"))
 _INTEGER = re.compile(
@@ -68,12 +69,12 @@ _INTEGER = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class ParsedFlags:
-    """What Go's flag parser makes of a plugin's arguments.
+    """Flags of a plugin as Go's flag parser reads them.
 
     Attributes:
-        values: flag to its text; a bare boolean flag is `true`.
-        stopped_at: the position of the argument the parser stopped at, None when it read all.
-        reason: why it stopped.
+        values: text by flag; a bare boolean flag is `true`.
+        stopped_at: position of the argument that ends the parse; None where the parser reads all.
+        reason: why it stops.
     """
 
     values: Mapping[str, str]
@@ -83,39 +84,39 @@ class ParsedFlags:
 
 @lru_cache(maxsize=16)
 def available(version: Version) -> tuple[str, ...]:
-    """The plugins this Volcano has."""
-    return tuple(name for name in _FLAGS if version >= _SINCE.get(name, (0, 0, 0)))
+    """Return the plugins that this Volcano version has."""
+    return tuple(name for name in _FLAGS if version >= _FIRST_VERSIONS.get(name, (0, 0, 0)))
 
 
 @lru_cache(maxsize=64)
 def flags(plugin: str, version: Version) -> Mapping[str, FlagType]:
-    """The flags of a plugin in this Volcano; none of an unknown plugin."""
-    later = {f: k for since, name, more in _FLAGS_SINCE if name == plugin and version >= since for f, k in more.items()}
+    """Return the flags of a plugin in this Volcano version; none for an unknown plugin."""
+    later = {f: t for since, name, more in _LATER_FLAGS if name == plugin and version >= since for f, t in more.items()}
     return {**_FLAGS.get(plugin, {}), **later}
 
 
 @lru_cache(maxsize=256)
 def parse_flags(plugin: str, arguments: tuple[str, ...], version: Version) -> ParsedFlags:
-    """The arguments as Go's flag parser reads them: up to the first it cannot, and not beyond."""
+    """Parse arguments as Go's flag parser does: up to the first that it cannot read."""
     declared = flags(plugin, version)
     values: dict[str, str] = {}
-    at = 0
-    while at < len(arguments):
-        name, equals, value, reason = _split(arguments[at], declared)
+    position = 0
+    while position < len(arguments):
+        name, equals, value, reason = _parse_flag(arguments[position], declared)
         if not reason and not equals and declared[name] != "bool":
-            if at + 1 == len(arguments):
+            if position + 1 == len(arguments):
                 reason = f"--{name} needs a value"
             else:
-                value, at = arguments[at + 1], at + 1
-        if reason or (reason := _unreadable(name, value, declared[name])):
-            return ParsedFlags(values, at, reason)
+                value, position = arguments[position + 1], position + 1
+        if reason or (reason := _value_problem(name, value, declared[name])):
+            return ParsedFlags(values, position, reason)
         values[name] = value
-        at += 1
+        position += 1
     return ParsedFlags(values)
 
 
-def _split(argument: str, declared: Mapping[str, FlagType]) -> tuple[str, str, str, str]:
-    """Name, `=` or nothing, value (that of a bare boolean: true) and the reason why this is no flag."""
+def _parse_flag(argument: str, declared: Mapping[str, FlagType]) -> tuple[str, str, str, str]:
+    """Return the name, `=` or nothing, the value (`true` for a bare boolean) and the reason why this is no flag."""
     if not argument.startswith("-") or argument == "-":
         return "", "", "", f"{argument!r} does not begin with dashes and ends the flags"
     flag = argument[2:] if argument.startswith("--") else argument[1:]
@@ -129,10 +130,10 @@ def _split(argument: str, declared: Mapping[str, FlagType]) -> tuple[str, str, s
     return name, equals, value if equals else "true", ""
 
 
-def _unreadable(name: str, value: str, kind: FlagType) -> str:
-    if kind == "bool" and value not in _BOOLEANS:
+def _value_problem(name: str, value: str, flag_type: FlagType) -> str:
+    if flag_type == "bool" and value not in _BOOLEANS:
         return f"--{name} is true or false, not {value!r}"
-    if kind == "int" and not _INTEGER.fullmatch(value):
+    if flag_type == "int" and not _INTEGER.fullmatch(value):
         return f"--{name} is a whole number, not {value!r}"
     return ""
 
@@ -147,14 +148,14 @@ def unknown_plugin(job: Job) -> Iterator[Finding]:
     Refused: `plugins: {SVC: []}`.
     Write: `plugins: {svc: []}`.
     """
-    there = available(job.version)
+    plugins = available(job.version)
     for name in job.plugins:
-        if name not in there:
+        if name not in plugins:
             yield Finding(
                 f"Volcano {'.'.join(map(str, job.version))} has no job plugin {name!r}",
                 f"spec.plugins.{name}",
                 name,
-                f"use one of {', '.join(there)}",
+                f"use one of {', '.join(plugins)}",
             )
 
 
@@ -169,9 +170,9 @@ def mpi_without_master(job: Job) -> Iterator[Finding]:
     """
     if "mpi" not in job.plugins or not job.tasks:
         return
-    given = parse_flags("mpi", tuple(strings(job.plugins["mpi"])), job.version).values
+    values = parse_flags("mpi", tuple(strings(job.plugins["mpi"])), job.version).values
     for role in ("master", "worker") if job.version < (1, 15, 0) else ("master",):
-        name = given.get(role, role)
+        name = values.get(role, role)
         if all(task.name != name for task in job.tasks):
             yield Finding(
                 f"the mpi plugin's {role} task {name!r} does not exist",

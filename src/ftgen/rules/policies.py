@@ -1,7 +1,7 @@
 """Life-cycle policies as Volcano's job webhook checks them.
 
-`spec.policies` and every task's `policies` are judged alike and apart from each other (validatePolicies in
-pkg/webhooks/admission/jobs/validate/util.go).
+It checks `spec.policies` and every task's `policies` by the same rules, each list for itself (validatePolicies
+in pkg/webhooks/admission/jobs/validate/util.go).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ EVENTS = (
     "TaskFailed",
     "JobUpdated",
 )
-"""The events a user may react to; PodRunning, OutOfSync and CommandIssued are Volcano's own."""
+"""Events that a policy may react to; PodRunning, OutOfSync and CommandIssued are Volcano's own."""
 
 _ACTIONS = (
     "AbortJob",
@@ -36,21 +36,22 @@ _ACTIONS = (
 )
 
 PolicyList = list[tuple[str, dict[str, Any]]]
+"""Policies of the job or of one task, each with its path."""
 
 
 def actions(version: Version) -> tuple[str, ...]:
-    """The actions a user may ask for: RestartPartition came with 1.14."""
+    """Return the actions that a policy may take; RestartPartition came with 1.14."""
     return (*_ACTIONS, "RestartPartition") if version >= (1, 14, 0) else _ACTIONS
 
 
 def policy_lists(job: Job) -> Iterator[PolicyList]:
-    """The job's policies, then every task's: each a list of (path, policy)."""
+    """Yield the job's policies, then every task's, each as a list of (path, policy)."""
     for path, body in (("spec", job.spec), *((task.path, task.body) for task in job.tasks)):
         yield [(f"{path}.policies[{i}]", policy) for i, policy in entries(body.get("policies"))]
 
 
 def events(policy: dict[str, Any]) -> list[str]:
-    """The distinct events a policy reacts to, `events` before `event`."""
+    """Return the distinct events that a policy reacts to, `events` before `event`."""
     return [e for e in dict.fromkeys((*strings(policy.get("events")), text(policy.get("event")))) if e]
 
 
