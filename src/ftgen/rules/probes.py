@@ -1,4 +1,4 @@
-"""Probes and life-cycle hooks as core validation judges them (validateProbe, validateHandler)."""
+"""Probes and life-cycle hooks as core validation checks them (validateProbe, validateHandler)."""
 
 from __future__ import annotations
 
@@ -56,14 +56,15 @@ def bad_probe(job: Job) -> Iterator[Finding]:
     for pod in job.pods:
         grace = optional_integer(pod.spec.get("terminationGracePeriodSeconds"))
         for container in pod.containers:
-            for path, handler, probe in _handlers(container):
+            for path, handler, is_probe in _handlers(container):
                 for message in _handler_problems(handler, _DEFAULT_GRACE if grace is None else grace):
                     yield Finding(message, path)
-                for field, message in _probe_problems(handler, path.rpartition(".")[2]) if probe else ():
+                for field, message in _probe_problems(handler, path.rpartition(".")[2]) if is_probe else ():
                     yield Finding(message, f"{path}.{field}", integer(handler.get(field)))
 
 
 def _handlers(container: Container) -> Iterator[tuple[str, dict[str, Any], bool]]:
+    """Yield the path and body of each probe and hook, and whether it is a probe."""
     for field in _PROBES:
         if isinstance(container.body.get(field), dict):
             yield f"{container.path}.{field}", container.body[field], True
@@ -74,10 +75,10 @@ def _handlers(container: Container) -> Iterator[tuple[str, dict[str, Any], bool]
 
 
 def _handler_problems(handler: dict[str, Any], grace: int) -> Iterator[str]:
-    given = [k for k in ("exec", "httpGet", "tcpSocket", "grpc", "sleep") if isinstance(handler.get(k), dict)]
-    if len(given) != 1:
-        yield f"exactly one handler is needed, not {' and '.join(given) or 'none'}"
-    for kind in given:
+    kinds = [k for k in ("exec", "httpGet", "tcpSocket", "grpc", "sleep") if isinstance(handler.get(k), dict)]
+    if len(kinds) != 1:
+        yield f"exactly one handler is needed, not {' and '.join(kinds) or 'none'}"
+    for kind in kinds:
         body = handler[kind]
         if kind == "exec" and not body.get("command"):
             yield "exec needs a command"

@@ -1,4 +1,4 @@
-"""Requests and limits as core validation judges them (validateResourceRequirements in k8s.io/kubernetes)."""
+"""Requests and limits as core validation checks them (validateResourceRequirements in k8s.io/kubernetes)."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from ftgen.text.paths import child
 from ftgen.validation import Finding, rule
 from ftgen.validation.manifest import Job, amount, entries, mapping, text
 
-_PLAIN = frozenset(("cpu", "memory", "ephemeral-storage"))
-_HUGE = "hugepages-"
+_NATIVE_NAMES = frozenset(("cpu", "memory", "ephemeral-storage"))
+_HUGE_PAGES = "hugepages-"
 _NATIVE_DOMAIN = "kubernetes.io/"
 _QUOTA_PREFIX = "requests."
 
 
 @lru_cache(maxsize=1024)
 def is_extended(name: str) -> bool:
-    """Whether it names an extended resource, such as a device plugin's `nvidia.com/gpu`.
+    """Return whether a name is that of an extended resource, such as a device plugin's `nvidia.com/gpu`.
 
-    `domain/name` outside `kubernetes.io`, and still a qualified name with the quota's `requests.` in front.
+    It is `domain/name` outside `kubernetes.io`, and still a qualified name with the quota's `requests.` in front.
     """
     outside = "/" in name and _NATIVE_DOMAIN not in name and not name.startswith(_QUOTA_PREFIX)
     return outside and kube.is_qualified_name(_QUOTA_PREFIX + name)
@@ -34,12 +34,12 @@ def _is_resource(name: str) -> bool:
     if not kube.is_qualified_name(name):
         return False
     if "/" not in name:
-        return name in _PLAIN or name.startswith(_HUGE)
+        return name in _NATIVE_NAMES or name.startswith(_HUGE_PAGES)
     return _NATIVE_DOMAIN in name or is_extended(name)
 
 
-def _places(job: Job) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The path and body of every container's resources."""
+def _resources_of(job: Job) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the path and body of every container's resources."""
     for container in job.containers:
         resources = container.body.get("resources")
         if isinstance(resources, dict):
@@ -55,7 +55,7 @@ def unknown_resource(job: Job) -> Iterator[Finding]:
     Refused: `limits: {gpu: 1}`.
     Write: `limits: {nvidia.com/gpu: 1}`.
     """
-    for path, resources in _places(job):
+    for path, resources in _resources_of(job):
         for kind in ("limits", "requests"):
             for name in mapping(resources.get(kind)):
                 if not _is_resource(name):
@@ -76,33 +76,34 @@ def impossible_amount(job: Job) -> Iterator[Finding]:
     Refused: `nvidia.com/gpu: "0.5"`.
     Write: `nvidia.com/gpu: "1"`, or the vendor's resource for a share of a card.
     """
-    for path, resources in _places(job):
+    for path, resources in _resources_of(job):
         for kind in ("limits", "requests"):
-            for name, given in mapping(resources.get(kind)).items():
-                if given is not None and (problem := _amount_problem(name, given)):
-                    yield Finding(f"{name} {problem}", child(f"{path}.{kind}", name), given)
+            for name, value in mapping(resources.get(kind)).items():
+                if value is not None and (problem := _amount_problem(name, value)):
+                    yield Finding(f"{name} {problem}", child(f"{path}.{kind}", name), value)
 
 
-def _amount_problem(name: str, given: object) -> str:
-    parsed = amount(given)
+def _amount_problem(name: str, value: object) -> str:
+    parsed = amount(value)
     if parsed is None:
-        return f"{str(given)[:60]!r} is no quantity"
+        return f"{str(value)[:60]!r} is no quantity"
     if parsed < 0:
         return "must not be negative"
     if parsed.denominator != 1 and is_extended(name):
-        return f"{given} must be a whole number"
-    return f"{given} is no multiple of the page size" if name.startswith(_HUGE) and not _divides(name, parsed) else ""
+        return f"{value} must be a whole number"
+    whole_pages = not name.startswith(_HUGE_PAGES) or _is_multiple_of_page(name, parsed)
+    return "" if whole_pages else f"{value} is no multiple of the page size"
 
 
-def _stored(given: object) -> Fraction | None:
-    """The amount as defaulting leaves it in a pod: rounded up to thousandths."""
-    exact = amount(given)
+def _stored(value: object) -> Fraction | None:
+    """Return the amount as defaulting leaves it in a pod: rounded up to thousandths."""
+    exact = amount(value)
     return exact if exact is None or 1000 % exact.denominator == 0 else Fraction(-(-exact * 1000 // 1), 1000)
 
 
-def _divides(name: str, pages: Fraction) -> bool:
-    size = amount(name.removeprefix(_HUGE))
-    return size is not None and size > 0 and size.denominator == 1 and -(-pages // 1) % size == 0
+def _is_multiple_of_page(name: str, size: Fraction) -> bool:
+    page = amount(name.removeprefix(_HUGE_PAGES))
+    return page is not None and page > 0 and page.denominator == 1 and -(-size // 1) % page == 0
 
 
 @rule("FT356", "request-over-limit", on=ADMISSION)
@@ -115,23 +116,23 @@ def request_over_limit(job: Job) -> Iterator[Finding]:
     Refused: `requests: {nvidia.com/gpu: 1}` with `limits: {nvidia.com/gpu: 2}`, or without that limit.
     Write: the same number in both.
     """
-    for path, resources in _places(job):
+    for path, resources in _resources_of(job):
         limits = mapping(resources.get("limits"))
-        for name, given in mapping(resources.get("requests")).items():
-            request, limit = _stored(given), _stored(limits.get(name))
-            shared = "/" not in name or _NATIVE_DOMAIN in name
+        for name, value in mapping(resources.get("requests")).items():
+            request, limit = _stored(value), _stored(limits.get(name))
+            is_native = "/" not in name or _NATIVE_DOMAIN in name
             where = child(f"{path}.requests", name)
             if request is None:
                 continue
-            if not (shared and not name.startswith(_HUGE)) and request != limit:
+            if not (is_native and not name.startswith(_HUGE_PAGES)) and request != limit:
                 yield Finding(
-                    f"{name} requests {given} but its limit is {limits.get(name, 'missing')}",
+                    f"{name} requests {value} but its limit is {limits.get(name, 'missing')}",
                     where,
-                    given,
-                    f"set {child(f'{path}.limits', name)} to {given}",
+                    value,
+                    f"set {child(f'{path}.limits', name)} to {value}",
                 )
             elif limit is not None and request > limit:
-                yield Finding(f"{name} requests {given}, more than its limit {limits[name]}", where, given)
+                yield Finding(f"{name} requests {value}, more than its limit {limits[name]}", where, value)
 
 
 @rule("FT357", "lonely-huge-pages", on=ADMISSION)
@@ -141,9 +142,9 @@ def lonely_huge_pages(job: Job) -> Iterator[Finding]:
     Refused: `limits: {hugepages-2Mi: 1Gi}` alone.
     Write: `memory` beside it.
     """
-    for path, resources in _places(job):
+    for path, resources in _resources_of(job):
         names = {*mapping(resources.get("limits")), *mapping(resources.get("requests"))}
-        if not names & {"cpu", "memory"} and any(name.startswith(_HUGE) for name in names):
+        if not names & {"cpu", "memory"} and any(name.startswith(_HUGE_PAGES) for name in names):
             yield Finding("huge pages need cpu or memory beside them", path)
 
 
@@ -175,9 +176,9 @@ def unknown_claim(job: Job) -> Iterator[Finding]:
 def _claim_problems(claim: dict[str, Any], path: str) -> Iterator[Finding]:
     if not kube.is_dns1123_label(text(claim.get("name"))):
         yield Finding(f"{text(claim.get('name'))!r} is no claim's name", f"{path}.name")
-    given = [key for key in ("resourceClaimName", "resourceClaimTemplateName") if claim.get(key) is not None]
-    if len(given) != 1:
+    keys = [key for key in ("resourceClaimName", "resourceClaimTemplateName") if claim.get(key) is not None]
+    if len(keys) != 1:
         yield Finding("a claim is named by resourceClaimName or by resourceClaimTemplateName", path)
-    for key in given:
+    for key in keys:
         if not kube.is_dns1123_subdomain(text(claim[key])):
             yield Finding(f"{text(claim[key])!r} is no DNS name", f"{path}.{key}", text(claim[key]))
