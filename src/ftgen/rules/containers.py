@@ -1,4 +1,4 @@
-"""One container as core validation judges it: name, image, environment and mounts.
+"""Containers as core validation checks them: name, image, environment and mounts.
 
 Follows validateContainerCommon and its neighbours in pkg/apis/core/validation of k8s.io/kubernetes.
 """
@@ -18,11 +18,11 @@ from ftgen.validation.manifest import Container, Job, entries, integer, mapping,
 LARGEST_PORT = 65535
 _LONGEST_PORT_NAME = 15
 PORT_NAME = re.compile(r"(?!-)(?!.*--)(?=.*[a-z])[-a-z0-9]{1,15}(?<!-)")
-_PULL = ("Always", "IfNotPresent", "Never")
-_MESSAGE = ("File", "FallbackToLogsOnError")
+_PULL_POLICIES = ("Always", "IfNotPresent", "Never")
+_MESSAGE_POLICIES = ("File", "FallbackToLogsOnError")
 _PROTOCOLS = ("TCP", "UDP", "SCTP")
 _PROPAGATION = ("None", "HostToContainer", "Bidirectional")
-_SOURCES = ("fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef", "fileKeyRef")
+_ENV_SOURCES = ("fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef", "fileKeyRef")
 
 
 @rule("FT342", "no-containers", on=ADMISSION)
@@ -82,7 +82,7 @@ def unknown_container_policy(job: Job) -> Iterator[Finding]:
     Write: `imagePullPolicy: IfNotPresent`.
     """
     for container in job.containers:
-        for field, known in (("imagePullPolicy", _PULL), ("terminationMessagePolicy", _MESSAGE)):
+        for field, known in (("imagePullPolicy", _PULL_POLICIES), ("terminationMessagePolicy", _MESSAGE_POLICIES)):
             value = text(container.body.get(field))
             if value and value not in known:
                 yield Finding(
@@ -120,8 +120,9 @@ def bad_port(job: Job) -> Iterator[Finding]:
 
 
 def _port_numbers(port: dict[str, Any]) -> tuple[tuple[str, int, bool], ...]:
-    inner, host = integer(port.get("containerPort")), integer(port.get("hostPort"))
-    return ("containerPort", inner, inner == 0), ("hostPort", host, False)
+    """Return each port field with its number, and whether a number that is required is missing."""
+    container, host = integer(port.get("containerPort")), integer(port.get("hostPort"))
+    return ("containerPort", container, container == 0), ("hostPort", host, False)
 
 
 @rule("FT346", "bad-env-name", on=ADMISSION)
@@ -152,10 +153,10 @@ def ambiguous_env_source(job: Job) -> Iterator[Finding]:
             source = variable.get("valueFrom")
             if not isinstance(source, dict):
                 continue
-            given = [s for s in _SOURCES if source.get(s) is not None]
+            kinds = [kind for kind in _ENV_SOURCES if source.get(kind) is not None]
             path = f"{container.path}.env[{i}].valueFrom"
-            if len(given) != 1:
-                problem = f"names {' and '.join(given)}" if given else "names no source"
+            if len(kinds) != 1:
+                problem = f"names {' and '.join(kinds)}" if kinds else "names no source"
                 yield Finding(f"valueFrom {problem}", path, text(variable.get("name")), "name exactly one source")
             elif text(variable.get("value")):
                 yield Finding("a variable has either a value or a valueFrom", path, text(variable.get("name")))
@@ -163,7 +164,7 @@ def ambiguous_env_source(job: Job) -> Iterator[Finding]:
 
 @rule("FT348", "bad-env-reference", on=ADMISSION)
 def bad_env_reference(job: Job) -> Iterator[Finding]:
-    """A variable's source points to what cannot be there.
+    """A variable's source refers to an object, key or field that cannot exist.
 
     Secret and ConfigMap names are DNS names, their keys letters, digits, `-`, `_` and `.`; a fieldRef names
     one of the pod's fields or a label or annotation in brackets; a resourceFieldRef a request or limit.
@@ -175,10 +176,10 @@ def bad_env_reference(job: Job) -> Iterator[Finding]:
         for i, variable in container.env:
             if isinstance(variable.get("valueFrom"), dict):
                 path = f"{container.path}.env[{i}].valueFrom"
-                yield from _references(variable["valueFrom"], path)
+                yield from _reference_problems(variable["valueFrom"], path)
 
 
-def _references(source: dict[str, Any], path: str) -> Iterator[Finding]:
+def _reference_problems(source: dict[str, Any], path: str) -> Iterator[Finding]:
     for kind in ("secretKeyRef", "configMapKeyRef"):
         if isinstance(source.get(kind), dict):
             name, key = text(source[kind].get("name")), text(source[kind].get("key"))
@@ -201,12 +202,12 @@ def bad_env_from(job: Job) -> Iterator[Finding]:
     for container in job.containers:
         for i, source in entries(container.body.get("envFrom")):
             path, prefix = f"{container.path}.envFrom[{i}]", text(source.get("prefix"))
-            given = [kind for kind in ("configMapRef", "secretRef") if source.get(kind) is not None]
+            kinds = [kind for kind in ("configMapRef", "secretRef") if source.get(kind) is not None]
             if prefix and not kube.is_env_name(prefix):
                 yield Finding(f"{prefix!r} cannot begin a variable's name", f"{path}.prefix", prefix)
-            if len(given) != 1:
+            if len(kinds) != 1:
                 yield Finding("envFrom names exactly one of configMapRef and secretRef", path)
-            for kind in given:
+            for kind in kinds:
                 name = text(mapping(source[kind]).get("name"))
                 if not kube.is_dns1123_subdomain(name):
                     yield Finding(f"{kind} names no object: {name!r}", f"{path}.{kind}.name", name)
@@ -232,7 +233,7 @@ def mount_of_nothing(job: Job) -> Iterator[Finding]:
 def _mounts(container: Container, volumes: dict[str, dict[str, Any]]) -> Iterator[Finding]:
     seen: set[str] = set()
     for i, mount in container.mounts:
-        name, where = text(mount.get("name")), text(mount.get("mountPath"))
+        name, mount_path = text(mount.get("name")), text(mount.get("mountPath"))
         if not name or name not in volumes:
             yield Finding(
                 f"the pod has no volume {name!r}",
@@ -240,10 +241,10 @@ def _mounts(container: Container, volumes: dict[str, dict[str, Any]]) -> Iterato
                 name,
                 "add it to the template's volumes",
             )
-        if not where or where in seen:
-            problem = f"{where} is mounted twice" if where else "the mount has no mountPath"
-            yield Finding(problem, f"{container.path}.volumeMounts[{i}].mountPath", where)
-        seen.add(where)
+        if not mount_path or mount_path in seen:
+            problem = f"{mount_path} is mounted twice" if mount_path else "the mount has no mountPath"
+            yield Finding(problem, f"{container.path}.volumeMounts[{i}].mountPath", mount_path)
+        seen.add(mount_path)
 
 
 def _devices(container: Container, volumes: dict[str, dict[str, Any]]) -> Iterator[Finding]:
@@ -251,7 +252,7 @@ def _devices(container: Container, volumes: dict[str, dict[str, Any]]) -> Iterat
         return
     used = {text(m.get(key)) for _, m in container.mounts for key in ("name", "mountPath")}
     for i, device in entries(container.body["volumeDevices"]):
-        path, name, where = (
+        path, name, device_path = (
             f"{container.path}.volumeDevices[{i}]",
             text(device.get("name")),
             device.get("devicePath"),
@@ -259,14 +260,14 @@ def _devices(container: Container, volumes: dict[str, dict[str, Any]]) -> Iterat
         volume = volumes.get(name, {})
         if not ({"persistentVolumeClaim", "ephemeral"} & volume.keys()):
             yield Finding(f"the pod has no claim {name!r} to use as a device", f"{path}.name", name)
-        if name in used or where in used or not text(where) or has_parent_step(text(where)):
+        if name in used or device_path in used or not text(device_path) or has_parent_step(text(device_path)):
             yield Finding("a device has a path of its own and a volume of its own", path, name)
-        used |= {name, text(where)}
+        used |= {name, text(device_path)}
 
 
 @rule("FT351", "bad-mount-option", on=ADMISSION)
 def bad_mount_option(job: Job) -> Iterator[Finding]:
-    """A mount's subPath leaves the volume, or its propagation or recursion cannot be had.
+    """A mount's subPath leaves the volume, or its propagation or recursion is impossible.
 
     subPath and subPathExpr are relative, without `..`, and exclude each other; Bidirectional propagation
     needs a privileged container; recursiveReadOnly needs readOnly and no propagation.

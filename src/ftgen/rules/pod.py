@@ -1,8 +1,8 @@
-"""The pod template as Kubernetes' own validation judges it inside Volcano's job webhook.
+"""Pod templates as Kubernetes' core validation checks them inside Volcano's job webhook.
 
 The webhook defaults every template and calls `ValidatePodTemplate` of k8s.io/kubernetes
-(pkg/apis/core/validation) without feature options, so the strict rules hold whatever the cluster's gates
-say. Here: the pod as a whole; containers, resources, volumes and scheduling have modules of their own.
+(pkg/apis/core/validation) without feature options, so the strict rules hold whatever the cluster's feature
+gates are. This module checks the pod as a whole; containers, resources, volumes and scheduling have their own.
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ def bad_dns_config(job: Job) -> Iterator[Finding]:
             yield Finding("dnsPolicy None needs a nameserver", f"{path}.nameservers", help=f"set {path}.nameservers")
         if len(servers) > _MOST_NAMESERVERS or not all(map(_is_ip, servers)):
             yield Finding("nameservers are at most three IP addresses", f"{path}.nameservers", ", ".join(servers))
-        too_long = len(searches) > _MOST_SEARCHES or len(" ".join(searches)) > _LONGEST_SEARCH_LIST
-        if too_long or not all(kube.is_dns1123_subdomain(s.removesuffix(".")) for s in searches):
+        too_many = len(searches) > _MOST_SEARCHES or len(" ".join(searches)) > _LONGEST_SEARCH_LIST
+        if too_many or not all(kube.is_dns1123_subdomain(s.removesuffix(".")) for s in searches):
             yield Finding("searches are at most 32 DNS names", f"{path}.searches", " ".join(searches)[:80])
         for i, option in entries(config.get("options")):
             if not text(option.get("name")):
@@ -83,7 +83,7 @@ def _is_ip(address: str) -> bool:
 
 @rule("FT370", "bad-reference-name", on=ADMISSION)
 def bad_reference_name(job: Job) -> Iterator[Finding]:
-    """A name in the pod's spec could be no object's name.
+    """A name in the pod's spec cannot be the name of an object.
 
     hostname and subdomain are single DNS labels; serviceAccountName, priorityClassName, runtimeClassName and
     nodeName are DNS-1123 subdomains. Whether the objects exist nobody looks up.
@@ -92,10 +92,10 @@ def bad_reference_name(job: Job) -> Iterator[Finding]:
     Write: `hostname: train-0`.
     """
     for pod in job.pods:
-        for field, is_name, what in _NAMES:
+        for field, is_name, syntax in _NAMES:
             value = text(pod.spec.get(field))
             if value and not is_name(value):
-                yield Finding(f"{field} {value!r} is no {what}", f"{pod.spec_path}.{field}", value)
+                yield Finding(f"{field} {value!r} is no {syntax}", f"{pod.spec_path}.{field}", value)
         if pod.spec.get("runtimeClassName") == "":
             yield Finding("runtimeClassName is empty", f"{pod.spec_path}.runtimeClassName", help="remove it")
         for i, alias in entries(pod.spec.get("hostAliases")):
@@ -137,7 +137,7 @@ def bad_deadline(job: Job) -> Iterator[Finding]:
 def ephemeral_containers(job: Job) -> Iterator[Finding]:
     """A pod template has ephemeral containers.
 
-    They can only be added to pods that run (`kubectl debug`).
+    They can only be added to running pods (`kubectl debug`).
 
     Refused: `template.spec.ephemeralContainers: [...]`.
     Write: a container.

@@ -1,4 +1,4 @@
-"""Where a pod may run: tolerations, affinity and spreading, as core validation judges them."""
+"""Placement of pods: tolerations, affinity and spreading, as core validation checks them."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ _PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 _LARGEST_WEIGHT = 100
 
 _Problem = tuple[str, str]
+"""Path of a field below the checked object, and the message."""
 
 
 @rule("FT366", "bad-toleration", on=ADMISSION)
@@ -65,8 +66,8 @@ def bad_node_affinity(job: Job) -> Iterator[Finding]:
     """
     for pod in job.pods:
         affinity = mapping(mapping(pod.spec.get("affinity")).get("nodeAffinity"))
-        for where, message in _node_affinity_problems(affinity):
-            yield Finding(message, f"{pod.spec_path}.affinity.nodeAffinity.{where}")
+        for path, message in _node_affinity_problems(affinity):
+            yield Finding(message, f"{pod.spec_path}.affinity.nodeAffinity.{path}")
 
 
 def _node_affinity_problems(affinity: dict[str, Any]) -> Iterator[_Problem]:
@@ -84,34 +85,34 @@ def _node_affinity_problems(affinity: dict[str, Any]) -> Iterator[_Problem]:
         )
 
 
-def _node_term_problems(term: dict[str, Any], where: str, *, strict: bool) -> Iterator[_Problem]:
+def _node_term_problems(term: dict[str, Any], path: str, *, strict: bool) -> Iterator[_Problem]:
     for i, requirement in entries(term.get("matchExpressions")):
-        yield from _requirement_problems(requirement, f"{where}.matchExpressions[{i}]", node=True, strict=strict)
+        yield from _requirement_problems(requirement, f"{path}.matchExpressions[{i}]", node=True, strict=strict)
     for i, requirement in entries(term.get("matchFields")):
         values = strings(requirement.get("values"))
         fits = requirement.get("operator") in ("In", "NotIn") and len(values) == 1
         if not fits or requirement.get("key") != "metadata.name" or not all(map(kube.is_dns1123_subdomain, values)):
-            yield f"{where}.matchFields[{i}]", "a field term is metadata.name In or NotIn one node's name"
+            yield f"{path}.matchFields[{i}]", "a field term is metadata.name In or NotIn one node's name"
 
 
 def _requirement_problems(
-    requirement: dict[str, Any], where: str, *, node: bool = False, strict: bool = True
+    requirement: dict[str, Any], path: str, *, node: bool = False, strict: bool = True
 ) -> Iterator[_Problem]:
     operator, values = text(requirement.get("operator")), strings(requirement.get("values"))
     if not kube.is_qualified_name(text(requirement.get("key"))):
-        yield f"{where}.key", f"{text(requirement.get('key'))!r} is no label key"
+        yield f"{path}.key", f"{text(requirement.get('key'))!r} is no label key"
     if operator in ("In", "NotIn"):
         if not values:
-            yield f"{where}.values", f"{operator} needs values"
+            yield f"{path}.values", f"{operator} needs values"
     elif operator in ("Exists", "DoesNotExist"):
         if values:
-            yield f"{where}.values", f"{operator} excludes values"
+            yield f"{path}.values", f"{operator} excludes values"
     elif not node or operator not in ("Gt", "Lt"):
-        yield f"{where}.operator", f"there is no operator {operator!r}"
+        yield f"{path}.operator", f"there is no operator {operator!r}"
     elif len(values) != 1:
-        yield f"{where}.values", f"{operator} takes one value"
+        yield f"{path}.values", f"{operator} takes one value"
     if strict and not all(map(kube.is_label_value, values)):
-        yield f"{where}.values", "a value is no label's"
+        yield f"{path}.values", "a value is no label's"
 
 
 @rule("FT368", "bad-pod-affinity", on=ADMISSION)
@@ -127,8 +128,8 @@ def bad_pod_affinity(job: Job) -> Iterator[Finding]:
     for pod in job.pods:
         affinity = mapping(pod.spec.get("affinity"))
         for kind in ("podAffinity", "podAntiAffinity") if affinity else ():
-            for where, message in _pod_affinity_problems(mapping(affinity.get(kind))):
-                yield Finding(message, f"{pod.spec_path}.affinity.{kind}.{where}")
+            for path, message in _pod_affinity_problems(mapping(affinity.get(kind))):
+                yield Finding(message, f"{pod.spec_path}.affinity.{kind}.{path}")
 
 
 def _pod_affinity_problems(affinity: dict[str, Any]) -> Iterator[_Problem]:
@@ -140,30 +141,30 @@ def _pod_affinity_problems(affinity: dict[str, Any]) -> Iterator[_Problem]:
         yield from _pod_term_problems(mapping(weighted.get("podAffinityTerm")), f"{_PREFERRED}[{i}].podAffinityTerm")
 
 
-def _pod_term_problems(term: dict[str, Any], where: str) -> Iterator[_Problem]:
+def _pod_term_problems(term: dict[str, Any], path: str) -> Iterator[_Problem]:
     topology = text(term.get("topologyKey"))
     if not kube.is_qualified_name(topology):
         yield (
-            f"{where}.topologyKey",
+            f"{path}.topologyKey",
             f"{topology!r} is no topology key" if topology else "a term needs a topologyKey",
         )
     for field in ("labelSelector", "namespaceSelector"):
-        yield from _selector_problems(term.get(field), f"{where}.{field}")
+        yield from _selector_problems(term.get(field), f"{path}.{field}")
     if not all(map(kube.is_dns1123_label, strings(term.get("namespaces")))):
-        yield f"{where}.namespaces", "a namespace's name is a DNS label"
+        yield f"{path}.namespaces", "a namespace's name is a DNS label"
     matched, mismatched = strings(term.get("matchLabelKeys")), strings(term.get("mismatchLabelKeys"))
     if (matched or mismatched) and not isinstance(term.get("labelSelector"), dict):
-        yield f"{where}.matchLabelKeys", "label keys need a labelSelector"
+        yield f"{path}.matchLabelKeys", "label keys need a labelSelector"
     if set(matched) & set(mismatched) or not all(map(kube.is_qualified_name, matched + mismatched)):
-        yield f"{where}.matchLabelKeys", "label keys are distinct label names"
+        yield f"{path}.matchLabelKeys", "label keys are distinct label names"
 
 
-def _selector_problems(selector: object, where: str) -> Iterator[_Problem]:
+def _selector_problems(selector: object, path: str) -> Iterator[_Problem]:
     for key, value in mapping(mapping(selector).get("matchLabels")).items():
         if not kube.is_qualified_name(key) or not kube.is_label_value(text(value)):
-            yield f"{where}.matchLabels", f"{key}={value} is no label"
+            yield f"{path}.matchLabels", f"{key}={value} is no label"
     for i, requirement in entries(mapping(selector).get("matchExpressions")):
-        yield from _requirement_problems(requirement, f"{where}.matchExpressions[{i}]")
+        yield from _requirement_problems(requirement, f"{path}.matchExpressions[{i}]")
 
 
 @rule("FT369", "bad-spreading", on=ADMISSION)
@@ -198,10 +199,10 @@ def _spread_problems(constraint: dict[str, Any]) -> Iterator[_Problem]:
     yield from _selector_problems(constraint.get("labelSelector"), "labelSelector")
     keys = strings(constraint.get("matchLabelKeys"))
     selector = mapping(constraint.get("labelSelector"))
-    named = {*mapping(selector.get("matchLabels"))}
-    named |= {text(each.get("key")) for _, each in entries(selector.get("matchExpressions"))}
+    selected_keys = {*mapping(selector.get("matchLabels"))}
+    selected_keys |= {text(requirement.get("key")) for _, requirement in entries(selector.get("matchExpressions"))}
     needs_selector = bool(keys) and not isinstance(constraint.get("labelSelector"), dict)
-    if needs_selector or named & set(keys) or not all(map(kube.is_qualified_name, keys)):
+    if needs_selector or selected_keys & set(keys) or not all(map(kube.is_qualified_name, keys)):
         yield (
             "matchLabelKeys",
             "matchLabelKeys are label names that the labelSelector beside them does not have",

@@ -1,7 +1,7 @@
-"""Security contexts as core validation judges them: what contradicts itself, not what a policy forbids.
+"""Security contexts as core validation checks them: contradictions, not what a policy forbids.
 
-Volcano's webhook allows privileged containers; whether a namespace's pod security standard admits the pod
-is decided when the pod is created.
+Volcano's webhook allows privileged containers; the namespace's pod security standard admits or refuses the
+pod only when it is created.
 """
 
 from __future__ import annotations
@@ -24,13 +24,14 @@ _CHOICES = {
     "seLinuxChangePolicy": ("Recursive", "MountOption"),
     "procMount": ("Default", "Unmasked"),
 }
-_NAMESPACED = {
+_HOST_SYSCTLS = {
     "hostNetwork": ("net.",),
     "hostIPC": ("kernel.shm", "kernel.msg", "kernel.sem", "fs.mqueue."),
 }
 _SYSCTL = re.compile(r"[a-z0-9](?:[-_a-z0-9]*[a-z0-9])?(?:[./][a-z0-9](?:[-_a-z0-9]*[a-z0-9])?)*")
 
 _Problem = tuple[str, str]
+"""Path of a field below the security context, and the message."""
 
 
 @rule("FT362", "contradictory-security", on=ADMISSION)
@@ -52,20 +53,20 @@ def contradictory_security(job: Job) -> Iterator[Finding]:
             context = container.body.get("securityContext")
             if isinstance(context, dict):
                 unmasked = context.get("procMount") == "Unmasked" and pod.spec.get("hostUsers") is not False
-                for field, message in (*_shared_problems(context), *_escalation(context, unmasked=unmasked)):
+                for field, message in (*_shared_problems(context), *_escalation_problems(context, unmasked=unmasked)):
                     yield Finding(message, f"{container.path}.securityContext.{field}")
-        yield from _root_and_not(pod)
+        yield from _contradictory_root(pod)
 
 
-def _root_and_not(pod: Pod) -> Iterator[Finding]:
-    """Containers that are to run as root and as anybody else; the kubelet creates none of them."""
-    whole = mapping(pod.spec.get("securityContext"))
+def _contradictory_root(pod: Pod) -> Iterator[Finding]:
+    """Yield containers with both runAsUser 0 and runAsNonRoot; the kubelet creates none of them."""
+    of_pod = mapping(pod.spec.get("securityContext"))
     for container in pod.containers:
         own = mapping(container.body.get("securityContext"))
-        if {**whole, **own}.get("runAsNonRoot") is True and {**whole, **own}.get("runAsUser") == 0:
+        if {**of_pod, **own}.get("runAsNonRoot") is True and {**of_pod, **own}.get("runAsUser") == 0:
             path = container.path if "runAsUser" in own else pod.spec_path
-            told = f"runAsNonRoot forbids user 0, so the container {container.name!r} is never created"
-            yield Finding(told, f"{path}.securityContext.runAsUser", 0, "name another user, or remove runAsNonRoot")
+            headline = f"runAsNonRoot forbids user 0, so the container {container.name!r} is never created"
+            yield Finding(headline, f"{path}.securityContext.runAsUser", 0, "name another user, or remove runAsNonRoot")
             if path == pod.spec_path:
                 return
 
@@ -74,10 +75,10 @@ def _shared_problems(context: dict[str, Any]) -> Iterator[_Problem]:
     ids = [(field, context.get(field)) for field in ("runAsUser", "runAsGroup", "fsGroup")]
     groups = context.get("supplementalGroups")
     ids += [("supplementalGroups", group) for group in groups] if isinstance(groups, list) else []
-    for field, given in ids:
-        value = optional_integer(given)
-        if value is not None and not 0 <= value <= _LARGEST_ID:
-            yield field, f"{value} is no user or group id"
+    for field, value in ids:
+        number = optional_integer(value)
+        if number is not None and not 0 <= number <= _LARGEST_ID:
+            yield field, f"{number} is no user or group id"
     for field, known in _CHOICES.items():
         if context.get(field) is not None and context[field] not in known:
             yield field, f"{field} is {' or '.join(known)}"
@@ -100,7 +101,7 @@ def _profile_problems(profile: dict[str, Any], field: str) -> Iterator[_Problem]
             yield f"{field}.localhostProfile", "an AppArmor profile has a name without spaces around it"
 
 
-def _escalation(context: dict[str, Any], *, unmasked: bool) -> Iterator[_Problem]:
+def _escalation_problems(context: dict[str, Any], *, unmasked: bool) -> Iterator[_Problem]:
     if unmasked:
         yield "procMount", "procMount Unmasked needs hostUsers: false"
     if context.get("allowPrivilegeEscalation") is False:
@@ -116,6 +117,6 @@ def _sysctl_problems(context: dict[str, Any], spec: dict[str, Any]) -> Iterator[
         if len(name) > _LONGEST_SYSCTL or not _SYSCTL.fullmatch(name) or name in seen:
             yield f"sysctls[{i}].name", f"{name!r} is taken or no kernel parameter"
         seen.add(name)
-        for field, prefixes in _NAMESPACED.items():
+        for field, prefixes in _HOST_SYSCTLS.items():
             if spec.get(field) is True and name.replace("/", ".").startswith(prefixes):
                 yield f"sysctls[{i}].name", f"{name} cannot be set with {field}"

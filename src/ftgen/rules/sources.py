@@ -1,6 +1,6 @@
-"""The template's own volumes as core validation judges them (ValidateVolumes in k8s.io/kubernetes).
+"""Volumes of a pod template as core validation checks them (ValidateVolumes in k8s.io/kubernetes).
 
-Contents are judged for the kinds a training pod uses; the legacy network disks only count as a source.
+Fields are checked for the kinds that a training pod uses; legacy network disks only count as a source.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _KINDS = frozenset(
         "vsphereVolume",
     )
 )
-_REQUIRED = {
+_REQUIRED_FIELDS = {
     "hostPath": ("path",),
     "secret": ("secretName",),
     "configMap": ("name",),
@@ -57,7 +57,7 @@ _REQUIRED = {
     "nfs": ("server", "path"),
     "csi": ("driver",),
 }
-_HOST_PATHS = (
+_HOST_PATH_TYPES = (
     "",
     "DirectoryOrCreate",
     "Directory",
@@ -95,24 +95,24 @@ def ambiguous_volume(job: Job) -> Iterator[Finding]:
     """
     for pod in job.pods:
         for i, volume in pod.volumes:
-            given = source_kinds(volume)
-            if len(given) > 1:
+            kinds = source_kinds(volume)
+            if len(kinds) > 1:
                 yield Finding(
-                    f"the volume {text(volume.get('name'))!r} has the sources {' and '.join(given)}",
+                    f"the volume {text(volume.get('name'))!r} has the sources {' and '.join(kinds)}",
                     f"{pod.spec_path}.volumes[{i}]",
-                    " and ".join(given),
+                    " and ".join(kinds),
                     "give it exactly one source",
                 )
 
 
 def source_kinds(volume: dict[str, Any]) -> list[str]:
-    """The kinds of source a volume has."""
+    """Return the kinds of source that a volume has, such as `emptyDir`."""
     return [kind for kind in volume if kind in _KINDS and isinstance(volume[kind], dict)]
 
 
 @rule("FT374", "incomplete-volume", on=ADMISSION)
 def incomplete_volume(job: Job) -> Iterator[Finding]:
-    """A volume's source lacks what it needs or has what it cannot have.
+    """A volume's source lacks a required field or has an impossible one.
 
     A Secret, ConfigMap or claim is named, an NFS path absolute, a host path without `..`, file modes 0 to
     0777, a projected path relative, a size limit not negative.
@@ -124,12 +124,12 @@ def incomplete_volume(job: Job) -> Iterator[Finding]:
         for i, volume in pod.volumes:
             for kind, source in volume.items():
                 if kind in _KINDS and isinstance(source, dict):
-                    for field, message in _problems(kind, source):
+                    for field, message in _source_problems(kind, source):
                         yield Finding(message, f"{pod.spec_path}.volumes[{i}].{kind}.{field}", text(source.get(field)))
 
 
-def _problems(kind: str, source: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    for field in _REQUIRED.get(kind, ()):
+def _source_problems(kind: str, source: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for field in _REQUIRED_FIELDS.get(kind, ()):
         if not text(source.get(field)):
             yield field, f"a volume of kind {kind} needs {field}"
     mode = optional_integer(source.get("defaultMode"))
@@ -144,55 +144,55 @@ def _problems(kind: str, source: dict[str, Any]) -> Iterator[tuple[str, str]]:
     elif kind == "hostPath":
         if has_parent_step(text(source.get("path"))):
             yield "path", "a host path has no .. in it"
-        if source.get("type") is not None and source["type"] not in _HOST_PATHS:
+        if source.get("type") is not None and source["type"] not in _HOST_PATH_TYPES:
             yield "type", f"there is no host path of type {source['type']!r}"
     elif kind in ("secret", "configMap", "downwardAPI"):
-        yield from _items(source, "items", downward=kind == "downwardAPI")
+        yield from _item_problems(source, "items", downward=kind == "downwardAPI")
     elif kind == "projected":
-        yield from _projections(source)
+        yield from _projection_problems(source)
 
 
-def _items(source: dict[str, Any], prefix: str, *, downward: bool) -> Iterator[tuple[str, str]]:
+def _item_problems(source: dict[str, Any], prefix: str, *, downward: bool) -> Iterator[tuple[str, str]]:
     for i, item in entries(source.get("items")):
-        path, where, mode = text(item.get("path")), f"{prefix}[{i}]", optional_integer(item.get("mode"))
+        path, field, mode = text(item.get("path")), f"{prefix}[{i}]", optional_integer(item.get("mode"))
         if not path or not is_path_inside(path):
-            yield f"{where}.path", f"{path!r} is no path inside the volume"
+            yield f"{field}.path", f"{path!r} is no path inside the volume"
         if mode is not None and not 0 <= mode <= _MOST_MODE:
-            yield f"{where}.mode", f"the mode {mode:o} is not between 0 and 777"
+            yield f"{field}.mode", f"the mode {mode:o} is not between 0 and 777"
         if downward and (problem := downward_problem(item, volume=True)):
-            yield f"{where}.{problem[0]}", problem[1]
+            yield f"{field}.{problem[0]}", problem[1]
         if downward and (item.get("fieldRef") is None) == (item.get("resourceFieldRef") is None):
-            yield where, "an item has either a fieldRef or a resourceFieldRef"
+            yield field, "an item has either a fieldRef or a resourceFieldRef"
         if not downward and not text(item.get("key")):
-            yield f"{where}.key", "an item needs a key"
+            yield f"{field}.key", "an item needs a key"
 
 
-def _projections(volume: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _projection_problems(volume: dict[str, Any]) -> Iterator[tuple[str, str]]:
     paths: set[str] = set()
     for i, source in entries(volume.get("sources")):
-        where = f"sources[{i}]"
-        given = [kind for kind in source if isinstance(source[kind], dict)]
-        if len(given) > 1:
-            yield where, "a projected source is of one kind"
+        field = f"sources[{i}]"
+        kinds = [kind for kind in source if isinstance(source[kind], dict)]
+        if len(kinds) > 1:
+            yield field, "a projected source is of one kind"
         for kind in ("secret", "configMap", "downwardAPI"):
             body = mapping(source.get(kind))
-            if kind in given and kind != "downwardAPI" and not text(body.get("name")):
-                yield f"{where}.{kind}.name", f"a projected {kind} needs a name"
-            yield from _items(body, f"{where}.{kind}.items", downward=kind == "downwardAPI")
+            if kind in kinds and kind != "downwardAPI" and not text(body.get("name")):
+                yield f"{field}.{kind}.name", f"a projected {kind} needs a name"
+            yield from _item_problems(body, f"{field}.{kind}.items", downward=kind == "downwardAPI")
             for _, item in entries(body.get("items")):
                 if text(item.get("path")) in paths:
-                    yield f"{where}.{kind}.items", f"{text(item.get('path'))!r} is projected twice"
+                    yield f"{field}.{kind}.items", f"{text(item.get('path'))!r} is projected twice"
                 paths.add(text(item.get("path")))
-        if "serviceAccountToken" in given:
-            yield from _token_problems(source["serviceAccountToken"], f"{where}.serviceAccountToken")
+        if "serviceAccountToken" in kinds:
+            yield from _token_problems(source["serviceAccountToken"], f"{field}.serviceAccountToken")
 
 
-def _token_problems(token: dict[str, Any], where: str) -> Iterator[tuple[str, str]]:
+def _token_problems(token: dict[str, Any], field: str) -> Iterator[tuple[str, str]]:
     seconds = integer(token.get("expirationSeconds", 2 * _SHORTEST_TOKEN))
     if not _SHORTEST_TOKEN <= seconds <= 2**32:
-        yield f"{where}.expirationSeconds", f"a token lives at least {_SHORTEST_TOKEN} seconds"
+        yield f"{field}.expirationSeconds", f"a token lives at least {_SHORTEST_TOKEN} seconds"
     if not text(token.get("path")) or not is_path_inside(text(token.get("path"))):
-        yield f"{where}.path", "a token's path is relative"
+        yield f"{field}.path", "a token's path is relative"
 
 
 @rule("FT375", "bad-claim-template", on=(ADMISSION, CLAIM))
@@ -213,7 +213,7 @@ def bad_claim_template(job: Job) -> Iterator[Finding]:
                 path = f"{pod.spec_path}.volumes[{i}].ephemeral.volumeClaimTemplate"
                 template = mapping(volume["ephemeral"].get("volumeClaimTemplate"))
                 yield from _claim_problems(mapping(template.get("spec")), f"{path}.spec")
-                yield from _template_problems(mapping(template.get("metadata")), f"{path}.metadata")
+                yield from _template_metadata_problems(mapping(template.get("metadata")), f"{path}.metadata")
 
 
 def _claim_problems(spec: dict[str, Any], path: str) -> Iterator[Finding]:
@@ -232,7 +232,7 @@ def _claim_problems(spec: dict[str, Any], path: str) -> Iterator[Finding]:
         yield Finding("volumeMode is Filesystem or Block", f"{path}.volumeMode")
 
 
-def _template_problems(metadata: dict[str, Any], path: str) -> Iterator[Finding]:
+def _template_metadata_problems(metadata: dict[str, Any], path: str) -> Iterator[Finding]:
     for key, value in metadata.items():
         if key not in ("labels", "annotations") and value:
             yield Finding(f"a claim template's metadata cannot have {key}", child(path, key))

@@ -1,4 +1,4 @@
-"""Tasks as Volcano's job webhook judges them: names, order, partitions, placement."""
+"""Tasks as Volcano's job webhook checks them: names, order, partitions, placement."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def bad_job_name(job: Job) -> Iterator[Finding]:
     """The job's name is missing, too long or no DNS name.
 
     The API server wants a DNS-1123 subdomain and Volcano's job webhook a qualified name, so 63 characters
-    at most.  `generateName` is cut to 58 characters and gets five more before it is judged.
+    at most.  `generateName` is cut to 58 characters and gets five more before it is checked.
 
     Refused: `metadata.name: My_Run`.
     Write: `metadata.name: my-run`.
@@ -78,7 +78,7 @@ def long_pod_name(job: Job) -> Iterator[Finding]:
     """Job name, task name and the task's position together exceed 63 characters.
 
     Volcano's job webhook forms `<job>-<task>-<position of the task>` and wants a qualified name.  The pods'
-    real names end in the replica's index; `long-hostname` counts those.
+    real names end in the replica's index; `long-hostname` checks those.
 
     Refused: a job name of 60 characters with a task `train`.
     Write: a shorter job name.
@@ -105,28 +105,29 @@ def unordered_tasks(job: Job) -> Iterator[Finding]:
     Write: `dependsOn: {name: [fetch]}`.
     """
     names = {task.name for task in job.tasks}
-    waits = {task.name: _awaited(task) for task in job.tasks}
-    broken = False
+    dependencies = {task.name: _dependencies(task) for task in job.tasks}
+    has_bad_name = False
     for task in job.tasks:
-        for name, times in Counter(waits[task.name]).items():
+        for name, times in Counter(dependencies[task.name]).items():
             if name not in names or times > 1:
-                broken = True
+                has_bad_name = True
                 problem = "is named twice" if name in names else "is no task of this job"
                 yield Finding(f"{name!r} in dependsOn {problem}", f"{task.path}.dependsOn.name", name)
-    if not broken and (stuck := _unsortable(waits)):
-        path = next(task.path for task in job.tasks if task.name in stuck)
-        listed = ", ".join(sorted(stuck)[:_MOST_TASKS_NAMED])
+    if not has_bad_name and (unsortable := _unsortable(dependencies)):
+        path = next(task.path for task in job.tasks if task.name in unsortable)
+        listed = ", ".join(sorted(unsortable)[:_MOST_TASKS_NAMED])
         yield Finding(f"these tasks wait for each other: {listed}", f"{path}.dependsOn", listed, "break the cycle")
 
 
-def _awaited(task: Task) -> list[str]:
+def _dependencies(task: Task) -> list[str]:
     return strings(mapping(task.body.get("dependsOn")).get("name"))
 
 
-def _unsortable(waits: Mapping[str, list[str]]) -> set[str]:
-    left = dict(waits)
-    while ready := {name for name, awaited in left.items() if not any(other in left for other in awaited)}:
-        left = {name: awaited for name, awaited in left.items() if name not in ready}
+def _unsortable(dependencies: Mapping[str, list[str]]) -> set[str]:
+    """Return the tasks that a topological sort leaves over: those of a cycle, and those that wait for one."""
+    left = dict(dependencies)
+    while ready := {name for name, others in left.items() if not any(other in left for other in others)}:
+        left = {name: others for name, others in left.items() if name not in ready}
     return set(left)
 
 
@@ -164,18 +165,18 @@ def negative_count(job: Job) -> Iterator[Finding]:
     Refused: `spec.ttlSecondsAfterFinished: -1`.
     Write: leave it out to keep the job.
     """
-    counted = ("minAvailable", "maxRetry", "ttlSecondsAfterFinished", "minSuccess")
-    fields = [("spec", job.spec, field) for field in counted]
-    for path, body, field in (*fields, *_task_counts(job)):
+    counts = ("minAvailable", "maxRetry", "ttlSecondsAfterFinished", "minSuccess")
+    fields = [("spec", job.spec, field) for field in counts]
+    for path, body, field in (*fields, *_counts_of_tasks(job)):
         value = optional_integer(body.get(field))
         if value is not None and (value < 0 or (field == "minSuccess" and value < 1)):
             if field == "minAvailable" and value == body.get("replicas"):
-                continue  # admission fills it in
+                continue  # admission copies it from replicas, which is reported already
             least = 1 if field == "minSuccess" else 0
             yield Finding(f"{field} is {value} but must be at least {least}", f"{path}.{field}", value)
 
 
-def _task_counts(job: Job) -> list[tuple[str, dict[str, Any], str]]:
+def _counts_of_tasks(job: Job) -> list[tuple[str, dict[str, Any], str]]:
     return [(t.path, t.body, field) for t in job.tasks for field in ("replicas", "minAvailable", "maxRetry")]
 
 
@@ -191,13 +192,13 @@ def unreachable_gang(job: Job) -> Iterator[Finding]:
     """
     for task in job.tasks:
         if task.min_available is not None and task.min_available > task.replicas:
-            yield _too_large(task.min_available, task.replicas, task.path)
+            yield _gang_too_large(task.min_available, task.replicas, task.path)
     total, wanted = sum(task.replicas for task in job.tasks), integer(job.spec.get("minAvailable"))
     if job.tasks and 0 <= total < wanted:
-        yield _too_large(wanted, total, "spec")
+        yield _gang_too_large(wanted, total, "spec")
 
 
-def _too_large(wanted: int, present: int, path: str) -> Finding:
+def _gang_too_large(wanted: int, present: int, path: str) -> Finding:
     return Finding(
         f"minAvailable is {wanted} but there are {present} replicas",
         f"{path}.minAvailable",
@@ -241,11 +242,11 @@ def uneven_partitions(job: Job) -> Iterator[Finding]:
     """
     for task in job.tasks if job.version >= (1, 14, 0) else ():
         policy = task.body.get("partitionPolicy")
-        if isinstance(policy, dict) and (reason := _uneven(task, policy, job.version)):
+        if isinstance(policy, dict) and (reason := _partition_problem(task, policy, job.version)):
             yield Finding(reason, f"{task.path}.partitionPolicy")
 
 
-def _uneven(task: Task, policy: dict[str, Any], version: Version) -> str:
+def _partition_problem(task: Task, policy: dict[str, Any], version: Version) -> str:
     total, size = integer(policy.get("totalPartitions")), integer(policy.get("partitionSize"))
     smallest = integer(policy.get("minPartitions"))
     if total <= 0 or size <= 0:
