@@ -1,7 +1,7 @@
-"""Volumes and mounts: the job's own, `spec.volumes`, which Volcano mounts into every main container.
+"""Job volumes, `spec.volumes`, which Volcano mounts into every main container, and mounts beside them.
 
-Admission looks at one entry at a time (validateIO in validate/util.go); what the controller makes of them
-(pkg/controllers/job: createOrUpdateJobIO, createJobPod) is where most surprises are.
+Admission checks one entry at a time (validateIO in validate/util.go); most failures come later, from the pods
+that the controller makes of them (pkg/controllers/job: createOrUpdateJobIO, createJobPod).
 """
 
 from __future__ import annotations
@@ -93,11 +93,11 @@ def colliding_mounts(job: Job) -> Iterator[Finding]:
         if path in added:
             yield _collision(f"{volume}.mountPath", path, added[path])
     for container in job.containers:
-        taken = added if container.init else {**job_mounts, **added}
-        for i, mount in container.mounts if taken else ():
+        others = added if container.init else {**job_mounts, **added}
+        for i, mount in container.mounts if others else ():
             path = text(mount.get("mountPath"))
-            if path in taken and path:
-                yield _collision(f"{container.path}.volumeMounts[{i}].mountPath", path, taken[path])
+            if path in others and path:
+                yield _collision(f"{container.path}.volumeMounts[{i}].mountPath", path, others[path])
 
 
 def _collision(subject: str, path: str, other: str) -> Finding:
@@ -109,8 +109,8 @@ def _plugin_mounts(job: Job) -> dict[str, str]:
     if isinstance(job.plugins.get("svc"), list):
         mounts["/etc/volcano"] = "the svc plugin"
     if isinstance(job.plugins.get("ssh"), list):
-        given = plugins.parse_flags("ssh", tuple(strings(job.plugins["ssh"])), job.version).values
-        mounts[given.get("ssh-key-file-path", "/root/.ssh")] = "the ssh plugin"
+        values = plugins.parse_flags("ssh", tuple(strings(job.plugins["ssh"])), job.version).values
+        mounts[values.get("ssh-key-file-path", "/root/.ssh")] = "the ssh plugin"
     return mounts
 
 
@@ -118,7 +118,7 @@ def _plugin_mounts(job: Job) -> dict[str, str]:
 def twice_mounted_claim(job: Job) -> Iterator[Finding]:
     """Two job volumes name the same claim.
 
-    The controller keeps one mount per claim and drops the second path without a word (createJobPod).
+    The controller keeps one mount per claim and drops the second path without a message (createJobPod).
 
     Refused: `data` mounted at /mnt/models and at /mnt/datasets through `spec.volumes`.
     Write: a volume of the pod template with two volumeMounts.
