@@ -251,7 +251,7 @@ def _nearest(amounts: Mapping[str, Any], options: Mapping[str, Mapping[str, Any]
 
 def _same_vendor(amounts: Mapping[str, Any], options: Mapping[str, Mapping[str, Any]]) -> str | None:
     """Return the vendor's option for whole cards if the very card has none; the overlay then names its resource."""
-    domains = {name.partition("/")[0] for name in amounts if devices.family(name)}
+    domains = {name.partition("/")[0] for name in amounts if devices.vendor_of(name)}
     candidates = [
         (bool(content.get("memory") or content.get("cores")), len(count), option)
         for option, content in options.items()

@@ -13,7 +13,7 @@ from typing import Any
 from ftgen.diagnostics import Severity
 from ftgen.rules import LINT
 from ftgen.rules.lint.cards import pods_in_all, set_variables
-from ftgen.rules.lint.devices import asked, families, whole
+from ftgen.rules.lint.devices import accelerators, vendors_of, whole_number
 from ftgen.text.paths import child
 from ftgen.validation import Context, Finding, rule
 from ftgen.validation.manifest import Job, Pod, Task, mapping, text
@@ -59,17 +59,17 @@ _ARCHITECTURES = {"aarch64": "arm64", "x86_64": "amd64", "huawei-arm": "arm64", 
 
 
 def _npu_tasks(job: Job) -> list[Task]:
-    return [task for task in job.tasks if "Ascend" in families(task.pod)]
+    return [task for task in job.tasks if "Ascend" in vendors_of(task.pod)]
 
 
 def _whole_npus(pod: Pod) -> int:
-    return sum(whole(v) for c in pod.main_containers for n, (_, v) in asked(c).items() if n in _WHOLE_NPU)
+    return sum(whole_number(v) for c in pod.main_containers for n, (_, v) in accelerators(c).items() if n in _WHOLE_NPU)
 
 
 def _resource(pod: Pod) -> str:
     """The path of the pod's first NPU amount."""
     for container in pod.main_containers:
-        for name, (field, _) in asked(container).items():
+        for name, (field, _) in accelerators(container).items():
             return child(f"{container.path}.resources.{field}", name)
     return f"{pod.spec_path}.containers"
 
@@ -158,10 +158,10 @@ def partial_npu(job: Job) -> Iterator[Finding]:
     for task in _npu_tasks(job):
         notes = mapping(task.pod.metadata.get("annotations"))
         for container in task.pod.main_containers:
-            names = asked(container)
+            names = accelerators(container)
             for name, (field, value) in names.items():
                 path = child(f"{container.path}.resources.{field}", name)
-                if _STATIC.fullmatch(name) and (whole(value) != 1 or pods_in_all(job) > 1):
+                if _STATIC.fullmatch(name) and (whole_number(value) != 1 or pods_in_all(job) > 1):
                     yield Finding("a virtual NPU is exactly one, for one pod", path, value, "use whole cards")
                 if _CORES.fullmatch(name) and text(notes.get("huawei.com/vnpu-mode")) != "hami-core":
                     said = f"{name} counts only in hami-core mode"
@@ -173,11 +173,11 @@ def _memory(name: str, value: object, names: Mapping[str, tuple[str, object]], p
     shared = _MEMORY.fullmatch(name)
     if not shared:
         return
-    if whole(names.get(shared[1], ("", 1))[1]) > 1:
+    if whole_number(names.get(shared[1], ("", 1))[1]) > 1:
         yield Finding("a share of memory goes with one card only", path, value, f"ask for one {shared[1]}")
     given = _TEMPLATES.get(shared[1].removeprefix("huawei.com/Ascend"), ())
-    rounded = next((size for size in given if size >= whole(value)), 0)
-    if rounded and rounded != whole(value):
+    rounded = next((size for size in given if size >= whole_number(value)), 0)
+    if rounded and rounded != whole_number(value):
         yield Finding(f"{value} MiB is rounded up to {rounded}", path, value, f'write "{rounded}"', Severity.NOTE)
 
 
@@ -286,7 +286,7 @@ def other_image(job: Job, context: Context) -> Iterator[Finding]:
     for task in job.tasks:
         selector = mapping(task.pod.spec.get("nodeSelector"))
         nodes = _architecture(text(selector.get("kubernetes.io/arch")) or text(selector.get("host-arch")))
-        npu, form = "Ascend" in families(task.pod), context.facts.ascend_form
+        npu, form = "Ascend" in vendors_of(task.pod), context.facts.ascend_form
         for container in task.pod.containers:
             image = text(container.body.get("image")).rpartition("/")[2]
             chip, arch = _CHIP_IN_TAG.search(image), _ARCH_IN_NAME.search(image)

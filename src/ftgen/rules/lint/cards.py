@@ -16,14 +16,14 @@ from ftgen.rules import LINT, twins
 from ftgen.rules.lint.devices import (
     PARTS,
     SHARES,
-    asked,
-    cards,
+    accelerators,
+    card_count,
     counts_cards,
-    families,
-    family,
-    plugin,
+    device_plugin,
     shares_cards,
-    whole,
+    vendor_of,
+    vendors_of,
+    whole_number,
 )
 from ftgen.text.paths import child
 from ftgen.validation import Context, FactMissing, Finding, rule
@@ -44,11 +44,11 @@ _DIAGNOSTIC = ("CUDA_DISABLE_CONTROL", "NCCL_P2P_DISABLE", "NCCL_SHM_DISABLE", "
 
 def _place(container: Container, name: str) -> str:
     """The path of an accelerator's amount."""
-    return child(f"{container.path}.resources.{asked(container)[name][0]}", name)
+    return child(f"{container.path}.resources.{accelerators(container)[name][0]}", name)
 
 
 def _amount(container: Container, name: str) -> str | None:
-    there = asked(container).get(name)
+    there = accelerators(container).get(name)
     return None if there is None else str(there[1])
 
 
@@ -92,7 +92,7 @@ def card_in_init(job: Job) -> Iterator[Finding]:
     """
     for pod in job.pods:
         for container in pod.init_containers:
-            for name in asked(container):
+            for name in accelerators(container):
                 said = f"the init container {container.name!r} reserves {name}; downloads need no card"
                 yield Finding(said, _place(container, name), name, "remove it from the init container")
 
@@ -110,7 +110,7 @@ def mixed_plugins(job: Job) -> Iterator[Finding]:
     for pod in job.pods:
         seen: dict[str, str] = {}
         for container in pod.main_containers:
-            for name in asked(container):
+            for name in accelerators(container):
                 owner = _owner(name, pod)
                 other = next((n for n, o in seen.items() if o != owner), "")
                 if other:
@@ -118,16 +118,16 @@ def mixed_plugins(job: Job) -> Iterator[Finding]:
                     yield Finding(said, _place(container, name), name, f"keep {other} or {name}")
                     return
                 seen[name] = owner
-        if entries(pod.spec.get("resourceClaims")) and "NVIDIA" in families(pod):
+        if entries(pod.spec.get("resourceClaims")) and "NVIDIA" in vendors_of(pod):
             said = "a resource claim and a device plugin's resources cannot drive one card"
             yield Finding(said, f"{pod.spec_path}.resourceClaims", "", "choose the claim or the nvidia.com resource")
 
 
 def _owner(name: str, pod: Pod) -> str:
     """The plugin of a name; nvidia.com/gpu beside shares but without gpualloc is HAMi's own count."""
-    names = {n for c in pod.main_containers for n in asked(c)}
+    names = {n for c in pod.main_containers for n in accelerators(c)}
     upstream = name == "nvidia.com/gpu" and names & set(PARTS) and SHARES[0] not in names
-    return "HAMi" if upstream else plugin(name) or family(name)
+    return "HAMi" if upstream else device_plugin(name) or vendor_of(name)
 
 
 @rule("FT402", "no-cards", Severity.WARNING, on=LINT)
@@ -140,8 +140,8 @@ def no_cards(job: Job) -> Iterator[Finding]:
     Write: a count, or no such resource.
     """
     for container in job.containers:
-        for name, (_field, value) in asked(container).items():
-            if counts_cards(name) and whole(value) == 0:
+        for name, (_field, value) in accelerators(container).items():
+            if counts_cards(name) and whole_number(value) == 0:
                 said = f"{name} is {value}: the pod gets no card"
                 yield Finding(said, _place(container, name), value, "write 1 or more")
 
@@ -156,7 +156,7 @@ def wider_than_a_node(job: Job, context: Context) -> Iterator[Finding]:
     Write: two replicas of 8.
     """
     for task in job.tasks:
-        wanted = cards(task.pod)
+        wanted = card_count(task.pod)
         if wanted and wanted > (there := context.cards_per_node()):
             said = f"a pod of {task.name!r} asks for {wanted} cards, but nodes have {there}"
             yield Finding(said, f"{task.pod.spec_path}.containers", wanted, f"use replicas of {there} cards")
@@ -173,7 +173,7 @@ def bad_share(job: Job) -> Iterator[Finding]:
     Write: `nvidia.com/gpumem: "8192"`, `nvidia.com/gpucores: "50"`.
     """
     for container in job.containers:
-        names = asked(container)
+        names = accelerators(container)
         for name, (_field, value) in names.items():
             problem, help_ = _share_problem(name, str(value))
             if problem:
@@ -195,7 +195,7 @@ def _share_problem(name: str, value: str) -> tuple[str, str]:
 
 
 def _in_mib(value: str) -> str:
-    size = whole(value)
+    size = whole_number(value)
     return f'"{size // 2**20}"' if size >= 2**20 else "a whole number of MiB"
 
 
@@ -214,7 +214,7 @@ def share_beyond_card(job: Job, context: Context) -> Iterator[Finding]:
             memory = context.card("memory")
             if memory is None:
                 raise FactMissing("cluster.facts.card.memory")
-            there = whole(memory) // 2**20
+            there = whole_number(memory) // 2**20
             if int(value) > there:
                 said = f"gpumem {value} MiB exceeds a card of {there} MiB: the pod would stay pending"
                 yield Finding(said, _place(container, "nvidia.com/gpumem"), value, f'write "{there}" at most')
@@ -230,7 +230,7 @@ def share_without_count(job: Job) -> Iterator[Finding]:
     Write: `nvidia.com/gpualloc: "1"`, `volcano.sh/vgpu-number: "1"` beside it.
     """
     for container in job.containers:
-        names = asked(container)
+        names = accelerators(container)
         parts = [name for name in PARTS if name in names]
         if parts and not {"nvidia.com/gpualloc", "nvidia.com/gpu"} & names.keys():
             said = f"{parts[0]} without nvidia.com/gpualloc leaves the number of cards to the platform"
@@ -253,7 +253,7 @@ def loose_share(job: Job) -> Iterator[Finding]:
     Write: gpucores and gpumem beside the count, or `nvidia.com/gpu`.
     """
     for container in job.containers:
-        names = asked(container)
+        names = accelerators(container)
         if "nvidia.com/gpualloc" in names:
             yield from _unstated(container, names.keys())
         memory, cores = _amount(container, "nvidia.com/gpumem"), _amount(container, "nvidia.com/gpucores")
@@ -286,7 +286,7 @@ def collectives_on_shares(job: Job, context: Context) -> Iterator[Finding]:
     Write: whole cards.
     """
     for task in job.tasks:
-        world = cards(task.pod) * pods_in_all(job)
+        world = card_count(task.pod) * pods_in_all(job)
         if shares_cards(task.pod) and world > 1:
             old = _is_old(context.facts.hami_version)
             said = f"{world} slices of shared cards train together; "
@@ -313,7 +313,7 @@ def unseen_by_hami(job: Job, context: Context) -> Iterator[Finding]:
     for task in job.tasks:
         own = text(task.pod.spec.get("schedulerName"))
         scheduler = own or text(job.spec.get("schedulerName")) or "volcano"
-        names = {name for c in task.pod.main_containers for name in asked(c)}
+        names = {name for c in task.pod.main_containers for name in accelerators(c)}
         joined = context.facts.vgpu_on_volcano
         if names & set(SHARES) and scheduler not in _STOCK and not joined:
             path = f"{task.pod.spec_path}.schedulerName" if own else "spec.schedulerName"
@@ -338,7 +338,7 @@ def refused_by_hami(job: Job) -> Iterator[Finding]:
     for task in job.tasks:
         pod = task.pod
         scheduler = text(pod.spec.get("schedulerName")) or text(job.spec.get("schedulerName"))
-        names = {name for container in pod.containers for name in asked(container)}
+        names = {name for container in pod.containers for name in accelerators(container)}
         if not (names & set(SHARES) or (names and scheduler == _HAMI)):
             continue
         if text(pod.spec.get("nodeName")):
@@ -362,7 +362,7 @@ def plugins_variable(job: Job, context: Context) -> Iterator[Finding]:
     Write: nothing; the plugin does.
     """
     for pod in job.pods:
-        npu = "Ascend" in families(pod) and not _for_mindcluster(job, pod, context)
+        npu = "Ascend" in vendors_of(pod) and not _for_mindcluster(job, pod, context)
         shared = shares_cards(pod)
         for container in pod.main_containers:
             variables = set_variables(container)
@@ -419,12 +419,12 @@ def several_slices(job: Job, context: Context) -> Iterator[Finding]:
     Write: one larger slice, or whole cards.
     """
     for container in job.containers:
-        for name, (_, value) in asked(container).items():
+        for name, (_, value) in accelerators(container).items():
             path = _place(container, name)
-            if name == "nvidia.com/gpu.shared" and whole(value) > 1:
+            if name == "nvidia.com/gpu.shared" and whole_number(value) > 1:
                 said = "more than one time slice gives no more compute and may be refused"
                 yield Finding(said, path, value, 'write "1"', Severity.ERROR)
-            if name.startswith("nvidia.com/mig-") and whole(value) * pods_in_all(job) > 1:
+            if name.startswith("nvidia.com/mig-") and whole_number(value) * pods_in_all(job) > 1:
                 said = "MIG slices share no peer memory: collectives between them are slow or fail"
                 yield Finding(said, path, value, "use one larger slice")
             known = context.facts.mig_profiles
@@ -463,7 +463,7 @@ def over_sockets(job: Job) -> Iterator[Finding]:
     Write: `NCCL_SOCKET_IFNAME`, or the cluster's RDMA resource.
     """
     for task in job.tasks if pods_in_all(job) > 1 else ():
-        if "NVIDIA" not in families(task.pod) or not task.pod.main_containers:
+        if "NVIDIA" not in vendors_of(task.pod) or not task.pod.main_containers:
             continue
         main = task.pod.main_containers[0]
         limits = mapping(mapping(main.body.get("resources")).get("limits"))
@@ -504,4 +504,4 @@ def unequal_ranks(job: Job) -> Iterator[Finding]:
 
 
 def _accelerators(task: Task) -> list[tuple[str, str]]:
-    return sorted((name, str(v)) for c in task.pod.main_containers for name, (_, v) in asked(c).items())
+    return sorted((name, str(v)) for c in task.pod.main_containers for name, (_, v) in accelerators(c).items())

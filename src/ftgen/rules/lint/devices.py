@@ -12,7 +12,7 @@ from functools import lru_cache
 from ftgen.rules.resources import is_extended
 from ftgen.validation.manifest import Container, Pod, amount, mapping
 
-_FAMILIES = {
+_VENDORS = {
     "nvidia.com": "NVIDIA",
     "volcano.sh": "NVIDIA",
     "tencent.com": "NVIDIA",
@@ -54,9 +54,9 @@ PARTS = SHARES[1:]
 
 
 @lru_cache(maxsize=1024)
-def family(name: str) -> str:
+def vendor_of(name: str) -> str:
     """Whose accelerator a resource belongs to; empty where it is no accelerator's."""
-    return _FAMILIES.get(name.partition("/")[0], "") if is_extended(name) else ""
+    return _VENDORS.get(name.partition("/")[0], "") if is_extended(name) else ""
 
 
 @lru_cache(maxsize=1024)
@@ -66,42 +66,47 @@ def counts_cards(name: str) -> bool:
 
 
 @lru_cache(maxsize=1024)
-def plugin(name: str) -> str:
+def device_plugin(name: str) -> str:
     """The NVIDIA device plugin that serves a name; empty for others."""
     return next((plugin for pattern, plugin in _PLUGINS if pattern.fullmatch(name)), "")
 
 
 @lru_cache(maxsize=64)
-def asked(container: Container) -> Mapping[str, tuple[str, object]]:
+def accelerators(container: Container) -> Mapping[str, tuple[str, object]]:
     """The accelerator resources of a container: name to its field (`limits`, else `requests`) and amount."""
     resources = mapping(container.body.get("resources"))
     found: dict[str, tuple[str, object]] = {}
     for field in ("requests", "limits"):
         for name, value in mapping(resources.get(field)).items():
-            if family(name):
+            if vendor_of(name):
                 found[name] = (field, value)
     return found
 
 
-def whole(value: object) -> int:
+def whole_number(value: object) -> int:
     """An amount as a whole number, 0 where it is none."""
     parsed = amount(value)
     return int(parsed) if parsed is not None else 0
 
 
 @lru_cache(maxsize=64)
-def cards(pod: Pod) -> int:
+def card_count(pod: Pod) -> int:
     """How many cards a pod asks for."""
-    return sum(whole(value) for c in pod.main_containers for name, (_, value) in asked(c).items() if counts_cards(name))
+    return sum(
+        whole_number(value)
+        for c in pod.main_containers
+        for name, (_, value) in accelerators(c).items()
+        if counts_cards(name)
+    )
 
 
 @lru_cache(maxsize=64)
-def families(pod: Pod) -> frozenset[str]:
+def vendors_of(pod: Pod) -> frozenset[str]:
     """Whose accelerators a pod asks for."""
-    return frozenset({family(name) for c in pod.main_containers for name in asked(c)})
+    return frozenset({vendor_of(name) for c in pod.main_containers for name in accelerators(c)})
 
 
 def shares_cards(pod: Pod) -> bool:
     """Whether a pod asks for slices of NVIDIA cards."""
-    names = {name for c in pod.main_containers for name in asked(c)}
-    return bool(names & set(SHARES)) or any(plugin(n) == "Volcano's deviceshare" for n in names)
+    names = {name for c in pod.main_containers for name in accelerators(c)}
+    return bool(names & set(SHARES)) or any(device_plugin(n) == "Volcano's deviceshare" for n in names)

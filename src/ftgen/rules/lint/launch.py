@@ -14,7 +14,7 @@ from typing import Any
 from ftgen.diagnostics import Severity
 from ftgen.rules import LINT
 from ftgen.rules.lint.cards import pods_in_all, set_variables
-from ftgen.rules.lint.devices import asked, counts_cards, families, whole
+from ftgen.rules.lint.devices import accelerators, counts_cards, vendors_of, whole_number
 from ftgen.rules.lint.shell import TRAINS, found, matches, shell_text
 from ftgen.rules.policies import events, policy_lists
 from ftgen.validation import Finding, rule
@@ -84,7 +84,7 @@ _NODES = re.compile(r"--nnodes[= \t]+['\"]?([0-9]{1,6})\b(?!:)")
 
 
 def _cards(container: Container) -> int:
-    return sum(whole(value) for name, (_, value) in asked(container).items() if counts_cards(name))
+    return sum(whole_number(value) for name, (_, value) in accelerators(container).items() if counts_cards(name))
 
 
 def _started(container: Container) -> tuple[int, str, str]:
@@ -126,7 +126,7 @@ def restarted_when_done(job: Job) -> Iterator[Finding]:
         awaited = any(_completes(policy) for _, policy in own)
         trains = any(matches(TRAINS, s.code) for s in scripts) and not any(matches(_FOREVER, s.code) for s in scripts)
         ends = not any(matches(_ENDLESS, s.code) for s in scripts)
-        if trains or awaited or (ends and not given and families(task.pod)):
+        if trains or awaited or (ends and not given and vendors_of(task.pod)):
             said = f"the pods of {task.name!r} start again when they are done: restartPolicy is Always"
             said += "" if given else " where nothing is said"
             path = f"{task.pod.spec_path}.restartPolicy"

@@ -14,7 +14,7 @@ from typing import Any
 from ftgen import kube
 from ftgen.diagnostics import Severity
 from ftgen.rules import LINT
-from ftgen.rules.lint.devices import families
+from ftgen.rules.lint.devices import vendors_of
 from ftgen.rules.lint.standards import violations
 from ftgen.text.paths import child
 from ftgen.validation import Context, Finding, rule
@@ -156,7 +156,7 @@ def short_grace(job: Job) -> Iterator[Finding]:
     """
     labels = mapping(mapping(job.manifest.get("metadata")).get("labels"))
     graceful = text(labels.get("fault-scheduling")) == "grace"
-    for pod in job.pods if any(families(p) for p in job.pods) else ():
+    for pod in job.pods if any(vendors_of(p) for p in job.pods) else ():
         given = optional_integer(pod.spec.get("terminationGracePeriodSeconds"))
         seconds, path = 30 if given is None else given, f"{pod.spec_path}.terminationGracePeriodSeconds"
         if graceful and (given is None or not 0 < given < _LONGEST_GRACE):
@@ -191,7 +191,7 @@ def untolerated(job: Job, context: Context) -> Iterator[Finding]:
     Write: `tolerations: [{key: nvidia.com/gpu, operator: Exists}]`.
     """
     for pod in job.pods:
-        if not families(pod):
+        if not vendors_of(pod):
             continue
         tolerated = [t for _, t in entries(pod.spec.get("tolerations"))]
         for taint in context.fact("taints"):

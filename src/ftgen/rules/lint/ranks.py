@@ -10,7 +10,7 @@ from typing import Any
 from ftgen.diagnostics import Severity
 from ftgen.rules import LINT
 from ftgen.rules.lint.cards import pods_in_all
-from ftgen.rules.lint.devices import cards, families
+from ftgen.rules.lint.devices import card_count, vendors_of
 from ftgen.rules.lint.shell import TRAINS, found, found_in_all, matches, matches_any, shell_text
 from ftgen.text.paths import child
 from ftgen.validation import Context, Finding, rule
@@ -38,7 +38,7 @@ def partial_gang(job: Job) -> Iterator[Finding]:
     waiting = any(strings(mapping(task.body.get("dependsOn")).get("name")) for task in job.tasks)
     if 0 < wanted < total and not waiting:
         said = f"a partial gang: {wanted} of {total} pods may start alone"
-        severity = None if any(map(families, job.pods)) else Severity.NOTE
+        severity = None if any(map(vendors_of, job.pods)) else Severity.NOTE
         yield Finding(said, "spec.minAvailable", wanted, f"set spec.minAvailable to {total}", severity)
 
 
@@ -86,7 +86,7 @@ def _reads(made: re.Pattern[str], container: Container) -> bool:
 
 def _is_nameless(job: Job) -> bool:
     """Whether several pods with cards start a training without a word of each other."""
-    trained = [c for pod in job.pods if families(pod) for c in pod.main_containers]
+    trained = [c for pod in job.pods if vendors_of(pod) for c in pod.main_containers]
     told = ((*(text(v.get("name")) for _, v in c.env), shell_text(c).code) for c in trained)
     starts = any(matches(TRAINS, shell_text(c).code) for c in trained)
     return starts and not any(matches_any(_PEERS, words) for words in told)
@@ -182,7 +182,7 @@ def whole_nodes(job: Job, context: Context) -> Iterator[Finding]:
     Write: a podAntiAffinity over kubernetes.io/hostname.
     """
     for task in job.tasks if pods_in_all(job) > 1 else ():
-        wanted = cards(task.pod)
+        wanted = card_count(task.pod)
         if wanted and not keeps_apart(job, task) and wanted == context.cards_per_node():
             said = f"each pod of {task.name!r} fills a node, but nothing keeps them apart"
             help_ = "add a podAntiAffinity over kubernetes.io/hostname that selects the job's own pods"

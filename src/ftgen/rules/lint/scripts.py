@@ -14,7 +14,7 @@ from functools import lru_cache
 from ftgen.diagnostics import Severity
 from ftgen.rules import LINT
 from ftgen.rules.lint.cards import pods_in_all, set_variables
-from ftgen.rules.lint.devices import families
+from ftgen.rules.lint.devices import vendors_of
 from ftgen.rules.lint.shell import found, found_in_all, matches, matches_any, settings_texts, shell_text
 from ftgen.validation import Finding, rule
 from ftgen.validation.manifest import Container, Job, Pod, integer, mapping, text
@@ -341,7 +341,7 @@ def vanishing_results(job: Job) -> Iterator[Finding]:
     kept = kept or any(isinstance(v.get("persistentVolumeClaim"), dict) for pod in job.pods for _, v in pod.volumes)
     inline = [f"spec.volumes[{i}].volumeClaim" for i, v in job.volumes if isinstance(v.get("volumeClaim"), dict)]
     scripts = [shell_text(c) for pod in job.pods for c in pod.main_containers]
-    trains = any(families(pod) for pod in job.pods)
+    trains = any(vendors_of(pod) for pod in job.pods)
     if inline and trains and scripts and not kept and all(s.known and not matches(_KEEPS, s.code) for s in scripts):
         said = "the results would vanish with the Job object: nothing is pushed and the claim is temporary"
         yield Finding(said, inline[0], "", "name a claim with volumeClaimName, or push the result")

@@ -15,7 +15,7 @@ from typing import Any
 from ftgen.diagnostics import Severity
 from ftgen.rules import CLAIM_LINT, LINT, twins
 from ftgen.rules.lint.cards import pods_in_all, set_variables
-from ftgen.rules.lint.devices import cards, families
+from ftgen.rules.lint.devices import card_count, vendors_of
 from ftgen.rules.lint.ranks import keeps_apart
 from ftgen.rules.lint.shell import matches, shell_text
 from ftgen.validation import Context, FactMissing, Finding, rule
@@ -139,7 +139,7 @@ def one_node_for_all(job: Job, context: Context) -> Iterator[Finding]:
 
 
 def _too_many(job: Job, context: Context) -> bool:
-    wanted = sum(cards(task.pod) * task.replicas for task in job.tasks)
+    wanted = sum(card_count(task.pod) * task.replicas for task in job.tasks)
     there = context.card("per_node")
     return there is not None and wanted > there
 
@@ -317,7 +317,7 @@ def small_shm(job: Job) -> Iterator[Finding]:
     Write: `emptyDir: {medium: Memory, sizeLimit: 4Gi}` or more.
     """
     for task in job.tasks:
-        total = cards(task.pod) * pods_in_all(job)
+        total = card_count(task.pod) * pods_in_all(job)
         for container in task.pod.main_containers if total > 1 else ():
             place = _shm_volume(task.pod, container)
             size = amount(place[1].get("sizeLimit")) if place else Fraction()
@@ -369,7 +369,7 @@ def unwritable_home(job: Job) -> Iterator[Finding]:
     """
     for pod in job.pods:
         whole = mapping(pod.spec.get("securityContext"))
-        for container in pod.main_containers if families(pod) else ():
+        for container in pod.main_containers if vendors_of(pod) else ():
             own = mapping(container.body.get("securityContext"))
             bound = own.get("readOnlyRootFilesystem") is True or {**whole, **own}.get("runAsNonRoot") is True
             said_so = {"HF_HOME", "HOME", "XDG_CACHE_HOME"} & set_variables(container).keys()
