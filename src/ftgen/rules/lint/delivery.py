@@ -12,7 +12,7 @@ from typing import Any
 
 from ftgen.diagnostics import Severity
 from ftgen.rules import LINT
-from ftgen.rules.lint.shell import matches
+from ftgen.rules.lint.shell import has_match
 from ftgen.validation import Finding, rule
 from ftgen.validation.manifest import Job, mapping, optional_integer, strings, text
 
@@ -90,7 +90,7 @@ def substituted(job: Job) -> Iterator[Finding]:
     for container in job.containers:
         for key in ("command", "args"):
             for i, word in enumerate(strings(container.body.get(key))):
-                if matches(_SUBSTITUTED, word):
+                if has_match(_SUBSTITUTED, word):
                     said, help_ = "Flux may replace ${...} in this script", f"annotate it {_FLUX}substitute: disabled"
                     yield Finding(said, f"{container.path}.{key}[{i}]", "", help_)
                     return

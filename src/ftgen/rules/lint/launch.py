@@ -15,7 +15,7 @@ from ftgen.diagnostics import Severity
 from ftgen.rules import LINT
 from ftgen.rules.lint.cards import pods_in_all, set_variables
 from ftgen.rules.lint.devices import accelerators, counts_cards, vendors_of, whole_number
-from ftgen.rules.lint.shell import TRAINS, found, matches, shell_text
+from ftgen.rules.lint.shell import TRAINING_COMMAND, find_all, has_match, shell_text
 from ftgen.rules.policies import events, policy_lists
 from ftgen.validation import Finding, rule
 from ftgen.validation.manifest import Container, Job, Task, text
@@ -27,7 +27,7 @@ _PROCESSES = re.compile(
 
 def _counted(code: str) -> tuple[Any, ...]:
     """Return the numbers of processes that a script gives; most scripts give none, which costs less to see first."""
-    return found(_PROCESSES, code) if "nproc" in code or "num_gpus" in code else ()
+    return find_all(_PROCESSES, code) if "nproc" in code or "num_gpus" in code else ()
 
 
 _PLAIN = re.compile(r"(?:^|[\n;&|])[ \t]*(?:exec[ \t]+)?(?:/\S*/)?python[0-9.]*[ \t]+(?!-[mc]\b)[^\n]*\.py\b")
@@ -74,7 +74,7 @@ def unlike_cards(job: Job) -> Iterator[Finding]:
 def _lonely(job: Job, container: Container) -> Iterator[Finding]:
     """A launcher that waits for more nodes than the job has pods."""
     script, there = shell_text(container), pods_in_all(job)
-    for number in found(_NODES, script.code):
+    for number in find_all(_NODES, script.code):
         if int(number) > there:
             said = f"the launcher waits for {number} nodes, and the job has {there} pods"
             yield Finding(said, script.path, number, f"write {there}, or raise replicas", Severity.ERROR)
@@ -102,7 +102,7 @@ def _is_single(container: Container) -> bool:
     """Whether a container runs one program of Python, as far as the manifest says."""
     script = shell_text(container)
     words = "\n".join((script.code, *set_variables(container)))
-    return matches(_PLAIN, script.code) and not matches(_SPAWNS, words)
+    return has_match(_PLAIN, script.code) and not has_match(_SPAWNS, words)
 
 
 @rule("FT392", "restarted-when-done", Severity.WARNING, on=LINT)
@@ -124,8 +124,10 @@ def restarted_when_done(job: Job) -> Iterator[Finding]:
         if given not in {"", "Always"} or not scripts or not all(s.known for s in scripts):
             continue
         awaited = any(_completes(policy) for _, policy in own)
-        trains = any(matches(TRAINS, s.code) for s in scripts) and not any(matches(_FOREVER, s.code) for s in scripts)
-        ends = not any(matches(_ENDLESS, s.code) for s in scripts)
+        trains = any(has_match(TRAINING_COMMAND, s.code) for s in scripts) and not any(
+            has_match(_FOREVER, s.code) for s in scripts
+        )
+        ends = not any(has_match(_ENDLESS, s.code) for s in scripts)
         if trains or awaited or (ends and not given and vendors_of(task.pod)):
             said = f"the pods of {task.name!r} start again when they are done: restartPolicy is Always"
             said += "" if given else " where nothing is said"

@@ -11,7 +11,14 @@ from ftgen.diagnostics import Severity
 from ftgen.rules import LINT
 from ftgen.rules.lint.cards import pods_in_all
 from ftgen.rules.lint.devices import card_count, vendors_of
-from ftgen.rules.lint.shell import TRAINS, found, found_in_all, matches, matches_any, shell_text
+from ftgen.rules.lint.shell import (
+    TRAINING_COMMAND,
+    find_all,
+    find_all_in_texts,
+    has_match,
+    has_match_in_any,
+    shell_text,
+)
 from ftgen.text.paths import child
 from ftgen.validation import Context, Finding, rule
 from ftgen.validation.manifest import Container, Job, Task, entries, integer, mapping, optional_integer, strings, text
@@ -80,7 +87,7 @@ def _reads(made: re.Pattern[str], container: Container) -> bool:
     """Whether a container reads what a plugin makes, and does not set it itself."""
     values = [text(variable.get("value")) for _, variable in container.env]
     own = {text(variable.get("name")) for _, variable in container.env}
-    read = found_in_all(made, (shell_text(container).raw, *values))
+    read = find_all_in_texts(made, (shell_text(container).raw, *values))
     return any(name not in own for name in read)
 
 
@@ -88,8 +95,8 @@ def _is_nameless(job: Job) -> bool:
     """Whether several pods with cards start a training without a word of each other."""
     trained = [c for pod in job.pods if vendors_of(pod) for c in pod.main_containers]
     told = ((*(text(v.get("name")) for _, v in c.env), shell_text(c).code) for c in trained)
-    starts = any(matches(TRAINS, shell_text(c).code) for c in trained)
-    return starts and not any(matches_any(_PEERS, words) for words in told)
+    starts = any(has_match(TRAINING_COMMAND, shell_text(c).code) for c in trained)
+    return starts and not any(has_match_in_any(_PEERS, words) for words in told)
 
 
 @rule("FT457", "hosts-of-another-task", Severity.WARNING, on=LINT)
@@ -107,7 +114,7 @@ def hosts_of_another_task(job: Job) -> Iterator[Finding]:
     known = {task.name.replace("-", "_").upper() for task in job.tasks}
     for task in job.tasks:
         for container in task.pod.containers:
-            for owner, what in found(_PUBLISHED, shell_text(container).code):
+            for owner, what in find_all(_PUBLISHED, shell_text(container).code):
                 if owner not in known:
                     said = f"the script reads VC_{owner}_{what}; Volcano publishes {_list(known, what)}"
                     severity = Severity.ERROR if pods_in_all(job) > 1 else None
@@ -121,7 +128,7 @@ def _never_set(job: Job, container: Container, known: set[str]) -> Iterator[Find
     """Variables that look like Volcano's, which neither it nor the container sets."""
     script = shell_text(container)
     own = {text(variable.get("name")) for _, variable in container.env}
-    for name in found(_READ, script.raw):
+    for name in find_all(_READ, script.raw):
         made = name in _INDEXES or _PUBLISHED.fullmatch(name) or name in own or f"{name}=" in script.code
         if not made and not container.body.get("envFrom"):
             said = f"nothing sets {name}; Volcano publishes {_list(known, 'HOSTS')}"
@@ -133,14 +140,14 @@ def _unmade(job: Job, container: Container) -> Iterator[Finding]:
     """Files of hosts that the svc plugin does not write, and host names of pods that the job does not have."""
     script = shell_text(container)
     there = {task.name: task.replicas for task in job.tasks}
-    for name in found(_HOSTS_FILE, script.code) if _serves(job) else ():
+    for name in find_all(_HOSTS_FILE, script.code) if _serves(job) else ():
         if name not in there:
             files = ", ".join(f"/etc/volcano/{task}.host" for task in sorted(there))
             said = f"there is no /etc/volcano/{name}.host"
             yield Finding(said, script.path, name, f"read {files}", Severity.ERROR)
     # Most scripts name no pod, and the pattern differs for each job of a sweep.
     named = not _renamed(job) and f"{job.name}-" in script.code
-    for task, index, domain in found(_pods_of(job.name), script.code) if named else ():
+    for task, index, domain in find_all(_pods_of(job.name), script.code) if named else ():
         if int(index) >= there.get(task, 0):
             host = f"{job.name}-{task}-{index}.{domain}"
             said = f"the job has no pod {host.partition('.')[0]}, so nothing has the name {host}"

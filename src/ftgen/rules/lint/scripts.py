@@ -15,7 +15,7 @@ from ftgen.diagnostics import Severity
 from ftgen.rules import LINT
 from ftgen.rules.lint.cards import pods_in_all, set_variables
 from ftgen.rules.lint.devices import vendors_of
-from ftgen.rules.lint.shell import found, found_in_all, matches, matches_any, settings_texts, shell_text
+from ftgen.rules.lint.shell import find_all, find_all_in_texts, has_match, has_match_in_any, settings_texts, shell_text
 from ftgen.validation import Finding, rule
 from ftgen.validation.manifest import Container, Job, Pod, integer, mapping, text
 
@@ -84,7 +84,7 @@ def exposed_credentials(job: Job) -> Iterator[Finding]:
     """
     for container in job.containers:
         script = shell_text(container)
-        logins = found(_LOGIN, script.code)
+        logins = find_all(_LOGIN, script.code)
         held = [text(v.get("name")) for _, v in container.env if _holds_credential(v)] or logins
         if script.tracing and held:
             said = f"the shell prints its commands, and {held[0]} would appear in the pod's log"
@@ -112,8 +112,8 @@ def push_from_every_rank(job: Job) -> Iterator[Finding]:
     for task in job.tasks:
         for container in task.pod.main_containers if task.replicas > 1 else ():
             script = shell_text(container)
-            ends = [p for p in (_PUSH, _MERGE) if matches(p, script.code)]
-            if ends and not matches(_RANK, script.code):
+            ends = [p for p in (_PUSH, _MERGE) if has_match(p, script.code)]
+            if ends and not has_match(_RANK, script.code):
                 what = "push" if _PUSH in ends else "merge"
                 help_ = 'before it, write: [ "${VC_TASK_INDEX}" = 0 ] || exit 0'
                 yield Finding(f"each of {task.replicas} pods would {what}", script.path, what, help_)
@@ -133,8 +133,8 @@ def single_process(job: Job) -> Iterator[Finding]:
         for container in task.pod.main_containers:
             script = shell_text(container)
             forced = set_variables(container).get("FORCE_TORCHRUN", ("", ""))[0] in {"1", "true"}
-            wanted = task.replicas > 1 or matches_any(_DEEPSPEED, settings_texts(container))
-            if wanted and matches(_TRAIN, script.code) and not forced and not matches(_TORCHRUN, script.code):
+            wanted = task.replicas > 1 or has_match_in_any(_DEEPSPEED, settings_texts(container))
+            if wanted and has_match(_TRAIN, script.code) and not forced and not has_match(_TORCHRUN, script.code):
                 said = "LLaMA-Factory would start a single process in each pod"
                 yield Finding(said, script.path, "", "set FORCE_TORCHRUN=1")
 
@@ -152,7 +152,7 @@ def missing_deepspeed(job: Job) -> Iterator[Finding]:
     for pod in job.pods:
         for container in pod.main_containers:
             script = shell_text(container)
-            for file in found_in_all(_DEEPSPEED, settings_texts(container)):
+            for file in find_all_in_texts(_DEEPSPEED, settings_texts(container)):
                 if not _is_there(file, container, script.code):
                     said = f"{file} will not exist in the container"
                     severity = None if pods_in_all(job) > 1 else Severity.WARNING
@@ -182,9 +182,9 @@ def retry_from_start(job: Job) -> Iterator[Finding]:
     for pod in job.pods:
         for container in pod.main_containers:
             said = settings_texts(container)
-            if matches_any(_OVERWRITES, said) and not matches_any(_RESUMES, said):
+            if has_match_in_any(_OVERWRITES, said) and not has_match_in_any(_RESUMES, said):
                 headline = "a restarted pod overwrites its checkpoints and begins at step 0"
-                value = found_in_all(_OVERWRITES, said)[0]
+                value = find_all_in_texts(_OVERWRITES, said)[0]
                 yield Finding(headline, shell_text(container).path, value, "set overwrite_output_dir: false")
 
 
@@ -199,7 +199,7 @@ def strict_before_set_env(job: Job) -> Iterator[Finding]:
     """
     for container in job.containers:
         script = shell_text(container)
-        if not (matches(_STRICT, script.code) and matches(_SET_ENV, script.code)):
+        if not (has_match(_STRICT, script.code) and has_match(_SET_ENV, script.code)):
             continue
         strict, sourced = _STRICT.search(script.code), _SET_ENV.search(script.code)
         if strict and sourced and strict.start() < sourced.start():
@@ -219,8 +219,8 @@ def concurrent_writers(job: Job) -> Iterator[Finding]:
     for task in job.tasks:
         for container in task.pod.containers if task.replicas > 1 else ():
             script, shared = shell_text(container), sorted(_shared(task.pod, container, job))
-            guarded = matches(_LOCK, script.code) or matches(_RANK, script.code)
-            if shared and matches(_WRITES, script.code) and not guarded:
+            guarded = has_match(_LOCK, script.code) or has_match(_RANK, script.code)
+            if shared and has_match(_WRITES, script.code) and not guarded:
                 said = f"{task.replicas} pods write into {shared[0]} at the same time"
                 yield Finding(said, script.path, shared[0], "take a lock, or let one rank fetch")
 
@@ -240,9 +240,9 @@ def unverified_tls(job: Job) -> Iterator[Finding]:
         script = shell_text(container)
         if value:
             yield Finding("certificates of git hosts are not verified", f"{path}.value", value, help_)
-        elif matches(_INSECURE, script.code):
+        elif has_match(_INSECURE, script.code):
             said = "the script does not verify certificates"
-            yield Finding(said, script.path, found(_INSECURE, script.code)[0], help_)
+            yield Finding(said, script.path, find_all(_INSECURE, script.code)[0], help_)
 
 
 @rule("FT470", "replaced-by-kubernetes", on=LINT)
@@ -256,7 +256,7 @@ def replaced(job: Job) -> Iterator[Finding]:
     """
     for container in job.containers:
         script = shell_text(container)
-        for name in found(_SUBSTITUTION, script.raw) if script.expanded else ():
+        for name in find_all(_SUBSTITUTION, script.raw) if script.expanded else ():
             if name in set_variables(container):
                 said = f"Kubernetes replaces $({name}) by the variable's value before the shell runs"
                 yield Finding(said, script.path, f"$({name})", f"write $$({name}) or ${{{name}}}")
@@ -313,7 +313,7 @@ def other_template(job: Job) -> Iterator[Finding]:
         if container.init:
             continue
         right = next((known for value, _ in set_variables(container).values() if (known := _templates(value))), ())
-        used = found_in_all(_TEMPLATE, settings_texts(container)) if right else ()
+        used = find_all_in_texts(_TEMPLATE, settings_texts(container)) if right else ()
         wrong = [name for name in used if right and not name.startswith(right)]
         wrong += [name for name in used if right == ("qwen",) and name.startswith("qwen3")]
         if wrong:
@@ -342,6 +342,6 @@ def vanishing_results(job: Job) -> Iterator[Finding]:
     inline = [f"spec.volumes[{i}].volumeClaim" for i, v in job.volumes if isinstance(v.get("volumeClaim"), dict)]
     scripts = [shell_text(c) for pod in job.pods for c in pod.main_containers]
     trains = any(vendors_of(pod) for pod in job.pods)
-    if inline and trains and scripts and not kept and all(s.known and not matches(_KEEPS, s.code) for s in scripts):
+    if inline and trains and scripts and not kept and all(s.known and not has_match(_KEEPS, s.code) for s in scripts):
         said = "the results would vanish with the Job object: nothing is pushed and the claim is temporary"
         yield Finding(said, inline[0], "", "name a claim with volumeClaimName, or push the result")

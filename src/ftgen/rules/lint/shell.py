@@ -12,7 +12,7 @@ from ftgen import kube
 from ftgen.validation.manifest import Container, strings, text
 
 _SHELLS = frozenset(("sh", "bash", "dash", "ash", "zsh", "ksh"))
-TRAINS = re.compile(
+TRAINING_COMMAND = re.compile(
     r"\b(?:torchrun|torch\.distributed\.(?:run|launch)|accelerate[ \t]+launch|deepspeed|llamafactory-cli[ \t]+train"
     r"|swift[ \t]+sft|horovodrun|mpirun|mpiexec|colossalai[ \t]+run)\b"
     r"|\bpython[0-9.]*[^\n;|&]{1,200}?(?:train|finetune|fine_tune|sft|pretrain)[\w-]*(?:\.py)?\b"
@@ -22,7 +22,7 @@ _COMMENT = re.compile(r"^[ \t]*#.*$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
-class Shell:
+class Script:
     """A container's script.
 
     Attributes:
@@ -43,14 +43,14 @@ class Shell:
 
 
 @lru_cache(maxsize=64)
-def shell_text(container: Container) -> Shell:
+def shell_text(container: Container) -> Script:
     """What a container runs: the script after a shell's `-c`, the one a shell is given, else command and arguments."""
     words = [(f"{container.path}.{key}[{i}]", w) for key in ("command", "args") for i, w in _words(container, key)]
     for at, (_, word) in enumerate(words[:-1]):
         if _is_shell(words[0][1]) and re.fullmatch(r"-[a-z]*c[a-z]*", word):
             path, script = words[at + 1]
-            tracing = word if "x" in word else _tracing(read(script))
-            return Shell(path, read(script), script, tracing, known=True)
+            tracing = word if "x" in word else _tracing(_as_run(script))
+            return Script(path, _as_run(script), script, tracing, known=True)
     script_at = next((at for at, (_, word) in enumerate(words[1:], 1) if not word.startswith("-")), 0)
     if script_at and _is_shell(words[0][1]):
         path, file = words[script_at]
@@ -58,9 +58,9 @@ def shell_text(container: Container) -> Shell:
             mounted = container.files[file]
             flags = [word for _, word in words[1:script_at] if "x" in word]
             code = _without_comments(mounted)
-            return Shell(path, code, mounted, flags[0] if flags else _tracing(code), known=True, expanded=False)
+            return Script(path, code, mounted, flags[0] if flags else _tracing(code), known=True, expanded=False)
     line = " ".join(word for _, word in words)
-    return Shell(f"{container.path}.command", line, line, "", known=bool(words))
+    return Script(f"{container.path}.command", line, line, "", known=bool(words))
 
 
 def _words(container: Container, key: str) -> list[tuple[int, str]]:
@@ -73,7 +73,7 @@ def _is_shell(program: str) -> bool:
 
 
 @lru_cache(maxsize=256)
-def read(script: str) -> str:
+def _as_run(script: str) -> str:
     """A script as the shell gets it, without comment lines."""
     return _without_comments(kube.expand(script, {}))
 
@@ -94,13 +94,13 @@ def _tracing(code: str) -> str:
 
 
 @lru_cache(maxsize=2048)
-def matches(pattern: re.Pattern[str], code: str) -> bool:
+def has_match(pattern: re.Pattern[str], code: str) -> bool:
     """Whether a pattern is found in a text; the jobs of a sweep share their scripts, so each is searched once."""
     return bool(pattern.search(code))
 
 
 @lru_cache(maxsize=512)
-def found(pattern: re.Pattern[str], code: str) -> tuple[Any, ...]:
+def find_all(pattern: re.Pattern[str], code: str) -> tuple[Any, ...]:
     """What a pattern finds in a text, each once, in order: the match, its only group, or the tuple of its groups."""
     return tuple(dict.fromkeys(pattern.findall(code)))
 
@@ -112,11 +112,11 @@ def settings_texts(container: Container) -> tuple[str, ...]:
     return (shell_text(container).code, *(value for value in values if "\n" in value))
 
 
-def matches_any(pattern: re.Pattern[str], texts: Iterable[str]) -> bool:
+def has_match_in_any(pattern: re.Pattern[str], texts: Iterable[str]) -> bool:
     """Whether a pattern is found in one of some texts."""
-    return any(matches(pattern, each) for each in texts)
+    return any(has_match(pattern, each) for each in texts)
 
 
-def found_in_all(pattern: re.Pattern[str], texts: Iterable[str]) -> tuple[Any, ...]:
+def find_all_in_texts(pattern: re.Pattern[str], texts: Iterable[str]) -> tuple[Any, ...]:
     """What a pattern finds in some texts together, as `found` has it."""
-    return tuple(dict.fromkeys(each for code in texts for each in found(pattern, code)))
+    return tuple(dict.fromkeys(each for code in texts for each in find_all(pattern, code)))

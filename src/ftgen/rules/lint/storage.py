@@ -17,7 +17,7 @@ from ftgen.rules import CLAIM_LINT, LINT, twins
 from ftgen.rules.lint.cards import pods_in_all, set_variables
 from ftgen.rules.lint.devices import card_count, vendors_of
 from ftgen.rules.lint.ranks import keeps_apart
-from ftgen.rules.lint.shell import matches, shell_text
+from ftgen.rules.lint.shell import has_match, shell_text
 from ftgen.validation import Context, FactMissing, Finding, rule
 from ftgen.validation.manifest import Container, Job, Pod, Task, amount, mapping, strings, text
 
@@ -373,6 +373,6 @@ def unwritable_home(job: Job) -> Iterator[Finding]:
             own = mapping(container.body.get("securityContext"))
             bound = own.get("readOnlyRootFilesystem") is True or {**whole, **own}.get("runAsNonRoot") is True
             said_so = {"HF_HOME", "HOME", "XDG_CACHE_HOME"} & set_variables(container).keys()
-            if bound and not said_so and not matches(_HOME, shell_text(container).code):
+            if bound and not said_so and not has_match(_HOME, shell_text(container).code):
                 said = "the trainer's caches have no writable home"
                 yield Finding(said, f"{container.path}.env", "", "set HF_HOME to a path on a volume")
