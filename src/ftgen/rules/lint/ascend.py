@@ -12,7 +12,7 @@ from typing import Any
 
 from ftgen.diagnostics import Severity
 from ftgen.rules import LINT
-from ftgen.rules.lint.cards import pods_in_all, set_variables
+from ftgen.rules.lint.cards import literal_variables, pod_count
 from ftgen.rules.lint.devices import accelerators, vendors_of, whole_number
 from ftgen.text.paths import child
 from ftgen.validation import Context, Finding, rule
@@ -94,7 +94,7 @@ def no_ring(job: Job, context: Context) -> Iterator[Finding]:
             said = f"{wanted} NPUs asked for a pod; {form} servers give {given}"
             severity = None if context.facts.mindcluster_plugin else Severity.WARNING
             yield Finding(said, _resource(task.pod), wanted, f"ask for one of {given}", severity)
-        elif form == "a3" and pods_in_all(job) > 1 and wanted != _WHOLE_A3:
+        elif form == "a3" and pod_count(job) > 1 and wanted != _WHOLE_A3:
             said = "distributed jobs on A3 use whole nodes"
             yield Finding(said, _resource(task.pod), wanted, "ask for 16 in each pod", Severity.WARNING)
 
@@ -116,7 +116,7 @@ def bad_blocks(job: Job) -> Iterator[Finding]:
         return
     each, total = _whole_npus(tasks[0].pod), sum(_whole_npus(t.pod) * t.replicas for t in tasks)
     size = int(block) if block.isascii() and block.isdigit() else 0
-    tiles = size == each if pods_in_all(job) == 1 else size and each and size % each == 0 and total % size == 0
+    tiles = size == each if pod_count(job) == 1 else size and each and size % each == 0 and total % size == 0
     if not tiles:
         path = child("metadata.annotations", "sp-block")
         yield Finding(f"sp-block {block} does not tile {total} NPUs", path, block, f"write {each}")
@@ -161,7 +161,7 @@ def partial_npu(job: Job) -> Iterator[Finding]:
             names = accelerators(container)
             for name, (field, value) in names.items():
                 path = child(f"{container.path}.resources.{field}", name)
-                if _STATIC.fullmatch(name) and (whole_number(value) != 1 or pods_in_all(job) > 1):
+                if _STATIC.fullmatch(name) and (whole_number(value) != 1 or pod_count(job) > 1):
                     yield Finding("a virtual NPU is exactly one, for one pod", path, value, "use whole cards")
                 if _CORES.fullmatch(name) and text(notes.get("huawei.com/vnpu-mode")) != "hami-core":
                     said = f"{name} counts only in hami-core mode"
@@ -242,7 +242,7 @@ def _ring_label(job: Job) -> str:
 
 def _two_ways(pod: Pod) -> Iterator[Finding]:
     for container in pod.main_containers:
-        names = set_variables(container)
+        names = literal_variables(container)
         if "RANK_TABLE_FILE" in names and {"MASTER_ADDR", "RANK", "WORLD_SIZE"} & names.keys():
             said, path = "RANK_TABLE_FILE stands beside a rendezvous by address", names["RANK_TABLE_FILE"][1]
             yield Finding(said, path, "", "choose one of the two", Severity.WARNING)
@@ -261,7 +261,7 @@ def hccl_settings(job: Job) -> Iterator[Finding]:
     for task in _npu_tasks(job):
         host = task.pod.spec.get("hostNetwork") is True
         for container in task.pod.main_containers:
-            names = set_variables(container)
+            names = literal_variables(container)
             for name, (least, most) in _LIMITS.items():
                 value, path = names.get(name, ("", ""))
                 if value.isascii() and value.isdigit() and not least <= int(value[:9]) <= most:
@@ -269,7 +269,7 @@ def hccl_settings(job: Job) -> Iterator[Finding]:
             if "HCCL_IF_IP" in names and not host:
                 path = names["HCCL_IF_IP"][1]
                 yield Finding("HCCL_IF_IP goes with hostNetwork", path, "", "remove it", Severity.WARNING)
-            if host and pods_in_all(job) > 1 and not {"HCCL_IF_IP", "HCCL_SOCKET_IFNAME"} & names.keys():
+            if host and pod_count(job) > 1 and not {"HCCL_IF_IP", "HCCL_SOCKET_IFNAME"} & names.keys():
                 said, help_ = "on the host's network HCCL is not told its address", "set HCCL_IF_IP to status.hostIP"
                 yield Finding(said, f"{container.path}.env", "", help_, Severity.WARNING)
 

@@ -53,7 +53,7 @@ def _amount(container: Container, name: str) -> str | None:
 
 
 @lru_cache(maxsize=64)
-def set_variables(container: Container) -> Mapping[str, tuple[str, str]]:
+def literal_variables(container: Container) -> Mapping[str, tuple[str, str]]:
     """The variables of a container with literal values: name to the value and its path."""
     return _Variables({text(v.get("name")): (v, f"{container.path}.env[{i}]") for i, v in container.env})
 
@@ -75,7 +75,7 @@ class _Variables(Mapping[str, tuple[str, str]]):
         return len(self._found)
 
 
-def pods_in_all(job: Job) -> int:
+def pod_count(job: Job) -> int:
     """How many pods the job has."""
     return sum(task.replicas for task in job.tasks)
 
@@ -286,7 +286,7 @@ def collectives_on_shares(job: Job, context: Context) -> Iterator[Finding]:
     Write: whole cards.
     """
     for task in job.tasks:
-        world = card_count(task.pod) * pods_in_all(job)
+        world = card_count(task.pod) * pod_count(job)
         if shares_cards(task.pod) and world > 1:
             old = _is_old(context.facts.hami_version)
             said = f"{world} slices of shared cards train together; "
@@ -365,7 +365,7 @@ def plugins_variable(job: Job, context: Context) -> Iterator[Finding]:
         npu = "Ascend" in vendors_of(pod) and not _for_mindcluster(job, pod, context)
         shared = shares_cards(pod)
         for container in pod.main_containers:
-            variables = set_variables(container)
+            variables = literal_variables(container)
             for name in variables:
                 if (shared and _OWNED.fullmatch(name)) or (npu and name == "ASCEND_VISIBLE_DEVICES"):
                     said = f"{name} overrides what the device plugin sets"
@@ -398,7 +398,7 @@ def left_over(job: Job) -> Iterator[Finding]:
     for pod in job.pods:
         shared = shares_cards(pod)
         for container in pod.containers:
-            variables = set_variables(container)
+            variables = literal_variables(container)
             for name in (each for each in variables if each in _DIAGNOSTIC):
                 value, path = variables[name]
                 unlimited = name == "CUDA_DISABLE_CONTROL" and value.lower() == "true"
@@ -424,7 +424,7 @@ def several_slices(job: Job, context: Context) -> Iterator[Finding]:
             if name == "nvidia.com/gpu.shared" and whole_number(value) > 1:
                 said = "more than one time slice gives no more compute and may be refused"
                 yield Finding(said, path, value, 'write "1"', Severity.ERROR)
-            if name.startswith("nvidia.com/mig-") and whole_number(value) * pods_in_all(job) > 1:
+            if name.startswith("nvidia.com/mig-") and whole_number(value) * pod_count(job) > 1:
                 said = "MIG slices share no peer memory: collectives between them are slow or fail"
                 yield Finding(said, path, value, "use one larger slice")
             known = context.facts.mig_profiles
@@ -462,12 +462,12 @@ def over_sockets(job: Job) -> Iterator[Finding]:
     Refused: two replicas without an `rdma/…` resource.
     Write: `NCCL_SOCKET_IFNAME`, or the cluster's RDMA resource.
     """
-    for task in job.tasks if pods_in_all(job) > 1 else ():
+    for task in job.tasks if pod_count(job) > 1 else ():
         if "NVIDIA" not in vendors_of(task.pod) or not task.pod.main_containers:
             continue
         main = task.pod.main_containers[0]
         limits = mapping(mapping(main.body.get("resources")).get("limits"))
-        quiet = {"NCCL_IB_DISABLE", "NCCL_SOCKET_IFNAME"} & set_variables(main).keys()
+        quiet = {"NCCL_IB_DISABLE", "NCCL_SOCKET_IFNAME"} & literal_variables(main).keys()
         if not quiet and not any(name.startswith("rdma/") for name in limits):
             said = "no RDMA device is asked for: NCCL uses sockets on an interface of its choice"
             yield Finding(said, f"{main.path}.env", "", "set NCCL_SOCKET_IFNAME")
@@ -481,7 +481,7 @@ def bad_master_port(job: Job) -> Iterator[Finding]:
     Write: a port from 1024 to 65535.
     """
     for container in job.containers:
-        value, path = set_variables(container).get("MASTER_PORT", ("", ""))
+        value, path = literal_variables(container).get("MASTER_PORT", ("", ""))
         if value.isascii() and value.isdigit() and int(value[:9]) not in _PORTS:
             yield Finding(f"MASTER_PORT {value} is outside 1024 to 65535", f"{path}.value", value, 'write "29500"')
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from ftgen.diagnostics import Severity
 from ftgen.rules import LINT
-from ftgen.rules.lint.cards import pods_in_all, set_variables
+from ftgen.rules.lint.cards import literal_variables, pod_count
 from ftgen.rules.lint.devices import accelerators, counts_cards, vendors_of, whole_number
 from ftgen.rules.lint.shell import TRAINING_COMMAND, find_all, has_match, shell_text
 from ftgen.rules.policies import events, policy_lists
@@ -73,7 +73,7 @@ def unlike_cards(job: Job) -> Iterator[Finding]:
 
 def _lonely(job: Job, container: Container) -> Iterator[Finding]:
     """A launcher that waits for more nodes than the job has pods."""
-    script, there = shell_text(container), pods_in_all(job)
+    script, there = shell_text(container), pod_count(job)
     for number in find_all(_NODES, script.code):
         if int(number) > there:
             said = f"the launcher waits for {number} nodes, and the job has {there} pods"
@@ -93,7 +93,7 @@ def _started(container: Container) -> tuple[int, str, str]:
     said = [int(number[:9]) for groups in _counted(script.code) for number in groups if number]
     if said:
         return max(said), script.path, str(max(said))
-    value, path = set_variables(container).get("NPROC_PER_NODE", ("", ""))
+    value, path = literal_variables(container).get("NPROC_PER_NODE", ("", ""))
     number = int(value[:9]) if value.isascii() and value.isdigit() else 0
     return number, f"{path}.value", value
 
@@ -101,7 +101,7 @@ def _started(container: Container) -> tuple[int, str, str]:
 def _is_single(container: Container) -> bool:
     """Whether a container runs one program of Python, as far as the manifest says."""
     script = shell_text(container)
-    words = "\n".join((script.code, *set_variables(container)))
+    words = "\n".join((script.code, *literal_variables(container)))
     return has_match(_PLAIN, script.code) and not has_match(_SPAWNS, words)
 
 
@@ -118,7 +118,7 @@ def restarted_when_done(job: Job) -> Iterator[Finding]:
     """
     if _is_completed_by_another(job):
         return
-    for task, own in zip(job.tasks, list(policy_lists(job))[1:], strict=True) if pods_in_all(job) else ():
+    for task, own in zip(job.tasks, list(policy_lists(job))[1:], strict=True) if pod_count(job) else ():
         scripts = [shell_text(c) for c in task.pod.main_containers]
         given = text(task.pod.spec.get("restartPolicy"))
         if given not in {"", "Always"} or not scripts or not all(s.known for s in scripts):

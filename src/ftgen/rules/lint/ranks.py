@@ -9,7 +9,7 @@ from typing import Any
 
 from ftgen.diagnostics import Severity
 from ftgen.rules import LINT
-from ftgen.rules.lint.cards import pods_in_all
+from ftgen.rules.lint.cards import pod_count
 from ftgen.rules.lint.devices import card_count, vendors_of
 from ftgen.rules.lint.shell import (
     TRAINING_COMMAND,
@@ -40,7 +40,7 @@ def partial_gang(job: Job) -> Iterator[Finding]:
     Refused: `replicas: 2` with `minAvailable: 1`.
     Write: `minAvailable: 2`.
     """
-    total = pods_in_all(job)
+    total = pod_count(job)
     wanted = integer(job.spec.get("minAvailable"))
     waiting = any(strings(mapping(task.body.get("dependsOn")).get("name")) for task in job.tasks)
     if 0 < wanted < total and not waiting:
@@ -60,7 +60,7 @@ def ranks_without_names(job: Job) -> Iterator[Finding]:
     Refused: `replicas: 2` and `${VC_TASK_INDEX}` in the script, without plugins.
     Write: `plugins: {env: [], svc: []}`.
     """
-    if pods_in_all(job) < 2:  # noqa: PLR2004 - more than one
+    if pod_count(job) < 2:  # noqa: PLR2004 - more than one
         return
     there = {*job.plugins, *(("svc",) if _FRAMEWORKS & job.plugins.keys() else ())}
     missing = [
@@ -70,7 +70,7 @@ def ranks_without_names(job: Job) -> Iterator[Finding]:
     if not missing and not {"svc", *_FRAMEWORKS} & there and _is_nameless(job):
         missing, severity = ["svc"], Severity.WARNING
     if missing:
-        said = f"{pods_in_all(job)} pods cannot find each other without the plugin {' and '.join(missing)}"
+        said = f"{pod_count(job)} pods cannot find each other without the plugin {' and '.join(missing)}"
         help_ = f"add {', '.join(f'{name}: []' for name in missing)} to spec.plugins"
         yield Finding(said, "spec.plugins", "", help_, severity)
 
@@ -117,7 +117,7 @@ def hosts_of_another_task(job: Job) -> Iterator[Finding]:
             for owner, what in find_all(_PUBLISHED, shell_text(container).code):
                 if owner not in known:
                     said = f"the script reads VC_{owner}_{what}; Volcano publishes {_list(known, what)}"
-                    severity = Severity.ERROR if pods_in_all(job) > 1 else None
+                    severity = Severity.ERROR if pod_count(job) > 1 else None
                     path = shell_text(container).path
                     yield Finding(said, path, f"VC_{owner}_{what}", f"read {_list(known, what)}", severity)
             yield from _never_set(job, container, known)
@@ -132,7 +132,7 @@ def _never_set(job: Job, container: Container, known: set[str]) -> Iterator[Find
         made = name in _INDEXES or _PUBLISHED.fullmatch(name) or name in own or f"{name}=" in script.code
         if not made and not container.body.get("envFrom"):
             said = f"nothing sets {name}; Volcano publishes {_list(known, 'HOSTS')}"
-            severity = Severity.ERROR if pods_in_all(job) > 1 else None
+            severity = Severity.ERROR if pod_count(job) > 1 else None
             yield Finding(said, script.path, name, f"read {_list(known, 'HOSTS')}", severity)
 
 
@@ -188,7 +188,7 @@ def whole_nodes(job: Job, context: Context) -> Iterator[Finding]:
     Refused: two replicas of 8 cards on nodes of 8 without podAntiAffinity.
     Write: a podAntiAffinity over kubernetes.io/hostname.
     """
-    for task in job.tasks if pods_in_all(job) > 1 else ():
+    for task in job.tasks if pod_count(job) > 1 else ():
         wanted = card_count(task.pod)
         if wanted and not keeps_apart(job, task) and wanted == context.cards_per_node():
             said = f"each pod of {task.name!r} fills a node, but nothing keeps them apart"
@@ -259,7 +259,7 @@ def apart_from_another(job: Job) -> Iterator[Finding]:
     Refused: in the job `eight-by-eight`, podAntiAffinity with `volcano.sh/job-name` In `[mindx-dls-test]`.
     Write: the job's own name, or a label that its pods have.
     """
-    for task in job.tasks if pods_in_all(job) > 1 else ():
+    for task in job.tasks if pod_count(job) > 1 else ():
         others = [name for term in _away(task, required=False) for name in _jobs_named(term) if name != job.name]
         if others and not keeps_apart(job, task):
             said = f"the pods of {task.name!r} avoid those of the job {others[0]}, not each other"

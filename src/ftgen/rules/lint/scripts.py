@@ -13,7 +13,7 @@ from functools import lru_cache
 
 from ftgen.diagnostics import Severity
 from ftgen.rules import LINT
-from ftgen.rules.lint.cards import pods_in_all, set_variables
+from ftgen.rules.lint.cards import literal_variables, pod_count
 from ftgen.rules.lint.devices import vendors_of
 from ftgen.rules.lint.shell import find_all, find_all_in_texts, has_match, has_match_in_any, settings_texts, shell_text
 from ftgen.validation import Finding, rule
@@ -132,7 +132,7 @@ def single_process(job: Job) -> Iterator[Finding]:
     for task in job.tasks:
         for container in task.pod.main_containers:
             script = shell_text(container)
-            forced = set_variables(container).get("FORCE_TORCHRUN", ("", ""))[0] in {"1", "true"}
+            forced = literal_variables(container).get("FORCE_TORCHRUN", ("", ""))[0] in {"1", "true"}
             wanted = task.replicas > 1 or has_match_in_any(_DEEPSPEED, settings_texts(container))
             if wanted and has_match(_TRAIN, script.code) and not forced and not has_match(_TORCHRUN, script.code):
                 said = "LLaMA-Factory would start a single process in each pod"
@@ -155,7 +155,7 @@ def missing_deepspeed(job: Job) -> Iterator[Finding]:
             for file in find_all_in_texts(_DEEPSPEED, settings_texts(container)):
                 if not _is_there(file, container, script.code):
                     said = f"{file} will not exist in the container"
-                    severity = None if pods_in_all(job) > 1 else Severity.WARNING
+                    severity = None if pod_count(job) > 1 else Severity.WARNING
                     help_ = "write a shipped ds_z3_config.json by its absolute path, or the configuration itself"
                     yield Finding(said, script.path, file, help_, severity)
 
@@ -236,7 +236,7 @@ def unverified_tls(job: Job) -> Iterator[Finding]:
     """
     help_ = "mount the server's CA and set GIT_SSL_CAINFO"
     for container in job.containers:
-        value, path = set_variables(container).get("GIT_SSL_NO_VERIFY", ("", ""))
+        value, path = literal_variables(container).get("GIT_SSL_NO_VERIFY", ("", ""))
         script = shell_text(container)
         if value:
             yield Finding("certificates of git hosts are not verified", f"{path}.value", value, help_)
@@ -257,7 +257,7 @@ def replaced(job: Job) -> Iterator[Finding]:
     for container in job.containers:
         script = shell_text(container)
         for name in find_all(_SUBSTITUTION, script.raw) if script.expanded else ():
-            if name in set_variables(container):
+            if name in literal_variables(container):
                 said = f"Kubernetes replaces $({name}) by the variable's value before the shell runs"
                 yield Finding(said, script.path, f"$({name})", f"write $$({name}) or ${{{name}}}")
 
@@ -312,7 +312,7 @@ def other_template(job: Job) -> Iterator[Finding]:
     for container in job.containers:
         if container.init:
             continue
-        right = next((known for value, _ in set_variables(container).values() if (known := _templates(value))), ())
+        right = next((known for value, _ in literal_variables(container).values() if (known := _templates(value))), ())
         used = find_all_in_texts(_TEMPLATE, settings_texts(container)) if right else ()
         wrong = [name for name in used if right and not name.startswith(right)]
         wrong += [name for name in used if right == ("qwen",) and name.startswith("qwen3")]

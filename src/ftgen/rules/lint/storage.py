@@ -14,7 +14,7 @@ from typing import Any
 
 from ftgen.diagnostics import Severity
 from ftgen.rules import CLAIM_LINT, LINT, twins
-from ftgen.rules.lint.cards import pods_in_all, set_variables
+from ftgen.rules.lint.cards import literal_variables, pod_count
 from ftgen.rules.lint.devices import card_count, vendors_of
 from ftgen.rules.lint.ranks import keeps_apart
 from ftgen.rules.lint.shell import has_match, shell_text
@@ -126,7 +126,7 @@ def one_node_for_all(job: Job, context: Context) -> Iterator[Finding]:
     Refused: `spec.volumes[0].volumeClaim` with ReadWriteOnce and two replicas.
     Write: a ReadWriteMany claim, or an ephemeral volume for each pod.
     """
-    total = pods_in_all(job)
+    total = pod_count(job)
     for claim in claims(job, context) if total > 1 else ():
         if not claim.shared or "ReadWriteOnce" not in claim.modes or any(map(twins.serves_several_nodes, claim.modes)):
             continue
@@ -153,9 +153,9 @@ def one_pod_for_all(job: Job, context: Context) -> Iterator[Finding]:
     Refused: `ReadWriteOncePod` with two replicas.
     Write: `ReadWriteMany`.
     """
-    for claim in claims(job, context) if pods_in_all(job) > 1 else ():
+    for claim in claims(job, context) if pod_count(job) > 1 else ():
         if claim.shared and claim.modes == ["ReadWriteOncePod"]:
-            said = f"{claim.label} admits one pod, and there are {pods_in_all(job)}"
+            said = f"{claim.label} admits one pod, and there are {pod_count(job)}"
             yield Finding(said, claim.path, "ReadWriteOncePod", "use ReadWriteMany")
 
 
@@ -317,7 +317,7 @@ def small_shm(job: Job) -> Iterator[Finding]:
     Write: `emptyDir: {medium: Memory, sizeLimit: 4Gi}` or more.
     """
     for task in job.tasks:
-        total = card_count(task.pod) * pods_in_all(job)
+        total = card_count(task.pod) * pod_count(job)
         for container in task.pod.main_containers if total > 1 else ():
             place = _shm_volume(task.pod, container)
             size = amount(place[1].get("sizeLimit")) if place else Fraction()
@@ -372,7 +372,7 @@ def unwritable_home(job: Job) -> Iterator[Finding]:
         for container in pod.main_containers if vendors_of(pod) else ():
             own = mapping(container.body.get("securityContext"))
             bound = own.get("readOnlyRootFilesystem") is True or {**whole, **own}.get("runAsNonRoot") is True
-            said_so = {"HF_HOME", "HOME", "XDG_CACHE_HOME"} & set_variables(container).keys()
+            said_so = {"HF_HOME", "HOME", "XDG_CACHE_HOME"} & literal_variables(container).keys()
             if bound and not said_so and not has_match(_HOME, shell_text(container).code):
                 said = "the trainer's caches have no writable home"
                 yield Finding(said, f"{container.path}.env", "", "set HF_HOME to a path on a volume")
