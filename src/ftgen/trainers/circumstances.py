@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from ftgen.diagnostics import Severity
 from ftgen.trainers.conflicts import reporters
-from ftgen.trainers.setting import BOTH, TRAINING, Findings, Setting
+from ftgen.trainers.setting import BOTH, TRAINING, Findings, TrainerArguments
 from ftgen.validation import rule
 
 AMPERE = 8.0
@@ -66,7 +66,7 @@ EMBEDDINGS = frozenset({"embed_tokens", "lm_head"})
 
 
 @rule("FT241", "quantization-bits", on=BOTH)
-def quantization_bits(s: Setting) -> Findings:
+def quantization_bits(s: TrainerArguments) -> Findings:
     """Each quantization method has its own widths, and not every loader can shard its weights.
 
     Why: `configure_quantization` (model/model_utils/quantization.py); a method it does not quantize with on
@@ -91,7 +91,7 @@ def quantization_bits(s: Setting) -> Findings:
 
 
 @rule("FT242", "quantized-base", on=TRAINING)
-def quantized_base(s: Setting) -> Findings:
+def quantized_base(s: TrainerArguments) -> Findings:
     """A base model that comes quantized trains through plain adapters on unsharded weights.
 
     Why: `configure_quantization` (model/model_utils/quantization.py) and model/adapter.py.
@@ -114,7 +114,7 @@ def quantized_base(s: Setting) -> Findings:
 
 
 @rule("FT243", "precision-on-card", on=TRAINING)
-def precision_on_card(s: Setting) -> Findings:
+def precision_on_card(s: TrainerArguments) -> Findings:
     """A number format the card does not have.
 
     Why: `TrainingArguments` of transformers wants an Ampere card or an NPU with bfloat16 (or `use_cpu`) for
@@ -135,7 +135,7 @@ def precision_on_card(s: Setting) -> Findings:
         yield s.finding("fp8", f"{card} has no fp8", "set fp8: false and bf16: true")
 
 
-def _precision_on_cpu(s: Setting) -> Findings:
+def _precision_on_cpu(s: TrainerArguments) -> Findings:
     if s["fp16"]:
         yield s.finding("fp16", "fp16 needs an accelerator", "set fp16: false")
     if s.facts.bf16 is not False and not s["use_cpu"] and (name := s.first("bf16", "bf16_full_eval")):
@@ -144,13 +144,13 @@ def _precision_on_cpu(s: Setting) -> Findings:
         yield s.finding("pure_bf16", "pure_bf16 needs an accelerator", "set pure_bf16: false")
 
 
-def _below(s: Setting, capability: float) -> bool:
+def _below(s: TrainerArguments, capability: float) -> bool:
     have = s.facts.compute_capability
     return s.facts.vendor == "nvidia" and have is not None and have < capability
 
 
 @rule("FT244", "attention-on-card", on=TRAINING)
-def attention_on_card(s: Setting) -> Findings:
+def attention_on_card(s: TrainerArguments) -> Findings:
     """FlashAttention needs the card it was written for.
 
     Why: FlashAttention-2 is built for compute capability 8.0 and up; torch_npu has its own behind the same
@@ -170,7 +170,7 @@ def attention_on_card(s: Setting) -> Findings:
 
 
 @rule("FT245", "ascend-limits", on=TRAINING)
-def ascend_limits(s: Setting) -> Findings:
+def ascend_limits(s: TrainerArguments) -> Findings:
     """What has no kernels on Ascend.
 
     Why: of the quantizations only a self-built bitsandbytes runs on an NPU, at 4 bits without double
@@ -195,7 +195,7 @@ def ascend_limits(s: Setting) -> Findings:
         yield from _ascend_quantization(s)
 
 
-def _ascend_quantization(s: Setting) -> Findings:
+def _ascend_quantization(s: TrainerArguments) -> Findings:
     method, bits = s["quantization_method"], s["quantization_bit"]
     if method in NO_NPU_METHODS:
         yield s.finding("quantization_method", f"{method} does not run on Ascend", "leave quantization_bit out")
@@ -209,7 +209,7 @@ def _ascend_quantization(s: Setting) -> Findings:
 
 
 @rule("FT246", "packages", on=TRAINING)
-def packages(s: Setting) -> Findings:
+def packages(s: TrainerArguments) -> Findings:
     """A switch whose package the image does not hold.
 
     Why: `_check_extra_dependencies` (hparams/parser.py) checks them at the start and cannot be told to skip
@@ -227,7 +227,7 @@ def packages(s: Setting) -> Findings:
             yield s.finding(name, f"{name} needs {package}, which the image does not hold", help_)
 
 
-def _wanted_packages(s: Setting) -> Iterator[tuple[str, str]]:
+def _wanted_packages(s: TrainerArguments) -> Iterator[tuple[str, str]]:
     yield from ((name, package) for name, needed in NEEDED.items() if s[name] for package in needed)
     yield from (("report_to", REPORTER_PACKAGES[name]) for name in reporters(s) if name in REPORTER_PACKAGES)
     if s["quantization_bit"] is not None and s["quantization_method"] in METHOD_PACKAGES:
@@ -238,7 +238,7 @@ def _wanted_packages(s: Setting) -> Iterator[tuple[str, str]]:
 
 
 @rule("FT247", "template-known", on=BOTH)
-def template_known(s: Setting) -> Findings:
+def template_known(s: TrainerArguments) -> Findings:
     """The template exists, and can do what is asked of it.
 
     Why: `get_template_and_fix_tokenizer` (data/template.py) raises for an unknown one and for
@@ -264,7 +264,7 @@ def template_known(s: Setting) -> Findings:
 
 
 @rule("FT248", "template-of-model", on=BOTH)
-def template_of_model(s: Setting) -> Findings:
+def template_of_model(s: TrainerArguments) -> Findings:
     """The template is the one the model was trained with.
 
     Why: another one trains other marks and another system prompt into the model: `qwen` adds Qwen2.5's system
@@ -292,7 +292,7 @@ def _family(template: str | None) -> str:
 
 
 @rule("FT249", "dataset-for-stage", on=TRAINING)
-def dataset_for_stage(s: Setting) -> Findings:
+def dataset_for_stage(s: TrainerArguments) -> Findings:
     """Preference stages need ranked answers, the others must not have them.
 
     Why: `_get_merged_dataset` (data/loader.py): reward modelling and DPO read pairs, so `ranking: true` in
@@ -315,7 +315,7 @@ def dataset_for_stage(s: Setting) -> Findings:
 
 
 @rule("FT200", "secrets", on=BOTH)
-def secrets(s: Setting) -> Findings:
+def secrets(s: TrainerArguments) -> Findings:
     """A manifest never holds a credential.
 
     Why: the arguments are written into the manifest, which goes to git.
@@ -330,7 +330,7 @@ def secrets(s: Setting) -> Findings:
 
 
 @rule("FT291", "unsloth", on=TRAINING)
-def unsloth(s: Setting) -> Findings:
+def unsloth(s: TrainerArguments) -> Findings:
     """Unsloth trains LoRA on one card of NVIDIA's or AMD's, on whole weights or 4 bits.
 
     Why: LLaMA-Factory hands over to it (model/model_utils/unsloth.py) and asks for 4 bits or none, so that other
@@ -365,7 +365,7 @@ def unsloth(s: Setting) -> Findings:
 
 
 @rule("FT292", "experts-under-zero3", on=TRAINING)
-def experts_under_zero3(s: Setting) -> Findings:
+def experts_under_zero3(s: TrainerArguments) -> Findings:
     """ZeRO-3 is far too slow for a mixture of experts, or stands still.
 
     Why: it gathers every parameter when its module runs, and each token takes other experts: LLaMA-Factory has to mark
@@ -385,7 +385,7 @@ def experts_under_zero3(s: Setting) -> Findings:
 
 
 @rule("FT298", "rows-beyond-the-context", on=TRAINING)
-def rows_beyond_the_context(s: Setting) -> Findings:
+def rows_beyond_the_context(s: TrainerArguments) -> Findings:
     """Rows are no longer than what the model was made for.
 
     Why: its positions end there (`max_position_embeddings`); LLaMA-Factory takes longer rows without a word, and
@@ -402,7 +402,7 @@ def rows_beyond_the_context(s: Setting) -> Findings:
 
 
 @rule("FT299", "adapter-targets", on=BOTH)
-def adapter_targets(s: Setting) -> Findings:
+def adapter_targets(s: TrainerArguments) -> Findings:
     """Adapters are put on layers that the model has.
 
     Why: PEFT raises where no name of `lora_target` or `oft_target` is found, and passes over the ones that are not

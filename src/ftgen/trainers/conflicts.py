@@ -11,7 +11,7 @@ import difflib
 from typing import Any
 
 from ftgen.diagnostics import Severity
-from ftgen.trainers.setting import BOTH, NOTHING, TRAINING, Findings, Setting
+from ftgen.trainers.setting import BOTH, NOTHING, TRAINING, Findings, TrainerArguments
 from ftgen.validation import rule
 
 REWARD_STAGES = frozenset({"rm", "ppo"})
@@ -46,7 +46,7 @@ SCHEDULED = {
 
 
 @rule("FT204", "model-required", on=BOTH)
-def model_required(s: Setting) -> Findings:
+def model_required(s: TrainerArguments) -> Findings:
     """A model must be named.
 
     Why: `BaseModelArguments.__post_init__` (hparams/model_args.py) raises without `model_name_or_path`.
@@ -58,7 +58,7 @@ def model_required(s: Setting) -> Findings:
 
 
 @rule("FT205", "work-required", on=TRAINING)
-def work_required(s: Setting) -> Findings:
+def work_required(s: TrainerArguments) -> Findings:
     """Training needs a data set, and a job needs something to do.
 
     Why: `get_train_args` (hparams/parser.py) raises when `do_train` is on and `dataset` is null; with none of
@@ -77,7 +77,7 @@ def work_required(s: Setting) -> Findings:
 
 
 @rule("FT206", "validation-split", on=BOTH)
-def validation_split(s: Setting) -> Findings:
+def validation_split(s: TrainerArguments) -> Findings:
     """A validation split is cut from the training data: a share of them or so many rows, and no other set beside it.
 
     Why: `DataArguments.__post_init__` (hparams/data_args.py); above 1 the value is cut to a whole number, and of 1.0,
@@ -96,7 +96,7 @@ def validation_split(s: Setting) -> Findings:
 
 
 @rule("FT207", "evaluation-data", on=TRAINING)
-def evaluation_data(s: Setting) -> Findings:
+def evaluation_data(s: TrainerArguments) -> Findings:
     """Evaluation and prediction need data.
 
     Why: `get_train_args` (hparams/parser.py) raises without `eval_dataset` and `val_size`; transformers turns
@@ -111,7 +111,7 @@ def evaluation_data(s: Setting) -> Findings:
 
 
 @rule("FT208", "interleave-probabilities", on=BOTH)
-def interleave_probabilities(s: Setting) -> Findings:
+def interleave_probabilities(s: TrainerArguments) -> Findings:
     """Probabilities to draw from data sets: one a set, and only for interleaving.
 
     Why: `DataArguments.__post_init__` (hparams/data_args.py).
@@ -145,7 +145,7 @@ def _is_number(text: str) -> bool:
 
 
 @rule("FT209", "streaming-split", on=BOTH)
-def streaming_split(s: Setting) -> Findings:
+def streaming_split(s: TrainerArguments) -> Findings:
     """A stream has no length: no share of it, and no first so many of it, can be taken.
 
     Why: `DataArguments.__post_init__` (hparams/data_args.py).
@@ -159,7 +159,7 @@ def streaming_split(s: Setting) -> Findings:
 
 
 @rule("FT210", "streaming-length", on=TRAINING)
-def streaming_length(s: Setting) -> Findings:
+def streaming_length(s: TrainerArguments) -> Findings:
     """A stream needs an end in steps, and cannot be saved tokenized.
 
     Why: `get_train_args` (hparams/parser.py) raises for `max_steps: -1`; `get_dataset` (data/loader.py)
@@ -174,7 +174,7 @@ def streaming_length(s: Setting) -> Findings:
 
 
 @rule("FT211", "prompt-masks", on=BOTH)
-def prompt_masks(s: Setting) -> Findings:
+def prompt_masks(s: TrainerArguments) -> Findings:
     """`mask_history` trains the last answer only, `train_on_prompt` everything.
 
     Why: `DataArguments.__post_init__` (hparams/data_args.py).
@@ -186,7 +186,7 @@ def prompt_masks(s: Setting) -> Findings:
 
 
 @rule("FT212", "supervised-only", on=TRAINING)
-def supervised_only(s: Setting) -> Findings:
+def supervised_only(s: TrainerArguments) -> Findings:
     """Four switches belong to supervised fine-tuning alone.
 
     Why: `get_train_args` (hparams/parser.py) refuses them in every other stage.
@@ -199,7 +199,7 @@ def supervised_only(s: Setting) -> Findings:
 
 
 @rule("FT213", "sizes", on=TRAINING)
-def sizes(s: Setting) -> Findings:
+def sizes(s: TrainerArguments) -> Findings:
     """Sizes within what their reader takes, and OFT's two ways to say one size.
 
     Why: torch's sampler, DataLoader and optimizers, datasets' `map`, numpy's generator, accelerate and PEFT raise for
@@ -223,7 +223,7 @@ def sizes(s: Setting) -> Findings:
 
 
 @rule("FT214", "reward-checkpoints", on=TRAINING)
-def reward_checkpoints(s: Setting) -> Findings:
+def reward_checkpoints(s: TrainerArguments) -> Findings:
     """Reward models and PPO keep their value head outside what a checkpoint restores.
 
     Why: `get_train_args` (hparams/parser.py) refuses `load_best_model_at_end` and, for full and freeze, drops
@@ -241,7 +241,7 @@ def reward_checkpoints(s: Setting) -> Findings:
 
 
 @rule("FT215", "ppo", on=BOTH)
-def ppo(s: Setting) -> Findings:
+def ppo(s: TrainerArguments) -> Findings:
     """PPO: where it can run at all, and what it needs then.
 
     Why: the PPO trainer (train/ppo/trainer.py) wants a trl that the package's own requirements exclude, so it
@@ -260,7 +260,7 @@ def ppo(s: Setting) -> Findings:
         yield from _ppo_training(s)
 
 
-def _ppo_training(s: Setting) -> Findings:
+def _ppo_training(s: TrainerArguments) -> Findings:
     if need := s.surface.unrunnable.get("ppo"):
         headline = f"ppo needs {need}, which LLaMA-Factory {s.surface.version} excludes"
         yield s.finding("stage", headline, "use stage dpo or kto")
@@ -273,14 +273,14 @@ def _ppo_training(s: Setting) -> Findings:
     yield from _ppo_reporters(s)
 
 
-def _ppo_reward(s: Setting) -> Findings:
+def _ppo_reward(s: TrainerArguments) -> Findings:
     kind, method = s["reward_model_type"], s["finetuning_type"]
     if kind in {"lora", "oft"} and method != kind:
         headline = f"a {kind} reward model needs finetuning_type {kind}, not {method}"
         yield s.finding("reward_model_type", headline, "set it to full")
 
 
-def _ppo_reporters(s: Setting) -> Findings:
+def _ppo_reporters(s: TrainerArguments) -> Findings:
     any_position = s.surface.version != "0.9.4"
     allowed = PPO_REPORTERS if any_position else PPO_REPORTERS_BEFORE_0_9_5
     named = reporters(s) if any_position else reporters(s)[:1]
@@ -289,7 +289,7 @@ def _ppo_reporters(s: Setting) -> Findings:
             yield s.finding("report_to", f"ppo does not report to {other}", f"choose among {', '.join(allowed)}")
 
 
-def reporters(s: Setting) -> tuple[str, ...]:
+def reporters(s: TrainerArguments) -> tuple[str, ...]:
     """Where the trainer reports to; `none` is nowhere, and null is `all` in transformers 4."""
     value: Any = s["report_to"]
     if value in ("none", ["none"]):
@@ -300,7 +300,7 @@ def reporters(s: Setting) -> tuple[str, ...]:
 
 
 @rule("FT216", "helper-quantization", on=BOTH)
-def helper_quantization(s: Setting) -> Findings:
+def helper_quantization(s: TrainerArguments) -> Findings:
     """Reference and reward models are quantized to 4 or 8 bits or not at all.
 
     Why: an assertion in `FinetuningArguments.__post_init__` (hparams/finetuning_args.py).
@@ -313,7 +313,7 @@ def helper_quantization(s: Setting) -> Findings:
 
 
 @rule("FT217", "adapter", on=BOTH)
-def adapter(s: Setting) -> Findings:
+def adapter(s: TrainerArguments) -> Findings:
     """Only LoRA starts from an adapter.
 
     Why: `_verify_model_args` (hparams/parser.py), for OFT too; several adapters cannot be loaded under ZeRO-3
@@ -334,7 +334,7 @@ def adapter(s: Setting) -> Findings:
 
 
 @rule("FT218", "quantized-training", on=BOTH)
-def quantized_training(s: Setting) -> Findings:
+def quantized_training(s: TrainerArguments) -> Findings:
     """A quantized base trains through one LoRA or OFT adapter, stays as it is and lies on one device.
 
     Why: `_verify_model_args` and `get_train_args` (hparams/parser.py).
@@ -363,7 +363,7 @@ def quantized_training(s: Setting) -> Findings:
 
 
 @rule("FT219", "deepspeed-file", on=TRAINING)
-def deepspeed_file(s: Setting) -> Findings:
+def deepspeed_file(s: TrainerArguments) -> Findings:
     """DeepSpeed's settings are best given as a mapping: the package brings no files of them.
 
     Why: the wheel holds Python only; the `ds_…_config.json` files are in LLaMA-Factory's repository, which
@@ -385,7 +385,7 @@ def deepspeed_file(s: Setting) -> Findings:
 
 
 @rule("FT220", "lora-only", on=BOTH)
-def lora_only(s: Setting) -> Findings:
+def lora_only(s: TrainerArguments) -> Findings:
     """Four refinements exist for LoRA alone.
 
     Why: `FinetuningArguments.__post_init__` (hparams/finetuning_args.py).
@@ -400,7 +400,7 @@ def lora_only(s: Setting) -> Findings:
 
 
 @rule("FT221", "pissa", on=BOTH)
-def pissa(s: Setting) -> Findings:
+def pissa(s: TrainerArguments) -> Findings:
     """PiSSA rewrites the base weights, so nothing may compare with or shard them meanwhile.
 
     Why: `FinetuningArguments.__post_init__` refuses it in PPO, KTO and DPO with a reference model;
@@ -415,7 +415,7 @@ def pissa(s: Setting) -> Findings:
 
 
 @rule("FT222", "low-rank-optimizers", on=BOTH)
-def low_rank_optimizers(s: Setting) -> Findings:
+def low_rank_optimizers(s: TrainerArguments) -> Findings:
     """GaLore, APOLLO and BAdam are rivals of each other and of LoRA.
 
     Why: `FinetuningArguments.__post_init__` (hparams/finetuning_args.py).
@@ -430,7 +430,7 @@ def low_rank_optimizers(s: Setting) -> Findings:
 
 
 @rule("FT223", "low-rank-optimizers-in-parallel", on=TRAINING)
-def low_rank_optimizers_in_parallel(s: Setting) -> Findings:
+def low_rank_optimizers_in_parallel(s: TrainerArguments) -> Findings:
     """Layer by layer GaLore and APOLLO run in one process, BAdam in several only under ZeRO-3.
 
     Why: `get_train_args` (hparams/parser.py); torchrun makes a distributed run even of one process.
@@ -448,19 +448,19 @@ def low_rank_optimizers_in_parallel(s: Setting) -> Findings:
             yield s.finding(name, f"{name} does not work with DeepSpeed", "set deepspeed: null")
 
 
-def _badam_in_parallel(s: Setting) -> Findings:
+def _badam_in_parallel(s: TrainerArguments) -> Findings:
     if s["use_badam"] and s["badam_mode"] == "ratio":
         yield s.finding("badam_mode", "ratio-wise BAdam does not work in a distributed run", "set badam_mode: layer")
     elif s["use_badam"] and not s.zero3 and not _zero_stage_in_image(s):
         yield s.finding("use_badam", "layer-wise BAdam in a distributed run needs ZeRO-3", "use DeepSpeed ZeRO-3")
 
 
-def _zero_stage_in_image(s: Setting) -> bool:
+def _zero_stage_in_image(s: TrainerArguments) -> bool:
     return isinstance(s["deepspeed"], str) and s.zero_stage is None
 
 
 @rule("FT224", "llama-pro", on=BOTH)
-def llama_pro(s: Setting) -> Findings:
+def llama_pro(s: TrainerArguments) -> Findings:
     """LLaMA Pro trains added blocks only, so not with full fine-tuning, and spreads them evenly.
 
     Why: `FinetuningArguments.__post_init__`; `_setup_freeze_tuning` (model/adapter.py) and
@@ -483,7 +483,7 @@ def llama_pro(s: Setting) -> Findings:
 
 
 @rule("FT225", "label-smoothing", on=BOTH)
-def label_smoothing(s: Setting) -> Findings:
+def label_smoothing(s: TrainerArguments) -> Findings:
     """Label smoothing is defined for DPO's sigmoid loss.
 
     Why: `FinetuningArguments.__post_init__` (hparams/finetuning_args.py).
@@ -496,7 +496,7 @@ def label_smoothing(s: Setting) -> Findings:
 
 
 @rule("FT227", "generation", on=TRAINING)
-def generation(s: Setting) -> Findings:
+def generation(s: TrainerArguments) -> Findings:
     """Predictions of supervised fine-tuning are generated: from whole parameters, and not for token accuracy.
 
     Why: `get_train_args` (hparams/parser.py).
@@ -512,7 +512,7 @@ def generation(s: Setting) -> Findings:
 
 
 @rule("FT228", "zero3", on=TRAINING)
-def zero3(s: Setting) -> Findings:
+def zero3(s: TrainerArguments) -> Findings:
     """ZeRO-3 shards parameters, which four features cannot bear.
 
     Why: `get_train_args` (hparams/parser.py); of `auto_find_batch_size`, transformers' Trainer.
@@ -525,7 +525,7 @@ def zero3(s: Setting) -> Findings:
 
 
 @rule("FT229", "inference-backend", on=BOTH)
-def inference_backend(s: Setting) -> Findings:
+def inference_backend(s: TrainerArguments) -> Findings:
     """Training runs on Hugging Face's code, and so does a merge.
 
     Why: `get_train_args` (hparams/parser.py) refuses the engines of the chat commands; `get_infer_args` lets an
@@ -540,13 +540,13 @@ def inference_backend(s: Setting) -> Findings:
         yield s.finding("infer_backend", "vllm could not serve this model, and a merge needs none", "leave it out")
 
 
-def _served_by_vllm(s: Setting) -> bool:
+def _served_by_vllm(s: TrainerArguments) -> bool:
     one = s["adapter_name_or_path"] is None or len(s.names("adapter_name_or_path")) == 1
     return one and s["stage"] == "sft" and s["quantization_bit"] is None and s["rope_scaling"] is None
 
 
 @rule("FT230", "export-target", on=BOTH)
-def export_target(s: Setting) -> Findings:
+def export_target(s: TrainerArguments) -> Findings:
     """An export has a folder, merges into whole weights only, and is quantized from whole weights with data.
 
     Why: `export_model` (train/tuner.py) and `ExportArguments.__post_init__` (hparams/model_args.py); GPTQ
@@ -572,7 +572,7 @@ def export_target(s: Setting) -> Findings:
 
 
 @rule("FT231", "overwriting", on=TRAINING)
-def overwriting(s: Setting) -> Findings:
+def overwriting(s: TrainerArguments) -> Findings:
     """A pod that is replaced starts over when it may overwrite its output.
 
     Why: `get_train_args` (hparams/parser.py) looks for the last checkpoint in `output_dir` only without
@@ -586,7 +586,7 @@ def overwriting(s: Setting) -> Findings:
 
 
 @rule("FT232", "precision", on=TRAINING)
-def precision(s: Setting) -> Findings:
+def precision(s: TrainerArguments) -> Findings:
     """One half precision at a time.
 
     Why: `TrainingArguments` of transformers refuses fp16 with bf16, for training and for evaluation; with
@@ -601,7 +601,7 @@ def precision(s: Setting) -> Findings:
 
 
 @rule("FT233", "best-model", on=TRAINING)
-def best_model(s: Setting) -> Findings:
+def best_model(s: TrainerArguments) -> Findings:
     """The best model is among those that were both saved and evaluated, and saved whole where it was sharded.
 
     Why: `TrainingArguments` of transformers wants equal strategies, and save steps that are a multiple of the
@@ -630,7 +630,7 @@ def best_model(s: Setting) -> Findings:
         yield s.finding("save_steps", headline, "make save_steps a multiple of eval_steps")
 
 
-def _early_stopping(s: Setting) -> Findings:
+def _early_stopping(s: TrainerArguments) -> Findings:
     follows = s["load_best_model_at_end"] or s["lr_scheduler_type"] == "reduce_lr_on_plateau"
     if s["early_stopping_steps"] is None:
         return
@@ -649,7 +649,7 @@ def _is_multiple(save: float, evaluate: float) -> bool:
 
 
 @rule("FT234", "intervals", on=TRAINING)
-def intervals(s: Setting) -> Findings:
+def intervals(s: TrainerArguments) -> Findings:
     """Steps are counted whole above 1, are shares below, and are not zero where they set the pace.
 
     Why: `TrainingArguments` of transformers.
@@ -671,7 +671,7 @@ def intervals(s: Setting) -> Findings:
 
 
 @rule("FT235", "schedule", on=TRAINING)
-def schedule(s: Setting) -> Findings:
+def schedule(s: TrainerArguments) -> Findings:
     """Schedulers, warm-up and loaders within their domain.
 
     Why: `TrainingArguments` of transformers: two schedulers follow the evaluation, three need to be told their end
@@ -709,7 +709,7 @@ def schedule(s: Setting) -> Findings:
 
 
 @rule("FT236", "trackers", on=TRAINING)
-def trackers(s: Setting) -> Findings:
+def trackers(s: TrainerArguments) -> Findings:
     """The trainer reports where it can, and only where it is told.
 
     Why: transformers raises for a tracker it does not know; its release 4 reports to everything installed
@@ -733,7 +733,7 @@ def trackers(s: Setting) -> Findings:
 
 
 @rule("FT237", "pixels", on=BOTH)
-def pixels(s: Setting) -> Findings:
+def pixels(s: TrainerArguments) -> Findings:
     """An upper bound on pixels is not below the lower one.
 
     Why: `ProcessorArguments.__post_init__` (hparams/model_args.py).
@@ -751,7 +751,7 @@ def pixels(s: Setting) -> Findings:
 
 
 @rule("FT238", "release-limits", on=BOTH)
-def release_limits(s: Setting) -> Findings:
+def release_limits(s: TrainerArguments) -> Findings:
     """What one release refuses and its neighbours do not.
 
     Why: 0.9.4 refuses `neat_packing` on transformers 4.53 and later and `split_special_tokens` with a fast
@@ -772,7 +772,7 @@ def release_limits(s: Setting) -> Findings:
 
 
 @rule("FT239", "sharding", on=TRAINING)
-def sharding(s: Setting) -> Findings:
+def sharding(s: TrainerArguments) -> Findings:
     """FSDP's options are consistent, it is not DeepSpeed's guest, and it has several accelerators to share between.
 
     Why: `TrainingArguments._process_fsdp_args` of transformers, and its Trainer, which refuses FSDP with
@@ -805,7 +805,7 @@ def sharding(s: Setting) -> Findings:
 
 
 @rule("FT240", "unread", on=BOTH)
-def unread(s: Setting) -> Findings:
+def unread(s: TrainerArguments) -> Findings:
     """An argument that the chosen method or stage does not read.
 
     Why: the class or the prefix of the argument in hparams/finetuning_args.py names its reader.

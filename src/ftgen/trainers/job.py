@@ -10,7 +10,7 @@ from typing import Any
 
 from ftgen.diagnostics import Severity
 from ftgen.trainers.conflicts import reporters
-from ftgen.trainers.setting import TRAINING, Findings, Setting, within
+from ftgen.trainers.setting import TRAINING, Findings, TrainerArguments, within
 from ftgen.validation import Finding, rule
 
 # Arguments that name what is read before the first step.
@@ -41,7 +41,7 @@ CROWDED = 2
 
 
 @rule("FT287", "resuming", on=TRAINING)
-def resuming(s: Setting) -> Findings:
+def resuming(s: TrainerArguments) -> Findings:
     """A replaced pod goes on from its own checkpoints, and from whole ones.
 
     Why: `Trainer.train` of transformers raises for `resume_from_checkpoint: true` where there is no checkpoint yet,
@@ -65,12 +65,12 @@ def resuming(s: Setting) -> Findings:
         yield from _without_optimizer(s)
 
 
-def _drops_checkpoints(s: Setting) -> bool:
+def _drops_checkpoints(s: TrainerArguments) -> bool:
     """Whether the trainer drops what it should resume from; `reward-checkpoints` tells it."""
     return s["stage"] in {"rm", "ppo"} and s["finetuning_type"] in {"full", "freeze"}
 
 
-def _without_optimizer(s: Setting) -> Findings:
+def _without_optimizer(s: TrainerArguments) -> Findings:
     if not s.facts.resumes or s["overwrite_output_dir"] or s["save_strategy"] == "no" or not s["do_train"]:
         return
     help_ = "set save_only_model: false, or write trainer.resume=false"
@@ -84,7 +84,7 @@ def _without_optimizer(s: Setting) -> Findings:
 
 
 @rule("FT288", "absent-inputs", on=TRAINING)
-def absent_inputs(s: Setting) -> Findings:
+def absent_inputs(s: TrainerArguments) -> Findings:
     """What the training reads lies in the pod before it starts.
 
     Why: the job fetches the chosen model and data set; a relative path counts from the run's own folder, which is new;
@@ -106,7 +106,7 @@ def absent_inputs(s: Setting) -> Findings:
                 yield from _absent(s, name, path)
 
 
-def _on_the_net(s: Setting, name: str, path: str) -> bool:
+def _on_the_net(s: TrainerArguments, name: str, path: str) -> bool:
     """Whether a name is no path: a reward model behind an address, a switch, or what a hub may be asked for."""
     if name == "resume_from_checkpoint":
         return path.lower() in {"true", "false"}
@@ -116,7 +116,7 @@ def _on_the_net(s: Setting, name: str, path: str) -> bool:
     return served or (not s.facts.offline and not path.startswith(("/", ".")))
 
 
-def _absent(s: Setting, name: str, path: str) -> Findings:
+def _absent(s: TrainerArguments, name: str, path: str) -> Findings:
     help_ = _fetch(name)
     if not path.startswith("/"):
         if not path.startswith("../"):
@@ -141,7 +141,7 @@ def _fetch(name: str) -> str:
 
 
 @rule("FT289", "tracking", on=TRAINING)
-def tracking(s: Setting) -> Findings:
+def tracking(s: TrainerArguments) -> Findings:
     """Runs are reported to where `tracking` says, and a tracker has its server or its account.
 
     Why: without a tracking URI MLflow writes into a folder of the pod, which nobody sees; the callbacks of wandb,
@@ -162,7 +162,7 @@ def tracking(s: Setting) -> Findings:
         yield s.finding("report_to", headline, "write tracking=none, or leave report_to out", Severity.WARNING)
 
 
-def _unknown_server(s: Setting, name: str) -> Finding:
+def _unknown_server(s: TrainerArguments, name: str) -> Finding:
     argument = "report_to" if name in reporters(s) else "use_swanlab"
     if name == "mlflow":
         headline = "tracking=none names no MLflow server: runs would go to a folder of the pod"
@@ -175,7 +175,7 @@ def _unknown_server(s: Setting, name: str) -> Finding:
 
 
 @rule("FT293", "workers", on=TRAINING)
-def workers(s: Setting) -> Findings:
+def workers(s: TrainerArguments) -> Findings:
     """As many worker processes as the pod's processors can run, and one at least where a file is streamed.
 
     Why: LLaMA-Factory cuts a streamed file into `dataloader_num_workers` parts (data/loader.py), and of none there is
@@ -201,7 +201,7 @@ def workers(s: Setting) -> Findings:
 
 
 @rule("FT295", "untrained-result", on=TRAINING)
-def untrained_result(s: Setting) -> Findings:
+def untrained_result(s: TrainerArguments) -> Findings:
     """What is merged and pushed was trained.
 
     Why: `num_train_epochs: 0` trains no step and `max_steps: 0` a single one (`set_initial_training_values` of
@@ -226,7 +226,7 @@ def untrained_result(s: Setting) -> Findings:
 
 
 @rule("FT296", "decided-by-the-job", on=TRAINING)
-def decided_by_the_job(s: Setting) -> Findings:
+def decided_by_the_job(s: TrainerArguments) -> Findings:
     """What the job decides for its processes is not decided otherwise.
 
     Why: the script pushes the result with git and keeps the trainer offline, so that `push_to_hub` ends the training
@@ -251,7 +251,7 @@ def decided_by_the_job(s: Setting) -> Findings:
 
 
 @rule("FT297", "misplaced-results", on=TRAINING)
-def misplaced_results(s: Setting) -> Findings:
+def misplaced_results(s: TrainerArguments) -> Findings:
     """The trainer writes to a volume of the job, and the merge beside it.
 
     Why: outside its volumes a container writes to the node's own disk, which holds little, fails where the file system

@@ -86,7 +86,7 @@ class Facts:
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class TrainerArguments:
     """The arguments as the trainer will see them: what was given, and defaults for the rest."""
 
     given: Mapping[str, Any]
@@ -181,13 +181,13 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
-Given = tuple[Mapping[str, Any], str, Facts, frozenset[str]]
+RawArguments = tuple[Mapping[str, Any], str, Facts, frozenset[str]]
 """What rules about arguments are asked about: those given, the release, the facts, and the names that are refused."""
 
 
-def _setting(command: str, given: Given, _: Context) -> Setting:
+def _setting(command: str, given: RawArguments, _: Context) -> TrainerArguments:
     args, release, facts, refused = given
-    return Setting(args, surface(release), facts, refused, command)
+    return TrainerArguments(args, surface(release), facts, refused, command)
 
 
 _MODULES = tuple(f"ftgen.trainers.{name}" for name in ("conflicts", "circumstances", "job"))
