@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from ftgen.diagnostics import Severity
 from ftgen.trainers import circumstances, conflicts, job
-from ftgen.trainers.arguments import Facts, check, normalise, surface
+from ftgen.trainers.arguments import TrainingFacts, check, normalise, surface
 from ftgen.trainers.setting import EXPORT, TRAINING
 from ftgen.validation import Rule
 
@@ -30,7 +30,7 @@ JSON = st.recursive(
 
 
 def problems(extra, facts=None, of=LATEST):
-    return check(GOOD | extra, of, facts or Facts())
+    return check(GOOD | extra, of, facts or TrainingFacts())
 
 
 def test_a_sound_setting_has_nothing_to_report():
@@ -100,7 +100,7 @@ def test_a_rule_is_silent_about_a_value_that_was_refused():
 
 def test_a_training_argument_is_refused_in_the_export():
     merge = {"model_name_or_path": "m", "export_dir": "out", "output_dir": "o"}
-    [found] = check(merge, LATEST, Facts(), "export")
+    [found] = check(merge, LATEST, TrainingFacts(), "export")
     assert (found.code, found.subject) == ("FT201", "trainer.export.output_dir")
     assert found.headline == "output_dir is no argument of export"
 
@@ -124,7 +124,7 @@ def test_secrets_never_reach_a_diagnostic():
 @given(st.dictionaries(st.sampled_from(sorted(LATEST.arguments)) | st.text(max_size=12), JSON, max_size=8))
 def test_check_is_total(args):
     for command in ("train", "export"):
-        for found in check(args, LATEST, Facts(), command):
+        for found in check(args, LATEST, TrainingFacts(), command):
             assert found.headline
             assert not found.headline.endswith(".")
             assert found.subject.startswith(f"trainer.{'args' if command == 'train' else 'export'}.")

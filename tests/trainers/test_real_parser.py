@@ -16,7 +16,7 @@ import pytest
 
 from ftgen.diagnostics import Diagnostic, Severity
 from ftgen.trainers import conflicts
-from ftgen.trainers.arguments import Facts, Surface, check, surface
+from ftgen.trainers.arguments import Surface, TrainingFacts, check, surface
 from ftgen.trainers.setting import TRAINING
 
 pytestmark = pytest.mark.slow
@@ -121,7 +121,7 @@ def combination(rng: random.Random, share: float) -> dict[str, object]:
 
 
 def refused_at_once(args: dict[str, object], of: Surface, command: str) -> list[str]:
-    facts = Facts(bf16=True, compute_capability=8.0)
+    facts = TrainingFacts(bf16=True, compute_capability=8.0)
     names = {rule.code for rule in TRAINING.rules if rule.check.__module__ == conflicts.__name__}
     found = [d for d in check(args, of, facts, command) if d.severity is Severity.ERROR and d.code in names]
     return [f"{d.code} {d.subject}: {d.headline}" for d in found if not is_later(d, args)]

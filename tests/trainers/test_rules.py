@@ -3,7 +3,7 @@
 import pytest
 
 from ftgen.diagnostics import Severity
-from ftgen.trainers.arguments import Facts, check, surface
+from ftgen.trainers.arguments import TrainingFacts, check, surface
 from ftgen.trainers.setting import EXPORT, TRAINING
 
 GOOD = {
@@ -271,7 +271,7 @@ REFUSED = [
     ("absent-inputs", {"resume_from_checkpoint": "checkpoint-5"}, THERE | {"offline": False}, "resume_from_checkpoint"),
     ("absent-inputs", {"ref_model": "/mnt/models/other"}, THERE, "ref_model"),
     ("absent-inputs", {"ref_model": "/mnt/work/$(JOB_NAME)/x"}, {"folders": ("/mnt/work",)}, "ref_model"),
-    ("absent-inputs", {"dataset": "a,b"}, THERE | {"described": "a,b"}, "dataset"),
+    ("absent-inputs", {"dataset": "a,b"}, THERE | {"dataset_entry": "a,b"}, "dataset"),
     ("absent-inputs", {"dataset_dir": "ONLINE"}, THERE, "dataset_dir"),
     ("absent-inputs", {"dataset_dir": "data"}, THERE | {"offline": False}, "dataset_dir"),
     (
@@ -456,7 +456,7 @@ BY_NAME = {rule.name: rule for rule in (*TRAINING.rules, *EXPORT.rules)}
 
 def judged(name, args, facts, version="0.9.5", command="train"):
     base = GOOD if command == "train" else {"model_name_or_path": "m", "export_dir": "e"}
-    found = check(base | args, surface(version), Facts(**facts), command)
+    found = check(base | args, surface(version), TrainingFacts(**facts), command)
     assert not [d for d in found if d.code in {"FT201", "FT202", "FT203"}]
     return {(d.subject.rsplit(".", 1)[1], d.severity) for d in found if d.code == BY_NAME[name].code}
 
@@ -522,4 +522,4 @@ def test_an_export_names_vllm_only_where_vllm_could_serve():
 
 def test_a_merge_is_allowed():
     merge = {"model_name_or_path": "m", "adapter_name_or_path": "a", "template": "qwen3", "export_dir": "e"}
-    assert check(merge, surface("0.9.5"), Facts(template="qwen3"), "export") == []
+    assert check(merge, surface("0.9.5"), TrainingFacts(template="qwen3"), "export") == []

@@ -13,7 +13,7 @@ from ftgen.diagnostics import Diagnostic, error
 from ftgen.fit.shape import Shape, linear_layers
 from ftgen.spec import LlamaFactory, Section, Spec
 from ftgen.trainers import arguments, llamafactory
-from ftgen.trainers.arguments import Facts
+from ftgen.trainers.arguments import TrainingFacts
 from ftgen.trainers.llamafactory import Configurations
 from ftgen.trainers.setting import within
 from ftgen.validation import Call, Scope
@@ -62,9 +62,9 @@ def _where_written(diagnostic: Diagnostic, given: Mapping[str, object]) -> Diagn
     return replace(diagnostic, subject=_ORIGINS[name])
 
 
-def _facts(spec: Spec, trainer: LlamaFactory, args: Mapping[str, Any]) -> Facts:
+def _facts(spec: Spec, trainer: LlamaFactory, args: Mapping[str, Any]) -> TrainingFacts:
     hardware, shape, info = spec.hardware, spec.model.shape, spec.dataset.info
-    return Facts(
+    return TrainingFacts(
         nodes=hardware.nodes,
         devices=hardware.devices,
         torchrun=spec.world_size > 1 or "deepspeed" in args,
@@ -74,7 +74,7 @@ def _facts(spec: Spec, trainer: LlamaFactory, args: Mapping[str, Any]) -> Facts:
         compute_capability=hardware.card.compute_capability,
         stages=frozenset(spec.dataset.stages),
         ranking=bool(info.ranking) if info else None,
-        described=spec.dataset.name if info else "",
+        dataset_entry=spec.dataset.name if info else "",
         reasoning=spec.dataset.reasoning,
         template=arguments.template_of(trainer.version, spec.model.name) or spec.model.template,
         quantization=spec.model.quantization or "",

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ftgen.diagnostics import Diagnostic, Severity, error
-from ftgen.trainers.setting import EXPORT, TRAINING, Facts, subject
+from ftgen.trainers.setting import EXPORT, TRAINING, TrainingFacts, subject
 from ftgen.trainers.surface import (
     TYPE_NAMES,
     Argument,
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 __all__ = [
-    "Facts",
     "Surface",
+    "TrainingFacts",
     "check",
     "export_keys",
     "normalise",
@@ -44,7 +44,7 @@ _SCOPES = {"train": TRAINING, "export": EXPORT}
 
 
 def check(
-    args: Mapping[str, object], of: Surface, facts: Facts, command: str = "train", call: Call = Scope.ask
+    args: Mapping[str, object], of: Surface, facts: TrainingFacts, command: str = "train", call: Call = Scope.ask
 ) -> list[Diagnostic]:
     """Everything wrong with the arguments of a command.
 

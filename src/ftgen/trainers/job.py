@@ -97,8 +97,8 @@ def absent_inputs(s: TrainerArguments) -> Findings:
     """
     if s.facts.folders is None:
         return
-    if s.facts.described and "," in s.facts.described:
-        headline = f"{s.facts.described} is several names to the trainer, which splits them at commas"
+    if s.facts.dataset_entry and "," in s.facts.dataset_entry:
+        headline = f"{s.facts.dataset_entry} is several names to the trainer, which splits them at commas"
         yield s.finding("dataset", headline, "give the data set a name without a comma: dataset.name")
     for name in INPUTS:
         for path in s.names(name) if isinstance(s[name], str | list) else ():

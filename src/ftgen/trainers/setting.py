@@ -20,7 +20,7 @@ ZERO_3 = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class TrainingFacts:
     """What the rules need from outside the arguments; None and empty mean unknown, and no rule guesses.
 
     Attributes:
@@ -33,7 +33,7 @@ class Facts:
         compute_capability: NVIDIA's, such as 8.0.
         stages: the training stages the data set is made for.
         ranking: whether its description says `ranking: true`.
-        described: name of the entry that the job writes into dataset_info.json; empty: the repository has its own.
+        dataset_entry: name of the entry that the job writes into dataset_info.json; empty: the repository has its own.
         reasoning: whether its answers show their reasoning.
         template: the template the model was trained with.
         quantization: how the base model's weights are already quantized, such as `gptq`.
@@ -61,7 +61,7 @@ class Facts:
     compute_capability: float | None = None
     stages: frozenset[str] = frozenset()
     ranking: bool | None = None
-    described: str = ""
+    dataset_entry: str = ""
     reasoning: bool | None = None
     template: str | None = None
     quantization: str = ""
@@ -91,7 +91,7 @@ class TrainerArguments:
 
     given: Mapping[str, Any]
     surface: Surface
-    facts: Facts
+    facts: TrainingFacts
     refused: frozenset[str] = frozenset()
     command: str = "train"
 
@@ -181,7 +181,7 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
-RawArguments = tuple[Mapping[str, Any], str, Facts, frozenset[str]]
+RawArguments = tuple[Mapping[str, Any], str, TrainingFacts, frozenset[str]]
 """What rules about arguments are asked about: those given, the release, the facts, and the names that are refused."""
 
 
