@@ -10,7 +10,7 @@ from ftgen.diagnostics import Severity
 from ftgen.rules import ROLLOUT
 from ftgen.spec import Spec
 from ftgen.trainers import llamafactory
-from ftgen.trainers.setting import within
+from ftgen.trainers.setting import is_within
 from ftgen.validation import Context, Finding, rule
 
 _KEY = "trainer.args.output_dir"
@@ -31,7 +31,7 @@ def _shared(spec: Spec, context: Context) -> Iterator[Finding]:
     kept = [v for v in (spec.storage.workspace, spec.storage.models) if not lower.is_temporary(spec, v)]
     run = posixpath.join(spec.storage.workspace.path, llamafactory.JOB_NAME)
     place = posixpath.normpath(posixpath.join(run, output))
-    stays = any(within(place, volume.path) for volume in kept)
+    stays = any(is_within(place, volume.path) for volume in kept)
     if stays and "$(" not in place and _KEY not in context.swept:
         who = "all jobs of this sweep write" if context.swept else "every run writes"
         help_ = f"write {_KEY}={posixpath.basename(place) or 'output'}: each run has a folder of its own"

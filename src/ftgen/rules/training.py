@@ -15,7 +15,7 @@ from ftgen.spec import LlamaFactory, Section, Spec
 from ftgen.trainers import arguments, llamafactory
 from ftgen.trainers.arguments import TrainingFacts
 from ftgen.trainers.llamafactory import Configurations
-from ftgen.trainers.setting import within
+from ftgen.trainers.setting import is_within
 from ftgen.validation import Call, Scope
 
 
@@ -133,5 +133,5 @@ def _places(spec: Spec) -> dict[str, Any]:
     return {
         "folders": (*kept, *fetched),
         "mounts": tuple(volume.path.rstrip("/") for volume in volumes),
-        "resumes": any(within(output, folder) for folder in kept),
+        "resumes": any(is_within(output, folder) for folder in kept),
     }

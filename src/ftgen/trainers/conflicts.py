@@ -11,7 +11,7 @@ import difflib
 from typing import Any
 
 from ftgen.diagnostics import Severity
-from ftgen.trainers.setting import BOTH, NOTHING, TRAINING, Findings, TrainerArguments
+from ftgen.trainers.setting import BOTH, NEGLIGIBLE, TRAINING, Findings, TrainerArguments
 from ftgen.validation import rule
 
 REWARD_STAGES = frozenset({"rm", "ppo"})
@@ -85,9 +85,9 @@ def validation_split(s: TrainerArguments) -> Findings:
     Example: `val_size: 0.1, eval_dataset: held_out`.
     Instead: keep one of the two.
     """
-    if s["val_size"] > NOTHING and s["dataset"] is None:
+    if s["val_size"] > NEGLIGIBLE and s["dataset"] is None:
         yield s.finding("val_size", "val_size cuts from the training data, but dataset is null", "set val_size: 0")
-    if s["val_size"] > NOTHING and s["eval_dataset"] is not None:
+    if s["val_size"] > NEGLIGIBLE and s["eval_dataset"] is not None:
         yield s.finding("val_size", "val_size and eval_dataset exclude each other", "drop one: set val_size: 0")
     size: Any = s["val_size"]  # a whole number of rows where it was written as one
     if size < 0 or (size >= 1 and isinstance(size, float) and (size == 1 or not size.is_integer())):
@@ -105,7 +105,7 @@ def evaluation_data(s: TrainerArguments) -> Findings:
     Instead: `val_size: 0.1`, or `eval_strategy: "no"`.
     """
     wanted = s.first("do_eval", "do_predict", "predict_with_generate") or ("eval_strategy" if s.evaluates else "")
-    if wanted and s["eval_dataset"] is None and s["val_size"] < NOTHING:
+    if wanted and s["eval_dataset"] is None and s["val_size"] < NEGLIGIBLE:
         help_ = "set val_size: 0.1 or eval_dataset, or turn evaluation off: eval_strategy: 'no'"
         yield s.finding(wanted, f"{wanted} asks for evaluation, but there are neither eval_dataset nor val_size", help_)
 
@@ -152,7 +152,7 @@ def streaming_split(s: TrainerArguments) -> Findings:
     Example: `streaming: true, val_size: 0.1`.
     Instead: `val_size: 500`, and `max_steps` for `max_samples`.
     """
-    if s["streaming"] and NOTHING < s["val_size"] < 1:
+    if s["streaming"] and NEGLIGIBLE < s["val_size"] < 1:
         yield s.finding("val_size", "val_size is a share, and a stream has no length", "give a count: val_size: 500")
     if s["streaming"] and s["max_samples"] is not None:
         yield s.finding("max_samples", "max_samples excludes streaming", "set max_samples: null and use max_steps")
@@ -490,7 +490,7 @@ def label_smoothing(s: TrainerArguments) -> Findings:
     Example: `stage: dpo, pref_loss: orpo, dpo_label_smoothing: 0.1`.
     Instead: `dpo_label_smoothing: 0`.
     """
-    if s["stage"] == "dpo" and s["pref_loss"] != "sigmoid" and s["dpo_label_smoothing"] > NOTHING:
+    if s["stage"] == "dpo" and s["pref_loss"] != "sigmoid" and s["dpo_label_smoothing"] > NEGLIGIBLE:
         headline = f"label smoothing is for pref_loss sigmoid, not {s['pref_loss']}"
         yield s.finding("dpo_label_smoothing", headline, "set dpo_label_smoothing: 0")
 

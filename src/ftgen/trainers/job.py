@@ -10,7 +10,7 @@ from typing import Any
 
 from ftgen.diagnostics import Severity
 from ftgen.trainers.conflicts import reporters
-from ftgen.trainers.setting import TRAINING, Findings, TrainerArguments, within
+from ftgen.trainers.setting import TRAINING, Findings, TrainerArguments, is_within
 from ftgen.validation import Finding, rule
 
 # Arguments that name what is read before the first step.
@@ -123,8 +123,8 @@ def _absent(s: TrainerArguments, name: str, path: str) -> Findings:
             headline = f"{path} is not there when the run starts: its folder is new, and model hubs are out of reach"
             yield s.finding(name, headline, help_)
         return
-    known = any(within(path, folder) for folder in s.facts.folders or ())
-    if "$(JOB_NAME)" in path or (not known and any(within(path, mount) for mount in s.facts.mounts)):
+    known = any(is_within(path, folder) for folder in s.facts.folders or ())
+    if "$(JOB_NAME)" in path or (not known and any(is_within(path, mount) for mount in s.facts.mounts)):
         yield s.finding(name, f"{path} is not there when the run starts: nothing brings it", help_)
     elif not known:
         headline = f"{path} is on no volume of the job, so that the image must hold it"
@@ -265,10 +265,10 @@ def misplaced_results(s: TrainerArguments) -> Findings:
         if output is not None:
             yield s.finding("output_dir", "output_dir names no folder", "set output_dir: output_models")
         return
-    if output.startswith("/") and s.facts.mounts and not any(within(output, mount) for mount in s.facts.mounts):
+    if output.startswith("/") and s.facts.mounts and not any(is_within(output, mount) for mount in s.facts.mounts):
         headline = f"{output} is on no volume of the job: what is written there is gone with the container"
         inside = posixpath.basename(output.rstrip("/")) or "output_models"
         yield s.finding("output_dir", headline, f"set output_dir: {inside}", Severity.WARNING)
-    if merged is not None and within(posixpath.join("/", output), posixpath.join("/", merged)):
+    if merged is not None and is_within(posixpath.join("/", output), posixpath.join("/", merged)):
         headline = f"the merge would replace {merged}, and the training writes into {output}"
         yield s.finding("output_dir", headline, "write trainer.export.export_dir=output_models_merged")

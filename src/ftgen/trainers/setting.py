@@ -15,7 +15,7 @@ from ftgen.trainers.surface import Surface, surface
 from ftgen.validation import Context, Finding, Scope, Undecided
 
 # The threshold at which LLaMA-Factory's data_args.py and parser.py take `val_size` for zero.
-NOTHING = 1e-6
+NEGLIGIBLE = 1e-6
 ZERO_3 = 3
 
 
@@ -160,7 +160,7 @@ class TrainerArguments:
 
 
 @lru_cache(maxsize=1024)
-def within(path: str, folder: str) -> bool:
+def is_within(path: str, folder: str) -> bool:
     """Whether a path of a container is a folder or lies in it, `..` followed."""
     return f"{posixpath.normpath(path)}/".startswith(f"{posixpath.normpath(folder).rstrip('/')}/")
 
