@@ -66,7 +66,7 @@ EMBEDDINGS = frozenset({"embed_tokens", "lm_head"})
 
 
 @rule("FT241", "quantization-bits", on=BOTH)
-def quantization_bits(s: TrainerArguments) -> Findings:
+def quantization_bits(args: TrainerArguments) -> Findings:
     """Each quantization method has its own widths, and not every loader can shard its weights.
 
     Why: `configure_quantization` (model/model_utils/quantization.py); a method it does not quantize with on
@@ -74,47 +74,47 @@ def quantization_bits(s: TrainerArguments) -> Findings:
     Example: `quantization_bit: 3`, or `quantization_bit: 8` under ZeRO-3.
     Instead: `quantization_bit: 4`.
     """
-    bits, method = s["quantization_bit"], s["quantization_method"]
-    if bits is None or s.facts.quantization:
+    bits, method = args["quantization_bit"], args["quantization_method"]
+    if bits is None or args.facts.quantization:
         return
     if method not in BITS:
         headline = f"{method} does not quantize while loading; the model would train whole"
-        yield s.finding("quantization_method", headline, "set quantization_method: bnb")
+        yield args.finding("quantization_method", headline, "set quantization_method: bnb")
     elif bits not in BITS[method]:
         widths = ", ".join(str(width) for width in BITS[method])
-        yield s.finding(
+        yield args.finding(
             "quantization_bit", f"{method} quantizes to {widths} bits, not {bits}", f"choose among {widths}"
         )
-    elif (s.zero3 or s.fsdp) and (method, bits) != ("bnb", 4):
+    elif (args.zero3 or args.fsdp) and (method, bits) != ("bnb", 4):
         headline = f"{method} at {bits} bits cannot be sharded by ZeRO-3 or FSDP"
-        yield s.finding("quantization_bit", headline, "set quantization_method: bnb and quantization_bit: 4")
+        yield args.finding("quantization_bit", headline, "set quantization_method: bnb and quantization_bit: 4")
 
 
 @rule("FT242", "quantized-base", on=TRAINING)
-def quantized_base(s: TrainerArguments) -> Findings:
+def quantized_base(args: TrainerArguments) -> Findings:
     """A base model that comes quantized trains through plain adapters on unsharded weights.
 
     Why: `configure_quantization` (model/model_utils/quantization.py) and model/adapter.py.
     Example: a GPTQ model with ZeRO-3, or with `use_dora: true`.
     Instead: the model's whole weights.
     """
-    kind, method = s.facts.quantization, s["finetuning_type"]
+    kind, method = args.facts.quantization, args["finetuning_type"]
     if not kind or kind in DEQUANTIZED:
         return
-    if s.zero3 or s.fsdp:
-        yield s.finding("deepspeed", f"{kind} weights cannot be sharded by ZeRO-3 or FSDP", "use ZeRO-2")
+    if args.zero3 or args.fsdp:
+        yield args.finding("deepspeed", f"{kind} weights cannot be sharded by ZeRO-3 or FSDP", "use ZeRO-2")
     if method not in {"lora", "oft"}:
-        yield s.finding("finetuning_type", f"a {kind} model cannot train with {method}", "set finetuning_type: lora")
+        yield args.finding("finetuning_type", f"a {kind} model cannot train with {method}", "set finetuning_type: lora")
     for name in ("use_dora", "pissa_init", "resize_vocab"):
-        if s[name]:
-            yield s.finding(name, f"{name} does not work on {kind} weights", f"set {name}: false")
-    if s["quantization_bit"] is not None:
+        if args[name]:
+            yield args.finding(name, f"{name} does not work on {kind} weights", f"set {name}: false")
+    if args["quantization_bit"] is not None:
         headline = f"the model comes as {kind}: quantization_bit has no effect"
-        yield s.finding("quantization_bit", headline, "leave it out", Severity.WARNING)
+        yield args.finding("quantization_bit", headline, "leave it out", Severity.WARNING)
 
 
 @rule("FT243", "precision-on-card", on=TRAINING)
-def precision_on_card(s: TrainerArguments) -> Findings:
+def precision_on_card(args: TrainerArguments) -> Findings:
     """A number format the card does not have.
 
     Why: `TrainingArguments` of transformers wants an Ampere card or an NPU with bfloat16 (or `use_cpu`) for
@@ -123,34 +123,38 @@ def precision_on_card(s: TrainerArguments) -> Findings:
     Example: `bf16: true` on a V100 or an Ascend 910A.
     Instead: `fp16: true`.
     """
-    card = s.facts.card or f"this {s.facts.vendor} device"
-    wanted = s.first("bf16", "pure_bf16", "bf16_full_eval")
-    if wanted and (s.facts.bf16 is False or _below(s, AMPERE)) and not (wanted != "pure_bf16" and s["use_cpu"]):
-        yield s.finding(wanted, f"{card} has no bf16", "set trainer.precision=fp16")
-    if s.facts.vendor == "cpu":
-        yield from _precision_on_cpu(s)
-    if s["tf32"] and (s.facts.vendor in {"ascend", "cpu"} or _below(s, AMPERE)):
-        yield s.finding("tf32", f"{card} has no tf32", "set tf32: null")
-    if s["fp8"] and (s.facts.vendor in {"ascend", "cpu"} or _below(s, ADA)):
-        yield s.finding("fp8", f"{card} has no fp8", "set fp8: false and bf16: true")
+    card = args.facts.card or f"this {args.facts.vendor} device"
+    wanted = args.first("bf16", "pure_bf16", "bf16_full_eval")
+    if (
+        wanted
+        and (args.facts.bf16 is False or _below(args, AMPERE))
+        and not (wanted != "pure_bf16" and args["use_cpu"])
+    ):
+        yield args.finding(wanted, f"{card} has no bf16", "set trainer.precision=fp16")
+    if args.facts.vendor == "cpu":
+        yield from _precision_on_cpu(args)
+    if args["tf32"] and (args.facts.vendor in {"ascend", "cpu"} or _below(args, AMPERE)):
+        yield args.finding("tf32", f"{card} has no tf32", "set tf32: null")
+    if args["fp8"] and (args.facts.vendor in {"ascend", "cpu"} or _below(args, ADA)):
+        yield args.finding("fp8", f"{card} has no fp8", "set fp8: false and bf16: true")
 
 
-def _precision_on_cpu(s: TrainerArguments) -> Findings:
-    if s["fp16"]:
-        yield s.finding("fp16", "fp16 needs an accelerator", "set fp16: false")
-    if s.facts.bf16 is not False and not s["use_cpu"] and (name := s.first("bf16", "bf16_full_eval")):
-        yield s.finding(name, f"{name} without an accelerator needs use_cpu", "set use_cpu: true")
-    if s.facts.bf16 is not False and s["pure_bf16"]:
-        yield s.finding("pure_bf16", "pure_bf16 needs an accelerator", "set pure_bf16: false")
+def _precision_on_cpu(args: TrainerArguments) -> Findings:
+    if args["fp16"]:
+        yield args.finding("fp16", "fp16 needs an accelerator", "set fp16: false")
+    if args.facts.bf16 is not False and not args["use_cpu"] and (name := args.first("bf16", "bf16_full_eval")):
+        yield args.finding(name, f"{name} without an accelerator needs use_cpu", "set use_cpu: true")
+    if args.facts.bf16 is not False and args["pure_bf16"]:
+        yield args.finding("pure_bf16", "pure_bf16 needs an accelerator", "set pure_bf16: false")
 
 
-def _below(s: TrainerArguments, capability: float) -> bool:
-    have = s.facts.compute_capability
-    return s.facts.vendor == "nvidia" and have is not None and have < capability
+def _below(args: TrainerArguments, capability: float) -> bool:
+    have = args.facts.compute_capability
+    return args.facts.vendor == "nvidia" and have is not None and have < capability
 
 
 @rule("FT244", "attention-on-card", on=TRAINING)
-def attention_on_card(s: TrainerArguments) -> Findings:
+def attention_on_card(args: TrainerArguments) -> Findings:
     """FlashAttention needs the card it was written for.
 
     Why: FlashAttention-2 is built for compute capability 8.0 and up; torch_npu has its own behind the same
@@ -159,18 +163,22 @@ def attention_on_card(s: TrainerArguments) -> Findings:
     Example: `flash_attn: fa2` on a T4.
     Instead: `flash_attn: sdpa`.
     """
-    if s["flash_attn"] == "fa2" and (s.facts.vendor == "cpu" or _below(s, AMPERE)):
-        yield s.finding(
+    if args["flash_attn"] == "fa2" and (args.facts.vendor == "cpu" or _below(args, AMPERE)):
+        yield args.finding(
             "flash_attn",
-            f"FlashAttention-2 does not run on {s.facts.card or 'this device'}",
+            f"FlashAttention-2 does not run on {args.facts.card or 'this device'}",
             "set flash_attn: sdpa",
         )
-    if s["flash_attn"] == "fa3" and (s.facts.template != "gpt_oss" or s.facts.vendor != "nvidia" or _below(s, HOPPER)):
-        yield s.finding("flash_attn", "the trainer has no fa3 but for gpt-oss on Hopper cards", "set flash_attn: auto")
+    if args["flash_attn"] == "fa3" and (
+        args.facts.template != "gpt_oss" or args.facts.vendor != "nvidia" or _below(args, HOPPER)
+    ):
+        yield args.finding(
+            "flash_attn", "the trainer has no fa3 but for gpt-oss on Hopper cards", "set flash_attn: auto"
+        )
 
 
 @rule("FT245", "ascend-limits", on=TRAINING)
-def ascend_limits(s: TrainerArguments) -> Findings:
+def ascend_limits(args: TrainerArguments) -> Findings:
     """What has no kernels on Ascend.
 
     Why: of the quantizations only a self-built bitsandbytes runs on an NPU, at 4 bits without double
@@ -178,38 +186,38 @@ def ascend_limits(s: TrainerArguments) -> Findings:
     Example: `quantization_bit: 8` on Ascend.
     Instead: LoRA on whole weights with `bf16: true`.
     """
-    if s.facts.vendor != "ascend":
+    if args.facts.vendor != "ascend":
         return
-    if s["use_unsloth"]:
-        yield s.finding("use_unsloth", "Unsloth does not run on Ascend", "set use_unsloth: false")
-    if s["enable_liger_kernel"]:
+    if args["use_unsloth"]:
+        yield args.finding("use_unsloth", "Unsloth does not run on Ascend", "set use_unsloth: false")
+    if args["enable_liger_kernel"]:
         headline = "few of Liger's kernels run on Ascend"
-        yield s.finding("enable_liger_kernel", headline, "set enable_liger_kernel: false", Severity.WARNING)
-    if s.facts.quantization in NO_NPU_METHODS:
-        yield s.finding(
+        yield args.finding("enable_liger_kernel", headline, "set enable_liger_kernel: false", Severity.WARNING)
+    if args.facts.quantization in NO_NPU_METHODS:
+        yield args.finding(
             "model_name_or_path",
-            f"{s.facts.quantization} weights do not run on Ascend",
+            f"{args.facts.quantization} weights do not run on Ascend",
             "use the whole weights",
         )
-    if s["quantization_bit"] is not None:
-        yield from _ascend_quantization(s)
+    if args["quantization_bit"] is not None:
+        yield from _ascend_quantization(args)
 
 
-def _ascend_quantization(s: TrainerArguments) -> Findings:
-    method, bits = s["quantization_method"], s["quantization_bit"]
+def _ascend_quantization(args: TrainerArguments) -> Findings:
+    method, bits = args["quantization_method"], args["quantization_bit"]
     if method in NO_NPU_METHODS:
-        yield s.finding("quantization_method", f"{method} does not run on Ascend", "leave quantization_bit out")
+        yield args.finding("quantization_method", f"{method} does not run on Ascend", "leave quantization_bit out")
     elif bits != 4:  # noqa: PLR2004 - the one width there
-        yield s.finding("quantization_bit", f"{bits}-bit weights do not run on Ascend", "leave quantization_bit out")
-    elif s["double_quantization"]:
-        yield s.finding("double_quantization", "Ascend has no double quantization", "set double_quantization: false")
+        yield args.finding("quantization_bit", f"{bits}-bit weights do not run on Ascend", "leave quantization_bit out")
+    elif args["double_quantization"]:
+        yield args.finding("double_quantization", "Ascend has no double quantization", "set double_quantization: false")
     else:
         headline = "quantization on Ascend needs a bitsandbytes built for it"
-        yield s.finding("quantization_bit", headline, "leave quantization_bit out", Severity.WARNING)
+        yield args.finding("quantization_bit", headline, "leave quantization_bit out", Severity.WARNING)
 
 
 @rule("FT246", "packages", on=TRAINING)
-def packages(s: TrainerArguments) -> Findings:
+def packages(args: TrainerArguments) -> Findings:
     """A switch whose package the image does not hold.
 
     Why: `_check_extra_dependencies` (hparams/parser.py) checks them at the start and cannot be told to skip
@@ -218,27 +226,27 @@ def packages(s: TrainerArguments) -> Findings:
     Example: `report_to: mlflow` on LLaMA-Factory's official image, which has no mlflow.
     Instead: `tracking=none`; or an image with the package, for which `ftgen image` writes the Dockerfile.
     """
-    if s.facts.packages is None:
+    if args.facts.packages is None:
         return
-    for name, package in _wanted_packages(s):
-        if package not in s.facts.packages:
+    for name, package in _wanted_packages(args):
+        if package not in args.facts.packages:
             out = "write tracking=none" if name == "report_to" else "leave it out"
             help_ = f"{out}, or take an image with {package} (ftgen image) and name it in hardware.packages"
-            yield s.finding(name, f"{name} needs {package}, which the image does not hold", help_)
+            yield args.finding(name, f"{name} needs {package}, which the image does not hold", help_)
 
 
-def _wanted_packages(s: TrainerArguments) -> Iterator[tuple[str, str]]:
-    yield from ((name, package) for name, needed in NEEDED.items() if s[name] for package in needed)
-    yield from (("report_to", REPORTER_PACKAGES[name]) for name in reporters(s) if name in REPORTER_PACKAGES)
-    if s["quantization_bit"] is not None and s["quantization_method"] in METHOD_PACKAGES:
-        yield "quantization_bit", METHOD_PACKAGES[s["quantization_method"]]
-    kept = next((package for part, package in OPTIMIZER_PACKAGES if part in s["optim"]), "")
+def _wanted_packages(args: TrainerArguments) -> Iterator[tuple[str, str]]:
+    yield from ((name, package) for name, needed in NEEDED.items() if args[name] for package in needed)
+    yield from (("report_to", REPORTER_PACKAGES[name]) for name in reporters(args) if name in REPORTER_PACKAGES)
+    if args["quantization_bit"] is not None and args["quantization_method"] in METHOD_PACKAGES:
+        yield "quantization_bit", METHOD_PACKAGES[args["quantization_method"]]
+    kept = next((package for part, package in OPTIMIZER_PACKAGES if part in args["optim"]), "")
     if kept:
         yield "optim", kept
 
 
 @rule("FT247", "template-known", on=BOTH)
-def template_known(s: TrainerArguments) -> Findings:
+def template_known(args: TrainerArguments) -> Findings:
     """The template exists, and can do what is asked of it.
 
     Why: `get_template_and_fix_tokenizer` (data/template.py) raises for an unknown one and for
@@ -246,17 +254,17 @@ def template_known(s: TrainerArguments) -> Findings:
     Example: `template: qwen-3`.
     Instead: `template: qwen3`.
     """
-    name = s["template"]
+    name = args["template"]
     if name is None:
         return
-    if name not in s.surface.templates:
-        near = difflib.get_close_matches(name, s.surface.templates, n=1, cutoff=0.5)
-        best = near[0] if near else s.facts.template
-        yield s.finding(
+    if name not in args.surface.templates:
+        near = difflib.get_close_matches(name, args.surface.templates, n=1, cutoff=0.5)
+        best = near[0] if near else args.facts.template
+        yield args.finding(
             "template", f"there is no template {name!r}", f"set template: {best}" if best else "leave it out"
         )
-    elif s["train_on_prompt"] and "efficient_eos" in s.surface.templates[name]:
-        yield s.finding(
+    elif args["train_on_prompt"] and "efficient_eos" in args.surface.templates[name]:
+        yield args.finding(
             "train_on_prompt",
             f"template {name} does not support train_on_prompt",
             "set train_on_prompt: false",
@@ -264,7 +272,7 @@ def template_known(s: TrainerArguments) -> Findings:
 
 
 @rule("FT248", "template-of-model", on=BOTH)
-def template_of_model(s: TrainerArguments) -> Findings:
+def template_of_model(args: TrainerArguments) -> Findings:
     """The template is the one the model was trained with.
 
     Why: another one trains other marks and another system prompt into the model: `qwen` adds Qwen2.5's system
@@ -273,18 +281,18 @@ def template_of_model(s: TrainerArguments) -> Findings:
     Example: `template: qwen` with Qwen3-0.6B.
     Instead: `template: qwen3`.
     """
-    name, right = s["template"], s.facts.template
-    if name not in s.surface.templates:
+    name, right = args["template"], args.facts.template
+    if name not in args.surface.templates:
         return
-    if right in s.surface.templates and _family(name) != _family(right):
-        yield s.finding("template", f"template {name} is not the model's: that is {right}", f"set template: {right}")
-    elif right in s.surface.templates and name != right:
+    if right in args.surface.templates and _family(name) != _family(right):
+        yield args.finding("template", f"template {name} is not the model's: that is {right}", f"set template: {right}")
+    elif right in args.surface.templates and name != right:
         headline = f"template {name} is a variant of the model's own, {right}"
-        yield s.finding("template", headline, f"set template: {right}", Severity.WARNING)
-    thinks = "reasoning" in s.surface.templates[name] and s["enable_thinking"]
-    if thinks and s.facts.reasoning is False and s["stage"] == "sft" and s["do_train"]:
+        yield args.finding("template", headline, f"set template: {right}", Severity.WARNING)
+    thinks = "reasoning" in args.surface.templates[name] and args["enable_thinking"]
+    if thinks and args.facts.reasoning is False and args["stage"] == "sft" and args["do_train"]:
         headline = f"template {name} would train empty thoughts: the data show no reasoning"
-        yield s.finding("enable_thinking", headline, "set enable_thinking: false", Severity.WARNING)
+        yield args.finding("enable_thinking", headline, "set enable_thinking: false", Severity.WARNING)
 
 
 def _family(template: str | None) -> str:
@@ -292,7 +300,7 @@ def _family(template: str | None) -> str:
 
 
 @rule("FT249", "dataset-for-stage", on=TRAINING)
-def dataset_for_stage(s: TrainerArguments) -> Findings:
+def dataset_for_stage(args: TrainerArguments) -> Findings:
     """Preference stages need ranked answers, the others must not have them.
 
     Why: `_get_merged_dataset` (data/loader.py): reward modelling and DPO read pairs, so `ranking: true` in
@@ -300,14 +308,14 @@ def dataset_for_stage(s: TrainerArguments) -> Findings:
     Example: `stage: dpo` with a plain question and answer set.
     Instead: `dataset=preference-pairs`.
     """
-    stage, ranking = s["stage"], s.facts.ranking
+    stage, ranking = args["stage"], args.facts.ranking
     pairs = stage in {"rm", "dpo"}
     if ranking is not None and pairs != ranking:
         what = "needs ranked answers (ranking: true)" if pairs else "cannot read ranked answers"
-        yield s.finding("stage", f"stage {stage} {what}", "choose another data set: dataset=<option>")
-    elif s.facts.stages and stage not in s.facts.stages:
-        made = ", ".join(sorted(s.facts.stages))
-        yield s.finding(
+        yield args.finding("stage", f"stage {stage} {what}", "choose another data set: dataset=<option>")
+    elif args.facts.stages and stage not in args.facts.stages:
+        made = ", ".join(sorted(args.facts.stages))
+        yield args.finding(
             "stage",
             f"the data set is made for {made}, not for stage {stage}",
             f"set stage: {made.split(', ')[0]}",
@@ -315,22 +323,22 @@ def dataset_for_stage(s: TrainerArguments) -> Findings:
 
 
 @rule("FT200", "secrets", on=BOTH)
-def secrets(s: TrainerArguments) -> Findings:
+def secrets(args: TrainerArguments) -> Findings:
     """A manifest never holds a credential.
 
     Why: the arguments are written into the manifest, which goes to git.
     Example: `hub_token: hf_…`.
     Instead: a Secret, by `hardware.env.HF_TOKEN={secret: NAME, key: KEY}`.
     """
-    for name in s.given:
-        argument = s.surface.arguments.get(name)
-        if argument is not None and argument.secret and s.given[name]:
+    for name in args.given:
+        argument = args.surface.arguments.get(name)
+        if argument is not None and argument.secret and args.given[name]:
             help_ = "keep it in a Secret: hardware.env.NAME={secret: NAME, key: KEY} sets a variable from it"
-            yield s.finding(name, f"{name} is a credential, and manifests go to git", help_)
+            yield args.finding(name, f"{name} is a credential, and manifests go to git", help_)
 
 
 @rule("FT291", "unsloth", on=TRAINING)
-def unsloth(s: TrainerArguments) -> Findings:
+def unsloth(args: TrainerArguments) -> Findings:
     """Unsloth trains LoRA on one card of NVIDIA's or AMD's, on whole weights or 4 bits.
 
     Why: LLaMA-Factory hands over to it (model/model_utils/unsloth.py) and asks for 4 bits or none, so that other
@@ -341,31 +349,31 @@ def unsloth(s: TrainerArguments) -> Findings:
     Example: `use_unsloth: true` with `hardware.devices=4`.
     Instead: `hardware.devices=1`, or `enable_liger_kernel: true`.
     """
-    if not s["use_unsloth"]:
+    if not args["use_unsloth"]:
         return
     off = "set use_unsloth: false"
-    if s.facts.vendor == "cpu":
-        yield s.finding("use_unsloth", "Unsloth needs a card", off)
-    elif s.facts.vendor not in {"nvidia", "amd", "ascend"}:
-        headline = f"Unsloth knows cards of NVIDIA and AMD, not of {s.facts.vendor}"
-        yield s.finding("use_unsloth", headline, off, Severity.WARNING)
-    if s["finetuning_type"] == "oft":
-        yield s.finding("use_unsloth", "Unsloth has no OFT", "set finetuning_type: lora")
-    if s["adapter_name_or_path"] is not None and len(s.names("adapter_name_or_path")) > 1:
-        yield s.finding("use_unsloth", "Unsloth loads one adapter", "merge the others first")
-    if s["quantization_bit"] is not None and (s["quantization_method"], s["quantization_bit"]) != ("bnb", 4):
+    if args.facts.vendor == "cpu":
+        yield args.finding("use_unsloth", "Unsloth needs a card", off)
+    elif args.facts.vendor not in {"nvidia", "amd", "ascend"}:
+        headline = f"Unsloth knows cards of NVIDIA and AMD, not of {args.facts.vendor}"
+        yield args.finding("use_unsloth", headline, off, Severity.WARNING)
+    if args["finetuning_type"] == "oft":
+        yield args.finding("use_unsloth", "Unsloth has no OFT", "set finetuning_type: lora")
+    if args["adapter_name_or_path"] is not None and len(args.names("adapter_name_or_path")) > 1:
+        yield args.finding("use_unsloth", "Unsloth loads one adapter", "merge the others first")
+    if args["quantization_bit"] is not None and (args["quantization_method"], args["quantization_bit"]) != ("bnb", 4):
         headline = (
-            f"Unsloth loads 4 bits of bnb or none; the model would train whole, not at {s['quantization_bit']} bits"
+            f"Unsloth loads 4 bits of bnb or none; the model would train whole, not at {args['quantization_bit']} bits"
         )
-        yield s.finding("quantization_bit", headline, f"{off}, or quantization_method: bnb and quantization_bit: 4")
-    if s.facts.processes > 1:
-        headline = f"open-source Unsloth trains on one card, and the job has {s.facts.processes}"
+        yield args.finding("quantization_bit", headline, f"{off}, or quantization_method: bnb and quantization_bit: 4")
+    if args.facts.processes > 1:
+        headline = f"open-source Unsloth trains on one card, and the job has {args.facts.processes}"
         help_ = f"{off} (enable_liger_kernel: true runs on several), or hardware.nodes=1 hardware.devices=1"
-        yield s.finding("use_unsloth", headline, help_, Severity.WARNING)
+        yield args.finding("use_unsloth", headline, help_, Severity.WARNING)
 
 
 @rule("FT292", "experts-under-zero3", on=TRAINING)
-def experts_under_zero3(s: TrainerArguments) -> Findings:
+def experts_under_zero3(args: TrainerArguments) -> Findings:
     """ZeRO-3 is far too slow for a mixture of experts, or stands still.
 
     Why: it gathers every parameter when its module runs, and each token takes other experts: LLaMA-Factory has to mark
@@ -377,15 +385,15 @@ def experts_under_zero3(s: TrainerArguments) -> Findings:
     Example: `model=qwen3-30b-a3b trainer.parallel=z3`.
     Instead: `trainer.parallel=fsdp`, or `ddp` where each card holds the model.
     """
-    if s.zero3 and s.facts.experts:
-        headline = f"ZeRO-3 gathers all {s.facts.experts} experts of every layer in every step: far too slow"
-        frozen_head = s["stage"] == "rm" and s["finetuning_type"] != "full"
-        better = "ddp, where each card holds the model" if frozen_head or s.facts.vendor == "cpu" else "fsdp"
-        yield s.finding("deepspeed", headline, f"write trainer.parallel={better}", Severity.WARNING)
+    if args.zero3 and args.facts.experts:
+        headline = f"ZeRO-3 gathers all {args.facts.experts} experts of every layer in every step: far too slow"
+        frozen_head = args["stage"] == "rm" and args["finetuning_type"] != "full"
+        better = "ddp, where each card holds the model" if frozen_head or args.facts.vendor == "cpu" else "fsdp"
+        yield args.finding("deepspeed", headline, f"write trainer.parallel={better}", Severity.WARNING)
 
 
 @rule("FT298", "rows-beyond-the-context", on=TRAINING)
-def rows_beyond_the_context(s: TrainerArguments) -> Findings:
+def rows_beyond_the_context(args: TrainerArguments) -> Findings:
     """Rows are no longer than what the model was made for.
 
     Why: its positions end there (`max_position_embeddings`); LLaMA-Factory takes longer rows without a word, and
@@ -393,16 +401,16 @@ def rows_beyond_the_context(s: TrainerArguments) -> Findings:
     Example: `cutoff_len: 100000` for a model of 40960 tokens.
     Instead: a shorter `trainer.cutoff_len`, or `rope_scaling: yarn`.
     """
-    most = s.facts.context
-    if most and s["cutoff_len"] > most and s["rope_scaling"] is None:
-        headline = f"rows of {s['cutoff_len']} tokens are longer than the {most} that the model was made for"
-        yield s.finding(
+    most = args.facts.context
+    if most and args["cutoff_len"] > most and args["rope_scaling"] is None:
+        headline = f"rows of {args['cutoff_len']} tokens are longer than the {most} that the model was made for"
+        yield args.finding(
             "cutoff_len", headline, f"write trainer.cutoff_len={most}, or rope_scaling: yarn", Severity.WARNING
         )
 
 
 @rule("FT299", "adapter-targets", on=BOTH)
-def adapter_targets(s: TrainerArguments) -> Findings:
+def adapter_targets(args: TrainerArguments) -> Findings:
     """Adapters are put on layers that the model has.
 
     Why: PEFT raises where no name of `lora_target` or `oft_target` is found, and passes over the ones that are not
@@ -410,14 +418,14 @@ def adapter_targets(s: TrainerArguments) -> Findings:
     Example: `lora_target: q_prj`.
     Instead: `lora_target: q_proj`, or `all`.
     """
-    argument = {"lora": "lora_target", "oft": "oft_target"}.get(s["finetuning_type"], "")
-    named = s.names(argument) if argument else ()
-    if not s.facts.modules or named in {(), ("all",)}:
+    argument = {"lora": "lora_target", "oft": "oft_target"}.get(args["finetuning_type"], "")
+    named = args.names(argument) if argument else ()
+    if not args.facts.modules or named in {(), ("all",)}:
         return
-    there = s.facts.modules | EMBEDDINGS
+    there = args.facts.modules | EMBEDDINGS
     strange = [name for name in named if name.rsplit(".", 1)[-1] not in there]
     if strange:
         near = difflib.get_close_matches(strange[0], sorted(there), n=1)
-        help_ = f"did you mean {near[0]}?" if near else f"choose among all, {', '.join(sorted(s.facts.modules))}"
+        help_ = f"did you mean {near[0]}?" if near else f"choose among all, {', '.join(sorted(args.facts.modules))}"
         lost = Severity.ERROR if len(strange) == len(named) else Severity.WARNING
-        yield s.finding(argument, f"the model has no layer {', '.join(strange)}", help_, lost)
+        yield args.finding(argument, f"the model has no layer {', '.join(strange)}", help_, lost)

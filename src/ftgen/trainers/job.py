@@ -41,7 +41,7 @@ CROWDED = 2
 
 
 @rule("FT287", "resuming", on=TRAINING)
-def resuming(s: TrainerArguments) -> Findings:
+def resuming(args: TrainerArguments) -> Findings:
     """A replaced pod goes on from its own checkpoints, and from whole ones.
 
     Why: `Trainer.train` of transformers raises for `resume_from_checkpoint: true` where there is no checkpoint yet,
@@ -52,39 +52,39 @@ def resuming(s: TrainerArguments) -> Findings:
     Example: `save_only_model: true` with `trainer.parallel=z2` and a workspace that stays.
     Instead: `save_only_model: false`, or `trainer.resume=false`; and no `resume_from_checkpoint`.
     """
-    given: Any = s["resume_from_checkpoint"]
+    given: Any = args["resume_from_checkpoint"]
     word = given.lower() if isinstance(given, str) else given
-    if word in (True, "true") and not _drops_checkpoints(s):
+    if word in (True, "true") and not _drops_checkpoints(args):
         headline = "at the first start there is no checkpoint, and the trainer ends with an error"
-        yield s.finding("resume_from_checkpoint", headline, "leave it out: the run resumes by itself")
-    elif word in (False, "false") and s.facts.resumes and not s["overwrite_output_dir"]:
+        yield args.finding("resume_from_checkpoint", headline, "leave it out: the run resumes by itself")
+    elif word in (False, "false") and args.facts.resumes and not args["overwrite_output_dir"]:
         headline = "resume_from_checkpoint: false makes a replaced pod train from the start beside its checkpoints"
         help_ = "leave it out, or write trainer.resume=false"
-        yield s.finding("resume_from_checkpoint", headline, help_, Severity.WARNING)
-    elif given is None and s["save_only_model"]:
-        yield from _without_optimizer(s)
+        yield args.finding("resume_from_checkpoint", headline, help_, Severity.WARNING)
+    elif given is None and args["save_only_model"]:
+        yield from _without_optimizer(args)
 
 
-def _drops_checkpoints(s: TrainerArguments) -> bool:
+def _drops_checkpoints(args: TrainerArguments) -> bool:
     """Whether the trainer drops what it should resume from; `reward-checkpoints` tells it."""
-    return s["stage"] in {"rm", "ppo"} and s["finetuning_type"] in {"full", "freeze"}
+    return args["stage"] in {"rm", "ppo"} and args["finetuning_type"] in {"full", "freeze"}
 
 
-def _without_optimizer(s: TrainerArguments) -> Findings:
-    if not s.facts.resumes or s["overwrite_output_dir"] or s["save_strategy"] == "no" or not s["do_train"]:
+def _without_optimizer(args: TrainerArguments) -> Findings:
+    if not args.facts.resumes or args["overwrite_output_dir"] or args["save_strategy"] == "no" or not args["do_train"]:
         return
     help_ = "set save_only_model: false, or write trainer.resume=false"
-    engine = "DeepSpeed" if s["deepspeed"] else "FSDP" if s.fsdp and s.facts.processes > 1 else ""
+    engine = "DeepSpeed" if args["deepspeed"] else "FSDP" if args.fsdp and args.facts.processes > 1 else ""
     if engine:
         headline = f"{engine} cannot resume from checkpoints that hold the model only, and this job resumes"
-        yield s.finding("save_only_model", headline, help_)
+        yield args.finding("save_only_model", headline, help_)
     else:
         headline = "a replaced pod resumes with a new optimizer and a learning rate that starts over"
-        yield s.finding("save_only_model", headline, help_, Severity.WARNING)
+        yield args.finding("save_only_model", headline, help_, Severity.WARNING)
 
 
 @rule("FT288", "absent-inputs", on=TRAINING)
-def absent_inputs(s: TrainerArguments) -> Findings:
+def absent_inputs(args: TrainerArguments) -> Findings:
     """What the training reads lies in the pod before it starts.
 
     Why: the job fetches the chosen model and data set; a relative path counts from the run's own folder, which is new;
@@ -95,40 +95,40 @@ def absent_inputs(s: TrainerArguments) -> Findings:
     Instead: `model=<option>`; a path on a volume that stays, such as `/mnt/workspace/<earlier job>/output_models`; or
     a hub's id together with `hardware.env.HF_HUB_OFFLINE=0`.
     """
-    if s.facts.folders is None:
+    if args.facts.folders is None:
         return
-    if s.facts.dataset_entry and "," in s.facts.dataset_entry:
-        headline = f"{s.facts.dataset_entry} is several names to the trainer, which splits them at commas"
-        yield s.finding("dataset", headline, "give the data set a name without a comma: dataset.name")
+    if args.facts.dataset_entry and "," in args.facts.dataset_entry:
+        headline = f"{args.facts.dataset_entry} is several names to the trainer, which splits them at commas"
+        yield args.finding("dataset", headline, "give the data set a name without a comma: dataset.name")
     for name in INPUTS:
-        for path in s.names(name) if isinstance(s[name], str | list) else ():
-            if path and not _on_the_net(s, name, path):
-                yield from _absent(s, name, path)
+        for path in args.names(name) if isinstance(args[name], str | list) else ():
+            if path and not _on_the_net(args, name, path):
+                yield from _absent(args, name, path)
 
 
-def _on_the_net(s: TrainerArguments, name: str, path: str) -> bool:
+def _on_the_net(args: TrainerArguments, name: str, path: str) -> bool:
     """Whether a name is no path: a reward model behind an address, a switch, or what a hub may be asked for."""
     if name == "resume_from_checkpoint":
         return path.lower() in {"true", "false"}
     if name == "dataset_dir":
-        return not s.facts.offline and path.startswith(("ONLINE", "REMOTE:"))
-    served = name == "reward_model" and s["reward_model_type"] == "api"
-    return served or (not s.facts.offline and not path.startswith(("/", ".")))
+        return not args.facts.offline and path.startswith(("ONLINE", "REMOTE:"))
+    served = name == "reward_model" and args["reward_model_type"] == "api"
+    return served or (not args.facts.offline and not path.startswith(("/", ".")))
 
 
-def _absent(s: TrainerArguments, name: str, path: str) -> Findings:
+def _absent(args: TrainerArguments, name: str, path: str) -> Findings:
     help_ = _fetch(name)
     if not path.startswith("/"):
         if not path.startswith("../"):
             headline = f"{path} is not there when the run starts: its folder is new, and model hubs are out of reach"
-            yield s.finding(name, headline, help_)
+            yield args.finding(name, headline, help_)
         return
-    known = any(is_within(path, folder) for folder in s.facts.folders or ())
-    if "$(JOB_NAME)" in path or (not known and any(is_within(path, mount) for mount in s.facts.mounts)):
-        yield s.finding(name, f"{path} is not there when the run starts: nothing brings it", help_)
+    known = any(is_within(path, folder) for folder in args.facts.folders or ())
+    if "$(JOB_NAME)" in path or (not known and any(is_within(path, mount) for mount in args.facts.mounts)):
+        yield args.finding(name, f"{path} is not there when the run starts: nothing brings it", help_)
     elif not known:
         headline = f"{path} is on no volume of the job, so that the image must hold it"
-        yield s.finding(name, headline, help_, Severity.WARNING)
+        yield args.finding(name, headline, help_, Severity.WARNING)
 
 
 def _fetch(name: str) -> str:
@@ -141,7 +141,7 @@ def _fetch(name: str) -> str:
 
 
 @rule("FT289", "tracking", on=TRAINING)
-def tracking(s: TrainerArguments) -> Findings:
+def tracking(args: TrainerArguments) -> Findings:
     """Runs are reported to where `tracking` says, and a tracker has its server or its account.
 
     Why: without a tracking URI MLflow writes into a folder of the pod, which nobody sees; the callbacks of wandb,
@@ -150,20 +150,20 @@ def tracking(s: TrainerArguments) -> Findings:
     Example: `tracking=none trainer.args.report_to=mlflow`, `report_to: none` with the default `tracking=mlflow`.
     Instead: `tracking=mlflow` or `tracking=none` without `report_to`; for others a variable of `hardware.env`.
     """
-    named = reporters(s)
+    named = reporters(args)
     wanted = [name for name in named if name in TRACKER_VARIABLES]
-    wanted += ["swanlab"] if s["use_swanlab"] and s["swanlab_mode"] == "cloud" and "swanlab" not in named else []
+    wanted += ["swanlab"] if args["use_swanlab"] and args["swanlab_mode"] == "cloud" and "swanlab" not in named else []
     for name in wanted:
-        if s.facts.tracker and not s.facts.environment.intersection(TRACKER_VARIABLES[name]):
-            yield _unknown_server(s, name)
-    if s.facts.tracker == "mlflow" and not {"mlflow", "all"}.intersection(named):
+        if args.facts.tracker and not args.facts.environment.intersection(TRACKER_VARIABLES[name]):
+            yield _unknown_server(args, name)
+    if args.facts.tracker == "mlflow" and not {"mlflow", "all"}.intersection(named):
         told = ", ".join(named) or "none"
         headline = f"tracking=mlflow names a server, and report_to: {told} reports nothing to it"
-        yield s.finding("report_to", headline, "write tracking=none, or leave report_to out", Severity.WARNING)
+        yield args.finding("report_to", headline, "write tracking=none, or leave report_to out", Severity.WARNING)
 
 
-def _unknown_server(s: TrainerArguments, name: str) -> Finding:
-    argument = "report_to" if name in reporters(s) else "use_swanlab"
+def _unknown_server(args: TrainerArguments, name: str) -> Finding:
+    argument = "report_to" if name in reporters(args) else "use_swanlab"
     if name == "mlflow":
         headline = "tracking=none names no MLflow server: runs would go to a folder of the pod"
         help_ = "write tracking=mlflow, or leave report_to out"
@@ -171,11 +171,11 @@ def _unknown_server(s: TrainerArguments, name: str) -> Finding:
         variable = TRACKER_VARIABLES[name][0]
         headline = f"{name} needs {variable}, which the configuration does not set"
         help_ = f"set hardware.env.{variable}={{secret: NAME, key: KEY}}"
-    return s.finding(argument, headline, help_, Severity.WARNING)
+    return args.finding(argument, headline, help_, Severity.WARNING)
 
 
 @rule("FT293", "workers", on=TRAINING)
-def workers(s: TrainerArguments) -> Findings:
+def workers(args: TrainerArguments) -> Findings:
     """As many worker processes as the pod's processors can run, and one at least where a file is streamed.
 
     Why: LLaMA-Factory cuts a streamed file into `dataloader_num_workers` parts (data/loader.py), and of none there is
@@ -186,22 +186,24 @@ def workers(s: TrainerArguments) -> Findings:
     Example: `preprocessing_num_workers: 512`.
     Instead: the number that the help names.
     """
-    if s["streaming"] and s["dataloader_num_workers"] == 0:
+    if args["streaming"] and args["dataloader_num_workers"] == 0:
         headline = "a streamed file is cut into a part for each loader process, and there is none"
-        yield s.finding("dataloader_num_workers", headline, "set dataloader_num_workers: 1")
-    there = s.facts.processors
+        yield args.finding("dataloader_num_workers", headline, "set dataloader_num_workers: 1")
+    there = args.facts.processors
     if there is None:
         return
-    for name, processes in (("preprocessing_num_workers", 1), ("dataloader_num_workers", s.facts.devices)):
-        each = s[name] or 0
+    for name, processes in (("preprocessing_num_workers", 1), ("dataloader_num_workers", args.facts.devices)):
+        each = args[name] or 0
         if each * processes > CROWDED * there:
             told = f"{each * processes} worker processes on {there:g} processors of a pod"
             best = max(int(there // processes), 1)
-            yield s.finding(name, told, f"set {name}: {best}, or raise hardware.per_card.cpu.limit", Severity.WARNING)
+            yield args.finding(
+                name, told, f"set {name}: {best}, or raise hardware.per_card.cpu.limit", Severity.WARNING
+            )
 
 
 @rule("FT295", "untrained-result", on=TRAINING)
-def untrained_result(s: TrainerArguments) -> Findings:
+def untrained_result(args: TrainerArguments) -> Findings:
     """What is merged and pushed was trained.
 
     Why: `num_train_epochs: 0` trains no step and `max_steps: 0` a single one (`set_initial_training_values` of
@@ -211,22 +213,22 @@ def untrained_result(s: TrainerArguments) -> Findings:
     Example: `num_train_epochs: 0`, or `do_train: false` with `trainer.merge=true`.
     Instead: `trainer.epochs=3`; `trainer.merge=false model.output_url=null` to evaluate.
     """
-    if not s["do_train"]:
-        if s.facts.merged and s["adapter_name_or_path"] is None:
+    if not args["do_train"]:
+        if args.facts.merged and args["adapter_name_or_path"] is None:
             headline = "do_train is off: there is nothing to merge, and the merge would fail"
-            yield s.finding("do_train", headline, "write trainer.merge=false")
+            yield args.finding("do_train", headline, "write trainer.merge=false")
         return
     for name, nothing, help_ in (
-        ("max_steps", s["max_steps"] == 0, "leave it out: trainer.epochs says how long"),
-        ("num_train_epochs", s["num_train_epochs"] <= 0 and s["max_steps"] <= 0, "write trainer.epochs=3"),
-        ("learning_rate", s["learning_rate"] <= 0, "write trainer.lr=2e-4"),
+        ("max_steps", args["max_steps"] == 0, "leave it out: trainer.epochs says how long"),
+        ("num_train_epochs", args["num_train_epochs"] <= 0 and args["max_steps"] <= 0, "write trainer.epochs=3"),
+        ("learning_rate", args["learning_rate"] <= 0, "write trainer.lr=2e-4"),
     ):
         if nothing:
-            yield s.finding(name, f"{name}: {s[name]} trains nothing", help_)
+            yield args.finding(name, f"{name}: {args[name]} trains nothing", help_)
 
 
 @rule("FT296", "decided-by-the-job", on=TRAINING)
-def decided_by_the_job(s: TrainerArguments) -> Findings:
+def decided_by_the_job(args: TrainerArguments) -> Findings:
     """What the job decides for its processes is not decided otherwise.
 
     Why: the script pushes the result with git and keeps the trainer offline, so that `push_to_hub` ends the training
@@ -235,23 +237,23 @@ def decided_by_the_job(s: TrainerArguments) -> Findings:
     Example: `push_to_hub: true`, `ddp_backend: nccl` on Ascend, `use_cpu: true` on cards.
     Instead: `model.output_url=…`, and the others left out.
     """
-    if s["push_to_hub"] and s.facts.offline:
+    if args["push_to_hub"] and args.facts.offline:
         headline = "push_to_hub asks a model hub, and the trainer is kept offline"
         help_ = "set model.output_url: the job pushes by itself; or hardware.env.HF_HUB_OFFLINE=0"
-        yield s.finding("push_to_hub", headline, help_)
-    vendors = BACKENDS.get(s["ddp_backend"] or "", JUDGED_VENDORS)
-    if s.facts.processes > 1 and s.facts.vendor in JUDGED_VENDORS - vendors:
-        headline = f"{s['ddp_backend']} does not connect {s.facts.vendor} devices"
-        yield s.finding("ddp_backend", headline, "leave ddp_backend out")
-    if s["optim"] == "adamw_torch_npu_fused" and s.facts.vendor in JUDGED_VENDORS - {"ascend"}:
-        yield s.finding("optim", "adamw_torch_npu_fused needs NPUs", "leave it out")
-    if (name := s.first("use_cpu", "no_cuda")) and s.facts.vendor != "cpu":
+        yield args.finding("push_to_hub", headline, help_)
+    vendors = BACKENDS.get(args["ddp_backend"] or "", JUDGED_VENDORS)
+    if args.facts.processes > 1 and args.facts.vendor in JUDGED_VENDORS - vendors:
+        headline = f"{args['ddp_backend']} does not connect {args.facts.vendor} devices"
+        yield args.finding("ddp_backend", headline, "leave ddp_backend out")
+    if args["optim"] == "adamw_torch_npu_fused" and args.facts.vendor in JUDGED_VENDORS - {"ascend"}:
+        yield args.finding("optim", "adamw_torch_npu_fused needs NPUs", "leave it out")
+    if (name := args.first("use_cpu", "no_cuda")) and args.facts.vendor != "cpu":
         headline = f"{name} trains on the processors while the pod holds cards"
-        yield s.finding(name, headline, "leave it out, or write hardware=cpu", Severity.WARNING)
+        yield args.finding(name, headline, "leave it out, or write hardware=cpu", Severity.WARNING)
 
 
 @rule("FT297", "misplaced-results", on=TRAINING)
-def misplaced_results(s: TrainerArguments) -> Findings:
+def misplaced_results(args: TrainerArguments) -> Findings:
     """The trainer writes to a volume of the job, and the merge beside it.
 
     Why: outside its volumes a container writes to the node's own disk, which holds little, fails where the file system
@@ -260,15 +262,19 @@ def misplaced_results(s: TrainerArguments) -> Findings:
     Example: `output_dir: /tmp/output`, `trainer.export.export_dir=output_models`.
     Instead: `output_dir: output_models`, which lies in the run's folder on the workspace.
     """
-    output, merged = s["output_dir"], s.facts.merged
+    output, merged = args["output_dir"], args.facts.merged
     if not output:
         if output is not None:
-            yield s.finding("output_dir", "output_dir names no folder", "set output_dir: output_models")
+            yield args.finding("output_dir", "output_dir names no folder", "set output_dir: output_models")
         return
-    if output.startswith("/") and s.facts.mounts and not any(is_within(output, mount) for mount in s.facts.mounts):
+    if (
+        output.startswith("/")
+        and args.facts.mounts
+        and not any(is_within(output, mount) for mount in args.facts.mounts)
+    ):
         headline = f"{output} is on no volume of the job: what is written there is gone with the container"
         inside = posixpath.basename(output.rstrip("/")) or "output_models"
-        yield s.finding("output_dir", headline, f"set output_dir: {inside}", Severity.WARNING)
+        yield args.finding("output_dir", headline, f"set output_dir: {inside}", Severity.WARNING)
     if merged is not None and is_within(posixpath.join("/", output), posixpath.join("/", merged)):
         headline = f"the merge would replace {merged}, and the training writes into {output}"
-        yield s.finding("output_dir", headline, "write trainer.export.export_dir=output_models_merged")
+        yield args.finding("output_dir", headline, "write trainer.export.export_dir=output_models_merged")
