@@ -1,4 +1,4 @@
-"""What rules about the trainer's arguments are asked about, and all that they may look at."""
+"""The subject of rules about the trainer's arguments: the arguments, their release, and the facts around them."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from ftgen.diagnostics import Severity
 from ftgen.trainers.surface import Surface, surface
 from ftgen.validation import Context, Finding, Scope, Undecided
 
-# The threshold at which LLaMA-Factory's data_args.py and parser.py take `val_size` for zero.
+# LLaMA-Factory's data_args.py and parser.py take a `val_size` below this for zero.
 NEGLIGIBLE = 1e-6
 ZERO_3 = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingFacts:
-    """What the rules need from outside the arguments; None and empty mean unknown, and no rule guesses.
+    """Facts from outside the arguments; None and empty mean unknown, and no rule guesses.
 
     Attributes:
         nodes: pods of the job.
@@ -31,25 +31,25 @@ class TrainingFacts:
         card: the card's name.
         bf16: whether the card computes in bfloat16.
         compute_capability: NVIDIA's, such as 8.0.
-        stages: the training stages the data set is made for.
-        ranking: whether its description says `ranking: true`.
+        stages: training stages that the data set is made for.
+        ranking: whether the data set's description says `ranking: true`.
         dataset_entry: name of the entry that the job writes into dataset_info.json; empty: the repository has its own.
-        reasoning: whether its answers show their reasoning.
-        template: the template the model was trained with.
+        reasoning: whether the data set's answers show their reasoning.
+        template: template that the model was trained with.
         quantization: how the base model's weights are already quantized, such as `gptq`.
         layers: hidden layers of the model.
         experts: experts in each layer of the model; 0: it is dense.
-        context: longest sequence the model was made for, in tokens.
+        context: longest sequence that the model was made for, in tokens.
         modules: names of the model's linear layers.
-        packages: what the image holds of what the trainer may ask for, by the packages' own names.
+        packages: packages of the image that the trainer may ask for, by their own names.
         processors: processor cores that the pod may use.
-        resumes: whether a pod that takes another's place finds the checkpoints that it left.
-        folders: folders whose content is there before the training starts.
-        mounts: folders that a volume is mounted on.
+        resumes: whether a pod that replaces another finds the other's checkpoints.
+        folders: folders that have their content before the training starts.
+        mounts: folders on which a volume is mounted.
         offline: whether the trainer is kept from model hubs.
         environment: names of the variables that the configuration sets in the pod.
-        tracker: what the configuration tracks runs with: `mlflow` or `none`.
-        merged: folder that the result is merged into after the training; None: it is pushed as it is.
+        tracker: tracker of runs in the configuration: `mlflow` or `none`.
+        merged: folder of the merged result; None: the result is pushed without a merge.
     """
 
     nodes: int = 1
@@ -81,13 +81,21 @@ class TrainingFacts:
 
     @property
     def processes(self) -> int:
-        """Training processes of the whole job."""
+        """Return the number of training processes of the whole job."""
         return self.nodes * self.devices
 
 
 @dataclass(frozen=True, slots=True)
 class TrainerArguments:
-    """The arguments as the trainer will see them: what was given, and defaults for the rest."""
+    """The arguments of one command as the trainer reads them, with the release's defaults.
+
+    Attributes:
+        given: arguments of the configuration, without those in `refused`.
+        surface: arguments that the release accepts.
+        facts: facts from outside the arguments.
+        refused: names whose values were refused; a rule that reads one is not judged.
+        command: `train` or `export`.
+    """
 
     given: Mapping[str, Any]
     surface: Surface
@@ -96,7 +104,11 @@ class TrainerArguments:
     command: str = "train"
 
     def __getitem__(self, name: str) -> Any:
-        """The value given, else the release's default; None for a name the release does not have."""
+        """Return the given value, else the release's default; None for a name that the release does not have.
+
+        Raises:
+            Undecided: the value was refused.
+        """
         if name in self.refused:
             raise Undecided(name)
         if name in self.given:
@@ -105,39 +117,39 @@ class TrainerArguments:
         return argument.default if argument else None
 
     def names(self, name: str) -> tuple[str, ...]:
-        """The items of a list or of a text separated by commas, as LLaMA-Factory's `split_arg` reads them."""
+        """Return the items of a list or of a text separated by commas, as LLaMA-Factory's `split_arg` reads them."""
         value = self[name]
         items = value.split(",") if isinstance(value, str) else value or ()
         return tuple(str(item).strip() for item in items)
 
     def first(self, *names: str) -> str:
-        """The first of these switches that is on, or the empty string."""
+        """Return the first of these switches that is on, or the empty string."""
         return next((name for name in names if self[name]), "")
 
     def finding(self, name: str, headline: str, help: str = "", severity: Severity | None = None) -> Finding:  # noqa: A002
-        """Say of an argument what is wrong with it, and the edit that mends it."""
+        """Return a finding about an argument; `help` is the edit that mends it, and a secret's value is left out."""
         argument = self.surface.arguments.get(name)
         value = "" if argument is not None and argument.secret else _text(self.given.get(name, ""))
         return Finding(headline, subject(name, self.command), value, help, severity)
 
     @property
     def distributed(self) -> bool:
-        """Whether the trainer finds itself in a distributed run: torchrun makes one even of one process."""
+        """Return whether the trainer sees a distributed run: torchrun makes one even of one process."""
         return self.facts.torchrun or self.facts.processes > 1
 
     @property
     def evaluates(self) -> bool:
-        """Whether evaluation runs: transformers turns `do_eval` on for any `eval_strategy` but no."""
+        """Return whether evaluation runs: transformers turns `do_eval` on for any `eval_strategy` but no."""
         return bool(self["do_eval"]) or self["eval_strategy"] != "no"
 
     @property
     def needs_reference(self) -> bool:
-        """Whether the stage compares with a frozen copy of the model."""
+        """Return whether the stage compares with a frozen copy of the model."""
         return self["stage"] == "dpo" and self["pref_loss"] not in {"orpo", "simpo"}
 
     @property
     def zero_stage(self) -> int | None:
-        """DeepSpeed's ZeRO stage; None without DeepSpeed or when only the file in the image knows."""
+        """Return DeepSpeed's ZeRO stage; None without DeepSpeed, or when a file in the image decides."""
         value = self["deepspeed"]
         if isinstance(value, str) and value.startswith("{"):
             value = _json(value)
@@ -150,18 +162,18 @@ class TrainerArguments:
 
     @property
     def zero3(self) -> bool:
-        """Whether parameters are sharded by DeepSpeed."""
+        """Return whether DeepSpeed shards the parameters."""
         return self.zero_stage == ZERO_3
 
     @property
     def fsdp(self) -> bool:
-        """Whether PyTorch shards."""
+        """Return whether PyTorch's FSDP shards the parameters."""
         return bool(self["fsdp"])
 
 
 @lru_cache(maxsize=1024)
 def is_within(path: str, folder: str) -> bool:
-    """Whether a path of a container is a folder or lies in it, `..` followed."""
+    """Return whether a path of a container is a folder or lies in it; `..` is resolved first."""
     return f"{posixpath.normpath(path)}/".startswith(f"{posixpath.normpath(folder).rstrip('/')}/")
 
 
@@ -173,7 +185,7 @@ def _json(text: str) -> Any:
 
 
 def subject(name: str, command: str) -> str:
-    """The configuration key of an argument."""
+    """Return the configuration key of an argument: below `trainer.args` or, for an export, `trainer.export`."""
     return f"trainer.{'args' if command == 'train' else 'export'}.{name}"
 
 
@@ -182,19 +194,19 @@ def _text(value: object) -> str:
 
 
 RawArguments = tuple[Mapping[str, Any], str, TrainingFacts, frozenset[str]]
-"""What rules about arguments are asked about: those given, the release, the facts, and the names that are refused."""
+"""The subject of the scopes below: given arguments, release, facts, and names whose values were refused."""
 
 
-def _setting(command: str, given: RawArguments, _: Context) -> TrainerArguments:
-    args, release, facts, refused = given
-    return TrainerArguments(args, surface(release), facts, refused, command)
+def _with_defaults(command: str, raw: RawArguments, _: Context) -> TrainerArguments:
+    given, release, facts, refused = raw
+    return TrainerArguments(given, surface(release), facts, refused, command)
 
 
 _MODULES = tuple(f"ftgen.trainers.{name}" for name in ("conflicts", "circumstances", "job"))
-TRAINING = Scope(*_MODULES, read=partial(_setting, "train"))
-"""The arguments of a training, as `Given`."""
-EXPORT = Scope(*_MODULES, read=partial(_setting, "export"))
-"""The arguments of a merge, as `Given`."""
+TRAINING = Scope(*_MODULES, read=partial(_with_defaults, "train"))
+"""Scope of the arguments of a training, given as `RawArguments`."""
+EXPORT = Scope(*_MODULES, read=partial(_with_defaults, "export"))
+"""Scope of the arguments of a merge, given as `RawArguments`."""
 BOTH = (TRAINING, EXPORT)
 
 Findings = Iterator[Finding]

@@ -1,8 +1,8 @@
-"""How the processes of one training share weights, gradients and optimizer, inline in the trainer's YAML.
+"""Settings of DDP, DeepSpeed and FSDP, written into the trainer's YAML.
 
-No file has to exist in the image.  Of DeepSpeed, LLaMA-Factory hands the mapping to transformers'
-HfDeepSpeedConfig, which fills every "auto" from the training arguments.  Of FSDP, transformers makes
-accelerate's plugin of two arguments (`TrainingArguments`, `fsdp` and `fsdp_config`).
+Inline settings need no file in the image.  LLaMA-Factory hands DeepSpeed's mapping to transformers'
+HfDeepSpeedConfig, which fills every "auto" from the training arguments.  For FSDP, transformers makes
+accelerate's plugin from two arguments (`fsdp` and `fsdp_config` of `TrainingArguments`).
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ _BATCHES: dict[str, Any] = {
 }
 
 
-# The first release of FSDP: the second one saves in shards and loses adapters that one process loads for all.
+# FSDP 1: FSDP 2 saves in shards, and loses adapters that one process loads for all.
 _FSDP: dict[str, Any] = {
     "backward_prefetch": "backward_pre",
-    # One process of a node reads the weights and sends them on, rather than each the whole model.
+    # One process of a node reads the weights and broadcasts them; otherwise each process reads the whole model.
     "cpu_ram_efficient_loading": True,
     "sync_module_states": True,
     "use_orig_params": True,
@@ -39,7 +39,7 @@ _FSDP: dict[str, Any] = {
 
 
 def arguments(parallel: str) -> dict[str, Any]:
-    """What LLaMA-Factory is told for `ddp`, `z0`, `z2`, `z3`, `fsdp`, or one of them with `-offload`."""
+    """Return the trainer's arguments for `ddp`, `z0`, `z2`, `z3`, `fsdp`, or one of them with `-offload`."""
     kind, _, offload = parallel.partition("-")
     if kind == "ddp":
         return {}
@@ -66,7 +66,7 @@ _OF_STAGE: dict[str, dict[str, Any]] = {
         "reduce_bucket_size": "auto",
         "stage3_prefetch_bucket_size": "auto",
         "stage3_param_persistence_threshold": "auto",
-        # Without it a ZeRO-3 run saves no usable weights.
+        # Without this a ZeRO-3 run saves no usable weights.
         "stage3_gather_16bit_weights_on_model_save": True,
     },
 }

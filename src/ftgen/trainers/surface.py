@@ -1,7 +1,7 @@
-"""The argument surface of one LLaMA-Factory release, and the values its arguments can hold.
+"""The arguments that one LLaMA-Factory release accepts, and the types of their values.
 
-The data under `schemas/llamafactory/` is derived from the release's wheel and that of the transformers
-release its image pins, by `tools/derive_llamafactory.py`.
+`tools/derive_llamafactory.py` derives the data under `schemas/llamafactory/` from the wheels of the release and of
+the transformers release that its image pins.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-# Float-typed arguments where 1 is a count and 1.0 a share of the whole: `split_dataset` hands `val_size` to
+# Float-typed arguments in which 1 is a count and 1.0 a share of the whole: `split_dataset` hands `val_size` to
 # datasets.train_test_split, and transformers reads steps below 1 as a ratio.
 COUNT_OR_RATIO = frozenset({"val_size", "save_steps", "eval_steps", "logging_steps", "warmup_steps"})
 
@@ -35,18 +35,18 @@ TYPE_NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """One argument.
+    """One argument of the trainer.
 
     Attributes:
-        name: as in the trainer's YAML.
+        name: name in the trainer's YAML.
         types: some of bool, int, float, str, list, dict, null.
-        default: what the trainer takes when it is left out.
+        default: value that the trainer takes when the argument is left out.
         group: model, data, training, finetuning or generating.
         commands: `train`, `export` or both.
-        choices: the only values, or empty for any.
-        words: the only words of a space-separated text or a list, or empty for any.
-        methods: the fine-tuning methods that read it, or empty for all.
-        stages: the stages that read it, or empty for all.
+        choices: allowed values, or empty for any.
+        words: allowed words of a space-separated text or a list, or empty for any.
+        methods: fine-tuning methods that read it, or empty for all.
+        stages: training stages that read it, or empty for all.
         secret: whether it holds a credential.
         transformers: whether transformers defines it, not LLaMA-Factory.
     """
@@ -66,18 +66,18 @@ class Argument:
 
 @dataclass(frozen=True, slots=True)
 class Surface:
-    """What one release accepts.
+    """The arguments and names that one release accepts.
 
     Attributes:
-        version: LLaMA-Factory's.
-        transformers: the transformers release beside it.
-        arguments: every argument by name.
-        elsewhere: names only another transformers release knows -> that release.
-        retired: names an older release had -> (that release, today's name or None).
-        reporters: what `report_to` may name, besides all and none.
-        templates: name -> flags, of `reasoning` and `efficient_eos`.
-        models: hub id -> template of the chat models the release knows.
-        unrunnable: stage -> the requirement that the package's own requirements exclude.
+        version: release of LLaMA-Factory.
+        transformers: transformers release that its image pins.
+        arguments: every argument, by name.
+        elsewhere: names that only another transformers release knows -> that release.
+        retired: names that an older release had -> (the last such release, today's name or None).
+        reporters: trackers that `report_to` may name, besides all and none.
+        templates: name of a chat template -> its flags, among `reasoning` and `efficient_eos`.
+        models: hub id of a chat model -> its template.
+        unrunnable: training stage -> the package it needs and the release's own requirements exclude.
     """
 
     version: str
@@ -92,7 +92,7 @@ class Surface:
 
     @property
     def transformers_major(self) -> int:
-        """4 or 5."""
+        """Return the major version of transformers, 4 or 5."""
         return int(self.transformers.split(".")[0])
 
 
@@ -102,14 +102,14 @@ def _folder() -> Path:
 
 @cache
 def versions() -> tuple[str, ...]:
-    """The releases whose surface is known, newest first."""
-    found = [path.stem for path in _folder().glob("[0-9]*.json")]
-    return tuple(sorted(found, key=lambda text: [int(part) for part in text.split(".")], reverse=True))
+    """Return the releases whose arguments are known, newest first."""
+    releases = [path.stem for path in _folder().glob("[0-9]*.json")]
+    return tuple(sorted(releases, key=lambda release: [int(part) for part in release.split(".")], reverse=True))
 
 
 @cache
 def surface(version: str) -> Surface:
-    """The surface of a release.
+    """Read the surface of a release.
 
     Raises:
         KeyError: the release is not among `versions()`.
@@ -131,7 +131,7 @@ def surface(version: str) -> Surface:
 
 
 def template_of(version: str, model: str) -> str | None:
-    """The template that a release knows a model by; the model by its name without its owner's."""
+    """Return the chat template that a release assigns to a model; `model` is its hub id without the owner."""
     return _templates(version).get(model)
 
 
@@ -156,20 +156,20 @@ def _argument(name: str, entry: dict[str, Any]) -> Argument:
     )
 
 
-def export_keys(of: Surface) -> frozenset[str]:
-    """The arguments `llamafactory-cli export` accepts; it refuses every training argument."""
-    return frozenset(name for name, argument in of.arguments.items() if "export" in argument.commands)
+def export_keys(release: Surface) -> frozenset[str]:
+    """Return the arguments that `llamafactory-cli export` accepts; it refuses every training argument."""
+    return frozenset(name for name, argument in release.arguments.items() if "export" in argument.commands)
 
 
 class WrongType(Exception):  # noqa: N818 - a verdict on a value
-    """The value is of no type the argument has."""
+    """A value that fits no type of its argument."""
 
 
 def cast(argument: Argument, value: object) -> Any:
-    """The value in the type the trainer's YAML needs.
+    """Return the value in the type that the trainer's YAML needs.
 
-    `parse_dict` of transformers' HfArgumentParser assigns whatever the YAML holds, so a quoted number stays a
-    text and fails hours later; numbers in texts become numbers here.
+    `parse_dict` of transformers' HfArgumentParser assigns whatever the YAML holds: a quoted number would stay a text
+    and fail hours later, so numbers in texts become numbers here.
 
     Raises:
         WrongType: no type of the argument fits.
@@ -196,7 +196,11 @@ def _cast_number(argument: Argument, value: str | float) -> float:
 
 
 def _number(value: str | float) -> float:
-    """The finite number that a YAML number or a text holds, an int where it is written as one."""
+    """Return the finite number that a YAML number or a text holds, an int where it is written as one.
+
+    Raises:
+        WrongType: the text is no finite number.
+    """
     if isinstance(value, int):
         return value
     if isinstance(value, float):
