@@ -1,6 +1,6 @@
-"""Arguments against everything around them: card, model, data set and image.
+"""Rules about arguments that do not fit the card, the model, the data set or the image.
 
-The parser accepts these; the run fails later, or trains something else than its author thinks.
+The trainer's parser accepts these arguments; the run fails later, or trains something else than its author thinks.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ AMPERE = 8.0
 ADA = 8.9
 HOPPER = 9.0
 
-# model/model_utils/quantization.py; of the other methods it quantizes nothing on the fly.
-BITS = {"bnb": (4, 8), "hqq": (1, 2, 3, 4, 5, 6, 8), "eetq": (8,)}
+# Bits by method (model/model_utils/quantization.py), which quantizes on the fly by no other method.
+METHOD_BITS = {"bnb": (4, 8), "hqq": (1, 2, 3, 4, 5, 6, 8), "eetq": (8,)}
 NO_NPU_METHODS = frozenset({"gptq", "awq", "hqq", "eetq", "aqlm", "quanto"})
 # Weights that LLaMA-Factory turns back into 16 bits while loading.
 DEQUANTIZED = frozenset({"mxfp4", "fp8"})
 
-# `_check_extra_dependencies` (hparams/parser.py), and the trackers' callbacks in transformers.
-NEEDED = {
+# Packages by argument: `_check_extra_dependencies` (hparams/parser.py), and the trackers' callbacks in transformers.
+SWITCH_PACKAGES = {
     "deepspeed": ("deepspeed",),
     "enable_liger_kernel": ("liger-kernel",),
     "plot_loss": ("matplotlib",),
@@ -43,7 +43,8 @@ NEEDED = {
 REPORTER_PACKAGES = {
     name: name for name in ("clearml", "codecarbon", "mlflow", "swanlab", "tensorboard", "trackio", "wandb")
 }
-# `Trainer.get_optimizer_cls_and_kwargs` of transformers, by a part of the optimizer's name; the first one counts.
+# Packages by a part of the optimizer's name; the first match counts (`Trainer.get_optimizer_cls_and_kwargs` of
+# transformers).
 OPTIMIZER_PACKAGES = (
     ("galore", "galore-torch"),
     ("apollo", "apollo-torch"),
@@ -61,7 +62,7 @@ OPTIMIZER_PACKAGES = (
 METHOD_PACKAGES = {"bnb": "bitsandbytes", "hqq": "hqq", "eetq": "eetq"}
 
 
-# Layers of every model that an adapter can be put on beside those of its decoder.
+# Layers of every model, outside its decoder, on which an adapter can be put.
 EMBEDDINGS = frozenset({"embed_tokens", "lm_head"})
 
 
@@ -77,11 +78,11 @@ def quantization_bits(args: TrainerArguments) -> Findings:
     bits, method = args["quantization_bit"], args["quantization_method"]
     if bits is None or args.facts.quantization:
         return
-    if method not in BITS:
+    if method not in METHOD_BITS:
         headline = f"{method} does not quantize while loading; the model would train whole"
         yield args.finding("quantization_method", headline, "set quantization_method: bnb")
-    elif bits not in BITS[method]:
-        widths = ", ".join(str(width) for width in BITS[method])
+    elif bits not in METHOD_BITS[method]:
+        widths = ", ".join(str(width) for width in METHOD_BITS[method])
         yield args.finding(
             "quantization_bit", f"{method} quantizes to {widths} bits, not {bits}", f"choose among {widths}"
         )
@@ -127,15 +128,15 @@ def precision_on_card(args: TrainerArguments) -> Findings:
     wanted = args.first("bf16", "pure_bf16", "bf16_full_eval")
     if (
         wanted
-        and (args.facts.bf16 is False or _below(args, AMPERE))
+        and (args.facts.bf16 is False or _is_older_than(args, AMPERE))
         and not (wanted != "pure_bf16" and args["use_cpu"])
     ):
         yield args.finding(wanted, f"{card} has no bf16", "set trainer.precision=fp16")
     if args.facts.vendor == "cpu":
         yield from _precision_on_cpu(args)
-    if args["tf32"] and (args.facts.vendor in {"ascend", "cpu"} or _below(args, AMPERE)):
+    if args["tf32"] and (args.facts.vendor in {"ascend", "cpu"} or _is_older_than(args, AMPERE)):
         yield args.finding("tf32", f"{card} has no tf32", "set tf32: null")
-    if args["fp8"] and (args.facts.vendor in {"ascend", "cpu"} or _below(args, ADA)):
+    if args["fp8"] and (args.facts.vendor in {"ascend", "cpu"} or _is_older_than(args, ADA)):
         yield args.finding("fp8", f"{card} has no fp8", "set fp8: false and bf16: true")
 
 
@@ -148,9 +149,9 @@ def _precision_on_cpu(args: TrainerArguments) -> Findings:
         yield args.finding("pure_bf16", "pure_bf16 needs an accelerator", "set pure_bf16: false")
 
 
-def _below(args: TrainerArguments, capability: float) -> bool:
-    have = args.facts.compute_capability
-    return args.facts.vendor == "nvidia" and have is not None and have < capability
+def _is_older_than(args: TrainerArguments, needed: float) -> bool:
+    present = args.facts.compute_capability
+    return args.facts.vendor == "nvidia" and present is not None and present < needed
 
 
 @rule("FT244", "attention-on-card", on=TRAINING)
@@ -163,14 +164,14 @@ def attention_on_card(args: TrainerArguments) -> Findings:
     Example: `flash_attn: fa2` on a T4.
     Instead: `flash_attn: sdpa`.
     """
-    if args["flash_attn"] == "fa2" and (args.facts.vendor == "cpu" or _below(args, AMPERE)):
+    if args["flash_attn"] == "fa2" and (args.facts.vendor == "cpu" or _is_older_than(args, AMPERE)):
         yield args.finding(
             "flash_attn",
             f"FlashAttention-2 does not run on {args.facts.card or 'this device'}",
             "set flash_attn: sdpa",
         )
     if args["flash_attn"] == "fa3" and (
-        args.facts.template != "gpt_oss" or args.facts.vendor != "nvidia" or _below(args, HOPPER)
+        args.facts.template != "gpt_oss" or args.facts.vendor != "nvidia" or _is_older_than(args, HOPPER)
     ):
         yield args.finding(
             "flash_attn", "the trainer has no fa3 but for gpt-oss on Hopper cards", "set flash_attn: auto"
@@ -179,7 +180,7 @@ def attention_on_card(args: TrainerArguments) -> Findings:
 
 @rule("FT245", "ascend-limits", on=TRAINING)
 def ascend_limits(args: TrainerArguments) -> Findings:
-    """What has no kernels on Ascend.
+    """A feature without kernels on Ascend.
 
     Why: of the quantizations only a self-built bitsandbytes runs on an NPU, at 4 bits without double
     quantization; Unsloth is CUDA only; Liger's kernels run in part.
@@ -207,7 +208,7 @@ def _ascend_quantization(args: TrainerArguments) -> Findings:
     method, bits = args["quantization_method"], args["quantization_bit"]
     if method in NO_NPU_METHODS:
         yield args.finding("quantization_method", f"{method} does not run on Ascend", "leave quantization_bit out")
-    elif bits != 4:  # noqa: PLR2004 - the one width there
+    elif bits != 4:  # noqa: PLR2004 - the only width
         yield args.finding("quantization_bit", f"{bits}-bit weights do not run on Ascend", "leave quantization_bit out")
     elif args["double_quantization"]:
         yield args.finding("double_quantization", "Ascend has no double quantization", "set double_quantization: false")
@@ -222,7 +223,7 @@ def packages(args: TrainerArguments) -> Findings:
 
     Why: `_check_extra_dependencies` (hparams/parser.py) checks them at the start and cannot be told to skip
     it; transformers' trackers raise when theirs is missing.
-    What an image holds is told by `hardware.packages`, or by the name of one that LLaMA-Factory's project publishes.
+    `hardware.packages` lists what an image holds; ftgen knows the images that LLaMA-Factory's project publishes.
     Example: `report_to: mlflow` on LLaMA-Factory's official image, which has no mlflow.
     Instead: `tracking=none`; or an image with the package, for which `ftgen image` writes the Dockerfile.
     """
@@ -230,19 +231,19 @@ def packages(args: TrainerArguments) -> Findings:
         return
     for name, package in _wanted_packages(args):
         if package not in args.facts.packages:
-            out = "write tracking=none" if name == "report_to" else "leave it out"
-            help_ = f"{out}, or take an image with {package} (ftgen image) and name it in hardware.packages"
+            remedy = "write tracking=none" if name == "report_to" else "leave it out"
+            help_ = f"{remedy}, or take an image with {package} (ftgen image) and name it in hardware.packages"
             yield args.finding(name, f"{name} needs {package}, which the image does not hold", help_)
 
 
 def _wanted_packages(args: TrainerArguments) -> Iterator[tuple[str, str]]:
-    yield from ((name, package) for name, needed in NEEDED.items() if args[name] for package in needed)
+    yield from ((name, package) for name, needed in SWITCH_PACKAGES.items() if args[name] for package in needed)
     yield from (("report_to", REPORTER_PACKAGES[name]) for name in reporters(args) if name in REPORTER_PACKAGES)
     if args["quantization_bit"] is not None and args["quantization_method"] in METHOD_PACKAGES:
         yield "quantization_bit", METHOD_PACKAGES[args["quantization_method"]]
-    kept = next((package for part, package in OPTIMIZER_PACKAGES if part in args["optim"]), "")
-    if kept:
-        yield "optim", kept
+    optimizer_package = next((package for part, package in OPTIMIZER_PACKAGES if part in args["optim"]), "")
+    if optimizer_package:
+        yield "optim", optimizer_package
 
 
 @rule("FT247", "template-known", on=BOTH)
@@ -259,9 +260,9 @@ def template_known(args: TrainerArguments) -> Findings:
         return
     if name not in args.surface.templates:
         near = difflib.get_close_matches(name, args.surface.templates, n=1, cutoff=0.5)
-        best = near[0] if near else args.facts.template
+        suggested = near[0] if near else args.facts.template
         yield args.finding(
-            "template", f"there is no template {name!r}", f"set template: {best}" if best else "leave it out"
+            "template", f"there is no template {name!r}", f"set template: {suggested}" if suggested else "leave it out"
         )
     elif args["train_on_prompt"] and "efficient_eos" in args.surface.templates[name]:
         yield args.finding(
@@ -281,16 +282,16 @@ def template_of_model(args: TrainerArguments) -> Findings:
     Example: `template: qwen` with Qwen3-0.6B.
     Instead: `template: qwen3`.
     """
-    name, right = args["template"], args.facts.template
+    name, own = args["template"], args.facts.template
     if name not in args.surface.templates:
         return
-    if right in args.surface.templates and _family(name) != _family(right):
-        yield args.finding("template", f"template {name} is not the model's: that is {right}", f"set template: {right}")
-    elif right in args.surface.templates and name != right:
-        headline = f"template {name} is a variant of the model's own, {right}"
-        yield args.finding("template", headline, f"set template: {right}", Severity.WARNING)
-    thinks = "reasoning" in args.surface.templates[name] and args["enable_thinking"]
-    if thinks and args.facts.reasoning is False and args["stage"] == "sft" and args["do_train"]:
+    if own in args.surface.templates and _family(name) != _family(own):
+        yield args.finding("template", f"template {name} is not the model's: that is {own}", f"set template: {own}")
+    elif own in args.surface.templates and name != own:
+        headline = f"template {name} is a variant of the model's own, {own}"
+        yield args.finding("template", headline, f"set template: {own}", Severity.WARNING)
+    reasons = "reasoning" in args.surface.templates[name] and args["enable_thinking"]
+    if reasons and args.facts.reasoning is False and args["stage"] == "sft" and args["do_train"]:
         headline = f"template {name} would train empty thoughts: the data show no reasoning"
         yield args.finding("enable_thinking", headline, "set enable_thinking: false", Severity.WARNING)
 
@@ -311,14 +312,14 @@ def dataset_for_stage(args: TrainerArguments) -> Findings:
     stage, ranking = args["stage"], args.facts.ranking
     pairs = stage in {"rm", "dpo"}
     if ranking is not None and pairs != ranking:
-        what = "needs ranked answers (ranking: true)" if pairs else "cannot read ranked answers"
-        yield args.finding("stage", f"stage {stage} {what}", "choose another data set: dataset=<option>")
+        problem = "needs ranked answers (ranking: true)" if pairs else "cannot read ranked answers"
+        yield args.finding("stage", f"stage {stage} {problem}", "choose another data set: dataset=<option>")
     elif args.facts.stages and stage not in args.facts.stages:
-        made = ", ".join(sorted(args.facts.stages))
+        stages = ", ".join(sorted(args.facts.stages))
         yield args.finding(
             "stage",
-            f"the data set is made for {made}, not for stage {stage}",
-            f"set stage: {made.split(', ')[0]}",
+            f"the data set is made for {stages}, not for stage {stage}",
+            f"set stage: {stages.split(', ')[0]}",
         )
 
 
@@ -351,12 +352,12 @@ def unsloth(args: TrainerArguments) -> Findings:
     """
     if not args["use_unsloth"]:
         return
-    off = "set use_unsloth: false"
+    remedy = "set use_unsloth: false"
     if args.facts.vendor == "cpu":
-        yield args.finding("use_unsloth", "Unsloth needs a card", off)
+        yield args.finding("use_unsloth", "Unsloth needs a card", remedy)
     elif args.facts.vendor not in {"nvidia", "amd", "ascend"}:
         headline = f"Unsloth knows cards of NVIDIA and AMD, not of {args.facts.vendor}"
-        yield args.finding("use_unsloth", headline, off, Severity.WARNING)
+        yield args.finding("use_unsloth", headline, remedy, Severity.WARNING)
     if args["finetuning_type"] == "oft":
         yield args.finding("use_unsloth", "Unsloth has no OFT", "set finetuning_type: lora")
     if args["adapter_name_or_path"] is not None and len(args.names("adapter_name_or_path")) > 1:
@@ -365,10 +366,12 @@ def unsloth(args: TrainerArguments) -> Findings:
         headline = (
             f"Unsloth loads 4 bits of bnb or none; the model would train whole, not at {args['quantization_bit']} bits"
         )
-        yield args.finding("quantization_bit", headline, f"{off}, or quantization_method: bnb and quantization_bit: 4")
+        yield args.finding(
+            "quantization_bit", headline, f"{remedy}, or quantization_method: bnb and quantization_bit: 4"
+        )
     if args.facts.processes > 1:
         headline = f"open-source Unsloth trains on one card, and the job has {args.facts.processes}"
-        help_ = f"{off} (enable_liger_kernel: true runs on several), or hardware.nodes=1 hardware.devices=1"
+        help_ = f"{remedy} (enable_liger_kernel: true runs on several), or hardware.nodes=1 hardware.devices=1"
         yield args.finding("use_unsloth", headline, help_, Severity.WARNING)
 
 
@@ -401,11 +404,11 @@ def rows_beyond_the_context(args: TrainerArguments) -> Findings:
     Example: `cutoff_len: 100000` for a model of 40960 tokens.
     Instead: a shorter `trainer.cutoff_len`, or `rope_scaling: yarn`.
     """
-    most = args.facts.context
-    if most and args["cutoff_len"] > most and args["rope_scaling"] is None:
-        headline = f"rows of {args['cutoff_len']} tokens are longer than the {most} that the model was made for"
+    context = args.facts.context
+    if context and args["cutoff_len"] > context and args["rope_scaling"] is None:
+        headline = f"rows of {args['cutoff_len']} tokens are longer than the {context} that the model was made for"
         yield args.finding(
-            "cutoff_len", headline, f"write trainer.cutoff_len={most}, or rope_scaling: yarn", Severity.WARNING
+            "cutoff_len", headline, f"write trainer.cutoff_len={context}, or rope_scaling: yarn", Severity.WARNING
         )
 
 
@@ -419,13 +422,13 @@ def adapter_targets(args: TrainerArguments) -> Findings:
     Instead: `lora_target: q_proj`, or `all`.
     """
     argument = {"lora": "lora_target", "oft": "oft_target"}.get(args["finetuning_type"], "")
-    named = args.names(argument) if argument else ()
-    if not args.facts.modules or named in {(), ("all",)}:
+    targets = args.names(argument) if argument else ()
+    if not args.facts.modules or targets in {(), ("all",)}:
         return
-    there = args.facts.modules | EMBEDDINGS
-    strange = [name for name in named if name.rsplit(".", 1)[-1] not in there]
-    if strange:
-        near = difflib.get_close_matches(strange[0], sorted(there), n=1)
+    layers = args.facts.modules | EMBEDDINGS
+    missing = [name for name in targets if name.rsplit(".", 1)[-1] not in layers]
+    if missing:
+        near = difflib.get_close_matches(missing[0], sorted(layers), n=1)
         help_ = f"did you mean {near[0]}?" if near else f"choose among all, {', '.join(sorted(args.facts.modules))}"
-        lost = Severity.ERROR if len(strange) == len(named) else Severity.WARNING
-        yield args.finding(argument, f"the model has no layer {', '.join(strange)}", help_, lost)
+        severity = Severity.ERROR if len(missing) == len(targets) else Severity.WARNING
+        yield args.finding(argument, f"the model has no layer {', '.join(missing)}", help_, severity)

@@ -1,8 +1,8 @@
-"""Arguments against arguments: what LLaMA-Factory's and transformers' own parsers refuse.
+"""Rules about arguments that exclude or need each other, as LLaMA-Factory's and transformers' own parsers have it.
 
-Each rule mirrors a condition of the pinned releases' code, named in its docstring; the trainer would raise
-the same minutes into a pod's life, after images were pulled and models loaded.  Rules about the hardware, the
-model, the data set and the image are in `circumstances`.
+Each rule mirrors a condition of the pinned releases' code, which its docstring names; the trainer would raise the same
+error minutes after the pod's start, when images are pulled and models loaded.  Rules about the hardware, the model,
+the data set and the image are in `circumstances`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ HELPER_BITS = (4, 8)
 DEEPSPEED_FILES = tuple(
     f"ds_{name}_config.json" for name in ("z0", "z2", "z2_offload", "z2_autotp", "z3", "z3_offload", "z3_fp8")
 )
-LEAST = {
+MINIMUM = {
     "per_device_train_batch_size": 1,
     "per_device_eval_batch_size": 1,
     "gradient_accumulation_steps": 1,
@@ -33,12 +33,13 @@ LEAST = {
     "seed": 0,
     "weight_decay": 0,
 }
-# numpy's generator takes 32 bits; nothing that is always dropped learns.
-MOST = {"seed": 2**32 - 1, "lora_dropout": 0.99}
-# Adapters learn by 1e-4, whole models by less; with a thousand times as much every optimizer with moments diverges.
-STEEP = 0.1
-# Schedulers with an end of their own: what `lr_scheduler_kwargs` must hold, one of these.
-SCHEDULED = {
+# numpy's generator takes a seed of 32 bits; an adapter whose input is always dropped learns nothing.
+MAXIMUM = {"seed": 2**32 - 1, "lora_dropout": 0.99}
+# Usual learning rates are 1e-4 for adapters, less for whole models; at a thousand times as much, every optimizer with
+# moments diverges.
+DIVERGING_RATE = 0.1
+# Schedulers that need one of these keys in `lr_scheduler_kwargs`, to know their end.
+SCHEDULER_ARGUMENTS = {
     "cosine_with_min_lr": ("min_lr", "min_lr_rate"),
     "cosine_warmup_with_min_lr": ("min_lr", "min_lr_rate"),
     "warmup_stable_decay": ("num_decay_steps",),
@@ -89,7 +90,7 @@ def validation_split(args: TrainerArguments) -> Findings:
         yield args.finding("val_size", "val_size cuts from the training data, but dataset is null", "set val_size: 0")
     if args["val_size"] > NEGLIGIBLE and args["eval_dataset"] is not None:
         yield args.finding("val_size", "val_size and eval_dataset exclude each other", "drop one: set val_size: 0")
-    size: Any = args["val_size"]  # a whole number of rows where it was written as one
+    size: Any = args["val_size"]  # an int is a number of rows
     if size < 0 or (size >= 1 and isinstance(size, float) and (size == 1 or not size.is_integer())):
         headline = f"val_size is a share below 1 or a whole number of rows, not {size}"
         yield args.finding("val_size", headline, "set val_size: 0.1")
@@ -104,11 +105,11 @@ def evaluation_data(args: TrainerArguments) -> Findings:
     Example: `eval_strategy: steps, val_size: 0`.
     Instead: `val_size: 0.1`, or `eval_strategy: "no"`.
     """
-    wanted = args.first("do_eval", "do_predict", "predict_with_generate") or ("eval_strategy" if args.evaluates else "")
-    if wanted and args["eval_dataset"] is None and args["val_size"] < NEGLIGIBLE:
+    switch = args.first("do_eval", "do_predict", "predict_with_generate") or ("eval_strategy" if args.evaluates else "")
+    if switch and args["eval_dataset"] is None and args["val_size"] < NEGLIGIBLE:
         help_ = "set val_size: 0.1 or eval_dataset, or turn evaluation off: eval_strategy: 'no'"
         yield args.finding(
-            wanted, f"{wanted} asks for evaluation, but there are neither eval_dataset nor val_size", help_
+            switch, f"{switch} asks for evaluation, but there are neither eval_dataset nor val_size", help_
         )
 
 
@@ -132,9 +133,9 @@ def interleave_probabilities(args: TrainerArguments) -> Findings:
     elif not all(_is_number(text) for text in probabilities):
         yield args.finding("interleave_probs", "probabilities are numbers separated by commas", "e.g. 0.7,0.3")
     for name in ("dataset", "eval_dataset"):
-        sets = args.names(name) if args[name] is not None else probabilities
-        if len(sets) != len(probabilities):
-            counts = f"{len(probabilities)} probabilities for {len(sets)} names in {name}"
+        datasets = args.names(name) if args[name] is not None else probabilities
+        if len(datasets) != len(probabilities):
+            counts = f"{len(probabilities)} probabilities for {len(datasets)} names in {name}"
             yield args.finding("interleave_probs", counts, "give one probability for each data set")
 
 
@@ -202,17 +203,17 @@ def supervised_only(args: TrainerArguments) -> Findings:
 
 @rule("FT213", "sizes", on=TRAINING)
 def sizes(args: TrainerArguments) -> Findings:
-    """Sizes within what their reader takes, and OFT's two ways to say one size.
+    """Each size is in the range that its reader takes, and OFT has one of its two sizes.
 
     Why: torch's sampler, DataLoader and optimizers, datasets' `map`, numpy's generator, accelerate and PEFT raise for
     these (peft/tuners/lora and peft/tuners/oft: OFT takes its rank or its block size, the other being 0).
     Example: `finetuning_type: oft, oft_rank: 8`, whose block size is 32 by default.
     Instead: add `oft_block_size: 0`.
     """
-    for name, least in LEAST.items():
+    for name, least in MINIMUM.items():
         if args[name] is not None and args[name] < least:
             yield args.finding(name, f"{name} is at least {least}, not {args[name]}", f"set {name}: {least}")
-    for name, most in MOST.items():
+    for name, most in MAXIMUM.items():
         if args[name] > most:
             yield args.finding(name, f"{name} is at most {most}, not {args[name]}", "leave it out")
     if args["finetuning_type"] == "lora" and args["lora_rank"] < 1:
@@ -265,8 +266,8 @@ def ppo(args: TrainerArguments) -> Findings:
 
 
 def _ppo_training(args: TrainerArguments) -> Findings:
-    if need := args.surface.unrunnable.get("ppo"):
-        headline = f"ppo needs {need}, which LLaMA-Factory {args.surface.version} excludes"
+    if requirement := args.surface.unrunnable.get("ppo"):
+        headline = f"ppo needs {requirement}, which LLaMA-Factory {args.surface.version} excludes"
         yield args.finding("stage", headline, "use stage dpo or kto")
     if not args["do_train"]:
         yield args.finding("do_train", "ppo only trains", "set do_train: true; evaluate with stage sft")
@@ -278,9 +279,9 @@ def _ppo_training(args: TrainerArguments) -> Findings:
 
 
 def _ppo_reward(args: TrainerArguments) -> Findings:
-    kind, method = args["reward_model_type"], args["finetuning_type"]
-    if kind in {"lora", "oft"} and method != kind:
-        headline = f"a {kind} reward model needs finetuning_type {kind}, not {method}"
+    reward_type, method = args["reward_model_type"], args["finetuning_type"]
+    if reward_type in {"lora", "oft"} and method != reward_type:
+        headline = f"a {reward_type} reward model needs finetuning_type {reward_type}, not {method}"
         yield args.finding("reward_model_type", headline, "set it to full")
 
 
@@ -294,7 +295,7 @@ def _ppo_reporters(args: TrainerArguments) -> Findings:
 
 
 def reporters(args: TrainerArguments) -> tuple[str, ...]:
-    """Where the trainer reports to; `none` is nowhere, and null is `all` in transformers 4."""
+    """Return the trackers that the trainer reports to: none for `none`; null is `all` in transformers 4."""
     value: Any = args["report_to"]
     if value in ("none", ["none"]):
         return ()
@@ -424,17 +425,17 @@ def pissa(args: TrainerArguments) -> Findings:
 
 @rule("FT222", "low-rank-optimizers", on=BOTH)
 def low_rank_optimizers(args: TrainerArguments) -> Findings:
-    """GaLore, APOLLO and BAdam are rivals of each other and of LoRA.
+    """GaLore, APOLLO and BAdam exclude each other and LoRA.
 
     Why: `FinetuningArguments.__post_init__` (hparams/finetuning_args.py).
     Example: `finetuning_type: lora, use_galore: true`.
     Instead: `finetuning_type: full` with one of them.
     """
-    on = [name for name in ("use_galore", "use_apollo", "use_badam") if args[name]]
-    if on and args["finetuning_type"] == "lora":
-        yield args.finding(on[0], f"{on[0]} does not go with LoRA", "set finetuning_type: full")
-    if len(on) > 1:
-        yield args.finding(on[1], f"{' and '.join(on)} exclude each other", "keep one")
+    enabled = [name for name in ("use_galore", "use_apollo", "use_badam") if args[name]]
+    if enabled and args["finetuning_type"] == "lora":
+        yield args.finding(enabled[0], f"{enabled[0]} does not go with LoRA", "set finetuning_type: full")
+    if len(enabled) > 1:
+        yield args.finding(enabled[1], f"{' and '.join(enabled)} exclude each other", "keep one")
 
 
 @rule("FT223", "low-rank-optimizers-in-parallel", on=TRAINING)
@@ -521,7 +522,7 @@ def generation(args: TrainerArguments) -> Findings:
 
 @rule("FT228", "zero3", on=TRAINING)
 def zero3(args: TrainerArguments) -> Findings:
-    """ZeRO-3 shards parameters, which four features cannot bear.
+    """ZeRO-3 shards parameters, which four features do not support.
 
     Why: `get_train_args` (hparams/parser.py); of `auto_find_batch_size`, transformers' Trainer.
     Example: `pure_bf16: true` under ZeRO-3.
@@ -549,8 +550,13 @@ def inference_backend(args: TrainerArguments) -> Findings:
 
 
 def _served_by_vllm(args: TrainerArguments) -> bool:
-    one = args["adapter_name_or_path"] is None or len(args.names("adapter_name_or_path")) == 1
-    return one and args["stage"] == "sft" and args["quantization_bit"] is None and args["rope_scaling"] is None
+    one_adapter_at_most = args["adapter_name_or_path"] is None or len(args.names("adapter_name_or_path")) == 1
+    return (
+        one_adapter_at_most
+        and args["stage"] == "sft"
+        and args["quantization_bit"] is None
+        and args["rope_scaling"] is None
+    )
 
 
 @rule("FT230", "export-target", on=BOTH)
@@ -639,10 +645,10 @@ def best_model(args: TrainerArguments) -> Findings:
 
 
 def _early_stopping(args: TrainerArguments) -> Findings:
-    follows = args["load_best_model_at_end"] or args["lr_scheduler_type"] == "reduce_lr_on_plateau"
+    compares = args["load_best_model_at_end"] or args["lr_scheduler_type"] == "reduce_lr_on_plateau"
     if args["early_stopping_steps"] is None:
         return
-    if not follows and args["metric_for_best_model"] is None:
+    if not compares and args["metric_for_best_model"] is None:
         headline = "early stopping compares by the best model's metric, and there is none"
         yield args.finding("early_stopping_steps", headline, "set load_best_model_at_end: true")
     if args["eval_strategy"] == "no":
@@ -658,7 +664,7 @@ def _is_multiple(save: float, evaluate: float) -> bool:
 
 @rule("FT234", "intervals", on=TRAINING)
 def intervals(args: TrainerArguments) -> Findings:
-    """Steps are counted whole above 1, are shares below, and are not zero where they set the pace.
+    """Steps are whole numbers above 1, shares of the run below, and not zero where they set an interval.
 
     Why: `TrainingArguments` of transformers.
     Example: `logging_strategy: steps, logging_steps: 0`.
@@ -680,19 +686,21 @@ def intervals(args: TrainerArguments) -> Findings:
 
 @rule("FT235", "schedule", on=TRAINING)
 def schedule(args: TrainerArguments) -> Findings:
-    """Schedulers, warm-up and loaders within their domain.
+    """Schedulers, warm-up and loaders have values that transformers takes.
 
-    Why: `TrainingArguments` of transformers: two schedulers follow the evaluation, three need to be told their end
+    Why: `TrainingArguments` of transformers: two schedulers follow the evaluation, three need their end
     (optimization.py), a warm-up is not negative, and only worker processes prefetch and persist.
     A training that ends within its warm-up never has its learning rate.
     Example: `lr_scheduler_type: reduce_lr_on_plateau, eval_strategy: "no"`.
     Instead: `lr_scheduler_type: cosine`.
     """
-    scheduler, ratio, emptied = args["lr_scheduler_type"], args["warmup_ratio"], args["torch_empty_cache_steps"]
+    scheduler, ratio, cache_steps = args["lr_scheduler_type"], args["warmup_ratio"], args["torch_empty_cache_steps"]
     if scheduler in {"reduce_lr_on_plateau", "greedy"} and args["eval_strategy"] == "no":
         headline = f"{scheduler} follows the evaluation, and eval_strategy is no"
         yield args.finding("lr_scheduler_type", headline, "set lr_scheduler_type: cosine")
-    if (needed := SCHEDULED.get(scheduler)) and not any(map((args["lr_scheduler_kwargs"] or {}).__contains__, needed)):
+    if (needed := SCHEDULER_ARGUMENTS.get(scheduler)) and not any(
+        map((args["lr_scheduler_kwargs"] or {}).__contains__, needed)
+    ):
         headline = f"{scheduler} needs {' or '.join(needed)} in lr_scheduler_kwargs"
         yield args.finding("lr_scheduler_type", headline, f"set lr_scheduler_kwargs: {{{needed[0]}: …}}")
     if args["warmup_steps"] < 0:
@@ -704,7 +712,7 @@ def schedule(args: TrainerArguments) -> Findings:
     if 0 < args["max_steps"] <= args["warmup_steps"]:
         headline = f"{args['max_steps']} steps end within a warm-up of {args['warmup_steps']}"
         yield args.finding("warmup_steps", headline, f"set warmup_steps: {args['max_steps'] // 10}", Severity.WARNING)
-    if args["learning_rate"] > STEEP and "sgd" not in args["optim"]:
+    if args["learning_rate"] > DIVERGING_RATE and "sgd" not in args["optim"]:
         headline = f"a training with a learning rate of {args['learning_rate']:g} diverges"
         yield args.finding("learning_rate", headline, "write trainer.lr=2e-4", Severity.WARNING)
     if args["dataloader_num_workers"] == 0 and args["dataloader_prefetch_factor"] is not None:
@@ -714,15 +722,15 @@ def schedule(args: TrainerArguments) -> Findings:
         yield args.finding(
             "dataloader_persistent_workers", "no loader process persists", "set dataloader_num_workers: 4"
         )
-    if emptied is not None and emptied <= 0:
+    if cache_steps is not None and cache_steps <= 0:
         yield args.finding(
-            "torch_empty_cache_steps", f"emptying the cache every {emptied} steps cannot be", "leave it out"
+            "torch_empty_cache_steps", f"emptying the cache every {cache_steps} steps cannot be", "leave it out"
         )
 
 
 @rule("FT236", "trackers", on=TRAINING)
 def trackers(args: TrainerArguments) -> Findings:
-    """The trainer reports where it can, and only where it is told.
+    """The trainer reports to trackers that it has, and only to those that are named.
 
     Why: transformers raises for a tracker it does not know; its release 4 reports to everything installed
     when `report_to` is left out; trackio needs a project (`_verify_trackio_args`, hparams/parser.py).
@@ -764,7 +772,7 @@ def pixels(args: TrainerArguments) -> Findings:
 
 @rule("FT238", "release-limits", on=BOTH)
 def release_limits(args: TrainerArguments) -> Findings:
-    """What one release refuses and its neighbours do not.
+    """An argument that one release refuses and its neighbours accept.
 
     Why: 0.9.4 refuses `neat_packing` on transformers 4.53 and later and `split_special_tokens` with a fast
     tokenizer (hparams/parser.py, hparams/model_args.py); shifted attention wants a transformers below 4.48
@@ -785,7 +793,7 @@ def release_limits(args: TrainerArguments) -> Findings:
 
 @rule("FT239", "sharding", on=TRAINING)
 def sharding(args: TrainerArguments) -> Findings:
-    """FSDP's options are consistent, it is not DeepSpeed's guest, and it has several accelerators to share between.
+    """FSDP's options are consistent, DeepSpeed is off, and there are several accelerators to shard over.
 
     Why: `TrainingArguments._process_fsdp_args` of transformers, and its Trainer, which refuses FSDP with
     DeepSpeed; accelerate passes over FSDP where one process trains (state.py), and raises where there is no
@@ -801,8 +809,8 @@ def sharding(args: TrainerArguments) -> Findings:
         yield args.finding("fsdp", "offload alone shards nothing", "set trainer.parallel=fsdp-offload")
     if "full_shard" in options and "shard_grad_op" in options:
         yield args.finding("fsdp", "full_shard and shard_grad_op exclude each other", "keep full_shard")
-    state = str((args["fsdp_config"] if isinstance(args["fsdp_config"], dict) else {}).get("state_dict_type", ""))
-    if options and args["save_only_model"] and state.startswith("SHARDED"):
+    state_dict = str((args["fsdp_config"] if isinstance(args["fsdp_config"], dict) else {}).get("state_dict_type", ""))
+    if options and args["save_only_model"] and state_dict.startswith("SHARDED"):
         yield args.finding("save_only_model", "FSDP saves no model of its shards alone", "set save_only_model: false")
     if options and args["deepspeed"]:
         yield args.finding("fsdp", "FSDP and DeepSpeed exclude each other", "choose one by trainer.parallel")

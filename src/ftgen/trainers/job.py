@@ -1,6 +1,6 @@
-"""Arguments against the job that is made around them: its restarts, folders, tracking, processors and merge.
+"""Rules about arguments that do not fit the job: its restarts, folders, tracking, processors and merge.
 
-The trainer takes these arguments; the run fails when a pod takes another's place, or does less than was asked.
+The trainer takes these arguments; the run fails when a pod replaces another, or trains less than its author thinks.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from ftgen.trainers.conflicts import reporters
 from ftgen.trainers.setting import TRAINING, Findings, TrainerArguments, is_within
 from ftgen.validation import Finding, rule
 
-# Arguments that name what is read before the first step.
-INPUTS = (
+# Arguments whose files the trainer reads before the first step.
+INPUT_ARGUMENTS = (
     "model_name_or_path",
     "adapter_name_or_path",
     "ref_model",
@@ -24,7 +24,7 @@ INPUTS = (
     "resume_from_checkpoint",
     "dataset_dir",
 )
-# Variables that give a tracker its server or its account, or tell it to do without; the first one is what it needs.
+# Variables that give a tracker its server or its account, or switch it off; help texts name the first.
 TRACKER_VARIABLES = {
     "clearml": ("CLEARML_API_ACCESS_KEY", "CLEARML_CONFIG_FILE", "CLEARML_OFFLINE_MODE"),
     "comet_ml": ("COMET_API_KEY", "COMET_MODE", "COMET_START_ONLINE"),
@@ -33,16 +33,16 @@ TRACKER_VARIABLES = {
     "swanlab": ("SWANLAB_API_KEY", "SWANLAB_MODE"),
     "wandb": ("WANDB_API_KEY", "WANDB_MODE"),
 }
-# torch.distributed's backends by the vendors that they connect; gloo runs everywhere, and others name theirs as these.
+# Vendors by backend of torch.distributed; gloo connects all, and other vendors have backends of these names too.
 JUDGED_VENDORS = frozenset({"nvidia", "ascend", "cpu"})
 BACKENDS = {"nccl": {"nvidia"}, "hccl": {"ascend"}, "cncl": set(), "mccl": set(), "ccl": {"cpu"}, "mpi": {"cpu"}}
-# A process that has twice the processors' number of others beside it only waits for them.
-CROWDED = 2
+# Beyond this, worker processes only wait for each other.
+WORKERS_PER_PROCESSOR = 2
 
 
 @rule("FT287", "resuming", on=TRAINING)
 def resuming(args: TrainerArguments) -> Findings:
-    """A replaced pod goes on from its own checkpoints, and from whole ones.
+    """A pod that replaces another resumes from its checkpoints, which hold the optimizer too.
 
     Why: `Trainer.train` of transformers raises for `resume_from_checkpoint: true` where there is no checkpoint yet,
     as at every first start; LLaMA-Factory looks for the last one by itself (hparams/parser.py).  `save_only_model`
@@ -52,21 +52,21 @@ def resuming(args: TrainerArguments) -> Findings:
     Example: `save_only_model: true` with `trainer.parallel=z2` and a workspace that stays.
     Instead: `save_only_model: false`, or `trainer.resume=false`; and no `resume_from_checkpoint`.
     """
-    given: Any = args["resume_from_checkpoint"]
-    word = given.lower() if isinstance(given, str) else given
-    if word in (True, "true") and not _drops_checkpoints(args):
+    checkpoint: Any = args["resume_from_checkpoint"]
+    lowered = checkpoint.lower() if isinstance(checkpoint, str) else checkpoint
+    if lowered in (True, "true") and not _drops_checkpoints(args):
         headline = "at the first start there is no checkpoint, and the trainer ends with an error"
         yield args.finding("resume_from_checkpoint", headline, "leave it out: the run resumes by itself")
-    elif word in (False, "false") and args.facts.resumes and not args["overwrite_output_dir"]:
+    elif lowered in (False, "false") and args.facts.resumes and not args["overwrite_output_dir"]:
         headline = "resume_from_checkpoint: false makes a replaced pod train from the start beside its checkpoints"
         help_ = "leave it out, or write trainer.resume=false"
         yield args.finding("resume_from_checkpoint", headline, help_, Severity.WARNING)
-    elif given is None and args["save_only_model"]:
+    elif checkpoint is None and args["save_only_model"]:
         yield from _without_optimizer(args)
 
 
 def _drops_checkpoints(args: TrainerArguments) -> bool:
-    """Whether the trainer drops what it should resume from; `reward-checkpoints` tells it."""
+    """Return whether the trainer drops `resume_from_checkpoint`; `reward-checkpoints` reports it."""
     return args["stage"] in {"rm", "ppo"} and args["finetuning_type"] in {"full", "freeze"}
 
 
@@ -85,7 +85,7 @@ def _without_optimizer(args: TrainerArguments) -> Findings:
 
 @rule("FT288", "absent-inputs", on=TRAINING)
 def absent_inputs(args: TrainerArguments) -> Findings:
-    """What the training reads lies in the pod before it starts.
+    """The inputs of the training are in the pod before it starts.
 
     Why: the job fetches the chosen model and data set; a relative path counts from the run's own folder, which is new;
     a temporary volume is empty; and the script keeps the trainer from model hubs (`HF_HUB_OFFLINE=1`), so that
@@ -100,14 +100,14 @@ def absent_inputs(args: TrainerArguments) -> Findings:
     if args.facts.dataset_entry and "," in args.facts.dataset_entry:
         headline = f"{args.facts.dataset_entry} is several names to the trainer, which splits them at commas"
         yield args.finding("dataset", headline, "give the data set a name without a comma: dataset.name")
-    for name in INPUTS:
+    for name in INPUT_ARGUMENTS:
         for path in args.names(name) if isinstance(args[name], str | list) else ():
-            if path and not _on_the_net(args, name, path):
-                yield from _absent(args, name, path)
+            if path and not _is_no_path(args, name, path):
+                yield from _absent_input(args, name, path)
 
 
-def _on_the_net(args: TrainerArguments, name: str, path: str) -> bool:
-    """Whether a name is no path: a reward model behind an address, a switch, or what a hub may be asked for."""
+def _is_no_path(args: TrainerArguments, name: str, path: str) -> bool:
+    """Return whether a value is no path: the URL of a reward model, a switch, or an id that a hub knows."""
     if name == "resume_from_checkpoint":
         return path.lower() in {"true", "false"}
     if name == "dataset_dir":
@@ -116,22 +116,22 @@ def _on_the_net(args: TrainerArguments, name: str, path: str) -> bool:
     return served or (not args.facts.offline and not path.startswith(("/", ".")))
 
 
-def _absent(args: TrainerArguments, name: str, path: str) -> Findings:
-    help_ = _fetch(name)
+def _absent_input(args: TrainerArguments, name: str, path: str) -> Findings:
+    help_ = _remedy(name)
     if not path.startswith("/"):
         if not path.startswith("../"):
             headline = f"{path} is not there when the run starts: its folder is new, and model hubs are out of reach"
             yield args.finding(name, headline, help_)
         return
-    known = any(is_within(path, folder) for folder in args.facts.folders or ())
-    if "$(JOB_NAME)" in path or (not known and any(is_within(path, mount) for mount in args.facts.mounts)):
+    is_present = any(is_within(path, folder) for folder in args.facts.folders or ())
+    if "$(JOB_NAME)" in path or (not is_present and any(is_within(path, mount) for mount in args.facts.mounts)):
         yield args.finding(name, f"{path} is not there when the run starts: nothing brings it", help_)
-    elif not known:
+    elif not is_present:
         headline = f"{path} is on no volume of the job, so that the image must hold it"
         yield args.finding(name, headline, help_, Severity.WARNING)
 
 
-def _fetch(name: str) -> str:
+def _remedy(name: str) -> str:
     kept = "name a folder of a claim that stays (storage.workspace.claim, storage.models.claim)"
     return {
         "model_name_or_path": "choose model=<option> with its model.url",
@@ -142,10 +142,10 @@ def _fetch(name: str) -> str:
 
 @rule("FT289", "tracking", on=TRAINING)
 def tracking(args: TrainerArguments) -> Findings:
-    """Runs are reported to where `tracking` says, and a tracker has its server or its account.
+    """Runs are reported to the tracker of `tracking`, and each tracker has its server or its account.
 
     Why: without a tracking URI MLflow writes into a folder of the pod, which nobody sees; the callbacks of wandb,
-    Comet, Neptune, ClearML and SwanLab ask for a key at the start, where nobody answers.  Where `report_to` leaves out
+    Comet, Neptune, ClearML and SwanLab ask for a key at the start, and nobody can answer.  Where `report_to` leaves out
     what `tracking` sets up, nothing reaches it.
     Example: `tracking=none trainer.args.report_to=mlflow`, `report_to: none` with the default `tracking=mlflow`.
     Instead: `tracking=mlflow` or `tracking=none` without `report_to`; for others a variable of `hardware.env`.
@@ -157,8 +157,8 @@ def tracking(args: TrainerArguments) -> Findings:
         if args.facts.tracker and not args.facts.environment.intersection(TRACKER_VARIABLES[name]):
             yield _unknown_server(args, name)
     if args.facts.tracker == "mlflow" and not {"mlflow", "all"}.intersection(named):
-        told = ", ".join(named) or "none"
-        headline = f"tracking=mlflow names a server, and report_to: {told} reports nothing to it"
+        trackers = ", ".join(named) or "none"
+        headline = f"tracking=mlflow names a server, and report_to: {trackers} reports nothing to it"
         yield args.finding("report_to", headline, "write tracking=none, or leave report_to out", Severity.WARNING)
 
 
@@ -176,35 +176,35 @@ def _unknown_server(args: TrainerArguments, name: str) -> Finding:
 
 @rule("FT293", "workers", on=TRAINING)
 def workers(args: TrainerArguments) -> Findings:
-    """As many worker processes as the pod's processors can run, and one at least where a file is streamed.
+    """No more worker processes than the pod's processors can run, and at least one where a file is streamed.
 
-    Why: LLaMA-Factory cuts a streamed file into `dataloader_num_workers` parts (data/loader.py), and of none there is
-    no first row.  datasets starts `preprocessing_num_workers` processes that all tokenize, each with memory of its
-    own, and the kernel kills some when the pod's memory is used up ("One of the subprocesses has abruptly died during
-    map operation", LLaMA-Factory's issue 6762, with 512 of them); torch starts `dataloader_num_workers` for every
-    training process.  More than two for each processor only wait for each other.
+    Why: LLaMA-Factory cuts a streamed file into `dataloader_num_workers` parts (data/loader.py), and without a part
+    there is no first row.  datasets starts `preprocessing_num_workers` processes that all tokenize, each with memory of
+    its own, and the kernel kills some when the pod's memory is used up ("One of the subprocesses has abruptly died
+    during map operation", LLaMA-Factory's issue 6762, with 512 of them); torch starts `dataloader_num_workers` for
+    every training process.  More than two for each processor only wait for each other.
     Example: `preprocessing_num_workers: 512`.
     Instead: the number that the help names.
     """
     if args["streaming"] and args["dataloader_num_workers"] == 0:
         headline = "a streamed file is cut into a part for each loader process, and there is none"
         yield args.finding("dataloader_num_workers", headline, "set dataloader_num_workers: 1")
-    there = args.facts.processors
-    if there is None:
+    processors = args.facts.processors
+    if processors is None:
         return
     for name, processes in (("preprocessing_num_workers", 1), ("dataloader_num_workers", args.facts.devices)):
-        each = args[name] or 0
-        if each * processes > CROWDED * there:
-            told = f"{each * processes} worker processes on {there:g} processors of a pod"
-            best = max(int(there // processes), 1)
+        count = args[name] or 0
+        if count * processes > WORKERS_PER_PROCESSOR * processors:
+            headline = f"{count * processes} worker processes on {processors:g} processors of a pod"
+            best = max(int(processors // processes), 1)
             yield args.finding(
-                name, told, f"set {name}: {best}, or raise hardware.per_card.cpu.limit", Severity.WARNING
+                name, headline, f"set {name}: {best}, or raise hardware.per_card.cpu.limit", Severity.WARNING
             )
 
 
 @rule("FT295", "untrained-result", on=TRAINING)
 def untrained_result(args: TrainerArguments) -> Findings:
-    """What is merged and pushed was trained.
+    """The result that is merged and pushed was trained.
 
     Why: `num_train_epochs: 0` trains no step and `max_steps: 0` a single one (`set_initial_training_values` of
     transformers' Trainer); a learning rate of 0 changes no weight; and yet the trainer ends with
@@ -218,18 +218,18 @@ def untrained_result(args: TrainerArguments) -> Findings:
             headline = "do_train is off: there is nothing to merge, and the merge would fail"
             yield args.finding("do_train", headline, "write trainer.merge=false")
         return
-    for name, nothing, help_ in (
+    for name, untrained, help_ in (
         ("max_steps", args["max_steps"] == 0, "leave it out: trainer.epochs says how long"),
         ("num_train_epochs", args["num_train_epochs"] <= 0 and args["max_steps"] <= 0, "write trainer.epochs=3"),
         ("learning_rate", args["learning_rate"] <= 0, "write trainer.lr=2e-4"),
     ):
-        if nothing:
+        if untrained:
             yield args.finding(name, f"{name}: {args[name]} trains nothing", help_)
 
 
 @rule("FT296", "decided-by-the-job", on=TRAINING)
 def decided_by_the_job(args: TrainerArguments) -> Findings:
-    """What the job decides for its processes is not decided otherwise.
+    """Arguments do not overrule what the job decides for its processes.
 
     Why: the script pushes the result with git and keeps the trainer offline, so that `push_to_hub` ends the training
     at its start (`init_hf_repo`); torch builds have the collectives of their own vendor alone, and NPUs' optimizer is
@@ -241,8 +241,8 @@ def decided_by_the_job(args: TrainerArguments) -> Findings:
         headline = "push_to_hub asks a model hub, and the trainer is kept offline"
         help_ = "set model.output_url: the job pushes by itself; or hardware.env.HF_HUB_OFFLINE=0"
         yield args.finding("push_to_hub", headline, help_)
-    vendors = BACKENDS.get(args["ddp_backend"] or "", JUDGED_VENDORS)
-    if args.facts.processes > 1 and args.facts.vendor in JUDGED_VENDORS - vendors:
+    connected = BACKENDS.get(args["ddp_backend"] or "", JUDGED_VENDORS)
+    if args.facts.processes > 1 and args.facts.vendor in JUDGED_VENDORS - connected:
         headline = f"{args['ddp_backend']} does not connect {args.facts.vendor} devices"
         yield args.finding("ddp_backend", headline, "leave ddp_backend out")
     if args["optim"] == "adamw_torch_npu_fused" and args.facts.vendor in JUDGED_VENDORS - {"ascend"}:
@@ -254,7 +254,7 @@ def decided_by_the_job(args: TrainerArguments) -> Findings:
 
 @rule("FT297", "misplaced-results", on=TRAINING)
 def misplaced_results(args: TrainerArguments) -> Findings:
-    """The trainer writes to a volume of the job, and the merge beside it.
+    """The trainer writes to a volume of the job, and not into the folder of the merge.
 
     Why: outside its volumes a container writes to the node's own disk, which holds little, fails where the file system
     is read only, and is gone when the container restarts: neither checkpoints nor a result that failed to be pushed
@@ -273,8 +273,8 @@ def misplaced_results(args: TrainerArguments) -> Findings:
         and not any(is_within(output, mount) for mount in args.facts.mounts)
     ):
         headline = f"{output} is on no volume of the job: what is written there is gone with the container"
-        inside = posixpath.basename(output.rstrip("/")) or "output_models"
-        yield args.finding("output_dir", headline, f"set output_dir: {inside}", Severity.WARNING)
+        relative = posixpath.basename(output.rstrip("/")) or "output_models"
+        yield args.finding("output_dir", headline, f"set output_dir: {relative}", Severity.WARNING)
     if merged is not None and is_within(posixpath.join("/", output), posixpath.join("/", merged)):
         headline = f"the merge would replace {merged}, and the training writes into {output}"
         yield args.finding("output_dir", headline, "write trainer.export.export_dir=output_models_merged")
