@@ -1,5 +1,5 @@
-"""What is allowed and still goes wrong: rules over any VolcanoJob, written by ftgen or not.
+"""Lint rules: a VolcanoJob, of ftgen or not, that the API server accepts and that fails or wastes cards at run time.
 
-They know the manifest, the claims beside it and the facts of the cluster; a rule that needs a fact which nobody has
-stated is skipped, never guessed.
+They read the manifest, the claims that come with it and the facts of the cluster; a rule that needs a fact that nobody
+has stated is skipped, never guessed.
 """

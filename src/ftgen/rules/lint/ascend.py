@@ -1,4 +1,4 @@
-"""Ascend NPUs: card counts, runtime, rank tables and the variables of HCCL.
+"""Rules over Ascend NPUs: card counts, runtime, rank tables and the variables of HCCL.
 
 Sources: MindCluster's scheduler plugin and documentation (component/ascend-for-volcano, docs of YAML
 configuration), HAMi's Ascend device code, the CANN reference of HCCL variables.
@@ -18,7 +18,7 @@ from ftgen.text.paths import child
 from ftgen.validation import Context, Finding, rule
 from ftgen.validation.manifest import Job, Pod, Task, mapping, text
 
-_FORMS = {
+_CARD_COUNTS = {
     "910a": {1, 2, 4, 8},
     "910a-half": {1, 2, 4},
     "300t": {1, 2},
@@ -30,7 +30,7 @@ _WHOLE_A3 = 16
 _WHOLE_NPU = ("huawei.com/Ascend910", "huawei.com/npu")
 _STATIC = re.compile(r"huawei\.com/Ascend[0-9]+[A-Z]?-[0-9]+c\..+")
 _MEMORY = re.compile(r"(huawei\.com/Ascend[0-9A-Z]+(?:-1)?)-memory")
-# HAMi's; huawei.com/npu-core is MindCluster's own slice of a 310P, in requests and limits alike.
+# HAMi's names; huawei.com/npu-core is no share of HAMi's but MindCluster's slice of a 310P, in requests and limits.
 _CORES = re.compile(r"huawei\.com/Ascend[0-9A-Z]+(?:-1)?-core")
 _TEMPLATES = {
     "910A": (2184, 4369, 8738, 17476),
@@ -52,7 +52,7 @@ _RING_LABELS = {
     "910b-16": "ascend-910b",
     "a3": "ascend-910b",
 }
-_LIMITS = {"HCCL_CONNECT_TIMEOUT": (120, 7200), "HCCL_IF_BASE_PORT": (1024, 65520)}
+_RANGES = {"HCCL_CONNECT_TIMEOUT": (120, 7200), "HCCL_IF_BASE_PORT": (1024, 65520)}
 _CHIP_IN_TAG = re.compile(r"(?<![a-z0-9])(910b|a3)(?![a-z0-9])", re.IGNORECASE)
 _ARCH_IN_NAME = re.compile(r"(?<![a-z0-9])(arm64|aarch64|amd64|x86_64)(?![a-z0-9])", re.IGNORECASE)
 _ARCHITECTURES = {"aarch64": "arm64", "x86_64": "amd64", "huawei-arm": "arm64", "huawei-x86": "amd64"}
@@ -66,8 +66,8 @@ def _whole_npus(pod: Pod) -> int:
     return sum(whole_number(v) for c in pod.main_containers for n, (_, v) in accelerators(c).items() if n in _WHOLE_NPU)
 
 
-def _resource(pod: Pod) -> str:
-    """The path of the pod's first NPU amount."""
+def _resource_path(pod: Pod) -> str:
+    """Return the path of the pod's first NPU amount."""
     for container in pod.main_containers:
         for name, (field, _) in accelerators(container).items():
             return child(f"{container.path}.resources.{field}", name)
@@ -85,18 +85,18 @@ def no_ring(job: Job, context: Context) -> Iterator[Finding]:
     Write: a number that the server gives.
     """
     for task in _npu_tasks(job):
-        wanted = _whole_npus(task.pod)
-        if not wanted:
+        npus = _whole_npus(task.pod)
+        if not npus:
             continue
         form = context.fact("ascend_form")
-        if wanted not in _FORMS[form]:
-            given = ", ".join(map(str, sorted(_FORMS[form])))
-            said = f"{wanted} NPUs asked for a pod; {form} servers give {given}"
+        if npus not in _CARD_COUNTS[form]:
+            allowed = ", ".join(map(str, sorted(_CARD_COUNTS[form])))
+            headline = f"{npus} NPUs asked for a pod; {form} servers give {allowed}"
             severity = None if context.facts.mindcluster_plugin else Severity.WARNING
-            yield Finding(said, _resource(task.pod), wanted, f"ask for one of {given}", severity)
-        elif form == "a3" and pod_count(job) > 1 and wanted != _WHOLE_A3:
-            said = "distributed jobs on A3 use whole nodes"
-            yield Finding(said, _resource(task.pod), wanted, "ask for 16 in each pod", Severity.WARNING)
+            yield Finding(headline, _resource_path(task.pod), npus, f"ask for one of {allowed}", severity)
+        elif form == "a3" and pod_count(job) > 1 and npus != _WHOLE_A3:
+            headline = "distributed jobs on A3 use whole nodes"
+            yield Finding(headline, _resource_path(task.pod), npus, "ask for 16 in each pod", Severity.WARNING)
 
 
 @rule("FT447", "blocks-that-do-not-tile", on=LINT)
@@ -114,12 +114,12 @@ def bad_blocks(job: Job) -> Iterator[Finding]:
     block, tasks = text(notes.get("sp-block")), _npu_tasks(job)
     if not block or not tasks:
         return
-    each, total = _whole_npus(tasks[0].pod), sum(_whole_npus(t.pod) * t.replicas for t in tasks)
+    per_pod, total = _whole_npus(tasks[0].pod), sum(_whole_npus(t.pod) * t.replicas for t in tasks)
     size = int(block) if block.isascii() and block.isdigit() else 0
-    tiles = size == each if pod_count(job) == 1 else size and each and size % each == 0 and total % size == 0
+    tiles = size == per_pod if pod_count(job) == 1 else size and per_pod and size % per_pod == 0 and total % size == 0
     if not tiles:
         path = child("metadata.annotations", "sp-block")
-        yield Finding(f"sp-block {block} does not tile {total} NPUs", path, block, f"write {each}")
+        yield Finding(f"sp-block {block} does not tile {total} NPUs", path, block, f"write {per_pod}")
     elif text(labels.get("tor-affinity")) not in {"", "null"}:
         yield Finding("sp-block excludes tor-affinity", child("metadata.labels", "tor-affinity"), "", "remove one")
 
@@ -134,15 +134,18 @@ def assumed_910a(job: Job, context: Context) -> Iterator[Finding]:
     Write: `nodeSelector: {accelerator-type: module-910b-8}`, or the annotation `huawei.com/schedule_policy`.
     """
     for task in _npu_tasks(job):
-        told = "accelerator-type" in mapping(task.pod.spec.get("nodeSelector"))
+        has_type = "accelerator-type" in mapping(task.pod.spec.get("nodeSelector"))
         notes = mapping(mapping(job.manifest.get("metadata")).get("annotations"))
-        told = told or "huawei.com/schedule_policy" in {**notes, **mapping(task.pod.metadata.get("annotations"))}
-        if told or not _whole_npus(task.pod) or not context.fact("mindcluster_plugin"):
+        has_type = has_type or "huawei.com/schedule_policy" in {
+            **notes,
+            **mapping(task.pod.metadata.get("annotations")),
+        }
+        if has_type or not _whole_npus(task.pod) or not context.fact("mindcluster_plugin"):
             continue
         if context.fact("ascend_form") != "910a":
-            said = "without accelerator-type the scheduler assumes 910A cards"
+            headline = "without accelerator-type the scheduler assumes 910A cards"
             path = f"{task.pod.spec_path}.nodeSelector"
-            yield Finding(said, path, "", "add accelerator-type, such as module-910b-8")
+            yield Finding(headline, path, "", "add accelerator-type, such as module-910b-8")
 
 
 @rule("FT449", "partial-npu", on=LINT)
@@ -164,19 +167,19 @@ def partial_npu(job: Job) -> Iterator[Finding]:
                 if _STATIC.fullmatch(name) and (whole_number(value) != 1 or pod_count(job) > 1):
                     yield Finding("a virtual NPU is exactly one, for one pod", path, value, "use whole cards")
                 if _CORES.fullmatch(name) and text(notes.get("huawei.com/vnpu-mode")) != "hami-core":
-                    said = f"{name} counts only in hami-core mode"
-                    yield Finding(said, path, value, "annotate the pod with huawei.com/vnpu-mode: hami-core")
-                yield from _memory(name, value, names, path)
+                    headline = f"{name} counts only in hami-core mode"
+                    yield Finding(headline, path, value, "annotate the pod with huawei.com/vnpu-mode: hami-core")
+                yield from _memory_share(name, value, names, path)
 
 
-def _memory(name: str, value: object, names: Mapping[str, tuple[str, object]], path: str) -> Iterator[Finding]:
+def _memory_share(name: str, value: object, names: Mapping[str, tuple[str, object]], path: str) -> Iterator[Finding]:
     shared = _MEMORY.fullmatch(name)
     if not shared:
         return
     if whole_number(names.get(shared[1], ("", 1))[1]) > 1:
         yield Finding("a share of memory goes with one card only", path, value, f"ask for one {shared[1]}")
-    given = _TEMPLATES.get(shared[1].removeprefix("huawei.com/Ascend"), ())
-    rounded = next((size for size in given if size >= whole_number(value)), 0)
+    templates = _TEMPLATES.get(shared[1].removeprefix("huawei.com/Ascend"), ())
+    rounded = next((size for size in templates if size >= whole_number(value)), 0)
     if rounded and rounded != whole_number(value):
         yield Finding(f"{value} MiB is rounded up to {rounded}", path, value, f'write "{rounded}"', Severity.NOTE)
 
@@ -196,11 +199,11 @@ def no_driver(job: Job, context: Context) -> Iterator[Finding]:
         mounted = [i for i, v in pod.volumes if _host_path(v).startswith(_DRIVER)]
         runtime = text(pod.spec.get("runtimeClassName"))
         if not runtime and not mounted and not context.fact("ascend_default_runtime"):
-            said = "neither a runtime class nor a mount brings Ascend's driver into the pod"
-            yield Finding(said, f"{pod.spec_path}.runtimeClassName", "", "set runtimeClassName: ascend")
+            headline = "neither a runtime class nor a mount brings Ascend's driver into the pod"
+            yield Finding(headline, f"{pod.spec_path}.runtimeClassName", "", "set runtimeClassName: ascend")
         if runtime == "ascend" and mounted:
-            said, path = "the runtime class mounts the driver already", f"{pod.spec_path}.volumes[{mounted[0]}]"
-            yield Finding(said, path, _DRIVER, "remove the host path", Severity.WARNING)
+            headline, path = "the runtime class mounts the driver already", f"{pod.spec_path}.volumes[{mounted[0]}]"
+            yield Finding(headline, path, _DRIVER, "remove the host path", Severity.WARNING)
 
 
 def _host_path(volume: dict[str, Any]) -> str:
@@ -217,35 +220,35 @@ def rank_table(job: Job, context: Context) -> Iterator[Finding]:
     Refused: a volume `rings-config-train` in a job with generateName.
     Write: MASTER_ADDR and torchrun, without RANK_TABLE_FILE.
     """
-    wanted = _ring_label(job)
+    job_label = _ring_label(job)
     for task in _npu_tasks(job):
         for i, volume in task.pod.volumes:
             name = text(mapping(volume.get("configMap")).get("name"))
             if name.startswith(_RANKS_CONFIG) and name != f"{_RANKS_CONFIG}{job.name}":
                 path = f"{task.pod.spec_path}.volumes[{i}].configMap.name"
-                said = f"the rank table of this job is {_RANKS_CONFIG}<its name>, not {name}"
-                yield Finding(said, path, name, "name the job and its rank table alike")
+                headline = f"the rank table of this job is {_RANKS_CONFIG}<its name>, not {name}"
+                yield Finding(headline, path, name, "name the job and its rank table alike")
         label = text(mapping(task.pod.metadata.get("labels")).get(_RING))
         path = child(f"{task.pod.path}.metadata.labels", _RING)
-        if label != wanted and (label or wanted):
-            said = f"the pod's label {_RING} is {label or 'missing'}, the job's is {wanted or 'missing'}"
-            yield Finding(said, path, label, "make them equal")
+        if label != job_label and (label or job_label):
+            headline = f"the pod's label {_RING} is {label or 'missing'}, the job's is {job_label or 'missing'}"
+            yield Finding(headline, path, label, "make them equal")
         elif label and context.facts.ascend_form and label != _RING_LABELS[context.facts.ascend_form]:
             right = _RING_LABELS[context.facts.ascend_form]
             yield Finding(f"{label} is no label of {context.facts.ascend_form} servers", path, label, f"write {right}")
-        yield from _two_ways(task.pod)
+        yield from _both_rendezvous(task.pod)
 
 
 def _ring_label(job: Job) -> str:
     return text(mapping(mapping(job.manifest.get("metadata")).get("labels")).get(_RING))
 
 
-def _two_ways(pod: Pod) -> Iterator[Finding]:
+def _both_rendezvous(pod: Pod) -> Iterator[Finding]:
     for container in pod.main_containers:
         names = literal_variables(container)
         if "RANK_TABLE_FILE" in names and {"MASTER_ADDR", "RANK", "WORLD_SIZE"} & names.keys():
-            said, path = "RANK_TABLE_FILE stands beside a rendezvous by address", names["RANK_TABLE_FILE"][1]
-            yield Finding(said, path, "", "choose one of the two", Severity.WARNING)
+            headline, path = "RANK_TABLE_FILE stands beside a rendezvous by address", names["RANK_TABLE_FILE"][1]
+            yield Finding(headline, path, "", "choose one of the two", Severity.WARNING)
 
 
 @rule("FT497", "misplaced-hccl-setting", on=LINT)
@@ -259,19 +262,22 @@ def hccl_settings(job: Job) -> Iterator[Finding]:
     Write: `"1800"`.
     """
     for task in _npu_tasks(job):
-        host = task.pod.spec.get("hostNetwork") is True
+        on_host_network = task.pod.spec.get("hostNetwork") is True
         for container in task.pod.main_containers:
             names = literal_variables(container)
-            for name, (least, most) in _LIMITS.items():
+            for name, (least, most) in _RANGES.items():
                 value, path = names.get(name, ("", ""))
                 if value.isascii() and value.isdigit() and not least <= int(value[:9]) <= most:
                     yield Finding(f"{name} {value} is outside {least} to {most}", f"{path}.value", value)
-            if "HCCL_IF_IP" in names and not host:
+            if "HCCL_IF_IP" in names and not on_host_network:
                 path = names["HCCL_IF_IP"][1]
                 yield Finding("HCCL_IF_IP goes with hostNetwork", path, "", "remove it", Severity.WARNING)
-            if host and pod_count(job) > 1 and not {"HCCL_IF_IP", "HCCL_SOCKET_IFNAME"} & names.keys():
-                said, help_ = "on the host's network HCCL is not told its address", "set HCCL_IF_IP to status.hostIP"
-                yield Finding(said, f"{container.path}.env", "", help_, Severity.WARNING)
+            if on_host_network and pod_count(job) > 1 and not {"HCCL_IF_IP", "HCCL_SOCKET_IFNAME"} & names.keys():
+                headline, help_ = (
+                    "on the host's network HCCL is not told its address",
+                    "set HCCL_IF_IP to status.hostIP",
+                )
+                yield Finding(headline, f"{container.path}.env", "", help_, Severity.WARNING)
 
 
 @rule("FT408", "image-for-other-nodes", on=LINT)
@@ -285,21 +291,21 @@ def other_image(job: Job, context: Context) -> Iterator[Finding]:
     """
     for task in job.tasks:
         selector = mapping(task.pod.spec.get("nodeSelector"))
-        nodes = _architecture(text(selector.get("kubernetes.io/arch")) or text(selector.get("host-arch")))
+        node_architecture = _architecture(text(selector.get("kubernetes.io/arch")) or text(selector.get("host-arch")))
         npu, form = "Ascend" in vendors_of(task.pod), context.facts.ascend_form
         for container in task.pod.containers:
             image = text(container.body.get("image")).rpartition("/")[2]
             chip, arch = _CHIP_IN_TAG.search(image), _ARCH_IN_NAME.search(image)
-            wrong = npu and chip and form and not form.startswith(chip[1].lower())
-            if wrong and chip:
-                said = f"the image is built for {chip[1]}, the nodes are {form}"
-                yield Finding(said, f"{container.path}.image", image)
+            other_chip = npu and chip and form and not form.startswith(chip[1].lower())
+            if other_chip and chip:
+                headline = f"the image is built for {chip[1]}, the nodes are {form}"
+                yield Finding(headline, f"{container.path}.image", image)
             built = _architecture(arch[1].lower()) if arch else ""
-            if built and nodes and built != nodes:
-                yield Finding(f"an image for {built} on nodes of {nodes}", f"{container.path}.image", image)
-        if npu and not nodes and len(context.facts.architectures or ()) > 1:
-            said, path = "nodes of two architectures and no selector for one", f"{task.pod.spec_path}.nodeSelector"
-            yield Finding(said, path, "", "add kubernetes.io/arch", Severity.WARNING)
+            if built and node_architecture and built != node_architecture:
+                yield Finding(f"an image for {built} on nodes of {node_architecture}", f"{container.path}.image", image)
+        if npu and not node_architecture and len(context.facts.architectures or ()) > 1:
+            headline, path = "nodes of two architectures and no selector for one", f"{task.pod.spec_path}.nodeSelector"
+            yield Finding(headline, path, "", "add kubernetes.io/arch", Severity.WARNING)
 
 
 def _architecture(name: str) -> str:

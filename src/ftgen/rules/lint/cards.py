@@ -1,4 +1,4 @@
-"""Quantities of accelerators, NVIDIA's and its virtual cards above all.
+"""Rules over quantities of accelerators, above all of NVIDIA's cards and shares of them.
 
 Sources: HAMi's webhook and NVIDIA device code (pkg/scheduler/webhook.go, pkg/device/nvidia), Volcano's
 deviceshare plugin, NVIDIA's device plugin and NCCL's documentation of its variables.
@@ -36,30 +36,30 @@ _NPU_MEMORY = re.compile(r"huawei\.com/Ascend[0-9A-Z-]+-memory")
 _HAMI = "hami-scheduler"
 _STOCK = ("", "default-scheduler", _HAMI)
 _HAMI_FIXED = (2, 9, 0)
-_OWNED = re.compile(r"CUDA_DEVICE_(MEMORY_LIMIT|SM_LIMIT|MEMORY_SHARED_CACHE)\w*|NVIDIA_VISIBLE_DEVICES")
+_SET_BY_PLUGIN = re.compile(r"CUDA_DEVICE_(MEMORY_LIMIT|SM_LIMIT|MEMORY_SHARED_CACHE)\w*|NVIDIA_VISIBLE_DEVICES")
 _PORTS = range(1024, 65536)
-_ON = ("1", "true", "True", "TRUE")
-_DIAGNOSTIC = ("CUDA_DISABLE_CONTROL", "NCCL_P2P_DISABLE", "NCCL_SHM_DISABLE", "NCCL_DEBUG")
+_TRUE = ("1", "true", "True", "TRUE")
+_DIAGNOSTIC_VARIABLES = ("CUDA_DISABLE_CONTROL", "NCCL_P2P_DISABLE", "NCCL_SHM_DISABLE", "NCCL_DEBUG")
 
 
-def _place(container: Container, name: str) -> str:
-    """The path of an accelerator's amount."""
+def _path(container: Container, name: str) -> str:
+    """Return the path of an accelerator's amount."""
     return child(f"{container.path}.resources.{accelerators(container)[name][0]}", name)
 
 
 def _amount(container: Container, name: str) -> str | None:
-    there = accelerators(container).get(name)
-    return None if there is None else str(there[1])
+    amount = accelerators(container).get(name)
+    return None if amount is None else str(amount[1])
 
 
 @lru_cache(maxsize=64)
 def literal_variables(container: Container) -> Mapping[str, tuple[str, str]]:
-    """The variables of a container with literal values: name to the value and its path."""
+    """Return the variables of a container with literal values: name to value and path of the variable."""
     return _Variables({text(v.get("name")): (v, f"{container.path}.env[{i}]") for i, v in container.env})
 
 
 class _Variables(Mapping[str, tuple[str, str]]):
-    """Reads the value of a variable when it is asked for, so that a rule depends on no other."""
+    """Mapping that reads a variable's value on access only, so that a rule depends on no other variable."""
 
     def __init__(self, found: dict[str, tuple[dict[str, Any], str]]) -> None:
         self._found = found
@@ -76,7 +76,7 @@ class _Variables(Mapping[str, tuple[str, str]]):
 
 
 def pod_count(job: Job) -> int:
-    """How many pods the job has."""
+    """Return the number of pods of the job."""
     return sum(task.replicas for task in job.tasks)
 
 
@@ -93,8 +93,8 @@ def card_in_init(job: Job) -> Iterator[Finding]:
     for pod in job.pods:
         for container in pod.init_containers:
             for name in accelerators(container):
-                said = f"the init container {container.name!r} reserves {name}; downloads need no card"
-                yield Finding(said, _place(container, name), name, "remove it from the init container")
+                headline = f"the init container {container.name!r} reserves {name}; downloads need no card"
+                yield Finding(headline, _path(container, name), name, "remove it from the init container")
 
 
 @rule("FT401", "mixed-device-plugins", on=LINT)
@@ -108,23 +108,25 @@ def mixed_plugins(job: Job) -> Iterator[Finding]:
     Write: the names of one plugin.
     """
     for pod in job.pods:
-        seen: dict[str, str] = {}
+        owners: dict[str, str] = {}
         for container in pod.main_containers:
             for name in accelerators(container):
                 owner = _owner(name, pod)
-                other = next((n for n, o in seen.items() if o != owner), "")
+                other = next((n for n, o in owners.items() if o != owner), "")
                 if other:
-                    said = f"{other} and {name} belong to different device plugins"
-                    yield Finding(said, _place(container, name), name, f"keep {other} or {name}")
+                    headline = f"{other} and {name} belong to different device plugins"
+                    yield Finding(headline, _path(container, name), name, f"keep {other} or {name}")
                     return
-                seen[name] = owner
+                owners[name] = owner
         if entries(pod.spec.get("resourceClaims")) and "NVIDIA" in vendors_of(pod):
-            said = "a resource claim and a device plugin's resources cannot drive one card"
-            yield Finding(said, f"{pod.spec_path}.resourceClaims", "", "choose the claim or the nvidia.com resource")
+            headline = "a resource claim and a device plugin's resources cannot drive one card"
+            yield Finding(
+                headline, f"{pod.spec_path}.resourceClaims", "", "choose the claim or the nvidia.com resource"
+            )
 
 
 def _owner(name: str, pod: Pod) -> str:
-    """The plugin of a name; nvidia.com/gpu beside shares but without gpualloc is HAMi's own count."""
+    """Return the plugin of a resource; nvidia.com/gpu beside shares but without gpualloc is HAMi's count of cards."""
     names = {n for c in pod.main_containers for n in accelerators(c)}
     upstream = name == "nvidia.com/gpu" and names & set(PARTS) and SHARES[0] not in names
     return "HAMi" if upstream else device_plugin(name) or vendor_of(name)
@@ -142,8 +144,8 @@ def no_cards(job: Job) -> Iterator[Finding]:
     for container in job.containers:
         for name, (_field, value) in accelerators(container).items():
             if counts_cards(name) and whole_number(value) == 0:
-                said = f"{name} is {value}: the pod gets no card"
-                yield Finding(said, _place(container, name), value, "write 1 or more")
+                headline = f"{name} is {value}: the pod gets no card"
+                yield Finding(headline, _path(container, name), value, "write 1 or more")
 
 
 @rule("FT403", "pod-wider-than-a-node", on=LINT, twins=("FT251",))
@@ -156,10 +158,10 @@ def wider_than_a_node(job: Job, context: Context) -> Iterator[Finding]:
     Write: two replicas of 8.
     """
     for task in job.tasks:
-        wanted = card_count(task.pod)
-        if wanted and wanted > (there := context.cards_per_node()):
-            said = f"a pod of {task.name!r} asks for {wanted} cards, but nodes have {there}"
-            yield Finding(said, f"{task.pod.spec_path}.containers", wanted, f"use replicas of {there} cards")
+        cards = card_count(task.pod)
+        if cards and cards > (per_node := context.cards_per_node()):
+            headline = f"a pod of {task.name!r} asks for {cards} cards, but nodes have {per_node}"
+            yield Finding(headline, f"{task.pod.spec_path}.containers", cards, f"use replicas of {per_node} cards")
 
 
 @rule("FT404", "bad-share", on=LINT)
@@ -177,9 +179,9 @@ def bad_share(job: Job) -> Iterator[Finding]:
         for name, (_field, value) in names.items():
             problem, help_ = _share_problem(name, str(value))
             if problem:
-                yield Finding(f"{name} {problem}", _place(container, name), value, help_)
+                yield Finding(f"{name} {problem}", _path(container, name), value, help_)
         if "nvidia.com/gpumem" in names and "nvidia.com/gpumem-percentage" in names:
-            path = _place(container, "nvidia.com/gpumem-percentage")
+            path = _path(container, "nvidia.com/gpumem-percentage")
             yield Finding("gpumem-percentage is ignored where gpumem is given", path, "", f"remove {path}")
 
 
@@ -214,10 +216,10 @@ def share_beyond_card(job: Job, context: Context) -> Iterator[Finding]:
             memory = context.card("memory")
             if memory is None:
                 raise FactMissing("cluster.facts.card.memory")
-            there = whole_number(memory) // 2**20
-            if int(value) > there:
-                said = f"gpumem {value} MiB exceeds a card of {there} MiB: the pod would stay pending"
-                yield Finding(said, _place(container, "nvidia.com/gpumem"), value, f'write "{there}" at most')
+            card_memory = whole_number(memory) // 2**20
+            if int(value) > card_memory:
+                headline = f"gpumem {value} MiB exceeds a card of {card_memory} MiB: the pod would stay pending"
+                yield Finding(headline, _path(container, "nvidia.com/gpumem"), value, f'write "{card_memory}" at most')
 
 
 @rule("FT406", "share-without-a-count", on=LINT)
@@ -233,11 +235,11 @@ def share_without_count(job: Job) -> Iterator[Finding]:
         names = accelerators(container)
         parts = [name for name in PARTS if name in names]
         if parts and not {"nvidia.com/gpualloc", "nvidia.com/gpu"} & names.keys():
-            said = f"{parts[0]} without nvidia.com/gpualloc leaves the number of cards to the platform"
+            headline = f"{parts[0]} without nvidia.com/gpualloc leaves the number of cards to the platform"
             help_ = 'add nvidia.com/gpualloc: "1"'
-            yield Finding(said, _place(container, parts[0]), parts[0], help_, Severity.WARNING)
+            yield Finding(headline, _path(container, parts[0]), parts[0], help_, Severity.WARNING)
         if "volcano.sh/vgpu-memory" in names and "volcano.sh/vgpu-number" not in names:
-            path = _place(container, "volcano.sh/vgpu-memory")
+            path = _path(container, "volcano.sh/vgpu-memory")
             yield Finding("deviceshare needs volcano.sh/vgpu-number", path, "", 'add volcano.sh/vgpu-number: "1"')
 
 
@@ -255,24 +257,24 @@ def loose_share(job: Job) -> Iterator[Finding]:
     for container in job.containers:
         names = accelerators(container)
         if "nvidia.com/gpualloc" in names:
-            yield from _unstated(container, names.keys())
+            yield from _missing_shares(container, names.keys())
         memory, cores = _amount(container, "nvidia.com/gpumem"), _amount(container, "nvidia.com/gpucores")
         if memory and _BARE.fullmatch(memory) and int(memory) < _SMALLEST_SHARE:
-            said = f"gpumem {memory} MiB does not hold a CUDA context and a model"
-            yield Finding(said, _place(container, "nvidia.com/gpumem"), memory, f"write {_SMALLEST_SHARE} or more")
+            headline = f"gpumem {memory} MiB does not hold a CUDA context and a model"
+            yield Finding(headline, _path(container, "nvidia.com/gpumem"), memory, f"write {_SMALLEST_SHARE} or more")
         if cores == "100":
-            path = _place(container, "nvidia.com/gpucores")
+            path = _path(container, "nvidia.com/gpucores")
             help_ = "ask for a whole card: nvidia.com/gpu"
             yield Finding("gpucores 100 makes the card exclusive", path, cores, help_, Severity.NOTE)
 
 
-def _unstated(container: Container, names: Collection[str]) -> Iterator[Finding]:
-    path = _place(container, "nvidia.com/gpualloc")
+def _missing_shares(container: Container, names: Collection[str]) -> Iterator[Finding]:
+    path = _path(container, "nvidia.com/gpualloc")
     if not {"nvidia.com/gpumem", "nvidia.com/gpumem-percentage"} & set(names):
         yield Finding("without gpumem the pod takes all memory of each card", path, "", "add nvidia.com/gpumem")
     if "nvidia.com/gpucores" not in names:
-        said = "without gpucores the platform's default decides how much of each card computes"
-        yield Finding(said, path, "", "add nvidia.com/gpucores")
+        headline = "without gpucores the platform's default decides how much of each card computes"
+        yield Finding(headline, path, "", "add nvidia.com/gpucores")
 
 
 @rule("FT409", "collectives-on-shared-cards", Severity.WARNING, on=LINT, twins=("FT259",))
@@ -288,14 +290,14 @@ def collectives_on_shares(job: Job, context: Context) -> Iterator[Finding]:
     for task in job.tasks:
         world = card_count(task.pod) * pod_count(job)
         if shares_cards(task.pod) and world > 1:
-            old = _is_old(context.facts.hami_version)
-            said = f"{world} slices of shared cards train together; "
-            said += twins.NCCL_FAILS_ON_SHARES if old else "NCCL is fragile on them"
+            fails = _is_before_fix(context.facts.hami_version)
+            headline = f"{world} slices of shared cards train together; "
+            headline += twins.NCCL_FAILS_ON_SHARES if fails else "NCCL is fragile on them"
             path = f"{task.pod.spec_path}.containers"
-            yield Finding(said, path, world, "use whole cards", Severity.ERROR if old else None)
+            yield Finding(headline, path, world, "use whole cards", Severity.ERROR if fails else None)
 
 
-def _is_old(version: str | None) -> bool:
+def _is_before_fix(version: str | None) -> bool:
     numbers = re.match(r"v?(\d+)\.(\d+)(?:\.(\d+))?", version or "")
     return bool(numbers) and tuple(int(n or 0) for n in numbers.groups()) < _HAMI_FIXED if numbers else False
 
@@ -311,18 +313,20 @@ def unseen_by_hami(job: Job, context: Context) -> Iterator[Finding]:
     Write: `cluster.facts.vgpu_on_volcano=true` where it does; `volcano.sh/vgpu-memory` or whole cards elsewhere.
     """
     for task in job.tasks:
-        own = text(task.pod.spec.get("schedulerName"))
-        scheduler = own or text(job.spec.get("schedulerName")) or "volcano"
+        pod_scheduler = text(task.pod.spec.get("schedulerName"))
+        scheduler = pod_scheduler or text(job.spec.get("schedulerName")) or "volcano"
         names = {name for c in task.pod.main_containers for name in accelerators(c)}
-        joined = context.facts.vgpu_on_volcano
-        if names & set(SHARES) and scheduler not in _STOCK and not joined:
-            path = f"{task.pod.spec_path}.schedulerName" if own else "spec.schedulerName"
-            if joined is False:
-                said = f"HAMi ignores pods of the scheduler {scheduler}: the shares are never placed"
-                yield Finding(said, path, scheduler, "use whole cards or volcano.sh/vgpu-memory", Severity.ERROR)
+        works = context.facts.vgpu_on_volcano
+        if names & set(SHARES) and scheduler not in _STOCK and not works:
+            path = f"{task.pod.spec_path}.schedulerName" if pod_scheduler else "spec.schedulerName"
+            if works is False:
+                headline = f"HAMi ignores pods of the scheduler {scheduler}: the shares are never placed"
+                yield Finding(headline, path, scheduler, "use whole cards or volcano.sh/vgpu-memory", Severity.ERROR)
             else:
-                said = f"shared cards under the scheduler {scheduler} are unverified on this cluster"
-                yield Finding(said, path, scheduler, "run one such pod, then set cluster.facts.vgpu_on_volcano=true")
+                headline = f"shared cards under the scheduler {scheduler} are unverified on this cluster"
+                yield Finding(
+                    headline, path, scheduler, "run one such pod, then set cluster.facts.vgpu_on_volcano=true"
+                )
 
 
 @rule("FT433", "refused-by-hami", denied=True, on=LINT)
@@ -342,13 +346,13 @@ def refused_by_hami(job: Job) -> Iterator[Finding]:
         if not (names & set(SHARES) or (names and scheduler == _HAMI)):
             continue
         if text(pod.spec.get("nodeName")):
-            said = "HAMi denies pods that nodeName binds"
-            yield Finding(said, f"{pod.spec_path}.nodeName", pod.spec["nodeName"], "use nodeSelector")
+            headline = "HAMi denies pods that nodeName binds"
+            yield Finding(headline, f"{pod.spec_path}.nodeName", pod.spec["nodeName"], "use nodeSelector")
         for container in pod.containers:
             if mapping(container.body.get("securityContext")).get("privileged") is True:
                 path = f"{container.path}.securityContext.privileged"
-                said = "HAMi denies privileged containers in pods with its cards"
-                yield Finding(said, path, "true", f"remove {path}")
+                headline = "HAMi denies privileged containers in pods with its cards"
+                yield Finding(headline, path, "true", f"remove {path}")
 
 
 @rule("FT434", "variable-of-the-device-plugin", on=LINT)
@@ -362,34 +366,34 @@ def plugins_variable(job: Job, context: Context) -> Iterator[Finding]:
     Write: nothing; the plugin does.
     """
     for pod in job.pods:
-        npu = "Ascend" in vendors_of(pod) and not _for_mindcluster(job, pod, context)
+        npu = "Ascend" in vendors_of(pod) and not _is_for_mindcluster(job, pod, context)
         shared = shares_cards(pod)
         for container in pod.main_containers:
             variables = literal_variables(container)
             for name in variables:
-                if (shared and _OWNED.fullmatch(name)) or (npu and name == "ASCEND_VISIBLE_DEVICES"):
-                    said = f"{name} overrides what the device plugin sets"
-                    yield Finding(said, f"{variables[name][1]}.name", name, "remove it")
+                if (shared and _SET_BY_PLUGIN.fullmatch(name)) or (npu and name == "ASCEND_VISIBLE_DEVICES"):
+                    headline = f"{name} overrides what the device plugin sets"
+                    yield Finding(headline, f"{variables[name][1]}.name", name, "remove it")
 
 
-def _for_mindcluster(job: Job, pod: Pod, context: Context) -> bool:
-    """Whether MindCluster's plugin schedules the pod; where nobody says, by the labels that only it reads."""
+def _is_for_mindcluster(job: Job, pod: Pod, context: Context) -> bool:
+    """Return whether MindCluster's plugin schedules the pod; without that fact, whether it has labels for it."""
     if context.facts.mindcluster_plugin is not None:
         return context.facts.mindcluster_plugin
     metadata = mapping(job.manifest.get("metadata"))
-    told = {
+    notes = {
         **mapping(metadata.get("labels")),
         **mapping(metadata.get("annotations")),
         **mapping(pod.spec.get("nodeSelector")),
     }
-    return bool({"ring-controller.atlas", "huawei.com/schedule_policy", "accelerator-type"} & told.keys())
+    return bool({"ring-controller.atlas", "huawei.com/schedule_policy", "accelerator-type"} & notes.keys())
 
 
 @rule("FT435", "left-over-setting", Severity.WARNING, on=LINT)
 def left_over(job: Job) -> Iterator[Finding]:
     """A setting for diagnosis is left on.
 
-    CUDA_DISABLE_CONTROL lets a pod take what its neighbours on a shared card were promised. NCCL's TRACE writes a
+    CUDA_DISABLE_CONTROL lets a pod exceed its share of a card, at its neighbours' expense. NCCL's TRACE writes a
     line for every operation; without peer-to-peer and shared memory whole cards talk through the network.
 
     Refused: `{name: CUDA_DISABLE_CONTROL, value: "true"}`, `{name: NCCL_P2P_DISABLE, value: "1"}`.
@@ -399,10 +403,10 @@ def left_over(job: Job) -> Iterator[Finding]:
         shared = shares_cards(pod)
         for container in pod.containers:
             variables = literal_variables(container)
-            for name in (each for each in variables if each in _DIAGNOSTIC):
+            for name in (variable for variable in variables if variable in _DIAGNOSTIC_VARIABLES):
                 value, path = variables[name]
                 unlimited = name == "CUDA_DISABLE_CONTROL" and value.lower() == "true"
-                slow = name in {"NCCL_P2P_DISABLE", "NCCL_SHM_DISABLE"} and value in _ON and not shared
+                slow = name in {"NCCL_P2P_DISABLE", "NCCL_SHM_DISABLE"} and value in _TRUE and not shared
                 if unlimited or slow or (name == "NCCL_DEBUG" and value == "TRACE"):
                     effect = "unlimits a shared card" if unlimited else "is for diagnosis, not for training"
                     yield Finding(f"{name}={value} {effect}", f"{path}.value", value, f"remove {path}")
@@ -420,17 +424,17 @@ def several_slices(job: Job, context: Context) -> Iterator[Finding]:
     """
     for container in job.containers:
         for name, (_, value) in accelerators(container).items():
-            path = _place(container, name)
+            path = _path(container, name)
             if name == "nvidia.com/gpu.shared" and whole_number(value) > 1:
-                said = "more than one time slice gives no more compute and may be refused"
-                yield Finding(said, path, value, 'write "1"', Severity.ERROR)
+                headline = "more than one time slice gives no more compute and may be refused"
+                yield Finding(headline, path, value, 'write "1"', Severity.ERROR)
             if name.startswith("nvidia.com/mig-") and whole_number(value) * pod_count(job) > 1:
-                said = "MIG slices share no peer memory: collectives between them are slow or fail"
-                yield Finding(said, path, value, "use one larger slice")
-            known = context.facts.mig_profiles
-            if name.startswith("nvidia.com/mig-") and known is not None and name[15:] not in known:
-                said = f"the cards have no MIG profile {name[15:]}"
-                yield Finding(said, path, name, f"use one of {', '.join(known)}", Severity.ERROR)
+                headline = "MIG slices share no peer memory: collectives between them are slow or fail"
+                yield Finding(headline, path, value, "use one larger slice")
+            profiles = context.facts.mig_profiles
+            if name.startswith("nvidia.com/mig-") and profiles is not None and name[15:] not in profiles:
+                headline = f"the cards have no MIG profile {name[15:]}"
+                yield Finding(headline, path, name, f"use one of {', '.join(profiles)}", Severity.ERROR)
 
 
 @rule("FT438", "rdma-without-memlock", Severity.WARNING, on=LINT)
@@ -467,10 +471,10 @@ def over_sockets(job: Job) -> Iterator[Finding]:
             continue
         main = task.pod.main_containers[0]
         limits = mapping(mapping(main.body.get("resources")).get("limits"))
-        quiet = {"NCCL_IB_DISABLE", "NCCL_SOCKET_IFNAME"} & literal_variables(main).keys()
-        if not quiet and not any(name.startswith("rdma/") for name in limits):
-            said = "no RDMA device is asked for: NCCL uses sockets on an interface of its choice"
-            yield Finding(said, f"{main.path}.env", "", "set NCCL_SOCKET_IFNAME")
+        chosen = {"NCCL_IB_DISABLE", "NCCL_SOCKET_IFNAME"} & literal_variables(main).keys()
+        if not chosen and not any(name.startswith("rdma/") for name in limits):
+            headline = "no RDMA device is asked for: NCCL uses sockets on an interface of its choice"
+            yield Finding(headline, f"{main.path}.env", "", "set NCCL_SOCKET_IFNAME")
 
 
 @rule("FT444", "unusable-master-port", on=LINT)
@@ -495,13 +499,13 @@ def unequal_ranks(job: Job) -> Iterator[Finding]:
     Refused: `master` with 8 cards beside `worker` with 4.
     Write: the same accelerators in every task.
     """
-    trained = [(task, _accelerators(task)) for task in job.tasks]
-    first = next(((task, has) for task, has in trained if has), None)
-    for task, has in trained:
-        if first and has and has != first[1]:
-            said = f"{task.name!r} has other cards than {first[0].name!r}: the slowest rank decides"
-            yield Finding(said, f"{task.pod.spec_path}.containers", "", "give every rank the same")
+    amounts_of = [(task, _amounts(task)) for task in job.tasks]
+    first = next(((task, amounts) for task, amounts in amounts_of if amounts), None)
+    for task, amounts in amounts_of:
+        if first and amounts and amounts != first[1]:
+            headline = f"{task.name!r} has other cards than {first[0].name!r}: the slowest rank decides"
+            yield Finding(headline, f"{task.pod.spec_path}.containers", "", "give every rank the same")
 
 
-def _accelerators(task: Task) -> list[tuple[str, str]]:
+def _amounts(task: Task) -> list[tuple[str, str]]:
     return sorted((name, str(v)) for c in task.pod.main_containers for name, (_, v) in accelerators(c).items())

@@ -1,4 +1,4 @@
-"""What reconcilers make of a job: names, hooks, replacement, expiry, substitution.
+"""Rules over what reconcilers do with a job: names, expiry and substitution.
 
 Sources: argo-cd's sync code (hooks, sync options, prune), kubectl's apply, Flux's kustomize-controller and its
 variable substitution (github.com/fluxcd/pkg/kustomize, envsubst).
@@ -18,17 +18,17 @@ from ftgen.validation.manifest import Job, mapping, optional_integer, strings, t
 
 _ARGO = "argocd.argoproj.io/"
 _FLUX = "kustomize.toolkit.fluxcd.io/"
-_SUBSTITUTED = re.compile(r"\$\{")
+_VARIABLE = re.compile(r"\$\{")
 
 
-def _notes(job: Job) -> dict[str, Any]:
-    """Labels and annotations of the job together: Flux reads both alike."""
+def _labels_and_annotations(job: Job) -> dict[str, Any]:
+    """Return labels and annotations of the job together: Flux reads both alike."""
     metadata = mapping(job.manifest.get("metadata"))
     return {**mapping(metadata.get("labels")), **mapping(metadata.get("annotations"))}
 
 
 def reconciled_by(notes: Mapping[str, Any]) -> str:
-    """Who reconciles the job, as its annotations say."""
+    """Return the reconciler that the job's labels and annotations name; empty where they name none."""
     keys = list(map(str, notes))
     if any(key.startswith(_ARGO) for key in keys):
         return "Argo CD"
@@ -46,10 +46,10 @@ def generated_name(job: Job) -> Iterator[Finding]:
     """
     metadata = mapping(job.manifest.get("metadata"))
     if text(metadata.get("generateName")) and not text(metadata.get("name")):
-        who = reconciled_by(_notes(job))
-        said = f"{who or 'kubectl apply'} cannot apply a generated name"
-        severity = Severity.ERROR if who else None
-        yield Finding(said, "metadata.generateName", metadata["generateName"], "set metadata.name", severity)
+        reconciler = reconciled_by(_labels_and_annotations(job))
+        headline = f"{reconciler or 'kubectl apply'} cannot apply a generated name"
+        severity = Severity.ERROR if reconciler else None
+        yield Finding(headline, "metadata.generateName", metadata["generateName"], "set metadata.name", severity)
 
 
 @rule("FT480", "costly-expiry", Severity.WARNING, on=LINT, twins=("FT258",))
@@ -62,16 +62,16 @@ def expiry(job: Job) -> Iterator[Finding]:
     Refused: `ttlSecondsAfterFinished: 3600` with `spec.volumes[0].volumeClaim`, or with a reconciler's annotations.
     Write: `volumeClaimName`; no expiry under a reconciler.
     """
-    notes, ttl = _notes(job), optional_integer(job.spec.get("ttlSecondsAfterFinished"))
+    notes, ttl = _labels_and_annotations(job), optional_integer(job.spec.get("ttlSecondsAfterFinished"))
     if ttl is None:
         return
     for i, volume in job.volumes:
         if isinstance(volume.get("volumeClaim"), dict):
             help_ = "name a claim that stays"
             yield Finding("the job's expiry deletes this claim too", f"spec.volumes[{i}].volumeClaim", "", help_)
-    if (who := reconciled_by(notes)) and notes.get(f"{_ARGO}hook") != "Skip":
-        said = f"{who} runs the job again once Volcano has deleted it after {ttl} s"
-        yield Finding(said, "spec.ttlSecondsAfterFinished", ttl, "remove it")
+    if (reconciler := reconciled_by(notes)) and notes.get(f"{_ARGO}hook") != "Skip":
+        headline = f"{reconciler} runs the job again once Volcano has deleted it after {ttl} s"
+        yield Finding(headline, "spec.ttlSecondsAfterFinished", ttl, "remove it")
 
 
 @rule("FT498", "substituted-script", Severity.WARNING, on=LINT)
@@ -84,13 +84,16 @@ def substituted(job: Job) -> Iterator[Finding]:
     Refused: `${…}` in a job with Flux's annotations, without `kustomize.toolkit.fluxcd.io/substitute: disabled`.
     Write: that annotation.
     """
-    notes = _notes(job)
+    notes = _labels_and_annotations(job)
     if reconciled_by(notes) != "Flux" or notes.get(f"{_FLUX}substitute") == "disabled":
         return
     for container in job.containers:
         for key in ("command", "args"):
             for i, word in enumerate(strings(container.body.get(key))):
-                if has_match(_SUBSTITUTED, word):
-                    said, help_ = "Flux may replace ${...} in this script", f"annotate it {_FLUX}substitute: disabled"
-                    yield Finding(said, f"{container.path}.{key}[{i}]", "", help_)
+                if has_match(_VARIABLE, word):
+                    headline, help_ = (
+                        "Flux may replace ${...} in this script",
+                        f"annotate it {_FLUX}substitute: disabled",
+                    )
+                    yield Finding(headline, f"{container.path}.{key}[{i}]", "", help_)
                     return

@@ -1,6 +1,6 @@
-"""Accelerators by the names of their resources: whose they are, which count cards and which cut them.
+"""Resource names of accelerators: their vendors, and which of them count cards or shares of cards.
 
-Names are those of the vendors' device plugins, of HAMi and of Volcano's deviceshare.
+The names are those of the vendors' device plugins, of HAMi and of Volcano's deviceshare.
 """
 
 from __future__ import annotations
@@ -41,57 +41,57 @@ _CARDS = re.compile(
     r"|enflame\.com/(drs-)?gcu|habana\.ai/gaudi|kunlunxin\.com/v?xpu|birentech\.com/gpu|vastaitech\.com/va"
     r"|aws\.amazon\.com/neuron(core)?"
 )
-# The device plugin that serves a name; names of two of them exclude each other on one node.
+# Device plugins by the names they serve; names of two plugins exclude each other on one node.
 _PLUGINS = (
     (re.compile(r"nvidia\.com/gpu(alloc|cores|mem|mem-percentage)"), "HAMi"),
     (re.compile(r"nvidia\.com/(gpu|gpu\.shared|mig-.+)"), "NVIDIA's device plugin"),
     (re.compile(r"volcano\.sh/v?gpu-.+"), "Volcano's deviceshare"),
     (re.compile(r"tencent\.com/vcuda-.+"), "gpu-manager"),
 )
-# HAMi's keys. Upstream counts cards as nvidia.com/gpu, so that name alone says nothing.
+# HAMi's names. Upstream HAMi counts cards as nvidia.com/gpu, so that this name alone shows no plugin.
 SHARES = ("nvidia.com/gpualloc", "nvidia.com/gpucores", "nvidia.com/gpumem", "nvidia.com/gpumem-percentage")
 PARTS = SHARES[1:]
 
 
 @lru_cache(maxsize=1024)
 def vendor_of(name: str) -> str:
-    """Whose accelerator a resource belongs to; empty where it is no accelerator's."""
+    """Return the vendor of an accelerator resource; empty for other resources."""
     return _VENDORS.get(name.partition("/")[0], "") if is_extended(name) else ""
 
 
 @lru_cache(maxsize=1024)
 def counts_cards(name: str) -> bool:
-    """Whether a resource counts cards, or slices that each look like one."""
+    """Return whether a resource counts cards, or slices that each look like a card."""
     return bool(_CARDS.fullmatch(name))
 
 
 @lru_cache(maxsize=1024)
 def device_plugin(name: str) -> str:
-    """The NVIDIA device plugin that serves a name; empty for others."""
+    """Return the device plugin that serves a resource of NVIDIA cards; empty for other resources."""
     return next((plugin for pattern, plugin in _PLUGINS if pattern.fullmatch(name)), "")
 
 
 @lru_cache(maxsize=64)
 def accelerators(container: Container) -> Mapping[str, tuple[str, object]]:
-    """The accelerator resources of a container: name to its field (`limits`, else `requests`) and amount."""
+    """Return the accelerator resources of a container: name to its field (`limits`, else `requests`) and amount."""
     resources = mapping(container.body.get("resources"))
-    found: dict[str, tuple[str, object]] = {}
+    amounts: dict[str, tuple[str, object]] = {}
     for field in ("requests", "limits"):
         for name, value in mapping(resources.get(field)).items():
             if vendor_of(name):
-                found[name] = (field, value)
-    return found
+                amounts[name] = (field, value)
+    return amounts
 
 
 def whole_number(value: object) -> int:
-    """An amount as a whole number, 0 where it is none."""
+    """Return a quantity as a whole number, cut off; 0 where it is no quantity."""
     parsed = amount(value)
     return int(parsed) if parsed is not None else 0
 
 
 @lru_cache(maxsize=64)
 def card_count(pod: Pod) -> int:
-    """How many cards a pod asks for."""
+    """Return the number of cards that the main containers of a pod ask for."""
     return sum(
         whole_number(value)
         for c in pod.main_containers
@@ -102,11 +102,11 @@ def card_count(pod: Pod) -> int:
 
 @lru_cache(maxsize=64)
 def vendors_of(pod: Pod) -> frozenset[str]:
-    """Whose accelerators a pod asks for."""
+    """Return the vendors whose accelerators a pod's main containers ask for."""
     return frozenset({vendor_of(name) for c in pod.main_containers for name in accelerators(c)})
 
 
 def shares_cards(pod: Pod) -> bool:
-    """Whether a pod asks for slices of NVIDIA cards."""
+    """Return whether a pod asks for shares of NVIDIA cards."""
     names = {name for c in pod.main_containers for name in accelerators(c)}
     return bool(names & set(SHARES)) or any(device_plugin(n) == "Volcano's deviceshare" for n in names)

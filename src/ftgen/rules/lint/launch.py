@@ -1,4 +1,4 @@
-"""How containers start their processes, and what becomes of a pod whose processes have ended.
+"""Rules over the processes that containers start, and over pods whose processes have ended.
 
 Sources: the pytorch plugin of Volcano (pkg/controllers/job/plugins/distributed-framework/pytorch: RANK and WORLD_SIZE
 count pods), torchrun's and accelerate's options, Kubernetes' default of restartPolicy, Volcano's job states (a job is
@@ -25,12 +25,12 @@ _PROCESSES = re.compile(
 )
 
 
-def _counted(code: str) -> tuple[Any, ...]:
-    """Return the numbers of processes that a script gives; most scripts give none, which costs less to see first."""
+def _process_counts(code: str) -> tuple[Any, ...]:
+    """Return the numbers of processes that a script gives; the test before the search is cheap and mostly fails."""
     return find_all(_PROCESSES, code) if "nproc" in code or "num_gpus" in code else ()
 
 
-_PLAIN = re.compile(r"(?:^|[\n;&|])[ \t]*(?:exec[ \t]+)?(?:/\S*/)?python[0-9.]*[ \t]+(?!-[mc]\b)[^\n]*\.py\b")
+_PLAIN_PYTHON = re.compile(r"(?:^|[\n;&|])[ \t]*(?:exec[ \t]+)?(?:/\S*/)?python[0-9.]*[ \t]+(?!-[mc]\b)[^\n]*\.py\b")
 _SPAWNS = re.compile(
     r"torchrun|torch\.distributed|accelerate|deepspeed|llamafactory|mpirun|mpiexec|horovodrun|\bray\b|swift"
     r"|spawn|nproc|num[-_](?:gpus|processes|workers|nodes)|gpus|devices|world[-_]?size|&[ \t]*$",
@@ -54,55 +54,57 @@ def unlike_cards(job: Job) -> Iterator[Finding]:
     Write: as many processes as cards: `torchrun --nnodes=$WORLD_SIZE --node_rank=$RANK --nproc_per_node=8`.
     """
     for container in (c for pod in job.pods for c in pod.main_containers):
-        yield from _lonely(job, container)
-        cards = _cards(container)
+        yield from _too_many_nodes(job, container)
+        cards = _card_count(container)
         if not cards:
             continue
-        started, path, value = _started(container)
-        if started > cards:
-            said = f"{started} processes for {cards} cards: the processes without a card end at once"
-            yield Finding(said, path, value, f"start {cards} processes, or ask for {started} cards", Severity.ERROR)
-        elif 0 < started < cards:
-            said = f"{started} processes for {cards} cards: {cards - started} cards lie idle"
-            yield Finding(said, path, value, f"start {cards} processes, or ask for {started} cards")
-        elif not started and cards > 1 and "pytorch" in job.plugins and _is_single(container):
-            said = f"one process for {cards} cards: the pytorch plugin counts pods and starts nothing"
+        processes, path, value = _processes(container)
+        if processes > cards:
+            headline = f"{processes} processes for {cards} cards: the processes without a card end at once"
+            yield Finding(
+                headline, path, value, f"start {cards} processes, or ask for {processes} cards", Severity.ERROR
+            )
+        elif 0 < processes < cards:
+            headline = f"{processes} processes for {cards} cards: {cards - processes} cards lie idle"
+            yield Finding(headline, path, value, f"start {cards} processes, or ask for {processes} cards")
+        elif not processes and cards > 1 and "pytorch" in job.plugins and _is_single(container):
+            headline = f"one process for {cards} cards: the pytorch plugin counts pods and starts nothing"
             help_ = f"start torchrun --nnodes=$WORLD_SIZE --node_rank=$RANK --nproc_per_node={cards}"
-            yield Finding(said, shell_text(container).path, cards, help_)
+            yield Finding(headline, shell_text(container).path, cards, help_)
 
 
-def _lonely(job: Job, container: Container) -> Iterator[Finding]:
-    """A launcher that waits for more nodes than the job has pods."""
-    script, there = shell_text(container), pod_count(job)
+def _too_many_nodes(job: Job, container: Container) -> Iterator[Finding]:
+    """Find a launcher that waits for more nodes than the job has pods."""
+    script, pods = shell_text(container), pod_count(job)
     for number in find_all(_NODES, script.code):
-        if int(number) > there:
-            said = f"the launcher waits for {number} nodes, and the job has {there} pods"
-            yield Finding(said, script.path, number, f"write {there}, or raise replicas", Severity.ERROR)
+        if int(number) > pods:
+            headline = f"the launcher waits for {number} nodes, and the job has {pods} pods"
+            yield Finding(headline, script.path, number, f"write {pods}, or raise replicas", Severity.ERROR)
 
 
 _NODES = re.compile(r"--nnodes[= \t]+['\"]?([0-9]{1,6})\b(?!:)")
 
 
-def _cards(container: Container) -> int:
+def _card_count(container: Container) -> int:
     return sum(whole_number(value) for name, (_, value) in accelerators(container).items() if counts_cards(name))
 
 
-def _started(container: Container) -> tuple[int, str, str]:
-    """How many processes a container starts on purpose, where that is said and what; 0 where nothing says it."""
+def _processes(container: Container) -> tuple[int, str, str]:
+    """Return the number of processes that a container sets, with its path and text; 0 where it sets none."""
     script = shell_text(container)
-    said = [int(number[:9]) for groups in _counted(script.code) for number in groups if number]
-    if said:
-        return max(said), script.path, str(max(said))
+    counts = [int(number[:9]) for groups in _process_counts(script.code) for number in groups if number]
+    if counts:
+        return max(counts), script.path, str(max(counts))
     value, path = literal_variables(container).get("NPROC_PER_NODE", ("", ""))
     number = int(value[:9]) if value.isascii() and value.isdigit() else 0
     return number, f"{path}.value", value
 
 
 def _is_single(container: Container) -> bool:
-    """Whether a container runs one program of Python, as far as the manifest says."""
+    """Return whether a container runs a single Python program, as far as the manifest shows."""
     script = shell_text(container)
     words = "\n".join((script.code, *literal_variables(container)))
-    return has_match(_PLAIN, script.code) and not has_match(_SPAWNS, words)
+    return has_match(_PLAIN_PYTHON, script.code) and not has_match(_SPAWNS, words)
 
 
 @rule("FT392", "restarted-when-done", Severity.WARNING, on=LINT)
@@ -118,24 +120,26 @@ def restarted_when_done(job: Job) -> Iterator[Finding]:
     """
     if _is_completed_by_another(job):
         return
-    for task, own in zip(job.tasks, list(policy_lists(job))[1:], strict=True) if pod_count(job) else ():
+    for task, task_policies in zip(job.tasks, list(policy_lists(job))[1:], strict=True) if pod_count(job) else ():
         scripts = [shell_text(c) for c in task.pod.main_containers]
-        given = text(task.pod.spec.get("restartPolicy"))
-        if given not in {"", "Always"} or not scripts or not all(s.known for s in scripts):
+        restart_policy = text(task.pod.spec.get("restartPolicy"))
+        if restart_policy not in {"", "Always"} or not scripts or not all(s.known for s in scripts):
             continue
-        awaited = any(_completes(policy) for _, policy in own)
+        awaited = any(_completes(policy) for _, policy in task_policies)
         trains = any(has_match(TRAINING_COMMAND, s.code) for s in scripts) and not any(
             has_match(_FOREVER, s.code) for s in scripts
         )
         ends = not any(has_match(_ENDLESS, s.code) for s in scripts)
-        if trains or awaited or (ends and not given and vendors_of(task.pod)):
-            said = f"the pods of {task.name!r} start again when they are done: restartPolicy is Always"
-            said += "" if given else " where nothing is said"
+        if trains or awaited or (ends and not restart_policy and vendors_of(task.pod)):
+            headline = f"the pods of {task.name!r} start again when they are done: restartPolicy is Always"
+            headline += "" if restart_policy else " where nothing is said"
             path = f"{task.pod.spec_path}.restartPolicy"
-            yield Finding(said, path, given, "set restartPolicy: Never", Severity.ERROR if trains else None)
+            yield Finding(
+                headline, path, restart_policy, "set restartPolicy: Never", Severity.ERROR if trains else None
+            )
 
 
-# What keeps a container up whatever else its script does.
+# Commands that keep a container up whatever else its script does.
 _FOREVER = re.compile(
     r"\bsleep[ \t]+(?:inf|[0-9]{4,}|[0-9.]+[hd])|\btail[ \t]+-[a-zA-Z]*[fF]\b|\bsshd[ \t]+-D"
     r"|\bwhile[ \t]+(?:true|:|\[?[ \t]*1)"
@@ -143,7 +147,7 @@ _FOREVER = re.compile(
 
 
 def _is_completed_by_another(job: Job) -> bool:
-    """Whether a policy ends the job when some task completes whose pods do end."""
+    """Return whether a policy ends the job when a task completes whose pods end."""
     lists = list(policy_lists(job))
     return (any(_completes(policy) for _, policy in lists[0]) and any(map(_ends, job.tasks))) or any(
         _ends(task) and any(_completes(policy) for _, policy in group)

@@ -1,4 +1,4 @@
-"""Security, placement and images of pods, against the facts of the cluster.
+"""Rules over the security, placement, images and size of pods, some by the facts of the cluster.
 
 Sources: Kubernetes' pod security standards (k8s.io/pod-security-admission policy/check_*.go), Volcano's job
 controller (pods are created after the job was accepted), etcd's and kubectl's size limits.
@@ -40,8 +40,8 @@ def pod_security(job: Job, context: Context) -> Iterator[Finding]:
         level = context.security_level()
         if level == "privileged":
             return
-        for path, what in violations(pod, level):
-            yield Finding(f"{what} violates {level}: the job is accepted and its pods are refused", path, what)
+        for path, phrase in violations(pod, level):
+            yield Finding(f"{phrase} violates {level}: the job is accepted and its pods are refused", path, phrase)
 
 
 @rule("FT487", "root-by-default", Severity.NOTE, on=LINT)
@@ -52,11 +52,13 @@ def root_by_default(job: Job, context: Context) -> Iterator[Finding]:
     Write: `securityContext: {runAsNonRoot: true, runAsUser: 1000, fsGroup: 1000}` where the image allows it.
     """
     for pod in job.pods if context.pod_security in {"", "privileged"} else ():
-        whole = mapping(pod.spec.get("securityContext"))
-        open_ = [c for c in pod.containers if not _has_user({**whole, **mapping(c.body.get("securityContext"))})]
-        if open_:
-            said = "the image decides which user runs, mostly root"
-            yield Finding(said, f"{pod.spec_path}.securityContext", "", "set runAsUser and runAsNonRoot")
+        pod_context = mapping(pod.spec.get("securityContext"))
+        without_user = [
+            c for c in pod.containers if not _has_user({**pod_context, **mapping(c.body.get("securityContext"))})
+        ]
+        if without_user:
+            headline = "the image decides which user runs, mostly root"
+            yield Finding(headline, f"{pod.spec_path}.securityContext", "", "set runAsUser and runAsNonRoot")
 
 
 def _has_user(context: dict[str, Any]) -> bool:
@@ -77,8 +79,8 @@ def fresh_volume(job: Job) -> Iterator[Finding]:
         fresh = inline or any(isinstance(v.get("ephemeral"), dict) for _, v in pod.volumes)
         context = mapping(pod.spec.get("securityContext"))
         if fresh and context.get("runAsNonRoot") is True and context.get("fsGroup") is None:
-            said = "the new volume belongs to root, and the pod does not run as root"
-            yield Finding(said, f"{pod.spec_path}.securityContext.fsGroup", "", "set fsGroup")
+            headline = "the new volume belongs to root, and the pod does not run as root"
+            yield Finding(headline, f"{pod.spec_path}.securityContext.fsGroup", "", "set fsGroup")
 
 
 @rule("FT390", "unpullable-image", on=LINT)
@@ -93,8 +95,8 @@ def unpullable_image(job: Job) -> Iterator[Finding]:
     for container in job.containers:
         image = text(container.body.get("image"))
         if image and not kube.is_image_reference(image):
-            said = f"{image!r} is no image's name: no registry can be asked for it"
-            yield Finding(said, f"{container.path}.image", image, "write registry/path:tag, the path in lower case")
+            headline = f"{image!r} is no image's name: no registry can be asked for it"
+            yield Finding(headline, f"{container.path}.image", image, "write registry/path:tag, the path in lower case")
 
 
 @rule("FT489", "unpinned-image", Severity.WARNING, on=LINT)
@@ -110,8 +112,8 @@ def unpinned_image(job: Job) -> Iterator[Finding]:
         image = text(container.body.get("image"))
         tag = image.rpartition("/")[2].partition(":")[2]
         if kube.is_image_reference(image) and "@" not in image and tag in {"", "latest"}:
-            said = f"the image {image} is not pinned"
-            yield Finding(said, f"{container.path}.image", image, "write a release's tag or a digest")
+            headline = f"the image {image} is not pinned"
+            yield Finding(headline, f"{container.path}.image", image, "write a release's tag or a digest")
 
 
 @rule("FT490", "odd-quantity", on=LINT)
@@ -128,12 +130,12 @@ def odd_quantity(job: Job) -> Iterator[Finding]:
         for field, name, value in _quantities(container):
             path = child(f"{container.path}.resources.{field}", name)
             if name in {"memory", "ephemeral-storage"} and _MILLIBYTES.fullmatch(value):
-                said = f"{value} of {name} are thousandths of a byte"
-                yield Finding(said, path, value, f"write {value}i".replace("mi", "Mi"))
+                headline = f"{value} of {name} are thousandths of a byte"
+                yield Finding(headline, path, value, f"write {value}i".replace("mi", "Mi"))
             elif ("/" in name and value.isdigit()) or amount(value) is None:
                 continue
-            elif (right := kube.canonical_quantity(value)) != value:
-                yield Finding(f"{value} is {right}", path, value, f'write "{right}"', Severity.NOTE)
+            elif (canonical := kube.canonical_quantity(value)) != value:
+                yield Finding(f"{value} is {canonical}", path, value, f'write "{canonical}"', Severity.NOTE)
 
 
 def _quantities(container: Container) -> Iterator[tuple[str, str, str]]:
@@ -157,11 +159,11 @@ def short_grace(job: Job) -> Iterator[Finding]:
     labels = mapping(mapping(job.manifest.get("metadata")).get("labels"))
     graceful = text(labels.get("fault-scheduling")) == "grace"
     for pod in job.pods if any(vendors_of(p) for p in job.pods) else ():
-        given = optional_integer(pod.spec.get("terminationGracePeriodSeconds"))
-        seconds, path = 30 if given is None else given, f"{pod.spec_path}.terminationGracePeriodSeconds"
-        if graceful and (given is None or not 0 < given < _LONGEST_GRACE):
-            said = f"fault-scheduling: grace needs a grace period below {_LONGEST_GRACE} seconds"
-            yield Finding(said, path, seconds, "write 360", Severity.WARNING)
+        stated = optional_integer(pod.spec.get("terminationGracePeriodSeconds"))
+        seconds, path = 30 if stated is None else stated, f"{pod.spec_path}.terminationGracePeriodSeconds"
+        if graceful and (stated is None or not 0 < stated < _LONGEST_GRACE):
+            headline = f"fault-scheduling: grace needs a grace period below {_LONGEST_GRACE} seconds"
+            yield Finding(headline, path, seconds, "write 360", Severity.WARNING)
         elif seconds < _LEAST_GRACE:
             yield Finding(f"{seconds} s to save the state of a training", path, seconds, "write 60 or more")
 
@@ -178,9 +180,9 @@ def unknown_runtime(job: Job, context: Context) -> Iterator[Finding]:
     for pod in job.pods:
         name = text(pod.spec.get("runtimeClassName"))
         if name and name not in context.fact("runtime_classes"):
-            said = f"there is no runtime class {name}: the pods would be refused"
+            headline = f"there is no runtime class {name}: the pods would be refused"
             known = ", ".join(context.fact("runtime_classes")) or "none"
-            yield Finding(said, f"{pod.spec_path}.runtimeClassName", name, f"the cluster has {known}")
+            yield Finding(headline, f"{pod.spec_path}.runtimeClassName", name, f"the cluster has {known}")
 
 
 @rule("FT493", "untolerated-taint", Severity.WARNING, on=LINT)
@@ -197,8 +199,8 @@ def untolerated(job: Job, context: Context) -> Iterator[Finding]:
         for taint in context.fact("taints"):
             everything = any(t.get("operator") == "Exists" and not t.get("key") for t in tolerated)
             if not everything and all(t.get("key") != taint for t in tolerated):
-                said = f"pods cannot be placed on nodes with the taint {taint}"
-                yield Finding(said, f"{pod.spec_path}.tolerations", taint, f"tolerate {taint}")
+                headline = f"pods cannot be placed on nodes with the taint {taint}"
+                yield Finding(headline, f"{pod.spec_path}.tolerations", taint, f"tolerate {taint}")
 
 
 @rule("FT494", "unopened-registry", Severity.WARNING, on=LINT)
@@ -213,9 +215,9 @@ def unopened_registry(job: Job, context: Context) -> Iterator[Finding]:
         account = text(pod.spec.get("serviceAccountName"))
         if private and not entries(pod.spec.get("imagePullSecrets")) and account in {"", "default"}:
             host = private[0].body["image"].partition("/")[0]
-            said = f"the pod brings no credentials for {host}"
+            headline = f"the pod brings no credentials for {host}"
             help_ = "name imagePullSecrets, or set cluster.facts.node_pull_credentials=true"
-            yield Finding(said, f"{pod.spec_path}.imagePullSecrets", host, help_)
+            yield Finding(headline, f"{pod.spec_path}.imagePullSecrets", host, help_)
 
 
 def _is_private(image: str) -> bool:
@@ -232,17 +234,17 @@ def large_manifest(job: Job) -> Iterator[Finding]:
     Refused: 300 KiB of scripts and settings.
     Write: a ConfigMap for what is large, or server-side apply.
     """
-    if _texts(job) < _LARGE // 2:
+    if _text_size(job) < _LARGE // 2:
         return
     size = len(json.dumps(job.manifest, separators=(",", ":"), default=str))
     if size > _LARGE:
-        said = f"the manifest has {size // 1024} KiB; "
-        said += "etcd refuses it" if size > _TOO_LARGE else "client-side apply takes 256"
+        headline = f"the manifest has {size // 1024} KiB; "
+        headline += "etcd refuses it" if size > _TOO_LARGE else "client-side apply takes 256"
         severity = Severity.ERROR if size > _TOO_LARGE else None
-        yield Finding(said, "", size, "put what is large into a ConfigMap", severity)
+        yield Finding(headline, "", size, "put what is large into a ConfigMap", severity)
 
 
-def _texts(job: Job) -> int:
-    """Characters of scripts and variables, which are all that can be large."""
+def _text_size(job: Job) -> int:
+    """Return the number of characters of scripts and variables; nothing else in a manifest can be large."""
     words = [word for c in job.containers for key in ("command", "args") for word in strings(c.body.get(key))]
     return sum(map(len, words)) + sum(len(text(v.get("value"))) for c in job.containers for _, v in c.env)

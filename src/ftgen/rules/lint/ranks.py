@@ -1,4 +1,4 @@
-"""What the pods of a distributed training need of each other, and of the job around them."""
+"""Rules over the pods of a distributed training: gang, host names, placement, job volumes and queues."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ def partial_gang(job: Job) -> Iterator[Finding]:
     Write: `minAvailable: 2`.
     """
     total = pod_count(job)
-    wanted = integer(job.spec.get("minAvailable"))
+    least = integer(job.spec.get("minAvailable"))
     waiting = any(strings(mapping(task.body.get("dependsOn")).get("name")) for task in job.tasks)
-    if 0 < wanted < total and not waiting:
-        said = f"a partial gang: {wanted} of {total} pods may start alone"
+    if 0 < least < total and not waiting:
+        headline = f"a partial gang: {least} of {total} pods may start alone"
         severity = None if any(map(vendors_of, job.pods)) else Severity.NOTE
-        yield Finding(said, "spec.minAvailable", wanted, f"set spec.minAvailable to {total}", severity)
+        yield Finding(headline, "spec.minAvailable", least, f"set spec.minAvailable to {total}", severity)
 
 
 @rule("FT456", "ranks-without-names", on=LINT)
@@ -62,41 +62,43 @@ def ranks_without_names(job: Job) -> Iterator[Finding]:
     """
     if pod_count(job) < 2:  # noqa: PLR2004 - more than one
         return
-    there = {*job.plugins, *(("svc",) if _FRAMEWORKS & job.plugins.keys() else ())}
+    plugins = {*job.plugins, *(("svc",) if _FRAMEWORKS & job.plugins.keys() else ())}
     missing = [
-        name for name, made in _MADE.items() if name not in there and any(_reads(made, c) for c in job.containers)
+        name
+        for name, pattern in _PLUGIN_MAKES.items()
+        if name not in plugins and any(_reads(pattern, c) for c in job.containers)
     ]
     severity = None
-    if not missing and not {"svc", *_FRAMEWORKS} & there and _is_nameless(job):
+    if not missing and not {"svc", *_FRAMEWORKS} & plugins and _is_nameless(job):
         missing, severity = ["svc"], Severity.WARNING
     if missing:
-        said = f"{pod_count(job)} pods cannot find each other without the plugin {' and '.join(missing)}"
+        headline = f"{pod_count(job)} pods cannot find each other without the plugin {' and '.join(missing)}"
         help_ = f"add {', '.join(f'{name}: []' for name in missing)} to spec.plugins"
-        yield Finding(said, "spec.plugins", "", help_, severity)
+        yield Finding(headline, "spec.plugins", "", help_, severity)
 
 
-_MADE = {
+_PLUGIN_MAKES = {
     "env": re.compile(r"\bV[CK]_TASK_INDEX\b"),
     "svc": re.compile(r"\bVC_[A-Z0-9_]+?_(?:HOSTS|NUM)\b|/etc/volcano\b"),
 }
-# A script that names its peers itself, or whose image does, needs no plugin.
+# A script that names its peers itself needs no plugin.
 _PEERS = re.compile(r"master|rdzv|hostfile|rank|nnodes|peer", re.IGNORECASE)
 
 
-def _reads(made: re.Pattern[str], container: Container) -> bool:
-    """Whether a container reads what a plugin makes, and does not set it itself."""
+def _reads(pattern: re.Pattern[str], container: Container) -> bool:
+    """Return whether a container reads variables or files of a plugin, and does not set them itself."""
     values = [text(variable.get("value")) for _, variable in container.env]
-    own = {text(variable.get("name")) for _, variable in container.env}
-    read = find_all_in_texts(made, (shell_text(container).raw, *values))
-    return any(name not in own for name in read)
+    set_here = {text(variable.get("name")) for _, variable in container.env}
+    names = find_all_in_texts(pattern, (shell_text(container).raw, *values))
+    return any(name not in set_here for name in names)
 
 
 def _is_nameless(job: Job) -> bool:
-    """Whether several pods with cards start a training without a word of each other."""
-    trained = [c for pod in job.pods if vendors_of(pod) for c in pod.main_containers]
-    told = ((*(text(v.get("name")) for _, v in c.env), shell_text(c).code) for c in trained)
-    starts = any(has_match(TRAINING_COMMAND, shell_text(c).code) for c in trained)
-    return starts and not any(has_match_in_any(_PEERS, words) for words in told)
+    """Return whether pods with cards start a training, and neither their variables nor scripts mention peers."""
+    containers = [c for pod in job.pods if vendors_of(pod) for c in pod.main_containers]
+    texts = ((*(text(v.get("name")) for _, v in c.env), shell_text(c).code) for c in containers)
+    starts = any(has_match(TRAINING_COMMAND, shell_text(c).code) for c in containers)
+    return starts and not any(has_match_in_any(_PEERS, container_texts) for container_texts in texts)
 
 
 @rule("FT457", "hosts-of-another-task", Severity.WARNING, on=LINT)
@@ -105,8 +107,8 @@ def hosts_of_another_task(job: Job) -> Iterator[Finding]:
 
     The svc plugin publishes VC_<TASK>_HOSTS and VC_<TASK>_NUM with the task's name in capitals; any other variable
     is empty, and a script that takes empty for "one node" trains alone in every pod.  The same names stand in
-    /etc/volcano/<task>.host, and each is <job>-<task>-<index>.<job>.  Nor does Volcano set any other
-    variable that begins with VC_ but VC_TASK_INDEX; in a command, `$(NAME)` of such a one stays as it is.
+    /etc/volcano/<task>.host, and each is <job>-<task>-<index>.<job>.  VC_TASK_INDEX is the only other variable with
+    VC_ that Volcano sets; in a command, `$(NAME)` of a variable that is not set stays as it is.
 
     Refused: `${VC_WORKER_HOSTS}` in a job whose task is `train`, `$(VC_WORKER_0_SVC)`.
     Write: `${VC_TRAIN_HOSTS}`.
@@ -114,45 +116,45 @@ def hosts_of_another_task(job: Job) -> Iterator[Finding]:
     known = {task.name.replace("-", "_").upper() for task in job.tasks}
     for task in job.tasks:
         for container in task.pod.containers:
-            for owner, what in find_all(_PUBLISHED, shell_text(container).code):
+            for owner, suffix in find_all(_PUBLISHED, shell_text(container).code):
                 if owner not in known:
-                    said = f"the script reads VC_{owner}_{what}; Volcano publishes {_list(known, what)}"
+                    headline = f"the script reads VC_{owner}_{suffix}; Volcano publishes {_variables(known, suffix)}"
                     severity = Severity.ERROR if pod_count(job) > 1 else None
                     path = shell_text(container).path
-                    yield Finding(said, path, f"VC_{owner}_{what}", f"read {_list(known, what)}", severity)
+                    yield Finding(headline, path, f"VC_{owner}_{suffix}", f"read {_variables(known, suffix)}", severity)
             yield from _never_set(job, container, known)
-            yield from _unmade(job, container)
+            yield from _absent_hosts(job, container)
 
 
 def _never_set(job: Job, container: Container, known: set[str]) -> Iterator[Finding]:
-    """Variables that look like Volcano's, which neither it nor the container sets."""
+    """Find variables named like Volcano's that neither Volcano nor the container sets."""
     script = shell_text(container)
-    own = {text(variable.get("name")) for _, variable in container.env}
+    set_here = {text(variable.get("name")) for _, variable in container.env}
     for name in find_all(_READ, script.raw):
-        made = name in _INDEXES or _PUBLISHED.fullmatch(name) or name in own or f"{name}=" in script.code
-        if not made and not container.body.get("envFrom"):
-            said = f"nothing sets {name}; Volcano publishes {_list(known, 'HOSTS')}"
+        is_set = name in _INDEXES or _PUBLISHED.fullmatch(name) or name in set_here or f"{name}=" in script.code
+        if not is_set and not container.body.get("envFrom"):
+            headline = f"nothing sets {name}; Volcano publishes {_variables(known, 'HOSTS')}"
             severity = Severity.ERROR if pod_count(job) > 1 else None
-            yield Finding(said, script.path, name, f"read {_list(known, 'HOSTS')}", severity)
+            yield Finding(headline, script.path, name, f"read {_variables(known, 'HOSTS')}", severity)
 
 
-def _unmade(job: Job, container: Container) -> Iterator[Finding]:
-    """Files of hosts that the svc plugin does not write, and host names of pods that the job does not have."""
+def _absent_hosts(job: Job, container: Container) -> Iterator[Finding]:
+    """Find host files that the svc plugin does not write, and host names of pods that the job does not have."""
     script = shell_text(container)
-    there = {task.name: task.replicas for task in job.tasks}
-    for name in find_all(_HOSTS_FILE, script.code) if _serves(job) else ():
-        if name not in there:
-            files = ", ".join(f"/etc/volcano/{task}.host" for task in sorted(there))
-            said = f"there is no /etc/volcano/{name}.host"
-            yield Finding(said, script.path, name, f"read {files}", Severity.ERROR)
-    # Most scripts name no pod, and the pattern differs for each job of a sweep.
-    named = not _renamed(job) and f"{job.name}-" in script.code
-    for task, index, domain in find_all(_pods_of(job.name), script.code) if named else ():
-        if int(index) >= there.get(task, 0):
+    replicas = {task.name: task.replicas for task in job.tasks}
+    for name in find_all(_HOSTS_FILE, script.code) if _has_svc(job) else ():
+        if name not in replicas:
+            files = ", ".join(f"/etc/volcano/{task}.host" for task in sorted(replicas))
+            headline = f"there is no /etc/volcano/{name}.host"
+            yield Finding(headline, script.path, name, f"read {files}", Severity.ERROR)
+    # The pattern differs for each job of a sweep, and few scripts name a pod: a plain search first is cheaper.
+    may_name_pods = not _has_own_host_names(job) and f"{job.name}-" in script.code
+    for task, index, domain in find_all(_pods_of(job.name), script.code) if may_name_pods else ():
+        if int(index) >= replicas.get(task, 0):
             host = f"{job.name}-{task}-{index}.{domain}"
-            said = f"the job has no pod {host.partition('.')[0]}, so nothing has the name {host}"
-            pods = ", ".join(f"{job.name}-{name}-0.{domain}" for name in sorted(there))
-            yield Finding(said, script.path, host, f"name a pod that there is, such as {pods}", Severity.ERROR)
+            headline = f"the job has no pod {host.partition('.')[0]}, so nothing has the name {host}"
+            pods = ", ".join(f"{job.name}-{name}-0.{domain}" for name in sorted(replicas))
+            yield Finding(headline, script.path, host, f"name a pod that there is, such as {pods}", Severity.ERROR)
 
 
 _HOSTS_FILE = re.compile(r"/etc/volcano/([a-z0-9-]+)\.host\b")
@@ -160,49 +162,49 @@ _HOSTS_FILE = re.compile(r"/etc/volcano/([a-z0-9-]+)\.host\b")
 
 @lru_cache(maxsize=64)
 def _pods_of(job: str) -> re.Pattern[str]:
-    """Names of the job's pods as the svc plugin has them in DNS: task, index and domain."""
+    """Match the names of the job's pods that the svc plugin puts into DNS; the groups are task, index and domain."""
     name = re.escape(job)
     return re.compile(rf"(?<![\w.-]){name}-([a-z0-9-]+)-([0-9]{{1,9}})\.({name})\b")
 
 
-def _serves(job: Job) -> bool:
+def _has_svc(job: Job) -> bool:
     return bool({"svc", *_FRAMEWORKS} & job.plugins.keys())
 
 
-def _renamed(job: Job) -> bool:
-    """Whether pods say their own host name, or the job's name is made by the API server."""
+def _has_own_host_names(job: Job) -> bool:
+    """Return whether pods set their own host name, or the API server makes the job's name."""
     return not job.name or any(pod.spec.get("hostname") or pod.spec.get("subdomain") for pod in job.pods)
 
 
-def _list(tasks: set[str], what: str) -> str:
-    return " and ".join(f"VC_{task}_{what}" for task in sorted(tasks)) or "nothing"
+def _variables(tasks: set[str], suffix: str) -> str:
+    return " and ".join(f"VC_{task}_{suffix}" for task in sorted(tasks)) or "nothing"
 
 
 @rule("FT458", "whole-nodes-on-one-node", Severity.WARNING, on=LINT)
 def whole_nodes(job: Job, context: Context) -> Iterator[Finding]:
     """Pods that each fill a node are not kept apart.
 
-    The scheduler finds out by itself where the cards of two pods do not fit one node; an anti-affinity says it, and
-    holds where a card is shared or a count is wrong.
+    The scheduler finds out by itself where the cards of two pods do not fit one node; an anti-affinity states it, and
+    also holds where a card is shared or a count is wrong.
 
     Refused: two replicas of 8 cards on nodes of 8 without podAntiAffinity.
     Write: a podAntiAffinity over kubernetes.io/hostname.
     """
     for task in job.tasks if pod_count(job) > 1 else ():
-        wanted = card_count(task.pod)
-        if wanted and not keeps_apart(job, task) and wanted == context.cards_per_node():
-            said = f"each pod of {task.name!r} fills a node, but nothing keeps them apart"
+        cards = card_count(task.pod)
+        if cards and not keeps_apart(job, task) and cards == context.cards_per_node():
+            headline = f"each pod of {task.name!r} fills a node, but nothing keeps them apart"
             help_ = "add a podAntiAffinity over kubernetes.io/hostname that selects the job's own pods"
-            yield Finding(said, f"{task.pod.spec_path}.affinity", "", help_)
+            yield Finding(headline, f"{task.pod.spec_path}.affinity", "", help_)
 
 
 def keeps_apart(job: Job, task: Task, *, required: bool = False) -> bool:
-    """Whether a task's pods avoid each other's nodes; `required`: never share one."""
-    return any(selects(term, job, task) for term in _away(task, required=required))
+    """Return whether a task's pods avoid each other's nodes; `required`: whether they must."""
+    return any(selects(term, job, task) for term in _avoidance_terms(task, required=required))
 
 
-def _away(task: Task, *, required: bool) -> list[dict[str, Any]]:
-    """The terms by which a task's pods avoid other pods' nodes."""
+def _avoidance_terms(task: Task, *, required: bool) -> list[dict[str, Any]]:
+    """Return the anti-affinity terms by which a task's pods avoid nodes; `required`: only those that must hold."""
     rules = mapping(mapping(task.pod.spec.get("affinity")).get("podAntiAffinity"))
     terms = [term for _, term in entries(rules.get("requiredDuringSchedulingIgnoredDuringExecution"))]
     if not required:
@@ -212,22 +214,22 @@ def _away(task: Task, *, required: bool) -> list[dict[str, Any]]:
 
 
 def selects(term: Mapping[str, Any], job: Job, task: Task) -> bool:
-    """Whether a term of an affinity selects the task's own pods; without a selector it selects none."""
+    """Return whether an affinity term selects the task's own pods; without a selector it selects none."""
     selector = term.get("labelSelector")
     namespaces = strings(term.get("namespaces"))
     elsewhere = namespaces and _namespace(job) not in namespaces and not isinstance(term.get("namespaceSelector"), dict)
     if not isinstance(selector, dict) or elsewhere:
         return False
     equal = [(key, [text(value)], "In") for key, value in mapping(selector.get("matchLabels")).items()]
-    asked = [
+    expressions = [
         (text(e.get("key")), strings(e.get("values")), e.get("operator"))
         for _, e in entries(selector.get("matchExpressions"))
     ]
-    return all(_holds(operator, values, _label(key, job, task)) for key, values, operator in (*equal, *asked))
+    return all(_meets(operator, values, _label(key, job, task)) for key, values, operator in (*equal, *expressions))
 
 
-def _holds(operator: object, values: list[str], label: str | None) -> bool:
-    """Whether a label meets a requirement of a selector (k8s.io/apimachinery, labels.Requirement.Matches)."""
+def _meets(operator: object, values: list[str], label: str | None) -> bool:
+    """Return whether a label meets a requirement of a selector (k8s.io/apimachinery, labels.Requirement.Matches)."""
     match operator:
         case "In":
             return label in values
@@ -238,7 +240,7 @@ def _holds(operator: object, values: list[str], label: str | None) -> bool:
 
 
 def _label(key: str, job: Job, task: Task) -> str | None:
-    """A label of a task's pods; the controller gives them some of its own (job_controller_util.go)."""
+    """Return a label of a task's pods; the controller adds some of its own (job_controller_util.go)."""
     if key == _JOB_NAME:
         return job.name
     own = {"volcano.sh/task-spec": task.name, "volcano.sh/job-namespace": _namespace(job)}
@@ -260,20 +262,26 @@ def apart_from_another(job: Job) -> Iterator[Finding]:
     Write: the job's own name, or a label that its pods have.
     """
     for task in job.tasks if pod_count(job) > 1 else ():
-        others = [name for term in _away(task, required=False) for name in _jobs_named(term) if name != job.name]
+        others = [
+            name for term in _avoidance_terms(task, required=False) for name in _job_names(term) if name != job.name
+        ]
         if others and not keeps_apart(job, task):
-            said = f"the pods of {task.name!r} avoid those of the job {others[0]}, not each other"
+            headline = f"the pods of {task.name!r} avoid those of the job {others[0]}, not each other"
             path = f"{task.pod.spec_path}.affinity.podAntiAffinity"
-            own = f"name {job.name}" if job.name_path == "metadata.name" else "select a label of the pods"
-            yield Finding(said, path, others[0], f"{own} in the labelSelector, or remove the term")
+            remedy = f"name {job.name}" if job.name_path == "metadata.name" else "select a label of the pods"
+            yield Finding(headline, path, others[0], f"{remedy} in the labelSelector, or remove the term")
 
 
-def _jobs_named(term: Mapping[str, Any]) -> list[str]:
+def _job_names(term: Mapping[str, Any]) -> list[str]:
     selector = mapping(term.get("labelSelector"))
-    named = [text(mapping(selector.get("matchLabels")).get(_JOB_NAME))]
-    for _, each in entries(selector.get("matchExpressions")):
-        named += strings(each.get("values")) if each.get("key") == _JOB_NAME and each.get("operator") == "In" else []
-    return [name for name in named if name]
+    names = [text(mapping(selector.get("matchLabels")).get(_JOB_NAME))]
+    for _, expression in entries(selector.get("matchExpressions")):
+        names += (
+            strings(expression.get("values"))
+            if expression.get("key") == _JOB_NAME and expression.get("operator") == "In"
+            else []
+        )
+    return [name for name in names if name]
 
 
 _JOB_NAME = "volcano.sh/job-name"
@@ -292,16 +300,16 @@ def left_to_admission(job: Job) -> Iterator[Finding]:
     if not text(job.spec.get("schedulerName")):
         yield Finding("the scheduler is left to admission", "spec.schedulerName", "", "set schedulerName: volcano")
     if not text(job.spec.get("queue")):
-        said = "the job goes to the queue default"
-        yield Finding(said, "spec.queue", "", "set queue: default, or another", Severity.NOTE)
+        headline = "the job goes to the queue default"
+        yield Finding(headline, "spec.queue", "", "set queue: default, or another", Severity.NOTE)
     for task in job.tasks:
         for field, value in _filled_in(task).items():
-            said = f"admission fills in {field} of task {task.name!r}: applying the same file again is refused"
-            yield Finding(said, f"{task.path}.{field}", "", f"set {field}: {value}")
+            headline = f"admission fills in {field} of task {task.name!r}: applying the same file again is refused"
+            yield Finding(headline, f"{task.path}.{field}", "", f"set {field}: {value}")
 
 
 def _filled_in(task: Task) -> dict[str, object]:
-    """What the webhook would write into a task, by its path there."""
+    """Return the fields that the webhook would add to a task: path in the task to value."""
     missing: dict[str, object] = {}
     if not task.name:
         missing["name"] = f"default{task.index}"
@@ -327,12 +335,12 @@ def job_volume_in_init(job: Job) -> Iterator[Finding]:
     paths = [text(volume.get("mountPath")).rstrip("/") for _, volume in job.volumes]
     for container in (c for pod in job.pods for c in pod.init_containers):
         mounted = {text(mount.get("mountPath")).rstrip("/") for _, mount in container.mounts}
-        used = shell_text(container)
+        script = shell_text(container)
         values = "\n".join(text(variable.get("value")) for _, variable in container.env)
         for path in (p for p in paths if p and p not in mounted):
-            if re.search(rf"{re.escape(path)}(?![\w.-])", f"{used.code}\n{values}"):
-                said = f"{path} is a job volume, which never reaches the init container {container.name!r}"
-                yield Finding(said, used.path, path, "mount a volume of the pod template there")
+            if re.search(rf"{re.escape(path)}(?![\w.-])", f"{script.code}\n{values}"):
+                headline = f"{path} is a job volume, which never reaches the init container {container.name!r}"
+                yield Finding(headline, script.path, path, "mount a volume of the pod template there")
 
 
 @rule("FT461", "two-queueing-systems", Severity.WARNING, on=LINT)
@@ -346,5 +354,5 @@ def two_queues(job: Job) -> Iterator[Finding]:
     """
     labels = mapping(mapping(job.manifest.get("metadata")).get("labels"))
     if _KUEUE in labels and text(job.spec.get("queue")) not in {"", "default"}:
-        said = "Kueue's queue and Volcano's both hold the job"
-        yield Finding(said, child("metadata.labels", _KUEUE), labels[_KUEUE], "remove the label or spec.queue")
+        headline = "Kueue's queue and Volcano's both hold the job"
+        yield Finding(headline, child("metadata.labels", _KUEUE), labels[_KUEUE], "remove the label or spec.queue")

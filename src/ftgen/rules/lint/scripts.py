@@ -1,7 +1,7 @@
-"""Rules that read shell text: what a container's script does with ranks, credentials, volumes and the trainer.
+"""Rules over the scripts of containers: their ranks, credentials, volumes, trainer and variables.
 
-A script cannot be understood without running it; these rules look for what is written, and are silent where the
-command is not in the manifest.  Sources: LLaMA-Factory's launcher (FORCE_TORCHRUN) and examples, git's and curl's
+A script cannot be understood without running it; these rules search its text, and find nothing where the command is
+not in the manifest.  Sources: LLaMA-Factory's launcher (FORCE_TORCHRUN) and examples, git's and curl's
 options, Kubernetes' documentation of `$(VAR)` in commands.
 """
 
@@ -21,7 +21,7 @@ from ftgen.validation.manifest import Container, Job, Pod, integer, mapping, tex
 
 _CREDENTIAL = re.compile(r"(^|_)(TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?|(API|ACCESS|PRIVATE)_?KEY)$")
 # A variable before the host of a URL: https://user:$TOKEN@host, https://${login}@host.
-_LOGIN = re.compile(r"://(?:[^\s/@'\"$]*\$(?:\w++|\{\w+\}))+[^\s/@'\"$]*@")
+_LOGIN_IN_URL = re.compile(r"://(?:[^\s/@'\"$]*\$(?:\w++|\{\w+\}))+[^\s/@'\"$]*@")
 _PUSH = re.compile(r"\bpush\b")
 _MERGE = re.compile(r"\bllamafactory-cli[ \t]+export\b")
 _RANK = re.compile(
@@ -36,7 +36,7 @@ _DEEPSPEED = re.compile(r"\bdeepspeed:[ \t]*['\"]?([^\s'\"{]+\.json)")
 _SHIPPED = re.compile(r"(?:.*/)?ds_z(?:0|2|2_autotp|2_offload|3|3_fp8|3_offload)_config\.json")
 _OVERWRITES = re.compile(r"\boverwrite_output_dir:[ \t]*true\b", re.IGNORECASE)
 _RESUMES = re.compile(r"\bresume_from_checkpoint\b(?!:[ \t]*(?:null|false)\b)")
-_STRICT = re.compile(r"^[ \t]*set[ \t]+(?:-[a-z]*u|-o[ \t]+nounset)", re.MULTILINE)
+_SET_U = re.compile(r"^[ \t]*set[ \t]+(?:-[a-z]*u|-o[ \t]+nounset)", re.MULTILINE)
 _SET_ENV = re.compile(r"^[ \t]*(?:source|\.)[ \t]+[^\n]*set_env\.sh", re.MULTILINE)
 _INSECURE = re.compile(
     r"http\.sslVerify=false|^export[ \t]+GIT_SSL_NO_VERIFY=|\bcurl\b[^\n|;&]*[ \t](?:-[a-zA-Z]*k\b|--insecure)"
@@ -51,7 +51,7 @@ _KEEPS = re.compile(
 )
 _MODEL = re.compile(r"(?:[/\s\"'=]|^)([A-Za-z0-9][A-Za-z0-9._-]*)/?[\"']?[ \t]*$")
 _TEMPLATE = re.compile(r"^[ \t]*template:[ \t]*['\"]?([a-z0-9_.-]+)", re.MULTILINE)
-# LLaMA-Factory registers each family under a name of its own (extras/constants.py).
+# Chat templates by model family, as LLaMA-Factory registers them (extras/constants.py).
 _FAMILIES = (
     (re.compile(r"^Qwen3(?!-VL|-Omni|Guard)[-.0-9]"), ("qwen3",)),
     (re.compile(r"^Qwen2(\.5)?-"), ("qwen",)),
@@ -61,7 +61,7 @@ _FAMILIES = (
 
 
 def _shared(pod: Pod, container: Container, job: Job) -> set[str]:
-    """Mount paths in a container that other replicas see too: claims and job volumes."""
+    """Return the mount paths of a container that other replicas share: claims and job volumes."""
     claims = {text(v.get("name")) for _, v in pod.volumes if isinstance(v.get("persistentVolumeClaim"), dict)}
     mounts = {
         text(m.get("mountPath"))
@@ -75,24 +75,24 @@ def _shared(pod: Pod, container: Container, job: Job) -> set[str]:
 def exposed_credentials(job: Job) -> Iterator[Finding]:
     """A script shows a user or token to others.
 
-    `set -x` writes every command with its variables expanded to the pod's log, which everyone reads who may read
-    logs. A URL with a token in it is an argument that other processes see, part of what git says when it fails, and
-    written to `.git/config`, where it stays on the volume.
+    `set -x` writes every command with its variables expanded to the pod's log, for everyone who may read logs. A URL
+    with a token in it is an argument that other processes see, part of git's error messages, and written to
+    `.git/config`, where it stays on the volume.
 
     Refused: `set -ex` beside `GIT_TOKEN` from a Secret; `git clone "https://${GIT_USER}:${GIT_TOKEN}@git.example.com/x"`.
     Write: `set -euo pipefail`, and a credential helper of git that reads the environment.
     """
     for container in job.containers:
         script = shell_text(container)
-        logins = find_all(_LOGIN, script.code)
-        held = [text(v.get("name")) for _, v in container.env if _holds_credential(v)] or logins
-        if script.tracing and held:
-            said = f"the shell prints its commands, and {held[0]} would appear in the pod's log"
-            yield Finding(said, script.path, script.tracing, "write set -euo pipefail, without -x")
+        logins = find_all(_LOGIN_IN_URL, script.code)
+        credentials = [text(v.get("name")) for _, v in container.env if _holds_credential(v)] or logins
+        if script.tracing and credentials:
+            headline = f"the shell prints its commands, and {credentials[0]} would appear in the pod's log"
+            yield Finding(headline, script.path, script.tracing, "write set -euo pipefail, without -x")
         for login in logins[:1]:
-            said = f"a URL holds a user or token, which git writes down and prints: {login}"
+            headline = f"a URL holds a user or token, which git writes down and prints: {login}"
             help_ = "let a credential helper of git read the environment"
-            yield Finding(said, script.path, login, help_, Severity.WARNING)
+            yield Finding(headline, script.path, login, help_, Severity.WARNING)
 
 
 def _holds_credential(variable: dict[str, object]) -> bool:
@@ -112,19 +112,19 @@ def push_from_every_rank(job: Job) -> Iterator[Finding]:
     for task in job.tasks:
         for container in task.pod.main_containers if task.replicas > 1 else ():
             script = shell_text(container)
-            ends = [p for p in (_PUSH, _MERGE) if has_match(p, script.code)]
-            if ends and not has_match(_RANK, script.code):
-                what = "push" if _PUSH in ends else "merge"
+            found = [p for p in (_PUSH, _MERGE) if has_match(p, script.code)]
+            if found and not has_match(_RANK, script.code):
+                action = "push" if _PUSH in found else "merge"
                 help_ = 'before it, write: [ "${VC_TASK_INDEX}" = 0 ] || exit 0'
-                yield Finding(f"each of {task.replicas} pods would {what}", script.path, what, help_)
+                yield Finding(f"each of {task.replicas} pods would {action}", script.path, action, help_)
 
 
 @rule("FT464", "single-process-trainer", on=LINT)
 def single_process(job: Job) -> Iterator[Finding]:
     """LLaMA-Factory would start one process where several, or DeepSpeed, are asked for.
 
-    Its launcher runs torchrun where it sees several cards, or where FORCE_TORCHRUN is 1. Across pods with a card
-    each, or with DeepSpeed on one card, only the latter says so.
+    Its launcher runs torchrun where it sees several cards, or where FORCE_TORCHRUN is 1. Pods with one card each, and
+    DeepSpeed on one card, need the latter.
 
     Refused: `llamafactory-cli train` in two replicas without FORCE_TORCHRUN.
     Write: `FORCE_TORCHRUN=1 llamafactory-cli train`.
@@ -133,15 +133,20 @@ def single_process(job: Job) -> Iterator[Finding]:
         for container in task.pod.main_containers:
             script = shell_text(container)
             forced = literal_variables(container).get("FORCE_TORCHRUN", ("", ""))[0] in {"1", "true"}
-            wanted = task.replicas > 1 or has_match_in_any(_DEEPSPEED, settings_texts(container))
-            if wanted and has_match(_TRAIN, script.code) and not forced and not has_match(_TORCHRUN, script.code):
-                said = "LLaMA-Factory would start a single process in each pod"
-                yield Finding(said, script.path, "", "set FORCE_TORCHRUN=1")
+            needs_torchrun = task.replicas > 1 or has_match_in_any(_DEEPSPEED, settings_texts(container))
+            if (
+                needs_torchrun
+                and has_match(_TRAIN, script.code)
+                and not forced
+                and not has_match(_TORCHRUN, script.code)
+            ):
+                headline = "LLaMA-Factory would start a single process in each pod"
+                yield Finding(headline, script.path, "", "set FORCE_TORCHRUN=1")
 
 
 @rule("FT465", "missing-deepspeed-file", on=LINT)
 def missing_deepspeed(job: Job) -> Iterator[Finding]:
-    """DeepSpeed's configuration is a file that nobody writes.
+    """DeepSpeed's configuration is a file that does not exist.
 
     LLaMA-Factory ships examples/deepspeed/ds_z3_config.json and its like, with underscores; a relative path is
     looked for in the working directory.
@@ -153,14 +158,14 @@ def missing_deepspeed(job: Job) -> Iterator[Finding]:
         for container in pod.main_containers:
             script = shell_text(container)
             for file in find_all_in_texts(_DEEPSPEED, settings_texts(container)):
-                if not _is_there(file, container, script.code):
-                    said = f"{file} will not exist in the container"
+                if not _exists(file, container, script.code):
+                    headline = f"{file} will not exist in the container"
                     severity = None if pod_count(job) > 1 else Severity.WARNING
                     help_ = "write a shipped ds_z3_config.json by its absolute path, or the configuration itself"
-                    yield Finding(said, script.path, file, help_, severity)
+                    yield Finding(headline, script.path, file, help_, severity)
 
 
-def _is_there(file: str, container: Container, code: str) -> bool:
+def _exists(file: str, container: Container, code: str) -> bool:
     mounted = any(file.startswith(f"{text(m.get('mountPath'))}/") for _, m in container.mounts)
     written = re.search(rf">[ \t]*[\"']?{re.escape(file)}|\bcp\b[^\n]*{re.escape(file)}", code)
     shipped = "/" in file and _SHIPPED.fullmatch(file)
@@ -181,10 +186,10 @@ def retry_from_start(job: Job) -> Iterator[Finding]:
         return
     for pod in job.pods:
         for container in pod.main_containers:
-            said = settings_texts(container)
-            if has_match_in_any(_OVERWRITES, said) and not has_match_in_any(_RESUMES, said):
+            texts = settings_texts(container)
+            if has_match_in_any(_OVERWRITES, texts) and not has_match_in_any(_RESUMES, texts):
                 headline = "a restarted pod overwrites its checkpoints and begins at step 0"
-                value = find_all_in_texts(_OVERWRITES, said)[0]
+                value = find_all_in_texts(_OVERWRITES, texts)[0]
                 yield Finding(headline, shell_text(container).path, value, "set overwrite_output_dir: false")
 
 
@@ -199,12 +204,12 @@ def strict_before_set_env(job: Job) -> Iterator[Finding]:
     """
     for container in job.containers:
         script = shell_text(container)
-        if not (has_match(_STRICT, script.code) and has_match(_SET_ENV, script.code)):
+        if not (has_match(_SET_U, script.code) and has_match(_SET_ENV, script.code)):
             continue
-        strict, sourced = _STRICT.search(script.code), _SET_ENV.search(script.code)
+        strict, sourced = _SET_U.search(script.code), _SET_ENV.search(script.code)
         if strict and sourced and strict.start() < sourced.start():
-            said = "set -u is on before set_env.sh, which reads variables that are not set"
-            yield Finding(said, script.path, strict[0].strip(), "source set_env.sh before set -u")
+            headline = "set -u is on before set_env.sh, which reads variables that are not set"
+            yield Finding(headline, script.path, strict[0].strip(), "source set_env.sh before set -u")
 
 
 @rule("FT468", "concurrent-writers", on=LINT)
@@ -219,17 +224,17 @@ def concurrent_writers(job: Job) -> Iterator[Finding]:
     for task in job.tasks:
         for container in task.pod.containers if task.replicas > 1 else ():
             script, shared = shell_text(container), sorted(_shared(task.pod, container, job))
-            guarded = has_match(_LOCK, script.code) or has_match(_RANK, script.code)
-            if shared and has_match(_WRITES, script.code) and not guarded:
-                said = f"{task.replicas} pods write into {shared[0]} at the same time"
-                yield Finding(said, script.path, shared[0], "take a lock, or let one rank fetch")
+            is_guarded = has_match(_LOCK, script.code) or has_match(_RANK, script.code)
+            if shared and has_match(_WRITES, script.code) and not is_guarded:
+                headline = f"{task.replicas} pods write into {shared[0]} at the same time"
+                yield Finding(headline, script.path, shared[0], "take a lock, or let one rank fetch")
 
 
 @rule("FT469", "unverified-tls", Severity.WARNING, on=LINT, twins=("FT262",))
 def unverified_tls(job: Job) -> Iterator[Finding]:
     """A server's certificate is not verified.
 
-    Whoever stands between can read the token and replace model and data.
+    A man in the middle can read the token and replace model and data.
 
     Refused: `git -c http.sslVerify=false`, `curl -k`, `{name: GIT_SSL_NO_VERIFY, value: "true"}`.
     Write: the server's CA in a ConfigMap, and GIT_SSL_CAINFO.
@@ -241,8 +246,8 @@ def unverified_tls(job: Job) -> Iterator[Finding]:
         if value:
             yield Finding("certificates of git hosts are not verified", f"{path}.value", value, help_)
         elif has_match(_INSECURE, script.code):
-            said = "the script does not verify certificates"
-            yield Finding(said, script.path, find_all(_INSECURE, script.code)[0], help_)
+            headline = "the script does not verify certificates"
+            yield Finding(headline, script.path, find_all(_INSECURE, script.code)[0], help_)
 
 
 @rule("FT470", "replaced-by-kubernetes", on=LINT)
@@ -258,8 +263,8 @@ def replaced(job: Job) -> Iterator[Finding]:
         script = shell_text(container)
         for name in find_all(_SUBSTITUTION, script.raw) if script.expanded else ():
             if name in literal_variables(container):
-                said = f"Kubernetes replaces $({name}) by the variable's value before the shell runs"
-                yield Finding(said, script.path, f"$({name})", f"write $$({name}) or ${{{name}}}")
+                headline = f"Kubernetes replaces $({name}) by the variable's value before the shell runs"
+                yield Finding(headline, script.path, f"$({name})", f"write $$({name}) or ${{{name}}}")
 
 
 @rule("FT471", "lost-dollar", Severity.WARNING, on=LINT)
@@ -276,19 +281,21 @@ def lost_dollar(job: Job) -> Iterator[Finding]:
         script = shell_text(container)
         if script.known and script.expanded and _loses_dollars(script.raw):
             yield Finding("$$ reaches the shell as a single $", script.path, "$$", "write $$$$")
-        # What comes by envFrom is set before all of env, and only the cluster knows its names.
+        # Variables of envFrom are set before those of env, and only the cluster knows their names.
         if not container.body.get("envFrom"):
-            yield from _unset(container)
+            yield from _unset_references(container)
 
 
-def _unset(container: Container) -> Iterator[Finding]:
-    """Variables that stand for others which are not set before them."""
-    referring = [(at, text(v.get("value"))) for at, (_, v) in enumerate(container.env) if "$(" in text(v.get("value"))]
+def _unset_references(container: Container) -> Iterator[Finding]:
+    """Find variables that refer to others which are not set before them."""
+    referring = [
+        (index, text(v.get("value"))) for index, (_, v) in enumerate(container.env) if "$(" in text(v.get("value"))
+    ]
     names = [text(variable.get("name")) for _, variable in container.env] if referring else []
-    for at, value in referring:
-        i = container.env[at][0]
+    for index, value in referring:
+        i = container.env[index][0]
         for name in _SUBSTITUTION.findall(value):
-            if name not in names[:at] and not name.startswith(("VC_", "VK_")):
+            if name not in names[:index] and not name.startswith(("VC_", "VK_")):
                 path = f"{container.path}.env[{i}].value"
                 why = "is set later" if name in names else "is not set"
                 yield Finding(f"$({name}) {why} and stays as it is", path, f"$({name})", f"set {name} before it")
@@ -296,7 +303,7 @@ def _unset(container: Container) -> Iterator[Finding]:
 
 @lru_cache(maxsize=256)
 def _loses_dollars(script: str) -> bool:
-    """Whether a script doubles dollars for the shell; one that escapes its `$(…)` was written for Kubernetes."""
+    """Return whether a script means `$$` for the shell; one that escapes its `$(…)` was written for Kubernetes."""
     return "$$(" not in script and bool(_BARE_DOLLARS.search(script.replace("$$$$", "")))
 
 
@@ -312,36 +319,40 @@ def other_template(job: Job) -> Iterator[Finding]:
     for container in job.containers:
         if container.init:
             continue
-        right = next((known for value, _ in literal_variables(container).values() if (known := _templates(value))), ())
-        used = find_all_in_texts(_TEMPLATE, settings_texts(container)) if right else ()
-        wrong = [name for name in used if right and not name.startswith(right)]
-        wrong += [name for name in used if right == ("qwen",) and name.startswith("qwen3")]
+        templates = next(
+            (known for value, _ in literal_variables(container).values() if (known := _templates(value))), ()
+        )
+        used = find_all_in_texts(_TEMPLATE, settings_texts(container)) if templates else ()
+        wrong = [name for name in used if templates and not name.startswith(templates)]
+        wrong += [name for name in used if templates == ("qwen",) and name.startswith("qwen3")]
         if wrong:
-            said = f"the template {wrong[0]} is not this model's"
-            yield Finding(said, shell_text(container).path, f"template: {wrong[0]}", f"write template: {right[0]}")
+            headline = f"the template {wrong[0]} is not this model's"
+            yield Finding(
+                headline, shell_text(container).path, f"template: {wrong[0]}", f"write template: {templates[0]}"
+            )
 
 
 @lru_cache(maxsize=2048)
 def _templates(value: str) -> tuple[str, ...]:
-    """The templates of the model that a variable names; none where it names none that is known."""
-    named = _MODEL.search(value) if "\n" not in value else None
-    return next((templates for family, templates in _FAMILIES if named and family.search(named[1])), ())
+    """Return the chat templates of the model that a variable's value names; empty where it names no known one."""
+    model = _MODEL.search(value) if "\n" not in value else None
+    return next((templates for family, templates in _FAMILIES if model and family.search(model[1])), ())
 
 
 @rule("FT473", "results-without-a-home", on=LINT, twins=("FT260",))
 def vanishing_results(job: Job) -> Iterator[Finding]:
-    """Results lie on a temporary volume and nothing carries them away.
+    """Results lie on a temporary volume, and nothing uploads them.
 
     An inline claim of `spec.volumes` belongs to the Job object, an ephemeral volume to its pod; both go with it.
 
     Refused: `spec.volumes[0].volumeClaim` and a script without a push or an upload.
     Write: `volumeClaimName`, or a push at the end.
     """
-    kept = any(text(volume.get("volumeClaimName")) for _, volume in job.volumes)
-    kept = kept or any(isinstance(v.get("persistentVolumeClaim"), dict) for pod in job.pods for _, v in pod.volumes)
+    keeps = any(text(volume.get("volumeClaimName")) for _, volume in job.volumes)
+    keeps = keeps or any(isinstance(v.get("persistentVolumeClaim"), dict) for pod in job.pods for _, v in pod.volumes)
     inline = [f"spec.volumes[{i}].volumeClaim" for i, v in job.volumes if isinstance(v.get("volumeClaim"), dict)]
     scripts = [shell_text(c) for pod in job.pods for c in pod.main_containers]
     trains = any(vendors_of(pod) for pod in job.pods)
-    if inline and trains and scripts and not kept and all(s.known and not has_match(_KEEPS, s.code) for s in scripts):
-        said = "the results would vanish with the Job object: nothing is pushed and the claim is temporary"
-        yield Finding(said, inline[0], "", "name a claim with volumeClaimName, or push the result")
+    if inline and trains and scripts and not keeps and all(s.known and not has_match(_KEEPS, s.code) for s in scripts):
+        headline = "the results would vanish with the Job object: nothing is pushed and the claim is temporary"
+        yield Finding(headline, inline[0], "", "name a claim with volumeClaimName, or push the result")

@@ -1,4 +1,4 @@
-"""The shell text of a container: what it runs, as far as it can be read without running it."""
+"""The scripts of containers, as far as they can be read without running them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TRAINING_COMMAND = re.compile(
     r"|swift[ \t]+sft|horovodrun|mpirun|mpiexec|colossalai[ \t]+run)\b"
     r"|\bpython[0-9.]*[^\n;|&]{1,200}?(?:train|finetune|fine_tune|sft|pretrain)[\w-]*(?:\.py)?\b"
 )
-"""What starts a training, which ends once it is done."""
+"""Commands that start a training, and end with it."""
 _COMMENT = re.compile(r"^[ \t]*#.*$", re.MULTILINE)
 
 
@@ -26,12 +26,12 @@ class Script:
     """A container's script.
 
     Attributes:
-        path: of the text in the manifest.
-        code: the script as the shell gets it, without comment lines; for other programs the words of the command.
-        raw: the same before Kubernetes' expansion.
-        tracing: what makes the shell print every command before it runs it; empty where nothing does.
-        known: whether what runs is in the manifests at all; without a command the image decides.
-        expanded: whether Kubernetes expands variables in the text, as it does in commands, and not in mounted files.
+        path: path of the text in the manifest.
+        code: script as the shell gets it, without comment lines; for other programs the words of the command.
+        raw: text of the manifest, before Kubernetes expands it.
+        tracing: option or command that makes the shell print each command, such as `set -x`; empty where there is none.
+        known: whether the manifests hold the command; where they do not, the image decides.
+        expanded: whether Kubernetes expands variables in the text: in commands it does, in mounted files it does not.
     """
 
     path: str
@@ -44,14 +44,16 @@ class Script:
 
 @lru_cache(maxsize=64)
 def shell_text(container: Container) -> Script:
-    """What a container runs: the script after a shell's `-c`, the one a shell is given, else command and arguments."""
-    words = [(f"{container.path}.{key}[{i}]", w) for key in ("command", "args") for i, w in _words(container, key)]
-    for at, (_, word) in enumerate(words[:-1]):
+    """Return the text that a container runs: a shell's `-c` script, else its mounted file, else the command line."""
+    words = [
+        (f"{container.path}.{key}[{i}]", w) for key in ("command", "args") for i, w in _command_words(container, key)
+    ]
+    for index, (_, word) in enumerate(words[:-1]):
         if _is_shell(words[0][1]) and re.fullmatch(r"-[a-z]*c[a-z]*", word):
-            path, script = words[at + 1]
+            path, script = words[index + 1]
             tracing = word if "x" in word else _tracing(_as_run(script))
             return Script(path, _as_run(script), script, tracing, known=True)
-    script_at = next((at for at, (_, word) in enumerate(words[1:], 1) if not word.startswith("-")), 0)
+    script_at = next((index for index, (_, word) in enumerate(words[1:], 1) if not word.startswith("-")), 0)
     if script_at and _is_shell(words[0][1]):
         path, file = words[script_at]
         if file in container.files:
@@ -63,9 +65,9 @@ def shell_text(container: Container) -> Script:
     return Script(f"{container.path}.command", line, line, "", known=bool(words))
 
 
-def _words(container: Container, key: str) -> list[tuple[int, str]]:
-    given = container.body.get(key)
-    return list(enumerate(strings(given))) if isinstance(given, list) else []
+def _command_words(container: Container, key: str) -> list[tuple[int, str]]:
+    words = container.body.get(key)
+    return list(enumerate(strings(words))) if isinstance(words, list) else []
 
 
 def _is_shell(program: str) -> bool:
@@ -74,13 +76,13 @@ def _is_shell(program: str) -> bool:
 
 @lru_cache(maxsize=256)
 def _as_run(script: str) -> str:
-    """A script as the shell gets it, without comment lines."""
+    """Return a script as the shell gets it, without comment lines."""
     return _without_comments(kube.expand(script, {}))
 
 
 @lru_cache(maxsize=256)
 def _without_comments(script: str) -> str:
-    """A script without comment lines; one text for all jobs that share it, so that it is searched once."""
+    """Remove comment lines; jobs that share a script share the result, so that each search of it runs once."""
     return _COMMENT.sub("", script)
 
 
@@ -89,34 +91,34 @@ _TRACE = re.compile(r"^[ \t]*(?:set[ \t]+(?:-[a-wyz]*x|-o[ \t]+xtrace)|(?:ba)?sh
 
 @lru_cache(maxsize=256)
 def _tracing(code: str) -> str:
-    there = _TRACE.search(code)
-    return there[0].strip() if there else ""
+    match = _TRACE.search(code)
+    return match[0].strip() if match else ""
 
 
 @lru_cache(maxsize=2048)
 def has_match(pattern: re.Pattern[str], code: str) -> bool:
-    """Whether a pattern is found in a text; the jobs of a sweep share their scripts, so each is searched once."""
+    """Return whether a text has a match; cached, because the jobs of a sweep share their scripts."""
     return bool(pattern.search(code))
 
 
 @lru_cache(maxsize=512)
 def find_all(pattern: re.Pattern[str], code: str) -> tuple[Any, ...]:
-    """What a pattern finds in a text, each once, in order: the match, its only group, or the tuple of its groups."""
+    """Return the distinct matches in a text, in order: each as `re.findall` gives it, a text or a tuple of groups."""
     return tuple(dict.fromkeys(pattern.findall(code)))
 
 
 @lru_cache(maxsize=64)
 def settings_texts(container: Container) -> tuple[str, ...]:
-    """All that a container's trainer may read: its script, here documents included, and variables of several lines."""
+    """Return the texts that may hold settings of the trainer: the script, and variables of several lines."""
     values = [text(variable.get("value")) for _, variable in container.env]
     return (shell_text(container).code, *(value for value in values if "\n" in value))
 
 
 def has_match_in_any(pattern: re.Pattern[str], texts: Iterable[str]) -> bool:
-    """Whether a pattern is found in one of some texts."""
+    """Return whether one of the texts has a match."""
     return any(has_match(pattern, each) for each in texts)
 
 
 def find_all_in_texts(pattern: re.Pattern[str], texts: Iterable[str]) -> tuple[Any, ...]:
-    """What a pattern finds in some texts together, as `found` has it."""
+    """Return the distinct matches in all texts together, as `find_all` gives them."""
     return tuple(dict.fromkeys(each for code in texts for each in find_all(pattern, code)))

@@ -1,7 +1,7 @@
-"""Kubernetes' pod security standards, field by field: what a level forbids in a pod.
+"""Kubernetes' pod security standards, field by field.
 
-Source: k8s.io/pod-security-admission, policy/check_*.go, of Kubernetes 1.34.  A field that an older release does
-not judge yet (hosts of probes) is judged here all the same: the namespace's level follows the cluster.
+Source: k8s.io/pod-security-admission, policy/check_*.go, of Kubernetes 1.34.  Fields that older releases do not check
+(hosts of probes) are checked here all the same: the namespace's level follows the cluster.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from ftgen.text.paths import child
 from ftgen.validation.manifest import Container, Pod, entries, mapping, optional_integer, strings, text
 
 Violation = tuple[str, str]
-"""The path of a field, and what it says."""
+"""The path of a forbidden field, and a phrase for its value."""
 
 _CAPABILITIES = frozenset(
     (
@@ -43,7 +43,7 @@ _PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
 
 
 def violations(pod: Pod, level: str) -> Iterator[Violation]:
-    """What `level` (privileged, baseline or restricted) forbids in a pod, with its place."""
+    """Yield the fields of a pod that `level` (privileged, baseline or restricted) forbids."""
     if level != "privileged":
         yield from _baseline(pod)
     if level == "restricted":
@@ -67,7 +67,7 @@ def _baseline(pod: Pod) -> Iterator[Violation]:
     for name, value in mapping(pod.metadata.get("annotations")).items():
         if name.startswith(_APPARMOR) and not _is_safe_apparmor(text(value)):
             yield child(f"{pod.path}.metadata.annotations", name), f"the AppArmor profile {value}"
-    yield from _confinement(context, path)
+    yield from _shared_fields(context, path)
     for container in pod.containers:
         yield from _container(container)
 
@@ -76,8 +76,8 @@ def _is_safe_apparmor(profile: str) -> bool:
     return profile in {"", "runtime/default"} or profile.startswith("localhost/")
 
 
-def _confinement(context: dict[str, Any], path: str) -> Iterator[Violation]:
-    """What pods and containers say in the same words."""
+def _shared_fields(context: dict[str, Any], path: str) -> Iterator[Violation]:
+    """Check the fields that the security contexts of pods and containers share."""
     for field in ("seccompProfile", "appArmorProfile"):
         if mapping(context.get(field)).get("type") == "Unconfined":
             yield f"{path}.{field}", f"{field} Unconfined"
@@ -100,15 +100,15 @@ def _container(container: Container) -> Iterator[Violation]:
             yield f"{path}.capabilities.add", f"the capability {capability}"
     if text(context.get("procMount")) not in {"", "Default"}:
         yield f"{path}.procMount", f"procMount {context['procMount']}"
-    yield from _confinement(context, path)
+    yield from _shared_fields(context, path)
     for i, port in entries(container.body.get("ports")):
         if optional_integer(port.get("hostPort")):
             yield f"{container.path}.ports[{i}].hostPort", "hostPort"
-    yield from _hosts(container)
+    yield from _handler_hosts(container)
 
 
-def _hosts(container: Container) -> Iterator[Violation]:
-    """Probes and handlers of another host, by which the kubelet would be made to call it."""
+def _handler_hosts(container: Container) -> Iterator[Violation]:
+    """Find probes and handlers with a host, which the kubelet would be made to call."""
     lifecycle = mapping(container.body.get("lifecycle"))
     handlers = {name: container.body.get(name) for name in _PROBES}
     handlers |= {f"lifecycle.{name}": lifecycle.get(name) for name in ("postStart", "preStop")}
@@ -125,29 +125,29 @@ def _restricted(pod: Pod) -> Iterator[Violation]:
     for i, volume in pod.volumes:
         for kind in sorted(volume.keys() - _VOLUMES - {"hostPath"}):
             yield f"{pod.spec_path}.volumes[{i}].{kind}", f"a volume of kind {kind}"
-    whole = mapping(pod.spec.get("securityContext"))
-    if whole.get("runAsUser") == 0:
+    pod_context = mapping(pod.spec.get("securityContext"))
+    if pod_context.get("runAsUser") == 0:
         yield f"{pod.spec_path}.securityContext.runAsUser", "runAsUser 0"
-    if whole.get("runAsNonRoot") is False:
+    if pod_context.get("runAsNonRoot") is False:
         yield f"{pod.spec_path}.securityContext.runAsNonRoot", "runAsNonRoot other than true"
     for container in pod.containers:
-        own, path = mapping(container.body.get("securityContext")), f"{container.path}.securityContext"
-        if {**whole, **own}.get("runAsNonRoot") is not True:
+        own_context, path = mapping(container.body.get("securityContext")), f"{container.path}.securityContext"
+        if {**pod_context, **own_context}.get("runAsNonRoot") is not True:
             yield f"{path}.runAsNonRoot", "runAsNonRoot other than true"
-        if own.get("runAsUser") == 0:
+        if own_context.get("runAsUser") == 0:
             yield f"{path}.runAsUser", "runAsUser 0"
-        yield from _unconfined(whole, own, path)
+        yield from _privileges(pod_context, own_context, path)
 
 
-def _unconfined(whole: dict[str, Any], own: dict[str, Any], path: str) -> Iterator[Violation]:
-    """What gives a container more than its process needs; a pod for Windows is judged like any other."""
-    if own.get("allowPrivilegeEscalation") is not False:
+def _privileges(pod_context: dict[str, Any], own_context: dict[str, Any], path: str) -> Iterator[Violation]:
+    """Check that a container gives up privileges that it does not need; pods for Windows are not excepted."""
+    if own_context.get("allowPrivilegeEscalation") is not False:
         yield f"{path}.allowPrivilegeEscalation", "allowPrivilegeEscalation other than false"
-    capabilities = mapping(own.get("capabilities"))
+    capabilities = mapping(own_context.get("capabilities"))
     if "ALL" not in strings(capabilities.get("drop")):
         yield f"{path}.capabilities.drop", "keeping capabilities"
     for capability in strings(capabilities.get("add")):
         if capability in _CAPABILITIES - {"NET_BIND_SERVICE"}:
             yield f"{path}.capabilities.add", f"the capability {capability}"
-    if mapping({**whole, **own}.get("seccompProfile")).get("type") not in _PROFILES:
+    if mapping({**pod_context, **own_context}.get("seccompProfile")).get("type") not in _PROFILES:
         yield f"{path}.seccompProfile", "no seccomp profile"

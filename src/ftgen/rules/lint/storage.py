@@ -1,4 +1,4 @@
-"""Claims, access modes and memory-backed volumes against replicas, nodes and limits.
+"""Rules over claims, access modes and memory-backed volumes, by replicas, nodes and limits.
 
 Sources: TopoLVM's and the CSI drivers' documentation, Kubernetes' access modes and volumes, Volcano's
 createOrUpdateJobIO (one claim of `spec.volumes` for all pods).
@@ -24,7 +24,7 @@ from ftgen.validation.manifest import Container, Job, Pod, Task, amount, mapping
 _NODE_LOCAL = frozenset(
     ("topolvm.io", "topolvm.cybozu.com", "rancher.io/local-path", "kubernetes.io/no-provisioner", "openebs.io/local")
 )
-_HOME = re.compile(r"\b(?:HF_HOME|HOME|XDG_CACHE_HOME)=")
+_SETS_HOME = re.compile(r"\b(?:HF_HOME|HOME|XDG_CACHE_HOME)=")
 _RBD = ".rbd.csi.ceph.com"
 _SHM = "/dev/shm"  # noqa: S108 - where collectives look for shared memory
 _HOST_FILES = ("/dev", "/sys", "/proc", "/etc", "/usr/local/Ascend", "/usr/local/dcmi", "/usr/local/bin", "/lib")
@@ -32,14 +32,14 @@ _HOST_FILES = ("/dev", "/sys", "/proc", "/etc", "/usr/local/Ascend", "/usr/local
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A claim that a job uses, as far as its specification is at hand.
+    """A claim that a job uses and whose specification is known.
 
     Attributes:
-        path: of its specification, or of its name.
-        name: of a claim that stays; empty where it is made for the job or a pod.
-        spec: its specification.
+        path: path of the inline specification, or of the claim's name.
+        name: name of a claim that outlives the job; empty where the claim is made for the job or a pod.
+        spec: specification of the claim.
         shared: whether all pods use the same volume.
-        task: the task whose pods mount it; None for volumes of the job itself.
+        task: task whose pods mount it; None for volumes of the job itself.
     """
 
     path: str
@@ -50,22 +50,22 @@ class Claim:
 
     @property
     def modes(self) -> list[str]:
-        """Its access modes."""
+        """Return its access modes."""
         return strings(self.spec.get("accessModes"))
 
     @property
     def storage_class(self) -> str:
-        """The name of its storage class; empty for the cluster's default."""
+        """Return the name of its storage class; empty for the cluster's default."""
         return text(self.spec.get("storageClassName"))
 
     @property
     def label(self) -> str:
-        """What to call it."""
+        """Return its name for messages."""
         return self.name or f"the claim of class {self.storage_class or 'default'}"
 
 
 def claims(job: Job, context: Context) -> Iterator[Claim]:
-    """The claims of a job whose specification is at hand."""
+    """Yield the claims of a job whose specification is known: inline, or beside the manifest."""
     if job.manifest.get("kind") == "PersistentVolumeClaim":
         yield Claim("spec", text(mapping(job.manifest.get("metadata")).get("name")), job.spec, shared=False)
     for i, volume in job.volumes:
@@ -88,7 +88,7 @@ def claims(job: Job, context: Context) -> Iterator[Claim]:
 
 
 def _is_node_local(claim: Claim, context: Context) -> bool | None:
-    """Whether a claim's volume never leaves its node; None where nobody has said."""
+    """Return whether a claim's volume is bound to one node; None where the storage class is unknown."""
     try:
         return context.storage_class(claim.storage_class).provisioner in _NODE_LOCAL
     except FactMissing:
@@ -112,8 +112,8 @@ def unserved_mode(job: Job, context: Context) -> Iterator[Finding]:
         provisioner = context.storage_class(claim.storage_class).provisioner
         block = provisioner.endswith(_RBD) and text(claim.spec.get("volumeMode")) != "Block"
         if provisioner in _NODE_LOCAL or block:
-            said = f"{claim.storage_class or 'the default class'} cannot serve {modes[0]}: the claim never binds"
-            yield Finding(said, f"{claim.path}.accessModes", modes[0], "write ReadWriteOnce, or use shared storage")
+            headline = f"{claim.storage_class or 'the default class'} cannot serve {modes[0]}: the claim never binds"
+            yield Finding(headline, f"{claim.path}.accessModes", modes[0], "write ReadWriteOnce, or use shared storage")
 
 
 @rule("FT475", "claim-of-one-node-for-all", Severity.WARNING, on=LINT, twins=("FT255",))
@@ -130,18 +130,22 @@ def one_node_for_all(job: Job, context: Context) -> Iterator[Finding]:
     for claim in claims(job, context) if total > 1 else ():
         if not claim.shared or "ReadWriteOnce" not in claim.modes or any(map(twins.serves_several_nodes, claim.modes)):
             continue
-        local = _is_node_local(claim, context)
-        stuck = local is False or any(keeps_apart(job, t, required=True) for t in job.tasks) or _too_many(job, context)
-        said = f"all {total} pods must run on the node of {claim.label}"
-        said += ", and cannot" if stuck else ""
+        is_local = _is_node_local(claim, context)
+        impossible = (
+            is_local is False
+            or any(keeps_apart(job, t, required=True) for t in job.tasks)
+            or _more_cards_than_a_node(job, context)
+        )
+        headline = f"all {total} pods must run on the node of {claim.label}"
+        headline += ", and cannot" if impossible else ""
         help_ = "use ReadWriteMany storage, or an ephemeral volume for each pod"
-        yield Finding(said, claim.path, "ReadWriteOnce", help_, Severity.ERROR if stuck else None)
+        yield Finding(headline, claim.path, "ReadWriteOnce", help_, Severity.ERROR if impossible else None)
 
 
-def _too_many(job: Job, context: Context) -> bool:
-    wanted = sum(card_count(task.pod) * task.replicas for task in job.tasks)
-    there = context.card("per_node")
-    return there is not None and wanted > there
+def _more_cards_than_a_node(job: Job, context: Context) -> bool:
+    cards = sum(card_count(task.pod) * task.replicas for task in job.tasks)
+    per_node = context.card("per_node")
+    return per_node is not None and cards > per_node
 
 
 @rule("FT476", "claim-of-one-pod-for-all", on=LINT, twins=("FT255",))
@@ -155,8 +159,8 @@ def one_pod_for_all(job: Job, context: Context) -> Iterator[Finding]:
     """
     for claim in claims(job, context) if pod_count(job) > 1 else ():
         if claim.shared and claim.modes == ["ReadWriteOncePod"]:
-            said = f"{claim.label} admits one pod, and there are {pod_count(job)}"
-            yield Finding(said, claim.path, "ReadWriteOncePod", "use ReadWriteMany")
+            headline = f"{claim.label} admits one pod, and there are {pod_count(job)}"
+            yield Finding(headline, claim.path, "ReadWriteOncePod", "use ReadWriteMany")
 
 
 @rule("FT477", "host-path-across-nodes", Severity.WARNING, on=LINT)
@@ -189,58 +193,58 @@ def several_local(job: Job, context: Context) -> Iterator[Finding]:
         named = [c for c in claims(job, context) if c.name and c.task in (None, task)]
         local = list(dict.fromkeys(c.name for c in named if _is_node_local(c, context)))
         if len(local) > 1:
-            said = f"the claims {' and '.join(local)} may lie on different nodes"
-            yield Finding(said, f"{task.pod.spec_path}.volumes", ", ".join(local), "keep both on one claim")
+            headline = f"the claims {' and '.join(local)} may lie on different nodes"
+            yield Finding(headline, f"{task.pod.spec_path}.volumes", ", ".join(local), "keep both on one claim")
 
 
 @rule("FT479", "claim-out-of-reach", on=LINT)
 def out_of_reach(job: Job, context: Context) -> Iterator[Finding]:
-    """A pod waits for a claim that it never gets, or takes one that is only to be read.
+    """A pod waits for a claim that it never gets, or mounts a read-only one for writing.
 
     A class with WaitForFirstConsumer binds when the scheduler places a pod, and nodeName skips the scheduler. KServe
     makes the claim `<cache>-<node group>` of a LocalModelCache only where an InferenceService uses it, and removes it
     after. An ephemeral volume's claim is called `<pod>-<volume>`; where another claim has that name, Kubernetes
-    refuses to take it. And what has only ReadOnlyMany, as the claim over a node's cached models, serves every pod of
-    the node: a mount that may write makes it one pod's to spoil.
+    refuses to take it. A claim with ReadOnlyMany alone, as that over a node's cached models, serves every pod of the
+    node: a mount that may write lets one pod damage it for all.
 
     Refused: `nodeName: gpu-1` with a TopoLVM claim, `claimName: qwen3-gpu` of the cache `qwen3` on the group `gpu`.
     Write: `nodeSelector: {kubernetes.io/hostname: gpu-1}`, a claim of your own, `readOnly: true`.
     """
-    yield from _of_another_claims_name(job, context)
-    yield from _writable(job, context)
-    lacking: list[str] = []
-    for part in (_past_the_scheduler, _of_kserve):
+    yield from _name_collision(job, context)
+    yield from _written_read_only(job, context)
+    missing: list[str] = []
+    for check in (_without_scheduler, _managed_by_kserve):
         try:
-            yield from part(job, context)
+            yield from check(job, context)
         except FactMissing as fact:
-            # Kept itself, it would keep its traceback, and that this frame: all of the manifest, in a circle.
-            lacking.append(str(fact))
-    if lacking:
-        raise FactMissing(lacking[0])
+            # Keep the text only: the exception holds its traceback, which holds this frame and so the whole manifest.
+            missing.append(str(fact))
+    if missing:
+        raise FactMissing(missing[0])
 
 
-def _past_the_scheduler(job: Job, context: Context) -> Iterator[Finding]:
+def _without_scheduler(job: Job, context: Context) -> Iterator[Finding]:
     for task in job.tasks:
         node = text(task.pod.spec.get("nodeName"))
         for claim in claims(job, context) if node else ():
-            waits = context.storage_class(claim.storage_class).binding == "WaitForFirstConsumer"
-            if waits and claim.task in (None, task):
-                said = f"{claim.label} waits for a scheduler that nodeName skips"
-                yield Finding(said, f"{task.pod.spec_path}.nodeName", node, "use nodeSelector")
+            binds_late = context.storage_class(claim.storage_class).binding == "WaitForFirstConsumer"
+            if binds_late and claim.task in (None, task):
+                headline = f"{claim.label} waits for a scheduler that nodeName skips"
+                yield Finding(headline, f"{task.pod.spec_path}.nodeName", node, "use nodeSelector")
 
 
-def _of_another_claims_name(job: Job, context: Context) -> Iterator[Finding]:
-    owned = [(t, i, v) for t in job.tasks for i, v in t.pod.volumes if isinstance(v.get("ephemeral"), dict)]
-    for task, i, volume in owned if context.claims else ():
+def _name_collision(job: Job, context: Context) -> Iterator[Finding]:
+    ephemeral = [(t, i, v) for t in job.tasks for i, v in t.pod.volumes if isinstance(v.get("ephemeral"), dict)]
+    for task, i, volume in ephemeral if context.claims else ():
         for replica in range(task.replicas):
             name = f"{job.name}-{task.name}-{replica}-{text(volume.get('name'))}"
             if context.claim(name) is not None:
-                said = f"the pod's own claim would be called {name}, and there is one of that name"
-                yield Finding(said, f"{task.pod.spec_path}.volumes[{i}].name", name, "give the volume another name")
+                headline = f"the pod's own claim would be called {name}, and there is one of that name"
+                yield Finding(headline, f"{task.pod.spec_path}.volumes[{i}].name", name, "give the volume another name")
 
 
-def _named(job: Job) -> Iterator[tuple[str, str, Task | None, Mapping[str, Any]]]:
-    """The claims that a job names: name, the path of that, and the task and volume that mount it."""
+def _named_claims(job: Job) -> Iterator[tuple[str, str, Task | None, Mapping[str, Any]]]:
+    """Yield the claims that a job names: name, path of the name, task that mounts it (None: all), and volume."""
     for i, volume in job.volumes:
         yield text(volume.get("volumeClaimName")), f"spec.volumes[{i}].volumeClaimName", None, volume
     for task in job.tasks:
@@ -249,20 +253,20 @@ def _named(job: Job) -> Iterator[tuple[str, str, Task | None, Mapping[str, Any]]
             yield name, f"{task.pod.spec_path}.volumes[{i}].persistentVolumeClaim.claimName", task, volume
 
 
-def _of_kserve(job: Job, context: Context) -> Iterator[Finding]:
-    for name, path, _, _ in _named(job):
+def _managed_by_kserve(job: Job, context: Context) -> Iterator[Finding]:
+    for name, path, _, _ in _named_claims(job):
         if not name or context.claim(name) is not None:
             continue
         caches: Mapping[str, tuple[str, ...]] = context.fact("model_caches")
         if any(name == f"{cache}-{group}" for cache, groups in caches.items() for group in groups):
-            said = f"{name} exists only while an InferenceService uses the cached model"
-            yield Finding(said, path, name, "make a claim of your own over the cache's folder: storage=model-cache")
+            headline = f"{name} exists only while an InferenceService uses the cached model"
+            yield Finding(headline, path, name, "make a claim of your own over the cache's folder: storage=model-cache")
 
 
-def _writable(job: Job, context: Context) -> Iterator[Finding]:
-    for name, path, task, volume in _named(job):
-        whole = mapping(volume.get("persistentVolumeClaim")).get("readOnly") is True
-        if whole or strings((context.claim(name) or {}).get("accessModes")) != ["ReadOnlyMany"]:
+def _written_read_only(job: Job, context: Context) -> Iterator[Finding]:
+    for name, path, task, volume in _named_claims(job):
+        mounted_read_only = mapping(volume.get("persistentVolumeClaim")).get("readOnly") is True
+        if mounted_read_only or strings((context.claim(name) or {}).get("accessModes")) != ["ReadOnlyMany"]:
             continue
         mounts = (
             [m for c in task.pod.containers for _, m in c.mounts if m.get("name") == volume.get("name")] if task else []
@@ -275,7 +279,7 @@ def _writable(job: Job, context: Context) -> Iterator[Finding]:
 def memory_for_shm(job: Job) -> Iterator[Finding]:
     """A memory-backed volume takes most of the memory limit, or has no bound.
 
-    What lies in it is charged to the containers that write it; beyond the limit they are killed. Without sizeLimit
+    Its content is charged to the containers that write it; beyond the limit they are killed. Without sizeLimit
     it may grow to half of the node.
 
     Refused: `sizeLimit: 16Gi` with `limits: {memory: 16Gi}`.
@@ -289,21 +293,21 @@ def memory_for_shm(job: Job) -> Iterator[Finding]:
             if empty.get("medium") != "Memory":
                 continue
             if size is None:
-                said = "a memory-backed volume without a bound"
-                yield Finding(said, f"{path}.sizeLimit", "", "set sizeLimit")
+                headline = "a memory-backed volume without a bound"
+                yield Finding(headline, f"{path}.sizeLimit", "", "set sizeLimit")
             elif limit is not None and size * 2 > limit:
-                all_of_it = size > limit
-                said = f"{empty['sizeLimit']} of shared memory {'exceed' if all_of_it else 'leave little of'} "
-                said += f"a memory limit of {float(limit / 2**30):g}Gi"
-                yield Finding(said, f"{path}.sizeLimit", empty["sizeLimit"], "raise limits.memory")
+                exceeds = size > limit
+                headline = f"{empty['sizeLimit']} of shared memory {'exceed' if exceeds else 'leave little of'} "
+                headline += f"a memory limit of {float(limit / 2**30):g}Gi"
+                yield Finding(headline, f"{path}.sizeLimit", empty["sizeLimit"], "raise limits.memory")
 
 
 def _memory_limit(pod: Pod) -> Fraction | None:
-    """All memory limits of a pod's main containers together; None where one has none."""
-    given = [mapping(mapping(c.body.get("resources")).get("limits")) for c in pod.main_containers]
-    limits = [amount(limit.get("memory")) for limit in given]
-    known = [limit for limit in limits if limit is not None]
-    return sum(known, Fraction()) if known and len(known) == len(limits) else None
+    """Return the sum of the memory limits of a pod's main containers; None where one has none."""
+    stated = [mapping(mapping(c.body.get("resources")).get("limits")) for c in pod.main_containers]
+    limits = [amount(limit.get("memory")) for limit in stated]
+    amounts = [limit for limit in limits if limit is not None]
+    return sum(amounts, Fraction()) if amounts and len(amounts) == len(limits) else None
 
 
 @rule("FT482", "small-shared-memory", Severity.WARNING, on=LINT, twins=("FT257",))
@@ -319,16 +323,16 @@ def small_shm(job: Job) -> Iterator[Finding]:
     for task in job.tasks:
         total = card_count(task.pod) * pod_count(job)
         for container in task.pod.main_containers if total > 1 else ():
-            place = _shm_volume(task.pod, container)
-            size = amount(place[1].get("sizeLimit")) if place else Fraction()
+            volume = _shm_volume(task.pod, container)
+            size = amount(volume[1].get("sizeLimit")) if volume else Fraction()
             if size is not None and twins.is_shared_memory_too_small(size, total):
-                said = f"{total} cards train together with {_said(place)} at /dev/shm; 4Gi is the least"
-                subject = f"{place[0]}.sizeLimit" if place else f"{container.path}.volumeMounts"
-                yield Finding(said, subject, "", "mount an emptyDir of medium Memory and 4Gi at /dev/shm")
+                headline = f"{total} cards train together with {_size_text(volume)} at /dev/shm; 4Gi is the least"
+                subject = f"{volume[0]}.sizeLimit" if volume else f"{container.path}.volumeMounts"
+                yield Finding(headline, subject, "", "mount an emptyDir of medium Memory and 4Gi at /dev/shm")
 
 
-def _said(place: tuple[str, dict[str, Any]] | None) -> str:
-    return str(place[1]["sizeLimit"]) if place else "nothing"
+def _size_text(volume: tuple[str, dict[str, Any]] | None) -> str:
+    return str(volume[1]["sizeLimit"]) if volume else "nothing"
 
 
 def _shm_volume(pod: Pod, container: Container) -> tuple[str, dict[str, Any]] | None:
@@ -352,9 +356,9 @@ def squashed_group(job: Job, context: Context) -> Iterator[Finding]:
         group = mapping(task.pod.spec.get("securityContext")).get("fsGroup")
         for claim in claims(job, context) if group is not None else ():
             if context.storage_class(claim.storage_class).root_squash and claim.task in (None, task):
-                said = f"the server of {claim.label} refuses to change groups"
+                headline = f"the server of {claim.label} refuses to change groups"
                 path = f"{task.pod.spec_path}.securityContext.fsGroup"
-                yield Finding(said, path, group, "run as the export's user, or set mountPermissions on the class")
+                yield Finding(headline, path, group, "run as the export's user, or set mountPermissions on the class")
 
 
 @rule("FT485", "home-that-cannot-be-written", Severity.WARNING, on=LINT)
@@ -368,11 +372,14 @@ def unwritable_home(job: Job) -> Iterator[Finding]:
     Write: `{name: HF_HOME, value: /mnt/workspace/.cache}`.
     """
     for pod in job.pods:
-        whole = mapping(pod.spec.get("securityContext"))
+        pod_context = mapping(pod.spec.get("securityContext"))
         for container in pod.main_containers if vendors_of(pod) else ():
-            own = mapping(container.body.get("securityContext"))
-            bound = own.get("readOnlyRootFilesystem") is True or {**whole, **own}.get("runAsNonRoot") is True
-            said_so = {"HF_HOME", "HOME", "XDG_CACHE_HOME"} & literal_variables(container).keys()
-            if bound and not said_so and not has_match(_HOME, shell_text(container).code):
-                said = "the trainer's caches have no writable home"
-                yield Finding(said, f"{container.path}.env", "", "set HF_HOME to a path on a volume")
+            own_context = mapping(container.body.get("securityContext"))
+            restricted = (
+                own_context.get("readOnlyRootFilesystem") is True
+                or {**pod_context, **own_context}.get("runAsNonRoot") is True
+            )
+            homes = {"HF_HOME", "HOME", "XDG_CACHE_HOME"} & literal_variables(container).keys()
+            if restricted and not homes and not has_match(_SETS_HOME, shell_text(container).code):
+                headline = "the trainer's caches have no writable home"
+                yield Finding(headline, f"{container.path}.env", "", "set HF_HOME to a path on a volume")
