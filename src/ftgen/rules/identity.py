@@ -1,4 +1,4 @@
-"""Do all parts of the configuration speak of the model that was chosen?
+"""Rules that the cache and the weights are those of the chosen model.
 
 A value that was written for one model stays when another one is chosen, on the command line or by a sweep.
 Nothing fails then: the job trains the wrong weights under the right name.
@@ -40,7 +40,7 @@ def _cache(spec: Spec) -> Iterator[Finding]:
     help_ = "remove storage.cache.uri so that it follows the model, or name the model in it: …/${model.name}"
     if spec.model.hub and spec.model.hub in cache.uri:
         help_ = "set model.hub to the model that model.url names, or choose its option (`ftgen groups model`)"
-    # The weights are then fetched from nowhere else, so that a URL of a copy under another name is unused.
+    # Only model.url has another name then, that of a copy; the weights come from the cache, and the URL is unused.
     severity = Severity.WARNING if _names(cache.uri, spec.model.name) else None
     yield Finding(headline, "storage.cache.uri", cache.uri, help_, severity)
 
@@ -57,10 +57,10 @@ def _weights(spec: Spec) -> Iterator[Finding]:
     """
     if spec.model.hub is None or not isinstance(spec.trainer, LlamaFactory):
         return
-    given = {"model.url": spec.model.url, f"trainer.args.{_PATH}": spec.trainer.args.get(_PATH)}
-    known = _known(spec.trainer.version)
-    for key, place in given.items():
-        name = known.get(_last(place).lower()) if isinstance(place, str) else None
+    places = {"model.url": spec.model.url, f"trainer.args.{_PATH}": spec.trainer.args.get(_PATH)}
+    models = _known(spec.trainer.version)
+    for key, place in places.items():
+        name = models.get(_last(place).lower()) if isinstance(place, str) else None
         chosen = _last(spec.model.hub)
         if name and name.lower() not in {chosen.lower(), spec.model.name.lower()}:
             headline = f"the weights are those of {name}, and the chosen model is {chosen}"
@@ -72,7 +72,7 @@ _PATH = "model_name_or_path"
 
 
 def _names(uri: str, name: str) -> bool:
-    """Whether one part of the path is the name; KServe puts a revision behind a colon."""
+    """Return whether a part of a URI is the name; KServe puts a revision behind a colon."""
     return name.lower() in re.split(r"[/:@?#]", uri.lower())
 
 
@@ -82,6 +82,6 @@ def _last(place: str) -> str:
 
 @cache
 def _known(version: str) -> dict[str, str]:
-    """The names of models that a release of the trainer knows, by their lower case."""
-    hubs = surface(version).models if version in versions() else ()
-    return {name.lower(): name for name in (hub.rpartition("/")[2] for hub in hubs)}
+    """Return the names of the models that a release of the trainer knows, by their lower-case forms."""
+    ids = surface(version).models if version in versions() else ()
+    return {name.lower(): name for name in (id_.rpartition("/")[2] for id_ in ids)}

@@ -1,4 +1,4 @@
-"""Does it fit together?  Rules over what the user asked for, before any Kubernetes object exists."""
+"""Rules over the specification: whether its values fit together, before any Kubernetes object exists."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def _release(spec: Spec) -> Iterator[Finding]:
     """
     try:
         schema.release(spec.cluster.volcano_version)
-    except ValueError as problem:
+    except ValueError as error:
         known = ", ".join(schema.RELEASES)
         yield Finding(
-            str(problem), "cluster.volcano_version", spec.cluster.volcano_version, f"known lines: {known}, newest"
+            str(error), "cluster.volcano_version", spec.cluster.volcano_version, f"known lines: {known}, newest"
         )
 
 
@@ -51,7 +51,7 @@ def _share(spec: Spec) -> Iterator[Finding]:
             yield Finding(
                 f"this hardware gives whole cards and no share of {key}", f"hardware.{key}", amount, "leave it null"
             )
-        elif not _whole(str(amount), resource.unit):
+        elif not _is_multiple(str(amount), resource.unit):
             unit = resource.unit if key == "memory" else f"{float(kube.parse_quantity(resource.unit)):g} percent"
             headline = f"{resource.name} counts in units of {unit}; {amount} is no whole number of them"
             yield Finding(headline, f"hardware.{key}", amount, f"choose a multiple of {unit}")
@@ -62,26 +62,26 @@ def _cards(spec: Spec) -> Iterator[Finding]:
     """More cards in one pod than a node has.
 
     A pod never spans nodes; such a job stays pending for ever.  Several shares of one pod lie on as many cards of one
-    node (HAMi places each on a card of its own).  Where nobody has said how many cards a node has
-    (`hardware.card.per_node`), more than eight are doubtful, for that is what servers hold, and more than sixteen, the
+    node (HAMi places each on a card of its own).  Where the number of cards of a node is unknown
+    (`hardware.card.per_node`), more than eight, the number in most servers, get a warning, and more than sixteen, the
     most that any server has, are refused.
 
     Refused: `hardware.devices=16` on nodes of eight cards, `hardware=nvidia-vgpu hardware.devices=9`.
     Write: `hardware.nodes=2 hardware.devices=8`.
     """
-    asked, there = spec.hardware.devices, spec.hardware.card.per_node or spec.cluster.facts.card.per_node
+    devices, per_node = spec.hardware.devices, spec.hardware.card.per_node or spec.cluster.facts.card.per_node
     if spec.hardware.cards is None or spec.hardware.card.slice:
         return
-    most = there or _CARDS_OF_A_NODE
-    if asked > most:
-        nodes = -(-asked // most)
+    most = per_node or _CARDS_OF_A_NODE
+    if devices > most:
+        nodes = -(-devices // most)
         of = "shares" if spec.hardware.shared else "cards"
-        known = f"a node has {most}" if there else f"a node has {most} as a rule: each lies on a card of its own"
-        sure = there is not None or asked > _MOST_CARDS_OF_A_NODE
-        also = "" if sure else ", or set hardware.card.per_node"
-        help_ = f"write hardware.nodes={nodes} hardware.devices={most}{also}"
-        severity = None if sure else Severity.WARNING
-        yield Finding(f"{asked} {of} asked for one pod, but {known}", "hardware.devices", asked, help_, severity)
+        limit = f"a node has {most}" if per_node else f"a node has {most} as a rule: each lies on a card of its own"
+        certain = per_node is not None or devices > _MOST_CARDS_OF_A_NODE
+        alternative = "" if certain else ", or set hardware.card.per_node"
+        help_ = f"write hardware.nodes={nodes} hardware.devices={most}{alternative}"
+        severity = None if certain else Severity.WARNING
+        yield Finding(f"{devices} {of} asked for one pod, but {limit}", "hardware.devices", devices, help_, severity)
 
 
 # HGX, DGX and Atlas servers hold eight; DGX-2 and Atlas A3 sixteen.
@@ -109,7 +109,7 @@ def _share_size(spec: Spec) -> Iterator[Finding]:
         yield Finding(headline, "hardware.resources.count", resource, help_)
 
 
-# NVIDIA's MIG guide: instances have 1, 2, 3, 4 or 7 compute slices, and names such as 1g.10gb or 1g.10gb.me.
+# NVIDIA's MIG guide: an instance has 1, 2, 3, 4 or 7 compute slices, and a name such as 1g.10gb or 1g.10gb.me.
 _MIG_PROFILE = re.compile(r"[12347]g\.[1-9]\d{0,2}gb(\.me|\.gfx|\.all|-me)*$")
 
 
@@ -124,15 +124,15 @@ def _without_git_lfs(spec: Spec) -> Iterator[Finding]:
     Write: an image with git-lfs, for which `ftgen image` writes the Dockerfile; where this one has it,
     `hardware.packages=[git-lfs,deepspeed,mlflow]`, everything that it holds.
     """
-    held = image.installed_packages(spec)
-    fetched = [key for key in ("model.url", "dataset.url", "model.output_url") if _at(spec, key)]
-    if held is not None and "git-lfs" not in held and fetched:
+    packages = image.installed_packages(spec)
+    fetched = [key for key in ("model.url", "dataset.url", "model.output_url") if _value_of(spec, key)]
+    if packages is not None and "git-lfs" not in packages and fetched:
         headline = f"{spec.hardware.image} holds no git-lfs, which {fetched[0]} needs"
         help_ = "build an image with it (ftgen image), or name it in hardware.packages where it is there"
         yield Finding(headline, "hardware.image", spec.hardware.image, help_)
 
 
-def _at(spec: Spec, key: str) -> str | None:
+def _value_of(spec: Spec, key: str) -> str | None:
     section, _, name = key.partition(".")
     value: str | None = getattr(getattr(spec, section), name)
     return value
@@ -142,8 +142,8 @@ def _at(spec: Spec, key: str) -> str | None:
 def _another_build(spec: Spec) -> Iterator[Finding]:
     """An image of LLaMA-Factory's project that is built for other cards, or holds another release.
 
-    torch of the one vendor finds no card of another's.  Arguments are checked for `trainer.version`, and other releases
-    know others.
+    torch built for one vendor finds no cards of another.  Arguments are checked for `trainer.version`, and other
+    releases take other arguments.
 
     Refused: `hardware=ascend hardware.image=hiyouga/llamafactory:0.9.5`, `trainer.version=0.9.4` with that image.
     Write: the image for the card, such as `hiyouga/llamafactory:0.9.5-npu-a2`, and `trainer.version` by its tag.
@@ -268,18 +268,18 @@ def _slices(spec: Spec) -> Iterator[Finding]:
     """
     if spec.world_size == 1:
         return
-    together = f"{spec.world_size} slices of {'' if spec.hardware.card.slice else 'shared '}cards train together"
-    whole = "prefer hardware=full-gpu" if spec.hardware.vendor == "nvidia" else "prefer whole cards"
+    slices = f"{spec.world_size} slices of {'' if spec.hardware.card.slice else 'shared '}cards train together"
+    remedy = "prefer hardware=full-gpu" if spec.hardware.vendor == "nvidia" else "prefer whole cards"
     if spec.hardware.card.slice:
-        headline = f"{together}; they do not reach each other's memory"
-        yield Finding(headline, "hardware.devices", spec.world_size, whole)
+        headline = f"{slices}; they do not reach each other's memory"
+        yield Finding(headline, "hardware.devices", spec.world_size, remedy)
     elif spec.hardware.shared:
-        told = (
+        reason = (
             twins.NCCL_FAILS_ON_SHARES
             if spec.hardware.vendor == "nvidia"
             else f"no word of {spec.hardware.vendor} says that they can"
         )
-        yield Finding(f"{together}; {told}", "hardware.devices", spec.world_size, whole)
+        yield Finding(f"{slices}; {reason}", "hardware.devices", spec.world_size, remedy)
 
 
 @rule("FT260", "results-that-vanish", on=SPEC)
@@ -311,7 +311,7 @@ def _accepted(spec: Spec) -> Iterator[Finding]:
     from ftgen.rules import all_rules  # noqa: PLC0415 - all rules, only where something is accepted
 
     rules = all_rules()
-    known, denied = {*rules, *_TOLD_BY_OTHERS}, {code for code, each in rules.items() if each.denied}
+    known, denied = {*rules, *_CODES_WITHOUT_RULE}, {code for code, rule in rules.items() if rule.denied}
     for section, codes in (("cluster.allow", spec.cluster.allow), ("allow", spec.allow)):
         for code in codes:
             if code not in known:
@@ -319,15 +319,17 @@ def _accepted(spec: Spec) -> Iterator[Finding]:
                 help_ = f"did you mean {near[0]}?" if near else f"remove {section}.{code}"
                 yield Finding(f"there is no rule {code} to accept", f"{section}.{code}", code, help_)
             elif code in denied:
-                told = f"{code} is what the cluster's admission denies, and accepting it creates nothing"
-                yield Finding(told, f"{section}.{code}", code, f"remove {section}.{code}, and mend what it tells of")
+                headline = f"{code} is what the cluster's admission denies, and accepting it creates nothing"
+                yield Finding(
+                    headline, f"{section}.{code}", code, f"remove {section}.{code}, and mend what it tells of"
+                )
 
 
 @rule("FT262", "unverified-git-host", Severity.WARNING, on=SPEC)
 def _tls(spec: Spec) -> Iterator[Finding]:
     """A git host whose certificate is not verified while a token is sent to it.
 
-    Whoever sits between can read the token and replace model and data.
+    A man in the middle can read the token and replace model and data.
 
     Refused: `cluster.git.tls_verify=false`.
     Write: `cluster.git.tls_verify=true`, with the host's CA in `cluster.git.ca_config_map`.
@@ -362,11 +364,11 @@ def _count(spec: Spec) -> Iterator[Finding]:
     Refused: `hardware=ascend-910a hardware.devices=3`.
     Write: `hardware.devices=4`.
     """
-    asked, granted = spec.hardware.devices, spec.hardware.resources.allowed_counts
-    if granted and asked not in granted:
-        headline = f"{asked} cards are not granted to one pod, only {_listed(granted)}"
-        near = min(granted, key=lambda count: (abs(count - asked), -count))
-        yield Finding(headline, "hardware.devices", asked, f"write hardware.devices={near}")
+    devices, granted = spec.hardware.devices, spec.hardware.resources.allowed_counts
+    if granted and devices not in granted:
+        headline = f"{devices} cards are not granted to one pod, only {_listed(granted)}"
+        nearest = min(granted, key=lambda count: (abs(count - devices), -count))
+        yield Finding(headline, "hardware.devices", devices, f"write hardware.devices={nearest}")
 
 
 @rule("FT266", "rounded-up-share", Severity.NOTE, on=SPEC)
@@ -384,10 +386,10 @@ def _template(spec: Spec) -> Iterator[Finding]:
         return
     wanted = kube.parse_quantity(share) / kube.parse_quantity(resource.unit)
     if wanted not in resource.templates:
-        given = min((size for size in resource.templates if size > wanted), default=None)
-        told = f"{given} times {resource.unit}" if given else "the whole card"
+        larger = min((size for size in resource.templates if size > wanted), default=None)
+        granted = f"{larger} times {resource.unit}" if larger else "the whole card"
         yield Finding(
-            f"a share of {share} is rounded up to {told}",
+            f"a share of {share} is rounded up to {granted}",
             "hardware.memory",
             share,
             f"templates are {_listed(resource.templates)}",
@@ -447,17 +449,19 @@ def _unsure(spec: Spec) -> Iterator[Finding]:
 
 @rule("FT270", "partial-nodes", Severity.WARNING, on=SPEC)
 def _partial(spec: Spec) -> Iterator[Finding]:
-    """A job of several nodes that does not take the cards that suit it.
+    """A job of several nodes whose number of cards in a pod is not an advised one.
 
     Collectives between nodes run over the links of whole servers (`hardware.resources.advised_counts`).
 
     Refused: `hardware=ascend-a3 hardware.nodes=2 hardware.devices=4`.
     Write: `hardware.devices=16`.
     """
-    asked, advised = spec.hardware.devices, spec.hardware.resources.advised_counts
-    if spec.hardware.nodes > 1 and advised and asked not in advised:
-        headline = f"{asked} cards in each of {spec.hardware.nodes} pods; jobs of several nodes take {_listed(advised)}"
-        yield Finding(headline, "hardware.devices", asked, f"write hardware.devices={advised[-1]}")
+    devices, advised = spec.hardware.devices, spec.hardware.resources.advised_counts
+    if spec.hardware.nodes > 1 and advised and devices not in advised:
+        headline = (
+            f"{devices} cards in each of {spec.hardware.nodes} pods; jobs of several nodes take {_listed(advised)}"
+        )
+        yield Finding(headline, "hardware.devices", devices, f"write hardware.devices={advised[-1]}")
 
 
 @rule("FT271", "volcano-too-old", on=SPEC)
@@ -467,15 +471,15 @@ def _release_of_cards(spec: Spec) -> Iterator[Finding]:
     Refused: `hardware=nvidia-dra` on Volcano 1.12.
     Write: `cluster.volcano_version=1.14` once the cluster has it, or another hardware option.
     """
-    needed, there = spec.hardware.needs_volcano, spec.cluster.volcano_version
-    if needed and there != "newest" and _numbers(there) < _numbers(needed):
-        headline = f"these cards need Volcano {needed}, and the cluster has {there}"
-        yield Finding(headline, "cluster.volcano_version", there, "choose another hardware option")
+    needed, version = spec.hardware.needs_volcano, spec.cluster.volcano_version
+    if needed and version != "newest" and _numbers(version) < _numbers(needed):
+        headline = f"these cards need Volcano {needed}, and the cluster has {version}"
+        yield Finding(headline, "cluster.volcano_version", version, "choose another hardware option")
 
 
 @rule("FT272", "forbidden-by-pod-security", on=SPEC)
 def _forbidden(spec: Spec) -> Iterator[Finding]:
-    """What the namespace's pod security level forbids, asked of its pods.
+    """A setting that the namespace's pod security level forbids.
 
     The level is judged when pods are created: Volcano accepts the job, and it waits for ever.  baseline forbids
     the node's network, its folders, and capabilities such as IPC_LOCK, which RDMA needs
@@ -487,15 +491,15 @@ def _forbidden(spec: Spec) -> Iterator[Finding]:
     level = spec.cluster.pod_security
     if level == "privileged":
         return
-    asked = {"network.host": spec.network.host, "network.rdma_resource": spec.network.rdma_resource}
-    asked |= {f"storage.{key}.host_path": volume.host_path for key, volume in _volumes(spec)}
-    for key, value in asked.items():
+    settings = {"network.host": spec.network.host, "network.rdma_resource": spec.network.rdma_resource}
+    settings |= {f"storage.{key}.host_path": volume.host_path for key, volume in _volumes(spec)}
+    for key, value in settings.items():
         if value:
             yield Finding(
                 f"the {level} level forbids {_FORBIDDEN[key.rsplit('.', 1)[1]]}",
                 key,
                 value,
-                f"write {key}={_NOTHING[key.rsplit('.', 1)[1]]}",
+                f"write {key}={_OFF[key.rsplit('.', 1)[1]]}",
             )
 
 
@@ -504,27 +508,27 @@ _FORBIDDEN = {
     "rdma_resource": "the capability IPC_LOCK, which RDMA needs",
     "host_path": "folders of the node",
 }
-_NOTHING = {"host": "false", "rdma_resource": "null", "host_path": "null"}
+_OFF = {"host": "false", "rdma_resource": "null", "host_path": "null"}
 
 
 @rule("FT273", "volume-with-two-sources", on=SPEC)
 def _sources(spec: Spec) -> Iterator[Finding]:
-    """A volume that is to be two things at once.
+    """A volume with two sources.
 
-    A volume is a claim, a folder of the node (`host_path`) or an empty folder (`empty_dir`); `nfs` is where a
-    created claim is bound to.
+    A volume is a claim, a folder of the node (`host_path`) or an empty folder (`empty_dir`); `nfs` is the server to
+    which a created claim is bound.
 
     Refused: `storage=hostpath storage.models.claim=models`.
     Write: one of them.
     """
     for key, volume in _volumes(spec):
-        told = [name for name in ("claim", "host_path", "empty_dir") if getattr(volume, name)]
-        if len(told) > 1:
+        sources = [name for name in ("claim", "host_path", "empty_dir") if getattr(volume, name)]
+        if len(sources) > 1:
             yield Finding(
-                f"storage.{key} is {' and '.join(told)} at once",
-                f"storage.{key}.{told[1]}",
+                f"storage.{key} is {' and '.join(sources)} at once",
+                f"storage.{key}.{sources[1]}",
                 "",
-                f"keep one of {', '.join(told)}",
+                f"keep one of {', '.join(sources)}",
             )
         if volume.nfs and not (volume.claim and volume.create):
             headline = f"storage.{key}.nfs is where a created claim is bound to, and none is created"
@@ -653,8 +657,8 @@ def _two_nodes(spec: Spec) -> Iterator[Finding]:
         yield Finding(headline, "storage.workspace.claim", names[0], "keep both on one claim, or choose storage=nfs")
 
 
-# What YAML's versions disagree on (check), what the environment told (pipeline), and what overlays overrule.
-_TOLD_BY_OTHERS = ("FT004", "FT017", "FT023", "FT027", "FT028")
+# Codes of diagnostics that no rule gives: YAML versions (check), environment variables (pipeline) and overlays.
+_CODES_WITHOUT_RULE = ("FT004", "FT017", "FT023", "FT027", "FT028")
 
 
 def _listed(numbers: Iterable[int]) -> str:
@@ -670,6 +674,6 @@ def _volumes(spec: Spec) -> tuple[tuple[str, Volume], tuple[str, Volume]]:
     return ("workspace", spec.storage.workspace), ("models", spec.storage.models)
 
 
-def _whole(amount: str, unit: str) -> bool:
+def _is_multiple(amount: str, unit: str) -> bool:
     ratio: Fraction = kube.parse_quantity(amount) / kube.parse_quantity(unit)
     return ratio.denominator == 1 and ratio > 0

@@ -1,6 +1,6 @@
-"""What a reconciler would do to an object against its author's will, seen on the manifest.
+"""Rules over labels and annotations that make a reconciler restart, delete or take over an object.
 
-ftgen writes none of this itself; overlays and the cluster's own labels and annotations may.
+ftgen writes none of these itself; overlays, and the labels and annotations of `cluster`, may.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from ftgen.spec import Spec
 from ftgen.validation import Context, Finding, rule
 from ftgen.validation.manifest import mapping
 
-_GUARDS = {
+_PRUNE_GUARDS = {
     "argocd": ("argocd.argoproj.io/sync-options", "Prune=false"),
     "flux": ("kustomize.toolkit.fluxcd.io/prune", "disabled"),
 }
-_OWNED = ("app.kubernetes.io/instance", "argocd.argoproj.io/instance", "argocd.argoproj.io/tracking-id")
+_ARGO_KEYS = ("app.kubernetes.io/instance", "argocd.argoproj.io/instance", "argocd.argoproj.io/tracking-id")
 _PHASES = ("argocd.argoproj.io/hook", "argocd.argoproj.io/sync-wave", "helm.sh/hook")
-_FORCE = "kustomize.toolkit.fluxcd.io/force"
-_OPTIONS = "argocd.argoproj.io/sync-options"
+_FLUX_FORCE = "kustomize.toolkit.fluxcd.io/force"
+_SYNC_OPTIONS = "argocd.argoproj.io/sync-options"
 
 
 @rule("FT290", "application-without-a-reconciler", on=ROLLOUT)
@@ -33,8 +33,8 @@ def _nobody(spec: Spec) -> Iterator[Finding]:
     Write: `delivery=argocd` or `delivery=flux`.
     """
     if spec.delivery.application and spec.delivery.reconciler == "kubectl":
-        how = "write delivery=argocd or delivery=flux"
-        yield Finding("kubectl has no Application to render", "delivery.application", value="true", help=how)
+        help_ = "write delivery=argocd or delivery=flux"
+        yield Finding("kubectl has no Application to render", "delivery.application", value="true", help=help_)
 
 
 @rule("FT450", "training-as-a-hook", on=SYNC)
@@ -48,8 +48,8 @@ def _phase(manifest: Mapping[str, Any]) -> Iterator[Finding]:
     Write: nothing; Argo CD orders claims before jobs by itself.
     """
     for key in _PHASES:
-        # Skip retires an object: it is neither created nor pruned.
-        if _about(manifest, "annotations").get(key, "Skip") != "Skip":
+        # With Skip, Argo CD neither creates nor prunes the object.
+        if _metadata(manifest, "annotations").get(key, "Skip") != "Skip":
             yield Finding(f"{key} would repeat or hold up the training", _path("annotations", key), help="remove it")
 
 
@@ -63,28 +63,28 @@ def _replaced(manifest: Mapping[str, Any]) -> Iterator[Finding]:
     Refused: `argocd.argoproj.io/sync-options: Replace=true,Force=true`.
     Write: `Prune=false,Delete=false`; a changed run is a new run.
     """
-    annotations = _about(manifest, "annotations")
-    options = {option.strip().lower() for option in str(annotations.get(_OPTIONS, "")).split(",")}
+    annotations = _metadata(manifest, "annotations")
+    options = {option.strip().lower() for option in str(annotations.get(_SYNC_OPTIONS, "")).split(",")}
     if options & {"replace=true", "force=true"}:
-        how = "write Prune=false,Delete=false"
-        yield Finding("Replace and Force would restart the training", _path("annotations", _OPTIONS), help=how)
+        help_ = "write Prune=false,Delete=false"
+        yield Finding("Replace and Force would restart the training", _path("annotations", _SYNC_OPTIONS), help=help_)
     for section in ("annotations", "labels"):
-        if str(_about(manifest, section).get(_FORCE, "")).lower() == "enabled":
-            yield Finding("Flux would restart the training by force", _path(section, _FORCE), help="remove it")
+        if str(_metadata(manifest, section).get(_FLUX_FORCE, "")).lower() == "enabled":
+            yield Finding("Flux would restart the training by force", _path(section, _FLUX_FORCE), help="remove it")
 
 
 @rule("FT452", "claimed-for-another-application", on=SYNC)
 def _claimed(manifest: Mapping[str, Any]) -> Iterator[Finding]:
-    """A label or annotation by which Argo CD knows what is whose.
+    """A label or annotation by which Argo CD tracks the objects of an Application.
 
-    Argo CD writes it itself; another value makes the object another Application's, which may prune it.
+    Argo CD writes it itself; another value assigns the object to another Application, which may prune it.
 
     Refused: the label `app.kubernetes.io/instance`.
     Write: `app.kubernetes.io/part-of`, or a label of your own.
     """
     for section in ("labels", "annotations"):
-        for key in _OWNED:
-            if key in _about(manifest, section):
+        for key in _ARGO_KEYS:
+            if key in _metadata(manifest, section):
                 yield Finding(f"{key} is Argo CD's own to write", _path(section, key), help="remove it")
 
 
@@ -99,7 +99,7 @@ def _implicit(manifest: Mapping[str, Any], context: Context) -> Iterator[Finding
     Refused: an overlay that adds a task without `maxRetry` and `minAvailable`.
     Write: both of them.
     """
-    if manifest.get("kind") != "Job" or context.reconciler not in _GUARDS:
+    if manifest.get("kind") != "Job" or context.reconciler not in _PRUNE_GUARDS:
         return
     job = dict(manifest)
     for path, value in _added(job, mutate(job), ""):
@@ -115,14 +115,14 @@ def _unguarded(manifest: Mapping[str, Any], context: Context) -> Iterator[Findin
     Refused: an overlay that sets `argocd.argoproj.io/sync-options` without `Prune=false`.
     Write: `Prune=false,Delete=false` beside the other options.
     """
-    key, guard = _GUARDS.get(context.reconciler, ("", ""))
-    if guard and guard not in str(_about(manifest, "annotations").get(key, "")).split(","):
-        told = f"{context.reconciler} would delete the {manifest['kind']} when its file goes"
-        yield Finding(told, _path("annotations", key), help=f"add {guard} to {key}")
+    key, guard = _PRUNE_GUARDS.get(context.reconciler, ("", ""))
+    if guard and guard not in str(_metadata(manifest, "annotations").get(key, "")).split(","):
+        headline = f"{context.reconciler} would delete the {manifest['kind']} when its file goes"
+        yield Finding(headline, _path("annotations", key), help=f"add {guard} to {key}")
 
 
 def _added(before: Any, after: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """What the second value has beyond the first: path and value."""
+    """Yield path and value of each field that `after` has and `before` has not."""
     if isinstance(before, dict) and isinstance(after, dict):
         for key, value in after.items():
             if before.get(key) != value:
@@ -135,7 +135,7 @@ def _added(before: Any, after: Any, path: str) -> Iterator[tuple[str, Any]]:
         yield path, after
 
 
-def _about(manifest: Mapping[str, Any], section: str) -> Mapping[str, Any]:
+def _metadata(manifest: Mapping[str, Any], section: str) -> Mapping[str, Any]:
     return mapping(mapping(manifest.get("metadata")).get(section))
 
 
