@@ -104,7 +104,7 @@ class Batch:
         """Located in the files and overrides of a point, and these on the command line as typed."""
         from ftgen import lineage  # noqa: PLC0415 - provenance costs nothing until something is to be told
 
-        (located,) = lineage.located(self.composer, point.overrides, [diagnostic])
+        (located,) = lineage.add_locations(self.composer, point.overrides, [diagnostic])
         typed = sweeping.positions(self.sweep, point)
         places = [_typed(place, typed) for place in located.locations]
         return located.at(*(place for place in places if place))

@@ -116,7 +116,7 @@ class Provenance:
         return [*self._files, *(_Override(trace) for trace in self.overrides)]
 
 
-def blame(diagnostics: Iterable[Diagnostic], provenance: Provenance) -> list[Diagnostic]:
+def add_key_locations(diagnostics: Iterable[Diagnostic], provenance: Provenance) -> list[Diagnostic]:
     """The diagnostics with their locations, looked up by subject; what is located already stays as it is."""
     return [_located(diagnostic, provenance) for diagnostic in diagnostics]
 

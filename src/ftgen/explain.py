@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ftgen import kube, lineage, pipeline, record, yamlio
-from ftgen.blame import Origin, Provenance, blame
+from ftgen.blame import Origin, Provenance, add_key_locations
 from ftgen.compose import Composer, displayed
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, error
 from ftgen.lineage import ABSENT, MOVED, Source, at, dumped
@@ -122,7 +122,7 @@ def _in_file(rejected: Rejected, file: Path, origins: Provenance) -> Iterator[Di
     """What is wrong with a manifest's overrides, at the line of the manifest that holds them."""
     lines = yamlio.read_text(file).split("\n")
     number = next((n for n, text in enumerate(lines, 1) if record.OVERRIDES in text), 1)
-    for diagnostic in blame(rejected.diagnostics, origins):
+    for diagnostic in add_key_locations(rejected.diagnostics, origins):
         places = (Location(str(file), number) if p.file == COMMAND_LINE else p for p in diagnostic.locations)
         yield diagnostic.at(*dict.fromkeys(places))
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ftgen import lower, naming, overlay, pipeline, project
-from ftgen.blame import Provenance, blame
+from ftgen.blame import Provenance, add_key_locations
 from ftgen.compose import Composer, displayed
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected
 from ftgen.lower import Bundle, Identity, Inputs, Object
@@ -110,7 +110,7 @@ def _told(items: Sequence[Any], index: int) -> str | int:
 # --- blame ---------------------------------------------------------------------------------------------
 
 
-def located(composer: Composer, overrides: Sequence[str], diagnostics: Sequence[Diagnostic]) -> list[Diagnostic]:
+def add_locations(composer: Composer, overrides: Sequence[str], diagnostics: Sequence[Diagnostic]) -> list[Diagnostic]:
     """The diagnostics with their places: keys where they were said, what manifests hold where it was made.
 
     Costs nothing where everything is located already; see `blame` for keys, `Experiments` for manifests.
@@ -118,7 +118,7 @@ def located(composer: Composer, overrides: Sequence[str], diagnostics: Sequence[
     if all(d.locations for d in diagnostics):
         return list(diagnostics)
     provenance = Provenance.of(composer, overrides)
-    found = blame(diagnostics, provenance)
+    found = add_key_locations(diagnostics, provenance)
     if all(d.locations or not d.subject for d in found):
         return found
     try:

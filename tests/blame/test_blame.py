@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ftgen.blame import Provenance, blame
+from ftgen.blame import Provenance, add_key_locations
 from ftgen.diagnostics import Location, error
 from ftgen.trace import Layer, OverrideTrace
 
@@ -23,7 +23,7 @@ def provenance(tmp_path: Path) -> Provenance:
 
 
 def places(subject, provenance):
-    (located,) = blame([error("FT203", "it does not fit", subject)], provenance)
+    (located,) = add_key_locations([error("FT203", "it does not fit", subject)], provenance)
     return [str(place) for place in located.locations]
 
 
@@ -53,10 +53,10 @@ def test_what_is_no_configuration_stays_without_a_location(provenance, subject):
 
 def test_a_located_diagnostic_stays_as_it_is(provenance):
     known = error("FT001", "bad", "storage.class").at(Location("job.yaml", 4))
-    assert blame([known], provenance) == [known]
+    assert add_key_locations([known], provenance) == [known]
 
 
 def test_all_diagnostics_come_back_in_their_order(provenance):
     subjects = ["name", "storage.class", "", "storage.nodes"]
-    located = blame([error("FT201", "bad", subject) for subject in subjects], provenance)
+    located = add_key_locations([error("FT201", "bad", subject) for subject in subjects], provenance)
     assert [d.subject for d in located] == subjects

@@ -61,10 +61,10 @@ def _run(words: list[str]) -> int:
             from ftgen.cli import output  # noqa: PLC0415 - reporting is paid for when there is something to report
 
             code = output.reject(rejected, arguments)
-        if arguments.told:
+        if arguments.deferred:
             from ftgen.cli import output  # noqa: PLC0415 - as above
 
-            output.close(arguments)
+            output.print_deferred(arguments)
     sys.stdout.flush()
     return code
 

@@ -47,14 +47,14 @@ class Arguments:
         module: the module of this package that does it.
         overrides: the words that are no flags.
         flags: the rest of what the verb knows.
-        told: diagnostics of a form that is one document, kept until the verb has ended; see `output.tell`.
+        deferred: diagnostics of a form that is one document, printed when the verb has ended.
     """
 
     verb: str
     module: str
     overrides: tuple[str, ...]
     flags: argparse.Namespace
-    told: list[Sequence[Diagnostic]] = field(default_factory=list)
+    deferred: list[Sequence[Diagnostic]] = field(default_factory=list)
 
     def places(self) -> list[Path]:
         """Where options are looked for, as the flags say."""

@@ -108,7 +108,7 @@ class _Tally:
         for each in told:
             self.counts[str(each.severity)] += 1
         if self.arguments.flags.format != "text":
-            output.tell(told, self.arguments)
+            output.print_diagnostics(told, self.arguments)
             return
         for each in told:
             self.causes.setdefault(_cause(each), _Cause(each)).add(each)
@@ -117,8 +117,8 @@ class _Tally:
         # A fact that nobody has stated is told once, however many manifests wanted it.
         self._tell(list(self.lacking.values()))
         if self.causes:
-            output.tell([cause.told() for cause in self.causes.values()], self.arguments)
-        output.say(", ".join(f"{n} {what}{'s' * (n != 1)}" for what, n in self.counts.items()), self.arguments)
+            output.print_diagnostics([cause.told() for cause in self.causes.values()], self.arguments)
+        output.print_status(", ".join(f"{n} {what}{'s' * (n != 1)}" for what, n in self.counts.items()), self.arguments)
         return int(self.counts["error"] > 0)
 
 
@@ -186,7 +186,7 @@ def _cluster(arguments: Arguments) -> Mapping[str, Any]:
     from ftgen.cli import request  # noqa: PLC0415 - brings Hydra, which only a cluster's option needs
 
     chosen = replace(arguments, overrides=(f"cluster={arguments.flags.cluster}",))
-    with request.located(chosen) as composer:
+    with request.open_composer(chosen) as composer:
         shown = composer.show(composer.parse(chosen.overrides), "cluster", resolved=False)
     held = yamlio.parse(shown, "cluster")
     return held if isinstance(held, dict) else {}

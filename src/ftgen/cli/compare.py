@@ -16,7 +16,7 @@ from ftgen.sweeping import Point
 
 def run(arguments: Arguments) -> int:
     """Print what differs; an option on which the job is refused is refused here too."""
-    with request.located(arguments) as composer:
+    with request.open_composer(arguments) as composer:
         points = sweeping.expand(composer, arguments.overrides).points
         if len(points) < 2:  # noqa: PLR2004 - what is alone compares to nothing
             raise Usage("compare takes at least two options: ftgen compare hardware=nvidia-vgpu,ascend")
@@ -34,7 +34,7 @@ def _compiled(composer: Composer, point: Point) -> Compiled:
     except Rejected as rejected:
         from ftgen import lineage  # noqa: PLC0415 - provenance costs nothing until something is to be told
 
-        told = lineage.located(composer, point.overrides, rejected.diagnostics)
+        told = lineage.add_locations(composer, point.overrides, rejected.diagnostics)
         raise Rejected([replace(d, headline=f"{_label(point)}: {d.headline}") for d in told]) from None
 
 

@@ -27,10 +27,12 @@ def run(arguments: Arguments) -> int:
     sys.stdout.write(_shown(found, form, stays=not of_files))
     if not of_files and any(change.status is Status.REMOVED for change in found):
         told = "what is no longer rendered stays where it is, and its jobs keep running"
-        output.tell([note("FT511", told, help="`ftgen stop RUN` ends a run")], arguments)
+        output.print_diagnostics([note("FT511", told, help="`ftgen stop RUN` ends a run")], arguments)
     if undelivered := [change for change in found if _is_left_alone(change)]:
         told = f"Flux creates a job once: {len(undelivered)} changed jobs stay as they are in the cluster"
-        output.tell([note("FT532", told, help="patch the live jobs too, or publish new runs")], arguments, beside=True)
+        output.print_diagnostics(
+            [note("FT532", told, help="patch the live jobs too, or publish new runs")], arguments, beside=True
+        )
     return int(changes.differs(found))
 
 
@@ -52,7 +54,7 @@ def _between(arguments: Arguments) -> list[Change]:
 def _against_tree(arguments: Arguments) -> list[Change]:
     place = repository.target(arguments)
     rendering = repository.rendered(arguments, place)
-    output.tell(output.judged(rendering.diagnostics, arguments), arguments, beside=True)
+    output.print_diagnostics(output.apply_strict(rendering.diagnostics, arguments), arguments, beside=True)
     if place is not None:
         return gitops.preview(place, rendering.runs, whole=rendering.whole, push=arguments.flags.push)
     out = Path(arguments.flags.out)

@@ -47,16 +47,16 @@ def run(arguments: Arguments) -> int:
 def _key(key: str, arguments: Arguments) -> int:
     """A rejected configuration is explained too: that is when one asks."""
     overrides = arguments.overrides
-    with request.located(arguments) as composer:
+    with request.open_composer(arguments) as composer:
         config, problems = _composed(composer, overrides)
         story = explain.key(key, config, Provenance.of(composer, overrides))
-        problems = list(request.locate(composer, arguments, problems))
+        problems = list(request.add_locations(composer, arguments, problems))
     if story is None and not (spec.knows(key) and config):
         raise Rejected(problems or [_unknown(key, config, composer)])
     story = story or KeyStory(key, ABSENT, (), (), {})
     text = "".join(_key_text(story, composer, overrides, rejected=bool(problems)))
     _print(_key_json(story), text, arguments)
-    output.tell(problems, arguments, beside=True)
+    output.print_diagnostics(problems, arguments, beside=True)
     return 1 if problems else 0
 
 
@@ -128,11 +128,13 @@ def _statements(origins: Sequence[Origin], *, held: bool = False) -> list[dict[s
 
 
 def _line(file: Path, number: int, arguments: Arguments) -> int:
-    with request.located(arguments) as composer:
+    with request.open_composer(arguments) as composer:
         story = explain.line(file, number, composer)
     _print(_line_json(story, file, number), "".join(_line_text(story, file, number)), arguments)
     if story.changed:
-        output.say("the configuration has changed since this manifest was rendered; what is told is today's", arguments)
+        output.print_status(
+            "the configuration has changed since this manifest was rendered; what is told is today's", arguments
+        )
     return 0
 
 

@@ -31,11 +31,11 @@ def run(arguments: Arguments) -> int:
 
 
 def _export(arguments: Arguments) -> int:
-    with request.located(arguments) as composer:
+    with request.open_composer(arguments) as composer:
         job = pipeline.compile_job(composer, arguments.overrides)
-        diagnostics = request.locate(composer, arguments, job.diagnostics)
+        diagnostics = request.add_locations(composer, arguments, job.diagnostics)
         files = kustomization(composer, job)
-    output.tell(output.judged(diagnostics, arguments), arguments)
+    output.print_diagnostics(output.apply_strict(diagnostics, arguments), arguments)
     writing.write(files, Path(arguments.flags.out), arguments)
     return 0
 

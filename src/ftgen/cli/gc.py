@@ -22,7 +22,7 @@ def run(arguments: Arguments) -> int:
         return 0
     for file in found:
         print(f"{file.path}: {file.why}")  # noqa: T201
-    output.say(_advice(found), arguments)
+    output.print_status(_advice(found), arguments)
     return 0
 
 

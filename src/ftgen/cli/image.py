@@ -18,7 +18,7 @@ _PREFIX = "image."
 
 def run(arguments: Arguments) -> int:
     """Print the Dockerfile, or write it as `Dockerfile` below a folder."""
-    with request.located(arguments) as composer:
+    with request.open_composer(arguments) as composer:
         spec = admit(
             composer.compose(composer.parse([o for o in arguments.overrides if not o.startswith(_PREFIX)])).config
         )
@@ -29,13 +29,13 @@ def run(arguments: Arguments) -> int:
             **_values(arguments.overrides, composer),
         }
         diagnostics = image.validate(recipe, values, release)
-    output.tell(output.judged(diagnostics, arguments), arguments, beside=arguments.flags.out == "-")
+    output.print_diagnostics(output.apply_strict(diagnostics, arguments), arguments, beside=arguments.flags.out == "-")
     text = image.with_arguments(recipe, values)
     if arguments.flags.out == "-":
         sys.stdout.write(text)
     else:
         writing.write({"Dockerfile": text.encode()}, Path(arguments.flags.out), arguments)
-    output.say(f"build it with: docker build -t {spec.hardware.image} - < Dockerfile", arguments)
+    output.print_status(f"build it with: docker build -t {spec.hardware.image} - < Dockerfile", arguments)
     return 0
 
 

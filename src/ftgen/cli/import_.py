@@ -31,15 +31,15 @@ def run(arguments: Arguments) -> int:
         raise Usage("import takes the file of a VolcanoJob, or a command line: ftgen import -- docker run …")
     with _located_overrides(words, arguments) as (composer, overrides):
         imported, documents, diagnostics = _imported(words, composer, overrides, arguments)
-    output.tell(output.judged(diagnostics, arguments), arguments, beside=arguments.flags.out == "-")
+    output.print_diagnostics(output.apply_strict(diagnostics, arguments), arguments, beside=arguments.flags.out == "-")
     files = importing.files(imported, documents)
     command = f"ftgen +experiment={imported.name}"
     if arguments.flags.out == "-":
         sys.stdout.write("".join(f"# {path}\n{content.decode()}" for path, content in files.items()))
-        output.say(f"write both files with -o . and render them with: {command}", arguments)
+        output.print_status(f"write both files with -o . and render them with: {command}", arguments)
     else:
         writing.write(files, Path(arguments.flags.out), arguments)
-        output.say(f"render it with: {command}", arguments)
+        output.print_status(f"render it with: {command}", arguments)
     return 0
 
 
@@ -103,7 +103,7 @@ def _located_overrides(words: Sequence[str], arguments: Arguments) -> Iterator[t
     """Yield a composer and the overrides among the words; locate their errors on the command line."""
     before, overrides = (0, _before_command(words)) if _is_command(words) else (1, list(words[1:]))
     try:
-        with request.located(replace(arguments, overrides=tuple(overrides))) as composer:
+        with request.open_composer(replace(arguments, overrides=tuple(overrides))) as composer:
             yield composer, overrides
     except Rejected as rejected:
         raise Rejected([_shifted(problem, before) for problem in rejected.diagnostics]) from None

@@ -28,12 +28,12 @@ def write(arguments: Arguments, composer: Composer) -> int:
     out = Path(arguments.flags.out)
     plan = tree.plan_write(out, runs(batch, table=arguments.flags.csv), write_options(batch, arguments))
     try:
-        told = output.judged([*batch.diagnostics, *plan.outcome.diagnostics], arguments)
+        told = output.apply_strict([*batch.diagnostics, *plan.outcome.diagnostics], arguments)
     except BaseException:
         tree.discard(plan)
         raise
     outcome = tree.apply(plan)
-    output.tell(told, arguments)
+    output.print_diagnostics(told, arguments)
     _summarise(outcome, batch, out, arguments)
     return 0
 
@@ -89,7 +89,7 @@ def _stream(batch: Batch, arguments: Arguments) -> int:
                 if path.endswith(".yaml") and path not in seen:
                     seen.add(path)
                     aside.write(b"---\n" + content)
-        output.tell(output.judged(batch.diagnostics, arguments), arguments, beside=True)
+        output.print_diagnostics(output.apply_strict(batch.diagnostics, arguments), arguments, beside=True)
         aside.seek(0)
         for block in iter(lambda: aside.read(2**20), b""):
             sys.stdout.buffer.write(block)
@@ -100,12 +100,12 @@ def _summarise(outcome: Outcome, batch: Batch, out: Path, arguments: Arguments) 
     touched = [(path, change) for path, change in outcome.changes.items() if path.startswith(f"{batch.folder}/")]
     shown = [(path, change) for path, change in touched if change is not FileChange.UNCHANGED]
     for path, change in shown[:_LISTED]:
-        output.say(f"{change:>9}  {out / path}", arguments)
+        output.print_status(f"{change:>9}  {out / path}", arguments)
     if len(shown) > _LISTED:
-        output.say(f"{'…':>9}  and {len(shown) - _LISTED} more files", arguments)
+        output.print_status(f"{'…':>9}  and {len(shown) - _LISTED} more files", arguments)
     counts = Counter(str(change) for _, change in touched)
     told = ", ".join(f"{count} {change}" for change, count in sorted(counts.items()))
-    output.say(f"{batch.folder}: {asked(index.totals(batch.rows))} ({told})", arguments)
+    output.print_status(f"{batch.folder}: {asked(index.totals(batch.rows))} ({told})", arguments)
 
 
 def asked(totals: index.Totals) -> str:

@@ -14,11 +14,11 @@ from ftgen.diagnostics import Diagnostic, Rejected, Severity, has_errors
 
 def reject(rejected: Rejected, arguments: Arguments) -> int:
     """Report what was rejected: as text on stderr, in other formats on stdout."""
-    tell(rejected.diagnostics, arguments)
+    print_diagnostics(rejected.diagnostics, arguments)
     return 1
 
 
-def tell(
+def print_diagnostics(
     diagnostics: Sequence[Diagnostic],
     arguments: Arguments,
     *,
@@ -27,27 +27,27 @@ def tell(
     """Print diagnostics in the chosen format.
 
     Text is for stderr; the machine-readable forms are the output itself, unless they stand `beside` what the verb
-    prints there. A form that is one document is kept until `close`, however often a verb has something to tell.
+    prints there. A form that is one document is kept until `print_deferred`.
     """
     form, colour = arguments.flags.format, arguments.flags.format == "text" and coloured()
     if form in _DOCUMENTS and not beside:
-        arguments.told.append(diagnostics)
+        arguments.deferred.append(diagnostics)
         return
     text = report.render(diagnostics, form, arguments=arguments.overrides, colour=colour)
     print(text, end="", file=sys.stderr if form == "text" or beside else sys.stdout)
 
 
-def close(arguments: Arguments) -> None:
+def print_deferred(arguments: Arguments) -> None:
     """Print what was kept as one document: nothing where nothing was told, not even that all is well."""
-    if arguments.told:
-        every = [diagnostic for told in arguments.told for diagnostic in told]
+    if arguments.deferred:
+        every = [diagnostic for told in arguments.deferred for diagnostic in told]
         print(report.render(every, arguments.flags.format, arguments=arguments.overrides), end="")  # noqa: T201
 
 
 _DOCUMENTS = ("json", "sarif")
 
 
-def judged(diagnostics: Iterable[Diagnostic], arguments: Arguments) -> list[Diagnostic]:
+def apply_strict(diagnostics: Iterable[Diagnostic], arguments: Arguments) -> list[Diagnostic]:
     """The diagnostics as the flags weigh them.
 
     Raises:
@@ -63,7 +63,7 @@ def _strict(diagnostic: Diagnostic) -> Diagnostic:
     return replace(diagnostic, severity=Severity.ERROR) if diagnostic.severity is Severity.WARNING else diagnostic
 
 
-def say(text: str, arguments: Arguments) -> None:
+def print_status(text: str, arguments: Arguments) -> None:
     """A line for the person at the terminal, never on stdout."""
     if not arguments.flags.quiet:
         print(text, file=sys.stderr)  # noqa: T201

@@ -59,7 +59,7 @@ class Planned:
 
 def run(arguments: Arguments) -> int:
     """Print the table, or the same as JSON."""
-    with request.located(arguments) as composer:
+    with request.open_composer(arguments) as composer:
         planned = _planned(arguments, composer)
     if arguments.flags.json:
         print(json.dumps(_plain(planned, fit=arguments.flags.fit), indent=2, ensure_ascii=False))  # noqa: T201
@@ -82,12 +82,14 @@ def _planned(arguments: Arguments, composer: Composer) -> Planned:
         runs = many.runs(batch, table=False)
         options = replace(many.write_options(batch, arguments), tentative=True)
         outcome = tree.plan_write(out, runs, options, dry=True).outcome
-        output.tell(output.judged([*batch.diagnostics, *outcome.diagnostics], arguments), arguments, beside=True)
+        output.print_diagnostics(
+            output.apply_strict([*batch.diagnostics, *outcome.diagnostics], arguments), arguments, beside=True
+        )
         return Planned(batch.rows, outcome)
     job = pipeline.compile_job(composer, arguments.overrides)
     outcome = tree.plan_write(out, [job.run], WriteOptions(same_run=changes.same_run), dry=True).outcome
-    noticed = request.locate(composer, arguments, job.diagnostics)
-    output.tell(output.judged([*noticed, *outcome.diagnostics], arguments), arguments, beside=True)
+    noticed = request.add_locations(composer, arguments, job.diagnostics)
+    output.print_diagnostics(output.apply_strict([*noticed, *outcome.diagnostics], arguments), arguments, beside=True)
     return Planned([index.row(job.spec, job.identity, job.bundle, job.files, job.estimate)], outcome)
 
 

@@ -23,7 +23,7 @@ def run(arguments: Arguments) -> int:
     if target is None:
         raise Usage("publish needs --repo and --branch; without a repository, `ftgen -o DIR` writes to a folder")
     rendering = repository.rendered(arguments, target)
-    output.tell(output.judged(rendering.diagnostics, arguments), arguments)
+    output.print_diagnostics(output.apply_strict(rendering.diagnostics, arguments), arguments)
     done = gitops.publish(
         target,
         rendering.runs,
@@ -34,7 +34,7 @@ def run(arguments: Arguments) -> int:
         allow_dirty=flags.allow_dirty,
         progress=repository.progress(arguments),
     )
-    output.tell([*done.diagnostics, *undelivered(rendering.runs, done.outcome)], arguments)
+    output.print_diagnostics([*done.diagnostics, *undelivered(rendering.runs, done.outcome)], arguments)
     _summarise(done, arguments)
     return 0
 
@@ -65,8 +65,8 @@ def _summarise(done: Published, arguments: Arguments) -> None:
     repository.print_changes(done.outcome, arguments)
     if done.result is not Result.UNCHANGED:
         for line in _reconciler_actions(done.outcome):
-            output.say(line, arguments)
-    output.say(done.summary, arguments)
+            output.print_status(line, arguments)
+    output.print_status(done.summary, arguments)
 
 
 def _reconciler_actions(outcome: Outcome) -> Iterator[str]:

@@ -41,13 +41,13 @@ def run(arguments: Arguments) -> int:
     committed = _read(Path(arguments.overrides[0]))
     overrides, point = _recorded(committed)
     render_arguments = replace(arguments, overrides=overrides)
-    with request.located(render_arguments) as composer:
+    with request.open_composer(render_arguments) as composer:
         composition = composer.compose(composer.parse(overrides))
         position = _position(composer, point, overrides)
         job = pipeline.compile_composition(composition, overrides, Workspace(composer), position)
     rendered = _as_committed(job.run, committed)
     if rendered == committed.content:
-        output.say(f"{committed.file} is what its configuration renders to", arguments)
+        output.print_status(f"{committed.file} is what its configuration renders to", arguments)
         return 0
     return _print_difference(committed, rendered, arguments)
 
@@ -121,7 +121,7 @@ def _print_difference(committed: Committed, rendered: bytes, arguments: Argument
     version = committed.annotations.get(record.VERSION, "")
     if version != __version__:
         headline = f"{committed.file} was rendered by ftgen {version}, and this is ftgen {__version__}"
-        output.tell(
+        output.print_diagnostics(
             [note("FT534", headline, str(committed.file), help=f"install ftgen {version} to compare bytes")],
             arguments,
             beside=True,

@@ -15,21 +15,21 @@ from ftgen.tree import Run
 
 def run(arguments: Arguments) -> int:
     """Compile, then write or print; nothing is written when anything is wrong."""
-    with request.located(arguments) as composer:
+    with request.open_composer(arguments) as composer:
         if request.is_sweep(arguments, composer):
             from ftgen.cli import many  # noqa: PLC0415 - a single job does not pay for sweeps
 
             return many.write(arguments, composer)
         job = pipeline.compile_job(composer, arguments.overrides)
         runs = [job.run, *pipeline.deliver([job])]
-        noticed = request.locate(composer, arguments, job.diagnostics)
-    told = output.judged(noticed, arguments)
+        noticed = request.add_locations(composer, arguments, job.diagnostics)
+    told = output.apply_strict(noticed, arguments)
     if arguments.flags.out == "-":
-        output.tell(told, arguments, beside=True)
+        output.print_diagnostics(told, arguments, beside=True)
         sys.stdout.writelines(f"---\n{content.decode()}" for run in runs for content in run.files.values())
     else:
         _write(runs, Path(arguments.flags.out), told, arguments)
-        output.say(summary(job), arguments)
+        output.print_status(summary(job), arguments)
     return 0
 
 
@@ -39,10 +39,10 @@ def _write(runs: list[Run], out: Path, told: list[Diagnostic], arguments: Argume
         adopt=flags.adopt, overwrite=flags.overwrite, allow_shrink=flags.allow_shrink, same_run=_same_run
     )
     outcome = tree.apply(tree.plan_write(out, runs, options))
-    output.tell([*told, *output.judged(outcome.diagnostics, arguments)], arguments)
+    output.print_diagnostics([*told, *output.apply_strict(outcome.diagnostics, arguments)], arguments)
     for path, change in outcome.changes.items():
         if any(path in run.files for run in runs) or change is tree.FileChange.REMOVED:
-            output.say(f"{change:>9}  {out / path}", arguments)
+            output.print_status(f"{change:>9}  {out / path}", arguments)
 
 
 def _same_run(old: bytes, new: bytes) -> bool:

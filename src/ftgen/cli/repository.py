@@ -58,14 +58,14 @@ def rendered(arguments: Arguments, destination: Target | None = None) -> Renderi
         Rejected: with all errors and their locations.
     """
     source = _git_source(destination) if destination else None
-    with request.located(arguments) as composer:
+    with request.open_composer(arguments) as composer:
         if request.is_sweep(arguments, composer):
             batch = many.expanded(arguments, composer)
             runs = list(many.runs(batch, table=False, told=source))
             return Rendering(runs, batch.diagnostics, many.whole(batch))
         job = pipeline.compile_job(composer, arguments.overrides)
         runs = [job.run, *pipeline.deliver([job], source)]
-        return Rendering(runs, request.locate(composer, arguments, job.diagnostics))
+        return Rendering(runs, request.add_locations(composer, arguments, job.diagnostics))
 
 
 def _git_source(destination: Target) -> delivery.GitSource:
@@ -113,8 +113,8 @@ def apply_edit(edit: TreeEdit, arguments: Arguments, runs: Sequence[Run] = ()) -
     if runs and not arguments.flags.allow_dirty:
         gitops.refuse_unclean_source(destination, origin, push=arguments.flags.push)
     done = gitops.commit(destination, edit, origin, push=arguments.flags.push, progress=progress(arguments))
-    output.tell(done.diagnostics, arguments)
-    output.say(done.summary, arguments)
+    output.print_diagnostics(done.diagnostics, arguments)
+    output.print_status(done.summary, arguments)
     return done.outcome
 
 
@@ -122,7 +122,7 @@ def progress(arguments: Arguments) -> gitops.Progress:
     """Return a printer of each git step on a terminal; elsewhere, one that prints nothing."""
     if not is_terminal():
         return lambda _: None
-    return lambda step: output.say(f"… {step}", arguments)
+    return lambda step: output.print_status(f"… {step}", arguments)
 
 
 def print_changes(outcome: Outcome, arguments: Arguments, *, verbs: dict[FileChange, str] | None = None) -> None:
@@ -135,6 +135,6 @@ def print_changes(outcome: Outcome, arguments: Arguments, *, verbs: dict[FileCha
     """
     changed = [(path, change) for path, change in outcome.changes.items() if change is not FileChange.UNCHANGED]
     for path, change in changed[:_LISTED]:
-        output.say(f"{(verbs or {}).get(change, change):>9}  {path}", arguments)
+        output.print_status(f"{(verbs or {}).get(change, change):>9}  {path}", arguments)
     if len(changed) > _LISTED:
-        output.say(f"{'…':>9}  and {len(changed) - _LISTED} more files", arguments)
+        output.print_status(f"{'…':>9}  and {len(changed) - _LISTED} more files", arguments)

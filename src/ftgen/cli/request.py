@@ -13,22 +13,22 @@ from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, erro
 
 
 @contextmanager
-def located(arguments: Arguments) -> Iterator[Composer]:
+def open_composer(arguments: Arguments) -> Iterator[Composer]:
     """The composer that the flags ask for; what is rejected while it works is located in its files."""
     composer = Composer(_request(arguments))
     try:
         yield composer
     except Rejected as rejected:
-        raise Rejected(locate(composer, arguments, rejected.diagnostics)) from None
+        raise Rejected(add_locations(composer, arguments, rejected.diagnostics)) from None
 
 
-def locate(composer: Composer, arguments: Arguments, diagnostics: Sequence[Diagnostic]) -> Sequence[Diagnostic]:
+def add_locations(composer: Composer, arguments: Arguments, diagnostics: Sequence[Diagnostic]) -> Sequence[Diagnostic]:
     """The diagnostics with file and line; costs nothing where there is nothing to tell."""
     if all(d.locations for d in diagnostics):
         return diagnostics
     from ftgen import lineage  # noqa: PLC0415 - provenance costs nothing until something is to be told
 
-    return lineage.located(composer, arguments.overrides, diagnostics)
+    return lineage.add_locations(composer, arguments.overrides, diagnostics)
 
 
 def is_sweep(arguments: Arguments, composer: Composer) -> bool:

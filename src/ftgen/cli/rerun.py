@@ -16,5 +16,5 @@ def run(arguments: Arguments) -> int:
     runs = repository.rendered(replace(arguments, overrides=overrides)).runs if overrides else ()
     outcome = repository.apply_edit(gitops.rerunning(names, runs), arguments, runs)
     repository.print_changes(outcome, arguments)
-    output.say("The reconciler creates the new jobs; the old ones are left as they are.", arguments)
+    output.print_status("The reconciler creates the new jobs; the old ones are left as they are.", arguments)
     return 0

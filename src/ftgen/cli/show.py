@@ -13,7 +13,7 @@ from ftgen.text import tables
 def run(arguments: Arguments) -> int:
     """Print the configuration or how it came about; nothing is checked or written."""
     flags = arguments.flags
-    with request.located(arguments) as composer:
+    with request.open_composer(arguments) as composer:
         if flags.cfg:
             overrides = composer.parse(arguments.overrides)
             text = composer.show(overrides, flags.package, resolved=flags.resolve, kind=flags.cfg)

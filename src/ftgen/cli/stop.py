@@ -24,9 +24,9 @@ def run(arguments: Arguments) -> int:
     outcome = repository.apply_edit(gitops.stopping(repository.names(arguments)), arguments)
     repository.print_changes(outcome, arguments, verbs={FileChange.CHANGED: "unguarded"})
     if outcome.paths(FileChange.CHANGED):
-        output.say(_GUARDS_GONE, arguments)
+        output.print_status(_GUARDS_GONE, arguments)
     if outcome.paths(FileChange.REMOVED):
-        output.say(_FILES_GONE, arguments)
+        output.print_status(_FILES_GONE, arguments)
     if outcome.paths(FileChange.PURGED):
-        output.say(_PURGED, arguments)
+        output.print_status(_PURGED, arguments)
     return 0

@@ -18,4 +18,4 @@ def write(files: Mapping[str, bytes], folder: Path, arguments: Arguments) -> Non
     """
     outcome = tree.apply(tree.plan_copy(folder, files, overwrite=arguments.flags.overwrite))
     for path, change in outcome.changes.items():
-        output.say(f"{change:>9}  {folder / path}", arguments)
+        output.print_status(f"{change:>9}  {folder / path}", arguments)
