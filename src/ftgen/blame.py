@@ -45,7 +45,7 @@ class Origin:
 
 
 @dataclass(frozen=True)
-class Provenance:
+class KeyOrigins:
     """Answers where a composition's keys come from.
 
     Attributes:
@@ -59,7 +59,7 @@ class Provenance:
     choices: Sequence[OverrideTrace] = ()
 
     @classmethod
-    def of(cls, composer: Composer, overrides: Sequence[str]) -> Provenance:
+    def of(cls, composer: Composer, overrides: Sequence[str]) -> KeyOrigins:
         """Where the values of a command line come from, even where it is rejected."""
         trace = composer.trace(composer.parse(overrides))
         return cls(trace.layers, trace.overrides, trace.choices)
@@ -116,12 +116,12 @@ class Provenance:
         return [*self._files, *(_Override(trace) for trace in self.overrides)]
 
 
-def add_key_locations(diagnostics: Iterable[Diagnostic], provenance: Provenance) -> list[Diagnostic]:
+def add_key_locations(diagnostics: Iterable[Diagnostic], provenance: KeyOrigins) -> list[Diagnostic]:
     """The diagnostics with their locations, looked up by subject; what is located already stays as it is."""
     return [_located(diagnostic, provenance) for diagnostic in diagnostics]
 
 
-def _located(diagnostic: Diagnostic, provenance: Provenance) -> Diagnostic:
+def _located(diagnostic: Diagnostic, provenance: KeyOrigins) -> Diagnostic:
     if diagnostic.locations or not diagnostic.subject:
         return diagnostic
     return diagnostic.at(*provenance.locations(diagnostic.subject))

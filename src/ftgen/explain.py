@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ftgen import kube, lineage, pipeline, record, yamlio
-from ftgen.blame import Origin, Provenance, add_key_locations
+from ftgen.blame import KeyOrigins, Origin, add_key_locations
 from ftgen.compose import Composer, displayed
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, error
 from ftgen.lineage import ABSENT, MOVED, Source, at, dumped
@@ -73,13 +73,13 @@ class LineStory:
 # --- keys ----------------------------------------------------------------------------------------------
 
 
-def key(name: str, config: Mapping[str, Any], origins: Provenance) -> KeyStory | None:
+def key(name: str, config: Mapping[str, Any], origins: KeyOrigins) -> KeyStory | None:
     """The story of a key; `None` where nobody spoke of it.
 
     Args:
         name: dotted key, or a group.
         config: the resolved configuration; empty where it was rejected.
-        origins: see `Provenance.of`.
+        origins: see `KeyOrigins.of`.
     """
     value = at(config, _steps(name))
     statements, chosen = tuple(origins.origins(name)), tuple(origins.choice_origins(name.replace(".", "/")))
@@ -115,10 +115,10 @@ def line(file: Path, number: int, composer: Composer) -> LineStory:
     try:
         return Rebuilt.of(manifest, overrides, composer).story(manifest, path, offset)
     except Rejected as rejected:
-        raise Rejected(_in_file(rejected, file, Provenance.of(composer, overrides))) from None
+        raise Rejected(_in_file(rejected, file, KeyOrigins.of(composer, overrides))) from None
 
 
-def _in_file(rejected: Rejected, file: Path, origins: Provenance) -> Iterator[Diagnostic]:
+def _in_file(rejected: Rejected, file: Path, origins: KeyOrigins) -> Iterator[Diagnostic]:
     """What is wrong with a manifest's overrides, at the line of the manifest that holds them."""
     lines = yamlio.read_text(file).split("\n")
     number = next((n for n, text in enumerate(lines, 1) if record.OVERRIDES in text), 1)
@@ -180,7 +180,7 @@ class Rebuilt:
 
     source: Source
     composer: Composer
-    origins: Provenance
+    origins: KeyOrigins
     reaches: Mapping[str, Mapping[Steps, tuple[Any, ...]]]
     changed: bool = False
 
@@ -195,7 +195,7 @@ class Rebuilt:
         source = Source.of(composer, overrides)
         digest = record.annotations_of(manifest).get(record.DIGEST)
         changed = digest not in (None, f"sha256:{job.identity.digest}")
-        return cls(source, composer, Provenance.of(composer, overrides), lineage.reaches(source), changed)
+        return cls(source, composer, KeyOrigins.of(composer, overrides), lineage.reaches(source), changed)
 
     def story(self, manifest: Mapping[str, Any], path: Steps, offset: int = 0) -> LineStory:
         """What made the entry at a path; `offset` counts lines below its key in a text of several."""

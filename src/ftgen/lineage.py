@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ftgen import lower, naming, overlay, pipeline, project
-from ftgen.blame import Provenance, add_key_locations
+from ftgen.blame import KeyOrigins, add_key_locations
 from ftgen.compose import Composer, displayed
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected
 from ftgen.lower import Bundle, Identity, Inputs, Object
@@ -117,7 +117,7 @@ def add_locations(composer: Composer, overrides: Sequence[str], diagnostics: Seq
     """
     if all(d.locations for d in diagnostics):
         return list(diagnostics)
-    provenance = Provenance.of(composer, overrides)
+    provenance = KeyOrigins.of(composer, overrides)
     found = add_key_locations(diagnostics, provenance)
     if all(d.locations or not d.subject for d in found):
         return found

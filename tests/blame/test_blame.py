@@ -4,18 +4,18 @@ from pathlib import Path
 
 import pytest
 
-from ftgen.blame import Provenance, add_key_locations
+from ftgen.blame import KeyOrigins, add_key_locations
 from ftgen.diagnostics import Location, error
 from ftgen.trace import Layer, OverrideTrace
 
 
 @pytest.fixture
-def provenance(tmp_path: Path) -> Provenance:
+def provenance(tmp_path: Path) -> KeyOrigins:
     primary = tmp_path / "config.yaml"
     primary.write_text("defaults:\n- storage: topolvm\n- _self_\nname: demo\nnodes: ${storage.nodes}\n")
     option = tmp_path / "topolvm.yaml"
     option.write_text("# local disks\nclass: topolvm\nnodes: 1\naccess: {mode: ReadWriteOnce}\n")
-    return Provenance(
+    return KeyOrigins(
         [Layer(option, "conf/storage/topolvm.yaml", "storage"), Layer(primary, "conf/config.yaml", "")],
         [OverrideTrace(3, "storage.nodes=2", "storage.nodes")],
         [OverrideTrace(1, "trainer=sft", "trainer")],

@@ -4,7 +4,7 @@ from textwrap import dedent
 
 import pytest
 
-from ftgen.blame import Provenance
+from ftgen.blame import KeyOrigins
 from ftgen.compose import Composer, Request
 
 TREE = {
@@ -72,7 +72,7 @@ def provenance(conf):
         composer = Composer(Request(config_path=conf / "conf", directory=conf))
         parsed = composer.parse(overrides)
         made = composer.trace(parsed)
-        return Provenance(made.layers, made.overrides, made.choices)
+        return KeyOrigins(made.layers, made.overrides, made.choices)
 
     return trace
 

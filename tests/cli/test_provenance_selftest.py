@@ -10,7 +10,7 @@ import pytest
 from tests.golden.cases import CASES
 
 from ftgen import explain, pipeline, project, render, yamlio
-from ftgen.blame import Provenance
+from ftgen.blame import KeyOrigins
 from ftgen.compose import Composer, Request
 from ftgen.diagnostics import COMMAND_LINE
 from ftgen.lineage import normal
@@ -52,7 +52,7 @@ def _read(file: str) -> tuple[list[str], Any, dict[tuple[str | int, ...], int]]:
 def test_every_key_of_every_golden_is_where_it_is_said_to_be(case: str, composer: Composer) -> None:
     overrides = CASES[case].overrides
     config = composer.compose(composer.parse(overrides)).config
-    origins = Provenance.of(composer, overrides)
+    origins = KeyOrigins.of(composer, overrides)
     for path, value in leaves(config):
         key = ".".join(map(str, path))
         story = explain.key(key, config, origins)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ftgen import catalog, explain, spec
-from ftgen.blame import Origin, Provenance
+from ftgen.blame import KeyOrigins, Origin
 from ftgen.cli import output, request
 from ftgen.cli.arguments import Arguments, Usage
 from ftgen.compose import Composer, displayed
@@ -49,7 +49,7 @@ def _key(key: str, arguments: Arguments) -> int:
     overrides = arguments.overrides
     with request.open_composer(arguments) as composer:
         config, problems = _composed(composer, overrides)
-        story = explain.key(key, config, Provenance.of(composer, overrides))
+        story = explain.key(key, config, KeyOrigins.of(composer, overrides))
         problems = list(request.add_locations(composer, arguments, problems))
     if story is None and not (spec.knows(key) and config):
         raise Rejected(problems or [_unknown(key, config, composer)])
