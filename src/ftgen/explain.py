@@ -19,7 +19,7 @@ from ftgen import kube, lineage, pipeline, record, yamlio
 from ftgen.blame import KeyOrigins, Origin, add_key_locations
 from ftgen.compose import Composer, displayed
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, error
-from ftgen.lineage import ABSENT, MOVED, Source, at, dumped
+from ftgen.lineage import ABSENT, MOVED, LoweringInput, as_config, value_at
 from ftgen.text.paths import Steps, leaves
 
 
@@ -81,7 +81,7 @@ def key(name: str, config: Mapping[str, Any], origins: KeyOrigins) -> KeyStory |
         config: the resolved configuration; empty where it was rejected.
         origins: see `KeyOrigins.of`.
     """
-    value = at(config, _steps(name))
+    value = value_at(config, _steps(name))
     statements, chosen = tuple(origins.origins(name)), tuple(origins.choice_origins(name.replace(".", "/")))
     if not statements and not chosen and value is ABSENT:
         return None
@@ -141,7 +141,7 @@ def _place(file: Path, number: int) -> tuple[dict[str, Any], Steps, int]:
     if not above:
         raise Rejected([_no_line(file, number, "no manifest begins before it")])
     begins, _, manifest, path = max(above, key=lambda entry: entry[:2])
-    if begins < number and "\n" not in str(at(manifest, path)):
+    if begins < number and "\n" not in str(value_at(manifest, path)):
         raise Rejected([_no_line(file, number, "it is a comment or empty")])
     return manifest, path, number - begins
 
@@ -159,10 +159,10 @@ def _maker(manifest: Mapping[str, Any], file: Path) -> Mapping[str, Any]:
         if file.is_file()
         else ()
     )
-    name = at(manifest, ("metadata", "name"))
+    name = value_at(manifest, ("metadata", "name"))
     for job in (manifest, *yamlio.read_all(file), *beside):
         sources = (("persistentVolumeClaim", "claimName"), ("configMap", "name"))
-        named = [at(volume, source) for volume in _volumes(job) for source in sources]
+        named = [value_at(volume, source) for volume in _volumes(job) for source in sources]
         if record.OVERRIDES in record.annotations_of(job) and (job == manifest or name in named):
             return dict(job)
     headline = f"{file} was not rendered by ftgen: no job in it carries {record.OVERRIDES}"
@@ -170,7 +170,7 @@ def _maker(manifest: Mapping[str, Any], file: Path) -> Mapping[str, Any]:
 
 
 def _volumes(job: Any) -> list[dict[str, Any]]:
-    found = at(job, ("spec", "tasks", 0, "template", "spec", "volumes"))
+    found = value_at(job, ("spec", "tasks", 0, "template", "spec", "volumes"))
     return [v for v in found if isinstance(v, dict)] if isinstance(found, list) else []
 
 
@@ -178,10 +178,10 @@ def _volumes(job: Any) -> list[dict[str, Any]]:
 class Rebuilt:
     """A job compiled again from what its manifest says of it, ready to be asked about its lines."""
 
-    source: Source
+    source: LoweringInput
     composer: Composer
     origins: KeyOrigins
-    reaches: Mapping[str, Mapping[Steps, tuple[Any, ...]]]
+    dependents: Mapping[str, Mapping[Steps, tuple[Any, ...]]]
     changed: bool = False
 
     @classmethod
@@ -192,14 +192,14 @@ class Rebuilt:
             Rejected: the overrides are rejected today.
         """
         job = pipeline.compile_job(composer, overrides)
-        source = Source.of(composer, overrides)
+        source = LoweringInput.of(composer, overrides)
         digest = record.annotations_of(manifest).get(record.DIGEST)
         changed = digest not in (None, f"sha256:{job.identity.digest}")
-        return cls(source, composer, KeyOrigins.of(composer, overrides), lineage.reaches(source), changed)
+        return cls(source, composer, KeyOrigins.of(composer, overrides), lineage.dependents(source), changed)
 
     def story(self, manifest: Mapping[str, Any], path: Steps, offset: int = 0) -> LineStory:
         """What made the entry at a path; `offset` counts lines below its key in a text of several."""
-        value = at(manifest, path)
+        value = value_at(manifest, path)
         text = (
             value.splitlines()[offset - 1]
             if isinstance(value, str) and 0 < offset <= len(value.splitlines())
@@ -225,34 +225,34 @@ class Rebuilt:
         """The last overlay that says the value."""
         return [
             Cause(f"overlay {patch.group}/{patch.option}", (replace(place, file=self._displayed(Path(place.file))),))
-            for patch, place in lineage.overlaid(self.source, manifest, path)[-1:]
+            for patch, place in lineage.overlays_setting(self.source, manifest, path)[-1:]
         ]
 
     def _displayed(self, file: Path) -> str:
         return displayed(file, self.composer.request.directory)
 
     def _keys(self, manifest: Mapping[str, Any], path: Steps, text: Any) -> list[Cause]:
-        normal = (str(manifest.get("kind", "")), *lineage.normal(manifest, path))
-        others = {name: reached[normal] for name, reached in self.reaches.items() if normal in reached}
+        normal = (str(manifest.get("kind", "")), *lineage.path_by_names(manifest, path))
+        others = {name: reached[normal] for name, reached in self.dependents.items() if normal in reached}
         touched = [n for n, values in others.items() if _differs(text, [v for v in values if v is not ABSENT])]
         # What only takes the whole entry away is told where nothing else touches it.
         return [self._cause(name) for name in touched or (n for n, values in others.items() if ABSENT in values)]
 
     def _presence(self, manifest: Mapping[str, Any], path: Steps) -> list[Cause]:
         """What puts a section there, as told by what takes all of it away; else the overlay that added it."""
-        top = (str(manifest.get("kind", "")), *lineage.normal(manifest, path))
+        top = (str(manifest.get("kind", "")), *lineage.path_by_names(manifest, path))
         kind = str(manifest.get("kind", ""))
-        below = [(kind, *lineage.normal(manifest, (*path, *p))) for p, _ in leaves(at(manifest, path))]
+        below = [(kind, *lineage.path_by_names(manifest, (*path, *p))) for p, _ in leaves(value_at(manifest, path))]
         gone = [
             n
-            for n, reached in self.reaches.items()
+            for n, reached in self.dependents.items()
             if all({ABSENT, MOVED} & {*map(_sentinel, reached.get(p, ()))} for p in below)
         ]
         return [self._cause(name) for name in gone] or ([] if self._is_lowered(top) else self._overlay(manifest, path))
 
     def _is_lowered(self, top: Steps) -> bool:
         """Whether a section is there before any overlay."""
-        return any(p[: len(top)] == top for p in replace(self.source, patches=()).flat())
+        return any(p[: len(top)] == top for p in replace(self.source, patches=()).scalars())
 
     def _cause(self, name: str) -> Cause:
         if name == COMMAND_LINE:
@@ -262,7 +262,7 @@ class Rebuilt:
         if name in self.source.identity.choices:
             chosen = self.origins.choice_origins(name)
             return Cause(name, tuple(o.location for o in chosen[-1:]), self.source.identity.choices[name])
-        value = at(dumped(self.source.spec), _steps(name))
+        value = value_at(as_config(self.source.spec), _steps(name))
         return Cause(
             name,
             self.origins.locations(name),

@@ -32,7 +32,7 @@ MOVED = object()
 """The value of a key that is gone while those beside it stay: the key itself is made of a value."""
 
 
-def at(value: Any, path: Sequence[str | int]) -> Any:
+def value_at(value: Any, path: Sequence[str | int]) -> Any:
     """What lies at a path, or `ABSENT`; keys are compared as text."""
     for step in path:
         if isinstance(value, Mapping):
@@ -45,7 +45,7 @@ def at(value: Any, path: Sequence[str | int]) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class LoweringInput:
     """What a job is lowered from: enough to lower it again with another value.
 
     Attributes:
@@ -61,7 +61,7 @@ class Source:
     patches: tuple[Patch, ...]
 
     @classmethod
-    def of(cls, composer: Composer, overrides: Sequence[str]) -> Source:
+    def of(cls, composer: Composer, overrides: Sequence[str]) -> LoweringInput:
         """What a command line describes, whatever the checks of its objects say.
 
         Raises:
@@ -84,18 +84,18 @@ class Source:
         name = {"generateName" if spec.delivery.generate_name else "name": stem}
         return Bundle({**bundle.job, "metadata": {**name, **bundle.job["metadata"]}}, bundle.companions).objects
 
-    def flat(self) -> dict[Steps, Any]:
-        """Every scalar of the job's objects by its kind and path (see `normal`)."""
-        return {(o["kind"], *normal(o, path)): value for o in self.objects() for path, value in leaves(o)}
+    def scalars(self) -> dict[Steps, Any]:
+        """Every scalar of the job's objects by its kind and path (see `path_by_names`)."""
+        return {(o["kind"], *path_by_names(o, path)): value for o in self.objects() for path, value in leaves(o)}
 
 
-def normal(manifest: Mapping[str, Any], path: Steps) -> Steps:
+def path_by_names(manifest: Mapping[str, Any], path: Steps) -> Steps:
     """A path in which items are told by their names, so that an item more does not shift those after it."""
     steps: list[str | int] = []
     here: Any = manifest
     for step in path:
         steps.append(_told(here, step) if isinstance(here, (list, tuple)) and isinstance(step, int) else step)
-        here = at(here, (step,))
+        here = value_at(here, (step,))
     return tuple(steps)
 
 
@@ -113,7 +113,7 @@ def _told(items: Sequence[Any], index: int) -> str | int:
 def add_locations(composer: Composer, overrides: Sequence[str], diagnostics: Sequence[Diagnostic]) -> list[Diagnostic]:
     """The diagnostics with their places: keys where they were said, what manifests hold where it was made.
 
-    Costs nothing where everything is located already; see `blame` for keys, `Experiments` for manifests.
+    Costs nothing where everything is located already; see `blame` for keys, `Probes` for manifests.
     """
     if all(d.locations for d in diagnostics):
         return list(diagnostics)
@@ -122,10 +122,10 @@ def add_locations(composer: Composer, overrides: Sequence[str], diagnostics: Seq
     if all(d.locations or not d.subject for d in found):
         return found
     try:
-        source = Source.of(composer, overrides)
+        source = LoweringInput.of(composer, overrides)
     except Rejected:
         return found
-    objects, experiments = source.objects(), Experiments(source)
+    objects, probes = source.objects(), Probes(source)
 
     def traced(diagnostic: Diagnostic) -> Diagnostic:
         """At the overlay that wrote what a manifest holds, else at the keys that it follows; nowhere if ftgen did."""
@@ -133,9 +133,9 @@ def add_locations(composer: Composer, overrides: Sequence[str], diagnostics: Seq
         if held is None:
             return diagnostic
         manifest, path = held
-        for _, place in overlaid(source, manifest, path)[-1:]:
+        for _, place in overlays_setting(source, manifest, path)[-1:]:
             return diagnostic.at(replace(place, file=displayed(Path(place.file), composer.request.directory)))
-        keys = experiments.suspects((manifest["kind"], *normal(manifest, path)), diagnostic.value)
+        keys = probes.candidate_keys((manifest["kind"], *path_by_names(manifest, path)), diagnostic.value)
         return diagnostic.at(*dict.fromkeys(place for key in keys for place in provenance.locations(key)[:1]))
 
     # One value may stand in several places of the manifest: it is mended once.
@@ -153,7 +153,7 @@ def _held(objects: Sequence[Object], path: Steps) -> tuple[Object, Steps] | None
 
 def _nearest(manifest: Object, path: Steps) -> Steps:
     """As much of a path as there is: what is missing is missing from something."""
-    return next(path[:length] for length in range(len(path), -1, -1) if at(manifest, path[:length]) is not ABSENT)
+    return next(path[:length] for length in range(len(path), -1, -1) if value_at(manifest, path[:length]) is not ABSENT)
 
 
 # `spec` and `metadata` alone follow every key there is.
@@ -163,33 +163,33 @@ _SPEAKING = 2
 # --- what made a place ---------------------------------------------------------------------------------
 
 
-class Experiments:
+class Probes:
     """The job lowered again with other values of single keys; each is tried once, however many places are asked for."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: LoweringInput) -> None:
         """Know what is lowered as it is."""
         self._source = source
-        self._config = dumped(source.spec)
-        self._base = source.flat()
+        self._config = as_config(source.spec)
+        self._base = source.scalars()
         self._outcomes: dict[Steps, list[dict[Steps, Any]]] = {}
 
-    def suspects(self, place: Steps, told: str) -> list[str]:
+    def candidate_keys(self, place: Steps, told: str) -> list[str]:
         """The keys that a place of the manifest follows, those that hold what is told of it first.
 
         Keys whose value is the one told are tried first, then those that the command line set, then the others: most
-        places are found with a few experiments.
+        places are found with a few probes.
 
         Args:
-            place: kind and path, see `normal`; a section counts as all that lies below it.
+            place: kind and path, see `path_by_names`; a section counts as all that lies below it.
             told: the offending value as text.
         """
         config = self._config
         paths = [path for path, _ in leaves(config)]
         typed = [override.lstrip("+~").partition("=")[0] for override in self._source.identity.overrides]
         classes: list[Callable[[Steps], bool]] = [
-            lambda path: str(at(config, path)) in {told, str(place[-1])},
+            lambda path: str(value_at(config, path)) in {told, str(place[-1])},
             lambda path: any(_key(path).startswith(key) for key in typed),
-            lambda path: _holds(at(config, path), told),
+            lambda path: _holds(value_at(config, path), told),
             lambda path: True,  # noqa: ARG005 - whatever is left
         ]
         there = {path: value for path, value in self._base.items() if path[: len(place)] == place}
@@ -221,9 +221,9 @@ def _key(path: Steps) -> str:
 # --- what a change reaches -----------------------------------------------------------------------------
 
 
-def reaches(source: Source) -> dict[str, dict[Steps, tuple[Any, ...]]]:
+def dependents(source: LoweringInput) -> dict[str, dict[Steps, tuple[Any, ...]]]:
     """By key, choice or command line: the manifest's values that change with it, and what they change to."""
-    base = source.flat()
+    base = source.scalars()
     found: dict[str, dict[Steps, tuple[Any, ...]]] = {}
     for name, variant in _variants(source):
         other = _tried(variant)
@@ -238,16 +238,16 @@ def reaches(source: Source) -> dict[str, dict[Steps, tuple[Any, ...]]]:
     return found
 
 
-def _tried(variant: Source) -> dict[Steps, Any] | None:
+def _tried(variant: LoweringInput) -> dict[Steps, Any] | None:
     """A variant's scalars; None for a value that only the rules of meaning would have refused."""
     try:
-        return variant.flat()
+        return variant.scalars()
     except (ValueError, KeyError, TypeError, AttributeError, Rejected):
         return None
 
 
-def _variants(source: Source) -> Iterator[tuple[str, Source]]:
-    config, identity = dumped(source.spec), source.identity
+def _variants(source: LoweringInput) -> Iterator[tuple[str, LoweringInput]]:
+    config, identity = as_config(source.spec), source.identity
     for path, _ in leaves(config):
         yield from ((_key(path), variant) for variant in _changes(source, config, path))
     for name, alternative in _alternatives(config):
@@ -258,9 +258,9 @@ def _variants(source: Source) -> Iterator[tuple[str, Source]]:
         yield COMMAND_LINE, replace(source, identity=replace(identity, overrides=(*identity.overrides, "x=1")))
 
 
-def _changes(source: Source, config: dict[str, Any], path: Steps) -> Iterator[Source]:
+def _changes(source: LoweringInput, config: dict[str, Any], path: Steps) -> Iterator[LoweringInput]:
     """The job with other values of one key, as far as the specification takes them."""
-    for other in _others(at(config, path)):
+    for other in _others(value_at(config, path)):
         try:
             admitted = pipeline.resolve(admit(put(config, path, other))).spec
         except Rejected:
@@ -282,7 +282,7 @@ def _alternatives(config: dict[str, Any]) -> Iterator[tuple[str, Spec]]:
                 continue
 
 
-def dumped(spec: Spec) -> dict[str, Any]:
+def as_config(spec: Spec) -> dict[str, Any]:
     """The specification as the mapping that `spec.admit` takes."""
     return spec.model_dump()
 
@@ -320,23 +320,23 @@ def _words() -> tuple[str, ...]:
 # --- overlays ------------------------------------------------------------------------------------------
 
 
-def overlaid(source: Source, manifest: Mapping[str, Any], path: Steps) -> list[tuple[Patch, Location]]:
+def overlays_setting(source: LoweringInput, manifest: Mapping[str, Any], path: Steps) -> list[tuple[Patch, Location]]:
     """The overlays that say the value at a manifest's path, and where; the last one holds."""
-    said = ((patch, said_at(patch.document, manifest, path)) for patch in source.patches)
+    said = ((patch, path_in_overlay(patch.document, manifest, path)) for patch in source.patches)
     return [(patch, patch.at(steps)) for patch, steps in said if steps]
 
 
 _ADDRESS = frozenset({("apiVersion",), ("kind",), ("metadata", "name")})
 
 
-def said_at(document: Any, manifest: Mapping[str, Any], path: Steps) -> Steps | None:
+def path_in_overlay(document: Any, manifest: Mapping[str, Any], path: Steps) -> Steps | None:
     """Where an overlay's document says the value at a manifest's path."""
     kind = manifest.get("kind")
     match document:
         case list():
             return _operated(document, manifest, path) if kind == "Job" else None
         case {"kind": "PodTemplate"} if path[:2] == ("spec", "tasks") and path[3:4] == ("template",):
-            template = at(manifest, path[:4])
+            template = value_at(manifest, path[:4])
             inner = _within(document.get("template"), template, path[4:])
             return None if inner is None else ("template", *inner)
         case {"kind": told} if told == kind and path not in _ADDRESS:
@@ -349,7 +349,7 @@ def _within(said: Any, there: Any, path: Steps) -> Steps | None:
     """The path of a patch that leads to a path of the merged object: list items by what they say."""
     steps: list[str | int] = []
     for step in path:
-        there = at(there, (step,))
+        there = value_at(there, (step,))
         if isinstance(said, dict) and step in said:
             steps.append(step)
         elif isinstance(said, list):
@@ -381,4 +381,4 @@ def _operated(operations: list[Any], manifest: Mapping[str, Any], path: Steps) -
 
 def _addresses(tokens: Sequence[str], value: Any, manifest: Mapping[str, Any], path: Steps) -> bool:
     begun = all(token in {str(step), "-"} for token, step in zip(tokens, path, strict=False))
-    return begun and (tokens[-1] != "-" or at(manifest, path[: len(tokens)]) == value)
+    return begun and (tokens[-1] != "-" or value_at(manifest, path[: len(tokens)]) == value)

@@ -13,7 +13,7 @@ from ftgen import explain, pipeline, project, render, yamlio
 from ftgen.blame import KeyOrigins
 from ftgen.compose import Composer, Request
 from ftgen.diagnostics import COMMAND_LINE
-from ftgen.lineage import normal
+from ftgen.lineage import path_by_names
 from ftgen.text.paths import leaves
 
 EXPERIMENTS = sorted(file.stem for file in project.conf_dir().glob("experiment/*.yaml"))
@@ -128,10 +128,10 @@ def test_what_a_change_reaches_is_what_is_blamed(composer: Composer) -> None:
         "model.name": "model.name=Other",
     }.items():
         changed = pipeline.compile_job(composer, (*overrides, change))
-        there = {normal(changed.bundle.job, path): value for path, value in leaves(changed.bundle.job)}
+        there = {path_by_names(changed.bundle.job, path): value for path, value in leaves(changed.bundle.job)}
         for path, value in leaves(compiled.bundle.job):
             if (
-                there.get(normal(compiled.bundle.job, path)) != value
+                there.get(path_by_names(compiled.bundle.job, path)) != value
                 and "annotations" not in path
                 and path != ("metadata", "name")
             ):
