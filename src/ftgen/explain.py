@@ -24,7 +24,7 @@ from ftgen.text.paths import Steps, leaves
 
 
 @dataclass(frozen=True, slots=True)
-class KeyStory:
+class KeyExplanation:
     """Everything that was said about a configuration key, in the order it was applied.
 
     Attributes:
@@ -52,7 +52,7 @@ class Cause:
 
 
 @dataclass(frozen=True, slots=True)
-class LineStory:
+class LineExplanation:
     """What made a line of a manifest; no cause: ftgen computed it, or writes it for every job.
 
     Attributes:
@@ -73,7 +73,7 @@ class LineStory:
 # --- keys ----------------------------------------------------------------------------------------------
 
 
-def key(name: str, config: Mapping[str, Any], origins: KeyOrigins) -> KeyStory | None:
+def key(name: str, config: Mapping[str, Any], origins: KeyOrigins) -> KeyExplanation | None:
     """The story of a key; `None` where nobody spoke of it.
 
     Args:
@@ -88,7 +88,7 @@ def key(name: str, config: Mapping[str, Any], origins: KeyOrigins) -> KeyStory |
     group = name.partition(".")[0]
     above = {} if chosen else {group: tuple(origins.choice_origins(group))}
     choices = {name.replace(".", "/"): chosen} if chosen else {g: said for g, said in above.items() if said}
-    return KeyStory(name, value, statements, tuple(origins.references(name)), choices)
+    return KeyExplanation(name, value, statements, tuple(origins.references(name)), choices)
 
 
 def _steps(name: str) -> tuple[str, ...]:
@@ -98,7 +98,7 @@ def _steps(name: str) -> tuple[str, ...]:
 # --- lines ---------------------------------------------------------------------------------------------
 
 
-def line(file: Path, number: int, composer: Composer) -> LineStory:
+def line(file: Path, number: int, composer: Composer) -> LineExplanation:
     """The story of a line in a manifest that ftgen rendered.
 
     Args:
@@ -113,7 +113,7 @@ def line(file: Path, number: int, composer: Composer) -> LineStory:
     overrides = _overrides(_maker(manifest, file), file)
     composer = Composer(replace(composer.request, overrides=overrides))
     try:
-        return Rebuilt.of(manifest, overrides, composer).story(manifest, path, offset)
+        return RebuiltJob.of(manifest, overrides, composer).explain(manifest, path, offset)
     except Rejected as rejected:
         raise Rejected(_in_file(rejected, file, KeyOrigins.of(composer, overrides))) from None
 
@@ -175,7 +175,7 @@ def _volumes(job: Any) -> list[dict[str, Any]]:
 
 
 @dataclass(frozen=True)
-class Rebuilt:
+class RebuiltJob:
     """A job compiled again from what its manifest says of it, ready to be asked about its lines."""
 
     source: LoweringInput
@@ -185,7 +185,7 @@ class Rebuilt:
     changed: bool = False
 
     @classmethod
-    def of(cls, manifest: Mapping[str, Any], overrides: tuple[str, ...], composer: Composer) -> Rebuilt:
+    def of(cls, manifest: Mapping[str, Any], overrides: tuple[str, ...], composer: Composer) -> RebuiltJob:
         """Compile the manifest's own command line again, and try every value.
 
         Raises:
@@ -197,7 +197,7 @@ class Rebuilt:
         changed = digest not in (None, f"sha256:{job.identity.digest}")
         return cls(source, composer, KeyOrigins.of(composer, overrides), lineage.dependents(source), changed)
 
-    def story(self, manifest: Mapping[str, Any], path: Steps, offset: int = 0) -> LineStory:
+    def explain(self, manifest: Mapping[str, Any], path: Steps, offset: int = 0) -> LineExplanation:
         """What made the entry at a path; `offset` counts lines below its key in a text of several."""
         value = value_at(manifest, path)
         text = (
@@ -209,7 +209,7 @@ class Rebuilt:
             causes = self._presence(manifest, path)
         else:
             causes = self._script(value, offset) or self._overlay(manifest, path) or self._keys(manifest, path, text)
-        return LineStory(path, text, tuple(causes), self.source.identity.overrides, self.changed)
+        return LineExplanation(path, text, tuple(causes), self.source.identity.overrides, self.changed)
 
     def _script(self, value: Any, offset: int) -> list[Cause]:
         """A script is a file, line by line, whether a ConfigMap or a container's command holds it."""

@@ -89,12 +89,12 @@ def _reads_as(said: Any, composed: Any) -> bool:
 @pytest.mark.parametrize("job", JOBS)
 def test_every_scalar_of_a_manifest_has_a_cause_or_is_computed(job: str, composer: Composer) -> None:
     compiled = pipeline.compile_job(composer, JOBS[job])
-    rebuilt = explain.Rebuilt.of(compiled.bundle.job, JOBS[job], composer)
+    rebuilt = explain.RebuiltJob.of(compiled.bundle.job, JOBS[job], composer)
     assert not rebuilt.changed
     computed = 0
     for manifest in map(render.ordered, compiled.bundle.objects):
         for path, value in leaves(manifest):
-            story = rebuilt.story(manifest, path)
+            story = rebuilt.explain(manifest, path)
             computed += not story.causes
             for cause in story.causes:
                 assert cause.locations or cause.value in {"null", "false", "0", "[]", "{}", '""'}, (path, cause)
@@ -119,7 +119,7 @@ def test_what_a_change_reaches_is_what_is_blamed(composer: Composer) -> None:
     """The other way round: a key is changed for real, and every line that differs names it."""
     overrides = ("hardware=full-gpu",)
     compiled = pipeline.compile_job(composer, overrides)
-    rebuilt = explain.Rebuilt.of(compiled.bundle.job, overrides, composer)
+    rebuilt = explain.RebuiltJob.of(compiled.bundle.job, overrides, composer)
     for key, change in {
         "cluster.queue": "cluster.queue=other",
         "trainer.args.lora_rank": "trainer.args.lora_rank=16",
@@ -135,5 +135,5 @@ def test_what_a_change_reaches_is_what_is_blamed(composer: Composer) -> None:
                 and "annotations" not in path
                 and path != ("metadata", "name")
             ):
-                causes = [cause.name for cause in rebuilt.story(compiled.bundle.job, path).causes]
+                causes = [cause.name for cause in rebuilt.explain(compiled.bundle.job, path).causes]
                 assert key in causes, (path, causes)

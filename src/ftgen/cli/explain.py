@@ -17,7 +17,7 @@ from ftgen.cli import output, request
 from ftgen.cli.arguments import Arguments, Usage
 from ftgen.compose import Composer, displayed
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, error
-from ftgen.explain import Cause, KeyStory, LineStory
+from ftgen.explain import Cause, KeyExplanation, LineExplanation
 from ftgen.lineage import ABSENT
 from ftgen.text.paths import dotted
 from ftgen.text.tables import table
@@ -53,7 +53,7 @@ def _key(key: str, arguments: Arguments) -> int:
         problems = list(request.add_locations(composer, arguments, problems))
     if story is None and not (spec.knows(key) and config):
         raise Rejected(problems or [_unknown(key, config, composer)])
-    story = story or KeyStory(key, ABSENT, (), (), {})
+    story = story or KeyExplanation(key, ABSENT, (), (), {})
     text = "".join(_key_text(story, composer, overrides, rejected=bool(problems)))
     _print(_key_json(story), text, arguments)
     output.print_diagnostics(problems, arguments, beside=True)
@@ -82,7 +82,7 @@ def _paths(config: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
             yield from _paths(value, f"{prefix}{name}.")
 
 
-def _key_text(story: KeyStory, composer: Composer, overrides: Sequence[str], *, rejected: bool) -> Iterator[str]:
+def _key_text(story: KeyExplanation, composer: Composer, overrides: Sequence[str], *, rejected: bool) -> Iterator[str]:
     absent = "unknown: the configuration is rejected" if rejected else "not set"
     yield f"{story.key} = {absent if story.value is ABSENT else _short(story.value)}\n"
     yield from _ranked(story.statements, overrides)
@@ -109,7 +109,7 @@ def _option(group: str, option: str, composer: Composer) -> str:
     return f"{displayed(file, composer.request.directory)}  {catalog.description(file)}" if file else option
 
 
-def _key_json(story: KeyStory) -> dict[str, Any]:
+def _key_json(story: KeyExplanation) -> dict[str, Any]:
     return {
         "key": story.key,
         "value": None if story.value is ABSENT else story.value,
@@ -138,7 +138,7 @@ def _line(file: Path, number: int, arguments: Arguments) -> int:
     return 0
 
 
-def _line_text(story: LineStory, file: Path, number: int) -> Iterator[str]:
+def _line_text(story: LineExplanation, file: Path, number: int) -> Iterator[str]:
     yield f"{file}:{number}\n{dotted(story.path)} = {_short(story.value)}\n"
     if not story.causes:
         yield "  computed: no value of the configuration changes it by itself\n"
@@ -150,11 +150,11 @@ def _line_text(story: LineStory, file: Path, number: int) -> Iterator[str]:
     yield from _table(rows)
 
 
-def _places(cause: Cause, story: LineStory) -> list[str]:
+def _places(cause: Cause, story: LineExplanation) -> list[str]:
     return [_where(place, story.overrides) for place in cause.locations] or ["not set: the default"]
 
 
-def _line_json(story: LineStory, file: Path, number: int) -> dict[str, Any]:
+def _line_json(story: LineExplanation, file: Path, number: int) -> dict[str, Any]:
     return {
         "file": str(file),
         "line": number,
