@@ -299,7 +299,7 @@ def _is_harmless(value: str) -> bool:
 
 
 @lru_cache(maxsize=8192)
-def is_literal(name: str, value: str) -> bool:
+def is_literal_secret(name: str, value: str) -> bool:
     """Whether a value under this name is a secret written out, and no switch, number, path or placeholder."""
     return is_secret_name(name) and _is_written_out(name, value.strip())
 
@@ -417,7 +417,7 @@ def _under_name(match: re.Match[str]) -> Secret | None:
     groups = match.groupdict()
     name = groups.get("name") or groups.get("after") or ""
     value = next((g for g in _VALUES if groups.get(g)), None)
-    if value is None or not is_literal(name.lstrip("-"), groups[value]) or _is_reference(match, value):
+    if value is None or not is_literal_secret(name.lstrip("-"), groups[value]) or _is_reference(match, value):
         return None
     return Secret(*match.span(value), Kind.NAME, name)
 
@@ -478,7 +478,7 @@ def _entropy(word: str) -> float:
 
 
 @lru_cache(maxsize=8192)
-def find(text: str) -> tuple[Secret, ...]:
+def find_secrets(text: str) -> tuple[Secret, ...]:
     """The secret parts of a text, in order."""
     found = dict.fromkeys(_found(text))
     return tuple(sorted(found, key=lambda secret: (secret.start, -secret.end))) if found else ()
@@ -520,7 +520,7 @@ def _in_line(line: str) -> _InLine:
 
 def redact(text: str, known: Iterable[str] = ()) -> str:
     """The text with a `*` for each character of its secrets and of the `known` ones: no column moves."""
-    spans = [(secret.start, secret.end) for secret in find(text)]
+    spans = [(secret.start, secret.end) for secret in find_secrets(text)]
     for start, end in (*spans, *_repeated(text, known)):
         text = text[:start] + re.sub(r"[^\n]", "*", text[start:end]) + text[end:]
     return text
@@ -537,12 +537,12 @@ def _repeated(text: str, known: Iterable[str]) -> Iterator[tuple[int, int]]:
                 yield cut - kept, cut
 
 
-def secrets_of(name: str, value: str) -> set[str]:
+def secret_values(name: str, value: str) -> set[str]:
     """The secret parts of a value under a name, as texts that are to be recognised elsewhere."""
-    parts = {value[s.start : s.end] for s in find(value) if s.kind is not Kind.RANDOM}
+    parts = {value[s.start : s.end] for s in find_secrets(value) if s.kind is not Kind.RANDOM}
     if is_secret_name(name) and not _REFERENCE.search(value):
         words = {value.strip(), *re.split(r"[\s\[\]{}'\",:]+", value)}
-        parts |= {word for word in words if is_literal(name, word)}
+        parts |= {word for word in words if is_literal_secret(name, word)}
     return {part for part in parts if len(part) >= _PIN and not _is_harmless(part)}
 
 

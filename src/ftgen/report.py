@@ -57,7 +57,7 @@ def render(
 
 def _covered(diagnostic: Diagnostic, sources: _Sources) -> Diagnostic:
     """The diagnostic with its secrets covered: those of its own texts, of the lines it points at, of the caller."""
-    sources.known |= credentials.secrets_of(diagnostic.subject, diagnostic.value)
+    sources.known |= credentials.secret_values(diagnostic.subject, diagnostic.value)
     known = sources.known.union(*map(sources.secrets, diagnostic.locations))
 
     def cover(text: str) -> str:
@@ -183,7 +183,7 @@ class _Sources:
         given = [argument.partition("=") for argument in self._arguments]
         settings = [*os.environ.items(), *((key.lstrip("+~"), value) for key, _, value in given)]
         settings += [(name, value) for name, value in pairwise(self._arguments) if _is_option(name, value)]
-        return set[str]().union(*(credentials.secrets_of(*each) for each in settings))
+        return set[str]().union(*(credentials.secret_values(*each) for each in settings))
 
     def line(self, place: Location) -> str | None:
         """The text at a location, its secrets covered, or None where there is none."""
@@ -194,7 +194,7 @@ class _Sources:
 
     def secrets(self, place: Location) -> set[str]:
         """The secrets on the line at a location and just around it."""
-        return credentials.secrets_of("", "\n".join(self._around(place)[0]))
+        return credentials.secret_values("", "\n".join(self._around(place)[0]))
 
     def _around(self, place: Location) -> tuple[list[str], int]:
         """The line at a location among those that decide what is secret on it, and its place among them.

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ftgen.credentials import Kind, find, is_secret_name, redact, secrets_of
+from ftgen.credentials import Kind, find_secrets, is_secret_name, redact, secret_values
 
 SECRET = "hunter2"
 
@@ -145,7 +145,7 @@ def test_names_of_other_things(name):
 )
 def test_secrets_are_found_and_covered_where_they_stand(text):
     text = text.format(*[SECRET] * text.count("{}"))
-    assert find(text)
+    assert find_secrets(text)
     covered = redact(text)
     assert SECRET not in covered
     assert [len(line) for line in covered.split("\n")] == [len(line) for line in text.split("\n")]
@@ -153,7 +153,7 @@ def test_secrets_are_found_and_covered_where_they_stand(text):
 
 @pytest.mark.parametrize("text", ["password: 'correct horse battery'", "PASSWORD=123456", "Basic YWRhOmh1bnRlcjI="])
 def test_phrases_numbers_and_pairs_are_found(text):
-    assert find(text)
+    assert find_secrets(text)
 
 
 @pytest.mark.parametrize(
@@ -211,21 +211,21 @@ def test_phrases_numbers_and_pairs_are_found(text):
     ],
 )
 def test_ordinary_texts_are_left_alone(text):
-    assert find(text) == ()
+    assert find_secrets(text) == ()
     assert redact(text) == text
 
 
 def test_what_is_found_says_why():
-    (found,) = find("a --token hunter2")
+    (found,) = find_secrets("a --token hunter2")
     assert (found.kind, found.what) == (Kind.NAME, "--token")
-    (found,) = find("hf_" + "a1B2" * 9)
+    (found,) = find_secrets("hf_" + "a1B2" * 9)
     assert (found.kind, found.what) == (Kind.FORM, "a Hugging Face token")
 
 
 def test_the_parts_of_a_value_that_are_recognised_elsewhere():
-    assert secrets_of("x.DB_PASS", "['hunter2', b]") == {"hunter2"}
-    assert secrets_of("hardware.env.HF_TOKEN", "{secret: hf-hub, key: token}") == set()
-    assert secrets_of("x", "a --token hunter2") == {"hunter2"}
+    assert secret_values("x.DB_PASS", "['hunter2', b]") == {"hunter2"}
+    assert secret_values("hardware.env.HF_TOKEN", "{secret: hf-hub, key: token}") == set()
+    assert secret_values("x", "a --token hunter2") == {"hunter2"}
 
 
 @given(st.text(), st.sets(st.text(min_size=4), max_size=3))
@@ -284,5 +284,5 @@ def test_covering_is_total_on_texts_like_settings(text):
 )
 def test_long_lines_take_no_time(piece):
     start = time.process_time()
-    find(piece * (60_000 // len(piece)))
+    find_secrets(piece * (60_000 // len(piece)))
     assert time.process_time() - start < 5

@@ -14,7 +14,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-from ftgen.credentials import Kind, find, is_literal
+from ftgen.credentials import Kind, find_secrets, is_literal_secret
 from ftgen.diagnostics import Diagnostic, Severity
 from ftgen.rules import ENVIRONMENT, SECRETS
 from ftgen.spec import knows
@@ -107,7 +107,7 @@ def secret_from_environment(taken: Taken) -> Iterator[Finding]:
     for key, names in variables.items():
         value = _at(config, key)
         for name in names:
-            if isinstance(value, str | int) and is_literal(name, str(value)) and not _names_a_secret(key):
+            if isinstance(value, str | int) and is_literal_secret(name, str(value)) and not _names_a_secret(key):
                 told = f"{key} would hold in clear text what the environment variable {name} holds"
                 help_ = f"keep it in a Secret of the cluster: hardware.env.{name}={_SPELLING}"
                 yield Finding(told, key, "", help_)
@@ -182,24 +182,26 @@ def _at(config: Mapping[str, Any], key: str) -> Any:
 def _is_suspicious(value: object) -> bool:
     """Whether a rule may find something: never wrong where it says no."""
     if isinstance(value, dict):
-        if "value" in value and is_literal(str(value.get("name")), str(value["value"])):
+        if "value" in value and is_literal_secret(str(value.get("name")), str(value["value"])):
             return True
         # Plain loops here and below: every job of a sweep passes through them whole.
         for key, held in value.items():
             if isinstance(held, str):
                 if _is_suspicious_entry(key, held):
                     return True
-            elif find(str(key)) or (isinstance(held, dict | list) and _is_suspicious(held)):
+            elif find_secrets(str(key)) or (isinstance(held, dict | list) and _is_suspicious(held)):
                 return True
         return False
     if isinstance(value, list):
         return _is_command(value) or any(map(_is_suspicious, value))
-    return isinstance(value, str) and bool(find(value))
+    return isinstance(value, str) and bool(find_secrets(value))
 
 
 @lru_cache(maxsize=8192)
 def _is_suspicious_entry(key: object, text: str) -> bool:
-    return (key == "kind" and text == "Secret") or bool(is_literal(str(key), text) or find(text) or find(str(key)))
+    return (key == "kind" and text == "Secret") or bool(
+        is_literal_secret(str(key), text) or find_secrets(text) or find_secrets(str(key))
+    )
 
 
 def _is_command(items: Sequence[Any]) -> bool:
@@ -218,7 +220,7 @@ def _in_command(items: Sequence[Any]) -> tuple[tuple[int, Kind, str], ...]:
 def _in_words(words: tuple[str, ...]) -> tuple[tuple[int, Kind, str], ...]:
     found = []
     quoted = [shlex.quote(word) for word in words]
-    for secret in find(" ".join(quoted)):
+    for secret in find_secrets(" ".join(quoted)):
         index = next(i for i in range(len(quoted)) if secret.start < sum(map(len, quoted[: i + 1])) + i + 1)
         found.append((index, secret.kind, secret.what))
     return tuple(found)
@@ -242,7 +244,7 @@ def _all_suspects(
     value: object, kind: Kind, is_named: Callable[[str, str], bool], path: str
 ) -> Iterator[tuple[str, str]]:
     if isinstance(value, str):
-        yield from ((path, secret.what) for secret in find(value) if secret.kind is kind)
+        yield from ((path, secret.what) for secret in find_secrets(value) if secret.kind is kind)
     elif isinstance(value, Mapping):
         yield from _in_mapping(value, kind, is_named, path)
     elif isinstance(value, list):
@@ -257,11 +259,11 @@ def _in_mapping(
     if {"secret", "key"} <= value.keys() <= {"secret", "key", "optional"}:
         return  # a reference to a Secret, in the configuration's words
     name, held = value.get("name"), value.get("value")
-    if kind is Kind.NAME and isinstance(name, str) and isinstance(held, str) and is_literal(name, held):
+    if kind is Kind.NAME and isinstance(name, str) and isinstance(held, str) and is_literal_secret(name, held):
         yield f"{path}.value", name
     for key, held in value.items():
         place = f"{path}[{json.dumps(key)}]" if "." in str(key) else f"{path}.{key}" if path else str(key)
         yield from _all_suspects(str(key), kind, is_named, place)
-        if kind is Kind.NAME and isinstance(held, str) and is_named(path, place) and is_literal(str(key), held):
+        if kind is Kind.NAME and isinstance(held, str) and is_named(path, place) and is_literal_secret(str(key), held):
             yield place, str(key)
         yield from _all_suspects(held, kind, is_named, place)
