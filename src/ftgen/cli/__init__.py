@@ -35,7 +35,7 @@ def main(argv: list[str] | None = None) -> int:
 
     The process is as it was before when this returns, so that a program may call it as often as it likes.
     """
-    with streams.settled():
+    with streams.usable():
         try:
             return _run(sys.argv[1:] if argv is None else argv)
         except Usage as usage:

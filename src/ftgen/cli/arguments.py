@@ -56,7 +56,7 @@ class Arguments:
     flags: argparse.Namespace
     deferred: list[Sequence[Diagnostic]] = field(default_factory=list)
 
-    def places(self) -> list[Path]:
+    def search_path(self) -> list[Path]:
         """Where options are looked for, as the flags say."""
         from ftgen import catalog  # noqa: PLC0415 - many verbs ask for none
 

@@ -12,7 +12,7 @@ from ftgen.diagnostics import Rejected, error
 
 def run(arguments: Arguments) -> int:
     """Print all groups, or one."""
-    places = arguments.places()
+    places = arguments.search_path()
     found = dict(sorted({**catalog.groups(places), **catalog.nested_groups(places)}.items()))
     wanted = arguments.overrides
     unknown = [name for name in wanted if name not in found]

@@ -119,7 +119,7 @@ def _blocks(arguments: Arguments) -> Iterable[str]:
         yield "examples\n" + _table(examples)
     yield _flags(verb)
     if verb == RENDER:
-        options = catalog.groups(arguments.places())
+        options = catalog.groups(arguments.search_path())
         yield f"{_KEYS}\n{groups.listing(options)}"
 
 

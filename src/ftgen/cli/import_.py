@@ -274,7 +274,7 @@ def selection(imported: ImportedConfig) -> list[str]:
 
 def options(arguments: Arguments) -> Options:
     """Return a function from a group to its options' content, on the search path of the flags."""
-    places = arguments.places()
+    places = arguments.search_path()
 
     @cache
     def of(group: str) -> Mapping[str, Mapping[str, Any]]:

@@ -70,12 +70,12 @@ def write_options(batch: Batch, arguments: Arguments) -> WriteOptions:
         adopt=flags.adopt,
         overwrite=flags.overwrite,
         allow_shrink=flags.allow_shrink,
-        whole=whole(batch),
+        whole=complete_folders(batch),
         same_run=changes.same_run,
     )
 
 
-def whole(batch: Batch) -> frozenset[str]:
+def complete_folders(batch: Batch) -> frozenset[str]:
     """A sweep with a name of its own is all there is in its folder."""
     return frozenset({batch.folder}) if batch.sweep.settings.name else frozenset()
 
@@ -105,10 +105,10 @@ def _summarise(outcome: Outcome, batch: Batch, out: Path, arguments: Arguments) 
         output.print_status(f"{'…':>9}  and {len(shown) - _LISTED} more files", arguments)
     counts = Counter(str(change) for _, change in touched)
     told = ", ".join(f"{count} {change}" for change, count in sorted(counts.items()))
-    output.print_status(f"{batch.folder}: {asked(index.totals(batch.rows))} ({told})", arguments)
+    output.print_status(f"{batch.folder}: {totals_line(index.totals(batch.rows))} ({told})", arguments)
 
 
-def asked(totals: index.Totals) -> str:
+def totals_line(totals: index.Totals) -> str:
     """What all jobs ask for, in one line."""
     jobs = "1 job" if totals.jobs == 1 else f"{totals.jobs} jobs"
     pods = "1 pod" if totals.pods == 1 else f"{totals.pods} pods"

@@ -200,5 +200,5 @@ def _numbers(row: Row) -> tuple[str, ...]:
 def _sums(planned: Planned) -> Iterator[str]:
     counts = Counter(planned.status(row) for row in planned.rows) + Counter({"gone": len(planned.gone)})
     told = ", ".join(f"{count} {status}" for status, count in counts.items())
-    yield f"{many.asked(index.totals(planned.rows))}: {told}"
+    yield f"{many.totals_line(index.totals(planned.rows))}: {told}"
     yield from (f"  gone: {path}" for path in planned.gone[:_GROUPS])

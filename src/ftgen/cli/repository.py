@@ -62,7 +62,7 @@ def rendered(arguments: Arguments, destination: Target | None = None) -> Renderi
         if request.is_sweep(arguments, composer):
             batch = many.expanded(arguments, composer)
             runs = list(many.runs(batch, table=False, told=source))
-            return Rendering(runs, batch.diagnostics, many.whole(batch))
+            return Rendering(runs, batch.diagnostics, many.complete_folders(batch))
         job = pipeline.compile_job(composer, arguments.overrides)
         runs = [job.run, *pipeline.deliver([job], source)]
         return Rendering(runs, request.add_locations(composer, arguments, job.diagnostics))

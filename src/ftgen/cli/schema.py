@@ -31,7 +31,7 @@ def run(arguments: Arguments) -> int:
         return _import(words[1:], arguments)
     if len(words) > 1:
         raise Usage("schema takes one group")
-    places = arguments.places()
+    places = arguments.search_path()
     options = {**catalog.groups(places), **catalog.nested_groups(places)}
     group = words[0] if words else ""
     made = of_file(group, options, catalog.package(places, group) if group else "")

@@ -69,7 +69,7 @@ def _discard(under: Any) -> None:
 
 
 @contextmanager
-def settled() -> Iterator[None]:
+def usable() -> Iterator[None]:
     """Have streams that can be used; the host's own come back."""
     kept = sys.stdout, sys.stderr
     _occupy()
