@@ -1,8 +1,7 @@
 """Provenance: which file and line, or which override, gave a configuration key its value.
 
-Replays a composition over the positions in its files: the layers of the defaults list in merge order, then
-the command line; the last that says something about a key wins.  Nothing is read before it is asked for, so
-a composition that raises no question pays nothing.
+Looks a key up in the layers of the defaults list in merge order, then in the command line; the last one that sets
+the key wins.  A file is read when a key is first looked up in it, so a composition without diagnostics pays nothing.
 """
 
 from __future__ import annotations
@@ -32,10 +31,10 @@ _GLOBAL = "_global_"
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """One statement about a key: where it stands and what it says.
+    """Statement about a key: its location and its value.
 
     Attributes:
-        location: the key's file and line, at its value where that is on the same line; for an override
+        location: file, line and column of the value where it is on the key's line, else of the key; for an override,
             the command line and its position.
         value_text: the value as text, mappings and lists as JSON, a deletion as it was typed.
     """
@@ -46,7 +45,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class KeyOrigins:
-    """Answers where a composition's keys come from.
+    """Origins of a composition's keys.
 
     Attributes:
         layers: the configuration files in merge order.
@@ -60,50 +59,50 @@ class KeyOrigins:
 
     @classmethod
     def of(cls, composer: Composer, overrides: Sequence[str]) -> KeyOrigins:
-        """Where the values of a command line come from, even where it is rejected."""
+        """Trace the composition of a command line, even where it is rejected."""
         trace = composer.trace(composer.parse(overrides))
         return cls(trace.layers, trace.overrides, trace.choices)
 
     def origins(self, key: str) -> list[Origin]:
-        """Every statement about a key in the order they were applied: the last one holds.
+        """Return every statement about a key in the order they were applied: the last one holds.
 
-        A statement is the key itself, or something above it that replaced it whole: a value that is no
-        mapping, or a deletion.  A mapping is merged, and speaks only of the keys it has.
+        A statement sets the key itself, or replaces a parent of it: by a value that is no mapping, or by a deletion.
+        A mapping is merged, and sets only the keys it has.
 
         Args:
-            key: dotted, list positions as `a[0]` or `a.0`.
+            key: dotted key, list positions as `a[0]` or `a.0`.
         """
         path = _path(key)
         return [origin for source in self._sources for origin in source.origins(path)]
 
     def references(self, key: str) -> list[Origin]:
-        """What a key's value was interpolated from: the origin that holds of each `${key}` in it."""
-        said = self.origins(key)
-        text = said[-1].value_text if said else ""
+        """Return the origins that a key's value is interpolated from: the last one of each `${key}` in it."""
+        own = self.origins(key)
+        text = own[-1].value_text if own else ""
         found = [self.origins(_absolute(match["key"], key)) for match in _REFERENCE.finditer(text)]
         found += [self.choice_origins(match["group"]) for match in _CHOICE.finditer(text)]
         return [origins[-1] for origins in found if origins]
 
     def choice_origins(self, group: str) -> list[Origin]:
-        """Every choice of a group's option: defaults lists, their `override` entries, the command line."""
+        """Return every choice of a group's option: defaults lists, their `override` entries, the command line."""
         entries = [entry for source in self._files for entry in source.choices(group)]
         typed = [Origin(_position(c), _text_after(c.text)) for c in self.choices if _group(c.key) == group]
         ranked = [origin for overriding in (False, True) for origin, is_one in entries if is_one is overriding]
         return [*ranked, *typed]
 
     def locations(self, key: str) -> tuple[Location, ...]:
-        """Where to look for a key, the place to edit first; empty where nothing above it was written either.
+        """Return the locations of a key, the one to edit first; empty where no parent of it is set either.
 
-        A key that was written nowhere stands where the nearest key above it was; a group (`storage`) first
-        where its option was chosen.
+        A key that is set nowhere has the locations of its nearest parent; a group (`storage`) comes first where its
+        option was chosen.
         """
         path = _path(key)
         chosen = self.choice_origins("/".join(path))[-1:]
         for length in range(len(path), 0, -1):
             near = ".".join(path[:length])
-            if said := self.origins(near):
-                return _unique([*chosen, said[-1], *self.references(near)])
-        # A key that nothing knows is there for what was typed below it.
+            if origins := self.origins(near):
+                return _unique([*chosen, origins[-1], *self.references(near)])
+        # An unknown key exists because an override set a key below it.
         below = [Origin(_position(o), "") for o in self.overrides if _path(o.key)[: len(path)] == path]
         return _unique([*chosen, *below[-1:]])
 
@@ -116,20 +115,20 @@ class KeyOrigins:
         return [*self._files, *(_Override(trace) for trace in self.overrides)]
 
 
-def add_key_locations(diagnostics: Iterable[Diagnostic], provenance: KeyOrigins) -> list[Diagnostic]:
-    """The diagnostics with their locations, looked up by subject; what is located already stays as it is."""
-    return [_located(diagnostic, provenance) for diagnostic in diagnostics]
+def add_key_locations(diagnostics: Iterable[Diagnostic], key_origins: KeyOrigins) -> list[Diagnostic]:
+    """Locate diagnostics by their subject, a configuration key; keep locations that they have."""
+    return [_located(diagnostic, key_origins) for diagnostic in diagnostics]
 
 
-def _located(diagnostic: Diagnostic, provenance: KeyOrigins) -> Diagnostic:
+def _located(diagnostic: Diagnostic, key_origins: KeyOrigins) -> Diagnostic:
     if diagnostic.locations or not diagnostic.subject:
         return diagnostic
-    return diagnostic.at(*provenance.locations(diagnostic.subject))
+    return diagnostic.at(*key_origins.locations(diagnostic.subject))
 
 
 @dataclass(frozen=True)
 class _File:
-    """A layer, read when it is first asked; one that cannot be read any more says nothing."""
+    """Layer of a composition, read at the first look-up; a file that can no longer be read sets nothing."""
 
     layer: Layer
 
@@ -138,11 +137,11 @@ class _File:
         if path[: len(package)] != package or not path:
             return
         inner = path[len(package) :]
-        if inner[:1] != ("defaults",) and (written := self._nearest(inner)) is not None:
-            yield self._origin(written)
+        if inner[:1] != ("defaults",) and (nearest := self._nearest(inner)) is not None:
+            yield self._origin(nearest)
 
     def choices(self, group: str) -> Iterator[tuple[Origin, bool]]:
-        """Entries of the defaults list that choose an option of the group, and whether each overrides."""
+        """Yield the defaults-list entries that choose an option of the group, and whether each is an `override`."""
         for index, entry in enumerate(self._defaults):
             for name, option in _choices(entry):
                 if _is_group(name.split()[-1], group, self.layer):
@@ -155,11 +154,11 @@ class _File:
         return entries if isinstance(entries, list) else []
 
     def _nearest(self, inner: _Path) -> _Path | None:
-        """The path itself where it is written, or the value that stands in its place."""
+        """Return the path where the file sets it, else the parent that it replaces by a value that is no mapping."""
         for length in range(len(inner), -1, -1):
             if inner[:length] in self._marks:
-                whole = length == len(inner)
-                return inner[:length] if whole or not isinstance(self._at(inner[:length]), dict) else None
+                is_exact = length == len(inner)
+                return inner[:length] if is_exact or not isinstance(self._at(inner[:length]), dict) else None
         return None
 
     def _origin(self, path: _Path) -> Origin:
@@ -167,12 +166,12 @@ class _File:
 
     def _place(self, path: _Path) -> Location:
         mark = self._first if not path else self._marks[path]
-        here = mark.line == mark.value_line and not isinstance(self._at(path), dict)
-        return Location(self.layer.display, mark.line, mark.value_column if here else mark.column)
+        is_inline = mark.line == mark.value_line and not isinstance(self._at(path), dict)
+        return Location(self.layer.display, mark.line, mark.value_column if is_inline else mark.column)
 
     @property
     def _first(self) -> Mark:
-        """The first key of the file that is configuration: where the file as a whole stands."""
+        """Return the position of the file's first key other than `defaults`, which stands for the file as a whole."""
         keys = (m for path, m in self._marks.items() if len(path) == 1 and path[0] != "defaults")
         return next(keys, self._marks[()])
 
@@ -188,7 +187,7 @@ class _File:
 
     @property
     def _value(self) -> Any:
-        """A file of nothing but comments is an empty mapping to Hydra, not a null."""
+        """Return the file's value; Hydra reads a file with nothing but comments as an empty mapping."""
         return self._read.value or {} if self._read else None
 
     @cached_property
@@ -201,7 +200,7 @@ class _File:
 
 @dataclass(frozen=True)
 class _Override:
-    """A command-line override of a value."""
+    """Command-line override of a value."""
 
     trace: OverrideTrace
 
@@ -229,7 +228,7 @@ _ABSENT = object()
 
 
 def _within(value: Any, path: _Path) -> Any:
-    """The value at a path, or the one that stands in its place; absent where a mapping has no such key."""
+    """Return the value at a path, or the value that replaces a parent; `_ABSENT` where a mapping lacks the key."""
     for name in path:
         if not isinstance(value, dict):
             return value
@@ -252,7 +251,7 @@ def _path(key: str) -> _Path:
 
 
 def _absolute(reference: str, key: str) -> str:
-    """An interpolated key without leading dots: `.x` is beside `key`, `..x` beside its parent."""
+    """Return an interpolated key without leading dots: `.x` is a sibling of `key`, `..x` a sibling of its parent."""
     name = reference.lstrip(".")
     up = len(reference) - len(name)
     return ".".join((*_path(key)[:-up], name)) if up else name
@@ -271,7 +270,7 @@ def _text(value: Any) -> str:
 
 
 def _choices(entry: Any) -> Iterator[tuple[str, Any]]:
-    """An entry of a defaults list as its group and option: `- model: x`, or `- model/x`."""
+    """Yield the group and option of an entry of a defaults list: `- model: x`, or `- model/x`."""
     if isinstance(entry, dict):
         yield from ((str(name), option) for name, option in entry.items())
     elif isinstance(entry, str) and "/" in entry:
@@ -284,7 +283,7 @@ def _group(key: str) -> str:
 
 
 def _is_group(name: str, group: str, layer: Layer) -> bool:
-    """Whether a name in a file's defaults list is the group: absolute, or relative to the file's folder."""
+    """Return whether a name in a file's defaults list is the group: absolute, or relative to the file's folder."""
     plain = _group(name)
     folder = group.removesuffix(f"/{plain}")
     return plain == group or (folder != group and layer.file.parent.as_posix().endswith(f"/{folder}"))

@@ -1,9 +1,9 @@
-"""Where a value comes from: of a configuration key forwards, of a manifest's line backwards.
+"""Explanation of values: who set a configuration key, and which keys made a line of a manifest.
 
-A key is replayed over the files and overrides that speak of it (`blame`).  A line of a manifest is led back
-by experiment: every value of the configuration is changed, one at a time, the job is lowered again, and the
-values whose change reaches the line are those that made it.  Nothing has to be kept up to date for that,
-and what no value reaches is ftgen's own.
+A key is looked up in the files and overrides that set it (`blame`).  A line of a manifest is traced by probing
+(`lineage`): change every configuration value, one at a time, and lower the job again; the values whose change
+alters the line made it.  So no bookkeeping has to be kept up to date.  ftgen itself computed a line that no value
+alters.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from ftgen.text.paths import Steps, leaves
 
 @dataclass(frozen=True, slots=True)
 class KeyExplanation:
-    """Everything that was said about a configuration key, in the order it was applied.
+    """Statements about a configuration key, in the order they were applied.
 
     Attributes:
         key: dotted.
-        value: what it resolved to; absent where nothing was set or the configuration was rejected.
-        statements: the last one holds.
-        references: what the value that holds was interpolated from, one hop.
-        choices: by group, who chose its option; the last one holds.
+        value: its resolved value; `ABSENT` where nothing was set or the configuration was rejected.
+        statements: the origins of its value; the last one holds.
+        references: the origins that the value is interpolated from, one hop.
+        choices: by group, the origins of the chosen option; the last one holds.
     """
 
     key: str
@@ -44,7 +44,7 @@ class KeyExplanation:
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """A configuration key, script, overlay or choice that made a line, and where it was said."""
+    """Configuration key, script, overlay or choice that made a line, with its locations."""
 
     name: str
     locations: tuple[Location, ...]
@@ -53,14 +53,14 @@ class Cause:
 
 @dataclass(frozen=True, slots=True)
 class LineExplanation:
-    """What made a line of a manifest; no cause: ftgen computed it, or writes it for every job.
+    """Causes of a line of a manifest; without a cause, ftgen computed it, or writes it for every job.
 
     Attributes:
         path: of the manifest, e.g. `("spec", "tasks", 0, "name")`.
-        value: at that path; of a text of several lines, the line.
-        causes: an overlay or script that wrote it, else the keys that it depends on.
-        overrides: the command line that `<command line>` locations count.
-        changed: whether the configuration is no longer what the manifest was rendered from.
+        value: the value at that path; of a text of several lines, the line.
+        causes: the overlay or script that wrote it, else the keys that it depends on.
+        overrides: the overrides that `<command line>` locations index from 1.
+        changed: whether the configuration has changed since the manifest was rendered.
     """
 
     path: Steps
@@ -74,7 +74,7 @@ class LineExplanation:
 
 
 def key(name: str, config: Mapping[str, Any], origins: KeyOrigins) -> KeyExplanation | None:
-    """The story of a key; `None` where nobody spoke of it.
+    """Explain a key; return None where nothing sets it.
 
     Args:
         name: dotted key, or a group.
@@ -87,7 +87,7 @@ def key(name: str, config: Mapping[str, Any], origins: KeyOrigins) -> KeyExplana
         return None
     group = name.partition(".")[0]
     above = {} if chosen else {group: tuple(origins.choice_origins(group))}
-    choices = {name.replace(".", "/"): chosen} if chosen else {g: said for g, said in above.items() if said}
+    choices = {name.replace(".", "/"): chosen} if chosen else {g: found for g, found in above.items() if found}
     return KeyExplanation(name, value, statements, tuple(origins.references(name)), choices)
 
 
@@ -99,15 +99,15 @@ def _steps(name: str) -> tuple[str, ...]:
 
 
 def line(file: Path, number: int, composer: Composer) -> LineExplanation:
-    """The story of a line in a manifest that ftgen rendered.
+    """Explain a line of a manifest that ftgen rendered.
 
     Args:
         file: the manifest, or a stream of several.
-        number: the line, from 1.
-        composer: with the search path that the manifest was rendered with.
+        number: the line, counted from 1.
+        composer: a composer with the search path that the manifest was rendered with.
 
     Raises:
-        Rejected: the file is no manifest of ftgen's, has no such line, or its configuration is rejected now.
+        Rejected: ftgen did not render the file, it has no such line, or its configuration is now rejected.
     """
     manifest, path, offset = _place(file, number)
     overrides = _overrides(_maker(manifest, file), file)
@@ -119,7 +119,7 @@ def line(file: Path, number: int, composer: Composer) -> LineExplanation:
 
 
 def _in_file(rejected: Rejected, file: Path, origins: KeyOrigins) -> Iterator[Diagnostic]:
-    """What is wrong with a manifest's overrides, at the line of the manifest that holds them."""
+    """Move diagnostics about a manifest's overrides to the line of the manifest that holds them."""
     lines = yamlio.read_text(file).split("\n")
     number = next((n for n, text in enumerate(lines, 1) if record.OVERRIDES in text), 1)
     for diagnostic in add_key_locations(rejected.diagnostics, origins):
@@ -128,7 +128,7 @@ def _in_file(rejected: Rejected, file: Path, origins: KeyOrigins) -> Iterator[Di
 
 
 def _place(file: Path, number: int) -> tuple[dict[str, Any], Steps, int]:
-    """The document at a line, the path of the entry there, and how many lines below the entry's key it is."""
+    """Return the document at a line, the path of the entry there, and how many lines below its key the line is."""
     text = yamlio.read_text(file)
     if not 1 <= number <= text.count("\n") + 1:
         raise Rejected([_no_line(file, number, f"it has {text.count(chr(10))} lines")])
@@ -153,7 +153,7 @@ def _no_line(file: Path, number: int, why: str) -> Diagnostic:
 
 
 def _maker(manifest: Mapping[str, Any], file: Path) -> Mapping[str, Any]:
-    """The job that says how the manifest was made: itself, or the one beside it that came with a claim."""
+    """Return the job that records the overrides: the manifest, or the job that mounts this claim or ConfigMap."""
     beside = (
         (d for other in sorted(file.parent.glob("job-*.yaml")) for d in yamlio.read_all(other))
         if file.is_file()
@@ -176,7 +176,7 @@ def _volumes(job: Any) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True)
 class RebuiltJob:
-    """A job compiled again from what its manifest says of it, ready to be asked about its lines."""
+    """Job compiled again from the overrides in its manifest, to explain its lines."""
 
     source: LoweringInput
     composer: Composer
@@ -186,10 +186,10 @@ class RebuiltJob:
 
     @classmethod
     def of(cls, manifest: Mapping[str, Any], overrides: tuple[str, ...], composer: Composer) -> RebuiltJob:
-        """Compile the manifest's own command line again, and try every value.
+        """Compile the manifest's overrides again, and probe every configuration value.
 
         Raises:
-            Rejected: the overrides are rejected today.
+            Rejected: the overrides are now rejected.
         """
         job = pipeline.compile_job(composer, overrides)
         source = LoweringInput.of(composer, overrides)
@@ -198,7 +198,7 @@ class RebuiltJob:
         return cls(source, composer, KeyOrigins.of(composer, overrides), lineage.dependents(source), changed)
 
     def explain(self, manifest: Mapping[str, Any], path: Steps, offset: int = 0) -> LineExplanation:
-        """What made the entry at a path; `offset` counts lines below its key in a text of several."""
+        """Explain the entry at a path; `offset` is the number of lines below its key in a multi-line text."""
         value = value_at(manifest, path)
         text = (
             value.splitlines()[offset - 1]
@@ -212,7 +212,7 @@ class RebuiltJob:
         return LineExplanation(path, text, tuple(causes), self.source.identity.overrides, self.changed)
 
     def _script(self, value: Any, offset: int) -> list[Cause]:
-        """A script is a file, line by line, whether a ConfigMap or a container's command holds it."""
+        """Return the script file whose text a ConfigMap or a container's command holds; locate the same line of it."""
         trainer = self.source.spec.trainer
         for name in (trainer.prepare_script, trainer.script) if isinstance(value, str) and "\n" in value else ():
             if value in (text := self.composer.scripts(name)[name], kube.escape_dollars(text)):
@@ -222,7 +222,7 @@ class RebuiltJob:
         return []
 
     def _overlay(self, manifest: Mapping[str, Any], path: Steps) -> list[Cause]:
-        """The last overlay that says the value."""
+        """Return the last overlay that sets the value."""
         return [
             Cause(f"overlay {patch.group}/{patch.option}", (replace(place, file=self._displayed(Path(place.file))),))
             for patch, place in lineage.overlays_setting(self.source, manifest, path)[-1:]
@@ -232,26 +232,28 @@ class RebuiltJob:
         return displayed(file, self.composer.request.directory)
 
     def _keys(self, manifest: Mapping[str, Any], path: Steps, text: Any) -> list[Cause]:
-        normal = (str(manifest.get("kind", "")), *lineage.path_by_names(manifest, path))
-        others = {name: reached[normal] for name, reached in self.dependents.items() if normal in reached}
-        touched = [n for n, values in others.items() if _differs(text, [v for v in values if v is not ABSENT])]
-        # What only takes the whole entry away is told where nothing else touches it.
-        return [self._cause(name) for name in touched or (n for n, values in others.items() if ABSENT in values)]
+        place = (str(manifest.get("kind", "")), *lineage.path_by_names(manifest, path))
+        others = {name: changed[place] for name, changed in self.dependents.items() if place in changed}
+        altering = [n for n, values in others.items() if _differs(text, [v for v in values if v is not ABSENT])]
+        # A key that only removes the whole entry is a cause only where no key alters it.
+        return [self._cause(name) for name in altering or (n for n, values in others.items() if ABSENT in values)]
 
     def _presence(self, manifest: Mapping[str, Any], path: Steps) -> list[Cause]:
-        """What puts a section there, as told by what takes all of it away; else the overlay that added it."""
+        """Return the keys whose change removes the whole section, else the overlay that added it."""
         top = (str(manifest.get("kind", "")), *lineage.path_by_names(manifest, path))
         kind = str(manifest.get("kind", ""))
         below = [(kind, *lineage.path_by_names(manifest, (*path, *p))) for p, _ in leaves(value_at(manifest, path))]
-        gone = [
+        removing = [
             n
-            for n, reached in self.dependents.items()
-            if all({ABSENT, MOVED} & {*map(_sentinel, reached.get(p, ()))} for p in below)
+            for n, changed in self.dependents.items()
+            if all({ABSENT, MOVED} & {*map(_sentinel, changed.get(p, ()))} for p in below)
         ]
-        return [self._cause(name) for name in gone] or ([] if self._is_lowered(top) else self._overlay(manifest, path))
+        return [self._cause(name) for name in removing] or (
+            [] if self._is_lowered(top) else self._overlay(manifest, path)
+        )
 
     def _is_lowered(self, top: Steps) -> bool:
-        """Whether a section is there before any overlay."""
+        """Return whether the section exists before any overlay is applied."""
         return any(p[: len(top)] == top for p in replace(self.source, patches=()).scalars())
 
     def _cause(self, name: str) -> Cause:
@@ -278,12 +280,12 @@ def _overrides(manifest: Mapping[str, Any], file: Path) -> tuple[str, ...]:
     try:
         return record.overrides(record.annotations_of(manifest))
     except ValueError as problem:
-        told = f"the annotation {problem}"
-        raise Rejected([error("FT018", told, value=file).at(Location(str(file), 1))]) from None
+        headline = f"the annotation {problem}"
+        raise Rejected([error("FT018", headline, value=file).at(Location(str(file), 1))]) from None
 
 
 def _differs(text: Any, others: Sequence[Any]) -> bool:
-    """Whether a change reached the line itself: a text of several lines may have changed elsewhere only."""
+    """Return whether a change alters the line itself, and not only other lines of its text."""
     return any(
         not (isinstance(other, str) and isinstance(text, str) and text in other.splitlines()) for other in others
     )

@@ -1,8 +1,8 @@
-"""What made a place of a manifest: the overlay that wrote it, the configuration's values that it follows.
+"""Dependencies of manifest values: the overlay that set a value, or the configuration keys it depends on.
 
-Found by experiment: values of the configuration are changed, one at a time, the job is lowered again, and those
-whose change reaches the place are those that made it.  Nothing has to be kept up to date for that, and what no
-value reaches is ftgen's own.
+Found by probing: change one configuration value at a time, lower the job again, and compare; the keys whose change
+alters a manifest value are its dependencies.  So no bookkeeping has to be kept up to date.  ftgen itself computed a
+value that no key alters.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from ftgen.text.paths import Steps, leaves, put, steps
 from ftgen.trainers import llamafactory
 
 ABSENT = object()
-"""The value of a key that has none."""
+"""Value of a key that is not set."""
 
 MOVED = object()
-"""The value of a key that is gone while those beside it stay: the key itself is made of a value."""
+"""Value of a key that is gone while its siblings stay: the key's own name is made of a configuration value."""
 
 
 def value_at(value: Any, path: Sequence[str | int]) -> Any:
-    """What lies at a path, or `ABSENT`; keys are compared as text."""
+    """Return the value at a path, or `ABSENT`; keys are compared as text."""
     for step in path:
         if isinstance(value, Mapping):
             value = next((inner for key, inner in value.items() if str(key) == str(step)), ABSENT)
@@ -46,11 +46,11 @@ def value_at(value: Any, path: Sequence[str | int]) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class LoweringInput:
-    """What a job is lowered from: enough to lower it again with another value.
+    """Input of lowering: enough to lower a job again with another value.
 
     Attributes:
         spec: the specification.
-        identity: what the job is called and made of, beside it.
+        identity: the job's name, overrides and choices.
         scripts: texts of the container scripts by name.
         patches: overlays of the chosen options.
     """
@@ -62,7 +62,7 @@ class LoweringInput:
 
     @classmethod
     def of(cls, composer: Composer, overrides: Sequence[str]) -> LoweringInput:
-        """What a command line describes, whatever the checks of its objects say.
+        """Compose a command line into the input of lowering; the checks of the job's objects do not run.
 
         Raises:
             Rejected: the configuration itself is rejected.
@@ -76,7 +76,7 @@ class LoweringInput:
         return cls(spec, identity, composer.scripts(trainer.prepare_script, trainer.script), patches)
 
     def objects(self) -> tuple[Object, ...]:
-        """The job's objects; a job is called by its stem, since its hash is computed."""
+        """Return the job's objects; the job is named by its stem, without the hash."""
         spec = self.spec
         lowered = lower.lower(Inputs(spec, llamafactory.configurations(spec), self.identity, self.scripts))
         bundle, _ = overlay.apply(lowered, self.patches, spec.cluster.volcano_version)
@@ -85,40 +85,40 @@ class LoweringInput:
         return Bundle({**bundle.job, "metadata": {**name, **bundle.job["metadata"]}}, bundle.companions).objects
 
     def scalars(self) -> dict[Steps, Any]:
-        """Every scalar of the job's objects by its kind and path (see `path_by_names`)."""
+        """Return every scalar of the job's objects by its kind and path (see `path_by_names`)."""
         return {(o["kind"], *path_by_names(o, path)): value for o in self.objects() for path, value in leaves(o)}
 
 
 def path_by_names(manifest: Mapping[str, Any], path: Steps) -> Steps:
-    """A path in which items are told by their names, so that an item more does not shift those after it."""
+    """Return a path with list items identified by name, so that inserting an item does not change other paths."""
     steps: list[str | int] = []
     here: Any = manifest
     for step in path:
-        steps.append(_told(here, step) if isinstance(here, (list, tuple)) and isinstance(step, int) else step)
+        steps.append(_item_name(here, step) if isinstance(here, (list, tuple)) and isinstance(step, int) else step)
         here = value_at(here, (step,))
     return tuple(steps)
 
 
-def _told(items: Sequence[Any], index: int) -> str | int:
+def _item_name(items: Sequence[Any], index: int) -> str | int:
     for name in ("name", "mountPath", "event", "key"):
         names = [item.get(name) if isinstance(item, dict) else None for item in items]
-        if all(isinstance(each, str) for each in names) and len(set(names)) == len(names):
+        if all(isinstance(value, str) for value in names) and len(set(names)) == len(names):
             return f"{name}={names[index]}"
     return index
 
 
-# --- blame ---------------------------------------------------------------------------------------------
+# --- locations -----------------------------------------------------------------------------------------
 
 
 def add_locations(composer: Composer, overrides: Sequence[str], diagnostics: Sequence[Diagnostic]) -> list[Diagnostic]:
-    """The diagnostics with their places: keys where they were said, what manifests hold where it was made.
+    """Locate diagnostics: configuration keys where they were set, manifest values where they came from.
 
-    Costs nothing where everything is located already; see `blame` for keys, `Probes` for manifests.
+    Returns at once when every diagnostic has a location; see `add_key_locations` for keys, `Probes` for manifests.
     """
     if all(d.locations for d in diagnostics):
         return list(diagnostics)
-    provenance = KeyOrigins.of(composer, overrides)
-    found = add_key_locations(diagnostics, provenance)
+    origins = KeyOrigins.of(composer, overrides)
+    found = add_key_locations(diagnostics, origins)
     if all(d.locations or not d.subject for d in found):
         return found
     try:
@@ -128,118 +128,119 @@ def add_locations(composer: Composer, overrides: Sequence[str], diagnostics: Seq
     objects, probes = source.objects(), Probes(source)
 
     def traced(diagnostic: Diagnostic) -> Diagnostic:
-        """At the overlay that wrote what a manifest holds, else at the keys that it follows; nowhere if ftgen did."""
-        held = _held(objects, steps(diagnostic.subject))
-        if held is None:
+        """Locate a manifest value at the overlay that set it, else at the keys that it depends on, if any."""
+        target = _target(objects, steps(diagnostic.subject))
+        if target is None:
             return diagnostic
-        manifest, path = held
+        manifest, path = target
         for _, place in overlays_setting(source, manifest, path)[-1:]:
             return diagnostic.at(replace(place, file=displayed(Path(place.file), composer.request.directory)))
         keys = probes.candidate_keys((manifest["kind"], *path_by_names(manifest, path)), diagnostic.value)
-        return diagnostic.at(*dict.fromkeys(place for key in keys for place in provenance.locations(key)[:1]))
+        return diagnostic.at(*dict.fromkeys(place for key in keys for place in origins.locations(key)[:1]))
 
-    # One value may stand in several places of the manifest: it is mended once.
+    # One value may stand in several places of the manifest; one edit fixes them all.
     unique: dict[tuple[object, ...], Diagnostic] = {}
-    for each in (d if d.locations else traced(d) for d in found):
-        unique.setdefault((each.code, each.headline, each.locations or each.subject), each)
+    for diagnostic in (d if d.locations else traced(d) for d in found):
+        key = (diagnostic.code, diagnostic.headline, diagnostic.locations or diagnostic.subject)
+        unique.setdefault(key, diagnostic)
     return list(unique.values())
 
 
-def _held(objects: Sequence[Object], path: Steps) -> tuple[Object, Steps] | None:
-    """The object that has something at a path, and as much of the path as it has."""
+def _target(objects: Sequence[Object], path: Steps) -> tuple[Object, Steps] | None:
+    """Return the object that a path leads into, and the part of the path that exists in it."""
     nearest = ((manifest, _nearest(manifest, path)) for manifest in objects)
-    return next(((manifest, near) for manifest, near in nearest if len(near) >= _SPEAKING), None)
+    return next(((manifest, near) for manifest, near in nearest if len(near) >= _SIGNIFICANT), None)
 
 
 def _nearest(manifest: Object, path: Steps) -> Steps:
-    """As much of a path as there is: what is missing is missing from something."""
+    """Return the longest part of a path that exists: a missing value is located at its parent."""
     return next(path[:length] for length in range(len(path), -1, -1) if value_at(manifest, path[:length]) is not ABSENT)
 
 
-# `spec` and `metadata` alone follow every key there is.
-_SPEAKING = 2
+# `spec` and `metadata` alone depend on every key there is.
+_SIGNIFICANT = 2
 
 
-# --- what made a place ---------------------------------------------------------------------------------
+# --- probes --------------------------------------------------------------------------------------------
 
 
 class Probes:
-    """The job lowered again with other values of single keys; each is tried once, however many places are asked for."""
+    """Cache of probes: the job lowered again with other values of one key; each key is probed at most once."""
 
     def __init__(self, source: LoweringInput) -> None:
-        """Know what is lowered as it is."""
+        """Lower the job unchanged, to compare with."""
         self._source = source
         self._config = as_config(source.spec)
         self._base = source.scalars()
         self._outcomes: dict[Steps, list[dict[Steps, Any]]] = {}
 
-    def candidate_keys(self, place: Steps, told: str) -> list[str]:
-        """The keys that a place of the manifest follows, those that hold what is told of it first.
+    def candidate_keys(self, place: Steps, value: str) -> list[str]:
+        """Return the keys that a manifest value depends on: the first class of keys in which any is found.
 
-        Keys whose value is the one told are tried first, then those that the command line set, then the others: most
-        places are found with a few probes.
+        Keys with the offending value are probed first, then those that the command line set, then those whose value
+        overlaps with it, then the others: most values are found with a few probes.
 
         Args:
-            place: kind and path, see `path_by_names`; a section counts as all that lies below it.
-            told: the offending value as text.
+            place: kind and path, see `path_by_names`; a section stands for all scalars below it.
+            value: the offending value as text.
         """
         config = self._config
         paths = [path for path, _ in leaves(config)]
         typed = [override.lstrip("+~").partition("=")[0] for override in self._source.identity.overrides]
         classes: list[Callable[[Steps], bool]] = [
-            lambda path: str(value_at(config, path)) in {told, str(place[-1])},
+            lambda path: str(value_at(config, path)) in {value, str(place[-1])},
             lambda path: any(_key(path).startswith(key) for key in typed),
-            lambda path: _holds(value_at(config, path), told),
+            lambda path: _overlaps(value_at(config, path), value),
             lambda path: True,  # noqa: ARG005 - whatever is left
         ]
-        there = {path: value for path, value in self._base.items() if path[: len(place)] == place}
+        current = {path: scalar for path, scalar in self._base.items() if path[: len(place)] == place}
         tried = set[Steps]()
         for belongs in classes:
             chosen = [path for path in paths if path not in tried and belongs(path)]
             tried.update(chosen)
-            if found := [_key(path) for path in chosen if self._reaches(path, there)]:
+            if found := [_key(path) for path in chosen if self._alters(path, current)]:
                 return found
         return []
 
-    def _reaches(self, key: Steps, there: Mapping[Steps, Any]) -> bool:
-        """Whether another value of a key changes something that is there, or takes it away."""
+    def _alters(self, key: Steps, current: Mapping[Steps, Any]) -> bool:
+        """Return whether another value of a key changes or removes one of the current scalars."""
         if key not in self._outcomes:
-            tried = map(_tried, _changes(self._source, self._config, key))
-            self._outcomes[key] = [other for other in tried if other is not None]
-        return any(other.get(path, ABSENT) != value for other in self._outcomes[key] for path, value in there.items())
+            outcomes = map(_scalars_or_none, _changes(self._source, self._config, key))
+            self._outcomes[key] = [other for other in outcomes if other is not None]
+        return any(other.get(path, ABSENT) != value for other in self._outcomes[key] for path, value in current.items())
 
 
-def _holds(value: Any, told: str) -> bool:
+def _overlaps(value: Any, other: str) -> bool:
     text = str(value)
-    return len(text) > 1 and (text in told or told in text)
+    return len(text) > 1 and (text in other or other in text)
 
 
 def _key(path: Steps) -> str:
     return ".".join(map(str, path))
 
 
-# --- what a change reaches -----------------------------------------------------------------------------
+# --- dependents ----------------------------------------------------------------------------------------
 
 
 def dependents(source: LoweringInput) -> dict[str, dict[Steps, tuple[Any, ...]]]:
-    """By key, choice or command line: the manifest's values that change with it, and what they change to."""
+    """Return by key, choice or command line the manifest values that change with it, and their new values."""
     base = source.scalars()
     found: dict[str, dict[Steps, tuple[Any, ...]]] = {}
     for name, variant in _variants(source):
-        other = _tried(variant)
+        other = _scalars_or_none(variant)
         if other is None:
             continue
-        reached = found.setdefault(name, {})
+        changed = found.setdefault(name, {})
         sections = {path[:-1] for path in other}
         for path, value in base.items():
             gone = MOVED if path[:-1] in sections else ABSENT
             if other.get(path, gone) != value:
-                reached[path] = (*reached.get(path, ()), other.get(path, gone))
+                changed[path] = (*changed.get(path, ()), other.get(path, gone))
     return found
 
 
-def _tried(variant: LoweringInput) -> dict[Steps, Any] | None:
-    """A variant's scalars; None for a value that only the rules of meaning would have refused."""
+def _scalars_or_none(variant: LoweringInput) -> dict[Steps, Any] | None:
+    """Return a variant's scalars; None for a value that only the rules over the configuration would have refused."""
     try:
         return variant.scalars()
     except (ValueError, KeyError, TypeError, AttributeError, Rejected):
@@ -259,7 +260,7 @@ def _variants(source: LoweringInput) -> Iterator[tuple[str, LoweringInput]]:
 
 
 def _changes(source: LoweringInput, config: dict[str, Any], path: Steps) -> Iterator[LoweringInput]:
-    """The job with other values of one key, as far as the specification takes them."""
+    """Yield the job with other values of one key, those that the specification admits."""
     for other in _others(value_at(config, path)):
         try:
             admitted = pipeline.resolve(admit(put(config, path, other))).spec
@@ -269,26 +270,26 @@ def _changes(source: LoweringInput, config: dict[str, Any], path: Steps) -> Iter
 
 
 def _alternatives(config: dict[str, Any]) -> Iterator[tuple[str, Spec]]:
-    """Sections that are one of several kinds (`tracking.report_to`), each as the other kinds."""
+    """Yield the configuration with each discriminated section (`tracking.report_to`) as each of its other kinds."""
     schema = json_schema()
     for section, field in schema["properties"].items():
-        told = field.get("discriminator", {"mapping": {}, "propertyName": ""})
-        for kind, reference in told["mapping"].items():
+        discriminator = field.get("discriminator", {"mapping": {}, "propertyName": ""})
+        for kind, reference in discriminator["mapping"].items():
             known = schema["$defs"][reference.rpartition("/")[2]]["properties"]
-            other = {**{k: v for k, v in config[section].items() if k in known}, told["propertyName"]: kind}
+            other = {**{k: v for k, v in config[section].items() if k in known}, discriminator["propertyName"]: kind}
             try:
-                yield f"{section}.{told['propertyName']}", admit({**config, section: other})
+                yield f"{section}.{discriminator['propertyName']}", admit({**config, section: other})
             except Rejected:
                 continue
 
 
 def as_config(spec: Spec) -> dict[str, Any]:
-    """The specification as the mapping that `spec.admit` takes."""
+    """Return the specification as the mapping that `spec.admit` takes."""
     return spec.model_dump()
 
 
 def _others(value: Any) -> Iterator[Any]:
-    """Values beside the one there is; the specification takes those it can."""
+    """Yield values to probe instead of the current one; the specification refuses those that do not fit."""
     match value:
         case bool():
             yield not value
@@ -308,7 +309,7 @@ def _others(value: Any) -> Iterator[Any]:
 
 @cache
 def _words() -> tuple[str, ...]:
-    """Every word that some key of the specification chooses from."""
+    """Return every enum value of the specification."""
     text = json.dumps(json_schema())
     return tuple(
         dict.fromkeys(
@@ -321,56 +322,56 @@ def _words() -> tuple[str, ...]:
 
 
 def overlays_setting(source: LoweringInput, manifest: Mapping[str, Any], path: Steps) -> list[tuple[Patch, Location]]:
-    """The overlays that say the value at a manifest's path, and where; the last one holds."""
-    said = ((patch, path_in_overlay(patch.document, manifest, path)) for patch in source.patches)
-    return [(patch, patch.at(steps)) for patch, steps in said if steps]
+    """Return the overlays that set the value at a manifest's path, each with its location; the last one holds."""
+    paths = ((patch, path_in_overlay(patch.document, manifest, path)) for patch in source.patches)
+    return [(patch, patch.at(steps)) for patch, steps in paths if steps]
 
 
 _ADDRESS = frozenset({("apiVersion",), ("kind",), ("metadata", "name")})
 
 
 def path_in_overlay(document: Any, manifest: Mapping[str, Any], path: Steps) -> Steps | None:
-    """Where an overlay's document says the value at a manifest's path."""
+    """Return the path in an overlay's document that sets the value at a manifest's path, or None."""
     kind = manifest.get("kind")
     match document:
         case list():
-            return _operated(document, manifest, path) if kind == "Job" else None
+            return _path_in_operations(document, manifest, path) if kind == "Job" else None
         case {"kind": "PodTemplate"} if path[:2] == ("spec", "tasks") and path[3:4] == ("template",):
             template = value_at(manifest, path[:4])
             inner = _within(document.get("template"), template, path[4:])
             return None if inner is None else ("template", *inner)
-        case {"kind": told} if told == kind and path not in _ADDRESS:
+        case {"kind": patched} if patched == kind and path not in _ADDRESS:
             return _within(document, manifest, path)
         case _:
             return None
 
 
-def _within(said: Any, there: Any, path: Steps) -> Steps | None:
-    """The path of a patch that leads to a path of the merged object: list items by what they say."""
+def _within(patch: Any, merged: Any, path: Steps) -> Steps | None:
+    """Return the path in a patch that corresponds to a path of the merged object; list items match by content."""
     steps: list[str | int] = []
     for step in path:
-        there = value_at(there, (step,))
-        if isinstance(said, dict) and step in said:
+        merged = value_at(merged, (step,))
+        if isinstance(patch, dict) and step in patch:
             steps.append(step)
-        elif isinstance(said, list):
-            index = next((i for i, item in enumerate(said) if _is_part(item, there)), None)
+        elif isinstance(patch, list):
+            index = next((i for i, item in enumerate(patch) if _is_part(item, merged)), None)
             if index is None:
                 return None
             steps.append(index)
         else:
             return None
-        said = said[steps[-1]]
+        patch = patch[steps[-1]]
     return tuple(steps)
 
 
-def _is_part(said: Any, there: Any) -> bool:
-    if isinstance(said, dict) and isinstance(there, dict):
-        return all(key in there and (isinstance(v, (dict, list)) or there[key] == v) for key, v in said.items())
-    return bool(said == there)
+def _is_part(patch: Any, merged: Any) -> bool:
+    if isinstance(patch, dict) and isinstance(merged, dict):
+        return all(key in merged and (isinstance(v, (dict, list)) or merged[key] == v) for key, v in patch.items())
+    return bool(patch == merged)
 
 
-def _operated(operations: list[Any], manifest: Mapping[str, Any], path: Steps) -> Steps | None:
-    """The last JSON 6902 operation that wrote the value at a path."""
+def _path_in_operations(operations: list[Any], manifest: Mapping[str, Any], path: Steps) -> Steps | None:
+    """Return the path in the last JSON 6902 operation that set the value at a path."""
     for index, operation in reversed(list(enumerate(operations))):
         pointer = str(operation.get("path", "")).split("/")[1:]
         tokens = [token.replace("~1", "/").replace("~0", "~") for token in pointer]
@@ -380,5 +381,5 @@ def _operated(operations: list[Any], manifest: Mapping[str, Any], path: Steps) -
 
 
 def _addresses(tokens: Sequence[str], value: Any, manifest: Mapping[str, Any], path: Steps) -> bool:
-    begun = all(token in {str(step), "-"} for token, step in zip(tokens, path, strict=False))
-    return begun and (tokens[-1] != "-" or value_at(manifest, path[: len(tokens)]) == value)
+    is_prefix = all(token in {str(step), "-"} for token, step in zip(tokens, path, strict=False))
+    return is_prefix and (tokens[-1] != "-" or value_at(manifest, path[: len(tokens)]) == value)
