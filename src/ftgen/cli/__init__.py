@@ -1,8 +1,8 @@
-"""The command line: the only place that prints and exits.
+"""Command line: the only package that prints and exits.
 
-The first word is a verb only if it is one and holds no `=`; without one, ftgen renders.  Each verb is a
-module of this package with a `run(arguments) -> int`, imported when it is called, so that `--help` and
-completion pay for nothing else.
+The first word is a verb if `arguments.VERBS` lists it; otherwise ftgen renders.  Each verb is a module of this
+package with a `run(arguments) -> int`, imported when it is called, so that `--help` and completion load nothing
+else.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from ftgen.diagnostics import Rejected
 
 REJECTED, USAGE, BUG, INTERRUPTED = 1, 2, 70, 130
 
-# Nothing outlives the process: searching all there is for cycles at its end would be a sixth of its time.
+# A collection at exit would take a sixth of the run time and free nothing that the exit does not.
 atexit.register(freeze)
 
 
 def program() -> int:
-    """Run ftgen as the only work of this process: its own entry point, and `python -m ftgen`."""
+    """Run ftgen as the only work of this process, with few garbage collections; also for `python -m ftgen`."""
     process.rarely_collect()
     return main()
 
@@ -33,19 +33,19 @@ def program() -> int:
 def main(argv: list[str] | None = None) -> int:
     """Run ftgen and return its exit code: 0 done, 1 rejected, 2 usage, 70 a bug in ftgen.
 
-    The process is as it was before when this returns, so that a program may call it as often as it likes.
+    Restores the state of the process, so that a program may call it any number of times.
     """
     with streams.usable():
         try:
             return _run(sys.argv[1:] if argv is None else argv)
         except Usage as usage:
-            _say(f"{usage}")
+            _print_error(f"{usage}")
             return USAGE
         except KeyboardInterrupt:
-            _say("interrupted; nothing was changed")
+            _print_error("interrupted; nothing was changed")
             return INTERRUPTED
         except OSError as problem:
-            _say(f"{problem.strerror or problem}{f': {problem.filename}' if problem.filename else ''}")
+            _print_error(f"{problem.strerror or problem}{f': {problem.filename}' if problem.filename else ''}")
             return REJECTED
         except Exception as bug:  # noqa: BLE001 - the one place where a bug becomes an exit code
             return _bug(bug)
@@ -53,12 +53,12 @@ def main(argv: list[str] | None = None) -> int:
 
 def _run(words: list[str]) -> int:
     arguments = parse(words)
-    # Looking for plugins, pydantic would read the metadata of every installed package; ftgen has no use for one.
+    # To find plugins, pydantic would read the metadata of every installed package; ftgen uses none.
     with process.few_collections(), process.variable("PYDANTIC_DISABLE_PLUGINS", "__all__"):
         try:
             code = int(import_module(f"ftgen.cli.{arguments.module}").run(arguments))
         except Rejected as rejected:
-            from ftgen.cli import output  # noqa: PLC0415 - reporting is paid for when there is something to report
+            from ftgen.cli import output  # noqa: PLC0415 - loaded only when there is something to report
 
             code = output.reject(rejected, arguments)
         if arguments.deferred:
@@ -69,7 +69,7 @@ def _run(words: list[str]) -> int:
     return code
 
 
-def _say(text: str) -> None:
+def _print_error(text: str) -> None:
     from ftgen import credentials  # noqa: PLC0415 - as above
 
     print(f"ftgen: {credentials.redact(text)}", file=sys.stderr)  # noqa: T201
@@ -78,7 +78,7 @@ def _say(text: str) -> None:
 def _bug(bug: Exception) -> int:
     if os.environ.get("FTGEN_TRACEBACK"):
         raise bug
-    _say(
+    _print_error(
         f"internal error: {type(bug).__name__}: {bug}\n"
         "This is a bug in ftgen. Run again with FTGEN_TRACEBACK=1 and report what it prints."
     )

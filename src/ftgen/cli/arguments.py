@@ -1,4 +1,4 @@
-"""The command line's words: a verb, overrides in Hydra's grammar, and flags, in any order."""
+"""Parser of the command line: a verb, overrides in Hydra's grammar, and flags, in any order."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import NoReturn
 from ftgen.diagnostics import Diagnostic
 
 RENDER = "render"
-# Verb -> what it does; the module of the same name carries it out.
+# Verb -> its help; the module of the same name implements it.
 VERBS = {
     RENDER: "compose, check and write manifests (the verb that is meant where none is given)",
     "plan": "what would be rendered: every job with what it asks for, and the sums",
@@ -35,19 +35,19 @@ VERBS = {
 
 
 class Usage(Exception):  # noqa: N818 - how the command line was used, not a malfunction
-    """The command line itself cannot be understood."""
+    """Error in the use of the command line: exit code 2."""
 
 
 @dataclass(frozen=True, slots=True)
 class Arguments:
-    """The parsed command line.
+    """Parsed command line.
 
     Attributes:
-        verb: what to do.
-        module: the module of this package that does it.
+        verb: a key of `VERBS`.
+        module: the module of this package that runs it.
         overrides: the words that are no flags.
-        flags: the rest of what the verb knows.
-        deferred: diagnostics of a form that is one document, printed when the verb has ended.
+        flags: the values of the flags.
+        deferred: diagnostics of a form that is a single document, printed when the verb has ended.
     """
 
     verb: str
@@ -57,14 +57,14 @@ class Arguments:
     deferred: list[Sequence[Diagnostic]] = field(default_factory=list)
 
     def search_path(self) -> list[Path]:
-        """Where options are looked for, as the flags say."""
-        from ftgen import catalog  # noqa: PLC0415 - many verbs ask for none
+        """Return the configuration folders that the flags name, first match first."""
+        from ftgen import catalog  # noqa: PLC0415 - many verbs do not need it
 
         return catalog.folders(self.flags.config_dir, self.flags.config_path, self.config_name)
 
     @property
     def config_name(self) -> str:
-        """The primary configuration file, without `.yaml`."""
+        """Return the name of the primary configuration file, without `.yaml`."""
         return str(self.flags.config_name).removesuffix(".yaml")
 
 
@@ -74,7 +74,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parse(words: list[str]) -> Arguments:
-    """Understand the command line.
+    """Parse the command line.
 
     Raises:
         Usage: when a flag is unknown or lacks its value.
@@ -83,24 +83,24 @@ def parse(words: list[str]) -> Arguments:
     rest = words[1:] if words and words[0] in VERBS else words
     rest, literal = _until_dashes(rest)
     flags, unknown = parser(verb).parse_known_intermixed_args(rest)
-    strange = [word for word in unknown if word.startswith("-")]
-    if strange:
-        raise Usage(f"there is no flag {strange[0]}{_similar(strange[0], verb)}\nTry `ftgen --help`.")
+    unknown_flags = [word for word in unknown if word.startswith("-")]
+    if unknown_flags:
+        raise Usage(f"there is no flag {unknown_flags[0]}{_similar(unknown_flags[0], verb)}\nTry `ftgen --help`.")
     return Arguments(verb, _module(verb, flags), (*flags.overrides, *literal), flags)
 
 
 def _similar(word: str, verb: str) -> str:
-    """The flag that was probably meant, or where it belongs."""
+    """Return a hint at the most similar flag, or nothing."""
     import difflib  # noqa: PLC0415 - for mistakes only
 
     name = word.partition("=")[0]
-    known = [flag for action in parser(verb)._actions for flag in action.option_strings]  # noqa: SLF001 - argparse tells them nowhere else
+    known = [flag for action in parser(verb)._actions for flag in action.option_strings]  # noqa: SLF001 - argparse has no public list
     near = difflib.get_close_matches(name, known, 1)
     return f"; did you mean {near[0]}?" if near else ""
 
 
 def _until_dashes(words: list[str]) -> tuple[list[str], list[str]]:
-    """The words before `--`, and those after it: another command's, flags and all."""
+    """Return the words before `--`, and those after it, which belong to another command."""
     end = words.index("--") if "--" in words else len(words)
     return words[:end], words[end + 1 :]
 
@@ -114,34 +114,34 @@ def _module(verb: str, flags: argparse.Namespace) -> str:
     return _MODULES.get(verb, verb)
 
 
-# Verbs that Python keeps for itself.
+# Verbs that are keywords of Python.
 _MODULES = {"import": "import_"}
 
 
 def parser(verb: str) -> argparse.ArgumentParser:
-    """The flags of a verb; Hydra's own keep Hydra's names and meanings."""
-    made = _Parser(prog="ftgen" if verb == RENDER else f"ftgen {verb}", add_help=False, allow_abbrev=False)
-    made.add_argument("overrides", nargs="*", metavar="OVERRIDE", help="KEY=VALUE in Hydra's grammar")
-    _common(made, *(("markdown",) if verb == "diff" else ()))
-    _hydra(made)
+    """Return the parser of a verb's flags; Hydra's flags keep their names and meanings."""
+    verb_parser = _Parser(prog="ftgen" if verb == RENDER else f"ftgen {verb}", add_help=False, allow_abbrev=False)
+    verb_parser.add_argument("overrides", nargs="*", metavar="OVERRIDE", help="KEY=VALUE in Hydra's grammar")
+    _common(verb_parser, *(("markdown",) if verb == "diff" else ()))
+    _hydra(verb_parser)
     if verb in {RENDER, "plan"}:
-        _output(made)
+        _output(verb_parser)
     if verb in _OF_TREES:
-        _tree(made, verb)
+        _tree(verb_parser, verb)
     if verb == "plan":
-        made.add_argument("--all", action="store_true", help="every job of a large sweep, one by one")
-        made.add_argument("--fit", action="store_true", help="what each card has to hold, and whether it does")
+        verb_parser.add_argument("--all", action="store_true", help="every job of a large sweep, one by one")
+        verb_parser.add_argument("--fit", action="store_true", help="what each card has to hold, and whether it does")
     if verb in _COPIES:
-        _copies(made, _COPIES[verb])
+        _copies(verb_parser, _COPIES[verb])
     if verb in {"groups", "explain", "compare", "plan", "diff", "gc"}:
-        made.add_argument("--json", action="store_true", help="as JSON")
+        verb_parser.add_argument("--json", action="store_true", help="as JSON")
     if verb == "check":
-        _judgement(made)
-    return made
+        _judgement(verb_parser)
+    return verb_parser
 
 
 def _path(text: str) -> str:
-    """A path as typed; a NUL, which only another program can hand over, ends in none of the system's."""
+    """Return a path as typed; refuse a NUL, which only a program can pass and no path of the system holds."""
     if "\0" in text:
         raise argparse.ArgumentTypeError("a path cannot hold a NUL character")
     return text
@@ -150,8 +150,8 @@ def _path(text: str) -> str:
 FORMS = ("text", "json", "github", "sarif")
 
 
-def _common(made: argparse.ArgumentParser, *more: str) -> None:
-    group = made.add_argument_group("general")
+def _common(verb_parser: argparse.ArgumentParser, *more: str) -> None:
+    group = verb_parser.add_argument_group("general")
     group.add_argument("--help", "-h", action="store_true", help="this text")
     group.add_argument("--version", action="store_true", help="ftgen's version")
     group.add_argument("--format", choices=(*FORMS, *more), default="text", help="form of diagnostics")
@@ -159,8 +159,8 @@ def _common(made: argparse.ArgumentParser, *more: str) -> None:
     group.add_argument("--quiet", "-q", action="store_true", help="say nothing but diagnostics")
 
 
-def _hydra(made: argparse.ArgumentParser) -> None:
-    group = made.add_argument_group("configuration (as in Hydra)")
+def _hydra(verb_parser: argparse.ArgumentParser) -> None:
+    group = verb_parser.add_argument_group("configuration (as in Hydra)")
     group.add_argument("--multirun", "-m", action="store_true", help="expand sweeps such as trainer.lr=1e-4,2e-4")
     group.add_argument("--run", "-r", action="store_true", help=argparse.SUPPRESS)
     group.add_argument("--cfg", "-c", choices=("job", "hydra", "all"), help="show the composed configuration")
@@ -179,12 +179,12 @@ def _hydra(made: argparse.ArgumentParser) -> None:
 _INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 
 
-def _output(made: argparse.ArgumentParser) -> None:
-    group = made.add_argument_group("output")
+def _output(verb_parser: argparse.ArgumentParser) -> None:
+    group = verb_parser.add_argument_group("output")
     group.add_argument(
         "--out", "-o", type=_path, default="out", help="folder to write to; - prints a stream for kubectl"
     )
-    _taking(group)
+    _takeover(group)
     group.add_argument(
         "--allow-shrink", action="store_true", help="no longer render most of what a named sweep rendered"
     )
@@ -192,20 +192,20 @@ def _output(made: argparse.ArgumentParser) -> None:
     group.add_argument("--csv", action="store_true", help="with -m: the sweep's index as a table, too")
 
 
-def _taking(group: argparse._ArgumentGroup) -> None:
-    """Two flags, since each gives up something else: another's file, or one's own edit."""
-    told = "take over a folder without an index, and files in it that ftgen did not write"
-    group.add_argument("--adopt", action="store_true", help=told)
-    told = "replace files of ftgen's that were edited by hand"
-    group.add_argument("--overwrite", action="store_true", help=told)
+def _takeover(group: argparse._ArgumentGroup) -> None:
+    """Add two flags, as each gives up something else: a file of others, or an edit of one's own."""
+    text = "take over a folder without an index, and files in it that ftgen did not write"
+    group.add_argument("--adopt", action="store_true", help=text)
+    text = "replace files of ftgen's that were edited by hand"
+    group.add_argument("--overwrite", action="store_true", help=text)
 
 
 _OF_TREES = {"diff", "publish", "archive", "stop", "rerun", "gc"}
-"""Verbs that look at, or change, a tree that was rendered before."""
+"""Verbs that read or change a tree that was rendered before."""
 
 
-def _tree(made: argparse.ArgumentParser, verb: str) -> None:
-    group = made.add_argument_group("the tree")
+def _tree(verb_parser: argparse.ArgumentParser, verb: str) -> None:
+    group = verb_parser.add_argument_group("the tree")
     group.add_argument("--repo", help="git repository it is in: a folder or a URL")
     group.add_argument("--branch", help="with --repo: its branch")
     group.add_argument("--path", default="", help="with --repo: its folder there; without, the repository's root")
@@ -215,37 +215,37 @@ def _tree(made: argparse.ArgumentParser, verb: str) -> None:
     if verb in {"diff", "publish", "rerun"}:
         group.add_argument("--limit", type=int, default=1000, help="how many points a sweep may have (default 1000)")
     if verb == "publish":
-        _publishing(made)
+        _publishing(verb_parser)
     if verb in {"publish", "rerun"}:
-        told = "push although the configuration is not committed"
-        group.add_argument("--allow-dirty", action="store_true", help=told)
+        text = "push although the configuration is not committed"
+        group.add_argument("--allow-dirty", action="store_true", help=text)
 
 
-def _publishing(made: argparse.ArgumentParser) -> None:
-    group = made.add_argument_group("what is allowed")
+def _publishing(verb_parser: argparse.ArgumentParser) -> None:
+    group = verb_parser.add_argument_group("what is allowed")
     group.add_argument("--new-run", action="store_true", help="let a changed run become a new one; the old one stays")
-    _taking(group)
+    _takeover(group)
     group.add_argument("--allow-shrink", action="store_true", help="no longer render most of a named sweep")
     group.add_argument("--branch-per-sweep", action="store_true", help="commit to ftgen/<name>, for a pull request")
 
 
 _COPIES = {"export": "kustomize", "import": "-", "image": "-", "schema": "schemas"}
-"""Verb that writes files of no run -> where to, without -o."""
+"""Verb that writes files of no run -> its default of --out."""
 
 
-def _copies(made: argparse.ArgumentParser, out: str) -> None:
-    group = made.add_argument_group("output")
+def _copies(verb_parser: argparse.ArgumentParser, out: str) -> None:
+    group = verb_parser.add_argument_group("output")
     without = "the text is printed" if out == "-" else f"it is {out}"
     group.add_argument("--out", "-o", type=_path, default=out, help=f"folder to write to; without it {without}")
     group.add_argument("--overwrite", action="store_true", help="replace files that are there with another content")
 
 
-def _judgement(made: argparse.ArgumentParser) -> None:
-    group = made.add_argument_group("judgement")
+def _judgement(verb_parser: argparse.ArgumentParser) -> None:
+    group = verb_parser.add_argument_group("judgement")
     group.add_argument("--cluster", metavar="NAME", help="of the group cluster: its release, its facts, what it allows")
     group.add_argument("--volcano-version", metavar="X.Y.Z", help="release of Volcano that the manifests are for")
 
 
 def is_terminal() -> bool:
-    """Whether diagnostics go to a terminal, where colours are welcome."""
+    """Return whether stderr is a terminal."""
     return sys.stderr.isatty()

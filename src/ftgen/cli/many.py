@@ -1,4 +1,4 @@
-"""`ftgen -m …`: every job of a sweep, all of them written or none."""
+"""`ftgen -m …`: render every job of a sweep; write all of them or none."""
 
 from __future__ import annotations
 
@@ -21,37 +21,37 @@ _IN_MEMORY = 16 * 2**20
 
 
 def write(arguments: Arguments, composer: Composer) -> int:
-    """Expand, compile, and write or print; nothing is written when anything is wrong."""
+    """Expand, compile, and write or print; write nothing when there is an error."""
     batch = expanded(arguments, composer)
     if arguments.flags.out == "-":
         return _stream(batch, arguments)
     out = Path(arguments.flags.out)
     plan = tree.plan_write(out, runs(batch, table=arguments.flags.csv), write_options(batch, arguments))
     try:
-        told = output.apply_strict([*batch.diagnostics, *plan.outcome.diagnostics], arguments)
+        noticed = output.apply_strict([*batch.diagnostics, *plan.outcome.diagnostics], arguments)
     except BaseException:
         tree.discard(plan)
         raise
     outcome = tree.apply(plan)
-    output.print_diagnostics(told, arguments)
+    output.print_diagnostics(noticed, arguments)
     _summarise(outcome, batch, out, arguments)
     return 0
 
 
 def expanded(arguments: Arguments, composer: Composer) -> Batch:
-    """The sweep that the command line asks for, ready to be compiled."""
+    """Expand the sweep of the command line into a batch, whose iteration compiles it."""
     points = sweeping.expand(composer, arguments.overrides, limit=arguments.flags.limit)
     bar = progress.bar(len(points.points), arguments)
     return Batch(composer, points, progress=bar, workers=parallel.processors())
 
 
-def runs(batch: Batch, *, table: bool, told: delivery.GitSource | None = None) -> Iterator[Run]:
-    """What goes into the output tree: the jobs as they are compiled, then what is written beside them.
+def runs(batch: Batch, *, table: bool, published_to: delivery.GitSource | None = None) -> Iterator[Run]:
+    """Yield the runs for the output tree: the jobs as they are compiled, then the index, the queue and delivery files.
 
     Args:
         batch: the sweep.
-        table: whether its index is written as a table, too.
-        told: where the tree is published to.
+        table: whether to write its index as a table, too.
+        published_to: the repository that the tree is published to.
     """
     delivered = []
     for job in batch:
@@ -60,11 +60,11 @@ def runs(batch: Batch, *, table: bool, told: delivery.GitSource | None = None) -
         yield job.run
     extras = batch.extras(table=table)
     yield extras
-    yield from pipeline.deliver(delivered, told, extras.files)
+    yield from pipeline.deliver(delivered, published_to, extras.files)
 
 
 def write_options(batch: Batch, arguments: Arguments) -> WriteOptions:
-    """What the user allows."""
+    """Return the write options that the flags set."""
     flags = arguments.flags
     return WriteOptions(
         adopt=flags.adopt,
@@ -76,22 +76,22 @@ def write_options(batch: Batch, arguments: Arguments) -> WriteOptions:
 
 
 def complete_folders(batch: Batch) -> frozenset[str]:
-    """A sweep with a name of its own is all there is in its folder."""
+    """Return the folders in which the batch is all that is rendered: the folder of a named sweep."""
     return frozenset({batch.folder}) if batch.sweep.settings.name else frozenset()
 
 
 def _stream(batch: Batch, arguments: Arguments) -> int:
-    """All objects on stdout, shared ones once; kept aside until the last point has proved sound."""
+    """Print all objects on stdout, shared ones once; buffer them until the last point has compiled."""
     seen: set[str] = set()
-    with SpooledTemporaryFile(_IN_MEMORY) as aside:
+    with SpooledTemporaryFile(_IN_MEMORY) as buffer:
         for run in runs(batch, table=False):
             for path, content in run.files.items():
                 if path.endswith(".yaml") and path not in seen:
                     seen.add(path)
-                    aside.write(b"---\n" + content)
+                    buffer.write(b"---\n" + content)
         output.print_diagnostics(output.apply_strict(batch.diagnostics, arguments), arguments, beside=True)
-        aside.seek(0)
-        for block in iter(lambda: aside.read(2**20), b""):
+        buffer.seek(0)
+        for block in iter(lambda: buffer.read(2**20), b""):
             sys.stdout.buffer.write(block)
     return 0
 
@@ -104,12 +104,12 @@ def _summarise(outcome: Outcome, batch: Batch, out: Path, arguments: Arguments) 
     if len(shown) > _LISTED:
         output.print_status(f"{'…':>9}  and {len(shown) - _LISTED} more files", arguments)
     counts = Counter(str(change) for _, change in touched)
-    told = ", ".join(f"{count} {change}" for change, count in sorted(counts.items()))
-    output.print_status(f"{batch.folder}: {totals_line(index.totals(batch.rows))} ({told})", arguments)
+    counts_text = ", ".join(f"{count} {change}" for change, count in sorted(counts.items()))
+    output.print_status(f"{batch.folder}: {totals_line(index.totals(batch.rows))} ({counts_text})", arguments)
 
 
 def totals_line(totals: index.Totals) -> str:
-    """What all jobs ask for, in one line."""
+    """Return the jobs' total request in one line: jobs, pods, cards with GiB of memory, GiB of storage."""
     jobs = "1 job" if totals.jobs == 1 else f"{totals.jobs} jobs"
     pods = "1 pod" if totals.pods == 1 else f"{totals.pods} pods"
     cards = "1 card" if totals.devices == 1 else f"{totals.devices} cards"

@@ -1,4 +1,4 @@
-"""What the command line says: diagnostics, and the summary of a run."""
+"""Output of the verbs: diagnostics in the chosen format, and status lines."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ftgen.diagnostics import Diagnostic, Rejected, Severity, has_errors
 
 
 def reject(rejected: Rejected, arguments: Arguments) -> int:
-    """Report what was rejected: as text on stderr, in other formats on stdout."""
+    """Print the diagnostics of a rejection: text on stderr, other formats on stdout; return exit code 1."""
     print_diagnostics(rejected.diagnostics, arguments)
     return 1
 
@@ -26,8 +26,8 @@ def print_diagnostics(
 ) -> None:
     """Print diagnostics in the chosen format.
 
-    Text is for stderr; the machine-readable forms are the output itself, unless they stand `beside` what the verb
-    prints there. A form that is one document is kept until `print_deferred`.
+    Text goes to stderr.  Machine-readable forms go to stdout, or to stderr with `beside`, when the verb prints its
+    result on stdout.  A form that is a single document (JSON, SARIF) is deferred until `print_deferred`.
     """
     form, colour = arguments.flags.format, arguments.flags.format == "text" and coloured()
     if form in _DOCUMENTS and not beside:
@@ -38,9 +38,9 @@ def print_diagnostics(
 
 
 def print_deferred(arguments: Arguments) -> None:
-    """Print what was kept as one document: nothing where nothing was told, not even that all is well."""
+    """Print the deferred diagnostics as one document; print nothing if none were deferred."""
     if arguments.deferred:
-        every = [diagnostic for told in arguments.deferred for diagnostic in told]
+        every = [diagnostic for batch in arguments.deferred for diagnostic in batch]
         print(report.render(every, arguments.flags.format, arguments=arguments.overrides), end="")  # noqa: T201
 
 
@@ -48,15 +48,15 @@ _DOCUMENTS = ("json", "sarif")
 
 
 def apply_strict(diagnostics: Iterable[Diagnostic], arguments: Arguments) -> list[Diagnostic]:
-    """The diagnostics as the flags weigh them.
+    """Return the diagnostics; with --strict, raise warnings to errors.
 
     Raises:
-        Rejected: when --strict makes an error of a warning.
+        Rejected: when there is an error among them.
     """
-    weighed = [_strict(d) if arguments.flags.strict else d for d in diagnostics]
-    if has_errors(weighed):
-        raise Rejected(weighed)
-    return weighed
+    result = [_strict(d) if arguments.flags.strict else d for d in diagnostics]
+    if has_errors(result):
+        raise Rejected(result)
+    return result
 
 
 def _strict(diagnostic: Diagnostic) -> Diagnostic:
@@ -64,11 +64,11 @@ def _strict(diagnostic: Diagnostic) -> Diagnostic:
 
 
 def print_status(text: str, arguments: Arguments) -> None:
-    """A line for the person at the terminal, never on stdout."""
+    """Print a status line on stderr, unless --quiet."""
     if not arguments.flags.quiet:
         print(text, file=sys.stderr)  # noqa: T201
 
 
 def coloured() -> bool:
-    """Whether stderr is a terminal that wants colours (https://no-color.org)."""
+    """Return whether stderr is a terminal that wants colours (https://no-color.org)."""
     return sys.stderr.isatty() and not os.environ.get("NO_COLOR")

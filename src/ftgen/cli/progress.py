@@ -1,4 +1,4 @@
-"""A bar on stderr for expansions that take a while; nothing where nobody watches."""
+"""Progress bar on stderr for slow expansions; none where stderr is no terminal."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from collections.abc import Callable
 
 from ftgen.cli.arguments import Arguments, is_terminal
 
-_PATIENCE = 0.5
-_EVERY = 0.1
+_DELAY_S = 0.5
+_INTERVAL_S = 0.1
 _WIDTH = 30
 
 
 def bar(total: int, arguments: Arguments) -> Callable[[int], None]:
-    """Hears how many of `total` are done; draws only on a terminal, and only when it takes long."""
+    """Return a callback for the number done of `total`; it draws on a terminal only, after half a second."""
     if arguments.flags.quiet or not is_terminal():
         return lambda _: None
-    due = time.monotonic() + _PATIENCE
+    due = time.monotonic() + _DELAY_S
     drawn = False
 
     def draw(done: int) -> None:
@@ -28,6 +28,6 @@ def bar(total: int, arguments: Arguments) -> Callable[[int], None]:
             filled = _WIDTH * done // total
             sys.stderr.write(f"\r  [{'#' * filled}{' ' * (_WIDTH - filled)}] {done}/{total}")
             sys.stderr.flush()
-            due, drawn = time.monotonic() + _EVERY, True
+            due, drawn = time.monotonic() + _INTERVAL_S, True
 
     return draw

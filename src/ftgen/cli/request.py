@@ -1,4 +1,4 @@
-"""From the command line to a composer, and from diagnostics back to the places that are to blame."""
+"""Composer of a command line, and locations of the diagnostics that it raises."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, erro
 
 @contextmanager
 def open_composer(arguments: Arguments) -> Iterator[Composer]:
-    """The composer that the flags ask for; what is rejected while it works is located in its files."""
+    """Yield the composer that the flags describe; locate the diagnostics of a `Rejected` raised in the block."""
     composer = Composer(_request(arguments))
     try:
         yield composer
@@ -23,19 +23,19 @@ def open_composer(arguments: Arguments) -> Iterator[Composer]:
 
 
 def add_locations(composer: Composer, arguments: Arguments, diagnostics: Sequence[Diagnostic]) -> Sequence[Diagnostic]:
-    """The diagnostics with file and line; costs nothing where there is nothing to tell."""
+    """Locate diagnostics by file and line; load nothing when all of them are located."""
     if all(d.locations for d in diagnostics):
         return diagnostics
-    from ftgen import lineage  # noqa: PLC0415 - provenance costs nothing until something is to be told
+    from ftgen import lineage  # noqa: PLC0415 - loaded only when there is something to locate
 
     return lineage.add_locations(composer, arguments.overrides, diagnostics)
 
 
 def is_sweep(arguments: Arguments, composer: Composer) -> bool:
-    """Return whether sweeps are to be expanded: by the flag, or by `hydra.mode` on the command line or in a file.
+    """Return whether to expand sweeps: by the flag, or by `hydra.mode` on the command line or in a file.
 
     Raises:
-        Rejected: FT016, when a `sweep` option is chosen, but expanding was not asked for.
+        Rejected: FT016, when a `sweep` option is chosen without --multirun.
     """
     if arguments.flags.multirun:
         return True
@@ -44,13 +44,13 @@ def is_sweep(arguments: Arguments, composer: Composer) -> bool:
     if not modes:
         hydra, _ = composer.run_sections(overrides)
         modes = [hydra.get("mode")]
-    asked = str(modes[-1]).upper() == "MULTIRUN"
-    if not asked:
-        _refuse_idle(arguments.overrides, overrides)
-    return asked
+    is_multirun = str(modes[-1]).upper() == "MULTIRUN"
+    if not is_multirun:
+        _refuse_unused_sweep(arguments.overrides, overrides)
+    return is_multirun
 
 
-def _refuse_idle(words: Sequence[str], overrides: Sequence[Any]) -> None:
+def _refuse_unused_sweep(words: Sequence[str], overrides: Sequence[Any]) -> None:
     for position, (text, override) in enumerate(zip(words, overrides, strict=True), 1):
         if override.key_or_group.split(".")[0] == "sweep":
             problem = error("FT016", f"{text} speaks of a sweep", "sweep", text, "add --multirun (-m) to expand it")

@@ -1,9 +1,9 @@
-"""The standard streams while a command runs: UTF-8 in every locale, and whatever became of the other end.
+"""Standard streams of a command: UTF-8 in every locale, and safe to write to.
 
-* Closed output (`>&-`) takes everything, as /dev/null does.
-* Output that nobody reads any more (`| head`) is dropped: what the command found, and its exit code, stay the same.
-* A standard error that cannot be written to is nobody's to read either.
-* A standard output on a full disk is an error, and stays an `OSError`.
+* Closed output (`>&-`) acts as /dev/null.
+* Output to a closed pipe (`| head`) is dropped; the exit code stays the same.
+* Output to a broken standard error is dropped.
+* Standard output on a full disk raises `OSError`.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO
 
-_READ_BY_NOBODY = frozenset({errno.EPIPE})
-_WHATEVER = frozenset(errno.errorcode)
+_CLOSED_PIPE = frozenset({errno.EPIPE})
+_ANY_ERROR = frozenset(errno.errorcode)
 
 
 class _Sink(io.BufferedIOBase):
-    """The bytes of a stream: what fails with an error that is to be ignored is dropped, and all that follows."""
+    """Byte stream that drops all output after its first failed write; it raises unless the error is an ignored one."""
 
     def __init__(self, under: Any, ignored: frozenset[int]) -> None:
         super().__init__()
         self._under = under
         self._ignored = ignored
-        self._lost = False
+        self._broken = False
 
     def writable(self) -> bool:
         return True
@@ -39,29 +39,29 @@ class _Sink(io.BufferedIOBase):
         return int(self._under.fileno())
 
     def write(self, data: Any, /) -> int:
-        with self._losing():
-            if not self._lost:
+        with self._dropping():
+            if not self._broken:
                 return int(self._under.write(data))
         return memoryview(data).nbytes
 
     def flush(self) -> None:
-        with self._losing():
-            if not self._lost:
+        with self._dropping():
+            if not self._broken:
                 self._under.flush()
 
     @contextmanager
-    def _losing(self) -> Iterator[None]:
+    def _dropping(self) -> Iterator[None]:
         try:
             yield
         except OSError as problem:
-            self._lost = True
+            self._broken = True
             _discard(self._under)
             if problem.errno not in self._ignored:
                 raise
 
 
 def _discard(under: Any) -> None:
-    """Let what a stream still holds go nowhere; Python would try it again when it ends, and fail."""
+    """Redirect a stream to /dev/null, buffered output included: Python would write it at exit again, and fail."""
     with suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
         os.dup2(nowhere, under.fileno())
@@ -70,21 +70,21 @@ def _discard(under: Any) -> None:
 
 @contextmanager
 def usable() -> Iterator[None]:
-    """Have streams that can be used; the host's own come back."""
-    kept = sys.stdout, sys.stderr
+    """Replace the standard streams by usable ones; restore the caller's afterwards."""
+    original = sys.stdout, sys.stderr
     _occupy()
-    sys.stdout, sys.stderr = _writer(kept[0], _READ_BY_NOBODY), _writer(kept[1], _WHATEVER)
+    sys.stdout, sys.stderr = _writer(original[0], _CLOSED_PIPE), _writer(original[1], _ANY_ERROR)
     try:
         yield
     finally:
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError, ValueError):
                 stream.flush()
-        sys.stdout, sys.stderr = kept
+        sys.stdout, sys.stderr = original
 
 
 def _occupy() -> None:
-    """Take the numbers of closed streams, which the next file would get, and what a child prints with it."""
+    """Open /dev/null as each closed standard stream, whose number the next opened file would get."""
     for number in range(3):
         try:
             os.fstat(number)
@@ -93,7 +93,7 @@ def _occupy() -> None:
 
 
 def _writer(stream: TextIO | None, ignored: frozenset[int]) -> TextIO:
-    """The stream in UTF-8; what no encoding can carry is shown escaped."""
+    """Return the stream as a UTF-8 text stream; lone surrogates are written escaped."""
     if stream is not None and not isinstance(stream, io.TextIOWrapper):
         return stream
     if stream is not None:
