@@ -1,4 +1,4 @@
-"""`ftgen check PATH…`: what is wrong with manifests, whoever wrote them."""
+"""`ftgen check PATH…`: validate manifests, whoever wrote them."""
 
 from __future__ import annotations
 
@@ -25,44 +25,44 @@ _SUFFIXES = (".yaml", ".yml", ".json")
 
 
 def run(arguments: Arguments) -> int:
-    """Check every manifest of the paths; 1 when an error was found."""
+    """Check every manifest of the paths; return 1 when there is an error, else 0."""
     if not arguments.overrides:
         raise Usage("check needs a PATH: files, folders or patterns, or - for standard input")
     names = list(files(arguments.overrides))
     parts = {name: user for name, user in kustomize.referenced_files(names).items() if name not in arguments.overrides}
     terms = replace(terms_of(arguments), companions=_companions(names))
-    tally, written = _Tally(arguments), TreeLocks()
+    results, written = _Results(arguments), TreeLocks()
     for name in names:
         if name in parts:
-            tally.take(((_part(name, parts[name]),), 0))
+            results.add(((_part(name, parts[name]),), 0))
         else:
-            tally.take(_checked(name, terms, written if not arguments.flags.cluster else None))
-    return tally.close()
+            results.add(_checked(name, terms, written if not arguments.flags.cluster else None))
+    return results.close()
 
 
 def _part(name: str, user: str) -> Diagnostic:
-    """What is no object, though it may look like one: a patch, or a file that kustomize is configured with."""
-    told = f"a part of {user}, and no object: it is not checked by itself"
+    """Return a note that a file is not checked: a patch or other input of a kustomization, and no object."""
+    headline = f"a part of {user}, and no object: it is not checked by itself"
     help_ = f"check what it builds: kubectl kustomize {Path(user).parent} | ftgen check -"
-    return note(contract.UNKNOWN_KIND, told, help=help_).at(Location(name))
+    return note(contract.UNKNOWN_KIND, headline, help=help_).at(Location(name))
 
 
 def _companions(names: Iterable[str]) -> dict[str, Companions]:
-    """What jobs of other files may name, in all files; what is no file, a pipe, can be read only once."""
+    """Return the claims and ConfigMaps of all files by namespace; skip pipes, which can be read only once."""
     found: dict[str, list[Companions]] = {}
-    for name in (each for each in names if Path(each).is_file()):
+    for name in (candidate for candidate in names if Path(candidate).is_file()):
         with suppress(Rejected):
-            for namespace, there in check.companions_in(yamlio.read_text(Path(name), name), name).items():
-                found.setdefault(namespace, []).append(there)
-    return {namespace: Companions().joined(*there) for namespace, there in found.items()}
+            for namespace, companions in check.companions_in(yamlio.read_text(Path(name), name), name).items():
+                found.setdefault(namespace, []).append(companions)
+    return {namespace: Companions().joined(*companions) for namespace, companions in found.items()}
 
 
 _PLACES = 4
 
 
 @dataclass(slots=True)
-class _Cause:
-    """Findings that say the same of different places: the first of them, the first places, and how many there are."""
+class _Group:
+    """Findings of one cause at different locations: the first finding, the first locations, and their number."""
 
     first: Diagnostic
     places: list[Location] = field(default_factory=list)
@@ -73,57 +73,57 @@ class _Cause:
         if len(self.places) < _PLACES:
             self.places += [place for place in found.locations if place not in self.places]
 
-    def told(self) -> Diagnostic:
-        """One finding for all of them."""
+    def summary(self) -> Diagnostic:
+        """Return one diagnostic for all findings of the group."""
         if self.count == 1:
             return self.first
         headline = f"{self.first.headline} ({self.count} times)"
         return replace(self.first, headline=headline, locations=tuple(self.places[:_PLACES]))
 
 
-def _cause(found: Diagnostic) -> tuple[str, ...]:
-    """What findings have in common that one edit mends: all they say but the value."""
+def _group_key(found: Diagnostic) -> tuple[str, ...]:
+    """Return the key that findings of one cause share: code, severity, and the texts without the value."""
     texts = (found.headline, found.help)
     return (found.code, found.severity, *(text.replace(found.value, "") if found.value else text for text in texts))
 
 
-class _Tally:
-    """What was found so far, counted; told as it is found, but as text by cause when all is known."""
+class _Results:
+    """Printer and counter of findings: prints machine-readable forms at once, and text by cause at the end."""
 
     def __init__(self, arguments: Arguments) -> None:
         self.arguments = arguments
-        self.causes: dict[tuple[str, ...], _Cause] = {}
-        self.lacking: dict[str, Diagnostic] = {}
+        self.groups: dict[tuple[str, ...], _Group] = {}
+        self.unknown_facts: dict[str, Diagnostic] = {}
         self.counts = {"file": 0, "object": 0, **dict.fromkeys(map(str, Severity), 0)}
 
-    def take(self, checked: tuple[tuple[Diagnostic, ...], int]) -> None:
+    def add(self, checked: tuple[tuple[Diagnostic, ...], int]) -> None:
         diagnostics, objects = checked
-        self.lacking = {d.subject: d for d in diagnostics if d.code == UNKNOWN_FACT} | self.lacking
-        self._tell([d for d in diagnostics if d.code != UNKNOWN_FACT])
+        self.unknown_facts = {d.subject: d for d in diagnostics if d.code == UNKNOWN_FACT} | self.unknown_facts
+        self._report([d for d in diagnostics if d.code != UNKNOWN_FACT])
         self.counts["file"] += 1
         self.counts["object"] += objects
 
-    def _tell(self, diagnostics: list[Diagnostic]) -> None:
-        told = check.promote_warnings(diagnostics) if self.arguments.flags.strict else diagnostics
-        for each in told:
-            self.counts[str(each.severity)] += 1
+    def _report(self, diagnostics: list[Diagnostic]) -> None:
+        found = check.promote_warnings(diagnostics) if self.arguments.flags.strict else diagnostics
+        for diagnostic in found:
+            self.counts[str(diagnostic.severity)] += 1
         if self.arguments.flags.format != "text":
-            output.print_diagnostics(told, self.arguments)
+            output.print_diagnostics(found, self.arguments)
             return
-        for each in told:
-            self.causes.setdefault(_cause(each), _Cause(each)).add(each)
+        for diagnostic in found:
+            self.groups.setdefault(_group_key(diagnostic), _Group(diagnostic)).add(diagnostic)
 
     def close(self) -> int:
-        # A fact that nobody has stated is told once, however many manifests wanted it.
-        self._tell(list(self.lacking.values()))
-        if self.causes:
-            output.print_diagnostics([cause.told() for cause in self.causes.values()], self.arguments)
+        # An unknown fact is reported once, however many manifests need it.
+        self._report(list(self.unknown_facts.values()))
+        if self.groups:
+            output.print_diagnostics([group.summary() for group in self.groups.values()], self.arguments)
         output.print_status(", ".join(f"{n} {what}{'s' * (n != 1)}" for what, n in self.counts.items()), self.arguments)
         return int(self.counts["error"] > 0)
 
 
 def _checked(name: str, terms: CheckOptions, written: TreeLocks | None) -> tuple[tuple[Diagnostic, ...], int]:
-    """What was found in a file, and the number of its objects; a file that cannot be read is one finding."""
+    """Return the findings of a file and the number of its objects; an unreadable file is one finding."""
     try:
         text = yamlio.read_stdin() if name == "-" else yamlio.read_text(Path(name), name)
         terms = written.terms(name, text, terms) if written else terms
@@ -134,7 +134,7 @@ def _checked(name: str, terms: CheckOptions, written: TreeLocks | None) -> tuple
 
 
 def files(paths: Iterable[str]) -> Iterator[str]:
-    """The manifests that paths name, each once; folders are walked, hidden ones left out."""
+    """Yield the manifests that paths name, each once; walk folders, except hidden ones."""
     seen: set[str] = set()
     for path in paths:
         for name in _expanded(path):
@@ -144,7 +144,7 @@ def files(paths: Iterable[str]) -> Iterator[str]:
 
 
 def _expanded(path: str) -> list[str]:
-    """The files of one path; a path that names nothing is passed on, to be reported as missing."""
+    """Return the files of one path; keep a path that matches nothing, to be reported as missing."""
     if path != "-" and not Path(path).exists() and has_magic(path):
         matches = iglob(path, recursive=True)  # noqa: PTH207 - Path.glob takes no absolute pattern
         return sorted(name for match in matches for name in _expanded(match)) or [path]
@@ -166,11 +166,11 @@ _WARMUP = 48
 
 
 def terms_of(arguments: Arguments) -> CheckOptions:
-    """What the flags say manifests are judged by: `--cluster` names an option, `--volcano-version` wins over it."""
+    """Return the check options of the flags: `--cluster` names an option, `--volcano-version` overrides its release."""
     cluster = _cluster(arguments) if arguments.flags.cluster else {}
     facts = admit_facts(cluster.get("facts") or {})
-    said = arguments.flags.volcano_version or cluster.get("volcano_version")
-    release = str(said or schema.DEFAULT)
+    stated = arguments.flags.volcano_version or cluster.get("volcano_version")
+    release = str(stated or schema.DEFAULT)
     try:
         version_of(release)
     except ValueError as problem:
@@ -178,15 +178,15 @@ def terms_of(arguments: Arguments) -> CheckOptions:
     allowed = frozenset(cluster.get("allow") or ())
     security, own = str(cluster.get("pod_security") or ""), schema.imported(Path.cwd())
     call_for = IncrementalByKind(_WARMUP).for_manifest
-    return CheckOptions(release, not said, facts, security, accepted=allowed, imported=own, call_for=call_for)
+    return CheckOptions(release, not stated, facts, security, accepted=allowed, imported=own, call_for=call_for)
 
 
 def _cluster(arguments: Arguments) -> Mapping[str, Any]:
-    """The chosen option of the group cluster, as it is written: what it leaves open (`???`) is not asked for."""
-    from ftgen.cli import request  # noqa: PLC0415 - brings Hydra, which only a cluster's option needs
+    """Return the option of the group cluster unresolved, so that missing values (`???`) are no error."""
+    from ftgen.cli import request  # noqa: PLC0415 - loads Hydra, which only a cluster's option needs
 
     chosen = replace(arguments, overrides=(f"cluster={arguments.flags.cluster}",))
     with request.open_composer(chosen) as composer:
         shown = composer.show(composer.parse(chosen.overrides), "cluster", resolved=False)
-    held = yamlio.parse(shown, "cluster")
-    return held if isinstance(held, dict) else {}
+    cluster = yamlio.parse(shown, "cluster")
+    return cluster if isinstance(cluster, dict) else {}

@@ -1,4 +1,4 @@
-"""`ftgen compare GROUP=a,b[,…] [OVERRIDES…]`: the same job on several options, side by side."""
+"""`ftgen compare GROUP=a,b[,…] [OVERRIDES…]`: compare a job on several options, side by side."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from ftgen.sweeping import Point
 
 
 def run(arguments: Arguments) -> int:
-    """Print what differs; an option on which the job is refused is refused here too."""
+    """Print the differing rows; reject if the job is rejected on any option."""
     with request.open_composer(arguments) as composer:
         points = sweeping.expand(composer, arguments.overrides).points
-        if len(points) < 2:  # noqa: PLR2004 - what is alone compares to nothing
+        if len(points) < 2:  # noqa: PLR2004 - a comparison needs two
             raise Usage("compare takes at least two options: ftgen compare hardware=nvidia-vgpu,ascend")
         jobs = [_compiled(composer, point) for point in points]
     found = compare.rows([job.bundle for job in jobs])
@@ -28,14 +28,14 @@ def run(arguments: Arguments) -> int:
 
 
 def _compiled(composer: Composer, point: Point) -> Compiled:
-    """The job of one column; what refuses it is told with the column, at the place that this one has it from."""
+    """Compile the job of one column; name the column in each diagnostic, and locate it in that composition."""
     try:
         return pipeline.compile_job(composer, point.overrides)
     except Rejected as rejected:
-        from ftgen import lineage  # noqa: PLC0415 - provenance costs nothing until something is to be told
+        from ftgen import lineage  # noqa: PLC0415 - loaded only when there is something to locate
 
-        told = lineage.add_locations(composer, point.overrides, rejected.diagnostics)
-        raise Rejected([replace(d, headline=f"{_label(point)}: {d.headline}") for d in told]) from None
+        found = lineage.add_locations(composer, point.overrides, rejected.diagnostics)
+        raise Rejected([replace(d, headline=f"{_label(point)}: {d.headline}") for d in found]) from None
 
 
 def _label(point: Point) -> str:

@@ -1,4 +1,4 @@
-"""`ftgen diff`: what rendering would change, and `ftgen diff OLD NEW`: what differs between manifests."""
+"""`ftgen diff`: the changes that rendering would make; `ftgen diff OLD NEW`: the differences between manifests."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ _SSA = "kustomize.toolkit.fluxcd.io/ssa"
 
 
 def run(arguments: Arguments) -> int:
-    """Print the changes; 0 where the cluster would notice none, 1 where it would."""
+    """Print the changes; return 1 when the cluster would notice one, else 0."""
     form = "json" if arguments.flags.json else arguments.flags.format
     if form == "markdown":
-        # Diagnostics have no such form.
+        # Diagnostics have no markdown form.
         arguments.flags.format = "text"
     of_files = _names_files(arguments)
     found = _between(arguments) if of_files else _against_tree(arguments)
     sys.stdout.write(_shown(found, form, stays=not of_files))
     if not of_files and any(change.status is Status.REMOVED for change in found):
-        told = "what is no longer rendered stays where it is, and its jobs keep running"
-        output.print_diagnostics([note("FT511", told, help="`ftgen stop RUN` ends a run")], arguments)
+        headline = "what is no longer rendered stays where it is, and its jobs keep running"
+        output.print_diagnostics([note("FT511", headline, help="`ftgen stop RUN` ends a run")], arguments)
     if undelivered := [change for change in found if _is_left_alone(change)]:
-        told = f"Flux creates a job once: {len(undelivered)} changed jobs stay as they are in the cluster"
+        headline = f"Flux creates a job once: {len(undelivered)} changed jobs stay as they are in the cluster"
         output.print_diagnostics(
-            [note("FT532", told, help="patch the live jobs too, or publish new runs")], arguments, beside=True
+            [note("FT532", headline, help="patch the live jobs too, or publish new runs")], arguments, beside=True
         )
     return int(changes.differs(found))
 
@@ -71,7 +71,7 @@ def _shown(found: list[Change], form: str, *, stays: bool) -> str:
 
 
 def _is_left_alone(change: Change) -> bool:
-    """Whether Flux would not bring the change to a job that is there already."""
+    """Return whether Flux would not apply the change, as it only creates the job (`ssa: IfNotPresent`)."""
     annotations = mapping(mapping(change.manifest.get("metadata")).get("annotations"))
     changed = change.status is Status.CHANGED and change.change_class in {ChangeClass.IN_PLACE, ChangeClass.METADATA}
     return changed and annotations.get(_SSA) == "IfNotPresent"

@@ -1,4 +1,4 @@
-"""`ftgen groups [GROUP]`: the options there are, each with the line its file begins with."""
+"""`ftgen groups [GROUP]`: list configuration groups and options, each with the first comment of its file."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from ftgen.diagnostics import Rejected, error
 
 def run(arguments: Arguments) -> int:
     """Print all groups, or one."""
-    places = arguments.search_path()
-    found = dict(sorted({**catalog.groups(places), **catalog.nested_groups(places)}.items()))
+    search_path = arguments.search_path()
+    found = dict(sorted({**catalog.groups(search_path), **catalog.nested_groups(search_path)}.items()))
     wanted = arguments.overrides
     unknown = [name for name in wanted if name not in found]
     if unknown:
@@ -29,10 +29,10 @@ def run(arguments: Arguments) -> int:
 
 
 def listing(groups: dict[str, dict[str, str]]) -> str:
-    """Groups and options as a table of two columns."""
+    """Format groups and options as a table of two columns."""
     width = max((len(option) for options in groups.values() for option in options), default=0)
     blocks = [
-        f"{group}\n" + "".join(f"  {option.ljust(width)}  {told}\n" for option, told in options.items())
+        f"{group}\n" + "".join(f"  {option.ljust(width)}  {description}\n" for option, description in options.items())
         for group, options in groups.items()
     ]
     return "\n".join(blocks)

@@ -1,4 +1,4 @@
-"""`--help`, `--hydra-help`, `--version`: told from folders and constants alone."""
+"""`--help`, `--hydra-help`, `--version`: printed without composing a configuration."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Choose with GROUP=OPTION (add a group that is not in the defaults list with +GRO
 KEY=VALUE. `ftgen --cfg job` shows all keys, `ftgen explain KEY` where one comes from.
 """
 
-# What follows `ftgen VERB`, and examples with what they do.
+# By verb: the words after `ftgen VERB`, and examples with their effect.
 _SYNTAX: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
     RENDER: (
         "[OVERRIDES]",
@@ -124,9 +124,9 @@ def _blocks(arguments: Arguments) -> Iterable[str]:
 
 
 def _flags(verb: str) -> str:
-    """The flags by their groups, long names first."""
-    told = parser(verb)._action_groups  # noqa: SLF001 - argparse tells its groups nowhere else
-    sections = [(g.title, [_row(a) for a in g._group_actions if _is_shown(a)]) for g in told]  # noqa: SLF001 - idem
+    """Format the flags by their groups, long names first."""
+    action_groups = parser(verb)._action_groups  # noqa: SLF001 - argparse has no public list
+    sections = [(g.title, [_row(a) for a in g._group_actions if _is_shown(a)]) for g in action_groups]  # noqa: SLF001 - idem
     return "\n".join(f"{title}\n{_table(rows)}" for title, rows in sections if rows)
 
 
@@ -142,14 +142,14 @@ def _row(action: argparse.Action) -> tuple[str, str]:
     return f"{names}{f' [{value[1:]}]' if action.nargs == '?' else value}", str(action.help or "")
 
 
-_NARROW = 44
+_WIDEST_LEFT = 44
 
 
 def _table(rows: Sequence[tuple[str, str]]) -> str:
-    """Two columns; what is too long for the first has its meaning on the next line."""
+    """Format two columns; put the second on the next line where the first is too wide."""
     width = (
-        max(len(left) for left, _ in rows if len(left) <= _NARROW)
-        if any(len(left) <= _NARROW for left, _ in rows)
+        max(len(left) for left, _ in rows if len(left) <= _WIDEST_LEFT)
+        if any(len(left) <= _WIDEST_LEFT for left, _ in rows)
         else 0
     )
     return "".join(

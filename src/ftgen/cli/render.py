@@ -14,49 +14,49 @@ from ftgen.tree import Run
 
 
 def run(arguments: Arguments) -> int:
-    """Compile, then write or print; nothing is written when anything is wrong."""
+    """Compile, then write or print; write nothing when there is an error."""
     with request.open_composer(arguments) as composer:
         if request.is_sweep(arguments, composer):
-            from ftgen.cli import many  # noqa: PLC0415 - a single job does not pay for sweeps
+            from ftgen.cli import many  # noqa: PLC0415 - a single job needs no sweep code
 
             return many.write(arguments, composer)
         job = pipeline.compile_job(composer, arguments.overrides)
         runs = [job.run, *pipeline.deliver([job])]
-        noticed = request.add_locations(composer, arguments, job.diagnostics)
-    told = output.apply_strict(noticed, arguments)
+        located = request.add_locations(composer, arguments, job.diagnostics)
+    noticed = output.apply_strict(located, arguments)
     if arguments.flags.out == "-":
-        output.print_diagnostics(told, arguments, beside=True)
+        output.print_diagnostics(noticed, arguments, beside=True)
         sys.stdout.writelines(f"---\n{content.decode()}" for run in runs for content in run.files.values())
     else:
-        _write(runs, Path(arguments.flags.out), told, arguments)
+        _write(runs, Path(arguments.flags.out), noticed, arguments)
         output.print_status(summary(job), arguments)
     return 0
 
 
-def _write(runs: list[Run], out: Path, told: list[Diagnostic], arguments: Arguments) -> None:
+def _write(runs: list[Run], out: Path, noticed: list[Diagnostic], arguments: Arguments) -> None:
     flags = arguments.flags
     options = tree.WriteOptions(
         adopt=flags.adopt, overwrite=flags.overwrite, allow_shrink=flags.allow_shrink, same_run=_same_run
     )
     outcome = tree.apply(tree.plan_write(out, runs, options))
-    output.print_diagnostics([*told, *output.apply_strict(outcome.diagnostics, arguments)], arguments)
+    output.print_diagnostics([*noticed, *output.apply_strict(outcome.diagnostics, arguments)], arguments)
     for path, change in outcome.changes.items():
         if any(path in run.files for run in runs) or change is tree.FileChange.REMOVED:
             output.print_status(f"{change:>9}  {out / path}", arguments)
 
 
 def _same_run(old: bytes, new: bytes) -> bool:
-    """Compare two texts of an object as `changes.same_run` does: loaded where a file differs, which is seldom."""
-    from ftgen.changes import same_run  # noqa: PLC0415 - a first render has nothing to compare with
+    """Compare two texts of an object by `changes.same_run`, which is loaded only when a file differs."""
+    from ftgen.changes import same_run  # noqa: PLC0415 - a first render compares nothing
 
     return same_run(old, new)
 
 
 def summary(job: Compiled) -> str:
-    """What a job asks for, in one line."""
+    """Return a job's request in one line: pods, cards, memory of each, queue."""
     hardware, nodes = job.spec.hardware, job.spec.hardware.nodes
     cards = nodes * hardware.devices
-    asked = f"{cards} × {hardware.cards}" if hardware.cards else "no cards"  # noqa: RUF001 - a sign, not a letter
+    cards_text = f"{cards} × {hardware.cards}" if hardware.cards else "no cards"  # noqa: RUF001 - a sign, not a letter
     share = f" ({hardware.memory} of each)" if hardware.memory else ""
     pods = "1 pod" if nodes == 1 else f"{nodes} pods"
-    return f"{job.identity.stem}: {pods}, {asked}{share}, queue {job.spec.cluster.queue}"
+    return f"{job.identity.stem}: {pods}, {cards_text}{share}, queue {job.spec.cluster.queue}"

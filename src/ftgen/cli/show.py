@@ -1,4 +1,4 @@
-"""`--cfg` and `--info`: what was composed, and how."""
+"""`--cfg` and `--info`: print the composed configuration, or how Hydra composed it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ftgen.text import tables
 
 
 def run(arguments: Arguments) -> int:
-    """Print the configuration or how it came about; nothing is checked or written."""
+    """Print the configuration or how it was composed; check and write nothing."""
     flags = arguments.flags
     with request.open_composer(arguments) as composer:
         if flags.cfg:
@@ -24,7 +24,7 @@ def run(arguments: Arguments) -> int:
     return 0
 
 
-def _info(what: str, composer: Composer, arguments: Arguments) -> list[str]:
+def _info(kind: str, composer: Composer, arguments: Arguments) -> list[str]:
     parts = {
         "searchpath": lambda: _table(("search path",), [(str(p),) for p in composer.request.search_path()]),
         "defaults": lambda: _defaults(composer, arguments),
@@ -32,7 +32,7 @@ def _info(what: str, composer: Composer, arguments: Arguments) -> list[str]:
         "config": lambda: composer.show(composer.parse(arguments.overrides), None, resolved=False).splitlines(),
         "plugins": lambda: ["ftgen loads no Hydra plugins; sweepers and launchers are its own"],
     }
-    chosen = ("searchpath", "defaults", "config") if what == "all" else (what,)
+    chosen = ("searchpath", "defaults", "config") if kind == "all" else (kind,)
     return [line for name in chosen for line in (*parts[name](), "")][:-1]
 
 
@@ -43,5 +43,5 @@ def _defaults(composer: Composer, arguments: Arguments) -> list[str]:
 
 def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
     lines = tables.table([head, *rows])
-    measured = tables.widths([head, *rows])
-    return [lines[0], "-" * (sum(measured) + 2 * (len(measured) - 1)), *lines[1:]]
+    widths = tables.widths([head, *rows])
+    return [lines[0], "-" * (sum(widths) + 2 * (len(widths) - 1)), *lines[1:]]
