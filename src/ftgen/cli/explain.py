@@ -1,4 +1,4 @@
-"""`ftgen explain KEY [OVERRIDES]` and `ftgen explain FILE:LINE`: where a value comes from."""
+"""`ftgen explain KEY [OVERRIDES]` and `ftgen explain FILE:LINE`: show the origins of a value."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LONGEST = 72
 
 
 def run(arguments: Arguments) -> int:
-    """Tell where a key, or a line of a manifest, comes from."""
+    """Print the origins of a key, or the causes of a line of a manifest."""
     if not arguments.overrides:
         raise Usage("explain what? ftgen explain KEY [OVERRIDES], or ftgen explain FILE:LINE")
     subject = arguments.overrides[0]
@@ -45,17 +45,17 @@ def run(arguments: Arguments) -> int:
 
 
 def _key(key: str, arguments: Arguments) -> int:
-    """A rejected configuration is explained too: that is when one asks."""
+    """Explain a key, also of a rejected configuration; return 1 when it is rejected."""
     overrides = arguments.overrides
     with request.open_composer(arguments) as composer:
         config, problems = _composed(composer, overrides)
-        story = explain.key(key, config, KeyOrigins.of(composer, overrides))
+        explanation = explain.key(key, config, KeyOrigins.of(composer, overrides))
         problems = list(request.add_locations(composer, arguments, problems))
-    if story is None and not (spec.knows(key) and config):
+    if explanation is None and not (spec.knows(key) and config):
         raise Rejected(problems or [_unknown(key, config, composer)])
-    story = story or KeyExplanation(key, ABSENT, (), (), {})
-    text = "".join(_key_text(story, composer, overrides, rejected=bool(problems)))
-    _print(_key_json(story), text, arguments)
+    explanation = explanation or KeyExplanation(key, ABSENT, (), (), {})
+    text = "".join(_key_text(explanation, composer, overrides, rejected=bool(problems)))
+    _print(_key_json(explanation), text, arguments)
     output.print_diagnostics(problems, arguments, beside=True)
     return 1 if problems else 0
 
@@ -82,20 +82,22 @@ def _paths(config: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
             yield from _paths(value, f"{prefix}{name}.")
 
 
-def _key_text(story: KeyExplanation, composer: Composer, overrides: Sequence[str], *, rejected: bool) -> Iterator[str]:
+def _key_text(
+    explanation: KeyExplanation, composer: Composer, overrides: Sequence[str], *, rejected: bool
+) -> Iterator[str]:
     absent = "unknown: the configuration is rejected" if rejected else "not set"
-    yield f"{story.key} = {absent if story.value is ABSENT else _short(story.value)}\n"
-    yield from _ranked(story.statements, overrides)
-    if story.references:
+    yield f"{explanation.key} = {absent if explanation.value is ABSENT else _short(explanation.value)}\n"
+    yield from _ranked(explanation.statements, overrides)
+    if explanation.references:
         yield "interpolated from\n"
-        yield from _table([(_where(o.location, overrides), _short(o.value_text)) for o in story.references])
-    for group, chosen in story.choices.items():
+        yield from _table([(_where(o.location, overrides), _short(o.value_text)) for o in explanation.references])
+    for group, chosen in explanation.choices.items():
         yield f"group {group}: {_option(group, chosen[-1].value_text, composer)}\n"
         yield from _ranked(chosen, overrides)
 
 
 def _ranked(origins: Sequence[Origin], overrides: Sequence[str]) -> Iterator[str]:
-    """Statements in the order they were applied: the last one holds."""
+    """Format statements in the order they were applied: the last one holds."""
     marks = ["shadowed"] * (len(origins) - 1) + ["holds"]
     yield from _table(
         [(_where(o.location, overrides), _short(o.value_text), m) for o, m in zip(origins, marks, strict=False)]
@@ -103,25 +105,25 @@ def _ranked(origins: Sequence[Origin], overrides: Sequence[str]) -> Iterator[str
 
 
 def _option(group: str, option: str, composer: Composer) -> str:
-    """An option by its file and its first comment."""
+    """Format an option as its file and first comment."""
     files = (place / group / f"{option}.yaml" for place in composer.request.search_path())
     file = next((f for f in files if f.is_file()), None)
     return f"{displayed(file, composer.request.directory)}  {catalog.description(file)}" if file else option
 
 
-def _key_json(story: KeyExplanation) -> dict[str, Any]:
+def _key_json(explanation: KeyExplanation) -> dict[str, Any]:
     return {
-        "key": story.key,
-        "value": None if story.value is ABSENT else story.value,
-        "set": story.value is not ABSENT,
-        "statements": _statements(story.statements),
-        "interpolated_from": _statements(story.references, held=True),
-        "choices": {group: _statements(chosen) for group, chosen in story.choices.items()},
+        "key": explanation.key,
+        "value": None if explanation.value is ABSENT else explanation.value,
+        "set": explanation.value is not ABSENT,
+        "statements": _statements(explanation.statements),
+        "interpolated_from": _statements(explanation.references, all_hold=True),
+        "choices": {group: _statements(chosen) for group, chosen in explanation.choices.items()},
     }
 
 
-def _statements(origins: Sequence[Origin], *, held: bool = False) -> list[dict[str, Any]]:
-    return [{**_place(o.location), "value": o.value_text, "holds": held or o is origins[-1]} for o in origins]
+def _statements(origins: Sequence[Origin], *, all_hold: bool = False) -> list[dict[str, Any]]:
+    return [{**_place(o.location), "value": o.value_text, "holds": all_hold or o is origins[-1]} for o in origins]
 
 
 # --- a line --------------------------------------------------------------------------------------------
@@ -129,46 +131,47 @@ def _statements(origins: Sequence[Origin], *, held: bool = False) -> list[dict[s
 
 def _line(file: Path, number: int, arguments: Arguments) -> int:
     with request.open_composer(arguments) as composer:
-        story = explain.line(file, number, composer)
-    _print(_line_json(story, file, number), "".join(_line_text(story, file, number)), arguments)
-    if story.changed:
+        explanation = explain.line(file, number, composer)
+    _print(_line_json(explanation, file, number), "".join(_line_text(explanation, file, number)), arguments)
+    if explanation.changed:
         output.print_status(
             "the configuration has changed since this manifest was rendered; what is told is today's", arguments
         )
     return 0
 
 
-def _line_text(story: LineExplanation, file: Path, number: int) -> Iterator[str]:
-    yield f"{file}:{number}\n{dotted(story.path)} = {_short(story.value)}\n"
-    if not story.causes:
+def _line_text(explanation: LineExplanation, file: Path, number: int) -> Iterator[str]:
+    yield f"{file}:{number}\n{dotted(explanation.path)} = {_short(explanation.value)}\n"
+    if not explanation.causes:
         yield "  computed: no value of the configuration changes it by itself\n"
     rows = [
         (c.name, place, _short(c.value) if c.value and not i else "")
-        for c in story.causes
-        for i, place in enumerate(_places(c, story))
+        for c in explanation.causes
+        for i, place in enumerate(_places(c, explanation))
     ]
     yield from _table(rows)
 
 
-def _places(cause: Cause, story: LineExplanation) -> list[str]:
-    return [_where(place, story.overrides) for place in cause.locations] or ["not set: the default"]
+def _places(cause: Cause, explanation: LineExplanation) -> list[str]:
+    return [_where(place, explanation.overrides) for place in cause.locations] or ["not set: the default"]
 
 
-def _line_json(story: LineExplanation, file: Path, number: int) -> dict[str, Any]:
+def _line_json(explanation: LineExplanation, file: Path, number: int) -> dict[str, Any]:
     return {
         "file": str(file),
         "line": number,
-        "path": dotted(story.path),
-        "value": story.value,
-        "computed": not story.causes,
-        "changed": story.changed,
+        "path": dotted(explanation.path),
+        "value": explanation.value,
+        "computed": not explanation.causes,
+        "changed": explanation.changed,
         "causes": [
-            {"name": c.name, "value": c.value, "locations": [_place(p) for p in c.locations]} for c in story.causes
+            {"name": c.name, "value": c.value, "locations": [_place(p) for p in c.locations]}
+            for c in explanation.causes
         ],
     }
 
 
-# --- shown ---------------------------------------------------------------------------------------------
+# --- output --------------------------------------------------------------------------------------------
 
 
 def _print(plain: dict[str, Any], text: str, arguments: Arguments) -> None:
@@ -182,9 +185,9 @@ def _place(location: Location) -> dict[str, Any]:
 
 
 def _where(location: Location, overrides: Sequence[str]) -> str:
-    """A place; of an override its own words."""
-    said = overrides[location.line - 1] if location.file == COMMAND_LINE and 0 < location.line <= len(overrides) else ""
-    return f"{location} ({said})" if said else str(location)
+    """Format a location; add the text of an override."""
+    text = overrides[location.line - 1] if location.file == COMMAND_LINE and 0 < location.line <= len(overrides) else ""
+    return f"{location} ({text})" if text else str(location)
 
 
 def _short(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""`ftgen plan`: what would be rendered and what it asks for, without writing."""
+"""`ftgen plan`: show the jobs that a render would write, and their resource requests, without writing."""
 
 from __future__ import annotations
 
@@ -27,33 +27,33 @@ _STATUS = {
     FileChange.KEPT: "kept",
 }
 _GONE = (FileChange.REMOVED, FileChange.ORPHANED, FileChange.MISSING)
-# So many jobs are shown one by one; of more, the first of each group are.
+# Up to _SHOWN jobs are listed one by one; of more, the first _OF_EACH of each of the first _GROUPS groups.
 _SHOWN = 40
 _OF_EACH = 3
 _GROUPS = 15
-_NARROWEST = 60
-_SHORTEST = 20
+_MIN_WIDTH = 60
+_MIN_NAME = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """What would be rendered.
+    """Preview of a render.
 
     Attributes:
         rows: the jobs.
-        outcome: what rendering them would do to the output folder.
+        outcome: the changes that rendering them would make to the output folder.
     """
 
     rows: Sequence[Row]
     outcome: Outcome
 
     def status(self, row: Row) -> str:
-        """What would happen to a job's file: new, changed, unchanged or kept."""
+        """Return what would happen to a job's file: new, changed, unchanged or kept."""
         return _STATUS.get(self.outcome.changes[row.file], str(self.outcome.changes[row.file]))
 
     @property
     def gone(self) -> list[str]:
-        """Files of jobs that would no longer be rendered."""
+        """Return the files of jobs that would no longer be rendered."""
         return [path for path in self.outcome.paths(*_GONE) if path.rpartition("/")[2].startswith("job-")]
 
 
@@ -64,14 +64,17 @@ def run(arguments: Arguments) -> int:
     if arguments.flags.json:
         print(json.dumps(_plain(planned, fit=arguments.flags.fit), indent=2, ensure_ascii=False))  # noqa: T201
     else:
-        width = max(_NARROWEST, shutil.get_terminal_size((120, 24)).columns)
-        lines = [*_lines(planned, width, every=arguments.flags.all), *(_fits(planned) if arguments.flags.fit else ())]
-        sys.stdout.writelines(f"{_broken(line, width)}\n" for line in lines)
+        width = max(_MIN_WIDTH, shutil.get_terminal_size((120, 24)).columns)
+        lines = [
+            *_lines(planned, width, show_all=arguments.flags.all),
+            *(_fits(planned) if arguments.flags.fit else ()),
+        ]
+        sys.stdout.writelines(f"{_wrapped(line, width)}\n" for line in lines)
     return 0
 
 
-def _broken(line: str, width: int) -> str:
-    """A line too long for the terminal goes on below, between two words."""
+def _wrapped(line: str, width: int) -> str:
+    """Wrap a line that is too long for the terminal, between two words."""
     return line if len(line) <= width else textwrap.fill(line, width, subsequent_indent="  ", break_on_hyphens=False)
 
 
@@ -80,8 +83,8 @@ def _planned(arguments: Arguments, composer: Composer) -> Planned:
     if request.is_sweep(arguments, composer):
         batch = many.expanded(arguments, composer)
         runs = many.runs(batch, table=False)
-        options = replace(many.write_options(batch, arguments), tentative=True)
-        outcome = tree.plan_write(out, runs, options, dry=True).outcome
+        write_options = replace(many.write_options(batch, arguments), tentative=True)
+        outcome = tree.plan_write(out, runs, write_options, dry=True).outcome
         output.print_diagnostics(
             output.apply_strict([*batch.diagnostics, *outcome.diagnostics], arguments), arguments, beside=True
         )
@@ -105,12 +108,12 @@ def _plain(planned: Planned, *, fit: bool) -> dict[str, Any]:
     return {"jobs": jobs, "gone": planned.gone, "totals": asdict(index.totals(planned.rows))}
 
 
-def _lines(planned: Planned, width: int, *, every: bool) -> Iterator[str]:
-    """What all jobs share, then the jobs by the options that set them apart, then the sums."""
+def _lines(planned: Planned, width: int, *, show_all: bool) -> Iterator[str]:
+    """Yield the options that all jobs share, then the jobs grouped by the other options, then the totals."""
     shared = _shared(planned.rows)
-    yield _said(shared)
+    yield _choices_text(shared)
     groups = _grouped(planned.rows, shared)
-    brief = len(planned.rows) > _SHOWN and not every
+    brief = len(planned.rows) > _SHOWN and not show_all
     shown = list(groups.items())[: _GROUPS if brief else None]
     for options, members in shown:
         yield from ("", options) if options else ("",)
@@ -122,22 +125,22 @@ def _lines(planned: Planned, width: int, *, every: bool) -> Iterator[str]:
 
 
 def _fits(planned: Planned) -> Iterator[str]:
-    """The memory of the fullest card, in GiB, for each configuration that fills it differently."""
+    """Yield the memory of the fullest card, in GiB, once for each distinct estimate, with the first job that has it."""
     yield ""
-    told: dict[str, str] = {}
+    first_jobs: dict[str, str] = {}
     for row in planned.rows:
         if row.fit is None:
             text = "the model's shape is unknown, so nothing can be said of its memory"
         else:
-            there = row.fit["available_gib"]
-            against = f"{row.fit['verdict']} in {there:g} GiB" if there is not None else "the card's memory is unknown"
+            free = row.fit["available_gib"]
+            verdict = f"{row.fit['verdict']} in {free:g} GiB" if free is not None else "the card's memory is unknown"
             terms = ", ".join(f"{name} {gib:g}" for name, gib in row.terms.items())
-            text = f"{row.fit['device_gib']:g} GiB of a card: {against} ({terms})"
-        told.setdefault(text, row.job)
-    yield from (f"{job}  {text}" for text, job in told.items())
+            text = f"{row.fit['device_gib']:g} GiB of a card: {verdict} ({terms})"
+        first_jobs.setdefault(text, row.job)
+    yield from (f"{job}  {text}" for text, job in first_jobs.items())
 
 
-def _said(choices: Mapping[str, str]) -> str:
+def _choices_text(choices: Mapping[str, str]) -> str:
     return " ".join(f"{group}={option}" for group, option in choices.items())
 
 
@@ -150,7 +153,7 @@ def _grouped(rows: Sequence[Row], shared: Mapping[str, str]) -> dict[str, list[R
     groups: dict[str, list[Row]] = {}
     for row in rows:
         own = {group: option for group, option in row.choices.items() if group not in shared and "/" not in group}
-        groups.setdefault(_said(own), []).append(row)
+        groups.setdefault(_choices_text(own), []).append(row)
     return groups
 
 
@@ -163,7 +166,7 @@ def _members(members: Sequence[Row], planned: Planned, width: int, *, brief: boo
 
 
 def _span(key: str, values: Sequence[str]) -> str:
-    """The values that a column takes, in a few words."""
+    """Return the values of a column in brief: all of them up to three, else the first, the last and their number."""
     distinct = list(dict.fromkeys(values))
     if len(distinct) <= _OF_EACH:
         return f"{key} {', '.join(distinct)}"
@@ -171,7 +174,7 @@ def _span(key: str, values: Sequence[str]) -> str:
 
 
 def _columns(rows: Sequence[Row]) -> list[str]:
-    """Swept keys that are no groups: a heading tells these."""
+    """Return the swept keys, except groups: the heading above the table names their options."""
     return list(dict.fromkeys(key for row in rows for key in row.swept if key not in row.choices))
 
 
@@ -180,14 +183,14 @@ def _table(rows: Sequence[Row], planned: Planned, width: int) -> Iterator[str]:
     head = ("job", *(key.rpartition(".")[2] for key in keys), "pods", "cards", "card GiB", "storage GiB", "")
     body = [(row.job, *(row.swept.get(key, "-") for key in keys), *_numbers(row), planned.status(row)) for row in rows]
     sizes = [max(len(line[i]) for line in (head, *body)) for i in range(len(head))]
-    sizes[0] = max(_SHORTEST, min(sizes[0], sizes[0] + width - sum(sizes) - 2 * len(sizes)))
+    sizes[0] = max(_MIN_NAME, min(sizes[0], sizes[0] + width - sum(sizes) - 2 * len(sizes)))
     for name, *numbers, status in (head, *body):
         cells = [_cell(number, size).rjust(size) for number, size in zip(numbers, sizes[1:-1], strict=True)]
         yield "  ".join([_cell(name, sizes[0]).ljust(sizes[0]), *cells, status]).rstrip()
 
 
 def _cell(text: str, size: int) -> str:
-    """The text, its middle left out where it is too long: both ends of a job's name tell something."""
+    """Shorten a text in its middle, as both ends of a job's name are significant."""
     return text if len(text) <= size else f"{text[: size // 2]}…{text[len(text) - size + size // 2 + 1 :]}"
 
 
@@ -199,6 +202,6 @@ def _numbers(row: Row) -> tuple[str, ...]:
 
 def _sums(planned: Planned) -> Iterator[str]:
     counts = Counter(planned.status(row) for row in planned.rows) + Counter({"gone": len(planned.gone)})
-    told = ", ".join(f"{count} {status}" for status, count in counts.items())
-    yield f"{many.totals_line(index.totals(planned.rows))}: {told}"
+    statuses = ", ".join(f"{count} {status}" for status, count in counts.items())
+    yield f"{many.totals_line(index.totals(planned.rows))}: {statuses}"
     yield from (f"  gone: {path}" for path in planned.gone[:_GROUPS])

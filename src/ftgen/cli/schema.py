@@ -1,7 +1,7 @@
-"""`ftgen schema [GROUP]`: the JSON Schema of the configuration, for editors; `ftgen schema import CRD.yaml`.
+"""`ftgen schema [GROUP]`: print the JSON Schema of the configuration, for editors; `ftgen schema import CRD.yaml`.
 
-The configuration that `spec` admits is whole, typed and resolved.  A file of `conf/` is a part of it: every
-key may be left out, and an interpolation (`${…}`) or a value still missing (`???`) may stand for any value.
+The configuration that `spec` admits is complete, typed and resolved.  A file of `conf/` is a part of it: every key
+is optional, and an interpolation (`${…}`) or a missing value (`???`) may stand for any value.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from ftgen.cli.arguments import Arguments, Usage
 from ftgen.diagnostics import Diagnostic, Location, Rejected, error
 
 _ANY = {"type": "string", "pattern": r"\$\{|^\?\?\?$"}
-# What sweeps, and what Hydra itself is told (sweeper parameters, search path), is no part of a job.
+# Sections of sweeps and of Hydra (sweeper parameters, search path), which are no part of a job.
 _DIRECTIVES: dict[str, Any] = {"sweep": {"type": "object"}, "hydra": {"type": "object"}}
 _ATTRIBUTE = re.compile(r"^    (\w+): (.*)$", re.MULTILINE)
 
 
 def run(arguments: Arguments) -> int:
-    """Print the schema of a configuration file, or take a cluster's own CRD."""
+    """Print the schema of a configuration file, or import the schemas of a cluster's CRDs."""
     words = arguments.overrides
     if words[:1] == ("import",):
         return _import(words[1:], arguments)
     if len(words) > 1:
         raise Usage("schema takes one group")
-    places = arguments.search_path()
-    options = {**catalog.groups(places), **catalog.nested_groups(places)}
+    search_path = arguments.search_path()
+    options = {**catalog.groups(search_path), **catalog.nested_groups(search_path)}
     group = words[0] if words else ""
-    made = of_file(group, options, catalog.package(places, group) if group else "")
-    print(json.dumps(made, indent=2, ensure_ascii=False))  # noqa: T201
+    file_schema = of_file(group, options, catalog.package(search_path, group) if group else "")
+    print(json.dumps(file_schema, indent=2, ensure_ascii=False))  # noqa: T201
     return 0
 
 
@@ -43,7 +43,7 @@ def run(arguments: Arguments) -> int:
 
 
 def documented() -> dict[str, Any]:
-    """The schema of a whole, resolved configuration, with a description at every key (draft 2020-12)."""
+    """Return the schema of a complete, resolved configuration, with a description of every key (draft 2020-12)."""
     bare = spec.json_schema()
     defs = {name: _described(section) for name, section in bare.pop("$defs").items()}
     head = {"$schema": schema.DIALECT, "title": "ftgen configuration"}
@@ -51,12 +51,12 @@ def documented() -> dict[str, Any]:
 
 
 def of_file(group: str, options: Mapping[str, Mapping[str, str]], package: str = "") -> dict[str, Any]:
-    """The schema of a file: an option of a group, or the primary configuration where there is none.
+    """Return the schema of a file: an option of a group, or the primary configuration without a group.
 
     Args:
-        group: its name; a group inside another (`trainer/base`) holds parts of the same section.
-        options: the options of each group, which a defaults list chooses from.
-        package: the dotted key that the file's content goes under, where that is not the group's path.
+        group: name of the group; a nested group (`trainer/base`) holds parts of the same section.
+        options: the options of each group, for the defaults list.
+        package: the dotted key of the file's content, where it is not the group's path.
 
     Raises:
         Rejected: when there is no such group.
@@ -71,7 +71,7 @@ def of_file(group: str, options: Mapping[str, Mapping[str, str]], package: str =
     part = whole["properties"].get(section, _DIRECTIVES.get(section, {}))
     for name in inner:
         part = _within(part, name, whole["$defs"])
-    defs = {name: _loosened(each) for name, each in whole["$defs"].items()}
+    defs = {name: _lenient(definition) for name, definition in whole["$defs"].items()}
     return {
         "$schema": schema.DIALECT,
         "title": f"ftgen {group} option" if group else whole["title"],
@@ -81,21 +81,21 @@ def of_file(group: str, options: Mapping[str, Mapping[str, str]], package: str =
 
 
 def _top(whole: Mapping[str, Any]) -> dict[str, Any]:
-    """The primary configuration, or an experiment that is merged over all of it."""
-    top = _with_defaults(_loosened({key: whole[key] for key in ("type", "properties", "additionalProperties")}))
+    """Return the schema of the primary configuration, or of an experiment, which is merged over all of it."""
+    top = _with_defaults(_lenient({key: whole[key] for key in ("type", "properties", "additionalProperties")}))
     top["properties"] |= _DIRECTIVES
     return {"description": whole["description"], **top}
 
 
 def _within(part: dict[str, Any], name: str, defs: Mapping[str, Any]) -> dict[str, Any]:
-    """A group's section inside another's; a group that is no key holds parts of the section around it."""
+    """Return the schema of a nested group: of its key, or of the parent section where the group is no key."""
     keys = defs.get(part.get("$ref", "").rpartition("/")[2], {}).get("properties", {})
     found: dict[str, Any] = keys.get(name, part)
     return found
 
 
 def _either(part: Mapping[str, Any], defs: Mapping[str, Any]) -> dict[str, Any]:
-    """The section itself, or each of its alternatives, with a defaults list beside its keys."""
+    """Add a defaults list to the keys of the section, or of each of its alternatives."""
     if part in _DIRECTIVES.values():
         return {**part, "properties": {"defaults": {"$ref": "#/$defs/defaults"}}}
     names = [ref["$ref"].rpartition("/")[2] for ref in part.get("oneOf") or [part]]
@@ -109,7 +109,10 @@ def _with_defaults(section: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _defaults_list(options: Mapping[str, Mapping[str, str]], group: str) -> dict[str, Any]:
-    """Hydra's defaults list: `- group: option`, `- override /group: option`, `- file@package`, `- _self_`."""
+    """Return the schema of a defaults list.
+
+    Its entries are `- group: option`, `- override /group: option`, `- file@package` and `- _self_`.
+    """
     relative = {
         name.removeprefix(f"{group}/"): known for name, known in options.items() if name.startswith(f"{group}/")
     }
@@ -129,15 +132,18 @@ def _choice(known: list[str]) -> dict[str, Any]:
 
 
 def _described(section: Mapping[str, Any]) -> dict[str, Any]:
-    """A section with its docstring's attributes moved to its keys."""
-    told, _, attributes = section.get("description", "").partition("\n\nAttributes:\n")
-    meanings = {name: _sentence(text) for name, text in _ATTRIBUTE.findall(attributes)}
-    fields = {name: _named(field, meanings.get(name, "")) for name, field in section.get("properties", {}).items()}
-    return {**_untitled(section), "description": told, "properties": fields}
+    """Move the attributes in a section's docstring to the descriptions of its keys."""
+    summary, _, attributes = section.get("description", "").partition("\n\nAttributes:\n")
+    descriptions = {name: _sentence(text) for name, text in _ATTRIBUTE.findall(attributes)}
+    fields = {
+        name: _with_description(field, descriptions.get(name, ""))
+        for name, field in section.get("properties", {}).items()
+    }
+    return {**_untitled(section), "description": summary, "properties": fields}
 
 
-def _named(field: Mapping[str, Any], meaning: str) -> dict[str, Any]:
-    return {**({"description": meaning} if meaning else {}), **_untitled(field)}
+def _with_description(field: Mapping[str, Any], description: str) -> dict[str, Any]:
+    return {**({"description": description} if description else {}), **_untitled(field)}
 
 
 def _sentence(text: str) -> str:
@@ -148,8 +154,8 @@ def _untitled(part: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in part.items() if key != "title"}
 
 
-def _loosened(section: Mapping[str, Any]) -> dict[str, Any]:
-    """A section of which every key may be left out, and every value interpolated."""
+def _lenient(section: Mapping[str, Any]) -> dict[str, Any]:
+    """Make every key of a section optional, and allow an interpolation for every value."""
     fields = {name: _interpolated(field) for name, field in section.get("properties", {}).items()}
     return {**{k: v for k, v in section.items() if k != "required"}, "properties": fields}
 
@@ -162,7 +168,7 @@ def _interpolated(field: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _inner(key: str, value: Any) -> Any:
-    """The values of a free mapping or list may be interpolated too."""
+    """Allow interpolations for the values of a free mapping or list too."""
     return _interpolated(value) if key in {"additionalProperties", "items"} and isinstance(value, dict) else value
 
 
@@ -185,15 +191,15 @@ def _closed(file: Path) -> Iterator[tuple[Path, str]]:
             closed = schema.close_crd(crd)
         except (ValueError, AttributeError) as problem:
             raise Rejected([_no_crd(file, str(problem))]) from None
-        for (api_version, kind), each in closed.items():
+        for (api_version, kind), resource in closed.items():
             place = schema.relative_path(api_version, kind)
             if place is None:
                 raise Rejected([_no_crd(file, f"{api_version} {kind} names no kind")])
-            yield place, schema.dump(each)
+            yield place, schema.dump(resource)
 
 
 def _resources(file: Path) -> list[Any]:
-    """The documents of a file, lists of the API server's (`kind: List`) opened."""
+    """Return the CRDs of a file, also those inside a list of the API server (`kind: List`)."""
     documents = yamlio.read_all(file)
     items = [item for d in documents for item in (d.get("items", [d]) if isinstance(d, dict) else [d])]
     crds = [item for item in items if isinstance(item, dict) and item.get("kind") == "CustomResourceDefinition"]
@@ -203,5 +209,5 @@ def _resources(file: Path) -> list[Any]:
 
 
 def _no_crd(file: Path, why: str) -> Diagnostic:
-    cure = "kubectl get crd jobs.batch.volcano.sh -o yaml > CRD.yaml"
-    return error("FT019", f"{file} cannot be imported: {why}", value=file, help=cure).at(Location(str(file), 1))
+    command = "kubectl get crd jobs.batch.volcano.sh -o yaml > CRD.yaml"
+    return error("FT019", f"{file} cannot be imported: {why}", value=file, help=command).at(Location(str(file), 1))
