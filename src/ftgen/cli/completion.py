@@ -1,8 +1,8 @@
-"""`-sc install=SHELL`, `uninstall=SHELL`, `query=SHELL`: completion, by Hydra's contract.
+"""`-sc install=SHELL`, `uninstall=SHELL`, `query=SHELL`: shell completion, by Hydra's protocol.
 
-A shell asks with the line typed so far in COMP_LINE (and the cursor in COMP_POINT), and is answered with
-whole words.  Nothing is composed: groups and options are folders and files, keys and their values come from
-the schema of the configuration and from the files of the chosen options.
+The shell passes the line typed so far in COMP_LINE (and the cursor in COMP_POINT), and reads whole words.  Nothing is
+composed: groups and options are folders and files; keys and their values come from the schema of the configuration
+and from the files of the chosen options.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ftgen.cli.arguments import RENDER, VERBS, Arguments, Usage, parser
 _SHELLS = ("bash", "zsh", "fish")
 _KEY = re.compile(r"(?P<sign>\+\+|\+|~|)(?P<key>[^=@]*)(?P<package>@[^=]*)?(?P<equals>=?)(?P<value>.*)", re.DOTALL)
 _COUNT = re.compile(r"[0-9]{1,9}")
-# What a shell would split or expand; such a value is left for the user to quote.
+# Characters that a shell would split or expand; a value with one is not offered, as the user must quote it.
 _UNSAFE = re.compile(r"[\s'\"\\$`{}\[\]()*?;&|<>!#,]")
 
 
@@ -35,23 +35,23 @@ def run(arguments: Arguments) -> int:
             'say what to do, for which shell: eval "$(ftgen -sc install=bash)" (or uninstall=; bash, zsh, fish)'
         )
     if action == "query":
-        between = " " if shell == "bash" else "\n"
-        print(between.join(candidates(typed(os.environ))))  # noqa: T201
+        separator = " " if shell == "bash" else "\n"
+        print(separator.join(candidates(typed(os.environ))))  # noqa: T201
     else:
         print(_SCRIPTS[shell][action == "uninstall"])  # noqa: T201
     return 0
 
 
 def typed(environ: Mapping[str, str]) -> str:
-    """The line up to the cursor; a cursor that is not in the line means its end."""
+    """Return the line up to the cursor; a cursor outside the line stands for its end."""
     line, point = environ.get("COMP_LINE", ""), environ.get("COMP_POINT", "")
     return line[: int(point)] if _COUNT.fullmatch(point) and 0 < int(point) <= len(line) else line
 
 
 def candidates(line: str) -> list[str]:
-    """The words that the last word of a line may become, sorted; the first word is the program.
+    """Return the completions of the last word of a line, sorted; the first word is the program.
 
-    Empty where files are meant: the shell completes those by itself.
+    Empty where a file is expected: the shell completes file names itself.
     """
     words = line.split()[1:]
     if line[-1:].isspace() or not words:
@@ -61,7 +61,7 @@ def candidates(line: str) -> list[str]:
 
 @dataclass(frozen=True)
 class _Line:
-    """The words before the one that is completed."""
+    """Words before the word to complete."""
 
     words: tuple[str, ...]
 
@@ -87,7 +87,7 @@ class _Line:
             case "render" | "plan" | "diff" | "publish" | "export" | "compare" | "explain" | "image":
                 yield from self._override(word)
             case _:
-                return  # files, which the shell knows better
+                return  # file names, which the shell completes
 
     def _override(self, word: str) -> Iterator[str]:
         match = _KEY.fullmatch(word)
@@ -98,28 +98,28 @@ class _Line:
             yield from (f"{sign}{name}" for name in self._names(sign, key) if not package)
         else:
             head, values = f"{sign}{key}{package}=", match["value"]
-            # A sweep or a list: the item after the last comma is completed.
-            begun = re.match(r"(?:.*,)?\[?", values, re.DOTALL)
-            before = begun[0] if begun else ""
-            known = catalog.options(self.places, key) or _Keys(self).values(key)
-            yield from (f"{head}{before}{value}" for value in known if value.startswith(values[len(before) :]))
+            # In a sweep or a list, complete the item after the last comma.
+            earlier = re.match(r"(?:.*,)?\[?", values, re.DOTALL)
+            before = earlier[0] if earlier else ""
+            offered = catalog.options(self.search_path, key) or _Keys(self).values(key)
+            yield from (f"{head}{before}{value}" for value in offered if value.startswith(values[len(before) :]))
 
     def _names(self, sign: str, key: str) -> Iterator[str]:
         end = "" if sign == "~" else "="
         parent = key.rpartition("/")[0]
-        for group in catalog.subgroups(self.places, parent):
-            if group.startswith(key) and catalog.options(self.places, group):
+        for group in catalog.subgroups(self.search_path, parent):
+            if group.startswith(key) and catalog.options(self.search_path, group):
                 yield group + end
-            if group.startswith(key) and "/" in key and catalog.subgroups(self.places, group):
+            if group.startswith(key) and "/" in key and catalog.subgroups(self.search_path, group):
                 yield f"{group}/"
         if "/" not in key:
             yield from (name if end else name.rstrip("=") for name in _Keys(self).below(key))
 
     @property
     def _open_flag(self) -> argparse.Action | None:
-        """The flag whose value is being typed."""
+        """Return the flag whose value is to be completed, if any."""
         last = self.words[-1] if self.words else ""
-        actions = (a for a in parser(self.verb)._actions if last in a.option_strings)  # noqa: SLF001 - argparse lists its flags nowhere else
+        actions = (a for a in parser(self.verb)._actions if last in a.option_strings)  # noqa: SLF001 - argparse has no public list
         return next((a for a in actions if a.nargs is None), None)
 
     def _flags(self, word: str) -> Iterator[str]:
@@ -136,12 +136,12 @@ class _Line:
 
     @property
     def _plain(self) -> tuple[str, ...]:
-        """The words that are neither the verb nor flags."""
+        """Return the words that are neither the verb nor flags."""
         rest = self.words[1:] if self.words and self.words[0] in VERBS else self.words
         return tuple(word for word in rest if not word.startswith("-"))
 
     @cached_property
-    def places(self) -> list[Path]:
+    def search_path(self) -> list[Path]:
         return catalog.folders(map(Path, self._after("-cd", "--config-dir")), self._config_path, self.config_name)
 
     @property
@@ -161,28 +161,28 @@ class _Line:
 
     @property
     def _groups(self) -> Iterable[str]:
-        return catalog.groups(self.places)
+        return catalog.groups(self.search_path)
 
     @cached_property
     def values(self) -> dict[str, str]:
-        """What the words before say, by key; of a sweep, the first value."""
+        """Return the values that the earlier words set, by key; of a sweep, the first value."""
         pairs = (word.lstrip("+").partition("=") for word in self._plain if "=" in word)
         return {key.partition("@")[0]: value.partition(",")[0] for key, _, value in pairs}
 
     @cached_property
     def choices(self) -> dict[str, str]:
-        chosen = {key: value for key, value in self.values.items() if value in catalog.options(self.places, key)}
-        return catalog.choices(self.places, self.config_name, chosen)
+        chosen = {key: value for key, value in self.values.items() if value in catalog.options(self.search_path, key)}
+        return catalog.choices(self.search_path, self.config_name, chosen)
 
 
 @dataclass(frozen=True)
 class _Keys:
-    """The keys of a configuration: by its schema, and where keys are free by the files of the chosen options."""
+    """Keys of a configuration, from its schema, or from the files of the chosen options where keys are free."""
 
     line: _Line
 
     def below(self, word: str) -> Iterator[str]:
-        """Keys that begin with the word: `trainer.lr=`, and `storage.workspace.` where there are more below."""
+        """Yield the keys that begin with the word: `trainer.lr=`, or `storage.workspace.` for a section."""
         parent, dot, name = word.rpartition(".")
         node = self._node(parent)
         for key in self._children(parent, node):
@@ -191,23 +191,28 @@ class _Keys:
                 yield f"{parent}{dot}{key}{'.' if self._is_section(inner) else '='}"
 
     def values(self, key: str) -> Iterator[str]:
-        """What may stand after `key=`: the words of a choice, and what the chosen options say now."""
+        """Yield completions of `key=`: the enum values, and the current value in the chosen options."""
         node = self._node(key)
-        for each in _alternatives(node or {}):
-            yield from map(_word, each.get("enum", ()))
-            yield from ("true", "false") if each.get("type") == "boolean" else ()
-            yield from ("null",) if each.get("type") == "null" else ()
+        for alternative in _alternatives(node or {}):
+            yield from map(_word, alternative.get("enum", ()))
+            yield from ("true", "false") if alternative.get("type") == "boolean" else ()
+            yield from ("null",) if alternative.get("type") == "null" else ()
         yield from self._argument_values(key)
-        said = self._said(key)
-        if said is not None and not isinstance(said, dict | list) and not _UNSAFE.search(_word(said)) and _word(said):
-            yield _word(said)
+        value = self._current(key)
+        if (
+            value is not None
+            and not isinstance(value, dict | list)
+            and not _UNSAFE.search(_word(value))
+            and _word(value)
+        ):
+            yield _word(value)
 
     def _children(self, parent: str, node: Mapping[str, Any] | None) -> Iterator[str]:
         known = list((node or {}).get("properties", ()))
         yield from known
-        said = self._said(parent) if parent else None
-        if node is not None and not known and isinstance(said, dict):
-            yield from map(str, said)
+        current = self._current(parent) if parent else None
+        if node is not None and not known and isinstance(current, dict):
+            yield from map(str, current)
         yield from self._arguments.get(parent, ())
 
     def _node(self, path: str) -> Mapping[str, Any] | None:
@@ -223,22 +228,22 @@ class _Keys:
         return self._section(field, path) if field is not None else None
 
     def _section(self, field: Mapping[str, Any], path: str) -> Mapping[str, Any]:
-        """A field's own schema, or the section it refers to: of several, the one the chosen option is."""
+        """Return a field's schema, or the section it refers to: of several kinds, the kind of the chosen option."""
         if "discriminator" in field:
-            told = field["discriminator"]
-            is_now = self._said(f"{path}.{told['propertyName']}")
-            return _SCHEMA.at(told["mapping"].get(is_now) or next(iter(told["mapping"].values())))
-        for each in _alternatives(field):
-            if "$ref" in each:
-                return _SCHEMA.at(each["$ref"])
+            discriminator = field["discriminator"]
+            kind = self._current(f"{path}.{discriminator['propertyName']}")
+            return _SCHEMA.at(discriminator["mapping"].get(kind) or next(iter(discriminator["mapping"].values())))
+        for alternative in _alternatives(field):
+            if "$ref" in alternative:
+                return _SCHEMA.at(alternative["$ref"])
         return field
 
     @staticmethod
     def _is_section(node: Mapping[str, Any] | None) -> bool:
         return node is not None and (node.get("type") == "object" or "properties" in node)
 
-    def _said(self, key: str) -> Any:
-        """What the options chosen so far, or a word before, say about a key."""
+    def _current(self, key: str) -> Any:
+        """Return the value of a key in an earlier word, or in the options chosen so far."""
         if key in self.line.values:
             return self.line.values[key]
         group, *path = key.split(".")
@@ -249,14 +254,14 @@ class _Keys:
 
     def _option(self, group: str) -> Any:
         option = self.line.choices.get(group)
-        return _content(tuple(self.line.places), group, option) if option else None
+        return _content(tuple(self.line.search_path), group, option) if option else None
 
     @property
     def _arguments(self) -> Mapping[str, Mapping[str, Any]]:
-        """The trainer's own arguments by the key they go under."""
-        if self._said("trainer.framework") != "llamafactory":
+        """Return the trainer's own arguments by their parent key."""
+        if self._current("trainer.framework") != "llamafactory":
             return {}
-        surface = _surface(str(self._said("trainer.version")))
+        surface = _surface(str(self._current("trainer.version")))
         commands = {"trainer.args": "train", "trainer.export": "export"}
         return {
             key: {n: a for n, a in surface.items() if command in a["commands"]} for key, command in commands.items()
@@ -271,7 +276,7 @@ class _Keys:
 
 
 class _Schema:
-    """The schema of a whole configuration, read when it is first asked."""
+    """Schema of a whole configuration, read at its first use."""
 
     @cached_property
     def whole(self) -> dict[str, Any]:
@@ -287,11 +292,11 @@ _SCHEMA = _Schema()
 _CONTENTS: dict[tuple[tuple[Path, ...], str, str], dict[str, Any]] = {}
 
 
-def _content(places: tuple[Path, ...], group: str, option: str) -> dict[str, Any]:
-    at = (places, group, option)
-    if at not in _CONTENTS:
-        _CONTENTS[at] = catalog.content(places, group, option)
-    return _CONTENTS[at]
+def _content(search_path: tuple[Path, ...], group: str, option: str) -> dict[str, Any]:
+    key = (search_path, group, option)
+    if key not in _CONTENTS:
+        _CONTENTS[key] = catalog.content(search_path, group, option)
+    return _CONTENTS[key]
 
 
 def _surface(version: str) -> dict[str, Any]:
