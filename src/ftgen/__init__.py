@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Job", "Rejected", "Sweep", "__version__", "job", "sweep"]
 
-_HOMES = {"Job": "api", "Sweep": "api", "job": "api", "sweep": "api", "Rejected": "diagnostics"}
+_MODULES = {"Job": "api", "Sweep": "api", "job": "api", "sweep": "api", "Rejected": "diagnostics"}
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for when it is asked for: `ftgen --help` needs none of it."""
-    if name not in _HOMES:
+    """Import a public name at its first use, as `ftgen --help` needs none of them."""
+    if name not in _MODULES:
         raise AttributeError(f"module 'ftgen' has no attribute {name!r}")
-    from importlib import import_module  # noqa: PLC0415 - a verb that needs it imports it itself
+    from importlib import import_module  # noqa: PLC0415 - needed only here
 
-    return getattr(import_module(f"ftgen.{_HOMES[name]}"), name)
+    return getattr(import_module(f"ftgen.{_MODULES[name]}"), name)

@@ -1,7 +1,7 @@
-"""ftgen in Python: jobs and sweeps as values, for notebooks and other programs.
+"""Python API: jobs and sweeps as values, for notebooks and other programs.
 
-Nothing here prints, exits, changes the working directory or leaves state of Hydra's behind; what the command
-line would report is raised as `Rejected`.
+It does not print, exit, change the working directory or leave state in Hydra; it raises `Rejected` with the
+diagnostics that the command line would print.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ _SHOWN = 60
 
 @dataclass(frozen=True, repr=False)
 class Job:
-    """A rendered job.
+    """Rendered job.
 
     Attributes:
-        name: its name; ends in a dash where the API server completes it.
-        manifests: its objects as plain dicts, the job last.
-        files: path below the output folder to content.
-        row: what it asks for, and what sets it apart in a sweep.
-        overrides: the command line that it is.
+        name: name of the object; ends in a dash where the API server completes it (`generateName`).
+        manifests: the objects as plain dicts, the job last.
+        files: content by path below the output folder.
+        row: resource requests and swept values.
+        overrides: the overrides it was rendered from.
         diagnostics: warnings and notes.
     """
 
@@ -46,12 +46,12 @@ class Job:
 
     @property
     def manifest(self) -> dict[str, Any]:
-        """The job object itself."""
+        """Return the job object."""
         return self.manifests[-1]
 
     @property
     def yaml(self) -> str:
-        """All objects as one stream of documents."""
+        """Return all objects as one stream of YAML documents."""
         return "".join(f"---\n{content.decode()}" for content in self.files.values())
 
     def __repr__(self) -> str:
@@ -65,13 +65,13 @@ class Job:
 
 @dataclass(frozen=True, repr=False)
 class Sweep(Sequence[Job]):
-    """A rendered sweep: its jobs in order.
+    """Rendered sweep: a sequence of its jobs.
 
     Attributes:
-        folder: its folder below the output folder.
-        points: every job, each once; indexing and iteration give them too.
+        folder: folder below the output folder.
+        points: the jobs in order, each once; also the items of the sequence.
         diagnostics: warnings and notes, each once.
-        runs: what `write` writes: the jobs, the index, and the queue where parallelism is limited.
+        runs: the files for `write`: the jobs, the index, and the queue where parallelism is limited.
     """
 
     folder: str
@@ -80,31 +80,31 @@ class Sweep(Sequence[Job]):
     runs: tuple[Run, ...]
 
     @overload
-    def __getitem__(self, place: int) -> Job: ...
+    def __getitem__(self, position: int) -> Job: ...
     @overload
-    def __getitem__(self, place: slice) -> tuple[Job, ...]: ...
-    def __getitem__(self, place: int | slice) -> Job | tuple[Job, ...]:
-        return self.points[place]
+    def __getitem__(self, position: slice) -> tuple[Job, ...]: ...
+    def __getitem__(self, position: int | slice) -> Job | tuple[Job, ...]:
+        return self.points[position]
 
     def __len__(self) -> int:
         return len(self.points)
 
     @property
     def jobs(self) -> tuple[dict[str, Any], ...]:
-        """The job objects as plain dicts."""
+        """Return the job objects as plain dicts."""
         return tuple(job.manifest for job in self.points)
 
     @property
     def totals(self) -> index.Totals:
-        """What all jobs ask for together."""
+        """Return the total resource requests of all jobs."""
         return index.totals([job.row for job in self.points])
 
     def records(self) -> list[dict[str, Any]]:
-        """One flat record a job: its name, its swept values, and what it asks for."""
+        """Return one flat record for each job: its name, its swept values, and its resource requests."""
         return [dict(_record(job)) for job in self.points]
 
     def to_pandas(self) -> Any:
-        """The records as a `pandas.DataFrame`, indexed by job; needs pandas (`pip install ftgen[notebook]`)."""
+        """Return the records as a `pandas.DataFrame`, indexed by job; needs pandas (`pip install ftgen[notebook]`)."""
         pandas = import_module("pandas")  # optional, and heavy
         return pandas.DataFrame.from_records(self.records(), index="job")
 
@@ -114,8 +114,8 @@ class Sweep(Sequence[Job]):
         return tree.apply(tree.plan_write(Path(out), self.runs, options))
 
     def __repr__(self) -> str:
-        asked = self.totals
-        return f"<ftgen.Sweep {self.folder}: {asked.jobs} jobs, {asked.pods} pods, {asked.devices} cards>"
+        totals = self.totals
+        return f"<ftgen.Sweep {self.folder}: {totals.jobs} jobs, {totals.pods} pods, {totals.devices} cards>"
 
     def _repr_html_(self) -> str:
         records = self.records()
@@ -140,8 +140,8 @@ def job(overrides: Iterable[str] = (), *, directory: str | Path = ".", config_di
     """Render one job.
 
     Args:
-        overrides: in Hydra's grammar, as on the command line.
-        directory: where the user's own `conf/` and `overlays/` are looked for.
+        overrides: overrides in Hydra's grammar, as on the command line.
+        directory: the folder with the user's own `conf/` and `overlays/`.
         config_dirs: folders of configuration to search first.
 
     Raises:
@@ -161,13 +161,13 @@ def sweep(
     """Render a sweep, as `ftgen -m` does.
 
     Args:
-        overrides: in Hydra's grammar, sweeps among them.
-        directory: where the user's own `conf/` and `overlays/` are looked for.
+        overrides: overrides in Hydra's grammar, with sweeps.
+        directory: the folder with the user's own `conf/` and `overlays/`.
         config_dirs: folders of configuration to search first.
-        limit: how many points are meant to be allowed.
+        limit: largest number of points.
 
     Raises:
-        Rejected: when the sweep cannot be expanded, or with every cause that a point was rejected for.
+        Rejected: when the sweep cannot be expanded, or with every cause of a rejected point.
     """
     words = tuple(overrides)
     composer = _composer(words, directory, config_dirs)

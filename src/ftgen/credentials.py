@@ -1,8 +1,8 @@
-"""Which parts of a text are secret: tokens by their form, values by the name before them, words by their randomness.
+"""Detection of secrets in texts: tokens by their form, values by the name before them, words by their randomness.
 
-The rules refuse a manifest that holds such a part, and the report covers it before a diagnostic is shown, so both
-ask here.  The forms are those that the services document and that the detectors gitleaks and detect-secrets look
-for; like theirs, most patterns are tried only where a mark that no such text lacks is found first.
+The rules refuse a manifest with a secret, and the report redacts secrets in diagnostics; both use this module.  The
+forms are those that the services document and that the detectors gitleaks and detect-secrets look for.  Like those,
+most patterns are tried only on lines with a keyword that every match contains.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 
 
 class Kind(Enum):
-    """Why a part of a text is taken for a secret."""
+    """Reason to take a part of a text for a secret."""
 
     FORM = auto()
     NAME = auto()
@@ -29,13 +29,13 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """A part of a text that is secret.
+    """Secret part of a text.
 
     Attributes:
-        start: where it starts.
-        end: where it ends.
-        kind: why it is taken for a secret.
-        what: the form it has ("a GitHub token"), or the name it is given under ("HF_TOKEN").
+        start: index of its first character.
+        end: index after its last character.
+        kind: reason to take it for a secret.
+        what: its form ("a GitHub token"), or the name of the value ("HF_TOKEN").
     """
 
     start: int
@@ -44,12 +44,12 @@ class Secret:
     what: str = ""
 
     def moved(self, by: int) -> Secret:
-        """The same part of a text that this one's text is a part of."""
+        """Return the same part with its indices shifted, for a text that contains this one's."""
         return Secret(self.start + by, self.end + by, self.kind, self.what)
 
 
 class _Lazy:
-    """A pattern that is compiled when it is first used: compiling all of them would take a tenth of a start."""
+    """Pattern that is compiled at its first use: to compile all of them would take a tenth of the start-up time."""
 
     def __init__(self, pattern: str, flags: re.RegexFlag = re.NOFLAG) -> None:
         self._source = pattern, flags
@@ -93,7 +93,7 @@ _URL = (
     r"(?:https?|git)://(?P<s>[^\s/@'\"$*(){}<>|]+)@[A-Za-z0-9\[]"
     r"|[a-z][a-z0-9+]*://(?P<t>[^\s/@:'\"$*(){}<>|]*:[^\s/@'\"$*(){}<>|]+)@[A-Za-z0-9\[]"
 )
-# What follows a scheme of HTTP's Authorization header; prose has such words too, so they are looked at again.
+# The credentials after a scheme of HTTP's Authorization header; `_is_of_scheme` excludes prose with these words.
 _SCHEME = r"(?i:(?P<scheme>basic|bearer)[ \t]+(?P<s>[A-Za-z0-9+/._~=-]{6,}))"
 _CURL = (
     r"""curl\b[^\n|;]{0,500}?[ \t](?:-u|--user|-U|--proxy-user)(?:[ \t=]*|["'], ?)["']?"""
@@ -119,7 +119,7 @@ _LOGINS = (
     r"""|(?:sshpass|docker|podman|nerdctl|helm|oras|crane|skopeo)\b[^\n|;]{0,500}?[ \t]-p[ \t]*["']?"""
     r"""(?P<u>[^\s'"$:-][^\s'"$:]*)(?=["'\s]|$)"""
 )
-_FED = (
+_PIPED = (
     r"""(?:echo|printf)\b[^\n|;]{0,500}?[ \t]["']?(?P<s>[^\s'"$%|;]{4,})["']?[ \t]*"""
     r"""\|[^\n|;]{0,500}?--(?:password-stdin|with-token)\b"""
 )
@@ -132,7 +132,7 @@ _FORMS = {
     **_TOKENS,
     "credentials in a URL": (("://",), _URL),
     "credentials in an address": (("@",), _REGISTRY),
-    "a password fed to a command": (("--password-stdin", "--with-token"), _FED),
+    "a password fed to a command": (("--password-stdin", "--with-token"), _PIPED),
     "a password of netrc": (("password ", "password\t"), _NETRC),
     "credentials of an HTTP header": (("asic", "ASIC", "earer", "EARER"), _SCHEME),
     "a user's password": (("curl",), _CURL),
@@ -140,50 +140,50 @@ _FORMS = {
     "a Weights & Biases key": (("wandb",), _WANDB),
     "a password in a command": (_PROGRAMS, _LOGINS),
 }
-"""What each form is called, marks of which no text lacks all, and what it looks like; groups mark its secret part.
+"""Description -> keywords, one of which is in every match, and pattern; a group in `_GROUPS` is its secret part.
 
-No form goes over a line's end.
+No pattern matches across lines.
 """
 _GROUPS = ("s", "t", "u")
 _PEM = r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----(?s:.*?)(?:-----END [A-Z0-9 ]*-----|\Z)"
-"""A private key with its lines."""
+"""Private key with its lines."""
 
 
 @lru_cache
 def _compiled(form: str) -> re.Pattern[str]:
-    """Most texts hold no mark, so that most forms are never compiled."""
+    """Compile a form at its first use; most forms never are, as most texts have no keyword."""
     return re.compile(rf"(?<![A-Za-z0-9_-])(?:{form})")
 
 
-_MARKS = tuple(mark for marks, _ in _FORMS.values() for mark in marks)
+_KEYWORDS = tuple(keyword for keywords, _ in _FORMS.values() for keyword in keywords)
 
 
 def _forms(text: str) -> Iterator[Secret]:
-    if not any(map(text.__contains__, _MARKS)):
+    if not any(map(text.__contains__, _KEYWORDS)):
         return
-    for what, (marks, form) in _FORMS.items():
-        for begin, line in _lines_with(marks, text):
+    for what, (keywords, form) in _FORMS.items():
+        for begin, line in _lines_with(keywords, text):
             for match in _compiled(form).finditer(line):
                 start, end = next((match.span(g) for g in _GROUPS if match.groupdict().get(g)), match.span())
                 if _is_of_scheme(match) and not _is_harmless(line[start:end]):
                     yield Secret(begin + start, begin + end, Kind.FORM, what)
 
 
-def _lines_with(marks: Sequence[str], text: str) -> list[tuple[int, str]]:
-    """Return the lines that hold a mark, each with where it begins: scripts are long, and few lines of them do."""
+def _lines_with(keywords: Sequence[str], text: str) -> list[tuple[int, str]]:
+    """Return the lines with a keyword, each with its start index: few lines of a long script have one."""
     found: dict[int, str] = {}
-    for mark in marks:
-        place = text.find(mark)
-        while place >= 0:
-            begin, end = text.rfind("\n", 0, place) + 1, text.find("\n", place)
+    for keyword in keywords:
+        index = text.find(keyword)
+        while index >= 0:
+            begin, end = text.rfind("\n", 0, index) + 1, text.find("\n", index)
             end = len(text) if end < 0 else end
             found[begin] = text[begin:end]
-            place = text.find(mark, end)
+            index = text.find(keyword, end)
     return sorted(found.items())
 
 
 def _is_of_scheme(match: re.Match[str]) -> bool:
-    """Whether what follows `Basic` or `Bearer` is no word of a sentence: `Basic` is followed by base64 of a pair."""
+    """Return whether the word after `Basic` (base64 of a pair) or `Bearer` is no prose; true for other forms."""
     scheme, value = match.groupdict().get("scheme"), match.groupdict().get("s") or ""
     if not scheme:
         return True
@@ -196,7 +196,7 @@ def _is_of_scheme(match: re.Match[str]) -> bool:
 
 
 _LONG = 24
-"""Letters that no English word has."""
+"""Length that no English word has."""
 
 
 # ---- names ------------------------------------------------------------------------------------------------
@@ -210,11 +210,11 @@ _PASSWORDS = _words_of("password passwd passphrase passcode pwd pw")
 _ALWAYS = _PASSWORDS | _words_of("secret secrets credential credentials cred creds authorization bearer")
 _BEFORE_KEY = _words_of(
     "api access private secret auth encryption signing account license licence ssh deploy master storage hmac shared "
-    # Services whose one key is a secret.
+    # Services with a single key, which is secret.
     "openai anthropic azure dashscope deepseek gemini groq mistral moonshot zhipu ngc nvidia comet neptune swanlab "
     "wandb tavily serpapi pinecone langsmith langfuse"
 )
-# What a tokenizer, a scheduler or a counter calls a token, a pass or a pattern.
+# Words before token, pass or pat in names of tokenizers, schedulers and counters.
 _BEFORE_TOKEN = _words_of(
     "pad eos bos unk mask sep cls special image video audio vision speech stop start end begin im max min num n new "
     "per first last next prev prefix suffix middle fim think thought media mm patch placeholder chat text input output "
@@ -222,7 +222,7 @@ _BEFORE_TOKEN = _words_of(
 )
 _BEFORE_PASS = _words_of("forward backward one two single multi first second last n num max by band low high all")
 _BEFORE_PAT = _words_of("file path glob name regex match search include exclude ignore input output data train")
-# Huawei, Alibaba and Volcengine call the two halves of a key AK and SK.
+# Words before SK, which is the secret half of a key of Huawei, Alibaba and Volcengine (AK and SK).
 _BEFORE_SK = _words_of("access cloud huaweicloud huawei hw volc volcengine obs oss tos bos cos s3 minio")
 _SWITCHES = _words_of("no not use with without has is require requires enable disable skip need needs ask allow")
 _JOINED = _Lazy(
@@ -235,7 +235,7 @@ _PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
 @lru_cache(maxsize=8192)
 def is_secret_name(name: str) -> bool:
-    """Whether a variable, key or option of this name holds a secret: PGPASSWORD, hub_token, --api-key, GITHUB_PAT."""
+    """Return whether a variable, key or option of this name is secret: PGPASSWORD, hub_token, --api-key, GITHUB_PAT."""
     words = _words(name)
     # imagePullSecrets lists names of Secrets.
     if not words or (len(words) > 1 and words[0] in _SWITCHES) or words[-2:] == ("pull", "secrets"):
@@ -253,7 +253,7 @@ def is_secret_name(name: str) -> bool:
 
 @lru_cache(maxsize=8192)
 def _words(name: str) -> tuple[str, ...]:
-    """The words of a name's last part: hub and token of `trainer.args.hub_token`, my and token of `myToken2`."""
+    """Split a name's last part into words: hub and token of `trainer.args.hub_token`, my and token of `myToken2`."""
     return tuple(word.lower() for word in _PART.findall(re.split(r"[./:@]", name.rstrip("./:@"))[-1]))
 
 
@@ -273,9 +273,9 @@ _HARMLESS = _Lazy(
       |true|false|null|~|none|nil|yes|no|on|off|auto|enabled?|disabled?|required?|optional|default|read|write|str|string
       |-?\d+(?:\.\d+)?
       |\.{0,2}/[\w./@+=:-]*|[a-z]:\\.*            # a path
-      |\$\w+|\$[@*#?!$-]|.*\$(?:\(|\{.*\}).*|`.*`         # the shell's, Kubernetes' or Hydra's to fill in
-      |%.*|.*\{[\w.]*\}.*|.*\{\{.*|.*%\(.*                      # a format's or a template's to fill in
-      |[\w.]+\(.*|\w*\[[^\]]*\]                   # a program's: a call, a type, an item
+      |\$\w+|\$[@*#?!$-]|.*\$(?:\(|\{.*\}).*|`.*`         # filled in by the shell, Kubernetes or Hydra
+      |%.*|.*\{[\w.]*\}.*|.*\{\{.*|.*%\(.*                      # filled in by a format or a template
+      |[\w.]+\(.*|\w*\[[^\]]*\]                   # code: a call, a type, an item
       |!.*|&.*|<[^>]*>?|\[?\*+.*|.*\*{3,}|\|[-+\d]*|>[-+\d]*|\\.*
       |[{}\[\]()]+|x{3,}|.*x{6,}.*|.*\.{3,}|\.{2}|…|-+|_+|\?+
       |your?[-_ ].*|.*[-_ ]here|(?:replace|change|insert|fill|enter)[-_ ].*|replaceme|todo|tbd|redacted|placeholder
@@ -284,9 +284,9 @@ _HARMLESS = _Lazy(
     """,
     re.IGNORECASE | re.VERBOSE,
 )
-# Such a name tells itself from `hunter2`: letters alone, or words with dashes between them.
+# Name of an object, unlike `hunter2`: letters alone, or words with dashes between them.
 _WORDS_OF_OBJECT = _Lazy(r"[a-z]+|[a-z0-9][a-z0-9.]*-[a-z0-9.-]*[a-z0-9]")
-# Methods of authentication that a setting called AUTH chooses between.
+# Methods of authentication: values of a setting called AUTH.
 _METHODS = _words_of(
     "basic bearer digest ntlm kerberos negotiate oauth oauth2 oidc ldap token password trust peer md5 saml mtls tls "
     "ssl jwt anonymous simple sasl plain iam internal external static kubernetes serviceaccount basic-auth"
@@ -300,11 +300,11 @@ def _is_harmless(value: str) -> bool:
 
 @lru_cache(maxsize=8192)
 def is_literal_secret(name: str, value: str) -> bool:
-    """Whether a value under this name is a secret written out, and no switch, number, path or placeholder."""
-    return is_secret_name(name) and _is_written_out(name, value.strip())
+    """Return whether a value under this name is a literal secret, and no switch, number, path or placeholder."""
+    return is_secret_name(name) and _is_literal(name, value.strip())
 
 
-def _is_written_out(name: str, value: str) -> bool:
+def _is_literal(name: str, value: str) -> bool:
     before, last = ("", *_words(name))[-2:]
     is_password = last in _PASSWORDS or last.endswith(("password", "passwd"))
     if value.isdecimal():
@@ -315,28 +315,28 @@ def _is_written_out(name: str, value: str) -> bool:
         return False
     if last == "pat" and (len(value) < _PIN or not re.fullmatch(r"[\w.-]+", value)):
         return False
-    # A sentence is none, a phrase may be a password.
+    # A value with spaces is a sentence, unless it is a passphrase.
     return is_password or " " not in value or value.lower().startswith(("basic ", "bearer ", "token "))
 
 
 def _names_secret(name: str, before: str, value: str) -> bool:
-    """Whether the value is the name of a Secret, as of `cluster.git.secret`, `pullSecret` and `TLS_SECRET`."""
+    """Return whether the value is the name of a Secret, as of `cluster.git.secret`, `pullSecret` and `TLS_SECRET`."""
     if name.endswith(".secret"):
         return re.fullmatch(r"[\w.-]+", value) is not None and not _is_random(value)
     return before not in _OWN_SECRETS and _WORDS_OF_OBJECT.fullmatch(value) is not None
 
 
 _PIN = 4
-"""Digits of the shortest number that is a password rather than a switch or a count."""
+"""Length of the shortest number that is taken for a password, and not for a switch or a count."""
 
 _NAMED = re.compile(
     r"(?:token|secret|passw(?:or)?d|passphrase|passcode|pass|pwd|pw|cred(?:ential)?|key|auth(?:orization)?|pat|bearer|sk)s?"
     r"[\d_]*(?![a-z\d])",
     re.IGNORECASE,
 )
-"""How a secret's name ends; what stands behind it is looked at where a text has such a name alone."""
+"""End of a secret's name; only lines with one are searched for values."""
 _STEMS = ("token", "secret", "pass", "pwd", "pw", "cred", "key", "auth", "pat", "bearer", "sk")
-"""What every such name holds, in lower case."""
+"""Substrings in lower case, one of which is in every match of `_NAMED`."""
 
 _KEY = r"[A-Za-z_][\w./-]*"
 _QUOTED = r"""[bfru]{{0,2}}(?:\\?"(?P<{0}d>(?:[^"\\\n]|\\[^"])*)\\?"|'(?P<{0}q>[^'\n]*)')"""
@@ -345,23 +345,23 @@ _LINE = _Lazy(
     rf"""^[ \t+-]*(?:export[ \t]+)?(?P<quote>['"]?)(?P<name>{_KEY})(?P=quote)(?P<is>[ \t]*[:=][ \t]*)"""
     rf"""(?:[!&][^\s'"]*[ \t]+){{0,2}}(?:{_QUOTED.format("v")}|(?P<vp>[^\s'"]+?))[ \t]*,?[ \t]*(?:\#.*)?\\?$""",
 )
-"""A line of YAML, of a file of settings, or of a shell that sets one variable."""
+"""Line of YAML, of a settings file or of a shell that sets one variable."""
 _INLINE = _Lazy(
     rf"""(?<![\w$./-])(?<!\$\{{)-{{0,2}}(?P<quote>\\?['"]?)(?P<name>{_KEY})(?P=quote)\]?(?P<is>[ \t]*[=:](?!=)[ \t]*)"""
     rf"""(?:{_QUOTED.format("v")}|{_PLAIN.format("v")})"""
 )
-"""A setting among others: of a command, a URL's query, a flow mapping, JSON, or an override."""
+"""Setting within a line: in a command, a URL's query, a flow mapping, JSON, or an override."""
 _OPTION = _Lazy(
     r"""(?<![\w-])(?P<name>--?[A-Za-z][\w-]*)"""
     r"""(?:["']?,[ \t]*|["']?[ \t]*\n[ \t]*(?:-[ \t]+)?|[ \t]+\\\n[ \t]*|[ \t]+)"""
     rf"""(?:{_QUOTED.format("v")}|(?!-){_PLAIN.format("v")})"""
 )
-"""An option of a command and the word after it, in a shell, in a list, or a line below."""
+"""Option of a command and the next word, in a shell, in a list, or on the next line."""
 _HEADER = _Lazy(
     r"""(?i)(?<![\w-])(?P<name>authorization|private-token|(?:x-)?(?:[a-z]+-)?(?:api-?key|auth-token|token))"""
     r"""["']?[ \t]*:[ \t]*(?:(?:basic|bearer|token|apikey)[ \t]+)?(?P<vp>[^\s'"$<{},]{6,})(?=["'])"""
 )
-"""A header in quotes, as curl takes it."""
+"""Header in quotes, as an argument of curl."""
 _PAIR = _Lazy(
     rf"""["']?name["']?:[ \t]*["']?(?P<name>{_KEY})["']?[ \t]*,?[ \t]*(?:\n[ \t+-]*)?["']?value["']?:[ \t]*"""
     rf"""(?:[|>][-+\d]*[ \t]*\n[ \t+-]*)?(?:{_QUOTED.format("v")}|(?P<vp>[^\s'"|>][^\n,}}]*))"""
@@ -369,51 +369,51 @@ _PAIR = _Lazy(
     r"""[ \t]*,?[ \t]*(?:\n(?:[-+][ \t]{2,}|[ \t]*))?"""
     rf"""["']?name["']?:[ \t]*["']?(?P<after>{_KEY})"""
 )
-"""A variable as Kubernetes writes it, on one line or two, whichever comes first."""
+"""Environment variable of Kubernetes: name and value on one line or two, in either order."""
 _BLOCK = _Lazy(
     rf"""^[ \t+-]*["']?(?P<name>{_KEY})["']?:[ \t]*(?:[|>][-+\d]*[ \t]*\n|\n(?![^\n]*:(?:[ \t]|$)|[ \t]*-[ \t]))"""
     r"""[ \t]+(?P<vp>\S[^\n]*)""",
     re.MULTILINE,
 )
-"""A value on the lines below its key."""
+"""Value on the lines below its key."""
 _DEFAULT = _Lazy(
     rf"""\$\{{(?:oc\.env:)?[ \t]*(?P<name>{_KEY}?)[ \t]*(?::?[-=]|,)[ \t]*"""
     rf"""(?:{_QUOTED.format("v")}|(?P<vp>[^\s'"$`{{}}]+))"""
 )
-"""What stands for a variable that is not set, in a shell or in a configuration."""
+"""Default of an unset variable, in a shell or in a configuration."""
 _SETTING = _Lazy(rf"""(?:configure|config)[ \t]+set[ \t]+(?P<name>{_KEY})[ \t]+["']?(?P<vp>[^\s'"]+)""")
 _VALUES = ("vd", "vq", "vp", "wd", "wq", "wp")
 
 
 @lru_cache(maxsize=8192)
-def _in_lines(block: str) -> tuple[Secret, ...]:
-    """A name and its value on lines of their own."""
-    marked = [pattern for pattern, mark in ((_PAIR, "value"), (_BLOCK, ":"), (_OPTION, "-")) if mark in block]
-    return tuple(filter(None, (_under_name(m) for pattern in marked for m in pattern.finditer(block))))
+def _in_block(block: str) -> tuple[Secret, ...]:
+    """Return the values whose name is on another line."""
+    patterns = [pattern for pattern, keyword in ((_PAIR, "value"), (_BLOCK, ":"), (_OPTION, "-")) if keyword in block]
+    return tuple(filter(None, (_value_of(m) for pattern in patterns for m in pattern.finditer(block))))
 
 
 def _settings(line: str) -> Iterator[Secret]:
-    """Values of one line that stand under a secret's name."""
-    whole = _LINE.match(line)
-    if whole and (secret := _under_name(whole)) and not _is_code(whole):
+    """Yield the values of secret names in one line."""
+    match = _LINE.match(line)
+    if match and (secret := _value_of(match)) and not _is_code(match):
         yield secret
     yield from _inline(line)
-    for pattern, mark in ((_OPTION, "-"), (_HEADER, ":"), (_SETTING, " set "), (_PAIR, "value"), (_DEFAULT, "${")):
-        if mark in line:
-            yield from filter(None, map(_under_name, pattern.finditer(line)))
+    for pattern, keyword in ((_OPTION, "-"), (_HEADER, ":"), (_SETTING, " set "), (_PAIR, "value"), (_DEFAULT, "${")):
+        if keyword in line:
+            yield from filter(None, map(_value_of, pattern.finditer(line)))
 
 
 def _inline(line: str) -> Iterator[Secret]:
-    """Settings in each other's values too: `CMD="HF_TOKEN=x run"`, `url=https://host/?token=x`."""
+    """Yield settings, also in the value of another: `CMD="HF_TOKEN=x run"`, `url=https://host/?token=x`."""
     start = 0
     while match := _INLINE.search(line, start):
-        secret = _under_name(match) if _is_setting(match, line) else None
+        secret = _value_of(match) if _is_setting(match, line) else None
         start = match.end() if secret else match.end("is")
         if secret:
             yield secret
 
 
-def _under_name(match: re.Match[str]) -> Secret | None:
+def _value_of(match: re.Match[str]) -> Secret | None:
     groups = match.groupdict()
     name = groups.get("name") or groups.get("after") or ""
     value = next((g for g in _VALUES if groups.get(g)), None)
@@ -426,14 +426,14 @@ _BESIDE_SECRET = _Lazy(r"""['"]?[ \t]*,[ \t]*\\?["']?(?:key|optional)\b""")
 
 
 def _is_reference(match: re.Match[str], value: str) -> bool:
-    """Whether it is a reference to a Secret, also half of one: `{secret: NAME, key: KEY}`."""
+    """Return whether the match is part of a reference to a Secret: `{secret: NAME, key: KEY}`."""
     if match["name"] != "secret":
         return False
     return match.string[: match.start()].endswith("{") or bool(_BESIDE_SECRET.match(match.string, match.end(value)))
 
 
 def _is_setting(match: re.Match[str], line: str) -> bool:
-    """Whether a name with something behind it is a setting, and neither a sentence nor an argument of a function."""
+    """Return whether a match is a setting, and neither a sentence nor an argument of a function."""
     if ":" in match["is"]:
         is_entry = bool(match["quote"]) or line[: match.start()].rstrip()[-1:] in {"{", ","}
         return is_entry and not _is_code(match)
@@ -441,16 +441,20 @@ def _is_setting(match: re.Match[str], line: str) -> bool:
 
 
 def _is_code(match: re.Match[str]) -> bool:
-    """Whether the value is a variable of a program: bare words as in `token = x`, `(token=x)` or `{"token": x}`."""
+    """Return whether the value is a program's variable: a bare word in `token = x`, `(token=x)` or `{"token": x}`."""
     if not re.fullmatch(r"[A-Za-z_][A-Za-z_.]*", match["vp"] or "") or match["name"].isupper():
         return False
     before, after = match.string[: match.start()].rstrip()[-1:], match.string[match.end("vp") :].lstrip()[:1]
-    among = before in {"(", ",", "{"} or after in {")", ",", "}"}
-    return match["is"].strip() != match["is"] if "=" in match["is"] and not among else among and not _is_flow(match)
+    is_enclosed = before in {"(", ",", "{"} or after in {")", ",", "}"}
+    return (
+        match["is"].strip() != match["is"]
+        if "=" in match["is"] and not is_enclosed
+        else is_enclosed and not _is_flow(match)
+    )
 
 
 def _is_flow(match: re.Match[str]) -> bool:
-    """Whether it stands in a flow mapping of YAML, whose keys need no quotes: `{HF_TOKEN: x}`."""
+    """Return whether the match is in a flow mapping of YAML, whose keys need no quotes: `{HF_TOKEN: x}`."""
     return ":" in match["is"] and not match["quote"]
 
 
@@ -459,7 +463,7 @@ def _is_flow(match: re.Match[str]) -> bool:
 _WORD = re.compile(r"(?<![A-Za-z0-9+_./@:=-])[A-Za-z0-9+_-]{32,}={0,2}(?![A-Za-z0-9+_./:-])")
 _HEX = _Lazy(r"[0-9a-fA-F-]+")
 _RANDOM = 4.5
-"""Bits a character; English and identifiers stay below 4, random base64 of this length lies above."""
+"""Entropy in bits a character; English and identifiers stay below 4, random base64 of 32 characters lies above."""
 
 
 def _is_random(word: str) -> bool:
@@ -479,16 +483,16 @@ def _entropy(word: str) -> float:
 
 @lru_cache(maxsize=8192)
 def find_secrets(text: str) -> tuple[Secret, ...]:
-    """The secret parts of a text, in order."""
+    """Return the secret parts of a text, in order."""
     found = dict.fromkeys(_found(text))
     return tuple(sorted(found, key=lambda secret: (secret.start, -secret.end))) if found else ()
 
 
 def _found(text: str) -> Iterator[Secret]:
     lines = text.split("\n")
-    told = [*map(_in_line, lines)]
-    if told.count(_NOTHING) < len(told):
-        yield from _placed(lines, told)
+    results = [*map(_in_line, lines)]
+    if results.count(_NOTHING) < len(results):
+        yield from _in_text(lines, results)
     yield from _forms(text)
     yield from (Secret(*m.span(), Kind.RANDOM) for m in _WORD.finditer(text) if _is_random(m[0]))
     if "PRIVATE KEY" in text:
@@ -499,27 +503,27 @@ _InLine = tuple[tuple[Secret, ...], bool]
 _NOTHING: _InLine = ((), False)
 
 
-def _placed(lines: Sequence[str], told: Sequence[_InLine]) -> Iterator[Secret]:
-    """What the lines tell, where it stands in the whole text, and values beside the line of their name."""
+def _in_text(lines: Sequence[str], results: Sequence[_InLine]) -> Iterator[Secret]:
+    """Yield the secrets of the lines, shifted to indices of the whole text, and those on lines next to their name."""
     start = before = 0
-    for number, (line, (found, is_named)) in enumerate(zip(lines, told, strict=True)):
+    for number, (line, (found, is_named)) in enumerate(zip(lines, results, strict=True)):
         yield from (secret.moved(start) for secret in found)
         if is_named and len(lines) > 1:
             block = "\n".join(lines[max(number - 1, 0) : number + 3])
-            yield from (secret.moved(before) for secret in _in_lines(block))
+            yield from (secret.moved(before) for secret in _in_block(block))
         start, before = start + len(line) + 1, start
 
 
 @lru_cache(maxsize=16384)
 def _in_line(line: str) -> _InLine:
-    """Find what a line gives a secret's name, and whether it has one; two jobs of a sweep differ in few lines."""
-    # Most lines hold none of these, which costs a tenth of asking the pattern.
+    """Return a line's values of secret names, and whether it has such a name; jobs of a sweep share most lines."""
+    # Most lines have none of these substrings, and the test costs a tenth of the pattern.
     is_named = any(map(line.lower().__contains__, _STEMS)) and _NAMED.search(line) is not None
     return tuple(_settings(line)) if is_named else (), is_named
 
 
 def redact(text: str, known: Iterable[str] = ()) -> str:
-    """The text with a `*` for each character of its secrets and of the `known` ones: no column moves."""
+    """Replace each character of a text's secrets, and of the `known` ones, by `*`: no column moves."""
     spans = [(secret.start, secret.end) for secret in find_secrets(text)]
     for start, end in (*spans, *_repeated(text, known)):
         text = text[:start] + re.sub(r"[^\n]", "*", text[start:end]) + text[end:]
@@ -527,7 +531,7 @@ def redact(text: str, known: Iterable[str] = ()) -> str:
 
 
 def _repeated(text: str, known: Iterable[str]) -> Iterator[tuple[int, int]]:
-    """Where known secrets are repeated as whole words, or begin before the sign of an omission."""
+    """Yield the spans of known secrets as whole words, or of their beginnings before an ellipsis."""
     for secret in known:
         if secret in text:
             yield from (m.span() for m in re.finditer(rf"(?<!\w){re.escape(secret)}(?!\w)", text))
@@ -538,7 +542,7 @@ def _repeated(text: str, known: Iterable[str]) -> Iterator[tuple[int, int]]:
 
 
 def secret_values(name: str, value: str) -> set[str]:
-    """The secret parts of a value under a name, as texts that are to be recognised elsewhere."""
+    """Return the secret parts of a value under a name, to be recognised in other texts."""
     parts = {value[s.start : s.end] for s in find_secrets(value) if s.kind is not Kind.RANDOM}
     if is_secret_name(name) and not _REFERENCE.search(value):
         words = {value.strip(), *re.split(r"[\s\[\]{}'\",:]+", value)}

@@ -1,7 +1,7 @@
-"""What went wrong, as values.
+"""Diagnostics: the problems that ftgen reports, as values.
 
-Every stage of the pipeline reports problems as `Diagnostic` values and never prints.  A stage that found
-an error raises `Rejected` with all it found, so that a user sees every problem of a layer in one run.
+Every stage of the pipeline reports problems as `Diagnostic` values and never prints.  A stage that finds an error
+raises `Rejected` with all its diagnostics, so that a user sees every problem of a stage in one run.
 
 Codes are stable: FT0xx composition, FT1xx shape, FT2xx meaning, FT3xx contract, FT4xx agreement,
 FT5xx output.
@@ -16,11 +16,11 @@ from enum import StrEnum
 from ftgen import credentials
 
 COMMAND_LINE = "<command line>"
-"""The file of a `Location` that is an override; its line is the override's position."""
+"""File of a `Location` that is an override; its line is the override's position, from 1."""
 
 
 class Severity(StrEnum):
-    """How bad it is: an error refuses the job, a warning does under --strict, a note informs."""
+    """Severity: an error rejects the job, a warning does under --strict, a note informs."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -29,7 +29,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """A place in a text: `file` as the user would type it, `line` and `column` counted from 1.
+    """Position in a text: `file` as the user would type it, `line` and `column` counted from 1.
 
     `line` 0 means the file as a whole.  `file` is `<command line>` for an override; `line` is then its
     position among the arguments.
@@ -45,17 +45,17 @@ class Location:
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One problem.
+    """Problem in the input.
 
     Attributes:
         code: stable identifier such as `FT203`.
         severity: see `Severity`.
-        headline: one sentence that stands alone.
+        headline: one self-contained sentence.
         subject: the configuration key (`hardware.devices`) or manifest path
             (`spec.tasks[0].template.spec.containers[0].image`) it is about.
         value: the offending value as text, or the empty string.
-        locations: where it was said, the primary one first; filled in by `blame`.
-        help: the exact edit that mends it, or the empty string.
+        locations: positions of the value, the primary one first; added by `blame` and `lineage`.
+        help: the exact edit that fixes it, or the empty string.
     """
 
     code: str
@@ -67,27 +67,27 @@ class Diagnostic:
     help: str = ""
 
     def at(self, *locations: Location) -> Diagnostic:
-        """The same problem, located."""
+        """Return the same problem with locations."""
         return replace(self, locations=locations)
 
 
 def error(code: str, headline: str, subject: str = "", value: object = "", help: str = "") -> Diagnostic:  # noqa: A002
-    """An error-level diagnostic."""
+    """Return an error-level diagnostic."""
     return Diagnostic(code, Severity.ERROR, headline, subject, str(value), (), help)
 
 
 def warning(code: str, headline: str, subject: str = "", value: object = "", help: str = "") -> Diagnostic:  # noqa: A002
-    """A warning-level diagnostic."""
+    """Return a warning-level diagnostic."""
     return Diagnostic(code, Severity.WARNING, headline, subject, str(value), (), help)
 
 
 def note(code: str, headline: str, subject: str = "", value: object = "", help: str = "") -> Diagnostic:  # noqa: A002
-    """A note-level diagnostic."""
+    """Return a note-level diagnostic."""
     return Diagnostic(code, Severity.NOTE, headline, subject, str(value), (), help)
 
 
 class Rejected(Exception):  # noqa: N818 - the verdict on the input, not a malfunction
-    """The input was rejected; carries every diagnostic of the layer that rejected it."""
+    """Rejection of the input, with every diagnostic of the stage that rejected it."""
 
     def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
         """Keep the diagnostics in the order they were found."""
@@ -95,17 +95,17 @@ class Rejected(Exception):  # noqa: N818 - the verdict on the input, not a malfu
         super().__init__(credentials.redact("; ".join(d.headline for d in self.diagnostics)))
 
     def __reduce__(self) -> tuple[type[Rejected], tuple[tuple[Diagnostic, ...]]]:
-        """An exception is made again of its arguments, which are not the message."""
+        """Pickle the diagnostics, as an exception is by default rebuilt from its message."""
         return type(self), (self.diagnostics,)
 
 
 def has_errors(diagnostics: Iterable[Diagnostic]) -> bool:
-    """Whether any of them refuses the job."""
+    """Return whether there is an error among them."""
     return any(d.severity is Severity.ERROR for d in diagnostics)
 
 
 def require(diagnostics: Sequence[Diagnostic]) -> Sequence[Diagnostic]:
-    """Pass warnings and notes on; raise `Rejected` when there is an error among them."""
+    """Return warnings and notes; raise `Rejected` when there is an error among them."""
     if has_errors(diagnostics):
         raise Rejected(diagnostics)
     return diagnostics

@@ -1,7 +1,6 @@
-"""Diagnostics as text for people, and as JSON, GitHub annotations or SARIF for tools.
+"""Printers of diagnostics: text for people; JSON, GitHub annotations or SARIF for tools.
 
-The same value, many printers: nothing here decides what is wrong.  Logs and pull requests keep what is printed here,
-so that secrets are covered in all of it, in every format, once and before anything is cut to a width.
+Logs and pull requests keep the output, so secrets are redacted in every format, before any text is cut to a width.
 """
 
 from __future__ import annotations
@@ -32,16 +31,16 @@ def render(
     arguments: Sequence[str] = (),
     colour: bool = False,
 ) -> str:
-    """Print diagnostics in a form, ending in a newline where there is any text.
+    """Format diagnostics; end with a newline unless there is no text.
 
     Args:
-        diagnostics: what to tell, in order.
+        diagnostics: the diagnostics in order.
         form: `text`, `json`, `github` or `sarif`.
-        arguments: the overrides of the command line, which `<command line>` locations count from 1.
-        colour: whether text may carry terminal colours.
+        arguments: the overrides, which `<command line>` locations index from 1.
+        colour: whether to colour text for a terminal.
     """
     sources = _Sources(arguments)
-    diagnostics = [_covered(d, sources) for d in diagnostics]
+    diagnostics = [_redacted(d, sources) for d in diagnostics]
     if form == "json":
         return _json([_plain(d) for d in diagnostics])
     if form == "sarif":
@@ -50,54 +49,54 @@ def render(
         return "".join(f"{_encodable(_github(d))}\n" for d in diagnostics)
     lines: list[str] = []
     for diagnostic, more in _folded(diagnostics):
-        lines.append(_headed(diagnostic, colour=colour))
-        lines += _explained(diagnostic, more, sources)
+        lines.append(_headline(diagnostic, colour=colour))
+        lines += _details(diagnostic, more, sources)
     return "\n".join((*lines, "")) if lines else ""
 
 
-def _covered(diagnostic: Diagnostic, sources: _Sources) -> Diagnostic:
-    """The diagnostic with its secrets covered: those of its own texts, of the lines it points at, of the caller."""
+def _redacted(diagnostic: Diagnostic, sources: _Sources) -> Diagnostic:
+    """Redact secrets in a diagnostic: those of its own texts, of the lines it points at, and of this process."""
     sources.known |= credentials.secret_values(diagnostic.subject, diagnostic.value)
     known = sources.known.union(*map(sources.secrets, diagnostic.locations))
 
-    def cover(text: str) -> str:
+    def redact(text: str) -> str:
         return credentials.redact(text, known)
 
     return replace(
         diagnostic,
-        headline=cover(diagnostic.headline),
-        subject=cover(diagnostic.subject),
-        value=cover(diagnostic.value),
-        locations=tuple(replace(place, file=cover(place.file)) for place in diagnostic.locations),
-        help=cover(diagnostic.help),
+        headline=redact(diagnostic.headline),
+        subject=redact(diagnostic.subject),
+        value=redact(diagnostic.value),
+        locations=tuple(replace(place, file=redact(place.file)) for place in diagnostic.locations),
+        help=redact(diagnostic.help),
     )
 
 
-_MOST_ALIKE = 20
+_MAX_SAME_CAUSE = 20
 
 
 def _folded(diagnostics: Sequence[Diagnostic]) -> list[tuple[Diagnostic, int]]:
-    """Each diagnostic and how many more of the same cause are left out after it: none up to twenty."""
-    alike = Counter(map(_cause, diagnostics))
+    """Fold more than twenty diagnostics of one cause into the first; return each with the number omitted after it."""
+    counts = Counter(map(_cause, diagnostics))
     first = dict(reversed([(_cause(d), i) for i, d in enumerate(diagnostics)]))
     return [
-        (d, 0 if alike[_cause(d)] <= _MOST_ALIKE else alike[_cause(d)] - 1)
+        (d, 0 if counts[_cause(d)] <= _MAX_SAME_CAUSE else counts[_cause(d)] - 1)
         for i, d in enumerate(diagnostics)
-        if alike[_cause(d)] <= _MOST_ALIKE or first[_cause(d)] == i
+        if counts[_cause(d)] <= _MAX_SAME_CAUSE or first[_cause(d)] == i
     ]
 
 
 def _cause(diagnostic: Diagnostic) -> tuple[object, ...]:
-    """What makes two diagnostics one cause: the same problem, to be mended at the same place.
+    """Return the key of a diagnostic's cause: the same code and severity at the same location.
 
-    Where the place is not known it is the problem of the same help, as of one typo in many jobs of a sweep.
+    Without a location, the same help makes one cause, as of one typo in many jobs of a sweep.
     """
     place = diagnostic.locations[0] if diagnostic.locations else diagnostic.help or diagnostic.headline
     return diagnostic.code, diagnostic.severity, place
 
 
-def _headed(diagnostic: Diagnostic, *, colour: bool) -> str:
-    """The line that says where and what."""
+def _headline(diagnostic: Diagnostic, *, colour: bool) -> str:
+    """Format the first line: location, severity, code and headline."""
     label = f"{diagnostic.severity}[{diagnostic.code}]"
     label = f"\x1b[1;{_COLOURS[diagnostic.severity]}m{label}\x1b[0m" if colour else label
     where = str(diagnostic.locations[0]) if diagnostic.locations else diagnostic.subject
@@ -108,8 +107,8 @@ def _headed(diagnostic: Diagnostic, *, colour: bool) -> str:
     )
 
 
-def _explained(diagnostic: Diagnostic, more: int, sources: _Sources) -> list[str]:
-    """The lines below it: the place itself, further places, and the cure."""
+def _details(diagnostic: Diagnostic, more: int, sources: _Sources) -> list[str]:
+    """Format the lines below it: the excerpt, further locations, and the help."""
     lines = _excerpt(diagnostic.locations[0], sources) if diagnostic.locations else []
     lines += [f"  also: {_safe(str(place))}" for place in diagnostic.locations[1:]]
     if diagnostic.help:
@@ -120,7 +119,7 @@ def _explained(diagnostic: Diagnostic, more: int, sources: _Sources) -> list[str
 
 
 def _short(text: str) -> str:
-    """A sentence safe to show, an absurdly long value in it shortened."""
+    """Escape a sentence, and shorten it in the middle where a value in it is too long."""
     safe = _safe(text)
     return safe if len(safe) <= _LONGEST else f"{safe[: _LONGEST // 2]}{_ELLIPSIS}{safe[-_LONGEST // 2 :]}"
 
@@ -131,7 +130,7 @@ _ELLIPSIS = "…"
 
 
 def _excerpt(place: Location, sources: _Sources) -> list[str]:
-    """The line spoken of, clipped around the column, with a caret under it."""
+    """Return the line at a location, clipped around the column, with a caret under it."""
     text = sources.line(place)
     if text is None or not text.strip():
         return []
@@ -143,14 +142,14 @@ def _excerpt(place: Location, sources: _Sources) -> list[str]:
 
 
 def _clipped(before: str, after: str) -> tuple[str, str]:
-    """Both sides of the caret within the width of a terminal: the start of the line gives way first."""
+    """Clip both sides of the caret to the width of a terminal, the start of the line first."""
     kept = _fitting(after, max(_WIDEST - _cells(before), _WIDEST // 2))
     start = _fitting(before[::-1], _WIDEST - _cells(kept))[::-1]
     return (start if start == before else _ELLIPSIS + start, kept if kept == after else kept + _ELLIPSIS)
 
 
 def _fitting(text: str, cells: int) -> str:
-    """As much of the beginning of a text as fits."""
+    """Return as much of the beginning of a text as fits into the columns."""
     if text.isascii():
         return text[: max(cells, 0)]
     widths = accumulate(map(_width, text[: cells + 1]))
@@ -158,19 +157,19 @@ def _fitting(text: str, cells: int) -> str:
 
 
 def _cells(text: str) -> int:
-    """How many columns of a terminal a text takes."""
+    """Return the number of terminal columns of a text."""
     return len(text) if text.isascii() else sum(map(_width, text))
 
 
 def _width(character: str) -> int:
-    """Chinese, Japanese and Korean characters take two columns (Unicode's East Asian Width), accents none."""
+    """Return a character's columns: two for wide ones (Unicode's East Asian Width), none for accents, else one."""
     if unicodedata.combining(character):
         return 0
     return 2 if unicodedata.east_asian_width(character) in {"W", "F"} else 1
 
 
 class _Sources:
-    """Lines of the texts that diagnostics point into; the last file is kept, for its diagnostics come together."""
+    """Lines of the texts that diagnostics point into; caches the last file, as its diagnostics come together."""
 
     def __init__(self, arguments: Sequence[str]) -> None:
         self._arguments = arguments
@@ -179,27 +178,27 @@ class _Sources:
 
     @cached_property
     def known(self) -> set[str]:
-        """Secrets of the command line, of this process's environment and of keys, which any text may repeat."""
-        given = [argument.partition("=") for argument in self._arguments]
-        settings = [*os.environ.items(), *((key.lstrip("+~"), value) for key, _, value in given)]
+        """Return the secrets of the command line, the environment and earlier subjects, which any text may repeat."""
+        overrides = [argument.partition("=") for argument in self._arguments]
+        settings = [*os.environ.items(), *((key.lstrip("+~"), value) for key, _, value in overrides)]
         settings += [(name, value) for name, value in pairwise(self._arguments) if _is_option(name, value)]
-        return set[str]().union(*(credentials.secret_values(*each) for each in settings))
+        return set[str]().union(*(credentials.secret_values(name, value) for name, value in settings))
 
     def line(self, place: Location) -> str | None:
-        """The text at a location, its secrets covered, or None where there is none."""
-        around, at = self._around(place)
-        if not around:
+        """Return the line at a location with its secrets redacted, or None where there is none."""
+        block, index = self._block(place)
+        if not block:
             return None
-        return credentials.redact("\n".join(around), self.known).split("\n")[at]
+        return credentials.redact("\n".join(block), self.known).split("\n")[index]
 
     def secrets(self, place: Location) -> set[str]:
-        """The secrets on the line at a location and just around it."""
-        return credentials.secret_values("", "\n".join(self._around(place)[0]))
+        """Return the secrets in the block of lines around a location."""
+        return credentials.secret_values("", "\n".join(self._block(place)[0]))
 
-    def _around(self, place: Location) -> tuple[list[str], int]:
-        """The line at a location among those that decide what is secret on it, and its place among them.
+    def _block(self, place: Location) -> tuple[list[str], int]:
+        """Return the lines that decide which parts of the line at a location are secret, and its index among them.
 
-        The name of a value stands on a line nearby; the first line of a private key up to fifty lines above.
+        The name of a value is on a line nearby; the first line of a private key up to fifty lines above.
         """
         lines = self._of(place.file) if place.line > 0 else []
         if not 0 < place.line <= len(lines):
@@ -222,7 +221,7 @@ _OPTION = re.compile(r"--?[A-Za-z][\w-]*")
 
 
 def _is_option(name: str, value: str) -> bool:
-    """Whether two words of a command line are an option and its value."""
+    """Return whether two words of a command line are an option and its value."""
     return bool(_OPTION.fullmatch(name)) and not value.startswith("-")
 
 
@@ -234,7 +233,7 @@ def _lines(file: str) -> list[str]:
 
 
 def _safe(text: str) -> str:
-    """Control characters of the input must not drive the terminal."""
+    """Escape control characters, so that the input cannot control the terminal."""
     return (
         text if text.isprintable() else "".join(c if c == "\n" or c.isprintable() else f"\\x{ord(c):02x}" for c in text)
     )
@@ -245,7 +244,7 @@ def _json(value: Any) -> str:
 
 
 def _encodable(text: str) -> str:
-    """Bytes of an argument that are no UTF-8 reach Python as lone surrogates, which no encoding can carry."""
+    """Escape lone surrogates, by which Python represents bytes that are no UTF-8: they cannot be encoded."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
@@ -262,15 +261,15 @@ def _plain(diagnostic: Diagnostic) -> dict[str, Any]:
 
 
 def _github(diagnostic: Diagnostic) -> str:
-    """A workflow command; the message's own specials are escaped as GitHub's runner unescapes them."""
+    """Format a GitHub workflow command, with the escapes that GitHub's runner decodes."""
     level = "notice" if diagnostic.severity is Severity.NOTE else str(diagnostic.severity)
     fields = {"title": diagnostic.code}
     if diagnostic.locations and diagnostic.locations[0].file != COMMAND_LINE:
         place = diagnostic.locations[0]
         fields = {"file": place.file, "line": str(max(place.line, 1)), "col": str(max(place.column, 1)), **fields}
-    told = ",".join(f"{key}={_escaped(value, ':,')}" for key, value in fields.items())
+    properties = ",".join(f"{key}={_escaped(value, ':,')}" for key, value in fields.items())
     message = diagnostic.headline + (f"\n{diagnostic.help}" if diagnostic.help else "")
-    return f"::{level} {told}::{_escaped(message)}"
+    return f"::{level} {properties}::{_escaped(message)}"
 
 
 def _escaped(text: str, more: str = "") -> str:
@@ -280,7 +279,7 @@ def _escaped(text: str, more: str = "") -> str:
 
 
 def _sarif(diagnostics: Sequence[Diagnostic]) -> dict[str, Any]:
-    """SARIF 2.1.0 (OASIS): one run, one rule a code; columns count characters."""
+    """Format as SARIF 2.1.0 (OASIS): one run, one rule for each code; columns count characters."""
     rules = [{"id": code} for code in dict.fromkeys(d.code for d in diagnostics)]
     driver = {"name": "ftgen", "rules": rules}
     return {
@@ -311,7 +310,7 @@ def _result(diagnostic: Diagnostic, rules: Sequence[str]) -> dict[str, Any]:
 
 
 def _located(place: Location | None, subject: str = "") -> dict[str, Any]:
-    """A file's place, and the key or manifest path that is spoken of; an override has no file."""
+    """Return a SARIF location: the file position, and the key or manifest path; an override has no file."""
     physical = {"physicalLocation": _physical(place)} if place and place.file != COMMAND_LINE else {}
     name = subject or (str(place) if place and not physical else "")
     return {**physical, **({"logicalLocations": [{"fullyQualifiedName": name}]} if name else {})}
