@@ -154,13 +154,13 @@ def _no_line(file: Path, number: int, why: str) -> Diagnostic:
 
 def _maker(manifest: Mapping[str, Any], file: Path) -> Mapping[str, Any]:
     """Return the job that records the overrides: the manifest, or the job that mounts this claim or ConfigMap."""
-    beside = (
+    siblings = (
         (d for other in sorted(file.parent.glob("job-*.yaml")) for d in yamlio.read_all(other))
         if file.is_file()
         else ()
     )
     name = value_at(manifest, ("metadata", "name"))
-    for job in (manifest, *yamlio.read_all(file), *beside):
+    for job in (manifest, *yamlio.read_all(file), *siblings):
         sources = (("persistentVolumeClaim", "claimName"), ("configMap", "name"))
         named = [value_at(volume, source) for volume in _volumes(job) for source in sources]
         if record.OVERRIDES in record.annotations_of(job) and (job == manifest or name in named):

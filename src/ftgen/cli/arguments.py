@@ -94,8 +94,8 @@ def _similar(word: str, verb: str) -> str:
     import difflib  # noqa: PLC0415 - for mistakes only
 
     name = word.partition("=")[0]
-    known = [flag for action in parser(verb)._actions for flag in action.option_strings]  # noqa: SLF001 - argparse has no public list
-    near = difflib.get_close_matches(name, known, 1)
+    flags = [flag for action in parser(verb)._actions for flag in action.option_strings]  # noqa: SLF001 - argparse has no public list
+    near = difflib.get_close_matches(name, flags, 1)
     return f"; did you mean {near[0]}?" if near else ""
 
 

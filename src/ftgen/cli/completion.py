@@ -208,10 +208,10 @@ class _Keys:
             yield _word(value)
 
     def _children(self, parent: str, node: Mapping[str, Any] | None) -> Iterator[str]:
-        known = list((node or {}).get("properties", ()))
-        yield from known
+        names = list((node or {}).get("properties", ()))
+        yield from names
         current = self._current(parent) if parent else None
-        if node is not None and not known and isinstance(current, dict):
+        if node is not None and not names and isinstance(current, dict):
             yield from map(str, current)
         yield from self._arguments.get(parent, ())
 

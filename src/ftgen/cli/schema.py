@@ -114,10 +114,10 @@ def _defaults_list(options: Mapping[str, Mapping[str, str]], group: str) -> dict
     Its entries are `- group: option`, `- override /group: option`, `- file@package` and `- _self_`.
     """
     relative = {
-        name.removeprefix(f"{group}/"): known for name, known in options.items() if name.startswith(f"{group}/")
+        name.removeprefix(f"{group}/"): names for name, names in options.items() if name.startswith(f"{group}/")
     }
     named = {**options, **relative}.items()
-    chosen = {rf"^(optional |override )*/?{re.escape(name)}(@.*)?$": _choice(list(known)) for name, known in named}
+    chosen = {rf"^(optional |override )*/?{re.escape(name)}(@.*)?$": _choice(list(names)) for name, names in named}
     entry = {"type": "object", "minProperties": 1, "maxProperties": 1, "patternProperties": chosen}
     return {
         "description": "What this file is made of, in merge order.",
@@ -126,9 +126,9 @@ def _defaults_list(options: Mapping[str, Mapping[str, str]], group: str) -> dict
     }
 
 
-def _choice(known: list[str]) -> dict[str, Any]:
-    one = {"enum": known}
-    return {"anyOf": [one, {"type": "null"}, _ANY, {"type": "array", "items": one}]}
+def _choice(names: list[str]) -> dict[str, Any]:
+    choice = {"enum": names}
+    return {"anyOf": [choice, {"type": "null"}, _ANY, {"type": "array", "items": choice}]}
 
 
 def _described(section: Mapping[str, Any]) -> dict[str, Any]:
