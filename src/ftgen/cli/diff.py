@@ -31,7 +31,7 @@ def run(arguments: Arguments) -> int:
     if undelivered := [change for change in found if _is_left_alone(change)]:
         headline = f"Flux creates a job once: {len(undelivered)} changed jobs stay as they are in the cluster"
         output.print_diagnostics(
-            [note("FT532", headline, help="patch the live jobs too, or publish new runs")], arguments, beside=True
+            [note("FT532", headline, help="patch the live jobs too, or publish new runs")], arguments, to_stderr=True
         )
     return int(changes.differs(found))
 
@@ -54,7 +54,7 @@ def _between(arguments: Arguments) -> list[Change]:
 def _against_tree(arguments: Arguments) -> list[Change]:
     place = repository.target(arguments)
     rendering = repository.rendered(arguments, place)
-    output.print_diagnostics(output.apply_strict(rendering.diagnostics, arguments), arguments, beside=True)
+    output.print_diagnostics(output.apply_strict(rendering.diagnostics, arguments), arguments, to_stderr=True)
     if place is not None:
         return gitops.preview(place, rendering.runs, whole=rendering.whole, push=arguments.flags.push)
     out = Path(arguments.flags.out)

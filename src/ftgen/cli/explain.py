@@ -56,7 +56,7 @@ def _key(key: str, arguments: Arguments) -> int:
     explanation = explanation or KeyExplanation(key, ABSENT, (), (), {})
     text = "".join(_key_text(explanation, composer, overrides, rejected=bool(problems)))
     _print(_key_json(explanation), text, arguments)
-    output.print_diagnostics(problems, arguments, beside=True)
+    output.print_diagnostics(problems, arguments, to_stderr=True)
     return 1 if problems else 0
 
 

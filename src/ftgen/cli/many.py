@@ -89,7 +89,7 @@ def _stream(batch: Batch, arguments: Arguments) -> int:
                 if path.endswith(".yaml") and path not in seen:
                     seen.add(path)
                     buffer.write(b"---\n" + content)
-        output.print_diagnostics(output.apply_strict(batch.diagnostics, arguments), arguments, beside=True)
+        output.print_diagnostics(output.apply_strict(batch.diagnostics, arguments), arguments, to_stderr=True)
         buffer.seek(0)
         for block in iter(lambda: buffer.read(2**20), b""):
             sys.stdout.buffer.write(block)

@@ -22,19 +22,19 @@ def print_diagnostics(
     diagnostics: Sequence[Diagnostic],
     arguments: Arguments,
     *,
-    beside: bool = False,
+    to_stderr: bool = False,
 ) -> None:
     """Print diagnostics in the chosen format.
 
-    Text goes to stderr.  Machine-readable forms go to stdout, or to stderr with `beside`, when the verb prints its
+    Text goes to stderr.  Machine-readable forms go to stdout, or with `to_stderr` to stderr, when the verb prints its
     result on stdout.  A form that is a single document (JSON, SARIF) is deferred until `print_deferred`.
     """
     form, colour = arguments.flags.format, arguments.flags.format == "text" and coloured()
-    if form in _DOCUMENTS and not beside:
+    if form in _DOCUMENTS and not to_stderr:
         arguments.deferred.append(diagnostics)
         return
     text = report.render(diagnostics, form, arguments=arguments.overrides, colour=colour)
-    print(text, end="", file=sys.stderr if form == "text" or beside else sys.stdout)
+    print(text, end="", file=sys.stderr if form == "text" or to_stderr else sys.stdout)
 
 
 def print_deferred(arguments: Arguments) -> None:

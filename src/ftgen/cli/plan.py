@@ -86,13 +86,15 @@ def _planned(arguments: Arguments, composer: Composer) -> Planned:
         write_options = replace(many.write_options(batch, arguments), tentative=True)
         outcome = tree.plan_write(out, runs, write_options, dry=True).outcome
         output.print_diagnostics(
-            output.apply_strict([*batch.diagnostics, *outcome.diagnostics], arguments), arguments, beside=True
+            output.apply_strict([*batch.diagnostics, *outcome.diagnostics], arguments), arguments, to_stderr=True
         )
         return Planned(batch.rows, outcome)
     job = pipeline.compile_job(composer, arguments.overrides)
     outcome = tree.plan_write(out, [job.run], WriteOptions(same_run=changes.same_run), dry=True).outcome
     noticed = request.add_locations(composer, arguments, job.diagnostics)
-    output.print_diagnostics(output.apply_strict([*noticed, *outcome.diagnostics], arguments), arguments, beside=True)
+    output.print_diagnostics(
+        output.apply_strict([*noticed, *outcome.diagnostics], arguments), arguments, to_stderr=True
+    )
     return Planned([index.row(job.spec, job.identity, job.bundle, job.files, job.estimate)], outcome)
 
 

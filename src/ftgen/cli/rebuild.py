@@ -124,7 +124,7 @@ def _print_difference(committed: Committed, rendered: bytes, arguments: Argument
         output.print_diagnostics(
             [note("FT534", headline, str(committed.file), help=f"install ftgen {version} to compare bytes")],
             arguments,
-            beside=True,
+            to_stderr=True,
         )
     differences = changes.diff_objects(
         *([yamlio.parse(text.decode(), str(committed.file))] for text in (committed.content, rendered))

@@ -25,7 +25,7 @@ def run(arguments: Arguments) -> int:
         located = request.add_locations(composer, arguments, job.diagnostics)
     noticed = output.apply_strict(located, arguments)
     if arguments.flags.out == "-":
-        output.print_diagnostics(noticed, arguments, beside=True)
+        output.print_diagnostics(noticed, arguments, to_stderr=True)
         sys.stdout.writelines(f"---\n{content.decode()}" for run in runs for content in run.files.values())
     else:
         _write(runs, Path(arguments.flags.out), noticed, arguments)
