@@ -29,7 +29,9 @@ def run(arguments: Arguments) -> int:
             **_values(arguments.overrides, composer),
         }
         diagnostics = image.validate(recipe, values, release)
-    output.print_diagnostics(output.apply_strict(diagnostics, arguments), arguments, to_stderr=arguments.flags.out == "-")
+    output.print_diagnostics(
+        output.apply_strict(diagnostics, arguments), arguments, to_stderr=arguments.flags.out == "-"
+    )
     text = image.with_arguments(recipe, values)
     if arguments.flags.out == "-":
         sys.stdout.write(text)

@@ -31,7 +31,9 @@ def run(arguments: Arguments) -> int:
         raise Usage("import takes the file of a VolcanoJob, or a command line: ftgen import -- docker run …")
     with _located_overrides(words, arguments) as (composer, overrides):
         imported, documents, diagnostics = _imported(words, composer, overrides, arguments)
-    output.print_diagnostics(output.apply_strict(diagnostics, arguments), arguments, to_stderr=arguments.flags.out == "-")
+    output.print_diagnostics(
+        output.apply_strict(diagnostics, arguments), arguments, to_stderr=arguments.flags.out == "-"
+    )
     files = importing.files(imported, documents)
     command = f"ftgen +experiment={imported.name}"
     if arguments.flags.out == "-":

@@ -96,7 +96,7 @@ def places(spec: Spec) -> list[Object]:
 def _framework(spec: Spec, configured: Configurations | None) -> Iterator[Object]:
     if configured is None:
         return
-    text = kube.protect(yamlio.dump(configured.training))
+    text = kube.escape_dollars(yamlio.dump(configured.training))
     yield {"name": "TRAIN_CONFIG", "value": text + _run_name(spec)}
     export = configured.export
     if export is not None:
@@ -112,7 +112,7 @@ def _run_name(spec: Spec) -> str:
         return ""
     if spec.tracking.run_name is None:
         return f"run_name: {llamafactory.JOB_NAME}\n"
-    return kube.protect(yamlio.dump({"run_name": spec.tracking.run_name}))
+    return kube.escape_dollars(yamlio.dump({"run_name": spec.tracking.run_name}))
 
 
 def ranks(spec: Spec) -> list[Object]:
@@ -140,7 +140,7 @@ def _tracking(spec: Spec, identity: Identity) -> Iterator[Object]:
     own = {f"ftgen.{group}": identity.choices[group] for group in _TRAINED if group in identity.choices}
     # MLflow's tags know no `@`.
     varied = {f"ftgen.{key.replace('@', '.')}": value for key, value in identity.swept.items()}
-    tags = kube.protect(json_text({"ftgen.run": identity.stem, **own, **varied, **spec.tracking.tags})[:-1])
+    tags = kube.escape_dollars(json_text({"ftgen.run": identity.stem, **own, **varied, **spec.tracking.tags})[:-1])
     yield {"name": "MLFLOW_TAGS", "value": f'{tags}, "ftgen.job": "{llamafactory.JOB_NAME}"}}'}
 
 
@@ -162,7 +162,11 @@ def model_card(spec: Spec, identity: Identity) -> str:
     story = (
         f"{trainer} of {base} on {data}: {cards}, image {spec.hardware.image}, namespace {spec.cluster.namespace}.\n"
     )
-    return kube.protect(f"---\n{json_text(front)}\n---\n") + f"# {llamafactory.JOB_NAME}\n\n" + kube.protect(story)
+    return (
+        kube.escape_dollars(f"---\n{json_text(front)}\n---\n")
+        + f"# {llamafactory.JOB_NAME}\n\n"
+        + kube.escape_dollars(story)
+    )
 
 
 def _card(spec: Spec) -> str:
@@ -192,7 +196,7 @@ def variable(name: str, value: str | SecretReference) -> Object:
     """Make an environment variable: its value, or where in which Secret it lies."""
     if isinstance(value, SecretReference):
         return _secret(name, value.secret, value.key, optional=value.optional)
-    return {"name": name, "value": kube.protect(value)}
+    return {"name": name, "value": kube.escape_dollars(value)}
 
 
 def _env(**values: str | None) -> list[Object]:

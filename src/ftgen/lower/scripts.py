@@ -55,11 +55,11 @@ def scripts_mount(spec: Spec) -> list[Object]:
 
 def command(spec: Spec, name: str, script: str) -> list[str]:
     """Run a script: the mounted file, or its text where the job is one object."""
-    return ["/bin/bash", f"{SCRIPTS}/{name}"] if is_mounted(spec) else ["/bin/bash", "-c", kube.protect(script)]
+    return ["/bin/bash", f"{SCRIPTS}/{name}"] if is_mounted(spec) else ["/bin/bash", "-c", kube.escape_dollars(script)]
 
 
 def arguments(spec: Spec) -> list[str]:
     """List the arguments of the script that trains: the vendor's command."""
-    words = [kube.protect(word) for word in spec.trainer.command]
+    words = [kube.escape_dollars(word) for word in spec.trainer.command]
     # After the text of a script, the first argument is the name that the script goes by.
     return [TASK, *words] if words and not is_mounted(spec) else words
