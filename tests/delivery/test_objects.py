@@ -108,7 +108,7 @@ def test_what_an_overlay_could_do_against_its_author_is_found(composer, code):
         task = {key: value for key, value in manifest["spec"]["tasks"][0].items() if key != "maxRetry"}
         manifest["spec"] = {**manifest["spec"], "tasks": [task]}
 
-    assert [found.code for found in pipeline.guard(replace(job.bundle, job=manifest), job.spec, {})] == [code]
+    assert [found.code for found in pipeline.validate_delivery(replace(job.bundle, job=manifest), job.spec, {})] == [code]
 
 
 def test_nothing_is_looked_for_where_no_reconciler_applies(composer):
@@ -118,7 +118,7 @@ def test_nothing_is_looked_for_where_no_reconciler_applies(composer):
         "metadata": {**job.bundle.job["metadata"], "labels": {"app.kubernetes.io/instance": "x"}},
     }
 
-    assert pipeline.guard(replace(job.bundle, job=manifest), job.spec, {}) == []
+    assert pipeline.validate_delivery(replace(job.bundle, job=manifest), job.spec, {}) == []
 
 
 def test_a_cluster_that_labels_objects_as_argo_cd_does_is_refused(composer):
