@@ -29,8 +29,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ftgen import schema, yamlio
+from ftgen import schema
 from ftgen.schema import Schema
+from ftgen.text import yamlio
 
 SCHEMAS = Path(__file__).parents[1] / "schemas"
 SOURCES = "SOURCES.json"

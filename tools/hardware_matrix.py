@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ftgen import pipeline, project
-from ftgen.compose import Composer, Composition, Request
+from ftgen.config.compose import Composer, Composition, Request
 from ftgen.diagnostics import Diagnostic, Rejected, Severity
 from ftgen.pipeline import Compiled
 from ftgen.spec import Resources, admit

@@ -1,6 +1,7 @@
 """The packaged options, and what each needs beside it to be rendered."""
 
-from ftgen import catalog, project
+from ftgen import project
+from ftgen.config import catalog
 
 GROUPS = catalog.groups([project.conf_dir()])
 # Names of the cluster's own, and choices that go with one option alone.

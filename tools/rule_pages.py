@@ -13,8 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from ftgen import yamlio
-from ftgen.rules import all_rules
+from ftgen.text import yamlio
+from ftgen.validation.rules import all_rules
 
 FOLDER = Path(__file__).parents[1] / "docs" / "rules"
 TABLE = Path(__file__).parent / "hazards.yaml"

@@ -13,13 +13,15 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, overload
 
-from ftgen import changes, compose, pipeline, process, sweeping, tree
-from ftgen.batch import Batch
-from ftgen.compose import Composer, Request
+from ftgen import diff, pipeline, process, sweeping
+from ftgen.config import compose
+from ftgen.config.compose import Composer, Request
 from ftgen.diagnostics import Diagnostic
+from ftgen.output import tree
+from ftgen.output.tree import Run, WriteOptions
 from ftgen.pipeline import Compiled
 from ftgen.sweeping import index
-from ftgen.tree import Run, WriteOptions
+from ftgen.sweeping.batch import Batch
 
 _SHOWN = 60
 
@@ -109,8 +111,8 @@ class Sweep(Sequence[Job]):
         return pandas.DataFrame.from_records(self.records(), index="job")
 
     def write(self, out: str | Path = "out", *, adopt: bool = False, overwrite: bool = False) -> tree.Outcome:
-        """Write every file below a folder, or none; see `ftgen.tree.apply`, and `WriteOptions` for the flags."""
-        options = WriteOptions(adopt=adopt, overwrite=overwrite, same_run=changes.same_run)
+        """Write every file below a folder, or none; see `ftgen.output.tree.apply`, and `WriteOptions` for the flags."""
+        options = WriteOptions(adopt=adopt, overwrite=overwrite, same_run=diff.same_run)
         return tree.apply(tree.plan_write(Path(out), self.runs, options))
 
     def __repr__(self) -> str:

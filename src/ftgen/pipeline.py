@@ -16,12 +16,22 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from ftgen import contract, delivery, lower, naming, overlay, project, render, schema, terms
-from ftgen.compose import Composer, Composition
+from ftgen import lower, project, schema
+from ftgen.config.compose import Composer, Composition
 from ftgen.diagnostics import Diagnostic, note, require
-from ftgen.fit import Estimate
-from ftgen.lower import Bundle, Identity, Inputs
-from ftgen.rules import (
+from ftgen.estimate import Estimate, sizes
+from ftgen.estimate import job as job_estimate
+from ftgen.lower import Bundle, Identity, Inputs, naming, overlay, render
+from ftgen.output import delivery
+from ftgen.output.tree import DELIVERY, Run, object_of
+from ftgen.schema import conform as contract
+from ftgen.schema.version import version_of
+from ftgen.spec import Spec, admit
+from ftgen.trainers import llamafactory
+from ftgen.trainers.llamafactory import Configurations
+from ftgen.validation import Call, Context, Scope, terms, unreported, validate
+from ftgen.validation.manifest import companions
+from ftgen.validation.rules import (
     ADMISSION,
     AGREEMENT,
     CLAIM_LINT,
@@ -32,17 +42,9 @@ from ftgen.rules import (
     SPEC,
     SYNC,
     admission,
-    memory,
     secrets,
-    sizing,
     training,
 )
-from ftgen.spec import Spec, admit
-from ftgen.trainers import llamafactory
-from ftgen.trainers.llamafactory import Configurations
-from ftgen.tree import DELIVERY, Run, object_of
-from ftgen.validation import Call, Context, Scope, unreported, validate
-from ftgen.validation.manifest import companions, version_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,8 +220,8 @@ def resolve(spec: Spec) -> Resolved:
         configured = llamafactory.configurations(spec)
     except KeyError:  # a release that is not known, which the rules refuse (FT103)
         configured = None
-    estimate = memory.estimate(spec, configured)
-    return Resolved(sizing.resolve_sizes(spec, estimate), configured, estimate)
+    estimate = job_estimate.estimate(spec, configured)
+    return Resolved(sizes.resolve_sizes(spec, estimate), configured, estimate)
 
 
 def validate_configuration(resolved: Resolved, swept: Collection[str] = (), call: Call = Scope.ask) -> list[Diagnostic]:

@@ -26,8 +26,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from ftgen import kube
 from ftgen.diagnostics import Diagnostic, Rejected, error
+from ftgen.text import kube
 
 
 def _quantity(value: object) -> str:

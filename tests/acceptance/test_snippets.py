@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ftgen import yamlio
+from ftgen.text import yamlio
 
 PAGE = Path(__file__).parents[2] / "docs" / "gitops.md"
 SNIPPETS = [yamlio.parse(text, str(PAGE)) for text in re.findall(r"```yaml\n(.*?)```", PAGE.read_text(), re.DOTALL)]

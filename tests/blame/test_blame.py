@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from ftgen.blame import KeyOrigins, add_key_locations
+from ftgen.config.trace import Layer, OverrideTrace
 from ftgen.diagnostics import Location, error
-from ftgen.trace import Layer, OverrideTrace
+from ftgen.provenance.origins import KeyOrigins, add_key_locations
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ from textwrap import dedent
 
 import pytest
 
-from ftgen.blame import KeyOrigins
-from ftgen.compose import Composer, Request
+from ftgen.config.compose import Composer, Request
+from ftgen.provenance.origins import KeyOrigins
 
 TREE = {
     "config.yaml": """\

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ftgen import yamlio
-from ftgen.changes import (
+from ftgen.diagnostics import Rejected
+from ftgen.diff import (
     ChangeClass,
     Status,
     as_json,
@@ -24,8 +24,8 @@ from ftgen.changes import (
     differs,
     same_run,
 )
-from ftgen.diagnostics import Rejected
-from ftgen.tree import EMPTY, Entry, Lock, Run, State
+from ftgen.output.tree import EMPTY, Entry, Lock, Run, State
+from ftgen.text import yamlio
 
 JOB = yamlio.parse(
     """

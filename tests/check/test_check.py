@@ -11,12 +11,14 @@ import pytest
 from tests.golden.cases import CASES, expected
 from tests.golden.placeholders import filled
 
-from ftgen import check, contract, project, yamlio
+from ftgen import project
 from ftgen.cli import main
 from ftgen.diagnostics import Rejected, Severity
-from ftgen.incremental import IncrementalByKind
-from ftgen.terms import CheckOptions
-from ftgen.validation import RULES, UNKNOWN_FACT
+from ftgen.schema import conform
+from ftgen.text import yamlio
+from ftgen.validation import RULES, UNKNOWN_FACT, check
+from ftgen.validation.incremental import IncrementalByKind
+from ftgen.validation.terms import CheckOptions
 
 DATA = Path(__file__).parent / "data"
 REFERENCE, VENDOR = ((DATA / f"{name}.yaml").read_text(encoding="utf-8") for name in ("reference", "reference-vendor"))
@@ -105,7 +107,7 @@ def test_scalars_that_tools_read_differently() -> None:
 
 def test_the_schema_alone_finds_nothing_in_the_guides_manifests():
     for text in (REFERENCE, VENDOR, doubled(REFERENCE)):
-        assert contract.conform(yamlio.parse(text, "job.yaml")) == []
+        assert conform.conform(yamlio.parse(text, "job.yaml")) == []
 
 
 def test_the_guides_manifest_as_it_is():

@@ -2,9 +2,10 @@
 
 import pytest
 
-from ftgen import check, yamlio
 from ftgen.diagnostics import Severity
-from ftgen.terms import CheckOptions
+from ftgen.text import yamlio
+from ftgen.validation import check
+from ftgen.validation.terms import CheckOptions
 
 JOB = """\
 apiVersion: batch.volcano.sh/v1alpha1

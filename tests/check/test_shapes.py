@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ftgen import changes, check, yamlio
+from ftgen import diff
 from ftgen.diagnostics import Rejected
-from ftgen.terms import CheckOptions
+from ftgen.text import yamlio
+from ftgen.validation import check
+from ftgen.validation.terms import CheckOptions
 
 REFERENCE = (Path(__file__).parent / "data" / "reference.yaml").read_text(encoding="utf-8")
 CLAIM = {
@@ -104,10 +106,10 @@ def test_any_value_at_any_place(seed, tmp_path):
         new.write_text(yaml.safe_dump(mutated(rng, source)), encoding="utf-8")
         assert verdict(new.read_text(encoding="utf-8"))
         for pair in ((old, new), (new, old)):
-            found = changes.diff_paths(*pair)
-            assert changes.as_markdown(found)
-            assert changes.as_text(found)
-            assert changes.as_json(found)
+            found = diff.diff_paths(*pair)
+            assert diff.as_markdown(found)
+            assert diff.as_text(found)
+            assert diff.as_json(found)
 
 
 @pytest.mark.parametrize("text", FOUND.values(), ids=FOUND)
@@ -125,7 +127,7 @@ def test_what_pods_ask_for_whatever_the_job_holds(tmp_path):
             f"apiVersion: batch.volcano.sh/v1alpha1\nkind: Job\nmetadata: {{name: a}}\nspec: {spec}\n", encoding="utf-8"
         )
         (tmp_path / "none").mkdir(exist_ok=True)
-        assert "Added" in changes.as_markdown(changes.diff_paths(tmp_path / "none", odd))
+        assert "Added" in diff.as_markdown(diff.diff_paths(tmp_path / "none", odd))
 
 
 def test_numbers_that_no_json_reader_takes():

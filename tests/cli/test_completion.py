@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ftgen import catalog, cli, project
+from ftgen import cli, project
 from ftgen.cli.completion import candidates, typed
+from ftgen.config import catalog
 
 BIN = Path(sys.executable).parent
 OPTIONS = catalog.groups([project.conf_dir()])

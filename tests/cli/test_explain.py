@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from ftgen import cli, yamlio
+from ftgen import cli
 from ftgen.diagnostics import COMMAND_LINE
+from ftgen.text import yamlio
 
 
 @pytest.fixture(autouse=True)

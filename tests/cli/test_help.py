@@ -7,8 +7,9 @@ import sys
 
 import pytest
 
-from ftgen import __version__, catalog, cli, project
+from ftgen import __version__, cli, project
 from ftgen.cli.arguments import VERBS
+from ftgen.config import catalog
 
 
 def told(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:

@@ -9,11 +9,14 @@ from typing import Any
 import pytest
 from tests.golden.cases import CASES
 
-from ftgen import explain, pipeline, project, render, yamlio
-from ftgen.blame import KeyOrigins
-from ftgen.compose import Composer, Request
+from ftgen import pipeline, project
+from ftgen.config.compose import Composer, Request
 from ftgen.diagnostics import COMMAND_LINE
-from ftgen.lineage import path_by_names
+from ftgen.lower import render
+from ftgen.provenance import explain
+from ftgen.provenance.dependencies import path_by_names
+from ftgen.provenance.origins import KeyOrigins
+from ftgen.text import yamlio
 from ftgen.text.paths import leaves
 
 EXPERIMENTS = sorted(file.stem for file in project.conf_dir().glob("experiment/*.yaml"))

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from ftgen import catalog, cli, project, schema, yamlio
+from ftgen import cli, project, schema
 from ftgen.cli.schema import documented, of_file
-from ftgen.compose import Request, compose
+from ftgen.config import catalog
+from ftgen.config.compose import Request, compose
+from ftgen.text import yamlio
 
 OPTIONS = {**catalog.groups([project.conf_dir()]), **catalog.nested_groups([project.conf_dir()])}
 FILES = sorted(str(file.relative_to(project.conf_dir())) for file in project.conf_dir().rglob("*.yaml"))

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from ftgen import cli, compare
-from ftgen.changes import ABSENT
+from ftgen import cli
+from ftgen.diff import ABSENT, compare
 from ftgen.lower import Bundle
 
 

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ftgen import schema, yamlio
-from ftgen.contract import conform
+from ftgen import schema
 from ftgen.diagnostics import Severity
+from ftgen.schema.conform import conform
+from ftgen.text import yamlio
 from ftgen.text.paths import dotted
 
 JOBS = yamlio.read_all(Path(__file__).with_name("training.yaml"))

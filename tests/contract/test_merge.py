@@ -10,8 +10,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from ftgen import schema, yamlio
-from ftgen.merge import PatchError, json_patch, strategic_merge
+from ftgen import schema
+from ftgen.lower.merge import PatchError, json_patch, strategic_merge
+from ftgen.text import yamlio
 
 API_VERSION, KIND = "batch.volcano.sh/v1alpha1", "Job"
 JOB = schema.find(API_VERSION, KIND)

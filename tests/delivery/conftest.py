@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ftgen import project
-from ftgen.compose import Composer, Request
+from ftgen.config.compose import Composer, Request
 
 
 @pytest.fixture(scope="session")

@@ -7,11 +7,14 @@ import hashlib
 
 import pytest
 
-from ftgen import contract, delivery, pipeline, yamlio
-from ftgen.delivery import Folder, GitSource
+from ftgen import pipeline
 from ftgen.diagnostics import Rejected
+from ftgen.output import delivery
+from ftgen.output.delivery import Folder, GitSource
+from ftgen.output.tree import DELIVERY
+from ftgen.schema import conform
 from ftgen.spec import Delivery
-from ftgen.tree import DELIVERY
+from ftgen.text import yamlio
 
 WHERE = GitSource("https://git.example.com/team/training.git", "refs/heads/main", "training/a")
 ARGO = Delivery(reconciler="argocd", generate_name=False, application=True, namespace="argocd")
@@ -39,7 +42,7 @@ def test_every_object_holds_against_its_schema_and_lies_outside_what_it_applies(
 
     assert found
     for path, manifest in found.items():
-        assert contract.conform(manifest) == []
+        assert conform.conform(manifest) == []
         assert path.startswith(f"{DELIVERY}/")
 
 
@@ -131,7 +134,7 @@ def test_a_large_sweep_is_split_so_that_every_file_is_in_exactly_one_small_appli
     assert all(len(part) <= delivery.MOST_OBJECTS for part in parts)
     assert all(sum(held[path] for path in part) <= delivery.MOST_BYTES for part in parts)
     assert len({application["metadata"]["name"] for application in found}) == len(found)
-    assert all(contract.conform(application) == [] for application in found)
+    assert all(conform.conform(application) == [] for application in found)
 
 
 def test_the_first_application_keeps_its_name_when_a_sweep_grows():

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from lupa import lua51
 
-from ftgen import pipeline, yamlio
-from ftgen.delivery import GitSource
-from ftgen.tree import DELIVERY
+from ftgen import pipeline
+from ftgen.output.delivery import GitSource
+from ftgen.output.tree import DELIVERY
+from ftgen.text import yamlio
 
 PHASES = {
     "Pending": "Progressing",

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from ftgen import catalog, pipeline, project
+from ftgen import pipeline, project
+from ftgen.config import catalog
 from ftgen.diagnostics import Rejected
-from ftgen.rules.admission import admit_create, admit_update, mutate
+from ftgen.validation.rules.admission import admit_create, admit_update, mutate
 
 OPTIONS = catalog.groups([project.conf_dir()])
 SHAPES = {
@@ -108,7 +109,9 @@ def test_what_an_overlay_could_do_against_its_author_is_found(composer, code):
         task = {key: value for key, value in manifest["spec"]["tasks"][0].items() if key != "maxRetry"}
         manifest["spec"] = {**manifest["spec"], "tasks": [task]}
 
-    assert [found.code for found in pipeline.validate_delivery(replace(job.bundle, job=manifest), job.spec, {})] == [code]
+    assert [found.code for found in pipeline.validate_delivery(replace(job.bundle, job=manifest), job.spec, {})] == [
+        code
+    ]
 
 
 def test_nothing_is_looked_for_where_no_reconciler_applies(composer):

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from ftgen import cli, pipeline, project
-from ftgen.compose import Composer, Request
+from ftgen.config.compose import Composer, Request
 from ftgen.diagnostics import Rejected
 from ftgen.pipeline import Compiled
 

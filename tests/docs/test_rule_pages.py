@@ -4,7 +4,7 @@ import re
 
 from tools import rule_pages as pages
 
-from ftgen import yamlio
+from ftgen.text import yamlio
 
 
 def test_pages_are_fresh(capsys):
@@ -29,7 +29,7 @@ def test_every_hazard_is_answered_by_rules_that_exist():
 
 
 def test_every_lint_rule_answers_a_hazard():
-    from ftgen.rules import LINT
+    from ftgen.validation.rules import LINT
 
     named = set(pages.CODE.findall(pages.TABLE.read_text(encoding="utf-8")))
     beyond_the_table = {"FT391", "FT392", "FT393", "FT472", "FT498"}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ftgen import files
+from ftgen.text import files
 
 
 def test_a_file_is_read_whole(tmp_path: Path):

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from ftgen import project
-from ftgen.fit import Shape, Training
+from ftgen.estimate import Shape, Training
 
 HERE = Path(__file__).parent
 

@@ -8,8 +8,8 @@ from statistics import median
 
 import pytest
 
-from ftgen.fit.advice import Verdict, estimate, verdict
-from ftgen.fit.device import MEASURED, Fragmentation, peak
+from ftgen.estimate.advice import Verdict, estimate, verdict
+from ftgen.estimate.device import MEASURED, Fragmentation, peak
 
 H200 = 143771 / 1024
 GRID = {

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from ftgen import project
-from ftgen.fit import Shape, parameters
+from ftgen.estimate import Shape, parameters
 
 FILES = sorted((project.conf_dir() / "model").glob("*.yaml"))
 KEYS = [

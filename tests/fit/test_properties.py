@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ftgen import project
-from ftgen.fit import Shape, Training, estimate
+from ftgen.estimate import Shape, Training, estimate
 
 SHAPES = [
     Shape.of(yaml.safe_load(file.read_text())["shape"])

@@ -18,12 +18,14 @@ from hypothesis import strategies as st
 from tests.fuzz import odd
 from tests.fuzz.case import Case
 
-from ftgen import catalog, pipeline, project, yamlio
+from ftgen import pipeline, project
 from ftgen.cli.arguments import FORMS, VERBS
-from ftgen.compose import Composer, Request, compose
-from ftgen.tree import Lock, dump_lock, object_of
-from ftgen.tree.lock import AssignedName, Entry
-from ftgen.tree.plan import sha256
+from ftgen.config import catalog
+from ftgen.config.compose import Composer, Request, compose
+from ftgen.output.tree import Lock, dump_lock, object_of
+from ftgen.output.tree.lock import AssignedName, Entry
+from ftgen.output.tree.plan import sha256
+from ftgen.text import yamlio
 
 Draw = st.DrawFn
 Kind = Callable[[Draw], Case]

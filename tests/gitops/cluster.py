@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ftgen import yamlio
-from ftgen.rules.admission import admit_create, admit_update, mutate
-from ftgen.rules.defaults import with_crd_defaults
+from ftgen.text import yamlio
+from ftgen.validation.rules.admission import admit_create, admit_update, mutate
+from ftgen.validation.rules.defaults import with_crd_defaults
 
 
 @dataclass

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from ftgen.tree import Run
+from ftgen.output.tree import Run
 
 JOB = """\
 # Generated

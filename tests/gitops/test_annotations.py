@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ftgen import yamlio
 from ftgen.diagnostics import Rejected
 from ftgen.gitops.annotations import annotated, annotations_of, revived, unguarded
+from ftgen.text import yamlio
 
 TEXT = b"""\
 # head

@@ -12,7 +12,7 @@ import pytest
 
 from ftgen.diagnostics import Rejected
 from ftgen.gitops import Result, publish, source_of, target_of
-from ftgen.tree import WriteOptions
+from ftgen.output.tree import WriteOptions
 
 PROGRAMS = (
     *("filter.evil.clean", "filter.evil.smudge", "filter.evil.process", "core.fsmonitor", "core.sshCommand"),

@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 from tests.gitops.cluster import Cluster
 
-from ftgen import yamlio
 from ftgen.diagnostics import Rejected
 from ftgen.gitops import Result, annotated, archiving, commit, gc, publish, rerunning, stopping, target_of
-from ftgen.tree import FileChange, OnImmutableChange, Run, State, WriteOptions, parse_lock
+from ftgen.output.tree import FileChange, OnImmutableChange, Run, State, WriteOptions, parse_lock
+from ftgen.text import yamlio
 from ftgen.validation.manifest import NEWEST
 
 NAME = "sft-1a2b3c4d"

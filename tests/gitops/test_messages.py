@@ -12,7 +12,7 @@ import ftgen
 PACKAGE = Path(ftgen.__file__).parent
 VERBS = ("archive", "diff", "gc", "publish", "rebuild", "repository", "rerun", "stop")
 FILES = [
-    *(file for folder in ("changes", "gitops", "tree") for file in sorted((PACKAGE / folder).glob("*.py"))),
+    *(file for folder in ("diff", "gitops", "output/tree") for file in sorted((PACKAGE / folder).glob("*.py"))),
     *(PACKAGE / "cli" / f"{verb}.py" for verb in VERBS),
 ]
 

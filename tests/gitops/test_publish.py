@@ -11,7 +11,7 @@ import pytest
 
 from ftgen.diagnostics import Rejected
 from ftgen.gitops import Provenance, Result, publish, target_of
-from ftgen.tree import FileChange, OnImmutableChange, State, WriteOptions, parse_lock
+from ftgen.output.tree import FileChange, OnImmutableChange, State, WriteOptions, parse_lock
 
 
 def files(git, repo, ref="main"):
@@ -150,7 +150,7 @@ def test_a_new_run_is_added_beside_the_old_one(bare, git, make_run, provenance):
 
 
 def test_an_upgrade_of_the_naming_rule_renames_nothing(bare, git, make_run, provenance):
-    from ftgen.tree import under_name
+    from ftgen.output.tree import under_name
 
     run = make_run()
     publish(to(bare), [run], provenance)

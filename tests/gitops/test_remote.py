@@ -13,7 +13,7 @@ import pytest
 
 from ftgen.diagnostics import Rejected
 from ftgen.gitops import Result, publish, target_of
-from ftgen.tree import parse_lock
+from ftgen.output.tree import parse_lock
 
 
 def to(repo, branch="main", path="training"):

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from ftgen import project, render
+from ftgen import project
+from ftgen.lower import render
 from ftgen.pipeline import Compiled
 
 _SCRIPTS = re.compile("(-scripts-)[0-9a-f]{8}")

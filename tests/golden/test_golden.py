@@ -10,7 +10,7 @@ import pytest
 from tools.options import GROUPS
 
 from ftgen import pipeline, project
-from ftgen.compose import Composer, Request
+from ftgen.config.compose import Composer, Request
 
 from .cases import CASES, EXPECTED, FILES, ONE_NODE_ONLY, expected, path, written
 from .placeholders import pinned

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from tests.image.dockerfile import parse
 
-from ftgen import cli, image
+from ftgen import cli
+from ftgen.trainers import image
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,8 @@ import subprocess
 import pytest
 from tests.image.dockerfile import Instruction, commands, parse
 
-from ftgen import image, project
+from ftgen import project
+from ftgen.trainers import image
 
 FILES = {file.stem: file for file in sorted(project.conf_dir().glob("hardware/*.Dockerfile"))}
 RELEASE = image.release("0.9.5")

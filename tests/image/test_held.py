@@ -2,9 +2,10 @@
 
 import pytest
 
-from ftgen import image, pipeline, project
-from ftgen.compose import Composer, Request
+from ftgen import pipeline, project
+from ftgen.config.compose import Composer, Request
 from ftgen.diagnostics import Rejected, Severity
+from ftgen.trainers import image
 
 IMAGE = "hardware.image=hiyouga/llamafactory:0.9.5"
 ERROR, WARNING = Severity.ERROR, Severity.WARNING

@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ftgen import delta, merge, schema
+from ftgen import schema
+from ftgen.lower import delta, merge
 
 JOB = schema.find("batch.volcano.sh/v1alpha1", "Job")
 POD = schema.Node.of(JOB).at("spec", "tasks", 0, "template", "spec")

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ftgen import cli, yamlio
+from ftgen import cli
+from ftgen.text import yamlio
 
 ASCEND = """\
 docker run -itd --rm \\

@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from ftgen import cli, yamlio
+from ftgen import cli
+from ftgen.text import yamlio
 
 SHAPES = sorted((Path(__file__).parent / "shapes").glob("*.yaml"))
 LINES = (

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from ftgen import cli, importing, yamlio
+from ftgen import cli
 from ftgen.diagnostics import Rejected
+from ftgen.interop import importing
+from ftgen.text import yamlio
 
 # What the webhook of an older release denies is imported for the release that has it.
 RELEASE = {"ray": ("cluster.volcano_version=newest",)}

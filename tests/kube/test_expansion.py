@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ftgen.kube import escape_dollars, expand, is_env_name
+from ftgen.text.kube import escape_dollars, expand, is_env_name
 
 ENV = {"A": "va", "B": "$(A)", "E": ""}
 

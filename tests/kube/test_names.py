@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ftgen.kube import (
+from ftgen.text.kube import (
     is_dns1123_label,
     is_dns1123_subdomain,
     is_env_name,

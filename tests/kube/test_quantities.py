@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ftgen.kube import canonical_quantity, parse_quantity
+from ftgen.text.kube import canonical_quantity, parse_quantity
 
 
 @pytest.mark.parametrize(

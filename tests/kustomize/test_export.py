@@ -12,11 +12,13 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from ftgen import catalog, cli, pipeline, project, schema, yamlio
+from ftgen import cli, pipeline, project, schema
 from ftgen.cli.export import kustomization
-from ftgen.compose import Composer, Request
+from ftgen.config import catalog
+from ftgen.config.compose import Composer, Request
 from ftgen.diagnostics import Rejected
 from ftgen.pipeline import Compiled
+from ftgen.text import yamlio
 
 GROUPS = catalog.groups([project.conf_dir()])
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ftgen import yamlio
-from ftgen.rules import CLAIM_LINT, LINT, all_rules
 from ftgen.spec import admit_facts
+from ftgen.text import yamlio
 from ftgen.validation import RULES, UNKNOWN_FACT, Context, unreported, validate
+from ftgen.validation.rules import CLAIM_LINT, LINT, all_rules
 
 GROUPS = yamlio.parse((Path(__file__).parent / "data.yaml").read_text(encoding="utf-8"), "data.yaml")
 BASE = GROUPS.pop("base")

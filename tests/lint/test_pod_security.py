@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from ftgen.rules import LINT
 from ftgen.validation import Context, validate
+from ftgen.validation.rules import LINT
 
 CASES = [json.loads(line) for line in Path(__file__).with_name("pod_security.jsonl").read_text().splitlines()]
 

@@ -2,14 +2,15 @@
 
 import pytest
 
-from ftgen import fit as estimates
+from ftgen import estimate as estimates
 from ftgen import pipeline, project
-from ftgen.compose import Composer, Request
+from ftgen.config.compose import Composer, Request
 from ftgen.diagnostics import Rejected
-from ftgen.fit import Verdict
-from ftgen.rules import SPEC, memory
+from ftgen.estimate import Verdict
+from ftgen.estimate import job as job_estimate
 from ftgen.spec import admit
 from ftgen.validation import Context, validate
+from ftgen.validation.rules import SPEC, memory
 
 # Sizes without the plus are taken as they are.
 AS_SAID = ("hardware.memory=8Gi", "hardware.per_card.memory.limit=16Gi", "storage.workspace.size=5Gi")
@@ -34,7 +35,7 @@ def found(resolved):
 
 
 def fit(resolved):
-    return memory.fit(resolved.spec, resolved.estimate)
+    return job_estimate.fit(resolved.spec, resolved.estimate)
 
 
 def test_the_default_fits(resolved):
@@ -43,7 +44,7 @@ def test_the_default_fits(resolved):
     assert found(resolved()) == []
     assert verdict.keys() == {"device_gib", "available_gib", "verdict"}
     assert (verdict["available_gib"], verdict["verdict"]) == (8.0, "fits")
-    assert sum(memory.terms(resolved().estimate).values()) == pytest.approx(verdict["device_gib"], abs=0.05)
+    assert sum(job_estimate.terms(resolved().estimate).values()) == pytest.approx(verdict["device_gib"], abs=0.05)
 
 
 def test_weights_beyond_the_share_are_refused(resolved):
@@ -126,7 +127,7 @@ def test_an_unknown_card_or_shape_is_not_guessed(resolved):
     assert (unknown["available_gib"], unknown["verdict"]) == (None, None)
     assert fit(resolved("model.shape=null")) is None
     assert fit(resolved("trainer=command", "trainer.command=[a]")) is None
-    assert memory.terms(resolved("model.shape=null").estimate) == {}
+    assert job_estimate.terms(resolved("model.shape=null").estimate) == {}
 
 
 @pytest.mark.parametrize(

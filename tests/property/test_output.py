@@ -12,11 +12,13 @@ import pytest
 import yaml
 from ruamel.yaml import YAML
 
-from ftgen import catalog, kube, pipeline, project
-from ftgen.compose import Composer, Request
-from ftgen.compose.plain import NeedsOmegaConf, ReferenceResolver
-from ftgen.rules import AGREEMENT, admission
+from ftgen import pipeline, project
+from ftgen.config import catalog
+from ftgen.config.compose import Composer, Request
+from ftgen.config.compose.plain import NeedsOmegaConf, ReferenceResolver
+from ftgen.text import kube
 from ftgen.validation import Context, validate
+from ftgen.validation.rules import AGREEMENT, admission
 
 FTGEN = Path(sys.executable).with_name("ftgen")
 SELECTIONS = {

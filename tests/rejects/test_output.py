@@ -108,17 +108,20 @@ def test_nobody_reads_standard_output() -> None:
 
 INTERRUPTED = """
 import os, signal, sys
-from ftgen import cli, {module}
+import ftgen.{module} as changed
+from ftgen import cli
 def interrupt(*_, **__):
     os.kill(os.getpid(), signal.SIGINT)
     signal.sigtimedwait([], 1)
     raise AssertionError("not interrupted")
-{module}.{function} = interrupt
+changed.{function} = interrupt
 sys.exit(cli.main(["trainer.lr=3e-4", "-q"]))
 """
 
 
-@pytest.mark.parametrize(("module", "function"), [("lower", "lower"), ("tree", "plan_write"), ("tree", "apply")])
+@pytest.mark.parametrize(
+    ("module", "function"), [("lower", "lower"), ("output.tree", "plan_write"), ("output.tree", "apply")]
+)
 def test_ctrl_c_leaves_what_was_there(module: str, function: str, scratch: Path) -> None:
     assert cli.main(["-q"]) == 0
     before = tree(scratch / "out")

@@ -14,8 +14,8 @@ from jsonschema import Draft4Validator
 
 from ftgen import cli
 from ftgen.cli.arguments import FORMS
+from ftgen.cli.report import render
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, error, note, warning
-from ftgen.report import render
 
 SARIF = Draft4Validator(json.loads((Path(__file__).parent / "data" / "sarif-2.1.0.json").read_text(encoding="utf-8")))
 HERE = Location(COMMAND_LINE, 1, 9)

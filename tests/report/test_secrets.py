@@ -12,8 +12,8 @@ import yaml
 
 from ftgen import cli
 from ftgen.cli.arguments import FORMS
+from ftgen.cli.report import render
 from ftgen.diagnostics import COMMAND_LINE, Location, Rejected, error
-from ftgen.report import render
 
 TOKEN = "hf_" + "aB3dE5fG7hI9jK1lM3nO5pQ7rS9tU1vW3x"
 WORD = "hunter2hunter"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ftgen import yamlio
+from ftgen.text import yamlio
 from ftgen.validation.manifest import NEWEST
 
 DATA = Path(__file__).parent / "data"

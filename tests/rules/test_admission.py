@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ftgen.diagnostics import has_errors
-from ftgen.rules import AGREEMENT, all_rules
-from ftgen.rules.admission import admit_create, admit_update, mutate
-from ftgen.rules.change import change_class
 from ftgen.validation import RULES, Context, Queue, validate
+from ftgen.validation.rules import AGREEMENT, all_rules
+from ftgen.validation.rules.admission import admit_create, admit_update, mutate
+from ftgen.validation.rules.change import change_class
 
 STAGE = "admission"
 V1_12, V1_15 = (1, 12, 4), (1, 15, 0)

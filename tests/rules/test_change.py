@@ -2,9 +2,9 @@ import copy
 
 import pytest
 
-from ftgen.rules.admission import admit_update, mutate
-from ftgen.rules.change import change_class
 from ftgen.validation import RULES
+from ftgen.validation.rules.admission import admit_update, mutate
+from ftgen.validation.rules.change import change_class
 
 V1_12, V1_15 = (1, 12, 4), (1, 15, 0)
 

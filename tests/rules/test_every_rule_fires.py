@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from ftgen import catalog, pipeline, project, yamlio
-from ftgen.compose import Composer, Request
+from ftgen import pipeline, project
+from ftgen.config import catalog
+from ftgen.config.compose import Composer, Request
 from ftgen.diagnostics import Diagnostic, Rejected
-from ftgen.rules import all_rules
+from ftgen.text import yamlio
+from ftgen.validation.rules import all_rules
 
 FILE = Path(__file__).with_name("fires.yaml")
 CASES: dict[str, str] = yamlio.parse(FILE.read_text(encoding="utf-8"), FILE.name)

@@ -1,6 +1,6 @@
-from ftgen.rules import ADMISSION
-from ftgen.rules.admission import admit_create
 from ftgen.validation import RULES
+from ftgen.validation.rules import ADMISSION
+from ftgen.validation.rules.admission import admit_create
 
 STAGE = "pod"
 

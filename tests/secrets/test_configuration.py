@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from ftgen import cli
-from ftgen.compose import Composer, Request
+from ftgen.config.compose import Composer, Request
 from ftgen.diagnostics import Rejected
 from ftgen.pipeline import compile_job
 

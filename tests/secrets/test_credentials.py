@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ftgen.credentials import Kind, find_secrets, is_secret_name, redact, secret_values
+from ftgen.diagnostics.credentials import Kind, find_secrets, is_secret_name, redact, secret_values
 
 SECRET = "hunter2"
 

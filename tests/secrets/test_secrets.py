@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ftgen.diagnostics import Severity
-from ftgen.rules.secrets import scan
+from ftgen.validation.rules.secrets import scan
 
 
 def job(**env):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ftgen import project, sweeping
-from ftgen.compose import Composer, Request
+from ftgen.config.compose import Composer, Request
 from ftgen.sweeping import Sweep
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from ftgen import project, sweeping
 from ftgen.cli import request
 from ftgen.cli.arguments import parse
-from ftgen.compose import Composer, Request
+from ftgen.config.compose import Composer, Request
 from ftgen.diagnostics import Rejected
 
 from .conftest import overrides

@@ -11,16 +11,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ftgen import incremental, pipeline, project
-from ftgen.compose import Composer, Composition, Request
+from ftgen import pipeline, project
+from ftgen.config.compose import Composer, Composition, Request
 from ftgen.diagnostics import Rejected
-from ftgen.incremental import Incremental, IncrementalByKind, changes, tracked
 from ftgen.pipeline import SweepPosition, Workspace
-from ftgen.rules import ADMISSION, AGREEMENT, LINT, ROLLOUT, SPEC
 from ftgen.spec import Spec, admit
 from ftgen.trainers import llamafactory
-from ftgen.trainers.setting import EXPORT, TRAINING
-from ftgen.validation import Call, Scope
+from ftgen.validation import Call, Scope, incremental
+from ftgen.validation.incremental import Incremental, IncrementalByKind, changes, tracked
+from ftgen.validation.rules import ADMISSION, AGREEMENT, LINT, ROLLOUT, SPEC
+from ftgen.validation.rules.trainer.setting import EXPORT, TRAINING
 
 _COMPOSER = Composer(Request(config_path=project.conf_dir()))
 _WORKSPACE = Workspace(_COMPOSER)

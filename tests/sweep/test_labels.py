@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ftgen import kube, sweeping
-from ftgen.compose import Composer
+from ftgen import sweeping
+from ftgen.config.compose import Composer
 from ftgen.sweeping.label import new_labeller
+from ftgen.text import kube
 
 from .conftest import labels
 

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from ftgen import sweeping
-from ftgen.batch import Batch
-from ftgen.compose import Composer, Request
+from ftgen.config.compose import Composer, Request
 from ftgen.diagnostics import Rejected, error
-from ftgen.parallel import parallel_map, processors
+from ftgen.sweeping.batch import Batch
+from ftgen.sweeping.parallel import parallel_map, processors
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="there is no forking elsewhere")
 

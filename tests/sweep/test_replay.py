@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ftgen import pipeline, project, sweeping
-from ftgen.batch import Batch
-from ftgen.compose import Composer, Composition, Request
+from ftgen.config.compose import Composer, Composition, Request
 from ftgen.diagnostics import Diagnostic, Rejected
 from ftgen.pipeline import SweepPosition, Workspace
+from ftgen.sweeping.batch import Batch
 from ftgen.sweeping.replay import FrameCache
 
 _FILES = {

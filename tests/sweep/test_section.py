@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from ftgen import catalog, project, sweeping
-from ftgen.batch import Batch
+from ftgen import project, sweeping
 from ftgen.cli import request
 from ftgen.cli.arguments import parse
-from ftgen.compose import Composer
+from ftgen.config import catalog
+from ftgen.config.compose import Composer
 from ftgen.diagnostics import Rejected
 from ftgen.pipeline import compile_job
+from ftgen.sweeping.batch import Batch
 
 from .conftest import composer_with, labels, overrides
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from omegaconf import Container, Node, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from ftgen.compose.merge import _dict_config
+from ftgen.config.compose.merge import _dict_config
 
 _leaves = st.sampled_from(
     [None, True, 1, 1.0, float("inf"), "", "text", "???", "${a.b}", "x ${a}", "\\${a}", "${", "${a"]

@@ -5,10 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ftgen.diagnostics import Severity
-from ftgen.trainers import circumstances, conflicts, job
-from ftgen.trainers.arguments import TrainingFacts, check, normalise, surface
-from ftgen.trainers.setting import EXPORT, TRAINING
+from ftgen.trainers.arguments import normalise, surface
 from ftgen.validation import Rule
+from ftgen.validation.rules.trainer import arguments, hardware, job
+from ftgen.validation.rules.trainer.check import check
+from ftgen.validation.rules.trainer.setting import EXPORT, TRAINING, TrainingFacts
 
 LATEST = surface("0.9.5")
 RULES = tuple(dict.fromkeys((*TRAINING.rules, *EXPORT.rules)))
@@ -142,7 +143,7 @@ def test_every_rule_has_its_own_code_and_name():
 
 
 def test_no_rule_is_forgotten():
-    written = [v for module in (conflicts, circumstances, job) for v in vars(module).values() if isinstance(v, Rule)]
+    written = [v for module in (arguments, hardware, job) for v in vars(module).values() if isinstance(v, Rule)]
     assert {rule.code for rule in written} == {rule.code for rule in RULES}
 
 

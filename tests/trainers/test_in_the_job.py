@@ -3,7 +3,7 @@
 import pytest
 
 from ftgen import pipeline, project
-from ftgen.compose import Composer, Request
+from ftgen.config.compose import Composer, Request
 from ftgen.diagnostics import Diagnostic, Rejected, Severity
 from ftgen.trainers import llamafactory
 

@@ -10,8 +10,9 @@ from types import ModuleType
 import pytest
 import yaml
 
-from ftgen import catalog, pipeline, project
-from ftgen.compose import Composer, Request
+from ftgen import pipeline, project
+from ftgen.config import catalog
+from ftgen.config.compose import Composer, Request
 
 pytestmark = pytest.mark.slow
 

@@ -3,8 +3,9 @@
 import pytest
 
 from ftgen.diagnostics import Severity
-from ftgen.trainers.arguments import TrainingFacts, check, surface
-from ftgen.trainers.setting import EXPORT, TRAINING
+from ftgen.trainers.arguments import surface
+from ftgen.validation.rules.trainer.check import check
+from ftgen.validation.rules.trainer.setting import EXPORT, TRAINING, TrainingFacts
 
 GOOD = {
     "model_name_or_path": "/mnt/models/M",

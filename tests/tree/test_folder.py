@@ -12,7 +12,7 @@ import pytest
 
 from ftgen.diagnostics import Rejected
 from ftgen.gitops import archiving, rerunning, stopping
-from ftgen.tree import (
+from ftgen.output.tree import (
     FileChange,
     Lock,
     OnImmutableChange,

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from ftgen.diagnostics import Diagnostic, Rejected
-from ftgen.tree import Run, WriteOptions, apply, plan_write, read_lock, recover
+from ftgen.output.tree import Run, WriteOptions, apply, plan_write, read_lock, recover
 
 # What the interpreter reports of every change to a file system, before it happens.
 STEPS = 60
@@ -337,7 +337,7 @@ def test_a_half_written_tree_of_another_machine_is_refused(tmp_path, trees, monk
     out = tmp_path / "out"
     render(out, *old)
     half_written(out, *new)
-    monkeypatch.setattr("ftgen.tree.journal._machine", lambda: b"another")
+    monkeypatch.setattr("ftgen.output.tree.journal._machine", lambda: b"another")
     assert refused(out, recover).code == "FT514"
 
 

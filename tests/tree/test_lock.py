@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ftgen.diagnostics import Rejected
-from ftgen.tree import AssignedName, Entry, Lock, State, assigned_name, dump_lock, object_of, parse_lock
-from ftgen.tree.lock import path_problem
+from ftgen.output.tree import AssignedName, Entry, Lock, State, assigned_name, dump_lock, object_of, parse_lock
+from ftgen.output.tree.lock import path_problem
 
 ENTRY = Entry("ab" * 32, "v1 ConfigMap training/a", "sft/", "sft-1a2b3c4d", State.ARCHIVED)
 LOCK = Lock(

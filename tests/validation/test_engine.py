@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import pytest
 
 from ftgen.diagnostics import Severity
-from ftgen.rules import ADMISSION, LINT, SPEC, all_rules
 from ftgen.validation import (
     RULES,
     UNKNOWN_FACT,
@@ -21,6 +20,7 @@ from ftgen.validation import (
     unreported,
     validate,
 )
+from ftgen.validation.rules import ADMISSION, LINT, SPEC, all_rules
 
 HERE = Scope(__name__, read=lambda subject, _: [*subject, "read"])
 ELSEWHERE = Scope(__name__, denies=True)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ftgen import pipeline
-from ftgen.compose import Composer, Request
+from ftgen.config.compose import Composer, Request
 from ftgen.diagnostics import Diagnostic, Rejected
 from ftgen.pipeline import Compiled
 

@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 from tools.options import NEEDS
 
-from ftgen import catalog, pipeline, project, sweeping, yamlio
-from ftgen.batch import Batch
-from ftgen.compose import Composer, Request
+from ftgen import pipeline, project, sweeping
+from ftgen.config import catalog
+from ftgen.config.compose import Composer, Request
 from ftgen.diagnostics import Rejected, Severity
+from ftgen.sweeping.batch import Batch
+from ftgen.text import yamlio
 from ftgen.trainers.surface import surface, versions
 
 from .conftest import Refuse, Render, Write

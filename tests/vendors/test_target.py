@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from tools.options import GROUPS, chosen
 
-from ftgen import contract, kube
+from ftgen.schema import conform
+from ftgen.text import kube
 
 from .conftest import Render
 
@@ -16,7 +17,7 @@ def test_every_accelerator_runs_as_a_plain_job(hardware: str, nodes: int, render
     job = render(*chosen("hardware", hardware), f"hardware.nodes={nodes}", "storage=nfs", "target=job")
     manifest = job.bundle.job
     assert (manifest["apiVersion"], manifest["kind"]) == ("batch/v1", "Job")
-    assert [d for o in job.bundle.objects for d in contract.conform(o, volcano_version="newest")] == []
+    assert [d for o in job.bundle.objects for d in conform.conform(o, volcano_version="newest")] == []
 
 
 def test_one_node_is_one_pod(render: Render) -> None:

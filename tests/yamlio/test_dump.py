@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from ftgen.yamlio import dump, parse, parse_all
+from ftgen.text.yamlio import dump, parse, parse_all
 
 
 def as_yaml_1_1(text: str) -> Any:

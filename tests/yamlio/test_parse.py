@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from ftgen.diagnostics import Location, Rejected
-from ftgen.yamlio import Mark, ambiguous_scalars, document, documents, parse, parse_all, read, read_all
+from ftgen.text.yamlio import Mark, ambiguous_scalars, document, documents, parse, parse_all, read, read_all
 
 
 def refusal(text):

@@ -70,7 +70,7 @@ def _run(words: list[str]) -> int:
 
 
 def _print_error(text: str) -> None:
-    from ftgen import credentials  # noqa: PLC0415 - as above
+    from ftgen.diagnostics import credentials  # noqa: PLC0415 - as above
 
     print(f"ftgen: {credentials.redact(text)}", file=sys.stderr)  # noqa: T201
 

@@ -58,7 +58,7 @@ class Arguments:
 
     def search_path(self) -> list[Path]:
         """Return the configuration folders that the flags name, first match first."""
-        from ftgen import catalog  # noqa: PLC0415 - many verbs do not need it
+        from ftgen.config import catalog  # noqa: PLC0415 - many verbs do not need it
 
         return catalog.folders(self.flags.config_dir, self.flags.config_path, self.config_name)
 

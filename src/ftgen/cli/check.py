@@ -9,17 +9,21 @@ from glob import has_magic, iglob
 from pathlib import Path
 from typing import Any
 
-from ftgen import check, contract, kustomize, schema, yamlio
+from ftgen import schema
 from ftgen.cli import output
 from ftgen.cli.arguments import Arguments, Usage
 from ftgen.cli.written import TreeLocks
 from ftgen.diagnostics import Diagnostic, Location, Rejected, Severity, error, note
-from ftgen.files import is_there
-from ftgen.incremental import IncrementalByKind
+from ftgen.interop import kustomize
+from ftgen.schema import conform
+from ftgen.schema.version import version_of
 from ftgen.spec import admit_facts
-from ftgen.terms import CheckOptions
-from ftgen.validation import UNKNOWN_FACT
-from ftgen.validation.manifest import Companions, version_of
+from ftgen.text import yamlio
+from ftgen.text.files import is_there
+from ftgen.validation import UNKNOWN_FACT, check
+from ftgen.validation.incremental import IncrementalByKind
+from ftgen.validation.manifest import Companions
+from ftgen.validation.terms import CheckOptions
 
 _SUFFIXES = (".yaml", ".yml", ".json")
 
@@ -44,7 +48,7 @@ def _part(name: str, user: str) -> Diagnostic:
     """Return a note that a file is not checked: a patch or other input of a kustomization, and no object."""
     headline = f"a part of {user}, and no object: it is not checked by itself"
     help_ = f"check what it builds: kubectl kustomize {Path(user).parent} | ftgen check -"
-    return note(contract.UNKNOWN_KIND, headline, help=help_).at(Location(name))
+    return note(conform.UNKNOWN_KIND, headline, help=help_).at(Location(name))
 
 
 def _companions(names: Iterable[str]) -> dict[str, Companions]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 
-from ftgen import compare, pipeline, sweeping
+from ftgen import pipeline, sweeping
 from ftgen.cli import request
 from ftgen.cli.arguments import Arguments, Usage
-from ftgen.compose import Composer
+from ftgen.config.compose import Composer
 from ftgen.diagnostics import Rejected
+from ftgen.diff import compare
 from ftgen.pipeline import Compiled
 from ftgen.sweeping import Point
 
@@ -32,9 +33,9 @@ def _compiled(composer: Composer, point: Point) -> Compiled:
     try:
         return pipeline.compile_job(composer, point.overrides)
     except Rejected as rejected:
-        from ftgen import lineage  # noqa: PLC0415 - loaded only when there is something to locate
+        from ftgen.provenance import dependencies  # noqa: PLC0415 - loaded only when there is something to locate
 
-        found = lineage.add_locations(composer, point.overrides, rejected.diagnostics)
+        found = dependencies.add_locations(composer, point.overrides, rejected.diagnostics)
         raise Rejected([replace(d, headline=f"{_label(point)}: {d.headline}") for d in found]) from None
 
 

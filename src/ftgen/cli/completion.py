@@ -17,8 +17,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ftgen import catalog, project
+from ftgen import project
 from ftgen.cli.arguments import RENDER, VERBS, Arguments, Usage, parser
+from ftgen.config import catalog
 
 _SHELLS = ("bash", "zsh", "fish")
 _KEY = re.compile(r"(?P<sign>\+\+|\+|~|)(?P<key>[^=@]*)(?P<package>@[^=]*)?(?P<equals>=?)(?P<value>.*)", re.DOTALL)

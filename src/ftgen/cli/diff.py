@@ -6,11 +6,12 @@ import os
 import sys
 from pathlib import Path
 
-from ftgen import changes, gitops, tree
-from ftgen.changes import Change, ChangeClass, Status
+from ftgen import diff, gitops
 from ftgen.cli import output, repository
 from ftgen.cli.arguments import Arguments, Usage
 from ftgen.diagnostics import note
+from ftgen.diff import Change, ChangeClass, Status
+from ftgen.output import tree
 from ftgen.validation.manifest import mapping
 
 _SSA = "kustomize.toolkit.fluxcd.io/ssa"
@@ -33,7 +34,7 @@ def run(arguments: Arguments) -> int:
         output.print_diagnostics(
             [note("FT532", headline, help="patch the live jobs too, or publish new runs")], arguments, to_stderr=True
         )
-    return int(changes.differs(found))
+    return int(diff.differs(found))
 
 
 def _names_files(arguments: Arguments) -> bool:
@@ -48,7 +49,7 @@ def _between(arguments: Arguments) -> list[Change]:
     for path in (old, new):
         if path.is_dir():
             tree.recover(path)
-    return changes.diff_paths(old, new)
+    return diff.diff_paths(old, new)
 
 
 def _against_tree(arguments: Arguments) -> list[Change]:
@@ -59,15 +60,15 @@ def _against_tree(arguments: Arguments) -> list[Change]:
         return gitops.preview(place, rendering.runs, whole=rendering.whole, push=arguments.flags.push)
     out = Path(arguments.flags.out)
     tree.recover(out)
-    return changes.diff_tree(tree.folder_store(out), tree.read_lock(out), rendering.runs, rendering.whole)
+    return diff.diff_tree(tree.folder_store(out), tree.read_lock(out), rendering.runs, rendering.whole)
 
 
 def _shown(found: list[Change], form: str, *, stays: bool) -> str:
     if form == "json":
-        return changes.as_json(found)
+        return diff.as_json(found)
     if form == "markdown":
-        return changes.as_markdown(found, stays=stays)
-    return changes.as_text(found, colour=sys.stdout.isatty() and not os.environ.get("NO_COLOR"))
+        return diff.as_markdown(found, stays=stays)
+    return diff.as_text(found, colour=sys.stdout.isatty() and not os.environ.get("NO_COLOR"))
 
 
 def _is_left_alone(change: Change) -> bool:

@@ -11,14 +11,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ftgen import catalog, explain, spec
-from ftgen.blame import KeyOrigins, Origin
+from ftgen import spec
 from ftgen.cli import output, request
 from ftgen.cli.arguments import Arguments, Usage
-from ftgen.compose import Composer, displayed
+from ftgen.config import catalog
+from ftgen.config.compose import Composer, displayed
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, error
-from ftgen.explain import Cause, KeyExplanation, LineExplanation
-from ftgen.lineage import ABSENT
+from ftgen.provenance import explain
+from ftgen.provenance.dependencies import ABSENT
+from ftgen.provenance.explain import Cause, KeyExplanation, LineExplanation
+from ftgen.provenance.origins import KeyOrigins, Origin
 from ftgen.text.paths import dotted
 from ftgen.text.tables import table
 

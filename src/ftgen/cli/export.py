@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from ftgen import kustomize, lower, pipeline
+from ftgen import lower, pipeline
 from ftgen.cli import output, request, writing
 from ftgen.cli.arguments import Arguments, Usage
-from ftgen.compose import Composer
+from ftgen.config.compose import Composer
 from ftgen.diagnostics import Rejected, error
+from ftgen.interop import kustomize
 from ftgen.lower import Inputs
 from ftgen.pipeline import Compiled, Workspace
 from ftgen.trainers import llamafactory

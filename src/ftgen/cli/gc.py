@@ -6,10 +6,11 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from ftgen import gitops, tree
+from ftgen import gitops
 from ftgen.cli import output, repository
 from ftgen.cli.arguments import Arguments, Usage
 from ftgen.gitops import UnusedFile
+from ftgen.output import tree
 
 
 def run(arguments: Arguments) -> int:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import sys
 
-from ftgen import catalog
 from ftgen.cli.arguments import Arguments
+from ftgen.config import catalog
 from ftgen.diagnostics import Rejected, error
 
 

@@ -6,9 +6,10 @@ import argparse
 import sys
 from collections.abc import Iterable, Sequence
 
-from ftgen import __version__, catalog
+from ftgen import __version__
 from ftgen.cli import groups
 from ftgen.cli.arguments import RENDER, VERBS, Arguments, parser
+from ftgen.config import catalog
 
 _USAGE = """\
 ftgen writes VolcanoJob manifests for fine-tuning, from configuration groups.

@@ -6,12 +6,12 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ftgen import image
 from ftgen.cli import output, request, writing
 from ftgen.cli.arguments import Arguments
-from ftgen.compose import Composer
+from ftgen.config.compose import Composer
 from ftgen.diagnostics import Rejected, error
 from ftgen.spec import LlamaFactory, Spec, admit
+from ftgen.trainers import image
 
 _PREFIX = "image."
 

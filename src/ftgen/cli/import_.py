@@ -11,17 +11,20 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ftgen import catalog, check, importing, pipeline, schema, yamlio
+from ftgen import pipeline, schema
 from ftgen.cli import output, request, writing
 from ftgen.cli.arguments import Arguments, Usage
-from ftgen.compose import Composer, hydra_literal
+from ftgen.config import catalog
+from ftgen.config.compose import Composer, hydra_literal
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, Severity, require
-from ftgen.importing import DockerRun, ImportedConfig, ManifestJob, Options, Word
-from ftgen.overlay import UNRESTRICTED, Declaration, Patch
+from ftgen.interop import importing
+from ftgen.interop.importing import DockerRun, ImportedConfig, ManifestJob, Options, Word
+from ftgen.lower.overlay import UNRESTRICTED, Declaration, Patch
 from ftgen.pipeline import Compiled, Workspace
 from ftgen.spec import admit
-from ftgen.terms import CheckOptions
-from ftgen.validation import UNKNOWN_FACT, codes_of
+from ftgen.text import yamlio
+from ftgen.validation import UNKNOWN_FACT, check, codes_of
+from ftgen.validation.terms import CheckOptions
 
 
 def run(arguments: Arguments) -> int:

@@ -8,13 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 
-from ftgen import changes, delivery, parallel, pipeline, sweeping, tree
-from ftgen.batch import Batch
+from ftgen import diff, pipeline, sweeping
 from ftgen.cli import output, progress
 from ftgen.cli.arguments import Arguments
-from ftgen.compose import Composer
-from ftgen.sweeping import index
-from ftgen.tree import FileChange, Outcome, Run, WriteOptions
+from ftgen.config.compose import Composer
+from ftgen.output import delivery, tree
+from ftgen.output.tree import FileChange, Outcome, Run, WriteOptions
+from ftgen.sweeping import index, parallel
+from ftgen.sweeping.batch import Batch
 
 _LISTED = 20
 _IN_MEMORY = 16 * 2**20
@@ -71,7 +72,7 @@ def write_options(batch: Batch, arguments: Arguments) -> WriteOptions:
         overwrite=flags.overwrite,
         allow_shrink=flags.allow_shrink,
         whole=complete_folders(batch),
-        same_run=changes.same_run,
+        same_run=diff.same_run,
     )
 
 

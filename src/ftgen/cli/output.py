@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from ftgen import report
+from ftgen.cli import report
 from ftgen.cli.arguments import Arguments
 from ftgen.diagnostics import Diagnostic, Rejected, Severity, has_errors
 

@@ -12,13 +12,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ftgen import changes, pipeline, tree
+from ftgen import diff, pipeline
 from ftgen.cli import many, output, request
 from ftgen.cli.arguments import Arguments
-from ftgen.compose import Composer
+from ftgen.config.compose import Composer
+from ftgen.output import tree
+from ftgen.output.tree import FileChange, Outcome, WriteOptions
 from ftgen.sweeping import index
 from ftgen.sweeping.index import Row
-from ftgen.tree import FileChange, Outcome, WriteOptions
 
 _STATUS = {
     FileChange.ADDED: "new",
@@ -90,7 +91,7 @@ def _planned(arguments: Arguments, composer: Composer) -> Planned:
         )
         return Planned(batch.rows, outcome)
     job = pipeline.compile_job(composer, arguments.overrides)
-    outcome = tree.plan_write(out, [job.run], WriteOptions(same_run=changes.same_run), dry=True).outcome
+    outcome = tree.plan_write(out, [job.run], WriteOptions(same_run=diff.same_run), dry=True).outcome
     noticed = request.add_locations(composer, arguments, job.diagnostics)
     output.print_diagnostics(
         output.apply_strict([*noticed, *outcome.diagnostics], arguments), arguments, to_stderr=True

@@ -10,8 +10,8 @@ from ftgen.cli.arguments import Arguments, Usage
 from ftgen.cli.repository import Rendering
 from ftgen.diagnostics import Diagnostic, note
 from ftgen.gitops import Published, Result
-from ftgen.tree import FileChange, OnImmutableChange, Outcome, Run, WriteOptions
-from ftgen.tree.lock import is_job
+from ftgen.output.tree import FileChange, OnImmutableChange, Outcome, Run, WriteOptions
+from ftgen.output.tree.lock import is_job
 
 _CREATED_ONCE = b"kustomize.toolkit.fluxcd.io/ssa: IfNotPresent"
 

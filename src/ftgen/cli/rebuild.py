@@ -13,13 +13,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ftgen import __version__, batch, changes, files, gitops, pipeline, record, tree, yamlio
+from ftgen import __version__, diff, gitops, pipeline
 from ftgen.cli import output, request
 from ftgen.cli.arguments import Arguments, Usage
-from ftgen.compose import Composer
+from ftgen.config.compose import Composer
 from ftgen.diagnostics import Rejected, error, note
+from ftgen.lower import record
+from ftgen.output import tree
+from ftgen.output.tree import LOCK_NAME, Entry, Run, State
 from ftgen.pipeline import SweepPosition, Workspace
-from ftgen.tree import LOCK_NAME, Entry, Run, State
+from ftgen.sweeping import batch
+from ftgen.text import files, yamlio
 from ftgen.validation.manifest import text as text_of
 
 
@@ -126,8 +130,8 @@ def _print_difference(committed: Committed, rendered: bytes, arguments: Argument
             arguments,
             to_stderr=True,
         )
-    differences = changes.diff_objects(
+    differences = diff.diff_objects(
         *([yamlio.parse(text.decode(), str(committed.file))] for text in (committed.content, rendered))
     )
-    sys.stdout.write(changes.as_text(differences, colour=sys.stdout.isatty() and not os.environ.get("NO_COLOR")))
+    sys.stdout.write(diff.as_text(differences, colour=sys.stdout.isatty() and not os.environ.get("NO_COLOR")))
     return 1

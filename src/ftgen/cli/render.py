@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from ftgen import pipeline, tree
+from ftgen import pipeline
 from ftgen.cli import output, request
 from ftgen.cli.arguments import Arguments
 from ftgen.diagnostics import Diagnostic
+from ftgen.output import tree
+from ftgen.output.tree import Run
 from ftgen.pipeline import Compiled
-from ftgen.tree import Run
 
 
 def run(arguments: Arguments) -> int:
@@ -46,8 +47,8 @@ def _write(runs: list[Run], out: Path, noticed: list[Diagnostic], arguments: Arg
 
 
 def _same_run(old: bytes, new: bytes) -> bool:
-    """Compare two texts of an object by `changes.same_run`, which is loaded only when a file differs."""
-    from ftgen.changes import same_run  # noqa: PLC0415 - a first render compares nothing
+    """Compare two texts of an object by `diff.same_run`, which is loaded only when a file differs."""
+    from ftgen.diff import same_run  # noqa: PLC0415 - a first render compares nothing
 
     return same_run(old, new)
 

@@ -8,12 +8,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ftgen import __version__, delivery, gitops, pipeline, tree
+from ftgen import __version__, gitops, pipeline
 from ftgen.cli import many, output, request
 from ftgen.cli.arguments import Arguments, Usage, is_terminal
 from ftgen.diagnostics import Diagnostic
 from ftgen.gitops import Provenance, Target, TreeEdit
-from ftgen.tree import FileChange, Outcome, Run
+from ftgen.output import delivery, tree
+from ftgen.output.tree import FileChange, Outcome, Run
 
 _DIGEST = re.compile(rb"ftgen\.dev/config-digest: sha256:([0-9a-f]{64})")
 _LISTED = 20

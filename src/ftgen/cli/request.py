@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from ftgen import compose
 from ftgen.cli.arguments import Arguments
-from ftgen.compose import Composer
+from ftgen.config import compose
+from ftgen.config.compose import Composer
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, error
 
 
@@ -26,9 +26,9 @@ def add_locations(composer: Composer, arguments: Arguments, diagnostics: Sequenc
     """Locate diagnostics by file and line; load nothing when all of them are located."""
     if all(d.locations for d in diagnostics):
         return diagnostics
-    from ftgen import lineage  # noqa: PLC0415 - loaded only when there is something to locate
+    from ftgen.provenance import dependencies  # noqa: PLC0415 - loaded only when there is something to locate
 
-    return lineage.add_locations(composer, arguments.overrides, diagnostics)
+    return dependencies.add_locations(composer, arguments.overrides, diagnostics)
 
 
 def is_sweep(arguments: Arguments, composer: Composer) -> bool:

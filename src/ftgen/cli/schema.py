@@ -13,10 +13,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ftgen import catalog, schema, spec, yamlio
+from ftgen import schema, spec
 from ftgen.cli import writing
 from ftgen.cli.arguments import Arguments, Usage
+from ftgen.config import catalog
 from ftgen.diagnostics import Diagnostic, Location, Rejected, error
+from ftgen.text import yamlio
 
 _ANY = {"type": "string", "pattern": r"\$\{|^\?\?\?$"}
 # Sections of sweeps and of Hydra (sweeper parameters, search path), which are no part of a job.

@@ -6,7 +6,7 @@ import sys
 
 from ftgen.cli import request
 from ftgen.cli.arguments import Arguments
-from ftgen.compose import Composer
+from ftgen.config.compose import Composer
 from ftgen.text import tables
 
 

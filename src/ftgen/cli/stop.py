@@ -5,7 +5,7 @@ from __future__ import annotations
 from ftgen import gitops
 from ftgen.cli import output, repository
 from ftgen.cli.arguments import Arguments
-from ftgen.tree import FileChange
+from ftgen.output.tree import FileChange
 
 _GUARDS_GONE = """\
 The guards against pruning are gone from git; the training still runs.

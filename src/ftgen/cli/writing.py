@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from ftgen import tree
 from ftgen.cli import output
 from ftgen.cli.arguments import Arguments
+from ftgen.output import tree
 
 
 def write(files: Mapping[str, bytes], folder: Path, arguments: Arguments) -> None:

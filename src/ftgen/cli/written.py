@@ -10,9 +10,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ftgen import tree
 from ftgen.diagnostics import Rejected
-from ftgen.terms import CheckOptions, restore_options
+from ftgen.output import tree
+from ftgen.validation.terms import CheckOptions, restore_options
 
 
 @dataclass(slots=True)

@@ -3,7 +3,7 @@
 All git commands are plumbing in a temporary repository of ftgen's own: they use no checkout, index, hook, filter
 or program of the target's configuration.
 
-Error codes, beside those of `ftgen.tree`:
+Error codes, beside those of `ftgen.output.tree`:
 
 * FT520: an address, branch or path is invalid, or git would take it for an option or a program.
 * FT521: there is no git repository, it has no such remote, or git would read one of its files without end.

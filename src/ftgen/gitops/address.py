@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
-from ftgen import files
 from ftgen.diagnostics import Diagnostic, Rejected, error
 from ftgen.gitops.git import PROTOCOLS, Git
-from ftgen.tree.lock import path_problem
+from ftgen.output.tree.lock import path_problem
+from ftgen.text import files
 
 _URL = re.compile(r"([a-z][a-z0-9+.-]*)://([^/]*)", re.IGNORECASE)
 _SCP = re.compile(r"(?!-)[^/:\\]+:(?!:)(?!-)")

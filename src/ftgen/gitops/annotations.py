@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from itertools import pairwise
 from types import MappingProxyType
 
-from ftgen import record, yamlio
 from ftgen.diagnostics import Rejected, error
+from ftgen.lower import record
+from ftgen.text import yamlio
 
 Annotations = Mapping[str, str | None]
 """Annotations to set, or to remove if the value is None."""

@@ -9,10 +9,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import IO, cast
 
-from ftgen import files
 from ftgen.diagnostics import Diagnostic, Rejected, error
 from ftgen.gitops.git import Git, GitFailed
-from ftgen.tree import EMPTY, LOCK_NAME, Lock, dump_lock, parse_lock
+from ftgen.output.tree import EMPTY, LOCK_NAME, Lock, dump_lock, parse_lock
+from ftgen.text import files
 
 _FILE, _LINK, _MODULE = "100644", "120000", "160000"
 _NOTHING = "0" * 40

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from types import MappingProxyType
 
-from ftgen import schema, yamlio
+from ftgen import schema
 from ftgen.diagnostics import Rejected, error
 from ftgen.gitops.address import Target
 from ftgen.gitops.annotations import TOMBSTONE, Annotations, annotated, revived, text_of, unguarded
@@ -23,7 +23,7 @@ from ftgen.gitops.branch import BranchStore
 from ftgen.gitops.git import translate_git_errors
 from ftgen.gitops.publish import TreeEdit
 from ftgen.gitops.remote import open_destination
-from ftgen.tree import (
+from ftgen.output.tree import (
     DELIVERY,
     AssignedName,
     Entry,
@@ -36,9 +36,11 @@ from ftgen.tree import (
     object_of,
     under_name,
 )
-from ftgen.tree.lock import is_job, is_scripts
-from ftgen.tree.plan import sha256
-from ftgen.validation.manifest import read_job, version_of
+from ftgen.output.tree.lock import is_job, is_scripts
+from ftgen.output.tree.plan import sha256
+from ftgen.schema.version import version_of
+from ftgen.text import yamlio
+from ftgen.validation.manifest import read_job
 
 _POD_NAME_LIMIT = 63
 _SUBJECT = 50

@@ -13,15 +13,25 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from ftgen.changes import Change, diff_tree, same_run
 from ftgen.diagnostics import Diagnostic, Rejected, error, note
+from ftgen.diff import Change, diff_tree, same_run
 from ftgen.gitops.address import Target, target_of
 from ftgen.gitops.branch import BranchStore
 from ftgen.gitops.git import Git, GitFailed, translate_git_errors
 from ftgen.gitops.remote import Destination, _Local, open_destination, printable
 from ftgen.gitops.source import Provenance, message
-from ftgen.tree import DELIVERY, FileChange, Lock, OnImmutableChange, Outcome, Run, Store, WriteOptions, plan_runs
-from ftgen.tree.lock import is_job
+from ftgen.output.tree import (
+    DELIVERY,
+    FileChange,
+    Lock,
+    OnImmutableChange,
+    Outcome,
+    Run,
+    Store,
+    WriteOptions,
+    plan_runs,
+)
+from ftgen.output.tree.lock import is_job
 
 _TRIES = 10
 _STUBBORN = 4

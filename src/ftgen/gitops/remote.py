@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from ftgen import files
 from ftgen.diagnostics import Diagnostic, Rejected, error
 from ftgen.gitops.address import Target, local, password_apart, target_of, without_credentials
 from ftgen.gitops.git import Git, GitFailed, scratch_repository
+from ftgen.text import files
 
 _CARRIED = re.compile(r"user\..+|http\.(?!.*cookie).+|commit\.gpgsign|gpg\.format", re.IGNORECASE)
 """Settings that are copied from a local repository: values, never a program to run or a file to write."""

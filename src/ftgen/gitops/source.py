@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ftgen import files
 from ftgen.gitops.address import git_folder, refuse_endless, without_credentials
 from ftgen.gitops.git import Git
+from ftgen.text import files
 
 _FIELDS = ("%H", "%an <%ae>", "%cI", "%s", "%b")
 _MOST_NAMED = 50

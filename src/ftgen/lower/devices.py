@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from fractions import Fraction
 from functools import lru_cache
 
-from ftgen import kube
 from ftgen.lower.objects import Object, given, managed_labels
 from ftgen.spec import PerCard, Spec, UnitResource
+from ftgen.text import kube
 
 
 def resources(spec: Spec) -> Object:

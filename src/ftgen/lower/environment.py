@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 
-from ftgen import kube, yamlio
 from ftgen.lower.objects import Identity, Inputs, Object, json_text
 from ftgen.lower.storage import is_temporary
 from ftgen.spec import Command, SecretReference, Spec
+from ftgen.text import kube, yamlio
 from ftgen.trainers import llamafactory
 from ftgen.trainers.llamafactory import Configurations
 

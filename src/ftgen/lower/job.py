@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from ftgen import kube, record
+from ftgen.lower import record
 from ftgen.lower.objects import TASK, Identity, Inputs, Object, given, json_text, run_label
 from ftgen.lower.pod import pod
 from ftgen.lower.storage import is_temporary
 from ftgen.spec import Spec
+from ftgen.text import kube
 
 
 def job(inputs: Inputs, mounted: Object | None) -> Object:

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ftgen import kube
 from ftgen.spec import Spec
+from ftgen.text import kube
 from ftgen.trainers.llamafactory import Configurations
 
 TASK = "train"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ftgen import kube
 from ftgen.lower.objects import Bundle, Object, given
+from ftgen.text import kube
 
 
 def plain(bundle: Bundle) -> Bundle:

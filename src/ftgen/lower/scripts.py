@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 
-from ftgen import kube
 from ftgen.lower.objects import TASK, Object, json_text, managed_labels
 from ftgen.spec import Spec
+from ftgen.text import kube
 
 SCRIPTS = "/opt/ftgen"
 """Where the containers find the scripts that lie in a ConfigMap."""

@@ -15,8 +15,8 @@ from typing import Any
 
 from hydra.core.override_parser.types import Override
 
-from ftgen import compose
-from ftgen.compose import Alternative, Composer
+from ftgen.config import compose
+from ftgen.config.compose import Alternative, Composer
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, error
 from ftgen.sweeping.label import without_prefix
 

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from ftgen import kube
-from ftgen.fit import Estimate
+from ftgen.estimate import Estimate
+from ftgen.estimate import job as job_estimate
 from ftgen.lower import Bundle, Identity, Object
-from ftgen.rules import memory
 from ftgen.spec import Spec
+from ftgen.text import kube
 
 _FORMAT = 1
 _GIB = 2**30
@@ -75,8 +75,8 @@ def row(spec: Spec, identity: Identity, bundle: Bundle, files: Iterable[str], es
         card_gib=_gib(spec.world_size * kube.parse_quantity(share)) if share else None,
         storage=dict(_storage(bundle)),
         requests=_requests(bundle.job),
-        fit=memory.fit(spec, estimate),
-        terms=memory.terms(estimate),
+        fit=job_estimate.fit(spec, estimate),
+        terms=job_estimate.terms(estimate),
     )
 
 

@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ftgen import yamlio
-from ftgen.compose import RUN_SECTIONS, Composer, Composition
+from ftgen.config.compose import RUN_SECTIONS, Composer, Composition
+from ftgen.config.trace import Layer
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, error, note
 from ftgen.sweeping import axes, condition, settings
 from ftgen.sweeping.axes import Axis
 from ftgen.sweeping.label import new_labeller, with_hash, without_prefix
 from ftgen.sweeping.replay import FrameCache
 from ftgen.sweeping.settings import Settings
-from ftgen.trace import Layer
+from ftgen.text import yamlio
 
 LIMIT = 1000
 # A larger product is not enumerated, however few points `exclude` would keep.

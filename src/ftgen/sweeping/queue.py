@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 
-from ftgen import kube
 from ftgen.diagnostics import Rejected, error
 from ftgen.lower import Object
 from ftgen.sweeping.index import Row
+from ftgen.text import kube
 
 # All users share `default`, and `root` is the parent of all queues: a sweep must not limit either.
 _SHARED_QUEUES = frozenset({"", "default", "root"})

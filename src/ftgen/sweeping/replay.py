@@ -20,10 +20,10 @@ from typing import Any
 
 from hydra.core.override_parser.types import Override
 
-from ftgen.compose import Composer, Composition
+from ftgen.config.compose import Composer, Composition
+from ftgen.config.trace import OverrideTrace
 from ftgen.diagnostics import Diagnostic, Rejected, error
 from ftgen.sweeping.label import without_prefix
-from ftgen.trace import OverrideTrace
 
 # Printable, so that it is also found in the text of a list.
 _MARKER = re.compile("⟪ftgen ([0-9]+)⟫")

@@ -1,1 +1,1 @@
-"""Text formats: paths into manifests, tables."""
+"""Small languages of text: YAML, Kubernetes' quantities and names, paths into manifests, tables; and reading files."""

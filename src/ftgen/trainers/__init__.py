@@ -1,6 +1,6 @@
 """What the training frameworks accept.
 
-`surface` reads what one pinned release of a framework takes, as derived from its package; `conflicts` holds
-what its parser refuses, `circumstances` what fails later on this hardware, model, data set or image;
-`arguments` is the door: check and normalise a user's arguments.
+`surface` reads what one pinned release of a framework takes, as derived from its package; `arguments` gives a user's
+arguments the types that it wants, `llamafactory` makes its configurations, and `image` its container image.  The rules
+about arguments are in `ftgen.validation.rules.trainer`.
 """

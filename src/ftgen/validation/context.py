@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ftgen.schema.version import Version
 from ftgen.spec import Card, Facts, StorageClass
-from ftgen.validation.manifest import NEWEST, ClaimSpecs, ConfigMaps, Job, Version
+from ftgen.validation.manifest import NEWEST, ClaimSpecs, ConfigMaps, Job
 
 if TYPE_CHECKING:  # `check` estimates nothing
-    from ftgen.fit import Estimate
+    from ftgen.estimate import Estimate
 
 
 class FactMissing(Exception):  # noqa: N818 - a rule that cannot be judged, not a malfunction

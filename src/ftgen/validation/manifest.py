@@ -6,30 +6,21 @@ dictionaries and never change them.  A view equals only itself, so that it can b
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import lru_cache
 from typing import Any
 
-from ftgen import kube, schema
-
-Version = tuple[int, int, int]
+from ftgen.schema.version import Version
+from ftgen.text import kube
 
 NEWEST: Version = (1, 15, 0)
 """Newest Volcano release whose source these rules follow; later releases are checked by the same rules."""
-
-_NUMBERS = re.compile(r"v?(\d+)\.(\d+)(?:\.(\d+))?.*")
-# Last patch release of a minor version: `1.12` means 1.12.4.
-_PATCHES: Mapping[tuple[int, int], int] = {(1, 12): 4}
 _SUFFIX_LENGTH = 5
 _LONGEST_PREFIX = 58
 
-
 ClaimSpecs = tuple[tuple[str, Mapping[str, Any]], ...]
 """Names of PersistentVolumeClaims with their specs: pairs, so that jobs whose claims differ in name have one shape."""
-
 
 ConfigMaps = tuple[tuple[str, Mapping[str, str]], ...]
 """Names of ConfigMaps with their `data`, texts by key."""
@@ -68,21 +59,6 @@ def companions(objects: Iterable[Mapping[str, Any]]) -> Companions:
                 key: value for key, value in mapping(each.get("data")).items() if isinstance(value, str)
             }
     return Companions(tuple(claims.items()), tuple(config_maps.items()))
-
-
-@lru_cache(maxsize=64)
-def version_of(text: str) -> Version:
-    """Return the numbers of a Volcano version: `1.12` means its last patch, `newest` the newest known release line.
-
-    Raises:
-        ValueError: the text is no version, or older than every known release line.
-    """
-    line = schema.release(text)
-    numbers = _NUMBERS.fullmatch(line if text == "newest" else text)
-    if numbers is None:
-        raise ValueError(f"{text!r} is no Volcano version")
-    major, minor = int(numbers[1]), int(numbers[2])
-    return major, minor, int(numbers[3]) if numbers[3] else _PATCHES.get((major, minor), 0)
 
 
 def mapping(value: object) -> dict[str, Any]:

@@ -1,0 +1,323 @@
+"""Printers of diagnostics: text for people; JSON, GitHub annotations or SARIF for tools.
+
+Logs and pull requests keep the output, so secrets are redacted in every format, before any text is cut to a width.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
+from itertools import accumulate, pairwise
+from typing import Any
+from urllib.parse import quote
+
+from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Severity, credentials
+from ftgen.text import files
+
+_COLOURS = {Severity.ERROR: "31", Severity.WARNING: "33", Severity.NOTE: "36"}
+_LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "note"}
+
+
+def render(
+    diagnostics: Sequence[Diagnostic],
+    form: str,
+    *,
+    arguments: Sequence[str] = (),
+    colour: bool = False,
+) -> str:
+    """Format diagnostics; end with a newline unless there is no text.
+
+    Args:
+        diagnostics: the diagnostics in order.
+        form: `text`, `json`, `github` or `sarif`.
+        arguments: the overrides, which `<command line>` locations index from 1.
+        colour: whether to colour text for a terminal.
+    """
+    sources = _Sources(arguments)
+    diagnostics = [_redacted(d, sources) for d in diagnostics]
+    if form == "json":
+        return _json([_plain(d) for d in diagnostics])
+    if form == "sarif":
+        return _json(_sarif(diagnostics))
+    if form == "github":
+        return "".join(f"{_encodable(_github(d))}\n" for d in diagnostics)
+    lines: list[str] = []
+    for diagnostic, more in _folded(diagnostics):
+        lines.append(_headline(diagnostic, colour=colour))
+        lines += _details(diagnostic, more, sources)
+    return "\n".join((*lines, "")) if lines else ""
+
+
+def _redacted(diagnostic: Diagnostic, sources: _Sources) -> Diagnostic:
+    """Redact secrets in a diagnostic: those of its own texts, of the lines it points at, and of this process."""
+    sources.known |= credentials.secret_values(diagnostic.subject, diagnostic.value)
+    known = sources.known.union(*map(sources.secrets, diagnostic.locations))
+
+    def redact(text: str) -> str:
+        return credentials.redact(text, known)
+
+    return replace(
+        diagnostic,
+        headline=redact(diagnostic.headline),
+        subject=redact(diagnostic.subject),
+        value=redact(diagnostic.value),
+        locations=tuple(replace(place, file=redact(place.file)) for place in diagnostic.locations),
+        help=redact(diagnostic.help),
+    )
+
+
+_MAX_SAME_CAUSE = 20
+
+
+def _folded(diagnostics: Sequence[Diagnostic]) -> list[tuple[Diagnostic, int]]:
+    """Fold more than twenty diagnostics of one cause into the first; return each with the number omitted after it."""
+    counts = Counter(map(_cause, diagnostics))
+    first = dict(reversed([(_cause(d), i) for i, d in enumerate(diagnostics)]))
+    return [
+        (d, 0 if counts[_cause(d)] <= _MAX_SAME_CAUSE else counts[_cause(d)] - 1)
+        for i, d in enumerate(diagnostics)
+        if counts[_cause(d)] <= _MAX_SAME_CAUSE or first[_cause(d)] == i
+    ]
+
+
+def _cause(diagnostic: Diagnostic) -> tuple[object, ...]:
+    """Return the key of a diagnostic's cause: the same code and severity at the same location.
+
+    Without a location, the same help makes one cause, as of one typo in many jobs of a sweep.
+    """
+    place = diagnostic.locations[0] if diagnostic.locations else diagnostic.help or diagnostic.headline
+    return diagnostic.code, diagnostic.severity, place
+
+
+def _headline(diagnostic: Diagnostic, *, colour: bool) -> str:
+    """Format the first line: location, severity, code and headline."""
+    label = f"{diagnostic.severity}[{diagnostic.code}]"
+    label = f"\x1b[1;{_COLOURS[diagnostic.severity]}m{label}\x1b[0m" if colour else label
+    where = str(diagnostic.locations[0]) if diagnostic.locations else diagnostic.subject
+    return (
+        f"{_safe(where)}: {label}: {_short(diagnostic.headline)}"
+        if where
+        else f"{label}: {_short(diagnostic.headline)}"
+    )
+
+
+def _details(diagnostic: Diagnostic, more: int, sources: _Sources) -> list[str]:
+    """Format the lines below it: the excerpt, further locations, and the help."""
+    lines = _excerpt(diagnostic.locations[0], sources) if diagnostic.locations else []
+    lines += [f"  also: {_safe(str(place))}" for place in diagnostic.locations[1:]]
+    if diagnostic.help:
+        lines.append("  help: " + _short(diagnostic.help).replace("\n", "\n        "))
+    if more:
+        lines.append(f"  and {more} more of the same cause")
+    return lines
+
+
+def _short(text: str) -> str:
+    """Escape a sentence, and shorten it in the middle where a value in it is too long."""
+    safe = _safe(text)
+    return safe if len(safe) <= _LONGEST else f"{safe[: _LONGEST // 2]}{_ELLIPSIS}{safe[-_LONGEST // 2 :]}"
+
+
+_LONGEST = 1000
+_WIDEST = 120
+_ELLIPSIS = "…"
+
+
+def _excerpt(place: Location, sources: _Sources) -> list[str]:
+    """Return the line at a location, clipped around the column, with a caret under it."""
+    text = sources.line(place)
+    if text is None or not text.strip():
+        return []
+    line = text.rstrip("\r\n").replace("\t", " ")
+    column = min(place.column or len(line) - len(line.lstrip()) + 1, len(line) + 1)
+    before, after = _clipped(_safe(line[: column - 1]), _safe(line[column - 1 :]))
+    gutter = " " * len(str(place.line))
+    return [f"  {place.line} | {before}{after}", f"  {gutter} | {' ' * _cells(before)}^"]
+
+
+def _clipped(before: str, after: str) -> tuple[str, str]:
+    """Clip both sides of the caret to the width of a terminal, the start of the line first."""
+    kept = _fitting(after, max(_WIDEST - _cells(before), _WIDEST // 2))
+    start = _fitting(before[::-1], _WIDEST - _cells(kept))[::-1]
+    return (start if start == before else _ELLIPSIS + start, kept if kept == after else kept + _ELLIPSIS)
+
+
+def _fitting(text: str, cells: int) -> str:
+    """Return as much of the beginning of a text as fits into the columns."""
+    if text.isascii():
+        return text[: max(cells, 0)]
+    widths = accumulate(map(_width, text[: cells + 1]))
+    return text[: sum(1 for width in widths if width <= cells)]
+
+
+def _cells(text: str) -> int:
+    """Return the number of terminal columns of a text."""
+    return len(text) if text.isascii() else sum(map(_width, text))
+
+
+def _width(character: str) -> int:
+    """Return a character's columns: two for wide ones (Unicode's East Asian Width), none for accents, else one."""
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in {"W", "F"} else 1
+
+
+class _Sources:
+    """Lines of the texts that diagnostics point into; caches the last file, as its diagnostics come together."""
+
+    def __init__(self, arguments: Sequence[str]) -> None:
+        self._arguments = arguments
+        self._file = ""
+        self._lines: list[str] = []
+
+    @cached_property
+    def known(self) -> set[str]:
+        """Return the secrets of the command line, the environment and earlier subjects, which any text may repeat."""
+        overrides = [argument.partition("=") for argument in self._arguments]
+        settings = [*os.environ.items(), *((key.lstrip("+~"), value) for key, _, value in overrides)]
+        settings += [(name, value) for name, value in pairwise(self._arguments) if _is_option(name, value)]
+        return set[str]().union(*(credentials.secret_values(name, value) for name, value in settings))
+
+    def line(self, place: Location) -> str | None:
+        """Return the line at a location with its secrets redacted, or None where there is none."""
+        block, index = self._block(place)
+        if not block:
+            return None
+        return credentials.redact("\n".join(block), self.known).split("\n")[index]
+
+    def secrets(self, place: Location) -> set[str]:
+        """Return the secrets in the block of lines around a location."""
+        return credentials.secret_values("", "\n".join(self._block(place)[0]))
+
+    def _block(self, place: Location) -> tuple[list[str], int]:
+        """Return the lines that decide which parts of the line at a location are secret, and its index among them.
+
+        The name of a value is on a line nearby; the first line of a private key up to fifty lines above.
+        """
+        lines = self._of(place.file) if place.line > 0 else []
+        if not 0 < place.line <= len(lines):
+            return [], 0
+        if place.file == COMMAND_LINE:
+            return [lines[place.line - 1]], 0
+        first = max(place.line - 1 - _ABOVE, 0)
+        return lines[first : place.line + _BELOW], place.line - 1 - first
+
+    def _of(self, file: str) -> list[str]:
+        if file == COMMAND_LINE:
+            return list(self._arguments)
+        if file != self._file:
+            self._file, self._lines = file, _lines(file)
+        return self._lines
+
+
+_ABOVE, _BELOW = 60, 2
+_OPTION = re.compile(r"--?[A-Za-z][\w-]*")
+
+
+def _is_option(name: str, value: str) -> bool:
+    """Return whether two words of a command line are an option and its value."""
+    return bool(_OPTION.fullmatch(name)) and not value.startswith("-")
+
+
+def _lines(file: str) -> list[str]:
+    try:
+        return files.read(file).decode("utf-8", "replace").split("\n")
+    except (OSError, ValueError):
+        return []
+
+
+def _safe(text: str) -> str:
+    """Escape control characters, so that the input cannot control the terminal."""
+    return (
+        text if text.isprintable() else "".join(c if c == "\n" or c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+    )
+
+
+def _json(value: Any) -> str:
+    return _encodable(json.dumps(value, indent=2, ensure_ascii=False)) + "\n"
+
+
+def _encodable(text: str) -> str:
+    """Escape lone surrogates, by which Python represents bytes that are no UTF-8: they cannot be encoded."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _plain(diagnostic: Diagnostic) -> dict[str, Any]:
+    return {
+        "code": diagnostic.code,
+        "severity": str(diagnostic.severity),
+        "headline": diagnostic.headline,
+        "subject": diagnostic.subject,
+        "value": diagnostic.value,
+        "locations": [{"file": p.file, "line": p.line, "column": p.column} for p in diagnostic.locations],
+        "help": diagnostic.help,
+    }
+
+
+def _github(diagnostic: Diagnostic) -> str:
+    """Format a GitHub workflow command, with the escapes that GitHub's runner decodes."""
+    level = "notice" if diagnostic.severity is Severity.NOTE else str(diagnostic.severity)
+    fields = {"title": diagnostic.code}
+    if diagnostic.locations and diagnostic.locations[0].file != COMMAND_LINE:
+        place = diagnostic.locations[0]
+        fields = {"file": place.file, "line": str(max(place.line, 1)), "col": str(max(place.column, 1)), **fields}
+    properties = ",".join(f"{key}={_escaped(value, ':,')}" for key, value in fields.items())
+    message = diagnostic.headline + (f"\n{diagnostic.help}" if diagnostic.help else "")
+    return f"::{level} {properties}::{_escaped(message)}"
+
+
+def _escaped(text: str, more: str = "") -> str:
+    for character in "%\r\n" + more:
+        text = text.replace(character, f"%{ord(character):02X}")
+    return text
+
+
+def _sarif(diagnostics: Sequence[Diagnostic]) -> dict[str, Any]:
+    """Format as SARIF 2.1.0 (OASIS): one run, one rule for each code; columns count characters."""
+    rules = [{"id": code} for code in dict.fromkeys(d.code for d in diagnostics)]
+    driver = {"name": "ftgen", "rules": rules}
+    return {
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [
+            {
+                "tool": {"driver": driver},
+                "columnKind": "unicodeCodePoints",
+                "results": [_result(d, [rule["id"] for rule in rules]) for d in diagnostics],
+            }
+        ],
+    }
+
+
+def _result(diagnostic: Diagnostic, rules: Sequence[str]) -> dict[str, Any]:
+    text = diagnostic.headline + (f". {diagnostic.help}" if diagnostic.help else "")
+    primary, others = diagnostic.locations[:1], diagnostic.locations[1:]
+    related = [_located(place) for place in others]
+    return {
+        "ruleId": diagnostic.code,
+        "ruleIndex": rules.index(diagnostic.code),
+        "level": _LEVELS[diagnostic.severity],
+        "message": {"text": text},
+        "locations": [_located(primary[0] if primary else None, diagnostic.subject)],
+        **({"relatedLocations": related} if related else {}),
+    }
+
+
+def _located(place: Location | None, subject: str = "") -> dict[str, Any]:
+    """Return a SARIF location: the file position, and the key or manifest path; an override has no file."""
+    physical = {"physicalLocation": _physical(place)} if place and place.file != COMMAND_LINE else {}
+    name = subject or (str(place) if place and not physical else "")
+    return {**physical, **({"logicalLocations": [{"fullyQualifiedName": name}]} if name else {})}
+
+
+def _physical(place: Location) -> dict[str, Any]:
+    path = quote(place.file.encode("utf-8", "surrogateescape"))  # a file's name need not be text
+    column = {"startColumn": place.column} if place.column else {}
+    region = {"region": {"startLine": place.line, **column}} if place.line else {}
+    return {"artifactLocation": {"uri": f"file://{path}" if path.startswith("/") else path}, **region}

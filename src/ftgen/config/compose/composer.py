@@ -1,0 +1,228 @@
+"""Composition of overrides and the files they select into one plain configuration with its provenance."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from hydra._internal.defaults_list import DefaultsList
+from hydra.core.override_parser.types import Override
+from omegaconf import DictConfig, OmegaConf
+
+from ftgen.config.compose.defaults import Defaults, branches, choices_made
+from ftgen.config.compose.grammar import Alternative, Parser, refuse_sweeps
+from ftgen.config.compose.interpolation import environment, resolve
+from ftgen.config.compose.merge import apply, configured, merge
+from ftgen.config.compose.node import run_section_problems
+from ftgen.config.compose.process import hydra_1_3
+from ftgen.config.compose.request import Request, displayed
+from ftgen.config.compose.section import RUN_SECTIONS, dotted_keys, pop_section
+from ftgen.config.compose.show import Kind, as_yaml, hydra_node, part
+from ftgen.config.compose.sources import Repository, read_scripts
+from ftgen.config.trace import Layer, OverrideTrace, Trace
+from ftgen.diagnostics import Rejected
+
+
+@dataclass(frozen=True, slots=True)
+class Composition:
+    """Composed configuration and its provenance.
+
+    Attributes:
+        config: resolved configuration of plain dicts, lists and scalars, without the nodes `hydra` and `sweep`.
+        hydra: content of the node `hydra` (sweeper parameters, mode), unresolved.
+        sweep: content of the node `sweep`, unresolved; like `hydra` no part of any job.
+        choices: chosen option by group, in the order of the defaults list.
+        layers: configuration files in merge order.
+        overrides: command-line overrides of values, by position.
+        environment: variable names by each key whose value reads environment variables (`${oc.env:…}`).
+    """
+
+    config: dict[str, Any]
+    hydra: dict[str, Any]
+    sweep: dict[str, Any]
+    choices: dict[str, str]
+    layers: tuple[Layer, ...]
+    overrides: tuple[OverrideTrace, ...]
+    environment: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+class Composer:
+    """Composer of configurations from one search path; reads each file once."""
+
+    def __init__(self, request: Request) -> None:
+        """Set the search path and the primary configuration from the request."""
+        self.request = request
+        self._repository = Repository(request.search_path())
+        self._parser = Parser(self._repository)
+        self._defaults = Defaults(self._repository, request.config_name)
+        self._scripts: dict[tuple[str, ...], dict[str, str]] = {}
+
+    def groups(self) -> list[str]:
+        """Return the configuration groups, sorted."""
+        return self._repository.groups()
+
+    def options(self, group: str) -> list[str]:
+        """Return the options of a group, sorted."""
+        return self._repository.options(group)
+
+    def is_group(self, key: str) -> bool:
+        """Return whether the key is a group, so that an override of it selects an option."""
+        return self._repository.group_exists(key)
+
+    def selects_option(self, override: Override) -> bool:
+        """Return whether an override selects an option; a mapping sets values even under a group's name."""
+        return self._defaults.selects_option(override)
+
+    def parse(self, overrides: Sequence[str]) -> list[Override]:
+        """Parse overrides by Hydra's grammar and report all syntax errors together."""
+        return self._parser.parse(overrides)
+
+    def cache_parsed(self, sweep: Override, alternatives: Iterable[Alternative]) -> None:
+        """Cache one parsed override for each value of a sweep, so that none has to be parsed from text."""
+        self._parser.cache_parsed(sweep, alternatives)
+
+    def compose(self, overrides: Sequence[Override], *, skip_missing: bool = False) -> Composition:
+        """Compose a configuration and resolve its interpolations.
+
+        Args:
+            overrides: parsed overrides, none of them a sweep.
+            skip_missing: omit groups whose option is `???`, as Hydra does before it expands a sweep.
+
+        Raises:
+            Rejected: with every unknown group, option and key, or every missing value and broken interpolation.
+        """
+        return self.compose_with_unresolved(overrides, skip_missing=skip_missing)[0]
+
+    def compose_with_unresolved(
+        self, overrides: Sequence[Override], *, skip_missing: bool = False
+    ) -> tuple[Composition, dict[str, Any]]:
+        """Return the result of `compose` and the same configuration with unresolved interpolations."""
+        config, defaults = self._unresolved(overrides, skip_missing=skip_missing)
+        choices = choices_made(defaults)
+        hydra, sweep = (pop_section(config, node) for node in RUN_SECTIONS)
+        unresolved: dict[str, Any] = OmegaConf.to_container(config, resolve=False)  # type: ignore[assignment]
+        composition = Composition(
+            config=resolve(config, unresolved, choices),
+            hydra=hydra,
+            sweep=sweep,
+            choices=choices,
+            layers=self._layers(defaults),
+            overrides=tuple(_traces(overrides, defaults.config_overrides)),
+            environment=environment(unresolved),
+        )
+        return composition, unresolved
+
+    def run_sections(self, overrides: Sequence[Override]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return the `hydra` and `sweep` nodes, unresolved, before a sweep is expanded.
+
+        Apply only choices and overrides of these nodes: other keys may exist in a swept option only.
+        """
+        applicable = [
+            o for o in overrides if self.is_group(o.key_or_group) or o.key_or_group.split(".")[0] in RUN_SECTIONS
+        ]
+        fixed = [o for o in applicable if not o.is_sweep_override()]
+        try:
+            config, _ = self._unresolved(fixed, skip_missing=True, only=RUN_SECTIONS)
+        except Rejected:
+            # Report a wrong choice together with wrong values of the same command line.
+            self._unresolved([o for o in overrides if not o.is_sweep_override()], skip_missing=True)
+            raise
+        hydra, sweep = (pop_section(config, node) for node in RUN_SECTIONS)
+        return hydra, sweep
+
+    def keys(self, overrides: Sequence[Override]) -> set[str]:
+        """Return the dotted keys of a configuration, of sections and of values."""
+        config, _ = self._unresolved(overrides)
+        return set(dotted_keys(config))
+
+    def text(self, name: str) -> str | None:
+        """Return the text of a file on the search path, such as a Dockerfile; None if there is none.
+
+        Raises:
+            Rejected: FT002, if it cannot be read.
+        """
+        return self._repository.text(name)
+
+    def scripts(self, *names: str) -> dict[str, str]:
+        """Return the texts of the trainer's scripts by file name, the first found on the search path.
+
+        Raises:
+            Rejected: for every missing script.
+        """
+        if names not in self._scripts:
+            self._scripts[names] = read_scripts(names, self._repository)
+        return self._scripts[names]
+
+    def show(self, overrides: Sequence[Override], package: str | None, *, resolved: bool, kind: Kind = "job") -> str:
+        """Return the composed configuration as YAML, as Hydra's `--cfg` prints it.
+
+        Args:
+            overrides: parsed command-line overrides.
+            package: dotted key of the part to print; None prints everything.
+            resolved: whether to resolve interpolations.
+            kind: the job's configuration, the node `hydra`, or both with the node `sweep`.
+        """
+        config, defaults = self._unresolved(overrides)
+        choices = choices_made(defaults)
+        run_sections = {node: pop_section(config, node) for node in RUN_SECTIONS}
+        hydra = hydra_node(run_sections["hydra"], overrides, choices, self.request.config_name)
+        return as_yaml(part(config, hydra, run_sections["sweep"], kind), package, choices, resolved=resolved)
+
+    def trace(self, overrides: Sequence[Override]) -> Trace:
+        """Return the provenance of values and choices: files in merge order, and overrides by position.
+
+        Overrides that cannot be applied are traced too, so that a rejected command line can be explained.
+        """
+        defaults = self._traceable(overrides)
+        choices = [o for o in overrides if self.is_group(o.key_or_group)]
+        values = [o for o in overrides if not self.is_group(o.key_or_group)]
+        return Trace(self._layers(defaults), tuple(_traces(overrides, values)), tuple(_traces(overrides, choices)))
+
+    def tree(self, overrides: Sequence[Override]) -> list[str]:
+        """Return Hydra's defaults tree, one line a node, indented by depth."""
+        return list(branches(self._traceable(overrides).defaults_tree, 0))
+
+    def _traceable(self, overrides: Sequence[Override]) -> DefaultsList:
+        unknown = {d.value for d in self._defaults.unknown(overrides)}
+        with hydra_1_3():
+            return self._defaults.choose([o for o in overrides if o.input_line not in unknown], skip_missing=True)
+
+    def _unresolved(
+        self, overrides: Sequence[Override], *, skip_missing: bool = False, only: Collection[str] = ()
+    ) -> tuple[DictConfig, DefaultsList]:
+        """Return the configuration with overrides applied, restricted to the top-level keys `only` if given."""
+        refuse_sweeps(overrides)
+        problems = list(self._defaults.unknown(overrides))
+        known = [o for o in overrides if o.input_line not in {p.value for p in problems}]
+        with hydra_1_3():
+            defaults = self._defaults.choose(known, problems, skip_missing=skip_missing)
+            merged = merge(defaults, self._repository)
+            config = configured({key: merged[key] for key in merged if not only or key in only})
+        problems += apply(defaults.config_overrides, config, overrides)
+        problems += run_section_problems(config)
+        if problems:
+            raise Rejected(problems)
+        return config, defaults
+
+    def _layers(self, defaults: DefaultsList) -> tuple[Layer, ...]:
+        layers = []
+        for default in defaults.defaults:
+            if default.config_path is None:
+                continue
+            path = self._repository.source(default.config_path).file(default.config_path)
+            layers.append(Layer(path, displayed(path, self.request.directory), default.package or ""))
+        return tuple(layers)
+
+
+def compose(request: Request) -> Composition:
+    """Compose one configuration from a request; see `Composer`."""
+    composer = Composer(request)
+    return composer.compose(composer.parse(request.overrides))
+
+
+def _traces(overrides: Sequence[Override], applied: Sequence[Override]) -> Iterator[OverrideTrace]:
+    selected = {id(o) for o in applied}
+    for position, override in enumerate(overrides, 1):
+        if id(override) in selected:
+            yield OverrideTrace(position, str(override.input_line), override.key_or_group)

@@ -1,0 +1,192 @@
+"""Hydra's override grammar: parsing, writing, and the values of sweeps."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from itertools import accumulate, islice
+from typing import Any
+
+from hydra._internal.config_repository import ConfigRepository
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, Quote, QuotedString, ValueType
+from hydra.errors import HydraException, OverrideParseException
+
+from ftgen.config.compose.problems import significant_line
+from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, error
+
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_./@-]*|\$\{[A-Za-z0-9_.]+\}")
+_SURROGATE = re.compile("[\ud800-\udfff]")  # Python's stand-in for a byte that is not UTF-8
+_KEYWORDS = frozenset({"null", "true", "false", "nan", "inf"})
+
+
+class Parser:
+    """Parser of overrides that caches each text."""
+
+    def __init__(self, repository: ConfigRepository) -> None:
+        """Match a `glob()` against the options of this repository."""
+        self._repository = repository
+        self._parsed: dict[str, Override] = {}
+
+    def parse(self, overrides: Sequence[str]) -> list[Override]:
+        """Parse overrides by Hydra's grammar and report all syntax errors together."""
+        parsed, problems = [], []
+        for position, text in enumerate(overrides, 1):
+            if not text.isprintable() and _SURROGATE.search(text):
+                headline = "an override is UTF-8 text, and this one is not"
+                problems.append(error("FT010", headline, value=ascii(text)).at(Location(COMMAND_LINE, position)))
+                continue
+            try:
+                parsed.append(self._parse(text))
+            except HydraException as failure:
+                location = Location(COMMAND_LINE, position)
+                headline = f"cannot read the override {text!r}: {significant_line(failure)}"
+                help_ = "" if "=" in text else "an override is KEY=VALUE; `ftgen --help` lists the verbs"
+                problems.append(error("FT010", headline, value=text, help=help_).at(location))
+        if problems:
+            raise Rejected(problems)
+        return parsed
+
+    def cache_parsed(self, sweep: Override, alternatives: Iterable[Alternative]) -> None:
+        """Cache one parsed override for each value of a sweep, so that none has to be parsed from text.
+
+        Skip a value whose text would parse as another value, such as the text of `str(1)`.
+        """
+        key = sweep.get_key_element()
+        for value_text, value in alternatives:
+            if _parses_as_itself(value):
+                override_text = f"{key}={value_text}"
+                override = replace(sweep, value_type=ValueType.ELEMENT, _value=value, input_line=override_text)
+                self._parsed.setdefault(override_text, override)
+
+    def _parse(self, text: str) -> Override:
+        if text not in self._parsed:
+            parsed = read(text)
+            # Hydra uses the loader only to list the options that a glob() matches.
+            parsed.config_loader = self._repository  # type: ignore[assignment]
+            self._parsed[text] = parsed
+        return self._parsed[text]
+
+
+def read(text: str) -> Override:
+    """Parse one override by Hydra's grammar.
+
+    Raises:
+        HydraException: if it cannot be parsed, whatever the reason.
+    """
+    if _nesting(text) > _MAX_NESTING:
+        raise OverrideParseException(override=text, message=f"it holds more than {_MAX_NESTING} levels")
+    try:
+        return _parser().parse_override(text)
+    except (ValueError, RecursionError) as problem:  # a number of thousands of digits
+        raise OverrideParseException(override=text, message=str(problem)) from None
+
+
+@lru_cache(maxsize=1)
+def _parser() -> OverridesParser:
+    """Create the parser once: it inspects the signature of every function, and keeps no state between texts."""
+    return OverridesParser.create()
+
+
+_MAX_NESTING = 50
+"""Maximum nesting: more than anybody writes, and within the stack of Hydra's parser and OmegaConf."""
+
+
+def _nesting(text: str) -> int:
+    """Return the nesting depth of the brackets outside of quotes."""
+    return max(
+        accumulate(1 if bracket in "[{(" else -1 for bracket in _BRACKET.findall(_QUOTED.sub("", text))), default=0
+    )
+
+
+_QUOTED = re.compile(r"'(?:\\.|[^'\\])*+'|\"(?:\\.|[^\"\\])*+\"", re.DOTALL)
+_BRACKET = re.compile(r"[][{}()]")
+
+
+Alternative = tuple[str, Any]
+"""Value of a sweep: the text that Hydra's sweeper writes, and the parsed value."""
+
+
+def alternatives(override: Override, most: int) -> tuple[list[Alternative], bool]:
+    """Return a sweep's values in order, and whether Hydra would shuffle them.
+
+    Args:
+        override: a sweep.
+        most: maximum number of values, as a range may be practically endless.
+
+    Raises:
+        Rejected: for an `interval()`, which only an optimiser can sample, and a range that never ends.
+    """
+    sweep: Any = override.value()
+    shuffled = getattr(sweep, "shuffle", False)
+    try:
+        in_order = replace(override, _value=replace(sweep, shuffle=False)) if shuffled else override
+        pairs = zip(in_order.sweep_string_iterator(), in_order.sweep_iterator(), strict=True)
+        return list(islice(pairs, most)), shuffled
+    except (HydraException, ValueError, ArithmeticError) as failure:
+        text, key = str(override.input_line), override.key_or_group
+        if override.is_interval_sweep():
+            hint = f"write {key}=range(…) or {key}=choice(…)"
+            raise Rejected(
+                [error("FT030", f"{text}: only an optimiser can walk an interval()", key, text, hint)]
+            ) from None
+        raise Rejected(
+            [error("FT030", f"{text} cannot be enumerated: {significant_line(failure)}", key, text)]
+        ) from None
+
+
+def _parses_as_itself(value: Any) -> bool:
+    """Return whether a value's text surely parses as the same value; False for mappings and unusual texts."""
+    if isinstance(value, list):
+        return all(map(_parses_as_itself, value))
+    if isinstance(value, str):
+        return bool(_WORD.fullmatch(value)) and value.lower() not in _KEYWORDS
+    return value is None or isinstance(value, bool | int | float | QuotedString)
+
+
+def hydra_literal(value: Any) -> str:
+    """Write a plain value in Hydra's grammar, quoting text that would parse as another value."""
+    return str(Override._get_value_element_as_str(_quotable(value)))  # noqa: SLF001 - Hydra's own spelling
+
+
+def _quotable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value if _parses_as_itself(value) else QuotedString(value, Quote.single)
+    if isinstance(value, list):
+        return [_quotable(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _quotable(item) for key, item in value.items()}
+    return value
+
+
+def is_about_hydra(text: str) -> bool:
+    """Return whether an override sets a key or group of Hydra's own node, by Hydra's own criterion."""
+    return text.lstrip("~+").startswith(("hydra.", "hydra/"))
+
+
+def is_hydras(override: Override) -> bool:
+    """Return whether an override chooses one of Hydra's own plugins."""
+    return str(override.key_or_group).startswith("hydra/")
+
+
+def refuse_sweeps(overrides: Sequence[Override]) -> None:
+    """Refuse sweeps without --multirun, with Hydra's three remedies.
+
+    Raises:
+        Rejected: FT016, for each sweep.
+    """
+    swept = [(position, o) for position, o in enumerate(overrides, 1) if o.is_sweep_override()]
+    if swept:
+        raise Rejected([_ambiguous(o).at(Location(COMMAND_LINE, position)) for position, o in swept])
+
+
+def _ambiguous(override: Override) -> Diagnostic:
+    text = str(override.input_line)
+    key, _, value = text.partition("=")
+    help_ = (
+        f"to sweep over it, add --multirun (-m); to use it as a list, write {key}=[{value}]; "
+        f"to use it as text, quote it: {key}=\\'{value}\\'"
+    )
+    return error("FT016", f"{text} is a sweep, or an ambiguous value", override.key_or_group, text, help_)

@@ -1,0 +1,86 @@
+"""Resolution of interpolations to plain values, with suggestions for those that cannot be resolved."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from ftgen import spec
+from ftgen.config.compose.plain import NeedsOmegaConf, ReferenceResolver
+from ftgen.config.compose.problems import significant_line
+from ftgen.config.compose.process import hydra_resolver
+from ftgen.config.compose.section import dotted_keys, flatten, is_section
+from ftgen.diagnostics import Diagnostic, Rejected, error
+
+_MISSING_KEY = re.compile(r"Interpolation key '([^']+)' not found")
+_VARIABLE = re.compile(r"\$\{\s*oc\.env\s*:\s*['\"]?([^,{}\s'\"]+)")
+
+
+def resolve(config: DictConfig, unresolved: Mapping[str, Any], choices: Mapping[str, str]) -> dict[str, Any]:
+    """Resolve all interpolations and return plain values.
+
+    Raises:
+        Rejected: for every missing value (`???`) and every interpolation that does not resolve.
+    """
+    missing = [_missing(key) for key, value in flatten(unresolved) if value == "???"]
+    if not missing:
+        try:
+            return ReferenceResolver(unresolved).resolved()
+        except NeedsOmegaConf:
+            pass  # OmegaConf resolves every interpolation, in ten times the time
+    with hydra_resolver(choices):
+        try:
+            plain = OmegaConf.to_container(config, resolve=True)
+        except (OmegaConfBaseException, ValueError, RecursionError) as failure:
+            problems = [*missing, *broken_interpolations(config)]
+            raise Rejected(problems or [error("FT014", significant_line(failure))]) from None
+    if missing:
+        raise Rejected(missing)
+    return plain  # type: ignore[return-value]
+
+
+def _missing(key: str) -> Diagnostic:
+    return error("FT013", f"{key} has no value and no default", key, "???", f"add {key}=… to the command line")
+
+
+def broken_interpolations(config: DictConfig, prefix: str = "") -> Iterator[Diagnostic]:
+    """Yield one problem for each interpolation that does not resolve, with its key."""
+    for name, value in config.items_ex(resolve=False):
+        key = f"{prefix}{name!s}"
+        if OmegaConf.is_interpolation(config, name):  # type: ignore[arg-type]
+            try:
+                config[name]
+            except (OmegaConfBaseException, ValueError, RecursionError) as failure:
+                text = str(config._get_node(name)._value())  # type: ignore[union-attr]  # noqa: SLF001 - unresolved
+                yield _broken(key, text, significant_line(failure), config._get_root())  # type: ignore[arg-type]  # noqa: SLF001
+        elif is_section(value):
+            yield from broken_interpolations(value, f"{key}.")
+
+
+def _broken(key: str, text: str, why: str, root: DictConfig) -> Diagnostic:
+    """Report an interpolation that does not resolve, with a suggestion."""
+    unset = [name for name in _VARIABLE.findall(text) if name not in os.environ]
+    if unset and "Environment variable" in why:
+        close = difflib.get_close_matches(unset[0], os.environ, 1, 0.7)
+        guess = f"did you mean {close[0]}? Else e" if close else "e"
+        help_ = f"{guess}xport {unset[0]}, or give a default: ${{oc.env:{unset[0]},DEFAULT}}"
+        return error("FT014", f"{key}: the environment variable {unset[0]} is not set", key, text, help_)
+    missing_key = _MISSING_KEY.search(why)
+    close = difflib.get_close_matches(missing_key[1], sorted(dotted_keys(root)), 1, 0.7) if missing_key else []
+    if missing_key and spec.knows(missing_key[1]):
+        help_ = f"set {missing_key[1]}, which nothing in the chosen options sets"
+    else:
+        help_ = f"did you mean ${{{close[0]}}}?" if close else "name a key that exists, or quote the text"
+    return error("FT014", f"{key}: {why}", key, text, help_)
+
+
+def environment(unresolved: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """Return the names of the environment variables (`${oc.env:…}`) that each key's value reads."""
+    variables = {key: tuple(dict.fromkeys(_VARIABLE.findall(str(value)))) for key, value in flatten(unresolved)}
+    return {key: names for key, names in variables.items() if names}

@@ -1,0 +1,83 @@
+"""Requests to compose: overrides, and the folders to search for configuration."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hydra.errors import HydraException
+
+from ftgen import project
+from ftgen.config import catalog
+from ftgen.config.compose.grammar import read
+from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, error
+from ftgen.text import files
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Request to compose overrides in Hydra's grammar with configuration from the given folders.
+
+    Attributes:
+        overrides: overrides as typed, without flags.
+        config_dirs: folders searched first, so that their options shadow all others (`--config-dir`).
+        config_path: folder that replaces the packaged configuration (`--config-path`).
+        config_name: name of the primary configuration file, without `.yaml`.
+        directory: folder that holds the user's own `conf/`.
+    """
+
+    overrides: tuple[str, ...] = ()
+    config_dirs: tuple[Path, ...] = ()
+    config_path: Path | None = None
+    config_name: str = "config"
+    directory: Path = field(default_factory=Path)
+
+    def search_path(self) -> list[Path]:
+        """Return the folders to search, each once: the user's, the packaged, and last those of `hydra.searchpath`.
+
+        As in Hydra, the primary file sets the searchpath, and the command line overrides it.
+
+        Raises:
+            Rejected: for every requested folder that does not exist.
+        """
+        packaged = [self.config_path] if self.config_path else [self.directory / "conf", project.conf_dir()]
+        nearer = [folder for folder in [*self.config_dirs, *packaged] if folder.is_dir()]
+        further = {place: project.folder(place, self.directory) for place in self._searchpath(nearer)}
+        problems = [_no_folder(d) for d in self.config_dirs if not d.is_dir()]
+        problems += [
+            _no_folder(place).at(*self._searchpath_overrides()) for place, folder in further.items() if folder is None
+        ]
+        if problems:
+            raise Rejected(problems)
+        unique: dict[str, Path] = {}
+        for folder in [*nearer, *(f for f in further.values() if f)]:
+            unique.setdefault(os.path.realpath(folder), folder)
+        return list(unique.values())
+
+    def _searchpath(self, nearer: Sequence[Path]) -> list[str]:
+        typed = self._searchpath_overrides()
+        if not typed:
+            return catalog.searchpath(nearer, self.config_name)
+        try:
+            value = read(self.overrides[typed[-1].line - 1]).value()
+        except HydraException:
+            return []  # reported later, with the other overrides that cannot be parsed
+        return [str(place) for place in value] if isinstance(value, list) else [str(value)]
+
+    def _searchpath_overrides(self) -> list[Location]:
+        is_searchpath = (text.lstrip("+").startswith("hydra.searchpath=") for text in self.overrides)
+        return [Location(COMMAND_LINE, position) for position, matches in enumerate(is_searchpath, 1) if matches]
+
+
+def _no_folder(place: object) -> Diagnostic:
+    return error("FT002", f"the configuration folder {place} does not exist", value=place)
+
+
+def displayed(path: Path, directory: Path) -> str:
+    """Return the path as the user would type it from `directory`; a path outside of it stays as it is."""
+    try:
+        return str(files.resolved(path).relative_to(files.resolved(directory)))
+    except ValueError:
+        return str(path)

@@ -1,0 +1,1 @@
+"""To and from other tools: kustomize, `docker run`, manifests of others."""

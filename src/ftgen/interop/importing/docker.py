@@ -1,0 +1,470 @@
+"""Import of a `docker run` command line, the form in which vendors document their solutions.
+
+The job runs the command with `trainer=command`.  The import leaves out options that Kubernetes, the device plugin or
+the container runtime make needless, and options without a counterpart, with a note at each one's place.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any
+
+from ftgen.diagnostics import Diagnostic, Location, Rejected, Severity, error, note, warning
+from ftgen.interop.importing import cards, container, shell
+from ftgen.interop.importing.cards import Cards, Vendor
+from ftgen.interop.importing.container import LEFT_OUT, Mount
+from ftgen.interop.importing.flags import PROGRAMS, DockerRun, Option, parse_docker_run, unreadable
+from ftgen.interop.importing.manifest import binary
+from ftgen.interop.importing.proposal import ImportedConfig, Options
+from ftgen.interop.importing.shell import Command, UnclosedError, Word
+from ftgen.text import files, kube
+from ftgen.validation.rules import secrets
+
+_CALL = re.compile(
+    r"(?:^|&&|\|\||;|\bthen\b|\bdo\b|\bexec\b|\btime\b|\bnohup\b)[ \t]*"
+    r"(?:sudo(?:[ \t]+-\S+)*[ \t]+|[A-Za-z_]\w*=\S*[ \t]+)*((?:\S*/)?(?:" + "|".join(PROGRAMS) + r"))(?=[ \t\\]|$)",
+    re.MULTILINE,
+)
+_COMMENT = re.compile(r"(?:^|[ \t])#")
+_OBJECT = re.compile(r"^[ \t]*[{\"']*apiVersion\b", re.MULTILINE)
+_LONGEST = files.MIB
+"""Most characters of a script; the kernel passes a program two million bytes of arguments."""
+_NAME_LIMIT = 40
+
+
+@dataclass(frozen=True, slots=True)
+class DockerImport:
+    """The result of importing a `docker run`.
+
+    Attributes:
+        config: options and values of the experiment.
+        documents: documents of its overlay.
+        diagnostics: notes and warnings about left-out options.
+        run: the command line.
+    """
+
+    config: ImportedConfig
+    documents: list[Any]
+    diagnostics: list[Diagnostic]
+    run: DockerRun
+
+    def located(self, found: Diagnostic) -> Diagnostic:
+        """Locate a diagnostic about the result at the option that caused its subject."""
+        names = next((names for pattern, names in _CAUSES.items() if re.search(pattern, found.subject)), ())
+        option = self.run.last(*names) if names else None
+        word = self.run.image if found.subject.endswith("image") else option.word if option else None
+        if match := re.search(r"(?:command|args)(?:\[(\d+)\])?$", found.subject):
+            # ftgen's own words and the entrypoint come before those of the command line.
+            before = len(self.config.values["trainer.command"]) - len(self.run.words)
+            index = int(match[1] or 0) - before if found.subject.startswith("trainer.") else 0
+            word = next(iter(self.run.words[max(index, 0) :]), None)
+        return found if found.locations else found.at(word.at if word else self.run.at)
+
+    def without(self, refused: Sequence[Diagnostic]) -> tuple[DockerRun, list[Diagnostic]]:
+        """Remove `--privileged` if admission denies nothing else; return the command line and the warnings about it.
+
+        Vendors' examples use it to expose the cards to the container; on a cluster the device plugin does that.
+        """
+        privileged = self.run.all("privileged")
+        if not privileged or not all(_PRIVILEGED in problem.subject for problem in refused):
+            return self.run, []
+        cure = "a device plugin gives the container its cards without it"
+        at = privileged[-1].word.at
+        warnings = [
+            warning(problem.code, f"--privileged is left out: {problem.headline}", "", "", cure).at(at)
+            for problem in refused
+        ]
+        return replace(self.run, options=[o for o in self.run.options if o.name != "privileged"]), warnings
+
+
+_PRIVILEGED = "securityContext.privileged"
+_CAUSES: Mapping[str, tuple[str, ...]] = {
+    r"securityContext\.privileged": ("privileged",),
+    r"securityContext\.capabilities": ("cap-add", "cap-drop"),
+    r"seccompProfile|appArmorProfile|allowPrivilegeEscalation": ("security-opt",),
+    r"securityContext\.runAs": ("user",),
+    r"hostNetwork|dnsPolicy": ("network",),
+    r"hostIPC": ("ipc",),
+    r"hostPID": ("pid",),
+    r"volumeMounts|\.volumes|^storage\.(?!shm)": ("volume", "mount", "tmpfs"),
+    r"^storage\.shm": ("shm-size",),
+    r"per_card\.memory|resources\.\w+\.memory": ("memory",),
+    r"per_card\.cpu|resources\.\w+\.cpu": ("cpus",),
+    r"^hardware\.env|\.env\[|\.env$": ("env",),
+    r"^hardware(\.devices)?$": ("gpus", "device", "runtime", "env"),
+    r"^name$|metadata\.name": ("name",),
+    r"readOnlyRootFilesystem": ("read-only",),
+    r"hostAliases": ("add-host",),
+    r"dnsConfig": ("dns", "dns-search"),
+    r"sysctls": ("sysctl",),
+    r"supplementalGroups": ("group-add",),
+}
+"""Options that can cause a diagnostic, by a pattern of its subject."""
+
+
+# --- finding the command -------------------------------------------------------------------------------
+
+
+def is_command(text: str) -> bool:
+    """Return whether a text is a shell script that calls docker, and no manifest whose script does."""
+    return bool(_CALL.search(text)) and not _OBJECT.search(text)
+
+
+def read_command(text: str, file: str) -> tuple[DockerRun, list[Diagnostic]]:
+    """Parse the first `docker run` of a script; return it and a note for each further container command.
+
+    Raises:
+        Rejected: FT543, if there is none, or it cannot be parsed.
+    """
+    if len(text) > _LONGEST:
+        raise unreadable(
+            f"{file} holds more than {_LONGEST // files.MIB} MiB, which is no command line", Location(file)
+        )
+    script = text.replace("\r\n", "\n")
+    if "\0" in script:
+        line = script.count("\n", 0, script.index("\0")) + 1
+        raise unreadable("a NUL byte cannot stand in a command line", Location(file, line))
+    variables = {name: value for name, value in shell.assignments(script).items() if not _is_secret(name, value)}
+    calls = _calls(script, file, variables)
+    first = next((call for call in calls if _is_run(call)), None)
+    if first is None:
+        raise _no_run(calls, file)
+    if first.reads:
+        cure = "write what it reads in the command itself, such as bash -c '…'"
+        raise unreadable(
+            "the command reads its standard input, which a pod has not", first.words[0].at, first.reads, cure
+        )
+    return parse_docker_run(first.words), [_further(call) for call in calls if call is not first and _starts(call)]
+
+
+def _calls(script: str, file: str, variables: Mapping[str, str]) -> list[Command]:
+    """Return every call of a container program, without those in the words of another call.
+
+    Raises:
+        Rejected: FT543, if a quotation or substitution has no end in the first `docker run` or a call before it.
+    """
+    calls: list[Command] = []
+    at = 0
+    while found := _CALL.search(script, at):
+        start = found.start(1)
+        line = script.rfind("\n", 0, start) + 1
+        if _COMMENT.search(script, line, start):
+            at = found.end()
+            continue
+        try:
+            call = shell.command(script, start, file, variables)
+        except UnclosedError as unclosed:
+            if any(map(_is_run, calls)):
+                break
+            location = Location(file, script.count("\n", 0, unclosed.args[0]) + 1)
+            raise unreadable("the command line has a quotation or substitution without an end", location) from None
+        calls.append(call)
+        # The operator that ends a command may introduce the next one.
+        at = max(call.next - len(call.end), found.end())
+    return calls
+
+
+def _subcommands(call: Command) -> list[str]:
+    return [word.text for word in call.words[1:] if not word.text.startswith("-")]
+
+
+def _is_run(call: Command) -> bool:
+    """Return whether a call is `docker run`; values of the program's own options may precede `run`."""
+    words = _subcommands(call)
+    return "run" in words[:4] and "compose" not in words[:2] and "exec" not in words[:2]
+
+
+def _starts(call: Command) -> bool:
+    return _subcommands(call)[:1] in (["run"], ["exec"], ["compose"], ["start"], ["container"])
+
+
+def _no_run(calls: Sequence[Command], file: str) -> Rejected:
+    if any("compose" in _subcommands(call)[:2] for call in calls):
+        cure = "write the service as a docker run; the image, command, devices and volumes are in the compose file"
+        return unreadable("a docker compose is no `docker run` command line", calls[0].words[0].at, help_=cure)
+    at = calls[0].words[0].at if calls else Location(file)
+    return unreadable(
+        "this is no `docker run` command line", at, " ".join(w.text for w in calls[0].words[:3]) if calls else ""
+    )
+
+
+def _further(call: Command) -> Diagnostic:
+    program, subcommand = call.words[0].text, _subcommands(call)[0]
+    headline = f"{program} {subcommand} is a command of its own, and only the first docker run is imported"
+    return note(LEFT_OUT, headline).at(call.words[0].at)
+
+
+# --- conversion ----------------------------------------------------------------------------------------
+
+
+def from_docker_run(run: DockerRun, options: Options, hardware: str = "") -> DockerImport:
+    """Convert a command line to options and values, an overlay for what has no key, and notes on what it leaves out.
+
+    Args:
+        run: the command line.
+        options: the options of each group.
+        hardware: hardware option that the user chose; empty to detect it from the command line.
+
+    Raises:
+        Rejected: FT543, FT558 or FT560, if its command or its cards cannot be determined.
+    """
+    resolved, unresolved = _resolved(run)
+    vendors = cards.vendors(options)
+    exposed = _cards(run, vendors, options, hardware)
+    references, secret_options = _references(run, vendors)
+    command = _command(resolved)
+    mounted = [mount for mount in container.mounts(resolved) if not _is_left_out(mount, vendors)]
+    option, whole = (hardware, {}) if hardware else _option(exposed.vendor, options)
+    values = {**_values(resolved, exposed, command), **whole}
+    environment = {**dict(_environment(resolved, vendors, secret_options)), **references}
+    values |= {"hardware.env": environment} if environment else {}
+    choices = {"hardware": option, "trainer": "command", "tracking": "none"}
+    patch = container.pod_patch(resolved, mounted)
+    imported = ImportedConfig(values["name"], "docker run", choices, values)
+    problems = [*_left_out(resolved, vendors, mounted), *exposed.diagnostics, *unresolved]
+    problems += map(_secret_reference, secret_options)
+    if exposed.vendor == cards.NO_CARDS and not hardware:
+        problems.append(_no_cards(run))
+    return DockerImport(imported, [patch] if patch else [], problems, run)
+
+
+def _values(run: DockerRun, exposed: Cards, command: list[str]) -> dict[str, Any]:
+    name = run.last("name")
+    directory = run.last("workdir")
+    memory = container.shm_size(run)
+    return {
+        "name": kube.slug((name.value if name else "") or _stem(run.image.text), _NAME_LIMIT),
+        "model.url": None,
+        "dataset.url": None,
+        "model.output_url": None,
+        # ftgen pushes no result: the command decides where it writes, as in docker.
+        "allow.FT260": "as in docker run",
+        "hardware.image": run.image.text,
+        **({"hardware.devices": exposed.count} if exposed.count else {}),
+        **_host(run, max(exposed.count, 1)),
+        **({"storage.shm": memory} if memory else {}),
+        "trainer.command": ["env", f"--chdir={directory.value}", *command] if directory else command,
+    }
+
+
+def _stem(image: str) -> str:
+    return image.rpartition("/")[2].partition("@")[0].partition(":")[0]
+
+
+def _resolved(run: DockerRun) -> tuple[DockerRun, list[Diagnostic]]:
+    """Remove options whose value only the caller's shell knows; return the rest and a diagnostic for each.
+
+    A variable named like a secret gets no diagnostic: a reference to a Secret replaces its value.
+    """
+    unresolved = [option for option in run.options if _is_unresolved(option)]
+    kept = [option for option in run.options if option not in unresolved]
+    return replace(run, options=kept), [_unresolved(option) for option in unresolved if not _names_secret(option)]
+
+
+def _is_unresolved(option: Option) -> bool:
+    return bool(option.word.unknown) or (option.name == "env" and "=" not in option.value)
+
+
+def _unresolved(option: Option) -> Diagnostic:
+    name, _, _ = option.value.partition("=")
+    if option.name in {"volume", "mount"}:
+        source = option.value.rpartition(":/")[0] or option.value
+        headline = f"{source} is a folder of the caller's and left out; mount a volume in the overlay"
+        return note(LEFT_OUT, headline, "", option.value).at(option.word.at)
+    if option.name == "env" and not option.word.unknown:
+        headline = f"the value of {name} is the caller's and not told: the variable is left out"
+    else:
+        headline = f"{option.spelled} is left out: only the caller's shell knows {_listed(option.word)}"
+    cure = f"write hardware.env.{name}=VALUE" if option.name == "env" else "write what it stands for"
+    return warning("FT560", headline, "", option.value, cure).at(option.word.at)
+
+
+def _listed(word: Word) -> str:
+    return " and ".join(dict.fromkeys(word.unknown))
+
+
+def _command(run: DockerRun) -> list[str]:
+    """Return the words that the container runs.
+
+    Raises:
+        Rejected: FT543, if only the image gives them; FT560, if only the caller's shell knows one.
+    """
+    entrypoint = run.last("entrypoint")
+    program = [entrypoint.value] if entrypoint and entrypoint.value else []
+    if not run.words and not program:
+        raise unreadable(
+            "the container's own command is not told", run.image.at, run.image.text, "write it after the image"
+        )
+    if unknown := [word for word in run.words if word.unknown]:
+        raise Rejected([_unresolved_word(word) for word in unknown])
+    return [*program, *(word.text for word in run.words)]
+
+
+def _unresolved_word(word: Word) -> Diagnostic:
+    headline = f"the command holds {_listed(word)}, which only the caller's shell knows"
+    cure = "write what it stands for; in single quotes it is the container's own variable"
+    return error("FT560", headline, "trainer.command", _listed(word), cure).at(word.at)
+
+
+# --- cards ---------------------------------------------------------------------------------------------
+
+
+def _cards(run: DockerRun, vendors: list[Vendor], options: Options, hardware: str) -> Cards:
+    resolved = replace(run, options=[option for option in run.all("mount") if not option.word.unknown])
+    words = [(o.name, o.value, o.word) for o in run.options]
+    words += [("volume", f"{m.source}:", m.option.word) for m in container.mounts(resolved)]
+    flags = cards.card_flags(words, vendors)
+    if hardware:
+        return cards.count_cards(str(options("hardware").get(hardware, {}).get("vendor")), flags, vendors)
+    return cards.detect_cards(flags, vendors, ", ".join(options("hardware")))
+
+
+def _option(vendor: str, options: Options) -> tuple[str, dict[str, Any]]:
+    """Return the vendor's option for whole cards with the shortest resource name, and values that unset its shares.
+
+    Raises:
+        Rejected: FT558, if the vendor's options give slices only.
+    """
+    candidates = [
+        (_shares(content), len(count or ""), option)
+        for option, content in options("hardware").items()
+        if content.get("vendor") == vendor
+        for count in [_mapping(content.get("resources")).get("count")]
+        if (count or vendor == cards.NO_CARDS) and not _mapping(content.get("card")).get("slice")
+    ]
+    if not candidates:
+        headline = f"no hardware option gives whole cards of {vendor}"
+        raise Rejected([error("FT558", headline, "hardware", vendor, "say which with hardware=OPTION")])
+    shared, _, option = min(candidates)
+    return option, dict.fromkeys(("hardware.memory", "hardware.cores")) if shared else {}
+
+
+def _shares(option: Mapping[str, Any]) -> bool:
+    return bool(option.get("memory") or option.get("cores"))
+
+
+def _no_cards(run: DockerRun) -> Diagnostic:
+    headline = "the command line shows the container no cards: hardware=cpu"
+    cure = "where the node's default runtime gives them, choose hardware=OPTION before the command or after the file"
+    return warning("FT559", headline, "hardware", "cpu", cure).at(run.at)
+
+
+# --- environment ---------------------------------------------------------------------------------------
+
+
+def _environment(run: DockerRun, vendors: list[Vendor], secret_options: Sequence[Option]) -> Iterator[tuple[str, str]]:
+    for option in run.all("env"):
+        name, _, value = option.value.partition("=")
+        if not kube.is_env_name(name):
+            raise unreadable(f"{name!r} cannot name a variable", option.word.at, name)
+        if option not in secret_options and not cards.selects_cards(name, vendors):
+            yield name, value
+
+
+def _references(run: DockerRun, vendors: list[Vendor]) -> tuple[dict[str, dict[str, str]], list[Option]]:
+    """Return a reference to a Secret for each variable that holds a secret, and the options that set these variables.
+
+    The Secret has the variable's name; the user creates it.
+    """
+    last = {option.value.partition("=")[0]: option for option in run.all("env")}
+    found = [
+        option for name, option in last.items() if _names_secret(option) and not cards.selects_cards(name, vendors)
+    ]
+    names = [option.value.partition("=")[0] for option in found]
+    return {name: {"secret": _secret(name), "key": name} for name in names}, found
+
+
+def _secret(variable: str) -> str:
+    return kube.slug(variable.replace("_", "-"), 63)
+
+
+def _secret_reference(option: Option) -> Diagnostic:
+    name = option.value.partition("=")[0]
+    headline = f"{name} is a secret: its value is not taken over, and it is read from the Secret {_secret(name)}"
+    create = f"kubectl create secret generic {_secret(name)} --from-literal={name}=…"
+    cure = f"{create}, or name your own in hardware.env.{name}"
+    return warning("FT561", headline, "", name, cure).at(option.word.at)
+
+
+def _names_secret(option: Option) -> bool:
+    """Return whether an option sets a variable that holds a secret, by its name or its value."""
+    name, equals, value = option.value.partition("=")
+    text = value if equals and not option.word.unknown else "told-by-the-shell"
+    return option.name == "env" and kube.is_env_name(name) and _is_secret(name, text)
+
+
+def _is_secret(name: str, value: str) -> bool:
+    findings = secrets.scan({"env": [{"name": name, "value": value}]})
+    return any(finding.severity is Severity.ERROR for finding in findings)
+
+
+# --- host memory and processors ------------------------------------------------------------------------
+
+
+def _host(run: DockerRun, count: int) -> dict[str, str]:
+    """Return host memory and processors per card; requests equal limits, as Docker has limits only."""
+    found: dict[str, str] = {}
+    memory, cpus = run.last("memory"), run.last("cpus")
+    if memory:
+        whole = kube.parse_quantity(container.size(memory, memory.value))
+        found |= dict.fromkeys(_bounds("memory"), binary(Fraction(int(whole / count))))
+    if cpus:
+        if not re.fullmatch(r"\d{1,5}(\.\d{1,9})?", cpus.value):
+            raise unreadable(f"{cpus.value!r} is no number of processors", cpus.word.at, cpus.value)
+        milli = int(Fraction(cpus.value) * 1000 / count)
+        found |= dict.fromkeys(_bounds("cpu"), kube.canonical_quantity(f"{milli}m"))
+    return found
+
+
+def _bounds(name: str) -> tuple[str, str]:
+    return f"hardware.per_card.{name}.request", f"hardware.per_card.{name}.limit"
+
+
+# --- notes ---------------------------------------------------------------------------------------------
+
+
+def _left_out(run: DockerRun, vendors: list[Vendor], mounted: list[Mount]) -> Iterator[Diagnostic]:
+    headline = "nothing is pushed: what the command writes stays on the volumes that it writes to"
+    yield note(LEFT_OUT, headline, "model.output_url", help="set model.output_url to have the output pushed").at(run.at)
+    for option in run.all("env"):
+        name = option.value.partition("=")[0]
+        if cards.selects_cards(name, vendors):
+            headline = f"{name} is left out: the device plugin chooses the cards of a pod"
+            yield note(LEFT_OUT, headline, "", name).at(option.word.at)
+    for option in run.all("device"):
+        headline = f"--device {option.value} is left out: a pod gets the devices that a device plugin gives it"
+        yield note(LEFT_OUT, headline, "", option.value).at(option.word.at)
+    for mount in container.mounts(run):
+        if mount not in mounted or (mount.source and not mount.source.startswith("/")):
+            yield _mount_note(mount)
+    yield from container.unconverted_options(run)
+
+
+def _is_left_out(mount: Mount, vendors: list[Vendor]) -> bool:
+    return container.is_caller_path(mount.source) or container.is_shm(mount) or _is_driver(mount, vendors)
+
+
+def _is_driver(mount: Mount, vendors: list[Vendor]) -> bool:
+    """Return whether the source is a vendor's driver or device, which its runtime or device plugin mounts."""
+    return bool(cards.card_flags([("volume", f"{mount.source}:", mount.option.word)], vendors))
+
+
+def _mount_note(mount: Mount) -> Diagnostic:
+    source, path = mount.source or mount.path, mount.path
+    if container.is_caller_path(source):
+        headline = f"{source} is a folder of the caller's and left out; mount a volume at {path} in the overlay"
+    elif container.is_shm(mount):
+        headline = f"{path} is left out: a job has its own, of the size storage.shm"
+    elif source.startswith("/"):
+        headline = f"{source} is left out: the vendor's container runtime mounts its driver"
+    else:
+        claim = kube.slug(source, 63)
+        headline = f"the volume {source} becomes the claim {claim}, which has to be there"
+    return note(LEFT_OUT, headline, "", source).at(mount.option.word.at)
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,98 @@
+"""Names made of content: what Volcano holds immutable decides who a job is.
+
+Volcano refuses any update of a job but of its replica counts and priority (validate/admit_job.go), so a
+changed job is a new job and needs a new name.  The name is the run's stem and eight hex digits of a hash
+over the immutable part of the specification.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ftgen.lower import TASK, Bundle, Identity, Object
+from ftgen.spec import Spec
+from ftgen.text import kube
+
+# A pod is called <job>-<task>-<index>, and its name is a DNS label.
+_POD_NAME_LIMIT = 63
+# A run that is repeated is called <name>-r2 to <name>-r99.
+_REPEATED = len("-r99")
+# The API server makes a name unique with five characters of its own.
+_GENERATED = 5
+
+
+def assign_name(bundle: Bundle, spec: Spec, identity: Identity) -> Bundle:
+    """Name the job of a bundle: by content, or by a prefix where the API server completes the name."""
+    metadata = bundle.job.get("metadata")
+    metadata = metadata if isinstance(metadata, dict) else {}
+    if spec.delivery.generate_name:
+        name = {"generateName": f"{stem(identity, budget(spec) - 1 - _GENERATED)}-"}
+    else:
+        name = {"name": f"{stem(identity, budget(spec) - 1 - kube.HASH_LENGTH - _REPEATED)}-{content_hash(bundle.job)}"}
+    return Bundle({**bundle.job, "metadata": {**name, **metadata}}, bundle.companions)
+
+
+def stem(identity: Identity, limit: int) -> str:
+    """Return the run's stem as a DNS label; too long a one is shortened with a hash, never cut silently."""
+    return kube.slug(identity.stem, limit)
+
+
+def budget(spec: Spec) -> int:
+    """Return how long a job's name may be, so that its pods' names fit: <job>-<task>-<index>."""
+    return _POD_NAME_LIMIT - len(TASK) - 2 - len(str(spec.hardware.nodes - 1))
+
+
+def content_hash(job: Object) -> str:
+    """Hash what Volcano holds immutable of a job into hexadecimal digits."""
+    return kube.digest(json.dumps(immutable(job), sort_keys=True, separators=(",", ":"), ensure_ascii=False))
+
+
+def immutable(job: Object) -> dict[str, Any]:
+    """Return the job's spec without the four fields that an update may change.
+
+    An overlay may have removed or replaced anything; the schema refuses that later.
+    """
+    held = job.get("spec")
+    spec = {k: v for k, v in (held if isinstance(held, dict) else {}).items() if k not in _MUTABLE}
+    if isinstance(spec.get("tasks"), list):
+        spec["tasks"] = [_without_counts(task) for task in spec["tasks"]]
+    return spec
+
+
+_MUTABLE = frozenset({"minAvailable", "priorityClassName"})
+_COUNTS = frozenset({"replicas", "minAvailable"})
+
+
+def _without_counts(task: Any) -> Any:
+    return {key: value for key, value in task.items() if key not in _COUNTS} if isinstance(task, dict) else task
+
+
+def folder(spec: Spec, swept: frozenset[str] = frozenset()) -> str:
+    """Return the folder of a run, the base of its name: as the user says, or stage and model: `sft-qwen3-0-6b`.
+
+    Args:
+        spec: the job.
+        swept: groups and keys that a sweep varies; labels tell these apart, so the folder leaves them out.
+    """
+    # What is no section of a job, such as an experiment, may set any of its keys.
+    left_out = {*swept, *_NAMING} if swept - _SECTIONS - {key for key in swept if "." in key} else swept
+    stage = str(getattr(spec.trainer, "args", {}).get("stage", spec.trainer.framework))
+    parts = {"trainer.args.stage": stage, "model.name": spec.model.name}
+    words = [part for key, part in parts.items() if not _covers(left_out, key)]
+    name = None if _covers(left_out, "name") else spec.name
+    return folder_of(name or "-".join(words) or "sweep")
+
+
+def folder_of(name: str) -> str:
+    """Make a name the folder of a run or a sweep."""
+    return kube.slug(name, _POD_NAME_LIMIT)
+
+
+_SECTIONS = frozenset(Spec.model_fields)
+_NAMING = frozenset({"name", "trainer", "model"})
+
+
+def _covers(keys: frozenset[str] | set[str], key: str) -> bool:
+    """Return whether one of the keys is the key or a section that holds it."""
+    return any(f"{key}.".startswith(f"{other.partition('@')[0]}.") for other in keys)

@@ -1,0 +1,1 @@
+"""What is written: the tree of manifests, and what points a reconciler at it."""

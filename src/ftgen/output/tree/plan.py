@@ -1,0 +1,595 @@
+"""Plan what a render does to a tree, from its index and the store of its files; nothing is written here.
+
+A folder on disk and the tree of a git branch are both a `Store`, so the same decisions serve both.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Protocol
+
+from ftgen.diagnostics import Diagnostic, Rejected, Severity, error, note, warning
+from ftgen.output.tree.lock import (
+    HASH_VERSION,
+    AssignedName,
+    Entry,
+    Lock,
+    Run,
+    State,
+    is_claim,
+    is_job,
+    is_scripts,
+    object_of,
+    path_problem,
+)
+
+_DIFF_LINES = 40
+_DIFF_BYTES = 2**20
+_NAMED = 5
+
+
+class Store(Protocol):
+    """Storage of a tree's files."""
+
+    def describe(self) -> str:
+        """Return the place in words that a user knows: a folder, or a branch and a path."""
+
+    def is_bare(self) -> bool:
+        """Return whether the store holds no files yet, apart from version control's own dot files."""
+
+    def problem(self, path: str) -> Diagnostic | None:
+        """Return why nothing may be written at `path`, such as a symbolic link that leaves the tree."""
+
+    def has(self, path: str) -> bool:
+        """Return whether a file is at `path`."""
+
+    def read(self, path: str) -> bytes | None:
+        """Return the bytes at `path`, or None when no file is there."""
+
+    def holds(self, path: str, content: bytes) -> bool:
+        """Return whether `path` has exactly these bytes."""
+
+    def stage(self, path: str, content: bytes) -> None:
+        """Keep the new content of `path` until the plan is applied."""
+
+
+class OnImmutableChange(StrEnum):
+    """Treatment of the old object when an immutable field of a known run changed."""
+
+    REPLACE = "replace"
+    """Its files are removed: right for a local folder that only mirrors the configuration."""
+    REFUSE = "refuse"
+    """Nothing is written: right for a published tree, where the old object may be training."""
+    KEEP = "keep"
+    """The old files stay, orphaned, beside the new ones."""
+
+
+class FileChange(StrEnum):
+    """Change that a plan makes to one file."""
+
+    ADDED = "added"
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+    REMOVED = "removed"
+    PURGED = "purged"
+    """Removed after its run was archived: reconcilers had stopped managing the object before."""
+    ORPHANED = "orphaned"
+    """Unchanged, but no longer rendered."""
+    KEPT = "kept"
+    """Unchanged, because its run is archived, stopping or ended."""
+    MISSING = "missing"
+    """Owned, but not in the store any more; removed from the index."""
+
+
+def _same_bytes(old: bytes, new: bytes) -> bool:
+    return old == new
+
+
+@dataclass(frozen=True, slots=True)
+class WriteOptions:
+    """Permissions and rules for one write of a tree.
+
+    Attributes:
+        on_immutable_change: see `OnImmutableChange`.
+        adopt: take over a folder without an index, and replace foreign files at rendered paths.
+        overwrite: replace or remove owned files that were edited by hand, and write claims that the cluster would
+            refuse.
+        allow_shrink: orphan more than half of the files of complete folders.
+        whole: folders that this render covers completely; their owned runs that are not rendered become orphaned.
+        tentative: the plan will not be applied, so a shrinking folder is a warning rather than an error.
+        same_run: return whether two contents of a job's or a claim's file agree in every field that the cluster
+            treats as immutable.
+    """
+
+    on_immutable_change: OnImmutableChange = OnImmutableChange.REPLACE
+    adopt: bool = False
+    overwrite: bool = False
+    allow_shrink: bool = False
+    whole: frozenset[str] = frozenset()
+    tentative: bool = False
+    same_run: Callable[[bytes, bytes], bool] = _same_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Planned change of a tree.
+
+    Attributes:
+        lock: the index afterwards.
+        changes: path to change, in path order.
+        adopted: paths whose foreign or hand-edited bytes are replaced because the options allow it.
+        renamed: (identity, old name, new name) of each known run that becomes a new object.
+        diagnostics: warnings and notes.
+    """
+
+    lock: Lock
+    changes: Mapping[str, FileChange]
+    adopted: tuple[str, ...] = ()
+    renamed: tuple[tuple[str, str, str], ...] = ()
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+    @property
+    def gone(self) -> tuple[str, ...]:
+        """Return the paths whose files are removed."""
+        return self.paths(FileChange.REMOVED, FileChange.PURGED)
+
+    @property
+    def touched(self) -> tuple[str, ...]:
+        """Return the paths whose files are written or removed."""
+        return self.paths(FileChange.ADDED, FileChange.CHANGED, FileChange.REMOVED, FileChange.PURGED)
+
+    def paths(self, *changes: FileChange) -> tuple[str, ...]:
+        """Return the paths with one of these changes."""
+        return tuple(path for path, change in self.changes.items() if change in changes)
+
+
+def under_name(run: Run, name: str) -> Run:
+    """Return the run with its object renamed to `name`, in its paths and in its content.
+
+    A job's name ends in a hash of its content, so no other text of a manifest can be mistaken for it.
+    """
+    files = {
+        path.replace(run.name, name): content.replace(run.name.encode(), name.encode())
+        for path, content in run.files.items()
+    }
+    return replace(run, name=name, files=files)
+
+
+def plan_runs(store: Store, lock: Lock, runs: Iterable[Run], options: WriteOptions) -> Outcome:
+    """Plan the change of every file, and stage new content on the store as the runs stream by.
+
+    Raises:
+        Rejected: every problem of every run, once all have been seen.
+    """
+    draft = _Draft(store, lock, options)
+    if not lock.files and not lock.runs and not options.adopt and not store.is_bare():
+        raise Rejected([_no_index(store)])
+    for run in runs:
+        draft.add(run)
+    return draft.finish()
+
+
+def runs_to_write(store: Store, lock: Lock, runs: Iterable[Run], options: WriteOptions) -> Iterator[Run]:
+    """Yield the runs under the names that a write would use: assigned names are kept, ended runs are left out."""
+    draft = _Draft(store, lock, options)
+    for rendered in runs:
+        run = draft.with_assigned_name(rendered)
+        if not draft.is_ended(run):
+            yield run
+
+
+def plan_files(store: Store, lock: Lock, contents: Mapping[str, bytes], *, overwrite: bool) -> Outcome:
+    """Plan the change of files that belong to no run, and stage them: an export, a Dockerfile, a schema.
+
+    No index records whether such a file was edited, so an existing file with other content stays unless `overwrite`.
+
+    Raises:
+        Rejected: every problem of every file.
+    """
+    problems = [d for path, content in contents.items() if (d := _file_problem(store, lock, path, content, overwrite))]
+    if problems:
+        raise Rejected(problems)
+    changes: dict[str, FileChange] = {}
+    for path, content in contents.items():
+        if store.holds(path, content):
+            changes[path] = FileChange.UNCHANGED
+        else:
+            changes[path] = FileChange.CHANGED if store.has(path) else FileChange.ADDED
+            store.stage(path, content)
+    return Outcome(lock, changes)
+
+
+def _file_problem(store: Store, lock: Lock, path: str, content: bytes, overwrite: bool) -> Diagnostic | None:
+    """Return why the file of no run may not be written."""
+    if unsafe := _unsafe(store, path):
+        return unsafe
+    if not store.has(path) or store.holds(path, content):
+        return None
+    if path in lock.files:
+        headline = f"{path} belongs to {lock.files[path].run}, which was rendered into {store.describe()}"
+        return error("FT504", headline, path, help="choose another folder with -o")
+    how = "move it away, choose another folder with -o, or add --overwrite to replace it"
+    headline = f"{path} is in {store.describe()} with another content"
+    return None if overwrite else error("FT502", headline, path, help=how)
+
+
+def _unsafe(store: Store, path: str) -> Diagnostic | None:
+    """Return why nothing may be written at `path`, whatever it holds now."""
+    if reason := path_problem(path):
+        how = "give the run, or the object, another name"
+        return error("FT501", f"{path!r} cannot be written: {reason}", path, help=how)
+    return store.problem(path)
+
+
+def _no_index(store: Store) -> Diagnostic:
+    how = "choose another folder with -o (or --path), or add --adopt to render among the files that are there"
+    return error("FT502", f"{store.describe()} is not empty and has no ftgen.lock", store.describe(), help=how)
+
+
+@dataclass(slots=True)
+class _Draft:
+    """Builder of an `Outcome`; holds digests, never contents.
+
+    Attributes:
+        owned: run identity to the paths of the old index.
+        seen: identity to name of each run that this render has added.
+        ended_runs: rendered runs that have ended, by the state of their files; None where the files are removed.
+        unrendered: old entries that this render orphans.
+    """
+
+    store: Store
+    old: Lock
+    options: WriteOptions
+    files: dict[str, Entry] = field(init=False)
+    assigned: dict[str, AssignedName] = field(init=False)
+    judged: dict[str, str] = field(init=False)
+    changes: dict[str, FileChange] = field(default_factory=dict)
+    owned: dict[str, list[str]] = field(init=False)
+    seen: dict[str, str] = field(default_factory=dict)
+    problems: list[Diagnostic] = field(default_factory=list)
+    adopted: list[str] = field(default_factory=list)
+    renamed: list[tuple[str, str, str]] = field(default_factory=list)
+    ended_runs: dict[State | None, list[Run]] = field(default_factory=lambda: defaultdict(list))
+    unrendered: list[Entry] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.files = dict(self.old.files)
+        self.assigned = dict(self.old.runs)
+        self.judged = dict(self.old.judged)
+        owned = defaultdict(list)
+        for path, entry in self.old.files.items():
+            owned[entry.run].append(path)
+        self.owned = dict(owned)
+
+    # one run
+
+    def add(self, run: Run) -> None:
+        if run.identity in self.seen:
+            self._clash(run.identity, f"two rendered runs are both {run.identity}")
+            return
+        run = self.with_assigned_name(run)
+        self.seen[run.identity] = run.name
+        if self.is_ended(run):
+            self._keep(run)
+        elif self._may_replace_run(run):
+            self._retire_predecessor(run)
+            self.assigned[run.identity] = self._assign(run)
+            if run.judged:
+                self.judged[run.identity] = run.judged
+            for path, content in run.files.items():
+                self._place(run, path, content)
+
+    def with_assigned_name(self, run: Run) -> Run:
+        """Return the run under its assigned name, if it is still the run that the name was assigned to."""
+        assigned = self.old.runs.get(run.identity)
+        if assigned is None or not run.name or not assigned.name or assigned.name == run.name:
+            return run
+        if re.fullmatch(re.escape(run.name) + r"-r\d+", assigned.name):
+            return under_name(run, assigned.name)
+        candidate = under_name(run, assigned.name)
+        return candidate if self._is_same_run(candidate) else run
+
+    def _is_same_run(self, candidate: Run) -> bool:
+        for path in self._files_of(candidate):
+            old = self.store.read(path) if is_job(self.old.files[path].object) else None
+            if old is not None and path in candidate.files:
+                return self.options.same_run(old, candidate.files[path])
+        return False
+
+    def _files_of(self, run: Run) -> list[str]:
+        return [path for path in self.owned.get(run.identity, []) if self.old.files[path].name == run.name]
+
+    def is_ended(self, run: Run) -> bool:
+        ended = {State.ARCHIVED, State.STOPPING}
+        return run.name in self.old.ended or any(self.old.files[path].state in ended for path in self._files_of(run))
+
+    def _keep(self, run: Run) -> None:
+        for path in self._files_of(run):
+            self.changes[path] = FileChange.KEPT
+        states = [self.old.files[path].state for path in self._files_of(run)]
+        self.ended_runs[next((state for state in states if state in _ENDED), None)].append(run)
+
+    def _assign(self, run: Run) -> AssignedName:
+        assigned = self.old.runs.get(run.identity)
+        return assigned if assigned and assigned.name == run.name else AssignedName(run.name, HASH_VERSION)
+
+    def _may_replace_run(self, run: Run) -> bool:
+        assigned = self.old.runs.get(run.identity)
+        if (
+            self.options.on_immutable_change is not OnImmutableChange.REFUSE
+            or not assigned
+            or assigned.name == run.name
+        ):
+            return True
+        live = [path for path in self._live(run) if self.old.files[path].name == assigned.name]
+        if not live:
+            return True
+        self.changes |= dict.fromkeys(live, FileChange.KEPT)
+        self.problems.append(_immutable(run, assigned.name))
+        return False
+
+    def _live(self, run: Run) -> list[str]:
+        """Return the files of the run's identity that are neither archived nor stopping."""
+        alive = {State.ACTIVE, State.ORPHANED}
+        return [path for path in self.owned.get(run.identity, []) if self.old.files[path].state in alive]
+
+    def _retire_predecessor(self, run: Run) -> None:
+        assigned = self.old.runs.get(run.identity)
+        if assigned and assigned.name != run.name:
+            self.renamed.append((run.identity, assigned.name, run.name))
+        for path in self._live(run):
+            # A sweep's index has the identity `<folder>/*`, as shared objects have: it replaces none of them.
+            if path in run.files or (run.identity == _shared_by(path) and self.old.files[path].object):
+                continue
+            if self.options.on_immutable_change is OnImmutableChange.REPLACE:
+                self._remove(path)
+            else:
+                self._orphan(path)
+
+    def _remove(self, path: str) -> None:
+        current = self.store.read(path)
+        if current is None:
+            self._forget(path, FileChange.MISSING)
+        elif sha256(current) == self.old.files[path].sha256 or self.options.overwrite:
+            self._forget(path, FileChange.REMOVED)
+        else:
+            self.problems.append(_edited(path, current, b""))
+
+    def _forget(self, path: str, change: FileChange) -> None:
+        self.changes[path] = change
+        self.files.pop(path, None)
+
+    def _orphan(self, path: str) -> None:
+        self.changes[path] = FileChange.ORPHANED
+        self.files[path] = replace(self.old.files[path], state=State.ORPHANED)
+
+    # one file
+
+    def _place(self, run: Run, path: str, content: bytes) -> None:
+        if unsafe := _unsafe(self.store, path):
+            self.problems.append(unsafe)
+            return
+        entry = Entry(sha256(content), object_of(content), run.identity, run.name)
+        if path in self.changes and self.changes[path] in _RENDERED:
+            self._share(run, path, entry)
+        else:
+            self._put(path, entry, content)
+
+    def _share(self, run: Run, path: str, entry: Entry) -> None:
+        first = self.files[path]
+        if first.sha256 != entry.sha256 or is_job(entry.object):
+            self._clash(path, f"{path} is rendered by both {first.run} and {run.identity}")
+        self.files[path] = replace(entry, run=_shared_by(path))
+
+    def _put(self, path: str, entry: Entry, content: bytes) -> None:
+        owner = self.old.files.get(path)
+        if self.store.holds(path, content):
+            self._own(path, entry, FileChange.UNCHANGED)
+            return
+        current = self.store.read(path)
+        if current is not None and not self._may_replace(path, owner, entry, current, content):
+            self.changes[path] = FileChange.KEPT
+            return
+        self._own(path, entry, FileChange.ADDED if current is None else FileChange.CHANGED)
+        self.store.stage(path, content)
+
+    def _own(self, path: str, entry: Entry, change: FileChange) -> None:
+        owner = self.old.files.get(path)
+        shared = owner is not None and owner.run != entry.run and not is_job(entry.object)
+        self.files[path] = replace(entry, run=_shared_by(path)) if shared else entry
+        self.changes[path] = change
+
+    def _may_replace(self, path: str, owner: Entry | None, entry: Entry, current: bytes, content: bytes) -> bool:
+        if owner is None:
+            return self._may_adopt(path, _foreign(path), allowed=self.options.adopt)
+        if owner.sha256 != sha256(current):
+            return self._may_adopt(path, _edited(path, current, content), allowed=self.options.overwrite)
+        if not self._is_owned_by_run(owner, entry, path):
+            self._clash(path, f"{path} belongs to {owner.run}, and {entry.run} wants other content there")
+            return False
+        if is_claim(entry.object) and not (self.options.overwrite or self.options.same_run(current, content)):
+            self.problems.append(
+                _changed_claim(path, entry, refused=self.options.on_immutable_change is OnImmutableChange.REFUSE)
+            )
+        return True
+
+    def _may_adopt(self, path: str, problem: Diagnostic, *, allowed: bool) -> bool:
+        if allowed:
+            self.adopted.append(path)
+        else:
+            self.problems.append(problem)
+        return allowed
+
+    def _is_owned_by_run(self, owner: Entry, entry: Entry, path: str) -> bool:
+        if owner.run in {entry.run, _shared_by(path)}:
+            return True
+        return is_job(entry.object) and owner.object == entry.object and owner.run not in self.seen
+
+    def _clash(self, subject: str, headline: str) -> None:
+        how = "give the runs different names or labels, so that each has files of its own"
+        self.problems.append(error("FT504", headline, subject, help=how))
+
+    # the whole
+
+    def finish(self) -> Outcome:
+        self._remove_scripts()
+        self._orphan_unrendered()
+        self._forget_missing()
+        self.problems += [
+            *_ended_notes(self.ended_runs),
+            *_orphaned(self.unrendered),
+            *self._duplicates(),
+            *self._shrinkage(),
+        ]
+        if any(problem.severity is Severity.ERROR for problem in self.problems):
+            raise Rejected(self.problems)
+        lock = Lock(self.files, self.assigned, self.old.ended, self.judged)
+        changes = dict(sorted(self.changes.items()))
+        return Outcome(lock, changes, tuple(self.adopted), tuple(self.renamed), tuple(self.problems))
+
+    def _remove_scripts(self) -> None:
+        """Remove shared scripts that no run names any more; a published tree keeps them for `gc` to list.
+
+        Each rendered run lists its scripts among its files, so only the jobs that this render does not write are read.
+        """
+        if self.options.on_immutable_change is not OnImmutableChange.REPLACE:
+            return
+        idle = [path for path, e in self.old.files.items() if is_scripts(e.object) and path not in self.changes]
+        for path in idle:
+            name = self.old.files[path].object.rpartition("/")[2].encode()
+            others = [other for other, e in self.files.items() if is_job(e.object) and self._is_unrendered(path, other)]
+            if not any(name in (self.store.read(other) or b"") for other in others):
+                self._remove(path)
+
+    def _is_unrendered(self, path: str, other: str) -> bool:
+        """Return whether `other` lies in the same folder and this render does not write it."""
+        return _folder_of(path) == _folder_of(other) and self.changes.get(other) not in _RENDERED
+
+    def _orphan_unrendered(self) -> None:
+        for path, entry in self.old.files.items():
+            if path in self.changes or entry.state is not State.ACTIVE:
+                continue
+            if _folder_of(path) in self.options.whole and entry.run not in self.seen:
+                self._orphan(path)
+                self.unrendered.append(entry)
+
+    def _forget_missing(self) -> None:
+        for path in self.old.files:
+            if self.changes.get(path) in {None, FileChange.ORPHANED} and not self.store.has(path):
+                self._forget(path, FileChange.MISSING)
+
+    def _duplicates(self) -> list[Diagnostic]:
+        first: dict[str, str] = {}
+        found = []
+        for path, entry in sorted(self.files.items()):
+            other = first.setdefault(entry.object, path) if entry.object else path
+            if self.files[other].sha256 != entry.sha256 and not entry.object.endswith("/"):
+                found.append(_duplicate(entry, other, path))
+        return found
+
+    def _shrinkage(self) -> list[Diagnostic]:
+        whole = [entry for path, entry in self.old.files.items() if _folder_of(path) in self.options.whole]
+        # Scripts come and go with the runs that share them.
+        active = sum(entry.state is State.ACTIVE and not is_scripts(entry.object) for entry in whole)
+        if self.options.allow_shrink or len(self.unrendered) <= active / 2:
+            return []
+        return [_shrunk(len(self.unrendered), active, warning if self.options.tentative else error)]
+
+
+_RENDERED = {FileChange.ADDED, FileChange.CHANGED, FileChange.UNCHANGED}
+
+
+def _folder_of(path: str) -> str:
+    return path.partition("/")[0]
+
+
+def _shared_by(path: str) -> str:
+    return f"{_folder_of(path)}/*"
+
+
+def sha256(content: bytes) -> str:
+    """Return the digest of a file in hex, as the index records it."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def _immutable(run: Run, assigned: str) -> Diagnostic:
+    headline = f"{run.identity} was published as {assigned}, and a field that Volcano holds immutable has changed"
+    how = f"--new-run adds {run.name} and leaves {assigned} as it is; or undo the change (`ftgen diff` shows it)"
+    return error("FT506", headline, run.identity, run.name, help=how)
+
+
+def _changed_claim(path: str, entry: Entry, *, refused: bool) -> Diagnostic:
+    """Refuse the change where files are published and so may be applied already; else warn."""
+    claim = entry.object.rpartition("/")[2]
+    headline = f"the claim {claim} would shrink, or change its class, modes or volume: where it exists, that is refused"
+    how = "name another claim, or delete the claim from the cluster and add --overwrite; `ftgen diff` shows the change"
+    return (error if refused else warning)("FT513", headline, path, help=how)
+
+
+def _foreign(path: str) -> Diagnostic:
+    how = "move it away, render under another name, or add --adopt to replace it (--overwrite is for hand edits)"
+    return error("FT502", f"{path} exists and was not written by ftgen", path, help=how)
+
+
+def _edited(path: str, current: bytes, content: bytes) -> Diagnostic:
+    how = "put the change into the configuration or an overlay; --overwrite gives the file up for the rendered one:"
+    return error("FT503", f"{path} was edited by hand", path, help=f"{how}\n{_text_diff(path, current, content)}")
+
+
+def _text_diff(path: str, current: bytes, content: bytes) -> str:
+    if len(current) > _DIFF_BYTES:
+        return f"{path} holds more than a diff can show"
+    old, new = (text.decode("utf-8", "replace").splitlines() for text in (current, content))
+    lines = list(difflib.unified_diff(old, new, f"{path} (edited)", f"{path} (rendered)", "", "", 1, ""))
+    more = [f"… and {len(lines) - _DIFF_LINES} more lines"] if len(lines) > _DIFF_LINES else []
+    return "\n".join([*lines[:_DIFF_LINES], *more])
+
+
+def _orphaned(entries: Sequence[Entry]) -> Iterator[Diagnostic]:
+    if entries:
+        first = entries[0].name or entries[0].run
+        headline = (
+            f"no longer rendered, and left as they are: {_listed([entry.name or entry.run for entry in entries])}"
+        )
+        how = f"`ftgen stop {first}` ends a run, `ftgen archive {first}` keeps it from being created again"
+        yield warning("FT511", headline, entries[0].run, help=how)
+
+
+def _ended_notes(ended: Mapping[State | None, Sequence[Run]]) -> Iterator[Diagnostic]:
+    """Yield one note for each way in which rendered runs have ended."""
+    for state, runs in ended.items():
+        was, how = _ENDED[state]
+        names = [run.name for run in runs]
+        yield note(
+            "FT512", f"{was}, and left as they are: {_listed(names)}", runs[0].identity, help=how.format(names[0])
+        )
+
+
+_ENDED = {
+    State.ARCHIVED: ("archived", "`ftgen rerun {0}` trains it again under a new name"),
+    State.STOPPING: ("being stopped", "`ftgen stop {0}` finishes that"),
+    None: ("ended, their files removed", "`ftgen rerun {0}` with the same overrides trains it again under a new name"),
+}
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
+
+
+def _duplicate(entry: Entry, first: str, second: str) -> Diagnostic:
+    headline = f"{first} and {second} both hold {entry.object}, with different content"
+    how = "a reconciler would apply one over the other; keep one, or give one another name"
+    report = error if is_job(entry.object) else warning
+    return report("FT507", headline, second, help=how)
+
+
+def _shrunk(retired: int, active: int, report: Callable[..., Diagnostic]) -> Diagnostic:
+    headline = f"{retired} of {active} owned files would no longer be rendered"
+    return report("FT505", headline, help="--allow-shrink says that this is meant")

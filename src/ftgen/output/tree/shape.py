@@ -1,0 +1,88 @@
+"""Shape of an ownership index, validated strictly because the file may have come with a clone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import field
+from typing import Annotated, Any, TypeVar
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from ftgen.output.tree.lock import AssignedName, Entry, Lock, State, unfolded
+
+_Shape = TypeVar("_Shape")
+_STRICT = ConfigDict(strict=True, extra="forbid")
+
+
+@dataclass(config=ConfigDict(strict=True, extra="ignore"))
+class _Head:
+    version: int
+
+
+@dataclass(config=_STRICT)
+class _Entry:
+    sha256: str
+    object: str
+    run: str
+    name: str
+    state: State
+
+
+@dataclass(config=_STRICT)
+class _Issued:
+    name: str
+    hash: Annotated[int, Field(ge=0, lt=2**31)]
+
+
+@dataclass(config=_STRICT)
+class _Lock:
+    version: int
+    files: Mapping[str, _Entry]
+    runs: Mapping[str, _Issued]
+    ended: Sequence[str] = ()
+    judged: Mapping[str, Any] = field(default_factory=dict)
+
+
+_HEAD, _LOCK = TypeAdapter(_Head), TypeAdapter(_Lock)
+
+
+def version_of(text: bytes) -> int:
+    """Return the format version of an index.
+
+    Raises:
+        ValueError: it is not JSON, or has no version.
+    """
+    return _checked(_HEAD, text).version
+
+
+def lock_of(text: bytes) -> Lock:
+    """Parse an index of the current format.
+
+    Raises:
+        ValueError: it has another shape, or a key twice.
+    """
+    parsed = _checked(_LOCK, text)
+    # A git merge may keep the entries of both sides, and JSON does not define which of two equal keys wins.
+    json.loads(text, object_pairs_hook=_refuse_duplicates)
+    files = {path: Entry(**vars(entry)) for path, entry in parsed.files.items()}
+    runs = {run: AssignedName(**vars(assigned)) for run, assigned in parsed.runs.items()}
+    judged = {run: json.dumps(options, ensure_ascii=False) for run, options in parsed.judged.items()}
+    return Lock(files, runs, frozenset(parsed.ended), unfolded(judged, runs))
+
+
+def _checked(adapter: TypeAdapter[_Shape], text: bytes) -> _Shape:
+    try:
+        return adapter.validate_json(text)
+    except ValidationError as problem:
+        first = problem.errors(include_url=False, include_context=False, include_input=False)[0]
+        path = ".".join(map(str, first["loc"]))
+        raise ValueError(f"{path}: {first['msg']}" if path else first["msg"]) from None
+
+
+def _refuse_duplicates(pairs: list[tuple[str, object]]) -> None:
+    if len({key for key, _ in pairs}) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"it says {twice!r} twice")

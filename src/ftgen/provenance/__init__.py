@@ -1,0 +1,1 @@
+"""Where values come from: their origins in files and overrides, and what depends on them."""

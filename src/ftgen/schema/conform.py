@@ -1,0 +1,400 @@
+"""Validation of manifests against the closed Volcano and Kubernetes schemas.
+
+A compiled schema decides, in microseconds.  Only for an invalid manifest does a slower validator, which keeps
+every reason, explain all problems at once.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ftgen import schema
+from ftgen.diagnostics import Diagnostic, error, note, warning
+from ftgen.schema import Node, Schema, served
+from ftgen.schema.version import version_of
+from ftgen.text.paths import Steps, dotted, steps
+
+UNKNOWN_FIELD = "FT301"
+WRONG_TYPE = "FT302"
+WRONG_VALUE = "FT303"
+MISSING_FIELD = "FT304"
+UNKNOWN_KIND = "FT305"
+DUPLICATE_ITEM = "FT306"
+CODES = frozenset((UNKNOWN_FIELD, WRONG_TYPE, WRONG_VALUE, MISSING_FIELD, UNKNOWN_KIND, DUPLICATE_ITEM))
+
+_Problem = Any
+"""A jsonschema ValidationError; its stubs declare every attribute as possibly unset."""
+
+_LONGEST = 60  # characters of a value in a message
+
+
+def conform(
+    manifest: Mapping[str, Any], *, volcano_version: str = schema.DEFAULT, imported: Path | None = None
+) -> list[Diagnostic]:
+    """Validate a manifest against the schema of its kind.
+
+    Args:
+        manifest: plain JSON values.
+        volcano_version: release whose CRDs decide, e.g. `1.12.4` or `newest`.
+        imported: a folder with schemas of the user's own cluster, which take precedence.
+
+    Returns:
+        All problems in the manifest's order; FT305 alone if there is no schema of the kind: a note, or an error if
+        the API server does not know the kind either.
+    """
+    api_version, kind = manifest.get("apiVersion"), manifest.get("kind")
+    if not isinstance(api_version, str) or not isinstance(kind, str):
+        return [_unnamed(manifest, name) for name in ("apiVersion", "kind") if not isinstance(manifest.get(name), str)]
+    line = schema.release(volcano_version)
+    closed = schema.find(api_version, kind, line, imported)
+    if closed is None:
+        return [_unknown_kind(api_version, kind, volcano_version, imported)]
+    try:
+        valid = schema.is_valid(manifest, line, imported)
+    except ValueError:  # not a JSON value
+        valid = False
+    if not valid and (invalid_keys := list(non_string_keys(manifest))):
+        return invalid_keys
+    found = [] if valid else _explained(manifest, closed, line)
+    found += _duplicates(manifest, _keyed_root(api_version, kind, line, imported), warns=schema.is_native(api_version))
+    return sorted(dict.fromkeys(found), key=lambda d: _order(manifest, d.subject))
+
+
+# --- kinds ---------------------------------------------------------------------------------------------
+
+
+def _unnamed(manifest: Mapping[str, Any], name: str) -> Diagnostic:
+    if name in manifest:
+        return error(WRONG_TYPE, f"{name} is {_shown(manifest[name])}, not text", name, _shown(manifest[name]))
+    return error(MISSING_FIELD, f"{name} is missing: this is no Kubernetes object", name, help=f"add {name}")
+
+
+def _unknown_kind(api_version: str, kind: str, version: str, imported: Path | None) -> Diagnostic:
+    """Report an unknown kind: an error if all kinds of its group are known, else a note, as a CRD may define it."""
+    known, since = served.knows(api_version), served.since(api_version, kind)
+    if known and since is None:
+        nearest = served.nearest(api_version, kind)
+        headline = f"there is no {api_version} {kind}: the API server refuses it"
+        return error(UNKNOWN_KIND, headline, "kind", kind, f"did you mean {nearest}?" if nearest else "")
+    if since and version_of(version) < version_of(since):
+        headline = f"Volcano {version} has no {api_version} {kind}: the API server refuses it"
+        return error(UNKNOWN_KIND, headline, "kind", kind, f"Volcano {since} has it")
+    if known:
+        cure = ""
+    else:
+        close = get_close_matches(
+            f"{api_version} {kind}", [" ".join(e) for e in schema.kinds(version, imported)], 1, 0.85
+        )
+        cure = f"did you mean {close[0]}?" if close else "import its CRD: ftgen schema import CRD.yaml"
+    headline = f"there is no schema for {api_version} {kind}, so its fields are not checked"
+    return note(UNKNOWN_KIND, headline, "kind", kind, cure)
+
+
+def _later_lines(line: str) -> list[str]:
+    lines = list(schema.RELEASES)
+    return lines[lines.index(line) + 1 :]
+
+
+def non_string_keys(value: Any, path: Steps = ()) -> Iterator[Diagnostic]:
+    """Yield an error for each key that is no string: YAML allows it, but the API server takes JSON."""
+    for key, part in value.items() if isinstance(value, dict) else enumerate(value):
+        if not isinstance(key, str) and isinstance(value, dict):
+            owner, text = dotted(path) or "the object", _shown(key)
+            yield error(
+                WRONG_TYPE,
+                f"{owner} has a key that is no text: {text}",
+                dotted(path),
+                text,
+                f'write "{text}"',
+            )
+        elif isinstance(part, dict | list):
+            yield from non_string_keys(part, (*path, key))
+
+
+# --- list items ----------------------------------------------------------------------------------------
+
+
+class _KeyedNode:
+    """A schema node in the search for duplicate items: keeps only children that lead to keyed lists, found once."""
+
+    def __init__(self, node: Node) -> None:
+        self.keys = node.list_keys()
+        self._node = node
+        self._inner: dict[str | None, _KeyedNode | None] = {}
+
+    def field(self, name: str) -> _KeyedNode | None:
+        """Return the node of a mapping's field; None if it leads to no keyed list."""
+        if name not in self._inner:
+            self._inner[name] = _keyed_node(self._node.field(name))
+        return self._inner[name]
+
+    def item(self) -> _KeyedNode | None:
+        """Return the node of a list's items; None if they lead to no keyed list."""
+        if None not in self._inner:
+            self._inner[None] = _keyed_node(self._node.item())
+        return self._inner[None]
+
+    def default(self, key: str) -> Any:
+        """Return the default value of an item's field."""
+        declared = self._node.at(0, key)
+        return declared.here.get("default") if declared else None
+
+
+@cache
+def _keyed_root(api_version: str, kind: str, line: str, imported: Path | None) -> _KeyedNode:
+    return _KeyedNode(Node.of(schema.find(api_version, kind, line, imported) or {}))
+
+
+def _keyed_node(node: Node | None) -> _KeyedNode | None:
+    return _KeyedNode(node) if node and _leads_to_keyed_list(node, set()) else None
+
+
+def _leads_to_keyed_list(node: Node, seen: set[int]) -> bool:
+    """Whether a node is or leads to a keyed list; `seen` holds ids of visited subschemas, as schemas may recurse."""
+    if node.list_keys():
+        return True
+    if id(node.here) in seen:
+        return False
+    seen.add(id(node.here))
+    # The empty name stands for every undeclared field: `additionalProperties` describes them all alike.
+    inner = [*map(node.field, (*node.names(), "")), node.item()]
+    return any(_leads_to_keyed_list(child, seen) for child in inner if child)
+
+
+def _duplicates(value: Any, node: _KeyedNode, path: Steps = (), *, warns: bool = False) -> Iterator[Diagnostic]:
+    """Report items that a keyed list holds twice.
+
+    The API server refuses them in custom resources (x-kubernetes-list-map-keys).  It accepts them in native kinds,
+    where server-side apply drops all but one of the items; `warns` makes them warnings.
+    """
+    if isinstance(value, dict):
+        for name, part in value.items():
+            if isinstance(part, dict | list) and (inner := node.field(name)):
+                yield from _duplicates(part, inner, (*path, name), warns=warns)
+    elif isinstance(value, list):
+        yield from _repeated_keys(value, node, path, warns=warns)
+        item = node.item()
+        for index, part in enumerate(value if item else ()):
+            if item and isinstance(part, dict | list):
+                yield from _duplicates(part, item, (*path, index), warns=warns)
+
+
+def _repeated_keys(items: Sequence[Any], node: _KeyedNode, path: Steps, *, warns: bool) -> Iterator[Diagnostic]:
+    first: dict[tuple[str, ...], int] = {}
+    for index, part in enumerate(items if node.keys else ()):
+        if not isinstance(part, dict):
+            continue
+        values = tuple(_key_text(part[key] if key in part else node.default(key)) for key in node.keys)
+        if values in first:
+            name = ", ".join(f"{key} {_shown(value)}" for key, value in zip(node.keys, values, strict=True))
+            yield _duplicate(name, first[values], (*path, index, node.keys[0]), warns=warns)
+        first.setdefault(values, index)
+
+
+def _key_text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _duplicate(name: str, first: int, path: Steps, *, warns: bool) -> Diagnostic:
+    where, earlier = dotted(path[:-2]), dotted((*path[:-2], first))
+    report = warning if warns else error
+    headline = f"{where} has two items with {name}"
+    return report(DUPLICATE_ITEM, headline, dotted(path), name, f"remove this one or {earlier}")
+
+
+# --- explanations --------------------------------------------------------------------------------------
+
+
+def _explained(manifest: Mapping[str, Any], closed: Schema, line: str) -> list[Diagnostic]:
+    from jsonschema import Draft202012Validator  # noqa: PLC0415 - slow to import, and only failures need it
+
+    problems = Draft202012Validator(closed).iter_errors(manifest)
+    return [d for problem in problems for d in _diagnosed(_likeliest(problem), manifest, line)]
+
+
+def _order(manifest: Any, subject: str) -> tuple[int, ...]:
+    """Return a sort key that orders subjects as the manifest does, from top to bottom."""
+    positions, value = [], manifest
+    for step in steps(subject):
+        if isinstance(value, dict):
+            positions.append(list(value).index(step) if step in value else len(value))
+            value = value.get(step)
+        elif isinstance(value, list) and isinstance(step, int):
+            positions.append(step)
+            value = value[step] if step < len(value) else None
+    return tuple(positions)
+
+
+def _likeliest(problem: _Problem) -> _Problem:
+    """Return the deepest problem of the alternative that came closest, if all alternatives failed."""
+    if problem.validator not in {"anyOf", "oneOf"} or _required_alternatives(problem) or not problem.context:
+        return problem
+    branches: dict[Any, list[_Problem]] = {}
+    for failure in problem.context:
+        branches.setdefault(failure.relative_schema_path[0], []).append(failure)
+    best = min(branches.values(), key=lambda errors: (-max(len(e.relative_path) for e in errors), len(errors)))
+    return _likeliest(max(best, key=lambda failure: len(failure.relative_path)))
+
+
+def _required_alternatives(problem: _Problem) -> list[str]:
+    """Return the fields of which one is required, if the alternatives constrain nothing else."""
+    wanted = [branch.get("required") if branch.keys() == {"required"} else None for branch in problem.validator_value]
+    return [name for names in wanted for name in names or ()] if all(wanted) else []
+
+
+def _diagnosed(problem: _Problem, manifest: Any, line: str) -> Iterator[Diagnostic]:
+    path = tuple(problem.absolute_path)
+    match problem.validator:
+        case "additionalProperties":
+            extra = (name for name in problem.instance if name not in problem.schema.get("properties", {}))
+            yield from (_unknown_field((*path, name), problem, manifest, line) for name in extra)
+        case "required":
+            missing = (name for name in problem.validator_value if name not in problem.instance)
+            yield from (_missing((*path, name)) for name in missing)
+        case "anyOf" | "oneOf" if needs := _required_alternatives(problem):
+            yield _one_of(path, problem, needs)
+        case "type":
+            yield _wrong_type(path, problem)
+        case _:
+            yield _wrong_value(path, problem)
+
+
+def _unknown_field(path: Steps, problem: _Problem, manifest: Any, line: str) -> Diagnostic:
+    name, owner = str(path[-1]), dotted(path[:-1]) or str(manifest.get("kind"))
+    known = list(problem.schema.get("properties", ()))
+    later = next((v for v in _later_lines(line) if _declared(manifest, path, v)), "")
+    close = get_close_matches(name, [each for each in known if each not in problem.instance], 1)
+    if later:
+        cure = f"remove it; Volcano {later} has it, {line} does not"
+    elif close:
+        cure = f"did you mean {close[0]}?"
+    else:
+        cure = f"remove it; {owner} has {_listed(known)}"
+    headline = f"{owner} has no field {name}: the API server would drop it"
+    return error(UNKNOWN_FIELD, headline, dotted(path), _shown(problem.instance[name]), cure)
+
+
+def _declared(manifest: Mapping[str, Any], path: Steps, line: str) -> bool:
+    later = schema.find(str(manifest["apiVersion"]), str(manifest["kind"]), line)
+    return bool(later and Node.of(later).at(*path))
+
+
+def _missing(path: Steps) -> Diagnostic:
+    owner = dotted(path[:-1]) or "the object"
+    return error(MISSING_FIELD, f"{owner} lacks {path[-1]}", dotted(path), help=f"add {path[-1]}")
+
+
+def _one_of(path: Steps, problem: _Problem, names: list[str]) -> Diagnostic:
+    owner, choice = dotted(path) or "the object", " or ".join(dict.fromkeys(names))
+    if problem.validator == "anyOf" or not any(name in problem.instance for name in names):
+        return error(MISSING_FIELD, f"{owner} lacks {choice}", dotted(path), help=f"add {choice}")
+    return error(WRONG_VALUE, f"{owner} has more than one of {choice}", dotted(path), help="keep one of them")
+
+
+_TYPES = {
+    "array": "a list",
+    "boolean": "true or false",
+    "integer": "a whole number",
+    "null": "null",
+    "number": "a number",
+    "object": "a mapping",
+    "string": "text",
+}
+
+
+def _wrong_type(path: Steps, problem: _Problem) -> Diagnostic:
+    wanted = [problem.validator_value] if isinstance(problem.validator_value, str) else problem.validator_value
+    value, where = problem.instance, dotted(path)
+    expected = " or ".join(_TYPES[name] for name in wanted)
+    if value is None:
+        headline = f"{where} is null, which the API server drops; it takes {expected}"
+    else:
+        headline = f"{where} takes {expected}, not {_shown(value)}"
+    return error(WRONG_TYPE, headline, where, _shown(value), _type_help(value, wanted, expected))
+
+
+def _type_help(value: Any, wanted: Sequence[str], expected: str) -> str:
+    """Suggest the edit that gives a value one of the wanted types."""
+    if value is None:
+        return "give it a value, or remove the key"
+    if "string" in wanted and isinstance(value, bool | int | float):
+        return f'put it in quotes: "{_shown(value)}"'
+    if isinstance(value, str) and _reads_as(value, wanted):
+        return f"remove the quotes: {value}"
+    if wanted == ["array"] and not isinstance(value, dict):
+        return f"write a list: [{_shown(value)}]"
+    return f"write {expected}"
+
+
+def _reads_as(text: str, wanted: Sequence[str]) -> bool:
+    patterns = {"integer": r"-?\d+", "number": r"-?\d+(\.\d+)?", "boolean": "true|false"}
+    return any(re.fullmatch(patterns[name], text) for name in wanted if name in patterns)
+
+
+def _wrong_value(path: Steps, problem: _Problem) -> Diagnostic:
+    where, value, limit = dotted(path), problem.instance, problem.validator_value
+    template = _VIOLATIONS.get(str(problem.validator), "does not fit the schema's {keyword}")
+    violation = template.format(limit=_limit(limit), keyword=problem.validator)
+    if _is_quantity(problem):
+        violation = "is no quantity"
+    return error(WRONG_VALUE, f"{where}: {_shown(value)} {violation}", where, _shown(value), _value_help(problem))
+
+
+_VIOLATIONS = {
+    "const": "is not {limit}",
+    "enum": "is none of {limit}",
+    "exclusiveMaximum": "is not below {limit}",
+    "exclusiveMinimum": "is not above {limit}",
+    "maxItems": "has more than {limit} items",
+    "maxLength": "is longer than {limit} characters",
+    "maxProperties": "has more than {limit} entries",
+    "maximum": "is above {limit}",
+    "minItems": "has fewer items than {limit}",
+    "minLength": "is shorter than the {limit} characters it needs",
+    "minProperties": "has fewer entries than {limit}",
+    "minimum": "is below {limit}",
+    "multipleOf": "is no multiple of {limit}",
+    "not": "is a combination that the schema forbids",
+    "pattern": "does not match {limit}",
+    "uniqueItems": "holds an item twice",
+}
+
+
+def _is_quantity(problem: _Problem) -> bool:
+    """Whether a value breaks the pattern of Kubernetes' resource.Quantity, recognised by its binary suffixes."""
+    return problem.validator == "pattern" and "[KMGTPE]i" in str(problem.validator_value)
+
+
+def _limit(limit: Any) -> str:
+    return _listed(limit) if isinstance(limit, list) else str(limit)
+
+
+def _value_help(problem: _Problem) -> str:
+    """Suggest the edit that gives an allowed value; empty if the schema does not name one."""
+    value, limit = problem.instance, problem.validator_value
+    if _is_quantity(problem):
+        return "write a number with a suffix of Kubernetes' own, such as 500m, 8 or 16Gi"
+    if problem.validator in {"const", "enum"}:
+        allowed = [str(item) for item in (limit if isinstance(limit, list) else [limit])]
+        folded = {text.lower(): text for text in allowed}
+        close = get_close_matches(str(value).lower(), folded, 1)
+        return f"did you mean {folded[close[0]]}?" if close else f"write one of {_listed(allowed)}"
+    return f"write at least {limit}" if problem.validator == "minimum" else ""
+
+
+def _listed(names: Sequence[Any], most: int = 12) -> str:
+    shown = ", ".join(str(name) for name in names[:most])
+    return f"{shown}, …" if len(names) > most else shown or "no fields"
+
+
+def _shown(value: Any) -> str:
+    """Write a value as short text, in YAML's flow style."""
+    text = value if isinstance(value, str) and value else json.dumps(value, ensure_ascii=False, default=str)
+    line = " ".join(text.split()) if isinstance(value, str) and value.strip() else text
+    return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"

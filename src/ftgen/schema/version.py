@@ -1,0 +1,29 @@
+"""Versions of Volcano as numbers that can be compared."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+
+from ftgen import schema
+
+Version = tuple[int, int, int]
+_NUMBERS = re.compile(r"v?(\d+)\.(\d+)(?:\.(\d+))?.*")
+# Last patch release of a minor version: `1.12` means 1.12.4.
+_PATCHES: Mapping[tuple[int, int], int] = {(1, 12): 4}
+
+
+@lru_cache(maxsize=64)
+def version_of(text: str) -> Version:
+    """Return the numbers of a Volcano version: `1.12` means its last patch, `newest` the newest known release line.
+
+    Raises:
+        ValueError: the text is no version, or older than every known release line.
+    """
+    line = schema.release(text)
+    numbers = _NUMBERS.fullmatch(line if text == "newest" else text)
+    if numbers is None:
+        raise ValueError(f"{text!r} is no Volcano version")
+    major, minor = int(numbers[1]), int(numbers[2])
+    return major, minor, int(numbers[3]) if numbers[3] else _PATCHES.get((major, minor), 0)

@@ -1,0 +1,152 @@
+"""YAML emitter: the same bytes everywhere, and every scalar reads the same under YAML 1.1 and 1.2."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Any
+
+from ftgen.text.yamlio.scalars import is_ambiguous
+
+_LONGEST_KEY = 1000  # an implicit key must end within 1024 characters (YAML 1.2.2, section 7.4.3)
+_PLAIN = re.compile(
+    r"(?:--?)?[A-Za-z0-9_/$]"
+    r"(?:[-A-Za-z0-9_/$.+@=()\[\]{}|%~;'\"^&*<>!?,]|:(?=[^ ])| (?=[^ #]))*",
+)
+_UNPRINTABLE = "\x00-\x08\x0b-\x1f\x7f-\xa0\u2028\u2029\ufeff\ufffe\uffff"
+_UNPRINTABLE_CHARACTER = re.compile(f"[{_UNPRINTABLE}]")
+_TO_ESCAPE = re.compile(f'[{_UNPRINTABLE}\t\n\\\\"]')
+_ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r", "\0": "\\0"}
+_ASCII = re.compile(r"[ -~]+")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def dump(value: Any) -> str:
+    """Write a JSON-like value as one YAML document without a `---` line.
+
+    The style is kubectl's block style: two spaces, sequences at their key's column, keys in the given order,
+    no anchors, no folding, LF.  Text of several lines becomes a literal block unless its characters forbid it.
+
+    Raises:
+        TypeError: if a value is no JSON value, or a key is no text; a bug in the caller.
+        ValueError: if a text has half a surrogate pair, which UTF-8 cannot encode.
+    """
+    out: list[str] = []
+    _document(out, value)
+    return "".join(out)
+
+
+def _document(out: list[str], value: Any) -> None:
+    if isinstance(value, dict) and value:
+        _mapping(out, value, 0, "")
+    elif isinstance(value, list) and value:
+        _sequence(out, value, 0, "")
+    else:
+        out.append(f"{_leaf(value, 2)}\n")
+
+
+def _mapping(out: list[str], mapping: dict[str, Any], indent: int, first: str) -> None:
+    lead, pad = first, " " * indent
+    for key, value in mapping.items():
+        if isinstance(value, str):
+            out += lead, _text_entry(key, value, indent)
+        else:
+            _entry(out, f"{lead}{_key(key, pad)}", value, indent)
+        lead = pad
+
+
+@lru_cache(maxsize=4096)
+def _text_entry(key: object, text: str, indent: int) -> str:
+    return f"{_key(key, ' ' * indent)} {_leaf(text, indent + 2)}\n"
+
+
+def _entry(out: list[str], head: str, value: Any, indent: int) -> None:
+    if isinstance(value, dict) and value:
+        out.append(f"{head}\n")
+        _mapping(out, value, indent + 2, " " * (indent + 2))
+    elif isinstance(value, list) and value:
+        out.append(f"{head}\n")
+        _sequence(out, value, indent, " " * indent)
+    else:
+        out.append(f"{head} {_leaf(value, indent + 2)}\n")
+
+
+def _sequence(out: list[str], items: list[Any], indent: int, first: str) -> None:
+    lead, pad = f"{first}- ", f"{' ' * indent}- "
+    for item in items:
+        if isinstance(item, dict) and item:
+            _mapping(out, item, indent + 2, lead)
+        elif isinstance(item, list) and item:
+            _sequence(out, item, indent + 2, lead)
+        else:
+            out.append(f"{lead}{_leaf(item, indent + 2)}\n")
+        lead = pad
+
+
+def _key(key: object, pad: str) -> str:
+    if not isinstance(key, str):
+        raise TypeError(f"a mapping key must be text, not {key!r}")
+    text = _line(key)
+    return f"{text}:" if len(text) <= _LONGEST_KEY else f"? {text}\n{pad}:"
+
+
+def _leaf(value: object, indent: int) -> str:
+    if isinstance(value, str):
+        return _block(value, indent) if "\n" in value else _line(value)
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return int.__repr__(value)
+    if isinstance(value, float):
+        return _float(value)
+    if isinstance(value, dict | list):
+        return "{}" if isinstance(value, dict) else "[]"
+    raise TypeError(f"not a JSON value: {value!r}")
+
+
+def _float(value: float) -> str:
+    text = float.__repr__(value)
+    if text in {"nan", "inf", "-inf"}:
+        return text.replace("inf", ".inf").replace("nan", ".nan")
+    mantissa, exponent, power = text.partition("e")  # YAML 1.1 wants a dot before the exponent
+    return f"{mantissa}.0e{power}" if exponent and "." not in mantissa else text
+
+
+@lru_cache(maxsize=16384)
+def _line(text: str) -> str:
+    return str(text) if _is_plain(text) else _quoted(text)
+
+
+def _is_plain(text: str) -> bool:
+    return bool(_PLAIN.fullmatch(text)) and not is_ambiguous(text)
+
+
+def _quoted(text: str) -> str:
+    if _SURROGATE.search(text):
+        raise ValueError(f"half a surrogate pair in {text[:60]!r}")
+    if "'" not in text and ('"' in text or "\\" in text) and _ASCII.fullmatch(text):
+        return f"'{text}'"  # embedded JSON stays readable
+    return f'"{_TO_ESCAPE.sub(_escape, text)}"'
+
+
+def _escape(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    return _ESCAPES.get(match[0]) or (f"\\x{code:02x}" if code <= 0xFF else f"\\u{code:04x}")  # noqa: PLR2004
+
+
+@lru_cache(maxsize=4096)
+def _block(text: str, indent: int) -> str:
+    body = text.rstrip("\n")
+    if not body.strip() or _UNPRINTABLE_CHARACTER.search(text) or _SURROGATE.search(text):
+        return _quoted(text)
+    head, pad = _block_header(text, body), " " * indent
+    lines = (f"{pad}{line}" if line else "" for line in body.split("\n"))
+    return "\n".join((head, *lines)) + "\n" * max(0, len(text) - len(body) - 1)
+
+
+def _block_header(text: str, body: str) -> str:
+    indicator = "2" if body.lstrip("\n")[0] in " \t" else ""
+    chomping = ("-", "", "+")[min(len(text) - len(body), 2)]
+    return f"|{indicator}{chomping}"

@@ -1,0 +1,271 @@
+"""Validation of manifests of any origin, with the pipeline's own stages: schema, admission, agreement, lint, secrets.
+
+It validates one document after another, and keeps a few earlier jobs of each recent shape, so that a rule does not
+run again on a later job with the same values in all that the rule reads.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ftgen.diagnostics import Diagnostic, Location, Rejected, Severity, error, has_errors, warning
+from ftgen.schema import conform
+from ftgen.schema.version import version_of
+from ftgen.text import yamlio
+from ftgen.text.paths import Steps, steps
+from ftgen.validation import RULES, UNKNOWN_FACT, Call, Context, codes_of, unreported, validate
+from ftgen.validation.manifest import Companions, companions, mapping
+from ftgen.validation.manifest import text as text_of
+from ftgen.validation.rules import ADMISSION, AGREEMENT, CLAIM, CLAIM_LINT, LINT, OBJECT, SYNC, admission, secrets
+from ftgen.validation.terms import CheckOptions
+
+_JOB = ("batch.volcano.sh/v1alpha1", "Job")
+_CLAIM = ("v1", "PersistentVolumeClaim")
+
+_NAMES_COMPANION = re.compile(r"""\bkind["']?:[ \t]*["']?(?:PersistentVolumeClaim|ConfigMap)\b""")
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """Diagnostics of one text, with their locations, and the number of its objects."""
+
+    diagnostics: tuple[Diagnostic, ...]
+    objects: int
+
+
+def check(text: str, file: str, terms: CheckOptions) -> CheckResult:
+    """Validate the manifests of a text; the diagnostics have line and column in `file`.
+
+    Raises:
+        Rejected: the text is no YAML.
+    """
+    documents = yamlio.documents(text, file)
+    placed = [(document, path, each) for document in documents for path, each in objects(document.value)]
+    own = companions(each for _, _, each in placed if isinstance(each, dict))
+    found = [
+        (where, path, d)
+        for where, path, each in placed
+        for d in _told(check_object(each, terms, _context(each, own, terms)), terms)
+    ]
+    # A missing fact has no line in a manifest: its location is the file that needs it.
+    lacking = [d.at(Location(file)) for _, _, d in found if d.code == UNKNOWN_FACT]
+    told = [each for each in found if each[2].code != UNKNOWN_FACT]
+    doubtful = _told((_doubt(each) for document in documents for each in yamlio.ambiguous_scalars(document)), terms)
+    return CheckResult((*_in_order((*_located(told, text), *doubtful)), *lacking), len(placed))
+
+
+def _context(manifest: Any, own: Companions, terms: CheckOptions) -> Context:
+    """Return the context of an object, with the companions in its own file and those of its namespace in others."""
+    return context_of(terms, terms.companions.get(_namespace(manifest), Companions()).joined(own))
+
+
+def context_of(terms: CheckOptions, there: Companions = Companions()) -> Context:  # noqa: B008 - frozen
+    """Return the context that rules read: version, facts, pod security and companions."""
+    version, facts, security = version_of(terms.volcano_version), terms.facts, terms.pod_security
+    return Context(version, facts, pod_security=security, claims=there.claims, config_maps=there.config_maps)
+
+
+def _namespace(manifest: Any) -> str:
+    return text_of(mapping(mapping(manifest).get("metadata")).get("namespace"))
+
+
+def companions_in(text: str, file: str) -> dict[str, Companions]:
+    """Return the companions in a text by namespace.
+
+    A text that names no kind of companion is not parsed; one that is no YAML has none.
+    """
+    if not _NAMES_COMPANION.search(text):
+        return {}
+    try:
+        documents = yamlio.documents(text, file)
+    except Rejected:
+        return {}
+    found: dict[str, list[dict[str, Any]]] = {}
+    for each in (held for document in documents for _, held in objects(document.value) if isinstance(held, dict)):
+        found.setdefault(_namespace(each), []).append(each)
+    return {namespace: companions(there) for namespace, there in found.items()}
+
+
+def objects(document: Any) -> Iterator[tuple[Steps, Any]]:
+    """Yield the objects of a document with their paths: the document itself, or the items of a List."""
+    listed = isinstance(document, dict) and str(document.get("kind", "")).endswith("List")
+    if listed and isinstance(document.get("items"), list):
+        for index, item in enumerate(document["items"]):
+            yield ("items", index), item
+    else:
+        yield (), document
+
+
+def check_object(manifest: Any, terms: CheckOptions, context: Context) -> list[Diagnostic]:
+    """Validate one object; an error names the release of Volcano that accepts what this one refuses."""
+    found = _check_object(manifest, terms, context)
+    return _with_cures(found, manifest, terms, context) if has_errors(found) else found
+
+
+def _check_object(manifest: Any, terms: CheckOptions, context: Context) -> list[Diagnostic]:
+    """Validate one object; rules run only on an object that its schema accepts."""
+    if not isinstance(manifest, dict):
+        return [error(conform.WRONG_TYPE, "this is no Kubernetes object, but plain text or a list", "", manifest)]
+    if odd := list(conform.non_string_keys(manifest)):
+        return odd
+    found = _conform(manifest, terms)
+    if has_errors(found):
+        return found
+    found += validate(OBJECT, manifest, context)
+    if _kind(manifest) == _JOB:
+        return [*found, *_of_job(manifest, context, terms.call_for(manifest)), *secrets.scan(manifest)]
+    if _kind(manifest) == _CLAIM:
+        found += [d for scope in (CLAIM, SYNC, CLAIM_LINT) for d in validate(scope, manifest, context)]
+    return [*found, *secrets.scan(manifest)]
+
+
+def _kind(manifest: Mapping[str, Any]) -> tuple[Any, Any]:
+    return manifest.get("apiVersion"), manifest.get("kind")
+
+
+def _conform(manifest: dict[str, Any], terms: CheckOptions) -> list[Diagnostic]:
+    """Validate against the schema; errors of empty values that Volcano's webhook fills in before it are dropped."""
+    found = conform.conform(manifest, volcano_version=terms.volcano_version, imported=terms.imported)
+    if _kind(manifest) != _JOB or all(d.code != conform.WRONG_VALUE for d in found):
+        return found
+    stored = admission.mutate(manifest, volcano_version=version_of(terms.volcano_version))
+    stays = conform.conform(stored, volcano_version=terms.volcano_version, imported=terms.imported)
+    return [d for d in found if d.code != conform.WRONG_VALUE or d in stays]
+
+
+def _with_cures(found: list[Diagnostic], manifest: Any, terms: CheckOptions, context: Context) -> list[Diagnostic]:
+    """Name in each error the release that fixes it, and make it a warning if the release is only assumed."""
+    refused = _errors(found)
+    # No rule ran if the schema refused the object: then only schema errors can be compared between releases.
+    compared = conform.CODES if refused.keys() & conform.CODES else refused.keys()
+    cure, left, best = "", refused, found
+    for release in _later(terms.volcano_version):
+        later = replace(terms, volcano_version=release)
+        again = _check_object(manifest, later, replace(context, version=version_of(release)))
+        errors = {
+            code: subjects
+            for code, subjects in _errors(again).items()
+            if code in compared or compared is not conform.CODES
+        }
+        if _is_less(errors, left):
+            cure, left, best = release, errors, again
+    if not cure:
+        return found
+    cured = [
+        _cured_by(d, cure, terms)
+        for d in found
+        if d.severity is Severity.ERROR and d.subject not in left.get(d.code, ())
+    ]
+    told = {(d.code, d.subject) for d in cured}
+    return [*cured, *(d for d in (best if terms.assumed else found) if (d.code, d.subject) not in told)]
+
+
+_LINES = ("1.14", "1.15", "1.16")
+
+
+def _later(release: str) -> list[str]:
+    return [line for line in _LINES if version_of(line) > version_of(release)]
+
+
+def _errors(found: Iterable[Diagnostic]) -> dict[str, set[str]]:
+    """Map the codes of errors to their subjects."""
+    errors: dict[str, set[str]] = {}
+    for d in found:
+        if d.severity is Severity.ERROR:
+            errors.setdefault(d.code, set()).add(d.subject)
+    return errors
+
+
+def _is_less(errors: Mapping[str, set[str]], than: Mapping[str, set[str]]) -> bool:
+    return errors != than and all(subjects <= than.get(code, set()) for code, subjects in errors.items())
+
+
+def _cured_by(found: Diagnostic, release: str, terms: CheckOptions) -> Diagnostic:
+    told = found.help if f"Volcano {release} has it" in found.help else f"{found.help}; Volcano {release} takes it"
+    severity = Severity.WARNING if terms.assumed else found.severity
+    return replace(found, help=told.removeprefix("; "), severity=severity)
+
+
+def _of_job(manifest: dict[str, Any], context: Context, call: Call) -> list[Diagnostic]:
+    stored = admission.mutate(manifest, volcano_version=context.version)
+    found = validate(ADMISSION, stored, context, call)
+    return found + [d for scope in (AGREEMENT, SYNC, LINT) for d in validate(scope, manifest, context, call)]
+
+
+def promote_warnings(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """Return the diagnostics with every warning as an error."""
+    return [replace(d, severity=Severity.ERROR) if d.severity is Severity.WARNING else d for d in diagnostics]
+
+
+def _told(diagnostics: Iterable[Diagnostic], terms: CheckOptions) -> list[Diagnostic]:
+    """Drop accepted diagnostics; turn those accepted or reported when the manifest was rendered into notes.
+
+    An error of admission stays an error: the cluster refuses the object, whatever reason a file gives.
+    """
+    return [told for d in diagnostics if (told := d if _is_denied(d) else _unless_accepted(d, terms))]
+
+
+def _unless_accepted(found: Diagnostic, terms: CheckOptions) -> Diagnostic | None:
+    if not unreported((found,), terms.accepted):
+        return None
+    if found.severity is Severity.WARNING and not unreported((found,), terms.warned):
+        return replace(found, severity=Severity.NOTE, help=f"reported when it was rendered: {found.help}")
+    if unreported((found,), terms.allowed):
+        return found
+    return replace(found, severity=Severity.NOTE, help=_reason(found, terms.allowed))
+
+
+def _is_denied(found: Diagnostic) -> bool:
+    return found.severity is Severity.ERROR and (broken := RULES.get(found.code)) is not None and broken.denied
+
+
+def _reason(found: Diagnostic, allowed: Mapping[str, str]) -> str:
+    reasons = (allowed[code] for code in codes_of(found.code) if code in allowed)
+    return f"accepted when it was rendered: {next(reasons)}"
+
+
+def _located(found: list[tuple[yamlio.Document, Steps, Diagnostic]], text: str) -> list[Diagnostic]:
+    """Return the diagnostics with their locations."""
+    return [d.at(locate(document, path, d, text)) for document, path, d in found]
+
+
+def _in_order(located: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """Sort diagnostics by line and column."""
+    return sorted(located, key=lambda d: (d.locations[0].line, d.locations[0].column))
+
+
+AMBIGUOUS_SCALAR = "FT004"
+
+
+def _doubt(found: yamlio.AmbiguousScalar) -> Diagnostic:
+    """Warn of a scalar that YAML 1.1 and 1.2 read differently, as reconcilers, kubectl and scripts use either."""
+    old, new = json.dumps(found.old), json.dumps(found.new)
+    headline = f"{found.text} is {old} by YAML 1.1 and {new} by YAML 1.2, and there are tools of both"
+    return warning(AMBIGUOUS_SCALAR, headline, "", found.text, f"write {old}, or in quotes if it is text").at(
+        found.location
+    )
+
+
+def locate(document: yamlio.Document, path: Steps, found: Diagnostic, text: str) -> Location:
+    """Return the location of a diagnostic's field, or of its nearest existing parent if the field is missing."""
+    mark = document.nearest((*path, *steps(found.subject)))
+    inside = _inside(mark, found.value, text) if mark.block and found.value and "\n" not in found.value else None
+    line, column = inside or (mark.line, mark.column)
+    return Location(document.file, line, column)
+
+
+def _inside(mark: yamlio.Mark, value: str, text: str) -> tuple[int, int] | None:
+    """Return the line and column of a value inside a block scalar, such as a line of a script."""
+    lines = text.split("\n")
+    outer = len(lines[mark.line - 1]) - len(lines[mark.line - 1].lstrip())
+    for number in range(mark.value_line, len(lines)):
+        line = lines[number]
+        if line.strip() and len(line) - len(line.lstrip()) <= outer:
+            return None
+        if value in line:
+            return number + 1, line.index(value) + 1
+    return None

@@ -1,0 +1,65 @@
+"""Scopes of the rules: the subject that each scope checks, and the modules that define its rules.
+
+To add a rule, write it into one of the modules; to add a module, name it here: rules run in the order of the names.
+`ftgen.validation` defines a rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ftgen.validation import RULES, Context, Rule, Scope
+from ftgen.validation.manifest import Job, read_job
+from ftgen.validation.rules.trainer.setting import EXPORT, TRAINING
+
+
+def _as_job(manifest: Mapping[str, Any], context: Context) -> Job:
+    return read_job(manifest, context.version)
+
+
+def _as_job_with_files(manifest: Mapping[str, Any], context: Context) -> Job:
+    return read_job(manifest, context.version, context.config_maps)
+
+
+def _modules(*names: str) -> tuple[str, ...]:
+    return tuple(f"{__name__}.{name}" for name in names)
+
+
+_POD = ("metadata", "containers", "probes", "resources", "sources", "scheduling", "security", "pod")
+_LINT = ("cards", "ascend", "delivery", "launch", "pods", "ranks", "scripts", "storage")
+
+ENVIRONMENT = Scope(*_modules("secrets"))
+"""Values taken from environment variables, as `secrets.Taken`."""
+SPEC = Scope(*_modules("identity", "meaning", "memory"))
+"""The specification: whether its values fit together."""
+ROLLOUT = Scope(*_modules("reconcile", "outputs"))
+"""The specification: whether it fits its reconciler and the other jobs of its sweep."""
+OBJECT = Scope(*_modules("metadata", "config_maps"), denies=True)
+"""Any manifest, as the API server validates it."""
+CLAIM = Scope(*_modules("sources"), read=_as_job, denies=True)
+"""A PersistentVolumeClaim that is to be created."""
+ADMISSION = Scope(*_modules("tasks", "policies", "plugins", "volumes", *_POD, "admission"), read=_as_job, denies=True)
+"""A job as the cluster would store it, defaults included."""
+UPDATE = Scope(*_modules("tasks", "change"), read=_as_job, denies=True)
+"""A job that replaces the stored job `Context.before`."""
+AGREEMENT = Scope(*_modules("names", "volumes", "agreement"), read=_as_job)
+"""A job as written: whether its parts agree, so that its pods can run."""
+LINT = Scope(*_modules(*(f"lint.{name}" for name in _LINT)), read=_as_job_with_files)
+"""A job as written, against the facts of its cluster: what admission accepts and still goes wrong."""
+CLAIM_LINT = Scope(*_modules("lint.storage"), read=_as_job)
+"""A PersistentVolumeClaim, against the facts of its cluster."""
+SYNC = Scope(*_modules("reconcile"))
+"""Any manifest that a reconciler may apply."""
+SECRETS = Scope(*_modules("secrets"))
+"""Any manifest: everyone can read what is committed."""
+
+_BEFORE_LOWERING = (ENVIRONMENT, SPEC, TRAINING, EXPORT, ROLLOUT)
+_MANIFESTS = (OBJECT, CLAIM, ADMISSION, UPDATE, AGREEMENT, LINT, CLAIM_LINT, SYNC, SECRETS)
+
+
+def all_rules() -> Mapping[str, Rule]:
+    """Import every module of rules and return all rules by their codes."""
+    for scope in (*_BEFORE_LOWERING, *_MANIFESTS):
+        scope.rules  # noqa: B018 - their modules register them
+    return RULES

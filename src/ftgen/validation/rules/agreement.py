@@ -1,0 +1,339 @@
+"""Agreement of a VolcanoJob's parts: what its pods need to run, beyond what admission checks.
+
+The cluster refuses none of this when the job is created: plugins log and do nothing, the controller retries
+in silence, variables arrive empty. Facts about the controller are from pkg/controllers/job of Volcano.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from ftgen.diagnostics import Severity
+from ftgen.validation import Finding, rule
+from ftgen.validation.manifest import Container, Job, Task, integer, mapping, optional_integer, strings, text
+from ftgen.validation.rules import AGREEMENT, plugins
+from ftgen.validation.rules.policies import events, policy_lists
+
+_RESTART_ACTIONS = ("RestartJob", "RestartTask", "RestartPod", "RestartPartition")
+_INDEX_VARIABLES = ("VK_TASK_INDEX", "VC_TASK_INDEX")
+_TORCH_VARIABLES = ("MASTER_ADDR", "MASTER_PORT", "WORLD_SIZE", "RANK")
+_REFERENCE = re.compile(r"\$\$|\$\(([^)]*)\)")
+_SKIPPED_NAMESPACES = ("kube-system", "volcano-system")
+
+
+@rule("FT418", "vanishing-plugin", on=AGREEMENT)
+def vanishing_plugin(job: Job) -> Iterator[Finding]:
+    """A plugin's arguments are null, so the API server drops the plugin.
+
+    It prunes null values of a map before webhook or controller sees them, and no message says that the plugin is gone.
+
+    Refused: `plugins: {svc: }`.
+    Write: `plugins: {svc: []}`.
+    """
+    for name, arguments in job.plugins.items():
+        if not isinstance(arguments, list):
+            path = f"spec.plugins.{name}"
+            yield Finding(
+                f"the plugin {name} has no argument list and is dropped", path, arguments, f"set {path} to []"
+            )
+
+
+@rule("FT419", "unread-plugin-argument", on=AGREEMENT)
+def unread_plugin_argument(job: Job) -> Iterator[Finding]:
+    """A plugin stops reading its arguments before their end.
+
+    Plugins read flags with Go's flag package: an unknown flag, a bare word or a value of the wrong type ends
+    the parse. That is a line in the controller's log; the rest is ignored. Which flags exist depends on
+    Volcano's version. Where one unknown flag at the end is all that is lost, it is a warning.
+
+    Refused: `pytorch: [--master=train, "--port 23456", --worker=train]`.
+    Write: `--port=23456`.
+    """
+    for name, arguments in job.plugins.items():
+        if isinstance(arguments, list) and arguments:
+            parsed = plugins.parse_flags(name, tuple(strings(arguments)), job.version)
+            if parsed.stopped_at is not None and name in plugins.available(job.version):
+                known = ", ".join(f"--{flag}" for flag in plugins.flags(name, job.version)) or "none"
+                loses_one_flag = parsed.stopped_at == len(strings(arguments)) - 1 and "no flag --" in parsed.reason
+                yield Finding(
+                    f"the {name} plugin ignores its arguments from here on: {parsed.reason}",
+                    f"spec.plugins.{name}[{parsed.stopped_at}]",
+                    strings(arguments)[parsed.stopped_at],
+                    f"its flags are {known}",
+                    Severity.WARNING if loses_one_flag else None,
+                )
+
+
+@rule("FT420", "plugin-without-its-tasks", on=AGREEMENT)
+def plugin_without_its_tasks(job: Job) -> Iterator[Finding]:
+    """A distributed-framework plugin names tasks that the job does not have.
+
+    pytorch and mpi need their master, ray its head, hcclrank a master or a worker (or a RANK variable);
+    without it the plugin logs a line and injects nothing, and ray creates no pod at all.
+
+    Refused: `plugins: {pytorch: []}` with one task `train`.
+    Write: tasks named `master` and `worker`, or `pytorch: ["--master=<task>", "--worker=<task>"]`.
+    """
+    names = {task.name for task in job.tasks}
+    for plugin, roles in (("pytorch", ("master",)), ("ray", ("head",)), ("hcclrank", ("master", "worker"))):
+        if plugin in job.plugins:
+            wanted = [_task_of_role(job, plugin, role) for role in roles]
+            if names.isdisjoint(wanted) and not (plugin == "hcclrank" and _sets_rank(job)):
+                yield Finding(
+                    f"the {plugin} plugin finds no task {' or '.join(map(repr, wanted))} and does nothing",
+                    f"spec.plugins.{plugin}",
+                    wanted[0],
+                    f"add --{roles[0]}=<task> to spec.plugins.{plugin}",
+                )
+
+
+def _task_of_role(job: Job, plugin: str, role: str) -> str:
+    return plugins.parse_flags(plugin, tuple(strings(job.plugins.get(plugin))), job.version).values.get(role, role)
+
+
+def _sets_rank(job: Job) -> bool:
+    return any(text(variable.get("name")) == "RANK" for c in job.containers for _, variable in c.env)
+
+
+@rule("FT421", "colliding-ranks", on=AGREEMENT)
+def colliding_ranks(job: Job) -> Iterator[Finding]:
+    """The pytorch plugin would give two pods one rank, or no pod rank 0.
+
+    Every pod of the master task gets rank 0 and a worker's rank is its index plus one. A master of two
+    replicas has rank 0 twice; a task that is both master and worker has no rank 0.
+
+    Refused: `pytorch: [--master=train, --worker=train]`.
+    Write: a task `master` of one replica beside the workers, or the svc and env plugins and torchrun.
+    """
+    if "pytorch" not in job.plugins:
+        return
+    master, worker = _task_of_role(job, "pytorch", "master"), _task_of_role(job, "pytorch", "worker")
+    for task in job.tasks:
+        if task.name == master and (task.replicas > 1 or master == worker):
+            problem = "is master and worker at once, so no pod gets rank 0" if master == worker else ""
+            problem = problem or f"has {task.replicas} replicas, and each gets rank 0"
+            yield Finding(
+                f"the pytorch plugin's master task {master!r} {problem}",
+                "spec.plugins.pytorch",
+                master,
+                "give the master a task of one replica",
+            )
+
+
+@rule("FT422", "restart-on-success", on=AGREEMENT)
+def restart_on_success(job: Job) -> Iterator[Finding]:
+    """A policy restarts what has completed.
+
+    `*` stands for every event, TaskCompleted included, so `* -> RestartJob` runs a successful job again
+    until maxRetry is used up, and then calls it Failed.
+
+    Refused: `{event: "*", action: RestartJob}`.
+    Write: `{events: [PodEvicted, PodFailed], action: RestartJob}`.
+    """
+    for path, policy in (each for group in policy_lists(job) for each in group):
+        matched = [event for event in events(policy) if event in ("*", "TaskCompleted")]
+        if matched and text(policy.get("action")) in _RESTART_ACTIONS:
+            yield Finding(
+                f"{policy['action']} on {matched[0]} restarts what has succeeded",
+                path,
+                matched[0],
+                "name the failures you mean: PodEvicted, PodFailed",
+            )
+
+
+@rule("FT423", "pending-without-timeout", Severity.WARNING, on=AGREEMENT)
+def pending_without_timeout(job: Job) -> Iterator[Finding]:
+    """A policy on PodPending has no timeout and never acts.
+
+    The controller starts the delayed action only where a timeout is set.
+
+    Refused: `{event: PodPending, action: AbortJob}`.
+    Write: `{event: PodPending, action: AbortJob, timeout: 1h}`.
+    """
+    for path, policy in (each for group in policy_lists(job) for each in group):
+        if "PodPending" in events(policy) and not policy.get("timeout"):
+            yield Finding("a policy on PodPending acts only after a timeout", path, "PodPending", f"set {path}.timeout")
+
+
+@rule("FT424", "unreachable-success", on=AGREEMENT)
+def unreachable_success(job: Job) -> Iterator[Finding]:
+    """`minSuccess` is more pods than there are, so the job always ends Failed.
+
+    When all pods have ended the job is Completed with at least minSuccess successes, else Failed.
+
+    Refused: `minSuccess: 4` with 2 replicas.
+    Write: `minSuccess: 2`, or leave it out.
+    """
+    wanted, total = integer(job.spec.get("minSuccess")), sum(task.replicas for task in job.tasks)
+    if job.tasks and 0 <= total < wanted:
+        yield Finding(
+            f"minSuccess is {wanted} but there are {total} pods: the job can only fail",
+            "spec.minSuccess",
+            wanted,
+            f"set spec.minSuccess to {total}",
+        )
+
+
+@rule("FT425", "restart-without-retry", Severity.WARNING, on=AGREEMENT)
+def restart_without_retry(job: Job) -> Iterator[Finding]:
+    """A policy restarts the job but `maxRetry` allows one attempt only.
+
+    maxRetry counts attempts, not restarts: 1 means that the first restart ends the job as Failed.
+
+    Refused: `maxRetry: 1` with `{event: PodEvicted, action: RestartJob}`.
+    Write: `maxRetry: 4` for three restarts.
+    """
+    if optional_integer(job.spec.get("maxRetry")) != 1:
+        return
+    for path, policy in (each for group in policy_lists(job) for each in group):
+        if text(policy.get("action")) in _RESTART_ACTIONS:
+            yield Finding(
+                f"{path} asks for a restart, but maxRetry 1 allows one attempt",
+                "spec.maxRetry",
+                1,
+                "set it to 2 or more",
+            )
+            return
+
+
+@rule("FT426", "gang-waiting-for-itself", on=AGREEMENT)
+def gang_waiting_for_itself(job: Job) -> Iterator[Finding]:
+    """Tasks wait for others, but the gang needs all of them at once.
+
+    Pods of a task with dependsOn are created once the others run; nothing runs before minAvailable pods are
+    there. With a full gang neither happens, for ever.
+
+    Refused: `minAvailable: 3` where two of three pods are in tasks with dependsOn.
+    Write: `minAvailable: 1`, the pods that start first.
+    """
+    waiting = [task for task in job.tasks if strings(mapping(task.body.get("dependsOn")).get("name"))]
+    first = sum(task.replicas for task in job.tasks if task not in waiting)
+    needed = _gang_size(job)
+    if waiting and 0 < first < needed:  # where no task starts, their order is the fault
+        yield Finding(
+            f"minAvailable is {needed}, but only {first} pods are created before {waiting[0].name!r} starts",
+            "spec.minAvailable",
+            needed,
+            f"set spec.minAvailable to {first} or less",
+        )
+
+
+def _gang_size(job: Job) -> int:
+    summed = sum(task.replicas if task.min_available is None else task.min_available for task in job.tasks)
+    return integer(job.spec.get("minAvailable")) or summed
+
+
+@rule("FT427", "overwritten-variable", on=AGREEMENT)
+def overwritten_variable(job: Job) -> Iterator[Finding]:
+    """A container sets a variable that a plugin sets after it.
+
+    Plugins append to the container's env, and the last of two equal names wins: the svc plugin's
+    VC_<TASK>_HOSTS and VC_<TASK>_NUM, env's VC_TASK_INDEX, pytorch's MASTER_ADDR, MASTER_PORT, WORLD_SIZE and
+    RANK, tensorflow's TF_CONFIG, mpi's MPI_HOST.
+
+    Refused: `env: [{name: VC_TASK_INDEX, value: "0"}]` with `plugins: {env: []}`.
+    Write: a name of your own, or no plugin.
+    """
+    everywhere, main = _plugin_variables(job)
+    for container in job.containers if everywhere or main else ():
+        added = everywhere if container.init else everywhere | main
+        for i, variable in container.env:
+            name = variable.get("name")
+            if isinstance(name, str) and name in added:
+                yield Finding(
+                    f"the variable {name} is overwritten by a job plugin",
+                    f"{container.path}.env[{i}].name",
+                    name,
+                    "remove it or use another name",
+                )
+
+
+def _plugin_variables(job: Job) -> tuple[set[str], set[str]]:
+    """Return the variables that plugins add to every container, and those that they add to main containers only."""
+    everywhere: set[str] = set()
+    main: set[str] = set()
+    if "svc" in job.plugins:
+        everywhere |= {f"VC_{_in_upper_case(task)}_{what}" for task in job.tasks for what in ("HOSTS", "NUM")}
+    everywhere |= set(_INDEX_VARIABLES) if "env" in job.plugins else set()
+    everywhere |= {"MPI_HOST"} if "mpi" in job.plugins else set()
+    main |= set(_TORCH_VARIABLES) if "pytorch" in job.plugins else set()
+    main |= {"TF_CONFIG"} if "tensorflow" in job.plugins else set()
+    return everywhere, main
+
+
+def _in_upper_case(task: Task) -> str:
+    return task.name.replace("-", "_").upper()
+
+
+@rule("FT428", "unexpanded-variable", on=AGREEMENT)
+def unexpanded_variable(job: Job) -> Iterator[Finding]:
+    """A variable refers to one that a plugin defines after it.
+
+    Kubernetes expands `$(NAME)` in an env value only from variables earlier in the list, and plugins append
+    theirs, so the text stays as it is. In command and args, and as `${NAME}` in the shell, it works.
+
+    Refused: `{name: NODE_RANK, value: $(VC_TASK_INDEX)}`.
+    Write: `NODE_RANK="${VC_TASK_INDEX}"` in the script.
+    """
+    everywhere, main = _plugin_variables(job)
+    added = everywhere | main
+    for container in job.containers:
+        for i, name in _references(container):
+            if name in added or name.startswith(("VC_", "VK_")):
+                yield Finding(
+                    f"$({name}) is not yet defined here and stays as it is",
+                    f"{container.path}.env[{i}].value",
+                    f"$({name})",
+                    f"read ${{{name}}} in the script instead",
+                )
+
+
+def _references(container: Container) -> Iterator[tuple[int, str]]:
+    """Yield references in env values to names that no earlier variable defines, each with its position in env."""
+    for at, (i, variable) in enumerate(container.env):
+        value = variable.get("value")
+        if isinstance(value, str) and "$(" in value:
+            earlier = {text(before.get("name")) for _, before in container.env[:at]}
+            yield from ((i, name) for name in _REFERENCE.findall(value) if name and name not in earlier)
+
+
+@rule("FT429", "unguarded-namespace", Severity.WARNING, on=AGREEMENT)
+def unguarded_namespace(job: Job) -> Iterator[Finding]:
+    """The job is in a namespace that Volcano's webhooks skip.
+
+    In kube-system and Volcano's own namespace (by default volcano-system) a job is neither defaulted nor
+    validated.
+
+    Refused: `metadata.namespace: volcano-system`.
+    Write: a namespace of its own.
+    """
+    namespace = text(mapping(job.manifest.get("metadata")).get("namespace"))
+    if namespace in _SKIPPED_NAMESPACES:
+        yield Finding(f"Volcano's webhooks skip the namespace {namespace}", "metadata.namespace", namespace)
+
+
+@rule("FT430", "shared-hostname", on=AGREEMENT)
+def shared_hostname(job: Job) -> Iterator[Finding]:
+    """A template sets its own hostname or subdomain where the svc plugin needs them.
+
+    The plugin gives each pod its name as hostname and the job's as subdomain, unless the template sets them.
+    With a hostname all replicas share it and VC_<TASK>_HOSTS has one entry; another subdomain has no Service
+    and its hosts do not resolve.
+
+    Refused: `hostname: train` on a task of two replicas with `plugins: {svc: []}`.
+    Write: neither.
+    """
+    for task in job.tasks if "svc" in job.plugins else ():
+        host, domain = text(task.pod.spec.get("hostname")), text(task.pod.spec.get("subdomain"))
+        if host and task.replicas > 1:
+            path = f"{task.pod.spec_path}.hostname"
+            yield Finding(f"all replicas of {task.name!r} share the hostname {host!r}", path, host, f"remove {path}")
+        if domain and domain != job.name:
+            path = f"{task.pod.spec_path}.subdomain"
+            yield Finding(
+                f"the svc plugin makes no Service for the subdomain {domain!r}",
+                path,
+                domain,
+                f"remove {path}",
+            )

@@ -1,0 +1,45 @@
+"""Keys and size of a ConfigMap (kubernetes pkg/apis/core/validation, ValidateConfigMap)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ftgen.text.paths import child
+from ftgen.validation import Finding, rule
+from ftgen.validation.manifest import mapping
+from ftgen.validation.rules import OBJECT
+
+MOST_BYTES = 2**20
+"""Most bytes of all values of a ConfigMap together."""
+_KEY = re.compile(r"(?!\.\.)[-._a-zA-Z0-9]{1,253}(?<!^\.)")
+
+
+@rule("FT383", "bad-config-map", on=OBJECT)
+def bad_config_map(manifest: Mapping[str, Any]) -> Iterator[Finding]:
+    """A ConfigMap has a key that is no file name, the same key twice, or more than the API server stores.
+
+    Keys are letters, digits, `-`, `_` and `.`, up to 253 of them; all values together have 1 MiB at most.
+
+    Refused: `data: {"my script.sh": …}`; a script of 2 MB in `conf/trainer`.
+    Write: `data: {my-script.sh: …}`; put what is large into the image or the model's repository.
+    """
+    if (manifest.get("apiVersion"), manifest.get("kind")) != ("v1", "ConfigMap"):
+        return
+    text, binary = mapping(manifest.get("data")), mapping(manifest.get("binaryData"))
+    for section, values in (("data", text), ("binaryData", binary)):
+        for key in values:
+            if not _KEY.fullmatch(key):
+                yield Finding(f"{key!r} is no key of a ConfigMap", child(section, key), key, _ALLOWED)
+    for key in text.keys() & binary.keys():
+        yield Finding(f"{key} is in data and in binaryData", child("binaryData", key), key, "remove one of them")
+    # Base64 takes four characters for three bytes.
+    encoded = sum(len(value) * 3 // 4 for value in binary.values() if isinstance(value, str))
+    size = encoded + sum(len(value.encode("utf-8", "replace")) for value in text.values() if isinstance(value, str))
+    if size > MOST_BYTES:
+        headline = f"the values have {size} bytes, and the API server stores {MOST_BYTES} at most"
+        yield Finding(headline, "data", size, "put what is large into the image or the model's repository")
+
+
+_ALLOWED = "use letters, digits, dashes, underscores and dots"

@@ -1,0 +1,112 @@
+"""Resource names of accelerators: their vendors, and which of them count cards or shares of cards.
+
+The names are those of the vendors' device plugins, of HAMi and of Volcano's deviceshare.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+
+from ftgen.validation.manifest import Container, Pod, amount, mapping
+from ftgen.validation.rules.resources import is_extended
+
+_VENDORS = {
+    "nvidia.com": "NVIDIA",
+    "volcano.sh": "NVIDIA",
+    "tencent.com": "NVIDIA",
+    "huawei.com": "Ascend",
+    "amd.com": "AMD",
+    "cambricon.com": "Cambricon",
+    "hygon.com": "Hygon",
+    "iluvatar.ai": "Iluvatar",
+    "metax-tech.com": "MetaX",
+    "mthreads.com": "Moore Threads",
+    "enflame.com": "Enflame",
+    "habana.ai": "Gaudi",
+    "kunlunxin.com": "Kunlunxin",
+    "birentech.com": "Biren",
+    "vastaitech.com": "Vastai",
+    "aws.amazon.com": "Neuron",
+}
+_CARDS = re.compile(
+    r"nvidia\.com/(gpu|gpualloc|gpu\.shared|mig-.+)"
+    r"|volcano\.sh/(vgpu|gpu)-number"
+    r"|huawei\.com/(Ascend[0-9A-Z]+(-[1-9])?|npu)"
+    r"|huawei\.com/Ascend[0-9]+[A-Z]?-[0-9]+c\..+"
+    r"|amd\.com/.+"
+    r"|cambricon\.com/(mlu|vmlu|mlu[0-9]+|.+\.(share|mim-.+))"
+    r"|hygon\.com/dcunum|iluvatar\.ai/.+-vgpu|metax-tech\.com/s?gpu|mthreads\.com/vgpu"
+    r"|enflame\.com/(drs-)?gcu|habana\.ai/gaudi|kunlunxin\.com/v?xpu|birentech\.com/gpu|vastaitech\.com/va"
+    r"|aws\.amazon\.com/neuron(core)?"
+)
+# Device plugins by the names they serve; names of two plugins exclude each other on one node.
+_PLUGINS = (
+    (re.compile(r"nvidia\.com/gpu(alloc|cores|mem|mem-percentage)"), "HAMi"),
+    (re.compile(r"nvidia\.com/(gpu|gpu\.shared|mig-.+)"), "NVIDIA's device plugin"),
+    (re.compile(r"volcano\.sh/v?gpu-.+"), "Volcano's deviceshare"),
+    (re.compile(r"tencent\.com/vcuda-.+"), "gpu-manager"),
+)
+# HAMi's names. Upstream HAMi counts cards as nvidia.com/gpu, so that this name alone shows no plugin.
+SHARES = ("nvidia.com/gpualloc", "nvidia.com/gpucores", "nvidia.com/gpumem", "nvidia.com/gpumem-percentage")
+PARTS = SHARES[1:]
+
+
+@lru_cache(maxsize=1024)
+def vendor_of(name: str) -> str:
+    """Return the vendor of an accelerator resource; empty for other resources."""
+    return _VENDORS.get(name.partition("/")[0], "") if is_extended(name) else ""
+
+
+@lru_cache(maxsize=1024)
+def counts_cards(name: str) -> bool:
+    """Return whether a resource counts cards, or slices that each look like a card."""
+    return bool(_CARDS.fullmatch(name))
+
+
+@lru_cache(maxsize=1024)
+def device_plugin(name: str) -> str:
+    """Return the device plugin that serves a resource of NVIDIA cards; empty for other resources."""
+    return next((plugin for pattern, plugin in _PLUGINS if pattern.fullmatch(name)), "")
+
+
+@lru_cache(maxsize=64)
+def accelerators(container: Container) -> Mapping[str, tuple[str, object]]:
+    """Return the accelerator resources of a container: name to its field (`limits`, else `requests`) and amount."""
+    resources = mapping(container.body.get("resources"))
+    amounts: dict[str, tuple[str, object]] = {}
+    for field in ("requests", "limits"):
+        for name, value in mapping(resources.get(field)).items():
+            if vendor_of(name):
+                amounts[name] = (field, value)
+    return amounts
+
+
+def whole_number(value: object) -> int:
+    """Return a quantity as a whole number, cut off; 0 where it is no quantity."""
+    parsed = amount(value)
+    return int(parsed) if parsed is not None else 0
+
+
+@lru_cache(maxsize=64)
+def card_count(pod: Pod) -> int:
+    """Return the number of cards that the main containers of a pod ask for."""
+    return sum(
+        whole_number(value)
+        for c in pod.main_containers
+        for name, (_, value) in accelerators(c).items()
+        if counts_cards(name)
+    )
+
+
+@lru_cache(maxsize=64)
+def vendors_of(pod: Pod) -> frozenset[str]:
+    """Return the vendors whose accelerators a pod's main containers ask for."""
+    return frozenset({vendor_of(name) for c in pod.main_containers for name in accelerators(c)})
+
+
+def shares_cards(pod: Pod) -> bool:
+    """Return whether a pod asks for shares of NVIDIA cards."""
+    names = {name for c in pod.main_containers for name in accelerators(c)}
+    return bool(names & set(SHARES)) or any(device_plugin(n) == "Volcano's deviceshare" for n in names)

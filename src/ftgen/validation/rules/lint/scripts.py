@@ -1,0 +1,365 @@
+"""Rules over the scripts of containers: their ranks, credentials, volumes, trainer and variables.
+
+A script cannot be understood without running it; these rules search its text, and find nothing where the command is
+not in the manifest.  Sources: LLaMA-Factory's launcher (FORCE_TORCHRUN) and examples, git's and curl's
+options, Kubernetes' documentation of `$(VAR)` in commands.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+
+from ftgen.diagnostics import Severity
+from ftgen.validation import Finding, rule
+from ftgen.validation.manifest import Container, Job, Pod, integer, mapping, text
+from ftgen.validation.rules import LINT
+from ftgen.validation.rules.lint.cards import literal_variables, pod_count
+from ftgen.validation.rules.lint.devices import vendors_of
+from ftgen.validation.rules.lint.shell import (
+    find_all,
+    find_all_in_texts,
+    has_match,
+    has_match_in_any,
+    settings_texts,
+    shell_text,
+)
+
+_CREDENTIAL = re.compile(r"(^|_)(TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?|(API|ACCESS|PRIVATE)_?KEY)$")
+# A variable before the host of a URL: https://user:$TOKEN@host, https://${login}@host.
+_LOGIN_IN_URL = re.compile(r"://(?:[^\s/@'\"$]*\$(?:\w++|\{\w+\}))+[^\s/@'\"$]*@")
+_PUSH = re.compile(r"\bpush\b")
+_MERGE = re.compile(r"\bllamafactory-cli[ \t]+export\b")
+_RANK = re.compile(
+    r"(?:\[|\btest\b|\bcase\b|\(\()[^\n]*(?:rank|task_index|pod_index|completion_index)|rank[^\n]*(?:\|\||&&)",
+    re.IGNORECASE,
+)
+_LOCK = re.compile(r"\bflock\b|\block", re.IGNORECASE)
+_WRITES = re.compile(r"\bgit\b[^\n]*\bclone\b|\blfs\b[^\n]*\bpull\b|\brm[ \t]+-[a-z]*r")
+_TRAIN = re.compile(r"\bllamafactory-cli[ \t]+train\b")
+_TORCHRUN = re.compile(r"\bFORCE_TORCHRUN=[1tTyY]|\btorchrun\b|\baccelerate[ \t]+launch\b|(?m:^[ \t]*deepspeed[ \t])")
+_DEEPSPEED = re.compile(r"\bdeepspeed:[ \t]*['\"]?([^\s'\"{]+\.json)")
+_SHIPPED = re.compile(r"(?:.*/)?ds_z(?:0|2|2_autotp|2_offload|3|3_fp8|3_offload)_config\.json")
+_OVERWRITES = re.compile(r"\boverwrite_output_dir:[ \t]*true\b", re.IGNORECASE)
+_RESUMES = re.compile(r"\bresume_from_checkpoint\b(?!:[ \t]*(?:null|false)\b)")
+_SET_U = re.compile(r"^[ \t]*set[ \t]+(?:-[a-z]*u|-o[ \t]+nounset)", re.MULTILINE)
+_SET_ENV = re.compile(r"^[ \t]*(?:source|\.)[ \t]+[^\n]*set_env\.sh", re.MULTILINE)
+_INSECURE = re.compile(
+    r"http\.sslVerify=false|^export[ \t]+GIT_SSL_NO_VERIFY=|\bcurl\b[^\n|;&]*[ \t](?:-[a-zA-Z]*k\b|--insecure)"
+    r"|\bwget\b[^\n|;&]*--no-check-certificate|--trusted-host\b",
+    re.MULTILINE | re.IGNORECASE,
+)
+_SUBSTITUTION = re.compile(r"(?<!\$)\$\(([A-Za-z_][A-Za-z0-9_.-]*)\)")
+_BARE_DOLLARS = re.compile(r"\$\$(?!\()")
+_KEEPS = re.compile(
+    r"\b(?:push|upload|mlflow|huggingface-cli|hf|aws|mc|s3cmd|rclone|rsync|scp|gsutil|ossutil|obsutil|curl)\b",
+    re.IGNORECASE,
+)
+_MODEL = re.compile(r"(?:[/\s\"'=]|^)([A-Za-z0-9][A-Za-z0-9._-]*)/?[\"']?[ \t]*$")
+_TEMPLATE = re.compile(r"^[ \t]*template:[ \t]*['\"]?([a-z0-9_.-]+)", re.MULTILINE)
+# Chat templates by model family, as LLaMA-Factory registers them (extras/constants.py).
+_FAMILIES = (
+    (re.compile(r"^Qwen3(?!-VL|-Omni|Guard)[-.0-9]"), ("qwen3",)),
+    (re.compile(r"^Qwen2(\.5)?-"), ("qwen",)),
+    (re.compile(r"^(Meta-)?Llama-3"), ("llama3",)),
+    (re.compile(r"^DeepSeek-R1-Distill"), ("deepseekr1", "deepseek3")),
+)
+
+
+def _shared(pod: Pod, container: Container, job: Job) -> set[str]:
+    """Return the mount paths of a container that other replicas share: claims and job volumes."""
+    claims = {text(v.get("name")) for _, v in pod.volumes if isinstance(v.get("persistentVolumeClaim"), dict)}
+    mounts = {
+        text(m.get("mountPath"))
+        for _, m in container.mounts
+        if text(m.get("name")) in claims and m.get("readOnly") is not True
+    }
+    return mounts | (set() if container.init else {text(v.get("mountPath")) for _, v in job.volumes})
+
+
+@rule("FT462", "exposed-credentials", on=LINT)
+def exposed_credentials(job: Job) -> Iterator[Finding]:
+    """A script shows a user or token to others.
+
+    `set -x` writes every command with its variables expanded to the pod's log, for everyone who may read logs. A URL
+    with a token in it is an argument that other processes see, part of git's error messages, and written to
+    `.git/config`, where it stays on the volume.
+
+    Refused: `set -ex` beside `GIT_TOKEN` from a Secret; `git clone "https://${GIT_USER}:${GIT_TOKEN}@git.example.com/x"`.
+    Write: `set -euo pipefail`, and a credential helper of git that reads the environment.
+    """
+    for container in job.containers:
+        script = shell_text(container)
+        logins = find_all(_LOGIN_IN_URL, script.code)
+        credentials = [text(v.get("name")) for _, v in container.env if _holds_credential(v)] or logins
+        if script.tracing and credentials:
+            headline = f"the shell prints its commands, and {credentials[0]} would appear in the pod's log"
+            yield Finding(headline, script.path, script.tracing, "write set -euo pipefail, without -x")
+        for login in logins[:1]:
+            headline = f"a URL holds a user or token, which git writes down and prints: {login}"
+            help_ = "let a credential helper of git read the environment"
+            yield Finding(headline, script.path, login, help_, Severity.WARNING)
+
+
+def _holds_credential(variable: dict[str, object]) -> bool:
+    reference = mapping(mapping(variable.get("valueFrom")).get("secretKeyRef"))
+    return bool(_CREDENTIAL.search(text(variable.get("name")).upper())) or bool(reference)
+
+
+@rule("FT463", "push-from-every-rank", on=LINT)
+def push_from_every_rank(job: Job) -> Iterator[Finding]:
+    """Every pod of a distributed training merges or pushes.
+
+    Only one rank has the result in full, and concurrent pushes overwrite each other.
+
+    Refused: `git push` in a script of two replicas that never asks for its rank.
+    Write: `[ "${VC_TASK_INDEX}" = 0 ] || exit 0` before it.
+    """
+    for task in job.tasks:
+        for container in task.pod.main_containers if task.replicas > 1 else ():
+            script = shell_text(container)
+            found = [p for p in (_PUSH, _MERGE) if has_match(p, script.code)]
+            if found and not has_match(_RANK, script.code):
+                action = "push" if _PUSH in found else "merge"
+                help_ = 'before it, write: [ "${VC_TASK_INDEX}" = 0 ] || exit 0'
+                yield Finding(f"each of {task.replicas} pods would {action}", script.path, action, help_)
+
+
+@rule("FT464", "single-process-trainer", on=LINT)
+def single_process(job: Job) -> Iterator[Finding]:
+    """LLaMA-Factory would start one process where several, or DeepSpeed, are asked for.
+
+    Its launcher runs torchrun where it sees several cards, or where FORCE_TORCHRUN is 1. Pods with one card each, and
+    DeepSpeed on one card, need the latter.
+
+    Refused: `llamafactory-cli train` in two replicas without FORCE_TORCHRUN.
+    Write: `FORCE_TORCHRUN=1 llamafactory-cli train`.
+    """
+    for task in job.tasks:
+        for container in task.pod.main_containers:
+            script = shell_text(container)
+            forced = literal_variables(container).get("FORCE_TORCHRUN", ("", ""))[0] in {"1", "true"}
+            needs_torchrun = task.replicas > 1 or has_match_in_any(_DEEPSPEED, settings_texts(container))
+            if (
+                needs_torchrun
+                and has_match(_TRAIN, script.code)
+                and not forced
+                and not has_match(_TORCHRUN, script.code)
+            ):
+                headline = "LLaMA-Factory would start a single process in each pod"
+                yield Finding(headline, script.path, "", "set FORCE_TORCHRUN=1")
+
+
+@rule("FT465", "missing-deepspeed-file", on=LINT)
+def missing_deepspeed(job: Job) -> Iterator[Finding]:
+    """DeepSpeed's configuration is a file that does not exist.
+
+    LLaMA-Factory ships examples/deepspeed/ds_z3_config.json and its like, with underscores; a relative path is
+    looked for in the working directory.
+
+    Refused: `deepspeed: ds-z3-config.json`.
+    Write: an absolute path to a shipped file, a mounted one, or the configuration itself.
+    """
+    for pod in job.pods:
+        for container in pod.main_containers:
+            script = shell_text(container)
+            for file in find_all_in_texts(_DEEPSPEED, settings_texts(container)):
+                if not _exists(file, container, script.code):
+                    headline = f"{file} will not exist in the container"
+                    severity = None if pod_count(job) > 1 else Severity.WARNING
+                    help_ = "write a shipped ds_z3_config.json by its absolute path, or the configuration itself"
+                    yield Finding(headline, script.path, file, help_, severity)
+
+
+def _exists(file: str, container: Container, code: str) -> bool:
+    mounted = any(file.startswith(f"{text(m.get('mountPath'))}/") for _, m in container.mounts)
+    written = re.search(rf">[ \t]*[\"']?{re.escape(file)}|\bcp\b[^\n]*{re.escape(file)}", code)
+    shipped = "/" in file and _SHIPPED.fullmatch(file)
+    return bool(mounted or written or shipped or "$" in file)
+
+
+@rule("FT466", "retry-from-the-start", Severity.WARNING, on=LINT)
+def retry_from_start(job: Job) -> Iterator[Finding]:
+    """A restarted pod begins its training anew.
+
+    With overwrite_output_dir LLaMA-Factory ignores the checkpoints that are there, and maxRetry lets Volcano start
+    the pods again after an eviction or a failure.
+
+    Refused: `overwrite_output_dir: true` with `maxRetry: 1` or more.
+    Write: `overwrite_output_dir: false`, or `resume_from_checkpoint`.
+    """
+    if not integer(job.spec.get("maxRetry")):
+        return
+    for pod in job.pods:
+        for container in pod.main_containers:
+            texts = settings_texts(container)
+            if has_match_in_any(_OVERWRITES, texts) and not has_match_in_any(_RESUMES, texts):
+                headline = "a restarted pod overwrites its checkpoints and begins at step 0"
+                value = find_all_in_texts(_OVERWRITES, texts)[0]
+                yield Finding(headline, shell_text(container).path, value, "set overwrite_output_dir: false")
+
+
+@rule("FT467", "strict-before-set-env", Severity.WARNING, on=LINT)
+def strict_before_set_env(job: Job) -> Iterator[Finding]:
+    """`set -u` is on while a vendor's environment file is read.
+
+    CANN's set_env.sh reads variables that are not set, and the script ends there.
+
+    Refused: `set -eu` above `source /usr/local/Ascend/ascend-toolkit/set_env.sh`.
+    Write: the source line first.
+    """
+    for container in job.containers:
+        script = shell_text(container)
+        if not (has_match(_SET_U, script.code) and has_match(_SET_ENV, script.code)):
+            continue
+        strict, sourced = _SET_U.search(script.code), _SET_ENV.search(script.code)
+        if strict and sourced and strict.start() < sourced.start():
+            headline = "set -u is on before set_env.sh, which reads variables that are not set"
+            yield Finding(headline, script.path, strict[0].strip(), "source set_env.sh before set -u")
+
+
+@rule("FT468", "concurrent-writers", on=LINT)
+def concurrent_writers(job: Job) -> Iterator[Finding]:
+    """Replicas clone into, or delete from, one shared volume at the same time.
+
+    Each pod runs the same script on the same claim; one removes what another is reading.
+
+    Refused: `git clone` and `rm -rf` under a claim in two replicas, without a lock or a test of the rank.
+    Write: a lock, a folder for each pod, or a job that fetches before.
+    """
+    for task in job.tasks:
+        for container in task.pod.containers if task.replicas > 1 else ():
+            script, shared = shell_text(container), sorted(_shared(task.pod, container, job))
+            is_guarded = has_match(_LOCK, script.code) or has_match(_RANK, script.code)
+            if shared and has_match(_WRITES, script.code) and not is_guarded:
+                headline = f"{task.replicas} pods write into {shared[0]} at the same time"
+                yield Finding(headline, script.path, shared[0], "take a lock, or let one rank fetch")
+
+
+@rule("FT469", "unverified-tls", Severity.WARNING, on=LINT, twins=("FT262",))
+def unverified_tls(job: Job) -> Iterator[Finding]:
+    """A server's certificate is not verified.
+
+    A man in the middle can read the token and replace model and data.
+
+    Refused: `git -c http.sslVerify=false`, `curl -k`, `{name: GIT_SSL_NO_VERIFY, value: "true"}`.
+    Write: the server's CA in a ConfigMap, and GIT_SSL_CAINFO.
+    """
+    help_ = "mount the server's CA and set GIT_SSL_CAINFO"
+    for container in job.containers:
+        value, path = literal_variables(container).get("GIT_SSL_NO_VERIFY", ("", ""))
+        script = shell_text(container)
+        if value:
+            yield Finding("certificates of git hosts are not verified", f"{path}.value", value, help_)
+        elif has_match(_INSECURE, script.code):
+            headline = "the script does not verify certificates"
+            yield Finding(headline, script.path, find_all(_INSECURE, script.code)[0], help_)
+
+
+@rule("FT470", "replaced-by-kubernetes", on=LINT)
+def replaced(job: Job) -> Iterator[Finding]:
+    """A command substitution is named like a variable of the container.
+
+    Kubernetes replaces `$(NAME)` in commands, arguments and variables before any shell sees it.
+
+    Refused: `$(HOSTNAME)` in a script, with a variable HOSTNAME.
+    Write: `$$(HOSTNAME)` for the command, `${HOSTNAME}` for the variable.
+    """
+    for container in job.containers:
+        script = shell_text(container)
+        for name in find_all(_SUBSTITUTION, script.raw) if script.expanded else ():
+            if name in literal_variables(container):
+                headline = f"Kubernetes replaces $({name}) by the variable's value before the shell runs"
+                yield Finding(headline, script.path, f"$({name})", f"write $$({name}) or ${{{name}}}")
+
+
+@rule("FT471", "lost-dollar", Severity.WARNING, on=LINT)
+def lost_dollar(job: Job) -> Iterator[Finding]:
+    """A dollar sign does not arrive as it is written.
+
+    Kubernetes makes one `$` of `$$` in commands and variables, so the shell's `$$` (its process id) is lost; and
+    `$(NAME)` of a variable that is not set before stays as it is.
+
+    Refused: `echo $$`, `{name: URL, value: "http://$(HOST)/"}` before HOST.
+    Write: `$$$$`; HOST above URL.
+    """
+    for container in job.containers:
+        script = shell_text(container)
+        if script.known and script.expanded and _loses_dollars(script.raw):
+            yield Finding("$$ reaches the shell as a single $", script.path, "$$", "write $$$$")
+        # Variables of envFrom are set before those of env, and only the cluster knows their names.
+        if not container.body.get("envFrom"):
+            yield from _unset_references(container)
+
+
+def _unset_references(container: Container) -> Iterator[Finding]:
+    """Find variables that refer to others which are not set before them."""
+    referring = [
+        (index, text(v.get("value"))) for index, (_, v) in enumerate(container.env) if "$(" in text(v.get("value"))
+    ]
+    names = [text(variable.get("name")) for _, variable in container.env] if referring else []
+    for index, value in referring:
+        i = container.env[index][0]
+        for name in _SUBSTITUTION.findall(value):
+            if name not in names[:index] and not name.startswith(("VC_", "VK_")):
+                path = f"{container.path}.env[{i}].value"
+                why = "is set later" if name in names else "is not set"
+                yield Finding(f"$({name}) {why} and stays as it is", path, f"$({name})", f"set {name} before it")
+
+
+@lru_cache(maxsize=256)
+def _loses_dollars(script: str) -> bool:
+    """Return whether a script means `$$` for the shell; one that escapes its `$(…)` was written for Kubernetes."""
+    return "$$(" not in script and bool(_BARE_DOLLARS.search(script.replace("$$$$", "")))
+
+
+@rule("FT472", "template-of-another-model", Severity.WARNING, on=LINT)
+def other_template(job: Job) -> Iterator[Finding]:
+    """The chat template is another model family's.
+
+    LLaMA-Factory trains without complaint, and the model answers in a format that its own template never makes.
+
+    Refused: `template: qwen` for Qwen3-0.6B.
+    Write: `template: qwen3`.
+    """
+    for container in job.containers:
+        if container.init:
+            continue
+        templates = next(
+            (known for value, _ in literal_variables(container).values() if (known := _templates(value))), ()
+        )
+        used = find_all_in_texts(_TEMPLATE, settings_texts(container)) if templates else ()
+        wrong = [name for name in used if templates and not name.startswith(templates)]
+        wrong += [name for name in used if templates == ("qwen",) and name.startswith("qwen3")]
+        if wrong:
+            headline = f"the template {wrong[0]} is not this model's"
+            yield Finding(
+                headline, shell_text(container).path, f"template: {wrong[0]}", f"write template: {templates[0]}"
+            )
+
+
+@lru_cache(maxsize=2048)
+def _templates(value: str) -> tuple[str, ...]:
+    """Return the chat templates of the model that a variable's value names; empty where it names no known one."""
+    model = _MODEL.search(value) if "\n" not in value else None
+    return next((templates for family, templates in _FAMILIES if model and family.search(model[1])), ())
+
+
+@rule("FT473", "results-without-a-home", on=LINT, twins=("FT260",))
+def vanishing_results(job: Job) -> Iterator[Finding]:
+    """Results lie on a temporary volume, and nothing uploads them.
+
+    An inline claim of `spec.volumes` belongs to the Job object, an ephemeral volume to its pod; both go with it.
+
+    Refused: `spec.volumes[0].volumeClaim` and a script without a push or an upload.
+    Write: `volumeClaimName`, or a push at the end.
+    """
+    keeps = any(text(volume.get("volumeClaimName")) for _, volume in job.volumes)
+    keeps = keeps or any(isinstance(v.get("persistentVolumeClaim"), dict) for pod in job.pods for _, v in pod.volumes)
+    inline = [f"spec.volumes[{i}].volumeClaim" for i, v in job.volumes if isinstance(v.get("volumeClaim"), dict)]
+    scripts = [shell_text(c) for pod in job.pods for c in pod.main_containers]
+    trains = any(vendors_of(pod) for pod in job.pods)
+    if inline and trains and scripts and not keeps and all(s.known and not has_match(_KEEPS, s.code) for s in scripts):
+        headline = "the results would vanish with the Job object: nothing is pushed and the claim is temporary"
+        yield Finding(headline, inline[0], "", "name a claim with volumeClaimName, or push the result")

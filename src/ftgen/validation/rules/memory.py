@@ -1,0 +1,172 @@
+"""Does it fit?  The run's memory and space, estimated by `estimate`, against its cards, its limits and its claims."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from math import ceil
+
+from ftgen import estimate as estimates
+from ftgen import lower
+from ftgen.diagnostics import Severity
+from ftgen.estimate import Estimate, Verdict
+from ftgen.estimate.job import available, holding, host_gib, models_gib
+from ftgen.spec import LlamaFactory, Spec
+from ftgen.text import kube
+from ftgen.validation import Context, Finding, rule
+from ftgen.validation.rules import SPEC
+
+_GIB = 2**30
+_FIXED = ("weights", "reference model", "optimizer states", "context")
+# What `estimate` calls by LLaMA-Factory's names, by the keys users type.
+_KEYS = {
+    "per_device_train_batch_size": "trainer.batch_size",
+    "cutoff_len": "trainer.cutoff_len",
+    "gradient_accumulation_steps": "trainer.gradient_accumulation",
+    "deepspeed": "trainer.parallel",
+}
+
+
+@rule("FT280", "does-not-fit", on=SPEC)
+def _does_not_fit(spec: Spec, context: Context) -> Iterator[Finding]:
+    """The training needs more memory than a card, or the share of one, has.
+
+    An error where what does not depend on the rows exceeds it: weights, optimizer, context. Else a warning, for
+    rows shorter than cutoff_len take less. How it is computed, and how accurately, is told in docs/fit.md.
+
+    Refused: `model=qwen3-8b hardware.memory=8Gi`: 16 GiB of weights in a share of 8Gi.
+    Write: what the help says, such as `hardware.memory=8Gi+` (that much, or what the training needs),
+    `trainer=sft-qlora`, or `hardware=full-gpu`.
+    """
+    needed, there = context.estimate, available(spec)
+    if needed is None or there is None or needed.device_gib <= there:
+        return
+    hopeless = sum(term.gib for term in needed.terms if term.name in _FIXED) > there
+    largest = max(needed.terms, key=lambda term: term.gib)
+    headline = f"{_run(spec, needed)} needs about {needed.device_gib:.1f} GiB of each card"
+    headline += f" ({largest.name}: {largest.gib:.1f}); {there:.1f} GiB are available"
+    severity = None if hopeless else Severity.WARNING
+    yield Finding(headline, _subject(spec), _size(spec), _mend(spec, needed, there), severity)
+
+
+@rule("FT281", "tight-fit", Severity.NOTE, on=SPEC)
+def _tight(spec: Spec, context: Context) -> Iterator[Finding]:
+    """The training fills its card so far that the estimate's error could exceed it.
+
+    Refused: an estimate above 92 percent of the card.
+    Write: a smaller batch, or a larger share.
+    """
+    needed, there = context.estimate, available(spec)
+    if needed is None or there is None or needed.device_gib > there:
+        return
+    if estimates.verdict(needed, there) is not Verdict.FITS:
+        headline = f"{_run(spec, needed)} needs about {needed.device_gib:.1f} of {there:.1f} GiB: tight"
+        yield Finding(headline, _subject(spec), _size(spec), _mend(spec, needed, there))
+
+
+@rule("FT282", "little-host-memory", Severity.WARNING, on=SPEC)
+def _host(spec: Spec, context: Context) -> Iterator[Finding]:
+    """The pod's memory limit is below what its processes, the merge and /dev/shm take.
+
+    The container is killed, often only after the training, while it merges.
+
+    Refused: `hardware.per_card.memory.limit=4Gi`.
+    Write: the limit that the help names.
+    """
+    needed = context.estimate
+    if needed is None:
+        return
+    wanted = host_gib(spec, needed)
+    limit = lower.resources(spec)["limits"]["memory"]
+    if wanted > kube.parse_quantity(limit) / _GIB:
+        headline = f"about {wanted:.0f} GiB of host memory are needed, /dev/shm included; the limit is {limit}"
+        each = ceil(wanted / spec.hardware.devices)
+        help_ = f"write hardware.per_card.memory.limit={each}Gi"
+        yield Finding(headline, "hardware.per_card.memory.limit", spec.hardware.per_card.memory.limit, help_)
+
+
+@rule("FT283", "small-claim", Severity.WARNING, on=SPEC)
+def _small_claim(spec: Spec, context: Context) -> Iterator[Finding]:
+    """A claim that is made for the run is smaller than what will lie on it.
+
+    git-lfs keeps every file twice, when it fetches and when it pushes; the workspace holds the checkpoints that
+    stay, one that is being written, and the result.
+
+    Refused: `model=qwen3-8b` in a workspace of 5Gi.
+    Write: the size that the help names.
+    """
+    needed = context.estimate
+    if needed is None:
+        return
+    for key, volume, wanted in (
+        ("workspace", spec.storage.workspace, needed.workspace_gib),
+        ("models", spec.storage.models, models_gib(spec, needed)),
+    ):
+        made = volume.create or lower.is_temporary(spec, volume)
+        if made and kube.parse_quantity(volume.size) < Fraction(wanted) * _GIB:
+            headline = f"{volume.size} for the {key} are short of the {wanted:.1f} GiB that {spec.model.name} needs"
+            yield Finding(headline, f"storage.{key}.size", volume.size, f"write storage.{key}.size={ceil(wanted)}Gi")
+
+
+@rule("FT285", "share-beyond-any-card", on=SPEC)
+def _beyond(spec: Spec, context: Context) -> Iterator[Finding]:
+    """A share that no card could give, where it is not known which cards there are.
+
+    Sizes that grow (`8Gi+`) ask for what the training needs, even where nothing of that size exists; the pod would
+    stay pending.  The most that a card has is 288 GB (NVIDIA B300, AMD Instinct MI355X; their data sheets).
+
+    Refused: `model=qwen2.5-72b trainer=sft-full` on the default slice of a card.
+    Write: what the help says, `hardware=full-gpu` with more cards among it.
+    """
+    share, needed, most = spec.hardware.memory, context.estimate, _LARGEST_CARD / _GIB
+    if share and not spec.hardware.card.memory and kube.parse_quantity(share) > _LARGEST_CARD:
+        headline = f"{_run(spec, needed)} asks for {share} of each card; no card has more than 288 GB"
+        fits = needed is not None and needed.device_gib <= most
+        grow = "write hardware.memory=8Gi+: that much, or what the training needs"
+        yield Finding(headline, "hardware.memory", share, grow if fits else _mend(spec, needed, most))
+
+
+_LARGEST_CARD = 288 * 10**9
+
+
+def _largest(spec: Spec) -> float:
+    """GiB of the card that a share is cut from; of the largest there is, where nobody has said."""
+    size = spec.hardware.card.memory or spec.cluster.facts.card.memory or str(_LARGEST_CARD)
+    return float(kube.parse_quantity(size) / _GIB)
+
+
+def _run(spec: Spec, needed: Estimate | None) -> str:
+    return f"{spec.model.name} by {needed.training.method if needed else 'training'}"
+
+
+def _subject(spec: Spec) -> str:
+    return "hardware.memory" if spec.hardware.memory else "hardware.card.memory"
+
+
+def _size(spec: Spec) -> str:
+    return spec.hardware.memory or spec.hardware.card.memory or ""
+
+
+def _mend(spec: Spec, needed: Estimate | None, available_gib: float) -> str:
+    """Suggest the smallest change that makes it fit, as overrides: of a share, a larger one of the same card."""
+    if needed and spec.hardware.memory and (share := holding(needed)) <= _largest(spec):
+        return f"write hardware.memory={share}Gi"
+    change = estimates.smallest_change(needed.training, available_gib) if needed else None
+    if needed is None or change is None:
+        return "use more cards, or a smaller model"
+    words = [f"{_KEYS.get(name, _key(name))}={_plain(value)}" for name, value in change.edits]
+    batch = dict(change.edits).get("per_device_train_batch_size")
+    accumulated = "gradient_accumulation_steps" in dict(change.edits)
+    if isinstance(batch, int) and isinstance(spec.trainer, LlamaFactory) and not accumulated:
+        factor = needed.training.batch // batch
+        words.append(f"trainer.gradient_accumulation={spec.trainer.gradient_accumulation * factor}")
+    card = "" if change.description.startswith("set ") else change.description.partition(" and set ")[0]
+    return " and ".join([card, *words] if card else [f"write {' '.join(words)}"])
+
+
+def _key(name: str) -> str:
+    return name if "." in name else f"trainer.args.{name}"
+
+
+def _plain(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,90 @@
+"""Names, labels and annotations of objects and pod templates (k8s.io/apimachinery, api/validation)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ftgen.text import kube
+from ftgen.text.paths import child
+from ftgen.validation import Finding, rule
+from ftgen.validation.manifest import Job, mapping, text
+from ftgen.validation.rules import ADMISSION, OBJECT
+
+# Roles and their bindings may have any path segment as name, such as system:node.
+_FREE_NAME_GROUPS = ("rbac.authorization.k8s.io/",)
+# FT310 checks the name of a job.
+_JOB = "Job"
+_LOWER = "use lower-case letters, digits and dashes"
+_MOST_ANNOTATION_BYTES = 256 * 1024
+
+
+@rule("FT336", "bad-object-name", on=OBJECT)
+def bad_object_name(manifest: Mapping[str, Any]) -> Iterator[Finding]:
+    """The name of an object or of its namespace is not one that the API server stores.
+
+    Names are lower-case letters, digits, dashes and dots (DNS-1123 subdomains); namespaces have no dots and 63
+    characters at most.
+
+    Refused: `metadata: {name: My_Claim, namespace: Team}`.
+    Write: `metadata: {name: my-claim, namespace: team}`.
+    """
+    metadata = mapping(manifest.get("metadata"))
+    name, namespace, kind = text(metadata.get("name")), text(metadata.get("namespace")), manifest.get("kind")
+    is_name = kube.is_dns1123_label if kind == "Namespace" else kube.is_dns1123_subdomain
+    is_exempt = kind == _JOB or text(manifest.get("apiVersion")).startswith(_FREE_NAME_GROUPS)
+    if name and not is_exempt and not is_name(name):
+        yield Finding(f"{kind} cannot be called {name!r}", "metadata.name", name, _LOWER)
+    if namespace and not kube.is_dns1123_label(namespace):
+        yield Finding(f"there can be no namespace {namespace!r}", "metadata.namespace", namespace, _LOWER)
+
+
+@rule("FT340", "bad-label", on=ADMISSION)
+def bad_label(job: Job) -> Iterator[Finding]:
+    """A label's key or value has characters or a length that labels cannot have.
+
+    Keys are `[domain/]name`, values up to 63 letters, digits, `-`, `_` and `.`, beginning and ending with a
+    letter or digit. Checked on the job by the API server, on templates by core validation.
+
+    Refused: `labels: {model: Qwen/Qwen3-0.6B}`.
+    Write: `labels: {model: Qwen3-0.6B}`.
+    """
+    places = [("metadata.labels", mapping(job.manifest.get("metadata")).get("labels"))]
+    for pod in job.pods:
+        places.append((f"{pod.path}.metadata.labels", pod.metadata.get("labels")))
+        places.append((f"{pod.spec_path}.nodeSelector", pod.spec.get("nodeSelector")))
+    for path, labels in places:
+        for key, value in mapping(labels).items():
+            if not kube.is_qualified_name(key):
+                yield Finding(f"{key!r} is no label key", child(path, key), key)
+            if isinstance(value, str) and not kube.is_label_value(value):
+                yield Finding(
+                    f"{value!r} is no label value",
+                    child(path, key),
+                    value,
+                    "keep to 63 letters, digits, - _ .",
+                )
+
+
+@rule("FT341", "bad-annotation", on=ADMISSION)
+def bad_annotation(job: Job) -> Iterator[Finding]:
+    """An annotation's key is malformed, or all annotations together exceed 256 KiB.
+
+    Keys are `[domain/]name` in any case; the size is that of all keys and values.
+
+    Refused: `annotations: {"my note": x}`.
+    Write: `annotations: {example.com/my-note: x}`.
+    """
+    places = [("metadata.annotations", mapping(mapping(job.manifest.get("metadata")).get("annotations")))]
+    places += [(f"{p.path}.metadata.annotations", mapping(p.metadata.get("annotations"))) for p in job.pods]
+    for path, notes in places:
+        for key in notes:
+            if not kube.is_qualified_name(key.lower()):
+                yield Finding(f"{key!r} is no annotation key", child(path, key), key)
+        size = sum(_bytes(key) + _bytes(text(value)) for key, value in notes.items())
+        if size > _MOST_ANNOTATION_BYTES:
+            yield Finding(f"the annotations have {size} bytes; {_MOST_ANNOTATION_BYTES} are allowed", path, size)
+
+
+def _bytes(value: str) -> int:
+    return len(value) if value.isascii() else len(value.encode("utf-8", "surrogatepass"))

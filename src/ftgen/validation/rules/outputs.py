@@ -1,0 +1,38 @@
+"""Where results lie, seen from all runs of one configuration."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator
+
+from ftgen import lower
+from ftgen.diagnostics import Severity
+from ftgen.spec import Spec
+from ftgen.trainers import llamafactory
+from ftgen.validation import Context, Finding, rule
+from ftgen.validation.rules import ROLLOUT
+from ftgen.validation.rules.trainer.setting import is_within
+
+_KEY = "trainer.args.output_dir"
+
+
+@rule("FT261", "one-output-for-all-runs", Severity.WARNING, on=ROLLOUT)
+def _shared(spec: Spec, context: Context) -> Iterator[Finding]:
+    """Several runs write their results into one folder.
+
+    A run works in a folder of its job's name, and a relative output lies in there. An absolute one on a volume that
+    stays, or one that leaves that folder by `..`, is the same for every run: jobs of one sweep overwrite each other's
+    checkpoints, a later job is refused by what an earlier one left. A sweep is refused, a single job warned of.
+
+    Refused: `-m trainer.lr=1e-4,2e-4 trainer.args.output_dir=/mnt/workspace/out`.
+    Write: `trainer.args.output_dir=out`, or `/mnt/workspace/$(JOB_NAME)/out`.
+    """
+    output = spec.trainer.output
+    kept = [v for v in (spec.storage.workspace, spec.storage.models) if not lower.is_temporary(spec, v)]
+    run = posixpath.join(spec.storage.workspace.path, llamafactory.JOB_NAME)
+    place = posixpath.normpath(posixpath.join(run, output))
+    stays = any(is_within(place, volume.path) for volume in kept)
+    if stays and "$(" not in place and _KEY not in context.swept:
+        who = "all jobs of this sweep write" if context.swept else "every run writes"
+        help_ = f"write {_KEY}={posixpath.basename(place) or 'output'}: each run has a folder of its own"
+        yield Finding(f"{who} into {output}", _KEY, output, help_, Severity.ERROR if context.swept else None)

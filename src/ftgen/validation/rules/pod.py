@@ -1,0 +1,221 @@
+"""Pod templates as Kubernetes' core validation checks them inside Volcano's job webhook.
+
+The webhook defaults every template and calls `ValidatePodTemplate` of k8s.io/kubernetes
+(pkg/apis/core/validation) without feature options, so the strict rules hold whatever the cluster's feature
+gates are. This module checks the pod as a whole; containers, resources, volumes and scheduling have their own.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+
+from ftgen.text import kube
+from ftgen.validation import Finding, rule
+from ftgen.validation.manifest import Container, Job, Pod, entries, integer, mapping, optional_integer, strings, text
+from ftgen.validation.rules import ADMISSION
+
+_LARGEST_INT32 = 2**31 - 1
+_POLICIES = {
+    "restartPolicy": ("Always", "OnFailure", "Never"),
+    "dnsPolicy": ("ClusterFirst", "ClusterFirstWithHostNet", "Default", "None"),
+    "preemptionPolicy": ("PreemptLowerPriority", "Never"),
+}
+_MOST_NAMESERVERS = 3
+_MOST_SEARCHES = 32
+_LONGEST_SEARCH_LIST = 2048
+_HOST_NAMESPACES = ("hostNetwork", "hostPID", "hostIPC")
+
+
+@rule("FT363", "unknown-pod-policy", on=ADMISSION)
+def unknown_pod_policy(job: Job) -> Iterator[Finding]:
+    """restartPolicy, dnsPolicy or preemptionPolicy has a value that does not exist.
+
+    All three restart policies pass, unlike in a batch/v1 Job; an empty one is the default.
+
+    Refused: `restartPolicy: OnError`.
+    Write: `restartPolicy: Never`.
+    """
+    for pod in job.pods:
+        for field, known in _POLICIES.items():
+            value = text(pod.spec.get(field))
+            if value and value not in known:
+                yield Finding(
+                    f"there is no {field} {value!r}",
+                    f"{pod.spec_path}.{field}",
+                    value,
+                    f"use one of {', '.join(known)}",
+                )
+
+
+@rule("FT364", "bad-dns-config", on=ADMISSION)
+def bad_dns_config(job: Job) -> Iterator[Finding]:
+    """The pod's DNS configuration is incomplete or too large.
+
+    dnsPolicy None needs at least one nameserver; there may be three nameservers (IP addresses) and 32 search
+    domains of 2048 characters together.
+
+    Refused: `dnsPolicy: None` alone.
+    Write: `dnsConfig: {nameservers: [10.96.0.10]}` beside it.
+    """
+    for pod in job.pods:
+        config, path = mapping(pod.spec.get("dnsConfig")), f"{pod.spec_path}.dnsConfig"
+        servers, searches = strings(config.get("nameservers")), strings(config.get("searches"))
+        if pod.spec.get("dnsPolicy") == "None" and not servers:
+            yield Finding("dnsPolicy None needs a nameserver", f"{path}.nameservers", help=f"set {path}.nameservers")
+        if len(servers) > _MOST_NAMESERVERS or not all(map(_is_ip, servers)):
+            yield Finding("nameservers are at most three IP addresses", f"{path}.nameservers", ", ".join(servers))
+        too_many = len(searches) > _MOST_SEARCHES or len(" ".join(searches)) > _LONGEST_SEARCH_LIST
+        if too_many or not all(kube.is_dns1123_subdomain(s.removesuffix(".")) for s in searches):
+            yield Finding("searches are at most 32 DNS names", f"{path}.searches", " ".join(searches)[:80])
+        for i, option in entries(config.get("options")):
+            if not text(option.get("name")):
+                yield Finding("a DNS option needs a name", f"{path}.options[{i}].name")
+
+
+def _is_ip(address: str) -> bool:
+    try:
+        ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return "%" not in address
+
+
+@rule("FT370", "bad-reference-name", on=ADMISSION)
+def bad_reference_name(job: Job) -> Iterator[Finding]:
+    """A name in the pod's spec cannot be the name of an object.
+
+    hostname and subdomain are single DNS labels; serviceAccountName, priorityClassName, runtimeClassName and
+    nodeName are DNS-1123 subdomains. Whether the objects exist nobody looks up.
+
+    Refused: `hostname: train.0`.
+    Write: `hostname: train-0`.
+    """
+    for pod in job.pods:
+        for field, is_name, syntax in _NAMES:
+            value = text(pod.spec.get(field))
+            if value and not is_name(value):
+                yield Finding(f"{field} {value!r} is no {syntax}", f"{pod.spec_path}.{field}", value)
+        if pod.spec.get("runtimeClassName") == "":
+            yield Finding("runtimeClassName is empty", f"{pod.spec_path}.runtimeClassName", help="remove it")
+        for i, alias in entries(pod.spec.get("hostAliases")):
+            names = strings(alias.get("hostnames"))
+            if not _is_ip(text(alias.get("ip"))) or not all(map(kube.is_dns1123_subdomain, names)):
+                yield Finding("a host alias is an IP address with DNS names", f"{pod.spec_path}.hostAliases[{i}]")
+
+
+_NAMES = (
+    ("hostname", kube.is_dns1123_label, "DNS label"),
+    ("subdomain", kube.is_dns1123_label, "DNS label"),
+    ("serviceAccountName", kube.is_dns1123_subdomain, "DNS name"),
+    ("priorityClassName", kube.is_dns1123_subdomain, "DNS name"),
+    ("runtimeClassName", kube.is_dns1123_subdomain, "DNS name"),
+    ("nodeName", kube.is_dns1123_subdomain, "DNS name"),
+)
+
+
+@rule("FT371", "bad-deadline", on=ADMISSION)
+def bad_deadline(job: Job) -> Iterator[Finding]:
+    """The activeDeadlineSeconds is below 1 or above what 32 bits hold.
+
+    It counts from the pod's start, init containers included.
+
+    Refused: `activeDeadlineSeconds: 0`.
+    Write: `activeDeadlineSeconds: 86400`, or leave it out for none.
+    """
+    for pod in job.pods:
+        seconds = optional_integer(pod.spec.get("activeDeadlineSeconds"))
+        if seconds is not None and not 1 <= seconds <= _LARGEST_INT32:
+            yield Finding(
+                f"activeDeadlineSeconds is {seconds}; it must be 1 to {_LARGEST_INT32}",
+                f"{pod.spec_path}.activeDeadlineSeconds",
+                seconds,
+            )
+
+
+@rule("FT377", "ephemeral-containers", on=ADMISSION)
+def ephemeral_containers(job: Job) -> Iterator[Finding]:
+    """A pod template has ephemeral containers.
+
+    They can only be added to running pods (`kubectl debug`).
+
+    Refused: `template.spec.ephemeralContainers: [...]`.
+    Write: a container.
+    """
+    for pod in job.pods:
+        if entries(pod.spec.get("ephemeralContainers")):
+            path = f"{pod.spec_path}.ephemeralContainers"
+            yield Finding("a pod template cannot have ephemeral containers", path, help=f"remove {path}")
+
+
+@rule("FT378", "conflicting-host-access", on=ADMISSION)
+def conflicting_host_access(job: Job) -> Iterator[Finding]:
+    """Host ports or host namespaces contradict each other.
+
+    Two main containers cannot take one host port; with hostNetwork a host port equals its container port;
+    `hostUsers: false` excludes hostNetwork, hostPID, hostIPC and block devices; a pod cannot share its own process
+    namespace and the host's.
+
+    Refused: `hostNetwork: true` with `{containerPort: 29500, hostPort: 30000}`.
+    Write: `{containerPort: 29500}`.
+    """
+    for pod in job.pods:
+        for group in (pod.main_containers, *([c] for c in pod.init_containers)):
+            yield from _host_ports(pod, group)
+        if pod.spec.get("hostUsers") is False:
+            for field in _HOST_NAMESPACES:
+                if pod.spec.get(field) is True:
+                    yield Finding(f"hostUsers: false excludes {field}", f"{pod.spec_path}.{field}", "true")
+            for container in pod.containers:
+                if entries(container.body.get("volumeDevices")):
+                    yield Finding("hostUsers: false excludes volumeDevices", f"{container.path}.volumeDevices")
+        if pod.spec.get("shareProcessNamespace") is True and pod.spec.get("hostPID") is True:
+            yield Finding("shareProcessNamespace excludes hostPID", f"{pod.spec_path}.shareProcessNamespace", "true")
+
+
+def _host_ports(pod: Pod, containers: list[Container]) -> Iterator[Finding]:
+    taken: set[tuple[str, str, int]] = set()
+    for container in containers:
+        for i, port in entries(container.body.get("ports")):
+            host, path = integer(port.get("hostPort")), f"{container.path}.ports[{i}].hostPort"
+            if not host:
+                continue
+            key = (text(port.get("protocol")), text(port.get("hostIP")), host)
+            if key in taken:
+                yield Finding(f"host port {host} is taken twice", path, host)
+            taken.add(key)
+            if (
+                not container.init
+                and pod.spec.get("hostNetwork") is True
+                and host != integer(port.get("containerPort"))
+            ):
+                yield Finding("with hostNetwork a hostPort equals its containerPort", path, host, f"remove {path}")
+
+
+@rule("FT379", "bad-gate", on=ADMISSION)
+def bad_gate(job: Job) -> Iterator[Finding]:
+    """A scheduling gate's or readiness gate's name is no qualified name.
+
+    Both are `[domain/]name`.
+
+    Refused: `schedulingGates: [{name: "wait for data"}]`.
+    Write: `schedulingGates: [{name: example.com/data}]`.
+    """
+    for pod in job.pods:
+        for field, key in (("schedulingGates", "name"), ("readinessGates", "conditionType")):
+            for i, gate in entries(pod.spec.get(field)):
+                if not kube.is_qualified_name(text(gate.get(key))):
+                    yield Finding(f"{text(gate.get(key))!r} is no gate's name", f"{pod.spec_path}.{field}[{i}].{key}")
+
+
+@rule("FT382", "unknown-os", on=ADMISSION)
+def unknown_os(job: Job) -> Iterator[Finding]:
+    """`os.name` is neither linux nor windows.
+
+    Refused: `os: {name: Linux}`.
+    Write: `os: {name: linux}`, or leave it out.
+    """
+    for pod in job.pods:
+        system = pod.spec.get("os")
+        if isinstance(system, dict) and system.get("name") not in ("linux", "windows"):
+            yield Finding("os.name is linux or windows", f"{pod.spec_path}.os.name", text(system.get("name")))

@@ -1,0 +1,130 @@
+"""Check the arguments of the trainer: unknown names, types and choices, then the rules.
+
+LLaMA-Factory's YAML is read without types or choices (`parse_dict` of transformers' HfArgumentParser), so
+what is wrong there shows up late or never; everything that can be known is checked here instead.
+"""
+
+from __future__ import annotations
+
+import difflib
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from ftgen.diagnostics import Diagnostic, Severity, error
+from ftgen.trainers.surface import TYPE_NAMES, Argument, Surface, WrongType, cast, surface
+from ftgen.validation import Call, Scope, validate
+from ftgen.validation.rules.trainer.setting import EXPORT, TRAINING, TrainingFacts, subject
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+from ftgen.trainers.arguments import coerced
+
+_SCOPES = {"train": TRAINING, "export": EXPORT}
+
+
+def check(
+    args: Mapping[str, object], release: Surface, facts: TrainingFacts, command: str = "train", call: Call = Scope.ask
+) -> list[Diagnostic]:
+    """Return the diagnostics of a command's arguments.
+
+    Args:
+        args: arguments as the trainer will read them, including the model's path and the data set.
+        release: arguments that the release accepts.
+        facts: facts that the rules need from outside the arguments.
+        command: `train` or `export`; decides which names are accepted, and the subjects of diagnostics
+            (`trainer.args.*` or `trainer.export.*`).
+        call: runs the rules of a scope.
+
+    Returns:
+        Unknown names (FT201), wrong types (FT202) and values that are no choice (FT203) first; then the findings of
+        the rules.  A rule that would read a refused value is skipped.
+    """
+    checked = {name: _checked(name, value, release, command) for name, value in args.items()}
+    problems = [problem for problem, _ in checked.values() if problem is not None]
+    refused = frozenset(name for name, (problem, _) in checked.items() if problem is not None)
+    given = {name: typed for name, (_, typed) in checked.items() if name not in refused}
+    return [*problems, *validate(_SCOPES[command], (given, release.version, facts, refused), call=call)]
+
+
+def _checked(name: str, value: object, release: Surface, command: str) -> tuple[Diagnostic | None, Any]:
+    """Return the diagnostic of an argument by itself, or None, and its value as the trainer wants it."""
+    if isinstance(value, str | int | None):
+        return _checked_once(name, value, release.version, command)
+    return _own_problem(name, value, release, command), coerced(release.arguments.get(name), value)
+
+
+@lru_cache(maxsize=4096, typed=True)
+def _checked_once(name: str, value: str | int | None, version: str, command: str) -> tuple[Diagnostic | None, Any]:
+    release = surface(version)
+    return _own_problem(name, value, release, command), coerced(release.arguments.get(name), value)
+
+
+def _own_problem(name: str, value: object, release: Surface, command: str) -> Diagnostic | None:
+    argument = release.arguments.get(name)
+    if argument is None or command not in argument.commands:
+        return _unknown(name, release, command)
+    try:
+        typed = cast(argument, value)
+    except WrongType:
+        return _wrong_type(argument, value, command)
+    return _wrong_choice(argument, typed, command)
+
+
+def _unknown(name: str, release: Surface, command: str) -> Diagnostic:
+    headline, help_ = _explanation(name, release, command)
+    return error("FT201", headline, subject(name, command), "", help_)
+
+
+def _explanation(name: str, release: Surface, command: str) -> tuple[str, str]:
+    if name in release.arguments:
+        return f"{name} is no argument of {command}", f"leave {name} out: it belongs to trainer.args"
+    last, now = release.retired.get(name, ("", None))
+    if now:
+        return f"{name} was dropped after {last}", f"write {now}"
+    if name in release.elsewhere:
+        reason = f"transformers {release.elsewhere[name]} knows it, the image has {release.transformers}"
+        return f"{name} is no argument of this image: {reason}", f"leave {name} out"
+    if last:
+        return f"{name} was dropped after {last}", f"leave {name} out"
+    return f"LLaMA-Factory {release.version} has no argument {name}", _suggestion(name, release, command)
+
+
+def _suggestion(name: str, release: Surface, command: str) -> str:
+    names = [known for known, argument in release.arguments.items() if command in argument.commands]
+    nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    return f"did you mean {nearest[0]}?" if nearest else f"leave {name} out"
+
+
+def _wrong_type(argument: Argument, value: object, command: str) -> Diagnostic:
+    wanted = " or ".join(TYPE_NAMES[kind] for kind in sorted(argument.types - {"null"})) or "null"
+    shown = "" if argument.secret else repr(value)
+    headline = f"{argument.name} is {wanted}, not {shown or 'this'}"
+    return error("FT202", headline, subject(argument.name, command), shown, _retype(argument, value))
+
+
+def _retype(argument: Argument, value: object) -> str:
+    if isinstance(value, str) and "bool" in argument.types:
+        is_true = value.strip().lower() in {"true", "yes", "on", "1", "y"}
+        return f"write {'true' if is_true else 'false'}, without quotes"
+    if isinstance(value, int | float) and "str" in argument.types and not argument.secret:
+        return f"quote it: '{value}'"
+    return f"leave it out for the default, {argument.default!r}"
+
+
+def _wrong_choice(argument: Argument, value: Any, command: str) -> Diagnostic | None:
+    wrong = next(iter(_refused_values(argument, value)), None)
+    if wrong is None:
+        return None
+    allowed = argument.choices or argument.words
+    nearest = difflib.get_close_matches(str(wrong), [str(choice) for choice in allowed], n=1)
+    choices = ", ".join(str(choice) for choice in allowed)
+    help_ = f"did you mean {nearest[0]}?" if nearest else f"choose among {choices}"
+    headline = f"{argument.name} has no choice {wrong!r}"
+    return Diagnostic("FT203", Severity.ERROR, headline, subject(argument.name, command), str(value), (), help_)
+
+
+def _refused_values(argument: Argument, value: Any) -> Iterator[Any]:
+    if argument.choices and value is not None and value not in argument.choices:
+        yield value
+    if argument.words and value is not None:
+        yield from (word for word in (value.split() if isinstance(value, str) else value) if word not in argument.words)

@@ -1,0 +1,138 @@
+"""The trainer's arguments in the light of the rest of the job."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+from ftgen import lower
+from ftgen.diagnostics import Diagnostic, error
+from ftgen.estimate.shape import Shape, linear_layers
+from ftgen.spec import LlamaFactory, Section, Spec
+from ftgen.text import kube
+from ftgen.trainers import arguments, image, llamafactory
+from ftgen.trainers.llamafactory import Configurations
+from ftgen.validation import Call, Scope
+from ftgen.validation.rules.trainer import check
+from ftgen.validation.rules.trainer.setting import TrainingFacts, is_within
+
+
+def judge(spec: Spec, configured: Configurations | None, call: Call = Scope.ask) -> list[Diagnostic]:
+    """Return what LLaMA-Factory would refuse of the training's arguments, and of the merge's."""
+    trainer = spec.trainer
+    if not isinstance(trainer, LlamaFactory):
+        return []
+    if configured is None:
+        known = ", ".join(arguments.versions())
+        headline = f"the arguments of LLaMA-Factory {trainer.version} are not known"
+        return [error("FT103", headline, "trainer.version", trainer.version, f"use one of {known}")]
+    surface = arguments.surface(trainer.version)
+    facts = _facts(spec, trainer, configured.training)
+    found = check.check(configured.training, surface, facts, call=call)
+    export = configured.export
+    merging = check.check(export, surface, facts, "export", call) if export else []
+    # What the merge takes over from the training is told once, where it was written.
+    told = {(d.code, d.headline) for d in found}
+    every = [*found, *(d for d in merging if (d.code, d.headline) not in told)]
+    return [_where_written(diagnostic, trainer.args) for diagnostic in every]
+
+
+# The keys that arguments follow from, which users set instead of the arguments.
+_ORIGINS = {
+    "bf16": "trainer.precision",
+    "dataset": "dataset.name",
+    "dataset_dir": "dataset.name",
+    "deepspeed": "trainer.parallel",
+    "fp16": "trainer.precision",
+    "fsdp": "trainer.parallel",
+    "model_name_or_path": "model.name",
+    "overwrite_output_dir": "trainer.resume",
+    "report_to": "tracking.report_to",
+    "template": "model.template",
+}
+
+
+def _where_written(diagnostic: Diagnostic, given: Mapping[str, object]) -> Diagnostic:
+    """The diagnostic about the key that the argument follows from, where the user did not give the argument."""
+    section, _, name = diagnostic.subject.rpartition(".")
+    if section not in {"trainer.args", "trainer.export"} or name in given or name not in _ORIGINS:
+        return diagnostic
+    return replace(diagnostic, subject=_ORIGINS[name])
+
+
+def _facts(spec: Spec, trainer: LlamaFactory, args: Mapping[str, Any]) -> TrainingFacts:
+    hardware, shape, info = spec.hardware, spec.model.shape, spec.dataset.info
+    return TrainingFacts(
+        nodes=hardware.nodes,
+        devices=hardware.devices,
+        torchrun=spec.world_size > 1 or "deepspeed" in args,
+        vendor=hardware.vendor,
+        card=hardware.card.name or "",
+        bf16=hardware.card.bf16,
+        compute_capability=hardware.card.compute_capability,
+        stages=frozenset(spec.dataset.stages),
+        ranking=bool(info.ranking) if info else None,
+        dataset_entry=spec.dataset.name if info else "",
+        reasoning=spec.dataset.reasoning,
+        template=arguments.template_of(trainer.version, spec.model.name) or spec.model.template,
+        quantization=spec.model.quantization or "",
+        layers=shape.layers if shape else None,
+        experts=shape.experts if shape else 0,
+        context=spec.model.context,
+        modules=_modules(spec),
+        packages=image.installed_packages(spec),
+        processors=_processors(hardware.per_card.cpu.limit) * hardware.devices,
+        environment=_environment(spec),
+        offline=str(hardware.env.get("HF_HUB_OFFLINE", "1")).lower() in _ON,
+        tracker=spec.tracking.report_to,
+        merged=_merged(trainer),
+        **_places(spec),
+    )
+
+
+def _merged(trainer: LlamaFactory) -> str | None:
+    folder = trainer.export.get("export_dir") if trainer.merge else None
+    return str(folder) if folder else None
+
+
+# What huggingface_hub takes for yes (constants.py); train.sh says yes where nobody has said anything.
+_ON = frozenset({"1", "on", "yes", "true"})
+
+
+def _environment(spec: Spec) -> frozenset[str]:
+    """Names of the variables that the configuration sets and that trackers ask for."""
+    tracked = ("MLFLOW_TRACKING_URI",) if spec.tracking.report_to == "mlflow" else ()
+    return frozenset((*spec.hardware.env, *tracked))
+
+
+@lru_cache(maxsize=64)
+def _processors(limit: str) -> float:
+    return float(kube.parse_quantity(limit.removesuffix("+")))
+
+
+def _modules(spec: Spec) -> frozenset[str]:
+    """Names of the layers that adapters can be put on; of a model that sees as well, not all are known."""
+    shape = spec.model.shape
+    return _layers(shape) if shape and not shape.vision_parameters else frozenset()
+
+
+@lru_cache(maxsize=64)
+def _layers(shape: Section) -> frozenset[str]:
+    return frozenset(linear_layers(Shape.of(shape.model_dump())))
+
+
+def _places(spec: Spec) -> dict[str, Any]:
+    """What lies in the pod before the training starts, and whether its checkpoints are there for the next one."""
+    volumes = [spec.storage.workspace, spec.storage.models]
+    kept = [volume.path.rstrip("/") for volume in volumes if not lower.is_temporary(spec, volume)]
+    fetched = [llamafactory.model_path(spec)] if spec.model.url or spec.storage.cache else []
+    fetched += [llamafactory.dataset_path(spec)] if spec.dataset.url else []
+    output = posixpath.join(spec.storage.workspace.path, spec.trainer.output)
+    return {
+        "folders": (*kept, *fetched),
+        "mounts": tuple(volume.path.rstrip("/") for volume in volumes),
+        "resumes": any(is_within(output, folder) for folder in kept),
+    }

@@ -1,0 +1,100 @@
+"""Options of a check, and their JSON text, which a render records for each run.
+
+`ftgen check` of rendered files reads them, so that it applies the same options as the render.  The module is separate
+from `ftgen.validation.check`, which a render does not otherwise import.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ftgen import schema
+from ftgen.diagnostics import Diagnostic, Severity
+from ftgen.schema.version import version_of
+from ftgen.spec import Card, Facts, Spec, admit_facts
+from ftgen.validation import Call, Scope
+from ftgen.validation.manifest import Companions, mapping, strings, text
+
+
+def _ask(_: Mapping[str, Any]) -> Call:
+    return Scope.ask
+
+
+@dataclass(frozen=True, slots=True)
+class CheckOptions:
+    """Options of a check.
+
+    Attributes:
+        volcano_version: release whose schemas and admission decide.
+        assumed: whether that release is a default that no user stated; errors that a newer release fixes become
+            warnings then.
+        facts: facts of the cluster.
+        pod_security: level of the pod security standards that the namespace enforces; empty if unknown.
+        accepted: codes that are not reported.
+        allowed: codes that were accepted when the manifest was rendered, each with the reason; reported as notes.
+        warned: codes of the warnings that were reported when the manifest was rendered; reported as notes.
+        imported: a folder with schemas of the user's own cluster, which take precedence.
+        companions: the claims and ConfigMaps in other files, by namespace.
+        call_for: returns how rules are asked about a job; for many jobs, only those whose input has changed.
+    """
+
+    volcano_version: str = schema.DEFAULT
+    assumed: bool = False
+    facts: Facts = field(default_factory=Facts)
+    pod_security: str = ""
+    accepted: frozenset[str] = frozenset()
+    allowed: Mapping[str, str] = field(default_factory=dict)
+    warned: frozenset[str] = frozenset()
+    imported: Path | None = None
+    companions: Mapping[str, Companions] = field(default_factory=dict)
+    call_for: Callable[[Mapping[str, Any]], Call] = field(default=_ask, repr=False, compare=False)
+
+
+def dump_options(spec: Spec, diagnostics: Iterable[Diagnostic]) -> str:
+    """Write the options for checking a rendered run, as JSON text for `restore_options`.
+
+    Args:
+        spec: specification of the run.
+        diagnostics: diagnostics of its rendering; writing the run accepted the warnings among them.
+    """
+    terms = {
+        "volcano_version": spec.cluster.volcano_version,
+        "pod_security": spec.cluster.pod_security,
+        "facts": _facts(spec),
+        "allow": spec.accepted,
+        "warned": sorted({d.code for d in diagnostics if d.severity is Severity.WARNING}),
+    }
+    return json.dumps(terms, ensure_ascii=False, sort_keys=True, default=_said)
+
+
+def _facts(spec: Spec) -> Facts:
+    """Return the facts of the cluster, with the card that the chosen hardware states."""
+    card = {**spec.cluster.facts.card.model_dump(), **spec.hardware.card.model_dump(exclude_none=True)}
+    return spec.cluster.facts.model_copy(update={"card": Card(**card)})
+
+
+def _said(section: Any) -> dict[str, Any]:
+    """Return the set values of a section, without pydantic's serializer, which would have to be compiled first."""
+    return {key: value for key, value in section if value is not None}
+
+
+def restore_options(said: str, terms: CheckOptions) -> CheckOptions:
+    """Return the options with those that `dump_options` wrote; the text is untrusted, as it may come from a clone.
+
+    Raises:
+        Rejected: the recorded facts are invalid.
+        ValueError: the text is no JSON, or its release is no version.
+    """
+    judged = mapping(json.loads(said))
+    release = text(judged.get("volcano_version")) or schema.DEFAULT
+    version_of(release)
+    allowed = {code: reason for code, reason in mapping(judged.get("allow")).items() if text(reason)}
+    facts = admit_facts(mapping(judged.get("facts")))
+    security = text(judged.get("pod_security"))
+    warned = frozenset(strings(judged.get("warned")))
+    found = replace(terms, facts=facts, pod_security=security, allowed=allowed, warned=warned)
+    return replace(found, volcano_version=release, assumed=False) if terms.assumed else found
