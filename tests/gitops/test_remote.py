@@ -119,6 +119,19 @@ def test_local_commits_that_the_remote_lacks_are_not_skipped(bare, checkout, git
     assert publish(to(checkout), [make_run()], provenance, push=True).result is Result.PUSHED
 
 
+def test_commits_that_another_remote_has_are_not_skipped(tmp_path, bare, checkout, git, make_run, provenance):
+    fork = tmp_path / "fork.git"
+    git(tmp_path, "init", "--quiet", "--bare", str(fork))
+    for name, address in (("origin", fork), ("upstream", bare)):
+        git(checkout, "remote", "add", name, str(address))
+    git(checkout, "push", "--quiet", "-u", "upstream", "main")
+    publish(to(checkout), [make_run("local")], provenance)
+    git(checkout, "push", "--quiet", "origin", "main")
+    problem = refused(to(checkout), [make_run()], provenance, push=True)
+    assert problem.code == "FT526"
+    assert "git push upstream main" in problem.help
+
+
 def test_a_working_copy_behind_its_remote_pushes(tmp_path, bare, checkout, git, make_run, provenance):
     git(checkout, "remote", "add", "origin", str(bare))
     git(checkout, "push", "--quiet", "-u", "origin", "main")

@@ -207,7 +207,7 @@ def _files_of(lock: Lock, name: str) -> list[tuple[str, Entry]]:
         return found
     if _base_name(name) in lock.ended or name in lock.ended:
         raise _rejected(name, "was stopped, and its file is gone", f"`ftgen rerun {name} OVERRIDES` renders it again")
-    names = sorted({entry.name for entry in lock.files.values() if is_job(entry.object)})
+    names = sorted({entry.name for entry in lock.files.values() if is_job(entry.object) and entry.name})
     how = (
         f"one of: {', '.join(names[:20])}" if names else "nothing is published there; check --branch and --path, or -o"
     )

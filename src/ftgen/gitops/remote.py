@@ -46,9 +46,9 @@ def open_destination(target: Target, *, push: bool) -> Iterator[Destination]:
     repository = local(target)
     object_format = repository.maybe("rev-parse", "--show-object-format") or "sha1"
     if push:
-        url = _upstream(target, repository)
+        name, url = _upstream(target, repository)
         with scratch_repository(_settings(repository), object_format=object_format) as git:
-            yield _RemoteOfLocal(git, url, repository)
+            yield _RemoteOfLocal(git, url, repository, name)
     else:
         with scratch_repository(_settings(repository), repository.folder / "objects", object_format) as git:
             _copy_shallow(repository, git)
@@ -68,14 +68,15 @@ def _copy_shallow(repository: Git, git: Git) -> None:
         shutil.copyfile(shallow, git.folder / "shallow")
 
 
-def _upstream(target: Target, repository: Git) -> str:
+def _upstream(target: Target, repository: Git) -> tuple[str, str]:
+    """Return name and address of the remote that a branch of a local repository is pushed to."""
     name = repository.maybe("config", "--get", f"branch.{target.branch}.remote") or _REMOTE
     url = repository.maybe("config", "--get", f"remote.{name}.url")
     if not url:
         how = f"`git -C {target.repo} remote add origin URL`, or leave --push out"
         raise Rejected([error("FT521", f"{target.repo} has no remote {name}", "--push", help=how)])
     checked = target_of(url, target.branch, target.path)
-    return url if checked.remote else str(files.resolved(Path(target.repo) / url))
+    return name, url if checked.remote else str(files.resolved(Path(target.repo) / url))
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,10 +148,12 @@ class _RemoteOfLocal(_Remote):
     """Remote of a local repository, which itself stays as it is."""
 
     repository: Git
+    name: str
 
-    def __init__(self, git: Git, url: str, repository: Git) -> None:
+    def __init__(self, git: Git, url: str, repository: Git, name: str) -> None:
         object.__setattr__(self, "git", _remote(git, url).git)
         object.__setattr__(self, "repository", repository)
+        object.__setattr__(self, "name", name)
 
     def tip(self, branch: str) -> str:
         name = _Remote.tip(self, branch)
@@ -159,7 +162,7 @@ class _RemoteOfLocal(_Remote):
 
     def _refuse_unpushed(self, branch: str, tip: str) -> None:
         """Refuse a local branch with commits that its remote lacks: the push would silently omit them."""
-        head, tracking = f"refs/heads/{branch}", f"refs/remotes/{_REMOTE}/{branch}"
+        head, tracking = f"refs/heads/{branch}", f"refs/remotes/{self.name}/{branch}"
         local_tip = self.repository.maybe("rev-parse", "--verify", "--quiet", head)
         if not local_tip or local_tip == tip:
             return
@@ -169,7 +172,7 @@ class _RemoteOfLocal(_Remote):
             headline = f"the local branch {branch} has commits that its remote lacks: {ahead}"
             if not excluded:
                 headline = f"nothing here tells which commits of the local branch {branch} its remote has"
-            how = f"`git fetch {_REMOTE}` and `git push {_REMOTE} {branch}` first, or publish without --push"
+            how = f"`git fetch {self.name}` and `git push {self.name} {branch}` first, or publish without --push"
             raise Rejected([error("FT526", headline, "--push", help=how)])
 
 
