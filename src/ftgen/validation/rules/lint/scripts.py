@@ -38,7 +38,12 @@ _RANK = re.compile(
 _LOCK = re.compile(r"\bflock\b|\block", re.IGNORECASE)
 _WRITES = re.compile(r"\bgit\b[^\n]*\bclone\b|\blfs\b[^\n]*\bpull\b|\brm[ \t]+-[a-z]*r")
 _TRAIN = re.compile(r"\bllamafactory-cli[ \t]+train\b")
-_TORCHRUN = re.compile(r"\bFORCE_TORCHRUN=[1tTyY]|\btorchrun\b|\baccelerate[ \t]+launch\b|(?m:^[ \t]*deepspeed[ \t])")
+# What is_env_enabled takes for yes (LLaMA-Factory, extras/misc.py).
+_ENABLED = ("1", "true", "y")
+_TORCHRUN = re.compile(
+    rf"\bFORCE_TORCHRUN=['\"]?(?i:{'|'.join(_ENABLED)})\b|\btorchrun\b|\baccelerate[ \t]+launch\b"
+    r"|(?m:^[ \t]*deepspeed[ \t])"
+)
 _DEEPSPEED = re.compile(r"\bdeepspeed:[ \t]*['\"]?([^\s'\"{]+\.json)")
 _SHIPPED = re.compile(r"(?:.*/)?ds_z(?:0|2|2_autotp|2_offload|3|3_fp8|3_offload)_config\.json")
 _OVERWRITES = re.compile(r"\boverwrite_output_dir:[ \t]*true\b", re.IGNORECASE)
@@ -139,7 +144,7 @@ def single_process(job: Job) -> Iterator[Finding]:
     for task in job.tasks:
         for container in task.pod.main_containers:
             script = shell_text(container)
-            forced = literal_variables(container).get("FORCE_TORCHRUN", ("", ""))[0] in {"1", "true"}
+            forced = literal_variables(container).get("FORCE_TORCHRUN", ("", ""))[0].lower() in _ENABLED
             needs_torchrun = task.replicas > 1 or has_match_in_any(_DEEPSPEED, settings_texts(container))
             if (
                 needs_torchrun
