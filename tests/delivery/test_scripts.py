@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import shutil
 from pathlib import Path
 
@@ -186,6 +187,14 @@ def test_scripts_larger_than_a_config_map_are_refused(here: Path, capsys: pytest
     script(here, "train.sh", "# x\n" * 2**18)
     assert cli.main(["-q"]) == 1
     assert "FT383" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("size", "code"), [(2**20, 0), (2**20 + 1, 1)])
+def test_a_config_map_holds_a_mebibyte_however_it_is_written(here: Path, size: int, code: int) -> None:
+    data = base64.encodebytes(bytes(size)).decode().replace("\n", "\n    ")
+    text = f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: c}}\nbinaryData:\n  a: |-\n    {data}"
+    (here / "c.yaml").write_text(text, encoding="utf-8")
+    assert cli.main(["check", "c.yaml"]) == code
 
 
 def test_a_line_of_a_script_is_explained_by_its_file(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -34,12 +34,20 @@ def bad_config_map(manifest: Mapping[str, Any]) -> Iterator[Finding]:
                 yield Finding(f"{key!r} is no key of a ConfigMap", child(section, key), key, _ALLOWED)
     for key in text.keys() & binary.keys():
         yield Finding(f"{key} is in data and in binaryData", child("binaryData", key), key, "remove one of them")
-    # Base64 takes four characters for three bytes.
-    encoded = sum(len(value) * 3 // 4 for value in binary.values() if isinstance(value, str))
-    size = encoded + sum(len(value.encode("utf-8", "replace")) for value in text.values() if isinstance(value, str))
+    size = sum(map(_decoded_length, filter(_is_text, binary.values())))
+    size += sum(len(value.encode("utf-8", "replace")) for value in text.values() if isinstance(value, str))
     if size > MOST_BYTES:
         headline = f"the values have {size} bytes, and the API server stores {MOST_BYTES} at most"
         yield Finding(headline, "data", size, "put what is large into the image or the model's repository")
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _decoded_length(base64: str) -> int:
+    """Return how many bytes a base64 text stands for: three for four characters, less its padding."""
+    return len("".join(base64.split())) * 3 // 4 - base64[-2:].count("=")
 
 
 _ALLOWED = "use letters, digits, dashes, underscores and dots"
