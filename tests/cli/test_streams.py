@@ -58,3 +58,21 @@ def test_what_a_verb_prints_itself_stands_alone(verb: str, tmp_path: Path, capsy
     shown = capsys.readouterr()
     assert "FT259" not in shown.out
     assert isinstance(json.loads(shown.err.partition("\nbuild it")[0] or "[]"), list)
+
+
+def test_what_was_found_is_printed_though_the_verb_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A disk that fills up after the diagnostics were collected must not take them along."""
+    (tmp_path / "bad.yaml").write_text(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {a b: x}\n", encoding="utf-8"
+    )
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("ftgen.cli.check.output.print_status", full)
+    assert cli.main(["check", "--format", "json", str(tmp_path / "bad.yaml")]) == 1
+    shown = capsys.readouterr()
+    assert "FT383" in {d["code"] for d in json.loads(shown.out)}
+    assert "No space left" in shown.err

@@ -61,10 +61,11 @@ def _run(words: list[str]) -> int:
             from ftgen.cli import output  # noqa: PLC0415 - loaded only when there is something to report
 
             code = output.reject(rejected, arguments)
-        if arguments.deferred:
-            from ftgen.cli import output  # noqa: PLC0415 - as above
+        finally:
+            if arguments.deferred:
+                from ftgen.cli import output  # noqa: PLC0415 - as above
 
-            output.print_deferred(arguments)
+                output.print_deferred(arguments)
     sys.stdout.flush()
     return code
 

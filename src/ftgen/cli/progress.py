@@ -22,8 +22,8 @@ def bar(total: int, arguments: Arguments) -> Callable[[int], None]:
 
     def draw(done: int) -> None:
         nonlocal due, drawn
-        if done == total and drawn:
-            sys.stderr.write("\r\x1b[K")
+        if done == total:
+            sys.stderr.write("\r\x1b[K" if drawn else "")
         elif time.monotonic() >= due:
             filled = _WIDTH * done // total
             sys.stderr.write(f"\r  [{'#' * filled}{' ' * (_WIDTH - filled)}] {done}/{total}")
