@@ -1,0 +1,41 @@
+"""Specification of a job: the configuration as typed, frozen sections that forbid unknown keys.
+
+One module holds the section of one config group in conf/.  `admit` turns the plain mapping from `compose` into a
+`Spec`, or reports every key whose value has the wrong shape.  No section knows of containers, and no later stage knows
+of Hydra.
+"""
+
+from ftgen.spec.admit import admit, admit_facts
+from ftgen.spec.cluster import Facts, StorageClass
+from ftgen.spec.config import Spec, json_schema
+from ftgen.spec.delivery import Delivery
+from ftgen.spec.hardware import Card, Hardware, PerCard, Resources, UnitResource
+from ftgen.spec.keys import free_mappings, knows
+from ftgen.spec.storage import ModelCache, Storage, Volume
+from ftgen.spec.trainer import Command, LlamaFactory
+from ftgen.spec.types import NodeRequirement, SecretReference, Section
+
+__all__ = [
+    "Card",
+    "Command",
+    "Delivery",
+    "Facts",
+    "Hardware",
+    "LlamaFactory",
+    "ModelCache",
+    "NodeRequirement",
+    "PerCard",
+    "Resources",
+    "SecretReference",
+    "Section",
+    "Spec",
+    "Storage",
+    "StorageClass",
+    "UnitResource",
+    "Volume",
+    "admit",
+    "admit_facts",
+    "free_mappings",
+    "json_schema",
+    "knows",
+]

@@ -1,0 +1,58 @@
+"""Section `dataset`: the training data, one option of conf/dataset/."""
+
+from typing import Literal
+
+from ftgen.spec.types import Count, Flag, GitUrl, Identifier, Line, Quantity, Section, Text, repository_name
+
+
+class DatasetInfo(Section):
+    """An entry of LLaMA-Factory's dataset_info.json (see its data README).
+
+    Attributes:
+        file_name: file or folder of the rows, relative to the repository.
+        formatting: layout of a row.
+        ranking: whether rows hold ranked answers.
+        subset: subset of the data set.
+        split: split of the data set.
+        folder: folder inside the repository.
+        num_samples: rows to take.
+        columns: columns of the rows by their role.
+        tags: names of keys and roles in conversations.
+    """
+
+    file_name: Line
+    formatting: Literal["alpaca", "sharegpt", "openai"] | None = None
+    ranking: Flag | None = None
+    subset: Line | None = None
+    split: Line | None = None
+    folder: Line | None = None
+    num_samples: Count | None = None
+    columns: dict[str, Text] | None = None
+    tags: dict[str, Text] | None = None
+
+
+class Dataset(Section):
+    """The training data: where it lies, and which training stages it serves.
+
+    Attributes:
+        name: name of the data set, as its entry in dataset_info.json.
+        url: git repository of the data; null: it lies on the models volume already.
+        revision: branch, tag or commit of the data; null: the repository's default branch.
+        stages: training stages that the rows serve.
+        info: entry of dataset_info.json, where the repository has none.
+        reasoning: whether the answers show their reasoning; null: nobody has said.
+        size: size of the repository, to check free space with.
+    """
+
+    name: Line
+    url: GitUrl | None
+    revision: Identifier | None = None
+    stages: tuple[Literal["pt", "sft", "rm", "dpo", "kto"], ...]
+    info: DatasetInfo | None = None
+    reasoning: Flag | None = None
+    size: Quantity
+
+    @property
+    def directory(self) -> str:
+        """Name of its folder on the models volume."""
+        return repository_name(self.url) if self.url else self.name

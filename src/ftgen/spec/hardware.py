@@ -1,0 +1,215 @@
+"""Section `hardware`: the accelerator, one option of conf/hardware/."""
+
+from pydantic import Field
+
+from ftgen.spec.types import (
+    AtLeast,
+    Count,
+    EnvValue,
+    Flag,
+    Identifier,
+    Image,
+    Line,
+    NodeRequirement,
+    Percent,
+    Positive,
+    PositiveFloat,
+    Quantity,
+    Section,
+)
+
+
+class UnitResource(Section):
+    """An extended resource that counts something in `unit` (1Mi: mebibytes; 1: plain numbers).
+
+    Attributes:
+        name: name of the extended resource.
+        unit: what one of it stands for.
+        templates: the amounts that are given, in units; others are rounded up to the next, and above the largest
+            the whole card is given. Empty: every amount.
+    """
+
+    name: Line
+    unit: Positive = "1"
+    templates: tuple[Count, ...] = ()
+
+
+class Share(Section):
+    """How a plugin counts shares of cards, where it does so by another name than whole cards.
+
+    Attributes:
+        count: resource that counts shares; null: memory and compute alone ask for one.
+    """
+
+    count: Line | None
+
+
+class Resources(Section):
+    """The names under which a device plugin offers its cards; values, since an override key holds no `/`.
+
+    Attributes:
+        count: resource that counts cards; null: no cards.
+        share: how shares of cards are counted; null: like whole cards.
+        memory: resource of a card's memory share; null: cards are not shared by memory.
+        cores: resource of a card's compute share; null: cards are not shared by compute.
+        device_class: device class that cards are claimed from (DRA), where no resource counts them.
+        allowed_counts: cards of one pod that are granted; empty: any number.
+        advised_counts: cards of each pod that suit a job of several nodes; empty: any number.
+        share_with_multi: whether a pod may have several shares; null: nothing forbids it.
+    """
+
+    count: Line | None
+    share: Share | None = None
+    memory: UnitResource | None = None
+    cores: UnitResource | None = None
+    device_class: Line | None = None
+    allowed_counts: tuple[Count, ...] = ()
+    advised_counts: tuple[Count, ...] = ()
+    share_with_multi: Flag | None = None
+
+
+class Card(Section):
+    """What one card is; null where the cluster decides and nothing may be assumed.
+
+    Attributes:
+        name: name of the card.
+        memory: memory of one card.
+        bf16: whether it computes in bfloat16.
+        per_node: cards of one node.
+        compute_capability: NVIDIA's number for what it can do, such as 8.0.
+        slice: whether it is a fixed part of a physical card, such as a MIG instance.
+        nodes: requirements on labels of nodes, which those with this card meet.
+    """
+
+    name: Line | None = None
+    memory: Quantity | None = None
+    bf16: Flag | None = None
+    per_node: Count | None = None
+    compute_capability: PositiveFloat | None = None
+    slice: Flag = False
+    nodes: tuple[NodeRequirement, ...] = ()
+
+
+class Collectives(Section):
+    """What the vendor's library of collectives calls the settings of `network`; null: it has no such setting.
+
+    Attributes:
+        interface: variable of the interfaces it may use.
+        adapters: variable of the RDMA adapters it may use.
+        gid_index: variable of the RoCE address to use.
+        connect_timeout: variable of the seconds that ranks wait for each other.
+        log_level: variable of how much it tells.
+        host_address: variable of the node's address, wanted on the nodes' own network.
+    """
+
+    interface: Line | None = None
+    adapters: Line | None = None
+    gid_index: Line | None = None
+    connect_timeout: Line | None = None
+    log_level: Line | None = None
+    host_address: Line | None = None
+
+
+class Range(Section):
+    """A container's request and limit of one resource.
+
+    Attributes:
+        request: what the scheduler reserves.
+        limit: what the container may use; 16Gi+: that much, or what the training needs.
+    """
+
+    request: Quantity
+    limit: AtLeast
+
+
+class PerCard(Section):
+    """Host resources that go with each card.
+
+    Attributes:
+        cpu: processor cores for each card.
+        memory: host memory for each card.
+    """
+
+    cpu: Range
+    memory: Range
+
+
+class Visible(Section):
+    """How a container is shown its cards.  On a cluster the device plugin and the vendor's runtime see to it.
+
+    Attributes:
+        variables: variables that choose cards; a job that sets one hides its cards or takes its neighbours'.
+        files: how the device files begin; `docker run --device` numbers the cards, as in /dev/davinci0.
+        driver: folders and files of the driver, which the vendor's runtime mounts.
+        runtime: the vendor's container runtime, as `docker run --runtime` names it.
+        shared: those of the variables and files above that other vendors' cards are shown by too.
+    """
+
+    variables: tuple[Line, ...] = ()
+    files: tuple[Line, ...] = ()
+    driver: tuple[Line, ...] = ()
+    runtime: Line | None = None
+    shared: tuple[Line, ...] = ()
+
+
+class Hardware(Section):
+    """The accelerator and how much of it: `nodes` pods with `devices` cards each.
+
+    Attributes:
+        vendor: maker of the accelerator.
+        nodes: pods, one a node.
+        devices: cards in each pod.
+        memory: memory of each card, where it is shared; null: the whole card; 8Gi+: that much, or what is needed.
+        cores: percent of the compute of each card, where it is shared.
+        resources: names of the extended resources.
+        card: what one card is.
+        per_card: host resources that go with each card.
+        image: runtime image of both containers.
+        packages: what the image holds of what trainers ask for, Python's and the system's, such as mlflow and
+            git-lfs; null: what is known of it by its name.
+        source: shell files to read before training, such as set_env.sh.
+        env: environment variables of the training container; {secret: NAME, key: KEY} takes one from a Secret.
+        taints: keys of the taints that keep other pods off the nodes with these cards; its own pods tolerate them.
+        collectives: what its library of collectives calls the settings of `network`.
+        visible: how a container is shown its cards.
+        scheduler: scheduler of the pods, where the cards are not given out by the cluster's own.
+        needs_volcano: oldest release of Volcano that gives out these cards.
+        unsure: what about this option could not be confirmed; told when it is rendered.
+        double_quantization: whether quantization constants may be quantized again (bitsandbytes on this vendor).
+    """
+
+    vendor: Line
+    nodes: Count
+    devices: Count
+    memory: AtLeast | None = None
+    cores: Percent | None = None
+    resources: Resources
+    card: Card
+    per_card: PerCard
+    image: Image
+    packages: tuple[Line, ...] | None = None
+    double_quantization: Flag = True
+    source: tuple[Line, ...] = ()
+    env: dict[str, EnvValue] = {}
+    taints: tuple[Line, ...] = ()
+    collectives: Collectives = Field(default_factory=Collectives.model_construct)
+    visible: Visible = Field(default_factory=Visible.model_construct)
+    scheduler: Line | None = None
+    needs_volcano: Identifier | None = None
+    unsure: Line | None = None
+
+    @property
+    def shared(self) -> bool:
+        """Whether a part of each card is asked for."""
+        return self.memory is not None or self.cores is not None
+
+    @property
+    def counted(self) -> str | None:
+        """The resource that counts what a pod gets: cards, or shares of them."""
+        share = self.resources.share if self.shared else None
+        return share.count if share else self.resources.count
+
+    @property
+    def cards(self) -> str | None:
+        """What a pod's cards are asked for by; None where it has none."""
+        return self.counted or self.resources.count or self.resources.device_class

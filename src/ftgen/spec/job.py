@@ -1,0 +1,26 @@
+"""Section `job`: the job's life, set by conf/config.yaml."""
+
+from typing import Literal
+
+from ftgen.spec.types import Count, Natural, Section
+
+
+class Job(Section):
+    """The job's life: restarts, end, patience.
+
+    Attributes:
+        restarts: restarts of the whole job.
+        on_failure: what a failed pod does to the job; auto: restart where the workspace outlives the pod.
+        ttl: seconds after the end until Volcano deletes the job; null: never.
+        grace_period: seconds between SIGTERM and SIGKILL.
+        peer_timeout: seconds that nodes wait for each other's names.
+        scripts: where the scripts are: in a ConfigMap beside the job, or inline in its containers' commands; auto:
+            inline for kubectl, so that a run is one object, else in a ConfigMap.
+    """
+
+    restarts: Natural
+    on_failure: Literal["auto", "RestartJob", "TerminateJob", "AbortJob"]
+    ttl: Natural | None = None
+    grace_period: Natural
+    peer_timeout: Count
+    scripts: Literal["auto", "configmap", "inline"] = "auto"

@@ -1,0 +1,77 @@
+"""Section `trainer`: LLaMA-Factory or a command of the vendor, one option of conf/trainer/."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from ftgen.spec.types import Count, FileName, Flag, Line, PositiveFloat, Section
+
+_Parallel = Literal["auto", "ddp", "z0", "z2", "z3", "z2-offload", "z3-offload", "fsdp", "fsdp-offload"]
+
+
+class LlamaFactory(Section):
+    """A training by LLaMA-Factory: short names for the arguments people tune, `args` for all of them.
+
+    Attributes:
+        framework: what trains.
+        version: release of LLaMA-Factory in the image.
+        prepare_script: script of the container that fetches.
+        script: script of the container that trains.
+        command: arguments of the script.
+        lr: learning rate.
+        epochs: passes over the data.
+        batch_size: rows of a step on each card.
+        gradient_accumulation: steps before the weights are updated.
+        cutoff_len: longest row, in tokens.
+        precision: arithmetic; auto: bf16 where every card has it, else fp16.
+        parallel: how processes share the work, by DeepSpeed (z0 to z3) or by PyTorch alone; auto: what the cards need.
+        resume: whether a restarted pod goes on from its last checkpoint.
+        merge: whether adapters are merged into the model before the push.
+        args: LLaMA-Factory's own training arguments.
+        export: arguments of `llamafactory-cli export`.
+    """
+
+    framework: Literal["llamafactory"]
+    version: Line
+    prepare_script: FileName
+    script: FileName
+    command: tuple[Line, ...] = ()
+    lr: PositiveFloat
+    epochs: PositiveFloat
+    batch_size: Count
+    gradient_accumulation: Count
+    cutoff_len: Count
+    precision: Literal["auto", "bf16", "fp16", "fp32"]
+    parallel: _Parallel
+    resume: Flag
+    merge: Flag
+    args: dict[str, Any]
+    export: dict[str, Any]
+
+    @property
+    def output(self) -> str:
+        """Folder of the trainer's result, relative to the workspace."""
+        return str(self.args.get("output_dir", "trainer_output"))
+
+
+class Command(Section):
+    """A vendor's own command in ftgen's frame.
+
+    Attributes:
+        framework: what trains.
+        prepare_script: script of the container that fetches.
+        script: script of the container that trains.
+        command: the command and its arguments.
+        output: where the command leaves what is pushed, relative to the workspace.
+        resume: whether a restarted pod goes on where it was.
+    """
+
+    framework: Literal["command"]
+    prepare_script: FileName
+    script: FileName
+    command: tuple[str, ...] = Field(min_length=1)
+    output: Line
+    resume: Flag = True
+
+
+Trainer = Annotated[LlamaFactory | Command, Field(discriminator="framework")]

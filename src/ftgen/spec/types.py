@@ -1,0 +1,179 @@
+"""Name and quantity types, secret references and the base class of all sections: what several sections share."""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    WithJsonSchema,
+)
+
+from ftgen.text import kube
+
+
+def _quantity(value: object) -> str:
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        raise ValueError("must be a Kubernetes quantity such as 8Gi or 500m")  # noqa: TRY004 - pydantic collects ValueErrors
+    if kube.parse_quantity(str(value)) < 0:
+        raise ValueError("must not be negative")
+    return kube.canonical_quantity(str(value))
+
+
+def _at_least(value: object) -> str:
+    """A quantity, or one with a plus behind it: that much, or more where the training asks for it."""
+    text = str(value)
+    return f"{_quantity(text[:-1])}+" if text.endswith("+") else _quantity(value)
+
+
+def _identifier(value: object) -> object:
+    """A commit or tag of digits only arrives as an int; its text is what was meant."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _single_line(value: str) -> str:
+    if not value.isprintable():
+        raise ValueError("must not contain line breaks or control characters")
+    return value
+
+
+def _positive(value: str) -> str:
+    if kube.parse_quantity(value) == 0:
+        raise ValueError("must be more than nothing")
+    return value
+
+
+def _file_name(value: str) -> str:
+    if not re.fullmatch(r"\w[\w.-]*", value):
+        raise ValueError("must be the name of a file in conf/trainer/, without a folder")
+    return value
+
+
+def _name(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9._-]*", value):
+        raise ValueError("must begin with a letter and hold letters, digits, dots, dashes and underscores only")
+    return value
+
+
+def _label(value: str) -> str:
+    if not kube.is_dns1123_label(value):
+        raise ValueError(
+            "must be at most 63 lower-case letters, digits and dashes, beginning and ending without a dash"
+        )
+    return value
+
+
+def _object_name(value: str) -> str:
+    if not kube.is_dns1123_subdomain(value):
+        raise ValueError("no object can be called so: only lower-case letters, digits, dashes and dots")
+    return value
+
+
+def _image(value: str) -> str:
+    if not kube.is_image_reference(value):
+        raise ValueError("must be an image such as registry.example.com/team/image:1.0")
+    return value
+
+
+def _mount_path(value: str) -> str:
+    if not re.fullmatch(r"(?:/[^/:]+)+/?", value) or ".." in value.split("/"):
+        raise ValueError("must be an absolute path below /, without a colon or '..'")
+    return value
+
+
+# What git clone takes: a URL, ssh's short form, or a path of the pod.
+_GIT_URL = re.compile(r"(?:(?:https?|ssh|git|file)://|[\w.-]+@[\w.-]+:|/)\S+", re.IGNORECASE)
+
+
+def _git_url(value: str) -> str:
+    if not _GIT_URL.fullmatch(value):
+        raise ValueError("must be a git repository's URL, such as https://git.example.com/team/name")
+    return value
+
+
+def _secret_key(value: str) -> str:
+    if not re.fullmatch(r"[-._a-zA-Z0-9]{1,253}", value) or value in {".", ".."}:
+        raise ValueError("must be a key of a Secret: letters, digits, dots, dashes and underscores only")
+    return value
+
+
+_SCALAR = {"type": ["string", "integer"]}
+Name = Annotated[str, AfterValidator(_name)]
+Quantity = Annotated[str, BeforeValidator(_quantity), WithJsonSchema({"type": ["string", "number"]})]
+AtLeast = Annotated[str, BeforeValidator(_at_least), WithJsonSchema({"type": ["string", "number"]})]
+Line = Annotated[str, Field(min_length=1), AfterValidator(_single_line)]
+Positive = Annotated[Quantity, AfterValidator(_positive)]
+Label = Annotated[Line, AfterValidator(_label)]
+ObjectName = Annotated[Line, AfterValidator(_object_name)]
+Image = Annotated[Line, AfterValidator(_image)]
+SecretKey = Annotated[Line, AfterValidator(_secret_key)]
+MountPath = Annotated[Line, AfterValidator(_mount_path)]
+GitUrl = Annotated[Line, AfterValidator(_git_url)]
+FileName = Annotated[Line, AfterValidator(_file_name)]
+Identifier = Annotated[Line, BeforeValidator(_identifier), WithJsonSchema(_SCALAR)]
+Text = Annotated[str, BeforeValidator(_identifier), WithJsonSchema(_SCALAR)]
+Count = Annotated[int, Field(ge=1, strict=True)]
+Natural = Annotated[int, Field(ge=0, strict=True)]
+Percent = Annotated[int, Field(ge=1, le=100, strict=True)]
+PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Flag = Annotated[bool, Field(strict=True)]
+
+
+class Section(BaseModel):
+    """A part of the specification: frozen, unknown keys forbidden."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, protected_namespaces=())
+
+
+class SecretReference(Section):
+    """A value that lies in a Secret of the namespace: `{secret: NAME, key: KEY}`; no manifest holds the value itself.
+
+    Attributes:
+        secret: name of the Secret.
+        key: key of the value in the Secret.
+        optional: whether the pod starts without the variable where the Secret or the key is missing.
+    """
+
+    secret: ObjectName
+    key: SecretKey
+    optional: Flag = False
+
+
+REFERENCE_FORM = "{secret: NAME, key: KEY}"
+TEXT_TAG = "<text>"
+REFERENCE_TAG = "<reference>"
+
+
+def _kind_of_value(value: object) -> str:
+    return REFERENCE_TAG if isinstance(value, Mapping | SecretReference) else TEXT_TAG
+
+
+EnvValue = Annotated[
+    Annotated[Text, Tag(TEXT_TAG)] | Annotated[SecretReference, Tag(REFERENCE_TAG)], Discriminator(_kind_of_value)
+]
+"""The value of an environment variable: text, or a reference to a Secret."""
+
+
+class NodeRequirement(Section):
+    """A requirement on a node's label, as Kubernetes' node affinity has it.
+
+    Attributes:
+        key: the label.
+        operator: how the label's value is compared.
+        values: what it is compared with.
+    """
+
+    key: Line
+    operator: Literal["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"]
+    values: tuple[Text, ...] = ()
+
+
+def repository_name(url: str) -> str:
+    """Return the name of a git repository: the last part of its URL, without `.git`."""
+    return url.rstrip("/").rsplit("/", 1)[-1].removesuffix(".git")
