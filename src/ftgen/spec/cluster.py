@@ -1,4 +1,4 @@
-"""Section `cluster`: the cluster and the namespace, one option of conf/cluster/."""
+"""Section `cluster`: the cluster and the namespace, set by an option of conf/cluster/."""
 
 from typing import Any, Literal
 

@@ -1,4 +1,4 @@
-"""The whole configuration, as conf/config.yaml composes it: the sections and what belongs to none."""
+"""Whole configuration, as conf/config.yaml composes it: all sections, and the keys that belong to none."""
 
 from typing import Any, Literal
 
@@ -54,15 +54,15 @@ class Spec(Section):
 
     @property
     def accepted(self) -> dict[str, str]:
-        """Diagnostics that the configuration accepts, by code, with the reason."""
+        """Return the diagnostics that the configuration accepts, by code, with the reason."""
         return {**self.cluster.allow, **self.allow}
 
     @property
     def world_size(self) -> int:
-        """Processes of the whole job: one for each card."""
+        """Return the number of processes of the whole job: one for each card."""
         return self.hardware.nodes * self.hardware.devices
 
 
 def json_schema() -> dict[str, Any]:
-    """The JSON Schema of a whole configuration (draft 2020-12), each section under `$defs` by its class."""
+    """Return the JSON Schema of a whole configuration (draft 2020-12), each section under `$defs` by its class."""
     return Spec.model_json_schema()

@@ -1,4 +1,4 @@
-"""Section `dataset`: the training data, one option of conf/dataset/."""
+"""Section `dataset`: the training data, set by an option of conf/dataset/."""
 
 from typing import Literal
 
@@ -54,5 +54,5 @@ class Dataset(Section):
 
     @property
     def directory(self) -> str:
-        """Name of its folder on the models volume."""
+        """Return the name of its folder on the models volume."""
         return repository_name(self.url) if self.url else self.name

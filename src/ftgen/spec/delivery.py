@@ -1,4 +1,4 @@
-"""Section `delivery`: the way of the manifest to the cluster, one option of conf/delivery/."""
+"""Section `delivery`: how the manifest reaches the cluster, set by an option of conf/delivery/."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""Section `hardware`: the accelerator, one option of conf/hardware/."""
+"""Section `hardware`: the accelerator, set by an option of conf/hardware/."""
 
 from pydantic import Field
 
@@ -200,16 +200,16 @@ class Hardware(Section):
 
     @property
     def shared(self) -> bool:
-        """Whether a part of each card is asked for."""
+        """Return whether the job requests a part of each card, not the whole card."""
         return self.memory is not None or self.cores is not None
 
     @property
     def counted(self) -> str | None:
-        """The resource that counts what a pod gets: cards, or shares of them."""
+        """Return the resource that counts the cards of a pod, or its shares of cards; None where none counts them."""
         share = self.resources.share if self.shared else None
         return share.count if share else self.resources.count
 
     @property
     def cards(self) -> str | None:
-        """What a pod's cards are asked for by; None where it has none."""
+        """Return the resource or device class by which a pod requests its cards; None without cards."""
         return self.counted or self.resources.count or self.resources.device_class

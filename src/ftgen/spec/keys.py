@@ -1,4 +1,4 @@
-"""Keys of the configuration: which there are, and below which a user may add keys."""
+"""Keys of the configuration: those that exist, and the mappings whose own keys are free."""
 
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -10,51 +10,51 @@ from pydantic import BaseModel
 from ftgen.spec.config import Spec
 
 
-def known_keys(path: Sequence[str]) -> list[str]:
-    """The keys a section knows, by its path; empty for free mappings."""
-    kinds: list[Any] = [Spec]
-    for part in path:
-        kinds = [inner for kind in kinds for inner in _held(kind, part)]
-    return list(dict.fromkeys(name for kind in kinds if _is_section(kind) for name in kind.model_fields))
-
-
 def knows(key: str) -> bool:
-    """Whether the dotted key is one that some option may set."""
+    """Return whether some option may set the dotted key."""
     *parents, last = key.split(".")
     return last in known_keys(parents)
 
 
+def known_keys(path: Sequence[str]) -> list[str]:
+    """Return the keys of the section at a path; none for a mapping whose keys are free."""
+    types: list[Any] = [Spec]
+    for part in path:
+        types = [inner for outer in types for inner in _types_under(outer, part)]
+    return list(dict.fromkeys(name for section in types if _is_section(section) for name in section.model_fields))
+
+
 @cache
 def free_mappings() -> tuple[str, ...]:
-    """Keys of mappings whose own keys are free (`trainer.args`, `cluster.labels`): set without a `+`."""
-    return tuple(_free(Spec, ""))
+    """Return the mappings whose keys are free (`trainer.args`, `cluster.labels`): an override adds one without `+`."""
+    return tuple(_free_mappings(Spec, ""))
 
 
-def _is_section(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, BaseModel)
+def _free_mappings(section: type[BaseModel], prefix: str) -> Iterator[str]:
+    for name, field in section.model_fields.items():
+        for member in _members(field.annotation):
+            if get_origin(member) is dict:
+                yield f"{prefix}{name}"
+            elif isinstance(member, type) and issubclass(member, BaseModel):
+                yield from _free_mappings(member, f"{prefix}{name}.")
 
 
-def _held(kind: Any, part: str) -> Iterator[Any]:
-    """What can stand under a key of a section or of a free mapping."""
-    if get_origin(kind) is dict:
-        yield from _flattened(get_args(kind)[1])
-    elif _is_section(kind) and (field := kind.model_fields.get(part)) is not None:
-        yield from _flattened(field.annotation)
+def _types_under(outer: Any, key: str) -> Iterator[Any]:
+    """Yield the types of the value under a key of a section, or of a mapping whose keys are free."""
+    if get_origin(outer) is dict:
+        yield from _members(get_args(outer)[1])
+    elif _is_section(outer) and (field := outer.model_fields.get(key)) is not None:
+        yield from _members(field.annotation)
 
 
-def _flattened(annotation: Any) -> Iterator[Any]:
-    """The members of unions and annotated types, down to what can be a section or a mapping."""
+def _members(annotation: Any) -> Iterator[Any]:
+    """Yield the members of a union or annotated type, also of nested ones."""
     if get_origin(annotation) in {Annotated, Union, UnionType}:
         for member in get_args(annotation):
-            yield from _flattened(member)
+            yield from _members(member)
     else:
         yield annotation
 
 
-def _free(section: type[BaseModel], prefix: str) -> Iterator[str]:
-    for name, field in section.model_fields.items():
-        for annotation in _flattened(field.annotation):
-            if get_origin(annotation) is dict:
-                yield f"{prefix}{name}"
-            elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
-                yield from _free(annotation, f"{prefix}{name}.")
+def _is_section(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)

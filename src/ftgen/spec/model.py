@@ -1,4 +1,4 @@
-"""Section `model`: the base model, one option of conf/model/."""
+"""Section `model`: the base model, set by an option of conf/model/."""
 
 from typing import Literal
 
@@ -80,5 +80,5 @@ class Model(Section):
 
     @property
     def directory(self) -> str:
-        """Name of its folder on the models volume: the repository's own, as the platform's tools expect."""
+        """Return the name of its folder on the models volume: the repository's own, as the platform's tools expect."""
         return repository_name(self.url) if self.url else self.name

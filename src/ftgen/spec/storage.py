@@ -1,4 +1,4 @@
-"""Section `storage`: the volumes of models and work, one option of conf/storage/."""
+"""Section `storage`: the volumes of models and work, set by an option of conf/storage/."""
 
 from typing import Annotated, Literal
 

@@ -1,4 +1,4 @@
-"""Section `tracking`: MLflow or nothing, one option of conf/tracking/."""
+"""Section `tracking`: MLflow or nothing, set by an option of conf/tracking/."""
 
 from typing import Annotated, Literal
 
@@ -7,7 +7,8 @@ from pydantic_core import PydanticCustomError
 
 from ftgen.spec.types import Label, Line, ObjectName, SecretKey, SecretReference, Section, Text
 
-TWO_WAYS = "two_ways"
+BOTH_SET = "both_set"
+"""Type of the error that `token` and `login` are both set."""
 
 
 class Login(Section):
@@ -49,10 +50,10 @@ class MLflow(Section):
 
     @field_validator("login")
     @classmethod
-    def _alone(cls, login: Login | None, info: ValidationInfo) -> Login | None:
-        # MLflow sends user and password where it has them, and the token only where it has not (utils/rest_utils.py).
+    def _without_token(cls, login: Login | None, info: ValidationInfo) -> Login | None:
+        # MLflow sends the token only where it has no user and password (utils/rest_utils.py).
         if login is not None and info.data.get("token") is not None:
-            raise PydanticCustomError(TWO_WAYS, "the token of tracking.token would never be sent")
+            raise PydanticCustomError(BOTH_SET, "the token of tracking.token would never be sent")
         return login
 
 

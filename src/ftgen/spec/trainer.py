@@ -1,4 +1,4 @@
-"""Section `trainer`: LLaMA-Factory or a command of the vendor, one option of conf/trainer/."""
+"""Section `trainer`: LLaMA-Factory, or a vendor's own command, set by an option of conf/trainer/."""
 
 from typing import Annotated, Any, Literal
 
@@ -50,7 +50,7 @@ class LlamaFactory(Section):
 
     @property
     def output(self) -> str:
-        """Folder of the trainer's result, relative to the workspace."""
+        """Return the folder of the trainer's result, relative to the workspace."""
         return str(self.args.get("output_dir", "trainer_output"))
 
 

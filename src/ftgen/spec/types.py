@@ -1,4 +1,4 @@
-"""Name and quantity types, secret references and the base class of all sections: what several sections share."""
+"""Types that several sections share: quantities, names, references to Secrets and nodes, and the class `Section`."""
 
 import re
 from collections.abc import Mapping
@@ -27,13 +27,13 @@ def _quantity(value: object) -> str:
 
 
 def _at_least(value: object) -> str:
-    """A quantity, or one with a plus behind it: that much, or more where the training asks for it."""
+    """Return the canonical quantity, with its plus if it has one: `8Gi+` is that much, or what the training needs."""
     text = str(value)
     return f"{_quantity(text[:-1])}+" if text.endswith("+") else _quantity(value)
 
 
 def _identifier(value: object) -> object:
-    """A commit or tag of digits only arrives as an int; its text is what was meant."""
+    """Return an int as text: YAML reads a commit or tag of digits only as a number."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
@@ -87,7 +87,7 @@ def _mount_path(value: str) -> str:
     return value
 
 
-# What git clone takes: a URL, ssh's short form, or a path of the pod.
+# Forms that git clone accepts: a URL, ssh's short form, or a path in the pod.
 _GIT_URL = re.compile(r"(?:(?:https?|ssh|git|file)://|[\w.-]+@[\w.-]+:|/)\S+", re.IGNORECASE)
 
 
@@ -126,7 +126,7 @@ Flag = Annotated[bool, Field(strict=True)]
 
 
 class Section(BaseModel):
-    """A part of the specification: frozen, unknown keys forbidden."""
+    """Part of the configuration, frozen; it forbids unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, protected_namespaces=())
 
@@ -150,14 +150,14 @@ TEXT_TAG = "<text>"
 REFERENCE_TAG = "<reference>"
 
 
-def _kind_of_value(value: object) -> str:
+def _env_value_tag(value: object) -> str:
     return REFERENCE_TAG if isinstance(value, Mapping | SecretReference) else TEXT_TAG
 
 
 EnvValue = Annotated[
-    Annotated[Text, Tag(TEXT_TAG)] | Annotated[SecretReference, Tag(REFERENCE_TAG)], Discriminator(_kind_of_value)
+    Annotated[Text, Tag(TEXT_TAG)] | Annotated[SecretReference, Tag(REFERENCE_TAG)], Discriminator(_env_value_tag)
 ]
-"""The value of an environment variable: text, or a reference to a Secret."""
+"""Value of an environment variable: text, or a reference to a Secret."""
 
 
 class NodeRequirement(Section):
