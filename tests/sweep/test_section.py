@@ -138,6 +138,19 @@ def test_an_endless_product_is_refused_before_it_is_made(composer: Composer) -> 
     assert refused(composer, *words).code == "FT034"
 
 
+@pytest.mark.parametrize(
+    ("sweep", "points"),
+    [("range(0,5,1e-9)", 5_000_000_000), ("range(1000000)", 10**6), ("range(9,0,-0.0001)", 90_000), ("range(inf)", 10)],
+)
+def test_a_long_range_is_counted_and_not_walked(composer: Composer, sweep: str, points: int) -> None:
+    found = refused(composer, f"trainer.lr={sweep}", limit=9)
+    assert (found.code, f" {points} points" in found.headline) == ("FT034", True)
+
+
+def test_only_the_last_value_of_a_key_counts(composer: Composer) -> None:
+    assert len(labels(composer, "trainer.lr=range(0,5,1e-9)", "trainer.lr=1e-4,2e-4")) == 2
+
+
 def test_a_sweep_without_points_is_refused(composer: Composer) -> None:
     assert "every point is excluded" in refused(composer, LR, 'sweep.exclude="trainer.lr > 0"').headline
     assert "model has no values" in refused(composer, "model=glob(nothing*)").headline

@@ -27,10 +27,11 @@ class Axis:
 
     Attributes:
         key: override key as Hydra's sweeper has it, with prefix and package (`+trainer.args.seed`, `db@here`).
-        texts: overrides as text, one for each value.
+        texts: overrides as text, one for each value; none if there are too many to enumerate.
         swept: whether it was written as a sweep; a sweep may have a single value.
         position: position of the override on the command line, from 1; 0 if it comes from a file.
         sweep: parsed sweep override and its values; None if it is not one.
+        length: number of values.
     """
 
     key: str
@@ -38,6 +39,7 @@ class Axis:
     swept: bool
     position: int
     sweep: tuple[Override, Sequence[Alternative]] | None = None
+    length: int = 1
 
 
 AxisSource = tuple[str, int] | tuple[str, list[Any]]
@@ -56,31 +58,42 @@ def read(composer: Composer, sources: Iterable[AxisSource], most: int, seed: int
     Raises:
         Rejected: for every override that cannot be parsed, and every sweep that cannot be enumerated.
     """
-    axes: dict[str, Axis] = {}
+    # The last source of a key decides, so that only its values are enumerated.
+    latest: dict[str, tuple[Override, int] | Axis] = {}
     problems: list[Diagnostic] = []
     for text, position_or_values in sources:
         try:
-            axis = (
-                _axis(composer, text, position_or_values, most, seed)
-                if isinstance(position_or_values, int)
-                else _list_axis(composer, text, position_or_values)
-            )
-            axes[axis.key] = axis
+            if isinstance(position_or_values, int):
+                override = composer.parse([text])[0]
+                latest[override.get_key_element()] = override, position_or_values
+            else:
+                axis = _list_axis(composer, text, position_or_values)
+                latest[axis.key] = axis
         except Rejected as rejected:
             problems += [d.at(*_locations(position_or_values)) for d in rejected.diagnostics]
+    axes = []
+    for source in latest.values():
+        try:
+            axes.append(source if isinstance(source, Axis) else _axis(*source, most, seed))
+        except Rejected as rejected:
+            problems += rejected.diagnostics
     if problems:
         raise Rejected(problems)
-    return list(axes.values())
+    return axes
 
 
-def _axis(composer: Composer, text: str, position: int, most: int, seed: int) -> Axis:
-    override = composer.parse([text])[0]
+def _axis(override: Override, position: int, most: int, seed: int) -> Axis:
     key = override.get_key_element()
     if not override.is_sweep_override():
         return Axis(key, (f"{key}={override.get_value_element_as_str()}",), False, position)
-    values, shuffled = compose.alternatives(override, most)
+    try:
+        values, length, shuffled = compose.alternatives(override, most)
+    except Rejected as rejected:
+        raise Rejected([d.at(*_locations(position)) for d in rejected.diagnostics]) from None
     texts = [f"{key}={value_text}" for value_text, _ in values]
-    return Axis(key, tuple(seeded_order(texts, seed) if shuffled else texts), True, position, (override, values))
+    return Axis(
+        key, tuple(seeded_order(texts, seed) if shuffled else texts), True, position, (override, values), length
+    )
 
 
 def _locations(position: object) -> list[Location]:
@@ -91,7 +104,8 @@ def _list_axis(composer: Composer, key: str, values: Sequence[Any]) -> Axis:
     """Return the axis of a list in a configuration file: its values are literal, including `null` and commas."""
     overrides = composer.parse([f"{key}={compose.hydra_literal(value)}" for value in values])
     element = overrides[0].get_key_element() if overrides else key
-    return Axis(element, tuple(f"{element}={o.get_value_element_as_str()}" for o in overrides), True, 0)
+    texts = tuple(f"{element}={o.get_value_element_as_str()}" for o in overrides)
+    return Axis(element, texts, True, 0, length=len(texts))
 
 
 def zip_axes(axes: Sequence[Axis], pairings: Iterable[Sequence[str]]) -> list[list[Axis]]:
@@ -122,7 +136,7 @@ def _unpaired(axes: Sequence[Axis], pairings: Iterable[Sequence[str]]) -> Iterat
 
 
 def _uneven(axes: Sequence[Axis], pairings: Iterable[Sequence[str]]) -> Iterator[Diagnostic]:
-    counts = {without_prefix(axis.key): len(axis.texts) for axis in axes if axis.swept}
+    counts = {without_prefix(axis.key): axis.length for axis in axes if axis.swept}
     for keys in pairings:
         if len({counts[key] for key in keys if key in counts}) > 1:
             lengths = ", ".join(f"{key} has {counts[key]}" for key in keys if key in counts)
@@ -136,7 +150,7 @@ def _uneven(axes: Sequence[Axis], pairings: Iterable[Sequence[str]]) -> Iterator
 
 def count(dimensions: Iterable[Sequence[Axis]]) -> int:
     """Return the number of points of the product."""
-    return math.prod(len(dimension[0].texts) for dimension in dimensions)
+    return math.prod(dimension[0].length for dimension in dimensions)
 
 
 def product(axes: Sequence[Axis], dimensions: Sequence[Sequence[Axis]]) -> Iterator[tuple[str, ...]]:

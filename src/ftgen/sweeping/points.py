@@ -77,8 +77,14 @@ def expand(composer: Composer, words: Sequence[str], *, limit: int = LIMIT) -> S
     if section and (replaced := list(_replaced_settings(composer, overrides))):
         raise Rejected(replaced)
     sweep_settings = _with_name(settings.read(section), overrides)
-    sweep_axes = _axes(composer, words, hydra, sweep_settings, max(limit, _ENUMERABLE))
+    sweep_axes = _axes(composer, words, hydra, sweep_settings, _allowed(sweep_settings, limit))
     return _Expansion(composer, sweep_axes, sweep_settings).sweep(limit, notes)
+
+
+def _allowed(sweep_settings: Settings, limit: int) -> int:
+    """Return how many points to enumerate at most: settings may leave out many of them."""
+    shrinks = sweep_settings.include or sweep_settings.exclude or sweep_settings.sample is not None
+    return max(limit, _ENUMERABLE) if shrinks or sweep_settings.optional else limit
 
 
 def _hydra_notes(words: Sequence[str], overrides: Sequence[Any]) -> Iterator[Diagnostic]:
@@ -167,7 +173,7 @@ def _axes(
     # A text is parsed by Hydra's grammar (`range(1,5)`); a list's values are literal.
     section = [(key, v) if isinstance(v, list) else (f"{key}={v}", 0) for key, v in sweep_settings.axes.items()]
     parameters = [(text, 0) for text in _parameters(hydra)]
-    found = axes.read(composer, [*parameters, *section, *typed], most + 1, sweep_settings.shuffle or 0)
+    found = axes.read(composer, [*parameters, *section, *typed], most, sweep_settings.shuffle or 0)
     if run_sections := [axis.key for axis in found if _is_run_section(composer.parse([f"{axis.key}=x"])[0])]:
         raise Rejected(
             _run_section_axis(key, without_prefix(key) in map(without_prefix, sweep_settings.axes))
@@ -222,7 +228,7 @@ class _Expansion:
     def sweep(self, limit: int, notes: list[Diagnostic]) -> Sweep:
         points = self._points(limit)
         if not points:
-            empty = next((axis.key for axis in self.axes if not axis.texts), "")
+            empty = next((axis.key for axis in self.axes if not axis.length), "")
             why = f": {empty} has no values" if empty else ": every point is excluded"
             raise Rejected([error("FT035", f"the sweep has no points{why}", without_prefix(empty) or "sweep")])
         notes += self._unused_optional()
@@ -232,7 +238,8 @@ class _Expansion:
     def _points(self, limit: int) -> tuple[Point, ...]:
         dimensions = axes.zip_axes(self.axes, self.settings.zip)
         total = axes.count(dimensions)
-        if total > max(limit, _ENUMERABLE):
+        distinct = all(len(set(axis.texts)) == len(axis.texts) for axis in self.axes)
+        if total > (_allowed(self.settings, limit) if distinct else max(limit, _ENUMERABLE)):
             raise Rejected([_too_many(total, limit)])
         for axis in self.axes:
             if axis.sweep:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from decimal import Decimal
 from functools import lru_cache
 from itertools import accumulate, islice
-from typing import Any
+from math import ceil
+from typing import Any, NamedTuple
 
 from hydra._internal.config_repository import ConfigRepository
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, Quote, QuotedString, ValueType
+from hydra.core.override_parser.types import Override, Quote, QuotedString, RangeSweep, ValueType
 from hydra.errors import HydraException, OverrideParseException
 
 from ftgen.config.compose.problems import significant_line
@@ -109,22 +111,39 @@ Alternative = tuple[str, Any]
 """Value of a sweep: the text that Hydra's sweeper writes, and the parsed value."""
 
 
-def alternatives(override: Override, most: int) -> tuple[list[Alternative], bool]:
-    """Return a sweep's values in order, and whether Hydra would shuffle them.
+class Alternatives(NamedTuple):
+    """Values of a sweep.
+
+    Attributes:
+        values: the values in order; none of a range that is too long to be walked.
+        length: how many there are.
+        shuffled: whether Hydra would shuffle them.
+    """
+
+    values: list[Alternative]
+    length: int
+    shuffled: bool
+
+
+def alternatives(override: Override, most: int) -> Alternatives:
+    """Enumerate the values of a sweep.
 
     Args:
         override: a sweep.
-        most: maximum number of values, as a range may be practically endless.
+        most: maximum number of values to enumerate, as a range may be practically endless.
 
     Raises:
         Rejected: for an `interval()`, which only an optimiser can sample, and a range that never ends.
     """
     sweep: Any = override.value()
     shuffled = getattr(sweep, "shuffle", False)
+    if isinstance(sweep, RangeSweep) and (length := _range_length(sweep)) > most:
+        return Alternatives([], length, shuffled)
     try:
         in_order = replace(override, _value=replace(sweep, shuffle=False)) if shuffled else override
         pairs = zip(in_order.sweep_string_iterator(), in_order.sweep_iterator(), strict=True)
-        return list(islice(pairs, most)), shuffled
+        values = list(islice(pairs, most + 1) if isinstance(sweep, RangeSweep) else pairs)
+        return Alternatives(values, len(values), shuffled)
     except (HydraException, ValueError, ArithmeticError) as failure:
         text, key = str(override.input_line), override.key_or_group
         if override.is_interval_sweep():
@@ -135,6 +154,12 @@ def alternatives(override: Override, most: int) -> tuple[list[Alternative], bool
         raise Rejected(
             [error("FT030", f"{text} cannot be enumerated: {significant_line(failure)}", key, text)]
         ) from None
+
+
+def _range_length(sweep: RangeSweep) -> int:
+    """Return the number of values of a range without walking it; 0 for a range that ends nowhere."""
+    start, stop, step = (Decimal(str(number)) for number in (sweep.start, sweep.stop, sweep.step))
+    return max(0, ceil((stop - start) / step)) if step and all(map(Decimal.is_finite, (start, stop, step))) else 0
 
 
 def _parses_as_itself(value: Any) -> bool:
