@@ -29,8 +29,9 @@ from ftgen.schema.version import version_of
 from ftgen.spec import Spec, admit
 from ftgen.trainers import llamafactory
 from ftgen.trainers.llamafactory import Configurations
-from ftgen.validation import Call, Context, Scope, terms, unreported, validate
+from ftgen.validation import Call, Context, Scope, unreported, validate
 from ftgen.validation.manifest import companions
+from ftgen.validation.options import dump_options
 from ftgen.validation.rules import (
     ADMISSION,
     AGREEMENT,
@@ -92,9 +93,7 @@ class Compiled:
         """Return the job as the output tree knows it."""
         label = self.identity.label
         identity = f"{self.identity.folder}/{label}" if label else self.identity.folder
-        return Run(
-            self.identity.folder, self.name, identity, self.files, terms.dump_options(self.spec, self.diagnostics)
-        )
+        return Run(self.identity.folder, self.name, identity, self.files, dump_options(self.spec, self.diagnostics))
 
 
 @dataclass(frozen=True, slots=True)

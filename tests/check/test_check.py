@@ -18,7 +18,7 @@ from ftgen.schema import conform
 from ftgen.text import yamlio
 from ftgen.validation import RULES, UNKNOWN_FACT, check
 from ftgen.validation.incremental import IncrementalByKind
-from ftgen.validation.terms import CheckOptions
+from ftgen.validation.options import CheckOptions
 
 DATA = Path(__file__).parent / "data"
 REFERENCE, VENDOR = ((DATA / f"{name}.yaml").read_text(encoding="utf-8") for name in ("reference", "reference-vendor"))
@@ -387,9 +387,9 @@ def test_what_ftgen_writes_is_neither_refused_nor_warned_of(case, alauda):
 @pytest.fixture(scope="module")
 def alauda():
     from ftgen.cli.arguments import parse
-    from ftgen.cli.check import terms_of
+    from ftgen.cli.check import check_options
 
-    return terms_of(parse(["check", "x", "--cluster", "alauda"]))
+    return check_options(parse(["check", "x", "--cluster", "alauda"]))
 
 
 def test_what_ftgen_writes_with_its_scripts_is_neither_refused_nor_warned_of(tmp_path, monkeypatch, capsys):
@@ -449,8 +449,8 @@ def test_what_is_reused_is_what_would_be_found(text, odd, alauda):
     plain = yamlio.parse_all(text, "job.yaml")[-1]
     others = [yamlio.dump(odder(plain, place, odd)) for place in leaves(plain)]
     for given in (CheckOptions(), alauda):
-        terms = replace(given, call_for=IncrementalByKind().for_manifest)
-        reused = [check.check(each, "job.yaml", terms) for each in [yamlio.dump(plain)] * 64 + others]
+        options = replace(given, call_for=IncrementalByKind().for_manifest)
+        reused = [check.check(each, "job.yaml", options) for each in [yamlio.dump(plain)] * 64 + others]
         anew = [check.check(each, "job.yaml", given) for each in others]
         assert reused[64:] == anew
         assert len(set(reused)) > 10

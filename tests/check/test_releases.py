@@ -5,7 +5,7 @@ import pytest
 from ftgen.diagnostics import Severity
 from ftgen.text import yamlio
 from ftgen.validation import check
-from ftgen.validation.terms import CheckOptions
+from ftgen.validation.options import CheckOptions
 
 JOB = """\
 apiVersion: batch.volcano.sh/v1alpha1
@@ -37,8 +37,8 @@ NEWER = {
 }
 
 
-def told(text, terms):
-    return [d for d in check.check(text, "job.yaml", terms).diagnostics if d.severity is not Severity.NOTE]
+def told(text, options):
+    return [d for d in check.check(text, "job.yaml", options).diagnostics if d.severity is not Severity.NOTE]
 
 
 def job(**said):

@@ -11,7 +11,7 @@ from ftgen import diff
 from ftgen.diagnostics import Rejected
 from ftgen.text import yamlio
 from ftgen.validation import check
-from ftgen.validation.terms import CheckOptions
+from ftgen.validation.options import CheckOptions
 
 REFERENCE = (Path(__file__).parent / "data" / "reference.yaml").read_text(encoding="utf-8")
 CLAIM = {

@@ -23,7 +23,7 @@ from ftgen.text.files import is_there
 from ftgen.validation import UNKNOWN_FACT, check
 from ftgen.validation.incremental import IncrementalByKind
 from ftgen.validation.manifest import Companions
-from ftgen.validation.terms import CheckOptions
+from ftgen.validation.options import CheckOptions
 
 _SUFFIXES = (".yaml", ".yml", ".json")
 
@@ -34,13 +34,13 @@ def run(arguments: Arguments) -> int:
         raise Usage("check needs a PATH: files, folders or patterns, or - for standard input")
     names = list(files(arguments.overrides))
     parts = {name: user for name, user in kustomize.referenced_files(names).items() if name not in arguments.overrides}
-    terms = replace(terms_of(arguments), companions=_companions(names))
+    options = replace(check_options(arguments), companions=_companions(names))
     results, written = _Results(arguments), TreeLocks()
     for name in names:
         if name in parts:
             results.add(((_part(name, parts[name]),), 0))
         else:
-            results.add(_checked(name, terms, written if not arguments.flags.cluster else None))
+            results.add(_checked(name, options, written if not arguments.flags.cluster else None))
     return results.close()
 
 
@@ -126,12 +126,12 @@ class _Results:
         return int(self.counts["error"] > 0)
 
 
-def _checked(name: str, terms: CheckOptions, written: TreeLocks | None) -> tuple[tuple[Diagnostic, ...], int]:
+def _checked(name: str, options: CheckOptions, written: TreeLocks | None) -> tuple[tuple[Diagnostic, ...], int]:
     """Return the findings of a file and the number of its objects; an unreadable file is one finding."""
     try:
         text = yamlio.read_stdin() if name == "-" else yamlio.read_text(Path(name), name)
-        terms = written.terms(name, text, terms) if written else terms
-        verdict = check.check(text, yamlio.STDIN if name == "-" else name, terms)
+        options = written.options(name, text, options) if written else options
+        verdict = check.check(text, yamlio.STDIN if name == "-" else name, options)
     except Rejected as rejected:
         return rejected.diagnostics, 0
     return verdict.diagnostics, verdict.objects
@@ -169,7 +169,7 @@ def _walked(folder: Path) -> list[str]:
 _WARMUP = 48
 
 
-def terms_of(arguments: Arguments) -> CheckOptions:
+def check_options(arguments: Arguments) -> CheckOptions:
     """Return the check options of the flags: `--cluster` names an option, `--volcano-version` overrides its release."""
     cluster = _cluster(arguments) if arguments.flags.cluster else {}
     facts = admit_facts(cluster.get("facts") or {})

@@ -24,7 +24,7 @@ from ftgen.pipeline import Compiled, Workspace
 from ftgen.spec import admit
 from ftgen.text import yamlio
 from ftgen.validation import UNKNOWN_FACT, check, codes_of
-from ftgen.validation.terms import CheckOptions
+from ftgen.validation.options import CheckOptions
 
 
 def run(arguments: Arguments) -> int:
@@ -88,8 +88,8 @@ class _User:
         except Rejected as rejected:
             raise Rejected([_without_unwritten(problem) for problem in rejected.diagnostics]) from None
 
-    def terms(self) -> CheckOptions:
-        """Return the terms by which to check a manifest: the cluster of the user's overrides.
+    def check_options(self) -> CheckOptions:
+        """Return the options of a check of a manifest: the cluster of the user's overrides.
 
         Raises:
             Rejected: if the overrides compose to no valid configuration.
@@ -151,9 +151,9 @@ def _job_rejections() -> Iterator[None]:
 
 
 def _from_manifest(source: ManifestJob, name: str, user: _User) -> _Imported:
-    terms = user.terms()
+    check_options = user.check_options()
     with _job_rejections():
-        checked = check.check_object(source.job, terms, check.context_of(terms))
+        checked = check.check_object(source.job, check_options, check.context_of(check_options))
         require([d for d in checked if d.severity is Severity.ERROR and not importing.is_acceptable(d)])
         imported = importing.from_manifest(source.job, name, user.options, user.hardware)
     subset, plain, dropped = importing.compile_subset(imported, user.compiled)
@@ -203,7 +203,7 @@ def _from_script(text: str, file: str, user: _User) -> _Imported:
 
 
 def _from_run(run: DockerRun, notes: Sequence[Diagnostic], user: _User) -> _Imported:
-    user.terms()  # errors of the overrides come before those of the command line
+    user.check_options()  # errors of the overrides come before those of the command line
     result = importing.from_docker_run(run, user.options, user.hardware)
     try:
         config, compiled, allowed = importing.compile_allowing_errors(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ftgen.diagnostics import Rejected
 from ftgen.output import tree
-from ftgen.validation.terms import CheckOptions, restore_options
+from ftgen.validation.options import CheckOptions, restore_options
 
 
 @dataclass(slots=True)
@@ -22,15 +22,15 @@ class TreeLocks:
     locks: dict[Path, tree.Lock] = field(default_factory=dict)
     parsed: dict[str, CheckOptions] = field(default_factory=dict)
 
-    def terms(self, name: str, text: str, terms: CheckOptions) -> CheckOptions:
-        """Return the terms to check a file with: those given, replaced by those that its tree's index records."""
+    def options(self, name: str, text: str, options: CheckOptions) -> CheckOptions:
+        """Return the options to check a file with: those given, replaced by those that its tree's index records."""
         recorded = self._recorded(Path(name).absolute(), text)
         if not recorded:
-            return terms
+            return options
         if recorded not in self.parsed:
-            self.parsed[recorded] = terms
+            self.parsed[recorded] = options
             with suppress(Rejected, ValueError):
-                self.parsed[recorded] = restore_options(recorded, terms)
+                self.parsed[recorded] = restore_options(recorded, options)
         return self.parsed[recorded]
 
     def _recorded(self, file: Path, text: str) -> str:

@@ -20,8 +20,8 @@ from ftgen.text.paths import Steps, steps
 from ftgen.validation import RULES, UNKNOWN_FACT, Call, Context, codes_of, unreported, validate
 from ftgen.validation.manifest import Companions, companions, mapping
 from ftgen.validation.manifest import text as text_of
+from ftgen.validation.options import CheckOptions
 from ftgen.validation.rules import ADMISSION, AGREEMENT, CLAIM, CLAIM_LINT, LINT, OBJECT, SYNC, admission, secrets
-from ftgen.validation.terms import CheckOptions
 
 _JOB = ("batch.volcano.sh/v1alpha1", "Job")
 _CLAIM = ("v1", "PersistentVolumeClaim")
@@ -37,7 +37,7 @@ class CheckResult:
     objects: int
 
 
-def check(text: str, file: str, terms: CheckOptions) -> CheckResult:
+def check(text: str, file: str, options: CheckOptions) -> CheckResult:
     """Validate the manifests of a text; the diagnostics have line and column in `file`.
 
     Raises:
@@ -49,23 +49,23 @@ def check(text: str, file: str, terms: CheckOptions) -> CheckResult:
     found = [
         (where, path, d)
         for where, path, each in placed
-        for d in _told(check_object(each, terms, _context(each, own, terms)), terms)
+        for d in _told(check_object(each, options, _context(each, own, options)), options)
     ]
     # A missing fact has no line in a manifest: its location is the file that needs it.
     lacking = [d.at(Location(file)) for _, _, d in found if d.code == UNKNOWN_FACT]
     told = [each for each in found if each[2].code != UNKNOWN_FACT]
-    doubtful = _told((_doubt(each) for document in documents for each in yamlio.ambiguous_scalars(document)), terms)
+    doubtful = _told((_doubt(each) for document in documents for each in yamlio.ambiguous_scalars(document)), options)
     return CheckResult((*_in_order((*_located(told, text), *doubtful)), *lacking), len(placed))
 
 
-def _context(manifest: Any, own: Companions, terms: CheckOptions) -> Context:
+def _context(manifest: Any, own: Companions, options: CheckOptions) -> Context:
     """Return the context of an object, with the companions in its own file and those of its namespace in others."""
-    return context_of(terms, terms.companions.get(_namespace(manifest), Companions()).joined(own))
+    return context_of(options, options.companions.get(_namespace(manifest), Companions()).joined(own))
 
 
-def context_of(terms: CheckOptions, there: Companions = Companions()) -> Context:  # noqa: B008 - frozen
+def context_of(options: CheckOptions, there: Companions = Companions()) -> Context:  # noqa: B008 - frozen
     """Return the context that rules read: version, facts, pod security and companions."""
-    version, facts, security = version_of(terms.volcano_version), terms.facts, terms.pod_security
+    version, facts, security = version_of(options.volcano_version), options.facts, options.pod_security
     return Context(version, facts, pod_security=security, claims=there.claims, config_maps=there.config_maps)
 
 
@@ -100,24 +100,24 @@ def objects(document: Any) -> Iterator[tuple[Steps, Any]]:
         yield (), document
 
 
-def check_object(manifest: Any, terms: CheckOptions, context: Context) -> list[Diagnostic]:
+def check_object(manifest: Any, options: CheckOptions, context: Context) -> list[Diagnostic]:
     """Validate one object; an error names the release of Volcano that accepts what this one refuses."""
-    found = _check_object(manifest, terms, context)
-    return _with_cures(found, manifest, terms, context) if has_errors(found) else found
+    found = _check_object(manifest, options, context)
+    return _with_cures(found, manifest, options, context) if has_errors(found) else found
 
 
-def _check_object(manifest: Any, terms: CheckOptions, context: Context) -> list[Diagnostic]:
+def _check_object(manifest: Any, options: CheckOptions, context: Context) -> list[Diagnostic]:
     """Validate one object; rules run only on an object that its schema accepts."""
     if not isinstance(manifest, dict):
         return [error(conform.WRONG_TYPE, "this is no Kubernetes object, but plain text or a list", "", manifest)]
     if odd := list(conform.non_string_keys(manifest)):
         return odd
-    found = _conform(manifest, terms)
+    found = _conform(manifest, options)
     if has_errors(found):
         return found
     found += validate(OBJECT, manifest, context)
     if _kind(manifest) == _JOB:
-        return [*found, *_of_job(manifest, context, terms.call_for(manifest)), *secrets.scan(manifest)]
+        return [*found, *_of_job(manifest, context, options.call_for(manifest)), *secrets.scan(manifest)]
     if _kind(manifest) == _CLAIM:
         found += [d for scope in (CLAIM, SYNC, CLAIM_LINT) for d in validate(scope, manifest, context)]
     return [*found, *secrets.scan(manifest)]
@@ -127,24 +127,24 @@ def _kind(manifest: Mapping[str, Any]) -> tuple[Any, Any]:
     return manifest.get("apiVersion"), manifest.get("kind")
 
 
-def _conform(manifest: dict[str, Any], terms: CheckOptions) -> list[Diagnostic]:
+def _conform(manifest: dict[str, Any], options: CheckOptions) -> list[Diagnostic]:
     """Validate against the schema; errors of empty values that Volcano's webhook fills in before it are dropped."""
-    found = conform.conform(manifest, volcano_version=terms.volcano_version, imported=terms.imported)
+    found = conform.conform(manifest, volcano_version=options.volcano_version, imported=options.imported)
     if _kind(manifest) != _JOB or all(d.code != conform.WRONG_VALUE for d in found):
         return found
-    stored = admission.mutate(manifest, volcano_version=version_of(terms.volcano_version))
-    stays = conform.conform(stored, volcano_version=terms.volcano_version, imported=terms.imported)
+    stored = admission.mutate(manifest, volcano_version=version_of(options.volcano_version))
+    stays = conform.conform(stored, volcano_version=options.volcano_version, imported=options.imported)
     return [d for d in found if d.code != conform.WRONG_VALUE or d in stays]
 
 
-def _with_cures(found: list[Diagnostic], manifest: Any, terms: CheckOptions, context: Context) -> list[Diagnostic]:
+def _with_cures(found: list[Diagnostic], manifest: Any, options: CheckOptions, context: Context) -> list[Diagnostic]:
     """Name in each error the release that fixes it, and make it a warning if the release is only assumed."""
     refused = _errors(found)
     # No rule ran if the schema refused the object: then only schema errors can be compared between releases.
     compared = conform.CODES if refused.keys() & conform.CODES else refused.keys()
     cure, left, best = "", refused, found
-    for release in _later(terms.volcano_version):
-        later = replace(terms, volcano_version=release)
+    for release in _later(options.volcano_version):
+        later = replace(options, volcano_version=release)
         again = _check_object(manifest, later, replace(context, version=version_of(release)))
         errors = {
             code: subjects
@@ -156,12 +156,12 @@ def _with_cures(found: list[Diagnostic], manifest: Any, terms: CheckOptions, con
     if not cure:
         return found
     cured = [
-        _cured_by(d, cure, terms)
+        _cured_by(d, cure, options)
         for d in found
         if d.severity is Severity.ERROR and d.subject not in left.get(d.code, ())
     ]
     told = {(d.code, d.subject) for d in cured}
-    return [*cured, *(d for d in (best if terms.assumed else found) if (d.code, d.subject) not in told)]
+    return [*cured, *(d for d in (best if options.assumed else found) if (d.code, d.subject) not in told)]
 
 
 _LINES = ("1.14", "1.15", "1.16")
@@ -184,9 +184,9 @@ def _is_less(errors: Mapping[str, set[str]], than: Mapping[str, set[str]]) -> bo
     return errors != than and all(subjects <= than.get(code, set()) for code, subjects in errors.items())
 
 
-def _cured_by(found: Diagnostic, release: str, terms: CheckOptions) -> Diagnostic:
+def _cured_by(found: Diagnostic, release: str, options: CheckOptions) -> Diagnostic:
     told = found.help if f"Volcano {release} has it" in found.help else f"{found.help}; Volcano {release} takes it"
-    severity = Severity.WARNING if terms.assumed else found.severity
+    severity = Severity.WARNING if options.assumed else found.severity
     return replace(found, help=told.removeprefix("; "), severity=severity)
 
 
@@ -201,22 +201,22 @@ def promote_warnings(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
     return [replace(d, severity=Severity.ERROR) if d.severity is Severity.WARNING else d for d in diagnostics]
 
 
-def _told(diagnostics: Iterable[Diagnostic], terms: CheckOptions) -> list[Diagnostic]:
+def _told(diagnostics: Iterable[Diagnostic], options: CheckOptions) -> list[Diagnostic]:
     """Drop accepted diagnostics; turn those accepted or reported when the manifest was rendered into notes.
 
     An error of admission stays an error: the cluster refuses the object, whatever reason a file gives.
     """
-    return [told for d in diagnostics if (told := d if _is_denied(d) else _unless_accepted(d, terms))]
+    return [told for d in diagnostics if (told := d if _is_denied(d) else _unless_accepted(d, options))]
 
 
-def _unless_accepted(found: Diagnostic, terms: CheckOptions) -> Diagnostic | None:
-    if not unreported((found,), terms.accepted):
+def _unless_accepted(found: Diagnostic, options: CheckOptions) -> Diagnostic | None:
+    if not unreported((found,), options.accepted):
         return None
-    if found.severity is Severity.WARNING and not unreported((found,), terms.warned):
+    if found.severity is Severity.WARNING and not unreported((found,), options.warned):
         return replace(found, severity=Severity.NOTE, help=f"reported when it was rendered: {found.help}")
-    if unreported((found,), terms.allowed):
+    if unreported((found,), options.allowed):
         return found
-    return replace(found, severity=Severity.NOTE, help=_reason(found, terms.allowed))
+    return replace(found, severity=Severity.NOTE, help=_reason(found, options.allowed))
 
 
 def _is_denied(found: Diagnostic) -> bool:

@@ -61,14 +61,14 @@ def dump_options(spec: Spec, diagnostics: Iterable[Diagnostic]) -> str:
         spec: specification of the run.
         diagnostics: diagnostics of its rendering; writing the run accepted the warnings among them.
     """
-    terms = {
+    recorded = {
         "volcano_version": spec.cluster.volcano_version,
         "pod_security": spec.cluster.pod_security,
         "facts": _facts(spec),
         "allow": spec.accepted,
         "warned": sorted({d.code for d in diagnostics if d.severity is Severity.WARNING}),
     }
-    return json.dumps(terms, ensure_ascii=False, sort_keys=True, default=_said)
+    return json.dumps(recorded, ensure_ascii=False, sort_keys=True, default=_set_values)
 
 
 def _facts(spec: Spec) -> Facts:
@@ -77,24 +77,24 @@ def _facts(spec: Spec) -> Facts:
     return spec.cluster.facts.model_copy(update={"card": Card(**card)})
 
 
-def _said(section: Any) -> dict[str, Any]:
+def _set_values(section: Any) -> dict[str, Any]:
     """Return the set values of a section, without pydantic's serializer, which would have to be compiled first."""
     return {key: value for key, value in section if value is not None}
 
 
-def restore_options(said: str, terms: CheckOptions) -> CheckOptions:
+def restore_options(recorded: str, options: CheckOptions) -> CheckOptions:
     """Return the options with those that `dump_options` wrote; the text is untrusted, as it may come from a clone.
 
     Raises:
         Rejected: the recorded facts are invalid.
         ValueError: the text is no JSON, or its release is no version.
     """
-    judged = mapping(json.loads(said))
-    release = text(judged.get("volcano_version")) or schema.DEFAULT
+    values = mapping(json.loads(recorded))
+    release = text(values.get("volcano_version")) or schema.DEFAULT
     version_of(release)
-    allowed = {code: reason for code, reason in mapping(judged.get("allow")).items() if text(reason)}
-    facts = admit_facts(mapping(judged.get("facts")))
-    security = text(judged.get("pod_security"))
-    warned = frozenset(strings(judged.get("warned")))
-    found = replace(terms, facts=facts, pod_security=security, allowed=allowed, warned=warned)
-    return replace(found, volcano_version=release, assumed=False) if terms.assumed else found
+    allowed = {code: reason for code, reason in mapping(values.get("allow")).items() if text(reason)}
+    facts = admit_facts(mapping(values.get("facts")))
+    security = text(values.get("pod_security"))
+    warned = frozenset(strings(values.get("warned")))
+    found = replace(options, facts=facts, pod_security=security, allowed=allowed, warned=warned)
+    return replace(found, volcano_version=release, assumed=False) if options.assumed else found
