@@ -20,7 +20,7 @@ from ftgen import lower, project, schema
 from ftgen.config.compose import Composer, Composition
 from ftgen.diagnostics import Diagnostic, note, require
 from ftgen.estimate import Estimate, sizes
-from ftgen.estimate import job as job_estimate
+from ftgen.estimate.job import estimate_run
 from ftgen.lower import Bundle, Identity, Inputs, naming, overlay, render
 from ftgen.output import delivery
 from ftgen.output.tree import DELIVERY, Run, object_of
@@ -219,7 +219,7 @@ def resolve(spec: Spec) -> Resolved:
         configured = llamafactory.configurations(spec)
     except KeyError:  # a release that is not known, which the rules refuse (FT103)
         configured = None
-    estimate = job_estimate.estimate(spec, configured)
+    estimate = estimate_run(spec, configured)
     return Resolved(sizes.resolve_sizes(spec, estimate), configured, estimate)
 
 

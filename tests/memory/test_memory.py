@@ -7,7 +7,7 @@ from ftgen import pipeline, project
 from ftgen.config.compose import Composer, Request
 from ftgen.diagnostics import Rejected
 from ftgen.estimate import Verdict
-from ftgen.estimate import job as job_estimate
+from ftgen.estimate.job import fit_summary, term_summary
 from ftgen.spec import admit
 from ftgen.validation import Context, validate
 from ftgen.validation.rules import SPEC, memory
@@ -35,7 +35,7 @@ def found(resolved):
 
 
 def fit(resolved):
-    return job_estimate.fit(resolved.spec, resolved.estimate)
+    return fit_summary(resolved.spec, resolved.estimate)
 
 
 def test_the_default_fits(resolved):
@@ -44,7 +44,7 @@ def test_the_default_fits(resolved):
     assert found(resolved()) == []
     assert verdict.keys() == {"device_gib", "available_gib", "verdict"}
     assert (verdict["available_gib"], verdict["verdict"]) == (8.0, "fits")
-    assert sum(job_estimate.terms(resolved().estimate).values()) == pytest.approx(verdict["device_gib"], abs=0.05)
+    assert sum(term_summary(resolved().estimate).values()) == pytest.approx(verdict["device_gib"], abs=0.05)
 
 
 def test_weights_beyond_the_share_are_refused(resolved):
@@ -127,7 +127,7 @@ def test_an_unknown_card_or_shape_is_not_guessed(resolved):
     assert (unknown["available_gib"], unknown["verdict"]) == (None, None)
     assert fit(resolved("model.shape=null")) is None
     assert fit(resolved("trainer=command", "trainer.command=[a]")) is None
-    assert job_estimate.terms(resolved("model.shape=null").estimate) == {}
+    assert term_summary(resolved("model.shape=null").estimate) == {}
 
 
 @pytest.mark.parametrize(

@@ -22,27 +22,27 @@ _SHIPPED = re.compile(r"ds_z([0-3])")
 _REFERENCE_FREE = ("orpo", "simpo")
 
 
-def fit(spec: Spec, needed: Estimate | None) -> dict[str, Any] | None:
+def fit_summary(spec: Spec, estimate: Estimate | None) -> dict[str, Any] | None:
     """Return the memory of the fullest card in GiB, what is available, and the verdict; null for what is unknown.
 
     None where nothing was estimated.
     """
-    if needed is None:
+    if estimate is None:
         return None
     there = available(spec)
-    told = None if there is None else str(estimates.verdict(needed, there))
+    told = None if there is None else str(estimates.verdict(estimate, there))
     rounded = None if there is None else round(there, 2)
-    return {"device_gib": round(needed.device_gib, 2), "available_gib": rounded, "verdict": told}
+    return {"device_gib": round(estimate.device_gib, 2), "available_gib": rounded, "verdict": told}
 
 
-def terms(needed: Estimate | None) -> dict[str, float]:
+def term_summary(estimate: Estimate | None) -> dict[str, float]:
     """Return what fills the fullest card, in GiB by name; empty where it is unknown."""
-    return {} if needed is None else {term.name: round(term.gib, 2) for term in needed.terms}
+    return {} if estimate is None else {term.name: round(term.gib, 2) for term in estimate.terms}
 
 
-def estimate(spec: Spec, configured: Configurations | None) -> Estimate | None:
+def estimate_run(spec: Spec, configured: Configurations | None) -> Estimate | None:
     """Estimate what the run takes; None where the model's shape or the trainer says nothing about it."""
-    described = training(spec, configured)
+    described = describe_training(spec, configured)
     return None if described is None else _estimated(described)
 
 
@@ -52,15 +52,15 @@ def _estimated(described: Training) -> Estimate:
     return estimates.estimate(described)
 
 
-def host_gib(spec: Spec, needed: Estimate) -> float:
+def host_gib(spec: Spec, estimate: Estimate) -> float:
     """GiB of host memory that one pod takes, /dev/shm included."""
-    return needed.host_gib + float(kube.parse_quantity(lower.shared_memory(spec)) / _GIB)
+    return estimate.host_gib + float(kube.parse_quantity(lower.shared_memory(spec)) / _GIB)
 
 
-def models_gib(spec: Spec, needed: Estimate) -> float:
+def models_gib(spec: Spec, estimate: Estimate) -> float:
     """GiB that model and data set take on their volume while git-lfs fetches them."""
     data = float(2 * kube.parse_quantity(spec.dataset.size) / _GIB) if spec.dataset.url else 0.0
-    return (needed.models_gib if spec.model.url else 0.0) + data
+    return (estimate.models_gib if spec.model.url else 0.0) + data
 
 
 def available(spec: Spec) -> float | None:
@@ -69,7 +69,7 @@ def available(spec: Spec) -> float | None:
     return float(kube.parse_quantity(size) / _GIB) if size and spec.hardware.cards else None
 
 
-def training(spec: Spec, configured: Configurations | None) -> Training | None:
+def describe_training(spec: Spec, configured: Configurations | None) -> Training | None:
     """Describe the run in the terms of `estimate`; None where they do not cover it."""
     trainer = spec.trainer
     if spec.model.shape is None or not isinstance(trainer, LlamaFactory) or trainer.version not in versions():
@@ -177,12 +177,12 @@ def _offloads(deepspeed: Any, part: str) -> bool:
     return isinstance(section, Mapping) and isinstance(section.get(part), Mapping)
 
 
-def holding(needed: Estimate) -> int:
+def smallest_fitting_gib(estimate: Estimate) -> int:
     """The smallest whole number of GiB that holds the training; by halves, since nonsense may need 10^12 of them."""
-    low = ceil(needed.device_gib)
+    low = ceil(estimate.device_gib)
     high = 2 * low + 1
     while low < high:
         middle = (low + high) // 2
-        fits = estimates.verdict(needed, middle) is Verdict.FITS
+        fits = estimates.verdict(estimate, middle) is Verdict.FITS
         low, high = (low, middle) if fits else (middle + 1, high)
     return low

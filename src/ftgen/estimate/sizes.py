@@ -19,26 +19,26 @@ _GIB = 2**30
 S = TypeVar("S", bound=Section)
 
 
-def resolve_sizes(spec: Spec, needed: Estimate | None) -> Spec:
+def resolve_sizes(spec: Spec, estimate: Estimate | None) -> Spec:
     """Replace every `N+` of a specification by a plain quantity: N, or what the training needs where that is known."""
     least = _replace(spec, hardware=_least_hardware(spec.hardware), storage=_least_storage(spec.storage))
-    if needed is None:
+    if estimate is None:
         return least
     hardware, storage = spec.hardware, spec.storage
     if _grows(hardware.memory):
-        least = _replace(least, hardware=_replace(least.hardware, memory=_share(least, needed)))
+        least = _replace(least, hardware=_replace(least.hardware, memory=_share(least, estimate)))
     if _grows(hardware.per_card.memory.limit):
-        least = _with_limit(least, job.host_gib(least, needed) / hardware.devices)
+        least = _with_limit(least, job.host_gib(least, estimate) / hardware.devices)
     if _grows(storage.workspace.size):
-        least = _with_volume(least, "workspace", needed.workspace_gib)
+        least = _with_volume(least, "workspace", estimate.workspace_gib)
     if _grows(storage.models.size):
-        least = _with_volume(least, "models", job.models_gib(least, needed))
+        least = _with_volume(least, "models", job.models_gib(least, estimate))
     return least
 
 
-def _share(spec: Spec, needed: Estimate) -> str | None:
+def _share(spec: Spec, estimate: Estimate) -> str | None:
     """The smallest whole number of GiB that holds the training with room to spare, within the card if it is known."""
-    share, card = _larger(str(spec.hardware.memory), job.holding(needed)), spec.hardware.card.memory
+    share, card = _larger(str(spec.hardware.memory), job.smallest_fitting_gib(estimate)), spec.hardware.card.memory
     return card if card and kube.parse_quantity(share) > kube.parse_quantity(card) else share
 
 

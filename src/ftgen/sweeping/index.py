@@ -15,7 +15,7 @@ from fractions import Fraction
 from typing import Any
 
 from ftgen.estimate import Estimate
-from ftgen.estimate import job as job_estimate
+from ftgen.estimate.job import fit_summary, term_summary
 from ftgen.lower import Bundle, Identity, Object
 from ftgen.spec import Spec
 from ftgen.text import kube
@@ -75,8 +75,8 @@ def row(spec: Spec, identity: Identity, bundle: Bundle, files: Iterable[str], es
         card_gib=_gib(spec.world_size * kube.parse_quantity(share)) if share else None,
         storage=dict(_storage(bundle)),
         requests=_requests(bundle.job),
-        fit=job_estimate.fit(spec, estimate),
-        terms=job_estimate.terms(estimate),
+        fit=fit_summary(spec, estimate),
+        terms=term_summary(estimate),
     )
 
 

@@ -10,7 +10,7 @@ from ftgen import estimate as estimates
 from ftgen import lower
 from ftgen.diagnostics import Severity
 from ftgen.estimate import Estimate, Verdict
-from ftgen.estimate.job import available, holding, host_gib, models_gib
+from ftgen.estimate.job import available, host_gib, models_gib, smallest_fitting_gib
 from ftgen.spec import LlamaFactory, Spec
 from ftgen.text import kube
 from ftgen.validation import Context, Finding, rule
@@ -38,15 +38,15 @@ def _does_not_fit(spec: Spec, context: Context) -> Iterator[Finding]:
     Write: what the help says, such as `hardware.memory=8Gi+` (that much, or what the training needs),
     `trainer=sft-qlora`, or `hardware=full-gpu`.
     """
-    needed, there = context.estimate, available(spec)
-    if needed is None or there is None or needed.device_gib <= there:
+    estimate, available_gib = context.estimate, available(spec)
+    if estimate is None or available_gib is None or estimate.device_gib <= available_gib:
         return
-    hopeless = sum(term.gib for term in needed.terms if term.name in _FIXED) > there
-    largest = max(needed.terms, key=lambda term: term.gib)
-    headline = f"{_run(spec, needed)} needs about {needed.device_gib:.1f} GiB of each card"
-    headline += f" ({largest.name}: {largest.gib:.1f}); {there:.1f} GiB are available"
+    hopeless = sum(term.gib for term in estimate.terms if term.name in _FIXED) > available_gib
+    largest = max(estimate.terms, key=lambda term: term.gib)
+    headline = f"{_run(spec, estimate)} needs about {estimate.device_gib:.1f} GiB of each card"
+    headline += f" ({largest.name}: {largest.gib:.1f}); {available_gib:.1f} GiB are available"
     severity = None if hopeless else Severity.WARNING
-    yield Finding(headline, _subject(spec), _size(spec), _mend(spec, needed, there), severity)
+    yield Finding(headline, _subject(spec), _size(spec), _mend(spec, estimate, available_gib), severity)
 
 
 @rule("FT281", "tight-fit", Severity.NOTE, on=SPEC)
@@ -56,12 +56,12 @@ def _tight(spec: Spec, context: Context) -> Iterator[Finding]:
     Refused: an estimate above 92 percent of the card.
     Write: a smaller batch, or a larger share.
     """
-    needed, there = context.estimate, available(spec)
-    if needed is None or there is None or needed.device_gib > there:
+    estimate, available_gib = context.estimate, available(spec)
+    if estimate is None or available_gib is None or estimate.device_gib > available_gib:
         return
-    if estimates.verdict(needed, there) is not Verdict.FITS:
-        headline = f"{_run(spec, needed)} needs about {needed.device_gib:.1f} of {there:.1f} GiB: tight"
-        yield Finding(headline, _subject(spec), _size(spec), _mend(spec, needed, there))
+    if estimates.verdict(estimate, available_gib) is not Verdict.FITS:
+        headline = f"{_run(spec, estimate)} needs about {estimate.device_gib:.1f} of {available_gib:.1f} GiB: tight"
+        yield Finding(headline, _subject(spec), _size(spec), _mend(spec, estimate, available_gib))
 
 
 @rule("FT282", "little-host-memory", Severity.WARNING, on=SPEC)
@@ -73,10 +73,10 @@ def _host(spec: Spec, context: Context) -> Iterator[Finding]:
     Refused: `hardware.per_card.memory.limit=4Gi`.
     Write: the limit that the help names.
     """
-    needed = context.estimate
-    if needed is None:
+    estimate = context.estimate
+    if estimate is None:
         return
-    wanted = host_gib(spec, needed)
+    wanted = host_gib(spec, estimate)
     limit = lower.resources(spec)["limits"]["memory"]
     if wanted > kube.parse_quantity(limit) / _GIB:
         headline = f"about {wanted:.0f} GiB of host memory are needed, /dev/shm included; the limit is {limit}"
@@ -95,12 +95,12 @@ def _small_claim(spec: Spec, context: Context) -> Iterator[Finding]:
     Refused: `model=qwen3-8b` in a workspace of 5Gi.
     Write: the size that the help names.
     """
-    needed = context.estimate
-    if needed is None:
+    estimate = context.estimate
+    if estimate is None:
         return
     for key, volume, wanted in (
-        ("workspace", spec.storage.workspace, needed.workspace_gib),
-        ("models", spec.storage.models, models_gib(spec, needed)),
+        ("workspace", spec.storage.workspace, estimate.workspace_gib),
+        ("models", spec.storage.models, models_gib(spec, estimate)),
     ):
         made = volume.create or lower.is_temporary(spec, volume)
         if made and kube.parse_quantity(volume.size) < Fraction(wanted) * _GIB:
@@ -118,12 +118,12 @@ def _beyond(spec: Spec, context: Context) -> Iterator[Finding]:
     Refused: `model=qwen2.5-72b trainer=sft-full` on the default slice of a card.
     Write: what the help says, `hardware=full-gpu` with more cards among it.
     """
-    share, needed, most = spec.hardware.memory, context.estimate, _LARGEST_CARD / _GIB
+    share, estimate, most = spec.hardware.memory, context.estimate, _LARGEST_CARD / _GIB
     if share and not spec.hardware.card.memory and kube.parse_quantity(share) > _LARGEST_CARD:
-        headline = f"{_run(spec, needed)} asks for {share} of each card; no card has more than 288 GB"
-        fits = needed is not None and needed.device_gib <= most
+        headline = f"{_run(spec, estimate)} asks for {share} of each card; no card has more than 288 GB"
+        fits = estimate is not None and estimate.device_gib <= most
         grow = "write hardware.memory=8Gi+: that much, or what the training needs"
-        yield Finding(headline, "hardware.memory", share, grow if fits else _mend(spec, needed, most))
+        yield Finding(headline, "hardware.memory", share, grow if fits else _mend(spec, estimate, most))
 
 
 _LARGEST_CARD = 288 * 10**9
@@ -135,8 +135,8 @@ def _largest(spec: Spec) -> float:
     return float(kube.parse_quantity(size) / _GIB)
 
 
-def _run(spec: Spec, needed: Estimate | None) -> str:
-    return f"{spec.model.name} by {needed.training.method if needed else 'training'}"
+def _run(spec: Spec, estimate: Estimate | None) -> str:
+    return f"{spec.model.name} by {estimate.training.method if estimate else 'training'}"
 
 
 def _subject(spec: Spec) -> str:
@@ -147,18 +147,18 @@ def _size(spec: Spec) -> str:
     return spec.hardware.memory or spec.hardware.card.memory or ""
 
 
-def _mend(spec: Spec, needed: Estimate | None, available_gib: float) -> str:
+def _mend(spec: Spec, estimate: Estimate | None, available_gib: float) -> str:
     """Suggest the smallest change that makes it fit, as overrides: of a share, a larger one of the same card."""
-    if needed and spec.hardware.memory and (share := holding(needed)) <= _largest(spec):
+    if estimate and spec.hardware.memory and (share := smallest_fitting_gib(estimate)) <= _largest(spec):
         return f"write hardware.memory={share}Gi"
-    change = estimates.smallest_change(needed.training, available_gib) if needed else None
-    if needed is None or change is None:
+    change = estimates.smallest_change(estimate.training, available_gib) if estimate else None
+    if estimate is None or change is None:
         return "use more cards, or a smaller model"
     words = [f"{_KEYS.get(name, _key(name))}={_plain(value)}" for name, value in change.edits]
     batch = dict(change.edits).get("per_device_train_batch_size")
     accumulated = "gradient_accumulation_steps" in dict(change.edits)
     if isinstance(batch, int) and isinstance(spec.trainer, LlamaFactory) and not accumulated:
-        factor = needed.training.batch // batch
+        factor = estimate.training.batch // batch
         words.append(f"trainer.gradient_accumulation={spec.trainer.gradient_accumulation * factor}")
     card = "" if change.description.startswith("set ") else change.description.partition(" and set ")[0]
     return " and ".join([card, *words] if card else [f"write {' '.join(words)}"])
