@@ -24,7 +24,7 @@ from ftgen.estimate.job import estimate_run
 from ftgen.lower import Bundle, Identity, Inputs, naming, overlay, render
 from ftgen.output import delivery
 from ftgen.output.tree import DELIVERY, Run, object_of
-from ftgen.schema import conform as contract
+from ftgen.schema.conform import conform
 from ftgen.schema.version import version_of
 from ftgen.spec import Spec, admit
 from ftgen.trainers import llamafactory
@@ -204,12 +204,12 @@ def compile_spec(
     bundle, lost = overlay.apply(bundle, patches, version)
     noticed += unreported([*workspace.conflicts(patches, version), *lost], spec.accepted)
     bundle = naming.assign_name(bundle, spec, identity)
-    noticed += require(conform(bundle, spec, workspace.schemas))
+    noticed += require(validate_schemas(bundle, spec, workspace.schemas))
     noticed += require(validate_delivery(bundle, spec, composition.config))
     noticed += require(validate_objects(bundle, spec, noticed, call))
     if spec.target == "job":
         bundle = lower.plain(bundle)
-        noticed += require(conform(bundle, spec, workspace.schemas))
+        noticed += require(validate_schemas(bundle, spec, workspace.schemas))
     return Compiled(spec, resolved.estimate, identity, bundle, render.files(bundle, identity), tuple(noticed))
 
 
@@ -278,10 +278,10 @@ def environment(composition: Composition, spec: Spec) -> list[Diagnostic]:
 _SAY_IT = "write the value itself where others must render the same job"
 
 
-def conform(bundle: Bundle, spec: Spec, imported: Path | None = None) -> list[Diagnostic]:
+def validate_schemas(bundle: Bundle, spec: Spec, imported: Path | None = None) -> list[Diagnostic]:
     """Return what the schemas of the cluster refuse: its own where they were imported, else those of its releases."""
     version = spec.cluster.volcano_version
-    return [d for o in bundle.objects for d in contract.conform(o, volcano_version=version, imported=imported)]
+    return [d for o in bundle.objects for d in conform(o, volcano_version=version, imported=imported)]
 
 
 def overlay_folders(directory: Path, packs: tuple[str, ...] = ()) -> list[Path]:
@@ -354,6 +354,6 @@ def _described(files: Mapping[str, bytes]) -> Iterator[tuple[str, str, bool]]:
 
 
 def _pointer(key: str, objects: Sequence[lower.Object], identity: Identity) -> Run:
-    require([found for o in objects for found in (*contract.conform(o), *secrets.scan(o))])
+    require([found for o in objects for found in (*conform(o), *secrets.scan(o))])
     files = {f"{DELIVERY}/{render.file_name(o)}": render.document(o, identity) for o in objects}
     return Run(DELIVERY, key, f"{DELIVERY}/{key}", files)
