@@ -302,13 +302,15 @@ def config_digest(config: Mapping[str, Any]) -> str:
 
 
 def deliver(
-    jobs: Iterable[Compiled], told: delivery.GitSource | None = None, extras: Mapping[str, bytes] = MappingProxyType({})
+    jobs: Iterable[Compiled],
+    published: delivery.GitSource | None = None,
+    extras: Mapping[str, bytes] = MappingProxyType({}),
 ) -> list[Run]:
     """Render what points the reconciler at the jobs' folders, where `delivery.application` asks for it.
 
     Args:
         jobs: all jobs that go to their folders.
-        told: where the tree is published to, for what the configuration leaves open.
+        published: where the tree is published to, for what the configuration leaves open.
         extras: what else goes to their folders, by path.
 
     Raises:
@@ -318,42 +320,43 @@ def deliver(
     for job in jobs:
         if job.spec.delivery.application:
             folders.setdefault(job.identity.folder, []).append(job)
-    return [run for name, held in folders.items() for run in _delivered(name, held, told, extras)]
+    return [run for name, members in folders.items() for run in _delivery_runs(name, members, published, extras)]
 
 
-def _delivered(
-    name: str, jobs: Sequence[Compiled], told: delivery.GitSource | None, extras: Mapping[str, bytes]
+def _delivery_runs(
+    name: str, jobs: Sequence[Compiled], published: delivery.GitSource | None, extras: Mapping[str, bytes]
 ) -> list[Run]:
     chosen, namespace = jobs[0].spec.delivery, jobs[0].spec.cluster.namespace
-    folder = delivery.Folder(name, namespace, _sizes(jobs), frozenset((*_kinds(jobs), *_described(extras))))
-    where = delivery.git_source(chosen, told)
+    kinds = frozenset((*_kinds_of_jobs(jobs), *_kinds_in_files(extras)))
+    folder = delivery.Folder(name, namespace, _sizes(jobs), kinds)
+    source = delivery.git_source(chosen, published)
     health = (project.overlays_dir() / "delivery" / "argocd" / "health.lua").read_text(encoding="utf-8")
-    found = {
-        f"project/{namespace}": delivery.shared(chosen, where, folder, health),
-        f"application/{name}": delivery.for_folder(chosen, where, folder),
+    objects_by_run = {
+        f"project/{namespace}": delivery.shared(chosen, source, folder, health),
+        f"application/{name}": delivery.for_folder(chosen, source, folder),
     }
-    return [_pointer(key, objects, jobs[0].identity) for key, objects in found.items() if objects]
+    return [_delivery_run(key, objects, jobs[0].identity) for key, objects in objects_by_run.items() if objects]
 
 
 def _sizes(jobs: Iterable[Compiled]) -> dict[str, int]:
     return {path: len(content) for job in jobs for path, content in job.files.items()}
 
 
-def _kinds(jobs: Iterable[Compiled]) -> Iterator[tuple[str, str, bool]]:
+def _kinds_of_jobs(jobs: Iterable[Compiled]) -> Iterator[tuple[str, str, bool]]:
     for job in jobs:
         for manifest in job.bundle.objects:
             group = manifest["apiVersion"].rpartition("/")[0]
             yield group, manifest["kind"], "namespace" not in manifest["metadata"]
 
 
-def _described(files: Mapping[str, bytes]) -> Iterator[tuple[str, str, bool]]:
+def _kinds_in_files(files: Mapping[str, bytes]) -> Iterator[tuple[str, str, bool]]:
     for path, content in files.items():
         if path.endswith(".yaml"):
             version, kind, name = object_of(content).split(" ")
             yield version.rpartition("/")[0], kind, name.startswith("/")
 
 
-def _pointer(key: str, objects: Sequence[lower.Object], identity: Identity) -> Run:
+def _delivery_run(key: str, objects: Sequence[lower.Object], identity: Identity) -> Run:
     require([found for o in objects for found in (*conform(o), *secrets.scan(o))])
     files = {f"{DELIVERY}/{render.file_name(o)}": render.document(o, identity) for o in objects}
     return Run(DELIVERY, key, f"{DELIVERY}/{key}", files)

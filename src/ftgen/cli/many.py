@@ -46,13 +46,13 @@ def expanded(arguments: Arguments, composer: Composer) -> Batch:
     return Batch(composer, points, progress=bar, workers=parallel.processors())
 
 
-def runs(batch: Batch, *, table: bool, published_to: delivery.GitSource | None = None) -> Iterator[Run]:
+def runs(batch: Batch, *, table: bool, published: delivery.GitSource | None = None) -> Iterator[Run]:
     """Yield the runs for the output tree: the jobs as they are compiled, then the index, the queue and delivery files.
 
     Args:
         batch: the sweep.
         table: whether to write its index as a table, too.
-        published_to: the repository that the tree is published to.
+        published: the repository that the tree is published to.
     """
     delivered = []
     for job in batch:
@@ -61,7 +61,7 @@ def runs(batch: Batch, *, table: bool, published_to: delivery.GitSource | None =
         yield job.run
     extras = batch.extras(table=table)
     yield extras
-    yield from pipeline.deliver(delivered, published_to, extras.files)
+    yield from pipeline.deliver(delivered, published, extras.files)
 
 
 def write_options(batch: Batch, arguments: Arguments) -> WriteOptions:

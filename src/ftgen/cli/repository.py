@@ -62,7 +62,7 @@ def rendered(arguments: Arguments, destination: Target | None = None) -> Renderi
     with request.open_composer(arguments) as composer:
         if request.is_sweep(arguments, composer):
             batch = many.expanded(arguments, composer)
-            runs = list(many.runs(batch, table=False, published_to=source))
+            runs = list(many.runs(batch, table=False, published=source))
             return Rendering(runs, batch.diagnostics, many.complete_folders(batch))
         job = pipeline.compile_job(composer, arguments.overrides)
         runs = [job.run, *pipeline.deliver([job], source)]
