@@ -232,7 +232,7 @@ def validate_configuration(resolved: Resolved, swept: Collection[str] = (), call
         call: how rules are asked.
     """
     spec, context = resolved.spec, Context(swept=frozenset(swept), estimate=resolved.estimate)
-    found = [*validate(SPEC, spec, context, call), *training.judge(spec, resolved.configured, call)]
+    found = [*validate(SPEC, spec, context, call), *training.validate_arguments(spec, resolved.configured, call)]
     return unreported([*found, *validate(ROLLOUT, spec, context, call)], spec.accepted)
 
 

@@ -8,7 +8,7 @@ from ftgen.diagnostics import Severity
 from ftgen.trainers.arguments import normalise, surface
 from ftgen.validation import Rule
 from ftgen.validation.rules.trainer import arguments, hardware, job
-from ftgen.validation.rules.trainer.check import check
+from ftgen.validation.rules.trainer.check import check_arguments
 from ftgen.validation.rules.trainer.setting import EXPORT, TRAINING, TrainingFacts
 
 LATEST = surface("0.9.5")
@@ -31,7 +31,7 @@ JSON = st.recursive(
 
 
 def problems(extra, facts=None, of=LATEST):
-    return check(GOOD | extra, of, facts or TrainingFacts())
+    return check_arguments(GOOD | extra, of, facts or TrainingFacts())
 
 
 def test_a_sound_setting_has_nothing_to_report():
@@ -101,7 +101,7 @@ def test_a_rule_is_silent_about_a_value_that_was_refused():
 
 def test_a_training_argument_is_refused_in_the_export():
     merge = {"model_name_or_path": "m", "export_dir": "out", "output_dir": "o"}
-    [found] = check(merge, LATEST, TrainingFacts(), "export")
+    [found] = check_arguments(merge, LATEST, TrainingFacts(), "export")
     assert (found.code, found.subject) == ("FT201", "trainer.export.output_dir")
     assert found.headline == "output_dir is no argument of export"
 
@@ -125,7 +125,7 @@ def test_secrets_never_reach_a_diagnostic():
 @given(st.dictionaries(st.sampled_from(sorted(LATEST.arguments)) | st.text(max_size=12), JSON, max_size=8))
 def test_check_is_total(args):
     for command in ("train", "export"):
-        for found in check(args, LATEST, TrainingFacts(), command):
+        for found in check_arguments(args, LATEST, TrainingFacts(), command):
             assert found.headline
             assert not found.headline.endswith(".")
             assert found.subject.startswith(f"trainer.{'args' if command == 'train' else 'export'}.")

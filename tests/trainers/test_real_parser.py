@@ -17,7 +17,7 @@ import pytest
 from ftgen.diagnostics import Diagnostic, Severity
 from ftgen.trainers.arguments import Surface, surface
 from ftgen.validation.rules.trainer import arguments
-from ftgen.validation.rules.trainer.check import check
+from ftgen.validation.rules.trainer.check import check_arguments
 from ftgen.validation.rules.trainer.setting import TRAINING, TrainingFacts
 
 pytestmark = pytest.mark.slow
@@ -124,7 +124,7 @@ def combination(rng: random.Random, share: float) -> dict[str, object]:
 def refused_at_once(args: dict[str, object], of: Surface, command: str) -> list[str]:
     facts = TrainingFacts(bf16=True, compute_capability=8.0)
     names = {rule.code for rule in TRAINING.rules if rule.check.__module__ == arguments.__name__}
-    found = [d for d in check(args, of, facts, command) if d.severity is Severity.ERROR and d.code in names]
+    found = [d for d in check_arguments(args, of, facts, command) if d.severity is Severity.ERROR and d.code in names]
     return [f"{d.code} {d.subject}: {d.headline}" for d in found if not is_later(d, args)]
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from ftgen.diagnostics import Severity
 from ftgen.trainers.arguments import surface
-from ftgen.validation.rules.trainer.check import check
+from ftgen.validation.rules.trainer.check import check_arguments
 from ftgen.validation.rules.trainer.setting import EXPORT, TRAINING, TrainingFacts
 
 GOOD = {
@@ -457,7 +457,7 @@ BY_NAME = {rule.name: rule for rule in (*TRAINING.rules, *EXPORT.rules)}
 
 def judged(name, args, facts, version="0.9.5", command="train"):
     base = GOOD if command == "train" else {"model_name_or_path": "m", "export_dir": "e"}
-    found = check(base | args, surface(version), TrainingFacts(**facts), command)
+    found = check_arguments(base | args, surface(version), TrainingFacts(**facts), command)
     assert not [d for d in found if d.code in {"FT201", "FT202", "FT203"}]
     return {(d.subject.rsplit(".", 1)[1], d.severity) for d in found if d.code == BY_NAME[name].code}
 
@@ -523,4 +523,4 @@ def test_an_export_names_vllm_only_where_vllm_could_serve():
 
 def test_a_merge_is_allowed():
     merge = {"model_name_or_path": "m", "adapter_name_or_path": "a", "template": "qwen3", "export_dir": "e"}
-    assert check(merge, surface("0.9.5"), TrainingFacts(template="qwen3"), "export") == []
+    assert check_arguments(merge, surface("0.9.5"), TrainingFacts(template="qwen3"), "export") == []

@@ -16,11 +16,11 @@ from ftgen.text import kube
 from ftgen.trainers import arguments, image, llamafactory
 from ftgen.trainers.llamafactory import Configurations
 from ftgen.validation import Call, Scope
-from ftgen.validation.rules.trainer import check
+from ftgen.validation.rules.trainer.check import check_arguments
 from ftgen.validation.rules.trainer.setting import TrainingFacts, is_within
 
 
-def judge(spec: Spec, configured: Configurations | None, call: Call = Scope.ask) -> list[Diagnostic]:
+def validate_arguments(spec: Spec, configured: Configurations | None, call: Call = Scope.ask) -> list[Diagnostic]:
     """Return what LLaMA-Factory would refuse of the training's arguments, and of the merge's."""
     trainer = spec.trainer
     if not isinstance(trainer, LlamaFactory):
@@ -31,9 +31,9 @@ def judge(spec: Spec, configured: Configurations | None, call: Call = Scope.ask)
         return [error("FT103", headline, "trainer.version", trainer.version, f"use one of {known}")]
     surface = arguments.surface(trainer.version)
     facts = _facts(spec, trainer, configured.training)
-    found = check.check(configured.training, surface, facts, call=call)
+    found = check_arguments(configured.training, surface, facts, call=call)
     export = configured.export
-    merging = check.check(export, surface, facts, "export", call) if export else []
+    merging = check_arguments(export, surface, facts, "export", call) if export else []
     # What the merge takes over from the training is told once, where it was written.
     told = {(d.code, d.headline) for d in found}
     every = [*found, *(d for d in merging if (d.code, d.headline) not in told)]

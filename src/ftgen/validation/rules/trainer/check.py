@@ -22,7 +22,7 @@ from ftgen.trainers.arguments import coerced
 _SCOPES = {"train": TRAINING, "export": EXPORT}
 
 
-def check(
+def check_arguments(
     args: Mapping[str, object], release: Surface, facts: TrainingFacts, command: str = "train", call: Call = Scope.ask
 ) -> list[Diagnostic]:
     """Return the diagnostics of a command's arguments.
