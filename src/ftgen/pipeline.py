@@ -54,12 +54,12 @@ class Resolved:
 
     Attributes:
         spec: without a size that grows (`8Gi+`).
-        configured: the trainer's configurations; None where a command of the user's trains.
+        configurations: the trainer's configurations; None where a command of the user's trains.
         estimate: the memory and space that the training takes; None where it is unknown.
     """
 
     spec: Spec
-    configured: Configurations | None
+    configurations: Configurations | None
     estimate: Estimate | None
 
 
@@ -199,7 +199,7 @@ def compile_spec(
     noticed = [*require(problems)]
     identity = _identity(spec, composition, overrides, position)
     scripts = workspace.scripts(spec.trainer.prepare_script, spec.trainer.script)
-    bundle = lower.lower(Inputs(spec, resolved.configured, identity, scripts))
+    bundle = lower.lower(Inputs(spec, resolved.configurations, identity, scripts))
     patches = workspace.patches(composition.choices, spec.overlays)
     bundle, lost = overlay.apply(bundle, patches, version)
     noticed += unreported([*workspace.conflicts(patches, version), *lost], spec.accepted)
@@ -216,11 +216,11 @@ def compile_spec(
 def resolve(spec: Spec) -> Resolved:
     """Resolve what follows from a specification: the trainer's configurations, the estimate, and sizes that grow."""
     try:
-        configured = llamafactory.configurations(spec)
+        configurations = llamafactory.configurations(spec)
     except KeyError:  # a release that is not known, which the rules refuse (FT103)
-        configured = None
-    estimate = estimate_run(spec, configured)
-    return Resolved(sizes.resolve_sizes(spec, estimate), configured, estimate)
+        configurations = None
+    estimate = estimate_run(spec, configurations)
+    return Resolved(sizes.resolve_sizes(spec, estimate), configurations, estimate)
 
 
 def validate_configuration(resolved: Resolved, swept: Collection[str] = (), call: Call = Scope.ask) -> list[Diagnostic]:
@@ -232,7 +232,7 @@ def validate_configuration(resolved: Resolved, swept: Collection[str] = (), call
         call: how rules are asked.
     """
     spec, context = resolved.spec, Context(swept=frozenset(swept), estimate=resolved.estimate)
-    found = [*validate(SPEC, spec, context, call), *training.validate_arguments(spec, resolved.configured, call)]
+    found = [*validate(SPEC, spec, context, call), *training.validate_arguments(spec, resolved.configurations, call)]
     return unreported([*found, *validate(ROLLOUT, spec, context, call)], spec.accepted)
 
 

@@ -40,9 +40,9 @@ def term_summary(estimate: Estimate | None) -> dict[str, float]:
     return {} if estimate is None else {term.name: round(term.gib, 2) for term in estimate.terms}
 
 
-def estimate_run(spec: Spec, configured: Configurations | None) -> Estimate | None:
+def estimate_run(spec: Spec, configurations: Configurations | None) -> Estimate | None:
     """Estimate what the run takes; None where the model's shape or the trainer says nothing about it."""
-    described = describe_training(spec, configured)
+    described = describe_training(spec, configurations)
     return None if described is None else _estimated(described)
 
 
@@ -69,12 +69,12 @@ def available(spec: Spec) -> float | None:
     return float(kube.parse_quantity(size) / _GIB) if size and spec.hardware.cards else None
 
 
-def describe_training(spec: Spec, configured: Configurations | None) -> Training | None:
+def describe_training(spec: Spec, configurations: Configurations | None) -> Training | None:
     """Describe the run in the terms of `estimate`; None where they do not cover it."""
     trainer = spec.trainer
     if spec.model.shape is None or not isinstance(trainer, LlamaFactory) or trainer.version not in versions():
         return None
-    args = configured.training if configured else {}
+    args = configurations.training if configurations else {}
     stage = str(args.get("stage", "sft"))
     if stage not in _STAGES:
         return None  # PPO holds a reward and a value model beside the policy

@@ -74,7 +74,7 @@ def training(inputs: Inputs) -> Iterator[Object]:
     """
     spec = inputs.spec
     yield from places(spec)
-    yield from _framework(spec, inputs.configured)
+    yield from _framework(spec, inputs.configurations)
     yield from ranks(spec)
     yield from _tracking(spec, inputs.identity)
     if spec.model.output_url:
@@ -93,12 +93,12 @@ def places(spec: Spec) -> list[Object]:
     return [work, *_env(SOURCE_FILES=" ".join(spec.hardware.source) or None, OUTPUT_DIR=output)]
 
 
-def _framework(spec: Spec, configured: Configurations | None) -> Iterator[Object]:
-    if configured is None:
+def _framework(spec: Spec, configurations: Configurations | None) -> Iterator[Object]:
+    if configurations is None:
         return
-    text = kube.escape_dollars(yamlio.dump(configured.training))
+    text = kube.escape_dollars(yamlio.dump(configurations.training))
     yield {"name": "TRAIN_CONFIG", "value": text + _run_name(spec)}
-    export = configured.export
+    export = configurations.export
     if export is not None:
         yield from _env(
             EXPORT_CONFIG=yamlio.dump(export),

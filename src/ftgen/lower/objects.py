@@ -50,13 +50,13 @@ class Inputs:
 
     Attributes:
         spec: what is wanted.
-        configured: the trainer's configurations; None where a command of the user's trains.
+        configurations: the trainer's configurations; None where a command of the user's trains.
         identity: who the run is.
         scripts: texts of the trainer's scripts by file name.
     """
 
     spec: Spec
-    configured: Configurations | None
+    configurations: Configurations | None
     identity: Identity
     scripts: Mapping[str, str]
 

@@ -20,19 +20,19 @@ from ftgen.validation.rules.trainer.check import check_arguments
 from ftgen.validation.rules.trainer.setting import TrainingFacts, is_within
 
 
-def validate_arguments(spec: Spec, configured: Configurations | None, call: Call = Scope.ask) -> list[Diagnostic]:
+def validate_arguments(spec: Spec, configurations: Configurations | None, call: Call = Scope.ask) -> list[Diagnostic]:
     """Return what LLaMA-Factory would refuse of the training's arguments, and of the merge's."""
     trainer = spec.trainer
     if not isinstance(trainer, LlamaFactory):
         return []
-    if configured is None:
+    if configurations is None:
         known = ", ".join(arguments.versions())
         headline = f"the arguments of LLaMA-Factory {trainer.version} are not known"
         return [error("FT103", headline, "trainer.version", trainer.version, f"use one of {known}")]
     surface = arguments.surface(trainer.version)
-    facts = _facts(spec, trainer, configured.training)
-    found = check_arguments(configured.training, surface, facts, call=call)
-    export = configured.export
+    facts = _facts(spec, trainer, configurations.training)
+    found = check_arguments(configurations.training, surface, facts, call=call)
+    export = configurations.export
     merging = check_arguments(export, surface, facts, "export", call) if export else []
     # What the merge takes over from the training is told once, where it was written.
     told = {(d.code, d.headline) for d in found}
