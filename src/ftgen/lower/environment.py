@@ -18,7 +18,7 @@ _OUTPUT = "output_models"
 _TRAINED = ("model", "dataset", "trainer", "hardware")
 
 
-def fetching(spec: Spec) -> list[Object]:
+def fetch_variables(spec: Spec) -> list[Object]:
     """Return the environment of both containers: what to fetch, and the secret that opens the git host."""
     git = spec.cluster.git
     models = spec.storage.models.path
@@ -41,12 +41,12 @@ def fetching(spec: Spec) -> list[Object]:
     ]
 
 
-def job_name() -> Object:
+def job_name_variable() -> Object:
     """Take the job's name from the label that Volcano gives its pods: the name may be the API server's."""
     return {"name": "JOB_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.labels['volcano.sh/job-name']"}}}
 
 
-def described(spec: Spec) -> list[Object]:
+def dataset_variables(spec: Spec) -> list[Object]:
     """Return which entry of dataset_info.json to write where there is none, and which must be there before training."""
     names = None if isinstance(spec.trainer, Command) else llamafactory.datasets(spec)
     return _env(DATASET_INFO=dataset_info(spec), DATASET_NAMES=names)
@@ -59,7 +59,7 @@ def dataset_info(spec: Spec) -> str | None:
     return json_text({spec.dataset.name: spec.dataset.info.model_dump(exclude_none=True)})
 
 
-def needs(spec: Spec) -> list[Object]:
+def space_variables(spec: Spec) -> list[Object]:
     """Return the free space that a download needs: a tenth more than the files, whose LFS objects become the files."""
     weights = spec.model.parameters * {"float32": 4}.get(spec.model.dtype, 2)
     data = kube.parse_quantity(spec.dataset.size)
@@ -67,23 +67,23 @@ def needs(spec: Spec) -> list[Object]:
     return _env(MODEL_NEEDS_MIB=model, DATASET_NEEDS_MIB=_mebibytes(data * Fraction(11, 10)))
 
 
-def training(inputs: Inputs) -> Iterator[Object]:
+def training_variables(inputs: Inputs) -> Iterator[Object]:
     """Yield the environment of the training: its configurations, its ranks, its tracking, its push.
 
     What the script takes for granted, such as one process on one node, is left out: a reviewer reads what is special.
     """
     spec = inputs.spec
-    yield from places(spec)
+    yield from folder_variables(spec)
     yield from _framework(spec, inputs.configurations)
-    yield from ranks(spec)
+    yield from rank_variables(spec)
     yield from _tracking(spec, inputs.identity)
     if spec.model.output_url:
         yield from _env(OUTPUT_MODEL_URL=spec.model.output_url)
         yield {"name": "MODEL_CARD", "value": model_card(spec, inputs.identity)}
-    yield from collectives(spec)
+    yield from collective_variables(spec)
 
 
-def places(spec: Spec) -> list[Object]:
+def folder_variables(spec: Spec) -> list[Object]:
     """Return where the training works and writes."""
     workspace = spec.storage.workspace
     # Several jobs may share a claim that stays; a temporary one belongs to its pod.
@@ -115,7 +115,7 @@ def _run_name(spec: Spec) -> str:
     return kube.escape_dollars(yamlio.dump({"run_name": spec.tracking.run_name}))
 
 
-def ranks(spec: Spec) -> list[Object]:
+def rank_variables(spec: Spec) -> list[Object]:
     """Return how many processes there are, and how they find each other."""
     several, cards = spec.hardware.nodes > 1, spec.hardware.devices
     return _env(
@@ -177,7 +177,7 @@ def _pinned(url: str, revision: str | None) -> str:
     return f"{url} at {revision}" if revision else url
 
 
-def collectives(spec: Spec) -> list[Object]:
+def collective_variables(spec: Spec) -> list[Object]:
     """Return the network's settings as the vendor's library of collectives calls them, and the hardware's variables."""
     return [*_collectives(spec), *(variable(name, value) for name, value in spec.hardware.env.items())]
 

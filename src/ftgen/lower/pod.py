@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from ftgen.lower.devices import device_claims, resources
-from ftgen.lower.environment import described, fetching, job_name, needs, training
+from ftgen.lower.environment import (
+    dataset_variables,
+    fetch_variables,
+    job_name_variable,
+    space_variables,
+    training_variables,
+)
 from ftgen.lower.objects import TASK, Identity, Inputs, Object, given, run_label
 from ftgen.lower.scripts import arguments, command, scripts_mount, scripts_volume
 from ftgen.lower.storage import ca_mount, cache_mount, node_selector, volumes
@@ -107,7 +113,7 @@ def prepare(spec: Spec, script: str) -> Object:
         "name": "prepare",
         "image": spec.hardware.image,
         "imagePullPolicy": spec.cluster.image_pull_policy,
-        "env": [*fetching(spec), *described(spec), *needs(spec)],
+        "env": [*fetch_variables(spec), *dataset_variables(spec), *space_variables(spec)],
         "resources": {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"cpu": "2", "memory": "4Gi"}},
         **given("securityContext", container_security(spec)),
         "volumeMounts": [models, *cache_mount(spec), *ca_mount(spec), *scripts_mount(spec)],
@@ -130,7 +136,7 @@ def train(inputs: Inputs) -> Object:
         "name": TASK,
         "image": spec.hardware.image,
         "imagePullPolicy": spec.cluster.image_pull_policy,
-        "env": [job_name(), *fetching(spec), *training(inputs)],
+        "env": [job_name_variable(), *fetch_variables(spec), *training_variables(inputs)],
         "resources": resources(spec),
         **given("securityContext", container_security(spec, *capabilities)),
         "volumeMounts": [*mounts, *ca_mount(spec), *scripts_mount(spec)],
