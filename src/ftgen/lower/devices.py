@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from functools import lru_cache
 
-from ftgen.lower.objects import Object, given, managed_labels
+from ftgen.lower.objects import Object, managed_labels, optional
 from ftgen.spec import PerCard, Spec, UnitResource
 from ftgen.text import kube
 
@@ -24,7 +24,7 @@ def resources(spec: Spec) -> Object:
     return {
         "requests": {**_host(each, "request", cards), **count},
         "limits": {**_host(each, "limit", cards), **count, **dict(shares(spec))},
-        **given("claims", [{"name": claim["name"]} for claim in device_claims(spec)]),
+        **optional("claims", [{"name": claim["name"]} for claim in device_claims(spec)]),
     }
 
 

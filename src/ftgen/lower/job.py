@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ftgen.lower import record
-from ftgen.lower.objects import TASK, Identity, Inputs, Object, given, json_text, run_label
+from ftgen.lower.objects import TASK, Identity, Inputs, Object, json_text, optional, run_label
 from ftgen.lower.pod import pod
 from ftgen.lower.storage import is_temporary
 from ftgen.spec import Spec
@@ -25,14 +25,14 @@ def job(inputs: Inputs, mounted: Object | None) -> Object:
         "spec": {
             "schedulerName": spec.cluster.scheduler,
             "queue": spec.cluster.queue,
-            **given("priorityClassName", spec.cluster.priority_class),
+            **optional("priorityClassName", spec.cluster.priority_class),
             "minAvailable": nodes,
             # maxRetry counts attempts: the first one and its restarts.
             "maxRetry": spec.job.restarts + 1,
-            **given("ttlSecondsAfterFinished", spec.job.ttl),
+            **optional("ttlSecondsAfterFinished", spec.job.ttl),
             "policies": policies(spec),
-            **given("plugins", plugins(spec)),
-            **given("networkTopology", network_topology(spec)),
+            **optional("plugins", plugins(spec)),
+            **optional("networkTopology", network_topology(spec)),
             "tasks": [task(inputs, mounted)],
         },
     }
@@ -54,7 +54,7 @@ def provenance(spec: Spec, identity: Identity) -> dict[str, str]:
         record.VERSION: identity.version,
         record.DIGEST: f"sha256:{identity.digest}",
         record.OVERRIDES: json_text(identity.overrides),
-        **given(record.SWEEP, sweep(identity)),
+        **optional(record.SWEEP, sweep(identity)),
         **spec.cluster.annotations,
     }
 
@@ -93,7 +93,7 @@ def network_topology(spec: Spec) -> Object | None:
     wanted = spec.cluster.network_topology
     if wanted is None or spec.hardware.nodes == 1:
         return None
-    return {"mode": wanted.mode, **given("highestTierAllowed", wanted.highest_tier)}
+    return {"mode": wanted.mode, **optional("highestTierAllowed", wanted.highest_tier)}
 
 
 def task(inputs: Inputs, mounted: Object | None) -> Object:

@@ -79,7 +79,7 @@ class Bundle:
         return (*self.companions, self.job)
 
 
-def given(key: str, value: Any) -> Object:
+def optional(key: str, value: Any) -> Object:
     """Return a mapping of one key, or none where there is nothing to write."""
     return {} if value is None or value in ({}, []) else {key: value}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ftgen.lower.objects import Bundle, Object, given
+from ftgen.lower.objects import Bundle, Object, optional
 from ftgen.text import kube
 
 
@@ -22,7 +22,7 @@ def plain(bundle: Bundle) -> Bundle:
         "completionMode": "Indexed" if nodes > 1 else "NonIndexed",
         # One of several pods that starts again alone finds no peers.
         "backoffLimit": spec["maxRetry"] - 1 if nodes == 1 else 0,
-        **given("ttlSecondsAfterFinished", spec.get("ttlSecondsAfterFinished")),
+        **optional("ttlSecondsAfterFinished", spec.get("ttlSecondsAfterFinished")),
         "template": template,
     }
     service = (_service(job, template),) if nodes > 1 else ()
@@ -33,7 +33,7 @@ def _plain_pod(job: Object, pod: Object, nodes: int) -> Object:
     ranks = _plain_ranks(job, nodes) if nodes > 1 else []
     return {
         **pod,
-        **given("priorityClassName", job["spec"].get("priorityClassName")),
+        **optional("priorityClassName", job["spec"].get("priorityClassName")),
         **({"subdomain": _subdomain(job)} if ranks else {}),
         "initContainers": [_plain_container(each, []) for each in pod["initContainers"]],
         "containers": [_plain_container(each, ranks) for each in pod["containers"]],

@@ -10,7 +10,7 @@ from ftgen.lower.environment import (
     space_variables,
     training_variables,
 )
-from ftgen.lower.objects import TASK, Identity, Inputs, Object, given, run_label
+from ftgen.lower.objects import TASK, Identity, Inputs, Object, optional, run_label
 from ftgen.lower.scripts import arguments, command, scripts_mount, scripts_volume
 from ftgen.lower.storage import ca_mount, cache_mount, node_selector, volumes
 from ftgen.spec import Spec
@@ -28,16 +28,16 @@ def pod(inputs: Inputs, mounted: Object | None) -> Object:
     return {
         "restartPolicy": "Never",
         "terminationGracePeriodSeconds": spec.job.grace_period,
-        **given("schedulerName", spec.hardware.scheduler),
+        **optional("schedulerName", spec.hardware.scheduler),
         # With the node's own network names resolve through the cluster only where the policy says so.
         **({"hostNetwork": True, "dnsPolicy": "ClusterFirstWithHostNet"} if spec.network.host else {}),
-        **given("securityContext", pod_security(spec)),
-        **given("nodeSelector", dict(spec.cluster.node_selector)),
-        **given("affinity", affinity(spec, identity)),
-        **given("topologySpreadConstraints", spread(spec, identity)),
-        **given("tolerations", tolerations(spec)),
-        **given("imagePullSecrets", [{"name": name} for name in spec.cluster.image_pull_secrets]),
-        **given("resourceClaims", device_claims(spec)),
+        **optional("securityContext", pod_security(spec)),
+        **optional("nodeSelector", dict(spec.cluster.node_selector)),
+        **optional("affinity", affinity(spec, identity)),
+        **optional("topologySpreadConstraints", topology_spread(spec, identity)),
+        **optional("tolerations", tolerations(spec)),
+        **optional("imagePullSecrets", [{"name": name} for name in spec.cluster.image_pull_secrets]),
+        **optional("resourceClaims", device_claims(spec)),
         "volumes": [*volumes(spec), *scripts_volume(mounted)],
         "initContainers": [prepare(spec, inputs.scripts[spec.trainer.prepare_script])],
         "containers": [train(inputs)],
@@ -60,11 +60,11 @@ def affinity(spec: Spec, identity: Identity) -> Object | None:
     required = {"requiredDuringSchedulingIgnoredDuringExecution": node_selector(wanted)}
     return {
         **({"nodeAffinity": required} if wanted else {}),
-        **({"podAntiAffinity": apart(spec, identity)} if spec.hardware.nodes > 1 else {}),
+        **({"podAntiAffinity": pod_anti_affinity(spec, identity)} if spec.hardware.nodes > 1 else {}),
     }
 
 
-def apart(spec: Spec, identity: Identity) -> Object:
+def pod_anti_affinity(spec: Spec, identity: Identity) -> Object:
     """Keep the pods on different nodes: required where each fills a node or opens ports of it, else preferred."""
     term = {"labelSelector": {"matchLabels": run_label(identity)}, "topologyKey": "kubernetes.io/hostname"}
     if spec.hardware.devices == spec.hardware.card.per_node or spec.network.host:
@@ -72,7 +72,7 @@ def apart(spec: Spec, identity: Identity) -> Object:
     return {"preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 100, "podAffinityTerm": term}]}
 
 
-def spread(spec: Spec, identity: Identity) -> list[Object]:
+def topology_spread(spec: Spec, identity: Identity) -> list[Object]:
     """Spread the pods over parts of the cluster, such as racks; never by waiting, because the gang starts as one."""
     if spec.hardware.nodes == 1:
         return []
@@ -102,8 +102,8 @@ def pod_security(spec: Spec) -> Object | None:
 def container_security(spec: Spec, *capabilities: str) -> Object | None:
     """Return what the restricted level asks of a container, and the capabilities that it needs."""
     restricted = spec.cluster.pod_security == "restricted"
-    changed = {**({"drop": ["ALL"]} if restricted else {}), **given("add", list(capabilities))}
-    return {**({"allowPrivilegeEscalation": False} if restricted else {}), **given("capabilities", changed)}
+    changed = {**({"drop": ["ALL"]} if restricted else {}), **optional("add", list(capabilities))}
+    return {**({"allowPrivilegeEscalation": False} if restricted else {}), **optional("capabilities", changed)}
 
 
 def prepare(spec: Spec, script: str) -> Object:
@@ -115,7 +115,7 @@ def prepare(spec: Spec, script: str) -> Object:
         "imagePullPolicy": spec.cluster.image_pull_policy,
         "env": [*fetch_variables(spec), *dataset_variables(spec), *space_variables(spec)],
         "resources": {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"cpu": "2", "memory": "4Gi"}},
-        **given("securityContext", container_security(spec)),
+        **optional("securityContext", container_security(spec)),
         "volumeMounts": [models, *cache_mount(spec), *ca_mount(spec), *scripts_mount(spec)],
         "command": command(spec, spec.trainer.prepare_script, script),
     }
@@ -138,8 +138,8 @@ def train(inputs: Inputs) -> Object:
         "imagePullPolicy": spec.cluster.image_pull_policy,
         "env": [job_name_variable(), *fetch_variables(spec), *training_variables(inputs)],
         "resources": resources(spec),
-        **given("securityContext", container_security(spec, *capabilities)),
+        **optional("securityContext", container_security(spec, *capabilities)),
         "volumeMounts": [*mounts, *ca_mount(spec), *scripts_mount(spec)],
         "command": command(spec, spec.trainer.script, inputs.scripts[spec.trainer.script]),
-        **given("args", arguments(spec)),
+        **optional("args", arguments(spec)),
     }

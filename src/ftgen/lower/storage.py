@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 
 from ftgen.lower.devices import device_template
-from ftgen.lower.objects import Object, given, managed_labels
+from ftgen.lower.objects import Object, managed_labels, optional
 from ftgen.spec import ModelCache, NodeRequirement, Spec, Volume
 
 
@@ -44,7 +44,7 @@ def claim_spec(spec: Spec, volume: Volume) -> Object:
     """Return what is claimed: mode, class and size."""
     return {
         "accessModes": [volume.access_mode],
-        **given("storageClassName", spec.storage.storage_class),
+        **optional("storageClassName", spec.storage.storage_class),
         "resources": {"requests": {"storage": volume.size}},
     }
 
