@@ -26,10 +26,11 @@ def assign_name(bundle: Bundle, spec: Spec, identity: Identity) -> Bundle:
     """Name the job of a bundle: by content, or by a prefix where the API server completes the name."""
     metadata = bundle.job.get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
+    limit = name_limit(spec) - len("-")
     if spec.delivery.generate_name:
-        name = {"generateName": f"{stem(identity, budget(spec) - 1 - _GENERATED)}-"}
+        name = {"generateName": f"{stem(identity, limit - _GENERATED)}-"}
     else:
-        name = {"name": f"{stem(identity, budget(spec) - 1 - kube.HASH_LENGTH - _REPEATED)}-{content_hash(bundle.job)}"}
+        name = {"name": f"{stem(identity, limit - kube.HASH_LENGTH - _REPEATED)}-{content_hash(bundle.job)}"}
     return Bundle({**bundle.job, "metadata": {**name, **metadata}}, bundle.companions)
 
 
@@ -38,7 +39,7 @@ def stem(identity: Identity, limit: int) -> str:
     return kube.slug(identity.stem, limit)
 
 
-def budget(spec: Spec) -> int:
+def name_limit(spec: Spec) -> int:
     """Return how long a job's name may be, so that its pods' names fit: <job>-<task>-<index>."""
     return _POD_NAME_LIMIT - len(TASK) - 2 - len(str(spec.hardware.nodes - 1))
 

@@ -80,7 +80,7 @@ class LoweringInput:
         spec = self.spec
         lowered = lower.lower(Inputs(spec, llamafactory.configurations(spec), self.identity, self.scripts))
         bundle, _ = overlay.apply(lowered, self.patches, spec.cluster.volcano_version)
-        stem = naming.stem(self.identity, naming.budget(spec))
+        stem = naming.stem(self.identity, naming.name_limit(spec))
         name = {"generateName" if spec.delivery.generate_name else "name": stem}
         return Bundle({**bundle.job, "metadata": {**name, **bundle.job["metadata"]}}, bundle.companions).objects
 
