@@ -195,7 +195,7 @@ def compile_spec(
     """
     resolved = resolve(spec)
     spec, version = resolved.spec, resolved.spec.cluster.volcano_version
-    problems = [*environment(composition, spec), *validate_configuration(resolved, position.swept, call)]
+    problems = [*validate_environment(composition, spec), *validate_configuration(resolved, position.swept, call)]
     noticed = [*require(problems)]
     identity = _identity(spec, composition, overrides, position)
     scripts = workspace.scripts(spec.trainer.prepare_script, spec.trainer.script)
@@ -256,14 +256,14 @@ def validate_objects(
 def validate_delivery(bundle: Bundle, spec: Spec, config: Mapping[str, Any]) -> list[Diagnostic]:
     """Return what must reach no repository and no reconciler: secrets, and what would repeat or end a training."""
     leaked = [found for manifest in bundle.objects for found in secrets.scan(manifest)]
-    found = secrets.blamed(leaked, config) if leaked else []
+    found = secrets.attribute_to_keys(leaked, config) if leaked else []
     if spec.delivery.reconciler != "kubectl":
         context = Context(reconciler=spec.delivery.reconciler)
         found += [d for manifest in bundle.objects for d in validate(SYNC, manifest, context)]
     return unreported(found, spec.accepted)
 
 
-def environment(composition: Composition, spec: Spec) -> list[Diagnostic]:
+def validate_environment(composition: Composition, spec: Spec) -> list[Diagnostic]:
     """Note each value taken from an environment variable, which no file shows, and refuse those that are secret."""
     given = composition.environment
     secret = validate(ENVIRONMENT, (given, composition.config)) if given else []

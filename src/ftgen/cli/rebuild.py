@@ -91,7 +91,7 @@ def _position(composer: Composer, point: record.RecordedPoint | None, overrides:
     if point is None:
         return SweepPosition()
     values = {text.partition("=")[0].lstrip("+~"): text for text in overrides}
-    swept = {key: batch.shown(composer.parse([values[key]])[0].value()) for key in point.swept if key in values}
+    swept = {key: batch.swept_text(composer.parse([values[key]])[0].value()) for key in point.swept if key in values}
     return SweepPosition(point.name, point.label, swept)
 
 

@@ -87,7 +87,7 @@ class Batch:
             spec = self._admission.admit(composition.config)
             # What is swept has no part in the folder, so that every point gives the same.
             self.folder = self.folder or naming.folder(spec, self.sweep.swept)
-            swept = {key: shown(value) for key, value in point.values.items()}
+            swept = {key: swept_text(value) for key, value in point.values.items()}
             position = SweepPosition(self.folder, point.label, swept)
             call = self._incrementals.of(tuple(composition.choices.items())).call
             job = compile_spec(spec, composition, point.overrides, self._workspace, position, call=call)
@@ -168,6 +168,6 @@ def _same_job(twin: Point) -> Diagnostic:
     return note("FT037", f"this renders the same job as {twin.label or 'another point'} and is left out", "sweep")
 
 
-def shown(value: Any) -> str:
+def swept_text(value: Any) -> str:
     """A swept value as text: a text itself, else JSON."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

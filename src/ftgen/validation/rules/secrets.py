@@ -118,7 +118,7 @@ def scan(manifest: Mapping[str, Any]) -> list[Diagnostic]:
     return validate(SECRETS, manifest) if _is_suspicious(manifest) else []
 
 
-def blamed(found: list[Diagnostic], config: Mapping[str, Any]) -> list[Diagnostic]:
+def attribute_to_keys(found: list[Diagnostic], config: Mapping[str, Any]) -> list[Diagnostic]:
     """The findings by the keys of the configuration that brought them, where keys break the same rules.
 
     One key shows in many places of a manifest: its variable, the trainer's YAML, the annotation that rebuilds
