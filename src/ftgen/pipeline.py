@@ -50,12 +50,12 @@ from ftgen.validation.rules import (
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """A specification with its sizes, and what follows from it.
+    """Specification with its sizes resolved, and the values derived from it.
 
     Attributes:
-        spec: without a size that grows (`8Gi+`).
-        configurations: the trainer's configurations; None where a command of the user's trains.
-        estimate: the memory and space that the training takes; None where it is unknown.
+        spec: specification without minimum sizes (`8Gi+`).
+        configurations: configurations of the trainer; None if the user's own command trains.
+        estimate: memory and disk space of the training; None if unknown.
     """
 
     spec: Spec
@@ -65,14 +65,14 @@ class Resolved:
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """A compiled job.
+    """Compiled job.
 
     Attributes:
-        spec: its specification, with its sizes.
-        estimate: the memory and space that it takes; None where it is unknown.
-        identity: its folder, label and choices.
-        bundle: its objects.
-        files: their bytes, by path below the output folder.
+        spec: specification, with its sizes resolved.
+        estimate: memory and disk space of the training; None if unknown.
+        identity: folder, label and choices.
+        bundle: objects.
+        files: rendered objects as bytes, by path below the output folder.
         diagnostics: warnings and notes.
     """
 
@@ -85,12 +85,12 @@ class Compiled:
 
     @property
     def name(self) -> str:
-        """Return the job's name; empty where the API server makes it up."""
+        """Return the job's name; empty if the API server generates it."""
         return str(self.bundle.job["metadata"].get("name", ""))
 
     @property
     def run(self) -> Run:
-        """Return the job as the output tree knows it."""
+        """Return the job as a run of the output tree."""
         label = self.identity.label
         identity = f"{self.identity.folder}/{label}" if label else self.identity.folder
         return Run(self.identity.folder, self.name, identity, self.files, dump_options(self.spec, self.diagnostics))
@@ -98,12 +98,12 @@ class Compiled:
 
 @dataclass(frozen=True, slots=True)
 class SweepPosition:
-    """A job's position in a sweep; the default is a job of its own.
+    """Position of a job in a sweep; the default is a single job.
 
     Attributes:
-        folder: the sweep's folder; empty: as the job says.
-        label: what tells it from the other points.
-        swept: the keys that the sweep varies, with this point's values as text.
+        folder: folder of the sweep; if empty, the job's specification gives the folder.
+        label: label of the job, unique among the points.
+        swept: keys that the sweep varies, with this point's values as text.
     """
 
     folder: str = ""
@@ -115,7 +115,7 @@ class Workspace:
     """Overlays, schemas and scripts of one working directory and of the package, each loaded once."""
 
     def __init__(self, composer: Composer) -> None:
-        """Take the working directory, and what finds scripts in it, from a composer."""
+        """Take the working directory, and the search for scripts in it, from a composer."""
         self.schemas = schema.imported(composer.request.directory)
         self.scripts = composer.scripts
         self._directory = composer.request.directory
@@ -123,14 +123,14 @@ class Workspace:
         self._conflicts: dict[tuple[object, ...], list[Diagnostic]] = {}
 
     def patches(self, choices: Mapping[str, str], packs: tuple[str, ...] = ()) -> list[overlay.Patch]:
-        """Return the overlays of the chosen options, and of packs of overlays."""
+        """Return the overlays of the chosen options and of the overlay packs."""
         chosen = (*choices.items(), *packs)
         if chosen not in self._patches:
             self._patches[chosen] = overlay.collect(choices, overlay_folders(self._directory, packs))
         return self._patches[chosen]
 
     def conflicts(self, patches: list[overlay.Patch], volcano_version: str) -> list[Diagnostic]:
-        """Return where those overlays contradict each other."""
+        """Return a diagnostic for each contradiction between the overlays."""
         chosen = (*map(id, patches), volcano_version)
         if chosen not in self._conflicts:
             self._conflicts[chosen] = overlay.conflicts(patches, volcano_version)
@@ -141,7 +141,7 @@ def compile_job(composer: Composer, overrides: Sequence[str]) -> Compiled:
     """Compile the job that a command line describes.
 
     Raises:
-        Rejected: with every problem of the first step that found an error.
+        Rejected: every problem of the first step that found an error.
     """
     composition = composer.compose(composer.parse(overrides))
     job = compile_composition(composition, tuple(overrides), Workspace(composer))
@@ -149,7 +149,7 @@ def compile_job(composer: Composer, overrides: Sequence[str]) -> Compiled:
 
 
 def _unexpanded_sweep(composition: Composition) -> Iterator[Diagnostic]:
-    """Note a sweep that a file, such as a preset, describes and that nobody asked to expand."""
+    """Yield a note for each sweep that a file, such as a preset, describes and the command line does not expand."""
     parameters = (composition.hydra.get("sweeper") or {}).get("params")
     for key, value in (("sweep", composition.sweep), ("hydra.sweeper.params", parameters)):
         if value:
@@ -163,10 +163,10 @@ def compile_composition(
     workspace: Workspace,
     position: SweepPosition = SweepPosition(),
 ) -> Compiled:
-    """Compile a composed configuration; see the module's docstring for the steps.
+    """Compile a composed configuration, by the steps in the module's docstring.
 
     Raises:
-        Rejected: with every problem of the first step that found an error.
+        Rejected: every problem of the first step that found an error.
     """
     return compile_spec(admit(composition.config), composition, overrides, workspace, position)
 
@@ -180,18 +180,18 @@ def compile_spec(
     *,
     call: Call = Scope.ask,
 ) -> Compiled:
-    """Compile the specification that a composition was admitted as.
+    """Compile a specification that was admitted from a composition.
 
     Args:
-        spec: `spec.admit` of the composition.
-        composition: what it was admitted from.
-        overrides: the command line that composes it.
+        spec: result of `spec.admit`.
+        composition: composed configuration that was admitted.
+        overrides: command line that composes it.
         workspace: overlays, schemas and scripts.
-        position: where the job stands in a sweep.
-        call: how rules are asked; a sweep asks only those whose input has changed.
+        position: position of the job in a sweep.
+        call: runs the rules of a scope; a sweep runs only those whose input has changed.
 
     Raises:
-        Rejected: with every problem of the first step that found an error.
+        Rejected: every problem of the first step that found an error.
     """
     resolved = resolve(spec)
     spec, version = resolved.spec, resolved.spec.cluster.volcano_version
@@ -214,22 +214,22 @@ def compile_spec(
 
 
 def resolve(spec: Spec) -> Resolved:
-    """Resolve what follows from a specification: the trainer's configurations, the estimate, and sizes that grow."""
+    """Derive the trainer's configurations and the estimate from a specification, and resolve its minimum sizes."""
     try:
         configurations = llamafactory.configurations(spec)
-    except KeyError:  # a release that is not known, which the rules refuse (FT103)
+    except KeyError:  # an unknown release, which the rules refuse (FT103)
         configurations = None
     estimate = estimate_run(spec, configurations)
     return Resolved(sizes.resolve_sizes(spec, estimate), configurations, estimate)
 
 
 def validate_configuration(resolved: Resolved, swept: Collection[str] = (), call: Call = Scope.ask) -> list[Diagnostic]:
-    """Return where the configuration does not fit together, with itself and with the other jobs of its sweep.
+    """Return the conflicts within the configuration, and with the other jobs of its sweep.
 
     Args:
-        resolved: the specification, with what follows from it.
-        swept: the keys that the sweep varies.
-        call: how rules are asked.
+        resolved: specification with the values derived from it.
+        swept: keys that the sweep varies.
+        call: runs the rules of a scope.
     """
     spec, context = resolved.spec, Context(swept=frozenset(swept), estimate=resolved.estimate)
     found = [*validate(SPEC, spec, context, call), *training.validate_arguments(spec, resolved.configurations, call)]
@@ -239,23 +239,23 @@ def validate_configuration(resolved: Resolved, swept: Collection[str] = (), call
 def validate_objects(
     bundle: Bundle, spec: Spec, noticed: Iterable[Diagnostic], call: Call = Scope.ask
 ) -> list[Diagnostic]:
-    """Return what admission would refuse, what it would admit in vain, and what goes wrong all the same.
+    """Return what admission would refuse, what could never run once admitted, and what fails at run time.
 
-    What was reported of the configuration already, `noticed`, is not repeated; notes are left to `ftgen check`.
+    Diagnostics of the configuration, `noticed`, are not repeated; only `ftgen check` reports notes.
     """
-    version, cluster, there = version_of(spec.cluster.volcano_version), spec.cluster, companions(bundle.companions)
-    context = Context(version, cluster.facts, spec.hardware.card, cluster.pod_security, there.claims, there.config_maps)
+    version, cluster, own = version_of(spec.cluster.volcano_version), spec.cluster, companions(bundle.companions)
+    context = Context(version, cluster.facts, spec.hardware.card, cluster.pod_security, own.claims, own.config_maps)
     found = validate(ADMISSION, admission.mutate(bundle.job, volcano_version=version), context, call)
     found += validate(AGREEMENT, bundle.job, context, call)
-    found += [d for each in bundle.companions for d in validate(CLAIM_LINT, each, context, call, notes=False)]
+    found += [d for manifest in bundle.companions for d in validate(CLAIM_LINT, manifest, context, call, notes=False)]
     found += validate(LINT, bundle.job, context, call, notes=False)
     found += [d for manifest in bundle.objects for d in validate(OBJECT, manifest, context)]
     return unreported(found, {*spec.accepted, *(d.code for d in noticed)})
 
 
 def validate_delivery(bundle: Bundle, spec: Spec, config: Mapping[str, Any]) -> list[Diagnostic]:
-    """Return what must reach no repository and no reconciler: secrets, and what would repeat or end a training."""
-    leaked = [found for manifest in bundle.objects for found in secrets.scan(manifest)]
+    """Return what must not be published: secrets, and what makes the reconciler repeat or end a training."""
+    leaked = [d for manifest in bundle.objects for d in secrets.scan(manifest)]
     found = secrets.attribute_to_keys(leaked, config) if leaked else []
     if spec.delivery.reconciler != "kubectl":
         context = Context(reconciler=spec.delivery.reconciler)
@@ -264,22 +264,25 @@ def validate_delivery(bundle: Bundle, spec: Spec, config: Mapping[str, Any]) -> 
 
 
 def validate_environment(composition: Composition, spec: Spec) -> list[Diagnostic]:
-    """Note each value taken from an environment variable, which no file shows, and refuse those that are secret."""
-    given = composition.environment
-    secret = validate(ENVIRONMENT, (given, composition.config)) if given else []
+    """Return an error for each secret and a note for each other value that an environment variable gives.
+
+    No file shows such a value.
+    """
+    variables = composition.environment
+    leaked = validate(ENVIRONMENT, (variables, composition.config)) if variables else []
     notes = [
-        note("FT017", f"{key} holds what the environment variable {' and '.join(names)} held here", key, help=_SAY_IT)
-        for key, names in given.items()
-        if key not in {each.subject for each in secret}
+        note("FT017", f"{key} holds what the environment variable {' and '.join(names)} held here", key, help=_WRITE_IT)
+        for key, names in variables.items()
+        if key not in {d.subject for d in leaked}
     ]
-    return unreported([*secret, *notes], spec.accepted)
+    return unreported([*leaked, *notes], spec.accepted)
 
 
-_SAY_IT = "write the value itself where others must render the same job"
+_WRITE_IT = "write the value itself where others must render the same job"
 
 
 def validate_schemas(bundle: Bundle, spec: Spec, imported: Path | None = None) -> list[Diagnostic]:
-    """Return what the schemas of the cluster refuse: its own where they were imported, else those of its releases."""
+    """Return what the cluster's schemas refuse: the imported ones if there are any, else those of its releases."""
     version = spec.cluster.volcano_version
     return [d for o in bundle.objects for d in conform(o, volcano_version=version, imported=imported)]
 
@@ -306,15 +309,15 @@ def deliver(
     published: delivery.GitSource | None = None,
     extras: Mapping[str, bytes] = MappingProxyType({}),
 ) -> list[Run]:
-    """Render what points the reconciler at the jobs' folders, where `delivery.application` asks for it.
+    """Render the objects that point the reconciler at the jobs' folders, for jobs with `delivery.application`.
 
     Args:
-        jobs: all jobs that go to their folders.
-        published: where the tree is published to, for what the configuration leaves open.
-        extras: what else goes to their folders, by path.
+        jobs: all jobs of their folders.
+        published: git source that the tree is published to; fills in what the configuration leaves open.
+        extras: other files of their folders, by path.
 
     Raises:
-        Rejected: FT540 or FT541 (see `delivery`), and what the schemas of Argo CD and Flux refuse.
+        Rejected: FT540 or FT541 (see `delivery`), or errors by the schemas of Argo CD and Flux.
     """
     folders: dict[str, list[Compiled]] = {}
     for job in jobs:
@@ -357,6 +360,6 @@ def _kinds_in_files(files: Mapping[str, bytes]) -> Iterator[tuple[str, str, bool
 
 
 def _delivery_run(key: str, objects: Sequence[lower.Object], identity: Identity) -> Run:
-    require([found for o in objects for found in (*conform(o), *secrets.scan(o))])
+    require([d for o in objects for d in (*conform(o), *secrets.scan(o))])
     files = {f"{DELIVERY}/{render.file_name(o)}": render.document(o, identity) for o in objects}
     return Run(DELIVERY, key, f"{DELIVERY}/{key}", files)
