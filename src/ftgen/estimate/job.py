@@ -1,4 +1,4 @@
-"""What a run takes: the estimate of its training in the terms of its specification."""
+"""Estimate of a run: its specification as a training, and the estimate against its cards and volumes."""
 
 from __future__ import annotations
 
@@ -23,61 +23,61 @@ _REFERENCE_FREE = ("orpo", "simpo")
 
 
 def fit_summary(spec: Spec, estimate: Estimate | None) -> dict[str, Any] | None:
-    """Return the memory of the fullest card in GiB, what is available, and the verdict; null for what is unknown.
+    """Return the memory of the fullest card and the available memory in GiB, and the verdict.
 
-    None where nothing was estimated.
+    Unknown values are null; None if there is no estimate.
     """
     if estimate is None:
         return None
-    there = available(spec)
-    told = None if there is None else str(estimates.verdict(estimate, there))
-    rounded = None if there is None else round(there, 2)
-    return {"device_gib": round(estimate.device_gib, 2), "available_gib": rounded, "verdict": told}
+    available_gib = available(spec)
+    verdict = None if available_gib is None else str(estimates.verdict(estimate, available_gib))
+    rounded = None if available_gib is None else round(available_gib, 2)
+    return {"device_gib": round(estimate.device_gib, 2), "available_gib": rounded, "verdict": verdict}
 
 
 def term_summary(estimate: Estimate | None) -> dict[str, float]:
-    """Return what fills the fullest card, in GiB by name; empty where it is unknown."""
+    """Return the memory terms of the fullest card in GiB, by name; empty if there is no estimate."""
     return {} if estimate is None else {term.name: round(term.gib, 2) for term in estimate.terms}
 
 
 def estimate_run(spec: Spec, configurations: Configurations | None) -> Estimate | None:
-    """Estimate what the run takes; None where the model's shape or the trainer says nothing about it."""
-    described = describe_training(spec, configurations)
-    return None if described is None else _estimated(described)
+    """Estimate a run; None if the model's shape is unknown or the trainer cannot be estimated."""
+    training = describe_training(spec, configurations)
+    return None if training is None else _estimate(training)
 
 
-# The jobs of a sweep share most trainings.
+# Most jobs of a sweep have the same training.
 @lru_cache(maxsize=256)
-def _estimated(described: Training) -> Estimate:
-    return estimates.estimate(described)
+def _estimate(training: Training) -> Estimate:
+    return estimates.estimate(training)
 
 
 def host_gib(spec: Spec, estimate: Estimate) -> float:
-    """GiB of host memory that one pod takes, /dev/shm included."""
+    """Return the host memory of one pod in GiB, with /dev/shm."""
     return estimate.host_gib + float(kube.parse_quantity(lower.shared_memory(spec)) / _GIB)
 
 
 def models_gib(spec: Spec, estimate: Estimate) -> float:
-    """GiB that model and data set take on their volume while git-lfs fetches them."""
+    """Return the space in GiB of model and data set on their volume while git-lfs fetches them."""
     data = float(2 * kube.parse_quantity(spec.dataset.size) / _GIB) if spec.dataset.url else 0.0
     return (estimate.models_gib if spec.model.url else 0.0) + data
 
 
 def available(spec: Spec) -> float | None:
-    """GiB of one card, or of the share of it; None where nobody has said."""
+    """Return the memory of one card, or of its share, in GiB; None if it is not stated."""
     size = spec.hardware.memory or spec.hardware.card.memory or spec.cluster.facts.card.memory
     return float(kube.parse_quantity(size) / _GIB) if size and spec.hardware.cards else None
 
 
 def describe_training(spec: Spec, configurations: Configurations | None) -> Training | None:
-    """Describe the run in the terms of `estimate`; None where they do not cover it."""
+    """Return a run as a `Training`; None if that cannot describe it."""
     trainer = spec.trainer
     if spec.model.shape is None or not isinstance(trainer, LlamaFactory) or trainer.version not in versions():
         return None
     args = configurations.training if configurations else {}
     stage = str(args.get("stage", "sft"))
     if stage not in _STAGES:
-        return None  # PPO holds a reward and a value model beside the policy
+        return None  # PPO keeps a reward and a value model beside the policy
     return Training(
         shape=Shape.of(spec.model.shape.model_dump()),
         method=_method(args),
@@ -91,7 +91,7 @@ def describe_training(spec: Spec, configurations: Configurations | None) -> Trai
         lora_target=_joined(args.get("lora_target", "all")),
         quantization_bit=_number(args, "quantization_bit", 0) or None,
         freeze_layers=_number(args, "freeze_trainable_layers", 2),
-        **_sharing(args, spec.world_size),
+        **_sharding(args, spec.world_size),
         world=spec.world_size,
         devices=spec.hardware.devices,
         reference_model=bool(args.get("ref_model")),
@@ -109,18 +109,18 @@ def describe_training(spec: Spec, configurations: Configurations | None) -> Trai
 def _method(args: Mapping[str, Any]) -> Any:
     kind = str(args.get("finetuning_type", "lora"))
     if kind == "full" and (args.get("pure_bf16") or args.get("use_badam")):
-        return "pure_bf16"  # LLaMA-Factory leaves what learns under BAdam in half precision too
+        return "pure_bf16"  # under BAdam, LLaMA-Factory keeps trained weights in half precision too
     if kind == "lora" and args.get("quantization_bit"):
         return "qlora"
     return kind if kind in {"lora", "oft", "freeze", "full"} else "lora"
 
 
 _PROJECTED = {"use_galore": "galore_rank", "use_apollo": "apollo_rank"}
-_KEPT = (("8bit", "8 bits"), ("adafactor", "no state"), ("sgd", "no state"), ("lion", "one moment"))
+_OPTIMIZER_STATES = (("8bit", "8 bits"), ("adafactor", "no state"), ("sgd", "no state"), ("lion", "one moment"))
 
 
 def _optimizer(args: Mapping[str, Any]) -> dict[str, Any]:
-    """What the optimizer keeps, by LLaMA-Factory's own switches and by transformers' `optim`."""
+    """Return the optimizer's states, by LLaMA-Factory's own switches and by transformers' `optim`."""
     if args.get("use_badam"):
         return {"optimizer": "block" if args.get("badam_mode", "layer") == "layer" else "no state"}
     for switch, rank in _PROJECTED.items():
@@ -129,13 +129,13 @@ def _optimizer(args: Mapping[str, Any]) -> dict[str, Any]:
     if args.get("use_muon") or args.get("use_adam_mini"):
         return {"optimizer": "one moment"}
     name = str(args.get("optim", "adamw_torch"))
-    return {"optimizer": next((kept for part, kept in _KEPT if part in name), "adamw")}
+    return {"optimizer": next((states for part, states in _OPTIMIZER_STATES if part in name), "adamw")}
 
 
 def _additional(args: Mapping[str, Any]) -> str:
-    """Modules that learn beside adapters; with a resized vocabulary and none named, both embeddings do."""
-    named = args.get("additional_target")
-    return _joined(named) if named else "embed_tokens,lm_head" if args.get("resize_vocab") else ""
+    """Return the modules trained in addition to adapters; for a resized vocabulary, both embeddings by default."""
+    modules = args.get("additional_target")
+    return _joined(modules) if modules else "embed_tokens,lm_head" if args.get("resize_vocab") else ""
 
 
 def _number(args: Mapping[str, Any], name: str, default: int) -> int:
@@ -147,8 +147,8 @@ def _joined(names: Any) -> str:
     return ",".join(map(str, names)) if isinstance(names, list | tuple) else str(names)
 
 
-def _sharing(args: Mapping[str, Any], world: int) -> dict[str, Any]:
-    """Who spreads what over the cards; FSDP does nothing for one process."""
+def _sharding(args: Mapping[str, Any], world: int) -> dict[str, Any]:
+    """Return how weights and states are sharded over the cards; FSDP does nothing for one process."""
     deepspeed, fsdp = args.get("deepspeed"), _joined(args.get("fsdp") or "")
     if deepspeed is None and fsdp and world > 1:
         offloads = "offload" in fsdp
@@ -166,8 +166,8 @@ def _zero_stage(deepspeed: Any) -> int:
     if isinstance(deepspeed, Mapping):
         section = deepspeed.get("zero_optimization")
         return _number(section, "stage", 0) if isinstance(section, Mapping) else 0
-    named = _SHIPPED.search(str(deepspeed or ""))
-    return int(named[1]) if named else 0
+    shipped = _SHIPPED.search(str(deepspeed or ""))
+    return int(shipped[1]) if shipped else 0
 
 
 def _offloads(deepspeed: Any, part: str) -> bool:
@@ -178,7 +178,7 @@ def _offloads(deepspeed: Any, part: str) -> bool:
 
 
 def smallest_fitting_gib(estimate: Estimate) -> int:
-    """The smallest whole number of GiB that holds the training; by halves, since nonsense may need 10^12 of them."""
+    """Return the smallest card memory in whole GiB that the training fits; bisect, as nonsense may need 10^12 GiB."""
     low = ceil(estimate.device_gib)
     high = 2 * low + 1
     while low < high:

@@ -1,7 +1,7 @@
-"""Sizes that grow with the training: `8Gi+` is 8Gi, or as much more as the estimate asks for.
+"""Minimum sizes: `8Gi+` is 8Gi, or more if the estimate of the training is larger.
 
-A share of a card, a limit of host memory and a claim made for the run are worth what fits into them, and the
-smallest that does depends on model, method and batch.  A size without the plus is taken as it is, and judged.
+The smallest sufficient share of a card, limit of host memory and claim made for the run depend on model, method and
+batch.  A size without the plus stays as it is, and rules compare it with the estimate.
 """
 
 from __future__ import annotations
@@ -20,32 +20,32 @@ S = TypeVar("S", bound=Section)
 
 
 def resolve_sizes(spec: Spec, estimate: Estimate | None) -> Spec:
-    """Replace every `N+` of a specification by a plain quantity: N, or what the training needs where that is known."""
-    least = _replace(spec, hardware=_least_hardware(spec.hardware), storage=_least_storage(spec.storage))
+    """Replace each `N+` of a specification by a plain quantity: the larger of N and the estimate, if there is one."""
+    resolved = _replace(spec, hardware=_minimum_hardware(spec.hardware), storage=_minimum_storage(spec.storage))
     if estimate is None:
-        return least
+        return resolved
     hardware, storage = spec.hardware, spec.storage
-    if _grows(hardware.memory):
-        least = _replace(least, hardware=_replace(least.hardware, memory=_share(least, estimate)))
-    if _grows(hardware.per_card.memory.limit):
-        least = _with_limit(least, job.host_gib(least, estimate) / hardware.devices)
-    if _grows(storage.workspace.size):
-        least = _with_volume(least, "workspace", estimate.workspace_gib)
-    if _grows(storage.models.size):
-        least = _with_volume(least, "models", job.models_gib(least, estimate))
-    return least
+    if _is_minimum(hardware.memory):
+        resolved = _replace(resolved, hardware=_replace(resolved.hardware, memory=_share(resolved, estimate)))
+    if _is_minimum(hardware.per_card.memory.limit):
+        resolved = _with_limit(resolved, job.host_gib(resolved, estimate) / hardware.devices)
+    if _is_minimum(storage.workspace.size):
+        resolved = _with_volume(resolved, "workspace", estimate.workspace_gib)
+    if _is_minimum(storage.models.size):
+        resolved = _with_volume(resolved, "models", job.models_gib(resolved, estimate))
+    return resolved
 
 
 def _share(spec: Spec, estimate: Estimate) -> str | None:
-    """The smallest whole number of GiB that holds the training with room to spare, within the card if it is known."""
+    """Return the smallest share in whole GiB that the training fits with room to spare; at most the card, if known."""
     share, card = _larger(str(spec.hardware.memory), job.smallest_fitting_gib(estimate)), spec.hardware.card.memory
     return card if card and kube.parse_quantity(share) > kube.parse_quantity(card) else share
 
 
 def _with_limit(spec: Spec, gib: float) -> Spec:
-    each = spec.hardware.per_card
-    limited = _replace(each.memory, limit=_larger(each.memory.limit, gib))
-    return _replace(spec, hardware=_replace(spec.hardware, per_card=_replace(each, memory=limited)))
+    per_card = spec.hardware.per_card
+    memory = _replace(per_card.memory, limit=_larger(per_card.memory.limit, gib))
+    return _replace(spec, hardware=_replace(spec.hardware, per_card=_replace(per_card, memory=memory)))
 
 
 def _with_volume(spec: Spec, name: str, gib: float) -> Spec:
@@ -56,40 +56,40 @@ def _with_volume(spec: Spec, name: str, gib: float) -> Spec:
 
 
 @lru_cache(maxsize=1024)
-def _larger(least: str, gib: float) -> str:
-    return least if kube.parse_quantity(least) >= ceil(gib) * _GIB else f"{ceil(gib)}Gi"
+def _larger(minimum: str, gib: float) -> str:
+    return minimum if kube.parse_quantity(minimum) >= ceil(gib) * _GIB else f"{ceil(gib)}Gi"
 
 
-def _least_hardware(hardware: Hardware) -> Hardware:
-    each = hardware.per_card
+def _minimum_hardware(hardware: Hardware) -> Hardware:
+    per_card = hardware.per_card
     return _replace(
         hardware,
-        memory=_least(hardware.memory),
+        memory=_minimum(hardware.memory),
         per_card=_replace(
-            each,
-            cpu=_replace(each.cpu, limit=_least(each.cpu.limit)),
-            memory=_replace(each.memory, limit=_least(each.memory.limit)),
+            per_card,
+            cpu=_replace(per_card.cpu, limit=_minimum(per_card.cpu.limit)),
+            memory=_replace(per_card.memory, limit=_minimum(per_card.memory.limit)),
         ),
     )
 
 
-def _least_storage(storage: Storage) -> Storage:
+def _minimum_storage(storage: Storage) -> Storage:
     return _replace(
         storage,
-        workspace=_replace(storage.workspace, size=_least(storage.workspace.size)),
-        models=_replace(storage.models, size=_least(storage.models.size)),
+        workspace=_replace(storage.workspace, size=_minimum(storage.workspace.size)),
+        models=_replace(storage.models, size=_minimum(storage.models.size)),
     )
 
 
-def _grows(size: str | None) -> bool:
+def _is_minimum(size: str | None) -> bool:
     return size is not None and size.endswith("+")
 
 
-def _least(size: str | None) -> str | None:
+def _minimum(size: str | None) -> str | None:
     return size.removesuffix("+") if size is not None else None
 
 
 def _replace(section: S, **changes: Any) -> S:
-    """Copy a section with changes; return itself where nothing changes."""
+    """Return a copy of a section with changes, or the section itself if nothing changes."""
     changed = {key: value for key, value in changes.items() if getattr(section, key) is not value}
     return section.model_copy(update=changed) if changed else section

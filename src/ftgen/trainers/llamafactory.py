@@ -1,6 +1,6 @@
-"""LLaMA-Factory's two configurations: the one that trains and the one that merges.
+"""LLaMA-Factory's two configurations: one for training, one for merging.
 
-The user's `trainer.args` come last and win; what is added here follows from the other choices.
+The user's `trainer.args` come last and win; the other arguments follow from the rest of the specification.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ from typing import Any
 from ftgen.spec import LlamaFactory, Spec
 from ftgen.trainers import arguments, sharding
 
-# Kubernetes expands it from the variable before it in the container's environment, so that the run's
-# name is the job's also where the API server makes up the name.
+# Kubernetes expands it from the variable before it in the container's environment, so that the run has the
+# job's name even if the API server generates that.
 JOB_NAME = "$(JOB_NAME)"
 
-# What a merge needs of the training's arguments; all others are refused by `llamafactory-cli export`.
+# Arguments of the training that a merge needs; `llamafactory-cli export` refuses all others.
 _SHARED_WITH_EXPORT = ("trust_remote_code", "resize_vocab", "add_tokens", "add_special_tokens", "use_unsloth")
 
 
 @dataclass(frozen=True, slots=True)
 class Configurations:
-    """The arguments of LLaMA-Factory's two commands.
+    """Arguments of LLaMA-Factory's two commands.
 
     Attributes:
-        training: of `llamafactory-cli train`, without the run's name.
-        export: of `llamafactory-cli export`; None where the trainer's output is pushed as it is.
+        training: arguments of `llamafactory-cli train`, without the run's name.
+        export: arguments of `llamafactory-cli export`; None if the trainer's output is pushed as it is.
     """
 
     training: Mapping[str, Any]
@@ -34,12 +34,12 @@ class Configurations:
 
 
 def configurations(spec: Spec) -> Configurations | None:
-    """Return the configurations that a run is trained and merged by; None where a command of the user's trains.
+    """Return the configurations of a run's training and merge; None if the user's own command trains.
 
-    They do not depend on sizes of memory and volumes, so that these can be resolved by what the training needs.
+    They do not depend on sizes of memory and volumes, because the estimate of the training resolves these.
 
     Raises:
-        KeyError: the release is not known.
+        KeyError: the release is unknown.
     """
     return Configurations(training(spec), export(spec)) if isinstance(spec.trainer, LlamaFactory) else None
 
@@ -66,10 +66,10 @@ def training(spec: Spec) -> Mapping[str, Any]:
 
 
 def export(spec: Spec) -> Mapping[str, Any] | None:
-    """Return the arguments of `llamafactory-cli export`, or None where the trainer's output is pushed as it is.
+    """Return the arguments of `llamafactory-cli export`; None if the trainer's output is pushed as it is.
 
-    An adapter is merged into its base; weights trained in full or in part are float32 after mixed precision
-    and are written again in the model's own type, half the size.
+    Export merges an adapter into its base.  Weights trained in full or in part are float32 after mixed precision;
+    export writes them again in the model's own type, half the size.
     """
     trainer = _trainer(spec)
     if not trainer.merge:
@@ -80,7 +80,7 @@ def export(spec: Spec) -> Mapping[str, Any] | None:
     return {
         **(source if adapter else {"model_name_or_path": trainer.output}),
         "template": trainer.args.get("template", spec.model.template),
-        # An OFT adapter is merged under the name lora; `oft` is refused beside an adapter's path.
+        # An OFT adapter is merged under the name lora: beside an adapter's path, `oft` is refused.
         "finetuning_type": "lora" if adapter else method,
         **({"stage": "rm"} if trainer.args.get("stage") == "rm" else {}),
         **{key: trainer.args[key] for key in _SHARED_WITH_EXPORT if key in trainer.args},
@@ -90,25 +90,25 @@ def export(spec: Spec) -> Mapping[str, Any] | None:
 
 
 def model_path(spec: Spec) -> str:
-    """Where the base model lies in the containers."""
+    """Return the folder of the base model in the containers."""
     return f"{spec.storage.models.path}/{spec.model.directory}"
 
 
 def dataset_path(spec: Spec) -> str:
-    """Where the data set lies in the containers."""
+    """Return the folder of the data set in the containers."""
     return f"{spec.storage.models.path}/{spec.dataset.directory}"
 
 
 def datasets(spec: Spec) -> str | None:
-    """Entries of the data set's dataset_info.json that the job reads, separated by commas.
+    """Return the entries of the data set's dataset_info.json that the job reads, separated by commas.
 
-    None where LLaMA-Factory looks elsewhere: in another folder, or on a hub (`ONLINE`, `REMOTE:…`).
+    None if LLaMA-Factory looks elsewhere: in another folder, or on a hub (`ONLINE`, `REMOTE:…`).
     """
     args = _trainer(spec).args
     if args.get("dataset_dir", dataset_path(spec)) != dataset_path(spec):
         return None
-    named = args.get("dataset", spec.dataset.name), args.get("eval_dataset")
-    return ",".join(_joined(names) for names in named if names)
+    entries = args.get("dataset", spec.dataset.name), args.get("eval_dataset")
+    return ",".join(_joined(names) for names in entries if names)
 
 
 def _joined(names: Any) -> str:
@@ -116,7 +116,10 @@ def _joined(names: Any) -> str:
 
 
 def precision(spec: Spec) -> dict[str, bool]:
-    """bf16 where every card that may be given has it, else fp16, which only cards have; or as the user says."""
+    """Return the precision arguments: as the user sets them, else bf16 if every possible card has it, else fp16.
+
+    A CPU has no fp16 and takes fp32.
+    """
     trainer = _trainer(spec)
     chosen = trainer.precision
     if trainer.args.get("bf16") or trainer.args.get("fp16"):
@@ -127,11 +130,11 @@ def precision(spec: Spec) -> dict[str, bool]:
 
 
 def parallel(spec: Spec) -> str:
-    """How processes share the work: by itself sharded across nodes and for full training on several cards.
+    """Return how processes share the work; `auto` shards across nodes, and full training over several cards.
 
-    By ZeRO-3, but a base quantized to 4 bits by FSDP on NVIDIA's cards, where that was seen to train; other widths
-    cannot be sharded.  For a mixture of experts ZeRO-3 is far too slow (FT292): it goes by FSDP, and whole on each
-    card where 4 bits have not been seen to be sharded.
+    ZeRO-3 shards, except that FSDP shards a base quantized to 4 bits on NVIDIA's cards, where it was seen to train;
+    other widths cannot be sharded.  ZeRO-3 is far too slow for a mixture of experts (FT292): FSDP shards it, but with
+    4 bits on other vendors' cards, where that was not seen to work, each card holds it whole.
     """
     trainer = _trainer(spec)
     if trainer.parallel != "auto":
@@ -153,18 +156,18 @@ def _mixes_experts(spec: Spec) -> bool:
 
 
 def _takes_fsdp(spec: Spec) -> bool:
-    """Whether FSDP runs at all (FT239): on accelerators, not for a reward model's float32 head on frozen weights."""
+    """Return whether FSDP runs (FT239): on accelerators, not for a reward model's float32 head on frozen weights."""
     args = _trainer(spec).args
-    whole = args.get("stage") != "rm" or args.get("finetuning_type") == "full"
-    return spec.hardware.vendor != "cpu" and whole
+    uniform = args.get("stage") != "rm" or args.get("finetuning_type") == "full"
+    return spec.hardware.vendor != "cpu" and uniform
 
 
 def keeps_base_files(spec: Spec) -> bool:
-    """Whether config and tokenizer of the base describe the result too: vocabulary and architecture unchanged."""
+    """Return whether the base's config and tokenizer fit the result: its vocabulary and architecture are the same."""
     args = _trainer(spec).args
     return not any(args.get(key) for key in ("resize_vocab", "add_tokens", "add_special_tokens", "use_llama_pro"))
 
 
 def _trainer(spec: Spec) -> LlamaFactory:
-    assert isinstance(spec.trainer, LlamaFactory)  # noqa: S101 - the discriminator was checked at admission
+    assert isinstance(spec.trainer, LlamaFactory)  # noqa: S101 - callers have checked the trainer
     return spec.trainer
