@@ -41,21 +41,22 @@ def check(text: str, file: str, options: CheckOptions) -> CheckResult:
     """Validate the manifests of a text; the diagnostics have line and column in `file`.
 
     Raises:
-        Rejected: the text is no YAML.
+        Rejected: the text is not valid YAML.
     """
     documents = yamlio.documents(text, file)
-    placed = [(document, path, each) for document in documents for path, each in objects(document.value)]
-    own = companions(each for _, _, each in placed if isinstance(each, dict))
+    manifests = [(document, path, manifest) for document in documents for path, manifest in objects(document.value)]
+    own = companions(manifest for _, _, manifest in manifests if isinstance(manifest, dict))
     found = [
-        (where, path, d)
-        for where, path, each in placed
-        for d in _told(check_object(each, options, _context(each, own, options)), options)
+        (document, path, d)
+        for document, path, manifest in manifests
+        for d in _reported(check_object(manifest, options, _context(manifest, own, options)), options)
     ]
     # A missing fact has no line in a manifest: its location is the file that needs it.
-    lacking = [d.at(Location(file)) for _, _, d in found if d.code == UNKNOWN_FACT]
-    told = [each for each in found if each[2].code != UNKNOWN_FACT]
-    doubtful = _told((_doubt(each) for document in documents for each in yamlio.ambiguous_scalars(document)), options)
-    return CheckResult((*_in_order((*_located(told, text), *doubtful)), *lacking), len(placed))
+    unknown_facts = [d.at(Location(file)) for _, _, d in found if d.code == UNKNOWN_FACT]
+    in_lines = [(document, path, d) for document, path, d in found if d.code != UNKNOWN_FACT]
+    scalars = (_ambiguity(scalar) for document in documents for scalar in yamlio.ambiguous_scalars(document))
+    located = [*_located(in_lines, text), *_reported(scalars, options)]
+    return CheckResult((*_in_order(located), *unknown_facts), len(manifests))
 
 
 def _context(manifest: Any, own: Companions, options: CheckOptions) -> Context:
@@ -63,10 +64,10 @@ def _context(manifest: Any, own: Companions, options: CheckOptions) -> Context:
     return context_of(options, options.companions.get(_namespace(manifest), Companions()).joined(own))
 
 
-def context_of(options: CheckOptions, there: Companions = Companions()) -> Context:  # noqa: B008 - frozen
+def context_of(options: CheckOptions, own: Companions = Companions()) -> Context:  # noqa: B008 - frozen
     """Return the context that rules read: version, facts, pod security and companions."""
     version, facts, security = version_of(options.volcano_version), options.facts, options.pod_security
-    return Context(version, facts, pod_security=security, claims=there.claims, config_maps=there.config_maps)
+    return Context(version, facts, pod_security=security, claims=own.claims, config_maps=own.config_maps)
 
 
 def _namespace(manifest: Any) -> str:
@@ -76,7 +77,7 @@ def _namespace(manifest: Any) -> str:
 def companions_in(text: str, file: str) -> dict[str, Companions]:
     """Return the companions in a text by namespace.
 
-    A text that names no kind of companion is not parsed; one that is no YAML has none.
+    A text that names no kind of companion is not parsed; invalid YAML has none.
     """
     if not _NAMES_COMPANION.search(text):
         return {}
@@ -85,9 +86,10 @@ def companions_in(text: str, file: str) -> dict[str, Companions]:
     except Rejected:
         return {}
     found: dict[str, list[dict[str, Any]]] = {}
-    for each in (held for document in documents for _, held in objects(document.value) if isinstance(held, dict)):
-        found.setdefault(_namespace(each), []).append(each)
-    return {namespace: companions(there) for namespace, there in found.items()}
+    for manifest in (value for document in documents for _, value in objects(document.value)):
+        if isinstance(manifest, dict):
+            found.setdefault(_namespace(manifest), []).append(manifest)
+    return {namespace: companions(manifests) for namespace, manifests in found.items()}
 
 
 def objects(document: Any) -> Iterator[tuple[Steps, Any]]:
@@ -110,8 +112,8 @@ def _check_object(manifest: Any, options: CheckOptions, context: Context) -> lis
     """Validate one object; rules run only on an object that its schema accepts."""
     if not isinstance(manifest, dict):
         return [error(conform.WRONG_TYPE, "this is no Kubernetes object, but plain text or a list", "", manifest)]
-    if odd := list(conform.non_string_keys(manifest)):
-        return odd
+    if invalid_keys := list(conform.non_string_keys(manifest)):
+        return invalid_keys
     found = _conform(manifest, options)
     if has_errors(found):
         return found
@@ -133,16 +135,16 @@ def _conform(manifest: dict[str, Any], options: CheckOptions) -> list[Diagnostic
     if _kind(manifest) != _JOB or all(d.code != conform.WRONG_VALUE for d in found):
         return found
     stored = admission.mutate(manifest, volcano_version=version_of(options.volcano_version))
-    stays = conform.conform(stored, volcano_version=options.volcano_version, imported=options.imported)
-    return [d for d in found if d.code != conform.WRONG_VALUE or d in stays]
+    remaining = conform.conform(stored, volcano_version=options.volcano_version, imported=options.imported)
+    return [d for d in found if d.code != conform.WRONG_VALUE or d in remaining]
 
 
 def _with_cures(found: list[Diagnostic], manifest: Any, options: CheckOptions, context: Context) -> list[Diagnostic]:
     """Name in each error the release that fixes it, and make it a warning if the release is only assumed."""
-    refused = _errors(found)
+    present = _errors(found)
     # No rule ran if the schema refused the object: then only schema errors can be compared between releases.
-    compared = conform.CODES if refused.keys() & conform.CODES else refused.keys()
-    cure, left, best = "", refused, found
+    compared = conform.CODES if present.keys() & conform.CODES else present.keys()
+    cure, left, best = "", present, found
     for release in _later(options.volcano_version):
         later = replace(options, volcano_version=release)
         again = _check_object(manifest, later, replace(context, version=version_of(release)))
@@ -151,7 +153,7 @@ def _with_cures(found: list[Diagnostic], manifest: Any, options: CheckOptions, c
             for code, subjects in _errors(again).items()
             if code in compared or compared is not conform.CODES
         }
-        if _is_less(errors, left):
+        if _is_subset(errors, left):
             cure, left, best = release, errors, again
     if not cure:
         return found
@@ -160,8 +162,8 @@ def _with_cures(found: list[Diagnostic], manifest: Any, options: CheckOptions, c
         for d in found
         if d.severity is Severity.ERROR and d.subject not in left.get(d.code, ())
     ]
-    told = {(d.code, d.subject) for d in cured}
-    return [*cured, *(d for d in (best if options.assumed else found) if (d.code, d.subject) not in told)]
+    reported = {(d.code, d.subject) for d in cured}
+    return [*cured, *(d for d in (best if options.assumed else found) if (d.code, d.subject) not in reported)]
 
 
 _LINES = ("1.14", "1.15", "1.16")
@@ -180,14 +182,15 @@ def _errors(found: Iterable[Diagnostic]) -> dict[str, set[str]]:
     return errors
 
 
-def _is_less(errors: Mapping[str, set[str]], than: Mapping[str, set[str]]) -> bool:
-    return errors != than and all(subjects <= than.get(code, set()) for code, subjects in errors.items())
+def _is_subset(errors: Mapping[str, set[str]], others: Mapping[str, set[str]]) -> bool:
+    """Return whether the errors are a proper subset of the others."""
+    return errors != others and all(subjects <= others.get(code, set()) for code, subjects in errors.items())
 
 
 def _cured_by(found: Diagnostic, release: str, options: CheckOptions) -> Diagnostic:
-    told = found.help if f"Volcano {release} has it" in found.help else f"{found.help}; Volcano {release} takes it"
+    help_ = found.help if f"Volcano {release} has it" in found.help else f"{found.help}; Volcano {release} takes it"
     severity = Severity.WARNING if options.assumed else found.severity
-    return replace(found, help=told.removeprefix("; "), severity=severity)
+    return replace(found, help=help_.removeprefix("; "), severity=severity)
 
 
 def _of_job(manifest: dict[str, Any], context: Context, call: Call) -> list[Diagnostic]:
@@ -201,12 +204,12 @@ def promote_warnings(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
     return [replace(d, severity=Severity.ERROR) if d.severity is Severity.WARNING else d for d in diagnostics]
 
 
-def _told(diagnostics: Iterable[Diagnostic], options: CheckOptions) -> list[Diagnostic]:
+def _reported(diagnostics: Iterable[Diagnostic], options: CheckOptions) -> list[Diagnostic]:
     """Drop accepted diagnostics; turn those accepted or reported when the manifest was rendered into notes.
 
     An error of admission stays an error: the cluster refuses the object, whatever reason a file gives.
     """
-    return [told for d in diagnostics if (told := d if _is_denied(d) else _unless_accepted(d, options))]
+    return [reported for d in diagnostics if (reported := d if _is_denied(d) else _unless_accepted(d, options))]
 
 
 def _unless_accepted(found: Diagnostic, options: CheckOptions) -> Diagnostic | None:
@@ -220,7 +223,7 @@ def _unless_accepted(found: Diagnostic, options: CheckOptions) -> Diagnostic | N
 
 
 def _is_denied(found: Diagnostic) -> bool:
-    return found.severity is Severity.ERROR and (broken := RULES.get(found.code)) is not None and broken.denied
+    return found.severity is Severity.ERROR and (rule := RULES.get(found.code)) is not None and rule.denied
 
 
 def _reason(found: Diagnostic, allowed: Mapping[str, str]) -> str:
@@ -241,12 +244,12 @@ def _in_order(located: Iterable[Diagnostic]) -> list[Diagnostic]:
 AMBIGUOUS_SCALAR = "FT004"
 
 
-def _doubt(found: yamlio.AmbiguousScalar) -> Diagnostic:
+def _ambiguity(scalar: yamlio.AmbiguousScalar) -> Diagnostic:
     """Warn of a scalar that YAML 1.1 and 1.2 read differently, as reconcilers, kubectl and scripts use either."""
-    old, new = json.dumps(found.old), json.dumps(found.new)
-    headline = f"{found.text} is {old} by YAML 1.1 and {new} by YAML 1.2, and there are tools of both"
-    return warning(AMBIGUOUS_SCALAR, headline, "", found.text, f"write {old}, or in quotes if it is text").at(
-        found.location
+    old, new = json.dumps(scalar.old), json.dumps(scalar.new)
+    headline = f"{scalar.text} is {old} by YAML 1.1 and {new} by YAML 1.2, and there are tools of both"
+    return warning(AMBIGUOUS_SCALAR, headline, "", scalar.text, f"write {old}, or in quotes if it is text").at(
+        scalar.location
     )
 
 

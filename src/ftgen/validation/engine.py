@@ -1,12 +1,12 @@
-"""The one way in which rules are asked: a rule, the scope it stands in, what it finds, and the loop.
+"""Rule engine: rules, their scopes, their findings, and `validate`, the only loop over them.
 
-A rule is a generator function under `@rule(code, name, on=SCOPE)`: it looks at its subject, and at the context where
-it takes one, and yields a `Finding` for each place that breaks it.  Its docstring is its page: the first line says
-what is wrong, the next paragraph why and by whose code, `Refused:` shows it and `Write:` mends it.  Names read well
+A rule is a generator function under `@rule(code, name, on=SCOPE)`.  It reads its subject, and the context if it takes
+one, and yields a `Finding` for each place that breaks it.  Its docstring is its page: the first line says what is
+wrong, the next paragraph why and by whose code, `Refused:` gives an example and `Write:` a fix.  Its name reads well
 after "allow ...".
 
-Rules never raise, whatever JSON they are given: shapes are the schema's business, and what has the wrong shape counts
-as absent here.  They are functions of what they are given, and change nothing of it.
+Rules never raise, whatever JSON they get: schemas check shapes, and a value of the wrong shape counts as absent.  They
+are pure functions of subject and context, and mutate neither.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ UNKNOWN_FACT = "FT499"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Finding:
-    """One place that breaks a rule: what a `Diagnostic` says, without the rule's own code.
+    """Place that breaks a rule: the fields of a `Diagnostic` without the rule's code.
 
-    `severity` is given where this place is worse or more harmless than the rule says.
+    `severity` overrides the rule's severity for a place that is worse or more harmless.
     """
 
     headline: str
@@ -38,37 +38,39 @@ class Finding:
 
 
 class Undecided(Exception):  # noqa: N818 - a rule that cannot be judged, not a malfunction
-    """A rule read a value that was already refused, so that it has nothing to add."""
+    """End of a rule that read a refused value: the rule has no findings."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Unjudged:
-    """A rule that could not be judged to its end, because nobody has stated a fact."""
+class Incomplete:
+    """End of a rule that read an unstated fact: findings may be missing."""
 
     rule: str
     fact: str
 
 
-Found = Diagnostic | Unjudged
+Found = Diagnostic | Incomplete
+"""Result of a rule: a finding as a diagnostic, or its early end."""
 Question = tuple[Any, Context]
-"""A subject with its context."""
+"""Subject of a rule, with its context."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rule:
-    """A rule: its stable code, its kebab-case name, how bad a finding is, and the function that finds.
+    """Rule with its stable code.
 
     Attributes:
-        code: `FT2xx` for what does not fit together in the configuration, `FT3xx` for what the cluster's
-            admission refuses, `FT4xx` for what it admits in vain.
-        name: unique, kebab-case, reads well after "allow ...".
-        severity: of every finding that does not say otherwise.
-        scopes: what it is asked about.
-        denied: whether a finding that is an error is the verdict of an admission webhook or the API server: the object,
-            or its pods, are never created, so that nobody can accept it.
-        twins: codes of the rules that ask the same of the configuration: who accepts them accepts this one.
-        page: the function's docstring.
-        check: yields the findings in a subject, by the context where it takes one.
+        code: `FT2xx` for conflicts within the configuration, `FT3xx` for what the cluster's admission refuses,
+            `FT4xx` for what it admits but can never run.
+        name: unique kebab-case name that reads well after "allow ...".
+        severity: severity of its findings, unless a finding has its own.
+        scopes: scopes of its subjects.
+        denied: whether its errors are verdicts of an admission webhook or the API server; the object or its pods are
+            never created then, so that no user can accept such an error.
+        twins: codes of the equivalent rules over the configuration; to accept one of these is to accept this rule.
+        page: docstring of the function.
+        check: function that yields the findings in a subject.
+        takes_context: whether the function takes the context as well.
     """
 
     code: str
@@ -82,60 +84,60 @@ class Rule:
     takes_context: bool
 
     def __call__(self, question: Question) -> list[Found]:
-        """Return what the rule finds; what was found before a fact was missing stays."""
+        """Return the findings in a subject; keep those before an unstated fact."""
         subject, context = question
         found: list[Found] = []
         try:
-            for each in self.check(subject, context) if self.takes_context else self.check(subject):
-                found.append(self._diagnostic(each))  # noqa: PERF401 - see above
+            for finding in self.check(subject, context) if self.takes_context else self.check(subject):
+                found.append(self._diagnostic(finding))  # noqa: PERF401 - see above
         except FactMissing as fact:
-            found.append(Unjudged(self.name, str(fact)))
+            found.append(Incomplete(self.name, str(fact)))
         except Undecided:
             return []
         return found
 
-    def _diagnostic(self, found: Finding) -> Diagnostic:
-        severity = found.severity or self.severity
-        return Diagnostic(self.code, severity, found.headline, found.subject, str(found.value), (), found.help)
+    def _diagnostic(self, finding: Finding) -> Diagnostic:
+        severity = finding.severity or self.severity
+        return Diagnostic(self.code, severity, finding.headline, finding.subject, str(finding.value), (), finding.help)
 
 
 class Scope:
-    """What rules are asked about, and the order in which they are asked.
+    """Kind of subject with its rules, which run in the order of the modules and of their definition.
 
     Attributes:
-        modules: those that define its rules, which are asked in the order of the modules and of their definition.
-        denies: whether its errors are the cluster's own verdict, unless a rule says otherwise.
+        modules: names of the modules that define its rules.
+        denies: whether its errors are verdicts of the cluster itself, unless a rule says otherwise.
     """
 
     def __init__(
         self, *modules: str, read: Callable[[Any, Context], Any] = lambda subject, _: subject, denies: bool = False
     ) -> None:
-        """Name the modules, and how rules read a subject."""
+        """Take the modules, and a function that turns a subject with its context into the view that rules read."""
         self.modules, self.denies = modules, denies
         self._read = read
 
     @cached_property
     def rules(self) -> tuple[Rule, ...]:
-        """Return its rules; the modules are imported when they are first needed."""
-        homes = [import_module(name) for name in self.modules]
-        return tuple(each for home in homes for each in vars(home).values() if self._holds(each, home.__name__))
+        """Return its rules; import their modules at the first access."""
+        modules = [import_module(name) for name in self.modules]
+        return tuple(rule for module in modules for rule in vars(module).values() if self._owns(rule, module.__name__))
 
-    def _holds(self, value: object, home: str) -> bool:
-        return isinstance(value, Rule) and self in value.scopes and value.check.__module__ == home
+    def _owns(self, value: object, module: str) -> bool:
+        return isinstance(value, Rule) and self in value.scopes and value.check.__module__ == module
 
     def view(self, question: Question) -> Question:
-        """Return the question as the rules are given it."""
+        """Return the question with the view that rules read in place of the subject."""
         subject, context = question
         return self._read(subject, context), context
 
     def ask(self, question: Question) -> list[Found]:
-        """Return all that its rules find, in their order."""
+        """Return the findings of its rules, in their order."""
         view = self.view(question)
         return [each for rule in self.rules for each in rule(view)]
 
 
 RULES: dict[str, Rule] = {}
-"""Every rule that was defined so far, by its code."""
+"""Rules of all modules imported so far, by code."""
 _NAMES: set[str] = set()
 
 
@@ -148,12 +150,12 @@ def rule(
     denied: bool | None = None,
     twins: tuple[str, ...] = (),
 ) -> Callable[[Callable[..., Iterator[Finding]]], Rule]:
-    """Make a generator function a rule of one scope or several.
+    """Register a generator function as a rule of one scope or several.
 
     The function takes the subject, or the subject and the context.
 
     Raises:
-        ValueError: the code or the name is taken.
+        ValueError: another rule has the code or the name.
     """
     scopes = on if isinstance(on, tuple) else (on,)
 
@@ -171,7 +173,7 @@ def rule(
 
 NOTHING_KNOWN = Context()
 Call = Callable[[Scope, Question], list[Found]]
-"""How a scope is asked; whoever asks about many subjects in turn may know a shorter way."""
+"""Function that runs the rules of a scope: `Scope.ask`, or one that reuses the findings in earlier subjects."""
 
 
 def validate(
@@ -182,22 +184,27 @@ def validate(
     *,
     notes: bool = True,
 ) -> list[Diagnostic]:
-    """Return what the rules of a scope find in a subject.
+    """Return the findings of a scope's rules in a subject.
 
-    With `notes`, what is no more than a note is told, and a note for each fact that some rules lacked.
+    Args:
+        scope: scope of the rules.
+        subject: subject that the scope names.
+        context: facts beside the subject.
+        call: runs the rules of a scope.
+        notes: whether to return notes as well, among them one for each unstated fact that rules read.
     """
     found = call(scope, (subject, context))
-    told = [each for each in found if isinstance(each, Diagnostic)]
+    diagnostics = [each for each in found if isinstance(each, Diagnostic)]
     if not notes:
-        return [each for each in told if each.severity is not Severity.NOTE]
-    return told if len(told) == len(found) else [*told, *_lacking(found)]
+        return [d for d in diagnostics if d.severity is not Severity.NOTE]
+    return diagnostics if len(diagnostics) == len(found) else [*diagnostics, *_unstated_facts(found)]
 
 
-def _lacking(found: Iterable[Found]) -> Iterator[Diagnostic]:
-    """Tell each fact that was lacking once, with the rules that could not be judged without it."""
+def _unstated_facts(found: Iterable[Found]) -> Iterator[Diagnostic]:
+    """Yield one note for each unstated fact, with the names of the rules that it ended."""
     rules: dict[str, list[str]] = {}
     for each in found:
-        if isinstance(each, Unjudged):
+        if isinstance(each, Incomplete):
             rules.setdefault(each.fact, []).append(each.rule)
     for fact, names in rules.items():
         headline = f"{fact} is not stated, so {', '.join(names)} could not be judged"
@@ -205,10 +212,10 @@ def _lacking(found: Iterable[Found]) -> Iterator[Diagnostic]:
 
 
 def unreported(diagnostics: Iterable[Diagnostic], codes: Collection[str]) -> list[Diagnostic]:
-    """Drop the diagnostics whose code, or whose twin's, was reported or accepted already."""
-    return [each for each in diagnostics if not any(code in codes for code in codes_of(each.code))]
+    """Drop the diagnostics whose code, or a twin's, is among the codes: already reported, or accepted."""
+    return [d for d in diagnostics if not any(code in codes for code in codes_of(d.code))]
 
 
 def codes_of(code: str) -> tuple[str, ...]:
-    """Return the code with those of the rules that ask the same of the configuration."""
+    """Return the code with the codes of its twins, the equivalent rules over the configuration."""
     return (code, *(RULES[code].twins if code in RULES else ()))

@@ -20,7 +20,7 @@ from ftgen.validation import Call, Scope
 from ftgen.validation.manifest import Companions, mapping, strings, text
 
 
-def _ask(_: Mapping[str, Any]) -> Call:
+def _without_reuse(_: Mapping[str, Any]) -> Call:
     return Scope.ask
 
 
@@ -29,8 +29,8 @@ class CheckOptions:
     """Options of a check.
 
     Attributes:
-        volcano_version: release whose schemas and admission decide.
-        assumed: whether that release is a default that no user stated; errors that a newer release fixes become
+        volcano_version: Volcano release whose schemas and admission rules apply.
+        assumed: whether that release is the default, not stated by a user; errors that a newer release fixes become
             warnings then.
         facts: facts of the cluster.
         pod_security: level of the pod security standards that the namespace enforces; empty if unknown.
@@ -39,7 +39,7 @@ class CheckOptions:
         warned: codes of the warnings that were reported when the manifest was rendered; reported as notes.
         imported: a folder with schemas of the user's own cluster, which take precedence.
         companions: the claims and ConfigMaps in other files, by namespace.
-        call_for: returns how rules are asked about a job; for many jobs, only those whose input has changed.
+        call_for: returns the `Call` for a job; for many jobs, one that runs only rules whose input has changed.
     """
 
     volcano_version: str = schema.DEFAULT
@@ -51,15 +51,15 @@ class CheckOptions:
     warned: frozenset[str] = frozenset()
     imported: Path | None = None
     companions: Mapping[str, Companions] = field(default_factory=dict)
-    call_for: Callable[[Mapping[str, Any]], Call] = field(default=_ask, repr=False, compare=False)
+    call_for: Callable[[Mapping[str, Any]], Call] = field(default=_without_reuse, repr=False, compare=False)
 
 
 def dump_options(spec: Spec, diagnostics: Iterable[Diagnostic]) -> str:
-    """Write the options for checking a rendered run, as JSON text for `restore_options`.
+    """Return the options for a check of a rendered run, as JSON text for `restore_options`.
 
     Args:
         spec: specification of the run.
-        diagnostics: diagnostics of its rendering; writing the run accepted the warnings among them.
+        diagnostics: diagnostics of its rendering; the user accepted their warnings by writing the run.
     """
     recorded = {
         "volcano_version": spec.cluster.volcano_version,
@@ -83,7 +83,7 @@ def _set_values(section: Any) -> dict[str, Any]:
 
 
 def restore_options(recorded: str, options: CheckOptions) -> CheckOptions:
-    """Return the options with those that `dump_options` wrote; the text is untrusted, as it may come from a clone.
+    """Return the options, replaced by those that `dump_options` wrote into an untrusted text, perhaps a clone's.
 
     Raises:
         Rejected: the recorded facts are invalid.
