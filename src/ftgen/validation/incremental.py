@@ -1,11 +1,11 @@
-"""Ask rules again only where a value that they read has changed.
+"""Incremental validation: run a rule again only if a value that it reads has changed.
 
 The jobs of a sweep differ in few values, and most rules read none of these.  A rule is a pure function of its question:
-a subject, plain mappings and lists or sections of a specification, and its context.  It is asked once about a question
-that records every value it reads.  About a later question of the same shape it would give the same answer unless one of
-these values differs there, because nothing else can lead it another way.
+a subject, made of plain mappings and lists or sections of a specification, and its context.  It runs once on a question
+that records every value it reads.  On a later question of the same shape it has the same findings unless one of these
+values differs, because it depends on nothing else.
 
-Shape counts as well: nothing is reused where mappings have other keys, or lists another length.
+Questions of another shape, with other keys in mappings or another length of lists, reuse nothing.
 """
 
 from __future__ import annotations
@@ -20,35 +20,35 @@ from ftgen.validation import Context
 
 Path = tuple[str | int, ...]
 ReadSet = set[Path]
-"""The paths of the values that a rule read."""
+"""Paths of the values that a rule read."""
 
-# Recording what rules read costs about as much as asking them so many times.
+# Recording the reads of rules costs about as much as running them so many times.
 _WARMUP = 8
-# So many shapes of a question are kept, such as jobs of one node and of several.
+# Number of shapes kept for a rule set, such as jobs of one node and of several.
 _SHAPES = 8
 _COMPARISONS = 64
-# The kinds met last are the likeliest to come again; each takes about a megabyte.
+# Number of kinds kept: the latest are the likeliest to come again, and each takes about a megabyte.
 _KINDS = 32
 _RECORDS = (Section, Context)
 _PARTS = (dict, list, tuple, *_RECORDS)
 
 
 class RuleSet(Protocol):
-    """Rules that are given their question in the same form; a `Scope` is one."""
+    """Rules that read the same view of a question; a `Scope` is one."""
 
     @property
     def rules(self) -> Sequence[Callable[[Any], list[Any]]]:
-        """Pure functions of the form."""
+        """Return the rules: pure functions of the view."""
 
     def view(self, question: Any, /) -> Any:
-        """Bring a question into the form that the rules are given, using nothing else."""
+        """Return the view of a question that the rules read; depend on nothing but the question."""
 
     def ask(self, question: Any, /) -> list[Any]:
-        """Return what all rules find, in their order."""
+        """Return the findings of all rules, in their order."""
 
 
 class Incremental:
-    """Ask rule sets about questions of one kind, and reuse what they found before."""
+    """Runner of rule sets on questions of one kind that reuses earlier findings."""
 
     def __init__(self) -> None:
         """Start without anything to reuse."""
@@ -56,27 +56,27 @@ class Incremental:
         self._compared: dict[tuple[int, int], tuple[frozenset[Path] | None, Any, Any]] = {}
 
     def call(self, rule_set: RuleSet, question: Any) -> list[Any]:
-        """Return what `rule_set.ask` returns; a question must not be mutated after the call."""
+        """Return what `rule_set.ask` returns; the question must not be mutated after the call."""
         runs = self._runs.setdefault(rule_set, [])
-        for place, run in enumerate(runs):
+        for position, run in enumerate(runs):
             changed = self._changes(run.question, question)
             if changed is not None:
-                runs.insert(0, runs.pop(place))
-                run.met += 1
-                return run.update(rule_set, question, changed) if run.met >= _WARMUP else rule_set.ask(question)
+                runs.insert(0, runs.pop(position))
+                run.matches += 1
+                return run.update(rule_set, question, changed) if run.matches >= _WARMUP else rule_set.ask(question)
         runs.insert(0, _Run(question))
         del runs[_SHAPES:]
         return rule_set.ask(question)
 
     def _changes(self, old: Any, new: Any) -> frozenset[Path] | None:
-        """Compare two values, and keep the result for a while: several rule sets are asked about one subject."""
+        """Compare two values, and keep the result for a while: several rule sets run on one subject."""
         if not isinstance(old, _PARTS):
             return changes(old, new)
         pair = id(old), id(new)
         if pair not in self._compared:
             if len(self._compared) >= _COMPARISONS:
                 self._compared.clear()
-            # Both are kept alive with the result, so that no other object takes over their identity.
+            # Keep both alive with the result, so that no other object takes over their identity.
             self._compared[pair] = (self._differing(old, new), old, new)
         return self._compared[pair][0]
 
@@ -94,72 +94,80 @@ class Incremental:
 
 
 class IncrementalByKind:
-    """An `Incremental` for each kind of question; questions of different kinds are not worth comparing."""
+    """Map from each kind of question to an `Incremental`; questions of different kinds are not worth comparing."""
 
     def __init__(self, warmup: int = 0) -> None:
-        """Reuse nothing of a kind before so many questions of it were met: of most kinds there may be few."""
+        """Reuse nothing of a kind before `warmup` questions of it: most kinds may have few."""
         self._warmup = warmup
-        self._known: dict[Hashable, tuple[int, Incremental]] = {}
+        self._by_kind: dict[Hashable, tuple[int, Incremental]] = {}
 
     def of(self, kind: Hashable) -> Incremental:
-        """Return the `Incremental` of one kind; of many kinds in turn, the last ones are kept."""
-        met, known = self._known.pop(kind, (0, Incremental()))
-        self._known[kind] = (met + 1, known)
-        if len(self._known) > _KINDS:
-            del self._known[next(iter(self._known))]
-        return known if met >= self._warmup else Incremental()
+        """Return the `Incremental` of one kind; keep those of the latest kinds."""
+        questions, incremental = self._by_kind.pop(kind, (0, Incremental()))
+        self._by_kind[kind] = (questions + 1, incremental)
+        if len(self._by_kind) > _KINDS:
+            del self._by_kind[next(iter(self._by_kind))]
+        return incremental if questions >= self._warmup else Incremental()
 
     def for_manifest(self, manifest: Mapping[str, Any]) -> Callable[[RuleSet, Any], list[Any]]:
-        """Return how to ask about a manifest; those of one shape are of one kind."""
+        """Return the `call` for a manifest; manifests of one shape are of one kind."""
         return self.of(shape(manifest)).call
 
 
 def shape(value: Any) -> tuple[Any, ...]:
     """Return the keys and lengths of nested mappings and lists, without their plain values."""
     if isinstance(value, dict):
-        return (*value, *[shape(held) for held in value.values() if isinstance(held, dict | list)])
-    return (len(value), *[shape(held) for held in value if isinstance(held, dict | list)])
+        return (*value, *[shape(part) for part in value.values() if isinstance(part, dict | list)])
+    return (len(value), *[shape(part) for part in value if isinstance(part, dict | list)])
 
 
 @dataclass(slots=True)
 class _Run:
-    """A question, and what each rule found and read when it was asked about it."""
+    """Question with the findings and reads of each rule.
+
+    Attributes:
+        question: question that the rules ran on.
+        matches: number of later questions of its shape.
+        found: findings of each rule.
+        reads: read set of each rule.
+        affected: positions of the rules that read a changed value, by the changed paths.
+    """
 
     question: Any
-    met: int = 0
+    matches: int = 0
     found: list[list[Any]] = field(default_factory=list)
     reads: list[ReadSet] = field(default_factory=list)
     affected: dict[frozenset[Path], list[int]] = field(default_factory=dict)
 
     def update(self, rule_set: RuleSet, question: Any, changed: frozenset[Path]) -> list[Any]:
-        """Return what the rules find in a question that differs from this one in `changed` alone."""
+        """Return the findings in a question that differs from this one only at the paths `changed`."""
         if not self.found:
             self._record(rule_set)
         if changed not in self.affected:
             self.affected[changed] = [n for n, reads in enumerate(self.reads) if not reads.isdisjoint(changed)]
-        found, again = self.found, self.affected[changed]
-        if again:
+        found, affected = self.found, self.affected[changed]
+        if affected:
             found, view = found.copy(), rule_set.view(question)
-            for number in again:
+            for number in affected:
                 found[number] = rule_set.rules[number](view)
         return [each for of_rule in found for each in of_rule]
 
     def _record(self, rule_set: RuleSet) -> None:
         for rule in rule_set.rules:
             reads: ReadSet = set()
-            # Each gets a view of its own: what one rule has computed in it, another would not be seen to read.
+            # Each rule gets its own view: a value cached there by another rule would not be recorded as read.
             self.found.append(rule(rule_set.view(tracked(self.question, reads))))
             self.reads.append(reads)
 
 
 def changes(old: Any, new: Any) -> frozenset[Path] | None:
-    """Return where two values of one shape differ; None where their shapes differ."""
+    """Return the paths at which two values of one shape differ; None if their shapes differ."""
     found: list[Path] = []
     return frozenset(found) if _compare(old, new, (), found) else None
 
 
 def _compare(old: Any, new: Any, path: Path, found: list[Path]) -> bool:
-    """Return whether the shapes are the same; add what differs to `found`."""
+    """Return whether the shapes are the same; add the paths of different values to `found`."""
     if old is new:
         return True
     kind = type(old)
@@ -173,7 +181,7 @@ def _compare(old: Any, new: Any, path: Path, found: list[Path]) -> bool:
         return len(old) == len(new) and all(a is b or _compare(a, b, (*path, n), found) for n, (a, b) in pairs)
     if isinstance(old, _RECORDS):
         return _compare_mappings(old.__dict__, new.__dict__, path, found)
-    # Zero has a sign, which equality does not see.
+    # Equality ignores the sign of zero.
     if old != new or (kind is float and repr(old) != repr(new)):
         found.append(path)
     return True
@@ -192,14 +200,14 @@ def _compare_mappings(old: dict[Any, Any], new: dict[Any, Any], path: Path, foun
 
 
 def tracked(value: Any, reads: ReadSet, path: Path = ()) -> Any:
-    """Return the value, or a stand-in that adds to `reads` the path of each value that is read from it."""
+    """Return the value, or a proxy that adds the path of each value read from it to `reads`."""
     if isinstance(value, dict):
         return _TrackedMapping(value, reads, path)
     if isinstance(value, _RECORDS):
         return _TrackedSection(value, reads, path)
     if isinstance(value, list | tuple):
-        # Lists are read as wholes: their plain items count as read.
-        return type(value)(tracked(item, reads, (*path, place)) for place, item in enumerate(value))
+        # A list is read as a whole: its plain items count as read.
+        return type(value)(tracked(item, reads, (*path, index)) for index, item in enumerate(value))
     reads.add(path)
     return value
 
@@ -215,23 +223,23 @@ def _read_whole(value: Any, reads: ReadSet, path: Path) -> None:
 
 
 class _TrackedMapping(dict[Any, Any]):
-    """A mapping that records which of its values are read; its keys are part of its shape.
+    """Mapping that records which of its values are read; its keys are part of its shape.
 
-    Python code reads a mapping by these methods alone.  C code may bypass a subclass' methods, as `jsonschema_rs`
+    Python code reads a mapping only by these methods.  C code may bypass a subclass' methods, as `jsonschema_rs`
     does, so no rule may call it.
     """
 
-    __slots__ = ("_kept", "_path", "_reads")
+    __slots__ = ("_path", "_reads", "_tracked")
 
     def __init__(self, plain: dict[Any, Any], reads: ReadSet, path: Path) -> None:
         super().__init__(plain)
         self._reads, self._path = reads, path
-        self._kept: dict[Any, Any] = {}
+        self._tracked: dict[Any, Any] = {}
 
     def __getitem__(self, key: Any) -> Any:
-        if key not in self._kept:
-            self._kept[key] = tracked(super().__getitem__(key), self._reads, (*self._path, key))
-        return self._kept[key]
+        if key not in self._tracked:
+            self._tracked[key] = tracked(super().__getitem__(key), self._reads, (*self._path, key))
+        return self._tracked[key]
 
     def get(self, key: Any, default: Any = None) -> Any:
         return self[key] if key in self else default  # noqa: SIM401 - dict.get would bypass __getitem__
@@ -243,7 +251,7 @@ class _TrackedMapping(dict[Any, Any]):
         return ValuesView(self)
 
     def __iter__(self) -> Iterator[Any]:
-        # Without a method of its own, `{**mapping}` would copy the values unseen.
+        # Without this method, `{**mapping}` would copy the values unrecorded.
         return super().__iter__()
 
     def copy(self) -> dict[Any, Any]:
@@ -281,31 +289,31 @@ class _TrackedMapping(dict[Any, Any]):
 
 
 class _TrackedSection:
-    """A stand-in for a section of a specification, or a context, that records which of its fields are read."""
+    """Proxy of a section of a specification, or of a context, that records which of its fields are read."""
 
-    __slots__ = ("_kept", "_path", "_reads", "_section")
+    __slots__ = ("_path", "_reads", "_section", "_tracked")
 
     def __init__(self, section: Section | Context, reads: ReadSet, path: Path) -> None:
         self._section, self._reads, self._path = section, reads, path
-        self._kept: dict[str, Any] = {}
+        self._tracked: dict[str, Any] = {}
 
     @property  # type: ignore[misc]
-    def __class__(self) -> Any:  # isinstance takes it for the section
+    def __class__(self) -> Any:  # for isinstance, the proxy is a section
         return type(self._section)
 
     def __getattr__(self, name: str) -> Any:
-        if name in self._kept:
-            return self._kept[name]
+        if name in self._tracked:
+            return self._tracked[name]
         section = self._section
         if name in section.__dict__:
-            self._kept[name] = tracked(section.__dict__[name], self._reads, (*self._path, name))
-            return self._kept[name]
-        own = getattr(type(section), name)
-        if isinstance(own, property) and own.fget:
-            return own.fget(self)
-        if isinstance(own, FunctionType) and type(section).__module__ == own.__module__:
-            return MethodType(own, self)
-        # A method of pydantic's, such as dumping the section, may read all of it.
+            self._tracked[name] = tracked(section.__dict__[name], self._reads, (*self._path, name))
+            return self._tracked[name]
+        attribute = getattr(type(section), name)
+        if isinstance(attribute, property) and attribute.fget:
+            return attribute.fget(self)
+        if isinstance(attribute, FunctionType) and type(section).__module__ == attribute.__module__:
+            return MethodType(attribute, self)
+        # A method of pydantic, such as dumping the section, may read all of it.
         _read_whole(section, self._reads, self._path)
         return getattr(section, name)
 
