@@ -30,7 +30,7 @@ _POD = ("metadata", "containers", "probes", "resources", "sources", "scheduling"
 _LINT = ("cards", "ascend", "delivery", "launch", "pods", "ranks", "scripts", "storage")
 
 ENVIRONMENT = Scope(*_modules("secrets"))
-"""Values taken from environment variables, as `secrets.Taken`."""
+"""Values taken from environment variables, as `secrets.EnvironmentValues`."""
 SPEC = Scope(*_modules("identity", "meaning", "memory"))
 """The specification: whether its values fit together."""
 ROLLOUT = Scope(*_modules("reconcile", "outputs"))

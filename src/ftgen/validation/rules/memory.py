@@ -1,4 +1,4 @@
-"""Does it fit?  The run's memory and space, estimated by `estimate`, against its cards, its limits and its claims."""
+"""Rules that compare the estimate of a run's memory and disk space with its cards, limits and claims."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ftgen.validation.rules import SPEC
 
 _GIB = 2**30
 _FIXED = ("weights", "reference model", "optimizer states", "context")
-# What `estimate` calls by LLaMA-Factory's names, by the keys users type.
+# Configuration keys of the LLaMA-Factory arguments that the estimate's advice names.
 _KEYS = {
     "per_device_train_batch_size": "trainer.batch_size",
     "cutoff_len": "trainer.cutoff_len",
@@ -31,8 +31,8 @@ _KEYS = {
 def _does_not_fit(spec: Spec, context: Context) -> Iterator[Finding]:
     """The training needs more memory than a card, or the share of one, has.
 
-    An error where what does not depend on the rows exceeds it: weights, optimizer, context. Else a warning, for
-    rows shorter than cutoff_len take less. How it is computed, and how accurately, is told in docs/fit.md.
+    An error if weights, optimizer and context exceed it, which do not depend on the rows. Else a warning, because
+    rows shorter than cutoff_len take less. docs/fit.md describes the estimate and its accuracy.
 
     Refused: `model=qwen3-8b hardware.memory=8Gi`: 16 GiB of weights in a share of 8Gi.
     Write: what the help says, such as `hardware.memory=8Gi+` (that much, or what the training needs),
@@ -41,16 +41,16 @@ def _does_not_fit(spec: Spec, context: Context) -> Iterator[Finding]:
     estimate, available_gib = context.estimate, available(spec)
     if estimate is None or available_gib is None or estimate.device_gib <= available_gib:
         return
-    hopeless = sum(term.gib for term in estimate.terms if term.name in _FIXED) > available_gib
+    is_certain = sum(term.gib for term in estimate.terms if term.name in _FIXED) > available_gib
     largest = max(estimate.terms, key=lambda term: term.gib)
     headline = f"{_run(spec, estimate)} needs about {estimate.device_gib:.1f} GiB of each card"
     headline += f" ({largest.name}: {largest.gib:.1f}); {available_gib:.1f} GiB are available"
-    severity = None if hopeless else Severity.WARNING
-    yield Finding(headline, _subject(spec), _size(spec), _mend(spec, estimate, available_gib), severity)
+    severity = None if is_certain else Severity.WARNING
+    yield Finding(headline, _subject(spec), _size(spec), _smallest_fix(spec, estimate, available_gib), severity)
 
 
 @rule("FT281", "tight-fit", Severity.NOTE, on=SPEC)
-def _tight(spec: Spec, context: Context) -> Iterator[Finding]:
+def _tight_fit(spec: Spec, context: Context) -> Iterator[Finding]:
     """The training fills its card so far that the estimate's error could exceed it.
 
     Refused: an estimate above 92 percent of the card.
@@ -61,11 +61,11 @@ def _tight(spec: Spec, context: Context) -> Iterator[Finding]:
         return
     if estimates.verdict(estimate, available_gib) is not Verdict.FITS:
         headline = f"{_run(spec, estimate)} needs about {estimate.device_gib:.1f} of {available_gib:.1f} GiB: tight"
-        yield Finding(headline, _subject(spec), _size(spec), _mend(spec, estimate, available_gib))
+        yield Finding(headline, _subject(spec), _size(spec), _smallest_fix(spec, estimate, available_gib))
 
 
 @rule("FT282", "little-host-memory", Severity.WARNING, on=SPEC)
-def _host(spec: Spec, context: Context) -> Iterator[Finding]:
+def _little_host_memory(spec: Spec, context: Context) -> Iterator[Finding]:
     """The pod's memory limit is below what its processes, the merge and /dev/shm take.
 
     The container is killed, often only after the training, while it merges.
@@ -76,12 +76,12 @@ def _host(spec: Spec, context: Context) -> Iterator[Finding]:
     estimate = context.estimate
     if estimate is None:
         return
-    wanted = host_gib(spec, estimate)
+    needed_gib = host_gib(spec, estimate)
     limit = lower.resources(spec)["limits"]["memory"]
-    if wanted > kube.parse_quantity(limit) / _GIB:
-        headline = f"about {wanted:.0f} GiB of host memory are needed, /dev/shm included; the limit is {limit}"
-        each = ceil(wanted / spec.hardware.devices)
-        help_ = f"write hardware.per_card.memory.limit={each}Gi"
+    if needed_gib > kube.parse_quantity(limit) / _GIB:
+        headline = f"about {needed_gib:.0f} GiB of host memory are needed, /dev/shm included; the limit is {limit}"
+        per_card = ceil(needed_gib / spec.hardware.devices)
+        help_ = f"write hardware.per_card.memory.limit={per_card}Gi"
         yield Finding(headline, "hardware.per_card.memory.limit", spec.hardware.per_card.memory.limit, help_)
 
 
@@ -98,18 +98,19 @@ def _small_claim(spec: Spec, context: Context) -> Iterator[Finding]:
     estimate = context.estimate
     if estimate is None:
         return
-    for key, volume, wanted in (
+    for key, volume, needed_gib in (
         ("workspace", spec.storage.workspace, estimate.workspace_gib),
         ("models", spec.storage.models, models_gib(spec, estimate)),
     ):
-        made = volume.create or lower.is_temporary(spec, volume)
-        if made and kube.parse_quantity(volume.size) < Fraction(wanted) * _GIB:
-            headline = f"{volume.size} for the {key} are short of the {wanted:.1f} GiB that {spec.model.name} needs"
-            yield Finding(headline, f"storage.{key}.size", volume.size, f"write storage.{key}.size={ceil(wanted)}Gi")
+        is_created = volume.create or lower.is_temporary(spec, volume)
+        if is_created and kube.parse_quantity(volume.size) < Fraction(needed_gib) * _GIB:
+            headline = f"{volume.size} for the {key} are short of the {needed_gib:.1f} GiB that {spec.model.name} needs"
+            help_ = f"write storage.{key}.size={ceil(needed_gib)}Gi"
+            yield Finding(headline, f"storage.{key}.size", volume.size, help_)
 
 
 @rule("FT285", "share-beyond-any-card", on=SPEC)
-def _beyond(spec: Spec, context: Context) -> Iterator[Finding]:
+def _share_beyond_any_card(spec: Spec, context: Context) -> Iterator[Finding]:
     """A share that no card could give, where it is not known which cards there are.
 
     Sizes that grow (`8Gi+`) ask for what the training needs, even where nothing of that size exists; the pod would
@@ -118,19 +119,19 @@ def _beyond(spec: Spec, context: Context) -> Iterator[Finding]:
     Refused: `model=qwen2.5-72b trainer=sft-full` on the default slice of a card.
     Write: what the help says, `hardware=full-gpu` with more cards among it.
     """
-    share, estimate, most = spec.hardware.memory, context.estimate, _LARGEST_CARD / _GIB
+    share, estimate, largest_gib = spec.hardware.memory, context.estimate, _LARGEST_CARD / _GIB
     if share and not spec.hardware.card.memory and kube.parse_quantity(share) > _LARGEST_CARD:
         headline = f"{_run(spec, estimate)} asks for {share} of each card; no card has more than 288 GB"
-        fits = estimate is not None and estimate.device_gib <= most
-        grow = "write hardware.memory=8Gi+: that much, or what the training needs"
-        yield Finding(headline, "hardware.memory", share, grow if fits else _mend(spec, estimate, most))
+        fits = estimate is not None and estimate.device_gib <= largest_gib
+        help_ = "write hardware.memory=8Gi+: that much, or what the training needs"
+        yield Finding(headline, "hardware.memory", share, help_ if fits else _smallest_fix(spec, estimate, largest_gib))
 
 
 _LARGEST_CARD = 288 * 10**9
 
 
-def _largest(spec: Spec) -> float:
-    """GiB of the card that a share is cut from; of the largest there is, where nobody has said."""
+def _whole_card_gib(spec: Spec) -> float:
+    """Return the memory in GiB of the card that a share is cut from; of the largest card on sale, if not stated."""
     size = spec.hardware.card.memory or spec.cluster.facts.card.memory or str(_LARGEST_CARD)
     return float(kube.parse_quantity(size) / _GIB)
 
@@ -147,26 +148,26 @@ def _size(spec: Spec) -> str:
     return spec.hardware.memory or spec.hardware.card.memory or ""
 
 
-def _mend(spec: Spec, estimate: Estimate | None, available_gib: float) -> str:
-    """Suggest the smallest change that makes it fit, as overrides: of a share, a larger one of the same card."""
-    if estimate and spec.hardware.memory and (share := smallest_fitting_gib(estimate)) <= _largest(spec):
+def _smallest_fix(spec: Spec, estimate: Estimate | None, available_gib: float) -> str:
+    """Suggest the smallest change by which the training fits, as overrides; first a larger share of the same card."""
+    if estimate and spec.hardware.memory and (share := smallest_fitting_gib(estimate)) <= _whole_card_gib(spec):
         return f"write hardware.memory={share}Gi"
     change = estimates.smallest_change(estimate.training, available_gib) if estimate else None
     if estimate is None or change is None:
         return "use more cards, or a smaller model"
-    words = [f"{_KEYS.get(name, _key(name))}={_plain(value)}" for name, value in change.edits]
+    overrides = [f"{_KEYS.get(name, _key(name))}={_override_text(value)}" for name, value in change.edits]
     batch = dict(change.edits).get("per_device_train_batch_size")
-    accumulated = "gradient_accumulation_steps" in dict(change.edits)
-    if isinstance(batch, int) and isinstance(spec.trainer, LlamaFactory) and not accumulated:
+    accumulates = "gradient_accumulation_steps" in dict(change.edits)
+    if isinstance(batch, int) and isinstance(spec.trainer, LlamaFactory) and not accumulates:
         factor = estimate.training.batch // batch
-        words.append(f"trainer.gradient_accumulation={spec.trainer.gradient_accumulation * factor}")
+        overrides.append(f"trainer.gradient_accumulation={spec.trainer.gradient_accumulation * factor}")
     card = "" if change.description.startswith("set ") else change.description.partition(" and set ")[0]
-    return " and ".join([card, *words] if card else [f"write {' '.join(words)}"])
+    return " and ".join([card, *overrides] if card else [f"write {' '.join(overrides)}"])
 
 
 def _key(name: str) -> str:
     return name if "." in name else f"trainer.args.{name}"
 
 
-def _plain(value: object) -> str:
+def _override_text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,4 +1,4 @@
-"""Where results lie, seen from all runs of one configuration."""
+"""Rule about the output folder that all runs of one configuration share."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def _shared(spec: Spec, context: Context) -> Iterator[Finding]:
     output = spec.trainer.output
     kept = [v for v in (spec.storage.workspace, spec.storage.models) if not lower.is_temporary(spec, v)]
     run = posixpath.join(spec.storage.workspace.path, llamafactory.JOB_NAME)
-    place = posixpath.normpath(posixpath.join(run, output))
-    stays = any(is_within(place, volume.path) for volume in kept)
-    if stays and "$(" not in place and _KEY not in context.swept:
+    folder = posixpath.normpath(posixpath.join(run, output))
+    is_kept = any(is_within(folder, volume.path) for volume in kept)
+    if is_kept and "$(" not in folder and _KEY not in context.swept:
         who = "all jobs of this sweep write" if context.swept else "every run writes"
-        help_ = f"write {_KEY}={posixpath.basename(place) or 'output'}: each run has a folder of its own"
+        help_ = f"write {_KEY}={posixpath.basename(folder) or 'output'}: each run has a folder of its own"
         yield Finding(f"{who} into {output}", _KEY, output, help_, Severity.ERROR if context.swept else None)

@@ -1,8 +1,8 @@
-"""Secrets in a manifest: what is committed is read by everyone, and cannot be taken back.
+"""Rules that find secrets in a manifest, because everyone reads what is committed, and nobody can take it back.
 
-Values that an interpolation resolved from the environment are the likeliest leak, wherever they end up: in a
-variable, an argument, an annotation, or the trainer's YAML inside a variable.  So every text is looked at.
-A finding never repeats the secret.
+The likeliest leak is a value that an interpolation resolved from the environment, wherever it ends up: in a variable,
+an argument, an annotation, or the trainer's YAML inside a variable.  So the rules search every text.  A finding never
+repeats the secret.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ftgen.validation.rules import ENVIRONMENT, SECRETS
 
 _TRUSTED = ('["ftgen.dev/config-digest"]',)
 _OWN_KEYS = ("metadata.annotations", "metadata.labels", ".volumeAttributes", ".flexVolume.options")
-"""The mappings of a manifest whose keys its user or a driver chooses, beside a ConfigMap's data."""
+"""Ends of the paths of mappings whose keys the user or a driver chooses; a ConfigMap's data is another."""
 
 _SPELLING = "{secret: NAME, key: KEY}"
 _REPLACE = "then replace it, for it was written down"
@@ -32,8 +32,8 @@ _REFER = (
 )
 
 
-Taken = tuple[Mapping[str, Sequence[str]], Mapping[str, Any]]
-"""The keys whose value an environment variable gave, each with its variables; and the configuration with its values."""
+EnvironmentValues = tuple[Mapping[str, Sequence[str]], Mapping[str, Any]]
+"""Names of the environment variables by the keys that take their values, and the configuration with the values."""
 
 
 @rule("FT440", "secret-object", on=SECRETS)
@@ -60,8 +60,8 @@ def known_secret(manifest: Mapping[str, Any]) -> Iterator[Finding]:
     `curl -u user:password` in a script.
     Write: a Secret, referred to with `secretKeyRef`.
     """
-    for path, what in _suspects(manifest, Kind.FORM, _is_users_own):
-        yield Finding(f"{path} holds {what}", path, "", _REFER)
+    for path, form in _secrets(manifest, Kind.FORM, _is_users_field):
+        yield Finding(f"{path} holds {form}", path, "", _REFER)
 
 
 @rule("FT442", "literal-secret", on=SECRETS)
@@ -75,7 +75,7 @@ def literal_secret(manifest: Mapping[str, Any]) -> Iterator[Finding]:
     Write: `hardware.env.HF_TOKEN={secret: NAME, key: KEY}` in the configuration, which becomes
     `valueFrom: {secretKeyRef: …}` in the manifest; in a script, read the variable.
     """
-    for path, name in _suspects(manifest, Kind.NAME, _is_users_own):
+    for path, name in _secrets(manifest, Kind.NAME, _is_users_field):
         yield Finding(f"{name} has a literal value", path, "", _REFER)
 
 
@@ -88,13 +88,13 @@ def random_text(manifest: Mapping[str, Any]) -> Iterator[Finding]:
     Refused: forty random base64 characters in a variable.
     Write: a Secret, referred to with `secretKeyRef`.
     """
-    for path, _ in _suspects(manifest, Kind.RANDOM, _is_users_own):
+    for path, _ in _secrets(manifest, Kind.RANDOM, _is_users_field):
         if not path.endswith(_TRUSTED):
             yield Finding(f"{path} holds what looks like a random secret", path, "", _REFER)
 
 
 @rule("FT286", "secret-from-environment", on=ENVIRONMENT)
-def secret_from_environment(taken: Taken) -> Iterator[Finding]:
+def secret_from_environment(environment: EnvironmentValues) -> Iterator[Finding]:
     """A value is taken from an environment variable that is named like a secret.
 
     `${oc.env:…}` is resolved where ftgen runs, and the value is written into the manifest in clear text, whatever
@@ -103,44 +103,44 @@ def secret_from_environment(taken: Taken) -> Iterator[Finding]:
     Refused: `tracking.run_name=${oc.env:HF_TOKEN}`.
     Write: a Secret in the cluster, and `hardware.env.HF_TOKEN={secret: NAME, key: KEY}`.
     """
-    variables, config = taken
+    variables, config = environment
     for key, names in variables.items():
         value = _at(config, key)
         for name in names:
             if isinstance(value, str | int) and is_literal_secret(name, str(value)) and not _names_a_secret(key):
-                told = f"{key} would hold in clear text what the environment variable {name} holds"
+                headline = f"{key} would hold in clear text what the environment variable {name} holds"
                 help_ = f"keep it in a Secret of the cluster: hardware.env.{name}={_SPELLING}"
-                yield Finding(told, key, "", help_)
+                yield Finding(headline, key, "", help_)
 
 
 def scan(manifest: Mapping[str, Any]) -> list[Diagnostic]:
-    """The secrets in a manifest, as diagnostics that do not repeat them."""
+    """Return a diagnostic for each secret in a manifest; none repeats its secret."""
     return validate(SECRETS, manifest) if _is_suspicious(manifest) else []
 
 
 def attribute_to_keys(found: list[Diagnostic], config: Mapping[str, Any]) -> list[Diagnostic]:
-    """The findings by the keys of the configuration that brought them, where keys break the same rules.
+    """Replace findings in a manifest by findings in the configuration, if keys of it break the same rules.
 
-    One key shows in many places of a manifest: its variable, the trainer's YAML, the annotation that rebuilds
-    the job.  What no key explains, an overlay's own text, keeps its place in the manifest.
+    One key shows in many places of a manifest: its variable, the trainer's YAML, the annotation that rebuilds the job.
+    Findings of a rule that no key breaks, such as those in an overlay's text, keep their place in the manifest.
     """
-    explained = {code: list(dict.fromkeys(_keys(code, config))) for code in {each.code for each in found}}
-    kept = [each for each in found if not explained[each.code]]
-    first = {each.code: each for each in reversed(found)}
+    keys_of = {code: list(dict.fromkeys(_keys(code, config))) for code in {d.code for d in found}}
+    kept = [d for d in found if not keys_of[d.code]]
+    first = {d.code: d for d in reversed(found)}
     return kept + [
-        replace(first[code], subject=key, headline=f"{key} {told}", help=_cure(key))
-        for code, keys in sorted(explained.items())
-        for key, told in keys
+        replace(first[code], subject=key, headline=f"{key} {problem}", help=_fix(key))
+        for code, keys in sorted(keys_of.items())
+        for key, problem in keys
     ]
 
 
-def _cure(key: str) -> str:
-    """The edit that takes a secret out of a key of the configuration."""
+def _fix(key: str) -> str:
+    """Return the edit that takes a secret out of a key of the configuration."""
     is_variable = key.startswith("hardware.env.")
     return f"keep it in a Secret of the namespace, and write {key}={_SPELLING}; {_REPLACE}" if is_variable else _REFER
 
 
-_TOLD = {
+_KINDS_AND_PROBLEMS = {
     known_secret.code: (Kind.FORM, "holds {}"),
     literal_secret.code: (Kind.NAME, "has a literal value"),
     random_text.code: (Kind.RANDOM, "holds what looks like a random secret"),
@@ -148,23 +148,24 @@ _TOLD = {
 
 
 def _keys(code: str, config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Keys of the configuration that break the rule themselves, and what is wrong with each."""
-    if code in _TOLD:
-        kind, told = _TOLD[code]
-        yield from ((key, told.format(what)) for key, what in _suspects(config, kind, _is_free))
+    """Yield the keys of the configuration that break a rule, each with its problem."""
+    if code in _KINDS_AND_PROBLEMS:
+        kind, problem = _KINDS_AND_PROBLEMS[code]
+        yield from ((key, problem.format(name)) for key, name in _secrets(config, kind, _is_users_key))
 
 
-def _is_free(_: str, key: str) -> bool:
-    """Whether a key of the configuration was made up by its user: no setting of ftgen's own is a secret."""
+def _is_users_key(_: str, key: str) -> bool:
+    """Return whether the user chose a key of the configuration: no setting of ftgen itself is a secret."""
     return not knows(key)
 
 
-def _is_users_own(above: str, _: str) -> bool:
-    return above in {"data", "parameters"} or above.endswith(_OWN_KEYS)
+def _is_users_field(parent: str, _: str) -> bool:
+    """Return whether the user or a driver chose a key of a manifest, by the path of its mapping."""
+    return parent in {"data", "parameters"} or parent.endswith(_OWN_KEYS)
 
 
 def _names_a_secret(key: str) -> bool:
-    """Whether the value of a key is the name of a Secret: `cluster.git.secret`."""
+    """Return whether the value of a key is the name of a Secret: `cluster.git.secret`."""
     return key.endswith(".secret")
 
 
@@ -175,21 +176,21 @@ def _at(config: Mapping[str, Any], key: str) -> Any:
     return value
 
 
-# Most manifests are clean, and the jobs of a sweep share most of their text: each text is looked at once, and
-# where it stands is asked only of a manifest in which some text may break a rule.
+# Most manifests are clean, and the jobs of a sweep share most of their text: each text is searched once, and paths
+# are computed only for a manifest in which some text may break a rule.
 
 
 def _is_suspicious(value: object) -> bool:
-    """Whether a rule may find something: never wrong where it says no."""
+    """Return whether a rule may find a secret; False is certain."""
     if isinstance(value, dict):
         if "value" in value and is_literal_secret(str(value.get("name")), str(value["value"])):
             return True
-        # Plain loops here and below: every job of a sweep passes through them whole.
-        for key, held in value.items():
-            if isinstance(held, str):
-                if _is_suspicious_entry(key, held):
+        # Plain loops here and below for speed: they walk every job of a sweep as a whole.
+        for key, part in value.items():
+            if isinstance(part, str):
+                if _is_suspicious_entry(key, part):
                     return True
-            elif find_secrets(str(key)) or (isinstance(held, dict | list) and _is_suspicious(held)):
+            elif find_secrets(str(key)) or (isinstance(part, dict | list) and _is_suspicious(part)):
                 return True
         return False
     if isinstance(value, list):
@@ -209,10 +210,10 @@ def _is_command(items: Sequence[Any]) -> bool:
 
 
 def _in_command(items: Sequence[Any]) -> tuple[tuple[int, Kind, str], ...]:
-    """What is secret in a list of words with options among them: where, why, and its name or form."""
+    """Return the secrets in a list of words that has options: position, kind, and name or form of each."""
     if not all(isinstance(item, str) for item in items) or not any(item.startswith("-") for item in items):
         return ()
-    # A script of several lines is looked at by itself.
+    # A script of several lines is searched by itself.
     return _in_words(tuple("" if "\n" in item else item for item in items))
 
 
@@ -226,21 +227,21 @@ def _in_words(words: tuple[str, ...]) -> tuple[tuple[int, Kind, str], ...]:
     return tuple(found)
 
 
-def _suspects(
+def _secrets(
     value: object, kind: Kind, is_named: Callable[[str, str], bool], path: str = ""
 ) -> Iterator[tuple[str, str]]:
-    """Where something of this kind stands in plain mappings and lists, with its name or form; each once.
+    """Yield the path of each secret of a kind in plain mappings and lists, with its name or form; each pair once.
 
     Args:
         value: a manifest or a configuration.
-        kind: why a text is suspected.
-        is_named: whether the key of an entry, given the path above it and its own, names the entry's value.
-        path: of the value.
+        kind: reason why a text counts as a secret.
+        is_named: returns whether an entry's key names its value, by the path of its mapping and its own path.
+        path: path of the value.
     """
-    yield from dict.fromkeys(_all_suspects(value, kind, is_named, path))
+    yield from dict.fromkeys(_all_secrets(value, kind, is_named, path))
 
 
-def _all_suspects(
+def _all_secrets(
     value: object, kind: Kind, is_named: Callable[[str, str], bool], path: str
 ) -> Iterator[tuple[str, str]]:
     if isinstance(value, str):
@@ -248,22 +249,22 @@ def _all_suspects(
     elif isinstance(value, Mapping):
         yield from _in_mapping(value, kind, is_named, path)
     elif isinstance(value, list):
-        yield from ((f"{path}[{at_}]", what) for at_, why, what in _in_command(value) if why is kind)
-        for index, held in enumerate(value):
-            yield from _all_suspects(held, kind, is_named, f"{path}[{index}]")
+        yield from ((f"{path}[{index}]", what) for index, found, what in _in_command(value) if found is kind)
+        for index, part in enumerate(value):
+            yield from _all_secrets(part, kind, is_named, f"{path}[{index}]")
 
 
 def _in_mapping(
     value: Mapping[Any, Any], kind: Kind, is_named: Callable[[str, str], bool], path: str
 ) -> Iterator[tuple[str, str]]:
     if {"secret", "key"} <= value.keys() <= {"secret", "key", "optional"}:
-        return  # a reference to a Secret, in the configuration's words
-    name, held = value.get("name"), value.get("value")
-    if kind is Kind.NAME and isinstance(name, str) and isinstance(held, str) and is_literal_secret(name, held):
+        return  # a reference to a Secret, as the configuration writes it
+    name, text = value.get("name"), value.get("value")
+    if kind is Kind.NAME and isinstance(name, str) and isinstance(text, str) and is_literal_secret(name, text):
         yield f"{path}.value", name
-    for key, held in value.items():
-        place = f"{path}[{json.dumps(key)}]" if "." in str(key) else f"{path}.{key}" if path else str(key)
-        yield from _all_suspects(str(key), kind, is_named, place)
-        if kind is Kind.NAME and isinstance(held, str) and is_named(path, place) and is_literal_secret(str(key), held):
-            yield place, str(key)
-        yield from _all_suspects(held, kind, is_named, place)
+    for key, part in value.items():
+        child = f"{path}[{json.dumps(key)}]" if "." in str(key) else f"{path}.{key}" if path else str(key)
+        yield from _all_secrets(str(key), kind, is_named, child)
+        if kind is Kind.NAME and isinstance(part, str) and is_named(path, child) and is_literal_secret(str(key), part):
+            yield child, str(key)
+        yield from _all_secrets(part, kind, is_named, child)

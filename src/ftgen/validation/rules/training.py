@@ -1,4 +1,4 @@
-"""The trainer's arguments in the light of the rest of the job."""
+"""Validation of the trainer's arguments, with the facts that the rest of the specification states."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ftgen.validation.rules.trainer.setting import TrainingFacts, is_within
 
 
 def validate_arguments(spec: Spec, configurations: Configurations | None, call: Call = Scope.ask) -> list[Diagnostic]:
-    """Return what LLaMA-Factory would refuse of the training's arguments, and of the merge's."""
+    """Return the diagnostics of the arguments of LLaMA-Factory's training and merge."""
     trainer = spec.trainer
     if not isinstance(trainer, LlamaFactory):
         return []
@@ -33,14 +33,14 @@ def validate_arguments(spec: Spec, configurations: Configurations | None, call: 
     facts = _facts(spec, trainer, configurations.training)
     found = check_arguments(configurations.training, surface, facts, call=call)
     export = configurations.export
-    merging = check_arguments(export, surface, facts, "export", call) if export else []
-    # What the merge takes over from the training is told once, where it was written.
-    told = {(d.code, d.headline) for d in found}
-    every = [*found, *(d for d in merging if (d.code, d.headline) not in told)]
-    return [_where_written(diagnostic, trainer.args) for diagnostic in every]
+    of_export = check_arguments(export, surface, facts, "export", call) if export else []
+    # The merge takes arguments over from the training: each problem of these is reported once, for the training.
+    reported = {(d.code, d.headline) for d in found}
+    found += [d for d in of_export if (d.code, d.headline) not in reported]
+    return [_at_origin(diagnostic, trainer.args) for diagnostic in found]
 
 
-# The keys that arguments follow from, which users set instead of the arguments.
+# Configuration keys that arguments are derived from, and that users set instead.
 _ORIGINS = {
     "bf16": "trainer.precision",
     "dataset": "dataset.name",
@@ -55,8 +55,8 @@ _ORIGINS = {
 }
 
 
-def _where_written(diagnostic: Diagnostic, given: Mapping[str, object]) -> Diagnostic:
-    """The diagnostic about the key that the argument follows from, where the user did not give the argument."""
+def _at_origin(diagnostic: Diagnostic, given: Mapping[str, object]) -> Diagnostic:
+    """Move a diagnostic to the key that the argument is derived from, unless the user gave the argument itself."""
     section, _, name = diagnostic.subject.rpartition(".")
     if section not in {"trainer.args", "trainer.export"} or name in given or name not in _ORIGINS:
         return diagnostic
@@ -86,10 +86,10 @@ def _facts(spec: Spec, trainer: LlamaFactory, args: Mapping[str, Any]) -> Traini
         packages=image.installed_packages(spec),
         processors=_processors(hardware.per_card.cpu.limit) * hardware.devices,
         environment=_environment(spec),
-        offline=str(hardware.env.get("HF_HUB_OFFLINE", "1")).lower() in _ON,
+        offline=str(hardware.env.get("HF_HUB_OFFLINE", "1")).lower() in _TRUE,
         tracker=spec.tracking.report_to,
         merged=_merged(trainer),
-        **_places(spec),
+        **_folders(spec),
     )
 
 
@@ -98,12 +98,12 @@ def _merged(trainer: LlamaFactory) -> str | None:
     return str(folder) if folder else None
 
 
-# What huggingface_hub takes for yes (constants.py); train.sh says yes where nobody has said anything.
-_ON = frozenset({"1", "on", "yes", "true"})
+# Values that huggingface_hub reads as true (constants.py); train.sh sets 1 if the variable is unset.
+_TRUE = frozenset({"1", "on", "yes", "true"})
 
 
 def _environment(spec: Spec) -> frozenset[str]:
-    """Names of the variables that the configuration sets and that trackers ask for."""
+    """Return the names of the variables that the configuration sets and that trackers read."""
     tracked = ("MLFLOW_TRACKING_URI",) if spec.tracking.report_to == "mlflow" else ()
     return frozenset((*spec.hardware.env, *tracked))
 
@@ -114,7 +114,7 @@ def _processors(limit: str) -> float:
 
 
 def _modules(spec: Spec) -> frozenset[str]:
-    """Names of the layers that adapters can be put on; of a model that sees as well, not all are known."""
+    """Return the names of the layers that adapters can train; none for a vision model, of which not all are known."""
     shape = spec.model.shape
     return _layers(shape) if shape and not shape.vision_parameters else frozenset()
 
@@ -124,8 +124,8 @@ def _layers(shape: Section) -> frozenset[str]:
     return frozenset(linear_layers(Shape.of(shape.model_dump())))
 
 
-def _places(spec: Spec) -> dict[str, Any]:
-    """What lies in the pod before the training starts, and whether its checkpoints are there for the next one."""
+def _folders(spec: Spec) -> dict[str, Any]:
+    """Return the folders present before the training, the mounts, and whether a later run finds the checkpoints."""
     volumes = [spec.storage.workspace, spec.storage.models]
     kept = [volume.path.rstrip("/") for volume in volumes if not lower.is_temporary(spec, volume)]
     fetched = [llamafactory.model_path(spec)] if spec.model.url or spec.storage.cache else []

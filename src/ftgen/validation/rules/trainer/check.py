@@ -1,7 +1,7 @@
-"""Check the arguments of the trainer: unknown names, types and choices, then the rules.
+"""Validation of the trainer's arguments: names, types and choices, then the rules.
 
-LLaMA-Factory's YAML is read without types or choices (`parse_dict` of transformers' HfArgumentParser), so
-what is wrong there shows up late or never; everything that can be known is checked here instead.
+transformers reads LLaMA-Factory's YAML without types or choices (`parse_dict` of its HfArgumentParser), so that an
+error shows up late or never.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def check_arguments(
 
 
 def _checked(name: str, value: object, release: Surface, command: str) -> tuple[Diagnostic | None, Any]:
-    """Return the diagnostic of an argument by itself, or None, and its value as the trainer wants it."""
+    """Return the diagnostic of one argument, or None, and its value in the type that the trainer expects."""
     if isinstance(value, str | int | None):
         return _checked_once(name, value, release.version, command)
     return _own_problem(name, value, release, command), coerced(release.arguments.get(name), value)
