@@ -1,8 +1,8 @@
-"""Lower a specification to Kubernetes objects, plain dicts that read like their YAML.
+"""Lowering of a specification to Kubernetes objects, plain dicts that read like their YAML.
 
-One function an object or part of one.  Everything that Volcano's admission would fill in is written, and quantities are
-canonical, so that a second apply changes nothing (Volcano's job webhook fills in tasks only on creation and refuses the
-difference on update).  The job has no name yet: `naming` gives it one made of its content.
+Each function makes one object or part of one.  The objects hold every default of Volcano's admission, and quantities
+are canonical, so that a second apply changes nothing (Volcano's job webhook fills in tasks only on creation and refuses
+the difference on update).  The job has no name yet: `naming` derives it from the content.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = [
 
 
 def lower(inputs: Inputs) -> Bundle:
-    """Lower what is wanted to the objects of one run: the job, and what must be there before it."""
+    """Return the objects of one run: the job, and the objects that must exist before it."""
     spec = inputs.spec
     mounted = config_map(spec, inputs.identity.folder, inputs.scripts) if is_mounted(spec) else None
     return Bundle(job(inputs, mounted), (*claims(spec), *((mounted,) if mounted else ())))

@@ -95,7 +95,7 @@ def _added(value: Any, node: Node | None) -> Any:
 
 
 def _can_be_added(value: Any, node: Node | None) -> bool:
-    """Whether a patch can add the value: a merge refuses keyed lists whose items lack a unique key."""
+    """Return whether a patch can add the value: a merge refuses keyed lists whose items lack a unique key."""
     if isinstance(value, dict):
         return all(_can_be_added(one, node and node.field(name)) for name, one in value.items())
     if isinstance(value, list) and node:

@@ -1,4 +1,4 @@
-"""Environment variables: the only way by which values reach the scripts."""
+"""Environment variables of the containers, which alone bring values to the scripts."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from ftgen.text import kube, yamlio
 from ftgen.trainers import llamafactory
 from ftgen.trainers.llamafactory import Configurations
 
-# The folder that train.sh writes to unless it is told another.
+# Default of OUTPUT_DIR in train.sh.
 _OUTPUT = "output_models"
-# The groups that decide what is trained, and so may show in what Volcano holds immutable.
-_TRAINED = ("model", "dataset", "trainer", "hardware")
+# Groups that determine the training, so that they may appear in the immutable part of the job.
+_TRAINING_GROUPS = ("model", "dataset", "trainer", "hardware")
 
 
 def fetch_variables(spec: Spec) -> list[Object]:
-    """Return the environment of both containers: what to fetch, and the secret that opens the git host."""
+    """Return the variables of both containers: repositories to fetch, and the credentials of the git host."""
     git = spec.cluster.git
     models = spec.storage.models.path
     cached = spec.storage.cache is not None
     return [
-        *_env(
+        *_variables(
             BASE_MODEL_URL="" if cached else spec.model.url or "",
             MODEL_REVISION=None if cached else spec.model.revision,
             MODEL_DIR=f"{models}/{spec.model.directory}",
@@ -34,7 +34,7 @@ def fetch_variables(spec: Spec) -> list[Object]:
         ),
         _secret("GIT_USER", git.secret, git.user_key),
         _secret("GIT_TOKEN", git.secret, git.token_key),
-        *_env(
+        *_variables(
             GIT_SSL_NO_VERIFY=None if git.tls_verify else "true",
             GIT_SSL_CAINFO="/etc/ftgen/ca/ca.crt" if git.ca_config_map and git.tls_verify else None,
         ),
@@ -42,14 +42,14 @@ def fetch_variables(spec: Spec) -> list[Object]:
 
 
 def job_name_variable() -> Object:
-    """Take the job's name from the label that Volcano gives its pods: the name may be the API server's."""
+    """Return the variable of the job's name, from the label of Volcano's pods: the API server may generate the name."""
     return {"name": "JOB_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.labels['volcano.sh/job-name']"}}}
 
 
 def dataset_variables(spec: Spec) -> list[Object]:
-    """Return which entry of dataset_info.json to write where there is none, and which must be there before training."""
+    """Return the entry to write if there is no dataset_info.json, and the names of the entries that training reads."""
     names = None if isinstance(spec.trainer, Command) else llamafactory.datasets(spec)
-    return _env(DATASET_INFO=dataset_info(spec), DATASET_NAMES=names)
+    return _variables(DATASET_INFO=dataset_info(spec), DATASET_NAMES=names)
 
 
 def dataset_info(spec: Spec) -> str | None:
@@ -60,47 +60,47 @@ def dataset_info(spec: Spec) -> str | None:
 
 
 def space_variables(spec: Spec) -> list[Object]:
-    """Return the free space that a download needs: a tenth more than the files, whose LFS objects become the files."""
+    """Return the free space in MiB that a download needs: a tenth more than the files, as LFS objects become files."""
     weights = spec.model.parameters * {"float32": 4}.get(spec.model.dtype, 2)
     data = kube.parse_quantity(spec.dataset.size)
     model = None if spec.storage.cache else _mebibytes(weights * Fraction(11, 10))
-    return _env(MODEL_NEEDS_MIB=model, DATASET_NEEDS_MIB=_mebibytes(data * Fraction(11, 10)))
+    return _variables(MODEL_NEEDS_MIB=model, DATASET_NEEDS_MIB=_mebibytes(data * Fraction(11, 10)))
 
 
 def training_variables(inputs: Inputs) -> Iterator[Object]:
-    """Yield the environment of the training: its configurations, its ranks, its tracking, its push.
+    """Yield the variables of the training: folders, configurations, ranks, tracking and push.
 
-    What the script takes for granted, such as one process on one node, is left out: a reviewer reads what is special.
+    Values that are the script's defaults, such as one process on one node, are left out for the reviewer's sake.
     """
     spec = inputs.spec
     yield from folder_variables(spec)
-    yield from _framework(spec, inputs.configurations)
+    yield from _configuration_variables(spec, inputs.configurations)
     yield from rank_variables(spec)
-    yield from _tracking(spec, inputs.identity)
+    yield from _tracking_variables(spec, inputs.identity)
     if spec.model.output_url:
-        yield from _env(OUTPUT_MODEL_URL=spec.model.output_url)
+        yield from _variables(OUTPUT_MODEL_URL=spec.model.output_url)
         yield {"name": "MODEL_CARD", "value": model_card(spec, inputs.identity)}
     yield from collective_variables(spec)
 
 
 def folder_variables(spec: Spec) -> list[Object]:
-    """Return where the training works and writes."""
+    """Return the working folder, the source files and the output folder of the training."""
     workspace = spec.storage.workspace
-    # Several jobs may share a claim that stays; a temporary one belongs to its pod.
+    # Several jobs may share a permanent claim; a temporary one belongs to its pod.
     own = "" if is_temporary(spec, workspace) else f"/{llamafactory.JOB_NAME}"
     work = {"name": "WORK_DIR", "value": f"{workspace.path}{own}"}
     output = spec.trainer.output if spec.trainer.output != _OUTPUT else None
-    return [work, *_env(SOURCE_FILES=" ".join(spec.hardware.source) or None, OUTPUT_DIR=output)]
+    return [work, *_variables(SOURCE_FILES=" ".join(spec.hardware.source) or None, OUTPUT_DIR=output)]
 
 
-def _framework(spec: Spec, configurations: Configurations | None) -> Iterator[Object]:
+def _configuration_variables(spec: Spec, configurations: Configurations | None) -> Iterator[Object]:
     if configurations is None:
         return
     text = kube.escape_dollars(yamlio.dump(configurations.training))
     yield {"name": "TRAIN_CONFIG", "value": text + _run_name(spec)}
     export = configurations.export
     if export is not None:
-        yield from _env(
+        yield from _variables(
             EXPORT_CONFIG=yamlio.dump(export),
             EXPORT_DIR=merged if (merged := str(export["export_dir"])) != f"{spec.trainer.output}_merged" else None,
             RESTORE_BASE_FILES=None if llamafactory.keeps_base_files(spec) else "false",
@@ -116,40 +116,40 @@ def _run_name(spec: Spec) -> str:
 
 
 def rank_variables(spec: Spec) -> list[Object]:
-    """Return how many processes there are, and how they find each other."""
+    """Return the numbers of nodes and processes, and the address by which ranks find each other."""
     several, cards = spec.hardware.nodes > 1, spec.hardware.devices
-    return _env(
+    return _variables(
         NNODES=str(spec.hardware.nodes) if several else None,
         NPROC_PER_NODE=str(cards) if several or cards > 1 else None,
-        # On the nodes' own network the processes of one pod may meet another pod's, too.
+        # On the host network, processes of different pods share the ports of a node.
         MASTER_PORT=str(spec.network.master_port) if several or spec.network.host else None,
         PEER_TIMEOUT=str(spec.job.peer_timeout) if several else None,
     )
 
 
-def _tracking(spec: Spec, identity: Identity) -> Iterator[Object]:
+def _tracking_variables(spec: Spec, identity: Identity) -> Iterator[Object]:
     if spec.tracking.report_to == "none":
         return
-    yield from _env(MLFLOW_TRACKING_URI=spec.tracking.uri, MLFLOW_EXPERIMENT_NAME=spec.tracking.experiment)
-    yield from _env(MLFLOW_WORKSPACE=spec.tracking.workspace)
+    yield from _variables(MLFLOW_TRACKING_URI=spec.tracking.uri, MLFLOW_EXPERIMENT_NAME=spec.tracking.experiment)
+    yield from _variables(MLFLOW_WORKSPACE=spec.tracking.workspace)
     if spec.tracking.token:
         yield variable("MLFLOW_TRACKING_TOKEN", spec.tracking.token)
     if login := spec.tracking.login:
         yield _secret("MLFLOW_TRACKING_USERNAME", login.secret, login.user_key)
         yield _secret("MLFLOW_TRACKING_PASSWORD", login.secret, login.password_key)
-    own = {f"ftgen.{group}": identity.choices[group] for group in _TRAINED if group in identity.choices}
-    # MLflow's tags know no `@`.
-    varied = {f"ftgen.{key.replace('@', '.')}": value for key, value in identity.swept.items()}
-    tags = kube.escape_dollars(json_text({"ftgen.run": identity.stem, **own, **varied, **spec.tracking.tags})[:-1])
+    chosen = {f"ftgen.{group}": identity.choices[group] for group in _TRAINING_GROUPS if group in identity.choices}
+    # MLflow's tags allow no `@`.
+    swept = {f"ftgen.{key.replace('@', '.')}": value for key, value in identity.swept.items()}
+    tags = kube.escape_dollars(json_text({"ftgen.run": identity.stem, **chosen, **swept, **spec.tracking.tags})[:-1])
     yield {"name": "MLFLOW_TAGS", "value": f'{tags}, "ftgen.job": "{llamafactory.JOB_NAME}"}}'}
 
 
 def model_card(spec: Spec, identity: Identity) -> str:
-    """Write README.md of what is pushed: what it was made of, and which job made it.
+    """Return the README.md of the pushed model: its base, data set and trainer, and the job that made it.
 
-    It is part of what Volcano holds immutable, so it tells nothing that does not change the training.
+    It is in the immutable part of the job, so it states only values that change the training.
     """
-    # JSON is YAML too, and takes one line of the manifest.
+    # JSON is valid YAML, and takes one line of the manifest.
     front = {
         "base_model": spec.model.name,
         "datasets": [spec.dataset.name],
@@ -159,13 +159,13 @@ def model_card(spec: Spec, identity: Identity) -> str:
     data = _pinned(spec.dataset.url or spec.dataset.name, spec.dataset.revision)
     trainer = identity.choices.get("trainer", spec.trainer.framework)
     cards = f"{spec.world_size} × {_card(spec)}"  # noqa: RUF001 - the sign for times
-    story = (
+    summary = (
         f"{trainer} of {base} on {data}: {cards}, image {spec.hardware.image}, namespace {spec.cluster.namespace}.\n"
     )
     return (
         kube.escape_dollars(f"---\n{json_text(front)}\n---\n")
         + f"# {llamafactory.JOB_NAME}\n\n"
-        + kube.escape_dollars(story)
+        + kube.escape_dollars(summary)
     )
 
 
@@ -178,7 +178,7 @@ def _pinned(url: str, revision: str | None) -> str:
 
 
 def collective_variables(spec: Spec) -> list[Object]:
-    """Return the network's settings as the vendor's library of collectives calls them, and the hardware's variables."""
+    """Return the network's settings by the variable names of the vendor's collectives, and the hardware's variables."""
     return [*_collectives(spec), *(variable(name, value) for name, value in spec.hardware.env.items())]
 
 
@@ -187,25 +187,25 @@ def _collectives(spec: Spec) -> Iterator[Object]:
     for setting in ("interface", "adapters", "gid_index", "connect_timeout", "log_level"):
         name, value = getattr(names, setting), getattr(spec.network, setting)
         if name and value is not None:
-            yield from _env(**{name: str(value)})
+            yield from _variables(**{name: str(value)})
     if names.host_address and spec.network.host:
         yield {"name": names.host_address, "valueFrom": {"fieldRef": {"fieldPath": "status.hostIP"}}}
 
 
 def variable(name: str, value: str | SecretReference) -> Object:
-    """Make an environment variable: its value, or where in which Secret it lies."""
+    """Return an environment variable with its value, or with a reference to a Secret's key."""
     if isinstance(value, SecretReference):
         return _secret(name, value.secret, value.key, optional=value.optional)
     return {"name": name, "value": kube.escape_dollars(value)}
 
 
-def _env(**values: str | None) -> list[Object]:
+def _variables(**values: str | None) -> list[Object]:
     return [variable(name, value) for name, value in values.items() if value is not None]
 
 
 def _secret(name: str, secret: str, key: str, *, optional: bool = False) -> Object:
-    where = {"name": secret, "key": key, **({"optional": True} if optional else {})}
-    return {"name": name, "valueFrom": {"secretKeyRef": where}}
+    reference = {"name": secret, "key": key, **({"optional": True} if optional else {})}
+    return {"name": name, "valueFrom": {"secretKeyRef": reference}}
 
 
 def _mebibytes(amount: Fraction) -> str:

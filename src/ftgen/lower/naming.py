@@ -1,8 +1,8 @@
-"""Names made of content: what Volcano holds immutable decides who a job is.
+"""Names of jobs and folders; a job's name has a hash of its immutable content.
 
-Volcano refuses any update of a job but of its replica counts and priority (validate/admit_job.go), so a
-changed job is a new job and needs a new name.  The name is the run's stem and eight hex digits of a hash
-over the immutable part of the specification.
+Volcano refuses any update of a job but of its replica counts and priority (validate/admit_job.go), so a changed job is
+a new job and needs a new name.  The name is the run's stem and eight hex digits of a hash over the immutable part of
+the job's spec.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from ftgen.lower import TASK, Bundle, Identity, Object
 from ftgen.spec import Spec
 from ftgen.text import kube
 
-# A pod is called <job>-<task>-<index>, and its name is a DNS label.
+# A pod's name is <job>-<task>-<index>, a DNS label.
 _POD_NAME_LIMIT = 63
-# A run that is repeated is called <name>-r2 to <name>-r99.
+# A repeated run has the name <name>-r2 to <name>-r99.
 _REPEATED = len("-r99")
-# The API server makes a name unique with five characters of its own.
+# The API server makes a name unique with five random characters.
 _GENERATED = 5
 
 
 def assign_name(bundle: Bundle, spec: Spec, identity: Identity) -> Bundle:
-    """Name the job of a bundle: by content, or by a prefix where the API server completes the name."""
+    """Return the bundle with its job named: by content, or with a prefix for the API server to complete."""
     metadata = bundle.job.get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
     limit = name_limit(spec) - len("-")
@@ -35,17 +35,17 @@ def assign_name(bundle: Bundle, spec: Spec, identity: Identity) -> Bundle:
 
 
 def stem(identity: Identity, limit: int) -> str:
-    """Return the run's stem as a DNS label; too long a one is shortened with a hash, never cut silently."""
+    """Return the run's stem as a DNS label; a hash replaces the end of a longer one, so that it stays unique."""
     return kube.slug(identity.stem, limit)
 
 
 def name_limit(spec: Spec) -> int:
-    """Return how long a job's name may be, so that its pods' names fit: <job>-<task>-<index>."""
+    """Return the largest length of a job's name with which its pods' names, <job>-<task>-<index>, are valid."""
     return _POD_NAME_LIMIT - len(TASK) - 2 - len(str(spec.hardware.nodes - 1))
 
 
 def content_hash(job: Object) -> str:
-    """Hash what Volcano holds immutable of a job into hexadecimal digits."""
+    """Return a hash of the immutable part of a job's spec, in hexadecimal digits."""
     return kube.digest(json.dumps(immutable(job), sort_keys=True, separators=(",", ":"), ensure_ascii=False))
 
 
@@ -54,8 +54,8 @@ def immutable(job: Object) -> dict[str, Any]:
 
     An overlay may have removed or replaced anything; the schema refuses that later.
     """
-    held = job.get("spec")
-    spec = {k: v for k, v in (held if isinstance(held, dict) else {}).items() if k not in _MUTABLE}
+    whole = job.get("spec")
+    spec = {k: v for k, v in (whole if isinstance(whole, dict) else {}).items() if k not in _MUTABLE}
     if isinstance(spec.get("tasks"), list):
         spec["tasks"] = [_without_counts(task) for task in spec["tasks"]]
     return spec
@@ -70,13 +70,13 @@ def _without_counts(task: Any) -> Any:
 
 
 def folder(spec: Spec, swept: frozenset[str] = frozenset()) -> str:
-    """Return the folder of a run, the base of its name: as the user says, or stage and model: `sft-qwen3-0-6b`.
+    """Return the folder of a run, the base of its name: the user's, or stage and model: `sft-qwen3-0-6b`.
 
     Args:
-        spec: the job.
-        swept: groups and keys that a sweep varies; labels tell these apart, so the folder leaves them out.
+        spec: specification.
+        swept: groups and keys that a sweep varies; they are in the labels, so the folder leaves them out.
     """
-    # What is no section of a job, such as an experiment, may set any of its keys.
+    # A group that is no section of the specification, such as an experiment, may set any of its keys.
     left_out = {*swept, *_NAMING} if swept - _SECTIONS - {key for key in swept if "." in key} else swept
     stage = str(getattr(spec.trainer, "args", {}).get("stage", spec.trainer.framework))
     parts = {"trainer.args.stage": stage, "model.name": spec.model.name}
@@ -86,7 +86,7 @@ def folder(spec: Spec, swept: frozenset[str] = frozenset()) -> str:
 
 
 def folder_of(name: str) -> str:
-    """Make a name the folder of a run or a sweep."""
+    """Return the folder of a run or a sweep for a name."""
     return kube.slug(name, _POD_NAME_LIMIT)
 
 
@@ -95,5 +95,5 @@ _NAMING = frozenset({"name", "trainer", "model"})
 
 
 def _covers(keys: frozenset[str] | set[str], key: str) -> bool:
-    """Return whether one of the keys is the key or a section that holds it."""
+    """Return whether one of the keys is the key itself or a section around it."""
     return any(f"{key}.".startswith(f"{other.partition('@')[0]}.") for other in keys)

@@ -1,4 +1,4 @@
-"""The objects of a run, as plain dicts that read like their YAML, and what they are lowered from."""
+"""Values of lowering: its inputs, the identity of a run, and its bundle of objects, plain dicts like their YAML."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ Object = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A run's identity, whatever its content: what labels and annotations say of it.
+    """Identity of a run, written into labels and annotations.
 
     Attributes:
-        folder: the folder under out/, and the base of the name.
-        label: what tells it from the other points of a sweep; empty for a single job.
-        overrides: the command line that made it.
-        choices: the options chosen, by group.
+        folder: folder under out/, and the base of the name.
+        label: label of the job, unique among the points of its sweep; empty for a single job.
+        overrides: command line that made it.
+        choices: chosen options by group.
         digest: sha256 of the resolved configuration, in hex.
-        version: ftgen's.
-        swept: the keys that the sweep varies, with this point's values as text.
+        version: version of ftgen.
+        swept: keys that the sweep varies, with this point's values as text.
     """
 
     folder: str
@@ -40,18 +40,18 @@ class Identity:
 
     @property
     def stem(self) -> str:
-        """The name before its content hash."""
+        """Return the name without its content hash."""
         return f"{self.folder}-{self.label}" if self.label else self.folder
 
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What a run is lowered from.
+    """Inputs of the lowering of a run.
 
     Attributes:
-        spec: what is wanted.
-        configurations: the trainer's configurations; None where a command of the user's trains.
-        identity: who the run is.
+        spec: specification.
+        configurations: configurations of the trainer; None if the user's own command trains.
+        identity: identity of the run.
         scripts: texts of the trainer's scripts by file name.
     """
 
@@ -63,11 +63,11 @@ class Inputs:
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """The objects of one run: the job, and what comes with it.
+    """Objects of one run: the job and its companions.
 
     Attributes:
-        job: the VolcanoJob, or the plain Job made of it.
-        companions: what must be there before the job: claims of storage and devices, and its scripts.
+        job: VolcanoJob, or the plain Job made of it.
+        companions: objects that must exist before the job: claims of storage and devices, and its scripts.
     """
 
     job: Object
@@ -80,20 +80,20 @@ class Bundle:
 
 
 def optional(key: str, value: Any) -> Object:
-    """Return a mapping of one key, or none where there is nothing to write."""
+    """Return a mapping of one key, or an empty one if the value is None or empty."""
     return {} if value is None or value in ({}, []) else {key: value}
 
 
 def run_label(identity: Identity) -> dict[str, str]:
-    """Return the label by which the pods of one run find each other."""
+    """Return the label that selects the pods of one run."""
     return {"ftgen.dev/run": kube.label_value(identity.stem)}
 
 
 def managed_labels(spec: Spec) -> dict[str, str]:
-    """Return the labels of an object that runs share."""
+    """Return the labels of an object that several runs share."""
     return {"app.kubernetes.io/managed-by": "ftgen", **spec.cluster.labels}
 
 
 def json_text(value: Any) -> str:
-    """Write a value as JSON text on one line."""
+    """Return a value as JSON text on one line."""
     return json.dumps(value, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""The pod of one node: an init container that fetches, a container that trains."""
+"""Pod of one node: an init container that fetches, and a container that trains."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from ftgen.lower.scripts import arguments, command, scripts_mount, scripts_volum
 from ftgen.lower.storage import ca_mount, cache_mount, node_selector, volumes
 from ftgen.spec import Spec
 
-# The user and group of pods that may not run as root; any but 0 passes.
+# User and group of pods that may not run as root; any but 0 is valid.
 _USER = 1000
 
 
 def pod(inputs: Inputs, mounted: Object | None) -> Object:
-    """Make the pod of one node: fetch, then train.
+    """Return the pod of one node, which fetches, then trains; `mounted` is the ConfigMap of its scripts.
 
     The kubelet restarts nothing, so that Volcano's policies see failures.
     """
@@ -29,7 +29,7 @@ def pod(inputs: Inputs, mounted: Object | None) -> Object:
         "restartPolicy": "Never",
         "terminationGracePeriodSeconds": spec.job.grace_period,
         **optional("schedulerName", spec.hardware.scheduler),
-        # With the node's own network names resolve through the cluster only where the policy says so.
+        # On the host network, only this policy resolves names of the cluster.
         **({"hostNetwork": True, "dnsPolicy": "ClusterFirstWithHostNet"} if spec.network.host else {}),
         **optional("securityContext", pod_security(spec)),
         **optional("nodeSelector", dict(spec.cluster.node_selector)),
@@ -45,27 +45,27 @@ def pod(inputs: Inputs, mounted: Object | None) -> Object:
 
 
 def tolerations(spec: Spec) -> list[Object]:
-    """Return the tolerations of the cluster, and those that the nodes with these cards ask for.
+    """Return the tolerations of the cluster, and those of the taints on nodes with these cards.
 
-    Both are lowered here, because a patch of tolerations replaces them: their list has no key to merge by.
+    Both come from here and not from overlays: the list has no merge key, so that a patch replaces it.
     """
-    own = [{"key": key, "operator": "Exists", "effect": "NoSchedule"} for key in spec.hardware.taints]
-    said = [dict(each) for each in spec.cluster.tolerations]
-    return [*said, *(each for each in own if each not in said)]
+    of_cards = [{"key": key, "operator": "Exists", "effect": "NoSchedule"} for key in spec.hardware.taints]
+    of_cluster = [dict(toleration) for toleration in spec.cluster.tolerations]
+    return [*of_cluster, *(toleration for toleration in of_cards if toleration not in of_cluster)]
 
 
 def affinity(spec: Spec, identity: Identity) -> Object | None:
-    """Return which nodes will do, and that the pods of one job keep apart."""
-    wanted = (*spec.cluster.node_affinity, *spec.hardware.card.nodes)
-    required = {"requiredDuringSchedulingIgnoredDuringExecution": node_selector(wanted)}
+    """Return the affinity to nodes of the cluster and the cards, and for several nodes the pods' anti-affinity."""
+    requirements = (*spec.cluster.node_affinity, *spec.hardware.card.nodes)
+    required = {"requiredDuringSchedulingIgnoredDuringExecution": node_selector(requirements)}
     return {
-        **({"nodeAffinity": required} if wanted else {}),
+        **({"nodeAffinity": required} if requirements else {}),
         **({"podAntiAffinity": pod_anti_affinity(spec, identity)} if spec.hardware.nodes > 1 else {}),
     }
 
 
 def pod_anti_affinity(spec: Spec, identity: Identity) -> Object:
-    """Keep the pods on different nodes: required where each fills a node or opens ports of it, else preferred."""
+    """Return the anti-affinity of the pods: required if each fills a node or opens ports of it, else preferred."""
     term = {"labelSelector": {"matchLabels": run_label(identity)}, "topologyKey": "kubernetes.io/hostname"}
     if spec.hardware.devices == spec.hardware.card.per_node or spec.network.host:
         return {"requiredDuringSchedulingIgnoredDuringExecution": [term]}
@@ -73,7 +73,7 @@ def pod_anti_affinity(spec: Spec, identity: Identity) -> Object:
 
 
 def topology_spread(spec: Spec, identity: Identity) -> list[Object]:
-    """Spread the pods over parts of the cluster, such as racks; never by waiting, because the gang starts as one."""
+    """Return the spread of pods over parts of the cluster, such as racks; never required, as the gang starts as one."""
     if spec.hardware.nodes == 1:
         return []
     common = {
@@ -85,7 +85,7 @@ def topology_spread(spec: Spec, identity: Identity) -> list[Object]:
 
 
 def pod_security(spec: Spec) -> Object | None:
-    """Return what the restricted level asks of a pod: no root, own group on volumes, the runtime's seccomp profile."""
+    """Return a pod's fields for the restricted level: no root, own group on volumes, the runtime's seccomp profile."""
     if spec.cluster.pod_security != "restricted":
         return None
     return {
@@ -93,21 +93,21 @@ def pod_security(spec: Spec) -> Object | None:
         "runAsUser": _USER,
         "runAsGroup": _USER,
         "fsGroup": _USER,
-        # A models volume holds files by the thousand: they are given to the group once, not at every start.
+        # A models volume has thousands of files: change their group once, not at every start.
         "fsGroupChangePolicy": "OnRootMismatch",
         "seccompProfile": {"type": "RuntimeDefault"},
     }
 
 
 def container_security(spec: Spec, *capabilities: str) -> Object | None:
-    """Return what the restricted level asks of a container, and the capabilities that it needs."""
+    """Return a container's fields for the restricted level, and its capabilities."""
     restricted = spec.cluster.pod_security == "restricted"
     changed = {**({"drop": ["ALL"]} if restricted else {}), **optional("add", list(capabilities))}
     return {**({"allowPrivilegeEscalation": False} if restricted else {}), **optional("capabilities", changed)}
 
 
 def prepare(spec: Spec, script: str) -> Object:
-    """Make the init container that fetches model and data set; downloads need no card."""
+    """Return the init container that fetches model and data set, without a card."""
     models = {"name": "models-cache", "mountPath": spec.storage.models.path}
     return {
         "name": "prepare",
@@ -122,7 +122,7 @@ def prepare(spec: Spec, script: str) -> Object:
 
 
 def train(inputs: Inputs) -> Object:
-    """Make the container that trains, merges and pushes."""
+    """Return the container that trains, merges and pushes."""
     spec = inputs.spec
     mounts = [
         {"name": "dshm", "mountPath": "/dev/shm"},  # noqa: S108 - the mount point that collectives use
@@ -130,7 +130,7 @@ def train(inputs: Inputs) -> Object:
         {"name": "workspace", "mountPath": spec.storage.workspace.path},
         *cache_mount(spec),
     ]
-    # RDMA registers memory that must not be paged out.
+    # RDMA registers memory, which must not be paged out.
     capabilities = ("IPC_LOCK",) if spec.network.rdma_resource else ()
     return {
         "name": TASK,

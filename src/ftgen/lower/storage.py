@@ -1,4 +1,4 @@
-"""Volumes and claims: what a pod mounts, and what is created for it."""
+"""Volumes and mounts of a pod, and the claims created for it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ftgen.spec import ModelCache, NodeRequirement, Spec, Volume
 
 
 def claims(spec: Spec) -> tuple[Object, ...]:
-    """Make what is created with the job and outlives it: claims, volumes without a class, templates of devices."""
+    """Return the objects created with the job that outlive it: claims, volumes without a class, device templates."""
     return tuple(_claims(spec))
 
 
@@ -29,19 +29,19 @@ def _claims(spec: Spec) -> Iterator[Object]:
 
 
 def claim(spec: Spec, volume: Volume) -> Object:
-    """Make a PersistentVolumeClaim that is created with the job and outlives it."""
+    """Return a PersistentVolumeClaim that is created with the job and outlives it."""
     if volume.nfs:
-        return _claim(spec, volume.claim, _bound(spec, volume.claim, volume.size, volume.access_mode))
+        return _claim(spec, volume.claim, _bound_claim_spec(spec, volume.claim, volume.size, volume.access_mode))
     return _claim(spec, volume.claim, claim_spec(spec, volume))
 
 
-def _claim(spec: Spec, name: str | None, wanted: Object) -> Object:
+def _claim(spec: Spec, name: str | None, body: Object) -> Object:
     metadata = {"name": name, "namespace": spec.cluster.namespace, "labels": managed_labels(spec)}
-    return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata, "spec": wanted}
+    return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata, "spec": body}
 
 
 def claim_spec(spec: Spec, volume: Volume) -> Object:
-    """Return what is claimed: mode, class and size."""
+    """Return the spec of a claim: access mode, class and size."""
     return {
         "accessModes": [volume.access_mode],
         **optional("storageClassName", spec.storage.storage_class),
@@ -49,8 +49,8 @@ def claim_spec(spec: Spec, volume: Volume) -> Object:
     }
 
 
-def _bound(spec: Spec, name: str | None, size: str, access_mode: str) -> Object:
-    """Return what is claimed of the volume that was made for this claim."""
+def _bound_claim_spec(spec: Spec, name: str | None, size: str, access_mode: str) -> Object:
+    """Return the spec of a claim of the volume that is made for it."""
     return {
         "accessModes": [access_mode],
         "storageClassName": "",
@@ -60,8 +60,8 @@ def _bound(spec: Spec, name: str | None, size: str, access_mode: str) -> Object:
 
 
 def persistent_volume(spec: Spec, name: str | None, size: str, access_mode: str, source: Object) -> Object:
-    """Make a volume that no class provides, kept for the claim of the same name; deleting the claim keeps the data."""
-    kept_for = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "namespace": spec.cluster.namespace, "name": name}
+    """Return a volume without a class for the claim of the same name; it keeps its data if the claim is deleted."""
+    claim_ref = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "namespace": spec.cluster.namespace, "name": name}
     return {
         "apiVersion": "v1",
         "kind": "PersistentVolume",
@@ -71,33 +71,33 @@ def persistent_volume(spec: Spec, name: str | None, size: str, access_mode: str,
             "accessModes": [access_mode],
             "volumeMode": "Filesystem",
             "persistentVolumeReclaimPolicy": "Retain",
-            # No class at all, else the default class would provide another volume.
+            # Empty, because the default class would provide another volume.
             "storageClassName": "",
-            "claimRef": kept_for,
+            "claimRef": claim_ref,
             **source,
         },
     }
 
 
 def cache_claim(spec: Spec, cache: ModelCache) -> Iterator[Object]:
-    """Make a claim on the nodes' cache of models, in the job's own namespace.
+    """Yield a volume on the nodes' cache of models, and a claim of it in the job's namespace.
 
-    KServe's own claims on it exist only while an InferenceService uses them.  One claim serves several nodes
+    KServe's own claims of the cache exist only while an InferenceService uses them.  One claim serves several nodes
     because its volume is the same folder on all of them.
     """
     source = {"local": {"path": cache.path}, "nodeAffinity": {"required": node_selector(cache.nodes)}}
     yield persistent_volume(spec, cache.claim, cache.size, "ReadOnlyMany", source)
-    yield _claim(spec, cache.claim, _bound(spec, cache.claim, cache.size, "ReadOnlyMany"))
+    yield _claim(spec, cache.claim, _bound_claim_spec(spec, cache.claim, cache.size, "ReadOnlyMany"))
 
 
 def node_selector(requirements: Iterable[NodeRequirement]) -> Object:
-    """Select the nodes that meet all of the requirements."""
+    """Return a selector of the nodes that meet all of the requirements."""
     expressions = [r.model_dump(exclude_defaults=True, mode="json") for r in requirements]
     return {"nodeSelectorTerms": [{"matchExpressions": expressions}]}
 
 
 def volumes(spec: Spec) -> list[Object]:
-    """Return the volumes of the pod's template: those of the job itself never reach an init container."""
+    """Return the volumes of the pod template; an init container cannot mount volumes of the job itself."""
     return list(_volumes(spec))
 
 
@@ -112,7 +112,7 @@ def _volumes(spec: Spec) -> Iterator[Object]:
 
 
 def source(spec: Spec, volume: Volume) -> Object:
-    """Return a claim that stays, or a temporary one for each pod where there is none or the nodes cannot share it."""
+    """Return the source of a volume: a host path, an emptyDir, a claim for each pod, or a permanent claim."""
     if volume.host_path:
         return {"hostPath": {"path": volume.host_path, "type": "DirectoryOrCreate"}}
     if volume.empty_dir:
@@ -137,7 +137,7 @@ def shared_memory(spec: Spec) -> str:
 
 
 def cache_mount(spec: Spec) -> list[Object]:
-    """Mount the cached model where the fetched one would lie; KServe keeps each under a hash of where it came from."""
+    """Return the mount of the cached model at the fetched one's path; KServe names its folder by a hash of its URI."""
     if spec.storage.cache is None:
         return []
     folder = hashlib.sha256(spec.storage.cache.uri.encode()).hexdigest()[:16]
@@ -146,6 +146,6 @@ def cache_mount(spec: Spec) -> list[Object]:
 
 
 def ca_mount(spec: Spec) -> list[Object]:
-    """Mount the certificate authority of the git host."""
+    """Return the mount of the git host's certificate authority; none if the cluster names none."""
     mount = {"name": "git-ca", "mountPath": "/etc/ftgen/ca", "readOnly": True}
     return [mount] if spec.cluster.git.ca_config_map else []

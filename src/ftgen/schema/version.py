@@ -1,4 +1,4 @@
-"""Versions of Volcano as numbers that can be compared."""
+"""Volcano versions as comparable numbers."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _PATCHES: Mapping[tuple[int, int], int] = {(1, 12): 4}
 
 @lru_cache(maxsize=64)
 def version_of(text: str) -> Version:
-    """Return the numbers of a Volcano version: `1.12` means its last patch, `newest` the newest known release line.
+    """Return the numbers of a Volcano version: `1.12` is its last patch, `newest` the newest known release line.
 
     Raises:
-        ValueError: the text is no version, or older than every known release line.
+        ValueError: the text is not a version, or is older than every known release line.
     """
     line = schema.release(text)
     numbers = _NUMBERS.fullmatch(line if text == "newest" else text)

@@ -1,4 +1,4 @@
-"""A sweep's jobs, compiled one at a time, and what is written beside them."""
+"""Jobs of a sweep, compiled one at a time, and the files written beside them."""
 
 from __future__ import annotations
 
@@ -21,10 +21,13 @@ from ftgen.validation.incremental import IncrementalByKind
 
 
 class Batch:
-    """The jobs of a sweep, compiled one at a time as they are asked for.
+    """Jobs of a sweep, compiled during iteration, one at a time.
 
     Attributes:
-        rows: what the jobs compiled so far ask for.
+        composer: composer of the points.
+        sweep: points with their settings.
+        folder: folder of the jobs; empty until the first job is compiled, unless the sweep has a name.
+        rows: index rows of the jobs compiled so far.
         diagnostics: warnings and notes, each once; complete after the last job.
     """
 
@@ -39,10 +42,10 @@ class Batch:
         """Prepare to compile.
 
         Args:
-            composer: what composes the points.
+            composer: composer of the points.
             points: the sweep.
-            progress: hears how many points are done.
-            workers: processes that compile, where there is enough for them to do; see `parallel_map`.
+            progress: called with the number of compiled points after each.
+            workers: number of processes that compile a sweep of many points; see `parallel_map`.
         """
         self.composer = composer
         self.sweep = points
@@ -60,7 +63,7 @@ class Batch:
         """Compile every point; points that render the same job are compiled once.
 
         Raises:
-            Rejected: at the end, with every cause once; nothing compiled is of use then.
+            Rejected: after the last point, with every cause once; the compiled jobs are invalid then.
         """
         causes, first = Causes(), dict[Hashable, Point]()
         for done, (point, outcome) in enumerate(self._compiled(), 1):
@@ -85,7 +88,7 @@ class Batch:
         try:
             composition = self.sweep.frames.compose(point.overrides)
             spec = self._admission.admit(composition.config)
-            # What is swept has no part in the folder, so that every point gives the same.
+            # Swept keys do not affect the folder, so that every point has the same.
             self.folder = self.folder or naming.folder(spec, self.sweep.swept)
             swept = {key: swept_text(value) for key, value in point.values.items()}
             position = SweepPosition(self.folder, point.label, swept)
@@ -96,25 +99,25 @@ class Batch:
             return rejected
 
     def _conclude(self, causes: Causes) -> None:
-        told = causes.diagnostics(len(self.sweep.points), self._located)
+        diagnostics = [*self.sweep.diagnostics, *causes.diagnostics(len(self.sweep.points), self._located)]
         if causes.has_errors:
-            raise Rejected([*self.sweep.diagnostics, *told])
-        self.diagnostics += [*self.sweep.diagnostics, *told]
+            raise Rejected(diagnostics)
+        self.diagnostics += diagnostics
 
     def _located(self, diagnostic: Diagnostic, point: Point) -> Diagnostic:
-        """Located in the files and overrides of a point, and these on the command line as typed."""
-        from ftgen.provenance import dependencies  # noqa: PLC0415 - provenance costs nothing until something is to be told
+        """Locate a diagnostic in the files and overrides of a point; overrides at their place on the command line."""
+        from ftgen.provenance import dependencies  # noqa: PLC0415 - only a diagnostic needs provenance
 
         (located,) = dependencies.add_locations(self.composer, point.overrides, [diagnostic])
-        typed = sweeping.positions(self.sweep, point)
-        places = [_typed(place, typed) for place in located.locations]
-        return located.at(*(place for place in places if place))
+        positions = sweeping.positions(self.sweep, point)
+        locations = [_on_command_line(location, positions) for location in located.locations]
+        return located.at(*(location for location in locations if location))
 
     def extras(self, *, table: bool = False) -> Run:
-        """What the sweep writes beside its jobs: the index, a CSV of it, a queue where parallelism is limited.
+        """Return the files beside the jobs: the index, with `table` its CSV, and a queue if parallelism is limited.
 
         Raises:
-            Rejected: FT036, when the queue cannot be limited.
+            Rejected: FT036, if the queue cannot be limited.
         """
         files = {f"{self.folder}/{self.folder}.ftgen-index": index.dump(self.folder, self.rows)}
         if table:
@@ -127,9 +130,9 @@ class Batch:
 
 
 class _Admission:
-    """Admit one configuration after the other, and share the sections that they share.
+    """Admission of one configuration after another, which reuses the sections that consecutive ones share.
 
-    The points of a sweep compose the same sections for most groups, and admitting one is slow.
+    The points of a sweep share the sections of most groups, and admission of a section is slow.
     """
 
     def __init__(self) -> None:
@@ -141,26 +144,26 @@ class _Admission:
         Raises:
             Rejected: as `spec.admit` does.
         """
-        shared = {key: section for key, (given, section) in self._sections.items() if config.get(key) is given}
+        shared = {key: section for key, (plain, section) in self._sections.items() if config.get(key) is plain}
         spec = admit({**config, **shared} if shared else config)
         self._sections = {key: (config[key], getattr(spec, key)) for key in config if isinstance(config[key], dict)}
         return spec
 
 
-# Fewer points are compiled before other processes have got going.
+# Fewer points are compiled before other processes have started.
 _MANY = 50
 
 
-def _typed(place: Location, typed: Sequence[int]) -> Location | None:
-    """A place among a point's overrides as a place on the command line; None for what a file swept."""
-    if place.file != COMMAND_LINE:
-        return place
-    position = typed[place.line - 1] if 0 < place.line <= len(typed) else 0
-    return replace(place, line=position) if position else None
+def _on_command_line(location: Location, positions: Sequence[int]) -> Location | None:
+    """Translate a location in a point's overrides to the command line; None for an override that a file sweeps."""
+    if location.file != COMMAND_LINE:
+        return location
+    position = positions[location.line - 1] if 0 < location.line <= len(positions) else 0
+    return replace(location, line=position) if position else None
 
 
 def _content(job: Compiled) -> Hashable:
-    """What a job is made of, whatever it is called."""
+    """Return what identifies the content of a job, whatever its name."""
     return job.identity.digest, tuple(job.identity.choices.items())
 
 
@@ -169,5 +172,5 @@ def _same_job(twin: Point) -> Diagnostic:
 
 
 def swept_text(value: Any) -> str:
-    """A swept value as text: a text itself, else JSON."""
+    """Return a swept value as text: a string as it is, any other value as JSON."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
