@@ -41,7 +41,7 @@ def _alone() -> dict[str, Case]:
         f"{group}={option}": Case(f"{group}/{option}", DEFAULT, chosen(group, option))
         for group, options in GROUPS.items()
         for option in options
-        if group != "sweep"  # many jobs; tests/sweep looks at them
+        if group != "sweep"  # many jobs; tests/sweeping looks at them
     }
 
 

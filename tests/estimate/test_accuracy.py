@@ -1,4 +1,4 @@
-"""Estimates against measured training steps; `pytest tests/fit/test_accuracy.py -rP` prints the tables."""
+"""Estimates against measured training steps; `pytest tests/estimate/test_accuracy.py -rP` prints the tables."""
 
 from __future__ import annotations
 
