@@ -89,7 +89,7 @@ class Context:
         return int(per_node)
 
     def storage_class(self, name: str) -> StorageClass:
-        """Return the facts of a storage class; raise `FactMissing` where per_node are none."""
+        """Return the facts of a storage class; raise `FactMissing` where nobody has stated any."""
         classes: Mapping[str, StorageClass] = self.fact("storage_classes")
         if name not in classes:
             raise FactMissing(f"cluster.facts.storage_classes.{name or 'default'}")

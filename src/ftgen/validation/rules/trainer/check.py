@@ -11,13 +11,13 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ftgen.diagnostics import Diagnostic, Severity, error
+from ftgen.trainers.arguments import coerced
 from ftgen.trainers.surface import TYPE_NAMES, Argument, Surface, WrongType, cast, surface
 from ftgen.validation import Call, Scope, validate
 from ftgen.validation.rules.trainer.setting import EXPORT, TRAINING, TrainingFacts, subject
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-from ftgen.trainers.arguments import coerced
 
 _SCOPES = {"train": TRAINING, "export": EXPORT}
 
