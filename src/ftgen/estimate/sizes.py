@@ -21,75 +21,53 @@ S = TypeVar("S", bound=Section)
 
 def resolve_sizes(spec: Spec, estimate: Estimate | None) -> Spec:
     """Replace each `N+` of a specification by a plain quantity: the larger of N and the estimate, if there is one."""
-    resolved = _replace(spec, hardware=_minimum_hardware(spec.hardware), storage=_minimum_storage(spec.storage))
-    if estimate is None:
-        return resolved
-    hardware, storage = spec.hardware, spec.storage
-    if _is_minimum(hardware.memory):
-        resolved = _replace(resolved, hardware=_replace(resolved.hardware, memory=_share(resolved, estimate)))
-    if _is_minimum(hardware.per_card.memory.limit):
-        resolved = _with_limit(resolved, job.host_gib(resolved, estimate) / hardware.devices)
-    if _is_minimum(storage.workspace.size):
-        resolved = _with_volume(resolved, "workspace", estimate.workspace_gib)
-    if _is_minimum(storage.models.size):
-        resolved = _with_volume(resolved, "models", job.models_gib(resolved, estimate))
-    return resolved
+    return _replace(spec, hardware=_hardware(spec, estimate), storage=_storage(spec, estimate))
 
 
-def _share(spec: Spec, estimate: Estimate) -> str | None:
+def _hardware(spec: Spec, estimate: Estimate | None) -> Hardware:
+    hardware, per_card = spec.hardware, spec.hardware.per_card
+    limit = job.host_gib(spec, estimate) / hardware.devices if estimate else None
+    cpu = _replace(per_card.cpu, limit=_size(per_card.cpu.limit, None))
+    memory = _replace(per_card.memory, limit=_size(per_card.memory.limit, limit))
+    return _replace(hardware, memory=_share(hardware, estimate), per_card=_replace(per_card, cpu=cpu, memory=memory))
+
+
+def _share(hardware: Hardware, estimate: Estimate | None) -> str | None:
     """Return the smallest share in whole GiB that the training fits with room to spare; at most the card, if known."""
-    share, card = _larger(str(spec.hardware.memory), job.smallest_fitting_gib(estimate)), spec.hardware.card.memory
+    if hardware.memory is None or not _is_minimum(hardware.memory):
+        return hardware.memory
+    if estimate is None:
+        return _size(hardware.memory, None)
+    share, card = _size(hardware.memory, job.smallest_fitting_gib(estimate)), hardware.card.memory
     return card if card and kube.parse_quantity(share) > kube.parse_quantity(card) else share
 
 
-def _with_limit(spec: Spec, gib: float) -> Spec:
-    per_card = spec.hardware.per_card
-    memory = _replace(per_card.memory, limit=_larger(per_card.memory.limit, gib))
-    return _replace(spec, hardware=_replace(spec.hardware, per_card=_replace(per_card, memory=memory)))
+def _storage(spec: Spec, estimate: Estimate | None) -> Storage:
+    workspace = _volume(spec, spec.storage.workspace, estimate.workspace_gib if estimate else None)
+    models = _volume(spec, spec.storage.models, job.models_gib(spec, estimate) if estimate else None)
+    return _replace(spec.storage, workspace=workspace, models=models)
 
 
-def _with_volume(spec: Spec, name: str, gib: float) -> Spec:
-    volume: Volume = getattr(spec.storage, name)
-    if not (volume.create or lower.is_temporary(spec, volume)):
-        return spec
-    return _replace(spec, storage=_replace(spec.storage, **{name: _replace(volume, size=_larger(volume.size, gib))}))
+def _volume(spec: Spec, volume: Volume, gib: float | None) -> Volume:
+    """Size a volume; one that exists already has the size that somebody gave it."""
+    made = volume.create or lower.is_temporary(spec, volume)
+    return _replace(volume, size=_size(volume.size, gib if made else None))
+
+
+def _is_minimum(size: str) -> bool:
+    return size.endswith("+")
 
 
 @lru_cache(maxsize=1024)
-def _larger(minimum: str, gib: float) -> str:
-    return minimum if kube.parse_quantity(minimum) >= ceil(gib) * _GIB else f"{ceil(gib)}Gi"
-
-
-def _minimum_hardware(hardware: Hardware) -> Hardware:
-    per_card = hardware.per_card
-    return _replace(
-        hardware,
-        memory=_minimum(hardware.memory),
-        per_card=_replace(
-            per_card,
-            cpu=_replace(per_card.cpu, limit=_minimum(per_card.cpu.limit)),
-            memory=_replace(per_card.memory, limit=_minimum(per_card.memory.limit)),
-        ),
-    )
-
-
-def _minimum_storage(storage: Storage) -> Storage:
-    return _replace(
-        storage,
-        workspace=_replace(storage.workspace, size=_minimum(storage.workspace.size)),
-        models=_replace(storage.models, size=_minimum(storage.models.size)),
-    )
-
-
-def _is_minimum(size: str | None) -> bool:
-    return size is not None and size.endswith("+")
-
-
-def _minimum(size: str | None) -> str | None:
-    return size.removesuffix("+") if size is not None else None
+def _size(size: str, gib: float | None) -> str:
+    """Return a plain size: of `N+`, N or the GiB that are needed, whichever is more."""
+    minimum = size.removesuffix("+")
+    if gib is None or not _is_minimum(size) or kube.parse_quantity(minimum) >= ceil(gib) * _GIB:
+        return minimum
+    return f"{ceil(gib)}Gi"
 
 
 def _replace(section: S, **changes: Any) -> S:
-    """Return a copy of a section with changes, or the section itself if nothing changes."""
-    changed = {key: value for key, value in changes.items() if getattr(section, key) is not value}
+    """Return a copy of a section with the changes, or the section itself if nothing changes."""
+    changed = {key: new for key, new in changes.items() if (old := getattr(section, key)) is not new and old != new}
     return section.model_copy(update=changed) if changed else section
