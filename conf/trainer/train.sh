@@ -5,12 +5,16 @@
 # as a command. A restarted pod resumes from the last whole checkpoint; a training that has finished
 # is not repeated when only the merge or the push failed. Node rank 0 alone merges and pushes.
 #
+# Its exit codes are what the job's policies go by: 143 when it was stopped, as by a drain; 4 when the training of
+# several nodes failed, which may be another node's loss; 137 when its memory was short; 1 for a fault of its own.
+#
 # Reads: TRAIN_CONFIG EXPORT_CONFIG WORK_DIR OUTPUT_DIR EXPORT_DIR RESTORE_BASE_FILES, NNODES
 # NPROC_PER_NODE MASTER_PORT PEER_TIMEOUT and Volcano's VC_TRAIN_HOSTS VC_TASK_INDEX, OUTPUT_MODEL_URL
 # PUSH_BRANCH PUSH_RETRIES RETRY_SECONDS MODEL_CARD GIT_USER GIT_TOKEN GIT_SSL_NO_VERIFY GIT_SSL_CAINFO,
 # BASE_MODEL_URL MODEL_REVISION MODEL_DIR DATASET_URL DATASET_REVISION DATASET_DIR JOB_NAME SOURCE_FILES,
-# MLFLOW_TAGS. Where nothing is said there is one node with one process, results go to output_models and
-# output_models_merged, and a merged model gets the base's configuration and tokenizer files.
+# MLFLOW_TAGS GRACE_PERIOD. Where nothing is said there is one node with one process, results go to output_models and
+# output_models_merged in /mnt/workspace, a merged model gets the base's configuration and tokenizer files, and 60
+# seconds pass between SIGTERM and SIGKILL.
 
 # Every program of the same user can read in /proc what a process was started with, whatever it unset
 # since. So the script starts itself again without the token, which comes through a pipe.
@@ -46,6 +50,8 @@ MASTER_PORT=${MASTER_PORT:-29500}
 PEER_TIMEOUT=${PEER_TIMEOUT:-600}
 PUSH_RETRIES=${PUSH_RETRIES:-5}
 RETRY_SECONDS=${RETRY_SECONDS:-5}
+GRACE_PERIOD=${GRACE_PERIOD:-60}
+export WORK_DIR=${WORK_DIR:-/mnt/workspace}
 export OUTPUT_DIR=${OUTPUT_DIR:-output_models}
 EXPORT_DIR=${EXPORT_DIR:-${OUTPUT_DIR}_merged}
 # Config and tokenizer of the base describe a merged model too, unless its vocabulary or architecture has changed.
@@ -55,17 +61,20 @@ FINISHED=.ftgen-finished
 BASE_FILES=(config.json generation_config.json tokenizer.json tokenizer_config.json tokenizer.model special_tokens_map.json
   added_tokens.json vocab.json vocab.txt merges.txt spiece.model chat_template.jinja chat_template.json)
 
-rank=0 scratch='' child='' stopped='' result='' push_dir='' image_settings=()
+FAULT_OF_SOME_NODE=4
+
+rank=0 scratch='' child='' stopped='' watchdog='' result='' push_dir='' image_settings=()
 
 # Names of files stand in messages: one with a line break must not look like a message of its own.
 say() {
   local text=$*
   printf 'train: %s\n' "${text//[[:cntrl:]]/ }" >&2
 }
-die() {
-  say "error: $*"
-  exit 1
+fail() {
+  say "error: ${*:2}"
+  exit "$1"
 }
+die() { fail 1 "$@"; }
 
 # bash would run a command that stands in brackets in the value of a number.
 require_numbers() {
@@ -96,6 +105,7 @@ require_branch() {
 clean_up() {
   local status=$?
   trap - EXIT
+  [ -z "$watchdog" ] || kill "$watchdog" 2>/dev/null || true
   [ -z "$push_dir" ] || rm -rf "$push_dir"
   [ -z "$scratch" ] || rm -rf "$scratch"
   exit "$status"
@@ -106,6 +116,15 @@ forward() {
   stopped=$1
   say "SIG$1: passed on; the pod ends when the running step has ended"
   [ -z "$child" ] || kill -s "$1" -- "-$child" 2>/dev/null || true
+  [ -n "$watchdog" ] || watch_grace_period
+}
+
+# A container that the kubelet has to kill ends with 137, as one that took too much memory: it must not come to that.
+watch_grace_period() {
+  local seconds=$((GRACE_PERIOD > 20 ? GRACE_PERIOD - 10 : GRACE_PERIOD / 2))
+  [ -n "$child" ] || return 0
+  { sleep "$seconds" && kill -s KILL -- "-$child"; } >/dev/null 2>&1 &
+  watchdog=$!
 }
 
 # A command in its own process group. wait returns early when a signal was trapped: wait again then.
@@ -205,7 +224,7 @@ await_peers() {
     getent hosts "$host" >/dev/null || say "waiting up to $PEER_TIMEOUT s for $host"
     until getent hosts "$host" >/dev/null; do
       leave_if_stopped
-      ((SECONDS < deadline)) || die "$host cannot be resolved after $PEER_TIMEOUT s: look at that pod (kubectl describe pod ${host%%.*}); the svc plugin makes its name, at once with --publish-not-ready-addresses=true"
+      ((SECONDS < deadline)) || fail "$FAULT_OF_SOME_NODE" "$host cannot be resolved after $PEER_TIMEOUT s: look at that pod (kubectl describe pod ${host%%.*}); the svc plugin makes its name, at once with --publish-not-ready-addresses=true"
       run sleep 1 || true
     done
   done
@@ -360,10 +379,18 @@ train() {
   put "$OUTPUT_DIR/$STARTED-$rank" "$print ${JOB_NAME:-}"
   local status=0
   if [ -n "${TRAIN_CONFIG:-}" ]; then run_trainer || status=$?; else run_command "$@" || status=$?; fi
-  [ "$status" -eq 0 ] || { say "training ended with exit code $status" && exit "$status"; }
   leave_if_stopped
+  [ "$status" -eq 0 ] || leave_failed "$status"
   put "$OUTPUT_DIR/$FINISHED-$rank" "$print"
   say "training is done"
+}
+
+# What took the trainer away where it was killed (137) ends all nodes; a failed one of several may miss another.
+leave_failed() {
+  local code=1
+  if [ "$1" -eq 137 ]; then code=137; elif [ "$NODES" -gt 1 ]; then code=$FAULT_OF_SOME_NODE; fi
+  say "training ended with exit code $1"
+  exit "$code"
 }
 
 # The name is relative: torchrun's launcher splits its arguments at spaces.
@@ -388,7 +415,6 @@ merge() {
     return
   fi
   export_model
-  leave_if_stopped
   restore_base_files "$EXPORT_DIR.partial"
   put "$EXPORT_DIR.partial/$FINISHED" "$print"
   rm -rf "$EXPORT_DIR" && mv -fT "$EXPORT_DIR.partial" "$EXPORT_DIR"
@@ -401,7 +427,8 @@ export_model() {
   rm -rf "$EXPORT_DIR.partial"
   run env -u FORCE_TORCHRUN -u NNODES -u NODE_RANK -u NPROC_PER_NODE -u MASTER_ADDR \
     -u MASTER_PORT -u RANK -u WORLD_SIZE -u ACCELERATE_USE_FSDP llamafactory-cli export export.yaml "export_dir=$EXPORT_DIR.partial" || status=$?
-  [ "$status" -eq 0 ] || { say "the merge ended with exit code $status; the trained weights are in $OUTPUT_DIR" && exit "$status"; }
+  leave_if_stopped
+  [ "$status" -eq 0 ] || die "the merge ended with exit code $status; the trained weights are in $OUTPUT_DIR"
   [ -d "$EXPORT_DIR.partial" ] || die "the merge wrote nothing to $EXPORT_DIR.partial"
 }
 
@@ -632,8 +659,8 @@ commit_message() {
 trap clean_up EXIT
 trap 'forward TERM' TERM
 trap 'forward INT' INT
-require_numbers NNODES NPROC_PER_NODE MASTER_PORT PEER_TIMEOUT PUSH_RETRIES RETRY_SECONDS
-: "${WORK_DIR:?WORK_DIR is not set}"
+require_numbers NNODES NPROC_PER_NODE MASTER_PORT PEER_TIMEOUT PUSH_RETRIES RETRY_SECONDS GRACE_PERIOD
+NODES=$NNODES
 [ -n "${TRAIN_CONFIG:-}" ] || [ "$#" -gt 0 ] || die "there is neither a TRAIN_CONFIG nor a command to run"
 enter_work_dir
 make_scratch

@@ -311,7 +311,7 @@ LOSSES = {
     "spec.policies": (
         f"{JOB}spec:\n  policies: [{{event: TaskCompleted, action: CompleteJob}}]\n",
         "Job.spec.policies",
-        '{"event": "PodEvicted", "action": "RestartJob"}, {"event": "PodFailed", "action": "TerminateJob"}',
+        '{"event": "PodEvicted", "action": "RestartJob"}, {"event": "PodFailed", "action": "RestartJob"}',
     ),
     "args": (
         f"{TEMPLATE}  spec:\n    initContainers: [{{name: prepare, command: [/bin/bash, -x]}}]\n",
@@ -340,8 +340,9 @@ def test_what_a_list_without_a_key_loses_is_told(case: str, write: Write, render
 
 
 def test_a_list_that_keeps_what_was_there_is_no_loss(write: Write, render_here: Render) -> None:
-    kept = "{event: PodEvicted, action: RestartJob}, {event: PodFailed, action: TerminateJob}"
-    policies = f"[{kept}, {{event: TaskCompleted, action: CompleteJob}}]"
+    faults = "{exitCode: 1, action: TerminateJob}, {exitCode: 137, action: TerminateJob}"
+    kept = "{event: PodEvicted, action: RestartJob}, {event: PodFailed, action: RestartJob}"
+    policies = f"[{faults}, {kept}, {{event: TaskCompleted, action: CompleteJob}}]"
     write("overlays/storage/topolvm/patch.yaml", f"{JOB}spec: {{policies: {policies}}}\n")
     assert not [d for d in render_here().diagnostics if d.code == "FT027"]
 

@@ -58,7 +58,7 @@ def test_folders_of_the_node(render: Render, pod: Pod, codes: Codes) -> None:
 def test_the_nodes_disk_goes_with_the_pod(render: Render, pod: Pod) -> None:
     job = render("storage=emptydir")
     assert volume(job, pod, "workspace")["emptyDir"] == {"sizeLimit": "50Gi"}
-    assert {"event": "PodFailed", "action": "TerminateJob"} in job.bundle.job["spec"]["policies"]
+    assert {"exitCode": 1, "action": "TerminateJob"} in job.bundle.job["spec"]["policies"]
 
 
 def test_a_claim_for_each_pod(render: Render, pod: Pod) -> None:

@@ -12,8 +12,10 @@ from ftgen.text import kube, yamlio
 from ftgen.trainers import llamafactory
 from ftgen.trainers.llamafactory import Configurations
 
-# Default of OUTPUT_DIR in train.sh.
+# Defaults of WORK_DIR, OUTPUT_DIR and GRACE_PERIOD in train.sh.
+_WORK_DIR = "/mnt/workspace"
 _OUTPUT = "output_models"
+_GRACE_PERIOD = 60
 # Groups that determine the training, so that they may appear in the immutable part of the job.
 _TRAINING_GROUPS = ("model", "dataset", "trainer", "hardware")
 
@@ -84,13 +86,15 @@ def training_variables(inputs: Inputs) -> Iterator[Object]:
 
 
 def folder_variables(spec: Spec) -> list[Object]:
-    """Return the working folder, the source files and the output folder of the training."""
+    """Return the working folder, the source files and the output folder of the training, and its time to end in."""
     workspace = spec.storage.workspace
     # Several jobs may share a permanent claim; a temporary one belongs to its pod.
     own = "" if is_temporary(spec, workspace) else f"/{llamafactory.JOB_NAME}"
-    work = {"name": "WORK_DIR", "value": f"{workspace.path}{own}"}
+    work = [] if f"{workspace.path}{own}" == _WORK_DIR else [{"name": "WORK_DIR", "value": f"{workspace.path}{own}"}]
     output = spec.trainer.output if spec.trainer.output != _OUTPUT else None
-    return [work, *_variables(SOURCE_FILES=" ".join(spec.hardware.source) or None, OUTPUT_DIR=output)]
+    grace = str(spec.job.grace_period) if spec.job.grace_period != _GRACE_PERIOD else None
+    source = " ".join(spec.hardware.source) or None
+    return [*work, *_variables(SOURCE_FILES=source, OUTPUT_DIR=output, GRACE_PERIOD=grace)]
 
 
 def _configuration_variables(spec: Spec, configurations: Configurations | None) -> Iterator[Object]:

@@ -9,6 +9,11 @@ from ftgen.lower.storage import is_temporary
 from ftgen.spec import Spec
 from ftgen.text import kube
 
+# Exit codes of train.sh for a fault of the training's own, and of a container that the kernel killed for its memory.
+_OWN_FAULTS = (1, 137)
+# Exit code after SIGTERM: a drain, a preemption, a shutdown of the node.
+_TERMINATED = 143
+
 
 def job(inputs: Inputs, mounted: Object | None) -> Object:
     """Make the VolcanoJob: one task, all of its pods or none; `mounted` is the ConfigMap of its scripts."""
@@ -67,14 +72,23 @@ def sweep(identity: Identity) -> str | None:
 
 
 def policies(spec: Spec) -> list[Object]:
-    """Return what a lost or failed pod does to the job, whose other pods would wait for it in a collective."""
-    on_failure = spec.job.on_failure
-    if on_failure == "auto":
-        on_failure = "TerminateJob" if is_temporary(spec, spec.storage.workspace) else "RestartJob"
-    restarts = spec.job.restarts > 0
+    """Return what Volcano does to the job when a pod ends, the first match first (job_controller_util.go).
+
+    A drained or preempted pod fails with 143 before it is evicted, and a pod of a lost node with no exit code at all:
+    both reach PodFailed.  Where the workspace goes with the pod, `auto` therefore restarts the job, except for the exit
+    codes by which train.sh and the kernel name the training's own fault: 1, and 137 for memory.
+    """
+    restart = "RestartJob" if spec.job.restarts else "TerminateJob"
+    on_failure = restart if spec.job.on_failure in {"auto", "RestartJob"} else spec.job.on_failure
+    codes: dict[int, str] = {}
+    if spec.job.on_failure == "auto" and is_temporary(spec, spec.storage.workspace):
+        codes = dict.fromkeys(_OWN_FAULTS, "TerminateJob")
+    elif spec.job.restarts and on_failure != restart:
+        codes = {_TERMINATED: restart}
     return [
-        {"event": "PodEvicted", "action": "RestartJob" if restarts else "TerminateJob"},
-        {"event": "PodFailed", "action": on_failure if restarts or on_failure != "RestartJob" else "TerminateJob"},
+        *({"exitCode": code, "action": action} for code, action in codes.items() if action != on_failure),
+        {"event": "PodEvicted", "action": restart},
+        {"event": "PodFailed", "action": on_failure},
     ]
 
 

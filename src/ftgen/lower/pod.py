@@ -106,13 +106,21 @@ def container_security(spec: Spec, *capabilities: str) -> Object | None:
     return {**({"allowPrivilegeEscalation": False} if restricted else {}), **optional("capabilities", changed)}
 
 
+def pull_policy(spec: Spec) -> str | None:
+    """Return when the kubelet pulls the image; None where Kubernetes decides the same by the image's tag."""
+    name, _, digest = spec.hardware.image.partition("@")
+    tag = name.rpartition("/")[2].partition(":")[2]
+    default = "Always" if not digest and tag in {"", "latest"} else "IfNotPresent"
+    return None if spec.cluster.image_pull_policy == default else spec.cluster.image_pull_policy
+
+
 def prepare(spec: Spec, script: str) -> Object:
     """Return the init container that fetches model and data set, without a card."""
     models = {"name": "models-cache", "mountPath": spec.storage.models.path}
     return {
         "name": "prepare",
         "image": spec.hardware.image,
-        "imagePullPolicy": spec.cluster.image_pull_policy,
+        **optional("imagePullPolicy", pull_policy(spec)),
         "env": [*fetch_variables(spec), *dataset_variables(spec), *space_variables(spec)],
         "resources": {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"cpu": "2", "memory": "4Gi"}},
         **optional("securityContext", container_security(spec)),
@@ -135,7 +143,7 @@ def train(inputs: Inputs) -> Object:
     return {
         "name": TASK,
         "image": spec.hardware.image,
-        "imagePullPolicy": spec.cluster.image_pull_policy,
+        **optional("imagePullPolicy", pull_policy(spec)),
         "env": [job_name_variable(), *fetch_variables(spec), *training_variables(inputs)],
         "resources": resources(spec),
         **optional("securityContext", container_security(spec, *capabilities)),

@@ -10,7 +10,8 @@ class Job(Section):
 
     Attributes:
         restarts: restarts of the whole job.
-        on_failure: what a failed pod does to the job; auto: restart where the workspace outlives the pod.
+        on_failure: what a failed pod does to the job; auto: restart, but after a fault of the training's own only where
+            the workspace outlives the pod.
         ttl: seconds after the end until Volcano deletes the job; null: never.
         grace_period: seconds between SIGTERM and SIGKILL.
         peer_timeout: seconds that nodes wait for each other's names.

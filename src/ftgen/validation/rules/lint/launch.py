@@ -13,7 +13,7 @@ from typing import Any
 
 from ftgen.diagnostics import Severity
 from ftgen.validation import Finding, rule
-from ftgen.validation.manifest import Container, Job, Task, text
+from ftgen.validation.manifest import Container, Job, Task, optional_integer, text
 from ftgen.validation.rules import LINT
 from ftgen.validation.rules.lint.cards import literal_variables, pod_count
 from ftgen.validation.rules.lint.devices import accelerators, counts_cards, vendors_of, whole_number
@@ -137,6 +137,44 @@ def restarted_when_done(job: Job) -> Iterator[Finding]:
             yield Finding(
                 headline, path, restart_policy, "set restartPolicy: Never", Severity.ERROR if trains else None
             )
+
+
+@rule("FT394", "eviction-ends-the-job", Severity.WARNING, on=LINT)
+def eviction_ends_the_job(job: Job) -> Iterator[Finding]:
+    """A drained or preempted pod ends the job, though a policy would start it again.
+
+    The containers of an evicted pod get SIGTERM and fail, mostly with exit code 143, before the pod is gone. So Volcano
+    sees PodFailed first and takes the first policy that matches it (updatePod in job_controller_handler.go,
+    applyPolicies in job_controller_util.go); PodEvicted comes to a job that has ended. Without any policy for it, a
+    failed pod ends a job that has no other.
+
+    Refused: `{event: PodEvicted, action: RestartJob}` with `{event: PodFailed, action: TerminateJob}`, or alone in a
+    job of one pod.
+    Write: `{exitCode: 143, action: RestartJob}` before the others, or RestartJob for PodFailed with a small maxRetry.
+    """
+    of_job, *of_tasks = policy_lists(job)
+    for of_task in of_tasks:
+        policies = [*of_task, *of_job]
+        restarts = [path for path, policy in policies if "PodEvicted" in events(policy) and _restarts(policy)]
+        failure = next(((path, policy) for path, policy in policies if _matches_terminated(policy)), None)
+        if not restarts or (failure and _restarts(failure[1])) or (failure is None and pod_count(job) != 1):
+            continue
+        headline = "an evicted pod fails with 143 first, which ends the job: it is not started again"
+        help_ = "put {exitCode: 143, action: RestartJob} before the other policies"
+        yield Finding(headline, failure[0] if failure else restarts[0], help=help_)
+        return
+
+
+_TERMINATED = 143
+
+
+def _matches_terminated(policy: dict[str, Any]) -> bool:
+    """Return whether a policy is for a pod that failed after SIGTERM."""
+    return bool({"PodFailed", "*"} & {*events(policy)}) or optional_integer(policy.get("exitCode")) == _TERMINATED
+
+
+def _restarts(policy: dict[str, Any]) -> bool:
+    return text(policy.get("action")).startswith("Restart")
 
 
 # Commands that keep a container up whatever else its script does.
