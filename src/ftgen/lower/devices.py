@@ -14,16 +14,18 @@ from ftgen.text import kube
 def resources(spec: Spec) -> Object:
     """Return requests and limits of the training container: host resources per card, and the cards.
 
-    The card count is a request and a limit, because Volcano's queues count requests only; shares of memory and compute
-    are limits only, because no node advertises them.
+    Cards and shares of them are requested as well as limited, because a queue's capability counts the requests of the
+    job's template.  Shares are limits alone where another scheduler places the pods, such as HAMi's: no node reports
+    them there, and Volcano would never let a job in that requests what no node has.
     """
     cards, per_card = spec.hardware.devices, spec.hardware.per_card
     count = {spec.hardware.counted: str(cards)} if spec.hardware.counted else {}
     if spec.network.rdma_resource:
         count[spec.network.rdma_resource] = str(spec.network.rdma_devices)
+    parts = dict(shares(spec))
     return {
-        "requests": {**_host(per_card, "request", cards), **count},
-        "limits": {**_host(per_card, "limit", cards), **count, **dict(shares(spec))},
+        "requests": {**_host(per_card, "request", cards), **count, **({} if spec.hardware.scheduler else parts)},
+        "limits": {**_host(per_card, "limit", cards), **count, **parts},
         **optional("claims", [{"name": claim["name"]} for claim in device_claims(spec)]),
     }
 

@@ -53,6 +53,7 @@ def _bound_claim_spec(spec: Spec, name: str | None, size: str, access_mode: str)
     """Return the spec of a claim of the volume that is made for it."""
     return {
         "accessModes": [access_mode],
+        # Empty, because the default class would provide another volume.
         "storageClassName": "",
         "volumeName": f"{spec.cluster.namespace}-{name}",
         "resources": {"requests": {"storage": size}},
@@ -71,8 +72,7 @@ def persistent_volume(spec: Spec, name: str | None, size: str, access_mode: str,
             "accessModes": [access_mode],
             "volumeMode": "Filesystem",
             "persistentVolumeReclaimPolicy": "Retain",
-            # Empty, because the default class would provide another volume.
-            "storageClassName": "",
+            # No storageClassName: the API server drops an empty one, so that each client-side apply would change it.
             "claimRef": claim_ref,
             **source,
         },
