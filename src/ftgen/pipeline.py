@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ftgen import lower, project, schema
-from ftgen.config.compose import Composer, Composition
+from ftgen.config.compose import Composer, Composition, Request
 from ftgen.diagnostics import Diagnostic, note, require
 from ftgen.estimate import Estimate, sizes
 from ftgen.estimate.job import estimate_run
@@ -30,11 +30,13 @@ from ftgen.spec import Spec, admit
 from ftgen.trainers import llamafactory
 from ftgen.trainers.llamafactory import Configurations
 from ftgen.validation import Call, Context, Scope, unreported, validate
+from ftgen.validation.inventory import Inventory, read_snapshot
 from ftgen.validation.manifest import companions
 from ftgen.validation.options import dump_options
 from ftgen.validation.rules import (
     ADMISSION,
     AGREEMENT,
+    CAPACITY,
     CLAIM_LINT,
     ENVIRONMENT,
     LINT,
@@ -119,6 +121,8 @@ class Workspace:
         self.schemas = schema.imported(composer.request.directory)
         self.scripts = composer.scripts
         self._directory = composer.request.directory
+        self._request = composer.request
+        self._inventories: dict[str, Inventory] = {}
         self._patches: dict[tuple[object, ...], list[overlay.Patch]] = {}
         self._conflicts: dict[tuple[object, ...], list[Diagnostic]] = {}
 
@@ -128,6 +132,16 @@ class Workspace:
         if chosen not in self._patches:
             self._patches[chosen] = overlay.collect(choices, overlay_folders(self._directory, packs))
         return self._patches[chosen]
+
+    def inventory(self, snapshot: str | None) -> Inventory | None:
+        """Return the objects of the cluster in a snapshot; None where no snapshot is named.
+
+        Raises:
+            Rejected: FT001 or FT002, the snapshot cannot be read.
+        """
+        if snapshot and snapshot not in self._inventories:
+            self._inventories[snapshot] = read_snapshot(snapshot, snapshot_folders(self._request))
+        return self._inventories[snapshot] if snapshot else None
 
     def conflicts(self, patches: list[overlay.Patch], volcano_version: str) -> list[Diagnostic]:
         """Return a diagnostic for each contradiction between the overlays."""
@@ -206,7 +220,7 @@ def compile_spec(
     bundle = naming.assign_name(bundle, spec, identity)
     noticed += require(validate_schemas(bundle, spec, workspace.schemas))
     noticed += require(validate_delivery(bundle, spec, composition.config))
-    noticed += require(validate_objects(bundle, spec, noticed, call))
+    noticed += require(validate_objects(bundle, spec, noticed, call, workspace.inventory(spec.cluster.facts.snapshot)))
     if spec.target == "job":
         bundle = lower.plain(bundle)
         noticed += require(validate_schemas(bundle, spec, workspace.schemas))
@@ -237,7 +251,11 @@ def validate_configuration(resolved: Resolved, swept: Collection[str] = (), call
 
 
 def validate_objects(
-    bundle: Bundle, spec: Spec, noticed: Iterable[Diagnostic], call: Call = Scope.ask
+    bundle: Bundle,
+    spec: Spec,
+    noticed: Iterable[Diagnostic],
+    call: Call = Scope.ask,
+    inventory: Inventory | None = None,
 ) -> list[Diagnostic]:
     """Return what admission would refuse, what could never run once admitted, and what fails at run time.
 
@@ -245,7 +263,11 @@ def validate_objects(
     """
     version, cluster, own = version_of(spec.cluster.volcano_version), spec.cluster, companions(bundle.companions)
     context = Context(version, cluster.facts, spec.hardware.card, cluster.pod_security, own.claims, own.config_maps)
-    found = validate(ADMISSION, admission.mutate(bundle.job, volcano_version=version), context, call)
+    if inventory:
+        context = replace(context, inventory=inventory, queues=inventory.queues)
+    stored = admission.mutate(bundle.job, volcano_version=version)
+    found = validate(ADMISSION, stored, context, call, notes=False)
+    found += validate(CAPACITY, stored, context, call, notes=False) if inventory else []
     found += validate(AGREEMENT, bundle.job, context, call)
     found += [d for manifest in bundle.companions for d in validate(CLAIM_LINT, manifest, context, call, notes=False)]
     found += validate(LINT, bundle.job, context, call, notes=False)
@@ -285,6 +307,11 @@ def validate_schemas(bundle: Bundle, spec: Spec, imported: Path | None = None) -
     """Return what the cluster's schemas refuse: the imported ones if there are any, else those of its releases."""
     version = spec.cluster.volcano_version
     return [d for o in bundle.objects for d in conform(o, volcano_version=version, imported=imported)]
+
+
+def snapshot_folders(request: Request) -> list[Path]:
+    """Return the folders that may hold a snapshot: those of the configuration, where clusters lie, and its own."""
+    return [*(place for folder in request.search_path() for place in (folder / "cluster", folder)), request.directory]
 
 
 def overlay_folders(directory: Path, packs: tuple[str, ...] = ()) -> list[Path]:

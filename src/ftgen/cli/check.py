@@ -22,6 +22,7 @@ from ftgen.text import yamlio
 from ftgen.text.files import is_there
 from ftgen.validation import UNKNOWN_FACT, check
 from ftgen.validation.incremental import IncrementalByKind
+from ftgen.validation.inventory import Inventory, inventory_in, read_snapshot
 from ftgen.validation.manifest import Companions
 from ftgen.validation.options import CheckOptions
 
@@ -34,7 +35,7 @@ def run(arguments: Arguments) -> int:
         raise Usage("check needs a PATH: files, folders or patterns, or - for standard input")
     names = list(files(arguments.overrides))
     parts = {name: user for name, user in kustomize.referenced_files(names).items() if name not in arguments.overrides}
-    options = replace(check_options(arguments), companions=_companions(names))
+    options = _with_objects(check_options(arguments), names)
     results, written = _Results(arguments), TreeLocks()
     for name in names:
         if name in parts:
@@ -51,14 +52,20 @@ def _part(name: str, user: str) -> Diagnostic:
     return note(conform.UNKNOWN_KIND, headline, help=help_).at(Location(name))
 
 
-def _companions(names: Iterable[str]) -> dict[str, Companions]:
-    """Return the claims and ConfigMaps of all files by namespace; skip pipes, which can be read only once."""
-    found: dict[str, list[Companions]] = {}
+def _with_objects(options: CheckOptions, names: Iterable[str]) -> CheckOptions:
+    """Return the options with the objects of all files that jobs refer to; skip pipes, which can be read only once."""
+    companions: dict[str, list[Companions]] = {}
+    saved = [options.inventory] if options.inventory else []
     for name in (candidate for candidate in names if Path(candidate).is_file()):
         with suppress(Rejected):
-            for namespace, companions in check.companions_in(yamlio.read_text(Path(name), name), name).items():
-                found.setdefault(namespace, []).append(companions)
-    return {namespace: Companions().joined(*companions) for namespace, companions in found.items()}
+            text = yamlio.read_text(Path(name), name)
+            saved.append(inventory_in(text, name))
+            for namespace, found in check.companions_in(text, name).items():
+                companions.setdefault(namespace, []).append(found)
+    joined = {namespace: Companions().joined(*found) for namespace, found in companions.items()}
+    inventory = Inventory().joined(*saved)
+    known = inventory if inventory.objects or inventory.complete else None
+    return replace(options, companions=joined, inventory=known)
 
 
 _PLACES = 4
@@ -171,8 +178,9 @@ _WARMUP = 48
 
 def check_options(arguments: Arguments) -> CheckOptions:
     """Return the check options of the flags: `--cluster` names an option, `--volcano-version` overrides its release."""
-    cluster = _cluster(arguments) if arguments.flags.cluster else {}
+    cluster, folders = _cluster(arguments) if arguments.flags.cluster else ({}, [])
     facts = admit_facts(cluster.get("facts") or {})
+    inventory = read_snapshot(facts.snapshot, folders) if facts.snapshot else None
     stated = arguments.flags.volcano_version or cluster.get("volcano_version")
     release = str(stated or schema.DEFAULT)
     try:
@@ -182,15 +190,20 @@ def check_options(arguments: Arguments) -> CheckOptions:
     allowed = frozenset(cluster.get("allow") or ())
     security, own = str(cluster.get("pod_security") or ""), schema.imported(Path.cwd())
     call_for = IncrementalByKind(_WARMUP).for_manifest
-    return CheckOptions(release, not stated, facts, security, accepted=allowed, imported=own, call_for=call_for)
+    options = CheckOptions(release, not stated, facts, security, accepted=allowed, imported=own, call_for=call_for)
+    return replace(options, inventory=inventory)
 
 
-def _cluster(arguments: Arguments) -> Mapping[str, Any]:
-    """Return the option of the group cluster unresolved, so that missing values (`???`) are no error."""
+def _cluster(arguments: Arguments) -> tuple[Mapping[str, Any], list[Path]]:
+    """Return the option of the group cluster, and the folders that may hold its snapshot.
+
+    The option is unresolved, so that missing values (`???`) are no error.
+    """
+    from ftgen import pipeline  # noqa: PLC0415 - as below
     from ftgen.cli import request  # noqa: PLC0415 - loads Hydra, which only a cluster's option needs
 
     chosen = replace(arguments, overrides=(f"cluster={arguments.flags.cluster}",))
     with request.open_composer(chosen) as composer:
         shown = composer.show(composer.parse(chosen.overrides), "cluster", resolved=False)
     cluster = yamlio.parse(shown, "cluster")
-    return cluster if isinstance(cluster, dict) else {}
+    return cluster if isinstance(cluster, dict) else {}, pipeline.snapshot_folders(composer.request)

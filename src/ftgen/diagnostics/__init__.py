@@ -4,7 +4,7 @@ Every stage of the pipeline reports problems as `Diagnostic` values and never pr
 raises `Rejected` with all its diagnostics, so that a user sees every problem of a stage in one run.
 
 Codes are stable: FT0xx composition, FT1xx shape, FT2xx meaning, FT3xx contract, FT4xx agreement,
-FT5xx output.
+FT5xx output, FT6xx capacity.
 """
 
 from __future__ import annotations
@@ -56,6 +56,7 @@ class Diagnostic:
         value: the offending value as text, or the empty string.
         locations: positions of the value, the primary one first; added by `origins` and `lineage`.
         help: the exact edit that fixes it, or the empty string.
+        related: positions of other objects that it is about, such as a quota; `at` puts them after the locations.
     """
 
     code: str
@@ -65,10 +66,11 @@ class Diagnostic:
     value: str = ""
     locations: tuple[Location, ...] = ()
     help: str = ""
+    related: tuple[Location, ...] = ()
 
     def at(self, *locations: Location) -> Diagnostic:
-        """Return the same problem with locations."""
-        return replace(self, locations=locations)
+        """Return the same problem with locations, and the related ones after them."""
+        return replace(self, locations=(*locations, *self.related))
 
 
 def error(code: str, headline: str, subject: str = "", value: object = "", help: str = "") -> Diagnostic:  # noqa: A002

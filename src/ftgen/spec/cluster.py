@@ -59,6 +59,8 @@ class Facts(Section):
         architectures: processor architectures of the nodes.
         node_pull_credentials: whether nodes can pull from the registry by themselves.
         model_caches: KServe's local model caches by name, each with its node groups.
+        snapshot: file with the nodes, queues, quotas, limit ranges, priority and storage classes of the cluster, as
+            `ftgen facts` writes it; below a folder of the configuration or the working directory.
     """
 
     card: Card = Field(default_factory=Card.model_construct)
@@ -74,6 +76,7 @@ class Facts(Section):
     architectures: tuple[Literal["amd64", "arm64"], ...] | None = None
     node_pull_credentials: Flag | None = None
     model_caches: dict[str, tuple[ObjectName, ...]] | None = None
+    snapshot: Line | None = None
 
 
 class NetworkTopology(Section):

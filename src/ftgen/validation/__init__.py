@@ -1,6 +1,6 @@
 """Engine of all rules: the rule, the context that it may read, and the loop that runs the rules."""
 
-from ftgen.validation.context import Context, FactMissing, Queue
+from ftgen.validation.context import Context, FactMissing
 from ftgen.validation.engine import (
     RULES,
     UNKNOWN_FACT,
@@ -16,6 +16,7 @@ from ftgen.validation.engine import (
     unreported,
     validate,
 )
+from ftgen.validation.inventory import Queue
 
 __all__ = [
     "RULES",

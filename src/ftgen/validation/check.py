@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,10 +18,22 @@ from ftgen.schema.version import version_of
 from ftgen.text import yamlio
 from ftgen.text.paths import Steps, steps
 from ftgen.validation import RULES, UNKNOWN_FACT, Call, Context, codes_of, unreported, validate
-from ftgen.validation.manifest import Companions, companions, mapping
+from ftgen.validation.inventory import KINDS
+from ftgen.validation.manifest import Companions, companions, mapping, objects
 from ftgen.validation.manifest import text as text_of
 from ftgen.validation.options import CheckOptions
-from ftgen.validation.rules import ADMISSION, AGREEMENT, CLAIM, CLAIM_LINT, LINT, OBJECT, SYNC, admission, secrets
+from ftgen.validation.rules import (
+    ADMISSION,
+    AGREEMENT,
+    CAPACITY,
+    CLAIM,
+    CLAIM_LINT,
+    LINT,
+    OBJECT,
+    SYNC,
+    admission,
+    secrets,
+)
 
 _JOB = ("batch.volcano.sh/v1alpha1", "Job")
 _CLAIM = ("v1", "PersistentVolumeClaim")
@@ -65,9 +77,18 @@ def _context(manifest: Any, own: Companions, options: CheckOptions) -> Context:
 
 
 def context_of(options: CheckOptions, own: Companions = Companions()) -> Context:  # noqa: B008 - frozen
-    """Return the context that rules read: version, facts, pod security and companions."""
+    """Return the context that rules read: version, facts, pod security, companions and saved objects."""
     version, facts, security = version_of(options.volcano_version), options.facts, options.pod_security
-    return Context(version, facts, pod_security=security, claims=own.claims, config_maps=own.config_maps)
+    saved = options.inventory
+    return Context(
+        version,
+        facts,
+        pod_security=security,
+        claims=own.claims,
+        config_maps=own.config_maps,
+        queues=saved.queues if saved else None,
+        inventory=saved,
+    )
 
 
 def _namespace(manifest: Any) -> str:
@@ -90,16 +111,6 @@ def companions_in(text: str, file: str) -> dict[str, Companions]:
         if isinstance(manifest, dict):
             found.setdefault(_namespace(manifest), []).append(manifest)
     return {namespace: companions(manifests) for namespace, manifests in found.items()}
-
-
-def objects(document: Any) -> Iterator[tuple[Steps, Any]]:
-    """Yield the objects of a document with their paths: the document itself, or the items of a List."""
-    listed = isinstance(document, dict) and str(document.get("kind", "")).endswith("List")
-    if listed and isinstance(document.get("items"), list):
-        for index, item in enumerate(document["items"]):
-            yield ("items", index), item
-    else:
-        yield (), document
 
 
 def check_object(manifest: Any, options: CheckOptions, context: Context) -> list[Diagnostic]:
@@ -132,6 +143,8 @@ def _kind(manifest: Mapping[str, Any]) -> tuple[Any, Any]:
 def _conform(manifest: dict[str, Any], options: CheckOptions) -> list[Diagnostic]:
     """Validate against the schema; errors of empty values that Volcano's webhook fills in before it are dropped."""
     found = conform.conform(manifest, volcano_version=options.volcano_version, imported=options.imported)
+    if _kind(manifest) in KINDS:  # an administrator's object, which jobs are weighed against
+        found = [d for d in found if d.code != conform.UNKNOWN_KIND]
     if _kind(manifest) != _JOB or all(d.code != conform.WRONG_VALUE for d in found):
         return found
     stored = admission.mutate(manifest, volcano_version=version_of(options.volcano_version))
@@ -195,7 +208,7 @@ def _cured_by(found: Diagnostic, release: str, options: CheckOptions) -> Diagnos
 
 def _of_job(manifest: dict[str, Any], context: Context, call: Call) -> list[Diagnostic]:
     stored = admission.mutate(manifest, volcano_version=context.version)
-    found = validate(ADMISSION, stored, context, call)
+    found = [d for scope in (ADMISSION, CAPACITY) for d in validate(scope, stored, context, call)]
     return found + [d for scope in (AGREEMENT, SYNC, LINT) for d in validate(scope, manifest, context, call)]
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ftgen.schema.version import Version
 from ftgen.spec import Card, Facts, StorageClass
+from ftgen.validation.inventory import RESOURCES, SNAPSHOT, Inventory, Queue
 from ftgen.validation.manifest import NEWEST, ClaimSpecs, ConfigMaps, Job
 
 if TYPE_CHECKING:  # `check` estimates nothing
@@ -19,14 +20,6 @@ class FactMissing(Exception):  # noqa: N818 - a rule that cannot be judged, not 
 
 
 NO_FACTS = Facts()
-
-
-@dataclass(frozen=True, slots=True)
-class Queue:
-    """Queue as admission reads it: its `status.state`, and its `spec.parent` (empty at the root)."""
-
-    state: str = "Open"
-    parent: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +38,7 @@ class Context:
         estimate: the memory and space that the training takes.
         queues: the cluster's queues by name.
         before: stored job that the subject would replace.
+        inventory: objects of the cluster that the job is weighed against.
     """
 
     version: Version = NEWEST
@@ -58,6 +52,7 @@ class Context:
     estimate: Estimate | None = None
     queues: Mapping[str, Queue] | None = None
     before: Job | None = None
+    inventory: Inventory | None = None
 
     def fact(self, name: str) -> Any:
         """Return a fact by its name.
@@ -90,10 +85,24 @@ class Context:
 
     def storage_class(self, name: str) -> StorageClass:
         """Return the facts of a storage class; raise `FactMissing` where nobody has stated any."""
-        classes: Mapping[str, StorageClass] = self.fact("storage_classes")
-        if name not in classes:
-            raise FactMissing(f"cluster.facts.storage_classes.{name or 'default'}")
-        return classes[name]
+        saved = self.inventory.storage_classes if self.inventory else {}
+        stated: Mapping[str, StorageClass] = self.facts.storage_classes or {} if saved else self.fact("storage_classes")
+        for classes in (stated, saved):
+            if name in classes:
+                return classes[name]
+        raise FactMissing(f"cluster.facts.storage_classes.{name or 'default'}")
+
+    def saved(self, kind: str, name: str = "") -> Inventory:
+        """Return the objects of the cluster, among them all of a kind, or the one of a name.
+
+        Raises:
+            FactMissing: nobody has stated the objects of the kind, or there may be more of them than was stated.
+        """
+        if self.inventory is None:
+            raise FactMissing(SNAPSHOT)
+        if kind not in self.inventory.complete and not (name and self.inventory.find(kind, name)):
+            raise FactMissing(f"{SNAPSHOT}.{RESOURCES[kind]}")
+        return self.inventory
 
     def claim(self, name: str) -> Mapping[str, Any] | None:
         """Return the spec of a claim that comes with the manifest; None where no claim has the name."""

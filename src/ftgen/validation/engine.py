@@ -17,8 +17,9 @@ from functools import cached_property
 from importlib import import_module
 from typing import Any
 
-from ftgen.diagnostics import Diagnostic, Severity, note
+from ftgen.diagnostics import Diagnostic, Location, Severity, note
 from ftgen.validation.context import Context, FactMissing
+from ftgen.validation.inventory import SNAPSHOT
 
 UNKNOWN_FACT = "FT499"
 
@@ -27,7 +28,8 @@ UNKNOWN_FACT = "FT499"
 class Finding:
     """Place that breaks a rule: the fields of a `Diagnostic` without the rule's code.
 
-    `severity` overrides the rule's severity for a place that is worse or more harmless.
+    `severity` overrides the rule's severity for a place that is worse or more harmless; `related` are positions of
+    other objects that the finding is about.
     """
 
     headline: str
@@ -35,6 +37,7 @@ class Finding:
     value: object = ""
     help: str = ""
     severity: Severity | None = None
+    related: tuple[Location, ...] = ()
 
 
 class Undecided(Exception):  # noqa: N818 - a rule that cannot be judged, not a malfunction
@@ -61,7 +64,7 @@ class Rule:
 
     Attributes:
         code: `FT2xx` for conflicts within the configuration, `FT3xx` for what the cluster's admission refuses,
-            `FT4xx` for what it admits but can never run.
+            `FT4xx` for what it admits but can never run, `FT6xx` for what its objects leave no room for.
         name: unique kebab-case name that reads well after "allow ...".
         severity: severity of its findings, unless a finding has its own.
         scopes: scopes of its subjects.
@@ -98,7 +101,8 @@ class Rule:
 
     def _diagnostic(self, finding: Finding) -> Diagnostic:
         severity = finding.severity or self.severity
-        return Diagnostic(self.code, severity, finding.headline, finding.subject, str(finding.value), (), finding.help)
+        texts = (finding.headline, finding.subject, str(finding.value))
+        return Diagnostic(self.code, severity, *texts, (), finding.help, finding.related)
 
 
 class Scope:
@@ -208,7 +212,12 @@ def _unstated_facts(found: Iterable[Found]) -> Iterator[Diagnostic]:
             rules.setdefault(each.fact, []).append(each.rule)
     for fact, names in rules.items():
         headline = f"{fact} is not stated, so {', '.join(names)} could not be judged"
-        yield note(UNKNOWN_FACT, headline, fact, "", f"state {fact} in conf/cluster/<name>.yaml")
+        saved = fact.startswith(SNAPSHOT)
+        help_ = _SAVE_IT if saved else f"state {fact} in conf/cluster/<name>.yaml"
+        yield note(UNKNOWN_FACT, headline, fact, "", help_)
+
+
+_SAVE_IT = f"save them with `ftgen facts -o FILE`, and name the FILE by {SNAPSHOT} or beside the manifests"
 
 
 def unreported(diagnostics: Iterable[Diagnostic], codes: Collection[str]) -> list[Diagnostic]:

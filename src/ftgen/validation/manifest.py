@@ -6,13 +6,14 @@ dictionaries and never change them.  A view equals only itself, so that it can b
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
 from ftgen.schema.version import Version
 from ftgen.text import kube
+from ftgen.text.paths import Steps
 
 NEWEST: Version = (1, 15, 0)
 """Newest Volcano release whose source these rules follow; later releases are checked by the same rules."""
@@ -59,6 +60,16 @@ def companions(objects: Iterable[Mapping[str, Any]]) -> Companions:
                 key: value for key, value in mapping(each.get("data")).items() if isinstance(value, str)
             }
     return Companions(tuple(claims.items()), tuple(config_maps.items()))
+
+
+def objects(document: Any) -> Iterator[tuple[Steps, Any]]:
+    """Yield the objects of a document with their paths: the document itself, or the items of a List."""
+    listed = isinstance(document, dict) and str(document.get("kind", "")).endswith("List")
+    if listed and isinstance(document.get("items"), list):
+        for index, item in enumerate(document["items"]):
+            yield ("items", index), item
+    else:
+        yield (), document
 
 
 def mapping(value: object) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from ftgen.diagnostics import Diagnostic, Severity
 from ftgen.schema.version import version_of
 from ftgen.spec import Card, Facts, Spec, admit_facts
 from ftgen.validation import Call, Scope
+from ftgen.validation.inventory import Inventory
 from ftgen.validation.manifest import Companions, mapping, strings, text
 
 
@@ -39,6 +40,7 @@ class CheckOptions:
         warned: codes of the warnings that were reported when the manifest was rendered; reported as notes.
         imported: a folder with schemas of the user's own cluster, which take precedence.
         companions: the claims and ConfigMaps in other files, by namespace.
+        inventory: objects of the cluster in these files and in the snapshot; None if there are none.
         call_for: returns the `Call` for a job; for many jobs, one that runs only rules whose input has changed.
     """
 
@@ -51,6 +53,7 @@ class CheckOptions:
     warned: frozenset[str] = frozenset()
     imported: Path | None = None
     companions: Mapping[str, Companions] = field(default_factory=dict)
+    inventory: Inventory | None = None
     call_for: Callable[[Mapping[str, Any]], Call] = field(default=_without_reuse, repr=False, compare=False)
 
 
@@ -74,7 +77,8 @@ def dump_options(spec: Spec, diagnostics: Iterable[Diagnostic]) -> str:
 def _facts(spec: Spec) -> Facts:
     """Return the facts of the cluster, with the card that the chosen hardware states."""
     card = {**spec.cluster.facts.card.model_dump(), **spec.hardware.card.model_dump(exclude_none=True)}
-    return spec.cluster.facts.model_copy(update={"card": Card(**card)})
+    # The snapshot stays out: whoever checks a rendered run may have another one, or none.
+    return spec.cluster.facts.model_copy(update={"card": Card(**card), "snapshot": None})
 
 
 def _set_values(section: Any) -> dict[str, Any]:

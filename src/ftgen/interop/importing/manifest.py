@@ -19,6 +19,7 @@ from ftgen.text import kube, yamlio
 from ftgen.text.paths import Steps
 from ftgen.text.yamlio import Document
 from ftgen.validation import check
+from ftgen.validation.manifest import objects as objects_in
 from ftgen.validation.rules.lint import devices
 
 _API = "batch.volcano.sh/v1alpha1"
@@ -60,7 +61,7 @@ def read_manifest(text: str, file: str) -> ManifestJob:
     Raises:
         Rejected: FT541, if there is not exactly one, or it has no name; errors of `yamlio`, if the text is no YAML.
     """
-    objects = [(d, path, value) for d in yamlio.documents(text, file) for path, value in check.objects(d.value)]
+    objects = [(d, path, value) for d in yamlio.documents(text, file) for path, value in objects_in(d.value)]
     jobs = [(d, path, value) for d, path, value in objects if _is_job(value)]
     if len(jobs) != 1:
         headline = f"{file} holds {len(jobs) or 'no'} VolcanoJob{'s' if len(jobs) > 1 else ''} ({_API}, kind Job)"

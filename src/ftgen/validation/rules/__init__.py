@@ -27,6 +27,7 @@ def _modules(*names: str) -> tuple[str, ...]:
 
 
 _POD = ("metadata", "containers", "probes", "resources", "sources", "scheduling", "security", "pod")
+_CAPACITY = ("quota", "limits", "queue", "classes", "nodes")
 _LINT = ("cards", "ascend", "delivery", "launch", "pods", "ranks", "scripts", "storage")
 
 ENVIRONMENT = Scope(*_modules("secrets"))
@@ -47,6 +48,8 @@ AGREEMENT = Scope(*_modules("names", "volumes", "agreement"), read=_as_job)
 """A job as written: whether its parts agree, so that its pods can run."""
 LINT = Scope(*_modules(*(f"lint.{name}" for name in _LINT)), read=_as_job_with_files)
 """A job as written, against the facts of its cluster: what admission accepts and still goes wrong."""
+CAPACITY = Scope(*_modules(*(f"capacity.{name}" for name in _CAPACITY)), read=_as_job)
+"""A job as the cluster would store it, against the objects of the cluster that were saved."""
 CLAIM_LINT = Scope(*_modules("lint.storage"), read=_as_job)
 """A PersistentVolumeClaim, against the facts of its cluster."""
 SYNC = Scope(*_modules("reconcile"))
@@ -55,7 +58,7 @@ SECRETS = Scope(*_modules("secrets"))
 """Any manifest: everyone can read what is committed."""
 
 _BEFORE_LOWERING = (ENVIRONMENT, SPEC, TRAINING, EXPORT, ROLLOUT)
-_MANIFESTS = (OBJECT, CLAIM, ADMISSION, UPDATE, AGREEMENT, LINT, CLAIM_LINT, SYNC, SECRETS)
+_MANIFESTS = (OBJECT, CLAIM, ADMISSION, UPDATE, AGREEMENT, LINT, CAPACITY, CLAIM_LINT, SYNC, SECRETS)
 
 
 def all_rules() -> Mapping[str, Rule]:

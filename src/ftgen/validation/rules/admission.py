@@ -53,7 +53,7 @@ def admit_update(
     return validate(UPDATE, after, Context(version=volcano_version, before=before))
 
 
-@rule("FT327", "unusable-queue", on=ADMISSION)
+@rule("FT327", "unusable-queue", on=ADMISSION, denied=False)
 def unusable_queue(job: Job, context: Context) -> Iterator[Finding]:
     """The queue does not exist, is not open, or is no leaf.
 
@@ -69,6 +69,8 @@ def unusable_queue(job: Job, context: Context) -> Iterator[Finding]:
     name = text(job.spec.get("queue"))
     queue = queues.get(name)
     if queue is None:
+        if context.inventory is not None:
+            context.saved("Queue")
         reason = "does not exist"
     elif queue.state != "Open":
         reason = f"is {queue.state or 'in no state'}, not Open"
@@ -76,4 +78,5 @@ def unusable_queue(job: Job, context: Context) -> Iterator[Finding]:
         reason = "is not a leaf"
     else:
         return
-    yield Finding(f"the queue {name!r} {reason}", "spec.queue", name, "name an open leaf queue")
+    related = (queue.place,) if queue and queue.place else ()
+    yield Finding(f"the queue {name!r} {reason}", "spec.queue", name, "name an open leaf queue", related=related)

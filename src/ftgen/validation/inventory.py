@@ -1,0 +1,240 @@
+"""Objects of a cluster that jobs are weighed against: nodes, queues, quotas, limit ranges and classes.
+
+They come from the files of a check, and from a snapshot that `ftgen facts` or `kubectl get … -o yaml` wrote.  A
+snapshot, and every list that the API server returned, holds all objects of its kinds; other files may hold some.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ftgen.diagnostics import Location, Rejected, error
+from ftgen.spec import StorageClass
+from ftgen.text import yamlio
+from ftgen.text.files import is_there
+from ftgen.text.paths import Steps
+from ftgen.validation.manifest import amount, entries, mapping, objects, text
+
+KINDS: Mapping[tuple[str, str], str] = {
+    ("v1", "Node"): "nodes",
+    ("v1", "ResourceQuota"): "resourcequotas",
+    ("v1", "LimitRange"): "limitranges",
+    ("scheduling.k8s.io/v1", "PriorityClass"): "priorityclasses",
+    ("scheduling.volcano.sh/v1beta1", "Queue"): "queues",
+    ("storage.k8s.io/v1", "StorageClass"): "storageclasses",
+}
+"""Resources of the API by version and kind of the objects."""
+RESOURCES: Mapping[str, str] = {kind: resource for (_, kind), resource in KINDS.items()}
+
+SNAPSHOT = "cluster.facts.snapshot"
+"""Configuration key of the file with the objects of the cluster."""
+
+_NAMES_KIND = re.compile(rf"""\bkind["']?:[ \t]*["']?(?:{"|".join(RESOURCES)})(?:List)?\b""")
+_LARGEST = Fraction(2**63 - 1)
+_DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClusterObject:
+    """Object of a cluster with its place in a file; `body` is untrusted."""
+
+    kind: str
+    namespace: str
+    name: str
+    body: dict[str, Any]
+    document: yamlio.Document
+    path: Steps
+
+    def at(self, *steps: str | int) -> Location:
+        """Return the location of a field, or of its nearest existing parent."""
+        mark = self.document.nearest((*self.path, *steps))
+        return Location(self.document.file, mark.line, mark.column)
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """Return its spec; empty where it has none."""
+        return mapping(self.body.get("spec"))
+
+    @property
+    def label(self) -> str:
+        """Return kind and name for messages."""
+        return f"{self.kind} {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """Queue as admission reads it: its `status.state`, its `spec.parent` (empty at the root), and where it stands."""
+
+    state: str = "Open"
+    parent: str = ""
+    place: Location | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Node:
+    """Node as the scheduler reads it; `allocatable` is None where nobody has stated it."""
+
+    saved: ClusterObject
+    labels: Mapping[str, str]
+    taints: tuple[Mapping[str, Any], ...]
+    allocatable: Mapping[str, Fraction] | None
+    unschedulable: bool
+
+    @property
+    def name(self) -> str:
+        """Return its name."""
+        return self.saved.name
+
+
+@dataclass(frozen=True, eq=False)
+class Inventory:
+    """Objects of a cluster.
+
+    Attributes:
+        objects: the objects, one of each kind, namespace and name.
+        complete: kinds of which these are all objects.
+    """
+
+    objects: tuple[ClusterObject, ...] = ()
+    complete: frozenset[str] = frozenset()
+
+    def joined(self, *others: Inventory) -> Inventory:
+        """Return all objects together; of two with the same name, the last."""
+        every = [each for inventory in (self, *others) for each in inventory.objects]
+        unique = {(each.kind, each.namespace, each.name): each for each in every}
+        return Inventory(tuple(unique.values()), self.complete.union(*(other.complete for other in others)))
+
+    def of(self, kind: str, namespace: str = "") -> tuple[ClusterObject, ...]:
+        """Return the objects of a kind, by name; of a namespaced kind those in the namespace."""
+        return self._by_kind.get((kind, namespace), ())
+
+    def find(self, kind: str, name: str) -> ClusterObject | None:
+        """Return the object of a kind without namespaces by its name; None where there is none."""
+        return next((each for each in self.of(kind) if each.name == name), None)
+
+    @cached_property
+    def _by_kind(self) -> dict[tuple[str, str], tuple[ClusterObject, ...]]:
+        found: dict[tuple[str, str], tuple[ClusterObject, ...]] = {}
+        for each in sorted(self.objects, key=lambda each: each.name):
+            key = (each.kind, each.namespace)
+            found[key] = (*found.get(key, ()), each)
+        return found
+
+    @cached_property
+    def nodes(self) -> tuple[Node, ...]:
+        """Return its nodes as the scheduler reads them."""
+        return tuple(map(_node, self.of("Node")))
+
+    @cached_property
+    def queues(self) -> Mapping[str, Queue]:
+        """Return its queues as admission reads them, by name; `default` is on every cluster with Volcano."""
+        stated = {each.name: _queue(each) for each in self.of("Queue")}
+        return stated if "Queue" in self.complete else {"default": Queue(), **stated}
+
+    @cached_property
+    def storage_classes(self) -> Mapping[str, StorageClass]:
+        """Return what its storage classes state, by name; the cluster's default class also by the empty name."""
+        stated = {each.name: _storage_class(each) for each in self.of("StorageClass")}
+        defaults = [each.name for each in self.of("StorageClass") if _is_default(each)]
+        return {"": stated[defaults[0]], **stated} if len(defaults) == 1 else stated
+
+
+NOTHING_SAVED = Inventory()
+
+
+def inventory_in(source: str, file: str, *, saved: bool = False) -> Inventory:
+    """Return the objects of a cluster in a text; with `saved`, they are all of their kinds.
+
+    A text that names no such kind is not parsed.
+
+    Raises:
+        Rejected: the text is not valid YAML.
+    """
+    if not _NAMES_KIND.search(source):
+        return NOTHING_SAVED
+    documents = yamlio.documents(source, file)
+    found = tuple(each for document in documents for each in _objects(document))
+    listed = {kind for document in documents for kind in _listed(document.value)}
+    kinds = {each.kind for each in found}
+    # Nodes register themselves, so that whoever writes down some writes down those that there are.
+    return Inventory((), frozenset(listed | (kinds if saved else kinds & {"Node"}))).joined(Inventory(found))
+
+
+def read_snapshot(name: str, folders: Iterable[Path]) -> Inventory:
+    """Return the objects of a snapshot, the first of its name below the folders.
+
+    A configuration may come with a clone, so that neither its name nor a link may lead out of the folder.
+
+    Raises:
+        Rejected: FT002, there is no such file or it cannot be read; FT001, it is no YAML.
+    """
+    for folder in () if name.startswith("/") or ".." in name.split("/") else folders:
+        if is_there(folder / name):
+            file = folder / name
+            return inventory_in(yamlio.read_text(file, within=folder), str(file), saved=True)
+    help_ = "name a file below conf/ or the working directory, such as `ftgen facts -o FILE` writes"
+    raise Rejected([error(yamlio.FILE, f"there is no snapshot {name}", SNAPSHOT, name, help_)])
+
+
+def _objects(document: yamlio.Document) -> Iterator[ClusterObject]:
+    for path, body in objects(document.value):
+        kind = _kind(body)
+        metadata = mapping(mapping(body).get("metadata"))
+        name, namespace = text(metadata.get("name")), text(metadata.get("namespace"))
+        if kind and name:
+            yield ClusterObject(kind, namespace, name, body, document, path)
+
+
+def _kind(body: Any) -> str:
+    """Return the kind of an object if jobs are weighed against it, else the empty text."""
+    version, kind = text(mapping(body).get("apiVersion")), text(mapping(body).get("kind"))
+    return kind if (version, kind) in KINDS else ""
+
+
+def _listed(document: Any) -> Iterable[str]:
+    """Return the kinds that a list holds all objects of: its own, as `NodeList`, or those of its items."""
+    kind = text(mapping(document).get("kind"))
+    if kind == "List":
+        return {_kind(body) for _, body in objects(document)} - {""}
+    return {kind.removesuffix("List")} & RESOURCES.keys() if kind.endswith("List") else ()
+
+
+def _node(saved: ClusterObject) -> Node:
+    labels = mapping(mapping(saved.body.get("metadata")).get("labels"))
+    stated = mapping(saved.body.get("status")).get("allocatable")
+    taints = tuple(taint for _, taint in entries(saved.spec.get("taints")))
+    return Node(
+        saved,
+        {str(key): text(value) for key, value in labels.items()},
+        taints,
+        amounts(stated) if isinstance(stated, dict) else None,
+        saved.spec.get("unschedulable") is True,
+    )
+
+
+def amounts(resources: object) -> dict[str, Fraction]:
+    """Return the amounts of a resource list, capped as quantities are; leave out what is no quantity."""
+    stated = {str(name): amount(value) for name, value in mapping(resources).items()}
+    return {name: min(value, _LARGEST) for name, value in stated.items() if value is not None}
+
+
+def _queue(saved: ClusterObject) -> Queue:
+    state = text(mapping(saved.body.get("status")).get("state"))
+    # A queue that is yet to be created has no state; Volcano's controller opens it.
+    return Queue(state or "Open", text(saved.spec.get("parent")), saved.at("status", "state") if state else saved.at())
+
+
+def _storage_class(saved: ClusterObject) -> StorageClass:
+    binding = text(saved.body.get("volumeBindingMode")) or "Immediate"
+    return StorageClass.model_construct(provisioner=text(saved.body.get("provisioner")), binding=binding)
+
+
+def _is_default(saved: ClusterObject) -> bool:
+    annotations = mapping(mapping(saved.body.get("metadata")).get("annotations"))
+    return annotations.get(_DEFAULT_CLASS) == "true"
