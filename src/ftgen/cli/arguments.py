@@ -28,6 +28,7 @@ VERBS = {
     "import": "a hand-written VolcanoJob, or `-- docker run …`, as an experiment and the overlay that remains",
     "image": "the Dockerfile of the runtime image for the chosen hardware",
     "check": "what is wrong with manifests, whoever wrote them: `check PATH…`, - for standard input",
+    "facts": "a snapshot of a cluster's nodes, queues and quotas through kubectl, to weigh jobs against",
     "groups": "configuration groups and their options",
     "explain": "where a configuration key, or a line of a manifest, comes from",
     "schema": "the JSON Schema of the configuration, for editors; `import CRD.yaml` takes a cluster's own",
@@ -137,6 +138,8 @@ def parser(verb: str) -> argparse.ArgumentParser:
         verb_parser.add_argument("--json", action="store_true", help="as JSON")
     if verb == "check":
         _judgement(verb_parser)
+    if verb == "facts":
+        _snapshot(verb_parser)
     return verb_parser
 
 
@@ -244,6 +247,13 @@ def _judgement(verb_parser: argparse.ArgumentParser) -> None:
     group = verb_parser.add_argument_group("judgement")
     group.add_argument("--cluster", metavar="NAME", help="of the group cluster: its release, its facts, what it allows")
     group.add_argument("--volcano-version", metavar="X.Y.Z", help="release of Volcano that the manifests are for")
+
+
+def _snapshot(verb_parser: argparse.ArgumentParser) -> None:
+    group = verb_parser.add_argument_group("the snapshot")
+    group.add_argument("--out", "-o", type=_path, default="-", help="file to write to; without it the text is printed")
+    group.add_argument("--overwrite", action="store_true", help="replace a file that is there with another content")
+    group.add_argument("--namespace", "-n", help="quotas and limit ranges of this namespace only, not of all")
 
 
 def is_terminal() -> bool:

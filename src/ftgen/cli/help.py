@@ -63,7 +63,20 @@ _SYNTAX: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
         "[OVERRIDES]",
         (("ftgen plan -m model=qwen3-0.6b,qwen3-8b", "every job of a sweep, before anything is written"),),
     ),
-    "check": ("PATH…", (("ftgen check manifests/", "any manifests, whoever wrote them"),)),
+    "check": (
+        "PATH…",
+        (
+            ("ftgen check manifests/", "any manifests, whoever wrote them"),
+            ("ftgen check manifests/ facts.yaml", "and whether the cluster has room for them"),
+        ),
+    ),
+    "facts": (
+        "",
+        (
+            ("ftgen facts -o facts.yaml", "what ftgen check and cluster.facts.snapshot weigh jobs against"),
+            ("ftgen facts -n research", "with the quotas of one namespace, for who may not read all"),
+        ),
+    ),
     "diff": ("[OVERRIDES] | OLD NEW", (("ftgen diff trainer.lr=1e-5", "what rendering would change, and how"),)),
     "publish": (
         "[OVERRIDES]",

@@ -57,7 +57,7 @@ def render(
 def _redacted(diagnostic: Diagnostic, sources: _Sources) -> Diagnostic:
     """Redact secrets in a diagnostic: those of its own texts, of the lines it points at, and of this process."""
     sources.known |= credentials.secret_values(diagnostic.subject, diagnostic.value)
-    known = sources.known.union(*map(sources.secrets, diagnostic.locations))
+    known = sources.known.union(*map(sources.secrets, diagnostic.locations or diagnostic.related))
 
     def redact(text: str) -> str:
         return credentials.redact(text, known)
@@ -67,7 +67,9 @@ def _redacted(diagnostic: Diagnostic, sources: _Sources) -> Diagnostic:
         headline=redact(diagnostic.headline),
         subject=redact(diagnostic.subject),
         value=redact(diagnostic.value),
-        locations=tuple(replace(place, file=redact(place.file)) for place in diagnostic.locations),
+        locations=tuple(
+            replace(place, file=redact(place.file)) for place in diagnostic.locations or diagnostic.related
+        ),
         help=redact(diagnostic.help),
     )
 

@@ -70,7 +70,7 @@ class Diagnostic:
 
     def at(self, *locations: Location) -> Diagnostic:
         """Return the same problem with locations, and the related ones after them."""
-        return replace(self, locations=(*locations, *self.related))
+        return replace(self, locations=(*locations, *self.related) if locations else ())
 
 
 def error(code: str, headline: str, subject: str = "", value: object = "", help: str = "") -> Diagnostic:  # noqa: A002

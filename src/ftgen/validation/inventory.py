@@ -37,7 +37,10 @@ SNAPSHOT = "cluster.facts.snapshot"
 
 _NAMES_KIND = re.compile(rf"""\bkind["']?:[ \t]*["']?(?:{"|".join(RESOURCES)})(?:List)?\b""")
 _LARGEST = Fraction(2**63 - 1)
-_DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
+DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
+"""Annotation of the cluster's default storage class."""
+PASSING_TAINTS = ("node.kubernetes.io/", "node.cloudprovider.kubernetes.io/")
+"""Beginnings of the taints that Kubernetes sets and takes away by a node's condition."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -237,4 +240,4 @@ def _storage_class(saved: ClusterObject) -> StorageClass:
 
 def _is_default(saved: ClusterObject) -> bool:
     annotations = mapping(mapping(saved.body.get("metadata")).get("annotations"))
-    return annotations.get(_DEFAULT_CLASS) == "true"
+    return annotations.get(DEFAULT_CLASS) == "true"

@@ -12,7 +12,7 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
-from ftgen.validation.inventory import Inventory, Node
+from ftgen.validation.inventory import PASSING_TAINTS, Inventory, Node
 from ftgen.validation.manifest import Container, Job, Task, entries, integer, mapping, strings, text
 from ftgen.validation.rules.capacity import demand
 from ftgen.validation.rules.capacity.demand import Amounts, Resources
@@ -21,8 +21,6 @@ from ftgen.validation.rules.lint.devices import counts_cards, vendor_of
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 _HOST = "kubernetes.io/hostname"
 _KEEPS_AWAY = ("NoSchedule", "NoExecute")
-# Taints that Kubernetes sets and takes away by a node's condition.
-_PASSING = ("node.kubernetes.io/", "node.cloudprovider.kubernetes.io/")
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,7 +140,7 @@ def untolerated(spec: Mapping[str, Any], node: Node) -> list[str]:
     """Return the lasting taints of a node that keep a pod away."""
     tolerations = [each for _, each in entries(spec.get("tolerations"))]
     keys = [(text(taint.get("key")), taint) for taint in node.taints if text(taint.get("effect")) in _KEEPS_AWAY]
-    return [key for key, taint in keys if not key.startswith(_PASSING) and not _tolerates(tolerations, taint)]
+    return [key for key, taint in keys if not key.startswith(PASSING_TAINTS) and not _tolerates(tolerations, taint)]
 
 
 def _tolerates(tolerations: Iterable[Mapping[str, Any]], taint: Mapping[str, Any]) -> bool:

@@ -38,8 +38,18 @@ def no_node_with_the_labels(job: Job, context: Context) -> Iterator[Finding]:
     for fit in _fits(job, context):
         if not fit.selected:
             path, value = _requirement(fit.task, fit.inventory.nodes)
-            headline = f"none of {_count(fit.inventory.nodes)} has the labels that a pod of {fit.task.name} requires"
-            yield Finding(headline, path, value, "require labels that a node has: kubectl get nodes --show-labels")
+            what = value or "what its selector and affinity name together"
+            headline = f"a pod of {fit.task.name} requires {what}, and no node has it"
+            places = tuple(node.saved.at("metadata", "labels") for node in fit.inventory.nodes[:1])
+            yield Finding(headline, path, value, _instead(value, fit.inventory.nodes), related=places)
+
+
+def _instead(value: str, nodes: Iterable[Node]) -> str:
+    """Return a remedy that names what the nodes have in place of a label."""
+    key = value.partition("=")[0]
+    there = sorted({label for node in nodes if (label := node.labels.get(key))})
+    has = f"the nodes have {key}={', '.join(there[:_SHOWN])}" if there else f"no node has a label {key}"
+    return has if key else "require labels that one node has together"
 
 
 def _requirement(task: Task, nodes: Iterable[Node]) -> tuple[str, str]:

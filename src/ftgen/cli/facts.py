@@ -1,0 +1,25 @@
+"""`ftgen facts [-o FILE]`: a snapshot of a cluster's nodes, queues and quotas, to weigh jobs against."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from ftgen.cli import output, writing
+from ftgen.cli.arguments import Arguments, Usage
+from ftgen.cluster import snapshot
+
+
+def run(arguments: Arguments) -> int:
+    """Print the snapshot, or write it to a file."""
+    if arguments.overrides:
+        raise Usage("facts takes no words: it reads the cluster of kubectl's context, and writes with -o FILE")
+    out = arguments.flags.out
+    found, left_out = snapshot.take(arguments.flags.namespace or "")
+    output.print_diagnostics(output.apply_strict(left_out, arguments), arguments, to_stderr=out == "-")
+    if out == "-":
+        sys.stdout.write(found)
+    else:
+        writing.write({Path(out).name: found.encode()}, Path(out).parent, arguments)
+        output.print_status("weigh jobs against it: ftgen check PATH… FILE, or cluster.facts.snapshot=FILE", arguments)
+    return 0

@@ -1,0 +1,190 @@
+"""Snapshot of the objects of a cluster that jobs are weighed against, fit to be committed.
+
+It holds what the rules of `ftgen.validation.rules.capacity` read and nothing else: no usage, no addresses, no
+parameters, no conditions that pass.  The same cluster gives the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from ftgen.cluster import kubectl
+from ftgen.diagnostics import Diagnostic, Rejected, Severity, error
+from ftgen.text import yamlio
+from ftgen.validation.inventory import DEFAULT_CLASS, KINDS, PASSING_TAINTS
+from ftgen.validation.manifest import entries, mapping, strings, text
+
+_HEADER = """\
+# The nodes, queues, quotas, limits and classes of a cluster, written by `ftgen facts`: jobs are weighed against them
+# where cluster.facts.snapshot names this file.
+"""
+_NAMESPACED = ("ResourceQuota", "LimitRange")
+_SPARED = (kubectl.DENIED, kubectl.UNSERVED)
+"""Failures that leave out one kind; the others concern all of them."""
+_VOLATILE_LABEL = ".timestamp"
+"""End of the labels that node feature discovery writes anew at each start."""
+
+Fields = dict[str, Any]
+
+
+def take(namespace: str = "") -> tuple[str, list[Diagnostic]]:
+    """Return a snapshot as YAML, and a warning for each kind that the cluster does not show.
+
+    Args:
+        namespace: namespace whose quotas and limit ranges are taken; if empty, those of all namespaces.
+
+    Raises:
+        Rejected: kubectl or the cluster cannot be used, or it shows no kind at all.
+    """
+    lists: list[Fields] = []
+    left_out: list[Diagnostic] = []
+    for (version, kind), resource in KINDS.items():
+        try:
+            found = _found(f"{resource}{_group(version)}", namespace if kind in _NAMESPACED else None)
+        except Rejected as rejected:
+            left_out += _spared(rejected)
+        else:
+            lists.append({"apiVersion": version, "kind": f"{kind}List", "items": stripped(version, kind, found)})
+    if not lists:
+        raise Rejected(left_out)
+    return _HEADER + _dumped(lists), [_left_out(each) for each in left_out]
+
+
+def _group(version: str) -> str:
+    group = version.rpartition("/")[0]
+    return f".{group}" if group else ""
+
+
+def _found(resource: str, namespace: str | None) -> list[Fields]:
+    return kubectl.get([resource], namespace or None, all_namespaces=namespace == "")
+
+
+def _spared(rejected: Rejected) -> tuple[Diagnostic, ...]:
+    """Return the diagnostics of a kind that can be left out; raise those of a cluster that cannot be used."""
+    if any(d.code not in _SPARED for d in rejected.diagnostics):
+        raise rejected
+    return rejected.diagnostics
+
+
+def _left_out(found: Diagnostic) -> Diagnostic:
+    headline = f"{found.headline}; they are left out, and nothing is weighed against them"
+    return replace(found, headline=headline, severity=Severity.WARNING)
+
+
+def _dumped(lists: Iterable[Fields]) -> str:
+    try:
+        return "".join(f"---\n{yamlio.dump(each)}" for each in lists)
+    except ValueError as problem:
+        raise Rejected([error(kubectl.SHAPE, f"kubectl's answer cannot be written: {problem}", "kubectl")]) from None
+
+
+def stripped(version: str, kind: str, objects: Iterable[Fields]) -> list[Fields]:
+    """Return objects of one kind with what is weighed of them, by namespace and name."""
+    named = [(_name(each), each) for each in objects]
+    ordered = sorted(((name, each) for name, each in named if name[1]), key=lambda pair: pair[0])
+    return [_stripped(version, kind, name, each) for name, each in ordered]
+
+
+def _name(body: Fields) -> tuple[str, str]:
+    metadata = mapping(body.get("metadata"))
+    return text(metadata.get("namespace")), text(metadata.get("name"))
+
+
+def _stripped(version: str, kind: str, name: tuple[str, str], body: Fields) -> Fields:
+    metadata = {"name": name[1], **({"namespace": name[0]} if name[0] else {})}
+    own = _WEIGHED[kind](body)
+    return {"apiVersion": version, "kind": kind, "metadata": metadata | own.pop("metadata", {}), **own}
+
+
+def _node(body: Fields) -> Fields:
+    labels = _texts(mapping(body.get("metadata")).get("labels"))
+    spec, taints = mapping(body.get("spec")), [_kept(t, "key", "value", "effect") for t in _lasting_taints(body)]
+    cordoned = {"unschedulable": True} if spec.get("unschedulable") is True else {}
+    return _without_empty(
+        {
+            "metadata": _without_empty(
+                {"labels": {k: v for k, v in labels.items() if not k.endswith(_VOLATILE_LABEL)}}
+            ),
+            "spec": _without_empty({"taints": taints}) | cordoned,
+            "status": {"allocatable": _quantities(mapping(body.get("status")).get("allocatable"))},
+        }
+    )
+
+
+def _lasting_taints(body: Fields) -> list[Fields]:
+    taints = [taint for _, taint in entries(mapping(body.get("spec")).get("taints"))]
+    lasting = [taint for taint in taints if not text(taint.get("key")).startswith(PASSING_TAINTS)]
+    return sorted(lasting, key=lambda taint: [text(taint.get(key)) for key in ("key", "effect", "value")])
+
+
+def _quota(body: Fields) -> Fields:
+    spec = mapping(body.get("spec"))
+    scopes = sorted(strings(spec.get("scopes")))
+    selector = [
+        _kept(each, "scopeName", "operator") | _without_empty({"values": sorted(strings(each.get("values")))})
+        for _, each in entries(mapping(spec.get("scopeSelector")).get("matchExpressions"))
+    ]
+    own = {"scopes": scopes, "scopeSelector": _without_empty({"matchExpressions": selector})}
+    return {"spec": {"hard": _quantities(spec.get("hard")), **_without_empty(own)}}
+
+
+def _limit_range(body: Fields) -> Fields:
+    fields = ("min", "max", "default", "defaultRequest", "maxLimitRequestRatio")
+    limits = [
+        _kept(item, "type") | _without_empty({field: _quantities(item.get(field)) for field in fields})
+        for _, item in entries(mapping(body.get("spec")).get("limits"))
+    ]
+    return {"spec": {"limits": limits}}
+
+
+def _priority_class(body: Fields) -> Fields:
+    value = body.get("value")
+    is_default = {"globalDefault": True} if body.get("globalDefault") is True else {}
+    return {"value": value if isinstance(value, int) else 0, **is_default}
+
+
+def _queue(body: Fields) -> Fields:
+    spec = mapping(body.get("spec"))
+    capability = _without_empty({"capability": _quantities(spec.get("capability"))})
+    status = _kept(mapping(body.get("status")), "state")
+    return {"spec": _kept(spec, "parent") | capability, **_without_empty({"status": status})}
+
+
+def _storage_class(body: Fields) -> Fields:
+    annotations = _kept(mapping(mapping(body.get("metadata")).get("annotations")), DEFAULT_CLASS)
+    own = _kept(body, "provisioner", "volumeBindingMode")
+    return {"metadata": _without_empty({"annotations": annotations}), **own}
+
+
+_WEIGHED: Mapping[str, Callable[[Fields], Fields]] = {
+    "Node": _node,
+    "ResourceQuota": _quota,
+    "LimitRange": _limit_range,
+    "PriorityClass": _priority_class,
+    "Queue": _queue,
+    "StorageClass": _storage_class,
+}
+
+
+def _kept(body: Fields, *keys: str) -> Fields:
+    """Return the fields that are texts."""
+    return {key: body[key] for key in keys if text(body.get(key))}
+
+
+def _texts(value: object) -> dict[str, str]:
+    return {key: value for key, value in sorted(mapping(value).items()) if isinstance(value, str)}
+
+
+def _quantities(value: object) -> Fields:
+    """Return the quantities of a resource list, sorted: texts, or the numbers of a hand-written object."""
+    return {
+        key: value
+        for key, value in sorted(mapping(value).items())
+        if isinstance(value, str | int | float) and not isinstance(value, bool)
+    }
+
+
+def _without_empty(fields: Fields) -> Fields:
+    return {key: value for key, value in fields.items() if value}
