@@ -143,7 +143,7 @@ def _kind(manifest: Mapping[str, Any]) -> tuple[Any, Any]:
 def _conform(manifest: dict[str, Any], options: CheckOptions) -> list[Diagnostic]:
     """Validate against the schema; errors of empty values that Volcano's webhook fills in before it are dropped."""
     found = conform.conform(manifest, volcano_version=options.volcano_version, imported=options.imported)
-    if _kind(manifest) in KINDS:  # an administrator's object, which jobs are weighed against
+    if _kind(manifest) in [*KINDS]:  # an administrator's object, which jobs are weighed against
         found = [d for d in found if d.code != conform.UNKNOWN_KIND]
     if _kind(manifest) != _JOB or all(d.code != conform.WRONG_VALUE for d in found):
         return found

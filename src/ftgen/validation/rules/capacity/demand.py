@@ -6,7 +6,7 @@ resources, overhead), SetDefaults_Pod (a limit is the request where none is set)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple
@@ -175,18 +175,27 @@ def by_task(job: Job, amounts_of: Callable[[Task], Mapping[str, Fraction]]) -> d
     return found
 
 
-def path_of(pod: Pod, name: str, fields: Iterable[str] = ("requests", "limits")) -> str:
-    """Return the path at which a pod asks for most of a resource; of its containers where it says nothing of it."""
+def path_of(pod: Pod, name: str, fields: Sequence[str] = ("requests", "limits")) -> str:
+    """Return the path at which a pod asks for most of a resource; of its containers where it says nothing of it.
+
+    Args:
+        pod: the pod.
+        name: name of the resource.
+        fields: fields of a container's resources, of which the first that states it counts.
+    """
     stated = [
-        (value, container.path, field)
+        (found[0][1], child(f"{container.path}.resources.{found[0][0]}", name))
         for container in (*pod.main_containers, *pod.init_containers)
-        for field in fields
-        if (value := amounts(mapping(container.body.get("resources")).get(field)).get(name)) is not None
+        if (found := _stated(container, name, fields))
     ]
-    if not stated:
-        return f"{pod.spec_path}.containers"
-    _, path, field = max(stated, key=lambda each: each[0])
-    return child(f"{path}.resources.{field}", name)
+    return max(stated, key=lambda each: each[0])[1] if stated else f"{pod.spec_path}.containers"
+
+
+def _stated(container: Container, name: str, fields: Sequence[str]) -> list[tuple[str, Fraction]]:
+    """Return the fields of a container's resources that state a resource, with its amounts."""
+    resources = mapping(container.body.get("resources"))
+    amounts_of = [(field, amounts(resources.get(field)).get(name)) for field in fields]
+    return [(field, value) for field, value in amounts_of if value is not None]
 
 
 def quantity(name: str, value: Fraction) -> str:

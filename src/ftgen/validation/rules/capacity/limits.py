@@ -62,7 +62,7 @@ def _subjects(item: Mapping[str, object], job: Job, context: Context) -> Iterato
             for claim in claims(job, context):
                 if not claim.path.endswith(("claimName", "volumeClaimName")):
                     requests = amounts(mapping(claim.spec.get("resources")).get("requests"))
-                    yield claim.path, Resources(requests, requests), claim.label
+                    yield claim.path, Resources(requests, {}), claim.label
         case _:
             pass
 
@@ -82,7 +82,9 @@ def _excesses(item: Mapping[str, object], name: str, resources: Resources) -> It
     request, limit = (each.get(name) for each in resources)
     if least is not None:
         yield from _below(name, least, request, limit)
-    if most is not None:
+    if most is not None and item.get("type") == "PersistentVolumeClaim":
+        yield from _above(name, most, request, Fraction())  # a claim's limit counts for nothing
+    elif most is not None:
         yield from _above(name, most, request, limit)
     if ratio is not None:
         yield from _ratio(name, ratio, request, limit)

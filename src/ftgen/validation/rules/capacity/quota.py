@@ -42,7 +42,7 @@ def beyond_a_quota(job: Job, context: Context) -> Iterator[Finding]:
     """
     defaults = demand.container_defaults(job, context)
     for quota in demand.of_namespace(job, context, "ResourceQuota"):
-        covered = [task for task in job.tasks if _covers(quota, task, job, defaults)]
+        covered = [task for task in job.tasks if _covers(quota, task, job, context)]
         usage = demand.by_task(job, lambda task: _usage(job, task, context, defaults) if task in covered else {})  # noqa: B023
         shared = {} if _scopes(quota) else _shared_usage(job, context)
         for name, hard in amounts(quota.spec.get("hard")).items():
@@ -128,21 +128,20 @@ def _scopes(quota: ClusterObject) -> list[dict[str, Any]]:
     return plain + [each for _, each in entries(mapping(quota.spec.get("scopeSelector")).get("matchExpressions"))]
 
 
-def _covers(quota: ClusterObject, task: Task, job: Job, defaults: Resources) -> bool:
-    return all(_in_scope(scope, task, job, defaults) for scope in _scopes(quota))
+def _covers(quota: ClusterObject, task: Task, job: Job, context: Context) -> bool:
+    return all(_in_scope(scope, task, job, context) for scope in _scopes(quota))
 
 
-def _in_scope(scope: Mapping[str, Any], task: Task, job: Job, defaults: Resources) -> bool:
+def _in_scope(scope: Mapping[str, Any], task: Task, job: Job, context: Context) -> bool:
     """Return whether a quota's scope holds a task's pods; an unknown scope holds none."""
     has_deadline = optional_integer(task.pod.spec.get("activeDeadlineSeconds")) is not None
-    is_best_effort = _is_best_effort(task, defaults)
-    priority_class = text(task.pod.spec.get("priorityClassName")) or text(job.spec.get("priorityClassName"))
+    is_best_effort = _is_best_effort(task, demand.container_defaults(job, context))
     verdicts = {
         "Terminating": has_deadline,
         "NotTerminating": not has_deadline,
         "BestEffort": is_best_effort,
         "NotBestEffort": not is_best_effort,
-        "PriorityClass": _has_priority_class(scope, priority_class),
+        "PriorityClass": _has_priority_class(scope, _priority_class(task, job, context)),
     }
     return verdicts.get(text(scope.get("scopeName")), False)
 
@@ -150,6 +149,14 @@ def _in_scope(scope: Mapping[str, Any], task: Task, job: Job, defaults: Resource
 def _is_best_effort(task: Task, defaults: Resources) -> bool:
     requests, limits = demand.pod_resources(task.pod, defaults)
     return not any(each.get(name) for each in (requests, limits) for name in demand.POD_LEVEL)
+
+
+def _priority_class(task: Task, job: Job, context: Context) -> str:
+    """Return the class of a task's pods: the template's, the job's, or the one of the cluster that is the default."""
+    classes = context.inventory.of("PriorityClass") if context.inventory else ()
+    default = [each.name for each in classes if each.body.get("globalDefault") is True]
+    stated = text(task.pod.spec.get("priorityClassName")) or text(job.spec.get("priorityClassName"))
+    return stated or next(iter(default), "")
 
 
 def _has_priority_class(scope: Mapping[str, Any], name: str) -> bool:
@@ -171,8 +178,7 @@ def unstated_under_a_quota(job: Job, context: Context) -> Iterator[Finding]:
     for quota in demand.of_namespace(job, context, "ResourceQuota"):
         required = [name for name in amounts(quota.spec.get("hard")) if name in _REQUIRED]
         for task in job.tasks if required else ():
-            defaults = demand.container_defaults(job, context)
-            if not mapping(task.pod.spec.get("resources")) and _covers(quota, task, job, defaults):
+            if not mapping(task.pod.spec.get("resources")) and _covers(quota, task, job, context):
                 for container in task.pod.containers:
                     yield from _unstated(job, container, quota, required, context)
 
