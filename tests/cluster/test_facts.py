@@ -309,8 +309,10 @@ def test_an_answer_of_another_shape(answer: str, answers: Path, capsys: pytest.C
     assert "error[FT574]" in errors
 
 
-def test_words_are_refused(answers: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert taken(capsys, "nodes")[0] == 2
+@pytest.mark.parametrize("words", [["nodes"], ["-n", "No Namespace"], ["-n", "a\0"], ["--namespace=--as=admin"]])
+def test_words_are_refused(words: list[str], answers: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert taken(capsys, *words)[0] == 2
+    assert not (answers / "calls").exists()
 
 
 JSON = st.recursive(

@@ -8,14 +8,17 @@ from pathlib import Path
 from ftgen.cli import output, writing
 from ftgen.cli.arguments import Arguments, Usage
 from ftgen.cluster import snapshot
+from ftgen.text import kube
 
 
 def run(arguments: Arguments) -> int:
     """Print the snapshot, or write it to a file."""
     if arguments.overrides:
         raise Usage("facts takes no words: it reads the cluster of kubectl's context, and writes with -o FILE")
-    out = arguments.flags.out
-    found, left_out = snapshot.take(arguments.flags.namespace or "")
+    out, namespace = arguments.flags.out, arguments.flags.namespace or ""
+    if namespace and not kube.is_dns1123_label(namespace):
+        raise Usage(f"no namespace is called {namespace!r}")
+    found, left_out = snapshot.take(namespace)
     output.print_diagnostics(output.apply_strict(left_out, arguments), arguments, to_stderr=out == "-")
     if out == "-":
         sys.stdout.write(found)

@@ -131,8 +131,14 @@ class Inventory:
 
     @cached_property
     def nodes(self) -> tuple[Node, ...]:
-        """Return its nodes as the scheduler reads them."""
-        return tuple(map(_node, self.of("Node")))
+        """Return its nodes as the scheduler reads them; those of one kind of machine share their amounts."""
+        kinds: dict[tuple[tuple[str, Fraction], ...], Mapping[str, Fraction]] = {}
+        return tuple(_node(each, kinds) for each in self.of("Node"))
+
+    @cached_property
+    def node_resources(self) -> frozenset[str]:
+        """Return the resources that some node lists."""
+        return frozenset(name for node in self.nodes for name in node.allocatable or ())
 
     @cached_property
     def queues(self) -> Mapping[str, Queue]:
@@ -208,15 +214,18 @@ def _listed(document: Any) -> Iterable[str]:
     return {kind.removesuffix("List")} & RESOURCES.keys() if kind.endswith("List") else ()
 
 
-def _node(saved: ClusterObject) -> Node:
+def _node(saved: ClusterObject, kinds: dict[tuple[tuple[str, Fraction], ...], Mapping[str, Fraction]]) -> Node:
+    """Return a node; `kinds` holds the amounts of the nodes before it."""
     labels = mapping(mapping(saved.body.get("metadata")).get("labels"))
     stated = mapping(saved.body.get("status")).get("allocatable")
     taints = tuple(taint for _, taint in entries(saved.spec.get("taints")))
+    allocatable = amounts(stated)
+    shared = kinds.setdefault(tuple(sorted(allocatable.items())), allocatable)
     return Node(
         saved,
         {str(key): text(value) for key, value in labels.items()},
         taints,
-        amounts(stated) if isinstance(stated, dict) else None,
+        shared if isinstance(stated, dict) else None,
         saved.spec.get("unschedulable") is True,
     )
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from ftgen.text import kube
 from ftgen.text.paths import child
 from ftgen.validation import Context
-from ftgen.validation.inventory import ClusterObject, amounts
+from ftgen.validation.inventory import ClusterObject, Inventory, amounts
 from ftgen.validation.manifest import Container, Job, Pod, Task, entries, mapping, optional_integer, text
 
 Amounts = dict[str, Fraction]
@@ -45,10 +45,10 @@ def of_namespace(job: Job, context: Context, kind: str) -> tuple[ClusterObject, 
     return found or context.saved(kind).of(kind, namespace(job))
 
 
-def container_defaults(job: Job, context: Context) -> Resources:
+def container_defaults(job: Job, inventory: Inventory | None) -> Resources:
     """Return what the namespace's limit ranges give containers that say nothing; nothing where they are unknown."""
     found = Resources({}, {})
-    for limit_range in context.inventory.of("LimitRange", namespace(job)) if context.inventory else ():
+    for limit_range in inventory.of("LimitRange", namespace(job)) if inventory else ():
         for _, item in container_items(limit_range):
             given = item_defaults(item)
             found = Resources({**given.requests, **found.requests}, {**given.limits, **found.limits})

@@ -6,10 +6,10 @@ interpodaffinity, tainttoleration), which Volcano's plugin predicates calls.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from ftgen.validation.inventory import PASSING_TAINTS, Inventory, Node
@@ -41,7 +41,7 @@ class Fit:
     def of(cls, task: Task, inventory: Inventory, defaults: Resources) -> Fit:
         """Return the fit of a task's pods, whose containers get the defaults of the namespace."""
         asked = demand.pod_resources(task.pod, defaults).requests
-        listed = {name for node in inventory.nodes for name in node.allocatable or ()}
+        listed = inventory.node_resources
         # A share of a card that no node lists is counted by the vendor's own scheduler.
         counted = {
             name: value
@@ -74,7 +74,17 @@ class Fit:
         """Return how many such pods an empty node holds; None where its resources are unknown."""
         if node.allocatable is None:
             return None
-        allocatable = {"pods": Fraction(_PODS_OF_A_NODE), **node.allocatable}
+        kind = id(node.allocatable)  # nodes of one kind of machine share it
+        if kind not in self._rooms:
+            self._rooms[kind] = self._room(node.allocatable)
+        return self._rooms[kind]
+
+    @cached_property
+    def _rooms(self) -> dict[int, int]:
+        return {}
+
+    def _room(self, offered: Mapping[str, Fraction]) -> int:
+        allocatable = {"pods": Fraction(_PODS_OF_A_NODE), **offered}
         counts = [allocatable.get(name, Fraction()) // value for name, value in self.requests.items()]
         return max(0, min(*counts, 1) if _excludes_its_like(self.task) else min(counts))
 
@@ -173,6 +183,8 @@ def _is_about_itself(term: Mapping[str, Any], labels: Mapping[str, Any]) -> bool
     return plain and term.get("topologyKey") == _HOST and all(labels.get(key) == value for key, value in wanted.items())
 
 
-def fits(job: Job, inventory: Inventory, defaults: Resources) -> list[Fit]:
-    """Return the fit of each task that has pods."""
+@lru_cache(maxsize=8)
+def fits(job: Job, inventory: Inventory) -> Sequence[Fit]:
+    """Return the fit of each task that has pods, once for all rules about nodes."""
+    defaults = demand.container_defaults(job, inventory)
     return [Fit.of(task, inventory, defaults) for task in job.tasks if task.replicas]

@@ -50,7 +50,7 @@ def _constrained(item: Mapping[str, object]) -> list[str]:
 
 def _subjects(item: Mapping[str, object], job: Job, context: Context) -> Iterator[tuple[str, Resources, str]]:
     """Yield what an item is about: path, resources and words for it."""
-    defaults = demand.container_defaults(job, context)
+    defaults = demand.container_defaults(job, context.inventory)
     match text(item.get("type")):
         case "Container":
             for container in job.containers:

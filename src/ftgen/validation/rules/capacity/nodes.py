@@ -5,7 +5,7 @@ What runs there is not saved: a node counts as empty.  A cluster that adds nodes
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 
 from ftgen.diagnostics import Location, Severity
@@ -21,9 +21,8 @@ from ftgen.validation.rules.capacity.fit import Fit, fits, selects, untolerated
 _SHOWN = 3
 
 
-def _fits(job: Job, context: Context) -> list[Fit]:
-    inventory = context.saved("Node")
-    return fits(job, inventory, demand.container_defaults(job, context))
+def _fits(job: Job, context: Context) -> Sequence[Fit]:
+    return fits(job, context.saved("Node"))
 
 
 @rule("FT605", "no-node-with-the-labels", on=CAPACITY)
@@ -172,7 +171,7 @@ def _too_many(fit: Fit, gang: Gang, *, is_only: bool) -> Iterator[Finding]:
         yield Finding(headline, path, fit.task.replicas, f"write {room}", Severity.WARNING, place)
 
 
-def _too_much(job: Job, placed: list[Fit]) -> Iterator[Finding]:
+def _too_much(job: Job, placed: Sequence[Fit]) -> Iterator[Finding]:
     """Yield a finding where several tasks together need more of a resource than all their nodes have."""
     nodes = list(dict.fromkeys(node for fit in placed for node in fit.tolerated))
     if any(node.allocatable is None for node in nodes):

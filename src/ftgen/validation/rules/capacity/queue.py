@@ -12,7 +12,7 @@ from fractions import Fraction
 from ftgen.diagnostics import Severity
 from ftgen.validation import Context, Finding, rule
 from ftgen.validation.inventory import ClusterObject, Inventory, amounts
-from ftgen.validation.manifest import Job, Task, text
+from ftgen.validation.manifest import Job, text
 from ftgen.validation.rules import CAPACITY
 from ftgen.validation.rules.capacity import demand
 
@@ -25,19 +25,16 @@ def beyond_the_queue(job: Job, context: Context) -> Iterator[Finding]:
 
     Volcano does not start a job whose gang exceeds the queue's capability in a resource: it stays Pending without
     pods. Pods beyond the gang wait until others have ended. A parent queue counts where the cluster's scheduler uses
-    the plugin capacity. Other jobs of the queue are not counted. A capability of 0 CPU or memory is none at all.
+    the plugin capacity. Other jobs of the queue are not counted. A capability of 0 CPU or memory, and one of pods, is
+    none at all.
 
     Refused: `minAvailable: 2` with 8 cards each in a queue with `capability: {nvidia.com/gpu: 8}`.
     Write: fewer cards or pods, or another queue.
     """
     name = text(job.spec.get("queue"))
     inventory = context.saved("Queue", name)
-    defaults = demand.container_defaults(job, context)
-
-    def requests(task: Task) -> demand.Amounts:
-        return {**demand.pod_resources(task.pod, defaults).requests, "pods": Fraction(1)}
-
-    by_task = demand.by_task(job, requests)
+    defaults = demand.container_defaults(job, context.inventory)
+    by_task = demand.by_task(job, lambda task: demand.pod_resources(task.pod, defaults).requests)
     for queue in _line(inventory, name):
         for resource, capability in amounts(queue.spec.get("capability")).items():
             if resource in by_task and (capability > 0 or resource not in _UNLIMITED_AT_ZERO):

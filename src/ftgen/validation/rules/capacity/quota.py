@@ -40,7 +40,7 @@ def beyond_a_quota(job: Job, context: Context) -> Iterator[Finding]:
     Refused: `minAvailable: 2` with 8 cards each under `hard: {requests.nvidia.com/gpu: "8"}`.
     Write: fewer cards or pods, another namespace, or a larger quota.
     """
-    defaults = demand.container_defaults(job, context)
+    defaults = demand.container_defaults(job, context.inventory)
     for quota in demand.of_namespace(job, context, "ResourceQuota"):
         covered = [task for task in job.tasks if _covers(quota, task, job, context)]
         usage = demand.by_task(job, lambda task: _usage(job, task, context, defaults) if task in covered else {})  # noqa: B023
@@ -66,19 +66,19 @@ class _Weighed:
         for task in self.job.tasks:
             one = self.by_task.get(task.index, Fraction()) + self.shared
             if task.replicas and one > self.hard and one:
-                yield self._finding(f"one pod of {task.name}", one, self._path(task))
+                yield self._finding(f"one pod of {task.name}", one, self._path(task), "it is never created")
                 return
         gang, whole = (count(self.job, self.by_task) + self.shared for count in (demand.fewest, demand.whole))
         if gang > self.hard:
-            yield self._finding(f"the gang of {demand.Gang.of(self.job).total} pods", gang, "spec.minAvailable")
+            who = f"the gang of {demand.Gang.of(self.job).total} pods"
+            yield self._finding(who, gang, "spec.minAvailable", "it never starts")
         elif whole > self.hard:
             first = next((task for task in self.job.tasks if self.by_task.get(task.index)), None)
             path = f"{first.path}.replicas" if first else "spec.volumes"
-            yield self._finding("the job with all its pods", whole, path, Severity.WARNING)
+            yield self._finding("the job with all its pods", whole, path, "the rest waits", Severity.WARNING)
 
-    def _finding(self, who: str, asked: Fraction, path: str, severity: Severity | None = None) -> Finding:
+    def _finding(self, who: str, asked: Fraction, path: str, effect: str, severity: Severity | None = None) -> Finding:
         allowed, wanted = (demand.quantity(self.name, value) for value in (self.hard, asked))
-        effect = "some of its pods wait for others to end" if severity else "it is never created"
         headline = f"{who} asks for {wanted} of {self.name}; {self.quota.label} allows {allowed}: {effect}"
         place = self.quota.at("spec", "hard", self.name)
         return Finding(headline, path, wanted, f"ask for at most {allowed}", severity, (place,))
@@ -135,7 +135,7 @@ def _covers(quota: ClusterObject, task: Task, job: Job, context: Context) -> boo
 def _in_scope(scope: Mapping[str, Any], task: Task, job: Job, context: Context) -> bool:
     """Return whether a quota's scope holds a task's pods; an unknown scope holds none."""
     has_deadline = optional_integer(task.pod.spec.get("activeDeadlineSeconds")) is not None
-    is_best_effort = _is_best_effort(task, demand.container_defaults(job, context))
+    is_best_effort = _is_best_effort(task, demand.container_defaults(job, context.inventory))
     verdicts = {
         "Terminating": has_deadline,
         "NotTerminating": not has_deadline,
@@ -189,7 +189,7 @@ def _unstated(
     for name in required:
         field, _, resource = name.rpartition(".")
         field = field or "requests"
-        resources = demand.container_resources(container, demand.container_defaults(job, context))
+        resources = demand.container_resources(container, demand.container_defaults(job, context.inventory))
         if resource not in (resources.limits if field == "limits" else resources.requests):
             context.saved("LimitRange")  # which may give it
             headline = f"container {container.name} states no {field}.{resource}, which {quota.label} counts"
