@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ftgen.spec import Facts, StorageClass
 from ftgen.text import yamlio
-from ftgen.validation import RULES, UNKNOWN_FACT, Context, validate
-from ftgen.validation.inventory import KINDS, inventory_in
+from ftgen.validation import RULES, UNKNOWN_FACT, Context, FactMissing, validate
+from ftgen.validation.inventory import DEFAULT_CLASS, KINDS, inventory_in
 from ftgen.validation.manifest import NEWEST
-from ftgen.validation.rules import ADMISSION, CAPACITY, admission
+from ftgen.validation.rules import ADMISSION, CAPACITY, LINT, admission
 
 GROUPS = yamlio.parse((Path(__file__).parent / "data.yaml").read_text(encoding="utf-8"), "data.yaml")
 BASE, CLUSTER = GROUPS.pop("base"), GROUPS.pop("cluster")
@@ -144,6 +145,54 @@ def test_a_kind_that_was_not_saved_is_told():
 
     assert {d.subject for d in found} == {"cluster.facts.snapshot.nodes", "cluster.facts.snapshot.queues"}
     assert all("ftgen facts" in d.help for d in found)
+
+
+def test_saved_nodes_answer_what_facts_about_nodes_would():
+    keys = {"cluster.facts.taints", "cluster.facts.card.per_node"}
+    asked, left = (
+        {d.headline for d in validate(LINT, BASE, each) if d.subject in keys}
+        for each in (Context(NEWEST), context(saved()))
+    )
+
+    assert len(asked) == len(keys)
+    assert all("untolerated-taint" not in each and "pod-wider-than-a-node" not in each for each in left)
+
+
+def test_a_saved_storage_class_is_a_fact():
+    classes = [
+        {"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": "fast"}, "provisioner": "p"},
+        {
+            "apiVersion": "storage.k8s.io/v1",
+            "kind": "StorageClass",
+            "metadata": {"name": "usual", "annotations": {DEFAULT_CLASS: "true"}},
+            "provisioner": "q",
+            "volumeBindingMode": "WaitForFirstConsumer",
+        },
+    ]
+    there = context("".join(f"---\n{yamlio.dump(each)}" for each in classes))
+    stated = Context(
+        NEWEST, Facts(storage_classes={"fast": StorageClass(provisioner="mine")}), inventory=there.inventory
+    )
+
+    assert there.storage_class("fast").provisioner == "p"
+    assert there.storage_class("fast").binding == "Immediate"
+    assert there.storage_class("").binding == "WaitForFirstConsumer"
+    assert stated.storage_class("fast").provisioner == "mine"
+    assert stated.storage_class("usual").provisioner == "q"
+    with pytest.raises(FactMissing, match="slow"):
+        there.storage_class("slow")
+
+
+@pytest.mark.parametrize("kind", ["ResourceQuota", "LimitRange"])
+def test_a_list_of_kubectl_knows_the_namespaces_that_it_shows(kind):
+    """Whether kubectl was asked for one namespace or all, its list does not say."""
+    [shown] = [each for each in CLUSTER if each["kind"] == kind]
+    listed = yamlio.dump({"apiVersion": "v1", "kind": "List", "items": [shown]})
+    there = inventory_in(listed, FILE)
+
+    assert there.has_all(kind, "research")
+    assert not there.has_all(kind, "other")
+    assert not inventory_in(yamlio.dump(shown), FILE).has_all(kind, "research")
 
 
 def test_one_queue_of_many_decides_nothing_about_others():

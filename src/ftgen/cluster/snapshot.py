@@ -46,10 +46,16 @@ def take(namespace: str = "") -> tuple[str, list[Diagnostic]]:
         except Rejected as rejected:
             left_out += _spared(rejected)
         else:
-            lists.append({"apiVersion": version, "kind": f"{kind}List", "items": stripped(version, kind, found)})
+            lists.append(_list(version, kind, namespace if kind in _NAMESPACED else "", found))
     if not lists:
         raise Rejected(left_out)
     return _HEADER + _dumped(lists), [_left_out(each) for each in left_out]
+
+
+def _list(version: str, kind: str, namespace: str, found: Iterable[Fields]) -> Fields:
+    """Return a list of one kind; where it holds the objects of one namespace only, its metadata says so."""
+    of = {"metadata": {"namespace": namespace}} if namespace else {}
+    return {"apiVersion": version, "kind": f"{kind}List", **of, "items": stripped(version, kind, found)}
 
 
 def _group(version: str) -> str:

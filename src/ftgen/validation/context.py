@@ -83,6 +83,11 @@ class Context:
             raise FactMissing("cluster.facts.card.per_node")
         return int(per_node)
 
+    @property
+    def knows_nodes(self) -> bool:
+        """Return whether the nodes themselves were saved, so that the rules about them say more than a fact would."""
+        return self.inventory is not None and self.inventory.has_all("Node")
+
     def storage_class(self, name: str) -> StorageClass:
         """Return the facts of a storage class; raise `FactMissing` where nobody has stated any."""
         saved = self.inventory.storage_classes if self.inventory else {}
@@ -92,15 +97,15 @@ class Context:
                 return classes[name]
         raise FactMissing(f"cluster.facts.storage_classes.{name or 'default'}")
 
-    def saved(self, kind: str, name: str = "") -> Inventory:
-        """Return the objects of the cluster, among them all of a kind, or the one of a name.
+    def saved(self, kind: str, name: str = "", namespace: str = "") -> Inventory:
+        """Return the objects of the cluster, among them all of a kind (in a namespace), or the one of a name.
 
         Raises:
             FactMissing: nobody has stated the objects of the kind, or there may be more of them than was stated.
         """
         if self.inventory is None:
             raise FactMissing(SNAPSHOT)
-        if kind not in self.inventory.complete and not (name and self.inventory.find(kind, name)):
+        if not self.inventory.has_all(kind, namespace) and not (name and self.inventory.find(kind, name)):
             raise FactMissing(f"{SNAPSHOT}.{RESOURCES[kind]}")
         return self.inventory
 

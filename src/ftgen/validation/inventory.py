@@ -37,6 +37,8 @@ SNAPSHOT = "cluster.facts.snapshot"
 
 _NAMES_KIND = re.compile(rf"""\bkind["']?:[ \t]*["']?(?:{"|".join(RESOURCES)})(?:List)?\b""")
 _LARGEST = Fraction(2**63 - 1)
+EVERYWHERE = "*"
+"""Namespace of a list that holds the objects of all namespaces."""
 DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 """Annotation of the cluster's default storage class."""
 PASSING_TAINTS = ("node.kubernetes.io/", "node.cloudprovider.kubernetes.io/")
@@ -101,11 +103,15 @@ class Inventory:
 
     Attributes:
         objects: the objects, one of each kind, namespace and name.
-        complete: kinds of which these are all objects.
+        complete: kinds of which these are all objects, each with the namespace of which that holds (`EVERYWHERE`: all).
     """
 
     objects: tuple[ClusterObject, ...] = ()
-    complete: frozenset[str] = frozenset()
+    complete: frozenset[tuple[str, str]] = frozenset()
+
+    def has_all(self, kind: str, namespace: str = "") -> bool:
+        """Return whether these are all objects of a kind; of a namespaced kind all those in the namespace."""
+        return not self.complete.isdisjoint({(kind, EVERYWHERE), (kind, namespace)})
 
     def joined(self, *others: Inventory) -> Inventory:
         """Return all objects together; of two with the same name, the last."""
@@ -144,7 +150,7 @@ class Inventory:
     def queues(self) -> Mapping[str, Queue]:
         """Return its queues as admission reads them, by name; `default` is on every cluster with Volcano."""
         stated = {each.name: _queue(each) for each in self.of("Queue")}
-        return stated if "Queue" in self.complete else {"default": Queue(), **stated}
+        return stated if self.has_all("Queue") else {"default": Queue(), **stated}
 
     @cached_property
     def storage_classes(self) -> Mapping[str, StorageClass]:
@@ -169,10 +175,10 @@ def inventory_in(source: str, file: str, *, saved: bool = False) -> Inventory:
         return NOTHING_SAVED
     documents = yamlio.documents(source, file)
     found = tuple(each for document in documents for each in _objects(document))
-    listed = {kind for document in documents for kind in _listed(document.value)}
-    kinds = {each.kind for each in found}
+    listed = {each for document in documents for each in _listed(document.value)}
     # Nodes register themselves, so that whoever writes down some writes down those that there are.
-    return Inventory((), frozenset(listed | (kinds if saved else kinds & {"Node"}))).joined(Inventory(found))
+    listed |= {(each.kind, each.namespace) for each in found if saved or each.kind == "Node"}
+    return Inventory((), frozenset(listed)).joined(Inventory(found))
 
 
 def read_snapshot(name: str, folders: Iterable[Path]) -> Inventory:
@@ -206,12 +212,21 @@ def _kind(body: Any) -> str:
     return kind if (version, kind) in KINDS else ""
 
 
-def _listed(document: Any) -> Iterable[str]:
-    """Return the kinds that a list holds all objects of: its own, as `NodeList`, or those of its items."""
+def _listed(document: Any) -> Iterator[tuple[str, str]]:
+    """Yield the kinds that a list holds all objects of, each with the namespace of which that holds.
+
+    `NodeList` is such a list, and of a namespace if its metadata names one; `List` holds whatever kubectl was asked
+    for, which its items show.
+    """
     kind = text(mapping(document).get("kind"))
     if kind == "List":
-        return {_kind(body) for _, body in objects(document)} - {""}
-    return {kind.removesuffix("List")} & RESOURCES.keys() if kind.endswith("List") else ()
+        yield from ((_kind(body), _namespace(body)) for _, body in objects(document) if _kind(body))
+    elif kind.removesuffix("List") in RESOURCES and kind.endswith("List"):
+        yield kind.removesuffix("List"), _namespace(document) or EVERYWHERE
+
+
+def _namespace(body: Any) -> str:
+    return text(mapping(mapping(body).get("metadata")).get("namespace"))
 
 
 def _node(saved: ClusterObject, kinds: dict[tuple[tuple[str, Fraction], ...], Mapping[str, Fraction]]) -> Node:

@@ -40,9 +40,8 @@ def namespace(job: Job) -> str:
 
 def of_namespace(job: Job, context: Context, kind: str) -> tuple[ClusterObject, ...]:
     """Return the saved objects of a kind in the job's namespace; raise `FactMissing` where nobody has saved any."""
-    inventory = context.inventory
-    found = inventory.of(kind, namespace(job)) if inventory else ()
-    return found or context.saved(kind).of(kind, namespace(job))
+    found = context.inventory.of(kind, namespace(job)) if context.inventory else ()
+    return found or context.saved(kind, namespace=namespace(job)).of(kind, namespace(job))
 
 
 def container_defaults(job: Job, inventory: Inventory | None) -> Resources:

@@ -191,7 +191,7 @@ def _unstated(
         field = field or "requests"
         resources = demand.container_resources(container, demand.container_defaults(job, context.inventory))
         if resource not in (resources.limits if field == "limits" else resources.requests):
-            context.saved("LimitRange")  # which may give it
+            context.saved("LimitRange", namespace=demand.namespace(job))  # which may give it
             headline = f"container {container.name} states no {field}.{resource}, which {quota.label} counts"
             path = child(f"{container.path}.resources.{field}", resource)
             help_ = f"state {field}.{resource}: the pods are refused without it"
