@@ -116,7 +116,10 @@ def companions_in(text: str, file: str) -> dict[str, Companions]:
 def check_object(manifest: Any, options: CheckOptions, context: Context) -> list[Diagnostic]:
     """Validate one object; an error names the release of Volcano that accepts what this one refuses."""
     found = _check_object(manifest, options, context)
-    return _with_cures(found, manifest, options, context) if has_errors(found) else found
+    # No release of Volcano makes room.
+    room = {rule.code for rule in CAPACITY.rules} if found else ()
+    curable = has_errors(d for d in found if d.code not in room)
+    return _with_cures(found, manifest, options, context) if curable else found
 
 
 def _check_object(manifest: Any, options: CheckOptions, context: Context) -> list[Diagnostic]:
