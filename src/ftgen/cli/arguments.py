@@ -23,6 +23,8 @@ VERBS = {
     "stop": "end committed runs, in two steps: the guards first, then the files",
     "rerun": "train committed runs again, under new names",
     "gc": "what nothing in a tree refers to any more",
+    "status": "what became of committed runs on the cluster, and why one does not run; read-only",
+    "logs": "the log of the pod that matters: the failed one, else rank 0",
     "rebuild": "render a manifest again from what it says of itself, and compare",
     "export": "the job for another tool: `export kustomize`",
     "import": "a hand-written VolcanoJob, or `-- docker run …`, as an experiment and the overlay that remains",
@@ -134,7 +136,9 @@ def parser(verb: str) -> argparse.ArgumentParser:
         verb_parser.add_argument("--fit", action="store_true", help="what each card has to hold, and whether it does")
     if verb in _COPIES:
         _copies(verb_parser, _COPIES[verb])
-    if verb in {"groups", "explain", "compare", "plan", "diff", "gc"}:
+    if verb in _OF_CLUSTERS:
+        _connection(verb_parser, verb)
+    if verb in {"groups", "explain", "compare", "plan", "diff", "gc", "status"}:
         verb_parser.add_argument("--json", action="store_true", help="as JSON")
     if verb == "check":
         _judgement(verb_parser)
@@ -203,8 +207,10 @@ def _takeover(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--overwrite", action="store_true", help=text)
 
 
-_OF_TREES = {"diff", "publish", "archive", "stop", "rerun", "gc"}
+_OF_TREES = {"diff", "publish", "archive", "stop", "rerun", "gc", "status", "logs"}
 """Verbs that read or change a tree that was rendered before."""
+_OF_CLUSTERS = {"status", "logs", "check"}
+"""Verbs that may ask a cluster."""
 
 
 def _tree(verb_parser: argparse.ArgumentParser, verb: str) -> None:
@@ -254,6 +260,21 @@ def _snapshot(verb_parser: argparse.ArgumentParser) -> None:
     group.add_argument("--out", "-o", type=_path, default="-", help="file to write to; without it the text is printed")
     group.add_argument("--overwrite", action="store_true", help="replace a file that is there with another content")
     group.add_argument("--namespace", "-n", help="quotas and limit ranges of this namespace only, not of all")
+
+
+def _connection(verb_parser: argparse.ArgumentParser, verb: str) -> None:
+    group = verb_parser.add_argument_group("the cluster (as in kubectl)")
+    if verb == "check":
+        text = "ask the API server, too (dry run: nothing is stored), and report where its answers differ from ours"
+        group.add_argument("--server", action="store_true", help=text)
+    else:
+        group.add_argument(
+            "--namespace", "-n", default="", help="look there, too; without a tree, instead of the context's"
+        )
+    group.add_argument("--context", default="", help="context of the kubeconfig")
+    group.add_argument("--kubeconfig", type=_path, default="", help="kubeconfig file")
+    if verb == "status":
+        group.add_argument("--watch", "-w", action="store_true", help="draw it again every few seconds, until Ctrl-C")
 
 
 def is_terminal() -> bool:

@@ -68,6 +68,7 @@ _SYNTAX: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
         (
             ("ftgen check manifests/", "any manifests, whoever wrote them"),
             ("ftgen check manifests/ facts.yaml", "and whether the cluster has room for them"),
+            ("ftgen check --server out", "the same, and what the API server says of them"),
         ),
     ),
     "facts": (
@@ -86,6 +87,18 @@ _SYNTAX: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
     "stop": ("RUN…", (("ftgen stop sft-1a2b3c4d", "take the guards away; again, once synchronised: remove the file"),)),
     "rerun": ("RUN… [OVERRIDES]", (("ftgen rerun sft-1a2b3c4d", "the same training as sft-1a2b3c4d-r2"),)),
     "gc": ("", (("ftgen gc -o training", "finished runs, and claims that no live job names"),)),
+    "status": (
+        "[RUN…]",
+        (
+            ("ftgen status", "every run of out/, and what keeps it from running"),
+            (
+                "ftgen status --repo ~/clusters --branch main --path training/lab --watch",
+                "of a repository, until Ctrl-C",
+            ),
+            ("ftgen status 'ablation/*' --json", "some, for programs"),
+        ),
+    ),
+    "logs": ("RUN", (("ftgen logs sft-1a2b3c4d", "follow what the failed rank says, or rank 0"),)),
     "rebuild": ("FILE", (("ftgen rebuild out/sft/job-sft-1a2b3c4d.yaml", "is it what its configuration renders to?"),)),
     "compare": ("[OVERRIDES]", (("ftgen compare hardware=nvidia-vgpu,ascend", "the same job on both"),)),
 }

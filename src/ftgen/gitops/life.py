@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from types import MappingProxyType
@@ -119,8 +119,9 @@ class UnusedFile:
     state: State
 
 
-def gc(target: Target, *, push: bool = False) -> list[UnusedFile]:
-    """Return the `unused_files` of a branch.
+@contextmanager
+def open_tree(target: Target, *, push: bool = False) -> Iterator[tuple[Store, Lock]]:
+    """Open the committed tree of a branch for reading: its files and its index.
 
     Raises:
         Rejected: FT5xx, when it cannot be read.
@@ -128,7 +129,13 @@ def gc(target: Target, *, push: bool = False) -> list[UnusedFile]:
     with translate_git_errors(), open_destination(target, push=push) as destination:
         store = BranchStore(destination.git, destination.tip(target.branch), target.path, target.shown)
         with closing(store):
-            return list(unused_files(store, store.lock()))
+            yield store, store.lock()
+
+
+def gc(target: Target, *, push: bool = False) -> list[UnusedFile]:
+    """Return the `unused_files` of a branch; raise like `open_tree`."""
+    with open_tree(target, push=push) as (store, lock):
+        return list(unused_files(store, lock))
 
 
 def unused_files(store: Store, lock: Lock) -> Iterator[UnusedFile]:

@@ -13,12 +13,11 @@ from typing import Protocol
 from ftgen.diagnostics import Diagnostic, Rejected, error
 from ftgen.gitops.address import Target, local, password_apart, target_of, without_credentials
 from ftgen.gitops.git import Git, GitFailed, scratch_repository
-from ftgen.text import files
+from ftgen.text import files, lines
 
 _CARRIED = re.compile(r"user\..+|http\.(?!.*cookie).+|commit\.gpgsign|gpg\.format", re.IGNORECASE)
 """Settings that are copied from a local repository: values, never a program to run or a file to write."""
 _REMOTE = "origin"
-_LONGEST = 500
 _SHA1 = 40
 
 
@@ -189,5 +188,4 @@ def _unreachable(problem: GitFailed) -> Diagnostic:
 
 def printable(text: str) -> str:
     """Return a message of git or a server on one line, without credentials or control characters."""
-    line = " ".join(re.sub(r"[\x00-\x1f\x7f-\x9f]", " ", without_credentials(text)).split())
-    return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"
+    return lines.printable(without_credentials(text))

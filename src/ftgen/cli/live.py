@@ -1,0 +1,98 @@
+"""Shared code of the verbs for a cluster: the tree that the flags name, joined with what lives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ftgen import cluster
+from ftgen.cli.arguments import Arguments, Usage
+from ftgen.cluster import Committed, Kubectl, Run, Snapshot
+from ftgen.output import tree
+from ftgen.output.tree import LOCK_NAME
+
+_MOST_LOGS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """Committed jobs of a tree; `exists` says whether there is an index at all."""
+
+    jobs: Sequence[Committed]
+    exists: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """Runs that were asked for, and the snapshot that tells why one does not run."""
+
+    runs: Sequence[Run]
+    seen: Snapshot
+
+
+def kubectl(arguments: Arguments) -> Kubectl:
+    """Return the connection that the flags name."""
+    return Kubectl(arguments.flags.context, arguments.flags.kubeconfig)
+
+
+def committed_tree(arguments: Arguments) -> Tree:
+    """Return the jobs of the repository or folder that the flags name.
+
+    Raises:
+        Rejected: FT5xx, when it cannot be read.
+        Usage: when a flag is missing that another flag needs.
+    """
+    flags = arguments.flags
+    if flags.repo is None and not (flags.branch or flags.path or flags.push):
+        out = Path(flags.out)
+        exists = (out / LOCK_NAME).exists()
+        return Tree(cluster.committed(tree.read_lock(out), tree.folder_store(out).read) if exists else [], exists)
+    from ftgen import gitops  # noqa: PLC0415 - loaded only for a repository, which takes as long as the cluster's answer
+    from ftgen.cli import repository  # noqa: PLC0415 - as above
+
+    target = repository.target(arguments)
+    if target is None:
+        raise Usage("--branch, --path and --push go with --repo")
+    with gitops.open_tree(target, push=flags.push) as (store, lock):
+        return Tree(cluster.committed(lock, store.read), exists=True)
+
+
+def observe(arguments: Arguments, names: Sequence[str]) -> Observed:
+    """Read the runs that some names select, all where there are none.
+
+    Raises:
+        Rejected: FT57x, when the cluster cannot be asked, or has no such run.
+    """
+    connection, known = kubectl(arguments), committed_tree(arguments)
+    seen = cluster.read(connection, _namespaces(arguments, known, connection))
+    runs = cluster.selected(cluster.join(known.jobs, seen, has_tree=known.exists), names)
+    if troubled := [run for run in runs if _is_troubled(run)]:
+        paths = (path for run in troubled if run.job is None and run.committed for path in run.committed.deliveries)
+        seen = cluster.read_surroundings(connection, seen, {run.key[0] for run in troubled}, paths)
+    return Observed(runs, cluster.read_logs(connection, seen, _speaking(runs)))
+
+
+def _namespaces(arguments: Arguments, known: Tree, connection: Kubectl) -> set[str]:
+    named = {job.key[0] for job in known.jobs} | {arguments.flags.namespace}
+    if named - {""}:
+        return named - {""}
+    try:
+        return {connection.namespace()}
+    except cluster.KubectlFailed as problem:
+        raise cluster.rejected(problem, "read its configuration", "kubectl config view") from None
+
+
+def _is_troubled(run: Run) -> bool:
+    """Return whether it takes more than the job and its pods to say why a run does not train."""
+    if run.job is None:
+        return run.state != "archived"
+    return not run.is_running and run.job.phase != "Completed"
+
+
+def _speaking(runs: Iterable[Run]) -> Iterator[cluster.Pod]:
+    """Yield the pods whose logs are read: of failed runs, then of running ones, as many as take no time."""
+    live = [run for run in runs if run.job is not None and run.job.phase != "Completed"]
+    live.sort(key=lambda run: run.is_running)
+    pods = [pod for run in live if (pod := run.decisive_pod) is not None and pod.speaker]
+    yield from pods[:_MOST_LOGS]

@@ -1,0 +1,102 @@
+"""Cause: its kind, its sentence and its remedy; and the words of a refusal, which all have one form."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from ftgen.text import kube
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why a run does not train.
+
+    Attributes:
+        kind: name of the kind of cause, for programs.
+        what: what is in the way.
+        remedy: what to do about it, as an instruction.
+    """
+
+    kind: str
+    what: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.remedy}"
+
+
+def shown(resource: str, amount: Fraction) -> str:
+    """Return an amount of a resource as people write it."""
+    if resource in {"memory", "ephemeral-storage"} or resource.startswith("hugepages-"):
+        return kube.canonical_quantity(f"{max(int(amount), 0) >> 20}Mi")
+    return kube.canonical_quantity(f"{max(int(amount * 1000), 0)}m")
+
+
+_Reading = tuple[re.Pattern[str], str, Callable[[re.Match[str]], tuple[str, str]]]
+
+_REFUSALS: Sequence[_Reading] = (
+    (
+        re.compile(r"exceeded quota: (?P<quota>[^,\s]+), requested: (?P<asked>.+?), used: (?P<used>.+?), limited: (?P<most>.+)"),
+        "quota",
+        lambda m: (
+            f"the quota {m['quota']} is used up: it asks for {m['asked']}, {m['used']} of {m['most']} are in use",
+            f"wait for a run to end, ask for less, or let an administrator raise it (`kubectl describe quota {m['quota']}`)",
+        ),
+    ),
+    (
+        re.compile(r"failed quota: (?P<quota>[^,\s:]+): must specify (?P<what>.+)"),
+        "quota",
+        lambda m: (f"the quota {m['quota']} wants every pod to say {m['what']}", "set it under hardware"),
+    ),
+    (
+        re.compile(r"violates PodSecurity \"(?P<level>[^\"]+)\": (?P<what>.+)"),
+        "pod-security",
+        lambda m: (f"the namespace allows only {m['level']} pods: {m['what']}", "set cluster.pod_security, and publish it as a new run"),
+    ),
+    (
+        re.compile(r"unable to find job queue: .*?\"?(?P<queue>[a-z0-9.-]+)\"? not found"),
+        "queue-missing",
+        lambda m: (f"the queue {m['queue']} does not exist", "create it, or set cluster.queue to one of `kubectl get queues`"),
+    ),
+    (
+        re.compile(r"can only submit job to queue with state `?Open`?, queue `?(?P<queue>[a-z0-9.-]+?)`? status is `?(?P<state>\w+)"),
+        "queue-closed",
+        lambda m: (f"the queue {m['queue']} is {m['state'].lower()}", f"open it (`vcctl queue operate -n {m['queue']} -a open`), or set cluster.queue to another"),
+    ),
+    (
+        re.compile(r"admission webhook \"(?P<hook>[^\"]+)\" denied the request: (?P<what>.+)"),
+        "webhook",
+        lambda m: (f"the webhook {m['hook']} refuses it: {m['what']}", "mend that, and publish it as a new run; `ftgen check --server FILE` asks again"),
+    ),
+    (
+        re.compile(r"failed calling webhook \"(?P<hook>[^\"]+)\": (?P<what>.+)"),
+        "webhook",
+        lambda m: (f"the webhook {m['hook']} does not answer: {m['what']}", "let an administrator look at the program behind it"),
+    ),
+    (
+        re.compile(r"no PriorityClass with name (?P<name>[^\s]+) was found"),
+        "priority-class-missing",
+        lambda m: (f"the priority class {m['name']} does not exist", "create it, or set cluster.priority_class to one of `kubectl get priorityclasses`"),
+    ),
+    (
+        re.compile(r"serviceaccount \"(?P<name>[^\"]+)\" not found"),
+        "service-account-missing",
+        lambda m: (f"the service account {m['name']} does not exist", "create it"),
+    ),
+    (
+        re.compile(r"namespaces? \"(?P<name>[^\"]+)\" not found"),
+        "namespace-missing",
+        lambda m: (f"the namespace {m['name']} does not exist", f"`kubectl create namespace {m['name']}`, or set cluster.namespace"),
+    ),
+)  # fmt: skip
+
+
+def refusal(message: str) -> Cause | None:
+    """Return what the API server's words of refusal mean; None where they are no refusal."""
+    for pattern, kind, words in _REFUSALS:
+        if found := pattern.search(message):
+            return Cause(kind, *words(found))
+    return None

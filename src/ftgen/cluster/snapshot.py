@@ -1,0 +1,277 @@
+"""Snapshot of what the cluster has: read by few requests, all at once, and indexed for linear joins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from ftgen.cluster import objects
+from ftgen.cluster.kubectl import SHAPE, UNSERVED, Kubectl, KubectlFailed, failure
+from ftgen.cluster.objects import (
+    Claim,
+    Delivery,
+    Event,
+    Job,
+    Key,
+    Node,
+    Pod,
+    PodGroup,
+    Queue,
+    StorageClass,
+)
+from ftgen.diagnostics import Diagnostic, Rejected, error
+from ftgen.validation.manifest import entries
+
+_View = TypeVar("_View")
+_MANAGED = "app.kubernetes.io/managed-by=ftgen"
+_AT_ONCE = 8
+_ON_NODES = "spec.nodeName!=,status.phase!=Succeeded,status.phase!=Failed"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Objects of some namespaces, and of the cluster where the reader may see them.
+
+    Attributes:
+        jobs: ftgen's jobs.
+        pods: their pods.
+        groups: their PodGroups.
+        claims: every claim of the namespaces.
+        events: what controllers reported there, but for pods' ordinary progress.
+        queues: Volcano's queues; None if they could not be read, as for the next three.
+        nodes: the nodes.
+        placed: the pods of all namespaces that hold a place on a node.
+        classes: the storage classes.
+        deliveries: reconcilers' objects that bring committed runs.
+        missing_namespaces: namespaces that do not exist.
+        logs: last lines of pods, by namespace and name.
+        unread: what could not be read, and why.
+    """
+
+    jobs: Sequence[Job] = ()
+    pods: Sequence[Pod] = ()
+    groups: Sequence[PodGroup] = ()
+    claims: Sequence[Claim] | None = None
+    events: Sequence[Event] = ()
+    queues: Sequence[Queue] | None = None
+    nodes: Sequence[Node] | None = None
+    placed: Sequence[Pod] | None = None
+    classes: Sequence[StorageClass] | None = None
+    deliveries: Sequence[Delivery] = ()
+    missing_namespaces: Collection[str] = ()
+    logs: Mapping[Key, str] = field(default_factory=dict)
+    unread: Sequence[Diagnostic] = ()
+
+    @cached_property
+    def pods_by_job(self) -> Mapping[Key, Sequence[Pod]]:
+        """Return the pods of each job, by rank."""
+        ordered = sorted(self.pods, key=lambda pod: (pod.index, pod.key))
+        return _grouped(ordered, lambda pod: (pod.key[0], pod.job))
+
+    @cached_property
+    def group_of_job(self) -> Mapping[str, PodGroup]:
+        """Return the PodGroups by the identifier of their job."""
+        return {group.job_uid: group for group in self.groups}
+
+    @cached_property
+    def events_by_object(self) -> Mapping[tuple[str, Key], Sequence[Event]]:
+        """Return the events by kind and key of what they are about, the last one first."""
+        ordered = sorted(self.events, key=lambda event: event.last, reverse=True)
+        return _grouped(ordered, lambda event: (event.kind, event.key))
+
+    @cached_property
+    def claim_by_key(self) -> Mapping[Key, Claim]:
+        """Return the claims by namespace and name."""
+        return {claim.key: claim for claim in self.claims or ()}
+
+    @cached_property
+    def queue_by_name(self) -> Mapping[str, Queue]:
+        """Return the queues by name."""
+        return {queue.name: queue for queue in self.queues or ()}
+
+    @cached_property
+    def class_by_name(self) -> Mapping[str, StorageClass]:
+        """Return the storage classes by name."""
+        return {each.name: each for each in self.classes or ()}
+
+    @cached_property
+    def free(self) -> Mapping[str, dict[str, Any]] | None:
+        """Return what each node has left, by node and resource; None if nodes or pods could not be read."""
+        if self.nodes is None or self.placed is None:
+            return None
+        left = {node.name: dict(node.allocatable) for node in self.nodes}
+        for pod in self.placed:
+            amounts = left.get(pod.node, {})
+            for name in amounts.keys() & pod.shape.requests.keys():
+                amounts[name] -= pod.shape.requests[name]
+            if "pods" in amounts:
+                amounts["pods"] -= 1
+        return left
+
+
+_Index = TypeVar("_Index")
+
+
+def _grouped(values: Iterable[_View], key: Callable[[_View], _Index]) -> dict[_Index, list[_View]]:
+    groups: dict[_Index, list[_View]] = {}
+    for value in values:
+        groups.setdefault(key(value), []).append(value)
+    return groups
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """Request for a list: its path, its name in messages, and the view of its items."""
+
+    path: str
+    what: str
+    view: Callable[[Any], Any]
+
+
+def _in(namespace: str, group: str, kind: str, what: str, view: Callable[[Any], Any], **query: str) -> _Request:
+    """Return the request for the objects of a namespace; of the whole cluster where it is empty."""
+    scope = f"namespaces/{quote(namespace, safe='')}/" if namespace else ""
+    root = "api" if group == "v1" else "apis"
+    asked = "&".join(f"{key}={quote(value, safe='')}" for key, value in query.items())
+    where = f"list {what} in namespace {namespace}" if namespace else f"list {what}"
+    return _Request(f"/{root}/{group}/{scope}{kind}{'?' if asked else ''}{asked}", where, view)
+
+
+def read(kubectl: Kubectl, namespaces: Iterable[str]) -> Snapshot:
+    """Read the jobs of some namespaces with their pods and PodGroups.
+
+    Raises:
+        Rejected: FT57x, when the jobs cannot be read.
+    """
+    batch, plain, groups, pods = [], [], [], []
+    for name in sorted(set(namespaces)):
+        labels = {"labelSelector": _MANAGED}
+        batch.append(_in(name, "batch.volcano.sh/v1alpha1", "jobs", "VolcanoJobs", objects.volcano_job, **labels))
+        plain.append(_in(name, "batch/v1", "jobs", "Jobs", objects.plain_job, **labels))
+        groups.append(_in(name, "scheduling.volcano.sh/v1beta1", "podgroups", "PodGroups", objects.pod_group, **labels))
+        pods.append(_in(name, "v1", "pods", "pods", objects.pod, labelSelector=objects.RUN_LABEL))
+    answers = _answers(kubectl, [*batch, *plain, *groups, *pods])
+    refused = [answer for request in batch if isinstance(answer := answers[request.path], Diagnostic)]
+    # A cluster without Volcano may run Kubernetes' own jobs.
+    if refused and not (refused[0].code == UNSERVED and _found(answers, plain)):
+        raise Rejected(refused[:1])
+    return Snapshot(
+        [*_found(answers, batch), *_found(answers, plain)],
+        _found(answers, pods),
+        _found(answers, groups),
+        unread=_unread(answers),
+    )
+
+
+def read_surroundings(
+    kubectl: Kubectl, snapshot: Snapshot, namespaces: Iterable[str], deliveries: Iterable[str]
+) -> Snapshot:
+    """Read what keeps a job from running: events, claims, queues, nodes, and the pods on them.
+
+    Args:
+        kubectl: the connection.
+        snapshot: what was read already.
+        namespaces: where jobs wait.
+        deliveries: paths of the reconcilers' objects that bring runs which do not exist.
+    """
+    names = sorted(set(namespaces))
+    claims = [_in(n, "v1", "persistentvolumeclaims", "claims", objects.claim) for n in names]
+    events = [_in(n, "v1", "events", "events", objects.event, fieldSelector="reason!=Scheduled") for n in names]
+    queues = _in("", "scheduling.volcano.sh/v1beta1", "queues", "queues", objects.queue)
+    nodes = _in("", "v1", "nodes", "nodes", objects.node)
+    placed = _in("", "v1", "pods", "pods of all namespaces", objects.pod, fieldSelector=_ON_NODES)
+    classes = _in("", "storage.k8s.io/v1", "storageclasses", "storage classes", objects.storage_class)
+    spaces = [_Request(f"/api/v1/namespaces/{quote(n, safe='')}", "", objects.key_of) for n in names]
+    paths = [_Request(path, "", objects.delivery) for path in sorted(set(deliveries))]
+    answers = _answers(kubectl, [*claims, *events, queues, nodes, placed, classes, *spaces, *paths])
+    shown = {path: answer for path, answer in answers.items() if path not in {r.path for r in (*spaces, *paths)}}
+    return replace(
+        snapshot,
+        claims=None if _is_refused(answers, claims) else _found(answers, claims),
+        events=_found(answers, events),
+        queues=_list(answers, queues),
+        nodes=_list(answers, nodes),
+        placed=_list(answers, placed),
+        classes=_list(answers, classes),
+        deliveries=_found(answers, paths),
+        missing_namespaces=[n for n, r in zip(names, spaces, strict=True) if _is_missing(answers[r.path])],
+        unread=[*snapshot.unread, *_unread(shown)],
+    )
+
+
+Answers = Mapping[str, "Sequence[Any] | Diagnostic"]
+
+
+def _answers(kubectl: Kubectl, requests: Sequence[_Request]) -> Answers:
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        answers = pool.map(lambda request: _answer(kubectl, request), requests)
+        return dict(zip((request.path for request in requests), answers, strict=True))
+
+
+def _answer(kubectl: Kubectl, request: _Request) -> Sequence[Any] | Diagnostic:
+    """Return the views of a list, or of a single object; or why it could not be read."""
+    try:
+        answer = kubectl.get(request.path)
+    except KubectlFailed as problem:
+        return failure(problem, request.what, "kubectl")
+    if not isinstance(answer, dict):
+        return _not_a_list(request)
+    if not str(answer.get("kind", "")).endswith("List"):
+        return [request.view(answer)] if "metadata" in answer and not request.what else _not_a_list(request)
+    if not isinstance(answer.get("items"), list):
+        return _not_a_list(request)
+    return [request.view(body) for _, body in entries(answer["items"])]
+
+
+def _not_a_list(request: _Request) -> Diagnostic:
+    how = f"look at it: `kubectl get --raw '{request.path}'`; a proxy, or another program, may stand between"
+    return error(SHAPE, "the API server's answer has not the shape of its kind", "kubectl", request.path, how)
+
+
+def _found(answers: Answers, requests: Sequence[_Request]) -> list[Any]:
+    return [view for request in requests for view in _list(answers, request) or ()]
+
+
+def _list(answers: Answers, request: _Request) -> Sequence[Any] | None:
+    answer = answers[request.path]
+    return None if isinstance(answer, Diagnostic) else answer
+
+
+def _is_refused(answers: Answers, requests: Sequence[_Request]) -> bool:
+    return any(isinstance(answers[request.path], Diagnostic) for request in requests)
+
+
+def _is_missing(answer: Sequence[Any] | Diagnostic) -> bool:
+    return isinstance(answer, Diagnostic) and "(NotFound)" in answer.headline
+
+
+def _unread(answers: Answers) -> list[Diagnostic]:
+    """Return why some lists could not be read; each right and kind once, as namespaces tend to be alike."""
+    return list({d.headline: d for d in answers.values() if isinstance(d, Diagnostic)}.values())
+
+
+_TAIL = "tailLines=200&limitBytes=65536"
+
+
+def read_logs(kubectl: Kubectl, snapshot: Snapshot, pods: Iterable[Pod]) -> Snapshot:
+    """Read the last lines of some pods: of the container that failed, else of the main one."""
+    asked = list(pods)
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        texts = list(pool.map(lambda pod: _log(kubectl, pod), asked))
+    found = {pod.key: text for pod, text in zip(asked, texts, strict=True) if isinstance(text, str)}
+    refused = [text for text in texts if isinstance(text, Diagnostic)]
+    return replace(snapshot, logs=found, unread=[*snapshot.unread, *refused[:1]])
+
+
+def _log(kubectl: Kubectl, pod: Pod) -> str | Diagnostic:
+    container = pod.speaker
+    namespace, name = (quote(part, safe="") for part in pod.key)
+    path = f"/api/v1/namespaces/{namespace}/pods/{name}/log?container={quote(container, safe='')}&{_TAIL}"
+    try:
+        return kubectl.run("get", "--raw", path).decode("utf-8", "replace")
+    except KubectlFailed as problem:
+        return failure(problem, f"read the log of pod {pod.key[1]}", "kubectl")

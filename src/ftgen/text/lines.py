@@ -1,0 +1,15 @@
+"""Text of other programs on one line of ours."""
+
+from __future__ import annotations
+
+import re
+
+_LONGEST = 500
+# Controls, and what reverses the direction of text, is of no width, or ends a line for some terminals.
+_UNPRINTABLE = re.compile(r"[\x00-\x20\x7f-\xa0\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]+")
+
+
+def printable(text: str, longest: int = _LONGEST) -> str:
+    """Return a text on one line without control characters; cut off what is longer than a reader reads."""
+    line = _UNPRINTABLE.sub(" ", text[: 4 * longest]).strip()
+    return line if len(line) <= longest else f"{line[: longest - 1]}…"
