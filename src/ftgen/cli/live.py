@@ -12,7 +12,8 @@ from ftgen.cluster import Committed, Kubectl, Run, Snapshot
 from ftgen.output import tree
 from ftgen.output.tree import LOCK_NAME
 
-_MOST_LOGS = 20
+_MOST_LOGS = 8
+"""Each log is a request to a kubelet, and a process."""
 
 
 @dataclass(frozen=True, slots=True)

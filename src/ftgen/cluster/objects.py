@@ -29,9 +29,17 @@ _PROVISIONERS = ("volume.kubernetes.io/storage-provisioner", "volume.beta.kubern
 NEVER = datetime.fromtimestamp(0, UTC)
 
 
+_LONGEST_MESSAGE = 4096
+
+
 def text(value: object) -> str:
     """Return a text on one line; empty where the value is no text."""
     return printable(value) if isinstance(value, str) else ""
+
+
+def _message(value: object) -> str:
+    """Return a message on one line, long enough to hold an error inside of others."""
+    return printable(value, _LONGEST_MESSAGE) if isinstance(value, str) else ""
 
 
 def _moment(value: object) -> datetime:
@@ -85,7 +93,10 @@ class Condition:
 def _conditions(status: Object) -> tuple[Condition, ...]:
     return tuple(
         Condition(
-            text(body.get("type")), body.get("status") == "True", text(body.get("reason")), text(body.get("message"))
+            text(body.get("type")),
+            body.get("status") == "True",
+            text(body.get("reason")),
+            _message(body.get("message")),
         )
         for _, body in entries(status.get("conditions"))
     )
@@ -296,7 +307,7 @@ def volcano_job(body: Object) -> Job:
         _label(body, RUN_LABEL),
         _label(body, FOLDER_LABEL),
         text(state.get("phase")),
-        text(state.get("message")) or text(state.get("reason")),
+        _message(state.get("message")) or text(state.get("reason")),
         _moment(_metadata(body).get("creationTimestamp")),
         text(spec.get("queue")) or "default",
         sum(integer(task.get("replicas")) for task in tasks),
@@ -400,7 +411,7 @@ def pod(body: Object) -> Pod:
         text(spec.get("nodeName")),
         text(status.get("phase")),
         text(status.get("reason")),
-        text(status.get("message")),
+        _message(status.get("message")),
         "deletionTimestamp" in _metadata(body),
         shape_of(spec, key[1]),
         next((c for c in _conditions(status) if c.type == "PodScheduled"), None),
@@ -419,7 +430,7 @@ def _containers(status: Object) -> Iterator[Container]:
                 name.startswith("init"),
                 kind,
                 text(state.get("reason")),
-                text(state.get("message")),
+                _message(state.get("message")),
                 integer(state.get("exitCode")),
                 integer(body.get("restartCount")),
             )
@@ -505,7 +516,7 @@ def event(body: Object) -> Event:
     times = (series.get("lastObservedTime"), body.get("lastTimestamp"), body.get("eventTime"))
     last = next((moment for value in times if (moment := _moment(value)) != NEVER), NEVER)
     key = (text(about.get("namespace")), text(about.get("name")))
-    return Event(text(about.get("kind")), key, text(body.get("reason")), text(body.get("message")), last)
+    return Event(text(about.get("kind")), key, text(body.get("reason")), _message(body.get("message")), last)
 
 
 @dataclass(frozen=True, slots=True)
@@ -585,6 +596,6 @@ def delivery(body: Object) -> Delivery:
     return Delivery(
         key_of(body),
         text(body.get("kind")),
-        (text(operation.get("message")) if failed else "") or unready or problems,
-        {text(r.get("name")): text(r.get("message")) for r in results if r.get("status") == "SyncFailed"},
+        (_message(operation.get("message")) if failed else "") or unready or problems,
+        {text(r.get("name")): _message(r.get("message")) for r in results if r.get("status") == "SyncFailed"},
     )

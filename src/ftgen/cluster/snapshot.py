@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from ftgen.cluster import objects
-from ftgen.cluster.kubectl import SHAPE, UNSERVED, Kubectl, KubectlFailed, failure
+from ftgen.cluster.kubectl import DENIED, FAILED, SHAPE, UNSERVED, Kubectl, KubectlFailed, failure
 from ftgen.cluster.objects import (
     Claim,
     Delivery,
@@ -24,6 +24,7 @@ from ftgen.cluster.objects import (
     StorageClass,
 )
 from ftgen.diagnostics import Diagnostic, Rejected, error
+from ftgen.text.lines import printable
 from ftgen.validation.manifest import entries
 
 _View = TypeVar("_View")
@@ -274,4 +275,12 @@ def _log(kubectl: Kubectl, pod: Pod) -> str | Diagnostic:
     try:
         return kubectl.run("get", "--raw", path).decode("utf-8", "replace")
     except KubectlFailed as problem:
-        return failure(problem, f"read the log of pod {pod.key[1]}", "kubectl")
+        refused = failure(problem, f"read the log of pod {pod.key[1]}", "kubectl")
+        return refused if refused.code == DENIED else _no_log(problem, pod)
+
+
+def _no_log(problem: KubectlFailed, pod: Pod) -> Diagnostic:
+    """Return that a log cannot be read: its node's kubelet must answer, not only the API server."""
+    headline = f"the log of pod {pod.key[1]} cannot be read: {printable(problem.message)}"
+    how = f"let an administrator look at node {pod.node}; `kubectl logs -n {pod.key[0]} {pod.key[1]}` tries again"
+    return error(FAILED, headline, "kubectl", help=how)

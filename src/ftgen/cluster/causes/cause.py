@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from ftgen.text import kube
+from ftgen.text.lines import printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ _REFUSALS: Sequence[_Reading] = (
         re.compile(r"exceeded quota: (?P<quota>[^,\s]+), requested: (?P<asked>.+?), used: (?P<used>.+?), limited: (?P<most>.+)"),
         "quota",
         lambda m: (
-            f"the quota {m['quota']} is used up: it asks for {m['asked']}, {m['used']} of {m['most']} are in use",
+            f"the quota {m['quota']} does not allow it (requested: {m['asked']}; used: {m['used']}; limited: {m['most']})",
             f"wait for a run to end, ask for less, or let an administrator raise it (`kubectl describe quota {m['quota']}`)",
         ),
     ),
@@ -94,9 +95,21 @@ _REFUSALS: Sequence[_Reading] = (
 )  # fmt: skip
 
 
+# Volcano prints the error as a Go value, in which the message is a quoted string.
+_GO_MESSAGE = re.compile(r'Message:"(?P<said>(?:[^"\\]|\\.)*)(?:"|$)')
+_LONGEST = 300
+
+
+def words(message: str) -> str:
+    """Return the API server's own words from an error that holds them, as long as a sentence may be."""
+    found = _GO_MESSAGE.search(message)
+    return printable(re.sub(r"\\(.)", r"\1", found["said"]) if found else message, _LONGEST)
+
+
 def refusal(message: str) -> Cause | None:
     """Return what the API server's words of refusal mean; None where they are no refusal."""
-    for pattern, kind, words in _REFUSALS:
-        if found := pattern.search(message):
-            return Cause(kind, *words(found))
+    said = words(message)
+    for pattern, kind, sentence in _REFUSALS:
+        if found := pattern.search(said):
+            return Cause(kind, *sentence(found))
     return None

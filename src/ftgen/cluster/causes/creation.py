@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ftgen.cluster.causes.cause import Cause, refusal
+from ftgen.cluster.causes.cause import Cause, refusal, words
 from ftgen.cluster.causes.queue import closed, missing
 from ftgen.cluster.runs import Committed, Run
 from ftgen.cluster.snapshot import Snapshot
@@ -33,7 +33,9 @@ def _delivered(each: Committed, seen: Snapshot) -> Cause:
         said = brought.refused.get(each.key[1]) or brought.message
         if said and any(own.endswith(path) for own in each.deliveries):
             how = f"mend it and let the {brought.kind} {brought.key[1]} synchronise again"
-            return refusal(said) or Cause("not-synchronised", f"the {brought.kind} {brought.key[1]} says: {said}", how)
+            return refusal(said) or Cause(
+                "not-synchronised", f"the {brought.kind} {brought.key[1]} says: {words(said)}", how
+            )
     how = (
         f"let the reconciler synchronise, or `kubectl create -f {each.path}`; `ftgen check --server` asks for refusals"
     )
@@ -47,7 +49,7 @@ def refused_pods(run: Run, seen: Snapshot) -> Cause | None:
     reported = [*seen.events_by_object.get(("Job", run.key), ())]
     said = next((event.message for event in reported if event.reason in _REFUSED), "")
     how = f"`kubectl describe -n {run.key[0]} jobs.batch.volcano.sh {run.key[1]}` shows all of it"
-    return (refusal(said) or Cause("pods-refused", f"its pods cannot be created: {said}", how)) if said else None
+    return (refusal(said) or Cause("pods-refused", f"its pods cannot be created: {words(said)}", how)) if said else None
 
 
 def uncommitted(run: Run, _seen: Snapshot) -> Cause | None:

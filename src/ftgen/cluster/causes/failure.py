@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ftgen.cluster import log
-from ftgen.cluster.causes.cause import Cause, refusal
+from ftgen.cluster.causes.cause import Cause, refusal, words
 from ftgen.cluster.objects import Pod
 from ftgen.cluster.runs import Run
 from ftgen.cluster.snapshot import Snapshot
@@ -28,14 +28,14 @@ def _of_pod(pod: Pod, run: Run, seen: Snapshot) -> Iterator[Cause]:
         what = f"failed: container {container.name} used more memory than its limit"
         yield Cause("failed", what, "raise the limit (hardware.per_card.memory.limit)")
     if pod.reason == "Evicted":
-        yield Cause("evicted", f"failed: {pod.node} evicted its pod ({pod.message})", _again(run))
+        yield Cause("evicted", f"failed: {pod.node} evicted its pod ({words(pod.message)})", _again(run))
     text = seen.logs.get(pod.key, "") or (container.message if container else "")
     if meaning := log.meaning(text, run.name):
-        yield Cause("failed", f"failed: {meaning.line.rstrip('.')}", meaning.remedy)
+        yield Cause("failed", f"failed: {words(meaning.line).rstrip('.')}", meaning.remedy)
     if container is not None:
         yield _exit(container.exit_code, container.name, pod, run)
     if pod.reason or pod.message:
-        yield Cause("failed", f"failed: pod {pod.key[1]} {pod.reason or pod.message}", _again(run))
+        yield Cause("failed", f"failed: pod {pod.key[1]} {pod.reason or words(pod.message)}", _again(run))
 
 
 def _exit(code: int, name: str, pod: Pod, run: Run) -> Cause:
@@ -69,4 +69,6 @@ def _of_job(run: Run, seen: Snapshot) -> Iterator[Cause]:
             "aborted", "somebody aborted it", f"`vcctl job resume -n {run.key[0]} -N {run.key[1]}` continues it"
         )
     message = (run.job.message if run.job else "") or (warned[0] if warned else "")
-    yield Cause("failed", f"{phase.lower()}{f': {message}' if message else ', and no failed pod is left'}", _again(run))
+    yield Cause(
+        "failed", f"{phase.lower()}{f': {words(message)}' if message else ', and no failed pod is left'}", _again(run)
+    )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from ftgen.cluster.causes.cause import Cause, shown
+from ftgen.cluster.causes.cause import Cause, shown, words
 from ftgen.cluster.objects import Claim, Node, PodShape, Requirement
 from ftgen.cluster.runs import Run
 from ftgen.cluster.snapshot import Snapshot
@@ -55,7 +55,7 @@ def _missing(key: tuple[str, str], run: Run) -> Cause | None:
     """Return that a claim does not exist; the cluster makes those of a pod itself, which bear its name."""
     if any(key[1].startswith(f"{pod.key[1]}-") for pod in run.pods):
         return None
-    how = f"create it in namespace {key[0]}, or name one of `kubectl get pvc -n {key[0]}` under storage (storage.models.claim, storage.workspace.claim)"
+    how = f"create it, or name one of `kubectl get pvc -n {key[0]}` (storage.models.claim, storage.workspace.claim)"
     return Cause("claim-missing", f"the claim {key[1]} does not exist", how)
 
 
@@ -77,16 +77,15 @@ def _unprovided(found: Claim, seen: Snapshot, said: str) -> Cause:
     known = seen.class_by_name.get(found.storage_class or "")
     provisioner = found.provisioner or (known.provisioner if known else "")
     if provisioner in {"", "kubernetes.io/no-provisioner"}:
-        what = f"the claim {found.key[1]} waits for a volume that somebody has to make (class {found.storage_class or 'none'})"
-        return Cause(
-            "claim-pending",
-            f"{what}{f': {said}' if said else ''}",
-            "create such a PersistentVolume, or choose another storage",
+        what = (
+            f"the claim {found.key[1]} waits for a volume that somebody makes (class {found.storage_class or 'none'})"
         )
+        how = "create such a PersistentVolume, or choose another storage"
+        return Cause("claim-pending", f"{what}{f': {words(said)}' if said else ''}", how)
     node = f" on node {found.node}" if found.node else ""
     what = f"the claim {found.key[1]} waits: {provisioner} (class {found.storage_class}) has made no volume{node}"
-    how = f"`kubectl describe pvc -n {found.key[0]} {found.key[1]}` shows its events; let an administrator look at {provisioner}"
-    return Cause("claim-pending", f"{what}{f', and says: {said}' if said else ''}", how)
+    how = f"let an administrator look at {provisioner} (`kubectl describe pvc -n {found.key[0]} {found.key[1]}`)"
+    return Cause("claim-pending", f"{what}{f', and says: {words(said)}' if said else ''}", how)
 
 
 def _said(seen: Snapshot, found: Claim) -> str:
@@ -139,7 +138,7 @@ def _unfit(shape: PodShape, nodes: Sequence[Node] | None) -> Cause | None:
 
 def _tests(shape: PodShape) -> tuple[_Test, ...]:
     return (
-        _Test(lambda node: node.allocatable.get(shape.card, Fraction(0)) >= shape.cards, lambda left: _no_cards(shape, left)),
+        _Test(lambda node: _cards(shape, node) >= shape.cards, lambda left: _no_cards(shape, left)),
         _Test(lambda node: _is_chosen(shape, node), lambda left: _not_chosen(shape, left)),
         _Test(lambda node: not _taints(shape, node), lambda left: _tainted(shape, left)),
         _Test(lambda node: node.is_open, _closed),
@@ -152,8 +151,12 @@ def right_nodes(shape: PodShape, nodes: Sequence[Node]) -> list[Node]:
     return [node for node in nodes if all(test.passes(node) for test in _tests(shape))]
 
 
+def _cards(shape: PodShape, node: Node) -> Fraction:
+    return node.allocatable.get(shape.card, Fraction(0))
+
+
 def _no_cards(shape: PodShape, left: Sequence[Node]) -> Cause:
-    most = max((node.allocatable.get(shape.card, Fraction(0)) for node in left), default=Fraction(0))
+    most = max((_cards(shape, node) for node in left), default=Fraction(0))
     if not most:
         what = f"no node of the cluster has {shape.card}" if left else "the cluster has no nodes"
         return Cause("no-such-cards", what, "set hardware to what the cluster has (`ftgen groups hardware`)")
@@ -192,7 +195,7 @@ def _taints(shape: PodShape, node: Node) -> list[str]:
 
 def _tainted(shape: PodShape, left: Sequence[Node]) -> Cause:
     taints = sorted({taint for node in left for taint in _taints(shape, node)})
-    what = f"the {_nodes(left)} that would fit {'have taints' if len(left) > 1 else 'has a taint'} that the run does not tolerate ({', '.join(taints[:3])})"
+    what = f"the run does not tolerate the taints of the {_nodes(left)} that would fit ({', '.join(taints[:3])})"
     return Cause("taint", what, "add it to cluster.tolerations, or take the taint away")
 
 
@@ -211,7 +214,7 @@ def _short(shape: PodShape, amounts: Mapping[str, Fraction]) -> list[str]:
 def _too_large(shape: PodShape, left: Sequence[Node]) -> Cause:
     name = _short(shape, left[0].allocatable)[0]
     most = max(node.allocatable.get(name, Fraction(0)) for node in left)
-    what = f"no node has {shown(name, shape.requests[name])} {name}; the largest that fits otherwise has {shown(name, most)}"
+    what = f"no node that would fit has {shown(name, shape.requests[name])} {name}; the largest has {shown(name, most)}"
     key = {"cpu": "hardware.per_card.cpu", "memory": "hardware.per_card.memory"}.get(name, "hardware")
     return Cause("too-large", what, f"ask for less under {key}")
 
@@ -261,13 +264,13 @@ def _shortest(shape: PodShape, right: Sequence[Node], free: Free) -> str:
 
 def _cards_short(shape: PodShape, right: Sequence[Node], free: Free) -> Cause:
     name = _shortest(shape, right, free)
-    need, left = (
-        shown(name, shape.requests.get(name, Fraction(0))),
-        [max(free[node.name].get(name, Fraction(0)), Fraction(0)) for node in right],
-    )
-    what = f"{name} is short: a pod needs {need} on one node, the freest of {_nodes(right)} has {shown(name, max(left))} ({shown(name, sum(left, Fraction(0)))} free in all)"
-    fewer = f", or ask for less (hardware.devices={int(max(left))})" if name == shape.card and max(left) >= 1 else ""
-    return Cause("cards-short" if name == shape.card else "resources-short", what, f"wait for a run to end{fewer}")
+    need = shown(name, shape.requests.get(name, Fraction(0)))
+    left = [max(free[node.name].get(name, Fraction(0)), Fraction(0)) for node in right]
+    best, total = max(left), sum(left, Fraction(0))
+    freest = f"the freest of {_nodes(right)} has {shown(name, best)} ({shown(name, total)} free in all)"
+    fewer = f", or ask for less (hardware.devices={int(best)})" if name == shape.card and best >= 1 else ""
+    kind = "cards-short" if name == shape.card else "resources-short"
+    return Cause(kind, f"{name} is short: a pod needs {need} on one node, {freest}", f"wait for a run to end{fewer}")
 
 
 def _gang(shape: PodShape, count: int, places: int, right: Sequence[Node], free: Free) -> Cause:
@@ -278,8 +281,9 @@ def _gang(shape: PodShape, count: int, places: int, right: Sequence[Node], free:
 
 def _unexplained(run: Run, said: str) -> Cause | None:
     if said:
-        how = f"`kubectl describe -n {run.key[0]} podgroup,pod -l ftgen.dev/run={run.job.run if run.job else ''}` shows all of it"
-        return Cause("unschedulable", f"the scheduler finds no place: {said}", how)
+        label = f"ftgen.dev/run={run.job.run}" if run.job else ""
+        how = f"`kubectl describe -n {run.key[0]} podgroup,pod -l {label}` says more"
+        return Cause("unschedulable", f"the scheduler finds no place: {words(said)}", how)
     what, how = (
         "the scheduler has not placed it yet",
         "wait; if it stays so, let an administrator look at volcano-scheduler",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ftgen.cluster.causes.cause import Cause
+from ftgen.cluster.causes.cause import Cause, words
 from ftgen.cluster.objects import Container, Pod
 from ftgen.cluster.runs import Run
 from ftgen.cluster.snapshot import Snapshot
@@ -34,7 +34,7 @@ def _causes(pod: Pod, seen: Snapshot) -> Iterator[Cause]:
     yield from (_image(each) for each in waiting if each.reason in _PULLS or "Image" in each.reason)
     if mount and all(each.state != "running" for each in pod.containers):
         how = f"`kubectl describe pod -n {pod.key[0]} {pod.key[1]}` shows its events"
-        yield Cause("mount", f"a volume cannot be mounted on {pod.node}: {mount}", how)
+        yield Cause("mount", f"a volume cannot be mounted on {pod.node}: {words(mount)}", how)
     yield from (_refused(pod, each) for each in waiting if each.message and each.reason.endswith("Error"))
 
 
@@ -47,25 +47,21 @@ def _missing(pod: Pod, message: str) -> Cause:
     found = _NO_KEY.search(message) or _MISSING.search(message)
     if found is None:
         raise ValueError(message)
-    kind, name = found["kind"].lower(), found["name"]
-    word, key = (
-        ("ConfigMap", found.groupdict().get("key")) if kind == "configmap" else ("secret", found.groupdict().get("key"))
-    )
-    what = f"the {word} {name} has no key {key}" if key else f"the {word} {name} does not exist"
-    how = f"create it in namespace {pod.key[0]}, or correct its name{_KEYS[kind]}"
-    return Cause(f"{kind}-missing", what, f"add it to the {word}" if key else how)
+    kind, name, key = found["kind"].lower(), found["name"], found.groupdict().get("key")
+    word, how = ("ConfigMap", _CREATE_CONFIG_MAP) if kind == "configmap" else ("secret", _CREATE_SECRET)
+    if key:
+        return Cause(f"{kind}-missing", f"the {word} {name} has no key {key}", f"add it to the {word}")
+    return Cause(f"{kind}-missing", f"the {word} {name} does not exist", how.format(namespace=pod.key[0]))
 
 
-_KEYS = {
-    "secret": " (cluster.git.secret, hardware.env, tracking)",
-    "configmap": ", or let the reconciler create it: it is committed beside the job",
-}
+_CREATE_SECRET = "create it in namespace {namespace}, or correct its name (cluster.git.secret, hardware.env, tracking)"
+_CREATE_CONFIG_MAP = "let the reconciler create it in namespace {namespace}: scripts are committed beside the job"
 
 
 def _image(each: Container) -> Cause:
     named = _IMAGE.search(each.message)
     image = f"the image {named['image']}" if named else "its image"
-    what = f"{image} cannot be pulled ({each.reason}{f': {each.message}' if each.message else ''})"
+    what = f"{image} cannot be pulled ({each.reason}{f': {words(each.message)}' if each.message else ''})"
     if each.reason == "InvalidImageName":
         return Cause("image", what, "correct hardware.image")
     return Cause(
@@ -77,4 +73,4 @@ def _image(each: Container) -> Cause:
 
 def _refused(pod: Pod, each: Container) -> Cause:
     how = f"`kubectl describe pod -n {pod.key[0]} {pod.key[1]}` shows its events"
-    return Cause("container", f"container {each.name} cannot start ({each.reason}): {each.message}", how)
+    return Cause("container", f"container {each.name} cannot start ({each.reason}): {words(each.message)}", how)
