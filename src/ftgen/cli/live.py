@@ -59,8 +59,13 @@ def committed_tree(arguments: Arguments) -> Tree:
         return Tree(cluster.committed(lock, store.read), exists=True)
 
 
-def observe(arguments: Arguments, names: Sequence[str]) -> Observed:
+def observe(arguments: Arguments, names: Sequence[str], *, logs: bool = True) -> Observed:
     """Read the runs that some names select, all where there are none.
+
+    Args:
+        arguments: the command line.
+        names: see `cluster.selected`.
+        logs: whether the last lines of some are read, too.
 
     Raises:
         Rejected: FT57x, when the cluster cannot be asked, or has no such run.
@@ -71,7 +76,7 @@ def observe(arguments: Arguments, names: Sequence[str]) -> Observed:
     if troubled := [run for run in runs if _is_troubled(run)]:
         paths = (path for run in troubled if run.job is None and run.committed for path in run.committed.deliveries)
         seen = cluster.read_surroundings(connection, seen, {run.key[0] for run in troubled}, paths)
-    return Observed(runs, cluster.read_logs(connection, seen, _speaking(runs)))
+    return Observed(runs, cluster.read_logs(connection, seen, _speaking(runs)) if logs else seen)
 
 
 def _namespaces(arguments: Arguments, known: Tree, connection: Kubectl) -> set[str]:

@@ -22,10 +22,11 @@ from ftgen.cluster.causes import Cause, why
 from ftgen.cluster.kubectl import Kubectl, KubectlFailed, failure, rejected
 from ftgen.cluster.log import Progress, progress
 from ftgen.cluster.objects import Pod
-from ftgen.cluster.runs import Committed, Run, committed, join, selected
+from ftgen.cluster.runs import UNKNOWN_RUN, Committed, Run, committed, join, selected
 from ftgen.cluster.snapshot import Snapshot, read, read_logs, read_surroundings
 
 __all__ = [
+    "UNKNOWN_RUN",
     "Cause",
     "Committed",
     "Kubectl",

@@ -48,14 +48,16 @@ def _missing(pod: Pod, message: str) -> Cause:
     if found is None:
         raise ValueError(message)
     kind, name, key = found["kind"].lower(), found["name"], found.groupdict().get("key")
-    word, how = ("ConfigMap", _CREATE_CONFIG_MAP) if kind == "configmap" else ("secret", _CREATE_SECRET)
+    word = "ConfigMap" if kind == "configmap" else "secret"
     if key:
         return Cause(f"{kind}-missing", f"the {word} {name} has no key {key}", f"add it to the {word}")
-    return Cause(f"{kind}-missing", f"the {word} {name} does not exist", how.format(namespace=pod.key[0]))
+    return Cause(f"{kind}-missing", f"the {word} {name} does not exist", _REMEDIES[kind].format(namespace=pod.key[0]))
 
 
-_CREATE_SECRET = "create it in namespace {namespace}, or correct its name (cluster.git.secret, hardware.env, tracking)"
-_CREATE_CONFIG_MAP = "let the reconciler create it in namespace {namespace}: scripts are committed beside the job"
+_REMEDIES = {
+    "secret": "create it in namespace {namespace}, or correct its name (cluster.git.secret, hardware.env, tracking)",
+    "configmap": "let the reconciler create it in namespace {namespace}: scripts are committed beside the job",
+}
 
 
 def _image(each: Container) -> Cause:

@@ -1,0 +1,64 @@
+"""`ftgen logs RUN`: follow the log of the pod that matters."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from ftgen import cluster
+from ftgen.cli import live, output
+from ftgen.cli.arguments import Arguments, Usage
+from ftgen.cli.live import Observed
+from ftgen.cluster import Pod, Run
+from ftgen.diagnostics import Diagnostic, Rejected, error
+
+_SECONDS = 2
+
+
+def run(arguments: Arguments) -> int:
+    """Follow the failed rank, or rank 0: its init container while that fetches, then the one that trains."""
+    if len(arguments.overrides) != 1 or "=" in arguments.overrides[0]:
+        raise Usage("logs needs the name of one run, as in `ftgen logs sft-1a2b3c4d`")
+    connection, shown = live.kubectl(arguments), ""
+    while True:
+        pod = _pod(live.observe(arguments, arguments.overrides, logs=False))
+        if pod.speaker != shown:
+            shown = pod.speaker
+            output.print_status(f"pod {pod.key[1]} on {pod.node}, container {shown}", arguments)
+            sys.stdout.flush()
+            if connection.follow("logs", "--follow", "-n", pod.key[0], pod.key[1], "-c", shown):
+                return 1
+        if not _goes_on(pod):
+            return 0
+        time.sleep(_SECONDS)
+
+
+def _goes_on(pod: Pod) -> bool:
+    """Return whether another container comes after the one that was shown."""
+    return any(c.name == pod.speaker and c.init for c in pod.containers) and pod.failed_container is None
+
+
+def _pod(observed: Observed) -> Pod:
+    """Return the pod to follow.
+
+    Raises:
+        Rejected: FT576, when the name selects several runs, or none of the run's pods has begun.
+    """
+    if len(observed.runs) > 1:
+        names = ", ".join(run.name for run in observed.runs[:5])
+        headline = f"{len(observed.runs)} runs have that name: {names}"
+        raise Rejected([error(cluster.UNKNOWN_RUN, headline, "logs", help="name one of them")])
+    (run,) = observed.runs
+    pod = run.decisive_pod
+    if pod is None or not pod.speaker:
+        raise Rejected([_silent(run, observed)])
+    return pod
+
+
+def _silent(run: Run, observed: Observed) -> Diagnostic:
+    """Return why a run has no log yet, or no longer."""
+    cause = cluster.why(run, observed.seen)
+    what = cause.what if cause else f"it is {run.state}, and no pod of it is there"
+    return error(
+        cluster.UNKNOWN_RUN, f"{run.name} has no log: {what}", run.name, help=cause.remedy if cause else "wait"
+    )
