@@ -37,11 +37,16 @@ def run(arguments: Arguments) -> int:
     parts = {name: user for name, user in kustomize.referenced_files(names).items() if name not in arguments.overrides}
     options = _with_objects(check_options(arguments), names)
     results, written = _Results(arguments), TreeLocks()
+    texts: dict[str, str] = {}
     for name in names:
         if name in parts:
             results.add(((_part(name, parts[name]),), 0))
         else:
-            results.add(_checked(name, options, written if not arguments.flags.cluster else None))
+            results.add(_checked(name, options, written if not arguments.flags.cluster else None, texts))
+    if arguments.flags.server:
+        from ftgen.cli import server  # noqa: PLC0415 - only those who ask for it wait for a cluster
+
+        results.report(server.diagnostics(texts, results.found, arguments))
     return results.close()
 
 
@@ -105,17 +110,19 @@ class _Results:
         self.arguments = arguments
         self.groups: dict[tuple[str, ...], _Group] = {}
         self.unknown_facts: dict[str, Diagnostic] = {}
+        self.found: list[Diagnostic] = []
         self.counts = {"file": 0, "object": 0, **dict.fromkeys(map(str, Severity), 0)}
 
     def add(self, checked: tuple[tuple[Diagnostic, ...], int]) -> None:
         diagnostics, objects = checked
         self.unknown_facts = {d.subject: d for d in diagnostics if d.code == UNKNOWN_FACT} | self.unknown_facts
-        self._report([d for d in diagnostics if d.code != UNKNOWN_FACT])
+        self.report([d for d in diagnostics if d.code != UNKNOWN_FACT])
         self.counts["file"] += 1
         self.counts["object"] += objects
 
-    def _report(self, diagnostics: list[Diagnostic]) -> None:
+    def report(self, diagnostics: list[Diagnostic]) -> None:
         found = check.promote_warnings(diagnostics) if self.arguments.flags.strict else diagnostics
+        self.found += found
         for diagnostic in found:
             self.counts[str(diagnostic.severity)] += 1
         if self.arguments.flags.format != "text":
@@ -126,17 +133,20 @@ class _Results:
 
     def close(self) -> int:
         # An unknown fact is reported once, however many manifests need it.
-        self._report(list(self.unknown_facts.values()))
+        self.report(list(self.unknown_facts.values()))
         if self.groups:
             output.print_diagnostics([group.summary() for group in self.groups.values()], self.arguments)
         output.print_status(", ".join(f"{n} {what}{'s' * (n != 1)}" for what, n in self.counts.items()), self.arguments)
         return int(self.counts["error"] > 0)
 
 
-def _checked(name: str, options: CheckOptions, written: TreeLocks | None) -> tuple[tuple[Diagnostic, ...], int]:
-    """Return the findings of a file and the number of its objects; an unreadable file is one finding."""
+def _checked(
+    name: str, options: CheckOptions, written: TreeLocks | None, texts: dict[str, str]
+) -> tuple[tuple[Diagnostic, ...], int]:
+    """Return the findings of a file and the number of its objects; keep its text.  An unreadable file is one finding."""
     try:
         text = yamlio.read_stdin() if name == "-" else yamlio.read_text(Path(name), name)
+        texts[yamlio.STDIN if name == "-" else name] = text
         options = written.options(name, text, options) if written else options
         verdict = check.check(text, yamlio.STDIN if name == "-" else name, options)
     except Rejected as rejected:
