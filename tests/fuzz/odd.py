@@ -70,6 +70,7 @@ FLAGS: list[Any] = [
 ]
 
 TREES: list[Any] = [
+    ["status", "--json"], ["status", "NAME"], ["logs", "NAME"],
     ["gc"], ["gc", "--json"], ["archive", "NAME"], ["stop", "NAME"], ["rerun", "NAME"], ["archive", "*"],
     ["stop", "a*["], ["rebuild", "FILE"], ["diff", "out", "out"], ["stop", "FILE"], ["gc"], ["archive", "NAME"],
     ["stop", "NAME"], ["-q"], ["diff"], ["explain", "FILE:40"], ["check", "out"], ["rerun", "NAME", "name=x"],

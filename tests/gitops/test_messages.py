@@ -10,9 +10,26 @@ import pytest
 import ftgen
 
 PACKAGE = Path(ftgen.__file__).parent
-VERBS = ("archive", "diff", "gc", "publish", "rebuild", "repository", "rerun", "stop")
+VERBS = (
+    "archive",
+    "diff",
+    "gc",
+    "live",
+    "logs",
+    "publish",
+    "rebuild",
+    "repository",
+    "rerun",
+    "server",
+    "status",
+    "stop",
+)
 FILES = [
-    *(file for folder in ("diff", "gitops", "output/tree") for file in sorted((PACKAGE / folder).glob("*.py"))),
+    *(
+        file
+        for folder in ("cluster", "diff", "gitops", "output/tree")
+        for file in sorted((PACKAGE / folder).glob("*.py"))
+    ),
     *(PACKAGE / "cli" / f"{verb}.py" for verb in VERBS),
 ]
 

@@ -143,7 +143,7 @@ class _Results:
 def _checked(
     name: str, options: CheckOptions, written: TreeLocks | None, texts: dict[str, str]
 ) -> tuple[tuple[Diagnostic, ...], int]:
-    """Return the findings of a file and the number of its objects; keep its text.  An unreadable file is one finding."""
+    """Return the findings of a file and the number of its objects; add its text.  An unreadable file is a finding."""
     try:
         text = yamlio.read_stdin() if name == "-" else yamlio.read_text(Path(name), name)
         texts[yamlio.STDIN if name == "-" else name] = text

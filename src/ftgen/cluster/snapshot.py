@@ -230,7 +230,7 @@ def _answer(kubectl: Kubectl, request: _Request) -> Sequence[Any] | Diagnostic:
 
 def _not_a_list(request: _Request) -> Diagnostic:
     how = f"look at it: `kubectl get --raw '{request.path}'`; a proxy, or another program, may stand between"
-    return error(SHAPE, "the API server's answer has not the shape of its kind", "kubectl", request.path, how)
+    return error(SHAPE, "the API server's answer has not the shape of its kind", "kubectl", request.path, help=how)
 
 
 def _found(answers: Answers, requests: Sequence[_Request]) -> list[Any]:

@@ -55,6 +55,9 @@ def _again(run: Run) -> str:
     return f"`ftgen rerun {run.name}` trains it again"
 
 
+_NO_POD = ", and no failed pod is left, as after a drain, a preemption or an eviction"
+
+
 def _of_job(run: Run, seen: Snapshot) -> Iterator[Cause]:
     """Return what the controller says of a job of which no failed pod is left."""
     phase = run.job.phase if run.job else ""
@@ -69,6 +72,4 @@ def _of_job(run: Run, seen: Snapshot) -> Iterator[Cause]:
             "aborted", "somebody aborted it", f"`vcctl job resume -n {run.key[0]} -N {run.key[1]}` continues it"
         )
     message = (run.job.message if run.job else "") or (warned[0] if warned else "")
-    yield Cause(
-        "failed", f"{phase.lower()}{f': {words(message)}' if message else ', and no failed pod is left'}", _again(run)
-    )
+    yield Cause("failed", f"{phase.lower()}{f': {words(message)}' if message else _NO_POD}", _again(run))

@@ -106,6 +106,10 @@ def node(run: Run, seen: Snapshot) -> Cause | None:
     return _unfit(shape, seen.nodes) or _elsewhere(said) or _taken(shape, count, seen) or _unexplained(run, said)
 
 
+# Volcano says so of a gang that waits for its queue, or is about to be bound.
+_SAYS_NOTHING = re.compile(r"0/0 tasks|\d+/\d+ tasks in gang unschedulable: pod group is ready")
+
+
 def _scheduler_says(run: Run, seen: Snapshot) -> str:
     """Return the scheduler's words: of a pod, else of the gang."""
     pods = [pod.scheduled for pod in run.pods if pod.scheduled and not pod.scheduled.holds]
@@ -113,8 +117,8 @@ def _scheduler_says(run: Run, seen: Snapshot) -> str:
     keys = [("Pod", pod.key) for pod in run.pods] + ([("PodGroup", run.group.key)] if run.group else [])
     events = (event for key in keys for event in seen.events_by_object.get(key, ()))
     reported = [event for event in events if event.reason in {"FailedScheduling", "Unschedulable"}]
-    messages = [*(c.message for c in (*pods, *group)), *(event.message for event in reported)]
-    return next(filter(None, messages), "")
+    messages: list[str] = [*(c.message for c in (*pods, *group)), *(event.message for event in reported)]
+    return next((message for message in messages if message and not _SAYS_NOTHING.match(message)), "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,11 +159,14 @@ def _cards(shape: PodShape, node: Node) -> Fraction:
     return node.allocatable.get(shape.card, Fraction(0))
 
 
+_OTHER_HARDWARE = "set hardware to what the cluster has (`ftgen groups hardware`)"
+
+
 def _no_cards(shape: PodShape, left: Sequence[Node]) -> Cause:
     most = max((_cards(shape, node) for node in left), default=Fraction(0))
     if not most:
         what = f"no node of the cluster has {shape.card}" if left else "the cluster has no nodes"
-        return Cause("no-such-cards", what, "set hardware to what the cluster has (`ftgen groups hardware`)")
+        return Cause("no-such-cards", what, _OTHER_HARDWARE)
     what = f"no node has {shape.cards} {shape.card}; the largest has {int(most)}"
     return Cause(
         "too-many-cards", what, f"set hardware.devices to {int(most)} or less, or take more nodes (hardware.nodes)"
@@ -214,6 +221,8 @@ def _short(shape: PodShape, amounts: Mapping[str, Fraction]) -> list[str]:
 def _too_large(shape: PodShape, left: Sequence[Node]) -> Cause:
     name = _short(shape, left[0].allocatable)[0]
     most = max(node.allocatable.get(name, Fraction(0)) for node in left)
+    if not most:
+        return Cause("no-such-cards", f"no node that would fit has {name}", _OTHER_HARDWARE)
     what = f"no node that would fit has {shown(name, shape.requests[name])} {name}; the largest has {shown(name, most)}"
     key = {"cpu": "hardware.per_card.cpu", "memory": "hardware.per_card.memory"}.get(name, "hardware")
     return Cause("too-large", what, f"ask for less under {key}")

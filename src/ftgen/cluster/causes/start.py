@@ -13,7 +13,7 @@ from ftgen.cluster.snapshot import Snapshot
 _MISSING = re.compile(r"(?P<kind>secret|configmap) \"?(?:[^\s\"/]+/)?(?P<name>[a-z0-9.-]+)\"? not found", re.IGNORECASE)
 _NO_KEY = re.compile(r"couldn't find key (?P<key>\S+) in (?P<kind>Secret|ConfigMap) (?:[^\s/]+/)?(?P<name>[a-z0-9.-]+)")
 _PULLS = {"ErrImagePull", "ImagePullBackOff", "RegistryUnavailable", "ImageInspectError"}
-_IMAGE = re.compile(r"image \"?(?P<image>[^\s\"]+?)\"?(?:[:,\s]|$)")
+_IMAGE = re.compile(r"\bimage \"(?P<image>[^\s\"]+)\"", re.IGNORECASE)
 _MOUNTS = {"FailedMount", "FailedAttachVolume", "FailedMapVolume"}
 
 
