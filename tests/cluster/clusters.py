@@ -18,6 +18,8 @@ from ftgen.cluster import Run, Snapshot, join, objects, why
 from ftgen.cluster.causes import Cause
 
 RECORDED = Path(__file__).parent / "recorded"
+# A server that is asked as `cluster.read_surroundings` asks leaves these out.
+ORDINARY = ("Scheduled", "ExternalProvisioning", "WaitForFirstConsumer")
 KINDS = ("jobs", "podgroups", "pods", "persistentvolumeclaims", "events", "queues")
 Body = dict[str, Any]
 
@@ -28,6 +30,7 @@ def recorded(*names: str) -> dict[str, list[Body]]:
     for name in names:
         for kind, bodies in json.loads((RECORDED / f"{name}.json").read_text()).items():
             found[kind] += [body for body in bodies if body not in found[kind]]
+    found["events"] = [body for body in found["events"] if body["reason"] not in ORDINARY]
     return found | json.loads((RECORDED / "cluster.json").read_text())
 
 

@@ -71,7 +71,8 @@ def observe(arguments: Arguments, names: Sequence[str], *, logs: bool = True) ->
         Rejected: FT57x, when the cluster cannot be asked, or has no such run.
     """
     connection, known = kubectl(arguments), committed_tree(arguments)
-    seen = cluster.read(connection, _namespaces(arguments, known, connection))
+    plain = not known.exists or not all(job.is_volcano for job in known.jobs)
+    seen = cluster.read(connection, _namespaces(arguments, known, connection), plain_jobs=plain)
     runs = cluster.selected(cluster.join(known.jobs, seen, has_tree=known.exists), names)
     if troubled := [run for run in runs if _is_troubled(run)]:
         paths = (path for run in troubled if run.job is None and run.committed for path in run.committed.deliveries)

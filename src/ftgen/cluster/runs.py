@@ -30,6 +30,7 @@ class Committed:
         state: its state in the life of the run.
         queue: the queue that its manifest names; empty if unknown.
         deliveries: paths in the cluster's API of the objects that bring it.
+        is_volcano: whether it is Volcano's, and not Kubernetes' own.
     """
 
     key: Key
@@ -38,6 +39,7 @@ class Committed:
     state: State
     queue: str = ""
     deliveries: tuple[str, ...] = ()
+    is_volcano: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,7 @@ def committed(lock: Lock, read: Callable[[str], bytes | None] = lambda _: None) 
             entry.state,
             _queue(read(path) or b""),
             deliveries.get(path.partition("/")[0], ()),
+            entry.object.startswith("batch.volcano.sh/"),
         )
         for path, entry in jobs
     ]

@@ -30,6 +30,9 @@ from ftgen.validation.manifest import entries
 _View = TypeVar("_View")
 _MANAGED = "app.kubernetes.io/managed-by=ftgen"
 _AT_ONCE = 8
+# Not only warnings: that a queue is full, Volcano reports as a normal event.
+_ORDINARY = ("Scheduled", "Pulling", "Pulled", "Created", "Started", "ExternalProvisioning", "WaitForFirstConsumer")
+_OBSTACLES = ",".join(f"reason!={reason}" for reason in _ORDINARY)
 _ON_NODES = "spec.nodeName!=,status.phase!=Succeeded,status.phase!=Failed"
 
 
@@ -42,7 +45,7 @@ class Snapshot:
         pods: their pods.
         groups: their PodGroups.
         claims: every claim of the namespaces.
-        events: what controllers reported there, but for pods' ordinary progress.
+        events: what controllers reported there, but for ordinary progress.
         queues: Volcano's queues; None if they could not be read, as for the next three.
         nodes: the nodes.
         placed: the pods of all namespaces that hold a place on a node.
@@ -142,8 +145,13 @@ def _in(namespace: str, group: str, kind: str, what: str, view: Callable[[Any], 
     return _Request(f"/{root}/{group}/{scope}{kind}{'?' if asked else ''}{asked}", where, view)
 
 
-def read(kubectl: Kubectl, namespaces: Iterable[str]) -> Snapshot:
+def read(kubectl: Kubectl, namespaces: Iterable[str], *, plain_jobs: bool = True) -> Snapshot:
     """Read the jobs of some namespaces with their pods and PodGroups.
+
+    Args:
+        kubectl: the connection.
+        namespaces: their names.
+        plain_jobs: whether Kubernetes' own jobs are read beside Volcano's.
 
     Raises:
         Rejected: FT57x, when the jobs cannot be read.
@@ -152,7 +160,8 @@ def read(kubectl: Kubectl, namespaces: Iterable[str]) -> Snapshot:
     for name in sorted(set(namespaces)):
         labels = {"labelSelector": _MANAGED}
         batch.append(_in(name, "batch.volcano.sh/v1alpha1", "jobs", "VolcanoJobs", objects.volcano_job, **labels))
-        plain.append(_in(name, "batch/v1", "jobs", "Jobs", objects.plain_job, **labels))
+        if plain_jobs:
+            plain.append(_in(name, "batch/v1", "jobs", "Jobs", objects.plain_job, **labels))
         groups.append(_in(name, "scheduling.volcano.sh/v1beta1", "podgroups", "PodGroups", objects.pod_group, **labels))
         pods.append(_in(name, "v1", "pods", "pods", objects.pod, labelSelector=objects.RUN_LABEL))
     answers = _answers(kubectl, [*batch, *plain, *groups, *pods])
@@ -181,15 +190,18 @@ def read_surroundings(
     """
     names = sorted(set(namespaces))
     claims = [_in(n, "v1", "persistentvolumeclaims", "claims", objects.claim) for n in names]
-    events = [_in(n, "v1", "events", "events", objects.event, fieldSelector="reason!=Scheduled") for n in names]
+    events = [_in(n, "v1", "events", "events", objects.event, fieldSelector=_OBSTACLES) for n in names]
     queues = _in("", "scheduling.volcano.sh/v1beta1", "queues", "queues", objects.queue)
     nodes = _in("", "v1", "nodes", "nodes", objects.node)
     placed = _in("", "v1", "pods", "pods of all namespaces", objects.pod, fieldSelector=_ON_NODES)
     classes = _in("", "storage.k8s.io/v1", "storageclasses", "storage classes", objects.storage_class)
-    spaces = [_Request(f"/api/v1/namespaces/{quote(n, safe='')}", "", objects.key_of) for n in names]
+    empty = set(names) - {job.key[0] for job in snapshot.jobs}
+    spaces = {n: _Request(f"/api/v1/namespaces/{quote(n, safe='')}", "", objects.key_of) for n in sorted(empty)}
     paths = [_Request(path, "", objects.delivery) for path in sorted(set(deliveries))]
-    answers = _answers(kubectl, [*claims, *events, queues, nodes, placed, classes, *spaces, *paths])
-    shown = {path: answer for path, answer in answers.items() if path not in {r.path for r in (*spaces, *paths)}}
+    answers = _answers(kubectl, [*claims, *events, queues, nodes, placed, classes, *spaces.values(), *paths])
+    shown = {
+        path: answer for path, answer in answers.items() if path not in {r.path for r in (*spaces.values(), *paths)}
+    }
     return replace(
         snapshot,
         claims=None if _is_refused(answers, claims) else _found(answers, claims),
@@ -199,7 +211,7 @@ def read_surroundings(
         placed=_list(answers, placed),
         classes=_list(answers, classes),
         deliveries=_found(answers, paths),
-        missing_namespaces=[n for n, r in zip(names, spaces, strict=True) if _is_missing(answers[r.path])],
+        missing_namespaces=[n for n, request in spaces.items() if _is_missing(answers[request.path])],
         unread=[*snapshot.unread, *_unread(shown)],
     )
 
