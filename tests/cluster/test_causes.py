@@ -86,11 +86,24 @@ def test_without_the_right_to_see_nodes_the_scheduler_is_quoted() -> None:
     assert "48 Insufficient memory" in found.what
 
 
-def test_without_the_right_to_see_queues_the_scheduler_is_quoted() -> None:
-    found = cause(recorded("q-missing"), queues=None)
+NOTHING_OF_THE_CLUSTER = {"queues": None, "nodes": None, "placed": None, "classes": None}
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "words"),
+    [
+        ("q-missing", "queue-full", "the queue ftst-missing is full: insufficient cpu, insufficient amd.com/gpu"),
+        ("no-cards", "resources-short", "the cluster is full: overused example.com/gpu"),
+        ("large", "unschedulable", "48 Insufficient memory"),
+        ("no-class", "claim-pending", 'waits: storageclass.storage.k8s.io "ftst-absent" not found'),
+        ("no-claim", "claim-missing", "the claim nope does not exist"),
+    ],
+)
+def test_a_reader_of_one_namespace_is_told_too(name: str, kind: str, words: str) -> None:
+    found = cause(recorded(name), **NOTHING_OF_THE_CLUSTER)
     assert found is not None
-    assert found.kind == "unschedulable"
-    assert "queue resource quota insufficient" in found.what
+    assert found.kind == kind
+    assert words in found.what
 
 
 def test_what_volcano_says_of_every_gang_is_no_cause() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
-from ftgen.cluster.objects import Job, Key, Pod, PodGroup
+from ftgen.cluster.objects import Job, Key, Pod, PodGroup, PodShape
 from ftgen.cluster.snapshot import Snapshot
 from ftgen.diagnostics import Rejected, error
 from ftgen.output.tree import DELIVERY, Lock, State
@@ -76,6 +76,18 @@ class Run:
     def is_running(self) -> bool:
         """Return whether its containers train."""
         return self.job is not None and self.job.phase == "Running"
+
+    @property
+    def waits(self) -> bool:
+        """Return whether its job is there and does not run yet."""
+        return self.job is not None and not self.is_ended and not self.is_running
+
+    @property
+    def waiting_shape(self) -> PodShape | None:
+        """Return what a pod without a node asks for, the job's template as long as there are no pods; else None."""
+        if self.job is None or not self.waits:
+            return None
+        return next((pod.shape for pod in self.pods if not pod.node), None if self.pods else self.job.shape)
 
     @property
     def state(self) -> str:

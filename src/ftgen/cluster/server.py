@@ -66,7 +66,7 @@ def _refusal(problem: KubectlFailed) -> str:
     Raises:
         Rejected: the server was not asked, or did not get so far as to look at the object.
     """
-    found = failure(problem, "ask the API server", "kubectl")
+    found = failure(problem, "create the objects, not even as a dry run", "kubectl")
     said = printable(problem.message, 4 * _LONGEST)
     about_object = found.code in {FAILED, UNSERVED} or (found.code == DENIED and _is_about_object(said))
     if not about_object:

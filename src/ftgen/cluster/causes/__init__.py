@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ftgen.cluster.causes import creation, failure, placement, queue, start
+from ftgen.cluster.causes import claims, creation, failure, placement, queue, start
 from ftgen.cluster.causes.cause import Cause
 from ftgen.cluster.runs import Run
 from ftgen.cluster.snapshot import Snapshot
@@ -18,8 +18,8 @@ _CAUSES: Sequence[Callable[[Run, Snapshot], Cause | None]] = (
     failure.failed,
     queue.obstacle,
     creation.refused_pods,
-    placement.claim,
-    placement.node,
+    claims.obstacle,
+    placement.obstacle,
     start.obstacle,
     creation.uncommitted,
 )

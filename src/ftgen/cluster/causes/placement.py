@@ -1,4 +1,4 @@
-"""Causes in placement: claims without volumes, nodes that do not fit, cards that others hold."""
+"""Causes in placement: nodes that do not fit, cards that others hold, gangs that are not complete."""
 
 from __future__ import annotations
 
@@ -8,98 +8,15 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from ftgen.cluster.causes.cause import Cause, shown, words
-from ftgen.cluster.objects import Claim, Node, PodShape, Requirement
+from ftgen.cluster.objects import Node, PodShape, Requirement
 from ftgen.cluster.runs import Run
 from ftgen.cluster.snapshot import Snapshot
 
-_PROVISIONING_FAILED = ("ProvisioningFailed", "FailedBinding")
 
-
-def _shape(run: Run) -> PodShape | None:
-    """Return what a pod without a node asks for, or the job's template as long as there are no pods."""
-    waiting = next((pod for pod in run.pods if not pod.node), None)
-    if waiting is not None:
-        return waiting.shape
-    return run.job.shape if run.job is not None and not run.pods else None
-
-
-def _waits(run: Run) -> bool:
-    return run.job is not None and not run.is_ended and not run.is_running
-
-
-# claims
-
-
-def claim(run: Run, seen: Snapshot) -> Cause | None:
-    """Return which claim keeps a pod from a node or from starting."""
-    if not _waits(run) or seen.claims is None:
-        return None
-    shapes = [pod.shape for pod in run.pods if pod.phase == "Pending"] or [s for s in (_shape(run),) if s]
-    names = dict.fromkeys(name for shape in shapes for name in shape.claims)
-    causes = (_claim_cause((run.key[0], name), run, seen) for name in names)
-    return next((cause for cause in causes if cause), None)
-
-
-def _claim_cause(key: tuple[str, str], run: Run, seen: Snapshot) -> Cause | None:
-    found = seen.claim_by_key.get(key)
-    if found is None:
-        return _missing(key, run)
-    if found.phase == "Lost":
-        return Cause(
-            "claim-lost", f"the volume of claim {key[1]} is gone", "restore it, or name another claim under storage"
-        )
-    return _pending(found, seen) if found.phase != "Bound" else None
-
-
-def _missing(key: tuple[str, str], run: Run) -> Cause | None:
-    """Return that a claim does not exist; the cluster makes those of a pod itself, which bear its name."""
-    if any(key[1].startswith(f"{pod.key[1]}-") for pod in run.pods):
-        return None
-    how = f"create it, or name one of `kubectl get pvc -n {key[0]}` (storage.models.claim, storage.workspace.claim)"
-    return Cause("claim-missing", f"the claim {key[1]} does not exist", how)
-
-
-def _pending(found: Claim, seen: Snapshot) -> Cause | None:
-    """Return why a claim has no volume; None where it waits for its pod's node, which is no obstacle."""
-    name, known = found.storage_class, seen.class_by_name
-    if name is None and seen.classes is not None:
-        what = f"the claim {found.key[1]} names no storage class, and the cluster has no default"
-        return Cause("claim-pending", what, "set storage.storage_class to one of `kubectl get storageclasses`")
-    if name and seen.classes is not None and name not in known:
-        what = f"the claim {found.key[1]} waits: its storage class {name} does not exist"
-        return Cause("claim-pending", what, "set storage.storage_class to one of `kubectl get storageclasses`")
-    said = _said(seen, found)
-    waits = name is not None and name in known and known[name].waits and not found.node
-    return None if waits and not said else _unprovided(found, seen, said)
-
-
-def _unprovided(found: Claim, seen: Snapshot, said: str) -> Cause:
-    known = seen.class_by_name.get(found.storage_class or "")
-    provisioner = found.provisioner or (known.provisioner if known else "")
-    if provisioner in {"", "kubernetes.io/no-provisioner"}:
-        what = (
-            f"the claim {found.key[1]} waits for a volume that somebody makes (class {found.storage_class or 'none'})"
-        )
-        how = "create such a PersistentVolume, or choose another storage"
-        return Cause("claim-pending", f"{what}{f': {words(said)}' if said else ''}", how)
-    node = f" on node {found.node}" if found.node else ""
-    what = f"the claim {found.key[1]} waits: {provisioner} (class {found.storage_class}) has made no volume{node}"
-    how = f"let an administrator look at {provisioner} (`kubectl describe pvc -n {found.key[0]} {found.key[1]}`)"
-    return Cause("claim-pending", f"{what}{f', and says: {words(said)}' if said else ''}", how)
-
-
-def _said(seen: Snapshot, found: Claim) -> str:
-    events = seen.events_by_object.get(("PersistentVolumeClaim", found.key), ())
-    return next((event.message for event in events if event.reason in _PROVISIONING_FAILED), "")
-
-
-# nodes
-
-
-def node(run: Run, seen: Snapshot) -> Cause | None:
+def obstacle(run: Run, seen: Snapshot) -> Cause | None:
     """Return why a pod has no node: none is right, those that are right are taken, or the gang is not complete."""
-    shape = _shape(run)
-    if not _waits(run) or shape is None:
+    shape = run.waiting_shape
+    if shape is None:
         return None
     count = sum(not pod.node for pod in run.pods) or (run.job.pods if run.job else 1)
     said = _scheduler_says(run, seen)
@@ -288,13 +205,20 @@ def _gang(shape: PodShape, count: int, places: int, right: Sequence[Node], free:
     return Cause("gang-waiting", what, f"wait for a run to end, or set hardware.nodes to {places}")
 
 
+_IN_WORDS = re.compile(r"(?P<of>queue resource quota insufficient|resource in cluster is overused): (?P<rest>.+)")
+
+
 def _unexplained(run: Run, said: str) -> Cause | None:
+    """Return the scheduler's words, for who may not see what it looks at."""
+    if found := _IN_WORDS.search(said):
+        queue = run.job.queue if run.job else ""
+        if found["of"].startswith("queue"):
+            what = f"the queue {queue} is full: {words(found['rest'])}"
+            return Cause("queue-full", what, "wait for a run to end, or set cluster.queue to another")
+        return Cause("resources-short", f"the cluster is full: {words(found['rest'])}", "wait for a run to end")
     if said:
         label = f"ftgen.dev/run={run.job.run}" if run.job else ""
         how = f"`kubectl describe -n {run.key[0]} podgroup,pod -l {label}` says more"
         return Cause("unschedulable", f"the scheduler finds no place: {words(said)}", how)
-    what, how = (
-        "the scheduler has not placed it yet",
-        "wait; if it stays so, let an administrator look at volcano-scheduler",
-    )
-    return Cause("not-placed-yet", what, how)
+    how = "wait; if it stays so, let an administrator look at volcano-scheduler"
+    return Cause("not-placed-yet", "the scheduler has not placed it yet", how)

@@ -13,7 +13,7 @@ from ftgen.cluster.snapshot import Snapshot
 
 def obstacle(run: Run, seen: Snapshot) -> Cause | None:
     """Return what in the queue keeps a job from starting."""
-    if run.job is None or not run.job.is_volcano or run.is_ended or run.is_running:
+    if run.job is None or not run.job.is_volcano or not run.waits:
         return None
     return missing(run.job.queue, seen) or closed(run.job.queue, seen) or _full(run, seen) or _unseen(run)
 
