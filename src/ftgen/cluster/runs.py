@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
-from ftgen.cluster.objects import Job, Key, Pod, PodGroup, PodShape
+from ftgen.cluster.fields import Key
+from ftgen.cluster.objects import Job, Pod, PodGroup
+from ftgen.cluster.shape import PodShape
 from ftgen.cluster.snapshot import Snapshot
 from ftgen.diagnostics import Rejected, error
 from ftgen.output.tree import DELIVERY, Lock, State

@@ -10,13 +10,13 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from ftgen.cluster import objects
+from ftgen.cluster.fields import Key, key_of
 from ftgen.cluster.kubectl import DENIED, FAILED, SHAPE, UNSERVED, Kubectl, KubectlFailed, failure
 from ftgen.cluster.objects import (
     Claim,
     Delivery,
     Event,
     Job,
-    Key,
     Node,
     Pod,
     PodGroup,
@@ -196,7 +196,7 @@ def read_surroundings(
     placed = _in("", "v1", "pods", "pods of all namespaces", objects.pod, fieldSelector=_ON_NODES)
     classes = _in("", "storage.k8s.io/v1", "storageclasses", "storage classes", objects.storage_class)
     empty = set(names) - {job.key[0] for job in snapshot.jobs}
-    spaces = {n: _Request(f"/api/v1/namespaces/{quote(n, safe='')}", "", objects.key_of) for n in sorted(empty)}
+    spaces = {n: _Request(f"/api/v1/namespaces/{quote(n, safe='')}", "", key_of) for n in sorted(empty)}
     paths = [_Request(path, "", objects.delivery) for path in sorted(set(deliveries))]
     answers = _answers(kubectl, [*claims, *events, queues, nodes, placed, classes, *spaces.values(), *paths])
     shown = {

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ftgen.cluster.causes.cause import Cause, words
-from ftgen.cluster.objects import Claim, Key
+from ftgen.cluster.fields import Key
+from ftgen.cluster.objects import Claim
 from ftgen.cluster.runs import Run
 from ftgen.cluster.snapshot import Snapshot
 

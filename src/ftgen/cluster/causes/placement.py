@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from ftgen.cluster.causes.cause import Cause, shown, words
-from ftgen.cluster.objects import Node, PodShape, Requirement
+from ftgen.cluster.objects import Node
 from ftgen.cluster.runs import Run
+from ftgen.cluster.shape import PodShape, Requirement
 from ftgen.cluster.snapshot import Snapshot
 
 

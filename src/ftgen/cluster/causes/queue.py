@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from fractions import Fraction
 
 from ftgen.cluster.causes.cause import Cause, refusal, shown
-from ftgen.cluster.objects import Amounts, Queue
+from ftgen.cluster.fields import Amounts
+from ftgen.cluster.objects import Queue
 from ftgen.cluster.runs import Run
 from ftgen.cluster.snapshot import Snapshot
 
