@@ -223,13 +223,13 @@ def _many(count: int) -> dict[str, list[dict[str, Any]]]:
 def test_logs_follows_the_failed_rank(kubectl: FakeKubectl, capfd: pytest.CaptureFixture[str]) -> None:
     kubectl.serve(recorded("fails"))
     out, err = run(["logs", "fails-278bc7b2"], capfd)
-    assert out == "the log of --follow -n ft-status fails-278bc7b2-train-0 -c train\n"
+    assert out == "the log of --follow --namespace=ft-status --container=train pod/fails-278bc7b2-train-0\n"
     assert "container train" in err
 
 
 def test_logs_follows_the_init_container_that_failed(kubectl: FakeKubectl, capfd: pytest.CaptureFixture[str]) -> None:
     kubectl.serve(recorded("initfails"))
-    assert "-c prepare\n" in run(["logs", "initfails-fea4c1a5"], capfd)[0]
+    assert "--container=prepare " in run(["logs", "initfails-fea4c1a5"], capfd)[0]
 
 
 def test_logs_goes_on_from_the_fetch_to_the_training(
@@ -248,7 +248,16 @@ def test_logs_goes_on_from_the_fetch_to_the_training(
 
     monkeypatch.setattr(time, "sleep", sleep)
     out, _ = run(["logs", "stray-0000aaaa"], capfd)
-    assert [line.rpartition(" ")[2] for line in out.splitlines()] == ["prepare", "train"]
+    assert [line.split()[5] for line in out.splitlines()] == ["--container=prepare", "--container=train"]
+
+
+def test_no_name_is_taken_for_a_flag(kubectl: FakeKubectl, capfd: pytest.CaptureFixture[str]) -> None:
+    bodies = recorded("fails")
+    bodies["pods"][0]["metadata"]["name"] = "--all-pods"
+    bodies["pods"][0]["status"]["containerStatuses"][0]["name"] = "--previous"
+    kubectl.serve(bodies)
+    run(["logs", "fails-278bc7b2"], capfd)
+    assert kubectl.calls()[-1][1:] == ["--follow", "--namespace=ft-status", "--container=--previous", "pod/--all-pods"]
 
 
 def test_a_run_without_a_log_is_told_why(kubectl: FakeKubectl, capsys: pytest.CaptureFixture[str]) -> None:

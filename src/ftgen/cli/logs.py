@@ -26,11 +26,17 @@ def run(arguments: Arguments) -> int:
             shown = pod.speaker
             output.print_status(f"pod {pod.key[1]} on {pod.node}, container {shown}", arguments)
             sys.stdout.flush()
-            if connection.follow("logs", "--follow", "-n", pod.key[0], pod.key[1], "-c", shown):
+            if connection.follow(*_command(pod)):
                 return 1
         if not _goes_on(pod):
             return 0
         time.sleep(_SECONDS)
+
+
+def _command(pod: Pod) -> tuple[str, ...]:
+    """Return the command of kubectl; no name in it can be taken for a flag, whatever the server calls its objects."""
+    namespace, name = pod.key
+    return ("logs", "--follow", f"--namespace={namespace}", f"--container={pod.speaker}", f"pod/{name}")
 
 
 def _goes_on(pod: Pod) -> bool:
