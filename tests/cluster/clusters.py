@@ -14,7 +14,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-from ftgen.cluster import Run, Snapshot, join, objects, why
+from ftgen.cluster import ClusterState, Run, join, objects, why
 from ftgen.cluster.causes import Cause
 
 RECORDED = Path(__file__).parent / "recorded"
@@ -34,7 +34,7 @@ def recorded(*names: str) -> dict[str, list[Body]]:
     return found | json.loads((RECORDED / "cluster.json").read_text())
 
 
-def snapshot(bodies: Mapping[str, list[Body]], **changes: Any) -> Snapshot:
+def state(bodies: Mapping[str, list[Body]], **changes: Any) -> ClusterState:
     views = {
         "jobs": ("jobs", objects.volcano_job),
         "groups": ("podgroups", objects.pod_group),
@@ -46,16 +46,18 @@ def snapshot(bodies: Mapping[str, list[Body]], **changes: Any) -> Snapshot:
         "placed": ("placed", objects.pod),
         "classes": ("storageclasses", objects.storage_class),
     }
-    return Snapshot(**{name: [view(body) for body in bodies[kind]] for name, (kind, view) in views.items()} | changes)
+    return ClusterState(
+        **{name: [view(body) for body in bodies[kind]] for name, (kind, view) in views.items()} | changes
+    )
 
 
-def only_run(seen: Snapshot) -> Run:
+def only_run(seen: ClusterState) -> Run:
     (run,) = join([], seen, has_tree=False)
     return run
 
 
 def cause(bodies: Mapping[str, list[Body]], **changes: Any) -> Cause | None:
-    seen = snapshot(bodies, **changes)
+    seen = state(bodies, **changes)
     return why(only_run(seen), seen)
 
 

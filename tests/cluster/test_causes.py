@@ -7,10 +7,10 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from tests.cluster.clusters import altered, cause, only_run, recorded, snapshot
+from tests.cluster.clusters import altered, cause, only_run, recorded, state
 
 import ftgen
-from ftgen.cluster import Committed, Run, Snapshot, objects, why
+from ftgen.cluster import ClusterState, Committed, Run, objects, why
 from ftgen.cluster.causes.cause import refusal, shown
 from ftgen.output.tree import State
 
@@ -275,7 +275,7 @@ def test_an_eviction_is_told() -> None:
 
 def test_the_log_says_more_than_the_exit_code() -> None:
     bodies = recorded("fails")
-    key = only_run(snapshot(bodies)).pods[0].key
+    key = only_run(state(bodies)).pods[0].key
     error = "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB."
     log = f"Traceback …\n{error}\ntrain: training ended with exit code 1\n"
     found = cause(bodies, logs={key: log})
@@ -287,7 +287,7 @@ def test_the_log_says_more_than_the_exit_code() -> None:
 # committed, and never created
 
 
-def _committed(seen: Snapshot, **fields: object) -> str:
+def _committed(seen: ClusterState, **fields: object) -> str:
     run = Committed(("team", "sft-1a2b3c4d"), "sft", "sft/job-sft-1a2b3c4d.yaml", State.ACTIVE)
     values = {name: fields.get(name, getattr(run, name)) for name in run.__slots__}
     found = why(Run(run.key, Committed(**values)), seen)
@@ -295,16 +295,16 @@ def _committed(seen: Snapshot, **fields: object) -> str:
 
 
 def test_a_job_that_nobody_created_is_told() -> None:
-    told = _committed(Snapshot())
+    told = _committed(ClusterState())
     assert told.startswith("it is committed and was never created: ")
     assert "kubectl create -f sft/job-sft-1a2b3c4d.yaml" in told
 
 
 def test_what_its_creation_needs_comes_first() -> None:
-    assert "namespace team does not exist" in _committed(Snapshot(missing_namespaces=["team"]))
-    assert "the queue q does not exist" in _committed(Snapshot(queues=[]), queue="q")
+    assert "namespace team does not exist" in _committed(ClusterState(missing_namespaces=["team"]))
+    assert "the queue q does not exist" in _committed(ClusterState(queues=[]), queue="q")
     closed = objects.queue({"metadata": {"name": "q"}, "status": {"state": "Closed"}})
-    assert "the queue q is closed" in _committed(Snapshot(queues=[closed]), queue="q")
+    assert "the queue q is closed" in _committed(ClusterState(queues=[closed]), queue="q")
 
 
 def test_the_reconciler_is_quoted() -> None:
@@ -320,11 +320,11 @@ def test_the_reconciler_is_quoted() -> None:
         },
     }
     paths = ("/apis/argoproj.io/v1alpha1/namespaces/argocd/applications/sft",)
-    told = _committed(Snapshot(deliveries=[objects.delivery(body)]), deliveries=paths)
+    told = _committed(ClusterState(deliveries=[objects.delivery(body)]), deliveries=paths)
     assert told.startswith("the webhook validatejob.volcano.sh refuses it: job 'minAvailable' must not")
     flux = {"kind": "Kustomization", "metadata": {"name": "sft"}, "status": {"conditions": [FLUX]}}
     paths = ("/apis/kustomize.toolkit.fluxcd.io/v1/namespaces/flux-system/kustomizations/sft",)
-    told = _committed(Snapshot(deliveries=[objects.delivery(flux)]), deliveries=paths)
+    told = _committed(ClusterState(deliveries=[objects.delivery(flux)]), deliveries=paths)
     assert told.startswith("the Kustomization sft says: path not found")
 
 
@@ -333,8 +333,8 @@ WEBHOOK = "admission webhook \"validatejob.volcano.sh\" denied the request: job 
 
 
 def test_archived_and_stopping_runs_want_nothing() -> None:
-    assert _committed(Snapshot(), state=State.ARCHIVED) == "None"
-    assert "`ftgen stop sft-1a2b3c4d` removes its file" in _committed(Snapshot(), state=State.STOPPING)
+    assert _committed(ClusterState(), state=State.ARCHIVED) == "None"
+    assert "`ftgen stop sft-1a2b3c4d` removes its file" in _committed(ClusterState(), state=State.STOPPING)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.cluster.clusters import KINDS, cause, recorded, snapshot
+from tests.cluster.clusters import KINDS, cause, recorded, state
 from tests.fuzz.odd import ODD, SCRAPS
 
 from ftgen.cluster import join, objects, why
@@ -50,7 +50,7 @@ def test_a_hostile_value_anywhere_is_survived(data: st.DataObject) -> None:
             bodies = put(bodies, path, data.draw(st.sampled_from([*ODD, *SCRAPS])))
         except (KeyError, TypeError, IndexError):
             continue  # an earlier value took the place of this one's parent
-    seen = snapshot(bodies)
+    seen = state(bodies)
     for run in join([], seen):
         found = why(run, seen)
         assert run.state.isprintable()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ftgen import cluster
 from ftgen.cli.arguments import Arguments, Usage
-from ftgen.cluster import Committed, Kubectl, Run, Snapshot
+from ftgen.cluster import ClusterState, Committed, Kubectl, Run
 from ftgen.output import tree
 from ftgen.output.tree import LOCK_NAME
 
@@ -26,10 +26,10 @@ class Tree:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """Runs that were asked for, and the snapshot that tells why one does not run."""
+    """Runs that were asked for, and the state that tells why one does not run."""
 
     runs: Sequence[Run]
-    seen: Snapshot
+    seen: ClusterState
 
 
 def kubectl(arguments: Arguments) -> Kubectl:

@@ -23,18 +23,18 @@ from ftgen.cluster.kubectl import Kubectl, KubectlFailed, failure, rejected
 from ftgen.cluster.log import Progress, progress
 from ftgen.cluster.objects import Pod
 from ftgen.cluster.runs import UNKNOWN_RUN, Committed, Run, committed, join, selected
-from ftgen.cluster.snapshot import Snapshot, read, read_logs, read_surroundings
+from ftgen.cluster.state import ClusterState, read, read_logs, read_surroundings
 
 __all__ = [
     "UNKNOWN_RUN",
     "Cause",
+    "ClusterState",
     "Committed",
     "Kubectl",
     "KubectlFailed",
     "Pod",
     "Progress",
     "Run",
-    "Snapshot",
     "committed",
     "failure",
     "join",

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from ftgen.cluster.fields import Key
 from ftgen.cluster.objects import Job, Pod, PodGroup
 from ftgen.cluster.shape import PodShape
-from ftgen.cluster.snapshot import Snapshot
+from ftgen.cluster.state import ClusterState
 from ftgen.diagnostics import Rejected, error
 from ftgen.output.tree import DELIVERY, Lock, State
 from ftgen.output.tree.lock import is_job
@@ -168,26 +168,26 @@ def _are_names(*names: str) -> bool:
     return all(kube.is_dns1123_subdomain(name) for name in names)
 
 
-def join(jobs: Iterable[Committed], snapshot: Snapshot, *, has_tree: bool = True) -> list[Run]:
+def join(jobs: Iterable[Committed], seen: ClusterState, *, has_tree: bool = True) -> list[Run]:
     """Join committed and live jobs, in time linear in both; the committed ones first, in the tree's order.
 
     Args:
         jobs: the committed ones.
-        snapshot: the live ones.
+        seen: the live ones.
         has_tree: whether there is a tree, so that a job outside of it is worth a word.
     """
-    left = {job.key: job for job in snapshot.jobs}
+    left = {job.key: job for job in seen.jobs}
     by_label: dict[tuple[str, str], list[Job]] = {}
-    for job in snapshot.jobs:
+    for job in seen.jobs:
         by_label.setdefault((job.key[0], job.run), []).append(job)
     runs: list[Run] = []
     for each in jobs:
         # The cluster names what has generateName: its label tells whose it is.
         own = by_label.get((each.key[0], _run_label(each)), []) if not each.key[1] else [left.get(each.key)]
-        runs += [_run(each, live, snapshot) for live in own or [None]]
+        runs += [_run(each, live, seen) for live in own or [None]]
         for live in own:
             left.pop(live.key if live is not None else each.key, None)
-    others = (_run(None, job, snapshot) for job in sorted(left.values(), key=lambda job: job.key))
+    others = (_run(None, job, seen) for job in sorted(left.values(), key=lambda job: job.key))
     return [*runs, *(replace(run, is_stray=has_tree) for run in others)]
 
 
@@ -195,10 +195,10 @@ def _run_label(job: Committed) -> str:
     return kube.label_value(job.identity.replace("/", "-"))
 
 
-def _run(committed: Committed | None, job: Job | None, snapshot: Snapshot) -> Run:
+def _run(committed: Committed | None, job: Job | None, seen: ClusterState) -> Run:
     if job is None:
         return Run(committed.key if committed else ("", ""), committed)
-    return Run(job.key, committed, job, snapshot.pods_by_job.get(job.key, ()), snapshot.group_of_job.get(job.uid))
+    return Run(job.key, committed, job, seen.pods_by_job.get(job.key, ()), seen.group_of_job.get(job.uid))
 
 
 def selected(runs: Sequence[Run], names: Sequence[str]) -> list[Run]:

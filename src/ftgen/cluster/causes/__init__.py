@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from ftgen.cluster.causes import claims, creation, failure, placement, queue, start
 from ftgen.cluster.causes.cause import Cause
 from ftgen.cluster.runs import Run
-from ftgen.cluster.snapshot import Snapshot
+from ftgen.cluster.state import ClusterState
 
-_CAUSES: Sequence[Callable[[Run, Snapshot], Cause | None]] = (
+_CAUSES: Sequence[Callable[[Run, ClusterState], Cause | None]] = (
     creation.never_created,
     failure.failed,
     queue.obstacle,
@@ -25,7 +25,7 @@ _CAUSES: Sequence[Callable[[Run, Snapshot], Cause | None]] = (
 )
 
 
-def why(run: Run, seen: Snapshot) -> Cause | None:
+def why(run: Run, seen: ClusterState) -> Cause | None:
     """Return why a run does not train; None for one that trains, has finished or only needs time."""
     return next((cause for ask in _CAUSES if (cause := ask(run, seen))), None)
 

@@ -6,13 +6,13 @@ from ftgen.cluster.causes.cause import Cause, words
 from ftgen.cluster.fields import Key
 from ftgen.cluster.objects import Claim
 from ftgen.cluster.runs import Run
-from ftgen.cluster.snapshot import Snapshot
+from ftgen.cluster.state import ClusterState
 
 _FAILED = ("ProvisioningFailed", "FailedBinding")
 _KNOWN_CLASS = "set storage.storage_class to one of `kubectl get storageclasses`"
 
 
-def obstacle(run: Run, seen: Snapshot) -> Cause | None:
+def obstacle(run: Run, seen: ClusterState) -> Cause | None:
     """Return which claim keeps a pod from a node or from starting."""
     if not run.waits or seen.claims is None:
         return None
@@ -22,7 +22,7 @@ def obstacle(run: Run, seen: Snapshot) -> Cause | None:
     return next((cause for cause in causes if cause), None)
 
 
-def _cause(key: Key, run: Run, seen: Snapshot) -> Cause | None:
+def _cause(key: Key, run: Run, seen: ClusterState) -> Cause | None:
     found = seen.claim_by_key.get(key)
     if found is None:
         return _missing(key, run)
@@ -40,7 +40,7 @@ def _missing(key: Key, run: Run) -> Cause | None:
     return Cause("claim-missing", f"the claim {key[1]} does not exist", how)
 
 
-def _pending(found: Claim, seen: Snapshot) -> Cause | None:
+def _pending(found: Claim, seen: ClusterState) -> Cause | None:
     """Return why a claim has no volume; None where it waits for its pod's node, which is no obstacle."""
     name, said = found.storage_class, _said(seen, found)
     if seen.classes is None and not found.provisioner:
@@ -55,12 +55,12 @@ def _pending(found: Claim, seen: Snapshot) -> Cause | None:
     return _unprovided(found, seen, said) if said or not _waits_for_node(found, seen) else None
 
 
-def _waits_for_node(found: Claim, seen: Snapshot) -> bool:
+def _waits_for_node(found: Claim, seen: ClusterState) -> bool:
     known = seen.class_by_name.get(found.storage_class or "")
     return known is not None and known.waits and not found.node
 
 
-def _unprovided(found: Claim, seen: Snapshot, said: str) -> Cause:
+def _unprovided(found: Claim, seen: ClusterState, said: str) -> Cause:
     """Return that a provisioner, or a person, has made no volume."""
     known = seen.class_by_name.get(found.storage_class or "")
     provisioner = found.provisioner or (known.provisioner if known else "")
@@ -74,6 +74,6 @@ def _unprovided(found: Claim, seen: Snapshot, said: str) -> Cause:
     return Cause("claim-pending", f"{what}{f', and says: {words(said)}' if said else ''}", how)
 
 
-def _said(seen: Snapshot, found: Claim) -> str:
+def _said(seen: ClusterState, found: Claim) -> str:
     events = seen.events_by_object.get(("PersistentVolumeClaim", found.key), ())
     return next((event.message for event in events if event.reason in _FAILED), "")

@@ -5,14 +5,14 @@ from __future__ import annotations
 from ftgen.cluster.causes.cause import Cause, refusal, words
 from ftgen.cluster.causes.queue import closed, missing
 from ftgen.cluster.runs import Committed, Run
-from ftgen.cluster.snapshot import Snapshot
+from ftgen.cluster.state import ClusterState
 from ftgen.output.tree import State
 
 _REFUSED = ("FailedCreate", "CreatePodFailed", "PVCError", "PluginError", "PodGroupError")
 """Reasons of Volcano's and Kubernetes' job controllers for pods that they could not create."""
 
 
-def never_created(run: Run, seen: Snapshot) -> Cause | None:
+def never_created(run: Run, seen: ClusterState) -> Cause | None:
     """Return why a committed run has no live job; None for an archived run, which should have none."""
     each = run.committed
     if run.job is not None or each is None or each.state is State.ARCHIVED:
@@ -22,11 +22,11 @@ def never_created(run: Run, seen: Snapshot) -> Cause | None:
     return _namespace(each, seen) or missing(each.queue, seen) or closed(each.queue, seen) or _delivered(each, seen)
 
 
-def _namespace(each: Committed, seen: Snapshot) -> Cause | None:
+def _namespace(each: Committed, seen: ClusterState) -> Cause | None:
     return refusal(f'namespace "{each.key[0]}" not found') if each.key[0] in seen.missing_namespaces else None
 
 
-def _delivered(each: Committed, seen: Snapshot) -> Cause:
+def _delivered(each: Committed, seen: ClusterState) -> Cause:
     """Return what the reconciler says of a run, or that it says nothing."""
     for brought in seen.deliveries:
         path = brought.kind.lower() + "s/" + brought.key[1]
@@ -42,7 +42,7 @@ def _delivered(each: Committed, seen: Snapshot) -> Cause:
     return Cause("never-created", "it is committed and was never created", how)
 
 
-def refused_pods(run: Run, seen: Snapshot) -> Cause | None:
+def refused_pods(run: Run, seen: ClusterState) -> Cause | None:
     """Return why the job's pods could not be created."""
     if run.job is None or run.is_ended or len(run.pods) >= run.job.pods:
         return None
@@ -52,7 +52,7 @@ def refused_pods(run: Run, seen: Snapshot) -> Cause | None:
     return (refusal(said) or Cause("pods-refused", f"its pods cannot be created: {words(said)}", how)) if said else None
 
 
-def uncommitted(run: Run, _seen: Snapshot) -> Cause | None:
+def uncommitted(run: Run, _seen: ClusterState) -> Cause | None:
     """Return that a live job has no file in the tree that the user named."""
     if run.job is None or not run.is_stray or run.is_ended:
         return None

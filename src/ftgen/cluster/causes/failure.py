@@ -8,12 +8,12 @@ from ftgen.cluster import log
 from ftgen.cluster.causes.cause import Cause, refusal, words
 from ftgen.cluster.objects import Pod
 from ftgen.cluster.runs import Run
-from ftgen.cluster.snapshot import Snapshot
+from ftgen.cluster.state import ClusterState
 
 _KILLED, _TERMINATED = 137, 143
 
 
-def failed(run: Run, seen: Snapshot) -> Cause | None:
+def failed(run: Run, seen: ClusterState) -> Cause | None:
     """Return why a job ended without a result."""
     if run.job is None or not run.is_ended or run.job.phase == "Completed":
         return None
@@ -22,7 +22,7 @@ def failed(run: Run, seen: Snapshot) -> Cause | None:
     return causes[0]
 
 
-def _of_pod(pod: Pod, run: Run, seen: Snapshot) -> Iterator[Cause]:
+def _of_pod(pod: Pod, run: Run, seen: ClusterState) -> Iterator[Cause]:
     container = pod.failed_container
     if container is not None and container.reason == "OOMKilled":
         what = f"failed: container {container.name} used more memory than its limit"
@@ -58,7 +58,7 @@ def _again(run: Run) -> str:
 _NO_POD = ", and no failed pod is left, as after a drain, a preemption or an eviction"
 
 
-def _of_job(run: Run, seen: Snapshot) -> Iterator[Cause]:
+def _of_job(run: Run, seen: ClusterState) -> Iterator[Cause]:
     """Return what the controller says of a job of which no failed pod is left."""
     phase = run.job.phase if run.job else ""
     warned = [

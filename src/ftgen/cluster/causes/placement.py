@@ -11,10 +11,10 @@ from ftgen.cluster.causes.cause import Cause, shown, words
 from ftgen.cluster.objects import Node
 from ftgen.cluster.runs import Run
 from ftgen.cluster.shape import PodShape, Requirement
-from ftgen.cluster.snapshot import Snapshot
+from ftgen.cluster.state import ClusterState
 
 
-def obstacle(run: Run, seen: Snapshot) -> Cause | None:
+def obstacle(run: Run, seen: ClusterState) -> Cause | None:
     """Return why a pod has no node: none is right, those that are right are taken, or the gang is not complete."""
     shape = run.waiting_shape
     if shape is None:
@@ -28,7 +28,7 @@ def obstacle(run: Run, seen: Snapshot) -> Cause | None:
 _SAYS_NOTHING = re.compile(r"0/0 tasks|\d+/\d+ tasks in gang unschedulable: pod group is ready")
 
 
-def _scheduler_says(run: Run, seen: Snapshot) -> str:
+def _scheduler_says(run: Run, seen: ClusterState) -> str:
     """Return the scheduler's words: of a pod, else of the gang."""
     pods = [pod.scheduled for pod in run.pods if pod.scheduled and not pod.scheduled.holds]
     group = [c for c in run.group.conditions if c.type == "Unschedulable" and c.holds] if run.group else []
@@ -161,7 +161,7 @@ def _elsewhere(said: str) -> Cause | None:
     return None
 
 
-def _taken(shape: PodShape, count: int, seen: Snapshot) -> Cause | None:
+def _taken(shape: PodShape, count: int, seen: ClusterState) -> Cause | None:
     """Return which resource others hold; None where enough is free, or nobody may know."""
     if seen.nodes is None or seen.free is None:
         return None

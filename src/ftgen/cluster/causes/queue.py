@@ -9,24 +9,24 @@ from ftgen.cluster.causes.cause import Cause, refusal, shown
 from ftgen.cluster.fields import Amounts
 from ftgen.cluster.objects import Queue
 from ftgen.cluster.runs import Run
-from ftgen.cluster.snapshot import Snapshot
+from ftgen.cluster.state import ClusterState
 
 
-def obstacle(run: Run, seen: Snapshot) -> Cause | None:
+def obstacle(run: Run, seen: ClusterState) -> Cause | None:
     """Return what in the queue keeps a job from starting."""
     if run.job is None or not run.job.is_volcano or not run.waits:
         return None
     return missing(run.job.queue, seen) or closed(run.job.queue, seen) or _full(run, seen) or _unseen(run)
 
 
-def missing(name: str, seen: Snapshot) -> Cause | None:
+def missing(name: str, seen: ClusterState) -> Cause | None:
     """Return that a queue does not exist."""
     if not name or seen.queues is None or name in seen.queue_by_name:
         return None
     return refusal(f'unable to find job queue: queues "{name}" not found')
 
 
-def closed(name: str, seen: Snapshot) -> Cause | None:
+def closed(name: str, seen: ClusterState) -> Cause | None:
     """Return that a queue takes no jobs."""
     queue = seen.queue_by_name.get(name)
     if queue is None or queue.state in {"Open", ""}:
@@ -34,7 +34,7 @@ def closed(name: str, seen: Snapshot) -> Cause | None:
     return refusal(f"can only submit job to queue with state `Open`, queue `{name}` status is `{queue.state}`")
 
 
-def _full(run: Run, seen: Snapshot) -> Cause | None:
+def _full(run: Run, seen: ClusterState) -> Cause | None:
     """Return which resource of the queue is used up; one that its capability does not name is not limited."""
     group, queue = run.group, seen.queue_by_name.get(run.job.queue if run.job else "")
     if group is None or queue is None or group.phase not in {"Pending", ""}:

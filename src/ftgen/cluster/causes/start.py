@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from ftgen.cluster.causes.cause import Cause, words
 from ftgen.cluster.objects import Container, Pod
 from ftgen.cluster.runs import Run
-from ftgen.cluster.snapshot import Snapshot
+from ftgen.cluster.state import ClusterState
 
 _MISSING = re.compile(r"(?P<kind>secret|configmap) \"?(?:[^\s\"/]+/)?(?P<name>[a-z0-9.-]+)\"? not found", re.IGNORECASE)
 _NO_KEY = re.compile(r"couldn't find key (?P<key>\S+) in (?P<kind>Secret|ConfigMap) (?:[^\s/]+/)?(?P<name>[a-z0-9.-]+)")
@@ -17,7 +17,7 @@ _IMAGE = re.compile(r"\bimage \"(?P<image>[^\s\"]+)\"", re.IGNORECASE)
 _MOUNTS = {"FailedMount", "FailedAttachVolume", "FailedMapVolume"}
 
 
-def obstacle(run: Run, seen: Snapshot) -> Cause | None:
+def obstacle(run: Run, seen: ClusterState) -> Cause | None:
     """Return what keeps a pod that has a node from running its containers."""
     if run.job is None or run.is_ended:
         return None
@@ -25,7 +25,7 @@ def obstacle(run: Run, seen: Snapshot) -> Cause | None:
     return next((cause for pod in pending for cause in _causes(pod, seen)), None)
 
 
-def _causes(pod: Pod, seen: Snapshot) -> Iterator[Cause]:
+def _causes(pod: Pod, seen: ClusterState) -> Iterator[Cause]:
     waiting = [each for each in pod.containers if each.state == "waiting"]
     # Mounts come before containers: the kubelet starts none before every volume is there.
     events = seen.events_by_object.get(("Pod", pod.key), ())

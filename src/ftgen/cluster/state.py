@@ -1,4 +1,4 @@
-"""Snapshot of what the cluster has: read by few requests, all at once, and indexed for linear joins."""
+"""State of the cluster: read by few requests, all at once, and indexed for linear joins."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _ON_NODES = "spec.nodeName!=,status.phase!=Succeeded,status.phase!=Failed"
 
 
 @dataclass(frozen=True)
-class Snapshot:
+class ClusterState:
     """Objects of some namespaces, and of the cluster where the reader may see them.
 
     Attributes:
@@ -145,7 +145,7 @@ def _in(namespace: str, group: str, kind: str, what: str, view: Callable[[Any], 
     return _Request(f"/{root}/{group}/{scope}{kind}{'?' if asked else ''}{asked}", where, view)
 
 
-def read(kubectl: Kubectl, namespaces: Iterable[str], *, plain_jobs: bool = True) -> Snapshot:
+def read(kubectl: Kubectl, namespaces: Iterable[str], *, plain_jobs: bool = True) -> ClusterState:
     """Read the jobs of some namespaces with their pods and PodGroups.
 
     Args:
@@ -169,7 +169,7 @@ def read(kubectl: Kubectl, namespaces: Iterable[str], *, plain_jobs: bool = True
     # A cluster without Volcano may run Kubernetes' own jobs.
     if refused and not (refused[0].code == UNSERVED and _found(answers, plain)):
         raise Rejected(refused[:1])
-    return Snapshot(
+    return ClusterState(
         [*_found(answers, batch), *_found(answers, plain)],
         _found(answers, pods),
         _found(answers, groups),
@@ -178,13 +178,13 @@ def read(kubectl: Kubectl, namespaces: Iterable[str], *, plain_jobs: bool = True
 
 
 def read_surroundings(
-    kubectl: Kubectl, snapshot: Snapshot, namespaces: Iterable[str], deliveries: Iterable[str]
-) -> Snapshot:
+    kubectl: Kubectl, seen: ClusterState, namespaces: Iterable[str], deliveries: Iterable[str]
+) -> ClusterState:
     """Read what keeps a job from running: events, claims, queues, nodes, and the pods on them.
 
     Args:
         kubectl: the connection.
-        snapshot: what was read already.
+        seen: what was read already.
         namespaces: where jobs wait.
         deliveries: paths of the reconcilers' objects that bring runs which do not exist.
     """
@@ -195,7 +195,7 @@ def read_surroundings(
     nodes = _in("", "v1", "nodes", "nodes", objects.node)
     placed = _in("", "v1", "pods", "pods of all namespaces", objects.pod, fieldSelector=_ON_NODES)
     classes = _in("", "storage.k8s.io/v1", "storageclasses", "storage classes", objects.storage_class)
-    empty = set(names) - {job.key[0] for job in snapshot.jobs}
+    empty = set(names) - {job.key[0] for job in seen.jobs}
     spaces = {n: _Request(f"/api/v1/namespaces/{quote(n, safe='')}", "", key_of) for n in sorted(empty)}
     paths = [_Request(path, "", objects.delivery) for path in sorted(set(deliveries))]
     answers = _answers(kubectl, [*claims, *events, queues, nodes, placed, classes, *spaces.values(), *paths])
@@ -203,7 +203,7 @@ def read_surroundings(
         path: answer for path, answer in answers.items() if path not in {r.path for r in (*spaces.values(), *paths)}
     }
     return replace(
-        snapshot,
+        seen,
         claims=None if _is_refused(answers, claims) else _found(answers, claims),
         events=_found(answers, events),
         queues=_list(answers, queues),
@@ -212,7 +212,7 @@ def read_surroundings(
         classes=_list(answers, classes),
         deliveries=_found(answers, paths),
         missing_namespaces=[n for n, request in spaces.items() if _is_missing(answers[request.path])],
-        unread=[*snapshot.unread, *_unread(shown)],
+        unread=[*seen.unread, *_unread(shown)],
     )
 
 
@@ -270,14 +270,14 @@ def _unread(answers: Answers) -> list[Diagnostic]:
 _TAIL = "tailLines=200&limitBytes=65536"
 
 
-def read_logs(kubectl: Kubectl, snapshot: Snapshot, pods: Iterable[Pod]) -> Snapshot:
+def read_logs(kubectl: Kubectl, seen: ClusterState, pods: Iterable[Pod]) -> ClusterState:
     """Read the last lines of some pods: of the container that failed, else of the main one."""
     asked = list(pods)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         texts = list(pool.map(lambda pod: _log(kubectl, pod), asked))
     found = {pod.key: text for pod, text in zip(asked, texts, strict=True) if isinstance(text, str)}
     refused = [text for text in texts if isinstance(text, Diagnostic)]
-    return replace(snapshot, logs=found, unread=[*snapshot.unread, *refused[:1]])
+    return replace(seen, logs=found, unread=[*seen.unread, *refused[:1]])
 
 
 def _log(kubectl: Kubectl, pod: Pod) -> str | Diagnostic:
