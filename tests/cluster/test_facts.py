@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ftgen import cli
-from ftgen.cluster import kubectl, snapshot
+from ftgen.cluster import facts
+from ftgen.cluster.kubectl import Kubectl
 from ftgen.diagnostics import Rejected
 from ftgen.text import yamlio
 from ftgen.validation.inventory import KINDS, inventory_in
@@ -21,7 +22,7 @@ from ftgen.validation.inventory import KINDS, inventory_in
 FAKE = """\
 #!/bin/sh
 echo "$@" >> "$ANSWERS/calls"
-for word in "$@"; do case "$word" in get|-*) ;; *) asked=$word ;; esac; done
+for word in "$@"; do case "$word" in /*) asked=${word##*/} ;; esac; done
 if [ -e "$ANSWERS/$asked.error" ]; then cat "$ANSWERS/$asked.error" >&2; exit 1; fi
 cat "$ANSWERS/$asked"
 """
@@ -80,9 +81,9 @@ ANSWERS = {
     "nodes": [NODE],
     "resourcequotas": [QUOTA],
     "limitranges": [RANGE],
-    "priorityclasses.scheduling.k8s.io": [URGENT],
-    "queues.scheduling.volcano.sh": [TEAM],
-    "storageclasses.storage.k8s.io": [FAST],
+    "priorityclasses": [URGENT],
+    "queues": [TEAM],
+    "storageclasses": [FAST],
 }
 DENIED = (
     'Error from server (Forbidden): nodes is forbidden: User "eve" cannot list resource "nodes" at the cluster scope'
@@ -172,7 +173,7 @@ def test_only_reading_commands_are_run(answers: Path, capsys: pytest.CaptureFixt
 
     assert len(calls) == len(KINDS)
     assert all(call.startswith("get ") for call in calls)
-    assert [call.split()[1] for call in calls if "--all-namespaces" in call] == ["resourcequotas", "limitranges"]
+    assert [call.split()[2] for call in calls][:3] == ["/api/v1/nodes", "/api/v1/resourcequotas", "/api/v1/limitranges"]
 
 
 def test_one_namespace_can_be_asked_for(answers: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -180,8 +181,8 @@ def test_one_namespace_can_be_asked_for(answers: Path, capsys: pytest.CaptureFix
     saved = inventory_in(taken(capsys, "-n", "research")[1], "")
     calls = (answers / "calls").read_text().splitlines()
 
-    assert [call.split()[1] for call in calls if "--namespace=research" in call] == ["resourcequotas", "limitranges"]
-    assert "--all-namespaces" not in "".join(calls)
+    inside = [call.split()[2].removeprefix("/api/v1/namespaces/research/") for call in calls if "/research/" in call]
+    assert inside == ["resourcequotas", "limitranges"]
     assert saved.has_all("LimitRange", "research")
     assert not saved.has_all("LimitRange", "other")
     assert not saved.has_all("ResourceQuota", "other")
@@ -233,7 +234,7 @@ def test_a_file_of_another_content_is_not_replaced_by_itself(answers: Path, caps
 def test_a_kind_that_is_not_shown_is_left_out_and_told(
     message: str, code: str, answers: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (answers / "queues.scheduling.volcano.sh.error").write_text(f"E0101 retrying\n{message}\n")
+    (answers / "queues.error").write_text(f"E0101 retrying\n{message}\n")
 
     status, text, errors = taken(capsys)
 
@@ -351,9 +352,9 @@ def test_any_value_at_any_place(data: st.DataObject, monkeypatch: pytest.MonkeyP
     path = data.draw(st.sampled_from([p for p in paths(ANSWERS[resource][0]) if p]))
     odd = replaced(ANSWERS[resource][0], path, data.draw(JSON))
     shown = {**ANSWERS, resource: [odd]}
-    monkeypatch.setattr(kubectl, "get", lambda kinds, *_, **__: shown[kinds[0]])
+    monkeypatch.setattr(Kubectl, "get", lambda _, path: {"items": shown[path.rpartition("/")[2]]})
 
-    text, left_out = snapshot.take()
+    text, left_out = facts.take(Kubectl())
 
     assert left_out == []
     assert [listed["kind"] for listed in yamlio.parse_all(text, "")] == [f"{kind}List" for _, kind in KINDS]
@@ -361,9 +362,9 @@ def test_any_value_at_any_place(data: st.DataObject, monkeypatch: pytest.MonkeyP
 
 def test_text_that_no_file_can_hold_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     odd = json.loads('{"metadata": {"name": "a\\ud800"}}')
-    monkeypatch.setattr(kubectl, "get", lambda *_, **__: [odd])
+    monkeypatch.setattr(Kubectl, "get", lambda *_: {"items": [odd]})
 
     with pytest.raises(Rejected) as rejected:
-        snapshot.take()
+        facts.take(Kubectl())
 
     assert {d.code for d in rejected.value.diagnostics} == {"FT574"}

@@ -260,6 +260,7 @@ def _snapshot(verb_parser: argparse.ArgumentParser) -> None:
     group.add_argument("--out", "-o", type=_path, default="-", help="file to write to; without it the text is printed")
     group.add_argument("--overwrite", action="store_true", help="replace a file that is there with another content")
     group.add_argument("--namespace", "-n", help="quotas and limit ranges of this namespace only, not of all")
+    _context(verb_parser.add_argument_group("the cluster (as in kubectl)"))
 
 
 def _connection(verb_parser: argparse.ArgumentParser, verb: str) -> None:
@@ -271,10 +272,14 @@ def _connection(verb_parser: argparse.ArgumentParser, verb: str) -> None:
         group.add_argument(
             "--namespace", "-n", default="", help="look there, too; without a tree, instead of the context's"
         )
-    group.add_argument("--context", default="", help="context of the kubeconfig")
-    group.add_argument("--kubeconfig", type=_path, default="", help="kubeconfig file")
+    _context(group)
     if verb == "status":
         group.add_argument("--watch", "-w", action="store_true", help="draw it again every few seconds, until Ctrl-C")
+
+
+def _context(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--context", default="", help="context of the kubeconfig")
+    group.add_argument("--kubeconfig", type=_path, default="", help="kubeconfig file")
 
 
 def is_terminal() -> bool:

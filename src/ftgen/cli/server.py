@@ -17,6 +17,7 @@ from ftgen.diagnostics import Diagnostic, Rejected, Severity, error, warning
 from ftgen.text import yamlio
 from ftgen.text.paths import Steps
 from ftgen.validation import check
+from ftgen.validation.manifest import objects as objects_of
 
 _REPORT = "report it with the manifest and the releases of Kubernetes and Volcano: this is a bug of ftgen"
 
@@ -59,7 +60,7 @@ def _objects(name: str, text: str) -> Iterator[_Object]:
     with suppress(Rejected):
         documents = yamlio.documents(text, name)
     for document in documents:
-        for path, manifest in check.objects(document.value):
+        for path, manifest in objects_of(document.value):
             if isinstance(manifest, dict) and "kind" in manifest:
                 yield _Object(document, path, manifest, text, document.nearest(path).line)
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from ftgen.cluster import kubectl
+from ftgen.cluster.kubectl import DENIED, SHAPE, UNSERVED, Kubectl, KubectlFailed, rejected
 from ftgen.diagnostics import Diagnostic, Rejected, Severity, error
 from ftgen.text import yamlio
 from ftgen.validation.inventory import DEFAULT_CLASS, KINDS, PASSING_TAINTS
@@ -21,7 +21,7 @@ _HEADER = """\
 # where cluster.facts.snapshot names this file.
 """
 _NAMESPACED = ("ResourceQuota", "LimitRange")
-_SPARED = (kubectl.DENIED, kubectl.UNSERVED)
+_SPARED = (DENIED, UNSERVED)
 """Failures that leave out one kind; the others concern all of them."""
 _VOLATILE_LABEL = ".timestamp"
 """End of the labels that node feature discovery writes anew at each start."""
@@ -29,10 +29,11 @@ _VOLATILE_LABEL = ".timestamp"
 Fields = dict[str, Any]
 
 
-def take(namespace: str = "") -> tuple[str, list[Diagnostic]]:
+def take(kubectl: Kubectl, namespace: str = "") -> tuple[str, list[Diagnostic]]:
     """Return a snapshot as YAML, and a warning for each kind that the cluster does not show.
 
     Args:
+        kubectl: connection to the cluster.
         namespace: namespace whose quotas and limit ranges are taken; if empty, those of all namespaces.
 
     Raises:
@@ -42,9 +43,9 @@ def take(namespace: str = "") -> tuple[str, list[Diagnostic]]:
     left_out: list[Diagnostic] = []
     for (version, kind), resource in KINDS.items():
         try:
-            found = _found(f"{resource}{_group(version)}", namespace if kind in _NAMESPACED else None)
-        except Rejected as rejected:
-            left_out += _spared(rejected)
+            found = _found(kubectl, version, resource, namespace if kind in _NAMESPACED else "")
+        except Rejected as failed:
+            left_out += _spared(failed)
         else:
             lists.append(_list(version, kind, namespace if kind in _NAMESPACED else "", found))
     if not lists:
@@ -58,20 +59,21 @@ def _list(version: str, kind: str, namespace: str, found: Iterable[Fields]) -> F
     return {"apiVersion": version, "kind": f"{kind}List", **of, "items": stripped(version, kind, found)}
 
 
-def _group(version: str) -> str:
-    group = version.rpartition("/")[0]
-    return f".{group}" if group else ""
+def _found(kubectl: Kubectl, version: str, resource: str, namespace: str) -> list[Fields]:
+    """Return the objects of one resource, in all namespaces if none is named."""
+    prefix = f"/apis/{version}" if "/" in version else f"/api/{version}"
+    where = f"/namespaces/{namespace}" if namespace else ""
+    try:
+        return kubectl.items(f"{prefix}{where}/{resource}", resource)
+    except KubectlFailed as problem:
+        raise rejected(problem, f"list {resource}", resource) from None
 
 
-def _found(resource: str, namespace: str | None) -> list[Fields]:
-    return kubectl.get([resource], namespace or None, all_namespaces=namespace == "")
-
-
-def _spared(rejected: Rejected) -> tuple[Diagnostic, ...]:
+def _spared(failed: Rejected) -> tuple[Diagnostic, ...]:
     """Return the diagnostics of a kind that can be left out; raise those of a cluster that cannot be used."""
-    if any(d.code not in _SPARED for d in rejected.diagnostics):
-        raise rejected
-    return rejected.diagnostics
+    if any(d.code not in _SPARED for d in failed.diagnostics):
+        raise failed
+    return failed.diagnostics
 
 
 def _left_out(found: Diagnostic) -> Diagnostic:
@@ -83,7 +85,10 @@ def _dumped(lists: Iterable[Fields]) -> str:
     try:
         return "".join(f"---\n{yamlio.dump(each)}" for each in lists)
     except ValueError as problem:
-        raise Rejected([error(kubectl.SHAPE, f"kubectl's answer cannot be written: {problem}", "kubectl")]) from None
+        headline = f"the API server's answer cannot be written: {problem}"
+        raise Rejected(
+            [error(SHAPE, headline, "kubectl", help="look for the object with `kubectl get -o json`")]
+        ) from None
 
 
 def stripped(version: str, kind: str, objects: Iterable[Fields]) -> list[Fields]:

@@ -49,6 +49,19 @@ class Kubectl:
         """
         return _decoded(self.run("get", "--raw", path))
 
+    def items(self, path: str, what: str) -> list[dict[str, Any]]:
+        """Return the items of the list that the API server answers at a path; raise like `get`.
+
+        Raises:
+            Rejected: FT574, when the answer is no list of objects.
+        """
+        answer = self.get(path)
+        items = answer.get("items") if isinstance(answer, dict) else None
+        if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+            headline = f"the API server's answer about {what} is no list of objects"
+            raise Rejected([error(SHAPE, headline, what, help=f"look at it: `kubectl get --raw {path}`")])
+        return items
+
     def namespace(self) -> str:
         """Return the namespace of the context.
 
@@ -147,6 +160,10 @@ _KINDS: Sequence[_Kind] = (
 )
 
 
+# A line of client-go's log, such as of an attempt that is repeated.
+_LOG_LINE = re.compile(r"[IWEF][0-9]{4} ")
+
+
 def failure(problem: KubectlFailed, what: str, subject: str) -> Diagnostic:
     """Return the diagnostic of a failure.
 
@@ -155,7 +172,7 @@ def failure(problem: KubectlFailed, what: str, subject: str) -> Diagnostic:
         what: what was tried, in words that follow "you may not".
         subject: what it was tried on.
     """
-    said = printable(problem.message)
+    said = printable("\n".join(line for line in problem.message.splitlines() if not _LOG_LINE.match(line)))
     kind = next((kind for kind in _KINDS if kind.pattern.search(said)), None)
     if kind is None:
         return error(
