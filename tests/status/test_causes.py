@@ -7,7 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from tests.cluster.clusters import altered, cause, only_run, recorded, state
+from tests.status.clusters import altered, cause, only_run, recorded, state
 
 import ftgen
 from ftgen.cluster import ClusterState, Committed, Run, objects, why

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.cluster.clusters import FakeKubectl
+from tests.status.clusters import FakeKubectl
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cluster.clusters import FakeKubectl, recorded
+from tests.status.clusters import FakeKubectl, recorded
 
 from ftgen import cli
 from ftgen.cli import status

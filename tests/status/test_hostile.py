@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.cluster.clusters import KINDS, cause, recorded, state
 from tests.fuzz.odd import ODD, SCRAPS
+from tests.status.clusters import KINDS, cause, recorded, state
 
 from ftgen.cluster import join, objects, why
 from ftgen.text.paths import leaves, put

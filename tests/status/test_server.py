@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cluster.clusters import FakeKubectl
+from tests.status.clusters import FakeKubectl
 
 from ftgen import cli
 from ftgen.cluster import server
