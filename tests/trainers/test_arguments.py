@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ftgen.diagnostics import Severity
@@ -122,6 +122,7 @@ def test_secrets_never_reach_a_diagnostic():
         assert all("hf_secret" not in str(found) for found in problems({"hub_token": value}))
 
 
+@example({".": None})
 @given(st.dictionaries(st.sampled_from(sorted(LATEST.arguments)) | st.text(max_size=12), JSON, max_size=8))
 def test_check_is_total(args):
     for command in ("train", "export"):

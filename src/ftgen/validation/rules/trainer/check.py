@@ -86,7 +86,9 @@ def _explanation(name: str, release: Surface, command: str) -> tuple[str, str]:
         return f"{name} is no argument of this image: {reason}", f"leave {name} out"
     if last:
         return f"{name} was dropped after {last}", f"leave {name} out"
-    return f"LLaMA-Factory {release.version} has no argument {name}", _suggestion(name, release, command)
+    # A name such as "." reads like punctuation.
+    shown = name if name.replace("-", "_").isidentifier() else repr(name)
+    return f"LLaMA-Factory {release.version} has no argument {shown}", _suggestion(name, release, command)
 
 
 def _suggestion(name: str, release: Surface, command: str) -> str:
