@@ -1,0 +1,1 @@
+"""ftgen's promises about a cluster, asked of the cluster that KUBECONFIG names (`make test-cluster`)."""
