@@ -12,6 +12,7 @@ from ftgen import project
 from ftgen.config.compose import Composer, Request
 
 from . import facts, programs
+from .jobs import Desk
 from .kubectl import Kubectl
 from .site import Site
 from .summary import Summary, parts
@@ -81,3 +82,9 @@ def namespace(site: Site, request: pytest.FixtureRequest) -> Iterator[str]:
     made = site.namespace(request.node.originalname.removeprefix("test_").replace("_", "-")[:30].strip("-"))
     yield made
     site.remove(made)
+
+
+@pytest.fixture
+def desk(site: Site, composer: Composer, namespace: str) -> Desk:
+    """Where the check submits jobs."""
+    return Desk(site, composer, namespace)

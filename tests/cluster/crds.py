@@ -55,7 +55,9 @@ def structural(node: Node) -> Schema:
 
 def _plain(node: Node) -> Schema:
     left_out = {"$ref", "$defs", "$schema", "additionalProperties", "properties", "items", "type", *_SERVED_ONLY}
-    kept = {key: value for key, value in node.here.items() if key not in left_out and not _is_bound_of_format(key, value)}
+    kept = {
+        key: value for key, value in node.here.items() if key not in left_out and not _is_bound_of_format(key, value)
+    }
     # The server takes the keys of a list of mappings only with the list's type.
     return {**kept, **({"x-kubernetes-list-type": "map"} if "x-kubernetes-list-map-keys" in kept else {})}
 

@@ -44,7 +44,6 @@ class Facts:
     simulated: bool
 
 
-
 def look(kubectl: Kubectl) -> Facts:
     """Ask a cluster what it is."""
     version = kubectl.json("version")["serverVersion"]["gitVersion"]

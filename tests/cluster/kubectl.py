@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -59,6 +59,14 @@ class Kubectl:
         answer = self.ask("get", kind, name, *words, "-o", "json", "--ignore-not-found")
         assert answer.code == 0, answer.err
         return json.loads(answer.out) if answer.out else None
+
+
+def wait_until_none(look: Callable[[], Sized], *, seconds: float, pause: float = 2) -> None:
+    """Look again until nothing is left; fail after a time, with what is left."""
+    end = time.monotonic() + seconds
+    while left := look():
+        assert time.monotonic() < end, f"{len(left)} left after {seconds:g} s: {left}"
+        time.sleep(pause)
 
 
 def wait_for(what: str, look: Callable[[], Seen], *, seconds: float = 60, pause: float = 0.5) -> Seen:

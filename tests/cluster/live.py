@@ -18,8 +18,9 @@ def differences(rendered: Object, live: Object) -> list[str]:
     """Return what the server added to a job, changed or lost; other kinds it may complete."""
     found = diff_fields(rendered, own(live))
     is_job = rendered["apiVersion"].startswith("batch.volcano.sh/")
+    title = f"{rendered['kind']} {rendered['metadata'].get('name')}"
     return [
-        f"{rendered['kind']} {rendered['metadata'].get('name')}: {each.path}: {_text(each.old)} became {_text(each.new)}"
+        f"{title}: {each.path}: {_text(each.old)} became {_text(each.new)}"
         for each in found
         if is_job or each.old is not ABSENT
     ]

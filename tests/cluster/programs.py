@@ -27,7 +27,9 @@ def running(site: Site) -> set[str]:
 def _refuses_an_unknown_queue(site: Site) -> bool:
     container = {"name": "c", "image": "none"}
     task = {"name": "t", "replicas": 1, "template": {"spec": {"restartPolicy": "Never", "containers": [container]}}}
-    job = _object(site, "batch.volcano.sh/v1alpha1", "Job", "default", {"queue": f"none-{site.suffix}", "tasks": [task]})
+    job = _object(
+        site, "batch.volcano.sh/v1alpha1", "Job", "default", {"queue": f"none-{site.suffix}", "tasks": [task]}
+    )
     answer = site.kubectl.ask("create", "--dry-run=server", "-f", "-", objects=[job])
     return answer.code != 0 and "queue" in answer.err
 

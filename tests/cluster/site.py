@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 from ftgen.text import tables
@@ -30,6 +31,7 @@ class Site:
         suffix: tells apart two runs of the suite on one cluster.
         made: the products whose CRDs the suite made from `schemas/`.
         programs: Volcano's programs that answer.
+        numbers: tell namespaces apart, because one of the same name may still be on its way out.
     """
 
     kubectl: Kubectl
@@ -37,6 +39,7 @@ class Site:
     suffix: str = field(default_factory=lambda: secrets.token_hex(3))
     made: list[str] = field(default_factory=list)
     programs: set[str] = field(default_factory=set)
+    numbers: Iterator[int] = field(default_factory=count)
 
     @property
     def labels(self) -> dict[str, str]:
@@ -93,11 +96,13 @@ class Site:
         """Create an object with the suite's label."""
         where = {"namespace": namespace} if namespace else {}
         metadata = {"name": name, "labels": self.labels, **where}
-        self.kubectl("create", "-f", "-", objects=[{"apiVersion": api_version, "kind": kind, "metadata": metadata, **content}])
+        self.kubectl(
+            "create", "-f", "-", objects=[{"apiVersion": api_version, "kind": kind, "metadata": metadata, **content}]
+        )
 
     def namespace(self, name: str, **labels: str) -> str:
         """Make a namespace with the secret and the claims that ftgen's jobs find there."""
-        full = f"ftgen-{self.suffix}-{name}"
+        full = f"ftgen-{self.suffix}-{next(self.numbers)}-{name}"
         body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": full, "labels": self.labels | labels}}
         self.kubectl("create", "-f", "-", objects=[body, *self._administrators(full)])
         return full
@@ -113,7 +118,12 @@ class Site:
             "resources": {"requests": {"storage": "100Gi"}},
         }
         for name in CLAIMS:
-            yield {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": name, **metadata}, "spec": spec}
+            yield {
+                "apiVersion": "v1",
+                "kind": "PersistentVolumeClaim",
+                "metadata": {"name": name, **metadata},
+                "spec": spec,
+            }
 
     def remove(self, namespace: str) -> None:
         """Delete a namespace with all in it, and the volumes that its claims leave behind."""

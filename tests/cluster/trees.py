@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,8 +67,9 @@ class Tree:
         found = self.kubectl.items(JOB, "--namespace", self.namespace)
         return {each["metadata"]["name"]: each.get("status", {}).get("state", {}).get("phase", "") for each in found}
 
-
-MakeTree = Callable[[str], Tree]
+    def unfinished(self) -> dict[str, str]:
+        """Return the phases of the jobs that have not completed."""
+        return {name: phase for name, phase in self.phases().items() if phase != "Completed"}
 
 
 def _kind(manifest: Mapping[str, Any]) -> str:

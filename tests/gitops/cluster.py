@@ -40,9 +40,9 @@ class Cluster:
 
     def sync(self, files: Mapping[str, str]) -> None:
         """Bring the cluster to what git says, pruning what is no longer there."""
-        desired = dict(_identified(files))
+        desired = dict(identified(files))
         for key, manifest in desired.items():
-            if not self._is_skipped(manifest):
+            if not is_skipped(self.reconciler, manifest):
                 self._apply(key, manifest)
         self._prune({key for key in self.inventory if key not in desired and key in self.objects})
         self.inventory = set(desired)
@@ -60,19 +60,13 @@ class Cluster:
         """The names of the live jobs."""
         return sorted(_name(key) for key in self.objects if _is_job(key))
 
-    def _is_skipped(self, manifest: dict[str, Any]) -> bool:
-        annotations = _annotations(manifest)
-        if self.reconciler == "argocd":
-            return annotations.get("argocd.argoproj.io/hook") == "Skip"
-        return annotations.get("kustomize.toolkit.fluxcd.io/ssa") == "Ignore"
-
     def _apply(self, key: str, manifest: dict[str, Any]) -> None:
         live = self.objects.get(key)
         if live is None:
             problems = admit_create(manifest, volcano_version=self.volcano) if _is_job(key) else []
             self._take(key, problems, mutate(manifest, volcano_version=self.volcano) if _is_job(key) else manifest)
             self._note(self.created, key)
-        elif _annotations(manifest).get("kustomize.toolkit.fluxcd.io/ssa") != "IfNotPresent":
+        elif not is_created_only(manifest):
             # A merge patch: lists are replaced as a whole, so what a webhook had added in them is taken back.
             patched = _merge(live, manifest)
             problems = admit_update(live, patched, volcano_version=self.volcano) if _is_job(key) else []
@@ -90,9 +84,7 @@ class Cluster:
     def _prune(self, gone: set[str]) -> None:
         """Guards are read from the live object, whatever git said last."""
         for key in sorted(gone):
-            annotations = _annotations(self.objects[key])
-            guard = annotations.get("argocd.argoproj.io/sync-options", "").split(",")
-            if "Prune=false" in guard or annotations.get("kustomize.toolkit.fluxcd.io/prune") == "disabled":
+            if is_guarded(self.objects[key]):
                 continue
             del self.objects[key]
             self._note(self.deleted, key)
@@ -100,6 +92,26 @@ class Cluster:
     def _note(self, names: list[str], key: str) -> None:
         if _is_job(key):
             names.append(_name(key))
+
+
+def is_skipped(reconciler: str, manifest: dict[str, Any]) -> bool:
+    """Whether a reconciler passes an object by, because it has a tombstone."""
+    annotations = _annotations(manifest)
+    if reconciler == "argocd":
+        return annotations.get("argocd.argoproj.io/hook") == "Skip"
+    return annotations.get("kustomize.toolkit.fluxcd.io/ssa") == "Ignore"
+
+
+def is_created_only(manifest: dict[str, Any]) -> bool:
+    """Whether Flux leaves an object alone once it is there."""
+    return _annotations(manifest).get("kustomize.toolkit.fluxcd.io/ssa") == "IfNotPresent"
+
+
+def is_guarded(live: dict[str, Any]) -> bool:
+    """Whether a live object's own annotations keep it from being pruned."""
+    annotations = _annotations(live)
+    guard = annotations.get("argocd.argoproj.io/sync-options", "").split(",")
+    return "Prune=false" in guard or annotations.get("kustomize.toolkit.fluxcd.io/prune") == "disabled"
 
 
 def _is_job(key: str) -> bool:
@@ -110,7 +122,8 @@ def _name(key: str) -> str:
     return key.rpartition("/")[2]
 
 
-def _identified(files: Mapping[str, str]) -> list[tuple[str, dict[str, Any]]]:
+def identified(files: Mapping[str, str]) -> list[tuple[str, dict[str, Any]]]:
+    """Return the objects in the files of a tree, each with its kind, namespace and name as one key."""
     manifests = [
         yamlio.parse(text, path)
         for path, text in files.items()

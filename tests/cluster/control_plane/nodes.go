@@ -14,6 +14,7 @@ import (
 
 	coordination "k8s.io/api/coordination/v1"
 	core "k8s.io/api/core/v1"
+	dynamic "k8s.io/api/resource/v1"
 	storage "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -41,6 +42,11 @@ type group struct {
 	Labels map[string]string `json:"labels"`
 	Taints []core.Taint      `json:"taints"`
 	Cards  core.ResourceList `json:"cards"`
+	// Devices are cards that pods claim; a driver publishes them.
+	Devices struct {
+		Driver string `json:"driver"`
+		Count  int    `json:"count"`
+	} `json:"devices"`
 }
 
 func (g group) capacity() core.ResourceList {
@@ -142,6 +148,7 @@ func (s *simulation) live(ctx context.Context, g group, name string) {
 func (s *simulation) register(ctx context.Context, g group, name string) {
 	labels := map[string]string{
 		"kubernetes.io/hostname": name, "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64", simulated: "true",
+		"pool": "gpu", // where the suite's caches of models lie
 	}
 	maps.Copy(labels, g.Labels)
 	node := &core.Node{
@@ -149,6 +156,7 @@ func (s *simulation) register(ctx context.Context, g group, name string) {
 		Spec:       core.NodeSpec{Taints: g.Taints, ProviderID: "simulated://" + name},
 	}
 	s.drive(ctx, name)
+	s.publish(ctx, g, name)
 	s.beat(ctx, name)
 	if _, err := s.client.CoreV1().Nodes().Create(ctx, node, meta.CreateOptions{}); err != nil {
 		log.Print(err)
@@ -165,6 +173,24 @@ func (s *simulation) drive(ctx context.Context, name string) {
 		node.Spec.Drivers = append(node.Spec.Drivers, storage.CSINodeDriver{Name: driver.Name, NodeID: name})
 	}
 	s.client.StorageV1().CSINodes().Create(ctx, node, meta.CreateOptions{})
+}
+
+func (s *simulation) publish(ctx context.Context, g group, name string) {
+	if g.Devices.Count == 0 {
+		return
+	}
+	slice := &dynamic.ResourceSlice{
+		ObjectMeta: meta.ObjectMeta{Name: name},
+		Spec: dynamic.ResourceSliceSpec{
+			Driver: g.Devices.Driver, NodeName: &name, Pool: dynamic.ResourcePool{Name: name, ResourceSliceCount: 1},
+		},
+	}
+	for i := range g.Devices.Count {
+		slice.Spec.Devices = append(slice.Spec.Devices, dynamic.Device{Name: fmt.Sprintf("gpu-%d", i)})
+	}
+	if _, err := s.client.ResourceV1().ResourceSlices().Create(ctx, slice, meta.CreateOptions{}); err != nil {
+		log.Print(err)
+	}
 }
 
 func (s *simulation) report(ctx context.Context, g group, name string) error {
