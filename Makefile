@@ -2,11 +2,13 @@
 # make test   set up and run the whole test suite
 # make lint   types, style, architecture, drift
 # make fuzz   odd inputs for all verbs and files, for FUZZ_SECONDS (300)
+# make test-cluster KUBECONFIG=FILE   ftgen's promises, asked of a cluster; make cluster starts one
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test lint check bench fuzz venv tools out docs update-golden test-hydra-next test-trainer test-upstream clean
+.PHONY: run test lint check bench fuzz venv tools out docs update-golden test-hydra-next test-trainer test-upstream test-cluster \
+	cluster cluster-down clean
 
 run: venv
 	$(BIN)/ftgen hardware=ascend trainer.lr=1e-4
@@ -70,6 +72,27 @@ test-trainer:
 test-upstream: venv
 	$(BIN)/python -m tools.derive_schemas --check
 	$(BIN)/python -m tools.derive_llamafactory --check
+
+# ftgen's promises, asked of the cluster that KUBECONFIG names (docs/cluster.md); an hour with everything there.
+test-cluster: venv
+	KUBECONFIG="$(KUBECONFIG)" $(BIN)/pytest -m cluster tests/cluster
+
+# A control plane on loopback for it, with simulated nodes; VOLCANO names a folder with Volcano's programs. The first
+# build takes Go and several minutes.
+CLUSTER ?= $(or $(TMPDIR),/tmp)/ftgen-cluster
+CONTROL_PLANE := tests/cluster/control_plane
+cluster cluster-down: export PATH := $(abspath $(BIN)):$(PATH)
+cluster: venv $(CLUSTER)/control-plane
+	$(CLUSTER)/control-plane up $(CLUSTER) $(VOLCANO)
+
+cluster-down:
+	$(CLUSTER)/control-plane down $(CLUSTER)
+
+$(CLUSTER)/control-plane: $(wildcard $(CONTROL_PLANE)/*)
+	@command -v go >/dev/null || { echo "make cluster takes Go (see $(CONTROL_PLANE)/go.mod)"; exit 1; }
+	cd $(CONTROL_PLANE) && v=$$(go list -m -f '{{.Version}}' k8s.io/kubernetes) && p=k8s.io/component-base/version && \
+	n=$${v#v1.} && go build -trimpath -o $@ \
+	-ldflags "-s -w -X $$p.gitVersion=$$v -X $$p.gitMajor=1 -X $$p.gitMinor=$${n%%.*}" .
 
 venv: $(VENV)/installed
 

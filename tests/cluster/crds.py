@@ -59,7 +59,9 @@ def _plain(node: Node) -> Schema:
         key: value for key, value in node.here.items() if key not in left_out and not _is_bound_of_format(key, value)
     }
     # The server takes the keys of a list of mappings only with the list's type.
-    return {**kept, **({"x-kubernetes-list-type": "map"} if "x-kubernetes-list-map-keys" in kept else {})}
+    kinds = {"x-kubernetes-list-map-keys": "map", "uniqueItems": "set"}
+    listed = next((kind for key, kind in kinds.items() if key in node.here), None)
+    return kept | ({"x-kubernetes-list-type": listed} if listed else {})
 
 
 def _is_bound_of_format(key: str, value: object) -> bool:

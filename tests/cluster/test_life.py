@@ -1,7 +1,7 @@
 """The life of a run.
 
-Publish, a new run, priority, archive, stop, rerun, gc. A reconciler's part is played with kubectl, for Argo CD and for Flux; no job may be created twice, and none deleted but
-by `stop`.
+Publish, a new run, priority, archive, stop, rerun, gc. A reconciler's part is played with kubectl, for Argo CD and for
+Flux; no job may be created twice, and none deleted but by `stop`.
 """
 
 from __future__ import annotations
