@@ -14,7 +14,7 @@ from ftgen.config.compose import Composer, Request
 from . import facts, programs
 from .jobs import Desk
 from .kubectl import Kubectl
-from .site import Site
+from .site import CLAIMS, Site
 from .summary import Summary, parts
 
 SUMMARY = pytest.StashKey[Summary]()
@@ -80,6 +80,7 @@ def composer() -> Composer:
 def namespace(site: Site, request: pytest.FixtureRequest) -> Iterator[str]:
     """A namespace of the check's own."""
     made = site.namespace(request.node.originalname.removeprefix("test_").replace("_", "-")[:30].strip("-"))
+    site.claim(made, *CLAIMS)
     yield made
     site.remove(made)
 

@@ -16,7 +16,7 @@ from .kubectl import Kubectl, Object, wait_for
 
 SUITE = "ftgen.dev/suite"
 """Label of everything that a run of the suite makes; its value is the run's suffix."""
-CLAIMS = ("sft-qwen3-volume", "sft-workspace", "work", "models")
+CLAIMS = frozenset({"sft-qwen3-volume", "sft-workspace", "work", "models"})
 """The claims that an administrator has made for the storage options that create none."""
 _CLUSTER_SCOPED = ("queues.scheduling.volcano.sh", "priorityclasses", "storageclasses", "crds")
 
@@ -101,29 +101,23 @@ class Site:
         )
 
     def namespace(self, name: str, **labels: str) -> str:
-        """Make a namespace with the secret and the claims that ftgen's jobs find there."""
+        """Make a namespace with the secret that ftgen's jobs find there."""
         full = f"ftgen-{self.suffix}-{next(self.numbers)}-{name}"
         body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": full, "labels": self.labels | labels}}
-        self.kubectl("create", "-f", "-", objects=[body, *self._administrators(full)])
+        self.kubectl("create", "-f", "-", objects=[body])
+        data = {"MODEL_REPO_GIT_USER": "nobody", "MODEL_REPO_GIT_TOKEN": "none"}
+        self.create("v1", "Secret", "aml-image-builder-secret", full, stringData=data)
         return full
 
-    def _administrators(self, namespace: str) -> Iterator[Object]:
-        data = {"MODEL_REPO_GIT_USER": "nobody", "MODEL_REPO_GIT_TOKEN": "none"}
-        metadata = {"namespace": namespace, "labels": self.labels}
-        secret = {"name": "aml-image-builder-secret", **metadata}
-        yield {"apiVersion": "v1", "kind": "Secret", "metadata": secret, "stringData": data}
+    def claim(self, namespace: str, *names: str) -> None:
+        """Make claims as an administrator does, for the storage options that create none."""
         spec = {
             "accessModes": ["ReadWriteMany"],
             "storageClassName": self.storage_class,
             "resources": {"requests": {"storage": "100Gi"}},
         }
-        for name in CLAIMS:
-            yield {
-                "apiVersion": "v1",
-                "kind": "PersistentVolumeClaim",
-                "metadata": {"name": name, **metadata},
-                "spec": spec,
-            }
+        for name in names:
+            self.create("v1", "PersistentVolumeClaim", name, namespace, spec=spec)
 
     def remove(self, namespace: str) -> None:
         """Delete a namespace with all in it, and the volumes that its claims leave behind."""

@@ -17,7 +17,7 @@ from ftgen.diagnostics import Rejected, Severity
 from .facts import SIMULATED_NODES
 from .kubectl import wait_until_none
 from .programs import CONTROLLERS, SCHEDULER
-from .site import Site
+from .site import CLAIMS, Site
 from .trees import Tree
 
 pytestmark = pytest.mark.cluster
@@ -36,6 +36,8 @@ def tree(
     for hardware in GROUPS["hardware"]:
         for nodes in (1, 2):
             made.write(rendered(composer, made.namespace, hardware, storage, nodes))
+    created = {each["metadata"]["name"] for each in made.objects if each["kind"] == "PersistentVolumeClaim"}
+    site.claim(made.namespace, *sorted(CLAIMS - created))
     yield made
     site.remove(made.namespace)
 

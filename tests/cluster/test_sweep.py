@@ -11,7 +11,7 @@ from ftgen import api
 from .facts import SIMULATED_NODES
 from .kubectl import wait_until_none
 from .programs import CONTROLLERS, SCHEDULER
-from .site import Site
+from .site import CLAIMS, Site
 from .trees import Tree
 
 pytestmark = pytest.mark.cluster
@@ -26,6 +26,7 @@ def tree(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tree]
     seeds = f"+trainer.args.seed=range(1,{JOBS + 1})"
     sweep = api.sweep((*words, seeds, "+sweep.name=seeds"), directory=tmp_path_factory.mktemp("empty"))
     sweep.write(made.folder)
+    site.claim(made.namespace, *CLAIMS)
     yield made
     site.remove(made.namespace)
 
