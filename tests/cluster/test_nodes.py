@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from ftgen.text import kube
+
 from .jobs import Desk
 from .kubectl import Kubectl, wait_for
 from .programs import CONTROLLERS, SCHEDULER
@@ -73,9 +75,10 @@ def placed(pods: list[dict[str, Any]]) -> int:
 
 
 def largest(kubectl: Kubectl) -> tuple[str, int]:
-    """Return the untainted node with the most cores, and their number."""
-    nodes = [n for n in kubectl.items("nodes") if not n["spec"].get("taints")]
-    chosen = max(nodes, key=lambda n: int(n["status"]["allocatable"]["cpu"].removesuffix("m")))
-    cores = chosen["status"]["allocatable"]["cpu"]
-    hostname = chosen["metadata"]["labels"]["kubernetes.io/hostname"]
-    return hostname, int(cores.removesuffix("m")) // (1000 if cores.endswith("m") else 1)
+    """Return the untainted node with the most cores of those that `hardware=cpu` is for, and their number."""
+    nodes = [n for n in kubectl.items("nodes", "--selector=kubernetes.io/arch=amd64") if not n["spec"].get("taints")]
+    if not nodes:
+        pytest.skip("needs a node of amd64 without taints")
+    cores = {n["metadata"]["labels"]["kubernetes.io/hostname"]: n["status"]["allocatable"]["cpu"] for n in nodes}
+    counted = {name: int(kube.parse_quantity(amount)) for name, amount in cores.items()}
+    return max(counted.items(), key=lambda each: each[1])
