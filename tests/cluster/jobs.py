@@ -63,8 +63,16 @@ class LiveJob:
 
     def becomes(self, *phases: str, seconds: float = 180) -> str:
         """Wait until the job is in one of the phases, and return it."""
-        wait_for(f"{self.name} becomes {' or '.join(phases)}", lambda: self.phase in phases, seconds=seconds)
+        try:
+            wait_for(f"{self.name} becomes {' or '.join(phases)}", lambda: self.phase in phases, seconds=seconds)
+        except AssertionError as problem:
+            raise AssertionError(f"{problem}; it is {self.phase}, {self._told()}") from None
         return self.phase
+
+    def _told(self) -> str:
+        """Say of its pods what tells a pod that waits for a node from one that Volcano's scheduler has forgotten."""
+        states = ((pod["metadata"]["name"], pod["status"]) for pod in self.pods)
+        return "; ".join(f"{name}: {s.get('phase')}, conditions {s.get('conditions', 'none')}" for name, s in states)
 
 
 @dataclass(frozen=True, slots=True)
