@@ -15,7 +15,7 @@ from . import facts, programs
 from .jobs import Desk
 from .kubectl import Kubectl
 from .site import CLAIMS, Site
-from .summary import Summary, parts
+from .summary import FOLDER, Summary, parts
 
 SUMMARY = pytest.StashKey[Summary]()
 
@@ -31,7 +31,8 @@ class _Reports:
         self.summary = summary
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if Path(report.location[0]).name in parts():
+        file = Path(report.location[0])
+        if file.parent.name == FOLDER.name and file.name in parts():
             self.summary.note(report)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
