@@ -21,8 +21,9 @@ from ftgen.cluster.fields import (
     text,
     texts,
 )
-from ftgen.cluster.shape import PodShape, Taint, shape_of
+from ftgen.cluster.shape import PodShape, shape_of
 from ftgen.validation.manifest import entries, integer, mapping
+from ftgen.validation.placement import Taint
 
 RUN_LABEL = "ftgen.dev/run"
 FOLDER_LABEL = "app.kubernetes.io/part-of"

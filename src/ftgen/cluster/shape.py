@@ -8,6 +8,7 @@ from fractions import Fraction
 
 from ftgen.cluster.fields import Amounts, Object, amounts, text, texts
 from ftgen.validation.manifest import entries, mapping, strings
+from ftgen.validation.placement import Toleration, meets
 from ftgen.validation.rules.lint.devices import counts_cards
 
 
@@ -20,63 +21,12 @@ class Requirement:
     values: tuple[str, ...]
 
     def accepts(self, labels: Mapping[str, str]) -> bool:
-        """Return whether a node's labels meet it; numbers (`Gt`, `Lt`) compare as the scheduler does."""
-        value = labels.get(self.key)
-        match self.operator:
-            case "In":
-                return value in self.values
-            case "NotIn":
-                return value not in self.values
-            case "Exists":
-                return value is not None
-            case "DoesNotExist":
-                return value is None
-            case "Gt" | "Lt":
-                return _compares(value, self.values, self.operator)
-            case _:
-                return True
+        """Return whether a node's labels meet it; an operator that is not known rules no node out."""
+        return meets(self.operator, labels.get(self.key), self.values) is not False
 
     def __str__(self) -> str:
         shown = {"In": "=", "NotIn": "!=", "Gt": ">", "Lt": "<"}.get(self.operator)
         return f"{self.key}{shown}{'|'.join(self.values)}" if shown else f"{self.key} {self.operator}"
-
-
-def _compares(value: str | None, bounds: Sequence[str], operator: str) -> bool:
-    try:
-        number, bound = int(value or ""), int(bounds[0])
-    except (ValueError, IndexError):
-        return False
-    return number > bound if operator == "Gt" else number < bound
-
-
-@dataclass(frozen=True, slots=True)
-class Toleration:
-    """Toleration of a taint."""
-
-    key: str
-    operator: str
-    value: str
-    effect: str
-
-    def accepts(self, taint: Taint) -> bool:
-        """Return whether a pod with it may go to a node with the taint."""
-        if self.effect and self.effect != taint.effect:
-            return False
-        if self.operator == "Exists":
-            return not self.key or self.key == taint.key
-        return self.key == taint.key and self.value == taint.value
-
-
-@dataclass(frozen=True, slots=True)
-class Taint:
-    """Taint of a node that keeps pods away."""
-
-    key: str
-    value: str
-    effect: str
-
-    def __str__(self) -> str:
-        return f"{self.key}={self.value}:{self.effect}" if self.value else f"{self.key}:{self.effect}"
 
 
 @dataclass(frozen=True, slots=True)

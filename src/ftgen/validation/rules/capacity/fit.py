@@ -6,7 +6,7 @@ interpodaffinity, tainttoleration), which Volcano's plugin predicates calls.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property, lru_cache
@@ -14,6 +14,7 @@ from typing import Any
 
 from ftgen.validation.inventory import PASSING_TAINTS, Inventory, Node
 from ftgen.validation.manifest import Container, Job, Task, entries, integer, mapping, strings, text
+from ftgen.validation.placement import Taint, Toleration, meets
 from ftgen.validation.rules.capacity import demand
 from ftgen.validation.rules.capacity.demand import Amounts, Resources
 from ftgen.validation.rules.lint.devices import counts_cards, vendor_of
@@ -126,40 +127,22 @@ def _matches(term: Mapping[str, Any], node: Node) -> bool:
 
 def _meets(requirement: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
     value, values = labels.get(text(requirement.get("key"))), strings(requirement.get("values"))
-    verdicts = {
-        "In": value in values,
-        "NotIn": value not in values,
-        "Exists": value is not None,
-        "DoesNotExist": value is None,
-        "Gt": _compared(value, values) > 0,
-        "Lt": _compared(value, values) < 0,
-    }
-    return verdicts.get(text(requirement.get("operator")), False)
-
-
-def _compared(value: str | None, values: list[str]) -> int:
-    """Return the sign of a label's number less the required one; 0 where one is no number, so that neither matches."""
-    try:
-        number, bound = int(value or ""), int(values[0])
-    except (ValueError, IndexError):
-        return 0
-    return (number > bound) - (number < bound)
+    return meets(text(requirement.get("operator")), value, values) is True
 
 
 def untolerated(spec: Mapping[str, Any], node: Node) -> list[str]:
     """Return the lasting taints of a node that keep a pod away."""
-    tolerations = [each for _, each in entries(spec.get("tolerations"))]
-    keys = [(text(taint.get("key")), taint) for taint in node.taints if text(taint.get("effect")) in _KEEPS_AWAY]
-    return [key for key, taint in keys if not key.startswith(PASSING_TAINTS) and not _tolerates(tolerations, taint)]
+    read = (Taint(*_texts(taint, "key", "value", "effect")) for taint in node.taints)
+    taints = [taint for taint in read if taint.effect in _KEEPS_AWAY and not taint.key.startswith(PASSING_TAINTS)]
+    tolerations = [
+        Toleration(*_texts(each, "key", "operator", "value", "effect"))
+        for _, each in (entries(spec.get("tolerations")) if taints else ())
+    ]
+    return [taint.key for taint in taints if not any(each.accepts(taint) for each in tolerations)]
 
 
-def _tolerates(tolerations: Iterable[Mapping[str, Any]], taint: Mapping[str, Any]) -> bool:
-    return any(
-        text(each.get("effect")) in ("", text(taint.get("effect")))
-        and text(each.get("key")) in ("", text(taint.get("key")))
-        and (text(each.get("operator")) not in ("", "Equal") or text(each.get("value")) == text(taint.get("value")))
-        for each in tolerations
-    )
+def _texts(body: Mapping[str, Any], *names: str) -> Iterator[str]:
+    return (text(body.get(name)) for name in names)
 
 
 def _excludes_its_like(task: Task) -> bool:
