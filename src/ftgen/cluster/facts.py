@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from ftgen.cluster.kubectl import DENIED, SHAPE, UNSERVED, Kubectl, KubectlFailed, rejected
+from ftgen.cluster.kubectl import DENIED, SHAPE, UNSERVED, Kubectl, KubectlFailed, list_path, rejected
 from ftgen.diagnostics import Diagnostic, Rejected, Severity, error
 from ftgen.text import yamlio
 from ftgen.validation.inventory import DEFAULT_CLASS, KINDS, PASSING_TAINTS
@@ -61,10 +61,8 @@ def _list(version: str, kind: str, namespace: str, found: Iterable[Fields]) -> F
 
 def _found(kubectl: Kubectl, version: str, resource: str, namespace: str) -> list[Fields]:
     """Return the objects of one resource, in all namespaces if none is named."""
-    prefix = f"/apis/{version}" if "/" in version else f"/api/{version}"
-    where = f"/namespaces/{namespace}" if namespace else ""
     try:
-        return kubectl.items(f"{prefix}{where}/{resource}", resource)
+        return kubectl.items(list_path(version, resource, namespace), resource)
     except KubectlFailed as problem:
         raise rejected(problem, f"list {resource}", resource) from None
 

@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 from ftgen.text.lines import printable
-from ftgen.validation.manifest import amount, mapping
+from ftgen.validation.manifest import mapping
 
 Object = Mapping[str, Any]
 Amounts = Mapping[str, Fraction]
@@ -62,12 +62,6 @@ def annotation(body: Object, *names: str) -> str:
     """Return the first of some annotations that an object has; empty where it has none."""
     annotations = mapping(metadata(body).get("annotations"))
     return next((text(annotations[name]) for name in names if name in annotations), "")
-
-
-def amounts(value: object) -> dict[str, Fraction]:
-    """Return amounts by resource, without those that are no quantities."""
-    read = ((str(name), amount(quantity)) for name, quantity in mapping(value).items())
-    return {name: quantity for name, quantity in read if quantity is not None}
 
 
 def texts(value: object) -> dict[str, str]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from ftgen.diagnostics import Diagnostic, Rejected, error
 from ftgen.text.lines import printable
@@ -98,6 +99,18 @@ class Kubectl:
         """Return the command line, as a user would type it."""
         chosen = [("--context", self.context), ("--kubeconfig", self.kubeconfig)]
         return ["kubectl", *(f"{flag}={value}" for flag, value in chosen if value), *command]
+
+
+def list_path(version: str, resource: str, namespace: str = "") -> str:
+    """Return the path of the list of a resource in a namespace, of the whole cluster if none is named.
+
+    Args:
+        version: group and version, such as `v1` or `batch/v1`.
+        resource: plural of the kind, in lower case.
+        namespace: name of the namespace.
+    """
+    scope = f"namespaces/{quote(namespace, safe='')}/" if namespace else ""
+    return f"/{'apis' if '/' in version else 'api'}/{version}/{scope}{resource}"
 
 
 @contextmanager

@@ -11,7 +11,6 @@ from ftgen.cluster.fields import (
     Amounts,
     Key,
     Object,
-    amounts,
     annotation,
     key_of,
     label,
@@ -22,6 +21,7 @@ from ftgen.cluster.fields import (
     texts,
 )
 from ftgen.cluster.shape import PodShape, shape_of
+from ftgen.validation.inventory import amounts
 from ftgen.validation.manifest import entries, integer, mapping
 from ftgen.validation.placement import Taint
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from ftgen.cluster.fields import Amounts, Object, amounts, text, texts
+from ftgen.cluster.fields import Amounts, Object, text, texts
+from ftgen.validation.inventory import amounts
 from ftgen.validation.manifest import entries, mapping, strings
 from ftgen.validation.placement import Toleration, meets
 from ftgen.validation.rules.lint.devices import counts_cards

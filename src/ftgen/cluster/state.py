@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from ftgen.cluster import objects
 from ftgen.cluster.fields import Key, key_of
-from ftgen.cluster.kubectl import DENIED, FAILED, SHAPE, UNSERVED, Kubectl, KubectlFailed, failure
+from ftgen.cluster.kubectl import DENIED, FAILED, SHAPE, UNSERVED, Kubectl, KubectlFailed, failure, list_path
 from ftgen.cluster.objects import (
     Claim,
     Delivery,
@@ -138,11 +138,9 @@ class _Request:
 
 def _in(namespace: str, group: str, kind: str, what: str, view: Callable[[Any], Any], **query: str) -> _Request:
     """Return the request for the objects of a namespace; of the whole cluster where it is empty."""
-    scope = f"namespaces/{quote(namespace, safe='')}/" if namespace else ""
-    root = "api" if group == "v1" else "apis"
     asked = "&".join(f"{key}={quote(value, safe='')}" for key, value in query.items())
     where = f"list {what} in namespace {namespace}" if namespace else f"list {what}"
-    return _Request(f"/{root}/{group}/{scope}{kind}{'?' if asked else ''}{asked}", where, view)
+    return _Request(f"{list_path(group, kind, namespace)}{'?' if asked else ''}{asked}", where, view)
 
 
 def read(kubectl: Kubectl, namespaces: Iterable[str], *, plain_jobs: bool = True) -> ClusterState:
