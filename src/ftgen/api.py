@@ -150,7 +150,8 @@ def job(overrides: Iterable[str] = (), *, directory: str | Path = ".", config_di
         Rejected: with every problem of the first step that found an error.
     """
     words = tuple(overrides)
-    return _job(pipeline.compile_job(_composer(words, directory, config_dirs), words))
+    compiled = pipeline.compile_job(_composer(words, directory, config_dirs), words)
+    return _job(compiled, index.row(compiled))
 
 
 def sweep(
@@ -177,7 +178,8 @@ def sweep(
         batch = Batch(composer, sweeping.expand(composer, words, limit=limit))
         compiled = list(batch)
     runs = (*(each.run for each in compiled), batch.extras())
-    return Sweep(batch.folder, tuple(map(_job, compiled)), tuple(batch.diagnostics), runs)
+    jobs = tuple(map(_job, compiled, batch.rows))
+    return Sweep(batch.folder, jobs, tuple(batch.diagnostics), runs)
 
 
 def _composer(overrides: tuple[str, ...], directory: str | Path, config_dirs: Iterable[str | Path]) -> Composer:
@@ -185,7 +187,6 @@ def _composer(overrides: tuple[str, ...], directory: str | Path, config_dirs: It
     return compose.Composer(Request(overrides=overrides, config_dirs=folders, directory=Path(directory)))
 
 
-def _job(compiled: Compiled) -> Job:
-    row = index.row(compiled.spec, compiled.identity, compiled.bundle, compiled.files, compiled.estimate)
+def _job(compiled: Compiled, row: index.Row) -> Job:
     manifests = compiled.bundle.objects
     return Job(row.job, manifests, compiled.files, row, compiled.identity.overrides, compiled.diagnostics)

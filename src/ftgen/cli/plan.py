@@ -96,7 +96,7 @@ def _planned(arguments: Arguments, composer: Composer) -> Planned:
     output.print_diagnostics(
         output.apply_strict([*noticed, *outcome.diagnostics], arguments), arguments, to_stderr=True
     )
-    return Planned([index.row(job.spec, job.identity, job.bundle, job.files, job.estimate)], outcome)
+    return Planned([index.row(job)], outcome)
 
 
 def _plain(planned: Planned, *, fit: bool) -> dict[str, Any]:

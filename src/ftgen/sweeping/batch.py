@@ -94,7 +94,7 @@ class Batch:
             position = SweepPosition(self.folder, point.label, swept)
             call = self._incrementals.of(tuple(composition.choices.items())).call
             job = compile_spec(spec, composition, point.overrides, self._workspace, position, call=call)
-            return job, index.row(job.spec, job.identity, job.bundle, job.files, job.estimate)
+            return job, index.row(job)
         except Rejected as rejected:
             return rejected
 

@@ -14,10 +14,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from ftgen.estimate import Estimate
 from ftgen.estimate.job import fit_summary, term_summary
-from ftgen.lower import Bundle, Identity, Object
-from ftgen.spec import Spec
+from ftgen.lower import Bundle, Object
+from ftgen.pipeline import Compiled
 from ftgen.text import kube
 
 _FORMAT = 1
@@ -59,24 +58,24 @@ class Row:
     terms: Mapping[str, float]
 
 
-def row(spec: Spec, identity: Identity, bundle: Bundle, files: Iterable[str], estimate: Estimate | None) -> Row:
-    """Make the row of a compiled job."""
-    metadata = bundle.job["metadata"]
+def row(job: Compiled) -> Row:
+    """Return the row of a compiled job."""
+    spec, identity, manifest = job.spec, job.identity, job.bundle.job
     share = spec.hardware.memory or spec.hardware.card.memory
     return Row(
-        job=str(metadata.get("name") or metadata["generateName"]),
+        job=str(manifest["metadata"].get("name") or manifest["metadata"]["generateName"]),
         identity=identity.stem,
-        file=next(path for path in files if path.rpartition("/")[2].startswith("job-")),
+        file=next(path for path in job.files if path.rpartition("/")[2].startswith("job-")),
         swept=identity.swept,
         choices=identity.choices,
-        queue=str(bundle.job["spec"].get("queue", "")),
-        pods=sum(replicas for replicas, _ in _pods(bundle.job)),
+        queue=str(manifest["spec"].get("queue", "")),
+        pods=sum(replicas for replicas, _ in _pods(manifest)),
         devices=spec.world_size,
         card_gib=_gib(spec.world_size * kube.parse_quantity(share)) if share else None,
-        storage=dict(_storage(bundle)),
-        requests=_requests(bundle.job),
-        fit=fit_summary(spec, estimate),
-        terms=term_summary(estimate),
+        storage=dict(_storage(job.bundle)),
+        requests=_requests(manifest),
+        fit=fit_summary(spec, job.estimate),
+        terms=term_summary(job.estimate),
     )
 
 
