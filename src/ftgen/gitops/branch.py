@@ -15,7 +15,6 @@ from ftgen.output.tree import EMPTY, LOCK_NAME, Lock, dump_lock, parse_lock
 from ftgen.text import files
 
 _FILE, _LINK, _MODULE = "100644", "120000", "160000"
-_NOTHING = "0" * 40
 
 
 @dataclass(slots=True)

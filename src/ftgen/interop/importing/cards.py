@@ -16,6 +16,7 @@ from typing import Any
 from ftgen.diagnostics import Diagnostic, Rejected, error, warning
 from ftgen.interop.importing.proposal import Options
 from ftgen.interop.importing.shell import Word
+from ftgen.validation.manifest import mapping
 
 NO_CARDS = "cpu"
 """Vendor of the hardware options without cards."""
@@ -119,7 +120,7 @@ def vendors(options: Options) -> list[Vendor]:
     for content in options("hardware").values():
         name = str(content.get("vendor"))
         vendor = found.setdefault(name, Vendor(name, runtimes={name}))
-        visible = _mapping(content.get("visible"))
+        visible = mapping(content.get("visible"))
         vendor.variables |= set(visible.get("variables") or ())
         vendor.files |= set(visible.get("files") or ())
         vendor.driver |= set(visible.get("driver") or ())
@@ -131,7 +132,7 @@ def vendors(options: Options) -> list[Vendor]:
 
 def _domains(option: Mapping[str, Any]) -> Iterator[str]:
     """Yield the domains of an option's resources and taints; the names of CDI devices begin with the same domain."""
-    for name in (_mapping(option.get("resources")).get("count"), *(option.get("taints") or ())):
+    for name in (mapping(option.get("resources")).get("count"), *(option.get("taints") or ())):
         if isinstance(name, str) and "/" in name:
             yield name.partition("/")[0]
 
@@ -337,7 +338,3 @@ def _slice(flag: CardFlag) -> Diagnostic:
 
 def _within(path: str, folder: str) -> bool:
     return path == folder or path.startswith(f"{folder}/")
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}

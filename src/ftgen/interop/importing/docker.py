@@ -21,6 +21,7 @@ from ftgen.interop.importing.manifest import binary
 from ftgen.interop.importing.proposal import ImportedConfig, Options
 from ftgen.interop.importing.shell import Command, UnclosedError, Word
 from ftgen.text import files, kube
+from ftgen.validation.manifest import mapping
 from ftgen.validation.rules import secrets
 
 _CALL = re.compile(
@@ -332,8 +333,8 @@ def _option(vendor: str, options: Options) -> tuple[str, dict[str, Any]]:
         (_shares(content), len(count or ""), option)
         for option, content in options("hardware").items()
         if content.get("vendor") == vendor
-        for count in [_mapping(content.get("resources")).get("count")]
-        if (count or vendor == cards.NO_CARDS) and not _mapping(content.get("card")).get("slice")
+        for count in [mapping(content.get("resources")).get("count")]
+        if (count or vendor == cards.NO_CARDS) and not mapping(content.get("card")).get("slice")
     ]
     if not candidates:
         headline = f"no hardware option gives whole cards of {vendor}"
@@ -464,7 +465,3 @@ def _mount_note(mount: Mount) -> Diagnostic:
         claim = kube.slug(source, 63)
         headline = f"the volume {source} becomes the claim {claim}, which has to be there"
     return note(LEFT_OUT, headline, "", source).at(mount.option.word.at)
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}

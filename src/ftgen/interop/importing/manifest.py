@@ -19,6 +19,7 @@ from ftgen.text import kube, yamlio
 from ftgen.text.paths import Steps
 from ftgen.text.yamlio import Document
 from ftgen.validation import check
+from ftgen.validation.manifest import mapping
 from ftgen.validation.manifest import objects as objects_in
 from ftgen.validation.rules.lint import devices
 
@@ -92,7 +93,7 @@ def _is_job(value: Any) -> bool:
 
 def _title(document: Any) -> str:
     return (
-        f"{document.get('kind', 'an object')} {_mapping(document.get('metadata')).get('name', '')}".strip()
+        f"{document.get('kind', 'an object')} {mapping(document.get('metadata')).get('name', '')}".strip()
         if isinstance(document, dict)
         else "a list"
     )
@@ -100,8 +101,8 @@ def _title(document: Any) -> str:
 
 def _cleaned(job: Object) -> Object:
     plain = _without_nulls({key: value for key, value in job.items() if key != "status"})
-    metadata = {key: value for key, value in _mapping(plain.get("metadata")).items() if key not in _SERVER_FIELDS}
-    annotations = {key: value for key, value in _mapping(metadata.get("annotations")).items() if key != _LAST_APPLIED}
+    metadata = {key: value for key, value in mapping(plain.get("metadata")).items() if key not in _SERVER_FIELDS}
+    annotations = {key: value for key, value in mapping(metadata.get("annotations")).items() if key != _LAST_APPLIED}
     if "annotations" in metadata and annotations != metadata["annotations"]:
         metadata = {key: value for key, value in metadata.items() if key != "annotations"} | (
             {"annotations": annotations} if annotations else {}
@@ -131,10 +132,10 @@ def from_manifest(job: Object, source: str, options: Options, hardware: str = ""
     Raises:
         Rejected: FT558, if the job requests cards of no hardware option.
     """
-    metadata, spec = job["metadata"], _mapping(job.get("spec"))
+    metadata, spec = job["metadata"], mapping(job.get("spec"))
     name = str(metadata.get("name") or metadata["generateName"].rstrip("-"))
     task = _main_task(job, options)
-    pod = _mapping(_mapping(task.get("template")).get("spec"))
+    pod = mapping(mapping(task.get("template")).get("spec"))
     container = next(iter(_mappings(pod.get("containers"))), {})
     choices: dict[str, str] = {"delivery": _delivery(metadata)}
     # The job has its own command and needs no ConfigMap of scripts.
@@ -158,17 +159,17 @@ _Found = tuple[dict[str, str], dict[str, Any]]
 def _delivery(metadata: Mapping[str, Any]) -> str:
     if "name" not in metadata:
         return "kubectl"
-    annotations = _mapping(metadata.get("annotations"))
+    annotations = mapping(metadata.get("annotations"))
     return "flux" if any("fluxcd.io/" in key for key in annotations) else "argocd"
 
 
 def _main_task(job: Object, options: Options) -> Mapping[str, Any]:
     """Return the task that requests the most cards; the first of equals."""
-    tasks = list(_mappings(_mapping(job.get("spec")).get("tasks")))
+    tasks = list(_mappings(mapping(job.get("spec")).get("tasks")))
     counts = {name for option in options("hardware").values() for name in _counts(option)}
 
     def cards(task: Mapping[str, Any]) -> int:
-        pod = _mapping(_mapping(task.get("template")).get("spec"))
+        pod = mapping(mapping(task.get("template")).get("spec"))
         resources = [_resources(container) for container in _mappings(pod.get("containers"))]
         return sum(_number(amounts.get(name)) for amounts in resources for name in counts)
 
@@ -178,7 +179,7 @@ def _main_task(job: Object, options: Options) -> Mapping[str, Any]:
 def _cluster(
     metadata: Object, spec: Mapping[str, Any], pod: Mapping[str, Any], container: Mapping[str, Any]
 ) -> Iterator[tuple[str, Any]]:
-    secrets = [_mapping(secret).get("name") for secret in pod.get("imagePullSecrets", [])]
+    secrets = [mapping(secret).get("name") for secret in pod.get("imagePullSecrets", [])]
     values = {
         "cluster.namespace": metadata.get("namespace"),
         "cluster.queue": spec.get("queue"),
@@ -191,7 +192,7 @@ def _cluster(
     }
     yield from ((key, value) for key, value in values.items() if value)
     for variable, key in (("GIT_USER", "user_key"), ("GIT_TOKEN", "token_key")):
-        secret = _mapping(_mapping(_variable(pod, variable).get("valueFrom")).get("secretKeyRef"))
+        secret = mapping(mapping(_variable(pod, variable).get("valueFrom")).get("secretKeyRef"))
         if secret.get("name") and secret.get("key"):
             yield "cluster.git.secret", secret["name"]
             yield f"cluster.git.{key}", secret["key"]
@@ -226,7 +227,7 @@ def _hardware(task: Mapping[str, Any], container: Mapping[str, Any], options: Op
     option = chosen or _nearest(amounts, options("hardware")) or _same_vendor(amounts, options("hardware"))
     if option is None:
         raise Rejected([_unknown_cards(task, amounts, options)])
-    content = _mapping(options("hardware").get(option))
+    content = mapping(options("hardware").get(option))
     devices_ = max((_number(amounts.get(name)) for name in _counts(content)), default=0)
     values |= {"hardware.devices": devices_} if devices_ else {}
     values |= dict(_shares(amounts, content))
@@ -257,7 +258,7 @@ def _same_vendor(amounts: Mapping[str, Any], options: Mapping[str, Mapping[str, 
     candidates = [
         (bool(content.get("memory") or content.get("cores")), len(count), option)
         for option, content in options.items()
-        for count in [str(_mapping(content.get("resources")).get("count") or "")]
+        for count in [str(mapping(content.get("resources")).get("count") or "")]
         if count.partition("/")[0] in domains
     ]
     return min(candidates)[2] if candidates else None
@@ -281,25 +282,25 @@ def _unknown_cards(task: Mapping[str, Any], amounts: Mapping[str, Any], options:
 
 
 def _has_no_cards(option: Mapping[str, Any]) -> bool:
-    resources = _mapping(option.get("resources"))
+    resources = mapping(option.get("resources"))
     return "count" in resources and not resources["count"] and not resources.get("device_class")
 
 
 def _counts(option: Mapping[str, Any]) -> list[str]:
     """Return the resources that count an option's cards and shares of cards."""
-    resources = _mapping(option.get("resources"))
-    return [str(name) for name in (resources.get("count"), _mapping(resources.get("share")).get("count")) if name]
+    resources = mapping(option.get("resources"))
+    return [str(name) for name in (resources.get("count"), mapping(resources.get("share")).get("count")) if name]
 
 
 def _resource_names(option: Mapping[str, Any]) -> list[Any]:
-    shares = (_mapping(_mapping(option.get("resources")).get(part)).get("name") for part in ("memory", "cores"))
+    shares = (mapping(mapping(option.get("resources")).get(part)).get("name") for part in ("memory", "cores"))
     return [*_counts(option), *shares]
 
 
 def _shares(amounts: Mapping[str, Any], option: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Yield the share of each card that the container requests; None for a share that only the option sets."""
     for part in ("memory", "cores"):
-        resource = _mapping(_mapping(option.get("resources")).get(part))
+        resource = mapping(mapping(option.get("resources")).get(part))
         amount = _number(amounts.get(str(resource.get("name"))))
         if amount:
             total = amount * kube.parse_quantity(str(resource.get("unit", "1")))
@@ -316,10 +317,10 @@ def binary(amount: Fraction) -> str:
 
 def _host(container: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Yield the host resources of a container with one card, which equal those per card."""
-    resources = _mapping(container.get("resources"))
+    resources = mapping(container.get("resources"))
     for name in ("cpu", "memory"):
         for bound in ("requests", "limits"):
-            if amount := _mapping(resources.get(bound)).get(name):
+            if amount := mapping(resources.get(bound)).get(name):
                 yield f"hardware.per_card.{name}.{bound.removesuffix('s')}", str(amount)
 
 
@@ -333,18 +334,16 @@ def _storage(spec: Mapping[str, Any], pod: Mapping[str, Any], container: Mapping
         for mount in _mappings(container.get("volumeMounts"))
     }
     values: dict[str, Any] = {}
-    if size := _mapping(_mapping(mounted.get("/dev/shm")).get("emptyDir")).get("sizeLimit"):  # noqa: S108 - a mount point
+    if size := mapping(mapping(mounted.get("/dev/shm")).get("emptyDir")).get("sizeLimit"):  # noqa: S108 - a mount point
         values["storage.shm"] = str(size)
-    claims = {
-        path: c for path, v in mounted.items() if (c := _mapping(v.get("persistentVolumeClaim")).get("claimName"))
-    }
+    claims = {path: c for path, v in mounted.items() if (c := mapping(v.get("persistentVolumeClaim")).get("claimName"))}
     for path, claim in list(claims.items())[:1]:
         values |= {"storage.models.path": path, "storage.models.claim": claim}
     storage_class = None
     for volume in _mappings(spec.get("volumes")):
-        claim_spec = _mapping(volume.get("volumeClaim"))
+        claim_spec = mapping(volume.get("volumeClaim"))
         storage_class = storage_class or claim_spec.get("storageClassName")
-        size = _mapping(_mapping(claim_spec.get("resources")).get("requests")).get("storage")
+        size = mapping(mapping(claim_spec.get("resources")).get("requests")).get("storage")
         values |= (
             {"storage.workspace.path": volume["mountPath"], "storage.workspace.size": str(size)}
             if size and "mountPath" in volume
@@ -390,7 +389,7 @@ def _trainer(container: Mapping[str, Any], options: Options) -> _Found:
         return ({"trainer": "command"}, {"trainer.command": words}) if words else ({}, {})
     method = [arguments.get(name) for name in _METHOD]
     methods = {
-        option: [_mapping(content.get("args")).get(name) for name in _METHOD]
+        option: [mapping(content.get("args")).get(name) for name in _METHOD]
         for option, content in options("trainer").items()
     }
     option = next((option for option, values in methods.items() if values == method), None)
@@ -441,8 +440,8 @@ def _variable(pod: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def _resources(container: Mapping[str, Any]) -> dict[str, Any]:
-    resources = _mapping(container.get("resources"))
-    return {**_mapping(resources.get("requests")), **_mapping(resources.get("limits"))}
+    resources = mapping(container.get("resources"))
+    return {**mapping(resources.get("requests")), **mapping(resources.get("limits"))}
 
 
 def _number(value: Any) -> int:
@@ -452,10 +451,6 @@ def _number(value: Any) -> int:
     except ValueError:
         return 0
     return int(amount) if amount == Fraction(int(amount)) else 0
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
 
 
 def _mappings(value: Any) -> Iterator[Mapping[str, Any]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -10,10 +9,10 @@ from ftgen.text.paths import child
 from ftgen.validation import Finding, rule
 from ftgen.validation.manifest import mapping
 from ftgen.validation.rules import OBJECT
+from ftgen.validation.rules.fields import is_data_key
 
 MOST_BYTES = 2**20
 """Most bytes of all values of a ConfigMap together."""
-_KEY = re.compile(r"(?!\.\.)[-._a-zA-Z0-9]{1,253}(?<!^\.)")
 
 
 @rule("FT383", "bad-config-map", on=OBJECT)
@@ -30,7 +29,7 @@ def bad_config_map(manifest: Mapping[str, Any]) -> Iterator[Finding]:
     text, binary = mapping(manifest.get("data")), mapping(manifest.get("binaryData"))
     for section, values in (("data", text), ("binaryData", binary)):
         for key in values:
-            if not _KEY.fullmatch(key):
+            if not is_data_key(key):
                 yield Finding(f"{key!r} is no key of a ConfigMap", child(section, key), key, _ALLOWED)
     for key in text.keys() & binary.keys():
         yield Finding(f"{key} is in data and in binaryData", child("binaryData", key), key, "remove one of them")
