@@ -73,7 +73,7 @@ TREES: list[Any] = [
     ["status", "--json"], ["status", "NAME"], ["logs", "NAME"],
     ["gc"], ["gc", "--json"], ["archive", "NAME"], ["stop", "NAME"], ["rerun", "NAME"], ["archive", "*"],
     ["stop", "a*["], ["rebuild", "FILE"], ["diff", "out", "out"], ["stop", "FILE"], ["gc"], ["archive", "NAME"],
-    ["stop", "NAME"], ["-q"], ["diff"], ["explain", "FILE:40"], ["check", "out"], ["rerun", "NAME", "name=x"],
+    ["stop", "NAME"], ["-q"], ["diff"], ["check", "out"], ["rerun", "NAME", "name=x"],
     ["-m", "trainer.lr=1e-4,2e-4", "-q"],
 ]
 
