@@ -8,31 +8,25 @@ releases had. `SOURCES.json` names every wheel with its digest, and the digest o
     python -m tools.derive_llamafactory                  write the files
     python -m tools.derive_llamafactory --check          derive again, fail on any difference
     python -m tools.derive_llamafactory --offline-check  compare the files with SOURCES.json only
-    ... --wheels DIR                                       keep the wheels there instead of fetching them anew
-
-The dataclasses are read from their syntax trees: importing them needs torch, and a machine's torch would
-change some defaults.
+    ... --archives DIR                                     keep the wheels there instead of fetching them anew
 """
 
 from __future__ import annotations
 
-import argparse
 import ast
 import hashlib
-import json
 import re
 import subprocess
 import sys
-import tempfile
 import zipfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tools.surfaces import Sources, Surfaces, alternatives, field_keywords, source_list, text_of, value_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-SURFACES = Path(__file__).parents[1] / "schemas" / "llamafactory"
 
 # The transformers release of each image.  0.9.5 would resolve to 5.6.0, whose FlashAttention path is broken,
 # so its image pins the last 4.x; 0.9.4 accepts nothing above 4.57.1.
@@ -117,30 +111,6 @@ GROUPS = {
 SECRET = re.compile(r"(_token|_api_key|_secret|_webhook_url)$")
 
 
-@dataclass(slots=True)
-class Sources:
-    """The classes and assignments of a few modules, by name."""
-
-    classes: dict[str, ast.ClassDef] = field(default_factory=dict)
-    assigned: dict[str, list[ast.expr]] = field(default_factory=dict)
-
-    def add(self, text: str) -> None:
-        """Read one module."""
-        for node in ast.walk(ast.parse(text)):
-            if isinstance(node, ast.ClassDef):
-                self.classes.setdefault(node.name, node)
-            elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-                self.assigned.setdefault(node.targets[0].id, []).append(node.value)
-
-    def members(self, name: str) -> dict[str, Any] | None:
-        """Member name -> value of an enumeration; None when `name` is none."""
-        node = self.classes.get(name)
-        if node is None or not any("Enum" in ast.unparse(base) for base in node.bases):
-            return None
-        pairs = [(n.targets[0], n.value) for n in node.body if isinstance(n, ast.Assign)]
-        return {t.id: v.value for t, v in pairs if isinstance(t, ast.Name) and isinstance(v, ast.Constant)}
-
-
 @dataclass(frozen=True, slots=True)
 class Kinds:
     """What an annotation allows."""
@@ -152,28 +122,12 @@ class Kinds:
 
 def kinds_of(node: ast.expr, sources: Sources) -> Kinds:
     """Read an annotation: unions, Optional, Literal, enumerations and the plain types."""
-    parts = [_kind(part, sources) for part in _alternatives(node)]
+    parts = [_kind(part, sources) for part in alternatives(node)]
     kinds = frozenset[str]().union(*(part.kinds for part in parts))
     choices = tuple(dict.fromkeys(choice for part in parts for choice in part.choices))
     if choices and "bool" in kinds:
         return Kinds(kinds | {"str"} if any(isinstance(c, str) for c in choices) else kinds)
     return Kinds(kinds, choices, any(part.of_list for part in parts))
-
-
-def _alternatives(node: ast.expr) -> Iterator[ast.expr]:
-    if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        yield from _alternatives(ast.parse(node.value, mode="eval").body)
-    elif isinstance(node, ast.BinOp):
-        yield from _alternatives(node.left)
-        yield from _alternatives(node.right)
-    elif isinstance(node, ast.Subscript) and ast.unparse(node.value).endswith(("Optional", "Union")):
-        inner = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
-        for part in inner:
-            yield from _alternatives(part)
-        if ast.unparse(node.value).endswith("Optional"):
-            yield ast.Constant(None)
-    else:
-        yield node
 
 
 def _kind(node: ast.expr, sources: Sources) -> Kinds:
@@ -197,38 +151,6 @@ def _generic(node: ast.Subscript, sources: Sources) -> Kinds:
     return Kinds(frozenset(type(value).__name__ for value in values), values)
 
 
-def value_of(node: ast.expr, sources: Sources) -> Any:  # noqa: PLR0911 - one case for each form
-    """The value of a default or choices expression; None when only a running trainer could say."""
-    match node:
-        case ast.Constant(value):
-            return value
-        case ast.Attribute(ast.Name(owner), member) if (members := sources.members(owner)) is not None:
-            return members[member]
-        case ast.BinOp(left, ast.Mult(), right):
-            return value_of(left, sources) * value_of(right, sources)
-        case ast.UnaryOp(ast.USub(), operand):
-            return -value_of(operand, sources)
-        case ast.Name(name):
-            return next((v for e in sources.assigned.get(name, ()) if (v := value_of(e, sources)) is not None), None)
-        case ast.List(items) | ast.Tuple(items):
-            return [value_of(item, sources) for item in items]
-        case ast.Dict(keys, values):
-            pairs = zip(keys, values, strict=True)
-            return {value_of(k, sources): value_of(v, sources) for k, v in pairs if k is not None}
-        case ast.Lambda(_, body):
-            return value_of(body, sources)
-        case ast.Call(ast.Attribute(owner, "keys"), []):
-            return list(value_of(owner, sources) or ()) or None
-        case ast.Call(ast.Name("dict"), _, keywords):
-            named = {k.arg: value_of(k.value, sources) for k in keywords if k.arg is not None}
-            return {
-                **named,
-                **{n: v for k in keywords if not k.arg for n, v in value_of(k.value, sources).items()},
-            }
-        case _:
-            return None
-
-
 def arguments_of(name: str, sources: Sources) -> dict[str, dict[str, Any]]:
     """The arguments of a dataclass with those of its bases, as dataclasses inherit them."""
     node, found = sources.classes[name], dict[str, dict[str, Any]]()
@@ -245,17 +167,12 @@ def arguments_of(name: str, sources: Sources) -> dict[str, dict[str, Any]]:
 
 
 def _is_argument(node: ast.AnnAssign) -> bool:
-    keywords = _keywords(node.value)
+    keywords = field_keywords(node.value)
     return "ClassVar" not in ast.unparse(node.annotation) and "init" not in keywords
 
 
-def _keywords(node: ast.expr | None) -> dict[str, ast.expr]:
-    is_field = isinstance(node, ast.Call) and ast.unparse(node.func).endswith("field")
-    return {k.arg: k.value for k in node.keywords if k.arg} if is_field and isinstance(node, ast.Call) else {}
-
-
 def _argument(node: ast.AnnAssign, sources: Sources) -> dict[str, Any]:
-    said, keywords = kinds_of(node.annotation, sources), _keywords(node.value)
+    said, keywords = kinds_of(node.annotation, sources), field_keywords(node.value)
     plain = node.value if node.value is not None and not keywords else ast.Constant(None)
     default = value_of(keywords.get("default", keywords.get("default_factory", plain)), sources)
     if isinstance(keywords.get("default_factory"), ast.Name):
@@ -473,75 +390,15 @@ def _numbers(version: str) -> tuple[int, ...]:
 # ---------------------------------------------------------------- files
 
 
-def text_of(document: dict[str, Any]) -> str:
-    """JSON with sorted keys, one entry of each table a line."""
-    parts = []
-    for key in sorted(document):
-        value = document[key]
-        if isinstance(value, dict) and value:
-            rows = [f"  {json.dumps(k)}: {_compact(v)}" for k, v in sorted(value.items())]
-            parts.append(f" {json.dumps(key)}: {{\n" + ",\n".join(rows) + "\n }")
-        else:
-            parts.append(f" {json.dumps(key)}: {_compact(value)}")
-    return "{\n" + ",\n".join(parts) + "\n}\n"
-
-
-def _compact(value: object) -> str:
-    return json.dumps(value, sort_keys=True, separators=(", ", ": "), ensure_ascii=True)
-
-
-def derive(shelf: Shelf) -> dict[str, str]:
+def derive(archives: Path) -> dict[str, str]:
     """File name -> text, SOURCES.json included."""
+    shelf = Shelf(archives)
     files = {f"{version}.json": text_of(surface(shelf, version)) for version in RELEASES}
-    sources = {
-        "artefacts": {f"{p}-{v}": {"package": p, "version": v, "sha256": d} for (p, v), d in WHEELS.items()},
-        "files": {name: hashlib.sha256(text.encode()).hexdigest() for name, text in files.items()},
-        "registry": "PyPI",
-    }
-    return {**files, "SOURCES.json": text_of(sources)}
+    wheels = {f"{p}-{v}": {"package": p, "version": v, "sha256": d} for (p, v), d in WHEELS.items()}
+    return {**files, "SOURCES.json": source_list(wheels, files)}
 
 
-def differing(expected: dict[str, str]) -> list[str]:
-    """Files that are not what was derived."""
-    return [
-        name
-        for name, text in expected.items()
-        if not (SURFACES / name).exists() or (SURFACES / name).read_text() != text
-    ]
-
-
-def tampered() -> list[str]:
-    """Files whose digest SOURCES.json does not name."""
-    digests = json.loads((SURFACES / "SOURCES.json").read_text())["files"]
-    there = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in SURFACES.glob("*.json")}
-    there.pop("SOURCES.json")
-    return sorted(name for name in {*digests, *there} if digests.get(name) != there.get(name))
-
-
-def main() -> int:
-    """Derive, or compare."""
-    parser = argparse.ArgumentParser(description="Derive LLaMA-Factory's argument surface from PyPI wheels.")
-    parser.add_argument("--check", action="store_true", help="derive again and fail on any difference")
-    parser.add_argument("--offline-check", action="store_true", help="compare digests only")
-    parser.add_argument("--wheels", type=Path, help="folder that keeps the wheels")
-    options = parser.parse_args()
-    if options.offline_check:
-        return _verdict(tampered())
-    with tempfile.TemporaryDirectory() as scratch:
-        files = derive(Shelf(options.wheels or Path(scratch)))
-    if options.check:
-        return _verdict(differing(files))
-    SURFACES.mkdir(exist_ok=True)
-    for name, text in files.items():
-        (SURFACES / name).write_text(text)
-    return 0
-
-
-def _verdict(names: list[str]) -> int:
-    for name in names:
-        sys.stderr.write(f"{name}: differs from what is derived\n")
-    return 1 if names else 0
-
+SURFACES = Surfaces("llamafactory", derive)
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(SURFACES.main(__doc__))

@@ -20,7 +20,7 @@ def test_an_unknown_release_is_a_key_error():
 
 
 def test_the_committed_files_are_those_that_were_derived():
-    assert derive_llamafactory.tampered() == []
+    assert derive_llamafactory.SURFACES.tampered() == []
 
 
 def test_one_argument_a_line_and_no_prose():
