@@ -25,6 +25,7 @@ lint: venv tools
 	shellcheck conf/trainer/*.sh
 	$(BIN)/python -m tools.derive_schemas --offline-check
 	$(BIN)/python -m tools.derive_llamafactory --offline-check
+	$(BIN)/python -m tools.derive_vllm --offline-check
 	$(BIN)/python -m tools.experiments --check
 	$(BIN)/python -m tools.rule_pages --check
 	$(BIN)/python -m tools.hardware_matrix --check
@@ -72,6 +73,7 @@ test-trainer:
 test-upstream: venv
 	$(BIN)/python -m tools.derive_schemas --check
 	$(BIN)/python -m tools.derive_llamafactory --check
+	$(BIN)/python -m tools.derive_vllm --check
 
 # ftgen's promises, asked of the cluster that KUBECONFIG names (docs/cluster.md); an hour with everything there.
 test-cluster: venv

@@ -35,6 +35,8 @@ class Sources:
                 self.classes.setdefault(node.name, node)
             elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
                 self.assigned.setdefault(node.targets[0].id, []).append(node.value)
+            elif isinstance(node, ast.AnnAssign) and ast.unparse(node.annotation) == "TypeAlias" and node.value:
+                self.assigned.setdefault(ast.unparse(node.target), []).append(node.value)
 
     def members(self, name: str) -> dict[str, Any] | None:
         """Member name -> value of an enumeration; None when `name` is none."""
