@@ -95,6 +95,7 @@ NATIVE = {
     ("v1", "Secret"): f"{CORE}Secret",
     ("v1", "ServiceAccount"): f"{CORE}ServiceAccount",
     ("v1", "Service"): f"{CORE}Service",
+    ("apps/v1", "Deployment"): "io.k8s.api.apps.v1.Deployment",
     ("batch/v1", "Job"): "io.k8s.api.batch.v1.Job",
     # What a job names: its devices' classes, its priority, its runtime, its storage; and what bounds a namespace.
     ("v1", "LimitRange"): f"{CORE}LimitRange",
