@@ -87,7 +87,7 @@ class Types:
         if any(self._is_dataclass(word) for word in words):
             return {"type": ["dict"]}
         if words == {"bool", "str", "None"} or "bool" in words:
-            return {"type": ["bool", "str"] if "str" in words else ["bool"]}
+            return {"type": ["bool", "str"], "bare": True} if "str" in words else {"type": ["bool"]}
         if literals:
             return self._literal(literals[0], open_ended="str" in words)
         if lists:

@@ -1,13 +1,15 @@
-"""The arguments that one LLaMA-Factory release accepts, and the types of their values.
+"""The arguments that a release of a program accepts, the types of their values, and LLaMA-Factory's own surface.
 
 `tools/derive_llamafactory.py` derives the data under `schemas/llamafactory/` from the wheels of the release and of
-the transformers release that its image pins.
+the transformers release that its image pins; `ftgen.trainers.vllm` reads vLLM's.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import operator
+import re
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -16,7 +18,6 @@ from ftgen import project
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
 # Float-typed arguments in which 1 is a count and 1.0 a share of the whole: `split_dataset` hands `val_size` to
 # datasets.train_test_split, and transformers reads steps below 1 as a ratio.
@@ -33,22 +34,50 @@ TYPE_NAMES = {
 }
 
 
+_BOUNDS = {
+    "minimum": (operator.ge, "at least"),
+    "maximum": (operator.le, "at most"),
+    "exclusiveMinimum": (operator.gt, "above"),
+    "exclusiveMaximum": (operator.lt, "below"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """Limit of a number; `kind` is its name in JSON Schema, such as `exclusiveMinimum`."""
+
+    kind: str
+    limit: float
+
+    def holds(self, value: float) -> bool:
+        """Return whether a number keeps to the limit."""
+        return bool(_BOUNDS[self.kind][0](value, self.limit))
+
+    def __str__(self) -> str:
+        return f"{_BOUNDS[self.kind][1]} {self.limit:g}"
+
+
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """One argument of the trainer.
+    """One argument of a program.
 
     Attributes:
-        name: name in the trainer's YAML.
+        name: name in the program's YAML.
         types: some of bool, int, float, str, list, dict, null.
-        default: value that the trainer takes when the argument is left out.
-        group: model, data, training, finetuning or generating.
-        commands: `train`, `export` or both.
+        default: value that the program takes when the argument is left out.
+        group: class of the program that it configures, such as model, data, training, finetuning or generating.
+        commands: commands that accept it, such as `train` and `export`; empty: the program has one.
         choices: allowed values, or empty for any.
         words: allowed words of a space-separated text or a list, or empty for any.
         methods: fine-tuning methods that read it, or empty for all.
         stages: training stages that read it, or empty for all.
         secret: whether it holds a credential.
         transformers: whether transformers defines it, not LLaMA-Factory.
+        pattern: texts that the program reads as a number, such as `8k`; empty: none.
+        bounds: limits of its number.
+        default_known: whether `default` is stated; else only the running program could say.
+        json: whether its list is written as JSON text.
+        bare: whether its switch cannot be turned off again: it has no `--no-` form.
     """
 
     name: str
@@ -62,6 +91,11 @@ class Argument:
     stages: tuple[str, ...] = ()
     secret: bool = False
     transformers: bool = False
+    pattern: str = ""
+    bounds: tuple[Bound, ...] = ()
+    default_known: bool = True
+    json: bool = False
+    bare: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,15 +130,28 @@ class Surface:
         return int(self.transformers.split(".")[0])
 
 
-def _folder() -> Path:
-    return project.schemas_dir() / "llamafactory"
-
-
 @cache
+def releases(program: str) -> tuple[str, ...]:
+    """Return the releases of a program whose arguments are known, newest first."""
+    found = [path.stem for path in (project.schemas_dir() / program).glob("[0-9]*.json")]
+    return tuple(sorted(found, key=lambda release: [int(part) for part in release.split(".")], reverse=True))
+
+
+def read(program: str, version: str) -> dict[str, Any]:
+    """Read what was derived of a release of a program.
+
+    Raises:
+        KeyError: the release is not among `releases(program)`.
+    """
+    if version not in releases(program):
+        raise KeyError(version)
+    data: dict[str, Any] = json.loads((project.schemas_dir() / program / f"{version}.json").read_bytes())
+    return {**data, "arguments": {name: _argument(name, entry) for name, entry in data["arguments"].items()}}
+
+
 def versions() -> tuple[str, ...]:
-    """Return the releases whose arguments are known, newest first."""
-    releases = [path.stem for path in _folder().glob("[0-9]*.json")]
-    return tuple(sorted(releases, key=lambda release: [int(part) for part in release.split(".")], reverse=True))
+    """Return the releases of LLaMA-Factory whose arguments are known, newest first."""
+    return releases("llamafactory")
 
 
 @cache
@@ -114,13 +161,11 @@ def surface(version: str) -> Surface:
     Raises:
         KeyError: the release is not among `versions()`.
     """
-    if version not in versions():
-        raise KeyError(version)
-    data = json.loads((_folder() / f"{version}.json").read_bytes())
+    data = read("llamafactory", version)
     return Surface(
         version=data["version"],
         transformers=data["transformers"],
-        arguments={name: _argument(name, entry) for name, entry in data["arguments"].items()},
+        arguments=data["arguments"],
         elsewhere=data["elsewhere"],
         retired={name: (entry["last"], entry["now"]) for name, entry in data["retired"].items()},
         reporters=tuple(data["reporters"]),
@@ -144,15 +189,20 @@ def _argument(name: str, entry: dict[str, Any]) -> Argument:
     return Argument(
         name=name,
         types=frozenset(entry["type"]),
-        default=entry["default"],
+        default=entry.get("default"),
         group=entry["group"],
-        commands=frozenset(entry["commands"]),
+        commands=frozenset(entry.get("commands", ())),
         choices=tuple(entry.get("choices", ())),
         words=tuple(entry.get("words", ())),
         methods=tuple(entry.get("methods", ())),
         stages=tuple(entry.get("stages", ())),
         secret=entry.get("secret", False),
         transformers=entry.get("from") == "transformers",
+        pattern=entry.get("pattern", ""),
+        bounds=tuple(Bound(kind, entry[kind]) for kind in _BOUNDS if kind in entry),
+        default_known="default" in entry,
+        json=entry.get("json", False),
+        bare=entry.get("bare", False),
     )
 
 
@@ -166,7 +216,7 @@ class WrongType(Exception):  # noqa: N818 - a verdict on a value
 
 
 def cast(argument: Argument, value: object) -> Any:
-    """Return the value in the type that the trainer's YAML needs.
+    """Return the value in the type that the program's YAML needs.
 
     `parse_dict` of transformers' HfArgumentParser assigns whatever the YAML holds: a quoted number would stay a text
     and fail hours later, so numbers in texts become numbers here.
@@ -175,6 +225,8 @@ def cast(argument: Argument, value: object) -> Any:
         WrongType: no type of the argument fits.
     """
     if _KINDS.get(type(value)) in argument.types:
+        return value
+    if argument.pattern and isinstance(value, str) and re.fullmatch(argument.pattern, value):
         return value
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise WrongType

@@ -6,18 +6,18 @@ error shows up late or never.
 
 from __future__ import annotations
 
-import difflib
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from ftgen.diagnostics import Diagnostic, Severity, error
+from ftgen.diagnostics import Diagnostic, error
 from ftgen.trainers.arguments import coerced
-from ftgen.trainers.surface import TYPE_NAMES, Argument, Surface, WrongType, cast, surface
+from ftgen.trainers.surface import Surface, surface
 from ftgen.validation import Call, Scope, validate
+from ftgen.validation.arguments import UNKNOWN, problem_of, shown, suggestion
 from ftgen.validation.rules.trainer.setting import EXPORT, TRAINING, TrainingFacts, subject
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 _SCOPES = {"train": TRAINING, "export": EXPORT}
 
@@ -63,16 +63,12 @@ def _own_problem(name: str, value: object, release: Surface, command: str) -> Di
     argument = release.arguments.get(name)
     if argument is None or command not in argument.commands:
         return _unknown(name, release, command)
-    try:
-        typed = cast(argument, value)
-    except WrongType:
-        return _wrong_type(argument, value, command)
-    return _wrong_choice(argument, typed, command)
+    return problem_of(argument, value, subject(name, command))
 
 
 def _unknown(name: str, release: Surface, command: str) -> Diagnostic:
     headline, help_ = _explanation(name, release, command)
-    return error("FT201", headline, subject(name, command), "", help_)
+    return error(UNKNOWN, headline, subject(name, command), "", help_)
 
 
 def _explanation(name: str, release: Surface, command: str) -> tuple[str, str]:
@@ -86,47 +82,5 @@ def _explanation(name: str, release: Surface, command: str) -> tuple[str, str]:
         return f"{name} is no argument of this image: {reason}", f"leave {name} out"
     if last:
         return f"{name} was dropped after {last}", f"leave {name} out"
-    # A name such as "." reads like punctuation.
-    shown = name if name.replace("-", "_").isidentifier() else repr(name)
-    return f"LLaMA-Factory {release.version} has no argument {shown}", _suggestion(name, release, command)
-
-
-def _suggestion(name: str, release: Surface, command: str) -> str:
     names = [known for known, argument in release.arguments.items() if command in argument.commands]
-    nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
-    return f"did you mean {nearest[0]}?" if nearest else f"leave {name} out"
-
-
-def _wrong_type(argument: Argument, value: object, command: str) -> Diagnostic:
-    wanted = " or ".join(TYPE_NAMES[kind] for kind in sorted(argument.types - {"null"})) or "null"
-    shown = "" if argument.secret else repr(value)
-    headline = f"{argument.name} is {wanted}, not {shown or 'this'}"
-    return error("FT202", headline, subject(argument.name, command), shown, _retype(argument, value))
-
-
-def _retype(argument: Argument, value: object) -> str:
-    if isinstance(value, str) and "bool" in argument.types:
-        is_true = value.strip().lower() in {"true", "yes", "on", "1", "y"}
-        return f"write {'true' if is_true else 'false'}, without quotes"
-    if isinstance(value, int | float) and "str" in argument.types and not argument.secret:
-        return f"quote it: '{value}'"
-    return f"leave it out for the default, {argument.default!r}"
-
-
-def _wrong_choice(argument: Argument, value: Any, command: str) -> Diagnostic | None:
-    wrong = next(iter(_refused_values(argument, value)), None)
-    if wrong is None:
-        return None
-    allowed = argument.choices or argument.words
-    nearest = difflib.get_close_matches(str(wrong), [str(choice) for choice in allowed], n=1)
-    choices = ", ".join(str(choice) for choice in allowed)
-    help_ = f"did you mean {nearest[0]}?" if nearest else f"choose among {choices}"
-    headline = f"{argument.name} has no choice {wrong!r}"
-    return Diagnostic("FT203", Severity.ERROR, headline, subject(argument.name, command), str(value), (), help_)
-
-
-def _refused_values(argument: Argument, value: Any) -> Iterator[Any]:
-    if argument.choices and value is not None and value not in argument.choices:
-        yield value
-    if argument.words and value is not None:
-        yield from (word for word in (value.split() if isinstance(value, str) else value) if word not in argument.words)
+    return f"LLaMA-Factory {release.version} has no argument {shown(name)}", suggestion(name, names)
