@@ -1,4 +1,4 @@
-"""Derive the closed schemas of Volcano, Kubernetes, Argo CD and Flux from their pinned releases.
+"""Derive the closed schemas of Volcano, Kubernetes, Argo CD, Flux and KServe from their pinned releases.
 
 Everything comes through ordinary package registries: Go modules with the `go` client (which checks them
 against the checksum database) and one PyPI wheel with pip.  `SOURCES.json` names every release with its
@@ -69,6 +69,7 @@ VOLCANO_CRDS = (
 )
 ARGO_CRDS = tuple(f"manifests/crds/{name}-crd.yaml" for name in ("application", "applicationset", "appproject"))
 FLUX_CRDS = ("config/crd/bases/kustomize.toolkit.fluxcd.io_kustomizations.yaml",)
+KSERVE_CRDS = ("config/crd/full/serving.kserve.io_inferenceservices.yaml",)
 
 MODULES = (
     Module("volcano.sh/apis", "v1.12.2", "volcano-1.12"),
@@ -76,6 +77,8 @@ MODULES = (
     Module("volcano.sh/volcano", "v1.15.1", "volcano-1.15", VOLCANO_CRDS),
     Module("github.com/argoproj/argo-cd/v3", "v3.5.7", "argocd", ARGO_CRDS),
     Module("github.com/fluxcd/kustomize-controller", "v1.9.6", "flux", FLUX_CRDS),
+    # The newest release that the module proxy serves.
+    Module("github.com/kserve/kserve", "v0.20.0", "kserve", KSERVE_CRDS),
 )
 
 # One wheel holds the API definitions of many Kubernetes lines.
@@ -255,7 +258,8 @@ def modules(into: Path) -> Iterator[dict[str, Any]]:
     meta = object_meta(into)
     for module in MODULES:
         folder, digest = fetched(module)
-        closed = {kind: part for crd in crds(module, folder) for kind, part in schema.close_crd(crd, meta).items()}
+        made_of = [keyed(crd, pod_spec(into)) for crd in crds(module, folder)]
+        closed = {kind: part for crd in made_of for kind, part in schema.close_crd(crd, meta).items()}
         files = write(into, module.folder, closed)
         origin = {"name": module.path, "version": module.version, "registry": "Go modules", "digest": digest}
         made = {} if module.crds else {"generator": GENERATOR}
@@ -266,6 +270,37 @@ def object_meta(into: Path) -> Schema:
     """The schema of ObjectMeta, out of the default line's ConfigMap."""
     file = into / f"kubernetes-{schema.RELEASES[schema.DEFAULT]}" / "core" / "configmap_v1.json"
     return schema.object_meta(json.loads(file.read_text()))
+
+
+def pod_spec(into: Path) -> schema.Node:
+    """The schema of a pod's spec, out of the default line's Pod."""
+    file = into / f"kubernetes-{schema.RELEASES[schema.DEFAULT]}" / "core" / "pod_v1.json"
+    spec = schema.Node.of(json.loads(file.read_text())).field("spec")
+    assert spec is not None  # noqa: S101 - a line without pods is none
+    return spec
+
+
+LIST_KEYS = frozenset({"x-kubernetes-list-map-keys", "x-kubernetes-patch-merge-key"})
+
+
+def keyed(part: Any, pod: schema.Node, like: schema.Node | None = None) -> Any:
+    """A CRD whose lists without keys have those of the same lists of a pod: KServe's copy of PodSpec dropped some.
+
+    `like` is the part of a pod that `part` is a copy of; a schema with containers and volumes is a pod's spec.
+    """
+    if isinstance(part, list):
+        return [keyed(item, pod) for item in part]
+    if not isinstance(part, dict):
+        return part
+    fields = part.get("properties")
+    if isinstance(fields, dict) and {"containers", "volumes"} <= fields.keys():
+        like = pod
+    bare = part.get("type") == "array" and not part.keys() & LIST_KEYS
+    keys = {key: like.here[key] for key in LIST_KEYS if key in like.here} if bare and like else {}
+    inner = {key: keyed(value, pod, like and like.item() if key == "items" else None) for key, value in part.items()}
+    if isinstance(fields, dict):
+        inner["properties"] = {name: keyed(each, pod, like and like.field(name)) for name, each in fields.items()}
+    return {**keys, **inner}
 
 
 def write(into: Path, folder: str, schemas: dict[schema.Kind, Schema]) -> dict[str, str]:

@@ -37,7 +37,7 @@ DEFAULT = "1.12"
 NEWEST = list(RELEASES)[-1]
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
-_DELIVERY = ("argocd", "flux")
+_OTHERS = ("argocd", "flux", "kserve")
 _VERSION = re.compile(r"v?(\d+)\.(\d+)([.-].*)?")
 _API_VERSION = re.compile(r"(?:([a-z0-9]+(?:[-.][a-z0-9]+)*)/)?([a-z0-9]+)")
 _LONGEST_NAME, _LONGEST_LABEL = 253, 63  # of a group and its version, of a kind
@@ -74,7 +74,7 @@ def _numbers(line: str) -> tuple[int, ...]:
 def folders(volcano_version: str = DEFAULT, imported: Path | None = None) -> list[Path]:
     """Return the folders of schemas in search order: the user's own import, then the packaged releases."""
     line, packaged = release(volcano_version), project.schemas_dir()
-    names = (f"volcano-{line}", f"kubernetes-{RELEASES[line]}", *_DELIVERY)
+    names = (f"volcano-{line}", f"kubernetes-{RELEASES[line]}", *_OTHERS)
     return [*([imported] if imported else []), *(packaged / name for name in names)]
 
 
@@ -148,7 +148,7 @@ def is_valid(manifest: Mapping[str, Any], volcano_version: str = DEFAULT, import
 
 
 def kinds(volcano_version: str = DEFAULT, imported: Path | None = None) -> list[Kind]:
-    """Return every known kind of a Volcano line, its Kubernetes line and Argo CD and Flux, sorted."""
+    """Return every known kind of a Volcano line, its Kubernetes line, Argo CD, Flux and KServe, sorted."""
     found = (file for folder in folders(volcano_version, imported) for file in folder.glob("*/*.json"))
     return sorted({kind_of(_load(file)) for file in found})
 

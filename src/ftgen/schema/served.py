@@ -1,7 +1,7 @@
-"""Kinds that the API groups of Kubernetes and Volcano serve, with or without a schema in this package.
+"""Kinds that the API groups of Kubernetes, Volcano and KServe serve, with or without a schema in this package.
 
 Sources: the API definitions of Kubernetes 1.25 to 1.37 (kubernetes-validate 1.37.0), Volcano's config/crd of 1.12 to
-1.15.  A group that is not listed may belong to any operator.
+1.15, KServe's config/crd of 0.15 to 0.20.  A group that is not listed may belong to any operator.
 """
 
 from __future__ import annotations
@@ -75,6 +75,13 @@ scheduling.volcano.sh/v1beta1 PodGroup Queue
 shard.volcano.sh/v1alpha1 NodeShard>=1.14
 topology.volcano.sh/v1alpha1 HyperNode
 """
+_KSERVE = """
+serving.kserve.io/v1alpha1 ClusterServingRuntime ClusterStorageContainer InferenceGraph LLMInferenceService
+serving.kserve.io/v1alpha1 LLMInferenceServiceConfig LocalModelCache LocalModelNamespaceCache LocalModelNode
+serving.kserve.io/v1alpha1 LocalModelNodeGroup ServingRuntime TrainedModel
+serving.kserve.io/v1alpha2 LLMInferenceService LLMInferenceServiceConfig
+serving.kserve.io/v1beta1 InferenceService
+"""
 
 
 def _table(text: str) -> dict[tuple[str, str], str]:
@@ -84,8 +91,8 @@ def _table(text: str) -> dict[tuple[str, str], str]:
     return {(version, kind): since for version, (kind, _, since) in words}
 
 
-_SERVED = {**_table(_NATIVE), **_table(_VOLCANO)}
-_GROUPS = {line.split()[0].rpartition("/")[0] for line in (_NATIVE + _VOLCANO).split("\n") if line}
+_SERVED = {**_table(_NATIVE), **_table(_VOLCANO), **_table(_KSERVE)}
+_GROUPS = {line.split()[0].rpartition("/")[0] for line in (_NATIVE + _VOLCANO + _KSERVE).split("\n") if line}
 
 
 def knows(api_version: str) -> bool:
