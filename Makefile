@@ -22,7 +22,7 @@ lint: venv tools
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	shellcheck conf/trainer/*.sh
+	shellcheck conf/trainer/*.sh conf/serving/*.sh
 	$(BIN)/python -m tools.derive_schemas --offline-check
 	$(BIN)/python -m tools.derive_llamafactory --offline-check
 	$(BIN)/python -m tools.derive_vllm --offline-check
