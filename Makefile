@@ -53,7 +53,7 @@ docs: venv
 	$(BIN)/pytest -q tests/cli/test_schema.py --update-golden
 
 update-golden: venv
-	$(BIN)/pytest -q tests/golden --update-golden
+	$(BIN)/pytest -q tests/golden tests/serving/test_golden.py --update-golden
 
 # The suite on Hydra's pre-release.
 test-hydra-next:
