@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 from ftgen import cli
+from ftgen.validation.rules import SERVICE
 
 RUN = "sft-qwen3-0-6b"
 
@@ -19,6 +21,8 @@ RUN = "sft-qwen3-0-6b"
         ((), ["hardware.memory=1Gi"], "FT747", "hardware.memory="),
         ((), ["hardware=full-gpu", "hardware.devices=3"], "FT746", "hardware.devices=2"),
         ((), ["hardware=gaudi"], "FT744", "serving.image"),
+        ((), ["hardware=ascend-910a"], "FT744", "serving.image"),
+        ((), ["hardware=nvidia-shared", "--strict"], "FT749", "serving.memory_utilization=0.25"),
         ((), ["hardware=full-gpu", "hardware/card=v100-16gb"], "FT744", "newer cards"),
         ((), ["serving.args.max_num_seq=16"], "FT201", "max_num_seqs"),
         ((), ["serving.args.max_model_len=100"], "FT201", "serving.context"),
@@ -76,3 +80,13 @@ def test_a_training_serves_nothing(capsys):
 @pytest.mark.parametrize("words", [[], ["a=b"], ["one", "two"]])
 def test_one_run_is_served_at_a_time(words):
     assert cli.main(["serve", *words]) == 2
+
+
+def test_a_part_of_a_shared_card_is_no_trouble(render, serve):
+    render()
+    serve(RUN, "hardware=nvidia-shared", "serving.memory_utilization=0.25", "--strict")
+
+
+def test_every_rule_about_services_has_a_case():
+    cases = Path(__file__).read_text(encoding="utf-8")
+    assert [each.code for each in SERVICE.rules if each.code not in cases] == []

@@ -112,10 +112,10 @@ def _path_of(name: str, lock: Lock) -> str:
 
 def _write(service: CompiledService, runs: list[Run], arguments: Arguments) -> None:
     flags, out = arguments.flags, Path(arguments.flags.out)
+    noticed = output.apply_strict(service.diagnostics, arguments)
     options = WriteOptions(adopt=flags.adopt, overwrite=flags.overwrite)
     outcome = tree.apply(tree.plan_write(out, runs, options))
-    found = [*service.diagnostics, *outcome.diagnostics]
-    output.print_diagnostics(output.apply_strict(found, arguments), arguments)
+    output.print_diagnostics([*noticed, *output.apply_strict(outcome.diagnostics, arguments)], arguments)
     for path, change in outcome.changes.items():
         if any(path in each.files for each in runs) or change is tree.FileChange.REMOVED:
             output.print_status(f"{change:>9}  {out / path}", arguments)

@@ -29,8 +29,8 @@ from ftgen.validation.rules.serving_arguments import check_serving_arguments
 
 # KServe appends words such as -predictor to the name, for objects with names of 63 characters.
 _NAME_LIMIT = {"deployment": 63, "kserve": 53}
-# Rules about the trainer's image, and about a training that has the section of a service.
-_OF_TRAININGS = frozenset({"FT008", "FT294"})
+# Rules about the trainer's image and queue, and about a training that has the section of a service.
+_OF_TRAININGS = frozenset({"FT008", "FT268", "FT294"})
 # Rules about volumes that several nodes share, as replicas do.
 _OF_SEVERAL_PODS = frozenset({"FT255", "FT274", "FT276", "FT279"})
 # Groups whose overlays are about the training alone.
@@ -118,7 +118,7 @@ def _result(spec: Spec, serving: Serving, run: TrainedRun) -> Result:
 
 def _runtime(serving: Serving, option: str, spec: Spec) -> Runtime:
     """Return image and environment files: by the hardware's option, else by its vendor; the user's image wins."""
-    known = serving.runtimes.get(option) or serving.runtimes.get(spec.hardware.vendor)
+    known = serving.runtimes.get(option, serving.runtimes.get(spec.hardware.vendor))
     source = known.source if known else spec.hardware.source
     image = serving.image or (known.image if known else "")
     return Runtime(image=image, source=source)

@@ -49,7 +49,7 @@ class Serving(Section):
     Attributes:
         kind: objects that serve: a Deployment with a Service, or an InferenceService of KServe.
         version: release of vLLM whose arguments are checked.
-        runtimes: vLLM by option of the group hardware, else by its vendor.
+        runtimes: vLLM by option of the group hardware, else by its vendor; null: it does not run there.
         image: image that holds vLLM, instead of the runtime's.
         script: script of conf/serving/ that starts it.
         name: name of the service and its objects; null: the run's name without the hash of its content.
@@ -72,7 +72,7 @@ class Serving(Section):
 
     kind: Literal["deployment", "kserve"]
     version: Identifier
-    runtimes: dict[str, Runtime] = {}
+    runtimes: dict[str, Runtime | None] = {}
     image: Image | None = None
     script: FileName
     name: Annotated[Line, AfterValidator(_service_name)] | None = None

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from math import ceil
 from typing import Any
 
+from ftgen.diagnostics import Severity
 from ftgen.estimate import Shape
 from ftgen.estimate import serving as estimates
 from ftgen.estimate.serving import Fit, Service
@@ -25,6 +26,7 @@ _REFUSED = {
 }
 _MERGE = "train with trainer.merge=true, and serve the merged model"
 _NAMED_TERMS = 3
+_HALF = 0.5
 # The oldest for which vLLM's images hold kernels (docker/Dockerfile of 0.23).
 _OLDEST = 7.5
 
@@ -111,9 +113,11 @@ def _image(view: ServiceView) -> Iterator[Finding]:
     Write: `serving.image=<an image>`, or other cards.
     """
     hardware, known = view.spec.hardware, view.serving.runtimes
-    if not view.serving.image and view.hardware not in known and hardware.vendor not in known:
-        help_ = f"name one by serving.image; there are images for {', '.join(known) or 'none'}"
-        yield Finding(f"no image with vLLM is known for cards of {hardware.vendor}", "serving.image", help=help_)
+    if not view.serving.image and known.get(view.hardware, known.get(hardware.vendor)) is None:
+        there = ", ".join(name for name, runtime in known.items() if runtime)
+        cards = f"hardware={view.hardware}" if view.hardware in known else f"cards of {hardware.vendor}"
+        help_ = f"name one by serving.image; there are images for {there or 'none'}"
+        yield Finding(f"no image with vLLM is known for {cards}", "serving.image", help=help_)
     capability = hardware.card.compute_capability
     if hardware.vendor == "nvidia" and capability and capability < _OLDEST:
         headline = f"vLLM has no kernels for cards before compute capability {_OLDEST}, such as {hardware.card.name}"
@@ -174,6 +178,24 @@ def _memory(view: ServiceView) -> Iterator[Finding]:
         yield Finding(headline, "serving.context", service.context, f"serving.context={fit.largest_context} fits")
     else:
         yield Finding(headline, "hardware", view.spec.hardware.memory or "", _more_memory(view, service))
+
+
+@rule("FT749", "whole-card-of-a-shared-one", Severity.WARNING, on=SERVICE)
+def _shared(view: ServiceView) -> Iterator[Finding]:
+    """A card that others use at the same time, of which vLLM would take most of the memory.
+
+    Time-slicing isolates no memory: vLLM sees the whole card, and refuses to start when less is free than it takes, or
+    leaves its neighbours nothing.
+
+    Refused: `hardware=nvidia-shared` with `serving.memory_utilization=0.9`.
+    Write: your part of the card, such as `serving.memory_utilization=0.25` for one slice of four.
+    """
+    hardware, taken = view.spec.hardware, view.serving.memory_utilization
+    unlimited = hardware.card.slice and hardware.memory is None and hardware.card.memory is None
+    if unlimited and taken > _HALF:
+        headline = f"vLLM would take {taken:.0%} of a card that others share"
+        help_ = "serving.memory_utilization=0.25 for one slice of four"
+        yield Finding(headline, "serving.memory_utilization", taken, help_)
 
 
 def _more_memory(view: ServiceView, service: Service) -> str:
