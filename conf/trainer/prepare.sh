@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# prepare: brings the base model and the dataset from their git repositories onto the volume.
+# prepare: brings the base model, the dataset and an adapter from their git repositories onto the volume.
 #
 # What is complete is used as it is, without a request to the network. What is missing or partial is
 # fetched beside its place, checked, and renamed into it, so that a folder under its final name is
@@ -10,8 +10,9 @@
 # for a line of a list, and git never runs with settings that came with it.
 #
 # Reads: BASE_MODEL_URL MODEL_DIR MODEL_REVISION MODEL_NEEDS_MIB, DATASET_URL DATASET_DIR
-# DATASET_REVISION DATASET_NEEDS_MIB DATASET_INFO DATASET_NAMES, GIT_USER GIT_TOKEN GIT_SSL_NO_VERIFY
-# GIT_SSL_CAINFO; LOCK_TIMEOUT, FETCH_RETRIES and RETRY_SECONDS have defaults.
+# DATASET_REVISION DATASET_NEEDS_MIB DATASET_INFO DATASET_NAMES, ADAPTER_URL ADAPTER_DIR ADAPTER_REVISION,
+# GIT_USER GIT_TOKEN GIT_SSL_NO_VERIFY GIT_SSL_CAINFO; LOCK_TIMEOUT, FETCH_RETRIES and RETRY_SECONDS have
+# defaults. There is always a model; a data set or an adapter where its folder is named.
 
 # Every program of the same user can read in /proc what a process was started with, whatever it unset
 # since. So the script starts itself again without the token, which comes through a pipe.
@@ -123,6 +124,7 @@ set_up_git() {
   git_setting credential.helper ''
   offer_token "${BASE_MODEL_URL:-}"
   offer_token "${DATASET_URL:-}"
+  offer_token "${ADAPTER_URL:-}"
   git_setting advice.detachedHead false
   git_setting init.defaultBranch main
   git_setting http.lowSpeedLimit 1
@@ -635,7 +637,10 @@ bring() {
   refuse
   say "complete in $dir${found:+: $found}"
   sweep
-  [ "$kind" = model ] || { write_dataset_info "$dir" && check_datasets; }
+  case $kind in
+    dataset) write_dataset_info "$dir" && check_datasets ;;
+    adapter) plain "$dir/adapter_config.json" || die "$dir holds no adapter_config.json: what $(bare_url "$url") has at ${revision:-its default branch} is no adapter" ;;
+  esac
 }
 
 obtain() {
@@ -673,6 +678,7 @@ trap 'exit 143' TERM
 trap 'exit 130' INT
 require_numbers LOCK_TIMEOUT FETCH_RETRIES RETRY_SECONDS MODEL_NEEDS_MIB DATASET_NEEDS_MIB
 bring model "${BASE_MODEL_URL:-}" "${MODEL_REVISION:-}" "${MODEL_DIR:?MODEL_DIR is not set}" "${MODEL_NEEDS_MIB:-}"
-bring dataset "${DATASET_URL:-}" "${DATASET_REVISION:-}" "${DATASET_DIR:?DATASET_DIR is not set}" "${DATASET_NEEDS_MIB:-}"
+[ -z "${DATASET_DIR:-}" ] || bring dataset "${DATASET_URL:-}" "${DATASET_REVISION:-}" "$DATASET_DIR" "${DATASET_NEEDS_MIB:-}"
+[ -z "${ADAPTER_DIR:-}" ] || bring adapter "${ADAPTER_URL:-}" "${ADAPTER_REVISION:-}" "$ADAPTER_DIR" ''
 kind=all
-say "model in $MODEL_DIR, dataset in $DATASET_DIR"
+say "model in $MODEL_DIR${DATASET_DIR:+, dataset in $DATASET_DIR}${ADAPTER_DIR:+, adapter in $ADAPTER_DIR}"

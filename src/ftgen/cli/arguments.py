@@ -25,6 +25,7 @@ VERBS = {
     "gc": "what nothing in a tree refers to any more",
     "status": "what became of committed runs on the cluster, and why one does not run; read-only",
     "logs": "the log of the pod that matters: the failed one, else rank 0",
+    "serve": "what serves a run's result: `serve RUN|FILE serving=kserve`; with --repo it is committed",
     "rebuild": "render a manifest again from what it says of itself, and compare",
     "export": "the job for another tool: `export kustomize`",
     "import": "a hand-written VolcanoJob, or `-- docker run …`, as an experiment and the overlay that remains",
@@ -138,7 +139,7 @@ def parser(verb: str) -> argparse.ArgumentParser:
         _copies(verb_parser, _COPIES[verb])
     if verb in _OF_CLUSTERS:
         _connection(verb_parser, verb)
-    if verb in {"groups", "explain", "compare", "plan", "diff", "gc", "status"}:
+    if verb in {"groups", "explain", "compare", "plan", "diff", "gc", "status", "serve"}:
         verb_parser.add_argument("--json", action="store_true", help="as JSON")
     if verb == "check":
         _judgement(verb_parser)
@@ -207,7 +208,7 @@ def _takeover(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--overwrite", action="store_true", help=text)
 
 
-_OF_TREES = {"diff", "publish", "archive", "stop", "rerun", "gc", "status", "logs"}
+_OF_TREES = {"diff", "publish", "serve", "archive", "stop", "rerun", "gc", "status", "logs"}
 """Verbs that read or change a tree that was rendered before."""
 _OF_CLUSTERS = {"status", "logs", "check"}
 """Verbs that may ask a cluster."""
@@ -225,7 +226,12 @@ def _tree(verb_parser: argparse.ArgumentParser, verb: str) -> None:
         group.add_argument("--limit", type=int, default=1000, help="how many points a sweep may have (default 1000)")
     if verb == "publish":
         _publishing(verb_parser)
-    if verb in {"publish", "rerun"}:
+    if verb == "serve":
+        _takeover(group)
+        verb_parser.set_defaults(config_name="serve")
+        text = "what each card has to hold, and the longest context that fits; nothing is written"
+        verb_parser.add_argument("--fit", action="store_true", help=text)
+    if verb in {"publish", "rerun", "serve"}:
         text = "push although the configuration is not committed"
         group.add_argument("--allow-dirty", action="store_true", help=text)
 

@@ -85,7 +85,7 @@ class _Line:
                 yield from (name for name in (*self._groups, *more) if name.startswith(word))
             case "explain" if first and "=" not in word:
                 yield from (key.rstrip("=") for key in _Keys(self).below(word))
-            case "render" | "plan" | "diff" | "publish" | "export" | "compare" | "explain" | "image":
+            case "render" | "plan" | "diff" | "publish" | "export" | "compare" | "explain" | "image" | "serve":
                 yield from self._override(word)
             case _:
                 return  # file names, which the shell completes

@@ -99,6 +99,14 @@ _SYNTAX: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
         ),
     ),
     "logs": ("RUN", (("ftgen logs sft-1a2b3c4d", "follow what the failed rank says, or rank 0"),)),
+    "serve": (
+        "RUN|FILE [OVERRIDES]",
+        (
+            ("ftgen serve sft-1a2b3c4d", "a Deployment and a Service with vLLM, on the card that trained"),
+            ("ftgen serve lr0.0002 serving=kserve hardware=full-gpu", "the winner of a sweep, by KServe on a card"),
+            ("ftgen serve sft-1a2b3c4d --repo . --branch main --path jobs", "commit it beside its run"),
+        ),
+    ),
     "rebuild": ("FILE", (("ftgen rebuild out/sft/job-sft-1a2b3c4d.yaml", "is it what its configuration renders to?"),)),
     "compare": ("[OVERRIDES]", (("ftgen compare hardware=nvidia-vgpu,ascend", "the same job on both"),)),
 }

@@ -18,7 +18,7 @@ from ftgen.cli import output, request
 from ftgen.cli.arguments import Arguments, Usage
 from ftgen.config.compose import Composer
 from ftgen.diagnostics import Rejected, error, note
-from ftgen.lower import record
+from ftgen.lower import record, render
 from ftgen.output import tree
 from ftgen.output.tree import LOCK_NAME, Entry, Run, State
 from ftgen.pipeline import SweepPosition, Workspace
@@ -44,12 +44,30 @@ def run(arguments: Arguments) -> int:
         raise Usage("rebuild takes the file of one job")
     committed = _read(Path(arguments.overrides[0]))
     overrides, point = _recorded(committed)
+    if record.SERVES in committed.annotations:
+        return _rebuild_service(committed, overrides, arguments)
     render_arguments = replace(arguments, overrides=overrides)
     with request.open_composer(render_arguments) as composer:
         composition = composer.compose(composer.parse(overrides))
         position = _position(composer, point, overrides)
         job = pipeline.compile_composition(composition, overrides, Workspace(composer), position)
-    rendered = _as_committed(job.run, committed)
+    return _compare(_as_committed(job.run, committed), committed, arguments)
+
+
+def _rebuild_service(committed: Committed, overrides: tuple[str, ...], arguments: Arguments) -> int:
+    """Render what serves a result again: the workload, whose name never changes."""
+    from ftgen.serving import compile_service, trained_run  # noqa: PLC0415 - most files are jobs
+
+    arguments.flags.config_name = "serve"
+    words = replace(arguments, overrides=overrides)
+    with request.open_composer(words) as composer:
+        run = trained_run(yamlio.parse(committed.content.decode(), str(committed.file)), str(committed.file))
+        service = compile_service(composer, run, overrides, Workspace(composer))
+    path = f"{service.identity.folder}/{render.file_name(service.bundle.job)}"
+    return _compare(service.files[path], committed, arguments)
+
+
+def _compare(rendered: bytes, committed: Committed, arguments: Arguments) -> int:
     if rendered == committed.content:
         output.print_status(f"{committed.file} is what its configuration renders to", arguments)
         return 0

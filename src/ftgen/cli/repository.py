@@ -58,7 +58,7 @@ def rendered(arguments: Arguments, destination: Target | None = None) -> Renderi
     Raises:
         Rejected: with all errors and their locations.
     """
-    source = _git_source(destination) if destination else None
+    source = git_source(destination) if destination else None
     with request.open_composer(arguments) as composer:
         if request.is_sweep(arguments, composer):
             batch = many.expanded(arguments, composer)
@@ -69,7 +69,8 @@ def rendered(arguments: Arguments, destination: Target | None = None) -> Renderi
         return Rendering(runs, request.add_locations(composer, arguments, job.diagnostics))
 
 
-def _git_source(destination: Target) -> delivery.GitSource:
+def git_source(destination: Target) -> delivery.GitSource:
+    """Return the source from which a reconciler reads a published tree."""
     return delivery.GitSource(gitops.url_of(destination), f"refs/heads/{destination.branch}", destination.path)
 
 
@@ -109,7 +110,9 @@ def apply_edit(edit: TreeEdit, arguments: Arguments, runs: Sequence[Run] = ()) -
     """
     destination = target(arguments)
     if destination is None:
-        return tree.apply(tree.plan_edit(Path(arguments.flags.out), lambda store, lock: edit(store, lock)[0]))
+        outcome = tree.apply(tree.plan_edit(Path(arguments.flags.out), lambda store, lock: edit(store, lock)[0]))
+        output.print_diagnostics(outcome.diagnostics, arguments)
+        return outcome
     origin = provenance(runs)
     if runs and not arguments.flags.allow_dirty:
         gitops.refuse_unclean_source(destination, origin, push=arguments.flags.push)

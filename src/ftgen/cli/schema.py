@@ -100,7 +100,8 @@ def _either(part: Mapping[str, Any], defs: Mapping[str, Any]) -> dict[str, Any]:
     """Add a defaults list to the keys of the section, or of each of its alternatives."""
     if part in _DIRECTIVES.values():
         return {**part, "properties": {"defaults": {"$ref": "#/$defs/defaults"}}}
-    names = [ref["$ref"].rpartition("/")[2] for ref in part.get("oneOf") or [part]]
+    alternatives = part.get("oneOf") or part.get("anyOf") or [part]
+    names = [each["$ref"].rpartition("/")[2] for each in alternatives if "$ref" in each]
     sections = [_with_defaults(defs[name]) for name in names]
     described = {"description": part["description"]} if "description" in part else {}
     return {**(sections[0] if len(sections) == 1 else {"anyOf": sections}), **described}

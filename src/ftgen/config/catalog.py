@@ -88,16 +88,21 @@ def choices(places: Sequence[Path], config_name: str, overrides: Mapping[str, st
     return chosen | dict(overrides)
 
 
-def content(places: Sequence[Path], group: str, option: str) -> dict[str, Any]:
-    """Return an option's content merged with the options that its defaults list chooses; not interpolated."""
-    file = _find(places, f"{group}/{option}")
-    own = _read(file) if file else {}
+def content(
+    places: Sequence[Path], group: str, option: str, within: frozenset[tuple[str, str]] = frozenset()
+) -> dict[str, Any]:
+    """Return an option's content merged with the options that its defaults list chooses; not interpolated.
+
+    An option that its own defaults list leads back to, one of `within`, counts as empty: composing refuses it.
+    """
+    file = _find(places, f"{group}/{option}") if (group, option) not in within else None
+    own, outer = _read(file) if file else {}, within | {(group, option)}
     merged: dict[str, Any] = {}
-    for entry in own.pop("defaults", None) or ():
+    for entry in own.pop("defaults", ()):
         if isinstance(entry, str) and entry != "_self_":
-            merged |= content(places, group, entry.partition("@")[0])
+            merged |= content(places, group, entry.partition("@")[0], outer)
         for name, chosen in _defaults({"defaults": [entry]}):
-            merged |= {name: content(places, f"{group}/{name}", chosen)}
+            merged |= {name: content(places, f"{group}/{name}", chosen, outer)}
     return _merged(merged, own)
 
 
@@ -108,10 +113,11 @@ def _merged(lower: dict[str, Any], upper: dict[str, Any]) -> dict[str, Any]:
 
 def _defaults(content: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield the choices of a defaults list: `- model: x`, `- override /model: x`."""
-    for entry in content.get("defaults") or ():
-        if isinstance(entry, dict):
-            choices = ((str(name).split()[-1].lstrip("/").partition("@")[0], option) for name, option in entry.items())
-            yield from ((group, option) for group, option in choices if isinstance(option, str))
+    for entry in content.get("defaults", ()):
+        for name, option in entry.items() if isinstance(entry, dict) else ():
+            words = str(name).split()
+            if words and isinstance(option, str):
+                yield words[-1].lstrip("/").partition("@")[0], option
 
 
 def _find(places: Sequence[Path], name: str) -> Path | None:
@@ -125,7 +131,8 @@ def _read(file: Path) -> dict[str, Any]:
         value = yamlio.read(file, at_most=files.LARGEST_SOURCE)
     except Rejected:
         return {}
-    return dict(value) if isinstance(value, dict) else {}
+    found = dict(value) if isinstance(value, dict) else {}
+    return found if isinstance(found.get("defaults", []), list) else {**found, "defaults": []}
 
 
 def _text(file: Path) -> str:

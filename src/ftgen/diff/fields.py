@@ -61,6 +61,10 @@ _IN_PLACE = {
     _VOLCANO_JOB: re.compile(r"spec\.(minAvailable|priorityClassName)|spec\.tasks\[[^]]*]\.(replicas|minAvailable)"),
     _CLAIM: re.compile(r"spec\.resources\.requests\.storage"),
     "/ConfigMap": re.compile(r"(data|binaryData)\b.*"),
+    # What serves rolls to a new revision in place.
+    "apps/Deployment": re.compile(r"spec\.(?!selector\b).*"),
+    "/Service": re.compile(r"spec\.(?!clusterIPs?\b).*"),
+    "serving.kserve.io/InferenceService": re.compile(r"spec\..*"),
 }
 """Mutable fields by group and kind; all other fields count as immutable."""
 _QUANTITY = re.compile(r"[^:]*\.(limits|requests|capacity|hard)[.[][^:]+|[^:]*\.(sizeLimit|storage)")

@@ -6,6 +6,7 @@ batch.  A size without the plus stays as it is, and rules compare it with the es
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil
 from typing import Any, TypeVar
@@ -19,32 +20,59 @@ _GIB = 2**30
 S = TypeVar("S", bound=Section)
 
 
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What the minimum sizes of a specification must hold, in GiB; None: not known, or no minimum to compare with.
+
+    Attributes:
+        card: smallest memory of each card, or share of one, that suffices with room to spare.
+        host: memory of a pod, with `/dev/shm`.
+        models: space on the models volume.
+        workspace: space on the workspace.
+    """
+
+    card: float | None = None
+    host: float | None = None
+    models: float | None = None
+    workspace: float | None = None
+
+
 def resolve_sizes(spec: Spec, estimate: Estimate | None) -> Spec:
     """Replace each `N+` of a specification by a plain quantity: the larger of N and the estimate, if there is one."""
-    return _replace(spec, hardware=_hardware(spec, estimate), storage=_storage(spec, estimate))
+    if estimate is None:
+        return fit_sizes(spec, Needs())
+    # The share takes a search, which a whole card can do without.
+    shared = spec.hardware.memory is not None and _is_minimum(spec.hardware.memory)
+    card = job.smallest_fitting_gib(estimate) if shared else None
+    host, models = job.host_gib(spec, estimate), job.models_gib(spec, estimate)
+    return fit_sizes(spec, Needs(card, host, models, estimate.workspace_gib))
 
 
-def _hardware(spec: Spec, estimate: Estimate | None) -> Hardware:
-    hardware, per_card = spec.hardware, spec.hardware.per_card
-    limit = job.host_gib(spec, estimate) / hardware.devices if estimate else None
+def fit_sizes(spec: Spec, needs: Needs) -> Spec:
+    """Replace each `N+` of a specification by a plain quantity: the larger of N and what is needed."""
+    return _replace(spec, hardware=_hardware(spec.hardware, needs), storage=_storage(spec, needs))
+
+
+def _hardware(hardware: Hardware, needs: Needs) -> Hardware:
+    per_card = hardware.per_card
+    limit = None if needs.host is None else needs.host / hardware.devices
     cpu = _replace(per_card.cpu, limit=_size(per_card.cpu.limit, None))
     memory = _replace(per_card.memory, limit=_size(per_card.memory.limit, limit))
-    return _replace(hardware, memory=_share(hardware, estimate), per_card=_replace(per_card, cpu=cpu, memory=memory))
+    return _replace(hardware, memory=_share(hardware, needs), per_card=_replace(per_card, cpu=cpu, memory=memory))
 
 
-def _share(hardware: Hardware, estimate: Estimate | None) -> str | None:
-    """Return the smallest share in whole GiB that the training fits with room to spare; at most the card, if known."""
+def _share(hardware: Hardware, needs: Needs) -> str | None:
+    """Return the smallest share in whole GiB that suffices; at most the card, if known."""
     if hardware.memory is None or not _is_minimum(hardware.memory):
         return hardware.memory
-    if estimate is None:
-        return _size(hardware.memory, None)
-    share, card = _size(hardware.memory, job.smallest_fitting_gib(estimate)), hardware.card.memory
-    return card if card and kube.parse_quantity(share) > kube.parse_quantity(card) else share
+    share, card = _size(hardware.memory, needs.card), hardware.card.memory
+    is_larger = needs.card is not None and card and kube.parse_quantity(share) > kube.parse_quantity(card)
+    return card if is_larger else share
 
 
-def _storage(spec: Spec, estimate: Estimate | None) -> Storage:
-    workspace = _volume(spec, spec.storage.workspace, estimate.workspace_gib if estimate else None)
-    models = _volume(spec, spec.storage.models, job.models_gib(spec, estimate) if estimate else None)
+def _storage(spec: Spec, needs: Needs) -> Storage:
+    workspace = _volume(spec, spec.storage.workspace, needs.workspace)
+    models = _volume(spec, spec.storage.models, needs.models)
     return _replace(spec.storage, workspace=workspace, models=models)
 
 

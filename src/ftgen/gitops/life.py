@@ -11,12 +11,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from types import MappingProxyType
 
 from ftgen import schema
-from ftgen.diagnostics import Rejected, error
+from ftgen.diagnostics import Diagnostic, Rejected, error, warning
 from ftgen.gitops.address import Target
 from ftgen.gitops.annotations import TOMBSTONE, Annotations, annotated, revived, text_of, unguarded
 from ftgen.gitops.branch import BranchStore
@@ -36,7 +36,7 @@ from ftgen.output.tree import (
     object_of,
     under_name,
 )
-from ftgen.output.tree.lock import is_job, is_scripts
+from ftgen.output.tree.lock import SERVICES, is_job, is_scripts, is_service, names_others
 from ftgen.output.tree.plan import sha256
 from ftgen.schema.version import version_of
 from ftgen.text import yamlio
@@ -44,22 +44,26 @@ from ftgen.validation.manifest import read_job
 
 _POD_NAME_LIMIT = 63
 _SUBJECT = 50
+_SERVICE = "service/"
+_SERVES = re.compile(rb'ftgen\.dev/serves: \'\{"run": "([^"]*)"')
 
 
 def archiving(names: Sequence[str]) -> TreeEdit:
     """Mark runs as finished: their files stay, and reconcilers ignore them from then on.
 
-    The edit raises FT527 for a run that is unknown or being stopped.
+    The outcome warns of what still serves their results (FT536).  The edit raises FT527 for a run that is unknown or
+    being stopped, and for a service.
     """
 
     def archive(edit: _Edit, path: str, entry: Entry) -> None:
+        _refuse_service(entry)
         if entry.state is State.STOPPING:
             raise _rejected(entry.name, "is being stopped", f"`ftgen stop {entry.name}` finishes that")
         if is_job(entry.object):
             edit.annotate(path, TOMBSTONE)
         edit.set_state(path, State.ARCHIVED)
 
-    return _tree_edit("archive", names, archive)
+    return _tree_edit("archive", names, archive, finish=_Edit.note_services)
 
 
 def stopping(names: Sequence[str]) -> TreeEdit:
@@ -67,12 +71,16 @@ def stopping(names: Sequence[str]) -> TreeEdit:
 
     The reconciler must synchronise the first change before the second, since it reads the guards from the live
     object.  The file of an archived run is removed at once: reconcilers ignore its job, whose guard stays.
-    Scripts that no other run names are removed with the last run.
+    Scripts that no other run names are removed with the last run.  What serves a result is removed at once: nothing is
+    lost that could not be created again.
 
     The edit raises FT527 for an unknown run.
     """
 
     def stop(edit: _Edit, path: str, entry: Entry) -> None:
+        if is_service(entry):
+            edit.remove_service(path)
+            return
         unguarded_or_archived = entry.state in {State.STOPPING, State.ARCHIVED}
         if unguarded_or_archived and is_job(entry.object):
             edit.remove(path, FileChange.PURGED if entry.state is State.ARCHIVED else FileChange.REMOVED)
@@ -95,6 +103,7 @@ def rerunning(names: Sequence[str], runs: Iterable[Run] = ()) -> TreeEdit:
     """
 
     def rerun(edit: _Edit, path: str, entry: Entry) -> None:
+        _refuse_service(entry)
         if entry.state is State.STOPPING:
             raise _rejected(entry.name, "is being stopped", f"`ftgen stop {entry.name}` finishes that")
         edit.copy_under_next_name(path, entry)
@@ -143,12 +152,14 @@ def unused_files(store: Store, lock: Lock) -> Iterator[UnusedFile]:
 
     This changes nothing; `stopping` removes runs.
     """
-    jobs = {path: entry.state for path, entry in sorted(lock.files.items()) if is_job(entry.object)}
+    jobs = {path: entry.state for path, entry in sorted(lock.files.items()) if names_others(entry)}
     live = {path for path, state in jobs.items() if state is not State.ARCHIVED}
     folders = {path.partition("/")[0] for path in live}
     texts = {path: store.read(path) or b"" for path in jobs}
     live_texts = [texts[path] for path in live]
     for path, entry in sorted(lock.files.items()):
+        if is_service(entry):
+            continue
         if is_job(entry.object) and entry.state is not State.ACTIVE:
             yield UnusedFile(path, entry.object, f"its run is {entry.state}", entry.state)
         elif path.startswith(f"{DELIVERY}/"):
@@ -222,7 +233,15 @@ def _files_of(lock: Lock, name: str) -> list[tuple[str, Entry]]:
 
 
 def _find_files(lock: Lock, name: str) -> list[tuple[str, Entry]]:
-    """Return the files of a run by its object's name, its identity or a file's path; `sweep/*` selects many runs."""
+    """Return the files of a run by its object's name, its identity or a file's path; `sweep/*` selects many runs.
+
+    `service/NAME` selects what serves a result, which may have the name of a run.
+    """
+    if name in lock.files or name.startswith(_SERVICE):
+        entry = lock.files.get(name)
+        identity = entry.run if entry else f"{SERVICES}{name.removeprefix(_SERVICE)}"
+        if identity.startswith(SERVICES):
+            return [(path, e) for path, e in lock.files.items() if fnmatchcase(e.run, identity)]
     if re.search(r"[*?[]", name):
         return [
             (path, entry)
@@ -236,9 +255,14 @@ def _find_files(lock: Lock, name: str) -> list[tuple[str, Entry]]:
 
 
 def _unshared_files(lock: Lock) -> list[tuple[str, Entry]]:
-    """Return the files that belong to exactly one run."""
-    shared = ("/*", f"{DELIVERY}/")
+    """Return the files that belong to exactly one run; a service's are selected as such only."""
+    shared = ("/*", f"{DELIVERY}/", SERVICES)
     return [(path, entry) for path, entry in lock.files.items() if not any(part in entry.run for part in shared)]
+
+
+def _refuse_service(entry: Entry) -> None:
+    if is_service(entry):
+        raise _rejected(entry.name, "is a service, which never ends", f"`ftgen stop {_SERVICE}{entry.name}` removes it")
 
 
 def _rejected(name: str, why: str, how: str) -> Rejected:
@@ -255,6 +279,7 @@ class _Edit:
     runs: dict[str, AssignedName]
     ended: set[str]
     changes: dict[str, FileChange]
+    diagnostics: list[Diagnostic] = field(default_factory=list)
 
     def content(self, path: str) -> bytes:
         """Return the committed bytes; refuse them if ftgen did not write them (FT503)."""
@@ -283,11 +308,27 @@ class _Edit:
         self.ended.add(self.files.pop(path).name)
         self.changes[path] = change
 
+    def remove_service(self, path: str) -> None:
+        self.content(path)
+        entry = self.files.pop(path)
+        self.runs.pop(entry.run, None)
+        self.changes[path] = FileChange.REMOVED
+
+    def note_services(self) -> None:
+        """Warn of each service whose run was archived: it keeps serving."""
+        archived = {e.name for path, e in self.files.items() if self.old.files.get(path) != e}
+        for path, entry in self.files.items():
+            found = _SERVES.search(self.store.read(path) or b"") if is_service(entry) else None
+            if found and (run := found[1].decode("utf-8", "replace")) in archived:
+                headline = f"{entry.name} still serves the result of {run}"
+                help_ = f"`ftgen stop {_SERVICE}{entry.name}` ends the service"
+                self.diagnostics.append(warning("FT536", headline, path, run, help_))
+
     def stop_scripts(self) -> None:
         """Stop scripts whose runs all stop: remove their guards first, and their files with the last job's file."""
         edited = {path.partition("/")[0] for path, e in self.old.files.items() if self.files.get(path) != e}
         entries = {path: e for path, e in self.files.items() if path.partition("/")[0] in edited}
-        jobs = {path: e.state for path, e in entries.items() if is_job(e.object)}
+        jobs = {path: e.state for path, e in entries.items() if names_others(e)}
         texts = {path: self.store.read(path) or b"" for path in jobs}
         for path, entry in [(path, e) for path, e in entries.items() if is_scripts(e.object)]:
             states = {jobs[job] for job, text in texts.items() if _is_named(entry.object, (text,))}
@@ -333,9 +374,8 @@ class _Edit:
         return f"{base}-r{max(taken, default=1) + 1}"
 
     def outcome(self) -> Outcome:
-        return Outcome(
-            Lock(self.files, self.runs, frozenset(self.ended), self.old.judged), dict(sorted(self.changes.items()))
-        )
+        lock = Lock(self.files, self.runs, frozenset(self.ended), self.old.judged)
+        return Outcome(lock, dict(sorted(self.changes.items())), diagnostics=tuple(self.diagnostics))
 
 
 def _refuse_long(name: str, content: bytes) -> None:

@@ -22,11 +22,10 @@ _TRAINING_GROUPS = ("model", "dataset", "trainer", "hardware")
 
 def fetch_variables(spec: Spec) -> list[Object]:
     """Return the variables of both containers: repositories to fetch, and the credentials of the git host."""
-    git = spec.cluster.git
     models = spec.storage.models.path
     cached = spec.storage.cache is not None
     return [
-        *_variables(
+        *variables(
             BASE_MODEL_URL="" if cached else spec.model.url or "",
             MODEL_REVISION=None if cached else spec.model.revision,
             MODEL_DIR=f"{models}/{spec.model.directory}",
@@ -34,9 +33,17 @@ def fetch_variables(spec: Spec) -> list[Object]:
             DATASET_REVISION=spec.dataset.revision,
             DATASET_DIR=f"{models}/{spec.dataset.directory}",
         ),
+        *credentials(spec),
+    ]
+
+
+def credentials(spec: Spec) -> list[Object]:
+    """Return the variables by which a script logs in to the git host and knows its certificate."""
+    git = spec.cluster.git
+    return [
         _secret("GIT_USER", git.secret, git.user_key),
         _secret("GIT_TOKEN", git.secret, git.token_key),
-        *_variables(
+        *variables(
             GIT_SSL_NO_VERIFY=None if git.tls_verify else "true",
             GIT_SSL_CAINFO="/etc/ftgen/ca/ca.crt" if git.ca_config_map and git.tls_verify else None,
         ),
@@ -51,7 +58,7 @@ def job_name_variable() -> Object:
 def dataset_variables(spec: Spec) -> list[Object]:
     """Return the entry to write if there is no dataset_info.json, and the names of the entries that training reads."""
     names = None if isinstance(spec.trainer, Command) else llamafactory.datasets(spec)
-    return _variables(DATASET_INFO=dataset_info(spec), DATASET_NAMES=names)
+    return variables(DATASET_INFO=dataset_info(spec), DATASET_NAMES=names)
 
 
 def dataset_info(spec: Spec) -> str | None:
@@ -66,7 +73,7 @@ def space_variables(spec: Spec) -> list[Object]:
     weights = spec.model.parameters * {"float32": 4}.get(spec.model.dtype, 2)
     data = kube.parse_quantity(spec.dataset.size)
     model = None if spec.storage.cache else _mebibytes(weights * Fraction(11, 10))
-    return _variables(MODEL_NEEDS_MIB=model, DATASET_NEEDS_MIB=_mebibytes(data * Fraction(11, 10)))
+    return variables(MODEL_NEEDS_MIB=model, DATASET_NEEDS_MIB=_mebibytes(data * Fraction(11, 10)))
 
 
 def training_variables(inputs: Inputs) -> Iterator[Object]:
@@ -80,7 +87,7 @@ def training_variables(inputs: Inputs) -> Iterator[Object]:
     yield from rank_variables(spec)
     yield from _tracking_variables(spec, inputs.identity)
     if spec.model.output_url:
-        yield from _variables(OUTPUT_MODEL_URL=spec.model.output_url)
+        yield from variables(OUTPUT_MODEL_URL=spec.model.output_url)
         yield {"name": "MODEL_CARD", "value": model_card(spec, inputs.identity)}
     yield from collective_variables(spec)
 
@@ -94,7 +101,7 @@ def folder_variables(spec: Spec) -> list[Object]:
     output = spec.trainer.output if spec.trainer.output != _OUTPUT else None
     grace = str(spec.job.grace_period) if spec.job.grace_period != _GRACE_PERIOD else None
     source = " ".join(spec.hardware.source) or None
-    return [*work, *_variables(SOURCE_FILES=source, OUTPUT_DIR=output, GRACE_PERIOD=grace)]
+    return [*work, *variables(SOURCE_FILES=source, OUTPUT_DIR=output, GRACE_PERIOD=grace)]
 
 
 def _configuration_variables(spec: Spec, configurations: Configurations | None) -> Iterator[Object]:
@@ -104,7 +111,7 @@ def _configuration_variables(spec: Spec, configurations: Configurations | None) 
     yield {"name": "TRAIN_CONFIG", "value": text + _run_name(spec)}
     export = configurations.export
     if export is not None:
-        yield from _variables(
+        yield from variables(
             EXPORT_CONFIG=yamlio.dump(export),
             EXPORT_DIR=merged if (merged := str(export["export_dir"])) != f"{spec.trainer.output}_merged" else None,
             RESTORE_BASE_FILES=None if llamafactory.keeps_base_files(spec) else "false",
@@ -122,7 +129,7 @@ def _run_name(spec: Spec) -> str:
 def rank_variables(spec: Spec) -> list[Object]:
     """Return the numbers of nodes and processes, and the address by which ranks find each other."""
     several, cards = spec.hardware.nodes > 1, spec.hardware.devices
-    return _variables(
+    return variables(
         NNODES=str(spec.hardware.nodes) if several else None,
         NPROC_PER_NODE=str(cards) if several or cards > 1 else None,
         # On the host network, processes of different pods share the ports of a node.
@@ -134,8 +141,8 @@ def rank_variables(spec: Spec) -> list[Object]:
 def _tracking_variables(spec: Spec, identity: Identity) -> Iterator[Object]:
     if spec.tracking.report_to == "none":
         return
-    yield from _variables(MLFLOW_TRACKING_URI=spec.tracking.uri, MLFLOW_EXPERIMENT_NAME=spec.tracking.experiment)
-    yield from _variables(MLFLOW_WORKSPACE=spec.tracking.workspace)
+    yield from variables(MLFLOW_TRACKING_URI=spec.tracking.uri, MLFLOW_EXPERIMENT_NAME=spec.tracking.experiment)
+    yield from variables(MLFLOW_WORKSPACE=spec.tracking.workspace)
     if spec.tracking.token:
         yield variable("MLFLOW_TRACKING_TOKEN", spec.tracking.token)
     if login := spec.tracking.login:
@@ -191,7 +198,7 @@ def _collectives(spec: Spec) -> Iterator[Object]:
     for setting in ("interface", "adapters", "gid_index", "connect_timeout", "log_level"):
         name, value = getattr(names, setting), getattr(spec.network, setting)
         if name and value is not None:
-            yield from _variables(**{name: str(value)})
+            yield from variables(**{name: str(value)})
     if names.host_address and spec.network.host:
         yield {"name": names.host_address, "valueFrom": {"fieldRef": {"fieldPath": "status.hostIP"}}}
 
@@ -203,7 +210,8 @@ def variable(name: str, value: str | SecretReference) -> Object:
     return {"name": name, "value": kube.escape_dollars(value)}
 
 
-def _variables(**values: str | None) -> list[Object]:
+def variables(**values: str | None) -> list[Object]:
+    """Return environment variables with their values; those without a value are left out."""
     return [variable(name, value) for name, value in values.items() if value is not None]
 
 

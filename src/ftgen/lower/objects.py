@@ -13,6 +13,8 @@ from ftgen.trainers.llamafactory import Configurations
 
 TASK = "train"
 """Name of the only task and of its container."""
+SERVICE_LABEL = "ftgen.dev/service"
+"""Label of what serves a model, with the name of the service."""
 Object = dict[str, Any]
 
 

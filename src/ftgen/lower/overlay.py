@@ -411,6 +411,16 @@ def templates(job: Object, patch: Patch, version: str) -> list[Any]:
     return [merge.without_items(change, places - nowhere) for places in unknown]
 
 
+def without_container(document: Any, name: str) -> Any:
+    """Return a PodTemplate patch without what it says of one container; other documents as they are."""
+    match document:
+        case {"kind": "PodTemplate", "template": {"spec": {"containers": list(containers), **spec}, **template}}:
+            left = [each for each in containers if not (isinstance(each, dict) and each.get("name") == name)]
+            return {**document, "template": {**template, "spec": {**spec, "containers": left}}}
+        case _:
+            return document
+
+
 def _merged(target: Object, patch: Object, rules: schema.Schema | None) -> Object:
     """Merge a patch into an object; the patch's own name is left out, as it only selects the object."""
     metadata = patch.get("metadata") or {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ftgen.lower.devices import device_claims, resources
 from ftgen.lower.environment import (
     dataset_variables,
@@ -33,7 +35,7 @@ def pod(inputs: Inputs, mounted: Object | None) -> Object:
         **({"hostNetwork": True, "dnsPolicy": "ClusterFirstWithHostNet"} if spec.network.host else {}),
         **optional("securityContext", pod_security(spec)),
         **optional("nodeSelector", dict(spec.cluster.node_selector)),
-        **optional("affinity", affinity(spec, identity)),
+        **optional("affinity", affinity(spec, run_label(identity))),
         **optional("topologySpreadConstraints", topology_spread(spec, identity)),
         **optional("tolerations", tolerations(spec)),
         **optional("imagePullSecrets", [{"name": name} for name in spec.cluster.image_pull_secrets]),
@@ -54,19 +56,22 @@ def tolerations(spec: Spec) -> list[Object]:
     return [*of_cluster, *(toleration for toleration in of_cards if toleration not in of_cluster)]
 
 
-def affinity(spec: Spec, identity: Identity) -> Object | None:
-    """Return the affinity to nodes of the cluster and the cards, and for several nodes the pods' anti-affinity."""
+def affinity(spec: Spec, labels: Mapping[str, str]) -> Object | None:
+    """Return the affinity to nodes of the cluster and the cards, and for several nodes the pods' anti-affinity.
+
+    `labels` select the pods.
+    """
     requirements = (*spec.cluster.node_affinity, *spec.hardware.card.nodes)
     required = {"requiredDuringSchedulingIgnoredDuringExecution": node_selector(requirements)}
     return {
         **({"nodeAffinity": required} if requirements else {}),
-        **({"podAntiAffinity": pod_anti_affinity(spec, identity)} if spec.hardware.nodes > 1 else {}),
+        **({"podAntiAffinity": pod_anti_affinity(spec, labels)} if spec.hardware.nodes > 1 else {}),
     }
 
 
-def pod_anti_affinity(spec: Spec, identity: Identity) -> Object:
+def pod_anti_affinity(spec: Spec, labels: Mapping[str, str]) -> Object:
     """Return the anti-affinity of the pods: required if each fills a node or opens ports of it, else preferred."""
-    term = {"labelSelector": {"matchLabels": run_label(identity)}, "topologyKey": "kubernetes.io/hostname"}
+    term = {"labelSelector": {"matchLabels": dict(labels)}, "topologyKey": "kubernetes.io/hostname"}
     if spec.hardware.devices == spec.hardware.card.per_node or spec.network.host:
         return {"requiredDuringSchedulingIgnoredDuringExecution": [term]}
     return {"preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 100, "podAffinityTerm": term}]}
@@ -106,22 +111,28 @@ def container_security(spec: Spec, *capabilities: str) -> Object | None:
     return {**({"allowPrivilegeEscalation": False} if restricted else {}), **optional("capabilities", changed)}
 
 
-def pull_policy(spec: Spec) -> str | None:
-    """Return when the kubelet pulls the image; None where Kubernetes decides the same by the image's tag."""
-    name, _, digest = spec.hardware.image.partition("@")
+def pull_policy(spec: Spec, image: str) -> str | None:
+    """Return when the kubelet pulls an image; None where Kubernetes decides the same by the image's tag."""
+    name, _, digest = image.partition("@")
     tag = name.rpartition("/")[2].partition(":")[2]
     default = "Always" if not digest and tag in {"", "latest"} else "IfNotPresent"
     return None if spec.cluster.image_pull_policy == default else spec.cluster.image_pull_policy
 
 
 def prepare(spec: Spec, script: str) -> Object:
-    """Return the init container that fetches model and data set, without a card."""
+    """Return the init container that fetches model and data set."""
+    env = [*fetch_variables(spec), *dataset_variables(spec), *space_variables(spec)]
+    return init_container(spec, env, script)
+
+
+def init_container(spec: Spec, env: list[Object], script: str) -> Object:
+    """Return a container that fetches to the models volume, without a card; `script` is the text of its script."""
     models = {"name": "models-cache", "mountPath": spec.storage.models.path}
     return {
         "name": "prepare",
         "image": spec.hardware.image,
-        **optional("imagePullPolicy", pull_policy(spec)),
-        "env": [*fetch_variables(spec), *dataset_variables(spec), *space_variables(spec)],
+        **optional("imagePullPolicy", pull_policy(spec, spec.hardware.image)),
+        "env": env,
         "resources": {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"cpu": "2", "memory": "4Gi"}},
         **optional("securityContext", container_security(spec)),
         "volumeMounts": [models, *cache_mount(spec), *ca_mount(spec), *scripts_mount(spec)],
@@ -143,7 +154,7 @@ def train(inputs: Inputs) -> Object:
     return {
         "name": TASK,
         "image": spec.hardware.image,
-        **optional("imagePullPolicy", pull_policy(spec)),
+        **optional("imagePullPolicy", pull_policy(spec, spec.hardware.image)),
         "env": [job_name_variable(), *fetch_variables(spec), *training_variables(inputs)],
         "resources": resources(spec),
         **optional("securityContext", container_security(spec, *capabilities)),

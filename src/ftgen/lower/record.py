@@ -15,6 +15,21 @@ VERSION = "ftgen.dev/version"
 DIGEST = "ftgen.dev/config-digest"
 OVERRIDES = "ftgen.dev/overrides"
 SWEEP = "ftgen.dev/sweep"
+SERVES = "ftgen.dev/serves"
+"""Annotation of what serves a result, with the run."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServedRun:
+    """Run whose result is served.
+
+    Attributes:
+        name: name of the job; empty where the API server generated it.
+        base: its name without the hash of its content.
+    """
+
+    name: str
+    base: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +79,21 @@ def point(annotations: Mapping[str, Any]) -> RecordedPoint | None:
             return RecordedPoint(name, label, tuple(swept))
         case _:
             raise ValueError(f"{SWEEP} is no place in a sweep")
+
+
+def served(annotations: Mapping[str, Any]) -> ServedRun | None:
+    """Return the run whose result is served, None for a job.
+
+    Raises:
+        ValueError: if the annotation is malformed.
+    """
+    if SERVES not in annotations:
+        return None
+    match _read(annotations, SERVES, "no run"):
+        case {"run": str(name), "base": str(base)}:
+            return ServedRun(name, base)
+        case _:
+            raise ValueError(f"{SERVES} is no run")
 
 
 def _is_texts(value: Any) -> bool:

@@ -113,7 +113,12 @@ def line(file: Path, number: int, composer: Composer) -> LineExplanation:
         Rejected: ftgen did not render the file, it has no such line, or its configuration is now rejected.
     """
     manifest, path, offset = _place(file, number)
-    overrides = _overrides(_maker(manifest, file), file)
+    maker = _maker(manifest, file)
+    if record.SERVES in record.annotations_of(maker):
+        headline = f"the lines of {file}, which serves a result, are not traced"
+        help_ = "`ftgen explain serving.context -cn serve` says where a key comes from"
+        raise Rejected([error("FT018", headline, value=file, help=help_).at(Location(str(file), number))])
+    overrides = _overrides(maker, file)
     composer = Composer(replace(composer.request, overrides=overrides))
     try:
         return RebuiltJob.of(manifest, overrides, composer).explain(manifest, path, offset)

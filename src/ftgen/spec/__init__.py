@@ -11,6 +11,7 @@ from ftgen.spec.config import Spec, json_schema
 from ftgen.spec.delivery import Delivery
 from ftgen.spec.hardware import Card, Hardware, PerCard, Resources, UnitResource
 from ftgen.spec.keys import free_mappings, knows
+from ftgen.spec.serving import Runtime, Serving
 from ftgen.spec.storage import ModelCache, Storage, Volume
 from ftgen.spec.trainer import Command, LlamaFactory
 from ftgen.spec.types import NodeRequirement, SecretReference, Section
@@ -26,8 +27,10 @@ __all__ = [
     "NodeRequirement",
     "PerCard",
     "Resources",
+    "Runtime",
     "SecretReference",
     "Section",
+    "Serving",
     "Spec",
     "Storage",
     "StorageClass",

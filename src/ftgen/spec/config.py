@@ -11,6 +11,7 @@ from ftgen.spec.hardware import Hardware
 from ftgen.spec.job import Job
 from ftgen.spec.model import Model
 from ftgen.spec.network import Network
+from ftgen.spec.serving import Serving
 from ftgen.spec.storage import Storage
 from ftgen.spec.tracking import Tracking
 from ftgen.spec.trainer import Trainer
@@ -32,6 +33,7 @@ class Spec(Section):
         delivery: how the manifest reaches the cluster.
         network: how the nodes of one job talk to each other.
         job: the job's life.
+        serving: what serves the result, for `ftgen serve`; null: a training.
         target: kind of the job: Volcano's, or Kubernetes' own to try an image without Volcano.
         overlays: folders of further overlays, such as pkg://company.overlays in an installed Python package.
         allow: diagnostics that are accepted, by code, each with the reason.
@@ -48,6 +50,7 @@ class Spec(Section):
     delivery: Delivery
     network: Network = Field(default_factory=Network.model_construct)
     job: Job
+    serving: Serving | None = None
     target: Literal["vcjob", "job"] = "vcjob"
     overlays: tuple[Line, ...] = ()
     allow: dict[str, Text] = {}

@@ -17,6 +17,8 @@ from ftgen.trainers import arguments, sharding
 JOB_NAME = "$(JOB_NAME)"
 
 # Arguments of the training that a merge needs; `llamafactory-cli export` refuses all others.
+_ADAPTERS = frozenset({"lora", "oft"})
+_DEFAULT_RANK = 8
 _SHARED_WITH_EXPORT = ("trust_remote_code", "resize_vocab", "add_tokens", "add_special_tokens", "use_unsloth")
 
 
@@ -87,6 +89,17 @@ def export(spec: Spec) -> Mapping[str, Any] | None:
         "infer_dtype": spec.model.dtype,
         **trainer.export,
     }
+
+
+def adapter_rank(spec: Spec) -> int | None:
+    """Return the rank of the adapter that is pushed as it is; None if a whole model is pushed."""
+    trainer = spec.trainer
+    if not isinstance(trainer, LlamaFactory) or trainer.merge:
+        return None
+    if str(trainer.args.get("finetuning_type", "lora")) not in _ADAPTERS:
+        return None
+    rank = trainer.args.get("lora_rank", _DEFAULT_RANK)
+    return rank if isinstance(rank, int) else _DEFAULT_RANK
 
 
 def model_path(spec: Spec) -> str:

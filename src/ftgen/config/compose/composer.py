@@ -144,15 +144,15 @@ class Composer:
         """
         return self._repository.text(name)
 
-    def scripts(self, *names: str) -> dict[str, str]:
-        """Return the texts of the trainer's scripts by file name, the first found on the search path.
+    def scripts(self, *names: str, group: str = "trainer") -> dict[str, str]:
+        """Return the texts of a group's scripts by file name, the first found on the search path.
 
         Raises:
             Rejected: for every missing script.
         """
-        if names not in self._scripts:
-            self._scripts[names] = read_scripts(names, self._repository)
-        return self._scripts[names]
+        if (group, *names) not in self._scripts:
+            self._scripts[group, *names] = read_scripts(names, group, self._repository)
+        return self._scripts[group, *names]
 
     def show(self, overrides: Sequence[Override], package: str | None, *, resolved: bool, kind: Kind = "job") -> str:
         """Return the composed configuration as YAML, as Hydra's `--cfg` prints it.

@@ -130,16 +130,16 @@ class Repository(ConfigRepository):
         return self.get_group_options(group, ObjectType.CONFIG)
 
 
-def read_scripts(names: Sequence[str], repository: Repository) -> dict[str, str]:
-    """Return the texts of the trainer's scripts by file name, the first found on the search path.
+def read_scripts(names: Sequence[str], group: str, repository: Repository) -> dict[str, str]:
+    """Return the texts of a group's scripts by file name, the first found on the search path.
 
     Raises:
         Rejected: for every missing script, or the first that cannot be read.
     """
-    texts = {name: repository.text(f"trainer/{name}") for name in names}
+    texts = {name: repository.text(f"{group}/{name}") for name in names}
     missing = [name for name, text in texts.items() if text is None]
     if missing:
-        raise Rejected([error("FT015", f"there is no script conf/trainer/{n}", "trainer.script", n) for n in missing])
+        raise Rejected([error("FT015", f"there is no script conf/{group}/{n}", f"{group}.script", n) for n in missing])
     return {name: text for name, text in texts.items() if text is not None}
 
 

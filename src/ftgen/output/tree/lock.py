@@ -18,6 +18,9 @@ HASH_VERSION = 1
 DELIVERY = "_delivery"
 """Folder of a tree for the objects that point reconcilers at the others; no run's name starts with `_`."""
 
+SERVICES = "@service/"
+"""Beginning of the identity of what serves a run's result; no folder of runs begins with `@`."""
+
 _FORMAT = 1
 _RESERVED = re.compile(r"\.git|git~\d+|ftgen\.lock|\.ftgen-.*", re.IGNORECASE)
 """Names that git or ftgen uses; git~1 is the short name that Windows gives to .git."""
@@ -229,6 +232,16 @@ def object_of(content: bytes) -> str:
 def is_job(described: str) -> bool:
     """Return whether `object_of` describes a job, Volcano's or Kubernetes' own."""
     return described.startswith(("batch.volcano.sh/", "batch/")) and described.split(" ")[1:2] == ["Job"]
+
+
+def is_service(entry: Entry) -> bool:
+    """Return whether a file belongs to what serves a run's result, which has no end, and no guard against pruning."""
+    return entry.run.startswith(SERVICES)
+
+
+def names_others(entry: Entry) -> bool:
+    """Return whether a file has pods, which may name claims and scripts."""
+    return is_job(entry.object) or is_service(entry)
 
 
 def is_claim(described: str) -> bool:

@@ -25,6 +25,7 @@ from ftgen.output.tree.lock import (
     is_claim,
     is_job,
     is_scripts,
+    names_others,
     object_of,
     path_problem,
 )
@@ -463,7 +464,7 @@ class _Draft:
         idle = [path for path, e in self.old.files.items() if is_scripts(e.object) and path not in self.changes]
         for path in idle:
             name = self.old.files[path].object.rpartition("/")[2].encode()
-            others = [other for other, e in self.files.items() if is_job(e.object) and self._is_unrendered(path, other)]
+            others = [other for other, e in self.files.items() if names_others(e) and self._is_unrendered(path, other)]
             if not any(name in (self.store.read(other) or b"") for other in others):
                 self._remove(path)
 

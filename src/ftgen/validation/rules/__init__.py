@@ -44,6 +44,8 @@ SPEC = Scope(*_modules("identity", "meaning", "memory"))
 """The specification: whether its values fit together."""
 ROLLOUT = Scope(*_modules("reconcile", "outputs"))
 """The specification: whether it fits its reconciler and the other jobs of its sweep."""
+SERVICE = Scope(*_modules("serving"))
+"""What is to serve a run's result: whether there is one, and whether cards hold it."""
 OBJECT = Scope(*_modules("metadata", "config_maps"), denies=True)
 """Any manifest, as the API server validates it."""
 CLAIM = Scope(*_modules("sources"), read=_as_job, denies=True)
@@ -75,7 +77,7 @@ SYNC = Scope(*_modules("reconcile"))
 SECRETS = Scope(*_modules("secrets"))
 """Any manifest: everyone can read what is committed."""
 
-_BEFORE_LOWERING = (ENVIRONMENT, SPEC, TRAINING, EXPORT, ROLLOUT)
+_BEFORE_LOWERING = (ENVIRONMENT, SPEC, TRAINING, EXPORT, ROLLOUT, SERVICE)
 _JOBS = (ADMISSION, UPDATE, AGREEMENT, LINT, CAPACITY)
 _MANIFESTS = (OBJECT, CLAIM, *_JOBS, CLAIM_LINT, INFERENCE_SERVICE, WORKLOAD, WORKLOAD_LINT, SYNC, SECRETS)
 

@@ -45,6 +45,18 @@ def _cache(spec: Spec) -> Iterator[Finding]:
     yield Finding(headline, "storage.cache.uri", cache.uri, help_, severity)
 
 
+@rule("FT008", "training-with-what-serves", on=SPEC)
+def _serving(spec: Spec) -> Iterator[Finding]:
+    """A training with the section `serving`, which `ftgen serve` reads after the training.
+
+    Refused: `ftgen +serving=kserve`.
+    Write: `ftgen serve RUN serving=kserve`.
+    """
+    if spec.serving is not None:
+        help_ = "leave it out, and write `ftgen serve RUN` once there is a result"
+        yield Finding("a training serves nothing", "serving", spec.serving.kind, help_)
+
+
 @rule("FT006", "weights-of-another-model", on=SPEC)
 def _weights(spec: Spec) -> Iterator[Finding]:
     """The URL of the weights is that of another known model.

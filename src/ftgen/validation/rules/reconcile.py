@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ftgen.diagnostics import Severity
+from ftgen.lower.objects import SERVICE_LABEL
 from ftgen.spec import Spec
 from ftgen.validation import Context, Finding, rule
 from ftgen.validation.manifest import mapping
@@ -110,12 +111,15 @@ def _implicit(manifest: Mapping[str, Any], context: Context) -> Iterator[Finding
 def _unguarded(manifest: Mapping[str, Any], context: Context) -> Iterator[Finding]:
     """An object that its reconciler may delete when its file goes.
 
-    Reconcilers read the guard from the live object, so it must be there from the beginning.
+    Reconcilers read the guard from the live object, so it must be there from the beginning.  What serves a model needs
+    none: unlike a training it loses nothing when it is created again.
 
     Refused: an overlay that sets `argocd.argoproj.io/sync-options` without `Prune=false`.
     Write: `Prune=false,Delete=false` beside the other options.
     """
     key, guard = _PRUNE_GUARDS.get(context.reconciler, ("", ""))
+    if SERVICE_LABEL in _metadata(manifest, "labels"):
+        return
     if guard and guard not in str(_metadata(manifest, "annotations").get(key, "")).split(","):
         headline = f"{context.reconciler} would delete the {manifest['kind']} when its file goes"
         yield Finding(headline, _path("annotations", key), help=f"add {guard} to {key}")

@@ -1,0 +1,206 @@
+"""`ftgen serve RUN|FILE [OVERRIDES]`: write what serves the result of a run, or commit it beside the run."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ftgen import gitops, pipeline
+from ftgen.cli import output, repository, request
+from ftgen.cli.arguments import Arguments, Usage
+from ftgen.diagnostics import Rejected, error
+from ftgen.output import tree
+from ftgen.output.tree import LOCK_NAME, Lock, Run, Store, WriteOptions
+from ftgen.output.tree.lock import is_job
+from ftgen.pipeline import Workspace
+from ftgen.serving import CompiledService, Fit, TrainedRun, compile_service, fit, trained_run
+from ftgen.text import yamlio
+from ftgen.text.tables import table
+
+_LISTED = 20
+
+
+def run(arguments: Arguments) -> int:
+    """Compile the service, then write, print or commit it; with --fit or --json only say what it would be."""
+    name, asked = _split(arguments)
+    trained = _trained(name, arguments)
+    service, runs = _compiled(trained, asked, arguments)
+    if arguments.flags.fit or arguments.flags.json:
+        output.print_diagnostics(output.apply_strict(service.diagnostics, arguments), arguments, to_stderr=True)
+        _show(service, arguments)
+    elif arguments.flags.repo is not None:
+        _publish(service, runs, arguments)
+    elif arguments.flags.out == "-":
+        output.print_diagnostics(output.apply_strict(service.diagnostics, arguments), arguments, to_stderr=True)
+        sys.stdout.writelines(f"---\n{content.decode()}" for each in runs for content in each.files.values())
+    else:
+        _write(service, runs, arguments)
+    return 0
+
+
+def _split(arguments: Arguments) -> tuple[str, tuple[str, ...]]:
+    """Return the run or file, and the overrides."""
+    words = [word for word in arguments.overrides if "=" not in word and not word.startswith("~")]
+    if len(words) != 1:
+        raise Usage("serve takes one run, or its file: `ftgen serve sft-1a2b3c4d serving=kserve`")
+    return words[0], tuple(word for word in arguments.overrides if word != words[0])
+
+
+def _compiled(trained: TrainedRun, asked: tuple[str, ...], arguments: Arguments) -> tuple[CompiledService, list[Run]]:
+    destination = repository.target(arguments)
+    source = repository.git_source(destination) if destination else None
+    with request.open_composer(replace(arguments, overrides=asked)) as composer:
+        located = replace(arguments, overrides=trained.words(composer, asked))
+    with request.open_composer(located) as composer:
+        service = compile_service(composer, trained, located.overrides, Workspace(composer))
+        runs = [service.run, *pipeline.deliver([service], source)]
+        noticed = request.add_locations(composer, located, service.diagnostics)
+    return replace(service, diagnostics=tuple(noticed)), runs
+
+
+# finding the run
+
+
+def _trained(name: str, arguments: Arguments) -> TrainedRun:
+    """Return the run of a file, or the run of the tree that has this name, identity or label.
+
+    Raises:
+        Rejected: FT527, there is none, or several; FT5xx, the tree cannot be read.
+    """
+    if name.endswith((".yaml", ".yml")) or name == "-":
+        return trained_run(yamlio.parse(yamlio.read_text(Path(name)), name), name)
+    with _tree(arguments) as (store, lock):
+        path = _path_of(name, lock)
+        content = store.read(path) or b""
+        return trained_run(yamlio.parse(content.decode("utf-8", "replace"), path), path)
+
+
+@contextmanager
+def _tree(arguments: Arguments) -> Iterator[tuple[Store, Lock]]:
+    target = repository.target(arguments)
+    if target is not None:
+        with gitops.open_tree(target, push=arguments.flags.push) as (store, lock):
+            yield store, lock
+        return
+    out = Path("out" if arguments.flags.out == "-" else arguments.flags.out)
+    if not (out / LOCK_NAME).exists():
+        help_ = "name the folder with -o, a repository with --repo and --branch, or the run's file"
+        raise Rejected([error("FT527", f"there are no rendered runs in {out}", str(out), help=help_)])
+    yield tree.folder_store(out), tree.read_lock(out)
+
+
+def _path_of(name: str, lock: Lock) -> str:
+    jobs = {path: entry for path, entry in lock.files.items() if is_job(entry.object)}
+    assigned = lock.runs.get(name)
+    found = [path for path, e in jobs.items() if e.name and e.name in {name, assigned.name if assigned else name}]
+    found = found or [path for path, e in jobs.items() if e.run == name or e.run.endswith(f"/{name}")]
+    if len(found) == 1:
+        return found[0]
+    names = sorted(jobs[path].name or path for path in found or jobs)
+    listed = ", ".join(names[:_LISTED]) + (f" and {len(names) - _LISTED} more" if len(names) > _LISTED else "")
+    why = "is the name of several runs" if found else "is no run there"
+    raise Rejected([error("FT527", f"{name} {why}", name, help=f"one of: {listed}" if names else "render one first")])
+
+
+# writing
+
+
+def _write(service: CompiledService, runs: list[Run], arguments: Arguments) -> None:
+    flags, out = arguments.flags, Path(arguments.flags.out)
+    options = WriteOptions(adopt=flags.adopt, overwrite=flags.overwrite)
+    outcome = tree.apply(tree.plan_write(out, runs, options))
+    found = [*service.diagnostics, *outcome.diagnostics]
+    output.print_diagnostics(output.apply_strict(found, arguments), arguments)
+    for path, change in outcome.changes.items():
+        if any(path in each.files for each in runs) or change is tree.FileChange.REMOVED:
+            output.print_status(f"{change:>9}  {out / path}", arguments)
+    output.print_status(summary(service), arguments)
+
+
+def _publish(service: CompiledService, runs: list[Run], arguments: Arguments) -> None:
+    flags, target = arguments.flags, repository.target(arguments)
+    assert target is not None  # noqa: S101 - --repo is given
+    output.print_diagnostics(output.apply_strict(service.diagnostics, arguments), arguments)
+    done = gitops.publish(
+        target,
+        runs,
+        repository.provenance(runs),
+        options=WriteOptions(adopt=flags.adopt, overwrite=flags.overwrite),
+        push=flags.push,
+        allow_dirty=flags.allow_dirty,
+        progress=repository.progress(arguments),
+    )
+    output.print_diagnostics(done.diagnostics, arguments)
+    repository.print_changes(done.outcome, arguments)
+    output.print_status(done.summary, arguments)
+    output.print_status(summary(service), arguments)
+
+
+# showing
+
+
+def _show(service: CompiledService, arguments: Arguments) -> None:
+    if arguments.flags.json:
+        print(json.dumps(document(service), indent=2, ensure_ascii=False))  # noqa: T201
+    else:
+        sys.stdout.writelines(f"{line}\n" for line in [summary(service), *_fit_lines(service)])
+
+
+def _fit_lines(service: CompiledService) -> Iterator[str]:
+    """Yield the memory of each card in GiB, and the longest context."""
+    if (needs := _fit(service)) is None:
+        yield "the model's shape is unknown, so nothing can be said of its memory"
+        return
+    yield from table([("GiB", "OF EACH CARD"), *((f"{term.gib:.2f}", term.name) for term in needs.terms)])
+    of = "the card's memory is unknown" if needs.usable_gib is None else f"of {needs.usable_gib:.2f} that vLLM takes"
+    yield f"{needs.gib:.2f} together, {of}"
+    if needs.largest_context is not None:
+        yield f"longest context that fits: {needs.largest_context} tokens"
+
+
+def _fit(service: CompiledService) -> Fit | None:
+    serving = service.spec.serving
+    return fit(service.spec, serving, service.service) if service.service and serving else None
+
+
+def document(service: CompiledService) -> dict[str, Any]:
+    """Return a service as JSON values: what it serves, its files and address, and the memory in GiB."""
+    needs = _fit(service)
+    return {
+        "name": service.name,
+        "run": service.result.run,
+        "url": service.result.url,
+        "revision": service.result.revision,
+        "adapter_rank": service.result.adapter_rank,
+        "address": address(service),
+        "files": sorted(service.files),
+        "fit": needs
+        and {
+            "terms": {term.name: round(term.gib, 2) for term in needs.terms},
+            "needed_gib": round(needs.gib, 2),
+            "usable_gib": needs.usable_gib and round(needs.usable_gib, 2),
+            "largest_context": needs.largest_context,
+        },
+    }
+
+
+def summary(service: CompiledService) -> str:
+    """Return a service in one line: what it serves, on what, and where it answers."""
+    spec, serving = service.spec, service.spec.serving
+    assert serving is not None  # noqa: S101 - a service has the section
+    hardware = spec.hardware
+    cards = f"{hardware.devices} × {hardware.cards}" if hardware.cards else "no cards"  # noqa: RUF001 - the sign for times
+    pods = "1 replica" if serving.replicas == 1 else f"{serving.replicas} replicas"
+    return f"{service.name}: {service.result.run or service.result.revision}, {pods}, {cards}, {address(service)}"
+
+
+def address(service: CompiledService) -> str:
+    """Return the address in the cluster; KServe's service of the predictor has a name of its own."""
+    serving = service.spec.serving
+    end = "-predictor" if serving and serving.kind == "kserve" else ""
+    return f"http://{service.name}{end}.{service.spec.cluster.namespace}/v1"

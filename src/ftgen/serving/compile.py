@@ -1,0 +1,191 @@
+"""Compile what serves the result of a run: from the command line to bytes, by the steps that compile a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from ftgen import pipeline, project
+from ftgen.config.compose import Composer, Composition
+from ftgen.diagnostics import Diagnostic, Rejected, error, require
+from ftgen.estimate.serving import Service
+from ftgen.lower import Bundle, Identity, overlay, render, service
+from ftgen.lower.overlay import Patch
+from ftgen.lower.service import Result, ServiceInputs
+from ftgen.output.tree import Run
+from ftgen.output.tree.lock import SERVICES
+from ftgen.pipeline import Workspace
+from ftgen.serving import fit
+from ftgen.serving.arguments import arguments
+from ftgen.serving.trained import TrainedRun
+from ftgen.spec import Runtime, Serving, Spec, Volume, admit
+from ftgen.text import kube
+from ftgen.trainers import llamafactory, vllm
+from ftgen.validation import Context, unreported, validate
+from ftgen.validation.options import dump_options
+from ftgen.validation.rules import OBJECT, SERVICE, SPEC
+from ftgen.validation.rules.serving import ServiceView
+from ftgen.validation.rules.serving_arguments import check_serving_arguments
+
+# KServe appends words such as -predictor to the name, for objects with names of 63 characters.
+_NAME_LIMIT = {"deployment": 63, "kserve": 53}
+# Rules about the trainer's image, and about a training that has the section of a service.
+_OF_TRAININGS = frozenset({"FT008", "FT294"})
+# Rules about volumes that several nodes share, as replicas do.
+_OF_SEVERAL_PODS = frozenset({"FT255", "FT274", "FT276", "FT279"})
+# Groups whose overlays are about the training alone.
+_TRAINING_GROUPS = frozenset({"model", "dataset", "trainer", "tracking", "experiment"})
+_HOME = Volume(path="/mnt/workspace", claim=None, size="10Gi", access_mode="ReadWriteOnce", empty_dir=True)
+"""Folder of the pod for what vLLM compiles."""
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledService:
+    """Compiled service.
+
+    Attributes:
+        spec: specification, with its sizes resolved.
+        service: what vLLM serves, for the estimate; None if the model's shape is unknown.
+        result: what is served.
+        identity: folder, label and choices.
+        bundle: objects.
+        files: rendered objects as bytes, by path below the output folder.
+        diagnostics: warnings and notes.
+    """
+
+    spec: Spec
+    service: Service | None
+    result: Result
+    identity: Identity
+    bundle: Bundle
+    files: Mapping[str, bytes]
+    diagnostics: tuple[Diagnostic, ...]
+
+    @property
+    def name(self) -> str:
+        """Return the name of the service."""
+        return str(self.bundle.job["metadata"]["name"])
+
+    @property
+    def run(self) -> Run:
+        """Return the service as a run of the output tree; it keeps its name when its content changes."""
+        folder = self.identity.folder
+        judged = dump_options(self.spec, self.diagnostics)
+        return Run(folder, self.name, f"{SERVICES}{folder}", self.files, judged)
+
+
+def compile_service(composer: Composer, run: TrainedRun, words: Sequence[str], workspace: Workspace) -> CompiledService:
+    """Compile the service of a run from its command line (see `TrainedRun.words`).
+
+    Raises:
+        Rejected: every problem of the first step that found an error.
+    """
+    composition = composer.compose(composer.parse(words))
+    trained = admit(composition.config)
+    serving = _serving(trained)
+    spec, described = fit.resolve(_for_pods(trained, serving), serving)
+    hardware = composition.choices.get("hardware", "")
+    memory = fit.fit(spec, serving, described) if described else None
+    view = ServiceView(spec, serving, run.name, hardware, described, memory)
+    noticed = [*require([*pipeline.validate_environment(composition, spec), *_validate_configuration(view)])]
+    result = _result(trained, serving, run)
+    runtime = _runtime(serving, hardware, trained)
+    identity = _identity(composition, trained, serving, run, words)
+    scripts = {**workspace.scripts(spec.trainer.prepare_script), **workspace.scripts(serving.script, group="serving")}
+    config = arguments(spec, serving, result, identity.folder)
+    inputs = ServiceInputs(spec, serving, result, runtime, config, identity, scripts)
+    bundle, warned = _lowered(inputs, composition.choices, workspace)
+    noticed += unreported(warned, spec.accepted)
+    noticed += require(pipeline.validate_schemas(bundle, spec, workspace.schemas))
+    noticed += require(pipeline.validate_delivery(bundle, spec, composition.config))
+    found = [d for manifest in bundle.objects for d in validate(OBJECT, manifest, Context())]
+    noticed += require(unreported(found, spec.accepted))
+    return CompiledService(spec, described, result, identity, bundle, render.files(bundle, identity), tuple(noticed))
+
+
+def _serving(spec: Spec) -> Serving:
+    if spec.serving is None:
+        headline = "the primary configuration chooses no option of the group serving"
+        raise Rejected([error("FT740", headline, "serving", "", "begin its defaults like ftgen's own conf/serve.yaml")])
+    return spec.serving
+
+
+def _result(spec: Spec, serving: Serving, run: TrainedRun) -> Result:
+    assert spec.model.output_url is not None  # noqa: S101 - a rule refuses it
+    revision = serving.revision or run.name
+    return Result(run.name, run.base_name(spec), spec.model.output_url, revision, llamafactory.adapter_rank(spec))
+
+
+def _runtime(serving: Serving, option: str, spec: Spec) -> Runtime:
+    """Return image and environment files: by the hardware's option, else by its vendor; the user's image wins."""
+    known = serving.runtimes.get(option) or serving.runtimes.get(spec.hardware.vendor)
+    source = known.source if known else spec.hardware.source
+    image = serving.image or (known.image if known else "")
+    return Runtime(image=image, source=source)
+
+
+def _for_pods(spec: Spec, serving: Serving) -> Spec:
+    """Return the specification of the pods: replicas take the place of nodes, and the workspace goes with the pod."""
+    hardware = spec.hardware.model_copy(update={"nodes": serving.replicas})
+    storage = spec.storage.model_copy(update={"workspace": _HOME})
+    network = spec.network.model_copy(update={"host": False, "rdma_resource": None})
+    return spec.model_copy(update={"hardware": hardware, "storage": storage, "network": network})
+
+
+def _validate_configuration(view: ServiceView) -> list[Diagnostic]:
+    spec, serving = view.spec, view.serving
+    alone = spec.model_copy(update={"hardware": spec.hardware.model_copy(update={"nodes": 1})})
+    found = [d for d in validate(SPEC, alone) if d.code not in _OF_TRAININGS]
+    if serving.replicas > 1:
+        found += [d for d in validate(SPEC, spec) if d.code in _OF_SEVERAL_PODS]
+    found += [*validate(SERVICE, view), *_argument_problems(serving)]
+    return unreported(found, spec.accepted)
+
+
+def _argument_problems(serving: Serving) -> list[Diagnostic]:
+    if serving.version not in vllm.versions():
+        headline = f"the arguments of vLLM {serving.version} are not known"
+        known = f"one of: {', '.join(vllm.versions())}; it must be the image's"
+        return [error("FT103", headline, "serving.version", serving.version, known)]
+    return check_serving_arguments(serving.args, serving.version)
+
+
+def _identity(
+    composition: Composition, spec: Spec, serving: Serving, run: TrainedRun, words: Sequence[str]
+) -> Identity:
+    base = run.base_name(spec)
+    folder = serving.name or kube.slug(base, _NAME_LIMIT[serving.kind])
+    digest = pipeline.config_digest(composition.config)
+    return Identity(folder, "", tuple(words), composition.choices, digest, project.VERSION)
+
+
+def _lowered(
+    inputs: ServiceInputs, choices: Mapping[str, str], workspace: Workspace
+) -> tuple[Bundle, list[Diagnostic]]:
+    """Lower, and apply overlays: those of pods and claims to the carrier, those of what serves to that."""
+    version = inputs.spec.cluster.volcano_version
+    chosen = {group: option for group, option in choices.items() if group not in _TRAINING_GROUPS}
+    patches = workspace.patches(chosen, inputs.spec.overlays)
+    of_pods = [p for p in map(_for_service, patches) if p is not None and not _is_of_workload(p)]
+    carried, warned = overlay.apply(service.carrier(inputs), of_pods, version)
+    bundle = service.deployed(inputs, carried)
+    of_workload = [p for p in patches if _is_of_workload(p)]
+    if not of_workload:
+        return bundle, warned
+    served, more = overlay.apply(Bundle(carried.job, (*bundle.companions, bundle.job)), of_workload, version)
+    *companions, workload = served.companions
+    return Bundle(workload, tuple(companions)), [*warned, *more]
+
+
+_WORKLOADS = frozenset({"Deployment", "Service", "InferenceService"})
+
+
+def _is_of_workload(patch: Patch) -> bool:
+    return isinstance(patch.document, dict) and patch.document.get("kind") in _WORKLOADS
+
+
+def _for_service(patch: Patch) -> Patch | None:
+    """Return a patch as it applies to a service: none of a job, and nothing of the container that trains."""
+    if isinstance(patch.document, list) or patch.document.get("kind") == "Job":
+        return None
+    return replace(patch, document=overlay.without_container(patch.document, "train"))

@@ -1,0 +1,71 @@
+"""Run that was trained, as its manifest records it, and the command line that serves it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ftgen.config.compose import Composer
+from ftgen.diagnostics import Rejected, error
+from ftgen.lower import naming, record
+from ftgen.spec import Spec
+from ftgen.text import kube
+from ftgen.validation.manifest import mapping, text
+
+# A service has pods of one node each, and is neither a job nor part of a sweep.
+_OF_TRAININGS = ("hardware.nodes", "target", "sweep", "hydra")
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedRun:
+    """Run that was trained.
+
+    Attributes:
+        name: name of the job, and of the branch that it pushed; empty where the API server generated it.
+        overrides: command line that it, or what serves it already, was rendered from.
+        base: its name without the hash of its content; empty where its configuration gives it.
+    """
+
+    name: str
+    overrides: tuple[str, ...]
+    base: str = ""
+
+    def words(self, composer: Composer, asked: Sequence[str]) -> tuple[str, ...]:
+        """Return the command line of its service: its own words, then those that were asked for.
+
+        A word that chooses another option replaces all of the run's words about that group.
+        """
+        chosen = {o.key_or_group for o in composer.parse(asked) if composer.is_group(o.key_or_group)}
+        return (*self._kept(composer, frozenset(chosen)), *asked)
+
+    def base_name(self, spec: Spec) -> str:
+        """Return the name of the run without the hash of its content."""
+        return self.base or naming.folder(spec)
+
+    def _kept(self, composer: Composer, chosen: frozenset[str]) -> Iterator[str]:
+        left_out = {*chosen, *_OF_TRAININGS}
+        for word, override in zip(self.overrides, composer.parse(self.overrides), strict=True):
+            key = override.key_or_group
+            if not any(key == name or key.startswith((f"{name}.", f"{name}/")) for name in left_out):
+                yield word
+
+
+def trained_run(manifest: Any, file: str) -> TrainedRun:
+    """Return the run that the manifest of a job, or of what serves its result, records.
+
+    Raises:
+        Rejected: FT533, the manifest does not record what it was rendered from; FT748, it is neither.
+    """
+    noted, metadata = record.annotations_of(manifest), mapping(mapping(manifest).get("metadata"))
+    if mapping(manifest).get("kind") != "Job" and record.SERVES not in noted:
+        help_ = "name the file of a job, or a run; `ftgen status` lists them"
+        raise Rejected([error("FT748", f"{file} is no run whose result could be served", file, help=help_)])
+    try:
+        overrides, point, served = record.overrides(noted), record.point(noted), record.served(noted)
+    except ValueError as problem:
+        headline = f"{file} does not say what it was rendered from: {problem}"
+        raise Rejected([error("FT533", headline, file, help="only ftgen's own manifests do")]) from None
+    name = served.name if served else text(metadata.get("name"))
+    base = served.base if served else f"{point.name}-{point.label}" if point else ""
+    return TrainedRun(name if kube.is_dns1123_subdomain(name) else "", overrides, base)
