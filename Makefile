@@ -22,7 +22,7 @@ lint: venv tools
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	shellcheck conf/trainer/*.sh
+	shellcheck conf/trainer/*.sh conf/serving/*.sh
 	$(BIN)/python -m tools.derive_schemas --offline-check
 	$(BIN)/python -m tools.derive_llamafactory --offline-check
 	$(BIN)/python -m tools.derive_vllm --offline-check
@@ -53,7 +53,7 @@ docs: venv
 	$(BIN)/pytest -q tests/cli/test_schema.py --update-golden
 
 update-golden: venv
-	$(BIN)/pytest -q tests/golden --update-golden
+	$(BIN)/pytest -q tests/golden tests/serving/test_golden.py --update-golden
 
 # The suite on Hydra's pre-release.
 test-hydra-next:

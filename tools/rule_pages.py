@@ -42,7 +42,7 @@ FAMILIES = (
     Family("FT2", "Configuration", "What the user asked for, before any Kubernetes object exists."),
     Family("FT3", "Admission", "What the cluster refuses: its admission, its nodes."),
     Family("FT4", "Lint", "What is admitted and still goes wrong."),
-    Family("FT7", "Serving", "What is to serve the result of a run, before any Kubernetes object exists."),
+    Family("FT74", "Serving", "What is to serve the result of a run, before any Kubernetes object exists."),
     Family("FT6", "Capacity", "What the nodes, queues, quotas and classes of the cluster leave no room for."),
 )
 

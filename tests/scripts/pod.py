@@ -10,7 +10,10 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-SCRIPTS = Path(__file__).parents[2] / "conf" / "trainer"
+CONF = Path(__file__).parents[2] / "conf"
+_GROUPS = {"prepare": "trainer", "train": "trainer", "serve": "serving"}
+SCRIPTS = {name: CONF / group / f"{name}.sh" for name, group in _GROUPS.items()}
+"""The scripts of containers, by name."""
 
 STEP = """if [ -n "${DIE_AT:-}" ] && [[ "$*" != *"config --file"* ]]; then
   n=1
@@ -66,7 +69,7 @@ class Pod:
             "GIT_CONFIG_NOSYSTEM": "1",
         }
         inline = isinstance(script, str)
-        command = ["-c", (SCRIPTS / f"{script}.sh").read_text(), script] if inline else [script]
+        command = ["-c", SCRIPTS[script].read_text(), script] if inline else [script]
         return subprocess.Popen(
             ["/bin/bash", *command, *words],
             env=base | self.env | env,

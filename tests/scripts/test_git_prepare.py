@@ -349,3 +349,40 @@ def test_a_killed_fetch_is_continued_by_the_next_pod(forge: Forge, job: Pod) -> 
     assert is_whole(job)
     assert forge.count("GET /lfs/") == before
     assert sorted(path.name for path in job.volume.iterdir()) == ["Qwen3-0.6B", "data"]
+
+
+def test_without_a_data_set_the_model_alone_is_fetched(job: Pod) -> None:
+    """A service has none."""
+    del job.env["DATASET_DIR"]
+    ended = job.run("prepare")
+    assert ended.code == 0, ended.log
+    assert is_whole(job)
+    assert [entry.name for entry in job.volume.iterdir() if not entry.name.startswith(".")] == ["Qwen3-0.6B", "data"]
+
+
+def test_an_adapter_is_fetched_beside_its_base(forge: Forge, job: Pod) -> None:
+    del job.env["DATASET_DIR"]
+    forge.create("result")
+    adapter = {"adapter_config.json": b"{}\n"}
+    forge.commit("result", adapter, large={"adapter_model.safetensors": WEIGHTS}, branch="sft-1a2b3c4d")
+    job.env |= {
+        "ADAPTER_URL": forge.address("result"),
+        "ADAPTER_DIR": f"{job.volume}/sft-1a2b3c4d",
+        "ADAPTER_REVISION": "sft-1a2b3c4d",
+    }
+    ended = job.run("prepare")
+    assert ended.code == 0, ended.log
+    assert is_whole(job)
+    assert (job.volume / "sft-1a2b3c4d" / "adapter_model.safetensors").read_bytes() == WEIGHTS
+    asked = len(forge.requests)
+    assert job.run("prepare").code == 0
+    assert len(forge.requests) == asked
+
+
+def test_what_is_no_adapter_is_refused(forge: Forge, job: Pod) -> None:
+    forge.create("result")
+    forge.commit("result", {"config.json": b"{}\n"}, large={"model.safetensors": WEIGHTS})
+    job.env |= {"ADAPTER_URL": forge.address("result"), "ADAPTER_DIR": f"{job.volume}/result"}
+    ended = job.run("prepare")
+    assert ended.code == 1
+    assert "is no adapter" in ended.log

@@ -95,7 +95,7 @@ def test_the_merge_does_not_see_it_either(forge: Forge, job: Pod) -> None:
 
 def test_a_script_from_a_file_keeps_it_as_well(forge: Forge, job: Pod) -> None:
     """As it is run from a ConfigMap."""
-    ended = job.run(SCRIPTS / "train.sh", "vendor", "a  b", TRAIN_CONFIG="")
+    ended = job.run(SCRIPTS["train"], "vendor", "a  b", TRAIN_CONFIG="")
     assert ended.code == 0, ended.log
     assert job.calls[-1] == "vendor a  b"
     assert len((job.home / "visited").read_text().split()) >= 2

@@ -194,3 +194,12 @@ def test_replicas_on_storage_of_one_node_have_a_volume_each(render, serve):
     models = next(each for each in pod["volumes"] if each["name"] == "models-cache")
     assert "ephemeral" in models
     assert "podAntiAffinity" in pod["affinity"]
+
+
+@pytest.mark.parametrize(
+    ("hardware", "scheduler"),
+    [("full-gpu", None), ("nvidia-vgpu-volcano", "volcano"), ("nvidia-vgpu-hami", "hami-scheduler")],
+)
+def test_the_scheduler_is_the_one_that_gives_out_the_cards(render, serve, hardware, scheduler):
+    render()
+    assert pod_of(serve(RUN, f"hardware={hardware}")).get("schedulerName") == scheduler

@@ -28,6 +28,8 @@ _KSERVE_CONTAINER = "kserve-container"
 _DRAIN_SECONDS = 10
 _PROBE_SECONDS = 10
 _SERVICE_PORT = 80
+# Resources of Volcano's own device plugins, which its scheduler alone gives out.
+_OF_VOLCANO = "volcano.sh/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +194,7 @@ def pod(inputs: ServiceInputs, mounted: Object | None) -> Object:
     return {
         "restartPolicy": "Always",
         "terminationGracePeriodSeconds": inputs.serving.grace_period + _DRAIN_SECONDS,
-        **optional("schedulerName", spec.hardware.scheduler),
+        **optional("schedulerName", scheduler(spec)),
         **optional("securityContext", pod_security(spec)),
         **optional("nodeSelector", dict(spec.cluster.node_selector)),
         **optional("affinity", affinity(spec, selector(inputs))),
@@ -205,6 +207,13 @@ def pod(inputs: ServiceInputs, mounted: Object | None) -> Object:
         # Variables of every Service of the namespace would be arguments to vLLM, such as VLLM_PORT.
         "enableServiceLinks": False,
     }
+
+
+def scheduler(spec: Spec) -> str | None:
+    """Return the scheduler of the pods: the one that gives out the cards, where that is not the cluster's default."""
+    names = [spec.hardware.resources.count, spec.hardware.resources.memory and spec.hardware.resources.memory.name]
+    volcano = any(name and name.startswith(_OF_VOLCANO) for name in names)
+    return spec.hardware.scheduler or (spec.cluster.scheduler if volcano else None)
 
 
 def fetch(inputs: ServiceInputs) -> Object:
