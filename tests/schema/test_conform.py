@@ -182,7 +182,8 @@ def test_later_lines_check_names_that_1_12_leaves_to_the_webhook():
     ("api_version", "kind", "cure"),
     [
         ("example.com/v1", "Thing", "import its CRD: ftgen schema import CRD.yaml"),
-        ("apps/v1", "Deployment", ""),
+        ("apps/v1", "StatefulSet", ""),
+        ("serving.kserve.io/v1alpha1", "ServingRuntime", ""),
         ("topology.volcano.sh/v1alpha1", "HyperNode", ""),
         ("../../core/v1", "ConfigMap", "import its CRD: ftgen schema import CRD.yaml"),
     ],
@@ -204,6 +205,7 @@ def test_an_unknown_kind_is_a_note_never_silence(api_version, kind, cure):
         ("apps/v1", "Job", "did you mean batch/v1 Job?"),
         ("extensions/v1beta1", "Deployment", "did you mean apps/v1 Deployment?"),
         ("batch/v1beta1", "CronJob", "did you mean batch/v1 CronJob?"),
+        ("serving.kserve.io/v1", "InferenceService", "did you mean serving.kserve.io/v1beta1 InferenceService?"),
         ("v1", "Thing", ""),
     ],
 )

@@ -17,7 +17,7 @@ from ftgen.schema import conform
 from ftgen.schema.version import version_of
 from ftgen.text import yamlio
 from ftgen.text.paths import Steps, steps
-from ftgen.validation import RULES, UNKNOWN_FACT, Call, Context, codes_of, unreported, validate
+from ftgen.validation import RULES, UNKNOWN_FACT, Call, Context, Scope, codes_of, unreported, validate
 from ftgen.validation.inventory import KINDS
 from ftgen.validation.manifest import Companions, companions, mapping, objects
 from ftgen.validation.manifest import text as text_of
@@ -28,15 +28,23 @@ from ftgen.validation.rules import (
     CAPACITY,
     CLAIM,
     CLAIM_LINT,
+    INFERENCE_SERVICE,
     LINT,
     OBJECT,
     SYNC,
+    WORKLOAD,
+    WORKLOAD_LINT,
     admission,
     secrets,
 )
 
 _JOB = ("batch.volcano.sh/v1alpha1", "Job")
-_CLAIM = ("v1", "PersistentVolumeClaim")
+_SCOPES: Mapping[tuple[Any, Any], tuple[Scope, ...]] = {
+    ("v1", "PersistentVolumeClaim"): (CLAIM, SYNC, CLAIM_LINT),
+    ("apps/v1", "Deployment"): (WORKLOAD, WORKLOAD_LINT),
+    ("serving.kserve.io/v1beta1", "InferenceService"): (INFERENCE_SERVICE, WORKLOAD, WORKLOAD_LINT),
+}
+"""Scopes that judge an object of a kind, beside those of any object; a job's need its stored form."""
 
 _NAMES_COMPANION = re.compile(r"""\bkind["']?:[ \t]*["']?(?:PersistentVolumeClaim|ConfigMap)\b""")
 
@@ -134,8 +142,7 @@ def _check_object(manifest: Any, options: CheckOptions, context: Context) -> lis
     found += validate(OBJECT, manifest, context)
     if _kind(manifest) == _JOB:
         return [*found, *_of_job(manifest, context, options.call_for(manifest)), *secrets.scan(manifest)]
-    if _kind(manifest) == _CLAIM:
-        found += [d for scope in (CLAIM, SYNC, CLAIM_LINT) for d in validate(scope, manifest, context)]
+    found += [d for scope in _SCOPES.get(_kind(manifest), ()) for d in validate(scope, manifest, context)]
     return [*found, *secrets.scan(manifest)]
 
 

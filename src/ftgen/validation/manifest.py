@@ -218,6 +218,36 @@ def read_job(manifest: object, version: Version, config_maps: ConfigMaps = ()) -
     )
 
 
+def read_workload(manifest: object, version: Version, config_maps: ConfigMaps = ()) -> Job:
+    """Return a Deployment or an InferenceService as a job with one task for each of its pod templates.
+
+    A component of an InferenceService is itself the spec of its pods, whose labels and annotations are fields beside
+    those of the spec; a component that leaves its containers to a runtime has no pods to read.
+    """
+    body = mapping(manifest)
+    spec = mapping(body.get("spec"))
+    replicas = optional_integer(spec.get("replicas"))
+    if body.get("kind") == "InferenceService":
+        parts = {name: mapping(spec.get(name)) for name in ("predictor", "transformer", "explainer")}
+        tasks = [
+            _component(i, name, part, config_maps)
+            for i, (name, part) in enumerate(parts.items())
+            if part.get("containers")
+        ]
+    else:
+        pod = _pod("spec.template", mapping(spec.get("template")), config_maps)
+        tasks = [Task("spec", 0, "", spec, 1 if replicas is None else replicas, None, pod)]
+    pods = [task.pod for task in tasks]
+    containers = [container for pod in pods for container in pod.containers]
+    return Job(body, spec, tasks, pods, containers, [], {}, version)
+
+
+def _component(index: int, name: str, body: dict[str, Any], config_maps: ConfigMaps) -> Task:
+    path, fewest = f"spec.{name}", optional_integer(body.get("minReplicas"))
+    pod = _pod(path, {"spec": body}, config_maps, path)
+    return Task(path, index, name, body, 1 if fewest is None else fewest, None, pod)
+
+
 def _name_of(metadata: dict[str, Any]) -> tuple[str, str]:
     prefix = text(metadata.get("generateName"))
     if text(metadata.get("name")) or not prefix:
@@ -238,16 +268,17 @@ def _task(index: int, body: dict[str, Any], config_maps: ConfigMaps) -> Task:
     )
 
 
-def _pod(path: str, template: dict[str, Any], config_maps: ConfigMaps) -> Pod:
+def _pod(path: str, template: dict[str, Any], config_maps: ConfigMaps, spec_path: str = "") -> Pod:
+    spec_path = spec_path or f"{path}.spec"
     spec = mapping(template.get("spec"))
     mounted = _mounted(entries(spec.get("volumes")), config_maps) if config_maps else {}
     init_containers, main_containers = (
-        [_container(f"{path}.spec.{kind}[{i}]", body, mounted, init=init) for i, body in entries(spec.get(kind))]
+        [_container(f"{spec_path}.{kind}[{i}]", body, mounted, init=init) for i, body in entries(spec.get(kind))]
         for kind, init in (("initContainers", True), ("containers", False))
     )
     return Pod(
         path,
-        f"{path}.spec",
+        spec_path,
         mapping(template.get("metadata")),
         spec,
         init_containers,

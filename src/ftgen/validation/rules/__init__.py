@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ftgen.validation import RULES, Context, Rule, Scope
-from ftgen.validation.manifest import Job, read_job
+from ftgen.validation.manifest import Job, read_job, read_workload
 from ftgen.validation.rules.trainer.setting import EXPORT, TRAINING
 
 
@@ -20,6 +20,14 @@ def _as_job(manifest: Mapping[str, Any], context: Context) -> Job:
 
 def _as_job_with_files(manifest: Mapping[str, Any], context: Context) -> Job:
     return read_job(manifest, context.version, context.config_maps)
+
+
+def _as_workload(manifest: Mapping[str, Any], context: Context) -> Job:
+    return read_workload(manifest, context.version)
+
+
+def _as_workload_with_files(manifest: Mapping[str, Any], context: Context) -> Job:
+    return read_workload(manifest, context.version, context.config_maps)
 
 
 def _modules(*names: str) -> tuple[str, ...]:
@@ -54,13 +62,24 @@ CAPACITY = Scope(*_modules(*(f"capacity.{name}" for name in _CAPACITY)), read=_a
 """A job as the cluster would store it, against the objects of the cluster that were saved."""
 CLAIM_LINT = Scope(*_modules("lint.storage"), read=_as_job)
 """A PersistentVolumeClaim, against the facts of its cluster."""
+INFERENCE_SERVICE = Scope(*_modules("kserve"), denies=True)
+"""An InferenceService, as KServe validates and deploys it."""
+WORKLOAD = Scope(*_modules(*_POD), read=_as_workload, denies=True)
+"""A Deployment or an InferenceService: its pods, as the API server validates them."""
+WORKLOAD_LINT = Scope(*_modules(*(f"lint.{name}" for name in _LINT)), read=_as_workload_with_files)
+"""A Deployment or an InferenceService, against the facts of its cluster: what its pods are admitted with in vain."""
+PODS = (ADMISSION, WORKLOAD)
+"""Whatever describes pods, as the API server validates these."""
+PODS_LINT = (LINT, WORKLOAD_LINT)
+"""Whatever describes pods, against the facts of its cluster."""
 SYNC = Scope(*_modules("reconcile"))
 """Any manifest that a reconciler may apply."""
 SECRETS = Scope(*_modules("secrets"))
 """Any manifest: everyone can read what is committed."""
 
 _BEFORE_LOWERING = (ENVIRONMENT, SPEC, TRAINING, EXPORT, ROLLOUT, SERVICE)
-_MANIFESTS = (OBJECT, CLAIM, ADMISSION, UPDATE, AGREEMENT, LINT, CAPACITY, CLAIM_LINT, SYNC, SECRETS)
+_JOBS = (ADMISSION, UPDATE, AGREEMENT, LINT, CAPACITY)
+_MANIFESTS = (OBJECT, CLAIM, *_JOBS, CLAIM_LINT, INFERENCE_SERVICE, WORKLOAD, WORKLOAD_LINT, SYNC, SECRETS)
 
 
 def all_rules() -> Mapping[str, Rule]:

@@ -12,7 +12,7 @@ from typing import Any
 from ftgen.text import kube
 from ftgen.validation import Finding, rule
 from ftgen.validation.manifest import Container, Job, entries, integer, mapping, text
-from ftgen.validation.rules import ADMISSION
+from ftgen.validation.rules import PODS
 from ftgen.validation.rules.fields import downward_problem, has_parent_step, is_data_key
 
 LARGEST_PORT = 65535
@@ -25,7 +25,7 @@ _PROPAGATION = ("None", "HostToContainer", "Bidirectional")
 _ENV_SOURCES = ("fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef", "fileKeyRef")
 
 
-@rule("FT342", "no-containers", on=ADMISSION)
+@rule("FT342", "no-containers", on=PODS)
 def no_containers(job: Job) -> Iterator[Finding]:
     """A task's template has no container.
 
@@ -39,7 +39,7 @@ def no_containers(job: Job) -> Iterator[Finding]:
             yield Finding("the pod template has no containers", f"{pod.spec_path}.containers")
 
 
-@rule("FT343", "bad-container-name", on=ADMISSION)
+@rule("FT343", "bad-container-name", on=PODS)
 def bad_container_name(job: Job) -> Iterator[Finding]:
     """A container's name is no DNS-1123 label, or another container of the pod has it.
 
@@ -59,7 +59,7 @@ def bad_container_name(job: Job) -> Iterator[Finding]:
             seen.add(container.name)
 
 
-@rule("FT344", "no-image", on=ADMISSION)
+@rule("FT344", "no-image", on=PODS)
 def no_image(job: Job) -> Iterator[Finding]:
     """A container has no image.
 
@@ -74,7 +74,7 @@ def no_image(job: Job) -> Iterator[Finding]:
             yield Finding(f"the container {container.name!r} has no image", path, help=f"set {path}")
 
 
-@rule("FT353", "unknown-container-policy", on=ADMISSION)
+@rule("FT353", "unknown-container-policy", on=PODS)
 def unknown_container_policy(job: Job) -> Iterator[Finding]:
     """The imagePullPolicy or terminationMessagePolicy has a value that does not exist.
 
@@ -93,7 +93,7 @@ def unknown_container_policy(job: Job) -> Iterator[Finding]:
                 )
 
 
-@rule("FT345", "bad-port", on=ADMISSION)
+@rule("FT345", "bad-port", on=PODS)
 def bad_port(job: Job) -> Iterator[Finding]:
     """A container port is out of range, unnamed where named twice, or of an unknown protocol.
 
@@ -125,7 +125,7 @@ def _port_numbers(port: dict[str, Any]) -> tuple[tuple[str, int, bool], ...]:
     return ("containerPort", container, container == 0), ("hostPort", host, False)
 
 
-@rule("FT346", "bad-env-name", on=ADMISSION)
+@rule("FT346", "bad-env-name", on=PODS)
 def bad_env_name(job: Job) -> Iterator[Finding]:
     """An environment variable's name has other characters than letters, digits, `-`, `_` and `.`.
 
@@ -141,7 +141,7 @@ def bad_env_name(job: Job) -> Iterator[Finding]:
                 yield Finding(f"{name!r} is no environment variable's name", f"{container.path}.env[{i}].name", name)
 
 
-@rule("FT347", "ambiguous-env-source", on=ADMISSION)
+@rule("FT347", "ambiguous-env-source", on=PODS)
 def ambiguous_env_source(job: Job) -> Iterator[Finding]:
     """A variable's `valueFrom` names no source, several, or stands beside a value.
 
@@ -162,7 +162,7 @@ def ambiguous_env_source(job: Job) -> Iterator[Finding]:
                 yield Finding("a variable has either a value or a valueFrom", path, text(variable.get("name")))
 
 
-@rule("FT348", "bad-env-reference", on=ADMISSION)
+@rule("FT348", "bad-env-reference", on=PODS)
 def bad_env_reference(job: Job) -> Iterator[Finding]:
     """A variable's source refers to an object, key or field that cannot exist.
 
@@ -192,7 +192,7 @@ def _reference_problems(source: dict[str, Any], path: str) -> Iterator[Finding]:
         yield Finding(message, f"{path}.{field}", value)
 
 
-@rule("FT349", "bad-env-from", on=ADMISSION)
+@rule("FT349", "bad-env-from", on=PODS)
 def bad_env_from(job: Job) -> Iterator[Finding]:
     """An `envFrom` entry names no ConfigMap or Secret, both, or has a malformed prefix.
 
@@ -213,7 +213,7 @@ def bad_env_from(job: Job) -> Iterator[Finding]:
                     yield Finding(f"{kind} names no object: {name!r}", f"{path}.{kind}.name", name)
 
 
-@rule("FT350", "mount-of-nothing", on=ADMISSION)
+@rule("FT350", "mount-of-nothing", on=PODS)
 def mount_of_nothing(job: Job) -> Iterator[Finding]:
     """A container mounts a volume the pod does not have, or two volumes at one path.
 
@@ -265,7 +265,7 @@ def _devices(container: Container, volumes: dict[str, dict[str, Any]]) -> Iterat
         used |= {name, text(device_path)}
 
 
-@rule("FT351", "bad-mount-option", on=ADMISSION)
+@rule("FT351", "bad-mount-option", on=PODS)
 def bad_mount_option(job: Job) -> Iterator[Finding]:
     """A mount's subPath leaves the volume, or its propagation or recursion is impossible.
 

@@ -9,7 +9,7 @@ from ftgen.text import kube
 from ftgen.text.paths import child
 from ftgen.validation import Finding, rule
 from ftgen.validation.manifest import Job, mapping, text
-from ftgen.validation.rules import ADMISSION, OBJECT
+from ftgen.validation.rules import OBJECT, PODS
 
 # Roles and their bindings may have any path segment as name, such as system:node.
 _FREE_NAME_GROUPS = ("rbac.authorization.k8s.io/",)
@@ -39,7 +39,7 @@ def bad_object_name(manifest: Mapping[str, Any]) -> Iterator[Finding]:
         yield Finding(f"there can be no namespace {namespace!r}", "metadata.namespace", namespace, _LOWER)
 
 
-@rule("FT340", "bad-label", on=ADMISSION)
+@rule("FT340", "bad-label", on=PODS)
 def bad_label(job: Job) -> Iterator[Finding]:
     """A label's key or value has characters or a length that labels cannot have.
 
@@ -66,7 +66,7 @@ def bad_label(job: Job) -> Iterator[Finding]:
                 )
 
 
-@rule("FT341", "bad-annotation", on=ADMISSION)
+@rule("FT341", "bad-annotation", on=PODS)
 def bad_annotation(job: Job) -> Iterator[Finding]:
     """An annotation's key is malformed, or all annotations together exceed 256 KiB.
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from ftgen.text import kube
 from ftgen.validation import Finding, rule
 from ftgen.validation.manifest import Container, Job, Pod, entries, integer, mapping, optional_integer, strings, text
-from ftgen.validation.rules import ADMISSION
+from ftgen.validation.rules import PODS
 
 _LARGEST_INT32 = 2**31 - 1
 _POLICIES = {
@@ -27,7 +27,7 @@ _LONGEST_SEARCH_LIST = 2048
 _HOST_NAMESPACES = ("hostNetwork", "hostPID", "hostIPC")
 
 
-@rule("FT363", "unknown-pod-policy", on=ADMISSION)
+@rule("FT363", "unknown-pod-policy", on=PODS)
 def unknown_pod_policy(job: Job) -> Iterator[Finding]:
     """restartPolicy, dnsPolicy or preemptionPolicy has a value that does not exist.
 
@@ -48,7 +48,7 @@ def unknown_pod_policy(job: Job) -> Iterator[Finding]:
                 )
 
 
-@rule("FT364", "bad-dns-config", on=ADMISSION)
+@rule("FT364", "bad-dns-config", on=PODS)
 def bad_dns_config(job: Job) -> Iterator[Finding]:
     """The pod's DNS configuration is incomplete or too large.
 
@@ -81,7 +81,7 @@ def _is_ip(address: str) -> bool:
     return "%" not in address
 
 
-@rule("FT370", "bad-reference-name", on=ADMISSION)
+@rule("FT370", "bad-reference-name", on=PODS)
 def bad_reference_name(job: Job) -> Iterator[Finding]:
     """A name in the pod's spec cannot be the name of an object.
 
@@ -114,7 +114,7 @@ _NAMES = (
 )
 
 
-@rule("FT371", "bad-deadline", on=ADMISSION)
+@rule("FT371", "bad-deadline", on=PODS)
 def bad_deadline(job: Job) -> Iterator[Finding]:
     """The activeDeadlineSeconds is below 1 or above what 32 bits hold.
 
@@ -133,7 +133,7 @@ def bad_deadline(job: Job) -> Iterator[Finding]:
             )
 
 
-@rule("FT377", "ephemeral-containers", on=ADMISSION)
+@rule("FT377", "ephemeral-containers", on=PODS)
 def ephemeral_containers(job: Job) -> Iterator[Finding]:
     """A pod template has ephemeral containers.
 
@@ -148,7 +148,7 @@ def ephemeral_containers(job: Job) -> Iterator[Finding]:
             yield Finding("a pod template cannot have ephemeral containers", path, help=f"remove {path}")
 
 
-@rule("FT378", "conflicting-host-access", on=ADMISSION)
+@rule("FT378", "conflicting-host-access", on=PODS)
 def conflicting_host_access(job: Job) -> Iterator[Finding]:
     """Host ports or host namespaces contradict each other.
 
@@ -192,7 +192,7 @@ def _host_ports(pod: Pod, containers: list[Container]) -> Iterator[Finding]:
                 yield Finding("with hostNetwork a hostPort equals its containerPort", path, host, f"remove {path}")
 
 
-@rule("FT379", "bad-gate", on=ADMISSION)
+@rule("FT379", "bad-gate", on=PODS)
 def bad_gate(job: Job) -> Iterator[Finding]:
     """A scheduling gate's or readiness gate's name is no qualified name.
 
@@ -208,7 +208,7 @@ def bad_gate(job: Job) -> Iterator[Finding]:
                     yield Finding(f"{text(gate.get(key))!r} is no gate's name", f"{pod.spec_path}.{field}[{i}].{key}")
 
 
-@rule("FT382", "unknown-os", on=ADMISSION)
+@rule("FT382", "unknown-os", on=PODS)
 def unknown_os(job: Job) -> Iterator[Finding]:
     """`os.name` is neither linux nor windows.
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from ftgen.validation import Finding, rule
 from ftgen.validation.manifest import Container, Job, entries, integer, mapping, optional_integer, text
-from ftgen.validation.rules import ADMISSION
+from ftgen.validation.rules import PODS
 from ftgen.validation.rules.containers import LARGEST_PORT, PORT_NAME
 
 _HEADER = re.compile(r"[-A-Za-z0-9]+")
@@ -23,7 +23,7 @@ _PROBE_COUNTS = (
 _DEFAULT_GRACE = 30
 
 
-@rule("FT359", "sidecar-fields-in-init-container", on=ADMISSION)
+@rule("FT359", "sidecar-fields-in-init-container", on=PODS)
 def init_container_fields(job: Job) -> Iterator[Finding]:
     """An init container has probes or life-cycle hooks, or a container has a restart policy.
 
@@ -43,7 +43,7 @@ def init_container_fields(job: Job) -> Iterator[Finding]:
                 yield Finding(f"an init container cannot have a {field}", f"{container.path}.{field}")
 
 
-@rule("FT360", "bad-probe", on=ADMISSION)
+@rule("FT360", "bad-probe", on=PODS)
 def bad_probe(job: Job) -> Iterator[Finding]:
     """A probe or life-cycle hook has no handler, several, or an impossible one.
 

@@ -11,7 +11,7 @@ from ftgen.text import kube
 from ftgen.text.paths import child
 from ftgen.validation import Finding, rule
 from ftgen.validation.manifest import Job, amount, entries, mapping, text
-from ftgen.validation.rules import ADMISSION
+from ftgen.validation.rules import PODS
 
 _NATIVE_NAMES = frozenset(("cpu", "memory", "ephemeral-storage"))
 _HUGE_PAGES = "hugepages-"
@@ -46,7 +46,7 @@ def _resources_of(job: Job) -> Iterator[tuple[str, dict[str, Any]]]:
             yield f"{container.path}.resources", resources
 
 
-@rule("FT354", "unknown-resource", on=ADMISSION)
+@rule("FT354", "unknown-resource", on=PODS)
 def unknown_resource(job: Job) -> Iterator[Finding]:
     """A container asks for something that is no resource's name.
 
@@ -67,7 +67,7 @@ def unknown_resource(job: Job) -> Iterator[Finding]:
                     )
 
 
-@rule("FT355", "impossible-amount", on=ADMISSION)
+@rule("FT355", "impossible-amount", on=PODS)
 def impossible_amount(job: Job) -> Iterator[Finding]:
     """An amount is no quantity, negative, or a fraction of something that cannot be divided.
 
@@ -106,7 +106,7 @@ def _is_multiple_of_page(name: str, size: Fraction) -> bool:
     return page is not None and page > 0 and page.denominator == 1 and -(-size // 1) % page == 0
 
 
-@rule("FT356", "request-over-limit", on=ADMISSION)
+@rule("FT356", "request-over-limit", on=PODS)
 def request_over_limit(job: Job) -> Iterator[Finding]:
     """A request exceeds its limit, or an extended resource's differs from it.
 
@@ -135,7 +135,7 @@ def request_over_limit(job: Job) -> Iterator[Finding]:
                 yield Finding(f"{name} requests {value}, more than its limit {limits[name]}", where, value)
 
 
-@rule("FT357", "lonely-huge-pages", on=ADMISSION)
+@rule("FT357", "lonely-huge-pages", on=PODS)
 def lonely_huge_pages(job: Job) -> Iterator[Finding]:
     """A container asks for huge pages but for neither CPU nor memory.
 
@@ -148,7 +148,7 @@ def lonely_huge_pages(job: Job) -> Iterator[Finding]:
             yield Finding("huge pages need cpu or memory beside them", path)
 
 
-@rule("FT358", "unknown-claim", on=ADMISSION)
+@rule("FT358", "unknown-claim", on=PODS)
 def unknown_claim(job: Job) -> Iterator[Finding]:
     """A dynamic resource claim is malformed, or a container names one the pod does not have.
 

@@ -8,7 +8,7 @@ from typing import Any
 from ftgen.text import kube
 from ftgen.validation import Finding, rule
 from ftgen.validation.manifest import Job, entries, integer, mapping, optional_integer, strings, text
-from ftgen.validation.rules import ADMISSION
+from ftgen.validation.rules import PODS
 
 _EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
@@ -19,7 +19,7 @@ _Problem = tuple[str, str]
 """Path of a field below the checked object, and the message."""
 
 
-@rule("FT366", "bad-toleration", on=ADMISSION)
+@rule("FT366", "bad-toleration", on=PODS)
 def bad_toleration(job: Job) -> Iterator[Finding]:
     """A toleration contradicts itself.
 
@@ -54,7 +54,7 @@ def _toleration_problems(toleration: dict[str, Any]) -> Iterator[_Problem]:
         yield "effect", "tolerationSeconds needs the effect NoExecute"
 
 
-@rule("FT367", "bad-node-affinity", on=ADMISSION)
+@rule("FT367", "bad-node-affinity", on=PODS)
 def bad_node_affinity(job: Job) -> Iterator[Finding]:
     """A node affinity term could match nothing or is malformed.
 
@@ -115,7 +115,7 @@ def _requirement_problems(
         yield f"{path}.values", "a value is no label's"
 
 
-@rule("FT368", "bad-pod-affinity", on=ADMISSION)
+@rule("FT368", "bad-pod-affinity", on=PODS)
 def bad_pod_affinity(job: Job) -> Iterator[Finding]:
     """A pod affinity or anti-affinity term is incomplete or malformed.
 
@@ -167,7 +167,7 @@ def _selector_problems(selector: object, path: str) -> Iterator[_Problem]:
         yield from _requirement_problems(requirement, f"{path}.matchExpressions[{i}]")
 
 
-@rule("FT369", "bad-spreading", on=ADMISSION)
+@rule("FT369", "bad-spreading", on=PODS)
 def bad_spreading(job: Job) -> Iterator[Finding]:
     """A topology spread constraint is incomplete or contradicts itself.
 

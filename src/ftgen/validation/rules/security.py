@@ -12,7 +12,7 @@ from typing import Any
 
 from ftgen.validation import Finding, rule
 from ftgen.validation.manifest import Job, Pod, entries, mapping, optional_integer, strings, text
-from ftgen.validation.rules import ADMISSION
+from ftgen.validation.rules import PODS
 from ftgen.validation.rules.fields import has_parent_step
 
 _LARGEST_ID = 2**31 - 1
@@ -34,7 +34,7 @@ _Problem = tuple[str, str]
 """Path of a field below the security context, and the message."""
 
 
-@rule("FT362", "contradictory-security", on=ADMISSION)
+@rule("FT362", "contradictory-security", on=PODS)
 def contradictory_security(job: Job) -> Iterator[Finding]:
     """A security context is out of range or contradicts itself.
 

@@ -12,7 +12,7 @@ from ftgen.text import kube
 from ftgen.text.paths import child
 from ftgen.validation import Finding, rule
 from ftgen.validation.manifest import Job, amount, entries, integer, mapping, optional_integer, strings, text
-from ftgen.validation.rules import ADMISSION, CLAIM
+from ftgen.validation.rules import CLAIM, PODS
 from ftgen.validation.rules.fields import downward_problem, has_parent_step, is_path_inside
 
 _KINDS = frozenset(
@@ -72,7 +72,7 @@ _MOST_MODE = 0o777
 _SHORTEST_TOKEN = 600
 
 
-@rule("FT372", "bad-volume-name", on=ADMISSION)
+@rule("FT372", "bad-volume-name", on=PODS)
 def bad_volume_name(job: Job) -> Iterator[Finding]:
     """A volume's name is no DNS-1123 label.
 
@@ -86,7 +86,7 @@ def bad_volume_name(job: Job) -> Iterator[Finding]:
                 yield Finding(f"the volume name {name!r} is no DNS label", f"{pod.spec_path}.volumes[{i}].name", name)
 
 
-@rule("FT373", "ambiguous-volume", on=ADMISSION)
+@rule("FT373", "ambiguous-volume", on=PODS)
 def ambiguous_volume(job: Job) -> Iterator[Finding]:
     """A volume has several sources.
 
@@ -110,7 +110,7 @@ def source_kinds(volume: dict[str, Any]) -> list[str]:
     return [kind for kind in volume if kind in _KINDS and isinstance(volume[kind], dict)]
 
 
-@rule("FT374", "incomplete-volume", on=ADMISSION)
+@rule("FT374", "incomplete-volume", on=PODS)
 def incomplete_volume(job: Job) -> Iterator[Finding]:
     """A volume's source lacks a required field or has an impossible one.
 
@@ -195,7 +195,7 @@ def _token_problems(token: dict[str, Any], field: str) -> Iterator[tuple[str, st
         yield f"{field}.path", "a token's path is relative"
 
 
-@rule("FT375", "bad-claim-template", on=(ADMISSION, CLAIM))
+@rule("FT375", "bad-claim-template", on=(*PODS, CLAIM))
 def bad_claim_template(job: Job) -> Iterator[Finding]:
     """A claim, or an ephemeral volume's claim template is incomplete.
 

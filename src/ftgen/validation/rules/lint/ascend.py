@@ -14,7 +14,7 @@ from ftgen.diagnostics import Severity
 from ftgen.text.paths import child
 from ftgen.validation import Context, Finding, rule
 from ftgen.validation.manifest import Job, Pod, Task, mapping, text
-from ftgen.validation.rules import LINT
+from ftgen.validation.rules import LINT, PODS_LINT
 from ftgen.validation.rules.lint.cards import literal_variables, pod_count
 from ftgen.validation.rules.lint.devices import accelerators, vendors_of, whole_number
 
@@ -184,7 +184,7 @@ def _memory_share(name: str, value: object, names: Mapping[str, tuple[str, objec
         yield Finding(f"{value} MiB is rounded up to {rounded}", path, value, f'write "{rounded}"', Severity.NOTE)
 
 
-@rule("FT483", "npu-without-its-driver", on=LINT)
+@rule("FT483", "npu-without-its-driver", on=PODS_LINT)
 def no_driver(job: Job, context: Context) -> Iterator[Finding]:
     """A pod with NPUs gets the driver's libraries from nowhere, or from two places.
 

@@ -15,7 +15,7 @@ from ftgen.diagnostics import Severity
 from ftgen.text.paths import child
 from ftgen.validation import Context, FactMissing, Finding, rule
 from ftgen.validation.manifest import Container, Job, Pod, Task, entries, mapping, strings, text
-from ftgen.validation.rules import LINT, twins
+from ftgen.validation.rules import LINT, PODS_LINT, twins
 from ftgen.validation.rules.lint.devices import (
     PARTS,
     SHARES,
@@ -80,7 +80,7 @@ def pod_count(job: Job) -> int:
     return sum(task.replicas for task in job.tasks)
 
 
-@rule("FT400", "card-in-an-init-container", Severity.WARNING, on=LINT)
+@rule("FT400", "card-in-an-init-container", Severity.WARNING, on=PODS_LINT)
 def card_in_init(job: Job) -> Iterator[Finding]:
     """An init container asks for a card.
 
@@ -97,7 +97,7 @@ def card_in_init(job: Job) -> Iterator[Finding]:
                 yield Finding(headline, _path(container, name), name, "remove it from the init container")
 
 
-@rule("FT401", "mixed-device-plugins", on=LINT)
+@rule("FT401", "mixed-device-plugins", on=PODS_LINT)
 def mixed_plugins(job: Job) -> Iterator[Finding]:
     """One pod asks two device plugins for cards.
 
@@ -166,7 +166,7 @@ def wider_than_a_node(job: Job, context: Context) -> Iterator[Finding]:
             yield Finding(headline, f"{task.pod.spec_path}.containers", cards, f"use replicas of {per_node} cards")
 
 
-@rule("FT404", "bad-share", on=LINT)
+@rule("FT404", "bad-share", on=PODS_LINT)
 def bad_share(job: Job) -> Iterator[Finding]:
     """A share of a card is out of range, has a unit, or is given twice.
 
@@ -203,7 +203,7 @@ def _in_mib(value: str) -> str:
     return f'"{size // 2**20}"' if size >= 2**20 else "a whole number of MiB"
 
 
-@rule("FT405", "share-beyond-its-card", on=LINT, twins=("FT252",))
+@rule("FT405", "share-beyond-its-card", on=PODS_LINT, twins=("FT252",))
 def share_beyond_card(job: Job, context: Context) -> Iterator[Finding]:
     """A memory share is larger than the card it is cut from.
 
@@ -224,7 +224,7 @@ def share_beyond_card(job: Job, context: Context) -> Iterator[Finding]:
                 yield Finding(headline, _path(container, "nvidia.com/gpumem"), value, f'write "{card_memory}" at most')
 
 
-@rule("FT406", "share-without-a-count", on=LINT)
+@rule("FT406", "share-without-a-count", on=PODS_LINT)
 def share_without_count(job: Job) -> Iterator[Finding]:
     """Memory or compute of a card is asked for, but no number of cards.
 
@@ -245,7 +245,7 @@ def share_without_count(job: Job) -> Iterator[Finding]:
             yield Finding("deviceshare needs volcano.sh/vgpu-number", path, "", 'add volcano.sh/vgpu-number: "1"')
 
 
-@rule("FT407", "loose-share", Severity.WARNING, on=LINT)
+@rule("FT407", "loose-share", Severity.WARNING, on=PODS_LINT)
 def loose_share(job: Job) -> Iterator[Finding]:
     """A share of cards does not say how much of each, or is too small, or is a whole card in other words.
 

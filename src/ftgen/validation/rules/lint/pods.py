@@ -16,7 +16,7 @@ from ftgen.text import kube
 from ftgen.text.paths import child
 from ftgen.validation import Context, Finding, rule
 from ftgen.validation.manifest import Container, Job, amount, entries, mapping, optional_integer, strings, text
-from ftgen.validation.rules import LINT
+from ftgen.validation.rules import LINT, PODS_LINT
 from ftgen.validation.rules.lint.devices import vendors_of
 from ftgen.validation.rules.lint.standards import violations
 
@@ -27,7 +27,7 @@ _REGISTRY = re.compile(r"[^/]*[.:][^/]*|localhost")
 _PUBLIC = ("docker.io", "quay.io", "ghcr.io", "gcr.io", "registry.k8s.io", "nvcr.io", "public.ecr.aws")
 
 
-@rule("FT486", "pod-security-violation", denied=True, on=LINT, twins=("FT272",))
+@rule("FT486", "pod-security-violation", denied=True, on=PODS_LINT, twins=("FT272",))
 def pod_security(job: Job, context: Context) -> Iterator[Finding]:
     """A pod breaks the pod security standard of its namespace.
 
@@ -41,10 +41,10 @@ def pod_security(job: Job, context: Context) -> Iterator[Finding]:
         if level == "privileged":
             return
         for path, phrase in violations(pod, level):
-            yield Finding(f"{phrase} violates {level}: the job is accepted and its pods are refused", path, phrase)
+            yield Finding(f"{phrase} violates {level}: the object is accepted and its pods are refused", path, phrase)
 
 
-@rule("FT487", "root-by-default", Severity.NOTE, on=LINT)
+@rule("FT487", "root-by-default", Severity.NOTE, on=PODS_LINT)
 def root_by_default(job: Job, context: Context) -> Iterator[Finding]:
     """Nothing says which user a container runs as, so the image decides, mostly for root.
 
@@ -83,7 +83,7 @@ def fresh_volume(job: Job) -> Iterator[Finding]:
             yield Finding(headline, f"{pod.spec_path}.securityContext.fsGroup", "", "set fsGroup")
 
 
-@rule("FT390", "unpullable-image", on=LINT)
+@rule("FT390", "unpullable-image", on=PODS_LINT)
 def unpullable_image(job: Job) -> Iterator[Finding]:
     """An image's name that no registry can be asked for.
 
@@ -99,7 +99,7 @@ def unpullable_image(job: Job) -> Iterator[Finding]:
             yield Finding(headline, f"{container.path}.image", image, "write registry/path:tag, the path in lower case")
 
 
-@rule("FT489", "unpinned-image", Severity.WARNING, on=LINT)
+@rule("FT489", "unpinned-image", Severity.WARNING, on=PODS_LINT)
 def unpinned_image(job: Job) -> Iterator[Finding]:
     """An image has no tag, or the tag latest.
 
@@ -116,7 +116,7 @@ def unpinned_image(job: Job) -> Iterator[Finding]:
             yield Finding(headline, f"{container.path}.image", image, "write a release's tag or a digest")
 
 
-@rule("FT490", "odd-quantity", on=LINT)
+@rule("FT490", "odd-quantity", on=PODS_LINT)
 def odd_quantity(job: Job) -> Iterator[Finding]:
     """A quantity means something else than it looks like.
 
@@ -168,7 +168,7 @@ def short_grace(job: Job) -> Iterator[Finding]:
             yield Finding(f"{seconds} s to save the state of a training", path, seconds, "write 60 or more")
 
 
-@rule("FT492", "unknown-runtime-class", on=LINT)
+@rule("FT492", "unknown-runtime-class", on=PODS_LINT)
 def unknown_runtime(job: Job, context: Context) -> Iterator[Finding]:
     """The runtime class does not exist on the cluster.
 
@@ -185,7 +185,7 @@ def unknown_runtime(job: Job, context: Context) -> Iterator[Finding]:
             yield Finding(headline, f"{pod.spec_path}.runtimeClassName", name, f"the cluster has {known}")
 
 
-@rule("FT493", "untolerated-taint", Severity.WARNING, on=LINT)
+@rule("FT493", "untolerated-taint", Severity.WARNING, on=PODS_LINT)
 def untolerated(job: Job, context: Context) -> Iterator[Finding]:
     """The nodes with cards have a taint that the pod does not tolerate.
 
@@ -205,7 +205,7 @@ def untolerated(job: Job, context: Context) -> Iterator[Finding]:
                 yield Finding(headline, f"{pod.spec_path}.tolerations", taint, f"tolerate {taint}")
 
 
-@rule("FT494", "unopened-registry", Severity.WARNING, on=LINT)
+@rule("FT494", "unopened-registry", Severity.WARNING, on=PODS_LINT)
 def unopened_registry(job: Job, context: Context) -> Iterator[Finding]:
     """An image lies in a private registry and the pod brings no credentials.
 

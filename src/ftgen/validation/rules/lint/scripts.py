@@ -14,7 +14,7 @@ from functools import lru_cache
 from ftgen.diagnostics import Severity
 from ftgen.validation import Finding, rule
 from ftgen.validation.manifest import Container, Job, Pod, integer, mapping, text
-from ftgen.validation.rules import LINT
+from ftgen.validation.rules import LINT, PODS_LINT
 from ftgen.validation.rules.lint.cards import literal_variables, pod_count
 from ftgen.validation.rules.lint.devices import vendors_of
 from ftgen.validation.rules.lint.shell import (
@@ -83,7 +83,7 @@ def _shared(pod: Pod, container: Container, job: Job) -> set[str]:
     return mounts | (set() if container.init else {text(v.get("mountPath")) for _, v in job.volumes})
 
 
-@rule("FT462", "exposed-credentials", on=LINT)
+@rule("FT462", "exposed-credentials", on=PODS_LINT)
 def exposed_credentials(job: Job) -> Iterator[Finding]:
     """A script shows a user or token to others.
 
@@ -242,7 +242,7 @@ def concurrent_writers(job: Job) -> Iterator[Finding]:
                 yield Finding(headline, script.path, shared[0], "take a lock, or let one rank fetch")
 
 
-@rule("FT469", "unverified-tls", Severity.WARNING, on=LINT, twins=("FT262",))
+@rule("FT469", "unverified-tls", Severity.WARNING, on=PODS_LINT, twins=("FT262",))
 def unverified_tls(job: Job) -> Iterator[Finding]:
     """A server's certificate is not verified.
 
@@ -262,7 +262,7 @@ def unverified_tls(job: Job) -> Iterator[Finding]:
             yield Finding(headline, script.path, find_all(_INSECURE, script.code)[0], help_)
 
 
-@rule("FT470", "replaced-by-kubernetes", on=LINT)
+@rule("FT470", "replaced-by-kubernetes", on=PODS_LINT)
 def replaced(job: Job) -> Iterator[Finding]:
     """A command substitution is named like a variable of the container.
 
@@ -279,7 +279,7 @@ def replaced(job: Job) -> Iterator[Finding]:
                 yield Finding(headline, script.path, f"$({name})", f"write $$({name}) or ${{{name}}}")
 
 
-@rule("FT471", "lost-dollar", Severity.WARNING, on=LINT)
+@rule("FT471", "lost-dollar", Severity.WARNING, on=PODS_LINT)
 def lost_dollar(job: Job) -> Iterator[Finding]:
     """A dollar sign does not arrive as it is written.
 

@@ -15,7 +15,7 @@ from typing import Any
 from ftgen.diagnostics import Severity
 from ftgen.validation import Context, FactMissing, Finding, rule
 from ftgen.validation.manifest import Container, Job, Pod, Task, amount, mapping, strings, text
-from ftgen.validation.rules import CLAIM_LINT, LINT, twins
+from ftgen.validation.rules import CLAIM_LINT, LINT, PODS_LINT, twins
 from ftgen.validation.rules.lint.cards import literal_variables, pod_count
 from ftgen.validation.rules.lint.devices import card_count, vendors_of
 from ftgen.validation.rules.lint.ranks import keeps_apart
@@ -275,7 +275,7 @@ def _written_read_only(job: Job, context: Context) -> Iterator[Finding]:
             yield Finding(f"{name} is only to be read, and is mounted for writing", path, name, "set readOnly: true")
 
 
-@rule("FT481", "memory-for-shared-memory", Severity.WARNING, on=LINT, twins=("FT256",))
+@rule("FT481", "memory-for-shared-memory", Severity.WARNING, on=PODS_LINT, twins=("FT256",))
 def memory_for_shm(job: Job) -> Iterator[Finding]:
     """A memory-backed volume takes most of the memory limit, or has no bound.
 
@@ -343,7 +343,7 @@ def _shm_volume(pod: Pod, container: Container) -> tuple[str, dict[str, Any]] | 
     return None
 
 
-@rule("FT484", "group-that-cannot-change", Severity.WARNING, on=LINT)
+@rule("FT484", "group-that-cannot-change", Severity.WARNING, on=PODS_LINT)
 def squashed_group(job: Job, context: Context) -> Iterator[Finding]:
     """An fsGroup on an export that maps root to nobody.
 
