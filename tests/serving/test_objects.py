@@ -63,7 +63,9 @@ def test_a_deployment_is_reached_by_its_service(render, serve):
 def test_kserve_names_the_container_and_needs_no_knative(render, serve):
     render()
     inference = serve(RUN, "serving=kserve")["InferenceService"]
-    assert inference["metadata"]["annotations"]["serving.kserve.io/deploymentMode"] == "RawDeployment"
+    notes = inference["metadata"]["annotations"]
+    assert notes["serving.kserve.io/deploymentMode"] == "Standard"
+    assert notes["serving.kserve.io/autoscalerClass"] == "none"
     assert [each["name"] for each in inference["spec"]["predictor"]["containers"]] == ["kserve-container"]
 
 
@@ -127,6 +129,7 @@ def test_a_service_lives_on_and_ends_gently(render, serve):
     assert container["startupProbe"]["failureThreshold"] * container["startupProbe"]["periodSeconds"] >= 1800
     assert {container[probe]["httpGet"]["path"] for probe in ("readinessProbe", "livenessProbe")} == {"/health"}
     assert pod["enableServiceLinks"] is False
+    assert pod["automountServiceAccountToken"] is False
 
 
 def test_requests_bring_a_key_that_lies_in_a_secret(render, serve):

@@ -164,12 +164,14 @@ def inference_service(inputs: ServiceInputs, template: Object) -> Object:
         {**each, "name": _KSERVE_CONTAINER} if each["name"] == CONTAINER else each for each in pod_spec["containers"]
     ]
     rolling = {"maxSurge": serving.surge, "maxUnavailable": 0 if serving.surge else 1}
+    # Without a class, KServe adds an autoscaler by the processor's use, which says nothing of a card's.
+    kserve = {"serving.kserve.io/deploymentMode": serving.mode, "serving.kserve.io/autoscalerClass": "none"}
     return {
         "apiVersion": "serving.kserve.io/v1beta1",
         "kind": "InferenceService",
         "metadata": {
             **metadata(inputs),
-            "annotations": {"serving.kserve.io/deploymentMode": "RawDeployment", **recorded(inputs)},
+            "annotations": {**kserve, **recorded(inputs)},
         },
         "spec": {
             "predictor": {
@@ -206,6 +208,7 @@ def pod(inputs: ServiceInputs, mounted: Object | None) -> Object:
         "containers": [serve(inputs)],
         # Variables of every Service of the namespace would be arguments to vLLM, such as VLLM_PORT.
         "enableServiceLinks": False,
+        "automountServiceAccountToken": False,
     }
 
 

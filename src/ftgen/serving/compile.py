@@ -27,8 +27,11 @@ from ftgen.validation.rules import OBJECT, SERVICE, SPEC
 from ftgen.validation.rules.serving import ServiceView
 from ftgen.validation.rules.serving_arguments import check_serving_arguments
 
-# KServe appends words such as -predictor to the name, for objects with names of 63 characters.
-_NAME_LIMIT = {"deployment": 63, "kserve": 53}
+_NAME_LIMIT = 63
+# KServe appends words to the name, and makes host names of it and the namespace (its webhook, and its default domain).
+_KSERVE_NAME_LIMIT = 48
+_KSERVE_HOST_LIMIT = 52
+_SHORTEST_NAME = 16
 # Rules about the trainer's image and queue, and about a training that has the section of a service.
 _OF_TRAININGS = frozenset({"FT008", "FT268", "FT294"})
 # Rules about volumes that several nodes share, as replicas do.
@@ -154,9 +157,15 @@ def _identity(
     composition: Composition, spec: Spec, serving: Serving, run: TrainedRun, words: Sequence[str]
 ) -> Identity:
     base = run.base_name(spec)
-    folder = serving.name or kube.slug(base, _NAME_LIMIT[serving.kind])
+    folder = serving.name or kube.slug(base, _name_limit(serving, spec.cluster.namespace))
     digest = pipeline.config_digest(composition.config)
     return Identity(folder, "", tuple(words), composition.choices, digest, project.VERSION)
+
+
+def _name_limit(serving: Serving, namespace: str) -> int:
+    if serving.kind != "kserve":
+        return _NAME_LIMIT
+    return max(_SHORTEST_NAME, min(_KSERVE_NAME_LIMIT, _KSERVE_HOST_LIMIT - len(namespace)))
 
 
 def _lowered(

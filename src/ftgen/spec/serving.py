@@ -51,6 +51,7 @@ class Serving(Section):
         version: release of vLLM whose arguments are checked.
         runtimes: vLLM by option of the group hardware, else by its vendor; null: it does not run there.
         image: image that holds vLLM, instead of the runtime's.
+        mode: what KServe calls a service without Knative: Standard from 0.16 on, RawDeployment before.
         script: script of conf/serving/ that starts it.
         name: name of the service and its objects; null: the run's name without the hash of its content.
         revision: branch, tag or commit of the result's repository; null: the branch that the run pushed.
@@ -74,6 +75,7 @@ class Serving(Section):
     version: Identifier
     runtimes: dict[str, Runtime | None] = {}
     image: Image | None = None
+    mode: Literal["Standard", "RawDeployment"] = "Standard"
     script: FileName
     name: Annotated[Line, AfterValidator(_service_name)] | None = None
     revision: Identifier | None = None
