@@ -72,7 +72,7 @@ def test_a_cluster_is_asked_few_questions(kubectl: FakeKubectl, capsys: pytest.C
     assert len(kubectl.calls()) == 3
     kubectl.serve(recorded("done", "no-claim", "gang", "large"))
     run(["status"], capsys)
-    assert len(kubectl.calls()) == 3 + 3 + 6
+    assert len(kubectl.calls()) == 3 + 3 + 7
 
 
 def test_the_connection_is_passed_on(kubectl: FakeKubectl, capsys: pytest.CaptureFixture[str]) -> None:
