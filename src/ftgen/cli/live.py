@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -85,10 +86,13 @@ def observe(arguments: Arguments, names: Sequence[str], *, logs: bool = True) ->
     plain = not known.exists or not all(job.is_volcano for job in known.jobs)
     seen = cluster.read(connection, _namespaces(arguments, known, connection), plain_jobs=plain)
     runs = cluster.selected(cluster.join(known.jobs, seen, has_tree=known.exists), names)
-    if troubled := [run for run in runs if _is_troubled(run)]:
-        paths = (path for run in troubled if run.job is None and run.committed for path in run.committed.deliveries)
-        seen = cluster.read_surroundings(connection, seen, {run.key[0] for run in troubled}, paths)
-    return Observed(runs, cluster.read_logs(connection, seen, _speaking(runs)) if logs else seen)
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(cluster.read_logs, connection, _speaking(runs) if logs else ())
+        if troubled := [run for run in runs if _is_troubled(run)]:
+            paths = (path for run in troubled if run.job is None and run.committed for path in run.committed.deliveries)
+            seen = cluster.read_surroundings(connection, seen, {run.key[0] for run in troubled}, paths)
+        found, unread = reading.result()
+    return Observed(runs, replace(seen, logs=found, unread=[*seen.unread, *unread]))
 
 
 def with_tracking(observed: Observed, server: mlflow.Server) -> Observed:

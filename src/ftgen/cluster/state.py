@@ -299,14 +299,14 @@ def _unread(answers: Answers) -> list[Diagnostic]:
 _TAIL = "tailLines=200&limitBytes=65536"
 
 
-def read_logs(kubectl: Kubectl, seen: ClusterState, pods: Iterable[Pod]) -> ClusterState:
-    """Read the last lines of some pods: of the container that failed, else of the main one."""
+def read_logs(kubectl: Kubectl, pods: Iterable[Pod]) -> tuple[Mapping[Key, str], list[Diagnostic]]:
+    """Return the last lines of some pods, of the container that failed, else of the main one; and why one has none."""
     asked = list(pods)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         texts = list(pool.map(lambda pod: _log(kubectl, pod), asked))
     found = {pod.key: text for pod, text in zip(asked, texts, strict=True) if isinstance(text, str)}
     refused = [text for text in texts if isinstance(text, Diagnostic)]
-    return replace(seen, logs=found, unread=[*seen.unread, *refused[:1]])
+    return found, refused[:1]
 
 
 def _log(kubectl: Kubectl, pod: Pod) -> str | Diagnostic:
