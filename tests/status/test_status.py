@@ -260,6 +260,21 @@ def test_no_name_is_taken_for_a_flag(kubectl: FakeKubectl, capfd: pytest.Capture
     assert kubectl.calls()[-1][1:] == ["--follow", "--namespace=ft-status", "--container=--previous", "pod/--all-pods"]
 
 
+def test_who_may_not_look_into_one_namespace_sees_the_others(
+    kubectl: FakeKubectl, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kubectl.serve(recorded("done"))
+    committed(("done-9ede011e", "default"))
+    words = ("status", "-n", "closed")
+    closed = "/apis/batch.volcano.sh/v1alpha1/namespaces/closed/jobs"
+    kubectl.answer(closed, error='Error from server (Forbidden): jobs.batch.volcano.sh is forbidden: User "u" cannot')
+    out, err = run([*words], capsys)
+    assert "done-9ede011e" in out
+    assert "note[FT572]: you may not list VolcanoJobs in namespace closed" in err
+    kubectl.at("jobs", error='Error from server (Forbidden): jobs.batch.volcano.sh is forbidden: User "u" cannot')
+    assert "error[FT572]" in run([*words], capsys, code=1)[1]
+
+
 def test_a_run_without_a_log_is_told_why(kubectl: FakeKubectl, capsys: pytest.CaptureFixture[str]) -> None:
     kubectl.serve(recorded("no-claim"))
     _, err = run(["logs", "no-claim-2faf869a"], capsys, code=1)

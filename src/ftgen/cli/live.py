@@ -85,7 +85,9 @@ def observe(arguments: Arguments, names: Sequence[str], *, logs: bool = True) ->
     connection, known = kubectl(arguments), committed_tree(arguments)
     plain = not known.exists or not all(job.is_volcano for job in known.jobs)
     seen = cluster.read(connection, _namespaces(arguments, known, connection), plain_jobs=plain)
-    runs = cluster.selected(cluster.join(known.jobs, seen, has_tree=known.exists), names)
+    # What lives in a namespace that the user may not look into is unknown, and not absent.
+    readable = [job for job in known.jobs if job.key[0] in seen.namespaces]
+    runs = cluster.selected(cluster.join(readable, seen, has_tree=known.exists), names)
     with ThreadPoolExecutor(1) as pool:
         reading = pool.submit(cluster.read_logs, connection, _speaking(runs) if logs else ())
         if troubled := [run for run in runs if _is_troubled(run)]:

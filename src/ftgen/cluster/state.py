@@ -158,26 +158,38 @@ def read(kubectl: Kubectl, namespaces: Iterable[str], *, plain_jobs: bool = True
     Raises:
         Rejected: FT57x, when the jobs cannot be read.
     """
-    batch, plain, groups, pods = [], [], [], []
+    batch: dict[str, _Request] = {}
+    plain, groups, pods = [], [], []
     for name in sorted(set(namespaces)):
         labels = {"labelSelector": _MANAGED}
-        batch.append(_in(name, "batch.volcano.sh/v1alpha1", "jobs", "VolcanoJobs", objects.volcano_job, **labels))
+        batch[name] = _in(name, "batch.volcano.sh/v1alpha1", "jobs", "VolcanoJobs", objects.volcano_job, **labels)
         if plain_jobs:
             plain.append(_in(name, "batch/v1", "jobs", "Jobs", objects.plain_job, **labels))
         groups.append(_in(name, "scheduling.volcano.sh/v1beta1", "podgroups", "PodGroups", objects.pod_group, **labels))
         pods.append(_in(name, "v1", "pods", "pods", objects.pod, labelSelector=objects.RUN_LABEL))
-    answers = _answers(kubectl, [*batch, *plain, *groups, *pods])
-    refused = [answer for request in batch if isinstance(answer := answers[request.path], Diagnostic)]
-    # A cluster without Volcano may run Kubernetes' own jobs.
-    if refused and not (refused[0].code == UNSERVED and _found(answers, plain)):
-        raise Rejected(refused[:1])
+    answers = _answers(kubectl, [*batch.values(), *plain, *groups, *pods])
     return ClusterState(
-        [*_found(answers, batch), *_found(answers, plain)],
+        [*_found(answers, [*batch.values()]), *_found(answers, plain)],
         _found(answers, pods),
         _found(answers, groups),
-        sorted(set(namespaces)),
+        _readable(answers, batch, has_plain_jobs=bool(_found(answers, plain))),
         unread=_unread(answers),
     )
+
+
+def _readable(answers: Answers, jobs: Mapping[str, _Request], *, has_plain_jobs: bool) -> list[str]:
+    """Return the namespaces that the reader may look into.
+
+    Raises:
+        Rejected: there is none, or the jobs of one cannot be read for another reason than a missing right.
+    """
+    refused = {name: d for name, request in jobs.items() if isinstance(d := answers[request.path], Diagnostic)}
+    # A cluster without Volcano may run Kubernetes' own jobs.
+    others = [d for d in refused.values() if d.code != DENIED and not (d.code == UNSERVED and has_plain_jobs)]
+    closed = {name for name, d in refused.items() if d.code == DENIED}
+    if others or closed == jobs.keys():
+        raise Rejected([*others, *refused.values()][:1])
+    return [name for name in jobs if name not in closed]
 
 
 def read_surroundings(
