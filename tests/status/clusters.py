@@ -129,7 +129,7 @@ elif words[:2] == ["config", "view"]:
 elif words[0] == "logs":
     sys.stdout.write("the log of " + " ".join(words[1:]) + "\\n")
 elif words[0] in ("apply", "create"):
-    names = [item["metadata"].get("name", "") for item in json.load(sys.stdin)["items"]]
+    names = [json.loads(line)["metadata"].get("name", "") for line in sys.stdin]
     for name in names:
         for word, text in answers["warns"].items():
             if word in name:
