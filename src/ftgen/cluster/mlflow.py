@@ -19,6 +19,7 @@ import urllib.request
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from http import HTTPStatus
 from threading import Thread
 from typing import Any, TypeVar
@@ -240,8 +241,7 @@ def _ask(
         headers={name: value for name, value in headers.items() if value},
     )
     try:
-        opener = urllib.request.build_opener(_NoRedirects, urllib.request.HTTPSHandler(context=_context(server)))
-        with opener.open(request, timeout=_REQUEST_S) as response:
+        with _opener(server).open(request, timeout=_REQUEST_S) as response:
             return _decoded(server, response.read(_LARGEST_ANSWER + 1))
     except urllib.error.HTTPError as problem:
         with problem:
@@ -250,11 +250,13 @@ def _ask(
         return _unreachable(server, problem)
 
 
-def _context(server: Server) -> ssl.SSLContext:
+@cache
+def _opener(server: Server) -> urllib.request.OpenerDirector:
+    """Return what opens the server's addresses; to read the system's certificates takes as long as an answer."""
     context = ssl.create_default_context(cafile=server.ca_file or None)
     if not server.is_verified:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    return context
+    return urllib.request.build_opener(_NoRedirects, urllib.request.HTTPSHandler(context=context))
 
 
 def _decoded(server: Server, answer: bytes) -> dict[str, Any] | Diagnostic:
