@@ -73,7 +73,7 @@ test-upstream: venv
 	$(BIN)/python -m tools.derive_schemas --check
 	$(BIN)/python -m tools.derive_llamafactory --check
 
-# ftgen's promises, asked of the cluster that KUBECONFIG names (docs/cluster.md); an hour with everything there.
+# ftgen's promises, asked of the cluster that KUBECONFIG names (docs/cluster.md); twenty minutes with everything there.
 test-cluster: venv
 	KUBECONFIG="$(KUBECONFIG)" $(BIN)/pytest -m cluster tests/cluster
 
