@@ -159,6 +159,11 @@ def test_a_null_is_judged_as_the_api_server_reads_it(manifest, path, code, sever
     assert found == wrong
 
 
+def test_what_ftgen_writes_holds_no_null():
+    job = changed(("spec", "maxRetry"), None)
+    assert [each.severity for each in conform(job, allows_nulls=False)] == [Severity.ERROR]
+
+
 def test_what_may_be_null_or_anything_keeps_its_null():
     app = {
         "apiVersion": "argoproj.io/v1alpha1",

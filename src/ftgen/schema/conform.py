@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from ftgen import schema
-from ftgen.diagnostics import Diagnostic, error, note, warning
+from ftgen.diagnostics import Diagnostic, Severity, error, note, warning
 from ftgen.schema import Node, Schema, served
 from ftgen.schema.version import version_of
 from ftgen.text.paths import Steps, dotted, steps
@@ -35,7 +36,11 @@ _LONGEST = 60  # characters of a value in a message
 
 
 def conform(
-    manifest: Mapping[str, Any], *, volcano_version: str = schema.DEFAULT, imported: Path | None = None
+    manifest: Mapping[str, Any],
+    *,
+    volcano_version: str = schema.DEFAULT,
+    imported: Path | None = None,
+    allows_nulls: bool = True,
 ) -> list[Diagnostic]:
     """Validate a manifest against the schema of its kind.
 
@@ -43,6 +48,8 @@ def conform(
         manifest: plain JSON values.
         volcano_version: release whose CRDs decide, e.g. `1.12.4` or `newest`.
         imported: a folder with schemas of the user's own cluster, which take precedence.
+        allows_nulls: whether a null that the API server drops is a warning; else it is an error, as in what ftgen
+            writes, whose fields are those that live.
 
     Returns:
         All problems in the manifest's order; FT305 alone if there is no schema of the kind: a note, or an error if
@@ -62,6 +69,8 @@ def conform(
     if not valid and (invalid_keys := list(non_string_keys(manifest))):
         return invalid_keys
     found = [] if valid else _refused(manifest, closed, line, imported)
+    if not allows_nulls:
+        found = [replace(d, severity=Severity.ERROR) for d in found]
     found += _duplicates(manifest, _keyed_root(api_version, kind, line, imported), warns=schema.is_native(api_version))
     return sorted(dict.fromkeys(found), key=lambda d: _order(manifest, d.subject))
 
