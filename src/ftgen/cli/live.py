@@ -84,9 +84,11 @@ def observe(arguments: Arguments, names: Sequence[str], *, logs: bool = True) ->
     """
     connection, known = kubectl(arguments), committed_tree(arguments)
     plain = not known.exists or not all(job.is_volcano for job in known.jobs)
-    seen = cluster.read(connection, _namespaces(arguments, known, connection), plain_jobs=plain)
+    asked = _namespaces(arguments, known, connection)
+    seen = cluster.read(connection, asked, plain_jobs=plain)
     # What lives in a namespace that the user may not look into is unknown, and not absent.
-    readable = [job for job in known.jobs if job.key[0] in seen.namespaces]
+    closed = asked.difference(seen.namespaces)
+    readable = [job for job in known.jobs if job.key[0] not in closed]
     runs = cluster.selected(cluster.join(readable, seen, has_tree=known.exists), names)
     with ThreadPoolExecutor(1) as pool:
         reading = pool.submit(cluster.read_logs, connection, _speaking(runs) if logs else ())
