@@ -75,7 +75,7 @@ test-upstream: venv
 	$(BIN)/python -m tools.derive_llamafactory --check
 	$(BIN)/python -m tools.derive_vllm --check
 
-# ftgen's promises, asked of the cluster that KUBECONFIG names (docs/cluster.md); an hour with everything there.
+# ftgen's promises, asked of the cluster that KUBECONFIG names (docs/cluster.md); twenty minutes with everything there.
 test-cluster: venv
 	KUBECONFIG="$(KUBECONFIG)" $(BIN)/pytest -m cluster tests/cluster
 

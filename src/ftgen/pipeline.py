@@ -306,7 +306,9 @@ _WRITE_IT = "write the value itself where others must render the same job"
 def validate_schemas(bundle: Bundle, spec: Spec, imported: Path | None = None) -> list[Diagnostic]:
     """Return what the cluster's schemas refuse: the imported ones if there are any, else those of its releases."""
     version = spec.cluster.volcano_version
-    return [d for o in bundle.objects for d in conform(o, volcano_version=version, imported=imported)]
+    return [
+        d for o in bundle.objects for d in conform(o, volcano_version=version, imported=imported, allows_nulls=False)
+    ]
 
 
 def snapshot_folders(request: Request) -> list[Path]:

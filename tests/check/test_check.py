@@ -153,6 +153,22 @@ def test_unknown_fields_are_located_at_themselves():
     assert [(d.code, str(d.locations[0])) for d in diagnostics] == [("FT301", "a.yaml:5:1")]
 
 
+def test_a_null_is_told_and_the_rules_judge_what_is_left():
+    """The webhook names a queue where the API server dropped it; nobody gives back a plugin."""
+    text = REFERENCE.replace("  queue: default", "  queue:\n  plugins: {svc: }")
+    told = [
+        (d.code, str(d.severity), d.subject)
+        for d in check.check(text, "job.yaml", CheckOptions()).diagnostics
+        if d.locations[0].line in {line(text, "  queue:"), line(text, "svc:")}
+    ]
+    assert told == [
+        ("FT302", "warning", "spec.queue"),
+        ("FT459", "note", "spec.queue"),
+        ("FT302", "warning", "spec.plugins.svc"),
+        ("FT418", "error", "spec.plugins.svc"),
+    ]
+
+
 def test_documents_lists_and_foreign_kinds():
     pods = "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Pod, metadata: {}, spec: {}}\n"
     text = f"{CLAIM}---\n{pods}---\napiVersion: a.io/v1\nkind: B\n"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -124,6 +126,60 @@ def test_broken_files_are_passed_over(own: Path) -> None:
     (own / "hardware/ours.yaml").write_text("{[", encoding="utf-8")
     (own / "config.yaml").write_bytes(b"\xff")
     assert candidates("ftgen hardware=ours hardware.no") == ["hardware.nodes="]
+
+
+@pytest.fixture
+def tree(elsewhere: Path) -> Path:
+    """A tree with two runs of a sweep, one run whose name the cluster chooses, and its delivery."""
+    entries = {
+        "lr/job-lr-1-aa.yaml": {"object": "batch.volcano.sh/v1alpha1 Job n/lr-1-aa", "run": "lr/1", "name": "lr-1-aa"},
+        "lr/job-lr-2-bb.yaml": {"object": "batch.volcano.sh/v1alpha1 Job n/lr-2-bb", "run": "lr/2", "name": "lr-2-bb"},
+        "lr/configmap-lr-scripts.yaml": {"object": "v1 ConfigMap n/lr-scripts", "run": "lr/*", "name": ""},
+        "_delivery/application-lr.yaml": {
+            "object": "argoproj.io/v1 Application a/lr",
+            "run": "_delivery/lr",
+            "name": "l",
+        },
+        "sft/job-sft.yaml": {"object": "batch.volcano.sh/v1alpha1 Job n/", "run": "sft", "name": ""},
+    }
+    (elsewhere / "out").mkdir()
+    (elsewhere / "out/ftgen.lock").write_text(json.dumps({"version": 1, "files": entries, "runs": {}}))
+    return elsewhere / "out"
+
+
+@pytest.mark.parametrize("verb", ["status", "logs", "archive", "stop", "rerun"])
+def test_runs_of_the_tree_are_offered(tree: Path, verb: str) -> None:
+    assert candidates(f"ftgen {verb} ") == ["lr-1-aa", "lr-2-bb", "sft"]
+    assert candidates(f"ftgen {verb} lr-2") == ["lr-2-bb"]
+    assert "lr-1-aa" not in candidates(f"ftgen {verb} lr-1-aa lr")
+    tree.rename(tree.with_name("training"))
+    assert candidates(f"ftgen {verb} lr") == []
+    assert candidates(f"ftgen {verb} -o training lr-1") == ["lr-1-aa"]
+    assert candidates(f"ftgen {verb} --repo . --path training lr-1") == ["lr-1-aa"]
+
+
+def test_overrides_follow_the_run_that_is_trained_again(tree: Path) -> None:
+    assert candidates("ftgen rerun sft trainer.l") == ["trainer.lr="]
+    assert candidates("ftgen stop sft trainer.l") == []
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "[" * 100_000, '{"files": []}', '{"files": {"a": 1, "b": {"name": 2, "run": "$(x)"}}}']
+)
+def test_an_index_that_is_none_offers_nothing(tree: Path, text: str) -> None:
+    (tree / "ftgen.lock").write_text(text)
+    assert candidates("ftgen status ") == []
+
+
+def test_a_large_tree_is_completed_at_once(tree: Path) -> None:
+    entries = {
+        f"s/job-s-{n}.yaml": {"object": f"batch.volcano.sh/v1alpha1 Job n/s-{n}", "run": f"s/{n}", "name": f"s-{n}"}
+        for n in range(1000)
+    }
+    (tree / "ftgen.lock").write_text(json.dumps({"version": 1, "files": entries}))
+    began = time.process_time()
+    assert len(candidates("ftgen status s-")) == 1000
+    assert time.process_time() - began < 0.5
 
 
 def test_the_cursor_cuts_the_line() -> None:

@@ -99,6 +99,7 @@ def test_a_near_miss_names_the_field_that_was_meant():
         (("spec", "maxRetry"), "3", "FT302", "remove the quotes: 3"),
         (("spec", "queue"), 5, "FT302", 'put it in quotes: "5"'),
         (("spec", "plugins"), {"svc": None}, "FT302", "give it a value, or remove the key"),
+        (("spec", "tasks"), [None], "FT302", "give it a value, or remove it"),
         (("spec", "minSuccess"), 0, "FT303", "write at least 1"),
         (("spec", "minAvailable"), 2**31, "FT303", ""),
         ((*CONTAINER, "command"), "bash", "FT302", "write a list: [bash]"),
@@ -116,6 +117,66 @@ def test_a_wrong_value_comes_with_the_edit_that_mends_it(path, value, code, cure
     [problem] = conform(changed(path, value))
     assert (problem.code, problem.help) == (code, cure)
     assert problem.subject.startswith(dotted(path))
+
+
+POD = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {"name": "p", "creationTimestamp": None},
+    "spec": {"containers": [{"name": "c", "image": "i", "args": ["a"], "resources": {"limits": {"cpu": "1"}}}]},
+}
+
+
+def set_at(manifest, path, value):
+    copy = deepcopy(manifest)
+    at(copy, path[:-1])[path[-1]] = value
+    return copy
+
+
+@pytest.mark.parametrize(
+    ("manifest", "path", "code", "severity"),
+    [
+        (JOB, ("spec", "maxRetry"), "FT302", Severity.WARNING),
+        (JOB, ("spec", "tasks"), "FT302", Severity.WARNING),
+        (JOB, (*CONTAINER, "resources", "limits", "cpu"), "FT302", Severity.WARNING),
+        (JOB, ("spec", "tasks", 0, "template", "metadata", "creationTimestamp"), "FT301", Severity.WARNING),
+        (JOB, ("spec", "maxRetri"), "FT301", Severity.WARNING),
+        (JOB, (*CONTAINER, "name"), "FT304", Severity.ERROR),
+        (JOB, ("spec", "tasks", 0), "FT302", Severity.ERROR),
+        (POD, ("spec", "containers", 0, "args"), "FT302", Severity.WARNING),
+        (POD, ("spec", "containers", 0, "args", 0), "FT302", Severity.WARNING),
+        (POD, ("spec", "containers", 0, "resources", "limits", "cpu"), "FT302", Severity.WARNING),
+        (POD, ("metadata", "labels"), "FT302", Severity.WARNING),
+        (POD, ("spec", "containers", 0), "FT302", Severity.ERROR),
+        (POD, ("spec", "containers"), "FT304", Severity.ERROR),
+    ],
+)
+def test_a_null_is_judged_as_the_api_server_reads_it(manifest, path, code, severity):
+    """So an API server of 1.36 with Volcano 1.15 answered: a null in a mapping is no value."""
+    found = conform(set_at(manifest, path, None))
+    wrong = [each for each in found if each.subject.startswith(dotted(path)) or each.code == "FT304"]
+    assert [(each.code, each.severity) for each in wrong] == [(code, severity)]
+    assert found == wrong
+
+
+def test_what_ftgen_writes_holds_no_null():
+    job = changed(("spec", "maxRetry"), None)
+    assert [each.severity for each in conform(job, allows_nulls=False)] == [Severity.ERROR]
+
+
+def test_what_may_be_null_or_anything_keeps_its_null():
+    app = {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Application",
+        "metadata": {"name": "a"},
+        "spec": {
+            "project": "p",
+            "destination": {"name": "d"},
+            "source": {"repoURL": "https://x", "helm": {"valuesObject": {"a": None}}},
+        },
+    }
+    assert conform(POD) == []
+    assert conform(app) == []
 
 
 def test_every_problem_is_reported_in_one_go_from_top_to_bottom():

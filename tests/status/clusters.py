@@ -79,7 +79,7 @@ _PATHS = {
 }
 _KUBECTL = """\
 #!{python} -IS
-import json, os, sys
+import json, os, sys, urllib.parse
 
 here = os.path.dirname(os.path.abspath(__file__))
 answers = json.load(open(os.path.join(here, "answers.json")))
@@ -87,6 +87,27 @@ words = [word for word in sys.argv[1:] if not word.startswith("--request-timeout
 with open(os.path.join(here, "calls"), "a") as calls:
     calls.write(json.dumps(words) + "\\n")
 words = [word for word in words if not word.startswith(("--context=", "--kubeconfig="))]
+
+
+def selected(text, query):
+    # A server leaves out what the label, its absence or `metadata.namespace!=` of a query do.
+    asked = urllib.parse.parse_qs(query)
+    label, where = asked.get("labelSelector", [""])[0], asked.get("fieldSelector", [""])[0].split(",")
+    if "metadata.namespace!=" not in str(where) and not label.startswith("!"):
+        return text
+    try:
+        kept = json.loads(text)
+    except ValueError:
+        return text
+    if not isinstance(kept, dict) or not isinstance(kept.get("items"), list):
+        return text
+    kept["items"] = [
+        each for each in kept["items"]
+        if not isinstance(each, dict) or not isinstance(each.get("metadata"), dict)
+        or (label.lstrip("!") in str(each["metadata"].get("labels"))) != label.startswith("!")
+        and "metadata.namespace!=" + str(each["metadata"].get("namespace")) not in where
+    ]
+    return json.dumps(kept)
 
 
 def fail(text):
@@ -102,13 +123,13 @@ elif words[:2] == ["get", "--raw"]:
         fail('Error from server (NotFound): the server could not find the requested resource')
     if "error" in answer:
         fail(answer["error"])
-    sys.stdout.write(answer["text"])
+    sys.stdout.write(selected(answer["text"], words[2].partition("?")[2]))
 elif words[:2] == ["config", "view"]:
     sys.stdout.write(answers["namespace"])
 elif words[0] == "logs":
     sys.stdout.write("the log of " + " ".join(words[1:]) + "\\n")
 elif words[0] in ("apply", "create"):
-    names = [item["metadata"].get("name", "") for item in json.load(sys.stdin)["items"]]
+    names = [json.loads(line)["metadata"].get("name", "") for line in sys.stdin]
     for name in names:
         for word, text in answers["warns"].items():
             if word in name:

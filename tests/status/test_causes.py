@@ -357,6 +357,21 @@ def test_a_refusal_is_read(message: str, kind: str) -> None:
     assert inside_go == found
 
 
+@pytest.mark.parametrize(
+    ("asked", "most", "waits"),
+    [
+        ("requests.nvidia.com/gpu=1", "requests.nvidia.com/gpu=8", True),
+        ("requests.nvidia.com/gpu=1", "requests.nvidia.com/gpu=0", False),
+        ("pods=1,requests.memory=64Gi", "pods=50,requests.memory=32Gi", False),
+        ("pods=?", "pods=0", True),
+    ],
+)
+def test_nobody_waits_for_a_quota_that_never_holds_as_much(asked: str, most: str, waits: bool) -> None:
+    found = refusal(f'pods "x" is forbidden: exceeded quota: q, requested: {asked}, used: pods=0, limited: {most}')
+    assert found is not None
+    assert ("wait for a run to end" in found.remedy) is waits
+
+
 def test_a_text_that_is_no_refusal_is_none() -> None:
     assert refusal("the weather is fine") is None
 

@@ -70,6 +70,13 @@ def test_an_object_that_only_we_refuse_is_our_bug(kubectl: FakeKubectl, capsys: 
     assert sorted(code for code, _ in codes(capsys, 1)) == ["FT301", "FT577"]
 
 
+def test_a_null_is_no_difference_whatever_the_server_says(
+    kubectl: FakeKubectl, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(named("null", immutable=None, specc=None))
+    assert sorted(code for code, _ in codes(capsys, 0)) == ["FT301", "FT302"]
+
+
 def test_warnings_of_the_server_are_ours(kubectl: FakeKubectl, capsys: pytest.CaptureFixture[str]) -> None:
     write(named("old"), GOOD)
     kubectl.set(warns={"old": "v1 ConfigMap is deprecated", "good": "missing last-applied-configuration annotation"})

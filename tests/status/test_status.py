@@ -72,7 +72,7 @@ def test_a_cluster_is_asked_few_questions(kubectl: FakeKubectl, capsys: pytest.C
     assert len(kubectl.calls()) == 3
     kubectl.serve(recorded("done", "no-claim", "gang", "large"))
     run(["status"], capsys)
-    assert len(kubectl.calls()) == 3 + 3 + 6
+    assert len(kubectl.calls()) == 3 + 3 + 7
 
 
 def test_the_connection_is_passed_on(kubectl: FakeKubectl, capsys: pytest.CaptureFixture[str]) -> None:
@@ -258,6 +258,23 @@ def test_no_name_is_taken_for_a_flag(kubectl: FakeKubectl, capfd: pytest.Capture
     kubectl.serve(bodies)
     run(["logs", "fails-278bc7b2"], capfd)
     assert kubectl.calls()[-1][1:] == ["--follow", "--namespace=ft-status", "--container=--previous", "pod/--all-pods"]
+
+
+def test_who_may_not_look_into_one_namespace_sees_the_others(
+    kubectl: FakeKubectl, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kubectl.serve(recorded("done"))
+    committed(("done-9ede011e", "default"), ("theirs-12345678", "default"))
+    lock = Path("out/ftgen.lock")
+    lock.write_text(lock.read_text().replace("ft-status/theirs", "closed/theirs"))
+    forbidden = 'Error from server (Forbidden): jobs.batch.volcano.sh is forbidden: User "u" cannot list resource'
+    kubectl.answer("/apis/batch.volcano.sh/v1alpha1/namespaces/closed/jobs", error=forbidden)
+    out, err = run(["status"], capsys)
+    assert "done-9ede011e" in out
+    assert "theirs" not in out
+    assert "note[FT572]: you may not list VolcanoJobs in namespace closed" in err
+    kubectl.at("jobs", error=forbidden)
+    assert "error[FT572]" in run(["status"], capsys, code=1)[1]
 
 
 def test_a_run_without_a_log_is_told_why(kubectl: FakeKubectl, capsys: pytest.CaptureFixture[str]) -> None:

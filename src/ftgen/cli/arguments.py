@@ -281,6 +281,8 @@ def _connection(verb_parser: argparse.ArgumentParser, verb: str) -> None:
     _context(group)
     if verb == "status":
         group.add_argument("--watch", "-w", action="store_true", help="draw it again every few seconds, until Ctrl-C")
+        text = "ask the MLflow server of your environment (MLFLOW_TRACKING_URI), too: state, step and loss of each run"
+        group.add_argument("--mlflow", action="store_true", help=text)
 
 
 def _context(group: argparse._ArgumentGroup) -> None:

@@ -20,6 +20,7 @@ from typing import Any
 from ftgen import project
 from ftgen.cli.arguments import RENDER, VERBS, Arguments, Usage, parser
 from ftgen.config import catalog
+from ftgen.text import files
 
 _SHELLS = ("bash", "zsh", "fish")
 _KEY = re.compile(r"(?P<sign>\+\+|\+|~|)(?P<key>[^=@]*)(?P<package>@[^=]*)?(?P<equals>=?)(?P<value>.*)", re.DOTALL)
@@ -87,6 +88,10 @@ class _Line:
                 yield from (key.rstrip("=") for key in _Keys(self).below(word))
             case "render" | "plan" | "diff" | "publish" | "export" | "compare" | "explain" | "image" | "serve":
                 yield from self._override(word)
+            case "status" | "logs" | "archive" | "stop" | "rerun":
+                yield from (name for name in _runs(self._tree) if name.startswith(word) and name not in self._plain)
+                if self.verb == "rerun" and not first:
+                    yield from self._override(word)
             case _:
                 return  # file names, which the shell completes
 
@@ -140,6 +145,13 @@ class _Line:
         """Return the words that are neither the verb nor flags."""
         rest = self.words[1:] if self.words and self.words[0] in VERBS else self.words
         return tuple(word for word in rest if not word.startswith("-"))
+
+    @property
+    def _tree(self) -> Path:
+        """Return the folder of the tree that the flags name; of a repository, as it is checked out."""
+        folders = [*self._after("-o", "--out", "--repo")]
+        below = [*self._after("--path")] if any(self._after("--repo")) else []
+        return Path(folders[-1] if folders else "out", *below[-1:])
 
     @cached_property
     def search_path(self) -> list[Path]:
@@ -298,6 +310,28 @@ def _content(search_path: tuple[Path, ...], group: str, option: str) -> dict[str
     if key not in _CONTENTS:
         _CONTENTS[key] = catalog.content(search_path, group, option)
     return _CONTENTS[key]
+
+
+def _runs(tree: Path) -> Iterator[str]:
+    """Yield the names of the runs in a tree's index, and the identities of those that the cluster names.
+
+    The index is read without its full validation, which takes longer than a key press may: what has not its shape is
+    passed over.
+    """
+    try:
+        index = json.loads(files.read(tree / "ftgen.lock"))
+    except (OSError, ValueError, RecursionError):
+        return
+    owned = index.get("files") if isinstance(index, dict) else None
+    entries: Iterable[Any] = owned.values() if isinstance(owned, dict) else ()
+    for entry in entries:
+        is_job = isinstance(entry, dict) and " Job " in str(entry.get("object"))
+        names = [entry.get(key) for key in ("name", "run")] if is_job else []
+        yield from [name for name in names if isinstance(name, str) and _is_plain(name)][:1]
+
+
+def _is_plain(name: str) -> bool:
+    return name.isprintable() and bool(name) and not _UNSAFE.search(name)
 
 
 def _surface(version: str) -> dict[str, Any]:

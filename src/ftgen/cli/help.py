@@ -96,6 +96,7 @@ _SYNTAX: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
                 "of a repository, until Ctrl-C",
             ),
             ("ftgen status 'ablation/*' --json", "some, for programs"),
+            ("MLFLOW_TRACKING_URI=https://mlflow.example.com ftgen status --mlflow", "with MLflow's state of each"),
         ),
     ),
     "logs": ("RUN", (("ftgen logs sft-1a2b3c4d", "follow what the failed rank says, or rank 0"),)),

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ftgen import cluster
 from ftgen.cli.arguments import Arguments, Usage
 from ftgen.cluster import ClusterState, Committed, Kubectl, Run
 from ftgen.output import tree
 from ftgen.output.tree import LOCK_NAME
+
+if TYPE_CHECKING:
+    from ftgen.cluster import mlflow
 
 _MOST_LOGS = 8
 """Each log is a request to a kubelet, and a process."""
@@ -26,10 +31,17 @@ class Tree:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """Runs that were asked for, and the state that tells why one does not run."""
+    """Runs that were asked for, and the state that tells why one does not run.
+
+    Attributes:
+        runs: the runs.
+        seen: the state.
+        tracked: what MLflow says of their jobs; None if it was not asked.
+    """
 
     runs: Sequence[Run]
     seen: ClusterState
+    tracked: mlflow.Tracked | None = None
 
 
 def kubectl(arguments: Arguments) -> Kubectl:
@@ -72,12 +84,27 @@ def observe(arguments: Arguments, names: Sequence[str], *, logs: bool = True) ->
     """
     connection, known = kubectl(arguments), committed_tree(arguments)
     plain = not known.exists or not all(job.is_volcano for job in known.jobs)
-    seen = cluster.read(connection, _namespaces(arguments, known, connection), plain_jobs=plain)
-    runs = cluster.selected(cluster.join(known.jobs, seen, has_tree=known.exists), names)
-    if troubled := [run for run in runs if _is_troubled(run)]:
-        paths = (path for run in troubled if run.job is None and run.committed for path in run.committed.deliveries)
-        seen = cluster.read_surroundings(connection, seen, {run.key[0] for run in troubled}, paths)
-    return Observed(runs, cluster.read_logs(connection, seen, _speaking(runs)) if logs else seen)
+    asked = _namespaces(arguments, known, connection)
+    seen = cluster.read(connection, asked, plain_jobs=plain)
+    # What lives in a namespace that the user may not look into is unknown, and not absent.
+    closed = asked.difference(seen.namespaces)
+    readable = [job for job in known.jobs if job.key[0] not in closed]
+    runs = cluster.selected(cluster.join(readable, seen, has_tree=known.exists), names)
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(cluster.read_logs, connection, _speaking(runs) if logs else ())
+        if troubled := [run for run in runs if _is_troubled(run)]:
+            paths = (path for run in troubled if run.job is None and run.committed for path in run.committed.deliveries)
+            seen = cluster.read_surroundings(connection, seen, {run.key[0] for run in troubled}, paths)
+        found, unread = reading.result()
+    return Observed(runs, replace(seen, logs=found, unread=[*seen.unread, *unread]))
+
+
+def with_tracking(observed: Observed, server: mlflow.Server) -> Observed:
+    """Join what an MLflow server says of the runs' jobs; what it does not tell is a note."""
+    from ftgen.cluster import mlflow  # noqa: PLC0415 - as in `ftgen.cli.status`
+
+    found, unread = mlflow.tracked_runs(server, [run.job for run in observed.runs if run.job is not None])
+    return replace(observed, tracked=found, seen=replace(observed.seen, unread=[*observed.seen.unread, *unread]))
 
 
 def _namespaces(arguments: Arguments, known: Tree, connection: Kubectl) -> set[str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import os
 import shutil
 import sys
 import textwrap
@@ -10,7 +12,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ftgen import cluster
 from ftgen.cli import live, output
@@ -20,10 +22,14 @@ from ftgen.cluster import Run
 from ftgen.diagnostics import Rejected, Severity
 from ftgen.text.tables import table
 
+if TYPE_CHECKING:
+    from ftgen.cluster import mlflow
+
 _SECONDS = 3
 _TITLES = ("RUN", "STATE", "WHERE", "STEP", "LOSS", "AGE", "RESTARTS")
 _MIN_WIDTH = 60
 _NODES = 3
+_SHORT = 8  # characters of an MLflow run's identifier
 
 
 def run(arguments: Arguments) -> int:
@@ -32,17 +38,39 @@ def run(arguments: Arguments) -> int:
         raise Usage("status takes names of runs, as in `ftgen status sft-1a2b3c4d`")
     if arguments.flags.watch and arguments.flags.json:
         raise Usage("--json is one document, and --watch many")
-    _print(live.observe(arguments, arguments.overrides), arguments)
-    return _watch(arguments) if arguments.flags.watch else 0
+    server = _mlflow(arguments)
+    _print(_observe(arguments, server), arguments)
+    return _watch(arguments, server) if arguments.flags.watch else 0
 
 
-def _watch(arguments: Arguments) -> int:
+def _mlflow(arguments: Arguments) -> mlflow.Server | None:
+    """Return the MLflow server to ask; None without --mlflow.
+
+    Raises:
+        Usage: the environment names none.
+    """
+    if not arguments.flags.mlflow:
+        return None
+    from ftgen.cluster import mlflow  # noqa: PLC0415 - with the standard library's HTTP, which takes as long as the table
+
+    try:
+        return mlflow.Server.of(os.environ)
+    except ValueError as problem:
+        raise Usage(f"--mlflow: {problem}") from None
+
+
+def _observe(arguments: Arguments, server: mlflow.Server | None) -> Observed:
+    observed = live.observe(arguments, arguments.overrides)
+    return live.with_tracking(observed, server) if server else observed
+
+
+def _watch(arguments: Arguments, server: mlflow.Server | None) -> int:
     """Draw again until Ctrl-C; what fails meanwhile is reported in its place, as it may pass."""
     try:
         while True:
             time.sleep(_SECONDS)
             try:
-                observed = live.observe(arguments, arguments.overrides)
+                observed = _observe(arguments, server)
             except Rejected as rejected:
                 output.print_diagnostics(rejected.diagnostics, arguments, to_stderr=True)
             else:
@@ -74,7 +102,8 @@ def lines(observed: Observed, now: datetime, width: int) -> Iterator[str]:
     """Yield the table; below a run that does not train, why."""
     if not observed.runs:
         return
-    rows = table([_TITLES, *(_row(run, observed, now) for run in observed.runs)])
+    titles = _TITLES if observed.tracked is None else (*_TITLES, "MLFLOW")
+    rows = table([titles, *(_row(run, observed, now) for run in observed.runs)])
     yield rows[0]
     for run, row in zip(observed.runs, rows[1:], strict=True):
         yield row
@@ -86,10 +115,16 @@ def lines(observed: Observed, now: datetime, width: int) -> Iterator[str]:
 
 def _row(run: Run, observed: Observed, now: datetime) -> Sequence[str]:
     done = _progress(run, observed)
-    step = f"{done.step}/{done.steps}" if done.steps else "-"
+    step = f"{done.step}/{done.steps}" if done.steps else str(done.step or "-")
     created = age(now, run.job.created) if run.job else "-"
     restarts = str(_restarts(run)) if run.job else "-"
-    return (run.name, run.state, _where(run), step, done.loss or "-", created, restarts)
+    tracked = () if observed.tracked is None else (_tracked(run, observed),)
+    return (run.name, run.state, _where(run), step, done.loss or "-", created, restarts, *tracked)
+
+
+def _tracked(run: Run, observed: Observed) -> str:
+    found = (observed.tracked or {}).get(run.key)
+    return f"{found.status.lower()} {found.run_id[:_SHORT]}" if found else "-"
 
 
 def _where(run: Run) -> str:
@@ -113,8 +148,12 @@ def age(now: datetime, created: datetime) -> str:
 
 
 def _progress(run: Run, observed: Observed) -> cluster.Progress:
-    pod = run.decisive_pod
-    return cluster.progress(observed.seen.logs.get(pod.key, "") if pod else "")
+    """Return how far a run is by its log; what that does not tell, by MLflow."""
+    pod, tracked = run.decisive_pod, (observed.tracked or {}).get(run.key)
+    done = cluster.progress(observed.seen.logs.get(pod.key, "") if pod else "")
+    if tracked is None:
+        return done
+    return cluster.Progress(done.step or tracked.step, done.steps, done.loss or tracked.loss)
 
 
 def _restarts(run: Run) -> int:
@@ -152,11 +191,17 @@ def _plain(run: Run, observed: Observed, now: datetime) -> Mapping[str, Any]:
         "nodes": _nodes(run),
         "pods": run.job.pods if run.job else None,
         "cards": {"resource": resource, "per_pod": cards} if cards else None,
-        "step": done.step if done.steps else None,
+        "step": done.step if done.steps or done.step else None,
         "steps": done.steps or None,
         "loss": done.loss or None,
         "created": run.job.created.isoformat() if run.job else None,
         "age_seconds": int((now - run.job.created).total_seconds()) if run.job else None,
         "restarts": _restarts(run) if run.job else None,
+        "mlflow": _plain_tracked(run, observed),
         "why": {"kind": cause.kind, "what": cause.what, "remedy": cause.remedy} if cause else None,
     }
+
+
+def _plain_tracked(run: Run, observed: Observed) -> Mapping[str, Any] | None:
+    found = (observed.tracked or {}).get(run.key)
+    return dataclasses.asdict(found) if found else None

@@ -15,7 +15,8 @@ Error codes:
 * FT577: the API server refuses an object.
 * FT578: the API server accepts what ftgen says it refuses, or the reverse: a bug of ftgen.
 
-Warnings: FT579, what the API server warns of.
+Warnings: FT579, what the API server warns of.  Notes of `mlflow`: FT660, the MLflow server cannot be reached; FT661, it
+refuses; FT662, it does not answer as MLflow does.
 """
 
 from ftgen.cluster.causes import Cause, why

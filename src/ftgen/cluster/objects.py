@@ -21,6 +21,7 @@ from ftgen.cluster.fields import (
     texts,
 )
 from ftgen.cluster.shape import PodShape, shape_of
+from ftgen.text import kube
 from ftgen.validation.inventory import amounts
 from ftgen.validation.manifest import entries, integer, mapping
 from ftgen.validation.placement import Taint
@@ -56,6 +57,24 @@ def _conditions(status: Object) -> tuple[Condition, ...]:
 
 
 @dataclass(frozen=True, slots=True)
+class Tracking:
+    """MLflow experiment that a job reports to; `workspace` is empty for the server's default."""
+
+    experiment: str
+    workspace: str
+
+
+def _tracking(template: Object) -> Tracking | None:
+    """Return where the containers of a pod report to; None for one that names no MLflow server."""
+    for _, container in entries(template.get("containers")):
+        values = {text(each.get("name")): text(each.get("value")) for _, each in entries(container.get("env"))}
+        if values.get("MLFLOW_TRACKING_URI") and (experiment := values.get("MLFLOW_EXPERIMENT_NAME")):
+            workspace = values.get("MLFLOW_WORKSPACE", "")
+            return Tracking(experiment, workspace if kube.is_label_value(workspace) else "")
+    return None
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """Live job, Volcano's or Kubernetes' own.
 
@@ -72,6 +91,7 @@ class Job:
         restarts: how often it was started again.
         shape: what its first task's pods ask for.
         priority_class: name of its priority class.
+        tracking: where it reports to MLflow; None if it does not.
     """
 
     key: Key
@@ -86,6 +106,7 @@ class Job:
     restarts: int
     shape: PodShape
     priority_class: str
+    tracking: Tracking | None
 
     @property
     def is_volcano(self) -> bool:
@@ -112,6 +133,7 @@ def volcano_job(body: Object) -> Job:
         integer(status.get("retryCount")),
         shape_of(template, more_claims=[claim for claim in claims if claim]),
         text(spec.get("priorityClassName")),
+        _tracking(template),
     )
 
 
@@ -135,6 +157,7 @@ def plain_job(body: Object) -> Job:
         integer(status.get("failed")),
         shape_of(template),
         text(template.get("priorityClassName")),
+        _tracking(template),
     )
 
 

@@ -52,9 +52,10 @@ def ask(kubectl: Kubectl, manifests: Sequence[Mapping[str, Any]]) -> list[Answer
 def _answer(kubectl: Kubectl, manifests: Sequence[Mapping[str, Any]]) -> Answer:
     """Return one answer for some objects; those without a name can only be created."""
     verb = "apply" if all(mapping(each.get("metadata")).get("name") for each in manifests) else "create"
-    listed = {"apiVersion": "v1", "kind": "List", "items": list(manifests)}
+    # One after the other: what comes in a List is judged by kubectl itself, and more narrowly.
+    stream = "\n".join(map(json.dumps, manifests))
     try:
-        _, said = kubectl.run_with_warnings(verb, *_DRY_RUN, stdin=json.dumps(listed).encode())
+        _, said = kubectl.run_with_warnings(verb, *_DRY_RUN, stdin=stream.encode())
     except KubectlFailed as problem:
         return Answer(_refusal(problem))
     return Answer(warnings=tuple(_warnings(said)))

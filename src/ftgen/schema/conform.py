@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from ftgen import schema
-from ftgen.diagnostics import Diagnostic, error, note, warning
+from ftgen.diagnostics import Diagnostic, Severity, error, note, warning
 from ftgen.schema import Node, Schema, served
 from ftgen.schema.version import version_of
 from ftgen.text.paths import Steps, dotted, steps
@@ -35,7 +36,11 @@ _LONGEST = 60  # characters of a value in a message
 
 
 def conform(
-    manifest: Mapping[str, Any], *, volcano_version: str = schema.DEFAULT, imported: Path | None = None
+    manifest: Mapping[str, Any],
+    *,
+    volcano_version: str = schema.DEFAULT,
+    imported: Path | None = None,
+    allows_nulls: bool = True,
 ) -> list[Diagnostic]:
     """Validate a manifest against the schema of its kind.
 
@@ -43,6 +48,8 @@ def conform(
         manifest: plain JSON values.
         volcano_version: release whose CRDs decide, e.g. `1.12.4` or `newest`.
         imported: a folder with schemas of the user's own cluster, which take precedence.
+        allows_nulls: whether a null that the API server drops is a warning; else it is an error, as in what ftgen
+            writes, whose fields are those that live.
 
     Returns:
         All problems in the manifest's order; FT305 alone if there is no schema of the kind: a note, or an error if
@@ -61,7 +68,9 @@ def conform(
         valid = False
     if not valid and (invalid_keys := list(non_string_keys(manifest))):
         return invalid_keys
-    found = [] if valid else _explained(manifest, closed, line)
+    found = [] if valid else _refused(manifest, closed, line, imported)
+    if not allows_nulls:
+        found = [replace(d, severity=Severity.ERROR) for d in found]
     found += _duplicates(manifest, _keyed_root(api_version, kind, line, imported), warns=schema.is_native(api_version))
     return sorted(dict.fromkeys(found), key=lambda d: _order(manifest, d.subject))
 
@@ -115,6 +124,58 @@ def non_string_keys(value: Any, path: Steps = ()) -> Iterator[Diagnostic]:
             )
         elif isinstance(part, dict | list):
             yield from non_string_keys(part, (*path, key))
+
+
+# --- nulls ---------------------------------------------------------------------------------------------
+
+
+def without_nulls(value: Any) -> Any:
+    """Return a value as the API server reads it: a key of a mapping that is null is not there."""
+    if isinstance(value, dict):
+        return {key: without_nulls(part) for key, part in value.items() if part is not None}
+    return [without_nulls(item) for item in value] if isinstance(value, list) else value
+
+
+def _nulls(value: Any, node: Node, path: Steps = ()) -> Iterator[Diagnostic]:
+    """Warn of each null in a mapping that the schema describes.
+
+    The API server drops a null, whether the field may be null or not; a required field is then missing.  What may
+    hold anything keeps its nulls, and a time may be null (`creationTimestamp: null` of Go clients).
+    """
+    if isinstance(value, dict):
+        for name, part in value.items():
+            inner = node.field(name)
+            if part is None and _is_dropped(node, name, inner):
+                yield _null((*path, name), node, inner)
+            elif inner:
+                yield from _nulls(part, inner, (*path, name))
+    elif isinstance(value, list) and (item := node.item()):
+        for index, part in enumerate(value):
+            yield from _nulls(part, item, (*path, index))
+
+
+def _is_dropped(node: Node, name: str, inner: Node | None) -> bool:
+    """Return whether a null is merely dropped: not kept, and not of a required field."""
+    if inner is None:
+        return node.here.get("additionalProperties") is False
+    return bool(inner.here) and "null" not in inner.here.get("type", ()) and name not in node.here.get("required", ())
+
+
+def _null(path: Steps, node: Node, inner: Node | None) -> Diagnostic:
+    where, name = dotted(path), str(path[-1])
+    if inner is None:
+        owner, close = dotted(path[:-1]) or "the object", get_close_matches(name, node.names(), 1)
+        headline = f"{owner} has no field {name}: `kubectl apply` drops the null; Flux and `kubectl create` are refused"
+        return warning(UNKNOWN_FIELD, headline, where, "null", f"did you mean {close[0]}?" if close else "remove it")
+    headline = f"{where} is null, which the API server drops{_taken(inner)}"
+    return warning(WRONG_TYPE, headline, where, "null", "give it a value, or remove the key")
+
+
+def _taken(node: Node) -> str:
+    """Return the words for what a node takes; empty where its schema names no type."""
+    wanted = node.here.get("type", ())
+    names = [wanted] if isinstance(wanted, str) else wanted
+    return f"; it takes {' or '.join(_TYPES[name] for name in names)}" if names else ""
 
 
 # --- list items ----------------------------------------------------------------------------------------
@@ -211,6 +272,14 @@ def _duplicate(name: str, first: int, path: Steps, *, warns: bool) -> Diagnostic
 # --- explanations --------------------------------------------------------------------------------------
 
 
+def _refused(manifest: Mapping[str, Any], closed: Schema, line: str, imported: Path | None) -> list[Diagnostic]:
+    """Return why a manifest is not valid, by what the API server reads of it."""
+    nulls = list(_nulls(manifest, Node.of(closed)))
+    read = without_nulls(manifest)
+    is_valid = bool(nulls) and schema.is_valid(read, line, imported)
+    return nulls if is_valid else [*nulls, *_explained(read, closed, line)]
+
+
 def _explained(manifest: Mapping[str, Any], closed: Schema, line: str) -> list[Diagnostic]:
     from jsonschema import Draft202012Validator  # noqa: PLC0415 - slow to import, and only failures need it
 
@@ -260,7 +329,7 @@ def _diagnosed(problem: _Problem, manifest: Any, line: str) -> Iterator[Diagnost
         case "anyOf" | "oneOf" if needs := _required_alternatives(problem):
             yield _one_of(path, problem, needs)
         case "type":
-            yield _wrong_type(path, problem)
+            yield _wrong_type(path, problem, is_native=schema.is_native(manifest["apiVersion"]))
         case _:
             yield _wrong_value(path, problem)
 
@@ -308,21 +377,20 @@ _TYPES = {
 }
 
 
-def _wrong_type(path: Steps, problem: _Problem) -> Diagnostic:
+def _wrong_type(path: Steps, problem: _Problem, *, is_native: bool) -> Diagnostic:
     wanted = [problem.validator_value] if isinstance(problem.validator_value, str) else problem.validator_value
-    value, where = problem.instance, dotted(path)
-    expected = " or ".join(_TYPES[name] for name in wanted)
-    if value is None:
-        headline = f"{where} is null, which the API server drops; it takes {expected}"
-    else:
-        headline = f"{where} takes {expected}, not {_shown(value)}"
-    return error(WRONG_TYPE, headline, where, _shown(value), _type_help(value, wanted, expected))
+    value, where, expected = problem.instance, dotted(path), " or ".join(_TYPES[name] for name in wanted)
+    cure = _type_help(value, wanted, expected)
+    if value is None and is_native and not {"object", "array"}.intersection(wanted):  # an item of a list
+        headline = f"{where} is null, which the API server reads as empty; it takes {expected}"
+        return warning(WRONG_TYPE, headline, where, _shown(value), cure)
+    return error(WRONG_TYPE, f"{where} takes {expected}, not {_shown(value)}", where, _shown(value), cure)
 
 
 def _type_help(value: Any, wanted: Sequence[str], expected: str) -> str:
     """Suggest the edit that gives a value one of the wanted types."""
     if value is None:
-        return "give it a value, or remove the key"
+        return "give it a value, or remove it"
     if "string" in wanted and isinstance(value, bool | int | float):
         return f'put it in quotes: "{_shown(value)}"'
     if isinstance(value, str) and _reads_as(value, wanted):

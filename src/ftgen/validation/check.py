@@ -139,10 +139,11 @@ def _check_object(manifest: Any, options: CheckOptions, context: Context) -> lis
     found = _conform(manifest, options)
     if has_errors(found):
         return found
-    found += validate(OBJECT, manifest, context)
+    read = conform.without_nulls(manifest) if found else manifest
+    found += validate(OBJECT, read, context)
     if _kind(manifest) == _JOB:
-        return [*found, *_of_job(manifest, context, options.call_for(manifest)), *secrets.scan(manifest)]
-    found += [d for scope in _SCOPES.get(_kind(manifest), ()) for d in validate(scope, manifest, context)]
+        return [*found, *_of_job(manifest, read, context, options.call_for(manifest)), *secrets.scan(manifest)]
+    found += [d for scope in _SCOPES.get(_kind(manifest), ()) for d in validate(scope, read, context)]
     return [*found, *secrets.scan(manifest)]
 
 
@@ -216,10 +217,12 @@ def _cured_by(found: Diagnostic, release: str, options: CheckOptions) -> Diagnos
     return replace(found, help=help_.removeprefix("; "), severity=severity)
 
 
-def _of_job(manifest: dict[str, Any], context: Context, call: Call) -> list[Diagnostic]:
-    stored = admission.mutate(manifest, volcano_version=context.version)
+def _of_job(manifest: dict[str, Any], read: dict[str, Any], context: Context, call: Call) -> list[Diagnostic]:
+    """Validate a job as it was written, as the API server reads it, and as Volcano's webhook stores it."""
+    stored = admission.mutate(read, volcano_version=context.version)
     found = [d for scope in (ADMISSION, CAPACITY) for d in validate(scope, stored, context, call)]
-    return found + [d for scope in (AGREEMENT, SYNC, LINT) for d in validate(scope, manifest, context, call)]
+    found += validate(AGREEMENT, manifest, context, call)
+    return found + [d for scope in (SYNC, LINT) for d in validate(scope, read, context, call)]
 
 
 def promote_warnings(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:

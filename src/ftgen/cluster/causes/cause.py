@@ -9,6 +9,7 @@ from fractions import Fraction
 
 from ftgen.text import kube
 from ftgen.text.lines import printable
+from ftgen.validation.inventory import amounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,16 @@ def shown(resource: str, amount: Fraction) -> str:
     return kube.canonical_quantity(f"{max(int(amount * 1000), 0)}m")
 
 
+def _is_beyond(asked: str, most: str) -> bool:
+    """Return whether a quota of some amounts (`a=1,b=2Gi`) could never hold others, however empty it is."""
+    limits = _amounts(most)
+    return any(amount > limits.get(resource, amount) for resource, amount in _amounts(asked).items())
+
+
+def _amounts(listed: str) -> dict[str, Fraction]:
+    return amounts(dict(pair.split("=", 1) for pair in listed.rstrip(".; ").split(",") if "=" in pair))
+
+
 _Reading = tuple[re.Pattern[str], str, Callable[[re.Match[str]], tuple[str, str]]]
 
 _REFUSALS: Sequence[_Reading] = (
@@ -44,7 +55,7 @@ _REFUSALS: Sequence[_Reading] = (
         "quota",
         lambda m: (
             f"the quota {m['quota']} does not allow it (requested: {m['asked']}; used: {m['used']}; limited: {m['most']})",
-            f"wait for a run to end, ask for less, or let an administrator raise it (`kubectl describe quota {m['quota']}`)",
+            f"{'' if _is_beyond(m['asked'], m['most']) else 'wait for a run to end, '}ask for less, or let an administrator raise it (`kubectl describe quota {m['quota']}`)",
         ),
     ),
     (
