@@ -75,7 +75,7 @@ class Site:
 
     def prepare(self) -> None:
         """Make the CRDs that are missing, the storage class and the queue."""
-        self.made = [name for name in ("Volcano", "Argo CD", "Flux") if not self.facts.products[name]]
+        self.made = [name for name in GROUPS if not self.facts.products[name]]
         for name in self.made:
             self._serve([kind for group in GROUPS[name] for kind in crds.kinds(group)])
         provisioner = "shared.ftgen.dev"
