@@ -86,7 +86,7 @@ class LoweringInput:
 
     def scalars(self) -> dict[Steps, Any]:
         """Return every scalar of the job's objects by its kind and path (see `path_by_names`)."""
-        return {(o["kind"], *path_by_names(o, path)): value for o in self.objects() for path, value in leaves(o)}
+        return {(o["kind"], *path): value for o in self.objects() for path, value in _leaves_by_names(o)}
 
 
 def path_by_names(manifest: Mapping[str, Any], path: Steps) -> Steps:
@@ -94,17 +94,28 @@ def path_by_names(manifest: Mapping[str, Any], path: Steps) -> Steps:
     steps: list[str | int] = []
     here: Any = manifest
     for step in path:
-        steps.append(_item_name(here, step) if isinstance(here, (list, tuple)) and isinstance(step, int) else step)
+        steps.append(_item_names(here)[step] if isinstance(here, (list, tuple)) and isinstance(step, int) else step)
         here = value_at(here, (step,))
     return tuple(steps)
 
 
-def _item_name(items: Sequence[Any], index: int) -> str | int:
+def _leaves_by_names(value: Any, path: Steps = ()) -> Iterator[tuple[Steps, Any]]:
+    """Yield scalars and empty collections with their paths by names; each list names its items once."""
+    is_list = isinstance(value, (list, tuple))
+    if not value or not (is_list or isinstance(value, dict)):
+        yield path, value
+        return
+    for step, inner in zip(_item_names(value), value, strict=True) if is_list else value.items():
+        yield from _leaves_by_names(inner, (*path, step))
+
+
+def _item_names(items: Sequence[Any]) -> Sequence[str | int]:
+    """Return what identifies each item of a list: the field that names them all apart, else the index."""
     for name in ("name", "mountPath", "event", "key"):
         names = [item.get(name) if isinstance(item, dict) else None for item in items]
         if all(isinstance(value, str) for value in names) and len(set(names)) == len(names):
-            return f"{name}={names[index]}"
-    return index
+            return [f"{name}={value}" for value in names]
+    return range(len(items))
 
 
 # --- locations -----------------------------------------------------------------------------------------

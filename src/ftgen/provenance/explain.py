@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -189,12 +190,11 @@ class RebuiltJob:
     source: LoweringInput
     composer: Composer
     origins: KeyOrigins
-    dependents: Mapping[str, Mapping[Steps, tuple[Any, ...]]]
     changed: bool = False
 
     @classmethod
     def of(cls, manifest: Mapping[str, Any], overrides: tuple[str, ...], composer: Composer) -> RebuiltJob:
-        """Compile the manifest's overrides again, and probe every configuration value.
+        """Compile the manifest's overrides again.
 
         Raises:
             Rejected: the overrides are now rejected.
@@ -203,7 +203,12 @@ class RebuiltJob:
         source = LoweringInput.of(composer, overrides)
         digest = record.annotations_of(manifest).get(record.DIGEST)
         changed = digest not in (None, f"sha256:{job.identity.digest}")
-        return cls(source, composer, KeyOrigins.of(composer, overrides), dependencies.dependents(source), changed)
+        return cls(source, composer, KeyOrigins.of(composer, overrides), changed)
+
+    @cached_property
+    def dependents(self) -> Mapping[str, Mapping[Steps, tuple[Any, ...]]]:
+        """Return what each configuration value changes; only a line that no script or overlay explains asks for it."""
+        return dependencies.dependents(self.source)
 
     def explain(self, manifest: Mapping[str, Any], path: Steps, offset: int = 0) -> LineExplanation:
         """Explain the entry at a path; `offset` is the number of lines below its key in a multi-line text."""
