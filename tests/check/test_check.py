@@ -17,7 +17,7 @@ from ftgen.diagnostics import Rejected, Severity
 from ftgen.schema import conform
 from ftgen.text import yamlio
 from ftgen.validation import RULES, UNKNOWN_FACT, check
-from ftgen.validation.incremental import IncrementalByKind
+from ftgen.validation.incremental import IncrementalCheck
 from ftgen.validation.options import CheckOptions
 
 DATA = Path(__file__).parent / "data"
@@ -465,8 +465,42 @@ def test_what_is_reused_is_what_would_be_found(text, odd, alauda):
     plain = yamlio.parse_all(text, "job.yaml")[-1]
     others = [yamlio.dump(odder(plain, place, odd)) for place in leaves(plain)]
     for given in (CheckOptions(), alauda):
-        options = replace(given, call_for=IncrementalByKind().for_manifest)
+        options = replace(given, reuse=IncrementalCheck())
         reused = [check.check(each, "job.yaml", options) for each in [yamlio.dump(plain)] * 64 + others]
         anew = [check.check(each, "job.yaml", given) for each in others]
         assert reused[64:] == anew
         assert len(set(reused)) > 10
+
+
+POD = """\
+apiVersion: v1
+kind: Pod
+metadata:
+  name: one
+spec:
+  containers:
+  - name: main
+    env:
+    - name: HF_HOME
+      value: sesame-open-1
+    - name: OTHER
+      value: words
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code"),
+    [
+        ("name: HF_HOME", "name: HF_TOKEN", "FT442"),
+        ("value: words", "value: hf_aB3aB3aB3aB3aB3aB3aB3aB3aB3aB3aB3aB3", "FT441"),
+        ("value: words", "value: {1: x}", "FT302"),
+        ("metadata:", "1: x\nmetadata:", "FT302"),
+    ],
+)
+def test_what_is_new_in_a_manifest_is_searched_with_what_was_clean(old: str, new: str, code: str) -> None:
+    options = CheckOptions(reuse=IncrementalCheck())
+    check.check(POD, "pod.yaml", options)
+    assert options.reuse.clean is not None
+    found = check.check(POD.replace(old, new), "pod.yaml", options)
+    assert found == check.check(POD.replace(old, new), "pod.yaml", CheckOptions())
+    assert code in {d.code for d in found.diagnostics}

@@ -21,7 +21,7 @@ from ftgen.spec import admit_facts
 from ftgen.text import yamlio
 from ftgen.text.files import is_there
 from ftgen.validation import UNKNOWN_FACT, check
-from ftgen.validation.incremental import IncrementalByKind
+from ftgen.validation.incremental import IncrementalCheck
 from ftgen.validation.inventory import Inventory, inventory_in, read_snapshot
 from ftgen.validation.manifest import Companions
 from ftgen.validation.options import CheckOptions
@@ -199,8 +199,8 @@ def check_options(arguments: Arguments) -> CheckOptions:
         raise Usage(str(problem)) from None
     allowed = frozenset(cluster.get("allow") or ())
     security, own = str(cluster.get("pod_security") or ""), schema.imported(Path.cwd())
-    call_for = IncrementalByKind(_WARMUP).for_manifest
-    options = CheckOptions(release, not stated, facts, security, accepted=allowed, imported=own, call_for=call_for)
+    reuse = IncrementalCheck(_WARMUP)
+    options = CheckOptions(release, not stated, facts, security, accepted=allowed, imported=own, reuse=reuse)
     return replace(options, inventory=inventory)
 
 

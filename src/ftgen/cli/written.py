@@ -6,6 +6,7 @@ Only files that are as ftgen wrote them have such options; edited and foreign fi
 from __future__ import annotations
 
 import hashlib
+import os
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,11 +21,12 @@ class TreeLocks:
     """Ownership indexes of the trees that files lie in, each read once."""
 
     locks: dict[Path, tree.Lock] = field(default_factory=dict)
+    trees: dict[str, tuple[tree.Lock, str]] = field(default_factory=dict)
     parsed: dict[str, CheckOptions] = field(default_factory=dict)
 
     def options(self, name: str, text: str, options: CheckOptions) -> CheckOptions:
         """Return the options to check a file with: those given, replaced by those that its tree's index records."""
-        recorded = self._recorded(Path(name).absolute(), text)
+        recorded = self._recorded(name, text)
         if not recorded:
             return options
         if recorded not in self.parsed:
@@ -33,13 +35,21 @@ class TreeLocks:
                 self.parsed[recorded] = restore_options(recorded, options)
         return self.parsed[recorded]
 
-    def _recorded(self, file: Path, text: str) -> str:
-        for folder in file.parents:
-            if (lock := self._lock(folder)).files:
-                entry = lock.files.get(file.relative_to(folder).as_posix())
-                is_unchanged = entry is not None and entry.sha256 == hashlib.sha256(text.encode()).hexdigest()
-                return tree.judged_by(lock, entry.run) if entry and is_unchanged else ""
-        return ""
+    def _recorded(self, name: str, text: str) -> str:
+        folder, file = os.path.split(name)
+        if folder not in self.trees:
+            self.trees[folder] = self._tree(Path(folder).absolute())
+        lock, path = self.trees[folder]
+        entry = lock.files.get(path + file)
+        is_unchanged = entry is not None and entry.sha256 == hashlib.sha256(text.encode()).hexdigest()
+        return tree.judged_by(lock, entry.run) if entry and is_unchanged else ""
+
+    def _tree(self, folder: Path) -> tuple[tree.Lock, str]:
+        """Return the index of the innermost tree that a folder lies in, and the folder's path there, with a slash."""
+        for root in (folder, *folder.parents):
+            if (lock := self._lock(root)).files:
+                return lock, "".join(f"{part}/" for part in folder.relative_to(root).parts)
+        return tree.EMPTY, ""
 
     def _lock(self, folder: Path) -> tree.Lock:
         if folder not in self.locks:

@@ -20,6 +20,7 @@ from ftgen.diagnostics import Diagnostic, Severity, error, note, warning
 from ftgen.schema import Node, Schema, served
 from ftgen.schema.version import version_of
 from ftgen.text.paths import Steps, dotted, steps
+from ftgen.text.paths import part as part_of
 
 UNKNOWN_FIELD = "FT301"
 WRONG_TYPE = "FT302"
@@ -110,8 +111,11 @@ def _later_lines(line: str) -> list[str]:
     return lines[lines.index(line) + 1 :]
 
 
-def non_string_keys(value: Any, path: Steps = ()) -> Iterator[Diagnostic]:
-    """Yield an error for each key that is no string: YAML allows it, but the API server takes JSON."""
+def non_string_keys(value: Any, path: Steps = (), clean: Any = None) -> Iterator[Diagnostic]:
+    """Yield an error for each key that is no string: YAML allows it, but the API server takes JSON.
+
+    Parts that are the same objects as in `clean`, a value without such keys, are not searched again.
+    """
     for key, part in value.items() if isinstance(value, dict) else enumerate(value):
         if not isinstance(key, str) and isinstance(value, dict):
             owner, text = dotted(path) or "the object", _shown(key)
@@ -122,8 +126,8 @@ def non_string_keys(value: Any, path: Steps = ()) -> Iterator[Diagnostic]:
                 text,
                 f'write "{text}"',
             )
-        elif isinstance(part, dict | list):
-            yield from non_string_keys(part, (*path, key))
+        elif isinstance(part, dict | list) and part is not (known := part_of(clean, key)):
+            yield from non_string_keys(part, (*path, key), known)
 
 
 # --- nulls ---------------------------------------------------------------------------------------------

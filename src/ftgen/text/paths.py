@@ -48,6 +48,14 @@ def leaves(value: Any, path: Steps = ()) -> Iterator[tuple[Steps, Any]]:
         yield path, value
 
 
+def part(value: Any, step: str | int) -> Any:
+    """Return the entry of a mapping or the item of a list; None where there is none."""
+    if isinstance(value, dict):
+        return value.get(step)
+    is_there = isinstance(value, list) and isinstance(step, int) and step < len(value)
+    return value[step] if is_there else None
+
+
 def put(value: Any, path: Steps, new: Any) -> Any:
     """Return a copy with another value at a path; everything beside the path is shared."""
     if not path:

@@ -46,7 +46,7 @@ _SCOPES: Mapping[tuple[Any, Any], tuple[Scope, ...]] = {
 }
 """Scopes that judge an object of a kind, beside those of any object; a job's need its stored form."""
 
-_NAMES_COMPANION = re.compile(r"""\bkind["']?:[ \t]*["']?(?:PersistentVolumeClaim|ConfigMap)\b""")
+_NAMES_COMPANION = re.compile(r"""kind["']?:[ \t]*["']?(?:PersistentVolumeClaim|ConfigMap)\b""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def check(text: str, file: str, options: CheckOptions) -> CheckResult:
     Raises:
         Rejected: the text is not valid YAML.
     """
-    documents = yamlio.documents(text, file)
+    documents = options.reuse.documents(text, file)
     manifests = [(document, path, manifest) for document in documents for path, manifest in objects(document.value)]
     own = companions(manifest for _, _, manifest in manifests if isinstance(manifest, dict))
     found = [
@@ -134,7 +134,7 @@ def _check_object(manifest: Any, options: CheckOptions, context: Context) -> lis
     """Validate one object; rules run only on an object that its schema accepts."""
     if not isinstance(manifest, dict):
         return [error(conform.WRONG_TYPE, "this is no Kubernetes object, but plain text or a list", "", manifest)]
-    if invalid_keys := list(conform.non_string_keys(manifest)):
+    if invalid_keys := list(conform.non_string_keys(manifest, clean=options.reuse.clean)):
         return invalid_keys
     found = _conform(manifest, options)
     if has_errors(found):
@@ -142,9 +142,16 @@ def _check_object(manifest: Any, options: CheckOptions, context: Context) -> lis
     read = conform.without_nulls(manifest) if found else manifest
     found += validate(OBJECT, read, context)
     if _kind(manifest) == _JOB:
-        return [*found, *_of_job(manifest, read, context, options.call_for(manifest)), *secrets.scan(manifest)]
+        return [*found, *_of_job(manifest, read, context, options.reuse.call_for(manifest)), *_secrets(manifest, options)]
     found += [d for scope in _SCOPES.get(_kind(manifest), ()) for d in validate(scope, read, context)]
-    return [*found, *secrets.scan(manifest)]
+    return [*found, *_secrets(manifest, options)]
+
+
+def _secrets(manifest: dict[str, Any], options: CheckOptions) -> list[Diagnostic]:
+    found = secrets.scan(manifest, options.reuse.clean)
+    if not found:
+        options.reuse.add_clean(manifest)
+    return found
 
 
 def _kind(manifest: Mapping[str, Any]) -> tuple[Any, Any]:

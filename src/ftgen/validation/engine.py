@@ -111,14 +111,14 @@ class Scope:
     Attributes:
         modules: names of the modules that define its rules.
         denies: whether its errors are verdicts of the cluster itself, unless a rule says otherwise.
+        read: function that turns a subject with its context into the view that its rules read.
     """
 
     def __init__(
         self, *modules: str, read: Callable[[Any, Context], Any] = lambda subject, _: subject, denies: bool = False
     ) -> None:
-        """Take the modules, and a function that turns a subject with its context into the view that rules read."""
-        self.modules, self.denies = modules, denies
-        self._read = read
+        """Take the attributes; by default, rules read the subject itself."""
+        self.modules, self.denies, self.read = modules, denies, read
 
     @cached_property
     def rules(self) -> tuple[Rule, ...]:
@@ -132,7 +132,7 @@ class Scope:
     def view(self, question: Question) -> Question:
         """Return the question with the view that rules read in place of the subject."""
         subject, context = question
-        return self._read(subject, context), context
+        return self.read(subject, context), context
 
     def ask(self, question: Question) -> list[Found]:
         """Return the findings of its rules, in their order."""

@@ -12,11 +12,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, ItemsView, Iterator, Mapping, Sequence, ValuesView
 from dataclasses import dataclass, field
+from functools import partial
+from operator import is_
 from types import FunctionType, MethodType
 from typing import Any, NoReturn, Protocol
 
 from ftgen.spec import Section
-from ftgen.validation import Context
+from ftgen.text.yamlio import SimilarTexts
+from ftgen.validation import Call, Context
+from ftgen.validation.options import Reuse
 
 Path = tuple[str | int, ...]
 ReadSet = set[Path]
@@ -40,11 +44,12 @@ class RuleSet(Protocol):
     def rules(self) -> Sequence[Callable[[Any], list[Any]]]:
         """Return the rules: pure functions of the view."""
 
+    @property
+    def read(self) -> Callable[..., Any]:
+        """Return the function that makes the views: rule sets with the same function share them."""
+
     def view(self, question: Any, /) -> Any:
         """Return the view of a question that the rules read; depend on nothing but the question."""
-
-    def ask(self, question: Any, /) -> list[Any]:
-        """Return the findings of all rules, in their order."""
 
 
 class Incremental:
@@ -54,19 +59,29 @@ class Incremental:
         """Start without anything to reuse."""
         self._runs: dict[RuleSet, list[_Run]] = {}
         self._compared: dict[tuple[int, int], tuple[frozenset[Path] | None, Any, Any]] = {}
+        self._last_view: tuple[Any, tuple[Any, ...], Any] = (None, (), None)
 
-    def call(self, rule_set: RuleSet, question: Any) -> list[Any]:
-        """Return what `rule_set.ask` returns; the question must not be mutated after the call."""
-        runs = self._runs.setdefault(rule_set, [])
+    def call(self, rule_set: RuleSet, question: tuple[Any, ...]) -> list[Any]:
+        """Return the findings of all rules, in their order; the question must not be mutated after the call."""
+        runs, view = self._runs.setdefault(rule_set, []), partial(self._view, rule_set, question)
         for position, run in enumerate(runs):
             changed = self._changes(run.question, question)
             if changed is not None:
                 runs.insert(0, runs.pop(position))
                 run.matches += 1
-                return run.update(rule_set, question, changed) if run.matches >= _WARMUP else rule_set.ask(question)
+                is_warm = run.matches >= _WARMUP
+                return run.update(rule_set, changed, view) if is_warm else _found(rule_set.rules, view())
         runs.insert(0, _Run(question))
         del runs[_SHAPES:]
-        return rule_set.ask(question)
+        return _found(rule_set.rules, view())
+
+    def _view(self, rule_set: RuleSet, question: tuple[Any, ...]) -> Any:
+        """Return the view of a question; keep the last, which the next rule set may share."""
+        read, last, view = self._last_view
+        if read is not rule_set.read or len(last) != len(question) or not all(map(is_, last, question)):
+            view = rule_set.view(question)
+            self._last_view = rule_set.read, question, view
+        return view
 
     def _changes(self, old: Any, new: Any) -> frozenset[Path] | None:
         """Compare two values, and keep the result for a while: several rule sets run on one subject."""
@@ -109,9 +124,31 @@ class IncrementalByKind:
             del self._by_kind[next(iter(self._by_kind))]
         return incremental if questions >= self._warmup else Incremental()
 
-    def for_manifest(self, manifest: Mapping[str, Any]) -> Callable[[RuleSet, Any], list[Any]]:
+
+class IncrementalCheck(Reuse):
+    """Reuse of what earlier manifests of a check have in common with a later one.
+
+    The documents of texts that differ in a few values share everything else as the same objects, at which
+    comparisons, and walks over all parts, stop at once.
+    """
+
+    def __init__(self, warmup: int = 0) -> None:
+        """Ask all rules of the first `warmup` manifests of a shape: most shapes may have few."""
+        super().__init__()
+        self.documents = SimilarTexts().documents
+        self._kinds = IncrementalByKind(warmup)
+        self._manifest: Mapping[str, Any] = {}
+        self._shape: tuple[Any, ...] = ()
+
+    def call_for(self, manifest: Mapping[str, Any]) -> Call:
         """Return the `call` for a manifest; manifests of one shape are of one kind."""
-        return self.of(shape(manifest)).call
+        if changes(self._manifest, manifest) is None:
+            self._manifest, self._shape = manifest, shape(manifest)
+        return self._kinds.of(self._shape).call
+
+    def add_clean(self, manifest: Mapping[str, Any]) -> None:
+        """Keep a manifest that no walk over all parts found anything in."""
+        self.clean = manifest
 
 
 def shape(value: Any) -> tuple[Any, ...]:
@@ -139,17 +176,17 @@ class _Run:
     reads: list[ReadSet] = field(default_factory=list)
     affected: dict[frozenset[Path], list[int]] = field(default_factory=dict)
 
-    def update(self, rule_set: RuleSet, question: Any, changed: frozenset[Path]) -> list[Any]:
-        """Return the findings in a question that differs from this one only at the paths `changed`."""
+    def update(self, rule_set: RuleSet, changed: frozenset[Path], view: Callable[[], Any]) -> list[Any]:
+        """Return the findings in a question that differs from this one only at the paths `changed`; make its view."""
         if not self.found:
             self._record(rule_set)
         if changed not in self.affected:
             self.affected[changed] = [n for n, reads in enumerate(self.reads) if not reads.isdisjoint(changed)]
         found, affected = self.found, self.affected[changed]
         if affected:
-            found, view = found.copy(), rule_set.view(question)
+            found, subject = found.copy(), view()
             for number in affected:
-                found[number] = rule_set.rules[number](view)
+                found[number] = rule_set.rules[number](subject)
         return [each for of_rule in found for each in of_rule]
 
     def _record(self, rule_set: RuleSet) -> None:
@@ -158,6 +195,10 @@ class _Run:
             # Each rule gets its own view: a value cached there by another rule would not be recorded as read.
             self.found.append(rule(rule_set.view(tracked(self.question, reads))))
             self.reads.append(reads)
+
+
+def _found(rules: Sequence[Callable[[Any], list[Any]]], view: Any) -> list[Any]:
+    return [each for rule in rules for each in rule(view)]
 
 
 def changes(old: Any, new: Any) -> frozenset[Path] | None:

@@ -35,7 +35,7 @@ RESOURCES: Mapping[str, str] = {kind: resource for (_, kind), resource in KINDS.
 SNAPSHOT = "cluster.facts.snapshot"
 """Configuration key of the file with the objects of the cluster."""
 
-_NAMES_KIND = re.compile(rf"""\bkind["']?:[ \t]*["']?(?:{"|".join(RESOURCES)})(?:List)?\b""")
+_NAMES_KIND = re.compile(rf"""kind["']?:[ \t]*["']?(?:{"|".join(RESOURCES)})(?:List)?\b""")
 _LARGEST = Fraction(2**63 - 1)
 EVERYWHERE = "*"
 """Namespace of a list that holds the objects of all namespaces."""

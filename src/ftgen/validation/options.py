@@ -16,13 +16,34 @@ from ftgen import schema
 from ftgen.diagnostics import Diagnostic, Severity
 from ftgen.schema.version import version_of
 from ftgen.spec import Card, Facts, Spec, admit_facts
+from ftgen.text import yamlio
 from ftgen.validation import Call, Scope
 from ftgen.validation.inventory import Inventory
 from ftgen.validation.manifest import Companions, mapping, strings, text
 
 
-def _without_reuse(_: Mapping[str, Any]) -> Call:
-    return Scope.ask
+class Reuse:
+    """What a check reuses of the manifests before: nothing, unless a subclass does.
+
+    Attributes:
+        documents: parser of a text, with the name of its file in diagnostics.
+        clean: manifest without any invalid key or secret, whose parts need not be searched again.
+    """
+
+    def __init__(self) -> None:
+        """Start without anything to reuse."""
+        self.documents: Callable[[str, str], list[yamlio.Document]] = yamlio.documents
+        self.clean: Mapping[str, Any] | None = None
+
+    def call_for(self, manifest: Mapping[str, Any]) -> Call:  # noqa: ARG002 - for subclasses
+        """Return the `Call` for a job."""
+        return Scope.ask
+
+    def add_clean(self, manifest: Mapping[str, Any]) -> None:
+        """Take note of a manifest without any invalid key or secret."""
+
+
+WITHOUT_REUSE = Reuse()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +62,7 @@ class CheckOptions:
         imported: a folder with schemas of the user's own cluster, which take precedence.
         companions: the claims and ConfigMaps in other files, by namespace.
         inventory: objects of the cluster in these files and in the snapshot; None if there are none.
-        call_for: returns the `Call` for a job; for many jobs, one that runs only rules whose input has changed.
+        reuse: what is reused of manifests that were checked before with options of the same `reuse`.
     """
 
     volcano_version: str = schema.DEFAULT
@@ -54,7 +75,7 @@ class CheckOptions:
     imported: Path | None = None
     companions: Mapping[str, Companions] = field(default_factory=dict)
     inventory: Inventory | None = None
-    call_for: Callable[[Mapping[str, Any]], Call] = field(default=_without_reuse, repr=False, compare=False)
+    reuse: Reuse = field(default=WITHOUT_REUSE, repr=False, compare=False)
 
 
 def dump_options(spec: Spec, diagnostics: Iterable[Diagnostic]) -> str:

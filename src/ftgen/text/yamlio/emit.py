@@ -6,13 +6,9 @@ import re
 from functools import lru_cache
 from typing import Any
 
-from ftgen.text.yamlio.scalars import is_ambiguous
+from ftgen.text.yamlio.scalars import PLAIN, is_ambiguous
 
 _LONGEST_KEY = 1000  # an implicit key must end within 1024 characters (YAML 1.2.2, section 7.4.3)
-_PLAIN = re.compile(
-    r"(?:--?)?[A-Za-z0-9_/$]"
-    r"(?:[-A-Za-z0-9_/$.+@=()\[\]{}|%~;'\"^&*<>!?,]|:(?=[^ ])| (?=[^ #]))*",
-)
 _UNPRINTABLE = "\x00-\x08\x0b-\x1f\x7f-\xa0\u2028\u2029\ufeff\ufffe\uffff"
 _UNPRINTABLE_CHARACTER = re.compile(f"[{_UNPRINTABLE}]")
 _TO_ESCAPE = re.compile(f'[{_UNPRINTABLE}\t\n\\\\"]')
@@ -120,7 +116,7 @@ def _line(text: str) -> str:
 
 
 def _is_plain(text: str) -> bool:
-    return bool(_PLAIN.fullmatch(text)) and not is_ambiguous(text)
+    return bool(PLAIN.fullmatch(text)) and not is_ambiguous(text)
 
 
 def _quoted(text: str) -> str:

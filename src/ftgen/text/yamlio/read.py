@@ -20,7 +20,7 @@ from ftgen.text.yamlio.problems import FILE, SYNTAX, location, reject
 
 STDIN = "<stdin>"
 _TOO_DEEP_JSON = f"this JSON holds more than {DEEPEST} levels"
-_LONGEST_LINE = 1_000_000
+LONGEST_LINE = 1_000_000
 _ILLEGAL = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _REMEDIES = {
     errno.EINVAL: "name a regular file; what comes through a pipe is read from standard input, as -",
@@ -131,7 +131,7 @@ def documents(text: str, file: str = "") -> list[Document]:
     """Parse all documents of a text, with positions, without empty ones; raise like `parse`."""
     if text.startswith("\ufeff"):
         reject(SYNTAX, "the file starts with a byte order mark", Location(file, 1, 1), "save it without one")
-    if len(text) > _LONGEST_LINE:
+    if len(text) > LONGEST_LINE:
         _refuse_long_lines(text, file)
     try:
         return list(composed(text, file))
@@ -162,5 +162,5 @@ def _refuse_characters(text: str, file: str) -> None:
 
 def _refuse_long_lines(text: str, file: str) -> None:
     for number, line in enumerate(text.split("\n"), 1):
-        if len(line) > _LONGEST_LINE:
+        if len(line) > LONGEST_LINE:
             reject(SYNTAX, f"a line of {len(line)} characters is no configuration", Location(file, number))

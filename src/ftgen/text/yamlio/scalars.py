@@ -9,6 +9,11 @@ from typing import Any
 
 import yaml
 
+PLAIN = re.compile(
+    r"(?:--?)?[A-Za-z0-9_/$]"
+    r"(?:[-A-Za-z0-9_/$.+@=()\[\]{}|%~;'\"^&*<>!?,]|:(?=[^ ])| (?=[^ #]))*",
+)
+"""Texts that a plain scalar of a block collection can hold: nothing in them ends it or starts anything else."""
 _NUMERIC = re.compile(r"[-+]*[0-9_][-+0-9_.,: eExXoObBa-fA-FtTzZ]*")
 _WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
 

@@ -15,10 +15,6 @@ from ftgen.validation.rules.trainer.setting import EXPORT, TRAINING
 
 
 def _as_job(manifest: Mapping[str, Any], context: Context) -> Job:
-    return read_job(manifest, context.version)
-
-
-def _as_job_with_files(manifest: Mapping[str, Any], context: Context) -> Job:
     return read_job(manifest, context.version, context.config_maps)
 
 
@@ -56,7 +52,7 @@ UPDATE = Scope(*_modules("tasks", "change"), read=_as_job, denies=True)
 """A job that replaces the stored job `Context.before`."""
 AGREEMENT = Scope(*_modules("names", "volumes", "agreement"), read=_as_job)
 """A job as written: whether its parts agree, so that its pods can run."""
-LINT = Scope(*_modules(*(f"lint.{name}" for name in _LINT)), read=_as_job_with_files)
+LINT = Scope(*_modules(*(f"lint.{name}" for name in _LINT)), read=_as_job)
 """A job as written, against the facts of its cluster: what admission accepts and still goes wrong."""
 CAPACITY = Scope(*_modules(*(f"capacity.{name}" for name in _CAPACITY)), read=_as_job)
 """A job as the cluster would store it, against the objects of the cluster that were saved."""

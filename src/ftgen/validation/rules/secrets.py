@@ -17,6 +17,7 @@ from typing import Any
 from ftgen.diagnostics import Diagnostic, Severity
 from ftgen.diagnostics.credentials import Kind, find_secrets, is_literal_secret
 from ftgen.spec import knows
+from ftgen.text.paths import part as part_of
 from ftgen.validation import Finding, rule, validate
 from ftgen.validation.rules import ENVIRONMENT, SECRETS
 
@@ -113,9 +114,12 @@ def secret_from_environment(environment: EnvironmentValues) -> Iterator[Finding]
                 yield Finding(headline, key, "", help_)
 
 
-def scan(manifest: Mapping[str, Any]) -> list[Diagnostic]:
-    """Return a diagnostic for each secret in a manifest; none repeats its secret."""
-    return validate(SECRETS, manifest) if _is_suspicious(manifest) else []
+def scan(manifest: Mapping[str, Any], clean: Mapping[str, Any] | None = None) -> list[Diagnostic]:
+    """Return a diagnostic for each secret in a manifest; none repeats its secret.
+
+    Parts that are the same objects as in `clean`, a manifest without secrets, are not searched again.
+    """
+    return validate(SECRETS, manifest) if _is_suspicious(manifest, clean) else []
 
 
 def attribute_to_keys(found: list[Diagnostic], config: Mapping[str, Any]) -> list[Diagnostic]:
@@ -180,7 +184,7 @@ def _at(config: Mapping[str, Any], key: str) -> Any:
 # are computed only for a manifest in which some text may break a rule.
 
 
-def _is_suspicious(value: object) -> bool:
+def _is_suspicious(value: object, clean: object = None) -> bool:
     """Return whether a rule may find a secret; False is certain."""
     if isinstance(value, dict):
         if "value" in value and is_literal_secret(str(value.get("name")), str(value["value"])):
@@ -190,12 +194,17 @@ def _is_suspicious(value: object) -> bool:
             if isinstance(part, str):
                 if _is_suspicious_entry(key, part):
                     return True
-            elif find_secrets(str(key)) or (isinstance(part, dict | list) and _is_suspicious(part)):
+            elif find_secrets(str(key)) or (isinstance(part, dict | list) and _has_suspicious(part, key, clean)):
                 return True
         return False
     if isinstance(value, list):
-        return _is_command(value) or any(map(_is_suspicious, value))
+        return _is_command(value) or any(_has_suspicious(part, index, clean) for index, part in enumerate(value))
     return isinstance(value, str) and bool(find_secrets(value))
+
+
+def _has_suspicious(part: object, step: str | int, clean: object) -> bool:
+    known = part_of(clean, step)
+    return part is not known and _is_suspicious(part, known)
 
 
 @lru_cache(maxsize=8192)
