@@ -127,11 +127,10 @@ class _Rules:
     def __init__(self, *rules: Callable[[Any], list[Any]]) -> None:
         self.rules = rules
 
-    def view(self, question: Any) -> Any:
+    def read(self, question: Any) -> Any:
         return question
 
-    def ask(self, question: Any) -> list[Any]:
-        return [each for rule in self.rules for each in rule(question)]
+    view = read
 
 
 def test_a_rule_is_asked_again_only_where_a_value_that_it_read_has_changed() -> None:

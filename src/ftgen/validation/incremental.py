@@ -59,9 +59,9 @@ class Incremental:
         """Start without anything to reuse."""
         self._runs: dict[RuleSet, list[_Run]] = {}
         self._compared: dict[tuple[int, int], tuple[frozenset[Path] | None, Any, Any]] = {}
-        self._last_view: tuple[Any, tuple[Any, ...], Any] = (None, (), None)
+        self._last_view: tuple[Any, Any, Any] = (None, None, None)
 
-    def call(self, rule_set: RuleSet, question: tuple[Any, ...]) -> list[Any]:
+    def call(self, rule_set: RuleSet, question: Any) -> list[Any]:
         """Return the findings of all rules, in their order; the question must not be mutated after the call."""
         runs, view = self._runs.setdefault(rule_set, []), partial(self._view, rule_set, question)
         for position, run in enumerate(runs):
@@ -75,10 +75,10 @@ class Incremental:
         del runs[_SHAPES:]
         return _found(rule_set.rules, view())
 
-    def _view(self, rule_set: RuleSet, question: tuple[Any, ...]) -> Any:
+    def _view(self, rule_set: RuleSet, question: Any) -> Any:
         """Return the view of a question; keep the last, which the next rule set may share."""
         read, last, view = self._last_view
-        if read is not rule_set.read or len(last) != len(question) or not all(map(is_, last, question)):
+        if read is not rule_set.read or not _has_same_parts(last, question):
             view = rule_set.view(question)
             self._last_view = rule_set.read, question, view
         return view
@@ -195,6 +195,12 @@ class _Run:
             # Each rule gets its own view: a value cached there by another rule would not be recorded as read.
             self.found.append(rule(rule_set.view(tracked(self.question, reads))))
             self.reads.append(reads)
+
+
+def _has_same_parts(question: Any, other: Any) -> bool:
+    if isinstance(question, tuple) and isinstance(other, tuple):
+        return len(question) == len(other) and all(map(is_, question, other))
+    return question is other
 
 
 def _found(rules: Sequence[Callable[[Any], list[Any]]], view: Any) -> list[Any]:
