@@ -73,8 +73,9 @@ plain: some
   words
 ? key
 : value
-? - x
+? longer
 : - y
+  - z
 -1: off
 empty:
 nothing: ~
@@ -199,6 +200,11 @@ def edited(draw: st.DrawFn, text: str) -> str:
         end = draw(st.just(len(line)) | st.integers(start, len(line)))
         lines[number] = line[:start] + draw(st.sampled_from(TOKENS)) + line[end:]
     return "\n".join(lines)
+
+
+@pytest.mark.parametrize("text", [JOB, ODD, KEPT])
+def test_the_texts_that_are_edited_can_be_read(text: str) -> None:
+    assert all(each.value for each in documents(text))
 
 
 @pytest.mark.parametrize("base", [JOB, ODD, KEPT], ids=["job", "odd", "kept"])
