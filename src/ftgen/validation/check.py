@@ -142,7 +142,8 @@ def _check_object(manifest: Any, options: CheckOptions, context: Context) -> lis
     read = conform.without_nulls(manifest) if found else manifest
     found += validate(OBJECT, read, context)
     if _kind(manifest) == _JOB:
-        return [*found, *_of_job(manifest, read, context, options.reuse.call_for(manifest)), *_secrets(manifest, options)]
+        call = options.reuse.call_for(manifest)
+        return [*found, *_of_job(manifest, read, context, call), *_secrets(manifest, options)]
     found += [d for scope in _SCOPES.get(_kind(manifest), ()) for d in validate(scope, read, context)]
     return [*found, *_secrets(manifest, options)]
 
