@@ -18,7 +18,9 @@ from typing import Any
 
 from ftgen import lower, project, schema
 from ftgen.config.compose import Composer, Composition, Request
-from ftgen.diagnostics import Diagnostic, note, require
+from ftgen.datasets.kinds import STAGE
+from ftgen.datasets.reading import Reading, reading_of
+from ftgen.diagnostics import Diagnostic, Rejected, error, note, require
 from ftgen.estimate import Estimate, sizes
 from ftgen.estimate.job import estimate_run
 from ftgen.lower import Bundle, Identity, Inputs, naming, overlay, render
@@ -235,6 +237,24 @@ def resolve(spec: Spec) -> Resolved:
         configurations = None
     estimate = estimate_run(spec, configurations)
     return Resolved(sizes.resolve_sizes(spec, estimate), configurations, estimate)
+
+
+def reading(composer: Composer, overrides: Sequence[str]) -> Reading:
+    """Return how the job that a command line describes reads its data.
+
+    Raises:
+        Rejected: the configuration, or an argument of its trainer, is wrong; or its own command trains (FT702).
+    """
+    spec = admit(composer.compose(composer.parse(overrides)).config)
+    resolved = resolve(spec)
+    require(unreported(training.validate_arguments(spec, resolved.configurations), spec.accepted))
+    found = reading_of(spec) if resolved.configurations else None
+    if found is None:
+        headline = "nothing is known of how the trainer's own command reads data"
+        raise Rejected(
+            [error(STAGE.code, headline, "trainer", help="choose a trainer of LLaMA-Factory, such as sft-lora")]
+        )
+    return found
 
 
 def validate_configuration(resolved: Resolved, swept: Collection[str] = (), call: Call = Scope.ask) -> list[Diagnostic]:
