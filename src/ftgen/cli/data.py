@@ -84,9 +84,9 @@ def _print(verdict: Verdict, path: Path, word: str, arguments: Arguments) -> int
     if is_remote(word):
         found = [_named(each, str(path), without_credentials(word)) for each in found]
     if flags.json:
-        print(json.dumps(report.plain(verdict), indent=2, ensure_ascii=False))  # noqa: T201
+        print(credentials.redact(json.dumps(report.plain(verdict), indent=2, ensure_ascii=False)))  # noqa: T201
     elif flags.format == "html":
-        print(report.page(verdict, credentials.redact(word)), end="")  # noqa: T201
+        print(credentials.redact(report.page(verdict, word)), end="")  # noqa: T201
     elif flags.format == "text" and not flags.quiet:
         sys.stdout.writelines(f"{line}\n" for line in report.lines(verdict))
     sys.stdout.flush()

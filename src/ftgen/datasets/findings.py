@@ -42,13 +42,19 @@ class Finding:
         headline = f"{self._whose()}: {self.text}" if self.count else self.text
         lines = [line for _, line in self.rows] or [0]
         places = tuple(Location(self.file, line) for line in dict.fromkeys(lines))
-        return Diagnostic(self.kind.code, self.kind.severity, headline, "", "", places, self.help)
+        help_ = self.help or self.kind.help
+        return Diagnostic(self.kind.code, self.kind.severity, headline, "", "", places, help_)
 
     def _whose(self) -> str:
-        if self.count == 1:
-            return f"row {self.rows[0][0]}"
+        """Return which rows have it, and what becomes of them."""
+        one = self.count == 1
+        fate = "ends the training" if one else "end the training"
+        if self.kind.severity is not Severity.ERROR:
+            fate = ("is dropped" if one else "are dropped") if self.kind.dropped else ""
+        if one:
+            return f"row {self.rows[0][0]} {fate}".rstrip()
         named = ", ".join(str(row) for row, _ in self.rows[:_NAMED_ROWS])
-        return f"{self.count} rows ({named}{', …' if self.count > _NAMED_ROWS else ''})"
+        return f"{self.count} rows ({named}{', …' if self.count > _NAMED_ROWS else ''}) {fate}".rstrip()
 
 
 class Findings:

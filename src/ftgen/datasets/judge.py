@@ -105,7 +105,7 @@ class _Judge:
         self._set, self._reading, self._findings = found, reading, findings
         self._duplicates = duplicates
         self._converter = Converter(found.entry)
-        self._stage = Stage(reading.stage, reading.multimodal)
+        self._stage = Stage(reading.stage, reading.multimodal, reading.plain_tools)
         self._judged = Judged(found.name, found.entry.formatting, len(found.files), found.evaluated)
         self._cuts = Cuts(reading, tokenizer, self._judged, findings) if tokenizer else None
         self._first: Column | None = None

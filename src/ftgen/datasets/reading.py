@@ -22,6 +22,7 @@ class Reading:
         trainer: the trainer's own stage, for messages.
         template: chat template; None for the tokenizer's own.
         multimodal: whether the template takes images and the like.
+        plain_tools: whether the template writes tools in LLaMA-Factory's default format.
         cutoff_len: tokens that are left of a row.
         max_samples: rows that are used; None for all.
         val_size: share or number of rows that are split off for evaluation; 0 for none.
@@ -36,6 +37,7 @@ class Reading:
     trainer: str = "sft"
     template: str | None = None
     multimodal: bool = False
+    plain_tools: bool = False
     cutoff_len: int = 2048
     max_samples: int | None = None
     val_size: float = 0.0
@@ -60,12 +62,14 @@ def reading_of(spec: Spec) -> Reading | None:
         return given.get(name, known.arguments[name].default)
 
     stage, template = str(value("stage") or "sft"), value("template")
+    flags = known.templates.get(str(template), frozenset())
     info = spec.dataset.info.model_dump(exclude_none=True) if spec.dataset.info else None
     return Reading(
         stage=_LOADED_AS.get(stage, stage),
         trainer=stage,
         template=template,
-        multimodal="multimodal" in known.templates.get(str(template), ()),
+        multimodal="multimodal" in flags,
+        plain_tools="tools" not in flags and not value("tool_format"),
         cutoff_len=int(value("cutoff_len")),
         max_samples=value("max_samples"),
         val_size=float(value("val_size") or 0),

@@ -26,10 +26,12 @@ class Stage:
     Attributes:
         name: `pt`, `sft`, `rm` (of reward models and DPO alike), `kto` or `ppo`.
         multimodal: whether the chat template takes images and the like.
+        plain_tools: whether it writes tools in LLaMA-Factory's default format, which asks for their parameters.
     """
 
     name: str
     multimodal: bool = False
+    plain_tools: bool = False
 
     @property
     def decide(self) -> Callable[[Example], Dropped | None]:
@@ -81,7 +83,7 @@ class Stage:
             elif type(content) is not str:
                 _require_text(content)
         if example.tools:
-            _require_tools(example.tools)
+            _require_tools(example.tools, plain=self.plain_tools)
         if example.system and not isinstance(example.system, str):
             raise Fault(kinds.SHAPE, "the system message is no text")
 
@@ -137,15 +139,28 @@ def _require_call(content: Any) -> None:
             raise Fault(kinds.TOOLS, "a function call is no mapping with name and arguments")
 
 
-def _require_tools(tools: Any) -> None:
+def _require_tools(tools: Any, *, plain: bool) -> None:
     """Refuse tools that `ToolFormatter` cannot read; what a template's own format wants of a tool is not asked."""
     if not isinstance(tools, str):
         raise Fault(kinds.TOOLS, "the tools are no text of JSON")
     listed = _json(tools, "the tools are no JSON")
     if not isinstance(listed, list | dict | str):
         raise Fault(kinds.TOOLS, "the tools are no list")
-    if not all(isinstance(tool, dict) for tool in listed):
-        raise Fault(kinds.TOOLS, "a tool is no mapping")
+    for tool in listed:
+        if not isinstance(tool, dict):
+            raise Fault(kinds.TOOLS, "a tool is no mapping")
+        if plain:
+            _require_parameters(tool.get("function") if tool.get("type") == "function" else tool)
+
+
+def _require_parameters(tool: Any) -> None:
+    """Refuse a tool that `DefaultToolUtils` cannot describe."""
+    parameters = tool.get("parameters") if isinstance(tool, dict) else None
+    properties = parameters.get("properties") if isinstance(parameters, dict) else None
+    if not isinstance(properties, dict) or not all(isinstance(each, dict) for each in properties.values()):
+        raise Fault(kinds.TOOLS, "a tool has no mapping parameters.properties, which the template describes")
+    if not isinstance(tool.get("name"), str):
+        raise Fault(kinds.TOOLS, "a tool has no name")
 
 
 def _json(text: str, problem: str) -> Any:

@@ -53,4 +53,4 @@ def _fetch(git: Git, revision: str) -> None:
 def _refuse_revision(revision: str) -> None:
     if revision.startswith(("-", "+")) or not revision.isprintable() or any(c in revision for c in " :^~?*[\\"):
         headline = f"{revision!r} is not the name of a branch, a tag or a commit"
-        raise Rejected([error("FT520", headline, "--revision")])
+        raise Rejected([error("FT520", headline, "--revision", help="name one that `git ls-remote` lists")])
