@@ -30,9 +30,16 @@ def run(arguments: Arguments) -> int:
     if not arguments.overrides or "=" in arguments.overrides[0].partition("://")[0]:
         raise Usage("data needs a PATH or URL first: `ftgen data train.jsonl trainer=sft-lora`")
     word, chosen = arguments.overrides[0], replace(arguments, overrides=arguments.overrides[1:])
+    try:
+        return _judged(word, chosen)
+    except Rejected as rejected:
+        return output.reject(rejected, chosen)  # positions on the command line are those of the overrides
+
+
+def _judged(word: str, chosen: Arguments) -> int:
     reading = _reading(chosen)
-    with _place(word, arguments.flags.revision or "") as path:
-        tokenizer, missing = _tokenizer(arguments.flags.tokenizer, path)
+    with _place(word, chosen.flags.revision or "") as path:
+        tokenizer, missing = _tokenizer(chosen.flags.tokenizer, path)
         verdict = judge(path, reading, tokenizer)
         verdict = replace(verdict, findings=[*missing, *verdict.findings])
         return _print(verdict, path, word, chosen)

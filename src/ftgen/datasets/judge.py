@@ -151,6 +151,8 @@ class _Judge:
                 self._table.observe(row)
             except Conflict as conflict:
                 self._conflict(conflict, number, line)
+                fates.append(FAILED)
+                continue
             if not used:
                 fates.append(UNUSED)
                 continue

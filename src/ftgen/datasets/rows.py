@@ -341,7 +341,7 @@ def text_rows(file: BinaryIO) -> Iterator[Read]:
         text, problem = _decoded(raw)
         if problem:
             yield number + 1, Broken(problem.kind, problem.text)
-        for line in text.removesuffix("\n").replace("\r\n", "\n").replace("\r", "\n").split("\n"):
+        for line in text.replace("\r\n", "\n").removesuffix("\n").replace("\r", "\n").split("\n"):
             number += 1
             if not problem:
                 yield number, {"text": line}

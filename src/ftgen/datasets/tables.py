@@ -49,7 +49,7 @@ def _parquet(path: Path, file: object) -> Iterator[Read]:
         parquet = import_module("pyarrow.parquet")
         problem = import_module("pyarrow").ArrowException
     except ImportError:
-        text = "Parquet is read with pyarrow, which is not installed: pip install 'ftgen[data]'"
+        text = "Parquet is read with the library pyarrow, which is not installed"
         raise Unread(kinds.LIBRARY, text) from None
     try:
         for batch in parquet.ParquetFile(file).iter_batches(batch_size=_ROWS):
