@@ -139,6 +139,30 @@ def test_each_line_of_a_text_is_a_row(tmp_path: Path) -> None:
     assert errors(judged(tmp_path, b"a\n\xff\n", "d.txt")) == ["FT705"]
 
 
+ALPACA = {"columns": {"prompt": "text", "query": "more"}}
+
+
+@pytest.mark.parametrize(
+    ("content", "codes"),
+    [
+        (b"text,more\na,\nb,x\n", []),
+        (b"\xef\xbb\xbftext,more\r\na,b\r\n", []),
+        (b'text,more\n"a\nb",NA\n\nc\n', []),
+        (b"text,more\na,1\n", ["FT711"]),
+        (b"text,more\na,1\nb,x\n", []),
+        (b"text,more\na,True\n", ["FT711"]),
+        (b"text,more\na,b,c\n", ["FT706"]),
+        (b'text,more\na,"b\n', ["FT706"]),
+        (b"text,more\na,\xff\n", ["FT705"]),
+        (b"text\na\n", ["FT708"]),
+        (b"text,more\n", ["FT715"]),
+        (b"", ["FT715"]),
+    ],
+)
+def test_csv_has_the_types_that_pandas_gives(tmp_path: Path, content: bytes, codes: list[str]) -> None:
+    assert errors(judged(tmp_path, content, "d.csv", ALPACA)) == codes
+
+
 JSON = st.recursive(
     st.one_of(
         st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.sampled_from(["2024-01-01", "\ud800"])

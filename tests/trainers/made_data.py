@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import random
 from typing import Any, NamedTuple
@@ -208,8 +210,21 @@ class Maker:
             arguments["max_samples"] = self.r.choice([1, 3, 100])
         if few and self.one_in(6):
             arguments["preprocessing_num_workers"] = self.r.choice([2, 4])
+        if self.form == "alpaca" and self.one_in(5) and not {"tools", "history", "images"} & self.columns.keys():
+            name, body = "d.csv", self.delimited()
         info = json.dumps({"d": self.entry(name)}).encode()
         return Made(self.stage, {name: body, "dataset_info.json": info}, arguments)
+
+    def delimited(self) -> bytes:
+        """The rows as CSV, with the cells of odd values as they come."""
+        header = list(dict.fromkeys(key for row in self.rows for key in row)) or ["instruction"]
+        out = io.StringIO()
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows([row.get(key, "") for key in header] for row in self.rows)
+        text = out.getvalue()
+        spoilt = [text + "a,b,c,d,e,f,g\n", text.replace("\n", "\r\n"), "\ufeff" + text, text + '"open', text + "a\n"]
+        return (self.r.choice(spoilt) if self.one_in(4) else text).encode()
 
     def spoil_bytes(self, body: bytes, *, array: bool) -> bytes:
         cut = self.r.randrange(len(body) // 2, len(body))

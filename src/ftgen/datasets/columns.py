@@ -21,6 +21,8 @@ class Type(Enum):
     TEXT = "a text"
     LIST = "a list"
     MAPPING = "a mapping"
+    OTHER = "another value"
+    """A value that JSON has not, as of Parquet."""
 
 
 class Conflict(Exception):  # noqa: N818 - a fact about the data, not a malfunction
@@ -83,8 +85,8 @@ class Column:
             if self.type is not Type.LIST:
                 self._become(Type.LIST)
             self._observe_items(value)
-        elif self.type is not _SCALARS[kind]:
-            self._become(_SCALARS[kind])
+        elif self.type is not (scalar := _SCALARS.get(kind, Type.OTHER)):
+            self._become(scalar)
 
     def _become(self, kind: Type) -> None:
         if self.type is not Type.NULL:

@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 
 from ftgen.datasets import kinds
+from ftgen.datasets.delimited import csv_rows
 from ftgen.datasets.kinds import Kind
 from ftgen.datasets.rows import TABLE_ENDS, Read, json_rows, text_rows
 from ftgen.datasets.source import DataSet
@@ -37,10 +38,16 @@ def opened(path: Path, found: DataSet) -> Iterator[Iterator[Read]]:
         with files.streamed(path, within=found.root) as file:
             yield _parquet(path, file)
         return
-    if found.form not in {"json", "text"}:
-        raise Unread(kinds.UNJUDGED, f"files of the type {found.form} are not read here; the trainer reads them")
+    if found.form == "arrow":
+        raise Unread(kinds.UNJUDGED, "files of the type arrow are not read here; the trainer reads them")
     with files.streamed(path, within=found.root) as file:
-        yield json_rows(file, path.stat().st_size) if found.form == "json" else text_rows(file)
+        match found.form:
+            case "json":
+                yield json_rows(file, path.stat().st_size)
+            case "csv":
+                yield csv_rows(file)
+            case _:
+                yield text_rows(file)
 
 
 def _parquet(path: Path, file: object) -> Iterator[Read]:
