@@ -248,12 +248,11 @@ def reading(composer: Composer, overrides: Sequence[str]) -> Reading:
     spec = admit(composer.compose(composer.parse(overrides)).config)
     resolved = resolve(spec)
     require(unreported(training.validate_arguments(spec, resolved.configurations), spec.accepted))
-    found = reading_of(spec) if resolved.configurations else None
+    found = reading_of(spec)
     if found is None:
         headline = "nothing is known of how the trainer's own command reads data"
-        raise Rejected(
-            [error(STAGE.code, headline, "trainer", help="choose a trainer of LLaMA-Factory, such as sft-lora")]
-        )
+        help_ = "choose a trainer of LLaMA-Factory, such as sft-lora"
+        raise Rejected([error(STAGE.code, headline, "trainer", help=help_)])
     return found
 
 

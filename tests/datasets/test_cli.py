@@ -130,6 +130,28 @@ def test_what_cannot_be_judged(capsys, words, code, text) -> None:  # type: igno
     assert text in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("text", "code", "told"),
+    [
+        ("stage: sft\n", 0, ""),
+        ("{stage: dpo}", 1, "FT702"),
+        ("{stage: pt}", 0, ""),
+        ("cutoff_len: long", 1, "FT739"),
+        ("dataset: [1]", 1, "FT739"),
+        ("- a", 1, "FT739"),
+        ("a: [", 1, "FT001"),
+        ("max_samples: 1e400", 1, "FT739"),
+        ("val_size: .nan", 0, ""),
+        ("stage: 1", 1, "FT739"),
+    ],
+)
+def test_arguments_of_the_trainers_own(capsys, text: str, code: int, told: str) -> None:  # type: ignore[no-untyped-def]
+    Path("train.yaml").write_text(text)
+    assert cli.main(["data", "good.jsonl", "--arguments", "train.yaml"]) == code
+    assert told in capsys.readouterr().err
+    assert cli.main(["data", "good.jsonl", "--arguments", "train.yaml", "trainer=sft-lora"]) == 2
+
+
 def test_libraries_that_are_missing_are_named(capsys, monkeypatch) -> None:  # type: ignore[no-untyped-def]
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)

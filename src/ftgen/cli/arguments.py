@@ -262,6 +262,8 @@ def _judgement(verb_parser: argparse.ArgumentParser) -> None:
 def _rows(verb_parser: argparse.ArgumentParser) -> None:
     group = verb_parser.add_argument_group("the data set")
     group.add_argument("--revision", help="with a URL: branch, tag or commit; without, the default branch")
+    text = "LLaMA-Factory's own arguments (YAML or JSON; - for standard input) in place of a configuration"
+    group.add_argument("--arguments", type=_path, metavar="FILE", help=text)
     text = "tokenizer.json, or a folder with one, to count tokens with; without it, the one beside the data"
     group.add_argument("--tokenizer", type=_path, help=text)
 

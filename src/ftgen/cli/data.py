@@ -16,24 +16,28 @@ from ftgen.datasets import kinds, report
 from ftgen.datasets.findings import Finding
 from ftgen.datasets.judge import Verdict, judge
 from ftgen.datasets.lengths import Tokenizer
-from ftgen.datasets.reading import Reading
+from ftgen.datasets.reading import Reading, reading_of_arguments
 from ftgen.diagnostics import Diagnostic, Location, Rejected, credentials, error, has_errors
 from ftgen.gitops.address import is_remote, without_credentials
 from ftgen.gitops.checkout import checked_out
-from ftgen.text import files
+from ftgen.text import files, yamlio
 
 TOKENIZER = "tokenizer.json"
 
 
 def run(arguments: Arguments) -> int:
     """Print how many rows are trained on, dropped and refused, how long they are, and why; return 1 for an error."""
-    if not arguments.overrides or "=" in arguments.overrides[0].partition("://")[0]:
+    if not arguments.overrides or _is_override(arguments.overrides[0]):
         raise Usage("data needs a PATH or URL first: `ftgen data train.jsonl trainer=sft-lora`")
     word, chosen = arguments.overrides[0], replace(arguments, overrides=arguments.overrides[1:])
     try:
         return _judged(word, chosen)
     except Rejected as rejected:
         return output.reject(rejected, chosen)  # positions on the command line are those of the overrides
+
+
+def _is_override(word: str) -> bool:
+    return "=" in word.partition("://")[0] and not Path(word).exists()
 
 
 def _judged(word: str, chosen: Arguments) -> int:
@@ -46,8 +50,26 @@ def _judged(word: str, chosen: Arguments) -> int:
 
 
 def _reading(arguments: Arguments) -> Reading:
+    if arguments.flags.arguments:
+        if arguments.overrides:
+            raise Usage("--arguments takes the place of a configuration: leave the overrides out")
+        return _reading_of_file(arguments.flags.arguments)
     with request.open_composer(arguments) as composer:
         return pipeline.reading(composer, arguments.overrides)
+
+
+def _reading_of_file(name: str) -> Reading:
+    """Return how a training with the arguments of a file, or of standard input, reads its data."""
+    text, shown = (yamlio.read_stdin(), yamlio.STDIN) if name == "-" else (yamlio.read_text(Path(name), name), name)
+    given = yamlio.parse(text, shown)
+    try:
+        if not isinstance(given, dict):
+            raise ValueError("they are no mapping")  # noqa: TRY004, TRY301 - a wrong value, whatever its type
+        return reading_of_arguments({str(key): value for key, value in given.items()})
+    except ValueError as problem:
+        headline = f"the arguments cannot be used: {problem}"
+        found = error(kinds.ARGUMENTS.code, headline, help=kinds.ARGUMENTS.help)
+        raise Rejected([found.at(Location(shown))]) from None
 
 
 @contextmanager

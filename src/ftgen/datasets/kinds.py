@@ -444,5 +444,17 @@ LIBRARY = _warning(
     Write: `pip install 'ftgen[data]'`.""",
 )
 
+ARGUMENTS = _error(
+    "FT739",
+    "arguments that say nothing",
+    """The arguments of the training do not say how it reads data.
+
+    They are no mapping, or one of them has a type that LLaMA-Factory does not take.
+
+    Refused: `--arguments train.yaml` with `cutoff_len: long`
+
+    Write: the YAML that `llamafactory-cli train` takes.""",
+)
+
 KINDS = tuple(sorted((value for value in list(globals().values()) if isinstance(value, Kind)), key=lambda k: k.code))
 """Every kind, by code."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ftgen.spec import LlamaFactory, Spec
@@ -51,36 +51,50 @@ class Reading:
 def reading_of(spec: Spec) -> Reading | None:
     """Return how a job reads its data; None where the user's own command does.
 
-    The arguments have been checked: their types are those of the release.
+    Raises:
+        ValueError: see `reading_of_arguments`.
     """
     if not isinstance(spec.trainer, LlamaFactory):
         return None
-    given = llamafactory.training(spec)
-    known = arguments.surface(spec.trainer.version)
-
-    def value(name: str) -> Any:
-        return given.get(name, known.arguments[name].default)
-
-    stage, template = str(value("stage") or "sft"), value("template")
-    flags = known.templates.get(str(template), frozenset())
     info = spec.dataset.info.model_dump(exclude_none=True) if spec.dataset.info else None
+    found = reading_of_arguments(llamafactory.training(spec), spec.trainer.version)
+    return replace(found, info={spec.dataset.name: info} if info else None, accepted=spec.accepted)
+
+
+def reading_of_arguments(given: Mapping[str, Any], version: str | None = None) -> Reading:
+    """Return how LLaMA-Factory reads data by arguments of its own, of a release, or of the newest one that is known.
+
+    Raises:
+        ValueError: an argument has a type that the release does not take; the text says which.
+    """
+    known = arguments.surface(version or arguments.versions()[0])
+    given = arguments.normalise(given, known)
+
+    def value(name: str, *types: type) -> Any:
+        found = given.get(name, known.arguments[name].default)
+        if found is not None and type(found) not in types:
+            raise ValueError(f"{name} is {found!r}, which LLaMA-Factory does not take")
+        return found
+
+    stage, template = value("stage", str) or "sft", value("template", str)
+    flags = known.templates.get(str(template), frozenset())
     return Reading(
         stage=_LOADED_AS.get(stage, stage),
         trainer=stage,
         template=template,
         multimodal="multimodal" in flags,
-        plain_tools="tools" not in flags and not value("tool_format"),
-        cutoff_len=int(value("cutoff_len")),
-        max_samples=value("max_samples"),
-        val_size=float(value("val_size") or 0),
-        workers=int(value("preprocessing_num_workers") or 1),
-        train=_names(value("dataset")),
-        evaluated=_names(value("eval_dataset")),
-        info={spec.dataset.name: info} if info else None,
-        accepted=spec.accepted,
+        plain_tools="tools" not in flags and not value("tool_format", str),
+        cutoff_len=max(value("cutoff_len", int) or 0, 1),
+        max_samples=value("max_samples", int),
+        val_size=float(value("val_size", int, float) or 0),
+        workers=value("preprocessing_num_workers", int) or 1,
+        train=_names("dataset", value("dataset", str, list)),
+        evaluated=_names("eval_dataset", value("eval_dataset", str, list)),
     )
 
 
-def _names(value: Any) -> tuple[str, ...]:
+def _names(argument: str, value: Any) -> tuple[str, ...]:
     words = value.split(",") if isinstance(value, str) else value or ()
-    return tuple(str(word).strip() for word in words)
+    if not all(isinstance(word, str) for word in words):
+        raise ValueError(f"{argument} is {value!r}, which LLaMA-Factory does not take")
+    return tuple(word.strip() for word in words)
