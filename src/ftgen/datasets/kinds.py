@@ -61,11 +61,11 @@ UNREADABLE = _error(
     "unreadable data",
     """A file of the data set cannot be read.
 
-    It is missing, no regular file, outside of the data set's folder, or a row of it is larger than 16 MiB.
+    It is missing, no regular file, a link out of the data set's folder, or a row of it is larger than 16 MiB.
 
-    Refused: an entry with `file_name: ../train.jsonl`; a FIFO in the folder
+    Refused: an entry with `file_name: nowhere.jsonl`; a FIFO in the folder
 
-    Write: a `file_name` that lies in the folder, and rows that are smaller.""",
+    Write: a `file_name` that is there, and rows that are smaller.""",
 )
 ENTRY = _error(
     "FT701",
@@ -254,6 +254,17 @@ NEIGHBOUR = _error(
     Refused: a conversation with roles out of turn, under `trainer.args.stage=kto`
 
     Write: remove the rows that are dropped.""",
+)
+OUTSIDE = _warning(
+    "FT718",
+    "data out of the folder",
+    """The entry names a file out of the data set's folder, which is not read here.
+
+    `prepare` ends where a repository's entry does so; the job's own `dataset.info` may.
+
+    Refused: `file_name: ../train.jsonl`
+
+    Write: a `file_name` that lies in the folder.""",
 )
 ROLES = _dropped(
     "FT720",

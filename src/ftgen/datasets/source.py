@@ -136,7 +136,7 @@ def _in_place(folder: Path, name: str, entry: Entry, findings: Findings) -> Iter
     place = folder / entry.file_name
     if "\0" in entry.file_name or not files.resolved(place).is_relative_to(files.resolved(folder)):
         text = f"the entry {name} names {lines.printable(entry.file_name)}, which lies out of the folder"
-        findings.about(kinds.UNREADABLE, text, str(folder / INFO))
+        findings.about(kinds.OUTSIDE, text, str(folder / INFO))
     elif place.is_dir():
         members = [place / member for member in _listed(place)]
         yield from _with_files(name, entry, members, folder, findings)
