@@ -14,12 +14,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ftgen import lower, project, schema
 from ftgen.config.compose import Composer, Composition, Request
-from ftgen.datasets.kinds import STAGE
-from ftgen.datasets.reading import Reading, reading_of
 from ftgen.diagnostics import Diagnostic, Rejected, error, note, require
 from ftgen.estimate import Estimate, sizes
 from ftgen.estimate.job import estimate_run
@@ -50,6 +48,10 @@ from ftgen.validation.rules import (
     secrets,
     training,
 )
+
+
+if TYPE_CHECKING:
+    from ftgen.datasets.reading import Reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +247,9 @@ def reading(composer: Composer, overrides: Sequence[str]) -> Reading:
     Raises:
         Rejected: the configuration, or an argument of its trainer, is wrong; or its own command trains (FT702).
     """
+    from ftgen.datasets.kinds import STAGE  # noqa: PLC0415 - a render asks for no data
+    from ftgen.datasets.reading import reading_of  # noqa: PLC0415 - as above
+
     spec = admit(composer.compose(composer.parse(overrides)).config)
     resolved = resolve(spec)
     require(unreported(training.validate_arguments(spec, resolved.configurations), spec.accepted))
