@@ -37,6 +37,7 @@ bench: venv
 	$(BIN)/python -m tests.bench
 	$(BIN)/python -m tests.bench.checking
 	$(BIN)/python -m tests.bench.publishing
+	$(BIN)/python -m tests.bench.data
 
 # Odd inputs on all processors; FUZZ_SECONDS, FUZZ_INPUTS, FUZZ_SEED, FUZZ_JOBS, FUZZ_KINDS; findings go to .fuzz/.
 fuzz: venv
@@ -62,7 +63,8 @@ test-hydra-next:
 	.venv-hydra-next/bin/pip install -q --pre 'hydra-core>=1.4.0rc0,<1.5' -e . --group test
 	.venv-hydra-next/bin/pytest -n auto
 
-# Every trainer's configuration against LLaMA-Factory's own parser; downloads about 1 GB.
+# Every trainer's configuration against LLaMA-Factory's own parser, and verdicts on data sets against its loader;
+# downloads about 4 GB.
 test-trainer:
 	$(PYTHON) -m venv .venv-trainer
 	.venv-trainer/bin/pip install -q --upgrade 'pip>=25.1'

@@ -341,12 +341,19 @@ def _names(package: str, wheel: zipfile.ZipFile) -> set[str]:
 def _templates(wheel: zipfile.ZipFile) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for keywords in _calls(wheel, r"llamafactory/data/template\.py", "register_template"):
-        flags = ["reasoning"] if "Reasoning" in ast.unparse(keywords.get("template_class", ast.Constant(""))) else []
-        efficient = value_of(keywords.get("efficient_eos", ast.Constant(value=False)), Sources())
         name = value_of(keywords["name"], Sources())
         if isinstance(name, str):
-            found[name] = [*flags, *(["efficient_eos"] if efficient else [])]
+            found[name] = [flag for flag, has in _flags(keywords).items() if has]
     return found
+
+
+def _flags(keywords: dict[str, ast.expr]) -> dict[str, bool]:
+    return {
+        "reasoning": "Reasoning" in ast.unparse(keywords.get("template_class", ast.Constant(""))),
+        "efficient_eos": bool(value_of(keywords.get("efficient_eos", ast.Constant(value=False)), Sources())),
+        "multimodal": "mm_plugin" in keywords,
+        "tools": "format_tools" in keywords,
+    }
 
 
 def _models(wheel: zipfile.ZipFile) -> dict[str, str]:

@@ -13,6 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from ftgen.datasets.kinds import KINDS
+from ftgen.diagnostics import Severity
 from ftgen.text import yamlio
 from ftgen.validation.rules import all_rules
 
@@ -44,6 +46,7 @@ FAMILIES = (
     Family("FT4", "Lint", "What is admitted and still goes wrong."),
     Family("FT74", "Serving", "What is to serve the result of a run, before any Kubernetes object exists."),
     Family("FT6", "Capacity", "What the nodes, queues, quotas and classes of the cluster leave no room for."),
+    Family("FT7", "Data", "What `ftgen data` finds in a data set; an error would end the training."),
 )
 
 
@@ -70,7 +73,9 @@ class Rule(NamedTuple):
 @cache
 def rules() -> tuple[Rule, ...]:
     """Every rule there is, by code."""
-    return tuple(sorted(Rule(r.code, r.name, str(r.severity), r.page, r.denied) for r in all_rules().values()))
+    found = [Rule(r.code, r.name, str(r.severity), r.page, r.denied) for r in all_rules().values()]
+    found += [Rule(k.code, k.name, str(k.severity), k.page, k.severity is Severity.ERROR) for k in KINDS]
+    return tuple(sorted(found))
 
 
 def pages() -> dict[str, str]:
@@ -90,7 +95,8 @@ def section(rule: Rule) -> str:
     text = LABEL.sub(lambda found: f"\n\n**{LABELS[found[1]]}:**", inspect.cleandoc(rule.text))
     head = f'<a id="{rule.code}"></a>\n\n## {rule.code} {rule.name}\n\n{rule.severity.capitalize()}.\n\n'
     accepted = f"Accepted by `allow.{rule.code}=<reason>`, where it is no mistake."
-    denied = "The cluster's admission denies it, so that it cannot be accepted."
+    who = "The trainer's loader" if rule.family.prefix == "FT7" else "The cluster's admission"
+    denied = f"{who} denies it, so that it cannot be accepted."
     return f"{head}{text}\n\n{denied if rule.denied else accepted}\n"
 
 

@@ -10,9 +10,9 @@
 # for a line of a list, and git never runs with settings that came with it.
 #
 # Reads: BASE_MODEL_URL MODEL_DIR MODEL_REVISION MODEL_NEEDS_MIB, DATASET_URL DATASET_DIR
-# DATASET_REVISION DATASET_NEEDS_MIB DATASET_INFO DATASET_NAMES, ADAPTER_URL ADAPTER_DIR ADAPTER_REVISION,
-# GIT_USER GIT_TOKEN GIT_SSL_NO_VERIFY GIT_SSL_CAINFO; LOCK_TIMEOUT, FETCH_RETRIES and RETRY_SECONDS have
-# defaults. There is always a model; a data set or an adapter where its folder is named.
+# DATASET_REVISION DATASET_NEEDS_MIB DATASET_INFO DATASET_NAMES DATASET_ARGUMENTS, ADAPTER_URL ADAPTER_DIR
+# ADAPTER_REVISION, GIT_USER GIT_TOKEN GIT_SSL_NO_VERIFY GIT_SSL_CAINFO; LOCK_TIMEOUT, FETCH_RETRIES and RETRY_SECONDS
+# have defaults. There is always a model; a data set or an adapter where its folder is named.
 
 # Every program of the same user can read in /proc what a process was started with, whatever it unset
 # since. So the script starts itself again without the token, which comes through a pipe.
@@ -622,6 +622,23 @@ for name in map(str.strip, names.split(",")):
         refuse(f"entry {name} of {path} names {file}, which is not there: correct file_name, or push the file")
 '
 
+# What `ftgen data` says before there is a job, where the image has ftgen: a row that ends the training is told before
+# cards wait for it. An ftgen without that verb, or one that fails itself, decides nothing.
+judge_rows() {
+  local status=0
+  [ -n "${DATASET_ARGUMENTS:-}" ] && command -v ftgen >/dev/null || return 0
+  if [[ $(ftgen data --help 2>/dev/null </dev/null) != *--arguments* ]]; then
+    say "the rows are not judged: the image's ftgen is too old for it"
+    return 0
+  fi
+  run ftgen data "$dir" --arguments - <<<"$DATASET_ARGUMENTS" >&2 || status=$?
+  case $status in
+    0) ;;
+    1) die "the training would end with this data: see the errors above, and mend the rows or the entry" ;;
+    *) say "the rows could not be judged: ftgen ended with $status; going on" ;;
+  esac
+}
+
 # ---- the story -------------------------------------------------------------------------------------
 
 bring() {
@@ -638,7 +655,7 @@ bring() {
   say "complete in $dir${found:+: $found}"
   sweep
   case $kind in
-    dataset) write_dataset_info "$dir" && check_datasets ;;
+    dataset) write_dataset_info "$dir" && check_datasets && judge_rows ;;
     adapter) plain "$dir/adapter_config.json" || die "$dir holds no adapter_config.json: what $(bare_url "$url") has at ${revision:-its default branch} is no adapter" ;;
   esac
 }

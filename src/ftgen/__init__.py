@@ -1,7 +1,7 @@
 """ftgen: declarative fine-tuning jobs for Volcano.
 
 In Python, `ftgen.job([...])` renders one job and `ftgen.sweep([...])` a sweep; both take overrides as the
-command line does.
+command line does. `ftgen.data(path, [...])` judges a data set as `ftgen data` does.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 from ftgen.project import VERSION as __version__  # noqa: N811 - Python's own name for it
 
 if TYPE_CHECKING:
-    from ftgen.api import Job, Sweep, job, sweep
+    from ftgen.api import Job, Sweep, data, job, sweep
     from ftgen.diagnostics import Rejected
 
-__all__ = ["Job", "Rejected", "Sweep", "__version__", "job", "sweep"]
+__all__ = ["Job", "Rejected", "Sweep", "__version__", "data", "job", "sweep"]
 
-_MODULES = {"Job": "api", "Sweep": "api", "job": "api", "sweep": "api", "Rejected": "diagnostics"}
+_MODULES = {"Job": "api", "Sweep": "api", "job": "api", "sweep": "api", "data": "api", "Rejected": "diagnostics"}
 
 
 def __getattr__(name: str) -> Any:

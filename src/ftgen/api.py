@@ -16,12 +16,15 @@ from typing import Any, overload
 from ftgen import diff, pipeline, process, sweeping
 from ftgen.config import compose
 from ftgen.config.compose import Composer, Request
+from ftgen.datasets.judge import Verdict, judge
+from ftgen.datasets.lengths import Tokenizer
 from ftgen.diagnostics import Diagnostic
 from ftgen.output import tree
 from ftgen.output.tree import Run, WriteOptions
 from ftgen.pipeline import Compiled
 from ftgen.sweeping import index
 from ftgen.sweeping.batch import Batch
+from ftgen.text import files
 
 _SHOWN = 60
 
@@ -180,6 +183,33 @@ def sweep(
     runs = (*(each.run for each in compiled), batch.extras())
     jobs = tuple(map(_job, compiled, batch.rows))
     return Sweep(batch.folder, jobs, tuple(batch.diagnostics), runs)
+
+
+def data(
+    path: str | Path,
+    overrides: Iterable[str] = (),
+    *,
+    directory: str | Path = ".",
+    config_dirs: Iterable[str | Path] = (),
+    tokenizer: str | Path | None = None,
+) -> Verdict:
+    """Judge a data set as a job would read it, as `ftgen data` does.
+
+    Args:
+        path: file or folder of the data.
+        overrides: overrides in Hydra's grammar, as on the command line.
+        directory: the folder with the user's own `conf/` and `overlays/`.
+        config_dirs: folders of configuration to search first.
+        tokenizer: a tokenizer.json to count tokens with; needs the library `tokenizers` (`pip install ftgen[data]`).
+
+    Raises:
+        Rejected: when the configuration is wrong.
+        OSError: when the tokenizer cannot be read.
+        ValueError: when it is none.
+    """
+    words = tuple(overrides)
+    reading = pipeline.reading(_composer(words, directory, config_dirs), words)
+    return judge(Path(path), reading, Tokenizer(files.read(tokenizer)) if tokenizer else None)
 
 
 def _composer(overrides: tuple[str, ...], directory: str | Path, config_dirs: Iterable[str | Path]) -> Composer:

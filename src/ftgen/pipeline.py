@@ -14,11 +14,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ftgen import lower, project, schema
 from ftgen.config.compose import Composer, Composition, Request
-from ftgen.diagnostics import Diagnostic, note, require
+from ftgen.diagnostics import Diagnostic, Rejected, error, note, require
 from ftgen.estimate import Estimate, sizes
 from ftgen.estimate.job import estimate_run
 from ftgen.lower import Bundle, Identity, Inputs, naming, overlay, render
@@ -48,6 +48,9 @@ from ftgen.validation.rules import (
     secrets,
     training,
 )
+
+if TYPE_CHECKING:
+    from ftgen.datasets.reading import Reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +238,26 @@ def resolve(spec: Spec) -> Resolved:
         configurations = None
     estimate = estimate_run(spec, configurations)
     return Resolved(sizes.resolve_sizes(spec, estimate), configurations, estimate)
+
+
+def reading(composer: Composer, overrides: Sequence[str]) -> Reading:
+    """Return how the job that a command line describes reads its data.
+
+    Raises:
+        Rejected: the configuration, or an argument of its trainer, is wrong; or its own command trains (FT702).
+    """
+    from ftgen.datasets.kinds import STAGE  # noqa: PLC0415 - a render asks for no data
+    from ftgen.datasets.reading import reading_of  # noqa: PLC0415 - as above
+
+    spec = admit(composer.compose(composer.parse(overrides)).config)
+    resolved = resolve(spec)
+    require(unreported(training.validate_arguments(spec, resolved.configurations), spec.accepted))
+    found = reading_of(spec)
+    if found is None:
+        headline = "nothing is known of how the trainer's own command reads data"
+        help_ = "choose a trainer of LLaMA-Factory, such as sft-lora"
+        raise Rejected([error(STAGE.code, headline, "trainer", help=help_)])
+    return found
 
 
 def validate_configuration(resolved: Resolved, swept: Collection[str] = (), call: Call = Scope.ask) -> list[Diagnostic]:

@@ -61,7 +61,7 @@ def test_the_scripts_are_mounted_from_a_config_map_that_nothing_changes(here: Pa
     [
         ((), 230),
         (("hardware=ascend",), 230),
-        (("hardware=full-gpu", "trainer=dpo-lora"), 230),
+        (("hardware=full-gpu", "trainer=dpo-lora"), 232),
         (("hardware.nodes=2", "storage=nfs"), 300),
         (("hardware=ascend", "hardware.nodes=2", "storage=nfs"), 300),
     ],

@@ -672,6 +672,27 @@ def _circumstances(draw: Draw) -> Case:
     )
 
 
+_ROW_KEYS = ["instruction", "input", "output", "system", "conversations", "from", "value", "chosen", "label", ""]
+_FORMS = [
+    "trainer=sft-lora", "trainer=pretrain", "trainer=dpo-lora", "dataset=kto-feedback", "dataset=hf-sharegpt",
+    "dataset=preference-pairs", "dataset=corpus", "dataset.info.formatting=openai", "trainer.args.max_samples=null",
+    "trainer.args.stage=kto", "trainer.args.val_size=0", "--json", "--strict",
+]  # fmt: skip
+
+
+@kind(3)
+def _data(draw: Draw) -> Case:
+    """A data set of odd rows, whole or spoilt, in each of the forms of a file."""
+    row = st.dictionaries(st.sampled_from(_ROW_KEYS), st.one_of(ODD, st.lists(ODD, max_size=2)), max_size=5)
+    lines = [json.dumps(each) for each in draw(st.lists(row, max_size=4))]
+    text = draw(st.sampled_from(["\n".join(lines), f"[{','.join(lines)}]", f"[{','.join(lines)}", draw(SCRAPS)]))
+    name = draw(st.sampled_from(["d.json", "d.jsonl", "d.csv", "d.txt", "d.parquet", "d.arrow", "d"]))
+    info = draw(st.one_of(ODD, st.just({"identity_alauda": {"file_name": name, "columns": {"prompt": "instruction"}}})))
+    files = {name: text, "dataset_info.json": json.dumps(info), "README.md": f"---\n{draw(SCRAPS)}\n---\n"}
+    path = draw(st.one_of(st.sampled_from([name, ".", "nowhere"]), HOSTILE))
+    return Case(("data", path, *draw(st.lists(st.sampled_from(_FORMS), max_size=2))), files=files)
+
+
 @kind(1)
 def _again(draw: Draw) -> Case:
     """A second command in the same process."""

@@ -6,10 +6,13 @@ import hashlib
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+from .gitserver import TOKEN
 
 if TYPE_CHECKING:
     from .pod import Ended, Pod
@@ -453,3 +456,56 @@ def test_an_image_without_python_is_told(described: Pod) -> None:
     ended = described.run("prepare", DATASET_NAMES="none", PATH=str(programs))
     assert ended.code == 0, ended.log
     assert "the image has no python" in ended.log
+
+
+# ---- their rows -----------------------------------------------------------------------------------
+
+ARGUMENTS = '{"stage": "sft", "dataset": "rows"}'
+FTGEN = 'exec "$REAL" -I -m ftgen "$@"'
+SOUND, SPOILT = '{"instruction": "q", "input": "", "output": "a"}\n', '{"instruction": "q", "input": [], "output": 1'
+
+
+@pytest.mark.parametrize(
+    ("program", "rows", "code", "words"),
+    [
+        (FTGEN, SOUND, 0, "rows: 1 row in 1 file, read as alpaca for sft"),
+        (FTGEN, SOUND + SPOILT, 1, "rows.json:2: error[FT706]: row 2 ends the training"),
+        (FTGEN, SOUND + SPOILT, 1, "prepare: dataset: error: the training would end with this data"),
+        (FTGEN, SOUND.replace('"a"', "null"), 1, "error[FT715]"),
+        ("exit 0", SPOILT, 0, "the image's ftgen is too old for it"),
+        ('[ "$3" != --arguments ] || exit 70; echo " --arguments FILE"', SPOILT, 0, "ftgen ended with 70; going on"),
+        (
+            '[ "$3" != --arguments ] || kill -9 $$; echo " --arguments FILE"',
+            SPOILT,
+            0,
+            "ftgen ended with 137; going on",
+        ),
+    ],
+)
+def test_rows_are_judged_where_the_image_has_ftgen(
+    described: Pod, program: str, rows: str, code: int, words: str
+) -> None:
+    (described.volume / "data" / "rows.json").write_text(rows)
+    described.program("ftgen", program)
+    ended = described.run("prepare", DATASET_NAMES="rows", DATASET_ARGUMENTS=ARGUMENTS, REAL=sys.executable)
+    assert ended.code == code, ended.log
+    assert words in ended.log
+
+
+def test_rows_are_not_judged_without_ftgen_or_where_the_trainer_looks_elsewhere(described: Pod) -> None:
+    (described.volume / "data" / "rows.json").write_text(SPOILT)
+    described.program("ftgen", "exit 1")
+    assert described.run("prepare", DATASET_NAMES="rows").code == 0
+    (described.bin / "ftgen").unlink()
+    nowhere = f"{described.bin}:/usr/local/bin:/usr/bin:/bin"
+    assert described.run("prepare", DATASET_NAMES="rows", DATASET_ARGUMENTS=ARGUMENTS, PATH=nowhere).code == 0
+
+
+def test_the_judge_sees_no_token(described: Pod) -> None:
+    (described.volume / "data" / "rows.json").write_text(SOUND)
+    described.program("ftgen", 'env >>"$STUB_HOME/seen"; cat /proc/$PPID/environ >>"$STUB_HOME/seen"; echo --arguments')
+    words = {"GIT_USER": "robot", "GIT_TOKEN": TOKEN, "DATASET_NAMES": "rows", "DATASET_ARGUMENTS": ARGUMENTS}
+    assert described.run("prepare", **words).code == 0
+    seen = (described.home / "seen").read_text()
+    assert seen.count("DATASET_ARGUMENTS=") >= 2, "it was asked what it can, and to judge"
+    assert TOKEN not in seen

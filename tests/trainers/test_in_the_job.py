@@ -1,5 +1,7 @@
 """Arguments that follow from other keys: what is wrong with them is told about the key that the user wrote."""
 
+import json
+
 import pytest
 
 from ftgen import pipeline, project
@@ -180,3 +182,6 @@ def test_prepare_is_told_which_data_sets_must_be_there(overrides: tuple[str, ...
     (container,) = compiled.bundle.job["spec"]["tasks"][0]["template"]["spec"]["initContainers"]
     environment = {e["name"]: e.get("value") for e in container["env"]}
     assert environment.get("DATASET_NAMES") == names
+    arguments = json.loads(environment.get("DATASET_ARGUMENTS") or "{}")
+    assert arguments.get("stage") == (names and "sft"), "how the rows are read goes with where"
+    assert set(arguments) <= {*llamafactory.training(compiled.spec)} if names else arguments == {}

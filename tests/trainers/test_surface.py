@@ -123,7 +123,9 @@ def test_releases_differ():
 def test_templates_know_their_kind():
     templates = surface(FIRST).templates
     assert "reasoning" in templates["qwen3"]
-    assert templates["qwen"] == frozenset()
+    assert templates["qwen"] == {"tools"}
+    assert templates["default"] == frozenset()
+    assert "multimodal" in templates["qwen2_vl"]
     assert "qwen3_nothink" in templates
     assert surface(FIRST).models["Qwen/Qwen3-0.6B"] == "qwen3"
 

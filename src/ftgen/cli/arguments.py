@@ -31,6 +31,7 @@ VERBS = {
     "import": "a hand-written VolcanoJob, or `-- docker run …`, as an experiment and the overlay that remains",
     "image": "the Dockerfile of the runtime image for the chosen hardware",
     "check": "what is wrong with manifests, whoever wrote them: `check PATH…`, - for standard input",
+    "data": "what becomes of each row of a data set: trained on, dropped, cut, or the end of the training",
     "facts": "a snapshot of a cluster's nodes, queues and quotas through kubectl, to weigh jobs against",
     "groups": "configuration groups and their options",
     "explain": "where a configuration key, or a line of a manifest, comes from",
@@ -126,7 +127,7 @@ def parser(verb: str) -> argparse.ArgumentParser:
     """Return the parser of a verb's flags; Hydra's flags keep their names and meanings."""
     verb_parser = _Parser(prog="ftgen" if verb == RENDER else f"ftgen {verb}", add_help=False, allow_abbrev=False)
     verb_parser.add_argument("overrides", nargs="*", metavar="OVERRIDE", help="KEY=VALUE in Hydra's grammar")
-    _common(verb_parser, *(("markdown",) if verb == "diff" else ()))
+    _common(verb_parser, *_MORE_FORMS.get(verb, ()))
     _hydra(verb_parser)
     if verb in {RENDER, "plan"}:
         _output(verb_parser)
@@ -139,12 +140,14 @@ def parser(verb: str) -> argparse.ArgumentParser:
         _copies(verb_parser, _COPIES[verb])
     if verb in _OF_CLUSTERS:
         _connection(verb_parser, verb)
-    if verb in {"groups", "explain", "compare", "plan", "diff", "gc", "status", "serve"}:
+    if verb in {"groups", "explain", "compare", "plan", "diff", "gc", "status", "serve", "data"}:
         verb_parser.add_argument("--json", action="store_true", help="as JSON")
     if verb == "check":
         _judgement(verb_parser)
     if verb == "facts":
         _snapshot(verb_parser)
+    if verb == "data":
+        _rows(verb_parser)
     return verb_parser
 
 
@@ -156,6 +159,7 @@ def _path(text: str) -> str:
 
 
 FORMS = ("text", "json", "github", "sarif")
+_MORE_FORMS = {"diff": ("markdown",), "data": ("html",)}
 
 
 def _common(verb_parser: argparse.ArgumentParser, *more: str) -> None:
@@ -259,6 +263,15 @@ def _judgement(verb_parser: argparse.ArgumentParser) -> None:
     group = verb_parser.add_argument_group("judgement")
     group.add_argument("--cluster", metavar="NAME", help="of the group cluster: its release, its facts, what it allows")
     group.add_argument("--volcano-version", metavar="X.Y.Z", help="release of Volcano that the manifests are for")
+
+
+def _rows(verb_parser: argparse.ArgumentParser) -> None:
+    group = verb_parser.add_argument_group("the data set")
+    group.add_argument("--revision", help="with a URL: branch, tag or commit; without, the default branch")
+    text = "LLaMA-Factory's own arguments (YAML or JSON; - for standard input) in place of a configuration"
+    group.add_argument("--arguments", type=_path, metavar="FILE", help=text)
+    text = "tokenizer.json, or a folder with one, to count tokens with; without it, the one beside the data"
+    group.add_argument("--tokenizer", type=_path, help=text)
 
 
 def _snapshot(verb_parser: argparse.ArgumentParser) -> None:

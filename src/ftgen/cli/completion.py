@@ -86,7 +86,9 @@ class _Line:
                 yield from (name for name in (*self._groups, *more) if name.startswith(word))
             case "explain" if first and "=" not in word:
                 yield from (key.rstrip("=") for key in _Keys(self).below(word))
-            case "render" | "plan" | "diff" | "publish" | "export" | "compare" | "explain" | "image" | "serve":
+            case "data" if first and "=" not in word:
+                return  # the file or folder
+            case "data" | "render" | "plan" | "diff" | "publish" | "export" | "compare" | "explain" | "image" | "serve":
                 yield from self._override(word)
             case "status" | "logs" | "archive" | "stop" | "rerun":
                 yield from (name for name in _runs(self._tree) if name.startswith(word) and name not in self._plain)

@@ -71,6 +71,17 @@ _SYNTAX: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
             ("ftgen check --server out", "the same, and what the API server says of them"),
         ),
     ),
+    "data": (
+        "PATH|URL [OVERRIDES]",
+        (
+            ("ftgen data train.jsonl", "one file, as the default trainer reads it"),
+            (
+                "ftgen data ~/data/dialogues trainer=dpo-lora trainer.cutoff_len=2048",
+                "a checkout, for DPO",
+            ),
+            ("ftgen data https://git.example.com/team/data.git --format html > data.html", "a repository, as a page"),
+        ),
+    ),
     "facts": (
         "",
         (

@@ -53,10 +53,15 @@ def apply_strict(diagnostics: Iterable[Diagnostic], arguments: Arguments) -> lis
     Raises:
         Rejected: when there is an error among them.
     """
-    result = [_strict(d) if arguments.flags.strict else d for d in diagnostics]
+    result = strict(diagnostics, arguments)
     if has_errors(result):
         raise Rejected(result)
     return result
+
+
+def strict(diagnostics: Iterable[Diagnostic], arguments: Arguments) -> list[Diagnostic]:
+    """Return the diagnostics; with --strict, raise warnings to errors."""
+    return [_strict(d) if arguments.flags.strict else d for d in diagnostics]
 
 
 def _strict(diagnostic: Diagnostic) -> Diagnostic:

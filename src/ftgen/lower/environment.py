@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from fractions import Fraction
 
@@ -56,9 +57,15 @@ def job_name_variable() -> Object:
 
 
 def dataset_variables(spec: Spec) -> list[Object]:
-    """Return the entry to write if there is no dataset_info.json, and the names of the entries that training reads."""
-    names = None if isinstance(spec.trainer, Command) else llamafactory.datasets(spec)
-    return variables(DATASET_INFO=dataset_info(spec), DATASET_NAMES=names)
+    """Return the entry to write if there is no dataset_info.json, and what the training reads and how."""
+    if isinstance(spec.trainer, Command):
+        return variables(DATASET_INFO=dataset_info(spec))
+    reading = llamafactory.reading(spec)
+    return variables(
+        DATASET_INFO=dataset_info(spec),
+        DATASET_NAMES=llamafactory.datasets(spec),
+        DATASET_ARGUMENTS=json.dumps(reading, ensure_ascii=False) if reading else None,
+    )
 
 
 def dataset_info(spec: Spec) -> str | None:

@@ -9,6 +9,9 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -45,12 +48,35 @@ def read(
     """
     if within is not None:
         _keep_inside(path, within)
-    # A FIFO without a writer would block the open itself, and a terminal would become the process's own.
-    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY | (0 if follow else os.O_NOFOLLOW)
-    handle = os.open(path, flags, dir_fd=dir_fd)
+    handle = _open(path, dir_fd, follow=follow)
     with open(handle, "rb", buffering=0) as file:  # noqa: PTH123 - a descriptor has no path
         _refuse_irregular(os.fstat(handle), at_most, path)
         return _bounded(file, at_most, path)
+
+
+@contextmanager
+def streamed(path: str | Path, *, within: Path | None = None) -> Iterator[BinaryIO]:
+    """Open a regular file of any size, for those who read it piece by piece and bound what they keep.
+
+    Args:
+        path: the file.
+        within: folder that the file must lie in, after every link is followed.
+
+    Raises:
+        OSError: see `read`.
+    """
+    if within is not None:
+        _keep_inside(path, within)
+    handle = _open(path, None, follow=True)
+    with open(handle, "rb", buffering=MIB) as file:  # noqa: PTH123 - a descriptor has no path
+        _refuse_irregular(os.fstat(handle), sys.maxsize, path)
+        yield file
+
+
+def _open(path: str | Path, dir_fd: int | None, *, follow: bool) -> int:
+    # A FIFO without a writer would block the open itself, and a terminal would become the process's own.
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY | (0 if follow else os.O_NOFOLLOW)
+    return os.open(path, flags, dir_fd=dir_fd)
 
 
 def _refuse_irregular(status: os.stat_result, at_most: int, path: str | Path) -> None:

@@ -124,6 +124,26 @@ def datasets(spec: Spec) -> str | None:
     return ",".join(_joined(names) for names in entries if names)
 
 
+_READING = (
+    "stage",
+    "template",
+    "tool_format",
+    "cutoff_len",
+    "max_samples",
+    "val_size",
+    "preprocessing_num_workers",
+    "dataset",
+    "eval_dataset",
+)
+"""Arguments that decide what becomes of a row of the data."""
+
+
+def reading(spec: Spec) -> Mapping[str, Any] | None:
+    """Return the arguments by which the job reads its data; None if the data lies elsewhere (`datasets`)."""
+    args = training(spec) if datasets(spec) else {}
+    return {name: args[name] for name in _READING if name in args} or None
+
+
 def _joined(names: Any) -> str:
     return ",".join(map(str, names)) if isinstance(names, list | tuple) else str(names)
 

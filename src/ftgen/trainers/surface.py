@@ -109,7 +109,8 @@ class Surface:
         elsewhere: names that only another transformers release knows -> that release.
         retired: names that an older release had -> (the last such release, today's name or None).
         reporters: trackers that `report_to` may name, besides all and none.
-        templates: name of a chat template -> its flags, among `reasoning` and `efficient_eos`.
+        templates: name of a chat template -> its flags, among `reasoning`, `efficient_eos`, `multimodal` (it takes
+            images and the like) and `tools` (it writes tools in a format of its own).
         models: hub id of a chat model -> its template.
         unrunnable: training stage -> the package it needs and the release's own requirements exclude.
     """

@@ -300,20 +300,23 @@ def _vanishing(spec: Spec) -> Iterator[Finding]:
 
 @rule("FT284", "unknown-accepted-code", on=SPEC)
 def _accepted(spec: Spec) -> Iterator[Finding]:
-    """A diagnostic is accepted that no rule gives, or that the cluster's admission gives.
+    """A diagnostic is accepted that no rule gives, or that the cluster's admission or the trainer's loader gives.
 
-    A misspelt code would accept nothing, and a retired one nothing any more.  What admission denies is never created,
-    whatever is accepted here.
+    A misspelt code would accept nothing, and a retired one nothing any more.  What admission or the loader denies never
+    trains, whatever is accepted here.
 
-    Refused: `+allow.FT2562=…`, `+allow.FT312=…`.
-    Write: the code as the diagnostic shows it; mend what admission denies.
+    Refused: `+allow.FT2562=…`, `+allow.FT312=…`, `+allow.FT708=…`.
+    Write: the code as the diagnostic shows it; mend what is denied.
     """
     if not spec.accepted:
         return
+    from ftgen.datasets.kinds import KINDS  # noqa: PLC0415 - as below
     from ftgen.validation.rules import all_rules  # noqa: PLC0415 - all rules, only where something is accepted
 
     rules = all_rules()
-    known, denied = {*rules, *_CODES_WITHOUT_RULE}, {code for code, rule in rules.items() if rule.denied}
+    known = {*rules, *_CODES_WITHOUT_RULE, *(kind.code for kind in KINDS)}
+    denied = {code: "the cluster's admission" for code, rule in rules.items() if rule.denied}
+    denied |= {kind.code: "the trainer's loader" for kind in KINDS if kind.severity is Severity.ERROR}
     for section, codes in (("cluster.allow", spec.cluster.allow), ("allow", spec.allow)):
         for code in codes:
             if code not in known:
@@ -321,7 +324,7 @@ def _accepted(spec: Spec) -> Iterator[Finding]:
                 help_ = f"did you mean {near[0]}?" if near else f"remove {section}.{code}"
                 yield Finding(f"there is no rule {code} to accept", f"{section}.{code}", code, help_)
             elif code in denied:
-                headline = f"{code} is what the cluster's admission denies, and accepting it creates nothing"
+                headline = f"{code} is what {denied[code]} denies, and accepting it creates nothing"
                 yield Finding(
                     headline, f"{section}.{code}", code, f"remove {section}.{code}, and mend what it tells of"
                 )

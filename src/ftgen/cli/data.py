@@ -1,0 +1,132 @@
+"""`ftgen data PATH|URL [OVERRIDES]`: judge a data set as the chosen trainer would read it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from ftgen import pipeline
+from ftgen.cli import output, request
+from ftgen.cli.arguments import Arguments, Usage
+from ftgen.datasets import kinds, report
+from ftgen.datasets.findings import Finding
+from ftgen.datasets.judge import Verdict, judge
+from ftgen.datasets.lengths import Tokenizer
+from ftgen.datasets.reading import Reading, reading_of_arguments
+from ftgen.diagnostics import Diagnostic, Location, Rejected, credentials, error, has_errors
+from ftgen.gitops.address import is_remote, without_credentials
+from ftgen.gitops.checkout import checked_out
+from ftgen.text import files, yamlio
+
+TOKENIZER = "tokenizer.json"
+
+
+def run(arguments: Arguments) -> int:
+    """Print how many rows are trained on, dropped and refused, how long they are, and why; return 1 for an error."""
+    if not arguments.overrides or _is_override(arguments.overrides[0]):
+        raise Usage("data needs a PATH or URL first: `ftgen data train.jsonl trainer=sft-lora`")
+    word, chosen = arguments.overrides[0], replace(arguments, overrides=arguments.overrides[1:])
+    try:
+        return _judged(word, chosen)
+    except Rejected as rejected:
+        return output.reject(rejected, chosen)  # positions on the command line are those of the overrides
+
+
+def _is_override(word: str) -> bool:
+    return "=" in word.partition("://")[0] and not Path(word).exists()
+
+
+def _judged(word: str, chosen: Arguments) -> int:
+    reading = _reading(chosen)
+    with _place(word, chosen.flags.revision or "") as path:
+        tokenizer, missing = _tokenizer(chosen.flags.tokenizer, path)
+        verdict = judge(path, reading, tokenizer)
+        verdict = replace(verdict, findings=[*missing, *verdict.findings])
+        return _print(verdict, path, word, chosen)
+
+
+def _reading(arguments: Arguments) -> Reading:
+    if arguments.flags.arguments:
+        if arguments.overrides:
+            raise Usage("--arguments takes the place of a configuration: leave the overrides out")
+        return _reading_of_file(arguments.flags.arguments)
+    with request.open_composer(arguments) as composer:
+        return pipeline.reading(composer, arguments.overrides)
+
+
+def _reading_of_file(name: str) -> Reading:
+    """Return how a training with the arguments of a file, or of standard input, reads its data."""
+    text, shown = (yamlio.read_stdin(), yamlio.STDIN) if name == "-" else (yamlio.read_text(Path(name), name), name)
+    given = yamlio.parse(text, shown)
+    try:
+        if not isinstance(given, dict):
+            raise ValueError("they are no mapping")  # noqa: TRY004, TRY301 - a wrong value, whatever its type
+        return reading_of_arguments({str(key): value for key, value in given.items()})
+    except ValueError as problem:
+        headline = f"the arguments cannot be used: {problem}"
+        found = error(kinds.ARGUMENTS.code, headline, help=kinds.ARGUMENTS.help)
+        raise Rejected([found.at(Location(shown))]) from None
+
+
+@contextmanager
+def _place(word: str, revision: str) -> Iterator[Path]:
+    """Yield the file or folder that a word names, or a checkout of the repository that it names."""
+    if is_remote(word):
+        with checked_out(word, revision) as folder:
+            yield folder
+    elif revision:
+        raise Usage("--revision is for a URL; a folder has its own checkout")
+    elif not Path(word).exists():
+        raise Rejected([error(kinds.UNREADABLE.code, f"{word} is not there").at(Location(word))])
+    else:
+        yield Path(word)
+
+
+def _tokenizer(named: str | None, path: Path) -> tuple[Tokenizer | None, list[Finding]]:
+    """Return the tokenizer that is named or lies beside the data; a finding where it cannot be used."""
+    place = _inside(Path(named)) if named else _inside(path if path.is_dir() else path.parent)
+    if not named and not place.is_file():
+        return None, []
+    try:
+        return Tokenizer(files.read(place)), []
+    except ImportError:
+        text = "tokens are counted with the library tokenizers, which is not installed"
+        return None, [Finding(kinds.LIBRARY, text, str(place), help="pip install 'ftgen[data]'")]
+    except OSError as problem:
+        words = f"it cannot be read: {problem.strerror}"
+    except ValueError as problem:
+        words = f"it is no tokenizer: {problem}"
+    raise Rejected([error(kinds.UNREADABLE.code, words).at(Location(str(place)))])
+
+
+def _inside(place: Path) -> Path:
+    return place / TOKENIZER if place.is_dir() else place
+
+
+def _print(verdict: Verdict, path: Path, word: str, arguments: Arguments) -> int:
+    flags = arguments.flags
+    found = output.strict(verdict.diagnostics, arguments)
+    if is_remote(word):
+        found = [_named(each, str(path), without_credentials(word)) for each in found]
+    if flags.json:
+        print(credentials.redact(json.dumps(report.plain(verdict), indent=2, ensure_ascii=False)))  # noqa: T201
+    elif flags.format == "html":
+        print(credentials.redact(report.page(verdict, word)), end="")  # noqa: T201
+    elif flags.format == "text" and not flags.quiet:
+        sys.stdout.writelines(f"{line}\n" for line in report.lines(verdict))
+    sys.stdout.flush()
+    if flags.format != "html":
+        output.print_diagnostics(found, arguments, to_stderr=flags.json)
+    return int(has_errors(found))
+
+
+def _named(found: Diagnostic, folder: str, url: str) -> Diagnostic:
+    """Name files of a checkout as the repository does, which is removed before anybody can look."""
+    places = tuple(
+        replace(place, file=place.file.removeprefix(f"{folder}/").replace(folder, url)) for place in found.locations
+    )
+    return replace(found, headline=found.headline.replace(folder, url), locations=places)

@@ -1,0 +1,312 @@
+"""The verdict on a data set: what becomes of each row when a training loads it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ftgen.datasets import kinds, shards
+from ftgen.datasets.columns import Column, Conflict
+from ftgen.datasets.duplicates import Duplicates
+from ftgen.datasets.findings import KEPT_ROWS, Finding, Findings
+from ftgen.datasets.forms import Converter, Example, Fault, Row
+from ftgen.datasets.lengths import Histogram, Tokenizer, characters
+from ftgen.datasets.reading import Reading
+from ftgen.datasets.rows import Broken, End, Read
+from ftgen.datasets.shards import DROPPED, FAILED, KEPT, UNUSED
+from ftgen.datasets.source import DataSet, data_sets
+from ftgen.datasets.stages import Stage
+from ftgen.datasets.tables import Unread, opened
+from ftgen.datasets.tokens import Cuts
+from ftgen.diagnostics import Diagnostic
+
+_NO_FIELDS: Row = {}
+
+
+@dataclass(slots=True)
+class Judged:
+    """Verdict on one data set.
+
+    Attributes:
+        name: name of its entry.
+        form: form of its rows.
+        files: how many files it has.
+        evaluated: whether it is for evaluation alone.
+        fates: what becomes of each row, one of `shards`' constants in the lowest two bits.
+        characters: lengths of the rows that are trained on, in characters.
+        tokens: the same in tokens; empty without a tokenizer.
+        cut: rows of more tokens than `cutoff_len`.
+        lost: tokens that are cut off.
+    """
+
+    name: str
+    form: str
+    files: int
+    evaluated: bool = False
+    fates: bytearray = field(default_factory=bytearray)
+    characters: Histogram = field(default_factory=Histogram)
+    tokens: Histogram = field(default_factory=Histogram)
+    cut: int = 0
+    lost: int = 0
+
+    def count(self, fate: int) -> int:
+        """Return how many rows have a fate."""
+        return sum(number for value, number in shards.census(self.fates).items() if value & shards.FATE == fate)
+
+    @property
+    def kept_rows(self) -> list[int]:
+        """Return the numbers of the rows that are trained on, from 1."""
+        return [number for number, value in enumerate(self.fates, 1) if value & shards.FATE == KEPT]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Verdict on all data sets of a training.
+
+    Attributes:
+        reading: how the training reads them.
+        sets: the data sets.
+        findings: what was found, errors, warnings and notes.
+    """
+
+    reading: Reading
+    sets: Sequence[Judged]
+    findings: Sequence[Finding]
+
+    @property
+    def diagnostics(self) -> list[Diagnostic]:
+        """Return the findings as diagnostics."""
+        return [found.diagnostic for found in self.findings]
+
+
+def judge(path: Path, reading: Reading, tokenizer: Tokenizer | None = None) -> Verdict:
+    """Judge the data sets that a training reads in a file or folder."""
+    findings = Findings(reading.accepted or {})
+    duplicates = Duplicates(reading)
+    sets = [
+        _Judge(found, reading, findings, duplicates, tokenizer).run() for found in data_sets(path, reading, findings)
+    ]
+    return Verdict(reading, sets, list(findings))
+
+
+class _Judge:
+    """Judge of one data set."""
+
+    def __init__(
+        self,
+        found: DataSet,
+        reading: Reading,
+        findings: Findings,
+        duplicates: Duplicates,
+        tokenizer: Tokenizer | None,
+    ) -> None:
+        self._set, self._reading, self._findings = found, reading, findings
+        self._duplicates = duplicates
+        self._converter = Converter(found.entry)
+        self._stage = Stage(reading.stage, reading.multimodal, reading.plain_tools)
+        self._judged = Judged(found.name, found.entry.formatting, len(found.files), found.evaluated)
+        self._cuts = Cuts(reading, tokenizer, self._judged, findings) if tokenizer else None
+        self._first: Column | None = None
+        self._table = Column()
+        self._labels: set[bool] = set()
+        self._partners: dict[int, tuple[str, int]] = {}
+        self._file = ""
+        self._dates = False
+        self._broken = False
+
+    def run(self) -> Judged:
+        """Judge every row, then the set as a whole."""
+        for path in self._set.files:
+            self._file = str(path)
+            try:
+                with opened(path, self._set) as rows:
+                    self._read(rows)
+            except OSError as problem:
+                self._findings.about(kinds.UNREADABLE, f"it cannot be read: {problem.strerror or problem}", self._file)
+                self._broken = True
+            except Unread as unread:
+                self._findings.about(unread.kind, str(unread), self._file)
+                return self._judged
+        if self._cuts:
+            self._cuts.finish()
+        self._conclude()
+        return self._judged
+
+    def _read(self, rows: Iterator[Read]) -> None:
+        convert, decide = self._converter.convert, self._stage.decide
+        fates, most = self._judged.fates, self._reading.max_samples
+        for line, row in rows:
+            if type(row) is End:
+                self._end_part(row)
+                continue
+            number = len(fates) + 1
+            used = most is None or number <= most
+            if type(row) is not dict:
+                row = self._replaced(row, number, line, used=used)  # noqa: PLW2901 - what the reader makes of it
+                if row is None:
+                    continue
+            try:
+                self._table.observe(row)
+            except Conflict as conflict:
+                self._conflict(conflict, number, line)
+                fates.append(FAILED)
+                continue
+            if not used:
+                fates.append(UNUSED)
+                continue
+            try:
+                example = convert(row)
+                dropped = decide(example)
+            except Fault as fault:
+                fates.append(FAILED)
+                self._findings.add(fault.kind, fault.text, self._file, (number, line))
+                continue
+            self._judge(example, dropped, number, line)
+
+    def _replaced(self, row: Any, number: int, line: int, *, used: bool) -> Row | None:
+        """Return what the reader makes of a row that is no mapping; report it where that is nothing."""
+        if row is None and number > 1 and self._set.form == "json":
+            return _NO_FIELDS
+        broken = row if isinstance(row, Broken) else Broken(kinds.TYPES, "it is no mapping of columns to values")
+        if used or not broken.loads:
+            self._findings.add(broken.kind, broken.text, self._file, (number, line))
+        self._broken = self._broken or not broken.loads
+        self._judged.fates.append(FAILED if used or not broken.loads else UNUSED)
+        return None
+
+    def _conflict(self, conflict: Conflict, number: int, line: int) -> None:
+        text = f"{conflict.path} is {conflict.now.value}, and {conflict.before.value} in the rows before"
+        self._findings.add(kinds.TYPES, text, self._file, (number, line))
+        self._broken = True
+
+    def _judge(self, example: Example, dropped: tuple[kinds.Kind, str] | None, number: int, line: int) -> None:
+        """Keep a row's fate, and report what is odd about it."""
+        row = (number, line)
+        code = shards.code(example)
+        if self._stage.name == "kto":
+            code |= self._pair(example, row)
+        if dropped:
+            self._judged.fates.append(DROPPED | code)
+            self._findings.add(*dropped, self._file, row)
+            return
+        self._judged.fates.append(KEPT | code)
+        for kind, text in remarks(example, self._stage.name):
+            self._findings.add(kind, text, self._file, row)
+        self._judged.characters.add(characters(example))
+        if known := self._duplicates.seen(example, evaluated=self._set.evaluated):
+            self._findings.add(kinds.DUPLICATE, known, self._file, row)
+        if self._cuts:
+            self._cuts.add(example, self._file, row)
+
+    def _pair(self, example: Example, row: tuple[int, int]) -> int:
+        """Return what KTO must know of an example beside its fate."""
+        if len(example.response) > 1:
+            self._labels.add(bool(example.response[0][1]))
+        bit = shards.partner(example)
+        if bit and len(self._partners) < KEPT_ROWS:
+            self._partners[row[0]] = (self._file, row[1])
+        return bit
+
+    def _end_part(self, end: End) -> None:
+        """Compare the columns of a part with those of the first one, which all must have."""
+        if self._first is None:
+            self._first, self._dates = self._table, end.dates
+        else:
+            for path, reason in self._first.refusals(self._table):
+                self._findings.about(kinds.LATE_COLUMN, f"column {path}: {reason}", self._file)
+                self._broken = True
+        self._table = Column()
+
+    # the set as a whole
+
+    def _conclude(self) -> None:
+        judged, where = self._judged, str(self._set.files[0])
+        unused = judged.count(UNUSED)
+        if unused:
+            text = f"{unused} of {len(judged.fates)} rows are not used: max_samples is {self._reading.max_samples}"
+            self._findings.about(kinds.UNUSED, text, where, "set trainer.args.max_samples=null")
+        if not judged.fates:
+            self._findings.about(kinds.NOTHING, "there are no rows", where)
+        elif self._lacks_columns(where):
+            self._findings.forget_rows({str(file) for file in self._set.files})
+            judged.fates = bytearray(FAILED if value & shards.FATE else UNUSED for value in judged.fates)
+        elif self._broken:
+            return
+        elif not judged.count(KEPT) and not judged.count(FAILED):
+            self._findings.about(kinds.NOTHING, "every row is dropped", where)
+        elif not judged.count(FAILED):
+            self._conclude_rows(where)
+
+    def _lacks_columns(self, where: str) -> bool:
+        """Report columns that the entry names and no row has, and those that are taken for dates."""
+        table = self._first or self._table
+        missing = [path for path in self._converter.absent if None in path or table.at([str(p) for p in path]) is None]
+        for path in sorted(missing, key=str):
+            self._findings.about(kinds.COLUMN, _missing(path), where, _COLUMN_HELP)
+        return bool(missing) | self._takes_dates(table, where)
+
+    def _takes_dates(self, table: Column, where: str) -> bool:
+        if not self._dates:
+            return False
+        found = [path for path in _texts(self._set.entry) if (column := table.at(path)) and column.dates]
+        for path in found:
+            text = f"every value of {'.'.join(path)} looks like a date and is read as one, not as a text"
+            self._findings.about(kinds.DATES, text, where)
+        return bool(found)
+
+    def _conclude_rows(self, where: str) -> None:
+        judged, reading = self._judged, self._reading
+        for text in shards.late_values(judged.fates, reading):
+            self._findings.about(kinds.LATE_VALUE, text, where)
+        if reading.stage == "kto":
+            for number in shards.bad_partners(judged.fates, reading):
+                file, line = self._partners.get(number, (where, 0))
+                self._findings.add(
+                    kinds.NEIGHBOUR,
+                    "it has no answer that the prompt after it can be paired with",
+                    file,
+                    (number, line),
+                )
+            if len(self._labels) == 1:
+                self._findings.about(kinds.ONE_LABEL, f"all labels are {str(*self._labels).lower()}", where)
+
+
+_COLUMN_HELP = "correct dataset.info.columns, or the entry in dataset_info.json"
+
+
+def remarks(example: Example, stage: str) -> Iterator[tuple[kinds.Kind, str]]:
+    """Yield what is odd about a row that is trained on."""
+    if stage == "pt":
+        if len(example.prompt) + len(example.response) > 1 and example.prompt and len(example.prompt) > 1:
+            yield kinds.FIRST_MESSAGE, "pre-training reads the first message alone"
+        if not example.prompt[0][1]:
+            yield kinds.EMPTY_PROMPT, "its text is empty"
+        return
+    if not any(content for _, content in example.prompt):
+        yield kinds.EMPTY_PROMPT, "its prompt is empty"
+    answers = [content for _, content in example.response]
+    if stage == "rm" and answers[0] == answers[1]:
+        yield kinds.SAME_PAIR, "chosen and rejected answer are the same"
+    elif not any(answers) if stage == "kto" else not all(answers):
+        yield kinds.EMPTY_ANSWER, "its answer is empty"
+    if example.odd_role:
+        yield kinds.ROLE_KEPT, f"its chosen or rejected answer is from {example.odd_role}, and trained on all the same"
+
+
+def _missing(path: tuple[str | None, ...]) -> str:
+    if None in path:
+        return "the entry leaves out a column or tag that its form needs; `columns` and `tags` replace all defaults"
+    named = ".".join(str(part) for part in path)
+    return f"no row has {named}, which the entry names or means by default"
+
+
+def _texts(entry: Any) -> Iterator[tuple[str, ...]]:
+    if entry.formatting == "alpaca":
+        names = (entry.prompt, entry.query, entry.response, entry.chosen, entry.rejected, entry.system, entry.tools)
+        yield from ((name,) for name in names if name)
+        return
+    yield from ((name,) for name in (entry.system, entry.tools) if name)
+    if entry.messages and entry.content_tag:
+        yield entry.messages, "[]", entry.content_tag

@@ -1,0 +1,105 @@
+"""What becomes of rows in their order: processes take a part each, and write a thousand rows at a time.
+
+`datasets.Dataset.map` fixes the types of what a process writes by its first thousand rows, and joins the parts only
+where their types agree.  A row that is merely dropped can so end the loading.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+
+from ftgen.datasets.forms import Example
+from ftgen.datasets.reading import Reading
+from ftgen.datasets.stages import neighbour
+
+UNUSED, KEPT, DROPPED, FAILED = range(4)
+"""Fate of a row: not used (`max_samples`), trained on, dropped, or the end of the loading."""
+FATE = 3
+_NO_PROMPT, _NO_RESPONSE, _NULL_SYSTEM, _NULL_TOOLS, _NO_PARTNER = 4, 8, 16, 32, 64
+BATCH = 1000
+"""Rows that are written, and that are tokenized, at a time (`preprocessing_batch_size`)."""
+_NULLS = {
+    _NO_PROMPT: "have no messages",
+    _NO_RESPONSE: "have no answer",
+    _NULL_SYSTEM: "have null as system message",
+    _NULL_TOOLS: "have null as tools",
+}
+_JOINED = (_NO_PROMPT, _NO_RESPONSE)
+"""What must agree between the processes; a column that is null in one of them goes with any other."""
+
+
+def code(example: Example) -> int:
+    """Return what the later checks need to know of an example, as bits beside its fate."""
+    return (
+        (0 if example.prompt else _NO_PROMPT)
+        | (0 if example.response else _NO_RESPONSE)
+        | (_NULL_SYSTEM if example.system is None else 0)
+        | (_NULL_TOOLS if example.tools is None else 0)
+    )
+
+
+def partner(example: Example) -> int:
+    """Return the bit of an example that KTO cannot pair with the row after it."""
+    return _NO_PARTNER if neighbour(example) else 0
+
+
+def census(fates: bytearray) -> Mapping[int, int]:
+    """Return how often each value occurs."""
+    return Counter(fates)
+
+
+def late_values(fates: bytearray, reading: Reading) -> Iterator[str]:
+    """Yield what the first thousand rows of a process lack and others have."""
+    used = fates.rstrip(bytes([UNUSED]))
+    parts = list(_parts(used, reading.workers))
+    for bit, words in _NULLS.items():
+        for part in parts:
+            missing = [all(value & bit for value in batch) for batch in _batches(part)]
+            if missing[0] and not all(missing):
+                yield f"the first {BATCH} rows of a process {words}, and later ones do not"
+                break
+        else:
+            empty = {all(value & bit for value in part) for part in parts}
+            if bit in _JOINED and len(empty) > 1:
+                yield f"all rows of one of {len(parts)} processes {words}, and those of others do not"
+    if not reading.val_size and any(map(_ends_empty, parts)):
+        yield f"{BATCH} rows in a row, or the last ones of a process, are all dropped"
+
+
+def bad_partners(fates: bytearray, reading: Reading) -> Iterator[int]:
+    """Yield the numbers of rows whose neighbour is trained on and cannot be paired with them.
+
+    Where rows are drawn at random for evaluation, the neighbour is unknown, and almost surely one that is trained on.
+    """
+    used = fates.rstrip(bytes([UNUSED]))
+    number = 0
+    for part in _parts(used, reading.workers):
+        for batch in _batches(part):
+            for place, value in enumerate(batch):
+                number += 1
+                after = batch[(place + 1) % len(batch)]
+                if value & _NO_PARTNER and (reading.val_size or after & FATE == KEPT):
+                    yield number
+
+
+def _ends_empty(part: bytearray) -> bool:
+    kept = [any(value & FATE == KEPT for value in batch) for batch in _batches(part)]
+    return any(before and not after for before, after in pairwise(kept))
+
+
+def _batches(part: bytearray) -> Iterator[bytearray]:
+    for begin in range(0, len(part), BATCH):
+        yield part[begin : begin + BATCH]
+
+
+def _parts(used: bytearray, workers: int) -> Iterator[bytearray]:
+    """Yield the part of each process: of one after the other, the first ones a row longer (`Dataset.shard`)."""
+    count = max(1, min(workers, len(used)))
+    size, more = divmod(len(used), count)
+    begin = 0
+    for index in range(count):
+        end = begin + size + (index < more)
+        yield used[begin:end]
+        begin = end
