@@ -11,7 +11,7 @@ from ftgen.cluster import log
 
 PAGE = (Path(__file__).parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
 # Not an end: the page says that the training goes on, or that nothing is to be done.
-HARMLESS = ("does not answer now", "no python", "warning:", "brings .ftgen-")
+HARMLESS = ("does not answer now", "no python", "warning:", "brings .ftgen-", "not be judged", "are not judged")
 
 
 def messages() -> list[str]:

@@ -76,6 +76,7 @@ _REMEDIES = _remedies(
     (r"is neither a file nor a folder", "remove the pipe or device from the volume"),
     (r"dataset_info\.json has no entry", "correct dataset.name or trainer.args.dataset, or add the entry to the repository"),
     (r"dataset_info\.json is not there", "push one, or set dataset.info"),
+    (r"the training would end with this data", "mend the rows that the errors before it name: `ftgen data` says the same of a clone"),
     (r"entry .*names .*|which (?:is not there|lies out of its folder)", "correct file_name in the repository, or push the file"),
     (r"must be a whole number|is no URL of a git repository", "take the value away that an overlay or the pod's environment gives that variable"),
     (r"leads to no file of that folder, and would be pushed", "put the file itself there, or remove it"),
