@@ -79,7 +79,7 @@ def simple(part: Any, root: closed.Schema) -> Any:
 
 def test_every_part_has_a_title_of_its_own() -> None:
     titles = summary.parts().values()
-    assert len(set(titles)) == len(titles) == 9
+    assert len(set(titles)) == len(titles) == len(list(summary.FOLDER.glob("test_*.py"))) - 1
 
 
 NODES = yaml.safe_load((Path(__file__).parent / "control_plane" / "nodes.yaml").read_text(encoding="utf-8"))

@@ -322,7 +322,7 @@ class _Edit:
             if found and (run := found[1].decode("utf-8", "replace")) in archived:
                 headline = f"{entry.name} still serves the result of {run}"
                 help_ = f"`ftgen stop {_SERVICE}{entry.name}` ends the service"
-                self.diagnostics.append(warning("FT536", headline, path, run, help_))
+                self.diagnostics.append(warning("FT536", headline, path, run, help=help_))
 
     def stop_scripts(self) -> None:
         """Stop scripts whose runs all stop: remove their guards first, and their files with the last job's file."""
