@@ -72,12 +72,27 @@ def test_a_file_of_another_shape(refused, folder, text):
     assert "error[" in refused("x.yaml")
 
 
+@pytest.mark.parametrize("recorded", [(), ("trainer.lr=1e-3", "trainer.epochs=1")])
+def test_a_word_is_blamed_where_it_was_typed(render, refused, recorded):
+    render(*recorded)
+    said = refused(f"serving.context={2**20}", RUN, "serving.port=8080", "--format", "json")
+    places = [each["locations"] for each in json.loads(said)]
+    assert places == [[{"file": "<command line>", "line": 1, "column": 0}]] * len(places) != []
+    assert f"serving.context={2**20}" in refused(f"serving.context={2**20}", RUN)
+
+
+def test_what_the_run_said_is_blamed_on_the_run(render, refused):
+    render("trainer.merge=false", "trainer.args.use_dora=true")
+    (found,) = json.loads(refused("serving.port=8080", RUN, "--format", "json"))
+    assert found["locations"] == [{"file": "<command line>", "line": 2, "column": 0}]
+
+
 def test_a_training_serves_nothing(capsys):
     assert cli.main(["+serving=kserve", "-q"]) == 1
     assert "FT008" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("words", [[], ["a=b"], ["one", "two"]])
+@pytest.mark.parametrize("words", [[], ["a=b"], ["one", "two"], ["one", "-m"]])
 def test_one_run_is_served_at_a_time(words):
     assert cli.main(["serve", *words]) == 2
 

@@ -115,7 +115,7 @@ _SYNTAX: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
         "RUN|FILE [OVERRIDES]",
         (
             ("ftgen serve sft-1a2b3c4d", "a Deployment and a Service with vLLM, on the card that trained"),
-            ("ftgen serve lr0.0002 serving=kserve hardware=full-gpu", "the winner of a sweep, by KServe on a card"),
+            ("ftgen serve lr2e-4 serving=kserve hardware=full-gpu", "the winner of a sweep, by KServe on a card"),
             ("ftgen serve sft-1a2b3c4d --repo . --branch main --path jobs", "commit it beside its run"),
         ),
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 from ftgen import gitops, pipeline
 from ftgen.cli import output, repository, request
 from ftgen.cli.arguments import Arguments, Usage
-from ftgen.diagnostics import Rejected, error
+from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, error
 from ftgen.output import tree
 from ftgen.output.tree import LOCK_NAME, Lock, Run, Store, WriteOptions
 from ftgen.output.tree.lock import is_job
@@ -27,9 +27,11 @@ _LISTED = 20
 
 def run(arguments: Arguments) -> int:
     """Compile the service, then write, print or commit it; with --fit or --json only say what it would be."""
+    if arguments.flags.multirun:
+        raise Usage("serve is for one run at a time; -m is for trainings")
     name, asked = _split(arguments)
     trained = _trained(name, arguments)
-    service, runs = _compiled(trained, asked, arguments)
+    service, runs = _compiled(trained, name, asked, arguments)
     if arguments.flags.fit or arguments.flags.json:
         output.print_diagnostics(output.apply_strict(service.diagnostics, arguments), arguments, to_stderr=True)
         _show(service, arguments)
@@ -51,16 +53,39 @@ def _split(arguments: Arguments) -> tuple[str, tuple[str, ...]]:
     return words[0], tuple(word for word in arguments.overrides if word != words[0])
 
 
-def _compiled(trained: TrainedRun, asked: tuple[str, ...], arguments: Arguments) -> tuple[CompiledService, list[Run]]:
+def _compiled(
+    trained: TrainedRun, name: str, asked: tuple[str, ...], arguments: Arguments
+) -> tuple[CompiledService, list[Run]]:
     destination = repository.target(arguments)
     source = repository.git_source(destination) if destination else None
-    with request.open_composer(replace(arguments, overrides=asked)) as composer:
-        located = replace(arguments, overrides=trained.words(composer, asked))
-    with request.open_composer(located) as composer:
-        service = compile_service(composer, trained, located.overrides, Workspace(composer))
-        runs = [service.run, *pipeline.deliver([service], source)]
-        noticed = request.add_locations(composer, located, service.diagnostics)
+    words: tuple[str, ...] = asked
+    try:
+        with request.open_composer(replace(arguments, overrides=asked)) as composer:
+            words = trained.words(composer, asked)
+        located = replace(arguments, overrides=words)
+        with request.open_composer(located) as composer:
+            service = compile_service(composer, trained, words, Workspace(composer))
+            runs = [service.run, *pipeline.deliver([service], source)]
+            noticed = request.add_locations(composer, located, service.diagnostics)
+    except Rejected as rejected:
+        recorded = len(words) - len(asked)
+        raise Rejected(_as_typed(rejected.diagnostics, recorded, name, arguments)) from None
+    noticed = [*_as_typed(noticed, len(words) - len(asked), name, arguments)]
     return replace(service, diagnostics=tuple(noticed)), runs
+
+
+def _as_typed(
+    diagnostics: Iterable[Diagnostic], recorded: int, name: str, arguments: Arguments
+) -> Iterator[Diagnostic]:
+    """Locate words where they were typed; the first `recorded` words came with the run, and are located at its name."""
+    typed = [position for position, word in enumerate(arguments.overrides, 1) if word != name]
+    places = [arguments.overrides.index(name) + 1] * recorded + typed
+
+    def moved(place: Location) -> Location:
+        return replace(place, line=places[place.line - 1]) if place.file == COMMAND_LINE and place.line else place
+
+    for diagnostic in diagnostics:
+        yield replace(diagnostic, locations=tuple(map(moved, diagnostic.locations)))
 
 
 # finding the run
