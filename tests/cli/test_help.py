@@ -9,6 +9,7 @@ import pytest
 
 from ftgen import __version__, cli, project
 from ftgen.cli.arguments import VERBS
+from ftgen.cli.help import GROUPS
 from ftgen.config import catalog
 
 
@@ -23,6 +24,11 @@ def test_help_names_every_verb_group_and_option(capsys: pytest.CaptureFixture[st
     for group, options in catalog.groups([project.conf_dir()]).items():
         assert f"\n{group}\n" in text
         assert all(f"  {option} " in text for option in options)
+
+
+def test_every_verb_is_in_one_group_of_at_most_seven() -> None:
+    assert sorted(verb for verbs in GROUPS.values() for verb in verbs) == sorted(VERBS)
+    assert all(len(verbs) <= 7 for verbs in GROUPS.values())
 
 
 @pytest.mark.parametrize("verb", VERBS)

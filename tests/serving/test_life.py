@@ -85,6 +85,7 @@ def test_a_service_is_stopped_at_once_and_by_its_own_name_only(served, capsys):
     assert cli.main(["archive", f"service/{RUN}"]) == 1
     capsys.readouterr()
     assert cli.main(["stop", f"service/{RUN}"]) == 0
+    assert "what serves" in capsys.readouterr().err
     assert not DEPLOYMENT.exists()
     assert not [path for path, entry in lock().files.items() if entry.run.startswith("@service")]
 

@@ -17,6 +17,15 @@ ftgen writes VolcanoJob manifests for fine-tuning, from configuration groups.
   ftgen [VERB] [OVERRIDES] [FLAGS]
 """
 
+# Verbs by what a user is about; each group is read at a glance.
+GROUPS = {
+    "write": (RENDER, "serve", "import", "export", "image"),
+    "look": ("plan", "diff", "compare", "check", "data", "explain", "groups"),
+    "publish": ("publish", "archive", "stop", "rerun", "gc", "rebuild"),
+    "live": ("status", "logs", "facts"),
+    "tools": ("schema",),
+}
+
 _KEYS = """\
 Choose with GROUP=OPTION (add a group that is not in the defaults list with +GROUP=OPTION), set values with
 KEY=VALUE. `ftgen --cfg job` shows all keys, `ftgen explain KEY` where one comes from.
@@ -159,7 +168,7 @@ def _blocks(arguments: Arguments) -> Iterable[str]:
     words, examples = _SYNTAX.get(verb, ("[OVERRIDES]", ()))
     if verb == RENDER:
         yield _USAGE
-        yield "verbs\n" + _table(list(VERBS.items()))
+        yield from _verbs()
     else:
         yield f"ftgen {verb} {words} [FLAGS]\n\n  {VERBS[verb]}\n"
     if examples:
@@ -168,6 +177,13 @@ def _blocks(arguments: Arguments) -> Iterable[str]:
     if verb == RENDER:
         options = catalog.groups(arguments.search_path())
         yield f"{_KEYS}\n{groups.listing(options)}"
+
+
+def _verbs() -> Iterable[str]:
+    """Yield the verbs by their groups, all in the same columns."""
+    lines = iter(_table([(verb, VERBS[verb]) for verbs in GROUPS.values() for verb in verbs]).splitlines(keepends=True))
+    for title, verbs in GROUPS.items():
+        yield f"{title}\n{''.join(next(lines) for _ in verbs)}"
 
 
 def _flags(verb: str) -> str:

@@ -14,6 +14,9 @@ _FILES_GONE = """\
 Flux deletes the job when it next reconciles.
 Argo CD deletes it in the next sync that prunes: `argocd app sync APP --prune`.
 kubectl deletes it when it is told to: `kubectl delete -n NAMESPACE jobs.batch.volcano.sh NAME`."""
+_SERVICE_GONE = """\
+Flux deletes what serves when it next reconciles, Argo CD in the next sync that prunes.
+kubectl deletes it when it is told to: `kubectl delete -n NAMESPACE deployment,service,inferenceservice NAME`."""
 _PURGED = """\
 Purged runs were archived: reconcilers had let go of their jobs. One that is there all the same stays, until
 `kubectl delete -n NAMESPACE jobs.batch.volcano.sh NAME`."""
@@ -21,11 +24,14 @@ Purged runs were archived: reconcilers had let go of their jobs. One that is the
 
 def run(arguments: Arguments) -> int:
     """Take the next step: first remove the guards, then the files."""
-    outcome = repository.apply_edit(gitops.stopping(repository.names(arguments)), arguments)
+    names = repository.names(arguments)
+    outcome = repository.apply_edit(gitops.stopping(names), arguments)
     repository.print_changes(outcome, arguments, verbs={FileChange.CHANGED: "unguarded"})
     if outcome.paths(FileChange.CHANGED):
         output.print_status(_GUARDS_GONE, arguments)
-    if outcome.paths(FileChange.REMOVED):
+    if all(name.startswith("service/") for name in names):
+        output.print_status(_SERVICE_GONE, arguments)
+    elif outcome.paths(FileChange.REMOVED):
         output.print_status(_FILES_GONE, arguments)
     if outcome.paths(FileChange.PURGED):
         output.print_status(_PURGED, arguments)
