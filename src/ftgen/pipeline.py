@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from ftgen import lower, project, schema
 from ftgen.config.compose import Composer, Composition, Request
@@ -356,28 +356,8 @@ def config_digest(config: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-class Deliverable(Protocol):
-    """Compiled run or service of a folder."""
-
-    @property
-    def spec(self) -> Spec:
-        """Return the specification."""
-
-    @property
-    def identity(self) -> Identity:
-        """Return folder, label and choices."""
-
-    @property
-    def bundle(self) -> Bundle:
-        """Return the objects."""
-
-    @property
-    def files(self) -> Mapping[str, bytes]:
-        """Return the rendered objects by path."""
-
-
 def deliver(
-    jobs: Iterable[Deliverable],
+    jobs: Iterable[Compiled],
     published: delivery.GitSource | None = None,
     extras: Mapping[str, bytes] = MappingProxyType({}),
 ) -> list[Run]:
@@ -391,7 +371,7 @@ def deliver(
     Raises:
         Rejected: FT540 or FT541 (see `delivery`), or errors by the schemas of Argo CD and Flux.
     """
-    folders: dict[str, list[Deliverable]] = {}
+    folders: dict[str, list[Compiled]] = {}
     for job in jobs:
         if job.spec.delivery.application:
             folders.setdefault(job.identity.folder, []).append(job)
@@ -399,7 +379,7 @@ def deliver(
 
 
 def _delivery_runs(
-    name: str, jobs: Sequence[Deliverable], published: delivery.GitSource | None, extras: Mapping[str, bytes]
+    name: str, jobs: Sequence[Compiled], published: delivery.GitSource | None, extras: Mapping[str, bytes]
 ) -> list[Run]:
     chosen, namespace = jobs[0].spec.delivery, jobs[0].spec.cluster.namespace
     kinds = frozenset((*_kinds_of_jobs(jobs), *_kinds_in_files(extras)))
@@ -413,11 +393,11 @@ def _delivery_runs(
     return [_delivery_run(key, objects, jobs[0].identity) for key, objects in objects_by_run.items() if objects]
 
 
-def _sizes(jobs: Iterable[Deliverable]) -> dict[str, int]:
+def _sizes(jobs: Iterable[Compiled]) -> dict[str, int]:
     return {path: len(content) for job in jobs for path, content in job.files.items()}
 
 
-def _kinds_of_jobs(jobs: Iterable[Deliverable]) -> Iterator[tuple[str, str, bool]]:
+def _kinds_of_jobs(jobs: Iterable[Compiled]) -> Iterator[tuple[str, str, bool]]:
     for job in jobs:
         for manifest in job.bundle.objects:
             group = manifest["apiVersion"].rpartition("/")[0]

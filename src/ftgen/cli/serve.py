@@ -18,7 +18,7 @@ from ftgen.output import tree
 from ftgen.output.tree import LOCK_NAME, Lock, Run, Store, WriteOptions
 from ftgen.output.tree.lock import is_job
 from ftgen.pipeline import Workspace
-from ftgen.serving import CompiledService, Fit, TrainedRun, compile_service, fit, trained_run
+from ftgen.serving import CompiledService, TrainedRun, compile_service, trained_run
 from ftgen.text import yamlio
 from ftgen.text.tables import table
 
@@ -178,7 +178,7 @@ def _show(service: CompiledService, arguments: Arguments) -> None:
 
 def _fit_lines(service: CompiledService) -> Iterator[str]:
     """Yield the memory of each card in GiB, and the longest context."""
-    if (needs := _fit(service)) is None:
+    if (needs := service.fit) is None:
         yield "the model's shape is unknown, so nothing can be said of its memory"
         return
     yield from table([("GiB", "OF EACH CARD"), *((f"{term.gib:.2f}", term.name) for term in needs.terms)])
@@ -188,14 +188,9 @@ def _fit_lines(service: CompiledService) -> Iterator[str]:
         yield f"longest context that fits: {needs.largest_context} tokens"
 
 
-def _fit(service: CompiledService) -> Fit | None:
-    serving = service.spec.serving
-    return fit(service.spec, serving, service.service) if service.service and serving else None
-
-
 def document(service: CompiledService) -> dict[str, Any]:
     """Return a service as JSON values: what it serves, its files and address, and the memory in GiB."""
-    needs = _fit(service)
+    needs = service.fit
     return {
         "name": service.name,
         "run": service.result.run,
@@ -216,9 +211,7 @@ def document(service: CompiledService) -> dict[str, Any]:
 
 def summary(service: CompiledService) -> str:
     """Return a service in one line: what it serves, on what, and where it answers."""
-    spec, serving = service.spec, service.spec.serving
-    assert serving is not None  # noqa: S101 - a service has the section
-    hardware = spec.hardware
+    serving, hardware = service.serving, service.spec.hardware
     cards = f"{hardware.devices} × {hardware.cards}" if hardware.cards else "no cards"  # noqa: RUF001 - the sign for times
     pods = "1 replica" if serving.replicas == 1 else f"{serving.replicas} replicas"
     return f"{service.name}: {service.result.run or service.result.revision}, {pods}, {cards}, {address(service)}"
@@ -226,6 +219,5 @@ def summary(service: CompiledService) -> str:
 
 def address(service: CompiledService) -> str:
     """Return the address in the cluster; KServe's service of the predictor has a name of its own."""
-    serving = service.spec.serving
-    end = "-predictor" if serving and serving.kind == "kserve" else ""
+    end = "-predictor" if service.serving.kind == "kserve" else ""
     return f"http://{service.name}{end}.{service.spec.cluster.namespace}/v1"

@@ -5,7 +5,6 @@ manifest of a run → its overrides → compose → admit → resolve → valida
 
 from ftgen.estimate.serving import Fit
 from ftgen.serving.compile import CompiledService, compile_service
-from ftgen.serving.fit import fit
 from ftgen.serving.trained import TrainedRun, trained_run
 
-__all__ = ["CompiledService", "Fit", "TrainedRun", "compile_service", "fit", "trained_run"]
+__all__ = ["CompiledService", "Fit", "TrainedRun", "compile_service", "trained_run"]

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from ftgen import pipeline, project
 from ftgen.config.compose import Composer, Composition
 from ftgen.diagnostics import Diagnostic, Rejected, error, require
-from ftgen.estimate.serving import Service
+from ftgen.estimate.serving import Fit
 from ftgen.lower import Bundle, Identity, overlay, render, service
 from ftgen.lower.overlay import Patch
 from ftgen.lower.service import Result, ServiceInputs
 from ftgen.output.tree import Run
 from ftgen.output.tree.lock import SERVICES
-from ftgen.pipeline import Workspace
+from ftgen.pipeline import Compiled, Workspace
 from ftgen.serving import fit
 from ftgen.serving.arguments import arguments
 from ftgen.serving.trained import TrainedRun
@@ -43,35 +43,22 @@ _HOME = Volume(path="/mnt/workspace", claim=None, size="10Gi", access_mode="Read
 
 
 @dataclass(frozen=True, slots=True)
-class CompiledService:
-    """Compiled service.
+class CompiledService(Compiled):
+    """Compiled service: a run of the output tree that keeps its name when its content changes.
 
     Attributes:
-        spec: specification, with its sizes resolved.
-        service: what vLLM serves, for the estimate; None if the model's shape is unknown.
+        serving: section `serving` of its specification.
         result: what is served.
-        identity: folder, label and choices.
-        bundle: objects.
-        files: rendered objects as bytes, by path below the output folder.
-        diagnostics: warnings and notes.
+        fit: memory of each card; None if the model's shape is unknown.
     """
 
-    spec: Spec
-    service: Service | None
+    serving: Serving
     result: Result
-    identity: Identity
-    bundle: Bundle
-    files: Mapping[str, bytes]
-    diagnostics: tuple[Diagnostic, ...]
-
-    @property
-    def name(self) -> str:
-        """Return the name of the service."""
-        return str(self.bundle.job["metadata"]["name"])
+    fit: Fit | None
 
     @property
     def run(self) -> Run:
-        """Return the service as a run of the output tree; it keeps its name when its content changes."""
+        """Return the service as a run of the output tree, beside the runs of its folder."""
         folder = self.identity.folder
         judged = dump_options(self.spec, self.diagnostics)
         return Run(folder, self.name, f"{SERVICES}{folder}", self.files, judged)
@@ -103,7 +90,8 @@ def compile_service(composer: Composer, run: TrainedRun, words: Sequence[str], w
     noticed += require(pipeline.validate_delivery(bundle, spec, composition.config))
     found = [d for manifest in bundle.objects for d in validate(OBJECT, manifest, Context())]
     noticed += require(unreported(found, spec.accepted))
-    return CompiledService(spec, described, result, identity, bundle, render.files(bundle, identity), tuple(noticed))
+    files = render.files(bundle, identity)
+    return CompiledService(spec, None, identity, bundle, files, tuple(noticed), serving, result, memory)
 
 
 def _serving(spec: Spec) -> Serving:
