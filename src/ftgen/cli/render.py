@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 from ftgen import pipeline
-from ftgen.cli import output, request
+from ftgen.cli import output, request, writing
 from ftgen.cli.arguments import Arguments
-from ftgen.diagnostics import Diagnostic
-from ftgen.output import tree
-from ftgen.output.tree import Run
 from ftgen.pipeline import Compiled
 
 
@@ -24,33 +18,12 @@ def run(arguments: Arguments) -> int:
         job = pipeline.compile_job(composer, arguments.overrides)
         runs = [job.run, *pipeline.deliver([job])]
         located = request.add_locations(composer, arguments, job.diagnostics)
-    noticed = output.apply_strict(located, arguments)
     if arguments.flags.out == "-":
-        output.print_diagnostics(noticed, arguments, to_stderr=True)
-        sys.stdout.writelines(f"---\n{content.decode()}" for run in runs for content in run.files.values())
+        writing.print_runs(runs, located, arguments)
     else:
-        _write(runs, Path(arguments.flags.out), noticed, arguments)
+        writing.write_runs(runs, located, arguments, allow_shrink=arguments.flags.allow_shrink)
         output.print_status(summary(job), arguments)
     return 0
-
-
-def _write(runs: list[Run], out: Path, noticed: list[Diagnostic], arguments: Arguments) -> None:
-    flags = arguments.flags
-    options = tree.WriteOptions(
-        adopt=flags.adopt, overwrite=flags.overwrite, allow_shrink=flags.allow_shrink, same_run=_same_run
-    )
-    outcome = tree.apply(tree.plan_write(out, runs, options))
-    output.print_diagnostics([*noticed, *output.apply_strict(outcome.diagnostics, arguments)], arguments)
-    for path, change in outcome.changes.items():
-        if any(path in run.files for run in runs) or change is tree.FileChange.REMOVED:
-            output.print_status(f"{change:>9}  {out / path}", arguments)
-
-
-def _same_run(old: bytes, new: bytes) -> bool:
-    """Compare two texts of an object by `diff.same_run`, which is loaded only when a file differs."""
-    from ftgen.diff import same_run  # noqa: PLC0415 - a first render compares nothing
-
-    return same_run(old, new)
 
 
 def summary(job: Compiled) -> str:

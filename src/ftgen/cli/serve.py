@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ftgen import gitops, pipeline
-from ftgen.cli import output, repository, request
+from ftgen.cli import output, repository, request, writing
 from ftgen.cli.arguments import Arguments, Usage
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, error
 from ftgen.output import tree
@@ -38,10 +38,10 @@ def run(arguments: Arguments) -> int:
     elif arguments.flags.repo is not None:
         _publish(service, runs, arguments)
     elif arguments.flags.out == "-":
-        output.print_diagnostics(output.apply_strict(service.diagnostics, arguments), arguments, to_stderr=True)
-        sys.stdout.writelines(f"---\n{content.decode()}" for each in runs for content in each.files.values())
+        writing.print_runs(runs, service.diagnostics, arguments)
     else:
-        _write(service, runs, arguments)
+        writing.write_runs(runs, service.diagnostics, arguments)
+        output.print_status(summary(service), arguments)
     return 0
 
 
@@ -133,18 +133,6 @@ def _path_of(name: str, lock: Lock) -> str:
 
 
 # writing
-
-
-def _write(service: CompiledService, runs: list[Run], arguments: Arguments) -> None:
-    flags, out = arguments.flags, Path(arguments.flags.out)
-    noticed = output.apply_strict(service.diagnostics, arguments)
-    options = WriteOptions(adopt=flags.adopt, overwrite=flags.overwrite)
-    outcome = tree.apply(tree.plan_write(out, runs, options))
-    output.print_diagnostics([*noticed, *output.apply_strict(outcome.diagnostics, arguments)], arguments)
-    for path, change in outcome.changes.items():
-        if any(path in each.files for each in runs) or change is tree.FileChange.REMOVED:
-            output.print_status(f"{change:>9}  {out / path}", arguments)
-    output.print_status(summary(service), arguments)
 
 
 def _publish(service: CompiledService, runs: list[Run], arguments: Arguments) -> None:

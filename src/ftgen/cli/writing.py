@@ -1,13 +1,16 @@
-"""Write files that belong to no run: exports, imports, Dockerfiles, schemas."""
+"""Write runs into a tree, and files that belong to no run: exports, imports, Dockerfiles, schemas."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ftgen.cli import output
 from ftgen.cli.arguments import Arguments
+from ftgen.diagnostics import Diagnostic
 from ftgen.output import tree
+from ftgen.output.tree import Run
 
 
 def write(files: Mapping[str, bytes], folder: Path, arguments: Arguments) -> None:
@@ -19,3 +22,36 @@ def write(files: Mapping[str, bytes], folder: Path, arguments: Arguments) -> Non
     outcome = tree.apply(tree.plan_copy(folder, files, overwrite=arguments.flags.overwrite))
     for path, change in outcome.changes.items():
         output.print_status(f"{change:>9}  {folder / path}", arguments)
+
+
+def write_runs(
+    runs: Sequence[Run], diagnostics: Sequence[Diagnostic], arguments: Arguments, *, allow_shrink: bool = False
+) -> None:
+    """Write single runs into the tree that --out names, and print the diagnostics and the changed files.
+
+    Raises:
+        Rejected: FT501 to FT515; nothing was written.
+    """
+    flags, out = arguments.flags, Path(arguments.flags.out)
+    noticed = output.apply_strict(diagnostics, arguments)
+    options = tree.WriteOptions(
+        adopt=flags.adopt, overwrite=flags.overwrite, allow_shrink=allow_shrink, same_run=_same_run
+    )
+    outcome = tree.apply(tree.plan_write(out, runs, options))
+    output.print_diagnostics([*noticed, *output.apply_strict(outcome.diagnostics, arguments)], arguments)
+    for path, change in outcome.changes.items():
+        if any(path in run.files for run in runs) or change is tree.FileChange.REMOVED:
+            output.print_status(f"{change:>9}  {out / path}", arguments)
+
+
+def print_runs(runs: Sequence[Run], diagnostics: Sequence[Diagnostic], arguments: Arguments) -> None:
+    """Print the objects of runs as a stream for kubectl, and the diagnostics to standard error."""
+    output.print_diagnostics(output.apply_strict(diagnostics, arguments), arguments, to_stderr=True)
+    sys.stdout.writelines(f"---\n{content.decode()}" for run in runs for content in run.files.values())
+
+
+def _same_run(old: bytes, new: bytes) -> bool:
+    """Compare two texts of an object by `diff.same_run`, which is loaded only when a file differs."""
+    from ftgen.diff import same_run  # noqa: PLC0415 - a first render compares nothing
+
+    return same_run(old, new)
