@@ -116,6 +116,7 @@ def _tree(arguments: Arguments) -> Iterator[tuple[Store, Lock]]:
     if not (out / LOCK_NAME).exists():
         help_ = "name the folder with -o, a repository with --repo and --branch, or the run's file"
         raise Rejected([error("FT527", f"there are no rendered runs in {out}", str(out), help=help_)])
+    tree.recover(out)
     yield tree.folder_store(out), tree.read_lock(out)
 
 
