@@ -279,7 +279,7 @@ _COLUMN_HELP = "correct dataset.info.columns, or the entry in dataset_info.json"
 def remarks(example: Example, stage: str) -> Iterator[tuple[kinds.Kind, str]]:
     """Yield what is odd about a row that is trained on."""
     if stage == "pt":
-        if len(example.prompt) + len(example.response) > 1 and example.prompt and len(example.prompt) > 1:
+        if len(example.prompt) > 1:
             yield kinds.FIRST_MESSAGE, "pre-training reads the first message alone"
         if not example.prompt[0][1]:
             yield kinds.EMPTY_PROMPT, "its text is empty"

@@ -132,11 +132,12 @@ def _section(judged: Judged) -> str:
 def _bars(unit: str, histogram: Histogram) -> str:
     if not len(histogram):
         return ""
-    most = max(count for _, _, count in histogram.rows())
+    counted = list(histogram.rows())
+    most = max(count for _, _, count in counted)
     rows = "".join(
         f'<tr><td class="number">{low}-{high}</td><td class="number">{count}</td>'
         f'<td><div class="bar" style="width: {300 * count // most}px"></div></td></tr>'
-        for low, high, count in histogram.rows()
+        for low, high, count in counted
     )
     return f"<h3>{unit}</h3><table>{rows}</table>"
 
