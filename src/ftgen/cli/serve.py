@@ -47,10 +47,10 @@ def run(arguments: Arguments) -> int:
 
 def _split(arguments: Arguments) -> tuple[str, tuple[str, ...]]:
     """Return the run or file, and the overrides."""
-    words = [word for word in arguments.overrides if "=" not in word and not word.startswith("~")]
-    if len(words) != 1:
+    name, *others = repository.names(arguments)
+    if others:
         raise Usage("serve takes one run, or its file: `ftgen serve sft-1a2b3c4d serving=kserve`")
-    return words[0], tuple(word for word in arguments.overrides if word != words[0])
+    return name, tuple(word for word in arguments.overrides if word != name)
 
 
 def _compiled(

@@ -13,6 +13,7 @@ from math import ceil
 
 from ftgen.estimate.device import CONTEXT, GIB, Term
 from ftgen.estimate.shape import Shape, adapter_parameters
+from ftgen.estimate.storage import LFS_COPIES, PROCESS, SHARD
 
 GRAPHS = 0.5 * GIB
 """Bytes of CUDA graphs, which vLLM reserves on NVIDIA's cards: about half a GiB for models of one card."""
@@ -28,12 +29,6 @@ LARGE_CARD = 70 * GIB
 
 RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """Ranks for which vLLM allocates adapters (vllm/config/lora.py); an adapter takes the smallest that holds it."""
-
-LOADING = 5.0
-"""GiB of host memory of a process for Python, torch and CUDA's host side, beside the weights' file that it reads."""
-
-SHARD = 5e9 / GIB
-"""GiB of one weight file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,9 +159,9 @@ def _activations(service: Service, card_gib: float | None) -> float:
 def host_gib(service: Service) -> float:
     """Return the host memory of a pod, without `/dev/shm`: a process for each card, and the file that it reads."""
     file = min(service.parameters * service.value_bytes / GIB, SHARD)
-    return service.devices * (LOADING + file)
+    return service.devices * (PROCESS + file)
 
 
 def models_gib(service: Service) -> float:
     """Return the space on the models' volume while git-lfs fetches the weights."""
-    return 2 * service.parameters * service.value_bytes / GIB
+    return LFS_COPIES * service.parameters * service.value_bytes / GIB

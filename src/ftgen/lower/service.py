@@ -124,10 +124,15 @@ def recorded(inputs: ServiceInputs) -> dict[str, str]:
     return {**provenance(inputs.spec, inputs.identity), record.SERVES: json_text(served)}
 
 
+def strategy(serving: Serving) -> Object:
+    """Return how a new revision rolls in: beside the old pods, or after them where cards are short."""
+    bounds = {"maxSurge": serving.surge, "maxUnavailable": 0 if serving.surge else 1}
+    return {"type": "RollingUpdate", "rollingUpdate": bounds}
+
+
 def deployment(inputs: ServiceInputs, template: Object) -> Object:
-    """Return the Deployment: a new revision rolls in beside the old pods, or after them where cards are short."""
+    """Return the Deployment."""
     serving = inputs.serving
-    rolling = {"maxSurge": serving.surge, "maxUnavailable": 0 if serving.surge else 1}
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -135,7 +140,7 @@ def deployment(inputs: ServiceInputs, template: Object) -> Object:
         "spec": {
             "replicas": serving.replicas,
             "selector": {"matchLabels": selector(inputs)},
-            "strategy": {"type": "RollingUpdate", "rollingUpdate": rolling},
+            "strategy": strategy(serving),
             # A pod counts as late once its weights could have been fetched and loaded.
             "progressDeadlineSeconds": 2 * serving.startup,
             "template": template,
@@ -163,7 +168,6 @@ def inference_service(inputs: ServiceInputs, template: Object) -> Object:
     containers = [
         {**each, "name": _KSERVE_CONTAINER} if each["name"] == CONTAINER else each for each in pod_spec["containers"]
     ]
-    rolling = {"maxSurge": serving.surge, "maxUnavailable": 0 if serving.surge else 1}
     # Without a class, KServe adds an autoscaler by the processor's use, which says nothing of a card's.
     kserve = {"serving.kserve.io/deploymentMode": serving.mode, "serving.kserve.io/autoscalerClass": "none"}
     return {
@@ -179,7 +183,7 @@ def inference_service(inputs: ServiceInputs, template: Object) -> Object:
                 **optional("annotations", template["metadata"].get("annotations")),
                 "minReplicas": serving.replicas,
                 "maxReplicas": serving.replicas,
-                "deploymentStrategy": {"type": "RollingUpdate", "rollingUpdate": rolling},
+                "deploymentStrategy": strategy(serving),
                 **pod_spec,
                 "containers": containers,
             }

@@ -16,9 +16,9 @@ from ftgen.trainers import arguments, sharding
 # job's name even if the API server generates that.
 JOB_NAME = "$(JOB_NAME)"
 
-# Arguments of the training that a merge needs; `llamafactory-cli export` refuses all others.
 _ADAPTERS = frozenset({"lora", "oft"})
 _DEFAULT_RANK = 8
+# Arguments of the training that a merge needs; `llamafactory-cli export` refuses all others.
 _SHARED_WITH_EXPORT = ("trust_remote_code", "resize_vocab", "add_tokens", "add_special_tokens", "use_unsloth")
 
 
@@ -77,7 +77,7 @@ def export(spec: Spec) -> Mapping[str, Any] | None:
     if not trainer.merge:
         return None
     method = str(trainer.args.get("finetuning_type", "lora"))
-    adapter = method in {"lora", "oft"}
+    adapter = method in _ADAPTERS
     source = {"model_name_or_path": model_path(spec), "adapter_name_or_path": trainer.output}
     return {
         **(source if adapter else {"model_name_or_path": trainer.output}),
