@@ -3,7 +3,7 @@
 vLLM takes a part of the card (`gpu_memory_utilization`), loads the weights, measures a pass over dummy tokens, and
 gives what is left to the cache; it refuses to start when that does not hold one sequence of `max_model_len` tokens
 (vllm/v1/worker/gpu_worker.py, vllm/v1/core/kv_cache_utils.py of 0.23).  The formulas are derived from that code and
-from the model's shape, and are not measured.
+from the model's shape, and compared with one measurement (tests/estimate/test_serving.py).
 """
 
 from __future__ import annotations
@@ -145,7 +145,10 @@ def lora_rank(rank: int) -> int:
 
 
 def _activations(service: Service, card_gib: float | None) -> float:
-    """Return the bytes of the widest moment of a pass: residual stream and MLP, logits and their sorted copies."""
+    """Return the bytes of the widest moment of a pass: residual stream and MLP, or logits and their sorted copies.
+
+    What the layers hold is free again when the sampler runs (`profile_run` of vllm/v1/worker/gpu_model_runner.py).
+    """
     large = card_gib is not None and card_gib * GIB >= LARGE_CARD
     tokens = service.batched_tokens or (8192 if large else 2048)
     sequences = min(service.sequences or (1024 if large else 256), tokens)
@@ -153,7 +156,7 @@ def _activations(service: Service, card_gib: float | None) -> float:
     width = 4 * shape.hidden + 3 * shape.mlp_width * max(1, shape.mlp_copies) / service.devices
     layers = tokens * width * service.value_bytes
     logits = sequences * shape.vocab * (service.value_bytes + 3 * 4)
-    return layers + logits
+    return max(layers, logits)
 
 
 def host_gib(service: Service) -> float:
