@@ -77,15 +77,23 @@ class LiveJob:
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """Where a check submits its jobs: one namespace, and the folder of what was rendered for it."""
+    """Where a check submits its jobs.
+
+    Attributes:
+        site: the suite's part of the cluster.
+        composer: what composes the jobs.
+        namespace: their namespace.
+        queue: their queue; empty: the suite's.
+    """
 
     site: Site
     composer: Composer
     namespace: str
+    queue: str = ""
 
     def submit(self, *overrides: str) -> LiveJob:
         """Render a job, apply it, and return it."""
-        words = [*overrides, f"cluster.namespace={self.namespace}", f"cluster.queue={self.site.queue}"]
+        words = [*overrides, f"cluster.namespace={self.namespace}", f"cluster.queue={self.queue or self.site.queue}"]
         compiled = pipeline.compile_job(self.composer, words)
         with tempfile.TemporaryDirectory() as folder:
             tree = Tree(self.site.kubectl, self.namespace, Path(folder))

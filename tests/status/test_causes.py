@@ -344,6 +344,10 @@ def test_archived_and_stopping_runs_want_nothing() -> None:
         ('Internal error occurred: failed calling webhook "mutatejob.volcano.sh": connection refused', "webhook"),
         ('unable to find job queue: queue.scheduling.volcano.sh "q" not found;', "queue-missing"),
         ('error looking up service account a/b: serviceaccount "b" not found', "service-account-missing"),
+        (
+            "pods \"x\" is forbidden: ValidatingAdmissionPolicy 'teams' with binding 'all' denied request: no team",
+            "policy",
+        ),
         ('pods "x" is forbidden: failed quota: cards: must specify limits.cpu', "quota"),
     ],
 )

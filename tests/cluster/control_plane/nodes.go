@@ -70,6 +70,8 @@ type simulation struct {
 	classes storagelisters.StorageClassLister
 	drivers []storage.CSINodeDriver
 
+	kubeletPort int32
+
 	lock  sync.Mutex
 	taken map[string]bool // pods by UID, and their deletions
 }
@@ -122,6 +124,7 @@ func simulate(ctx context.Context, client kubernetes.Interface, groups []group) 
 	})
 	factory.Start(ctx.Done())
 	factory.WaitForCacheSync(ctx.Done())
+	s.kubelet()
 	go s.provision(ctx)
 	for _, g := range groups {
 		for i := range 2 {
@@ -202,6 +205,7 @@ func (s *simulation) report(ctx context.Context, g group, name string) error {
 	node.Status.NodeInfo = core.NodeSystemInfo{
 		KubeletVersion: "simulated", Architecture: node.Labels["kubernetes.io/arch"], OperatingSystem: "linux",
 	}
+	s.reachable(&node.Status)
 	now := meta.Now()
 	node.Status.Conditions = []core.NodeCondition{{
 		Type: core.NodeReady, Status: core.ConditionTrue, Reason: "Simulated", LastHeartbeatTime: now, LastTransitionTime: now,

@@ -23,6 +23,7 @@ type rule struct {
 	Exit    int32   `json:"exit"`    // exit code of the containers
 	Init    int32   `json:"init"`    // exit code of the init containers
 	Seconds float64 `json:"seconds"` // how long the containers run; negative: until they are told to end
+	Log     string  `json:"log"`     // what they print
 }
 
 // see takes a pod of a simulated node once when it is there, and once when it is to be deleted.

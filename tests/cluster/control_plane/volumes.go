@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	core "k8s.io/api/core/v1"
@@ -9,6 +10,9 @@ import (
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 )
+
+// nobody begins the name of a provisioner that is not installed: its classes get no volumes.
+const nobody = "nobody."
 
 // provision makes a volume for each claim of a class, and deletes the volumes that deleted claims leave behind.
 func (s *simulation) provision(ctx context.Context) {
@@ -36,7 +40,7 @@ func (s *simulation) wanted(claim *core.PersistentVolumeClaim) *storage.StorageC
 		return nil
 	}
 	class, err := s.classes.Get(*name)
-	if err != nil || (waits(class) && chosenNode(claim) == "") {
+	if err != nil || strings.HasPrefix(class.Provisioner, nobody) || (waits(class) && chosenNode(claim) == "") {
 		return nil
 	}
 	return class

@@ -89,6 +89,11 @@ _REFUSALS: Sequence[_Reading] = (
         lambda m: (f"the webhook {m['hook']} does not answer: {m['what']}", "let an administrator look at the program behind it"),
     ),
     (
+        re.compile(r"ValidatingAdmissionPolicy '(?P<policy>[^']+)' with binding '[^']+' denied request: (?P<what>.+)"),
+        "policy",
+        lambda m: (f"the policy {m['policy']} refuses it: {m['what']}", "mend that, and publish it as a new run; `ftgen check --server FILE` asks again"),
+    ),
+    (
         re.compile(r"no PriorityClass with name (?P<name>[^\s]+) was found"),
         "priority-class-missing",
         lambda m: (f"the priority class {m['name']} does not exist", "create it, or set cluster.priority_class to one of `kubectl get priorityclasses`"),
