@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 
 from ftgen.diagnostics import Severity
+from ftgen.trainers import trackers
 from ftgen.validation import rule
 from ftgen.validation.rules.trainer.arguments import reporters
 from ftgen.validation.rules.trainer.setting import BOTH, TRAINING, Findings, TrainerArguments
@@ -24,7 +25,7 @@ NO_NPU_METHODS = frozenset({"gptq", "awq", "hqq", "eetq", "aqlm", "quanto"})
 # Weights that LLaMA-Factory turns back into 16 bits while loading.
 DEQUANTIZED = frozenset({"mxfp4", "fp8"})
 
-# Packages by argument: `_check_extra_dependencies` (hparams/parser.py), and the trackers' callbacks in transformers.
+# Packages by argument: `_check_extra_dependencies` (hparams/parser.py).
 SWITCH_PACKAGES = {
     "deepspeed": ("deepspeed",),
     "enable_liger_kernel": ("liger-kernel",),
@@ -39,9 +40,6 @@ SWITCH_PACKAGES = {
     "use_kt": ("kt-kernel",),
     "use_swanlab": ("swanlab",),
     "use_unsloth": ("unsloth",),
-}
-REPORTER_PACKAGES = {
-    name: name for name in ("clearml", "codecarbon", "mlflow", "swanlab", "tensorboard", "trackio", "wandb")
 }
 # Packages by a part of the optimizer's name; the first match counts (`Trainer.get_optimizer_cls_and_kwargs` of
 # transformers).
@@ -238,7 +236,7 @@ def packages(args: TrainerArguments) -> Findings:
 
 def _wanted_packages(args: TrainerArguments) -> Iterator[tuple[str, str]]:
     yield from ((name, package) for name, needed in SWITCH_PACKAGES.items() if args[name] for package in needed)
-    yield from (("report_to", REPORTER_PACKAGES[name]) for name in reporters(args) if name in REPORTER_PACKAGES)
+    yield from (("report_to", trackers.PACKAGES[name]) for name in reporters(args) if name in trackers.PACKAGES)
     if args["quantization_bit"] is not None and args["quantization_method"] in METHOD_PACKAGES:
         yield "quantization_bit", METHOD_PACKAGES[args["quantization_method"]]
     optimizer_package = next((package for part, package in OPTIMIZER_PACKAGES if part in args["optim"]), "")
