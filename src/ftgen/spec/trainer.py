@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from ftgen.spec.types import Count, FileName, Flag, Line, PositiveFloat, Section
+from ftgen.spec.types import Count, DebianPackage, FileName, Flag, Line, PositiveFloat, Requirement, Section
 
 _Parallel = Literal["auto", "ddp", "z0", "z2", "z3", "z2-offload", "z3-offload", "fsdp", "fsdp-offload"]
 
@@ -64,6 +64,8 @@ class Command(Section):
         command: the command and its arguments.
         output: where the command leaves what is pushed, relative to the workspace.
         resume: whether a restarted pod goes on where it was.
+        requirements: Python packages that the command needs in its image, each with its version: `ultralytics==8.4.190`.
+        system_requirements: Debian packages that these need in the image, such as libgl1.
     """
 
     framework: Literal["command"]
@@ -72,6 +74,8 @@ class Command(Section):
     command: tuple[str, ...] = Field(min_length=1)
     output: Line
     resume: Flag = True
+    requirements: tuple[Requirement, ...] = ()
+    system_requirements: tuple[DebianPackage, ...] = ()
 
 
 Trainer = Annotated[LlamaFactory | Command, Field(discriminator="framework")]

@@ -97,6 +97,18 @@ def _git_url(value: str) -> str:
     return value
 
 
+def _requirement(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?(?:\[[\w.,-]+\])?==[0-9][\w.!+-]*", value):
+        raise ValueError("must be a package with its version, as pip takes it, such as ultralytics==8.4.190")
+    return value
+
+
+def _debian_package(value: str) -> str:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9+.-]+", value):
+        raise ValueError("must be the name of a Debian package, such as libgl1")
+    return value
+
+
 def _secret_key(value: str) -> str:
     if not re.fullmatch(r"[-._a-zA-Z0-9]{1,253}", value) or value in {".", ".."}:
         raise ValueError("must be a key of a Secret: letters, digits, dots, dashes and underscores only")
@@ -116,6 +128,8 @@ SecretKey = Annotated[Line, AfterValidator(_secret_key)]
 MountPath = Annotated[Line, AfterValidator(_mount_path)]
 GitUrl = Annotated[Line, AfterValidator(_git_url)]
 FileName = Annotated[Line, AfterValidator(_file_name)]
+Requirement = Annotated[Line, AfterValidator(_requirement)]
+DebianPackage = Annotated[Line, AfterValidator(_debian_package)]
 Identifier = Annotated[Line, BeforeValidator(_identifier), WithJsonSchema(_SCALAR)]
 Text = Annotated[str, BeforeValidator(_identifier), WithJsonSchema(_SCALAR)]
 Count = Annotated[int, Field(ge=1, strict=True)]
