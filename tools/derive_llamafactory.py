@@ -276,6 +276,7 @@ def surface(shelf: Shelf, version: str) -> dict[str, Any]:
         "reporters": sorted(value_of(below.assigned["INTEGRATION_TO_CALLBACK"][0], below)),
         "templates": _templates(wheel),
         "models": _models(wheel),
+        "python": _python(wheel),
         "requires": _requirements(wheel),
         "unrunnable": _unrunnable(wheel),
     }
@@ -377,9 +378,17 @@ def _calls(wheel: zipfile.ZipFile, pattern: str, name: str) -> Iterator[dict[str
                 yield {k.arg: k.value for k in call.keywords if k.arg}
 
 
+def _metadata(wheel: zipfile.ZipFile) -> str:
+    return "".join(read(wheel, r"llamafactory-[\d.]+\.dist-info/METADATA"))
+
+
+def _python(wheel: zipfile.ZipFile) -> str:
+    found = re.search(r"^Requires-Python: (\S+)$", _metadata(wheel), re.MULTILINE)
+    return found[1] if found else ""
+
+
 def _requirements(wheel: zipfile.ZipFile) -> dict[str, str]:
-    metadata = "".join(read(wheel, r"llamafactory-[\d.]+\.dist-info/METADATA"))
-    return dict(re.findall(r"^Requires-Dist: ([\w-]+)([<>=!][^;\n]*)$", metadata, re.MULTILINE))
+    return dict(re.findall(r"^Requires-Dist: ([\w-]+)([<>=!][^;\n]*)$", _metadata(wheel), re.MULTILINE))
 
 
 def _unrunnable(wheel: zipfile.ZipFile) -> dict[str, str]:
