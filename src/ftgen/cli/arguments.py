@@ -29,7 +29,7 @@ VERBS = {
     "rebuild": "render a manifest again from what it says of itself, and compare",
     "export": "the job for another tool: `export kustomize`",
     "import": "a hand-written VolcanoJob, or `-- docker run …`, as an experiment and the overlay that remains",
-    "image": "the Dockerfile of the runtime image for the chosen hardware",
+    "image": "the Dockerfile of a runtime image for the chosen hardware, trainer and tracking",
     "check": "what is wrong with manifests, whoever wrote them: `check PATH…`, - for standard input",
     "data": "what becomes of each row of a data set: trained on, dropped, cut, or the end of the training",
     "facts": "a snapshot of a cluster's nodes, queues and quotas through kubectl, to weigh jobs against",
@@ -140,8 +140,11 @@ def parser(verb: str) -> argparse.ArgumentParser:
         _copies(verb_parser, _COPIES[verb])
     if verb in _OF_CLUSTERS:
         _connection(verb_parser, verb)
-    if verb in {"groups", "explain", "compare", "plan", "diff", "gc", "status", "serve", "data"}:
+    if verb in {"groups", "explain", "compare", "plan", "diff", "gc", "status", "serve", "data", "image"}:
         verb_parser.add_argument("--json", action="store_true", help="as JSON")
+    if verb == "image":
+        text = "registry and folder of the image's name; without it, ftgen/ in the cluster's registry"
+        verb_parser.add_argument("--repository", default="", help=text)
     if verb == "check":
         _judgement(verb_parser)
     if verb == "facts":

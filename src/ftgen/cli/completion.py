@@ -102,6 +102,8 @@ class _Line:
         if match is None:
             return
         sign, key, package = match["sign"], match["key"], match["package"] or ""
+        if self.verb == "image" and not sign and not package and (key.startswith("image.") or "image.".startswith(key)):
+            yield from self._build_argument(word)
         if not match["equals"]:
             yield from (f"{sign}{name}" for name in self._names(sign, key) if not package)
         else:
@@ -111,6 +113,20 @@ class _Line:
             before = earlier[0] if earlier else ""
             offered = catalog.options(self.search_path, key) or _Keys(self).values(key)
             yield from (f"{head}{before}{value}" for value in offered if value.startswith(values[len(before) :]))
+
+    def _build_argument(self, word: str) -> Iterator[str]:
+        """Yield completions of `image.NAME=VALUE`; the value is the default of the recipe."""
+        if "." not in word:
+            yield "image."
+            return
+        name, equals, value = word.removeprefix("image.").partition("=")
+        found = _Keys(self).build_arguments()
+        if equals:
+            yield from (
+                f"image.{name}={default}" for default in (found.get(name),) if default and default.startswith(value)
+            )
+        else:
+            yield from (f"image.{argument}=" for argument in found if argument.startswith(name))
 
     def _names(self, sign: str, key: str) -> Iterator[str]:
         end = "" if sign == "~" else "="
@@ -288,6 +304,22 @@ class _Keys:
         if argument:
             yield from map(_word, argument.get("choices", ()))
             yield from ("true", "false") if "bool" in argument["type"] else ()
+
+    def build_arguments(self) -> dict[str, str]:
+        """Return the build arguments of the image's recipe for the chosen options, with their defaults."""
+        from ftgen.trainers import image, recipe, trackers  # noqa: PLC0415 - for one verb only
+
+        own = image.recipe(str(self._current("hardware.vendor"))).as_posix()
+        for file in (folder / name for name in (own, recipe.COMMON) for folder in self.line.search_path):
+            try:
+                text = files.read(file).decode()
+            except (OSError, ValueError):
+                continue
+            lists = [self._current(key) for key in ("trainer.requirements", "hardware.base.torch")]
+            asked = [str(word) for words in lists if isinstance(words, list) for word in words]
+            asked.append(trackers.PACKAGES.get(str(self._current("tracking.report_to")), ""))
+            return recipe.offered(text, asked, str(self._current("hardware.base.image") or ""))
+        return {}
 
 
 class _Schema:

@@ -128,6 +128,13 @@ _SYNTAX: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
             ("ftgen serve sft-1a2b3c4d --repo . --branch main --path jobs", "commit it beside its run"),
         ),
     ),
+    "image": (
+        "[OVERRIDES] [image.NAME=VALUE…]",
+        (
+            ("ftgen image hardware=ascend -o .", "a Dockerfile with LLaMA-Factory, and the name to build it under"),
+            ("ftgen image image.BASE_IMAGE=registry.example.com/base:1", "another base, or any other ARG"),
+        ),
+    ),
     "rebuild": ("FILE", (("ftgen rebuild out/sft/job-sft-1a2b3c4d.yaml", "is it what its configuration renders to?"),)),
     "compare": ("[OVERRIDES]", (("ftgen compare hardware=nvidia-vgpu,ascend", "the same job on both"),)),
 }

@@ -4,7 +4,7 @@ Every stage of the pipeline reports problems as `Diagnostic` values and never pr
 raises `Rejected` with all its diagnostics, so that a user sees every problem of a stage in one run.
 
 Codes are stable: FT0xx composition, FT1xx shape, FT2xx meaning, FT3xx contract, FT4xx agreement,
-FT5xx output, FT6xx capacity, FT7xx data.
+FT5xx output, FT6xx capacity, FT7xx data and images.
 """
 
 from __future__ import annotations

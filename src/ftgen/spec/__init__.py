@@ -9,7 +9,7 @@ from ftgen.spec.admit import admit, admit_facts
 from ftgen.spec.cluster import Facts, StorageClass
 from ftgen.spec.config import Spec, json_schema
 from ftgen.spec.delivery import Delivery
-from ftgen.spec.hardware import Card, Hardware, PerCard, Resources, UnitResource
+from ftgen.spec.hardware import Base, Card, Hardware, PerCard, Resources, UnitResource
 from ftgen.spec.keys import free_mappings, knows
 from ftgen.spec.serving import Runtime, Serving
 from ftgen.spec.storage import ModelCache, Storage, Volume
@@ -17,6 +17,7 @@ from ftgen.spec.trainer import Command, LlamaFactory
 from ftgen.spec.types import NodeRequirement, SecretReference, Section
 
 __all__ = [
+    "Base",
     "Card",
     "Command",
     "Delivery",

@@ -15,6 +15,7 @@ from ftgen.spec.types import (
     Positive,
     PositiveFloat,
     Quantity,
+    Requirement,
     Section,
 )
 
@@ -152,6 +153,36 @@ class Visible(Section):
     shared: tuple[Line, ...] = ()
 
 
+class Base(Section):
+    """What `ftgen image` builds on for these cards: an image that their vendor publishes.
+
+    Attributes:
+        image: the published image with its tag; null: none can be named, and `unsure` says why.
+        source: where the vendor publishes it.
+        python: version of its Python, such as 3.11; null: not known.
+        python_home: folder of its Python, where that is not the first on the PATH.
+        holds: Python packages in it that no other may replace, as pip names them: torch==2.7.1.
+        torch: the same, where PyTorch is not in it and is installed from `torch_index`.
+        torch_index: package index of `torch`.
+        requirements: further Python packages for these cards, such as PyTorch's plug-in.
+        lacks: packages that trainers ask for and that hold nothing for these cards; they are left out.
+        libraries: folders of libraries that stand in for the driver's on the machine that builds.
+        unsure: what about the image could not be confirmed; told with its recipe.
+    """
+
+    image: Image | None
+    source: Line
+    python: Identifier | None = None
+    python_home: Line | None = None
+    holds: tuple[Requirement, ...] = ()
+    torch: tuple[Requirement, ...] = ()
+    torch_index: Line | None = None
+    requirements: tuple[Requirement, ...] = ()
+    lacks: tuple[Line, ...] = ()
+    libraries: tuple[Line, ...] = ()
+    unsure: Line | None = None
+
+
 class Hardware(Section):
     """The accelerator and how much of it: `nodes` pods with `devices` cards each.
 
@@ -165,6 +196,7 @@ class Hardware(Section):
         card: what one card is.
         per_card: host resources that go with each card.
         image: runtime image of both containers.
+        base: the vendor's image that `ftgen image` builds such an image on; null: none is known.
         packages: what the image holds of what trainers ask for, Python's and the system's, such as mlflow and
             git-lfs; null: what is known of it by its name.
         source: shell files to read before training, such as set_env.sh.
@@ -187,6 +219,7 @@ class Hardware(Section):
     card: Card
     per_card: PerCard
     image: Image
+    base: Base | None = None
     packages: tuple[Line, ...] | None = None
     double_quantization: Flag = True
     source: tuple[Line, ...] = ()

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from ftgen.spec.types import Count, DebianPackage, FileName, Flag, Line, PositiveFloat, Requirement, Section
+from ftgen.spec.types import Count, DebianPackage, FileName, Flag, Line, Package, PositiveFloat, Requirement, Section
 
 _Parallel = Literal["auto", "ddp", "z0", "z2", "z3", "z2-offload", "z3-offload", "fsdp", "fsdp-offload"]
 
@@ -15,6 +15,7 @@ class LlamaFactory(Section):
     Attributes:
         framework: what trains.
         version: release of LLaMA-Factory in the image.
+        requirements: Python packages that it needs in its image; without a version, the one that is checked with it.
         prepare_script: script of the container that fetches.
         script: script of the container that trains.
         command: arguments of the script.
@@ -33,6 +34,7 @@ class LlamaFactory(Section):
 
     framework: Literal["llamafactory"]
     version: Line
+    requirements: tuple[Package, ...] = ()
     prepare_script: FileName
     script: FileName
     command: tuple[Line, ...] = ()
@@ -64,7 +66,7 @@ class Command(Section):
         command: the command and its arguments.
         output: where the command leaves what is pushed, relative to the workspace.
         resume: whether a restarted pod goes on where it was.
-        requirements: Python packages that the command needs in its image, each with its version: `ultralytics==8.4.190`.
+        requirements: Python packages that the command needs in its image, with versions: `ultralytics==8.4.190`.
         system_requirements: Debian packages that these need in the image, such as libgl1.
     """
 

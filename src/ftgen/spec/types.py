@@ -103,6 +103,12 @@ def _requirement(value: str) -> str:
     return value
 
 
+def _package(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?(?:\[[\w.,-]+\])?(?:==[0-9][\w.!+-]*)?", value):
+        raise ValueError("must be a package as pip takes it, with a version or without: peft, or peft==0.18.1")
+    return value
+
+
 def _debian_package(value: str) -> str:
     if not re.fullmatch(r"[a-z0-9][a-z0-9+.-]+", value):
         raise ValueError("must be the name of a Debian package, such as libgl1")
@@ -129,6 +135,7 @@ MountPath = Annotated[Line, AfterValidator(_mount_path)]
 GitUrl = Annotated[Line, AfterValidator(_git_url)]
 FileName = Annotated[Line, AfterValidator(_file_name)]
 Requirement = Annotated[Line, AfterValidator(_requirement)]
+Package = Annotated[Line, AfterValidator(_package)]
 DebianPackage = Annotated[Line, AfterValidator(_debian_package)]
 Identifier = Annotated[Line, BeforeValidator(_identifier), WithJsonSchema(_SCALAR)]
 Text = Annotated[str, BeforeValidator(_identifier), WithJsonSchema(_SCALAR)]

@@ -1,8 +1,4 @@
-"""The runtime image: its packages, and its Dockerfile with versions that the trainer's release accepts.
-
-`conf/hardware/<vendor>.Dockerfile` is a complete Dockerfile in which every choice is the default of an `ARG`.
-ftgen changes nothing else of it and copies nothing into the image, so that the text alone builds it.
-"""
+"""The runtime image: its packages, and the build arguments of a Dockerfile that the trainer's release accepts."""
 
 from __future__ import annotations
 
@@ -24,6 +20,8 @@ RELEASE = "LLAMAFACTORY_VERSION"
 _ARGUMENT = re.compile(r"^ARG ([A-Z][A-Z0-9_]*)=(.*)$", re.MULTILINE)
 # A single word that needs no quoting anywhere in a Dockerfile.
 _VALUE = re.compile(r"[^\s\"'`$\\#]*")
+# Keys that name the base image.
+_BASES = frozenset({"image.BASE_IMAGE", "hardware.base.image"})
 _CLAUSE = re.compile(r"(<=|>=|==|!=|<|>)\s*(\d+(?:\.\d+)*)")
 _COMPARISONS = {
     "<=": lambda order: order <= 0,
@@ -42,11 +40,13 @@ class Release:
     Attributes:
         version: version of LLaMA-Factory.
         transformers: version of transformers that its arguments are checked with.
+        python: version specifier of Python, such as `>=3.11.0`.
         requires: version specifiers of its requirements by package, such as `<=5.6.0,>=4.55.0`.
     """
 
     version: str
     transformers: str
+    python: str
     requires: Mapping[str, str]
 
 
@@ -94,10 +94,10 @@ def installed_packages(spec: Spec) -> frozenset[str] | None:
     if stated is None:
         return None
     trainer = release(spec.trainer.version) if isinstance(spec.trainer, LlamaFactory) else None
-    return frozenset(map(_canonical, (*stated, *(trainer.requires if trainer else ()))))
+    return frozenset(map(canonical, (*stated, *(trainer.requires if trainer else ()))))
 
 
-def _canonical(package: str) -> str:
+def canonical(package: str) -> str:
     """Normalize a package's name as indexes do (Python's packaging specifications, name normalization)."""
     return re.sub(r"[-_.]+", "-", package).lower()
 
@@ -108,7 +108,7 @@ def release(version: str) -> Release | None:
     if version not in versions():
         return None
     data = json.loads((project.schemas_dir() / "llamafactory" / f"{version}.json").read_bytes())
-    return Release(data["version"], data["transformers"], data["requires"])
+    return Release(data["version"], data["transformers"], data["python"], data["requires"])
 
 
 def recipe(vendor: str) -> Path:
@@ -136,8 +136,8 @@ def release_arguments(dockerfile: str, trainer: Release) -> dict[str, str]:
         return own
     newest = {package: bound for package, specifier in trainer.requires.items() if (bound := _newest(specifier))}
     newest["transformers"] = trainer.transformers
-    pins = {_argument(package): version for package, version in newest.items()}
-    specifiers = {_argument(package): specifier for package, specifier in trainer.requires.items()}
+    pins = {version_argument(package): version for package, version in newest.items()}
+    specifiers = {version_argument(package): specifier for package, specifier in trainer.requires.items()}
     defaults = arguments(dockerfile)
     return own | {n: v for n, v in pins.items() if n in defaults and not satisfies(defaults[n], specifiers[n])}
 
@@ -147,21 +147,20 @@ def _newest(specifier: str) -> str:
     return next((bound for operator, bound in _CLAUSE.findall(specifier) if operator == "<="), "")
 
 
-def _argument(package: str) -> str:
+def version_argument(package: str) -> str:
     """Return the name of the build argument that pins a package."""
-    return f"{package.upper().replace('-', '_')}_VERSION"
+    return f"{canonical(package).upper().replace('-', '_')}_VERSION"
 
 
-def validate(dockerfile: str, values: Mapping[str, str], trainer: Release | None) -> list[Diagnostic]:
+def validate(defaults: Mapping[str, str], values: Mapping[str, str], trainer: Release | None) -> list[Diagnostic]:
     """Check build arguments, and if they are valid, the versions they result in.
 
     Args:
-        dockerfile: the recipe.
+        defaults: the recipe's build arguments.
         values: build arguments to replace.
         trainer: the trainer's release; None if the trainer is not LLaMA-Factory.
     """
-    defaults = arguments(dockerfile)
-    problems = [*_unknown(values, defaults), *_invalid(values)]
+    problems = [*_unknown(values, defaults), *invalid({f"image.{name}": value for name, value in values.items()})]
     return problems or ([*_incompatible({**defaults, **values}, trainer)] if trainer else [])
 
 
@@ -173,16 +172,16 @@ def _unknown(values: Mapping[str, str], defaults: Mapping[str, str]) -> Iterator
             yield error("FT550", f"the image has no build argument {name!r}", f"image.{name}", values[name], hint)
 
 
-def _invalid(values: Mapping[str, str]) -> Iterator[Diagnostic]:
-    for name, value in values.items():
-        key = f"image.{name}"
+def invalid(values: Mapping[str, str]) -> Iterator[Diagnostic]:
+    """Yield what cannot stand in a Dockerfile, or may not; the values by the keys that hold them."""
+    for key, value in values.items():
         if not _VALUE.fullmatch(value):
             yield error("FT551", f"{key} cannot be {value!r}: a build argument is one plain word", key, value)
         elif urlsplit(value).password is not None or (urlsplit(value).scheme and "@" in urlsplit(value).netloc):
             headline = f"{key} holds a credential, which would stay in the image's history"
             cure = "use a mirror without one, or docker build --secret in a Dockerfile of yours"
             yield error("FT552", headline, key, "", cure)
-        elif name == "BASE_IMAGE" and not _is_pinned(value):
+        elif key in _BASES and not _is_pinned(value):
             cure = "write a tag other than latest, or a digest"
             yield error("FT553", f"the base image {value!r} is not pinned", key, value, cure)
 
@@ -194,12 +193,14 @@ def _is_pinned(image: str) -> bool:
 
 def _incompatible(pins: Mapping[str, str], trainer: Release) -> Iterator[Diagnostic]:
     """Yield a problem for each pin that the package's requirements exclude: pip or LLaMA-Factory would refuse it."""
-    if pins.get(RELEASE) != trainer.version:
-        headline = f"the image holds LLaMA-Factory {pins.get(RELEASE)}, and the arguments are checked for "
-        headline += trainer.version
-        yield error("FT554", headline, f"image.{RELEASE}", pins.get(RELEASE, ""), "choose it by trainer.version")
+    if RELEASE not in pins:
+        headline = "the image holds no LLaMA-Factory, which is to train"
+        yield error("FT554", headline, "trainer.requirements", "", "name llamafactory among its packages")
+    elif pins[RELEASE] != trainer.version:
+        headline = f"the image holds LLaMA-Factory {pins[RELEASE]}, and the arguments are checked for {trainer.version}"
+        yield error("FT554", headline, f"image.{RELEASE}", pins[RELEASE], "choose it by trainer.version")
     for package, specifier in trainer.requires.items():
-        name = _argument(package)
+        name = version_argument(package)
         if name in pins and not satisfies(pins[name], specifier):
             headline = f"LLaMA-Factory {trainer.version} does not run with {package} {pins[name]}: it requires "
             headline += specifier
