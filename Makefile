@@ -7,7 +7,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test lint check bench fuzz venv tools out docs update-golden test-hydra-next test-trainer test-upstream test-cluster \
+.PHONY: run test lint check bench fuzz venv tools out docs update-golden test-hydra-next test-trainer test-images test-upstream test-cluster \
 	cluster cluster-down clean
 
 run: venv
@@ -54,7 +54,7 @@ docs: venv
 	$(BIN)/pytest -q tests/cli/test_schema.py --update-golden
 
 update-golden: venv
-	$(BIN)/pytest -q tests/golden tests/serving/test_golden.py --update-golden
+	$(BIN)/pytest -q tests/golden tests/serving/test_golden.py tests/image/test_golden.py --update-golden
 
 # The suite on Hydra's pre-release.
 test-hydra-next:
@@ -70,6 +70,11 @@ test-trainer:
 	.venv-trainer/bin/pip install -q --upgrade 'pip>=25.1'
 	.venv-trainer/bin/pip install -q -e . --group test --group trainer
 	.venv-trainer/bin/pytest -m slow tests/trainers
+
+# The packages of every image recipe, resolved against the package index; says what no index holds. No image is built.
+test-images: venv
+	$(BIN)/pip install -q --group images
+	$(BIN)/pytest -m slow tests/image
 
 # The schemas derived again from the upstream releases, over the network.
 test-upstream: venv
