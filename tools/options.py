@@ -6,6 +6,11 @@ from ftgen.config import catalog
 GROUPS = catalog.groups([project.conf_dir()])
 # Names of the cluster's own, and choices that go with one option alone.
 NEEDS = {
+    "alauda-2": (
+        "tracking=mlflow-alauda-2",
+        "cluster.registry=registry.example.com",
+        "cluster.git.url=https://git.example.com",
+    ),
     "claims": ("storage.workspace.claim=work", "storage.models.claim=models"),
     "command": ("trainer.command=[python,-m,vendor.train,--config,/opt/vendor.yaml]",),
     "corpus": ("trainer=pretrain",),
@@ -14,6 +19,8 @@ NEEDS = {
     "model-cache": ("storage.cache.nodes=[{key: pool, operator: In, values: [gpu]}]",),
     "nfs-static": ("storage.workspace.nfs.server=nfs.example.com",),
     "nvidia-dra": ("cluster.volcano_version='1.14'",),
+    "swanlab": ("tracking.key={secret: swanlab, key: api-key}",),
+    "wandb": ("tracking.key={secret: wandb, key: api-key}",),
     "preference-pairs": ("trainer=dpo-lora",),
 }
 

@@ -12,9 +12,10 @@
 # NPROC_PER_NODE MASTER_PORT PEER_TIMEOUT and Volcano's VC_TRAIN_HOSTS VC_TASK_INDEX, OUTPUT_MODEL_URL
 # PUSH_BRANCH PUSH_RETRIES RETRY_SECONDS MODEL_CARD GIT_USER GIT_TOKEN GIT_SSL_NO_VERIFY GIT_SSL_CAINFO,
 # BASE_MODEL_URL MODEL_REVISION MODEL_DIR DATASET_URL DATASET_REVISION DATASET_DIR JOB_NAME SOURCE_FILES,
-# MLFLOW_TAGS GRACE_PERIOD. Where nothing is said there is one node with one process, results go to output_models and
-# output_models_merged in /mnt/workspace, a merged model gets the base's configuration and tokenizer files, and 60
-# seconds pass between SIGTERM and SIGKILL.
+# MLFLOW_TAGS MLFLOW_SWEEP REGISTERED_MODEL MUST_REGISTER and MLflow's own, TRACKING_DIR TRACKING_PUSH SWANLAB_RESUME,
+# GRACE_PERIOD. Where nothing is said there is one node with one process, results go to output_models and output_models_merged in
+# /mnt/workspace, a merged model gets the base's configuration and tokenizer files, and 60 seconds pass between SIGTERM
+# and SIGKILL.
 
 # Every program of the same user can read in /proc what a process was started with, whatever it unset
 # since. So the script starts itself again without the token, which comes through a pipe.
@@ -51,6 +52,7 @@ PEER_TIMEOUT=${PEER_TIMEOUT:-600}
 PUSH_RETRIES=${PUSH_RETRIES:-5}
 RETRY_SECONDS=${RETRY_SECONDS:-5}
 GRACE_PERIOD=${GRACE_PERIOD:-60}
+MLFLOW_SECONDS=60
 export WORK_DIR=${WORK_DIR:-/mnt/workspace}
 export OUTPUT_DIR=${OUTPUT_DIR:-output_models}
 EXPORT_DIR=${EXPORT_DIR:-${OUTPUT_DIR}_merged}
@@ -63,7 +65,7 @@ BASE_FILES=(config.json generation_config.json tokenizer.json tokenizer_config.j
 
 FAULT_OF_SOME_NODE=4
 
-rank=0 scratch='' child='' stopped='' watchdog='' result='' push_dir='' image_settings=()
+rank=0 scratch='' child='' stopped='' watchdog='' result='' push_dir='' image_settings=() own_context=${MLFLOW_RUN_CONTEXT:-}
 
 # Names of files stand in messages: one with a line break must not look like a message of its own.
 say() {
@@ -176,8 +178,6 @@ settle_environment() {
   usable "$HOME/.cache" || export XDG_CACHE_HOME=$scratch/cache HF_HOME=$scratch/cache/huggingface
   usable "$HOME/.triton" || export TRITON_CACHE_DIR=${TRITON_CACHE_DIR:-$scratch/triton}
   id -un >/dev/null 2>&1 || export USER=${USER:-trainer} LOGNAME=${LOGNAME:-trainer}
-  # The closing evaluation opens a second run by itself: the context puts the same tags on every run.
-  [ -z "${MLFLOW_TAGS:-}" ] || export MLFLOW_RUN_CONTEXT=${MLFLOW_RUN_CONTEXT:-$MLFLOW_TAGS}
   export HF_HUB_OFFLINE=${HF_HUB_OFFLINE:-1} TRANSFORMERS_OFFLINE=${TRANSFORMERS_OFFLINE:-1}
   export HF_DATASETS_OFFLINE=${HF_DATASETS_OFFLINE:-1}
 }
@@ -255,6 +255,206 @@ name_sharding() { ! config_has fsdp || export ACCELERATE_USE_FSDP=true; }
 name_ranks_for_command() {
   export NNODES=${NNODES:-1} NODE_RANK=$rank MASTER_ADDR=${MASTER_ADDR:-127.0.0.1}
   export RANK=$rank WORLD_SIZE=$NNODES
+  [ "$rank" -eq 0 ] || export WANDB_MODE=disabled SWANLAB_MODE=disabled
+}
+
+# ---- tracking --------------------------------------------------------------------------------------
+
+# MLflow's API by the variables of its client, without the client: MLFLOW_TRACKING_URI and what opens the server.
+#
+# `nest` puts the runs of this job under the parent run of the sweep, and prints the tags of its next run. MLflow has no unique names
+# of runs, so that two jobs that start at once may create a parent each. The oldest counts, for everyone who sees it; a
+# job that created another deletes it. Who decided before the oldest was to be seen decides again after the training.
+#
+# `register` makes the pushed commit a version of a registered model, once, and prints the version.
+# shellcheck disable=SC2016
+MLFLOW='
+import base64, json, os, ssl, sys, time, urllib.error, urllib.parse, urllib.request
+
+def env(name):
+    return os.environ.get(name, "").strip()
+
+class NoRedirects(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_):
+        return None  # it would carry the token along
+
+def opener():
+    authority = next(filter(None, map(env, ("MLFLOW_TRACKING_SERVER_CERT_PATH", "REQUESTS_CA_BUNDLE"))), None)
+    context = ssl.create_default_context(cafile=authority)
+    if env("MLFLOW_TRACKING_INSECURE_TLS").lower() in ("true", "1"):
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    if env("MLFLOW_TRACKING_CLIENT_CERT_PATH"):
+        context.load_cert_chain(env("MLFLOW_TRACKING_CLIENT_CERT_PATH"))
+    return urllib.request.build_opener(NoRedirects, urllib.request.HTTPSHandler(context=context))
+
+def login():
+    user, password, token = map(env, ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN"))
+    if user and password:
+        return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+    return token and "Bearer " + token
+
+def headers():
+    names = "Content-Type", "Authorization", "X-MLFLOW-WORKSPACE"
+    values = "application/json", login(), env("MLFLOW_WORKSPACE")
+    return {name: value for name, value in zip(names, values) if value}
+
+def ask(path, question=None, unless="", **query):
+    """Return the answer; None where the server refuses with the error code `unless`."""
+    url = env("MLFLOW_TRACKING_URI").rstrip("/") + "/api/2.0/mlflow/" + path
+    url += "?" + urllib.parse.urlencode(query) if query else ""
+    data = None if question is None else json.dumps(question).encode()
+    try:
+        with server.open(urllib.request.Request(url, data, headers()), timeout=20) as answer:
+            return json.loads(answer.read(1 << 24))
+    except urllib.error.HTTPError as problem:
+        said = problem.read(1 << 16).decode(errors="replace")
+        told = json.loads(said) if said.startswith("{") else {}
+        code = told.get("error_code") or problem.reason
+        if code == unless:
+            return None
+        words = " ".join(str(told.get("message", "")).split())[:300]
+        sys.exit(f"the server answers {problem.code} {code} to {path}: {words}".rstrip(": "))
+    except (OSError, ValueError) as problem:
+        sys.exit(f"the server does not answer as MLflow: {problem}")
+
+def experiment():
+    name = env("MLFLOW_EXPERIMENT_NAME") or "Default"
+    for _ in range(2):  # another job may create it meanwhile
+        found = ask("experiments/get-by-name", unless="RESOURCE_DOES_NOT_EXIST", experiment_name=name)
+        if found:
+            return found["experiment"]["experiment_id"]
+        made = ask("experiments/create", {"name": name}, "RESOURCE_ALREADY_EXISTS")
+        if made:
+            return made["experiment_id"]
+    sys.exit(f"there is no experiment {name}, and it cannot be created")
+
+def runs(place, tag, value):
+    question = {"experiment_ids": [place], "filter": f"tags.`{tag}` = \"{value}\"", "max_results": 1000}
+    found = ask("runs/search", question | {"order_by": ["attributes.start_time ASC"]}).get("runs", [])
+    return sorted(found, key=lambda run: (int(run["info"].get("start_time", 0)), run["info"]["run_id"]))
+
+def tag(run, name):
+    return next((each["value"] for each in run["data"].get("tags", []) if each["key"] == name), "")
+
+def listed(tags):
+    return [{"key": key, "value": str(value)} for key, value in tags.items()]
+
+def now():
+    return int(time.time() * 1000)
+
+def create_parent(place, sweep):
+    tags = {"mlflow.runName": sweep, "ftgen.parent": sweep, "ftgen.creator": env("JOB_NAME")}
+    question = {"experiment_id": place, "run_name": sweep, "start_time": now(), "tags": listed(tags)}
+    run = ask("runs/create", question)["run"]["info"]["run_id"]
+    ask("runs/update", {"run_id": run, "status": "FINISHED", "end_time": now()})
+
+def nest():
+    place, sweep = experiment(), env("MLFLOW_SWEEP")
+    if not runs(place, "ftgen.parent", sweep):
+        create_parent(place, sweep)
+    parent, *others = runs(place, "ftgen.parent", sweep)
+    oldest = parent["info"]["run_id"]
+    for run in runs(place, "ftgen.job", env("JOB_NAME")):
+        if tag(run, "mlflow.parentRunId") != oldest:
+            ask("runs/set-tag", {"run_id": run["info"]["run_id"], "key": "mlflow.parentRunId", "value": oldest})
+    for other in others:
+        if tag(other, "ftgen.creator") == env("JOB_NAME"):
+            ask("runs/delete", {"run_id": other["info"]["run_id"]})
+    print(json.dumps(json.loads(env("MLFLOW_TAGS") or "{}") | {"mlflow.parentRunId": oldest}))
+
+def trained_run():
+    """Return the last run of this job that logged a loss, else the last; None where there is none."""
+    found = runs(experiment(), "ftgen.job", env("JOB_NAME"))
+    losses = [run for run in found if any(m["key"] in ("train_loss", "loss") for m in run["data"].get("metrics", []))]
+    return next(reversed(losses or found), {"info": {}})["info"].get("run_id")
+
+def register(url, branch, commit):
+    name, run = env("REGISTERED_MODEL"), trained_run()
+    # MLflow 3 refuses https as a place that it would ask for files, and misreads the plus of git+https.
+    source = f"git-{url}#{commit}"
+    ask("registered-models/create", {"name": name}, "RESOURCE_ALREADY_EXISTS")
+    there = ask("model-versions/search", filter=f"name=\"{name}\" and source_path=\"{source}\"")
+    versions = [int(version["version"]) for version in there.get("model_versions", [])]
+    if not versions:
+        tags = json.loads(env("MLFLOW_TAGS") or "{}")
+        tags |= {"ftgen.repository": url, "ftgen.branch": branch, "ftgen.commit": commit}
+        question = {"name": name, "source": source, "run_id": run, "tags": listed(tags)}
+        question["description"] = f"Branch {branch} of {url}, commit {commit}"
+        made = ask("model-versions/create", {key: value for key, value in question.items() if value})
+        versions = [int(made["model_version"]["version"])]
+    print(max(versions))
+
+try:
+    server = opener()
+    {"nest": nest, "register": register}[sys.argv[1]](*sys.argv[2:])
+except (OSError, ValueError, LookupError, TypeError, AttributeError) as problem:
+    sys.exit(f"the server does not answer as MLflow: {problem!r}")
+'
+
+settle_tracking() {
+  # A line break at the end of a token would be refused as part of a header.
+  [ -z "${MLFLOW_TRACKING_TOKEN:-}" ] || MLFLOW_TRACKING_TOKEN=${MLFLOW_TRACKING_TOKEN%%[[:space:]]*}
+  name_tracking_files
+  # Clients before 0.8 take 21 letters and digits.
+  [ -z "${SWANLAB_RESUME:-}" ] || export SWANLAB_RUN_ID=${SWANLAB_RUN_ID:-$(printf %s "${JOB_NAME:-}" | sha256sum | cut -c1-21)}
+  share_tags
+}
+
+# Each tracker has a variable of its own for the folder of its files.
+name_tracking_files() {
+  [ -n "${TRACKING_DIR:-}" ] || return 0
+  usable "$TRACKING_DIR" || die "$TRACKING_DIR cannot be written by uid $(id -u): give the pod a matching fsGroup, or its claim another mode"
+  export TENSORBOARD_LOGGING_DIR=$TRACKING_DIR WANDB_DIR=$TRACKING_DIR SWANLAB_LOG_DIR=$TRACKING_DIR SWANLAB_LOGDIR=$TRACKING_DIR
+}
+
+# The closing evaluation opens a second run by itself: the context puts the same tags on every run.
+share_tags() { [ -z "${MLFLOW_TAGS:-}" ] || export MLFLOW_RUN_CONTEXT=${own_context:-$MLFLOW_TAGS}; }
+
+# Leaves an answer of MLflow's in $scratch/said, or the reason why there is none in $scratch/log.
+ask_mlflow() {
+  local python
+  rm -f "$scratch/said"
+  python=$(command -v python3 || command -v python) || { echo "the image has no python" >"$scratch/log" && return 1; }
+  timeout --foreground "$MLFLOW_SECONDS" "$python" -I -S -c "$MLFLOW" "$@" >"$scratch/said" 2>"$scratch/log"
+}
+
+mlflow_reason() { tail -n 1 "$1" | grep . || echo "the server takes more than $MLFLOW_SECONDS s"; }
+
+# All runs of a sweep under one parent: before the training, and once more after it (see MLFLOW).
+join_sweep() {
+  [ -n "${MLFLOW_SWEEP:-}" ] && [ "$rank" -eq 0 ] || return 0
+  if run ask_mlflow nest; then
+    MLFLOW_TAGS=$(cat "$scratch/said")
+    share_tags
+  else
+    leave_if_stopped
+    say "warning: this run is not under the parent of $MLFLOW_SWEEP in MLflow: $(mlflow_reason "$scratch/log")"
+  fi
+}
+
+# The result is pushed: what goes wrong here is told, and fails the job only where that was asked for.
+register() {
+  local try=1 address=${OUTPUT_MODEL_URL:-}
+  [ -n "${REGISTERED_MODEL:-}" ] && [ -s "$scratch/commit" ] || return 0
+  case $address in
+    *://*) ;;
+    /*) address=file://$address ;;
+    *) address=ssh://${address/://} ;;
+  esac
+  until run ask_mlflow register "$address" "$branch" "$(cat "$scratch/commit")"; do
+    leave_if_stopped
+    [ "$try" -lt 3 ] || { not_registered && return; }
+    run sleep "$RETRY_SECONDS" || true
+    try=$((try + 1))
+  done
+  say "registered in MLflow: $REGISTERED_MODEL, version $(cat "$scratch/said")"
+}
+
+not_registered() {
+  local reason
+  reason="branch $branch is pushed, but MLflow has no version of $REGISTERED_MODEL for it: $(mlflow_reason "$scratch/log")"
+  [ -z "${MUST_REGISTER:-}" ] || die "$reason. Mend that and run the job again"
+  say "warning: $reason. Run the job again, or have MLflow's client create a version for commit $(cat "$scratch/commit")"
 }
 
 # ---- what OUTPUT_DIR holds -------------------------------------------------------------------------
@@ -376,6 +576,7 @@ train() {
     return
   fi
   [ -z "${TRAIN_CONFIG:-}" ] || settle_output_dir
+  join_sweep
   put "$OUTPUT_DIR/$STARTED-$rank" "$print ${JOB_NAME:-}"
   local status=0
   if [ -n "${TRAIN_CONFIG:-}" ]; then run_trainer || status=$?; else run_command "$@" || status=$?; fi
@@ -383,6 +584,7 @@ train() {
   [ "$status" -eq 0 ] || leave_failed "$status"
   put "$OUTPUT_DIR/$FINISHED-$rank" "$print"
   say "training is done"
+  join_sweep
 }
 
 # What took the trainer away where it was killed (137) ends all nodes; a failed one of several may miss another.
@@ -475,16 +677,27 @@ collect() {
   rm -rf "$push_dir" && mkdir -p "$push_dir"
   while IFS= read -r -d '' path; do
     final "${path%%/*}" || continue
-    take_in "$path"
+    take_in "$result" "$path" "$path"
   done < <(cd -- "$result" && find . -name .git -prune -o -path './.*' -prune -o ! -type d -printf '%P\0')
+  collect_tracking_files
 }
 
+# The trackers' own links lead to files that are there anyway.
+collect_tracking_files() {
+  local path
+  [ "${TRACKING_PUSH:-}" = true ] && [ -d "$TRACKING_DIR" ] || return 0
+  while IFS= read -r -d '' path; do
+    take_in "$TRACKING_DIR" "$path" "runs/$path"
+  done < <(cd -- "$TRACKING_DIR" && find . -name .git -prune -o -type f -printf '%P\0')
+}
+
+# A file of a folder under a name of its own.
 take_in() {
-  local file copy=$push_dir/$1
-  file=$(file_within "$result" "$1") || { say "warning: $result/$1 is no file of that folder: not pushed" && return; }
+  local file copy=$push_dir/$3
+  file=$(file_within "$1" "$2") || { say "warning: $1/$2 is no file of that folder: not pushed" && return; }
   mkdir -p "${copy%/*}"
   ln "$file" "$copy" 2>/dev/null || cp -PT "$file" "$copy"
-  plain "$copy" || die "$result changes while it is pushed: $1"
+  plain "$copy" || die "$1 changes while it is pushed: $2"
 }
 
 final() {
@@ -641,11 +854,12 @@ push_once() {
   tree=$(in_push write-tree) && tip=$(in_push ls-remote origin "refs/heads/$branch" | cut -f1) || return
   if [ -n "$tip" ]; then
     in_push fetch -q --depth 1 origin "+refs/heads/$branch:refs/remotes/origin/$branch" || return
-    [ "$tree" != "$(in_push rev-parse "refs/remotes/origin/$branch^{tree}")" ] || { echo "branch $branch holds this already" && return; }
     tip=$(in_push rev-parse "refs/remotes/origin/$branch") || return
+    echo "$tip" >"$scratch/commit"
+    [ "$tree" != "$(in_push rev-parse "$tip^{tree}")" ] || { echo "branch $branch holds this already" && return; }
   fi
   commit=$(commit_message | in_push commit-tree "$tree" ${tip:+-p "$tip"}) || return
-  in_push push origin "$commit:refs/heads/$branch"
+  in_push push origin "$commit:refs/heads/$branch" && echo "$commit" >"$scratch/commit"
 }
 
 commit_message() {
@@ -666,6 +880,7 @@ enter_work_dir
 make_scratch
 settle_environment
 find_ranks
+settle_tracking
 if [ -n "${TRAIN_CONFIG:-}" ]; then name_sharding; else name_ranks_for_command; fi
 check_ahead
 print=$(fingerprint "$@")
@@ -676,3 +891,4 @@ if [ "$rank" -ne 0 ]; then
 fi
 merge
 push
+register

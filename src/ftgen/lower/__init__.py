@@ -13,8 +13,10 @@ from ftgen.lower.objects import TASK, Bundle, Identity, Inputs, Object
 from ftgen.lower.plain_job import plain
 from ftgen.lower.scripts import config_map, is_mounted
 from ftgen.lower.storage import claims, is_temporary, shared_memory
+from ftgen.lower.tracking import LONGEST_TAG, pushes_tracking_files
 
 __all__ = [
+    "LONGEST_TAG",
     "TASK",
     "Bundle",
     "Identity",
@@ -23,6 +25,7 @@ __all__ = [
     "is_temporary",
     "lower",
     "plain",
+    "pushes_tracking_files",
     "resources",
     "shared_memory",
 ]

@@ -8,7 +8,9 @@ from fractions import Fraction
 
 from ftgen.lower.objects import Identity, Inputs, Object, json_text
 from ftgen.lower.storage import is_temporary
-from ftgen.spec import Command, SecretReference, Spec
+from ftgen.lower.tracking import tracking_arguments, tracking_variables
+from ftgen.lower.variables import secret_variable, variable, variables
+from ftgen.spec import Command, Spec
 from ftgen.text import kube, yamlio
 from ftgen.trainers import llamafactory
 from ftgen.trainers.llamafactory import Configurations
@@ -17,8 +19,6 @@ from ftgen.trainers.llamafactory import Configurations
 _WORK_DIR = "/mnt/workspace"
 _OUTPUT = "output_models"
 _GRACE_PERIOD = 60
-# Groups that determine the training, so that they may appear in the immutable part of the job.
-_TRAINING_GROUPS = ("model", "dataset", "trainer", "hardware")
 
 
 def fetch_variables(spec: Spec) -> list[Object]:
@@ -42,8 +42,8 @@ def credentials(spec: Spec) -> list[Object]:
     """Return the variables by which a script logs in to the git host and knows its certificate."""
     git = spec.cluster.git
     return [
-        _secret("GIT_USER", git.secret, git.user_key),
-        _secret("GIT_TOKEN", git.secret, git.token_key),
+        secret_variable("GIT_USER", git.secret, git.user_key),
+        secret_variable("GIT_TOKEN", git.secret, git.token_key),
         *variables(
             GIT_SSL_NO_VERIFY=None if git.tls_verify else "true",
             GIT_SSL_CAINFO="/etc/ftgen/ca/ca.crt" if git.ca_config_map and git.tls_verify else None,
@@ -92,7 +92,7 @@ def training_variables(inputs: Inputs) -> Iterator[Object]:
     yield from folder_variables(spec)
     yield from _configuration_variables(spec, inputs.configurations)
     yield from rank_variables(spec)
-    yield from _tracking_variables(spec, inputs.identity)
+    yield from tracking_variables(spec, inputs.identity)
     if spec.model.output_url:
         yield from variables(OUTPUT_MODEL_URL=spec.model.output_url)
         yield {"name": "MODEL_CARD", "value": model_card(spec, inputs.identity)}
@@ -115,7 +115,7 @@ def _configuration_variables(spec: Spec, configurations: Configurations | None) 
     if configurations is None:
         return
     text = kube.escape_dollars(yamlio.dump(configurations.training))
-    yield {"name": "TRAIN_CONFIG", "value": text + _run_name(spec)}
+    yield {"name": "TRAIN_CONFIG", "value": text + tracking_arguments(spec)}
     export = configurations.export
     if export is not None:
         yield from variables(
@@ -123,14 +123,6 @@ def _configuration_variables(spec: Spec, configurations: Configurations | None) 
             EXPORT_DIR=merged if (merged := str(export["export_dir"])) != f"{spec.trainer.output}_merged" else None,
             RESTORE_BASE_FILES=None if llamafactory.keeps_base_files(spec) else "false",
         )
-
-
-def _run_name(spec: Spec) -> str:
-    if spec.tracking.report_to == "none" or "run_name" in getattr(spec.trainer, "args", {}):
-        return ""
-    if spec.tracking.run_name is None:
-        return f"run_name: {llamafactory.JOB_NAME}\n"
-    return kube.escape_dollars(yamlio.dump({"run_name": spec.tracking.run_name}))
 
 
 def rank_variables(spec: Spec) -> list[Object]:
@@ -143,23 +135,6 @@ def rank_variables(spec: Spec) -> list[Object]:
         MASTER_PORT=str(spec.network.master_port) if several or spec.network.host else None,
         PEER_TIMEOUT=str(spec.job.peer_timeout) if several else None,
     )
-
-
-def _tracking_variables(spec: Spec, identity: Identity) -> Iterator[Object]:
-    if spec.tracking.report_to == "none":
-        return
-    yield from variables(MLFLOW_TRACKING_URI=spec.tracking.uri, MLFLOW_EXPERIMENT_NAME=spec.tracking.experiment)
-    yield from variables(MLFLOW_WORKSPACE=spec.tracking.workspace)
-    if spec.tracking.token:
-        yield variable("MLFLOW_TRACKING_TOKEN", spec.tracking.token)
-    if login := spec.tracking.login:
-        yield _secret("MLFLOW_TRACKING_USERNAME", login.secret, login.user_key)
-        yield _secret("MLFLOW_TRACKING_PASSWORD", login.secret, login.password_key)
-    chosen = {f"ftgen.{group}": identity.choices[group] for group in _TRAINING_GROUPS if group in identity.choices}
-    # MLflow's tags allow no `@`.
-    swept = {f"ftgen.{key.replace('@', '.')}": value for key, value in identity.swept.items()}
-    tags = kube.escape_dollars(json_text({"ftgen.run": identity.stem, **chosen, **swept, **spec.tracking.tags})[:-1])
-    yield {"name": "MLFLOW_TAGS", "value": f'{tags}, "ftgen.job": "{llamafactory.JOB_NAME}"}}'}
 
 
 def model_card(spec: Spec, identity: Identity) -> str:
@@ -208,23 +183,6 @@ def _collectives(spec: Spec) -> Iterator[Object]:
             yield from variables(**{name: str(value)})
     if names.host_address and spec.network.host:
         yield {"name": names.host_address, "valueFrom": {"fieldRef": {"fieldPath": "status.hostIP"}}}
-
-
-def variable(name: str, value: str | SecretReference) -> Object:
-    """Return an environment variable with its value, or with a reference to a Secret's key."""
-    if isinstance(value, SecretReference):
-        return _secret(name, value.secret, value.key, optional=value.optional)
-    return {"name": name, "value": kube.escape_dollars(value)}
-
-
-def variables(**values: str | None) -> list[Object]:
-    """Return environment variables with their values; those without a value are left out."""
-    return [variable(name, value) for name, value in values.items() if value is not None]
-
-
-def _secret(name: str, secret: str, key: str, *, optional: bool = False) -> Object:
-    reference = {"name": secret, "key": key, **({"optional": True} if optional else {})}
-    return {"name": name, "valueFrom": {"secretKeyRef": reference}}
 
 
 def _mebibytes(amount: Fraction) -> str:

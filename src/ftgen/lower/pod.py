@@ -15,6 +15,7 @@ from ftgen.lower.environment import (
 from ftgen.lower.objects import TASK, Identity, Inputs, Object, optional, run_label
 from ftgen.lower.scripts import arguments, command, scripts_mount, scripts_volume
 from ftgen.lower.storage import ca_mount, cache_mount, node_selector, volumes
+from ftgen.lower.tracking import tracking_mount, tracking_volume
 from ftgen.spec import Spec
 
 # User and group of pods that may not run as root; any but 0 is valid.
@@ -40,7 +41,7 @@ def pod(inputs: Inputs, mounted: Object | None) -> Object:
         **optional("tolerations", tolerations(spec)),
         **optional("imagePullSecrets", [{"name": name} for name in spec.cluster.image_pull_secrets]),
         **optional("resourceClaims", device_claims(spec)),
-        "volumes": [*volumes(spec), *scripts_volume(mounted)],
+        "volumes": [*volumes(spec), *tracking_volume(spec), *scripts_volume(mounted)],
         "initContainers": [prepare(spec, inputs.scripts[spec.trainer.prepare_script])],
         "containers": [train(inputs)],
     }
@@ -148,6 +149,7 @@ def train(inputs: Inputs) -> Object:
         {"name": "models-cache", "mountPath": spec.storage.models.path},
         {"name": "workspace", "mountPath": spec.storage.workspace.path},
         *cache_mount(spec),
+        *tracking_mount(spec),
     ]
     # RDMA registers memory, which must not be paged out.
     capabilities = ("IPC_LOCK",) if spec.network.rdma_resource else ()

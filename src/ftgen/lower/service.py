@@ -12,12 +12,13 @@ from typing import Any
 
 from ftgen.lower import record
 from ftgen.lower.devices import device_claims, resources
-from ftgen.lower.environment import credentials, variable, variables
+from ftgen.lower.environment import credentials
 from ftgen.lower.job import provenance
 from ftgen.lower.objects import SERVICE_LABEL, Bundle, Identity, Object, json_text, optional
 from ftgen.lower.pod import affinity, container_security, init_container, pod_security, pull_policy, tolerations
 from ftgen.lower.scripts import command, config_map, is_mounted, scripts_mount, scripts_volume
 from ftgen.lower.storage import cache_mount, claims, volumes
+from ftgen.lower.variables import variable, variables
 from ftgen.spec import Runtime, Serving, Spec
 from ftgen.text import kube, yamlio
 

@@ -13,6 +13,7 @@ from ftgen.spec.hardware import Base, Card, Hardware, PerCard, Resources, UnitRe
 from ftgen.spec.keys import free_mappings, knows
 from ftgen.spec.serving import Runtime, Serving
 from ftgen.spec.storage import ModelCache, Storage, Volume
+from ftgen.spec.tracking import Files, MLflow, NoTracking, SwanLab, TensorBoard, Wandb
 from ftgen.spec.trainer import Command, LlamaFactory
 from ftgen.spec.types import NodeRequirement, SecretReference, Section
 
@@ -22,9 +23,12 @@ __all__ = [
     "Command",
     "Delivery",
     "Facts",
+    "Files",
     "Hardware",
     "LlamaFactory",
+    "MLflow",
     "ModelCache",
+    "NoTracking",
     "NodeRequirement",
     "PerCard",
     "Resources",
@@ -35,8 +39,11 @@ __all__ = [
     "Spec",
     "Storage",
     "StorageClass",
+    "SwanLab",
+    "TensorBoard",
     "UnitResource",
     "Volume",
+    "Wandb",
     "admit",
     "admit_facts",
     "free_mappings",

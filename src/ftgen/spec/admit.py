@@ -15,7 +15,7 @@ from ftgen.spec.types import REFERENCE_FORM, REFERENCE_TAG, TEXT_TAG, SecretRefe
 
 # Sections that are a union, and the values of `trainer.framework` and `tracking.report_to` that tell its members apart.
 _UNIONS = frozenset({"trainer", "tracking"})
-_UNION_TAGS = frozenset({"llamafactory", "command", "mlflow", "none"})
+_UNION_TAGS = frozenset({"llamafactory", "command", "mlflow", "wandb", "tensorboard", "swanlab", "none"})
 # Words for a type, by the first word of pydantic's error type, such as int_parsing.
 _TYPE_NAMES = {
     "bool": "true or false",
@@ -109,7 +109,10 @@ def _displayed(value: object) -> str:
 
 
 def _suggest_key(path: Sequence[str]) -> str:
-    near = difflib.get_close_matches(path[-1], known_keys(path[:-1]), 1, 0.5)
+    known = known_keys(path[:-1])
+    if path[-1] in known:
+        return f"remove it, or choose the option of {path[0]} that has it"
+    near = difflib.get_close_matches(path[-1], known, 1, 0.5)
     return f"did you mean {near[0]!r}?" if near else "remove it; run `ftgen schema` for the keys there are"
 
 

@@ -58,6 +58,7 @@ class Facts(Section):
         taints: keys of the taints on the nodes with cards.
         architectures: processor architectures of the nodes.
         node_pull_credentials: whether nodes can pull from the registry by themselves.
+        mlflow: address of the platform's MLflow server.
         model_caches: KServe's local model caches by name, each with its node groups.
         snapshot: file with the nodes, queues, quotas, limit ranges, priority and storage classes of the cluster, as
             `ftgen facts` writes it; below a folder of the configuration or the working directory.
@@ -75,6 +76,7 @@ class Facts(Section):
     taints: tuple[Line, ...] | None = None
     architectures: tuple[Literal["amd64", "arm64"], ...] | None = None
     node_pull_credentials: Flag | None = None
+    mlflow: Line | None = None
     model_caches: dict[str, tuple[ObjectName, ...]] | None = None
     snapshot: Line | None = None
 

@@ -6,6 +6,7 @@ from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from ftgen.spec.config import Spec
 
@@ -21,7 +22,7 @@ def known_keys(path: Sequence[str]) -> list[str]:
     types: list[Any] = [Spec]
     for part in path:
         types = [inner for outer in types for inner in _types_under(outer, part)]
-    return list(dict.fromkeys(name for section in types if _is_section(section) for name in section.model_fields))
+    return list(dict.fromkeys(name for section in types if _is_section(section) for name in _fields(section)))
 
 
 @cache
@@ -31,7 +32,7 @@ def free_mappings() -> tuple[str, ...]:
 
 
 def _free_mappings(section: type[BaseModel], prefix: str) -> Iterator[str]:
-    for name, field in section.model_fields.items():
+    for name, field in _fields(section).items():
         for member in _members(field.annotation):
             if get_origin(member) is dict:
                 yield f"{prefix}{name}"
@@ -43,8 +44,13 @@ def _types_under(outer: Any, key: str) -> Iterator[Any]:
     """Yield the types of the value under a key of a section, or of a mapping whose keys are free."""
     if get_origin(outer) is dict:
         yield from _members(get_args(outer)[1])
-    elif _is_section(outer) and (field := outer.model_fields.get(key)) is not None:
+    elif _is_section(outer) and (field := _fields(outer).get(key)) is not None:
         yield from _members(field.annotation)
+
+
+def _fields(section: type[BaseModel]) -> dict[str, FieldInfo]:
+    """Return the fields of a section by their keys."""
+    return {field.alias or name: field for name, field in section.model_fields.items()}
 
 
 def _members(annotation: Any) -> Iterator[Any]:

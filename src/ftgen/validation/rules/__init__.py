@@ -36,7 +36,7 @@ _LINT = ("cards", "ascend", "delivery", "launch", "pods", "ranks", "scripts", "s
 
 ENVIRONMENT = Scope(*_modules("secrets"))
 """Values taken from environment variables, as `secrets.EnvironmentValues`."""
-SPEC = Scope(*_modules("identity", "meaning", "memory"))
+SPEC = Scope(*_modules("identity", "meaning", "memory", "tracking"))
 """The specification: whether its values fit together."""
 ROLLOUT = Scope(*_modules("reconcile", "outputs"))
 """The specification: whether it fits its reconciler and the other jobs of its sweep."""

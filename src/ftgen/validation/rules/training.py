@@ -103,9 +103,8 @@ _TRUE = frozenset({"1", "on", "yes", "true"})
 
 
 def _environment(spec: Spec) -> frozenset[str]:
-    """Return the names of the variables that the configuration sets and that trackers read."""
-    tracked = ("MLFLOW_TRACKING_URI",) if spec.tracking.report_to == "mlflow" else ()
-    return frozenset((*spec.hardware.env, *tracked))
+    """Return the names of the variables that the user sets, of which trackers read some."""
+    return frozenset(spec.hardware.env)
 
 
 @lru_cache(maxsize=64)

@@ -148,25 +148,30 @@ def tracking(args: TrainerArguments) -> Findings:
     Comet, Neptune, ClearML and SwanLab ask for a key at the start, and nobody can answer.  Where `report_to` leaves out
     what `tracking` sets up, nothing reaches it.
     Example: `tracking=none trainer.args.report_to=mlflow`, `report_to: none` with the default `tracking=mlflow`.
-    Instead: `tracking=mlflow` or `tracking=none` without `report_to`; for others a variable of `hardware.env`.
+    Instead: `tracking=<option>` without `report_to`; for a tracker without an option a variable of `hardware.env`.
     """
     named = reporters(args)
     wanted = [name for name in named if name in TRACKER_VARIABLES]
     wanted += ["swanlab"] if args["use_swanlab"] and args["swanlab_mode"] == "cloud" and "swanlab" not in named else []
+    tracker = args.facts.tracker
     for name in wanted:
-        if args.facts.tracker and not args.facts.environment.intersection(TRACKER_VARIABLES[name]):
+        if tracker not in {"", name} and not args.facts.environment.intersection(TRACKER_VARIABLES[name]):
             yield _unknown_server(args, name)
-    if args.facts.tracker == "mlflow" and not {"mlflow", "all"}.intersection(named):
+    reached = {*named, *(("swanlab",) if args["use_swanlab"] else ())}
+    if tracker not in {"", "none"} and not {tracker, "all"}.intersection(reached):
         trackers = ", ".join(named) or "none"
-        headline = f"tracking=mlflow names a server, and report_to: {trackers} reports nothing to it"
+        headline = f"tracking={tracker} is set up, and report_to: {trackers} reports nothing to it"
         yield args.finding("report_to", headline, "write tracking=none, or leave report_to out", Severity.WARNING)
 
 
 def _unknown_server(args: TrainerArguments, name: str) -> Finding:
     argument = "report_to" if name in reporters(args) else "use_swanlab"
     if name == "mlflow":
-        headline = "tracking=none names no MLflow server: runs would go to a folder of the pod"
+        headline = f"tracking={args.facts.tracker} names no MLflow server: runs would go to a folder of the pod"
         help_ = "write tracking=mlflow, or leave report_to out"
+    elif name in {"wandb", "swanlab"}:
+        headline = f"{name} needs an API key, and tracking={args.facts.tracker} names none"
+        help_ = f"write tracking={name} 'tracking.key={{secret: NAME, key: KEY}}', or leave {argument} out"
     else:
         variable = TRACKER_VARIABLES[name][0]
         headline = f"{name} needs {variable}, which the configuration does not set"

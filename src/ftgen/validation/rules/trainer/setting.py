@@ -47,8 +47,8 @@ class TrainingFacts:
         folders: folders that have their content before the training starts.
         mounts: folders on which a volume is mounted.
         offline: whether the trainer is kept from model hubs.
-        environment: names of the variables that the configuration sets in the pod.
-        tracker: tracker of runs in the configuration: `mlflow` or `none`.
+        environment: names of the variables that the user sets in the pod.
+        tracker: tracker of runs in the configuration (`tracking.report_to`), such as `mlflow` or `none`.
         merged: folder of the merged result; None: the result is pushed without a merge.
     """
 
