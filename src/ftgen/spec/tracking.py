@@ -57,7 +57,7 @@ class MLflow(Section):
         run_name: name of the run; null: the job's.
         tags: tags of the run.
         nested: whether the runs of a sweep lie under a parent run, which the first of them creates.
-        registered_model: registered model of which the pushed result becomes a version; true: by the run's base name.
+        register: registered model of which the pushed result becomes a version; true: by the run's base name.
         must_register: whether the job fails when the pushed result cannot be registered.
     """
 
@@ -119,6 +119,8 @@ class Wandb(Files):
         offline: whether runs are only written to files, for `wandb sync`.
         run_name: name of the run; null: the job's.
         tags: tags of the run; each becomes `name:value`.
+        volume: where the files are kept.
+        push: whether the files are pushed with the result, in its folder `runs`.
     """
 
     report_to: Literal["wandb"]
@@ -143,6 +145,8 @@ class SwanLab(Files):
         offline: whether runs are only written to files, for `swanlab sync`.
         run_name: name of the run; null: the job's.
         tags: tags of the run; each becomes `name:value`.
+        volume: where the files are kept.
+        push: whether the files are pushed with the result, in its folder `runs`.
     """
 
     report_to: Literal["swanlab"]
@@ -160,6 +164,8 @@ class TensorBoard(Files):
 
     Attributes:
         report_to: what tracks.
+        volume: where the files are kept.
+        push: whether the files are pushed with the result, in its folder `runs`.
     """
 
     report_to: Literal["tensorboard"]
