@@ -7,7 +7,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test lint check bench fuzz venv tools out docs update-golden test-hydra-next test-trainer test-images test-upstream test-cluster \
+.PHONY: run test lint check bench fuzz venv tools out docs update-golden test-hydra-next test-trainer test-images test-tracking test-upstream test-cluster \
 	cluster cluster-down clean
 
 run: venv
@@ -76,6 +76,13 @@ test-images: venv
 	$(BIN)/pip install -q --group images
 	$(BIN)/pytest -m slow tests/image
 
+# What the scripts ask of MLflow, asked of a real server with basic-auth, and behind a bearer token.
+test-tracking: tools
+	$(PYTHON) -m venv .venv-tracking
+	.venv-tracking/bin/pip install -q --upgrade 'pip>=25.1'
+	.venv-tracking/bin/pip install -q -e . --group test --group tracking
+	.venv-tracking/bin/pytest -m slow tests/scripts
+
 # The schemas derived again from the upstream releases, over the network.
 test-upstream: venv
 	$(BIN)/python -m tools.derive_schemas --check
@@ -123,4 +130,4 @@ tools:
 	[ -z "$$missing" ] || { $(SUDO) apt-get update -q && $(SUDO) apt-get install -y -q $$missing; }
 
 clean:
-	rm -rf $(VENV) .venv-hydra-next .venv-trainer
+	rm -rf $(VENV) .venv-hydra-next .venv-trainer .venv-tracking

@@ -262,9 +262,9 @@ name_ranks_for_command() {
 
 # MLflow's API by the variables of its client, without the client: MLFLOW_TRACKING_URI and what opens the server.
 #
-# `nest` puts the runs of this job under the parent run of the sweep, and prints the tags of its next run. MLflow has no unique names
-# of runs, so that two jobs that start at once may create a parent each. The oldest counts, for everyone who sees it; a
-# job that created another deletes it. Who decided before the oldest was to be seen decides again after the training.
+# `nest` puts the runs of this job under the parent run of the sweep, and prints the tags of its next run. MLflow has no
+# unique names of runs, so that jobs that start at once may create a parent each. Then the oldest counts: whoever sees
+# several moves all runs there and deletes the others. Every job looks before its training and after it.
 #
 # `register` makes the pushed commit a version of a registered model, once, and prints the version.
 # shellcheck disable=SC2016
@@ -305,7 +305,8 @@ def ask(path, question=None, unless="", **query):
     data = None if question is None else json.dumps(question).encode()
     try:
         with server.open(urllib.request.Request(url, data, headers()), timeout=20) as answer:
-            return json.loads(answer.read(1 << 24))
+            found = json.loads(answer.read(1 << 24))
+            return found if isinstance(found, dict) else sys.exit(f"the server does not answer as MLflow to {path}")
     except urllib.error.HTTPError as problem:
         said = problem.read(1 << 16).decode(errors="replace")
         told = json.loads(said) if said.startswith("{") else {}
@@ -314,8 +315,8 @@ def ask(path, question=None, unless="", **query):
             return None
         words = " ".join(str(told.get("message", "")).split())[:300]
         sys.exit(f"the server answers {problem.code} {code} to {path}: {words}".rstrip(": "))
-    except (OSError, ValueError) as problem:
-        sys.exit(f"the server does not answer as MLflow: {problem}")
+    except (OSError, ValueError, RecursionError) as problem:
+        sys.exit(f"the server does not answer as MLflow to {path}: {problem}")
 
 def experiment():
     name = env("MLFLOW_EXPERIMENT_NAME") or "Default"
@@ -343,10 +344,15 @@ def now():
     return int(time.time() * 1000)
 
 def create_parent(place, sweep):
-    tags = {"mlflow.runName": sweep, "ftgen.parent": sweep, "ftgen.creator": env("JOB_NAME")}
-    question = {"experiment_id": place, "run_name": sweep, "start_time": now(), "tags": listed(tags)}
+    tags = listed({"mlflow.runName": sweep, "ftgen.parent": sweep})
+    question = {"experiment_id": place, "run_name": sweep, "start_time": now(), "tags": tags}
     run = ask("runs/create", question)["run"]["info"]["run_id"]
     ask("runs/update", {"run_id": run, "status": "FINISHED", "end_time": now()})
+
+def move(children, parent):
+    for run in children:
+        if tag(run, "mlflow.parentRunId") != parent:
+            ask("runs/set-tag", {"run_id": run["info"]["run_id"], "key": "mlflow.parentRunId", "value": parent})
 
 def nest():
     place, sweep = experiment(), env("MLFLOW_SWEEP")
@@ -354,12 +360,11 @@ def nest():
         create_parent(place, sweep)
     parent, *others = runs(place, "ftgen.parent", sweep)
     oldest = parent["info"]["run_id"]
-    for run in runs(place, "ftgen.job", env("JOB_NAME")):
-        if tag(run, "mlflow.parentRunId") != oldest:
-            ask("runs/set-tag", {"run_id": run["info"]["run_id"], "key": "mlflow.parentRunId", "value": oldest})
+    move(runs(place, "ftgen.job", env("JOB_NAME")), oldest)
     for other in others:
-        if tag(other, "ftgen.creator") == env("JOB_NAME"):
-            ask("runs/delete", {"run_id": other["info"]["run_id"]})
+        move(runs(place, "mlflow.parentRunId", other["info"]["run_id"]), oldest)
+        # Another job may have deleted it meanwhile.
+        ask("runs/delete", {"run_id": other["info"]["run_id"]}, "INVALID_PARAMETER_VALUE")
     print(json.dumps(json.loads(env("MLFLOW_TAGS") or "{}") | {"mlflow.parentRunId": oldest}))
 
 def trained_run():
