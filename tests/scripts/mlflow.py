@@ -7,6 +7,7 @@ import importlib.util
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -230,8 +231,9 @@ def _mlflow(folder: Path, *words: str) -> Iterator[str]:
         _await(f"http://127.0.0.1:{port}", server, folder / "log")
         yield f"http://127.0.0.1:{port}"
     finally:
-        server.terminate()
-        server.wait(30)
+        # With its workers, and at once: it would wait for connections that are kept alive.
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
 
 
 def _await(uri: str, server: subprocess.Popen[bytes], log: Path) -> None:

@@ -296,7 +296,7 @@ def _alternatives(config: dict[str, Any]) -> Iterator[tuple[str, Spec]]:
 
 def as_config(spec: Spec) -> dict[str, Any]:
     """Return the specification as the mapping that `spec.admit` takes."""
-    return spec.model_dump()
+    return spec.model_dump(by_alias=True)
 
 
 def _others(value: Any) -> Iterator[Any]:
