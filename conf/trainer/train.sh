@@ -52,7 +52,7 @@ PEER_TIMEOUT=${PEER_TIMEOUT:-600}
 PUSH_RETRIES=${PUSH_RETRIES:-5}
 RETRY_SECONDS=${RETRY_SECONDS:-5}
 GRACE_PERIOD=${GRACE_PERIOD:-60}
-MLFLOW_SECONDS=60
+MLFLOW_SECONDS=120
 export WORK_DIR=${WORK_DIR:-/mnt/workspace}
 export OUTPUT_DIR=${OUTPUT_DIR:-output_models}
 EXPORT_DIR=${EXPORT_DIR:-${OUTPUT_DIR}_merged}
@@ -304,7 +304,7 @@ def ask(path, question=None, unless="", **query):
     url += "?" + urllib.parse.urlencode(query) if query else ""
     data = None if question is None else json.dumps(question).encode()
     try:
-        with server.open(urllib.request.Request(url, data, headers()), timeout=20) as answer:
+        with server.open(urllib.request.Request(url, data, headers()), timeout=30) as answer:
             found = json.loads(answer.read(1 << 24))
             return found if isinstance(found, dict) else sys.exit(f"the server does not answer as MLflow to {path}")
     except urllib.error.HTTPError as problem:

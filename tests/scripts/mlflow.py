@@ -1,4 +1,4 @@
-"""MLflow servers on loopback for the scripts: a small one that speaks the endpoints, the real one, and a login before it."""
+"""MLflow on loopback for the scripts: a small server that speaks the endpoints, and the real one, each with a login."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -92,7 +92,7 @@ class Store:
     answer: tuple[int, dict[str, str], bytes] | None = None  # to everything, if it is set
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """An answer with an error code."""
 
 
@@ -113,7 +113,7 @@ class _Api(BaseHTTPRequestHandler):
         try:
             with self.store.lock:
                 told = getattr(self, name)(**words)
-        except Refused as refused:
+        except RefusedError as refused:
             return self._send(400, {}, json.dumps({"error_code": str(refused), "message": "so"}).encode())
         return self._send(200, {}, json.dumps(told or {}).encode())
 
@@ -131,12 +131,12 @@ class _Api(BaseHTTPRequestHandler):
 
     def experiments_get_by_name(self, experiment_name: str) -> dict[str, Any]:
         if experiment_name not in self.store.experiments:
-            raise Refused("RESOURCE_DOES_NOT_EXIST")
+            raise RefusedError("RESOURCE_DOES_NOT_EXIST")
         return {"experiment": {"experiment_id": self.store.experiments[experiment_name]}}
 
     def experiments_create(self, name: str) -> dict[str, Any]:
         if name in self.store.experiments:
-            raise Refused("RESOURCE_ALREADY_EXISTS")
+            raise RefusedError("RESOURCE_ALREADY_EXISTS")
         self.store.experiments[name] = str(len(self.store.experiments) + 1)
         return {"experiment_id": self.store.experiments[name]}
 
@@ -163,11 +163,11 @@ class _Api(BaseHTTPRequestHandler):
 
     def runs_delete(self, run_id: str) -> None:
         if self.store.runs.pop(run_id, None) is None:
-            raise Refused("INVALID_PARAMETER_VALUE")
+            raise RefusedError("INVALID_PARAMETER_VALUE")
 
     def registered_models_create(self, name: str) -> None:
         if name in self.store.models:
-            raise Refused("RESOURCE_ALREADY_EXISTS")
+            raise RefusedError("RESOURCE_ALREADY_EXISTS")
         self.store.models.add(name)
 
     def model_versions_search(self, filter: str = "") -> dict[str, Any]:  # noqa: A002 - MLflow's word
@@ -239,11 +239,10 @@ def _mlflow(folder: Path, *words: str) -> Iterator[str]:
 def _await(uri: str, server: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + 180
     while time.monotonic() < deadline and server.poll() is None:
-        try:
+        with suppress(OSError):
             urllib.request.urlopen(f"{uri}/health", timeout=5).close()
             return
-        except OSError:
-            time.sleep(0.5)
+        time.sleep(0.5)
     raise AssertionError(log.read_text())
 
 
