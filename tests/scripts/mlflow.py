@@ -41,6 +41,7 @@ class Tracker:
 
     uri: str
     login: str
+    jobs: int = 5  # that start at once
 
     @property
     def env(self) -> dict[str, str]:
@@ -205,7 +206,8 @@ def real(login: str, folder: Path) -> Iterator[Tracker]:
     assert importlib.util.find_spec("mlflow"), "make test-tracking installs it"
     if login == "basic":
         with _mlflow(folder, "--app-name", "basic-auth") as uri:
-            yield Tracker(uri, login)
+            # Each question costs its basic-auth app the hash of a password: on a busy machine, seconds.
+            yield Tracker(uri, login, 2)
     else:
         with _mlflow(folder) as uri, _serving(type("Proxy", (_Proxy,), {"behind": uri})) as proxy:
             yield Tracker(proxy, login)

@@ -67,14 +67,14 @@ def fake() -> Iterator[tuple[Tracker, Store]]:
 
 
 def test_jobs_that_start_at_once_share_a_parent(tracker: Tracker, tmp_path: Path) -> None:
-    pods = [started(tmp_path, f"tuning-{n}", tracker) for n in range(5)]
+    pods = [started(tmp_path, f"tuning-{n}", tracker) for n in range(tracker.jobs)]
     for pod, container in [(pod, pod.start("train")) for pod in pods]:
         ended = end(container)
         assert ended.code == 0, (pod.home, ended.log)
         assert "warning" not in ended.log, ended.log
     (parent,) = tracker.parents()
     children = [tags for tags in tracker.runs().values() if "ftgen.job" in tags]
-    assert [tags["mlflow.parentRunId"] for tags in children] == [parent] * 5
+    assert [tags["mlflow.parentRunId"] for tags in children] == [parent] * tracker.jobs
     assert tracker.runs()[parent]["mlflow.runName"] == "tuning"
 
 
