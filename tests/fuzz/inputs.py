@@ -7,9 +7,13 @@ sound and gets deep before the odd part is met.
 from __future__ import annotations
 
 import copy
+import io
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache, lru_cache
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +26,10 @@ from ftgen import pipeline, project
 from ftgen.cli.arguments import FORMS, VERBS
 from ftgen.config import catalog
 from ftgen.config.compose import Composer, Request, compose
-from ftgen.output.tree import Lock, dump_lock, object_of
+from ftgen.output.tree import Lock, Run, dump_lock, object_of
 from ftgen.output.tree.lock import AssignedName, Entry
 from ftgen.output.tree.plan import sha256
+from ftgen.serving import CompiledService, TrainedRun, compile_service
 from ftgen.text import yamlio
 
 Draw = st.DrawFn
@@ -44,7 +49,7 @@ def _paths(value: object, prefix: str = "") -> list[str]:
 
 
 KEYS = [
-    *filter(None, _paths(compose(Request(config_path=project.conf_dir())).config)),
+    *filter(None, _paths(compose(Request(config_path=project.conf_dir(), config_name="serve")).config)),
     *OPTIONS,
     "trainer.args.lora_rank",
     "trainer.args.seed",
@@ -66,16 +71,25 @@ KEYS = [
     "hydra.job.name",
     "hydra/launcher",
 ]
+SERVING_KEYS = [key for key in KEYS if key.startswith("serving")]
+
+
+_NOWHERE = Request(directory=Path("/nonexistent"))
+_RUN = ["storage.workspace.claim=w", "model.output_url=https://git.example.com/team/result"]
+
+
+def _files(runs: Sequence[Run]) -> Mapping[str, str]:
+    """The files of runs, by their place below the root of a tree, with its index."""
+    files = {path: content for run in runs for path, content in run.files.items()}
+    entries = {p: Entry(sha256(c), object_of(c), run.identity, run.name) for run in runs for p, c in run.files.items()}
+    lock = Lock(entries, {run.identity: AssignedName(run.name) for run in runs})
+    return {**{path: content.decode() for path, content in files.items()}, "ftgen.lock": dump_lock(lock).decode()}
 
 
 @cache
 def _tree() -> Mapping[str, str]:
     """The files of a rendered tree, by their place below its root, the index among them."""
-    job = pipeline.compile_job(Composer(Request(directory=Path("/nonexistent"))), ["storage.workspace.claim=w"])
-    run = job.run
-    entries = {p: Entry(sha256(c), object_of(c), run.identity, run.name) for p, c in run.files.items()}
-    lock = Lock(entries, {run.identity: AssignedName(run.name)})
-    return {**{p: c.decode() for p, c in run.files.items()}, "ftgen.lock": dump_lock(lock).decode()}
+    return _files([pipeline.compile_job(Composer(_NOWHERE), _RUN).run])
 
 
 @cache
@@ -90,8 +104,28 @@ def _name() -> str:
 
 @cache
 def _manifests() -> list[str]:
-    files = [HERE / "check" / "data" / "reference.yaml", *sorted((HERE / "importing" / "shapes").glob("*.yaml"))]
-    return [_manifest(), *(file.read_text(encoding="utf-8") for file in files)]
+    files = [HERE / "check" / "data" / "reference.yaml", *sorted((HERE / "interop" / "shapes").glob("*.yaml"))]
+    return [_manifest(), *(file.read_text(encoding="utf-8") for file in files), *_services().values()]
+
+
+@cache
+def _served_tree() -> Mapping[str, str]:
+    """The files of a rendered tree with a run and what serves its result."""
+    job = pipeline.compile_job(Composer(_NOWHERE), _RUN)
+    return _files([job.run, _service(job.name).run])
+
+
+@cache
+def _services() -> Mapping[str, str]:
+    """A Deployment with its Service and ConfigMap, an InferenceService, and an adapter's Deployment, as streams."""
+    ways = {"deployment": [], "kserve": ["serving=kserve"], "adapter": ["trainer.merge=false", "hardware.devices=2"]}
+    compiled = {name: _service("sft-qwen3-0-6b-1a2b3c4d", *words) for name, words in ways.items()}
+    return {name: "---\n".join(c.decode() for c in each.files.values()) for name, each in compiled.items()}
+
+
+def _service(run: str, *words: str) -> CompiledService:
+    composer = Composer(replace(_NOWHERE, config_name="serve"))
+    return compile_service(composer, TrainedRun(run, ()), [*_RUN, *words], pipeline.Workspace(composer))
 
 
 @cache
@@ -526,6 +560,7 @@ def _imported_schemas(draw: Draw) -> Case:
 
 
 _READS = st.sampled_from(odd.READS)
+_SERVES = st.sampled_from(odd.SERVES)
 
 
 @kind(4)
@@ -534,6 +569,8 @@ def _configuration_files(draw: Draw) -> Case:
     group, _, option = path.removeprefix("conf/").removesuffix(".yaml").rpartition("/")
     chosen = [f"{'+' if group in {'experiment', 'sweep'} else ''}{group}={option}"] if group else []
     text = draw(yaml_text(_configuration()[path]))
+    if path == "conf/serve.yaml" or group == "serving":
+        return Case(("serve", "a.yaml", *draw(_SERVES), *chosen), files={path: text, "a.yaml": _manifest()})
     line = {"COMP_LINE": f"ftgen {' '.join(chosen)} {draw(st.sampled_from(KEYS))}="}
     verb = draw(_READS)
     return Case((*verb, *(() if "-sc" in verb else chosen)), files={path: text}, env=line)
@@ -541,14 +578,15 @@ def _configuration_files(draw: Draw) -> Case:
 
 @kind(3)
 def _scripts(draw: Draw) -> Case:
-    name = draw(st.sampled_from(["train", "prepare"]))
-    text = (project.conf_dir() / "trainer" / f"{name}.sh").read_text(encoding="utf-8")
+    name = draw(st.sampled_from(["trainer/train", "trainer/prepare", "serving/serve"]))
+    text = (project.conf_dir() / f"{name}.sh").read_text(encoding="utf-8")
     how = draw(
         st.sampled_from(
             [draw(scrambled(text)), {"link": "loop"}, {"fifo": True}, {"folder": True}, "", {"size": 2**34}]
         )
     )
-    return Case(tuple(draw(_READS)), files={f"conf/trainer/{name}.sh": how})
+    verb = ["serve", "a.yaml", *draw(_SERVES)] if name == "serving/serve" else draw(_READS)
+    return Case(tuple(verb), files={f"conf/{name}.sh": how, "a.yaml": _manifest()})
 
 
 @kind(3)
@@ -558,8 +596,22 @@ def _overlay_files(draw: Draw) -> Case:
     packs = ["hardware=ascend"] if option in {"driver", "rank_table"} else [f"{group}={option}"]
     name = draw(st.one_of(st.just("x.yaml"), st.sampled_from(["\udcff.yaml", "a b.yaml", ".yaml", "x.json", "x.yml"])))
     place = f"overlays/{group}/{option if option not in {'driver', 'rank_table'} else 'ascend'}/{name}"
-    verb = draw(st.sampled_from([["-o", "-"], ["-o", "-"], ["export", "kustomize"], ["plan"], ["explain", "overlays"]]))
-    return Case((*verb, *packs), files={place: draw(yaml_text(_overlays()[path]))})
+    verb = draw(
+        st.sampled_from(
+            [["-o", "-"], ["-o", "-"], ["export", "kustomize"], ["plan"], ["explain", "overlays"], ["serve", "a.yaml"]]
+        )
+    )
+    return Case((*verb, *packs), files={place: draw(yaml_text(_overlays()[path])), "a.yaml": _manifest()})
+
+
+@kind(4)
+def _serving_overlays(draw: Draw) -> Case:
+    """Overlays of what serves: their own kinds, and those of the pod."""
+    documents = [each for text in _services().values() for each in _parsed(text)]
+    patch = draw(st.sampled_from([each for each in documents if each["kind"] != "ConfigMap"]))
+    way = draw(st.sampled_from(["deployment", "kserve"]))
+    files = {f"overlays/serving/{way}/x.yaml": _dumped(draw(altered(patch))), "a.yaml": _manifest()}
+    return Case(("serve", "a.yaml", f"serving={way}", *draw(_SERVES)), files=files)
 
 
 @kind(8)
@@ -672,25 +724,187 @@ def _circumstances(draw: Draw) -> Case:
     )
 
 
-_ROW_KEYS = ["instruction", "input", "output", "system", "conversations", "from", "value", "chosen", "label", ""]
-_FORMS = [
-    "trainer=sft-lora", "trainer=pretrain", "trainer=dpo-lora", "dataset=kto-feedback", "dataset=hf-sharegpt",
-    "dataset=preference-pairs", "dataset=corpus", "dataset.info.formatting=openai", "trainer.args.max_samples=null",
-    "trainer.args.stage=kto", "trainer.args.val_size=0", "--json", "--strict",
-]  # fmt: skip
+@st.composite
+def serving_words(draw: Draw) -> list[str]:
+    """Words of `serve`: most are about the service, some about anything, the last say what is printed."""
+    own = st.tuples(SIGNS, st.sampled_from(SERVING_KEYS), VALUES).map("{0[0]}{0[1]}={0[2]}".format)
+    found = draw(st.lists(st.one_of(own, st.sampled_from(odd.SERVED), overrides()), max_size=3))
+    return [*found, *draw(_SERVES), *draw(FORM)]
 
 
-@kind(3)
+@kind(8)
+def _serve(draw: Draw) -> Case:
+    """A run that is served by its name, its file or standard input, with odd words."""
+    path = next(f"out/{path}" for path in _tree() if "/job-" in path)
+    subject = draw(st.sampled_from([_name(), path, "sft-qwen3-0-6b", "-", "-", draw(HOSTILE)]))
+    files = {f"out/{name}": text for name, text in _tree().items()}
+    return Case(("serve", subject, *draw(serving_words())), files={**FILES, **files}, stdin=_manifest())
+
+
+@kind(8)
+def _serve_files(draw: Draw) -> Case:
+    """A manifest that says odd things of the run to serve, or of the service that it is."""
+    seed = draw(st.sampled_from([_manifest(), *_services().values()]))
+    document = copy.deepcopy(_parsed(seed)[-1])
+    said = json.dumps([*_RUN, *draw(st.lists(overrides(), max_size=2))])
+    annotations = document["metadata"]["annotations"]
+    annotations["ftgen.dev/overrides"] = draw(st.one_of(st.just(said), st.just(said), ODD, json_text(_RUN)))
+    if draw(st.booleans()):
+        annotations["ftgen.dev/serves"] = draw(st.one_of(json_text({"run": "a-1a2b3c4d", "base": "a"}), ODD))
+    if draw(st.booleans()):
+        annotations["ftgen.dev/sweep"] = draw(st.one_of(json_text({"name": "s", "label": "a", "swept": []}), ODD))
+    text = draw(yaml_text(seed)) if draw(st.integers(0, 3)) == 0 else _dumped(document)
+    verb = draw(st.sampled_from([["serve", "a.yaml", *draw(_SERVES)], ["serve", "a.yaml"], ["rebuild", "a.yaml"]]))
+    return Case((*verb, *draw(FORM)), files={"a.yaml": text})
+
+
+_SERVED_TREES = st.sampled_from([*odd.SERVED_TREES * 8, ["explain", "FILE:40"]])
+
+
+@kind(8)
+def _served_trees(draw: Draw) -> Case:
+    """A tree with a service whose files or index are not as ftgen wrote them, and the verbs for trees."""
+    files = dict(_served_tree())
+    path = draw(st.sampled_from([*files]))
+    held = json.loads(files["ftgen.lock"])
+    files[path] = draw(json_text(held) if path == "ftgen.lock" else yaml_text(files[path]))
+    if path != "ftgen.lock" and draw(st.booleans()):
+        held["files"][path]["sha256"] = sha256(files[path].encode("utf-8", "surrogateescape"))
+        files["ftgen.lock"] = json.dumps(held)
+    workload = next(f"out/{path}" for path in files if "/deployment-" in path)
+    verb = [word.replace("FILE", workload).replace("NAME", _name()) for word in draw(_SERVED_TREES)]
+    return Case(tuple(verb), files={f"out/{name}": text for name, text in files.items()})
+
+
+# --- data sets ------------------------------------------------------------------------------------------
+
+_ROWS: dict[str, Any] = {
+    "alpaca": {"instruction": "a", "input": "b", "output": "c", "system": "d", "history": [["e", "f"]]},
+    "sharegpt": {
+        "conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}],
+        "system": "c", "tools": "[]",
+    },
+    "openai": {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]},
+    "ranked": {
+        "conversations": [{"from": "human", "value": "a"}],
+        "chosen": {"from": "gpt", "value": "b"}, "rejected": {"from": "gpt", "value": "c"},
+    },
+    "pairs": {"instruction": "a", "input": "b", "chosen": "c", "rejected": "d"},
+    "kto": {"instruction": "a", "input": "b", "output": "c", "label": True},
+    "corpus": {"text": "a"},
+}  # fmt: skip
+_SUITS: dict[str, list[str]] = {
+    "alpaca": [], "sharegpt": ["dataset=hf-sharegpt"], "openai": ["dataset=hf-sharegpt", "trainer=sft-full"],
+    "ranked": ["trainer=dpo-lora", "dataset=preference-pairs"], "corpus": ["trainer=pretrain", "dataset=corpus"],
+    "pairs": ["trainer=dpo-lora", "dataset=preference-pairs"],
+    "kto": ["dataset=kto-feedback", "trainer=dpo-lora", "trainer.args.stage=kto"],
+}  # fmt: skip
+"""Words of a training that reads rows of a form."""
+_ROLES = {"role_tag": "role", "content_tag": "content", "user_tag": "user", "assistant_tag": "assistant"}
+_INFO: dict[str, Any] = {
+    "identity_alauda": {"file_name": "d.jsonl", "columns": {"prompt": "instruction", "response": "output"}},
+    "b": {"file_name": "data", "formatting": "sharegpt", "ranking": True, "num_samples": 3, "tags": _ROLES},
+}
+_CARD = """\
+configs:
+- config_name: default
+  data_files:
+  - {split: train, path: data/train*.jsonl}
+  - {split: test, path: [d.jsonl, data/*]}
+- data_files: d.json
+- data_files: {train: d.csv, test: ["*.csv"]}
+"""
+_ARGUMENTS: dict[str, Any] = {
+    "stage": "sft", "dataset": "identity_alauda,b", "eval_dataset": "b", "template": "qwen3", "cutoff_len": 2048,
+    "max_samples": 10, "val_size": 0.1, "preprocessing_num_workers": 2, "mix_strategy": "interleave_under",
+    "interleave_probs": "0.5,0.5", "streaming": False, "packing": True, "tool_format": "qwen",
+}  # fmt: skip
+_TOKENIZER: dict[str, Any] = {
+    "version": "1.0", "truncation": None, "padding": None, "added_tokens": [], "normalizer": None,
+    "pre_tokenizer": {"type": "Whitespace"}, "post_processor": None, "decoder": None,
+    "model": {"type": "WordLevel", "vocab": {"a": 0, "[UNK]": 1}, "unk_token": "[UNK]"},
+}  # fmt: skip
+FORMS_OF_ROWS = st.sampled_from([*_ROWS])
+_ENCODINGS = st.sampled_from(["utf-8-sig", "utf-16", "utf-16-le", "utf-32", "latin-1", "cp1252"])
+
+
+@st.composite
+def row_file(draw: Draw, form: str) -> tuple[str, str]:
+    """Name and text of a file of rows, half of them all sound; each sort of file is spoilt in its own way."""
+    row = _ROWS[form]
+    one = st.just(row) if draw(st.booleans()) else st.one_of(st.just(row), altered(row), ODD)
+    rows = draw(st.lists(one, min_size=1, max_size=5))
+    name = draw(st.sampled_from(["d.json", "d.jsonl", "d.jsonl", "d.csv", "d.csv", "d.txt", "d.parquet", "d.arrow"]))
+    lines = [draw(st.sampled_from([json.dumps, _unescaped]))(each) for each in rows]
+    text = f"[{','.join(lines)}]" if draw(st.booleans()) else "\n".join(lines)
+    if name == "d.csv":
+        cells = [[_cell(value) for value in each.values()] for each in rows if isinstance(each, dict)]
+        text = "\n".join(draw(st.sampled_from([",", ",", ";", "\t"])).join(each) for each in [[*row], *cells])
+    return name, draw(spoilt(_as_parquet(row) if name == "d.parquet" else text))
+
+
+def _as_parquet(row: Mapping[str, Any]) -> str:
+    """Return a row as a Parquet file where pyarrow is installed; else ftgen reads none, whatever it holds."""
+    if find_spec("pyarrow") is None:
+        return "PAR1"
+    pyarrow, written = import_module("pyarrow"), io.BytesIO()
+    import_module("pyarrow.parquet").write_table(pyarrow.Table.from_pylist([{**row, "history": None}]), written)
+    return written.getvalue().decode("utf-8", "surrogateescape")
+
+
+def _unescaped(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False).replace("\udcff", "")
+
+
+def _cell(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value)
+    return '"' + text.replace('"', '""') + '"' if set(text) & set(',"\n') else text
+
+
+@st.composite
+def spoilt(draw: Draw, text: str) -> str:
+    """The text as it is, with pieces put in or taken out, in another encoding, or many times over."""
+    how = draw(st.integers(0, 9))
+    if how == 0:
+        return text.encode(draw(_ENCODINGS), "replace").decode("utf-8", "surrogateescape")
+    if how == 1:
+        return text * draw(st.integers(0, 50))
+    return draw(scrambled(text)) if how < 5 else text
+
+
+@kind(4)
 def _data(draw: Draw) -> Case:
-    """A data set of odd rows, whole or spoilt, in each of the forms of a file."""
-    row = st.dictionaries(st.sampled_from(_ROW_KEYS), st.one_of(ODD, st.lists(ODD, max_size=2)), max_size=5)
-    lines = [json.dumps(each) for each in draw(st.lists(row, max_size=4))]
-    text = draw(st.sampled_from(["\n".join(lines), f"[{','.join(lines)}]", f"[{','.join(lines)}", draw(SCRAPS)]))
-    name = draw(st.sampled_from(["d.json", "d.jsonl", "d.csv", "d.txt", "d.parquet", "d.arrow", "d"]))
-    info = draw(st.one_of(ODD, st.just({"identity_alauda": {"file_name": name, "columns": {"prompt": "instruction"}}})))
-    files = {name: text, "dataset_info.json": json.dumps(info), "README.md": f"---\n{draw(SCRAPS)}\n---\n"}
-    path = draw(st.one_of(st.sampled_from([name, ".", "nowhere"]), HOSTILE))
-    return Case(("data", path, *draw(st.lists(st.sampled_from(_FORMS), max_size=2))), files=files)
+    """A file of odd rows, in each of the forms of a row and of a file."""
+    form = draw(FORMS_OF_ROWS)
+    name, text = draw(row_file(form))
+    words = draw(st.lists(st.one_of(st.sampled_from(odd.DATA), overrides()), max_size=2))
+    return Case(("data", name, *_SUITS[form], *words), files={name: text})
+
+
+@kind(4)
+def _data_folders(draw: Draw) -> Case:
+    """A folder as a repository's checkout has it: what describes the data is odd, or the names are."""
+    form = draw(FORMS_OF_ROWS)
+    (name, text), other = draw(row_file(form)), draw(row_file(draw(FORMS_OF_ROWS)))
+    held = copy.deepcopy(_INFO)
+    held["identity_alauda"]["file_name"] = draw(st.one_of(st.just(name), HOSTILE))
+    if draw(st.booleans()):
+        held["identity_alauda"] = {"file_name": name, **draw(st.sampled_from(odd.ENTRIES))}
+    files: dict[str, Any] = {**FILES, name: text, f"data/{other[0]}": other[1]}
+    files["dataset_info.json"] = draw(st.one_of(st.just(json.dumps(held)), json_text(held)))
+    if draw(st.booleans()):
+        files["README.md"] = draw(
+            st.one_of(st.just(f"---\n{_CARD}---\n"), spoilt(f"---\n{draw(yaml_text(_CARD))}---\n"))
+        )
+    if draw(st.integers(0, 3)) == 0:
+        files["tokenizer.json"] = draw(json_text(_TOKENIZER))
+    path = draw(st.sampled_from([".", ".", ".", name, draw(HOSTILE)]))
+    if draw(st.booleans()):
+        suited = [*_SUITS[form], "dataset.name=identity_alauda"]
+        return Case(("data", path, *suited, *draw(st.lists(st.sampled_from(odd.DATA), max_size=2))), files=files)
+    files["train.yaml"] = draw(st.one_of(st.just(json.dumps(_ARGUMENTS)), yaml_text(json.dumps(_ARGUMENTS))))
+    shown = draw(st.sampled_from([[], ["--json"], ["--format", "html"], ["--strict"]]))
+    return Case(("data", path, "--arguments", "train.yaml", *shown), files=files)
 
 
 @kind(1)

@@ -83,6 +83,47 @@ READS: list[Any] = [
     ["-o", "-", "-m", "trainer.lr=1,2"],
 ]
 
+SERVES: list[Any] = [
+    ["-o", "-"], ["-o", "-"], ["--fit"], ["--json"], [], ["--fit", "--json"], ["-o", "out", "--strict"],
+]
+
+SERVED: list[Any] = [
+    "serving=kserve", "serving=deployment", "serving.replicas=3", "serving.api_key={secret:a,key:b}", "storage=nfs",
+    "storage=model-cache", "hardware=ascend", "hardware=full-gpu", "hardware.memory=8Gi+", "trainer.merge=false",
+    "serving.args={max_num_seqs:16}", "serving.args={enforce_eager:true}", "serving.args.hf_overrides={a:1}",
+    "serving.name=other", "serving.context=1e9", "serving.concurrency=9999999", "serving.env={A:1}", "model=qwen3-8b",
+    "hardware.devices=8", "cluster=x", "delivery=kubectl", "delivery=flux", "delivery.application=true", "-m",
+    "serving.memory_utilization=1", "serving.args.seed=1", "model.shape=null", "trainer=command", "serving.runtimes={}",
+]
+
+SERVED_TREES: list[Any] = [
+    ["serve", "NAME"], ["serve", "NAME", "serving=kserve"], ["serve", "FILE", "serving.replicas=2"],
+    ["rebuild", "FILE"], ["serve", "sft-qwen3-0-6b", "--fit"], ["stop", "service/sft-qwen3-0-6b"], ["archive", "NAME"],
+    ["gc"], ["check", "out"], ["diff", "out", "out"], ["diff", "FILE", "FILE"], ["check", "FILE", "--strict"],
+    ["status"], ["stop", "NAME"], ["rerun", "NAME"], ["-q"], ["diff"], ["import", "FILE"],
+    ["check", "out", "--cluster", "alauda"],
+]
+
+DATA: list[Any] = [
+    "trainer=sft-lora", "trainer=pretrain", "trainer=dpo-lora", "dataset=kto-feedback", "dataset=hf-sharegpt",
+    "dataset=preference-pairs", "dataset=corpus", "dataset.info.formatting=openai", "trainer.args.max_samples=null",
+    "trainer.args.stage=kto", "trainer.args.val_size=0", "--json", "--strict", "trainer.args.stage=ppo",
+    "trainer.args.stage=rm", "trainer.args.packing=true", "trainer.args.mix_strategy=interleave_over", "--format=html",
+    "trainer.args.dataset='identity_alauda,b'", "trainer.args.eval_dataset=b", "trainer.args.val_size=0.5",
+    "trainer.args.streaming=true", "trainer.cutoff_len=1", "model=qwen3-8b", "trainer.args.preprocessing_num_workers=9",
+    "trainer.args.max_samples=1", "dataset.name=b", "trainer.args.interleave_probs='0.5,0.5'", "trainer=command",
+    "--tokenizer=.", "--tokenizer=loop", "--format=github", "--format=sarif", "--revision=a", "-q",
+]
+
+ENTRIES: list[Any] = [
+    {"columns": {"prompt": "instruction", "response": "output", "history": "history", "system": "system"}},
+    {"formatting": "sharegpt", "columns": {"messages": "conversations", "system": "system", "tools": "tools"}},
+    {"formatting": "openai"}, {"formatting": "sharegpt", "ranking": True, "columns": {"chosen": "chosen"}},
+    {"columns": {"prompt": "instruction", "kto_tag": "label", "response": "output", "images": "images"}},
+    {"columns": {"prompt": "text"}}, {"num_samples": 10**9}, {"num_samples": -1}, {"ranking": "yes"}, {"columns": {}},
+    {"tags": {}}, {"hf_hub_url": "a/b"}, {"script_url": "../a"}, {"file_name": "data"}, {"file_name": ""},
+]
+
 GIT_FILES: list[Any] = [
     "", "gitdir: nowhere\n", "gitdir:", "gitdir: .git", "gitdir: \0", "\udcff\udcfe", "x" * 100_000,
     "gitdir: " + "x/" * 3000, "gitdir: folder\n", "gitdir: ../outside", "gitdir: loop", "gitdir: pipe",

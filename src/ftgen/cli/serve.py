@@ -58,9 +58,9 @@ def _compiled(
 ) -> tuple[CompiledService, list[Run]]:
     destination = repository.target(arguments)
     source = repository.git_source(destination) if destination else None
-    words: tuple[str, ...] = asked
+    words: tuple[str, ...] = (*trained.overrides, *asked)
     try:
-        with request.open_composer(replace(arguments, overrides=asked)) as composer:
+        with request.open_composer(replace(arguments, overrides=words)) as composer:
             words = trained.words(composer, asked)
         located = replace(arguments, overrides=words)
         with request.open_composer(located) as composer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,20 +35,23 @@ class TrainedRun:
         """Return the command line of its service: its own words, then those that were asked for.
 
         A word that chooses another option replaces all of the run's words about that group.
+
+        Raises:
+            Rejected: words are no overrides; they are counted through the run's own and those that were asked for.
         """
-        chosen = {o.key_or_group for o in composer.parse(asked) if composer.is_group(o.key_or_group)}
-        return (*self._kept(composer, frozenset(chosen)), *asked)
+        keys = [override.key_or_group for override in composer.parse((*self.overrides, *asked))]
+        chosen = {key for key in keys[len(self.overrides) :] if composer.is_group(key)}
+        kept = (w for w, k in zip(self.overrides, keys, strict=False) if not _is_of(k, {*chosen, *_OF_TRAININGS}))
+        return (*kept, *asked)
 
     def base_name(self, spec: Spec) -> str:
         """Return the name of the run without the hash of its content."""
         return self.base or naming.folder(spec)
 
-    def _kept(self, composer: Composer, chosen: frozenset[str]) -> Iterator[str]:
-        left_out = {*chosen, *_OF_TRAININGS}
-        for word, override in zip(self.overrides, composer.parse(self.overrides), strict=True):
-            key = override.key_or_group
-            if not any(key == name or key.startswith((f"{name}.", f"{name}/")) for name in left_out):
-                yield word
+
+def _is_of(key: str, names: Iterable[str]) -> bool:
+    """Return whether a key is one of the names, or lies below it."""
+    return any(key == name or key.startswith((f"{name}.", f"{name}/")) for name in names)
 
 
 def trained_run(manifest: Any, file: str) -> TrainedRun:
