@@ -42,6 +42,7 @@ from ftgen.validation.rules import (
     LINT,
     OBJECT,
     ROLLOUT,
+    SCOPES_OF_KIND,
     SPEC,
     SYNC,
     admission,
@@ -284,11 +285,10 @@ def validate_objects(
 
     Diagnostics of the configuration, `noticed`, are not repeated; only `ftgen check` reports notes.
     """
-    version, cluster, own = version_of(spec.cluster.volcano_version), spec.cluster, companions(bundle.companions)
-    context = Context(version, cluster.facts, spec.hardware.card, cluster.pod_security, own.claims, own.config_maps)
+    context = _context(bundle, spec)
     if inventory:
         context = replace(context, inventory=inventory, queues=inventory.queues)
-    stored = admission.mutate(bundle.job, volcano_version=version)
+    stored = admission.mutate(bundle.job, volcano_version=context.version)
     found = validate(ADMISSION, stored, context, call, notes=False)
     found += validate(CAPACITY, stored, context, call, notes=False) if inventory else []
     found += validate(AGREEMENT, bundle.job, context, call)
@@ -296,6 +296,24 @@ def validate_objects(
     found += validate(LINT, bundle.job, context, call, notes=False)
     found += [d for manifest in bundle.objects for d in validate(OBJECT, manifest, context)]
     return unreported(found, {*spec.accepted, *(d.code for d in noticed)})
+
+
+def validate_workload(bundle: Bundle, spec: Spec, noticed: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """Return what the API server or KServe would refuse of a service, and what its pods are admitted with in vain.
+
+    As with a job, diagnostics of the configuration, `noticed`, are not repeated.
+    """
+    context, workload = _context(bundle, spec), bundle.job
+    scopes = SCOPES_OF_KIND[workload["apiVersion"], workload["kind"]]
+    found = [d for scope in scopes for d in validate(scope, workload, context, notes=False)]
+    found += [d for manifest in bundle.companions for d in validate(CLAIM_LINT, manifest, context, notes=False)]
+    found += [d for manifest in bundle.objects for d in validate(OBJECT, manifest, context)]
+    return unreported(found, {*spec.accepted, *(d.code for d in noticed)})
+
+
+def _context(bundle: Bundle, spec: Spec) -> Context:
+    version, cluster, own = version_of(spec.cluster.volcano_version), spec.cluster, companions(bundle.companions)
+    return Context(version, cluster.facts, spec.hardware.card, cluster.pod_security, own.claims, own.config_maps)
 
 
 def validate_delivery(bundle: Bundle, spec: Spec, config: Mapping[str, Any]) -> list[Diagnostic]:

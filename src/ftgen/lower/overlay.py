@@ -591,16 +591,26 @@ class _Touch:
     place: _Path
 
 
-def conflicts(patches: Iterable[Patch], volcano_version: str) -> list[Diagnostic]:
+Renamed = tuple[tuple[str, str], ...]
+"""Beginnings of paths, each with what stands in its place; the first that covers a path holds."""
+_IN_JOB: Renamed = (("PodTemplate.template", f"Job.spec.tasks[name={TASK}].template"),)
+
+
+def conflicts(patches: Iterable[Patch], volcano_version: str, pods: Renamed = _IN_JOB) -> list[Diagnostic]:
     """Warn of values that two overlays set differently: the later one wins, which neither file shows.
 
     A user's own overlay of the same option is meant to override the packaged one and is no conflict.
+
+    Args:
+        patches: overlays in the order in which they apply.
+        volcano_version: release whose schema tells which lists merge.
+        pods: paths in a PodTemplate, as paths in the object that has the pods.
     """
     latest: dict[str, tuple[Patch, _Touch]] = {}
     found = []
     for patch in patches:
         for touch in _touches(patch.document, schema.Node.of(_job(volcano_version))):
-            path = touch.path.replace("PodTemplate.template", f"Job.spec.tasks[name={TASK}].template", 1)
+            path = _path_in(touch.path, pods)
             before = latest.get(path)
             # FT027 reports the items that a list without a merge key loses.
             lists = before and isinstance(before[1].value, list) and isinstance(touch.value, list)
@@ -608,6 +618,10 @@ def conflicts(patches: Iterable[Patch], volcano_version: str) -> list[Diagnostic
                 found.append(_conflict(path, before, (patch, touch)))
             latest[path] = (patch, touch)
     return found
+
+
+def _path_in(path: str, renamed: Renamed) -> str:
+    return next((f"{new}{path.removeprefix(old)}" for old, new in renamed if _covers(old, path)), path)
 
 
 def _conflict(path: str, before: tuple[Patch, _Touch], after: tuple[Patch, _Touch]) -> Diagnostic:

@@ -15,6 +15,7 @@ from ftgen.lower.devices import device_claims, resources
 from ftgen.lower.environment import credentials
 from ftgen.lower.job import provenance
 from ftgen.lower.objects import SERVICE_LABEL, Bundle, Identity, Object, json_text, optional
+from ftgen.lower.overlay import Renamed
 from ftgen.lower.pod import affinity, container_security, init_container, pod_security, pull_policy, tolerations
 from ftgen.lower.scripts import command, config_map, is_mounted, scripts_mount, scripts_volume
 from ftgen.lower.storage import cache_mount, claims, volumes
@@ -25,6 +26,18 @@ from ftgen.text import kube, yamlio
 CONTAINER = "vllm"
 """Name of the container that serves; KServe has a name of its own for it."""
 _KSERVE_CONTAINER = "kserve-container"
+PLACES: Mapping[str, Renamed] = {
+    "deployment": (("PodTemplate.template", "Deployment.spec.template"),),
+    "kserve": (
+        (
+            f"PodTemplate.template.spec.containers[name={CONTAINER}]",
+            f"InferenceService.spec.predictor.containers[name={_KSERVE_CONTAINER}]",
+        ),
+        ("PodTemplate.template.spec", "InferenceService.spec.predictor"),
+        ("PodTemplate.template.metadata", "InferenceService.spec.predictor"),
+    ),
+}
+"""Paths in a PodTemplate as paths in the workload, by `serving.kind`."""
 # A request that arrives while the endpoints still name an ending pod is answered.
 _DRAIN_SECONDS = 10
 _PROBE_SECONDS = 10

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ftgen import pipeline, project
@@ -21,9 +21,9 @@ from ftgen.serving.trained import TrainedRun
 from ftgen.spec import Runtime, Serving, Spec, Volume, admit
 from ftgen.text import kube
 from ftgen.trainers import llamafactory, vllm
-from ftgen.validation import Context, unreported, validate
+from ftgen.validation import unreported, validate
 from ftgen.validation.options import dump_options
-from ftgen.validation.rules import OBJECT, SERVICE, SPEC
+from ftgen.validation.rules import SERVICE, SPEC
 from ftgen.validation.rules.serving import ServiceView
 from ftgen.validation.rules.serving_arguments import check_serving_arguments
 
@@ -78,20 +78,17 @@ def compile_service(composer: Composer, run: TrainedRun, words: Sequence[str], w
     memory = fit.fit(spec, serving, described) if described else None
     view = ServiceView(spec, serving, run.name, hardware, described, memory)
     noticed = [*require([*pipeline.validate_environment(composition, spec), *_validate_configuration(view)])]
-    result = _result(trained, serving, run)
-    runtime = _runtime(serving, hardware, trained)
     identity = _identity(composition, trained, serving, run, words)
-    scripts = {**workspace.scripts(spec.trainer.prepare_script), **workspace.scripts(serving.script, group="serving")}
-    config = arguments(spec, serving, result, identity.folder)
-    inputs = ServiceInputs(spec, serving, result, runtime, config, identity, scripts)
-    bundle, warned = _lowered(inputs, composition.choices, workspace)
+    inputs = service_inputs(trained, spec, run, identity, scripts_of(trained, workspace.scripts))
+    patches = patches_of(spec, composition.choices, workspace)
+    bundle, warned = lowered(inputs, patches)
+    warned += overlay.conflicts(patches, spec.cluster.volcano_version, service.PLACES[serving.kind])
     noticed += unreported(warned, spec.accepted)
     noticed += require(pipeline.validate_schemas(bundle, spec, workspace.schemas))
     noticed += require(pipeline.validate_delivery(bundle, spec, composition.config))
-    found = [d for manifest in bundle.objects for d in validate(OBJECT, manifest, Context())]
-    noticed += require(unreported(found, spec.accepted))
+    noticed += require(pipeline.validate_workload(bundle, spec, noticed))
     files = render.files(bundle, identity)
-    return CompiledService(spec, None, identity, bundle, files, tuple(noticed), serving, result, memory)
+    return CompiledService(spec, None, identity, bundle, files, tuple(noticed), serving, inputs.result, memory)
 
 
 def _serving(spec: Spec) -> Serving:
@@ -156,17 +153,47 @@ def _name_limit(serving: Serving, namespace: str) -> int:
     return max(_SHORTEST_NAME, min(_KSERVE_NAME_LIMIT, _KSERVE_HOST_LIMIT - len(namespace)))
 
 
-def _lowered(
-    inputs: ServiceInputs, choices: Mapping[str, str], workspace: Workspace
-) -> tuple[Bundle, list[Diagnostic]]:
+# --- lowering ------------------------------------------------------------------------------------------
+
+
+def service_inputs(
+    trained: Spec, spec: Spec, run: TrainedRun, identity: Identity, scripts: Mapping[str, str]
+) -> ServiceInputs:
+    """Return what is lowered: the result, the runtime and vLLM's arguments follow from both specifications.
+
+    Args:
+        trained: specification as it was admitted.
+        spec: specification of the pods, with its sizes resolved.
+        run: run whose result is served.
+        identity: identity of the service.
+        scripts: texts of `scripts_of`.
+    """
+    serving = _serving(trained)
+    result = _result(trained, serving, run)
+    runtime = _runtime(serving, identity.choices.get("hardware", ""), trained)
+    config = arguments(spec, serving, result, identity.folder)
+    return ServiceInputs(spec, serving, result, runtime, config, identity, scripts)
+
+
+def scripts_of(spec: Spec, read: Callable[..., Mapping[str, str]]) -> dict[str, str]:
+    """Return the texts of the scripts by file name, the one that fetches first; `read` is `Composer.scripts`."""
+    return {**read(spec.trainer.prepare_script), **read(_serving(spec).script, group="serving")}
+
+
+def patches_of(spec: Spec, choices: Mapping[str, str], workspace: Workspace) -> list[Patch]:
+    """Return the overlays that a service takes, those of pods and claims before those of what serves."""
+    chosen = {group: option for group, option in choices.items() if group not in _TRAINING_GROUPS}
+    patches = filter(None, map(_for_service, workspace.patches(chosen, spec.overlays)))
+    return sorted(patches, key=_is_of_workload)
+
+
+def lowered(inputs: ServiceInputs, patches: Sequence[Patch]) -> tuple[Bundle, list[Diagnostic]]:
     """Lower, and apply overlays: those of pods and claims to the carrier, those of what serves to that."""
     version = inputs.spec.cluster.volcano_version
-    chosen = {group: option for group, option in choices.items() if group not in _TRAINING_GROUPS}
-    patches = workspace.patches(chosen, inputs.spec.overlays)
-    of_pods = [p for p in map(_for_service, patches) if p is not None and not _is_of_workload(p)]
+    of_pods = [patch for patch in patches if not _is_of_workload(patch)]
     carried, warned = overlay.apply(service.carrier(inputs), of_pods, version)
     bundle = service.deployed(inputs, carried)
-    of_workload = [p for p in patches if _is_of_workload(p)]
+    of_workload = [patch for patch in patches if _is_of_workload(patch)]
     if not of_workload:
         return bundle, warned
     served, more = overlay.apply(Bundle(carried.job, (*bundle.companions, bundle.job)), of_workload, version)

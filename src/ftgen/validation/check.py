@@ -17,7 +17,7 @@ from ftgen.schema import conform
 from ftgen.schema.version import version_of
 from ftgen.text import yamlio
 from ftgen.text.paths import Steps, steps
-from ftgen.validation import RULES, UNKNOWN_FACT, Call, Context, Scope, codes_of, unreported, validate
+from ftgen.validation import RULES, UNKNOWN_FACT, Call, Context, codes_of, unreported, validate
 from ftgen.validation.inventory import KINDS
 from ftgen.validation.manifest import Companions, companions, mapping, objects
 from ftgen.validation.manifest import text as text_of
@@ -26,25 +26,15 @@ from ftgen.validation.rules import (
     ADMISSION,
     AGREEMENT,
     CAPACITY,
-    CLAIM,
-    CLAIM_LINT,
-    INFERENCE_SERVICE,
     LINT,
     OBJECT,
+    SCOPES_OF_KIND,
     SYNC,
-    WORKLOAD,
-    WORKLOAD_LINT,
     admission,
     secrets,
 )
 
 _JOB = ("batch.volcano.sh/v1alpha1", "Job")
-_SCOPES: Mapping[tuple[Any, Any], tuple[Scope, ...]] = {
-    ("v1", "PersistentVolumeClaim"): (CLAIM, SYNC, CLAIM_LINT),
-    ("apps/v1", "Deployment"): (WORKLOAD, WORKLOAD_LINT),
-    ("serving.kserve.io/v1beta1", "InferenceService"): (INFERENCE_SERVICE, WORKLOAD, WORKLOAD_LINT),
-}
-"""Scopes that judge an object of a kind, beside those of any object; a job's need its stored form."""
 
 _NAMES_COMPANION = re.compile(r"""kind["']?:[ \t]*["']?(?:PersistentVolumeClaim|ConfigMap)\b""")
 
@@ -144,7 +134,7 @@ def _check_object(manifest: Any, options: CheckOptions, context: Context) -> lis
     if _kind(manifest) == _JOB:
         call = options.reuse.call_for(manifest)
         return [*found, *_of_job(manifest, read, context, call), *_secrets(manifest, options)]
-    found += [d for scope in _SCOPES.get(_kind(manifest), ()) for d in validate(scope, read, context)]
+    found += [d for scope in SCOPES_OF_KIND.get(_kind(manifest), ()) for d in validate(scope, read, context)]
     return [*found, *_secrets(manifest, options)]
 
 

@@ -73,6 +73,13 @@ SYNC = Scope(*_modules("reconcile"))
 SECRETS = Scope(*_modules("secrets"))
 """Any manifest: everyone can read what is committed."""
 
+SCOPES_OF_KIND: Mapping[tuple[Any, Any], tuple[Scope, ...]] = {
+    ("v1", "PersistentVolumeClaim"): (CLAIM, SYNC, CLAIM_LINT),
+    ("apps/v1", "Deployment"): (WORKLOAD, WORKLOAD_LINT),
+    ("serving.kserve.io/v1beta1", "InferenceService"): (INFERENCE_SERVICE, WORKLOAD, WORKLOAD_LINT),
+}
+"""Scopes that judge an object of an API version and kind, beside those of any object; a job's need its stored form."""
+
 _BEFORE_LOWERING = (ENVIRONMENT, SPEC, TRAINING, EXPORT, ROLLOUT, SERVICE)
 _JOBS = (ADMISSION, UPDATE, AGREEMENT, LINT, CAPACITY)
 _MANIFESTS = (OBJECT, CLAIM, *_JOBS, CLAIM_LINT, INFERENCE_SERVICE, WORKLOAD, WORKLOAD_LINT, SYNC, SECRETS)
