@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from ftgen.lower import render
 from ftgen.provenance import explain
 from ftgen.provenance.dependencies import path_by_names
 from ftgen.provenance.origins import KeyOrigins
+from ftgen.serving import TrainedRun, compile_service, compiled_again
 from ftgen.text import yamlio
 from ftgen.text.paths import leaves
 
@@ -92,8 +94,17 @@ def _reads_as(said: Any, composed: Any) -> bool:
 @pytest.mark.parametrize("job", JOBS)
 def test_every_scalar_of_a_manifest_has_a_cause_or_is_computed(job: str, composer: Composer) -> None:
     compiled = pipeline.compile_job(composer, JOBS[job])
-    rebuilt = explain.RebuiltJob.of(compiled.bundle.job, JOBS[job], composer)
+    rebuilt = explain.Rebuilt.of(compiled.bundle.job, _asked(composer, JOBS[job]))
     assert not rebuilt.changed
+    assert _judged(rebuilt, compiled)
+
+
+def _asked(composer: Composer, words: tuple[str, ...], name: str = "config") -> Composer:
+    return Composer(replace(composer.request, overrides=words, config_name=name))
+
+
+def _judged(rebuilt: explain.Rebuilt, compiled: pipeline.Compiled) -> int:
+    """Return how many scalars are computed; the others have causes with locations."""
     computed = 0
     for manifest in map(render.ordered, compiled.bundle.objects):
         for path, value in leaves(manifest):
@@ -104,7 +115,46 @@ def test_every_scalar_of_a_manifest_has_a_cause_or_is_computed(job: str, compose
                 assert all(place.line for place in cause.locations)
             if isinstance(value, str) and value in NOT_COMPUTED:
                 assert story.causes, path
-    assert computed
+    return computed
+
+
+RUN = TrainedRun("sft-qwen3-0-6b-1a2b3c4d", ())
+RESULT = "model.output_url=https://git.example.com/team/result"
+SERVICES = {
+    "deployment": (RESULT, "serving.args.max_num_seqs=4"),
+    "kserve": (RESULT, "serving=kserve", "hardware=ascend", "storage=nfs", "serving.args.max_num_seqs=4"),
+    "adapter": (RESULT, "trainer.merge=false", "hardware.devices=2", "hardware=full-gpu", "serving.replicas=2"),
+    "inline": (RESULT, "delivery=kubectl", "serving.api_key={secret: a, key: b}"),
+}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_scalar_of_what_serves_has_a_cause_or_is_computed(service: str, composer: Composer) -> None:
+    asked = _asked(composer, SERVICES[service], "serve")
+    compiled = compile_service(asked, RUN, SERVICES[service], pipeline.Workspace(asked))
+    rebuilt = explain.Rebuilt.of(compiled.bundle.job, asked, compiled_again)
+    assert not rebuilt.changed
+    _judged(rebuilt, compiled)
+
+
+@pytest.mark.parametrize("service", ["deployment", "kserve"])
+def test_what_a_change_reaches_in_what_serves_is_what_is_blamed(service: str, composer: Composer) -> None:
+    asked = _asked(composer, SERVICES[service], "serve")
+    workspace = pipeline.Workspace(asked)
+    before = compile_service(asked, RUN, SERVICES[service], workspace).bundle.job
+    rebuilt = explain.Rebuilt.of(before, asked, compiled_again)
+    for change in (
+        "serving.context=4096", "serving.memory_utilization=0.5", "serving.replicas=3", "serving.image=a/b:c",
+        "serving.env={A: b}", "storage.models.path=/other", "cluster.namespace=other", "serving.args.max_num_seqs=2",
+        "hardware.devices=2", "serving.revision=other",
+    ):  # fmt: skip
+        changed = compile_service(asked, RUN, (*SERVICES[service], change), workspace).bundle.job
+        there = {path_by_names(changed, path): value for path, value in leaves(changed)}
+        key = change.partition("=")[0]
+        for path, value in leaves(before):
+            if there.get(path_by_names(before, path), value) != value and "annotations" not in path:
+                causes = [cause.name for cause in rebuilt.explain(before, path).causes]
+                assert any(cause.startswith(key) or key.startswith(cause) for cause in causes), (path, key, causes)
 
 
 # Values that only a configuration file can have told.
@@ -122,7 +172,7 @@ def test_what_a_change_reaches_is_what_is_blamed(composer: Composer) -> None:
     """The other way round: a key is changed for real, and every line that differs names it."""
     overrides = ("hardware=full-gpu",)
     compiled = pipeline.compile_job(composer, overrides)
-    rebuilt = explain.RebuiltJob.of(compiled.bundle.job, overrides, composer)
+    rebuilt = explain.Rebuilt.of(compiled.bundle.job, _asked(composer, overrides))
     for key, change in {
         "cluster.queue": "cluster.queue=other",
         "trainer.args.lora_rank": "trainer.args.lora_rank=16",

@@ -7,10 +7,13 @@ sound and gets deep before the odd part is met.
 from __future__ import annotations
 
 import copy
+import io
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, lru_cache
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -782,13 +785,21 @@ _ROWS: dict[str, Any] = {
         "system": "c", "tools": "[]",
     },
     "openai": {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]},
-    "pairs": {
+    "ranked": {
         "conversations": [{"from": "human", "value": "a"}],
         "chosen": {"from": "gpt", "value": "b"}, "rejected": {"from": "gpt", "value": "c"},
     },
-    "kto": {"instruction": "a", "output": "b", "label": True, "images": ["a.png"]},
+    "pairs": {"instruction": "a", "input": "b", "chosen": "c", "rejected": "d"},
+    "kto": {"instruction": "a", "input": "b", "output": "c", "label": True},
     "corpus": {"text": "a"},
 }  # fmt: skip
+_SUITS: dict[str, list[str]] = {
+    "alpaca": [], "sharegpt": ["dataset=hf-sharegpt"], "openai": ["dataset=hf-sharegpt", "trainer=sft-full"],
+    "ranked": ["trainer=dpo-lora", "dataset=preference-pairs"], "corpus": ["trainer=pretrain", "dataset=corpus"],
+    "pairs": ["trainer=dpo-lora", "dataset=preference-pairs"],
+    "kto": ["dataset=kto-feedback", "trainer=dpo-lora", "trainer.args.stage=kto"],
+}  # fmt: skip
+"""Words of a training that reads rows of a form."""
 _ROLES = {"role_tag": "role", "content_tag": "content", "user_tag": "user", "assistant_tag": "assistant"}
 _INFO: dict[str, Any] = {
     "identity_alauda": {"file_name": "d.jsonl", "columns": {"prompt": "instruction", "response": "output"}},
@@ -813,21 +824,32 @@ _TOKENIZER: dict[str, Any] = {
     "pre_tokenizer": {"type": "Whitespace"}, "post_processor": None, "decoder": None,
     "model": {"type": "WordLevel", "vocab": {"a": 0, "[UNK]": 1}, "unk_token": "[UNK]"},
 }  # fmt: skip
+FORMS_OF_ROWS = st.sampled_from([*_ROWS])
 _ENCODINGS = st.sampled_from(["utf-8-sig", "utf-16", "utf-16-le", "utf-32", "latin-1", "cp1252"])
 
 
 @st.composite
-def row_file(draw: Draw) -> tuple[str, str]:
-    """Name and text of a file of rows; most rows are sound, and each sort of file is spoilt in its own way."""
-    row = _ROWS[draw(st.sampled_from([*_ROWS]))]
-    rows = draw(st.lists(st.one_of(st.just(row), altered(row), ODD), min_size=1, max_size=5))
+def row_file(draw: Draw, form: str) -> tuple[str, str]:
+    """Name and text of a file of rows, half of them all sound; each sort of file is spoilt in its own way."""
+    row = _ROWS[form]
+    one = st.just(row) if draw(st.booleans()) else st.one_of(st.just(row), altered(row), ODD)
+    rows = draw(st.lists(one, min_size=1, max_size=5))
     name = draw(st.sampled_from(["d.json", "d.jsonl", "d.jsonl", "d.csv", "d.csv", "d.txt", "d.parquet", "d.arrow"]))
     lines = [draw(st.sampled_from([json.dumps, _unescaped]))(each) for each in rows]
     text = f"[{','.join(lines)}]" if draw(st.booleans()) else "\n".join(lines)
     if name == "d.csv":
         cells = [[_cell(value) for value in each.values()] for each in rows if isinstance(each, dict)]
         text = "\n".join(draw(st.sampled_from([",", ",", ";", "\t"])).join(each) for each in [[*row], *cells])
-    return name, draw(spoilt(text))
+    return name, draw(spoilt(_as_parquet(row) if name == "d.parquet" else text))
+
+
+def _as_parquet(row: Mapping[str, Any]) -> str:
+    """Return a row as a Parquet file where pyarrow is installed; else ftgen reads none, whatever it holds."""
+    if find_spec("pyarrow") is None:
+        return "PAR1"
+    pyarrow, written = import_module("pyarrow"), io.BytesIO()
+    import_module("pyarrow.parquet").write_table(pyarrow.Table.from_pylist([{**row, "history": None}]), written)
+    return written.getvalue().decode("utf-8", "surrogateescape")
 
 
 def _unescaped(value: Any) -> str:
@@ -853,16 +875,18 @@ def spoilt(draw: Draw, text: str) -> str:
 @kind(4)
 def _data(draw: Draw) -> Case:
     """A file of odd rows, in each of the forms of a row and of a file."""
-    name, text = draw(row_file())
-    words = draw(st.lists(st.one_of(st.sampled_from(odd.DATA), overrides()), max_size=3))
-    return Case(("data", name, *words), files={name: text})
+    form = draw(FORMS_OF_ROWS)
+    name, text = draw(row_file(form))
+    words = draw(st.lists(st.one_of(st.sampled_from(odd.DATA), overrides()), max_size=2))
+    return Case(("data", name, *_SUITS[form], *words), files={name: text})
 
 
 @kind(4)
 def _data_folders(draw: Draw) -> Case:
     """A folder as a repository's checkout has it: what describes the data is odd, or the names are."""
-    name, text = draw(row_file())
-    held, other = copy.deepcopy(_INFO), draw(row_file())
+    form = draw(FORMS_OF_ROWS)
+    (name, text), other = draw(row_file(form)), draw(row_file(draw(FORMS_OF_ROWS)))
+    held = copy.deepcopy(_INFO)
     held["identity_alauda"]["file_name"] = draw(st.one_of(st.just(name), HOSTILE))
     if draw(st.booleans()):
         held["identity_alauda"] = {"file_name": name, **draw(st.sampled_from(odd.ENTRIES))}
@@ -876,7 +900,8 @@ def _data_folders(draw: Draw) -> Case:
         files["tokenizer.json"] = draw(json_text(_TOKENIZER))
     path = draw(st.sampled_from([".", ".", ".", name, draw(HOSTILE)]))
     if draw(st.booleans()):
-        return Case(("data", path, *draw(st.lists(st.sampled_from(odd.DATA), max_size=2))), files=files)
+        suited = [*_SUITS[form], "dataset.name=identity_alauda"]
+        return Case(("data", path, *suited, *draw(st.lists(st.sampled_from(odd.DATA), max_size=2))), files=files)
     files["train.yaml"] = draw(st.one_of(st.just(json.dumps(_ARGUMENTS)), yaml_text(json.dumps(_ARGUMENTS))))
     shown = draw(st.sampled_from([[], ["--json"], ["--format", "html"], ["--strict"]]))
     return Case(("data", path, "--arguments", "train.yaml", *shown), files=files)

@@ -87,6 +87,16 @@ def test_what_the_run_said_is_blamed_on_the_run(render, refused):
     assert found["locations"] == [{"file": "<command line>", "line": 2, "column": 0}]
 
 
+def test_words_of_the_run_that_are_no_overrides_are_blamed_on_the_run(render, refused):
+    render()
+    (file,) = Path("out").rglob("job-*.yaml")
+    text = file.read_text(encoding="utf-8").replace("overrides: '[", """overrides: '["trainer.lr=[", """)
+    Path("run.yaml").write_text(text, encoding="utf-8")
+    (found,) = json.loads(refused("serving.port=8080", "run.yaml", "--format", "json"))
+    assert found["code"] == "FT010"
+    assert found["locations"] == [{"file": "<command line>", "line": 2, "column": 0}]
+
+
 def test_a_training_serves_nothing(capsys):
     assert cli.main(["+serving=kserve", "-q"]) == 1
     assert "FT008" in capsys.readouterr().err

@@ -18,7 +18,7 @@ from ftgen.config import catalog
 from ftgen.config.compose import Composer, displayed
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, error
 from ftgen.provenance import explain
-from ftgen.provenance.dependencies import ABSENT
+from ftgen.provenance.dependencies import ABSENT, LoweringInput
 from ftgen.provenance.explain import Cause, KeyExplanation, LineExplanation
 from ftgen.provenance.origins import KeyOrigins, Origin
 from ftgen.text.paths import dotted
@@ -133,13 +133,19 @@ def _statements(origins: Sequence[Origin], *, all_hold: bool = False) -> list[di
 
 def _line(file: Path, number: int, arguments: Arguments) -> int:
     with request.open_composer(arguments) as composer:
-        explanation = explain.line(file, number, composer)
+        explanation = explain.line(file, number, composer, _compiled_service)
     _print(_line_json(explanation, file, number), "".join(_line_text(explanation, file, number)), arguments)
     if explanation.changed:
         output.print_status(
             "the configuration has changed since this manifest was rendered; what is told is today's", arguments
         )
     return 0
+
+
+def _compiled_service(manifest: Mapping[str, Any], composer: Composer) -> tuple[LoweringInput, str]:
+    from ftgen.serving import compiled_again  # noqa: PLC0415 - most lines are of jobs
+
+    return compiled_again(manifest, composer)
 
 
 def _line_text(explanation: LineExplanation, file: Path, number: int) -> Iterator[str]:

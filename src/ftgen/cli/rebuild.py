@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,12 +57,12 @@ def run(arguments: Arguments) -> int:
 
 def _rebuild_service(committed: Committed, overrides: tuple[str, ...], arguments: Arguments) -> int:
     """Render what serves a result again: the workload, whose name never changes."""
-    from ftgen.serving import compile_service, trained_run  # noqa: PLC0415 - most files are jobs
+    from ftgen.serving import compile_service, service_source, trained_run  # noqa: PLC0415 - most files are jobs
 
     arguments.flags.config_name = "serve"
     words = replace(arguments, overrides=overrides)
-    with request.open_composer(words) as composer:
-        run = trained_run(yamlio.parse(committed.content.decode(), str(committed.file)), str(committed.file))
+    run = trained_run(yamlio.parse(committed.content.decode(), str(committed.file)), str(committed.file))
+    with request.open_composer(words, partial(service_source, run)) as composer:
         service = compile_service(composer, run, overrides, Workspace(composer))
     path = f"{service.identity.folder}/{render.file_name(service.bundle.job)}"
     return _compare(service.files[path], committed, arguments)

@@ -4,31 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ftgen.cli.arguments import Arguments
 from ftgen.config import compose
 from ftgen.config.compose import Composer
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, error
 
+if TYPE_CHECKING:
+    from ftgen.provenance.dependencies import Source
+
 
 @contextmanager
-def open_composer(arguments: Arguments) -> Iterator[Composer]:
-    """Yield the composer that the flags describe; locate the diagnostics of a `Rejected` raised in the block."""
+def open_composer(arguments: Arguments, source_of: Source | None = None) -> Iterator[Composer]:
+    """Yield the composer that the flags describe; locate the diagnostics of a `Rejected` raised in the block.
+
+    Values in manifests are traced through `source_of`, by default through the lowering of a job.
+    """
     composer = Composer(_request(arguments))
     try:
         yield composer
     except Rejected as rejected:
-        raise Rejected(add_locations(composer, arguments, rejected.diagnostics)) from None
+        raise Rejected(add_locations(composer, arguments, rejected.diagnostics, source_of)) from None
 
 
-def add_locations(composer: Composer, arguments: Arguments, diagnostics: Sequence[Diagnostic]) -> Sequence[Diagnostic]:
+def add_locations(
+    composer: Composer, arguments: Arguments, diagnostics: Sequence[Diagnostic], source_of: Source | None = None
+) -> Sequence[Diagnostic]:
     """Locate diagnostics by file and line; load nothing when all of them are located."""
     if all(d.locations for d in diagnostics):
         return diagnostics
     from ftgen.provenance import dependencies  # noqa: PLC0415 - loaded only when there is something to locate
 
-    return dependencies.add_locations(composer, arguments.overrides, diagnostics)
+    traced = source_of or dependencies.LoweringInput.of
+    return dependencies.add_locations(composer, arguments.overrides, diagnostics, traced)
 
 
 def is_sweep(arguments: Arguments, composer: Composer) -> bool:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from ftgen.output import tree
 from ftgen.output.tree import LOCK_NAME, Lock, Run, Store, WriteOptions
 from ftgen.output.tree.lock import is_job
 from ftgen.pipeline import Workspace
-from ftgen.serving import CompiledService, TrainedRun, compile_service, trained_run
+from ftgen.serving import CompiledService, TrainedRun, compile_service, service_source, trained_run
 from ftgen.text import yamlio
 from ftgen.text.tables import table
 
@@ -63,10 +64,11 @@ def _compiled(
         with request.open_composer(replace(arguments, overrides=words)) as composer:
             words = trained.words(composer, asked)
         located = replace(arguments, overrides=words)
-        with request.open_composer(located) as composer:
+        traced = partial(service_source, trained)
+        with request.open_composer(located, traced) as composer:
             service = compile_service(composer, trained, words, Workspace(composer))
             runs = [service.run, *pipeline.deliver([service], source)]
-            noticed = request.add_locations(composer, located, service.diagnostics)
+            noticed = request.add_locations(composer, located, service.diagnostics, traced)
     except Rejected as rejected:
         recorded = len(words) - len(asked)
         raise Rejected(_as_typed(rejected.diagnostics, recorded, name, arguments)) from None

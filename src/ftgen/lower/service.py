@@ -205,6 +205,21 @@ def inference_service(inputs: ServiceInputs, template: Object) -> Object:
     }
 
 
+def template_of(predictor: Any) -> Any:
+    """Return the pod template that `inference_service` makes this predictor of; it may come from any file."""
+    if not isinstance(predictor, dict):
+        return predictor
+    containers = predictor.get("containers")
+    listed = containers if isinstance(containers, list) else []
+    own = [_renamed(each) if isinstance(each, dict) else each for each in listed]
+    metadata = {name: predictor[name] for name in ("labels", "annotations") if name in predictor}
+    return {"metadata": metadata, "spec": {**predictor, "containers": own}}
+
+
+def _renamed(container: Object) -> Object:
+    return {**container, "name": CONTAINER} if container.get("name") == _KSERVE_CONTAINER else container
+
+
 # --- the pod -------------------------------------------------------------------------------------------
 
 

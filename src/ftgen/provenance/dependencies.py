@@ -18,7 +18,7 @@ from typing import Any
 from ftgen import lower, pipeline, project
 from ftgen.config.compose import Composer, displayed
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected
-from ftgen.lower import Bundle, Identity, Inputs, Object, naming, overlay
+from ftgen.lower import Bundle, Identity, Inputs, Object, naming, overlay, service
 from ftgen.lower.overlay import Patch
 from ftgen.provenance.origins import KeyOrigins, add_key_locations
 from ftgen.spec import Spec, admit, json_schema
@@ -75,6 +75,19 @@ class LoweringInput:
         trainer = spec.trainer
         return cls(spec, identity, composer.scripts(trainer.prepare_script, trainer.script), patches)
 
+    def with_config(self, config: Any) -> LoweringInput:
+        """Return the input with another configuration.
+
+        Raises:
+            Rejected: the specification does not admit it.
+        """
+        admitted = pipeline.resolve(admit(config)).spec
+        return replace(self, spec=admitted, identity=replace(self.identity, folder=naming.folder(admitted)))
+
+    def group_of(self, script: str) -> str:  # noqa: ARG002 - a service has scripts of two groups
+        """Return the group of options beside which a script lies."""
+        return "trainer"
+
     def objects(self) -> tuple[Object, ...]:
         """Return the job's objects; the job is named by its stem, without the hash."""
         spec = self.spec
@@ -121,7 +134,16 @@ def _item_names(items: Sequence[Any]) -> Sequence[str | int]:
 # --- locations -----------------------------------------------------------------------------------------
 
 
-def add_locations(composer: Composer, overrides: Sequence[str], diagnostics: Sequence[Diagnostic]) -> list[Diagnostic]:
+Source = Callable[[Composer, Sequence[str]], LoweringInput]
+"""Composes a command line into the input of lowering; raises `Rejected` if its configuration is rejected."""
+
+
+def add_locations(
+    composer: Composer,
+    overrides: Sequence[str],
+    diagnostics: Sequence[Diagnostic],
+    source_of: Source = LoweringInput.of,
+) -> list[Diagnostic]:
     """Locate diagnostics: configuration keys where they were set, manifest values where they came from.
 
     Returns at once when every diagnostic has a location; see `add_key_locations` for keys, `Probes` for manifests.
@@ -133,7 +155,7 @@ def add_locations(composer: Composer, overrides: Sequence[str], diagnostics: Seq
     if all(d.locations or not d.subject for d in found):
         return found
     try:
-        source = LoweringInput.of(composer, overrides)
+        source = source_of(composer, overrides)
     except Rejected:
         return found
     objects, probes = source.objects(), Probes(source)
@@ -274,10 +296,10 @@ def _changes(source: LoweringInput, config: dict[str, Any], path: Steps) -> Iter
     """Yield the job with other values of one key, those that the specification admits."""
     for other in _others(value_at(config, path)):
         try:
-            admitted = pipeline.resolve(admit(put(config, path, other))).spec
+            changed = source.with_config(put(config, path, other))
         except Rejected:
             continue
-        yield replace(source, spec=admitted, identity=replace(source.identity, folder=naming.folder(admitted)))
+        yield changed
 
 
 def _alternatives(config: dict[str, Any]) -> Iterator[tuple[str, Spec]]:
@@ -307,7 +329,7 @@ def _others(value: Any) -> Iterator[Any]:
         case int():
             yield from dict.fromkeys(n for n in (value + 1, value * 2, 1, 0) if n != value)
         case float():
-            yield value * 1.5
+            yield from (value * 1.5, value / 2)  # a share of 0.9 grows to none
         case str():
             number = re.fullmatch(r"(\d+)(\D*)", value)
             yield from (f"{value}-x", *([f"{int(number[1]) + 1}{number[2]}"] if number else []))
@@ -347,12 +369,26 @@ def path_in_overlay(document: Any, manifest: Mapping[str, Any], path: Steps) -> 
     match document:
         case list():
             return _path_in_operations(document, manifest, path) if kind == "Job" else None
-        case {"kind": "PodTemplate"} if path[:2] == ("spec", "tasks") and path[3:4] == ("template",):
-            template = value_at(manifest, path[:4])
-            inner = _within(document.get("template"), template, path[4:])
+        case {"kind": "PodTemplate"}:
+            found = pod_template(manifest, path)
+            inner = _within(document.get("template"), *found) if found else None
             return None if inner is None else ("template", *inner)
         case {"kind": patched} if patched == kind and path not in _ADDRESS:
             return _within(document, manifest, path)
+        case _:
+            return None
+
+
+def pod_template(manifest: Mapping[str, Any], path: Steps) -> tuple[Any, Steps] | None:
+    """Return the pod template that a path of a manifest leads into, and the rest of the path; None for other paths."""
+    match path:
+        case ("spec", "tasks", _, "template", *below):
+            return value_at(manifest, path[:4]), tuple(below)
+        case ("spec", "template", *below):
+            return value_at(manifest, path[:2]), tuple(below)
+        case ("spec", "predictor", *below):
+            section = "metadata" if below[:1] in (["labels"], ["annotations"]) else "spec"
+            return service.template_of(value_at(manifest, path[:2])), (section, *below)
         case _:
             return None
 

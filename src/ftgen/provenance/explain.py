@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -102,27 +102,38 @@ def _steps(name: str) -> tuple[str, ...]:
 # --- lines ---------------------------------------------------------------------------------------------
 
 
-def line(file: Path, number: int, composer: Composer) -> LineExplanation:
+Compile = Callable[[Mapping[str, Any], Composer], tuple[LoweringInput, str]]
+"""Compiles the overrides of a composer again, and what else a manifest records; returns what is lowered and the digest
+of its configuration, or raises `Rejected`."""
+
+
+def compiled_job(_: Mapping[str, Any], composer: Composer) -> tuple[LoweringInput, str]:
+    """Compile a job again."""
+    overrides = composer.request.overrides
+    job = pipeline.compile_job(composer, overrides)
+    return LoweringInput.of(composer, overrides), job.identity.digest
+
+
+def line(file: Path, number: int, composer: Composer, compiled_service: Compile) -> LineExplanation:
     """Explain a line of a manifest that ftgen rendered.
 
     Args:
         file: the manifest, or a stream of several.
         number: the line, counted from 1.
         composer: a composer with the search path that the manifest was rendered with.
+        compiled_service: compiles what serves a result, of a layer above.
 
     Raises:
         Rejected: ftgen did not render the file, it has no such line, or its configuration is now rejected.
     """
     manifest, path, offset = _place(file, number)
     maker = _maker(manifest, file)
-    if record.SERVES in record.annotations_of(maker):
-        headline = f"the lines of {file}, which serves a result, are not traced"
-        help_ = "`ftgen explain serving.context -cn serve` says where a key comes from"
-        raise Rejected([error("FT018", headline, value=file, help=help_).at(Location(str(file), number))])
-    overrides = _overrides(maker, file)
-    composer = Composer(replace(composer.request, overrides=overrides))
+    serves = record.SERVES in record.annotations_of(maker)
+    overrides, name = _overrides(maker, file), "serve" if serves else composer.request.config_name
+    composer = Composer(replace(composer.request, overrides=overrides, config_name=name))
     try:
-        return RebuiltJob.of(manifest, overrides, composer).explain(manifest, path, offset)
+        rebuilt = Rebuilt.of(maker, composer, compiled_service if serves else compiled_job)
+        return rebuilt.explain(manifest, path, offset)
     except Rejected as rejected:
         raise Rejected(_in_file(rejected, file, KeyOrigins.of(composer, overrides))) from None
 
@@ -162,30 +173,45 @@ def _no_line(file: Path, number: int, why: str) -> Diagnostic:
 
 
 def _maker(manifest: Mapping[str, Any], file: Path) -> Mapping[str, Any]:
-    """Return the job that records the overrides: the manifest, or the job that mounts this claim or ConfigMap."""
-    siblings = (
-        (d for other in sorted(file.parent.glob("job-*.yaml")) for d in yamlio.read_all(other))
-        if file.is_file()
-        else ()
-    )
-    name = value_at(manifest, ("metadata", "name"))
-    for job in (manifest, *yamlio.read_all(file), *siblings):
-        sources = (("persistentVolumeClaim", "claimName"), ("configMap", "name"))
-        named = [value_at(volume, source) for volume in _volumes(job) for source in sources]
-        if record.OVERRIDES in record.annotations_of(job) and (job == manifest or name in named):
-            return dict(job)
+    """Return what records the overrides: the manifest, or the job or workload that it belongs to."""
+    for other in (manifest, *yamlio.read_all(file), *_siblings(file)):
+        if record.OVERRIDES in record.annotations_of(other) and (other == manifest or _owns(other, manifest)):
+            return dict(other)
     headline = f"{file} was not rendered by ftgen: no job in it carries {record.OVERRIDES}"
     raise Rejected([error("FT018", headline, value=file).at(Location(str(file), 1))])
 
 
-def _volumes(job: Any) -> list[dict[str, Any]]:
-    found = value_at(job, ("spec", "tasks", 0, "template", "spec", "volumes"))
-    return [v for v in found if isinstance(v, dict)] if isinstance(found, list) else []
+_MAKERS = ("job", "deployment", "inferenceservice")
+
+
+def _siblings(file: Path) -> Iterator[Any]:
+    if file.is_file():
+        for kind in _MAKERS:
+            for other in sorted(file.parent.glob(f"{kind}-*.yaml")):
+                yield from yamlio.read_all(other)
+
+
+def _owns(maker: Any, manifest: Mapping[str, Any]) -> bool:
+    """Return whether a job or workload mounts a claim or ConfigMap, or is what a Service leads to."""
+    name = value_at(manifest, ("metadata", "name"))
+    if manifest.get("kind") == "Service":
+        return bool(value_at(maker, ("metadata", "name")) == name)
+    sources = (("persistentVolumeClaim", "claimName"), ("configMap", "name"))
+    return name in [value_at(volume, source) for volume in _volumes(maker) for source in sources]
+
+
+_TEMPLATES = (("spec", "tasks", 0, "template"), ("spec", "template"), ("spec", "predictor"))
+
+
+def _volumes(maker: Any) -> list[dict[str, Any]]:
+    templates = (dependencies.pod_template(maker, (*place, "volumes")) for place in _TEMPLATES)
+    listed = (value_at(template, ("spec", "volumes")) for template, _ in filter(None, templates))
+    return [v for found in listed if isinstance(found, list) for v in found if isinstance(v, dict)]
 
 
 @dataclass(frozen=True)
-class RebuiltJob:
-    """Job compiled again from the overrides in its manifest, to explain its lines."""
+class Rebuilt:
+    """Job or service compiled again from the overrides in its manifest, to explain its lines."""
 
     source: LoweringInput
     composer: Composer
@@ -193,17 +219,16 @@ class RebuiltJob:
     changed: bool = False
 
     @classmethod
-    def of(cls, manifest: Mapping[str, Any], overrides: tuple[str, ...], composer: Composer) -> RebuiltJob:
-        """Compile the manifest's overrides again.
+    def of(cls, maker: Mapping[str, Any], composer: Composer, compiled: Compile = compiled_job) -> Rebuilt:
+        """Compile the overrides of the composer, which a manifest records, again.
 
         Raises:
             Rejected: the overrides are now rejected.
         """
-        job = pipeline.compile_job(composer, overrides)
-        source = LoweringInput.of(composer, overrides)
-        digest = record.annotations_of(manifest).get(record.DIGEST)
-        changed = digest not in (None, f"sha256:{job.identity.digest}")
-        return cls(source, composer, KeyOrigins.of(composer, overrides), changed)
+        source, digest = compiled(maker, composer)
+        recorded = record.annotations_of(maker).get(record.DIGEST)
+        changed = recorded not in (None, f"sha256:{digest}")
+        return cls(source, composer, KeyOrigins.of(composer, composer.request.overrides), changed)
 
     @cached_property
     def dependents(self) -> Mapping[str, Mapping[Steps, tuple[Any, ...]]]:
@@ -226,10 +251,10 @@ class RebuiltJob:
 
     def _script(self, value: Any, offset: int) -> list[Cause]:
         """Return the script file whose text a ConfigMap or a container's command holds; locate the same line of it."""
-        trainer = self.source.spec.trainer
-        for name in (trainer.prepare_script, trainer.script) if isinstance(value, str) and "\n" in value else ():
-            if value in (text := self.composer.scripts(name)[name], kube.escape_dollars(text)):
-                file = next(f for p in self.composer.request.search_path() if (f := p / "trainer" / name).is_file())
+        for name, text in self.source.scripts.items() if isinstance(value, str) and "\n" in value else ():
+            if value in (text, kube.escape_dollars(text)):
+                group = self.source.group_of(name)
+                file = next(f for p in self.composer.request.search_path() if (f := p / group / name).is_file())
                 place = Location(self._displayed(file), max(offset, 1))
                 return [Cause(name, (place,))]
         return []

@@ -72,8 +72,8 @@ def compile_service(composer: Composer, run: TrainedRun, words: Sequence[str], w
     """
     composition = composer.compose(composer.parse(words))
     trained = admit(composition.config)
-    serving = _serving(trained)
-    spec, described = fit.resolve(_for_pods(trained, serving), serving)
+    serving = serving_of(trained)
+    spec, described = fit.resolve(for_pods(trained, serving), serving)
     hardware = composition.choices.get("hardware", "")
     memory = fit.fit(spec, serving, described) if described else None
     view = ServiceView(spec, serving, run.name, hardware, described, memory)
@@ -91,7 +91,12 @@ def compile_service(composer: Composer, run: TrainedRun, words: Sequence[str], w
     return CompiledService(spec, None, identity, bundle, files, tuple(noticed), serving, inputs.result, memory)
 
 
-def _serving(spec: Spec) -> Serving:
+def serving_of(spec: Spec) -> Serving:
+    """Return the section `serving`.
+
+    Raises:
+        Rejected: FT740, there is none.
+    """
     if spec.serving is None:
         headline = "the primary configuration chooses no option of the group serving"
         raise Rejected([error("FT740", headline, "serving", "", "begin its defaults like ftgen's own conf/serve.yaml")])
@@ -99,9 +104,8 @@ def _serving(spec: Spec) -> Serving:
 
 
 def _result(spec: Spec, serving: Serving, run: TrainedRun) -> Result:
-    assert spec.model.output_url is not None  # noqa: S101 - a rule refuses it
-    revision = serving.revision or run.name
-    return Result(run.name, run.base_name(spec), spec.model.output_url, revision, llamafactory.adapter_rank(spec))
+    revision, url = serving.revision or run.name, spec.model.output_url or ""  # rules refuse a result without either
+    return Result(run.name, run.base_name(spec), url, revision, llamafactory.adapter_rank(spec))
 
 
 def _runtime(serving: Serving, option: str, spec: Spec) -> Runtime:
@@ -112,7 +116,7 @@ def _runtime(serving: Serving, option: str, spec: Spec) -> Runtime:
     return Runtime(image=image, source=source)
 
 
-def _for_pods(spec: Spec, serving: Serving) -> Spec:
+def for_pods(spec: Spec, serving: Serving) -> Spec:
     """Return the specification of the pods: replicas take the place of nodes, and the workspace goes with the pod."""
     hardware = spec.hardware.model_copy(update={"nodes": serving.replicas})
     storage = spec.storage.model_copy(update={"workspace": _HOME})
@@ -141,10 +145,14 @@ def _argument_problems(serving: Serving) -> list[Diagnostic]:
 def _identity(
     composition: Composition, spec: Spec, serving: Serving, run: TrainedRun, words: Sequence[str]
 ) -> Identity:
-    base = run.base_name(spec)
-    folder = serving.name or kube.slug(base, _name_limit(serving, spec.cluster.namespace))
     digest = pipeline.config_digest(composition.config)
-    return Identity(folder, "", tuple(words), composition.choices, digest, project.VERSION)
+    name = folder(spec, serving, run)
+    return Identity(name, "", tuple(words), composition.choices, digest, project.VERSION)
+
+
+def folder(spec: Spec, serving: Serving, run: TrainedRun) -> str:
+    """Return the name of a service, and of its folder."""
+    return serving.name or kube.slug(run.base_name(spec), _name_limit(serving, spec.cluster.namespace))
 
 
 def _name_limit(serving: Serving, namespace: str) -> int:
@@ -168,7 +176,7 @@ def service_inputs(
         identity: identity of the service.
         scripts: texts of `scripts_of`.
     """
-    serving = _serving(trained)
+    serving = serving_of(trained)
     result = _result(trained, serving, run)
     runtime = _runtime(serving, identity.choices.get("hardware", ""), trained)
     config = arguments(spec, serving, result, identity.folder)
@@ -177,7 +185,7 @@ def service_inputs(
 
 def scripts_of(spec: Spec, read: Callable[..., Mapping[str, str]]) -> dict[str, str]:
     """Return the texts of the scripts by file name, the one that fetches first; `read` is `Composer.scripts`."""
-    return {**read(spec.trainer.prepare_script), **read(_serving(spec).script, group="serving")}
+    return {**read(spec.trainer.prepare_script), **read(serving_of(spec).script, group="serving")}
 
 
 def patches_of(spec: Spec, choices: Mapping[str, str], workspace: Workspace) -> list[Patch]:
