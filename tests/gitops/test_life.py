@@ -9,7 +9,18 @@ import pytest
 from tests.gitops.cluster import Cluster
 
 from ftgen.diagnostics import Rejected
-from ftgen.gitops import Result, annotated, archiving, commit, gc, publish, rerunning, stopping, target_of
+from ftgen.gitops import (
+    Result,
+    annotated,
+    archiving,
+    commit,
+    open_tree,
+    publish,
+    rerunning,
+    stopping,
+    target_of,
+    unused_files,
+)
 from ftgen.output.tree import FileChange, OnImmutableChange, Run, State, WriteOptions, parse_lock
 from ftgen.text import yamlio
 from ftgen.validation.manifest import NEWEST
@@ -32,6 +43,11 @@ def stop(target, names, provenance):
 
 def rerun(target, names, provenance, runs=()):
     return commit(target, rerunning(names, runs), provenance)
+
+
+def gc(target):
+    with open_tree(target) as (store, lock):
+        return list(unused_files(store, lock))
 
 
 def index(git, bare):

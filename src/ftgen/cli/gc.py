@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from pathlib import Path
 
 from ftgen import gitops
-from ftgen.cli import output, repository
+from ftgen.cli import output, reading
 from ftgen.cli.arguments import Arguments, Usage
 from ftgen.gitops import UnusedFile
-from ftgen.output import tree
 
 
 def run(arguments: Arguments) -> int:
     """Print the unused files, one a line, or as JSON."""
     if arguments.overrides:
         raise Usage("gc takes no words of its own; it looks at a whole tree")
-    found = _unused_files(arguments)
+    with reading.open_tree(arguments) as (store, lock):
+        found = list(gitops.unused_files(store, lock))
     if arguments.flags.json:
         print(json.dumps([asdict(file) for file in found], indent=2, ensure_ascii=False))  # noqa: T201
         return 0
@@ -25,15 +24,6 @@ def run(arguments: Arguments) -> int:
         print(f"{file.path}: {file.why}")  # noqa: T201
     output.print_status(_advice(found), arguments)
     return 0
-
-
-def _unused_files(arguments: Arguments) -> list[UnusedFile]:
-    target = repository.target(arguments)
-    if target is not None:
-        return gitops.gc(target, push=arguments.flags.push)
-    out = Path(arguments.flags.out)
-    tree.recover(out)
-    return list(gitops.unused_files(tree.folder_store(out), tree.read_lock(out)))
 
 
 def _advice(found: list[UnusedFile]) -> str:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftgen import cluster
-from ftgen.cli.arguments import Arguments, Usage
+from ftgen.cli import reading
+from ftgen.cli.arguments import Arguments
 from ftgen.cluster import ClusterState, Committed, Kubectl, Run
-from ftgen.output import tree
 from ftgen.output.tree import LOCK_NAME
 
 if TYPE_CHECKING:
@@ -56,19 +55,9 @@ def committed_tree(arguments: Arguments) -> Tree:
         Rejected: FT5xx, when it cannot be read.
         Usage: when a flag is missing that another flag needs.
     """
-    flags = arguments.flags
-    if flags.repo is None and not (flags.branch or flags.path or flags.push):
-        out = Path(flags.out)
-        exists = (out / LOCK_NAME).exists()
-        return Tree(cluster.committed(tree.read_lock(out), tree.folder_store(out).read) if exists else [], exists)
-    from ftgen import gitops  # noqa: PLC0415 - loaded only for a repository, which takes as long as the cluster's answer
-    from ftgen.cli import repository  # noqa: PLC0415 - as above
-
-    target = repository.target(arguments)
-    if target is None:
-        raise Usage("--branch, --path and --push go with --repo")
-    with gitops.open_tree(target, push=flags.push) as (store, lock):
-        return Tree(cluster.committed(lock, store.read), exists=True)
+    exists = arguments.flags.repo is not None or (reading.folder(arguments) / LOCK_NAME).exists()
+    with reading.open_tree(arguments) as (store, lock):
+        return Tree(cluster.committed(lock, store.read), exists)
 
 
 def observe(arguments: Arguments, names: Sequence[str], *, logs: bool = True) -> Observed:

@@ -5,25 +5,20 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ftgen import gitops, pipeline
-from ftgen.cli import output, repository, request, writing
+from ftgen.cli import output, reading, repository, request, writing
 from ftgen.cli.arguments import Arguments, Usage
-from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, error
-from ftgen.output import tree
-from ftgen.output.tree import LOCK_NAME, Lock, Run, Store, WriteOptions
-from ftgen.output.tree.lock import is_job
+from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected
+from ftgen.output.tree import Run, WriteOptions
 from ftgen.pipeline import Workspace
 from ftgen.serving import CompiledService, TrainedRun, compile_service, service_source, trained_run
 from ftgen.text import yamlio
 from ftgen.text.tables import table
-
-_LISTED = 20
 
 
 def run(arguments: Arguments) -> int:
@@ -97,42 +92,14 @@ def _trained(name: str, arguments: Arguments) -> TrainedRun:
     """Return the run of a file, or the run of the tree that has this name, identity or label.
 
     Raises:
-        Rejected: FT527, there is none, or several; FT5xx, the tree cannot be read.
+        Rejected: FT527, there is none, or several; other FT5xx, the tree cannot be read.
     """
     if name.endswith((".yaml", ".yml")) or name == "-":
         return trained_run(yamlio.parse(yamlio.read_text(Path(name)), name), name)
-    with _tree(arguments) as (store, lock):
-        path = _path_of(name, lock)
+    with reading.open_tree(arguments) as (store, lock):
+        path = gitops.file_of(lock, name)
         content = store.read(path) or b""
         return trained_run(yamlio.parse(content.decode("utf-8", "replace"), path), path)
-
-
-@contextmanager
-def _tree(arguments: Arguments) -> Iterator[tuple[Store, Lock]]:
-    target = repository.target(arguments)
-    if target is not None:
-        with gitops.open_tree(target, push=arguments.flags.push) as (store, lock):
-            yield store, lock
-        return
-    out = Path("out" if arguments.flags.out == "-" else arguments.flags.out)
-    if not (out / LOCK_NAME).exists():
-        help_ = "name the folder with -o, a repository with --repo and --branch, or the run's file"
-        raise Rejected([error("FT527", f"there are no rendered runs in {out}", str(out), help=help_)])
-    tree.recover(out)
-    yield tree.folder_store(out), tree.read_lock(out)
-
-
-def _path_of(name: str, lock: Lock) -> str:
-    jobs = {path: entry for path, entry in lock.files.items() if is_job(entry.object)}
-    assigned = lock.runs.get(name)
-    found = [path for path, e in jobs.items() if e.name and e.name in {name, assigned.name if assigned else name}]
-    found = found or [path for path, e in jobs.items() if e.run == name or e.run.endswith(f"/{name}")]
-    if len(found) == 1:
-        return found[0]
-    names = sorted(jobs[path].name or path for path in found or jobs)
-    listed = ", ".join(names[:_LISTED]) + (f" and {len(names) - _LISTED} more" if len(names) > _LISTED else "")
-    why = "is the name of several runs" if found else "is no run there"
-    raise Rejected([error("FT527", f"{name} {why}", name, help=f"one of: {listed}" if names else "render one first")])
 
 
 # writing

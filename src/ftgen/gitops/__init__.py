@@ -24,7 +24,7 @@ from ftgen.gitops.annotations import TOMBSTONE, annotated, unguarded
 from ftgen.gitops.life import (
     UnusedFile,
     archiving,
-    gc,
+    file_of,
     open_tree,
     rerunning,
     stopping,
@@ -46,7 +46,7 @@ __all__ = [
     "annotated",
     "archiving",
     "commit",
-    "gc",
+    "file_of",
     "open_tree",
     "preview",
     "publish",

@@ -36,7 +36,7 @@ from ftgen.output.tree import (
     object_of,
     under_name,
 )
-from ftgen.output.tree.lock import SERVICES, is_job, is_scripts, is_service, names_others
+from ftgen.output.tree.lock import SERVICES, is_job, is_scripts, is_service, is_workload, names_others
 from ftgen.output.tree.plan import sha256
 from ftgen.schema.version import version_of
 from ftgen.text import yamlio
@@ -44,6 +44,7 @@ from ftgen.validation.manifest import read_job
 
 _POD_NAME_LIMIT = 63
 _SUBJECT = 50
+_LISTED = 20
 _SERVICE = "service/"
 _SERVES = re.compile(rb'ftgen\.dev/serves: \'\{"run": "([^"]*)"')
 
@@ -57,8 +58,7 @@ def archiving(names: Sequence[str]) -> TreeEdit:
 
     def archive(edit: _Edit, path: str, entry: Entry) -> None:
         _refuse_service(entry)
-        if entry.state is State.STOPPING:
-            raise _rejected(entry.name, "is being stopped", f"`ftgen stop {entry.name}` finishes that")
+        _refuse_stopping(entry)
         if is_job(entry.object):
             edit.annotate(path, TOMBSTONE)
         edit.set_state(path, State.ARCHIVED)
@@ -104,8 +104,7 @@ def rerunning(names: Sequence[str], runs: Iterable[Run] = ()) -> TreeEdit:
 
     def rerun(edit: _Edit, path: str, entry: Entry) -> None:
         _refuse_service(entry)
-        if entry.state is State.STOPPING:
-            raise _rejected(entry.name, "is being stopped", f"`ftgen stop {entry.name}` finishes that")
+        _refuse_stopping(entry)
         edit.copy_under_next_name(path, entry)
 
     return _tree_edit("rerun", names, rerun, {key: run for run in runs for key in (run.name, run.identity)})
@@ -139,12 +138,6 @@ def open_tree(target: Target, *, push: bool = False) -> Iterator[tuple[Store, Lo
         store = BranchStore(destination.git, destination.tip(target.branch), target.path, target.shown)
         with closing(store):
             yield store, store.lock()
-
-
-def gc(target: Target, *, push: bool = False) -> list[UnusedFile]:
-    """Return the `unused_files` of a branch; raise like `open_tree`."""
-    with open_tree(target, push=push) as (store, lock):
-        return list(unused_files(store, lock))
 
 
 def unused_files(store: Store, lock: Lock) -> Iterator[UnusedFile]:
@@ -218,6 +211,14 @@ def _base_name(name: str) -> str:
     return re.sub(r"-r[0-9]+$", "", name)
 
 
+def file_of(lock: Lock, name: str) -> str:
+    """Return the path of the one job or workload that `name` selects as in `archiving`; refuse several (FT527)."""
+    found = [path for path, entry in _files_of(lock, name) if is_workload(entry.object)]
+    if len(found) != 1:
+        raise _rejected(name, f"selects {len(found)} runs", f"one of: {_listed(found)}")
+    return found[0]
+
+
 def _files_of(lock: Lock, name: str) -> list[tuple[str, Entry]]:
     """Return the files of the runs that `name` selects; refuse a name that selects none (FT527)."""
     found = _find_files(lock, name)
@@ -225,39 +226,53 @@ def _files_of(lock: Lock, name: str) -> list[tuple[str, Entry]]:
         return found
     if _base_name(name) in lock.ended or name in lock.ended:
         raise _rejected(name, "was stopped, and its file is gone", f"`ftgen rerun {name} OVERRIDES` renders it again")
-    names = sorted({entry.name for entry in lock.files.values() if is_job(entry.object) and entry.name})
-    how = (
-        f"one of: {', '.join(names[:20])}" if names else "nothing is published there; check --branch and --path, or -o"
-    )
-    raise _rejected(name, "is no committed run", how)
+    names = {entry.name or entry.run for entry in lock.files.values() if is_job(entry.object)}
+    nothing = "nothing is committed there; check --repo, --branch and --path, or -o"
+    raise _rejected(name, "is no committed run", f"one of: {_listed(sorted(names))}" if names else nothing)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:_LISTED]) + (f" and {len(names) - _LISTED} more" if len(names) > _LISTED else "")
 
 
 def _find_files(lock: Lock, name: str) -> list[tuple[str, Entry]]:
-    """Return the files of a run by its object's name, its identity or a file's path; `sweep/*` selects many runs.
+    """Return the files of a run by its object's name, its identity, a file's path, or its label if no other has it.
 
-    `service/NAME` selects what serves a result, which may have the name of a run.
+    `sweep/*` selects many runs, and `service/NAME` what serves a result, which may have the name of a run.
     """
-    if name in lock.files or name.startswith(_SERVICE):
-        entry = lock.files.get(name)
+    entry, assigned = lock.files.get(name), lock.runs.get(name)
+    if entry or name.startswith(_SERVICE):
         identity = entry.run if entry else f"{SERVICES}{name.removeprefix(_SERVICE)}"
         if identity.startswith(SERVICES):
             return [(path, e) for path, e in lock.files.items() if fnmatchcase(e.run, identity)]
+    files = _unshared_files(lock)
     if re.search(r"[*?[]", name):
-        return [
-            (path, entry)
-            for path, entry in _unshared_files(lock)
-            if fnmatchcase(entry.run, name) or fnmatchcase(path, name)
-        ]
-    job = lock.files[name].name if name in lock.files else name
-    assigned = lock.runs.get(name)
-    job = assigned.name if assigned else job
-    return [(path, entry) for path, entry in _unshared_files(lock) if entry.name == job]
+        return [(path, e) for path, e in files if fnmatchcase(e.run, name) or fnmatchcase(path, name)]
+    job = assigned.name if assigned else entry.name if entry else name
+    identity = name if assigned else entry.run if entry else ""
+    # A job whose name the API server generates is known by its identity alone.
+    found = [(path, e) for path, e in files if (e.name == job if job else e.run == identity)]
+    return found or _with_label(lock, files, name)
+
+
+def _with_label(lock: Lock, files: list[tuple[str, Entry]], label: str) -> list[tuple[str, Entry]]:
+    """Return the files of the run with a label, under its latest name; refuse a label of several sweeps (FT527)."""
+    runs = sorted({entry.run for _, entry in files if entry.run.endswith(f"/{label}")})
+    if len(runs) > 1:
+        raise _rejected(label, "is the label of several runs", f"one of: {_listed(runs)}")
+    return _find_files(lock, runs[0]) if runs and runs[0] in lock.runs else []
 
 
 def _unshared_files(lock: Lock) -> list[tuple[str, Entry]]:
     """Return the files that belong to exactly one run; a service's are selected as such only."""
     shared = ("/*", f"{DELIVERY}/", SERVICES)
     return [(path, entry) for path, entry in lock.files.items() if not any(part in entry.run for part in shared)]
+
+
+def _refuse_stopping(entry: Entry) -> None:
+    if entry.state is State.STOPPING:
+        name = entry.name or entry.run
+        raise _rejected(name, "is being stopped", f"`ftgen stop {name}` finishes that")
 
 
 def _refuse_service(entry: Entry) -> None:

@@ -244,6 +244,11 @@ def names_others(entry: Entry) -> bool:
     return is_job(entry.object) or is_service(entry)
 
 
+def is_workload(described: str) -> bool:
+    """Return whether `object_of` describes what records the command line of its run: a job, or what serves a result."""
+    return is_job(described) or described.split(" ")[1:2] in (["Deployment"], ["InferenceService"])
+
+
 def is_claim(described: str) -> bool:
     """Return whether `object_of` describes a PersistentVolumeClaim."""
     return described.startswith("v1 PersistentVolumeClaim ")
