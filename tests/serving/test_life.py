@@ -129,3 +129,13 @@ def test_a_service_is_committed_beside_its_run(bare, capsys):
     assert cli.main(["serve", RUN, *words, "serving.replicas=2"]) == 0
     assert "deployment" in capsys.readouterr().err
     assert cli.main(["stop", f"service/{RUN}", *words]) == 0
+
+
+def test_a_claim_of_the_run_is_not_made_larger_by_its_service(render, capsys):
+    render("storage=nfs", "storage.models.create=true", "storage.models.size=20Gi")
+    assert cli.main(["serve", RUN, "storage.models.size=40Gi", "-q"]) == 1
+    said = capsys.readouterr().err
+    assert "FT504" in said
+    assert "storage.models.claim" in said
+    assert cli.main(["serve", RUN, "-q"]) == 0
+    assert cli.main(["serve", RUN, "storage.models.claim=larger", "storage.models.size=40Gi", "-q"]) == 0

@@ -33,6 +33,10 @@ from ftgen.output.tree.lock import (
 _DIFF_LINES = 40
 _DIFF_BYTES = 2**20
 _NAMED = 5
+_OTHER_NAME = "give the runs different names or labels, so that each has files of its own"
+_OTHER_CLAIM = (
+    "let both ask for one size, class and mode of the claim, or name another claim by storage.models.claim"
+)
 
 
 class Store(Protocol):
@@ -385,7 +389,7 @@ class _Draft:
     def _share(self, run: Run, path: str, entry: Entry) -> None:
         first = self.files[path]
         if first.sha256 != entry.sha256 or is_job(entry.object):
-            self._clash(path, f"{path} is rendered by both {first.run} and {run.identity}")
+            self._clash(path, f"{path} is rendered by both {first.run} and {run.identity}", entry.object)
         self.files[path] = replace(entry, run=_shared_by(path))
 
     def _put(self, path: str, entry: Entry, content: bytes) -> None:
@@ -412,7 +416,8 @@ class _Draft:
         if owner.sha256 != sha256(current):
             return self._may_adopt(path, _edited(path, current, content), allowed=self.options.overwrite)
         if not self._is_owned_by_run(owner, entry, path):
-            self._clash(path, f"{path} belongs to {owner.run}, and {entry.run} wants other content there")
+            headline = f"{path} belongs to {owner.run}, and {entry.run} wants other content there"
+            self._clash(path, headline, entry.object)
             return False
         if is_claim(entry.object) and not (self.options.overwrite or self.options.same_run(current, content)):
             self.problems.append(
@@ -432,8 +437,8 @@ class _Draft:
             return True
         return is_job(entry.object) and owner.object == entry.object and owner.run not in self.seen
 
-    def _clash(self, subject: str, headline: str) -> None:
-        how = "give the runs different names or labels, so that each has files of its own"
+    def _clash(self, subject: str, headline: str, wanted: str = "") -> None:
+        how = _OTHER_CLAIM if is_claim(wanted) else _OTHER_NAME
         self.problems.append(error("FT504", headline, subject, help=how))
 
     # the whole
