@@ -47,15 +47,16 @@ class Made(NamedTuple):
 class Maker:
     """Maker of one data set."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, stage: str | None = None, first: int = 0) -> None:
         self.r = random.Random(seed)
-        self.stage = self.r.choice(["sft", "sft", "sft", "pt", "dpo", "kto"])
+        self.first = first
+        self.stage = stage or self.r.choice(["sft", "sft", "sft", "pt", "dpo", "kto", "ppo"])
         forms = ["alpaca", "alpaca", "sharegpt", "sharegpt", "openai"]
         self.form = "alpaca" if self.stage == "pt" and self.one_in(1.5) else self.r.choice(forms)
         self.ranking = (self.stage == "dpo") != self.one_in(30)
         self.tags = OPENAI if self.form == "openai" else SHAREGPT
         # Each of a thousand and more rows is written as one of the first batches, so what is late shows.
-        self.many = self.one_in(25)
+        self.many = self.one_in(25) and not first
         self.columns = self.named()
         self.rows = [self.row(i) for i in range(self.r.choice([1003, 2004]) if self.many else self.r.randint(1, 20))]
 
@@ -87,7 +88,8 @@ class Maker:
         return row | {column: extra[role]() for role, column in self.columns.items() if role in extra}
 
     def text(self, i: int) -> str:
-        return self.r.choice([f"row{i}x", f"row{i}x hello", f"row{i}x\nline two é"])
+        mark = f"row{self.first + i}x"
+        return self.r.choice([mark, f"{mark} hello", f"{mark}\nline two é"])
 
     def alpaca(self, i: int) -> Row:
         row = {"instruction": self.text(i), "input": self.r.choice(["", "more"])}
@@ -196,8 +198,9 @@ class Maker:
             entry["columns"] = self.columns
         return entry
 
-    def made(self) -> Made:
-        self.spoil()
+    def made(self, *, sound: bool = False) -> Made:
+        if not sound:
+            self.spoil()
         array, few = self.one_in(4), not self.many
         ascii_only = self.one_in(2)
         lines = [json.dumps(row, ensure_ascii=ascii_only).encode() for row in self.rows]
@@ -254,6 +257,21 @@ class Maker:
         return self.r.choice(spoilt)
 
 
+SECOND = 10_000
+"""The first mark of the rows of a second data set."""
+
+
 def made(seed: int) -> Made:
-    """Make a data set; the same seed makes the same one."""
-    return Maker(seed).made()
+    """Make a data set, or two that are read as one; the same seed makes the same ones."""
+    maker = Maker(seed)
+    one = maker.made()
+    if maker.many or not maker.one_in(4):
+        return one
+    other = Maker(seed + SECOND, maker.stage, SECOND).made(sound=maker.one_in(2))
+    files = {**one.files, **{f"e{name}": content for name, content in other.files.items()}}
+    info = {**json.loads(files["dataset_info.json"]), "e": json.loads(files.pop("edataset_info.json"))["d"]}
+    info["e"]["file_name"] = f"e{info['e']['file_name']}"
+    arguments = {**one.arguments, "dataset": "d,e"}
+    if maker.one_in(3):
+        arguments["mix_strategy"] = maker.r.choice(["interleave_under", "interleave_over", "interleave_once"])
+    return Made(one.stage, {**files, "dataset_info.json": json.dumps(info).encode()}, arguments)

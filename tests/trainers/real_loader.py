@@ -58,7 +58,8 @@ def load(folder: str, stage: str, arguments: dict, cache: str) -> dict:
     parts = [loaded[name] for name in ("train_dataset", "eval_dataset") if loaded.get(name) is not None]
     ids = [row.get("input_ids") or row.get("chosen_input_ids") for part in parts for row in part]
     marks = [[int(mark) for mark in MARK.findall(words.decode(each))] for each in ids]
-    return {"rows": [found[0] if found else None for found in marks], "lengths": list(map(len, ids))}
+    rows = [found[0] if found else None for found in marks]
+    return {"rows": rows, "lengths": list(map(len, ids)), "marks": [mark for found in marks for mark in found]}
 
 
 def main() -> None:

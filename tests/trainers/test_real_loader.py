@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.trainers.made_data import Made, made
+from tests.trainers.made_data import SECOND, Made, made
 
 from ftgen.datasets.judge import judge
 from ftgen.datasets.lengths import Tokenizer
 from ftgen.datasets.reading import Reading
+from ftgen.datasets.shards import FATE, KEPT, UNUSED, order
 from ftgen.diagnostics import Severity
 from ftgen.trainers.surface import surface
 
@@ -53,15 +54,22 @@ def read_by(stage: str, arguments: dict[str, Any]) -> Reading:
         max_samples=arguments.get("max_samples"),
         val_size=arguments.get("val_size", 0),
         workers=arguments.get("preprocessing_num_workers", 1),
-        train=("d",),
+        mix_strategy=arguments.get("mix_strategy", "concat"),
+        packing=arguments.get("packing", False),
+        train=tuple(arguments.get("dataset", "d").split(",")),
     )
 
 
 def judged(folder: Path, case: Made) -> list[int] | str:
-    """The numbers of the rows that are left, from 0, or the first error."""
-    verdict = judge(folder, read_by(case.stage, case.arguments))
+    """The marks of the rows that are left, or the first error."""
+    reading = read_by(case.stage, case.arguments)
+    verdict = judge(folder, reading)
     errors = [f"{d.code} {d.headline}" for d in verdict.diagnostics if d.severity is Severity.ERROR]
-    return errors[0] if errors else [number - 1 for number in verdict.sets[0].kept_rows]
+    if errors:
+        return errors[0]
+    used = [each.fates.rstrip(bytes([UNUSED])) for each in verdict.sets]
+    rows = order([*map(len, used)], reading.mix_strategy)
+    return sorted(SECOND * which + row for which, row in rows if used[which][row] & FATE == KEPT)
 
 
 def agrees(ours: list[int] | str, theirs: dict[str, Any]) -> bool:
@@ -114,6 +122,31 @@ def test_what_cutoff_len_leaves_is_what_the_trainers_loader_leaves(tmp_path: Pat
     assert ours.tokens.total == sum(len(text) for each in talk for _, text in each)
     assert ours.tokens.total - ours.lost == sum(theirs["lengths"])
     assert ours.cut == sum(sum(len(text) for _, text in each) > cutoff for each in talk)
+
+
+def test_what_packing_leaves_is_what_the_trainers_loader_leaves(tmp_path: Path) -> None:
+    source, cutoff = random.Random(2), 32
+    rows = [{"instruction": f"row{i}x", "input": "", "output": "y" * source.randint(1, 50)} for i in range(80)]
+    (tmp_path / "d.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "dataset_info.json").write_text('{"d": {"file_name": "d.jsonl"}}')
+    arguments = {"template": "empty", "cutoff_len": cutoff, "packing": True}
+    [theirs] = loaded([{"folder": str(tmp_path), "stage": "sft", "arguments": arguments}])
+    ours = judge(tmp_path, replace(read_by("sft", arguments), cutoff_len=cutoff), bytewise(tmp_path)).sets[0]
+    lengths = [len(row["instruction"]) + len(row["output"]) for row in rows]
+    assert sorted(theirs["marks"]) == [i for i, length in enumerate(lengths) if length <= cutoff]
+    assert ours.cut == len(rows) - len(theirs["marks"]) > 0
+    assert ours.tokens.total - ours.lost == sum(length for length in lengths if length <= cutoff)
+
+
+@pytest.mark.parametrize("cutoff", [20, 200])
+def test_packing_that_fills_no_block_ends_pre_training(cutoff: int, tmp_path: Path) -> None:
+    (tmp_path / "d.jsonl").write_text("".join(f'{{"text": "row{i}x"}}\n' for i in range(10)))
+    (tmp_path / "dataset_info.json").write_text('{"d": {"file_name": "d.jsonl", "columns": {"prompt": "text"}}}')
+    arguments = {"template": "default", "cutoff_len": cutoff, "packing": True}
+    [theirs] = loaded([{"folder": str(tmp_path), "stage": "pt", "arguments": arguments}])
+    verdict = judge(tmp_path, replace(read_by("pt", arguments), cutoff_len=cutoff), bytewise(tmp_path))
+    found = {each.kind.code for each in verdict.findings}
+    assert ("failed" in theirs) == ("FT715" in found) == (cutoff == 200)
 
 
 def bytewise(folder: Path) -> Tokenizer:

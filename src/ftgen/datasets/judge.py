@@ -39,6 +39,10 @@ class Judged:
         tokens: the same in tokens; empty without a tokenizer.
         cut: rows of more tokens than `cutoff_len`.
         lost: tokens that are cut off.
+        place: its first file, for findings about all of its rows.
+        sound: whether it can be read to its end, and no row ends the loading.
+        labels: labels of its rows, for KTO.
+        partners: file and line of rows that no row after them can be paired with, by number; some of them.
     """
 
     name: str
@@ -50,6 +54,10 @@ class Judged:
     tokens: Histogram = field(default_factory=Histogram)
     cut: int = 0
     lost: int = 0
+    place: str = ""
+    sound: bool = False
+    labels: set[bool] = field(default_factory=set)
+    partners: dict[int, tuple[str, int]] = field(default_factory=dict)
 
     def count(self, fate: int) -> int:
         """Return how many rows have a fate."""
@@ -88,7 +96,49 @@ def judge(path: Path, reading: Reading, tokenizer: Tokenizer | None = None) -> V
     sets = [
         _Judge(found, reading, findings, duplicates, tokenizer).run() for found in data_sets(path, reading, findings)
     ]
+    for evaluated in (False, True):
+        joined = [each for each in sets if each.evaluated is evaluated]
+        if joined and all(each.sound for each in joined):
+            _conclude_joined(joined, reading, findings)
     return Verdict(reading, sets, list(findings))
+
+
+def _conclude_joined(sets: Sequence[Judged], reading: Reading, findings: Findings) -> None:
+    """Judge the rows of the sets that are trained on, or evaluated, as the one set that they become."""
+    fates, where = shards.mixed([each.fates for each in sets], reading.mix_strategy), sets[0].place
+    if not any(value & shards.FATE == KEPT for value in fates):
+        findings.about(kinds.NOTHING, "every row is dropped", where)
+        return
+    if reading.stage == "pt" and reading.packing and _fills_no_block(sets, reading):
+        text = f"all texts together have fewer tokens than cutoff_len {reading.cutoff_len}, and packing leaves them out"
+        findings.about(kinds.NOTHING, text, where, "a smaller trainer.cutoff_len, or trainer.args.packing=false")
+    for text in shards.unlike([each.fates for each in sets]):
+        findings.about(kinds.LATE_VALUE, text, where)
+    if not reading.drawn:
+        for text in shards.dropped_in_a_row(fates, reading):
+            findings.about(kinds.LATE_VALUE, text, where)
+    if reading.stage == "kto":
+        _conclude_feedback(sets, fates, reading, findings)
+
+
+def _fills_no_block(sets: Sequence[Judged], reading: Reading) -> bool:
+    """Return whether the tokens of all rows, an end of text after each, are counted and fewer than one block."""
+    counted = [len(each.tokens) for each in sets]
+    tokens = sum(each.tokens.total for each in sets) + sum(counted)
+    return counted == [each.count(KEPT) for each in sets] and tokens < reading.cutoff_len
+
+
+def _conclude_feedback(sets: Sequence[Judged], fates: bytearray, reading: Reading, findings: Findings) -> None:
+    bad = set(shards.bad_partners(fates, reading))
+    lengths = [len(each.fates.rstrip(bytes([UNUSED]))) for each in sets]
+    places = enumerate(shards.order(lengths, reading.mix_strategy)) if bad else ()
+    for which, row in dict.fromkeys(place for number, place in places if number in bad):
+        file, line = sets[which].partners.get(row + 1, (sets[which].place, 0))
+        text = "it has no answer that the prompt after it can be paired with"
+        findings.add(kinds.NEIGHBOUR, text, file, (row + 1, line))
+    labels = set[bool]().union(*(each.labels for each in sets))
+    if len(labels) == 1:
+        findings.about(kinds.ONE_LABEL, f"all labels are {str(*labels).lower()}", sets[0].place)
 
 
 class _Judge:
@@ -107,11 +157,10 @@ class _Judge:
         self._converter = Converter(found.entry)
         self._stage = Stage(reading.stage, reading.multimodal, reading.plain_tools)
         self._judged = Judged(found.name, found.entry.formatting, len(found.files), found.evaluated)
+        self._judged.place = str(found.files[0])
         self._cuts = Cuts(reading, tokenizer, self._judged, findings) if tokenizer else None
         self._first: Column | None = None
         self._table = Column()
-        self._labels: set[bool] = set()
-        self._partners: dict[int, tuple[str, int]] = {}
         self._file = ""
         self._dates = False
         self._broken = False
@@ -203,10 +252,10 @@ class _Judge:
     def _pair(self, example: Example, row: tuple[int, int]) -> int:
         """Return what KTO must know of an example beside its fate."""
         if len(example.response) > 1:
-            self._labels.add(bool(example.response[0][1]))
+            self._judged.labels.add(bool(example.response[0][1]))
         bit = shards.partner(example)
-        if bit and len(self._partners) < KEPT_ROWS:
-            self._partners[row[0]] = (self._file, row[1])
+        if bit and len(self._judged.partners) < KEPT_ROWS:
+            self._judged.partners[row[0]] = (self._file, row[1])
         return bit
 
     def _end_part(self, end: End) -> None:
@@ -222,7 +271,7 @@ class _Judge:
     # the set as a whole
 
     def _conclude(self) -> None:
-        judged, where = self._judged, str(self._set.files[0])
+        judged, where = self._judged, self._judged.place
         unused = judged.count(UNUSED)
         if unused:
             text = f"{unused} of {len(judged.fates)} rows are not used: max_samples is {self._reading.max_samples}"
@@ -232,12 +281,11 @@ class _Judge:
         elif self._lacks_columns(where):
             self._findings.forget_rows({str(file) for file in self._set.files})
             judged.fates = bytearray(FAILED if value & shards.FATE else UNUSED for value in judged.fates)
-        elif self._broken:
-            return
-        elif not judged.count(KEPT) and not judged.count(FAILED):
-            self._findings.about(kinds.NOTHING, "every row is dropped", where)
-        elif not judged.count(FAILED):
-            self._conclude_rows(where)
+        elif not self._broken and not judged.count(FAILED):
+            late = list(shards.late_values(judged.fates, self._reading))
+            for text in late:
+                self._findings.about(kinds.LATE_VALUE, text, where)
+            judged.sound = not late
 
     def _lacks_columns(self, where: str) -> bool:
         """Report columns that the entry names and no row has, and those that are taken for dates."""
@@ -255,22 +303,6 @@ class _Judge:
             text = f"every value of {'.'.join(path)} looks like a date and is read as one, not as a text"
             self._findings.about(kinds.DATES, text, where)
         return bool(found)
-
-    def _conclude_rows(self, where: str) -> None:
-        judged, reading = self._judged, self._reading
-        for text in shards.late_values(judged.fates, reading):
-            self._findings.about(kinds.LATE_VALUE, text, where)
-        if reading.stage == "kto":
-            for number in shards.bad_partners(judged.fates, reading):
-                file, line = self._partners.get(number, (where, 0))
-                self._findings.add(
-                    kinds.NEIGHBOUR,
-                    "it has no answer that the prompt after it can be paired with",
-                    file,
-                    (number, line),
-                )
-            if len(self._labels) == 1:
-                self._findings.about(kinds.ONE_LABEL, f"all labels are {str(*self._labels).lower()}", where)
 
 
 _COLUMN_HELP = "correct dataset.info.columns, or the entry in dataset_info.json"

@@ -225,9 +225,9 @@ MEDIA = _error(
 NOTHING = _error(
     "FT715",
     "nothing to train on",
-    """No row is left: the set is empty, or every row is dropped.
+    """No row is left: the set is empty, every row is dropped, or packing makes no block of a short text.
 
-    Refused: an empty file; `output: null` in every row
+    Refused: an empty file; `output: null` in every row; 1000 tokens of text, and `cutoff_len: 2048` in pre-training
 
     Write: rows that the stage trains on.""",
 )
@@ -238,7 +238,7 @@ LATE_VALUE = _error(
 
     Converted rows are written a thousand at a time; the first thousand fix the types, and of a column that is null, or
     of messages that are none, no type is known. `preprocessing_num_workers` processes take a part of the set each, in
-    order, so that of eight rows each has one to itself.
+    order, so that of eight rows each has one to itself.  Several data sets are joined in the same way.
 
     Refused: `system: null` in the first thousand rows, and a text in the next
 
@@ -387,7 +387,7 @@ ANSWER_CUT = _warning(
 CUT = _note(
     "FT731",
     "row cut by cutoff_len",
-    """The row has more tokens than `cutoff_len`; LLaMA-Factory cuts it.
+    """The row has more tokens than `cutoff_len`; LLaMA-Factory cuts it, and drops it where it packs.
 
     Tokens are those of the texts; the marks of the chat template add a few for each message.
 

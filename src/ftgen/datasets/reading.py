@@ -27,6 +27,9 @@ class Reading:
         max_samples: rows that are used; None for all.
         val_size: share or number of rows that are split off for evaluation; 0 for none.
         workers: processes that convert rows, each a part of them.
+        mix_strategy: order of the rows of several data sets.
+        mixed_at_random: whether that order is drawn (`interleave_probs`).
+        packing: whether rows are put together until they fill `cutoff_len`.
         train: names of the entries that are trained on.
         evaluated: names of the entries for evaluation.
         info: the entry that ftgen writes where the repository has no dataset_info.json, by its name.
@@ -42,10 +45,18 @@ class Reading:
     max_samples: int | None = None
     val_size: float = 0.0
     workers: int = 1
+    mix_strategy: str = "concat"
+    mixed_at_random: bool = False
+    packing: bool = False
     train: tuple[str, ...] = ()
     evaluated: tuple[str, ...] = ()
     info: Mapping[str, Any] | None = None
     accepted: Mapping[str, str] | None = None
+
+    @property
+    def drawn(self) -> bool:
+        """Return whether the rows that are trained on come in an order that is drawn at random."""
+        return bool(self.val_size) or self.mixed_at_random
 
 
 def reading_of(spec: Spec) -> Reading | None:
@@ -77,7 +88,7 @@ def reading_of_arguments(given: Mapping[str, Any], version: str | None = None) -
         return found
 
     stage, template = value("stage", str) or "sft", value("template", str)
-    flags = known.templates.get(str(template), frozenset())
+    flags, packing = known.templates.get(str(template), frozenset()), value("packing", bool)
     return Reading(
         stage=_LOADED_AS.get(stage, stage),
         trainer=stage,
@@ -88,6 +99,9 @@ def reading_of_arguments(given: Mapping[str, Any], version: str | None = None) -
         max_samples=value("max_samples", int),
         val_size=float(value("val_size", int, float) or 0),
         workers=value("preprocessing_num_workers", int) or 1,
+        mix_strategy=value("mix_strategy", str) or "concat",
+        mixed_at_random=value("interleave_probs", str, list) is not None,
+        packing=value("neat_packing", bool) or (stage == "pt" if packing is None else packing),
         train=_names("dataset", value("dataset", str, list)),
         evaluated=_names("eval_dataset", value("eval_dataset", str, list)),
     )

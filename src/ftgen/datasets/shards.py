@@ -7,7 +7,7 @@ where their types agree.  A row that is merely dropped can so end the loading.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from ftgen.datasets.forms import Example
@@ -51,7 +51,7 @@ def census(fates: bytearray) -> Mapping[int, int]:
 
 
 def late_values(fates: bytearray, reading: Reading) -> Iterator[str]:
-    """Yield what the first thousand rows of a process lack and others have."""
+    """Yield what the first thousand converted rows of a process lack and others have."""
     used = fates.rstrip(bytes([UNUSED]))
     parts = list(_parts(used, reading.workers))
     for bit, words in _NULLS.items():
@@ -61,26 +61,69 @@ def late_values(fates: bytearray, reading: Reading) -> Iterator[str]:
                 yield f"the first {BATCH} rows of a process {words}, and later ones do not"
                 break
         else:
-            empty = {all(value & bit for value in part) for part in parts}
-            if bit in _JOINED and len(empty) > 1:
+            if bit in _JOINED and len(_all_have(bit, parts)) > 1:
                 yield f"all rows of one of {len(parts)} processes {words}, and those of others do not"
-    if not reading.val_size and any(map(_ends_empty, parts)):
+
+
+def unlike(sets: Sequence[bytearray]) -> Iterator[str]:
+    """Yield what all rows of one set lack and those of another have, so that the two cannot be joined."""
+    used = [fates.rstrip(bytes([UNUSED])) for fates in sets]
+    yield from (
+        f"all rows of one set {_NULLS[bit]}, and those of others do not"
+        for bit in _JOINED
+        if len(_all_have(bit, used)) > 1
+    )
+
+
+def _all_have(bit: int, parts: Iterable[bytearray]) -> set[bool]:
+    return {all(value & bit for value in part) for part in parts}
+
+
+def order(lengths: Sequence[int], strategy: str) -> Iterator[tuple[int, int]]:
+    """Yield the rows of several sets, as set and place, in the order in which they are trained on.
+
+    Args:
+        lengths: rows of each set.
+        strategy: `mix_strategy`; the `interleave` ones take a row of each set in turn, until the first set ends, or,
+            with the others begun anew (`over`) or left out (`once`), until the last one does.
+    """
+    if not strategy.startswith("interleave"):
+        yield from ((which, place) for which, length in enumerate(lengths) for place in range(length))
+        return
+    for place in range((min if strategy == "interleave_under" else max)(lengths)):
+        for which, length in enumerate(lengths):
+            if place < length:
+                yield which, place
+            elif strategy == "interleave_over":
+                yield which, place % length
+
+
+def mixed(sets: Sequence[bytearray], strategy: str) -> bytearray:
+    """Return the fates of the rows of several sets in their `order`."""
+    used = [fates.rstrip(bytes([UNUSED])) for fates in sets]
+    if len(used) == 1:
+        return used[0]
+    return bytearray(used[which][place] for which, place in order([*map(len, used)], strategy))
+
+
+def dropped_in_a_row(fates: bytearray, reading: Reading) -> Iterator[str]:
+    """Yield a text where a whole batch of a process is dropped after one that is not."""
+    if any(map(_ends_empty, _parts(fates, reading.workers))):
         yield f"{BATCH} rows in a row, or the last ones of a process, are all dropped"
 
 
 def bad_partners(fates: bytearray, reading: Reading) -> Iterator[int]:
-    """Yield the numbers of rows whose neighbour is trained on and cannot be paired with them.
+    """Yield the places of rows, from 0, whose neighbour is trained on and cannot be paired with them.
 
-    Where rows are drawn at random for evaluation, the neighbour is unknown, and almost surely one that is trained on.
+    Where rows are drawn at random, the neighbour is unknown, and almost surely one that is trained on.
     """
-    used = fates.rstrip(bytes([UNUSED]))
-    number = 0
-    for part in _parts(used, reading.workers):
+    number = -1
+    for part in _parts(fates, reading.workers):
         for batch in _batches(part):
             for place, value in enumerate(batch):
                 number += 1
                 after = batch[(place + 1) % len(batch)]
-                if value & _NO_PARTNER and (reading.val_size or after & FATE == KEPT):
+                if value & _NO_PARTNER and (reading.drawn or after & FATE == KEPT):
                     yield number
 
 

@@ -58,7 +58,11 @@ class Cuts:
         self._judged.cut += 1
         self._judged.lost += total - left
         cutoff = self._reading.cutoff_len
-        if answer == 0 and self._reading.stage != "pt":
+        if left == 0 and self._reading.packing:
+            self._findings.add(
+                kinds.CUT, f"it has more than {cutoff} tokens, and packing drops it", each.file, each.row
+            )
+        elif answer == 0 and self._reading.stage != "pt":
             text = f"cutoff_len {cutoff} leaves nothing of its answer"
             self._findings.add(kinds.ANSWER_CUT, text, each.file, each.row)
         else:
@@ -68,7 +72,10 @@ class Cuts:
         """Return the tokens of a row, those that are left, and those that are left of its last answer."""
         stage, cutoff = self._reading.stage, self._reading.cutoff_len
         if stage == "pt":
-            return counts[0], min(counts[0], cutoff), counts[0]
+            return counts[0], counts[0] if self._reading.packing else min(counts[0], cutoff), counts[0]
+        if stage == "sft" and self._reading.packing:
+            total = sum(counts)
+            return total, total if total <= cutoff else 0, 1
         if stage == "sft":
             left, last = kept(list(zip(counts[::2], counts[1::2], strict=True)), cutoff)
             return sum(counts), left, last if counts[-1] else 1

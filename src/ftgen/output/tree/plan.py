@@ -34,9 +34,7 @@ _DIFF_LINES = 40
 _DIFF_BYTES = 2**20
 _NAMED = 5
 _OTHER_NAME = "give the runs different names or labels, so that each has files of its own"
-_OTHER_CLAIM = (
-    "let both ask for one size, class and mode of the claim, or name another claim by storage.models.claim"
-)
+_OTHER_CLAIM = "let both ask for one size, class and mode of the claim, or name another claim by storage.models.claim"
 
 
 class Store(Protocol):
