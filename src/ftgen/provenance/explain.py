@@ -195,7 +195,7 @@ def _owns(maker: Any, manifest: Mapping[str, Any]) -> bool:
     """Return whether a job or workload mounts a claim or ConfigMap, or is what a Service leads to."""
     name = value_at(manifest, ("metadata", "name"))
     if manifest.get("kind") == "Service":
-        return bool(value_at(maker, ("metadata", "name")) == name)
+        return record.SERVES in record.annotations_of(maker) and value_at(maker, ("metadata", "name")) == name
     sources = (("persistentVolumeClaim", "claimName"), ("configMap", "name"))
     return name in [value_at(volume, source) for volume in _volumes(maker) for source in sources]
 
