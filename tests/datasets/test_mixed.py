@@ -56,13 +56,17 @@ def test_neighbours_are_those_of_the_joined_set(tmp_path: Path) -> None:
     assert (Path(named.file).name, named.rows) == ("b.jsonl", [(1, 1)])
 
 
+def test_a_strategy_that_the_trainers_library_does_not_know_is_refused_for_several_sets(tmp_path: Path) -> None:
+    assert found(judged(tmp_path, [GOOD], [GOOD], mix_strategy="interleave_once")) == ["FT739"]
+    assert found(judged(tmp_path, [GOOD], mix_strategy="interleave_once")) == []
+
+
 @pytest.mark.parametrize(
     ("strategy", "rows"),
     [
         ("concat", ["a0", "a1", "a2", "b0"]),
         ("interleave_under", ["a0", "b0"]),
         ("interleave_over", ["a0", "b0", "a1", "b0", "a2", "b0"]),
-        ("interleave_once", ["a0", "b0", "a1", "a2"]),
     ],
 )
 def test_the_order_of_several_sets(strategy: str, rows: list[str]) -> None:
@@ -88,17 +92,6 @@ class Letters:
 
     def counts(self, texts: list[str]) -> list[int]:
         return [len(text) for text in texts]
-
-
-@pytest.mark.parametrize(("packing", "lost", "said"), [(True, 12, "packing drops it"), (False, 2, "is cut")])
-def test_packing_drops_a_row_that_is_too_long(packing: bool, lost: int, said: str, tmp_path: Path) -> None:
-    (tmp_path / "a.jsonl").write_text(
-        '{"instruction": "qqqqqq", "input": "", "output": "aaaaaa"}\n{"instruction": "q", "input": "", "output": "a"}\n'
-    )
-    verdict = judge(tmp_path / "a.jsonl", Reading(cutoff_len=10, packing=packing), Letters())
-    (cut,) = verdict.sets
-    assert (cut.cut, cut.lost) == (1, lost)
-    assert [each.text for each in verdict.findings if said in each.text]
 
 
 @pytest.mark.parametrize(("cutoff", "codes"), [(6, []), (7, ["FT715"])])

@@ -105,7 +105,12 @@ def judge(path: Path, reading: Reading, tokenizer: Tokenizer | None = None) -> V
 
 def _conclude_joined(sets: Sequence[Judged], reading: Reading, findings: Findings) -> None:
     """Judge the rows of the sets that are trained on, or evaluated, as the one set that they become."""
-    fates, where = shards.mixed([each.fates for each in sets], reading.mix_strategy), sets[0].place
+    where = sets[0].place
+    if len(sets) > 1 and reading.mix_strategy == "interleave_once":
+        text = "mix_strategy interleave_once ends the training: LLaMA-Factory's release of datasets does not know it"
+        findings.about(kinds.ARGUMENTS, text, where, "trainer.args.mix_strategy=interleave_over, or concat")
+        return
+    fates = shards.mixed([each.fates for each in sets], reading.mix_strategy)
     if not any(value & shards.FATE == KEPT for value in fates):
         findings.about(kinds.NOTHING, "every row is dropped", where)
         return

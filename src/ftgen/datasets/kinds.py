@@ -387,7 +387,7 @@ ANSWER_CUT = _warning(
 CUT = _note(
     "FT731",
     "row cut by cutoff_len",
-    """The row has more tokens than `cutoff_len`; LLaMA-Factory cuts it, and drops it where it packs.
+    """The row has more tokens than `cutoff_len`; LLaMA-Factory cuts it.
 
     Tokens are those of the texts; the marks of the chat template add a few for each message.
 
@@ -460,11 +460,12 @@ ARGUMENTS = _error(
     "arguments that say nothing",
     """The arguments of the training do not say how it reads data.
 
-    They are no mapping, or one of them has a type that LLaMA-Factory does not take.
+    They are no mapping, or one of them has a type that LLaMA-Factory does not take, or a value that it takes in vain:
+    `mix_strategy: interleave_once` needs a newer release of `datasets` than LLaMA-Factory 0.9.5 allows (4.0.0).
 
-    Refused: `--arguments train.yaml` with `cutoff_len: long`
+    Refused: `--arguments train.yaml` with `cutoff_len: long`; `trainer.args.mix_strategy=interleave_once`
 
-    Write: the YAML that `llamafactory-cli train` takes.""",
+    Write: the YAML that `llamafactory-cli train` takes; `trainer.args.mix_strategy=interleave_over`.""",
 )
 
 KINDS = tuple(sorted((value for value in list(globals().values()) if isinstance(value, Kind)), key=lambda k: k.code))

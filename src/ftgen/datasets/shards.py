@@ -84,18 +84,15 @@ def order(lengths: Sequence[int], strategy: str) -> Iterator[tuple[int, int]]:
 
     Args:
         lengths: rows of each set.
-        strategy: `mix_strategy`; the `interleave` ones take a row of each set in turn, until the first set ends, or,
-            with the others begun anew (`over`) or left out (`once`), until the last one does.
+        strategy: `mix_strategy`; the `interleave` ones take a row of each set in turn, until the first set ends
+            (`under`), or, with the others begun anew, until the last one does (`over`).
     """
     if not strategy.startswith("interleave"):
         yield from ((which, place) for which, length in enumerate(lengths) for place in range(length))
         return
-    for place in range((min if strategy == "interleave_under" else max)(lengths)):
-        for which, length in enumerate(lengths):
-            if place < length:
-                yield which, place
-            elif strategy == "interleave_over":
-                yield which, place % length
+    # datasets.arrow_dataset._interleave_map_style_datasets without probabilities
+    for place in range((max if strategy == "interleave_over" else min)(lengths)):
+        yield from ((which, place % length) for which, length in enumerate(lengths))
 
 
 def mixed(sets: Sequence[bytearray], strategy: str) -> bytearray:

@@ -73,9 +73,6 @@ class Cuts:
         stage, cutoff = self._reading.stage, self._reading.cutoff_len
         if stage == "pt":
             return counts[0], counts[0] if self._reading.packing else min(counts[0], cutoff), counts[0]
-        if stage == "sft" and self._reading.packing:
-            total = sum(counts)
-            return total, total if total <= cutoff else 0, 1
         if stage == "sft":
             left, last = kept(list(zip(counts[::2], counts[1::2], strict=True)), cutoff)
             return sum(counts), left, last if counts[-1] else 1
