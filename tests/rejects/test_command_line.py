@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shlex
 
 import pytest
-from tests.rejects.conftest import Found, Reject
+from tests.rejects.conftest import Found, Reject, run
 
 from ftgen import cli
+from ftgen.config.compose import grammar
 
 HERE = "<command line>"
 ONE, TWO = f"{HERE}:1", f"{HERE}:2"
@@ -207,6 +209,31 @@ def test_usage(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> No
 def test_bytes_that_are_no_text(reject: Reject) -> None:
     ((code, place, _),) = reject("name=\udcff")
     assert (code, place) == ("FT010", ONE)
+
+
+@pytest.mark.parametrize(
+    ("text", "quoted"),
+    [
+        ("trainer.command=[yolo,data=x.yaml]", """'trainer.command=[yolo,"data=x.yaml"]'"""),
+        ("trainer.command=[yolo, données, c d, 3]", """'trainer.command=[yolo,"données",c d,3]'"""),
+        ("trainer.command=['a, b',--x=1]", """'trainer.command=['"'"'a, b'"'"',"--x=1"]'"""),
+        ("trainer.args.data=$(DATASET_DIR)/a", """'trainer.args.data="$(DATASET_DIR)/a"'"""),
+        ("trainer.args.data=/é,/b", """'trainer.args.data="/é",/b'"""),
+        ('trainer.command=[sh,-c,echo "a" > b]', """'trainer.command=[sh,-c,"echo \\"a\\" > b"]'"""),
+    ],
+)
+def test_words_beyond_the_grammar_are_told_how_to_be_quoted(text: str, quoted: str) -> None:
+    code, said = run([text])
+    assert (code, said.count("FT010")) == (1, 1)
+    assert f"help: quote these words, and all of it for the shell: {quoted}\n" in said
+    (word,) = shlex.split(quoted)
+    assert grammar.read(word).key_or_group == text.partition("=")[0]
+
+
+@pytest.mark.parametrize("text", ["trainer.args.x=[a=b", "trainer.args.x={a=b}", "trainer.args.x=[[a=1],2]", "é=a"])
+def test_what_quotes_would_not_mend_gets_no_such_hint(text: str) -> None:
+    code, said = run([text])
+    assert (code, "help" in said) == (1, False)
 
 
 OUTPUT = ("storage=nfs", "trainer.args.output_dir=/mnt/workspace/out")

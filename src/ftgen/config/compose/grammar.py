@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -45,7 +46,7 @@ class Parser:
             except HydraException as failure:
                 location = Location(COMMAND_LINE, position)
                 headline = f"cannot read the override {text!r}: {significant_line(failure)}"
-                help_ = "" if "=" in text else "an override is KEY=VALUE; `ftgen --help` lists the verbs"
+                help_ = _quoting(text) if "=" in text else "an override is KEY=VALUE; `ftgen --help` lists the verbs"
                 problems.append(error("FT010", headline, value=text, help=help_).at(location))
         if problems:
             raise Rejected(problems)
@@ -84,6 +85,34 @@ def read(text: str) -> Override:
         return _parser().parse_override(text)
     except (ValueError, RecursionError) as problem:  # a number of thousands of digits
         raise OverrideParseException(override=text, message=str(problem)) from None
+
+
+def _quoting(text: str) -> str:
+    """Suggest an override in which the words that Hydra's grammar refuses are quoted; return "" where that is no cure.
+
+    Unquoted words hold no `=`, no brackets and no characters outside ASCII.
+    """
+    key, _, value = text.partition("=")
+    opening, inner, closing = ("[", value[1:-1], "]") if value[:1] + value[-1:] == "[]" else ("", value, "")
+    words = [word.strip() for word in _WORDS.findall(inner)]
+    refused = [word for word in words if not _parses(f"k={word}")] if len(words) <= _MOST_WORDS else []
+    if not refused or any(word[0] in "[{(" for word in refused):
+        return ""
+    quoted = ",".join(QuotedString(word, Quote.double).with_quotes() if word in refused else word for word in words)
+    override = f"{key}={opening}{quoted}{closing}"
+    return f"quote these words, and all of it for the shell: {shlex.quote(override)}" if _parses(override) else ""
+
+
+_WORDS = re.compile(r"(?:'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"|[^,])+")
+_MOST_WORDS = 100
+
+
+def _parses(text: str) -> bool:
+    try:
+        read(text)
+    except HydraException:
+        return False
+    return True
 
 
 @lru_cache(maxsize=1)
