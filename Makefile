@@ -26,6 +26,7 @@ lint: venv tools
 	$(BIN)/python -m tools.derive_schemas --offline-check
 	$(BIN)/python -m tools.derive_llamafactory --offline-check
 	$(BIN)/python -m tools.derive_vllm --offline-check
+	$(BIN)/python -m tools.derive_ultralytics --offline-check
 	$(BIN)/python -m tools.experiments --check
 	$(BIN)/python -m tools.rule_pages --check
 	$(BIN)/python -m tools.hardware_matrix --check
@@ -64,7 +65,7 @@ test-hydra-next:
 	.venv-hydra-next/bin/pytest -n auto
 
 # Every trainer's configuration against LLaMA-Factory's own parser, and verdicts on data sets against its loader;
-# downloads about 4 GB.
+# YOLO's arguments against Ultralytics' own check; downloads about 4 GB.
 test-trainer:
 	$(PYTHON) -m venv .venv-trainer
 	.venv-trainer/bin/pip install -q --upgrade 'pip>=25.1'
@@ -88,6 +89,7 @@ test-upstream: venv
 	$(BIN)/python -m tools.derive_schemas --check
 	$(BIN)/python -m tools.derive_llamafactory --check
 	$(BIN)/python -m tools.derive_vllm --check
+	$(BIN)/python -m tools.derive_ultralytics --check
 
 # ftgen's promises, asked of the cluster that KUBECONFIG names (docs/cluster.md); twenty minutes with everything there.
 test-cluster: venv

@@ -14,16 +14,22 @@ releases had. `SOURCES.json` names every wheel with its digest, and the digest o
 from __future__ import annotations
 
 import ast
-import hashlib
 import re
-import subprocess
-import sys
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tools.surfaces import Sources, Surfaces, alternatives, field_keywords, source_list, text_of, value_of
+from tools.surfaces import (
+    Sources,
+    Surfaces,
+    alternatives,
+    field_keywords,
+    source_list,
+    text_of,
+    value_of,
+)
+from tools.surfaces import wheel as fetched
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -209,22 +215,7 @@ class Shelf:
 
     def wheel(self, package: str, version: str) -> zipfile.ZipFile:
         """Open a pinned wheel, or fail when its digest is another."""
-        file = self.path / f"{package}-{version}-py3-none-any.whl"
-        if not file.exists():
-            command = [
-                sys.executable,
-                "-m",
-                "pip",
-                "download",
-                "--quiet",
-                "--no-deps",
-                "--only-binary",
-                ":all:",
-            ]
-            subprocess.run([*command, "--dest", str(self.path), f"{package}=={version}"], check=True)
-        if (digest := hashlib.sha256(file.read_bytes()).hexdigest()) != WHEELS[package, version]:
-            raise SystemExit(f"{file.name}: sha256 {digest} is not the pinned {WHEELS[package, version]}")
-        return zipfile.ZipFile(file)
+        return fetched(self.path, package, version, WHEELS[package, version])
 
 
 def read(wheel: zipfile.ZipFile, *patterns: str) -> Iterator[str]:

@@ -45,6 +45,7 @@ FAMILIES = (
     Family("FT3", "Admission", "What the cluster refuses: its admission, its nodes."),
     Family("FT4", "Lint", "What is admitted and still goes wrong."),
     Family("FT74", "Serving", "What is to serve the result of a run, before any Kubernetes object exists."),
+    Family("FT75", "Trainers", "What a trainer needs of the configuration before anything is derived from it."),
     Family("FT77", "Tracking", "Where runs are reported to, before any Kubernetes object exists."),
     Family("FT6", "Capacity", "What the nodes, queues, quotas and classes of the cluster leave no room for."),
     Family("FT7", "Data", "What `ftgen data` finds in a data set; an error would end the training."),
@@ -96,7 +97,8 @@ def section(rule: Rule) -> str:
     text = LABEL.sub(lambda found: f"\n\n**{LABELS[found[1]]}:**", inspect.cleandoc(rule.text))
     head = f'<a id="{rule.code}"></a>\n\n## {rule.code} {rule.name}\n\n{rule.severity.capitalize()}.\n\n'
     accepted = f"Accepted by `allow.{rule.code}=<reason>`, where it is no mistake."
-    who = "The trainer's loader" if rule.family.prefix == "FT7" else "The cluster's admission"
+    deniers = {"FT7": "The trainer's loader", "FT75": "The program itself"}
+    who = deniers.get(rule.family.prefix, "The cluster's admission")
     denied = f"{who} denies it, so that it cannot be accepted."
     return f"{head}{text}\n\n{denied if rule.denied else accepted}\n"
 

@@ -11,8 +11,10 @@ import argparse
 import ast
 import hashlib
 import json
+import subprocess
 import sys
 import tempfile
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -100,6 +102,20 @@ def field_keywords(node: ast.expr | None) -> dict[str, ast.expr]:
     """The keywords of a `field(…)` or `Field(…)`; none for another value."""
     is_field = isinstance(node, ast.Call) and ast.unparse(node.func).lower().endswith("field")
     return {k.arg: k.value for k in node.keywords if k.arg} if is_field and isinstance(node, ast.Call) else {}
+
+
+# ---------------------------------------------------------------- wheels
+
+
+def wheel(folder: Path, package: str, version: str, sha256: str) -> zipfile.ZipFile:
+    """Open a pinned wheel, fetched into the folder where it is not there, or fail when its digest is another."""
+    file = folder / f"{package}-{version}-py3-none-any.whl"
+    if not file.exists():
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
+        subprocess.run([*command, "--dest", str(folder), f"{package}=={version}"], check=True)
+    if (digest := hashlib.sha256(file.read_bytes()).hexdigest()) != sha256:
+        raise SystemExit(f"{file.name}: sha256 {digest} is not the pinned {sha256}")
+    return zipfile.ZipFile(file)
 
 
 # ---------------------------------------------------------------- files

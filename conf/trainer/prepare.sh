@@ -12,7 +12,7 @@
 # Reads: BASE_MODEL_URL MODEL_DIR MODEL_REVISION MODEL_NEEDS_MIB, DATASET_URL DATASET_DIR
 # DATASET_REVISION DATASET_NEEDS_MIB DATASET_INFO DATASET_NAMES DATASET_ARGUMENTS, ADAPTER_URL ADAPTER_DIR
 # ADAPTER_REVISION, GIT_USER GIT_TOKEN GIT_SSL_NO_VERIFY GIT_SSL_CAINFO; LOCK_TIMEOUT, FETCH_RETRIES and RETRY_SECONDS
-# have defaults. There is always a model; a data set or an adapter where its folder is named.
+# have defaults. It brings what has a folder: a model by MODEL_DIR, a data set by DATASET_DIR, an adapter by ADAPTER_DIR.
 
 # Every program of the same user can read in /proc what a process was started with, whatever it unset
 # since. So the script starts itself again without the token, which comes through a pipe.
@@ -694,8 +694,10 @@ trap clean_up EXIT
 trap 'exit 143' TERM
 trap 'exit 130' INT
 require_numbers LOCK_TIMEOUT FETCH_RETRIES RETRY_SECONDS MODEL_NEEDS_MIB DATASET_NEEDS_MIB
-bring model "${BASE_MODEL_URL:-}" "${MODEL_REVISION:-}" "${MODEL_DIR:?MODEL_DIR is not set}" "${MODEL_NEEDS_MIB:-}"
+[ -n "${MODEL_DIR:-}${DATASET_DIR:-}${ADAPTER_DIR:-}" ] || die "there is nothing to bring: MODEL_DIR, DATASET_DIR and ADAPTER_DIR are not set"
+[ -z "${MODEL_DIR:-}" ] || bring model "${BASE_MODEL_URL:-}" "${MODEL_REVISION:-}" "$MODEL_DIR" "${MODEL_NEEDS_MIB:-}"
 [ -z "${DATASET_DIR:-}" ] || bring dataset "${DATASET_URL:-}" "${DATASET_REVISION:-}" "$DATASET_DIR" "${DATASET_NEEDS_MIB:-}"
 [ -z "${ADAPTER_DIR:-}" ] || bring adapter "${ADAPTER_URL:-}" "${ADAPTER_REVISION:-}" "$ADAPTER_DIR" ''
 kind=all
-say "model in $MODEL_DIR${DATASET_DIR:+, dataset in $DATASET_DIR}${ADAPTER_DIR:+, adapter in $ADAPTER_DIR}"
+brought="${MODEL_DIR:+, model in $MODEL_DIR}${DATASET_DIR:+, dataset in $DATASET_DIR}${ADAPTER_DIR:+, adapter in $ADAPTER_DIR}"
+say "${brought#, }"

@@ -608,9 +608,11 @@ run_trainer() {
   run llamafactory-cli train train.yaml
 }
 
+# A program, even where a function of this script has its name.
 run_command() {
+  type -P -- "$1" >/dev/null || die "the image has no $1: choose an image that has it"
   say "running: $1"
-  run "$@"
+  run exec -- "$@"
 }
 
 merge() {
@@ -798,6 +800,7 @@ write_model_card() {
 # The card ends in a list: the commits behind the names that it gives, as prepare left word of them.
 fetched() {
   local commit
+  [ -n "$2" ] || return 0
   plain "$2/.ftgen-source" || return 0
   commit=$(sed -n 's/^commit \([0-9a-f]*\)$/\1/p' "$2/.ftgen-source" | head -n 1)
   [ -z "$commit" ] || printf '\n- %s commit %s\n' "$1" "$commit"
@@ -868,7 +871,7 @@ push_once() {
 }
 
 commit_message() {
-  printf '%s\n\n' "${JOB_NAME:-Fine-tuning}"
+  printf '%s\n\n' "${JOB_NAME:-Training}"
   [ -z "${BASE_MODEL_URL:-}" ] || printf 'Base model: %s %s\n' "$BASE_MODEL_URL" "${MODEL_REVISION:-}"
   [ -z "${DATASET_URL:-}" ] || printf 'Dataset: %s %s\n' "$DATASET_URL" "${DATASET_REVISION:-}"
 }

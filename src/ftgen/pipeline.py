@@ -40,6 +40,7 @@ from ftgen.validation.rules import (
     CLAIM_LINT,
     ENVIRONMENT,
     LINT,
+    NEEDS,
     OBJECT,
     ROLLOUT,
     SCOPES_OF_KIND,
@@ -232,7 +233,12 @@ def compile_spec(
 
 
 def resolve(spec: Spec) -> Resolved:
-    """Derive the trainer's configurations and the estimate from a specification, and resolve its minimum sizes."""
+    """Derive the trainer's configurations and the estimate from a specification, and resolve its minimum sizes.
+
+    Raises:
+        Rejected: the trainer needs what the specification lacks (FT750 to FT755).
+    """
+    require(validate(NEEDS, spec))
     try:
         configurations = llamafactory.configurations(spec)
     except KeyError:  # an unknown release, which the rules refuse (FT103)

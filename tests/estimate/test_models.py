@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 import yaml
+from tools.options import LANGUAGE_MODELS
 
 from ftgen import project
 from ftgen.estimate import Shape, parameters
 
-FILES = sorted((project.conf_dir() / "model").glob("*.yaml"))
+FILES = [project.conf_dir() / "model" / f"{option}.yaml" for option in LANGUAGE_MODELS]
 KEYS = [
     "name",
     "hub",

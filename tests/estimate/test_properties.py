@@ -7,13 +7,14 @@ from dataclasses import replace
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from tools.options import LANGUAGE_MODELS
 
 from ftgen import project
 from ftgen.estimate import Shape, Training, estimate
 
 SHAPES = [
-    Shape.of(yaml.safe_load(file.read_text())["shape"])
-    for file in sorted((project.conf_dir() / "model").glob("*.yaml"))
+    Shape.of(yaml.safe_load((project.conf_dir() / "model" / f"{option}.yaml").read_text())["shape"])
+    for option in LANGUAGE_MODELS
 ]
 
 trainings = st.builds(

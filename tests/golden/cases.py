@@ -22,8 +22,10 @@ from .difference import applied, difference
 
 EXPECTED = Path(__file__).parent / "expected"
 DEFAULT = "default"
-# What one node can hold and two cannot share.
-ONE_NODE_ONLY = {"rbd"}
+# What one node can hold and two cannot share, and trainers of one node.
+ONE_NODE_ONLY = {"storage=rbd", "trainer=yolo", "trainer=yolo-scratch"}
+# Trainers of models that no cache of Hugging Face's models holds.
+WITHOUT_CACHE = {"yolo", "yolo-scratch"}
 _TITLE = re.compile("^# (.*)\n", re.MULTILINE)
 
 
@@ -55,7 +57,13 @@ def _together() -> dict[str, Case]:
     for row, hardware in enumerate(GROUPS["hardware"]):
         for column, trainer in enumerate(GROUPS["trainer"]):
             storage = storages[(row + column) % len(storages)]
-            nodes = 1 if storage in ONE_NODE_ONLY else 1 + (row // len(storages) + column) % 2
+            if storage == "model-cache" and trainer in WITHOUT_CACHE:
+                storage = "claims"
+            nodes = (
+                1
+                if ONE_NODE_ONLY & {f"storage={storage}", f"trainer={trainer}"}
+                else 1 + (row // len(storages) + column) % 2
+            )
             alone = f"hardware={hardware}"
             choices = *chosen("hardware", hardware), *chosen("trainer", trainer), *chosen("storage", storage)
             case = Case(f"hardware/{hardware}", alone, (*choices, f"hardware.nodes={nodes}"))

@@ -12,7 +12,7 @@ from tools.options import GROUPS
 from ftgen import pipeline, project
 from ftgen.config.compose import Composer, Request
 
-from .cases import CASES, EXPECTED, FILES, ONE_NODE_ONLY, expected, path, written
+from .cases import CASES, EXPECTED, FILES, ONE_NODE_ONLY, WITHOUT_CACHE, expected, path, written
 from .placeholders import pinned
 
 
@@ -46,7 +46,8 @@ def test_hardware_trainers_storage_and_nodes_meet_in_pairs() -> None:
     met = {pair for case in CASES.values() for pair in combinations(sorted(case.overrides), 2)}
     groups = {group: [f"{group}={option}" for option in GROUPS[group]] for group in ("hardware", "trainer", "storage")}
     groups["nodes"] = ["hardware.nodes=1", "hardware.nodes=2"]
-    apart = {(f"storage={option}", "hardware.nodes=2") for option in ONE_NODE_ONLY}
+    apart = {(choice, "hardware.nodes=2") for choice in ONE_NODE_ONLY}
+    apart |= {(f"trainer={option}", "storage=model-cache") for option in WITHOUT_CACHE}
     for one, other in combinations(groups, 2):
         if {one, other} != {"hardware", "storage"}:
             pairs = {(a, b) for a in groups[one] for b in groups[other]} - apart

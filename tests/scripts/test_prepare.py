@@ -146,13 +146,20 @@ def test_an_image_without_git_lfs_is_named(job: Pod, program: str, words: str) -
     assert words in ended.log
 
 
+def test_a_data_set_alone_is_brought(job: Pod) -> None:
+    ended = job.run("prepare", MODEL_DIR="", BASE_MODEL_URL="")
+    assert ended.code == 0, ended.log
+    assert ended.log.endswith(f"prepare: all: dataset in {job.volume}/data\n")
+    assert [path.name for path in job.volume.iterdir()] == ["data"]
+
+
 @pytest.mark.parametrize(
     ("env", "words"),
     [
         ({"BASE_MODEL_URL": f"https://me:{TOKEN}@git.example.com/x"}, "the URL holds a user or token"),
         ({"MODEL_REVISION": "--upload-pack=x"}, "must not begin with a dash"),
         ({"GIT_SSL_CAINFO": "/none.pem"}, "GIT_SSL_CAINFO names /none.pem"),
-        ({"MODEL_DIR": ""}, "MODEL_DIR is not set"),
+        ({"MODEL_DIR": "", "DATASET_DIR": ""}, "there is nothing to bring"),
         ({"MODEL_NEEDS_MIB": "900000000"}, "MiB are missing"),
     ],
 )

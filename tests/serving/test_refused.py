@@ -33,6 +33,8 @@ RUN = "sft-qwen3-0-6b"
         (("trainer.merge=false", "+trainer.args.use_dora=true"), [], "FT743", "trainer.merge=true"),
         (("model.output_url=null", "storage=nfs"), [], "FT741", "model.output_url"),
         (("delivery=kubectl",), [], "FT741", "serving.revision"),
+        (("trainer=yolo", "name=sft-qwen3-0-6b"), [], "FT757", "framework"),
+        (("trainer=command", "trainer.command=[a]", "model=none", "name=sft-qwen3-0-6b"), [], "FT757", "framework"),
     ],
 )
 def test_refused(render, refused, trained, words, code, help_):

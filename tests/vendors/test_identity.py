@@ -6,10 +6,9 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from tools.options import NEEDS
+from tools.options import LANGUAGE_MODELS, NEEDS
 
 from ftgen import pipeline, project, sweeping
-from ftgen.config import catalog
 from ftgen.config.compose import Composer, Request
 from ftgen.diagnostics import Rejected, Severity
 from ftgen.sweeping.batch import Batch
@@ -19,7 +18,6 @@ from ftgen.trainers.surface import surface, versions
 from .conftest import Refuse, Render, Write
 
 CACHE = ("storage=model-cache", *NEEDS["model-cache"])
-MODELS = catalog.options([project.conf_dir()], "model")
 
 
 def folders(job: pipeline.Compiled) -> set[str]:
@@ -28,7 +26,7 @@ def folders(job: pipeline.Compiled) -> set[str]:
     return {m["subPath"] for m in mounts if m["name"] == "base-model"}
 
 
-@pytest.mark.parametrize("option", MODELS)
+@pytest.mark.parametrize("option", LANGUAGE_MODELS)
 def test_every_model_names_the_hub_that_the_trainer_knows_it_by(option: str) -> None:
     said = yamlio.read(project.conf_dir() / "model" / f"{option}.yaml")
     assert said["hub"] in surface(versions()[0]).models

@@ -291,12 +291,18 @@ class _Keys:
     def _arguments(self) -> Mapping[str, Mapping[str, Any]]:
         """Return the trainer's own arguments by their parent key."""
         if self._current("trainer.framework") != "llamafactory":
-            return {}
-        surface = _surface(str(self._current("trainer.version")))
+            return {"trainer.args": self._package_arguments()}
+        surface = _surface("llamafactory", str(self._current("trainer.version")))
         commands = {"trainer.args": "train", "trainer.export": "export"}
         return {
             key: {n: a for n, a in surface.items() if command in a["commands"]} for key, command in commands.items()
         }
+
+    def _package_arguments(self) -> Mapping[str, Any]:
+        """Return the arguments of a command's package in the release that its requirements pin."""
+        package, pins = self._current("trainer.package"), self._current("trainer.requirements")
+        known = [str(pin).partition("==")[2] for pin in pins or () if str(pin).startswith(f"{package}==")]
+        return _surface(str(package), known[0]) if known and str(package).isidentifier() else {}
 
     def _argument_values(self, key: str) -> Iterator[str]:
         parent, _, name = key.rpartition(".")
@@ -368,8 +374,8 @@ def _is_plain(name: str) -> bool:
     return name.isprintable() and bool(name) and not _UNSAFE.search(name)
 
 
-def _surface(version: str) -> dict[str, Any]:
-    file = project.schemas_dir() / "llamafactory" / f"{version}.json"
+def _surface(program: str, version: str) -> dict[str, Any]:
+    file = project.schemas_dir() / program / f"{version}.json"
     return dict(json.loads(file.read_bytes())["arguments"]) if file.is_file() else {}
 
 

@@ -133,7 +133,7 @@ def _fits(planned: Planned) -> Iterator[str]:
     first_jobs: dict[str, str] = {}
     for row in planned.rows:
         if row.fit is None:
-            text = "the model's shape is unknown, so nothing can be said of its memory"
+            text = "nothing is known of the memory that its trainer needs for its model"
         else:
             free = row.fit["available_gib"]
             verdict = f"{row.fit['verdict']} in {free:g} GiB" if free is not None else "the card's memory is unknown"

@@ -69,7 +69,7 @@ def reading_of(spec: Spec) -> Reading | None:
         return None
     info = spec.dataset.info.model_dump(exclude_none=True) if spec.dataset.info else None
     found = reading_of_arguments(llamafactory.training(spec), spec.trainer.version)
-    return replace(found, info={spec.dataset.name: info} if info else None, accepted=spec.accepted)
+    return replace(found, info={str(spec.dataset.name): info} if info else None, accepted=spec.accepted)
 
 
 def reading_of_arguments(given: Mapping[str, Any], version: str | None = None) -> Reading:

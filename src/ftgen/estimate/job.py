@@ -59,7 +59,8 @@ def host_gib(spec: Spec, estimate: Estimate) -> float:
 
 def models_gib(spec: Spec, estimate: Estimate) -> float:
     """Return the space in GiB of model and data set on their volume while git-lfs fetches them."""
-    data = float(2 * kube.parse_quantity(spec.dataset.size) / _GIB) if spec.dataset.url else 0.0
+    size = spec.dataset.size if spec.dataset.url else None
+    data = float(2 * kube.parse_quantity(size) / _GIB) if size else 0.0
     return (estimate.models_gib if spec.model.url else 0.0) + data
 
 

@@ -12,7 +12,7 @@ from ftgen.lower.job import job
 from ftgen.lower.objects import TASK, Bundle, Identity, Inputs, Object
 from ftgen.lower.plain_job import plain
 from ftgen.lower.scripts import config_map, is_mounted
-from ftgen.lower.storage import claims, is_temporary, shared_memory
+from ftgen.lower.storage import claims, fetches, is_temporary, shared_memory
 from ftgen.lower.tracking import LONGEST_TAG, pushes_tracking_files
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "Identity",
     "Inputs",
     "Object",
+    "fetches",
     "is_temporary",
     "lower",
     "plain",

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from fractions import Fraction
 
 from ftgen.lower.objects import Identity, Inputs, Object, json_text
 from ftgen.lower.storage import is_temporary
 from ftgen.lower.tracking import tracking_arguments, tracking_variables
 from ftgen.lower.variables import secret_variable, variable, variables
-from ftgen.spec import Command, Spec
+from ftgen.spec import Command, SecretReference, Spec
 from ftgen.text import kube, yamlio
-from ftgen.trainers import llamafactory
+from ftgen.trainers import command, llamafactory
 from ftgen.trainers.llamafactory import Configurations
 
 # Defaults of WORK_DIR, OUTPUT_DIR and GRACE_PERIOD in train.sh.
@@ -23,19 +23,28 @@ _GRACE_PERIOD = 60
 
 def fetch_variables(spec: Spec) -> list[Object]:
     """Return the variables of both containers: repositories to fetch, and the credentials of the git host."""
-    models = spec.storage.models.path
+    return [*_model_variables(spec), *_dataset_variables(spec), *credentials(spec)]
+
+
+def _model_variables(spec: Spec) -> list[Object]:
+    if spec.model.name is None:
+        return []
     cached = spec.storage.cache is not None
-    return [
-        *variables(
-            BASE_MODEL_URL="" if cached else spec.model.url or "",
-            MODEL_REVISION=None if cached else spec.model.revision,
-            MODEL_DIR=f"{models}/{spec.model.directory}",
-            DATASET_URL=spec.dataset.url or "",
-            DATASET_REVISION=spec.dataset.revision,
-            DATASET_DIR=f"{models}/{spec.dataset.directory}",
-        ),
-        *credentials(spec),
-    ]
+    return variables(
+        BASE_MODEL_URL="" if cached else spec.model.url or "",
+        MODEL_REVISION=None if cached else spec.model.revision,
+        MODEL_DIR=f"{spec.storage.models.path}/{spec.model.directory}",
+    )
+
+
+def _dataset_variables(spec: Spec) -> list[Object]:
+    if spec.dataset.name is None:
+        return []
+    return variables(
+        DATASET_URL=spec.dataset.url or "",
+        DATASET_REVISION=spec.dataset.revision,
+        DATASET_DIR=f"{spec.storage.models.path}/{spec.dataset.directory}",
+    )
 
 
 def credentials(spec: Spec) -> list[Object]:
@@ -70,17 +79,20 @@ def dataset_variables(spec: Spec) -> list[Object]:
 
 def dataset_info(spec: Spec) -> str | None:
     """Return the data set's entry for dataset_info.json, as JSON text."""
-    if spec.dataset.info is None:
+    if spec.dataset.info is None or spec.dataset.name is None:
         return None
     return json_text({spec.dataset.name: spec.dataset.info.model_dump(exclude_none=True)})
 
 
 def space_variables(spec: Spec) -> list[Object]:
     """Return the free space in MiB that a download needs: a tenth more than the files, as LFS objects become files."""
-    weights = spec.model.parameters * {"float32": 4}.get(spec.model.dtype, 2)
-    data = kube.parse_quantity(spec.dataset.size)
-    model = None if spec.storage.cache else _mebibytes(weights * Fraction(11, 10))
-    return variables(MODEL_NEEDS_MIB=model, DATASET_NEEDS_MIB=_mebibytes(data * Fraction(11, 10)))
+    weights, size = spec.model.parameters, spec.dataset.size
+    model = None if spec.storage.cache or weights is None else weights * (4 if spec.model.dtype == "float32" else 2)
+    data = None if spec.dataset.name is None or size is None else kube.parse_quantity(size)
+    return variables(
+        MODEL_NEEDS_MIB=None if model is None else _mebibytes(model * Fraction(11, 10)),
+        DATASET_NEEDS_MIB=None if data is None else _mebibytes(data * Fraction(11, 10)),
+    )
 
 
 def training_variables(inputs: Inputs) -> Iterator[Object]:
@@ -90,6 +102,7 @@ def training_variables(inputs: Inputs) -> Iterator[Object]:
     """
     spec = inputs.spec
     yield from folder_variables(spec)
+    yield from _command_variables(spec)
     yield from _configuration_variables(spec, inputs.configurations)
     yield from rank_variables(spec)
     yield from tracking_variables(spec, inputs.identity)
@@ -104,11 +117,37 @@ def folder_variables(spec: Spec) -> list[Object]:
     workspace = spec.storage.workspace
     # Several jobs may share a permanent claim; a temporary one belongs to its pod.
     own = "" if is_temporary(spec, workspace) else f"/{llamafactory.JOB_NAME}"
-    work = [] if f"{workspace.path}{own}" == _WORK_DIR else [{"name": "WORK_DIR", "value": f"{workspace.path}{own}"}]
+    folder, asked = f"{workspace.path}{own}", _referred(spec)
+    work = [{"name": "WORK_DIR", "value": folder}] if folder != _WORK_DIR or "WORK_DIR" in asked else []
     output = spec.trainer.output if spec.trainer.output != _OUTPUT else None
     grace = str(spec.job.grace_period) if spec.job.grace_period != _GRACE_PERIOD else None
     source = " ".join(spec.hardware.source) or None
-    return [*work, *variables(SOURCE_FILES=source, OUTPUT_DIR=output, GRACE_PERIOD=grace)]
+    devices = device_ids(spec) if "DEVICE_IDS" in asked else None
+    return [*work, *variables(SOURCE_FILES=source, OUTPUT_DIR=output, GRACE_PERIOD=grace, DEVICE_IDS=devices)]
+
+
+def _referred(spec: Spec) -> Collection[str]:
+    """Return the variables that the trainer's command refers to; others are left out where the script has a default."""
+    return command.references(spec.trainer) if isinstance(spec.trainer, Command) else ()
+
+
+def _command_variables(spec: Spec) -> Iterator[Object]:
+    """Yield the variables of a command, but those that the hardware sets: these come last."""
+    for name, value in (spec.trainer.env if isinstance(spec.trainer, Command) else {}).items():
+        if name not in spec.hardware.env:
+            yield variable(name, value) if isinstance(value, SecretReference) else _referring(name, value)
+
+
+def _referring(name: str, value: str) -> Object:
+    return {"name": name, "value": command.escape(value)}
+
+
+def device_ids(spec: Spec) -> str:
+    """Return the cards of a pod by their numbers, as torch's programs take them: `0,1`; `cpu` where there are none."""
+    if spec.hardware.vendor == "cpu":
+        return "cpu"
+    numbers = ",".join(map(str, range(spec.hardware.devices)))
+    return f"npu:{numbers}" if spec.hardware.vendor == "ascend" else numbers
 
 
 def _configuration_variables(spec: Spec, configurations: Configurations | None) -> Iterator[Object]:
@@ -142,19 +181,18 @@ def model_card(spec: Spec, identity: Identity) -> str:
 
     It is in the immutable part of the job, so it states only values that change the training.
     """
+    model, dataset = spec.model, spec.dataset
     # JSON is valid YAML, and takes one line of the manifest.
     front = {
-        "base_model": spec.model.name,
-        "datasets": [spec.dataset.name],
-        "tags": ["ftgen", spec.trainer.framework],
+        **({"base_model": model.name} if model.name else {}),
+        **({"datasets": [dataset.name]} if dataset.name else {}),
+        "tags": ["ftgen", spec.trainer.name if isinstance(spec.trainer, Command) else spec.trainer.framework],
     }
-    base = _pinned(spec.model.url or spec.model.name, spec.model.revision)
-    data = _pinned(spec.dataset.url or spec.dataset.name, spec.dataset.revision)
+    base = f" of {_pinned(model.url or model.name, model.revision)}" if model.name else ""
+    data = f" on {_pinned(dataset.url or dataset.name, dataset.revision)}" if dataset.name else ""
     trainer = identity.choices.get("trainer", spec.trainer.framework)
     cards = f"{spec.world_size} × {_card(spec)}"  # noqa: RUF001 - the sign for times
-    summary = (
-        f"{trainer} of {base} on {data}: {cards}, image {spec.hardware.image}, namespace {spec.cluster.namespace}.\n"
-    )
+    summary = f"{trainer}{base}{data}: {cards}, image {spec.hardware.image}, namespace {spec.cluster.namespace}.\n"
     return (
         kube.escape_dollars(f"---\n{json_text(front)}\n---\n")
         + f"# {llamafactory.JOB_NAME}\n\n"

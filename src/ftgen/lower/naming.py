@@ -11,7 +11,7 @@ import json
 from typing import Any
 
 from ftgen.lower import TASK, Bundle, Identity, Object
-from ftgen.spec import Spec
+from ftgen.spec import Command, Spec
 from ftgen.text import kube
 
 # A pod's name is <job>-<task>-<index>, a DNS label.
@@ -70,7 +70,9 @@ def _without_counts(task: Any) -> Any:
 
 
 def folder(spec: Spec, swept: frozenset[str] = frozenset()) -> str:
-    """Return the folder of a run, the base of its name: the user's, or stage and model: `sft-qwen3-0-6b`.
+    """Return the folder of a run, the base of its name: the user's, or what trains and what it trains or reads.
+
+    That is `sft-qwen3-0-6b`, or `yolo-coco8` where there is no base model.
 
     Args:
         spec: specification.
@@ -78,9 +80,14 @@ def folder(spec: Spec, swept: frozenset[str] = frozenset()) -> str:
     """
     # A group that is no section of the specification, such as an experiment, may set any of its keys.
     left_out = {*swept, *_NAMING} if swept - _SECTIONS - {key for key in swept if "." in key} else swept
-    stage = str(getattr(spec.trainer, "args", {}).get("stage", spec.trainer.framework))
-    parts = {"trainer.args.stage": stage, "model.name": spec.model.name}
-    words = [part for key, part in parts.items() if not _covers(left_out, key)]
+    trainer = spec.trainer
+    parts = {
+        "trainer.name": trainer.name if isinstance(trainer, Command) else None,
+        "trainer.args.stage": None if isinstance(trainer, Command) else str(trainer.args.get("stage", "llamafactory")),
+        "model.name": spec.model.name,
+        "dataset.name": None if spec.model.name or _covers(left_out, "model.name") else spec.dataset.name,
+    }
+    words = [part for key, part in parts.items() if part and not _covers(left_out, key)]
     name = None if _covers(left_out, "name") else spec.name
     return folder_of(name or "-".join(words) or "sweep")
 
@@ -91,7 +98,7 @@ def folder_of(name: str) -> str:
 
 
 _SECTIONS = frozenset(Spec.model_fields)
-_NAMING = frozenset({"name", "trainer", "model"})
+_NAMING = frozenset({"name", "trainer", "model", "dataset"})
 
 
 def _covers(keys: frozenset[str] | set[str], key: str) -> bool:

@@ -14,7 +14,7 @@ from ftgen.lower.environment import (
 )
 from ftgen.lower.objects import TASK, Identity, Inputs, Object, optional, run_label
 from ftgen.lower.scripts import arguments, command, scripts_mount, scripts_volume
-from ftgen.lower.storage import ca_mount, cache_mount, node_selector, volumes
+from ftgen.lower.storage import ca_mount, cache_mount, fetches, models_mount, node_selector, volumes
 from ftgen.lower.tracking import tracking_mount, tracking_volume
 from ftgen.spec import Spec
 
@@ -42,7 +42,9 @@ def pod(inputs: Inputs, mounted: Object | None) -> Object:
         **optional("imagePullSecrets", [{"name": name} for name in spec.cluster.image_pull_secrets]),
         **optional("resourceClaims", device_claims(spec)),
         "volumes": [*volumes(spec), *tracking_volume(spec), *scripts_volume(mounted)],
-        "initContainers": [prepare(spec, inputs.scripts[spec.trainer.prepare_script])],
+        **optional(
+            "initContainers", [prepare(spec, inputs.scripts[spec.trainer.prepare_script])] if fetches(spec) else []
+        ),
         "containers": [train(inputs)],
     }
 
@@ -128,7 +130,6 @@ def prepare(spec: Spec, script: str) -> Object:
 
 def init_container(spec: Spec, env: list[Object], script: str) -> Object:
     """Return a container that fetches to the models volume, without a card; `script` is the text of its script."""
-    models = {"name": "models-cache", "mountPath": spec.storage.models.path}
     return {
         "name": "prepare",
         "image": spec.hardware.image,
@@ -136,7 +137,7 @@ def init_container(spec: Spec, env: list[Object], script: str) -> Object:
         "env": env,
         "resources": {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"cpu": "2", "memory": "4Gi"}},
         **optional("securityContext", container_security(spec)),
-        "volumeMounts": [models, *cache_mount(spec), *ca_mount(spec), *scripts_mount(spec)],
+        "volumeMounts": [*models_mount(spec), *cache_mount(spec), *ca_mount(spec), *scripts_mount(spec)],
         "command": command(spec, spec.trainer.prepare_script, script),
     }
 
@@ -146,7 +147,7 @@ def train(inputs: Inputs) -> Object:
     spec = inputs.spec
     mounts = [
         {"name": "dshm", "mountPath": "/dev/shm"},  # noqa: S108 - the mount point that collectives use
-        {"name": "models-cache", "mountPath": spec.storage.models.path},
+        *models_mount(spec),
         {"name": "workspace", "mountPath": spec.storage.workspace.path},
         *cache_mount(spec),
         *tracking_mount(spec),

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 from ftgen.lower.objects import TASK, Object, json_text, managed_labels
-from ftgen.spec import Spec
+from ftgen.spec import Command, Spec
 from ftgen.text import kube
+from ftgen.trainers import command as program
 
 SCRIPTS = "/opt/ftgen"
 """Where the containers find the scripts that lie in a ConfigMap."""
@@ -59,7 +60,8 @@ def command(spec: Spec, name: str, script: str) -> list[str]:
 
 
 def arguments(spec: Spec) -> list[str]:
-    """List the arguments of the script that trains: the vendor's command."""
-    words = [kube.escape_dollars(word) for word in spec.trainer.command]
+    """List the arguments of the script that trains: the words of a command."""
+    trainer = spec.trainer
+    words = [program.escape(word) for word in program.words(trainer)] if isinstance(trainer, Command) else []
     # After the text of a script, the first argument is the name that the script goes by.
     return [TASK, *words] if words and not is_mounted(spec) else words

@@ -16,7 +16,8 @@ def claims(spec: Spec) -> tuple[Object, ...]:
 
 
 def _claims(spec: Spec) -> Iterator[Object]:
-    for volume in (spec.storage.models, spec.storage.workspace):
+    models = (spec.storage.models,) if fetches(spec) else ()
+    for volume in (*models, spec.storage.workspace):
         if volume.create and not is_temporary(spec, volume):
             if volume.nfs:
                 share = {"nfs": volume.nfs.model_dump()}
@@ -103,12 +104,23 @@ def volumes(spec: Spec) -> list[Object]:
 
 def _volumes(spec: Spec) -> Iterator[Object]:
     yield {"name": "dshm", "emptyDir": {"medium": "Memory", "sizeLimit": shared_memory(spec)}}
-    yield {"name": "models-cache", **source(spec, spec.storage.models)}
+    if fetches(spec):
+        yield {"name": "models-cache", **source(spec, spec.storage.models)}
     yield {"name": "workspace", **source(spec, spec.storage.workspace)}
     if spec.storage.cache:
         yield {"name": "base-model", "persistentVolumeClaim": {"claimName": spec.storage.cache.claim, "readOnly": True}}
     if spec.cluster.git.ca_config_map:
         yield {"name": "git-ca", "configMap": {"name": spec.cluster.git.ca_config_map}}
+
+
+def fetches(spec: Spec) -> bool:
+    """Return whether a model or a data set is to lie on the models volume; without either, pods have no such volume."""
+    return spec.model.name is not None or spec.dataset.name is not None
+
+
+def models_mount(spec: Spec) -> list[Object]:
+    """Return the mount of the models volume, where there is one."""
+    return [{"name": "models-cache", "mountPath": spec.storage.models.path}] if fetches(spec) else []
 
 
 def source(spec: Spec, volume: Volume) -> Object:

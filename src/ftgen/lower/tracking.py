@@ -22,11 +22,11 @@ def tracking_variables(spec: Spec, identity: Identity) -> Iterator[Object]:
     """Yield the variables by which the tracker's client finds its server, names the run and files it."""
     match spec.tracking:
         case MLflow() as mlflow:
-            yield from _mlflow(mlflow, identity)
+            yield from _mlflow(mlflow, spec, identity)
         case Wandb() as wandb:
-            yield from _wandb(wandb, identity)
+            yield from _wandb(wandb, spec, identity)
         case SwanLab() as swanlab:
-            yield from _swanlab(swanlab, identity)
+            yield from _swanlab(swanlab, spec, identity)
         case TensorBoard() | NoTracking():
             pass
     if (folder := files_folder(spec)) is not None:
@@ -78,7 +78,7 @@ def tracking_mount(spec: Spec) -> list[Object]:
     return [{"name": "tracking", "mountPath": spec.tracking.volume.path}]
 
 
-def _mlflow(tracking: MLflow, identity: Identity) -> Iterator[Object]:
+def _mlflow(tracking: MLflow, spec: Spec, identity: Identity) -> Iterator[Object]:
     yield from variables(MLFLOW_TRACKING_URI=tracking.uri, MLFLOW_EXPERIMENT_NAME=tracking.experiment)
     yield from variables(MLFLOW_WORKSPACE=tracking.workspace)
     if tracking.token:
@@ -88,7 +88,7 @@ def _mlflow(tracking: MLflow, identity: Identity) -> Iterator[Object]:
         yield secret_variable("MLFLOW_TRACKING_PASSWORD", login.secret, login.password_key)
     # MLflow's tags allow no `@`.
     swept = {f"ftgen.{key.replace('@', '.')}": value for key, value in identity.swept.items()}
-    chosen = {f"ftgen.{group}": option for group, option in _choices(identity)}
+    chosen = {f"ftgen.{group}": option for group, option in _choices(spec, identity)}
     tags = kube.escape_dollars(json_text({"ftgen.run": identity.stem, **chosen, **swept, **tracking.tags})[:-1])
     yield {"name": "MLFLOW_TAGS", "value": f'{tags}, "ftgen.job": "{JOB_NAME}"}}'}
     yield from variables(MLFLOW_SWEEP=identity.folder if tracking.nested and identity.label else None)
@@ -97,13 +97,13 @@ def _mlflow(tracking: MLflow, identity: Identity) -> Iterator[Object]:
         yield from variables(REGISTERED_MODEL=name, MUST_REGISTER="true" if tracking.must_register else None)
 
 
-def _wandb(tracking: Wandb, identity: Identity) -> Iterator[Object]:
+def _wandb(tracking: Wandb, spec: Spec, identity: Identity) -> Iterator[Object]:
     yield from variables(WANDB_PROJECT=tracking.project, WANDB_ENTITY=tracking.entity, WANDB_BASE_URL=tracking.url)
     if tracking.key:
         yield variable("WANDB_API_KEY", tracking.key)
     yield _name("WANDB_NAME", tracking.run_name)
     yield from variables(
-        WANDB_TAGS=",".join(tags(tracking, identity)), WANDB_RUN_GROUP=identity.folder if identity.label else None
+        WANDB_TAGS=",".join(tags(tracking, spec, identity)), WANDB_RUN_GROUP=identity.folder if identity.label else None
     )
     if tracking.offline:
         yield from variables(WANDB_MODE="offline")
@@ -113,7 +113,7 @@ def _wandb(tracking: Wandb, identity: Identity) -> Iterator[Object]:
         yield from variables(WANDB_RESUME="allow")
 
 
-def _swanlab(tracking: SwanLab, identity: Identity) -> Iterator[Object]:
+def _swanlab(tracking: SwanLab, spec: Spec, identity: Identity) -> Iterator[Object]:
     # Not SWANLAB_PROJECT: since 0.8 the client reads it as JSON.
     yield from variables(
         SWANLAB_PROJ_NAME=tracking.project, SWANLAB_WORKSPACE=tracking.workspace, SWANLAB_API_HOST=tracking.url
@@ -122,25 +122,27 @@ def _swanlab(tracking: SwanLab, identity: Identity) -> Iterator[Object]:
         yield variable("SWANLAB_API_KEY", tracking.key)
     yield _name("SWANLAB_EXP_NAME", tracking.run_name)
     yield from variables(
-        SWANLAB_TAGS=",".join(tags(tracking, identity)), SWANLAB_GROUP=identity.folder if identity.label else None
+        SWANLAB_TAGS=",".join(tags(tracking, spec, identity)), SWANLAB_GROUP=identity.folder if identity.label else None
     )
     yield from variables(
         SWANLAB_MODE="offline" if tracking.offline else None, SWANLAB_RESUME=None if tracking.offline else "allow"
     )
 
 
-def tags(tracking: Wandb | SwanLab, identity: Identity) -> Iterator[str]:
+def tags(tracking: Wandb | SwanLab, spec: Spec, identity: Identity) -> Iterator[str]:
     """Yield the tags of a tracker that has words for tags: choices, swept values and the user's, as `name:value`.
 
     Commas separate tags; what is longer than a tag may be is cut, because the trainer's arguments are logged whole.
     """
-    pairs = (*_choices(identity), *identity.swept.items(), *tracking.tags.items())
+    pairs = (*_choices(spec, identity), *identity.swept.items(), *tracking.tags.items())
     for name, value in pairs:
         yield f"{name}:{value}".replace(",", ";")[:LONGEST_TAG]
 
 
-def _choices(identity: Identity) -> Iterator[tuple[str, str]]:
-    yield from ((group, identity.choices[group]) for group in _TRAINING_GROUPS if group in identity.choices)
+def _choices(spec: Spec, identity: Identity) -> Iterator[tuple[str, str]]:
+    """Yield the options of a training that say what it is: where it has no base model, or no data set, none of that."""
+    absent = {group for group in ("model", "dataset") if getattr(spec, group).name is None}
+    yield from ((g, identity.choices[g]) for g in _TRAINING_GROUPS if g in identity.choices and g not in absent)
 
 
 def _name(variable_name: str, name: str | None) -> Object:

@@ -43,7 +43,7 @@ def _own(spec: Spec, serving: Serving, result: Result, name: str) -> dict[str, A
 
 def context(spec: Spec, serving: Serving) -> int:
     """Return the longest sequence that is served, in tokens."""
-    return serving.context or spec.model.context
+    return serving.context or spec.model.context or 0
 
 
 def _adapter(rank: int, served: str, weights: str) -> dict[str, Any]:

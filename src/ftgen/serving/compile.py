@@ -23,7 +23,7 @@ from ftgen.text import kube
 from ftgen.trainers import llamafactory, vllm
 from ftgen.validation import unreported, validate
 from ftgen.validation.options import dump_options
-from ftgen.validation.rules import SERVICE, SPEC
+from ftgen.validation.rules import NEEDS, SERVED, SERVICE, SPEC
 from ftgen.validation.rules.serving import ServiceView
 from ftgen.validation.rules.serving_arguments import check_serving_arguments
 
@@ -73,6 +73,7 @@ def compile_service(composer: Composer, run: TrainedRun, words: Sequence[str], w
     composition = composer.compose(composer.parse(words))
     trained = admit(composition.config)
     serving = serving_of(trained)
+    require([*validate(NEEDS, trained), *validate(SERVED, trained)])
     spec, described = fit.resolve(for_pods(trained, serving), serving)
     hardware = composition.choices.get("hardware", "")
     memory = fit.fit(spec, serving, described) if described else None

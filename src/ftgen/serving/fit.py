@@ -32,7 +32,7 @@ def resolve(spec: Spec, serving: Serving) -> tuple[Spec, Service | None]:
 
 def describe(spec: Spec, serving: Serving) -> Service | None:
     """Return what vLLM serves, for the estimate; None if the model's shape is unknown."""
-    if spec.model.shape is None:
+    if spec.model.shape is None or spec.model.parameters is None:
         return None
     return Service(
         shape=Shape.of(spec.model.shape.model_dump()),
@@ -56,4 +56,4 @@ def _number(serving: Serving, name: str) -> int:
 
 def fit(spec: Spec, serving: Serving, service: Service) -> Fit:
     """Compare what a service needs with its cards."""
-    return estimates.fit(service, available(spec), serving.memory_utilization, spec.model.context)
+    return estimates.fit(service, available(spec), serving.memory_utilization, spec.model.context or 0)

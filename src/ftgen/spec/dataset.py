@@ -35,24 +35,24 @@ class Dataset(Section):
     """The training data: where it lies, and which training stages it serves.
 
     Attributes:
-        name: name of the data set, as its entry in dataset_info.json.
+        name: name of the data set, as its entry in dataset_info.json; null: there is no data set.
         url: git repository of the data; null: it lies on the models volume already.
         revision: branch, tag or commit of the data; null: the repository's default branch.
-        stages: training stages that the rows serve.
+        stages: LLaMA-Factory's training stages that the rows serve; empty: they are no rows of text.
         info: entry of dataset_info.json, where the repository has none.
         reasoning: whether the answers show their reasoning; null: nobody has said.
-        size: size of the repository, to check free space with.
+        size: size of the repository, to check free space with; null: unknown, and nothing is checked.
     """
 
-    name: Line
+    name: Line | None
     url: GitUrl | None
     revision: Identifier | None = None
-    stages: tuple[Literal["pt", "sft", "rm", "dpo", "kto"], ...]
+    stages: tuple[Literal["pt", "sft", "rm", "dpo", "kto"], ...] = ()
     info: DatasetInfo | None = None
     reasoning: Flag | None = None
-    size: Quantity
+    size: Quantity | None = None
 
     @property
     def directory(self) -> str:
         """Return the name of its folder on the models volume."""
-        return repository_name(self.url) if self.url else self.name
+        return repository_name(self.url) if self.url else self.name or ""

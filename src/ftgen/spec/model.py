@@ -50,35 +50,35 @@ class Shape(Section):
 
 
 class Model(Section):
-    """The base model: where it lies, where the result goes, and what LLaMA-Factory must know of it.
+    """The base model: where it lies, where the result goes, and what LLaMA-Factory must know of a language model.
 
     Attributes:
-        name: how the model is called.
+        name: how the model is called; null: there is no base model.
         hub: owner and name of the model on Hugging Face; null: it is not there.
         url: git repository of the weights; null: they lie on the models volume already.
         revision: branch, tag or commit of the weights; null: the repository's default branch.
         output_url: git repository that takes the result; null: nothing is pushed.
-        template: chat template by its name in LLaMA-Factory.
-        parameters: number of parameters.
-        dtype: data type of the weights.
-        context: longest sequence the model was made for, in tokens.
+        template: chat template by its name in LLaMA-Factory; null: it is no language model.
+        parameters: number of parameters; null: unknown, and free space for the weights is not checked.
+        dtype: data type of the weights; null: unknown.
+        context: longest sequence the model was made for, in tokens; null: it is no language model.
         quantization: how the weights come quantized, such as gptq or awq; null: they are whole.
         shape: the transformer's dimensions; null: the memory estimate is left out.
     """
 
-    name: Line
+    name: Line | None
     hub: Line | None = None
     url: GitUrl | None
     revision: Identifier | None = None
     output_url: GitUrl | None = None
-    template: Line
-    parameters: Count
-    dtype: Literal["bfloat16", "float16", "float32"]
-    context: Count
+    template: Line | None = None
+    parameters: Count | None = None
+    dtype: Literal["bfloat16", "float16", "float32"] | None = None
+    context: Count | None = None
     quantization: Name | None = None
     shape: Shape | None = None
 
     @property
     def directory(self) -> str:
         """Return the name of its folder on the models volume: the repository's own, as the platform's tools expect."""
-        return repository_name(self.url) if self.url else self.name
+        return repository_name(self.url) if self.url else self.name or ""

@@ -4,7 +4,20 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from ftgen.spec.types import Count, DebianPackage, FileName, Flag, Line, Package, PositiveFloat, Requirement, Section
+from ftgen.spec.types import (
+    ArgumentValue,
+    Count,
+    DebianPackage,
+    EnvValue,
+    FileName,
+    Flag,
+    Line,
+    Name,
+    Package,
+    PositiveFloat,
+    Requirement,
+    Section,
+)
 
 _Parallel = Literal["auto", "ddp", "z0", "z2", "z3", "z2-offload", "z3-offload", "fsdp", "fsdp-offload"]
 
@@ -57,25 +70,37 @@ class LlamaFactory(Section):
 
 
 class Command(Section):
-    """A vendor's own command in ftgen's frame.
+    """A command of any other framework, or of a vendor, in ftgen's frame.
 
     Attributes:
         framework: what trains.
+        name: what the training is called in names, tags and the model card.
         prepare_script: script of the container that fetches.
         script: script of the container that trains.
-        command: the command and its arguments.
+        command: the command and its first words.
+        args: arguments that follow, by name; null leaves one out.
+        style: how an argument is written: one word `name=value`, or as options, `--name value`.
+        package: one of the requirements, whose arguments are checked where its release is known; null: none.
+        env: environment variables of the command; a value may lie in a Secret: `{secret: NAME, key: KEY}`.
         output: where the command leaves what is pushed, relative to the workspace.
         resume: whether a restarted pod goes on where it was.
-        requirements: Python packages that the command needs in its image, with versions: `ultralytics==8.4.190`.
+        several_nodes: whether it can share its work with other nodes.
+        requirements: Python packages that it needs in its image, each with its version: `ultralytics==8.4.190`.
         system_requirements: Debian packages that these need in the image, such as libgl1.
     """
 
     framework: Literal["command"]
+    name: Name = "command"
     prepare_script: FileName
     script: FileName
     command: tuple[str, ...] = Field(min_length=1)
+    args: dict[str, ArgumentValue] = {}
+    style: Literal["name=value", "--name value"] = "name=value"
+    package: Name | None = None
+    env: dict[str, EnvValue] = {}
     output: Line
     resume: Flag = True
+    several_nodes: Flag = True
     requirements: tuple[Requirement, ...] = ()
     system_requirements: tuple[DebianPackage, ...] = ()
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -115,6 +115,13 @@ def _debian_package(value: str) -> str:
     return value
 
 
+def _argument(value: object) -> object:
+    parts = value if isinstance(value, list) else [value]
+    if all(part is None or isinstance(part, str | int | float) for part in parts):
+        return value
+    raise ValueError("must be text, a number, true, false, null or a list of these")
+
+
 def _secret_key(value: str) -> str:
     if not re.fullmatch(r"[-._a-zA-Z0-9]{1,253}", value) or value in {".", ".."}:
         raise ValueError("must be a key of a Secret: letters, digits, dots, dashes and underscores only")
@@ -134,6 +141,9 @@ SecretKey = Annotated[Line, AfterValidator(_secret_key)]
 MountPath = Annotated[Line, AfterValidator(_mount_path)]
 GitUrl = Annotated[Line, AfterValidator(_git_url)]
 FileName = Annotated[Line, AfterValidator(_file_name)]
+ArgumentValue = Annotated[
+    Any, AfterValidator(_argument), WithJsonSchema({"type": ["string", "number", "boolean", "array", "null"]})
+]
 Requirement = Annotated[Line, AfterValidator(_requirement)]
 Package = Annotated[Line, AfterValidator(_package)]
 DebianPackage = Annotated[Line, AfterValidator(_debian_package)]

@@ -68,8 +68,8 @@ class Rule:
         name: unique kebab-case name that reads well after "allow ...".
         severity: severity of its findings, unless a finding has its own.
         scopes: scopes of its subjects.
-        denied: whether its errors are verdicts of an admission webhook or the API server; the object or its pods are
-            never created then, so that no user can accept such an error.
+        denied: whether its errors are verdicts of an admission webhook, the API server or the program that is run;
+            nothing comes of it then, so that no user can accept such an error.
         twins: codes of the equivalent rules over the configuration; to accept one of these is to accept this rule.
         page: docstring of the function.
         check: function that yields the findings in a subject.

@@ -202,8 +202,8 @@ def _model(environment: Mapping[str, str], options: Options) -> _Found:
     keys = {"BASE_MODEL_URL": "model.url", "OUTPUT_MODEL_URL": "model.output_url", "DATASET_URL": "dataset.url"}
     values = {key: environment[name] for name, key in keys.items() if environment.get(name)}
     name = values.get("model.url", "").rstrip("/").rpartition("/")[2].removesuffix(".git").lower()
-    by_name = {str(content.get("name", "")).lower(): option for option, content in options("model").items()}
-    return ({"model": by_name[name]} if name in by_name else {}), values
+    by_name = {str(content.get("name") or "").lower(): option for option, content in options("model").items()}
+    return ({"model": by_name[name]} if name and name in by_name else {}), values
 
 
 def _tracking(environment: Mapping[str, str]) -> _Found:

@@ -36,7 +36,11 @@ _LINT = ("cards", "ascend", "delivery", "launch", "pods", "ranks", "scripts", "s
 
 ENVIRONMENT = Scope(*_modules("secrets"))
 """Values taken from environment variables, as `secrets.EnvironmentValues`."""
-SPEC = Scope(*_modules("identity", "meaning", "memory", "tracking"))
+NEEDS = Scope(*_modules("needs"), denies=True)
+"""The specification: whether it has what its trainer needs, before anything is derived from it."""
+SERVED = Scope(*_modules("needs"), denies=True)
+"""The specification of a run: whether its result is one that could be served."""
+SPEC = Scope(*_modules("identity", "meaning", "memory", "tracking", "command_arguments"))
 """The specification: whether its values fit together."""
 ROLLOUT = Scope(*_modules("reconcile", "outputs"))
 """The specification: whether it fits its reconciler and the other jobs of its sweep."""
@@ -80,7 +84,7 @@ SCOPES_OF_KIND: Mapping[tuple[Any, Any], tuple[Scope, ...]] = {
 }
 """Scopes that judge an object of an API version and kind, beside those of any object; a job's need its stored form."""
 
-_BEFORE_LOWERING = (ENVIRONMENT, SPEC, TRAINING, EXPORT, ROLLOUT, SERVICE)
+_BEFORE_LOWERING = (ENVIRONMENT, NEEDS, SERVED, SPEC, TRAINING, EXPORT, ROLLOUT, SERVICE)
 _JOBS = (ADMISSION, UPDATE, AGREEMENT, LINT, CAPACITY)
 _MANIFESTS = (OBJECT, CLAIM, *_JOBS, CLAIM_LINT, INFERENCE_SERVICE, WORKLOAD, WORKLOAD_LINT, SYNC, SECRETS)
 

@@ -34,7 +34,7 @@ def _cache(spec: Spec) -> Iterator[Finding]:
         headline = f"the cache holds {cache.uri}, and the revision {revision} is not looked for"
         help_ = f"name it in storage.cache.uri if the cache holds it: {cache.uri}:{revision}"
         yield Finding(headline, "storage.cache.uri", cache.uri, help_, Severity.WARNING)
-    if cache is None or _names(cache.uri, spec.model.directory):
+    if cache is None or spec.model.name is None or _names(cache.uri, spec.model.directory):
         return
     headline = f"the cached model is {cache.uri}, and the chosen model is {spec.model.directory}"
     help_ = "remove storage.cache.uri so that it follows the model, or name the model in it: …/${model.name}"
@@ -67,7 +67,7 @@ def _weights(spec: Spec) -> Iterator[Finding]:
     Refused: `model=qwen3-0.6b model.url=https://git.example.com/team/Llama-3.2-1B-Instruct`.
     Write: `model=llama3.2-1b model.url=…`, or an option of your own.
     """
-    if spec.model.hub is None or not isinstance(spec.trainer, LlamaFactory):
+    if spec.model.hub is None or spec.model.name is None or not isinstance(spec.trainer, LlamaFactory):
         return
     places = {"model.url": spec.model.url, f"trainer.args.{_PATH}": spec.trainer.args.get(_PATH)}
     models = _known(spec.trainer.version)

@@ -12,8 +12,8 @@ from ftgen.diagnostics import Severity
 from ftgen.spec import LlamaFactory, Spec, Volume
 from ftgen.text import kube
 from ftgen.trainers import image
-from ftgen.validation import Finding, rule
-from ftgen.validation.rules import SPEC, twins
+from ftgen.validation import Finding, Rule, rule
+from ftgen.validation.rules import NEEDS, SERVED, SPEC, twins
 
 
 @rule("FT264", "unknown-volcano-release", on=SPEC)
@@ -315,7 +315,7 @@ def _accepted(spec: Spec) -> Iterator[Finding]:
 
     rules = all_rules()
     known = {*rules, *_CODES_WITHOUT_RULE, *(kind.code for kind in KINDS)}
-    denied = {code: "the cluster's admission" for code, rule in rules.items() if rule.denied}
+    denied = {code: _denier(rule) for code, rule in rules.items() if rule.denied}
     denied |= {kind.code: "the trainer's loader" for kind in KINDS if kind.severity is Severity.ERROR}
     for section, codes in (("cluster.allow", spec.cluster.allow), ("allow", spec.allow)):
         for code in codes:
@@ -328,6 +328,10 @@ def _accepted(spec: Spec) -> Iterator[Finding]:
                 yield Finding(
                     headline, f"{section}.{code}", code, f"remove {section}.{code}, and mend what it tells of"
                 )
+
+
+def _denier(denied: Rule) -> str:
+    return "the cluster's admission" if {NEEDS, SERVED}.isdisjoint(denied.scopes) else "the program itself"
 
 
 @rule("FT262", "unverified-git-host", Severity.WARNING, on=SPEC)
@@ -675,8 +679,9 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", version)[:2])
 
 
-def _volumes(spec: Spec) -> tuple[tuple[str, Volume], tuple[str, Volume]]:
-    return ("workspace", spec.storage.workspace), ("models", spec.storage.models)
+def _volumes(spec: Spec) -> tuple[tuple[str, Volume], ...]:
+    workspace = ("workspace", spec.storage.workspace)
+    return (workspace, ("models", spec.storage.models)) if lower.fetches(spec) else (workspace,)
 
 
 def _is_multiple(amount: str, unit: str) -> bool:

@@ -7,13 +7,11 @@ from collections.abc import Iterator
 
 from ftgen import lower
 from ftgen.diagnostics import Severity
-from ftgen.spec import Spec
+from ftgen.spec import LlamaFactory, Spec
 from ftgen.trainers import llamafactory
 from ftgen.validation import Context, Finding, rule
 from ftgen.validation.rules import ROLLOUT
 from ftgen.validation.rules.trainer.setting import is_within
-
-_KEY = "trainer.args.output_dir"
 
 
 @rule("FT261", "one-output-for-all-runs", Severity.WARNING, on=ROLLOUT)
@@ -28,11 +26,12 @@ def _shared(spec: Spec, context: Context) -> Iterator[Finding]:
     Write: `trainer.args.output_dir=out`, or `/mnt/workspace/$(JOB_NAME)/out`.
     """
     output = spec.trainer.output
+    key = "trainer.args.output_dir" if isinstance(spec.trainer, LlamaFactory) else "trainer.output"
     kept = [v for v in (spec.storage.workspace, spec.storage.models) if not lower.is_temporary(spec, v)]
     run = posixpath.join(spec.storage.workspace.path, llamafactory.JOB_NAME)
     folder = posixpath.normpath(posixpath.join(run, output))
     is_kept = any(is_within(folder, volume.path) for volume in kept)
-    if is_kept and "$(" not in folder and _KEY not in context.swept:
+    if is_kept and "$(" not in folder and key not in context.swept:
         who = "all jobs of this sweep write" if context.swept else "every run writes"
-        help_ = f"write {_KEY}={posixpath.basename(folder) or 'output'}: each run has a folder of its own"
-        yield Finding(f"{who} into {output}", _KEY, output, help_, Severity.ERROR if context.swept else None)
+        help_ = f"write {key}={posixpath.basename(folder) or 'output'}: each run has a folder of its own"
+        yield Finding(f"{who} into {output}", key, output, help_, Severity.ERROR if context.swept else None)

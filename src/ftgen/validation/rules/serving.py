@@ -132,7 +132,7 @@ def _context(view: ServiceView) -> Iterator[Finding]:
     Write: `serving.context=40960`, or leave it out.
     """
     asked, most = view.serving.context, view.spec.model.context
-    if asked and asked > most:
+    if asked and most and asked > most:
         headline = f"{view.spec.model.name} was made for {most} tokens, and vLLM refuses {asked}"
         yield Finding(headline, "serving.context", asked, f"serving.context={most}")
 

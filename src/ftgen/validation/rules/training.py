@@ -16,15 +16,16 @@ from ftgen.text import kube
 from ftgen.trainers import arguments, image, llamafactory
 from ftgen.trainers.llamafactory import Configurations
 from ftgen.validation import Call, Scope
+from ftgen.validation.rules.command_arguments import check_command_arguments
 from ftgen.validation.rules.trainer.check import check_arguments
 from ftgen.validation.rules.trainer.setting import TrainingFacts, is_within
 
 
 def validate_arguments(spec: Spec, configurations: Configurations | None, call: Call = Scope.ask) -> list[Diagnostic]:
-    """Return the diagnostics of the arguments of LLaMA-Factory's training and merge."""
+    """Return the diagnostics of the arguments of LLaMA-Factory's training and merge, or of a command."""
     trainer = spec.trainer
     if not isinstance(trainer, LlamaFactory):
-        return []
+        return check_command_arguments(trainer)
     if configurations is None:
         known = ", ".join(arguments.versions())
         headline = f"the arguments of LLaMA-Factory {trainer.version} are not known"
@@ -75,9 +76,9 @@ def _facts(spec: Spec, trainer: LlamaFactory, args: Mapping[str, Any]) -> Traini
         compute_capability=hardware.card.compute_capability,
         stages=frozenset(spec.dataset.stages),
         ranking=bool(info.ranking) if info else None,
-        dataset_entry=spec.dataset.name if info else "",
+        dataset_entry=str(spec.dataset.name) if info else "",
         reasoning=spec.dataset.reasoning,
-        template=arguments.template_of(trainer.version, spec.model.name) or spec.model.template,
+        template=arguments.template_of(trainer.version, str(spec.model.name)) or spec.model.template,
         quantization=spec.model.quantization or "",
         layers=shape.layers if shape else None,
         experts=shape.experts if shape else 0,

@@ -1,0 +1,45 @@
+"""Validation of a command's arguments, where those of its package's release are known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from ftgen.diagnostics import Diagnostic, Severity, error
+from ftgen.spec import Command, Spec
+from ftgen.trainers import command
+from ftgen.trainers.surface import Argument, releases
+from ftgen.validation import Finding, rule
+from ftgen.validation.arguments import UNKNOWN, problem_of, shown, suggestion
+from ftgen.validation.rules import SPEC
+
+
+def check_command_arguments(trainer: Command) -> list[Diagnostic]:
+    """Return unknown names (FT201), wrong types (FT202) and refused values (FT203) of a command's arguments."""
+    known = command.known_arguments(trainer)
+    return [] if known is None else list(_problems(trainer, known))
+
+
+def _problems(trainer: Command, known: Mapping[str, Argument]) -> Iterator[Diagnostic]:
+    for name, value in trainer.args.items():
+        argument, subject = known.get(name), f"trainer.args.{name}"
+        if argument is None:
+            headline = f"{trainer.package} {command.release(trainer)} has no argument {shown(name)}"
+            yield error(UNKNOWN, headline, subject, "", suggestion(name, known))
+        elif not command.refers(value) and (problem := problem_of(argument, value, subject)):
+            yield problem
+
+
+@rule("FT756", "unchecked-arguments", Severity.WARNING, on=SPEC)
+def _unknown_release(spec: Spec) -> Iterator[Finding]:
+    """A release of the trainer's package whose arguments are not known: a misspelt one is found by the pod.
+
+    Refused: `trainer=yolo 'trainer.requirements=["ultralytics==8.0.0"]'`.
+    Write: a release that is known, as `trainer=yolo` pins it; or `trainer.package=null` to have none checked.
+    """
+    trainer = spec.trainer
+    if isinstance(trainer, Command) and trainer.package and command.known_arguments(trainer) is None:
+        pinned = command.release(trainer)
+        known = ", ".join(releases(trainer.package)) or "none"
+        headline = f"the arguments of {trainer.package} {pinned or 'without a release'} are not known, nor checked"
+        help_ = f"known releases: {known}; or trainer.package=null"
+        yield Finding(headline, "trainer.requirements" if pinned else "trainer.package", trainer.package, help_)
