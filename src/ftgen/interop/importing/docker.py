@@ -222,7 +222,7 @@ def from_docker_run(run: DockerRun, options: Options, hardware: str = "") -> Doc
     values = {**_values(resolved, exposed, command), **whole}
     environment = {**dict(_environment(resolved, vendors, secret_options)), **references}
     values |= {"hardware.env": environment} if environment else {}
-    choices = {"hardware": option, "trainer": "command", "tracking": "none"}
+    choices = {"model": "none", "dataset": "none", "hardware": option, "trainer": "command", "tracking": "none"}
     patch = container.pod_patch(resolved, mounted)
     imported = ImportedConfig(values["name"], "docker run", choices, values)
     problems = [*_left_out(resolved, vendors, mounted), *exposed.diagnostics, *unresolved]
@@ -238,8 +238,6 @@ def _values(run: DockerRun, exposed: Cards, command: list[str]) -> dict[str, Any
     memory = container.shm_size(run)
     return {
         "name": kube.slug((name.value if name else "") or _stem(run.image.text), _NAME_LIMIT),
-        "model.url": None,
-        "dataset.url": None,
         "model.output_url": None,
         # ftgen pushes no result: the command decides where it writes, as in docker.
         "allow.FT260": "as in docker run",
