@@ -33,6 +33,7 @@ from ftgen.validation import Call, Context, Scope, unreported, validate
 from ftgen.validation.inventory import Inventory, read_snapshot
 from ftgen.validation.manifest import companions
 from ftgen.validation.options import dump_options
+from ftgen.validation.reuse import WITHOUT_REUSE, Reuse
 from ftgen.validation.rules import (
     ADMISSION,
     AGREEMENT,
@@ -197,7 +198,7 @@ def compile_spec(
     workspace: Workspace,
     position: SweepPosition,
     *,
-    call: Call = Scope.ask,
+    reuse: Reuse = WITHOUT_REUSE,
 ) -> Compiled:
     """Compile a specification that was admitted from a composition.
 
@@ -207,14 +208,14 @@ def compile_spec(
         overrides: command line that composes it.
         workspace: overlays, schemas and scripts.
         position: position of the job in a sweep.
-        call: runs the rules of a scope; a sweep runs only those whose input has changed.
+        reuse: what is reused of the jobs before in a sweep.
 
     Raises:
         Rejected: every problem of the first step that found an error.
     """
     resolved = resolve(spec)
     spec, version = resolved.spec, resolved.spec.cluster.volcano_version
-    problems = [*validate_environment(composition, spec), *validate_configuration(resolved, position.swept, call)]
+    problems = [*validate_environment(composition, spec), *validate_configuration(resolved, position.swept, reuse.call)]
     noticed = [*require(problems)]
     identity = _identity(spec, composition, overrides, position)
     scripts = workspace.scripts(spec.trainer.prepare_script, spec.trainer.script)
@@ -222,14 +223,21 @@ def compile_spec(
     patches = workspace.patches(composition.choices, spec.overlays)
     bundle, patch_warnings = overlay.apply(bundle, patches, version)
     noticed += unreported([*workspace.conflicts(patches, version), *patch_warnings], spec.accepted)
-    bundle = naming.assign_name(bundle, spec, identity)
-    noticed += require(validate_schemas(bundle, spec, workspace.schemas))
-    noticed += require(validate_delivery(bundle, spec, composition.config))
-    noticed += require(validate_objects(bundle, spec, noticed, call, workspace.inventory(spec.cluster.facts.snapshot)))
+    bundle = _shared(naming.assign_name(bundle, spec, identity), reuse)
+    noticed += require(validate_schemas(bundle, spec, workspace.schemas, reuse))
+    noticed += require(validate_delivery(bundle, spec, composition.config, reuse))
+    inventory = workspace.inventory(spec.cluster.facts.snapshot)
+    noticed += require(validate_objects(bundle, spec, noticed, reuse.call, inventory))
     if spec.target == "job":
         bundle = lower.plain(bundle)
-        noticed += require(validate_schemas(bundle, spec, workspace.schemas))
-    return Compiled(spec, resolved.estimate, identity, bundle, render.files(bundle, identity), tuple(noticed))
+        noticed += require(validate_schemas(bundle, spec, workspace.schemas, reuse))
+    files = render.files(bundle, identity, reuse.dump)
+    return Compiled(spec, resolved.estimate, identity, bundle, files, tuple(noticed))
+
+
+def _shared(bundle: Bundle, reuse: Reuse) -> Bundle:
+    *companions, job = reuse.share(bundle.objects)
+    return Bundle(job, tuple(companions))
 
 
 def resolve(spec: Spec) -> Resolved:
@@ -300,7 +308,7 @@ def validate_objects(
     found += validate(AGREEMENT, bundle.job, context, call)
     found += [d for manifest in bundle.companions for d in validate(CLAIM_LINT, manifest, context, call, notes=False)]
     found += validate(LINT, bundle.job, context, call, notes=False)
-    found += [d for manifest in bundle.objects for d in validate(OBJECT, manifest, context)]
+    found += [d for manifest in bundle.objects for d in validate(OBJECT, manifest, context, call)]
     return unreported(found, {*spec.accepted, *(d.code for d in noticed)})
 
 
@@ -322,13 +330,15 @@ def _context(bundle: Bundle, spec: Spec) -> Context:
     return Context(version, cluster.facts, spec.hardware.card, cluster.pod_security, own.claims, own.config_maps)
 
 
-def validate_delivery(bundle: Bundle, spec: Spec, config: Mapping[str, Any]) -> list[Diagnostic]:
+def validate_delivery(
+    bundle: Bundle, spec: Spec, config: Mapping[str, Any], reuse: Reuse = WITHOUT_REUSE
+) -> list[Diagnostic]:
     """Return what must not be published: secrets, and what makes the reconciler repeat or end a training."""
-    leaked = [d for manifest in bundle.objects for d in secrets.scan(manifest)]
+    leaked = [d for manifest in bundle.objects for d in reuse.search(secrets.scan, manifest)]
     found = secrets.attribute_to_keys(leaked, config) if leaked else []
     if spec.delivery.reconciler != "kubectl":
         context = Context(reconciler=spec.delivery.reconciler)
-        found += [d for manifest in bundle.objects for d in validate(SYNC, manifest, context)]
+        found += [d for manifest in bundle.objects for d in validate(SYNC, manifest, context, reuse.call)]
     return unreported(found, spec.accepted)
 
 
@@ -350,12 +360,12 @@ def validate_environment(composition: Composition, spec: Spec) -> list[Diagnosti
 _WRITE_IT = "write the value itself where others must render the same job"
 
 
-def validate_schemas(bundle: Bundle, spec: Spec, imported: Path | None = None) -> list[Diagnostic]:
+def validate_schemas(
+    bundle: Bundle, spec: Spec, imported: Path | None = None, reuse: Reuse = WITHOUT_REUSE
+) -> list[Diagnostic]:
     """Return what the cluster's schemas refuse: the imported ones if there are any, else those of its releases."""
-    version = spec.cluster.volcano_version
-    return [
-        d for o in bundle.objects for d in conform(o, volcano_version=version, imported=imported, allows_nulls=False)
-    ]
+    options = {"volcano_version": spec.cluster.volcano_version, "imported": imported, "allows_nulls": False}
+    return [d for manifest in bundle.objects for d in reuse.search(conform, manifest, **options)]
 
 
 def snapshot_folders(request: Request) -> list[Path]:

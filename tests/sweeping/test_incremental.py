@@ -17,8 +17,9 @@ from ftgen.diagnostics import Rejected
 from ftgen.pipeline import SweepPosition, Workspace
 from ftgen.spec import Spec, admit
 from ftgen.trainers import llamafactory
-from ftgen.validation import Call, Scope, incremental
-from ftgen.validation.incremental import Incremental, IncrementalByKind, changes, tracked
+from ftgen.validation import incremental
+from ftgen.validation.incremental import ByKind, Incremental, IncrementalCompile, changes, tracked
+from ftgen.validation.reuse import WITHOUT_REUSE, Reuse
 from ftgen.validation.rules import ADMISSION, AGREEMENT, LINT, ROLLOUT, SPEC
 from ftgen.validation.rules.trainer.setting import EXPORT, TRAINING
 
@@ -202,13 +203,12 @@ def _points(draw: st.DrawFn) -> list[tuple[str, ...]]:
 @given(_points())
 @settings(max_examples=25, deadline=None)
 def test_a_job_beside_others_is_the_job_alone(points: list[tuple[str, ...]]) -> None:
-    alone = {point: _compiled(point, Scope.ask) for point in set(points)}
-    reusing = IncrementalByKind()
+    alone = {point: _compiled(point) for point in set(points)}
+    reusing = ByKind(IncrementalCompile)
     before, incremental._WARMUP = incremental._WARMUP, 1  # type: ignore[misc]
     try:
         for point in points:
-            call = reusing.of(tuple(_composed(point).choices.items())).call
-            assert _compiled(point, call) == alone[point]
+            assert _compiled(point, reusing.of(tuple(_composed(point).choices.items()))) == alone[point]
     finally:
         incremental._WARMUP = before  # type: ignore[misc]
 
@@ -218,12 +218,12 @@ def _composed(point: tuple[str, ...]) -> Composition:
     return _COMPOSER.compose(_COMPOSER.parse(point))
 
 
-def _compiled(point: tuple[str, ...], call: Call) -> tuple[Any, ...]:
+def _compiled(point: tuple[str, ...], reuse: Reuse = WITHOUT_REUSE) -> tuple[Any, ...]:
     position = SweepPosition("folder", f"label{len(str(point)) % 7}", {"a": str(point)})
     composition = _composed(point)
     try:
         spec = admit(composition.config)
-        job = pipeline.compile_spec(spec, composition, point, _WORKSPACE, position, call=call)
+        job = pipeline.compile_spec(spec, composition, point, _WORKSPACE, position, reuse=reuse)
     except Rejected as rejected:
         return tuple(rejected.diagnostics)
     return dict(job.files), job.diagnostics, job.spec, job.bundle

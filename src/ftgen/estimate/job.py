@@ -16,7 +16,6 @@ from ftgen.text import kube
 from ftgen.trainers.arguments import versions
 from ftgen.trainers.llamafactory import Configurations
 
-_GIB = 2**30
 _STAGES = ("pt", "sft", "rm", "dpo", "kto")
 _SHIPPED = re.compile(r"ds_z([0-3])")
 _REFERENCE_FREE = ("orpo", "simpo")
@@ -54,20 +53,20 @@ def _estimate(training: Training) -> Estimate:
 
 def host_gib(spec: Spec, estimate: Estimate) -> float:
     """Return the host memory of one pod in GiB, with /dev/shm."""
-    return estimate.host_gib + float(kube.parse_quantity(lower.shared_memory(spec)) / _GIB)
+    return estimate.host_gib + kube.gibibytes(lower.shared_memory(spec))
 
 
 def models_gib(spec: Spec, estimate: Estimate) -> float:
     """Return the space in GiB of model and data set on their volume while git-lfs fetches them."""
     size = spec.dataset.size if spec.dataset.url else None
-    data = float(2 * kube.parse_quantity(size) / _GIB) if size else 0.0
+    data = 2 * kube.gibibytes(size) if size else 0.0
     return (estimate.models_gib if spec.model.url else 0.0) + data
 
 
 def available(spec: Spec) -> float | None:
     """Return the memory of one card, or of its share, in GiB; None if it is not stated."""
     size = spec.hardware.memory or spec.hardware.card.memory or spec.cluster.facts.card.memory
-    return float(kube.parse_quantity(size) / _GIB) if size and spec.hardware.cards else None
+    return kube.gibibytes(size) if size and spec.hardware.cards else None
 
 
 def describe_training(spec: Spec, configurations: Configurations | None) -> Training | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator
 from fractions import Fraction
+from functools import lru_cache
 
 from ftgen.lower.objects import Identity, Inputs, Object, json_text
 from ftgen.lower.storage import is_temporary
@@ -65,11 +66,12 @@ def job_name_variable() -> Object:
     return {"name": "JOB_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.labels['volcano.sh/job-name']"}}}
 
 
-def dataset_variables(spec: Spec) -> list[Object]:
+def dataset_variables(inputs: Inputs) -> list[Object]:
     """Return the entry to write if there is no dataset_info.json, and what the training reads and how."""
-    if isinstance(spec.trainer, Command):
+    spec, configurations = inputs.spec, inputs.configurations
+    if configurations is None:
         return variables(DATASET_INFO=dataset_info(spec))
-    reading = llamafactory.reading(spec)
+    reading = llamafactory.reading(spec, configurations)
     return variables(
         DATASET_INFO=dataset_info(spec),
         DATASET_NAMES=llamafactory.datasets(spec),
@@ -90,8 +92,8 @@ def space_variables(spec: Spec) -> list[Object]:
     model = None if spec.storage.cache or weights is None else weights * (4 if spec.model.dtype == "float32" else 2)
     data = None if spec.dataset.name is None or size is None else kube.parse_quantity(size)
     return variables(
-        MODEL_NEEDS_MIB=None if model is None else _mebibytes(model * Fraction(11, 10)),
-        DATASET_NEEDS_MIB=None if data is None else _mebibytes(data * Fraction(11, 10)),
+        MODEL_NEEDS_MIB=None if model is None else _mebibytes_and_a_tenth(model),
+        DATASET_NEEDS_MIB=None if data is None else _mebibytes_and_a_tenth(data),
     )
 
 
@@ -223,5 +225,6 @@ def _collectives(spec: Spec) -> Iterator[Object]:
         yield {"name": names.host_address, "valueFrom": {"fieldRef": {"fieldPath": "status.hostIP"}}}
 
 
-def _mebibytes(amount: Fraction) -> str:
-    return str(-(-amount // 2**20))
+@lru_cache(maxsize=256)
+def _mebibytes_and_a_tenth(amount: Fraction | int) -> str:
+    return str(-(-amount * Fraction(11, 10) // 2**20))

@@ -262,9 +262,11 @@ def apply(bundle: Bundle, patches: Sequence[Patch], volcano_version: str) -> tup
     warnings: list[Diagnostic] = []
     for number, patch in enumerate(patches):
         try:
-            found = list(_list_patches(bundle, patch, volcano_version))
+            inputs = list(_merge_inputs(bundle, patch, volcano_version))
+            # Lists of a patch with their base lists, at paths that begin with the kind.
+            found = [lists for merge_input in inputs for lists in merge.list_patches(*merge_input)]
             _refuse_undeclared_items(patch, found)
-            warnings += _ineffective_deletions(bundle, patch, volcano_version)
+            warnings += _ineffective_deletions(patch, inputs)
             bundle = _in_same_namespace(bundle, _applied(bundle, patch, volcano_version), patch)
         except merge.PatchError as failure:
             raise _not_applicable(patch, failure) from None
@@ -460,17 +462,9 @@ def _field_inputs(manifest: Object, document: Object, rules: schema.Schema | Non
         yield manifest.get(name), value, node and node.field(name), (name,), f"{document['kind']}.{name}"
 
 
-def _list_patches(bundle: Bundle, patch: Patch, version: str) -> Iterator[merge.ListPatch]:
-    """Yield the lists of a patch with their base lists, at paths that begin with the kind."""
-    for merge_input in _merge_inputs(bundle, patch, version):
-        yield from merge.list_patches(*merge_input)
-
-
-def _ineffective_deletions(bundle: Bundle, patch: Patch, version: str) -> Iterator[Diagnostic]:
+def _ineffective_deletions(patch: Patch, inputs: Iterable[_MergeInput]) -> Iterator[Diagnostic]:
     """Warn of deletions without effect in every object or task that the patch is for: a name may be misspelt."""
-    found = [
-        deletion for merge_input in _merge_inputs(bundle, patch, version) for deletion in merge.deletions(*merge_input)
-    ]
+    found = [deletion for merge_input in inputs for deletion in merge.deletions(*merge_input)]
     effective = {deletion.place for deletion in found if deletion.has_target}
     for place, path in {d.place: d.path for d in found if d.place not in effective}.items():
         headline = f"the overlay {patch.name} deletes {path}, which is not there"

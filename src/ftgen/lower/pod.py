@@ -42,9 +42,7 @@ def pod(inputs: Inputs, mounted: Object | None) -> Object:
         **optional("imagePullSecrets", [{"name": name} for name in spec.cluster.image_pull_secrets]),
         **optional("resourceClaims", device_claims(spec)),
         "volumes": [*volumes(spec), *tracking_volume(spec), *scripts_volume(mounted)],
-        **optional(
-            "initContainers", [prepare(spec, inputs.scripts[spec.trainer.prepare_script])] if fetches(spec) else []
-        ),
+        **optional("initContainers", [prepare(inputs)] if fetches(spec) else []),
         "containers": [train(inputs)],
     }
 
@@ -122,10 +120,11 @@ def pull_policy(spec: Spec, image: str) -> str | None:
     return None if spec.cluster.image_pull_policy == default else spec.cluster.image_pull_policy
 
 
-def prepare(spec: Spec, script: str) -> Object:
+def prepare(inputs: Inputs) -> Object:
     """Return the init container that fetches model and data set."""
-    env = [*fetch_variables(spec), *dataset_variables(spec), *space_variables(spec)]
-    return init_container(spec, env, script)
+    spec = inputs.spec
+    env = [*fetch_variables(spec), *dataset_variables(inputs), *space_variables(spec)]
+    return init_container(spec, env, inputs.scripts[spec.trainer.prepare_script])
 
 
 def init_container(spec: Spec, env: list[Object], script: str) -> Object:

@@ -42,6 +42,7 @@ def conform(
     volcano_version: str = schema.DEFAULT,
     imported: Path | None = None,
     allows_nulls: bool = True,
+    clean: Any = None,
 ) -> list[Diagnostic]:
     """Validate a manifest against the schema of its kind.
 
@@ -51,6 +52,7 @@ def conform(
         imported: a folder with schemas of the user's own cluster, which take precedence.
         allows_nulls: whether a null that the API server drops is a warning; else it is an error, as in what ftgen
             writes, whose fields are those that live.
+        clean: manifest of the same kind without any problem; parts that are its own objects have no duplicates.
 
     Returns:
         All problems in the manifest's order; FT305 alone if there is no schema of the kind: a note, or an error if
@@ -72,7 +74,8 @@ def conform(
     found = [] if valid else _refused(manifest, closed, line, imported)
     if not allows_nulls:
         found = [replace(d, severity=Severity.ERROR) for d in found]
-    found += _duplicates(manifest, _keyed_root(api_version, kind, line, imported), warns=schema.is_native(api_version))
+    root = _keyed_root(api_version, kind, line, imported)
+    found += _duplicates(manifest, root, clean=clean, warns=schema.is_native(api_version))
     return sorted(dict.fromkeys(found), key=lambda d: _order(manifest, d.subject))
 
 
@@ -232,22 +235,26 @@ def _leads_to_keyed_list(node: Node, seen: set[int]) -> bool:
     return any(_leads_to_keyed_list(child, seen) for child in inner if child)
 
 
-def _duplicates(value: Any, node: _KeyedNode, path: Steps = (), *, warns: bool = False) -> Iterator[Diagnostic]:
+def _duplicates(
+    value: Any, node: _KeyedNode, path: Steps = (), *, clean: Any, warns: bool = False
+) -> Iterator[Diagnostic]:
     """Report items that a keyed list holds twice.
 
     The API server refuses them in custom resources (x-kubernetes-list-map-keys).  It accepts them in native kinds,
     where server-side apply drops all but one of the items; `warns` makes them warnings.
     """
+    if value is clean:
+        return
     if isinstance(value, dict):
         for name, part in value.items():
             if isinstance(part, dict | list) and (inner := node.field(name)):
-                yield from _duplicates(part, inner, (*path, name), warns=warns)
+                yield from _duplicates(part, inner, (*path, name), clean=part_of(clean, name), warns=warns)
     elif isinstance(value, list):
         yield from _repeated_keys(value, node, path, warns=warns)
         item = node.item()
         for index, part in enumerate(value if item else ()):
             if item and isinstance(part, dict | list):
-                yield from _duplicates(part, item, (*path, index), warns=warns)
+                yield from _duplicates(part, item, (*path, index), clean=part_of(clean, index), warns=warns)
 
 
 def _repeated_keys(items: Sequence[Any], node: _KeyedNode, path: Steps, *, warns: bool) -> Iterator[Diagnostic]:

@@ -17,7 +17,7 @@ from ftgen.spec import Spec, admit
 from ftgen.sweeping import Point, Sweep, index, queue
 from ftgen.sweeping.causes import Causes
 from ftgen.sweeping.parallel import parallel_map
-from ftgen.validation.incremental import IncrementalByKind
+from ftgen.validation.incremental import ByKind, IncrementalCompile
 
 
 class Batch:
@@ -56,7 +56,7 @@ class Batch:
         self._workers = workers if len(points.points) >= _MANY else 1
         self._workspace = Workspace(composer)
         self._admission = _Admission()
-        self._incrementals = IncrementalByKind()
+        self._reuse = ByKind(IncrementalCompile)
         self._last: Compiled | None = None
 
     def __iter__(self) -> Iterator[Compiled]:
@@ -92,8 +92,8 @@ class Batch:
             self.folder = self.folder or naming.folder(spec, self.sweep.swept)
             swept = {key: swept_text(value) for key, value in point.values.items()}
             position = SweepPosition(self.folder, point.label, swept)
-            call = self._incrementals.of(tuple(composition.choices.items())).call
-            job = compile_spec(spec, composition, point.overrides, self._workspace, position, call=call)
+            reuse = self._reuse.of(tuple(composition.choices.items()))
+            job = compile_spec(spec, composition, point.overrides, self._workspace, position, reuse=reuse)
             return job, index.row(job)
         except Rejected as rejected:
             return rejected

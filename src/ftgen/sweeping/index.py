@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 from ftgen.estimate.job import fit_summary, term_summary
@@ -104,6 +105,7 @@ def _claim_gib(spec: Object) -> float:
     return _gib(kube.parse_quantity(str(spec["resources"]["requests"]["storage"])))
 
 
+@lru_cache(maxsize=1024)
 def _gib(amount: Fraction) -> float:
     gib = round(float(amount / _GIB), 2)
     return int(gib) if gib == int(gib) else gib
@@ -115,8 +117,14 @@ def _requests(job: Object) -> dict[str, Fraction]:
     for replicas, pod in _pods(job):
         for container in pod["containers"]:
             for name, amount in container.get("resources", {}).get("requests", {}).items():
-                total[name] = total.get(name, Fraction(0)) + replicas * kube.parse_quantity(str(amount))
+                requested = _times(replicas, str(amount))
+                total[name] = total[name] + requested if name in total else requested
     return total
+
+
+@lru_cache(maxsize=1024)
+def _times(number: int, quantity: str) -> Fraction:
+    return number * kube.parse_quantity(quantity)
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,16 @@ def parse_quantity(text: str) -> Fraction:
 
 
 @lru_cache(maxsize=4096)
+def gibibytes(text: str) -> float:
+    """Return the amount of a quantity in GiB.
+
+    Raises:
+        ValueError: as `parse_quantity`.
+    """
+    return float(parse_quantity(text) / 2**30)
+
+
+@lru_cache(maxsize=4096)
 def canonical_quantity(text: str) -> str:
     """Write a quantity as Kubernetes does: without a fraction, with the largest exact suffix.
 

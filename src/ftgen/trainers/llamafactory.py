@@ -138,9 +138,9 @@ _READING = (
 """Arguments that decide what becomes of a row of the data."""
 
 
-def reading(spec: Spec) -> Mapping[str, Any] | None:
+def reading(spec: Spec, chosen: Configurations) -> Mapping[str, Any] | None:
     """Return the arguments by which the job reads its data; None if the data lies elsewhere (`datasets`)."""
-    args = training(spec) if datasets(spec) else {}
+    args = chosen.training if datasets(spec) else {}
     return {name: args[name] for name in _READING if name in args} or None
 
 

@@ -124,7 +124,7 @@ def _check_object(manifest: Any, options: CheckOptions, context: Context) -> lis
     """Validate one object; rules run only on an object that its schema accepts."""
     if not isinstance(manifest, dict):
         return [error(conform.WRONG_TYPE, "this is no Kubernetes object, but plain text or a list", "", manifest)]
-    if invalid_keys := list(conform.non_string_keys(manifest, clean=options.reuse.clean)):
+    if invalid_keys := options.reuse.search(conform.non_string_keys, manifest):
         return invalid_keys
     found = _conform(manifest, options)
     if has_errors(found):
@@ -132,17 +132,10 @@ def _check_object(manifest: Any, options: CheckOptions, context: Context) -> lis
     read = conform.without_nulls(manifest) if found else manifest
     found += validate(OBJECT, read, context)
     if _kind(manifest) == _JOB:
-        call = options.reuse.call_for(manifest)
-        return [*found, *_of_job(manifest, read, context, call), *_secrets(manifest, options)]
+        call = options.reuse.of(manifest).call
+        return [*found, *_of_job(manifest, read, context, call), *options.reuse.search(secrets.scan, manifest)]
     found += [d for scope in SCOPES_OF_KIND.get(_kind(manifest), ()) for d in validate(scope, read, context)]
-    return [*found, *_secrets(manifest, options)]
-
-
-def _secrets(manifest: dict[str, Any], options: CheckOptions) -> list[Diagnostic]:
-    found = secrets.scan(manifest, options.reuse.clean)
-    if not found:
-        options.reuse.add_clean(manifest)
-    return found
+    return [*found, *options.reuse.search(secrets.scan, manifest)]
 
 
 def _kind(manifest: Mapping[str, Any]) -> tuple[Any, Any]:
@@ -151,13 +144,14 @@ def _kind(manifest: Mapping[str, Any]) -> tuple[Any, Any]:
 
 def _conform(manifest: dict[str, Any], options: CheckOptions) -> list[Diagnostic]:
     """Validate against the schema; errors of empty values that Volcano's webhook fills in before it are dropped."""
-    found = conform.conform(manifest, volcano_version=options.volcano_version, imported=options.imported)
+    version = options.volcano_version
+    found = options.reuse.search(conform.conform, manifest, volcano_version=version, imported=options.imported)
     if _kind(manifest) in [*KINDS]:  # an administrator's object, which jobs are weighed against
         found = [d for d in found if d.code != conform.UNKNOWN_KIND]
     if _kind(manifest) != _JOB or all(d.code != conform.WRONG_VALUE for d in found):
         return found
-    stored = admission.mutate(manifest, volcano_version=version_of(options.volcano_version))
-    remaining = conform.conform(stored, volcano_version=options.volcano_version, imported=options.imported)
+    stored = admission.mutate(manifest, volcano_version=version_of(version))
+    remaining = conform.conform(stored, volcano_version=version, imported=options.imported)
     return [d for d in found if d.code != conform.WRONG_VALUE or d in remaining]
 
 

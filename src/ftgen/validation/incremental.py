@@ -10,17 +10,22 @@ Questions of another shape, with other keys in mappings or another length of lis
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, ItemsView, Iterator, Mapping, Sequence, ValuesView
+from collections.abc import Callable, Hashable, ItemsView, Iterable, Iterator, Mapping, Sequence, ValuesView
 from dataclasses import dataclass, field
 from functools import partial
 from operator import is_
 from types import FunctionType, MethodType
-from typing import Any, NoReturn, Protocol
+from typing import Any, Generic, NoReturn, Protocol, TypeVar
 
+from ftgen.diagnostics import Diagnostic
 from ftgen.spec import Section
+from ftgen.text import yamlio
+from ftgen.text.sharing import share
 from ftgen.text.yamlio import SimilarTexts
-from ftgen.validation import Call, Context
-from ftgen.validation.options import Reuse
+from ftgen.validation import Context
+from ftgen.validation.reuse import Manifest, Reuse
+
+T = TypeVar("T")
 
 Path = tuple[str | int, ...]
 ReadSet = set[Path]
@@ -84,71 +89,99 @@ class Incremental:
         return view
 
     def _changes(self, old: Any, new: Any) -> frozenset[Path] | None:
-        """Compare two values, and keep the result for a while: several rule sets run on one subject."""
-        if not isinstance(old, _PARTS):
+        """Compare two questions part by part: several rule sets run on one subject."""
+        if not isinstance(old, tuple) or not isinstance(new, tuple) or len(old) != len(new):
+            return self._changed(old, new)
+        parts = [(step, self._changed(*pair)) for step, pair in enumerate(zip(old, new, strict=True))]
+        if any(paths is None for _, paths in parts):
+            return None
+        return frozenset((step, *path) for step, paths in parts for path in paths or ())
+
+    def _changed(self, old: Any, new: Any) -> frozenset[Path] | None:
+        """Compare two values, and keep the result for a while."""
+        if old is new or not isinstance(old, _PARTS):
             return changes(old, new)
         pair = id(old), id(new)
         if pair not in self._compared:
             if len(self._compared) >= _COMPARISONS:
                 self._compared.clear()
             # Keep both alive with the result, so that no other object takes over their identity.
-            self._compared[pair] = (self._differing(old, new), old, new)
+            self._compared[pair] = changes(old, new), old, new
         return self._compared[pair][0]
 
-    def _differing(self, old: Any, new: Any) -> frozenset[Path] | None:
-        """Compare part by part, because questions share parts: a job and its stored form have the same template."""
-        if type(old) is not type(new) or type(old) not in {tuple, dict} or len(old) != len(new):
-            return changes(old, new)
-        steps = [*old] if type(old) is dict else [*range(len(old))]
-        if type(old) is dict and steps != [*new]:
-            return None
-        parts = [(step, self._changes(old[step], new[step])) for step in steps if old[step] is not new[step]]
-        if any(paths is None for _, paths in parts):
-            return None
-        return frozenset((step, *path) for step, paths in parts for path in paths or ())
 
+class ByKind(Generic[T]):
+    """Reuse among questions of one kind; questions of different kinds are not worth comparing."""
 
-class IncrementalByKind:
-    """Map from each kind of question to an `Incremental`; questions of different kinds are not worth comparing."""
+    def __init__(self, new: Callable[[], T], warmup: int = 0) -> None:
+        """Make reuse with `new`; reuse nothing of a kind before `warmup` questions of it: most kinds may have few."""
+        self._new, self._warmup = new, warmup
+        self._by_kind: dict[Hashable, tuple[int, T]] = {}
 
-    def __init__(self, warmup: int = 0) -> None:
-        """Reuse nothing of a kind before `warmup` questions of it: most kinds may have few."""
-        self._warmup = warmup
-        self._by_kind: dict[Hashable, tuple[int, Incremental]] = {}
-
-    def of(self, kind: Hashable) -> Incremental:
-        """Return the `Incremental` of one kind; keep those of the latest kinds."""
-        questions, incremental = self._by_kind.pop(kind, (0, Incremental()))
-        self._by_kind[kind] = (questions + 1, incremental)
+    def of(self, kind: Hashable) -> T:
+        """Return the reuse of one kind; keep those of the latest kinds."""
+        questions, reuse = self._by_kind.pop(kind) if kind in self._by_kind else (0, self._new())
+        self._by_kind[kind] = (questions + 1, reuse)
         if len(self._by_kind) > _KINDS:
             del self._by_kind[next(iter(self._by_kind))]
-        return incremental if questions >= self._warmup else Incremental()
+        return reuse if questions >= self._warmup else self._new()
 
 
-class IncrementalCheck(Reuse):
-    """Reuse of what earlier manifests of a check have in common with a later one.
+class IncrementalReuse(Reuse):
+    """Reuse of what earlier manifests have in common with a later one: the findings of rules, and clean parts."""
 
-    The documents of texts that differ in a few values share everything else as the same objects, at which
-    comparisons, and walks over all parts, stop at once.
+    def __init__(self) -> None:
+        """Start without anything to reuse."""
+        super().__init__()
+        self.call = Incremental().call
+        self._clean: dict[Hashable, Manifest] = {}
+
+    def search(self, find: Callable[..., Iterable[Diagnostic]], manifest: Manifest, **options: Any) -> list[Diagnostic]:
+        """Return what a function finds in a manifest; see `Reuse.search`."""
+        key = find, str(manifest.get("apiVersion")), str(manifest.get("kind")), *options.values()
+        clean = self._clean.get(key)
+        if manifest is clean:
+            return []
+        found = [*find(manifest, clean=clean, **options)]
+        if not found:
+            self._clean[key] = manifest
+        return found
+
+
+class IncrementalCompile(IncrementalReuse):
+    """Reuse between jobs that are compiled one after the other, of what their manifests have in common."""
+
+    def __init__(self) -> None:
+        """Start without anything to reuse."""
+        super().__init__()
+        self.dump = yamlio.Emitter().dump
+        self._manifests: tuple[Manifest, ...] = ()
+
+    def share(self, manifests: tuple[Manifest, ...]) -> tuple[Manifest, ...]:
+        """Return equal manifests that have the parts of those before wherever they are equal."""
+        self._manifests = share(manifests, self._manifests)
+        return self._manifests
+
+
+class IncrementalCheck(IncrementalReuse):
+    """Reuse between manifests that are checked one after the other.
+
+    The documents of texts that differ in a few values share everything else as the same objects.
     """
 
     def __init__(self, warmup: int = 0) -> None:
         """Ask all rules of the first `warmup` manifests of a shape: most shapes may have few."""
         super().__init__()
         self.documents = SimilarTexts().documents
-        self._kinds = IncrementalByKind(warmup)
+        self._kinds = ByKind(IncrementalReuse, warmup)
         self._manifest: Mapping[str, Any] = {}
         self._shape: tuple[Any, ...] = ()
 
-    def call_for(self, manifest: Mapping[str, Any]) -> Call:
-        """Return the `call` for a manifest; manifests of one shape are of one kind."""
+    def of(self, manifest: Manifest) -> Reuse:
+        """Return the reuse among the manifests of one shape."""
         if changes(self._manifest, manifest) is None:
             self._manifest, self._shape = manifest, shape(manifest)
-        return self._kinds.of(self._shape).call
-
-    def add_clean(self, manifest: Mapping[str, Any]) -> None:
-        """Keep a manifest that no walk over all parts found anything in."""
-        self.clean = manifest
+        return self._kinds.of(self._shape)
 
 
 def shape(value: Any) -> tuple[Any, ...]:

@@ -7,7 +7,7 @@ from `ftgen.validation.check`, which a render does not otherwise import.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,34 +16,9 @@ from ftgen import schema
 from ftgen.diagnostics import Diagnostic, Severity
 from ftgen.schema.version import version_of
 from ftgen.spec import Card, Facts, Spec, admit_facts
-from ftgen.text import yamlio
-from ftgen.validation import Call, Scope
 from ftgen.validation.inventory import Inventory
 from ftgen.validation.manifest import Companions, mapping, strings, text
-
-
-class Reuse:
-    """What a check reuses of the manifests before: nothing, unless a subclass does.
-
-    Attributes:
-        documents: parser of a text, with the name of its file in diagnostics.
-        clean: manifest without any invalid key or secret, whose parts need not be searched again.
-    """
-
-    def __init__(self) -> None:
-        """Start without anything to reuse."""
-        self.documents: Callable[[str, str], list[yamlio.Document]] = yamlio.documents
-        self.clean: Mapping[str, Any] | None = None
-
-    def call_for(self, manifest: Mapping[str, Any]) -> Call:  # noqa: ARG002 - for subclasses
-        """Return the `Call` for a job."""
-        return Scope.ask
-
-    def add_clean(self, manifest: Mapping[str, Any]) -> None:
-        """Take note of a manifest without any invalid key or secret."""
-
-
-WITHOUT_REUSE = Reuse()
+from ftgen.validation.reuse import WITHOUT_REUSE, Reuse
 
 
 @dataclass(frozen=True, slots=True)

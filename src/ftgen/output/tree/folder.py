@@ -72,7 +72,7 @@ class _FolderStore:
 
     def read(self, path: str) -> bytes | None:
         """Return the bytes at the path; None for a path with a `problem`."""
-        return None if self.problem(path) else self.walk.read(path)
+        return self.walk.read(path) if self.has(path) and not self.problem(path) else None
 
     def holds(self, path: str, content: bytes) -> bool:
         try:
@@ -183,8 +183,9 @@ def apply(plan: Plan) -> Outcome:
 
 def _commit(plan: Plan, stage: Stage) -> None:
     """Write the files, and the index last, so that it never lists a file that is not there."""
-    if plan.changes_lock:
-        stage.put(LOCK_NAME, dump_lock(plan.outcome.lock))
+    index = dump_lock(plan.outcome.lock)
+    if index != (plan.base or dump_lock(EMPTY)):
+        stage.put(LOCK_NAME, index)
     stage.commit(plan.outcome.gone, {path: entry.sha256 for path, entry in plan.outcome.lock.files.items()})
 
 

@@ -14,7 +14,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from ftgen.diagnostics import Rejected, error
@@ -62,7 +62,7 @@ class Journal:
         Raises:
             OSError: they cannot be recorded; the steps before remain.
         """
-        text = json.dumps([self._stage, [astuple(step) for step in steps]])
+        text = json.dumps([self._stage, [(step.path, step.staged, step.old, step.new) for step in steps]])
         draft = f"{self._name}.new"
         with open(os.open(draft, _DRAFT, 0o600, dir_fd=self._home), "w", encoding="utf-8") as file:  # noqa: PTH123
             file.write(text)

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import lru_cache
 from typing import Protocol
 
 from ftgen.diagnostics import Diagnostic, Rejected, Severity, error, note, warning
@@ -378,7 +379,7 @@ class _Draft:
         if unsafe := _unsafe(self.store, path):
             self.problems.append(unsafe)
             return
-        entry = Entry(sha256(content), object_of(content), run.identity, run.name)
+        entry = Entry(*_described(content), run.identity, run.name)
         if path in self.changes and self.changes[path] in _RENDERED:
             self._share(run, path, entry)
         else:
@@ -520,6 +521,13 @@ def _shared_by(path: str) -> str:
 def sha256(content: bytes) -> str:
     """Return the digest of a file in hex, as the index records it."""
     return hashlib.sha256(content).hexdigest()
+
+
+# The jobs of a folder share files, such as claims and scripts.
+@lru_cache(maxsize=8)
+def _described(content: bytes) -> tuple[str, str]:
+    """Return the digest of a file, and what `object_of` says of it."""
+    return sha256(content), object_of(content)
 
 
 def _immutable(run: Run, assigned: str) -> Diagnostic:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -27,21 +28,70 @@ def dump(value: Any) -> str:
         TypeError: if a value is no JSON value, or a key is no text; a bug in the caller.
         ValueError: if a text has half a surrogate pair, which UTF-8 cannot encode.
     """
-    out: list[str] = []
-    _document(out, value)
+    return _document(_Pieces(), value)
+
+
+class Emitter:
+    """Emitter of similar documents, which writes a part once if the next document has the same object in its place."""
+
+    def __init__(self) -> None:
+        """Start without any text."""
+        self._known: dict[_Place, tuple[Any, str]] = {}
+
+    def dump(self, value: Any) -> str:
+        """Write a value as `dump` does; nobody may change it afterwards."""
+        pieces = _KnownPieces(self._known)
+        text = _document(pieces, value)
+        self._known = pieces.used if len(self._known) > _PARTS else self._known | pieces.used
+        return text
+
+
+# Number of parts above which those of the last document alone are kept; a job has about a hundred.
+_PARTS = 1024
+_Place = tuple[int, str, int]
+"""Identity of a part, what begins its first line, and its indent: these decide its text."""
+
+
+class _Pieces(list[str]):
+    """Pieces of a document's text."""
+
+    def part(self, write: Callable[[_Pieces, Any, int, str], None], value: Any, indent: int, first: str) -> None:
+        """Write a mapping or a list whose first line begins with `first`."""
+        write(self, value, indent, first)
+
+
+class _KnownPieces(_Pieces):
+    """Pieces of a document's text, which takes over those of the document before; `used` are its own by place."""
+
+    def __init__(self, known: Mapping[_Place, tuple[Any, str]]) -> None:
+        super().__init__()
+        self._known = known
+        self.used: dict[_Place, tuple[Any, str]] = {}
+
+    def part(self, write: Callable[[_Pieces, Any, int, str], None], value: Any, indent: int, first: str) -> None:
+        place = id(value), first, indent
+        known = self._known.get(place)
+        if known is None:
+            start = len(self)
+            write(self, value, indent, first)
+            # The part is kept with its text, so that no other object takes over its identity.
+            known = value, "".join(self[start:])
+            del self[start:]
+        self.append(known[1])
+        self.used[place] = known
+
+
+def _document(out: _Pieces, value: Any) -> str:
+    if isinstance(value, dict) and value:
+        out.part(_mapping, value, 0, "")
+    elif isinstance(value, list) and value:
+        out.part(_sequence, value, 0, "")
+    else:
+        out.append(f"{_leaf(value, 2)}\n")
     return "".join(out)
 
 
-def _document(out: list[str], value: Any) -> None:
-    if isinstance(value, dict) and value:
-        _mapping(out, value, 0, "")
-    elif isinstance(value, list) and value:
-        _sequence(out, value, 0, "")
-    else:
-        out.append(f"{_leaf(value, 2)}\n")
-
-
-def _mapping(out: list[str], mapping: dict[str, Any], indent: int, first: str) -> None:
+def _mapping(out: _Pieces, mapping: dict[str, Any], indent: int, first: str) -> None:
     lead, pad = first, " " * indent
     for key, value in mapping.items():
         if isinstance(value, str):
@@ -56,24 +106,24 @@ def _text_entry(key: object, text: str, indent: int) -> str:
     return f"{_key(key, ' ' * indent)} {_leaf(text, indent + 2)}\n"
 
 
-def _entry(out: list[str], head: str, value: Any, indent: int) -> None:
+def _entry(out: _Pieces, head: str, value: Any, indent: int) -> None:
     if isinstance(value, dict) and value:
         out.append(f"{head}\n")
-        _mapping(out, value, indent + 2, " " * (indent + 2))
+        out.part(_mapping, value, indent + 2, " " * (indent + 2))
     elif isinstance(value, list) and value:
         out.append(f"{head}\n")
-        _sequence(out, value, indent, " " * indent)
+        out.part(_sequence, value, indent, " " * indent)
     else:
         out.append(f"{head} {_leaf(value, indent + 2)}\n")
 
 
-def _sequence(out: list[str], items: list[Any], indent: int, first: str) -> None:
+def _sequence(out: _Pieces, items: list[Any], indent: int, first: str) -> None:
     lead, pad = f"{first}- ", f"{' ' * indent}- "
     for item in items:
         if isinstance(item, dict) and item:
-            _mapping(out, item, indent + 2, lead)
+            out.part(_mapping, item, indent + 2, lead)
         elif isinstance(item, list) and item:
-            _sequence(out, item, indent + 2, lead)
+            out.part(_sequence, item, indent + 2, lead)
         else:
             out.append(f"{lead}{_leaf(item, indent + 2)}\n")
         lead = pad

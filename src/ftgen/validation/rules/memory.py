@@ -133,7 +133,7 @@ _LARGEST_CARD = 288 * 10**9
 def _whole_card_gib(spec: Spec) -> float:
     """Return the memory in GiB of the card that a share is cut from; of the largest card on sale, if not stated."""
     size = spec.hardware.card.memory or spec.cluster.facts.card.memory or str(_LARGEST_CARD)
-    return float(kube.parse_quantity(size) / _GIB)
+    return kube.gibibytes(size)
 
 
 def _run(spec: Spec, estimate: Estimate | None) -> str:

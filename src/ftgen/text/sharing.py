@@ -1,0 +1,47 @@
+"""Sharing of equal parts: two values hold the same objects wherever they are equal.
+
+Identity then tells what values have in common, and whoever walks one after the other skips those parts.  This is right
+as long as nobody changes a value.
+"""
+
+from __future__ import annotations
+
+from operator import is_
+from typing import Any
+
+
+def share(new: Any, old: Any) -> Any:
+    """Return a value equal to `new` that holds the parts of `old` wherever both have the same at the same place.
+
+    The same is what is written alike: 1 is not `true`, 0.0 is not -0.0, and the order of keys matters.
+    """
+    kind = type(new)
+    if new is old or kind is not type(old):
+        return new
+    if kind is dict:
+        return _share_mapping(new, old)
+    if kind is list or kind is tuple:
+        return _share_list(new, old)
+    return old if new == old and (kind is not float or repr(new) == repr(old)) else new
+
+
+def _share_mapping(new: dict[Any, Any], old: dict[Any, Any]) -> dict[Any, Any]:
+    parts = {}
+    for key, part in new.items():
+        other = old.get(key)
+        # Most parts are the same objects, or equal texts: a call for each of them would take as long as all else.
+        if part is other or other is None:
+            parts[key] = part
+        elif type(part) is str:
+            parts[key] = other if part == other and type(other) is str else part
+        else:
+            parts[key] = share(part, other)
+    is_same = len(parts) == len(old) and all(map(is_, parts.values(), old.values())) and [*parts] == [*old]
+    return old if is_same else parts
+
+
+def _share_list(new: Any, old: Any) -> Any:
+    parts = [share(part, other) for part, other in zip(new, old, strict=False)]
+    if len(new) == len(old) and all(map(is_, parts, old)):
+        return old
+    return type(new)([*parts, *new[len(parts) :]])
