@@ -217,7 +217,7 @@ def compile_spec(
     spec, version = resolved.spec, resolved.spec.cluster.volcano_version
     problems = [*validate_environment(composition, spec), *validate_configuration(resolved, position.swept, reuse.call)]
     noticed = [*require(problems)]
-    identity = _identity(spec, composition, overrides, position)
+    identity = _identity(spec, composition, overrides, position, reuse)
     scripts = workspace.scripts(spec.trainer.prepare_script, spec.trainer.script)
     bundle = lower.lower(Inputs(spec, resolved.configurations, identity, scripts))
     patches = workspace.patches(composition.choices, spec.overlays)
@@ -231,7 +231,7 @@ def compile_spec(
     if spec.target == "job":
         bundle = lower.plain(bundle)
         noticed += require(validate_schemas(bundle, spec, workspace.schemas, reuse))
-    files = render.files(bundle, identity, reuse.dump)
+    files = render.files(bundle, identity, reuse.once)
     return Compiled(spec, resolved.estimate, identity, bundle, files, tuple(noticed))
 
 
@@ -378,16 +378,22 @@ def overlay_folders(directory: Path, packs: tuple[str, ...] = ()) -> list[Path]:
     return overlay.folders(directory, packs)
 
 
-def _identity(spec: Spec, composition: Composition, overrides: tuple[str, ...], position: SweepPosition) -> Identity:
+def _identity(
+    spec: Spec, composition: Composition, overrides: tuple[str, ...], position: SweepPosition, reuse: Reuse
+) -> Identity:
     folder = position.folder or naming.folder(spec, frozenset(position.swept))
-    digest = config_digest(composition.config)
+    digest = config_digest(composition.config, reuse)
     return Identity(folder, position.label, overrides, composition.choices, digest, project.VERSION, position.swept)
 
 
-def config_digest(config: Mapping[str, Any]) -> str:
-    """Return the sha256 of a resolved configuration, in hex."""
-    text = json.dumps(config, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+def config_digest(config: Mapping[str, Any], reuse: Reuse = WITHOUT_REUSE) -> str:
+    """Return the sha256 of a resolved configuration as JSON text, in hex."""
+    sections = ",".join(f"{_json(key)}:{reuse.once(_json, section)}" for key, section in sorted(config.items()))
+    return hashlib.sha256(f"{{{sections}}}".encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
 
 
 def deliver(

@@ -493,20 +493,19 @@ def _found(text: str) -> Iterator[Secret]:
     results = [*map(_in_line, lines)]
     if results.count(_NOTHING) < len(results):
         yield from _in_text(lines, results)
-    yield from _forms(text)
-    yield from (Secret(*m.span(), Kind.RANDOM) for m in _WORD.finditer(text) if _is_random(m[0]))
+        yield from _moved(lines, [others for *_, others in results])
     if "PRIVATE KEY" in text:
         yield from (Secret(*match.span(), Kind.FORM, _PRIVATE_KEY) for match in _compiled(_PEM).finditer(text))
 
 
-_InLine = tuple[tuple[Secret, ...], bool]
-_NOTHING: _InLine = ((), False)
+_InLine = tuple[tuple[Secret, ...], bool, tuple[Secret, ...]]
+_NOTHING: _InLine = ((), False, ())
 
 
 def _in_text(lines: Sequence[str], results: Sequence[_InLine]) -> Iterator[Secret]:
     """Yield the secrets of the lines, shifted to indices of the whole text, and those on lines next to their name."""
     start = before = 0
-    for number, (line, (found, is_named)) in enumerate(zip(lines, results, strict=True)):
+    for number, (line, (found, is_named, _)) in enumerate(zip(lines, results, strict=True)):
         yield from (secret.moved(start) for secret in found)
         if is_named and len(lines) > 1:
             block = "\n".join(lines[max(number - 1, 0) : number + 3])
@@ -514,12 +513,24 @@ def _in_text(lines: Sequence[str], results: Sequence[_InLine]) -> Iterator[Secre
         start, before = start + len(line) + 1, start
 
 
+def _moved(lines: Sequence[str], results: Sequence[tuple[Secret, ...]]) -> Iterator[Secret]:
+    """Yield the secrets of each line, shifted to indices of the whole text."""
+    start = 0
+    for line, found in zip(lines, results, strict=True):
+        yield from (secret.moved(start) for secret in found)
+        start += len(line) + 1
+
+
 @lru_cache(maxsize=16384)
 def _in_line(line: str) -> _InLine:
-    """Return a line's values of secret names, and whether it has such a name; jobs of a sweep share most lines."""
+    """Return a line's values of secret names, whether it has such a name, and what is a secret under any name.
+
+    Jobs of a sweep share most lines.
+    """
     # Most lines have none of these substrings, and the test costs a tenth of the pattern.
     is_named = any(map(line.lower().__contains__, _STEMS)) and _NAMED.search(line) is not None
-    return tuple(_settings(line)) if is_named else (), is_named
+    random = (Secret(*m.span(), Kind.RANDOM) for m in _WORD.finditer(line) if _is_random(m[0]))
+    return tuple(_settings(line)) if is_named else (), is_named, (*_forms(line), *random)
 
 
 def redact(text: str, known: Iterable[str] = ()) -> str:

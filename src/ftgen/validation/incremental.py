@@ -19,7 +19,6 @@ from typing import Any, Generic, NoReturn, Protocol, TypeVar
 
 from ftgen.diagnostics import Diagnostic
 from ftgen.spec import Section
-from ftgen.text import yamlio
 from ftgen.text.sharing import share
 from ftgen.text.yamlio import SimilarTexts
 from ftgen.validation import Context
@@ -38,6 +37,8 @@ _SHAPES = 8
 _COMPARISONS = 64
 # Number of kinds kept: the latest are the likeliest to come again, and each takes about a megabyte.
 _KINDS = 32
+# Number of results kept; a job has about two hundred parts, of which a dozen are its own.
+_RESULTS = 2048
 _RECORDS = (Section, Context)
 _PARTS = (dict, list, tuple, *_RECORDS)
 
@@ -154,13 +155,24 @@ class IncrementalCompile(IncrementalReuse):
     def __init__(self) -> None:
         """Start without anything to reuse."""
         super().__init__()
-        self.dump = yamlio.Emitter().dump
+        self._results: dict[tuple[Any, ...], tuple[Any, Any]] = {}
         self._manifests: tuple[Manifest, ...] = ()
 
     def share(self, manifests: tuple[Manifest, ...]) -> tuple[Manifest, ...]:
         """Return equal manifests that have the parts of those before wherever they are equal."""
         self._manifests = share(manifests, self._manifests)
         return self._manifests
+
+    def once(self, function: Callable[..., Any], part: Any, *arguments: Any) -> Any:
+        """Return the result of a function for a part; keep it, with the part, as no other object may take its place."""
+        key = id(part), function, *arguments
+        known = self._results.get(key)
+        if known is None:
+            result = function(part, *arguments)
+            if len(self._results) >= _RESULTS:
+                self._results.clear()
+            self._results[key] = known = part, result
+        return known[1]
 
 
 class IncrementalCheck(IncrementalReuse):

@@ -20,14 +20,12 @@ class Reuse:
 
     Attributes:
         documents: parser of a text, with the name of its file in diagnostics.
-        dump: emitter of a manifest.
         call: runs the rules of a scope.
     """
 
     def __init__(self) -> None:
         """Start without anything to reuse."""
         self.documents: Callable[[str, str], list[yamlio.Document]] = yamlio.documents
-        self.dump: Callable[[Any], str] = yamlio.dump
         self.call: Call = Scope.ask
 
     def of(self, manifest: Manifest) -> Reuse:  # noqa: ARG002 - for subclasses
@@ -37,6 +35,13 @@ class Reuse:
     def share(self, manifests: tuple[Manifest, ...]) -> tuple[Manifest, ...]:
         """Return equal manifests; they may have parts of earlier ones, so nobody may change them."""
         return manifests
+
+    def once(self, function: Callable[..., Any], part: Any, *arguments: Any) -> Any:
+        """Return what a pure function returns; for a part that is the same object, an earlier result.
+
+        Nobody may change the part or the result.
+        """
+        return function(part, *arguments)
 
     def search(self, find: Callable[..., Iterable[Diagnostic]], manifest: Manifest, **options: Any) -> list[Diagnostic]:
         """Return what a function finds in a manifest.

@@ -7,7 +7,7 @@ alias bombs.  `similar` makes only those nodes that an earlier text did not have
 foreign document that YAML 1.2 (ruamel.yaml) reads differently.
 """
 
-from ftgen.text.yamlio.emit import Emitter, dump
+from ftgen.text.yamlio.emit import dump
 from ftgen.text.yamlio.nodes import Document, Mark
 from ftgen.text.yamlio.problems import FILE, SYNTAX
 from ftgen.text.yamlio.read import (
@@ -31,7 +31,6 @@ __all__ = [
     "SYNTAX",
     "AmbiguousScalar",
     "Document",
-    "Emitter",
     "Mark",
     "SimilarTexts",
     "ambiguous_scalars",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -18,87 +18,50 @@ _ASCII = re.compile(r"[ -~]+")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def dump(value: Any) -> str:
+Call = Callable[..., str]
+"""Call of a function that writes a mapping or a list, its first argument; see `dump`."""
+
+
+def _call(write: Callable[..., str], *arguments: Any) -> str:
+    return write(*arguments)
+
+
+def dump(value: Any, call: Call = _call) -> str:
     """Write a JSON-like value as one YAML document without a `---` line.
 
     The style is kubectl's block style: two spaces, sequences at their key's column, keys in the given order,
     no anchors, no folding, LF.  Text of several lines becomes a literal block unless its characters forbid it.
 
+    Args:
+        value: the value.
+        call: calls a function with its arguments; may return an earlier result for the same objects.
+
     Raises:
         TypeError: if a value is no JSON value, or a key is no text; a bug in the caller.
         ValueError: if a text has half a surrogate pair, which UTF-8 cannot encode.
     """
-    return _document(_Pieces(), value)
+    write = _part(value)
+    return call(write, value, 0, "", call) if write else f"{_leaf(value, 2)}\n"
 
 
-class Emitter:
-    """Emitter of similar documents, which writes a part once if the next document has the same object in its place."""
-
-    def __init__(self) -> None:
-        """Start without any text."""
-        self._known: dict[_Place, tuple[Any, str]] = {}
-
-    def dump(self, value: Any) -> str:
-        """Write a value as `dump` does; nobody may change it afterwards."""
-        pieces = _KnownPieces(self._known)
-        text = _document(pieces, value)
-        self._known = pieces.used if len(self._known) > _PARTS else self._known | pieces.used
-        return text
-
-
-# Number of parts above which those of the last document alone are kept; a job has about a hundred.
-_PARTS = 1024
-_Place = tuple[int, str, int]
-"""Identity of a part, what begins its first line, and its indent: these decide its text."""
-
-
-class _Pieces(list[str]):
-    """Pieces of a document's text."""
-
-    def part(self, write: Callable[[_Pieces, Any, int, str], None], value: Any, indent: int, first: str) -> None:
-        """Write a mapping or a list whose first line begins with `first`."""
-        write(self, value, indent, first)
-
-
-class _KnownPieces(_Pieces):
-    """Pieces of a document's text, which takes over those of the document before; `used` are its own by place."""
-
-    def __init__(self, known: Mapping[_Place, tuple[Any, str]]) -> None:
-        super().__init__()
-        self._known = known
-        self.used: dict[_Place, tuple[Any, str]] = {}
-
-    def part(self, write: Callable[[_Pieces, Any, int, str], None], value: Any, indent: int, first: str) -> None:
-        place = id(value), first, indent
-        known = self._known.get(place)
-        if known is None:
-            start = len(self)
-            write(self, value, indent, first)
-            # The part is kept with its text, so that no other object takes over its identity.
-            known = value, "".join(self[start:])
-            del self[start:]
-        self.append(known[1])
-        self.used[place] = known
-
-
-def _document(out: _Pieces, value: Any) -> str:
+def _part(value: Any) -> Callable[..., str] | None:
+    """Return the function that writes a mapping or a list; None for a plain value, or an empty one."""
     if isinstance(value, dict) and value:
-        out.part(_mapping, value, 0, "")
-    elif isinstance(value, list) and value:
-        out.part(_sequence, value, 0, "")
-    else:
-        out.append(f"{_leaf(value, 2)}\n")
-    return "".join(out)
+        return _mapping
+    return _sequence if isinstance(value, list) and value else None
 
 
-def _mapping(out: _Pieces, mapping: dict[str, Any], indent: int, first: str) -> None:
+def _mapping(mapping: dict[str, Any], indent: int, first: str, call: Call) -> str:
+    """Return the lines of a mapping, of which the first begins with `first`."""
+    out: list[str] = []
     lead, pad = first, " " * indent
     for key, value in mapping.items():
         if isinstance(value, str):
             out += lead, _text_entry(key, value, indent)
         else:
-            _entry(out, f"{lead}{_key(key, pad)}", value, indent)
+            out += f"{lead}{_key(key, pad)}", _entry(value, indent, call)
         lead = pad
+    return "".join(out)
 
 
 @lru_cache(maxsize=4096)
@@ -106,27 +69,24 @@ def _text_entry(key: object, text: str, indent: int) -> str:
     return f"{_key(key, ' ' * indent)} {_leaf(text, indent + 2)}\n"
 
 
-def _entry(out: _Pieces, head: str, value: Any, indent: int) -> None:
-    if isinstance(value, dict) and value:
-        out.append(f"{head}\n")
-        out.part(_mapping, value, indent + 2, " " * (indent + 2))
-    elif isinstance(value, list) and value:
-        out.append(f"{head}\n")
-        out.part(_sequence, value, indent, " " * indent)
-    else:
-        out.append(f"{head} {_leaf(value, indent + 2)}\n")
+def _entry(value: Any, indent: int, call: Call) -> str:
+    """Return what follows a key and its colon."""
+    write = _part(value)
+    if write is None:
+        return f" {_leaf(value, indent + 2)}\n"
+    below = indent + 2 if write is _mapping else indent
+    return "\n" + call(write, value, below, " " * below, call)
 
 
-def _sequence(out: _Pieces, items: list[Any], indent: int, first: str) -> None:
+def _sequence(items: list[Any], indent: int, first: str, call: Call) -> str:
+    """Return the lines of a list, of which the first begins with `first`."""
+    out: list[str] = []
     lead, pad = f"{first}- ", f"{' ' * indent}- "
     for item in items:
-        if isinstance(item, dict) and item:
-            out.part(_mapping, item, indent + 2, lead)
-        elif isinstance(item, list) and item:
-            out.part(_sequence, item, indent + 2, lead)
-        else:
-            out.append(f"{lead}{_leaf(item, indent + 2)}\n")
+        write = _part(item)
+        out.append(call(write, item, indent + 2, lead, call) if write else f"{lead}{_leaf(item, indent + 2)}\n")
         lead = pad
+    return "".join(out)
 
 
 def _key(key: object, pad: str) -> str:
