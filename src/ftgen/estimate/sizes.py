@@ -15,6 +15,7 @@ from ftgen import lower
 from ftgen.estimate import Estimate, job
 from ftgen.spec import Hardware, Section, Spec, Storage, Volume
 from ftgen.text import kube
+from ftgen.text.sharing import Once, anew
 
 _GIB = 2**30
 S = TypeVar("S", bound=Section)
@@ -37,20 +38,20 @@ class Needs:
     workspace: float | None = None
 
 
-def resolve_sizes(spec: Spec, estimate: Estimate | None) -> Spec:
+def resolve_sizes(spec: Spec, estimate: Estimate | None, once: Once = anew) -> Spec:
     """Replace each `N+` of a specification by a plain quantity: the larger of N and the estimate, if there is one."""
     if estimate is None:
-        return fit_sizes(spec, Needs())
+        return fit_sizes(spec, Needs(), once)
     # The share takes a search, which a whole card can do without.
     shared = spec.hardware.memory is not None and _is_minimum(spec.hardware.memory)
     card = job.smallest_fitting_gib(estimate) if shared else None
     host, models = job.host_gib(spec, estimate), job.models_gib(spec, estimate)
-    return fit_sizes(spec, Needs(card, host, models, estimate.workspace_gib))
+    return fit_sizes(spec, Needs(card, host, models, estimate.workspace_gib), once)
 
 
-def fit_sizes(spec: Spec, needs: Needs) -> Spec:
+def fit_sizes(spec: Spec, needs: Needs, once: Once = anew) -> Spec:
     """Replace each `N+` of a specification by a plain quantity: the larger of N and what is needed."""
-    return _replace(spec, hardware=_hardware(spec.hardware, needs), storage=_storage(spec, needs))
+    return _replace(spec, hardware=once(_hardware, spec.hardware, needs), storage=_storage(spec, needs))
 
 
 def _hardware(hardware: Hardware, needs: Needs) -> Hardware:

@@ -41,8 +41,13 @@ def shares(spec: Spec) -> Iterator[tuple[str, str]]:
 
 def units(quantity: str, resource: UnitResource) -> int:
     """Return a quantity in the resource's unit, rounded up to a template; callers have checked that it divides."""
-    wanted = int(kube.parse_quantity(quantity) / kube.parse_quantity(resource.unit))
+    wanted = _units(quantity, resource.unit)
     return min((size for size in resource.templates if size >= wanted), default=wanted)
+
+
+@lru_cache(maxsize=1024)
+def _units(quantity: str, unit: str) -> int:
+    return int(kube.parse_quantity(quantity) / kube.parse_quantity(unit))
 
 
 def device_template(spec: Spec, device_class: str) -> Object:

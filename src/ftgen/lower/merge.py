@@ -243,6 +243,13 @@ def deletions(
                 yield from deletions(base_items.get(name), item, node.item(), (*place, index), f"{path}[{key}={name}]")
 
 
+def only_sets(patch: Any) -> bool:
+    """Return whether a patch has neither lists nor deletions, so that it sets plain values and nothing else."""
+    if isinstance(patch, dict):
+        return _DIRECTIVE not in patch and all(map(only_sets, patch.values()))
+    return patch is not None and not isinstance(patch, list)
+
+
 def without_items(patch: Any, places: Collection[Steps], here: Steps = ()) -> Any:
     """Return the patch without the list items at these places."""
     if isinstance(patch, dict):

@@ -262,7 +262,7 @@ def apply(bundle: Bundle, patches: Sequence[Patch], volcano_version: str) -> tup
     warnings: list[Diagnostic] = []
     for number, patch in enumerate(patches):
         try:
-            inputs = list(_merge_inputs(bundle, patch, volcano_version))
+            inputs = [] if merge.only_sets(patch.document) else list(_merge_inputs(bundle, patch, volcano_version))
             # Lists of a patch with their base lists, at paths that begin with the kind.
             found = [lists for merge_input in inputs for lists in merge.list_patches(*merge_input)]
             _refuse_undeclared_items(patch, found)

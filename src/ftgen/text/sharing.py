@@ -6,8 +6,20 @@ as long as nobody changes a value.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from operator import is_
 from typing import Any
+
+Once = Callable[..., Any]
+"""Caller of a pure function with a part and further arguments: `anew`, or one that knows its results for known parts.
+
+Nobody may change the part or the result.  The function depends on the further arguments only by their values.
+"""
+
+
+def anew(function: Callable[..., Any], part: Any, *arguments: Any) -> Any:
+    """Call the function."""
+    return function(part, *arguments)
 
 
 def share(new: Any, old: Any) -> Any:

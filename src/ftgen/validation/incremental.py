@@ -27,6 +27,7 @@ from ftgen.validation.reuse import Manifest, Reuse
 T = TypeVar("T")
 
 Path = tuple[str | int, ...]
+_NOTHING: frozenset[Path] = frozenset()
 ReadSet = set[Path]
 """Paths of the values that a rule read."""
 
@@ -64,7 +65,7 @@ class Incremental:
     def __init__(self) -> None:
         """Start without anything to reuse."""
         self._runs: dict[RuleSet, list[_Run]] = {}
-        self._compared: dict[tuple[int, int], tuple[frozenset[Path] | None, Any, Any]] = {}
+        self._compared: dict[tuple[int, int, int], tuple[frozenset[Path] | None, Any, Any]] = {}
         self._last_view: tuple[Any, Any, Any] = (None, None, None)
 
     def call(self, rule_set: RuleSet, question: Any) -> list[Any]:
@@ -92,22 +93,25 @@ class Incremental:
     def _changes(self, old: Any, new: Any) -> frozenset[Path] | None:
         """Compare two questions part by part: several rule sets run on one subject."""
         if not isinstance(old, tuple) or not isinstance(new, tuple) or len(old) != len(new):
-            return self._changed(old, new)
-        parts = [(step, self._changed(*pair)) for step, pair in enumerate(zip(old, new, strict=True))]
-        if any(paths is None for _, paths in parts):
-            return None
-        return frozenset((step, *path) for step, paths in parts for path in paths or ())
-
-    def _changed(self, old: Any, new: Any) -> frozenset[Path] | None:
-        """Compare two values, and keep the result for a while."""
-        if old is new or not isinstance(old, _PARTS):
             return changes(old, new)
-        pair = id(old), id(new)
+        found = _NOTHING
+        for step, (part, other) in enumerate(zip(old, new, strict=True)):
+            paths = self._changed(step, part, other)
+            if paths is None:
+                return None
+            found = found | paths if found and paths else found or paths
+        return found
+
+    def _changed(self, step: int, old: Any, new: Any) -> frozenset[Path] | None:
+        """Compare a part of two questions, and keep the result for a while; the paths begin with `step`."""
+        if old is new:
+            return _NOTHING
+        pair = step, id(old), id(new)
         if pair not in self._compared:
             if len(self._compared) >= _COMPARISONS:
                 self._compared.clear()
             # Keep both alive with the result, so that no other object takes over their identity.
-            self._compared[pair] = changes(old, new), old, new
+            self._compared[pair] = changes(old, new, (step,)), old, new
         return self._compared[pair][0]
 
 
@@ -155,7 +159,7 @@ class IncrementalCompile(IncrementalReuse):
     def __init__(self) -> None:
         """Start without anything to reuse."""
         super().__init__()
-        self._results: dict[tuple[Any, ...], tuple[Any, Any]] = {}
+        self.once = Results().once
         self._manifests: tuple[Manifest, ...] = ()
 
     def share(self, manifests: tuple[Manifest, ...]) -> tuple[Manifest, ...]:
@@ -163,8 +167,16 @@ class IncrementalCompile(IncrementalReuse):
         self._manifests = share(manifests, self._manifests)
         return self._manifests
 
+
+class Results:
+    """Results of pure functions, by the identity of a part and the values of the other arguments."""
+
+    def __init__(self) -> None:
+        """Start without any."""
+        self._results: dict[tuple[Any, ...], tuple[Any, Any]] = {}
+
     def once(self, function: Callable[..., Any], part: Any, *arguments: Any) -> Any:
-        """Return the result of a function for a part; keep it, with the part, as no other object may take its place."""
+        """Return the result of a function; keep it, with the part, so that no other object takes over its identity."""
         key = id(part), function, *arguments
         known = self._results.get(key)
         if known is None:
@@ -252,10 +264,10 @@ def _found(rules: Sequence[Callable[[Any], list[Any]]], view: Any) -> list[Any]:
     return [each for rule in rules for each in rule(view)]
 
 
-def changes(old: Any, new: Any) -> frozenset[Path] | None:
-    """Return the paths at which two values of one shape differ; None if their shapes differ."""
+def changes(old: Any, new: Any, path: Path = ()) -> frozenset[Path] | None:
+    """Return the paths, below `path`, at which two values of one shape differ; None if their shapes differ."""
     found: list[Path] = []
-    return frozenset(found) if _compare(old, new, (), found) else None
+    return frozenset(found) if _compare(old, new, path, found) else None
 
 
 def _compare(old: Any, new: Any, path: Path, found: list[Path]) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 from ftgen import schema
 from ftgen.diagnostics import Diagnostic, Severity
 from ftgen.schema.version import version_of
-from ftgen.spec import Card, Facts, Spec, admit_facts
+from ftgen.spec import Facts, Spec, admit_facts
 from ftgen.validation.inventory import Inventory
 from ftgen.validation.manifest import Companions, mapping, strings, text
 from ftgen.validation.reuse import WITHOUT_REUSE, Reuse
@@ -72,9 +72,9 @@ def dump_options(spec: Spec, diagnostics: Iterable[Diagnostic]) -> str:
 
 def _facts(spec: Spec) -> Facts:
     """Return the facts of the cluster, with the card that the chosen hardware states."""
-    card = {**spec.cluster.facts.card.model_dump(), **spec.hardware.card.model_dump(exclude_none=True)}
+    card = spec.cluster.facts.card.model_copy(update=_set_values(spec.hardware.card))
     # The snapshot stays out: whoever checks a rendered run may have another one, or none.
-    return spec.cluster.facts.model_copy(update={"card": Card(**card), "snapshot": None})
+    return spec.cluster.facts.model_copy(update={"card": card, "snapshot": None})
 
 
 def _set_values(section: Any) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from ftgen.diagnostics import Diagnostic
 from ftgen.text import yamlio
+from ftgen.text.sharing import Once, anew
 from ftgen.validation import Call, Scope
 
 Manifest = dict[str, Any]
@@ -21,12 +22,14 @@ class Reuse:
     Attributes:
         documents: parser of a text, with the name of its file in diagnostics.
         call: runs the rules of a scope.
+        once: calls a pure function.
     """
 
     def __init__(self) -> None:
         """Start without anything to reuse."""
         self.documents: Callable[[str, str], list[yamlio.Document]] = yamlio.documents
         self.call: Call = Scope.ask
+        self.once: Once = anew
 
     def of(self, manifest: Manifest) -> Reuse:  # noqa: ARG002 - for subclasses
         """Return the reuse among the manifests that resemble one."""
@@ -35,13 +38,6 @@ class Reuse:
     def share(self, manifests: tuple[Manifest, ...]) -> tuple[Manifest, ...]:
         """Return equal manifests; they may have parts of earlier ones, so nobody may change them."""
         return manifests
-
-    def once(self, function: Callable[..., Any], part: Any, *arguments: Any) -> Any:
-        """Return what a pure function returns; for a part that is the same object, an earlier result.
-
-        Nobody may change the part or the result.
-        """
-        return function(part, *arguments)
 
     def search(self, find: Callable[..., Iterable[Diagnostic]], manifest: Manifest, **options: Any) -> list[Diagnostic]:
         """Return what a function finds in a manifest.

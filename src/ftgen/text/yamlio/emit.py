@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
+from ftgen.text.sharing import Once, anew
 from ftgen.text.yamlio.scalars import PLAIN, is_ambiguous
 
 _LONGEST_KEY = 1000  # an implicit key must end within 1024 characters (YAML 1.2.2, section 7.4.3)
@@ -18,15 +19,7 @@ _ASCII = re.compile(r"[ -~]+")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-Call = Callable[..., str]
-"""Call of a function that writes a mapping or a list, its first argument; see `dump`."""
-
-
-def _call(write: Callable[..., str], *arguments: Any) -> str:
-    return write(*arguments)
-
-
-def dump(value: Any, call: Call = _call) -> str:
+def dump(value: Any, once: Once = anew) -> str:
     """Write a JSON-like value as one YAML document without a `---` line.
 
     The style is kubectl's block style: two spaces, sequences at their key's column, keys in the given order,
@@ -34,14 +27,15 @@ def dump(value: Any, call: Call = _call) -> str:
 
     Args:
         value: the value.
-        call: calls a function with its arguments; may return an earlier result for the same objects.
+        once: calls the functions that write mappings and lists.
 
     Raises:
         TypeError: if a value is no JSON value, or a key is no text; a bug in the caller.
         ValueError: if a text has half a surrogate pair, which UTF-8 cannot encode.
     """
     write = _part(value)
-    return call(write, value, 0, "", call) if write else f"{_leaf(value, 2)}\n"
+    text: str = once(write, value, 0, "", once) if write else f"{_leaf(value, 2)}\n"
+    return text
 
 
 def _part(value: Any) -> Callable[..., str] | None:
@@ -51,7 +45,7 @@ def _part(value: Any) -> Callable[..., str] | None:
     return _sequence if isinstance(value, list) and value else None
 
 
-def _mapping(mapping: dict[str, Any], indent: int, first: str, call: Call) -> str:
+def _mapping(mapping: dict[str, Any], indent: int, first: str, once: Once) -> str:
     """Return the lines of a mapping, of which the first begins with `first`."""
     out: list[str] = []
     lead, pad = first, " " * indent
@@ -59,7 +53,7 @@ def _mapping(mapping: dict[str, Any], indent: int, first: str, call: Call) -> st
         if isinstance(value, str):
             out += lead, _text_entry(key, value, indent)
         else:
-            out += f"{lead}{_key(key, pad)}", _entry(value, indent, call)
+            out += f"{lead}{_key(key, pad)}", _entry(value, indent, once)
         lead = pad
     return "".join(out)
 
@@ -69,22 +63,22 @@ def _text_entry(key: object, text: str, indent: int) -> str:
     return f"{_key(key, ' ' * indent)} {_leaf(text, indent + 2)}\n"
 
 
-def _entry(value: Any, indent: int, call: Call) -> str:
+def _entry(value: Any, indent: int, once: Once) -> str:
     """Return what follows a key and its colon."""
     write = _part(value)
     if write is None:
         return f" {_leaf(value, indent + 2)}\n"
     below = indent + 2 if write is _mapping else indent
-    return "\n" + call(write, value, below, " " * below, call)
+    return f"\n{once(write, value, below, ' ' * below, once)}"
 
 
-def _sequence(items: list[Any], indent: int, first: str, call: Call) -> str:
+def _sequence(items: list[Any], indent: int, first: str, once: Once) -> str:
     """Return the lines of a list, of which the first begins with `first`."""
     out: list[str] = []
     lead, pad = f"{first}- ", f"{' ' * indent}- "
     for item in items:
         write = _part(item)
-        out.append(call(write, item, indent + 2, lead, call) if write else f"{lead}{_leaf(item, indent + 2)}\n")
+        out.append(once(write, item, indent + 2, lead, once) if write else f"{lead}{_leaf(item, indent + 2)}\n")
         lead = pad
     return "".join(out)
 

@@ -291,11 +291,12 @@ def unexpanded_variable(job: Job) -> Iterator[Finding]:
 
 def _references(container: Container) -> Iterator[tuple[int, str]]:
     """Yield references in env values to names that no earlier variable defines, each with its position in env."""
-    for at, (i, variable) in enumerate(container.env):
+    earlier: set[str] = set()
+    for i, variable in container.env:
         value = variable.get("value")
         if isinstance(value, str) and "$(" in value:
-            earlier = {text(before.get("name")) for _, before in container.env[:at]}
             yield from ((i, name) for name in _REFERENCE.findall(value) if name and name not in earlier)
+        earlier.add(text(variable.get("name")))
 
 
 @rule("FT429", "unguarded-namespace", Severity.WARNING, on=AGREEMENT)

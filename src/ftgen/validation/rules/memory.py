@@ -78,7 +78,7 @@ def _little_host_memory(spec: Spec, context: Context) -> Iterator[Finding]:
         return
     needed_gib = host_gib(spec, estimate)
     limit = lower.resources(spec)["limits"]["memory"]
-    if needed_gib > kube.parse_quantity(limit) / _GIB:
+    if needed_gib > kube.gibibytes(limit):
         headline = f"about {needed_gib:.0f} GiB of host memory are needed, /dev/shm included; the limit is {limit}"
         per_card = ceil(needed_gib / spec.hardware.devices)
         help_ = f"write hardware.per_card.memory.limit={per_card}Gi"

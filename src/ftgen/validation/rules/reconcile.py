@@ -129,11 +129,11 @@ def _added(before: Any, after: Any, path: str) -> Iterator[tuple[str, Any]]:
     """Yield path and value of each field that `after` has and `before` has not."""
     if isinstance(before, dict) and isinstance(after, dict):
         for key, value in after.items():
-            if before.get(key) != value:
+            if before.get(key) is not value and before.get(key) != value:
                 yield from _added(before.get(key), value, f"{path}.{key}" if path else str(key))
     elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
         for index, (old, new) in enumerate(zip(before, after, strict=True)):
-            if old != new:
+            if old is not new and old != new:
                 yield from _added(old, new, f"{path}[{index}]")
     else:
         yield path, after

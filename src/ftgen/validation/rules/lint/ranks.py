@@ -129,13 +129,16 @@ def hosts_of_another_task(job: Job) -> Iterator[Finding]:
 def _never_set(job: Job, container: Container, known: set[str]) -> Iterator[Finding]:
     """Find variables named like Volcano's that neither Volcano nor the container sets."""
     script = shell_text(container)
-    set_here = {text(variable.get("name")) for _, variable in container.env}
     for name in find_all(_READ, script.raw):
-        is_set = name in _INDEXES or _PUBLISHED.fullmatch(name) or name in set_here or f"{name}=" in script.code
-        if not is_set and not container.body.get("envFrom"):
+        is_set = name in _INDEXES or _PUBLISHED.fullmatch(name) or f"{name}=" in script.code
+        if not is_set and not container.body.get("envFrom") and not _sets(container, name):
             headline = f"nothing sets {name}; Volcano publishes {_variables(known, 'HOSTS')}"
             severity = Severity.ERROR if pod_count(job) > 1 else None
             yield Finding(headline, script.path, name, f"read {_variables(known, 'HOSTS')}", severity)
+
+
+def _sets(container: Container, name: str) -> bool:
+    return any(text(variable.get("name")) == name for _, variable in container.env)
 
 
 def _absent_hosts(job: Job, container: Container) -> Iterator[Finding]:

@@ -145,13 +145,8 @@ def single_process(job: Job) -> Iterator[Finding]:
         for container in task.pod.main_containers:
             script = shell_text(container)
             forced = literal_variables(container).get("FORCE_TORCHRUN", ("", ""))[0].lower() in _ENABLED
-            needs_torchrun = task.replicas > 1 or has_match_in_any(_DEEPSPEED, settings_texts(container))
-            if (
-                needs_torchrun
-                and has_match(_TRAIN, script.code)
-                and not forced
-                and not has_match(_TORCHRUN, script.code)
-            ):
+            starts_one = has_match(_TRAIN, script.code) and not forced and not has_match(_TORCHRUN, script.code)
+            if starts_one and (task.replicas > 1 or has_match_in_any(_DEEPSPEED, settings_texts(container))):
                 headline = "LLaMA-Factory would start a single process in each pod"
                 yield Finding(headline, script.path, "", "set FORCE_TORCHRUN=1")
 
