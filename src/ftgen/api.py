@@ -24,7 +24,7 @@ from ftgen.output.tree import Run, WriteOptions
 from ftgen.pipeline import Compiled
 from ftgen.sweeping import index
 from ftgen.sweeping.batch import Batch
-from ftgen.text import files
+from ftgen.text import files, sharing
 
 _SHOWN = 60
 
@@ -218,5 +218,6 @@ def _composer(overrides: tuple[str, ...], directory: str | Path, config_dirs: It
 
 
 def _job(compiled: Compiled, row: index.Row) -> Job:
-    manifests = compiled.bundle.objects
+    # The jobs of a sweep share parts, and a program may change those of one.
+    manifests = sharing.copy(compiled.bundle.objects)
     return Job(row.job, manifests, compiled.files, row, compiled.identity.overrides, compiled.diagnostics)

@@ -11,11 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ftgen import pipeline, project
+from ftgen import pipeline, project, sweeping
 from ftgen.config.compose import Composer, Composition, Request
 from ftgen.diagnostics import Rejected
-from ftgen.pipeline import SweepPosition, Workspace
+from ftgen.pipeline import Compiled, SweepPosition, Workspace
 from ftgen.spec import Spec, admit
+from ftgen.sweeping import Point, index
+from ftgen.sweeping.batch import Batch, swept_text
 from ftgen.trainers import llamafactory
 from ftgen.validation import incremental
 from ftgen.validation.incremental import ByKind, Incremental, IncrementalCompile, changes, tracked
@@ -226,6 +228,44 @@ def test_a_job_beside_others_is_the_job_alone(points: list[tuple[str, ...]]) -> 
             assert _compiled(point, reusing.of(tuple(_composed(point).choices.items()))) == alone[point]
     finally:
         incremental._WARMUP = before  # type: ignore[misc]
+
+
+@st.composite
+def _axes(draw: st.DrawFn) -> list[str]:
+    keys = draw(st.lists(st.sampled_from(sorted(_AXES)), min_size=1, max_size=3, unique=True))
+    return [f"{key}={','.join(draw(st.permutations(_AXES[key])))}" for key in keys]
+
+
+@given(_axes())
+@settings(max_examples=12, deadline=None)
+def test_a_point_of_a_sweep_is_the_job_alone(words: list[str]) -> None:
+    batch = Batch(_COMPOSER, sweeping.expand(_COMPOSER, words))
+    before, incremental._WARMUP = incremental._WARMUP, 1  # type: ignore[misc]
+    try:
+        for point in (*batch.sweep.points, *batch.sweep.points[::-1]):
+            compiled = batch._compile(point)
+            assert _outcome(compiled) == _outcome(_alone(point, batch.folder))
+    finally:
+        incremental._WARMUP = before  # type: ignore[misc]
+
+
+def _alone(point: Point, folder: str) -> tuple[Compiled, index.Row] | Rejected:
+    """Compile a point from its command line, in the position that it has in its sweep."""
+    position = SweepPosition(folder, point.label, {key: swept_text(value) for key, value in point.values.items()})
+    try:
+        composition = _COMPOSER.compose(_COMPOSER.parse(point.overrides))
+        job = pipeline.compile_composition(composition, point.overrides, Workspace(_COMPOSER), position)
+    except Rejected as rejected:
+        return rejected
+    return job, index.row(job)
+
+
+def _outcome(compiled: tuple[Compiled, index.Row] | Rejected) -> tuple[Any, ...]:
+    if isinstance(compiled, Rejected):
+        return tuple(compiled.diagnostics)
+    job, row = compiled
+    # The text tells 1 from 1.0 and from true.
+    return job.files, job.diagnostics, job.run.judged, row, repr(job.bundle), repr(job.spec)
 
 
 @cache

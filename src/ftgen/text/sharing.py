@@ -37,6 +37,13 @@ def share(new: Any, old: Any) -> Any:
     return old if new == old and (kind is not float or repr(new) == repr(old)) else new
 
 
+def copy(value: Any) -> Any:
+    """Return an equal value that shares no mapping or list, so that it may be changed."""
+    if isinstance(value, dict):
+        return {key: copy(part) for key, part in value.items()}
+    return type(value)(map(copy, value)) if isinstance(value, list | tuple) else value
+
+
 def _share_mapping(new: dict[Any, Any], old: dict[Any, Any]) -> dict[Any, Any]:
     parts = {}
     for key, part in new.items():

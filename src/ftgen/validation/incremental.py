@@ -204,7 +204,9 @@ class IncrementalCheck(IncrementalReuse):
     def of(self, manifest: Manifest) -> Reuse:
         """Return the reuse among the manifests of one shape."""
         if changes(self._manifest, manifest) is None:
-            self._manifest, self._shape = manifest, shape(manifest)
+            self._shape = shape(manifest)
+        # The next manifest has most in common with the last.
+        self._manifest = manifest
         return self._kinds.of(self._shape)
 
 

@@ -186,25 +186,30 @@ def _at(config: Mapping[str, Any], key: str) -> Any:
 
 def _is_suspicious(value: object, clean: object = None) -> bool:
     """Return whether a rule may find a secret; False is certain."""
-    if isinstance(value, dict):
-        if "value" in value and is_literal_secret(str(value.get("name")), str(value["value"])):
-            return True
-        # Plain loops here and below for speed: they walk every job of a sweep as a whole.
-        for key, part in value.items():
-            if isinstance(part, str):
-                if _is_suspicious_entry(key, part):
-                    return True
-            elif find_secrets(str(key)) or (isinstance(part, dict | list) and _has_suspicious(part, key, clean)):
-                return True
+    if value is clean:
         return False
+    if isinstance(value, dict):
+        return _has_suspicious(value, clean if isinstance(clean, dict) else {})
     if isinstance(value, list):
-        return _is_command(value) or any(_has_suspicious(part, index, clean) for index, part in enumerate(value))
+        parts = enumerate(value)
+        return _is_command(value) or any(_is_suspicious(part, part_of(clean, index)) for index, part in parts)
     return isinstance(value, str) and bool(find_secrets(value))
 
 
-def _has_suspicious(part: object, step: str | int, clean: object) -> bool:
-    known = part_of(clean, step)
-    return part is not known and _is_suspicious(part, known)
+def _has_suspicious(mapping: Mapping[Any, Any], clean: Mapping[Any, Any]) -> bool:
+    if "value" in mapping and is_literal_secret(str(mapping.get("name")), str(mapping["value"])):
+        return True
+    # A plain loop for speed: it walks every job of a sweep.
+    for key, part in mapping.items():
+        if isinstance(part, str):
+            if _is_suspicious_entry(key, part):
+                return True
+        elif part is not clean.get(key, _ABSENT) and (find_secrets(str(key)) or _is_suspicious(part, clean.get(key))):
+            return True
+    return False
+
+
+_ABSENT = object()
 
 
 @lru_cache(maxsize=8192)

@@ -45,9 +45,17 @@ class Script:
 @lru_cache(maxsize=64)
 def shell_text(container: Container) -> Script:
     """Return the text that a container runs: a shell's `-c` script, else its mounted file, else the command line."""
-    words = [
-        (f"{container.path}.{key}[{i}]", w) for key in ("command", "args") for i, w in _command_words(container, key)
-    ]
+    command, args = (tuple(strings(container.body.get(key))) for key in ("command", "args"))
+    return _script(container.path, command, args, tuple(container.files.items()))
+
+
+@lru_cache(maxsize=64)
+def _script(
+    container: str, command: tuple[str, ...], args: tuple[str, ...], files: tuple[tuple[str, str], ...]
+) -> Script:
+    """Return the text that a container at a path runs; the jobs of a sweep share it."""
+    lists, mounted_files = (("command", command), ("args", args)), dict(files)
+    words = [(f"{container}.{key}[{i}]", word) for key, listed in lists for i, word in enumerate(listed)]
     for index, (_, word) in enumerate(words[:-1]):
         if _is_shell(words[0][1]) and re.fullmatch(r"-[a-z]*c[a-z]*", word):
             path, script = words[index + 1]
@@ -56,18 +64,13 @@ def shell_text(container: Container) -> Script:
     script_at = next((index for index, (_, word) in enumerate(words[1:], 1) if not word.startswith("-")), 0)
     if script_at and _is_shell(words[0][1]):
         path, file = words[script_at]
-        if file in container.files:
-            mounted = container.files[file]
+        if file in mounted_files:
+            mounted = mounted_files[file]
             flags = [word for _, word in words[1:script_at] if "x" in word]
             code = _without_comments(mounted)
             return Script(path, code, mounted, flags[0] if flags else _tracing(code), known=True, expanded=False)
     line = " ".join(word for _, word in words)
-    return Script(f"{container.path}.command", line, line, "", known=bool(words))
-
-
-def _command_words(container: Container, key: str) -> list[tuple[int, str]]:
-    words = container.body.get(key)
-    return list(enumerate(strings(words))) if isinstance(words, list) else []
+    return Script(f"{container}.command", line, line, "", known=bool(words))
 
 
 def _is_shell(program: str) -> bool:
