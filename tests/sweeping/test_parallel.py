@@ -39,7 +39,9 @@ def test_results_come_in_order(workers: int, number: int) -> None:
 
 
 def test_the_work_is_done_elsewhere() -> None:
-    assert os.getpid() not in set(parallel_map(lambda _: os.getpid(), range(40), 2))
+    first, *others = parallel_map(lambda _: os.getpid(), range(40), 2)
+    assert first == os.getpid() not in others
+    assert len(set(others)) <= 2
 
 
 def test_what_the_work_raises_is_raised_here() -> None:

@@ -18,8 +18,10 @@ from typing import Any, TypeVar
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-# Number of items sent to a worker at once; parts that their results share are sent once.
+# Largest number of items sent to a worker at once; parts that their results share are sent once.
 _BLOCK = 20
+# Least number of blocks for each worker, so that none waits long for the others at the end.
+_BLOCKS = 8
 
 
 def processors() -> int:
@@ -35,11 +37,13 @@ def parallel_map(work: Callable[[Item], Result], items: Sequence[Item], workers:
         items: arguments of `work`.
         workers: largest number of processes; with one, or few items, this process does the work.
     """
-    blocks = [items[start : start + _BLOCK] for start in range(0, len(items), _BLOCK)]
-    workers = min(workers, len(blocks))
-    if workers < 2:  # noqa: PLR2004 - alone
+    if workers < 2 or len(items) <= _BLOCK:  # noqa: PLR2004 - alone
         yield from map(work, items)
         return
+    # What every item needs is read with the first, and the forks have it.
+    yield work(items[0])
+    blocks = _blocks(items[1:], workers)
+    workers = min(workers, len(blocks))
     from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415 - most commands need no pool
     from multiprocessing import get_context  # noqa: PLC0415 - as above
 
@@ -55,6 +59,11 @@ def parallel_map(work: Callable[[Item], Result], items: Sequence[Item], workers:
             yield from results
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _blocks(items: Sequence[Item], workers: int) -> list[Sequence[Item]]:
+    size = max(1, min(_BLOCK, len(items) // (_BLOCKS * workers)))
+    return [items[start : start + size] for start in range(0, len(items), size)]
 
 
 @contextmanager
