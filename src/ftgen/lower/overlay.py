@@ -287,7 +287,9 @@ def _applied(bundle: Bundle, patch: Patch, version: str) -> Bundle:
         case {"kind": str(kind), "apiVersion": str(api_version)}:
             rules = schema.find(api_version, kind, version)
             hits = [_addresses(patch.document, companion) for companion in bundle.companions]
-            if not any(hits) and not (kind in _OPTIONAL_KINDS and _is_for_every(patch.document)):
+            if not any(hits):
+                if kind in _OPTIONAL_KINDS and _is_for_every(patch.document):
+                    return bundle
                 raise _no_target(patch, bundle)
             pairs = zip(bundle.companions, hits, strict=True)
             return Bundle(
@@ -311,6 +313,8 @@ def _in_same_namespace(before: Bundle, after: Bundle, patch: Patch) -> Bundle:
 
     A job without companions may have no namespace: kubectl then applies it to the current one.
     """
+    if after is before:
+        return after
     namespaces = [[manifest["metadata"].get("namespace") for manifest in bundle.objects] for bundle in (before, after)]
     if namespaces[0] != namespaces[1] and namespaces[1] != [None] and not _may_change_namespace(patch):
         problem = "it leaves the namespace that what comes with the job is in; set cluster.namespace instead"

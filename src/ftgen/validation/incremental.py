@@ -39,7 +39,7 @@ _COMPARISONS = 64
 # Number of kinds kept: the latest are the likeliest to come again, and each takes about a megabyte.
 _KINDS = 32
 # Number of results kept; a job has about two hundred parts, of which a dozen are its own.
-_RESULTS = 2048
+_RESULTS = 1024
 _RECORDS = (Section, Context)
 _PARTS = (dict, list, tuple, *_RECORDS)
 

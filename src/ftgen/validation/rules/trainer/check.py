@@ -48,13 +48,14 @@ def check_arguments(
 
 def _checked(name: str, value: object, release: Surface, command: str) -> tuple[Diagnostic | None, Any]:
     """Return the diagnostic of one argument, or None, and its value in the type that the trainer expects."""
-    if isinstance(value, str | int | None):
+    # The cache would take -0.0 for 0.0.
+    if isinstance(value, str | int | None) or (isinstance(value, float) and value):
         return _checked_once(name, value, release.version, command)
     return _own_problem(name, value, release, command), coerced(release.arguments.get(name), value)
 
 
 @lru_cache(maxsize=4096, typed=True)
-def _checked_once(name: str, value: str | int | None, version: str, command: str) -> tuple[Diagnostic | None, Any]:
+def _checked_once(name: str, value: str | float | None, version: str, command: str) -> tuple[Diagnostic | None, Any]:
     release = surface(version)
     return _own_problem(name, value, release, command), coerced(release.arguments.get(name), value)
 
