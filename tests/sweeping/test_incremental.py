@@ -20,7 +20,7 @@ from ftgen.sweeping import Point, index
 from ftgen.sweeping.batch import Batch, swept_text
 from ftgen.trainers import llamafactory
 from ftgen.validation import incremental
-from ftgen.validation.incremental import ByKind, Incremental, IncrementalCompile, changes, tracked
+from ftgen.validation.incremental import Incremental, IncrementalCompile, changes, tracked
 from ftgen.validation.reuse import WITHOUT_REUSE, Reuse
 from ftgen.validation.rules import ADMISSION, AGREEMENT, LINT, ROLLOUT, SPEC
 from ftgen.validation.rules.trainer.setting import EXPORT, TRAINING
@@ -221,7 +221,7 @@ def _points(draw: st.DrawFn) -> list[tuple[str, ...]]:
 @settings(max_examples=25, deadline=None)
 def test_a_job_beside_others_is_the_job_alone(points: list[tuple[str, ...]]) -> None:
     alone = {point: _compiled(point) for point in set(points)}
-    reusing = ByKind(IncrementalCompile)
+    reusing = IncrementalCompile()
     before, incremental._WARMUP = incremental._WARMUP, 1  # type: ignore[misc]
     try:
         for point in points:

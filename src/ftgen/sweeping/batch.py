@@ -17,7 +17,7 @@ from ftgen.spec import Spec, admit
 from ftgen.sweeping import Point, Sweep, index, queue
 from ftgen.sweeping.causes import Causes
 from ftgen.sweeping.parallel import parallel_map
-from ftgen.validation.incremental import ByKind, IncrementalCompile
+from ftgen.validation.incremental import IncrementalCompile
 
 
 class Batch:
@@ -56,7 +56,7 @@ class Batch:
         self._workers = workers if len(points.points) >= _MANY else 1
         self._workspace = Workspace(composer)
         self._admission = _Admission()
-        self._reuse = ByKind(IncrementalCompile)
+        self._reuse = IncrementalCompile()
         self._last: Compiled | None = None
 
     def __iter__(self) -> Iterator[Compiled]:

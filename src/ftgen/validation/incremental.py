@@ -159,8 +159,14 @@ class IncrementalCompile(IncrementalReuse):
     def __init__(self) -> None:
         """Start without anything to reuse."""
         super().__init__()
+        self._kinds = ByKind(Incremental)
         self.once = Results().once
         self._manifests: tuple[Manifest, ...] = ()
+
+    def of(self, kind: Any) -> Reuse:
+        """Ask the rules as for the earlier jobs of a kind; everything else is reused among all."""
+        self.call = self._kinds.of(kind).call
+        return self
 
     def share(self, manifests: tuple[Manifest, ...]) -> tuple[Manifest, ...]:
         """Return equal manifests that have the parts of those before wherever they are equal."""
@@ -201,12 +207,12 @@ class IncrementalCheck(IncrementalReuse):
         self._manifest: Mapping[str, Any] = {}
         self._shape: tuple[Any, ...] = ()
 
-    def of(self, manifest: Manifest) -> Reuse:
-        """Return the reuse among the manifests of one shape."""
-        if changes(self._manifest, manifest) is None:
-            self._shape = shape(manifest)
+    def of(self, kind: Any) -> Reuse:
+        """Return the reuse among the manifests that have the shape of one."""
+        if changes(self._manifest, kind) is None:
+            self._shape = shape(kind)
         # The next manifest has most in common with the last.
-        self._manifest = manifest
+        self._manifest = kind
         return self._kinds.of(self._shape)
 
 

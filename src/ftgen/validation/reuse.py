@@ -31,8 +31,8 @@ class Reuse:
         self.call: Call = Scope.ask
         self.once: Once = anew
 
-    def of(self, manifest: Manifest) -> Reuse:  # noqa: ARG002 - for subclasses
-        """Return the reuse among the manifests that resemble one."""
+    def of(self, kind: Any) -> Reuse:  # noqa: ARG002 - for subclasses
+        """Return the reuse among what is of one kind: jobs with the same choices, or manifests like one."""
         return self
 
     def share(self, manifests: tuple[Manifest, ...]) -> tuple[Manifest, ...]:
