@@ -200,6 +200,8 @@ REFUSED = [
     (("trainer=yolo", "hardware.nodes=2"), "FT754", "hardware.nodes"),
     ((*RUN, "model=none", "model.url=https://git.example.com/a/b"), "FT755", "model.url"),
     ((*RUN, "dataset=none", "dataset.revision=main"), "FT755", "dataset.revision"),
+    (("trainer=yolo", "model=qwen3-0.6b"), "FT758", "model"),
+    (("trainer=yolo-scratch", "dataset=identity-alauda"), "FT758", "dataset"),
 ]
 
 

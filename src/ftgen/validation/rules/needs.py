@@ -112,6 +112,29 @@ def _nameless(spec: Spec) -> Iterator[Finding]:
                 yield Finding(headline, f"{name}.{key}", value, f"set {name}.name, or leave {name}.{key} null")
 
 
+@rule("FT758", "language-model-for-images", on=NEEDS)
+def _images(spec: Spec) -> Iterator[Finding]:
+    """A language model, or rows of text, for a framework of images, which ends when it looks for its own files.
+
+    Refused: `trainer=yolo model=qwen3-0.6b`, where no `.pt` lies; `trainer=yolo dataset=identity-alauda`.
+    Write: `model=yolo26n`, `dataset=coco8-images`, or options of your own without `template` and `stages`.
+    """
+    package = spec.trainer.package if isinstance(spec.trainer, Command) else None
+    if package not in _OF_IMAGES:
+        return
+    for section, name, key, is_text in (
+        ("model", spec.model.name, "template", spec.model.template is not None),
+        ("dataset", spec.dataset.name, "stages", bool(spec.dataset.stages)),
+    ):
+        if name and is_text:
+            headline = f"{package} learns from images, and {name} is of text: it has {section}.{key}"
+            yield Finding(headline, section, name, f"choose another {section} (`ftgen groups {section}`)")
+
+
+_OF_IMAGES = frozenset({"ultralytics"})
+"""Values of `trainer.package` whose frameworks read images alone."""
+
+
 @rule("FT757", "result-that-is-no-language-model", on=SERVED)
 def _language(spec: Spec) -> Iterator[Finding]:
     """A result that is no language model, which is what vLLM serves.
