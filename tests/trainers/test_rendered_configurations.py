@@ -16,7 +16,8 @@ from ftgen.config.compose import Composer, Request
 
 pytestmark = pytest.mark.slow
 
-TRAINERS = [option for option in catalog.groups([project.conf_dir()])["trainer"] if option != "command"]
+COMMANDS = {"command", "yolo", "yolo-scratch"}
+TRAINERS = [option for option in catalog.groups([project.conf_dir()])["trainer"] if option not in COMMANDS]
 SHAPES = {
     "one card": (),
     "one node": ("hardware.devices=4",),
