@@ -27,7 +27,6 @@ from ftgen.output.tree import DELIVERY, Run, object_of
 from ftgen.schema.conform import conform
 from ftgen.schema.version import version_of
 from ftgen.spec import Spec, admit
-from ftgen.text.sharing import Once, anew
 from ftgen.trainers import llamafactory
 from ftgen.trainers.llamafactory import Configurations
 from ftgen.validation import Call, Context, Scope, unreported, validate
@@ -214,7 +213,7 @@ def compile_spec(
     Raises:
         Rejected: every problem of the first step that found an error.
     """
-    resolved = resolve(spec, reuse.once)
+    resolved = resolve(spec, reuse)
     spec, version = resolved.spec, resolved.spec.cluster.volcano_version
     problems = [*validate_environment(composition, spec), *validate_configuration(resolved, position.swept, reuse.call)]
     noticed = [*require(problems)]
@@ -241,19 +240,19 @@ def _shared(bundle: Bundle, reuse: Reuse) -> Bundle:
     return Bundle(job, tuple(companions))
 
 
-def resolve(spec: Spec, once: Once = anew) -> Resolved:
+def resolve(spec: Spec, reuse: Reuse = WITHOUT_REUSE) -> Resolved:
     """Derive the trainer's configurations and the estimate from a specification, and resolve its minimum sizes.
 
     Raises:
-        Rejected: the trainer needs what the specification lacks (FT750 to FT755).
+        Rejected: the trainer needs what the specification lacks (`rules.needs`).
     """
-    require(validate(NEEDS, spec))
+    require(validate(NEEDS, spec, call=reuse.call))
     try:
         configurations = llamafactory.configurations(spec)
     except KeyError:  # an unknown release, which the rules refuse (FT103)
         configurations = None
     estimate = estimate_run(spec, configurations)
-    return Resolved(sizes.resolve_sizes(spec, estimate, once), configurations, estimate)
+    return Resolved(sizes.resolve_sizes(spec, estimate, reuse.once), configurations, estimate)
 
 
 def reading(composer: Composer, overrides: Sequence[str]) -> Reading:

@@ -300,9 +300,11 @@ class _Keys:
 
     def _package_arguments(self) -> Mapping[str, Any]:
         """Return the arguments of a command's package in the release that its requirements pin."""
-        package, pins = self._current("trainer.package"), self._current("trainer.requirements")
-        known = [str(pin).partition("==")[2] for pin in pins or () if str(pin).startswith(f"{package}==")]
-        return _surface(str(package), known[0]) if known and str(package).isidentifier() else {}
+        from ftgen.trainers import command  # noqa: PLC0415 - for one framework only
+
+        package, pins = str(self._current("trainer.package")), self._current("trainer.requirements")
+        release = command.pinned(package, map(str, pins if isinstance(pins, list) else ()))
+        return _surface(package, release) if release and package.isidentifier() else {}
 
     def _argument_values(self, key: str) -> Iterator[str]:
         parent, _, name = key.rpartition(".")

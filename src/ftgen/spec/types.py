@@ -49,16 +49,16 @@ def _positive(value: str) -> str:
     return value
 
 
-def _file_name(value: str) -> str:
-    if not re.fullmatch(r"\w[\w.-]*", value):
-        raise ValueError("must be the name of a file in conf/trainer/, without a folder")
-    return value
+def _matching(pattern: str, problem: str, flags: re.RegexFlag = re.NOFLAG) -> AfterValidator:
+    """Return the validator of texts that a pattern matches whole; `problem` says what they must be."""
+    compiled = re.compile(pattern, flags)
 
+    def validate(value: str) -> str:
+        if not compiled.fullmatch(value):
+            raise ValueError(problem)
+        return value
 
-def _name(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9._-]*", value):
-        raise ValueError("must begin with a letter and hold letters, digits, dots, dashes and underscores only")
-    return value
+    return AfterValidator(validate)
 
 
 def _label(value: str) -> str:
@@ -87,34 +87,6 @@ def _mount_path(value: str) -> str:
     return value
 
 
-# Forms that git clone accepts: a URL, ssh's short form, or a path in the pod.
-_GIT_URL = re.compile(r"(?:(?:https?|ssh|git|file)://|[\w.-]+@[\w.-]+:|/)\S+", re.IGNORECASE)
-
-
-def _git_url(value: str) -> str:
-    if not _GIT_URL.fullmatch(value):
-        raise ValueError("must be a git repository's URL, such as https://git.example.com/team/name")
-    return value
-
-
-def _requirement(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?(?:\[[\w.,-]+\])?==[0-9][\w.!+-]*", value):
-        raise ValueError("must be a package with its version, as pip takes it, such as ultralytics==8.4.190")
-    return value
-
-
-def _package(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?(?:\[[\w.,-]+\])?(?:==[0-9][\w.!+-]*)?", value):
-        raise ValueError("must be a package as pip takes it, with a version or without: peft, or peft==0.18.1")
-    return value
-
-
-def _debian_package(value: str) -> str:
-    if not re.fullmatch(r"[a-z0-9][a-z0-9+.-]+", value):
-        raise ValueError("must be the name of a Debian package, such as libgl1")
-    return value
-
-
 def _argument(value: object) -> object:
     parts = value if isinstance(value, list) else [value]
     if all(part is None or isinstance(part, str | int | float) for part in parts):
@@ -129,7 +101,14 @@ def _secret_key(value: str) -> str:
 
 
 _SCALAR = {"type": ["string", "integer"]}
-Name = Annotated[str, AfterValidator(_name)]
+_PACKAGE, _VERSION = r"[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?(?:\[[\w.,-]+\])?", r"==[0-9][\w.!+-]*"
+Name = Annotated[
+    str,
+    _matching(
+        r"[A-Za-z][A-Za-z0-9._-]*",
+        "must begin with a letter and hold letters, digits, dots, dashes and underscores only",
+    ),
+]
 Quantity = Annotated[str, BeforeValidator(_quantity), WithJsonSchema({"type": ["string", "number"]})]
 AtLeast = Annotated[str, BeforeValidator(_at_least), WithJsonSchema({"type": ["string", "number"]})]
 Line = Annotated[str, Field(min_length=1), AfterValidator(_single_line)]
@@ -139,14 +118,35 @@ ObjectName = Annotated[Line, AfterValidator(_object_name)]
 Image = Annotated[Line, AfterValidator(_image)]
 SecretKey = Annotated[Line, AfterValidator(_secret_key)]
 MountPath = Annotated[Line, AfterValidator(_mount_path)]
-GitUrl = Annotated[Line, AfterValidator(_git_url)]
-FileName = Annotated[Line, AfterValidator(_file_name)]
+GitUrl = Annotated[
+    Line,
+    # Forms that git clone accepts: a URL, ssh's short form, or a path in the pod.
+    _matching(
+        r"(?:(?:https?|ssh|git|file)://|[\w.-]+@[\w.-]+:|/)\S+",
+        "must be a git repository's URL, such as https://git.example.com/team/name",
+        re.IGNORECASE,
+    ),
+]
+FileName = Annotated[Line, _matching(r"\w[\w.-]*", "must be the name of a file in conf/trainer/, without a folder")]
 ArgumentValue = Annotated[
     Any, AfterValidator(_argument), WithJsonSchema({"type": ["string", "number", "boolean", "array", "null"]})
 ]
-Requirement = Annotated[Line, AfterValidator(_requirement)]
-Package = Annotated[Line, AfterValidator(_package)]
-DebianPackage = Annotated[Line, AfterValidator(_debian_package)]
+Requirement = Annotated[
+    Line,
+    _matching(
+        f"{_PACKAGE}{_VERSION}", "must be a package with its version, as pip takes it, such as ultralytics==8.4.190"
+    ),
+]
+Package = Annotated[
+    Line,
+    _matching(
+        f"{_PACKAGE}(?:{_VERSION})?",
+        "must be a package as pip takes it, with a version or without: peft, or peft==0.18.1",
+    ),
+]
+DebianPackage = Annotated[
+    Line, _matching(r"[a-z0-9][a-z0-9+.-]+", "must be the name of a Debian package, such as libgl1")
+]
 Identifier = Annotated[Line, BeforeValidator(_identifier), WithJsonSchema(_SCALAR)]
 Text = Annotated[str, BeforeValidator(_identifier), WithJsonSchema(_SCALAR)]
 Count = Annotated[int, Field(ge=1, strict=True)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 
 from ftgen.spec import Command
@@ -18,8 +18,13 @@ _REFERENCE = re.compile(rf"(?<!\$)\$\(({'|'.join(VARIABLES)})\)")
 
 def release(trainer: Command) -> str:
     """Return the release of the trainer's package that its requirements pin; empty if none of them does."""
-    pins = (requirement.partition("==") for requirement in trainer.requirements)
-    return next((version for name, _, version in pins if name.partition("[")[0] == trainer.package), "")
+    return pinned(trainer.package or "", trainer.requirements)
+
+
+def pinned(package: str, requirements: Iterable[str]) -> str:
+    """Return the release of a package that requirements pin; empty if none of them does."""
+    pins = (requirement.partition("==") for requirement in requirements)
+    return next((version for name, _, version in pins if name.partition("[")[0] == package), "")
 
 
 def known_arguments(trainer: Command) -> Mapping[str, Argument] | None:
