@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ftgen.lower.objects import Identity, Object, json_text
 from ftgen.lower.storage import is_temporary
 from ftgen.lower.variables import secret_variable, variable, variables
-from ftgen.spec import Files, MLflow, NoTracking, Spec, SwanLab, TensorBoard, Wandb
+from ftgen.spec import Files, Hosted, MLflow, NoTracking, Spec, SwanLab, TensorBoard, Wandb
 from ftgen.text import kube, yamlio
 from ftgen.trainers.llamafactory import JOB_NAME
 
@@ -42,7 +42,7 @@ def tracking_arguments(spec: Spec) -> str:
     tracking, given = spec.tracking, getattr(spec.trainer, "args", {})
     if isinstance(tracking, TensorBoard):
         return "" if "logging_dir" in given else f"logging_dir: {files_folder(spec)}\n"
-    if not isinstance(tracking, MLflow | Wandb | SwanLab) or "run_name" in given:
+    if not isinstance(tracking, MLflow | Hosted) or "run_name" in given:
         return ""
     if tracking.run_name is None:
         return f"run_name: {JOB_NAME}\n"
@@ -129,7 +129,7 @@ def _swanlab(tracking: SwanLab, spec: Spec, identity: Identity) -> Iterator[Obje
     )
 
 
-def tags(tracking: Wandb | SwanLab, spec: Spec, identity: Identity) -> Iterator[str]:
+def tags(tracking: Hosted, spec: Spec, identity: Identity) -> Iterator[str]:
     """Yield the tags of a tracker that has words for tags: choices, swept values and the user's, as `name:value`.
 
     Commas separate tags; what is longer than a tag may be is cut, because the trainer's arguments are logged whole.

@@ -13,7 +13,7 @@ from ftgen.spec.hardware import Base, Card, Hardware, PerCard, Resources, UnitRe
 from ftgen.spec.keys import free_mappings, knows
 from ftgen.spec.serving import Runtime, Serving
 from ftgen.spec.storage import ModelCache, Storage, Volume
-from ftgen.spec.tracking import Files, MLflow, NoTracking, SwanLab, TensorBoard, Wandb
+from ftgen.spec.tracking import Files, Hosted, MLflow, NoTracking, SwanLab, TensorBoard, Wandb
 from ftgen.spec.trainer import Command, LlamaFactory
 from ftgen.spec.types import NodeRequirement, SecretReference, Section
 
@@ -25,6 +25,7 @@ __all__ = [
     "Facts",
     "Files",
     "Hardware",
+    "Hosted",
     "LlamaFactory",
     "MLflow",
     "ModelCache",

@@ -83,7 +83,7 @@ class MLflow(Section):
         return login
 
 
-class Claim(Section):
+class TrackingVolume(Section):
     """A claim that exists, for the files that a tracker writes; each run has a folder there.
 
     Attributes:
@@ -103,11 +103,31 @@ class Files(Section):
         push: whether they are pushed with the result, in its folder `runs`.
     """
 
-    volume: Claim = Field(default_factory=Claim)
+    volume: TrackingVolume = Field(default_factory=TrackingVolume)
     push: Flag = False
 
 
-class Wandb(Files):
+class Hosted(Files):
+    """Tracker with a cloud, or a server of one's own, that a key opens.
+
+    Attributes:
+        project: project that runs are filed under.
+        url: address of a server of one's own; null: the cloud.
+        key: Secret of the API key.
+        offline: whether runs are only written to files.
+        run_name: name of the run; null: the job's.
+        tags: tags of the run; each becomes `name:value`.
+    """
+
+    project: Line
+    url: Address | None = None
+    key: SecretReference | None = None
+    offline: Flag = False
+    run_name: Line | None = None
+    tags: dict[str, Text] = {}
+
+
+class Wandb(Hosted):
     """Experiment tracking by Weights & Biases.
 
     Attributes:
@@ -124,16 +144,10 @@ class Wandb(Files):
     """
 
     report_to: Literal["wandb"]
-    project: Line
     entity: Line | None = None
-    url: Address | None = None
-    key: SecretReference | None = None
-    offline: Flag = False
-    run_name: Line | None = None
-    tags: dict[str, Text] = {}
 
 
-class SwanLab(Files):
+class SwanLab(Hosted):
     """Experiment tracking by SwanLab.
 
     Attributes:
@@ -150,13 +164,7 @@ class SwanLab(Files):
     """
 
     report_to: Literal["swanlab"]
-    project: Line
     workspace: Line | None = None
-    url: Address | None = None
-    key: SecretReference | None = None
-    offline: Flag = False
-    run_name: Line | None = None
-    tags: dict[str, Text] = {}
 
 
 class TensorBoard(Files):

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from ftgen import lower
 from ftgen.diagnostics import Severity
-from ftgen.spec import Files, MLflow, Spec, SwanLab, TensorBoard, Wandb
+from ftgen.spec import Files, Hosted, MLflow, Spec, TensorBoard
 from ftgen.validation import Finding, rule
 from ftgen.validation.rules import SPEC
 from ftgen.validation.rules.trainer.setting import is_within
@@ -30,7 +30,7 @@ def _key(spec: Spec) -> Iterator[Finding]:
     Write: `tracking.key={secret: wandb, key: api-key}`, or `tracking.offline=true`.
     """
     tracking = spec.tracking
-    if not isinstance(tracking, Wandb | SwanLab) or tracking.key or tracking.offline:
+    if not isinstance(tracking, Hosted) or tracking.key or tracking.offline:
         return
     name = tracking.report_to
     if not _LOGINS[name].intersection(spec.hardware.env):
@@ -50,7 +50,7 @@ def _vanishing(spec: Spec) -> Iterator[Finding]:
     stays.
     """
     tracking = spec.tracking
-    is_all = isinstance(tracking, TensorBoard) or (isinstance(tracking, Wandb | SwanLab) and tracking.offline)
+    is_all = isinstance(tracking, TensorBoard) or (isinstance(tracking, Hosted) and tracking.offline)
     if not (is_all and isinstance(tracking, Files)) or tracking.volume.claim or lower.pushes_tracking_files(spec):
         return
     if lower.is_temporary(spec, spec.storage.workspace):
@@ -91,7 +91,7 @@ def _tags(spec: Spec) -> Iterator[Finding]:
     Write: a tag for each word.
     """
     tracking = spec.tracking
-    if not isinstance(tracking, Wandb | SwanLab):
+    if not isinstance(tracking, Hosted):
         return
     for name, value in tracking.tags.items():
         word = f"{name}:{value}"
