@@ -145,6 +145,7 @@ def test_the_release_has_every_tracker_and_its_package_is_known() -> None:
             "/mnt/tracking",
         ),
         (["cluster.facts.mlflow=http://mlflow-tracking-server.a:5"], "FT775", "tracking.uri", "tracking.uri=http"),
+        (["trainer=yolo", "tracking=tensorboard"], "FT776", "tracking.report_to", "tracking=mlflow"),
         (["tracking=wandb", "tracking.key=abc"], "FT102", "tracking.key", ""),
         (["tracking=wandb", KEY, "tracking.url=wandb.example.com"], "FT103", "tracking.url", ""),
         (["tracking.register=a/b"], "FT103", "tracking.register", ""),
@@ -176,6 +177,8 @@ def test_what_cannot_be_tracked_is_refused(
         ["tracking=tensorboard"],
         ["tracking=tensorboard", "tracking.push=false", "storage=nfs"],
         ["cluster=alauda", "tracking=mlflow"],
+        ["trainer=yolo"],
+        ["trainer=yolo", "tracking=none"],
     ],
 )
 def test_what_can_be_tracked_is_not_blamed(composer: Composer, words: list[str]) -> None:

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from ftgen import lower
 from ftgen.diagnostics import Severity
-from ftgen.spec import Files, Hosted, MLflow, Spec, TensorBoard
+from ftgen.spec import Command, Files, Hosted, MLflow, Spec, TensorBoard
 from ftgen.validation import Finding, rule
 from ftgen.validation.rules import SPEC
 from ftgen.validation.rules.trainer.setting import is_within
@@ -144,3 +144,24 @@ def _service(address: str) -> list[str]:
         return (urlsplit(address).hostname or "").split(".")
     except ValueError:
         return []
+
+
+@rule("FT776", "framework-without-the-tracker", Severity.WARNING, on=SPEC)
+def _unreported(spec: Spec) -> Iterator[Finding]:
+    """A tracker that the framework of a command does not report to by itself: nothing of the training reaches it.
+
+    Ultralytics reports to MLflow; Weights & Biases and TensorBoard are off in its settings, and it knows no SwanLab.
+
+    Refused: `trainer=yolo tracking=tensorboard`.
+    Write: `tracking=mlflow`, `tracking=none`, or a command of your own that reports there.
+    """
+    trainer, tracker = spec.trainer, spec.tracking.report_to
+    if not isinstance(trainer, Command) or not (reached := _REACHED.get(trainer.package or "")):
+        return
+    if tracker not in {*reached, "none"}:
+        headline = f"{trainer.package} reports nothing to {tracker}"
+        yield Finding(headline, "tracking.report_to", tracker, f"write tracking={reached[0]}, or tracking=none")
+
+
+_REACHED: Mapping[str, tuple[str, ...]] = {"ultralytics": ("mlflow",)}
+"""Trackers by `trainer.package` that its framework reports to (`SettingsManager` of ultralytics/utils/__init__.py)."""
