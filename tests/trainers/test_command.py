@@ -224,6 +224,37 @@ def test_a_need_cannot_be_accepted(words: tuple[str, ...]) -> None:
     assert refused(*words)
 
 
+# ---- the image -------------------------------------------------------------------------------------
+
+
+def images(*words: str) -> list[tuple[str, str, str]]:
+    try:
+        found = compiled("trainer=yolo", *words).diagnostics
+    except Rejected as rejected:
+        found = tuple(rejected.diagnostics)
+    return [(str(told.severity), told.headline, told.subject) for told in found if told.code == "FT759"]
+
+
+def test_an_image_of_which_nothing_is_known_is_told() -> None:
+    headline = "nothing says that the image holds ultralytics, mlflow"
+    assert images() == [("warning", headline, "hardware.image")]
+    assert images("trainer.requirements=[]", "trainer.package=null") == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["hardware.packages=[git,git-lfs,mlflow]", "hardware.image=registry.example.com/hiyouga/llamafactory:0.9.5"],
+)
+def test_an_image_without_the_packages_is_refused(words: str) -> None:
+    ((severity, headline, subject),) = images(words)
+    assert (severity, subject) == ("error", "hardware.image")
+    assert headline.startswith("the image lacks ultralytics")
+
+
+def test_an_image_with_the_packages_is_taken() -> None:
+    assert images("hardware.packages=[git,git-lfs,mlflow,Ultralytics]") == []
+
+
 # ---- YOLO ------------------------------------------------------------------------------------------
 
 

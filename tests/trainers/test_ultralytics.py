@@ -101,15 +101,18 @@ def test_the_packaged_options_are_accepted() -> None:
         assert check_command_arguments(trainer(f"trainer={option}")) == []
 
 
+HELD = "hardware.packages=[git,git-lfs,mlflow,ultralytics]"
+
+
 @pytest.mark.parametrize("words", ["trainer.requirements=['ultralytics==8.0.0']", "trainer.requirements=[]"])
 def test_another_release_is_said_not_to_be_checked(words: str) -> None:
-    assert [d.code for d in compiled("trainer=yolo", words, "trainer.args.epoch=1").diagnostics] == ["FT756"]
+    assert [d.code for d in compiled("trainer=yolo", words, "trainer.args.epoch=1", HELD).diagnostics] == ["FT756"]
 
 
 def test_the_pipeline_asks() -> None:
     with pytest.raises(Rejected) as refused:
         pipeline.compile_job(
-            Composer(Request(config_path=project.conf_dir())), ("trainer=yolo", "trainer.args.epoch=1")
+            Composer(Request(config_path=project.conf_dir())), ("trainer=yolo", "trainer.args.epoch=1", HELD)
         )
     assert [d.code for d in refused.value.diagnostics] == ["FT201"]
 

@@ -40,7 +40,7 @@ NEEDS = Scope(*_modules("needs"), denies=True)
 """The specification: whether it has what its trainer needs, before anything is derived from it."""
 SERVED = Scope(*_modules("needs"), denies=True)
 """The specification of a run: whether its result is one that could be served."""
-SPEC = Scope(*_modules("identity", "meaning", "memory", "tracking", "command_arguments"))
+SPEC = Scope(*_modules("identity", "meaning", "memory", "tracking", "command_arguments", "command_image"))
 """The specification: whether its values fit together."""
 ROLLOUT = Scope(*_modules("reconcile", "outputs"))
 """The specification: whether it fits its reconciler and the other jobs of its sweep."""
