@@ -46,6 +46,7 @@ FAMILIES = (
     Family("FT4", "Lint", "What is admitted and still goes wrong."),
     Family("FT74", "Serving", "What is to serve the result of a run, before any Kubernetes object exists."),
     Family("FT75", "Trainers", "What a trainer needs of the configuration before anything is derived from it."),
+    Family("FT76", "Images", "Whether an image holds the release that its arguments are checked for."),
     Family("FT77", "Tracking", "Where runs are reported to, before any Kubernetes object exists."),
     Family("FT6", "Capacity", "What the nodes, queues, quotas and classes of the cluster leave no room for."),
     Family("FT7", "Data", "What `ftgen data` finds in a data set; an error would end the training."),

@@ -24,6 +24,7 @@ RUN = "sft-qwen3-0-6b"
         ((), ["hardware=ascend-910a"], "FT744", "serving.image"),
         ((), ["hardware=nvidia-shared", "--strict"], "FT749", "serving.memory_utilization=0.25"),
         ((), ["hardware=full-gpu", "hardware/card=v100-16gb"], "FT744", "newer cards"),
+        ((), ["serving.image=r.example.com/ai/vllm-openai:v0.11.0", "--strict"], "FT764", "an image of 0.23.0"),
         ((), ["serving.args.max_num_seq=16"], "FT201", "max_num_seqs"),
         ((), ["serving.args.max_model_len=100"], "FT201", "serving.context"),
         ((), ["serving.version=0.1.0"], "FT103", "0.23.0"),
@@ -53,6 +54,12 @@ def test_the_largest_context_that_fits_really_fits(render, refused, serve):
     serve(RUN, "hardware.memory=4Gi", largest)
     longer = f"serving.context={int(largest.partition('=')[2]) + 16}"
     assert "FT747" in refused(RUN, "hardware.memory=4Gi", longer)
+
+
+@pytest.mark.parametrize("tag", ["v0.23.0", "v0.23.0-a3", "0.23", "nightly", "v0.23.0@sha256:" + "0" * 64])
+def test_an_image_of_the_checked_release_is_silent(render, serve, tag):
+    render()
+    serve(RUN, f"serving.image='r.example.com/ai/vllm:{tag}'", "--strict")
 
 
 def test_a_name_that_is_no_run(render, refused):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from math import ceil
@@ -29,6 +30,8 @@ _NAMED_TERMS = 3
 _HALF = 0.5
 # The oldest for which vLLM's images hold kernels (docker/Dockerfile of 0.23).
 _OLDEST = 7.5
+# The release that the tag of an image of vLLM, or of vLLM Ascend, begins with: `vllm-ascend:v0.23.0-a3`.
+_RELEASE = re.compile(r"vllm[^/:]*:v?(?P<release>\d+\.\d+(?:\.\d+)?)")
 
 
 @dataclass(frozen=True)
@@ -122,6 +125,22 @@ def _image(view: ServiceView) -> Iterator[Finding]:
     if hardware.vendor == "nvidia" and capability and capability < _OLDEST:
         headline = f"vLLM has no kernels for cards before compute capability {_OLDEST}, such as {hardware.card.name}"
         yield Finding(headline, "hardware.card.compute_capability", capability, "take newer cards")
+
+
+@rule("FT764", "image-of-another-vllm", Severity.WARNING, on=SERVICE)
+def _other_release(view: ServiceView) -> Iterator[Finding]:
+    """An image whose tag names another release of vLLM than the one whose arguments are checked.
+
+    Arguments come and go with each release of vLLM, and an unknown one ends the server at its start.
+
+    Refused: `serving.image=registry.example.com/vllm-openai:v0.11.0` with `serving.version=0.23.0`.
+    Write: an image of that release.
+    """
+    image, version = view.serving.image or "", view.serving.version
+    named = _RELEASE.search(image)
+    if named and not f"{version}.".startswith(f"{named['release']}."):
+        headline = f"the image holds vLLM {named['release']}, and the arguments are checked for {version}"
+        yield Finding(headline, "serving.image", image, f"take an image of {version}")
 
 
 @rule("FT745", "context-beyond-the-model", on=SERVICE)
