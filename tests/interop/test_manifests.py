@@ -71,6 +71,27 @@ def test_the_reference_solution_is_recognised() -> None:
     assert found["storage"]["shm"] == "2Gi"
 
 
+def test_a_program_of_its_own_claims_no_model_and_no_data_set(tmp_path: Path) -> None:
+    container = {
+        "name": "main",
+        "image": "registry.example.com/ai/resnet:1.0",
+        "command": ["python", "train.py"],
+        "resources": {"limits": {"nvidia.com/gpu": 1, "cpu": 4, "memory": "16Gi"}},
+    }
+    job = yamlio.read(SHAPES[0].with_name("smallest.yaml"))
+    job["spec"]["queue"] = "research"
+    job["spec"]["tasks"][0]["template"]["spec"]["containers"] = [container]
+    (tmp_path / "job.yaml").write_text(yamlio.dump(job))
+    imported(tmp_path / "job.yaml")
+    found = experiment()
+    chosen = {"override /trainer": "command"}, {"override /model": "none"}, {"override /dataset": "none"}
+    assert all(choice in found["defaults"] for choice in chosen)
+    assert found["trainer"] == {"command": ["python", "train.py"]}
+    assert found["model"] == {"output_url": None}
+    assert found["hardware"]["per_card"]["memory"] == {"request": "16Gi", "limit": "16Gi"}
+    assert found["cluster"]["queue"] == "research"
+
+
 def test_without_cards_the_hardware_is_none() -> None:
     imported(SHAPES[0].with_name("mpi.yaml"))
     assert {"override /hardware": "cpu"} in experiment()["defaults"]

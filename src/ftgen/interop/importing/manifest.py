@@ -150,6 +150,11 @@ def from_manifest(job: Object, source: str, options: Options, hardware: str = ""
     ):
         choices |= group_choices
         values |= group_values
+    if choices.get("trainer") == "command":
+        # A program of its own: what it starts from and trains on is known only where the scripts' variables say so.
+        choices |= {group: "none" for group in ("model", "dataset") if f"{group}.url" not in values}
+        if "model.output_url" not in values:
+            values |= {"model.output_url": None, "allow.FT260": f"as in {source}"}
     return ImportedConfig(kube.slug(name, _NAME_LIMIT), source, choices, values)
 
 
@@ -317,11 +322,13 @@ def binary(amount: Fraction) -> str:
 
 def _host(container: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Yield the host resources of a container with one card, which equal those per card."""
-    resources = mapping(container.get("resources"))
+    limits = mapping(mapping(container.get("resources")).get("limits"))
+    # Kubernetes fills in requests from limits.
+    requests = {**limits, **mapping(mapping(container.get("resources")).get("requests"))}
     for name in ("cpu", "memory"):
-        for bound in ("requests", "limits"):
-            if amount := mapping(resources.get(bound)).get(name):
-                yield f"hardware.per_card.{name}.{bound.removesuffix('s')}", str(amount)
+        for bound, amounts in (("request", requests), ("limit", limits)):
+            if amount := amounts.get(name):
+                yield f"hardware.per_card.{name}.{bound}", str(amount)
 
 
 # --- storage -------------------------------------------------------------------------------------------
