@@ -1,9 +1,9 @@
 import pytest
 
 from ftgen.diagnostics import Severity
+from ftgen.emulation.plugins import parse_flags
 from ftgen.validation import RULES, Context, validate
 from ftgen.validation.rules import AGREEMENT, all_rules
-from ftgen.validation.rules.plugins import parse_flags
 
 STAGE = "agreement"
 

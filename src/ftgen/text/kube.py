@@ -232,6 +232,11 @@ def expand(text: str, env: Mapping[str, str]) -> str:
     return _REFERENCE.sub(replaced, text)
 
 
+def references(text: str) -> list[str]:
+    """Return the names of the variables that `expand` would look up, in their order."""
+    return [match["name"] for match in _REFERENCE.finditer(text) if match["name"] is not None]
+
+
 def _broken(character: str) -> str:
     first, *rest = character.encode("utf-8", "surrogatepass")
     return f"${chr(first)}" + "\ufffd" * len(rest)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from fractions import Fraction
 from typing import Any
 
 from ftgen.schema.version import Version
-from ftgen.text import kube
 from ftgen.text.paths import Steps
+from ftgen.text.shapes import amount, entries, integer, mapping, optional_integer, strings, text
+
+__all__ = ["amount", "entries", "integer", "mapping", "optional_integer", "strings", "text"]
+"""The readers of `ftgen.text.shapes`, which every rule takes from here beside the views."""
 
 NEWEST: Version = (1, 15, 0)
 """Newest Volcano release whose source these rules follow; later releases are checked by the same rules."""
@@ -70,46 +72,6 @@ def objects(document: Any) -> Iterator[tuple[Steps, Any]]:
             yield ("items", index), item
     else:
         yield (), document
-
-
-def mapping(value: object) -> dict[str, Any]:
-    """Return the value if it is an object, else an empty one."""
-    return value if isinstance(value, dict) else {}
-
-
-def entries(value: object) -> list[tuple[int, dict[str, Any]]]:
-    """Return the objects of a list with their positions."""
-    return [(i, item) for i, item in enumerate(value) if isinstance(item, dict)] if isinstance(value, list) else []
-
-
-def strings(value: object) -> list[str]:
-    """Return the strings of a list."""
-    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
-
-
-def text(value: object) -> str:
-    """Return the value if it is a string, else the empty one: Go's zero value, which every check treats as unset."""
-    return value if isinstance(value, str) else ""
-
-
-def integer(value: object) -> int:
-    """Return the value if it is an integer, else 0, Go's zero value."""
-    return value if isinstance(value, int) and not isinstance(value, bool) else 0
-
-
-def optional_integer(value: object) -> int | None:
-    """Return the value if it is an integer, else None: for fields that are pointers in Go, where 0 is not unset."""
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def amount(value: object) -> Fraction | None:
-    """Return the amount of a quantity; None where the value is no quantity."""
-    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        return None
-    try:
-        return kube.parse_quantity(str(value))
-    except ValueError:
-        return None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -192,7 +154,7 @@ class Job:
     @property
     def _name_and_path(self) -> tuple[str, str]:
         # Computed at each access: few rules read the name, in which all jobs of a sweep differ.
-        return _name_of(mapping(self.manifest.get("metadata")))
+        return name_of(mapping(self.manifest.get("metadata")))
 
 
 def read_job(manifest: object, version: Version, config_maps: ConfigMaps = ()) -> Job:
@@ -248,7 +210,8 @@ def _component(index: int, name: str, body: dict[str, Any], config_maps: ConfigM
     return Task(path, index, name, body, 1 if fewest is None else fewest, None, pod)
 
 
-def _name_of(metadata: dict[str, Any]) -> tuple[str, str]:
+def name_of(metadata: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the name that an object gets, with `xxxxx` for what the API server completes, and the field's path."""
     prefix = text(metadata.get("generateName"))
     if text(metadata.get("name")) or not prefix:
         return text(metadata.get("name")), "metadata.name"

@@ -6,19 +6,16 @@ in silence, variables arrive empty. Facts about the controller are from pkg/cont
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from ftgen.diagnostics import Severity
+from ftgen.emulation import controller, kubelet, plugins
 from ftgen.validation import Finding, rule
-from ftgen.validation.manifest import Container, Job, Task, integer, mapping, optional_integer, strings, text
-from ftgen.validation.rules import AGREEMENT, plugins
+from ftgen.validation.manifest import Job, Task, integer, mapping, optional_integer, strings, text
+from ftgen.validation.rules import AGREEMENT
 from ftgen.validation.rules.policies import events, policy_lists
 
 _RESTART_ACTIONS = ("RestartJob", "RestartTask", "RestartPod", "RestartPartition")
-_INDEX_VARIABLES = ("VK_TASK_INDEX", "VC_TASK_INDEX")
-_TORCH_VARIABLES = ("MASTER_ADDR", "MASTER_PORT", "WORLD_SIZE", "RANK")
-_REFERENCE = re.compile(r"\$\$|\$\(([^)]*)\)")
 _SKIPPED_NAMESPACES = ("kube-system", "volcano-system")
 
 
@@ -235,35 +232,29 @@ def overwritten_variable(job: Job) -> Iterator[Finding]:
     Refused: `env: [{name: VC_TASK_INDEX, value: "0"}]` with `plugins: {env: []}`.
     Write: a name of your own, or no plugin.
     """
-    everywhere, main = _plugin_variables(job)
-    for container in job.containers if everywhere or main else ():
-        added = everywhere if container.init else everywhere | main
-        for i, variable in container.env:
-            name = variable.get("name")
-            if isinstance(name, str) and name in added:
-                yield Finding(
-                    f"the variable {name} is overwritten by a job plugin",
-                    f"{container.path}.env[{i}].name",
-                    name,
-                    "remove it or use another name",
-                )
+    for task in job.tasks if job.plugins else ():
+        everywhere, main = _plugin_variables(job, task)
+        for container in task.pod.containers:
+            added = everywhere if container.init else everywhere | main
+            for i, variable in container.env:
+                name = variable.get("name")
+                if isinstance(name, str) and name in added:
+                    yield Finding(
+                        f"the variable {name} is overwritten by a job plugin",
+                        f"{container.path}.env[{i}].name",
+                        name,
+                        "remove it or use another name",
+                    )
 
 
-def _plugin_variables(job: Job) -> tuple[set[str], set[str]]:
-    """Return the variables that plugins add to every container, and those that they add to main containers only."""
+def _plugin_variables(job: Job, task: Task) -> tuple[set[str], set[str]]:
+    """Return the variables that plugins add to every container of a task, and to its main containers only."""
     everywhere: set[str] = set()
     main: set[str] = set()
-    if "svc" in job.plugins:
-        everywhere |= {f"VC_{_in_upper_case(task)}_{what}" for task in job.tasks for what in ("HOSTS", "NUM")}
-    everywhere |= set(_INDEX_VARIABLES) if "env" in job.plugins else set()
-    everywhere |= {"MPI_HOST"} if "mpi" in job.plugins else set()
-    main |= set(_TORCH_VARIABLES) if "pytorch" in job.plugins else set()
-    main |= {"TF_CONFIG"} if "tensorflow" in job.plugins else set()
+    pod = controller.Member("", [each.body for each in job.tasks], task.body, 0, {})
+    for added in controller.added_variables(job.plugins, pod, job.version):
+        (everywhere if added.init else main).update(added.names)
     return everywhere, main
-
-
-def _in_upper_case(task: Task) -> str:
-    return task.name.replace("-", "_").upper()
 
 
 @rule("FT428", "unexpanded-variable", on=AGREEMENT)
@@ -276,10 +267,10 @@ def unexpanded_variable(job: Job) -> Iterator[Finding]:
     Refused: `{name: NODE_RANK, value: $(VC_TASK_INDEX)}`.
     Write: `NODE_RANK="${VC_TASK_INDEX}"` in the script.
     """
-    everywhere, main = _plugin_variables(job)
-    added = everywhere | main
-    for container in job.containers:
-        for i, name in _references(container):
+    for task in job.tasks:
+        references = [(c, i, name) for c in task.pod.containers for i, name in kubelet.undefined_references(c.env)]
+        added = set().union(*_plugin_variables(job, task)) if references else set()
+        for container, i, name in references:
             if name in added or name.startswith(("VC_", "VK_")):
                 yield Finding(
                     f"$({name}) is not yet defined here and stays as it is",
@@ -287,16 +278,6 @@ def unexpanded_variable(job: Job) -> Iterator[Finding]:
                     f"$({name})",
                     f"read ${{{name}}} in the script instead",
                 )
-
-
-def _references(container: Container) -> Iterator[tuple[int, str]]:
-    """Yield references in env values to names that no earlier variable defines, each with its position in env."""
-    earlier: set[str] = set()
-    for i, variable in container.env:
-        value = variable.get("value")
-        if isinstance(value, str) and "$(" in value:
-            yield from ((i, name) for name in _REFERENCE.findall(value) if name and name not in earlier)
-        earlier.add(text(variable.get("name")))
 
 
 @rule("FT429", "unguarded-namespace", Severity.WARNING, on=AGREEMENT)

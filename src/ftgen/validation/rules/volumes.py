@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ftgen.diagnostics import Severity
+from ftgen.emulation import controller
 from ftgen.text import kube
 from ftgen.validation import Finding, rule
-from ftgen.validation.manifest import Job, strings, text
-from ftgen.validation.rules import ADMISSION, AGREEMENT, plugins
+from ftgen.validation.manifest import Job, text
+from ftgen.validation.rules import ADMISSION, AGREEMENT
 from ftgen.validation.rules.sources import source_kinds
 
 _LARGEST_JOB_NAME = 50
@@ -88,7 +89,8 @@ def colliding_mounts(job: Job) -> Iterator[Finding]:
     Write: another path for one of them.
     """
     job_mounts = {text(v.get("mountPath")): f"spec.volumes[{i}]" for i, v in job.volumes}
-    added = _plugin_mounts(job)
+    mounted = controller.mounts_of_plugins(job.plugins, job.version)
+    added = {path: f"the {plugin} plugin" for path, plugin in mounted.items()}
     for path, volume in job_mounts.items():
         if path in added:
             yield _collision(f"{volume}.mountPath", path, added[path])
@@ -102,16 +104,6 @@ def colliding_mounts(job: Job) -> Iterator[Finding]:
 
 def _collision(subject: str, path: str, other: str) -> Finding:
     return Finding(f"{path} is already the mount path of {other}", subject, path, "mount one of them elsewhere")
-
-
-def _plugin_mounts(job: Job) -> dict[str, str]:
-    mounts = {}
-    if isinstance(job.plugins.get("svc"), list):
-        mounts["/etc/volcano"] = "the svc plugin"
-    if isinstance(job.plugins.get("ssh"), list):
-        values = plugins.parse_flags("ssh", tuple(strings(job.plugins["ssh"])), job.version).values
-        mounts[values.get("ssh-key-file-path", "/root/.ssh")] = "the ssh plugin"
-    return mounts
 
 
 @rule("FT416", "twice-mounted-claim", on=AGREEMENT)

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from ftgen.diagnostics import Severity
+from ftgen.emulation import controller
 from ftgen.text.paths import child
 from ftgen.validation import Context, Finding, rule
 from ftgen.validation.manifest import Container, Job, Task, entries, integer, mapping, optional_integer, strings, text
@@ -26,7 +27,6 @@ from ftgen.validation.rules.lint.shell import (
 _FRAMEWORKS = frozenset(("pytorch", "tensorflow", "mpi", "ray"))
 _PUBLISHED = re.compile(r"\bVC_([A-Z0-9_]+?)_(HOSTS|NUM)\b")
 _READ = re.compile(r"\$[({]?(V[CK]_[A-Z0-9_]+)\b")
-_INDEXES = ("VC_TASK_INDEX", "VK_TASK_INDEX")
 _KUEUE = "kueue.x-k8s.io/queue-name"
 
 
@@ -113,7 +113,7 @@ def hosts_of_another_task(job: Job) -> Iterator[Finding]:
     Refused: `${VC_WORKER_HOSTS}` in a job whose task is `train`, `$(VC_WORKER_0_SVC)`.
     Write: `${VC_TRAIN_HOSTS}`.
     """
-    known = {task.name.replace("-", "_").upper() for task in job.tasks}
+    known = {controller.variable_stem(task.name) for task in job.tasks}
     for task in job.tasks:
         for container in task.pod.containers:
             for owner, suffix in find_all(_PUBLISHED, shell_text(container).code):
@@ -130,7 +130,7 @@ def _never_set(job: Job, container: Container, known: set[str]) -> Iterator[Find
     """Find variables named like Volcano's that neither Volcano nor the container sets."""
     script = shell_text(container)
     for name in find_all(_READ, script.raw):
-        is_set = name in _INDEXES or _PUBLISHED.fullmatch(name) or f"{name}=" in script.code
+        is_set = name in controller.INDEX_VARIABLES or _PUBLISHED.fullmatch(name) or f"{name}=" in script.code
         if not is_set and not container.body.get("envFrom") and not _sets(container, name):
             headline = f"nothing sets {name}; Volcano publishes {_variables(known, 'HOSTS')}"
             severity = Severity.ERROR if pod_count(job) > 1 else None
@@ -154,9 +154,9 @@ def _absent_hosts(job: Job, container: Container) -> Iterator[Finding]:
     may_name_pods = not _has_own_host_names(job) and f"{job.name}-" in script.code
     for task, index, domain in find_all(_pods_of(job.name), script.code) if may_name_pods else ():
         if int(index) >= replicas.get(task, 0):
-            host = f"{job.name}-{task}-{index}.{domain}"
+            host = f"{controller.pod_name(job.name, task, int(index))}.{domain}"
             headline = f"the job has no pod {host.partition('.')[0]}, so nothing has the name {host}"
-            pods = ", ".join(f"{job.name}-{name}-0.{domain}" for name in sorted(replicas))
+            pods = ", ".join(f"{controller.pod_name(job.name, name, 0)}.{domain}" for name in sorted(replicas))
             yield Finding(headline, script.path, host, f"name a pod that there is, such as {pods}", Severity.ERROR)
 
 

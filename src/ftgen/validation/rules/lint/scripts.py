@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from ftgen.diagnostics import Severity
+from ftgen.emulation import kubelet
+from ftgen.text import kube
 from ftgen.validation import Finding, rule
 from ftgen.validation.manifest import Container, Job, Pod, integer, mapping, text
 from ftgen.validation.rules import LINT, PODS_LINT
@@ -295,17 +297,11 @@ def lost_dollar(job: Job) -> Iterator[Finding]:
 
 def _unset_references(container: Container) -> Iterator[Finding]:
     """Find variables that refer to others which are not set before them."""
-    referring = [
-        (index, text(v.get("value"))) for index, (_, v) in enumerate(container.env) if "$(" in text(v.get("value"))
-    ]
-    names = [text(variable.get("name")) for _, variable in container.env] if referring else []
-    for index, value in referring:
-        i = container.env[index][0]
-        for name in _SUBSTITUTION.findall(value):
-            if name not in names[:index] and not name.startswith(("VC_", "VK_")):
-                path = f"{container.path}.env[{i}].value"
-                why = "is set later" if name in names else "is not set"
-                yield Finding(f"$({name}) {why} and stays as it is", path, f"$({name})", f"set {name} before it")
+    for i, name in kubelet.undefined_references(container.env):
+        if kube.is_env_name(name) and not name.startswith(("VC_", "VK_")):
+            why = "is set later" if any(v.get("name") == name for _, v in container.env) else "is not set"
+            path = f"{container.path}.env[{i}].value"
+            yield Finding(f"$({name}) {why} and stays as it is", path, f"$({name})", f"set {name} before it")
 
 
 @lru_cache(maxsize=256)

@@ -1,0 +1,156 @@
+"""The environment and the command of a container, as the kubelet makes them when it starts one.
+
+Source: makeEnvironmentVariables (pkg/kubelet/kubelet_pods.go) of Kubernetes: `envFrom` comes first, then `env` in its
+order; `$(NAME)` in a value is replaced by what was set before it, and stays as it is where nothing was; values that
+come from elsewhere are not expanded.  Commands and arguments see all variables.  What only the cluster knows stands
+in angle brackets.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from math import ceil
+from typing import Any
+
+from ftgen.text import kube
+from ftgen.text.shapes import amount, entries, mapping, text
+
+ConfigMapData = Mapping[str, Mapping[str, Any]]
+"""`data` of the ConfigMaps that are known, by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """Value of an environment variable.
+
+    Attributes:
+        text: what the container sees; a part that only the cluster knows stands in angle brackets.
+        source: where it comes from, such as `secret git/token` or `field metadata.name`; empty for a plain value.
+        known: whether the text is exactly what the container sees.
+    """
+
+    text: str
+    source: str = ""
+    known: bool = True
+
+
+@dataclass(slots=True)
+class Environment:
+    """Environment of a container.
+
+    Attributes:
+        values: values by name, in the order in which the kubelet sets them.
+        imported: whether `envFrom` sets variables whose names are not known.
+    """
+
+    values: dict[str, Value] = field(default_factory=dict)
+    imported: bool = False
+
+    def expand(self, words: str) -> Value:
+        """Return a command's word or a variable's text with the references to what is set."""
+        if "$" not in words:
+            return Value(words)
+        found = {name: self.values[name] for name in kube.references(words) if name in self.values}
+        is_known = all(value.known for value in found.values())
+        if self.imported:
+            is_known = is_known and all(name in found for name in kube.references(words))
+        return Value(kube.expand(words, {name: value.text for name, value in found.items()}), known=is_known)
+
+
+def environment(container: Mapping[str, Any], pod: Mapping[str, Any], config_maps: ConfigMapData) -> Environment:
+    """Return the environment of a container of a pod, without what kubelet and image add of their own."""
+    made = Environment()
+    for _, source in entries(container.get("envFrom")):
+        _import(made, source, config_maps)
+    for _, variable in entries(container.get("env")):
+        name, written = text(variable.get("name")), text(variable.get("value"))
+        value = made.expand(written) if written else _from_elsewhere(variable, container, pod, config_maps)
+        if value is not None:
+            made.values[name] = value
+    return made
+
+
+def _import(made: Environment, source: Mapping[str, Any], config_maps: ConfigMapData) -> None:
+    """Set the variables of a ConfigMap that is known; of a Secret, and of others, no name is known."""
+    name = text(mapping(source.get("configMapRef")).get("name"))
+    if name not in config_maps:
+        made.imported = True
+        return
+    for key, value in config_maps[name].items():
+        made.values[f"{text(source.get('prefix'))}{key}"] = Value(text(value), f"config map {name}")
+
+
+def _from_elsewhere(
+    variable: Mapping[str, Any], container: Mapping[str, Any], pod: Mapping[str, Any], config_maps: ConfigMapData
+) -> Value | None:
+    """Return a value that the manifest refers to; None where the variable is left out."""
+    source = mapping(variable.get("valueFrom"))
+    if isinstance(source.get("secretKeyRef"), dict):
+        return _of_secret(source["secretKeyRef"])
+    if isinstance(source.get("configMapKeyRef"), dict):
+        return _of_config_map(source["configMapKeyRef"], config_maps)
+    if isinstance(source.get("fieldRef"), dict):
+        return _of_field(text(source["fieldRef"].get("fieldPath")), pod)
+    if isinstance(source.get("resourceFieldRef"), dict):
+        return _of_resource(source["resourceFieldRef"], container)
+    return Value("")
+
+
+def _of_secret(reference: Mapping[str, Any]) -> Value:
+    source = f"secret {text(reference.get('name'))}/{text(reference.get('key'))}"
+    return Value(f"<{source}>", source, known=False)
+
+
+def _of_config_map(reference: Mapping[str, Any], config_maps: ConfigMapData) -> Value | None:
+    name, key = text(reference.get("name")), text(reference.get("key"))
+    source = f"config map {name}/{key}"
+    if name not in config_maps:
+        return Value(f"<{source}>", source, known=False)
+    found = config_maps[name].get(key)
+    if found is None and reference.get("optional") is True:
+        return None
+    return Value(f"<{source}>", source, known=False) if found is None else Value(text(found), source)
+
+
+_ENTRY = re.compile(r"metadata\.(labels|annotations)\['(.*)'\]")
+
+
+def _of_field(path: str, pod: Mapping[str, Any]) -> Value:
+    """Return a field of the pod; the kubelet and the scheduler fill in its addresses, its node and its uid."""
+    metadata, spec, source = mapping(pod.get("metadata")), mapping(pod.get("spec")), f"field {path}"
+    if match := _ENTRY.fullmatch(path):
+        return Value(text(mapping(metadata.get(match[1])).get(match[2])), source)
+    if path in {"metadata.name", "metadata.namespace"}:
+        return _known_or(text(metadata.get(path.rpartition(".")[2])), source)
+    if path == "spec.serviceAccountName":
+        return _known_or(text(spec.get("serviceAccountName")), source)
+    return _known_or(text(spec.get("nodeName")) if path == "spec.nodeName" else "", source)
+
+
+def _known_or(value: str, source: str) -> Value:
+    return Value(value, source) if value else Value(f"<{source}>", source, known=False)
+
+
+def _of_resource(reference: Mapping[str, Any], container: Mapping[str, Any]) -> Value:
+    """Return a container's own request or limit, rounded up to whole divisors; others depend on the node."""
+    resource = text(reference.get("resource"))
+    source = f"resource {resource}"
+    kind, _, name = resource.partition(".")
+    found = amount(mapping(mapping(container.get("resources")).get(kind)).get(name))
+    divisor = amount(reference.get("divisor")) or Fraction(1)
+    if found is None or text(reference.get("containerName")) not in {"", text(container.get("name"))} or divisor <= 0:
+        return Value(f"<{source}>", source, known=False)
+    return Value(str(ceil(found / divisor)), source)
+
+
+def undefined_references(variables: list[tuple[int, dict[str, Any]]]) -> Iterator[tuple[int, str]]:
+    """Yield the references of a container's variables to names that none before them sets: position in `env`, name."""
+    earlier: set[str] = set()
+    for position, variable in variables:
+        value = variable.get("value")
+        if isinstance(value, str) and "$(" in value:
+            yield from ((position, name) for name in kube.references(value) if name and name not in earlier)
+        earlier.add(text(variable.get("name")))
