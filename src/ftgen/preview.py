@@ -1,8 +1,8 @@
 """What each pod of a job will see: names, ranks, environment, mounts and command, before anything runs.
 
 The pods are those that `ftgen.emulation` makes, which the rules read as well.  Everything here is a plain value, for
-the command line, the review page and other programs; `dataclasses.asdict` makes JSON of it.  No value of a secret is
-in it, since no manifest holds one: secrets are named.
+the command line, the review page and other programs; `dataclasses.asdict` makes JSON of it.  Secrets are
+named, and one that somebody has written into a manifest is hidden by asterisks.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ftgen.diagnostics import credentials
 from ftgen.emulation import controller, kubelet
-from ftgen.emulation.kubelet import Environment
+from ftgen.emulation.kubelet import Environment, Value
 from ftgen.schema.version import Version
-from ftgen.text.shapes import entries, mapping, strings, text
+from ftgen.text.shapes import entries, integer, mapping, strings, text
 from ftgen.validation.manifest import NEWEST, companions, name_of
 from ftgen.validation.rules.defaults import mutate
 
@@ -23,9 +24,13 @@ Object = Mapping[str, Any]
 
 LIMIT = 1000
 """Largest number of pods of a task that are made; the host names of the others are published all the same."""
+_MOST_NAMES = 2**20
+"""Each pod may see the names of all others: of a job with thousands of pods, fewer than `LIMIT` are made."""
 _RANKS = ("RANK", "NODE_RANK", *reversed(controller.INDEX_VARIABLES), "JOB_COMPLETION_INDEX")
 """Variables that tell a pod its rank, the ones that name it first."""
 _LONGEST_HOSTNAME = 63
+_LONGEST_TEXT = 2**17
+"""Length from which Linux refuses a variable or a word of a command (MAX_ARG_STRLEN)."""
 _NUMBER = re.compile(r"[0-9]{1,9}")
 
 
@@ -36,7 +41,7 @@ class Variable:
     Attributes:
         name: its name.
         value: what the container sees; a part that only the cluster knows stands in angle brackets, such as
-            `<secret git/token>`.
+            `<secret git/token>`, and what looks like a secret itself is asterisks.
         source: where the value comes from: `secret NAME/KEY`, `config map NAME/KEY`, `field PATH` or `resource NAME`;
             empty for a value of the manifest.
         known: whether the value is exactly what the container sees.
@@ -149,6 +154,7 @@ class Pod:
         namespace: its namespace; empty where the manifest leaves it to whoever applies it.
         task: task of a VolcanoJob that it belongs to; else empty.
         index: its index in the task.
+        replicas: number of pods of its task, or of what creates it, whether or not all of them are made here.
         hostname: its host name; empty on the node's network, where it is the node's.
         dns_names: names by which other pods find it, the shortest first; none where no Service gives it any.
         rank: its rank among the pods that train together, as a variable or its index tells; None where nothing does.
@@ -169,6 +175,7 @@ class Pod:
     namespace: str
     task: str
     index: int
+    replicas: int
     hostname: str
     dns_names: tuple[str, ...]
     rank: int | None
@@ -216,16 +223,18 @@ class _Around:
 
 
 def _pods(manifest: Object, around: _Around, version: Version, limit: int) -> Iterator[Pod]:
-    kind, group = manifest.get("kind"), text(manifest.get("apiVersion")).partition("/")[0]
+    kind, group = text(manifest.get("kind")), text(manifest.get("apiVersion")).partition("/")[0]
     named = _named(manifest)
     if (kind, group) == ("Job", "batch.volcano.sh"):
         yield from _volcano_pods(mutate(named, volcano_version=version), around, version, limit)
-    elif (kind, group) == ("Job", "batch"):
-        for index, pod in enumerate(controller.job_pods(named, limit)):
-            yield _seen(pod, _Place("Job", named["metadata"]["name"], "", index), around)
-    elif (kind, group) == ("Deployment", "apps"):
-        for index, pod in enumerate(controller.replicas(named, limit)):
-            yield _seen(pod, _Place("Deployment", named["metadata"]["name"], "", index), around)
+    elif (kind, group) in _MAKERS:
+        for index, pod in enumerate(_MAKERS[kind, group](named, limit)):
+            place = _Place(kind, named["metadata"]["name"], "", index, controller.pod_count(named))
+            yield _seen(pod, place, around)
+
+
+_MAKERS = {("Job", "batch"): controller.job_pods, ("Deployment", "apps"): controller.replicas}
+"""What makes the pods of a kind that is not Volcano's."""
 
 
 def _named(manifest: Object) -> dict[str, Any]:
@@ -242,9 +251,13 @@ def _volcano_pods(job: dict[str, Any], around: _Around, version: Version, limit:
         around = _Around({**around.claims, **claims}, config_maps, around.services | {name})
     elif claims:
         around = _Around({**around.claims, **claims}, around.config_maps, around.services)
-    for pod in controller.volcano_pods(job, version, limit):
+    tasks = (task for _, task in entries(mapping(job.get("spec")).get("tasks")))
+    replicas = {text(task.get("name")): integer(task.get("replicas")) for task in tasks}
+    fewer = min(limit, max(_MOST_NAMES // max(sum(replicas.values()), 1), 2))
+    for pod in controller.volcano_pods(job, version, fewer):
         labels = pod["metadata"]["labels"]
-        place = _Place("VolcanoJob", name, labels["volcano.sh/task-spec"], int(labels["volcano.sh/task-index"]))
+        task, index = labels["volcano.sh/task-spec"], int(labels["volcano.sh/task-index"])
+        place = _Place("VolcanoJob", name, task, index, replicas[task])
         yield _seen(pod, place, around)
 
 
@@ -256,6 +269,7 @@ class _Place:
     job: str
     task: str
     index: int
+    replicas: int
 
 
 def _seen(created: dict[str, Any], place: _Place, around: _Around) -> Pod:
@@ -281,6 +295,7 @@ def _seen(created: dict[str, Any], place: _Place, around: _Around) -> Pod:
         namespace=namespace,
         task=place.task,
         index=place.index,
+        replicas=place.replicas,
         hostname=hostname,
         dns_names=_dns_names(spec, namespace, around),
         rank=next((int(value) for value in ranks.values() if _NUMBER.fullmatch(value)), None),
@@ -322,15 +337,28 @@ def _container(body: Object, environment: Environment, volumes: Mapping[str, Vol
         name=text(body.get("name")),
         init=init,
         image=text(body.get("image")),
-        command=tuple(environment.expand(word).text for word in words),
+        command=tuple(_shown(environment.expand(word).text) for word in words),
         working_dir=text(body.get("workingDir")),
-        env=tuple(Variable(name, v.text, v.source, v.known) for name, v in environment.values.items()),
+        env=tuple(_variable(name, value) for name, value in environment.values.items()),
         env_from=tuple(_imports(body)),
         mounts=tuple(_mount(each, environment, volumes) for _, each in entries(body.get("volumeMounts"))),
         resources=resources,
         devices={each.name: each.limit or each.request for each in resources if "/" in each.name},
         claims=tuple(text(claim.get("name")) for _, claim in entries(mapping(body.get("resources")).get("claims"))),
     )
+
+
+def _variable(name: str, value: Value) -> Variable:
+    """Return a variable; the name tells, too, whether its value is a secret that somebody has written down."""
+    shown = _shown(value.text, f"{name}: ")
+    return Variable(name, shown, value.source, value.known and shown == value.text)
+
+
+def _shown(text: str, lead: str = "") -> str:
+    """Return a text without secrets, if a program could be given it at all; `lead` is what stands before it."""
+    if len(text) > _LONGEST_TEXT:
+        return f"<{len(text)} characters, more than a program can be given>"
+    return credentials.redact(lead + text)[len(lead) :]
 
 
 def _imports(container: Object) -> Iterator[str]:

@@ -290,9 +290,13 @@ def test_a_preview_is_json(composer: Composer) -> None:
     assert json.loads(json.dumps(found))[0]["job"] == found[0]["job"]
 
 
-def test_many_pods_are_made_up_to_a_limit() -> None:
-    job = volcano_job(task("a", container(), replicas=2**31 - 1), plugins={"svc": [], "env": []})
-    assert len(preview.pods([job], limit=3)) == 3
+def test_of_too_many_pods_few_are_made() -> None:
+    plugins: dict[str, list[str]] = {key: [] for key in ("svc", "env", "tensorflow", "mpi")}
+    roles = (task(name, container(), replicas=2**31 - 1, hostname=own) for name, own in (("worker", ""), ("ps", "own")))
+    found = preview.pods([volcano_job(task("master", container(), replicas=2**31 - 1), *roles, plugins=plugins)])
+    assert len(found) == 6
+    assert {pod.replicas for pod in found} == {2**31 - 1}
+    assert len(preview.pods([volcano_job(task("a", container(), replicas=1001))])) == preview.LIMIT
 
 
 _LEAVES = st.none() | st.booleans() | st.integers(-3, 3) | st.sampled_from(["", "a", "$(A)", "$$(A)", "9" * 30, "{"])

@@ -27,8 +27,6 @@ INDEX_VARIABLES = ("VK_TASK_INDEX", "VC_TASK_INDEX")
 """Variables of the env plugin."""
 COMPLETION_INDEX = "batch.kubernetes.io/job-completion-index"
 """Label and annotation of a pod of an indexed Job."""
-_MOST_HOSTS = 2**16
-"""More host names than fit into a ConfigMap, which holds 1 MiB: with so many the controller creates no pod."""
 _KEY_FILES = ("id_rsa", "id_rsa.pub", "authorized_keys", "config")
 _TOKEN_FOLDER = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 - a folder
 # Volcano and Kubernetes make names unique by so many characters.
@@ -54,8 +52,14 @@ def hosts(job: str, task: Mapping[str, Any]) -> list[str]:
     domain, own = text(pod.get("subdomain")) or job, text(pod.get("hostname"))
     if own:
         return [f"{own}.{domain}"] if integer(task.get("replicas")) else []
-    count = min(integer(task.get("replicas")), _MOST_HOSTS)
-    return [f"{pod_name(job, text(task.get('name')), i)}.{domain}" for i in range(count)]
+    count, name = integer(task.get("replicas")), text(task.get("name"))
+    fitting = _fitting(f"{pod_name(job, name, count)}.{domain}")
+    return [f"{pod_name(job, name, i)}.{domain}" for i in range(min(count, fitting))]
+
+
+def _fitting(longest: str) -> int:
+    """Return how many host names fit into a ConfigMap: where there are more, the controller creates no pod."""
+    return 2**20 // len(longest)
 
 
 def first_host(job: str, task: Mapping[str, Any]) -> str:
@@ -176,7 +180,8 @@ def _tensorflow_cluster(pod: Member) -> str:
 def _tensorflow_hosts(job: str, task: Object) -> list[str]:
     """Return a name for each replica, even where a hostname of the template's own makes them the same."""
     found = hosts(job, task)
-    return found if len(found) == integer(task.get("replicas")) else found * integer(task.get("replicas"))
+    shared = bool(text(mapping(mapping(task.get("template")).get("spec")).get("hostname")))
+    return found * min(integer(task.get("replicas")), _fitting(found[0])) if shared and found else found
 
 
 _VARIABLES: Mapping[str, Callable[[Member], Added | None]] = {
@@ -400,6 +405,20 @@ def hosts_config_map(job: Object, version: Version) -> Object | None:
 # other kinds
 
 
+def pod_count(workload: Object) -> int:
+    """Return how many pods a Job or a Deployment has at once."""
+    spec = mapping(workload.get("spec"))
+    if workload.get("kind") == "Deployment":
+        return max(_one_unless(spec.get("replicas")), 0)
+    at_once, completions = _one_unless(spec.get("parallelism")), optional_integer(spec.get("completions"))
+    return max(at_once if completions is None else min(at_once, completions), 0)
+
+
+def _one_unless(value: Any) -> int:
+    stated = optional_integer(value)
+    return 1 if stated is None else stated
+
+
 def job_pods(job: Object, limit: int) -> Iterator[Object]:
     """Yield the first pods of a Job of Kubernetes' own, one for each completion that may run at once.
 
@@ -408,11 +427,8 @@ def job_pods(job: Object, limit: int) -> Iterator[Object]:
     metadata, spec = mapping(job.get("metadata")), mapping(job.get("spec"))
     name, indexed = text(metadata.get("name")), spec.get("completionMode") == "Indexed"
     template = mapping(spec.get("template"))
-    parallel, completions = (optional_integer(spec.get(key)) for key in ("parallelism", "completions"))
-    at_once = 1 if parallel is None else parallel
-    count = min(at_once, at_once if completions is None else completions, limit)
     common = {"batch.kubernetes.io/job-name": name, "job-name": name}
-    for index in range(count):
+    for index in range(min(pod_count(job), limit)):
         own = {COMPLETION_INDEX: str(index)} if indexed else {}
         pod = mapping(template.get("spec"))
         if indexed:
@@ -434,9 +450,8 @@ def _with_completion_index(container: Object) -> Object:
 def replicas(workload: Object, limit: int) -> Iterator[Object]:
     """Yield the pods of a Deployment, which are all the same but for their names."""
     metadata, spec = mapping(workload.get("metadata")), mapping(workload.get("spec"))
-    wanted = optional_integer(spec.get("replicas"))
     template = mapping(spec.get("template"))
-    for _ in range(min(1 if wanted is None else wanted, limit)):
+    for _ in range(min(pod_count(workload), limit)):
         name = f"{text(metadata.get('name'))}-{'x' * 10}-{_OF_PODS}"
         yield _labelled(name, workload, mapping(template.get("spec")), {})
 

@@ -119,10 +119,14 @@ _ENTRY = re.compile(r"metadata\.(labels|annotations)\['(.*)'\]")
 
 
 def _of_field(path: str, pod: Mapping[str, Any]) -> Value:
-    """Return a field of the pod; the kubelet and the scheduler fill in its addresses, its node and its uid."""
+    """Return a field of the pod.
+
+    The kubelet and the scheduler fill in its addresses, its node and its uid, and device plugins annotations.
+    """
     metadata, spec, source = mapping(pod.get("metadata")), mapping(pod.get("spec")), f"field {path}"
     if match := _ENTRY.fullmatch(path):
-        return Value(text(mapping(metadata.get(match[1])).get(match[2])), source)
+        found = mapping(metadata.get(match[1]))
+        return Value(text(found[match[2]]), source) if match[2] in found else _known_or("", source)
     if path in {"metadata.name", "metadata.namespace"}:
         return _known_or(text(metadata.get(path.rpartition(".")[2])), source)
     if path == "spec.serviceAccountName":
