@@ -174,6 +174,12 @@ def test_runs_of_the_tree_are_offered(tree: Path, verb: str) -> None:
     assert candidates(f"ftgen {verb} --repo . --path training lr-1") == ["lr-1-aa"]
 
 
+def test_a_run_or_overrides_are_previewed(tree: Path) -> None:
+    assert candidates("ftgen preview lr-2") == ["lr-2-bb"]
+    assert candidates("ftgen preview trainer.l") == ["trainer.lr="]
+    assert candidates("ftgen preview trainer.lr=1 lr-2") == []
+
+
 def test_overrides_follow_the_run_that_is_trained_again(tree: Path) -> None:
     assert candidates("ftgen rerun sft trainer.l") == ["trainer.lr="]
     assert candidates("ftgen stop sft trainer.l") == []

@@ -74,13 +74,13 @@ TREES: list[Any] = [
     ["gc"], ["gc", "--json"], ["archive", "NAME"], ["stop", "NAME"], ["rerun", "NAME"], ["archive", "*"],
     ["stop", "a*["], ["rebuild", "FILE"], ["diff", "out", "out"], ["stop", "FILE"], ["gc"], ["archive", "NAME"],
     ["stop", "NAME"], ["-q"], ["diff"], ["check", "out"], ["rerun", "NAME", "name=x"],
-    ["-m", "trainer.lr=1e-4,2e-4", "-q"],
+    ["-m", "trainer.lr=1e-4,2e-4", "-q"], ["preview", "NAME"], ["preview", "FILE", "--all"],
 ]
 
 READS: list[Any] = [
     ["-o", "-"], ["groups"], ["groups"], ["--help"], ["schema"], ["--cfg", "job"], ["explain", "trainer.lr"], ["-i"],
     ["image"], ["plan"], ["-sc", "query=bash"], ["groups", "--json"], ["-sc", "query=fish"],
-    ["-o", "-", "-m", "trainer.lr=1,2"],
+    ["-o", "-", "-m", "trainer.lr=1,2"], ["preview"], ["preview", "--json"],
 ]
 
 SERVES: list[Any] = [

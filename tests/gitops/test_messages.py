@@ -16,6 +16,7 @@ VERBS = (
     "gc",
     "live",
     "logs",
+    "preview",
     "publish",
     "rebuild",
     "repository",

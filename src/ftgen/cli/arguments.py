@@ -16,6 +16,7 @@ RENDER = "render"
 VERBS = {
     RENDER: "compose, check and write manifests (the verb that is meant where none is given)",
     "plan": "what would be rendered: every job with what it asks for, and the sums",
+    "preview": "what each pod will see: names, ranks, environment, mounts; of overrides, or `preview RUN|FILE`",
     "compare": "the same job on several options side by side: `compare hardware=nvidia-vgpu,ascend`",
     "diff": "what rendering would change in a tree, object by object; or what differs between two files or folders",
     "publish": "render into a GitOps repository and commit; push with --push or to a URL",
@@ -133,6 +134,9 @@ def parser(verb: str) -> argparse.ArgumentParser:
         _output(verb_parser)
     if verb in _OF_TREES:
         _tree(verb_parser, verb)
+    if verb == "preview":
+        text = "every pod, every line of long values, every run of a large sweep"
+        verb_parser.add_argument("--all", action="store_true", help=text)
     if verb == "plan":
         verb_parser.add_argument("--all", action="store_true", help="every job of a large sweep, one by one")
         verb_parser.add_argument("--fit", action="store_true", help="what each card has to hold, and whether it does")
@@ -140,7 +144,7 @@ def parser(verb: str) -> argparse.ArgumentParser:
         _copies(verb_parser, _COPIES[verb])
     if verb in _OF_CLUSTERS:
         _connection(verb_parser, verb)
-    if verb in {"groups", "explain", "compare", "plan", "diff", "gc", "status", "serve", "data", "image"}:
+    if verb in {"groups", "explain", "compare", "plan", "preview", "diff", "gc", "status", "serve", "data", "image"}:
         verb_parser.add_argument("--json", action="store_true", help="as JSON")
     if verb == "image":
         text = "registry and folder of the image's name; without it, ftgen/ in the cluster's registry"
@@ -215,7 +219,7 @@ def _takeover(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--overwrite", action="store_true", help=text)
 
 
-_OF_TREES = {"diff", "publish", "serve", "archive", "stop", "rerun", "gc", "status", "logs"}
+_OF_TREES = {"preview", "diff", "publish", "serve", "archive", "stop", "rerun", "gc", "status", "logs"}
 """Verbs that read or change a tree that was rendered before."""
 _OF_CLUSTERS = {"status", "logs", "check"}
 """Verbs that may ask a cluster."""
@@ -229,7 +233,7 @@ def _tree(verb_parser: argparse.ArgumentParser, verb: str) -> None:
     group.add_argument("--push", action="store_true", help="with --repo FOLDER: use the branch of its remote")
     if verb != "publish":
         group.add_argument("--out", "-o", type=_path, default="out", help="the tree's folder, where there is no --repo")
-    if verb in {"diff", "publish", "rerun"}:
+    if verb in {"preview", "diff", "publish", "rerun"}:
         group.add_argument("--limit", type=int, default=1000, help="how many points a sweep may have (default 1000)")
     if verb == "publish":
         _publishing(verb_parser)

@@ -20,10 +20,10 @@ ftgen writes VolcanoJob manifests for fine-tuning, from configuration groups.
 # Verbs by what a user is about; each group is read at a glance.
 GROUPS = {
     "write": (RENDER, "serve", "import", "export", "image"),
-    "look": ("plan", "diff", "compare", "check", "data", "explain", "groups"),
+    "look": ("plan", "preview", "diff", "compare", "check", "data", "explain"),
     "publish": ("publish", "archive", "stop", "rerun", "gc", "rebuild"),
     "live": ("status", "logs", "facts"),
-    "tools": ("schema",),
+    "tools": ("groups", "schema"),
 }
 
 _KEYS = """\
@@ -71,6 +71,18 @@ _SYNTAX: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
     "plan": (
         "[OVERRIDES]",
         (("ftgen plan -m model=qwen3-0.6b,qwen3-8b", "every job of a sweep, before anything is written"),),
+    ),
+    "preview": (
+        "[OVERRIDES] | RUN | FILE",
+        (
+            (
+                "ftgen preview hardware=ascend hardware.nodes=2 storage=nfs",
+                "both pods side by side, before anything runs",
+            ),
+            ("ftgen preview sft-1a2b3c4d --json", "of a committed run, for programs"),
+            ("ftgen preview job.yaml", "of any manifest, whoever wrote it"),
+            ("ftgen preview -m trainer.lr=1e-4,2e-4", "what is different for each run of a sweep"),
+        ),
     ),
     "check": (
         "PATH…",

@@ -1,0 +1,297 @@
+"""`ftgen preview [OVERRIDES]`: what each pod of a job will see; of a committed run or any manifests, too."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from ftgen import pipeline, preview
+from ftgen.cli import many, output, request
+from ftgen.cli.arguments import Arguments, Usage
+from ftgen.diagnostics import Location, Rejected, error
+from ftgen.preview import Pod, Row, Section
+from ftgen.schema.version import version_of
+from ftgen.text import lines, yamlio
+from ftgen.validation.manifest import objects
+
+_BESIDE = ("ConfigMap", "PersistentVolumeClaim", "Service")
+"""Kinds that say more about a job's pods, and lie in its folder."""
+_WIDTHS = (60, 120)
+_LABEL = 24
+_FIRST_PODS = 2
+_FIRST_LINES = 3
+_FIRST_RUNS = 40
+_NONE = "-"
+_LONGEST = 6
+"""Lines of the terminal that a line of a value takes at most."""
+
+
+def run(arguments: Arguments) -> int:
+    """Show the pods, or print them as JSON."""
+    jobs = _jobs(arguments)
+    if arguments.flags.json:
+        print(json.dumps({"jobs": [_plain(each) for each in jobs]}, indent=2, ensure_ascii=False))  # noqa: T201
+    else:
+        width = min(max(shutil.get_terminal_size((_WIDTHS[1], 24)).columns, _WIDTHS[0]), 2 * _WIDTHS[1])
+        shown = _list(jobs, width, arguments) if arguments.flags.multirun else _pages(jobs, width, arguments)
+        sys.stdout.writelines(f"{line.rstrip()}\n" for line in shown)
+    return 0
+
+
+def _plain(pods: Sequence[Pod]) -> dict[str, Any]:
+    first = pods[0]
+    return {
+        "kind": first.kind,
+        "name": first.job,
+        "namespace": first.namespace,
+        "replicas": _replicas(pods),
+        "pods": [asdict(pod) for pod in pods],
+    }
+
+
+# finding the jobs
+
+
+def _jobs(arguments: Arguments) -> list[tuple[Pod, ...]]:
+    """Return the pods of each job that the words describe or name."""
+    named = [word for word in arguments.overrides if "=" not in word and not word.startswith("~")]
+    if not named:
+        return _rendered(arguments)
+    if arguments.overrides != tuple(named[:1]):
+        raise Usage("preview takes overrides, or one run or file: `ftgen preview sft-1a2b3c4d`")
+    found = _in_file(named[0]) if _is_file(named[0]) else _in_tree(named[0], arguments)
+    pods = preview.pods(found)
+    if not pods:
+        help_ = "name a file with a VolcanoJob, a Job or a Deployment that has pods"
+        headline = f"{named[0]} holds no job whose pods could be told"
+        raise Rejected([error("FT541", headline, value=named[0], help=help_).at(Location(named[0]))])
+    return [tuple(group) for _, group in groupby(pods, key=lambda pod: (pod.kind, pod.job, pod.namespace))]
+
+
+def _rendered(arguments: Arguments) -> list[tuple[Pod, ...]]:
+    with request.open_composer(arguments) as composer:
+        if not request.is_sweep(arguments, composer):
+            job = pipeline.compile_job(composer, arguments.overrides)
+            noticed = request.add_locations(composer, arguments, job.diagnostics)
+            output.print_diagnostics(output.apply_strict(noticed, arguments), arguments, to_stderr=True)
+            return [_pods(job)]
+        arguments.flags.multirun = True
+        batch = many.expanded(arguments, composer)
+        jobs = [_pods(job) for job in batch]
+    output.print_diagnostics(output.apply_strict(batch.diagnostics, arguments), arguments, to_stderr=True)
+    return jobs
+
+
+def _pods(job: pipeline.Compiled) -> tuple[Pod, ...]:
+    return preview.pods(job.bundle.objects, version_of(job.spec.cluster.volcano_version))
+
+
+def _is_file(name: str) -> bool:
+    return name == "-" or name.endswith((".yaml", ".yml", ".json"))
+
+
+def _in_file(name: str) -> list[Any]:
+    text = yamlio.read_stdin() if name == "-" else yamlio.read_text(Path(name), name)
+    return [value for document in yamlio.parse_all(text, name) for _, value in objects(document)]
+
+
+def _in_tree(name: str, arguments: Arguments) -> list[Any]:
+    """Return the objects of a committed run, with those of its folder that its pods refer to.
+
+    Raises:
+        Rejected: FT527, there is no such run, or there are several; other FT5xx, the tree cannot be read.
+    """
+    from ftgen import gitops  # noqa: PLC0415 - loaded only for what is committed
+    from ftgen.cli import reading  # noqa: PLC0415 - as above
+
+    with reading.open_tree(arguments) as (store, lock):
+        path = gitops.file_of(lock, name)
+        folder = path.rpartition("/")[0]
+        beside = [
+            each
+            for each, entry in lock.files.items()
+            if each.rpartition("/")[0] == folder and entry.object.split(" ")[1:2] in [[kind] for kind in _BESIDE]
+        ]
+        texts = [(each, store.read(each) or b"") for each in (*beside, path)]
+    parsed = (yamlio.parse_all(content.decode("utf-8", "replace"), each) for each, content in texts)
+    return [value for documents in parsed for document in documents for _, value in objects(document)]
+
+
+# one job
+
+
+def _pages(jobs: Iterable[Sequence[Pod]], width: int, arguments: Arguments) -> Iterator[str]:
+    for position, pods in enumerate(jobs):
+        yield from ("", "") if position else ()
+        yield _title(pods)
+        for _, group in groupby(pods, key=lambda pod: pod.task):
+            yield from _task(list(group), width, show_all=arguments.flags.all)
+
+
+def _title(pods: Sequence[Pod]) -> str:
+    first = pods[0]
+    place = f" in {first.namespace}" if first.namespace else ""
+    return lines.printable(f"{first.job}: {first.kind}{place}, {_counted(_replicas(pods), 'pod')}")
+
+
+def _replicas(pods: Sequence[Pod]) -> int:
+    """Return how many pods a job has; of many, not all are made."""
+    return sum({pod.task: pod.replicas for pod in pods}.values())
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def _task(pods: Sequence[Pod], width: int, *, show_all: bool) -> Iterator[str]:
+    """Yield the pods of a task side by side."""
+    shown = pods if show_all else pods[:_FIRST_PODS]
+    heads = [_short(pod) for pod in shown]
+    table = _Table(heads, width, show_all=show_all)
+    earlier: dict[tuple[str, str], dict[Row, str]] = {}
+    for section in preview.compare(shown):
+        yield from table.section(section, earlier.setdefault((section.title, ""), {}))
+    if len(shown) < pods[0].replicas:
+        how = " (--all shows every pod)" if len(shown) < len(pods) else ""
+        yield ""
+        yield f"… and {_counted(pods[0].replicas - len(shown), 'more pod')} of this task{how}"
+
+
+def _short(pod: Pod) -> str:
+    """Return the end of a pod's name by which it is told from the others of its job."""
+    return lines.printable(pod.name.removeprefix(f"{pod.job}-"))
+
+
+_TITLES = {"pod": "pod", "env": "environment", "mounts": "mounts", "secrets": "secrets, by name"}
+
+
+class _Table:
+    """Printer of sections: a label, then one value for all pods, or where they differ one for each."""
+
+    def __init__(self, heads: Sequence[str], width: int, *, show_all: bool) -> None:
+        self.heads = heads
+        self.width = width
+        self.show_all = show_all
+
+    def section(self, section: Section, earlier: dict[Row, str]) -> Iterator[str]:
+        """Yield a section; `earlier` are the lines that were shown of another container, and gets those of this one."""
+        alike: dict[str, list[str]] = {}
+        rows = []
+        for row in section.rows:
+            if row in earlier and section.title in {"env", "mounts"}:
+                alike.setdefault(earlier[row], []).append(row.label)
+            else:
+                rows.append(row)
+                earlier[row] = section.container
+        if not section.rows:
+            return
+        yield ""
+        yield self._heading(section)
+        size = max((len(label) for row in rows if len(label := _printable(row.label)) <= _LABEL), default=_LABEL)
+        for row in rows:
+            yield from self._row(row, size)
+        for container, labels in alike.items():
+            yield from self._value(f"  (as {container})".ljust(size + 4), ", ".join(labels))
+
+    def _heading(self, section: Section) -> str:
+        title = _TITLES.get(section.title, "")
+        parts = [part for part in (_printable(section.container), title) if part]
+        return ", ".join(parts)
+
+    def _row(self, row: Row, size: int) -> Iterator[str]:
+        label = _printable(row.label)
+        if len(label) > size:
+            yield f"{'*' if row.differs else ' '} {label}"
+            label = ""
+        if not row.differs:
+            yield from self._value(f"  {label.ljust(size)}  ", row.values[0])
+            return
+        columns = (self.width - size - 4) // len(row.values)
+        values = [_NONE if value is None else value for value in row.values]
+        if all(len(value) < columns and value.isprintable() for value in values):
+            cells = "".join(value.ljust(columns) for value in values)
+            yield f"* {label.ljust(size)}  {cells}"
+            return
+        widest = max(map(len, self.heads))
+        for position, (head, value) in enumerate(zip(self.heads, values, strict=True)):
+            lead = label if position == 0 else ""
+            yield from self._value(f"* {lead.ljust(size)}  {head.ljust(widest)}  ", value)
+
+    def _value(self, lead: str, value: str | None) -> Iterator[str]:
+        """Yield a value behind its label, its further lines below its first."""
+        text = (_NONE if value is None else value).splitlines() or [""]
+        kept = text if self.show_all or len(text) <= _FIRST_LINES + 1 else text[:_FIRST_LINES]
+        room = max(self.width - len(lead), _LABEL)
+        wrapped = [piece for line in kept for piece in self._pieces(_printable(line), room)]
+        if len(kept) < len(text):
+            wrapped.append(f"… {_counted(len(text) - len(kept), 'more line')} (--all)")
+        for position, piece in enumerate(wrapped):
+            yield f"{lead if position == 0 else ' ' * len(lead)}{piece}"
+
+    def _pieces(self, line: str, room: int) -> Iterator[str]:
+        """Yield a line in pieces, of a very long one the first."""
+        shown = line if self.show_all else line[: _LONGEST * room]
+        yield from _wrapped(shown, room)
+        if len(shown) < len(line):
+            yield f"… {len(line) - len(shown)} more characters (--all)"
+
+
+def _printable(text: str) -> str:
+    """Return a text that cannot control the terminal."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+
+
+def _wrapped(text: str, width: int) -> Iterator[str]:
+    """Break a line where a reader would: after a space, a comma or a slash; elsewhere only what is longer."""
+    start = 0
+    while len(text) - start > width:
+        cut = max(text.rfind(end, start, start + width) for end in (" ", ",", "/")) + 1
+        cut = cut if cut > start + width // 3 else start + width
+        yield text[start:cut].rstrip(" ")
+        start = cut
+    yield text[start:]
+
+
+# a sweep
+
+
+def _list(jobs: Sequence[Sequence[Pod]], width: int, arguments: Arguments) -> Iterator[str]:
+    """Yield each run with the lines of what its first pod sees that not all runs have."""
+    seen = [_lines(pods[0]) for pods in jobs]
+    common = set(seen[0]).intersection(*seen) if seen else set()
+    yield f"{_counted(len(jobs), 'run')}; below each, what its first pod sees and not every other's does"
+    shown = jobs if arguments.flags.all else jobs[:_FIRST_RUNS]
+    for pods, own in zip(shown, seen, strict=False):
+        yield ""
+        head = f"{_counted(_replicas(pods), 'pod')}{_devices(pods[0])}"
+        yield from _hanging(f"{lines.printable(pods[0].job)}  ", head, width)
+        for label, line in dict.fromkeys((label, line) for _, label, line in own if (_, label, line) not in common):
+            yield from _hanging(f"  {_printable(label).ljust(_LABEL)}  ", _printable(line), width)
+    if len(shown) < len(jobs):
+        yield f"\n… and {_counted(len(jobs) - len(shown), 'run')} more (--all shows every run)"
+
+
+def _hanging(lead: str, text: str, width: int) -> Iterator[str]:
+    for position, piece in enumerate(_wrapped(text, max(width - len(lead), _LABEL))):
+        yield f"{lead if position == 0 else ' ' * len(lead)}{piece}"
+
+
+def _devices(pod: Pod) -> str:
+    found = {name: number for container in pod.containers for name, number in container.devices.items()}
+    return "".join(f", {lines.printable(name)} {number}" for name, number in found.items())
+
+
+def _lines(pod: Pod) -> dict[tuple[str, str, str], None]:
+    """Return the lines of all values by container and label, without the name of the job, which no two share."""
+    found: dict[tuple[str, str, str], None] = {}
+    for section in preview.compare([pod]):
+        for row in section.rows if section.title != "pod" else ():
+            for line in (row.values[0] or "").replace(pod.job, "…").splitlines():
+                found[section.container, row.label, line.strip()] = None
+    return found
