@@ -247,14 +247,18 @@ def _printable(text: str) -> str:
     return text if text.isprintable() else "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
 
 
+_ENDS = ((" ", ",", "/"), (".", "-", ":"))
+"""Characters after which a line may break: where the first are, else where the others are."""
+
+
 def _wrapped(text: str, width: int) -> Iterator[str]:
-    """Break a line where a reader would: after a space, a comma or a slash; elsewhere only what is longer."""
+    """Break a line where a reader would, and anywhere else only what has no such place."""
     start = 0
     while len(text) - start > width:
-        cut = max(text.rfind(end, start, start + width) for end in (" ", ",", "/")) + 1
-        cut = cut if cut > start + width // 3 else start + width
+        cuts = (max(text.rfind(end, start, start + width) for end in ends) + 1 for ends in _ENDS)
+        cut = next((cut for cut in cuts if cut > start + width // 3), start + width)
         yield text[start:cut].rstrip(" ")
-        start = cut
+        start = cut + len(text[cut : cut + width]) - len(text[cut : cut + width].lstrip(" "))
     yield text[start:]
 
 
