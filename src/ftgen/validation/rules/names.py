@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ftgen.emulation import controller
 from ftgen.validation import Finding, rule
 from ftgen.validation.manifest import Job, text
 from ftgen.validation.rules import AGREEMENT
@@ -28,7 +29,7 @@ def long_hostname(job: Job) -> Iterator[Finding]:
     Write: a name of 55 or less.
     """
     for task in job.tasks:
-        length = len(job.name) + len(task.name) + 2 + len(str(max(task.replicas - 1, 0)))
+        length = len(controller.pod_name(job.name, task.name, max(task.replicas - 1, 0)))
         if length > _LONGEST_LABEL:
             yield Finding(
                 f"the pods of task {task.name!r} get names of {length} characters; 63 are allowed",

@@ -13,6 +13,7 @@ from fractions import Fraction
 from typing import Any
 
 from ftgen.diagnostics import Severity
+from ftgen.emulation import controller
 from ftgen.validation import Context, FactMissing, Finding, rule
 from ftgen.validation.manifest import Container, Job, Pod, Task, amount, mapping, strings, text
 from ftgen.validation.rules import CLAIM_LINT, LINT, PODS_LINT, twins
@@ -237,7 +238,7 @@ def _name_collision(job: Job, context: Context) -> Iterator[Finding]:
     ephemeral = [(t, i, v) for t in job.tasks for i, v in t.pod.volumes if isinstance(v.get("ephemeral"), dict)]
     for task, i, volume in ephemeral if context.claims else ():
         for replica in range(task.replicas):
-            name = f"{job.name}-{task.name}-{replica}-{text(volume.get('name'))}"
+            name = f"{controller.pod_name(job.name, task.name, replica)}-{text(volume.get('name'))}"
             if context.claim(name) is not None:
                 headline = f"the pod's own claim would be called {name}, and there is one of that name"
                 yield Finding(headline, f"{task.pod.spec_path}.volumes[{i}].name", name, "give the volume another name")
