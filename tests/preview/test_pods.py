@@ -191,6 +191,12 @@ def test_pytorch_ranks_masters_before_workers() -> None:
     }
 
 
+@pytest.mark.parametrize(("typed", "read"), [("0x5ba0", "23456"), ("1_000", "1000"), ("017", "15"), ("0b11", "3")])
+def test_numbers_of_flags_are_read_as_go_reads_them(typed: str, read: str) -> None:
+    (pod,) = preview.pods([volcano_job(task("master", container()), plugins={"pytorch": [f"--port={typed}"]})])
+    assert pod.master_port == read
+
+
 def test_pytorch_without_its_master_adds_nothing() -> None:
     (pod,) = preview.pods([volcano_job(task("train", container()), plugins={"pytorch": []})])
     assert "RANK" not in variables(pod.containers[0])

@@ -88,6 +88,10 @@ class Member:
     index: int
     flags: Mapping[str, str]
 
+    def number(self, flag: str, default: int) -> int:
+        """Return the value of an `int` flag."""
+        return plugins.as_number(self.flags[flag]) if flag in self.flags else default
+
     def named(self, flag: str) -> Object | None:
         """Return the task that a flag of the plugin names; by default the flag's own name."""
         return next((task for task in self.tasks if text(task.get("name")) == self.role(flag)), None)
@@ -144,7 +148,7 @@ def _of_pytorch(pod: Member) -> Added | None:
         roles = {pod.role("master"), pod.role("worker")}
         world = sum(integer(task.get("replicas")) for task in pod.tasks if text(task.get("name")) in roles)
         rank = pod.index + 1 if pod.plays("worker") else 0
-        values = (first_host(pod.job, master), pod.flags.get("port", "23456"), str(world), str(rank))
+        values = (first_host(pod.job, master), str(pod.number("port", 23456)), str(world), str(rank))
         return [{"name": name, "value": value} for name, value in zip(names, values, strict=False)]
 
     return Added(names, False, make)
@@ -167,7 +171,7 @@ def _of_tensorflow(pod: Member) -> Added | None:
 
 
 def _tensorflow_cluster(pod: Member) -> str:
-    port = pod.flags.get("port", "2222")
+    port = pod.number("port", 2222)
     cluster = {}
     for role in _TENSORFLOW_ROLES:
         if (task := pod.named(role)) is not None and (names := _tensorflow_hosts(pod.job, task)):
@@ -353,7 +357,7 @@ def _waiting_for_master(pod: Object, member: Member) -> Object:
     master = member.named("master")
     if not waits or there or master is None or not member.plays("worker"):
         return pod
-    port, patience = member.flags.get("port", "23456"), member.flags.get("wait-master-timeout", "300")
+    port, patience = member.number("port", 23456), member.number("wait-master-timeout", 300)
     container = {
         "name": "wait-for-master",
         "image": member.flags.get("wait-master-image", "busybox:1.36.1"),
@@ -364,11 +368,11 @@ def _waiting_for_master(pod: Object, member: Member) -> Object:
 
 def _started_by_ray(pod: Object, member: Member) -> Object:
     """Replace the commands of the containers that form the ray cluster."""
-    head, port = member.named("head"), member.flags.get("port", "6379")
+    head, port = member.named("head"), member.number("port", 6379)
     if head is None:
         return pod
     if member.plays("head"):
-        dashboard, client = member.flags.get("dashboardPort", "8265"), member.flags.get("clientPort", "10001")
+        dashboard, client = member.number("dashboardPort", 8265), member.number("clientPort", 10001)
         command = (
             f"ray start --head --block --dashboard-host=0.0.0.0 --port={port} "
             f"--dashboard-port={dashboard} --ray-client-server-port={client}"

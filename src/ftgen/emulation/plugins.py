@@ -134,3 +134,10 @@ def _value_problem(name: str, value: str, flag_type: FlagType) -> str:
     if flag_type == "int" and not _INTEGER.fullmatch(value):
         return f"--{name} is a whole number, not {value!r}"
     return ""
+
+
+def as_number(value: str) -> int:
+    """Return the number that Go reads in the text of an `int` flag, such as `0x5ba0`, `1_000` or `017`."""
+    digits = value.replace("_", "")
+    octal = re.fullmatch(r"([+-]?)0([0-7]+)", digits)
+    return int(f"{octal[1]}0o{octal[2]}" if octal else digits, 0)
