@@ -446,6 +446,13 @@ def _check(draw: Draw) -> Case:
     return Case(("check", "a.yaml", *terms, *draw(FORM)), files={"a.yaml": text})
 
 
+@kind(6)
+def _preview(draw: Draw) -> Case:
+    text = draw(yaml_text(draw(st.sampled_from(_manifests()))))
+    terms = draw(st.sampled_from([[], ["--json"], ["--all"]]))
+    return Case(("preview", "a.yaml", *terms, *draw(FORM)), files={"a.yaml": text})
+
+
 @kind(14)
 def _differ(draw: Draw) -> Case:
     seed = draw(st.sampled_from(_manifests()))
