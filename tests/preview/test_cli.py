@@ -221,7 +221,7 @@ def test_what_is_no_job_is_refused(capsys: pytest.CaptureFixture[str], words: li
 
 def test_text_of_others_cannot_control_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     odd = "\x1b[2J\u202e"
-    env = [{"name": f"A{odd}", "value": f"x{odd}\ny{odd}"}]
+    env = [{"name": f"A{odd}\nB", "value": f"x{odd}\ny{odd}"}]
     mounts = [{"name": odd, "mountPath": f"/a{odd}"}]
     own = container(f"main{odd}", env=env, command=[odd], volumeMounts=mounts)
     written(volcano_job(task(f"a{odd}", own, replicas=2, hostname=odd), name=f"j{odd}", plugins={"svc": []}))

@@ -14,6 +14,7 @@ from typing import Any
 from ftgen import pipeline, preview
 from ftgen.cli import many, output, request
 from ftgen.cli.arguments import Arguments, Usage
+from ftgen.cli.report import safe
 from ftgen.diagnostics import Location, Rejected, error
 from ftgen.preview import Pod, Row, Section
 from ftgen.schema.version import version_of
@@ -154,9 +155,8 @@ def _task(pods: Sequence[Pod], width: int, *, show_all: bool) -> Iterator[str]:
     shown = pods if show_all else pods[:_FIRST_PODS]
     heads = [_short(pod) for pod in shown]
     table = _Table(heads, width, show_all=show_all)
-    earlier: dict[tuple[str, str], dict[Row, str]] = {}
     for section in preview.compare(shown):
-        yield from table.section(section, earlier.setdefault((section.title, ""), {}))
+        yield from table.section(section)
     if len(shown) < pods[0].replicas:
         how = " (--all shows every pod)" if len(shown) < len(pods) else ""
         yield ""
@@ -169,6 +169,8 @@ def _short(pod: Pod) -> str:
 
 
 _TITLES = {"pod": "pod", "env": "environment", "mounts": "mounts", "secrets": "secrets, by name"}
+_SHARED = ("env", "mounts")
+"""Sections of which a container shows only what no earlier one has."""
 
 
 class _Table:
@@ -178,26 +180,31 @@ class _Table:
         self.heads = heads
         self.width = width
         self.show_all = show_all
+        self.earlier: dict[tuple[str, Row], str] = {}
 
-    def section(self, section: Section, earlier: dict[Row, str]) -> Iterator[str]:
-        """Yield a section; `earlier` are the lines that were shown of another container, and gets those of this one."""
-        alike: dict[str, list[str]] = {}
-        rows = []
-        for row in section.rows:
-            if row in earlier and section.title in {"env", "mounts"}:
-                alike.setdefault(earlier[row], []).append(row.label)
-            else:
-                rows.append(row)
-                earlier[row] = section.container
-        if not section.rows:
-            return
-        yield ""
-        yield self._heading(section)
+    def section(self, section: Section) -> Iterator[str]:
+        """Yield a section; nothing where it has no lines."""
+        rows, alike = self._split(section)
+        if rows or alike:
+            yield ""
+            yield self._heading(section)
         size = max((len(label) for row in rows if len(label := _printable(row.label)) <= _LABEL), default=_LABEL)
         for row in rows:
             yield from self._row(row, size)
         for container, labels in alike.items():
-            yield from self._value(f"  (as {container})".ljust(size + 4), ", ".join(labels))
+            yield from self._value(f"  (as {_printable(container)})".ljust(size + 4), ", ".join(labels))
+
+    def _split(self, section: Section) -> tuple[list[Row], dict[str, list[str]]]:
+        """Return the lines that no earlier container has shown, and the labels of the others by that container."""
+        rows: list[Row] = []
+        alike: dict[str, list[str]] = {}
+        for row in section.rows:
+            first = self.earlier.setdefault((section.title, row), section.container)
+            if section.title in _SHARED and first != section.container:
+                alike.setdefault(first, []).append(row.label)
+            else:
+                rows.append(row)
+        return rows, alike
 
     def _heading(self, section: Section) -> str:
         title = _TITLES.get(section.title, "")
@@ -205,23 +212,24 @@ class _Table:
         return ", ".join(parts)
 
     def _row(self, row: Row, size: int) -> Iterator[str]:
-        label = _printable(row.label)
+        label, mark = _printable(row.label), "*" if row.differs else " "
         if len(label) > size:
-            yield f"{'*' if row.differs else ' '} {label}"
+            yield f"{mark} {label}"
             label = ""
-        if not row.differs:
-            yield from self._value(f"  {label.ljust(size)}  ", row.values[0])
-            return
-        columns = (self.width - size - 4) // len(row.values)
+        lead = f"{mark} {label.ljust(size)}  "
+        yield from self._different(row, lead) if row.differs else self._value(lead, row.values[0])
+
+    def _different(self, row: Row, lead: str) -> Iterator[str]:
+        """Yield values in columns where they fit, else below each other with the pod of each."""
         values = [_NONE if value is None else value for value in row.values]
+        columns = (self.width - len(lead)) // len(values)
         if all(len(value) < columns and value.isprintable() for value in values):
-            cells = "".join(value.ljust(columns) for value in values)
-            yield f"* {label.ljust(size)}  {cells}"
+            yield lead + "".join(value.ljust(columns) for value in values)
             return
         widest = max(map(len, self.heads))
-        for position, (head, value) in enumerate(zip(self.heads, values, strict=True)):
-            lead = label if position == 0 else ""
-            yield from self._value(f"* {lead.ljust(size)}  {head.ljust(widest)}  ", value)
+        for head, value in zip(self.heads, values, strict=True):
+            yield from self._value(f"{lead}{head.ljust(widest)}  ", value)
+            lead = lead[0].ljust(len(lead))
 
     def _value(self, lead: str, value: str | None) -> Iterator[str]:
         """Yield a value behind its label, its further lines below its first."""
@@ -243,8 +251,8 @@ class _Table:
 
 
 def _printable(text: str) -> str:
-    """Return a text that cannot control the terminal."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+    """Return a text on one line that cannot control the terminal."""
+    return safe(text.replace("\n", " "))
 
 
 _ENDS = ((" ", ",", "/"), (".", "-", ":"))

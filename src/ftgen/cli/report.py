@@ -103,16 +103,14 @@ def _headline(diagnostic: Diagnostic, *, colour: bool) -> str:
     label = f"\x1b[1;{_COLOURS[diagnostic.severity]}m{label}\x1b[0m" if colour else label
     where = str(diagnostic.locations[0]) if diagnostic.locations else diagnostic.subject
     return (
-        f"{_safe(where)}: {label}: {_short(diagnostic.headline)}"
-        if where
-        else f"{label}: {_short(diagnostic.headline)}"
+        f"{safe(where)}: {label}: {_short(diagnostic.headline)}" if where else f"{label}: {_short(diagnostic.headline)}"
     )
 
 
 def _details(diagnostic: Diagnostic, more: int, sources: _Sources) -> list[str]:
     """Format the lines below it: the excerpt, further locations, and the help."""
     lines = _excerpt(diagnostic.locations[0], sources) if diagnostic.locations else []
-    lines += [f"  also: {_safe(str(place))}" for place in diagnostic.locations[1:]]
+    lines += [f"  also: {safe(str(place))}" for place in diagnostic.locations[1:]]
     if diagnostic.help:
         lines.append("  help: " + _short(diagnostic.help).replace("\n", "\n        "))
     if more:
@@ -122,8 +120,8 @@ def _details(diagnostic: Diagnostic, more: int, sources: _Sources) -> list[str]:
 
 def _short(text: str) -> str:
     """Escape a sentence, and shorten it in the middle where a value in it is too long."""
-    safe = _safe(text)
-    return safe if len(safe) <= _LONGEST else f"{safe[: _LONGEST // 2]}{_ELLIPSIS}{safe[-_LONGEST // 2 :]}"
+    line = safe(text)
+    return line if len(line) <= _LONGEST else f"{line[: _LONGEST // 2]}{_ELLIPSIS}{line[-_LONGEST // 2 :]}"
 
 
 _LONGEST = 1000
@@ -138,7 +136,7 @@ def _excerpt(place: Location, sources: _Sources) -> list[str]:
         return []
     line = text.rstrip("\r\n").replace("\t", " ")
     column = min(place.column or len(line) - len(line.lstrip()) + 1, len(line) + 1)
-    before, after = _clipped(_safe(line[: column - 1]), _safe(line[column - 1 :]))
+    before, after = _clipped(safe(line[: column - 1]), safe(line[column - 1 :]))
     gutter = " " * len(str(place.line))
     return [f"  {place.line} | {before}{after}", f"  {gutter} | {' ' * _cells(before)}^"]
 
@@ -234,7 +232,7 @@ def _lines(file: str) -> list[str]:
         return []
 
 
-def _safe(text: str) -> str:
+def safe(text: str) -> str:
     """Escape control characters, so that the input cannot control the terminal."""
     return (
         text if text.isprintable() else "".join(c if c == "\n" or c.isprintable() else f"\\x{ord(c):02x}" for c in text)
