@@ -359,13 +359,13 @@ _OPTION = _Lazy(
 """Option of a command and the next word, in a shell, in a list, or on the next line."""
 _HEADER = _Lazy(
     r"""(?i)(?<![\w-])(?P<name>authorization|private-token|(?:x-)?(?:[a-z]+-)?(?:api-?key|auth-token|token))"""
-    r"""["']?[ \t]*:[ \t]*(?:(?:basic|bearer|token|apikey)[ \t]+)?(?P<vp>[^\s'"$<{},]{6,})(?=["'])"""
+    r"""["']?[ \t]*:[ \t]*(?:(?:basic|bearer|token|apikey)[ \t]+)?(?P<vp>[^\s'"$<{},]{6,4096}+)(?=["'])"""
 )
 """Header in quotes, as an argument of curl."""
 _PAIR = _Lazy(
     rf"""["']?name["']?:[ \t]*["']?(?P<name>{_KEY})["']?[ \t]*,?[ \t]*(?:\n[ \t+-]*)?["']?value["']?:[ \t]*"""
     rf"""(?:[|>][-+\d]*[ \t]*\n[ \t+-]*)?(?:{_QUOTED.format("v")}|(?P<vp>[^\s'"|>][^\n,}}]*))"""
-    rf"""|["']?value["']?:[ \t]*(?:{_QUOTED.format("w")}|(?P<wp>[^\s'"|>,}}]+))"""
+    rf"""|["']?value["']?:[ \t]*(?:{_QUOTED.format("w")}|(?P<wp>[^\s'"|>,}}]{{1,4096}}+))"""
     r"""[ \t]*,?[ \t]*(?:\n(?:[-+][ \t]{2,}|[ \t]*))?"""
     rf"""["']?name["']?:[ \t]*["']?(?P<after>{_KEY})"""
 )
@@ -407,7 +407,7 @@ def _inline(line: str) -> Iterator[Secret]:
     """Yield settings, also in the value of another: `CMD="HF_TOKEN=x run"`, `url=https://host/?token=x`."""
     start = 0
     while match := _INLINE.search(line, start):
-        secret = _value_of(match) if _is_setting(match, line) else None
+        secret = _value_of(match) if _is_setting(match) else None
         start = match.end() if secret else match.end("is")
         if secret:
             yield secret
@@ -429,13 +429,33 @@ def _is_reference(match: re.Match[str], value: str) -> bool:
     """Return whether the match is part of a reference to a Secret: `{secret: NAME, key: KEY}`."""
     if match["name"] != "secret":
         return False
-    return match.string[: match.start()].endswith("{") or bool(_BESIDE_SECRET.match(match.string, match.end(value)))
+    return match.string.endswith("{", 0, match.start()) or bool(_BESIDE_SECRET.match(match.string, match.end(value)))
 
 
-def _is_setting(match: re.Match[str], line: str) -> bool:
+def _before(match: re.Match[str]) -> str:
+    """Return the last character before a match that is no space; empty at the start.
+
+    It walks, because copies of the text up to each of a million matches take minutes.
+    """
+    at = match.start()
+    while at and match.string[at - 1].isspace():
+        at -= 1
+    return match.string[at - 1 : at] if at else ""
+
+
+def _after(match: re.Match[str]) -> str:
+    """Return the first character after a match's value that is no space; empty at the end."""
+    found = _NO_SPACE.search(match.string, match.end("vp"))
+    return found[0] if found else ""
+
+
+_NO_SPACE = re.compile(r"\S")
+
+
+def _is_setting(match: re.Match[str]) -> bool:
     """Return whether a match is a setting, and neither a sentence nor an argument of a function."""
     if ":" in match["is"]:
-        is_entry = bool(match["quote"]) or line[: match.start()].rstrip()[-1:] in {"{", ","}
+        is_entry = bool(match["quote"]) or _before(match) in {"{", ","}
         return is_entry and not _is_code(match)
     return not _is_code(match)
 
@@ -444,8 +464,7 @@ def _is_code(match: re.Match[str]) -> bool:
     """Return whether the value is a program's variable: a bare word in `token = x`, `(token=x)` or `{"token": x}`."""
     if not re.fullmatch(r"[A-Za-z_][A-Za-z_.]*", match["vp"] or "") or match["name"].isupper():
         return False
-    before, after = match.string[: match.start()].rstrip()[-1:], match.string[match.end("vp") :].lstrip()[:1]
-    is_enclosed = before in {"(", ",", "{"} or after in {")", ",", "}"}
+    is_enclosed = _before(match) in {"(", ",", "{"} or _after(match) in {")", ",", "}"}
     return (
         match["is"].strip() != match["is"]
         if "=" in match["is"] and not is_enclosed
@@ -536,9 +555,14 @@ def _in_line(line: str) -> _InLine:
 def redact(text: str, known: Iterable[str] = ()) -> str:
     """Replace each character of a text's secrets, and of the `known` ones, by `*`: no column moves."""
     spans = [(secret.start, secret.end) for secret in find_secrets(text)]
-    for start, end in (*spans, *_repeated(text, known)):
-        text = text[:start] + re.sub(r"[^\n]", "*", text[start:end]) + text[end:]
-    return text
+    parts: list[str] = []
+    shown = 0
+    # One pass over all spans: copying the text once a secret takes seconds for a manifest full of them.
+    for start, end in sorted((*spans, *_repeated(text, known))):
+        if shown < end:
+            parts += text[shown:start], re.sub(r"[^\n]", "*", text[max(shown, start) : end])
+            shown = end
+    return "".join(parts) + text[shown:]
 
 
 def _repeated(text: str, known: Iterable[str]) -> Iterator[tuple[int, int]]:
