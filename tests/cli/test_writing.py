@@ -30,6 +30,7 @@ VERBS = {
     "import": ["import", "-o", "there", "--", *DOCKER],
     "image": ["image", "-o", "there"],
     "schema": ["schema", "import", "crd.yaml", "-o", "there"],
+    "init": ["init", "there"],
 }
 
 

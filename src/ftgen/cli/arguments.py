@@ -34,6 +34,7 @@ VERBS = {
     "check": "what is wrong with manifests, whoever wrote them: `check PATH…`, - for standard input",
     "data": "what becomes of each row of a data set: trained on, dropped, cut, or the end of the training",
     "facts": "a snapshot of a cluster's nodes, queues and quotas through kubectl, to weigh jobs against",
+    "init": "a directory of one's own: conf/ with your cluster, overlays/, CI and editor files",
     "groups": "configuration groups and their options",
     "explain": "where a configuration key, or a line of a manifest, comes from",
     "schema": "the JSON Schema of the configuration, for editors; `import CRD.yaml` takes a cluster's own",
@@ -155,6 +156,8 @@ def parser(verb: str) -> argparse.ArgumentParser:
         _snapshot(verb_parser)
     if verb == "data":
         _rows(verb_parser)
+    if verb == "init":
+        _start(verb_parser)
     return verb_parser
 
 
@@ -279,6 +282,15 @@ def _rows(verb_parser: argparse.ArgumentParser) -> None:
     group.add_argument("--arguments", type=_path, metavar="FILE", help=text)
     text = "tokenizer.json, or a folder with one, to count tokens with; without it, the one beside the data"
     group.add_argument("--tokenizer", type=_path, help=text)
+
+
+def _start(verb_parser: argparse.ArgumentParser) -> None:
+    group = verb_parser.add_argument_group("the directory")
+    group.add_argument("--ci", choices=("github", "gitlab", "none"), default="github", help="whose pipeline checks it")
+    text = "a VolcanoJob, or a script with its docker run, that becomes an experiment, as `ftgen import` reads it"
+    group.add_argument("--from", dest="source", type=_path, metavar="FILE", help=text)
+    group.add_argument("--yes", "-y", action="store_true", help="ask nothing: what no word says is the default")
+    group.add_argument("--overwrite", action="store_true", help="replace files that are there with another content")
 
 
 def _snapshot(verb_parser: argparse.ArgumentParser) -> None:

@@ -93,6 +93,8 @@ class _Line:
             case "preview":
                 yield from (name for name in _runs(self._tree) if first and name.startswith(word))
                 yield from self._override(word)
+            case "init":
+                yield from self._override(word)
             case "status" | "logs" | "archive" | "stop" | "rerun":
                 yield from (name for name in _runs(self._tree) if name.startswith(word) and name not in self._plain)
                 if self.verb == "rerun" and not first:

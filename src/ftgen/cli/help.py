@@ -23,7 +23,7 @@ GROUPS = {
     "look": ("plan", "preview", "diff", "compare", "check", "data", "explain"),
     "publish": ("publish", "archive", "stop", "rerun", "gc", "rebuild"),
     "live": ("status", "logs", "facts"),
-    "tools": ("groups", "schema"),
+    "tools": ("init", "groups", "schema"),
 }
 
 _KEYS = """\
@@ -66,6 +66,14 @@ _SYNTAX: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
             ("ftgen schema > config.schema.json", "for conf/config.yaml and experiments"),
             ("ftgen schema hardware > hardware.schema.json", "for the options in conf/hardware/"),
             ("ftgen schema import crd.yaml", "check against the cluster's own CRD from now on (schemas/)"),
+        ),
+    ),
+    "init": (
+        "[DIR] [KEY=VALUE…]",
+        (
+            ("ftgen init trainings", "a new directory; on a terminal, a few questions"),
+            ("ftgen init . cluster.registry=registry.lab.example storage=nfs --ci gitlab", "answered by words"),
+            ("ftgen init trainings --from job.yaml", "with a job that exists as its first experiment"),
         ),
     ),
     "plan": (

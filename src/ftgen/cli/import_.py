@@ -29,16 +29,10 @@ from ftgen.validation.options import CheckOptions
 
 def run(arguments: Arguments) -> int:
     """Print the experiment and its overlay, or write them below a folder and print the command that renders them."""
-    words = arguments.overrides
-    if not words:
+    if not arguments.overrides:
         raise Usage("import takes the file of a VolcanoJob, or a command line: ftgen import -- docker run …")
-    with _located_overrides(words, arguments) as (composer, overrides):
-        imported, documents, diagnostics = _imported(words, composer, overrides, arguments)
-    output.print_diagnostics(
-        output.apply_strict(diagnostics, arguments), arguments, to_stderr=arguments.flags.out == "-"
-    )
-    files = importing.files(imported, documents)
-    command = f"ftgen +experiment={imported.name}"
+    name, files = converted(arguments)
+    command = f"ftgen +experiment={name}"
     if arguments.flags.out == "-":
         sys.stdout.write("".join(f"# {path}\n{content.decode()}" for path, content in files.items()))
         output.print_status(f"write both files with -o . and render them with: {command}", arguments)
@@ -46,6 +40,22 @@ def run(arguments: Arguments) -> int:
         writing.write(files, Path(arguments.flags.out), arguments)
         output.print_status(f"render it with: {command}", arguments)
     return 0
+
+
+def converted(arguments: Arguments, directory: Path = Path()) -> tuple[str, dict[str, bytes]]:
+    """Return the name of the experiment that a job or a command line becomes, and its files; print the diagnostics.
+
+    Args:
+        arguments: the command line.
+        directory: folder that holds the user's own `conf/` and `overlays/`, in which the experiment will be rendered.
+    """
+    words = arguments.overrides
+    with _located_overrides(words, arguments, directory) as (composer, overrides):
+        imported, documents, diagnostics = _imported(words, composer, overrides, arguments)
+    output.print_diagnostics(
+        output.apply_strict(diagnostics, arguments), arguments, to_stderr=arguments.flags.out == "-"
+    )
+    return imported.name, importing.files(imported, documents)
 
 
 _Imported = tuple[ImportedConfig, Sequence[Any], Sequence[Diagnostic]]
@@ -104,11 +114,13 @@ class _User:
 
 
 @contextmanager
-def _located_overrides(words: Sequence[str], arguments: Arguments) -> Iterator[tuple[Composer, list[str]]]:
+def _located_overrides(
+    words: Sequence[str], arguments: Arguments, directory: Path
+) -> Iterator[tuple[Composer, list[str]]]:
     """Yield a composer and the overrides among the words; locate their errors on the command line."""
     before, overrides = (0, _before_command(words)) if _is_command(words) else (1, list(words[1:]))
     try:
-        with request.open_composer(replace(arguments, overrides=tuple(overrides))) as composer:
+        with request.open_composer(replace(arguments, overrides=tuple(overrides)), directory=directory) as composer:
             yield composer, overrides
     except Rejected as rejected:
         raise Rejected([_shifted(problem, before) for problem in rejected.diagnostics]) from None

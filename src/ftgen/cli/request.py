@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftgen.cli.arguments import Arguments
@@ -16,12 +17,17 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def open_composer(arguments: Arguments, source_of: Source | None = None) -> Iterator[Composer]:
+def open_composer(
+    arguments: Arguments, source_of: Source | None = None, directory: Path = Path()
+) -> Iterator[Composer]:
     """Yield the composer that the flags describe; locate the diagnostics of a `Rejected` raised in the block.
 
-    Values in manifests are traced through `source_of`, by default through the lowering of a job.
+    Args:
+        arguments: the command line.
+        source_of: traces values in manifests; by default, through the lowering of a job.
+        directory: folder that holds the user's own `conf/` and `overlays/`.
     """
-    composer = Composer(_request(arguments))
+    composer = Composer(_request(arguments, directory))
     try:
         yield composer
     except Rejected as rejected:
@@ -66,11 +72,12 @@ def _refuse_unused_sweep(words: Sequence[str], overrides: Sequence[Any]) -> None
             raise Rejected([problem.at(Location(COMMAND_LINE, position))])
 
 
-def _request(arguments: Arguments) -> compose.Request:
+def _request(arguments: Arguments, directory: Path) -> compose.Request:
     flags = arguments.flags
     return compose.Request(
         overrides=arguments.overrides,
         config_dirs=tuple(flags.config_dir),
         config_path=flags.config_path,
         config_name=arguments.config_name,
+        directory=directory,
     )

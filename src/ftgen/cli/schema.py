@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +33,22 @@ def run(arguments: Arguments) -> int:
         return _import(words[1:], arguments)
     if len(words) > 1:
         raise Usage("schema takes one group")
-    search_path = arguments.search_path()
-    options = {**catalog.groups(search_path), **catalog.nested_groups(search_path)}
-    group = words[0] if words else ""
-    file_schema = of_file(group, options, catalog.package(search_path, group) if group else "")
-    print(json.dumps(file_schema, indent=2, ensure_ascii=False))  # noqa: T201
+    print(text(words[0] if words else "", arguments.search_path()), end="")  # noqa: T201
     return 0
+
+
+def text(group: str, search_path: Sequence[Path], more: Mapping[str, Mapping[str, str]] | None = None) -> str:
+    """Return the schema of a file of a group, or of the primary configuration, as text.
+
+    Args:
+        group: see `of_file`.
+        search_path: the folders of the options.
+        more: further options by group, which no folder has yet.
+    """
+    options = {**catalog.groups(search_path), **catalog.nested_groups(search_path)}
+    options |= {name: dict(sorted({**options.get(name, {}), **own}.items())) for name, own in (more or {}).items()}
+    file_schema = of_file(group, options, catalog.package(search_path, group) if group else "")
+    return json.dumps(file_schema, indent=2, ensure_ascii=False) + "\n"
 
 
 # --- the configuration ---------------------------------------------------------------------------------

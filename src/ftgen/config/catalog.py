@@ -158,10 +158,14 @@ def package_of(file: Path) -> str:
     return words[1] if words[:1] == ["@package"] and len(words) > 1 else ""
 
 
+_HEADERS = ("@", "yaml-language-server:")
+"""Comments that are addressed to Hydra and to editors."""
+
+
 def _first_comment(lines: Iterable[str]) -> Iterator[str]:
     for line in lines:
         text = line.strip()
-        if text.startswith("#") and not text.lstrip("# ").startswith("@"):
+        if text.startswith("#") and not text.lstrip("# ").startswith(_HEADERS):
             yield text.lstrip("# ")
         if text and not text.startswith("#"):
             return

@@ -8,7 +8,7 @@ option of the same name shadows ours.
 """
 
 from ftgen.config.compose.composer import Composer, Composition, compose
-from ftgen.config.compose.grammar import Alternative, alternatives, hydra_literal
+from ftgen.config.compose.grammar import Alternative, alternatives, hydra_literal, is_assignment
 from ftgen.config.compose.request import Request, displayed
 from ftgen.config.compose.section import RUN_SECTIONS
 
@@ -22,4 +22,5 @@ __all__ = [
     "compose",
     "displayed",
     "hydra_literal",
+    "is_assignment",
 ]

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from hydra._internal.config_repository import ConfigRepository
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, Quote, QuotedString, RangeSweep, ValueType
+from hydra.core.override_parser.types import Override, OverrideType, Quote, QuotedString, RangeSweep, ValueType
 from hydra.errors import HydraException, OverrideParseException
 
 from ftgen.config.compose.problems import significant_line
@@ -213,6 +213,11 @@ def _quotable(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _quotable(item) for key, item in value.items()}
     return value
+
+
+def is_assignment(override: Override) -> bool:
+    """Return whether an override is KEY=VALUE or GROUP=OPTION: with no sign before it and no package."""
+    return override.type is OverrideType.CHANGE and override.package is None
 
 
 def is_about_hydra(text: str) -> bool:

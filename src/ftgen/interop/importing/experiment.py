@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from ftgen.diagnostics import Diagnostic, Rejected, Severity, note
+from ftgen.interop import sections
 from ftgen.interop.importing.proposal import ImportedConfig
 from ftgen.lower import overlay
 from ftgen.text import yamlio
@@ -107,16 +108,9 @@ _NEVER = frozenset((SECRETS, TRAINING, EXPORT))
 
 
 def _content(imported: ImportedConfig) -> dict[str, Any]:
-    nested: dict[str, Any] = {}
-    if imported.choices:
-        nested["defaults"] = [{f"override /{group}": option} for group, option in imported.choices.items()]
-    for key, value in imported.values.items():
-        *parents, last = key.split(".")
-        section = nested
-        for parent in parents:
-            section = section.setdefault(parent, {})
-        section[last] = literal(value)
-    return nested
+    chosen = [{f"override /{group}": option} for group, option in imported.choices.items()]
+    values = sections.nested({key: literal(value) for key, value in imported.values.items()})
+    return {**({"defaults": chosen} if chosen else {}), **values}
 
 
 def literal(value: Any) -> Any:

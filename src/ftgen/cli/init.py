@@ -1,0 +1,203 @@
+"""`ftgen init [DIR] [KEY=VALUE…]`: a directory of one's own, with a cluster option, CI and what editors need.
+
+Words are overrides, as everywhere; on a terminal the most usual ones are asked for.  What they say is compiled before
+anything is written, so that the directory renders at once.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from ftgen import __version__, pipeline, project
+from ftgen.cli import import_, output, request, schema, writing
+from ftgen.cli.arguments import Arguments, Usage, is_terminal
+from ftgen.config.compose import RUN_SECTIONS, hydra_literal, is_assignment
+from ftgen.diagnostics import Diagnostic, Rejected
+from ftgen.interop import importing, starter
+from ftgen.interop.starter import Answers
+from ftgen.pipeline import Workspace
+from ftgen.spec import admit
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question: the key or group of its answer, its words, and the answer where nobody gives one."""
+
+    key: str
+    text: str
+    default: str
+
+
+QUESTIONS = (
+    Question("cluster.registry", "Registry of the images", "registry.example.com"),
+    Question("cluster.git.url", "Git server of models and data sets", "https://git.example.com"),
+    Question("cluster.namespace", "Namespace of the jobs", "default"),
+    Question("cluster.queue", "Volcano's queue", "default"),
+    Question("hardware", "Cards", "full-gpu"),
+    Question("storage", "Storage", "ephemeral"),
+    Question("tracking.uri", "Address of MLflow, empty for none", ""),
+)
+
+
+def run(arguments: Arguments) -> int:
+    """Ask, compile, write all files or none, and print what to run next."""
+    folder, typed = _split(arguments.overrides)
+    packaged = _with(arguments, config_path=project.conf_dir(), config_dir=[])
+    words = _answered(typed, packaged)
+    try:
+        answers = _compiled(words, packaged)
+    except Rejected as rejected:
+        return output.reject(rejected, replace(packaged, overrides=tuple(words)))
+    files = {**starter.files(answers, arguments.flags.ci, f"ftgen=={__version__}"), **_schemas(answers)}
+    experiment, imported = _imported(files, packaged) if arguments.flags.source else ("", {})
+    writing.write({**files, **imported}, folder, arguments)
+    output.print_status(_next_steps(folder, experiment), arguments)
+    return 0
+
+
+def _split(words: Sequence[str]) -> tuple[Path, list[str]]:
+    """Return the folder, which is the first word unless that is an override, and the overrides."""
+    is_named = bool(words) and "=" not in words[0] and not words[0].startswith("~")
+    if is_named and "\0" in words[0]:
+        raise Usage("a path cannot hold a NUL character")
+    return Path(words[0] if is_named else "."), list(words[1:] if is_named else words)
+
+
+def _with(arguments: Arguments, **flags: object) -> Arguments:
+    """Return the command line with other values of some flags."""
+    changed = copy(arguments.flags)
+    for name, value in flags.items():
+        setattr(changed, name, value)
+    return replace(arguments, flags=changed)
+
+
+# answers
+
+
+def _answered(words: Sequence[str], arguments: Arguments) -> list[str]:
+    """Return the words with an answer to every question that they leave open, and the choices that follow."""
+    asked = _open_questions({word.partition("=")[0] for word in words})
+    if _is_interactive() and not arguments.flags.yes:
+        given = _ask_all(asked, words, arguments)
+    else:
+        given = {question.key: question.default for question in asked}
+        taken = ", ".join(f"{key}={value}" for key, value in given.items() if value)
+        if taken:
+            output.print_status(f"taken as nothing else was said: {taken}", arguments)
+    return _with_choices([*words, *_as_overrides(given)])
+
+
+def _open_questions(said: set[str]) -> list[Question]:
+    """Return the questions that the keys do not answer: an option that was chosen answers those about its group."""
+    return [each for each in QUESTIONS if not {each.key, each.key.partition(".")[0]} & said]
+
+
+def _is_interactive() -> bool:
+    return sys.stdin is not None and sys.stdin.isatty() and is_terminal()
+
+
+def _ask_all(asked: Sequence[Question], words: Sequence[str], arguments: Arguments) -> dict[str, str]:
+    """Ask one question after the other; Enter takes the default, and the end of the input all that remain."""
+    given = {question.key: question.default for question in asked}
+    for question in asked:
+        while (answer := _read(question)) is not None:
+            tried = {**given, question.key: answer or question.default}
+            problems = _problems(_with_choices([*words, *_as_overrides(tried)]), arguments)
+            if not problems:
+                given = tried
+                break
+            output.print_diagnostics([problem.at() for problem in problems], _with(arguments, format="text"))
+        if answer is None:
+            output.print_status("", arguments)
+            break
+    return given
+
+
+def _read(question: Question) -> str | None:
+    """Read a line of the terminal; None at its end. Bytes that are no UTF-8 are refused as in any override."""
+    sys.stderr.write(f"{question.text} [{question.default}]: " if question.default else f"{question.text}: ")
+    sys.stderr.flush()
+    line = sys.stdin.buffer.readline(_LONGEST)
+    return line.decode("utf-8", "surrogateescape").strip() if line else None
+
+
+_LONGEST = 4096
+
+
+def _as_overrides(answers: Mapping[str, str]) -> list[str]:
+    """Write answers as overrides: whatever a text holds, it is that text, and no interpolation or number."""
+    return [f"{key}={hydra_literal(importing.literal(text))}" for key, text in answers.items() if text]
+
+
+def _with_choices(words: Sequence[str]) -> list[str]:
+    """Add the options that a directory of one's own begins with, where the words choose none."""
+    said = {word.partition("=")[0] for word in words}
+    tracking = "mlflow" if "tracking.uri" in said else "none"
+    chosen = {"cluster": "generic", "tracking": tracking}
+    return [*words, *(f"{group}={option}" for group, option in chosen.items() if group not in said)]
+
+
+def _problems(words: Sequence[str], arguments: Arguments) -> Sequence[Diagnostic]:
+    """Return why the words are no configuration."""
+    try:
+        with request.open_composer(replace(arguments, overrides=tuple(words))) as composer:
+            admit(composer.compose(composer.parse(words)).config)
+    except Rejected as rejected:
+        return rejected.diagnostics
+    return ()
+
+
+def _compiled(words: Sequence[str], arguments: Arguments) -> Answers:
+    """Compile the job of the words, so that what is written renders; return its choices and values.
+
+    Raises:
+        Rejected: with every error and its place among the words.
+    """
+    with request.open_composer(replace(arguments, overrides=tuple(words))) as composer:
+        overrides = composer.parse(words)
+        composition = composer.compose(overrides)
+        for word, each in zip(words, overrides, strict=True):
+            if not is_assignment(each) or each.key_or_group.partition(".")[0] in RUN_SECTIONS:
+                raise Usage(f"init takes GROUP=OPTION and KEY=VALUE of a job, which go into files: {word} is neither")
+            if composer.selects_option(each) and "/" in each.key_or_group:
+                raise Usage(f"{word} holds for some options of its group alone: write it into an option of your own")
+        pipeline.compile_composition(composition, tuple(words), Workspace(composer))
+        chosen = {each.key_or_group for each in overrides if composer.selects_option(each)}
+    values = {each.key_or_group: each.value() for each in overrides if each.key_or_group not in chosen}
+    choices = {group: option for group, option in composition.choices.items() if "/" not in group}
+    return Answers(choices, values)
+
+
+# files
+
+
+def _schemas(answers: Answers) -> dict[str, bytes]:
+    """Return the schemas that the files' modelines name, as `ftgen schema` prints them in the new directory."""
+    places = [project.conf_dir()]
+    own = {group: {starter.NAME: ""} for group in answers.own}
+    names = {"config": "", **dict(zip(own, own, strict=True))}
+    return {f"{starter.SCHEMAS}/{name}.json": schema.text(group, places, own).encode() for name, group in names.items()}
+
+
+def _imported(files: Mapping[str, bytes], arguments: Arguments) -> tuple[str, dict[str, bytes]]:
+    """Import the job that --from names with the new configuration; return the experiment's name and the files."""
+    with TemporaryDirectory(prefix="ftgen-init-") as place:
+        for path, content in files.items():
+            file = Path(place, path)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content)
+        given = _with(arguments, config_path=None, config_dir=[Path(place, "conf")], out=".")
+        return import_.converted(replace(given, overrides=(arguments.flags.source,)), Path(place))
+
+
+def _next_steps(folder: Path, experiment: str) -> str:
+    go = [] if folder == Path() else [f"cd {shlex.quote(str(folder))}"]
+    chosen = f" +experiment={experiment}" if experiment else ""
+    commands = [*go, f"ftgen plan{chosen}", f"ftgen{chosen}", "ftgen check out", f"ftgen diff{chosen}"]
+    return "next:\n" + "\n".join(f"  {command}" for command in commands)
