@@ -73,6 +73,7 @@ def _run(words: list[str]) -> int:
 def _print_error(text: str) -> None:
     from ftgen.diagnostics import credentials  # noqa: PLC0415 - as above
 
+    streams.erase()
     print(f"ftgen: {credentials.redact(text)}", file=sys.stderr)  # noqa: T201
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ftgen import schema
-from ftgen.cli import output
+from ftgen.cli import output, progress
 from ftgen.cli.arguments import Arguments, Usage
 from ftgen.cli.written import TreeLocks
 from ftgen.diagnostics import Diagnostic, Location, Rejected, Severity, error, note
@@ -35,10 +35,10 @@ def run(arguments: Arguments) -> int:
         raise Usage("check needs a PATH: files, folders or patterns, or - for standard input")
     names = list(files(arguments.overrides))
     parts = {name: user for name, user in kustomize.referenced_files(names).items() if name not in arguments.overrides}
-    options = _with_objects(check_options(arguments), names)
+    options = _with_objects(check_options(arguments), progress.over(names, "reading", "files", arguments))
     results, written = _Results(arguments), TreeLocks()
     texts: dict[str, str] = {}
-    for name in names:
+    for name in progress.over(names, "checking", "files", arguments):
         if name in parts:
             results.add(((_part(name, parts[name]),), 0))
         else:
@@ -46,7 +46,10 @@ def run(arguments: Arguments) -> int:
     if arguments.flags.server:
         from ftgen.cli import server  # noqa: PLC0415 - only those who ask for it wait for a cluster
 
-        results.report(server.diagnostics(texts, results.found, arguments))
+        with progress.steps(arguments) as step:
+            step("asking the API server")
+            answers = server.diagnostics(texts, results.found, arguments)
+        results.report(answers)
     return results.close()
 
 

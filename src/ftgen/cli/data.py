@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from ftgen import pipeline
-from ftgen.cli import output, request
+from ftgen.cli import output, progress, request
 from ftgen.cli.arguments import Arguments, Usage
 from ftgen.datasets import kinds, report
 from ftgen.datasets.findings import Finding
@@ -42,9 +42,11 @@ def _is_override(word: str) -> bool:
 
 def _judged(word: str, chosen: Arguments) -> int:
     reading = _reading(chosen)
-    with _place(word, chosen.flags.revision or "") as path:
+    with _place(word, chosen) as path:
         tokenizer, missing = _tokenizer(chosen.flags.tokenizer, path)
-        verdict = judge(path, reading, tokenizer)
+        meter = progress.Meter("reading", "rows", chosen)
+        verdict = judge(path, reading, tokenizer, meter.advance)
+        meter.end()
         verdict = replace(verdict, findings=[*missing, *verdict.findings])
         return _print(verdict, path, word, chosen)
 
@@ -73,10 +75,14 @@ def _reading_of_file(name: str) -> Reading:
 
 
 @contextmanager
-def _place(word: str, revision: str) -> Iterator[Path]:
+def _place(word: str, arguments: Arguments) -> Iterator[Path]:
     """Yield the file or folder that a word names, or a checkout of the repository that it names."""
+    revision = arguments.flags.revision or ""
     if is_remote(word):
-        with checked_out(word, revision) as folder:
+        with ExitStack() as stack:
+            with progress.steps(arguments) as step:
+                step(f"fetching {without_credentials(word)}")
+                folder = stack.enter_context(checked_out(word, revision))
             yield folder
     elif revision:
         raise Usage("--revision is for a URL; a folder has its own checkout")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
 from ftgen import diff, gitops
-from ftgen.cli import output, repository
+from ftgen.cli import output, progress, repository, streams
 from ftgen.cli.arguments import Arguments, Usage
 from ftgen.diagnostics import note
 from ftgen.diff import Change, ChangeClass, Status
@@ -25,7 +24,7 @@ def run(arguments: Arguments) -> int:
         arguments.flags.format = "text"
     of_files = _names_files(arguments)
     found = _between(arguments) if of_files else _against_tree(arguments)
-    sys.stdout.write(_shown(found, form, stays=not of_files))
+    sys.stdout.write(_shown(found, form, arguments, stays=not of_files))
     if not of_files and any(change.status is Status.REMOVED for change in found):
         headline = "what is no longer rendered stays where it is, and its jobs keep running"
         output.print_diagnostics([note("FT511", headline, help="`ftgen stop RUN` ends a run")], arguments)
@@ -57,18 +56,20 @@ def _against_tree(arguments: Arguments) -> list[Change]:
     rendering = repository.rendered(arguments, place)
     output.print_diagnostics(output.apply_strict(rendering.diagnostics, arguments), arguments, to_stderr=True)
     if place is not None:
-        return gitops.preview(place, rendering.runs, whole=rendering.whole, push=arguments.flags.push)
+        with progress.steps(arguments) as step:
+            step(f"reading {place.branch}")
+            return gitops.preview(place, rendering.runs, whole=rendering.whole, push=arguments.flags.push)
     out = Path(arguments.flags.out)
     tree.recover(out)
     return diff.diff_tree(tree.folder_store(out), tree.read_lock(out), rendering.runs, rendering.whole)
 
 
-def _shown(found: list[Change], form: str, *, stays: bool) -> str:
+def _shown(found: list[Change], form: str, arguments: Arguments, *, stays: bool) -> str:
     if form == "json":
         return diff.as_json(found)
     if form == "markdown":
         return diff.as_markdown(found, stays=stays)
-    return diff.as_text(found, colour=sys.stdout.isatty() and not os.environ.get("NO_COLOR"))
+    return diff.as_text(found, colour=streams.coloured(sys.stdout, arguments.flags.color))
 
 
 def _is_left_alone(change: Change) -> bool:

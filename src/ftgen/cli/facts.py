@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from ftgen.cli import live, output, writing
+from ftgen.cli import live, output, progress, writing
 from ftgen.cli.arguments import Arguments, Usage
 from ftgen.cluster import facts
 from ftgen.text import kube
@@ -18,7 +18,9 @@ def run(arguments: Arguments) -> int:
     out, namespace = arguments.flags.out, arguments.flags.namespace or ""
     if namespace and not kube.is_dns1123_label(namespace):
         raise Usage(f"no namespace is called {namespace!r}")
-    found, left_out = facts.take(live.kubectl(arguments), namespace)
+    with progress.steps(arguments) as step:
+        step("reading the cluster's nodes, queues and quotas")
+        found, left_out = facts.take(live.kubectl(arguments), namespace)
     output.print_diagnostics(output.apply_strict(left_out, arguments), arguments, to_stderr=out == "-")
     if out == "-":
         sys.stdout.write(found)

@@ -42,8 +42,8 @@ def write(arguments: Arguments, composer: Composer) -> int:
 def expanded(arguments: Arguments, composer: Composer) -> Batch:
     """Expand the sweep of the command line into a batch, whose iteration compiles it."""
     points = sweeping.expand(composer, arguments.overrides, limit=arguments.flags.limit)
-    bar = progress.bar(len(points.points), arguments)
-    return Batch(composer, points, progress=bar, workers=parallel.processors())
+    meter = progress.Meter("compiling", "jobs", arguments, len(points.points))
+    return Batch(composer, points, progress=meter, workers=parallel.processors())
 
 
 def runs(batch: Batch, *, table: bool, published: delivery.GitSource | None = None) -> Iterator[Run]:

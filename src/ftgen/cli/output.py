@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from ftgen.cli import report
+from ftgen.cli import report, streams
 from ftgen.cli.arguments import Arguments
 from ftgen.diagnostics import Diagnostic, Rejected, Severity, has_errors
 
@@ -29,10 +28,12 @@ def print_diagnostics(
     Text goes to stderr.  Machine-readable forms go to stdout, or with `to_stderr` to stderr, when the verb prints its
     result on stdout.  A form that is a single document (JSON, SARIF) is deferred until `print_deferred`.
     """
-    form, colour = arguments.flags.format, arguments.flags.format == "text" and coloured()
+    form = arguments.flags.format
+    colour = form == "text" and streams.coloured(sys.stderr, arguments.flags.color)
     if form in _DOCUMENTS and not to_stderr:
         arguments.deferred.append(diagnostics)
         return
+    streams.erase()
     text = report.render(diagnostics, form, arguments=arguments.overrides, colour=colour)
     print(text, end="", file=sys.stderr if form == "text" or to_stderr else sys.stdout)
 
@@ -71,9 +72,5 @@ def _strict(diagnostic: Diagnostic) -> Diagnostic:
 def print_status(text: str, arguments: Arguments) -> None:
     """Print a status line on stderr, unless --quiet."""
     if not arguments.flags.quiet:
+        streams.erase()
         print(text, file=sys.stderr)  # noqa: T201
-
-
-def coloured() -> bool:
-    """Return whether stderr is a terminal that wants colours (https://no-color.org)."""
-    return sys.stderr.isatty() and not os.environ.get("NO_COLOR")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 import textwrap
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ftgen import diff, pipeline
-from ftgen.cli import many, output, request
+from ftgen.cli import many, output, request, streams
 from ftgen.cli.arguments import Arguments
 from ftgen.config.compose import Composer
 from ftgen.output import tree
@@ -70,8 +71,18 @@ def run(arguments: Arguments) -> int:
             *_lines(planned, width, show_all=arguments.flags.all),
             *(_fits(planned) if arguments.flags.fit else ()),
         ]
-        sys.stdout.writelines(f"{_wrapped(line, width)}\n" for line in lines)
+        paint = _painted if streams.coloured(sys.stdout, arguments.flags.color) else str
+        sys.stdout.writelines(f"{paint(_wrapped(line, width))}\n" for line in lines)
     return 0
+
+
+def _painted(line: str) -> str:
+    """Colour the status that ends the line of a job, as `ftgen diff` colours its signs."""
+    return _ENDING.sub(lambda found: streams.painted(found[0], _COLOURS[found[0]]), line)
+
+
+_COLOURS = {"new": "32", "changed": "33"}
+_ENDING = re.compile(rf"(?<=  )({'|'.join(_COLOURS)})$")
 
 
 def _wrapped(line: str, width: int) -> str:

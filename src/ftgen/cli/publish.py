@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ftgen import gitops
-from ftgen.cli import output, repository
+from ftgen.cli import output, progress, repository
 from ftgen.cli.arguments import Arguments, Usage
 from ftgen.cli.repository import Rendering
 from ftgen.diagnostics import Diagnostic, note
@@ -24,16 +24,17 @@ def run(arguments: Arguments) -> int:
         raise Usage("publish needs --repo and --branch; without a repository, `ftgen -o DIR` writes to a folder")
     rendering = repository.rendered(arguments, target)
     output.print_diagnostics(output.apply_strict(rendering.diagnostics, arguments), arguments)
-    done = gitops.publish(
-        target,
-        rendering.runs,
-        repository.provenance(rendering.runs),
-        options=_options(arguments, rendering),
-        push=flags.push,
-        branch_per_sweep=flags.branch_per_sweep,
-        allow_dirty=flags.allow_dirty,
-        progress=repository.progress(arguments),
-    )
+    with progress.steps(arguments) as step:
+        done = gitops.publish(
+            target,
+            rendering.runs,
+            repository.provenance(rendering.runs),
+            options=_options(arguments, rendering),
+            push=flags.push,
+            branch_per_sweep=flags.branch_per_sweep,
+            allow_dirty=flags.allow_dirty,
+            progress=step,
+        )
     output.print_diagnostics([*done.diagnostics, *undelivered(rendering.runs, done.outcome)], arguments)
     _summarise(done, arguments)
     return 0

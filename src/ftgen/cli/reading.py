@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from ftgen.cli import progress
 from ftgen.cli.arguments import Arguments
 from ftgen.output import tree
 from ftgen.output.tree import Lock, Store
@@ -32,7 +33,10 @@ def open_tree(arguments: Arguments) -> Iterator[tuple[Store, Lock]]:
 
     target = repository.target(arguments)
     assert target is not None  # noqa: S101 - a flag without --repo is refused there
-    with gitops.open_tree(target, push=flags.push) as opened:
+    with ExitStack() as stack:
+        with progress.steps(arguments) as step:
+            step(f"reading {target.branch}")
+            opened = stack.enter_context(gitops.open_tree(target, push=flags.push))
         yield opened
 
 

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ftgen import __version__, diff, gitops, pipeline
-from ftgen.cli import output, request
+from ftgen.cli import output, progress, request, streams
 from ftgen.cli.arguments import Arguments, Usage
 from ftgen.config.compose import Composer
 from ftgen.diagnostics import Rejected, error, note
@@ -43,19 +42,27 @@ def run(arguments: Arguments) -> int:
     """Compare; return 0 if the bytes are the same, or 1 with the difference on stdout."""
     if len(arguments.overrides) != 1:
         raise Usage("rebuild takes the file of one job")
-    committed = _read(Path(arguments.overrides[0]))
+    with progress.steps(arguments) as step:
+        step(f"rendering {arguments.overrides[0]}")
+        committed, rendered = _rebuilt(Path(arguments.overrides[0]), arguments)
+    return _compare(rendered, committed, arguments)
+
+
+def _rebuilt(file: Path, arguments: Arguments) -> tuple[Committed, bytes]:
+    """Return a file, and what its configuration renders to."""
+    committed = _read(file)
     overrides, point = _recorded(committed)
     if record.SERVES in committed.annotations:
-        return _rebuild_service(committed, overrides, arguments)
+        return committed, _rebuilt_service(committed, overrides, arguments)
     render_arguments = replace(arguments, overrides=overrides)
     with request.open_composer(render_arguments) as composer:
         composition = composer.compose(composer.parse(overrides))
         position = _position(composer, point, overrides)
         job = pipeline.compile_composition(composition, overrides, Workspace(composer), position)
-    return _compare(_as_committed(job.run, committed), committed, arguments)
+    return committed, _as_committed(job.run, committed)
 
 
-def _rebuild_service(committed: Committed, overrides: tuple[str, ...], arguments: Arguments) -> int:
+def _rebuilt_service(committed: Committed, overrides: tuple[str, ...], arguments: Arguments) -> bytes:
     """Render what serves a result again: the workload, whose name never changes."""
     from ftgen.serving import compile_service, service_source, trained_run  # noqa: PLC0415 - most files are jobs
 
@@ -65,7 +72,7 @@ def _rebuild_service(committed: Committed, overrides: tuple[str, ...], arguments
     with request.open_composer(words, partial(service_source, run)) as composer:
         service = compile_service(composer, run, overrides, Workspace(composer))
     path = f"{service.identity.folder}/{render.file_name(service.bundle.job)}"
-    return _compare(service.files[path], committed, arguments)
+    return service.files[path]
 
 
 def _compare(rendered: bytes, committed: Committed, arguments: Arguments) -> int:
@@ -152,5 +159,5 @@ def _print_difference(committed: Committed, rendered: bytes, arguments: Argument
     differences = diff.diff_objects(
         *([yamlio.parse(text.decode(), str(committed.file))] for text in (committed.content, rendered))
     )
-    sys.stdout.write(diff.as_text(differences, colour=sys.stdout.isatty() and not os.environ.get("NO_COLOR")))
+    sys.stdout.write(diff.as_text(differences, colour=streams.coloured(sys.stdout, arguments.flags.color)))
     return 1

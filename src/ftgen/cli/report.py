@@ -17,6 +17,7 @@ from itertools import accumulate, pairwise
 from typing import Any
 from urllib.parse import quote
 
+from ftgen.cli import streams
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Severity, credentials
 from ftgen.text import files
 
@@ -100,7 +101,7 @@ def _cause(diagnostic: Diagnostic) -> tuple[object, ...]:
 def _headline(diagnostic: Diagnostic, *, colour: bool) -> str:
     """Format the first line: location, severity, code and headline."""
     label = f"{diagnostic.severity}[{diagnostic.code}]"
-    label = f"\x1b[1;{_COLOURS[diagnostic.severity]}m{label}\x1b[0m" if colour else label
+    label = streams.painted(label, f"1;{_COLOURS[diagnostic.severity]}") if colour else label
     where = str(diagnostic.locations[0]) if diagnostic.locations else diagnostic.subject
     return (
         f"{safe(where)}: {label}: {_short(diagnostic.headline)}" if where else f"{label}: {_short(diagnostic.headline)}"

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ftgen import __version__, gitops, pipeline
-from ftgen.cli import many, output, request
-from ftgen.cli.arguments import Arguments, Usage, is_terminal
+from ftgen.cli import many, output, progress, request
+from ftgen.cli.arguments import Arguments, Usage
 from ftgen.diagnostics import Diagnostic
 from ftgen.gitops import Provenance, Target, TreeEdit
 from ftgen.output import delivery, tree
@@ -116,17 +116,11 @@ def apply_edit(edit: TreeEdit, arguments: Arguments, runs: Sequence[Run] = ()) -
     origin = provenance(runs)
     if runs and not arguments.flags.allow_dirty:
         gitops.refuse_unclean_source(destination, origin, push=arguments.flags.push)
-    done = gitops.commit(destination, edit, origin, push=arguments.flags.push, progress=progress(arguments))
+    with progress.steps(arguments) as step:
+        done = gitops.commit(destination, edit, origin, push=arguments.flags.push, progress=step)
     output.print_diagnostics(done.diagnostics, arguments)
     output.print_status(done.summary, arguments)
     return done.outcome
-
-
-def progress(arguments: Arguments) -> gitops.Progress:
-    """Return a printer of each git step on a terminal; elsewhere, one that prints nothing."""
-    if not is_terminal():
-        return lambda _: None
-    return lambda step: output.print_status(f"… {step}", arguments)
 
 
 def print_changes(outcome: Outcome, arguments: Arguments, *, verbs: dict[FileChange, str] | None = None) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ftgen import gitops, pipeline
-from ftgen.cli import output, reading, repository, request, writing
+from ftgen.cli import output, progress, reading, repository, request, writing
 from ftgen.cli.arguments import Arguments, Usage
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected
 from ftgen.output.tree import Run, WriteOptions
@@ -109,15 +109,16 @@ def _publish(service: CompiledService, runs: list[Run], arguments: Arguments) ->
     flags, target = arguments.flags, repository.target(arguments)
     assert target is not None  # noqa: S101 - --repo is given
     output.print_diagnostics(output.apply_strict(service.diagnostics, arguments), arguments)
-    done = gitops.publish(
-        target,
-        runs,
-        repository.provenance(runs),
-        options=WriteOptions(adopt=flags.adopt, overwrite=flags.overwrite),
-        push=flags.push,
-        allow_dirty=flags.allow_dirty,
-        progress=repository.progress(arguments),
-    )
+    with progress.steps(arguments) as step:
+        done = gitops.publish(
+            target,
+            runs,
+            repository.provenance(runs),
+            options=WriteOptions(adopt=flags.adopt, overwrite=flags.overwrite),
+            push=flags.push,
+            allow_dirty=flags.allow_dirty,
+            progress=step,
+        )
     output.print_diagnostics(done.diagnostics, arguments)
     repository.print_changes(done.outcome, arguments)
     output.print_status(done.summary, arguments)

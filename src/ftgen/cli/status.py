@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ftgen import cluster
-from ftgen.cli import live, output
+from ftgen.cli import live, output, progress
 from ftgen.cli.arguments import Arguments, Usage
 from ftgen.cli.live import Observed
 from ftgen.cluster import Run
@@ -60,8 +60,13 @@ def _mlflow(arguments: Arguments) -> mlflow.Server | None:
 
 
 def _observe(arguments: Arguments, server: mlflow.Server | None) -> Observed:
-    observed = live.observe(arguments, arguments.overrides)
-    return live.with_tracking(observed, server) if server else observed
+    with progress.steps(arguments) as step:
+        step("asking the cluster")
+        observed = live.observe(arguments, arguments.overrides)
+        if server is None:
+            return observed
+        step("asking MLflow")
+        return live.with_tracking(observed, server)
 
 
 def _watch(arguments: Arguments, server: mlflow.Server | None) -> int:

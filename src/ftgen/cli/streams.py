@@ -4,6 +4,8 @@
 * Output to a closed pipe (`| head`) is dropped; the exit code stays the same.
 * Output to a broken standard error is dropped.
 * Standard output on a full disk raises `OSError`.
+
+Also: whether they are coloured, and the one line of a terminal that is drawn anew.
 """
 
 from __future__ import annotations
@@ -81,6 +83,48 @@ def usable() -> Iterator[None]:
             with suppress(OSError, ValueError):
                 stream.flush()
         sys.stdout, sys.stderr = original
+
+
+def coloured(stream: TextIO, choice: str = "auto") -> bool:
+    """Return whether what is written to a stream is coloured.
+
+    `--color` decides, else NO_COLOR (https://no-color.org), else FORCE_COLOR (https://force-color.org) and
+    CLICOLOR_FORCE (https://bixense.com/clicolors), else CLICOLOR=0 and whether the stream is a terminal with colours.
+    """
+    environ = os.environ
+    if choice != "auto":
+        return choice == "always"
+    if environ.get("NO_COLOR"):
+        return False
+    if environ.get("FORCE_COLOR") or environ.get("CLICOLOR_FORCE", "0") != "0":
+        return True
+    return environ.get("CLICOLOR") != "0" and environ.get("TERM") != "dumb" and stream.isatty()
+
+
+def painted(text: str, colour: str) -> str:
+    """Return the text in a colour of ECMA-48, such as 31 for red, or 1;31 for bold red."""
+    return f"\x1b[{colour}m{text}\x1b[0m"
+
+
+class _Drawn:
+    """Whether the last line of the terminal is one that the next output replaces."""
+
+    is_there = False
+
+
+def draw(line: str) -> None:
+    """Write a line on the terminal in place of the one that was drawn before."""
+    sys.stderr.write(f"\r\x1b[K{line}")
+    sys.stderr.flush()
+    _Drawn.is_there = True
+
+
+def erase() -> None:
+    """Take the drawn line away, if there is one: ordinary output follows."""
+    if _Drawn.is_there:
+        sys.stderr.write("\r\x1b[K")
+        sys.stderr.flush()
+        _Drawn.is_there = False
 
 
 def _occupy() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -89,12 +89,25 @@ class Verdict:
         return [found.diagnostic for found in self.findings]
 
 
-def judge(path: Path, reading: Reading, tokenizer: Tokenizer | None = None) -> Verdict:
-    """Judge the data sets that a training reads in a file or folder."""
+def judge(
+    path: Path,
+    reading: Reading,
+    tokenizer: Tokenizer | None = None,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Verdict:
+    """Judge the data sets that a training reads in a file or folder.
+
+    Args:
+        path: the file or folder.
+        reading: how the training reads them.
+        tokenizer: counts tokens, if there is one.
+        progress: called now and then with the number of rows that were read since.
+    """
     findings = Findings(reading.accepted or {})
     duplicates = Duplicates(reading)
     sets = [
-        _Judge(found, reading, findings, duplicates, tokenizer).run() for found in data_sets(path, reading, findings)
+        _Judge(found, reading, findings, duplicates, tokenizer).run(progress)
+        for found in data_sets(path, reading, findings)
     ]
     for evaluated in (False, True):
         joined = [each for each in sets if each.evaluated is evaluated]
@@ -146,6 +159,17 @@ def _conclude_feedback(sets: Sequence[Judged], fates: bytearray, reading: Readin
         findings.about(kinds.ONE_LABEL, f"all labels are {str(*labels).lower()}", sets[0].place)
 
 
+def _counted(rows: Iterator[Read], progress: Callable[[int], None]) -> Iterator[Read]:
+    """Yield the rows, and tell of every thousand of them."""
+    for number, row in enumerate(rows, 1):
+        if not number % _OFTEN:
+            progress(_OFTEN)
+        yield row
+
+
+_OFTEN = 1000
+
+
 class _Judge:
     """Judge of one data set."""
 
@@ -170,13 +194,13 @@ class _Judge:
         self._dates = False
         self._broken = False
 
-    def run(self) -> Judged:
+    def run(self, progress: Callable[[int], None]) -> Judged:
         """Judge every row, then the set as a whole."""
         for path in self._set.files:
             self._file = str(path)
             try:
                 with opened(path, self._set) as rows:
-                    self._read(rows)
+                    self._read(_counted(rows, progress))
             except OSError as problem:
                 self._findings.about(kinds.UNREADABLE, f"it cannot be read: {problem.strerror or problem}", self._file)
                 self._broken = True
