@@ -30,6 +30,11 @@ def program() -> int:
     return main()
 
 
+def complete_for_kubectl() -> int:
+    """Print the completions of the words after `kubectl ftgen`, as kubectl asks for them."""
+    return main(["-sc", "query=kubectl", "--", *sys.argv[1:]])
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run ftgen and return its exit code: 0 done, 1 rejected, 2 usage, 70 a bug in ftgen.
 

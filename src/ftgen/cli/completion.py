@@ -32,6 +32,9 @@ _UNSAFE = re.compile(r"[\s'\"\\$`{}\[\]()*?;&|<>!#,]")
 def run(arguments: Arguments) -> int:
     """Print a shell's script, or the candidates for the line in COMP_LINE."""
     action, _, shell = (arguments.overrides[0] if len(arguments.overrides) == 1 else "").partition("=")
+    if arguments.overrides[:1] == ("query=kubectl",):
+        print("\n".join(_for_kubectl(arguments.overrides[1:])))  # noqa: T201
+        return 0
     if shell not in _SHELLS or action not in {"install", "uninstall", "query"}:
         raise Usage(
             'say what to do, for which shell: eval "$(ftgen -sc install=bash)" (or uninstall=; bash, zsh, fish)'
@@ -42,6 +45,16 @@ def run(arguments: Arguments) -> int:
     else:
         print(_SCRIPTS[shell][action == "uninstall"])  # noqa: T201
     return 0
+
+
+def _for_kubectl(words: Sequence[str]) -> list[str]:
+    """Return the completions of the last word, and the directive that kubectl reads after them.
+
+    The protocol is cobra's: 0 lets the shell complete file names, 4 does not, and 2 adds no space after the word.
+    """
+    offered = sorted(set(_Line(tuple(words[:-1])).complete(words[-1] if words else "")))
+    is_open = any(word.endswith(("=", ".", "/")) for word in offered)
+    return [*offered, f":{(4 if offered else 0) + (2 if is_open else 0)}"]
 
 
 def typed(environ: Mapping[str, str]) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from ftgen import __version__
 from ftgen.cli import groups
@@ -184,10 +186,19 @@ def run(arguments: Arguments) -> int:
     if arguments.flags.version:
         print(f"ftgen {__version__}")  # noqa: T201
     elif arguments.flags.help:
-        sys.stdout.write("\n".join(_blocks(arguments)))
+        sys.stdout.write(_as_called("\n".join(_blocks(arguments))))
     else:
         sys.stdout.write(_HYDRA)
     return 0
+
+
+def _as_called(text: str) -> str:
+    """Name the command in usages and examples as it was called: kubectl runs the plug-in under a name of its own."""
+    is_plugin = Path(sys.argv[0]).name == "kubectl-ftgen"
+    return _COMMAND.sub("kubectl ftgen", text) if is_plugin else text
+
+
+_COMMAND = re.compile(r"(?<=^  )ftgen(?= )|^ftgen(?= .*\[FLAGS\]$)|(?<=`)ftgen(?= )", re.MULTILINE)
 
 
 def _blocks(arguments: Arguments) -> Iterable[str]:
