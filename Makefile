@@ -7,7 +7,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test lint check bench fuzz venv tools out docs update-golden test-hydra-next test-trainer test-images test-tracking test-upstream test-cluster \
+.PHONY: run test lint check bench fuzz venv tools out docs update-golden test-hydra-next test-trainer test-images test-tracking test-upstream test-install test-cluster \
 	cluster cluster-down clean
 
 run: venv
@@ -83,6 +83,11 @@ test-tracking: tools
 	.venv-tracking/bin/pip install -q --upgrade 'pip>=25.1'
 	.venv-tracking/bin/pip install -q -e . --group test --group tracking
 	.venv-tracking/bin/pytest -m slow tests/scripts
+
+# The wheel by tools that install it of their own accord, with what it depends on from the package index.
+test-install: venv
+	$(BIN)/pip install -q --group install
+	$(BIN)/pytest -m slow tests/packaging
 
 # The schemas derived again from the upstream releases, over the network.
 test-upstream: venv

@@ -166,6 +166,15 @@ def test_what_cannot_be_taken_is_refused_and_nothing_is_written(
     assert not list(here.iterdir())
 
 
+def test_a_folder_inside_a_repository_is_told_of(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Pipelines and hooks are read in the root of a repository alone."""
+    (here / ".git").mkdir()
+    assert cli.main(["init", "inner"]) == 0
+    assert "note[FT790]: .github/workflows/ftgen.yaml and .pre-commit-config.yaml" in capsys.readouterr().err
+    assert cli.main(["init"]) == 0
+    assert "FT790" not in capsys.readouterr().err
+
+
 def dialogue(here: Path, *lines: str) -> tuple[int, str]:
     return on_terminal([FTGEN, "init", "new"], here, typed="".join(f"{line}\n" for line in lines).encode())
 

@@ -67,6 +67,7 @@ FLAGS: list[Any] = [
     ["--version"], ["--hydra-help"], ["-sc"], ["--push"], ["-x"], ["--"], ["-"], ["--cluster", "alauda"],
     ["--cluster", "x"], ["--volcano-version", "newest"], ["--volcano-version", "1.x"], ["-r"], ["--branch", "main"],
     ["--path", "jobs"], ["--allow-dirty"], ["--branch-per-sweep"], ["--limit", "9" * 5000],
+    ["--color", "always"], ["--yes"], ["--ci", "none"], ["--from", "a.yaml"],
 ]
 
 TREES: list[Any] = [
@@ -81,6 +82,7 @@ READS: list[Any] = [
     ["-o", "-"], ["groups"], ["groups"], ["--help"], ["schema"], ["--cfg", "job"], ["explain", "trainer.lr"], ["-i"],
     ["image"], ["plan"], ["-sc", "query=bash"], ["groups", "--json"], ["-sc", "query=fish"],
     ["-o", "-", "-m", "trainer.lr=1,2"], ["preview"], ["preview", "--json"],
+    ["-sc", "query=kubectl", "--", "plan", "hard"],
 ]
 
 SERVES: list[Any] = [

@@ -164,3 +164,13 @@ def test_the_component_has_its_inputs_in_a_header_and_a_job_below() -> None:
 
 def test_the_component_installs_this_release() -> None:
     assert DEFAULTS["gitlab"]["package"] == f"ftgen=={__version__}"
+
+
+def test_the_page_shows_inputs_and_hooks_that_there_are() -> None:
+    text = (ROOT / "docs" / "start.md").read_text()
+    hooks, github, gitlab = (yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL))
+    known = {hook["id"] for hook in yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())}
+    assert {hook["id"] for hook in hooks["repos"][0]["hooks"]} == known
+    assert set(github["jobs"]["check"]["steps"][1]["with"]) <= set(DEFAULTS["github"])
+    assert set(gitlab["include"][0]["inputs"]) <= set(DEFAULTS["gitlab"])
+    assert gitlab["include"][0]["component"].endswith("/ftgen/ftgen@0.1.0")

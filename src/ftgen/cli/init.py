@@ -2,6 +2,8 @@
 
 Words are overrides, as everywhere; on a terminal the most usual ones are asked for.  What they say is compiled before
 anything is written, so that the directory renders at once.
+
+* FT790: the files for pipelines and hooks lie below the root of a repository, where nothing reads them.
 """
 
 from __future__ import annotations
@@ -18,11 +20,11 @@ from ftgen import __version__, pipeline, project
 from ftgen.cli import import_, output, request, schema, writing
 from ftgen.cli.arguments import Arguments, Usage, is_terminal
 from ftgen.config.compose import RUN_SECTIONS, hydra_literal, is_assignment
-from ftgen.diagnostics import Diagnostic, Rejected
+from ftgen.diagnostics import Diagnostic, Rejected, note
 from ftgen.interop import importing, starter
 from ftgen.interop.starter import Answers
 from ftgen.pipeline import Workspace
-from ftgen.spec import admit
+from ftgen.text import files
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +56,10 @@ def run(arguments: Arguments) -> int:
         answers = _compiled(words, packaged)
     except Rejected as rejected:
         return output.reject(rejected, replace(packaged, overrides=tuple(words)))
-    files = {**starter.files(answers, arguments.flags.ci, f"ftgen=={__version__}"), **_schemas(answers)}
-    experiment, imported = _imported(files, packaged) if arguments.flags.source else ("", {})
-    writing.write({**files, **imported}, folder, arguments)
+    made = {**starter.files(answers, arguments.flags.ci, f"ftgen=={__version__}"), **_schemas(answers)}
+    experiment, imported = _imported(made, packaged) if arguments.flags.source else ("", {})
+    writing.write({**made, **imported}, folder, arguments)
+    output.print_diagnostics(_misplaced(folder, arguments.flags.ci), arguments)
     output.print_status(_next_steps(folder, experiment), arguments)
     return 0
 
@@ -144,10 +147,9 @@ def _with_choices(words: Sequence[str]) -> list[str]:
 
 
 def _problems(words: Sequence[str], arguments: Arguments) -> Sequence[Diagnostic]:
-    """Return why the words are no configuration."""
+    """Return why the words render no job."""
     try:
-        with request.open_composer(replace(arguments, overrides=tuple(words))) as composer:
-            admit(composer.compose(composer.parse(words)).config)
+        _compiled(words, arguments)
     except Rejected as rejected:
         return rejected.diagnostics
     return ()
@@ -167,7 +169,8 @@ def _compiled(words: Sequence[str], arguments: Arguments) -> Answers:
                 raise Usage(f"init takes GROUP=OPTION and KEY=VALUE of a job, which go into files: {word} is neither")
             if composer.selects_option(each) and "/" in each.key_or_group:
                 raise Usage(f"{word} holds for some options of its group alone: write it into an option of your own")
-        pipeline.compile_composition(composition, tuple(words), Workspace(composer))
+        job = pipeline.compile_composition(composition, tuple(words), Workspace(composer))
+        pipeline.deliver([job])
         chosen = {each.key_or_group for each in overrides if composer.selects_option(each)}
     values = {each.key_or_group: each.value() for each in overrides if each.key_or_group not in chosen}
     choices = {group: option for group, option in composition.choices.items() if "/" not in group}
@@ -185,15 +188,27 @@ def _schemas(answers: Answers) -> dict[str, bytes]:
     return {f"{starter.SCHEMAS}/{name}.json": schema.text(group, places, own).encode() for name, group in names.items()}
 
 
-def _imported(files: Mapping[str, bytes], arguments: Arguments) -> tuple[str, dict[str, bytes]]:
+def _imported(made: Mapping[str, bytes], arguments: Arguments) -> tuple[str, dict[str, bytes]]:
     """Import the job that --from names with the new configuration; return the experiment's name and the files."""
     with TemporaryDirectory(prefix="ftgen-init-") as place:
-        for path, content in files.items():
+        for path, content in made.items():
             file = Path(place, path)
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(content)
         given = _with(arguments, config_path=None, config_dir=[Path(place, "conf")], out=".")
         return import_.converted(replace(given, overrides=(arguments.flags.source,)), Path(place))
+
+
+def _misplaced(folder: Path, ci: str) -> list[Diagnostic]:
+    """Return a note where git's hooks and pipelines will not find their files: they look in a repository's root."""
+    place = files.resolved(folder)
+    root = next((above for above in place.parents if (above / ".git").exists()), None)
+    if root is None or (place / ".git").exists():
+        return []
+    names = [name for name in (starter.CI.get(ci, ""), ".pre-commit-config.yaml") if name]
+    headline = f"{' and '.join(names)} are read in the root of a repository, and {folder} is none"
+    how = f"move them to {root}, and let their commands run in {place.relative_to(root)}"
+    return [note("FT790", headline, str(folder), help=how)]
 
 
 def _next_steps(folder: Path, experiment: str) -> str:

@@ -1,4 +1,4 @@
-"""Section `job`: the job's life, set by conf/config.yaml."""
+"""Section `job`: the job's life, set by conf/common.yaml."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""Section `network`: how the nodes of one job talk to each other, set by conf/config.yaml."""
+"""Section `network`: how the nodes of one job talk to each other, set by conf/common.yaml."""
 
 from typing import Annotated
 
