@@ -195,6 +195,12 @@ def test_the_end_of_the_input_takes_the_defaults(here: Path) -> None:
     assert config("new")["cluster"]["registry"] == "r.lab"
 
 
+def test_an_interrupted_dialogue_writes_nothing(here: Path) -> None:
+    code, shown = on_terminal([FTGEN, "init", "new"], here, typed=b"\x03", when=b"Registry of the images")
+    assert (code, "nothing was changed" in shown) == (130, True)
+    assert not list(here.iterdir())
+
+
 def test_yes_asks_nothing(here: Path) -> None:
     code, shown = on_terminal([FTGEN, "init", "new", "--yes"], here)
     assert code == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -86,13 +87,18 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     return Installed(wheel, folder)
 
 
-@pytest.fixture
-def rendered(installed: Installed, tmp_path: Path) -> Path:
-    """A small repository with a configuration and what it renders to."""
-    place = tmp_path / "repository"
-    assert installed.run("ftgen", "init", "repository", "--ci", "none", cwd=tmp_path).returncode == 0
+@pytest.fixture(scope="session")
+def _rendered(installed: Installed, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("rendered") / "repository"
+    assert installed.run("ftgen", "init", "repository", "--ci", "none", cwd=place.parent).returncode == 0
     assert installed.run("ftgen", cwd=place).returncode == 0
     git = ("git", "-c", "user.name=a", "-c", "user.email=a@example.com")
     for words in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-q", "-m", "Render"]):
         subprocess.run([*git, *words], cwd=place, check=True)
     return place
+
+
+@pytest.fixture
+def rendered(_rendered: Path, tmp_path: Path) -> Path:
+    """A small repository with a configuration and what it renders to."""
+    return Path(shutil.copytree(_rendered, tmp_path / "repository", symlinks=True))

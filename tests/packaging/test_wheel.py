@@ -41,6 +41,14 @@ def test_every_command_of_a_new_directory_works(installed: Installed, tmp_path: 
     assert done.returncode == 0, done.stderr
 
 
+def test_every_command_of_the_page_works(installed: Installed, tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "start.md").read_text()
+    commands = re.findall(r"^\$ (.*)$", page, re.MULTILINE)
+    assert commands[0] == "ftgen init"
+    done = installed.shell("\n".join(commands), tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
 def test_kubectl_finds_the_plug_in(installed: Installed, tmp_path: Path) -> None:
     done = installed.shell("kubectl ftgen --version", tmp_path)
     assert (done.returncode, done.stdout) == (0, f"ftgen {__version__}\n")

@@ -6,7 +6,7 @@ import sys
 import time
 
 from ftgen import cluster
-from ftgen.cli import live, output
+from ftgen.cli import live, output, progress
 from ftgen.cli.arguments import Arguments, Usage
 from ftgen.cli.live import Observed
 from ftgen.cluster import Pod, Run
@@ -21,7 +21,9 @@ def run(arguments: Arguments) -> int:
         raise Usage("logs needs the name of one run, as in `ftgen logs sft-1a2b3c4d`")
     connection, shown = live.kubectl(arguments), ""
     while True:
-        pod = _pod(live.observe(arguments, arguments.overrides, logs=False))
+        with progress.steps(arguments) as step:
+            step("asking the cluster")
+            pod = _pod(live.observe(arguments, arguments.overrides, logs=False))
         if pod.speaker != shown:
             shown = pod.speaker
             output.print_status(f"pod {pod.key[1]} on {pod.node}, container {shown}", arguments)
