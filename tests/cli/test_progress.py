@@ -43,6 +43,14 @@ def test_a_sweep_shows_a_bar_with_rate_and_remaining_time(swept: tuple[Path, str
     assert "(242 added)" in swept[1]
 
 
+def test_a_plan_leaves_no_bar_above_its_table(tmp_path: Path) -> None:
+    """The table goes to standard output, which knows nothing of the line on standard error."""
+    code, shown = on_terminal([FTGEN, "plan", *SWEEP], tmp_path)
+    assert code == 0
+    assert BAR.search(shown)
+    assert "compiling [" not in after_erasing(shown)
+
+
 def test_a_check_of_many_files_shows_one_too(tmp_path: Path) -> None:
     for number in range(2500):
         text = f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: c{number}, namespace: a}}\ndata: {{a: b}}\n"

@@ -84,13 +84,11 @@ class Meter:
     def __call__(self, done: int) -> None:
         """Take note of how many are done."""
         self._done = done
-        if self._display is None or time.monotonic() < self._due:
-            return
-        if done != self._total:
+        if done == self._total:
+            self.end()
+        elif self._display and time.monotonic() >= self._due:
             self._display.show(self.text(time.monotonic() - self._begin))
             self._due = time.monotonic() + self._display.interval
-        else:
-            self.end()
 
     def advance(self, count: int) -> None:
         """Take note of more that are done."""
