@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from ftgen.diagnostics import Diagnostic
 
@@ -54,6 +54,7 @@ class Arguments:
         module: the module of this package that runs it.
         overrides: the words that are no flags.
         flags: the values of the flags.
+        words: the command line as it was typed.
         deferred: diagnostics of a form that is a single document, printed when the verb has ended.
     """
 
@@ -61,6 +62,7 @@ class Arguments:
     module: str
     overrides: tuple[str, ...]
     flags: argparse.Namespace
+    words: tuple[str, ...] = ()
     deferred: list[Sequence[Diagnostic]] = field(default_factory=list)
 
     def search_path(self) -> list[Path]:
@@ -93,7 +95,7 @@ def parse(words: list[str]) -> Arguments:
     unknown_flags = [word for word in unknown if word.startswith("-")]
     if unknown_flags:
         raise Usage(f"there is no flag {unknown_flags[0]}{_similar(unknown_flags[0], verb)}\nTry `ftgen --help`.")
-    return Arguments(verb, _module(verb, flags), (*flags.overrides, *literal), flags)
+    return Arguments(verb, _module(verb, flags), (*flags.overrides, *literal), flags, tuple(words))
 
 
 def _similar(word: str, verb: str) -> str:
@@ -132,7 +134,7 @@ def parser(verb: str) -> argparse.ArgumentParser:
     _common(verb_parser, *_MORE_FORMS.get(verb, ()))
     _hydra(verb_parser)
     if verb in {RENDER, "plan"}:
-        _output(verb_parser)
+        _output(verb_parser, verb)
     if verb in _OF_TREES:
         _tree(verb_parser, verb)
     if verb == "preview":
@@ -141,6 +143,8 @@ def parser(verb: str) -> argparse.ArgumentParser:
     if verb == "plan":
         verb_parser.add_argument("--all", action="store_true", help="every job of a large sweep, one by one")
         verb_parser.add_argument("--fit", action="store_true", help="what each card has to hold, and whether it does")
+    if verb in {"plan", "diff", "publish"}:
+        _page(verb_parser)
     if verb in _COPIES:
         _copies(verb_parser, _COPIES[verb])
     if verb in _OF_CLUSTERS:
@@ -169,7 +173,7 @@ def _path(text: str) -> str:
 
 
 FORMS = ("text", "json", "github", "sarif")
-_MORE_FORMS = {"diff": ("markdown",), "data": ("html",)}
+_MORE_FORMS = {"plan": ("html",), "diff": ("markdown", "html"), "data": ("html",)}
 
 
 def _common(verb_parser: argparse.ArgumentParser, *more: str) -> None:
@@ -203,11 +207,13 @@ def _hydra(verb_parser: argparse.ArgumentParser) -> None:
 _INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 
 
-def _output(verb_parser: argparse.ArgumentParser) -> None:
+def _output(verb_parser: argparse.ArgumentParser, verb: str) -> None:
     group = verb_parser.add_argument_group("output")
-    group.add_argument(
-        "--out", "-o", type=_path, default="out", help="folder to write to; - prints a stream for kubectl"
-    )
+    if verb == "plan":
+        _tree_or_page(group, "folder that would be written to")
+    else:
+        text = "folder to write to; - prints a stream for kubectl"
+        group.add_argument("--out", "-o", type=_path, default="out", help=text)
     _takeover(group)
     group.add_argument(
         "--allow-shrink", action="store_true", help="no longer render most of what a named sweep rendered"
@@ -224,6 +230,27 @@ def _takeover(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--overwrite", action="store_true", help=text)
 
 
+def _page(verb_parser: argparse.ArgumentParser) -> None:
+    """Add where the page for a review goes, and its language; `--format html` prints it where there is no file."""
+    group = verb_parser.add_argument_group("the page for a review")
+    text = "write what the change does as one HTML file, for people; - prints it (docs/page.md)"
+    group.add_argument("--page", type=_path, metavar="FILE", help=text)
+    languages = ("en", "zh")
+    group.add_argument("--lang", choices=languages, help="language of the page; without it, that of the locale")
+
+
+def _tree_or_page(group: argparse._ArgumentGroup, meaning: str) -> None:
+    text = f"{meaning}; a FILE.html is the page's file, as with --page"
+    group.add_argument("--out", "-o", type=_path, default="out", action=_OutOrPage, help=text)
+
+
+class _OutOrPage(argparse.Action):
+    """Tell the tree's folder from the page's file, which ends in `.html`, so that one command line may name both."""
+
+    def __call__(self, _parser: object, namespace: argparse.Namespace, values: Any, _option: object = None) -> None:
+        setattr(namespace, "page" if values.endswith(".html") else self.dest, values)
+
+
 _OF_TREES = {"preview", "diff", "publish", "serve", "archive", "stop", "rerun", "gc", "status", "logs"}
 """Verbs that read or change a tree that was rendered before."""
 _OF_CLUSTERS = {"status", "logs", "check"}
@@ -236,7 +263,9 @@ def _tree(verb_parser: argparse.ArgumentParser, verb: str) -> None:
     group.add_argument("--branch", help="with --repo: its branch")
     group.add_argument("--path", default="", help="with --repo: its folder there; without, the repository's root")
     group.add_argument("--push", action="store_true", help="with --repo FOLDER: use the branch of its remote")
-    if verb != "publish":
+    if verb == "diff":
+        _tree_or_page(group, "the tree's folder, where there is no --repo")
+    elif verb != "publish":
         group.add_argument("--out", "-o", type=_path, default="out", help="the tree's folder, where there is no --repo")
     if verb in {"preview", "diff", "publish", "rerun"}:
         group.add_argument("--limit", type=int, default=1000, help="how many points a sweep may have (default 1000)")

@@ -8,6 +8,7 @@ from pathlib import Path
 from ftgen import diff, gitops
 from ftgen.cli import output, progress, repository, streams
 from ftgen.cli.arguments import Arguments, Usage
+from ftgen.cli.repository import Rendering
 from ftgen.diagnostics import note
 from ftgen.diff import Change, ChangeClass, Status
 from ftgen.output import tree
@@ -19,12 +20,16 @@ _SSA = "kustomize.toolkit.fluxcd.io/ssa"
 def run(arguments: Arguments) -> int:
     """Print the changes; return 1 when the cluster would notice one, else 0."""
     form = "json" if arguments.flags.json else arguments.flags.format
-    if form == "markdown":
-        # Diagnostics have no markdown form.
+    if form in {"markdown", "html"}:
+        # Diagnostics have no such form.
         arguments.flags.format = "text"
     of_files = _names_files(arguments)
-    found = _between(arguments) if of_files else _against_tree(arguments)
-    sys.stdout.write(_shown(found, form, arguments, stays=not of_files))
+    rendering = None if of_files else _rendered(arguments)
+    found = _between(arguments) if rendering is None else _against_tree(arguments, rendering)
+    if form == "html" or arguments.flags.page:
+        _write_page(found, rendering, arguments)
+    if form != "html":
+        sys.stdout.write(_shown(found, form, arguments, stays=not of_files))
     if not of_files and any(change.status is Status.REMOVED for change in found):
         headline = "what is no longer rendered stays where it is, and its jobs keep running"
         output.print_diagnostics([note("FT511", headline, help="`ftgen stop RUN` ends a run")], arguments)
@@ -51,10 +56,14 @@ def _between(arguments: Arguments) -> list[Change]:
     return diff.diff_paths(old, new)
 
 
-def _against_tree(arguments: Arguments) -> list[Change]:
-    place = repository.target(arguments)
-    rendering = repository.rendered(arguments, place)
+def _rendered(arguments: Arguments) -> Rendering:
+    rendering = repository.rendered(arguments, repository.target(arguments))
     output.print_diagnostics(output.apply_strict(rendering.diagnostics, arguments), arguments, to_stderr=True)
+    return rendering
+
+
+def _against_tree(arguments: Arguments, rendering: Rendering) -> list[Change]:
+    place = repository.target(arguments)
     if place is not None:
         with progress.steps(arguments) as step:
             step(f"reading {place.branch}")
@@ -62,6 +71,15 @@ def _against_tree(arguments: Arguments) -> list[Change]:
     out = Path(arguments.flags.out)
     tree.recover(out)
     return diff.diff_tree(tree.folder_store(out), tree.read_lock(out), rendering.runs, rendering.whole)
+
+
+def _write_page(found: list[Change], rendering: Rendering | None, arguments: Arguments) -> None:
+    from ftgen.cli import review  # noqa: PLC0415 - text needs no page
+
+    if rendering is None:
+        review.write(arguments, (), found, (), name=" → ".join(arguments.overrides), stays=False)
+    else:
+        review.write(arguments, rendering.rows, found, output.strict(rendering.diagnostics, arguments))
 
 
 def _shown(found: list[Change], form: str, arguments: Arguments, *, stays: bool) -> str:

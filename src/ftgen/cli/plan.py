@@ -8,7 +8,7 @@ import shutil
 import sys
 import textwrap
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,9 @@ from ftgen import diff, pipeline
 from ftgen.cli import many, output, request, streams
 from ftgen.cli.arguments import Arguments
 from ftgen.config.compose import Composer
+from ftgen.diagnostics import Diagnostic
 from ftgen.output import tree
-from ftgen.output.tree import FileChange, Outcome, WriteOptions
+from ftgen.output.tree import FileChange, Outcome, Run, WriteOptions
 from ftgen.sweeping import index
 from ftgen.sweeping.index import Row
 
@@ -44,10 +45,16 @@ class Planned:
     Attributes:
         rows: the jobs.
         outcome: the changes that rendering them would make to the output folder.
+        diagnostics: warnings and notes.
+        whole: folders that the jobs cover completely.
+        runs: the rendered files; None where nobody asked for them.
     """
 
     rows: Sequence[Row]
     outcome: Outcome
+    diagnostics: Sequence[Diagnostic]
+    whole: frozenset[str] = frozenset()
+    runs: Sequence[Run] | None = None
 
     def status(self, row: Row) -> str:
         """Return what would happen to a job's file: new, changed, unchanged or kept."""
@@ -61,8 +68,16 @@ class Planned:
 
 def run(arguments: Arguments) -> int:
     """Print the table, or the same as JSON."""
+    form = arguments.flags.format
+    if form == "html":
+        # Diagnostics are on the page; as text they go to standard error, too.
+        arguments.flags.format = "text"
     with request.open_composer(arguments) as composer:
-        planned = _planned(arguments, composer)
+        planned = _planned(arguments, composer, keep=form == "html" or bool(arguments.flags.page))
+    if planned.runs is not None:
+        _write_page(planned, planned.runs, arguments)
+    if form == "html":
+        return 0
     if arguments.flags.json:
         print(json.dumps(_plain(planned, fit=arguments.flags.fit), indent=2, ensure_ascii=False))  # noqa: T201
     else:
@@ -90,24 +105,32 @@ def _wrapped(line: str, width: int) -> str:
     return line if len(line) <= width else textwrap.fill(line, width, subsequent_indent="  ", break_on_hyphens=False)
 
 
-def _planned(arguments: Arguments, composer: Composer) -> Planned:
+def _write_page(planned: Planned, runs: Sequence[Run], arguments: Arguments) -> None:
+    from ftgen.cli import review  # noqa: PLC0415 - a table needs no page
+
+    out = Path(arguments.flags.out)
+    changes = diff.diff_tree(tree.folder_store(out), tree.read_lock(out), runs, planned.whole)
+    review.write(arguments, planned.rows, changes, planned.diagnostics)
+
+
+def _planned(arguments: Arguments, composer: Composer, *, keep: bool) -> Planned:
+    """Compile the jobs, and keep their files where a page is to compare them with those that are there."""
     out = Path(arguments.flags.out)
     if request.is_sweep(arguments, composer):
         batch = many.expanded(arguments, composer)
-        runs = many.runs(batch, table=False)
+        runs: Iterable[Run] = many.runs(batch, table=False)
+        kept = list(runs) if keep else None
         write_options = replace(many.write_options(batch, arguments), tentative=True)
-        outcome = tree.plan_write(out, runs, write_options, dry=True).outcome
-        output.print_diagnostics(
-            output.apply_strict([*batch.diagnostics, *outcome.diagnostics], arguments), arguments, to_stderr=True
-        )
-        return Planned(batch.rows, outcome)
+        outcome = tree.plan_write(out, runs if kept is None else kept, write_options, dry=True).outcome
+        found = output.apply_strict([*batch.diagnostics, *outcome.diagnostics], arguments)
+        output.print_diagnostics(found, arguments, to_stderr=True)
+        return Planned(batch.rows, outcome, found, write_options.whole, kept)
     job = pipeline.compile_job(composer, arguments.overrides)
     outcome = tree.plan_write(out, [job.run], WriteOptions(same_run=diff.same_run), dry=True).outcome
     noticed = request.add_locations(composer, arguments, job.diagnostics)
-    output.print_diagnostics(
-        output.apply_strict([*noticed, *outcome.diagnostics], arguments), arguments, to_stderr=True
-    )
-    return Planned([index.row(job)], outcome)
+    found = output.apply_strict([*noticed, *outcome.diagnostics], arguments)
+    output.print_diagnostics(found, arguments, to_stderr=True)
+    return Planned([index.row(job)], outcome, found, runs=[job.run] if keep else None)
 
 
 def _plain(planned: Planned, *, fit: bool) -> dict[str, Any]:

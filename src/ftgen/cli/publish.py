@@ -9,7 +9,7 @@ from ftgen.cli import output, progress, repository
 from ftgen.cli.arguments import Arguments, Usage
 from ftgen.cli.repository import Rendering
 from ftgen.diagnostics import Diagnostic, note
-from ftgen.gitops import Published, Result
+from ftgen.gitops import Published, Result, Target
 from ftgen.output.tree import FileChange, OnImmutableChange, Outcome, Run, WriteOptions
 from ftgen.output.tree.lock import is_job
 
@@ -24,6 +24,8 @@ def run(arguments: Arguments) -> int:
         raise Usage("publish needs --repo and --branch; without a repository, `ftgen -o DIR` writes to a folder")
     rendering = repository.rendered(arguments, target)
     output.print_diagnostics(output.apply_strict(rendering.diagnostics, arguments), arguments)
+    if flags.page:
+        _write_page(target, rendering, arguments)
     with progress.steps(arguments) as step:
         done = gitops.publish(
             target,
@@ -38,6 +40,14 @@ def run(arguments: Arguments) -> int:
     output.print_diagnostics([*done.diagnostics, *undelivered(rendering.runs, done.outcome)], arguments)
     _summarise(done, arguments)
     return 0
+
+
+def _write_page(target: Target, rendering: Rendering, arguments: Arguments) -> None:
+    """Write what the commit will change, beside the repository: before the commit, for it is in the tree afterwards."""
+    from ftgen.cli import review  # noqa: PLC0415 - a commit needs no page
+
+    changes = gitops.preview(target, rendering.runs, whole=rendering.whole, push=arguments.flags.push)
+    review.write(arguments, rendering.rows, changes, output.strict(rendering.diagnostics, arguments))
 
 
 def _options(arguments: Arguments, rendering: Rendering) -> WriteOptions:

@@ -40,8 +40,8 @@ def render(
         arguments: the overrides, which `<command line>` locations index from 1.
         colour: whether to colour text for a terminal.
     """
-    sources = _Sources(arguments)
-    diagnostics = [_redacted(d, sources) for d in diagnostics]
+    sources = Sources(arguments)
+    diagnostics = redacted(diagnostics, sources)
     if form == "json":
         return _json([_plain(d) for d in diagnostics])
     if form == "sarif":
@@ -55,7 +55,12 @@ def render(
     return "\n".join((*lines, "")) if lines else ""
 
 
-def _redacted(diagnostic: Diagnostic, sources: _Sources) -> Diagnostic:
+def redacted(diagnostics: Sequence[Diagnostic], sources: Sources) -> list[Diagnostic]:
+    """Redact the secrets in diagnostics."""
+    return [_redacted(each, sources) for each in diagnostics]
+
+
+def _redacted(diagnostic: Diagnostic, sources: Sources) -> Diagnostic:
     """Redact secrets in a diagnostic: those of its own texts, of the lines it points at, and of this process."""
     sources.known |= credentials.secret_values(diagnostic.subject, diagnostic.value)
     known = sources.known.union(*map(sources.secrets, diagnostic.locations or diagnostic.related))
@@ -108,7 +113,7 @@ def _headline(diagnostic: Diagnostic, *, colour: bool) -> str:
     )
 
 
-def _details(diagnostic: Diagnostic, more: int, sources: _Sources) -> list[str]:
+def _details(diagnostic: Diagnostic, more: int, sources: Sources) -> list[str]:
     """Format the lines below it: the excerpt, further locations, and the help."""
     lines = _excerpt(diagnostic.locations[0], sources) if diagnostic.locations else []
     lines += [f"  also: {safe(str(place))}" for place in diagnostic.locations[1:]]
@@ -130,7 +135,7 @@ _WIDEST = 120
 _ELLIPSIS = "…"
 
 
-def _excerpt(place: Location, sources: _Sources) -> list[str]:
+def _excerpt(place: Location, sources: Sources) -> list[str]:
     """Return the line at a location, clipped around the column, with a caret under it."""
     text = sources.line(place)
     if text is None or not text.strip():
@@ -169,10 +174,11 @@ def _width(character: str) -> int:
     return 2 if unicodedata.east_asian_width(character) in {"W", "F"} else 1
 
 
-class _Sources:
+class Sources:
     """Lines of the texts that diagnostics point into; caches the last file, as its diagnostics come together."""
 
     def __init__(self, arguments: Sequence[str]) -> None:
+        """Take the overrides, which `<command line>` locations index from 1."""
         self._arguments = arguments
         self._file = ""
         self._lines: list[str] = []

@@ -15,6 +15,8 @@ from ftgen.diagnostics import Diagnostic
 from ftgen.gitops import Provenance, Target, TreeEdit
 from ftgen.output import delivery, tree
 from ftgen.output.tree import FileChange, Outcome, Run
+from ftgen.sweeping import index
+from ftgen.sweeping.index import Row
 
 _DIGEST = re.compile(rb"ftgen\.dev/config-digest: sha256:([0-9a-f]{64})")
 _LISTED = 20
@@ -28,11 +30,13 @@ class Rendering:
         runs: jobs first, then the objects that deliver them.
         diagnostics: warnings and notes, with locations.
         whole: folders that the runs cover completely.
+        rows: the jobs with what they ask for.
     """
 
     runs: Sequence[Run]
     diagnostics: Sequence[Diagnostic]
     whole: frozenset[str] = frozenset()
+    rows: Sequence[Row] = ()
 
 
 def target(arguments: Arguments) -> Target | None:
@@ -63,10 +67,10 @@ def rendered(arguments: Arguments, destination: Target | None = None) -> Renderi
         if request.is_sweep(arguments, composer):
             batch = many.expanded(arguments, composer)
             runs = list(many.runs(batch, table=False, published=source))
-            return Rendering(runs, batch.diagnostics, many.complete_folders(batch))
+            return Rendering(runs, batch.diagnostics, many.complete_folders(batch), batch.rows)
         job = pipeline.compile_job(composer, arguments.overrides)
         runs = [job.run, *pipeline.deliver([job], source)]
-        return Rendering(runs, request.add_locations(composer, arguments, job.diagnostics))
+        return Rendering(runs, request.add_locations(composer, arguments, job.diagnostics), rows=[index.row(job)])
 
 
 def git_source(destination: Target) -> delivery.GitSource:

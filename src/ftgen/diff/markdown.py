@@ -134,7 +134,12 @@ def _item(change: Change) -> Iterator[str]:
         yield f"  - now with {_words(added)}"
     if removed:
         yield f"  - no longer with {_words(removed)}"
-    yield from (_field(field) for field in change.fields if not _OWN_ANNOTATIONS.fullmatch(field.path))
+    yield from (_field(field) for field in change.fields if not is_own_annotation(field.path))
+
+
+def is_own_annotation(path: str) -> bool:
+    """Return whether a field is an annotation of ftgen's own, whose content is shown otherwise."""
+    return _OWN_ANNOTATIONS.fullmatch(path) is not None
 
 
 def _field(field: FieldChange) -> str:

@@ -28,7 +28,7 @@ def as_text(changes: Sequence[Change], *, colour: bool = False) -> str:
 
 def summary(changes: Sequence[Change]) -> str:
     """Write the totals in one line: `2 added, 1 in-place, 7 unchanged`."""
-    counts = Counter(_word(change) for change in changes)
+    counts = Counter(word(change) for change in changes)
     totals = [f"{counts[word]} {word}" for word in _WORDS if counts[word]]
     return ", ".join(totals) or "nothing to compare"
 
@@ -36,7 +36,8 @@ def summary(changes: Sequence[Change]) -> str:
 _WORDS = ("added", "new run", "in-place", "metadata", "removed", "no-op", "unchanged")
 
 
-def _word(change: Change) -> str:
+def word(change: Change) -> str:
+    """Return what becomes of an object in a word: its class if it changed, else its status."""
     return change.change_class.value if change.status is Status.CHANGED else change.status.value
 
 

@@ -1,0 +1,67 @@
+"""Diagnostics of a page, with the rules that they speak of."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+
+from ftgen.diagnostics import Diagnostic, Severity
+from ftgen.page.markup import Markup, join, short, tag
+from ftgen.page.messages import Messages
+from ftgen.page.tables import Column, Section, scrolled, table
+from ftgen.validation.rules import all_rules
+
+_LISTED = 100
+_LONGEST = 600  # characters of a text
+_GRAVITY = tuple(reversed((Severity.NOTE, Severity.WARNING, Severity.ERROR)))
+
+
+def section(diagnostics: Sequence[Diagnostic], say: Messages) -> Section:
+    """Return the diagnostics, the gravest first, and what their rules say; the page needs nothing from elsewhere."""
+    if not diagnostics:
+        return Section("findings", say("findings"), tag("p", say("findings.none")))
+    found = sorted(dict.fromkeys(diagnostics), key=lambda each: _GRAVITY.index(each.severity))
+    shown, caption = found[:_LISTED], say("findings.caption")
+    rules = {code: text for code in dict.fromkeys(each.code for each in shown) if (text := _rule(code))}
+    body: list[object] = [scrolled(table(caption, _columns(shown, rules, say)), caption)]
+    if len(shown) < len(found):
+        body.append(tag("p", say("more", n=len(found) - len(shown), command="ftgen plan --format json")))
+    if rules:
+        summary = tag("summary", say("findings.rules"))
+        note = tag("p", say("findings.read"), class_="hint")
+        body.append(tag("details", summary, note, *(_explained(*rule) for rule in rules.items())))
+    return Section("findings", say("findings"), *body)
+
+
+def _columns(shown: Sequence[Diagnostic], rules: object, say: Messages) -> list[Column]:
+    severities = [tag("span", say.term("severity", str(d.severity)), class_=str(d.severity)) for d in shown]
+    return [
+        Column(say("findings.code"), [_code(each.code, rules) for each in shown]),
+        Column(say("findings.severity"), severities),
+        Column(say("findings.text"), [_text(each) for each in shown]),
+        Column(say("findings.place"), [_place(each) for each in shown]),
+    ]
+
+
+def _code(code: str, rules: object) -> Markup:
+    return tag("a", code, href=f"#{code}") if isinstance(rules, dict) and code in rules else tag("span", code)
+
+
+def _text(diagnostic: Diagnostic) -> Markup:
+    help_ = tag("p", short(diagnostic.help, _LONGEST), class_="hint", lang="en") if diagnostic.help else ""
+    return join([tag("p", short(diagnostic.headline, _LONGEST), lang="en"), help_])
+
+
+def _place(diagnostic: Diagnostic) -> Markup:
+    places = [str(place) for place in diagnostic.locations[:3]] or [diagnostic.subject]
+    return join([tag("code", short(place, 160)) for place in places if place], tag("br"))
+
+
+def _rule(code: str) -> tuple[str, str] | None:
+    rule = all_rules().get(code)
+    return (rule.name, inspect.cleandoc(rule.page)) if rule else None
+
+
+def _explained(code: str, rule: tuple[str, str]) -> Markup:
+    name, text = rule
+    return join([tag("h3", f"{code} {name}", id=code, tabindex="-1", lang="en"), tag("pre", text, lang="en")])

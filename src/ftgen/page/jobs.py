@@ -1,0 +1,211 @@
+"""The table of the jobs, and the matrix of a sweep: its axes as rows and columns."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from ftgen.page.markup import Markup, join, short, tag
+from ftgen.page.memory import Bars, Need, need_of, tone, verdict
+from ftgen.page.messages import Messages
+from ftgen.page.tables import Column, Section, scrolled, table
+from ftgen.sweeping.index import Row
+
+_ROWS, _COLUMNS = 60, 20
+"""Largest matrix; the script keeps to the same numbers, which it reads from the page."""
+_GRAVITY = ("", "fits", "tight", "does not fit")
+_MEASURES = ("memory", "jobs", "cards", "storage", "change")
+
+
+@dataclass(frozen=True, slots=True)
+class Jobs:
+    """Jobs of a page.
+
+    Attributes:
+        rows: the jobs.
+        changes: what becomes of each, by its row's identity: a word such as `added`.
+        bars: drawings of their memory.
+    """
+
+    rows: Sequence[Row]
+    changes: Mapping[str, str]
+    bars: Bars
+
+    @property
+    def axes(self) -> dict[str, list[str]]:
+        """Return the values of each swept key, in the order of the jobs."""
+        keys = dict.fromkeys(key for row in self.rows for key in row.swept)
+        return {key: list(dict.fromkeys(row.swept.get(key, "") for row in self.rows)) for key in keys}
+
+
+def short_names(keys: Sequence[str]) -> dict[str, str]:
+    """Return the last part of each key, or the whole key where two end alike."""
+    last = {key: key.rpartition(".")[2].lstrip("+") for key in keys}
+    many = Counter(last.values())
+    return {key: name if many[name] == 1 else key for key, name in last.items()}
+
+
+# the table
+
+
+def table_section(jobs: Jobs, say: Messages) -> Section | None:
+    """Return the table of all jobs; columns that are the same for all of several jobs are told above it."""
+    if not jobs.rows:
+        return None
+    columns = _columns(jobs, say)
+    several = len(jobs.rows) > 1
+    same = [column for column in columns[1:] if several and _is_constant(column)]
+    shown = [column for column in columns if column not in same]
+    words = ", ".join(f"{column.name} {column.cells[0]}" for column in same)
+    facts = {f"data_{column.kind}": column.cells[0] for column in same if column.kind in {"cards", "storage"}}
+    caption = say("jobs.caption")
+    listed = table(caption, shown, id="job-table", **facts)
+    return Section(
+        "jobs",
+        say("jobs"),
+        tag("p", say("jobs.each", values=words)) if words else "",
+        _filter(say),
+        scrolled(listed, caption),
+    )
+
+
+def _is_constant(column: Column) -> bool:
+    return column.kind not in {"axis", "memory", "fit", "change"} and len(set(map(str, column.cells))) == 1
+
+
+def _columns(jobs: Jobs, say: Messages) -> list[Column]:
+    needs = [need_of(row) for row in jobs.rows]
+    return [
+        Column(say("column.job"), [short(row.job) for row in jobs.rows], kind="job"),
+        *_axis_columns(jobs),
+        *_facts(jobs, needs, say),
+        *([_memory_column(jobs, needs, say)] if any(needs) else []),
+        *_numbers(jobs.rows, say),
+    ]
+
+
+def _axis_columns(jobs: Jobs) -> Iterator[Column]:
+    axes = jobs.axes
+    for key, name in short_names(list(axes)).items():
+        yield Column(name, [short(row.swept.get(key, "–"), 60) for row in jobs.rows], kind="axis", about=key)
+
+
+def _facts(jobs: Jobs, needs: Sequence[Need | None], say: Messages) -> Iterator[Column]:
+    if jobs.changes:
+        words = [jobs.changes.get(row.identity, "") for row in jobs.rows]
+        yield Column(say("column.change"), [say.term("change", word) for word in words], kind="change")
+    yield Column(say("column.queue"), [row.queue for row in jobs.rows], kind="queue")
+    if any(needs):
+        yield Column(say("column.fit"), [verdict(n, say) for n in needs], kind="fit", classes=list(map(tone, needs)))
+
+
+def _numbers(rows: Sequence[Row], say: Messages) -> Iterator[Column]:
+    yield Column(say("column.pods"), [row.pods for row in rows], number=True, kind="pods")
+    yield Column(say("column.cards"), [row.devices for row in rows], number=True, kind="cards")
+    known = ["–" if row.card_gib is None else f"{row.card_gib:g}" for row in rows]
+    yield Column(say("column.card-gib"), known, number=True, kind="card-gib")
+    yield Column(say("column.storage"), [f"{sum(row.storage.values()):g}" for row in rows], number=True, kind="storage")
+
+
+def _memory_column(jobs: Jobs, needs: Sequence[Need | None], say: Messages) -> Column:
+    return Column(say("column.memory"), [_memory(need, jobs.bars) for need in needs], number=True, kind="memory")
+
+
+def _memory(need: Need | None, bars: Bars) -> Markup:
+    if need is None:
+        return Markup("–")
+    card = "" if need.card is None else f" / {need.card:g}"
+    return join([bars.of(need), f"{need.used:g}{card}"])
+
+
+def _filter(say: Messages) -> Markup:
+    """Return the controls of the table; the script shows them, as they do nothing without it."""
+    label = tag("label", say("jobs.filter"), for_="filter")
+    box = tag("input", id="filter", type="search", autocomplete="off", spellcheck="false", aria_describedby="filter-help")
+    help_ = tag("span", say("jobs.filter-help"), id="filter-help", class_="hint")
+    shown = tag("output", "", id="shown", for_="filter", data_text=say("jobs.shown", n="{n}", all="{all}"))
+    return tag("p", label, box, help_, shown, class_="controls", hidden=True)
+
+
+# the matrix
+
+
+def matrix_section(jobs: Jobs, say: Messages) -> Section | None:
+    """Return the sweep as a matrix of its two largest axes that are small enough; None where there is none."""
+    axes = jobs.axes
+    fitting = sorted((key for key in axes if 1 < len(axes[key]) <= _ROWS), key=lambda key: -len(axes[key]))
+    if not fitting:
+        return None
+    rows = fitting[0]
+    columns = next((key for key in fitting[1:] if len(axes[key]) <= _COLUMNS), "")
+    measure = "memory" if any(row.fit for row in jobs.rows) else "jobs"
+    names = short_names(list(axes))
+    caption = _caption(names[rows], names.get(columns, ""), measure, say)
+    return Section(
+        "matrix",
+        say("matrix"),
+        _pivot_controls(names, rows, columns, measure, say),
+        scrolled(_matrix(jobs, rows, columns, measure, names, caption, say), say("matrix")),
+        tag("p", say("matrix.hint"), class_="hint scripted", hidden=True),
+    )
+
+
+def _caption(rows: str, columns: str, measure: str, say: Messages) -> str:
+    shown = say(f"column.{measure}")
+    if not columns:
+        return say("matrix.caption-single", rows=rows, measure=shown)
+    return say("matrix.caption", rows=rows, columns=columns, measure=shown)
+
+
+def _matrix(
+    jobs: Jobs, rows: str, columns: str, measure: str, names: Mapping[str, str], caption: str, say: Messages
+) -> Markup:
+    axes = jobs.axes
+    cells: dict[tuple[str, str], list[Row]] = {}
+    for row in jobs.rows:
+        cells.setdefault((row.swept.get(rows, ""), row.swept.get(columns, "") if columns else ""), []).append(row)
+    across = axes[columns] if columns else [""]
+    made = [Column(names[rows], [short(value or "–", 60) for value in axes[rows]], about=rows)]
+    for value in across:
+        members = [cells.get((at, value), []) for at in axes[rows]]
+        heading = short(value or "–", 60) if columns else say("matrix.all")
+        shown = [_cell(each, measure) for each in members]
+        made.append(Column(heading, [text for text, _ in shown], classes=[tone_ for _, tone_ in shown]))
+    texts = {
+        "data_caption": say("matrix.caption", rows="{rows}", columns="{columns}", measure="{measure}"),
+        "data_single": say("matrix.caption-single", rows="{rows}", measure="{measure}"),
+        "data_large": say("matrix.large", n=_ROWS),
+        "data_all": say("matrix.all"),
+        "data_most": _ROWS,
+    }
+    return table(caption, made, id="matrix-table", **texts)
+
+
+def _cell(members: Sequence[Row], measure: str) -> tuple[str, str]:
+    """Return text and class of a cell: the range of its jobs' needs, or their number."""
+    if not members:
+        return "", ""
+    if measure == "jobs":
+        return str(len(members)), ""
+    needs = [need for row in members if (need := need_of(row))]
+    if not needs:
+        return "–", ""
+    low, high = min(n.used for n in needs), max(n.used for n in needs)
+    worst = max(needs, key=lambda need: _GRAVITY.index(need.verdict or ""))
+    return (f"{low:g}" if low == high else f"{low:g} – {high:g}"), tone(worst)
+
+
+def _pivot_controls(names: Mapping[str, str], rows: str, columns: str, measure: str, say: Messages) -> Markup:
+    axes = list(names.items())
+    selects = [
+        _select("pivot-rows", say("matrix.rows"), axes, rows),
+        _select("pivot-columns", say("matrix.columns"), [("", say("none")), *axes], columns),
+        _select("pivot-measure", say("matrix.measure"), [(m, say(f"column.{m}")) for m in _MEASURES], measure),
+    ]
+    return tag("p", *selects, class_="controls", hidden=True)
+
+
+def _select(key: str, label: str, options: Sequence[tuple[str, str]], chosen: str) -> Markup:
+    listed = [tag("option", text, value=value, selected=value == chosen) for value, text in options]
+    return tag("span", tag("label", label, for_=key), tag("select", *listed, id=key), class_="choice")
