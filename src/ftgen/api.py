@@ -6,7 +6,6 @@ diagnostics that the command line would print.
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -21,6 +20,8 @@ from ftgen.datasets.lengths import Tokenizer
 from ftgen.diagnostics import Diagnostic
 from ftgen.output import tree
 from ftgen.output.tree import Run, WriteOptions
+from ftgen.page.markup import join, tag
+from ftgen.page.tables import Column, table
 from ftgen.pipeline import Compiled
 from ftgen.sweeping import index
 from ftgen.sweeping.batch import Batch
@@ -63,9 +64,7 @@ class Job:
         return f"<ftgen.Job {self.name}: {', '.join(self.files)}>"
 
     def _repr_html_(self) -> str:
-        return (
-            f"<details><summary><b>{html.escape(self.name)}</b></summary><pre>{html.escape(self.yaml)}</pre></details>"
-        )
+        return tag("details", tag("summary", tag("b", self.name)), tag("pre", self.yaml))
 
 
 @dataclass(frozen=True, repr=False)
@@ -124,10 +123,9 @@ class Sweep(Sequence[Job]):
 
     def _repr_html_(self) -> str:
         records = self.records()
-        head = "".join(f"<th>{html.escape(str(key))}</th>" for key in (records[0] if records else ()))
-        body = "".join(f"<tr>{_cells(record.values())}</tr>" for record in records[:_SHOWN])
-        more = f"<p>… and {len(records) - _SHOWN} more</p>" if len(records) > _SHOWN else ""
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}"
+        columns = [Column(key, [_cell(record.get(key)) for record in records[:_SHOWN]]) for key in records[0]]
+        more = [tag("p", f"… and {len(records) - _SHOWN} more")] if len(records) > _SHOWN else []
+        return join([table(self.folder, columns), *more])
 
 
 def _record(job: Job) -> Iterator[tuple[str, Any]]:
@@ -137,8 +135,8 @@ def _record(job: Job) -> Iterator[tuple[str, Any]]:
     yield from plain.items()
 
 
-def _cells(values: Iterable[Any]) -> str:
-    return "".join(f"<td>{html.escape('' if value is None else str(value))}</td>" for value in values)
+def _cell(value: Any) -> str:
+    return "" if value is None else str(value)
 
 
 def job(overrides: Iterable[str] = (), *, directory: str | Path = ".", config_dirs: Iterable[str | Path] = ()) -> Job:

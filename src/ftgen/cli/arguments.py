@@ -235,8 +235,12 @@ def _page(verb_parser: argparse.ArgumentParser) -> None:
     group = verb_parser.add_argument_group("the page for a review")
     text = "write what the change does as one HTML file, for people; - prints it (docs/page.md)"
     group.add_argument("--page", type=_path, metavar="FILE", help=text)
-    languages = ("en", "zh")
-    group.add_argument("--lang", choices=languages, help="language of the page; without it, that of the locale")
+    _language(group)
+
+
+def _language(group: argparse._ArgumentGroup) -> None:
+    text = "language of the page; without it, that of the locale (LC_ALL, LC_MESSAGES, LANG)"
+    group.add_argument("--lang", choices=("en", "zh"), help=text)
 
 
 def _tree_or_page(group: argparse._ArgumentGroup, meaning: str) -> None:
@@ -313,6 +317,7 @@ def _rows(verb_parser: argparse.ArgumentParser) -> None:
     group.add_argument("--arguments", type=_path, metavar="FILE", help=text)
     text = "tokenizer.json, or a folder with one, to count tokens with; without it, the one beside the data"
     group.add_argument("--tokenizer", type=_path, help=text)
+    _language(group)
 
 
 def _start(verb_parser: argparse.ArgumentParser) -> None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from ftgen import pipeline
-from ftgen.cli import output, progress, request
+from ftgen.cli import output, progress, report, request
 from ftgen.cli.arguments import Arguments, Usage
-from ftgen.datasets import kinds, report
+from ftgen.datasets import kinds
+from ftgen.datasets import report as words
 from ftgen.datasets.findings import Finding
 from ftgen.datasets.judge import Verdict, judge
 from ftgen.datasets.lengths import Tokenizer
@@ -119,15 +121,23 @@ def _print(verdict: Verdict, path: Path, word: str, arguments: Arguments) -> int
     if is_remote(word):
         found = [_named(each, str(path), without_credentials(word)) for each in found]
     if flags.json:
-        print(credentials.redact(json.dumps(report.plain(verdict), indent=2, ensure_ascii=False)))  # noqa: T201
+        print(credentials.redact(json.dumps(words.plain(verdict), indent=2, ensure_ascii=False)))  # noqa: T201
     elif flags.format == "html":
-        print(credentials.redact(report.page(verdict, word)), end="")  # noqa: T201
+        _print_page(verdict, found, word, arguments)
     elif flags.format == "text" and not flags.quiet:
-        sys.stdout.writelines(f"{line}\n" for line in report.lines(verdict))
+        sys.stdout.writelines(f"{line}\n" for line in words.lines(verdict))
     sys.stdout.flush()
     if flags.format != "html":
         output.print_diagnostics(found, arguments, to_stderr=flags.json)
     return int(has_errors(found))
+
+
+def _print_page(verdict: Verdict, found: Sequence[Diagnostic], word: str, arguments: Arguments) -> None:
+    from ftgen.page import data, messages  # noqa: PLC0415 - text needs no page
+
+    title = credentials.redact(without_credentials(word) if is_remote(word) else word)
+    shown = report.redacted(found, report.Sources(arguments.overrides))
+    sys.stdout.write(data.page(verdict, shown, title, messages.of(arguments.flags.lang, os.environ)))
 
 
 def _named(found: Diagnostic, folder: str, url: str) -> Diagnostic:

@@ -49,7 +49,7 @@ def write(
     commands = [(key, credentials.redact(text, sources.known)) for key, text in _commands(arguments)]
     about = name or (Path(rows[0].file).parts[0] if rows else flags.out)
     found = report.redacted(diagnostics, sources)
-    say = messages.messages(flags.lang or messages.language_of(os.environ))
+    say = messages.of(flags.lang, os.environ)
     shown = page(Review(arguments.verb, about, rows, changes, found, commands, stays), say)
     if flags.page in {None, "-"}:
         sys.stdout.write(shown)

@@ -76,23 +76,16 @@ def _groups(changes: Sequence[Change]) -> Iterator[Group]:
 
 def _group(group: Group, in_table: int, say: Messages) -> Markup:
     number = len(group.changes)
-    head = title(group.changes[0]) if number == 1 else say("changes.many", n=number, kind=group.kind)
-    summary = tag("summary", tag("span", say.term("change", group.word), class_="badge"), " ", tag("code", head))
+    head = title(group.changes[0]) if number == 1 else say("many", n=number, kind=group.kind)
+    what = join([tag("span", say.term("change", group.word), class_="badge"), " ", tag("code", head)])
     if group.fields:
-        return tag("details", summary, *_fields(group, say), open=True)
+        return tag("details", tag("summary", what), *_fields(group, say), open=True)
     if number == 1:
-        return tag("p", *summary_parts(group, head, say), class_="object")
+        return tag("p", what, class_="object")
     if group.word == "added" and group.kind == "Job" and in_table >= number:
         where = tag("a", say("changes.in-table", jobs=say.count("jobs", number)), href="#jobs")
-        return tag("p", *summary_parts(group, head, say), " ", where, class_="object")
-    return tag("details", summary, _names(group, say), open=number <= _NAMED)
-
-
-def summary_parts(group: Group, head: str, say: Messages) -> Iterator[Markup]:
-    """Yield what an object without fields to unfold is introduced by."""
-    yield tag("span", say.term("change", group.word), class_="badge")
-    yield Markup(" ")
-    yield tag("code", head)
+        return tag("p", what, " ", where, class_="object")
+    return tag("details", tag("summary", what), _names(group, say), open=number <= _NAMED)
 
 
 def _names(group: Group, say: Messages) -> Markup:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Sequence
 
+from ftgen.datasets.kinds import KINDS
 from ftgen.diagnostics import Diagnostic, Severity
 from ftgen.page.markup import Markup, join, short, tag
 from ftgen.page.messages import Messages
@@ -58,8 +59,8 @@ def _place(diagnostic: Diagnostic) -> Markup:
 
 
 def _rule(code: str) -> tuple[str, str] | None:
-    rule = all_rules().get(code)
-    return (rule.name, inspect.cleandoc(rule.page)) if rule else None
+    known = all_rules().get(code) or next((kind for kind in KINDS if kind.code == code), None)
+    return (known.name, inspect.cleandoc(known.page)) if known else None
 
 
 def _explained(code: str, rule: tuple[str, str]) -> Markup:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ftgen.page.markup import Markup, join, short, tag
+from ftgen.page.markup import NOTHING, Markup, escape, join, short, tag
 from ftgen.page.memory import Bars, Need, need_of, tone, verdict
 from ftgen.page.messages import Messages
 from ftgen.page.tables import Column, Section, scrolled, table
@@ -88,7 +88,7 @@ def _columns(jobs: Jobs, say: Messages) -> list[Column]:
 def _axis_columns(jobs: Jobs) -> Iterator[Column]:
     axes = jobs.axes
     for key, name in short_names(list(axes)).items():
-        yield Column(name, [short(row.swept.get(key, "–"), 60) for row in jobs.rows], kind="axis", about=key)
+        yield Column(name, [short(row.swept.get(key, NOTHING), 60) for row in jobs.rows], kind="axis", about=key)
 
 
 def _facts(jobs: Jobs, needs: Sequence[Need | None], say: Messages) -> Iterator[Column]:
@@ -97,13 +97,19 @@ def _facts(jobs: Jobs, needs: Sequence[Need | None], say: Messages) -> Iterator[
         yield Column(say("column.change"), [say.term("change", word) for word in words], kind="change")
     yield Column(say("column.queue"), [row.queue for row in jobs.rows], kind="queue")
     if any(needs):
-        yield Column(say("column.fit"), [verdict(n, say) for n in needs], kind="fit", classes=list(map(tone, needs)))
+        classes = [_exceptional(tone(need)) for need in needs]
+        yield Column(say("column.fit"), [verdict(need, say) for need in needs], kind="fit", classes=classes)
+
+
+def _exceptional(name: str) -> str:
+    """Leave out the class of most cells: a job that fits needs no colour, and what is unknown has a class."""
+    return {"ok": "", "": "na"}.get(name, name)
 
 
 def _numbers(rows: Sequence[Row], say: Messages) -> Iterator[Column]:
     yield Column(say("column.pods"), [row.pods for row in rows], number=True, kind="pods")
     yield Column(say("column.cards"), [row.devices for row in rows], number=True, kind="cards")
-    known = ["–" if row.card_gib is None else f"{row.card_gib:g}" for row in rows]
+    known = [NOTHING if row.card_gib is None else f"{row.card_gib:g}" for row in rows]
     yield Column(say("column.card-gib"), known, number=True, kind="card-gib")
     yield Column(say("column.storage"), [f"{sum(row.storage.values()):g}" for row in rows], number=True, kind="storage")
 
@@ -114,7 +120,7 @@ def _memory_column(jobs: Jobs, needs: Sequence[Need | None], say: Messages) -> C
 
 def _memory(need: Need | None, bars: Bars) -> Markup:
     if need is None:
-        return Markup("–")
+        return escape(NOTHING)
     card = "" if need.card is None else f" / {need.card:g}"
     return join([bars.of(need), f"{need.used:g}{card}"])
 
@@ -122,7 +128,9 @@ def _memory(need: Need | None, bars: Bars) -> Markup:
 def _filter(say: Messages) -> Markup:
     """Return the controls of the table; the script shows them, as they do nothing without it."""
     label = tag("label", say("jobs.filter"), for_="filter")
-    box = tag("input", id="filter", type="search", autocomplete="off", spellcheck="false", aria_describedby="filter-help")
+    box = tag(
+        "input", id="filter", type="search", autocomplete="off", spellcheck="false", aria_describedby="filter-help"
+    )
     help_ = tag("span", say("jobs.filter-help"), id="filter-help", class_="hint")
     shown = tag("output", "", id="shown", for_="filter", data_text=say("jobs.shown", n="{n}", all="{all}"))
     return tag("p", label, box, help_, shown, class_="controls", hidden=True)
@@ -131,55 +139,70 @@ def _filter(say: Messages) -> Markup:
 # the matrix
 
 
+@dataclass(frozen=True, slots=True)
+class Pivot:
+    """What a matrix shows: the keys of its rows and columns, and what stands in its cells.
+
+    Attributes:
+        rows: key of the rows.
+        columns: key of the columns; empty where there is one column.
+        measure: one of `_MEASURES`.
+        names: short name by key.
+    """
+
+    rows: str
+    columns: str
+    measure: str
+    names: Mapping[str, str]
+
+    def caption(self, say: Messages) -> str:
+        """Return what the matrix shows, in words."""
+        rows, columns = self.names[self.rows], self.names.get(self.columns, "")
+        kind = "caption" if columns else "caption-single"
+        return say(f"matrix.{kind}", rows=rows, columns=columns, measure=say(f"column.{self.measure}"))
+
+
 def matrix_section(jobs: Jobs, say: Messages) -> Section | None:
     """Return the sweep as a matrix of its two largest axes that are small enough; None where there is none."""
     axes = jobs.axes
     fitting = sorted((key for key in axes if 1 < len(axes[key]) <= _ROWS), key=lambda key: -len(axes[key]))
     if not fitting:
         return None
-    rows = fitting[0]
     columns = next((key for key in fitting[1:] if len(axes[key]) <= _COLUMNS), "")
     measure = "memory" if any(row.fit for row in jobs.rows) else "jobs"
-    names = short_names(list(axes))
-    caption = _caption(names[rows], names.get(columns, ""), measure, say)
+    pivot = Pivot(fitting[0], columns, measure, short_names(list(axes)))
     return Section(
         "matrix",
         say("matrix"),
-        _pivot_controls(names, rows, columns, measure, say),
-        scrolled(_matrix(jobs, rows, columns, measure, names, caption, say), say("matrix")),
+        _controls(pivot, say),
+        scrolled(_matrix(jobs, pivot, say), say("matrix")),
         tag("p", say("matrix.hint"), class_="hint scripted", hidden=True),
     )
 
 
-def _caption(rows: str, columns: str, measure: str, say: Messages) -> str:
-    shown = say(f"column.{measure}")
-    if not columns:
-        return say("matrix.caption-single", rows=rows, measure=shown)
-    return say("matrix.caption", rows=rows, columns=columns, measure=shown)
-
-
-def _matrix(
-    jobs: Jobs, rows: str, columns: str, measure: str, names: Mapping[str, str], caption: str, say: Messages
-) -> Markup:
+def _matrix(jobs: Jobs, pivot: Pivot, say: Messages) -> Markup:
     axes = jobs.axes
     cells: dict[tuple[str, str], list[Row]] = {}
     for row in jobs.rows:
-        cells.setdefault((row.swept.get(rows, ""), row.swept.get(columns, "") if columns else ""), []).append(row)
-    across = axes[columns] if columns else [""]
-    made = [Column(names[rows], [short(value or "–", 60) for value in axes[rows]], about=rows)]
+        cells.setdefault((row.swept.get(pivot.rows, ""), row.swept.get(pivot.columns, "")), []).append(row)
+    down, across = axes[pivot.rows], axes.get(pivot.columns, [""])
+    made = [Column(pivot.names[pivot.rows], [short(value or NOTHING, 60) for value in down], about=pivot.rows)]
     for value in across:
-        members = [cells.get((at, value), []) for at in axes[rows]]
-        heading = short(value or "–", 60) if columns else say("matrix.all")
-        shown = [_cell(each, measure) for each in members]
-        made.append(Column(heading, [text for text, _ in shown], classes=[tone_ for _, tone_ in shown]))
-    texts = {
+        shown = [_cell(cells.get((at, value), []), pivot.measure) for at in down]
+        heading = short(value or NOTHING, 60) if pivot.columns else say("matrix.all")
+        made.append(Column(heading, [text for text, _ in shown], classes=[name for _, name in shown]))
+    return table(pivot.caption(say), made, id="matrix-table", **_texts(say))
+
+
+def _texts(say: Messages) -> dict[str, object]:
+    """Return what the script needs to know for other matrices."""
+    return {
         "data_caption": say("matrix.caption", rows="{rows}", columns="{columns}", measure="{measure}"),
         "data_single": say("matrix.caption-single", rows="{rows}", measure="{measure}"),
         "data_large": say("matrix.large", n=_ROWS),
         "data_all": say("matrix.all"),
         "data_most": _ROWS,
     }
-    return table(caption, made, id="matrix-table", **texts)
 
 
 def _cell(members: Sequence[Row], measure: str) -> tuple[str, str]:
@@ -190,18 +213,19 @@ def _cell(members: Sequence[Row], measure: str) -> tuple[str, str]:
         return str(len(members)), ""
     needs = [need for row in members if (need := need_of(row))]
     if not needs:
-        return "–", ""
-    low, high = min(n.used for n in needs), max(n.used for n in needs)
+        return NOTHING, ""
+    low, high = min(need.used for need in needs), max(need.used for need in needs)
     worst = max(needs, key=lambda need: _GRAVITY.index(need.verdict or ""))
-    return (f"{low:g}" if low == high else f"{low:g} – {high:g}"), tone(worst)
+    return (f"{low:g}" if low == high else f"{low:g} - {high:g}"), tone(worst)
 
 
-def _pivot_controls(names: Mapping[str, str], rows: str, columns: str, measure: str, say: Messages) -> Markup:
-    axes = list(names.items())
+def _controls(pivot: Pivot, say: Messages) -> Markup:
+    axes = list(pivot.names.items())
+    measures = [(measure, say(f"column.{measure}")) for measure in _MEASURES]
     selects = [
-        _select("pivot-rows", say("matrix.rows"), axes, rows),
-        _select("pivot-columns", say("matrix.columns"), [("", say("none")), *axes], columns),
-        _select("pivot-measure", say("matrix.measure"), [(m, say(f"column.{m}")) for m in _MEASURES], measure),
+        _select("pivot-rows", say("matrix.rows"), axes, pivot.rows),
+        _select("pivot-columns", say("matrix.columns"), [("", say("none")), *axes], pivot.columns),
+        _select("pivot-measure", say("matrix.measure"), measures, pivot.measure),
     ]
     return tag("p", *selects, class_="controls", hidden=True)
 

@@ -17,6 +17,8 @@ _INVISIBLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\
 _BARE = re.compile(r"[A-Za-z0-9_.#-]+")
 # HTML closes these where the next one, or the end of their parent, follows.
 _CLOSE_THEMSELVES = frozenset({"td", "th", "tr", "li", "dt", "dd", "option", "thead", "tbody"})
+NOTHING = "—"
+"""What stands in a cell that has nothing to say."""
 _EMPTY = frozenset({"meta", "input", "path", "use", "link", "br"})
 
 
@@ -27,7 +29,7 @@ class Markup(str):
 
 
 def escape(value: object) -> Markup:
-    """Return a text as HTML; write characters that nobody sees by their number (`\\u202e`)."""
+    r"""Return a text as HTML; write characters that nobody sees by their number."""
     if isinstance(value, Markup):
         return value
     text = str(value)

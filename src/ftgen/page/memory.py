@@ -84,13 +84,15 @@ class Bars:
 
     def of(self, need: Need) -> Markup:
         """Return the bar of a need; a decoration, as the text beside it says the same."""
-        return tag("svg", tag("use", href=f"#{self._names[need.drawn(self._scale)]}"), class_="bar", aria_hidden="true")
+        return tag("svg", tag("use", href=f"#{self._names[need.drawn(self._scale)]}"), aria_hidden="true")
 
     @cached_property
     def definitions(self) -> Markup:
         """Return all drawings, to be put on the page once."""
         symbols = [self._symbol(name, drawn) for drawn, name in self._names.items()]
-        return tag("svg", *symbols, width="0", height="0", class_="drawings", aria_hidden="true") if symbols else Markup()
+        return (
+            tag("svg", *symbols, width="0", height="0", class_="drawings", aria_hidden="true") if symbols else Markup()
+        )
 
     def _symbol(self, name: str, drawn: Sequence[int]) -> Markup:
         *ends, card = drawn
@@ -156,5 +158,5 @@ def verdict(need: Need | None, say: Messages) -> str:
 
 
 def tone(need: Need | None) -> str:
-    """Return the class of a cell that says how well a job fits its card."""
+    """Return the class of a cell that says how well a job fits its card; empty where that is not known."""
     return {"fits": "ok", "tight": "tight", "does not fit": "bad"}.get((need and need.verdict) or "", "")

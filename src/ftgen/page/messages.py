@@ -46,6 +46,11 @@ def messages(language: str) -> Messages:
     return Messages(language, {key: forms[language] for key, forms in catalogue.items()})
 
 
+def of(language: str | None, environment: Mapping[str, str]) -> Messages:
+    """Return the messages of a language that was asked for, or else of the locale."""
+    return messages(language or language_of(environment))
+
+
 def language_of(environment: Mapping[str, str]) -> str:
     """Return the catalogue's language of a locale: the first of LC_ALL, LC_MESSAGES, LANG that is set; else English."""
     names = (environment.get(name, "") for name in ("LC_ALL", "LC_MESSAGES", "LANG"))

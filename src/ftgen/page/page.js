@@ -45,7 +45,7 @@
   const order = (at) => {
     const numbers = jobs.map(({texts}) => number(texts[at]));
     const known = numbers.some((value) => !Number.isNaN(value));
-    const all = jobs.every(({texts}, i) => !Number.isNaN(numbers[i]) || texts[at] === '–');
+    const all = jobs.every(({texts}, i) => !Number.isNaN(numbers[i]) || texts[at] === '—');
     const keys = known && all ? numbers.map((value) => (Number.isNaN(value) ? -Infinity : value)) : null;
     const compare = keys ? (i, j) => keys[i] - keys[j] : (i, j) => words.compare(jobs[i].texts[at], jobs[j].texts[at]);
     return [...jobs.keys()].sort((i, j) => compare(i, j) || i - j);
@@ -77,9 +77,9 @@
   };
   const memory = (members) => {
     const used = members.map(({texts}) => parseFloat(texts[column('memory')])).filter((value) => !Number.isNaN(value));
-    if (!used.length) return '–';
+    if (!used.length) return '—';
     const [low, high] = [Math.min(...used), Math.max(...used)];
-    return low === high ? plain(low) : `${plain(low)} – ${plain(high)}`;
+    return low === high ? plain(low) : `${plain(low)} - ${plain(high)}`;
   };
   const change = (members) => {
     const counts = new Map();
@@ -89,7 +89,7 @@
   const measures = {memory, change, cards: sum('cards'), storage: sum('storage'), jobs: (members) => String(members.length)};
   const tone = (members) => {
     const at = column('fit');
-    const classes = members.map(({row}) => (at < 0 ? '' : row.cells[at].className));
+    const classes = members.map(({row}) => (at < 0 ? 'na' : row.cells[at].className || 'ok'));
     return ['bad', 'tight', 'ok'].find((name) => classes.includes(name)) ?? '';
   };
   const quoted = (key, value) => (/[\s"]/.test(value) ? `${key}="${value}"` : `${key}=${value}`);

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from ftgen import __version__
 from ftgen.diagnostics import Diagnostic
 from ftgen.diff import Change, Status
 from ftgen.diff.show import word
@@ -16,10 +15,11 @@ from ftgen.page import changes as changed
 from ftgen.page import findings, jobs, memory, sums
 from ftgen.page.document import document
 from ftgen.page.jobs import Jobs
-from ftgen.page.markup import Markup, escape, join, short, tag
+from ftgen.page.markup import NOTHING, Markup, escape, join, short, tag
 from ftgen.page.memory import Bars
 from ftgen.page.messages import Messages
 from ftgen.page.tables import Section
+from ftgen.project import VERSION
 from ftgen.sweeping import index
 from ftgen.sweeping.index import Row
 from ftgen.text import kube
@@ -53,7 +53,8 @@ class Review:
     @cached_property
     def words(self) -> Mapping[str, str]:
         """Return what becomes of each job, by the identity of its row."""
-        by_run = {_run(change.manifest): word(change) for change in self.changes if change.manifest.get("kind") == "Job"}
+        jobs_ = (change for change in self.changes if change.manifest.get("kind") == "Job")
+        by_run = {_run(change.manifest): word(change) for change in jobs_}
         return {row.identity: by_run.get(kube.label_value(row.identity), "") for row in self.rows}
 
 
@@ -72,7 +73,7 @@ def page(review: Review, say: Messages) -> str:
     head = tag("header", tag("h1", title), _contents(shown, say))
     main = tag("main", _summary(review, say), *(section.__html__() for section in shown), id="main", tabindex="-1")
     skip = tag("a", say("skip"), href="#main", class_="skip")
-    foot = tag("footer", tag("p", say("footer", version=__version__)))
+    foot = tag("footer", tag("p", say("footer", version=VERSION)))
     return document(title, skip, bars.definitions, head, main, foot, language=say.language, script=True)
 
 
@@ -93,7 +94,8 @@ def _contents(sections: Sequence[Section], say: Messages) -> Markup:
 
 
 def _summary(review: Review, say: Messages) -> Markup:
-    tiles = [tag("div", tag("dt", name), tag("dd", value, class_=tone or None)) for name, value, tone in _tiles(review, say)]
+    numbers = _tiles(review, say)
+    tiles = [tag("div", tag("dt", name), tag("dd", value, class_=tone or None)) for name, value, tone in numbers]
     body = [tag("h2", say("summary"), id="summary-title", class_="unseen"), tag("dl", *tiles, class_="tiles")]
     return tag("section", *body, _choices(review, say), aria_labelledby="summary-title", id="summary")
 
@@ -123,17 +125,17 @@ def _choices(review: Review, say: Messages) -> Markup:
     """Return the options that all jobs share, and the values of each axis."""
     if not review.rows:
         return Markup()
-    first = review.rows[0].choices
-    shared = [(group, option) for group, option in first.items() if all(row.choices.get(group) == option for row in review.rows)]
+    first, *others = (row.choices for row in review.rows)
+    shared = [(group, option) for group, option in first.items() if all(row.get(group) == option for row in others)]
     words = [tag("code", f"{group}={option}") for group, option in shared if "/" not in group]
     items = [tag("dt", say("summary.choices")), tag("dd", join(words, " "))]
     for key, values in Jobs(review.rows, {}, Bars(())).axes.items():
-        items += [tag("dt", tag("code", key)), tag("dd", _values(values, say))]
+        items += [tag("dt", tag("code", key)), tag("dd", _values(values))]
     return tag("dl", *items, class_="choices")
 
 
-def _values(values: Sequence[str], say: Messages) -> Markup:
-    shown = [tag("code", short(value or "–", 60)) for value in values[:_VALUES]]
+def _values(values: Sequence[str]) -> Markup:
+    shown = [tag("code", short(value or NOTHING, 60)) for value in values[:_VALUES]]
     if len(shown) == len(values):
         return join(shown, ", ")
     return join([join(shown, ", "), escape(f" … {short(values[-1], 60)} ({len(values)})")])
@@ -141,5 +143,5 @@ def _values(values: Sequence[str], say: Messages) -> Markup:
 
 def _commands(commands: Sequence[tuple[str, str]], say: Messages) -> Section:
     items = [item for key, command in commands for item in (tag("dt", say(key)), tag("dd", tag("pre", command)))]
-    note = tag("p", say("reproduce.note", version=__version__), class_="hint")
+    note = tag("p", say("reproduce.note", version=VERSION), class_="hint")
     return Section("reproduce", say("reproduce"), note, tag("dl", *items))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
+from ftgen.page.markup import NOTHING
 from ftgen.page.messages import Messages
 from ftgen.page.tables import Column, Section, scrolled, table
 from ftgen.sweeping import index
@@ -26,21 +27,23 @@ def section(rows: Sequence[Row], say: Messages) -> Section | None:
 def _columns(queues: Mapping[str, Sequence[Row]], say: Messages) -> list[Column]:
     sums = [index.totals(rows) for rows in queues.values()]
     return [
-        Column(say("column.queue"), [name or "–" for name in queues]),
-        Column(say("column.resources"), [_resources(rows) for rows in queues.values()]),
+        Column(say("column.queue"), [name or NOTHING for name in queues]),
+        Column(say("column.resources"), [_resources(rows, say) for rows in queues.values()]),
         Column(say("column.jobs"), [each.jobs for each in sums], number=True),
         Column(say("column.pods"), [each.pods for each in sums], number=True),
         Column(say("column.cards"), [each.devices for each in sums], number=True),
-        Column(say("column.card-gib"), [f"{each.card_gib:g}" if each.card_gib else "–" for each in sums], number=True),
+        Column(
+            say("column.card-gib"), [f"{each.card_gib:g}" if each.card_gib else NOTHING for each in sums], number=True
+        ),
         Column(say("column.storage"), [f"{each.storage_gib:g}" for each in sums], number=True),
     ]
 
 
-def _resources(rows: Sequence[Row]) -> str:
+def _resources(rows: Sequence[Row], say: Messages) -> str:
     """Return the extended resources, such as a vendor's cards, that the jobs request."""
     total: dict[str, Fraction] = {}
     for row in rows:
         for name, amount in row.requests.items():
             if is_extended(name):
                 total[name] = total.get(name, Fraction(0)) + amount
-    return ", ".join(f"{float(amount):g} × {name}" for name, amount in total.items()) or "–"
+    return ", ".join(say("many", n=f"{float(amount):g}", kind=name) for name, amount in total.items()) or NOTHING
