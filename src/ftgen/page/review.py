@@ -12,7 +12,7 @@ from ftgen.diagnostics import Diagnostic
 from ftgen.diff import Change, Status
 from ftgen.diff.show import word
 from ftgen.page import changes as changed
-from ftgen.page import findings, jobs, memory, sums
+from ftgen.page import findings, jobs, memory, pods, sums
 from ftgen.page.document import document
 from ftgen.page.jobs import Jobs
 from ftgen.page.markup import NOTHING, Markup, escape, join, short, tag
@@ -85,6 +85,7 @@ def _sections(review: Review, bars: Bars, say: Messages) -> Iterator[Section | N
     yield memory.section(review.rows, bars, say)
     yield sums.section(review.rows, say)
     yield changed.section(review.changes, len(review.rows), say, stays=review.stays)
+    yield pods.section(review.changes, say)
     yield _commands(review.commands, say)
 
 

@@ -46,4 +46,4 @@ def _resources(rows: Sequence[Row], say: Messages) -> str:
         for name, amount in row.requests.items():
             if is_extended(name):
                 total[name] = total.get(name, Fraction(0)) + amount
-    return ", ".join(say("many", n=f"{float(amount):g}", kind=name) for name, amount in total.items()) or NOTHING
+    return ", ".join(say("many", n=f"{float(amount):.12g}", kind=name) for name, amount in total.items()) or NOTHING
