@@ -6,8 +6,10 @@ import os
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from ftgen import project
 from ftgen.cli import output, report
 from ftgen.cli.arguments import Arguments
 from ftgen.diagnostics import Diagnostic, credentials
@@ -48,13 +50,24 @@ def write(
     flags, sources = arguments.flags, report.Sources(arguments.overrides)
     commands = [(key, credentials.redact(text, sources.known)) for key, text in _commands(arguments)]
     about = name or (Path(rows[0].file).parts[0] if rows else flags.out)
-    found = report.redacted(diagnostics, sources)
+    found = [_portable(each) for each in report.redacted(diagnostics, sources)]
     say = messages.of(flags.lang, os.environ)
     shown = page(Review(arguments.verb, about, rows, changes, found, commands, stays), say)
     if flags.page in {None, "-"}:
         sys.stdout.write(shown)
     else:
         _write_file(Path(flags.page), shown.encode(), arguments)
+
+
+def _portable(found: Diagnostic) -> Diagnostic:
+    """Name ftgen's own configuration as `ftgen/conf/…`, wherever it is installed: a page is the same everywhere."""
+    installed = f"{project.conf_dir().parent}/"
+    places = (replace(each, file=_without(each.file, installed)) for each in found.locations)
+    return replace(found, locations=tuple(places))
+
+
+def _without(file: str, installed: str) -> str:
+    return f"ftgen/{file.removeprefix(installed)}" if file.startswith(installed) else file
 
 
 def _write_file(path: Path, content: bytes, arguments: Arguments) -> None:

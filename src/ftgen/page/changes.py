@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from ftgen.diagnostics import credentials
 from ftgen.diff import ABSENT, Change, FieldChange, Status
 from ftgen.diff.markdown import is_own_annotation
 from ftgen.diff.show import is_long, line_changes, short, title, word
-from ftgen.page.markup import Markup, join, tag
+from ftgen.page.markup import Markup, join, masked, tag
 from ftgen.page.messages import Messages
 from ftgen.page.tables import Column, Section, scrolled, table, within
 
@@ -116,22 +117,27 @@ def _shared(fields: Sequence[FieldChange], say: Messages) -> Markup:
         Column(say("changes.field"), [tag("code", field.path) for field in fields]),
         Column(say("changes.class"), [say.term("change", field.change_class.value) for field in fields]),
         Column(say("changes.before"), [_before(field, say) for field in fields]),
-        Column(say("changes.after"), [_value(field.new, say) for field in fields]),
+        Column(say("changes.after"), [_value(field, field.new, say) for field in fields]),
     ]
     return scrolled(table(say("changes.fields"), columns), say("changes.fields"))
 
 
 def _before(field: FieldChange, say: Messages) -> Markup:
-    return lines(field.old, field.new) if is_long(field.old) and is_long(field.new) else _value(field.old, say)
+    return lines(field.old, field.new) if is_long(field.old) and is_long(field.new) else _value(field, field.old, say)
 
 
-def _value(value: object, say: Messages) -> Markup:
-    return tag("em", say("changes.absent")) if value is ABSENT else tag("code", short(value))
+def _value(field: FieldChange, value: object, say: Messages) -> Markup:
+    """Return a value in a line; the name of a variable, which tells a secret, stands before its `.value`."""
+    if value is ABSENT:
+        return tag("em", say("changes.absent"))
+    name = field.path.removesuffix(".value").rpartition("[")[2].rstrip("]")
+    known = credentials.secret_values(name, value) if isinstance(value, str) else ()
+    return tag("code", credentials.redact(short(value), known))
 
 
 def lines(old: str, new: str) -> Markup:
     """Return the lines of a text that differ, each with its sign, so that it is told without colour."""
-    found = line_changes(old, new)
+    found = [masked("", line) for line in line_changes(old, new)]
     names = {"+": "ins", "-": "del"}
     shown = [tag(names.get(line[:1], "span"), line[:200]) for line in found[:_LINES]]
     return tag("pre", join([*shown, *(["…"] if len(found) > _LINES else [])], "\n"), class_="lines")
@@ -151,4 +157,4 @@ def _own(group: Group, values: Mapping[str, Sequence[FieldChange]], say: Message
 def _arrow(field: FieldChange, say: Messages) -> Markup:
     if is_long(field.old) and is_long(field.new):
         return lines(field.old, field.new)
-    return join([_value(field.old, say), " → ", _value(field.new, say)])
+    return join([_value(field, field.old, say), " → ", _value(field, field.new, say)])

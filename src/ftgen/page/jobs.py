@@ -163,11 +163,15 @@ class Pivot:
 
 
 def matrix_section(jobs: Jobs, say: Messages) -> Section | None:
-    """Return the sweep as a matrix of its two largest axes that are small enough; None where there is none."""
+    """Return the sweep as a matrix; None where no axis has few enough values.
+
+    Its axes are the two that tell most of the jobs' memory, and of those that tell as much, the larger ones.
+    """
     axes = jobs.axes
-    fitting = sorted((key for key in axes if 1 < len(axes[key]) <= _ROWS), key=lambda key: -len(axes[key]))
+    fitting = [key for key in axes if 1 < len(axes[key]) <= _ROWS]
     if not fitting:
         return None
+    fitting.sort(key=lambda key: (_influence(jobs.rows, key), len(axes[key])), reverse=True)
     columns = next((key for key in fitting[1:] if len(axes[key]) <= _COLUMNS), "")
     measure = "memory" if any(row.fit for row in jobs.rows) else "jobs"
     pivot = Pivot(fitting[0], columns, measure, short_names(list(axes)))
@@ -178,6 +182,15 @@ def matrix_section(jobs: Jobs, say: Messages) -> Section | None:
         scrolled(_matrix(jobs, pivot, say), say("matrix")),
         tag("p", say("matrix.hint"), class_="hint scripted", hidden=True),
     )
+
+
+def _influence(rows: Sequence[Row], key: str) -> int:
+    """Return how many different ranges of memory the values of a key have."""
+    needs: dict[str, list[float]] = {}
+    for row in rows:
+        if need := need_of(row):
+            needs.setdefault(row.swept.get(key, ""), []).append(need.used)
+    return len({(min(each), max(each)) for each in needs.values()})
 
 
 def _matrix(jobs: Jobs, pivot: Pivot, say: Messages) -> Markup:

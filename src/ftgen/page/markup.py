@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from ftgen.diagnostics import credentials
+
 # Controls, line separators, marks and overrides of direction, the byte order mark, and lone surrogates, which no
 # encoding writes: a reader must see them rather than what they do.
 _INVISIBLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
@@ -67,6 +69,11 @@ def _attribute(key: str, value: Any) -> str:
         return f" {name}"
     text = escape(value)
     return f" {name}={text}" if _BARE.fullmatch(text) else f' {name}="{text}"'
+
+
+def masked(name: str, text: str) -> str:
+    """Mask the secrets in a value under a name, as a manifest of others may hold some; a page is shown around."""
+    return credentials.redact(text, credentials.secret_values(name, text))
 
 
 def short(value: object, most: int = 80) -> str:

@@ -149,7 +149,7 @@ def _columns(shown: Sequence[Need], jobs: Mapping[Need, Sequence[str]], bars: Ba
 
 def _who(names: Sequence[str], say: Messages) -> str:
     first = short(names[0])
-    return first if len(names) == 1 else say("memory.others", first=first, n=len(names) - 1, all=len(names))
+    return first if len(names) == 1 else say("memory.others", first=first, n=len(names) - 1)
 
 
 def verdict(need: Need | None, say: Messages) -> str:

@@ -29,9 +29,8 @@ class Messages:
         return self.texts[key].format(**values)
 
     def count(self, key: str, number: int) -> str:
-        """Return a number with its noun, such as `1 job` and `2 jobs`."""
-        form = f"{key}.one" if number == 1 else f"{key}.other"
-        return self(form, n=number)
+        """Return a number with its noun, such as `1 job` and `2 jobs`, or the noun alone where the message is that."""
+        return self(f"{key}.one" if number == 1 else f"{key}.other", n=number)
 
     def term(self, family: str, word: str) -> str:
         """Return the translation of one of ftgen's own words, or the word where it is a new one."""

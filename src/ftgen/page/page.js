@@ -11,7 +11,7 @@
   const heads = [...table.tHead.rows[0].cells];
   const names = heads.map((head) => head.textContent);
   const body = table.tBodies[0];
-  const jobs = [...body.rows].map((row) => ({row, texts: [...row.cells].map((cell) => cell.textContent)}));
+  const jobs = [...body.rows].map((row) => ({row, texts: [...row.cells].map((cell) => cell.textContent.trim())}));
   const column = (kind) => heads.findIndex((head) => head.dataset.kind === kind);
 
   // Filter: words that a row holds, and column=value; a value with spaces stands in quotes.

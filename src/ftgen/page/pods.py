@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ftgen import preview
-from ftgen.diagnostics import credentials
 from ftgen.diff import Change
-from ftgen.page.markup import NOTHING, Markup, join, short, tag
+from ftgen.page.markup import NOTHING, Markup, join, masked, short, tag
 from ftgen.page.messages import Messages
 from ftgen.page.tables import Column, Section, scrolled, table, within
 from ftgen.text.shapes import mapping
@@ -52,7 +51,7 @@ def section(changes: Sequence[Change], say: Messages) -> Section | None:
     forms = _forms([each for each in objects if each.get("kind") in _WORKLOADS], around)
     if not forms:
         return None
-    shown, left = within(_BUDGET, (_form(form, around, say) for form in forms))
+    shown, left = within(_BUDGET, (_form(form, around, say, alone=len(forms) == 1) for form in forms))
     more = tag("p", say("more", n=left, command="ftgen preview")) if left else ""
     return Section("pods", say("pods"), *shown, more)
 
@@ -64,8 +63,8 @@ def _forms(workloads: Sequence[dict[str, Any]], around: Sequence[dict[str, Any]]
     manifests = {_key(each): each for each in workloads}
     forms: dict[tuple[_Label, ...], Form] = {}
     for key, pod in first_pods.items():
-        lines = _lines(pod)
         if key in manifests:
+            lines = _lines(pod, _run_of(manifests[key]) or pod.job)
             forms.setdefault(tuple(lines), Form(manifests[key], [])).values.append(lines)
     return list(forms.values())
 
@@ -76,8 +75,12 @@ def _key(manifest: Mapping[str, Any]) -> _Key:
     return manifest.get("kind") == "Deployment", text_of(metadata.get("namespace")), name_of(metadata)[0]
 
 
-def _lines(pod: preview.Pod) -> dict[_Label, str]:
-    run = pod.job.rpartition("-")[0] or pod.job
+def _run_of(manifest: Mapping[str, Any]) -> str:
+    """Return the label of a manifest's run; empty where it has none."""
+    return text_of(mapping(mapping(manifest.get("metadata")).get("labels")).get("ftgen.dev/run"))
+
+
+def _lines(pod: preview.Pod, run: str) -> dict[_Label, str]:
     return {
         (part.container, part.title, row.label): (row.values[0] or "").replace(pod.job, _JOB).replace(run, _RUN)
         for part in preview.compare([pod])
@@ -85,7 +88,7 @@ def _lines(pod: preview.Pod) -> dict[_Label, str]:
     }
 
 
-def _form(form: Form, around: Sequence[dict[str, Any]], say: Messages) -> Markup:
+def _form(form: Form, around: Sequence[dict[str, Any]], say: Messages, *, alone: bool) -> Markup:
     pods = preview.pods([*around, dict(form.first)], limit=_LARGEST)
     shown = pods if len(pods) <= _SHOWN else (pods[0], pods[-1])
     others = tag("p", say("pods.others", n=len(pods) - len(shown)), class_="hint") if len(shown) < len(pods) else ""
@@ -94,7 +97,7 @@ def _form(form: Form, around: Sequence[dict[str, Any]], say: Messages) -> Markup
     summary = tag(
         "summary", say("pods.of", job=short(pods[0].job)), f" ({say.count('jobs', alike)})" if alike > 1 else ""
     )
-    return tag("details", summary, _differences(form, say) if alike > 1 else "", others, *parts)
+    return tag("details", summary, _differences(form, say) if alike > 1 else "", others, *parts, open=alone)
 
 
 def _part(part: preview.Section, shown: Sequence[preview.Pod], say: Messages) -> Markup:
@@ -118,7 +121,9 @@ def _value(label: str, value: str | None) -> Markup:
     """Return a value, cut to what a reader takes in; secrets of foreign manifests are masked."""
     if not value:
         return tag("span", NOTHING)
-    text = credentials.redact(value, credentials.secret_values(label, value))
+    # A name of a Secret stands for its value already.
+    named = value.startswith("<secret ")
+    text = value if named else masked(label, value)
     lines = text.rstrip("\n").split("\n")
     if len(lines) == 1:
         return tag("code", short(text, _LONGEST))

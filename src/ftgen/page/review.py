@@ -105,9 +105,9 @@ def _tiles(review: Review, say: Messages) -> Iterator[tuple[str, object, str]]:
     """Yield name, value and tone of each number that a reviewer looks for first."""
     if review.rows:
         total = index.totals(review.rows)
-        yield say("tile.jobs"), total.jobs, ""
-        yield say("tile.pods"), total.pods, ""
-        yield say("tile.cards"), total.devices, ""
+        yield say.count("tile.jobs", total.jobs), total.jobs, ""
+        yield say.count("tile.pods", total.pods), total.pods, ""
+        yield say.count("tile.cards", total.devices), total.devices, ""
         if total.card_gib:
             yield say("tile.card-gib"), f"{total.card_gib:g}", ""
         yield say("tile.storage"), f"{total.storage_gib:g}", ""
@@ -116,10 +116,11 @@ def _tiles(review: Review, say: Messages) -> Iterator[tuple[str, object, str]]:
             tone = "bad" if verdicts["does not fit"] else "tight" if verdicts["tight"] else "ok"
             yield say("tile.fits"), f"{verdicts['fits']} / {known}", tone
     affected = [change for change in review.changes if change.status is not Status.UNCHANGED]
-    yield say("tile.changes"), len(affected), ""
+    yield say.count("tile.changes", len(affected)), len(affected), ""
     severities = {str(each.severity) for each in review.diagnostics}
     tone = "bad" if "error" in severities else "tight" if "warning" in severities else "ok"
-    yield say("tile.findings"), len(set(review.diagnostics)), tone
+    found = len(set(review.diagnostics))
+    yield say.count("tile.findings", found), found, tone
 
 
 def _choices(review: Review, say: Messages) -> Markup:
