@@ -7,7 +7,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test lint check bench fuzz venv tools out docs update-golden test-hydra-next test-trainer test-images test-tracking test-upstream test-install test-cluster \
+.PHONY: run test lint check bench fuzz venv tools out docs update-golden test-hydra-next test-trainer test-images test-page test-tracking test-upstream test-install test-cluster \
 	cluster cluster-down clean
 
 run: venv
@@ -76,6 +76,20 @@ test-trainer:
 test-images: venv
 	$(BIN)/pip install -q --group images
 	$(BIN)/pytest -m slow tests/image
+
+# Pages in Debian's Chromium: keys, themes, print, hostile texts; axe-core says what keeps people from using them.
+AXE_RELEASE := 4.13.0
+test-page: venv .browser/package/axe.min.js
+	@{ command -v chromium && command -v chromedriver; } >/dev/null || { $(SUDO) apt-get update -q && \
+	$(SUDO) apt-get install -y -q --no-install-recommends chromium chromium-driver fonts-dejavu-core fonts-noto-cjk; }
+	$(BIN)/pytest -m browser tests/page
+	$(BIN)/python -m tests.bench.page
+
+.browser/package/axe.min.js: $(VENV)/installed
+	$(BIN)/pip install -q --group browser
+	mkdir -p .browser
+	cd .browser && $(abspath $(BIN))/npm pack --silent axe-core@$(AXE_RELEASE) && tar -xzf axe-core-$(AXE_RELEASE).tgz
+	touch $@
 
 # What the scripts ask of MLflow, asked of a real server with basic-auth, and behind a bearer token.
 test-tracking: tools

@@ -179,7 +179,7 @@ def matrix_section(jobs: Jobs, say: Messages) -> Section | None:
         "matrix",
         say("matrix"),
         _controls(pivot, say),
-        scrolled(_matrix(jobs, pivot, say), say("matrix")),
+        scrolled(_matrix(jobs, pivot, say), say("matrix.table")),
         tag("p", say("matrix.hint"), class_="hint scripted", hidden=True),
     )
 
