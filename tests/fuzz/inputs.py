@@ -422,7 +422,9 @@ def _verbs(draw: Draw) -> Case:
 
 @kind(3)
 def _sweeps(draw: Draw) -> Case:
-    verb = draw(st.sampled_from([["-o", "-"], ["plan"], ["diff"], ["compare"], ["--cfg=all"], []]))
+    verb = draw(
+        st.sampled_from([["-o", "-"], ["plan"], ["diff"], ["plan", "--format", "html"], ["compare"], ["--cfg=all"], []])
+    )
     axes = draw(st.lists(SWEPT, min_size=1, max_size=2))
     return Case((*verb, "-m", "--limit", "9", *axes, *draw(words(1))))
 
@@ -457,7 +459,9 @@ def _preview(draw: Draw) -> Case:
 def _differ(draw: Draw) -> Case:
     seed = draw(st.sampled_from(_manifests()))
     old, new = (draw(st.one_of(st.just(seed), yaml_text(seed))) for _ in range(2))
-    form = draw(st.sampled_from([[], ["--json"], ["--format", "markdown"], ["--format", "sarif"]]))
+    form = draw(
+        st.sampled_from([[], ["--json"], ["--format", "markdown"], ["--format", "html"], ["--format", "sarif"]])
+    )
     return Case(("diff", "old.yaml", "new.yaml", *form), files={"old.yaml": old, "new.yaml": new})
 
 

@@ -63,7 +63,7 @@ FLAGS: list[Any] = [
     ["--overwrite"], ["-i"], ["--info=defaults"], ["--info=defaults-tree"], ["--info", "searchpath"],
     ["--cfg", "job"], ["--cfg=all"], ["--cfg=hydra"], ["-p", "name"], ["-p", "trainer"], ["-cn", "config"],
     ["-cn", "x"], ["--limit", "2"], ["--limit", "-1"],
-    *(["--format", form] for form in (*FORMS, "markdown")), ["--allow-shrink"], ["--new-run"], ["--help"],
+    *(["--format", form] for form in (*FORMS, "markdown", "html")), ["--allow-shrink"], ["--new-run"], ["--help"],
     ["--version"], ["--hydra-help"], ["-sc"], ["--push"], ["-x"], ["--"], ["-"], ["--cluster", "alauda"],
     ["--cluster", "x"], ["--volcano-version", "newest"], ["--volcano-version", "1.x"], ["-r"], ["--branch", "main"],
     ["--path", "jobs"], ["--allow-dirty"], ["--branch-per-sweep"], ["--limit", "9" * 5000],

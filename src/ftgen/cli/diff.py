@@ -20,6 +20,7 @@ _SSA = "kustomize.toolkit.fluxcd.io/ssa"
 def run(arguments: Arguments) -> int:
     """Print the changes; return 1 when the cluster would notice one, else 0."""
     form = "json" if arguments.flags.json else arguments.flags.format
+    form = "html" if arguments.flags.page == "-" else form
     if form in {"markdown", "html"}:
         # Diagnostics have no such form.
         arguments.flags.format = "text"

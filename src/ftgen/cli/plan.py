@@ -68,7 +68,7 @@ class Planned:
 
 def run(arguments: Arguments) -> int:
     """Print the table, or the same as JSON."""
-    form = arguments.flags.format
+    form = "html" if arguments.flags.page == "-" else arguments.flags.format
     if form == "html":
         # Diagnostics are on the page; as text they go to standard error, too.
         arguments.flags.format = "text"

@@ -48,7 +48,7 @@ def section(changes: Sequence[Change], in_table: int, say: Messages, *, stays: b
     counts = Counter(map(word, changes))
     if not changes:
         return Section("changes", say("changes"), tag("p", say("changes.none")))
-    shown, left = within(_BUDGET, (_group(group, in_table, say) for group in _groups(changes)))
+    shown, left = within(_BUDGET, list(_groups(changes)), lambda group: _group(group, in_table, say))
     gone = tag("p", say("changes.stays")) if stays and counts["removed"] else ""
     more = tag("p", say("more", n=left, command="ftgen diff")) if left else ""
     return Section("changes", say("changes"), _classes(counts, say), gone, *shown, more)
@@ -90,8 +90,7 @@ def _group(group: Group, in_table: int, say: Messages) -> Markup:
 
 
 def _names(group: Group, say: Messages) -> Markup:
-    items = [tag("li", tag("code", title(change))) for change in group.changes]
-    shown, left = within(_BUDGET // 4, items)
+    shown, left = within(_BUDGET // 4, group.changes, lambda change: tag("li", tag("code", title(change))))
     return join([tag("ul", *shown), tag("p", say("more", n=left, command="ftgen diff")) if left else ""])
 
 

@@ -21,11 +21,12 @@ _BUDGET = 45_000  # characters
 _LARGEST = 64  # pods of a task that are made
 _SHOWN = 2  # pods side by side
 _VALUES = 6
+_KEYS = 500  # settings in a text, of more it is told as a whole
 _LONGEST = 240  # characters of a value on one line
 _LINES = 60
 _DIFFERS = "\N{NOT EQUAL TO} "
 _JOB, _RUN = "<job>", "<run>"
-_WORKLOADS = {"Job", "Deployment"}
+_WORKLOADS = ("Job", "Deployment")  # a kind of a foreign manifest may be no text
 _Key = tuple[bool, str, str]
 _Label = tuple[str, str, str]
 """Container, part and name of a line."""
@@ -51,7 +52,7 @@ def section(changes: Sequence[Change], say: Messages) -> Section | None:
     forms = _forms([each for each in objects if each.get("kind") in _WORKLOADS], around)
     if not forms:
         return None
-    shown, left = within(_BUDGET, (_form(form, around, say, alone=len(forms) == 1) for form in forms))
+    shown, left = within(_BUDGET, forms, lambda form: _form(form, around, say, alone=len(forms) == 1))
     more = tag("p", say("more", n=left, command="ftgen preview")) if left else ""
     return Section("pods", say("pods"), *shown, more)
 
@@ -156,7 +157,7 @@ def _inner(label: _Label, values: Mapping[str, int]) -> Iterator[tuple[str, Mapp
     title = " / ".join(filter(None, (container, name)))
     inside = [(_settings(text), count) for text, count in values.items()]
     keys = dict.fromkeys(key for settings, _ in inside for key in settings)
-    if not keys or not all(settings for settings, _ in inside):
+    if not 0 < len(keys) <= _KEYS or not all(settings for settings, _ in inside):
         yield title, values
         return
     for key in keys:
@@ -172,7 +173,7 @@ def _settings(text: str) -> dict[str, str]:
     if text.startswith("{"):
         try:
             return {str(key): _as_text(value) for key, value in json.loads(text).items()}
-        except ValueError:
+        except (ValueError, RecursionError):
             return {}
     lines = [line.partition(": ") for line in text.splitlines()] if "\n" in text else []
     return {key.strip(): value for key, colon, value in lines if colon}

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from ftgen.page.markup import Markup, join, tag
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +81,13 @@ def scrolled(content: Markup, name: str) -> Markup:
     return tag("div", content, class_="scroll", tabindex="0", role="region", aria_label=name)
 
 
-def within(budget: int, parts: Iterable[Markup]) -> tuple[list[Markup], int]:
-    """Return as many parts as a number of characters allows, at least one, and how many parts are left out."""
+def within(budget: int, items: Sequence[Item], make: Callable[[Item], Markup]) -> tuple[list[Markup], int]:
+    """Return elements of as many items as a number of characters allows, at least one, and how many are left out."""
     shown: list[Markup] = []
-    left = 0
-    for part in parts:
-        budget -= len(part)
-        if left or (budget < 0 and shown):
-            left += 1
-        else:
-            shown.append(part)
-    return shown, left
+    for item in items:
+        element = make(item)
+        budget -= len(element)
+        if budget < 0 and shown:
+            break
+        shown.append(element)
+    return shown, len(items) - len(shown)
