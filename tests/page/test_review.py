@@ -23,6 +23,7 @@ from tests.page.pages import (
 )
 
 from ftgen import cli
+from ftgen.cli import completion
 
 TIMES = "\N{MULTIPLICATION SIGN}"
 SECTIONS = ["findings", "matrix", "jobs", "memory", "sums", "changes", "pods", "reproduce"]
@@ -196,6 +197,25 @@ def test_an_earlier_page_is_replaced_and_no_other_file(capsys: pytest.CaptureFix
     assert Path("page.html").read_text() == "mine"
     assert cli.main([*words, "--overwrite"]) == 0
     assert cli.main([*words, "trainer.lr=1e-5"]) == 0
+
+
+def test_the_shell_completes_forms_and_languages() -> None:
+    assert completion.candidates("ftgen plan --lang ") == ["en", "zh"]
+    assert completion.candidates("ftgen diff --format h") == ["html"]
+    assert completion.candidates("ftgen publish --pag") == ["--page"]
+
+
+def test_a_page_on_standard_output_stands_there_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (["plan", "name=run"], ["diff", "name=run"]):
+        assert cli.main([*words, "--page", "-"]) in {0, 1}
+        assert read(capsys.readouterr().out).by_id("changes")
+
+
+def test_a_rejected_configuration_has_no_page(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["plan", "hardware=asend", "--format", "html", "-o", "page.html"]) == 1
+    found = capsys.readouterr()
+    assert "error[FT011]" in found.err
+    assert (found.out, list(Path().iterdir())) == ("", [])
 
 
 def test_publishing_writes_the_page_beside_the_repository(git: Path) -> None:

@@ -180,7 +180,8 @@ def _common(verb_parser: argparse.ArgumentParser, *more: str) -> None:
     group = verb_parser.add_argument_group("general")
     group.add_argument("--help", "-h", action="store_true", help="this text")
     group.add_argument("--version", action="store_true", help="ftgen's version")
-    group.add_argument("--format", choices=(*FORMS, *more), default="text", help="form of diagnostics")
+    text = f"form of diagnostics; {' and '.join(more)}: of the result itself" if more else "form of diagnostics"
+    group.add_argument("--format", choices=(*FORMS, *more), default="text", help=text)
     group.add_argument("--strict", action="store_true", help="treat warnings as errors")
     text = "colour what people read; auto: on a terminal, by NO_COLOR, FORCE_COLOR and CLICOLOR"
     group.add_argument("--color", choices=("auto", "always", "never"), default="auto", help=text)

@@ -80,7 +80,10 @@ _SYNTAX: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
     ),
     "plan": (
         "[OVERRIDES]",
-        (("ftgen plan -m model=qwen3-0.6b,qwen3-8b", "every job of a sweep, before anything is written"),),
+        (
+            ("ftgen plan -m model=qwen3-0.6b,qwen3-8b", "every job of a sweep, before anything is written"),
+            ("ftgen plan -m trainer.lr=1e-4,2e-4 --page plan.html", "the same as a page, for a review"),
+        ),
     ),
     "preview": (
         "[OVERRIDES] | RUN | FILE",
@@ -120,10 +123,19 @@ _SYNTAX: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
             ("ftgen facts -n research", "with the quotas of one namespace, for who may not read all"),
         ),
     ),
-    "diff": ("[OVERRIDES] | OLD NEW", (("ftgen diff trainer.lr=1e-5", "what rendering would change, and how"),)),
+    "diff": (
+        "[OVERRIDES] | OLD NEW",
+        (
+            ("ftgen diff trainer.lr=1e-5", "what rendering would change, and how"),
+            ("ftgen diff old/ new/ --format html -o diff.html", "what differs between two folders, as a page"),
+        ),
+    ),
     "publish": (
         "[OVERRIDES]",
-        (("ftgen publish --repo . --branch main --path jobs", "render into a GitOps repository and commit"),),
+        (
+            ("ftgen publish --repo . --branch main --path jobs", "render into a GitOps repository and commit"),
+            ("ftgen publish --repo . --branch main --page change.html", "the same, and what it changes as a page"),
+        ),
     ),
     "archive": ("RUN…", (("ftgen archive sft-1a2b3c4d", "a run that has ended never starts again"),)),
     "stop": ("RUN…", (("ftgen stop sft-1a2b3c4d", "take the guards away; again, once synchronised: remove the file"),)),

@@ -115,7 +115,7 @@ def _numbers(rows: Sequence[Row], say: Messages) -> Iterator[Column]:
 
 
 def _memory_column(jobs: Jobs, needs: Sequence[Need | None], say: Messages) -> Column:
-    return Column(say("column.memory"), [_memory(need, jobs.bars) for need in needs], number=True, kind="memory")
+    return Column(say("column.memory"), [_memory(need, jobs.bars) for need in needs], kind="memory")
 
 
 def _memory(need: Need | None, bars: Bars) -> Markup:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ _VALUES = 6
 _KEYS = 500  # settings in a text, of more it is told as a whole
 _LONGEST = 240  # characters of a value on one line
 _LINES = 60
+_SETTING = re.compile(r"^[ -]*([\w./-]{1,60}): (.*)$", re.MULTILINE)
 _DIFFERS = "\N{NOT EQUAL TO} "
 _JOB, _RUN = "<job>", "<run>"
 _WORKLOADS = ("Job", "Deployment")  # a kind of a foreign manifest may be no text
@@ -175,8 +177,7 @@ def _settings(text: str) -> dict[str, str]:
             return {str(key): _as_text(value) for key, value in json.loads(text).items()}
         except (ValueError, RecursionError):
             return {}
-    lines = [line.partition(": ") for line in text.splitlines()] if "\n" in text else []
-    return {key.strip(): value for key, colon, value in lines if colon}
+    return dict(_SETTING.findall(text)) if "\n" in text else {}
 
 
 def _as_text(value: object) -> str:
