@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from tests.page.browser import Browser
-from tests.page.pages import HOSTILE, SMALL, written
+from tests.page.pages import HOSTILE, SMALL, read, rows, written
 
 from ftgen import cli
 
@@ -189,6 +189,10 @@ def test_the_matrix_is_turned(browser: Browser, thousand: str) -> None:
     browser.choose("#pivot-rows", "trainer.cutoff_len")
     browser.choose("#pivot-columns", "trainer.args.lora_rank")
     assert browser.texts("#matrix-table th, #matrix-table td") == written_
+    tight = read(text := written("plan", "-m", "model=qwen3-8b", "hardware.memory=20Gi,40Gi", "trainer.lr=1e-4,2e-4"))
+    browser.open(_saved(text))
+    assert "21.48 tight" in browser.texts("#matrix-table td")
+    assert browser.texts("#matrix-table tbody td") == [cell for row in rows(tight, "matrix-table") for cell in row[1:]]
 
 
 # without a script, and on paper

@@ -63,6 +63,13 @@ def test_the_matrix_begins_with_the_axes_that_tell_most_of_the_memory(thousand: 
     assert [cell.text for cell in head.all("th")] == ["cutoff_len", "8", "16", "32", "64"]
 
 
+def test_a_job_of_which_no_memory_is_known_has_no_bar() -> None:
+    page = read(written("plan", "-m", "trainer=yolo", "hardware=cpu", "trainer.args.epochs=1,2", "name=eyes"))
+    assert not list(page.all("symbol"))
+    assert "Nothing is known" in section(page, "memory").text
+    assert rows(page, "matrix-table") == [["1", "1"], ["2", "1"]]
+
+
 def test_a_bar_has_the_parts_of_the_estimate_and_the_end_of_the_card(small: str) -> None:
     page = read(small)
     (drawing, _) = page.all("symbol")

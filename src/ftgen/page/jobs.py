@@ -201,7 +201,7 @@ def _matrix(jobs: Jobs, pivot: Pivot, say: Messages) -> Markup:
     down, across = axes[pivot.rows], axes.get(pivot.columns, [""])
     made = [Column(pivot.names[pivot.rows], [short(value or NOTHING, 60) for value in down], about=pivot.rows)]
     for value in across:
-        shown = [_cell(cells.get((at, value), []), pivot.measure) for at in down]
+        shown = [_cell(cells.get((at, value), []), pivot.measure, say) for at in down]
         heading = short(value or NOTHING, 60) if pivot.columns else say("matrix.all")
         made.append(Column(heading, [text for text, _ in shown], classes=[name for _, name in shown]))
     return table(pivot.caption(say), made, id="matrix-table", **_texts(say))
@@ -218,8 +218,8 @@ def _texts(say: Messages) -> dict[str, object]:
     }
 
 
-def _cell(members: Sequence[Row], measure: str) -> tuple[str, str]:
-    """Return text and class of a cell: the range of its jobs' needs, or their number."""
+def _cell(members: Sequence[Row], measure: str, say: Messages) -> tuple[str, str]:
+    """Return text and class of a cell: the range of its jobs' needs with the gravest verdict, or their number."""
     if not members:
         return "", ""
     if measure == "jobs":
@@ -229,7 +229,8 @@ def _cell(members: Sequence[Row], measure: str) -> tuple[str, str]:
         return NOTHING, ""
     low, high = min(need.used for need in needs), max(need.used for need in needs)
     worst = max(needs, key=lambda need: _GRAVITY.index(need.verdict or ""))
-    return (f"{low:g}" if low == high else f"{low:g} - {high:g}"), tone(worst)
+    sizes = f"{low:g}" if low == high else f"{low:g} - {high:g}"
+    return (sizes if tone(worst) in {"", "ok"} else f"{sizes} {verdict(worst, say)}"), tone(worst)
 
 
 def _controls(pivot: Pivot, say: Messages) -> Markup:

@@ -75,11 +75,15 @@
     const each = members.map(({texts}) => (at < 0 ? parseFloat(table.dataset[kind]) : parseFloat(texts[at])));
     return plain(each.reduce((total, value) => total + (value || 0), 0));
   };
+  const verdictOf = ({row}) => (column('fit') < 0 ? 'na' : row.cells[column('fit')].className || 'ok');
+  const tone = (members) => ['bad', 'tight', 'ok'].find((name) => members.some((job) => verdictOf(job) === name)) ?? '';
+  const word = (members, name) => members.find((job) => verdictOf(job) === name).texts[column('fit')];
   const memory = (members) => {
     const used = members.map(({texts}) => parseFloat(texts[column('memory')])).filter((value) => !Number.isNaN(value));
     if (!used.length) return '—';
     const [low, high] = [Math.min(...used), Math.max(...used)];
-    return low === high ? plain(low) : `${plain(low)} - ${plain(high)}`;
+    const gravest = ['bad', 'tight'].includes(tone(members)) ? ` ${word(members, tone(members))}` : '';
+    return `${low === high ? plain(low) : `${plain(low)} - ${plain(high)}`}${gravest}`;
   };
   const change = (members) => {
     const counts = new Map();
@@ -87,11 +91,6 @@
     return [...counts].map(([word, count]) => `${count} ${word}`).join(', ');
   };
   const measures = {memory, change, cards: sum('cards'), storage: sum('storage'), jobs: (members) => String(members.length)};
-  const tone = (members) => {
-    const at = column('fit');
-    const classes = members.map(({row}) => (at < 0 ? 'na' : row.cells[at].className || 'ok'));
-    return ['bad', 'tight', 'ok'].find((name) => classes.includes(name)) ?? '';
-  };
   const quoted = (key, value) => (/[\s"]/.test(value) ? `${key}="${value}"` : `${key}=${value}`);
   const choose = (pairs) => {
     box.value = pairs.filter(([key]) => key).map(([key, value]) => quoted(key, value)).join(' ');

@@ -25,6 +25,7 @@ _VALUES = 6
 _KEYS = 500  # settings in a text, of more it is told as a whole
 _LONGEST = 240  # characters of a value on one line
 _LINES = 60
+_SCRIPT = 6  # lines of a command, which with delivery=kubectl holds a whole script
 _SETTING = re.compile(r"^[ -]*([\w./-]{1,60}): (.*)$", re.MULTILINE)
 _DIFFERS = "\N{NOT EQUAL TO} "
 _JOB, _RUN = "<job>", "<run>"
@@ -130,7 +131,8 @@ def _value(label: str, value: str | None) -> Markup:
     lines = text.rstrip("\n").split("\n")
     if len(lines) == 1:
         return tag("code", short(text, _LONGEST))
-    cut = [*lines[:_LINES], "…"] if len(lines) > _LINES else lines
+    most = _SCRIPT if label == "command" else _LINES
+    cut = [*lines[:most], "…"] if len(lines) > most else lines
     return tag("pre", "\n".join(short(line, _LONGEST) for line in cut))
 
 
