@@ -279,10 +279,28 @@ def test_ftgens_own_files_are_named_alike_wherever_it_is_installed() -> None:
     assert str(Path(__file__).parents[2]) not in page
 
 
-@pytest.mark.parametrize("words", [THOUSAND, ("-m", "trainer.cutoff_len=range(512,1512)", "name=lengths")])
-def test_a_thousand_jobs_take_at_most_300_kilobytes(words: tuple[str, ...]) -> None:
-    page = written("plan", *words)
+ZIPPED = ("seed", "data_seed", "warmup_steps", "logging_steps", "save_steps", "lora_alpha", "max_samples")
+LENGTHS = ("-m", "trainer.cutoff_len=range(512,1512)", "name=lengths")
+WIDE = (
+    "-m",
+    "name=wide",
+    *(f"trainer.args.{key}=range({position + 1}000,{position + 2}000)" for position, key in enumerate(ZIPPED)),
+    f"sweep.zip=[{','.join(f'trainer.args.{key}' for key in ZIPPED)}]",
+)
+
+
+@pytest.mark.parametrize("words", [(), LENGTHS, WIDE], ids=["grid", "one axis", "seven axes"])
+def test_a_thousand_jobs_take_at_most_300_kilobytes(words: tuple[str, ...], thousand: str) -> None:
+    page = written("plan", *words) if words else thousand
     assert len(rows(read(page), "job-table")) == 1000
+    assert len(page.encode()) <= 300_000
+
+
+def test_a_thousand_changed_jobs_take_at_most_300_kilobytes() -> None:
+    assert cli.main(["-q", *THOUSAND]) == 0
+    changed = ("hardware.memory=49Gi", "cluster.annotations.team=nlp", "trainer.args.warmup_ratio=${trainer.lr}")
+    page = written("diff", *THOUSAND, *changed, code=1)
+    assert {row[6] for row in rows(read(page), "job-table")} == {"new run"}
     assert len(page.encode()) <= 300_000
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ftgen.page.markup import NOTHING, Markup, escape, join, short, tag
+from ftgen.page.markup import NOTHING, Markup, join, short, tag
 from ftgen.page.memory import Bars, Need, need_of, tone, verdict
 from ftgen.page.messages import Messages
 from ftgen.page.tables import Column, Section, scrolled, table
@@ -14,6 +14,8 @@ from ftgen.sweeping.index import Row
 
 _ROWS, _COLUMNS = 60, 20
 """Largest matrix; the script keeps to the same numbers, which it reads from the page."""
+_LARGEST = 200_000
+"""Characters of a table of jobs with bars; in a larger one, numbers alone, and the bars stand below it."""
 _GRAVITY = ("", "fits", "tight", "does not fit")
 _MEASURES = ("memory", "jobs", "cards", "storage", "change")
 
@@ -54,13 +56,14 @@ def table_section(jobs: Jobs, say: Messages) -> Section | None:
     if not jobs.rows:
         return None
     columns = _columns(jobs, say)
-    several = len(jobs.rows) > 1
-    same = [column for column in columns[1:] if several and _is_constant(column)]
+    same = [column for column in columns[1:] if len(jobs.rows) > 1 and _is_constant(column)]
     shown = [column for column in columns if column not in same]
     words = ", ".join(f"{column.name} {column.cells[0]}" for column in same)
     facts = {f"data_{column.kind}": column.cells[0] for column in same if column.kind in {"cards", "storage"}}
     caption = say("jobs.caption")
     listed = table(caption, shown, id="job-table", **facts)
+    if len(listed) > _LARGEST:
+        listed = table(caption, [_without_bars(column, jobs.rows) for column in shown], id="job-table", **facts)
     return Section(
         "jobs",
         say("jobs"),
@@ -71,7 +74,7 @@ def table_section(jobs: Jobs, say: Messages) -> Section | None:
 
 
 def _is_constant(column: Column) -> bool:
-    return column.kind not in {"axis", "memory", "fit", "change"} and len(set(map(str, column.cells))) == 1
+    return column.kind not in {"memory", "fit", "change"} and len(set(map(str, column.cells))) == 1
 
 
 def _columns(jobs: Jobs, say: Messages) -> list[Column]:
@@ -115,14 +118,15 @@ def _numbers(rows: Sequence[Row], say: Messages) -> Iterator[Column]:
 
 
 def _memory_column(jobs: Jobs, needs: Sequence[Need | None], say: Messages) -> Column:
-    return Column(say("column.memory"), [_memory(need, jobs.bars) for need in needs], kind="memory")
+    cells = [join([jobs.bars.of(need), need]) if need else NOTHING for need in needs]
+    return Column(say("column.memory"), cells, kind="memory")
 
 
-def _memory(need: Need | None, bars: Bars) -> Markup:
-    if need is None:
-        return escape(NOTHING)
-    card = "" if need.card is None else f" / {need.card:g}"
-    return join([bars.of(need), f"{need.used:g}{card}"])
+def _without_bars(column: Column, rows: Sequence[Row]) -> Column:
+    """Return a column of numbers in place of bars with numbers."""
+    if column.kind != "memory":
+        return column
+    return replace(column, cells=[need_of(row) or NOTHING for row in rows])
 
 
 def _filter(say: Messages) -> Markup:
@@ -167,14 +171,15 @@ def matrix_section(jobs: Jobs, say: Messages) -> Section | None:
 
     Its axes are the two that tell most of the jobs' memory, and of those that tell as much, the larger ones.
     """
-    axes = jobs.axes
-    fitting = [key for key in axes if 1 < len(axes[key]) <= _ROWS]
+    axes = {key: values for key, values in jobs.axes.items() if len(values) > 1}
+    fitting = [key for key in axes if len(axes[key]) <= _ROWS]
     if not fitting:
         return None
     fitting.sort(key=lambda key: (_influence(jobs.rows, key), len(axes[key])), reverse=True)
     columns = next((key for key in fitting[1:] if len(axes[key]) <= _COLUMNS), "")
     measure = "memory" if any(row.fit for row in jobs.rows) else "jobs"
-    pivot = Pivot(fitting[0], columns, measure, short_names(list(axes)))
+    names = {key: name for key, name in short_names(list(jobs.axes)).items() if key in axes}
+    pivot = Pivot(fitting[0], columns, measure, names)
     return Section(
         "matrix",
         say("matrix"),

@@ -46,6 +46,9 @@ class Need:
     verdict: str | None
     parts: tuple[float, ...]
 
+    def __str__(self) -> str:
+        return f"{self.used:g}" if self.card is None else f"{self.used:g} / {self.card:g}"
+
     def drawn(self, scale: int) -> tuple[int, ...]:
         """Return the ends of the parts, and of the card, in units of which the longer of both has `scale`."""
         unit = scale / max(self.used, self.card or 0, 0.01)

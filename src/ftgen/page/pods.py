@@ -18,7 +18,7 @@ from ftgen.text.shapes import mapping
 from ftgen.text.shapes import text as text_of
 from ftgen.validation.manifest import name_of
 
-_BUDGET = 45_000  # characters
+_BUDGET = 40_000  # characters
 _LARGEST = 64  # pods of a task that are made
 _SHOWN = 2  # pods side by side
 _VALUES = 6
