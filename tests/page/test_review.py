@@ -156,10 +156,25 @@ def test_what_each_pod_sees_is_shown_side_by_side() -> None:
     pods = section(page, "pods")
     heads = {cell.text for table in pods.all("table") for cell in next(table.all("thead")).all("th")}
     assert {name.rpartition("-train-")[2] for name in heads if "-train-" in name} == {"0", "2"}
-    assert "1 more" in pods.text
+    assert "Two of its 3 pods." in pods.text
     (rank,) = (row for row in pods.all("tr") if row.text.startswith("\N{NOT EQUAL TO} rank"))
     assert rank.text == "\N{NOT EQUAL TO} rank02"
     assert "MODEL_REPO_GIT_TOKEN" in pods.text
+
+
+def test_pods_see_what_the_preview_tells(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("name=run", "hardware=full-gpu", "hardware.nodes=2", "hardware.devices=2")
+    assert cli.main(["preview", *words, "--json"]) == 0
+    first, second = json.loads(capsys.readouterr().out)["jobs"][0]["pods"]
+    (env,) = (
+        t for t in section(read(written("plan", *words)), "pods").all("table") if t.text.startswith("train / env")
+    )
+    shown = {row[0]: row[1:] for row in (cells(row) for row in env.all("tr"))}
+    for pod, column in ((first, 0), (second, -1)):
+        variables = next(each for each in pod["containers"] if each["name"] == "train")["env"]
+        for name, value in ((each["name"], each["value"]) for each in variables):
+            told = {key.lstrip("\N{NOT EQUAL TO} "): values for key, values in shown.items()}[name][column]
+            assert told == value.strip() or (len(value) > 240 and "…" in told)
 
 
 def test_pods_of_a_sweep_are_told_by_what_differs(thousand: str) -> None:

@@ -80,7 +80,8 @@ def _write_page(found: list[Change], rendering: Rendering | None, arguments: Arg
     if rendering is None:
         review.write(arguments, (), found, (), name=" → ".join(arguments.overrides), stays=False)
     else:
-        review.write(arguments, rendering.rows, found, output.strict(rendering.diagnostics, arguments))
+        noticed = output.strict(rendering.diagnostics, arguments)
+        review.write(arguments, rendering.rows, found, noticed, runs=rendering.runs)
 
 
 def _shown(found: list[Change], form: str, arguments: Arguments, *, stays: bool) -> str:

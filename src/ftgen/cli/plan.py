@@ -110,7 +110,7 @@ def _write_page(planned: Planned, runs: Sequence[Run], arguments: Arguments) -> 
 
     out = Path(arguments.flags.out)
     changes = diff.diff_tree(tree.folder_store(out), tree.read_lock(out), runs, planned.whole)
-    review.write(arguments, planned.rows, changes, planned.diagnostics)
+    review.write(arguments, planned.rows, changes, planned.diagnostics, runs=runs)
 
 
 def _planned(arguments: Arguments, composer: Composer, *, keep: bool) -> Planned:

@@ -47,7 +47,8 @@ def _write_page(target: Target, rendering: Rendering, arguments: Arguments) -> N
     from ftgen.cli import review  # noqa: PLC0415 - a commit needs no page
 
     changes = gitops.preview(target, rendering.runs, whole=rendering.whole, push=arguments.flags.push)
-    review.write(arguments, rendering.rows, changes, output.strict(rendering.diagnostics, arguments))
+    noticed = output.strict(rendering.diagnostics, arguments)
+    review.write(arguments, rendering.rows, changes, noticed, runs=rendering.runs)
 
 
 def _options(arguments: Arguments, rendering: Rendering) -> WriteOptions:

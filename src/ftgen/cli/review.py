@@ -15,10 +15,13 @@ from ftgen.cli.arguments import Arguments
 from ftgen.diagnostics import Diagnostic, credentials
 from ftgen.diff import Change
 from ftgen.output import tree
+from ftgen.output.tree import Run
 from ftgen.page import document, messages
 from ftgen.page.review import Review, page
+from ftgen.schema.version import version_of
 from ftgen.sweeping.index import Row
 from ftgen.text import files
+from ftgen.validation.options import CheckOptions, restore_options
 
 _HEAD = 2048
 _PAGES_FLAGS = {"--format", "--page", "--lang"}
@@ -31,6 +34,7 @@ def write(
     changes: Sequence[Change],
     diagnostics: Sequence[Diagnostic],
     *,
+    runs: Sequence[Run] = (),
     name: str = "",
     stays: bool = True,
 ) -> None:
@@ -41,6 +45,7 @@ def write(
         rows: the jobs.
         changes: the change of every object.
         diagnostics: warnings and notes.
+        runs: the rendered runs, of which the first says for which release of Volcano; without one, the newest.
         name: what the page is about; without it, the jobs' folder.
         stays: whether the files of removed objects stay in place.
 
@@ -52,11 +57,17 @@ def write(
     about = name or (Path(rows[0].file).parts[0] if rows else flags.out)
     found = [_portable(each) for each in report.redacted(diagnostics, sources)]
     say = messages.of(flags.lang, os.environ)
-    shown = page(Review(arguments.verb, about, rows, changes, found, commands, stays), say)
+    version = version_of(_release(runs))
+    shown = page(Review(arguments.verb, about, rows, changes, found, commands, stays, version), say)
     if flags.page in {None, "-"}:
         sys.stdout.write(shown)
     else:
         _write_file(Path(flags.page), shown.encode(), arguments)
+
+
+def _release(runs: Sequence[Run]) -> str:
+    judged = next((run.judged for run in runs if run.judged), "")
+    return restore_options(judged, CheckOptions(assumed=True)).volcano_version if judged else "newest"
 
 
 def _portable(found: Diagnostic) -> Diagnostic:

@@ -11,9 +11,10 @@ from typing import Any
 
 from ftgen import preview
 from ftgen.diff import Change
-from ftgen.page.markup import NOTHING, Markup, join, masked, short, tag
+from ftgen.page.markup import NOTHING, Markup, join, short, tag
 from ftgen.page.messages import Messages
 from ftgen.page.tables import Column, Section, scrolled, table, within
+from ftgen.schema.version import Version
 from ftgen.text.shapes import mapping
 from ftgen.text.shapes import text as text_of
 from ftgen.validation.manifest import name_of
@@ -30,6 +31,7 @@ _SETTING = re.compile(r"^[ -]*([\w./-]{1,60}): (.*)$", re.MULTILINE)
 _DIFFERS = "\N{NOT EQUAL TO} "
 _JOB, _RUN = "<job>", "<run>"
 _WORKLOADS = ("Job", "Deployment")  # a kind of a foreign manifest may be no text
+Object = Mapping[str, Any]
 _Key = tuple[bool, str, str]
 _Label = tuple[str, str, str]
 """Container, part and name of a line."""
@@ -44,25 +46,30 @@ class Form:
         values: the lines of the first pod of each job, with `<job>` and `<run>` in place of its names.
     """
 
-    first: Mapping[str, Any]
+    first: Object
     values: list[Mapping[_Label, str]]
 
 
-def section(changes: Sequence[Change], say: Messages) -> Section | None:
-    """Return what the pods of the new objects see; None where no object has pods."""
+def section(changes: Sequence[Change], version: Version, say: Messages) -> Section | None:
+    """Return what the pods of the new objects see under a release of Volcano; None where no object has pods."""
     objects = [dict(change.new) for change in changes if change.new is not None]
     around = [each for each in objects if each.get("kind") not in _WORKLOADS]
-    forms = _forms([each for each in objects if each.get("kind") in _WORKLOADS], around)
+    forms = _forms([each for each in objects if each.get("kind") in _WORKLOADS], around, version)
     if not forms:
         return None
-    shown, left = within(_BUDGET, forms, lambda form: _form(form, around, say, alone=len(forms) == 1))
+
+    def shown_form(form: Form) -> Markup:
+        pods = preview.pods([*around, dict(form.first)], version, limit=_LARGEST)
+        return _form(form, pods, alone=len(forms) == 1, say=say)
+
+    shown, left = within(_BUDGET, forms, shown_form)
     more = tag("p", say("more", n=left, command="ftgen preview")) if left else ""
     return Section("pods", say("pods"), *shown, more)
 
 
-def _forms(workloads: Sequence[dict[str, Any]], around: Sequence[dict[str, Any]]) -> list[Form]:
+def _forms(workloads: Sequence[Object], around: Sequence[Object], version: Version) -> list[Form]:
     first_pods: dict[_Key, preview.Pod] = {}
-    for pod in preview.pods([*around, *workloads], limit=1):
+    for pod in preview.pods([*around, *workloads], version, limit=1):
         first_pods.setdefault((pod.kind == "Deployment", pod.namespace, pod.job), pod)
     manifests = {_key(each): each for each in workloads}
     forms: dict[tuple[_Label, ...], Form] = {}
@@ -92,10 +99,10 @@ def _lines(pod: preview.Pod, run: str) -> dict[_Label, str]:
     }
 
 
-def _form(form: Form, around: Sequence[dict[str, Any]], say: Messages, *, alone: bool) -> Markup:
-    pods = preview.pods([*around, dict(form.first)], limit=_LARGEST)
+def _form(form: Form, pods: Sequence[preview.Pod], *, alone: bool, say: Messages) -> Markup:
     shown = pods if len(pods) <= _SHOWN else (pods[0], pods[-1])
-    others = tag("p", say("pods.others", n=len(pods) - len(shown)), class_="hint") if len(shown) < len(pods) else ""
+    number = sum({pod.task: pod.replicas for pod in pods}.values())
+    others = tag("p", say("pods.others", n=number), class_="hint") if len(shown) < number else ""
     alike = len(form.values)
     parts = [_part(part, shown, say) for part in preview.compare(shown)]
     summary = tag(
@@ -122,15 +129,12 @@ def _row(row: preview.Row) -> Markup:
 
 
 def _value(label: str, value: str | None) -> Markup:
-    """Return a value, cut to what a reader takes in; secrets of foreign manifests are masked."""
+    """Return a value, cut to what a reader takes in."""
     if not value:
         return tag("span", NOTHING)
-    # A name of a Secret stands for its value already.
-    named = value.startswith("<secret ")
-    text = value if named else masked(label, value)
-    lines = text.rstrip("\n").split("\n")
+    lines = value.rstrip("\n").split("\n")
     if len(lines) == 1:
-        return tag("code", short(text, _LONGEST))
+        return tag("code", short(value, _LONGEST))
     most = _SCRIPT if label == "command" else _LINES
     cut = [*lines[:most], "…"] if len(lines) > most else lines
     return tag("pre", "\n".join(short(line, _LONGEST) for line in cut))

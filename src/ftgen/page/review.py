@@ -20,9 +20,11 @@ from ftgen.page.memory import Bars
 from ftgen.page.messages import Messages
 from ftgen.page.tables import Section
 from ftgen.project import VERSION
+from ftgen.schema.version import Version
 from ftgen.sweeping import index
 from ftgen.sweeping.index import Row
 from ftgen.text import kube
+from ftgen.validation.manifest import NEWEST
 
 _RUN = "ftgen.dev/run"
 _VALUES = 12
@@ -40,6 +42,7 @@ class Review:
         diagnostics: what the rules say, secrets redacted.
         commands: message's key and command of each way to make the page, or what it shows, again.
         stays: whether the files of removed objects stay in place.
+        version: release of Volcano that makes the pods.
     """
 
     kind: str
@@ -49,6 +52,7 @@ class Review:
     diagnostics: Sequence[Diagnostic]
     commands: Sequence[tuple[str, str]]
     stays: bool = True
+    version: Version = NEWEST
 
     @cached_property
     def words(self) -> Mapping[str, str]:
@@ -85,7 +89,7 @@ def _sections(review: Review, bars: Bars, say: Messages) -> Iterator[Section | N
     yield memory.section(review.rows, bars, say)
     yield sums.section(review.rows, say)
     yield changed.section(review.changes, len(review.rows), say, stays=review.stays)
-    yield pods.section(review.changes, say)
+    yield pods.section(review.changes, review.version, say)
     yield _commands(review.commands, say)
 
 
