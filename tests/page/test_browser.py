@@ -268,14 +268,21 @@ def test_hostile_values_do_nothing(browser: Browser) -> None:
     assert browser.complaints == []
 
 
-def test_hostile_manifests_and_diagnostics_do_nothing(browser: Browser) -> None:
+def test_hostile_manifests_and_diagnostics_do_nothing(browser: Browser, capsys: pytest.CaptureFixture[str]) -> None:
     manifest = {"apiVersion": "v1", "kind": HOSTILE, "metadata": {"name": HOSTILE, "labels": {HOSTILE: HOSTILE}}}
     Path("old.json").write_text(json.dumps(manifest))
     Path("new.json").write_text(json.dumps({**manifest, "data": {HOSTILE: f"{HOSTILE}\n{HOSTILE}"}}))
     browser.open(_saved(written("diff", "old.json", "new.json", code=1)))
     assert browser.run("return [ran, document.images.length, document.scripts.length]") == [[], 0, 1]
     assert "</script></style><img src=x onerror=alert(1)>\\u202egnp." in browser.run("return document.body.innerText")
-    Path("<img src=x onerror=alert(4)>.jsonl").write_text("{\n")
+    assert browser.complaints == []
+    name = "<img src=x onerror=alert(4)>.jsonl"
+    Path(name).write_text('{"<svg onload=alert(5)>": 1}\n')
+    capsys.readouterr()
+    assert cli.main(["data", name, "--format", "html"]) == 1
+    browser.open(_saved(capsys.readouterr().out))
+    assert name in browser.texts("#findings td code")
+    assert browser.run("return [ran, document.images.length, document.scripts.length]") == [[], 0, 0]
     assert browser.complaints == []
 
 
