@@ -137,12 +137,6 @@ def parser(verb: str) -> argparse.ArgumentParser:
         _output(verb_parser, verb)
     if verb in _OF_TREES:
         _tree(verb_parser, verb)
-    if verb == "preview":
-        text = "every pod, every line of long values, every run of a large sweep"
-        verb_parser.add_argument("--all", action="store_true", help=text)
-    if verb == "plan":
-        verb_parser.add_argument("--all", action="store_true", help="every job of a large sweep, one by one")
-        verb_parser.add_argument("--fit", action="store_true", help="what each card has to hold, and whether it does")
     if verb in {"plan", "diff", "publish"}:
         _page(verb_parser)
     if verb in _COPIES:
@@ -151,17 +145,8 @@ def parser(verb: str) -> argparse.ArgumentParser:
         _connection(verb_parser, verb)
     if verb in {"groups", "explain", "compare", "plan", "preview", "diff", "gc", "status", "serve", "data", "image"}:
         verb_parser.add_argument("--json", action="store_true", help="as JSON")
-    if verb == "image":
-        text = "registry and folder of the image's name; without it, ftgen/ in the cluster's registry"
-        verb_parser.add_argument("--repository", default="", help=text)
-    if verb == "check":
-        _judgement(verb_parser)
-    if verb == "facts":
-        _snapshot(verb_parser)
-    if verb == "data":
-        _rows(verb_parser)
-    if verb == "init":
-        _start(verb_parser)
+    if verb in _OWN:
+        _OWN[verb](verb_parser)
     return verb_parser
 
 
@@ -352,6 +337,33 @@ def _connection(verb_parser: argparse.ArgumentParser, verb: str) -> None:
         group.add_argument("--watch", "-w", action="store_true", help="draw it again every few seconds, until Ctrl-C")
         text = "ask the MLflow server of your environment (MLFLOW_TRACKING_URI), too: state, step and loss of each run"
         group.add_argument("--mlflow", action="store_true", help=text)
+
+
+def _planning(verb_parser: argparse.ArgumentParser) -> None:
+    verb_parser.add_argument("--all", action="store_true", help="every job of a large sweep, one by one")
+    verb_parser.add_argument("--fit", action="store_true", help="what each card has to hold, and whether it does")
+
+
+def _previewing(verb_parser: argparse.ArgumentParser) -> None:
+    text = "every pod, every line of long values, every run of a large sweep"
+    verb_parser.add_argument("--all", action="store_true", help=text)
+
+
+def _recipe(verb_parser: argparse.ArgumentParser) -> None:
+    text = "registry and folder of the image's name; without it, ftgen/ in the cluster's registry"
+    verb_parser.add_argument("--repository", default="", help=text)
+
+
+_OWN = {
+    "check": _judgement,
+    "data": _rows,
+    "facts": _snapshot,
+    "image": _recipe,
+    "init": _start,
+    "plan": _planning,
+    "preview": _previewing,
+}
+"""Verb -> what adds flags that no other verb has."""
 
 
 def _context(group: argparse._ArgumentGroup) -> None:
