@@ -23,8 +23,10 @@ SOON = progress._Display(0.0, 0.0, live=False)
 EAGER = [
     sys.executable,
     "-c",
-    "import sys; from ftgen import cli; from ftgen.cli import progress;"
-    " progress._LINE = progress._Display(0.0, 0.0, live=True); sys.exit(cli.program())",
+    (
+        "import sys; from ftgen import cli; from ftgen.cli import progress;"
+        " progress._LINE = progress._Display(0.0, 0.0, live=True); sys.exit(cli.program())"
+    ),
 ]
 
 
