@@ -93,6 +93,16 @@ def test_a_key_that_may_be_set_but_is_not(explain: Any) -> None:
     assert story["set"]
     assert explain("dataset.info.subset") == {
         "key": "dataset.info.subset",
+        "documentation": {
+            "meaning": "Subset of the data set.",
+            "type": "a text or null",
+            "unit": "",
+            "choices": [],
+            "default": None,
+            "has_default": True,
+            "without_default": "none: it has to be set",
+            "notes": [],
+        },
         "value": None,
         "set": False,
         "statements": [],
@@ -104,7 +114,13 @@ def test_a_key_that_may_be_set_but_is_not(explain: Any) -> None:
 def test_the_text_shows_places_values_and_ranks(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["explain", "hardware.devices", "hardware=ours"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "hardware.devices = 2"
+    assert lines[:4] == [
+        "hardware.devices = 2",
+        "  Cards in each pod.",
+        "  type     a whole number, at least 1",
+        "  default  none: it has to be set",
+    ]
+    lines = lines[3:]
     assert lines[1].split()[-2:] == ["1", "shadowed"]
     assert lines[2].split() == ["conf/hardware/ours.yaml:5:10", "2", "holds"]
     assert lines[3] == "group hardware: conf/hardware/ours.yaml  Our cards."
@@ -136,6 +152,87 @@ def test_an_unknown_key_is_answered_with_the_nearest(capsys: pytest.CaptureFixtu
 def test_usage(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(words) == 2
     assert "ftgen explain KEY" in capsys.readouterr().err
+
+
+# --- what a key means ----------------------------------------------------------------------------------
+
+
+def documentation(story: dict[str, Any]) -> dict[str, Any]:
+    return dict(story["documentation"])
+
+
+def test_a_key_is_told_with_its_type_unit_choices_and_default(explain: Any) -> None:
+    about = documentation(explain("job.ttl"))
+    assert about["meaning"] == "Time after the end until Volcano deletes the job; null: never."
+    assert (about["type"], about["unit"]) == ("a whole number, at least 0 or null", "seconds")
+    assert (about["default"], about["has_default"]) == (None, True)
+    assert documentation(explain("delivery.reconciler"))["choices"] == ["argocd", "flux", "kubectl"]
+
+
+def test_the_kind_that_is_chosen_decides_what_a_key_means(explain: Any) -> None:
+    assert documentation(explain("trainer.command", "trainer=yolo"))["meaning"] == "The command and its first words."
+    assert documentation(explain("trainer.command"))["meaning"] == "Arguments of the script."
+
+
+def test_keys_at_any_depth_and_below_free_mappings_are_told(explain: Any) -> None:
+    for key in ("name", "model.shape.hidden", "storage.workspace.size", "cluster.labels.team", "cluster.allow.FT280"):
+        assert documentation(explain(key, "cluster.labels.team=nlp"))["meaning"], key
+
+
+def test_a_group_is_told_with_its_options(explain: Any) -> None:
+    about = documentation(explain("hardware"))
+    assert about["meaning"] == "The accelerator and how much of it."
+    assert {"ascend", "ours"} <= set(about["choices"])
+
+
+# --- arguments of programs -----------------------------------------------------------------------------
+
+
+def test_an_argument_of_the_trainer_in_force(explain: Any) -> None:
+    about = documentation(explain("trainer.args.warmup_ratio"))
+    assert about["meaning"].startswith("An argument of LLaMA-Factory 0.")
+    assert (about["type"], about["default"]) == ("a number", 0.0)
+    about = documentation(explain("trainer.args.optimizer", "trainer=yolo"))
+    assert about["meaning"].startswith("An argument of ultralytics 8.")
+
+
+def test_an_argument_is_told_where_it_is_set(explain: Any) -> None:
+    story = explain("trainer.args.lora_rank", "trainer.args.lora_rank=16")
+    assert story["value"] == 16
+    assert story["statements"][-1]["file"] == COMMAND_LINE
+    assert documentation(story)["default"] == 8
+
+
+def test_an_argument_of_what_serves(explain: Any) -> None:
+    about = documentation(explain("serving.args.tool_call_parser"))
+    assert about["meaning"].startswith("An argument of vLLM 0.")
+    assert "hermes" in about["choices"]
+    assert documentation(explain("serving.args.max_model_len"))["notes"] == ["ftgen sets it: set serving.context."]
+
+
+@pytest.mark.parametrize(
+    ("words", "nearest"),
+    [
+        (["trainer.args.lora_rnk"], "lora_rank"),
+        (["trainer.export.export_size_"], "export_size"),
+        (["trainer.args.epoch", "trainer=yolo"], "epochs"),
+        (["serving.args.tool_call_parsr"], "tool_call_parser"),
+    ],
+)
+def test_an_unknown_argument_is_answered_with_the_nearest(
+    words: list[str], nearest: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["explain", *words]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"{words[0]}: error[FT201]")
+    assert f"did you mean {nearest}" in said
+
+
+def test_an_unknown_argument_that_is_set_is_told_with_its_place(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["explain", "trainer.args.lora_rnk", "trainer.args.lora_rnk=3"]) == 1
+    said = capsys.readouterr()
+    assert "(trainer.args.lora_rnk=3)" in said.out
+    assert said.err.startswith(f"{COMMAND_LINE}:1: error[FT201]")
 
 
 # --- lines ---------------------------------------------------------------------------------------------

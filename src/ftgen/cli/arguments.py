@@ -36,7 +36,7 @@ VERBS = {
     "facts": "a snapshot of a cluster's nodes, queues and quotas through kubectl, to weigh jobs against",
     "init": "a directory of one's own: conf/ with your cluster, overlays/, CI and editor files",
     "groups": "configuration groups and their options",
-    "explain": "where a configuration key, or a line of a manifest, comes from",
+    "explain": "what a configuration key means, and where its value, or a line of a manifest, comes from",
     "schema": "the JSON Schema of the configuration, for editors; `import CRD.yaml` takes a cluster's own",
 }
 

@@ -11,13 +11,14 @@ import argparse
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from ftgen import project
+from ftgen.cli import vocabulary
 from ftgen.cli.arguments import RENDER, VERBS, Arguments, Usage, parser
 from ftgen.config import catalog
 from ftgen.text import files
@@ -236,13 +237,13 @@ class _Keys:
         node = self._node(parent)
         for key in self._children(parent, node):
             if key.startswith(name):
-                inner = self._inside(f"{parent}{dot}{key}", node, key)
+                inner = vocabulary.inside(f"{parent}{dot}{key}", node, key, self._current)
                 yield f"{parent}{dot}{key}{'.' if self._is_section(inner) else '='}"
 
     def values(self, key: str) -> Iterator[str]:
         """Yield completions of `key=`: the enum values, and the current value in the chosen options."""
         node = self._node(key)
-        for alternative in _alternatives(node or {}):
+        for alternative in vocabulary.alternatives(node or {}):
             yield from map(_word, alternative.get("enum", ()))
             yield from ("true", "false") if alternative.get("type") == "boolean" else ()
             yield from ("null",) if alternative.get("type") == "null" else ()
@@ -265,27 +266,7 @@ class _Keys:
         yield from self._arguments.get(parent, ())
 
     def _node(self, path: str) -> Mapping[str, Any] | None:
-        node: Mapping[str, Any] | None = self._section(_SCHEMA.whole, "")
-        walked = ""
-        for name in path.split(".") if path else ():
-            walked = f"{walked}.{name}" if walked else name
-            node = self._inside(walked, node, name)
-        return node
-
-    def _inside(self, path: str, node: Mapping[str, Any] | None, name: str) -> Mapping[str, Any] | None:
-        field = (node or {}).get("properties", {}).get(name)
-        return self._section(field, path) if field is not None else None
-
-    def _section(self, field: Mapping[str, Any], path: str) -> Mapping[str, Any]:
-        """Return a field's schema, or the section it refers to: of several kinds, the kind of the chosen option."""
-        if "discriminator" in field:
-            discriminator = field["discriminator"]
-            kind = self._current(f"{path}.{discriminator['propertyName']}")
-            return _SCHEMA.at(discriminator["mapping"].get(kind) or next(iter(discriminator["mapping"].values())))
-        for alternative in _alternatives(field):
-            if "$ref" in alternative:
-                return _SCHEMA.at(alternative["$ref"])
-        return field
+        return vocabulary.node(path, self._current)
 
     @staticmethod
     def _is_section(node: Mapping[str, Any] | None) -> bool:
@@ -348,20 +329,6 @@ class _Keys:
         return {}
 
 
-class _Schema:
-    """Schema of a whole configuration, read at its first use."""
-
-    @cached_property
-    def whole(self) -> dict[str, Any]:
-        loaded: dict[str, Any] = json.loads((project.schemas_dir() / "config.json").read_bytes())
-        return loaded
-
-    def at(self, reference: str) -> dict[str, Any]:
-        found: dict[str, Any] = self.whole["$defs"][reference.rpartition("/")[2]]
-        return found
-
-
-_SCHEMA = _Schema()
 _CONTENTS: dict[tuple[tuple[Path, ...], str, str], dict[str, Any]] = {}
 
 
@@ -397,10 +364,6 @@ def _is_plain(name: str) -> bool:
 def _surface(program: str, version: str) -> dict[str, Any]:
     file = project.schemas_dir() / program / f"{version}.json"
     return dict(json.loads(file.read_bytes())["arguments"]) if file.is_file() else {}
-
-
-def _alternatives(field: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    return field.get("anyOf") or [field]
 
 
 def _word(value: object) -> str:

@@ -1,4 +1,4 @@
-"""`ftgen explain KEY [OVERRIDES]` and `ftgen explain FILE:LINE`: show the origins of a value."""
+"""`ftgen explain KEY [OVERRIDES]` and `ftgen explain FILE:LINE`: show what a value means, and its origins."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ import difflib
 import json
 import re
 import sys
+from argparse import Namespace
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from ftgen import spec
-from ftgen.cli import output, request
+from ftgen.cli import output, programs, request, vocabulary
 from ftgen.cli.arguments import Arguments, Usage
+from ftgen.cli.vocabulary import Documentation
 from ftgen.config import catalog
 from ftgen.config.compose import Composer, displayed
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, error
 from ftgen.provenance import explain
-from ftgen.provenance.dependencies import ABSENT, LoweringInput
+from ftgen.provenance.dependencies import ABSENT, LoweringInput, value_at
 from ftgen.provenance.explain import Cause, KeyExplanation, LineExplanation
 from ftgen.provenance.origins import KeyOrigins, Origin
 from ftgen.text.paths import dotted
@@ -49,17 +50,46 @@ def run(arguments: Arguments) -> int:
 def _key(key: str, arguments: Arguments) -> int:
     """Explain a key, also of a rejected configuration; return 1 when it is rejected."""
     overrides = arguments.overrides
-    with request.open_composer(arguments) as composer:
+    with request.open_composer(_as_composed(key, arguments)) as composer:
         config, problems = _composed(composer, overrides)
         explanation = explain.key(key, config, KeyOrigins.of(composer, overrides))
-        problems = list(request.add_locations(composer, arguments, problems))
-    if explanation is None and not (spec.knows(key) and config):
-        raise Rejected(problems or [_unknown(key, config, composer)])
+        documentation, unknown = _documented(key, config, composer)
+        is_known = explanation is not None or (documentation is not None and config)
+        problems = list(request.add_locations(composer, arguments, [*problems, *(unknown if is_known else ())]))
+    if not is_known:
+        raise Rejected(problems or unknown or [_unknown(key, config, composer)])
     explanation = explanation or KeyExplanation(key, ABSENT, (), (), {})
-    text = "".join(_key_text(explanation, composer, overrides, rejected=bool(problems)))
-    _print(_key_json(explanation), text, arguments)
+    text = "".join(_key_text(explanation, documentation, composer, overrides, rejected=not config))
+    _print(_key_json(explanation, documentation), text, arguments)
     output.print_diagnostics(problems, arguments, to_stderr=True)
     return 1 if problems else 0
+
+
+def _as_composed(key: str, arguments: Arguments) -> Arguments:
+    """Return the command line that composes a key: what serves is no part of a training's configuration."""
+    if key.partition(".")[0] != "serving" or arguments.config_name != "config" or arguments.flags.config_path:
+        return arguments
+    return replace(arguments, flags=Namespace(**{**vars(arguments.flags), "config_name": "serve"}))
+
+
+def _documented(
+    key: str, config: Mapping[str, Any], composer: Composer
+) -> tuple[Documentation | None, Sequence[Diagnostic]]:
+    """Return what is known of a key, and the error where it is no argument of the program that it is for."""
+    parent, _, name = key.rpartition(".")
+    if program := programs.program(parent, config):
+        if name not in program.arguments:
+            return None, [program.refused(key, name)]
+        about = vocabulary.of_argument(program.arguments[name])
+        owned = [f"ftgen sets it: {program.owned[name]}."] if name in program.owned else []
+        return replace(about, meaning=f"An argument of {program.name}.", notes=(*about.notes, *owned)), []
+    about_key = vocabulary.of_key(key, lambda other: value_at(config, tuple(other.split("."))))
+    group = key.replace(".", "/")
+    if not composer.is_group(group):
+        return about_key, []
+    meaning = about_key.meaning if about_key else ""
+    options = tuple(composer.options(group))
+    return Documentation(meaning, "an option of the group", choices=options, without_default=""), []
 
 
 def _composed(composer: Composer, overrides: Sequence[str]) -> tuple[dict[str, Any], list[Diagnostic]]:
@@ -70,7 +100,7 @@ def _composed(composer: Composer, overrides: Sequence[str]) -> tuple[dict[str, A
 
 
 def _unknown(key: str, config: Mapping[str, Any], composer: Composer) -> Diagnostic:
-    known = [*_paths(config), *composer.groups()]
+    known = list(dict.fromkeys([*_paths(config), *composer.groups()]))
     near = difflib.get_close_matches(key, known, 3, 0.6)
     near = near or [k for k in known if k.rpartition(".")[2] == key.rpartition(".")[2]][:3]
     hint = f"did you mean {', '.join(near)}?" if near else "`ftgen --cfg job` shows all keys"
@@ -85,10 +115,17 @@ def _paths(config: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
 
 
 def _key_text(
-    explanation: KeyExplanation, composer: Composer, overrides: Sequence[str], *, rejected: bool
+    explanation: KeyExplanation,
+    documentation: Documentation | None,
+    composer: Composer,
+    overrides: Sequence[str],
+    *,
+    rejected: bool,
 ) -> Iterator[str]:
     absent = "unknown: the configuration is rejected" if rejected else "not set"
     yield f"{explanation.key} = {absent if explanation.value is ABSENT else _short(explanation.value)}\n"
+    if documentation:
+        yield from _documentation_text(documentation)
     yield from _ranked(explanation.statements, overrides)
     if explanation.references:
         yield "interpolated from\n"
@@ -96,6 +133,15 @@ def _key_text(
     for group, chosen in explanation.choices.items():
         yield f"group {group}: {_option(group, chosen[-1].value_text, composer)}\n"
         yield from _ranked(chosen, overrides)
+
+
+def _documentation_text(about: Documentation) -> Iterator[str]:
+    """Format what a key means and takes, above the places that set it."""
+    yield from (f"  {sentence}\n" for sentence in (about.meaning, *about.notes) if sentence)
+    default = json.dumps(about.default, ensure_ascii=False) if about.has_default else about.without_default
+    choices = ", ".join(map(_short, about.choices))
+    rows = {"type": about.type, "unit": about.unit, "choices": choices, "default": default}
+    yield from _table([(name, text) for name, text in rows.items() if text])
 
 
 def _ranked(origins: Sequence[Origin], overrides: Sequence[str]) -> Iterator[str]:
@@ -113,9 +159,10 @@ def _option(group: str, option: str, composer: Composer) -> str:
     return f"{displayed(file, composer.request.directory)}  {catalog.description(file)}" if file else option
 
 
-def _key_json(explanation: KeyExplanation) -> dict[str, Any]:
+def _key_json(explanation: KeyExplanation, documentation: Documentation | None) -> dict[str, Any]:
     return {
         "key": explanation.key,
+        "documentation": documentation and asdict(documentation),
         "value": None if explanation.value is ABSENT else explanation.value,
         "set": explanation.value is not ABSENT,
         "statements": _statements(explanation.statements),

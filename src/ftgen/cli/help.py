@@ -53,8 +53,9 @@ _SYNTAX: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
         (
             (
                 "ftgen explain trainer.lr +experiment=qwen3-identity-vgpu",
-                "every layer that set a key, and the one that holds",
+                "what a key means, every layer that set it, and the one that holds",
             ),
+            ("ftgen explain trainer.args.warmup_ratio", "an argument of the trainer's release"),
             ("ftgen explain hardware", "who chose the option of a group"),
             (
                 "ftgen explain out/sft/job-sft-1234abcd.yaml:80",

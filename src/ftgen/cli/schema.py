@@ -16,6 +16,7 @@ from typing import Any
 from ftgen import schema, spec
 from ftgen.cli import writing
 from ftgen.cli.arguments import Arguments, Usage
+from ftgen.cli.vocabulary import UNIT
 from ftgen.config import catalog
 from ftgen.diagnostics import Diagnostic, Location, Rejected, error
 from ftgen.text import yamlio
@@ -23,7 +24,8 @@ from ftgen.text import yamlio
 _ANY = {"type": "string", "pattern": r"\$\{|^\?\?\?$"}
 # Sections of sweeps and of Hydra (sweeper parameters, search path), which are no part of a job.
 _DIRECTIVES: dict[str, Any] = {"sweep": {"type": "object"}, "hydra": {"type": "object"}}
-_ATTRIBUTE = re.compile(r"^    (\w+): (.*)$", re.MULTILINE)
+# An attribute of a section's docstring: its key, its unit if it has one, and what it means, on one line or several.
+_ATTRIBUTE = re.compile(r"^    (\w+)(?: \((.+?)\))?: (.*(?:\n {5,}.*)*)$", re.MULTILINE)
 
 
 def run(arguments: Arguments) -> int:
@@ -145,22 +147,18 @@ def _choice(names: list[str]) -> dict[str, Any]:
 
 
 def _described(section: Mapping[str, Any]) -> dict[str, Any]:
-    """Move the attributes in a section's docstring to the descriptions of its keys."""
+    """Move the attributes in a section's docstring to the descriptions and units of its keys."""
     summary, _, attributes = section.get("description", "").partition("\n\nAttributes:\n")
-    descriptions = {name: _sentence(text) for name, text in _ATTRIBUTE.findall(attributes)}
+    prose = {name: _prose(unit, text) for name, unit, text in _ATTRIBUTE.findall(attributes)}
     fields = {
-        name: _with_description(field, descriptions.get(name, ""))
-        for name, field in section.get("properties", {}).items()
+        name: {**prose.get(name, {}), **_untitled(field)} for name, field in section.get("properties", {}).items()
     }
     return {**_untitled(section), "description": summary, "properties": fields}
 
 
-def _with_description(field: Mapping[str, Any], description: str) -> dict[str, Any]:
-    return {**({"description": description} if description else {}), **_untitled(field)}
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:]
+def _prose(unit: str, text: str) -> dict[str, str]:
+    sentence = " ".join((text[:1].upper() + text[1:]).split())
+    return {"description": sentence, **({UNIT: unit} if unit else {})}
 
 
 def _untitled(part: Mapping[str, Any]) -> dict[str, Any]:
@@ -174,7 +172,7 @@ def _lenient(section: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _interpolated(field: Mapping[str, Any]) -> dict[str, Any]:
-    prose = {key: field[key] for key in ("description", "default") if key in field}
+    prose = {key: field[key] for key in ("description", "default", UNIT) if key in field}
     typed = {key: _inner(key, value) for key, value in field.items() if key not in {*prose, "discriminator"}}
     alternatives = typed.get("anyOf") or typed.pop("oneOf", None) or [typed]
     return {**prose, "anyOf": [*alternatives, _ANY]}

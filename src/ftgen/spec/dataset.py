@@ -15,7 +15,7 @@ class DatasetInfo(Section):
         subset: subset of the data set.
         split: split of the data set.
         folder: folder inside the repository.
-        num_samples: rows to take.
+        num_samples (rows): rows to take.
         columns: columns of the rows by their role.
         tags: names of keys and roles in conversations.
     """
@@ -41,7 +41,7 @@ class Dataset(Section):
         stages: LLaMA-Factory's training stages that the rows serve; empty: they are no rows of text.
         info: entry of dataset_info.json, where the repository has none.
         reasoning: whether the answers show their reasoning; null: nobody has said.
-        size: size of the repository, to check free space with; null: unknown, and nothing is checked.
+        size (bytes): size of the repository, to check free space with; null: unknown, and nothing is checked.
     """
 
     name: Line | None

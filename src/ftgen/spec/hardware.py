@@ -74,7 +74,7 @@ class Card(Section):
 
     Attributes:
         name: name of the card.
-        memory: memory of one card.
+        memory (bytes): memory of one card.
         bf16: whether it computes in bfloat16.
         per_node: cards of one node.
         compute_capability: NVIDIA's number for what it can do, such as 8.0.
@@ -127,8 +127,8 @@ class PerCard(Section):
     """Host resources that go with each card.
 
     Attributes:
-        cpu: processor cores for each card.
-        memory: host memory for each card.
+        cpu (cores): processors for each card.
+        memory (bytes): host memory for each card.
     """
 
     cpu: Range
@@ -190,8 +190,9 @@ class Hardware(Section):
         vendor: maker of the accelerator.
         nodes: pods, one a node.
         devices: cards in each pod.
-        memory: memory of each card, where it is shared; null: the whole card; 8Gi+: that much, or what is needed.
-        cores: percent of the compute of each card, where it is shared.
+        memory (bytes): memory of each card, where it is shared; null: the whole card; 8Gi+: that much, or what is
+            needed.
+        cores (percent): share of the compute of each card, where it is shared.
         resources: names of the extended resources.
         card: what one card is.
         per_card: host resources that go with each card.

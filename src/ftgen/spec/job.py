@@ -12,9 +12,9 @@ class Job(Section):
         restarts: restarts of the whole job.
         on_failure: what a failed pod does to the job; auto: restart, but after a fault of the training's own only where
             the workspace outlives the pod.
-        ttl: seconds after the end until Volcano deletes the job; null: never.
-        grace_period: seconds between SIGTERM and SIGKILL.
-        peer_timeout: seconds that nodes wait for each other's names.
+        ttl (seconds): time after the end until Volcano deletes the job; null: never.
+        grace_period (seconds): time between SIGTERM and SIGKILL.
+        peer_timeout (seconds): how long nodes wait for each other's names.
         scripts: where the scripts are: in a ConfigMap beside the job, or inline in its containers' commands; auto:
             inline for kubectl, so that a run is one object, else in a ConfigMap.
     """

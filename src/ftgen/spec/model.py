@@ -61,7 +61,7 @@ class Model(Section):
         template: chat template by its name in LLaMA-Factory; null: it is no language model.
         parameters: number of parameters; null: unknown, and free space for the weights is not checked.
         dtype: data type of the weights; null: unknown.
-        context: longest sequence the model was made for, in tokens; null: it is no language model.
+        context (tokens): longest sequence the model was made for; null: it is no language model.
         quantization: how the weights come quantized, such as gptq or awq; null: they are whole.
         shape: the transformer's dimensions; null: the memory estimate is left out.
     """

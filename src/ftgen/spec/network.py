@@ -17,7 +17,7 @@ class Network(Section):
         rdma_devices: RDMA devices of each pod.
         adapters: RDMA adapters of the collectives, such as mlx5_0,mlx5_1.
         gid_index: RoCE address of the collectives.
-        connect_timeout: seconds that the collectives' ranks wait for each other.
+        connect_timeout (seconds): how long the collectives' ranks wait for each other.
         log_level: how much the collectives tell.
         master_port: port on which the first node gathers the others.
     """

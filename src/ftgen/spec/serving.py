@@ -57,16 +57,16 @@ class Serving(Section):
         revision: branch, tag or commit of the result's repository; null: the branch that the run pushed.
         replicas: pods that serve.
         surge: pods beside the replicas while a new revision rolls in; 0: an old pod ends before its successor starts.
-        context: longest sequence, prompt and answer together, in tokens; null: what the model was made for.
-        concurrency: sequences of that length for which the cards must have room at once.
+        context (tokens): longest sequence, prompt and answer together; null: what the model was made for.
+        concurrency (sequences): sequences of that length for which the cards must have room at once.
         dtype: type in which the model computes; auto: the weights' own, or float16 for cards without bfloat16.
         memory_utilization: part of each card, or of its share, that vLLM takes.
         served_name: name by which requests ask for the model; null: the service's name.
         chat_template: file of the result with a chat template; null: the tokenizer's own.
         api_key: reference to a Secret with the key that requests must bring; null: none.
         port: port of the container.
-        startup: seconds that loading the weights may take before the pod is started again.
-        grace_period: seconds for answers that are under way when the pod ends.
+        startup (seconds): how long loading the weights may take before the pod is started again.
+        grace_period (seconds): time for answers that are under way when the pod ends.
         env: environment variables of vLLM; {secret: NAME, key: KEY} takes one from a Secret.
         args: arguments of `vllm serve` by their own names.
     """

@@ -26,7 +26,7 @@ class Volume(Section):
         path: where it is mounted.
         claim: name of its claim; null: a temporary claim for each pod, unless host_path or empty_dir says otherwise.
         create: whether the claim is created with the job.
-        size: size of the claim; 5Gi+: that much, or what the training needs.
+        size (bytes): size of the claim; 5Gi+: that much, or what the training needs.
         access_mode: access mode of the claim.
         host_path: folder of the node that is mounted as it is.
         empty_dir: whether it is an empty folder on the node's own disk, gone with the pod.
@@ -52,7 +52,7 @@ class ModelCache(Section):
         create: whether that claim and its volume are created with the job.
         path: the cache's folder on the nodes.
         nodes: requirements on labels of the nodes, which those that have the cache meet.
-        size: size of the claim.
+        size (bytes): size of the claim.
     """
 
     uri: Line
@@ -72,7 +72,7 @@ class Storage(Section):
         workspace: the volume of work and results.
         models: the volume of models and data sets.
         cache: models that lie on the nodes beforehand; null: the base model is on the models volume.
-        shm: size of /dev/shm; auto: by the number of cards.
+        shm (bytes): size of /dev/shm; auto: by the number of cards.
     """
 
     storage_class: ObjectName | None

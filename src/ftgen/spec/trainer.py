@@ -34,9 +34,9 @@ class LlamaFactory(Section):
         command: arguments of the script.
         lr: learning rate.
         epochs: passes over the data.
-        batch_size: rows of a step on each card.
-        gradient_accumulation: steps before the weights are updated.
-        cutoff_len: longest row, in tokens.
+        batch_size (rows): rows of a step on each card.
+        gradient_accumulation (steps): steps before the weights are updated.
+        cutoff_len (tokens): longest row.
         precision: arithmetic; auto: bf16 where every card has it, else fp16.
         parallel: how processes share the work, by DeepSpeed (z0 to z3) or by PyTorch alone; auto: what the cards need.
         resume: whether a restarted pod goes on from its last checkpoint.

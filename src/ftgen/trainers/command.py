@@ -29,11 +29,12 @@ def pinned(package: str, requirements: Iterable[str]) -> str:
 
 def known_arguments(trainer: Command) -> Mapping[str, Argument] | None:
     """Return the arguments that the release of its package accepts, by name; None if they are not known."""
-    return _arguments(trainer.package, release(trainer)) if trainer.package else None
+    return arguments(trainer.package, release(trainer)) if trainer.package else None
 
 
 @cache
-def _arguments(package: str, version: str) -> Mapping[str, Argument] | None:
+def arguments(package: str, version: str) -> Mapping[str, Argument] | None:
+    """Return the arguments that a release of a package accepts, by name; None if they are not known."""
     if version not in releases(package):
         return None
     found: Mapping[str, Argument] = read(package, version)["arguments"]

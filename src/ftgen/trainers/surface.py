@@ -34,12 +34,13 @@ TYPE_NAMES = {
 }
 
 
-_BOUNDS = {
+BOUNDS = {
     "minimum": (operator.ge, "at least"),
     "maximum": (operator.le, "at most"),
     "exclusiveMinimum": (operator.gt, "above"),
     "exclusiveMaximum": (operator.lt, "below"),
 }
+"""Limit by its name in JSON Schema: the comparison that holds it, and its words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +52,10 @@ class Bound:
 
     def holds(self, value: float) -> bool:
         """Return whether a number keeps to the limit."""
-        return bool(_BOUNDS[self.kind][0](value, self.limit))
+        return bool(BOUNDS[self.kind][0](value, self.limit))
 
     def __str__(self) -> str:
-        return f"{_BOUNDS[self.kind][1]} {self.limit:g}"
+        return f"{BOUNDS[self.kind][1]} {self.limit:g}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +201,7 @@ def _argument(name: str, entry: dict[str, Any]) -> Argument:
         secret=entry.get("secret", False),
         transformers=entry.get("from") == "transformers",
         pattern=entry.get("pattern", ""),
-        bounds=tuple(Bound(kind, entry[kind]) for kind in _BOUNDS if kind in entry),
+        bounds=tuple(Bound(kind, entry[kind]) for kind in BOUNDS if kind in entry),
         default_known="default" in entry,
         json=entry.get("json", False),
         bare=entry.get("bare", False),

@@ -68,11 +68,12 @@ def _own_problem(name: str, value: object, release: Surface, command: str) -> Di
 
 
 def _unknown(name: str, release: Surface, command: str) -> Diagnostic:
-    headline, help_ = _explanation(name, release, command)
+    headline, help_ = unknown_argument(name, release, command)
     return error(UNKNOWN, headline, subject(name, command), "", help_)
 
 
-def _explanation(name: str, release: Surface, command: str) -> tuple[str, str]:
+def unknown_argument(name: str, release: Surface, command: str) -> tuple[str, str]:
+    """Return what there is to say of a name that is no argument of a command, and the help."""
     if name in release.arguments:
         return f"{name} is no argument of {command}", f"leave {name} out: it belongs to trainer.args"
     last, now = release.retired.get(name, ("", None))
