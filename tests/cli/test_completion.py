@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from ftgen import cli, project
 from ftgen.cli.completion import candidates, typed
 from ftgen.config import catalog
+from ftgen.validation import pages
 
 BIN = Path(sys.executable).parent
 OPTIONS = catalog.groups([project.conf_dir()])
@@ -84,6 +85,9 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("ftgen --format ", ["github", "json", "sarif", "text"]),
         ("ftgen --format=s", ["--format=sarif"]),
         ("ftgen explain hardware.nod", ["hardware.nodes"]),
+        ("ftgen explain trainer.args.lora_r", ["trainer.args.lora_rank"]),
+        ("ftgen explain FT31", [code for code in pages.codes() if code.startswith("FT31")]),
+        ("ftgen explain F", list(pages.codes())),
         ("ftgen explain trainer.lr hardware=nvidia-v", beginning("hardware=", "nvidia-v")),
         ("ftgen groups hard", ["hardware"]),
         ("ftgen schema imp", ["import"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from ftgen import cli
 from ftgen.diagnostics import COMMAND_LINE
 from ftgen.text import yamlio
+from ftgen.validation.rules import all_rules
 
 
 @pytest.fixture(autouse=True)
@@ -233,6 +235,39 @@ def test_an_unknown_argument_that_is_set_is_told_with_its_place(capsys: pytest.C
     said = capsys.readouterr()
     assert "(trainer.args.lora_rnk=3)" in said.out
     assert said.err.startswith(f"{COMMAND_LINE}:1: error[FT201]")
+
+
+# --- rules ---------------------------------------------------------------------------------------------
+
+
+def test_a_rule_is_told_by_its_page(explain: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    rule = all_rules()["FT280"]
+    assert explain("FT280") == {
+        "code": "FT280",
+        "name": rule.name,
+        "severity": "error",
+        "denied": False,
+        "page": inspect.cleandoc(rule.page),
+    }
+    assert cli.main(["explain", "ft280"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("FT280 does-not-fit (error)\n\n")
+    assert said.endswith("Accepted by `allow.FT280=<reason>`, where it is no mistake.\n")
+
+
+def test_every_rule_and_every_finding_of_data_has_a_page(explain: Any) -> None:
+    for code in ("FT005", "FT700", "FT756", "FT770"):
+        assert "Write:" in explain(code)["page"] or "Instead:" in explain(code)["page"], code
+
+
+@pytest.mark.parametrize(("code", "nearest"), [("FT999", "FT7"), ("FT012", "FT008"), ("FT28", "FT280")])
+def test_a_code_without_a_rule_is_answered_with_the_nearest(
+    code: str, nearest: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["explain", code]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"ftgen: there is no rule {code}; the nearest are FT")
+    assert nearest in said
 
 
 # --- lines ---------------------------------------------------------------------------------------------

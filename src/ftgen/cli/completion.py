@@ -100,6 +100,7 @@ class _Line:
                 yield from (name for name in (*self._groups, *more) if name.startswith(word))
             case "explain" if first and "=" not in word:
                 yield from (key.rstrip("=") for key in _Keys(self).below(word))
+                yield from _codes(word)
             case "data" if first and "=" not in word:
                 return  # the file or folder
             case "data" | "render" | "plan" | "diff" | "publish" | "export" | "compare" | "explain" | "image" | "serve":
@@ -355,6 +356,14 @@ def _runs(tree: Path) -> Iterator[str]:
         is_job = isinstance(entry, dict) and " Job " in str(entry.get("object"))
         names = [entry.get(key) for key in ("name", "run")] if is_job else []
         yield from [name for name in names if isinstance(name, str) and _is_plain(name)][:1]
+
+
+def _codes(word: str) -> Iterator[str]:
+    """Yield the codes of rules that begin with a word; the rules are imported only for a word that begins so."""
+    if word and (word.startswith("FT") or "FT".startswith(word)):
+        from ftgen.validation import pages  # noqa: PLC0415 - as above
+
+        yield from (code for code in pages.codes() if code.startswith(word))
 
 
 def _is_plain(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""`ftgen explain KEY [OVERRIDES]` and `ftgen explain FILE:LINE`: show what a value means, and its origins."""
+"""`ftgen explain KEY [OVERRIDES]`, `FILE:LINE` or `FT280`: show what a key or a rule means, and a value's origins."""
 
 from __future__ import annotations
 
@@ -26,16 +26,20 @@ from ftgen.text.paths import dotted
 from ftgen.text.tables import table
 
 _LINE = re.compile(r"(?P<file>.+):(?P<line>[0-9]{1,9})(?::[0-9]+)?")
+_CODE = re.compile(r"FT[0-9]+", re.IGNORECASE)
 _LONGEST = 72
+_NEAREST = 3
 
 
 def run(arguments: Arguments) -> int:
-    """Print the origins of a key, or the causes of a line of a manifest."""
+    """Print the origins of a key, the causes of a line of a manifest, or the page of a rule."""
     if not arguments.overrides:
-        raise Usage("explain what? ftgen explain KEY [OVERRIDES], or ftgen explain FILE:LINE")
+        raise Usage("explain what? ftgen explain KEY [OVERRIDES], ftgen explain FILE:LINE, or ftgen explain FT280")
     subject = arguments.overrides[0]
     rest = replace(arguments, overrides=arguments.overrides[1:])
     place = _LINE.fullmatch(subject)
+    if _CODE.fullmatch(subject):
+        return _rule(subject.upper(), rest)
     if "=" in subject:
         raise Usage(f"name the key before the overrides: ftgen explain KEY {subject}")
     try:
@@ -224,6 +228,32 @@ def _line_json(explanation: LineExplanation, file: Path, number: int) -> dict[st
             for c in explanation.causes
         ],
     }
+
+
+# --- a rule --------------------------------------------------------------------------------------------
+
+
+def _rule(code: str, arguments: Arguments) -> int:
+    """Print the page of a rule.
+
+    Raises:
+        Usage: there is no rule of this code.
+    """
+    from ftgen.validation import pages  # noqa: PLC0415 - imports the modules of all rules
+
+    rule = next((rule for rule in pages.rules() if rule.code == code), None)
+    if rule is None:
+        begun = [known for known in pages.codes() if known.startswith(code)]
+        nearest = begun or sorted(pages.codes(), key=lambda known: abs(int(known[2:]) - int(code[2:])))
+        near = ", ".join(nearest[:_NEAREST])
+        raise Usage(
+            f"there is no rule {code}; the nearest are {near}\n"
+            "Only rules have a page: the message of any other diagnostic says all that there is to say."
+        )
+    plain = {"code": rule.code, "name": rule.name, "severity": rule.severity, "denied": rule.denied, "page": rule.text}
+    text = f"{rule.code} {rule.name} ({rule.severity})\n\n{rule.text}\n\n{rule.acceptance}\n"
+    _print(plain, text, arguments)
+    return 0
 
 
 # --- output --------------------------------------------------------------------------------------------

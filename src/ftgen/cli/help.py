@@ -49,7 +49,7 @@ _SYNTAX: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
         (("ftgen groups", "every group and option"), ("ftgen groups hardware --json", "one group, for tools")),
     ),
     "explain": (
-        "KEY [OVERRIDES] | FILE:LINE",
+        "KEY [OVERRIDES] | FILE:LINE | CODE",
         (
             (
                 "ftgen explain trainer.lr +experiment=qwen3-identity-vgpu",
@@ -61,6 +61,7 @@ _SYNTAX: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
                 "ftgen explain out/sft/job-sft-1234abcd.yaml:80",
                 "from a line of a manifest back to the keys that made it",
             ),
+            ("ftgen explain FT280", "what a rule refuses, why, and what to write instead"),
         ),
     ),
     "schema": (
