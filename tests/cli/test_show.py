@@ -50,7 +50,8 @@ def test_hydra_is_hydras_node_alone_and_says_what_hydra_says(show: Any) -> None:
         real = compose("config", WORDS, return_hydra_config=True).hydra
     assert shown["hydra"]["overrides"] == {"hydra": list(real.overrides.hydra), "task": list(real.overrides.task)}
     assert shown["hydra"]["runtime"]["version"] == real.runtime.version
-    assert shown["hydra"]["job"] == {"name": "mine", "config_name": "config"}
+    job = {"name": "mine", "config_name": "config", "override_dirname": real.job.override_dirname}
+    assert shown["hydra"]["job"] == job
     chosen = {group: option for group, option in real.runtime.choices.items() if not group.startswith("hydra/")}
     assert shown["hydra"]["runtime"]["choices"] == chosen
 

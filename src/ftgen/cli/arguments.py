@@ -95,7 +95,20 @@ def parse(words: list[str]) -> Arguments:
     unknown_flags = [word for word in unknown if word.startswith("-")]
     if unknown_flags:
         raise Usage(f"there is no flag {unknown_flags[0]}{_similar(unknown_flags[0], verb)}\nTry `ftgen --help`.")
+    _refuse_together(flags)
     return Arguments(verb, _module(verb, flags), (*flags.overrides, *literal), flags, tuple(words))
+
+
+def _refuse_together(flags: argparse.Namespace) -> None:
+    """Refuse flags that exclude or need one another, as Hydra does; --help is the same with any of them."""
+    if flags.help:
+        return
+    if flags.resolve and not flags.cfg:
+        raise Usage("--resolve goes with --cfg: it resolves the interpolations of what is shown")
+    asked = [flag for flag in ("run", "multirun", "cfg", "info", "shell_completion") if getattr(flags, flag)]
+    if len(asked) > 1:
+        given = " and ".join(f"--{flag.replace('_', '-')}" for flag in asked)
+        raise Usage(f"{given} exclude each other: only one of --run, --multirun, --cfg, --info, --shell-completion")
 
 
 def _similar(word: str, verb: str) -> str:

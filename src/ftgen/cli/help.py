@@ -177,9 +177,10 @@ _SYNTAX: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
 
 _HYDRA = """\
 Hydra's flags in ftgen
-  --cfg job, -p, --resolve   as in Hydra
+  --cfg job, -p, --resolve   as in Hydra: a single value is printed bare, a part below its # @package line
   --cfg hydra|all            as in Hydra, with the settings that ftgen has: no folders, logging or launchers
-  --info, -i                 defaults, defaults-tree, searchpath, config: as in Hydra; plugins: none are loaded
+  --info, -i                 defaults, defaults-tree, searchpath, config, plugins, all: Hydra's lines and columns, without
+                             those of Hydra's own groups, which ftgen has none of
   --multirun, -m             expands sweeps by Hydra's grammar and order, and writes one manifest a job
   --run, -r                  the default
   --config-dir, -cd          searched first: its options shadow the packaged ones of the same name
@@ -190,7 +191,12 @@ Hydra's flags in ftgen
 
 Hydra's overrides keep their meaning: key=value, +key=value, ++key=value, ~key, group=option, group@package=option,
 quotes, lists, mappings, ${interpolation}, a,b, choice(), range(), glob(), sort(), shuffle(), tag(), casts;
-hydra.sweeper.params and hydra.searchpath in the primary file or on the command line. Launchers, output folders and
+hydra.sweeper.params and hydra.searchpath in the primary file or on the command line.
+
+Interpolations: ${key}, OmegaConf's ${oc.…}, and ${hydra:…} for what --cfg hydra shows. The same configuration gives
+the same bytes, so that ${now:…}, ${hydra:runtime.cwd}, ${hydra:job.num} and the like are refused.
+
+Launchers, output folders and
 logging are Hydra's business with running jobs; ftgen writes manifests and leaves nothing else behind.
 """
 

@@ -1,12 +1,17 @@
-"""`--cfg` and `--info`: print the composed configuration, or how Hydra composed it."""
+"""`--cfg` and `--info`: print the composed configuration, or how Hydra composed it, as Hydra lays them out.
+
+What is not in ftgen is left out: the groups of Hydra's own node `hydra`, its structured configurations, and the time
+that it took to find plugins.
+"""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator, Sequence
 
 from ftgen.cli import request
 from ftgen.cli.arguments import Arguments
-from ftgen.config.compose import Composer
+from ftgen.config.compose import HYDRA_VERSION, Composer
 from ftgen.text import tables
 
 
@@ -16,32 +21,73 @@ def run(arguments: Arguments) -> int:
     with request.open_composer(arguments) as composer:
         if flags.cfg:
             overrides = composer.parse(arguments.overrides)
-            text = composer.show(overrides, flags.package, resolved=flags.resolve, kind=flags.cfg)
-            head = f"# @package {flags.package}\n" if flags.package else ""
-            sys.stdout.write(head + text)
+            sys.stdout.write(composer.show(overrides, flags.package, resolved=flags.resolve, kind=flags.cfg))
         else:
-            sys.stdout.write("\n".join(_info(flags.info, composer, arguments)) + "\n")
+            lines = [line for part in _INFO[flags.info] for line in part(composer, arguments)]
+            sys.stdout.write("".join(f"{line}\n" for line in lines))
     return 0
 
 
-def _info(kind: str, composer: Composer, arguments: Arguments) -> list[str]:
-    parts = {
-        "searchpath": lambda: _table(("search path",), [(str(p),) for p in composer.request.search_path()]),
-        "defaults": lambda: _defaults(composer, arguments),
-        "defaults-tree": lambda: composer.tree(composer.parse(arguments.overrides)),
-        "config": lambda: composer.show(composer.parse(arguments.overrides), None, resolved=False).splitlines(),
-        "plugins": lambda: ["ftgen loads no Hydra plugins; sweepers and launchers are its own"],
-    }
-    chosen = ("searchpath", "defaults", "config") if kind == "all" else (kind,)
-    return [line for name in chosen for line in (*parts[name](), "")][:-1]
+def _version(_: Composer, __: Arguments) -> Iterator[str]:
+    yield from _titled(f"Hydra {HYDRA_VERSION}", "=")
 
 
-def _defaults(composer: Composer, arguments: Arguments) -> list[str]:
-    layers = composer.trace(composer.parse(arguments.overrides)).layers
-    return _table(("file", "package"), [(layer.display, layer.package or "_global_") for layer in layers])
+def _plugins(_: Composer, __: Arguments) -> Iterator[str]:
+    yield from _titled("Installed Hydra Plugins")
+    yield "\tftgen loads none: it expands sweeps itself, and launches nothing"
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
-    lines = tables.table([head, *rows])
+def _search_path(composer: Composer, _: Arguments) -> Iterator[str]:
+    yield ""
+    yield from _titled("Config search path")
+    rows = [(place.provider, place.address) for place in composer.request.places()]
+    yield from _table(("Provider", "Search path"), rows)
+
+
+def _tree(composer: Composer, arguments: Arguments) -> Iterator[str]:
+    yield ""
+    yield from _titled("Defaults Tree")
+    yield from composer.tree(composer.parse(arguments.overrides))
+
+
+def _defaults(composer: Composer, arguments: Arguments) -> Iterator[str]:
+    yield ""
+    yield from _titled("Defaults List")
+    head, *lines = _table(
+        ("Config path", "Package", "_self_", "Parent"), composer.defaults(composer.parse(arguments.overrides))
+    )
+    yield f"{head} "  # as Hydra prints it
+    yield from (f"{line}-" if set(line) == {"-"} else line for line in lines)
+
+
+def _config(composer: Composer, arguments: Arguments) -> Iterator[str]:
+    yield from _titled("Config")
+    yield from composer.show(composer.parse(arguments.overrides), None, resolved=False).split("\n")
+
+
+Part = Callable[[Composer, Arguments], Iterator[str]]
+"""Yields the lines of a part of `--info`."""
+_COMPOSED: tuple[Part, ...] = (_search_path, _tree, _defaults, _config)
+_INFO: dict[str, tuple[Part, ...]] = {
+    "all": (_version, _plugins, *_COMPOSED),
+    "config": _COMPOSED,
+    "defaults": (_defaults,),
+    "defaults-tree": (_tree,),
+    "plugins": (_plugins,),
+    "searchpath": (_search_path,),
+}
+
+
+def _titled(title: str, line: str = "*") -> Iterator[str]:
+    yield title
+    yield line * len(title)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Yield a table in Hydra's frame, between two rules below the head and the last row."""
     widths = tables.widths([head, *rows])
-    return [lines[0], "-" * (sum(widths) + 2 * (len(widths) - 1)), *lines[1:]]
+    first, *lines = (
+        f"| {' | '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))} |" for row in (head, *rows)
+    )
+    rule = "-" * len(first)
+    yield from (first, rule, *lines, rule)

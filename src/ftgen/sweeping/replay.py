@@ -27,7 +27,10 @@ from ftgen.sweeping.label import without_prefix
 
 # Printable, so that it is also found in the text of a list.
 _MARKER = re.compile("⟪ftgen ([0-9]+)⟫")
-_REFERENCE = re.compile(r"\$\{\.*[A-Za-z_]\w*(?:\.\w+)*\}|\$\{oc\.env:\w+(?:,[\w./:-]*)?\}|\$\{hydra:[\w./]+\}")
+# Of Hydra's node, only the choices are the same for all points of a frame.
+_REFERENCE = re.compile(
+    r"\$\{\.*[A-Za-z_]\w*(?:\.\w+)*\}|\$\{oc\.env:\w+(?:,[\w./:-]*)?\}|\$\{hydra:(?:runtime\.choices\.[\w./]+|job\.name)\}"
+)
 _MOST_FRAMES = 512
 
 RunSections = tuple[Mapping[str, Any], Mapping[str, Any]]

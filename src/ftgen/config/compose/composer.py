@@ -10,7 +10,7 @@ from hydra._internal.defaults_list import DefaultsList
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
-from ftgen.config.compose.defaults import Defaults, branches, choices_made
+from ftgen.config.compose.defaults import ROOT, Defaults, branches, choices_made, rows
 from ftgen.config.compose.grammar import Alternative, Parser, refuse_sweeps
 from ftgen.config.compose.interpolation import environment, resolve
 from ftgen.config.compose.merge import apply, configured, merge
@@ -103,7 +103,7 @@ class Composer:
         hydra, sweep = (pop_section(config, node) for node in RUN_SECTIONS)
         unresolved: dict[str, Any] = OmegaConf.to_container(config, resolve=False)  # type: ignore[assignment]
         composition = Composition(
-            config=resolve(config, unresolved, choices),
+            config=resolve(config, unresolved, lambda: {**unresolved, "hydra": self._hydra(hydra, overrides, choices)}),
             hydra=hydra,
             sweep=sweep,
             choices=choices,
@@ -166,8 +166,15 @@ class Composer:
         config, defaults = self._unresolved(overrides)
         choices = choices_made(defaults)
         run_sections = {node: pop_section(config, node) for node in RUN_SECTIONS}
-        hydra = hydra_node(run_sections["hydra"], overrides, choices, self.request.config_name)
-        return as_yaml(part(config, hydra, run_sections["sweep"], kind), package, choices, resolved=resolved)
+        hydra = self._hydra(run_sections["hydra"], overrides, choices)
+        unresolved: dict[str, Any] = OmegaConf.to_container(config, resolve=False)  # type: ignore[assignment]
+        shown = part(config, hydra, run_sections["sweep"], kind)
+        return as_yaml(shown, package, lambda: {**unresolved, "hydra": hydra}, resolved=resolved)
+
+    def _hydra(
+        self, configured: Mapping[str, Any], overrides: Sequence[Override], choices: Mapping[str, str]
+    ) -> dict[str, Any]:
+        return hydra_node(configured, overrides, choices, self.request.config_name)
 
     def trace(self, overrides: Sequence[Override]) -> Trace:
         """Return the provenance of values and choices: files in merge order, and overrides by position.
@@ -180,8 +187,26 @@ class Composer:
         return Trace(self._layers(defaults), tuple(_traces(overrides, values)), tuple(_traces(overrides, choices)))
 
     def tree(self, overrides: Sequence[Override]) -> list[str]:
-        """Return Hydra's defaults tree, one line a node, indented by depth."""
-        return list(branches(self._traceable(overrides).defaults_tree, 0))
+        """Return the defaults tree as Hydra prints it, one line a node.
+
+        Raises:
+            Rejected: for every unknown group and option.
+        """
+        return [f"{ROOT}:", *branches(self._choices(overrides).defaults_tree, 1)]
+
+    def defaults(self, overrides: Sequence[Override]) -> list[tuple[str, str, str, str]]:
+        """Return the rows of Hydra's defaults list; see `rows`.
+
+        Raises:
+            Rejected: for every unknown group and option.
+        """
+        return list(rows(self._choices(overrides)))
+
+    def _choices(self, overrides: Sequence[Override]) -> DefaultsList:
+        if problems := list(self._defaults.unknown([o for o in overrides if not o.is_sweep_override()])):
+            raise Rejected(problems)
+        with hydra_1_3():
+            return self._defaults.choose(overrides, skip_missing=False)
 
     def _traceable(self, overrides: Sequence[Override]) -> DefaultsList:
         unknown = {d.value for d in self._defaults.unknown(overrides)}

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from hydra._internal.defaults_list import DefaultsList, create_defaults_list
-from hydra.core.default_element import DefaultsTreeNode
+from hydra.core.default_element import DefaultsTreeNode, GroupDefault, InputDefault
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
@@ -154,16 +154,26 @@ def choices_made(defaults: DefaultsList) -> dict[str, str]:
     return {group: str(option) for group, option in jobs if option is not None}
 
 
-def branches(node: DefaultsTreeNode, depth: int) -> Iterator[str]:
-    """Yield the lines of a defaults tree, indented by depth."""
-    element = node.node
-    yield "  " * depth + (
-        element.get_config_path()
-        if hasattr(element, "get_config_path") and element.get_name() != "_self_"
-        else "_self_"
-    )
-    for child in node.children or ():
-        if isinstance(child, DefaultsTreeNode):
-            yield from branches(child, depth + 1)
-        else:
-            yield "  " * (depth + 1) + ("_self_" if child.is_self() else child.get_config_path())
+def branches(node: DefaultsTreeNode | InputDefault, depth: int) -> Iterator[str]:
+    """Yield the lines of a defaults tree as Hydra's `--info defaults-tree` prints them, indented by depth."""
+    children = node.children or [] if isinstance(node, DefaultsTreeNode) else []
+    element: InputDefault = node.node if isinstance(node, DefaultsTreeNode) else node
+    yield "  " * depth + _label(element) + (":" if children else "")
+    for child in children:
+        yield from branches(child, depth + 1)
+
+
+def _label(element: InputDefault) -> str:
+    if not isinstance(element, GroupDefault):
+        return str(element.get_config_path())
+    return f"{element.get_override_key()}: {element.get_name() or 'null'}"
+
+
+def rows(defaults: DefaultsList) -> Iterator[tuple[str, str, str, str]]:
+    """Yield the configuration files in merge order: path, package, whether it is a `_self_`, and who asks for it."""
+    for entry in defaults.defaults:
+        yield entry.config_path or "", entry.package or "", str(bool(entry.is_self)), entry.parent or ROOT
+
+
+ROOT = "<root>"
+"""What Hydra calls the origin of the primary configuration."""

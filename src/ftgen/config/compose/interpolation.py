@@ -14,15 +14,17 @@ from omegaconf.errors import OmegaConfBaseException
 from ftgen import spec
 from ftgen.config.compose.plain import NeedsOmegaConf, ReferenceResolver
 from ftgen.config.compose.problems import significant_line
-from ftgen.config.compose.process import hydra_resolver
+from ftgen.config.compose.process import WithHydra, hydra_resolver
 from ftgen.config.compose.section import dotted_keys, flatten, is_section
 from ftgen.diagnostics import Diagnostic, Rejected, error
 
 _MISSING_KEY = re.compile(r"Interpolation key '([^']+)' not found")
+_RESOLVER = re.compile(r"Unsupported interpolation type (\S+)")
+_RAISED = "ValueError raised while resolving interpolation: "
 _VARIABLE = re.compile(r"\$\{\s*oc\.env\s*:\s*['\"]?([^,{}\s'\"]+)")
 
 
-def resolve(config: DictConfig, unresolved: Mapping[str, Any], choices: Mapping[str, str]) -> dict[str, Any]:
+def resolve(config: DictConfig, unresolved: Mapping[str, Any], with_hydra: WithHydra) -> dict[str, Any]:
     """Resolve all interpolations and return plain values.
 
     Raises:
@@ -34,7 +36,7 @@ def resolve(config: DictConfig, unresolved: Mapping[str, Any], choices: Mapping[
             return ReferenceResolver(unresolved).resolved()
         except NeedsOmegaConf:
             pass  # OmegaConf resolves every interpolation, in ten times the time
-    with hydra_resolver(choices):
+    with hydra_resolver(with_hydra):
         try:
             plain = OmegaConf.to_container(config, resolve=True)
         except (OmegaConfBaseException, ValueError, RecursionError) as failure:
@@ -71,6 +73,11 @@ def _broken(key: str, text: str, why: str, root: DictConfig) -> Diagnostic:
         guess = f"did you mean {close[0]}? Else e" if close else "e"
         help_ = f"{guess}xport {unset[0]}, or give a default: ${{oc.env:{unset[0]},DEFAULT}}"
         return error("FT014", f"{key}: the environment variable {unset[0]} is not set", key, text, help_)
+    if resolver := _RESOLVER.search(why):
+        return _without_resolver(resolver[1], key, text)
+    if why.startswith(_RAISED):
+        help_ = "`ftgen --cfg hydra` shows what there is, such as ${hydra:runtime.choices.GROUP} and ${hydra:job.name}"
+        return error("FT014", f"{key}: {why.removeprefix(_RAISED)}", key, text, help_ if "${hydra:" in text else "")
     missing_key = _MISSING_KEY.search(why)
     close = difflib.get_close_matches(missing_key[1], sorted(dotted_keys(root)), 1, 0.7) if missing_key else []
     if missing_key and spec.knows(missing_key[1]):
@@ -78,6 +85,16 @@ def _broken(key: str, text: str, why: str, root: DictConfig) -> Diagnostic:
     else:
         help_ = f"did you mean ${{{close[0]}}}?" if close else "name a key that exists, or quote the text"
     return error("FT014", f"{key}: {why}", key, text, help_)
+
+
+def _without_resolver(name: str, key: str, text: str) -> Diagnostic:
+    """Report an interpolation by a resolver that ftgen does not have."""
+    if name == "now":
+        headline = f"{key}: ${{now:…}} differs with every render, and the same configuration gives the same bytes"
+        help_ = "leave it out: ftgen names a job by its content; or take it from the environment, as ${oc.env:STAMP}"
+        return error("FT014", headline, key, text, help_)
+    help_ = "write ${KEY}, ${oc.env:…}, another of OmegaConf's ${oc.…}, or ${hydra:…}"
+    return error("FT014", f"{key}: ftgen has no resolver {name!r}, and loads none", key, text, help_)
 
 
 def environment(unresolved: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import hydra
@@ -11,7 +12,8 @@ from hydra.version import VersionBase, setbase
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.basecontainer import BaseContainer
 
-_HYDRA_1_3 = hydra.__version__.startswith("1.3.")
+HYDRA_VERSION = hydra.__version__
+_HYDRA_1_3 = HYDRA_VERSION.startswith("1.3.")
 
 
 @contextmanager
@@ -30,28 +32,51 @@ def hydra_1_3() -> Iterator[None]:
         base.version_base = before
 
 
-def _hydra_value(node: DictConfig, path: str) -> Any:
+WithHydra = Callable[[], Mapping[str, Any]]
+"""Returns a configuration with its node `hydra`, unresolved; called at the first interpolation that asks for it."""
+
+# What the node holds while a job runs, and why it has no value where a manifest is written.
+_NOTHING_RUNS = "ftgen writes manifests and runs nothing, so that it has no folders, loggers and launchers"
+_PLACES = "it differs from machine to machine, and the same configuration gives the same bytes everywhere"
+_NUMBERS = "a job of a sweep is the same job alone, and has no number"
+_ABSENT = {
+    "runtime.cwd": _PLACES,
+    "runtime.output_dir": _NOTHING_RUNS,
+    "runtime.config_sources": _PLACES,
+    "job.num": _NUMBERS,
+    "job.id": _NUMBERS,
+    **dict.fromkeys(
+        ("run", "sweep", "launcher", "job_logging", "hydra_logging", "callbacks", "output_subdir"), _NOTHING_RUNS
+    ),
+}
+_PRESENT = (
+    "ftgen has hydra:job.name, .config_name, .override_dirname, runtime.choices.GROUP, overrides.task and the like"
+)
+
+
+def _hydra_value(config: DictConfig, path: str) -> Any:
     """Return the value of Hydra's node at a path; Hydra itself yields the text `None` for an unknown path.
 
     Raises:
         ValueError: if ftgen has no such path.
     """
-    value = OmegaConf.select(node, path)
+    value = OmegaConf.select(config, f"hydra.{path}")
     if value is None:
-        raise ValueError(f"there is no hydra:{path}; ftgen has hydra:runtime.choices.GROUP and hydra:job.name")
+        absent = next((name for name in _ABSENT if path == name or path.startswith(f"{name}.")), None)
+        raise ValueError(f"there is no hydra:{path}{f': {_ABSENT[absent]}' if absent else ''}")
     return value
 
 
 @contextmanager
-def hydra_resolver(choices: Mapping[str, str]) -> Iterator[None]:
-    """Provide `${hydra:runtime.choices.GROUP}` while resolving, then restore the process-wide resolver."""
-    node = OmegaConf.create({"runtime": {"choices": dict(choices)}, "job": {"name": "ftgen"}})
+def hydra_resolver(with_hydra: WithHydra) -> Iterator[None]:
+    """Provide `${hydra:…}` while resolving, then restore the process-wide resolver."""
+    config = cache(lambda: OmegaConf.create(dict(with_hydra())))
     registered = BaseContainer._resolvers  # noqa: SLF001 - OmegaConf offers no scoped resolver
     before = registered.get("hydra")
     registered.pop("hydra", None)
     # OmegaConf 2.4 renamed register_new_resolver to register_resolver, and each version warns of the other name.
     register = OmegaConf.register_new_resolver if _HYDRA_1_3 else OmegaConf.register_resolver
-    register("hydra", lambda path: _hydra_value(node, path))
+    register("hydra", lambda path: _hydra_value(config(), path))
     try:
         yield
     finally:

@@ -17,6 +17,21 @@ from ftgen.text import files
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Place of the search path.
+
+    Attributes:
+        provider: what named it, in Hydra's words: `command-line`, `main`, `hydra.searchpath in main`.
+        address: the place as Hydra shows it, with its scheme: `file:///home/me/conf`, `pkg://company.conf`.
+        folder: its folder.
+    """
+
+    provider: str
+    address: str
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """Request to compose overrides in Hydra's grammar with configuration from the given folders.
 
@@ -35,7 +50,14 @@ class Request:
     directory: Path = field(default_factory=Path)
 
     def search_path(self) -> list[Path]:
-        """Return the folders to search, each once: the user's, the packaged, and last those of `hydra.searchpath`.
+        """Return the folders to search, each once; see `places`."""
+        unique: dict[str, Path] = {}
+        for place in self.places():
+            unique.setdefault(os.path.realpath(place.folder), place.folder)
+        return list(unique.values())
+
+    def places(self) -> list[Place]:
+        """Return the places to search: the user's, the packaged, and last those of `hydra.searchpath`.
 
         As in Hydra, the primary file sets the searchpath, and the command line overrides it.
 
@@ -43,32 +65,41 @@ class Request:
             Rejected: for every requested folder that does not exist.
         """
         packaged = [self.config_path] if self.config_path else [self.directory / "conf", project.conf_dir()]
-        nearer = [folder for folder in [*self.config_dirs, *packaged] if folder.is_dir()]
-        further = {place: project.folder(place, self.directory) for place in self._searchpath(nearer)}
+        nearer = [Place("command-line", _address(folder), folder) for folder in self.config_dirs]
+        nearer += [Place("main", _address(folder), folder) for folder in packaged]
+        there = [place for place in nearer if place.folder.is_dir()]
+        provider, listed = self._searchpath([place.folder for place in there])
+        further = {place: project.folder(place, self.directory) for place in listed}
         problems = [_no_folder(d) for d in self.config_dirs if not d.is_dir()]
         problems += [
             _no_folder(place).at(*self._searchpath_overrides()) for place, folder in further.items() if folder is None
         ]
         if problems:
             raise Rejected(problems)
-        unique: dict[str, Path] = {}
-        for folder in [*nearer, *(f for f in further.values() if f)]:
-            unique.setdefault(os.path.realpath(folder), folder)
-        return list(unique.values())
+        return [*there, *(Place(provider, _scheme(place), folder) for place, folder in further.items() if folder)]
 
-    def _searchpath(self, nearer: Sequence[Path]) -> list[str]:
+    def _searchpath(self, nearer: Sequence[Path]) -> tuple[str, list[str]]:
+        """Return Hydra's name of what sets the searchpath, and the places in it."""
         typed = self._searchpath_overrides()
         if not typed:
-            return catalog.searchpath(nearer, self.config_name)
+            return "hydra.searchpath in main", catalog.searchpath(nearer, self.config_name)
         try:
             value = read(self.overrides[typed[-1].line - 1]).value()
         except HydraException:
-            return []  # reported later, with the other overrides that cannot be parsed
-        return [str(place) for place in value] if isinstance(value, list) else [str(value)]
+            value = []  # reported later, with the other overrides that cannot be parsed
+        return "hydra.searchpath in command-line", [str(v) for v in (value if isinstance(value, list) else [value])]
 
     def _searchpath_overrides(self) -> list[Location]:
         is_searchpath = (text.lstrip("+").startswith("hydra.searchpath=") for text in self.overrides)
         return [Location(COMMAND_LINE, position) for position, matches in enumerate(is_searchpath, 1) if matches]
+
+
+def _address(folder: Path) -> str:
+    return f"file://{folder.absolute()}"
+
+
+def _scheme(place: str) -> str:
+    return place if "://" in place else f"file://{place}"
 
 
 def _no_folder(place: object) -> Diagnostic:
