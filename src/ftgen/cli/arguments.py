@@ -96,6 +96,8 @@ def parse(words: list[str]) -> Arguments:
     if unknown_flags:
         raise Usage(f"there is no flag {unknown_flags[0]}{_similar(unknown_flags[0], verb)}\nTry `ftgen --help`.")
     _refuse_together(flags)
+    if verb in _DOCUMENTED and flags.json:
+        _with_document(flags)
     return Arguments(verb, _module(verb, flags), (*flags.overrides, *literal), flags, tuple(words))
 
 
@@ -109,6 +111,15 @@ def _refuse_together(flags: argparse.Namespace) -> None:
     if len(asked) > 1:
         given = " and ".join(f"--{flag.replace('_', '-')}" for flag in asked)
         raise Usage(f"{given} exclude each other: only one of --run, --multirun, --cfg, --info, --shell-completion")
+
+
+def _with_document(flags: argparse.Namespace) -> None:
+    """Have the diagnostics of a verb go into the one document that it prints, or stand alone there as JSON."""
+    if flags.format not in {"text", "json"}:
+        raise Usage(f"--json holds the diagnostics, too: --format {flags.format} does not go with it")
+    if getattr(flags, "out", "") == "-":
+        raise Usage("--json and -o - both print to standard output: leave one out")
+    flags.format, flags.quiet = "json", True
 
 
 def _similar(word: str, verb: str) -> str:
@@ -156,6 +167,10 @@ def parser(verb: str) -> argparse.ArgumentParser:
         _copies(verb_parser, _COPIES[verb])
     if verb in _OF_CLUSTERS:
         _connection(verb_parser, verb)
+    if verb in _DOCUMENTED:
+        verb_parser.add_argument(
+            "--json", action="store_true", help="what was done as JSON; errors as by --format json"
+        )
     if verb in {"groups", "explain", "compare", "plan", "preview", "diff", "gc", "status", "serve", "data", "image"}:
         verb_parser.add_argument("--json", action="store_true", help="as JSON")
     if verb in _OWN:
@@ -254,6 +269,8 @@ class _OutOrPage(argparse.Action):
         setattr(namespace, "page" if values.endswith(".html") else self.dest, values)
 
 
+_DOCUMENTED = {RENDER, "publish"}
+"""Verbs whose --json is a document of what they did, diagnostics included."""
 _OF_TREES = {"preview", "diff", "publish", "serve", "archive", "stop", "rerun", "gc", "status", "logs"}
 """Verbs that read or change a tree that was rendered before."""
 _OF_CLUSTERS = {"status", "logs", "check"}

@@ -179,8 +179,8 @@ _HYDRA = """\
 Hydra's flags in ftgen
   --cfg job, -p, --resolve   as in Hydra: a single value is printed bare, a part below its # @package line
   --cfg hydra|all            as in Hydra, with the settings that ftgen has: no folders, logging or launchers
-  --info, -i                 defaults, defaults-tree, searchpath, config, plugins, all: Hydra's lines and columns, without
-                             those of Hydra's own groups, which ftgen has none of
+  --info, -i                 defaults, defaults-tree, searchpath, config, plugins, all: Hydra's lines and columns,
+                             without those of Hydra's own groups, which ftgen has none of
   --multirun, -m             expands sweeps by Hydra's grammar and order, and writes one manifest a job
   --run, -r                  the default
   --config-dir, -cd          searched first: its options shadow the packaged ones of the same name

@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import SpooledTemporaryFile
 
 from ftgen import diff, pipeline, sweeping
-from ftgen.cli import output, progress
+from ftgen.cli import document, output, progress
 from ftgen.cli.arguments import Arguments
 from ftgen.config.compose import Composer
 from ftgen.output import delivery, tree
@@ -36,6 +36,8 @@ def write(arguments: Arguments, composer: Composer) -> int:
     outcome = tree.apply(plan)
     output.print_diagnostics(noticed, arguments)
     _summarise(outcome, batch, out, arguments)
+    if arguments.flags.json:
+        document.print_rendered(outcome, batch.rows, arguments)
     return 0
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from ftgen.cli import report, streams
 from ftgen.cli.arguments import Arguments
@@ -43,6 +44,14 @@ def print_deferred(arguments: Arguments) -> None:
     if arguments.deferred:
         every = [diagnostic for batch in arguments.deferred for diagnostic in batch]
         print(report.render(every, arguments.flags.format, arguments=arguments.overrides), end="")  # noqa: T201
+
+
+def print_document(done: Mapping[str, Any], arguments: Arguments) -> None:
+    """Print what a verb did as one JSON document on stdout, with the diagnostics deferred until now."""
+    diagnostics = [diagnostic for batch in arguments.deferred for diagnostic in batch]
+    arguments.deferred.clear()
+    found = report.values(diagnostics, arguments.overrides)
+    print(report.as_json({**done, "diagnostics": found}), end="")  # noqa: T201
 
 
 _DOCUMENTS = ("json", "sarif")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ftgen import gitops
-from ftgen.cli import output, progress, repository
+from ftgen.cli import document, output, progress, repository
 from ftgen.cli.arguments import Arguments, Usage
 from ftgen.cli.repository import Rendering
 from ftgen.diagnostics import Diagnostic, note
@@ -39,6 +39,8 @@ def run(arguments: Arguments) -> int:
         )
     output.print_diagnostics([*done.diagnostics, *undelivered(rendering.runs, done.outcome)], arguments)
     _summarise(done, arguments)
+    if flags.json:
+        document.print_published(target, done, rendering.rows, arguments)
     return 0
 
 

@@ -21,8 +21,13 @@ def run(arguments: Arguments) -> int:
     if arguments.flags.out == "-":
         writing.print_runs(runs, located, arguments)
     else:
-        writing.write_runs(runs, located, arguments, allow_shrink=arguments.flags.allow_shrink)
+        outcome = writing.write_runs(runs, located, arguments, allow_shrink=arguments.flags.allow_shrink)
         output.print_status(summary(job), arguments)
+        if arguments.flags.json:
+            from ftgen.cli import document  # noqa: PLC0415 - for --json only
+            from ftgen.sweeping import index  # noqa: PLC0415 - as above
+
+            document.print_rendered(outcome, [index.row(job)], arguments)
     return 0
 
 

@@ -40,12 +40,12 @@ def render(
         arguments: the overrides, which `<command line>` locations index from 1.
         colour: whether to colour text for a terminal.
     """
+    if form == "json":
+        return as_json(values(diagnostics, arguments))
     sources = Sources(arguments)
     diagnostics = redacted(diagnostics, sources)
-    if form == "json":
-        return _json([_plain(d) for d in diagnostics])
     if form == "sarif":
-        return _json(_sarif(diagnostics))
+        return as_json(_sarif(diagnostics))
     if form == "github":
         return "".join(f"{_encodable(_github(d))}\n" for d in diagnostics)
     lines: list[str] = []
@@ -246,13 +246,20 @@ def safe(text: str) -> str:
     )
 
 
-def _json(value: Any) -> str:
+def as_json(value: Any) -> str:
+    """Write a JSON document."""
     return _encodable(json.dumps(value, indent=2, ensure_ascii=False)) + "\n"
 
 
 def _encodable(text: str) -> str:
     """Escape lone surrogates, by which Python represents bytes that are no UTF-8: they cannot be encoded."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def values(diagnostics: Sequence[Diagnostic], arguments: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """Return diagnostics as JSON values, without the credentials in their texts."""
+    sources = Sources(arguments)
+    return [_plain(each) for each in redacted(diagnostics, sources)]
 
 
 def _plain(diagnostic: Diagnostic) -> dict[str, Any]:

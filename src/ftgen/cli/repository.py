@@ -30,7 +30,7 @@ class Rendering:
         runs: jobs first, then the objects that deliver them.
         diagnostics: warnings and notes, with locations.
         whole: folders that the runs cover completely.
-        rows: the jobs with what they ask for.
+        rows: the jobs in the sweep's index, and what they ask for.
     """
 
     runs: Sequence[Run]
@@ -70,7 +70,8 @@ def rendered(arguments: Arguments, destination: Target | None = None) -> Renderi
             return Rendering(runs, batch.diagnostics, many.complete_folders(batch), batch.rows)
         job = pipeline.compile_job(composer, arguments.overrides)
         runs = [job.run, *pipeline.deliver([job], source)]
-        return Rendering(runs, request.add_locations(composer, arguments, job.diagnostics), rows=[index.row(job)])
+        noticed = request.add_locations(composer, arguments, job.diagnostics)
+        return Rendering(runs, noticed, rows=[index.row(job)])
 
 
 def git_source(destination: Target) -> delivery.GitSource:

@@ -26,8 +26,8 @@ def write(files: Mapping[str, bytes], folder: Path, arguments: Arguments) -> Non
 
 def write_runs(
     runs: Sequence[Run], diagnostics: Sequence[Diagnostic], arguments: Arguments, *, allow_shrink: bool = False
-) -> None:
-    """Write single runs into the tree that --out names, and print the diagnostics and the changed files.
+) -> tree.Outcome:
+    """Write single runs into the tree that --out names, print the diagnostics and the changed files, return these.
 
     Raises:
         Rejected: FT501 to FT515; nothing was written.
@@ -42,6 +42,7 @@ def write_runs(
     for path, change in outcome.changes.items():
         if any(path in run.files for run in runs) or change is tree.FileChange.REMOVED:
             output.print_status(f"{change:>9}  {out / path}", arguments)
+    return outcome
 
 
 def print_runs(runs: Sequence[Run], diagnostics: Sequence[Diagnostic], arguments: Arguments) -> None:
