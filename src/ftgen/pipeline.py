@@ -163,9 +163,11 @@ def compile_job(composer: Composer, overrides: Sequence[str]) -> Compiled:
     Raises:
         Rejected: every problem of the first step that found an error.
     """
-    composition = composer.compose(composer.parse(overrides))
+    parsed = composer.parse(overrides)
+    composition = composer.compose(parsed)
     job = compile_composition(composition, tuple(overrides), Workspace(composer))
-    return replace(job, diagnostics=(*job.diagnostics, *_unexpanded_sweep(composition)))
+    notes = [*_unexpanded_sweep(composition), *composer.ignored_plugins(parsed, composition.hydra)]
+    return replace(job, diagnostics=(*job.diagnostics, *notes))
 
 
 def _unexpanded_sweep(composition: Composition) -> Iterator[Diagnostic]:

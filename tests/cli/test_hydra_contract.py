@@ -197,6 +197,52 @@ def test_the_packaged_configuration_is_listed_as_hydra_lists_it(ftgen: Run, monk
     assert lines(ftgen(*words)) == lines(hydra(*words))
 
 
+# --- plugins that have no effect -----------------------------------------------------------------------
+
+CHOSEN = "- override hydra/launcher: basic\n- override /hydra/job_logging: none\n"
+CONFIGURED = "hydra:\n  callbacks:\n    mine:\n      _target_: mine.Callback\n"
+MODES = [
+    ("-o", "-"),
+    ("plan",),
+    ("-m", "-o", "-", "trainer.lr=1e-4,2e-4"),
+    ("plan", "-m", "trainer.lr=1e-4,2e-4"),
+    ("--cfg", "job"),
+    ("--info", "defaults"),
+    ("export", "kustomize"),
+]
+
+
+@pytest.fixture
+def packaged(tmp_path: Path) -> Path:
+    """The packaged configuration, with a primary file that chooses and configures plugins."""
+    folder = tmp_path / "conf"
+    folder.mkdir()
+    primary = (project.conf_dir() / "config.yaml").read_text(encoding="utf-8")
+    text = primary.replace("- _self_\n", f"{CHOSEN}- _self_\n".replace("\n-", "\n  -"), 1) + CONFIGURED
+    (folder / "config.yaml").write_text(text, encoding="utf-8")
+    return folder / "config.yaml"
+
+
+@pytest.mark.parametrize("mode", MODES, ids=" ".join)
+def test_launchers_and_callbacks_are_told_to_have_no_effect(
+    mode: tuple[str, ...], packaged: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cli.main([*mode, "hydra/launcher=submitit_slurm"])
+    said = capsys.readouterr().err
+    told = re.findall(r"(\S+): note\[FT037\]: (\S+) is ignored: ftgen writes files and launches nothing", said)
+    text = packaged.read_text(encoding="utf-8").splitlines()
+    lines = {
+        what: next(n for n, line in enumerate(text, 1) if what in line) for what in ("hydra/l", "/hydra/j", "call")
+    }
+    positions = {what: place.split(":")[1] for place, what in told if place.startswith("conf/config.yaml")}
+    assert positions == {
+        "hydra/launcher=basic": str(lines["hydra/l"]),
+        "hydra/job_logging=none": str(lines["/hydra/j"]),
+        "hydra.callbacks": str(lines["call"]),
+    }
+    assert (f"line>:{len([w for w in mode if '=' in w]) + 1}", "hydra/launcher=submitit_slurm") in told
+
+
 # --- what differs, with its reason ---------------------------------------------------------------------
 
 

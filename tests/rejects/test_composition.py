@@ -40,9 +40,9 @@ DEFAULTS: dict[str, tuple[str, str, str]] = {
         "experiment/ours overrides the group sweep, for which no defaults list has an entry",
         "write - /sweep: lora without override, which adds it",
     ),
-    "- override /hydra/launcher: joblib": (
+    "- override hydra/launcher: joblib": (
         "FT011",
-        "experiment/ours overrides the group hydra/launcher, for which no defaults list has an entry",
+        "experiment/ours overrides the group experiment/hydra/launcher, for which no defaults list has an entry",
         "remove it: ftgen launches and logs nothing, and has none of Hydra's own groups",
     ),
     "- /hardware: full-gpu": (

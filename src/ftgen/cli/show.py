@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 
-from ftgen.cli import request
+from ftgen.cli import output, request
 from ftgen.cli.arguments import Arguments
 from ftgen.config.compose import HYDRA_VERSION, Composer
 from ftgen.text import tables
@@ -19,12 +19,15 @@ def run(arguments: Arguments) -> int:
     """Print the configuration or how it was composed; check and write nothing."""
     flags = arguments.flags
     with request.open_composer(arguments) as composer:
+        overrides = composer.parse(arguments.overrides)
         if flags.cfg:
-            overrides = composer.parse(arguments.overrides)
             sys.stdout.write(composer.show(overrides, flags.package, resolved=flags.resolve, kind=flags.cfg))
         else:
             lines = [line for part in _INFO[flags.info] for line in part(composer, arguments)]
             sys.stdout.write("".join(f"{line}\n" for line in lines))
+        hydra, _ = composer.run_sections(overrides)
+        ignored = request.add_locations(composer, arguments, composer.ignored_plugins(overrides, hydra))
+    output.print_diagnostics(ignored, arguments, to_stderr=True)
     return 0
 
 

@@ -99,7 +99,8 @@ class Batch:
             return rejected
 
     def _conclude(self, causes: Causes) -> None:
-        diagnostics = [*self.sweep.diagnostics, *causes.diagnostics(len(self.sweep.points), self._located)]
+        told = (d if d.locations else self._located(d, self.sweep.points[0]) for d in self.sweep.diagnostics)
+        diagnostics = [*told, *causes.diagnostics(len(self.sweep.points), self._located)]
         if causes.has_errors:
             raise Rejected(diagnostics)
         self.diagnostics += diagnostics

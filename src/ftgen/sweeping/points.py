@@ -71,8 +71,9 @@ def expand(composer: Composer, words: Sequence[str], *, limit: int = LIMIT) -> S
         Rejected: if the sweep cannot be expanded, or has more points than `limit`, or none.
     """
     overrides = composer.parse(words)
-    notes = list(_hydra_notes(words, overrides))
+    _refuse_swept_sections(words, overrides)
     hydra, section = composer.run_sections(overrides)
+    notes = composer.ignored_plugins(overrides, hydra)
     _refuse_job_keys(composer, overrides)
     if section and (replaced := list(_replaced_settings(composer, overrides))):
         raise Rejected(replaced)
@@ -87,8 +88,8 @@ def _allowed(sweep_settings: Settings, limit: int) -> int:
     return max(limit, _ENUMERABLE) if shrinks or sweep_settings.optional else limit
 
 
-def _hydra_notes(words: Sequence[str], overrides: Sequence[Any]) -> Iterator[Diagnostic]:
-    """Refuse swept run sections and other sweepers, and note other Hydra plugins, which have no effect."""
+def _refuse_swept_sections(words: Sequence[str], overrides: Sequence[Any]) -> None:
+    """Refuse swept run sections and other sweepers."""
     for position, (text, override) in enumerate(zip(words, overrides, strict=True), 1):
         location = Location(COMMAND_LINE, position)
         key = override.key_or_group
@@ -97,8 +98,6 @@ def _hydra_notes(words: Sequence[str], overrides: Sequence[Any]) -> Iterator[Dia
         if key == "hydra/sweeper" and override.value() != "basic":
             help_ = "write the axes as choice(…), range(…) or under sweep; ftgen's own sweeper enumerates them"
             raise Rejected([error("FT030", f"{text}: other sweepers cannot run here", key, text, help_).at(location)])
-        if key.startswith("hydra/") and key != "hydra/sweeper":
-            yield note("FT037", f"{text} is ignored: ftgen writes files and launches nothing", key, text).at(location)
 
 
 def _swept_run_section(override: Any, text: str) -> Diagnostic:

@@ -10,6 +10,7 @@ from hydra._internal.defaults_list import DefaultsList
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
+from ftgen.config.compose import plugins
 from ftgen.config.compose.defaults import ROOT, Defaults, branches, choices_made, rows
 from ftgen.config.compose.grammar import Alternative, Parser, refuse_sweeps
 from ftgen.config.compose.interpolation import environment, resolve
@@ -21,7 +22,7 @@ from ftgen.config.compose.section import RUN_SECTIONS, dotted_keys, pop_section
 from ftgen.config.compose.show import Kind, as_yaml, hydra_node, part
 from ftgen.config.compose.sources import Repository, read_scripts
 from ftgen.config.trace import Layer, OverrideTrace, Trace
-from ftgen.diagnostics import Rejected
+from ftgen.diagnostics import Diagnostic, Rejected
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +131,16 @@ class Composer:
             raise
         hydra, sweep = (pop_section(config, node) for node in RUN_SECTIONS)
         return hydra, sweep
+
+    def ignored_plugins(self, overrides: Sequence[Override], hydra: Mapping[str, Any]) -> list[Diagnostic]:
+        """Return a note for each of Hydra's launchers, callbacks and loggers that a configuration chooses.
+
+        Args:
+            overrides: the command line; sweeps are passed over.
+            hydra: content of the node `hydra`.
+        """
+        fixed = [override for override in overrides if not override.is_sweep_override()]
+        return list(plugins.notes(overrides, self._repository.hydras(self._traceable(fixed)), hydra))
 
     def keys(self, overrides: Sequence[Override]) -> set[str]:
         """Return the dotted keys of a configuration, of sections and of values."""

@@ -54,7 +54,9 @@ class Defaults:
         # ftgen only writes files: Hydra's launchers and loggers have no effect.
         effective = [o for o in overrides if not is_hydras(o)]
         # Values do not affect the defaults list, so points of a sweep that choose the same options share one.
-        cache_key = tuple(str(o.input_line) for o in effective if self.selects_option(o)), skip_missing
+        chosen = tuple(str(o.input_line) for o in effective if self.selects_option(o))
+        # A list that could be built without skip_missing omits nothing, and is the same with it.
+        cache_key = chosen, skip_missing and (chosen, False) not in self._cache
         if cache_key not in self._cache:
             try:
                 self._cache[cache_key] = create_defaults_list(

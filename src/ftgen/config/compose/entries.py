@@ -76,6 +76,21 @@ def _entry(config: str, file: Path, path: _Path, text: str, option: Any) -> Entr
     return Entry(file, path, config, name, group, options, tuple(words), not bare_name.startswith("/"))
 
 
+def hydras(config: str, file: Path, content: Mapping[str, Any]) -> Iterator[Entry]:
+    """Yield the entries that choose an option of one of Hydra's own groups, such as `override /hydra/launcher: x`."""
+    return (entry for entry in entries(config, file, content) if _is_hydras(entry.group))
+
+
+def without_hydras(config: str, file: Path, content: Mapping[str, Any]) -> Any:
+    """Return the defaults list without these entries: ftgen has none of Hydra's groups, and Hydra would refuse it."""
+    listed, dropped = content["defaults"], {entry.path[1] for entry in hydras(config, file, content)}
+    return [entry for index, entry in enumerate(listed) if index not in dropped] if dropped else listed
+
+
+def _is_hydras(group: str) -> bool:
+    return group.startswith("hydra/")
+
+
 def refuse_malformed(file: Path, content: Mapping[Any, Any], head: str) -> None:
     """Refuse a malformed header or defaults list, which Hydra would ignore or refuse without a location.
 

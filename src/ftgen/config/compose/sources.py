@@ -8,13 +8,14 @@ from typing import Any
 
 from hydra._internal.config_repository import ConfigRepository
 from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
+from hydra._internal.defaults_list import DefaultsList
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.object_type import ObjectType
 from hydra.plugins.config_source import ConfigResult, ConfigSource
 from omegaconf import OmegaConf
 
 from ftgen import project
-from ftgen.config.compose.entries import Entry, entries, refuse_malformed
+from ftgen.config.compose.entries import Entry, entries, hydras, refuse_malformed, without_hydras
 from ftgen.diagnostics import Location, Rejected, error
 from ftgen.text import files, yamlio
 
@@ -37,7 +38,9 @@ class _Source(ConfigSource):
     def load_config(self, config_path: str) -> ConfigResult:
         """Return what Hydra's defaults list needs of a file: its defaults, its header, and whether it has content."""
         content, header = self.read(config_path)
-        relevant = {key: value for key, value in content.items() if key == "defaults"}
+        relevant: dict[str, Any] = {}
+        if "defaults" in content:
+            relevant["defaults"] = without_hydras(config_path, self.file(config_path), content)
         if len(content) > len(relevant):
             relevant["_content_"] = None
         return ConfigResult(provider="main", path=self.path, config=OmegaConf.create(relevant), header=dict(header))
@@ -120,6 +123,12 @@ class Repository(ConfigRepository):
             if loaded is not None:
                 source = self.source(config)
                 yield from entries(config, source.file(config), source.read(config)[0])
+
+    def hydras(self, defaults: DefaultsList) -> Iterator[Entry]:
+        """Yield the entries of a composition's files that choose options of Hydra's own groups."""
+        for config in dict.fromkeys(default.config_path for default in defaults.defaults if default.config_path):
+            source = self.source(config)
+            yield from hydras(config, source.file(config), source.read(config)[0])
 
     def groups(self) -> list[str]:
         """Return the configuration groups, sorted."""
