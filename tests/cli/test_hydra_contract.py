@@ -243,6 +243,21 @@ def test_launchers_and_callbacks_are_told_to_have_no_effect(
     assert (f"line>:{len([w for w in mode if '=' in w]) + 1}", "hydra/launcher=submitit_slurm") in told
 
 
+@pytest.mark.parametrize("above", ["# Ours.\n", "---\n", f"# @author {'x' * 510}\n"])
+def test_a_header_that_hydra_does_not_read_is_told(above: str, conf: Path, ftgen: Run) -> None:
+    (conf / "model" / "large.yaml").write_text(f"{above}# @package _global_\nwidth: 16\n", encoding="utf-8")
+    assert "width" in hydra("--cfg", "job", "-p", "model", "model=large")
+    said = ftgen("--cfg", "job", "model=large", status=1)
+    assert re.match(r"\S+/model/large.yaml:2: error\[FT007\]: this header is not read", said)
+
+
+@pytest.mark.parametrize("above", ["", "\n", "#@author someone\n"])
+def test_a_header_that_hydra_reads_is_read(above: str, conf: Path, ftgen: Run) -> None:
+    (conf / "model" / "large.yaml").write_text(f"{above}# @package _global_\n# Ours.\nwidth: 16\n", encoding="utf-8")
+    words = ["--cfg", "job", "model=large"]
+    assert ftgen(*words) == hydra(*words)
+
+
 # --- what differs, with its reason ---------------------------------------------------------------------
 
 

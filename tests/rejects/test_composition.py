@@ -92,6 +92,13 @@ def test_all_of_a_defaults_list_and_the_command_line_is_told(write: Write, rejec
         ("defaults: {a: b}\n", "1:1", "defaults is a list, one entry a line"),
         ("# @pakage _global_\nname: x\n", "1", "the header @pakage is not known, and would be read past"),
         ("# @package _global_ x\n", "1", "Hydra reads a comment that begins with @ as a header, which is one word"),
+        (
+            "# Ours.\n# @package _global_\nname: x\n",
+            "2",
+            "this header is not read: Hydra reads headers above all comments",
+        ),
+        ("---\n# @package _global_\nname: x\n", "2", "this header is not read"),
+        (f"# @author {'x' * 510}\n# @package _global_\nname: x\n", "2", "this header is not read"),
         ("# Ours.\n# @package\n", "2", "Hydra reads a comment that begins with @ as a header, which is one word"),
     ],
 )

@@ -154,7 +154,7 @@ def _files(folder: Path) -> list[Path]:
 
 def package_of(file: Path) -> str:
     """Return the package of a file's header (`# @package hardware`), empty if it has none."""
-    words = _text(file).partition("\n")[0].lstrip("# ").split()
+    words = _text(file).lstrip().partition("\n")[0].lstrip("# ").split()
     return words[1] if words[:1] == ["@package"] and len(words) > 1 else ""
 
 

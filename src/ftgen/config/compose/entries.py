@@ -91,20 +91,20 @@ def _is_hydras(group: str) -> bool:
     return group.startswith("hydra/")
 
 
-def refuse_malformed(file: Path, content: Mapping[Any, Any], head: str) -> None:
+def refuse_malformed(file: Path, content: Mapping[Any, Any], text: str) -> None:
     """Refuse a malformed header or defaults list, which Hydra would ignore or refuse without a location.
 
     Args:
         file: the configuration file.
         content: its parsed content.
-        head: the beginning of its text.
+        text: its text.
 
     Raises:
-        Rejected: FT007, for a `defaults` that is no list, a malformed or duplicate entry, an unknown keyword, and a
-            misspelt header.
+        Rejected: FT007, for a `defaults` that is no list, a malformed or duplicate entry, an unknown keyword, a
+            misspelt header, and one that Hydra does not read.
     """
     defaults = content.get("defaults", [])
-    problems = [*_header_problems(file, head)]
+    problems = [*_header_problems(file, text)]
     if isinstance(defaults, list):
         problems += [d for index, entry in enumerate(defaults) for d in _entry_problems(file, index, entry)]
         problems += _duplicates(file, defaults)
@@ -159,18 +159,39 @@ def _unknown_word(word: str, known: Iterable[str]) -> Diagnostic:
     return error("FT007", f"a defaults list does not know the word {word!r}", "", word, help_)
 
 
-def _header_problems(file: Path, head: str) -> Iterator[Diagnostic]:
-    """Report a misspelt `# @package` header and a malformed one; other comments may begin with `@`, too."""
-    for number, line in enumerate(head.splitlines(), 1):
-        if line.strip() and not line.lstrip().startswith("#"):
+def _header_problems(file: Path, text: str) -> Iterator[Diagnostic]:
+    """Report a misspelt `# @package` header, a malformed one, and one that Hydra does not read.
+
+    Other comments may begin with `@`, too.  Hydra reads headers up to the first line that is none, within the first
+    512 characters (`ConfigSource._get_header_dict`, `FileConfigSource.load_config`).
+    """
+    read, length = True, 0
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.strip() not in {"", "---"} and not line.lstrip().startswith("#"):
             return
-        match = _HEADER.fullmatch(line.strip())
-        if match and match[1] != "package" and difflib.get_close_matches(match[1], ["package"], 1, 0.7):
-            headline = f"the header @{match[1]} is not known, and would be read past"
-            yield error("FT007", headline, "", match[1], "did you mean @package?").at(Location(str(file), number))
-        elif match and len(match[0].lstrip("# ").split()) != 2:  # noqa: PLR2004 - a key and its value
-            headline = "Hydra reads a comment that begins with @ as a header, which is one word and its value"
-            yield error("FT007", headline, "", match[0], "write # @package NAME").at(Location(str(file), number))
+        match, length = _HEADER.fullmatch(line.strip()), length + len(line) + 1
+        if match and (problem := _header_problem(match, is_read=read and length <= HEADERS_WITHIN)):
+            yield problem.at(Location(str(file), number))
+        read = read and bool(match or not line.strip())
+
+
+HEADERS_WITHIN = 512
+_HEADER_FORM = 2  # words: a key and its value
+
+
+def _header_problem(match: re.Match[str], *, is_read: bool) -> Diagnostic | None:
+    name, is_header = match[1], len(match[0].lstrip("# ").split()) == _HEADER_FORM
+    if name == "package" and is_header and not is_read:
+        headline = "this header is not read: Hydra reads headers above all comments only"
+        return error("FT007", headline, "", match[0], "make it the first line of the file")
+    if name != "package" and difflib.get_close_matches(name, ["package"], 1, 0.7):
+        return error(
+            "FT007", f"the header @{name} is not known, and would be read past", "", name, "did you mean @package?"
+        )
+    if not is_header:
+        headline = "Hydra reads a comment that begins with @ as a header, which is one word and its value"
+        return error("FT007", headline, "", match[0], "write # @package NAME")
+    return None
 
 
 def _location(file: Path, path: _Path) -> Location:

@@ -15,7 +15,7 @@ from hydra.plugins.config_source import ConfigResult, ConfigSource
 from omegaconf import OmegaConf
 
 from ftgen import project
-from ftgen.config.compose.entries import Entry, entries, hydras, refuse_malformed, without_hydras
+from ftgen.config.compose.entries import HEADERS_WITHIN, Entry, entries, hydras, refuse_malformed, without_hydras
 from ftgen.diagnostics import Location, Rejected, error
 from ftgen.text import files, yamlio
 
@@ -58,8 +58,8 @@ class _Source(ConfigSource):
             raise Rejected(
                 [error("FT003", f"{path.name} must be a mapping of keys to values").at(Location(str(path), 1))]
             )
-        refuse_malformed(path, value or {}, text[:512])
-        return value or {}, ConfigSource._get_header_dict(text[:512])  # noqa: SLF001 - Hydra's own header rule
+        refuse_malformed(path, value or {}, text)
+        return value or {}, ConfigSource._get_header_dict(text[:HEADERS_WITHIN])  # noqa: SLF001 - Hydra's own header rule
 
     def available(self) -> bool:
         return self.folder.is_dir()
