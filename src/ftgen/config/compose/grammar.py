@@ -90,21 +90,40 @@ def read(text: str) -> Override:
 def _quoting(text: str) -> str:
     """Suggest an override in which the words that Hydra's grammar refuses are quoted; return "" where that is no cure.
 
-    Unquoted words hold no `=`, no brackets and no characters outside ASCII.
+    Unquoted words hold no `=`, no brackets and no characters outside ASCII; keys cannot be quoted.
     """
     key, _, value = text.partition("=")
-    opening, inner, closing = ("[", value[1:-1], "]") if value[:1] + value[-1:] == "[]" else ("", value, "")
-    words = [word.strip() for word in _WORDS.findall(inner)]
-    refused = [word for word in words if not _parses(f"k={word}")] if len(words) <= _MOST_WORDS else []
-    if not refused or any(word[0] in "[{(" for word in refused):
+    if not key.isascii():
+        return "a key is ASCII on the command line, and cannot be quoted: set this one in a file, such as an experiment"
+    pieces = _PIECES.findall(value)
+    if len(pieces) > _MOST_PIECES:
         return ""
-    quoted = ",".join(QuotedString(word, Quote.double).with_quotes() if word in refused else word for word in words)
-    override = f"{key}={opening}{quoted}{closing}"
-    return f"quote these words, and all of it for the shell: {shlex.quote(override)}" if _parses(override) else ""
+    by_comma = f"[{_quoted_items(value[1:-1])}]" if value[:1] + value[-1:] == "[]" else _quoted_items(value)
+    for quoted in ("".join(map(_quoted, pieces)), by_comma):
+        if quoted != value and _parses(override := f"{key}={quoted}"):
+            return f"quote these words, and all of it for the shell: {shlex.quote(override)}"
+    return ""
 
 
-_WORDS = re.compile(r"(?:'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"|[^,])+")
-_MOST_WORDS = 100
+def _quoted_items(text: str) -> str:
+    return ",".join(map(_quoted, _WORDS.findall(text)))
+
+
+def _quoted(piece: str) -> str:
+    """Quote a word if the grammar refuses it as it is; leave brackets, commas and the blanks around it alone."""
+    word = piece.strip()
+    if not word or len(word) > _LONGEST_WORD or word[0] in _STRUCTURE or _parses(f"k={word}"):
+        return piece
+    return piece.replace(word, QuotedString(word, Quote.double).with_quotes())
+
+
+_QUOTE = r"'(?:\\.|[^'\\])*+'|\"(?:\\.|[^\"\\])*+\""
+_STRUCTURE = "[]{}(),:"
+# The words between brackets, commas and the colons of mappings; and those between commas alone.
+_PIECES = re.compile(rf"[][{{}}(),]|:(?=\s)|(?:{_QUOTE}|(?!:\s)[^][{{}}(),])+", re.DOTALL)
+_WORDS = re.compile(rf"(?:{_QUOTE}|[^,])+")
+_MOST_PIECES = 200
+_LONGEST_WORD = 1000
 
 
 def _parses(text: str) -> bool:
