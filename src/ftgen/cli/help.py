@@ -190,7 +190,8 @@ Hydra's flags in ftgen
   --experimental-rerun       not there: a manifest carries what rebuilds it, and nothing is pickled
 
 Hydra's overrides keep their meaning: key=value, +key=value, ++key=value, ~key, group=option, group@package=option,
-quotes, lists, mappings, ${interpolation}, a,b, choice(), range(), glob(), sort(), shuffle(), tag(), casts;
+quotes, lists, mappings, ${interpolation}, a,b, choice(), range(), glob(), sort(), shuffle(), tag(), casts, and
+extend_list(a,b) of Hydra 1.4 on every release: key=extend_list(a,b) appends to a list, or to none;
 hydra.sweeper.params and hydra.searchpath in the primary file or on the command line.
 
 Interpolations: ${key}, OmegaConf's ${oc.…}, and ${hydra:…} for what --cfg hydra shows. The same configuration gives

@@ -22,7 +22,7 @@ from ftgen.lower import record, render
 from ftgen.output import tree
 from ftgen.output.tree import LOCK_NAME, Entry, Run, State
 from ftgen.pipeline import SweepPosition, Workspace
-from ftgen.sweeping import batch
+from ftgen.sweeping import axes, batch
 from ftgen.text import files, yamlio
 from ftgen.validation.manifest import text as text_of
 
@@ -116,8 +116,8 @@ def _recorded(committed: Committed) -> tuple[tuple[str, ...], record.RecordedPoi
 def _position(composer: Composer, point: record.RecordedPoint | None, overrides: Sequence[str]) -> SweepPosition:
     if point is None:
         return SweepPosition()
-    values = {text.partition("=")[0].lstrip("+~"): text for text in overrides}
-    swept = {key: batch.swept_text(composer.parse([values[key]])[0].value()) for key in point.swept if key in values}
+    values = axes.values_set(composer, overrides)
+    swept = {key: batch.swept_text(values[key]) for key in point.swept if key in values}
     return SweepPosition(point.name, point.label, swept)
 
 

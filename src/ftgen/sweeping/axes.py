@@ -16,7 +16,7 @@ from typing import Any
 from hydra.core.override_parser.types import Override
 
 from ftgen.config import compose
-from ftgen.config.compose import Alternative, Composer
+from ftgen.config.compose import Alternative, Composer, ListExtension
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, error
 from ftgen.sweeping.label import without_prefix
 
@@ -65,7 +65,9 @@ def read(composer: Composer, sources: Iterable[AxisSource], most: int, seed: int
         try:
             if isinstance(position_or_values, int):
                 override = composer.parse([text])[0]
-                latest[override.get_key_element()] = override, position_or_values
+                # What extends a list replaces nothing that was said of it before.
+                extends = isinstance(override, ListExtension)
+                latest[text if extends else override.get_key_element()] = override, position_or_values
             else:
                 axis = _list_axis(composer, text, position_or_values)
                 latest[axis.key] = axis
@@ -108,6 +110,13 @@ def _list_axis(composer: Composer, key: str, values: Sequence[Any]) -> Axis:
     return Axis(element, texts, True, 0, length=len(texts))
 
 
+def values_set(composer: Composer, overrides: Iterable[str]) -> dict[str, Any]:
+    """Return the value that overrides set, by key without prefix; what extends a list sets none."""
+    parsed = ((text, composer.parse([text])[0]) for text in overrides)
+    setting = ((text, override) for text, override in parsed if not isinstance(override, ListExtension))
+    return {without_prefix(text.partition("=")[0]): override.value() for text, override in setting}
+
+
 def zip_axes(axes: Sequence[Axis], pairings: Iterable[Sequence[str]]) -> list[list[Axis]]:
     """Group axes to dimensions of the product: axes of a pairing share one, at the place of the first.
 
@@ -120,7 +129,9 @@ def zip_axes(axes: Sequence[Axis], pairings: Iterable[Sequence[str]]) -> list[li
         raise Rejected(problems)
     dimensions: dict[Any, list[Axis]] = {}
     for axis in axes:
-        dimensions.setdefault(dimension_of.get(without_prefix(axis.key), axis.key), []).append(axis)
+        # Several overrides may extend one list, beside the axis of its key.
+        own = axis.key if axis.swept else id(axis)
+        dimensions.setdefault(dimension_of.get(without_prefix(axis.key), own) if axis.swept else own, []).append(axis)
     return list(dimensions.values())
 
 
@@ -155,8 +166,8 @@ def count(dimensions: Iterable[Sequence[Axis]]) -> int:
 
 def product(axes: Sequence[Axis], dimensions: Sequence[Sequence[Axis]]) -> Iterator[tuple[str, ...]]:
     """Yield the overrides of every point, in the order of the axes."""
-    positions = {axis.key: position for position, axis in enumerate(axes)}
-    order = [positions[axis.key] for dimension in dimensions for axis in dimension]
+    positions = {id(axis): position for position, axis in enumerate(axes)}
+    order = [positions[id(axis)] for dimension in dimensions for axis in dimension]
     paired = order != sorted(order)
     combinations = [list(zip(*(axis.texts for axis in dimension), strict=True)) for dimension in dimensions]
     for chosen in itertools.product(*combinations):

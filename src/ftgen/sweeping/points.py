@@ -287,7 +287,7 @@ class _Expansion:
         return not self.include or any(each.holds(lookup) for each in self.include)
 
     def _values(self, overrides: Iterable[str]) -> dict[str, Any]:
-        return {without_prefix(text.partition("=")[0]): self.composer.parse([text])[0].value() for text in overrides}
+        return axes.values_set(self.composer, overrides)
 
     def _labelled(self, products: Iterable[tuple[str, ...]]) -> list[Point]:
         points = []

@@ -20,7 +20,7 @@ from typing import Any
 
 from hydra.core.override_parser.types import Override
 
-from ftgen.config.compose import Composer, Composition
+from ftgen.config.compose import Composer, Composition, ListExtension
 from ftgen.config.trace import OverrideTrace
 from ftgen.diagnostics import Diagnostic, Rejected, error
 from ftgen.sweeping.label import without_prefix
@@ -113,7 +113,8 @@ class FrameCache:
         key, element, value = override.key_or_group, override.get_key_element(), override.value()
         if self.composer.selects_option(override):
             return _SplitOverride((text, ""), f"/{key}.", None)
-        if without_prefix(element) in self.swept and not override.is_delete() and _is_literal(value):
+        is_set = not override.is_delete() and not isinstance(override, ListExtension)
+        if without_prefix(element) in self.swept and is_set and _is_literal(value):
             return _SplitOverride((element, "list" if isinstance(value, list) else "scalar"), f"{key}.", value)
         return _SplitOverride((text, ""), f"{key}.", None)
 

@@ -8,7 +8,7 @@ option of the same name shadows ours.
 """
 
 from ftgen.config.compose.composer import Composer, Composition, compose
-from ftgen.config.compose.grammar import Alternative, alternatives, hydra_literal, is_assignment
+from ftgen.config.compose.grammar import Alternative, ListExtension, alternatives, hydra_literal, is_assignment
 from ftgen.config.compose.process import HYDRA_VERSION
 from ftgen.config.compose.request import Request, displayed
 from ftgen.config.compose.section import RUN_SECTIONS
@@ -19,6 +19,7 @@ __all__ = [
     "Alternative",
     "Composer",
     "Composition",
+    "ListExtension",
     "Request",
     "alternatives",
     "compose",

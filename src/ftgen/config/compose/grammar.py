@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import lru_cache
 from itertools import accumulate, islice
@@ -67,6 +67,9 @@ class Parser:
     def _parse(self, text: str) -> Override:
         if text not in self._parsed:
             parsed = read(text)
+            if isinstance(parsed, ListExtension) and self._repository.group_exists(parsed.key_or_group):
+                message = f"{parsed.key_or_group} is a group, whose options are chosen: {parsed.key_or_group}=[…]"
+                raise OverrideParseException(override=text, message=message)
             # Hydra uses the loader only to list the options that a glob() matches.
             parsed.config_loader = self._repository  # type: ignore[assignment]
             self._parsed[text] = parsed
@@ -82,9 +85,32 @@ def read(text: str) -> Override:
     if _nesting(text) > _MAX_NESTING:
         raise OverrideParseException(override=text, message=f"it holds more than {_MAX_NESTING} levels")
     try:
-        return _parser().parse_override(text)
+        extending = _EXTENDING.fullmatch(text)
+        return _extension(text, extending) if extending else _parser().parse_override(text)
     except (ValueError, RecursionError) as problem:  # a number of thousands of digits
         raise OverrideParseException(override=text, message=str(problem)) from None
+
+
+@dataclass
+class ListExtension(Override):
+    """Override that appends its values to a list: `key=extend_list(a,b)`, as Hydra 1.4 has it."""
+
+    def get_value_element_as_str(self, space_after_sep: bool = False) -> str:
+        """Return the value as it is written, so that the points of a sweep extend the list, too."""
+        return f"extend_list({super().get_value_element_as_str(space_after_sep)[1:-1]})"
+
+
+_EXTENDING = re.compile(r"(?P<sign>\+\+|\+|~|)(?P<key>[^=+~]+)=\s*extend_list\s*\((?P<items>.*)\)\s*", re.DOTALL)
+
+
+def _extension(text: str, written: re.Match[str]) -> Override:
+    """Parse `key=extend_list(a,b)` as the list of its values; Hydra 1.3 does not know it, and 1.4 warns of it."""
+    if written["sign"]:
+        raise OverrideParseException(override=text, message=f"extend_list() goes without {written['sign']}")
+    parsed = _parser().parse_override(f"{written['key']}=[{written['items']}]")
+    if not isinstance(parsed.value(), list):
+        raise OverrideParseException(override=text, message="extend_list() takes the values to append")
+    return ListExtension(**{**vars(parsed), "input_line": text})
 
 
 def _quoting(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -15,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf, flag_override, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from ftgen import spec
+from ftgen.config.compose.grammar import ListExtension
 from ftgen.config.compose.problems import position, significant_line, unknown_key
 from ftgen.config.compose.section import RUN_SECTIONS, is_section
 from ftgen.config.compose.sources import Repository
@@ -107,7 +109,7 @@ def apply(applied: Sequence[Override], config: DictConfig, overrides: Sequence[O
     """
     for override in applied:
         try:
-            ConfigLoaderImpl._apply_overrides_to_config([_with_key_added(override, config)], config)  # noqa: SLF001
+            ConfigLoaderImpl._apply_overrides_to_config([_extended(_with_key_added(override, config), config)], config)  # noqa: SLF001
         except ConfigCompositionException as failure:
             location = Location(COMMAND_LINE, position(override, overrides))
             yield unknown_key(override, config, failure).at(location)
@@ -135,3 +137,20 @@ def _with_key_added(override: Override, config: DictConfig) -> Override:
         with open_dict(section):
             section[name] = None
     return override
+
+
+def _extended(override: Override, config: DictConfig) -> Override:
+    """Return an override that sets a list with the values that it is to be extended by.
+
+    Raises:
+        ValueError: the key holds something else; null, and a known key that nothing sets, count as an empty list.
+    """
+    if not isinstance(override, ListExtension):
+        return override
+    key = override.key_or_group
+    present = OmegaConf.select(config, key, throw_on_missing=True)
+    if present is not None and not OmegaConf.is_list(present):
+        kind = "a mapping" if OmegaConf.is_config(present) else repr(present)
+        raise ValueError(f"extend_list() appends to a list, and this is {kind}")
+    items = [] if present is None else OmegaConf.to_container(present, resolve=False)
+    return replace(override, _value=[*items, *override.value()])  # type: ignore[misc]
