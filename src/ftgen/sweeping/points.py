@@ -10,7 +10,7 @@ from ftgen.config.compose import RUN_SECTIONS, Composer, Composition
 from ftgen.config.trace import Layer
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, error, note
 from ftgen.sweeping import axes, condition, settings
-from ftgen.sweeping.axes import Axis
+from ftgen.sweeping.axes import Axis, AxisSource
 from ftgen.sweeping.label import new_labeller, with_hash, without_prefix
 from ftgen.sweeping.replay import FrameCache
 from ftgen.sweeping.settings import Settings
@@ -78,14 +78,15 @@ def expand(composer: Composer, words: Sequence[str], *, limit: int = LIMIT) -> S
     if section and (replaced := list(_replaced_settings(composer, overrides))):
         raise Rejected(replaced)
     sweep_settings = _with_name(settings.read(section), overrides)
-    sweep_axes = _axes(composer, words, hydra, sweep_settings, _allowed(sweep_settings, limit))
-    return _Expansion(composer, sweep_axes, sweep_settings).sweep(limit, notes)
+    products = _products(composer, words, hydra, sweep_settings, _allowed(sweep_settings, limit))
+    return _Expansion(composer, products, sweep_settings).sweep(limit, notes)
 
 
 def _allowed(sweep_settings: Settings, limit: int) -> int:
     """Return how many points to enumerate at most: settings may leave out many of them."""
-    shrinks = sweep_settings.include or sweep_settings.exclude or sweep_settings.sample is not None
-    return max(limit, _ENUMERABLE) if shrinks or sweep_settings.optional else limit
+    shrinks = any(each.include or each.exclude for each in (sweep_settings, *sweep_settings.also))
+    shrinks = shrinks or sweep_settings.sample is not None or bool(sweep_settings.optional)
+    return max(limit, _ENUMERABLE) if shrinks else limit
 
 
 def _refuse_swept_sections(words: Sequence[str], overrides: Sequence[Any]) -> None:
@@ -164,21 +165,71 @@ def _with_name(sweep_settings: Settings, overrides: Sequence[Any]) -> Settings:
     return replace(sweep_settings, name=options[-1]) if options and sweep_settings.name is None else sweep_settings
 
 
-def _axes(
+class _Conditions:
+    """Conditions of `exclude` and `include`."""
+
+    def __init__(self, sweep_settings: Settings) -> None:
+        self.exclude = [condition.parse(text) for text in sweep_settings.exclude]
+        self.include = [condition.parse(text) for text in sweep_settings.include]
+
+    def __bool__(self) -> bool:
+        return bool(self.exclude or self.include)
+
+    def want(self, value_of: Callable[[str], Any]) -> bool:
+        """Return whether a point with these values meets none of `exclude`, and one of `include` if there are any."""
+        if any(each.holds(value_of) for each in self.exclude):
+            return False
+        return not self.include or any(each.holds(value_of) for each in self.include)
+
+
+@dataclass(frozen=True, slots=True)
+class _Product:
+    """Axes whose product is a part of the sweep, or all of it.
+
+    Attributes:
+        axes: in the order of the overrides.
+        dimensions: the same, with those that advance together in one.
+        conditions: conditions of its own points.
+    """
+
+    axes: Sequence[Axis]
+    dimensions: Sequence[Sequence[Axis]]
+    conditions: _Conditions
+
+    def __iter__(self) -> Iterator[tuple[str, ...]]:
+        return axes.product(self.axes, self.dimensions)
+
+
+def _products(
     composer: Composer, words: Sequence[str], hydra: Mapping[str, Any], sweep_settings: Settings, most: int
-) -> list[Axis]:
-    """Parse all overrides to axes: those of files first, so that the command line overrides them."""
+) -> list[_Product]:
+    """Return the products that a sweep is made of: its own, if it has axes, and those of `sweep.also`.
+
+    The overrides of files come before those of the command line, which replace them; what the command line sweeps is
+    an axis of the first product alone.
+    """
     typed = [(text, n) for n, text in enumerate(words, 1) if not _is_run_section(composer.parse([text])[0])]
-    # A text is parsed by Hydra's grammar (`range(1,5)`); a list's values are literal.
-    section = [(key, v) if isinstance(v, list) else (f"{key}={v}", 0) for key, v in sweep_settings.axes.items()]
+    fixed = [(text, n) for text, n in typed if not composer.parse([text])[0].is_sweep_override()]
     parameters = [(text, 0) for text in _parameters(hydra)]
-    found = axes.read(composer, [*parameters, *section, *typed], most, sweep_settings.shuffle or 0)
+    seed = sweep_settings.shuffle or 0
+
+    def product_of(each: Settings, before: Sequence[AxisSource], after: Sequence[AxisSource]) -> _Product:
+        # A text is parsed by Hydra's grammar (`range(1,5)`); a list's values are literal.
+        section = [(key, v) if isinstance(v, list) else (f"{key}={v}", 0) for key, v in each.axes.items()]
+        found = axes.read(composer, [*before, *section, *after], most, seed)
+        _refuse_run_sections(composer, found, each.axes)
+        return _Product(found, axes.zip_axes(found, each.zip), _Conditions(each))
+
+    own = product_of(replace(sweep_settings, exclude=(), include=()), parameters, typed)
+    further = [product_of(each, (), fixed) for each in sweep_settings.also]
+    return [own, *further] if any(axis.swept for axis in own.axes) or not further else further
+
+
+def _refuse_run_sections(composer: Composer, found: Sequence[Axis], section: Mapping[str, Any]) -> None:
     if run_sections := [axis.key for axis in found if _is_run_section(composer.parse([f"{axis.key}=x"])[0])]:
         raise Rejected(
-            _run_section_axis(key, without_prefix(key) in map(without_prefix, sweep_settings.axes))
-            for key in run_sections
+            _run_section_axis(key, without_prefix(key) in map(without_prefix, section)) for key in run_sections
         )
-    return found
 
 
 def _run_section_axis(key: str, in_section: bool) -> Diagnostic:
@@ -213,16 +264,17 @@ def _fixed_overrides(composer: Composer, sweep_axes: Iterable[Axis]) -> list[Any
 class _Expansion:
     """Expansion of the axes to a sweep."""
 
-    def __init__(self, composer: Composer, sweep_axes: list[Axis], sweep_settings: Settings) -> None:
+    def __init__(self, composer: Composer, products: Sequence[_Product], sweep_settings: Settings) -> None:
         self.composer = composer
-        self.axes = sweep_axes
+        self.products = products
+        self.axes = [axis for product in products for axis in product.axes]
         self.settings = sweep_settings
-        self.swept = frozenset(without_prefix(axis.key) for axis in sweep_axes if axis.swept)
+        self.swept = frozenset(without_prefix(axis.key) for axis in self.axes if axis.swept)
         self.groups = frozenset(key for key in self.swept if composer.is_group(key.partition("@")[0]))
         self.labels = new_labeller(self.swept, self.groups, sweep_settings.alias)
-        self.frames = FrameCache(composer, self.swept, composer.run_sections(_fixed_overrides(composer, sweep_axes)))
-        self.include = [condition.parse(text) for text in sweep_settings.include]
-        self.exclude = [condition.parse(text) for text in sweep_settings.exclude]
+        fixed = _fixed_overrides(composer, products[0].axes)
+        self.frames = FrameCache(composer, self.swept, composer.run_sections(fixed))
+        self.conditions = _Conditions(sweep_settings)
 
     def sweep(self, limit: int, notes: list[Diagnostic]) -> Sweep:
         points = self._points(limit)
@@ -231,19 +283,18 @@ class _Expansion:
             why = f": {empty} has no values" if empty else ": every point is excluded"
             raise Rejected([error("FT035", f"the sweep has no points{why}", without_prefix(empty) or "sweep")])
         notes += self._unused_optional()
-        positions = {axis.key: axis.position for axis in self.axes}
+        positions = {axis.key: axis.position for axis in reversed(self.axes)}
         return Sweep(points, self.settings, self.swept, self.groups, positions, tuple(notes), self.frames)
 
     def _points(self, limit: int) -> tuple[Point, ...]:
-        dimensions = axes.zip_axes(self.axes, self.settings.zip)
-        total = axes.count(dimensions)
+        total = sum(axes.count(product.dimensions) for product in self.products)
         distinct = all(len(set(axis.texts)) == len(axis.texts) for axis in self.axes)
         if total > (_allowed(self.settings, limit) if distinct else max(limit, _ENUMERABLE)):
             raise Rejected([_too_many(total, limit)])
         for axis in self.axes:
             if axis.sweep:
                 self.composer.cache_parsed(*axis.sweep)
-        points = self._labelled(self._filtered(axes.product(self.axes, dimensions)))
+        points = self._labelled(self._filtered())
         if self.settings.sample is not None and self.settings.sample < len(points):
             sample = set(self._shuffled(range(len(points)), points)[: self.settings.sample])
             points = [point for index, point in enumerate(points) if index in sample]
@@ -260,13 +311,15 @@ class _Expansion:
             by_overrides[overrides] for overrides in axes.seeded_order(list(by_overrides), self.settings.shuffle or 0)
         ]
 
-    def _filtered(self, products: Iterable[tuple[str, ...]]) -> Iterator[tuple[str, ...]]:
+    def _filtered(self) -> Iterator[tuple[str, ...]]:
+        """Yield the overrides of every point that is wanted, once."""
         seen: set[tuple[str, ...]] = set()
-        for overrides in products:
-            kept = self._without_unknown_optional(overrides)
-            if kept not in seen and self._is_wanted(kept):
-                seen.add(kept)
-                yield kept
+        for product in self.products:
+            for overrides in product:
+                kept = self._without_unknown_optional(overrides)
+                if kept not in seen and self._is_wanted(kept, product):
+                    seen.add(kept)
+                    yield kept
 
     def _without_unknown_optional(self, overrides: tuple[str, ...]) -> tuple[str, ...]:
         """Drop the optional overrides whose key the chosen options do not have."""
@@ -278,13 +331,13 @@ class _Expansion:
             text for text in overrides if text not in optional or without_prefix(text.partition("=")[0]) in keys
         )
 
-    def _is_wanted(self, overrides: tuple[str, ...]) -> bool:
-        if not self.include and not self.exclude:
+    def _is_wanted(self, overrides: tuple[str, ...], product: _Product) -> bool:
+        # The settings' own conditions hold for all products.
+        asked = [conditions for conditions in (self.conditions, product.conditions) if conditions]
+        if not asked:
             return True
         lookup = _lookup(overrides, self._values(overrides), self.frames, self.composer)
-        if any(each.holds(lookup) for each in self.exclude):
-            return False
-        return not self.include or any(each.holds(lookup) for each in self.include)
+        return all(conditions.want(lookup) for conditions in asked)
 
     def _values(self, overrides: Iterable[str]) -> dict[str, Any]:
         return axes.values_set(self.composer, overrides)

@@ -30,6 +30,7 @@ class Settings:
         optional: keys to set only if the chosen options have them.
         alias: abbreviation in labels, by key.
         max_parallel: number of jobs for which the queue's capability has room.
+        also: further sweeps, whose points follow; of these settings they have axes, zip, exclude and include.
     """
 
     name: str | None = None
@@ -42,6 +43,7 @@ class Settings:
     optional: frozenset[str] = frozenset()
     alias: Mapping[str, str] = field(default_factory=dict)
     max_parallel: int | None = None
+    also: tuple[Settings, ...] = ()
 
 
 def read(section: Mapping[str, Any]) -> Settings:
@@ -106,6 +108,18 @@ def _aliases(value: Any) -> dict[str, str]:
     raise ValueError("a mapping of keys to words of small letters, digits and dashes")
 
 
+def _further(value: Any) -> tuple[Settings, ...]:
+    sweeps = value if isinstance(value, list) else [value]
+    if not all(isinstance(sweep, dict) and sweep.get("axes") for sweep in sweeps):
+        raise ValueError("a list of sweeps, each a mapping with axes")
+    if unknown := [str(key) for sweep in sweeps for key in sweep if key not in _OF_FURTHER]:
+        raise ValueError(f"a list of sweeps, each with {', '.join(_OF_FURTHER)} and no {unknown[0]}")
+    return tuple(read(sweep) for sweep in sweeps)
+
+
+_OF_FURTHER = ("axes", "zip", "exclude", "include")
+
+
 def _whole(minimum: int) -> Callable[[Any], int]:
     def read_whole(value: Any) -> int:
         if isinstance(value, int) and not isinstance(value, bool) and value >= minimum:
@@ -126,5 +140,6 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "optional": lambda value: frozenset(_texts(value)),
     "alias": _aliases,
     "max_parallel": _whole(1),
+    "also": _further,
 }
 assert _READERS.keys() == {f.name for f in fields(Settings)}  # noqa: S101 - one reader for each field
