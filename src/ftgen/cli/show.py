@@ -37,7 +37,7 @@ def _version(_: Composer, __: Arguments) -> Iterator[str]:
 
 def _plugins(_: Composer, __: Arguments) -> Iterator[str]:
     yield from _titled("Installed Hydra Plugins")
-    yield "\tftgen loads none: it expands sweeps itself, and launches nothing"
+    yield "\tftgen loads none, but the sweeper that hydra/sweeper=NAME chooses on the command line with --multirun"
 
 
 def _search_path(composer: Composer, _: Arguments) -> Iterator[str]:

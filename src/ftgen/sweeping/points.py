@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -78,7 +78,11 @@ def expand(composer: Composer, words: Sequence[str], *, limit: int = LIMIT) -> S
     if section and (replaced := list(_replaced_settings(composer, overrides))):
         raise Rejected(replaced)
     sweep_settings = _with_name(settings.read(section), overrides)
-    products = _products(composer, words, hydra, sweep_settings, _allowed(sweep_settings, limit))
+    sweeper, most = composer.sweeper(overrides), _allowed(sweep_settings, limit)
+    if sweeper == "basic":
+        products = _products(composer, words, hydra, sweep_settings, most)
+    else:
+        products = _products_of(sweeper, composer, words, sweep_settings, most)
     return _Expansion(composer, products, sweep_settings).sweep(limit, notes)
 
 
@@ -90,15 +94,11 @@ def _allowed(sweep_settings: Settings, limit: int) -> int:
 
 
 def _refuse_swept_sections(words: Sequence[str], overrides: Sequence[Any]) -> None:
-    """Refuse swept run sections and other sweepers."""
+    """Refuse swept run sections."""
     for position, (text, override) in enumerate(zip(words, overrides, strict=True), 1):
         location = Location(COMMAND_LINE, position)
-        key = override.key_or_group
         if override.is_sweep_override() and _is_run_section(override):
             raise Rejected([_swept_run_section(override, text).at(location)])
-        if key == "hydra/sweeper" and override.value() != "basic":
-            help_ = "write the axes as choice(…), range(…) or under sweep; ftgen's own sweeper enumerates them"
-            raise Rejected([error("FT030", f"{text}: other sweepers cannot run here", key, text, help_).at(location)])
 
 
 def _swept_run_section(override: Any, text: str) -> Diagnostic:
@@ -223,6 +223,55 @@ def _products(
     own = product_of(replace(sweep_settings, exclude=(), include=()), parameters, typed)
     further = [product_of(each, (), fixed) for each in sweep_settings.also]
     return [own, *further] if any(axis.swept for axis in own.axes) or not further else further
+
+
+def _products_of(
+    sweeper: str, composer: Composer, words: Sequence[str], sweep_settings: Settings, most: int
+) -> list[_Product]:
+    """Return the points that another sweeper enumerates, each as a product of single values.
+
+    Raises:
+        Rejected: FT030, if it cannot enumerate them, or the settings have axes of their own.
+    """
+    from ftgen.sweeping import foreign  # noqa: PLC0415 - imports Hydra's plugins
+
+    if sweep_settings.axes or sweep_settings.also:
+        headline = f"sweep.axes and the sweeper {sweeper} both say what to sweep"
+        raise Rejected([error("FT030", headline, "hydra/sweeper", sweeper, "leave one of them out")])
+    parsed = list(zip(words, composer.parse(words), strict=True))
+    choices = [t for t, o in parsed if not o.is_sweep_override() and _chooses(composer, o)]
+    tasks = [t for t, o in parsed if not _is_run_section(o)]
+    question = foreign.Question(composer.request, tuple(choices), tuple(tasks), most)
+    found = foreign.enumerate_points(question)
+    if found.refusal:
+        raise Rejected([_no_points(sweeper, found.refusal, parsed)])
+    if not found.points:
+        raise Rejected([error("FT035", f"the sweeper {sweeper} gives no points", "hydra/sweeper", sweeper)])
+    everywhere = set(found.points[0]).intersection(*map(set, found.points[1:]))
+    positions = {text: position for position, text in enumerate(words, 1)}
+    return [_point(composer, texts, everywhere, positions) for texts in found.points]
+
+
+def _chooses(composer: Composer, override: Any) -> bool:
+    """Return whether an override chooses an option or sets a key of Hydra's own, a launcher's excepted."""
+    return composer.is_group(override.key_or_group) or (
+        override.is_hydra_override() and not override.key_or_group.startswith("hydra/launcher")
+    )
+
+
+def _no_points(sweeper: str, refusal: str, parsed: Sequence[tuple[str, Any]]) -> Diagnostic:
+    help_ = "write the axes as choice(…), range(…) or under sweep, and ftgen's own sweeper enumerates them"
+    found = error("FT030", f"the sweeper {sweeper} gives no points: {refusal}", "hydra/sweeper", sweeper, help_)
+    typed = [n for n, (_, override) in enumerate(parsed, 1) if override.key_or_group == "hydra/sweeper"]
+    return found.at(*(Location(COMMAND_LINE, position) for position in typed[-1:]))
+
+
+def _point(
+    composer: Composer, texts: Sequence[str], everywhere: Collection[str], positions: Mapping[str, int]
+) -> _Product:
+    read = ((text, axes.read(composer, [(text, positions.get(text, 0))], 1, 0)) for text in texts)
+    found = [replace(axis, swept=text not in everywhere) for text, (axis,) in read]
+    return _Product(found, [[axis] for axis in found], _Conditions(Settings()))
 
 
 def _refuse_run_sections(composer: Composer, found: Sequence[Axis], section: Mapping[str, Any]) -> None:

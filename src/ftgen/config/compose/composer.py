@@ -142,6 +142,20 @@ class Composer:
         fixed = [override for override in overrides if not override.is_sweep_override()]
         return list(plugins.notes(overrides, self._repository.hydras(self._traceable(fixed)), hydra))
 
+    def sweeper(self, overrides: Sequence[Override]) -> str:
+        """Return the sweeper that the command line chooses; by default `basic`, whose place ftgen takes.
+
+        A sweeper is a plugin, whose code runs: only the user may choose one, and no file, which may come with a clone.
+
+        Raises:
+            Rejected: FT030, for each other sweeper that a file chooses and the command line does not.
+        """
+        fixed = [override for override in overrides if not override.is_sweep_override()]
+        typed = [str(override.value()) for override in fixed if override.key_or_group == plugins.SWEEPER]
+        if not typed and (refused := list(plugins.sweepers(self._repository.hydras(self._traceable(fixed))))):
+            raise Rejected(refused)
+        return typed[-1] if typed else "basic"
+
     def keys(self, overrides: Sequence[Override]) -> set[str]:
         """Return the dotted keys of a configuration, of sections and of values."""
         config, _ = self._unresolved(overrides)

@@ -9,7 +9,7 @@ from hydra.core.override_parser.types import Override
 
 from ftgen.config.compose.entries import Entry
 from ftgen.config.compose.grammar import is_hydras
-from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, note
+from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, error, note
 
 SWEEPER = "hydra/sweeper"
 _SECTIONS = ("launcher", "callbacks")
@@ -34,6 +34,16 @@ def notes(overrides: Sequence[Override], entries: Iterable[Entry], hydra: Mappin
     for section in _SECTIONS:
         if hydra.get(section):
             yield _ignored(f"hydra.{section}", f"hydra.{section}")
+
+
+def sweepers(entries: Iterable[Entry]) -> Iterator[Diagnostic]:
+    """Yield an error for each sweeper but `basic` that a file chooses."""
+    for entry in entries:
+        if entry.group == SWEEPER and entry.options != ("basic",):
+            option = ",".join(entry.options)
+            headline = f"{entry.config} chooses the sweeper {option}, a plugin whose code only the command line may run"
+            help_ = f"add hydra/sweeper={option}; or hydra/sweeper=basic, in whose place ftgen enumerates the points"
+            yield error("FT030", headline, SWEEPER, option, help_).at(entry.at())
 
 
 def _ignored(what: str, subject: str, value: object = "") -> Diagnostic:
