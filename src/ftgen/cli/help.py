@@ -198,9 +198,9 @@ Interpolations: ${key}, OmegaConf's ${oc.…}, and ${hydra:…} for what --cfg h
 the same bytes, so that ${now:…}, ${hydra:runtime.cwd}, ${hydra:job.num} and the like are refused.
 
 hydra/sweeper=NAME with --multirun renders the jobs that an installed sweeper would launch; one that waits for results,
-as an optimiser does, is refused. Launchers, callbacks, output folders and logging are Hydra's business with running jobs: ftgen writes manifests and
-leaves nothing else behind. It says so where a configuration chooses one. A header (# @package) that Hydra would read
-past, because a comment stands above it, is refused.
+as an optimiser does, is refused. Launchers, callbacks, output folders and logging are Hydra's business with running
+jobs: ftgen writes manifests and leaves nothing else behind. It says so where a configuration chooses one. A header
+(# @package) that Hydra would read past, because a comment stands above it, is refused.
 """
 
 
