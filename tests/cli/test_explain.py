@@ -270,6 +270,11 @@ def test_a_code_without_a_rule_is_answered_with_the_nearest(
     assert nearest in said
 
 
+def test_a_code_of_many_digits_is_a_key_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["explain", "FT" + "9" * 100]) == 1
+    assert "error[FT012]" in capsys.readouterr().err
+
+
 # --- lines ---------------------------------------------------------------------------------------------
 
 

@@ -13,6 +13,7 @@ from ftgen.config.compose import Composer, Request
 from ftgen.diagnostics import Rejected
 
 PLUGIN = '''
+import os
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Optional
 
@@ -43,6 +44,10 @@ class Looking(Sweeper):
     def sweep(self, arguments):
         if self.ending == "fails":
             raise KeyError("a bug of the plugin")
+        if self.ending == "leaves":
+            raise SystemExit(3)
+        if self.ending == "dies":
+            os._exit(3)
         if self.ending == "nothing":
             return
         number = 0
@@ -146,6 +151,8 @@ def test_ftgens_own_keys_need_no_plus_and_settings_hold(elsewhere: Path) -> None
         (["hydra/sweeper=looking"], "it chooses points by the results of jobs, and none has run"),
         (["hydra/sweeper=looking", "hydra.sweeper.ending=endless"], "it has more than 1000 points"),
         (["hydra/sweeper=looking", "hydra.sweeper.ending=fails"], "KeyError: 'a bug of the plugin'"),
+        (["hydra/sweeper=looking", "hydra.sweeper.ending=leaves"], "SystemExit: 3"),
+        (["hydra/sweeper=looking", "hydra.sweeper.ending=dies"], "its process ended without an answer"),
         (["hydra/sweeper=looking", "hydra.sweeper.ending=nothing"], "gives no points"),
         (["hydra/sweeper=absent"], "Could not find 'hydra/sweeper/absent' Available options in 'hydra/sweeper': basic"),
         (["hydra/sweeper=diagonal", "+sweep=lora"], "sweep.axes and the sweeper diagonal both say what to sweep"),

@@ -26,7 +26,7 @@ from ftgen.text.paths import dotted
 from ftgen.text.tables import table
 
 _LINE = re.compile(r"(?P<file>.+):(?P<line>[0-9]{1,9})(?::[0-9]+)?")
-_CODE = re.compile(r"FT[0-9]+", re.IGNORECASE)
+_CODE = re.compile(r"FT[0-9]{1,9}", re.IGNORECASE)
 _LONGEST = 72
 _NEAREST = 3
 

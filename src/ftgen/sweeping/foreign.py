@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -68,7 +69,10 @@ class Question:
 def enumerate_points(question: Question) -> Enumeration:
     """Return the points that a sweeper enumerates, or why it does not."""
     with ProcessPoolExecutor(1, get_context("fork" if sys.platform == "linux" else "spawn")) as pool:
-        return pool.submit(_asked, question).result()
+        try:
+            return pool.submit(_asked, question).result()
+        except BrokenProcessPool:
+            return Enumeration(refusal="its process ended without an answer")
 
 
 class _Stopped(BaseException):
@@ -135,7 +139,7 @@ def _asked(question: Question) -> Enumeration:
         return Enumeration(refusal=str(stopped))
     except (HydraException, OmegaConfBaseException) as failure:
         return Enumeration(refusal=" ".join(str(failure).split("\nConfig search path")[0].split()))
-    except Exception as failure:  # noqa: BLE001 - the plugin's own failure, whatever it is
+    except (Exception, SystemExit) as failure:  # noqa: BLE001 - the plugin's own failure, whatever it is
         return Enumeration(refusal=f"{type(failure).__name__}: {failure}")
     return Enumeration(tuple(notebook.jobs))
 
