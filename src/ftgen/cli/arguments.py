@@ -167,15 +167,19 @@ def parser(verb: str) -> argparse.ArgumentParser:
         _copies(verb_parser, _COPIES[verb])
     if verb in _OF_CLUSTERS:
         _connection(verb_parser, verb)
+    _json(verb_parser, verb)
+    if verb in _OWN:
+        _OWN[verb](verb_parser)
+    return verb_parser
+
+
+def _json(verb_parser: argparse.ArgumentParser, verb: str) -> None:
     if verb in _DOCUMENTED:
         verb_parser.add_argument(
             "--json", action="store_true", help="what was done as JSON; errors as by --format json"
         )
     if verb in {"groups", "explain", "compare", "plan", "preview", "diff", "gc", "status", "serve", "data", "image"}:
         verb_parser.add_argument("--json", action="store_true", help="as JSON")
-    if verb in _OWN:
-        _OWN[verb](verb_parser)
-    return verb_parser
 
 
 def _path(text: str) -> str:
