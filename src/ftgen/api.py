@@ -20,14 +20,10 @@ from ftgen.datasets.lengths import Tokenizer
 from ftgen.diagnostics import Diagnostic
 from ftgen.output import tree
 from ftgen.output.tree import Run, WriteOptions
-from ftgen.page.markup import join, tag
-from ftgen.page.tables import Column, table
 from ftgen.pipeline import Compiled
-from ftgen.sweeping import index
+from ftgen.sweeping import index, notebook
 from ftgen.sweeping.batch import Batch
 from ftgen.text import files, sharing
-
-_SHOWN = 60
 
 
 @dataclass(frozen=True, repr=False)
@@ -64,7 +60,7 @@ class Job:
         return f"<ftgen.Job {self.name}: {', '.join(self.files)}>"
 
     def _repr_html_(self) -> str:
-        return tag("details", tag("summary", tag("b", self.name)), tag("pre", self.yaml))
+        return notebook.job(self.row, self.files[self.row.file].decode())
 
 
 @dataclass(frozen=True, repr=False)
@@ -122,10 +118,7 @@ class Sweep(Sequence[Job]):
         return f"<ftgen.Sweep {self.folder}: {totals.jobs} jobs, {totals.pods} pods, {totals.devices} cards>"
 
     def _repr_html_(self) -> str:
-        records = self.records()
-        columns = [Column(key, [_cell(record.get(key)) for record in records[:_SHOWN]]) for key in records[0]]
-        more = [tag("p", f"… and {len(records) - _SHOWN} more")] if len(records) > _SHOWN else []
-        return join([table(self.folder, columns), *more])
+        return notebook.sweep([job.row for job in self.points])
 
 
 def _record(job: Job) -> Iterator[tuple[str, Any]]:
@@ -133,10 +126,6 @@ def _record(job: Job) -> Iterator[tuple[str, Any]]:
     yield "job", plain.pop("job")
     yield from plain.pop("swept").items()
     yield from plain.items()
-
-
-def _cell(value: Any) -> str:
-    return "" if value is None else str(value)
 
 
 def job(overrides: Iterable[str] = (), *, directory: str | Path = ".", config_dirs: Iterable[str | Path] = ()) -> Job:

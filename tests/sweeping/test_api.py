@@ -50,6 +50,17 @@ def test_a_sweep_is_a_table() -> None:
     assert first["job"] in shown
 
 
+def test_memory_is_a_bar_against_the_card() -> None:
+    jobs = ftgen.sweep(["trainer.batch_size=1,4", "hardware.memory=8Gi", "hardware.devices=1"])
+    shown = jobs._repr_html_()
+    assert [verdict in shown for verdict in ("4.11 of 8 GiB: fits", "10.61 of 8 GiB: does not fit")] == [True, True]
+    assert shown.count("<svg") == 2
+    parts = [part for job in jobs for part in job.row.terms]
+    assert shown.count("<rect") == len(parts)
+    assert all(f"■</span> {part}" in shown for part in parts)
+    assert "not estimated" in ftgen.job(["trainer=yolo", "model=yolo26n", "dataset=coco8-images"])._repr_html_()
+
+
 def test_what_is_shown_as_text_is_short() -> None:
     rendered = ftgen.sweep(["trainer.lr=1e-4,2e-4"])
     assert repr(rendered) == "<ftgen.Sweep sft-qwen3-0-6b: 2 jobs, 2 pods, 2 cards>"
