@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
-from itertools import pairwise
+from itertools import dropwhile, pairwise
 from pathlib import Path
 
 import pytest
@@ -41,6 +41,7 @@ NOT_RUN = {
     "kubectl port-forward": "needs a cluster",
     "ftgen status --mlflow": "needs a server of MLflow's; tests/status/test_mlflow.py plays one",
     "ftgen logs": "needs a pod that runs; tests/status plays one",
+    "pip install": "installs from a package index into the environment that the tests run in",
     "tensorboard": "a server of TensorBoard's, in a pod",
 }
 HASH = re.compile(r"(?<=-)[0-9a-f]{8}(?![0-9a-f])")
@@ -49,6 +50,8 @@ RUN = re.compile(r"(?<![\w-])(?!job-)[a-z][\w-]*-[0-9a-f]{8}(?![\w-])|(?<=job-)[
 
 # What stands for a word of the reader's own: RUN, PATH|URL, [OVERRIDES], out/NAME/job.yaml, `…`.
 PLACEHOLDER = re.compile(r"\[?(?:[\w.]+=)?[A-Z]{2,}[|A-Z]*\]?|.*….*")
+
+SWEPT = re.compile(r"^([\w./+@]+=[^,\[{(']*),.*")
 
 
 def _id(page: Path) -> str:
@@ -73,13 +76,12 @@ def test_the_commands_of_a_page(page: Path, machine: Path, ftgen: Callable[[list
 
 def _type(command: Command, place: str, machine: Path, ftgen: Callable[[list[str]], Said]) -> Iterator[str]:
     """Run the programs of a command line that can be run here, and compare what the page shows."""
-    for words in command.parts:
-        while re.match(r"[A-Z_]+=", words[0]):
-            words.pop(0)
+    for given in command.parts:
+        words = _without_variables(given)
         program, *rest = words
         if any(_begins(words, known) for known in NOT_RUN):
             if program == "ftgen":
-                _accepted(rest)
+                accepted(rest)
         elif program == "ftgen":
             said = ftgen(_words(rest, machine))
             expected = 1 if "error[" in command.shown else 0
@@ -91,13 +93,17 @@ def _type(command: Command, place: str, machine: Path, ftgen: Callable[[list[str
             yield f"{place}: {program} is not run here, and NOT_RUN does not say why"
 
 
+def _without_variables(words: list[str]) -> list[str]:
+    return list(dropwhile(re.compile(r"[A-Z_]+=").match, words))
+
+
 def _begins(words: list[str], known: str) -> bool:
     return words[: known.count(" ") + 1] == known.split()
 
 
 def test_what_is_not_run_is_on_a_page() -> None:
-    commands = [words for page in PAGES for step in steps(page) if isinstance(step, Command) for words in step.parts]
-    assert [known for known in NOT_RUN if not any(known.split()[-1] in words for words in commands)] == []
+    typed = [words for page in PAGES for step in steps(page) if isinstance(step, Command) for words in step.parts]
+    assert [known for known in NOT_RUN if not any(_begins(_without_variables(words), known) for words in typed)] == []
 
 
 def _words(words: list[str], machine: Path) -> list[str]:
@@ -131,17 +137,18 @@ def test_the_commands_in_sentences(page: Path, machine: Path) -> None:
     """A command in a sentence or a table is one: its verb, its flags and, where it is whole, its overrides."""
     for command in mentions(page):
         words = shlex.split(command.text)
-        _accepted([word for last, word in pairwise(words) if last[0] == "-" or not PLACEHOLDER.fullmatch(word)])
+        accepted([word for last, word in pairwise(words) if last[0] == "-" or not PLACEHOLDER.fullmatch(word)])
 
 
-def _accepted(words: list[str]) -> None:
+def accepted(words: list[str]) -> None:
     """Parse a command line, and compose its overrides where it names any."""
     parsed = arguments.parse(words)
     overrides = tuple(word for word in parsed.overrides if "=" in word)
     assert parsed.verb != arguments.RENDER or len(overrides) == len(parsed.overrides), f"{words} begins with no verb"
-    # The arguments of an image's recipe are of no configuration group.
-    whole = tuple(word for word in overrides if not word.startswith("image.") and not PLACEHOLDER.search(word))
-    compose.compose(compose.Request(overrides=whole))
+    # The arguments of an image's recipe are of no configuration group; of a sweep, the first point is composed.
+    whole = [word for word in overrides if not word.startswith("image.") and not PLACEHOLDER.search(word)]
+    first = tuple(SWEPT.sub(r"\1", word) for word in whole)
+    compose.compose(compose.Request(overrides=first, config_name=parsed.config_name))
 
 
 def _make(words: list[str]) -> None:
@@ -160,8 +167,13 @@ def _module(words: list[str]) -> None:
     assert find_spec(words[2])
 
 
-def _program(words: list[str]) -> None:
+def _kubectl(words: list[str]) -> None:
+    """Run the real kubectl; the one on PATH plays a cluster."""
     subprocess.run([Path(sys.executable).with_name(words[0]), *words[1:]], check=True, capture_output=True)
 
 
-_OTHERS = {"make": _make, "pytest": _pytest, "python": _module, "kubectl": _program}
+def _git(words: list[str]) -> None:
+    subprocess.run(words, check=True, capture_output=True)
+
+
+_OTHERS = {"make": _make, "pytest": _pytest, "python": _module, "kubectl": _kubectl, "git": _git}
