@@ -1,13 +1,14 @@
 # make run    set up and render a first job
 # make test   set up and run the whole test suite
 # make lint   types, style, architecture, drift
+# make site   the documentation as a site, in .site/html
 # make fuzz   odd inputs for all verbs and files, for FUZZ_SECONDS (300)
 # make test-cluster KUBECONFIG=FILE   ftgen's promises, asked of a cluster; make cluster starts one
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test lint check bench fuzz venv tools out docs update-golden test-hydra-next test-trainer test-images test-page test-tracking test-upstream test-install test-cluster \
+.PHONY: run test lint check bench fuzz venv tools out docs site update-golden test-hydra-next test-trainer test-images test-page test-tracking test-upstream test-install test-cluster \
 	cluster cluster-down clean
 
 run: venv
@@ -54,8 +55,14 @@ docs: venv
 	$(BIN)/python -m tools.hardware_matrix
 	$(BIN)/pytest -q tests/cli/test_schema.py --update-golden
 
+# English and Chinese; a dead link or anchor fails. SITE_REPOSITORY names the page of the repository that has the sources.
+site: venv
+	$(BIN)/pip install -q --group docs
+	$(BIN)/python -m tools.site
+
 update-golden: venv
-	$(BIN)/pytest -q tests/golden tests/serving/test_golden.py tests/image/test_golden.py --update-golden
+	$(BIN)/pytest -q tests/golden tests/serving/test_golden.py tests/image/test_golden.py tests/docs/test_tutorial.py \
+		--update-golden
 
 # The suite on Hydra's pre-release.
 test-hydra-next:

@@ -34,7 +34,7 @@ KEY=VALUE. `ftgen --cfg job` shows all keys, `ftgen explain KEY` where one comes
 """
 
 # By verb: the words after `ftgen VERB`, and examples with their effect.
-_SYNTAX: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
+SYNTAX: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
     RENDER: (
         "[OVERRIDES]",
         (
@@ -226,7 +226,7 @@ _COMMAND = re.compile(r"(?<=^  )ftgen(?= )|^ftgen(?= .*\[FLAGS\]$)|(?<=`)ftgen(?
 
 def _blocks(arguments: Arguments) -> Iterable[str]:
     verb = arguments.verb
-    words, examples = _SYNTAX.get(verb, ("[OVERRIDES]", ()))
+    words, examples = SYNTAX.get(verb, ("[OVERRIDES]", ()))
     if verb == RENDER:
         yield _USAGE
         yield from _verbs()
@@ -248,10 +248,14 @@ def _verbs() -> Iterable[str]:
 
 
 def _flags(verb: str) -> str:
-    """Format the flags by their groups, long names first."""
+    return "\n".join(f"{title}\n{_table(rows)}" for title, rows in sections(verb))
+
+
+def sections(verb: str) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Return the flags by their groups, long names first, each with what it does."""
     action_groups = parser(verb)._action_groups  # noqa: SLF001 - argparse has no public list
-    sections = [(g.title, [_row(a) for a in g._group_actions if _is_shown(a)]) for g in action_groups]  # noqa: SLF001 - idem
-    return "\n".join(f"{title}\n{_table(rows)}" for title, rows in sections if rows)
+    found = [(str(g.title), [_row(a) for a in g._group_actions if _is_shown(a)]) for g in action_groups]  # noqa: SLF001 - idem
+    return [(title, rows) for title, rows in found if rows]
 
 
 def _is_shown(action: argparse.Action) -> bool:
