@@ -69,10 +69,10 @@ def test_a_cluster_is_asked_few_questions(kubectl: FakeKubectl, capsys: pytest.C
     kubectl.serve(recorded("done"))
     committed(("done-9ede011e", "default"))
     run(["status"], capsys)
-    assert len(kubectl.calls()) == 3
+    assert len(kubectl.calls()) == 2  # jobs and pods
     kubectl.serve(recorded("done", "no-claim", "gang", "large"))
     run(["status"], capsys)
-    assert len(kubectl.calls()) == 3 + 3 + 7
+    assert len(kubectl.calls()) == 2 + 2 + 8
 
 
 def test_the_connection_is_passed_on(kubectl: FakeKubectl, capsys: pytest.CaptureFixture[str]) -> None:

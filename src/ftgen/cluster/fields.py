@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 from ftgen.text.lines import printable
-from ftgen.validation.manifest import mapping
+from ftgen.text.shapes import mapping
 
 Object = Mapping[str, Any]
 Amounts = Mapping[str, Fraction]

@@ -30,7 +30,7 @@ from ftgen.cluster.objects import Job, Tracking
 from ftgen.diagnostics import Diagnostic, note
 from ftgen.text import kube
 from ftgen.text.lines import printable
-from ftgen.validation.manifest import entries, integer, mapping
+from ftgen.text.shapes import entries, integer, mapping
 
 UNREACHABLE, REFUSED, SHAPE = "FT660", "FT661", "FT662"
 TAG = "ftgen.job"

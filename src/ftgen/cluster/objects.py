@@ -21,10 +21,9 @@ from ftgen.cluster.fields import (
     texts,
 )
 from ftgen.cluster.shape import PodShape, shape_of
+from ftgen.emulation.placement import Taint
 from ftgen.text import kube
-from ftgen.validation.inventory import amounts
-from ftgen.validation.manifest import entries, integer, mapping
-from ftgen.validation.placement import Taint
+from ftgen.text.shapes import amounts, entries, integer, mapping
 
 RUN_LABEL = "ftgen.dev/run"
 FOLDER_LABEL = "app.kubernetes.io/part-of"

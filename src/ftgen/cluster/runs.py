@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from ftgen.cluster.fields import Key
-from ftgen.cluster.objects import Job, Pod, PodGroup
+from ftgen.cluster.objects import Job, Pod
 from ftgen.cluster.shape import PodShape
 from ftgen.cluster.state import ClusterState
 from ftgen.diagnostics import Rejected, error
@@ -53,7 +53,6 @@ class Run:
         committed: its file; None if no file of the tree is its own.
         job: the live job; None if the cluster has none.
         pods: its pods by rank.
-        group: its gang.
         is_stray: whether a tree was named that does not have it.
     """
 
@@ -61,7 +60,6 @@ class Run:
     committed: Committed | None = None
     job: Job | None = None
     pods: Sequence[Pod] = ()
-    group: PodGroup | None = None
     is_stray: bool = False
 
     @property
@@ -198,7 +196,7 @@ def _run_label(job: Committed) -> str:
 def _run(committed: Committed | None, job: Job | None, seen: ClusterState) -> Run:
     if job is None:
         return Run(committed.key if committed else ("", ""), committed)
-    return Run(job.key, committed, job, seen.pods_by_job.get(job.key, ()), seen.group_of_job.get(job.uid))
+    return Run(job.key, committed, job, seen.pods_by_job.get(job.key, ()))
 
 
 def selected(runs: Sequence[Run], names: Sequence[str]) -> list[Run]:

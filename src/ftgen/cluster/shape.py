@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from ftgen.cluster.fields import Amounts, Object, text, texts
-from ftgen.validation.inventory import amounts
-from ftgen.validation.manifest import entries, mapping, strings
-from ftgen.validation.placement import Toleration, meets
-from ftgen.validation.rules.lint.devices import counts_cards
+from ftgen.emulation.devices import counts_cards
+from ftgen.emulation.placement import Toleration, meets
+from ftgen.text.shapes import amounts, entries, mapping, strings
 
 
 @dataclass(frozen=True, slots=True)

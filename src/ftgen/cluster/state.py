@@ -27,7 +27,7 @@ from ftgen.cluster.objects import (
 )
 from ftgen.diagnostics import Diagnostic, Rejected, error
 from ftgen.text.lines import printable
-from ftgen.validation.manifest import entries
+from ftgen.text.shapes import entries
 
 _View = TypeVar("_View")
 _MANAGED = "app.kubernetes.io/managed-by=ftgen"
@@ -45,8 +45,8 @@ class ClusterState:
     Attributes:
         jobs: ftgen's jobs.
         pods: their pods.
-        groups: their PodGroups.
         namespaces: where these were read.
+        groups: PodGroups there; a job that runs needs none.
         claims: every claim of the namespaces.
         events: what controllers reported there, but for ordinary progress.
         queues: Volcano's queues; None if they could not be read, as for the next three.
@@ -61,8 +61,8 @@ class ClusterState:
 
     jobs: Sequence[Job] = ()
     pods: Sequence[Pod] = ()
-    groups: Sequence[PodGroup] = ()
     namespaces: Sequence[str] = ()
+    groups: Sequence[PodGroup] = ()
     claims: Sequence[Claim] | None = None
     events: Sequence[Event] = ()
     queues: Sequence[Queue] | None = None
@@ -81,9 +81,12 @@ class ClusterState:
         return _grouped(ordered, lambda pod: (pod.key[0], pod.job))
 
     @cached_property
-    def group_of_job(self) -> Mapping[str, PodGroup]:
-        """Return the PodGroups by the identifier of their job."""
+    def _groups_by_job(self) -> Mapping[str, PodGroup]:
         return {group.job_uid: group for group in self.groups}
+
+    def group_of(self, job: Job | None) -> PodGroup | None:
+        """Return the PodGroup of a job; None where it has none yet."""
+        return self._groups_by_job.get(job.uid) if job else None
 
     @cached_property
     def events_by_object(self) -> Mapping[tuple[str, Key], Sequence[Event]]:
@@ -148,7 +151,7 @@ def _in(namespace: str, group: str, kind: str, what: str, view: Callable[[Any], 
 
 
 def read(kubectl: Kubectl, namespaces: Iterable[str], *, plain_jobs: bool = True) -> ClusterState:
-    """Read the jobs of some namespaces with their pods and PodGroups.
+    """Read the jobs of some namespaces with their pods.
 
     Args:
         kubectl: the connection.
@@ -159,19 +162,17 @@ def read(kubectl: Kubectl, namespaces: Iterable[str], *, plain_jobs: bool = True
         Rejected: FT57x, when the jobs cannot be read.
     """
     batch: dict[str, _Request] = {}
-    plain, groups, pods = [], [], []
+    plain, pods = [], []
     for name in sorted(set(namespaces)):
         labels = {"labelSelector": _MANAGED}
         batch[name] = _in(name, "batch.volcano.sh/v1alpha1", "jobs", "VolcanoJobs", objects.volcano_job, **labels)
         if plain_jobs:
             plain.append(_in(name, "batch/v1", "jobs", "Jobs", objects.plain_job, **labels))
-        groups.append(_in(name, "scheduling.volcano.sh/v1beta1", "podgroups", "PodGroups", objects.pod_group, **labels))
         pods.append(_in(name, "v1", "pods", "pods", objects.pod, labelSelector=objects.RUN_LABEL))
-    answers = _answers(kubectl, [*batch.values(), *plain, *groups, *pods])
+    answers = _answers(kubectl, [*batch.values(), *plain, *pods])
     return ClusterState(
         [*_found(answers, [*batch.values()]), *_found(answers, plain)],
         _found(answers, pods),
-        _found(answers, groups),
         _readable(answers, batch, has_plain_jobs=bool(_found(answers, plain))),
         unread=_unread(answers),
     )
@@ -195,7 +196,7 @@ def _readable(answers: Answers, jobs: Mapping[str, _Request], *, has_plain_jobs:
 def read_surroundings(
     kubectl: Kubectl, seen: ClusterState, namespaces: Iterable[str], deliveries: Iterable[str]
 ) -> ClusterState:
-    """Read what keeps a job from running: events, claims, queues, nodes, and the pods on them.
+    """Read what keeps a job from running: its gang, events, claims, queues, nodes, and the pods on them.
 
     Args:
         kubectl: the connection.
@@ -204,6 +205,8 @@ def read_surroundings(
         deliveries: paths of the reconcilers' objects that bring runs which do not exist.
     """
     names = sorted(set(namespaces))
+    gangs = "scheduling.volcano.sh/v1beta1", "podgroups", "PodGroups", objects.pod_group
+    groups = [_in(n, *gangs, labelSelector=_MANAGED) for n in names]
     claims = [_in(n, "v1", "persistentvolumeclaims", "claims", objects.claim) for n in names]
     events = [_in(n, "v1", "events", "events", objects.event, fieldSelector=_OBSTACLES) for n in names]
     queues = _in("", "scheduling.volcano.sh/v1beta1", "queues", "queues", objects.queue)
@@ -213,12 +216,13 @@ def read_surroundings(
     empty = set(names) - {job.key[0] for job in seen.jobs}
     spaces = {n: _Request(f"/api/v1/namespaces/{quote(n, safe='')}", "", key_of) for n in sorted(empty)}
     paths = [_Request(path, "", objects.delivery) for path in sorted(set(deliveries))]
-    answers = _answers(kubectl, [*claims, *events, queues, nodes, *placed, classes, *spaces.values(), *paths])
+    answers = _answers(kubectl, [*groups, *claims, *events, queues, nodes, *placed, classes, *spaces.values(), *paths])
     shown = {
         path: answer for path, answer in answers.items() if path not in {r.path for r in (*spaces.values(), *paths)}
     }
     return replace(
         seen,
+        groups=_found(answers, groups),
         claims=None if _is_refused(answers, claims) else _found(answers, claims),
         events=_found(answers, events),
         queues=_list(answers, queues),

@@ -38,6 +38,16 @@ def optional_integer(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
+_LARGEST = Fraction(2**63 - 1)
+"""Largest quantity of the API server."""
+
+
+def amounts(resources: object) -> dict[str, Fraction]:
+    """Return the amounts of a resource list, capped as quantities are; leave out what is no quantity."""
+    stated = {str(name): amount(value) for name, value in mapping(resources).items()}
+    return {name: min(value, _LARGEST) for name, value in stated.items() if value is not None}
+
+
 def amount(value: object) -> Fraction | None:
     """Return the amount of a quantity; None where the value is no quantity."""
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):

@@ -19,7 +19,8 @@ from ftgen.spec import StorageClass
 from ftgen.text import yamlio
 from ftgen.text.files import is_there
 from ftgen.text.paths import Steps
-from ftgen.validation.manifest import amount, entries, mapping, objects, text
+from ftgen.text.shapes import amounts, entries, mapping, text
+from ftgen.validation.manifest import objects
 
 KINDS: Mapping[tuple[str, str], str] = {
     ("v1", "Node"): "nodes",
@@ -36,7 +37,6 @@ SNAPSHOT = "cluster.facts.snapshot"
 """Configuration key of the file with the objects of the cluster."""
 
 _NAMES_KIND = re.compile(rf"""kind["']?:[ \t]*["']?(?:{"|".join(RESOURCES)})(?:List)?\b""")
-_LARGEST = Fraction(2**63 - 1)
 EVERYWHERE = "*"
 """Namespace of a list that holds the objects of all namespaces."""
 DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
@@ -243,12 +243,6 @@ def _node(saved: ClusterObject, kinds: dict[tuple[tuple[str, Fraction], ...], Ma
         shared if isinstance(stated, dict) else None,
         saved.spec.get("unschedulable") is True,
     )
-
-
-def amounts(resources: object) -> dict[str, Fraction]:
-    """Return the amounts of a resource list, capped as quantities are; leave out what is no quantity."""
-    stated = {str(name): amount(value) for name, value in mapping(resources).items()}
-    return {name: min(value, _LARGEST) for name, value in stated.items() if value is not None}
 
 
 def _queue(saved: ClusterObject) -> Queue:

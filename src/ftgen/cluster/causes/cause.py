@@ -9,7 +9,7 @@ from fractions import Fraction
 
 from ftgen.text import kube
 from ftgen.text.lines import printable
-from ftgen.validation.inventory import amounts
+from ftgen.text.shapes import amounts
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,8 +31,9 @@ _SAYS_NOTHING = re.compile(r"0/0 tasks|\d+/\d+ tasks in gang unschedulable: pod 
 def _scheduler_says(run: Run, seen: ClusterState) -> str:
     """Return the scheduler's words: of a pod, else of the gang."""
     pods = [pod.scheduled for pod in run.pods if pod.scheduled and not pod.scheduled.holds]
-    group = [c for c in run.group.conditions if c.type == "Unschedulable" and c.holds] if run.group else []
-    keys = [("Pod", pod.key) for pod in run.pods] + ([("PodGroup", run.group.key)] if run.group else [])
+    gang = seen.group_of(run.job)
+    group = [c for c in gang.conditions if c.type == "Unschedulable" and c.holds] if gang else []
+    keys = [("Pod", pod.key) for pod in run.pods] + ([("PodGroup", gang.key)] if gang else [])
     events = (event for key in keys for event in seen.events_by_object.get(key, ()))
     reported = [event for event in events if event.reason in {"FailedScheduling", "Unschedulable"}]
     messages: list[str] = [*(c.message for c in (*pods, *group)), *(event.message for event in reported)]

@@ -16,7 +16,7 @@ def obstacle(run: Run, seen: ClusterState) -> Cause | None:
     """Return what in the queue keeps a job from starting."""
     if run.job is None or not run.job.is_volcano or not run.waits:
         return None
-    return missing(run.job.queue, seen) or closed(run.job.queue, seen) or _full(run, seen) or _unseen(run)
+    return missing(run.job.queue, seen) or closed(run.job.queue, seen) or _full(run, seen) or _unseen(run, seen)
 
 
 def missing(name: str, seen: ClusterState) -> Cause | None:
@@ -36,7 +36,7 @@ def closed(name: str, seen: ClusterState) -> Cause | None:
 
 def _full(run: Run, seen: ClusterState) -> Cause | None:
     """Return which resource of the queue is used up; one that its capability does not name is not limited."""
-    group, queue = run.group, seen.queue_by_name.get(run.job.queue if run.job else "")
+    group, queue = seen.group_of(run.job), seen.queue_by_name.get(run.job.queue if run.job else "")
     if group is None or queue is None or group.phase not in {"Pending", ""}:
         return None
     return next(_over(queue, group.min_resources), None)
@@ -66,8 +66,8 @@ def _of(amounts: Amounts, name: str) -> Fraction:
     return amounts.get(name, amounts.get(f"requests.{name}", Fraction(0)))
 
 
-def _unseen(run: Run) -> Cause | None:
-    if run.group is not None or (run.job and run.job.phase):
+def _unseen(run: Run, seen: ClusterState) -> Cause | None:
+    if seen.group_of(run.job) is not None or (run.job and run.job.phase):
         return None
     how = "let an administrator look at volcano-controllers (`kubectl get pods -A -l app=volcano-controller`)"
     return Cause("controller-silent", "Volcano's controller has not taken notice of the job", how)

@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 from ftgen.text import kube
 from ftgen.text.paths import child
+from ftgen.text.shapes import amounts
 from ftgen.validation import Context
-from ftgen.validation.inventory import ClusterObject, Inventory, amounts
+from ftgen.validation.inventory import ClusterObject, Inventory
 from ftgen.validation.manifest import Container, Job, Pod, Task, entries, mapping, optional_integer, text
 
 Amounts = dict[str, Fraction]

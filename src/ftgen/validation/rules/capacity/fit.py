@@ -12,12 +12,13 @@ from fractions import Fraction
 from functools import cached_property, lru_cache
 from typing import Any
 
+from ftgen.emulation.devices import counts_cards
+from ftgen.emulation.placement import Taint, Toleration, meets
 from ftgen.validation.inventory import PASSING_TAINTS, Inventory, Node
 from ftgen.validation.manifest import Container, Job, Task, entries, integer, mapping, strings, text
-from ftgen.validation.placement import Taint, Toleration, meets
 from ftgen.validation.rules.capacity import demand
 from ftgen.validation.rules.capacity.demand import Amounts, Resources
-from ftgen.validation.rules.lint.devices import counts_cards, vendor_of
+from ftgen.validation.rules.lint.devices import vendor_of
 
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 _HOST = "kubernetes.io/hostname"

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 
 from ftgen.text.paths import child
+from ftgen.text.shapes import amounts
 from ftgen.validation import Context, Finding, rule
-from ftgen.validation.inventory import amounts
 from ftgen.validation.manifest import Job, Pod, entries, mapping, text
 from ftgen.validation.rules import CAPACITY
 from ftgen.validation.rules.capacity import demand

@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from ftgen.diagnostics import Severity
+from ftgen.emulation.devices import counts_cards
 from ftgen.text.paths import child
 from ftgen.validation import Context, FactMissing, Finding, rule
 from ftgen.validation.manifest import Container, Job, Pod, Task, entries, mapping, strings, text
@@ -21,7 +22,6 @@ from ftgen.validation.rules.lint.devices import (
     SHARES,
     accelerators,
     card_count,
-    counts_cards,
     device_plugin,
     shares_cards,
     vendor_of,

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 
+from ftgen.emulation.devices import counts_cards
 from ftgen.validation.manifest import Container, Pod, amount, mapping
 from ftgen.validation.rules.resources import is_extended
 
@@ -30,17 +31,6 @@ _VENDORS = {
     "vastaitech.com": "Vastai",
     "aws.amazon.com": "Neuron",
 }
-_CARDS = re.compile(
-    r"nvidia\.com/(gpu|gpualloc|gpu\.shared|mig-.+)"
-    r"|volcano\.sh/(vgpu|gpu)-number"
-    r"|huawei\.com/(Ascend[0-9A-Z]+(-[1-9])?|npu)"
-    r"|huawei\.com/Ascend[0-9]+[A-Z]?-[0-9]+c\..+"
-    r"|amd\.com/.+"
-    r"|cambricon\.com/(mlu|vmlu|mlu[0-9]+|.+\.(share|mim-.+))"
-    r"|hygon\.com/dcunum|iluvatar\.ai/.+-vgpu|metax-tech\.com/s?gpu|mthreads\.com/vgpu"
-    r"|enflame\.com/(drs-)?gcu|habana\.ai/gaudi|kunlunxin\.com/v?xpu|birentech\.com/gpu|vastaitech\.com/va"
-    r"|aws\.amazon\.com/neuron(core)?"
-)
 # Device plugins by the names they serve; names of two plugins exclude each other on one node.
 _PLUGINS = (
     (re.compile(r"nvidia\.com/gpu(alloc|cores|mem|mem-percentage)"), "HAMi"),
@@ -57,12 +47,6 @@ PARTS = SHARES[1:]
 def vendor_of(name: str) -> str:
     """Return the vendor of an accelerator resource; empty for other resources."""
     return _VENDORS.get(name.partition("/")[0], "") if is_extended(name) else ""
-
-
-@lru_cache(maxsize=1024)
-def counts_cards(name: str) -> bool:
-    """Return whether a resource counts cards, or slices that each look like a card."""
-    return bool(_CARDS.fullmatch(name))
 
 
 @lru_cache(maxsize=1024)

@@ -12,11 +12,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from ftgen.diagnostics import Severity
+from ftgen.emulation.devices import counts_cards
 from ftgen.validation import Finding, rule
 from ftgen.validation.manifest import Container, Job, Task, optional_integer, text
 from ftgen.validation.rules import LINT
 from ftgen.validation.rules.lint.cards import literal_variables, pod_count
-from ftgen.validation.rules.lint.devices import accelerators, counts_cards, vendors_of, whole_number
+from ftgen.validation.rules.lint.devices import accelerators, vendors_of, whole_number
 from ftgen.validation.rules.lint.shell import TRAINING_COMMAND, find_all, has_match, shell_text
 from ftgen.validation.rules.policies import events, policy_lists
 
