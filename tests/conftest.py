@@ -13,6 +13,9 @@ from hypothesis import settings
 settings.register_profile("ftgen", deadline=None, derandomize=True)
 settings.load_profile("ftgen")
 
+# What pytest-xdist says of its own terminal is no width of ours.
+os.environ.pop("COLUMNS", None)
+
 # Programs that came with the tests' own packages, kubectl among them, are found before those of the machine.
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 

@@ -241,16 +241,6 @@ def test_a_value_that_no_program_can_be_given_is_not_printed(capsys: pytest.Capt
     assert value(printed(capsys, "job.yaml"), "A") == "<200000 characters, more than a program can be given>"
 
 
-def test_the_page_shows_what_is_printed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    page = (Path(__file__).parents[2] / "docs" / "preview.md").read_text(encoding="utf-8")
-    shown = page.split("```console\n")[1].partition("```")[0].splitlines()
-    monkeypatch.setenv("COLUMNS", "110")
-    text = printed(capsys, *shown[0].removeprefix("$ ftgen preview ").split())
-    name = text.partition(":")[0]
-    lines = [line.replace("demo-12e61994", name) for line in shown[1:] if line != "…"]
-    assert [line for line in lines if line not in text.splitlines()] == []
-
-
 def test_the_program_of_the_page_runs(capsys: pytest.CaptureFixture[str]) -> None:
     page = (Path(__file__).parents[2] / "docs" / "preview.md").read_text(encoding="utf-8")
     exec(page.split("```python\n")[1].partition("```")[0], {})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -86,17 +85,14 @@ def test_a_new_vendor_takes_yaml_alone(write: Write, render_here: Render, pod: P
 DOCUMENT = Path(__file__).parents[2] / "docs" / "hardware.md"
 
 
-def told(begins: str) -> str:
-    """The indented block of the document that begins so."""
-    lines = DOCUMENT.read_text(encoding="utf-8").splitlines()
-    start = lines.index(f"    {begins}", lines.index("## Adding a vendor"))
-    end = next(i for i in range(start, len(lines)) if lines[i] and not lines[i].startswith("    "))
-    return textwrap.dedent("\n".join(lines[start:end])) + "\n"
+def told(path: str) -> str:
+    """The file that the document shows under this path."""
+    return DOCUMENT.read_text(encoding="utf-8").partition(f'```yaml title="{path}"\n')[2].partition("```")[0]
 
 
 def test_what_the_document_says_of_a_vendor_is_enough(write: Write, render_here: Render, pod: Pod) -> None:
-    write("conf/hardware/nova.yaml", told("# Nova N1 cards, shared by memory in blocks of 128 MiB."))
-    write("overlays/hardware/nova/runtime.yaml", told("apiVersion: v1"))
+    write("conf/hardware/nova.yaml", told("conf/hardware/nova.yaml"))
+    write("overlays/hardware/nova/runtime.yaml", told("overlays/hardware/nova/runtime.yaml"))
     job = render_here("hardware=nova", "hardware.nodes=2", "storage=nfs")
     assert judged(job) == []
     assert pod(job)["runtimeClassName"] == "nova"
