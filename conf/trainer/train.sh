@@ -347,7 +347,8 @@ def create_parent(place, sweep):
     tags = listed({"mlflow.runName": sweep, "ftgen.parent": sweep})
     question = {"experiment_id": place, "run_name": sweep, "start_time": now(), "tags": tags}
     run = ask("runs/create", question)["run"]["info"]["run_id"]
-    ask("runs/update", {"run_id": run, "status": "FINISHED", "end_time": now()})
+    # Another job may have deleted it meanwhile, as one of two.
+    ask("runs/update", {"run_id": run, "status": "FINISHED", "end_time": now()}, "INVALID_PARAMETER_VALUE")
 
 def move(children, parent):
     for run in children:

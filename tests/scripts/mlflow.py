@@ -153,6 +153,8 @@ class _Api(BaseHTTPRequestHandler):
         return {"runs": [run for run in self.store.runs.values() if all(t in run["data"]["tags"] for t in tags)]}
 
     def runs_update(self, run_id: str, **info: Any) -> None:
+        if run_id not in self.store.runs:
+            raise RefusedError("INVALID_PARAMETER_VALUE")
         self.store.runs[run_id]["info"] |= info
 
     def runs_set_tag(self, run_id: str, key: str, value: str) -> None:
