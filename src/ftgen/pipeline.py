@@ -366,7 +366,9 @@ def validate_schemas(
     bundle: Bundle, spec: Spec, imported: Path | None = None, reuse: Reuse = WITHOUT_REUSE
 ) -> list[Diagnostic]:
     """Return what the cluster's schemas refuse: the imported ones if there are any, else those of its releases."""
-    options = {"volcano_version": spec.cluster.volcano_version, "imported": imported, "allows_nulls": False}
+    cluster = spec.cluster
+    releases = {"volcano_version": cluster.volcano_version, "kubernetes_version": cluster.kubernetes_version or ""}
+    options = {**releases, "imported": imported, "allows_nulls": False}
     return [d for manifest in bundle.objects for d in reuse.search(conform, manifest, **options)]
 
 

@@ -376,6 +376,7 @@ def test_a_clusters_facts_and_what_it_allows(folder, capsys):
 def test_an_unknown_cluster_or_version_is_refused(folder, capsys):
     assert main(["check", "jobs", "--cluster", "alaudda"]) == 1
     assert main(["check", "jobs", "--volcano-version", "x"]) == 2
+    assert main(["check", "jobs", "--kubernetes-version", "1.16"]) == 2
 
 
 def test_the_version_decides_which_fields_there_are(folder, capsys):
@@ -386,6 +387,30 @@ def test_the_version_decides_which_fields_there_are(folder, capsys):
     newer = {d["code"] for d in told(capsys, "jobs", "--volcano-version", "1.12.4")[1]}
 
     assert "FT323" in older - newer
+
+
+POD_WITH_HOSTNAME = """\
+apiVersion: v1
+kind: Pod
+metadata: {name: a}
+spec:
+  hostnameOverride: b
+  containers: [{name: a, image: b}]
+"""
+
+
+def test_the_version_of_kubernetes_decides_which_fields_pods_have(folder, capsys):
+    (folder / "pod.yaml").write_text(POD_WITH_HOSTNAME, encoding="utf-8")
+    of = {line: told(capsys, "pod.yaml", *flags)[1] for line, flags in KUBERNETES.items()}
+
+    assert [(d["code"], d["severity"], d["help"]) for d in of["unstated"]] == [("FT301", "warning", NEEDS_1_34)]
+    assert [(d["code"], d["severity"], d["help"]) for d in of["1.32"]] == [("FT301", "error", NEEDS_1_34)]
+    assert [(d["code"], d["severity"]) for d in of["1.33"]] == [("FT264", "note"), ("FT301", "error")]
+    assert of["1.34"] == []
+
+
+KUBERNETES = {"unstated": (), **{line: ("--kubernetes-version", line) for line in ("1.32", "1.33", "1.34")}}
+NEEDS_1_34 = "remove it; Kubernetes 1.34 has it, 1.32 does not"
 
 
 # What their own configuration is warned of: FT259, FT267, FT270; and that two nodes do not share a folder of one.

@@ -10,6 +10,7 @@ from tools.options import GROUPS, chosen
 
 from ftgen.cli import main
 from ftgen.validation import codes_of
+from ftgen.validation.options import CheckOptions, restore_options
 
 SEED, SAMPLE = 11, 40
 PLAIN = ["hardware=full-gpu", "tracking=none"]
@@ -109,6 +110,19 @@ def test_flags_win_over_what_the_index_says(rendered, capsys):
     assert run(capsys, "check", "--strict", "out", "--volcano-version", "1.15")[0] == 0
 
 
+def test_the_index_names_kubernetes_where_the_configuration_does(rendered, capsys):
+    assert main([*PLAIN, "cluster.kubernetes_version='1.34'", "name=stated", "-q"]) == 0
+
+    index = json.loads(Path("out/ftgen.lock").read_text(encoding="utf-8"))
+    stated = {file.split("/")[0]: judged.get("kubernetes_version") for file, judged in index["judged"].items()}
+
+    assert stated == {rendered.parent.name: None, "stated": "1.34"}
+    assert run(capsys, "check", "--strict", "out")[0] == 0
+    judged = json.dumps({"kubernetes_version": "1.34"})
+    assert restore_options(judged, CheckOptions()).kubernetes_version == "1.34"
+    assert restore_options(judged, CheckOptions(kubernetes_version="1.32")).kubernetes_version == "1.32"
+
+
 @pytest.mark.parametrize(
     "said",
     [
@@ -117,6 +131,8 @@ def test_flags_win_over_what_the_index_says(rendered, capsys):
         "x",
         {"volcano_version": "0.1"},
         {"volcano_version": [1]},
+        {"kubernetes_version": "0.1"},
+        {"kubernetes_version": [1]},
         {"facts": {"card": 1}},
         {"allow": ["FT469"]},
         None,

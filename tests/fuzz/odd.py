@@ -65,7 +65,8 @@ FLAGS: list[Any] = [
     ["-cn", "x"], ["--limit", "2"], ["--limit", "-1"],
     *(["--format", form] for form in (*FORMS, "markdown", "html")), ["--allow-shrink"], ["--new-run"], ["--help"],
     ["--version"], ["--hydra-help"], ["-sc"], ["--push"], ["-x"], ["--"], ["-"], ["--cluster", "alauda"],
-    ["--cluster", "x"], ["--volcano-version", "newest"], ["--volcano-version", "1.x"], ["-r"], ["--branch", "main"],
+    ["--cluster", "x"], ["--volcano-version", "newest"], ["--volcano-version", "1.x"],
+    ["--kubernetes-version", "1.32"], ["--kubernetes-version", "1.x"], ["-r"], ["--branch", "main"],
     ["--path", "jobs"], ["--allow-dirty"], ["--branch-per-sweep"], ["--limit", "9" * 5000],
     ["--color", "always"], ["--yes"], ["--ci", "none"], ["--from", "a.yaml"],
 ]

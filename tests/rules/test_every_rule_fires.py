@@ -10,7 +10,7 @@ import pytest
 from ftgen import pipeline, project
 from ftgen.config import catalog
 from ftgen.config.compose import Composer, Request
-from ftgen.diagnostics import Diagnostic, Rejected
+from ftgen.diagnostics import Diagnostic, Rejected, Severity
 from ftgen.text import yamlio
 from ftgen.validation.rules import all_rules
 
@@ -52,3 +52,22 @@ def test_packaged_options_are_not_blamed(composer: Composer, group: str) -> None
         words = [f"{group}={option}", *(command if option == "command" else ())]
         blamed[option] = {d.code for d in told(composer, words) if d.code.startswith("FT2")} - KNOWN
     assert {option: codes for option, codes in blamed.items() if codes} == {}
+
+
+@pytest.mark.parametrize(
+    ("words", "severity"),
+    [
+        ("cluster.kubernetes_version='1.16'", Severity.ERROR),
+        ("cluster.kubernetes_version=latest", Severity.ERROR),
+        ("cluster.kubernetes_version='1.33'", Severity.NOTE),
+        ("cluster.volcano_version='1.13'", Severity.NOTE),
+    ],
+)
+def test_a_release_without_schemas_is_refused_or_told(composer: Composer, words: str, severity: Severity) -> None:
+    [found] = [d for d in told(composer, [words]) if d.code == "FT264"]
+    assert (found.severity, found.subject) == (severity, words.partition("=")[0])
+
+
+@pytest.mark.parametrize("words", ["cluster.kubernetes_version='1.34'", "cluster.kubernetes_version=newest"])
+def test_a_known_release_of_kubernetes_is_no_finding(composer: Composer, words: str) -> None:
+    assert "FT264" not in {d.code for d in told(composer, [words])}

@@ -239,6 +239,70 @@ def test_later_lines_check_names_that_1_12_leaves_to_the_webhook():
     assert told(job, "1.15") == [("FT303", "spec.tasks[0].name")]
 
 
+HOSTNAME = ("spec", "hostnameOverride")
+FILE = {"key": "a", "path": "b", "volumeName": "c"}
+FILE_KEY = ("spec", "containers", 0, "env", 0, "valueFrom")
+
+
+def pod(path, value):
+    manifest = set_at(POD, ("spec", "containers", 0, "env"), [{"name": "A", "valueFrom": {}}])
+    return set_at(manifest, path, value)
+
+
+@pytest.mark.parametrize("version", ["1.32", "1.33", "v1.32.9+k3s1"])
+def test_a_field_of_a_later_kubernetes_says_which_one_has_it(version):
+    [problem] = conform(pod(HOSTNAME, "a"), volcano_version="newest", kubernetes_version=version)
+
+    assert (problem.code, problem.severity, problem.subject) == ("FT301", Severity.ERROR, "spec.hostnameOverride")
+    assert problem.help == "remove it; Kubernetes 1.34 has it, 1.32 does not"
+    assert conform(pod(HOSTNAME, "a"), volcano_version="1.12", kubernetes_version="1.34") == []
+
+
+def test_kubernetes_is_the_line_of_volcano_where_nobody_has_said():
+    assert conform(pod(HOSTNAME, "a"), volcano_version="1.14") == []
+    assert [d.subject for d in conform(pod(HOSTNAME, "a"), volcano_version="1.12")] == ["spec.hostnameOverride"]
+
+
+@pytest.mark.parametrize(("path", "value"), [(HOSTNAME, "a"), (FILE_KEY, {"fileKeyRef": FILE})])
+@pytest.mark.parametrize("kind", ["Job", "CronJob"])
+def test_a_field_that_kubernetes_drops_from_the_pods_of_a_job_is_refused(path, value, kind):
+    spec = {"tasks": [{"name": "a", "replicas": 1, "template": {"spec": pod(path, value)["spec"]}}]}
+    inside = "spec.tasks[0].template"
+    if kind == "CronJob":
+        spec, inside = {"schedule": "@daily", "jobTemplate": {"spec": spec}}, f"spec.jobTemplate.{inside}"
+    job = {"apiVersion": "batch.volcano.sh/v1alpha1", "kind": kind, "metadata": {"name": "a"}, "spec": spec}
+    lost = dotted(path) if path == HOSTNAME else f"{dotted(path)}.fileKeyRef"
+
+    found = [d for d in conform(job, volcano_version="1.15", kubernetes_version="1.32") if d.code == "FT301"]
+
+    assert [(d.severity, d.subject, d.help) for d in found] == [
+        (Severity.ERROR, f"{inside}.{lost}", "remove it; Kubernetes 1.34 has it")
+    ]
+    assert "the API server would drop it" in found[0].headline
+    for accepting in ("", "1.34"):
+        assert "FT301" not in {d.code for d in conform(job, volcano_version="1.15", kubernetes_version=accepting)}
+
+
+def test_fields_that_only_a_custom_resource_has_are_no_fields_of_its_pods():
+    model = {"modelFormat": {"name": "huggingface"}, "storageUri": "pvc://a"}
+    service = {
+        "apiVersion": "serving.kserve.io/v1beta1",
+        "kind": "InferenceService",
+        "metadata": {"name": "a"},
+        "spec": {"predictor": {"minReplicas": 1, "model": model}},
+    }
+    assert conform(service, kubernetes_version="1.32") == []
+
+
+def test_a_kind_that_kubernetes_does_not_serve_yet_is_refused():
+    claim = {"apiVersion": "resource.k8s.io/v1", "kind": "ResourceClaimTemplate"}
+
+    [problem] = conform(claim, volcano_version="1.14", kubernetes_version="1.32")
+
+    assert (problem.code, problem.severity, problem.help) == ("FT305", Severity.ERROR, "Kubernetes 1.34 has it")
+    assert [d.severity for d in conform(claim, volcano_version="1.12")] == [Severity.NOTE]
+
+
 @pytest.mark.parametrize(
     ("api_version", "kind", "cure"),
     [

@@ -165,6 +165,47 @@ def test_a_version_means_the_latest_known_line_that_is_not_newer(written, line):
     assert schema.release(written) == line
 
 
+@pytest.mark.parametrize(
+    ("written", "volcano", "line"),
+    [
+        ("", "1.12.4", "1.32"),
+        ("", "newest", "1.35"),
+        ("1.32", "newest", "1.32"),
+        ("1.33", "1.15", "1.32"),
+        ("v1.34.2+k3s1", "1.12", "1.34"),
+        ("1.99", "1.12", schema.KUBERNETES[-1]),
+        ("newest", "1.12", schema.KUBERNETES[-1]),
+    ],
+)
+def test_kubernetes_has_a_line_of_its_own_or_that_of_volcano(written, volcano, line):
+    assert schema.kubernetes_release(written, volcano) == line
+    assert project.schemas_dir() / f"kubernetes-{line}" in schema.folders(volcano, kubernetes_version=written)
+
+
+@pytest.mark.parametrize("written", ["latest", "1", "1.16", "1.34x"])
+def test_what_is_no_kubernetes_version_or_too_old_is_refused(written):
+    with pytest.raises(ValueError, match=r"Kubernetes"):
+        schema.kubernetes_release(written)
+
+
+def test_every_line_of_kubernetes_is_packaged_and_volcano_is_built_with_one_of_them():
+    packaged = {folder.name for folder in project.schemas_dir().glob("kubernetes-*")}
+    assert {f"kubernetes-{line}" for line in schema.KUBERNETES} == packaged
+    assert {*schema.RELEASES.values()} <= {*schema.KUBERNETES}
+
+
+@pytest.mark.parametrize("version", ["", "newest", "1.34", "v1.34.2"])
+def test_nothing_stands_in_for_a_line_that_is_known(version):
+    assert schema.substitution("Kubernetes", version, "1.34") == ""
+
+
+@pytest.mark.parametrize("version", ["1.33.1", "1.99"])
+def test_an_older_line_that_stands_in_is_told(version):
+    line = schema.kubernetes_release(version)
+    told = f"ftgen has no schemas of Kubernetes {version}; those of {line}, the nearest older line, stand in for them"
+    assert schema.substitution("Kubernetes", version, line) == told
+
+
 @pytest.mark.parametrize("written", ["", "latest", "1", "1.2", "v0.4.2", "1.12x"])
 def test_what_is_no_version_or_too_old_is_refused(written):
     with pytest.raises(ValueError, match=r"Volcano"):

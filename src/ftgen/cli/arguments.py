@@ -328,6 +328,8 @@ def _judgement(verb_parser: argparse.ArgumentParser) -> None:
     group = verb_parser.add_argument_group("judgement")
     group.add_argument("--cluster", metavar="NAME", help="of the group cluster: its release, its facts, what it allows")
     group.add_argument("--volcano-version", metavar="X.Y.Z", help="release of Volcano that the manifests are for")
+    text = "release of Kubernetes that they are for; without it, the one that Volcano's release is built with"
+    group.add_argument("--kubernetes-version", metavar="X.Y", help=text)
 
 
 def _rows(verb_parser: argparse.ArgumentParser) -> None:

@@ -37,6 +37,7 @@ def run(arguments: Arguments) -> int:
     parts = {name: user for name, user in kustomize.referenced_files(names).items() if name not in arguments.overrides}
     options = _with_objects(check_options(arguments), progress.over(names, "reading", "files", arguments))
     results, written = _Results(arguments), TreeLocks()
+    results.report(list(_substituted(options)))
     texts: dict[str, str] = {}
     for name in progress.over(names, "checking", "files", arguments):
         if name in parts:
@@ -51,6 +52,16 @@ def run(arguments: Arguments) -> int:
             answers = server.diagnostics(texts, results.found, arguments)
         results.report(answers)
     return results.close()
+
+
+def _substituted(options: CheckOptions) -> Iterator[Diagnostic]:
+    """Yield a note for each release in the options for which the schemas of an older line stand in."""
+    volcano, kubernetes = options.volcano_version, options.kubernetes_version
+    told = (
+        schema.substitution("Volcano", volcano, schema.release(volcano)),
+        schema.substitution("Kubernetes", kubernetes, schema.kubernetes_release(kubernetes)),
+    )
+    yield from (note("FT264", headline) for headline in told if headline)
 
 
 def _part(name: str, user: str) -> Diagnostic:
@@ -190,20 +201,24 @@ _WARMUP = 48
 
 
 def check_options(arguments: Arguments) -> CheckOptions:
-    """Return the check options of the flags: `--cluster` names an option, `--volcano-version` overrides its release."""
+    """Return the check options of the flags: `--cluster` names an option, the flags of releases override its own."""
     cluster, folders = _cluster(arguments) if arguments.flags.cluster else ({}, [])
     facts = admit_facts(cluster.get("facts") or {})
     inventory = read_snapshot(facts.snapshot, folders) if facts.snapshot else None
     stated = arguments.flags.volcano_version or cluster.get("volcano_version")
     release = str(stated or schema.DEFAULT)
+    kubernetes = str(arguments.flags.kubernetes_version or cluster.get("kubernetes_version") or "")
     try:
         version_of(release)
+        schema.kubernetes_release(kubernetes)
     except ValueError as problem:
         raise Usage(str(problem)) from None
     allowed = frozenset(cluster.get("allow") or ())
     security, own = str(cluster.get("pod_security") or ""), schema.imported(Path.cwd())
     reuse = IncrementalCheck(_WARMUP)
-    options = CheckOptions(release, not stated, facts, security, accepted=allowed, imported=own, reuse=reuse)
+    options = CheckOptions(
+        release, kubernetes, not stated, facts, security, accepted=allowed, imported=own, reuse=reuse
+    )
     return replace(options, inventory=inventory)
 
 

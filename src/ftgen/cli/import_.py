@@ -26,6 +26,8 @@ from ftgen.text import yamlio
 from ftgen.validation import UNKNOWN_FACT, check, codes_of
 from ftgen.validation.options import CheckOptions
 
+_RELEASES = ("cluster.volcano_version", "cluster.kubernetes_version")
+
 
 def run(arguments: Arguments) -> int:
     """Print the experiment and its overlay, or write them below a folder and print the command that renders them."""
@@ -106,10 +108,14 @@ class _User:
         """
         resolved = pipeline.resolve(admit(self.composer.compose(self.composer.parse(self.overrides)).config))
         cluster = resolved.spec.cluster
-        require([d for d in pipeline.validate_configuration(resolved) if d.subject == "cluster.volcano_version"])
+        require([d for d in pipeline.validate_configuration(resolved) if d.subject in _RELEASES])
         own = schema.imported(self.composer.request.directory)
         return CheckOptions(
-            cluster.volcano_version, facts=cluster.facts, pod_security=cluster.pod_security, imported=own
+            cluster.volcano_version,
+            cluster.kubernetes_version or "",
+            facts=cluster.facts,
+            pod_security=cluster.pod_security,
+            imported=own,
         )
 
 

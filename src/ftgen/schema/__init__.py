@@ -3,6 +3,7 @@
 from ftgen.schema.closed import (
     DEFAULT,
     DIALECT,
+    KUBERNETES,
     NEWEST,
     RELEASES,
     Kind,
@@ -19,17 +20,20 @@ from ftgen.schema.closed import (
     is_valid,
     kind_of,
     kinds,
+    kubernetes_release,
     object_meta,
     object_schema,
     openapi,
     relative_path,
     release,
     shared,
+    substitution,
 )
 
 __all__ = [
     "DEFAULT",
     "DIALECT",
+    "KUBERNETES",
     "NEWEST",
     "RELEASES",
     "Kind",
@@ -46,10 +50,12 @@ __all__ = [
     "is_valid",
     "kind_of",
     "kinds",
+    "kubernetes_release",
     "object_meta",
     "object_schema",
     "openapi",
     "relative_path",
     "release",
     "shared",
+    "substitution",
 ]

@@ -35,10 +35,13 @@ RELEASES: Mapping[str, str] = {"1.12": "1.32", "1.14": "1.34", "1.15": "1.35"}
 
 DEFAULT = "1.12"
 NEWEST = list(RELEASES)[-1]
+
+KUBERNETES: tuple[str, ...] = ("1.32", "1.34", "1.35")
+"""Known Kubernetes lines, oldest first."""
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 _OTHERS = ("argocd", "flux", "kserve")
-_VERSION = re.compile(r"v?(\d+)\.(\d+)([.-].*)?")
+_VERSION = re.compile(r"v?(\d+)\.(\d+)([.+-].*)?")
 _API_VERSION = re.compile(r"(?:([a-z0-9]+(?:[-.][a-z0-9]+)*)/)?([a-z0-9]+)")
 _LONGEST_NAME, _LONGEST_LABEL = 253, 63  # of a group and its version, of a kind
 _KIND = re.compile(r"[A-Za-z][A-Za-z0-9]*")
@@ -55,26 +58,53 @@ def release(version: str) -> str:
     Raises:
         ValueError: no version number, or one older than every known line.
     """
+    return _nearest("Volcano", version, tuple(RELEASES), "1.12.4")
+
+
+def kubernetes_release(version: str, volcano_version: str = DEFAULT) -> str:
+    """Return the known Kubernetes line of a version such as `1.33`, `v1.34.2+k3s1` or `newest`.
+
+    A line between two known ones gives the older, as with Volcano.  An empty version means that nobody has said: then
+    it is the line that Volcano's release is built with.
+
+    Raises:
+        ValueError: no version number, or one older than every known line.
+    """
+    return _nearest("Kubernetes", version, KUBERNETES, "1.34") if version else RELEASES[release(volcano_version)]
+
+
+def substitution(product: str, version: str, line: str) -> str:
+    """Return the sentence that says that another line's schemas stand in for a version's; empty if they are its own."""
+    if version in {"", "newest"} or _line_numbers(version) == _numbers(line):
+        return ""
+    return f"ftgen has no schemas of {product} {version}; those of {line}, the nearest older line, stand in for them"
+
+
+def _nearest(product: str, version: str, lines: tuple[str, ...], example: str) -> str:
     if version == "newest":
-        return NEWEST
-    match = _VERSION.fullmatch(version)
-    if match is None:
-        raise ValueError(f"{version!r} is no Volcano version; write one such as 1.12.4, or newest")
-    wanted = int(match[1]), int(match[2])
-    older = [line for line in RELEASES if _numbers(line) <= wanted]
+        return lines[-1]
+    wanted = _line_numbers(version)
+    if wanted is None:
+        raise ValueError(f"{version!r} is no {product} version; write one such as {example}, or newest")
+    older = [line for line in lines if _numbers(line) <= wanted]
     if not older:
-        raise ValueError(f"Volcano {version} is older than any known line ({', '.join(RELEASES)})")
+        raise ValueError(f"{product} {version} is older than any known line ({', '.join(lines)})")
     return older[-1]
+
+
+def _line_numbers(version: str) -> tuple[int, ...] | None:
+    match = _VERSION.fullmatch(version)
+    return (int(match[1]), int(match[2])) if match else None
 
 
 def _numbers(line: str) -> tuple[int, ...]:
     return tuple(int(part) for part in line.split("."))
 
 
-def folders(volcano_version: str = DEFAULT, imported: Path | None = None) -> list[Path]:
+def folders(volcano_version: str = DEFAULT, imported: Path | None = None, kubernetes_version: str = "") -> list[Path]:
     """Return the folders of schemas in search order: the user's own import, then the packaged releases."""
     line, packaged = release(volcano_version), project.schemas_dir()
-    names = (f"volcano-{line}", f"kubernetes-{RELEASES[line]}", *_OTHERS)
+    names = (f"volcano-{line}", f"kubernetes-{kubernetes_release(kubernetes_version, line)}", *_OTHERS)
     return [*([imported] if imported else []), *(packaged / name for name in names)]
 
 
@@ -93,12 +123,18 @@ def relative_path(api_version: str, kind: str) -> Path | None:
 
 
 @cache
-def find(api_version: str, kind: str, volcano_version: str = DEFAULT, imported: Path | None = None) -> Schema | None:
+def find(
+    api_version: str,
+    kind: str,
+    volcano_version: str = DEFAULT,
+    imported: Path | None = None,
+    kubernetes_version: str = "",
+) -> Schema | None:
     """Return the closed schema of a kind, `None` if it is unknown; the value is cached and must not be mutated."""
     path = relative_path(api_version, kind)
     if path is None:
         return None
-    candidates = (folder / path for folder in folders(volcano_version, imported))
+    candidates = (folder / path for folder in folders(volcano_version, imported, kubernetes_version))
     found = next((file for file in candidates if files.is_there(file)), None)
     return _load(found) if found else None
 
@@ -124,12 +160,16 @@ def _no_schema(file: Path, problem: Exception) -> Rejected:
 
 @cache
 def compiled(
-    api_version: str, kind: str, volcano_version: str = DEFAULT, imported: Path | None = None
+    api_version: str,
+    kind: str,
+    volcano_version: str = DEFAULT,
+    imported: Path | None = None,
+    kubernetes_version: str = "",
 ) -> jsonschema_rs.Validator | None:
     """Compile the schema that `find` returns: a validation then takes microseconds; raise `Rejected` if it is none."""
     import jsonschema_rs  # noqa: PLC0415 - a native library, needed only for a validation
 
-    schema = find(api_version, kind, volcano_version, imported)
+    schema = find(api_version, kind, volcano_version, imported, kubernetes_version)
     try:
         return None if schema is None else jsonschema_rs.validator_for(schema)
     except (ValueError, jsonschema_rs.ReferencingError) as problem:
@@ -137,19 +177,25 @@ def compiled(
         raise _no_schema((imported or project.schemas_dir()) / path, problem) from None
 
 
-def is_valid(manifest: Mapping[str, Any], volcano_version: str = DEFAULT, imported: Path | None = None) -> bool:
+def is_valid(
+    manifest: Mapping[str, Any],
+    volcano_version: str = DEFAULT,
+    imported: Path | None = None,
+    kubernetes_version: str = "",
+) -> bool:
     """Whether the compiled schema of a manifest's kind accepts it; true for an unknown kind.
 
     Raises:
         ValueError: the manifest is no JSON value.
     """
-    validator = compiled(manifest["apiVersion"], manifest["kind"], volcano_version, imported)
+    validator = compiled(manifest["apiVersion"], manifest["kind"], volcano_version, imported, kubernetes_version)
     return validator is None or bool(validator.is_valid(manifest))
 
 
-def kinds(volcano_version: str = DEFAULT, imported: Path | None = None) -> list[Kind]:
+def kinds(volcano_version: str = DEFAULT, imported: Path | None = None, kubernetes_version: str = "") -> list[Kind]:
     """Return every known kind of a Volcano line, its Kubernetes line, Argo CD, Flux and KServe, sorted."""
-    found = (file for folder in folders(volcano_version, imported) for file in folder.glob("*/*.json"))
+    searched = folders(volcano_version, imported, kubernetes_version)
+    found = (file for folder in searched for file in folder.glob("*/*.json"))
     return sorted({kind_of(_load(file)) for file in found})
 
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ftgen import schema
 from ftgen.diagnostics import Diagnostic, Severity, error, note, warning
@@ -36,10 +36,25 @@ _Problem = Any
 _LONGEST = 60  # characters of a value in a message
 
 
+class _Lines(NamedTuple):
+    """Lines of Volcano and Kubernetes whose schemas decide, after the folder with the user's own."""
+
+    volcano: str
+    kubernetes: str
+    imported: Path | None = None
+
+    def find(self, api_version: str, kind: str) -> Schema | None:
+        return schema.find(api_version, kind, self.volcano, self.imported, self.kubernetes)
+
+    def is_valid(self, manifest: Mapping[str, Any]) -> bool:
+        return schema.is_valid(manifest, self.volcano, self.imported, self.kubernetes)
+
+
 def conform(
     manifest: Mapping[str, Any],
     *,
     volcano_version: str = schema.DEFAULT,
+    kubernetes_version: str = "",
     imported: Path | None = None,
     allows_nulls: bool = True,
     clean: Any = None,
@@ -49,6 +64,9 @@ def conform(
     Args:
         manifest: plain JSON values.
         volcano_version: release whose CRDs decide, e.g. `1.12.4` or `newest`.
+        kubernetes_version: release of the API server, e.g. `1.34` or `newest`.  If it is given, fields of pods within
+            custom resources must be its own too: the API server drops the others when a controller makes the pods.  If
+            empty, it is the line that Volcano's release is built with.
         imported: a folder with schemas of the user's own cluster, which take precedence.
         allows_nulls: whether a null that the API server drops is a warning; else it is an error, as in what ftgen
             writes, whose fields are those that live.
@@ -61,20 +79,24 @@ def conform(
     api_version, kind = manifest.get("apiVersion"), manifest.get("kind")
     if not isinstance(api_version, str) or not isinstance(kind, str):
         return [_unnamed(manifest, name) for name in ("apiVersion", "kind") if not isinstance(manifest.get(name), str)]
-    line = schema.release(volcano_version)
-    closed = schema.find(api_version, kind, line, imported)
+    lines = _Lines(
+        schema.release(volcano_version), schema.kubernetes_release(kubernetes_version, volcano_version), imported
+    )
+    closed = lines.find(api_version, kind)
     if closed is None:
-        return [_unknown_kind(api_version, kind, volcano_version, imported)]
+        return [_unknown_kind(api_version, kind, volcano_version, kubernetes_version, lines)]
     try:
-        valid = schema.is_valid(manifest, line, imported)
+        valid = lines.is_valid(manifest)
     except ValueError:  # not a JSON value
         valid = False
     if not valid and (invalid_keys := list(non_string_keys(manifest))):
         return invalid_keys
-    found = [] if valid else _refused(manifest, closed, line, imported)
+    found = [] if valid else _refused(manifest, closed, lines)
     if not allows_nulls:
         found = [replace(d, severity=Severity.ERROR) for d in found]
-    root = _keyed_root(api_version, kind, line, imported)
+    if kubernetes_version and not schema.is_native(api_version):
+        found += _lost_in_pods(manifest, Node.of(closed), lines.kubernetes)
+    root = _keyed_root(api_version, kind, lines)
     found += _duplicates(manifest, root, clean=clean, warns=schema.is_native(api_version))
     return sorted(dict.fromkeys(found), key=lambda d: _order(manifest, d.subject))
 
@@ -88,7 +110,7 @@ def _unnamed(manifest: Mapping[str, Any], name: str) -> Diagnostic:
     return error(MISSING_FIELD, f"{name} is missing: this is no Kubernetes object", name, help=f"add {name}")
 
 
-def _unknown_kind(api_version: str, kind: str, version: str, imported: Path | None) -> Diagnostic:
+def _unknown_kind(api_version: str, kind: str, version: str, kubernetes: str, lines: _Lines) -> Diagnostic:
     """Report an unknown kind: an error if all kinds of its group are known, else a note, as a CRD may define it."""
     known, since = served.knows(api_version), served.since(api_version, kind)
     if known and since is None:
@@ -98,20 +120,35 @@ def _unknown_kind(api_version: str, kind: str, version: str, imported: Path | No
     if since and version_of(version) < version_of(since):
         headline = f"Volcano {version} has no {api_version} {kind}: the API server refuses it"
         return error(UNKNOWN_KIND, headline, "kind", kind, f"Volcano {since} has it")
+    if kubernetes and (has := _lines_with(api_version, kind)):
+        headline = f"Kubernetes {lines.kubernetes} has no {api_version} {kind}: the API server refuses it"
+        return error(UNKNOWN_KIND, headline, "kind", kind, f"Kubernetes {has[0]} has it")
     if known:
         cure = ""
     else:
         close = get_close_matches(
-            f"{api_version} {kind}", [" ".join(e) for e in schema.kinds(version, imported)], 1, 0.85
+            f"{api_version} {kind}", [" ".join(e) for e in schema.kinds(version, lines.imported)], 1, 0.85
         )
         cure = f"did you mean {close[0]}?" if close else "import its CRD: ftgen schema import CRD.yaml"
     headline = f"there is no schema for {api_version} {kind}, so its fields are not checked"
     return note(UNKNOWN_KIND, headline, "kind", kind, cure)
 
 
-def _later_lines(line: str) -> list[str]:
-    lines = list(schema.RELEASES)
-    return lines[lines.index(line) + 1 :]
+def _lines_with(api_version: str, kind: str) -> list[str]:
+    """Return the known lines of Kubernetes that serve one of its own kinds."""
+    native = schema.KUBERNETES if schema.is_native(api_version) else ()
+    return [line for line in native if schema.find(api_version, kind, kubernetes_version=line)]
+
+
+def _later_lines(lines: _Lines, *, is_native: bool) -> Iterator[tuple[str, _Lines]]:
+    """Yield each later line of the product that defines a kind, with its name."""
+    if is_native:
+        later = schema.KUBERNETES[schema.KUBERNETES.index(lines.kubernetes) + 1 :]
+        yield from ((f"Kubernetes {line}", _Lines(lines.volcano, line)) for line in later)
+    else:
+        volcano = list(schema.RELEASES)
+        later = tuple(volcano[volcano.index(lines.volcano) + 1 :])
+        yield from ((f"Volcano {line}", _Lines(line, lines.kubernetes)) for line in later)
 
 
 def non_string_keys(value: Any, path: Steps = (), clean: Any = None) -> Iterator[Diagnostic]:
@@ -185,6 +222,54 @@ def _taken(node: Node) -> str:
     return f"; it takes {' or '.join(_TYPES[name] for name in names)}" if names else ""
 
 
+# --- pods within custom resources ------------------------------------------------------------------------
+
+
+def _lost_in_pods(value: Any, node: Node, kubernetes: str, path: Steps = ()) -> Iterator[Diagnostic]:
+    """Report fields of pods, anywhere in a custom resource, that a line of Kubernetes does not have but another does.
+
+    The custom resource keeps them, as its own schema has them; the API server drops them from each pod that the
+    controller makes of it.
+    """
+    if {"containers", "volumes"} <= node.here.get("properties", {}).keys():
+        yield from _lost(value, _pod_specs(kubernetes), path)
+    elif isinstance(value, dict):
+        inner = ((name, part, node.field(name)) for name, part in value.items())
+        yield from (d for name, part, at in inner if at for d in _lost_in_pods(part, at, kubernetes, (*path, name)))
+    elif isinstance(value, list) and (item := node.item()):
+        yield from (d for i, part in enumerate(value) for d in _lost_in_pods(part, item, kubernetes, (*path, i)))
+
+
+_Specs = Mapping[str, Node | None]
+"""The same part of a pod's spec in lines of Kubernetes, the one that decides first; None where a line lacks it."""
+
+
+@cache
+def _pod_specs(kubernetes: str) -> _Specs:
+    lines = (kubernetes, *(line for line in schema.KUBERNETES if line != kubernetes))
+    roots = {line: schema.find("v1", "Pod", kubernetes_version=line) for line in lines}
+    return {line: Node.of(root).field("spec") for line, root in roots.items() if root}
+
+
+def _lost(value: Any, specs: _Specs, path: Steps) -> Iterator[Diagnostic]:
+    if isinstance(value, dict):
+        for name, part in value.items():
+            inner = {line: node and node.field(name) for line, node in specs.items()}
+            line, *others = inner
+            if inner[line] is not None:
+                yield from _lost(part, inner, (*path, name))
+            elif has := [other for other in others if inner[other] is not None]:
+                yield _lost_field((*path, name), part, line, has[0])
+    elif isinstance(value, list):
+        items = {line: node and node.item() for line, node in specs.items()}
+        yield from (d for index, part in enumerate(value) for d in _lost(part, items, (*path, index)))
+
+
+def _lost_field(path: Steps, value: Any, line: str, other: str) -> Diagnostic:
+    headline = f"pods of Kubernetes {line} have no field {path[-1]}: the API server would drop it"
+    return error(UNKNOWN_FIELD, headline, dotted(path), _shown(value), f"remove it; Kubernetes {other} has it")
+
+
 # --- list items ----------------------------------------------------------------------------------------
 
 
@@ -215,8 +300,8 @@ class _KeyedNode:
 
 
 @cache
-def _keyed_root(api_version: str, kind: str, line: str, imported: Path | None) -> _KeyedNode:
-    return _KeyedNode(Node.of(schema.find(api_version, kind, line, imported) or {}))
+def _keyed_root(api_version: str, kind: str, lines: _Lines) -> _KeyedNode:
+    return _KeyedNode(Node.of(lines.find(api_version, kind) or {}))
 
 
 def _keyed_node(node: Node | None) -> _KeyedNode | None:
@@ -283,19 +368,19 @@ def _duplicate(name: str, first: int, path: Steps, *, warns: bool) -> Diagnostic
 # --- explanations --------------------------------------------------------------------------------------
 
 
-def _refused(manifest: Mapping[str, Any], closed: Schema, line: str, imported: Path | None) -> list[Diagnostic]:
+def _refused(manifest: Mapping[str, Any], closed: Schema, lines: _Lines) -> list[Diagnostic]:
     """Return why a manifest is not valid, by what the API server reads of it."""
     nulls = list(_nulls(manifest, Node.of(closed)))
     read = without_nulls(manifest)
-    is_valid = bool(nulls) and schema.is_valid(read, line, imported)
-    return nulls if is_valid else [*nulls, *_explained(read, closed, line)]
+    is_valid = bool(nulls) and lines.is_valid(read)
+    return nulls if is_valid else [*nulls, *_explained(read, closed, lines)]
 
 
-def _explained(manifest: Mapping[str, Any], closed: Schema, line: str) -> list[Diagnostic]:
+def _explained(manifest: Mapping[str, Any], closed: Schema, lines: _Lines) -> list[Diagnostic]:
     from jsonschema import Draft202012Validator  # noqa: PLC0415 - slow to import, and only failures need it
 
     problems = Draft202012Validator(closed).iter_errors(manifest)
-    return [d for problem in problems for d in _diagnosed(_likeliest(problem), manifest, line)]
+    return [d for problem in problems for d in _diagnosed(_likeliest(problem), manifest, lines)]
 
 
 def _order(manifest: Any, subject: str) -> tuple[int, ...]:
@@ -328,12 +413,12 @@ def _required_alternatives(problem: _Problem) -> list[str]:
     return [name for names in wanted for name in names or ()] if all(wanted) else []
 
 
-def _diagnosed(problem: _Problem, manifest: Any, line: str) -> Iterator[Diagnostic]:
+def _diagnosed(problem: _Problem, manifest: Any, lines: _Lines) -> Iterator[Diagnostic]:
     path = tuple(problem.absolute_path)
     match problem.validator:
         case "additionalProperties":
             extra = (name for name in problem.instance if name not in problem.schema.get("properties", {}))
-            yield from (_unknown_field((*path, name), problem, manifest, line) for name in extra)
+            yield from (_unknown_field((*path, name), problem, manifest, lines) for name in extra)
         case "required":
             missing = (name for name in problem.validator_value if name not in problem.instance)
             yield from (_missing((*path, name)) for name in missing)
@@ -345,13 +430,16 @@ def _diagnosed(problem: _Problem, manifest: Any, line: str) -> Iterator[Diagnost
             yield _wrong_value(path, problem)
 
 
-def _unknown_field(path: Steps, problem: _Problem, manifest: Any, line: str) -> Diagnostic:
+def _unknown_field(path: Steps, problem: _Problem, manifest: Any, lines: _Lines) -> Diagnostic:
     name, owner = str(path[-1]), dotted(path[:-1]) or str(manifest.get("kind"))
     known = list(problem.schema.get("properties", ()))
-    later = next((v for v in _later_lines(line) if _declared(manifest, path, v)), "")
+    is_native = schema.is_native(str(manifest["apiVersion"]))
+    later = next(
+        (name for name, each in _later_lines(lines, is_native=is_native) if _declared(manifest, path, each)), ""
+    )
     close = get_close_matches(name, [each for each in known if each not in problem.instance], 1)
     if later:
-        cure = f"remove it; Volcano {later} has it, {line} does not"
+        cure = f"remove it; {later} has it, {lines.kubernetes if is_native else lines.volcano} does not"
     elif close:
         cure = f"did you mean {close[0]}?"
     else:
@@ -360,8 +448,8 @@ def _unknown_field(path: Steps, problem: _Problem, manifest: Any, line: str) -> 
     return error(UNKNOWN_FIELD, headline, dotted(path), _shown(problem.instance[name]), cure)
 
 
-def _declared(manifest: Mapping[str, Any], path: Steps, line: str) -> bool:
-    later = schema.find(str(manifest["apiVersion"]), str(manifest["kind"]), line)
+def _declared(manifest: Mapping[str, Any], path: Steps, lines: _Lines) -> bool:
+    later = lines.find(str(manifest["apiVersion"]), str(manifest["kind"]))
     return bool(later and Node.of(later).at(*path))
 
 

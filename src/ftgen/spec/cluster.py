@@ -102,6 +102,8 @@ class Cluster(Section):
         priority_class: priority class of the job.
         scheduler: scheduler of the pods.
         volcano_version: release of Volcano on the cluster, such as 1.12.4, or newest.
+        kubernetes_version: release of Kubernetes on the cluster, such as 1.34, or newest; null where nobody has said,
+            and then the release that Volcano's is built with decides.
         registry: registry of the images.
         image_pull_policy: when images are pulled.
         image_pull_secrets: secrets that open the registry.
@@ -124,6 +126,7 @@ class Cluster(Section):
     priority_class: ObjectName | None = None
     scheduler: Line
     volcano_version: Line
+    kubernetes_version: Line | None = None
     registry: Line
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"]
     image_pull_secrets: tuple[ObjectName, ...] = ()

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ftgen import schema
 from ftgen.diagnostics import Diagnostic, Location, Rejected, Severity, error, has_errors, warning
 from ftgen.schema import conform
 from ftgen.schema.version import version_of
@@ -145,13 +146,15 @@ def _kind(manifest: Mapping[str, Any]) -> tuple[Any, Any]:
 def _conform(manifest: dict[str, Any], options: CheckOptions) -> list[Diagnostic]:
     """Validate against the schema; errors of empty values that Volcano's webhook fills in before it are dropped."""
     version = options.volcano_version
-    found = options.reuse.search(conform.conform, manifest, volcano_version=version, imported=options.imported)
+    releases = {"volcano_version": version, "kubernetes_version": options.kubernetes_version}
+    schemas: dict[str, Any] = {**releases, "imported": options.imported}
+    found = options.reuse.search(conform.conform, manifest, **schemas)
     if _kind(manifest) in [*KINDS]:  # an administrator's object, which jobs are weighed against
         found = [d for d in found if d.code != conform.UNKNOWN_KIND]
     if _kind(manifest) != _JOB or all(d.code != conform.WRONG_VALUE for d in found):
         return found
     stored = admission.mutate(manifest, volcano_version=version_of(version))
-    remaining = conform.conform(stored, volcano_version=version, imported=options.imported)
+    remaining = conform.conform(stored, **schemas)
     return [d for d in found if d.code != conform.WRONG_VALUE or d in remaining]
 
 
@@ -174,7 +177,7 @@ def _with_cures(found: list[Diagnostic], manifest: Any, options: CheckOptions, c
     if not cure:
         return found
     cured = [
-        _cured_by(d, cure, options)
+        _cured_by(d, _product(manifest, cure), options)
         for d in found
         if d.severity is Severity.ERROR and d.subject not in left.get(d.code, ())
     ]
@@ -203,8 +206,15 @@ def _is_subset(errors: Mapping[str, set[str]], others: Mapping[str, set[str]]) -
     return errors != others and all(subjects <= others.get(code, set()) for code, subjects in errors.items())
 
 
-def _cured_by(found: Diagnostic, release: str, options: CheckOptions) -> Diagnostic:
-    help_ = found.help if f"Volcano {release} has it" in found.help else f"{found.help}; Volcano {release} takes it"
+def _product(manifest: Any, release: str) -> str:
+    """Return the product that takes an object, with its release: Kubernetes where it is one of its own kinds."""
+    api_version = text_of(mapping(manifest).get("apiVersion"))
+    native = api_version and schema.is_native(api_version)
+    return f"Kubernetes {schema.kubernetes_release('', release)}" if native else f"Volcano {release}"
+
+
+def _cured_by(found: Diagnostic, product: str, options: CheckOptions) -> Diagnostic:
+    help_ = found.help if f"{product} has it" in found.help else f"{found.help}; {product} takes it"
     severity = Severity.WARNING if options.assumed else found.severity
     return replace(found, help=help_.removeprefix("; "), severity=severity)
 

@@ -27,6 +27,7 @@ class CheckOptions:
 
     Attributes:
         volcano_version: Volcano release whose schemas and admission rules apply.
+        kubernetes_version: Kubernetes release whose schemas apply; if empty, the one that Volcano's is built with.
         assumed: whether that release is the default, not stated by a user; errors that a newer release fixes become
             warnings then.
         facts: facts of the cluster.
@@ -41,6 +42,7 @@ class CheckOptions:
     """
 
     volcano_version: str = schema.DEFAULT
+    kubernetes_version: str = ""
     assumed: bool = False
     facts: Facts = field(default_factory=Facts)
     pod_security: str = ""
@@ -60,8 +62,10 @@ def dump_options(spec: Spec, diagnostics: Iterable[Diagnostic]) -> str:
         spec: specification of the run.
         diagnostics: diagnostics of its rendering; the user accepted their warnings by writing the run.
     """
+    stated = spec.cluster.kubernetes_version
     recorded = {
         "volcano_version": spec.cluster.volcano_version,
+        **({"kubernetes_version": stated} if stated else {}),
         "pod_security": spec.cluster.pod_security,
         "facts": _facts(spec),
         "allow": spec.accepted,
@@ -92,9 +96,18 @@ def restore_options(recorded: str, options: CheckOptions) -> CheckOptions:
     values = mapping(json.loads(recorded))
     release = text(values.get("volcano_version")) or schema.DEFAULT
     version_of(release)
+    kubernetes = options.kubernetes_version or text(values.get("kubernetes_version"))
+    schema.kubernetes_release(kubernetes)
     allowed = {code: reason for code, reason in mapping(values.get("allow")).items() if text(reason)}
     facts = admit_facts(mapping(values.get("facts")))
     security = text(values.get("pod_security"))
     warned = frozenset(strings(values.get("warned")))
-    found = replace(options, facts=facts, pod_security=security, allowed=allowed, warned=warned)
+    found = replace(
+        options,
+        kubernetes_version=kubernetes,
+        facts=facts,
+        pod_security=security,
+        allowed=allowed,
+        warned=warned,
+    )
     return replace(found, volcano_version=release, assumed=False) if options.assumed else found

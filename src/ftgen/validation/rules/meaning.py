@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 
 from ftgen import lower, schema
@@ -16,20 +16,34 @@ from ftgen.validation import Finding, Rule, rule
 from ftgen.validation.rules import NEEDS, SERVED, SPEC, twins
 
 
-@rule("FT264", "unknown-volcano-release", on=SPEC)
+@rule("FT264", "unknown-release", on=SPEC)
 def _release(spec: Spec) -> Iterator[Finding]:
-    """A Volcano release of which ftgen has no schema and no admission rules.
+    """A release of Volcano or Kubernetes of which ftgen has no schemas and no admission rules.
 
-    Refused: `cluster.volcano_version=1.2`.
-    Write: the cluster's release, such as `1.12.4`, or `newest`.
+    One between or after the known lines is judged by the nearest older line, whose schemas never allow a field that
+    the cluster lacks; a note says so.  One before all of them is refused.
+
+    Refused: `cluster.volcano_version=1.2`, `cluster.kubernetes_version=1.16`.
+    Write: the cluster's release, such as `1.12.4` of Volcano and `1.34` of Kubernetes, or `newest`.
     """
+    volcano, kubernetes = spec.cluster.volcano_version, spec.cluster.kubernetes_version or ""
+    yield from _substituted("Volcano", "volcano_version", volcano, schema.release, schema.RELEASES)
+    yield from _substituted(
+        "Kubernetes", "kubernetes_version", kubernetes, schema.kubernetes_release, schema.KUBERNETES
+    )
+
+
+def _substituted(
+    product: str, key: str, version: str, line_of: Callable[[str], str], lines: Iterable[str]
+) -> Iterator[Finding]:
+    known = f"known lines: {', '.join(lines)}, newest"
     try:
-        schema.release(spec.cluster.volcano_version)
+        told = schema.substitution(product, version, line_of(version))
     except ValueError as error:
-        known = ", ".join(schema.RELEASES)
-        yield Finding(
-            str(error), "cluster.volcano_version", spec.cluster.volcano_version, f"known lines: {known}, newest"
-        )
+        yield Finding(str(error), f"cluster.{key}", version, known)
+    else:
+        if told:
+            yield Finding(told, f"cluster.{key}", version, known, Severity.NOTE)
 
 
 @rule("FT250", "share-without-unit", on=SPEC)
