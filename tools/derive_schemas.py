@@ -242,7 +242,7 @@ def kubernetes(into: Path) -> Iterator[dict[str, Any]]:
     name, _, version = WHEEL.partition("==")
     with tempfile.TemporaryDirectory() as downloads:
         wheel = wheel_in(Path(downloads))
-        for line in schema.RELEASES.values():
+        for line in schema.KUBERNETES:
             files = write(into, f"kubernetes-{line}", dict(natives(definitions(wheel, line))))
             origin = {
                 "name": name,

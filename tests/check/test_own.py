@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tools.options import GROUPS, chosen
 
+from ftgen import schema
 from ftgen.cli import main
 from ftgen.validation import codes_of
 from ftgen.validation.options import CheckOptions, restore_options
@@ -25,6 +26,8 @@ def every_option():
         yield (*chosen("hardware", hardware), "hardware.nodes=2", "storage=nfs")
     for release in ("1.13", "1.14", "1.15", "newest"):
         yield (f"cluster.volcano_version='{release}'",)
+    for line in (schema.KUBERNETES[0], "newest"):
+        yield (f"cluster.kubernetes_version='{line}'", "cluster.volcano_version=newest")
 
 
 def sample():

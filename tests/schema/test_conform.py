@@ -249,12 +249,12 @@ def pod(path, value):
     return set_at(manifest, path, value)
 
 
-@pytest.mark.parametrize("version", ["1.32", "1.33", "v1.32.9+k3s1"])
-def test_a_field_of_a_later_kubernetes_says_which_one_has_it(version):
+@pytest.mark.parametrize(("version", "line"), [("1.28", "1.28"), ("1.33", "1.33"), ("v1.32.9+k3s1", "1.32")])
+def test_a_field_of_a_later_kubernetes_says_which_one_has_it(version, line):
     [problem] = conform(pod(HOSTNAME, "a"), volcano_version="newest", kubernetes_version=version)
 
     assert (problem.code, problem.severity, problem.subject) == ("FT301", Severity.ERROR, "spec.hostnameOverride")
-    assert problem.help == "remove it; Kubernetes 1.34 has it, 1.32 does not"
+    assert problem.help == f"remove it; Kubernetes 1.34 has it, {line} does not"
     assert conform(pod(HOSTNAME, "a"), volcano_version="1.12", kubernetes_version="1.34") == []
 
 
@@ -281,6 +281,16 @@ def test_a_field_that_kubernetes_drops_from_the_pods_of_a_job_is_refused(path, v
     assert "the API server would drop it" in found[0].headline
     for accepting in ("", "1.34"):
         assert "FT301" not in {d.code for d in conform(job, volcano_version="1.15", kubernetes_version=accepting)}
+
+
+def test_a_field_that_kubernetes_gave_up_is_lost_as_well():
+    spec = pod(("spec", "workloadRef"), {"name": "a", "podGroup": "b"})["spec"]
+    job = changed(("spec", "tasks"), [{"name": "a", "replicas": 1, "template": {"spec": spec}}])
+
+    [problem] = conform(job, volcano_version="1.15", kubernetes_version="1.36")
+
+    assert (problem.code, problem.help) == ("FT301", "remove it; Kubernetes 1.35 has it")
+    assert conform(job, volcano_version="1.15", kubernetes_version="1.35") == []
 
 
 def test_fields_that_only_a_custom_resource_has_are_no_fields_of_its_pods():

@@ -36,7 +36,7 @@ RELEASES: Mapping[str, str] = {"1.12": "1.32", "1.14": "1.34", "1.15": "1.35"}
 DEFAULT = "1.12"
 NEWEST = list(RELEASES)[-1]
 
-KUBERNETES: tuple[str, ...] = ("1.32", "1.34", "1.35")
+KUBERNETES: tuple[str, ...] = ("1.28", "1.29", "1.30", "1.31", "1.32", "1.33", "1.34", "1.35", "1.36", "1.37")
 """Known Kubernetes lines, oldest first."""
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
