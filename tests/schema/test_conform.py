@@ -283,6 +283,15 @@ def test_a_field_that_kubernetes_drops_from_the_pods_of_a_job_is_refused(path, v
         assert "FT301" not in {d.code for d in conform(job, volcano_version="1.15", kubernetes_version=accepting)}
 
 
+def test_a_field_that_neither_volcano_nor_kubernetes_has_is_told_once():
+    spec = pod(HOSTNAME, "a")["spec"]
+    job = changed(("spec", "tasks"), [{"name": "a", "replicas": 1, "template": {"spec": spec}}])
+
+    [problem] = conform(job, volcano_version="1.12", kubernetes_version="1.32")
+
+    assert problem.help == "remove it; Volcano 1.14 has it, 1.12 does not"
+
+
 def test_a_field_that_kubernetes_gave_up_is_lost_as_well():
     spec = pod(("spec", "workloadRef"), {"name": "a", "podGroup": "b"})["spec"]
     job = changed(("spec", "tasks"), [{"name": "a", "replicas": 1, "template": {"spec": spec}}])

@@ -201,6 +201,7 @@ _AXES: dict[str, list[str]] = {
     "job.scripts": ["auto", "configmap", "inline"],
     "job.ttl": ["null", "60"],
     "cluster.volcano_version": ["'1.12'", "'1.14'", "newest"],
+    "cluster.kubernetes_version": ["'1.28'", "'1.99'", "newest"],
     "cluster.pod_security": ["null", "restricted"],
     "+allow.FT282": ["words", "'other words'"],
     "tracking": ["mlflow", "none"],

@@ -95,7 +95,9 @@ def conform(
     if not allows_nulls:
         found = [replace(d, severity=Severity.ERROR) for d in found]
     if kubernetes_version and not schema.is_native(api_version):
-        found += _lost_in_pods(manifest, Node.of(closed), lines.kubernetes)
+        reported = {d.subject for d in found}
+        lost = _lost_in_pods(manifest, Node.of(closed), lines.kubernetes)
+        found += [d for d in lost if d.subject not in reported]
     root = _keyed_root(api_version, kind, lines)
     found += _duplicates(manifest, root, clean=clean, warns=schema.is_native(api_version))
     return sorted(dict.fromkeys(found), key=lambda d: _order(manifest, d.subject))
@@ -232,7 +234,7 @@ def _lost_in_pods(value: Any, node: Node, kubernetes: str, path: Steps = ()) -> 
     controller makes of it.
     """
     if {"containers", "volumes"} <= node.here.get("properties", {}).keys():
-        yield from _lost(value, _pod_specs(kubernetes), path)
+        yield from _lost(value, _lost_in(kubernetes), kubernetes, path)
     elif isinstance(value, dict):
         inner = ((name, part, node.field(name)) for name, part in value.items())
         yield from (d for name, part, at in inner if at for d in _lost_in_pods(part, at, kubernetes, (*path, name)))
@@ -240,29 +242,60 @@ def _lost_in_pods(value: Any, node: Node, kubernetes: str, path: Steps = ()) -> 
         yield from (d for i, part in enumerate(value) for d in _lost_in_pods(part, item, kubernetes, (*path, i)))
 
 
-_Specs = Mapping[str, Node | None]
-"""The same part of a pod's spec in lines of Kubernetes, the one that decides first; None where a line lacks it."""
+_ITEM = "[]"
+_Lost = dict[str, Any]
+"""Fields that a line of Kubernetes lacks, each with a line that has it, below the fields and items that lead there."""
 
 
 @cache
-def _pod_specs(kubernetes: str) -> _Specs:
-    lines = (kubernetes, *(line for line in schema.KUBERNETES if line != kubernetes))
-    roots = {line: schema.find("v1", "Pod", kubernetes_version=line) for line in lines}
-    return {line: Node.of(root).field("spec") for line, root in roots.items() if root}
+def _lost_in(kubernetes: str) -> _Lost:
+    """Return the fields of pods that a line lacks and another has: the manifest is walked no further than these."""
+    found: _Lost = {}
+    for line in schema.KUBERNETES:
+        if line != kubernetes:
+            _join(found, _lacking(_pod_spec(kubernetes), _pod_spec(line), line, {}))
+    return found
 
 
-def _lost(value: Any, specs: _Specs, path: Steps) -> Iterator[Diagnostic]:
+def _pod_spec(line: str) -> Node:
+    node = Node.of(schema.find("v1", "Pod", kubernetes_version=line) or {}).field("spec")
+    assert node is not None  # noqa: S101 - every line has pods
+    return node
+
+
+def _lacking(here: Node, there: Node, line: str, seen: dict[tuple[int, int], _Lost]) -> _Lost:
+    """Return the fields of one node that another lacks; `seen` holds those of parts that the schemas share."""
+    key = id(here.here), id(there.here)
+    if key not in seen:
+        seen[key] = {}
+        inner = {name: (here.field(name), there.field(name)) for name in there.names()}
+        inner[_ITEM] = here.item(), there.item()
+        found = {
+            name: line if mine is None else _lacking(mine, theirs, line, seen)
+            for name, (mine, theirs) in inner.items()
+            if theirs is not None
+        }
+        seen[key].update((name, each) for name, each in found.items() if each)
+    return seen[key]
+
+
+def _join(found: _Lost, more: _Lost) -> None:
+    for name, each in more.items():
+        if isinstance(each, dict) and isinstance(known := found.setdefault(name, {}), dict):
+            _join(known, each)
+        else:
+            found.setdefault(name, each)
+
+
+def _lost(value: Any, fields: _Lost, kubernetes: str, path: Steps) -> Iterator[Diagnostic]:
     if isinstance(value, dict):
-        for name, part in value.items():
-            inner = {line: node and node.field(name) for line, node in specs.items()}
-            line, *others = inner
-            if inner[line] is not None:
-                yield from _lost(part, inner, (*path, name))
-            elif has := [other for other in others if inner[other] is not None]:
-                yield _lost_field((*path, name), part, line, has[0])
-    elif isinstance(value, list):
-        items = {line: node and node.item() for line, node in specs.items()}
-        yield from (d for index, part in enumerate(value) for d in _lost(part, items, (*path, index)))
+        for name in value.keys() & fields.keys():
+            if isinstance(inner := fields[name], dict):
+                yield from _lost(value[name], inner, kubernetes, (*path, name))
+            else:
+                yield _lost_field((*path, name), value[name], kubernetes, inner)
+    elif isinstance(value, list) and _ITEM in fields:
+        yield from (d for i, part in enumerate(value) for d in _lost(part, fields[_ITEM], kubernetes, (*path, i)))
 
 
 def _lost_field(path: Steps, value: Any, line: str, other: str) -> Diagnostic:
