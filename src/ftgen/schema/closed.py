@@ -41,7 +41,7 @@ KUBERNETES: tuple[str, ...] = ("1.28", "1.29", "1.30", "1.31", "1.32", "1.33", "
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 _OTHERS = ("argocd", "flux", "kserve")
-_VERSION = re.compile(r"v?(\d+)\.(\d+)([.+-].*)?")
+_VERSION = re.compile(r"v?(\d{1,9})\.(\d{1,9})([.+-].*)?")
 _API_VERSION = re.compile(r"(?:([a-z0-9]+(?:[-.][a-z0-9]+)*)/)?([a-z0-9]+)")
 _LONGEST_NAME, _LONGEST_LABEL = 253, 63  # of a group and its version, of a kind
 _KIND = re.compile(r"[A-Za-z][A-Za-z0-9]*")

@@ -9,7 +9,7 @@ from functools import lru_cache
 from ftgen import schema
 
 Version = tuple[int, int, int]
-_NUMBERS = re.compile(r"v?(\d+)\.(\d+)(?:\.(\d+))?.*")
+_NUMBERS = re.compile(r"v?(\d{1,9})\.(\d{1,9})(?:\.(\d{1,9}))?.*")
 # Last patch release of a minor version: `1.12` means 1.12.4.
 _PATCHES: Mapping[tuple[int, int], int] = {(1, 12): 4}
 
