@@ -59,6 +59,8 @@ def test_packaged_options_are_not_blamed(composer: Composer, group: str) -> None
     [
         ("cluster.kubernetes_version='1.16'", Severity.ERROR),
         ("cluster.kubernetes_version=latest", Severity.ERROR),
+        (f"cluster.kubernetes_version='1.{'9' * 5000}'", Severity.ERROR),
+        (f"cluster.volcano_version='{'9' * 5000}.1'", Severity.ERROR),
         ("cluster.kubernetes_version='1.99'", Severity.NOTE),
         ("cluster.volcano_version='1.13'", Severity.NOTE),
     ],
@@ -66,6 +68,12 @@ def test_packaged_options_are_not_blamed(composer: Composer, group: str) -> None
 def test_a_release_without_schemas_is_refused_or_told(composer: Composer, words: str, severity: Severity) -> None:
     [found] = [d for d in told(composer, [words]) if d.code == "FT264"]
     assert (found.severity, found.subject) == (severity, words.partition("=")[0])
+
+
+@pytest.mark.parametrize("key", ["volcano_version", "kubernetes_version"])
+def test_a_release_of_endless_digits_is_an_answer_too(composer: Composer, key: str) -> None:
+    words = ["hardware=nvidia-dra", f"cluster.{key}='1.34.{'9' * 5000}'"]
+    assert "FT271" not in {d.code for d in told(composer, words) if d.subject == f"cluster.{key}"}
 
 
 @pytest.mark.parametrize("words", ["cluster.kubernetes_version='1.28'", "cluster.kubernetes_version=newest"])

@@ -153,6 +153,14 @@ def test_a_claim_of_devices_is_judged_as_none_of_jobs(render: Render, codes: Cod
     assert not {code for code in codes(render("hardware=nvidia-dra", "cluster.volcano_version='1.14'")) if code > "FT3"}
 
 
+def test_dra_needs_a_newer_kubernetes(refuse: Refuse, render: Render, codes: Codes) -> None:
+    words = ("hardware=nvidia-dra", "cluster.volcano_version='1.14'")
+    (found,) = [d for d in refuse(*words, "cluster.kubernetes_version='1.33'") if d.code == "FT271"]
+    assert found.subject == "cluster.kubernetes_version"
+    for version in ("'1.34'", "v1.35.1", "newest"):
+        assert "FT271" not in codes(render(*words, f"cluster.kubernetes_version={version}"))
+
+
 def test_dra_needs_a_newer_volcano(refuse: Refuse) -> None:
     (found,) = [d for d in refuse("hardware=nvidia-dra") if d.code == "FT271"]
     assert found.headline == "these cards need Volcano 1.14, and the cluster has 1.12"

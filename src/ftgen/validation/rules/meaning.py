@@ -487,17 +487,23 @@ def _partial(spec: Spec) -> Iterator[Finding]:
         yield Finding(headline, "hardware.devices", devices, f"write hardware.devices={advised[-1]}")
 
 
-@rule("FT271", "volcano-too-old", on=SPEC)
+@rule("FT271", "release-too-old", on=SPEC)
 def _release_of_cards(spec: Spec) -> Iterator[Finding]:
-    """Cards that the cluster's Volcano cannot give out yet.
+    """Cards that the cluster's Volcano or Kubernetes cannot give out yet.
 
-    Refused: `hardware=nvidia-dra` on Volcano 1.12.
+    Claims of devices are written as `resource.k8s.io/v1`, which Kubernetes serves from 1.34 on.
+
+    Refused: `hardware=nvidia-dra` on Volcano 1.12, or where `cluster.kubernetes_version` is older than 1.34.
     Write: `cluster.volcano_version=1.14` once the cluster has it, or another hardware option.
     """
-    needed, version = spec.hardware.needs_volcano, spec.cluster.volcano_version
-    if needed and version != "newest" and _numbers(version) < _numbers(needed):
-        headline = f"these cards need Volcano {needed}, and the cluster has {version}"
-        yield Finding(headline, "cluster.volcano_version", version, "choose another hardware option")
+    cluster, claimed = spec.cluster, spec.hardware.resources.device_class
+    for product, key, version, needed in (
+        ("Volcano", "volcano_version", cluster.volcano_version, spec.hardware.needs_volcano),
+        ("Kubernetes", "kubernetes_version", cluster.kubernetes_version, "1.34" if claimed else None),
+    ):
+        if needed and version not in {None, "newest"} and _numbers(version or "") < _numbers(needed):
+            headline = f"these cards need {product} {needed}, and the cluster has {version}"
+            yield Finding(headline, f"cluster.{key}", version, "choose another hardware option")
 
 
 @rule("FT272", "forbidden-by-pod-security", on=SPEC)
@@ -690,7 +696,7 @@ def _listed(numbers: Iterable[int]) -> str:
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in re.findall(r"\d+", version)[:2])
+    return tuple(int(part) for part in re.findall(r"\d{1,9}", version)[:2])
 
 
 def _volumes(spec: Spec) -> tuple[tuple[str, Volume], ...]:
