@@ -199,7 +199,7 @@ def test_what_is_wrong_with_the_words_is_told_as_usage(ftgen, at):
     assert ftgen("publish", "--repo", "x").code == 2
     assert ftgen("archive", *at).code == 2
     assert ftgen("diff", "one").code == 2
-    assert ftgen("rebuild").code == 2
+    assert ftgen("rebuild", "a", "b").code == 2
 
 
 def test_diff_speaks_to_people_programs_and_reviewers(ftgen, at):
@@ -230,3 +230,28 @@ def test_a_published_manifest_is_rebuilt_from_what_it_says_of_itself(ftgen, at, 
     said = ftgen("rebuild", str(files[0]))
     assert said.code == 1
     assert "lora_rank: 8 -> 16" in said.out
+
+
+def test_a_whole_branch_is_compared_with_what_its_runs_render_to(ftgen, at, git, server, tmp_path):
+    ftgen("publish", *at, "-m", "trainer.lr=1e-4,2e-4")
+    ftgen("archive", *at, "*lr1e-4*")
+
+    same = ftgen("rebuild", *at)
+    assert same.code == 0, same.out
+    assert same.err == "1 run rendered again, nothing differs; 1 archived: history, not rendered again\n"
+
+    clone = tmp_path / "clone"
+    git(tmp_path, "clone", "--quiet", str(server), str(clone))
+    (edited,) = clone.glob("training/*/job-*lr2e-4*.yaml")
+    edited.write_text(edited.read_text().replace("learning_rate: 0.0002", "learning_rate: 0.5"))
+    (edited.parent / "job-mine.yaml").write_text("kind: Job\n")
+    git(clone, "add", ".")
+    git(clone, "commit", "--quiet", "-m", "By hand")
+    git(clone, "push", "--quiet")
+
+    said = ftgen("rebuild", *at)
+
+    folder = edited.parent.name
+    assert said.code == 1
+    assert f"{folder}/job-mine.yaml: ftgen did not write it" in said.out
+    assert f"{folder}/{edited.name}: edited since ftgen wrote it (new run)\n    spec.tasks[train]" in said.out

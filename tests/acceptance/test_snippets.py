@@ -27,7 +27,7 @@ COMMANDS = [text for snippet in SNIPPETS for text in strings(snippet) if text.st
 
 def test_there_is_one_for_every_pipeline():
     assert [next(iter(snippet)) for snippet in SNIPPETS if "argocd" not in str(snippet)] == ["name", "drift", "repos"]
-    assert len(COMMANDS) == 5
+    assert len(COMMANDS) == 6
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -45,7 +45,7 @@ def test_a_pipeline_passes_until_something_drifts(ftgen, source, server, git, co
     said = ftgen(*words)
     assert said.code == 0, said.err
 
-    if words[0] == "diff":
+    if words[0] in {"diff", "rebuild"}:
         (source / "conf" / "experiment" / "ablation.yaml").write_text(
             "# @package _global_\n# An ablation.\nname: ablation\ntrainer: {lr: 5e-4}\n"
         )

@@ -27,7 +27,7 @@ VERBS = {
     "status": "what became of committed runs on the cluster, and why one does not run; read-only",
     "logs": "the log of the pod that matters: the failed one, else rank 0",
     "serve": "what serves a run's result: `serve RUN|FILE serving=kserve`; with --repo it is committed",
-    "rebuild": "render a manifest again from what it says of itself, and compare",
+    "rebuild": "render a manifest, or a whole tree, again from what it says of itself, and compare",
     "export": "the job for another tool: `export kustomize`",
     "import": "a hand-written VolcanoJob, or `-- docker run …`, as an experiment and the overlay that remains",
     "image": "the Dockerfile of a runtime image for the chosen hardware, trainer and tracking",
@@ -178,7 +178,20 @@ def _json(verb_parser: argparse.ArgumentParser, verb: str) -> None:
         verb_parser.add_argument(
             "--json", action="store_true", help="what was done as JSON; errors as by --format json"
         )
-    if verb in {"groups", "explain", "compare", "plan", "preview", "diff", "gc", "status", "serve", "data", "image"}:
+    if verb in {
+        "groups",
+        "explain",
+        "compare",
+        "plan",
+        "preview",
+        "diff",
+        "gc",
+        "status",
+        "serve",
+        "data",
+        "image",
+        "rebuild",
+    }:
         verb_parser.add_argument("--json", action="store_true", help="as JSON")
 
 
@@ -275,7 +288,7 @@ class _OutOrPage(argparse.Action):
 
 _DOCUMENTED = {RENDER, "publish"}
 """Verbs whose --json is a document of what they did, diagnostics included."""
-_OF_TREES = {"preview", "diff", "publish", "serve", "archive", "stop", "rerun", "gc", "status", "logs"}
+_OF_TREES = {"preview", "diff", "publish", "serve", "archive", "stop", "rerun", "gc", "status", "logs", "rebuild"}
 """Verbs that read or change a tree that was rendered before."""
 _OF_CLUSTERS = {"status", "logs", "check"}
 """Verbs that may ask a cluster."""

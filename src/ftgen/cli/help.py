@@ -171,7 +171,13 @@ SYNTAX: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
             ("ftgen image image.BASE_IMAGE=registry.example.com/base:1", "another base, or any other ARG"),
         ),
     ),
-    "rebuild": ("FILE", (("ftgen rebuild out/sft/job-sft-1a2b3c4d.yaml", "is it what its configuration renders to?"),)),
+    "rebuild": (
+        "[FILE]",
+        (
+            ("ftgen rebuild -o training", "is every run of the tree what its configuration renders to?"),
+            ("ftgen rebuild out/sft/job-sft-1a2b3c4d.yaml", "is this one, and what differs?"),
+        ),
+    ),
     "compare": ("[OVERRIDES]", (("ftgen compare hardware=nvidia-vgpu,ascend", "the same job on both"),)),
 }
 

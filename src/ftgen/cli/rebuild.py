@@ -1,5 +1,7 @@
 """`ftgen rebuild FILE`: render a manifest again from its own annotations, and compare the bytes.
 
+Without a file, `drift` does so with every run of a tree.
+
 * FT533: the file does not record the overrides that it was rendered from.
 * FT534: the file was rendered by another release of ftgen.
 """
@@ -7,24 +9,27 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from argparse import Namespace
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ftgen import __version__, diff, gitops, pipeline
+from ftgen import __version__, diff, gitops
 from ftgen.cli import output, progress, request, streams
 from ftgen.cli.arguments import Arguments, Usage
-from ftgen.config.compose import Composer
 from ftgen.diagnostics import Rejected, error, note
 from ftgen.lower import record, render
 from ftgen.output import tree
 from ftgen.output.tree import LOCK_NAME, Entry, Run, State
-from ftgen.pipeline import SweepPosition, Workspace
-from ftgen.sweeping import axes, batch
+from ftgen.pipeline import Workspace
+from ftgen.sweeping.recorded import Recorded, Rerender, refuse_outside
 from ftgen.text import files, yamlio
 from ftgen.validation.manifest import text as text_of
+
+if TYPE_CHECKING:
+    from ftgen.serving import CompiledService
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,40 +44,49 @@ class Committed:
 
 
 def run(arguments: Arguments) -> int:
-    """Compare; return 0 if the bytes are the same, or 1 with the difference on stdout."""
-    if len(arguments.overrides) != 1:
-        raise Usage("rebuild takes the file of one job")
+    """Compare a file, or without one a whole tree; return 0 if the bytes are the same, or 1 with the difference."""
+    if not arguments.overrides:
+        from ftgen.cli import drift  # noqa: PLC0415 - a single file needs no tree
+
+        return drift.run(arguments)
+    if arguments.flags.json:
+        raise Usage("rebuild has --json for a tree; `ftgen diff --json` compares two files")
+    if len(arguments.overrides) != 1 or arguments.flags.repo or Path(arguments.overrides[0]).is_dir():
+        raise Usage("rebuild takes the file of one job, or no word: then it takes the tree of -o DIR, or of --repo")
     with progress.steps(arguments) as step:
         step(f"rendering {arguments.overrides[0]}")
-        committed, rendered = _rebuilt(Path(arguments.overrides[0]), arguments)
+        committed = _read(Path(arguments.overrides[0]))
+        rendered = _rebuilt(committed, arguments)
     return _compare(rendered, committed, arguments)
 
 
-def _rebuilt(file: Path, arguments: Arguments) -> tuple[Committed, bytes]:
-    """Return a file, and what its configuration renders to."""
-    committed = _read(file)
-    overrides, point = _recorded(committed)
+def _rebuilt(committed: Committed, arguments: Arguments) -> bytes:
+    """Return what the configuration of a file renders to."""
+    recorded = recorded_of(committed)
     if record.SERVES in committed.annotations:
-        return committed, _rebuilt_service(committed, overrides, arguments)
-    render_arguments = replace(arguments, overrides=overrides)
-    with request.open_composer(render_arguments) as composer:
-        composition = composer.compose(composer.parse(overrides))
-        position = _position(composer, point, overrides)
-        job = pipeline.compile_composition(composition, overrides, Workspace(composer), position)
-    return committed, _as_committed(job.run, committed)
+        service = service_of(committed, recorded, arguments)
+        return service.files[f"{service.identity.folder}/{render.file_name(service.bundle.job)}"]
+    with request.open_composer(replace(arguments, overrides=recorded.overrides)) as composer:
+        return as_committed(Rerender(composer).run(recorded), committed)
 
 
-def _rebuilt_service(committed: Committed, overrides: tuple[str, ...], arguments: Arguments) -> bytes:
-    """Render what serves a result again: the workload, whose name never changes."""
+def service_of(
+    committed: Committed, recorded: Recorded, arguments: Arguments, *, trusted: bool = True
+) -> CompiledService:
+    """Render what serves a result again: its workload, whose name never changes, and what stands beside it.
+
+    Raises:
+        Rejected: the configuration does not compile any more, or the manifest does not say of which run.
+    """
     from ftgen.serving import compile_service, service_source, trained_run  # noqa: PLC0415 - most files are jobs
 
-    arguments.flags.config_name = "serve"
-    words = replace(arguments, overrides=overrides)
+    flags = Namespace(**{**vars(arguments.flags), "config_name": "serve"})
+    words = replace(arguments, overrides=recorded.overrides, flags=flags)
     run = trained_run(yamlio.parse(committed.content.decode(), str(committed.file)), str(committed.file))
     with request.open_composer(words, partial(service_source, run)) as composer:
-        service = compile_service(composer, run, overrides, Workspace(composer))
-    path = f"{service.identity.folder}/{render.file_name(service.bundle.job)}"
-    return service.files[path]
+        if not trusted:
+            refuse_outside(composer, recorded.overrides)
+        return compile_service(composer, run, recorded.overrides, Workspace(composer))
 
 
 def _compare(rendered: bytes, committed: Committed, arguments: Arguments) -> int:
@@ -103,28 +117,24 @@ def _entry(file: Path) -> Entry | None:
     return None
 
 
-def _recorded(committed: Committed) -> tuple[tuple[str, ...], record.RecordedPoint | None]:
-    """Return the overrides and the point of a sweep that a manifest records."""
+def recorded_of(committed: Committed) -> Recorded:
+    """Return the overrides and the point of a sweep that a manifest records.
+
+    Raises:
+        Rejected: FT533, it records none, or in no shape of ftgen's.
+    """
     try:
-        return record.overrides(committed.annotations), record.point(committed.annotations)
+        return Recorded(record.overrides(committed.annotations), record.point(committed.annotations))
     except ValueError as problem:
         headline = f"{committed.file} does not say what it was rendered from: {problem}"
         restore = "restore the file from version control"
         raise Rejected([error("FT533", headline, str(committed.file), help=restore)]) from None
 
 
-def _position(composer: Composer, point: record.RecordedPoint | None, overrides: Sequence[str]) -> SweepPosition:
-    if point is None:
-        return SweepPosition()
-    values = axes.values_set(composer, overrides)
-    swept = {key: batch.swept_text(values[key]) for key in point.swept if key in values}
-    return SweepPosition(point.name, point.label, swept)
-
-
-def _as_committed(run: Run, committed: Committed) -> bytes:
+def as_committed(run: Run, committed: Committed) -> bytes:
     """Return the rendered job under its assigned name and in its current state: active, stopping or archived."""
     # The name may come from a foreign clone: insert it only into the job's text, after finding the job by its path.
-    job = {path: text for path, text in run.files.items() if path.rpartition("/")[2].startswith("job-")}
+    job = {path: text for path, text in run.files.items() if is_job_file(path)}
     named = replace(run, files=job)
     (content,) = (
         tree.under_name(named, committed.name) if _has_assigned_name(run, committed) else named
@@ -133,6 +143,11 @@ def _as_committed(run: Run, committed: Committed) -> bytes:
     if state is State.ARCHIVED:
         return gitops.annotated(content, gitops.TOMBSTONE)
     return gitops.annotated(content, gitops.unguarded(content)) if state is State.STOPPING else content
+
+
+def is_job_file(path: str) -> bool:
+    """Return whether a rendered file is the job of its run, by its name."""
+    return path.rpartition("/")[2].startswith("job-")
 
 
 def _has_assigned_name(run: Run, committed: Committed) -> bool:

@@ -20,7 +20,7 @@ Notes: FT531, files of a checkout lag behind its branch; FT532, Flux will not ap
 """
 
 from ftgen.gitops.address import Target, target_of, url_of
-from ftgen.gitops.annotations import TOMBSTONE, annotated, unguarded
+from ftgen.gitops.annotations import TOMBSTONE, annotated, annotations_of, unguarded
 from ftgen.gitops.life import (
     UnusedFile,
     archiving,
@@ -44,6 +44,7 @@ __all__ = [
     "TreeEdit",
     "UnusedFile",
     "annotated",
+    "annotations_of",
     "archiving",
     "commit",
     "file_of",

@@ -91,6 +91,12 @@ class BranchStore:
         mode, name = self.modes.get(self._full(path), ("", ""))
         return self._content(name) if mode.startswith("100") else None
 
+    def files(self, folder: str) -> list[str]:
+        """Return the paths of all files, links and submodules below a folder."""
+        top = self._full("")
+        inside = (path for path, (mode, _) in self.modes.items() if mode != "040000")
+        return [path.removeprefix(top) for path in inside if path.startswith(f"{top}{folder}/")]
+
     def stage(self, path: str, content: bytes) -> None:
         """Write the content as an object; only the commit will refer to it."""
         if self._importer is None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from ftgen import sweeping
-from ftgen.config.compose import Composer
+from ftgen.config.compose import Composer, Composition
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, note
 from ftgen.lower import naming, render
 from ftgen.output.tree import Run
@@ -54,9 +54,7 @@ class Batch:
         self.diagnostics: list[Diagnostic] = []
         self._progress = progress
         self._workers = workers if len(points.points) >= _MANY else 1
-        self._workspace = Workspace(composer)
-        self._admission = _Admission()
-        self._reuse = IncrementalCompile()
+        self._compiler = Compiler(composer)
         self._last: Compiled | None = None
 
     def __iter__(self) -> Iterator[Compiled]:
@@ -87,13 +85,8 @@ class Batch:
     def _compile(self, point: Point) -> tuple[Compiled, index.Row] | Rejected:
         try:
             composition = self.sweep.frames.compose(point.overrides)
-            spec = self._admission.admit(composition.config)
-            # Swept keys do not affect the folder, so that every point has the same.
-            self.folder = self.folder or naming.folder(spec, self.sweep.swept)
-            swept = {key: swept_text(value) for key, value in point.values.items()}
-            position = SweepPosition(self.folder, point.label, swept)
-            reuse = self._reuse.of(tuple(composition.choices.items()))
-            job = compile_spec(spec, composition, point.overrides, self._workspace, position, reuse=reuse)
+            job = self._compiler.compile(composition, point, self.sweep.swept, self.folder)
+            self.folder = job.identity.folder
             return job, index.row(job)
         except Rejected as rejected:
             return rejected
@@ -128,6 +121,35 @@ class Batch:
             manifest = queue.queue(self.rows, limit, self._last.spec.cluster.labels, self.folder)
             files[f"{self.folder}/{render.file_name(manifest)}"] = render.document(manifest, self._last.identity)
         return Run(self.folder, "", f"{self.folder}/*", files)
+
+
+class Compiler:
+    """Compiler of one job after another, which reuses what they share."""
+
+    def __init__(self, composer: Composer) -> None:
+        """Compile with the overlays, schemas and scripts beside the composer's configuration."""
+        self._workspace = Workspace(composer)
+        self._admission = _Admission()
+        self._reuse = IncrementalCompile()
+
+    def compile(self, composition: Composition, point: Point, swept: frozenset[str], folder: str) -> Compiled:
+        """Compile a composed point.
+
+        Args:
+            composition: composition of the point's overrides.
+            point: the point; of a job outside of a sweep, without values and label.
+            swept: keys that the sweep varies.
+            folder: folder of the sweep; empty to take it from the configuration.
+
+        Raises:
+            Rejected: every problem of the first step that found an error.
+        """
+        spec = self._admission.admit(composition.config)
+        # Swept keys do not affect the folder, so that every point has the same.
+        folder = folder or naming.folder(spec, swept)
+        position = SweepPosition(folder, point.label, {key: swept_text(value) for key, value in point.values.items()})
+        reuse = self._reuse.of(tuple(composition.choices.items()))
+        return compile_spec(spec, composition, point.overrides, self._workspace, position, reuse=reuse)
 
 
 class _Admission:

@@ -82,6 +82,12 @@ class _FolderStore:
         is_like = status is not None and not kind_of(status) and status.st_size == len(content)
         return is_like and self.walk.read(path) == content
 
+    def files(self, folder: str) -> list[str]:
+        try:
+            return list(self.walk.files(folder))
+        except (FileNotFoundError, Blocked):
+            return []
+
     def stage(self, path: str, content: bytes) -> None:
         if self.open_stage is not None:
             self.open_stage.put(path, content)

@@ -59,6 +59,9 @@ class Store(Protocol):
     def holds(self, path: str, content: bytes) -> bool:
         """Return whether `path` has exactly these bytes."""
 
+    def files(self, folder: str) -> Iterable[str]:
+        """Return the paths of all files and links below a folder; none where a link or a file is in its place."""
+
     def stage(self, path: str, content: bytes) -> None:
         """Keep the new content of `path` until the plan is applied."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -115,6 +115,23 @@ class Walk:
     def names(self) -> list[str]:
         """Return the names in the root."""
         return os.listdir(self._open[""]) if self._open else []  # noqa: PTH208 - a descriptor has no path
+
+    def files(self, folder: str) -> Iterator[str]:
+        """Yield the paths below a folder of all that is no folder, sorted in each; a link is not followed.
+
+        Raises:
+            OSError: a folder cannot be read; `Blocked`.
+        """
+        pending = [folder]
+        while pending:
+            current = pending.pop()
+            for name in sorted(os.listdir(self.at(current))):  # noqa: PTH208 - a descriptor has no path
+                path = f"{current}/{name}"
+                status = self.status(path)
+                if status is not None and stat.S_ISDIR(status.st_mode):
+                    pending.append(path)
+                else:
+                    yield path
 
     def make(self, folder: str) -> list[str]:
         """Create a folder and its parents; return the created ones, innermost first.

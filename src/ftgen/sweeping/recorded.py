@@ -1,0 +1,135 @@
+"""Jobs rendered again from what their manifests record.
+
+The jobs of a sweep are composed as the sweep was: once for all that differ only in values (see `replay`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ftgen.config.compose import Composer
+from ftgen.diagnostics import Diagnostic, Rejected, error
+from ftgen.lower.record import RecordedPoint
+from ftgen.output.tree import Run
+from ftgen.sweeping import axes
+from ftgen.sweeping.batch import Compiler
+from ftgen.sweeping.label import without_prefix
+from ftgen.sweeping.parallel import parallel_map
+from ftgen.sweeping.points import Point
+from ftgen.sweeping.replay import FrameCache
+from ftgen.text import files
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What a manifest records of its rendering.
+
+    Attributes:
+        overrides: command line of the job.
+        point: position in a sweep, or None.
+    """
+
+    overrides: tuple[str, ...]
+    point: RecordedPoint | None
+
+
+class Rerender:
+    """Renderer of recorded jobs, which composes a sweep once."""
+
+    def __init__(self, composer: Composer, *, trusted: bool = True) -> None:
+        """Render with the composer's configuration.
+
+        Args:
+            composer: composer of the jobs.
+            trusted: whether to read any folder that a recorded command line names; else only those in the working
+                directory, of `--config-dir` and of installed packages.
+        """
+        self._composer = composer
+        self._trusted = trusted
+        self._compiler = Compiler(composer)
+        self._frames: dict[Hashable, FrameCache] = {}
+
+    def run(self, recorded: Recorded) -> Run:
+        """Render one job.
+
+        Raises:
+            Rejected: the configuration does not compile any more, or the recorded command line never did.
+        """
+        overrides, place = recorded.overrides, recorded.point
+        if not self._trusted:
+            refuse_outside(self._composer, overrides)
+        if place is None:
+            composition = self._composer.compose(self._composer.parse(overrides))
+            return self._compiler.compile(composition, Point(overrides, {}, ""), frozenset(), "").run
+        values = axes.values_set(self._composer, overrides)
+        swept = frozenset(place.swept)
+        # In the order of the command line, as in the sweep: a tracker's tags have it, too.
+        point = Point(overrides, {key: value for key, value in values.items() if key in swept}, place.label)
+        composition = self._frames_of(overrides, swept).compose(overrides)
+        return self._compiler.compile(composition, point, swept, place.name).run
+
+    def runs(self, recorded: Sequence[Recorded], workers: int = 1) -> Iterator[Run | Sequence[Diagnostic]]:
+        """Yield for each recorded job its run, or why it is rejected now.
+
+        Args:
+            recorded: the jobs; those of one sweep should follow each other.
+            workers: number of processes; see `parallel_map`.
+        """
+        yield from parallel_map(self._run_or_reasons, recorded, workers if len(recorded) >= _MANY else 1)
+
+    def _run_or_reasons(self, recorded: Recorded) -> Run | Sequence[Diagnostic]:
+        try:
+            return self.run(recorded)
+        except Rejected as rejected:
+            return rejected.diagnostics
+
+    def _frames_of(self, overrides: Sequence[str], swept: frozenset[str]) -> FrameCache:
+        fixed = tuple(text for text in overrides if without_prefix(text.partition("=")[0]) not in swept)
+        if (swept, fixed) not in self._frames:
+            sections = self._composer.run_sections(self._composer.parse(fixed))
+            self._frames[swept, fixed] = FrameCache(self._composer, swept, sections)
+        return self._frames[swept, fixed]
+
+
+# Fewer jobs are compiled before other processes have started.
+_MANY = 50
+
+
+# Keys whose values are folders to read.
+_FOLDERS = ("hydra.searchpath", "overlays")
+
+
+def refuse_outside(composer: Composer, overrides: Sequence[str]) -> None:
+    """Refuse a command line that names a folder of somebody else's: the manifest may come from a foreign clone.
+
+    Raises:
+        Rejected: FT002, for each such override.
+    """
+    naming_folders = [text for text in overrides if text.lstrip("+ ").startswith(_FOLDERS)]
+    request = composer.request
+    allowed = [files.resolved(folder) for folder in (request.directory, *request.config_dirs)]
+    outside = [text for text in naming_folders if not all(_is_within(p, allowed) for p in _places(composer, text))]
+    if outside:
+        raise Rejected([_outside(text) for text in outside])
+
+
+def _places(composer: Composer, text: str) -> list[str]:
+    """Return the folders that an override names; for an interpolation, a path that lies nowhere allowed."""
+    value = composer.parse([text])[0].value()
+    return ["/"] if "$" in text else [str(place) for place in (value if isinstance(value, list) else [value])]
+
+
+def _is_within(place: str, allowed: Sequence[Path]) -> bool:
+    # A package is installed by the user; only its own top module is looked up, and nothing of it runs.
+    if place.startswith("pkg://"):
+        return ".." not in place.replace("/", ".").split(".")
+    folder = files.resolved(allowed[0] / place.removeprefix("file://"))
+    return any(folder.is_relative_to(each) for each in allowed)
+
+
+def _outside(text: str) -> Diagnostic:
+    headline = f"{text} names a folder outside of the working directory, and a manifest must not choose what is read"
+    help_ = "name the folder by --config-dir, or compare the file alone, if you trust it: `ftgen rebuild FILE`"
+    return error("FT002", headline, text.partition("=")[0].lstrip("+ "), text, help_)
