@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -255,3 +256,60 @@ def test_a_whole_branch_is_compared_with_what_its_runs_render_to(ftgen, at, git,
     assert said.code == 1
     assert f"{folder}/job-mine.yaml: ftgen did not write it" in said.out
     assert f"{folder}/{edited.name}: edited since ftgen wrote it (new run)\n    spec.tasks[train]" in said.out
+
+
+def commits(tree):
+    """The commit of the configuration that each job records, by its label."""
+    found = [(text, re.search(r'config-commit: "([0-9a-f]{40})"', text)) for _, text in sorted(tree().items())]
+    return {re.search(r'"label": "([^"]*)"', text)[1]: sha[1] for text, sha in found if sha}
+
+
+def test_a_manifest_records_the_commit_of_the_configuration_that_it_was_first_published_from(
+    ftgen, at, tree, git, source, server, tmp_path
+):
+    ftgen("publish", *at, "-m", "trainer.lr=1e-4,2e-4", "cluster=lab")
+    first = git(source, "rev-parse", "HEAD").strip()
+    assert commits(tree) == {"lr1e-4": first, "lr2e-4": first}
+    names = jobs(tree)
+
+    # Another commit changes nothing of the runs that it does not concern, and is recorded by a new one.
+    git(source, "commit", "--quiet", "--allow-empty", "-m", "Another")
+    second = git(source, "rev-parse", "HEAD").strip()
+    assert "unchanged" in ftgen("publish", *at, "-m", "trainer.lr=1e-4,2e-4", "cluster=lab").err
+    assert ftgen("diff", *at, "-m", "trainer.lr=1e-4,2e-4", "cluster=lab").code == 0
+    ftgen("publish", *at, "-m", "trainer.lr=1e-4,2e-4,3e-4", "cluster=lab")
+    assert commits(tree) == {"lr1e-4": first, "lr2e-4": first, "lr3e-4": second}
+    assert set(names) < set(jobs(tree))
+
+    # A change in place is told without it, and records the commit that made it.
+    words = ("-m", "trainer.lr=1e-4,2e-4,3e-4", "cluster=lab", "cluster.priority_class=high")
+    assert "config-commit" not in ftgen("diff", *at, *words).out
+    git(source, "commit", "--quiet", "--allow-empty", "-m", "A third")
+    ftgen("publish", *at, *words)
+    assert set(commits(tree).values()) == {git(source, "rev-parse", "HEAD").strip()}
+
+    # What is read or written beside a publish takes it as it is.
+    assert ftgen("rebuild", *at).code == 0
+    ftgen("archive", *at, "*lr1e-4*")
+    clone = tmp_path / "clone"
+    git(tmp_path, "clone", "--quiet", str(server), str(clone))
+    for file in clone.glob("training/*/job-*.yaml"):
+        assert ftgen("rebuild", str(file)).code == 0
+    assert ftgen(*words, "-o", str(clone / "training")).code == 0
+    assert git(clone, "status", "--porcelain") == ""
+
+    # It is where to look when the configuration gives something else now.
+    (source / "conf" / "cluster" / "lab.yaml").write_text("# Ours.\ndefaults: [alauda]\nnamespace: other\n")
+    told = ftgen("rebuild", *at)
+    assert told.code == 1
+    last = git(source, "rev-parse", "HEAD")[:12]
+    assert f"something else now than at the commit {last} that it was published from (new run)" in told.out
+
+
+def test_a_configuration_with_changes_is_recorded_by_no_commit(ftgen, at, tree, source):
+    (source / "conf" / "cluster" / "lab.yaml").write_text("# The lab's cluster.\ndefaults: [alauda]\n")
+
+    assert ftgen("publish", *at, "-m", "trainer.lr=1e-4,2e-4", "--allow-dirty").code == 0
+
+    assert len(jobs(tree)) == 2
+    assert commits(tree) == {}

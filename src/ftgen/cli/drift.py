@@ -25,7 +25,7 @@ from ftgen.diagnostics import Diagnostic, Rejected, error
 from ftgen.diff import FieldChange
 from ftgen.diff.show import printable
 from ftgen.lower import record
-from ftgen.output.tree import LOCK_NAME, Lock, Run, State, Store
+from ftgen.output.tree import COMMIT, LOCK_NAME, Lock, Run, State, Store, with_commit_of
 from ftgen.output.tree.lock import is_workload
 from ftgen.output.tree.plan import sha256
 from ftgen.sweeping import parallel
@@ -35,6 +35,7 @@ from ftgen.text import yamlio
 _MANIFESTS = {".yaml", ".yml", ".json"}
 _SEARCHPATH = "hydra.searchpath="
 _NAMED = 3
+_SHORT = 12
 
 
 class Reason(StrEnum):
@@ -238,16 +239,20 @@ def _rejection(diagnostics: Sequence[Diagnostic], arguments: Arguments) -> str:
 
 def _under_paths(rendered: Run, committed: Committed) -> dict[str, bytes]:
     """Return the rendered files by path, the job's under the name and at the path that it has in the tree."""
+    path = str(committed.file)
     if record.SERVES in committed.annotations:
-        return dict(rendered.files)
+        kept = {path: with_commit_of(rendered.files[path], committed.content)} if path in rendered.files else {}
+        return {**rendered.files, **kept}
     others = {path: content for path, content in rendered.files.items() if not rebuild.is_job_file(path)}
-    return {str(committed.file): rebuild.as_committed(rendered, committed), **others}
+    return {path: rebuild.as_committed(rendered, committed), **others}
 
 
 def _add_change(found: Comparison, committed: Committed, content: bytes) -> None:
     """Add the difference of a run's manifest: by its reason, and by what it means for a running job."""
     path, version = str(committed.file), committed.annotations.get(record.VERSION, "")
-    reason, detail = Reason.CONFIGURATION, "its configuration gives something else now"
+    commit = committed.annotations.get(COMMIT, "")
+    since = f" than at the commit {commit[:_SHORT]} that it was published from" if commit else ""
+    reason, detail = Reason.CONFIGURATION, f"its configuration gives something else now{since}"
     if version != __version__:
         reason, detail = Reason.VERSION, f"rendered by ftgen {version}, and this is ftgen {__version__}"
     if earlier := found.differences.get(path):

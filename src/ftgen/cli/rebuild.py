@@ -65,7 +65,8 @@ def _rebuilt(committed: Committed, arguments: Arguments) -> bytes:
     recorded = recorded_of(committed)
     if record.SERVES in committed.annotations:
         service = service_of(committed, recorded, arguments)
-        return service.files[f"{service.identity.folder}/{render.file_name(service.bundle.job)}"]
+        content = service.files[f"{service.identity.folder}/{render.file_name(service.bundle.job)}"]
+        return tree.with_commit_of(content, committed.content)
     with request.open_composer(replace(arguments, overrides=recorded.overrides)) as composer:
         return as_committed(Rerender(composer).run(recorded), committed)
 
@@ -139,6 +140,7 @@ def as_committed(run: Run, committed: Committed) -> bytes:
     (content,) = (
         tree.under_name(named, committed.name) if _has_assigned_name(run, committed) else named
     ).files.values()
+    content = tree.with_commit_of(content, committed.content)
     state = committed.entry.state if committed.entry else _state_of(committed.annotations)
     if state is State.ARCHIVED:
         return gitops.annotated(content, gitops.TOMBSTONE)

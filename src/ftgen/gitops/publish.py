@@ -111,7 +111,8 @@ def publish(
     if not allow_dirty:
         refuse_unclean_source(target, provenance, push=push)
     all_runs = runs if iter(runs) is not runs else list(runs)
-    checked = replace(options, same_run=same_run)
+    source = provenance.source
+    checked = replace(options, same_run=same_run, source=source.sha if source and not source.dirty else "")
 
     def edit(store: Store, lock: Lock) -> tuple[Outcome, str]:
         outcome = plan_runs(store, lock, map(_refuse_unnamed, all_runs), checked)

@@ -21,6 +21,7 @@ Error codes:
 * FT515: the user has no folder of their own for the journal of a write.
 """
 
+from ftgen.output.tree.commit import COMMIT, with_commit_of
 from ftgen.output.tree.folder import apply, discard, folder_store, plan_copy, plan_edit, plan_write, read_lock, recover
 from ftgen.output.tree.lock import (
     DELIVERY,
@@ -50,6 +51,7 @@ from ftgen.output.tree.plan import (
 )
 
 __all__ = [
+    "COMMIT",
     "DELIVERY",
     "EMPTY",
     "HASH_VERSION",
@@ -80,4 +82,5 @@ __all__ = [
     "recover",
     "runs_to_write",
     "under_name",
+    "with_commit_of",
 ]

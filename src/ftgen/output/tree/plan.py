@@ -16,6 +16,7 @@ from functools import lru_cache
 from typing import Protocol
 
 from ftgen.diagnostics import Diagnostic, Rejected, Severity, error, note, warning
+from ftgen.output.tree import commit
 from ftgen.output.tree.lock import (
     HASH_VERSION,
     AssignedName,
@@ -110,6 +111,7 @@ class WriteOptions:
         allow_shrink: orphan more than half of the files of complete folders.
         whole: folders that this render covers completely; their owned runs that are not rendered become orphaned.
         tentative: the plan will not be applied, so a shrinking folder is a warning rather than an error.
+        source: id of the commit of the configuration, which new and changed manifests record; empty for none.
         same_run: return whether two contents of a job's or a claim's file agree in every field that the cluster
             treats as immutable.
     """
@@ -120,6 +122,7 @@ class WriteOptions:
     allow_shrink: bool = False
     whole: frozenset[str] = frozenset()
     tentative: bool = False
+    source: str = ""
     same_run: Callable[[bytes, bytes], bool] = _same_bytes
 
 
@@ -188,7 +191,8 @@ def runs_to_write(store: Store, lock: Lock, runs: Iterable[Run], options: WriteO
     for rendered in runs:
         run = draft.with_assigned_name(rendered)
         if not draft.is_ended(run):
-            yield run
+            files = {path: commit.with_commit_of(text, store.read(path)) for path, text in run.files.items()}
+            yield replace(run, files=files)
 
 
 def plan_files(store: Store, lock: Lock, contents: Mapping[str, bytes], *, overwrite: bool) -> Outcome:
@@ -382,6 +386,8 @@ class _Draft:
         if unsafe := _unsafe(self.store, path):
             self.problems.append(unsafe)
             return
+        if not self.store.holds(path, content):
+            content = commit.with_commit(content, self.store.read(path), self.options.source)
         entry = Entry(*_described(content), run.identity, run.name)
         if path in self.changes and self.changes[path] in _RENDERED:
             self._share(run, path, entry)
