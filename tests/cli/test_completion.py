@@ -37,6 +37,8 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ("line", "words"),
     [
         ("ftgen gro", ["groups"]),
+        ("ftgen rebuild --re", ["--repo", "--resolve"]),
+        ("ftgen rebuild --js", ["--json"]),
         ("ftgen hard", ["hardware.", "hardware="]),
         ("ftgen hardware=", [f"hardware={option}" for option in OPTIONS["hardware"]]),
         ("ftgen hardware=nvidia-v", beginning("hardware=", "nvidia-v")),

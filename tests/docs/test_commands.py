@@ -21,6 +21,7 @@ from ftgen.config import compose
 # Commands that a page takes as given before its first one.
 GIVEN = {
     "facts.md": ["ftgen name=sft hardware=full-gpu hardware.devices=8"],
+    "gitops.md": ["ftgen -o training name=sft"],
     "page.md": ["ftgen name=sft"],
     "preview.md": ["ftgen name=sft", "ftgen publish --repo . --branch main --path jobs name=sft"],
     "serving.md": [

@@ -74,7 +74,8 @@ FLAGS: list[Any] = [
 TREES: list[Any] = [
     ["status", "--json"], ["status", "NAME"], ["logs", "NAME"],
     ["gc"], ["gc", "--json"], ["archive", "NAME"], ["stop", "NAME"], ["rerun", "NAME"], ["archive", "*"],
-    ["stop", "a*["], ["rebuild", "FILE"], ["diff", "out", "out"], ["stop", "FILE"], ["gc"], ["archive", "NAME"],
+    ["stop", "a*["], ["rebuild", "FILE"], ["diff", "out", "out"], ["stop", "FILE"],
+    ["rebuild"], ["rebuild", "--json"], ["gc"], ["archive", "NAME"],
     ["stop", "NAME"], ["-q"], ["diff"], ["check", "out"], ["rerun", "NAME", "name=x"],
     ["-m", "trainer.lr=1e-4,2e-4", "-q"], ["preview", "NAME"], ["preview", "FILE", "--all"],
 ]
