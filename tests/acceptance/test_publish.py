@@ -304,6 +304,8 @@ def test_a_manifest_records_the_commit_of_the_configuration_that_it_was_first_pu
     assert told.code == 1
     last = git(source, "rev-parse", "HEAD")[:12]
     assert f"something else now than at the commit {last} that it was published from (new run)" in told.out
+    file = next(clone.glob("training/*/job-*lr2e-4*.yaml"))
+    assert f"was published from the commit {last}" in ftgen("rebuild", str(file)).err
 
 
 def test_a_configuration_with_changes_is_recorded_by_no_commit(ftgen, at, tree, source):

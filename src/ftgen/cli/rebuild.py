@@ -20,6 +20,7 @@ from ftgen import __version__, diff, gitops
 from ftgen.cli import output, progress, request, streams
 from ftgen.cli.arguments import Arguments, Usage
 from ftgen.diagnostics import Rejected, error, note
+from ftgen.diff.show import printable
 from ftgen.lower import record, render
 from ftgen.output import tree
 from ftgen.output.tree import LOCK_NAME, Entry, Run, State
@@ -173,6 +174,9 @@ def _print_difference(committed: Committed, rendered: bytes, arguments: Argument
             arguments,
             to_stderr=True,
         )
+    if commit := committed.annotations.get(tree.COMMIT):
+        told = printable(f"{committed.file} was published from the commit {commit} of the configuration")
+        output.print_status(told, arguments)
     differences = diff.diff_objects(
         *([yamlio.parse(text.decode(), str(committed.file))] for text in (committed.content, rendered))
     )
