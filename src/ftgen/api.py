@@ -20,8 +20,9 @@ from ftgen.datasets.lengths import Tokenizer
 from ftgen.diagnostics import Diagnostic
 from ftgen.output import tree
 from ftgen.output.tree import Run, WriteOptions
+from ftgen.page import notebook
 from ftgen.pipeline import Compiled
-from ftgen.sweeping import index, notebook
+from ftgen.sweeping import index
 from ftgen.sweeping.batch import Batch
 from ftgen.text import files, sharing
 

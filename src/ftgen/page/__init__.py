@@ -9,4 +9,5 @@ tables; the script sorts, filters and turns them.
 * `document`: head, policy, style and script of every page.
 * `review`: the page of a plan, a difference or a publication, of the sections in the other modules.
 * `data`: the page of a data set.
+* `notebook`: what a notebook shows of jobs.
 """
