@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,9 +9,7 @@ from typing import Any
 from ftgen.diagnostics import Diagnostic, error
 from ftgen.trainers import command, vllm
 from ftgen.trainers.surface import Argument, surface, versions
-from ftgen.validation.arguments import UNKNOWN, shown
-
-_NEAREST = 3
+from ftgen.validation.arguments import UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +26,12 @@ class Program:
     name: str
     arguments: Mapping[str, Argument]
     owned: Mapping[str, str]
-    unknown: Callable[[str], tuple[str, str]] | None = None
+    unknown: Callable[[str], tuple[str, str]]
 
     def refused(self, key: str, name: str) -> Diagnostic:
-        """Return the error of a key whose name is no argument of the program."""
-        headline, help_ = self.unknown(name) if self.unknown else ("", "")
-        near = difflib.get_close_matches(name, self.arguments, _NEAREST, 0.6)
-        hint = f"did you mean {', '.join(near)}?" if near else help_
-        return error(UNKNOWN, headline or f"{self.name} has no argument {shown(name)}", key, help=hint)
+        """Return the error of a key whose name is no argument of the program, as the rules say it."""
+        headline, help_ = self.unknown(name)
+        return error(UNKNOWN, headline, key, help=help_)
 
 
 def program(parent: str, config: Mapping[str, Any]) -> Program | None:
@@ -72,17 +67,23 @@ def _package(trainer: Mapping[str, Any]) -> Program | None:
     package, pins = str(trainer.get("package")), trainer.get("requirements")
     version = command.pinned(package, map(str, pins if isinstance(pins, list | tuple) else ()))
     accepted = command.arguments(package, version)
-    return None if accepted is None else Program(f"{package} {version}", accepted, {})
+    if accepted is None:
+        return None
+    from ftgen.validation.rules.command_arguments import unknown_argument  # noqa: PLC0415 - for this program only
+
+    name = f"{package} {version}"
+    return Program(name, accepted, {}, lambda unknown: unknown_argument(unknown, name, accepted))
 
 
 def _serving(serving: Mapping[str, Any]) -> Program | None:
     if (version := str(serving.get("version"))) not in vllm.versions():
         return None
-    from ftgen.validation.rules.serving_arguments import OWNED  # noqa: PLC0415 - for this program only
+    from ftgen.validation.rules.serving_arguments import OWNED, unknown_argument  # noqa: PLC0415 - for this program only
 
     release = vllm.surface(version)
     parsers = {name: replace(release.arguments[name], choices=each.names) for name, each in release.registered.items()}
-    return Program(f"vLLM {version}", {**release.arguments, **parsers}, OWNED)
+    accepted = {**release.arguments, **parsers}
+    return Program(f"vLLM {version}", accepted, OWNED, lambda name: unknown_argument(name, release))
 
 
 _PROGRAMS: Mapping[str, Callable[[Mapping[str, Any]], Program | None]] = {

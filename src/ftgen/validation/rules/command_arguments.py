@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from ftgen.diagnostics import Diagnostic, Severity, error
 from ftgen.spec import Command, Spec
@@ -23,10 +23,15 @@ def _problems(trainer: Command, known: Mapping[str, Argument]) -> Iterator[Diagn
     for name, value in trainer.args.items():
         argument, subject = known.get(name), f"trainer.args.{name}"
         if argument is None:
-            headline = f"{trainer.package} {command.release(trainer)} has no argument {shown(name)}"
-            yield error(UNKNOWN, headline, subject, "", suggestion(name, known))
+            headline, help_ = unknown_argument(name, f"{trainer.package} {command.release(trainer)}", known)
+            yield error(UNKNOWN, headline, subject, "", help_)
         elif not command.refers(value) and (problem := problem_of(argument, value, subject)):
             yield problem
+
+
+def unknown_argument(name: str, package: str, known: Iterable[str]) -> tuple[str, str]:
+    """Return what there is to say of a name that is no argument of a package's release, and the help."""
+    return f"{package} has no argument {shown(name)}", suggestion(name, known)
 
 
 @rule("FT756", "unchecked-arguments", Severity.WARNING, on=SPEC)

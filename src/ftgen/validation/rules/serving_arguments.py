@@ -73,14 +73,18 @@ def _own_problem(name: str, value: Any, release: Surface, args: Mapping[str, Any
         return error(UNKNOWN, f"ftgen sets {name} itself", _subject(name), "", OWNED[name])
     argument = release.arguments.get(name)
     if argument is None:
-        return error(
-            UNKNOWN, f"vLLM {release.version} has no argument {shown(name)}", _subject(name), "", _cure(name, release)
-        )
+        headline, help_ = unknown_argument(name, release)
+        return error(UNKNOWN, headline, _subject(name), "", help_)
     return (
         problem_of(argument, value, _subject(name))
         or _wrong_item(argument, value)
         or _unregistered(argument, value, release, args)
     )
+
+
+def unknown_argument(name: str, release: Surface) -> tuple[str, str]:
+    """Return what there is to say of a name that is no argument of vLLM, and the help."""
+    return f"vLLM {release.version} has no argument {shown(name)}", _cure(name, release)
 
 
 def _cure(name: str, release: Surface) -> str:
