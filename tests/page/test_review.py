@@ -195,6 +195,13 @@ def test_the_commands_make_the_page_and_the_manifests_again() -> None:
     ]
 
 
+@pytest.mark.parametrize("words", [["-oplan.html"], ["-o=plan.html"], ["-o", "plan.html"], ["--out=plan.html"]])
+def test_the_file_of_the_page_is_no_folder_of_the_manifests(words: list[str]) -> None:
+    assert cli.main(["plan", "name=run", *words, "-otree", "-q"]) == 0
+    page = read(Path("plan.html").read_text(encoding="utf-8"))
+    assert [each.text for each in section(page, "reproduce").all("pre")][1:] == ["ftgen name=run -otree -q"]
+
+
 # where it goes
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -71,10 +71,19 @@ class Arguments:
 
         return catalog.folders(self.flags.config_dir, self.flags.config_path, self.config_name)
 
+    def with_flags(self, **flags: object) -> Arguments:
+        """Return the command line with other values of some flags."""
+        return replace(self, flags=argparse.Namespace(**{**vars(self.flags), **flags}))
+
     @property
     def config_name(self) -> str:
         """Return the name of the primary configuration file, without `.yaml`."""
         return str(self.flags.config_name).removesuffix(".yaml")
+
+
+def is_override(word: str) -> bool:
+    """Return whether a word sets or takes away something of the configuration, and names no run or file."""
+    return "=" in word or word.startswith("~")
 
 
 class _Parser(argparse.ArgumentParser):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ftgen import diff, gitops
 from ftgen.cli import output, progress, repository, streams
-from ftgen.cli.arguments import Arguments, Usage
+from ftgen.cli.arguments import Arguments, Usage, is_override
 from ftgen.cli.repository import Rendering
 from ftgen.diagnostics import note
 from ftgen.diff import Change, ChangeClass, Status
@@ -43,7 +43,7 @@ def run(arguments: Arguments) -> int:
 
 
 def _names_files(arguments: Arguments) -> bool:
-    words = [word for word in arguments.overrides if "=" not in word and not word.startswith("~")]
+    words = [word for word in arguments.overrides if not is_override(word)]
     if words and (len(words) != 2 or len(arguments.overrides) != 2):  # noqa: PLR2004 - the old and the new
         raise Usage("diff takes either overrides, or the two files or folders to compare")
     return bool(words)

@@ -26,7 +26,7 @@ from ftgen.diff import FieldChange
 from ftgen.diff.show import printable
 from ftgen.lower import record
 from ftgen.output.tree import COMMIT, LOCK_NAME, Lock, Run, State, Store, with_commit_of
-from ftgen.output.tree.lock import is_workload
+from ftgen.output.tree.lock import is_job_file, is_workload
 from ftgen.output.tree.plan import sha256
 from ftgen.sweeping import parallel
 from ftgen.sweeping.recorded import Recorded, Rerender
@@ -243,7 +243,7 @@ def _under_paths(rendered: Run, committed: Committed) -> dict[str, bytes]:
     if record.SERVES in committed.annotations:
         kept = {path: with_commit_of(rendered.files[path], committed.content)} if path in rendered.files else {}
         return {**rendered.files, **kept}
-    others = {path: content for path, content in rendered.files.items() if not rebuild.is_job_file(path)}
+    others = {path: content for path, content in rendered.files.items() if not is_job_file(path)}
     return {path: rebuild.as_committed(rendered, committed), **others}
 
 

@@ -6,7 +6,6 @@ import difflib
 import json
 import re
 import sys
-from argparse import Namespace
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -73,7 +72,7 @@ def _as_composed(key: str, arguments: Arguments) -> Arguments:
     """Return the command line that composes a key: what serves is no part of a training's configuration."""
     if key.partition(".")[0] != "serving" or arguments.config_name != "config" or arguments.flags.config_path:
         return arguments
-    return replace(arguments, flags=Namespace(**{**vars(arguments.flags), "config_name": "serve"}))
+    return arguments.with_flags(config_name="serve")
 
 
 def _documented(

@@ -11,14 +11,13 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ftgen import __version__, pipeline, project
 from ftgen.cli import import_, output, request, schema, writing
-from ftgen.cli.arguments import Arguments, Usage, is_terminal
+from ftgen.cli.arguments import Arguments, Usage, is_override, is_terminal
 from ftgen.config.compose import RUN_SECTIONS, hydra_literal, is_assignment
 from ftgen.diagnostics import Diagnostic, Rejected, note
 from ftgen.interop import importing, starter
@@ -50,7 +49,7 @@ QUESTIONS = (
 def run(arguments: Arguments) -> int:
     """Ask, compile, write all files or none, and print what to run next."""
     folder, typed = _split(arguments.overrides)
-    packaged = _with(arguments, config_path=project.conf_dir(), config_dir=[])
+    packaged = arguments.with_flags(config_path=project.conf_dir(), config_dir=[])
     words = _answered(typed, packaged)
     try:
         answers = _compiled(words, packaged)
@@ -66,18 +65,10 @@ def run(arguments: Arguments) -> int:
 
 def _split(words: Sequence[str]) -> tuple[Path, list[str]]:
     """Return the folder, which is the first word unless that is an override, and the overrides."""
-    is_named = bool(words) and "=" not in words[0] and not words[0].startswith("~")
+    is_named = bool(words) and not is_override(words[0])
     if is_named and "\0" in words[0]:
         raise Usage("a path cannot hold a NUL character")
     return Path(words[0] if is_named else "."), list(words[1:] if is_named else words)
-
-
-def _with(arguments: Arguments, **flags: object) -> Arguments:
-    """Return the command line with other values of some flags."""
-    changed = copy(arguments.flags)
-    for name, value in flags.items():
-        setattr(changed, name, value)
-    return replace(arguments, flags=changed)
 
 
 # answers
@@ -115,7 +106,7 @@ def _ask_all(asked: Sequence[Question], words: Sequence[str], arguments: Argumen
             if not problems:
                 given = tried
                 break
-            output.print_diagnostics([problem.at() for problem in problems], _with(arguments, format="text"))
+            output.print_diagnostics([problem.at() for problem in problems], arguments.with_flags(format="text"))
         if answer is None:
             output.print_status("", arguments)
             break
@@ -195,7 +186,7 @@ def _imported(made: Mapping[str, bytes], arguments: Arguments) -> tuple[str, dic
             file = Path(place, path)
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(content)
-        given = _with(arguments, config_path=None, config_dir=[Path(place, "conf")], out=".")
+        given = arguments.with_flags(config_path=None, config_dir=[Path(place, "conf")], out=".")
         return import_.converted(replace(given, overrides=(arguments.flags.source,)), Path(place))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import sys
 import textwrap
 from collections import Counter
@@ -34,7 +33,6 @@ _GONE = (FileChange.REMOVED, FileChange.ORPHANED, FileChange.MISSING)
 _SHOWN = 40
 _OF_EACH = 3
 _GROUPS = 15
-_MIN_WIDTH = 60
 _MIN_NAME = 20
 
 
@@ -63,7 +61,7 @@ class Planned:
     @property
     def gone(self) -> list[str]:
         """Return the files of jobs that would no longer be rendered."""
-        return [path for path in self.outcome.paths(*_GONE) if path.rpartition("/")[2].startswith("job-")]
+        return [path for path in self.outcome.paths(*_GONE) if tree.is_job_file(path)]
 
 
 def run(arguments: Arguments) -> int:
@@ -81,7 +79,7 @@ def run(arguments: Arguments) -> int:
     if arguments.flags.json:
         print(json.dumps(_plain(planned, fit=arguments.flags.fit), indent=2, ensure_ascii=False))  # noqa: T201
     else:
-        width = max(_MIN_WIDTH, shutil.get_terminal_size((120, 24)).columns)
+        width = streams.width()
         lines = [
             *_lines(planned, width, show_all=arguments.flags.all),
             *(_fits(planned) if arguments.flags.fit else ()),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
@@ -12,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from ftgen import pipeline, preview
-from ftgen.cli import many, output, request
-from ftgen.cli.arguments import Arguments, Usage
+from ftgen.cli import many, output, request, streams
+from ftgen.cli.arguments import Arguments, Usage, is_override
 from ftgen.cli.report import safe
 from ftgen.diagnostics import Location, Rejected, error
+from ftgen.output.tree import kind_of
 from ftgen.preview import Pod, Row, Section
 from ftgen.schema.version import version_of
 from ftgen.text import lines, yamlio
@@ -23,7 +23,7 @@ from ftgen.validation.manifest import objects
 
 _BESIDE = ("ConfigMap", "PersistentVolumeClaim", "Service")
 """Kinds that say more about a job's pods, and lie in its folder."""
-_WIDTHS = (60, 120)
+_WIDEST = 240
 _LABEL = 24
 _FIRST_PODS = 2
 _FIRST_LINES = 3
@@ -35,12 +35,12 @@ _LONGEST = 6
 
 def run(arguments: Arguments) -> int:
     """Show the pods, or print them as JSON."""
-    jobs = _jobs(arguments)
+    jobs, is_sweep = _jobs(arguments)
     if arguments.flags.json:
         print(json.dumps({"jobs": [_plain(each) for each in jobs]}, indent=2, ensure_ascii=False))  # noqa: T201
     else:
-        width = min(max(shutil.get_terminal_size((_WIDTHS[1], 24)).columns, _WIDTHS[0]), 2 * _WIDTHS[1])
-        shown = _list(jobs, width, arguments) if arguments.flags.multirun else _pages(jobs, width, arguments)
+        width = min(streams.width(), _WIDEST)
+        shown = _list(jobs, width, arguments) if is_sweep else _pages(jobs, width, arguments)
         sys.stdout.writelines(f"{line.rstrip()}\n" for line in shown)
     return 0
 
@@ -59,9 +59,9 @@ def _plain(pods: Sequence[Pod]) -> dict[str, Any]:
 # finding the jobs
 
 
-def _jobs(arguments: Arguments) -> list[tuple[Pod, ...]]:
-    """Return the pods of each job that the words describe or name."""
-    named = [word for word in arguments.overrides if "=" not in word and not word.startswith("~")]
+def _jobs(arguments: Arguments) -> tuple[list[tuple[Pod, ...]], bool]:
+    """Return the pods of each job that the words describe or name, and whether these are a sweep."""
+    named = [word for word in arguments.overrides if not is_override(word)]
     if not named:
         return _rendered(arguments)
     if arguments.overrides != tuple(named[:1]):
@@ -72,21 +72,21 @@ def _jobs(arguments: Arguments) -> list[tuple[Pod, ...]]:
         help_ = "name a file with a VolcanoJob, a Job or a Deployment that has pods"
         headline = f"{named[0]} holds no job whose pods could be told"
         raise Rejected([error("FT541", headline, value=named[0], help=help_).at(Location(named[0]))])
-    return [tuple(group) for _, group in groupby(pods, key=lambda pod: (pod.kind, pod.job, pod.namespace))]
+    by_job = groupby(pods, key=lambda pod: (pod.kind, pod.job, pod.namespace))
+    return [tuple(group) for _, group in by_job], False
 
 
-def _rendered(arguments: Arguments) -> list[tuple[Pod, ...]]:
+def _rendered(arguments: Arguments) -> tuple[list[tuple[Pod, ...]], bool]:
     with request.open_composer(arguments) as composer:
         if not request.is_sweep(arguments, composer):
             job = pipeline.compile_job(composer, arguments.overrides)
             noticed = request.add_locations(composer, arguments, job.diagnostics)
             output.print_diagnostics(output.apply_strict(noticed, arguments), arguments, to_stderr=True)
-            return [_pods(job)]
-        arguments.flags.multirun = True
+            return [_pods(job)], False
         batch = many.expanded(arguments, composer)
         jobs = [_pods(job) for job in batch]
     output.print_diagnostics(output.apply_strict(batch.diagnostics, arguments), arguments, to_stderr=True)
-    return jobs
+    return jobs, True
 
 
 def _pods(job: pipeline.Compiled) -> tuple[Pod, ...]:
@@ -117,7 +117,7 @@ def _in_tree(name: str, arguments: Arguments) -> list[Any]:
         beside = [
             each
             for each, entry in lock.files.items()
-            if each.rpartition("/")[0] == folder and entry.object.split(" ")[1:2] in [[kind] for kind in _BESIDE]
+            if each.rpartition("/")[0] == folder and kind_of(entry.object) in _BESIDE
         ]
         texts = [(each, store.read(each) or b"") for each in (*beside, path)]
     parsed = (yamlio.parse_all(content.decode("utf-8", "replace"), each) for each, content in texts)

@@ -9,7 +9,6 @@ Without a file, `drift` does so with every run of a tree.
 from __future__ import annotations
 
 import sys
-from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -82,8 +81,7 @@ def service_of(
     """
     from ftgen.serving import compile_service, service_source, trained_run  # noqa: PLC0415 - most files are jobs
 
-    flags = Namespace(**{**vars(arguments.flags), "config_name": "serve"})
-    words = replace(arguments, overrides=recorded.overrides, flags=flags)
+    words = replace(arguments, overrides=recorded.overrides).with_flags(config_name="serve")
     run = trained_run(yamlio.parse(committed.content.decode(), str(committed.file)), str(committed.file))
     with request.open_composer(words, partial(service_source, run)) as composer:
         if not trusted:
@@ -136,7 +134,7 @@ def recorded_of(committed: Committed) -> Recorded:
 def as_committed(run: Run, committed: Committed) -> bytes:
     """Return the rendered job under its assigned name and in its current state: active, stopping or archived."""
     # The name may come from a foreign clone: insert it only into the job's text, after finding the job by its path.
-    job = {path: text for path, text in run.files.items() if is_job_file(path)}
+    job = {path: text for path, text in run.files.items() if tree.is_job_file(path)}
     named = replace(run, files=job)
     (content,) = (
         tree.under_name(named, committed.name) if _has_assigned_name(run, committed) else named
@@ -146,11 +144,6 @@ def as_committed(run: Run, committed: Committed) -> bytes:
     if state is State.ARCHIVED:
         return gitops.annotated(content, gitops.TOMBSTONE)
     return gitops.annotated(content, gitops.unguarded(content)) if state is State.STOPPING else content
-
-
-def is_job_file(path: str) -> bool:
-    """Return whether a rendered file is the job of its run, by its name."""
-    return path.rpartition("/")[2].startswith("job-")
 
 
 def _has_assigned_name(run: Run, committed: Committed) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ftgen import __version__, gitops, pipeline
 from ftgen.cli import many, output, progress, request
-from ftgen.cli.arguments import Arguments, Usage
+from ftgen.cli.arguments import Arguments, Usage, is_override
 from ftgen.diagnostics import Diagnostic
 from ftgen.gitops import Provenance, Target, TreeEdit
 from ftgen.output import delivery, tree
@@ -92,14 +92,10 @@ def names(arguments: Arguments) -> list[str]:
     Raises:
         Usage: when there are none.
     """
-    found = [word for word in arguments.overrides if not _is_override(word)]
+    found = [word for word in arguments.overrides if not is_override(word)]
     if not found:
         raise Usage(f"{arguments.verb} needs the name of a run, as in `ftgen {arguments.verb} sft-1a2b3c4d`")
     return found
-
-
-def _is_override(word: str) -> bool:
-    return "=" in word or word.startswith("~")
 
 
 def apply_edit(edit: TreeEdit, arguments: Arguments, runs: Sequence[Run] = ()) -> Outcome:

@@ -111,6 +111,8 @@ def _without_page(words: Sequence[str]) -> Iterator[str]:
     remaining = iter(words)
     for word in remaining:
         flag, equals, value = word.partition("=")
+        if word.startswith("-o") and word[2:3] not in {"", "="}:
+            flag, value = "-o", word[2:]
         if flag in _PAGES_FLAGS:
             next(remaining, "") if not equals else None
         elif word in {"-o", "--out"}:

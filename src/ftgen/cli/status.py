@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import shutil
 import sys
 import textwrap
 import time
@@ -15,7 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ftgen import cluster
-from ftgen.cli import live, output, progress
+from ftgen.cli import live, output, progress, streams
 from ftgen.cli.arguments import Arguments, Usage
 from ftgen.cli.live import Observed
 from ftgen.cluster import Run
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 
 _SECONDS = 3
 _TITLES = ("RUN", "STATE", "WHERE", "STEP", "LOSS", "AGE", "RESTARTS")
-_MIN_WIDTH = 60
 _NODES = 3
 _SHORT = 8  # characters of an MLflow run's identifier
 
@@ -90,7 +88,7 @@ def _print(observed: Observed, arguments: Arguments) -> None:
     if arguments.flags.json:
         print(json.dumps(document(observed, now), indent=2, ensure_ascii=False))  # noqa: T201
     else:
-        width = max(_MIN_WIDTH, shutil.get_terminal_size((120, 24)).columns)
+        width = streams.width()
         sys.stdout.writelines(f"{line}\n" for line in lines(observed, now, width))
     sys.stdout.flush()
     unread = [replace(each, severity=Severity.NOTE) for each in observed.seen.unread]

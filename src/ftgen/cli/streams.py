@@ -13,11 +13,14 @@ from __future__ import annotations
 import errno
 import io
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO
 
+_NARROWEST = 60
+_WIDTH_OF_A_FILE = 120
 _CLOSED_PIPE = frozenset({errno.EPIPE})
 _ANY_ERROR = frozenset(errno.errorcode)
 
@@ -146,3 +149,8 @@ def _writer(stream: TextIO | None, ignored: frozenset[int]) -> TextIO:
     sink: Any = _Sink(stream.buffer if stream is not None else io.BytesIO(), ignored)
     lines = stream is not None and stream.line_buffering
     return io.TextIOWrapper(sink, encoding="utf-8", errors="backslashreplace", line_buffering=lines)
+
+
+def width() -> int:
+    """Return the columns that tables may take: those of the terminal, or of COLUMNS, or 120 for a file."""
+    return max(_NARROWEST, shutil.get_terminal_size((_WIDTH_OF_A_FILE, 24)).columns)

@@ -17,6 +17,7 @@ from typing import Any
 
 from ftgen.estimate.job import fit_summary, term_summary
 from ftgen.lower import Bundle, Object
+from ftgen.output.tree import is_job_file
 from ftgen.pipeline import Compiled
 from ftgen.text import kube
 
@@ -66,7 +67,7 @@ def row(job: Compiled) -> Row:
     return Row(
         job=str(manifest["metadata"].get("name") or manifest["metadata"]["generateName"]),
         identity=identity.stem,
-        file=next(path for path in job.files if path.rpartition("/")[2].startswith("job-")),
+        file=next(path for path in job.files if is_job_file(path)),
         swept=identity.swept,
         choices=identity.choices,
         queue=str(manifest["spec"].get("queue", "")),

@@ -49,9 +49,6 @@ _ABSENT = {
         ("run", "sweep", "launcher", "job_logging", "hydra_logging", "callbacks", "output_subdir"), _NOTHING_RUNS
     ),
 }
-_PRESENT = (
-    "ftgen has hydra:job.name, .config_name, .override_dirname, runtime.choices.GROUP, overrides.task and the like"
-)
 
 
 def _hydra_value(config: DictConfig, path: str) -> Any:

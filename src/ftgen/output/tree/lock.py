@@ -229,9 +229,19 @@ def object_of(content: bytes) -> str:
     return f"{found['apiVersion']} {found['kind']} {found.get('namespace', '')}/{found.get('name', '')}"
 
 
+def kind_of(described: str) -> str:
+    """Return the kind that `object_of` describes; empty where it describes none."""
+    return next(iter(described.split(" ")[1:2]), "")
+
+
 def is_job(described: str) -> bool:
     """Return whether `object_of` describes a job, Volcano's or Kubernetes' own."""
-    return described.startswith(("batch.volcano.sh/", "batch/")) and described.split(" ")[1:2] == ["Job"]
+    return described.startswith(("batch.volcano.sh/", "batch/")) and kind_of(described) == "Job"
+
+
+def is_job_file(path: str) -> bool:
+    """Return whether a rendered file is the job of its run, by its name."""
+    return path.rpartition("/")[2].startswith("job-")
 
 
 def is_service(entry: Entry) -> bool:
@@ -246,7 +256,7 @@ def names_others(entry: Entry) -> bool:
 
 def is_workload(described: str) -> bool:
     """Return whether `object_of` describes what records the command line of its run: a job, or what serves a result."""
-    return is_job(described) or described.split(" ")[1:2] in (["Deployment"], ["InferenceService"])
+    return is_job(described) or kind_of(described) in {"Deployment", "InferenceService"}
 
 
 def is_claim(described: str) -> bool:
