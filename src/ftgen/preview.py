@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ftgen.diagnostics import credentials
@@ -200,9 +200,23 @@ def pods(objects: Iterable[Object], version: Version = NEWEST, *, limit: int = L
         version: Volcano version.
         limit: largest number of pods of a task.
     """
+    return tuple(pod for _, made in jobs(objects, version, limit=limit) for pod in made)
+
+
+def jobs(
+    objects: Iterable[Object], version: Version = NEWEST, *, limit: int = LIMIT
+) -> Iterator[tuple[Object, tuple[Pod, ...]]]:
+    """Yield each object that has pods, and these; the arguments are those of `pods`."""
     given = [each for each in objects if isinstance(each, dict)]
-    found = _Around.of(given)
-    return tuple(pod for each in given for pod in _pods(each, found, version, limit))
+    around = _Around.of(given)
+    for each in given:
+        if made := tuple(_pods(each, around, version, limit)):
+            yield each, made
+
+
+def replicas(pods: Iterable[Pod]) -> int:
+    """Return how many pods a job has; of many, not all are made."""
+    return sum({pod.task: pod.replicas for pod in pods}.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,19 +259,17 @@ def _named(manifest: Object) -> dict[str, Any]:
 
 def _volcano_pods(job: dict[str, Any], around: _Around, version: Version, limit: int) -> Iterator[Pod]:
     hosts, name = controller.hosts_config_map(job, version), job["metadata"]["name"]
-    claims = dict(controller.claims(job))
+    around = replace(around, claims={**around.claims, **dict(controller.claims(job))})
     if hosts is not None:
         config_maps = {**around.config_maps, hosts["metadata"]["name"]: hosts["data"]}
-        around = _Around({**around.claims, **claims}, config_maps, around.services | {name})
-    elif claims:
-        around = _Around({**around.claims, **claims}, around.config_maps, around.services)
+        around = replace(around, config_maps=config_maps, services=around.services | {name})
     tasks = (task for _, task in entries(mapping(job.get("spec")).get("tasks")))
-    replicas = {text(task.get("name")): integer(task.get("replicas")) for task in tasks}
-    fewer = min(limit, max(_MOST_NAMES // max(sum(replicas.values()), 1), 2))
+    wanted = {text(task.get("name")): integer(task.get("replicas")) for task in tasks}
+    fewer = min(limit, max(_MOST_NAMES // max(sum(wanted.values()), 1), 2))
     for pod in controller.volcano_pods(job, version, fewer):
         labels = pod["metadata"]["labels"]
         task, index = labels["volcano.sh/task-spec"], int(labels["volcano.sh/task-index"])
-        place = _Place("VolcanoJob", name, task, index, replicas[task])
+        place = _Place("VolcanoJob", name, task, index, wanted[task])
         yield _seen(pod, place, around)
 
 
@@ -497,14 +509,19 @@ class Section:
 
 def compare(shown: Sequence[Pod]) -> tuple[Section, ...]:
     """Lay pods side by side: all that they see, section by section, the same lines for all of them."""
-    found = [dict(_sections(pod)) for pod in shown]
-    keys = dict.fromkeys(key for sections in found for key in sections)
-    return tuple(Section(*key, _rows([sections.get(key, {}) for sections in found])) for key in keys)
+    found = [sections(pod) for pod in shown]
+    keys = dict.fromkeys(key for each in found for key in each)
+    return tuple(Section(*key, _rows([each.get(key, {}) for each in found])) for key in keys)
 
 
 def _rows(columns: Sequence[Mapping[str, str]]) -> tuple[Row, ...]:
     labels = dict.fromkeys(label for column in columns for label in column)
     return tuple(Row(label, tuple(column.get(label) for column in columns)) for label in labels)
+
+
+def sections(pod: Pod) -> dict[tuple[str, str], dict[str, str]]:
+    """Return all that a pod sees: lines by label, by container and title of their section."""
+    return dict(_sections(pod))
 
 
 def _sections(pod: Pod) -> Iterator[tuple[tuple[str, str], dict[str, str]]]:

@@ -240,7 +240,7 @@ def _rule(code: str, arguments: Arguments) -> int:
     """
     from ftgen.validation import pages  # noqa: PLC0415 - imports the modules of all rules
 
-    rule = next((rule for rule in pages.rules() if rule.code == code), None)
+    rule = pages.rule_of(code)
     if rule is None:
         begun = [known for known in pages.codes() if known.startswith(code)]
         nearest = begun or sorted(pages.codes(), key=lambda known: abs(int(known[2:]) - int(code[2:])))

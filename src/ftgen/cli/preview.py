@@ -51,7 +51,7 @@ def _plain(pods: Sequence[Pod]) -> dict[str, Any]:
         "kind": first.kind,
         "name": first.job,
         "namespace": first.namespace,
-        "replicas": _replicas(pods),
+        "replicas": preview.replicas(pods),
         "pods": [asdict(pod) for pod in pods],
     }
 
@@ -67,13 +67,12 @@ def _jobs(arguments: Arguments) -> tuple[list[tuple[Pod, ...]], bool]:
     if arguments.overrides != tuple(named[:1]):
         raise Usage("preview takes overrides, or one run or file: `ftgen preview sft-1a2b3c4d`")
     found = _in_file(named[0]) if _is_file(named[0]) else _in_tree(named[0], arguments)
-    pods = preview.pods(found)
-    if not pods:
+    jobs = [pods for _, pods in preview.jobs(found)]
+    if not jobs:
         help_ = "name a file with a VolcanoJob, a Job or a Deployment that has pods"
         headline = f"{named[0]} holds no job whose pods could be told"
         raise Rejected([error("FT541", headline, value=named[0], help=help_).at(Location(named[0]))])
-    by_job = groupby(pods, key=lambda pod: (pod.kind, pod.job, pod.namespace))
-    return [tuple(group) for _, group in by_job], False
+    return jobs, False
 
 
 def _rendered(arguments: Arguments) -> tuple[list[tuple[Pod, ...]], bool]:
@@ -138,12 +137,7 @@ def _pages(jobs: Iterable[Sequence[Pod]], width: int, arguments: Arguments) -> I
 def _title(pods: Sequence[Pod]) -> str:
     first = pods[0]
     place = f" in {first.namespace}" if first.namespace else ""
-    return lines.printable(f"{first.job}: {first.kind}{place}, {_counted(_replicas(pods), 'pod')}")
-
-
-def _replicas(pods: Sequence[Pod]) -> int:
-    """Return how many pods a job has; of many, not all are made."""
-    return sum({pod.task: pod.replicas for pod in pods}.values())
+    return lines.printable(f"{first.job}: {first.kind}{place}, {_counted(preview.replicas(pods), 'pod')}")
 
 
 def _counted(number: int, what: str) -> str:
@@ -281,7 +275,7 @@ def _list(jobs: Sequence[Sequence[Pod]], width: int, arguments: Arguments) -> It
     shown = jobs if arguments.flags.all else jobs[:_FIRST_RUNS]
     for pods, own in zip(shown, seen, strict=False):
         yield ""
-        head = f"{_counted(_replicas(pods), 'pod')}{_devices(pods[0])}"
+        head = f"{_counted(preview.replicas(pods), 'pod')}{_devices(pods[0])}"
         yield from _hanging(f"{lines.printable(pods[0].job)}  ", head, width)
         for label, line in dict.fromkeys((label, line) for _, label, line in own if (_, label, line) not in common):
             yield from _hanging(f"  {_printable(label).ljust(_LABEL)}  ", _printable(line), width)
@@ -302,8 +296,8 @@ def _devices(pod: Pod) -> str:
 def _lines(pod: Pod) -> dict[tuple[str, str, str], None]:
     """Return the lines of all values by container and label, without the name of the job, which no two share."""
     found: dict[tuple[str, str, str], None] = {}
-    for section in preview.compare([pod]):
-        for row in section.rows if section.title != "pod" else ():
-            for line in (row.values[0] or "").replace(pod.job, "…").splitlines():
-                found[section.container, row.label, line.strip()] = None
+    for (container, title), labelled in preview.sections(pod).items():
+        for label, value in labelled.items() if title != "pod" else ():
+            for line in value.replace(pod.job, "…").splitlines():
+                found[container, label, line.strip()] = None
     return found

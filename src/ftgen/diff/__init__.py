@@ -2,7 +2,7 @@
 
 from ftgen.diff.fields import ABSENT, ChangeClass, FieldChange, classify, diff_fields
 from ftgen.diff.markdown import as_markdown
-from ftgen.diff.match import Change, Status, diff_objects, diff_paths, diff_runs, diff_tree, differs, same_run
+from ftgen.diff.match import Change, Status, diff_objects, diff_paths, diff_runs, diff_tree, differs, run_of, same_run
 from ftgen.diff.show import as_json, as_text
 
 __all__ = [
@@ -21,5 +21,6 @@ __all__ = [
     "diff_runs",
     "diff_tree",
     "differs",
+    "run_of",
     "same_run",
 ]

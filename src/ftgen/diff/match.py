@@ -113,10 +113,15 @@ def _former(removed: list[Manifest], added: list[Manifest]) -> dict[_Identity, _
 def _by_run(manifests: list[Manifest]) -> dict[tuple[str, ...], list[Manifest]]:
     runs: dict[tuple[str, ...], list[Manifest]] = defaultdict(list)
     for manifest in manifests:
-        label = mapping(mapping(manifest.get("metadata")).get("labels")).get(_RUN)
-        if label:
-            runs[(*_identity(manifest)[:3], str(label))].append(manifest)
+        if label := run_of(manifest):
+            runs[(*_identity(manifest)[:3], label)].append(manifest)
     return runs
+
+
+def run_of(manifest: Manifest) -> str:
+    """Return the label of a manifest's run; empty where it has none."""
+    label = mapping(mapping(manifest.get("metadata")).get("labels")).get(_RUN)
+    return str(label) if label else ""
 
 
 def _change(old: Manifest | None, new: Manifest) -> Change:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from ftgen.datasets.kinds import KINDS
 from ftgen.diagnostics import Diagnostic, Severity
 from ftgen.page.markup import Markup, join, short, tag
 from ftgen.page.messages import Messages
 from ftgen.page.tables import Column, Section, scrolled, table
-from ftgen.validation.rules import all_rules
+from ftgen.validation.pages import Rule, rule_of
 
 _LISTED = 100
 _LONGEST = 600  # characters of a text
-_GRAVITY = tuple(reversed((Severity.NOTE, Severity.WARNING, Severity.ERROR)))
+_GRAVITY = tuple(Severity)
 
 
 def section(diagnostics: Sequence[Diagnostic], say: Messages) -> Section:
@@ -23,18 +21,18 @@ def section(diagnostics: Sequence[Diagnostic], say: Messages) -> Section:
         return Section("findings", say("findings"), tag("p", say("findings.none")))
     found = sorted(dict.fromkeys(diagnostics), key=lambda each: _GRAVITY.index(each.severity))
     shown, caption = found[:_LISTED], say("findings.caption")
-    rules = {code: text for code in dict.fromkeys(each.code for each in shown) if (text := _rule(code))}
+    rules = {code: rule for code in dict.fromkeys(each.code for each in shown) if (rule := rule_of(code))}
     body: list[object] = [scrolled(table(caption, _columns(shown, rules, say)), caption)]
     if len(shown) < len(found):
         body.append(tag("p", say("more", n=len(found) - len(shown), command="ftgen plan --format json")))
     if rules:
         summary = tag("summary", say("findings.rules"))
         note = tag("p", say("findings.read"), class_="hint")
-        body.append(tag("details", summary, note, *(_explained(*rule) for rule in rules.items())))
+        body.append(tag("details", summary, note, *(_explained(rule) for rule in rules.values())))
     return Section("findings", say("findings"), *body)
 
 
-def _columns(shown: Sequence[Diagnostic], rules: object, say: Messages) -> list[Column]:
+def _columns(shown: Sequence[Diagnostic], rules: Mapping[str, Rule], say: Messages) -> list[Column]:
     severities = [tag("span", say.term("severity", str(d.severity)), class_=str(d.severity)) for d in shown]
     return [
         Column(say("findings.code"), [_code(each.code, rules) for each in shown]),
@@ -44,8 +42,8 @@ def _columns(shown: Sequence[Diagnostic], rules: object, say: Messages) -> list[
     ]
 
 
-def _code(code: str, rules: object) -> Markup:
-    return tag("a", code, href=f"#{code}") if isinstance(rules, dict) and code in rules else tag("span", code)
+def _code(code: str, rules: Mapping[str, Rule]) -> Markup:
+    return tag("a", code, href=f"#{code}") if code in rules else tag("span", code)
 
 
 def _text(diagnostic: Diagnostic) -> Markup:
@@ -58,11 +56,6 @@ def _place(diagnostic: Diagnostic) -> Markup:
     return join([tag("code", short(place, 160)) for place in places if place], tag("br"))
 
 
-def _rule(code: str) -> tuple[str, str] | None:
-    known = all_rules().get(code) or next((kind for kind in KINDS if kind.code == code), None)
-    return (known.name, inspect.cleandoc(known.page)) if known else None
-
-
-def _explained(code: str, rule: tuple[str, str]) -> Markup:
-    name, text = rule
-    return join([tag("h3", f"{code} {name}", id=code, tabindex="-1", lang="en"), tag("pre", text, lang="en")])
+def _explained(rule: Rule) -> Markup:
+    title = tag("h3", f"{rule.code} {rule.name}", id=rule.code, tabindex="-1", lang="en")
+    return join([title, tag("pre", rule.text, lang="en")])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from ftgen.page.markup import NOTHING, Markup, join, short, tag
 from ftgen.page.memory import Bars, Need, need_of, tone, verdict
@@ -20,7 +21,7 @@ _GRAVITY = ("", "fits", "tight", "does not fit")
 _MEASURES = ("memory", "jobs", "cards", "storage", "change")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Jobs:
     """Jobs of a page.
 
@@ -34,11 +35,21 @@ class Jobs:
     changes: Mapping[str, str]
     bars: Bars
 
-    @property
+    @cached_property
     def axes(self) -> dict[str, list[str]]:
         """Return the values of each swept key, in the order of the jobs."""
-        keys = dict.fromkeys(key for row in self.rows for key in row.swept)
-        return {key: list(dict.fromkeys(row.swept.get(key, "") for row in self.rows)) for key in keys}
+        return axes(self.rows)
+
+    @cached_property
+    def needs(self) -> list[Need | None]:
+        """Return what each job needs on its fullest card; None where nothing is known of it."""
+        return [need_of(row) for row in self.rows]
+
+
+def axes(rows: Sequence[Row]) -> dict[str, list[str]]:
+    """Return the values of each swept key, in the order of the jobs."""
+    keys = dict.fromkeys(key for row in rows for key in row.swept)
+    return {key: list(dict.fromkeys(row.swept.get(key, "") for row in rows)) for key in keys}
 
 
 def short_names(keys: Sequence[str]) -> dict[str, str]:
@@ -63,7 +74,7 @@ def table_section(jobs: Jobs, say: Messages) -> Section | None:
     caption = say("jobs.caption")
     listed = table(caption, shown, id="job-table", **facts)
     if len(listed.encode()) > _LARGEST:
-        listed = table(caption, [_without_bars(column, jobs.rows) for column in shown], id="job-table", **facts)
+        listed = table(caption, [_without_bars(column, jobs.needs) for column in shown], id="job-table", **facts)
     return Section(
         "jobs",
         say("jobs"),
@@ -78,30 +89,28 @@ def _is_constant(column: Column) -> bool:
 
 
 def _columns(jobs: Jobs, say: Messages) -> list[Column]:
-    needs = [need_of(row) for row in jobs.rows]
     return [
         Column(say("column.job"), [short(row.job) for row in jobs.rows], kind="job"),
         *_axis_columns(jobs),
-        *_facts(jobs, needs, say),
-        *([_memory_column(jobs, needs, say)] if any(needs) else []),
+        *_facts(jobs, say),
+        *([_memory_column(jobs, say)] if any(jobs.needs) else []),
         *_numbers(jobs.rows, say),
     ]
 
 
 def _axis_columns(jobs: Jobs) -> Iterator[Column]:
-    axes = jobs.axes
-    for key, name in short_names(list(axes)).items():
+    for key, name in short_names(list(jobs.axes)).items():
         yield Column(name, [short(row.swept.get(key, NOTHING), 60) for row in jobs.rows], kind="axis", about=key)
 
 
-def _facts(jobs: Jobs, needs: Sequence[Need | None], say: Messages) -> Iterator[Column]:
+def _facts(jobs: Jobs, say: Messages) -> Iterator[Column]:
     if jobs.changes:
         words = [jobs.changes.get(row.identity, "") for row in jobs.rows]
         yield Column(say("column.change"), [say.term("change", word) for word in words], kind="change")
     yield Column(say("column.queue"), [row.queue for row in jobs.rows], kind="queue")
-    if any(needs):
-        classes = [_exceptional(tone(need)) for need in needs]
-        yield Column(say("column.fit"), [verdict(need, say) for need in needs], kind="fit", classes=classes)
+    if any(jobs.needs):
+        classes = [_exceptional(tone(need)) for need in jobs.needs]
+        yield Column(say("column.fit"), [verdict(need, say) for need in jobs.needs], kind="fit", classes=classes)
 
 
 def _exceptional(name: str) -> str:
@@ -117,16 +126,16 @@ def _numbers(rows: Sequence[Row], say: Messages) -> Iterator[Column]:
     yield Column(say("column.storage"), [f"{sum(row.storage.values()):g}" for row in rows], number=True, kind="storage")
 
 
-def _memory_column(jobs: Jobs, needs: Sequence[Need | None], say: Messages) -> Column:
-    cells = [join([jobs.bars.of(need), need]) if need else NOTHING for need in needs]
+def _memory_column(jobs: Jobs, say: Messages) -> Column:
+    cells = [join([jobs.bars.of(need), need]) if need else NOTHING for need in jobs.needs]
     return Column(say("column.memory"), cells, kind="memory")
 
 
-def _without_bars(column: Column, rows: Sequence[Row]) -> Column:
+def _without_bars(column: Column, needs: Sequence[Need | None]) -> Column:
     """Return a column of numbers in place of bars with numbers."""
     if column.kind != "memory":
         return column
-    return replace(column, cells=[need_of(row) or NOTHING for row in rows])
+    return replace(column, cells=[need or NOTHING for need in needs])
 
 
 def _filter(say: Messages) -> Markup:
@@ -171,14 +180,14 @@ def matrix_section(jobs: Jobs, say: Messages) -> Section | None:
 
     Its axes are the two that tell most of the jobs' memory, and of those that tell as much, the larger ones.
     """
-    axes = {key: values for key, values in jobs.axes.items() if len(values) > 1}
-    fitting = [key for key in axes if len(axes[key]) <= _ROWS]
+    several = {key: values for key, values in jobs.axes.items() if len(values) > 1}
+    fitting = [key for key in several if len(several[key]) <= _ROWS]
     if not fitting:
         return None
-    fitting.sort(key=lambda key: (_influence(jobs.rows, key), len(axes[key])), reverse=True)
-    columns = next((key for key in fitting[1:] if len(axes[key]) <= _COLUMNS), "")
+    fitting.sort(key=lambda key: (_influence(jobs, key), len(several[key])), reverse=True)
+    columns = next((key for key in fitting[1:] if len(several[key]) <= _COLUMNS), "")
     measure = "memory" if any(row.fit for row in jobs.rows) else "jobs"
-    names = {key: name for key, name in short_names(list(jobs.axes)).items() if key in axes}
+    names = {key: name for key, name in short_names(list(jobs.axes)).items() if key in several}
     pivot = Pivot(fitting[0], columns, measure, names)
     return Section(
         "matrix",
@@ -189,21 +198,20 @@ def matrix_section(jobs: Jobs, say: Messages) -> Section | None:
     )
 
 
-def _influence(rows: Sequence[Row], key: str) -> int:
+def _influence(jobs: Jobs, key: str) -> int:
     """Return how many different ranges of memory the values of a key have."""
     needs: dict[str, list[float]] = {}
-    for row in rows:
-        if need := need_of(row):
+    for row, need in zip(jobs.rows, jobs.needs, strict=True):
+        if need:
             needs.setdefault(row.swept.get(key, ""), []).append(need.used)
     return len({(min(each), max(each)) for each in needs.values()})
 
 
 def _matrix(jobs: Jobs, pivot: Pivot, say: Messages) -> Markup:
-    axes = jobs.axes
-    cells: dict[tuple[str, str], list[Row]] = {}
-    for row in jobs.rows:
-        cells.setdefault((row.swept.get(pivot.rows, ""), row.swept.get(pivot.columns, "")), []).append(row)
-    down, across = axes[pivot.rows], axes.get(pivot.columns, [""])
+    cells: dict[tuple[str, str], list[Need | None]] = {}
+    for row, need in zip(jobs.rows, jobs.needs, strict=True):
+        cells.setdefault((row.swept.get(pivot.rows, ""), row.swept.get(pivot.columns, "")), []).append(need)
+    down, across = jobs.axes[pivot.rows], jobs.axes.get(pivot.columns, [""])
     made = [Column(pivot.names[pivot.rows], [short(value or NOTHING, 60) for value in down], about=pivot.rows)]
     for value in across:
         shown = [_cell(cells.get((at, value), []), pivot.measure, say) for at in down]
@@ -223,13 +231,13 @@ def _texts(say: Messages) -> dict[str, object]:
     }
 
 
-def _cell(members: Sequence[Row], measure: str, say: Messages) -> tuple[str, str]:
+def _cell(members: Sequence[Need | None], measure: str, say: Messages) -> tuple[str, str]:
     """Return text and class of a cell: the range of its jobs' needs with the gravest verdict, or their number."""
     if not members:
         return "", ""
     if measure == "jobs":
         return str(len(members)), ""
-    needs = [need for row in members if (need := need_of(row))]
+    needs = [need for need in members if need]
     if not needs:
         return NOTHING, ""
     low, high = min(need.used for need in needs), max(need.used for need in needs)

@@ -10,14 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ftgen import preview
-from ftgen.diff import Change
+from ftgen.diff import Change, run_of
 from ftgen.page.markup import NOTHING, Markup, join, short, tag
 from ftgen.page.messages import Messages
 from ftgen.page.tables import Column, Section, scrolled, table, within
 from ftgen.schema.version import Version
-from ftgen.text.shapes import mapping
-from ftgen.text.shapes import text as text_of
-from ftgen.validation.manifest import name_of
 
 _BUDGET = 40_000  # characters
 _LARGEST = 64  # pods of a task that are made
@@ -32,7 +29,6 @@ _DIFFERS = "\N{NOT EQUAL TO} "
 _JOB, _RUN = "<job>", "<run>"
 _WORKLOADS = ("Job", "Deployment")  # a kind of a foreign manifest may be no text
 Object = Mapping[str, Any]
-_Key = tuple[bool, str, str]
 _Label = tuple[str, str, str]
 """Container, part and name of a line."""
 
@@ -68,40 +64,24 @@ def section(changes: Sequence[Change], version: Version, say: Messages) -> Secti
 
 
 def _forms(workloads: Sequence[Object], around: Sequence[Object], version: Version) -> list[Form]:
-    first_pods: dict[_Key, preview.Pod] = {}
-    for pod in preview.pods([*around, *workloads], version, limit=1):
-        first_pods.setdefault((pod.kind == "Deployment", pod.namespace, pod.job), pod)
-    manifests = {_key(each): each for each in workloads}
     forms: dict[tuple[_Label, ...], Form] = {}
-    for key, pod in first_pods.items():
-        if key in manifests:
-            lines = _lines(pod, _run_of(manifests[key]) or pod.job)
-            forms.setdefault(tuple(lines), Form(manifests[key], [])).values.append(lines)
+    for manifest, (pod, *_) in preview.jobs([*around, *workloads], version, limit=1):
+        lines = _lines(pod, run_of(manifest) or pod.job)
+        forms.setdefault(tuple(lines), Form(manifest, [])).values.append(lines)
     return list(forms.values())
-
-
-def _key(manifest: Mapping[str, Any]) -> _Key:
-    """Return what pods say of the object that makes them: whether it is a Deployment, namespace and name."""
-    metadata = mapping(manifest.get("metadata"))
-    return manifest.get("kind") == "Deployment", text_of(metadata.get("namespace")), name_of(metadata)[0]
-
-
-def _run_of(manifest: Mapping[str, Any]) -> str:
-    """Return the label of a manifest's run; empty where it has none."""
-    return text_of(mapping(mapping(manifest.get("metadata")).get("labels")).get("ftgen.dev/run"))
 
 
 def _lines(pod: preview.Pod, run: str) -> dict[_Label, str]:
     return {
-        (part.container, part.title, row.label): (row.values[0] or "").replace(pod.job, _JOB).replace(run, _RUN)
-        for part in preview.compare([pod])
-        for row in part.rows
+        (container, title, label): value.replace(pod.job, _JOB).replace(run, _RUN)
+        for (container, title), lines in preview.sections(pod).items()
+        for label, value in lines.items()
     }
 
 
 def _form(form: Form, pods: Sequence[preview.Pod], *, alone: bool, say: Messages) -> Markup:
     shown = pods if len(pods) <= _SHOWN else (pods[0], pods[-1])
-    number = sum({pod.task: pod.replicas for pod in pods}.values())
+    number = preview.replicas(pods)
     others = tag("p", say("pods.others", n=number), class_="hint") if len(shown) < number else ""
     alike = len(form.values)
     parts = [_part(part, shown, say) for part in preview.compare(shown)]

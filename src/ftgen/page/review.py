@@ -6,10 +6,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from ftgen.diagnostics import Diagnostic
-from ftgen.diff import Change, Status
+from ftgen.diff import Change, Status, run_of
 from ftgen.diff.show import word
 from ftgen.page import changes as changed
 from ftgen.page import findings, jobs, memory, pods, sums
@@ -26,7 +25,6 @@ from ftgen.sweeping.index import Row
 from ftgen.text import kube
 from ftgen.validation.manifest import NEWEST
 
-_RUN = "ftgen.dev/run"
 _VALUES = 12
 
 
@@ -58,15 +56,8 @@ class Review:
     def words(self) -> Mapping[str, str]:
         """Return what becomes of each job, by the identity of its row."""
         jobs_ = (change for change in self.changes if change.manifest.get("kind") == "Job")
-        by_run = {_run(change.manifest): word(change) for change in jobs_}
+        by_run = {run_of(change.manifest): word(change) for change in jobs_}
         return {row.identity: by_run.get(kube.label_value(row.identity), "") for row in self.rows}
-
-
-def _run(manifest: Mapping[str, Any]) -> str:
-    """Return the label of an object's run; the empty text of a foreign object that has none."""
-    metadata = manifest.get("metadata")
-    labels = metadata.get("labels") if isinstance(metadata, Mapping) else None
-    return str(labels.get(_RUN, "")) if isinstance(labels, Mapping) else ""
 
 
 def page(review: Review, say: Messages) -> str:
@@ -135,7 +126,7 @@ def _choices(review: Review, say: Messages) -> Markup:
     shared = [(group, option) for group, option in first.items() if all(row.get(group) == option for row in others)]
     words = [tag("code", f"{group}={option}") for group, option in shared if "/" not in group]
     items = [tag("dt", say("summary.choices")), tag("dd", join(words, " "))]
-    for key, values in Jobs(review.rows, {}, Bars(())).axes.items():
+    for key, values in jobs.axes(review.rows).items():
         items += [tag("dt", tag("code", key)), tag("dd", _values(values))]
     return tag("dl", *items, class_="choices")
 

@@ -129,7 +129,10 @@ def _unknown_kind(api_version: str, kind: str, version: str, kubernetes: str, li
         cure = ""
     else:
         close = get_close_matches(
-            f"{api_version} {kind}", [" ".join(e) for e in schema.kinds(version, lines.imported)], 1, 0.85
+            f"{api_version} {kind}",
+            [" ".join(e) for e in schema.kinds(version, lines.imported, lines.kubernetes)],
+            1,
+            0.85,
         )
         cure = f"did you mean {close[0]}?" if close else "import its CRD: ftgen schema import CRD.yaml"
     headline = f"there is no schema for {api_version} {kind}, so its fields are not checked"

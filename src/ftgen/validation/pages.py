@@ -82,6 +82,11 @@ def rules() -> tuple[Rule, ...]:
     return tuple(sorted(found))
 
 
+def rule_of(code: str) -> Rule | None:
+    """Return the rule of a code; None where a diagnostic of it is no rule's."""
+    return next((rule for rule in rules() if rule.code == code), None)
+
+
 def codes() -> tuple[str, ...]:
     """Return the codes of all rules, sorted."""
     return tuple(rule.code for rule in rules())
