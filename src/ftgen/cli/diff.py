@@ -25,8 +25,9 @@ def run(arguments: Arguments) -> int:
         # Diagnostics have no such form.
         arguments.flags.format = "text"
     of_files = _names_files(arguments)
-    rendering = None if of_files else _rendered(arguments)
-    found = _between(arguments) if rendering is None else _against_tree(arguments, rendering)
+    place = None if of_files else repository.target(arguments)
+    rendering = None if of_files else _rendered(arguments, place)
+    found = _between(arguments) if rendering is None else _against_tree(arguments, rendering, place)
     if form == "html" or arguments.flags.page:
         _write_page(found, rendering, arguments)
     if form != "html":
@@ -57,14 +58,13 @@ def _between(arguments: Arguments) -> list[Change]:
     return diff.diff_paths(old, new)
 
 
-def _rendered(arguments: Arguments) -> Rendering:
-    rendering = repository.rendered(arguments, repository.target(arguments))
+def _rendered(arguments: Arguments, place: gitops.Target | None) -> Rendering:
+    rendering = repository.rendered(arguments, place)
     output.print_diagnostics(output.apply_strict(rendering.diagnostics, arguments), arguments, to_stderr=True)
     return rendering
 
 
-def _against_tree(arguments: Arguments, rendering: Rendering) -> list[Change]:
-    place = repository.target(arguments)
+def _against_tree(arguments: Arguments, rendering: Rendering, place: gitops.Target | None) -> list[Change]:
     if place is not None:
         with progress.steps(arguments) as step:
             step(f"reading {place.branch}")

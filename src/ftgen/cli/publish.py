@@ -48,7 +48,9 @@ def _write_page(target: Target, rendering: Rendering, arguments: Arguments) -> N
     """Write what the commit will change, beside the repository: before the commit, for it is in the tree afterwards."""
     from ftgen.cli import review  # noqa: PLC0415 - a commit needs no page
 
-    changes = gitops.preview(target, rendering.runs, whole=rendering.whole, push=arguments.flags.push)
+    with progress.steps(arguments) as step:
+        step(f"reading {target.branch}")
+        changes = gitops.preview(target, rendering.runs, whole=rendering.whole, push=arguments.flags.push)
     noticed = output.strict(rendering.diagnostics, arguments)
     review.write(arguments, rendering.rows, changes, noticed, runs=rendering.runs)
 

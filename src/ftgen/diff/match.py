@@ -11,7 +11,7 @@ from typing import Any
 
 from ftgen.diagnostics import Rejected
 from ftgen.diff.fields import ChangeClass, FieldChange, classify, diff_fields
-from ftgen.output.tree import Lock, Run, State, Store, WriteOptions, runs_to_write
+from ftgen.output.tree import Lock, Run, State, Store, WriteOptions, runs_to_write, with_commit_of
 from ftgen.text import yamlio
 from ftgen.text.files import is_there
 from ftgen.validation.manifest import mapping
@@ -159,7 +159,7 @@ def diff_runs(lock: Lock, read: Callable[[str], bytes | None], runs: Iterable[Ru
         seen |= files.keys()
         paths = dict.fromkeys([*files, *owned[run.identity]])
         before = {path: content for path in paths if (content := read(path)) is not None}
-        yield from _of_files(before, files)
+        yield from _of_files(before, {path: with_commit_of(text, before.get(path)) for path, text in files.items()})
 
 
 def diff_tree(store: Store, lock: Lock, runs: Iterable[Run], whole: frozenset[str] = frozenset()) -> list[Change]:

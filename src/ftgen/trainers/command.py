@@ -23,8 +23,13 @@ def release(trainer: Command) -> str:
 
 def pinned(package: str, requirements: Iterable[str]) -> str:
     """Return the release of a package that requirements pin; empty if none of them does."""
-    pins = (requirement.partition("==") for requirement in requirements)
-    return next((version for name, _, version in pins if name.partition("[")[0] == package), "")
+    found = (requirement for requirement in requirements if package_of(requirement) == package)
+    return next(found, "").partition("==")[2]
+
+
+def package_of(requirement: str) -> str:
+    """Return the package of a requirement that pins a release, without its extras."""
+    return requirement.partition("==")[0].partition("[")[0]
 
 
 def known_arguments(trainer: Command) -> Mapping[str, Argument] | None:

@@ -191,8 +191,7 @@ def runs_to_write(store: Store, lock: Lock, runs: Iterable[Run], options: WriteO
     for rendered in runs:
         run = draft.with_assigned_name(rendered)
         if not draft.is_ended(run):
-            files = {path: commit.with_commit_of(text, store.read(path)) for path, text in run.files.items()}
-            yield replace(run, files=files)
+            yield run
 
 
 def plan_files(store: Store, lock: Lock, contents: Mapping[str, bytes], *, overwrite: bool) -> Outcome:
@@ -386,13 +385,14 @@ class _Draft:
         if unsafe := _unsafe(self.store, path):
             self.problems.append(unsafe)
             return
-        if not self.store.holds(path, content):
-            content = commit.with_commit(content, self.store.read(path), self.options.source)
+        current = content if self.store.holds(path, content) else self.store.read(path)
+        if current != content:
+            content = commit.with_commit(content, current, self.options.source)
         entry = Entry(*_described(content), run.identity, run.name)
         if path in self.changes and self.changes[path] in _RENDERED:
             self._share(run, path, entry)
         else:
-            self._put(path, entry, content)
+            self._put(path, entry, content, current)
 
     def _share(self, run: Run, path: str, entry: Entry) -> None:
         first = self.files[path]
@@ -400,12 +400,11 @@ class _Draft:
             self._clash(path, f"{path} is rendered by both {first.run} and {run.identity}", entry.object)
         self.files[path] = replace(entry, run=_shared_by(path))
 
-    def _put(self, path: str, entry: Entry, content: bytes) -> None:
+    def _put(self, path: str, entry: Entry, content: bytes, current: bytes | None) -> None:
         owner = self.old.files.get(path)
-        if self.store.holds(path, content):
+        if current == content:
             self._own(path, entry, FileChange.UNCHANGED)
             return
-        current = self.store.read(path)
         if current is not None and not self._may_replace(path, owner, entry, current, content):
             self.changes[path] = FileChange.KEPT
             return

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from ftgen.diagnostics import Severity
 from ftgen.spec import Command, Spec
 from ftgen.trainers import image
+from ftgen.trainers.command import package_of
 from ftgen.validation import Finding, rule
 from ftgen.validation.rules import SPEC
 
@@ -20,10 +21,11 @@ def _image(spec: Spec) -> Iterator[Finding]:
     Refused: `trainer=yolo hardware.image=hiyouga/llamafactory:0.9.5`.
     Write: the image that `ftgen image trainer=yolo` proposes, with the `hardware.packages` that it prints.
     """
-    trainer, held = spec.trainer, image.installed_packages(spec)
+    trainer = spec.trainer
     if not isinstance(trainer, Command):
         return
-    wanted = [image.canonical(text.partition("==")[0].partition("[")[0]) for text in trainer.requirements]
+    held = image.installed_packages(spec)
+    wanted = [image.canonical(package_of(requirement)) for requirement in trainer.requirements]
     missing = [name for name in wanted if held is None or name not in held]
     if missing:
         headline = f"{'nothing says that the image holds' if held is None else 'the image lacks'} {', '.join(missing)}"
