@@ -12,7 +12,7 @@ from ftgen.cli.repository import Rendering
 from ftgen.diagnostics import note
 from ftgen.diff import Change, ChangeClass, Status
 from ftgen.output import tree
-from ftgen.validation.manifest import mapping
+from ftgen.text.shapes import mapping
 
 _SSA = "kustomize.toolkit.fluxcd.io/ssa"
 

@@ -26,7 +26,7 @@ from ftgen.output.tree import LOCK_NAME, Entry, Run, State
 from ftgen.pipeline import Workspace
 from ftgen.sweeping.recorded import Recorded, Rerender, refuse_outside
 from ftgen.text import files, yamlio
-from ftgen.validation.manifest import text as text_of
+from ftgen.text.shapes import text as text_of
 
 if TYPE_CHECKING:
     from ftgen.serving import CompiledService

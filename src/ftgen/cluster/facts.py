@@ -13,8 +13,8 @@ from typing import Any
 from ftgen.cluster.kubectl import DENIED, SHAPE, UNSERVED, Kubectl, KubectlFailed, list_path, rejected
 from ftgen.diagnostics import Diagnostic, Rejected, Severity, error
 from ftgen.text import yamlio
+from ftgen.text.shapes import entries, mapping, strings, text
 from ftgen.validation.inventory import DEFAULT_CLASS, KINDS, PASSING_TAINTS
-from ftgen.validation.manifest import entries, mapping, strings, text
 
 _HEADER = """\
 # The nodes, queues, quotas, limits and classes of a cluster, written by `ftgen facts`: jobs are weighed against them

@@ -13,8 +13,8 @@ from ftgen.cluster.kubectl import DENIED, FAILED, UNSERVED, Kubectl, KubectlFail
 from ftgen.diagnostics import Rejected
 from ftgen.schema import conform
 from ftgen.text.lines import printable
+from ftgen.text.shapes import mapping
 from ftgen.validation import RULES
-from ftgen.validation.manifest import mapping
 from ftgen.validation.rules import ADMISSION, CLAIM, OBJECT
 
 REFUSED, DIFFERENCE, WARNED = "FT577", "FT578", "FT579"

@@ -14,7 +14,8 @@ from ftgen.diff.fields import ABSENT, ChangeClass, FieldChange
 from ftgen.diff.match import Change, Manifest, Status
 from ftgen.diff.show import is_long, line_changes, printable, short, summary, title
 from ftgen.lower import record
-from ftgen.validation.manifest import NEWEST, Task, amount, mapping, read_job
+from ftgen.text.shapes import amount, mapping
+from ftgen.validation.manifest import NEWEST, Task, read_job
 from ftgen.validation.rules.resources import is_extended
 
 _LIMIT = 100

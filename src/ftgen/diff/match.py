@@ -14,7 +14,7 @@ from ftgen.diff.fields import ChangeClass, FieldChange, classify, diff_fields
 from ftgen.output.tree import Lock, Run, State, Store, WriteOptions, runs_to_write, with_commit_of
 from ftgen.text import yamlio
 from ftgen.text.files import is_there
-from ftgen.validation.manifest import mapping
+from ftgen.text.shapes import mapping
 
 Manifest = Mapping[str, Any]
 

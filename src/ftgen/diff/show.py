@@ -11,7 +11,7 @@ from typing import Any
 
 from ftgen.diff.fields import ABSENT, ChangeClass, FieldChange
 from ftgen.diff.match import Change, Manifest, Status
-from ftgen.validation.manifest import mapping
+from ftgen.text.shapes import mapping
 
 _SIGN = {Status.ADDED: "+", Status.REMOVED: "-", Status.CHANGED: "~"}
 _COLOUR = {"+": "32", "-": "31", "~": "33"}

@@ -20,7 +20,7 @@ from ftgen.diagnostics import Rejected, error
 from ftgen.lower import Bundle, Object, delta, merge, overlay, render
 from ftgen.lower.overlay import Patch
 from ftgen.text import yamlio
-from ftgen.validation.manifest import entries, mapping, strings, text
+from ftgen.text.shapes import entries, mapping, strings, text
 
 BASE = "base"
 OPENAPI = "openapi.json"

@@ -11,7 +11,7 @@ from ftgen.diagnostics import Rejected, error
 from ftgen.lower import naming, record
 from ftgen.spec import Spec
 from ftgen.text import kube
-from ftgen.validation.manifest import mapping, text
+from ftgen.text.shapes import mapping, text
 
 # A service has pods of one node each, and is neither a job nor part of a sweep.
 _OF_TRAININGS = ("hardware.nodes", "target", "sweep", "hydra")

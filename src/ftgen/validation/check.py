@@ -18,10 +18,11 @@ from ftgen.schema import conform
 from ftgen.schema.version import version_of
 from ftgen.text import yamlio
 from ftgen.text.paths import Steps, steps
+from ftgen.text.shapes import mapping
+from ftgen.text.shapes import text as text_of
 from ftgen.validation import RULES, UNKNOWN_FACT, Call, Context, codes_of, unreported, validate
 from ftgen.validation.inventory import KINDS
-from ftgen.validation.manifest import Companions, companions, mapping, objects
-from ftgen.validation.manifest import text as text_of
+from ftgen.validation.manifest import Companions, companions, objects
 from ftgen.validation.options import CheckOptions
 from ftgen.validation.rules import (
     ADMISSION,

@@ -12,10 +12,7 @@ from typing import Any
 
 from ftgen.schema.version import Version
 from ftgen.text.paths import Steps
-from ftgen.text.shapes import amount, entries, integer, mapping, optional_integer, strings, text
-
-__all__ = ["amount", "entries", "integer", "mapping", "optional_integer", "strings", "text"]
-"""The readers of `ftgen.text.shapes`, which every rule takes from here beside the views."""
+from ftgen.text.shapes import entries, integer, mapping, optional_integer, text
 
 NEWEST: Version = (1, 15, 0)
 """Newest Volcano release whose source these rules follow; later releases are checked by the same rules."""

@@ -16,8 +16,9 @@ from ftgen import schema
 from ftgen.diagnostics import Diagnostic, Severity
 from ftgen.schema.version import version_of
 from ftgen.spec import Facts, Spec, admit_facts
+from ftgen.text.shapes import mapping, strings, text
 from ftgen.validation.inventory import Inventory
-from ftgen.validation.manifest import Companions, mapping, strings, text
+from ftgen.validation.manifest import Companions
 from ftgen.validation.reuse import WITHOUT_REUSE, Reuse
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from ftgen.diagnostics import Diagnostic, Rejected, error, warning
 from ftgen.interop.importing.proposal import Options
 from ftgen.interop.importing.shell import Word
-from ftgen.validation.manifest import mapping
+from ftgen.text.shapes import mapping
 
 NO_CARDS = "cpu"
 """Vendor of the hardware options without cards."""

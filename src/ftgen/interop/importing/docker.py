@@ -21,7 +21,7 @@ from ftgen.interop.importing.manifest import binary
 from ftgen.interop.importing.proposal import ImportedConfig, Options
 from ftgen.interop.importing.shell import Command, UnclosedError, Word
 from ftgen.text import files, kube
-from ftgen.validation.manifest import mapping
+from ftgen.text.shapes import mapping
 from ftgen.validation.rules import secrets
 
 _CALL = re.compile(

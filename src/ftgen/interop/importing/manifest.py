@@ -17,9 +17,9 @@ from ftgen.interop.importing.proposal import ImportedConfig, Options
 from ftgen.lower import Object
 from ftgen.text import kube, yamlio
 from ftgen.text.paths import Steps
+from ftgen.text.shapes import mapping
 from ftgen.text.yamlio import Document
 from ftgen.validation import check
-from ftgen.validation.manifest import mapping
 from ftgen.validation.manifest import objects as objects_in
 from ftgen.validation.rules.lint import devices
 

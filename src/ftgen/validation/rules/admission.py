@@ -12,8 +12,9 @@ from typing import Any
 
 from ftgen.diagnostics import Diagnostic
 from ftgen.schema.version import Version
+from ftgen.text.shapes import text
 from ftgen.validation import Context, Finding, Queue, rule, validate
-from ftgen.validation.manifest import Job, read_job, text
+from ftgen.validation.manifest import Job, read_job
 from ftgen.validation.rules import ADMISSION, UPDATE
 from ftgen.validation.rules.change import change_class
 from ftgen.validation.rules.defaults import mutate, with_crd_defaults

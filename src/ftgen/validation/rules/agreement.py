@@ -10,8 +10,9 @@ from collections.abc import Iterator
 
 from ftgen.diagnostics import Severity
 from ftgen.emulation import controller, kubelet, plugins
+from ftgen.text.shapes import integer, mapping, optional_integer, strings, text
 from ftgen.validation import Finding, rule
-from ftgen.validation.manifest import Job, Task, integer, mapping, optional_integer, strings, text
+from ftgen.validation.manifest import Job, Task
 from ftgen.validation.rules import AGREEMENT
 from ftgen.validation.rules.policies import events, policy_lists
 

@@ -14,8 +14,9 @@ from typing import Any, Literal
 
 from ftgen.schema.version import Version
 from ftgen.text.paths import child
+from ftgen.text.shapes import amount, entries, integer, mapping, text
 from ftgen.validation import Context, Finding, rule
-from ftgen.validation.manifest import NEWEST, Job, amount, entries, integer, mapping, text
+from ftgen.validation.manifest import NEWEST, Job
 from ftgen.validation.rules import UPDATE
 from ftgen.validation.rules.defaults import mutate
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ftgen.text.paths import child
+from ftgen.text.shapes import mapping
 from ftgen.validation import Finding, rule
-from ftgen.validation.manifest import mapping
 from ftgen.validation.rules import OBJECT
 from ftgen.validation.rules.fields import is_data_key
 

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from ftgen.text import kube
+from ftgen.text.shapes import entries, integer, mapping, text
 from ftgen.validation import Finding, rule
-from ftgen.validation.manifest import Container, Job, entries, integer, mapping, text
+from ftgen.validation.manifest import Container, Job
 from ftgen.validation.rules import PODS
 from ftgen.validation.rules.fields import downward_problem, has_parent_step, is_data_key
 

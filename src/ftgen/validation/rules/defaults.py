@@ -11,7 +11,8 @@ from __future__ import annotations
 from typing import Any
 
 from ftgen.schema.version import Version
-from ftgen.validation.manifest import NEWEST, integer, mapping, optional_integer, text
+from ftgen.text.shapes import integer, mapping, optional_integer, text
+from ftgen.validation.manifest import NEWEST
 
 _RETRIES = 3
 _NEEDS_SERVICE = ("tensorflow", "mpi", "pytorch")

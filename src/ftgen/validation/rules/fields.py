@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from ftgen.text import kube
-from ftgen.validation.manifest import amount, text
+from ftgen.text.shapes import amount, text
 
 _DATA_KEY = re.compile(r"(?!\.\.)(?!\.$)[-._a-zA-Z0-9]{1,253}")
 _SUBSCRIPT = re.compile(r"([^\[]+)\['(.*)'\]", re.DOTALL)

@@ -13,8 +13,8 @@ from typing import Any
 
 from ftgen.text import kube
 from ftgen.text.paths import child
+from ftgen.text.shapes import entries, integer, mapping, optional_integer, text
 from ftgen.validation import Finding, rule
-from ftgen.validation.manifest import entries, integer, mapping, optional_integer, text
 from ftgen.validation.rules import INFERENCE_SERVICE
 
 DEPLOYMENT_MODE = "serving.kserve.io/deploymentMode"

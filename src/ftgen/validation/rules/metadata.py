@@ -7,8 +7,9 @@ from typing import Any
 
 from ftgen.text import kube
 from ftgen.text.paths import child
+from ftgen.text.shapes import mapping, text
 from ftgen.validation import Finding, rule
-from ftgen.validation.manifest import Job, mapping, text
+from ftgen.validation.manifest import Job
 from ftgen.validation.rules import OBJECT, PODS
 
 # Roles and their bindings may have any path segment as name, such as system:node.

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ftgen.emulation import controller
+from ftgen.text.shapes import text
 from ftgen.validation import Finding, rule
-from ftgen.validation.manifest import Job, text
+from ftgen.validation.manifest import Job
 from ftgen.validation.rules import AGREEMENT
 
 _LONGEST_LABEL = 63

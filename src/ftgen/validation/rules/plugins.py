@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ftgen.emulation.plugins import available, parse_flags
+from ftgen.text.shapes import strings
 from ftgen.validation import Finding, rule
-from ftgen.validation.manifest import Job, strings
+from ftgen.validation.manifest import Job
 from ftgen.validation.rules import ADMISSION
 
 

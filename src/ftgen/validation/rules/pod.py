@@ -11,8 +11,9 @@ import ipaddress
 from collections.abc import Iterator
 
 from ftgen.text import kube
+from ftgen.text.shapes import entries, integer, mapping, optional_integer, strings, text
 from ftgen.validation import Finding, rule
-from ftgen.validation.manifest import Container, Job, Pod, entries, integer, mapping, optional_integer, strings, text
+from ftgen.validation.manifest import Container, Job, Pod
 from ftgen.validation.rules import PODS
 
 _LARGEST_INT32 = 2**31 - 1

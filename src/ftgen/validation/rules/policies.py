@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from ftgen.schema.version import Version
+from ftgen.text.shapes import entries, optional_integer, strings, text
 from ftgen.validation import Finding, rule
-from ftgen.validation.manifest import Job, entries, optional_integer, strings, text
+from ftgen.validation.manifest import Job
 from ftgen.validation.rules import ADMISSION
 
 EVENTS = (

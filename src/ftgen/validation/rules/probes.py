@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from ftgen.text.shapes import entries, integer, mapping, optional_integer, text
 from ftgen.validation import Finding, rule
-from ftgen.validation.manifest import Container, Job, entries, integer, mapping, optional_integer, text
+from ftgen.validation.manifest import Container, Job
 from ftgen.validation.rules import PODS
 from ftgen.validation.rules.containers import LARGEST_PORT, PORT_NAME
 

@@ -11,8 +11,8 @@ from typing import Any
 from ftgen.diagnostics import Severity
 from ftgen.lower.objects import SERVICE_LABEL
 from ftgen.spec import Spec
+from ftgen.text.shapes import mapping
 from ftgen.validation import Context, Finding, rule
-from ftgen.validation.manifest import mapping
 from ftgen.validation.rules import ROLLOUT, SYNC
 from ftgen.validation.rules.defaults import mutate
 

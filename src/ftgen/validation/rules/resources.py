@@ -9,8 +9,9 @@ from typing import Any
 
 from ftgen.text import kube
 from ftgen.text.paths import child
+from ftgen.text.shapes import amount, entries, mapping, text
 from ftgen.validation import Finding, rule
-from ftgen.validation.manifest import Job, amount, entries, mapping, text
+from ftgen.validation.manifest import Job
 from ftgen.validation.rules import PODS
 
 _NATIVE_NAMES = frozenset(("cpu", "memory", "ephemeral-storage"))

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from ftgen.text import kube
+from ftgen.text.shapes import entries, integer, mapping, optional_integer, strings, text
 from ftgen.validation import Finding, rule
-from ftgen.validation.manifest import Job, entries, integer, mapping, optional_integer, strings, text
+from ftgen.validation.manifest import Job
 from ftgen.validation.rules import PODS
 
 _EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")

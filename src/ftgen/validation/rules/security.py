@@ -10,8 +10,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from ftgen.text.shapes import entries, mapping, optional_integer, strings, text
 from ftgen.validation import Finding, rule
-from ftgen.validation.manifest import Job, Pod, entries, mapping, optional_integer, strings, text
+from ftgen.validation.manifest import Job, Pod
 from ftgen.validation.rules import PODS
 from ftgen.validation.rules.fields import has_parent_step
 

@@ -10,8 +10,9 @@ from typing import Any
 
 from ftgen.text import kube
 from ftgen.text.paths import child
+from ftgen.text.shapes import amount, entries, integer, mapping, optional_integer, strings, text
 from ftgen.validation import Finding, rule
-from ftgen.validation.manifest import Job, amount, entries, integer, mapping, optional_integer, strings, text
+from ftgen.validation.manifest import Job
 from ftgen.validation.rules import CLAIM, PODS
 from ftgen.validation.rules.fields import downward_problem, has_parent_step, is_path_inside
 

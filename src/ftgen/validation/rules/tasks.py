@@ -8,8 +8,9 @@ from typing import Any
 
 from ftgen.schema.version import Version
 from ftgen.text import kube
+from ftgen.text.shapes import amount, integer, mapping, optional_integer, strings, text
 from ftgen.validation import Finding, rule
-from ftgen.validation.manifest import Job, Task, amount, integer, mapping, optional_integer, strings, text
+from ftgen.validation.manifest import Job, Task
 from ftgen.validation.rules import ADMISSION, UPDATE
 
 _LONGEST_NAME = 63

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from ftgen.diagnostics import Severity
 from ftgen.emulation import controller
 from ftgen.text import kube
+from ftgen.text.shapes import text
 from ftgen.validation import Finding, rule
-from ftgen.validation.manifest import Job, text
+from ftgen.validation.manifest import Job
 from ftgen.validation.rules import ADMISSION, AGREEMENT
 from ftgen.validation.rules.sources import source_kinds
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ftgen.text.shapes import text
 from ftgen.validation import Context, Finding, rule
-from ftgen.validation.manifest import Job, text
+from ftgen.validation.manifest import Job
 from ftgen.validation.rules import CAPACITY
 
 _ALWAYS_THERE = ("system-cluster-critical", "system-node-critical")

@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 from ftgen.text import kube
 from ftgen.text.paths import child
-from ftgen.text.shapes import amounts
+from ftgen.text.shapes import amounts, entries, mapping, optional_integer, text
 from ftgen.validation import Context
 from ftgen.validation.inventory import ClusterObject, Inventory
-from ftgen.validation.manifest import Container, Job, Pod, Task, entries, mapping, optional_integer, text
+from ftgen.validation.manifest import Container, Job, Pod, Task
 
 Amounts = dict[str, Fraction]
 """Amounts by resource."""

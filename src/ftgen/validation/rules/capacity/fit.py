@@ -14,8 +14,9 @@ from typing import Any
 
 from ftgen.emulation.devices import counts_cards
 from ftgen.emulation.placement import Taint, Toleration, meets
+from ftgen.text.shapes import entries, integer, mapping, strings, text
 from ftgen.validation.inventory import PASSING_TAINTS, Inventory, Node
-from ftgen.validation.manifest import Container, Job, Task, entries, integer, mapping, strings, text
+from ftgen.validation.manifest import Container, Job, Task
 from ftgen.validation.rules.capacity import demand
 from ftgen.validation.rules.capacity.demand import Amounts, Resources
 from ftgen.validation.rules.lint.devices import vendor_of

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 
 from ftgen.text.paths import child
-from ftgen.text.shapes import amounts
+from ftgen.text.shapes import amounts, entries, mapping, text
 from ftgen.validation import Context, Finding, rule
-from ftgen.validation.manifest import Job, Pod, entries, mapping, text
+from ftgen.validation.manifest import Job, Pod
 from ftgen.validation.rules import CAPACITY
 from ftgen.validation.rules.capacity import demand
 from ftgen.validation.rules.capacity.demand import Resources, quantity

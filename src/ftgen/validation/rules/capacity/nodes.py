@@ -10,9 +10,10 @@ from fractions import Fraction
 
 from ftgen.diagnostics import Location, Severity
 from ftgen.text.paths import child
+from ftgen.text.shapes import mapping, text
 from ftgen.validation import Context, Finding, rule
 from ftgen.validation.inventory import Node
-from ftgen.validation.manifest import Job, Task, mapping, text
+from ftgen.validation.manifest import Job, Task
 from ftgen.validation.rules import CAPACITY
 from ftgen.validation.rules.capacity import demand
 from ftgen.validation.rules.capacity.demand import Gang, quantity

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from fractions import Fraction
 
 from ftgen.diagnostics import Severity
-from ftgen.text.shapes import amounts
+from ftgen.text.shapes import amounts, text
 from ftgen.validation import Context, Finding, rule
 from ftgen.validation.inventory import ClusterObject, Inventory
-from ftgen.validation.manifest import Job, text
+from ftgen.validation.manifest import Job
 from ftgen.validation.rules import CAPACITY
 from ftgen.validation.rules.capacity import demand
 

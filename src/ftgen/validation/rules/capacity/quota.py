@@ -13,10 +13,10 @@ from typing import Any
 
 from ftgen.diagnostics import Severity
 from ftgen.text.paths import child
-from ftgen.text.shapes import amounts
+from ftgen.text.shapes import amounts, entries, mapping, optional_integer, strings, text
 from ftgen.validation import Context, Finding, rule
 from ftgen.validation.inventory import ClusterObject
-from ftgen.validation.manifest import Container, Job, Task, entries, mapping, optional_integer, strings, text
+from ftgen.validation.manifest import Container, Job, Task
 from ftgen.validation.rules import CAPACITY
 from ftgen.validation.rules.capacity import demand
 from ftgen.validation.rules.capacity.demand import Amounts, Resources

@@ -12,8 +12,9 @@ from typing import Any
 
 from ftgen.diagnostics import Severity
 from ftgen.text.paths import child
+from ftgen.text.shapes import mapping, text
 from ftgen.validation import Context, Finding, rule
-from ftgen.validation.manifest import Job, Pod, Task, mapping, text
+from ftgen.validation.manifest import Job, Pod, Task
 from ftgen.validation.rules import LINT, PODS_LINT
 from ftgen.validation.rules.lint.cards import literal_variables, pod_count
 from ftgen.validation.rules.lint.devices import accelerators, vendors_of, whole_number

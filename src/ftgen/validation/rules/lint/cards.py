@@ -14,8 +14,9 @@ from typing import Any
 from ftgen.diagnostics import Severity
 from ftgen.emulation.devices import counts_cards
 from ftgen.text.paths import child
+from ftgen.text.shapes import entries, mapping, strings, text
 from ftgen.validation import Context, FactMissing, Finding, rule
-from ftgen.validation.manifest import Container, Job, Pod, Task, entries, mapping, strings, text
+from ftgen.validation.manifest import Container, Job, Pod, Task
 from ftgen.validation.rules import LINT, PODS_LINT, twins
 from ftgen.validation.rules.lint.devices import (
     PARTS,

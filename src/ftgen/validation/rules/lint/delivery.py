@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ftgen.diagnostics import Severity
+from ftgen.text.shapes import mapping, optional_integer, strings, text
 from ftgen.validation import Finding, rule
-from ftgen.validation.manifest import Job, mapping, optional_integer, strings, text
+from ftgen.validation.manifest import Job
 from ftgen.validation.rules import LINT
 from ftgen.validation.rules.lint.shell import has_match
 

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 from ftgen.emulation.devices import counts_cards
-from ftgen.validation.manifest import Container, Pod, amount, mapping
+from ftgen.text.shapes import amount, mapping
+from ftgen.validation.manifest import Container, Pod
 from ftgen.validation.rules.resources import is_extended
 
 _VENDORS = {

@@ -13,8 +13,9 @@ from typing import Any
 
 from ftgen.diagnostics import Severity
 from ftgen.emulation.devices import counts_cards
+from ftgen.text.shapes import optional_integer, text
 from ftgen.validation import Finding, rule
-from ftgen.validation.manifest import Container, Job, Task, optional_integer, text
+from ftgen.validation.manifest import Container, Job, Task
 from ftgen.validation.rules import LINT
 from ftgen.validation.rules.lint.cards import literal_variables, pod_count
 from ftgen.validation.rules.lint.devices import accelerators, vendors_of, whole_number

@@ -14,8 +14,9 @@ from typing import Any
 from ftgen.diagnostics import Severity
 from ftgen.text import kube
 from ftgen.text.paths import child
+from ftgen.text.shapes import amount, entries, mapping, optional_integer, strings, text
 from ftgen.validation import Context, Finding, rule
-from ftgen.validation.manifest import Container, Job, amount, entries, mapping, optional_integer, strings, text
+from ftgen.validation.manifest import Container, Job
 from ftgen.validation.rules import LINT, PODS_LINT
 from ftgen.validation.rules.lint.devices import vendors_of
 from ftgen.validation.rules.lint.standards import violations

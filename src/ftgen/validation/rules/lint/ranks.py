@@ -10,8 +10,9 @@ from typing import Any
 from ftgen.diagnostics import Severity
 from ftgen.emulation import controller
 from ftgen.text.paths import child
+from ftgen.text.shapes import entries, integer, mapping, optional_integer, strings, text
 from ftgen.validation import Context, Finding, rule
-from ftgen.validation.manifest import Container, Job, Task, entries, integer, mapping, optional_integer, strings, text
+from ftgen.validation.manifest import Container, Job, Task
 from ftgen.validation.rules import LINT
 from ftgen.validation.rules.lint.cards import pod_count
 from ftgen.validation.rules.lint.devices import card_count, vendors_of

@@ -14,8 +14,9 @@ from functools import lru_cache
 from ftgen.diagnostics import Severity
 from ftgen.emulation import kubelet
 from ftgen.text import kube
+from ftgen.text.shapes import integer, mapping, text
 from ftgen.validation import Finding, rule
-from ftgen.validation.manifest import Container, Job, Pod, integer, mapping, text
+from ftgen.validation.manifest import Container, Job, Pod
 from ftgen.validation.rules import LINT, PODS_LINT
 from ftgen.validation.rules.lint.cards import literal_variables, pod_count
 from ftgen.validation.rules.lint.devices import vendors_of

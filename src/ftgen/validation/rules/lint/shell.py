@@ -9,7 +9,8 @@ from functools import lru_cache
 from typing import Any
 
 from ftgen.text import kube
-from ftgen.validation.manifest import Container, strings, text
+from ftgen.text.shapes import strings, text
+from ftgen.validation.manifest import Container
 
 _SHELLS = frozenset(("sh", "bash", "dash", "ash", "zsh", "ksh"))
 TRAINING_COMMAND = re.compile(

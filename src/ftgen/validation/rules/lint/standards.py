@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from ftgen.text.paths import child
-from ftgen.validation.manifest import Container, Pod, entries, mapping, optional_integer, strings, text
+from ftgen.text.shapes import entries, mapping, optional_integer, strings, text
+from ftgen.validation.manifest import Container, Pod
 
 Violation = tuple[str, str]
 """The path of a forbidden field, and a phrase for its value."""

@@ -14,8 +14,9 @@ from typing import Any
 
 from ftgen.diagnostics import Severity
 from ftgen.emulation import controller
+from ftgen.text.shapes import amount, mapping, strings, text
 from ftgen.validation import Context, FactMissing, Finding, rule
-from ftgen.validation.manifest import Container, Job, Pod, Task, amount, mapping, strings, text
+from ftgen.validation.manifest import Container, Job, Pod, Task
 from ftgen.validation.rules import CLAIM_LINT, LINT, PODS_LINT, twins
 from ftgen.validation.rules.lint.cards import literal_variables, pod_count
 from ftgen.validation.rules.lint.devices import card_count, vendors_of
