@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import reduce
 from typing import Any
 
 from ftgen import project
@@ -11,6 +12,7 @@ from ftgen.cli import help as manual
 from ftgen.cli import vocabulary
 from ftgen.cli.arguments import RENDER, VERBS
 from ftgen.config import catalog, compose
+from ftgen.text.paths import part
 
 COMMON = ("general", "configuration (as in Hydra)")
 
@@ -92,17 +94,10 @@ def _rows(key: str, current: vocabulary.Current, defaults: Mapping[str, Any]) ->
     about = None if below else vocabulary.of_key(key, current)
     if about:
         takes = ", ".join(f"`{_json(choice)}`" for choice in about.choices) or about.type
-        value = _value(defaults, key)
+        value: Any = reduce(part, key.split("."), defaults)
         value = about.default if value is None else value
         counted = f"{takes} ({about.unit})" if about.unit else takes
         yield f"`{key}`", about.meaning, counted, f"`{_json(value)}`" if value is not None or about.has_default else ""
-
-
-def _value(config: Any, key: str) -> Any:
-    """Return the value of a key in a configuration, or None."""
-    for name in key.split("."):
-        config = config.get(name) if isinstance(config, dict) else None
-    return config
 
 
 def _json(value: Any) -> str:

@@ -13,7 +13,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from ftgen.cli import vocabulary
 from ftgen.cli.arguments import RENDER, VERBS, Arguments, Usage, parser
 from ftgen.config import catalog
 from ftgen.text import files
+from ftgen.text.paths import part
 
 _SHELLS = ("bash", "zsh", "fish")
 _KEY = re.compile(r"(?P<sign>\+\+|\+|~|)(?P<key>[^=@]*)(?P<package>@[^=]*)?(?P<equals>=?)(?P<value>.*)", re.DOTALL)
@@ -245,7 +246,7 @@ class _Keys:
         """Yield completions of `key=`: the enum values, and the current value in the chosen options."""
         node = self._node(key)
         for alternative in vocabulary.alternatives(node or {}):
-            yield from map(_word, alternative.get("enum", ()))
+            yield from map(_word, vocabulary.choices(alternative))
             yield from ("true", "false") if alternative.get("type") == "boolean" else ()
             yield from ("null",) if alternative.get("type") == "null" else ()
         yield from self._argument_values(key)
@@ -278,10 +279,7 @@ class _Keys:
         if key in self.line.values:
             return self.line.values[key]
         group, *path = key.split(".")
-        value: Any = self._option(group)
-        for name in path:
-            value = value.get(name) if isinstance(value, dict) else None
-        return value
+        return reduce(part, path, self._option(group))
 
     def _option(self, group: str) -> Any:
         option = self.line.choices.get(group)

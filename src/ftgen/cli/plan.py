@@ -21,6 +21,7 @@ from ftgen.output import tree
 from ftgen.output.tree import FileChange, Outcome, Run, WriteOptions
 from ftgen.sweeping import index
 from ftgen.sweeping.index import Row
+from ftgen.text.lines import shortened
 
 _STATUS = {
     FileChange.ADDED: "new",
@@ -145,7 +146,7 @@ def _plain(planned: Planned, *, fit: bool) -> dict[str, Any]:
 
 def _lines(planned: Planned, width: int, *, show_all: bool) -> Iterator[str]:
     """Yield the options that all jobs share, then the jobs grouped by the other options, then the totals."""
-    shared = _shared(planned.rows)
+    shared = index.shared_choices(planned.rows)
     yield _choices_text(shared)
     groups = _grouped(planned.rows, shared)
     brief = len(planned.rows) > _SHOWN and not show_all
@@ -177,11 +178,6 @@ def _fits(planned: Planned) -> Iterator[str]:
 
 def _choices_text(choices: Mapping[str, str]) -> str:
     return " ".join(f"{group}={option}" for group, option in choices.items())
-
-
-def _shared(rows: Sequence[Row]) -> dict[str, str]:
-    first = {group: option for group, option in rows[0].choices.items() if "/" not in group} if rows else {}
-    return {group: option for group, option in first.items() if all(row.choices.get(group) == option for row in rows)}
 
 
 def _grouped(rows: Sequence[Row], shared: Mapping[str, str]) -> dict[str, list[Row]]:
@@ -220,13 +216,8 @@ def _table(rows: Sequence[Row], planned: Planned, width: int) -> Iterator[str]:
     sizes = [max(len(line[i]) for line in (head, *body)) for i in range(len(head))]
     sizes[0] = max(_MIN_NAME, min(sizes[0], sizes[0] + width - sum(sizes) - 2 * len(sizes)))
     for name, *numbers, status in (head, *body):
-        cells = [_cell(number, size).rjust(size) for number, size in zip(numbers, sizes[1:-1], strict=True)]
-        yield "  ".join([_cell(name, sizes[0]).ljust(sizes[0]), *cells, status]).rstrip()
-
-
-def _cell(text: str, size: int) -> str:
-    """Shorten a text in its middle, as both ends of a job's name are significant."""
-    return text if len(text) <= size else f"{text[: size // 2]}…{text[len(text) - size + size // 2 + 1 :]}"
+        cells = [shortened(number, size).rjust(size) for number, size in zip(numbers, sizes[1:-1], strict=True)]
+        yield "  ".join([shortened(name, sizes[0]).ljust(sizes[0]), *cells, status]).rstrip()
 
 
 def _numbers(row: Row) -> tuple[str, ...]:

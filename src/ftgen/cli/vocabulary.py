@@ -126,13 +126,14 @@ def _documentation(field: Node, *, required: bool) -> Documentation:
         meaning=field.get("description", ""),
         type=" or ".join(dict.fromkeys(kinds)) or "any value",
         unit=field.get(UNIT, ""),
-        choices=tuple(choice for each in alternatives(field) for choice in _choices(each)),
+        choices=tuple(choice for each in alternatives(field) for choice in choices(each)),
         default=field.get("default"),
         has_default=not required,
     )
 
 
-def _choices(field: Node) -> Sequence[Any]:
+def choices(field: Node) -> Sequence[Any]:
+    """Return the values that a schema lists, if it lists any."""
     return [field["const"]] if "const" in field else field.get("enum", ())
 
 

@@ -96,7 +96,8 @@ def _names(group: Group, say: Messages) -> Markup:
 
 def _fields(group: Group, say: Messages) -> Iterator[Markup]:
     """Yield the fields with the same values in all objects, then a table of those that differ by object."""
-    values = {field.path: [_by_path(change)[field.path] for change in group.changes] for field in group.fields}
+    by_path = [{field.path: field for field in change.fields} for change in group.changes]
+    values = {field.path: [each[field.path] for each in by_path] for field in group.fields}
     shared = [each[0] for each in values.values() if len({(short(f.old), short(f.new)) for f in each}) == 1]
     own = [path for path, each in values.items() if each[0] not in shared]
     if shared:
@@ -105,10 +106,6 @@ def _fields(group: Group, say: Messages) -> Iterator[Markup]:
         yield from _own(group, {path: values[path] for path in own}, say)
     elif len(group.changes) > 1:
         yield _names(group, say)
-
-
-def _by_path(change: Change) -> dict[str, FieldChange]:
-    return {field.path: field for field in change.fields}
 
 
 def _shared(fields: Sequence[FieldChange], say: Messages) -> Markup:
@@ -136,9 +133,9 @@ def _value(field: FieldChange, value: object, say: Messages) -> Markup:
 
 def lines(old: str, new: str) -> Markup:
     """Return the lines of a text that differ, each with its sign, so that it is told without colour."""
-    found = [masked("", line) for line in line_changes(old, new)]
+    found = list(line_changes(old, new))
     names = {"+": "ins", "-": "del"}
-    shown = [tag(names.get(line[:1], "span"), line[:200]) for line in found[:_LINES]]
+    shown = [tag(names.get(line[:1], "span"), masked("", line)[:200]) for line in found[:_LINES]]
     return tag("pre", join([*shown, *(["…"] if len(found) > _LINES else [])], "\n"), class_="lines")
 
 

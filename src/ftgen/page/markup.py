@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ftgen.diagnostics import credentials
+from ftgen.text.lines import shortened
 
 # Controls, line separators, marks and overrides of direction, the byte order mark, and lone surrogates, which no
 # encoding writes: a reader must see them rather than what they do.
@@ -78,5 +79,4 @@ def masked(name: str, text: str) -> str:
 
 def short(value: object, most: int = 80) -> str:
     """Shorten a text in its middle, as both ends are significant."""
-    text = str(value)
-    return text if len(text) <= most else f"{text[: most // 2]}…{text[len(text) - most // 2 + 1 :]}"
+    return shortened(str(value), most)

@@ -122,9 +122,7 @@ def _choices(review: Review, say: Messages) -> Markup:
     """Return the options that all jobs share, and the values of each axis."""
     if not review.rows:
         return Markup()
-    first, *others = (row.choices for row in review.rows)
-    shared = [(group, option) for group, option in first.items() if all(row.get(group) == option for row in others)]
-    words = [tag("code", f"{group}={option}") for group, option in shared if "/" not in group]
+    words = [tag("code", f"{group}={option}") for group, option in index.shared_choices(review.rows).items()]
     items = [tag("dt", say("summary.choices")), tag("dd", join(words, " "))]
     for key, values in jobs.axes(review.rows).items():
         items += [tag("dt", tag("code", key)), tag("dd", _values(values))]

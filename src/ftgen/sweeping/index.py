@@ -197,3 +197,9 @@ def dump_csv(rows: Sequence[Row]) -> bytes:
 def _no_formula(text: str) -> str:
     """Quote a cell that spreadsheets would evaluate as a formula."""
     return f"'{text}" if text[:1] in {"=", "@"} else text
+
+
+def shared_choices(rows: Sequence[Row]) -> dict[str, str]:
+    """Return the options that all jobs have chosen, by group; options within an option are left out."""
+    first = {group: option for group, option in rows[0].choices.items() if "/" not in group} if rows else {}
+    return {group: option for group, option in first.items() if all(row.choices.get(group) == option for row in rows)}

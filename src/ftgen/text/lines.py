@@ -13,3 +13,8 @@ def printable(text: str, longest: int = _LONGEST) -> str:
     """Return a text on one line without control characters; cut off what is longer than a reader reads."""
     line = _UNPRINTABLE.sub(" ", text[: 4 * longest]).strip()
     return line if len(line) <= longest else f"{line[: longest - 1]}…"
+
+
+def shortened(text: str, size: int) -> str:
+    """Shorten a text in its middle, as both ends are significant, of a job's name for instance."""
+    return text if len(text) <= size else f"{text[: size // 2]}…{text[len(text) - size + size // 2 + 1 :]}"
