@@ -10,6 +10,7 @@ from email.utils import parseaddr
 import pytest
 
 from ftgen.diagnostics import Rejected
+from ftgen.diff import Status
 from ftgen.gitops import Provenance, Result, publish, target_of
 from ftgen.output.tree import FileChange, OnImmutableChange, State, WriteOptions, parse_lock
 
@@ -57,6 +58,18 @@ def test_publishing_the_same_again_makes_no_commit(bare, git, make_run, provenan
     second = publish(to(bare), [make_run()], provenance)
     assert second.result is Result.UNCHANGED
     assert second.commit == first.commit == git(bare, "rev-parse", "main")
+
+
+def test_a_review_ends_with_the_changes_of_the_commit_that_was_made(bare, make_run, provenance):
+    reviews = []
+
+    def review(changes):
+        reviews.append([change.status for change in changes])
+        if len(reviews) == 1:
+            publish(to(bare), [make_run(), make_run("other")], provenance)
+
+    assert publish(to(bare), [make_run()], provenance, review=review).result is Result.UNCHANGED
+    assert reviews == [[Status.ADDED], [Status.UNCHANGED]]
 
 
 def test_a_retry_gives_the_same_commit_id(tmp_path, bare, git, make_run, provenance):

@@ -272,6 +272,13 @@ def test_publishing_writes_the_page_beside_the_repository(git: Path) -> None:
     assert "unchanged" in section(read(Path("page.html").read_text()), "changes").text
 
 
+def test_a_page_of_a_commit_on_standard_output_stands_there_once(git: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["publish", "-q", "--repo", str(git), "--branch", "main", "name=run", "--page", "-"]) == 0
+    out = capsys.readouterr().out
+    assert out.count("<!DOCTYPE html>") == 1
+    assert "added" in section(read(out), "changes").text
+
+
 @pytest.fixture
 def git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "repository"

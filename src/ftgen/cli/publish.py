@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from ftgen import gitops
 from ftgen.cli import document, output, progress, repository
 from ftgen.cli.arguments import Arguments, Usage
 from ftgen.cli.repository import Rendering
 from ftgen.diagnostics import Diagnostic, note
-from ftgen.gitops import Published, Result, Target
+from ftgen.diff import Change
+from ftgen.gitops import Published, Result
 from ftgen.output.tree import FileChange, OnImmutableChange, Outcome, Run, WriteOptions
 from ftgen.output.tree.lock import is_job
 
@@ -24,8 +26,9 @@ def run(arguments: Arguments) -> int:
         raise Usage("publish needs --repo and --branch; without a repository, `ftgen -o DIR` writes to a folder")
     rendering = repository.rendered(arguments, target)
     output.print_diagnostics(output.apply_strict(rendering.diagnostics, arguments), arguments)
-    if flags.page:
-        _write_page(target, rendering, arguments)
+    changes: list[Sequence[Change]] = []
+    # A file is written before the commit, since it may be refused; standard output, once.
+    review = changes.append if flags.page == "-" else partial(_write_page, rendering, arguments)
     with progress.steps(arguments) as step:
         done = gitops.publish(
             target,
@@ -35,8 +38,11 @@ def run(arguments: Arguments) -> int:
             push=flags.push,
             branch_per_sweep=flags.branch_per_sweep,
             allow_dirty=flags.allow_dirty,
+            review=review if flags.page else None,
             progress=step,
         )
+    for last in changes[-1:]:
+        _write_page(rendering, arguments, last)
     output.print_diagnostics([*done.diagnostics, *undelivered(rendering.runs, done.outcome)], arguments)
     _summarise(done, arguments)
     if flags.json:
@@ -44,13 +50,9 @@ def run(arguments: Arguments) -> int:
     return 0
 
 
-def _write_page(target: Target, rendering: Rendering, arguments: Arguments) -> None:
-    """Write what the commit will change, beside the repository: before the commit, for it is in the tree afterwards."""
+def _write_page(rendering: Rendering, arguments: Arguments, changes: Sequence[Change]) -> None:
     from ftgen.cli import review  # noqa: PLC0415 - a commit needs no page
 
-    with progress.steps(arguments) as step:
-        step(f"reading {target.branch}")
-        changes = gitops.preview(target, rendering.runs, whole=rendering.whole, push=arguments.flags.push)
     noticed = output.strict(rendering.diagnostics, arguments)
     review.write(arguments, rendering.rows, changes, noticed, runs=rendering.runs)
 

@@ -99,11 +99,13 @@ def publish(
     push: bool = False,
     branch_per_sweep: bool = False,
     allow_dirty: bool = False,
+    review: Callable[[list[Change]], object] | None = None,
     progress: Progress = silent,
 ) -> Published:
     """Commit rendered runs to a branch, and push it if `push` is set or the target is a URL.
 
-    Each attempt iterates over `runs`, so a generator is read into memory first.
+    Each attempt iterates over `runs`, so a generator is read into memory first.  `review` gets the changes of each
+    object before an attempt plans them: its last call is of the commit that was made.
 
     Raises:
         Rejected: FT5xx; nothing was committed, and nothing was pushed.
@@ -115,6 +117,8 @@ def publish(
     checked = replace(options, same_run=same_run, source=source.sha if source and not source.dirty else "")
 
     def edit(store: Store, lock: Lock) -> tuple[Outcome, str]:
+        if review:
+            review(diff_tree(store, lock, all_runs, options.whole))
         outcome = plan_runs(store, lock, map(_refuse_unnamed, all_runs), checked)
         return outcome, f"ftgen: {tally(outcome)} in {' '.join(_folders(outcome)) or 'nothing'}"
 
