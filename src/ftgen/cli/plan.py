@@ -221,9 +221,8 @@ def _table(rows: Sequence[Row], planned: Planned, width: int) -> Iterator[str]:
 
 
 def _numbers(row: Row) -> tuple[str, ...]:
-    storage = sum(row.storage.values())
     memory = "-" if row.card_gib is None else f"{row.card_gib:g}"
-    return str(row.pods), str(row.devices), memory, f"{storage:g}" if storage else "-"
+    return str(row.pods), str(row.devices), memory, f"{row.storage_gib:g}" if row.storage_gib else "-"
 
 
 def _sums(planned: Planned) -> Iterator[str]:

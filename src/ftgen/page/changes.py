@@ -12,7 +12,7 @@ from ftgen.diff.markdown import is_own_annotation
 from ftgen.diff.show import is_long, line_changes, short, title, word
 from ftgen.page.markup import Markup, join, masked, tag
 from ftgen.page.messages import Messages
-from ftgen.page.tables import Column, Section, scrolled, table, within
+from ftgen.page.tables import Column, Section, scrolled_table, within
 
 WORDS = ("new run", "added", "in-place", "metadata", "removed", "no-op", "unchanged")
 """Classes in the order in which they are shown: what needs a reviewer first."""
@@ -61,7 +61,7 @@ def _classes(counts: Mapping[str, int], say: Messages) -> Markup:
         Column(say("changes.meaning"), [say.term("meaning", each) for each in words]),
         Column(say("changes.objects"), [counts[each] for each in words], number=True),
     ]
-    return scrolled(table(say("changes.caption"), columns), say("changes.caption"))
+    return scrolled_table(say("changes.caption"), columns)
 
 
 def _groups(changes: Sequence[Change]) -> Iterator[Group]:
@@ -115,7 +115,7 @@ def _shared(fields: Sequence[FieldChange], say: Messages) -> Markup:
         Column(say("changes.before"), [_before(field, say) for field in fields]),
         Column(say("changes.after"), [_value(field, field.new, say) for field in fields]),
     ]
-    return scrolled(table(say("changes.fields"), columns), say("changes.fields"))
+    return scrolled_table(say("changes.fields"), columns)
 
 
 def _before(field: FieldChange, say: Messages) -> Markup:
@@ -145,7 +145,7 @@ def _own(group: Group, values: Mapping[str, Sequence[FieldChange]], say: Message
         Column(say("changes.object"), [tag("code", title(group.changes[i])) for i in shown]),
         *(Column(path, [_arrow(fields[i], say) for i in shown]) for path, fields in values.items()),
     ]
-    yield scrolled(table(say("changes.per-object"), columns), say("changes.per-object"))
+    yield scrolled_table(say("changes.per-object"), columns)
     if len(shown) < len(group.changes):
         yield tag("p", say("more", n=len(group.changes) - len(shown), command="ftgen diff"))
 

@@ -12,7 +12,7 @@ from ftgen.page import findings
 from ftgen.page.document import document
 from ftgen.page.markup import Markup, tag
 from ftgen.page.messages import Messages
-from ftgen.page.tables import Column, Section, scrolled, table
+from ftgen.page.tables import Column, Section, scrolled, scrolled_table, table
 
 _BAR = 300
 
@@ -55,7 +55,7 @@ def _lengths(name: str, unit: str, histogram: Histogram, say: Messages) -> Marku
         Column(say("memory.bar"), list(_bars([count for _, _, count in counted]))),
         Column(say("data.rows"), [count for _, _, count in counted], number=True),
     ]
-    return scrolled(table(caption, columns), caption)
+    return scrolled_table(caption, columns)
 
 
 def _bars(counts: list[int]) -> Iterator[Markup]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from ftgen.diagnostics import Diagnostic, Severity
 from ftgen.page.markup import Markup, join, short, tag
 from ftgen.page.messages import Messages
-from ftgen.page.tables import Column, Section, scrolled, table
+from ftgen.page.tables import Column, Section, scrolled_table
 from ftgen.validation.pages import Rule, rule_of
 
 _LISTED = 100
@@ -22,7 +22,7 @@ def section(diagnostics: Sequence[Diagnostic], say: Messages) -> Section:
     found = sorted(dict.fromkeys(diagnostics), key=lambda each: _GRAVITY.index(each.severity))
     shown, caption = found[:_LISTED], say("findings.caption")
     rules = {code: rule for code in dict.fromkeys(each.code for each in shown) if (rule := rule_of(code))}
-    body: list[object] = [scrolled(table(caption, _columns(shown, rules, say)), caption)]
+    body: list[object] = [scrolled_table(caption, _columns(shown, rules, say))]
     if len(shown) < len(found):
         body.append(tag("p", say("more", n=len(found) - len(shown), command="ftgen plan --format json")))
     if rules:

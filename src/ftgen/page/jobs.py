@@ -123,7 +123,7 @@ def _numbers(rows: Sequence[Row], say: Messages) -> Iterator[Column]:
     yield Column(say("column.cards"), [row.devices for row in rows], number=True, kind="cards")
     known = [NOTHING if row.card_gib is None else f"{row.card_gib:g}" for row in rows]
     yield Column(say("column.card-gib"), known, number=True, kind="card-gib")
-    yield Column(say("column.storage"), [f"{sum(row.storage.values()):g}" for row in rows], number=True, kind="storage")
+    yield Column(say("column.storage"), [f"{row.storage_gib:g}" for row in rows], number=True, kind="storage")
 
 
 def _memory_column(jobs: Jobs, say: Messages) -> Column:

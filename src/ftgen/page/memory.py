@@ -8,7 +8,7 @@ from functools import cached_property
 
 from ftgen.page.markup import Markup, join, short, tag
 from ftgen.page.messages import Messages
-from ftgen.page.tables import Column, Section, scrolled, table
+from ftgen.page.tables import Column, Section, scrolled_table
 from ftgen.sweeping.index import Row
 
 PARTS = ("weights", "states", "activations", "logits", "other")
@@ -128,7 +128,7 @@ def section(rows: Sequence[Row], bars: Bars, say: Messages) -> Section | None:
         return Section("memory", say("memory"), tag("p", say("memory.unknown")))
     shown = list(jobs)[:_LISTED]
     caption = say("memory.caption")
-    body = [legend(say), scrolled(table(caption, _columns(shown, jobs, bars, say)), caption)]
+    body = [legend(say), scrolled_table(caption, _columns(shown, jobs, bars, say))]
     if len(shown) < len(jobs):
         body.append(tag("p", say("more", n=len(jobs) - len(shown), command="ftgen plan --fit")))
     return Section("memory", say("memory"), *body)

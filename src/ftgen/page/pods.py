@@ -13,7 +13,7 @@ from ftgen import preview
 from ftgen.diff import Change, run_of
 from ftgen.page.markup import NOTHING, Markup, join, short, tag
 from ftgen.page.messages import Messages
-from ftgen.page.tables import Column, Section, scrolled, table, within
+from ftgen.page.tables import Column, Section, scrolled, scrolled_table, within
 from ftgen.schema.version import Version
 
 _BUDGET = 40_000  # characters
@@ -136,7 +136,7 @@ def _differences(form: Form, say: Messages) -> Markup:
         Column(say("pods.what"), [tag("code", short(name, _LONGEST)) for name, _ in found]),
         Column(say("pods.values"), [_counted(name, values) for name, values in found]),
     ]
-    return scrolled(table(caption, columns), caption)
+    return scrolled_table(caption, columns)
 
 
 def _inner(label: _Label, values: Mapping[str, int]) -> Iterator[tuple[str, Mapping[str, int]]]:

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from ftgen.page.markup import NOTHING
 from ftgen.page.messages import Messages
-from ftgen.page.tables import Column, Section, scrolled, table
+from ftgen.page.tables import Column, Section, scrolled_table
 from ftgen.sweeping import index
 from ftgen.sweeping.index import Row
 from ftgen.validation.rules.resources import is_extended
@@ -21,7 +21,7 @@ def section(rows: Sequence[Row], say: Messages) -> Section | None:
     if len(queues) > 1:
         queues[say("sums.all")] = list(rows)
     caption = say("sums.caption")
-    return Section("sums", say("sums"), scrolled(table(caption, _columns(queues, say)), caption))
+    return Section("sums", say("sums"), scrolled_table(caption, _columns(queues, say)))
 
 
 def _columns(queues: Mapping[str, Sequence[Row]], say: Messages) -> list[Column]:

@@ -81,6 +81,11 @@ def scrolled(content: Markup, name: str) -> Markup:
     return tag("div", content, class_="scroll", tabindex="0", role="region", aria_label=name)
 
 
+def scrolled_table(caption: str, columns: Sequence[Column]) -> Markup:
+    """Return a table in a box that scrolls by itself, named by its caption."""
+    return scrolled(table(caption, columns), caption)
+
+
 def within(budget: int, items: Sequence[Item], make: Callable[[Item], Markup]) -> tuple[list[Markup], int]:
     """Return elements of as many items as a number of characters allows, at least one, and how many are left out."""
     shown: list[Markup] = []

@@ -59,6 +59,11 @@ class Row:
     fit: Mapping[str, Any] | None
     terms: Mapping[str, float]
 
+    @property
+    def storage_gib(self) -> float:
+        """Return the size of all claims in GiB."""
+        return sum(self.storage.values())
+
 
 def row(job: Compiled) -> Row:
     """Return the row of a compiled job."""
@@ -170,7 +175,7 @@ def as_json(row: Row) -> dict[str, Any]:
         "pods": row.pods,
         "devices": row.devices,
         "card_gib": row.card_gib,
-        "storage_gib": round(sum(row.storage.values()), 2),
+        "storage_gib": round(row.storage_gib, 2),
     }
 
 

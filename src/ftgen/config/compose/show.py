@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, cast
 
-import hydra
 from hydra._internal.config_loader_impl import get_overrides_dirname
 from hydra.conf import JobConf
 from hydra.core.override_parser.types import Override
@@ -15,7 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from ftgen.config.compose.grammar import is_about_hydra
 from ftgen.config.compose.interpolation import broken_interpolations
 from ftgen.config.compose.problems import significant_line
-from ftgen.config.compose.process import WithHydra, hydra_resolver
+from ftgen.config.compose.process import HYDRA_VERSION, WithHydra, hydra_resolver
 from ftgen.diagnostics import Rejected, error
 
 _WHOLE = (None, "", "_global_")
@@ -37,7 +36,7 @@ def hydra_node(
         "hydra": [t for t in typed if is_about_hydra(t)],
         "task": [t for t in typed if not is_about_hydra(t)],
     }
-    runtime = {"version": hydra.__version__, "choices": dict(choices)}
+    runtime = {"version": HYDRA_VERSION, "choices": dict(choices)}
     settings = _dirname_settings(configured)
     tasks = [override for override in overrides if not is_about_hydra(override.input_line or "")]
     defaults: dict[str, Any] = {
