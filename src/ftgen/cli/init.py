@@ -50,11 +50,13 @@ def run(arguments: Arguments) -> int:
     """Ask, compile, write all files or none, and print what to run next."""
     folder, typed = _split(arguments.overrides)
     packaged = arguments.with_flags(config_path=project.conf_dir(), config_dir=[])
-    words = _answered(typed, packaged)
+    words, defaults = _answered(typed, packaged)
     try:
         answers = _compiled(words, packaged)
     except Rejected as rejected:
         return output.reject(rejected, replace(packaged, overrides=tuple(words)))
+    if defaults:
+        output.print_status(f"taken as nothing else was said: {defaults}", arguments)
     made = {**starter.files(answers, arguments.flags.ci, f"ftgen=={__version__}"), **_schemas(answers)}
     experiment, imported = _imported(made, packaged) if arguments.flags.source else ("", {})
     writing.write({**made, **imported}, folder, arguments)
@@ -74,17 +76,17 @@ def _split(words: Sequence[str]) -> tuple[Path, list[str]]:
 # answers
 
 
-def _answered(words: Sequence[str], arguments: Arguments) -> list[str]:
-    """Return the words with an answer to every question that they leave open, and the choices that follow."""
+def _answered(words: Sequence[str], arguments: Arguments) -> tuple[list[str], str]:
+    """Return the words with an answer to every question that they leave open, and the choices that follow.
+
+    Where nobody can be asked, the answers are the defaults, which are returned as a text as well.
+    """
     asked = _open_questions({word.partition("=")[0] for word in words})
     if _is_interactive() and not arguments.flags.yes:
-        given = _ask_all(asked, words, arguments)
-    else:
-        given = {question.key: question.default for question in asked}
-        taken = ", ".join(f"{key}={value}" for key, value in given.items() if value)
-        if taken:
-            output.print_status(f"taken as nothing else was said: {taken}", arguments)
-    return _with_choices([*words, *_as_overrides(given)])
+        return _with_choices([*words, *_as_overrides(_ask_all(asked, words, arguments))]), ""
+    defaults = {question.key: question.default for question in asked}
+    taken = ", ".join(f"{key}={value}" for key, value in defaults.items() if value)
+    return _with_choices([*words, *_as_overrides(defaults)]), taken
 
 
 def _open_questions(said: set[str]) -> list[Question]:
