@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ftgen import cluster
@@ -111,9 +112,13 @@ def lines(observed: Observed, now: datetime, width: int) -> Iterator[str]:
     for run, row in zip(observed.runs, rows[1:], strict=True):
         yield row
         if cause := cluster.why(run, observed.seen):
-            yield textwrap.indent(
-                textwrap.fill(str(cause), width - 2, break_on_hyphens=False, break_long_words=False), "  "
-            )
+            yield _paragraph(str(cause), width)
+
+
+@lru_cache(maxsize=64)
+def _paragraph(text: str, width: int) -> str:
+    """Break a text into indented lines; the runs that wait in a queue mostly have the same."""
+    return textwrap.indent(textwrap.fill(text, width - 2, break_on_hyphens=False, break_long_words=False), "  ")
 
 
 def _row(run: Run, observed: Observed, now: datetime) -> Sequence[str]:
