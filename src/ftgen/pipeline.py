@@ -220,7 +220,7 @@ def compile_spec(
     problems = [*validate_environment(composition, spec), *validate_configuration(resolved, position.swept, reuse.call)]
     noticed = [*require(problems)]
     identity = _identity(spec, composition, overrides, position, reuse)
-    scripts = workspace.scripts(spec.trainer.prepare_script, spec.trainer.script)
+    scripts = workspace.scripts(*spec.scripts)
     bundle = lower.lower(Inputs(spec, resolved.configurations, identity, scripts))
     patches = workspace.patches(composition.choices, spec.overlays)
     bundle, patch_warnings = overlay.apply(bundle, patches, version)

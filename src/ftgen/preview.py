@@ -157,7 +157,8 @@ class Pod:
         replicas: number of pods of its task, or of what creates it, whether or not all of them are made here.
         hostname: its host name; empty on the node's network, where it is the node's.
         dns_names: names by which other pods find it, the shortest first; none where no Service gives it any.
-        rank: its rank among the pods that train together, as a variable or its index tells; None where nothing does.
+        rank: its rank among the pods that train together, as a variable or its index tells; None where nothing does, as
+            where the pods of several tasks have the same index.
         ranks: the variables that tell it, such as VC_TASK_INDEX, with their values.
         master_address: host name that all pods of the training meet at; empty where nothing names one.
         master_port: port there, by MASTER_PORT; empty where no variable says.
@@ -269,7 +270,7 @@ def _volcano_pods(job: dict[str, Any], around: _Around, version: Version, limit:
     for pod in controller.volcano_pods(job, version, fewer):
         labels = pod["metadata"]["labels"]
         task, index = labels["volcano.sh/task-spec"], int(labels["volcano.sh/task-index"])
-        place = _Place("VolcanoJob", name, task, index, wanted[task])
+        place = _Place("VolcanoJob", name, task, index, wanted[task], indexed=len(wanted) == 1)
         yield _seen(pod, place, around)
 
 
@@ -282,6 +283,8 @@ class _Place:
     task: str
     index: int
     replicas: int
+    indexed: bool = True
+    """Whether no other pod has the index."""
 
 
 def _seen(created: dict[str, Any], place: _Place, around: _Around) -> Pod:
@@ -299,6 +302,7 @@ def _seen(created: dict[str, Any], place: _Place, around: _Around) -> Pod:
     ]
     variables = {n: v.text for _, init, env in made if not init for n, v in env.values.items() if v.known}
     ranks = {name: variables[name] for name in _RANKS if name in variables}
+    telling = (value for name, value in ranks.items() if place.indexed or name not in controller.INDEX_VARIABLES)
     address, source = _master(variables)
     return Pod(
         kind=place.kind,
@@ -310,7 +314,7 @@ def _seen(created: dict[str, Any], place: _Place, around: _Around) -> Pod:
         replicas=place.replicas,
         hostname=hostname,
         dns_names=_dns_names(spec, namespace, around),
-        rank=next((int(value) for value in ranks.values() if _NUMBER.fullmatch(value)), None),
+        rank=next((int(value) for value in telling if _NUMBER.fullmatch(value)), None),
         ranks=ranks,
         master_address=address,
         master_port=variables.get("MASTER_PORT", ""),

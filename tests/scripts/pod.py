@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 CONF = Path(__file__).parents[2] / "conf"
-_GROUPS = {"prepare": "trainer", "train": "trainer", "serve": "serving"}
+_GROUPS = dict.fromkeys(("prepare", "train", "launch", "mpi", "ray"), "trainer") | {"serve": "serving"}
 SCRIPTS = {name: CONF / group / f"{name}.sh" for name, group in _GROUPS.items()}
 """The scripts of containers, by name."""
 

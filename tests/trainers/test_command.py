@@ -186,6 +186,8 @@ def test_a_size_that_nobody_knows_is_not_checked() -> None:
 
 # ---- refused ---------------------------------------------------------------------------------------
 
+TWO = ("hardware=full-gpu", "storage=nfs", "hardware.nodes=2")
+NEAR = "cluster.network_topology"
 REFUSED = [
     (("model=none",), "FT750", "model"),
     (("dataset=none",), "FT751", "dataset"),
@@ -202,6 +204,14 @@ REFUSED = [
     ((*RUN, "dataset=none", "dataset.revision=main"), "FT755", "dataset.revision"),
     (("trainer=yolo", "model=qwen3-0.6b"), "FT758", "model"),
     (("trainer=yolo-scratch", "dataset=identity-alauda"), "FT758", "dataset"),
+    ((*RUN, *NOTHING, *TWO, "trainer.launcher=mpi"), "FT777", "trainer.launcher"),
+    ((*RUN, *NOTHING, *TWO, "trainer.launcher=ray"), "FT777", "trainer.launcher"),
+    ((*TWO, "hardware.topology=master-worker", "target=job"), "FT778", "hardware.topology"),
+    ((*RUN, *NOTHING, "trainer.launcher=ray", "job.scripts=inline"), "FT779", "job.scripts"),
+    ((*TWO, "hardware.topology=master-worker", "job.scripts=inline"), "FT779", "job.scripts"),
+    ((*TWO, "hardware.partition={size: 4}"), "FT796", "hardware.partition.size"),
+    ((*TWO, "hardware.partition={size: 1}", "hardware.topology=master-worker"), "FT796", "hardware.partition"),
+    (("cluster.network_topology={highest_tier: 1, highest_tier_name: a}",), "FT797", f"{NEAR}.highest_tier_name"),
 ]
 
 

@@ -51,7 +51,7 @@ def kustomization(composer: Composer, job: Compiled) -> dict[str, bytes]:
     if spec.target != "vcjob":
         headline = "overlays are patches of a VolcanoJob, and this target is none"
         raise Rejected([error("FT540", headline, "target", spec.target, "choose target=vcjob")])
-    scripts = composer.scripts(spec.trainer.prepare_script, spec.trainer.script)
+    scripts = composer.scripts(*spec.scripts)
     base = lower.lower(Inputs(spec, llamafactory.configurations(spec), job.identity, scripts))
     patches = Workspace(composer).patches(job.identity.choices, spec.overlays)
     return kustomize.kustomization_files(base, patches, job.name, spec.cluster.volcano_version)

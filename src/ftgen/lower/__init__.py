@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from ftgen.lower.devices import resources
 from ftgen.lower.job import job
-from ftgen.lower.objects import TASK, Bundle, Identity, Inputs, Object
+from ftgen.lower.objects import MASTER, TASK, WORKER, Bundle, Identity, Inputs, Object
 from ftgen.lower.plain_job import plain
 from ftgen.lower.scripts import config_map, is_mounted
 from ftgen.lower.storage import claims, fetches, is_temporary, shared_memory
@@ -17,7 +17,9 @@ from ftgen.lower.tracking import LONGEST_TAG, pushes_tracking_files
 
 __all__ = [
     "LONGEST_TAG",
+    "MASTER",
     "TASK",
+    "WORKER",
     "Bundle",
     "Identity",
     "Inputs",

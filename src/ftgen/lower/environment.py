@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator
 from fractions import Fraction
 from functools import lru_cache
 
+from ftgen.lower.launch import launch_variables
 from ftgen.lower.objects import Identity, Inputs, Object, json_text
 from ftgen.lower.storage import is_temporary
 from ftgen.lower.tracking import tracking_arguments, tracking_variables
@@ -169,13 +170,16 @@ def _configuration_variables(spec: Spec, configurations: Configurations | None) 
 def rank_variables(spec: Spec) -> list[Object]:
     """Return the numbers of nodes and processes, and the address by which ranks find each other."""
     several, cards = spec.hardware.nodes > 1, spec.hardware.devices
-    return variables(
+    # Volcano's pytorch plugin says MASTER_PORT itself.
+    has_port = (several or spec.network.host) and not (spec.hardware.has_master and spec.trainer.launcher == "pytorch")
+    numbers = variables(
         NNODES=str(spec.hardware.nodes) if several else None,
         NPROC_PER_NODE=str(cards) if several or cards > 1 else None,
         # On the host network, processes of different pods share the ports of a node.
-        MASTER_PORT=str(spec.network.master_port) if several or spec.network.host else None,
+        MASTER_PORT=str(spec.network.master_port) if has_port else None,
         PEER_TIMEOUT=str(spec.job.peer_timeout) if several else None,
     )
+    return [*numbers, *launch_variables(spec)]
 
 
 def model_card(spec: Spec, identity: Identity) -> str:

@@ -1,12 +1,15 @@
-"""The VolcanoJob: metadata, policies, plugins and one task."""
+"""The VolcanoJob: metadata, policies, plugins and tasks."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 from ftgen.lower import record
-from ftgen.lower.objects import TASK, Identity, Inputs, Object, json_text, optional, run_label
+from ftgen.lower.launch import SSH_KEYS, SSH_PORT
+from ftgen.lower.objects import MASTER, TASK, WORKER, Identity, Inputs, Object, json_text, optional, run_label
 from ftgen.lower.pod import pod
 from ftgen.lower.storage import is_temporary
-from ftgen.spec import Spec
+from ftgen.spec import NetworkTopology, Spec
 from ftgen.text import kube
 
 # Exit codes of train.sh for a fault of the training's own, and of a container that the kernel killed for its memory.
@@ -16,7 +19,7 @@ _TERMINATED = 143
 
 
 def job(inputs: Inputs, mounted: Object | None) -> Object:
-    """Make the VolcanoJob: one task, all of its pods or none; `mounted` is the ConfigMap of its scripts."""
+    """Make the VolcanoJob: all of its pods start or none; `mounted` is the ConfigMap of its scripts."""
     spec, identity = inputs.spec, inputs.identity
     nodes = spec.hardware.nodes
     return {
@@ -37,8 +40,8 @@ def job(inputs: Inputs, mounted: Object | None) -> Object:
             **optional("ttlSecondsAfterFinished", spec.job.ttl),
             "policies": policies(spec),
             **optional("plugins", plugins(spec)),
-            **optional("networkTopology", network_topology(spec)),
-            "tasks": [task(inputs, mounted)],
+            **optional("networkTopology", network_topology(spec.cluster.network_topology if nodes > 1 else None)),
+            "tasks": tasks(inputs, mounted),
         },
     }
 
@@ -93,34 +96,82 @@ def policies(spec: Spec) -> list[Object]:
 
 
 def plugins(spec: Spec) -> dict[str, list[str]] | None:
-    """Return the plugins by which several nodes find each other: names (svc) and ranks (env).
+    """Return the plugins by which several nodes find each other: names (svc), ranks (env), and the launcher's own.
 
     Addresses are published before readiness: a node whose download takes longer must still resolve.
     """
     if spec.hardware.nodes == 1:
         return None
-    return {"env": [], "svc": ["--publish-not-ready-addresses=true"]}
+    own = _LAUNCHER_PLUGINS[spec.trainer.launcher](spec) if spec.hardware.has_master else {}
+    return {"env": [], "svc": ["--publish-not-ready-addresses=true"], **own}
 
 
-def network_topology(spec: Spec) -> Object | None:
-    """Return how near to each other the pods are placed, by Volcano's HyperNodes; None for one pod."""
-    wanted = spec.cluster.network_topology
-    if wanted is None or spec.hardware.nodes == 1:
+def _pytorch(spec: Spec) -> dict[str, list[str]]:
+    return {"pytorch": [*_ROLES, f"--port={spec.network.master_port}"]}
+
+
+def _mpi(_: Spec) -> dict[str, list[str]]:
+    """Return the plugins of mpirun: the workers' names, and keys by which the master reaches them.
+
+    The port is none that takes root, or that the node itself listens on.
+    """
+    ssh = [f"--ssh-key-file-path={SSH_KEYS}", f"--ssh-port={SSH_PORT}"]
+    return {"mpi": [*_ROLES, f"--port={SSH_PORT}"], "ssh": ssh}
+
+
+_ROLES = (f"--master={MASTER}", f"--worker={WORKER}")
+# Not Volcano's ray plugin: it replaces the command of the containers by `ray start --block`, which never ends.
+_LAUNCHER_PLUGINS: Mapping[str, Callable[[Spec], dict[str, list[str]]]] = {
+    "pytorch": _pytorch,
+    "mpi": _mpi,
+    "ray": lambda _: {},
+}
+
+
+def network_topology(wanted: NetworkTopology | None) -> Object | None:
+    """Return how near to each other pods are placed, by Volcano's HyperNodes."""
+    if wanted is None:
         return None
-    return {"mode": wanted.mode, **optional("highestTierAllowed", wanted.highest_tier)}
+    tier = optional("highestTierAllowed", wanted.highest_tier)
+    return {"mode": wanted.mode, **tier, **optional("highestTierName", wanted.highest_tier_name)}
 
 
-def task(inputs: Inputs, mounted: Object | None) -> Object:
-    """Make the only task: a pod on each node."""
-    spec = inputs.spec
+def partition_policy(spec: Spec) -> Object | None:
+    """Return the groups of the pods of a task; all of them start, as the whole job does."""
+    partition = spec.hardware.partition
+    if partition is None:
+        return None
+    groups = spec.hardware.nodes // partition.size
     return {
-        "name": TASK,
-        "replicas": spec.hardware.nodes,
-        "minAvailable": spec.hardware.nodes,
+        "totalPartitions": groups,
+        "partitionSize": partition.size,
+        "minPartitions": groups,
+        **optional("networkTopology", network_topology(partition.network_topology)),
+    }
+
+
+def tasks(inputs: Inputs, mounted: Object | None) -> list[Object]:
+    """Make the tasks: all pods are one, or the first is the master, whose end is the job's.  Their pods are equal."""
+    nodes, template = inputs.spec.hardware.nodes, pod_template(inputs, mounted)
+    if not inputs.spec.hardware.has_master:
+        return [{**task(TASK, nodes, template), **optional("partitionPolicy", partition_policy(inputs.spec))}]
+    end = {"policies": [{"event": "TaskCompleted", "action": "CompleteJob"}]}
+    return [{**task(MASTER, 1, template), **end}, task(WORKER, nodes - 1, template)]
+
+
+def pod_template(inputs: Inputs, mounted: Object | None) -> Object:
+    """Make the template of the pods."""
+    labels = {**run_label(inputs.identity), **inputs.spec.cluster.labels}
+    return {"metadata": {"labels": labels}, "spec": pod(inputs, mounted)}
+
+
+def task(name: str, replicas: int, template: Object) -> Object:
+    """Make a task of pods that start together."""
+    return {
+        "name": name,
+        "replicas": replicas,
+        "minAvailable": replicas,
         # Written because admission would write it: restarts in place, which restartPolicy Never rules out.
         "maxRetry": 3,
-        "template": {
-            "metadata": {"labels": {**run_label(inputs.identity), **spec.cluster.labels}},
-            "spec": pod(inputs, mounted),
-        },
+        "template": template,
     }

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ftgen.lower import TASK, Bundle, Identity, Object
+from ftgen.lower import MASTER, TASK, WORKER, Bundle, Identity, Object
 from ftgen.spec import Command, Spec
 from ftgen.text import kube
 
@@ -41,7 +41,8 @@ def stem(identity: Identity, limit: int) -> str:
 
 def name_limit(spec: Spec) -> int:
     """Return the largest length of a job's name with which its pods' names, <job>-<task>-<index>, are valid."""
-    return _POD_NAME_LIMIT - len(TASK) - 2 - len(str(spec.hardware.nodes - 1))
+    tasks = (MASTER, WORKER) if spec.hardware.has_master else (TASK,)
+    return _POD_NAME_LIMIT - max(map(len, tasks)) - 2 - len(str(spec.hardware.nodes - 1))
 
 
 def content_hash(job: Object) -> str:

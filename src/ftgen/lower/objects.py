@@ -12,7 +12,9 @@ from ftgen.text import kube
 from ftgen.trainers.llamafactory import Configurations
 
 TASK = "train"
-"""Name of the only task and of its container."""
+"""Name of the only task, and of the container that trains."""
+MASTER, WORKER = "master", "worker"
+"""Names of the tasks of a job whose first pod is a task of its own."""
 SERVICE_LABEL = "ftgen.dev/service"
 """Label of what serves a model, with the name of the service."""
 Object = dict[str, Any]

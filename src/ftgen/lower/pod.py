@@ -12,8 +12,9 @@ from ftgen.lower.environment import (
     space_variables,
     training_variables,
 )
+from ftgen.lower.launch import training_arguments, training_command
 from ftgen.lower.objects import TASK, Identity, Inputs, Object, optional, run_label
-from ftgen.lower.scripts import arguments, command, scripts_mount, scripts_volume
+from ftgen.lower.scripts import command, scripts_mount, scripts_volume
 from ftgen.lower.storage import ca_mount, cache_mount, fetches, models_mount, node_selector, volumes
 from ftgen.lower.tracking import tracking_mount, tracking_volume
 from ftgen.spec import Spec
@@ -161,6 +162,6 @@ def train(inputs: Inputs) -> Object:
         "resources": resources(spec),
         **optional("securityContext", container_security(spec, *capabilities)),
         "volumeMounts": [*mounts, *ca_mount(spec), *scripts_mount(spec)],
-        "command": command(spec, spec.trainer.script, inputs.scripts[spec.trainer.script]),
-        **optional("args", arguments(spec)),
+        "command": training_command(spec, inputs.scripts[spec.trainer.script]),
+        **optional("args", training_arguments(spec)),
     }

@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 
-from ftgen.lower.objects import TASK, Object, json_text, managed_labels
-from ftgen.spec import Command, Spec
+from ftgen.lower.objects import Object, json_text, managed_labels
+from ftgen.spec import Spec
 from ftgen.text import kube
-from ftgen.trainers import command as program
 
 SCRIPTS = "/opt/ftgen"
 """Where the containers find the scripts that lie in a ConfigMap."""
+_CONTAINERS = 2  # each runs a script: the one that fetches, and the one that trains
 
 
 def is_mounted(spec: Spec) -> bool:
-    """Return whether the scripts lie in a ConfigMap: not where a run is submitted by hand, as one object."""
+    """Return whether the scripts lie in a ConfigMap: not where a run is submitted by hand, as one object.
+
+    A container's command holds the text of one script, so that a script which calls another is mounted.
+    """
     if spec.job.scripts == "auto":
-        return spec.delivery.reconciler != "kubectl"
+        return spec.delivery.reconciler != "kubectl" or len(spec.scripts) > _CONTAINERS
     return spec.job.scripts == "configmap"
 
 
@@ -57,11 +60,3 @@ def scripts_mount(spec: Spec) -> list[Object]:
 def command(spec: Spec, name: str, script: str) -> list[str]:
     """Run a script: the mounted file, or its text where the job is one object."""
     return ["/bin/bash", f"{SCRIPTS}/{name}"] if is_mounted(spec) else ["/bin/bash", "-c", kube.escape_dollars(script)]
-
-
-def arguments(spec: Spec) -> list[str]:
-    """List the arguments of the script that trains: the words of a command."""
-    trainer = spec.trainer
-    words = [program.escape(word) for word in program.words(trainer)] if isinstance(trainer, Command) else []
-    # After the text of a script, the first argument is the name that the script goes by.
-    return [TASK, *words] if words and not is_mounted(spec) else words

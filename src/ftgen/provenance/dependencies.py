@@ -72,8 +72,7 @@ class LoweringInput:
         identity = Identity(naming.folder(spec), "", tuple(overrides), composition.choices, "", project.VERSION, {})
         folders = pipeline.overlay_folders(composer.request.directory, spec.overlays)
         patches = tuple(overlay.collect(composition.choices, folders))
-        trainer = spec.trainer
-        return cls(spec, identity, composer.scripts(trainer.prepare_script, trainer.script), patches)
+        return cls(spec, identity, composer.scripts(*spec.scripts), patches)
 
     def with_config(self, config: Any) -> LoweringInput:
         """Return the input with another configuration.

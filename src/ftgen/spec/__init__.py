@@ -11,6 +11,7 @@ from ftgen.spec.config import Spec, json_schema
 from ftgen.spec.delivery import Delivery
 from ftgen.spec.hardware import Base, Card, Hardware, PerCard, Resources, UnitResource
 from ftgen.spec.keys import free_mappings, knows
+from ftgen.spec.network import NetworkTopology
 from ftgen.spec.serving import Runtime, Serving
 from ftgen.spec.storage import ModelCache, Storage, Volume
 from ftgen.spec.tracking import Files, Hosted, MLflow, NoTracking, SwanLab, TensorBoard, Wandb
@@ -29,6 +30,7 @@ __all__ = [
     "LlamaFactory",
     "MLflow",
     "ModelCache",
+    "NetworkTopology",
     "NoTracking",
     "NodeRequirement",
     "PerCard",

@@ -5,7 +5,8 @@ from typing import Any, Literal
 from pydantic import Field
 
 from ftgen.spec.hardware import Card
-from ftgen.spec.types import Flag, Label, Line, Natural, NodeRequirement, ObjectName, SecretKey, Section, Text
+from ftgen.spec.network import NetworkTopology
+from ftgen.spec.types import Flag, Label, Line, NodeRequirement, ObjectName, SecretKey, Section, Text
 
 
 class Git(Section):
@@ -79,18 +80,6 @@ class Facts(Section):
     mlflow: Line | None = None
     model_caches: dict[str, tuple[ObjectName, ...]] | None = None
     snapshot: Line | None = None
-
-
-class NetworkTopology(Section):
-    """How near to each other Volcano places the pods of one job, by its HyperNodes.
-
-    Attributes:
-        mode: hard: nowhere else; soft: if it can be.
-        highest_tier: the widest tier of HyperNodes that the job may span.
-    """
-
-    mode: Literal["hard", "soft"]
-    highest_tier: Natural | None = None
 
 
 class Cluster(Section):

@@ -61,6 +61,13 @@ class Spec(Section):
         return {**self.cluster.allow, **self.allow}
 
     @property
+    def scripts(self) -> tuple[str, ...]:
+        """Return the scripts of its containers by name: the one that fetches, the one that trains, what that calls."""
+        launch = ("launch.sh",) if self.hardware.has_master else ()
+        launcher = () if self.trainer.launcher == "pytorch" else (f"{self.trainer.launcher}.sh",)
+        return (self.trainer.prepare_script, self.trainer.script, *launch, *launcher)
+
+    @property
     def world_size(self) -> int:
         """Return the number of processes of the whole job: one for each card."""
         return self.hardware.nodes * self.hardware.devices

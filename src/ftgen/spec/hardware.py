@@ -1,7 +1,10 @@
 """Section `hardware`: the accelerator, set by an option of conf/hardware/."""
 
+from typing import Literal
+
 from pydantic import Field
 
+from ftgen.spec.network import NetworkTopology
 from ftgen.spec.types import (
     AtLeast,
     Count,
@@ -183,12 +186,26 @@ class Base(Section):
     unsure: Line | None = None
 
 
+class Partition(Section):
+    """Equal groups of the nodes of one job, such as those that share one model in parallel (Volcano 1.14).
+
+    Attributes:
+        size: nodes of each group.
+        network_topology: how near to each other the pods of a group are placed.
+    """
+
+    size: Count
+    network_topology: NetworkTopology | None = None
+
+
 class Hardware(Section):
     """The accelerator and how much of it: `nodes` pods with `devices` cards each.
 
     Attributes:
         vendor: maker of the accelerator.
         nodes: pods, one a node.
+        topology: flat: all pods are one task; master-worker: the first one is a task of its own, the master.
+        partition: groups of the nodes that are placed near to each other; null: none.
         devices: cards in each pod.
         memory (bytes): memory of each card, where it is shared; null: the whole card; 8Gi+: that much, or what is
             needed.
@@ -213,6 +230,8 @@ class Hardware(Section):
 
     vendor: Line
     nodes: Count
+    topology: Literal["flat", "master-worker"] = "flat"
+    partition: Partition | None = None
     devices: Count
     memory: AtLeast | None = None
     cores: Percent | None = None
@@ -231,6 +250,11 @@ class Hardware(Section):
     scheduler: Line | None = None
     needs_volcano: Identifier | None = None
     unsure: Line | None = None
+
+    @property
+    def has_master(self) -> bool:
+        """Return whether one of several pods is a task of its own; a single pod has no workers."""
+        return self.topology == "master-worker" and self.nodes > 1
 
     @property
     def shared(self) -> bool:

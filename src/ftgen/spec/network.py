@@ -1,6 +1,6 @@
 """Section `network`: how the nodes of one job talk to each other, set by conf/common.yaml."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -31,3 +31,17 @@ class Network(Section):
     connect_timeout: Annotated[int, Field(ge=120, le=7200, strict=True)] | None = None
     log_level: Line | None = None
     master_port: Annotated[int, Field(ge=1024, le=65535, strict=True)] = 29500
+
+
+class NetworkTopology(Section):
+    """How near to each other Volcano places pods, by its HyperNodes: the switches of a network, tier over tier.
+
+    Attributes:
+        mode: hard: nowhere else; soft: if it can be.
+        highest_tier: the widest tier of HyperNodes that the pods may span.
+        highest_tier_name: the same tier by its name (Volcano 1.14).
+    """
+
+    mode: Literal["hard", "soft"] = "hard"
+    highest_tier: Natural | None = None
+    highest_tier_name: Line | None = None

@@ -64,6 +64,11 @@ class LlamaFactory(Section):
     export: dict[str, Any]
 
     @property
+    def launcher(self) -> Literal["pytorch"]:
+        """Return what starts the processes of all nodes: LLaMA-Factory calls torchrun on each of them."""
+        return "pytorch"
+
+    @property
     def output(self) -> str:
         """Return the folder of the trainer's result, relative to the workspace."""
         return str(self.args.get("output_dir", "trainer_output"))
@@ -85,6 +90,9 @@ class Command(Section):
         output: where the command leaves what is pushed, relative to the workspace.
         resume: whether a restarted pod goes on where it was.
         several_nodes: whether it can share its work with other nodes.
+        launcher: what starts the work of all nodes.  pytorch: the command runs on each of them, as torchrun wants it;
+            mpi: it runs on the master and reaches the workers by ssh, as mpirun does; ray: it runs on the head of a
+            Ray cluster of all nodes.
         requirements: Python packages that it needs in its image, each with its version: `ultralytics==8.4.190`.
         system_requirements: Debian packages that these need in the image, such as libgl1.
     """
@@ -101,6 +109,7 @@ class Command(Section):
     output: Line
     resume: Flag = True
     several_nodes: Flag = True
+    launcher: Literal["pytorch", "mpi", "ray"] = "pytorch"
     requirements: tuple[Requirement, ...] = ()
     system_requirements: tuple[DebianPackage, ...] = ()
 

@@ -19,9 +19,9 @@ CODE = re.compile(r"FT[0-9]{3}")
 
 
 class Family(NamedTuple):
-    """The rules whose codes begin alike; one page."""
+    """The rules whose codes begin alike, or in one of some ways; one page."""
 
-    prefix: str
+    prefix: str | tuple[str, ...]
     title: str
     about: str
 
@@ -31,6 +31,7 @@ class Family(NamedTuple):
         return f"{self.title.lower()}.md"
 
 
+_SHAPE = ("FT777", "FT778", "FT779", "FT78", "FT796", "FT797")
 FAMILIES = (
     Family("FT0", "Choices", "Options and values that were chosen together and speak of different things."),
     Family("FT2", "Configuration", "What the user asked for, before any Kubernetes object exists."),
@@ -39,11 +40,16 @@ FAMILIES = (
     Family("FT74", "Serving", "What is to serve the result of a run, before any Kubernetes object exists."),
     Family("FT75", "Trainers", "What a trainer needs of the configuration before anything is derived from it."),
     Family("FT76", "Images", "Whether an image holds the release that its arguments are checked for."),
+    Family(_SHAPE, "Shape", "The shape of a job: a master and its workers, groups of nodes, the cluster's releases."),
     Family("FT77", "Tracking", "Where runs are reported to, before any Kubernetes object exists."),
     Family("FT6", "Capacity", "What the nodes, queues, quotas and classes of the cluster leave no room for."),
     Family("FT7", "Data", "What `ftgen data` finds in a data set; an error would end the training."),
 )
-_DENIERS = {"FT7": "The trainer's loader", "FT75": "The program itself"}
+_DENIERS: dict[str | tuple[str, ...], str] = {
+    "FT7": "The trainer's loader",
+    "FT75": "The program itself",
+    _SHAPE: "The program itself",
+}
 
 
 class Rule(NamedTuple):

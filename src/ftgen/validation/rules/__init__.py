@@ -36,11 +36,11 @@ _LINT = ("cards", "ascend", "delivery", "launch", "pods", "ranks", "scripts", "s
 
 ENVIRONMENT = Scope(*_modules("secrets"))
 """Values taken from environment variables, as `secrets.EnvironmentValues`."""
-NEEDS = Scope(*_modules("needs"), denies=True)
+NEEDS = Scope(*_modules("needs", "shape"), denies=True)
 """The specification: whether it has what its trainer needs, before anything is derived from it."""
 SERVED = Scope(*_modules("needs"), denies=True)
 """The specification of a run: whether its result is one that could be served."""
-SPEC = Scope(*_modules("identity", "meaning", "memory", "tracking", "command_arguments", "command_image"))
+SPEC = Scope(*_modules("identity", "meaning", "shape", "memory", "tracking", "command_arguments", "command_image"))
 """The specification: whether its values fit together."""
 ROLLOUT = Scope(*_modules("reconcile", "outputs"))
 """The specification: whether it fits its reconciler and the other jobs of its sweep."""

@@ -117,8 +117,9 @@ def hosts_of_another_task(job: Job) -> Iterator[Finding]:
     known = {controller.variable_stem(task.name) for task in job.tasks}
     for task in job.tasks:
         for container in task.pod.containers:
-            for owner, suffix in find_all(_PUBLISHED, shell_text(container).code):
-                if owner not in known:
+            code = shell_text(container).code
+            for owner, suffix in find_all(_PUBLISHED, code):
+                if owner not in known and f"VC_{owner}_{suffix}=" not in code:
                     headline = f"the script reads VC_{owner}_{suffix}; Volcano publishes {_variables(known, suffix)}"
                     severity = Severity.ERROR if pod_count(job) > 1 else None
                     path = shell_text(container).path
