@@ -329,7 +329,8 @@ def validate_workload(bundle: Bundle, spec: Spec, noticed: Iterable[Diagnostic])
 
 def _context(bundle: Bundle, spec: Spec) -> Context:
     version, cluster, own = version_of(spec.cluster.volcano_version), spec.cluster, companions(bundle.companions)
-    return Context(version, cluster.facts, spec.hardware.card, cluster.pod_security, own.claims, own.config_maps)
+    context = Context(version, cluster.facts, spec.hardware.card, cluster.pod_security, own.claims, own.config_maps)
+    return replace(context, kubernetes_version=cluster.kubernetes_version or "")
 
 
 def validate_delivery(

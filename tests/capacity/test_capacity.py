@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ftgen.spec import Facts, StorageClass
 from ftgen.text import yamlio
 from ftgen.validation import RULES, UNKNOWN_FACT, Context, FactMissing, validate
-from ftgen.validation.inventory import DEFAULT_CLASS, KINDS, inventory_in
+from ftgen.validation.inventory import DEFAULT_CLASS, KINDS, RELEASE, inventory_in
 from ftgen.validation.manifest import NEWEST
 from ftgen.validation.rules import ADMISSION, CAPACITY, LINT, admission
 
@@ -58,7 +58,7 @@ def saved(changes=(), without=()):
         found |= change
     lists = [
         {"apiVersion": version, "kind": f"{kind}List", "items": [each for each in there if each["kind"] == kind]}
-        for version, kind in KINDS
+        for version, kind in (*KINDS, RELEASE)
         if kind not in without
     ]
     return "".join(f"---\n{yamlio.dump(each)}" for each in lists)
@@ -81,7 +81,7 @@ class Case:
 
 def context(text):
     inventory = inventory_in(text, FILE)
-    return Context(NEWEST, inventory=inventory, queues=inventory.queues)
+    return Context(NEWEST, inventory=inventory, queues=inventory.queues, kubernetes_version="1.35")
 
 
 def judged(manifest, text):

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from ftgen import cli
 from ftgen.cluster import facts
 from ftgen.cluster.kubectl import Kubectl
-from ftgen.diagnostics import Rejected
+from ftgen.diagnostics import Rejected, Severity
 from ftgen.text import yamlio
 from ftgen.validation.inventory import KINDS, inventory_in
 
@@ -85,6 +85,10 @@ ANSWERS = {
     "queues": [TEAM],
     "storageclasses": [FAST],
 }
+CONTROLLERS = "deployments?labelSelector=app%3Dvolcano-controller"
+IMAGE = "registry.example.com:5000/volcanosh/vc-controller-manager:v1.15.1@sha256:0"
+VERSION = {"major": "1", "minor": "35", "gitVersion": "v1.35.2+k3s1", "goVersion": "go1.25"}
+RELEASES = {"kubernetes": "v1.35.2+k3s1", "volcano": "v1.15.1"}
 DENIED = (
     'Error from server (Forbidden): nodes is forbidden: User "eve" cannot list resource "nodes" at the cluster scope'
 )
@@ -100,6 +104,9 @@ def answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (programs / "kubectl").chmod(0o755)
     for resource, items in ANSWERS.items():
         (folder / resource).write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
+    (folder / "version").write_text(json.dumps(VERSION))
+    pod = {"containers": [{"name": "sidecar"}, {"image": IMAGE}]}
+    (folder / CONTROLLERS).write_text(json.dumps({"items": [{"spec": {"template": {"spec": pod}}}]}))
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
     monkeypatch.setenv("ANSWERS", str(folder))
     monkeypatch.chdir(tmp_path)
@@ -118,6 +125,7 @@ def test_the_snapshot_holds_what_is_weighed(answers: Path, capsys: pytest.Captur
     items = {each["metadata"]["name"]: each for listed in yamlio.parse_all(text, "") for each in listed["items"]}
 
     assert (code, errors) == (0, "")
+    assert {name: items.pop(name)["version"] for name in RELEASES} == RELEASES
     assert items == {
         "gpu-1": {
             "apiVersion": "v1",
@@ -171,7 +179,7 @@ def test_only_reading_commands_are_run(answers: Path, capsys: pytest.CaptureFixt
     taken(capsys)
     calls = (answers / "calls").read_text().splitlines()
 
-    assert len(calls) == len(KINDS)
+    assert len(calls) == len(KINDS) + len(RELEASES)
     assert all(call.startswith("get ") for call in calls)
     assert [call.split()[2] for call in calls][:3] == ["/api/v1/nodes", "/api/v1/resourcequotas", "/api/v1/limitranges"]
 
@@ -352,12 +360,52 @@ def test_any_value_at_any_place(data: st.DataObject, monkeypatch: pytest.MonkeyP
     path = data.draw(st.sampled_from([p for p in paths(ANSWERS[resource][0]) if p]))
     odd = replaced(ANSWERS[resource][0], path, data.draw(JSON))
     shown = {**ANSWERS, resource: [odd]}
-    monkeypatch.setattr(Kubectl, "get", lambda _, path: {"items": shown[path.rpartition("/")[2]]})
+    monkeypatch.setattr(Kubectl, "get", lambda _, path: {"items": shown.get(path.rpartition("/")[2], [])})
 
     text, left_out = facts.take(Kubectl())
 
-    assert left_out == []
+    assert [each.severity for each in left_out] == [Severity.NOTE] * len(RELEASES)
     assert [listed["kind"] for listed in yamlio.parse_all(text, "")] == [f"{kind}List" for _, kind in KINDS]
+
+
+@given(answer=JSON)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_answer_about_releases(answer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for shape in (answer, {"gitVersion": answer}, {"items": answer}, {"items": [{"spec": {"template": answer}}]}):
+        monkeypatch.setattr(Kubectl, "get", lambda *_, shape=shape: shape)
+        found, unseen = facts.releases(Kubectl())
+        assert len(unseen) + sum(len(listed["items"]) for listed in found) == len(RELEASES)
+
+
+@pytest.mark.parametrize(
+    ("image", "version"),
+    [
+        ("volcanosh/vc-controller-manager:v1.12.4", "v1.12.4"),
+        ("localhost:5000/vc:1.15.1-alauda.3@sha256:00", "1.15.1-alauda.3"),
+        ("localhost:5000/vc", ""),
+        ("vc-controller-manager:latest", ""),
+        (f"vc:v1.{'9' * 5000}", ""),
+    ],
+)
+def test_the_release_of_volcano_is_the_tag_of_its_image(
+    answers: Path, capsys: pytest.CaptureFixture[str], image: str, version: str
+) -> None:
+    template = {"spec": {"containers": [{"image": image}]}}
+    (answers / CONTROLLERS).write_text(json.dumps({"items": [{"spec": {"template": template}}]}))
+    code, text, errors = taken(capsys)
+    saved = inventory_in(text, "").find("Release", "volcano")
+    assert code == 0
+    assert (saved.body["version"] if saved else "") == version
+    assert ("compared with nothing" in errors) is not bool(version)
+
+
+def test_who_may_not_see_volcano_gets_the_rest(answers: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (answers / f"{CONTROLLERS}.error").write_text(DENIED.replace("nodes", "deployments"))
+    code, text, errors = taken(capsys, "--strict")
+    assert code == 0
+    assert "note[FT572]" in errors
+    assert inventory_in(text, "").find("Release", "kubernetes")
+    assert not inventory_in(text, "").find("Release", "volcano")
 
 
 def test_text_that_no_file_can_hold_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:

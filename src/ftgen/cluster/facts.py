@@ -6,19 +6,20 @@ parameters, no conditions that pass.  The same cluster gives the same bytes.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from ftgen.cluster.kubectl import DENIED, SHAPE, UNSERVED, Kubectl, KubectlFailed, list_path, rejected
-from ftgen.diagnostics import Diagnostic, Rejected, Severity, error
+from ftgen.cluster.kubectl import DENIED, SHAPE, UNSERVED, Kubectl, KubectlFailed, failure, list_path, rejected
+from ftgen.diagnostics import Diagnostic, Rejected, Severity, error, note
 from ftgen.text import yamlio
 from ftgen.text.shapes import entries, mapping, strings, text
-from ftgen.validation.inventory import DEFAULT_CLASS, KINDS, PASSING_TAINTS
+from ftgen.validation.inventory import DEFAULT_CLASS, KINDS, PASSING_TAINTS, RELEASE
 
 _HEADER = """\
-# The nodes, queues, quotas, limits and classes of a cluster, written by `ftgen facts`: jobs are weighed against them
-# where cluster.facts.snapshot names this file.
+# The releases, nodes, queues, quotas, limits and classes of a cluster, written by `ftgen facts`: jobs are weighed
+# against them where cluster.facts.snapshot names this file.
 """
 _NAMESPACED = ("ResourceQuota", "LimitRange")
 _SPARED = (DENIED, UNSERVED)
@@ -50,7 +51,61 @@ def take(kubectl: Kubectl, namespace: str = "") -> tuple[str, list[Diagnostic]]:
             lists.append(_list(version, kind, namespace if kind in _NAMESPACED else "", found))
     if not lists:
         raise Rejected(left_out)
-    return _HEADER + _dumped(lists), [_left_out(each) for each in left_out]
+    found, unseen = releases(kubectl)
+    return _HEADER + _dumped([*found, *lists]), [*(_left_out(each) for each in left_out), *unseen]
+
+
+def releases(kubectl: Kubectl) -> tuple[list[Fields], list[Diagnostic]]:
+    """Return a list of the releases of Kubernetes and of Volcano, and a note for each that cannot be seen.
+
+    Volcano does not tell its own: it is the tag of the image of its controllers, where they run on the cluster.
+    """
+    found, unseen = [], []
+    for product, path, version_in in (("Kubernetes", "/version", _git_version), ("Volcano", _CONTROLLERS, _image_tag)):
+        try:
+            version = version_in(kubectl.get(path))
+        except KubectlFailed as problem:
+            unseen += _unseen(product, [failure(problem, f"see the release of {product}", product)])
+        else:
+            found += [_release(product, version)] if version else []
+            unseen += (
+                []
+                if version
+                else _unseen(product, [note(UNSERVED, f"nothing tells the release of {product}", product)])
+            )
+    version, kind = RELEASE
+    return [{"apiVersion": version, "kind": f"{kind}List", "items": found}] if found else [], unseen
+
+
+_CONTROLLERS = "/apis/apps/v1/deployments?labelSelector=app%3Dvolcano-controller"
+_VERSION = re.compile(r"v?[0-9]{1,9}\.[0-9]{1,9}[0-9A-Za-z.+-]{0,60}")
+_IMAGE = re.compile(rf"[^@]*:({_VERSION.pattern})(?:@.*)?")
+
+
+def _git_version(answer: object) -> str:
+    found = _VERSION.fullmatch(text(mapping(answer).get("gitVersion")))
+    return found[0] if found else ""
+
+
+def _image_tag(answer: object) -> str:
+    pods = [
+        mapping(mapping(mapping(each.get("spec")).get("template")).get("spec"))
+        for _, each in entries(mapping(answer).get("items"))
+    ]
+    images = (_IMAGE.fullmatch(text(each.get("image"))) for pod in pods for _, each in entries(pod.get("containers")))
+    return next((image[1] for image in images if image), "")
+
+
+def _release(product: str, version: str) -> Fields:
+    api_version, kind = RELEASE
+    return {"apiVersion": api_version, "kind": kind, "metadata": {"name": product.lower()}, "version": version}
+
+
+def _unseen(product: str, found: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """Return notes that a release is left out; raise where the cluster cannot be used."""
+    spared = _spared(Rejected(list(found)))
+    told = f"; it is left out, and cluster.{product.lower()}_version is compared with nothing"
+    return [replace(each, headline=each.headline + told, severity=Severity.NOTE) for each in spared]
 
 
 def _list(version: str, kind: str, namespace: str, found: Iterable[Fields]) -> Fields:

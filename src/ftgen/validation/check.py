@@ -21,7 +21,7 @@ from ftgen.text.paths import Steps, steps
 from ftgen.text.shapes import mapping
 from ftgen.text.shapes import text as text_of
 from ftgen.validation import RULES, UNKNOWN_FACT, Call, Context, codes_of, unreported, validate
-from ftgen.validation.inventory import KINDS
+from ftgen.validation.inventory import KINDS, RELEASE
 from ftgen.validation.manifest import Companions, companions, objects
 from ftgen.validation.options import CheckOptions
 from ftgen.validation.rules import (
@@ -88,6 +88,7 @@ def context_of(options: CheckOptions, own: Companions = Companions()) -> Context
         config_maps=own.config_maps,
         queues=saved.queues if saved else None,
         inventory=saved,
+        kubernetes_version=options.kubernetes_version,
     )
 
 
@@ -150,7 +151,7 @@ def _conform(manifest: dict[str, Any], options: CheckOptions) -> list[Diagnostic
     releases = {"volcano_version": version, "kubernetes_version": options.kubernetes_version}
     schemas: dict[str, Any] = {**releases, "imported": options.imported}
     found = options.reuse.search(conform.conform, manifest, **schemas)
-    if _kind(manifest) in [*KINDS]:  # an administrator's object, which jobs are weighed against
+    if _kind(manifest) in [*KINDS, RELEASE]:  # an administrator's object, which jobs are weighed against
         found = [d for d in found if d.code != conform.UNKNOWN_KIND]
     if _kind(manifest) != _JOB or all(d.code != conform.WRONG_VALUE for d in found):
         return found

@@ -39,6 +39,7 @@ class Context:
         queues: the cluster's queues by name.
         before: stored job that the subject would replace.
         inventory: objects of the cluster that the job is weighed against.
+        kubernetes_version: Kubernetes version as it is stated; empty where nobody has.
     """
 
     version: Version = NEWEST
@@ -53,6 +54,7 @@ class Context:
     queues: Mapping[str, Queue] | None = None
     before: Job | None = None
     inventory: Inventory | None = None
+    kubernetes_version: str = ""
 
     def fact(self, name: str) -> Any:
         """Return a fact by its name.

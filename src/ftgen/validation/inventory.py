@@ -31,12 +31,14 @@ KINDS: Mapping[tuple[str, str], str] = {
     ("storage.k8s.io/v1", "StorageClass"): "storageclasses",
 }
 """Resources of the API by version and kind of the objects."""
+RELEASE = ("ftgen.dev/v1", "Release")
+"""Version and kind of what `ftgen facts` writes of the release of a product, `version`: no object of the API."""
 RESOURCES: Mapping[str, str] = {kind: resource for (_, kind), resource in KINDS.items()}
 
 SNAPSHOT = "cluster.facts.snapshot"
 """Configuration key of the file with the objects of the cluster."""
 
-_NAMES_KIND = re.compile(rf"""kind["']?:[ \t]*["']?(?:{"|".join(RESOURCES)})(?:List)?\b""")
+_NAMES_KIND = re.compile(rf"""kind["']?:[ \t]*["']?(?:{"|".join((*RESOURCES, RELEASE[1]))})(?:List)?\b""")
 EVERYWHERE = "*"
 """Namespace of a list that holds the objects of all namespaces."""
 DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
@@ -209,7 +211,7 @@ def _objects(document: yamlio.Document) -> Iterator[ClusterObject]:
 def _kind(body: Any) -> str:
     """Return the kind of an object if jobs are weighed against it, else the empty text."""
     version, kind = text(mapping(body).get("apiVersion")), text(mapping(body).get("kind"))
-    return kind if (version, kind) in KINDS else ""
+    return kind if (version, kind) in (*KINDS, RELEASE) else ""
 
 
 def _listed(document: Any) -> Iterator[tuple[str, str]]:

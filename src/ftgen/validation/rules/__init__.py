@@ -31,7 +31,7 @@ def _modules(*names: str) -> tuple[str, ...]:
 
 
 _POD = ("metadata", "containers", "probes", "resources", "sources", "scheduling", "security", "pod")
-_CAPACITY = ("quota", "limits", "queue", "classes", "nodes")
+_CAPACITY = ("releases", "quota", "limits", "queue", "classes", "nodes")
 _LINT = ("cards", "ascend", "delivery", "launch", "pods", "ranks", "scripts", "storage")
 
 ENVIRONMENT = Scope(*_modules("secrets"))
