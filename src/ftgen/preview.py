@@ -240,6 +240,8 @@ class _Around:
 def _pods(manifest: Object, around: _Around, version: Version, limit: int) -> Iterator[Pod]:
     kind, group = text(manifest.get("kind")), text(manifest.get("apiVersion")).partition("/")[0]
     named = _named(manifest)
+    if (kind, group) == ("CronJob", "batch.volcano.sh"):
+        kind, named = "Job", controller.job_of_cron_job(named)
     if (kind, group) == ("Job", "batch.volcano.sh"):
         yield from _volcano_pods(mutate(named, volcano_version=version), around, version, limit)
     elif (kind, group) in _MAKERS:

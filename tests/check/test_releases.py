@@ -31,7 +31,7 @@ PLAIN = {"queue": "research", "plugins": "{svc: []}", "action": "RestartJob", "e
 PARTITIONS = "partitionPolicy: {totalPartitions: 1, partitionSize: 2, minPartitions: 1}"
 NEWER = {
     "a field": ({"extra": PARTITIONS}, "FT301", "1.14"),
-    "a plugin": ({"plugins": "{ray: [--head=train]}"}, "FT323", "1.14"),
+    "a plugin": ({"plugins": "{ray: [--head=train]}"}, "FT323", "1.13"),
     "an action": ({"action": "RestartPartition"}, "FT319", "1.14"),
     "a plugin's task": ({"plugins": "{mpi: [--master=train]}"}, "FT324", "1.15"),
 }

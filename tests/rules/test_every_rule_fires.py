@@ -62,7 +62,7 @@ def test_packaged_options_are_not_blamed(composer: Composer, group: str) -> None
         (f"cluster.kubernetes_version='1.{'9' * 5000}'", Severity.ERROR),
         (f"cluster.volcano_version='{'9' * 5000}.1'", Severity.ERROR),
         ("cluster.kubernetes_version='1.99'", Severity.NOTE),
-        ("cluster.volcano_version='1.13'", Severity.NOTE),
+        ("cluster.volcano_version='1.16'", Severity.NOTE),
     ],
 )
 def test_a_release_without_schemas_is_refused_or_told(composer: Composer, words: str, severity: Severity) -> None:

@@ -162,7 +162,7 @@ def test_beyond_the_schema_there_is_no_place():
         ("1.12", "1.12"),
         ("1.12.4", "1.12"),
         ("v1.12.0-rc.1", "1.12"),
-        ("1.13.2", "1.12"),
+        ("1.13.2", "1.13"),
         ("v1.15.0", "1.15"),
         ("1.99", "1.15"),
         ("newest", "1.15"),
@@ -208,7 +208,7 @@ def test_nothing_stands_in_for_a_line_that_is_known(version):
 
 @pytest.mark.parametrize(
     ("product", "version", "line"),
-    [("Volcano", "1.13.1", "1.12"), ("Volcano", "1.99", "1.15"), ("Kubernetes", "v1.99.1", schema.KUBERNETES[-1])],
+    [("Volcano", "1.16.1", "1.15"), ("Volcano", "1.99", "1.15"), ("Kubernetes", "v1.99.1", schema.KUBERNETES[-1])],
 )
 def test_an_older_line_that_stands_in_is_told(product, version, line):
     told = f"ftgen has no schemas of {product} {version}; those of {line}, the nearest older line, stand in for them"

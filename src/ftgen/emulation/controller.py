@@ -227,6 +227,22 @@ def _flags_of(wanted: Mapping[str, Any], version: Version) -> Iterator[tuple[str
 # VolcanoJob
 
 
+def job_of_cron_job(cron_job: Object) -> Object:
+    """Return the VolcanoJob that a CronJob of Volcano creates at some time.
+
+    The minutes since 1970 end its name, eight digits until 2160.  Source: getJobFromTemplate
+    (pkg/controllers/cronjob/cronjob_controller_util.go).
+    """
+    metadata, template = mapping(cron_job.get("metadata")), mapping(mapping(cron_job.get("spec")).get("jobTemplate"))
+    own = {key: value for key, value in mapping(template.get("metadata")).items() if key in {"labels", "annotations"}}
+    return {
+        "apiVersion": "batch.volcano.sh/v1alpha1",
+        "kind": "Job",
+        "metadata": {"name": f"{text(metadata.get('name'))}-{'x' * 8}", **_namespace(cron_job), **own},
+        "spec": template.get("spec"),
+    }
+
+
 def volcano_pods(job: Object, version: Version, limit: int) -> Iterator[Object]:
     """Yield the pods of a VolcanoJob as its controller creates them, task by task, up to `limit` of each task.
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from ftgen import schema
 from ftgen.diagnostics import Diagnostic, Location, Rejected, Severity, error, has_errors, warning
+from ftgen.emulation import controller
 from ftgen.schema import conform
 from ftgen.schema.version import version_of
 from ftgen.text import yamlio
@@ -37,6 +38,9 @@ from ftgen.validation.rules import (
 )
 
 _JOB = ("batch.volcano.sh/v1alpha1", "Job")
+_CRON_JOB = ("batch.volcano.sh/v1alpha1", "CronJob")
+_OF_APPLYING = "FT459"
+"""Code of what a second apply of a job changes: nobody applies the jobs of a CronJob."""
 
 _NAMES_COMPANION = re.compile(r"""kind["']?:[ \t]*["']?(?:PersistentVolumeClaim|ConfigMap)\b""")
 
@@ -138,6 +142,8 @@ def _check_object(manifest: Any, options: CheckOptions, context: Context) -> lis
         call = options.reuse.of(manifest).call
         return [*found, *_of_job(manifest, read, context, call), *options.reuse.search(secrets.scan, manifest)]
     found += [d for scope in SCOPES_OF_KIND.get(_kind(manifest), ()) for d in validate(scope, read, context)]
+    if _kind(manifest) == _CRON_JOB:
+        found += _of_created(controller.job_of_cron_job(manifest), controller.job_of_cron_job(read), context)
     return [*found, *options.reuse.search(secrets.scan, manifest)]
 
 
@@ -187,7 +193,7 @@ def _with_cures(found: list[Diagnostic], manifest: Any, options: CheckOptions, c
     return [*cured, *(d for d in (best if options.assumed else found) if (d.code, d.subject) not in reported)]
 
 
-_LINES = ("1.14", "1.15", "1.16")
+_LINES = ("1.13", "1.14", "1.15", "1.16")
 
 
 def _later(release: str) -> list[str]:
@@ -227,6 +233,18 @@ def _of_job(manifest: dict[str, Any], read: dict[str, Any], context: Context, ca
     found = [d for scope in (ADMISSION, CAPACITY) for d in validate(scope, stored, context, call)]
     found += validate(AGREEMENT, manifest, context, call)
     return found + [d for scope in (SYNC, LINT) for d in validate(scope, read, context, call)]
+
+
+def _of_created(written: dict[str, Any], read: dict[str, Any], context: Context) -> list[Diagnostic]:
+    """Validate the job that a CronJob creates; the paths are those in the CronJob, whose schema covers the template."""
+    stored = admission.mutate(read, volcano_version=context.version)
+    found = [d for scope in (ADMISSION, CAPACITY) for d in validate(scope, stored, context)]
+    found += validate(AGREEMENT, written, context)
+    found += [d for d in validate(LINT, read, context) if d.code != _OF_APPLYING]
+    return [replace(d, subject=f"spec.jobTemplate.{d.subject}") if _IN_TEMPLATE.match(d.subject) else d for d in found]
+
+
+_IN_TEMPLATE = re.compile(r"spec\b|metadata\.(?!name\b|namespace\b)")
 
 
 def promote_warnings(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:

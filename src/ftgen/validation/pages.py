@@ -31,11 +31,11 @@ class Family(NamedTuple):
         return f"{self.title.lower()}.md"
 
 
-_SHAPE = ("FT777", "FT778", "FT779", "FT78", "FT796", "FT797")
+_SHAPE = ("FT777", "FT778", "FT779", "FT78", "FT79")
 FAMILIES = (
     Family("FT0", "Choices", "Options and values that were chosen together and speak of different things."),
     Family("FT2", "Configuration", "What the user asked for, before any Kubernetes object exists."),
-    Family("FT3", "Admission", "What the cluster refuses: its admission, its nodes."),
+    Family(("FT3", "FT798"), "Admission", "What the cluster refuses: its admission, its nodes."),
     Family("FT4", "Lint", "What is admitted and still goes wrong."),
     Family("FT74", "Serving", "What is to serve the result of a run, before any Kubernetes object exists."),
     Family("FT75", "Trainers", "What a trainer needs of the configuration before anything is derived from it."),

@@ -60,6 +60,8 @@ LINT = Scope(*_modules(*(f"lint.{name}" for name in _LINT)), read=_as_job)
 """A job as written, against the facts of its cluster: what admission accepts and still goes wrong."""
 CAPACITY = Scope(*_modules(*(f"capacity.{name}" for name in _CAPACITY)), read=_as_job)
 """A job as the cluster would store it, against the objects of the cluster that were saved."""
+CRON_JOB = Scope(*_modules("cron_jobs"), denies=True)
+"""A CronJob of Volcano, as its webhook validates it."""
 CLAIM_LINT = Scope(*_modules("lint.storage"), read=_as_job)
 """A PersistentVolumeClaim, against the facts of its cluster."""
 INFERENCE_SERVICE = Scope(*_modules("kserve"), denies=True)
@@ -79,6 +81,7 @@ SECRETS = Scope(*_modules("secrets"))
 
 SCOPES_OF_KIND: Mapping[tuple[Any, Any], tuple[Scope, ...]] = {
     ("v1", "PersistentVolumeClaim"): (CLAIM, SYNC, CLAIM_LINT),
+    ("batch.volcano.sh/v1alpha1", "CronJob"): (CRON_JOB, SYNC),
     ("apps/v1", "Deployment"): (WORKLOAD, WORKLOAD_LINT),
     ("serving.kserve.io/v1beta1", "InferenceService"): (INFERENCE_SERVICE, WORKLOAD, WORKLOAD_LINT),
 }
@@ -86,7 +89,7 @@ SCOPES_OF_KIND: Mapping[tuple[Any, Any], tuple[Scope, ...]] = {
 
 _BEFORE_LOWERING = (ENVIRONMENT, NEEDS, SERVED, SPEC, TRAINING, EXPORT, ROLLOUT, SERVICE)
 _JOBS = (ADMISSION, UPDATE, AGREEMENT, LINT, CAPACITY)
-_MANIFESTS = (OBJECT, CLAIM, *_JOBS, CLAIM_LINT, INFERENCE_SERVICE, WORKLOAD, WORKLOAD_LINT, SYNC, SECRETS)
+_MANIFESTS = (OBJECT, CLAIM, *_JOBS, CLAIM_LINT, CRON_JOB, INFERENCE_SERVICE, WORKLOAD, WORKLOAD_LINT, SYNC, SECRETS)
 
 
 def all_rules() -> Mapping[str, Rule]:
