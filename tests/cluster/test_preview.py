@@ -50,7 +50,7 @@ def test_pods_are_as_foretold(site: Site, composer: Composer, tmp_path: Path, st
     created = {each["metadata"]["name"] for each in tree.objects if each["kind"] == "PersistentVolumeClaim"}
     site.claim(tree.namespace, *sorted(CLAIMS - created))
     tree.apply()
-    _compare(site, tree.namespace, foretold)
+    compare(site, tree.namespace, foretold)
     site.remove(tree.namespace)
 
 
@@ -79,7 +79,7 @@ def test_all_plugins_do_as_foretold(site: Site, desk: Desk, namespace: str) -> N
     for job in jobs:
         site.kubectl("create", "-f", "-", objects=[job])
     claims = [{"kind": "PersistentVolumeClaim", "metadata": {"name": "work"}, "spec": _claim(site.storage_class)}]
-    _compare(site, namespace, preview.pods([*claims, *jobs], version))
+    compare(site, namespace, preview.pods([*claims, *jobs], version))
 
 
 def _claim(storage_class: str) -> Object:
@@ -129,7 +129,7 @@ def _handwritten(queue: str) -> Iterator[dict[str, Any]]:
 # comparing
 
 
-def _compare(site: Site, namespace: str, foretold: Iterable[Pod]) -> None:
+def compare(site: Site, namespace: str, foretold: Iterable[Pod]) -> None:
     """Wait for pods under the foretold names, and compare each of them."""
     wanted = {_without_suffix(pod.name): pod for pod in foretold}
     seen: dict[str, Object] = {}

@@ -71,7 +71,22 @@ def _together() -> dict[str, Case]:
     return found
 
 
-CASES = {DEFAULT: Case(DEFAULT, DEFAULT, ()), **_alone(), **_together()}
+def _shapes() -> dict[str, Case]:
+    """Choose each shape of a job of several nodes, with what starts it."""
+    nodes = ("hardware=full-gpu", "storage=nfs", "hardware.nodes=4")
+    master = (*nodes, "hardware.topology=master-worker")
+    command = (*master, "trainer=command", "trainer.command=[run,a b]")
+    groups = "hardware.partition={size: 2, network_topology: {highest_tier: 1}}"
+    near = "cluster.network_topology={mode: soft, highest_tier_name: spine}"
+    shapes = {
+        "master-worker": master,
+        **{launcher: (*command, f"trainer.launcher={launcher}") for launcher in ("pytorch", "mpi", "ray")},
+        "groups": (*nodes, groups, near, "cluster.volcano_version=newest"),
+    }
+    return {f"shape={name}": Case(f"shape/{name}", "hardware=full-gpu", words) for name, words in shapes.items()}
+
+
+CASES = {DEFAULT: Case(DEFAULT, DEFAULT, ()), **_alone(), **_together(), **_shapes()}
 FILES = {file: [name for name, case in CASES.items() if case.file == file] for file, _, _ in CASES.values()}
 
 
