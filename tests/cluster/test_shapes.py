@@ -47,7 +47,7 @@ def version(site: Site) -> Version:
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_master_and_its_workers(site: Site, composer: Composer, tmp_path: Path, shape: str) -> None:
     tree = Tree(site.kubectl, site.namespace(f"shape-{shape}"), tmp_path)
-    Desk(site, composer, tree.namespace).simulate({"pod": "-master-0$", "seconds": 60}, FOREVER)
+    Desk(site, composer, tree.namespace).simulate({"pod": "-master-0$", "seconds": 30}, FOREVER)
     words = [*MASTER, *SHAPES[shape], f"cluster.namespace={tree.namespace}", f"cluster.queue={site.queue}"]
     compiled = pipeline.compile_job(composer, [*words, f"cluster.volcano_version={json.dumps(release(site))}"])
     tree.write(compiled.files)
@@ -129,6 +129,7 @@ CHANGES: tuple[dict[str, str], ...] = (
             "5-3 * * * *",
             "*/0 * * * *",
             "*-5 * * * *",
+            "1-2-3 * * * *",
             "TZ=Asia/Shanghai 0 3 * * *",
             "@noon",
             "@every 5",

@@ -14,6 +14,7 @@ from ftgen.validation import Finding, rule
 from ftgen.validation.rules import CRON_JOB
 
 _LONGEST_NAME = 52  # eleven characters follow in the name of a job
+_LONGEST_NUMBER = 10
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _FIELDS: tuple[tuple[str, int, int, tuple[str, ...]], ...] = (
@@ -25,7 +26,7 @@ _FIELDS: tuple[tuple[str, int, int, tuple[str, ...]], ...] = (
 )
 _WORDS = ("@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly")
 _EVERY = re.compile(r"@every [+-]?(0|(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|\u00b5s|\u03bcs|ms|s|m|h))+)")
-_RANGE = re.compile(r"(\*|\?|[0-9]{1,9}|[A-Za-z]{3})(?:-([0-9]{1,9}|[A-Za-z]{3}))?(?:/([0-9]{1,9}))?")
+_RANGE = re.compile(r"([0-9]{1,9}|[A-Za-z]{3}|[*?])(?:-([^/]*))?(?:/([0-9]{1,9}))?")
 _ZONE_PART = re.compile(r"[A-Za-z._0-9+-]{1,14}")
 
 
@@ -72,15 +73,15 @@ def _is_range(words: str, least: int, most: int, names: tuple[str, ...]) -> bool
     found = _RANGE.fullmatch(words)
     if found is None or (found[3] and int(found[3]) == 0):
         return False
-    if found[1] in {"*", "?"}:
-        return found[2] is None
+    if found[1] in {"*", "?"}:  # whatever ends the range
+        return True
     first = _number(found[1], least, names)
     last = first if found[2] is None else _number(found[2], least, names)
     return first is not None and last is not None and least <= first <= last <= most
 
 
 def _number(word: str, least: int, names: tuple[str, ...]) -> int | None:
-    if word.isdecimal():
+    if word.isascii() and word.isdecimal() and len(word) < _LONGEST_NUMBER:
         return int(word)
     return least + names.index(word.lower()) if word.lower() in names else None
 
