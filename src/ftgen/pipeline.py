@@ -29,7 +29,7 @@ from ftgen.schema.version import version_of
 from ftgen.spec import Spec, admit
 from ftgen.trainers import llamafactory
 from ftgen.trainers.llamafactory import Configurations
-from ftgen.validation import Call, Context, Scope, unreported, validate
+from ftgen.validation import Call, Context, Scope, site, unreported, validate
 from ftgen.validation.inventory import Inventory, read_snapshot
 from ftgen.validation.manifest import companions
 from ftgen.validation.options import dump_options
@@ -51,6 +51,7 @@ from ftgen.validation.rules import (
     secrets,
     training,
 )
+from ftgen.validation.site import SiteRules
 
 if TYPE_CHECKING:
     from ftgen.datasets.reading import Reading
@@ -122,13 +123,20 @@ class SweepPosition:
 class Workspace:
     """Overlays, schemas and scripts of one working directory and of the package, each loaded once."""
 
-    def __init__(self, composer: Composer) -> None:
-        """Take the working directory, and the search for scripts in it, from a composer."""
+    def __init__(self, composer: Composer, own: SiteRules | None = None) -> None:
+        """Take the working directory, and the search for scripts in it, from a composer.
+
+        Args:
+            composer: the composer.
+            own: the rules of the site's own; None for those that lie beside its overlays.
+        """
+        self._own = own
         self.schemas = schema.imported(composer.request.directory)
         self.scripts = composer.scripts
         self._directory = composer.request.directory
         self._request = composer.request
         self._inventories: dict[str, Inventory] = {}
+        self._rules: dict[tuple[str, ...], SiteRules] = {}
         self._patches: dict[tuple[object, ...], list[overlay.Patch]] = {}
         self._conflicts: dict[tuple[object, ...], list[Diagnostic]] = {}
 
@@ -138,6 +146,19 @@ class Workspace:
         if chosen not in self._patches:
             self._patches[chosen] = overlay.collect(choices, overlay_folders(self._directory, packs))
         return self._patches[chosen]
+
+    def rules(self, packs: tuple[str, ...] = ()) -> SiteRules:
+        """Return the rules of the site's own, beside its overlays and those of its overlay packs.
+
+        Raises:
+            Rejected: FT787, a rule cannot be read.
+        """
+        if self._own is not None:
+            return self._own
+        if packs not in self._rules:
+            found = [folder for pack in packs if (folder := project.folder(pack, self._directory))]
+            self._rules[packs] = site.load(site.folders(self._directory, found))
+        return self._rules[packs]
 
     def inventory(self, snapshot: str | None) -> Inventory | None:
         """Return the objects of the cluster in a snapshot; None where no snapshot is named.
@@ -217,8 +238,9 @@ def compile_spec(
     """
     resolved = resolve(spec, reuse)
     spec, version = resolved.spec, resolved.spec.cluster.volcano_version
+    own = workspace.rules(spec.overlays)
     problems = [*validate_environment(composition, spec), *validate_configuration(resolved, position.swept, reuse.call)]
-    noticed = [*require(problems)]
+    noticed = [*require([*problems, *own.judge_config(composition.config, reuse.call)])]
     identity = _identity(spec, composition, overrides, position, reuse)
     scripts = workspace.scripts(*spec.scripts)
     bundle = lower.lower(Inputs(spec, resolved.configurations, identity, scripts))
@@ -233,6 +255,7 @@ def compile_spec(
     if spec.target == "job":
         bundle = lower.plain(bundle)
         noticed += require(validate_schemas(bundle, spec, workspace.schemas, reuse))
+    noticed += require(validate_site(bundle, spec, own, reuse.call))
     files = render.files(bundle, identity, reuse.once)
     return Compiled(spec, resolved.estimate, identity, bundle, files, tuple(noticed))
 
@@ -325,6 +348,12 @@ def validate_workload(bundle: Bundle, spec: Spec, noticed: Iterable[Diagnostic])
     found += [d for manifest in bundle.companions for d in validate(CLAIM_LINT, manifest, context, notes=False)]
     found += [d for manifest in bundle.objects for d in validate(OBJECT, manifest, context)]
     return unreported(found, {*spec.accepted, *(d.code for d in noticed)})
+
+
+def validate_site(bundle: Bundle, spec: Spec, own: SiteRules, call: Call = Scope.ask) -> list[Diagnostic]:
+    """Return what the site's own rules refuse of the objects."""
+    context = _context(bundle, spec)
+    return [d for manifest in bundle.objects for d in own.judge(manifest, context, call)]
 
 
 def _context(bundle: Bundle, spec: Spec) -> Context:

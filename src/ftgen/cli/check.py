@@ -20,7 +20,7 @@ from ftgen.schema.version import version_of
 from ftgen.spec import admit_facts
 from ftgen.text import yamlio
 from ftgen.text.files import is_there
-from ftgen.validation import UNKNOWN_FACT, check
+from ftgen.validation import UNKNOWN_FACT, check, site
 from ftgen.validation.incremental import IncrementalCheck
 from ftgen.validation.inventory import Inventory, inventory_in, read_snapshot
 from ftgen.validation.manifest import Companions
@@ -43,7 +43,7 @@ def run(arguments: Arguments) -> int:
         if name in parts:
             results.add(((_part(name, parts[name]),), 0))
         else:
-            results.add(_checked(name, options, written if not arguments.flags.cluster else None, texts))
+            results.add(_checked(name, options, written if not arguments.flags.cluster else None, texts, arguments))
     if arguments.flags.server:
         from ftgen.cli import server  # noqa: PLC0415 - only those who ask for it wait for a cluster
 
@@ -155,11 +155,15 @@ class _Results:
 
 
 def _checked(
-    name: str, options: CheckOptions, written: TreeLocks | None, texts: dict[str, str]
+    name: str, options: CheckOptions, written: TreeLocks | None, texts: dict[str, str], arguments: Arguments
 ) -> tuple[tuple[Diagnostic, ...], int]:
     """Return the findings of a file and the number of its objects; add its text.  An unreadable file is a finding."""
     try:
         text = yamlio.read_stdin() if name == "-" else yamlio.read_text(Path(name), name)
+        if Path(name).parent.name == site.FOLDER and site.are_rules(yamlio.documents(text, name)):
+            from ftgen.cli import rules  # noqa: PLC0415 - loads the compiler, which only samples of rules need
+
+            return rules.judge(name, arguments, check.context_of(options)), 0
         texts[yamlio.STDIN if name == "-" else name] = text
         options = written.options(name, text, options) if written else options
         verdict = check.check(text, yamlio.STDIN if name == "-" else name, options)
@@ -219,7 +223,7 @@ def check_options(arguments: Arguments) -> CheckOptions:
     options = CheckOptions(
         release, kubernetes, not stated, facts, security, accepted=allowed, imported=own, reuse=reuse
     )
-    return replace(options, inventory=inventory)
+    return replace(options, inventory=inventory, rules=site.load(site.folders(Path())))
 
 
 def _cluster(arguments: Arguments) -> tuple[Mapping[str, Any], list[Path]]:

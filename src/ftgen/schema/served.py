@@ -105,6 +105,15 @@ def since(api_version: str, kind: str) -> str | None:
     return _SERVED.get((api_version, kind))
 
 
+def versions(kind: str) -> list[str]:
+    """Return the API version by which each group serves a kind: the first in the tables, the stable one."""
+    found: dict[str, str] = {}
+    for version, other in _SERVED:
+        if other == kind:
+            found.setdefault(version.rpartition("/")[0], version)
+    return [*found.values()]
+
+
 def nearest(api_version: str, kind: str) -> str:
     """Guess the `apiVersion kind` that was meant: the same kind in another group, else a similar kind in this one."""
     same = [version for version, other in _SERVED if other == kind]

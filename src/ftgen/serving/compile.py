@@ -78,7 +78,9 @@ def compile_service(composer: Composer, run: TrainedRun, words: Sequence[str], w
     hardware = composition.choices.get("hardware", "")
     memory = fit.fit(spec, serving, described) if described else None
     view = ServiceView(spec, serving, run.name, hardware, described, memory)
-    noticed = [*require([*pipeline.validate_environment(composition, spec), *_validate_configuration(view)])]
+    own = workspace.rules(spec.overlays)
+    problems = [*pipeline.validate_environment(composition, spec), *_validate_configuration(view)]
+    noticed = [*require([*problems, *own.judge_config(composition.config)])]
     identity = _identity(composition, trained, serving, run, words)
     inputs = service_inputs(trained, spec, run, identity, scripts_of(trained, workspace.scripts))
     patches = patches_of(spec, composition.choices, workspace)
@@ -88,6 +90,7 @@ def compile_service(composer: Composer, run: TrainedRun, words: Sequence[str], w
     noticed += require(pipeline.validate_schemas(bundle, spec, workspace.schemas))
     noticed += require(pipeline.validate_delivery(bundle, spec, composition.config))
     noticed += require(pipeline.validate_workload(bundle, spec, noticed))
+    noticed += require(pipeline.validate_site(bundle, spec, own))
     files = render.files(bundle, identity)
     return CompiledService(spec, None, identity, bundle, files, tuple(noticed), serving, inputs.result, memory)
 

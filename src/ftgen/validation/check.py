@@ -21,7 +21,7 @@ from ftgen.text import yamlio
 from ftgen.text.paths import Steps, steps
 from ftgen.text.shapes import mapping
 from ftgen.text.shapes import text as text_of
-from ftgen.validation import RULES, UNKNOWN_FACT, Call, Context, codes_of, unreported, validate
+from ftgen.validation import RULES, UNKNOWN_FACT, Call, Context, Scope, codes_of, unreported, validate
 from ftgen.validation.inventory import KINDS, RELEASE
 from ftgen.validation.manifest import Companions, companions, objects
 from ftgen.validation.options import CheckOptions
@@ -32,6 +32,7 @@ from ftgen.validation.rules import (
     LINT,
     OBJECT,
     SCOPES_OF_KIND,
+    SITE,
     SYNC,
     admission,
     secrets,
@@ -121,9 +122,9 @@ def companions_in(text: str, file: str) -> dict[str, Companions]:
 def check_object(manifest: Any, options: CheckOptions, context: Context) -> list[Diagnostic]:
     """Validate one object; an error names the release of Volcano that accepts what this one refuses."""
     found = _check_object(manifest, options, context)
-    # No release of Volcano makes room.
-    room = {rule.code for rule in CAPACITY.rules} if found else ()
-    curable = has_errors(d for d in found if d.code not in room)
+    # No release of Volcano makes room, or changes the mind of a site.
+    lasting = {rule.code for scope in (CAPACITY, SITE) for rule in scope.rules} if found else ()
+    curable = has_errors(d for d in found if d.code not in lasting)
     return _with_cures(found, manifest, options, context) if curable else found
 
 
@@ -137,13 +138,13 @@ def _check_object(manifest: Any, options: CheckOptions, context: Context) -> lis
     if has_errors(found):
         return found
     read = conform.without_nulls(manifest) if found else manifest
-    found += validate(OBJECT, read, context)
+    call = options.reuse.of(manifest).call if _kind(manifest) == _JOB else Scope.ask
+    found += [*validate(OBJECT, read, context), *options.rules.judge(read, context, call)]
     if _kind(manifest) == _JOB:
-        call = options.reuse.of(manifest).call
         return [*found, *_of_job(manifest, read, context, call), *options.reuse.search(secrets.scan, manifest)]
     found += [d for scope in SCOPES_OF_KIND.get(_kind(manifest), ()) for d in validate(scope, read, context)]
     if _kind(manifest) == _CRON_JOB:
-        found += _of_created(controller.job_of_cron_job(manifest), controller.job_of_cron_job(read), context)
+        found += _of_created(controller.job_of_cron_job(manifest), controller.job_of_cron_job(read), context, options)
     return [*found, *options.reuse.search(secrets.scan, manifest)]
 
 
@@ -235,12 +236,15 @@ def _of_job(manifest: dict[str, Any], read: dict[str, Any], context: Context, ca
     return found + [d for scope in (SYNC, LINT) for d in validate(scope, read, context, call)]
 
 
-def _of_created(written: dict[str, Any], read: dict[str, Any], context: Context) -> list[Diagnostic]:
+def _of_created(
+    written: dict[str, Any], read: dict[str, Any], context: Context, options: CheckOptions
+) -> list[Diagnostic]:
     """Validate the job that a CronJob creates; the paths are those in the CronJob, whose schema covers the template."""
     stored = admission.mutate(read, volcano_version=context.version)
     found = [d for scope in (ADMISSION, CAPACITY) for d in validate(scope, stored, context)]
     found += validate(AGREEMENT, written, context)
     found += [d for d in validate(LINT, read, context) if d.code != _OF_APPLYING]
+    found += options.rules.judge(read, context)
     return [replace(d, subject=f"spec.jobTemplate.{d.subject}") if _IN_TEMPLATE.match(d.subject) else d for d in found]
 
 

@@ -115,16 +115,22 @@ class Scope:
     """
 
     def __init__(
-        self, *modules: str, read: Callable[[Any, Context], Any] = lambda subject, _: subject, denies: bool = False
+        self,
+        *modules: str,
+        read: Callable[[Any, Context], Any] = lambda subject, _: subject,
+        denies: bool = False,
+        rules: Iterable[Rule] = (),
     ) -> None:
-        """Take the attributes; by default, rules read the subject itself."""
+        """Take the attributes, and rules that no module defines; by default, rules read the subject itself."""
         self.modules, self.denies, self.read = modules, denies, read
+        self._own = tuple(rules)
 
     @cached_property
     def rules(self) -> tuple[Rule, ...]:
         """Return its rules; import their modules at the first access."""
         modules = [import_module(name) for name in self.modules]
-        return tuple(rule for module in modules for rule in vars(module).values() if self._owns(rule, module.__name__))
+        found = (rule for module in modules for rule in vars(module).values() if self._owns(rule, module.__name__))
+        return (*self._own, *found)
 
     def _owns(self, value: object, module: str) -> bool:
         return isinstance(value, Rule) and self in value.scopes and value.check.__module__ == module

@@ -20,6 +20,7 @@ from ftgen.text.shapes import mapping, strings, text
 from ftgen.validation.inventory import Inventory
 from ftgen.validation.manifest import Companions
 from ftgen.validation.reuse import WITHOUT_REUSE, Reuse
+from ftgen.validation.site import NO_RULES, SiteRules
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class CheckOptions:
         imported: a folder with schemas of the user's own cluster, which take precedence.
         companions: the claims and ConfigMaps in other files, by namespace.
         inventory: objects of the cluster in these files and in the snapshot; None if there are none.
+        rules: the rules of the site's own.
         reuse: what is reused of manifests that were checked before with options of the same `reuse`.
     """
 
@@ -53,6 +55,7 @@ class CheckOptions:
     imported: Path | None = None
     companions: Mapping[str, Companions] = field(default_factory=dict)
     inventory: Inventory | None = None
+    rules: SiteRules = NO_RULES
     reuse: Reuse = field(default=WITHOUT_REUSE, repr=False, compare=False)
 
 

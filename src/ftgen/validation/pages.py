@@ -31,7 +31,7 @@ class Family(NamedTuple):
         return f"{self.title.lower()}.md"
 
 
-_SHAPE = ("FT777", "FT778", "FT779", "FT78", "FT79")
+_SHAPE = ("FT777", "FT778", "FT779", "FT780", "FT781", "FT796", "FT797")
 FAMILIES = (
     Family("FT0", "Choices", "Options and values that were chosen together and speak of different things."),
     Family("FT2", "Configuration", "What the user asked for, before any Kubernetes object exists."),
@@ -42,6 +42,7 @@ FAMILIES = (
     Family("FT76", "Images", "Whether an image holds the release that its arguments are checked for."),
     Family(_SHAPE, "Shape", "The shape of a job: a master and its workers, groups of nodes, the cluster's releases."),
     Family("FT77", "Tracking", "Where runs are reported to, before any Kubernetes object exists."),
+    Family("FT78", "Policy", "What the rules of the site's own refuse; docs/policy.md says how they are written."),
     Family("FT6", "Capacity", "What the nodes, queues, quotas and classes of the cluster leave no room for."),
     Family("FT7", "Data", "What `ftgen data` finds in a data set; an error would end the training."),
 )
@@ -49,6 +50,7 @@ _DENIERS: dict[str | tuple[str, ...], str] = {
     "FT7": "The trainer's loader",
     "FT75": "The program itself",
     _SHAPE: "The program itself",
+    "FT78": "The site",
 }
 
 

@@ -78,6 +78,8 @@ SYNC = Scope(*_modules("reconcile"))
 """Any manifest that a reconciler may apply."""
 SECRETS = Scope(*_modules("secrets"))
 """Any manifest: everyone can read what is committed."""
+SITE = Scope(*_modules("site"))
+"""A rule of the site's own, with the object or the configuration that it reads; see `validation.site`."""
 
 SCOPES_OF_KIND: Mapping[tuple[Any, Any], tuple[Scope, ...]] = {
     ("v1", "PersistentVolumeClaim"): (CLAIM, SYNC, CLAIM_LINT),
@@ -89,7 +91,9 @@ SCOPES_OF_KIND: Mapping[tuple[Any, Any], tuple[Scope, ...]] = {
 
 _BEFORE_LOWERING = (ENVIRONMENT, NEEDS, SERVED, SPEC, TRAINING, EXPORT, ROLLOUT, SERVICE)
 _JOBS = (ADMISSION, UPDATE, AGREEMENT, LINT, CAPACITY)
-_MANIFESTS = (OBJECT, CLAIM, *_JOBS, CLAIM_LINT, CRON_JOB, INFERENCE_SERVICE, WORKLOAD, WORKLOAD_LINT, SYNC, SECRETS)
+_MANIFESTS = (
+    *(OBJECT, CLAIM, *_JOBS, CLAIM_LINT, CRON_JOB, INFERENCE_SERVICE, WORKLOAD, WORKLOAD_LINT, SYNC, SECRETS, SITE),
+)
 
 
 def all_rules() -> Mapping[str, Rule]:
