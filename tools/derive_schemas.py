@@ -104,6 +104,11 @@ NATIVE = {
     # What a job names: its devices' classes, its priority, its runtime, its storage; and what bounds a namespace.
     ("v1", "LimitRange"): f"{CORE}LimitRange",
     ("v1", "ResourceQuota"): f"{CORE}ResourceQuota",
+    # What `ftgen export policy` writes; served by v1 since Kubernetes 1.30.
+    **{
+        ("admissionregistration.k8s.io/v1", kind): f"io.k8s.api.admissionregistration.v1.{kind}"
+        for kind in ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
+    },
     ("networking.k8s.io/v1", "NetworkPolicy"): "io.k8s.api.networking.v1.NetworkPolicy",
     ("node.k8s.io/v1", "RuntimeClass"): "io.k8s.api.node.v1.RuntimeClass",
     ("scheduling.k8s.io/v1", "PriorityClass"): "io.k8s.api.scheduling.v1.PriorityClass",

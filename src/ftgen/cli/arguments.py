@@ -28,7 +28,7 @@ VERBS = {
     "logs": "the log of the pod that matters: the failed one, else rank 0",
     "serve": "what serves a run's result: `serve RUN|FILE serving=kserve`; with --repo it is committed",
     "rebuild": "render a manifest, or a whole tree, again from what it says of itself, and compare",
-    "export": "the job for another tool: `export kustomize`",
+    "export": "the job for another tool: `export kustomize`; the rules for the cluster: `export policy`",
     "import": "a hand-written VolcanoJob, or `-- docker run …`, as an experiment and the overlay that remains",
     "image": "the Dockerfile of a runtime image for the chosen hardware, trainer and tracking",
     "check": "what is wrong with manifests, whoever wrote them: `check PATH…`, - for standard input",
@@ -335,13 +335,13 @@ def _publishing(verb_parser: argparse.ArgumentParser) -> None:
     group.add_argument("--branch-per-sweep", action="store_true", help="commit to ftgen/<name>, for a pull request")
 
 
-_COPIES = {"export": "kustomize", "import": "-", "image": "-", "schema": "schemas"}
+_COPIES = {"export": "", "import": "-", "image": "-", "schema": "schemas"}
 """Verb that writes files of no run -> its default of --out."""
 
 
 def _copies(verb_parser: argparse.ArgumentParser, out: str) -> None:
     group = verb_parser.add_argument_group("output")
-    without = "the text is printed" if out == "-" else f"it is {out}"
+    without = "the text is printed" if out == "-" else f"it is {out or 'called like the form'}"
     group.add_argument("--out", "-o", type=_path, default=out, help=f"folder to write to; without it {without}")
     group.add_argument("--overwrite", action="store_true", help="replace files that are there with another content")
 

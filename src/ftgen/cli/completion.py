@@ -104,6 +104,8 @@ class _Line:
                 yield from _codes(word)
             case "data" if first and "=" not in word:
                 return  # the file or folder
+            case "export" if first and "=" not in word and "." not in word:
+                yield from (form for form in ("kustomize", "policy") if form.startswith(word))
             case "data" | "render" | "plan" | "diff" | "publish" | "export" | "compare" | "explain" | "image" | "serve":
                 yield from self._override(word)
             case "preview":

@@ -1,44 +1,92 @@
-"""`ftgen export kustomize [OVERRIDES…]`: a job as a kustomization."""
+"""`ftgen export FORM [OVERRIDES…]`: a job as a kustomization, or the rules as policies of the cluster."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ftgen import lower, pipeline
+from ftgen import lower, pipeline, schema
 from ftgen.cli import output, request, writing
 from ftgen.cli.arguments import Arguments, Usage
 from ftgen.config.compose import Composer
-from ftgen.diagnostics import Rejected, error
-from ftgen.interop import kustomize
+from ftgen.diagnostics import Diagnostic, Rejected, error, note, require
+from ftgen.interop import kustomize, policy
 from ftgen.lower import Inputs
 from ftgen.pipeline import Compiled, Workspace
+from ftgen.schema.conform import conform
+from ftgen.spec import admit
 from ftgen.trainers import llamafactory
+from ftgen.validation.site import SiteRule
 
-KUSTOMIZE = "kustomize"
+KUSTOMIZE, POLICY = "kustomize", "policy"
+Files = Mapping[str, bytes]
 
 
 def run(arguments: Arguments) -> int:
-    """Compile the job as for a render and write it as a kustomization; write nothing if there is an error."""
-    if arguments.overrides[:1] != (KUSTOMIZE,) or arguments.flags.out == "-":
-        raise Usage("export takes a form, and there is one: ftgen export kustomize [OVERRIDES] [-o DIR]")
+    """Write a form of the job, or of the rules; write nothing if there is an error."""
+    form = arguments.overrides[0] if arguments.overrides else ""
+    if form not in _FORMS or arguments.flags.out == "-":
+        raise Usage(f"export takes a form: ftgen export {'|'.join(_FORMS)} [OVERRIDES] [-o DIR]")
     if arguments.flags.multirun:
         raise Usage("export takes one job: name a point of the sweep, and leave out --multirun")
-    of_job = replace(arguments, overrides=arguments.overrides[1:])
+    own = replace(arguments, overrides=arguments.overrides[1:])
     try:
-        return _export(of_job)
+        return _export(own, form)
     except Rejected as rejected:
-        return output.reject(rejected, of_job)
+        return output.reject(rejected, own)
 
 
-def _export(arguments: Arguments) -> int:
+def _export(arguments: Arguments, form: str) -> int:
     with request.open_composer(arguments) as composer:
-        job = pipeline.compile_job(composer, arguments.overrides)
-        diagnostics = request.add_locations(composer, arguments, job.diagnostics)
-        files = kustomization(composer, job)
+        files, found = _FORMS[form](composer, arguments)
+        diagnostics = request.add_locations(composer, arguments, found)
     output.print_diagnostics(output.apply_strict(diagnostics, arguments), arguments)
-    writing.write(files, Path(arguments.flags.out), arguments)
+    writing.write(files, Path(arguments.flags.out or form), arguments)
     return 0
+
+
+def _kustomized(composer: Composer, arguments: Arguments) -> tuple[Files, Sequence[Diagnostic]]:
+    job = pipeline.compile_job(composer, arguments.overrides)
+    return kustomization(composer, job), job.diagnostics
+
+
+def _policies(composer: Composer, arguments: Arguments) -> tuple[Files, Sequence[Diagnostic]]:
+    """Return the policies of all rules that can be any, for the chosen cluster; say of each other why it cannot.
+
+    Raises:
+        Rejected: FT789, the cluster's release serves no policies; FT3xx, its schema refuses one.
+    """
+    from ftgen.validation.rules import all_rules  # noqa: PLC0415 - a kustomization asks no rule by name
+
+    cluster = admit(composer.compose(composer.parse(arguments.overrides)).config).cluster
+    volcano, kubernetes = cluster.volcano_version, cluster.kubernetes_version or ""
+    _refuse_early(volcano, kubernetes)
+    found = {rule: policy.of_site(rule) for rule in Workspace(composer).rules(()).rules}
+    policies = [*filter(None, found.values()), *policy.of_ftgen(all_rules().values())]
+    objects = [o for each in policies for o in policy.objects(each, cluster.namespace)]
+    require([d for o in objects for d in conform(o, volcano_version=volcano, kubernetes_version=kubernetes)])
+    return policy.files(policies, cluster.namespace), [_no_policy(rule) for rule, own in found.items() if own is None]
+
+
+def _refuse_early(volcano: str, kubernetes: str) -> None:
+    try:
+        release = schema.kubernetes_release(kubernetes, volcano)
+        known = schema.find(policy.API_VERSION, "ValidatingAdmissionPolicy", volcano, None, release)
+    except ValueError as problem:
+        raise Rejected([error("FT789", str(problem), "cluster.kubernetes_version", kubernetes)]) from None
+    if known is None:
+        headline = f"Kubernetes {release} serves no {policy.API_VERSION} ValidatingAdmissionPolicy"
+        help_ = f"a cluster has them since {policy.OLDEST}: set cluster.kubernetes_version"
+        raise Rejected([error("FT789", headline, "cluster.kubernetes_version", release, help_)])
+
+
+def _no_policy(rule: SiteRule) -> Diagnostic:
+    headline = f"{rule.name} is no policy: it reads the configuration, which a cluster does not have"
+    return note("FT789", headline, help="ftgen asks it wherever a job is rendered").at(rule.place)
+
+
+_FORMS = {KUSTOMIZE: _kustomized, POLICY: _policies}
 
 
 def kustomization(composer: Composer, job: Compiled) -> dict[str, bytes]:

@@ -99,12 +99,20 @@ SYNTAX: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
             ("ftgen preview -m trainer.lr=1e-4,2e-4", "what is different for each run of a sweep"),
         ),
     ),
+    "export": (
+        "kustomize | policy [OVERRIDES]",
+        (
+            ("ftgen export kustomize hardware=ascend -o deploy", "the job as a base with its overlays as components"),
+            ("ftgen export policy cluster=generic", "your rules, and some of ftgen's, as admission policies"),
+        ),
+    ),
     "check": (
         "PATH…",
         (
             ("ftgen check manifests/", "any manifests, whoever wrote them"),
             ("ftgen check manifests/ facts.yaml", "and whether the cluster has room for them"),
             ("ftgen check --server out", "the same, and what the API server says of them"),
+            ("ftgen check rules/", "the samples beside your own rules"),
         ),
     ),
     "data": (

@@ -53,8 +53,8 @@ def _problem(rule: SiteRule, expected: str, sample: Sample, arguments: Arguments
         return f"the sample renders no {rule.texts['match']}"
     reads = [rule.read(subject) for subject in subjects]
     verdicts = [rule.verdict(read) for read in reads]
-    for problem in (verdict for verdict in verdicts if isinstance(verdict, str)):
-        return f"for the sample, {problem}"
+    if failed := next((verdict for verdict in verdicts if isinstance(verdict, str)), ""):
+        return f"for the sample, {failed}"
     found = _OUTCOMES[all(verdicts)]
     return "" if found == expected else f"the sample is {found}, and {expected} was expected"
 

@@ -74,6 +74,7 @@ class Rule:
         page: docstring of the function.
         check: function that yields the findings in a subject.
         takes_context: whether the function takes the context as well.
+        cel: expression over a VolcanoJob `object` that is true where the rule finds nothing; empty: none says the same.
     """
 
     code: str
@@ -85,6 +86,7 @@ class Rule:
     page: str
     check: Callable[..., Iterator[Finding]]
     takes_context: bool
+    cel: str = ""
 
     def __call__(self, question: Question) -> list[Found]:
         """Return the findings in a subject; keep those before an unstated fact."""
@@ -159,6 +161,7 @@ def rule(
     on: Scope | tuple[Scope, ...],
     denied: bool | None = None,
     twins: tuple[str, ...] = (),
+    cel: str = "",
 ) -> Callable[[Callable[..., Iterator[Finding]]], Rule]:
     """Register a generator function as a rule of one scope or several.
 
@@ -175,7 +178,8 @@ def rule(
         _NAMES.add(name)
         denies = severity is Severity.ERROR and any(scope.denies for scope in scopes) if denied is None else denied
         takes_context = check.__code__.co_argcount > 1
-        RULES[code] = Rule(code, name, severity, scopes, denies, twins, check.__doc__ or "", check, takes_context)
+        page = check.__doc__ or ""
+        RULES[code] = Rule(code, name, severity, scopes, denies, twins, page, check, takes_context, cel)
         return RULES[code]
 
     return register

@@ -20,6 +20,14 @@ _RESTART_ACTIONS = ("RestartJob", "RestartTask", "RestartPod", "RestartPartition
 _SKIPPED_NAMESPACES = ("kube-system", "volcano-system")
 
 
+def _each_policy(condition: str) -> str:
+    """Return CEL that is true where a condition is for each policy `p` of the job and of its tasks."""
+    return f"""\
+object.?spec.?policies.orValue([]).all(p,{condition})
+&& object.?spec.?tasks.orValue([]).all(t, t.?policies.orValue([]).all(p,{condition}))
+"""
+
+
 @rule("FT418", "vanishing-plugin", on=AGREEMENT)
 def vanishing_plugin(job: Job) -> Iterator[Finding]:
     """A plugin's arguments are null, so the API server drops the plugin.
@@ -119,7 +127,14 @@ def colliding_ranks(job: Job) -> Iterator[Finding]:
             )
 
 
-@rule("FT422", "restart-on-success", on=AGREEMENT)
+@rule(
+    "FT422",
+    "restart-on-success",
+    on=AGREEMENT,
+    cel=_each_policy("""
+  !p.?action.orValue('').matches('^Restart(Job|Task|Pod|Partition)$')
+  || !(p.?events.orValue([]) + [p.?event.orValue('')]).exists(e, e == '*' || e == 'TaskCompleted')"""),
+)
 def restart_on_success(job: Job) -> Iterator[Finding]:
     """A policy restarts what has completed.
 
@@ -140,7 +155,14 @@ def restart_on_success(job: Job) -> Iterator[Finding]:
             )
 
 
-@rule("FT423", "pending-without-timeout", Severity.WARNING, on=AGREEMENT)
+@rule(
+    "FT423",
+    "pending-without-timeout",
+    Severity.WARNING,
+    on=AGREEMENT,
+    cel=_each_policy("""
+  p.?timeout.orValue('') != '' || !(p.?events.orValue([]) + [p.?event.orValue('')]).exists(e, e == 'PodPending')"""),
+)
 def pending_without_timeout(job: Job) -> Iterator[Finding]:
     """A policy on PodPending has no timeout and never acts.
 
@@ -154,7 +176,15 @@ def pending_without_timeout(job: Job) -> Iterator[Finding]:
             yield Finding("a policy on PodPending acts only after a timeout", path, "PodPending", f"set {path}.timeout")
 
 
-@rule("FT424", "unreachable-success", on=AGREEMENT)
+@rule(
+    "FT424",
+    "unreachable-success",
+    on=AGREEMENT,
+    cel="""\
+!has(object.spec.minSuccess) || object.spec.?tasks.orValue([]).size() == 0
+|| [object.spec.tasks.map(t, int(t.?replicas.orValue(0))).sum()].all(n, n < 0 || n >= object.spec.minSuccess)
+""",
+)
 def unreachable_success(job: Job) -> Iterator[Finding]:
     """`minSuccess` is more pods than there are, so the job always ends Failed.
 
@@ -173,7 +203,16 @@ def unreachable_success(job: Job) -> Iterator[Finding]:
         )
 
 
-@rule("FT425", "restart-without-retry", Severity.WARNING, on=AGREEMENT)
+@rule(
+    "FT425",
+    "restart-without-retry",
+    Severity.WARNING,
+    on=AGREEMENT,
+    cel=f"""\
+object.?spec.?maxRetry.orValue(3) != 1 || ({
+        _each_policy("!p.?action.orValue('').matches('^Restart(Job|Task|Pod|Partition)$')").strip()
+    })""",
+)
 def restart_without_retry(job: Job) -> Iterator[Finding]:
     """A policy restarts the job but `maxRetry` allows one attempt only.
 

@@ -82,7 +82,7 @@ def long_plugin_names(job: Job) -> Iterator[Finding]:
             )
 
 
-@rule("FT414", "long-queue-name", on=AGREEMENT)
+@rule("FT414", "long-queue-name", on=AGREEMENT, cel="object.?spec.?queue.orValue('').size() <= 63")
 def long_queue_name(job: Job) -> Iterator[Finding]:
     """The queue's name is longer than the label it becomes.
 

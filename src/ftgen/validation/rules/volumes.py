@@ -107,7 +107,15 @@ def _collision(subject: str, path: str, other: str) -> Finding:
     return Finding(f"{path} is already the mount path of {other}", subject, path, "mount one of them elsewhere")
 
 
-@rule("FT416", "twice-mounted-claim", on=AGREEMENT)
+@rule(
+    "FT416",
+    "twice-mounted-claim",
+    on=AGREEMENT,
+    cel="""\
+object.?spec.?volumes.orValue([]).filter(v, v.?volumeClaimName.orValue('') != '').all(
+  v, object.spec.volumes.exists_one(w, w.?volumeClaimName.orValue('') == v.volumeClaimName))
+""",
+)
 def twice_mounted_claim(job: Job) -> Iterator[Finding]:
     """Two job volumes name the same claim.
 
@@ -129,7 +137,17 @@ def twice_mounted_claim(job: Job) -> Iterator[Finding]:
         seen.add(name)
 
 
-@rule("FT417", "colon-in-mount-path", on=AGREEMENT)
+@rule(
+    "FT417",
+    "colon-in-mount-path",
+    on=AGREEMENT,
+    cel="""\
+object.?spec.?volumes.orValue([]).all(v, !v.?mountPath.orValue('').contains(':'))
+&& object.?spec.?tasks.orValue([]).all(
+  t, [t.?template.?spec.?containers, t.?template.?spec.?initContainers].all(
+    list, list.orValue([]).all(c, c.?volumeMounts.orValue([]).all(m, !m.?mountPath.orValue('').contains(':')))))
+""",
+)
 def colon_in_mount_path(job: Job) -> Iterator[Finding]:
     """A mount path contains a colon.
 

@@ -348,7 +348,16 @@ def job_volume_in_init(job: Job) -> Iterator[Finding]:
                 yield Finding(headline, script.path, path, "mount a volume of the pod template there")
 
 
-@rule("FT461", "two-queueing-systems", Severity.WARNING, on=LINT)
+@rule(
+    "FT461",
+    "two-queueing-systems",
+    Severity.WARNING,
+    on=LINT,
+    cel=f"""\
+!('{_KUEUE}' in object.metadata.?labels.orValue({{}}))
+|| object.?spec.?queue.orValue('default') in ['', 'default']
+""",
+)
 def two_queues(job: Job) -> Iterator[Finding]:
     """Kueue and Volcano are both asked to queue the job.
 
