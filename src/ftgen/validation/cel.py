@@ -25,6 +25,7 @@ _POSITION = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): ([^\n]*)")
 _STATUS = re.compile(r"\b[A-Z_]+: |\s*\[[A-Z_]+\]$")
 _TYPES = {bool: cel.Type.BOOL, str: cel.Type.STRING}
 _ANY = cel.Type.DYN
+_GLOBAL = frozenset({"quantity", "isQuantity", "sign"})
 _AMOUNT = re.compile(r"-?[0-9]{1,300}(?:/[0-9]{1,300})?")
 
 
@@ -100,9 +101,8 @@ def _plain(text: str) -> str:
 
 
 def _function(name: str, result: cel.Type, implementation: Callable[..., Any], *parameters: cel.Type) -> Any:
-    """Declare a function; one with more than a text's worth of parameters is called on the first of them."""
-    is_member = parameters != (cel.Type.STRING,)
-    overload = cel.Overload(f"ftgen_{name}", result, [*parameters], is_member, implementation)
+    """Declare a function; all but a few are called on their first parameter."""
+    overload = cel.Overload(f"ftgen_{name}", result, [*parameters], name not in _GLOBAL, implementation)
     return cel.FunctionDecl(name, [overload])
 
 
@@ -144,8 +144,10 @@ def _is_quantity(text: str) -> bool:
 
 def _amount(text: Any) -> Fraction:
     """Return the amount of a quantity; the text may be any other, as `1e999999999`, which would take hours."""
+    if type(text) is int:  # as in quantity('1').add(2)
+        return Fraction(text)
     if not isinstance(text, str) or not _AMOUNT.fullmatch(text):
-        raise ValueError(f"{text!r:.40} is no quantity: write quantity(…)")
+        raise ValueError(f"{str(text)[:40]!r} is no quantity: write quantity(…)")
     return Fraction(text)
 
 
