@@ -21,7 +21,7 @@ from ftgen.config.compose import Composer, Composition, Request
 from ftgen.diagnostics import Diagnostic, Rejected, error, note, require
 from ftgen.estimate import Estimate, sizes
 from ftgen.estimate.job import estimate_run
-from ftgen.lower import Bundle, Identity, Inputs, naming, overlay, render
+from ftgen.lower import Bundle, Identity, Inputs, naming, overlay, render, security
 from ftgen.output import delivery
 from ftgen.output.tree import DELIVERY, Run, object_of
 from ftgen.schema.conform import conform
@@ -358,7 +358,7 @@ def validate_site(bundle: Bundle, spec: Spec, own: SiteRules, call: Call = Scope
 
 def _context(bundle: Bundle, spec: Spec) -> Context:
     version, cluster, own = version_of(spec.cluster.volcano_version), spec.cluster, companions(bundle.companions)
-    context = Context(version, cluster.facts, spec.hardware.card, cluster.pod_security, own.claims, own.config_maps)
+    context = Context(version, cluster.facts, spec.hardware.card, security.level(spec), own.claims, own.config_maps)
     return replace(context, kubernetes_version=cluster.kubernetes_version or "")
 
 

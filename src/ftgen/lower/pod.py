@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ftgen.lower import security
 from ftgen.lower.devices import device_claims, resources
 from ftgen.lower.environment import (
     dataset_variables,
@@ -93,7 +94,7 @@ def topology_spread(spec: Spec, identity: Identity) -> list[Object]:
 
 def pod_security(spec: Spec) -> Object | None:
     """Return a pod's fields for the restricted level: no root, own group on volumes, the runtime's seccomp profile."""
-    if spec.cluster.pod_security != "restricted":
+    if not security.is_restricted(spec):
         return None
     return {
         "runAsNonRoot": True,
@@ -108,7 +109,7 @@ def pod_security(spec: Spec) -> Object | None:
 
 def container_security(spec: Spec, *capabilities: str) -> Object | None:
     """Return a container's fields for the restricted level, and its capabilities."""
-    restricted = spec.cluster.pod_security == "restricted"
+    restricted = security.is_restricted(spec)
     changed = {**({"drop": ["ALL"]} if restricted else {}), **optional("add", list(capabilities))}
     return {**({"allowPrivilegeEscalation": False} if restricted else {}), **optional("capabilities", changed)}
 

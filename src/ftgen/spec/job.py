@@ -17,6 +17,9 @@ class Job(Section):
         peer_timeout (seconds): how long nodes wait for each other's names.
         scripts: where the scripts are: in a ConfigMap beside the job, or inline in its containers' commands; auto:
             inline for kubectl, so that a run is one object, else in a ConfigMap.
+        security: what pods give up; restricted: root, capabilities and all else that the restricted pod security
+            standard takes; none: nothing; auto: as restricted, but nothing where a setting needs what the standard
+            forbids, which a note names; null: what `cluster.pod_security` says that the namespace enforces.
     """
 
     restarts: Natural
@@ -25,3 +28,4 @@ class Job(Section):
     grace_period: Natural
     peer_timeout: Count
     scripts: Literal["auto", "configmap", "inline"] = "auto"
+    security: Literal["auto", "restricted", "none"] | None = None

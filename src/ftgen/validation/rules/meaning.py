@@ -9,6 +9,7 @@ from fractions import Fraction
 
 from ftgen import lower, schema
 from ftgen.diagnostics import Severity
+from ftgen.lower import security
 from ftgen.spec import LlamaFactory, Spec, Volume
 from ftgen.text import kube
 from ftgen.trainers import image
@@ -514,22 +515,20 @@ def _forbidden(spec: Spec) -> Iterator[Finding]:
     the node's network, its folders, and capabilities such as IPC_LOCK, which RDMA needs
     (k8s.io/pod-security-admission).
 
+    job.security=restricted asks for a job that fits the restricted level whatever the namespace enforces. With auto
+    such a setting is a note: the job is rendered without the fields of that level.
+
     Refused: `cluster.pod_security=baseline network.host=true`.
     Write: leave it out, or use a namespace of another level.
     """
-    level = spec.cluster.pod_security
-    if level == "privileged":
-        return
-    settings = {"network.host": spec.network.host, "network.rdma_resource": spec.network.rdma_resource}
-    settings |= {f"storage.{key}.host_path": volume.host_path for key, volume in _volumes(spec)}
-    for key, value in settings.items():
-        if value:
-            yield Finding(
-                f"the {level} level forbids {_FORBIDDEN[key.rsplit('.', 1)[1]]}",
-                key,
-                value,
-                f"write {key}={_OFF[key.rsplit('.', 1)[1]]}",
-            )
+    level = security.level(spec)
+    for key, value in security.obstacles(spec).items():
+        what, cure = _FORBIDDEN[key.rsplit(".", 1)[1]], f"write {key}={_OFF[key.rsplit('.', 1)[1]]}"
+        if level != "privileged":
+            yield Finding(f"the {level} level forbids {what}", key, value, cure)
+        elif spec.job.security == "auto":
+            headline = f"pods keep root and their capabilities, as the restricted level forbids {what}"
+            yield Finding(headline, key, value, f"{cure}, or job.security=none", Severity.NOTE)
 
 
 _FORBIDDEN = {
