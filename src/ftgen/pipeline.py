@@ -17,13 +17,14 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ftgen import lower, project, schema
-from ftgen.config.compose import Composer, Composition, Request
+from ftgen.config.compose import Composer, Composition, Moving, Request, pinned_document
 from ftgen.diagnostics import Diagnostic, Rejected, error, note, require
 from ftgen.estimate import Estimate, sizes
 from ftgen.estimate.job import estimate_run
 from ftgen.lower import Bundle, Identity, Inputs, naming, overlay, render, security
 from ftgen.output import delivery
 from ftgen.output.tree import DELIVERY, Run, object_of
+from ftgen.pins import Pins
 from ftgen.schema.conform import conform
 from ftgen.schema.version import version_of
 from ftgen.spec import Spec, admit
@@ -32,6 +33,7 @@ from ftgen.trainers.llamafactory import Configurations
 from ftgen.validation import Call, Context, Scope, site, unreported, validate
 from ftgen.validation.inventory import Inventory, read_snapshot
 from ftgen.validation.manifest import companions
+from ftgen.validation.moving import moving, validate_locked
 from ftgen.validation.options import dump_options
 from ftgen.validation.reuse import WITHOUT_REUSE, Reuse
 from ftgen.validation.rules import (
@@ -83,6 +85,7 @@ class Compiled:
         bundle: objects.
         files: rendered objects as bytes, by path below the output folder.
         diagnostics: warnings and notes.
+        moving: references of the job that may mean something else tomorrow.
     """
 
     spec: Spec
@@ -91,6 +94,7 @@ class Compiled:
     bundle: Bundle
     files: Mapping[str, bytes]
     diagnostics: tuple[Diagnostic, ...]
+    moving: tuple[Moving, ...]
 
     @property
     def name(self) -> str:
@@ -133,6 +137,7 @@ class Workspace:
         self._own = own
         self.schemas = schema.imported(composer.request.directory)
         self.scripts = composer.scripts
+        self.pins, self.locked = composer.pin_file.pins, composer.request.locked
         self._directory = composer.request.directory
         self._request = composer.request
         self._inventories: dict[str, Inventory] = {}
@@ -144,7 +149,8 @@ class Workspace:
         """Return the overlays of the chosen options and of the overlay packs."""
         chosen = (*choices.items(), *packs)
         if chosen not in self._patches:
-            self._patches[chosen] = overlay.collect(choices, overlay_folders(self._directory, packs))
+            found = overlay.collect(choices, overlay_folders(self._directory, packs))
+            self._patches[chosen] = pinned_patches(found, self.pins)
         return self._patches[chosen]
 
     def rules(self, packs: tuple[str, ...] = ()) -> SiteRules:
@@ -241,10 +247,11 @@ def compile_spec(
     own = workspace.rules(spec.overlays)
     problems = [*validate_environment(composition, spec), *validate_configuration(resolved, position.swept, reuse.call)]
     noticed = [*require([*problems, *own.judge_config(composition.config, reuse.call)])]
+    patches = workspace.patches(composition.choices, spec.overlays)
     identity = _identity(spec, composition, overrides, position, reuse)
+    identity = replace(identity, pins=pins_used(composition, patches))
     scripts = workspace.scripts(*spec.scripts)
     bundle = lower.lower(Inputs(spec, resolved.configurations, identity, scripts))
-    patches = workspace.patches(composition.choices, spec.overlays)
     bundle, patch_warnings = overlay.apply(bundle, patches, version)
     noticed += unreported([*workspace.conflicts(patches, version), *patch_warnings], spec.accepted)
     bundle = _shared(naming.assign_name(bundle, spec, identity), reuse)
@@ -252,12 +259,27 @@ def compile_spec(
     noticed += require(validate_delivery(bundle, spec, composition.config, reuse))
     inventory = workspace.inventory(spec.cluster.facts.snapshot)
     noticed += require(validate_objects(bundle, spec, noticed, reuse.call, inventory))
+    references = moving(composition.config, composition.choices, bundle.objects)
+    require(validate_locked(references, workspace.locked))
     if spec.target == "job":
         bundle = lower.plain(bundle)
         noticed += require(validate_schemas(bundle, spec, workspace.schemas, reuse))
     noticed += require(validate_site(bundle, spec, own, reuse.call))
     files = render.files(bundle, identity, reuse.once)
-    return Compiled(spec, resolved.estimate, identity, bundle, files, tuple(noticed))
+    return Compiled(spec, resolved.estimate, identity, bundle, files, tuple(noticed), references)
+
+
+def pinned_patches(patches: Sequence[overlay.Patch], pins: Pins) -> list[overlay.Patch]:
+    """Return overlays with the images in them pinned."""
+    if not pins:
+        return list(patches)
+    pinned = ((patch, *pinned_document(patch.document, pins)) for patch in patches)
+    return [replace(patch, document=document, pins=used) if used else patch for patch, document, used in pinned]
+
+
+def pins_used(composition: Composition, patches: Iterable[overlay.Patch]) -> Pins:
+    """Return the pins in a configuration and in overlays."""
+    return {**dict(composition.pinned.values()), **{ref: pin for patch in patches for ref, pin in patch.pins.items()}}
 
 
 def _shared(bundle: Bundle, reuse: Reuse) -> Bundle:

@@ -28,6 +28,7 @@ from ftgen.lower import record
 from ftgen.output.tree import COMMIT, LOCK_NAME, Lock, Run, State, Store, with_commit_of
 from ftgen.output.tree.lock import is_job_file, is_workload
 from ftgen.output.tree.plan import sha256
+from ftgen.pins import Reference
 from ftgen.sweeping import parallel
 from ftgen.sweeping.recorded import Recorded, Rerender
 from ftgen.text import yamlio
@@ -189,19 +190,19 @@ _Outcome = Run | Sequence[Diagnostic]
 
 
 def _rendered(jobs: _Recorded, arguments: Arguments) -> Iterator[tuple[Committed, _Outcome]]:
-    """Yield the jobs with their renderings, those of one search path together: a composer has one."""
-    by_words: dict[tuple[str, ...], _Recorded] = {}
+    """Yield the jobs with their renderings, those of one search path and the same pins by one composer."""
+    groups: dict[tuple[tuple[str, ...], frozenset[tuple[Reference, str]]], _Recorded] = {}
     for committed, recorded in jobs:
         words = tuple(word for word in recorded.overrides if word.lstrip("+").startswith(_SEARCHPATH))
-        by_words.setdefault(words, []).append((committed, recorded))
-    for words, group in by_words.items():
+        groups.setdefault((words, frozenset(recorded.pins.items())), []).append((committed, recorded))
+    for (words, _), group in groups.items():
         committed_jobs, recorded_jobs = zip(*group, strict=True)
         yield from zip(committed_jobs, _outcomes(words, recorded_jobs, arguments), strict=True)
 
 
 def _outcomes(words: tuple[str, ...], recorded: Sequence[Recorded], arguments: Arguments) -> Iterator[_Outcome]:
     try:
-        with request.open_composer(replace(arguments, overrides=words)) as composer:
+        with request.open_composer(replace(arguments, overrides=words), pins=recorded[0].pins) as composer:
             yield from Rerender(composer, trusted=False).runs(recorded, parallel.processors())
     except Rejected as rejected:
         # Only the search path is rejected here, and with it every job.

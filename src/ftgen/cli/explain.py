@@ -15,8 +15,9 @@ from ftgen.cli import output, programs, request, vocabulary
 from ftgen.cli.arguments import Arguments, Usage
 from ftgen.cli.vocabulary import Documentation
 from ftgen.config import catalog
-from ftgen.config.compose import Composer, displayed
+from ftgen.config.compose import Composer, Pinned, displayed
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, error
+from ftgen.pins import pinned_text
 from ftgen.provenance import explain
 from ftgen.provenance.dependencies import ABSENT, LoweringInput, value_at
 from ftgen.provenance.explain import Cause, KeyExplanation, LineExplanation
@@ -54,8 +55,8 @@ def _key(key: str, arguments: Arguments) -> int:
     """Explain a key, also of a rejected configuration; return 1 when it is rejected."""
     overrides = arguments.overrides
     with request.open_composer(_as_composed(key, arguments)) as composer:
-        config, problems = _composed(composer, overrides)
-        explanation = explain.key(key, config, KeyOrigins.of(composer, overrides))
+        config, pinned, problems = _composed(composer, overrides)
+        explanation = explain.key(key, config, KeyOrigins.of(composer, overrides), _pin(key, pinned, composer))
         documentation, unknown = _documented(key, config, composer)
         is_known = explanation is not None or (documentation is not None and config)
         problems = list(request.add_locations(composer, arguments, [*problems, *(unknown if is_known else ())]))
@@ -95,11 +96,20 @@ def _documented(
     return Documentation(meaning, "an option of the group", choices=options, without_default=""), []
 
 
-def _composed(composer: Composer, overrides: Sequence[str]) -> tuple[dict[str, Any], list[Diagnostic]]:
+def _composed(composer: Composer, overrides: Sequence[str]) -> tuple[dict[str, Any], Pinned, list[Diagnostic]]:
     try:
-        return composer.compose(composer.parse(overrides)).config, []
+        composition = composer.compose(composer.parse(overrides))
     except Rejected as rejected:
-        return {}, list(rejected.diagnostics)
+        return {}, {}, list(rejected.diagnostics)
+    return composition.config, composition.pinned, []
+
+
+def _pin(key: str, pinned: Pinned, composer: Composer) -> Origin | None:
+    """Return the pin that took the place of a key's value; None where none did."""
+    if key not in pinned:
+        return None
+    reference, pin = pinned[key]
+    return Origin(composer.pin_file.at(reference), pinned_text(reference, pin))
 
 
 def _unknown(key: str, config: Mapping[str, Any], composer: Composer) -> Diagnostic:

@@ -126,7 +126,9 @@ def _located_overrides(
     """Yield a composer and the overrides among the words; locate their errors on the command line."""
     before, overrides = (0, _before_command(words)) if _is_command(words) else (1, list(words[1:]))
     try:
-        with request.open_composer(replace(arguments, overrides=tuple(overrides)), directory=directory) as composer:
+        # What is imported is compared with what it would render to: its image stays as it is written.
+        typed = replace(arguments, overrides=tuple(overrides))
+        with request.open_composer(typed, directory=directory, pins={}) as composer:
             yield composer, overrides
     except Rejected as rejected:
         raise Rejected([_shifted(problem, before) for problem in rejected.diagnostics]) from None

@@ -67,7 +67,7 @@ def _rebuilt(committed: Committed, arguments: Arguments) -> bytes:
         service = service_of(committed, recorded, arguments)
         content = service.files[f"{service.identity.folder}/{render.file_name(service.bundle.job)}"]
         return tree.with_commit_of(content, committed.content)
-    with request.open_composer(replace(arguments, overrides=recorded.overrides)) as composer:
+    with request.open_composer(replace(arguments, overrides=recorded.overrides), pins=recorded.pins) as composer:
         return as_committed(Rerender(composer).run(recorded), committed)
 
 
@@ -83,7 +83,7 @@ def service_of(
 
     words = replace(arguments, overrides=recorded.overrides).with_flags(config_name="serve")
     run = trained_run(yamlio.parse(committed.content.decode(), str(committed.file)), str(committed.file))
-    with request.open_composer(words, partial(service_source, run)) as composer:
+    with request.open_composer(words, partial(service_source, run), pins=recorded.pins) as composer:
         if not trusted:
             refuse_outside(composer, recorded.overrides)
         return compile_service(composer, run, recorded.overrides, Workspace(composer))
@@ -118,13 +118,14 @@ def _entry(file: Path) -> Entry | None:
 
 
 def recorded_of(committed: Committed) -> Recorded:
-    """Return the overrides and the point of a sweep that a manifest records.
+    """Return the overrides, the point of a sweep and the pins that a manifest records.
 
     Raises:
         Rejected: FT533, it records none, or in no shape of ftgen's.
     """
     try:
-        return Recorded(record.overrides(committed.annotations), record.point(committed.annotations))
+        noted = committed.annotations
+        return Recorded(record.overrides(noted), record.point(noted), record.pins(noted))
     except ValueError as problem:
         headline = f"{committed.file} does not say what it was rendered from: {problem}"
         restore = "restore the file from version control"

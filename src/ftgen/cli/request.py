@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from ftgen.cli.arguments import Arguments
 from ftgen.config import compose
 from ftgen.config.compose import Composer
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, error
+from ftgen.pins import Pins
 
 if TYPE_CHECKING:
     from ftgen.provenance.dependencies import Source
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def open_composer(
-    arguments: Arguments, source_of: Source | None = None, directory: Path = Path()
+    arguments: Arguments, source_of: Source | None = None, directory: Path = Path(), pins: Pins | None = None
 ) -> Iterator[Composer]:
     """Yield the composer that the flags describe; locate the diagnostics of a `Rejected` raised in the block.
 
@@ -26,8 +28,9 @@ def open_composer(
         arguments: the command line.
         source_of: traces values in manifests; by default, through the lowering of a job.
         directory: folder that holds the user's own `conf/` and `overlays/`.
+        pins: pins in place of those of `pins.yaml`; see `Request`.
     """
-    composer = Composer(_request(arguments, directory))
+    composer = Composer(_request(arguments, directory, pins))
     try:
         yield composer
     except Rejected as rejected:
@@ -72,7 +75,7 @@ def _refuse_unused_sweep(words: Sequence[str], overrides: Sequence[Any]) -> None
             raise Rejected([problem.at(Location(COMMAND_LINE, position))])
 
 
-def _request(arguments: Arguments, directory: Path) -> compose.Request:
+def _request(arguments: Arguments, directory: Path, pins: Pins | None) -> compose.Request:
     flags = arguments.flags
     return compose.Request(
         overrides=arguments.overrides,
@@ -80,4 +83,16 @@ def _request(arguments: Arguments, directory: Path) -> compose.Request:
         config_path=flags.config_path,
         config_name=arguments.config_name,
         directory=directory,
+        pins=pins,
+        locked=_locking(arguments) if getattr(flags, "locked", False) else "",
     )
+
+
+def _locking(arguments: Arguments) -> str:
+    """Return the command that pins the references of a command line."""
+    flags = arguments.flags
+    folders = [word for folder in flags.config_dir for word in ("--config-dir", str(folder))]
+    path = ["--config-path", str(flags.config_path)] if flags.config_path else []
+    name = ["--config-name", flags.config_name] if flags.config_name != "config" else []
+    sweep = ["-m"] if flags.multirun else []
+    return shlex.join(["ftgen", "lock", *sweep, *arguments.overrides, *folders, *path, *name])

@@ -58,9 +58,11 @@ def _compiled(
     try:
         with request.open_composer(replace(arguments, overrides=words)) as composer:
             words = trained.words(composer, asked)
+            # A model that the run trained on is served at the commit that it was trained on, wherever the file is now.
+            pins = {**composer.pin_file.pins, **trained.pins}
         located = replace(arguments, overrides=words)
         traced = partial(service_source, trained)
-        with request.open_composer(located, traced) as composer:
+        with request.open_composer(located, traced, pins=pins) as composer:
             service = compile_service(composer, trained, words, Workspace(composer))
             runs = [service.run, *pipeline.deliver([service], source)]
             noticed = request.add_locations(composer, located, service.diagnostics, traced)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from ftgen import pins
 from ftgen.lower import record
 from ftgen.lower.launch import SSH_KEYS, SSH_PORT
 from ftgen.lower.objects import MASTER, TASK, WORKER, Identity, Inputs, Object, json_text, optional, run_label
@@ -63,6 +64,7 @@ def provenance(spec: Spec, identity: Identity) -> dict[str, str]:
         record.DIGEST: f"sha256:{identity.digest}",
         record.OVERRIDES: json_text(identity.overrides),
         **optional(record.SWEEP, sweep(identity)),
+        **optional(record.PINS, pins.annotation(identity.pins)),
         **spec.cluster.annotations,
     }
 

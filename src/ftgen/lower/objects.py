@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ftgen.pins import Pins
 from ftgen.spec import Spec
 from ftgen.text import kube
 from ftgen.trainers.llamafactory import Configurations
@@ -32,6 +33,7 @@ class Identity:
         digest: sha256 of the resolved configuration, in hex.
         version: version of ftgen.
         swept: keys that the sweep varies, with this point's values as text.
+        pins: commits and digests that took the place of movable references.
     """
 
     folder: str
@@ -41,6 +43,7 @@ class Identity:
     digest: str
     version: str
     swept: Mapping[str, str] = field(default_factory=dict)
+    pins: Pins = field(default_factory=dict)
 
     @property
     def stem(self) -> str:

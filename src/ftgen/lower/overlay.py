@@ -19,13 +19,14 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ftgen import project, schema
 from ftgen.diagnostics import Diagnostic, Location, Rejected, error, warning
 from ftgen.lower import TASK, Bundle, Object, merge
+from ftgen.pins import Pins
 from ftgen.text import files, yamlio
 
 _ANY_NAME = {None, "", "any"}
@@ -82,6 +83,7 @@ class Patch:
         option: the chosen option.
         position: index of the document in the file, from 0.
         declared: the declaration of its overlay.
+        pins: the pins that took the place of images in the document.
     """
 
     file: Path
@@ -90,6 +92,7 @@ class Patch:
     option: str
     position: int = 0
     declared: Declaration = Declaration()
+    pins: Pins = field(default_factory=dict)
 
     @property
     def name(self) -> str:

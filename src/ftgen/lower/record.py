@@ -9,12 +9,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ftgen.pins import Pins, of_annotation
 from ftgen.text import yamlio
 
 VERSION = "ftgen.dev/version"
 DIGEST = "ftgen.dev/config-digest"
 OVERRIDES = "ftgen.dev/overrides"
 SWEEP = "ftgen.dev/sweep"
+PINS = "ftgen.dev/pins"
+"""Annotation with the commits and digests that took the place of movable references."""
 SERVES = "ftgen.dev/serves"
 """Annotation of what serves a result, with the run."""
 
@@ -79,6 +82,15 @@ def point(annotations: Mapping[str, Any]) -> RecordedPoint | None:
             return RecordedPoint(name, label, tuple(swept))
         case _:
             raise ValueError(f"{SWEEP} is no place in a sweep")
+
+
+def pins(annotations: Mapping[str, Any]) -> Pins:
+    """Return the pins that a manifest was rendered with.
+
+    Raises:
+        ValueError: if the annotation is malformed.
+    """
+    return of_annotation(_read(annotations, PINS, "no pins")) if PINS in annotations else {}
 
 
 def served(annotations: Mapping[str, Any]) -> ServedRun | None:

@@ -71,7 +71,8 @@ class LoweringInput:
         spec = pipeline.resolve(admit(composition.config)).spec
         identity = Identity(naming.folder(spec), "", tuple(overrides), composition.choices, "", project.VERSION, {})
         folders = pipeline.overlay_folders(composer.request.directory, spec.overlays)
-        patches = tuple(overlay.collect(composition.choices, folders))
+        found = overlay.collect(composition.choices, folders)
+        patches = tuple(pipeline.pinned_patches(found, composer.pin_file.pins))
         return cls(spec, identity, composer.scripts(*spec.scripts), patches)
 
     def with_config(self, config: Any) -> LoweringInput:
@@ -332,6 +333,7 @@ def _others(value: Any) -> Iterator[Any]:
         case str():
             number = re.fullmatch(r"(\d+)(\D*)", value)
             yield from (f"{value}-x", *([f"{int(number[1]) + 1}{number[2]}"] if number else []))
+            yield from [value.partition("@")[0]] if "@" in value else []  # an image without its digest
             yield from (word for word in _words() if word != value) if value in _words() else ()
         case _:
             yield from ("x", "1Gi", 1)

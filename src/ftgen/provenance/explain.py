@@ -14,12 +14,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ftgen import pipeline
 from ftgen.config.compose import Composer, displayed
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, error
 from ftgen.lower import record
+from ftgen.pins import PinFile, Pins, pinned_text
 from ftgen.provenance import dependencies
 from ftgen.provenance.dependencies import ABSENT, MOVED, LoweringInput, as_config, value_at
 from ftgen.provenance.origins import KeyOrigins, Origin, add_key_locations
@@ -77,16 +78,20 @@ class LineExplanation:
 # --- keys ----------------------------------------------------------------------------------------------
 
 
-def key(name: str, config: Mapping[str, Any], origins: KeyOrigins) -> KeyExplanation | None:
+def key(
+    name: str, config: Mapping[str, Any], origins: KeyOrigins, pinned: Origin | None = None
+) -> KeyExplanation | None:
     """Explain a key; return None where nothing sets it.
 
     Args:
         name: dotted key, or a group.
         config: the resolved configuration; empty where it was rejected.
         origins: see `KeyOrigins.of`.
+        pinned: the pin that took the place of the key's value, if one did.
     """
     value = value_at(config, _steps(name))
     statements, chosen = tuple(origins.origins(name)), tuple(origins.choice_origins(name.replace(".", "/")))
+    statements += (pinned,) if pinned else ()
     if not statements and not chosen and value is ABSENT:
         return None
     group = name.partition(".")[0]
@@ -129,22 +134,29 @@ def line(file: Path, number: int, composer: Composer, compiled_service: Compile)
     manifest, path, offset = _place(file, number)
     maker = _maker(manifest, file)
     serves = record.SERVES in record.annotations_of(maker)
-    overrides, name = _overrides(maker, file), "serve" if serves else composer.request.config_name
-    composer = Composer(replace(composer.request, overrides=overrides, config_name=name))
+    overrides, name = _recorded(maker, file, record.overrides), "serve" if serves else composer.request.config_name
+    pinned = _Pinned(_recorded(maker, file, record.pins), composer.pin_file, file)
+    composer = Composer(replace(composer.request, overrides=overrides, config_name=name, pins=pinned.recorded))
     try:
         rebuilt = Rebuilt.of(maker, composer, compiled_service if serves else compiled_job)
-        return rebuilt.explain(manifest, path, offset)
+        explanation = rebuilt.explain(manifest, path, offset)
+        return replace(explanation, causes=(*pinned.causes(explanation.value), *explanation.causes))
     except Rejected as rejected:
         raise Rejected(_in_file(rejected, file, KeyOrigins.of(composer, overrides))) from None
 
 
 def _in_file(rejected: Rejected, file: Path, origins: KeyOrigins) -> Iterator[Diagnostic]:
     """Move diagnostics about a manifest's overrides to the line of the manifest that holds them."""
-    lines = yamlio.read_text(file).split("\n")
-    number = next((n for n, text in enumerate(lines, 1) if record.OVERRIDES in text), 1)
+    overrides = _line_of(file, record.OVERRIDES)
     for diagnostic in add_key_locations(rejected.diagnostics, origins):
-        places = (Location(str(file), number) if p.file == COMMAND_LINE else p for p in diagnostic.locations)
+        places = (overrides if p.file == COMMAND_LINE else p for p in diagnostic.locations)
         yield diagnostic.at(*dict.fromkeys(places))
+
+
+def _line_of(file: Path, text: str) -> Location:
+    """Return the first line of a manifest that holds a text."""
+    lines = yamlio.read_text(file).split("\n")
+    return Location(str(file), next((number for number, line in enumerate(lines, 1) if text in line), 1))
 
 
 def _place(file: Path, number: int) -> tuple[dict[str, Any], Steps, int]:
@@ -312,13 +324,33 @@ class Rebuilt:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Pinned:
+    """Pins that a manifest records, beside those of the file of pins today."""
+
+    recorded: Pins
+    today: PinFile
+    manifest: Path
+
+    def causes(self, text: Any) -> Iterator[Cause]:
+        """Yield the pins in the text of a line, at their line of today's file, else at the annotation."""
+        for reference, pin in self.recorded.items():
+            if isinstance(text, str) and pinned_text(reference, pin) in text:
+                is_current = self.today.pins.get(reference) == pin
+                place = self.today.at(reference) if is_current else _line_of(self.manifest, record.PINS)
+                yield Cause(f"lock of {reference}", (place,), pin)
+
+
+_Read = TypeVar("_Read")
+
+
 def _sentinel(value: Any) -> object:
     return value if value is ABSENT or value is MOVED else None
 
 
-def _overrides(manifest: Mapping[str, Any], file: Path) -> tuple[str, ...]:
+def _recorded(manifest: Mapping[str, Any], file: Path, read: Callable[[Mapping[str, Any]], _Read]) -> _Read:
     try:
-        return record.overrides(record.annotations_of(manifest))
+        return read(record.annotations_of(manifest))
     except ValueError as problem:
         headline = f"the annotation {problem}"
         raise Rejected([error("FT018", headline, value=file).at(Location(str(file), 1))]) from None

@@ -22,6 +22,7 @@ from ftgen.spec import Runtime, Serving, Spec, Volume, admit
 from ftgen.text import kube
 from ftgen.trainers import llamafactory, vllm
 from ftgen.validation import unreported, validate
+from ftgen.validation.moving import moving, validate_locked
 from ftgen.validation.options import dump_options
 from ftgen.validation.rules import NEEDS, SERVED, SERVICE, SPEC
 from ftgen.validation.rules.serving import ServiceView
@@ -81,9 +82,10 @@ def compile_service(composer: Composer, run: TrainedRun, words: Sequence[str], w
     own = workspace.rules(spec.overlays)
     problems = [*pipeline.validate_environment(composition, spec), *_validate_configuration(view)]
     noticed = [*require([*problems, *own.judge_config(composition.config)])]
-    identity = _identity(composition, trained, serving, run, words)
-    inputs = service_inputs(trained, spec, run, identity, scripts_of(trained, workspace.scripts))
     patches = patches_of(spec, composition.choices, workspace)
+    identity = _identity(composition, trained, serving, run, words)
+    identity = replace(identity, pins=pipeline.pins_used(composition, patches))
+    inputs = service_inputs(trained, spec, run, identity, scripts_of(trained, workspace.scripts))
     bundle, warned = lowered(inputs, patches)
     warned += overlay.conflicts(patches, spec.cluster.volcano_version, service.PLACES[serving.kind])
     noticed += unreported(warned, spec.accepted)
@@ -91,8 +93,10 @@ def compile_service(composer: Composer, run: TrainedRun, words: Sequence[str], w
     noticed += require(pipeline.validate_delivery(bundle, spec, composition.config))
     noticed += require(pipeline.validate_workload(bundle, spec, noticed))
     noticed += require(pipeline.validate_site(bundle, spec, own))
-    files = render.files(bundle, identity)
-    return CompiledService(spec, None, identity, bundle, files, tuple(noticed), serving, inputs.result, memory)
+    references = moving(composition.config, composition.choices, bundle.objects)
+    require(validate_locked(references, workspace.locked))
+    files, told = render.files(bundle, identity), tuple(noticed)
+    return CompiledService(spec, None, identity, bundle, files, told, references, serving, inputs.result, memory)
 
 
 def serving_of(spec: Spec) -> Serving:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ftgen.config.compose import Composer
 from ftgen.diagnostics import Rejected, error
 from ftgen.lower import naming, record
+from ftgen.pins import Pins
 from ftgen.spec import Spec
 from ftgen.text import kube
 from ftgen.text.shapes import mapping, text
@@ -25,11 +26,13 @@ class TrainedRun:
         name: name of the job, and of the branch that it pushed; empty where the API server generated it.
         overrides: command line that it, or what serves it already, was rendered from.
         base: its name without the hash of its content; empty where its configuration gives it.
+        pins: commits and digests that took the place of movable references.
     """
 
     name: str
     overrides: tuple[str, ...]
     base: str = ""
+    pins: Pins = field(default_factory=dict)
 
     def words(self, composer: Composer, asked: Sequence[str]) -> tuple[str, ...]:
         """Return the command line of its service: its own words, then those that were asked for.
@@ -66,9 +69,10 @@ def trained_run(manifest: Any, file: str) -> TrainedRun:
         raise Rejected([error("FT748", f"{file} is no run whose result could be served", file, help=help_)])
     try:
         overrides, point, served = record.overrides(noted), record.point(noted), record.served(noted)
+        pins = record.pins(noted)
     except ValueError as problem:
         headline = f"{file} does not say what it was rendered from: {problem}"
         raise Rejected([error("FT533", headline, file, help="only ftgen's own manifests do")]) from None
     name = served.name if served else text(metadata.get("name"))
     base = served.base if served else f"{point.name}-{point.label}" if point else ""
-    return TrainedRun(name if kube.is_dns1123_subdomain(name) else "", overrides, base)
+    return TrainedRun(name if kube.is_dns1123_subdomain(name) else "", overrides, base, pins)

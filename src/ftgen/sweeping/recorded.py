@@ -6,13 +6,14 @@ The jobs of a sweep are composed as the sweep was: once for all that differ only
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ftgen.config.compose import Composer
 from ftgen.diagnostics import Diagnostic, Rejected, error
 from ftgen.lower.record import RecordedPoint
 from ftgen.output.tree import Run
+from ftgen.pins import Pins
 from ftgen.sweeping import axes
 from ftgen.sweeping.batch import Compiler
 from ftgen.sweeping.label import without_prefix
@@ -29,17 +30,19 @@ class Recorded:
     Attributes:
         overrides: command line of the job.
         point: position in a sweep, or None.
+        pins: commits and digests that took the place of movable references.
     """
 
     overrides: tuple[str, ...]
     point: RecordedPoint | None
+    pins: Pins = field(default_factory=dict)
 
 
 class Rerender:
     """Renderer of recorded jobs, which composes a sweep once."""
 
     def __init__(self, composer: Composer, *, trusted: bool = True) -> None:
-        """Render with the composer's configuration.
+        """Render with the composer's configuration, and with the pins of its request.
 
         Args:
             composer: composer of the jobs.

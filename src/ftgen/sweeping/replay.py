@@ -86,7 +86,7 @@ class FrameCache:
         if frame is None:
             parsed = self.composer.parse(overrides)
             return self._checked(self.composer.compose(parsed), parsed)
-        return frame.filled(overrides, [split.value for split in splits])
+        return self.composer.pinned(frame.filled(overrides, [split.value for split in splits]))
 
     def _checked(self, composition: Composition, overrides: Sequence[Override]) -> Composition:
         """Return the composition, unless a swept option sets how to sweep: the expansion would ignore it.

@@ -9,6 +9,7 @@ option of the same name shadows ours.
 
 from ftgen.config.compose.composer import Composer, Composition, compose
 from ftgen.config.compose.grammar import Alternative, ListExtension, alternatives, hydra_literal, is_assignment
+from ftgen.config.compose.pinned import Moving, Pinned, moving_keys, pinned_document
 from ftgen.config.compose.process import HYDRA_VERSION
 from ftgen.config.compose.request import Request, displayed
 from ftgen.config.compose.section import RUN_SECTIONS
@@ -20,10 +21,14 @@ __all__ = [
     "Composer",
     "Composition",
     "ListExtension",
+    "Moving",
+    "Pinned",
     "Request",
     "alternatives",
     "compose",
     "displayed",
     "hydra_literal",
     "is_assignment",
+    "moving_keys",
+    "pinned_document",
 ]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from hydra._internal.defaults_list import DefaultsList
@@ -16,6 +17,7 @@ from ftgen.config.compose.grammar import Alternative, Parser, refuse_sweeps
 from ftgen.config.compose.interpolation import environment, resolve
 from ftgen.config.compose.merge import apply, configured, merge
 from ftgen.config.compose.node import run_section_problems
+from ftgen.config.compose.pinned import Pinned, Pinner
 from ftgen.config.compose.process import hydra_1_3
 from ftgen.config.compose.request import Request, displayed
 from ftgen.config.compose.section import RUN_SECTIONS, dotted_keys, pop_section
@@ -23,6 +25,8 @@ from ftgen.config.compose.show import Kind, as_yaml, hydra_node, part
 from ftgen.config.compose.sources import Repository, read_scripts
 from ftgen.config.trace import Layer, OverrideTrace, Trace
 from ftgen.diagnostics import Diagnostic, Rejected
+from ftgen.pins import FILE, PinFile
+from ftgen.pins import read as read_pins
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,7 @@ class Composition:
         layers: configuration files in merge order.
         overrides: command-line overrides of values, by position.
         environment: variable names by each key whose value reads environment variables (`${oc.env:…}`).
+        pinned: the pins that took the place of movable references, by key.
     """
 
     config: dict[str, Any]
@@ -46,6 +51,7 @@ class Composition:
     layers: tuple[Layer, ...]
     overrides: tuple[OverrideTrace, ...]
     environment: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    pinned: Pinned = field(default_factory=dict)
 
 
 class Composer:
@@ -93,12 +99,35 @@ class Composer:
         Raises:
             Rejected: with every unknown group, option and key, or every missing value and broken interpolation.
         """
-        return self.compose_with_unresolved(overrides, skip_missing=skip_missing)[0]
+        return self.pinned(self.compose_with_unresolved(overrides, skip_missing=skip_missing)[0])
+
+    @cached_property
+    def pin_file(self) -> PinFile:
+        """Return the pins of this composer: those of the request, else of the first file on the search path.
+
+        Raises:
+            Rejected: FT002 or FT783, that file cannot be read.
+        """
+        if self.request.pins is not None:
+            return PinFile("", self.request.pins)
+        folder = self._repository.folder_of(FILE)
+        if folder is None:
+            return PinFile()
+        return read_pins(self._repository.text(FILE) or "", displayed(folder / FILE, self.request.directory))
+
+    def pinned(self, composition: Composition) -> Composition:
+        """Return a composition with commits and digests in place of the references that are pinned."""
+        config, used = self._pinner.pinned(composition.config, composition.choices)
+        return replace(composition, config=config, pinned=used) if used else composition
+
+    @cached_property
+    def _pinner(self) -> Pinner:
+        return Pinner(self.pin_file.pins)
 
     def compose_with_unresolved(
         self, overrides: Sequence[Override], *, skip_missing: bool = False
     ) -> tuple[Composition, dict[str, Any]]:
-        """Return the result of `compose` and the same configuration with unresolved interpolations."""
+        """Return the composition before its references are pinned, and its unresolved configuration."""
         config, defaults = self._unresolved(overrides, skip_missing=skip_missing)
         choices = choices_made(defaults)
         hydra, sweep = (pop_section(config, node) for node in RUN_SECTIONS)

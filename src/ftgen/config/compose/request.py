@@ -13,6 +13,7 @@ from ftgen import project
 from ftgen.config import catalog
 from ftgen.config.compose.grammar import read
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, error
+from ftgen.pins import Pins
 from ftgen.text import files
 
 
@@ -41,6 +42,8 @@ class Request:
         config_path: folder that replaces the packaged configuration (`--config-path`).
         config_name: name of the primary configuration file, without `.yaml`.
         directory: folder that holds the user's own `conf/`.
+        pins: pins in place of those of the first `pins.yaml` on the search path; None to read that file.
+        locked: command that pins references, where a job with a movable one is to be rejected; else empty.
     """
 
     overrides: tuple[str, ...] = ()
@@ -48,6 +51,8 @@ class Request:
     config_path: Path | None = None
     config_name: str = "config"
     directory: Path = field(default_factory=Path)
+    pins: Pins | None = None
+    locked: str = ""
 
     def search_path(self) -> list[Path]:
         """Return the folders to search, each once; see `places`."""

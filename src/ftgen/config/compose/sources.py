@@ -108,8 +108,12 @@ class Repository(ConfigRepository):
         Raises:
             Rejected: FT002, if it cannot be read.
         """
-        folder = next((s.folder for s in self._folders if _has_file(s.folder, name)), None)
+        folder = self.folder_of(name)
         return None if folder is None else _text(folder / name, folder)
+
+    def folder_of(self, name: str) -> Path | None:
+        """Return the first folder on the search path that has a file of this name, None if there is none."""
+        return next((s.folder for s in self._folders if _has_file(s.folder, name)), None)
 
     def source(self, config_path: str) -> _Source:
         """Return the source that provides a configuration."""
