@@ -8,7 +8,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test lint check bench fuzz venv tools out docs site update-golden test-hydra-next test-trainer test-images test-page test-tracking test-upstream test-install test-cluster \
+.PHONY: run test lint check bench fuzz venv tools out docs site update-golden test-hydra-next test-trainer test-images test-page test-registry test-tracking test-upstream test-install test-cluster \
 	cluster cluster-down clean
 
 run: venv
@@ -98,6 +98,15 @@ test-page: venv .browser/package/axe.min.js
 	cd .browser && $(abspath $(BIN))/npm pack --silent axe-core@$(AXE_RELEASE) && tar -xzf axe-core-$(AXE_RELEASE).tgz
 	touch $@
 
+# Digests asked of CNCF Distribution, which takes Go to build.
+DISTRIBUTION := v3.0.0
+test-registry: venv .registry/registry
+	FTGEN_REGISTRY=$(abspath .registry/registry) $(BIN)/pytest -m slow tests/locking
+
+.registry/registry:
+	@command -v go >/dev/null || { echo "make test-registry takes Go"; exit 1; }
+	GOBIN=$(abspath .registry) go install github.com/distribution/distribution/v3/cmd/registry@$(DISTRIBUTION)
+
 # What the scripts ask of MLflow, asked of a real server with basic-auth, and behind a bearer token.
 test-tracking: tools
 	$(PYTHON) -m venv .venv-tracking
@@ -158,4 +167,4 @@ tools:
 	[ -z "$$missing" ] || { $(SUDO) apt-get update -q && $(SUDO) apt-get install -y -q $$missing; }
 
 clean:
-	rm -rf $(VENV) .venv-hydra-next .venv-trainer .venv-tracking
+	rm -rf $(VENV) .venv-hydra-next .venv-trainer .venv-tracking .registry

@@ -43,6 +43,8 @@ NOT_RUN = {
     "kubectl get": "needs a cluster",
     "kubectl port-forward": "needs a cluster",
     "ftgen status --mlflow": "needs a server of MLflow's; tests/status/test_mlflow.py plays one",
+    "ftgen lock": "needs a registry and git servers; tests/locking plays them",
+    "ftgen --locked": "needs what `ftgen lock` wrote; tests/locking runs it",
     "ftgen logs": "needs a pod that runs; tests/status plays one",
     "pip install": "installs from a package index into the environment that the tests run in",
     "tensorboard": "a server of TensorBoard's, in a pod",

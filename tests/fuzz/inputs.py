@@ -387,6 +387,9 @@ def words(draw: Draw, most: int = 2) -> list[str]:
 
 # --- kinds of input -------------------------------------------------------------------------------------
 
+ALONE = [verb for verb in VERBS if verb != "lock"]
+"""Verbs that ask no server of the configuration."""
+
 KINDS: dict[str, tuple[int, Kind]] = {}
 """Name -> how often it is drawn, and the kind."""
 
@@ -413,7 +416,7 @@ def _nonsense(draw: Draw) -> Case:
 
 @kind(4)
 def _verbs(draw: Draw) -> Case:
-    verb = draw(st.sampled_from([*VERBS]))
+    verb = draw(st.sampled_from(ALONE))
     subject = draw(
         st.sampled_from([[], [], [draw(st.sampled_from(KEYS))], ["out"], [_name()], ["import"], ["kustomize"]])
     )
@@ -613,6 +616,25 @@ def _overlay_files(draw: Draw) -> Case:
         )
     )
     return Case((*verb, *packs), files={place: draw(yaml_text(_overlays()[path])), "a.yaml": _manifest()})
+
+
+@kind(3)
+def _pins(draw: Draw) -> Case:
+    """Pins of what the job holds, as they may come with a clone; nothing is left to ask about."""
+    words = ["dataset.url=null", f"model.revision={'a' * 40}", "hardware.image=h.example/a:1"]
+    verb = draw(
+        st.sampled_from([["-o", "-"], ["plan", "--locked"], ["lock", "--check"], ["explain", "hardware.image"]])
+    )
+    return Case((*verb, *words), files={"conf/pins.yaml": draw(yaml_text(_PINS))})
+
+
+_PINS = f"""\
+version: 1
+git:
+- {{url: https://h.example/a, revision: main, commit: {"a" * 40}}}
+images:
+- {{image: h.example/a:1, digest: sha256:{"b" * 64}}}
+"""
 
 
 @kind(4)
@@ -921,7 +943,7 @@ def _data_folders(draw: Draw) -> Case:
 @kind(1)
 def _again(draw: Draw) -> Case:
     """A second command in the same process."""
-    verbs = [[verb] for verb in VERBS if verb not in {"render", "import"}]
+    verbs = [[verb] for verb in ALONE if verb not in {"render", "import"}]
     first = draw(st.sampled_from([*verbs, ["-x"], ["--cfg", "job"], ["-o", "-", "trainer.lr=["], ["-sc"], ["--help"]]))
     return Case(
         tuple(draw(st.sampled_from([["-o", "-"], ["gc"], ["check", "a.yaml"], ["--cfg", "job"]]))),

@@ -68,7 +68,7 @@ FLAGS: list[Any] = [
     ["--cluster", "x"], ["--volcano-version", "newest"], ["--volcano-version", "1.x"],
     ["--kubernetes-version", "1.32"], ["--kubernetes-version", "1.x"], ["-r"], ["--branch", "main"],
     ["--path", "jobs"], ["--allow-dirty"], ["--branch-per-sweep"], ["--limit", "9" * 5000],
-    ["--color", "always"], ["--yes"], ["--ci", "none"], ["--from", "a.yaml"],
+    ["--color", "always"], ["--yes"], ["--ci", "none"], ["--locked"], ["--from", "a.yaml"],
 ]
 
 TREES: list[Any] = [

@@ -152,7 +152,7 @@ def _large() -> None:
 
 
 @pytest.mark.parametrize("put", [_fifo, _endless, _outside, _itself, _binary, _bomb, _large])
-@pytest.mark.parametrize("verb", ["render", "plan"])
+@pytest.mark.parametrize("verb", ["render", "lock"])
 def test_what_is_no_file_of_text_is_refused(
     put: Callable[[], None], verb: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

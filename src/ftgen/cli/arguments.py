@@ -31,6 +31,7 @@ VERBS = {
     "export": "the job for another tool: `export kustomize`; the rules for the cluster: `export policy`",
     "import": "a hand-written VolcanoJob, or `-- docker run …`, as an experiment and the overlay that remains",
     "image": "the Dockerfile of a runtime image for the chosen hardware, trainer and tracking",
+    "lock": "branches, tags and image tags as commits and digests, in conf/pins.yaml, which renders read",
     "check": "what is wrong with manifests, whoever wrote them: `check PATH…`, - for standard input",
     "data": "what becomes of each row of a data set: trained on, dropped, cut, or the end of the training",
     "facts": "a snapshot of a cluster's nodes, queues and quotas through kubectl, to weigh jobs against",
@@ -168,6 +169,8 @@ def parser(verb: str) -> argparse.ArgumentParser:
     _hydra(verb_parser)
     if verb in {RENDER, "plan"}:
         _output(verb_parser, verb)
+    if verb in _OF_LOCKED:
+        _locked(verb_parser)
     if verb in _OF_TREES:
         _tree(verb_parser, verb)
     if verb in {"plan", "diff", "publish"}:
@@ -295,10 +298,12 @@ class _OutOrPage(argparse.Action):
         setattr(namespace, "page" if values.endswith(".html") else self.dest, values)
 
 
-_DOCUMENTED = {RENDER, "publish"}
+_DOCUMENTED = {RENDER, "publish", "lock"}
 """Verbs whose --json is a document of what they did, diagnostics included."""
 _OF_TREES = {"preview", "diff", "publish", "serve", "archive", "stop", "rerun", "gc", "status", "logs", "rebuild"}
 """Verbs that read or change a tree that was rendered before."""
+_OF_LOCKED = {RENDER, "plan", "preview", "diff", "compare", "publish", "export", "serve"}
+"""Verbs that compile what may be locked."""
 _OF_CLUSTERS = {"status", "logs", "check"}
 """Verbs that may ask a cluster."""
 
@@ -333,6 +338,24 @@ def _publishing(verb_parser: argparse.ArgumentParser) -> None:
     _takeover(group)
     group.add_argument("--allow-shrink", action="store_true", help="no longer render most of a named sweep")
     group.add_argument("--branch-per-sweep", action="store_true", help="commit to ftgen/<name>, for a pull request")
+
+
+def _locked(verb_parser: argparse.ArgumentParser) -> None:
+    group = verb_parser.add_argument_group("references")
+    text = "refuse branches, tags and image tags that `ftgen lock` has not pinned"
+    group.add_argument("--locked", action="store_true", help=text)
+
+
+def _locking(verb_parser: argparse.ArgumentParser) -> None:
+    group = verb_parser.add_argument_group("references")
+    group.add_argument("--upgrade", action="store_true", help="ask again about what is pinned already")
+    text = "ask again about this repository or image only, by its URL or name in pins.yaml; * is anything"
+    group.add_argument("--upgrade-only", action="append", default=[], metavar="NAME", help=text)
+    text = "write nothing; exit 1 where pins would be added or updated"
+    group.add_argument("--check", action="store_true", help=text)
+    text = "a registry without TLS; those of this machine need no mention"
+    group.add_argument("--insecure-registry", action="append", default=[], metavar="HOST", help=text)
+    group.add_argument("--limit", type=int, default=1000, help="how many points a sweep may have (default 1000)")
 
 
 _COPIES = {"export": "", "import": "-", "image": "-", "schema": "schemas"}
@@ -418,6 +441,7 @@ _OWN = {
     "facts": _snapshot,
     "image": _recipe,
     "init": _start,
+    "lock": _locking,
     "plan": _planning,
     "preview": _previewing,
 }

@@ -106,7 +106,19 @@ class _Line:
                 return  # the file or folder
             case "export" if first and "=" not in word and "." not in word:
                 yield from (form for form in ("kustomize", "policy") if form.startswith(word))
-            case "data" | "render" | "plan" | "diff" | "publish" | "export" | "compare" | "explain" | "image" | "serve":
+            case (
+                "data"
+                | "render"
+                | "plan"
+                | "diff"
+                | "publish"
+                | "export"
+                | "compare"
+                | "explain"
+                | "image"
+                | "serve"
+                | "lock"
+            ):
                 yield from self._override(word)
             case "preview":
                 yield from (name for name in _runs(self._tree) if first and name.startswith(word))

@@ -21,7 +21,7 @@ ftgen writes VolcanoJob manifests for fine-tuning, from configuration groups.
 
 # Verbs by what a user is about; each group is read at a glance.
 GROUPS = {
-    "write": (RENDER, "serve", "import", "export", "image"),
+    "write": (RENDER, "serve", "lock", "import", "export", "image"),
     "look": ("plan", "preview", "diff", "compare", "check", "data", "explain"),
     "publish": ("publish", "archive", "stop", "rerun", "gc", "rebuild"),
     "live": ("status", "logs", "facts"),
@@ -184,6 +184,14 @@ SYNTAX: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
         (
             ("ftgen rebuild -o training", "is every run of the tree what its configuration renders to?"),
             ("ftgen rebuild out/sft/job-sft-1a2b3c4d.yaml", "is this one, and what differs?"),
+        ),
+    ),
+    "lock": (
+        "[OVERRIDES]",
+        (
+            ("ftgen lock", "the commits and digests of what the default job fetches and runs"),
+            ("ftgen lock -m model=qwen3-0.6b,qwen3-8b", "of every job of a sweep"),
+            ("ftgen lock --upgrade --check", "what has moved since; exit 1 if anything has"),
         ),
     ),
     "compare": ("[OVERRIDES]", (("ftgen compare hardware=nvidia-vgpu,ascend", "the same job on both"),)),

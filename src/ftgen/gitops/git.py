@@ -70,27 +70,33 @@ class Git:
     settings: Mapping[str, str] = field(default_factory=dict)
     env: Mapping[str, str] = field(default_factory=dict)
 
-    def run(self, *command: str, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> bytes:
-        """Run a git command and return its output.
+    def run(
+        self, *command: str, stdin: bytes = b"", env: Mapping[str, str] | None = None, timeout: float | None = None
+    ) -> bytes:
+        """Run a git command and return its output, for at most `timeout` seconds.
 
         Raises:
-            GitFailed: it ended with an error.
+            GitFailed: it ended with an error, or did not end in time.
             Rejected: FT530, there is no git.
         """
-        done = subprocess.run(
-            self._line(command),
-            input=stdin,
-            capture_output=True,
-            env=self._environment(env or {}),
-            check=False,
-        )
+        try:
+            done = subprocess.run(
+                self._line(command),
+                input=stdin,
+                capture_output=True,
+                env=self._environment(env or {}),
+                check=False,
+                timeout=timeout,
+            )
+        except subprocess.TimeoutExpired:
+            raise GitFailed(command, f"no answer came in {timeout:.0f} s") from None
         if done.returncode:
             raise GitFailed(command, done.stderr.decode("utf-8", "replace"))
         return done.stdout
 
-    def text(self, *command: str, env: Mapping[str, str] | None = None) -> str:
+    def text(self, *command: str, env: Mapping[str, str] | None = None, timeout: float | None = None) -> str:
         """Run a git command and return its output as text, without the last newline."""
-        return self.run(*command, env=env).decode("utf-8", "replace").rstrip("\n")
+        return self.run(*command, env=env, timeout=timeout).decode("utf-8", "replace").rstrip("\n")
 
     def maybe(self, *command: str) -> str:
         """Run a git command and return its output as text, or the empty string when git exits with an error."""
