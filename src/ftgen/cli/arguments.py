@@ -24,6 +24,7 @@ VERBS = {
     "stop": "end committed runs, in two steps: the guards first, then the files",
     "rerun": "train committed runs again, under new names",
     "gc": "what nothing in a tree refers to any more",
+    "tune": "rounds of a search over keys, each a commit of new runs by the results so far: `tune STUDY OVERRIDES`",
     "status": "what became of committed runs on the cluster, and why one does not run; read-only",
     "logs": "the log of the pod that matters: the failed one, else rank 0",
     "serve": "what serves a run's result: `serve RUN|FILE serving=kserve`; with --repo it is committed",
@@ -298,11 +299,24 @@ class _OutOrPage(argparse.Action):
         setattr(namespace, "page" if values.endswith(".html") else self.dest, values)
 
 
-_DOCUMENTED = {RENDER, "publish", "lock"}
+_DOCUMENTED = {RENDER, "publish", "lock", "tune"}
 """Verbs whose --json is a document of what they did, diagnostics included."""
-_OF_TREES = {"preview", "diff", "publish", "serve", "archive", "stop", "rerun", "gc", "status", "logs", "rebuild"}
+_OF_TREES = {
+    "preview",
+    "diff",
+    "publish",
+    "serve",
+    "archive",
+    "stop",
+    "rerun",
+    "gc",
+    "status",
+    "logs",
+    "rebuild",
+    "tune",
+}
 """Verbs that read or change a tree that was rendered before."""
-_OF_LOCKED = {RENDER, "plan", "preview", "diff", "compare", "publish", "export", "serve"}
+_OF_LOCKED = {RENDER, "plan", "preview", "diff", "compare", "publish", "export", "serve", "tune"}
 """Verbs that compile what may be locked."""
 _OF_CLUSTERS = {"status", "logs", "check"}
 """Verbs that may ask a cluster."""
@@ -322,12 +336,13 @@ def _tree(verb_parser: argparse.ArgumentParser, verb: str) -> None:
         group.add_argument("--limit", type=int, default=1000, help="how many points a sweep may have (default 1000)")
     if verb == "publish":
         _publishing(verb_parser)
-    if verb == "serve":
+    if verb in {"serve", "tune"}:
         _takeover(group)
+    if verb == "serve":
         verb_parser.set_defaults(config_name="serve")
         text = "what each card has to hold, and the longest context that fits; nothing is written"
         verb_parser.add_argument("--fit", action="store_true", help=text)
-    if verb in {"publish", "rerun", "serve"}:
+    if verb in {"publish", "rerun", "serve", "tune"}:
         text = "push although the configuration is not committed"
         group.add_argument("--allow-dirty", action="store_true", help=text)
 
@@ -435,6 +450,34 @@ def _recipe(verb_parser: argparse.ArgumentParser) -> None:
     verb_parser.add_argument("--repository", default="", help=text)
 
 
+def _tuning(verb_parser: argparse.ArgumentParser) -> None:
+    group = verb_parser.add_argument_group("the study; what it knows already may be left out")
+    text = "metric to tune for; of MLflow, the last value that a run logged"
+    group.add_argument("--objective", metavar="METRIC", help=text)
+    group.add_argument("--direction", choices=("minimize", "maximize"), help="what is better (default minimize)")
+    text = "what proposes: Optuna's tree-structured Parzen estimator (default), or chance"
+    group.add_argument("--sampler", choices=("tpe", "random"), help=text)
+    group.add_argument("--seed", type=_count, help="seed of all proposals (default 0)")
+    group.add_argument("--trials", type=_count, help="how many trials may run in all (default 20)")
+    group.add_argument("--round", type=_count, help="how many run at a time (default 4)")
+    text = "stop a run that is worse than the median of the others at its step (default none)"
+    group.add_argument("--prune", choices=("none", "median"), help=text)
+    group = verb_parser.add_argument_group("its results")
+    text = "read results here, lines of JSON or CSV, - for standard input; without it, by MLFLOW_TRACKING_URI"
+    group.add_argument("--results", type=_path, metavar="FILE", help=text)
+    group.add_argument("--show", action="store_true", help="the trials so far and the best one; change nothing")
+
+
+_MOST = 2**31
+
+
+def _count(text: str) -> int:
+    """Return a whole number from 0 on, of a size that every reader takes."""
+    if not text.isdecimal() or not text.isascii() or int(text[:11]) >= _MOST:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 to {_MOST - 1}")
+    return int(text)
+
+
 _OWN = {
     "check": _judgement,
     "data": _rows,
@@ -444,6 +487,7 @@ _OWN = {
     "lock": _locking,
     "plan": _planning,
     "preview": _previewing,
+    "tune": _tuning,
 }
 """Verb -> what adds flags that no other verb has."""
 

@@ -23,7 +23,7 @@ ftgen writes VolcanoJob manifests for fine-tuning, from configuration groups.
 GROUPS = {
     "write": (RENDER, "serve", "lock", "import", "export", "image"),
     "look": ("plan", "preview", "diff", "compare", "check", "data", "explain"),
-    "publish": ("publish", "archive", "stop", "rerun", "gc", "rebuild"),
+    "publish": ("publish", "archive", "stop", "rerun", "gc", "rebuild", "tune"),
     "live": ("status", "logs", "facts"),
     "tools": ("init", "groups", "schema"),
 }
@@ -150,6 +150,18 @@ SYNTAX: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
     "archive": ("RUN…", (("ftgen archive sft-1a2b3c4d", "a run that has ended never starts again"),)),
     "stop": ("RUN…", (("ftgen stop sft-1a2b3c4d", "take the guards away; again, once synchronised: remove the file"),)),
     "rerun": ("RUN… [OVERRIDES]", (("ftgen rerun sft-1a2b3c4d", "the same training as sft-1a2b3c4d-r2"),)),
+    "tune": (
+        "STUDY [OVERRIDES]",
+        (
+            (
+                "ftgen tune lr --repo . --branch main --objective eval_loss 'trainer.lr=tag(log, interval(1e-5,1e-3))'",
+                "begin a study: the first round of runs, as one commit",
+            ),
+            ("ftgen tune lr --repo . --branch main", "the next round, by the results that MLflow has"),
+            ("ftgen tune lr --repo . --branch main --results results.csv", "by results of your own"),
+            ("ftgen tune lr --repo . --branch main --show", "every trial, and the best one"),
+        ),
+    ),
     "gc": ("", (("ftgen gc -o training", "finished runs, and claims that no live job names"),)),
     "status": (
         "[RUN…]",

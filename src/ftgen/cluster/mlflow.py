@@ -45,6 +45,8 @@ _LARGEST_ANSWER = 16 << 20
 _RUNS_OF_A_JOB = 20  # one for each start of the job, and one for its closing evaluation
 _DIGITS = re.compile(r"[0-9]{1,18}")
 _LOSSES = ("loss", "train_loss", "eval_loss")
+_Question = TypeVar("_Question")
+_Answer = TypeVar("_Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,23 @@ class TrackedRun:
 Tracked = Mapping[tuple[str, str], TrackedRun]
 
 
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What the MLflow runs of a job say of one metric.
+
+    Attributes:
+        status: of the run that logged it last; of the last run, if none did.
+        value: its last value, perhaps not finite; None if no run logged it.
+        reported: its value by step; empty if that was not asked for.
+        names: the metrics that were logged, sorted.
+    """
+
+    status: str
+    value: float | None
+    reported: Mapping[int, float]
+    names: tuple[str, ...]
+
+
 def tracked_runs(server: Server, jobs: Iterable[Job], seconds: float = _SECONDS) -> tuple[Tracked, list[Diagnostic]]:
     """Return the MLflow runs of some jobs by namespace and name, and notes about what could not be read.
 
@@ -127,25 +146,50 @@ def tracked_runs(server: Server, jobs: Iterable[Job], seconds: float = _SECONDS)
         jobs: live jobs; those that report to no MLflow are passed over.
         seconds: after which the rest is left unread.
     """
+    return _asked_of(server, jobs, _run_of, seconds)
+
+
+def measured_runs(
+    server: Server, jobs: Iterable[Job], metric: str, *, by_step: bool, seconds: float = _SECONDS
+) -> tuple[Mapping[tuple[str, str], Measured], list[Diagnostic]]:
+    """Return what the runs of some jobs say of a metric, by namespace and name, and notes as `tracked_runs` does.
+
+    Args:
+        server: the server.
+        jobs: rendered or live jobs.
+        metric: name of the metric.
+        by_step: whether to read its values at all steps.
+        seconds: after which the rest is left unread.
+    """
+
+    def ask(server: Server, job: Job, experiment: str) -> Measured | Diagnostic | None:
+        return _measured(server, job, experiment, metric, by_step=by_step)
+
+    return _asked_of(server, jobs, ask, seconds)
+
+
+def _asked_of(
+    server: Server,
+    jobs: Iterable[Job],
+    ask: Callable[[Server, Job, str], _Answer | Diagnostic | None],
+    seconds: float,
+) -> tuple[Mapping[tuple[str, str], _Answer], list[Diagnostic]]:
+    """Ask about each job in its experiment, several at once; return the answers by namespace and name."""
     deadline = time.monotonic() + seconds
     asked = [(job, job.tracking) for job in jobs if job.tracking and kube.is_dns1123_subdomain(job.key[1])]
     places = list(dict.fromkeys(place for _, place in asked))
     experiments = _all(places, lambda place: _experiment(server, place), deadline)
     wanted = [(job, name) for job, place in asked if isinstance(name := experiments.get(place), str)]
-    runs = _all([*range(len(wanted))], lambda number: _run_of(server, *wanted[number]), deadline)
+    runs = _all([*range(len(wanted))], lambda number: ask(server, *wanted[number]), deadline)
     failed = [answer for answer in (*experiments.values(), *runs.values()) if isinstance(answer, Diagnostic)]
     is_late = not failed and (len(experiments) < len(places) or len(runs) < len(wanted))
-    found = {wanted[number][0].key: run for number, run in runs.items() if isinstance(run, TrackedRun)}
+    found = {wanted[n][0].key: run for n, run in runs.items() if run is not None and not isinstance(run, Diagnostic)}
     return found, [*failed[:1], *([_late(server, len(runs), len(asked))] if is_late else [])]
 
 
 def _late(server: Server, answered: int, asked: int) -> Diagnostic:
     headline = f"the MLflow server {server.uri} answered about {answered} of {asked} runs in time"
     return note(UNREACHABLE, headline, _URI, help="name the runs that you want to see")
-
-
-_Question = TypeVar("_Question")
-_Answer = TypeVar("_Answer")
 
 
 def _all(
@@ -184,8 +228,62 @@ def _experiment(server: Server, place: Tracking) -> str | Diagnostic:
 
 def _run_of(server: Server, job: Job, experiment: str) -> TrackedRun | Diagnostic | None:
     """Return the run of a job: the last that logged a loss, else the last; None where there is none."""
-    if not experiment or job.tracking is None:
+    found = _bodies(server, job, experiment)
+    if isinstance(found, Diagnostic):
+        return found
+    runs = [_view(body) for body in found]
+    return next((run for run in runs if run.loss), runs[0] if runs else None)
+
+
+def _measured(server: Server, job: Job, experiment: str, metric: str, *, by_step: bool) -> Measured | Diagnostic | None:
+    """Return what the run of a job says of a metric: the last that logged it, else the last; None without a run."""
+    found = _bodies(server, job, experiment)
+    if isinstance(found, Diagnostic) or not found:
+        return found if isinstance(found, Diagnostic) else None
+    logged = [_metrics(body) for body in found]
+    at = next((number for number, metrics in enumerate(logged) if metric in metrics), 0)
+    info, value = mapping(found[at].get("info")), logged[at].get(metric)
+    steps: dict[int, float] | Diagnostic = {}
+    if by_step and value is not None:
+        steps = _by_step(server, job, text(info.get("run_id")), metric)
+    if isinstance(steps, Diagnostic):
+        return steps
+    names = {name for metrics in logged for name in metrics}
+    return Measured(text(info.get("status")), value, steps, tuple(sorted(names)))
+
+
+def _metrics(body: Mapping[str, Any]) -> dict[str, float]:
+    """Return the last value of each metric of a run; what is no number is not there."""
+    listed = [each for _, each in entries(mapping(body.get("data")).get("metrics"))]
+    values = {text(each.get("key")): _float(each.get("value")) for each in listed}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _by_step(server: Server, job: Job, run_id: str, metric: str) -> dict[int, float] | Diagnostic:
+    """Return the values of a metric of a run by step; of one step, the last."""
+    path = f"/metrics/get-history?run_id={quote(run_id, safe='')}&metric_key={quote(metric, safe='')}"
+    answer = _ask(server, path, job.tracking.workspace if job.tracking else "")
+    if isinstance(answer, Diagnostic):
+        return answer
+    listed = [each for _, each in entries(answer.get("metrics"))]
+    values = {_count(each.get("step")): _float(each.get("value")) for each in listed}
+    return {step: value for step, value in values.items() if value is not None}
+
+
+def _float(value: object) -> float | None:
+    """Return a metric's value as a number; MLflow sends NaN and infinity as texts."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
+    try:
+        return float(value)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _bodies(server: Server, job: Job, experiment: str) -> list[dict[str, Any]] | Diagnostic:
+    """Return the runs of a job, the last one first; none where the experiment does not exist."""
+    if not experiment or job.tracking is None:
+        return []
     question = {
         "experiment_ids": [experiment],
         "filter": f"tags.`{TAG}` = '{job.key[1]}'",
@@ -193,10 +291,7 @@ def _run_of(server: Server, job: Job, experiment: str) -> TrackedRun | Diagnosti
         "max_results": _RUNS_OF_A_JOB,
     }
     answer = _ask(server, "/runs/search", job.tracking.workspace, question)
-    if isinstance(answer, Diagnostic):
-        return answer
-    runs = [_view(body) for _, body in entries(answer.get("runs"))]
-    return next((run for run in runs if run.loss), runs[0] if runs else None)
+    return answer if isinstance(answer, Diagnostic) else [body for _, body in entries(answer.get("runs"))]
 
 
 def _view(body: Mapping[str, Any]) -> TrackedRun:

@@ -30,7 +30,17 @@ from ftgen.gitops.life import (
     stopping,
     unused_files,
 )
-from ftgen.gitops.publish import Progress, Published, Result, TreeEdit, commit, preview, publish, refuse_unclean_source
+from ftgen.gitops.publish import (
+    Progress,
+    Published,
+    Result,
+    TreeEdit,
+    commit,
+    preview,
+    publish,
+    refuse_unclean_source,
+    refuse_unnamed,
+)
 from ftgen.gitops.source import Provenance, Source, source_of
 
 __all__ = [
@@ -52,6 +62,7 @@ __all__ = [
     "preview",
     "publish",
     "refuse_unclean_source",
+    "refuse_unnamed",
     "rerunning",
     "source_of",
     "stopping",

@@ -119,7 +119,7 @@ def publish(
     def edit(store: Store, lock: Lock) -> tuple[Outcome, str]:
         if review:
             review(diff_tree(store, lock, all_runs, options.whole))
-        outcome = plan_runs(store, lock, map(_refuse_unnamed, all_runs), checked)
+        outcome = plan_runs(store, lock, map(refuse_unnamed, all_runs), checked)
         return outcome, f"ftgen: {tally(outcome)} in {' '.join(_folders(outcome)) or 'nothing'}"
 
     branch = f"ftgen/{next((run.folder for run in all_runs), '')}" if branch_per_sweep else target.branch
@@ -176,7 +176,12 @@ def refuse_unclean_source(target: Target, provenance: Provenance, *, push: bool)
         raise Rejected([error("FT523", headline, "--push" if push else "--repo", help=how)])
 
 
-def _refuse_unnamed(run: Run) -> Run:
+def refuse_unnamed(run: Run) -> Run:
+    """Return the run; refuse one whose name the API server generates.
+
+    Raises:
+        Rejected: FT529.
+    """
     if not run.name and not run.identity.endswith("/*"):
         headline = f"{run.identity} has no final name, and no reconciler applies an object without one"
         how = "render with delivery=argocd or delivery=flux"

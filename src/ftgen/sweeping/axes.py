@@ -45,6 +45,9 @@ class Axis:
 AxisSource = tuple[str, int] | tuple[str, list[Any]]
 """Source of an axis: an override with its position on the command line, or a key with a list of values."""
 
+ParsedSource = tuple[Override, int] | Axis
+"""Override with its position on the command line, or the axis of a list of values."""
+
 
 def read(composer: Composer, sources: Iterable[AxisSource], most: int, seed: int) -> list[Axis]:
     """Parse the sources of a sweep to axes.
@@ -58,25 +61,12 @@ def read(composer: Composer, sources: Iterable[AxisSource], most: int, seed: int
     Raises:
         Rejected: for every override that cannot be parsed, and every sweep that cannot be enumerated.
     """
-    # The last source of a key decides, so that only its values are enumerated.
-    latest: dict[str, tuple[Override, int] | Axis] = {}
     problems: list[Diagnostic] = []
-    for text, position_or_values in sources:
-        try:
-            if isinstance(position_or_values, int):
-                override = composer.parse([text])[0]
-                # What extends a list replaces nothing that was said of it before.
-                extends = isinstance(override, ListExtension)
-                latest[text if extends else override.get_key_element()] = override, position_or_values
-            else:
-                axis = _list_axis(composer, text, position_or_values)
-                latest[axis.key] = axis
-        except Rejected as rejected:
-            problems += [d.at(*_locations(position_or_values)) for d in rejected.diagnostics]
+    found = latest(composer, sources, problems)
     axes = []
-    for source in latest.values():
+    for source in found:
         try:
-            axes.append(source if isinstance(source, Axis) else _axis(*source, most, seed))
+            axes.append(source if isinstance(source, Axis) else enumerated(*source, most, seed))
         except Rejected as rejected:
             problems += rejected.diagnostics
     if problems:
@@ -84,21 +74,45 @@ def read(composer: Composer, sources: Iterable[AxisSource], most: int, seed: int
     return axes
 
 
-def _axis(override: Override, position: int, most: int, seed: int) -> Axis:
+def latest(composer: Composer, sources: Iterable[AxisSource], problems: list[Diagnostic]) -> list[ParsedSource]:
+    """Parse sources, of which the last one of a key decides; add to `problems` what cannot be parsed."""
+    found: dict[str, ParsedSource] = {}
+    for text, position_or_values in sources:
+        try:
+            if isinstance(position_or_values, int):
+                override = composer.parse([text])[0]
+                # What extends a list replaces nothing that was said of it before.
+                extends = isinstance(override, ListExtension)
+                found[text if extends else override.get_key_element()] = override, position_or_values
+            else:
+                axis = _list_axis(composer, text, position_or_values)
+                found[axis.key] = axis
+        except Rejected as rejected:
+            problems += [d.at(*locations(position_or_values)) for d in rejected.diagnostics]
+    return list(found.values())
+
+
+def enumerated(override: Override, position: int, most: int, seed: int = 0) -> Axis:
+    """Return the axis of an override with all its values.
+
+    Raises:
+        Rejected: FT030, if they cannot be enumerated.
+    """
     key = override.get_key_element()
     if not override.is_sweep_override():
         return Axis(key, (f"{key}={override.get_value_element_as_str()}",), False, position)
     try:
         values, length, shuffled = compose.alternatives(override, most)
     except Rejected as rejected:
-        raise Rejected([d.at(*_locations(position)) for d in rejected.diagnostics]) from None
+        raise Rejected([d.at(*locations(position)) for d in rejected.diagnostics]) from None
     texts = [f"{key}={value_text}" for value_text, _ in values]
     return Axis(
         key, tuple(seeded_order(texts, seed) if shuffled else texts), True, position, (override, values), length
     )
 
 
-def _locations(position: object) -> list[Location]:
+def locations(position: object) -> list[Location]:
+    """Return the place of an override on the command line; none for one of a file."""
     return [Location(COMMAND_LINE, position)] if isinstance(position, int) and position else []
 
 

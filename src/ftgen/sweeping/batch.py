@@ -100,12 +100,7 @@ class Batch:
 
     def _located(self, diagnostic: Diagnostic, point: Point) -> Diagnostic:
         """Locate a diagnostic in the files and overrides of a point; overrides at their place on the command line."""
-        from ftgen.provenance import dependencies  # noqa: PLC0415 - only a diagnostic needs provenance
-
-        (located,) = dependencies.add_locations(self.composer, point.overrides, [diagnostic])
-        positions = sweeping.positions(self.sweep, point)
-        locations = [_on_command_line(location, positions) for location in located.locations]
-        return located.at(*(location for location in locations if location))
+        return located(self.composer, point, sweeping.positions(self.sweep, point), diagnostic)
 
     def extras(self, *, table: bool = False) -> Run:
         """Return the files beside the jobs: the index, with `table` its CSV, and a queue if parallelism is limited.
@@ -175,6 +170,15 @@ class _Admission:
 
 # Fewer points are compiled before other processes have started.
 _MANY = 50
+
+
+def located(composer: Composer, point: Point, positions: Sequence[int], diagnostic: Diagnostic) -> Diagnostic:
+    """Locate a diagnostic in the files and overrides of a point, whose positions on the command line are given."""
+    from ftgen.provenance import dependencies  # noqa: PLC0415 - only a diagnostic needs provenance
+
+    (found,) = dependencies.add_locations(composer, point.overrides, [diagnostic])
+    locations = [_on_command_line(location, positions) for location in found.locations]
+    return found.at(*(location for location in locations if location))
 
 
 def _on_command_line(location: Location, positions: Sequence[int]) -> Location | None:

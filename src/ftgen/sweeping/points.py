@@ -71,19 +71,29 @@ def expand(composer: Composer, words: Sequence[str], *, limit: int = LIMIT) -> S
         Rejected: if the sweep cannot be expanded, or has more points than `limit`, or none.
     """
     overrides = composer.parse(words)
-    _refuse_swept_sections(words, overrides)
-    hydra, section = composer.run_sections(overrides)
-    notes = composer.ignored_plugins(overrides, hydra)
-    _refuse_job_keys(composer, overrides)
-    if section and (replaced := list(_replaced_settings(composer, overrides))):
-        raise Rejected(replaced)
-    sweep_settings = _with_name(settings.read(section), overrides)
+    hydra, sweep_settings, notes = read_settings(composer, words)
     sweeper, most = composer.sweeper(overrides), _allowed(sweep_settings, limit)
     if sweeper == "basic":
         products = _products(composer, words, hydra, sweep_settings, most)
     else:
         products = _products_of(sweeper, composer, words, sweep_settings, most)
     return _Expansion(composer, products, sweep_settings).sweep(limit, notes)
+
+
+def read_settings(composer: Composer, words: Sequence[str]) -> tuple[Mapping[str, Any], Settings, list[Diagnostic]]:
+    """Return the node `hydra`, the checked `sweep` section, and notes of what has no effect.
+
+    Raises:
+        Rejected: FT030 or FT031, if the section is malformed or swept itself.
+    """
+    overrides = composer.parse(words)
+    _refuse_swept_sections(words, overrides)
+    hydra, section = composer.run_sections(overrides)
+    notes = composer.ignored_plugins(overrides, hydra)
+    _refuse_job_keys(composer, overrides)
+    if section and (replaced := list(_replaced_settings(composer, overrides))):
+        raise Rejected(replaced)
+    return hydra, _with_name(settings.read(section), overrides), notes
 
 
 def _allowed(sweep_settings: Settings, limit: int) -> int:
@@ -165,10 +175,15 @@ def _with_name(sweep_settings: Settings, overrides: Sequence[Any]) -> Settings:
     return replace(sweep_settings, name=options[-1]) if options and sweep_settings.name is None else sweep_settings
 
 
-class _Conditions:
+class Conditions:
     """Conditions of `exclude` and `include`."""
 
     def __init__(self, sweep_settings: Settings) -> None:
+        """Parse them.
+
+        Raises:
+            Rejected: FT032, for one that cannot be parsed.
+        """
         self.exclude = [condition.parse(text) for text in sweep_settings.exclude]
         self.include = [condition.parse(text) for text in sweep_settings.include]
 
@@ -194,7 +209,7 @@ class _Product:
 
     axes: Sequence[Axis]
     dimensions: Sequence[Sequence[Axis]]
-    conditions: _Conditions
+    conditions: Conditions
 
     def __iter__(self) -> Iterator[tuple[str, ...]]:
         return axes.product(self.axes, self.dimensions)
@@ -208,21 +223,29 @@ def _products(
     The overrides of files come before those of the command line, which replace them; what the command line sweeps is
     an axis of the first product alone.
     """
-    typed = [(text, n) for n, text in enumerate(words, 1) if not _is_run_section(composer.parse([text])[0])]
+    typed = list(job_words(composer, words))
     fixed = [(text, n) for text, n in typed if not composer.parse([text])[0].is_sweep_override()]
-    parameters = [(text, 0) for text in _parameters(hydra)]
     seed = sweep_settings.shuffle or 0
 
     def product_of(each: Settings, before: Sequence[AxisSource], after: Sequence[AxisSource]) -> _Product:
-        # A text is parsed by Hydra's grammar (`range(1,5)`); a list's values are literal.
-        section = [(key, v) if isinstance(v, list) else (f"{key}={v}", 0) for key, v in each.axes.items()]
-        found = axes.read(composer, [*before, *section, *after], most, seed)
-        _refuse_run_sections(composer, found, each.axes)
-        return _Product(found, axes.zip_axes(found, each.zip), _Conditions(each))
+        found = axes.read(composer, [*before, *section_sources(each), *after], most, seed)
+        refuse_run_sections(composer, found, each.axes)
+        return _Product(found, axes.zip_axes(found, each.zip), Conditions(each))
 
-    own = product_of(replace(sweep_settings, exclude=(), include=()), parameters, typed)
+    own = product_of(replace(sweep_settings, exclude=(), include=()), parameters(hydra), typed)
     further = [product_of(each, (), fixed) for each in sweep_settings.also]
     return [own, *further] if any(axis.swept for axis in own.axes) or not further else further
+
+
+def job_words(composer: Composer, words: Sequence[str]) -> Iterator[tuple[str, int]]:
+    """Yield the overrides that are about the job, with their positions on the command line."""
+    parsed = zip(words, composer.parse(words), strict=True)
+    yield from ((text, n) for n, (text, override) in enumerate(parsed, 1) if not _is_run_section(override))
+
+
+def section_sources(sweep_settings: Settings) -> list[AxisSource]:
+    """Return the sources of `sweep.axes`: a text is parsed by Hydra's grammar, a list's values are literal."""
+    return [(key, v) if isinstance(v, list) else (f"{key}={v}", 0) for key, v in sweep_settings.axes.items()]
 
 
 def _products_of(
@@ -271,10 +294,15 @@ def _point(
 ) -> _Product:
     read = ((text, axes.read(composer, [(text, positions.get(text, 0))], 1, 0)) for text in texts)
     found = [replace(axis, swept=text not in everywhere) for text, (axis,) in read]
-    return _Product(found, [[axis] for axis in found], _Conditions(Settings()))
+    return _Product(found, [[axis] for axis in found], Conditions(Settings()))
 
 
-def _refuse_run_sections(composer: Composer, found: Sequence[Axis], section: Mapping[str, Any]) -> None:
+def refuse_run_sections(composer: Composer, found: Sequence[Axis], section: Mapping[str, Any]) -> None:
+    """Refuse axes that say how to sweep: points would not include them.
+
+    Raises:
+        Rejected: FT030, for each.
+    """
     if run_sections := [axis.key for axis in found if _is_run_section(composer.parse([f"{axis.key}=x"])[0])]:
         raise Rejected(
             _run_section_axis(key, without_prefix(key) in map(without_prefix, section)) for key in run_sections
@@ -295,14 +323,14 @@ def _is_run_section(override: Any) -> bool:
     return override.key_or_group.replace("/", ".").split(".")[0] in RUN_SECTIONS
 
 
-def _parameters(hydra: Mapping[str, Any]) -> Iterator[str]:
-    """Yield `hydra.sweeper.params` as overrides; Hydra declares the values as text."""
-    parameters = (hydra.get("sweeper") or {}).get("params") or {}
-    for key, value in parameters.items():
+def parameters(hydra: Mapping[str, Any]) -> list[AxisSource]:
+    """Return `hydra.sweeper.params` as overrides; Hydra declares the values as text."""
+    found = (hydra.get("sweeper") or {}).get("params") or {}
+    for key, value in found.items():
         if isinstance(value, dict | list) or value is None:
             headline = f"hydra.sweeper.params.{key} must be text in Hydra's grammar, not {value!r}"
             raise Rejected([error("FT031", headline, "hydra.sweeper.params", value, f"write {key}: choice(…)")])
-        yield f"{key}={value}"
+    return [(f"{key}={value}", 0) for key, value in found.items()]
 
 
 def _fixed_overrides(composer: Composer, sweep_axes: Iterable[Axis]) -> list[Any]:
@@ -323,7 +351,7 @@ class _Expansion:
         self.labels = new_labeller(self.swept, self.groups, sweep_settings.alias)
         fixed = _fixed_overrides(composer, products[0].axes)
         self.frames = FrameCache(composer, self.swept, composer.run_sections(fixed))
-        self.conditions = _Conditions(sweep_settings)
+        self.conditions = Conditions(sweep_settings)
 
     def sweep(self, limit: int, notes: list[Diagnostic]) -> Sweep:
         points = self._points(limit)
@@ -385,8 +413,8 @@ class _Expansion:
         asked = [conditions for conditions in (self.conditions, product.conditions) if conditions]
         if not asked:
             return True
-        lookup = _lookup(overrides, self._values(overrides), self.frames, self.composer)
-        return all(conditions.want(lookup) for conditions in asked)
+        value_of = lookup(overrides, self._values(overrides), self.frames, self.composer)
+        return all(conditions.want(value_of) for conditions in asked)
 
     def _values(self, overrides: Iterable[str]) -> dict[str, Any]:
         return axes.values_set(self.composer, overrides)
@@ -412,7 +440,7 @@ def _with_unique_labels(points: list[Point]) -> Iterator[Point]:
         yield point if counts[point.label] == 1 else replace(point, label=with_hash(point.label, point.values))
 
 
-def _lookup(
+def lookup(
     overrides: tuple[str, ...], values: Mapping[str, Any], frames: FrameCache, composer: Composer
 ) -> Callable[[str], Any]:
     """Return a lookup of a point's values by key, which composes the point only for keys that it does not set."""

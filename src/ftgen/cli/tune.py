@@ -1,0 +1,230 @@
+"""`ftgen tune STUDY [OVERRIDES]`: tell a study its results, and publish its next round of runs as one commit."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from ftgen import tuning
+from ftgen.cli import output, progress, reading, repository, request
+from ftgen.cli.arguments import Arguments, Usage
+from ftgen.cluster import mlflow
+from ftgen.diagnostics import COMMAND_LINE, Location, Rejected, error
+from ftgen.diff import same_run
+from ftgen.lower import naming
+from ftgen.output.tree import OnImmutableChange, WriteOptions
+from ftgen.sweeping import recorded, space
+from ftgen.sweeping.space import SearchSpace
+from ftgen.text import files
+from ftgen.text.tables import table
+from ftgen.tuning import Round, Study, Trial, TrialState, Tuner, proposals, results
+from ftgen.tuning.results import Source
+
+_TRIALS, _ROUND = 20, 4
+
+
+def run(arguments: Arguments) -> int:
+    """Take the next step of the study, or show it with --show."""
+    name, words = _split(arguments)
+    with reading.open_tree(arguments) as (store, _):
+        known = tuning.read(store, name)
+    if known is None and (arguments.flags.show or not words):
+        raise Rejected([_unknown(name)])
+    if arguments.flags.show:
+        assert known is not None  # noqa: S101 - told above
+        _show(known, arguments)
+        return 0
+    proposals.load()
+    asked = replace(arguments, overrides=words or (known.words if known else ()))
+    try:
+        done = _stepped(name, known, asked, is_typed=bool(words))
+    except Rejected as rejected:
+        raise _as_typed(rejected, arguments, words) from None
+    _report(done, asked)
+    return 0
+
+
+def _stepped(name: str, known: Study | None, asked: Arguments, *, is_typed: bool) -> Round:
+    with request.open_composer(asked) as composer:
+        if not is_typed:
+            # The file of the study may have come with a clone.
+            recorded.refuse_outside(composer, asked.overrides)
+        found = space.read(composer, asked.overrides)
+        return _step(Tuner(_draft(name, known, found, asked), found, _results(asked, known), _options(asked)), asked)
+
+
+def _as_typed(rejected: Rejected, arguments: Arguments, words: Sequence[str]) -> Rejected:
+    """Return a rejection whose places on the command line count the study's name, too; of a known study there are none.
+
+    What a known study says was typed when it was begun.
+    """
+    places = [number for number, word in enumerate(arguments.overrides, 1) if word in words]
+
+    def typed(location: Location) -> Location | None:
+        if location.file != COMMAND_LINE:
+            return location
+        return replace(location, line=places[location.line - 1]) if 0 < location.line <= len(places) else None
+
+    return Rejected(d.at(*(found for each in d.locations if (found := typed(each)))) for d in rejected.diagnostics)
+
+
+def _split(arguments: Arguments) -> tuple[str, tuple[str, ...]]:
+    """Return the name of the study, and the overrides.
+
+    Raises:
+        Usage: there is no name, or one that no folder of runs can have.
+    """
+    if arguments.flags.multirun:
+        raise Usage("tune takes no -m: what is swept is the space of the study")
+    names = [word for word in arguments.overrides if "=" not in word and not word.startswith("~")]
+    if len(names) != 1:
+        raise Usage(
+            "tune needs the name of one study, as in `ftgen tune lr 'trainer.lr=tag(log, interval(1e-5,1e-3))'`"
+        )
+    name = names[0]
+    if naming.folder_of(name) != name:
+        raise Usage(f"{name!r} is no name for a study: small letters, digits and dashes, as in a job's name")
+    return name, tuple(word for word in arguments.overrides if word != name)
+
+
+def _unknown(name: str) -> Any:
+    how = f"begin it: `ftgen tune {name} --objective eval_loss 'trainer.lr=tag(log, interval(1e-5,1e-3))'`"
+    headline = f"there is no study {name} in the tree"
+    return error(tuning.CONTRADICTION, headline, name, help=f"check --repo, --branch and --path, or -o; or {how}")
+
+
+def _draft(name: str, known: Study | None, found: SearchSpace, arguments: Arguments) -> Study:
+    """Return the study as the command line has it; what it does not say is as the study was begun.
+
+    Raises:
+        Usage: a study is begun without an objective.
+    """
+    flags = arguments.flags
+    begun = known or Study(
+        name, "", "minimize", "tpe", 0, arguments.overrides, found.fixed, found.parameters, _TRIALS, _ROUND
+    )
+    if not (objective := flags.objective or begun.objective):
+        raise Usage("a study begins with --objective METRIC, such as eval_loss")
+    return replace(
+        begun,
+        objective=objective,
+        direction=flags.direction or begun.direction,
+        sampler=flags.sampler or begun.sampler,
+        seed=begun.seed if flags.seed is None else flags.seed,
+        fixed=found.fixed,
+        space=found.parameters,
+        budget=begun.budget if flags.trials is None else flags.trials,
+        parallel=begun.parallel if flags.round is None else flags.round,
+        pruner=flags.prune or begun.pruner,
+        trials=(),
+    )
+
+
+def _results(arguments: Arguments, known: Study | None) -> Source:
+    """Return where results come from; a study that begins has none.
+
+    Raises:
+        Usage: a study goes on, and no place is named.
+        Rejected: FT794, if the file cannot be read.
+    """
+    if arguments.flags.results:
+        return results.of_text(_content(arguments.flags.results), arguments.flags.results)
+    if known is None:
+        return results.nothing
+    try:
+        return results.of_mlflow(mlflow.Server.of(os.environ))
+    except ValueError as problem:
+        raise Usage(f"results come from --results FILE, or from MLflow: {problem}") from None
+
+
+def _content(path: str) -> bytes:
+    try:
+        return files.read_stream(sys.stdin.buffer, "-") if path == "-" else files.read(path)
+    except OSError as problem:
+        headline = f"{path} cannot be read: {problem.strerror}"
+        raise Rejected([error(results.UNREADABLE, headline, "--results")]) from None
+
+
+def _options(arguments: Arguments) -> WriteOptions:
+    source = repository.provenance().source
+    return WriteOptions(
+        on_immutable_change=OnImmutableChange.REFUSE,
+        adopt=arguments.flags.adopt,
+        overwrite=arguments.flags.overwrite,
+        same_run=same_run,
+        source=source.sha if source and not source.dirty and arguments.flags.repo else "",
+    )
+
+
+def _step(tuner: Tuner, arguments: Arguments) -> Round:
+    """Make the next round, print what is noticed, and apply it to the tree."""
+    if destination := repository.target(arguments):
+        tuner.source = repository.git_source(destination)
+    with reading.open_tree(arguments) as (store, lock), progress.steps(arguments) as step:
+        step("reading results, and asking for runs")
+        done = tuner.round(store, lock)
+    output.print_diagnostics(output.apply_strict(done.diagnostics, arguments), arguments)
+    repository.print_changes(repository.apply_edit(tuner.edit, arguments, done.runs), arguments)
+    return tuner.last[2] if tuner.last else done
+
+
+def _report(done: Round, arguments: Arguments) -> None:
+    """Print what the round did, and how the study stands."""
+    if arguments.flags.json:
+        output.print_document({**values(done.study), "asked": [trial.label for trial in done.asked]}, arguments)
+        return
+    for line in _standing(done.study):
+        output.print_status(line, arguments)
+
+
+def _standing(study: Study) -> Iterator[str]:
+    counts = {state: len(study.in_state(state)) for state in TrialState}
+    counted = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
+    yield f"{study.name}: {counted or 'no trials'} of {study.budget}"
+    if best := study.best:
+        yield f"best so far: {best.label}, {study.objective} {best.value:g}"
+
+
+# --show
+
+
+def _show(study: Study, arguments: Arguments) -> None:
+    if arguments.flags.json:
+        output.print_document(values(study), arguments)
+        return
+    keys = sorted(study.space)
+    rows = [
+        (t.label, str(t.state), _value(t), *(str(t.params[key]) for key in keys), t.run or t.why) for t in study.trials
+    ]
+    lines = table([("TRIAL", "STATE", study.objective.upper(), *keys, "RUN"), *rows])
+    sys.stdout.writelines(f"{line}\n" for line in lines)
+    for line in _standing(study):
+        output.print_status(line, arguments)
+    if best := study.best:
+        print(command(study, best))  # noqa: T201
+
+
+def _value(trial: Trial) -> str:
+    return "-" if trial.value is None else f"{trial.value:g}"
+
+
+def command(study: Study, trial: Trial) -> str:
+    """Return the command line that renders a trial's job on its own."""
+    return shlex.join(["ftgen", *study.overrides(trial)])
+
+
+def values(study: Study) -> dict[str, Any]:
+    """Return a study as JSON values, with its best trial."""
+    best = study.best
+    return {
+        "study": study.name,
+        "objective": study.objective,
+        "direction": study.direction,
+        "budget": study.budget,
+        "trials": [trial.as_json() for trial in study.trials],
+        "best": None if best is None else {**best.as_json(), "overrides": study.overrides(best)},
+    }
