@@ -186,6 +186,17 @@ def test_a_run_or_overrides_are_previewed(tree: Path) -> None:
     assert candidates("ftgen preview trainer.lr=1 lr-2") == []
 
 
+def test_a_study_or_overrides_are_tuned(tree: Path) -> None:
+    index = json.loads((tree / "ftgen.lock").read_text())
+    index["files"]["rate/rate.ftgen-study"] = {"object": "", "run": "rate/*", "name": ""}
+    index["files"]["x/$(x).ftgen-study"] = {"object": "", "run": "x/*", "name": ""}
+    (tree / "ftgen.lock").write_text(json.dumps(index))
+    assert candidates("ftgen tune ra") == ["rate"]
+    assert candidates("ftgen tune rate trainer.l") == ["trainer.lr="]
+    assert "$(x)" not in candidates("ftgen tune ")
+    assert candidates("ftgen tune --sampler r") == ["random"]
+
+
 def test_overrides_follow_the_run_that_is_trained_again(tree: Path) -> None:
     assert candidates("ftgen rerun sft trainer.l") == ["trainer.lr="]
     assert candidates("ftgen stop sft trainer.l") == []

@@ -45,6 +45,7 @@ NOT_RUN = {
     "ftgen status --mlflow": "needs a server of MLflow's; tests/status/test_mlflow.py plays one",
     "ftgen lock": "needs a registry and git servers; tests/locking plays them",
     "ftgen --locked": "needs what `ftgen lock` wrote; tests/locking runs it",
+    "ftgen tune --repo": "needs a server of MLflow's; tests/tuning/test_mlflow.py plays one",
     "ftgen logs": "needs a pod that runs; tests/status plays one",
     "pip install": "installs from a package index into the environment that the tests run in",
     "tensorboard": "a server of TensorBoard's, in a pod",

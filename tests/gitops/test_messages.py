@@ -24,11 +24,12 @@ VERBS = (
     "server",
     "status",
     "stop",
+    "tune",
 )
 FILES = [
     *(
         file
-        for folder in ("cluster", "diff", "gitops", "output/tree")
+        for folder in ("cluster", "diff", "gitops", "output/tree", "tuning")
         for file in sorted((PACKAGE / folder).glob("*.py"))
     ),
     *(PACKAGE / "cli" / f"{verb}.py" for verb in VERBS),

@@ -125,6 +125,9 @@ class _Line:
                 yield from self._override(word)
             case "init":
                 yield from self._override(word)
+            case "tune":
+                yield from (name for name in _studies(self._tree) if first and name.startswith(word))
+                yield from self._override(word)
             case "status" | "logs" | "archive" | "stop" | "rerun":
                 yield from (name for name in _runs(self._tree) if name.startswith(word) and name not in self._plain)
                 if self.verb == "rerun" and not first:
@@ -353,7 +356,22 @@ def _content(search_path: tuple[Path, ...], group: str, option: str) -> dict[str
 
 
 def _runs(tree: Path) -> Iterator[str]:
-    """Yield the names of the runs in a tree's index, and the identities of those that the cluster names.
+    """Yield the names of the runs in a tree's index, and the identities of those that the cluster names."""
+    for entry in _owned(tree).values():
+        is_job = isinstance(entry, dict) and " Job " in str(entry.get("object"))
+        names = [entry.get(key) for key in ("name", "run")] if is_job else []
+        yield from [name for name in names if isinstance(name, str) and _is_plain(name)][:1]
+
+
+def _studies(tree: Path) -> Iterator[str]:
+    """Yield the names of the studies in a tree's index."""
+    for path in _owned(tree):
+        name, end, _ = path.rpartition("/")[2].partition(".ftgen-study")
+        yield from [name] if end and _is_plain(name) else []
+
+
+def _owned(tree: Path) -> Mapping[str, Any]:
+    """Return the files in a tree's index by path.
 
     The index is read without its full validation, which takes longer than a key press may: what has not its shape is
     passed over.
@@ -361,13 +379,9 @@ def _runs(tree: Path) -> Iterator[str]:
     try:
         index = json.loads(files.read(tree / "ftgen.lock"))
     except (OSError, ValueError, RecursionError):
-        return
+        return {}
     owned = index.get("files") if isinstance(index, dict) else None
-    entries: Iterable[Any] = owned.values() if isinstance(owned, dict) else ()
-    for entry in entries:
-        is_job = isinstance(entry, dict) and " Job " in str(entry.get("object"))
-        names = [entry.get(key) for key in ("name", "run")] if is_job else []
-        yield from [name for name in names if isinstance(name, str) and _is_plain(name)][:1]
+    return owned if isinstance(owned, dict) else {}
 
 
 def _codes(word: str) -> Iterator[str]:

@@ -146,7 +146,9 @@ def _content(path: str) -> bytes:
         return files.read_stream(sys.stdin.buffer, "-") if path == "-" else files.read(path)
     except OSError as problem:
         headline = f"{path} cannot be read: {problem.strerror}"
-        raise Rejected([error(results.UNREADABLE, headline, "--results")]) from None
+        raise Rejected(
+            [error(results.UNREADABLE, headline, "--results", help="name a file, or - for standard input")]
+        ) from None
 
 
 def _options(arguments: Arguments) -> WriteOptions:

@@ -19,6 +19,7 @@ UNREADABLE = "FT794"
 _SECONDS = 60.0
 _ENDED = {"FINISHED": "complete", "FAILED": "failed", "KILLED": "failed"}
 _LISTED = 5
+_LINE = 'write one {"run": NAME, "value": NUMBER} a line, or CSV with the columns run and value'
 
 
 class Stage(StrEnum):
@@ -142,9 +143,8 @@ def _lines(content: bytes, where: str, problems: list[Diagnostic]) -> Iterator[L
     try:
         rows = list(_rows(content.decode("utf-8-sig")))
     except (ValueError, RecursionError, csv.Error) as problem:
-        how = 'write one {"run": NAME, "value": NUMBER} a line, or CSV with the columns run and value'
         headline = f"{where} is neither lines of JSON nor CSV: {problem}"
-        problems.append(error(UNREADABLE, headline, "--results", help=how))
+        problems.append(error(UNREADABLE, headline, "--results", help=_LINE))
         return
     for number, row in rows:
         location = Location(where, number)
@@ -152,7 +152,7 @@ def _lines(content: bytes, where: str, problems: list[Diagnostic]) -> Iterator[L
             yield _line(row, location)
         except ValueError as problem:
             headline = f"a line of the results says nothing: {problem}"
-            problems.append(error(UNREADABLE, headline, "--results").at(location))
+            problems.append(error(UNREADABLE, headline, "--results", help=_LINE).at(location))
 
 
 def _rows(text: str) -> Iterator[tuple[int, Any]]:

@@ -341,7 +341,8 @@ class _Asking:
         for trial, _, _ in self.refused:
             reasons.setdefault(trial.why, []).append(trial.label)
         for why, labels in reasons.items():
-            told.append(note(UNTUNABLE, f"ftgen's rules refuse {', '.join(labels)}, which are passed over: {why}"))
+            headline = f"ftgen's rules refuse {', '.join(labels)}, passed over: {why}"
+            told.append(note(UNTUNABLE, headline, help="+sweep.exclude=… says what not to try"))
         if self.is_exhausted:
             headline = f"{self.study.name} has tried all there is: {len(self.study.trials)} points"
             told.append(note(UNTUNABLE, headline, help="begin a study of a larger space"))
