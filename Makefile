@@ -107,12 +107,12 @@ test-registry: venv .registry/registry
 	@command -v go >/dev/null || { echo "make test-registry takes Go"; exit 1; }
 	GOBIN=$(abspath .registry) go install github.com/distribution/distribution/v3/cmd/registry@$(DISTRIBUTION)
 
-# What the scripts ask of MLflow, asked of a real server with basic-auth, and behind a bearer token.
+# What the scripts and `ftgen tune` ask of MLflow, asked of a real server with basic-auth, and behind a bearer token.
 test-tracking: tools
 	$(PYTHON) -m venv .venv-tracking
 	.venv-tracking/bin/pip install -q --upgrade 'pip>=25.1'
 	.venv-tracking/bin/pip install -q -e . --group test --group tracking
-	.venv-tracking/bin/pytest -m slow tests/scripts
+	.venv-tracking/bin/pytest -m slow tests/scripts tests/tuning
 
 # The wheel by tools that install it of their own accord, with what it depends on from the package index.
 test-install: venv

@@ -148,9 +148,12 @@ class _Api(BaseHTTPRequestHandler):
         return {"run": self.store.runs[run_id]}
 
     def runs_search(self, **words: Any) -> dict[str, Any]:
-        wanted = re.fullmatch(r'tags.`(.*)` = "(.*)"', words.get("filter", ""))
+        wanted = re.fullmatch(r"""tags.`(.*)` = ["'](.*)["']""", words.get("filter", ""))
         tags = [{"key": wanted[1], "value": wanted[2]}] if wanted else []
-        return {"runs": [run for run in self.store.runs.values() if all(t in run["data"]["tags"] for t in tags)]}
+        found = [run for run in self.store.runs.values() if all(t in run["data"]["tags"] for t in tags)]
+        if words.get("order_by") == ["attributes.start_time DESC"]:
+            found.sort(key=lambda run: -run["info"]["start_time"])
+        return {"runs": found}
 
     def runs_update(self, run_id: str, **info: Any) -> None:
         if run_id not in self.store.runs:
@@ -163,6 +166,9 @@ class _Api(BaseHTTPRequestHandler):
 
     def runs_log_metric(self, run_id: str, **metric: Any) -> None:
         self.store.runs[run_id]["data"]["metrics"].append(metric)
+
+    def metrics_get_history(self, run_id: str, metric_key: str) -> dict[str, Any]:
+        return {"metrics": [m for m in self.store.runs[run_id]["data"]["metrics"] if m["key"] == metric_key]}
 
     def runs_delete(self, run_id: str) -> None:
         if self.store.runs.pop(run_id, None) is None:

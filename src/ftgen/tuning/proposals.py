@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ftgen.diagnostics import Rejected, error
@@ -53,22 +53,23 @@ def propose(study: Study, wants: Callable[[Mapping[str, Value]], bool]) -> Mappi
     def is_new(values: Mapping[str, Value]) -> bool:
         return _key(values) not in tried and wants(values)
 
-    asked = (_ask(study, attempt) for attempt in range(_ATTEMPTS))
-    return next((values for values in itertools.chain(asked, _every(study)) if is_new(values)), None)
+    return next((values for values in itertools.chain(_asked(study), _every(study)) if is_new(values)), None)
 
 
 def _key(values: Mapping[str, Value]) -> tuple[tuple[str, Value], ...]:
     return tuple(sorted(values.items()))
 
 
-def _ask(study: Study, attempt: int) -> Mapping[str, Value]:
+def _asked(study: Study) -> Iterator[Mapping[str, Value]]:
+    """Yield what Optuna proposes; what it proposed before counts as running, so that it turns elsewhere."""
     optuna = load()
-    seed = hashlib.sha256(f"{study.seed}/{len(study.trials)}/{attempt}".encode()).digest()
+    seed = hashlib.sha256(f"{study.seed}/{len(study.trials)}".encode()).digest()
     samplers = {"tpe": optuna.samplers.TPESampler, "random": optuna.samplers.RandomSampler}
-    known = _optunas(study, samplers[study.sampler](seed=int.from_bytes(seed[:4])), study.trials)
+    known = _optunas(study, samplers[study.sampler](seed=int.from_bytes(seed[:4])))
     spaces = _distributions(study.space)
-    found = known.ask(spaces).params
-    return {key: parameter.tidy(found[key]) for key, parameter in study.space.items()}
+    for _ in range(_ATTEMPTS):
+        found = known.ask(spaces).params
+        yield {key: parameter.tidy(found[key]) for key, parameter in study.space.items()}
 
 
 def _every(study: Study) -> Iterator[Mapping[str, Value]]:
@@ -92,19 +93,17 @@ def poor(study: Study, trial: Trial, reported: Mapping[int, Reported]) -> bool:
     if study.pruner == "none" or not reported.get(trial.number):
         return False
     optuna = load()
-    known = _optunas(study, optuna.samplers.RandomSampler(), study.trials, reported)
+    known = _optunas(study, optuna.samplers.RandomSampler(), reported)
     pruner = optuna.pruners.MedianPruner()
     return bool(pruner.prune(known, known.get_trials(deepcopy=False)[trial.number]))
 
 
-def _optunas(
-    study: Study, sampler: Any, trials: Sequence[Trial], reported: Mapping[int, Reported] | None = None
-) -> Any:
+def _optunas(study: Study, sampler: Any, reported: Mapping[int, Reported] | None = None) -> Any:
     """Return the study as Optuna's own, in memory."""
     optuna = load()
     spaces = _distributions(study.space)
     known = optuna.create_study(direction=study.direction, sampler=sampler)
-    known.add_trials(_optunas_trial(each, spaces, (reported or {}).get(each.number, {})) for each in trials)
+    known.add_trials(_optunas_trial(each, spaces, (reported or {}).get(each.number, {})) for each in study.trials)
     return known
 
 

@@ -226,4 +226,4 @@ def _unlogged(told: Iterable[tuple[Asked, mlflow.Measured]], objective: str) -> 
         how = (
             f"it logged {', '.join(found.names[:20]) or 'nothing'}; begin a study with one of these, or tell --results"
         )
-        yield warning(UNREADABLE, headline, "--objective", objective, how)
+        yield warning(UNREADABLE, headline, "--objective", objective, help=how)
