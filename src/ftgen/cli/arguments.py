@@ -468,13 +468,14 @@ def _tuning(verb_parser: argparse.ArgumentParser) -> None:
     group.add_argument("--show", action="store_true", help="the trials so far and the best one; change nothing")
 
 
-_MOST = 2**31
+MOST = 2**31
+"""What a count is below."""
 
 
 def _count(text: str) -> int:
     """Return a whole number from 0 on, of a size that every reader takes."""
-    if not text.isdecimal() or not text.isascii() or int(text[:11]) >= _MOST:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 to {_MOST - 1}")
+    if not text.isdecimal() or not text.isascii() or int(text[:11]) >= MOST:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 to {MOST - 1}")
     return int(text)
 
 

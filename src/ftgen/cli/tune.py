@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from ftgen import tuning
 from ftgen.cli import output, progress, reading, repository, request
-from ftgen.cli.arguments import Arguments, Usage
+from ftgen.cli.arguments import MOST, Arguments, Usage
 from ftgen.cluster import mlflow
 from ftgen.diagnostics import COMMAND_LINE, Location, Rejected, error
 from ftgen.diff import same_run
@@ -32,7 +32,7 @@ def run(arguments: Arguments) -> int:
     name, words = _split(arguments)
     with reading.open_tree(arguments) as (store, _):
         known = tuning.read(store, name)
-    if known is None and (arguments.flags.show or not words):
+    if known is None and (arguments.flags.show or not (words or arguments.flags.objective)):
         raise Rejected([_unknown(name)])
     if arguments.flags.show:
         assert known is not None  # noqa: S101 - told above
@@ -104,9 +104,7 @@ def _draft(name: str, known: Study | None, found: SearchSpace, arguments: Argume
         Usage: a study is begun without an objective.
     """
     flags = arguments.flags
-    begun = known or Study(
-        name, "", "minimize", "tpe", 0, arguments.overrides, found.fixed, found.parameters, _TRIALS, _ROUND
-    )
+    begun = known or _begun(name, found, arguments)
     if not (objective := flags.objective or begun.objective):
         raise Usage("a study begins with --objective METRIC, such as eval_loss")
     return replace(
@@ -122,6 +120,44 @@ def _draft(name: str, known: Study | None, found: SearchSpace, arguments: Argume
         pruner=flags.prune or begun.pruner,
         trials=(),
     )
+
+
+def _begun(name: str, found: SearchSpace, arguments: Arguments) -> Study:
+    """Return a new study with the settings of Hydra's Optuna sweeper, where the configuration has them.
+
+    Raises:
+        Rejected: FT791, if one of them is malformed.
+    """
+    sampler = found.sweeper.get("sampler")
+    said = {**found.sweeper, "seed": sampler.get("seed") if isinstance(sampler, dict) else None}
+    problems = [
+        error(space.UNTUNABLE, f"hydra.sweeper.{key} is {said[key]!r}, not {what}", "hydra.sweeper", help="mend it")
+        for key, (what, is_right) in _OF_HYDRA.items()
+        if said.get(key) is not None and not is_right(said[key])
+    ]
+    if problems:
+        raise Rejected(problems)
+
+    def of(key: str, default: Any) -> Any:
+        return default if said.get(key) is None else said[key]
+
+    direction, seed = of("direction", "minimize"), of("seed", 0)
+    budget, parallel = of("n_trials", _TRIALS), of("n_jobs", _ROUND)
+    words, fixed = arguments.overrides, found.fixed
+    return Study(name, "", direction, "tpe", seed, words, fixed, found.parameters, budget, parallel)
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MOST
+
+
+_COUNT = f"a whole number from 0 to {MOST - 1}"
+_OF_HYDRA: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
+    "direction": ("minimize or maximize", lambda value: value in ("minimize", "maximize")),
+    "n_trials": (_COUNT, _is_count),
+    "n_jobs": (_COUNT, _is_count),
+    "seed": (_COUNT, _is_count),
+}
 
 
 def _results(arguments: Arguments, known: Study | None) -> Source:

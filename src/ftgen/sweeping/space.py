@@ -103,6 +103,7 @@ class SearchSpace:
     Attributes:
         composer: composer of the points.
         settings: the `sweep` section.
+        sweeper: the node `hydra.sweeper`, which may say more of a study than its space.
         parameters: parameter by override key, with its prefix, in the order of the overrides.
         axes: all overrides in their order; those that are not swept hold for every point.
         frames: composer of points by what they share.
@@ -111,6 +112,7 @@ class SearchSpace:
 
     composer: Composer
     settings: Settings
+    sweeper: Mapping[str, Any]
     parameters: Mapping[str, Parameter]
     axes: Sequence[Axis]
     frames: FrameCache
@@ -181,7 +183,8 @@ def read(composer: Composer, words: Sequence[str]) -> SearchSpace:
         raise Rejected([error(UNTUNABLE, "no override leaves anything to tune", help=help_)])
     fixed = composer.parse([axis.texts[0] for axis in every if not axis.swept])
     frames = FrameCache(composer, [without_prefix(key) for key in found], composer.run_sections(fixed))
-    return SearchSpace(composer, settings, found, every, frames, notes)
+    sweeper = hydra.get("sweeper") or {}
+    return SearchSpace(composer, settings, sweeper, found, every, frames, notes)
 
 
 def _refuse_unknown(settings: Settings) -> None:

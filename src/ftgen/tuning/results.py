@@ -168,8 +168,8 @@ def _rows(text: str) -> Iterator[tuple[int, Any]]:
 def _line(row: Any, location: Location) -> Line:
     if not isinstance(row, dict) or not isinstance(row.get("run"), str) or not row["run"]:
         raise ValueError("it names no run")
-    state = row.get("state") or ""
-    if state not in {"", *Stage}:
+    state = "" if row.get("state") is None else row["state"]
+    if not isinstance(state, str) or state not in {"", *Stage}:
         raise ValueError(f"state is {state!r}, not one of {', '.join(Stage)}")
     value, step = _number(row.get("value"), "value"), _number(row.get("step"), "step")
     if value is None and not state:
