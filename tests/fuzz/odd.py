@@ -78,6 +78,8 @@ TREES: list[Any] = [
     ["rebuild"], ["rebuild", "--json"], ["gc"], ["archive", "NAME"],
     ["stop", "NAME"], ["-q"], ["diff"], ["check", "out"], ["rerun", "NAME", "name=x"],
     ["-m", "trainer.lr=1e-4,2e-4", "-q"], ["preview", "NAME"], ["preview", "FILE", "--all"],
+    ["tune", "lr", "--show"], ["tune", "lr", "--objective", "x", "trainer.lr=interval(1e-5,1e-4)", "--round", "1"],
+    ["tune", "lr", "--results", "FILE"], ["tune", "NAME", "--results", "-"],
 ]
 
 READS: list[Any] = [
