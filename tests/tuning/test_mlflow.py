@@ -147,7 +147,9 @@ def test_a_poor_run_is_stopped_in_two_steps(trainings, tree):
                 trainings.train(trial)
         step(tree)
     poor, good, fresh = (trial for trial in tree.trials() if trial["state"] == "running")
-    trainings.log(trainings.start(poor), 1e6, 1)
+    worst = trainings.start(poor)
+    trainings.log(worst, 1e6, 1)
+    trainings.log(worst, 1e6, 2**40)  # no step of a training
     trainings.log(trainings.start(good), -1e6, 1)
     file = f"jobs/lr/job-{poor['run']}.yaml"
     assert "Prune=false" in tree.show(file)

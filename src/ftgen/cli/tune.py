@@ -13,6 +13,7 @@ from ftgen import tuning
 from ftgen.cli import output, progress, reading, repository, request
 from ftgen.cli.arguments import MOST, Arguments, Usage
 from ftgen.cluster import mlflow
+from ftgen.config.compose import Composer
 from ftgen.diagnostics import COMMAND_LINE, Location, Rejected, error
 from ftgen.diff import same_run
 from ftgen.lower import naming
@@ -23,6 +24,7 @@ from ftgen.text import files
 from ftgen.text.tables import table
 from ftgen.tuning import Round, Study, Trial, TrialState, Tuner, proposals, results
 from ftgen.tuning.results import Source
+from ftgen.tuning.study import MOST_AT_ONCE, MOST_TRIALS
 
 _TRIALS, _ROUND = 20, 4
 
@@ -30,31 +32,43 @@ _TRIALS, _ROUND = 20, 4
 def run(arguments: Arguments) -> int:
     """Take the next step of the study, or show it with --show."""
     name, words = _split(arguments)
-    with reading.open_tree(arguments) as (store, _):
+    flags = arguments.flags
+    with reading.open_tree(arguments) as (store, lock):
         known = tuning.read(store, name)
-    if known is None and (arguments.flags.show or not (words or arguments.flags.objective)):
-        raise Rejected([_unknown(name)])
-    if arguments.flags.show:
-        assert known is not None  # noqa: S101 - told above
-        _show(known, arguments)
-        return 0
-    proposals.load()
-    asked = replace(arguments, overrides=words or (known.words if known else ()))
-    try:
-        done = _stepped(name, known, asked, is_typed=bool(words))
-    except Rejected as rejected:
-        raise _as_typed(rejected, arguments, words) from None
-    _report(done, asked)
+        if known is None and (flags.show or not (words or flags.objective)):
+            raise Rejected([_unknown(name)])
+        if known is not None and flags.show:
+            _show(known, arguments)
+            return 0
+        proposals.load()
+        asked = replace(arguments, overrides=words or (known.words if known else ()))
+        try:
+            with request.open_composer(asked) as composer, progress.steps(arguments) as step:
+                tuner = _tuner(composer, name, known, asked, is_typed=bool(words))
+                step("reading results, and asking for runs")
+                done = tuner.round(store, lock)
+        except Rejected as rejected:
+            raise _as_typed(rejected, arguments, words) from None
+    output.print_diagnostics(output.apply_strict(done.diagnostics, asked), asked)
+    repository.print_changes(repository.apply_edit(tuner.edit, asked, done.runs), asked)
+    _report(tuner.last[2] if tuner.last else done, asked)
     return 0
 
 
-def _stepped(name: str, known: Study | None, asked: Arguments, *, is_typed: bool) -> Round:
-    with request.open_composer(asked) as composer:
-        if not is_typed:
-            # The file of the study may have come with a clone.
-            recorded.refuse_outside(composer, asked.overrides)
-        found = space.read(composer, asked.overrides)
-        return _step(Tuner(_draft(name, known, found, asked), found, _results(asked, known), _options(asked)), asked)
+def _tuner(composer: Composer, name: str, known: Study | None, asked: Arguments, *, is_typed: bool) -> Tuner:
+    """Return the maker of the study's rounds.
+
+    Raises:
+        Rejected: FT79x, the space or the results cannot be read, or FT002, the study's own words name a folder.
+        Usage: a flag is missing.
+    """
+    if not is_typed:
+        # The file of the study may have come with a clone.
+        recorded.refuse_outside(composer, asked.overrides)
+    found = space.read(composer, asked.overrides)
+    destination = repository.target(asked)
+    source = repository.git_source(destination) if destination else None
+    return Tuner(_draft(name, known, found, asked), found, _results(asked, known), _options(asked), source)
 
 
 def _as_typed(rejected: Rejected, arguments: Arguments, words: Sequence[str]) -> Rejected:
@@ -107,7 +121,7 @@ def _draft(name: str, known: Study | None, found: SearchSpace, arguments: Argume
     begun = known or _begun(name, found, arguments)
     if not (objective := flags.objective or begun.objective):
         raise Usage("a study begins with --objective METRIC, such as eval_loss")
-    return replace(
+    draft = replace(
         begun,
         objective=objective,
         direction=flags.direction or begun.direction,
@@ -120,6 +134,9 @@ def _draft(name: str, known: Study | None, found: SearchSpace, arguments: Argume
         pruner=flags.prune or begun.pruner,
         trials=(),
     )
+    if draft.budget > MOST_TRIALS or draft.parallel > MOST_AT_ONCE:
+        raise Usage(f"a study has up to {MOST_TRIALS} trials (--trials), {MOST_AT_ONCE} of them at a time (--round)")
+    return draft
 
 
 def _begun(name: str, found: SearchSpace, arguments: Arguments) -> Study:
@@ -196,18 +213,6 @@ def _options(arguments: Arguments) -> WriteOptions:
         same_run=same_run,
         source=source.sha if source and not source.dirty and arguments.flags.repo else "",
     )
-
-
-def _step(tuner: Tuner, arguments: Arguments) -> Round:
-    """Make the next round, print what is noticed, and apply it to the tree."""
-    if destination := repository.target(arguments):
-        tuner.source = repository.git_source(destination)
-    with reading.open_tree(arguments) as (store, lock), progress.steps(arguments) as step:
-        step("reading results, and asking for runs")
-        done = tuner.round(store, lock)
-    output.print_diagnostics(output.apply_strict(done.diagnostics, arguments), arguments)
-    repository.print_changes(repository.apply_edit(tuner.edit, arguments, done.runs), arguments)
-    return tuner.last[2] if tuner.last else done
 
 
 def _report(done: Round, arguments: Arguments) -> None:

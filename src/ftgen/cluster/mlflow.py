@@ -39,7 +39,6 @@ _URI = "MLFLOW_TRACKING_URI"
 _API = "/api/2.0/mlflow"
 _WORKSPACE = "X-MLFLOW-WORKSPACE"
 _SECONDS = 10.0
-_REQUEST_S = 5.0
 _AT_ONCE = 8
 _LARGEST_ANSWER = 16 << 20
 _RUNS_OF_A_JOB = 20  # one for each start of the job, and one for its closing evaluation
@@ -58,12 +57,14 @@ class Server:
         authorization: value of that header; empty for a server that asks nobody who comes.
         ca_file: certificates that its own is checked with; empty for those of the system.
         is_verified: whether its certificate is checked.
+        patience: how many seconds one answer may take.
     """
 
     uri: str
     authorization: str = field(default="", repr=False)
     ca_file: str = ""
     is_verified: bool = True
+    patience: float = 5.0
 
     @classmethod
     def of(cls, environ: Mapping[str, str]) -> Server:
@@ -189,7 +190,7 @@ def _asked_of(
 
 def _late(server: Server, answered: int, asked: int) -> Diagnostic:
     headline = f"the MLflow server {server.uri} answered about {answered} of {asked} runs in time"
-    return note(UNREACHABLE, headline, _URI, help="name the runs that you want to see")
+    return note(UNREACHABLE, headline, _URI, help="ask again, or about fewer runs")
 
 
 def _all(
@@ -336,7 +337,7 @@ def _ask(
         headers={name: value for name, value in headers.items() if value},
     )
     try:
-        with _opener(server).open(request, timeout=_REQUEST_S) as response:
+        with _opener(server).open(request, timeout=server.patience) as response:
             return _decoded(server, response.read(_LARGEST_ANSWER + 1))
     except urllib.error.HTTPError as problem:
         with problem:

@@ -37,6 +37,8 @@ UNTUNABLE = "FT791"
 _DIGITS = 4
 """Decimal digits by which two proposals of a range differ: what is below matters to no training."""
 _MOST_CHOICES = 1000
+EXACT = 2**53
+"""Whole numbers up to here are the same as floats, in which Optuna computes; no range has more steps."""
 _KNOWN = frozenset({"name", "axes", "exclude", "include"})
 
 Value = int | float | str
@@ -216,27 +218,32 @@ def _tuned(source: axes.ParsedSource) -> tuple[Axis, Parameter | None]:
     if "log" in getattr(sweep, "tags", ()):
         raise _rejected(override, position, "a logarithmic scale is one of numbers", f"{key}=tag(log, interval(…))")
     if isinstance(sweep, RangeSweep) and not sweep.shuffle and axis.length:
-        return axis, _range(sweep, axis.length)
+        return axis, _range(override, sweep, axis.length, position)
     return axis, _categorical(key, tuple(text.partition("=")[2] for text in axis.texts), position)
 
 
 def _interval(override: Override, sweep: IntervalSweep, position: int) -> Parameter:
     low, high = sweep.start, sweep.end
     key, log = override.get_key_element(), "log" in sweep.tags
-    if low is None or high is None or not (math.isfinite(low) and math.isfinite(high) and low < high):
+    if low is None or high is None or not (math.isfinite(high - low) and low < high):
         raise _rejected(override, position, "an interval goes from a number to a larger one", f"{key}=interval(0,1)")
     if log and low <= 0:
         raise _rejected(
             override, position, "a logarithmic scale begins above 0", f"{key}=tag(log, interval(1e-5,1e-3))"
         )
+    if max(abs(low), abs(high)) > EXACT and isinstance(low, int):
+        raise _rejected(override, position, "its whole numbers are too large", f"{key}=interval(…)")
     if isinstance(low, int) and isinstance(high, int):
         return Parameter("int", low, high, 1, log)
     return Parameter("float", float(low), float(high), None, log)
 
 
-def _range(sweep: RangeSweep, length: int) -> Parameter:
+def _range(override: Override, sweep: RangeSweep, length: int, position: int) -> Parameter:
     start, step = Decimal(str(sweep.start)), Decimal(str(sweep.step))
     ends = sorted((start, start + (length - 1) * step))
+    if length > EXACT or max(map(abs, ends)) > EXACT:
+        key = override.get_key_element()
+        raise _rejected(override, position, "it has too many steps, or too large numbers", f"{key}=interval(…)")
     if all(isinstance(number, int) for number in (sweep.start, sweep.step)):
         return Parameter("int", int(ends[0]), int(ends[1]), int(abs(step)))
     return Parameter("float", float(ends[0]), float(ends[1]), float(abs(step)))

@@ -14,9 +14,11 @@ from typing import Any
 from ftgen.cluster import mlflow
 from ftgen.cluster.objects import Job
 from ftgen.diagnostics import Diagnostic, Location, Rejected, Severity, error, warning
+from ftgen.tuning.study import MOST_STEPS
 
 UNREADABLE = "FT794"
-_SECONDS = 60.0
+_SECONDS, _PATIENCE = 120.0, 30.0
+"""A step waits longer than somebody who looks at a table; a server with many runs, and a login, takes its time."""
 _ENDED = {"FINISHED": "complete", "FAILED": "failed", "KILLED": "failed"}
 _LISTED = 5
 _LINE = 'write one {"run": NAME, "value": NUMBER} a line, or CSV with the columns run and value'
@@ -157,7 +159,7 @@ def _lines(content: bytes, where: str, problems: list[Diagnostic]) -> Iterator[L
 
 def _rows(text: str) -> Iterator[tuple[int, Any]]:
     if text.lstrip()[:1] in {"{", ""}:
-        yield from ((n, json.loads(line)) for n, line in enumerate(text.splitlines(), 1) if line.strip())
+        yield from ((n, json.loads(line)) for n, line in enumerate(text.split("\n"), 1) if line.strip())
         return
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     if not {"run", "value"} <= set(reader.fieldnames or ()):
@@ -174,7 +176,7 @@ def _line(row: Any, location: Location) -> Line:
     value, step = _number(row.get("value"), "value"), _number(row.get("step"), "step")
     if value is None and not state:
         raise ValueError("it has no value")
-    if step is not None and (not step.is_integer() or not 0 <= step < 2**53):
+    if step is not None and (not step.is_integer() or not 0 <= step <= MOST_STEPS):
         raise ValueError(f"step is {step}, not a whole number from 0 on")
     return Line(row["run"], value, None if step is None else int(step), state, location)
 
@@ -195,10 +197,11 @@ def _number(value: object, name: str) -> float | None:
 
 def of_mlflow(server: mlflow.Server) -> Source:
     """Return the results that an MLflow server has; it tells a run by the tag with the name of its job."""
+    patient = replace(server, patience=_PATIENCE)
 
     def source(asked: Sequence[Asked], objective: str, by_step: bool) -> tuple[Reports, Sequence[Diagnostic]]:
         jobs = [each.job for each in asked if each.job is not None]
-        found, unread = mlflow.measured_runs(server, jobs, objective, by_step=by_step, seconds=_SECONDS)
+        found, unread = mlflow.measured_runs(patient, jobs, objective, by_step=by_step, seconds=_SECONDS)
         if unread:
             raise Rejected(replace(each, severity=Severity.ERROR) for each in unread)
         told = [(each, found[each.job.key]) for each in asked if each.job is not None and each.job.key in found]
@@ -209,11 +212,12 @@ def of_mlflow(server: mlflow.Server) -> Source:
 
 def _report(found: mlflow.Measured) -> Report:
     stage = _ENDED.get(found.status, "running")
+    reported = {step: value for step, value in found.reported.items() if 0 <= step <= MOST_STEPS}
     if stage == Stage.FAILED:
         return Report(Stage.FAILED, why=f"MLflow says {found.status}")
     if stage == Stage.COMPLETE and found.value is not None:
-        return replace(ended(found.value), reported=found.reported)
-    return Report(reported=found.reported)
+        return replace(ended(found.value), reported=reported)
+    return Report(reported=reported)
 
 
 def _unlogged(told: Iterable[tuple[Asked, mlflow.Measured]], objective: str) -> Iterator[Diagnostic]:

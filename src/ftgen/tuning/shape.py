@@ -8,13 +8,24 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from ftgen.sweeping.space import Parameter
-from ftgen.tuning.study import FORMAT, Direction, Pruner, Sampler, Study, Trial, TrialState
+from ftgen.sweeping.space import EXACT, Parameter
+from ftgen.tuning.study import (
+    FORMAT,
+    MOST_AT_ONCE,
+    MOST_STEPS,
+    MOST_TRIALS,
+    Direction,
+    Pruner,
+    Sampler,
+    Study,
+    Trial,
+    TrialState,
+)
 
 _STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
-_Count = Annotated[int, Field(ge=0, lt=2**31)]
+_Count = Annotated[int, Field(ge=0, le=MOST_STEPS)]
 _Finite = Annotated[float, Field(allow_inf_nan=False)]
-_Whole = Annotated[int, Field(ge=-(2**53), le=2**53)]
+_Whole = Annotated[int, Field(ge=-EXACT, le=EXACT)]
 _Number = _Whole | _Finite
 
 
@@ -54,11 +65,11 @@ class _Study:
     seed: _Count
     words: Sequence[str]
     fixed: Sequence[str]
-    budget: _Count
-    parallel: _Count
+    budget: Annotated[int, Field(ge=0, le=MOST_TRIALS)]
+    parallel: Annotated[int, Field(ge=0, le=MOST_AT_ONCE)]
     pruner: Pruner
     space: Mapping[str, _Alternatives | _Range]
-    trials: Sequence[_Trial]
+    trials: Annotated[Sequence[_Trial], Field(max_length=2 * MOST_TRIALS)]
 
 
 _STUDY = TypeAdapter(_Study)

@@ -16,6 +16,8 @@ from ftgen.sweeping.space import Parameter, Value
 
 UNREADABLE = "FT793"
 FORMAT = 1
+MOST_TRIALS, MOST_AT_ONCE, MOST_STEPS = 10_000, 1_000, 2**31 - 1
+"""Largest numbers of a study; its file may say no more, as somebody else may have written it."""
 
 Direction = Literal["minimize", "maximize"]
 Sampler = Literal["tpe", "random"]
