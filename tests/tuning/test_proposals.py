@@ -90,7 +90,7 @@ def test_numbers_have_no_more_digits_than_matter():
         assert 1e-5 <= lr <= 1e-2
         assert len(f"{lr:e}".rstrip("0").partition("e")[0].rstrip("0")) <= len("1.2345")
     assert Parameter("float", 0.1234, 0.1236).tidy(0.12345678912) == 0.12345679
-    assert Parameter("float", 0.0, 0.5, 0.1).tidy(0.30000000000000004) == 0.3
+    assert Parameter("float", 0.0, 0.5, 0.1).at(3) == 0.3
 
 
 def test_every_point_of_a_small_space_is_tried_once():

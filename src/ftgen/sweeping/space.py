@@ -37,8 +37,9 @@ UNTUNABLE = "FT791"
 _DIGITS = 4
 """Decimal digits by which two proposals of a range differ: what is below matters to no training."""
 _MOST_CHOICES = 1000
+_MOST_STEPS = 10**9
 EXACT = 2**53
-"""Whole numbers up to here are the same as floats, in which Optuna computes; no range has more steps."""
+"""Whole numbers up to here are the same as floats, in which Optuna computes."""
 _KNOWN = frozenset({"name", "axes", "exclude", "include"})
 
 Value = int | float | str
@@ -66,15 +67,17 @@ class Parameter:
     choices: tuple[str, ...] = ()
 
     def tidy(self, value: Value) -> Value:
-        """Return the value with no more digits than matter, so that processors that round differently propose alike."""
+        """Return a value with no more digits than matter, so that processors that round differently propose alike."""
         if self.kind != "float" or isinstance(value, str):
             return value
-        if self.step is not None:
-            steps = round((value - self.low) / self.step)
-            return float(Decimal(str(self.low)) + steps * Decimal(str(self.step)))
         scale = min(self.high - self.low, abs(value)) if self.log else self.high - self.low
         rounded = round(value, _DIGITS - math.floor(math.log10(scale))) if scale else value
         return min(max(rounded, self.low), self.high)
+
+    @property
+    def is_counted(self) -> bool:
+        """Return whether its numbers have steps and are not whole: they are told apart by their index."""
+        return self.kind == "float" and self.step is not None
 
     @property
     def size(self) -> float:
@@ -87,8 +90,12 @@ class Parameter:
         """Return the value at an index of a parameter of finite size."""
         if self.kind == "categorical":
             return self.choices[index]
-        number = self.low + index * (self.step or 0)
-        return int(number) if self.kind == "int" else self.tidy(number)
+        number = Decimal(str(self.low)) + index * Decimal(str(self.step))
+        return int(number) if self.kind == "int" else float(number)
+
+    def index(self, value: float) -> int:
+        """Return the index of a number of a range with steps."""
+        return round((value - self.low) / (self.step or 1))
 
     def as_json(self) -> dict[str, Any]:
         """Return what is not the default, as JSON values."""
@@ -225,14 +232,14 @@ def _tuned(source: axes.ParsedSource) -> tuple[Axis, Parameter | None]:
 def _interval(override: Override, sweep: IntervalSweep, position: int) -> Parameter:
     low, high = sweep.start, sweep.end
     key, log = override.get_key_element(), "log" in sweep.tags
+    if isinstance(low, int) and isinstance(high, int) and max(abs(low), abs(high)) > EXACT:
+        raise _rejected(override, position, "its whole numbers are too large", f"{key}=interval(…)")
     if low is None or high is None or not (math.isfinite(high - low) and low < high):
         raise _rejected(override, position, "an interval goes from a number to a larger one", f"{key}=interval(0,1)")
     if log and low <= 0:
         raise _rejected(
             override, position, "a logarithmic scale begins above 0", f"{key}=tag(log, interval(1e-5,1e-3))"
         )
-    if max(abs(low), abs(high)) > EXACT and isinstance(low, int):
-        raise _rejected(override, position, "its whole numbers are too large", f"{key}=interval(…)")
     if isinstance(low, int) and isinstance(high, int):
         return Parameter("int", low, high, 1, log)
     return Parameter("float", float(low), float(high), None, log)
@@ -240,10 +247,12 @@ def _interval(override: Override, sweep: IntervalSweep, position: int) -> Parame
 
 def _range(override: Override, sweep: RangeSweep, length: int, position: int) -> Parameter:
     start, step = Decimal(str(sweep.start)), Decimal(str(sweep.step))
+    example = f"{override.get_key_element()}=interval(…)"
+    if length > _MOST_STEPS or not (start.is_finite() and step.is_finite()):
+        raise _rejected(override, position, "it has too many steps, or no end", example)
     ends = sorted((start, start + (length - 1) * step))
-    if length > EXACT or max(map(abs, ends)) > EXACT:
-        key = override.get_key_element()
-        raise _rejected(override, position, "it has too many steps, or too large numbers", f"{key}=interval(…)")
+    if max(map(abs, ends)) > EXACT:
+        raise _rejected(override, position, "its numbers are too large", example)
     if all(isinstance(number, int) for number in (sweep.start, sweep.step)):
         return Parameter("int", int(ends[0]), int(ends[1]), int(abs(step)))
     return Parameter("float", float(ends[0]), float(ends[1]), float(abs(step)))

@@ -69,7 +69,7 @@ def _asked(study: Study) -> Iterator[Mapping[str, Value]]:
     spaces = _distributions(study.space)
     for _ in range(_ATTEMPTS):
         found = known.ask(spaces).params
-        yield {key: parameter.tidy(found[key]) for key, parameter in study.space.items()}
+        yield {key: _ours(parameter, found[key]) for key, parameter in study.space.items()}
 
 
 def _every(study: Study) -> Iterator[Mapping[str, Value]]:
@@ -103,11 +103,13 @@ def _optunas(study: Study, sampler: Any, reported: Mapping[int, Reported] | None
     optuna = load()
     spaces = _distributions(study.space)
     known = optuna.create_study(direction=study.direction, sampler=sampler)
-    known.add_trials(_optunas_trial(each, spaces, (reported or {}).get(each.number, {})) for each in study.trials)
+    known.add_trials(
+        _optunas_trial(each, study.space, spaces, (reported or {}).get(each.number, {})) for each in study.trials
+    )
     return known
 
 
-def _optunas_trial(trial: Trial, spaces: Mapping[str, Any], reported: Reported) -> Any:
+def _optunas_trial(trial: Trial, space: Mapping[str, Parameter], spaces: Mapping[str, Any], reported: Reported) -> Any:
     optuna = load()
     states = optuna.trial.TrialState
     state = {TrialState.COMPLETE: states.COMPLETE, TrialState.RUNNING: states.RUNNING}.get(trial.state, states.FAIL)
@@ -116,7 +118,7 @@ def _optunas_trial(trial: Trial, spaces: Mapping[str, Any], reported: Reported) 
     return optuna.trial.create_trial(
         state=state,
         value=trial.value if state == states.COMPLETE else None,
-        params={key: trial.params[key] for key in spaces},
+        params={key: _optunas_value(space[key], trial.params[key]) for key in spaces},
         distributions=dict(spaces),
         intermediate_values=dict(reported),
     )
@@ -133,4 +135,15 @@ def _distribution(parameter: Parameter) -> Any:
         return found.CategoricalDistribution(parameter.choices)
     if parameter.kind == "int":
         return found.IntDistribution(parameter.low, parameter.high, log=parameter.log, step=int(parameter.step or 1))
-    return found.FloatDistribution(parameter.low, parameter.high, log=parameter.log, step=parameter.step)
+    if parameter.is_counted:
+        # By its own arithmetic of steps, Optuna may miss the last number.
+        return found.IntDistribution(0, int(parameter.size) - 1)
+    return found.FloatDistribution(parameter.low, parameter.high, log=parameter.log)
+
+
+def _ours(parameter: Parameter, value: Any) -> Value:
+    return parameter.at(value) if parameter.is_counted else parameter.tidy(value)
+
+
+def _optunas_value(parameter: Parameter, value: Value) -> Value:
+    return parameter.index(float(value)) if parameter.is_counted else value
