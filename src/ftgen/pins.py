@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -191,7 +191,7 @@ def _entries(value: Any, *, versioned: bool) -> Iterator[_Entry | _Problem]:
         yield _Problem((), "it is no mapping")
         return
     if versioned and (type(value.get("version")) is not int or value["version"] != VERSION):
-        yield _Problem(("version",), f"its version is not {VERSION}", "write it by this release: `ftgen lock`")
+        yield _Problem(("version",), f"its version is not {VERSION}", "remove the file, and run `ftgen lock`")
         return
     known = {"git", "images", *(("version",) if versioned else ())}
     yield from (_Problem((key,), f"it has an unknown key {key!r}", "remove it") for key in value if key not in known)
@@ -210,11 +210,7 @@ def _listed(value: Mapping[str, Any], key: str, fields: set[str], of: Any) -> It
         if is_entry:
             yield of(path, entry)
         else:
-            yield _Problem(path, f"an entry of {key} has the keys {_words(sorted(fields))}, each with a text")
-
-
-def _words(names: Iterable[str]) -> str:
-    return ", ".join(names)
+            yield _Problem(path, f"an entry of {key} has the keys {', '.join(sorted(fields))}, each with a text")
 
 
 def _repository_entry(path: Steps, entry: Mapping[str, str]) -> _Entry | _Problem:

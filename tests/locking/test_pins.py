@@ -260,3 +260,22 @@ def test_a_job_of_a_sweep_is_the_job_alone(swept: str, capsys: pytest.CaptureFix
         for key in ("ftgen.dev/pins", "ftgen.dev/config-digest"):
             assert noted[0].get(key) == noted[1].get(key)
     assert cli.main(["rebuild", "-q"]) == 0
+
+
+def test_a_sweep_has_the_same_points_with_pins(capsys: pytest.CaptureFixture[str]) -> None:
+    words = [
+        "plan",
+        "-m",
+        *WORDS,
+        "trainer.lr=1e-4,2e-4",
+        f"sweep.exclude=[\"hardware.image == '{IMAGE}' and trainer.lr > 1e-4\"]",
+    ]
+
+    def jobs() -> int:
+        capsys.readouterr()
+        assert cli.main([*words, "--json"]) == 0
+        return len(json.loads(capsys.readouterr().out)["jobs"])
+
+    before = jobs()
+    write(f"version: 1\nimages:\n- {{image: {IMAGE}, digest: '{DIGEST}'}}\n")
+    assert jobs() == before == 1

@@ -223,6 +223,23 @@ def test_a_registry_of_this_machine_may_have_tls(
         server.server_close()
 
 
+def test_a_registry_with_tls_sends_nobody_to_what_has_none(
+    registry: Registry, keys: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secure, server = serve(keys)
+    try:
+        monkeypatch.setenv("SSL_CERT_FILE", str(keys[0]))
+        challenge = f'Bearer realm="http://{registry.host}/token",service="tests"'
+        secure.answers["/v2/team/.*"] = replying(401, WWW_Authenticate=challenge)
+        assert "which is none" in reason(secure)
+        secure.answers["/v2/team/.*"] = replying(307, Location=f"http://{registry.host}/v2/team/train/manifests/1.0")
+        assert "an address without TLS" in reason(secure)
+        assert not registry.asked
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
 def test_nobody_there(registry: Registry) -> None:
     registry.host = "127.0.0.1:1"
     assert "cannot be reached" in reason(registry)

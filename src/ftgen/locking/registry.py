@@ -97,7 +97,7 @@ class Registries:
 
     def _manifest(self, wanted: Image) -> _Reply:
         """Return the answer about a manifest: its head, or the whole where the head lacks the digest."""
-        host = _DOCKER_API if wanted.registry == _DOCKER_HUB else wanted.registry
+        host = _host(wanted)
         url = f"{self._scheme(host)}://{host}/v2/{wanted.repository}/manifests/{wanted.tag}"
         headers = {"Accept": _ACCEPT}
         reply = self._send(url, headers, "HEAD")
@@ -126,7 +126,9 @@ class Registries:
     def _token(self, wanted: Image, parameters: Mapping[str, str], login: Login | None) -> str:
         realm = parameters.get("realm", "")
         parts = urlsplit(realm)
-        if not parts.hostname or parts.scheme != self._scheme(parts.netloc):
+        # A registry with TLS must not send us, with a password, to what has none, such as a program on this machine.
+        is_plain = parts.scheme == "http" and "http" == self._scheme(_host(wanted)) == self._scheme(parts.netloc)
+        if not parts.hostname or not (is_plain or parts.scheme == "https"):
             raise Unresolved(f"{wanted.registry} names {printable(realm)!r} as the place of its tokens, which is none")
         asked = {"scope": parameters.get("scope") or f"repository:{wanted.repository}:pull"}
         asked |= {"service": parameters["service"]} if "service" in parameters else {}
@@ -184,8 +186,9 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
     """Redirects that stay on TLS: a manifest read on another way could be anybody's."""
 
     def redirect_request(self, *asked: Any) -> urllib.request.Request | None:
-        request, new_url = asked[0], asked[-1]
+        request, reply, *_, new_url = asked
         if urlsplit(urljoin(request.full_url, new_url)).scheme not in {"https", request.type}:
+            reply.close()
             raise urllib.error.URLError(f"it sends to an address without TLS: {printable(new_url)}")
         return super().redirect_request(*asked)
 
@@ -241,6 +244,10 @@ def _refusal(wanted: Image, reply: _Reply) -> Unresolved:
         how = f"wait, or `docker login {wanted.registry}`"
         return Unresolved(f"{wanted.registry} takes no more questions for now ({reply.status})", how)
     return Unresolved(f"{wanted.registry} answers {reply.status} about {where}", "ask whoever runs the registry")
+
+
+def _host(wanted: Image) -> str:
+    return _DOCKER_API if wanted.registry == _DOCKER_HUB else wanted.registry
 
 
 def _is_loopback(host: str) -> bool:

@@ -450,7 +450,7 @@ def lookup(
         if key in values:
             return values[key]
         if not composed:
-            composed.append(frames.compose(overrides))
+            composed.append(frames.written(overrides))
         return _value_at(key, composed[0], composer)
 
     return value_of

@@ -76,6 +76,14 @@ class FrameCache:
         Raises:
             Rejected: like `Composer.compose`.
         """
+        return self.composer.pinned(self.written(overrides))
+
+    def written(self, overrides: Sequence[str]) -> Composition:
+        """Compose a point before its references are pinned: which points a sweep has does not depend on pins.
+
+        Raises:
+            Rejected: like `Composer.compose`.
+        """
         splits = [self._split(text) for text in overrides]
         shape = tuple(split.shape for split in splits)
         if shape not in self._frames:
@@ -85,8 +93,8 @@ class FrameCache:
         frame = self._frames[shape]
         if frame is None:
             parsed = self.composer.parse(overrides)
-            return self._checked(self.composer.compose(parsed), parsed)
-        return self.composer.pinned(frame.filled(overrides, [split.value for split in splits]))
+            return self._checked(self.composer.compose_with_unresolved(parsed)[0], parsed)
+        return frame.filled(overrides, [split.value for split in splits])
 
     def _checked(self, composition: Composition, overrides: Sequence[Override]) -> Composition:
         """Return the composition, unless a swept option sets how to sweep: the expansion would ignore it.
