@@ -40,6 +40,8 @@ def refused(tree, *words):
         ["lr", "--seed", "9" * 5000, "trainer.lr=interval(0,1)"],
         ["lr", "--objective", "x", "--trials", "99999", "trainer.lr=interval(0,1)"],
         ["lr", "--objective", "x", "--round", "1001", "trainer.lr=interval(0,1)"],
+        ["lr", "--objective", "x\udcff", "trainer.lr=interval(0,1)"],
+        ["lr", "--objective", "x\n", "trainer.lr=interval(0,1)"],
         ["lr", "--seed", "²", "trainer.lr=interval(0,1)"],
     ],
 )

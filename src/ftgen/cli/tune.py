@@ -121,6 +121,8 @@ def _draft(name: str, known: Study | None, found: SearchSpace, arguments: Argume
     begun = known or _begun(name, found, arguments)
     if not (objective := flags.objective or begun.objective):
         raise Usage("a study begins with --objective METRIC, such as eval_loss")
+    if not objective.isprintable():
+        raise Usage(f"--objective {objective!a} is no name of a metric")
     draft = replace(
         begun,
         objective=objective,

@@ -132,8 +132,7 @@ class Study:
 
     def with_trial(self, trial: Trial) -> Study:
         """Return the study with one more trial, or with another state of a trial."""
-        known = self.trials[: trial.number] + self.trials[trial.number + 1 :]
-        return replace(self, trials=(*known[: trial.number], trial, *known[trial.number :]))
+        return replace(self, trials=(*self.trials[: trial.number], trial, *self.trials[trial.number + 1 :]))
 
     def dump(self) -> bytes:
         """Write the study, one parameter and one trial a line, so that a git diff reads like a list."""
