@@ -42,6 +42,11 @@ def test_a_pod_is_admitted(site: Site, composer: Composer, restricted: str, hard
     assert answer.code == 0, answer.err
 
 
+def test_a_pod_that_takes_root_away_of_itself_is_admitted(site: Site, composer: Composer, restricted: str) -> None:
+    answer = asked(site, composer, restricted, "storage=nfs", *chosen("cluster", "generic"))
+    assert answer.code == 0, answer.err
+
+
 def test_a_pod_that_was_rendered_for_no_standard_is_refused(site: Site, composer: Composer, restricted: str) -> None:
     answer = asked(site, composer, restricted, "hardware=cpu")
     assert answer.code == 1
