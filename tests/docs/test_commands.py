@@ -60,6 +60,7 @@ OWN = Path(__file__).parent / "data" / "own"
 PLACEHOLDER = re.compile(r"\[?(?:[\w.]+=)?[A-Z]{2,}[|A-Z]*\]?|.*….*")
 
 SWEPT = re.compile(r"^([\w./+@]+=[^,\[{(']*),.*")
+INTERVAL = re.compile(r"=.*interval\(([^,]+),.*")
 
 
 def _id(page: Path) -> str:
@@ -157,9 +158,9 @@ def accepted(words: list[str]) -> None:
     parsed = arguments.parse(words)
     overrides = tuple(word for word in parsed.overrides if "=" in word)
     assert parsed.verb != arguments.RENDER or len(overrides) == len(parsed.overrides), f"{words} begins with no verb"
-    # The arguments of an image's recipe are of no configuration group; of a sweep, the first point is composed.
+    # The arguments of an image's recipe are of no group; of a sweep, or a search, the first point is composed.
     whole = [word for word in overrides if not word.startswith("image.") and not PLACEHOLDER.search(word)]
-    first = tuple(SWEPT.sub(r"\1", word) for word in whole)
+    first = tuple(SWEPT.sub(r"\1", INTERVAL.sub(r"=\1", word)) for word in whole)
     compose.compose(compose.Request(overrides=first, config_name=parsed.config_name, directory=OWN))
 
 

@@ -84,6 +84,12 @@ def test_what_cannot_be_tuned_is_refused_where_it_stands(tree, word, code):
     assert err.startswith(("<command line>:2:", "error["))
 
 
+def test_a_study_is_not_printed(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["tune", "lr", "-o", "-", "--objective", "x", *SPACE]) == 2
+    assert not list(tmp_path.iterdir())
+
+
 def test_names_that_only_a_cluster_gives_are_refused(tree):
     assert "error[FT529]" in refused(tree, "lr", "--objective", "x", SPACE[0], "delivery=kubectl")
 

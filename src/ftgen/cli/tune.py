@@ -90,10 +90,12 @@ def _split(arguments: Arguments) -> tuple[str, tuple[str, ...]]:
     """Return the name of the study, and the overrides.
 
     Raises:
-        Usage: there is no name, or one that no folder of runs can have.
+        Usage: there is no name, or one that no folder of runs can have; or a flag has no meaning here.
     """
     if arguments.flags.multirun:
         raise Usage("tune takes no -m: what is swept is the space of the study")
+    if arguments.flags.out == "-":
+        raise Usage("tune writes to a tree: name its folder with -o, or --repo and --branch")
     names = [word for word in arguments.overrides if "=" not in word and not word.startswith("~")]
     if len(names) != 1:
         raise Usage(
