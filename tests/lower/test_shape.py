@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tools.options import chosen
 
 from ftgen import pipeline, preview, project
 from ftgen.config.compose import Composer, Request
@@ -190,3 +191,24 @@ def test_a_setting_for_no_release_is_told_as_such(composer: Composer, version: s
     with pytest.raises(Rejected) as rejected:
         job(composer, *NODES, "hardware.partition={size: 3}", f"cluster.volcano_version='{version}'")
     assert {each.code for each in rejected.value.diagnostics} == {"FT264"}
+
+
+def test_a_rank_table_of_one_task_is_refused_for_two(composer: Composer) -> None:
+    """The overlay of hcclrank names the task of a flat job: a master would have no rank, and its workers rank 0."""
+    words = ("hardware=ascend-910b-mindcluster", "hardware/rank_table=hcclrank", "storage=nfs", "hardware.nodes=2")
+    words = (*words, "cluster.facts.mindcluster_plugin=true", "cluster.facts.ascend_form=910b-8")
+    assert "hcclrank" in spec(composer, *words)["plugins"]
+    with pytest.raises(Rejected) as rejected:
+        job(composer, *words, "hardware.topology=master-worker")
+    assert [(d.code, d.subject, d.value) for d in rejected.value.diagnostics if d.code == "FT420"] == [
+        ("FT420", "spec.plugins.hcclrank", "master")
+    ]
+
+
+@pytest.mark.parametrize("hardware", ["ascend", "nvidia-vgpu", "gaudi"])
+def test_overlays_reach_the_pods_of_both_tasks(composer: Composer, hardware: str) -> None:
+    words = (*chosen("hardware", hardware), "storage=nfs", "hardware.nodes=2", "hardware.topology=master-worker")
+    master, worker = spec(composer, *words)["tasks"]
+    assert master["template"] == worker["template"]
+    [flat] = spec(composer, *words, "hardware.topology=flat")["tasks"]
+    assert flat["template"]["metadata"] == master["template"]["metadata"]

@@ -12,7 +12,7 @@ from ftgen.diagnostics import Severity
 from ftgen.emulation import controller, kubelet, plugins
 from ftgen.text.shapes import integer, mapping, optional_integer, strings, text
 from ftgen.validation import Finding, rule
-from ftgen.validation.manifest import Job, Task
+from ftgen.validation.manifest import Container, Job, Task
 from ftgen.validation.rules import AGREEMENT
 from ftgen.validation.rules.policies import events, policy_lists
 
@@ -76,7 +76,8 @@ def plugin_without_its_tasks(job: Job) -> Iterator[Finding]:
     """A distributed-framework plugin names tasks that the job does not have.
 
     pytorch and mpi need their master, ray its head, hcclrank a master or a worker (or a RANK variable);
-    without it the plugin logs a line and injects nothing, and ray creates no pod at all.
+    without it the plugin logs a line and injects nothing, and ray creates no pod at all. hcclrank gives no rank to
+    pods of further tasks, such as those of a task `master` where its master is `train`.
 
     Refused: `plugins: {pytorch: []}` with one task `train`.
     Write: tasks named `master` and `worker`, or `pytorch: ["--master=<task>", "--worker=<task>"]`.
@@ -92,6 +93,23 @@ def plugin_without_its_tasks(job: Job) -> Iterator[Finding]:
                     wanted[0],
                     f"add --{roles[0]}=<task> to spec.plugins.{plugin}",
                 )
+
+    yield from _without_hccl_rank(job) if "hcclrank" in job.plugins and not _sets_rank(job) else ()
+
+
+def _without_hccl_rank(job: Job) -> Iterator[Finding]:
+    """Find tasks whose pods have NPUs and get no rank, beside one whose pods get theirs."""
+    ranked = {_task_of_role(job, "hcclrank", role) for role in ("master", "worker")}
+    for task in job.tasks if any(task.name in ranked for task in job.tasks) else ():
+        if task.name not in ranked and any(_has_npus(container) for container in task.pod.main_containers):
+            headline = f"the hcclrank plugin gives the pods of the task {task.name!r} no rank"
+            help_ = f"name it in spec.plugins.hcclrank: --master={task.name}, or --worker={task.name}"
+            yield Finding(headline, "spec.plugins.hcclrank", task.name, help_)
+
+
+def _has_npus(container: Container) -> bool:
+    limits = mapping(mapping(container.body.get("resources")).get("limits"))
+    return any(str(name).startswith("huawei.com/") for name in limits)
 
 
 def _task_of_role(job: Job, plugin: str, role: str) -> str:
