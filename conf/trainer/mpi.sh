@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# mpi: runs a command of MPI on the master, and on the workers the ssh server by which mpirun reaches them.
+# mpi: runs a command of MPI on the master, and on all nodes the ssh server by which mpirun reaches them.
 #
 # It stands in the place of a command of train.sh, in the workspace. mpirun of Open MPI, MPICH and Intel finds the nodes by
 # itself, by `hostfile` and `machinefile`, which lie in the workspace; other launchers take one of them as an argument.
@@ -48,16 +48,14 @@ set_up_ssh() {
   export PATH=$folder/bin:$PATH
 }
 
-# ---- a worker --------------------------------------------------------------------------------------
-
 # ssh gives a session an environment of its own: the script puts back that of the container.
 # shellcheck disable=SC2016
 SESSION='. "${BASH_SOURCE[0]%/*}/environment"
 cd -- "$WORK_DIR" || exit
 exec /bin/bash -c "$SSH_ORIGINAL_COMMAND"'
 
-serve() {
-  local server
+# The master has a server too: launchers such as DeepSpeed's reach every node by ssh, their own as well.
+set_up_server() {
   server=$(type -P sshd || echo /usr/sbin/sshd)
   [ -x "$server" ] || die "the image has no sshd: choose an image that has it, such as one with openssh-server"
   ssh-keygen -q -t ed25519 -N '' -f "$folder/host_key"
@@ -67,6 +65,11 @@ serve() {
     'AuthenticationMethods publickey' 'PermitRootLogin prohibit-password' 'StrictModes no' 'UsePAM no' 'PidFile none' \
     'MaxStartups 4096' 'MaxSessions 4096' "ForceCommand /bin/bash $(printf %q "$folder/session")" >"$folder/sshd_config"
   [ "$(id -u)" -ne 0 ] || mkdir -p /run/sshd
+}
+
+# ---- a worker --------------------------------------------------------------------------------------
+
+serve() {
   say "node $NODE_RANK waits for the master on port $SSH_PORT"
   "$server" -D -e -f "$folder/sshd_config" || true
   die "the ssh server has ended"
@@ -85,9 +88,10 @@ name_nodes() {
 }
 
 # A worker can be reached when it has fetched what the master has fetched too.
-await_workers() {
+await_nodes() {
   local host deadline=$((SECONDS + PEER_TIMEOUT))
-  for host in "${hosts[@]:1}"; do
+  "$server" -E "$folder/sshd_log" -f "$folder/sshd_config"
+  for host in "${hosts[@]}"; do
     until ssh "$host" true 2>/dev/null; do
       ((SECONDS < deadline)) || die "$host cannot be reached by ssh after $PEER_TIMEOUT s: look at the log of that pod"
       sleep 1
@@ -100,10 +104,13 @@ await_workers() {
 
 # Each process learns its rank from its launcher; those of the nodes would contradict it.
 unset RANK WORLD_SIZE
-[ "$NNODES" -eq 1 ] || set_up_ssh
+if [ "$NNODES" -gt 1 ]; then
+  set_up_ssh
+  set_up_server
+fi
 [ "$NODE_RANK" -eq 0 ] || serve
 needs "$1"
 list_nodes
 name_nodes
-[ "$NNODES" -eq 1 ] || await_workers
+if [ "$NNODES" -gt 1 ]; then await_nodes; fi
 exec -- "$@"

@@ -104,7 +104,9 @@ def test_a_leading_zero_is_no_octal_number(job: Pod) -> None:
 def mpi(job: Pod) -> Pod:
     job.program("ssh", '[ ! -e "$STUB_HOME/closed" ]')
     job.program("ssh-keygen", ': >"${@: -1}"')
-    job.program("sshd", NOTE.format("sshd") + 'cp "${@: -1}" "$STUB_HOME/sshd_config"\nexec sleep 60')
+    job.program(
+        "sshd", NOTE.format("sshd") + 'case $1 in -D) cp "${@: -1}" "$STUB_HOME/sshd_config" && exec sleep 60 ;; esac'
+    )
     return job
 
 
@@ -118,7 +120,9 @@ def test_mpi_runs_the_command_on_the_master(mpi: Pod) -> None:
         assert env[name] == str(mpi.volume / "hostfile")
     assert env["HYDRA_HOST_FILE"] == env["I_MPI_HYDRA_HOST_FILE"] == str(mpi.volume / "machinefile")
     assert not {"RANK", "WORLD_SIZE"} & env.keys()
-    assert [call.split()[-2:] for call in mpi.calls if call.startswith("ssh -F")] == [[w, "true"] for w in WORKERS]
+    assert [call.split()[-2:] for call in mpi.calls if call.startswith("ssh -F")] == [
+        [host, "true"] for host in (MASTER, *WORKERS)
+    ]
     assert (mpi.home / "words-command").read_text().splitlines() == ["a b", "$(c)"]
 
 
@@ -142,7 +146,7 @@ def test_mpi_says_which_worker_cannot_be_reached(mpi: Pod) -> None:
     (mpi.home / "closed").touch()
     ended = run(mpi, "mpi", "master", 0)
     assert ended.code == 4
-    assert f"mpi: error: {WORKERS[0]} cannot be reached by ssh after 3 s" in ended.log
+    assert f"mpi: error: {MASTER} cannot be reached by ssh after 3 s" in ended.log
 
 
 def test_mpi_on_one_node_needs_no_ssh(job: Pod) -> None:
