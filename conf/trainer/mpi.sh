@@ -27,6 +27,8 @@ needs() {
 
 list_nodes() {
   local host
+  # The workspace may be a shared one: no link is written through.
+  rm -f hostfile machinefile
   IFS=, read -ra hosts <<<"${VC_TRAIN_HOSTS:-localhost}"
   for host in "${hosts[@]}"; do printf '%s slots=%s\n' "$host" "$NPROC_PER_NODE"; done >hostfile
   for host in "${hosts[@]}"; do printf '%s:%s\n' "$host" "$NPROC_PER_NODE"; done >machinefile

@@ -227,3 +227,12 @@ def test_ray_on_one_node_waits_for_nobody(ray: Pod) -> None:
     ended = ray.run(SCRIPTS["train"], *rest, NNODES="1")
     assert ended.code == 0, ended.log
     assert not any(call.startswith("python3") for call in ray.calls)
+
+
+def test_mpi_writes_through_no_link(mpi: Pod) -> None:
+    mpi.volume.mkdir(parents=True, exist_ok=True)
+    (mpi.home / "other").write_text("mine\n")
+    (mpi.volume / "hostfile").symlink_to(mpi.home / "other")
+    assert run(mpi, "mpi", "master", 0).code == 0
+    assert (mpi.home / "other").read_text() == "mine\n"
+    assert not (mpi.volume / "hostfile").is_symlink()
