@@ -35,7 +35,7 @@ def _plain_pod(job: Object, pod: Object, nodes: int) -> Object:
         **pod,
         **optional("priorityClassName", job["spec"].get("priorityClassName")),
         **({"subdomain": _subdomain(job)} if ranks else {}),
-        "initContainers": [_plain_container(each, []) for each in pod["initContainers"]],
+        **optional("initContainers", [_plain_container(each, []) for each in pod.get("initContainers", ())]),
         "containers": [_plain_container(each, ranks) for each in pod["containers"]],
     }
 
