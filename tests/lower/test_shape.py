@@ -212,3 +212,14 @@ def test_overlays_reach_the_pods_of_both_tasks(composer: Composer, hardware: str
     assert master["template"] == worker["template"]
     [flat] = spec(composer, *words, "hardware.topology=flat")["tasks"]
     assert flat["template"]["metadata"] == master["template"]["metadata"]
+
+
+def test_the_scripts_that_launch_calls_are_judged_too(composer: Composer) -> None:
+    """train.sh makes a home for a user that has none, which the rules see behind launch.sh as well."""
+    words = [*MASTER, "cluster=alauda-restricted"]
+    assert "FT485" not in {d.code for d in pipeline.compile_job(composer, words).diagnostics}
+
+
+def test_a_plain_job_that_fetches_nothing_has_no_init_container(composer: Composer) -> None:
+    found = job(composer, *NODES, *COMMAND, "target=job", "hardware.nodes=1")
+    assert "initContainers" not in found["spec"]["template"]["spec"]

@@ -66,7 +66,8 @@ def _script(
     if script_at and _is_shell(words[0][1]):
         path, file = words[script_at]
         if file in mounted_files:
-            mounted = mounted_files[file]
+            # A script that is given others runs them.
+            mounted = "\n".join(mounted_files[word] for _, word in words[script_at:] if word in mounted_files)
             flags = [word for _, word in words[1:script_at] if "x" in word]
             code = _without_comments(mounted)
             return Script(path, code, mounted, flags[0] if flags else _tracing(code), known=True, expanded=False)
