@@ -284,7 +284,7 @@ def test_a_code_of_many_digits_is_a_key_that_is_not_there(capsys: pytest.Capture
         ("namespace:", 1, ["cluster.namespace"]),
         ("queue:", 1, ["cluster.queue"]),
         ("  maxRetry: 3", 1, ["job.restarts"]),
-        ("replicas:", 1, ["hardware.nodes"]),
+        ("replicas:", 1, ["hardware.nodes", "hardware.topology"]),
         ("plugins:", 1, ["hardware.nodes"]),
         ("team: nlp", 1, ["cluster.labels.team"]),
         ("learning_rate:", 1, ["trainer.args.learning_rate"]),

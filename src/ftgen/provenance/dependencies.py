@@ -123,7 +123,12 @@ def _leaves_by_names(value: Any, path: Steps = ()) -> Iterator[tuple[Steps, Any]
 
 
 def _item_names(items: Sequence[Any]) -> Sequence[str | int]:
-    """Return what identifies each item of a list: the field that names them all apart, else the index."""
+    """Return what identifies each item of a list: the field that names them all apart, else the index.
+
+    Tasks go by their index: the first one has the same pods, whether it is called train or, beside workers, master.
+    """
+    if all(isinstance(item, dict) and "template" in item for item in items):
+        return range(len(items))
     for name in ("name", "mountPath", "event", "key"):
         names = [item.get(name) if isinstance(item, dict) else None for item in items]
         if all(isinstance(value, str) for value in names) and len(set(names)) == len(names):
