@@ -37,6 +37,9 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ("line", "words"),
     [
         ("ftgen gro", ["groups"]),
+        ("ftgen export ", ["kustomize", "policy"]),
+        ("ftgen export p", ["policy"]),
+        ("ftgen export policy hardware=a", beginning("hardware=", "a")),
         ("ftgen rebuild --re", ["--repo", "--resolve"]),
         ("ftgen rebuild --js", ["--json"]),
         ("ftgen hard", ["hardware.", "hardware="]),
