@@ -35,6 +35,15 @@ def test_a_rule_becomes_a_policy_of_the_chosen_namespace(site, told):
     assert selector == {"matchLabels": {"kubernetes.io/metadata.name": "lab"}}
 
 
+def test_the_rules_of_an_overlay_pack_are_exported(site, tmp_path):
+    site()
+    for name in ("overlays", "rules"):
+        (tmp_path / "pack" / name).mkdir(parents=True)
+    (tmp_path / "pack" / "rules" / "a.yaml").write_text(IMAGES)
+    assert cli.main(["export", "policy", "-q", "overlays=[pack/overlays]"]) == 0
+    assert exported(POLICY, "images-from-our-registry")
+
+
 def test_a_warning_warns(site):
     site(own=IMAGES + "    severity: warning\n")
     assert cli.main(["export", "policy", "-q", "-o", "p"]) == 0

@@ -59,10 +59,11 @@ def _policies(composer: Composer, arguments: Arguments) -> tuple[Files, Sequence
     """
     from ftgen.validation.rules import all_rules  # noqa: PLC0415 - a kustomization asks no rule by name
 
-    cluster = admit(composer.compose(composer.parse(arguments.overrides)).config).cluster
+    spec = admit(composer.compose(composer.parse(arguments.overrides)).config)
+    cluster = spec.cluster
     volcano, kubernetes = cluster.volcano_version, cluster.kubernetes_version or ""
     _refuse_early(volcano, kubernetes)
-    found = {rule: policy.of_site(rule) for rule in Workspace(composer).rules(()).rules}
+    found = {rule: policy.of_site(rule) for rule in Workspace(composer).rules(spec.overlays).rules}
     policies = [*filter(None, found.values()), *policy.of_ftgen(all_rules().values())]
     objects = [o for each in policies for o in policy.objects(each, cluster.namespace)]
     require([d for o in objects for d in conform(o, volcano_version=volcano, kubernetes_version=kubernetes)])
