@@ -81,6 +81,13 @@ def test_a_policy_is_what_the_chosen_release_has(site, told, release):
         assert cli.main(["check", "--strict", "-q", "--kubernetes-version", release, "policy"]) == 0
 
 
+@pytest.mark.parametrize("key", ["cluster.volcano_version", "cluster.kubernetes_version"])
+def test_a_release_that_is_none_is_told(site, told, key):
+    site()
+    code, [found] = told("export", "policy", f"{key}=newer", "-q")
+    assert (code, found["code"], found["subject"]) == (1, "FT789", key)
+
+
 def test_an_export_is_the_same_bytes_and_replaces_nothing_unasked(site):
     site(own=IMAGES)
     assert cli.main(["export", "policy", "-q"]) == 0

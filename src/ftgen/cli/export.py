@@ -71,12 +71,15 @@ def _policies(composer: Composer, arguments: Arguments) -> tuple[Files, Sequence
 
 
 def _refuse_early(volcano: str, kubernetes: str) -> None:
+    """Refuse releases that are none, or that serve no policies."""
+    key, value = "cluster.volcano_version", volcano
     try:
+        schema.release(volcano)
+        key, value = "cluster.kubernetes_version", kubernetes
         release = schema.kubernetes_release(kubernetes, volcano)
-        known = schema.find(policy.API_VERSION, "ValidatingAdmissionPolicy", volcano, None, release)
     except ValueError as problem:
-        raise Rejected([error("FT789", str(problem), "cluster.kubernetes_version", kubernetes)]) from None
-    if known is None:
+        raise Rejected([error("FT789", str(problem), key, value)]) from None
+    if schema.find(policy.API_VERSION, "ValidatingAdmissionPolicy", volcano, None, release) is None:
         headline = f"Kubernetes {release} serves no {policy.API_VERSION} ValidatingAdmissionPolicy"
         help_ = f"a cluster has them since {policy.OLDEST}: set cluster.kubernetes_version"
         raise Rejected([error("FT789", headline, "cluster.kubernetes_version", release, help_)])
