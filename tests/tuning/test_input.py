@@ -84,6 +84,13 @@ def test_what_cannot_be_tuned_is_refused_where_it_stands(tree, word, code):
     assert err.startswith(("<command line>:2:", "error["))
 
 
+def test_a_study_says_how_what_it_fetches_is_locked(tree):
+    words = ("trainer.lr=interval(1e-5,1e-3)", "model=choice(qwen3-0.6b,qwen3-1.7b)")
+    code, _, err = tree.tune("lr", "--objective", "eval_loss", "--locked", *words)
+    assert code == 1
+    assert "run `ftgen lock -m 'model=choice(qwen3-0.6b,qwen3-1.7b)'`" in err
+
+
 def test_a_study_is_not_printed(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert cli.main(["tune", "lr", "-o", "-", "--objective", "x", *SPACE]) == 2

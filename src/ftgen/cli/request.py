@@ -94,5 +94,7 @@ def _locking(arguments: Arguments) -> str:
     folders = [word for folder in flags.config_dir for word in ("--config-dir", str(folder))]
     path = ["--config-path", str(flags.config_path)] if flags.config_path else []
     name = ["--config-name", flags.config_name] if flags.config_name != "config" else []
-    sweep = ["-m"] if flags.multirun else []
-    return shlex.join(["ftgen", "lock", *sweep, *arguments.overrides, *folders, *path, *name])
+    sweep = ["-m"] if flags.multirun or arguments.verb == "tune" else []
+    # The intervals of a study hold numbers, none of which is fetched; only `ftgen tune` can choose from them.
+    words = [word for word in arguments.overrides if "interval(" not in word]
+    return shlex.join(["ftgen", "lock", *sweep, *words, *folders, *path, *name])
