@@ -103,7 +103,7 @@ SYNTAX: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
         "kustomize | policy [OVERRIDES]",
         (
             ("ftgen export kustomize hardware=ascend -o deploy", "the job as a base with its overlays as components"),
-            ("ftgen export policy cluster=generic", "your rules, and some of ftgen's, as admission policies"),
+            ("ftgen export policy -o policies", "your rules, and some of ftgen's, as admission policies"),
         ),
     ),
     "check": (
