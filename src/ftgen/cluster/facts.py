@@ -68,13 +68,14 @@ def releases(kubectl: Kubectl) -> tuple[list[Fields], list[Diagnostic]]:
             unseen += _unseen(product, [failure(problem, f"see the release of {product}", product)])
         else:
             found += [_release(product, version)] if version else []
-            unseen += (
-                []
-                if version
-                else _unseen(product, [note(UNSERVED, f"nothing tells the release of {product}", product)])
-            )
+            unseen += [] if version else _unseen(product, [_untold(product)])
     version, kind = RELEASE
     return [{"apiVersion": version, "kind": f"{kind}List", "items": found}] if found else [], unseen
+
+
+def _untold(product: str) -> Diagnostic:
+    how = "compare the release with the configuration by hand: cluster.kubernetes_version, cluster.volcano_version"
+    return note(UNSERVED, f"nothing tells the release of {product}", product, help=how)
 
 
 _CONTROLLERS = "/apis/apps/v1/deployments?labelSelector=app%3Dvolcano-controller"
