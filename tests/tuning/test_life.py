@@ -57,6 +57,17 @@ def test_two_studies_share_a_tree(tree):
     assert tree.study() == before
 
 
+def test_a_sweep_of_the_same_name_leaves_the_study_as_it_is(tree):
+    begin(tree)
+    before = tree.study()
+    code, _, err = tree.ftgen("publish", "-m", "name=lr", "trainer.lr=1e-4,2e-4")
+    assert (code, "orphaned" in err) == (0, False)
+    assert tree.study() == before
+    step(tree)
+    assert len(tree.trials()) == 8
+    assert tree.ftgen("rebuild")[0] == 0
+
+
 @pytest.mark.parametrize("delay", [0.2, 0.5, 0.8, 1.1])
 def test_a_step_that_is_killed_leaves_a_study_that_goes_on(tree, delay):
     begin(tree)

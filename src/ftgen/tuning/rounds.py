@@ -132,7 +132,7 @@ class Tuner:
         ended = [name for trial in told if trial.state is not TrialState.RUNNING and (name := runs.to_archive(trial))]
         asking = _Asking(self, study)
         jobs = asking.jobs()
-        extra = Run(study.name, "", f"{study.name}/*", {study.path: asking.study.dump()})
+        extra = Run(study.name, "", f"{study.name}/study/*", {study.path: asking.study.dump()})
         return Round(
             asking.study,
             told,
