@@ -19,7 +19,6 @@ from ftgen.tuning.study import MOST_STEPS
 UNREADABLE = "FT794"
 _SECONDS, _PATIENCE = 120.0, 30.0
 """A step waits longer than somebody who looks at a table; a server with many runs, and a login, takes its time."""
-_ENDED = {"FINISHED": "complete", "FAILED": "failed", "KILLED": "failed"}
 _LISTED = 5
 _LINE = 'write one {"run": NAME, "value": NUMBER} a line, or CSV with the columns run and value'
 
@@ -30,6 +29,10 @@ class Stage(StrEnum):
     RUNNING = "running"
     COMPLETE = "complete"
     FAILED = "failed"
+
+
+_ENDED = {"FINISHED": Stage.COMPLETE, "FAILED": Stage.FAILED, "KILLED": Stage.FAILED}
+"""Stage by MLflow's status of a run; any other runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,11 +214,11 @@ def of_mlflow(server: mlflow.Server) -> Source:
 
 
 def _report(found: mlflow.Measured) -> Report:
-    stage = _ENDED.get(found.status, "running")
+    stage = _ENDED.get(found.status, Stage.RUNNING)
     reported = {step: value for step, value in found.reported.items() if 0 <= step <= MOST_STEPS}
-    if stage == Stage.FAILED:
+    if stage is Stage.FAILED:
         return Report(Stage.FAILED, why=f"MLflow says {found.status}")
-    if stage == Stage.COMPLETE and found.value is not None:
+    if stage is Stage.COMPLETE and found.value is not None:
         return replace(ended(found.value), reported=reported)
     return Report(reported=reported)
 

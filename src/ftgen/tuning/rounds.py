@@ -6,7 +6,7 @@ on the new tip, and when a process is killed, either all of a round is there or 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from ftgen import gitops, pipeline
@@ -16,10 +16,8 @@ from ftgen.output import delivery
 from ftgen.output.tree import Entry, Lock, Outcome, Run, State, Store, WriteOptions, plan_runs
 from ftgen.output.tree.lock import is_job
 from ftgen.pipeline import Compiled
-from ftgen.sweeping import index
 from ftgen.sweeping.batch import Compiler, located
 from ftgen.sweeping.causes import Causes
-from ftgen.sweeping.index import Row
 from ftgen.sweeping.points import Point
 from ftgen.sweeping.space import UNTUNABLE, SearchSpace
 from ftgen.text import yamlio
@@ -43,7 +41,6 @@ class Round:
         stopped: trials that the pruner stops now.
         asked: the new runs.
         runs: everything to render.
-        rows: the new jobs, and what they ask for.
         archived: names of the runs to archive.
         stopping: names of the runs whose next step of stopping is due.
         diagnostics: warnings and notes.
@@ -54,7 +51,6 @@ class Round:
     stopped: Sequence[Trial] = ()
     asked: Sequence[Trial] = ()
     runs: Sequence[Run] = ()
-    rows: Sequence[Row] = ()
     archived: Sequence[str] = ()
     stopping: Sequence[str] = ()
     diagnostics: Sequence[Diagnostic] = ()
@@ -129,7 +125,7 @@ class Tuner:
         for trial in stopped:
             study = study.with_trial(trial)
         due = [run for trial in study.in_state(TrialState.PRUNED) if (run := runs.to_stop(trial, new=trial in stopped))]
-        ended = [name for trial in told if trial.state is not TrialState.RUNNING and (name := runs.to_archive(trial))]
+        ended = [name for trial in told if trial.state is not TrialState.RUNNING and (name := runs.live(trial))]
         asking = _Asking(self, study)
         jobs = asking.jobs()
         extra = Run(study.name, "", f"{study.name}/study/*", {study.path: asking.study.dump()})
@@ -139,7 +135,6 @@ class Tuner:
             stopped,
             asking.asked,
             [*(job.run for job in jobs), extra, *pipeline.deliver(jobs, self.source, extra.files)],
-            [index.row(job) for job in jobs],
             ended,
             due,
             [*noticed, *asking.noticed()],
@@ -246,20 +241,16 @@ class _Runs:
         view = objects.volcano_job if found[1].object.startswith("batch.volcano.sh/") else objects.plain_job
         return Asked(trial.number, (found[1].name, *names), view(body))
 
-    def is_live(self, trial: Trial) -> bool:
-        """Return whether a reconciler still keeps the trial's job."""
-        found = self.of(trial)
-        return found is not None and found[1].state in _LIVE
-
-    def to_archive(self, trial: Trial) -> str:
-        """Return the path of the run of a trial that ended; empty if it is archived, stopping or gone."""
-        found = self.of(trial)
-        return found[0] if found is not None and found[1].state in _LIVE else ""
+    def live(self, trial: Trial) -> str:
+        """Return the path of the job of a trial that a reconciler still keeps; empty if it is archived or gone."""
+        return self._in_state(trial, _LIVE)
 
     def to_stop(self, trial: Trial, *, new: bool) -> str:
         """Return the path of the run of a pruned trial whose next step is due: its guards now, its file next time."""
+        return self._in_state(trial, _LIVE if new else {State.STOPPING})
+
+    def _in_state(self, trial: Trial, states: Collection[State]) -> str:
         found = self.of(trial)
-        states = _LIVE if new else {State.STOPPING}
         return found[0] if found is not None and found[1].state in states else ""
 
 
@@ -271,7 +262,7 @@ def _told(trial: Trial, report: Report | None, runs: _Runs) -> Trial:
         return replace(trial, state=TrialState.COMPLETE, value=report.value, why="")
     if report is not None and report.stage is Stage.FAILED:
         return replace(trial, state=TrialState.FAILED, why=report.why)
-    if not runs.is_live(trial):
+    if not runs.live(trial):
         return trial if trial.why else replace(trial, state=TrialState.FAILED, why="archived or stopped by hand")
     return replace(trial, state=TrialState.RUNNING, why="") if report is not None else trial
 
@@ -279,7 +270,7 @@ def _told(trial: Trial, report: Report | None, runs: _Runs) -> Trial:
 def _poor(study: Study, reported: dict[int, proposals.Reported], runs: _Runs) -> Iterator[Trial]:
     """Yield the running trials that the study's pruner stops, with the last value that they reported."""
     for trial in study.in_state(TrialState.RUNNING):
-        if runs.is_live(trial) and proposals.poor(study, trial, reported):
+        if runs.live(trial) and proposals.poor(study, trial, reported):
             step = max(reported[trial.number])
             value = reported[trial.number][step]
             finite = value if abs(value) < float("inf") else None
