@@ -380,8 +380,15 @@ def validate_site(bundle: Bundle, spec: Spec, own: SiteRules, call: Call = Scope
 
 def _context(bundle: Bundle, spec: Spec) -> Context:
     version, cluster, own = version_of(spec.cluster.volcano_version), spec.cluster, companions(bundle.companions)
-    context = Context(version, cluster.facts, spec.hardware.card, security.level(spec), own.claims, own.config_maps)
-    return replace(context, kubernetes_version=cluster.kubernetes_version or "")
+    return Context(
+        version,
+        cluster.facts,
+        spec.hardware.card,
+        security.level(spec),
+        own.claims,
+        own.config_maps,
+        kubernetes_version=cluster.kubernetes_version or "",
+    )
 
 
 def validate_delivery(

@@ -333,7 +333,7 @@ def _tree(verb_parser: argparse.ArgumentParser, verb: str) -> None:
     elif verb != "publish":
         group.add_argument("--out", "-o", type=_path, default="out", help="the tree's folder, where there is no --repo")
     if verb in {"preview", "diff", "publish", "rerun"}:
-        group.add_argument("--limit", type=int, default=1000, help="how many points a sweep may have (default 1000)")
+        _limit(group)
     if verb == "publish":
         _publishing(verb_parser)
     if verb in {"serve", "tune"}:
@@ -355,6 +355,10 @@ def _publishing(verb_parser: argparse.ArgumentParser) -> None:
     group.add_argument("--branch-per-sweep", action="store_true", help="commit to ftgen/<name>, for a pull request")
 
 
+def _limit(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--limit", type=int, default=1000, help="how many points a sweep may have (default 1000)")
+
+
 def _locked(verb_parser: argparse.ArgumentParser) -> None:
     group = verb_parser.add_argument_group("references")
     text = "refuse branches, tags and image tags that `ftgen lock` has not pinned"
@@ -370,7 +374,7 @@ def _locking(verb_parser: argparse.ArgumentParser) -> None:
     group.add_argument("--check", action="store_true", help=text)
     text = "a registry without TLS; those of this machine need no mention"
     group.add_argument("--insecure-registry", action="append", default=[], metavar="HOST", help=text)
-    group.add_argument("--limit", type=int, default=1000, help="how many points a sweep may have (default 1000)")
+    _limit(group)
 
 
 _COPIES = {"export": "", "import": "-", "image": "-", "schema": "schemas"}

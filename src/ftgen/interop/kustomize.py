@@ -26,7 +26,6 @@ BASE = "base"
 OPENAPI = "openapi.json"
 _KUSTOMIZATION = "kustomization.yaml"
 _HEAD = "# Written by `ftgen export kustomize`. Build with: kubectl kustomize .\n"
-_JOB = ("batch.volcano.sh/v1alpha1", "Job")
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +164,7 @@ def _targets(before: Bundle, after: Bundle, patch: Patch, version: str) -> Itera
     """Convert an overlay's patch to kustomize patches, one for each object that it changes."""
     match patch.document:
         case list():
-            effect = delta.strategic(before.job, after.job, schema.find(*_JOB, version))
+            effect = delta.strategic(before.job, after.job, schema.find(*schema.VOLCANO_JOB, version))
             yield from [_patch(before.job, effect)] if effect else []
         case {"kind": "PodTemplate"}:
             pairs = zip(before.job["spec"]["tasks"], overlay.templates(before.job, patch, version), strict=True)

@@ -15,7 +15,7 @@ from ftgen.diagnostics import Severity
 from ftgen.lower import render
 from ftgen.text import yamlio
 from ftgen.validation import Rule
-from ftgen.validation.site import CONFIG, JOB, SiteRule
+from ftgen.validation.site import CONFIG, SiteRule
 
 OLDEST = "1.30"
 """First release of Kubernetes that serves v1 of the policies."""
@@ -71,7 +71,7 @@ def of_ftgen(rules: Iterable[Rule]) -> list[Policy]:
 def _of_rule(rule: Rule) -> Policy:
     headline = " ".join(rule.page.partition("\n\n")[0].split())
     message = f"{rule.name}: {headline} ({rule.code})"
-    return Policy(f"ftgen-{rule.name}", JOB, rule.cel.strip(), message, rule.severity)
+    return Policy(f"ftgen-{rule.name}", schema.VOLCANO_JOB, rule.cel.strip(), message, rule.severity)
 
 
 def files(policies: Iterable[Policy], namespace: str) -> dict[str, bytes]:

@@ -386,7 +386,7 @@ def _target_name(document: Object) -> str | None:
 
 
 def _job(version: str) -> schema.Schema:
-    found = schema.find("batch.volcano.sh/v1alpha1", "Job", version)
+    found = schema.find(*schema.VOLCANO_JOB, version)
     assert found is not None  # noqa: S101 - every known Volcano line has it
     return found
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 Schema = dict[str, Any]
 Kind = tuple[str, str]
 """`apiVersion` and `kind` of a manifest."""
+VOLCANO_JOB: Kind = ("batch.volcano.sh/v1alpha1", "Job")
 
 RELEASES: Mapping[str, str] = {"1.12": "1.32", "1.13": "1.33", "1.14": "1.34", "1.15": "1.35"}
 """Known Volcano lines, oldest first, each with the Kubernetes line that its go.mod requires."""

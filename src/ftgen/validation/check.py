@@ -38,7 +38,6 @@ from ftgen.validation.rules import (
     secrets,
 )
 
-_JOB = ("batch.volcano.sh/v1alpha1", "Job")
 _CRON_JOB = ("batch.volcano.sh/v1alpha1", "CronJob")
 _OF_APPLYING = "FT459"
 """Code of what a second apply of a job changes: nobody applies the jobs of a CronJob."""
@@ -138,9 +137,9 @@ def _check_object(manifest: Any, options: CheckOptions, context: Context) -> lis
     if has_errors(found):
         return found
     read = conform.without_nulls(manifest) if found else manifest
-    call = options.reuse.of(manifest).call if _kind(manifest) == _JOB else Scope.ask
+    call = options.reuse.of(manifest).call if _kind(manifest) == schema.VOLCANO_JOB else Scope.ask
     found += [*validate(OBJECT, read, context), *options.rules.judge(read, context, call)]
-    if _kind(manifest) == _JOB:
+    if _kind(manifest) == schema.VOLCANO_JOB:
         return [*found, *_of_job(manifest, read, context, call), *options.reuse.search(secrets.scan, manifest)]
     found += [d for scope in SCOPES_OF_KIND.get(_kind(manifest), ()) for d in validate(scope, read, context)]
     if _kind(manifest) == _CRON_JOB:
@@ -160,7 +159,7 @@ def _conform(manifest: dict[str, Any], options: CheckOptions) -> list[Diagnostic
     found = options.reuse.search(conform.conform, manifest, **schemas)
     if _kind(manifest) in [*KINDS, RELEASE]:  # an administrator's object, which jobs are weighed against
         found = [d for d in found if d.code != conform.UNKNOWN_KIND]
-    if _kind(manifest) != _JOB or all(d.code != conform.WRONG_VALUE for d in found):
+    if _kind(manifest) != schema.VOLCANO_JOB or all(d.code != conform.WRONG_VALUE for d in found):
         return found
     stored = admission.mutate(manifest, volcano_version=version_of(version))
     remaining = conform.conform(stored, **schemas)
@@ -228,22 +227,25 @@ def _cured_by(found: Diagnostic, product: str, options: CheckOptions) -> Diagnos
     return replace(found, help=help_.removeprefix("; "), severity=severity)
 
 
-def _of_job(manifest: dict[str, Any], read: dict[str, Any], context: Context, call: Call) -> list[Diagnostic]:
-    """Validate a job as it was written, as the API server reads it, and as Volcano's webhook stores it."""
+def _of_job(
+    manifest: dict[str, Any],
+    read: dict[str, Any],
+    context: Context,
+    call: Call = Scope.ask,
+    scopes: Iterable[Scope] = (SYNC, LINT),
+) -> list[Diagnostic]:
+    """Validate a job as it was written, as the API server reads it (`scopes`), and as Volcano's webhook stores it."""
     stored = admission.mutate(read, volcano_version=context.version)
     found = [d for scope in (ADMISSION, CAPACITY) for d in validate(scope, stored, context, call)]
     found += validate(AGREEMENT, manifest, context, call)
-    return found + [d for scope in (SYNC, LINT) for d in validate(scope, read, context, call)]
+    return found + [d for scope in scopes for d in validate(scope, read, context, call)]
 
 
 def _of_created(
     written: dict[str, Any], read: dict[str, Any], context: Context, options: CheckOptions
 ) -> list[Diagnostic]:
     """Validate the job that a CronJob creates; the paths are those in the CronJob, whose schema covers the template."""
-    stored = admission.mutate(read, volcano_version=context.version)
-    found = [d for scope in (ADMISSION, CAPACITY) for d in validate(scope, stored, context)]
-    found += validate(AGREEMENT, written, context)
-    found += [d for d in validate(LINT, read, context) if d.code != _OF_APPLYING]
+    found = [d for d in _of_job(written, read, context, scopes=(LINT,)) if d.code != _OF_APPLYING]
     found += options.rules.judge(read, context)
     return [replace(d, subject=f"spec.jobTemplate.{d.subject}") if _IN_TEMPLATE.match(d.subject) else d for d in found]
 

@@ -30,14 +30,13 @@ FOLDER = "rules"
 CODE = "FT787"
 CONFIG = ("", "config")
 """What a rule over the composed configuration matches."""
-JOB = ("batch.volcano.sh/v1alpha1", "Job")
 
 Reads = Mapping[str, Any]
 """The keys that an expression reads of its variable, each with those that it reads below; none: everything."""
 Sample = str | Mapping[str, Any]
 """An object or a configuration, or the overrides of a job that has it."""
 
-_ALIASES = {"config": CONFIG, "VolcanoJob": JOB}
+_ALIASES = {"config": CONFIG, "VolcanoJob": schema.VOLCANO_JOB}
 _NAME = re.compile(r"(?!ftgen-)[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?")
 _TEXTS = ("name", "match", "when", "expression", "message", "messageExpression", "severity", "help")
 _KEYS = (*_TEXTS, "tests")
@@ -154,7 +153,7 @@ NO_RULES = SiteRules()
 
 def stored(manifest: Mapping[str, Any], context: Context) -> Mapping[str, Any]:
     """Return an object as a policy sees it: a VolcanoJob is completed by its webhook before."""
-    is_job = (manifest.get("apiVersion"), manifest.get("kind")) == JOB
+    is_job = (manifest.get("apiVersion"), manifest.get("kind")) == schema.VOLCANO_JOB
     return admission.mutate(dict(manifest), volcano_version=context.version) if is_job else manifest
 
 
@@ -289,7 +288,7 @@ class _Reader:
         known = [api_version] if api_version else versions(kind)
         if len(known) == 1 and schema.relative_path(known[0], kind):
             return known[0], kind
-        named = " or ".join("VolcanoJob" if (each, kind) == JOB else f"{each}/{kind}" for each in known)
+        named = " or ".join("VolcanoJob" if (each, kind) == schema.VOLCANO_JOB else f"{each}/{kind}" for each in known)
         help_ = f"write {named}" if len(known) > 1 else "write config, VolcanoJob, ConfigMap, or as apps/v1/Deployment"
         told = "may be of several API groups" if len(known) > 1 else "is no kind that ftgen knows"
         self._refuse((*path, "match"), f"{match!r:.80} {told}", help_)

@@ -10,7 +10,6 @@ from ftgen.spec import Spec
 from ftgen.validation import Finding, rule
 from ftgen.validation.rules import NEEDS, SPEC
 
-_JOB = ("batch.volcano.sh/v1alpha1", "Job")
 _FLAT = "write hardware.topology=flat"
 
 
@@ -89,7 +88,7 @@ _TOPOLOGY = ("networkTopology",)
 @cache
 def _has_field(line: str, path: tuple[str, ...]) -> bool:
     """Return whether a release line has a field of a job's spec; a path leads through lists without an index."""
-    found = schema.find(*_JOB, line)
+    found = schema.find(*schema.VOLCANO_JOB, line)
     node = schema.Node.of(found).field("spec") if found else None
     for name in path:
         node = node and (node.item() or node).field(name)

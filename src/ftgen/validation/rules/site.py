@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 from ftgen.text.paths import Steps, dotted, part, put
@@ -52,7 +53,7 @@ _MOST = 200
 
 
 def _narrower(own: SiteRule, verdict: object, subject: Any, path: Steps) -> _Narrower | None:
-    here = _at(subject, path)
+    here = reduce(part, path, subject)
     if isinstance(here, list):
         single = ((index, put(subject, path, [item])) for index, item in enumerate(here[:_MOST]))
         return next(((index, 0, only) for index, only in single if own.verdict(only) == verdict), None)
@@ -61,12 +62,6 @@ def _narrower(own: SiteRule, verdict: object, subject: Any, path: Steps) -> _Nar
     return next(((key, key, subject) for key, less in without if own.verdict(less) != verdict), None)
 
 
-def _at(value: Any, path: Steps) -> Any:
-    for step in path:
-        value = part(value, step)
-    return value
-
-
 def _scalar(subject: Any, path: Steps) -> Any:
-    value = _at(subject, path)
+    value = reduce(part, path, subject)
     return "" if value is None or isinstance(value, dict | list) else value
