@@ -21,7 +21,7 @@ from ftgen.config.compose import Composer, Composition, Moving, Request, pinned_
 from ftgen.diagnostics import Diagnostic, Rejected, error, note, require
 from ftgen.estimate import Estimate, sizes
 from ftgen.estimate.job import estimate_run
-from ftgen.lower import Bundle, Identity, Inputs, naming, overlay, render, security
+from ftgen.lower import Bundle, Identity, Inputs, naming, overlay, privileges, render, security
 from ftgen.output import delivery
 from ftgen.output.tree import DELIVERY, Run, object_of
 from ftgen.pins import Pins
@@ -248,12 +248,13 @@ def compile_spec(
     problems = [*validate_environment(composition, spec), *validate_configuration(resolved, position.swept, reuse.call)]
     noticed = [*require([*problems, *own.judge_config(composition.config, reuse.call)])]
     patches = workspace.patches(composition.choices, spec.overlays)
+    spec, kept = privileges.settle(spec, patches)
     identity = _identity(spec, composition, overrides, position, reuse)
     identity = replace(identity, pins=pins_used(composition, patches))
     scripts = workspace.scripts(*spec.scripts)
     bundle = lower.lower(Inputs(spec, resolved.configurations, identity, scripts))
     bundle, patch_warnings = overlay.apply(bundle, patches, version)
-    noticed += unreported([*workspace.conflicts(patches, version), *patch_warnings], spec.accepted)
+    noticed += unreported([*kept, *workspace.conflicts(patches, version), *patch_warnings], spec.accepted)
     bundle = _shared(naming.assign_name(bundle, spec, identity), reuse)
     noticed += require(validate_schemas(bundle, spec, workspace.schemas, reuse))
     noticed += require(validate_delivery(bundle, spec, composition.config, reuse))

@@ -7,12 +7,13 @@ from ftgen.spec import Spec
 
 
 def obstacles(spec: Spec) -> dict[str, object]:
-    """Return the settings, by key, that need what the standards forbid: the node's network or folders, IPC_LOCK."""
+    """Return the settings, by key, that need what the restricted level forbids; all but root baseline forbids, too."""
     settings: dict[str, object] = {
         "network.host": spec.network.host,
         "network.rdma_resource": spec.network.rdma_resource,
         "storage.workspace.host_path": spec.storage.workspace.host_path,
         "storage.models.host_path": fetches(spec) and spec.storage.models.host_path,
+        "hardware.needs_root": spec.hardware.needs_root,
     }
     return {key: value for key, value in settings.items() if value}
 

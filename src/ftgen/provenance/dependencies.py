@@ -18,7 +18,7 @@ from typing import Any
 from ftgen import lower, pipeline, project
 from ftgen.config.compose import Composer, displayed
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected
-from ftgen.lower import Bundle, Identity, Inputs, Object, naming, overlay, service
+from ftgen.lower import Bundle, Identity, Inputs, Object, naming, overlay, privileges, service
 from ftgen.lower.overlay import Patch
 from ftgen.provenance.origins import KeyOrigins, add_key_locations
 from ftgen.spec import Spec, admit, json_schema
@@ -90,7 +90,7 @@ class LoweringInput:
 
     def objects(self) -> tuple[Object, ...]:
         """Return the job's objects; the job is named by its stem, without the hash."""
-        spec = self.spec
+        spec, _ = privileges.settle(self.spec, self.patches)
         lowered = lower.lower(Inputs(spec, llamafactory.configurations(spec), self.identity, self.scripts))
         bundle, _ = overlay.apply(lowered, self.patches, spec.cluster.volcano_version)
         stem = naming.stem(self.identity, naming.name_limit(spec))

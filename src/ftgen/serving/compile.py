@@ -9,7 +9,7 @@ from ftgen import pipeline, project
 from ftgen.config.compose import Composer, Composition
 from ftgen.diagnostics import Diagnostic, Rejected, error, require
 from ftgen.estimate.serving import Fit
-from ftgen.lower import Bundle, Identity, overlay, render, service
+from ftgen.lower import Bundle, Identity, overlay, privileges, render, service
 from ftgen.lower.overlay import Patch
 from ftgen.lower.service import Result, ServiceInputs
 from ftgen.output.tree import Run
@@ -83,11 +83,12 @@ def compile_service(composer: Composer, run: TrainedRun, words: Sequence[str], w
     problems = [*pipeline.validate_environment(composition, spec), *_validate_configuration(view)]
     noticed = [*require([*problems, *own.judge_config(composition.config)])]
     patches = patches_of(spec, composition.choices, workspace)
+    spec, kept = privileges.settle(spec, patches)
     identity = _identity(composition, trained, serving, run, words)
     identity = replace(identity, pins=pipeline.pins_used(composition, patches))
     inputs = service_inputs(trained, spec, run, identity, scripts_of(trained, workspace.scripts))
     bundle, warned = lowered(inputs, patches)
-    warned += overlay.conflicts(patches, spec.cluster.volcano_version, service.PLACES[serving.kind])
+    warned += kept + overlay.conflicts(patches, spec.cluster.volcano_version, service.PLACES[serving.kind])
     noticed += unreported(warned, spec.accepted)
     noticed += require(pipeline.validate_schemas(bundle, spec, workspace.schemas))
     noticed += require(pipeline.validate_delivery(bundle, spec, composition.config))

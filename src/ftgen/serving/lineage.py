@@ -8,7 +8,7 @@ from typing import Any
 
 from ftgen import project
 from ftgen.config.compose import Composer
-from ftgen.lower import Identity, Object
+from ftgen.lower import Identity, Object, privileges
 from ftgen.pipeline import Workspace
 from ftgen.provenance.dependencies import LoweringInput
 from ftgen.serving import fit
@@ -48,6 +48,7 @@ class ServiceSource(LoweringInput):
         """Return the objects of the service."""
         serving = serving_of(self.spec)
         spec, _ = fit.resolve(for_pods(self.spec, serving), serving)
+        spec, _ = privileges.settle(spec, self.patches)
         identity = replace(self.identity, folder=folder(self.spec, serving, self.run))
         bundle, _ = lowered(service_inputs(self.spec, spec, self.run, identity, self.scripts), self.patches)
         return bundle.objects

@@ -224,6 +224,7 @@ class Hardware(Section):
         visible: how a container is shown its cards.
         scheduler: scheduler of the pods, where the cards are not given out by the cluster's own.
         needs_volcano: oldest release of Volcano that gives out these cards.
+        needs_root: whether the image, or the device files of the cards, are for root alone.
         unsure: what about this option could not be confirmed; told when it is rendered.
         double_quantization: whether quantization constants may be quantized again (bitsandbytes on this vendor).
     """
@@ -249,6 +250,7 @@ class Hardware(Section):
     visible: Visible = Field(default_factory=Visible.model_construct)
     scheduler: Line | None = None
     needs_volcano: Identifier | None = None
+    needs_root: Flag = False
     unsure: Line | None = None
 
     @property

@@ -512,11 +512,11 @@ def _forbidden(spec: Spec) -> Iterator[Finding]:
     """A setting that the namespace's pod security level forbids.
 
     The level is judged when pods are created: Volcano accepts the job, and it waits for ever.  baseline forbids
-    the node's network, its folders, and capabilities such as IPC_LOCK, which RDMA needs
+    the node's network, its folders, and capabilities such as IPC_LOCK, which RDMA needs; restricted forbids root, too
     (k8s.io/pod-security-admission).
 
     job.security=restricted asks for a job that fits the restricted level whatever the namespace enforces. With auto
-    such a setting is a note: the job is rendered without the fields of that level.
+    such a setting, or one of an overlay, is a note: the job is rendered without the fields of that level.
 
     Refused: `cluster.pod_security=baseline network.host=true`.
     Write: leave it out, or use a namespace of another level.
@@ -524,7 +524,7 @@ def _forbidden(spec: Spec) -> Iterator[Finding]:
     level = security.level(spec)
     for key, value in security.obstacles(spec).items():
         what, cure = _FORBIDDEN[key.rsplit(".", 1)[1]], f"write {key}={_OFF[key.rsplit('.', 1)[1]]}"
-        if level != "privileged":
+        if level == "restricted" or (level == "baseline" and key != "hardware.needs_root"):
             yield Finding(f"the {level} level forbids {what}", key, value, cure)
         elif spec.job.security == "auto":
             headline = f"pods keep root and their capabilities, as the restricted level forbids {what}"
@@ -535,8 +535,9 @@ _FORBIDDEN = {
     "host": "the node's own network",
     "rdma_resource": "the capability IPC_LOCK, which RDMA needs",
     "host_path": "folders of the node",
+    "needs_root": "root, which the image or the device files of these cards need",
 }
-_OFF = {"host": "false", "rdma_resource": "null", "host_path": "null"}
+_OFF = {"host": "false", "rdma_resource": "null", "host_path": "null", "needs_root": "false"}
 
 
 @rule("FT273", "volume-with-two-sources", on=SPEC)
