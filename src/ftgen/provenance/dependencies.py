@@ -17,7 +17,7 @@ from typing import Any
 
 from ftgen import lower, pipeline, project
 from ftgen.config.compose import Composer, displayed
-from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected
+from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, require
 from ftgen.lower import Bundle, Identity, Inputs, Object, naming, overlay, privileges, service
 from ftgen.lower.overlay import Patch
 from ftgen.provenance.origins import KeyOrigins, add_key_locations
@@ -62,13 +62,15 @@ class LoweringInput:
 
     @classmethod
     def of(cls, composer: Composer, overrides: Sequence[str]) -> LoweringInput:
-        """Compose a command line into the input of lowering; the checks of the job's objects do not run.
+        """Compose and validate a command line into the input of lowering; the checks of the job's objects do not run.
 
         Raises:
-            Rejected: the configuration itself is rejected.
+            Rejected: the configuration itself is rejected: it may not be one that can be lowered.
         """
         composition = composer.compose(composer.parse(overrides))
-        spec = pipeline.resolve(admit(composition.config)).spec
+        resolved = pipeline.resolve(admit(composition.config))
+        spec = resolved.spec
+        require([*pipeline.validate_environment(composition, spec), *pipeline.validate_configuration(resolved)])
         identity = Identity(naming.folder(spec), "", tuple(overrides), composition.choices, "", project.VERSION, {})
         folders = pipeline.overlay_folders(composer.request.directory, spec.overlays)
         found = overlay.collect(composition.choices, folders)
@@ -161,9 +163,10 @@ def add_locations(
         return found
     try:
         source = source_of(composer, overrides)
+        objects = source.objects()
     except Rejected:
         return found
-    objects, probes = source.objects(), Probes(source)
+    probes = Probes(source)
 
     def traced(diagnostic: Diagnostic) -> Diagnostic:
         """Locate a manifest value at the overlay that set it, else at the keys that it depends on, if any."""

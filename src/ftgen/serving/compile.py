@@ -71,17 +71,9 @@ def compile_service(composer: Composer, run: TrainedRun, words: Sequence[str], w
     Raises:
         Rejected: every problem of the first step that found an error.
     """
-    composition = composer.compose(composer.parse(words))
-    trained = admit(composition.config)
-    serving = serving_of(trained)
-    require([*validate(NEEDS, trained), *validate(SERVED, trained)])
-    spec, described = fit.resolve(for_pods(trained, serving), serving)
-    hardware = composition.choices.get("hardware", "")
-    memory = fit.fit(spec, serving, described) if described else None
-    view = ServiceView(spec, serving, run.name, hardware, described, memory)
-    own = workspace.rules(spec.overlays)
-    problems = [*pipeline.validate_environment(composition, spec), *_validate_configuration(view)]
-    noticed = [*require([*problems, *own.judge_config(composition.config)])]
+    configured = configure(composer, run, words, workspace)
+    composition, trained, serving = configured.composition, configured.trained, configured.view.serving
+    spec, own, noticed = configured.view.spec, workspace.rules(configured.view.spec.overlays), [*configured.noticed]
     patches = patches_of(spec, composition.choices, workspace)
     spec, kept = privileges.settle(spec, patches)
     identity = _identity(composition, trained, serving, run, words)
@@ -96,8 +88,44 @@ def compile_service(composer: Composer, run: TrainedRun, words: Sequence[str], w
     noticed += require(pipeline.validate_site(bundle, spec, own))
     references = moving(composition.config, composition.choices, bundle.objects)
     require(validate_locked(references, workspace.locked))
-    files, told = render.files(bundle, identity), tuple(noticed)
+    files, told, memory = render.files(bundle, identity), tuple(noticed), configured.view.fit
     return CompiledService(spec, None, identity, bundle, files, told, references, serving, inputs.result, memory)
+
+
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """The validated configuration of a service.
+
+    Attributes:
+        composition: composed configuration.
+        trained: specification as it was admitted.
+        view: specification of the pods, with its sizes resolved, and what follows from it.
+        noticed: warnings and notes.
+    """
+
+    composition: Composition
+    trained: Spec
+    view: ServiceView
+    noticed: tuple[Diagnostic, ...]
+
+
+def configure(composer: Composer, run: TrainedRun, words: Sequence[str], workspace: Workspace) -> Configured:
+    """Compose, admit and validate the configuration of a service.
+
+    Raises:
+        Rejected: every problem of the first step that found an error.
+    """
+    composition = composer.compose(composer.parse(words))
+    trained = admit(composition.config)
+    serving = serving_of(trained)
+    require([*validate(NEEDS, trained), *validate(SERVED, trained)])
+    spec, described = fit.resolve(for_pods(trained, serving), serving)
+    hardware = composition.choices.get("hardware", "")
+    memory = fit.fit(spec, serving, described) if described else None
+    view = ServiceView(spec, serving, run.name, hardware, described, memory)
+    problems = [*pipeline.validate_environment(composition, spec), *_validate_configuration(view)]
+    noticed = require([*problems, *workspace.rules(spec.overlays).judge_config(composition.config)])
+    return Configured(composition, trained, view, tuple(noticed))
 
 
 def serving_of(spec: Spec) -> Serving:

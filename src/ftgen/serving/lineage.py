@@ -14,6 +14,7 @@ from ftgen.provenance.dependencies import LoweringInput
 from ftgen.serving import fit
 from ftgen.serving.compile import (
     compile_service,
+    configure,
     folder,
     for_pods,
     lowered,
@@ -60,11 +61,12 @@ def service_source(run: TrainedRun, composer: Composer, words: Sequence[str]) ->
     Raises:
         Rejected: the configuration itself is rejected.
     """
-    composition = composer.compose(composer.parse(words))
-    spec = admit(composition.config)
+    workspace = Workspace(composer)
+    configured = configure(composer, run, words, workspace)
+    spec, composition = configured.trained, configured.composition
     name = folder(spec, serving_of(spec), run)
     identity = Identity(name, "", tuple(words), composition.choices, "", project.VERSION)
-    patches = patches_of(spec, composition.choices, Workspace(composer))
+    patches = patches_of(spec, composition.choices, workspace)
     return ServiceSource(spec, identity, scripts_of(spec, composer.scripts), tuple(patches), run)
 
 
