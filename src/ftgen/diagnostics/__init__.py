@@ -10,7 +10,7 @@ FT5xx output, FT6xx capacity, FT7xx data and images.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
 from ftgen.diagnostics import credentials
@@ -70,7 +70,10 @@ class Diagnostic:
 
     def at(self, *locations: Location) -> Diagnostic:
         """Return the same problem with locations, and the related ones after them."""
-        return replace(self, locations=(*locations, *self.related) if locations else ())
+        found = (*locations, *self.related) if locations else ()
+        # A tenth of the time of `replace`, which counts where a thousand files are checked.
+        texts = (self.headline, self.subject, self.value)
+        return Diagnostic(self.code, self.severity, *texts, found, self.help, self.related)
 
 
 def error(code: str, headline: str, subject: str = "", value: object = "", help: str = "") -> Diagnostic:  # noqa: A002

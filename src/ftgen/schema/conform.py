@@ -161,6 +161,25 @@ def non_string_keys(value: Any, path: Steps = (), clean: Any = None) -> Iterator
 
     Parts that are the same objects as in `clean`, a value without such keys, are not searched again.
     """
+    if _has_other_keys(value, clean):
+        yield from _non_string_keys(value, path)
+
+
+def _has_other_keys(value: Any, clean: Any) -> bool:
+    """Return whether a mapping in the value has a key that is no string; without paths, which few values need."""
+    if isinstance(value, dict):
+        known = clean if isinstance(clean, dict) else {}
+        for key, part in value.items():
+            if not isinstance(key, str):
+                return True
+            if isinstance(part, dict | list) and part is not known.get(key) and _has_other_keys(part, known.get(key)):
+                return True
+        return False
+    parts = ((part, part_of(clean, index)) for index, part in enumerate(value))
+    return any(isinstance(p, dict | list) and p is not known and _has_other_keys(p, known) for p, known in parts)
+
+
+def _non_string_keys(value: Any, path: Steps) -> Iterator[Diagnostic]:
     for key, part in value.items() if isinstance(value, dict) else enumerate(value):
         if not isinstance(key, str) and isinstance(value, dict):
             owner, text = dotted(path) or "the object", _shown(key)
@@ -171,8 +190,8 @@ def non_string_keys(value: Any, path: Steps = (), clean: Any = None) -> Iterator
                 text,
                 f'write "{text}"',
             )
-        elif isinstance(part, dict | list) and part is not (known := part_of(clean, key)):
-            yield from non_string_keys(part, (*path, key), known)
+        elif isinstance(part, dict | list):
+            yield from _non_string_keys(part, (*path, key))
 
 
 # --- nulls ---------------------------------------------------------------------------------------------
@@ -380,7 +399,7 @@ def _duplicates(
 
 def _repeated_keys(items: Sequence[Any], node: _KeyedNode, path: Steps, *, warns: bool) -> Iterator[Diagnostic]:
     first: dict[tuple[str, ...], int] = {}
-    for index, part in enumerate(items if node.keys else ()):
+    for index, part in enumerate(() if _has_different_names(items, node.keys) else items):
         if not isinstance(part, dict):
             continue
         values = tuple(_key_text(part[key] if key in part else node.default(key)) for key in node.keys)
@@ -388,6 +407,14 @@ def _repeated_keys(items: Sequence[Any], node: _KeyedNode, path: Steps, *, warns
             name = ", ".join(f"{key} {_shown(value)}" for key, value in zip(node.keys, values, strict=True))
             yield _duplicate(name, first[values], (*path, index, node.keys[0]), warns=warns)
         first.setdefault(values, index)
+
+
+def _has_different_names(items: Sequence[Any], keys: Sequence[str]) -> bool:
+    """Return whether the items differ in their only key, as most lists do, or whether the list has no key."""
+    if len(keys) != 1:
+        return not keys
+    names = [part.get(keys[0]) if isinstance(part, dict) else None for part in items]
+    return all(isinstance(name, str) for name in names) and len(set(names)) == len(names)
 
 
 def _key_text(value: Any) -> str:

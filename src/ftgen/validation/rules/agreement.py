@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ftgen.diagnostics import Severity
-from ftgen.emulation import controller, kubelet, plugins
+from ftgen.emulation import controller, plugins
 from ftgen.text.shapes import integer, mapping, optional_integer, strings, text
 from ftgen.validation import Finding, rule
 from ftgen.validation.manifest import Container, Job, Task
 from ftgen.validation.rules import AGREEMENT
+from ftgen.validation.rules.lint.shell import undefined_references
 from ftgen.validation.rules.policies import events, policy_lists
 
 _RESTART_ACTIONS = ("RestartJob", "RestartTask", "RestartPod", "RestartPartition")
@@ -326,7 +327,7 @@ def unexpanded_variable(job: Job) -> Iterator[Finding]:
     Write: `NODE_RANK="${VC_TASK_INDEX}"` in the script.
     """
     for task in job.tasks:
-        references = [(c, i, name) for c in task.pod.containers for i, name in kubelet.undefined_references(c.env)]
+        references = [(c, i, name) for c in task.pod.containers for i, name in undefined_references(c)]
         added = set().union(*_plugin_variables(job, task)) if references else set()
         for container, i, name in references:
             if name in added or name.startswith(("VC_", "VK_")):

@@ -12,12 +12,12 @@ import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from itertools import zip_longest
 from typing import Any
 
 from ftgen.diagnostics import Diagnostic, Severity
 from ftgen.diagnostics.credentials import Kind, find_secrets, is_literal_secret
 from ftgen.spec import knows
-from ftgen.text.paths import part as part_of
 from ftgen.validation import Finding, rule, validate
 from ftgen.validation.rules import ENVIRONMENT, SECRETS
 
@@ -191,8 +191,9 @@ def _is_suspicious(value: object, clean: object = None) -> bool:
     if isinstance(value, dict):
         return _has_suspicious(value, clean if isinstance(clean, dict) else {})
     if isinstance(value, list):
-        parts = enumerate(value)
-        return _is_command(value) or any(_is_suspicious(part, part_of(clean, index)) for index, part in parts)
+        known = clean[: len(value)] if isinstance(clean, list) else []
+        pairs = zip_longest(value, known)
+        return _is_command(value) or any(part is not other and _is_suspicious(part, other) for part, other in pairs)
     return isinstance(value, str) and bool(find_secrets(value))
 
 
@@ -201,10 +202,13 @@ def _has_suspicious(mapping: Mapping[Any, Any], clean: Mapping[Any, Any]) -> boo
         return True
     # A plain loop for speed: it walks every job of a sweep.
     for key, part in mapping.items():
+        known = clean.get(key, _ABSENT)
+        if part is known:
+            continue
         if isinstance(part, str):
-            if _is_suspicious_entry(key, part):
+            if part != known and _is_suspicious_entry(key, part):
                 return True
-        elif part is not clean.get(key, _ABSENT) and (find_secrets(str(key)) or _is_suspicious(part, clean.get(key))):
+        elif find_secrets(str(key)) or _is_suspicious(part, known):
             return True
     return False
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
 from typing import Any
 
 from ftgen.diagnostics import Severity
@@ -152,24 +151,18 @@ def _absent_hosts(job: Job, container: Container) -> Iterator[Finding]:
             files = ", ".join(f"/etc/volcano/{task}.host" for task in sorted(replicas))
             headline = f"there is no /etc/volcano/{name}.host"
             yield Finding(headline, script.path, name, f"read {files}", Severity.ERROR)
-    # The pattern differs for each job of a sweep, and few scripts name a pod: a plain search first is cheaper.
-    may_name_pods = not _has_own_host_names(job) and f"{job.name}-" in script.code
-    for task, index, domain in find_all(_pods_of(job.name), script.code) if may_name_pods else ():
-        if int(index) >= replicas.get(task, 0):
-            host = f"{controller.pod_name(job.name, task, int(index))}.{domain}"
+    for name, task, index in find_all(_POD, script.code):
+        if name == job.name and int(index) >= replicas.get(task, 0) and not _has_own_host_names(job):
+            host = f"{controller.pod_name(name, task, int(index))}.{name}"
             headline = f"the job has no pod {host.partition('.')[0]}, so nothing has the name {host}"
-            pods = ", ".join(f"{controller.pod_name(job.name, name, 0)}.{domain}" for name in sorted(replicas))
+            pods = ", ".join(f"{controller.pod_name(job.name, name, 0)}.{job.name}" for name in sorted(replicas))
             yield Finding(headline, script.path, host, f"name a pod that there is, such as {pods}", Severity.ERROR)
 
 
 _HOSTS_FILE = re.compile(r"/etc/volcano/([a-z0-9-]+)\.host\b")
 
-
-@lru_cache(maxsize=64)
-def _pods_of(job: str) -> re.Pattern[str]:
-    """Match the names of the job's pods that the svc plugin puts into DNS; the groups are task, index and domain."""
-    name = re.escape(job)
-    return re.compile(rf"(?<![\w.-]){name}-([a-z0-9-]+)-([0-9]{{1,9}})\.({name})\b")
+_POD = re.compile(r"(?<![\w.-])([a-z0-9.-]{1,63})-([a-z0-9-]{1,63})-([0-9]{1,9})\.\1\b")
+"""Name of a pod that the svc plugin puts into DNS, of whatever job; the groups are job, task and index."""
 
 
 def _has_svc(job: Job) -> bool:

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from ftgen.diagnostics import Severity
-from ftgen.emulation import kubelet
 from ftgen.text import kube
 from ftgen.text.shapes import integer, mapping, text
 from ftgen.validation import Finding, rule
@@ -27,6 +26,7 @@ from ftgen.validation.rules.lint.shell import (
     has_match_in_any,
     settings_texts,
     shell_text,
+    undefined_references,
 )
 
 _CREDENTIAL = re.compile(r"(^|_)(TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?|(API|ACCESS|PRIVATE)_?KEY)$")
@@ -298,7 +298,7 @@ def lost_dollar(job: Job) -> Iterator[Finding]:
 
 def _unset_references(container: Container) -> Iterator[Finding]:
     """Find variables that refer to others which are not set before them."""
-    for i, name in kubelet.undefined_references(container.env):
+    for i, name in undefined_references(container):
         if kube.is_env_name(name) and not name.startswith(("VC_", "VK_")):
             why = "is set later" if any(v.get("name") == name for _, v in container.env) else "is not set"
             path = f"{container.path}.env[{i}].value"
@@ -323,9 +323,8 @@ def other_template(job: Job) -> Iterator[Finding]:
     for container in job.containers:
         if container.init:
             continue
-        templates = next(
-            (known for value, _ in literal_variables(container).values() if (known := _templates(value))), ()
-        )
+        values = (text(variable.get("value")) for _, variable in container.env)
+        templates = next((known for value in values if (known := _templates(value))), ())
         used = find_all_in_texts(_TEMPLATE, settings_texts(container)) if templates else ()
         wrong = [name for name in used if templates and not name.startswith(templates)]
         wrong += [name for name in used if templates == ("qwen",) and name.startswith("qwen3")]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from ftgen.emulation import kubelet
 from ftgen.text import kube
 from ftgen.text.shapes import strings, text
 from ftgen.validation.manifest import Container
@@ -117,6 +118,12 @@ def settings_texts(container: Container) -> tuple[str, ...]:
     """Return the texts that may hold settings of the trainer: the script, and variables of several lines."""
     values = [text(variable.get("value")) for _, variable in container.env]
     return (shell_text(container).code, *(value for value in values if "\n" in value))
+
+
+@lru_cache(maxsize=64)
+def undefined_references(container: Container) -> tuple[tuple[int, str], ...]:
+    """Return the references of variables to names that none before them sets: position in `env`, name."""
+    return tuple(kubelet.undefined_references(container.env))
 
 
 def has_match_in_any(pattern: re.Pattern[str], texts: Iterable[str]) -> bool:
