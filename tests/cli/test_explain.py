@@ -148,6 +148,8 @@ def test_an_unknown_key_is_answered_with_the_nearest(capsys: pytest.CaptureFixtu
     said = capsys.readouterr().err
     assert said.startswith("trainer.lrr: error[FT012]: there is no key 'trainer.lrr'\n")
     assert "did you mean trainer.lr" in said
+    assert cli.main(["explain", "hardware.toplogy"]) == 1
+    assert "did you mean hardware.topology?" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("words", [["explain"], ["explain", "trainer.lr=1"]])

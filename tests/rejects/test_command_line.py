@@ -307,6 +307,10 @@ def test_what_an_interpolation_may_have_meant(
         ("nodes=2", "hardware.nodes"),
         ("storage.claim=x", "storage.models.claim, storage.workspace.claim"),
         ("hardwar.nodes=2", "hardware.nodes"),
+        # No file sets these.
+        ("hardware.toplogy=flat", "hardware.topology"),
+        ("trainer.lauchner=mpi", "trainer.launcher"),
+        ("cluster.facts.snapshott=a", "cluster.facts.snapshot"),
     ],
 )
 def test_what_was_meant(typed: str, meant: str, capsys: pytest.CaptureFixture[str]) -> None:

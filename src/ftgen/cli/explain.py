@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 import sys
@@ -15,7 +14,7 @@ from ftgen.cli import output, programs, request, vocabulary
 from ftgen.cli.arguments import Arguments, Usage
 from ftgen.cli.vocabulary import Documentation
 from ftgen.config import catalog
-from ftgen.config.compose import Composer, Pinned, displayed
+from ftgen.config.compose import Composer, Pinned, displayed, similar_keys
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, error
 from ftgen.pins import pinned_text
 from ftgen.provenance import explain
@@ -113,9 +112,7 @@ def _pin(key: str, pinned: Pinned, composer: Composer) -> Origin | None:
 
 
 def _unknown(key: str, config: Mapping[str, Any], composer: Composer) -> Diagnostic:
-    known = list(dict.fromkeys([*_paths(config), *composer.groups()]))
-    near = difflib.get_close_matches(key, known, 3, 0.6)
-    near = near or [k for k in known if k.rpartition(".")[2] == key.rpartition(".")[2]][:3]
+    near = similar_keys(key, [*_paths(config), *composer.groups()])
     hint = f"did you mean {', '.join(near)}?" if near else "`ftgen --cfg job` shows all keys"
     return error("FT012", f"there is no key {key!r}", key, help=hint)
 

@@ -10,7 +10,7 @@ from ftgen.spec.cluster import Facts, StorageClass
 from ftgen.spec.config import Spec, json_schema
 from ftgen.spec.delivery import Delivery
 from ftgen.spec.hardware import Base, Card, Hardware, PerCard, Resources, UnitResource
-from ftgen.spec.keys import free_mappings, knows
+from ftgen.spec.keys import free_mappings, known_keys, knows
 from ftgen.spec.network import NetworkTopology
 from ftgen.spec.serving import Runtime, Serving
 from ftgen.spec.storage import ModelCache, Storage, Volume
@@ -51,5 +51,6 @@ __all__ = [
     "admit_facts",
     "free_mappings",
     "json_schema",
+    "known_keys",
     "knows",
 ]

@@ -10,6 +10,7 @@ option of the same name shadows ours.
 from ftgen.config.compose.composer import Composer, Composition, compose
 from ftgen.config.compose.grammar import Alternative, ListExtension, alternatives, hydra_literal, is_assignment
 from ftgen.config.compose.pinned import Moving, Pinned, moving_keys, pinned_document
+from ftgen.config.compose.problems import similar_keys
 from ftgen.config.compose.process import HYDRA_VERSION
 from ftgen.config.compose.request import Request, displayed
 from ftgen.config.compose.section import RUN_SECTIONS
@@ -31,4 +32,5 @@ __all__ = [
     "is_assignment",
     "moving_keys",
     "pinned_document",
+    "similar_keys",
 ]

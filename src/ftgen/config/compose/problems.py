@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from hydra.core.override_parser.types import Override
@@ -11,6 +11,7 @@ from hydra.errors import OverrideParseException
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from ftgen import spec
 from ftgen.config.compose.section import dotted_keys
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, error
 
@@ -83,13 +84,16 @@ def unknown_key(override: Override, config: DictConfig, failure: Exception) -> D
         )
     if "Could not override" not in cause:
         return error("FT012", cause, key, override.input_line)
-    near = _trainer_arguments(key, config) or _similar_keys(key, sorted(set(dotted_keys(config))))
+    near = _trainer_arguments(key, config) or similar_keys(key, dotted_keys(config))
     hint = f"did you mean {', '.join(near)}?" if near else f"to add a new key write +{override.input_line}"
     return error("FT012", f"there is no key {key!r}", key, override.input_line, hint)
 
 
-def _similar_keys(key: str, known: Sequence[str]) -> list[str]:
-    """Return similar keys: by the whole key, else by its last part."""
+def similar_keys(key: str, keys: Iterable[str]) -> list[str]:
+    """Return similar keys, among them those that no file sets: by the whole key, else by its last part."""
+    section = key.split(".")[:-1]
+    unset = (".".join((*section, name)) for name in spec.known_keys(section))
+    known = sorted(each for each in {*keys, *unset} if not key.startswith(f"{each}."))
     last_parts = {k: k.rpartition(".")[2] for k in known}
     similar_parts = difflib.get_close_matches(key.rpartition(".")[2], [*last_parts.values()], 1, 0.7)
     return (
