@@ -193,6 +193,7 @@ def test_one_document_says_what_a_step_did(tree):
     out = begin(tree, "--json")
     said = json.loads(out)
     assert said["asked"] == ["t000", "t001", "t002", "t003"]
+    assert said["commit"] == tree.git(tree.bare, "rev-parse", "main").strip()
     assert (said["study"], said["objective"], said["best"]) == ("lr", "eval_loss", None)
     Path("results").write_text(results(tree.trials()) + '{"run": "other", "value": 1}\n')
     _, out, _ = tree.tune("lr", "--results", "results", "--json")

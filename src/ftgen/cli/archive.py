@@ -10,7 +10,7 @@ from ftgen.output.tree import FileChange
 
 def run(arguments: Arguments) -> int:
     """Add the tombstones to the runs; keep their files."""
-    outcome = repository.apply_edit(gitops.archiving(repository.names(arguments)), arguments)
+    outcome, _ = repository.apply_edit(gitops.archiving(repository.names(arguments)), arguments)
     repository.print_changes(outcome, arguments, verbs={FileChange.CHANGED: "archived"})
     output.print_status(
         "Argo CD and Flux now skip these jobs: nothing is deleted, and nothing that is gone comes back.", arguments

@@ -98,8 +98,10 @@ def names(arguments: Arguments) -> list[str]:
     return found
 
 
-def apply_edit(edit: TreeEdit, arguments: Arguments, runs: Sequence[Run] = ()) -> Outcome:
+def apply_edit(edit: TreeEdit, arguments: Arguments, runs: Sequence[Run] = ()) -> tuple[Outcome, str]:
     """Apply an edit to the tree: by a commit if it is in a repository, in place if it is a folder.
+
+    Return what changed, and the id of the commit; empty for a folder.
 
     Args:
         edit: the change.
@@ -113,7 +115,7 @@ def apply_edit(edit: TreeEdit, arguments: Arguments, runs: Sequence[Run] = ()) -
     if destination is None:
         outcome = tree.apply(tree.plan_edit(Path(arguments.flags.out), lambda store, lock: edit(store, lock)[0]))
         output.print_diagnostics(outcome.diagnostics, arguments)
-        return outcome
+        return outcome, ""
     origin = provenance(runs)
     if runs and not arguments.flags.allow_dirty:
         gitops.refuse_unclean_source(destination, origin, push=arguments.flags.push)
@@ -121,7 +123,7 @@ def apply_edit(edit: TreeEdit, arguments: Arguments, runs: Sequence[Run] = ()) -
         done = gitops.commit(destination, edit, origin, push=arguments.flags.push, progress=step)
     output.print_diagnostics(done.diagnostics, arguments)
     output.print_status(done.summary, arguments)
-    return done.outcome
+    return done.outcome, done.commit
 
 
 def print_changes(outcome: Outcome, arguments: Arguments, *, verbs: dict[FileChange, str] | None = None) -> None:

@@ -14,7 +14,7 @@ def run(arguments: Arguments) -> int:
     names = repository.names(arguments)
     overrides = tuple(word for word in arguments.overrides if word not in names)
     runs = repository.rendered(replace(arguments, overrides=overrides)).runs if overrides else ()
-    outcome = repository.apply_edit(gitops.rerunning(names, runs), arguments, runs)
+    outcome, _ = repository.apply_edit(gitops.rerunning(names, runs), arguments, runs)
     repository.print_changes(outcome, arguments)
     output.print_status("The reconciler creates the new jobs; the old ones are left as they are.", arguments)
     return 0

@@ -25,7 +25,7 @@ Purged runs were archived: reconcilers had let go of their jobs. One that is the
 def run(arguments: Arguments) -> int:
     """Take the next step: first remove the guards, then the files."""
     names = repository.names(arguments)
-    outcome = repository.apply_edit(gitops.stopping(names), arguments)
+    outcome, _ = repository.apply_edit(gitops.stopping(names), arguments)
     repository.print_changes(outcome, arguments, verbs={FileChange.CHANGED: "unguarded"})
     if outcome.paths(FileChange.CHANGED):
         output.print_status(_GUARDS_GONE, arguments)

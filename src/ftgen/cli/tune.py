@@ -50,8 +50,9 @@ def run(arguments: Arguments) -> int:
         except Rejected as rejected:
             raise _as_typed(rejected, arguments, words) from None
     output.print_diagnostics(output.apply_strict(done.diagnostics, asked), asked)
-    repository.print_changes(repository.apply_edit(tuner.edit, asked, done.runs), asked)
-    _report(tuner.last[2] if tuner.last else done, asked)
+    outcome, commit = repository.apply_edit(tuner.edit, asked, done.runs)
+    repository.print_changes(outcome, asked)
+    _report(tuner.last[2] if tuner.last else done, commit, asked)
     return 0
 
 
@@ -219,10 +220,11 @@ def _options(arguments: Arguments) -> WriteOptions:
     )
 
 
-def _report(done: Round, arguments: Arguments) -> None:
-    """Print what the round did, and how the study stands."""
+def _report(done: Round, commit: str, arguments: Arguments) -> None:
+    """Print what the round did, and how the study stands; `commit` is empty for a folder."""
     if arguments.flags.json:
-        output.print_document({**values(done.study), "asked": [trial.label for trial in done.asked]}, arguments)
+        labels = [trial.label for trial in done.asked]
+        output.print_document({**values(done.study), "asked": labels, "commit": commit or None}, arguments)
         return
     for line in _standing(done.study):
         output.print_status(line, arguments)
