@@ -30,7 +30,9 @@ from ftgen.output.tree import Lock, Run, dump_lock, object_of
 from ftgen.output.tree.lock import AssignedName, Entry
 from ftgen.output.tree.plan import sha256
 from ftgen.serving import CompiledService, TrainedRun, compile_service
+from ftgen.sweeping.space import Parameter
 from ftgen.text import yamlio
+from ftgen.tuning import Study, Trial, TrialState
 
 Draw = st.DrawFn
 Kind = Callable[[Draw], Case]
@@ -634,6 +636,88 @@ git:
 - {{url: https://h.example/a, revision: main, commit: {"a" * 40}}}
 images:
 - {{image: h.example/a:1, digest: sha256:{"b" * 64}}}
+"""
+
+
+@kind(4)
+def _site_rules(draw: Draw) -> Case:
+    """Rules of a site, as they may come with a clone."""
+    rules = copy.deepcopy(_parsed(_RULES)[0])
+    rule = draw(st.sampled_from(rules["rules"]))
+    key = draw(st.sampled_from(["expression", "when", "messageExpression"]))
+    rule[key] = draw(st.one_of(_CEL, scrambled(rule.get(key, "object.spec"))))
+    text = _dumped(draw(st.one_of(st.just(rules), altered(rules))))
+    text = draw(st.one_of(st.just(text), st.just(text), scrambled(text)))
+    verb = draw(
+        st.sampled_from(
+            [["-o", "-"], ["check", "a.yaml"], ["check", "rules"], ["check", "rules", "--json"], ["export", "policy"]]
+        )
+    )
+    return Case((*verb, *draw(words(1))), files={"rules/a.yaml": text, "a.yaml": _manifest()})
+
+
+_RULES = """\
+rules:
+- name: ours
+  match: VolcanoJob
+  when: "'kubectl' in object.metadata.labels || has(object.metadata.name)"
+  expression: object.spec.tasks.all(t, t.template.spec.containers.all(c, c.image.startsWith('h.example/')))
+  message: every image comes from h.example
+  messageExpression: "'not ' + object.spec.tasks[0].template.spec.containers[0].image"
+  help: set cluster.registry
+  tests: {accepted: [cluster.registry=h.example], refused: [hardware.image=x.example/a:1]}
+- name: slow
+  match: config
+  expression: double(config.trainer.lr) <= 0.001
+  message: a learning rate above 0.001
+  severity: warning
+  tests: {accepted: [trainer.lr=1e-3], refused: [trainer.lr=0.01]}
+- name: claims
+  match: v1/PersistentVolumeClaim
+  expression: quantity(object.spec.resources.requests.storage).isLessThan(quantity('1Ti'))
+  message: less than a tebibyte
+"""
+_CEL = st.sampled_from(odd.CEL)
+
+
+@kind(4)
+def _studies(draw: Draw) -> Case:
+    """A study in a tree that ftgen did not write so, and results that say odd things."""
+    files: dict[str, Any] = dict(_studied())
+    if draw(st.booleans()):
+        files["out/lr/lr.ftgen-study"] = draw(json_text(json.loads(files["out/lr/lr.ftgen-study"])))
+    files["results"] = draw(st.one_of(scrambled(_RESULTS), json_text({"run": "a", "value": 1}), st.just(_RESULTS)))
+    asked = draw(
+        st.sampled_from(
+            [
+                ["--show"],
+                ["--show", "--json"],
+                ["--results", "results"],
+                ["--results", "results", "--prune", "median"],
+                ["--results", "results", "--json", draw(SWEPT)],
+                ["--objective", draw(st.one_of(WORDS, st.just("loss"))), f"trainer.lr={draw(VALUES)}"],
+            ]
+        )
+    )
+    return Case(("tune", "lr", "-o", "out", *asked), files=files)
+
+
+@cache
+def _studied() -> Mapping[str, str]:
+    """A study with two trials and its index; the runs of the trials are no longer there."""
+    space = {"trainer.lr": Parameter("float", 1e-5, 1e-3, log=True), "trainer.args.seed": Parameter("int", 1, 9)}
+    done = Trial(0, {"trainer.lr": 1e-4, "trainer.args.seed": 3}, "a", TrialState.COMPLETE, 0.5)
+    trials = (done, Trial(1, {"trainer.lr": 2e-4, "trainer.args.seed": 4}, "b"))
+    said = ("trainer.lr=tag(log,interval(1e-5,1e-3))", "trainer.args.seed=range(1,10)")
+    study = Study("lr", "eval_loss", "minimize", "tpe", 0, said, (), space, 4, 2, trials=trials)
+    run = Run("lr", "", "lr/study/*", {study.path: study.dump()})
+    return {f"out/{path}": text for path, text in _files([run]).items()}
+
+
+_RESULTS = """\
+{"run": "b", "value": 0.25}
+{"run": "a", "state": "failed"}
+{"run": "b", "reported": {"1": 0.5, "2": 0.4}}
 """
 
 

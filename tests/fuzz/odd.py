@@ -144,3 +144,16 @@ ENVIRONMENTS: list[Any] = [
     {"HOME": "\udcff"}, {"COMP_LINE": "\udcff"}, {"GIT_CONFIG_COUNT": "²"}, {"SOURCE_DATE_EPOCH": "x"},
     {"HYDRA_FULL_ERROR": "1"}, {"GIT_DIR": "x"}, {"LANG": ""}, {"TZ": "x"}, {"LINES": "-1"},
 ]
+
+CEL: list[str] = [
+    "", "true", "false", "1", "1/0 == 1", "object", "object.x", "object.spec.tasks[99].name == ''", "config.x",
+    "object.spec.tasks.all(t, true)", "object.spec.tasks.exists_one(t, t.name == '')", "has(object)", "size(1)",
+    "[1,2].map(x, x*x).sum() == 5", "'a'.matches('(a+)+$')", "'a'.matches('[')", "quantity('x') == quantity('1')",
+    "duration('1h') > duration('x')", "timestamp('2026-01-01T00:00:00Z') > timestamp(0)", "double(object.kind) > 1.0",
+    "int('9223372036854775808') > 0", "9223372036854775807 + 1 > 0", "-9223372036854775808 / -1 > 0", "'\\x00' == ''",
+    "object.metadata.?labels.?a.orValue('') == ''", "dyn(object) == dyn(1)", "type(object) == map", "b'a' == b'b'",
+    "object.spec.tasks.map(t, object.spec.tasks.map(u, object.spec.tasks.map(v, v.name))).size() > 0", "((1))",
+    "[" * 300, "(" * 300 + "1" + ")" * 300, "1" + "+1" * 3000 + " > 0", "!" * 300, "self", "oldObject == null",
+    "'" + "a" * 5000 + "' == ''", "\u2028", "\x00", "a.b.c.d.e()", "object.spec.tasks.sum() > 0", "[3,1].isSorted()",
+    "cel.bind(a, 1, a == 1)", "'%s'.format([1]) == '1'", "math.greatest(1, 2) == 2", "object in object", "{}[0] == 1",
+]
