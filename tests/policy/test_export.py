@@ -114,3 +114,15 @@ def test_a_kind_has_a_plural(kind, resource):
     from ftgen.interop.policy import plural
 
     assert plural(kind) == resource
+
+
+def test_a_rule_that_holds_a_secret_is_no_policy(site, capsys):
+    token = "hf_" + "AbCdEfGhIjKlMnOpQrStUvWxYz01234567"
+    site(own=IMAGES.replace("message: every", f"message: not {token} but every"))
+    assert cli.main(["export", "policy", "-q"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("rules/own.yaml:2:5: error[FT441]: spec.validations[0].message holds a Hugging Face token")
+    assert token not in said
+    assert not Path("policy").exists()
+    assert cli.main(["export", "policy", "-q", "allow.FT441=an example"]) == 0
+    assert "warning[FT443]" in capsys.readouterr().err

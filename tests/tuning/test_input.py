@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -391,3 +392,39 @@ def test_a_link_in_the_place_of_the_file_is_not_followed(tmp_path, monkeypatch, 
     file.unlink()
     os.mkfifo(file)
     assert cli.main(["tune", "lr", "--results", "results"]) == 1
+
+
+# secrets: the file of the study holds every alternative, whatever its runs hold
+
+TOKEN = "hf_" + "AbCdEfGhIjKlMnOpQrStUvWxYz01234567"
+
+
+@pytest.mark.parametrize(
+    ("word", "code"),
+    [
+        (f"hardware.env.A=choice(b,{TOKEN})", "FT441"),
+        (f"+hardware.env=choice({{}},{{A: {TOKEN}}})", "FT441"),
+        ("hardware.env.HF_TOKEN=choice(abcdefg1,x)", "FT442"),
+        ("name=choice(a,'curl -u user:Sup3rS3cret')", "FT441"),
+    ],
+)
+def test_an_alternative_with_a_secret_begins_no_study(tree, word, code):
+    err = refused(tree, "lr", "--objective", "loss", "trainer.lr=1e-4,2e-4,3e-4", word)
+    assert re.search(rf"<command line>:\d+: error\[{code}\]", err)
+    assert TOKEN not in err
+    assert "Sup3rS3cret" not in err
+
+
+def test_an_accepted_secret_is_an_alternative(tree):
+    word = "hardware.env.HF_TOKEN=choice(abcdefg1,x)"
+    code, _, err = tree.tune("lr", "--objective", "loss", "trainer.lr=1e-4,2e-4", word, "allow.FT442=tried")
+    assert code == 0, err
+
+
+def test_the_reason_of_a_refused_trial_repeats_no_secret(tree):
+    words = ("trainer.lr=1e-4,2e-4,3e-4", "name=choice(a,'curl -u user:Sup3rS3cret')")
+    code, _, err = tree.tune("lr", "--objective", "loss", *words, "allow.FT441=tried")
+    assert code == 0, err
+    whys = [trial["why"] for trial in tree.trials() if trial["state"] == "refused"]
+    assert whys
+    assert not [why for why in whys if "Sup3rS3cret" in why]

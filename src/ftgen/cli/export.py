@@ -17,6 +17,7 @@ from ftgen.pipeline import Compiled, Workspace
 from ftgen.schema.conform import conform
 from ftgen.spec import admit
 from ftgen.trainers import llamafactory
+from ftgen.validation import unreported
 from ftgen.validation.site import SiteRule
 
 KUSTOMIZE, POLICY = "kustomize", "policy"
@@ -55,9 +56,10 @@ def _policies(composer: Composer, arguments: Arguments) -> tuple[Files, Sequence
     """Return the policies of all rules that can be any, for the chosen cluster; say of each other why it cannot.
 
     Raises:
-        Rejected: FT789, the cluster's release serves no policies; FT3xx, its schema refuses one.
+        Rejected: FT789, the cluster's release serves no policies; FT3xx, its schema refuses one; FT44x, a rule of the
+            site's holds a secret, which its policy would publish.
     """
-    from ftgen.validation.rules import all_rules  # noqa: PLC0415 - a kustomization asks no rule by name
+    from ftgen.validation.rules import all_rules, secrets  # noqa: PLC0415 - a kustomization asks no rule by name
 
     spec = admit(composer.compose(composer.parse(arguments.overrides)).config)
     cluster = spec.cluster
@@ -67,7 +69,10 @@ def _policies(composer: Composer, arguments: Arguments) -> tuple[Files, Sequence
     policies = [*filter(None, found.values()), *policy.of_ftgen(all_rules().values())]
     objects = [o for each in policies for o in policy.objects(each, cluster.namespace)]
     require([d for o in objects for d in conform(o, volcano_version=volcano, kubernetes_version=kubernetes)])
-    return policy.files(policies, cluster.namespace), [_no_policy(rule) for rule, own in found.items() if own is None]
+    of_rules = ((rule, o) for rule, own in found.items() if own for o in policy.objects(own, cluster.namespace))
+    leaked = require(unreported([d.at(rule.place) for rule, o in of_rules for d in secrets.scan(o)], spec.accepted))
+    noticed = [*leaked, *(_no_policy(rule) for rule, own in found.items() if own is None)]
+    return policy.files(policies, cluster.namespace), noticed
 
 
 def _refuse_early(volcano: str, kubernetes: str) -> None:

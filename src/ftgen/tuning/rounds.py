@@ -12,10 +12,12 @@ from dataclasses import dataclass, field, replace
 from ftgen import gitops, pipeline
 from ftgen.cluster import objects
 from ftgen.diagnostics import Diagnostic, Rejected, error, has_errors, note
+from ftgen.diagnostics.credentials import redact
 from ftgen.output import delivery
 from ftgen.output.tree import Entry, Lock, Outcome, Run, State, Store, WriteOptions, plan_runs
 from ftgen.output.tree.lock import is_job
 from ftgen.pipeline import Compiled
+from ftgen.sweeping import axes
 from ftgen.sweeping.batch import Compiler, located
 from ftgen.sweeping.causes import Causes
 from ftgen.sweeping.points import Point
@@ -24,6 +26,8 @@ from ftgen.text import yamlio
 from ftgen.tuning import proposals
 from ftgen.tuning.results import Asked, Report, Source, Stage
 from ftgen.tuning.study import Study, Trial, TrialState, differences, parse, path_of
+from ftgen.validation import unreported
+from ftgen.validation.rules import secrets
 
 CONTRADICTION = "FT792"
 _MOST_REFUSED = 20
@@ -304,7 +308,21 @@ class _Asking:
         if self.refused and not jobs:
             _, point, rejected = self.refused[0]
             raise Rejected(self._located(each, point) for each in rejected.diagnostics)
+        if jobs and (secret := self._secrets(jobs[0].spec.accepted)):
+            raise Rejected(secret)
         return jobs
+
+    def _secrets(self, accepted: Collection[str]) -> list[Diagnostic]:
+        """Return an error for each alternative with a secret: the study holds them all, whatever its runs hold."""
+        space = self.tuner.space
+        return [
+            found.at(*axes.locations(axis.position))
+            for axis in space.axes
+            if axis.swept
+            for choice in space.parameters[axis.key].choices
+            for key, value in axes.values_set(space.composer, (f"{axis.key}={choice}",)).items()
+            for found in unreported(secrets.in_value(key, value), accepted)
+        ]
 
     def _compiled(self, trial: Trial) -> Compiled | None:
         space, name = self.tuner.space, self.study.name
@@ -314,7 +332,7 @@ class _Asking:
             job = self.tuner.compiler.compile(composition, point, space.swept, name)
         except Rejected as rejected:
             why = next(each for each in rejected.diagnostics if has_errors([each]))
-            refused = replace(trial, state=TrialState.REFUSED, why=f"{why.code}: {why.headline}")
+            refused = replace(trial, state=TrialState.REFUSED, why=redact(f"{why.code}: {why.headline}"))
             self.refused.append((refused, point, rejected))
             self.study = self.study.with_trial(refused)
             return None

@@ -15,7 +15,7 @@ from functools import lru_cache
 from itertools import zip_longest
 from typing import Any
 
-from ftgen.diagnostics import Diagnostic, Severity
+from ftgen.diagnostics import Diagnostic, Severity, error
 from ftgen.diagnostics.credentials import Kind, find_secrets, is_literal_secret
 from ftgen.spec import knows
 from ftgen.validation import Finding, rule, validate
@@ -136,6 +136,15 @@ def attribute_to_keys(found: list[Diagnostic], config: Mapping[str, Any]) -> lis
         for code, keys in sorted(keys_of.items())
         for key, problem in keys
     ]
+
+
+def in_value(key: str, value: Any) -> list[Diagnostic]:
+    """Return an error for each secret that a key of the configuration would hold with a value, in no job yet."""
+    config = value
+    for step in reversed(key.split(".")):
+        config = {step: config}
+    codes = [rule.code for rule in (known_secret, literal_secret)]
+    return [error(code, f"{at} {what}", at, "", _fix(at)) for code in codes for at, what in _keys(code, config)]
 
 
 def _fix(key: str) -> str:
