@@ -398,6 +398,9 @@ def validate_delivery(
     """Return what must not be published: secrets, and what makes the reconciler repeat or end a training."""
     leaked = [d for manifest in bundle.objects for d in reuse.search(secrets.scan, manifest)]
     found = secrets.attribute_to_keys(leaked, config) if leaked else []
+    # The index of the tree holds why the job accepts a finding.
+    reasons = {"cluster.allow": spec.cluster.allow, "allow": spec.allow}
+    found += [d for key, each in reasons.items() for d in secrets.in_value(key, each) if d not in found]
     if spec.delivery.reconciler != "kubectl":
         context = Context(reconciler=spec.delivery.reconciler)
         found += [d for manifest in bundle.objects for d in validate(SYNC, manifest, context, reuse.call)]

@@ -165,3 +165,14 @@ def test_a_conf_file_may_hold_a_reference(scratch):
     (scratch / "conf" / "hardware" / "mine.yaml").write_text(yaml.safe_dump(mine), encoding="utf-8")
     found = variables(pod(compiled("hardware=mine"))["containers"][0])
     assert found["HF_TOKEN"] == reference("HF_TOKEN", "hf", "token")
+
+
+def test_a_reason_for_accepting_holds_no_secret(scratch):
+    """The index of the tree holds reasons, also those that no manifest has."""
+    token = "hf_" + "AbCdEfGhIjKlMnOpQrStUvWxYz01234567"
+    (scratch / "conf").mkdir()
+    (scratch / "conf" / "team.yaml").write_text(f"defaults: [config, _self_]\nallow: {{FT469: {token}}}\n")
+    assert cli.main(["-cn", "team", "-o", "out"]) == 1
+    assert not (scratch / "out").exists()
+    assert [(d.code, d.subject) for d in refused(f"allow.FT469={token}")] == [("FT441", "allow.FT469")]
+    assert compiled("allow.FT469=it is our own server")

@@ -140,6 +140,8 @@ def attribute_to_keys(found: list[Diagnostic], config: Mapping[str, Any]) -> lis
 
 def in_value(key: str, value: Any) -> list[Diagnostic]:
     """Return an error for each secret that a key of the configuration would hold with a value, in no job yet."""
+    if not _is_suspicious({key.rpartition(".")[2]: value}):
+        return []
     config = value
     for step in reversed(key.split(".")):
         config = {step: config}
