@@ -193,7 +193,7 @@ def compile_job(composer: Composer, overrides: Sequence[str]) -> Compiled:
     parsed = composer.parse(overrides)
     composition = composer.compose(parsed)
     job = compile_composition(composition, tuple(overrides), Workspace(composer))
-    notes = [*_unexpanded_sweep(composition), *composer.ignored_plugins(parsed, composition.hydra)]
+    notes = [*_unexpanded_sweep(composition), *composer.hydra_notes(parsed, composition.hydra)]
     return replace(job, diagnostics=(*job.diagnostics, *notes))
 
 

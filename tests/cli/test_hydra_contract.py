@@ -279,3 +279,33 @@ def test_what_would_change_the_bytes_is_refused_with_the_reason(
     said = ftgen(*mode, f"name={value}", status=1)
     assert "error[FT014]" in said
     assert reason in said
+
+
+@pytest.mark.parametrize(
+    ("text", "is_told"),
+    [
+        ("defaults:\n- config\nname: x\n", True),
+        ("defaults:\n- config\n- _self_\nname: x\n", False),
+        ("defaults:\n- config\n", False),
+        ("defaults:\n- _self_\n- config\nname: x\n", False),
+    ],
+)
+@pytest.mark.parametrize("words", [[], ["-m", "trainer.lr=1e-4,2e-4"], ["--cfg", "job"]], ids=["one", "many", "shown"])
+def test_a_primary_configuration_without_self_is_told_once_and_with_its_place(
+    text: str,
+    is_told: bool,
+    words: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Hydra warns of it in every run, by a line of its own source."""
+    monkeypatch.chdir(tmp_path)
+    Path("conf").mkdir()
+    Path("conf", "team.yaml").write_text(text)
+    assert cli.main([*words, "-cn", "team", *([] if "--cfg" in words else ["-o", "out"])]) == 0
+    said = capsys.readouterr().err
+    assert said.count("note[FT009]") == is_told
+    assert "UserWarning" not in said
+    if is_told:
+        assert "conf/team.yaml:1:1: note[FT009]: the defaults list of team has no _self_" in said

@@ -26,7 +26,7 @@ def run(arguments: Arguments) -> int:
             lines = [line for part in _INFO[flags.info] for line in part(composer, arguments)]
             sys.stdout.write("".join(f"{line}\n" for line in lines))
         hydra, _ = composer.run_sections(overrides)
-        ignored = request.add_locations(composer, arguments, composer.ignored_plugins(overrides, hydra))
+        ignored = request.add_locations(composer, arguments, composer.hydra_notes(overrides, hydra))
     output.print_diagnostics(ignored, arguments, to_stderr=True)
     return 0
 

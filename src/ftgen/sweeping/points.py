@@ -89,7 +89,7 @@ def read_settings(composer: Composer, words: Sequence[str]) -> tuple[Mapping[str
     overrides = composer.parse(words)
     _refuse_swept_sections(words, overrides)
     hydra, section = composer.run_sections(overrides)
-    notes = composer.ignored_plugins(overrides, hydra)
+    notes = composer.hydra_notes(overrides, hydra)
     _refuse_job_keys(composer, overrides)
     if section and (replaced := list(_replaced_settings(composer, overrides))):
         raise Rejected(replaced)

@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from ftgen.config.compose import plugins
 from ftgen.config.compose.defaults import ROOT, Defaults, branches, choices_made, rows
+from ftgen.config.compose.entries import place_without_self
 from ftgen.config.compose.grammar import Alternative, Parser, refuse_sweeps
 from ftgen.config.compose.interpolation import environment, resolve
 from ftgen.config.compose.merge import apply, configured, merge
@@ -24,7 +25,7 @@ from ftgen.config.compose.section import RUN_SECTIONS, dotted_keys, pop_section
 from ftgen.config.compose.show import Kind, as_yaml, hydra_node, part
 from ftgen.config.compose.sources import Repository, read_scripts
 from ftgen.config.trace import Layer, OverrideTrace, Trace
-from ftgen.diagnostics import Diagnostic, Rejected
+from ftgen.diagnostics import Diagnostic, Rejected, note
 from ftgen.pins import FILE, PinFile
 from ftgen.pins import read as read_pins
 
@@ -161,15 +162,24 @@ class Composer:
         hydra, sweep = (pop_section(config, node) for node in RUN_SECTIONS)
         return hydra, sweep
 
-    def ignored_plugins(self, overrides: Sequence[Override], hydra: Mapping[str, Any]) -> list[Diagnostic]:
+    def hydra_notes(self, overrides: Sequence[Override], hydra: Mapping[str, Any]) -> list[Diagnostic]:
         """Return a note for each of Hydra's launchers, callbacks and loggers that a configuration chooses.
+
+        Another says that a primary configuration has no `_self_`, of which Hydra warns.
 
         Args:
             overrides: the command line; sweeps are passed over.
             hydra: content of the node `hydra`.
         """
         fixed = [override for override in overrides if not override.is_sweep_override()]
-        return list(plugins.notes(overrides, self._repository.hydras(self._traceable(fixed)), hydra))
+        notes = [*plugins.notes(overrides, self._repository.hydras(self._traceable(fixed)), hydra)]
+        name = self.request.config_name
+        source = self._repository.source(name)
+        if place := place_without_self(source.file(name), source.read(name)[0]):
+            headline = f"the defaults list of {name} has no _self_: its own values win over those of the options"
+            help_ = "end the list with - _self_ to say so, or begin it with - _self_ to let the options win"
+            notes.append(note("FT009", headline, "defaults", help=help_).at(place))
+        return notes
 
     def sweeper(self, overrides: Sequence[Override]) -> str:
         """Return the sweeper that the command line chooses; by default `basic`, whose place ftgen takes.

@@ -87,6 +87,15 @@ def without_hydras(config: str, file: Path, content: Mapping[str, Any]) -> Any:
     return [entry for index, entry in enumerate(listed) if index not in dropped] if dropped else listed
 
 
+def place_without_self(file: Path, content: Mapping[str, Any]) -> Location | None:
+    """Return the defaults list of a primary configuration that has content of its own and no `_self_`; else None."""
+    listed = content.get("defaults")
+    if not isinstance(listed, list) or "_self_" in listed or not content.keys() - {"defaults"}:
+        return None
+    names = (next(iter(entry)) if isinstance(entry, dict) else entry for entry in listed)
+    return _location(file, ("defaults",)) if any("override" not in name.split()[:-1] for name in names) else None
+
+
 def _is_hydras(group: str) -> bool:
     return group.startswith("hydra/")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
@@ -20,14 +21,16 @@ _HYDRA_1_3 = HYDRA_VERSION.startswith("1.3.")
 def hydra_1_3() -> Iterator[None]:
     """Use Hydra's version_base 1.3 while composing, whatever another application in this process has set.
 
-    Hydra 1.4 and later have no other behaviour.
+    Hydra 1.4 and later have no other behaviour.  A warning that Hydra prints is a diagnostic of ours (FT009).
     """
     base = VersionBase.instance()
     before = base.version_base
     if _HYDRA_1_3:
         setbase("1.3")
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "In .*Defaults list is missing", UserWarning)
+            yield
     finally:
         base.version_base = before
 
