@@ -77,9 +77,10 @@ def _run(words: list[str]) -> int:
 
 def _print_error(text: str) -> None:
     from ftgen.diagnostics import credentials  # noqa: PLC0415 - as above
+    from ftgen.text.lines import visible  # noqa: PLC0415 - as above
 
     streams.erase()
-    print(f"ftgen: {credentials.redact(text)}", file=sys.stderr)  # noqa: T201
+    print(f"ftgen: {visible(credentials.redact(text))}", file=sys.stderr)  # noqa: T201
 
 
 def _bug(bug: Exception) -> int:

@@ -125,7 +125,7 @@ def _print(verdict: Verdict, path: Path, word: str, arguments: Arguments) -> int
     elif flags.format == "html":
         _print_page(verdict, found, word, arguments)
     elif flags.format == "text" and not flags.quiet:
-        sys.stdout.writelines(f"{line}\n" for line in words.lines(verdict))
+        output.print_text(words.lines(verdict))
     sys.stdout.flush()
     if flags.format != "html":
         output.print_diagnostics(found, arguments, to_stderr=flags.json)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -115,7 +114,7 @@ def run(arguments: Arguments) -> int:
     if arguments.flags.json:
         print(json.dumps(document(found), indent=2, ensure_ascii=False))  # noqa: T201
     else:
-        sys.stdout.writelines(f"{line}\n" for line in _lines(found, _folder(arguments)))
+        output.print_text(_lines(found, _folder(arguments)))
         output.print_status(summary(found), arguments)
     return int(bool(found.differences))
 

@@ -267,8 +267,9 @@ def _rule(code: str, arguments: Arguments) -> int:
 
 def _print(plain: dict[str, Any], text: str, arguments: Arguments) -> None:
     if arguments.flags.json:
-        text = json.dumps(plain, indent=2, ensure_ascii=False, default=str) + "\n"
-    sys.stdout.write(text)
+        sys.stdout.write(json.dumps(plain, indent=2, ensure_ascii=False, default=str) + "\n")
+    else:
+        output.print_text(text.splitlines())
 
 
 def _place(location: Location) -> dict[str, Any]:

@@ -20,8 +20,7 @@ def run(arguments: Arguments) -> int:
     if arguments.flags.json:
         print(json.dumps([asdict(file) for file in found], indent=2, ensure_ascii=False))  # noqa: T201
         return 0
-    for file in found:
-        print(f"{file.path}: {file.why}")  # noqa: T201
+    output.print_text(f"{file.path}: {file.why}" for file in found)
     output.print_status(_advice(found), arguments)
     return 0
 

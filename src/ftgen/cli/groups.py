@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import sys
 
+from ftgen.cli import output
 from ftgen.cli.arguments import Arguments
 from ftgen.config import catalog
 from ftgen.diagnostics import Rejected, error
@@ -24,7 +24,7 @@ def run(arguments: Arguments) -> int:
     if arguments.flags.json:
         print(json.dumps(chosen, indent=2, ensure_ascii=False))  # noqa: T201
     else:
-        sys.stdout.write(listing(chosen))
+        output.print_text(listing(chosen).splitlines())
     return 0
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from ftgen.cli import report, streams
 from ftgen.cli.arguments import Arguments
 from ftgen.diagnostics import Diagnostic, Rejected, Severity, has_errors
+from ftgen.text.lines import visible
 
 
 def reject(rejected: Rejected, arguments: Arguments) -> int:
@@ -82,4 +83,9 @@ def print_status(text: str, arguments: Arguments) -> None:
     """Print a status line on stderr, unless --quiet."""
     if not arguments.flags.quiet:
         streams.erase()
-        print(text, file=sys.stderr)  # noqa: T201
+        print(visible(text), file=sys.stderr)  # noqa: T201
+
+
+def print_text(lines: Iterable[str]) -> None:
+    """Print lines for people on standard output; what comes from files and servers may not control the terminal."""
+    sys.stdout.writelines(f"{visible(line)}\n" for line in lines)

@@ -21,7 +21,7 @@ from ftgen.output import tree
 from ftgen.output.tree import FileChange, Outcome, Run, WriteOptions
 from ftgen.sweeping import index
 from ftgen.sweeping.index import Row
-from ftgen.text.lines import shortened
+from ftgen.text.lines import shortened, visible
 
 _STATUS = {
     FileChange.ADDED: "new",
@@ -86,7 +86,7 @@ def run(arguments: Arguments) -> int:
             *(_fits(planned) if arguments.flags.fit else ()),
         ]
         paint = _painted if streams.coloured(sys.stdout, arguments.flags.color) else str
-        sys.stdout.writelines(f"{paint(_wrapped(line, width))}\n" for line in lines)
+        sys.stdout.writelines(f"{paint(_wrapped(visible(line), width))}\n" for line in lines)
     return 0
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from itertools import groupby
@@ -13,7 +12,6 @@ from typing import Any
 from ftgen import pipeline, preview
 from ftgen.cli import many, output, request, streams
 from ftgen.cli.arguments import Arguments, Usage, is_override
-from ftgen.cli.report import safe
 from ftgen.diagnostics import Location, Rejected, error
 from ftgen.output.tree import kind_of
 from ftgen.preview import Pod, Row, Section
@@ -41,7 +39,7 @@ def run(arguments: Arguments) -> int:
     else:
         width = min(streams.width(), _WIDEST)
         shown = _list(jobs, width, arguments) if is_sweep else _pages(jobs, width, arguments)
-        sys.stdout.writelines(f"{line.rstrip()}\n" for line in shown)
+        output.print_text(line.rstrip() for line in shown)
     return 0
 
 
@@ -246,7 +244,7 @@ class _Table:
 
 def _printable(text: str) -> str:
     """Return a text on one line that cannot control the terminal."""
-    return safe(text.replace("\n", " "))
+    return lines.visible(text.replace("\n", " "))
 
 
 _ENDS = ((" ", ",", "/"), (".", "-", ":"))

@@ -20,6 +20,7 @@ from urllib.parse import quote
 from ftgen.cli import streams
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Severity, credentials
 from ftgen.text import files
+from ftgen.text.lines import visible
 
 _COLOURS = {Severity.ERROR: "31", Severity.WARNING: "33", Severity.NOTE: "36"}
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "note"}
@@ -108,15 +109,14 @@ def _headline(diagnostic: Diagnostic, *, colour: bool) -> str:
     label = f"{diagnostic.severity}[{diagnostic.code}]"
     label = streams.painted(label, f"1;{_COLOURS[diagnostic.severity]}") if colour else label
     where = str(diagnostic.locations[0]) if diagnostic.locations else diagnostic.subject
-    return (
-        f"{safe(where)}: {label}: {_short(diagnostic.headline)}" if where else f"{label}: {_short(diagnostic.headline)}"
-    )
+    text = f"{label}: {_short(diagnostic.headline)}"
+    return f"{visible(where)}: {text}" if where else text
 
 
 def _details(diagnostic: Diagnostic, more: int, sources: Sources) -> list[str]:
     """Format the lines below it: the excerpt, further locations, and the help."""
     lines = _excerpt(diagnostic.locations[0], sources) if diagnostic.locations else []
-    lines += [f"  also: {safe(str(place))}" for place in diagnostic.locations[1:]]
+    lines += [f"  also: {visible(str(place))}" for place in diagnostic.locations[1:]]
     if diagnostic.help:
         lines.append("  help: " + _short(diagnostic.help).replace("\n", "\n        "))
     if more:
@@ -126,7 +126,7 @@ def _details(diagnostic: Diagnostic, more: int, sources: Sources) -> list[str]:
 
 def _short(text: str) -> str:
     """Escape a sentence, and shorten it in the middle where a value in it is too long."""
-    line = safe(text)
+    line = visible(text)
     return line if len(line) <= _LONGEST else f"{line[: _LONGEST // 2]}{_ELLIPSIS}{line[-_LONGEST // 2 :]}"
 
 
@@ -142,7 +142,7 @@ def _excerpt(place: Location, sources: Sources) -> list[str]:
         return []
     line = text.rstrip("\r\n").replace("\t", " ")
     column = min(place.column or len(line) - len(line.lstrip()) + 1, len(line) + 1)
-    before, after = _clipped(safe(line[: column - 1]), safe(line[column - 1 :]))
+    before, after = _clipped(visible(line[: column - 1]), visible(line[column - 1 :]))
     gutter = " " * len(str(place.line))
     return [f"  {place.line} | {before}{after}", f"  {gutter} | {' ' * _cells(before)}^"]
 
@@ -237,13 +237,6 @@ def _lines(file: str) -> list[str]:
         return files.read(file).decode("utf-8", "replace").split("\n")
     except (OSError, ValueError):
         return []
-
-
-def safe(text: str) -> str:
-    """Escape control characters, so that the input cannot control the terminal."""
-    return (
-        text if text.isprintable() else "".join(c if c == "\n" or c.isprintable() else f"\\x{ord(c):02x}" for c in text)
-    )
 
 
 def as_json(value: Any) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -134,7 +133,7 @@ def _show(service: CompiledService, arguments: Arguments) -> None:
     if arguments.flags.json:
         print(json.dumps(document(service), indent=2, ensure_ascii=False))  # noqa: T201
     else:
-        sys.stdout.writelines(f"{line}\n" for line in [summary(service), *_fit_lines(service)])
+        output.print_text([summary(service), *_fit_lines(service)])
 
 
 def _fit_lines(service: CompiledService) -> Iterator[str]:

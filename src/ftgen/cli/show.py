@@ -13,6 +13,7 @@ from ftgen.cli import output, request
 from ftgen.cli.arguments import Arguments
 from ftgen.config.compose import HYDRA_VERSION, Composer
 from ftgen.text import tables
+from ftgen.text.lines import visible
 
 
 def run(arguments: Arguments) -> int:
@@ -21,10 +22,12 @@ def run(arguments: Arguments) -> int:
     with request.open_composer(arguments) as composer:
         overrides = composer.parse(arguments.overrides)
         if flags.cfg:
-            sys.stdout.write(composer.show(overrides, flags.package, resolved=flags.resolve, kind=flags.cfg))
+            text = composer.show(overrides, flags.package, resolved=flags.resolve, kind=flags.cfg)
+            # A bare value is what a script reads, as it is.
+            sys.stdout.write(visible(text) if sys.stdout.isatty() else text)
         else:
             lines = [line for part in _INFO[flags.info] for line in part(composer, arguments)]
-            sys.stdout.write("".join(f"{line}\n" for line in lines))
+            output.print_text(lines)
         hydra, _ = composer.run_sections(overrides)
         ignored = request.add_locations(composer, arguments, composer.hydra_notes(overrides, hydra))
     output.print_diagnostics(ignored, arguments, to_stderr=True)

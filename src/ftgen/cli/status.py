@@ -90,7 +90,7 @@ def _print(observed: Observed, arguments: Arguments) -> None:
         print(json.dumps(document(observed, now), indent=2, ensure_ascii=False))  # noqa: T201
     else:
         width = streams.width()
-        sys.stdout.writelines(f"{line}\n" for line in lines(observed, now, width))
+        output.print_text(lines(observed, now, width))
     sys.stdout.flush()
     unread = [replace(each, severity=Severity.NOTE) for each in observed.seen.unread]
     if unread:

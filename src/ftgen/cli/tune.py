@@ -250,11 +250,11 @@ def _show(study: Study, arguments: Arguments) -> None:
         (t.label, str(t.state), _value(t), *(str(t.params[key]) for key in keys), t.run or t.why) for t in study.trials
     ]
     lines = table([("TRIAL", "STATE", study.objective.upper(), *keys, "RUN"), *rows])
-    sys.stdout.writelines(f"{line}\n" for line in lines)
+    output.print_text(lines)
     for line in _standing(study):
         output.print_status(line, arguments)
     if best := study.best:
-        print(command(study, best))  # noqa: T201
+        output.print_text([command(study, best)])
 
 
 def _value(trial: Trial) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from ftgen import project
 from ftgen.diagnostics import Rejected
 from ftgen.text import files
+from ftgen.text.lines import visible
 
 
 def folders(
@@ -65,7 +66,7 @@ def subgroups(places: Iterable[Path], parent: str = "") -> list[str]:
 
 def description(file: Path) -> str:
     """Return the first comment of a configuration file that is no header of Hydra's (`# @package`)."""
-    return next(_first_comment(_text(file).splitlines()), "")
+    return visible(next(_first_comment(_text(file).splitlines()), ""))
 
 
 def package(places: Sequence[Path], group: str) -> str:

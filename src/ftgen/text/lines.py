@@ -15,6 +15,13 @@ def printable(text: str, longest: int = _LONGEST) -> str:
     return line if len(line) <= longest else f"{line[: longest - 1]}…"
 
 
+def visible(text: str) -> str:
+    """Write control characters and others that nobody sees by their numbers, so that no input controls a terminal."""
+    if text.isprintable():
+        return text
+    return "".join(c if c == "\n" or c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+
+
 def shortened(text: str, size: int) -> str:
     """Shorten a text in its middle, as both ends are significant, of a job's name for instance."""
     return text if len(text) <= size else f"{text[: size // 2]}…{text[len(text) - size + size // 2 + 1 :]}"

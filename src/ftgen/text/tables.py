@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ftgen.text.lines import visible
+
 
 def widths(rows: Sequence[Sequence[str]]) -> list[int]:
     """Return the width of each column, in characters."""
@@ -17,5 +19,6 @@ def line(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 def table(rows: Sequence[Sequence[str]]) -> list[str]:
     """Write the rows as aligned lines."""
+    rows = [list(map(visible, row)) for row in rows]
     measured = widths(rows)
     return [line(row, measured) for row in rows]
