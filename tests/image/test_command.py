@@ -120,6 +120,19 @@ def test_a_command_gets_what_it_asks_for_and_not_llamafactory(capsys: pytest.Cap
     assert other["ULTRALYTICS_VERSION"] == "8.3.0"
 
 
+def test_a_launcher_gets_what_it_calls(capsys: pytest.CaptureFixture[str]) -> None:
+    mpi = image.arguments(
+        printed(capsys, *COMMAND, "trainer.launcher=mpi", "trainer.system_requirements=[openmpi-bin]")
+    )
+    assert mpi["SYSTEM_REQUIREMENTS"] == '"openmpi-bin openssh-client openssh-server"'
+    assert cli.main(["image", *COMMAND, "trainer.launcher=ray"]) == 1
+    assert 'state it: trainer.requirements=[…,"ray==VERSION"]' in capsys.readouterr().err
+    ray = image.arguments(
+        printed(capsys, *COMMAND, "trainer.launcher=ray", 'trainer.requirements=["ray[default]==2.60"]')
+    )
+    assert (ray["RAY_VERSION"], ray["REQUIREMENTS"].split()[0]) == ("2.60", '"ray[default]==${RAY_VERSION}')
+
+
 def test_the_tracker_decides_what_is_installed_for_it(capsys: pytest.CaptureFixture[str]) -> None:
     assert "mlflow" not in printed(capsys, "tracking=none")
     assert "mlflow" in printed(capsys, "tracking=mlflow")

@@ -265,6 +265,29 @@ def test_an_image_with_the_packages_is_taken() -> None:
     assert images("hardware.packages=[git,git-lfs,mlflow,Ultralytics]") == []
 
 
+SEVERAL = (
+    *("trainer=command", "trainer.command=[python,a.py]", "hardware=full-gpu", "hardware.nodes=2", "storage=nfs"),
+    "hardware.topology=master-worker",
+)
+
+
+@pytest.mark.parametrize(
+    ("words", "lacks"),
+    [
+        (("trainer.launcher=mpi",), "openssh-client, openssh-server"),
+        (("trainer.launcher=mpi", "hardware.packages=[openssh-client]"), "openssh-server"),
+        (("trainer.launcher=mpi", "hardware.packages=[openssh-client,openssh-server]"), ""),
+        (("trainer.launcher=mpi", "hardware.nodes=1"), ""),
+        (("trainer.launcher=ray", "hardware.packages=[git]"), "ray"),
+        (("trainer.launcher=ray", "hardware.nodes=1"), "ray"),
+        (("trainer.launcher=pytorch",), ""),
+    ],
+)
+def test_an_image_without_what_the_launcher_calls_is_told(words: tuple[str, ...], lacks: str) -> None:
+    found = [headline for _, headline, _ in images(*SEVERAL, *words)]
+    assert [headline.endswith(f" {lacks}") for headline in found] == ([True] if lacks else [])
+
+
 # ---- YOLO ------------------------------------------------------------------------------------------
 
 

@@ -16,6 +16,7 @@ from ftgen.diagnostics import Diagnostic, Rejected, Severity, error
 from ftgen.spec import Base, Command, LlamaFactory, Spec
 from ftgen.text import kube
 from ftgen.trainers import image, trackers
+from ftgen.trainers.command import LIBRARIES, PROGRAMS
 
 COMMON = "image.Dockerfile"
 WRITTEN = frozenset({"SYSTEM_REQUIREMENTS", "TORCH_REQUIREMENTS", "REQUIREMENTS", "SOURCE", "LIBRARIES", "RECIPE"})
@@ -127,7 +128,9 @@ def _for_release(text: str, spec: Spec) -> str:
 
 
 def _system(spec: Spec) -> tuple[str, ...]:
-    return *_SYSTEM, *(spec.trainer.system_requirements if isinstance(spec.trainer, Command) else ())
+    if not isinstance(spec.trainer, Command):
+        return _SYSTEM
+    return tuple(dict.fromkeys([*_SYSTEM, *spec.trainer.system_requirements, *PROGRAMS[spec.trainer.launcher]]))
 
 
 def _packages(spec: Spec) -> list[Wanted]:
@@ -140,7 +143,7 @@ def _packages(spec: Spec) -> list[Wanted]:
     asked = {
         _HOLDS: base.holds if base else (),
         _TORCH: base.torch if base else (),
-        "trainer.requirements": spec.trainer.requirements,
+        "trainer.requirements": (*spec.trainer.requirements, *LIBRARIES[spec.trainer.launcher]),
         "tracking.report_to": (tracker,) if tracker else (),
         "hardware.base.requirements": base.requirements if base else (),
     }

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ftgen.diagnostics import Severity
 from ftgen.spec import Command, Spec
 from ftgen.trainers import image
-from ftgen.trainers.command import package_of
+from ftgen.trainers.command import LIBRARIES, PROGRAMS, package_of
 from ftgen.validation import Finding, rule
 from ftgen.validation.rules import SPEC
 
@@ -16,7 +16,8 @@ from ftgen.validation.rules import SPEC
 def _image(spec: Spec) -> Iterator[Finding]:
     """An image that lacks the packages of the trainer's command, or of which nobody says that it holds them.
 
-    The images of the hardware options are made for LLaMA-Factory.
+    The images of the hardware options are made for LLaMA-Factory, and hold neither an ssh server (trainer.launcher=mpi
+    on several nodes) nor Ray.
 
     Refused: `trainer=yolo hardware.image=hiyouga/llamafactory:0.9.5`.
     Write: the image that `ftgen image trainer=yolo` proposes, with the `hardware.packages` that it prints.
@@ -25,7 +26,9 @@ def _image(spec: Spec) -> Iterator[Finding]:
     if not isinstance(trainer, Command):
         return
     held = image.installed_packages(spec)
-    wanted = [image.canonical(package_of(requirement)) for requirement in trainer.requirements]
+    launched = PROGRAMS[trainer.launcher] if spec.hardware.has_master else ()
+    asked = (*map(package_of, trainer.requirements), *LIBRARIES[trainer.launcher], *launched)
+    wanted = dict.fromkeys(map(image.canonical, asked))
     missing = [name for name in wanted if held is None or name not in held]
     if missing:
         headline = f"{'nothing says that the image holds' if held is None else 'the image lacks'} {', '.join(missing)}"
