@@ -313,3 +313,9 @@ def test_every_shell_has_its_scripts(shell: str, capsys: pytest.CaptureFixture[s
 def test_what_it_cannot_do_is_a_usage_error(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(words) == 2
     assert 'eval "$(ftgen -sc install=bash)"' in capsys.readouterr().err
+
+
+def test_the_arguments_of_what_serves_are_offered_where_it_is_chosen() -> None:
+    assert candidates("ftgen serve lr-2 serving.args.max_num_s") == ["serving.args.max_num_seqs="]
+    assert "serving.args.dtype=bfloat16" in candidates("ftgen serve lr-2 serving=kserve serving.args.dtype=")
+    assert candidates("ftgen serving.args.max_num_s") == []

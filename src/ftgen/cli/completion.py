@@ -219,7 +219,8 @@ class _Line:
 
     @property
     def config_name(self) -> str:
-        return next((value.removesuffix(".yaml") for value in self._after("-cn", "--config-name")), "config")
+        default = str(parser(self.verb).get_default("config_name"))
+        return next((value.removesuffix(".yaml") for value in self._after("-cn", "--config-name")), default)
 
     def _after(self, *flags: str) -> Iterator[str]:
         for word, following in zip(self.words, (*self.words[1:], ""), strict=False):
@@ -304,14 +305,14 @@ class _Keys:
 
     @property
     def _arguments(self) -> Mapping[str, Mapping[str, Any]]:
-        """Return the trainer's own arguments by their parent key."""
+        """Return the arguments of the trainer and of what serves, by their parent key."""
+        served = {"serving.args": _surface("vllm", str(self._current("serving.version")))}
         if self._current("trainer.framework") != "llamafactory":
-            return {"trainer.args": self._package_arguments()}
+            return {**served, "trainer.args": self._package_arguments()}
         surface = _surface("llamafactory", str(self._current("trainer.version")))
         commands = {"trainer.args": "train", "trainer.export": "export"}
-        return {
-            key: {n: a for n, a in surface.items() if command in a["commands"]} for key, command in commands.items()
-        }
+        trained = {k: {n: a for n, a in surface.items() if command in a["commands"]} for k, command in commands.items()}
+        return {**served, **trained}
 
     def _package_arguments(self) -> Mapping[str, Any]:
         """Return the arguments of a command's package in the release that its requirements pin."""
