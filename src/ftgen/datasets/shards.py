@@ -136,6 +136,8 @@ def _batches(part: bytearray) -> Iterator[bytearray]:
 
 def _parts(used: bytearray, workers: int) -> Iterator[bytearray]:
     """Yield the part of each process: of one after the other, the first ones a row longer (`Dataset.shard`)."""
+    if not used:
+        return
     count = max(1, min(workers, len(used)))
     size, more = divmod(len(used), count)
     begin = 0
