@@ -355,7 +355,7 @@ def _container(body: Object, environment: Environment, volumes: Mapping[str, Vol
         name=text(body.get("name")),
         init=init,
         image=text(body.get("image")),
-        command=tuple(_shown(environment.expand(word).text) for word in words),
+        command=tuple(map(_shown, credentials.redact_words([environment.expand(word).text for word in words]))),
         working_dir=text(body.get("workingDir")),
         env=tuple(_variable(name, value) for name, value in environment.values.items()),
         env_from=tuple(_imports(body)),

@@ -89,3 +89,10 @@ def test_what_a_log_holds_cannot_drive_the_terminal() -> None:
     found = log.meaning("train: error: \x1b]0;x\x07\u202e weights\x9b are gone")
     assert found is not None
     assert found.line.isprintable()
+
+
+def test_an_error_repeats_no_secret() -> None:
+    found = log.meaning("train: error: fatal: cannot read https://ada:hunter2pw@git.example.com/team/model\n")
+    assert found is not None
+    assert "hunter2pw" not in found.line
+    assert "git.example.com/team/model" in found.line

@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ftgen.diagnostics import credentials
 from ftgen.text.lines import printable
 
 _STEP = re.compile(r"\b(\d{1,9})/(\d{1,9}) \[\d+:\d\d")
@@ -46,12 +47,13 @@ class Meaning:
 
 
 def meaning(log: str, run: str = "RUN") -> Meaning | None:
-    """Return the error that ended a log, and what to do; None for a log without one."""
+    """Return the error that ended a log, without secrets, and what to do; None for a log without one."""
     lines = [line for raw in re.split(r"[\r\n]", log) if (line := printable(raw))]
     found = next((m["what"] for line in reversed(lines) if (m := _OURS.match(line))), "") or next(
         (line for line in reversed(lines) if _ERROR.search(line) and not _ECHO.search(line)), ""
     )
-    return Meaning(found, remedy(found) or f"`ftgen logs {run}` shows what stands before it") if found else None
+    how = remedy(found) or f"`ftgen logs {run}` shows what stands before it"
+    return Meaning(credentials.redact(found), how) if found else None
 
 
 def remedy(line: str) -> str:

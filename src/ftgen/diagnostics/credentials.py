@@ -11,6 +11,7 @@ import base64
 import binascii
 import math
 import re
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -563,6 +564,26 @@ def redact(text: str, known: Iterable[str] = ()) -> str:
             parts += text[shown:start], re.sub(r"[^\n]", "*", text[max(shown, start) : end])
             shown = end
     return "".join(parts) + text[shown:]
+
+
+def redact_words(words: Sequence[str]) -> list[str]:
+    """Redact the words of a command, where an option and its secret may be two of them: `curl -u user:password`."""
+    line = " ".join(map(shlex.quote, words))
+    known = {line[s.start : s.end].strip("'") for s in find_secrets(line)}
+    return [redact(word, known) for word in words]
+
+
+def redact_value(value: Any, name: str = "") -> Any:
+    """Redact the texts of a plain value; `name` is that of the variable or the key that holds it."""
+    if isinstance(value, str):
+        return redact(value, secret_values(name, value))
+    if isinstance(value, dict):
+        named = str(value.get("name", ""))
+        return {key: redact_value(part, named if key == "value" else str(key)) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        is_command = all(isinstance(part, str) for part in value)
+        return redact_words(value) if is_command else [redact_value(part, name) for part in value]
+    return value
 
 
 def _repeated(text: str, known: Iterable[str]) -> Iterator[tuple[int, int]]:

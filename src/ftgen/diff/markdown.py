@@ -12,7 +12,7 @@ from fractions import Fraction
 
 from ftgen.diff.fields import ABSENT, ChangeClass, FieldChange
 from ftgen.diff.match import Change, Manifest, Status
-from ftgen.diff.show import is_long, line_changes, printable, short, summary, title
+from ftgen.diff.show import is_long, line_changes, printable, redacted, short, summary, title
 from ftgen.lower import record
 from ftgen.text.shapes import amount, mapping
 from ftgen.validation.manifest import NEWEST, Task, read_job
@@ -147,6 +147,7 @@ def _field(field: FieldChange) -> str:
     if is_long(field.old) and is_long(field.new):
         signs = [line[:1] for line in line_changes(field.old, field.new)]
         return f"  - {_code(field.path)}: +{signs.count('+')} -{signs.count('-')} lines"
+    field = redacted(field)
     return f"  - {_code(field.path)}: {_value(field.old)} → {_value(field.new)}"
 
 

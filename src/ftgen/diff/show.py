@@ -7,8 +7,10 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
+from ftgen.diagnostics import credentials
 from ftgen.diff.fields import ABSENT, ChangeClass, FieldChange
 from ftgen.diff.match import Change, Manifest, Status
 from ftgen.text.shapes import mapping
@@ -69,15 +71,24 @@ def _lines(change: Change) -> Iterator[str]:
         yield from _field_lines(field)
 
 
+def redacted(field: FieldChange) -> FieldChange:
+    """Return a change without secrets: logs and pull requests keep what is shown of it."""
+    name = re.split(r"[.:\[\]]", field.path.removesuffix(".value").rstrip("]"))[-1]
+    old, new = (v if v is ABSENT else credentials.redact_value(v, name) for v in (field.old, field.new))
+    return replace(field, old=old, new=new)
+
+
 def _field_lines(field: FieldChange) -> Iterator[str]:
     suffix = "" if field.change_class is ChangeClass.NEW_RUN else f"  ({field.change_class})"
+    if is_long(field.old) and is_long(field.new):
+        yield f"  ~ {field.path}:{suffix}"
+        yield from (f"      {line}" for line in _text_diff(field.old, field.new))
+        return
+    field = redacted(field)
     if field.old is ABSENT:
         yield f"  + {field.path}: {short(field.new)}{suffix}"
     elif field.new is ABSENT:
         yield f"  - {field.path}: {short(field.old)}{suffix}"
-    elif is_long(field.old) and is_long(field.new):
-        yield f"  ~ {field.path}:{suffix}"
-        yield from (f"      {line}" for line in _text_diff(field.old, field.new))
     else:
         yield f"  ~ {field.path}: {short(field.old)} -> {short(field.new)}{suffix}"
 
@@ -88,8 +99,12 @@ def is_long(value: object) -> bool:
 
 
 def line_changes(old: str, new: str) -> list[str]:
-    """Return the lines that differ, as a unified diff without its header."""
-    return list(difflib.unified_diff(old.splitlines(), new.splitlines(), n=1, lineterm=""))[2:]
+    """Return the lines that differ, as a unified diff without its header and without secrets."""
+    lines = list(difflib.unified_diff(old.split("\n"), new.split("\n"), n=1, lineterm=""))[2:]
+    # A secret may have several lines, so that the whole text is redacted; no line moves.
+    texts = ((text.split("\n"), credentials.redact(text).split("\n")) for text in (old, new))
+    shown = {line: kept for text in texts for line, kept in zip(*text, strict=True)}
+    return [line[:1] + shown.get(line[1:], line[1:]) for line in lines]
 
 
 def _text_diff(old: str, new: str) -> list[str]:
@@ -132,7 +147,7 @@ def _json(change: Change) -> dict[str, Any]:
         "was": _name(change.old) if change.old else None,
         "status": change.status.value,
         "class": change.change_class.value,
-        "fields": [_field_json(field) for field in change.fields],
+        "fields": [_field_json(redacted(field)) for field in change.fields],
     }
 
 

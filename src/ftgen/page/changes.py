@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ftgen.diagnostics import credentials
 from ftgen.diff import ABSENT, Change, FieldChange, Status
 from ftgen.diff.markdown import is_own_annotation
-from ftgen.diff.show import is_long, line_changes, short, title, word
+from ftgen.diff.show import is_long, line_changes, redacted, short, title, word
 from ftgen.page.markup import Markup, join, masked, tag
 from ftgen.page.messages import Messages
 from ftgen.page.tables import Column, Section, scrolled_table, within
@@ -126,9 +125,7 @@ def _value(field: FieldChange, value: object, say: Messages) -> Markup:
     """Return a value in a line; the name of a variable, which tells a secret, stands before its `.value`."""
     if value is ABSENT:
         return tag("em", say("changes.absent"))
-    name = field.path.removesuffix(".value").rpartition("[")[2].rstrip("]")
-    known = credentials.secret_values(name, value) if isinstance(value, str) else ()
-    return tag("code", credentials.redact(short(value), known))
+    return tag("code", short(redacted(replace(field, new=value)).new))
 
 
 def lines(old: str, new: str) -> Markup:

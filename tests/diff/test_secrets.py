@@ -1,0 +1,76 @@
+"""A comparison is kept in logs and pull requests: in no format does it repeat a secret of the manifests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ftgen import cli
+
+TOKEN = "hf_" + "AbCdEfGhIjKlMnOpQrStUvWxYz01234567"
+KEY = "-----BEGIN RSA PRIVATE KEY-----\n{}\n-----END RSA PRIVATE KEY-----\n"
+MANIFEST = """\
+apiVersion: batch.volcano.sh/v1alpha1
+kind: Job
+metadata: {{name: a}}
+spec:
+  minAvailable: 1
+  tasks:
+  - name: t
+    replicas: 1
+    template:
+      spec:
+        containers:
+        - name: c
+          image: "x:{n}"
+          command: [curl, -u, "me:Sup3rS3cret{n}", "https://x"]
+          env:
+          - {{name: HF_TOKEN, value: {token}{n}}}
+          - {{name: PGPASSWORD, value: hunter{n}x}}
+          - {{name: LEVEL, value: plain{n}}}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {{name: m}}
+data:
+  api_token: "s3cr3t{n}alpha"
+  script.sh: |
+    echo before{n}
+    export HF_TOKEN={token}{n}
+    echo after
+  config.yaml: |
+    hub_token: {token}{n}
+    lr: {n}
+  key.pem: |
+    first line {n}
+{key}
+"""
+SECRETS = ("hf_AbCd", "Sup3rS3cret", "hunter1x", "hunter2x", "s3cr3t1alpha", "s3cr3t2alpha", "MIIB1", "MIIB2")
+
+
+@pytest.fixture(autouse=True)
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for n in (1, 2):
+        key = "".join(f"    {line}\n" for line in KEY.format(f"MIIB{n}x\n  abc{n}").splitlines())
+        Path(f"{n}.yaml").write_text(MANIFEST.format(n=n, token=TOKEN, key=key))
+
+
+@pytest.mark.parametrize("form", [[], ["--format", "markdown"], ["--format", "html"], ["--json"]], ids=" ".join)
+@pytest.mark.parametrize("pair", [("1.yaml", "2.yaml"), ("2.yaml", "1.yaml")], ids=" ".join)
+def test_secrets_are_masked_and_the_rest_is_shown(form, pair, capsys):
+    assert cli.main(["diff", *pair, *form]) in {0, 1}
+    said = capsys.readouterr()
+    assert not [secret for secret in SECRETS if secret in said.out + said.err]
+    assert "HF_TOKEN" in said.out
+    assert "plain1" in said.out
+    if form != ["--format", "markdown"]:
+        assert "before2" in said.out
+
+
+def test_the_words_of_a_command_are_masked_together(capsys):
+    assert cli.main(["preview", "1.yaml"]) == 0
+    said = capsys.readouterr().out
+    assert "Sup3rS3cret" not in said
+    assert "curl -u" in said
