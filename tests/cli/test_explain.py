@@ -382,3 +382,17 @@ def test_the_story_of_a_line_has_its_path_and_value(manifest: Path, explain: Any
     story = explain(at(manifest, "queue:"))
     assert (story["path"], story["value"], story["changed"]) == ("spec.queue", "default", False)
     assert yamlio.read(manifest)["spec"]["queue"] == "default"
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]], ids=" ".join)
+@pytest.mark.parametrize(
+    ("key", "secret"),
+    [("hardware.env.PGPASSWORD", "hunter2x"), ("hardware.env.A", "hf_" + "AbCdEfGhIjKlMnOpQrStUvWxYz01234567")],
+)
+def test_an_explanation_repeats_no_secret(
+    key: str, secret: str, form: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["explain", key, f"{key}={secret}", *form]) == 0
+    said = capsys.readouterr()
+    assert key in said.out
+    assert secret not in said.out + said.err

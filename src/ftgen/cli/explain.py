@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from ftgen.cli.arguments import Arguments, Usage
 from ftgen.cli.vocabulary import Documentation
 from ftgen.config import catalog
 from ftgen.config.compose import Composer, Pinned, displayed, similar_keys
-from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, error
+from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, credentials, error
 from ftgen.pins import pinned_text
 from ftgen.provenance import explain
 from ftgen.provenance.dependencies import ABSENT, LoweringInput, value_at
@@ -63,7 +63,8 @@ def _key(key: str, arguments: Arguments) -> int:
         raise Rejected(problems or unknown or [_unknown(key, config, composer)])
     explanation = explanation or KeyExplanation(key, ABSENT, (), (), {})
     text = "".join(_key_text(explanation, documentation, composer, overrides, rejected=not config))
-    _print(_key_json(explanation, documentation), text, arguments)
+    known = credentials.secret_values(key.rpartition(".")[2], str(explanation.value))
+    _print(_key_json(explanation, documentation), text, arguments, known)
     output.print_diagnostics(problems, arguments, to_stderr=True)
     return 1 if problems else 0
 
@@ -265,11 +266,13 @@ def _rule(code: str, arguments: Arguments) -> int:
 # --- output --------------------------------------------------------------------------------------------
 
 
-def _print(plain: dict[str, Any], text: str, arguments: Arguments) -> None:
+def _print(plain: dict[str, Any], text: str, arguments: Arguments, known: Iterable[str] = ()) -> None:
+    """Print an explanation without secrets; `known` are those that their key tells."""
     if arguments.flags.json:
-        sys.stdout.write(json.dumps(plain, indent=2, ensure_ascii=False, default=str) + "\n")
+        document = json.dumps(plain, indent=2, ensure_ascii=False, default=str)
+        sys.stdout.write(credentials.redact(document, known) + "\n")
     else:
-        output.print_text(text.splitlines())
+        output.print_text(credentials.redact(text, known).splitlines())
 
 
 def _place(location: Location) -> dict[str, Any]:
