@@ -227,6 +227,13 @@ def test_secrets_are_found_in_every_kind():
     assert [d.code for d in check.check(text, "a.yaml", CheckOptions()).diagnostics] == ["FT440"]
 
 
+def test_a_secret_after_one_without_data_is_found():
+    secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: NAME}\n"
+    text = f"{secret.replace('NAME', 'a')}---\n{secret.replace('NAME', 'b')}data: {{x: aGVsbG8=}}\n"
+
+    assert [d.code for d in check.check(text, "a.yaml", CheckOptions()).diagnostics] == ["FT440"]
+
+
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -213,13 +213,11 @@ def _has_suspicious(mapping: Mapping[Any, Any], clean: Mapping[Any, Any]) -> boo
         return True
     # A plain loop for speed: it walks every job of a sweep.
     for key, part in mapping.items():
-        known = clean.get(key, _ABSENT)
-        if part is known:
-            continue
         if isinstance(part, str):
-            if part != known and _is_suspicious_entry(key, part):
+            # Also a text that `clean` has, as `kind: Secret` is harmless only without data.
+            if _is_suspicious_entry(key, part):
                 return True
-        elif find_secrets(str(key)) or _is_suspicious(part, known):
+        elif part is not (known := clean.get(key, _ABSENT)) and (find_secrets(str(key)) or _is_suspicious(part, known)):
             return True
     return False
 
