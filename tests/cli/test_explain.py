@@ -396,3 +396,11 @@ def test_an_explanation_repeats_no_secret(
     said = capsys.readouterr()
     assert key in said.out
     assert secret not in said.out + said.err
+
+
+@pytest.mark.parametrize("words", [[], ["--json"]], ids=["text", "json"])
+def test_the_page_of_a_rule_shows_its_examples(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["explain", "FT441", *words]) == 0
+    said = capsys.readouterr().out
+    assert "https://user:password@git.example.com/model" in said
+    assert "curl -u user:password" in said

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -64,7 +64,7 @@ def _key(key: str, arguments: Arguments) -> int:
     explanation = explanation or KeyExplanation(key, ABSENT, (), (), {})
     text = "".join(_key_text(explanation, documentation, composer, overrides, rejected=not config))
     known = credentials.secret_values(key.rpartition(".")[2], str(explanation.value))
-    _print(_key_json(explanation, documentation), text, arguments, known)
+    _print(_key_json(explanation, documentation), text, arguments, lambda said: credentials.redact(said, known))
     output.print_diagnostics(problems, arguments, to_stderr=True)
     return 1 if problems else 0
 
@@ -192,7 +192,8 @@ def _statements(origins: Sequence[Origin], *, all_hold: bool = False) -> list[di
 def _line(file: Path, number: int, arguments: Arguments) -> int:
     with request.open_composer(arguments) as composer:
         explanation = explain.line(file, number, composer, _compiled_service)
-    _print(_line_json(explanation, file, number), "".join(_line_text(explanation, file, number)), arguments)
+    text = "".join(_line_text(explanation, file, number))
+    _print(_line_json(explanation, file, number), text, arguments, credentials.redact)
     if explanation.changed:
         output.print_status(
             "the configuration has changed since this manifest was rendered; what is told is today's", arguments
@@ -266,13 +267,13 @@ def _rule(code: str, arguments: Arguments) -> int:
 # --- output --------------------------------------------------------------------------------------------
 
 
-def _print(plain: dict[str, Any], text: str, arguments: Arguments, known: Iterable[str] = ()) -> None:
-    """Print an explanation without secrets; `known` are those that their key tells."""
+def _print(plain: dict[str, Any], text: str, arguments: Arguments, redact: Callable[[str], str] = str) -> None:
+    """Print an explanation; `redact` hides the secrets of one that repeats values of the user."""
     if arguments.flags.json:
         document = json.dumps(plain, indent=2, ensure_ascii=False, default=str)
-        sys.stdout.write(credentials.redact(document, known) + "\n")
+        sys.stdout.write(redact(document) + "\n")
     else:
-        output.print_text(credentials.redact(text, known).splitlines())
+        output.print_text(redact(text).splitlines())
 
 
 def _place(location: Location) -> dict[str, Any]:
