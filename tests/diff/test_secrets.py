@@ -74,3 +74,27 @@ def test_the_words_of_a_command_are_masked_together(capsys):
     said = capsys.readouterr().out
     assert "Sup3rS3cret" not in said
     assert "curl -u" in said
+
+
+RECORD = """\
+apiVersion: batch.volcano.sh/v1alpha1
+kind: Job
+metadata:
+  name: {name}
+  annotations: {{ftgen.dev/overrides: '["hardware.env.PGPASSWORD=hunter{n}x","trainer.lr={n}"]'}}
+spec: {{minAvailable: {n}}}
+"""
+
+
+@pytest.mark.parametrize("form", [[], ["--format", "markdown"], ["--format", "html"], ["--json"]], ids=" ".join)
+@pytest.mark.parametrize("names", [("a", "a"), ("a", "b")], ids=["changed", "added"])
+def test_the_parameters_of_a_run_are_masked(form, names, capsys):
+    for n, name in zip((1, 2), names, strict=True):
+        Path(f"{n}").mkdir()
+        Path(f"{n}/{name}.yaml").write_text(RECORD.format(name=name, n=n))
+    assert cli.main(["diff", "1", "2", *form]) in {0, 1}
+    said = capsys.readouterr()
+    assert "hunter" not in said.out + said.err
+    if form == ["--format", "markdown"]:
+        assert "hardware.env.PGPASSWORD=********" in said.out
+        assert "trainer.lr=2" in said.out

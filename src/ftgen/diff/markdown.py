@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 
+from ftgen.diagnostics import credentials
 from ftgen.diff.fields import ABSENT, ChangeClass, FieldChange
 from ftgen.diff.match import Change, Manifest, Status
 from ftgen.diff.show import is_long, line_changes, printable, redacted, short, summary, title
@@ -80,8 +81,8 @@ def _row(change: Change, words: Sequence[str]) -> str:
     return f"| {_code(title(change))} | {_words(words)} | {_cell(_amounts(_requested_devices(change.manifest)))} |"
 
 
-def _words(words: Iterable[str]) -> str:
-    return " ".join(map(_code, words))
+def _words(words: Sequence[str]) -> str:
+    return " ".join(map(_code, credentials.redact_words(words)))
 
 
 def _parameters(manifest: Manifest) -> list[str]:

@@ -73,9 +73,13 @@ def _lines(change: Change) -> Iterator[str]:
 
 def redacted(field: FieldChange) -> FieldChange:
     """Return a change without secrets: logs and pull requests keep what is shown of it."""
-    name = re.split(r"[.:\[\]]", field.path.removesuffix(".value").rstrip("]"))[-1]
-    old, new = (v if v is ABSENT else credentials.redact_value(v, name) for v in (field.old, field.new))
-    return replace(field, old=old, new=new)
+    return replace(field, old=redacted_value(field.path, field.old), new=redacted_value(field.path, field.new))
+
+
+def redacted_value(path: str, value: object) -> object:
+    """Return a field's value without secrets; a variable's name, which tells one, stands before its `.value`."""
+    name = re.split(r"[.:\[\]]", path.removesuffix(".value").rstrip("]"))[-1]
+    return value if value is ABSENT else credentials.redact_value(value, name)
 
 
 def _field_lines(field: FieldChange) -> Iterator[str]:
@@ -99,16 +103,20 @@ def is_long(value: object) -> bool:
 
 
 def line_changes(old: str, new: str) -> list[str]:
-    """Return the lines that differ, as a unified diff without its header and without secrets."""
-    lines = list(difflib.unified_diff(old.split("\n"), new.split("\n"), n=1, lineterm=""))[2:]
+    """Return the lines that differ, as a unified diff without its header."""
+    return list(difflib.unified_diff(old.split("\n"), new.split("\n"), n=1, lineterm=""))[2:]
+
+
+def redacted_line_changes(old: str, new: str) -> list[str]:
+    """Return the lines that differ, without secrets."""
     # A secret may have several lines, so that the whole text is redacted; no line moves.
     texts = ((text.split("\n"), credentials.redact(text).split("\n")) for text in (old, new))
     shown = {line: kept for text in texts for line, kept in zip(*text, strict=True)}
-    return [line[:1] + shown.get(line[1:], line[1:]) for line in lines]
+    return [line[:1] + shown.get(line[1:], line[1:]) for line in line_changes(old, new)]
 
 
 def _text_diff(old: str, new: str) -> list[str]:
-    lines = line_changes(old, new)
+    lines = redacted_line_changes(old, new)
     more = [f"… and {len(lines) - _DIFF_LINES} more lines"] if len(lines) > _DIFF_LINES else []
     return [printable(line) for line in lines[:_DIFF_LINES]] + more
 

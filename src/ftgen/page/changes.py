@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ftgen.diff import ABSENT, Change, FieldChange, Status
 from ftgen.diff.markdown import is_own_annotation
-from ftgen.diff.show import is_long, line_changes, redacted, short, title, word
-from ftgen.page.markup import Markup, join, masked, tag
+from ftgen.diff.show import is_long, redacted_line_changes, redacted_value, short, title, word
+from ftgen.page.markup import Markup, join, tag
 from ftgen.page.messages import Messages
 from ftgen.page.tables import Column, Section, scrolled_table, within
 
@@ -122,17 +122,17 @@ def _before(field: FieldChange, say: Messages) -> Markup:
 
 
 def _value(field: FieldChange, value: object, say: Messages) -> Markup:
-    """Return a value in a line; the name of a variable, which tells a secret, stands before its `.value`."""
+    """Return a value in a line."""
     if value is ABSENT:
         return tag("em", say("changes.absent"))
-    return tag("code", short(redacted(replace(field, new=value)).new))
+    return tag("code", short(redacted_value(field.path, value)))
 
 
 def lines(old: str, new: str) -> Markup:
     """Return the lines of a text that differ, each with its sign, so that it is told without colour."""
-    found = list(line_changes(old, new))
+    found = redacted_line_changes(old, new)
     names = {"+": "ins", "-": "del"}
-    shown = [tag(names.get(line[:1], "span"), masked("", line)[:200]) for line in found[:_LINES]]
+    shown = [tag(names.get(line[:1], "span"), line[:200]) for line in found[:_LINES]]
     return tag("pre", join([*shown, *(["…"] if len(found) > _LINES else [])], "\n"), class_="lines")
 
 
