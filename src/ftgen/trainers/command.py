@@ -15,9 +15,13 @@ VARIABLES = ("MODEL_DIR", "DATASET_DIR", "WORK_DIR", "JOB_NAME", "DEVICE_IDS")
 """Variables that a command may refer to as `$(NAME)`, which Kubernetes replaces; other dollars reach it as they are."""
 _REFERENCE = re.compile(rf"(?<!\$)\$\(({'|'.join(VARIABLES)})\)")
 
-PROGRAMS: Mapping[str, tuple[str, ...]] = {"pytorch": (), "mpi": ("openssh-client", "openssh-server"), "ray": ()}
+LAUNCHER_SYSTEM_REQUIREMENTS: Mapping[str, tuple[str, ...]] = {
+    "pytorch": (),
+    "mpi": ("openssh-client", "openssh-server"),
+    "ray": (),
+}
 """Debian packages that a launcher needs in the image, beside the MPI that the command calls."""
-LIBRARIES: Mapping[str, tuple[str, ...]] = {"pytorch": (), "mpi": (), "ray": ("ray",)}
+LAUNCHER_REQUIREMENTS: Mapping[str, tuple[str, ...]] = {"pytorch": (), "mpi": (), "ray": ("ray",)}
 """Python packages that a launcher needs in the image."""
 
 

@@ -16,7 +16,7 @@ from ftgen.diagnostics import Diagnostic, Rejected, Severity, error
 from ftgen.spec import Base, Command, LlamaFactory, Spec
 from ftgen.text import kube
 from ftgen.trainers import image, trackers
-from ftgen.trainers.command import LIBRARIES, PROGRAMS
+from ftgen.trainers.command import LAUNCHER_REQUIREMENTS, LAUNCHER_SYSTEM_REQUIREMENTS
 
 COMMON = "image.Dockerfile"
 WRITTEN = frozenset({"SYSTEM_REQUIREMENTS", "TORCH_REQUIREMENTS", "REQUIREMENTS", "SOURCE", "LIBRARIES", "RECIPE"})
@@ -130,7 +130,11 @@ def _for_release(text: str, spec: Spec) -> str:
 def _system(spec: Spec) -> tuple[str, ...]:
     if not isinstance(spec.trainer, Command):
         return _SYSTEM
-    return tuple(dict.fromkeys([*_SYSTEM, *spec.trainer.system_requirements, *PROGRAMS[spec.trainer.launcher]]))
+    return tuple(
+        dict.fromkeys(
+            [*_SYSTEM, *spec.trainer.system_requirements, *LAUNCHER_SYSTEM_REQUIREMENTS[spec.trainer.launcher]]
+        )
+    )
 
 
 def _packages(spec: Spec) -> list[Wanted]:
@@ -143,7 +147,7 @@ def _packages(spec: Spec) -> list[Wanted]:
     asked = {
         _HOLDS: base.holds if base else (),
         _TORCH: base.torch if base else (),
-        "trainer.requirements": (*spec.trainer.requirements, *LIBRARIES[spec.trainer.launcher]),
+        "trainer.requirements": (*spec.trainer.requirements, *LAUNCHER_REQUIREMENTS[spec.trainer.launcher]),
         "tracking.report_to": (tracker,) if tracker else (),
         "hardware.base.requirements": base.requirements if base else (),
     }

@@ -21,7 +21,7 @@ from ftgen.text import yamlio
 from ftgen.text.paths import Steps, steps
 from ftgen.text.shapes import mapping
 from ftgen.text.shapes import text as text_of
-from ftgen.validation import RULES, UNKNOWN_FACT, Call, Context, Scope, codes_of, validate
+from ftgen.validation import RULES, UNKNOWN_FACT, Call, Context, Scope, codes_of, is_among, validate
 from ftgen.validation.inventory import KINDS, RELEASE
 from ftgen.validation.manifest import Companions, companions, objects
 from ftgen.validation.options import CheckOptions
@@ -267,12 +267,11 @@ def _reported(diagnostics: Iterable[Diagnostic], options: CheckOptions) -> list[
 
 
 def _unless_accepted(found: Diagnostic, options: CheckOptions) -> Diagnostic | None:
-    codes = codes_of(found.code)
-    if not options.accepted.isdisjoint(codes):
+    if is_among(found.code, options.accepted):
         return None
-    if found.severity is Severity.WARNING and not options.warned.isdisjoint(codes):
+    if found.severity is Severity.WARNING and is_among(found.code, options.warned):
         return replace(found, severity=Severity.NOTE, help=f"reported when it was rendered: {found.help}")
-    if options.allowed.keys().isdisjoint(codes):
+    if not is_among(found.code, options.allowed):
         return found
     return replace(found, severity=Severity.NOTE, help=_reason(found, options.allowed))
 

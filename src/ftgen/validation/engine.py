@@ -232,7 +232,12 @@ _SAVE_IT = f"save them with `ftgen facts -o FILE`, and name the FILE by {SNAPSHO
 
 def unreported(diagnostics: Iterable[Diagnostic], codes: Collection[str]) -> list[Diagnostic]:
     """Drop the diagnostics whose code, or a twin's, is among the codes: already reported, or accepted."""
-    return [d for d in diagnostics if not any(code in codes for code in codes_of(d.code))]
+    return [d for d in diagnostics if not is_among(d.code, codes)]
+
+
+def is_among(code: str, codes: Collection[str]) -> bool:
+    """Return whether a code, or one of a twin, is among the codes."""
+    return any(each in codes for each in codes_of(code))
 
 
 def codes_of(code: str) -> tuple[str, ...]:

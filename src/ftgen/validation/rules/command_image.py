@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ftgen.diagnostics import Severity
 from ftgen.spec import Command, Spec
 from ftgen.trainers import image
-from ftgen.trainers.command import LIBRARIES, PROGRAMS, package_of
+from ftgen.trainers.command import LAUNCHER_REQUIREMENTS, LAUNCHER_SYSTEM_REQUIREMENTS, package_of
 from ftgen.validation import Finding, rule
 from ftgen.validation.rules import SPEC
 
@@ -26,8 +26,8 @@ def _image(spec: Spec) -> Iterator[Finding]:
     if not isinstance(trainer, Command):
         return
     held = image.installed_packages(spec)
-    launched = PROGRAMS[trainer.launcher] if spec.hardware.has_master else ()
-    asked = (*map(package_of, trainer.requirements), *LIBRARIES[trainer.launcher], *launched)
+    launched = LAUNCHER_SYSTEM_REQUIREMENTS[trainer.launcher] if spec.hardware.has_master else ()
+    asked = (*map(package_of, trainer.requirements), *LAUNCHER_REQUIREMENTS[trainer.launcher], *launched)
     wanted = dict.fromkeys(map(image.canonical, asked))
     missing = [name for name in wanted if held is None or name not in held]
     if missing:
