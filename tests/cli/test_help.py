@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -66,6 +67,16 @@ def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
 def test_an_unknown_flag_is_answered_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["--ovewrite"]) == 2
     assert "did you mean --overwrite?" in capsys.readouterr().err
+
+
+def test_check_loads_no_compiler_and_no_second_reader() -> None:
+    folder = Path(__file__).parents[2] / "out"
+    code = (
+        f"import sys; from ftgen import cli; cli.main(['check', '-q', {str(folder)!r}]);"
+        "print({'hydra', 'omegaconf', 'ruamel.yaml', 'ftgen.lower.overlay'} & {*sys.modules})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
 
 
 def test_help_imports_nothing_heavy() -> None:

@@ -211,7 +211,21 @@ def test_a_file_that_cannot_be_read_is_a_diagnostic(tmp_path):
         ("08", ("08", 8)),
         *(
             (same, None)
-            for same in ("1", "10Gi", "1e3", "0x1F", ".5", "true", "null", "2026-01-01", "1_000", "-1", "a: 1")
+            for same in (
+                "0",
+                "1",
+                "10Gi",
+                "1e3",
+                "0x1F",
+                ".5",
+                "true",
+                "false",
+                "null",
+                "2026-01-01",
+                "1_000",
+                "-1",
+                "a: 1",
+            )
         ),
     ],
 )

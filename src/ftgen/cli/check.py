@@ -14,12 +14,12 @@ from ftgen.cli import output, progress
 from ftgen.cli.arguments import Arguments, Usage
 from ftgen.cli.written import TreeLocks
 from ftgen.diagnostics import Diagnostic, Location, Rejected, Severity, error, note
-from ftgen.interop import kustomize
+from ftgen.interop.kustomization import referenced_files
 from ftgen.schema import conform
 from ftgen.schema.version import version_of
 from ftgen.spec import admit_facts
 from ftgen.text import yamlio
-from ftgen.text.files import is_there
+from ftgen.text.files import LARGEST, is_there
 from ftgen.validation import UNKNOWN_FACT, check, site
 from ftgen.validation.incremental import IncrementalCheck
 from ftgen.validation.inventory import Inventory, inventory_in, read_snapshot
@@ -34,11 +34,11 @@ def run(arguments: Arguments) -> int:
     if not arguments.overrides:
         raise Usage("check needs a PATH: files, folders or patterns, or - for standard input")
     names = list(files(arguments.overrides))
-    parts = {name: user for name, user in kustomize.referenced_files(names).items() if name not in arguments.overrides}
-    options = _with_objects(check_options(arguments), progress.over(names, "reading", "files", arguments))
+    parts = {name: user for name, user in referenced_files(names).items() if name not in arguments.overrides}
+    texts = _Texts(keeps_manifests=arguments.flags.server)
+    options = _with_objects(check_options(arguments), progress.over(names, "reading", "files", arguments), texts)
     results, written = _Results(arguments), TreeLocks()
     results.report(list(_substituted(options)))
-    texts: dict[str, str] = {}
     for name in progress.over(names, "checking", "files", arguments):
         if name in parts:
             results.add(((_part(name, parts[name]),), 0))
@@ -49,7 +49,7 @@ def run(arguments: Arguments) -> int:
 
         with progress.steps(arguments) as step:
             step("asking the API server")
-            answers = server.diagnostics(texts, results.found, arguments)
+            answers = server.diagnostics(texts.manifests, results.found, arguments)
         results.report(answers)
     return results.close()
 
@@ -71,13 +71,50 @@ def _part(name: str, user: str) -> Diagnostic:
     return note(conform.UNKNOWN_KIND, headline, help=help_).at(Location(name))
 
 
-def _with_objects(options: CheckOptions, names: Iterable[str]) -> CheckOptions:
+class _Texts:
+    """Reader of the files to check, which are looked through for objects first: most are read once.
+
+    Attributes:
+        manifests: texts of the manifests by name, for those who ask the API server about them.
+    """
+
+    def __init__(self, *, keeps_manifests: bool) -> None:
+        self.manifests: dict[str, str] = {}
+        self._keeps_manifests = keeps_manifests
+        self._read: dict[str, str] = {}
+        self._room = LARGEST
+
+    def read(self, name: str) -> str:
+        """Return the text of a file; keep it for `take` as long as all kept are no larger than one file may be."""
+        text = yamlio.read_text(Path(name), name)
+        self._room -= len(text)
+        if self._room >= 0:
+            self._read[name] = text
+        return text
+
+    def take(self, name: str) -> str:
+        """Return the text of a file or of standard input, for the last time.
+
+        Raises:
+            Rejected: it cannot be read.
+        """
+        if name == "-":
+            return yamlio.read_stdin()
+        return self._read.pop(name) if name in self._read else yamlio.read_text(Path(name), name)
+
+    def add_manifest(self, name: str, text: str) -> None:
+        """Keep the text of a manifest, if anybody will ask about it."""
+        if self._keeps_manifests:
+            self.manifests[name] = text
+
+
+def _with_objects(options: CheckOptions, names: Iterable[str], texts: _Texts) -> CheckOptions:
     """Return the options with the objects of all files that jobs refer to; skip pipes, which can be read only once."""
     companions: dict[str, list[Companions]] = {}
     saved = [options.inventory] if options.inventory else []
     for name in (candidate for candidate in names if Path(candidate).is_file()):
         with suppress(Rejected):
-            text = yamlio.read_text(Path(name), name)
+            text = texts.read(name)
             saved.append(inventory_in(text, name))
             for namespace, found in check.companions_in(text, name).items():
                 companions.setdefault(namespace, []).append(found)
@@ -155,18 +192,19 @@ class _Results:
 
 
 def _checked(
-    name: str, options: CheckOptions, written: TreeLocks | None, texts: dict[str, str], arguments: Arguments
+    name: str, options: CheckOptions, written: TreeLocks | None, texts: _Texts, arguments: Arguments
 ) -> tuple[tuple[Diagnostic, ...], int]:
-    """Return the findings of a file and the number of its objects; add its text.  An unreadable file is a finding."""
+    """Return the findings of a file and the number of its objects.  An unreadable file is a finding."""
+    file = yamlio.STDIN if name == "-" else name
     try:
-        text = yamlio.read_stdin() if name == "-" else yamlio.read_text(Path(name), name)
+        text = texts.take(name)
         if Path(name).parent.name == site.FOLDER and site.are_rules(yamlio.documents(text, name)):
             from ftgen.cli import rules  # noqa: PLC0415 - loads the compiler, which only samples of rules need
 
             return rules.judge(name, arguments, check.context_of(options)), 0
-        texts[yamlio.STDIN if name == "-" else name] = text
+        texts.add_manifest(file, text)
         options = written.options(name, text, options) if written else options
-        verdict = check.check(text, yamlio.STDIN if name == "-" else name, options)
+        verdict = check.check(text, file, options)
     except Rejected as rejected:
         return rejected.diagnostics, 0
     return verdict.diagnostics, verdict.objects
@@ -200,8 +238,8 @@ def _walked(folder: Path) -> list[str]:
     return visible
 
 
-# Recording what rules read costs what reuse saves on some fifty jobs: of a shape with fewer, each is judged anew.
-_WARMUP = 48
+# Recording what rules read costs what reuse saves on some thirty jobs: of a shape with fewer, each is judged anew.
+_WARMUP = 24
 
 
 def check_options(arguments: Arguments) -> CheckOptions:

@@ -271,7 +271,7 @@ class _Keys:
         value = self._current(key)
         if (
             value is not None
-            and not isinstance(value, dict | list)
+            and not isinstance(value, (dict, list))
             and not _UNSAFE.search(_word(value))
             and _word(value)
         ):

@@ -65,7 +65,7 @@ def _llamafactory(trainer: Mapping[str, Any], verb: str) -> Program | None:
 
 def _package(trainer: Mapping[str, Any]) -> Program | None:
     package, pins = str(trainer.get("package")), trainer.get("requirements")
-    version = command.pinned(package, map(str, pins if isinstance(pins, list | tuple) else ()))
+    version = command.pinned(package, map(str, pins if isinstance(pins, (list, tuple)) else ()))
     accepted = command.arguments(package, version)
     if accepted is None:
         return None

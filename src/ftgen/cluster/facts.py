@@ -247,7 +247,7 @@ def _quantities(value: object) -> Fields:
     return {
         key: value
         for key, value in sorted(mapping(value).items())
-        if isinstance(value, str | int | float) and not isinstance(value, bool)
+        if isinstance(value, (str, int, float)) and not isinstance(value, bool)
     }
 
 

@@ -273,7 +273,7 @@ def _by_step(server: Server, job: Job, run_id: str, metric: str) -> dict[int, fl
 
 def _float(value: object) -> float | None:
     """Return a metric's value as a number; MLflow sends NaN and infinity as texts."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return None
     try:
         return float(value)
@@ -311,7 +311,7 @@ def _count(value: object) -> int:
 
 def _number(value: object) -> str:
     """Write a metric's value; MLflow sends NaN and infinity as texts, or as JavaScript does."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         return text(value)[:24]
     return f"{value:.5g}" if math.isfinite(value) else str(value)
 

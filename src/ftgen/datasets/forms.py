@@ -111,7 +111,7 @@ class Converter:
     def _history(self, row: Row) -> list[Message]:
         pairs, messages = self._value(row, self.entry.history), []
         for pair in pairs if isinstance(pairs, list) else ():
-            if not (isinstance(pair, list | str | dict) and len(pair) == 2):  # noqa: PLR2004 - question and answer
+            if not (isinstance(pair, (list, str, dict)) and len(pair) == 2):  # noqa: PLR2004 - question and answer
                 raise Fault(kinds.SHAPE, f"a part of {self.entry.history} is no pair of question and answer")
             question, answer = tuple(pair)
             messages += [(USER, question), (ASSISTANT, answer)]
@@ -222,7 +222,7 @@ class Converter:
                 why = (kinds.ROLES, f"message {place + 1} is from {role}, where {_turn(place)} speaks")
                 break
         tools = row.get(entry.tools, "") if entry.tools else ""
-        if isinstance(tools, dict | list):
+        if isinstance(tools, (dict, list)):
             tools = json.dumps(tools)
         return self._example(row, turns, why, _thinking(system, tools), tools)
 

@@ -144,7 +144,7 @@ def _require_tools(tools: Any, *, plain: bool) -> None:
     if not isinstance(tools, str):
         raise Fault(kinds.TOOLS, "the tools are no text of JSON")
     listed = _json(tools, "the tools are no JSON")
-    if not isinstance(listed, list | dict | str):
+    if not isinstance(listed, (list, dict, str)):
         raise Fault(kinds.TOOLS, "the tools are no list")
     for tool in listed:
         if not isinstance(tool, dict):

@@ -580,7 +580,7 @@ def redact_value(value: Any, name: str = "") -> Any:
     if isinstance(value, dict):
         named = str(value.get("name", ""))
         return {key: redact_value(part, named if key == "value" else str(key)) for key, part in value.items()}
-    if isinstance(value, list | tuple):
+    if isinstance(value, (list, tuple)):
         is_command = all(isinstance(part, str) for part in value)
         return redact_words(value) if is_command else [redact_value(part, name) for part in value]
     return value

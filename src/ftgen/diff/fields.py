@@ -149,7 +149,7 @@ def _is_same_quantity(path: str, old: Any, new: Any) -> bool:
 
 
 def _is_amount(value: object) -> bool:
-    return isinstance(value, str | int | float) and not isinstance(value, bool)
+    return isinstance(value, (str, int, float)) and not isinstance(value, bool)
 
 
 # comparison

@@ -152,9 +152,11 @@ def _of_resource(reference: Mapping[str, Any], container: Mapping[str, Any]) -> 
 
 def undefined_references(variables: list[tuple[int, dict[str, Any]]]) -> Iterator[tuple[int, str]]:
     """Yield the references of a container's variables to names that none before them sets: position in `env`, name."""
+    if not any("$(" in text(variable.get("value")) for _, variable in variables):
+        return
     earlier: set[str] = set()
     for position, variable in variables:
-        value = variable.get("value")
-        if isinstance(value, str) and "$(" in value:
+        value = text(variable.get("value"))
+        if "$(" in value:
             yield from ((position, name) for name in kube.references(value) if name and name not in earlier)
         earlier.add(text(variable.get("name")))

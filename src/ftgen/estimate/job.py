@@ -144,7 +144,7 @@ def _number(args: Mapping[str, Any], name: str, default: int) -> int:
 
 
 def _joined(names: Any) -> str:
-    return ",".join(map(str, names)) if isinstance(names, list | tuple) else str(names)
+    return ",".join(map(str, names)) if isinstance(names, (list, tuple)) else str(names)
 
 
 def _sharding(args: Mapping[str, Any], world: int) -> dict[str, Any]:

@@ -9,10 +9,8 @@ their effect.  kustomize therefore orders lists that are merged by key in its ow
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from ftgen import schema
@@ -20,7 +18,6 @@ from ftgen.diagnostics import Rejected, error
 from ftgen.lower import Bundle, Object, delta, merge, overlay, render
 from ftgen.lower.overlay import Patch
 from ftgen.text import yamlio
-from ftgen.text.shapes import entries, mapping, strings, text
 
 BASE = "base"
 OPENAPI = "openapi.json"
@@ -82,38 +79,6 @@ def _openapi(bundle: Bundle, version: str) -> str:
 def _kustomization(**fields: Any) -> str:
     head = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization"}
     return _HEAD + yamlio.dump({**head, **{key: value for key, value in fields.items() if value}})
-
-
-# --- kustomizations of the user -------------------------------------------------------------------------
-
-
-def referenced_files(names: Iterable[str]) -> dict[str, str]:
-    """Map each file that is input of a kustomization, and no object itself, to the kustomization that refers to it."""
-    return {
-        os.path.normpath(Path(name).parent / reference): name
-        for name in names
-        if Path(name).name in _KUSTOMIZATIONS
-        for reference in _references(Path(name))
-    }
-
-
-def _references(file: Path) -> Iterator[str]:
-    """Yield the paths of a kustomization's patches, configuration and generator inputs."""
-    try:
-        content = mapping(yamlio.parse(yamlio.read_text(file, str(file)), str(file)))
-    except Rejected:
-        return
-    for key in ("patches", "patchesJson6902", "replacements"):
-        yield from (text(entry.get("path")) for _, entry in entries(content.get(key)))
-    for key in ("patchesStrategicMerge", "configurations", "transformers", "generators", "validators", "crds"):
-        yield from strings(content.get(key))
-    yield text(mapping(content.get("openapi")).get("path"))
-    for key in ("configMapGenerator", "secretGenerator"):
-        for _, entry in entries(content.get(key)):
-            yield from (source.rpartition("=")[2] for source in strings(entry.get("files")))
-
-
-_KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml")
 
 
 # --- components ----------------------------------------------------------------------------------------

@@ -58,7 +58,7 @@ def _value(old: Any, new: Any, node: Node | None) -> Any:
     if isinstance(old, list) and isinstance(new, list):
         return _list(old, new, node)
     # A strategic-merge patch cannot turn a mapping into a list: RFC 6902 operations do.
-    return _SAME if any(isinstance(value, dict | list) for value in (old, new)) else new
+    return _SAME if any(isinstance(value, (dict, list)) for value in (old, new)) else new
 
 
 def _mapping(old: Mapping[str, Any], new: Mapping[str, Any], node: Node | None) -> Any:
@@ -106,7 +106,7 @@ def _can_be_added(value: Any, node: Node | None) -> bool:
 
 def _have_unique_keys(items: Sequence[Any], key: str) -> bool:
     names = [item.get(key) for item in items if isinstance(item, dict)]
-    return len(names) == len(items) == len(set(names)) and all(isinstance(name, str | int) for name in names)
+    return len(names) == len(items) == len(set(names)) and all(isinstance(name, (str, int)) for name in names)
 
 
 def _length(patch: Any) -> int:

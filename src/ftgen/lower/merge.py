@@ -132,7 +132,7 @@ def _by_key(patch: list[Any], key: str) -> dict[Any, dict[str, Any]]:
     by_key: dict[Any, dict[str, Any]] = {}
     for item in patch:
         name = _key(item, key)
-        if not isinstance(name, str | int):
+        if not isinstance(name, (str, int)):
             raise PatchError(f"an item of a list merged by {key} lacks its {key}", item)
         if name in by_key:
             raise PatchError(f"the patch has two items with {key} {name}", item)
@@ -205,7 +205,7 @@ def _items(lists: ListPatch, node: Node | None) -> Iterator[ListPatch]:
     base = {name: item for item in lists.base if isinstance(name := _key(item, str(lists.key)), str | int)}
     for index, item in enumerate(lists.patch):
         name = _key(item, str(lists.key))
-        if isinstance(name, str | int) and name in base:
+        if isinstance(name, (str, int)) and name in base:
             inner = f"{lists.path}[{lists.key}={name}]"
             yield from list_patches(base[name], item, node and node.item(), (*lists.place, index), inner)
 
@@ -239,7 +239,7 @@ def deletions(
         base_items = {name: item for item in base or () if isinstance(name := _key(item, key), str | int)}
         for index, item in enumerate(patch):
             name = _key(item, key)
-            if isinstance(name, str | int):
+            if isinstance(name, (str, int)):
                 yield from deletions(base_items.get(name), item, node.item(), (*place, index), f"{path}[{key}={name}]")
 
 
@@ -354,7 +354,7 @@ def _index(step: str, limit: int) -> int:
 
 def _changed(value: Any, path: tuple[str, ...], change: Any, *, beyond: bool = False) -> Any:
     """Copy the containers along `path`; `change` gets the copy of the last one and the key or index in it."""
-    copy = value.copy() if isinstance(value, dict | list) else value
+    copy = value.copy() if isinstance(value, (dict, list)) else value
     step = _step(copy, path[0], beyond=beyond and len(path) == 1)
     if len(path) > 1:
         copy[step] = _changed(copy[step], path[1:], change, beyond=beyond)

@@ -42,7 +42,7 @@ def tracking_arguments(spec: Spec) -> str:
     tracking, given = spec.tracking, getattr(spec.trainer, "args", {})
     if isinstance(tracking, TensorBoard):
         return "" if "logging_dir" in given else f"logging_dir: {files_folder(spec)}\n"
-    if not isinstance(tracking, MLflow | Hosted) or "run_name" in given:
+    if not isinstance(tracking, (MLflow, Hosted)) or "run_name" in given:
         return ""
     if tracking.run_name is None:
         return f"run_name: {JOB_NAME}\n"

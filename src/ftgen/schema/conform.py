@@ -172,11 +172,15 @@ def _has_other_keys(value: Any, clean: Any) -> bool:
         for key, part in value.items():
             if not isinstance(key, str):
                 return True
-            if isinstance(part, dict | list) and part is not known.get(key) and _has_other_keys(part, known.get(key)):
+            if isinstance(part, (dict, list)) and part is not known.get(key) and _has_other_keys(part, known.get(key)):
                 return True
         return False
-    parts = ((part, part_of(clean, index)) for index, part in enumerate(value))
-    return any(isinstance(p, dict | list) and p is not known and _has_other_keys(p, known) for p, known in parts)
+    for index, part in enumerate(value):
+        if isinstance(part, (dict, list)):
+            known = part_of(clean, index)
+            if part is not known and _has_other_keys(part, known):
+                return True
+    return False
 
 
 def _non_string_keys(value: Any, path: Steps) -> Iterator[Diagnostic]:
@@ -190,7 +194,7 @@ def _non_string_keys(value: Any, path: Steps) -> Iterator[Diagnostic]:
                 text,
                 f'write "{text}"',
             )
-        elif isinstance(part, dict | list):
+        elif isinstance(part, (dict, list)):
             yield from _non_string_keys(part, (*path, key))
 
 
@@ -387,13 +391,13 @@ def _duplicates(
         return
     if isinstance(value, dict):
         for name, part in value.items():
-            if isinstance(part, dict | list) and (inner := node.field(name)):
+            if isinstance(part, (dict, list)) and (inner := node.field(name)):
                 yield from _duplicates(part, inner, (*path, name), clean=part_of(clean, name), warns=warns)
     elif isinstance(value, list):
         yield from _repeated_keys(value, node, path, warns=warns)
         item = node.item()
         for index, part in enumerate(value if item else ()):
-            if item and isinstance(part, dict | list):
+            if item and isinstance(part, (dict, list)):
                 yield from _duplicates(part, item, (*path, index), clean=part_of(clean, index), warns=warns)
 
 
@@ -553,7 +557,7 @@ def _type_help(value: Any, wanted: Sequence[str], expected: str) -> str:
     """Suggest the edit that gives a value one of the wanted types."""
     if value is None:
         return "give it a value, or remove it"
-    if "string" in wanted and isinstance(value, bool | int | float):
+    if "string" in wanted and isinstance(value, (bool, int, float)):
         return f'put it in quotes: "{_shown(value)}"'
     if isinstance(value, str) and _reads_as(value, wanted):
         return f"remove the quotes: {value}"

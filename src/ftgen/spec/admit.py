@@ -124,6 +124,6 @@ def _suggest_value(value: object, allowed: str) -> str:
 
 def _suggest_spelling(value: object, type_name: str | None) -> str:
     """Suggest how to write the value so that YAML reads it as the required type; return "" where nothing helps."""
-    if type_name == "text" and isinstance(value, bool | int | float):
+    if type_name == "text" and isinstance(value, (bool, int, float)):
         return f'put it in quotes: "{_displayed(value)}"'
-    return f"write [{value}]" if type_name == "a list" and isinstance(value, str | int | float) else ""
+    return f"write [{value}]" if type_name == "a list" and isinstance(value, (str, int, float)) else ""

@@ -89,7 +89,7 @@ def _mount_path(value: str) -> str:
 
 def _argument(value: object) -> object:
     parts = value if isinstance(value, list) else [value]
-    if all(part is None or isinstance(part, str | int | float) for part in parts):
+    if all(part is None or isinstance(part, (str, int, float)) for part in parts):
         return value
     raise ValueError("must be text, a number, true, false, null or a list of these")
 
@@ -182,7 +182,7 @@ REFERENCE_TAG = "<reference>"
 
 
 def _env_value_tag(value: object) -> str:
-    return REFERENCE_TAG if isinstance(value, Mapping | SecretReference) else TEXT_TAG
+    return REFERENCE_TAG if isinstance(value, (Mapping, SecretReference)) else TEXT_TAG
 
 
 EnvValue = Annotated[

@@ -79,7 +79,7 @@ def parse(text: str) -> Condition:
 
 
 def _compiled(node: ast.expr, names: set[str]) -> Term:
-    if isinstance(node, ast.Name | ast.Attribute):
+    if isinstance(node, (ast.Name, ast.Attribute)):
         return _key_or_constant(_dotted(node), names)
     if isinstance(node, ast.BoolOp):
         return _boolean(node.op, [_compiled(value, names) for value in node.values])

@@ -67,7 +67,7 @@ class Labeller:
     def _part(self, key: str, word: str, value: Any) -> str:
         if key in self.groups and value is None:
             return f"no-{_slug(key)}"
-        text = _value(value) if not isinstance(value, list | dict) else _structure(value)
+        text = _value(value) if not isinstance(value, (list, dict)) else _structure(value)
         if not word:
             return text
         # A number follows its letters without a dash, as people write lr1e-4; words need a dash.
@@ -100,7 +100,7 @@ def _word(key: str, groups: Collection[str], depth: int) -> str:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value == value  # noqa: PLR0124 - nan
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value == value  # noqa: PLR0124 - nan
 
 
 def _value(value: Any) -> str:

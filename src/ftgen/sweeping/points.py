@@ -327,7 +327,7 @@ def parameters(hydra: Mapping[str, Any]) -> list[AxisSource]:
     """Return `hydra.sweeper.params` as overrides; Hydra declares the values as text."""
     found = (hydra.get("sweeper") or {}).get("params") or {}
     for key, value in found.items():
-        if isinstance(value, dict | list) or value is None:
+        if isinstance(value, (dict, list)) or value is None:
             headline = f"hydra.sweeper.params.{key} must be text in Hydra's grammar, not {value!r}"
             raise Rejected([error("FT031", headline, "hydra.sweeper.params", value, f"write {key}: choice(…)")])
     return [(f"{key}={value}", 0) for key, value in found.items()]

@@ -163,7 +163,7 @@ def _is_literal(value: Any) -> bool:
         return all(_is_literal(item) and not isinstance(item, list) for item in value)
     if isinstance(value, str):
         return "$" not in value and value != "???" and "\\" not in value
-    return value is None or isinstance(value, bool | int | float)
+    return value is None or isinstance(value, (bool, int, float))
 
 
 def _marker(number: int, split: _SplitOverride) -> Any:
@@ -231,12 +231,12 @@ def _slot(child: Any, lists: Collection[int]) -> int | _TextTemplate | _Slots | 
         pieces = _pieces(child[0])
         if len(pieces) == 1 and pieces[0] in lists:
             return int(pieces[0])
-    return _slots(child, lists) if isinstance(child, dict | list) else {}
+    return _slots(child, lists) if isinstance(child, (dict, list)) else {}
 
 
 def _texts(node: Any) -> Iterator[str]:
     for _, child in _children(node):
-        if isinstance(child, dict | list):
+        if isinstance(child, (dict, list)):
             yield from _texts(child)
         elif isinstance(child, str):
             yield child

@@ -81,7 +81,7 @@ def _name(value: Any) -> str:
 def _axes(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
         raise ValueError("a mapping of keys to lists of values")
-    if wrong := [key for key, values in value.items() if not isinstance(values, list | str)]:
+    if wrong := [key for key, values in value.items() if not isinstance(values, (list, str))]:
         raise ValueError(f"a mapping of keys to lists of values ({wrong[0]} has none)")
     return value
 

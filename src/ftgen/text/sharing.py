@@ -41,7 +41,7 @@ def copy(value: Any) -> Any:
     """Return an equal value that shares no mapping or list, so that it may be changed."""
     if isinstance(value, dict):
         return {key: copy(part) for key, part in value.items()}
-    return type(value)(map(copy, value)) if isinstance(value, list | tuple) else value
+    return type(value)(map(copy, value)) if isinstance(value, (list, tuple)) else value
 
 
 def _share_mapping(new: dict[Any, Any], old: dict[Any, Any]) -> dict[Any, Any]:

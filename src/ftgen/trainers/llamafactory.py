@@ -145,7 +145,7 @@ def reading(spec: Spec, chosen: Configurations) -> Mapping[str, Any] | None:
 
 
 def _joined(names: Any) -> str:
-    return ",".join(map(str, names)) if isinstance(names, list | tuple) else str(names)
+    return ",".join(map(str, names)) if isinstance(names, (list, tuple)) else str(names)
 
 
 def precision(spec: Spec) -> dict[str, bool]:

@@ -230,7 +230,7 @@ def cast(argument: Argument, value: object) -> Any:
         return value
     if argument.pattern and isinstance(value, str) and re.fullmatch(argument.pattern, value):
         return value
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         raise WrongType
     return _cast_number(argument, value)
 

@@ -187,7 +187,7 @@ def _line(row: Any, location: Location) -> Line:
 def _number(value: object, name: str) -> float | None:
     if value is None or value == "":
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         raise ValueError(f"{name} is {value!r}, not a number")  # noqa: TRY004 - told with the others
     try:
         return float(value)

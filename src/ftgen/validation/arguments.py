@@ -71,13 +71,13 @@ def _retype(argument: Argument, value: object) -> str:
     if isinstance(value, str) and "bool" in argument.types:
         is_true = value.strip().lower() in {"true", "yes", "on", "1", "y"}
         return f"write {'true' if is_true else 'false'}, without quotes"
-    if isinstance(value, int | float) and "str" in argument.types and not argument.secret:
+    if isinstance(value, (int, float)) and "str" in argument.types and not argument.secret:
         return f"quote it: '{value}'"
     return f"leave it out for the default, {argument.default!r}" if argument.default_known else "leave it out"
 
 
 def _out_of_bounds(argument: Argument, value: Any, subject: str) -> Diagnostic | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     broken = next((bound for bound in argument.bounds if not bound.holds(value)), None)
     if broken is None:

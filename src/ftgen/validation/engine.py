@@ -237,7 +237,7 @@ def unreported(diagnostics: Iterable[Diagnostic], codes: Collection[str]) -> lis
 
 def is_among(code: str, codes: Collection[str]) -> bool:
     """Return whether a code, or one of a twin, is among the codes."""
-    return any(each in codes for each in codes_of(code))
+    return bool(codes) and any(each in codes for each in codes_of(code))
 
 
 def codes_of(code: str) -> tuple[str, ...]:

@@ -219,8 +219,8 @@ class IncrementalCheck(IncrementalReuse):
 def shape(value: Any) -> tuple[Any, ...]:
     """Return the keys and lengths of nested mappings and lists, without their plain values."""
     if isinstance(value, dict):
-        return (*value, *[shape(part) for part in value.values() if isinstance(part, dict | list)])
-    return (len(value), *[shape(part) for part in value if isinstance(part, dict | list)])
+        return (*value, *[shape(part) for part in value.values() if isinstance(part, (dict, list))])
+    return (len(value), *[shape(part) for part in value if isinstance(part, (dict, list))])
 
 
 @dataclass(slots=True)
@@ -317,7 +317,7 @@ def tracked(value: Any, reads: ReadSet, path: Path = ()) -> Any:
         return _TrackedMapping(value, reads, path)
     if isinstance(value, _RECORDS):
         return _TrackedSection(value, reads, path)
-    if isinstance(value, list | tuple):
+    if isinstance(value, (list, tuple)):
         # A list is read as a whole: its plain items count as read.
         return type(value)(tracked(item, reads, (*path, index)) for index, item in enumerate(value))
     reads.add(path)
@@ -325,10 +325,10 @@ def tracked(value: Any, reads: ReadSet, path: Path = ()) -> Any:
 
 
 def _read_whole(value: Any, reads: ReadSet, path: Path) -> None:
-    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list | tuple) else ()
+    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, (list, tuple)) else ()
     if isinstance(value, _RECORDS):
         pairs = value.__dict__.items()
-    elif not isinstance(value, dict | list | tuple):
+    elif not isinstance(value, (dict, list, tuple)):
         reads.add(path)
     for step, part in pairs:
         _read_whole(part, reads, (*path, step))

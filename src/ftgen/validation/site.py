@@ -306,7 +306,7 @@ class _Reader:
             self._refuse(path, "samples are a list", "write each as an item, with -")
             return
         for index, sample in enumerate(samples or ()):
-            if isinstance(sample, str | dict):
+            if isinstance(sample, (str, dict)):
                 yield sample, self._at((*path, index))
             else:
                 headline = f"a sample is an object, or a text of overrides, and not {sample!r:.60}"
@@ -418,7 +418,7 @@ def _read(value: Any, reads: Reads) -> Any:
 
 def _plain(value: Any) -> Any:
     """Return a value without the proxies that record what a rule reads, which no library can see through."""
-    if isinstance(value, list | tuple):
+    if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     if isinstance(value, dict) and type(value) is not dict:
         return {key: _plain(item) for key, item in value.items()}

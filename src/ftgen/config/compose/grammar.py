@@ -242,7 +242,7 @@ def _parses_as_itself(value: Any) -> bool:
         return all(map(_parses_as_itself, value))
     if isinstance(value, str):
         return bool(_WORD.fullmatch(value)) and value.lower() not in _KEYWORDS
-    return value is None or isinstance(value, bool | int | float | QuotedString)
+    return value is None or isinstance(value, (bool, int, float, QuotedString))
 
 
 def hydra_literal(value: Any) -> str:

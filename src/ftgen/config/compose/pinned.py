@@ -112,5 +112,5 @@ def _images_in(value: Any, path: Steps = ()) -> Iterator[tuple[Steps, Reference]
         if name and (reference := image(value.get(name))):
             yield (*path, name), reference
         for key, inner in value.items():
-            if isinstance(inner, dict | list):
+            if isinstance(inner, (dict, list)):
                 yield from _images_in(inner, (*path, key))

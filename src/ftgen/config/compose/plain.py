@@ -49,7 +49,7 @@ class ReferenceResolver:
 
     def _substring(self, key: str) -> str:
         value = self._look_up(key)
-        if isinstance(value, dict | list | float) or value is None:
+        if isinstance(value, (dict, list, float)) or value is None:
             raise NeedsOmegaConf(key)
         return str(value)
 

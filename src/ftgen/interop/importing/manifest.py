@@ -422,7 +422,7 @@ def _arguments(arguments: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for name, value in arguments.items():
         if name in _SHORT:
             yield f"trainer.{_SHORT[name]}", value
-        elif name not in _DERIVED and isinstance(value, str | int | float) and "$" not in str(value):
+        elif name not in _DERIVED and isinstance(value, (str, int, float)) and "$" not in str(value):
             yield f"trainer.args.{name}", value
     if arguments.get("bf16") or arguments.get("fp16"):
         yield "trainer.precision", "bf16" if arguments.get("bf16") else "fp16"

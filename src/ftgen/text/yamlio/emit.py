@@ -101,7 +101,7 @@ def _leaf(value: object, indent: int) -> str:
         return int.__repr__(value)
     if isinstance(value, float):
         return _float(value)
-    if isinstance(value, dict | list):
+    if isinstance(value, (dict, list)):
         return "{}" if isinstance(value, dict) else "[]"
     raise TypeError(f"not a JSON value: {value!r}")
 

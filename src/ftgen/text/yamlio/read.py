@@ -102,7 +102,7 @@ def parse_json(text: object) -> Any:
     Raises:
         ValueError: if it is no text, no JSON, has a number of thousands of digits or more levels than a manifest may.
     """
-    if not isinstance(text, str | bytes):
+    if not isinstance(text, (str, bytes)):
         raise ValueError("it is no text")  # noqa: TRY004 - one error type for every defect
     try:
         value = json.loads(text)
@@ -115,7 +115,7 @@ def parse_json(text: object) -> Any:
 
 def _is_deeper(value: Any, levels: int) -> bool:
     children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return levels == 0 or any(_is_deeper(child, levels - 1) for child in children if isinstance(child, dict | list))
+    return levels == 0 or any(_is_deeper(child, levels - 1) for child in children if isinstance(child, (dict, list)))
 
 
 def document(text: str, file: str = "") -> Document:

@@ -38,10 +38,15 @@ def ambiguous_scalars(document: Document) -> list[AmbiguousScalar]:
     ]
 
 
+# ruamel.yaml takes longer to load than most manifests take to be checked.
+_ALIKE = frozenset({"0", "true", "false", "null"})
+"""Texts beside decimal numbers that both versions read alike, and that most manifests have."""
+
+
 @lru_cache(maxsize=8192)
 def _readings(text: str) -> tuple[Any, Any] | None:
     """Return a plain scalar's values under YAML 1.1 and 1.2, None if they agree."""
-    if text.isdecimal() and text[0] != "0":
+    if (text.isdecimal() and text[0] != "0") or text in _ALIKE:
         return None
     from ruamel.yaml import YAML  # noqa: PLC0415 - few manifests have candidates
 

@@ -108,7 +108,7 @@ def secret_from_environment(environment: EnvironmentValues) -> Iterator[Finding]
     for key, names in variables.items():
         value = _at(config, key)
         for name in names:
-            if isinstance(value, str | int) and is_literal_secret(name, str(value)) and not _names_a_secret(key):
+            if isinstance(value, (str, int)) and is_literal_secret(name, str(value)) and not _names_a_secret(key):
                 headline = f"{key} would hold in clear text what the environment variable {name} holds"
                 help_ = f"keep it in a Secret of the cluster: hardware.env.{name}={_SPELLING}"
                 yield Finding(headline, key, "", help_)
@@ -203,8 +203,10 @@ def _is_suspicious(value: object, clean: object = None) -> bool:
         return _has_suspicious(value, clean if isinstance(clean, dict) else {})
     if isinstance(value, list):
         known = clean[: len(value)] if isinstance(clean, list) else []
-        pairs = zip_longest(value, known)
-        return _is_command(value) or any(part is not other and _is_suspicious(part, other) for part, other in pairs)
+        for part, other in zip_longest(value, known):
+            if part is not other and _is_suspicious(part, other):
+                return True
+        return _is_command(value)
     return isinstance(value, str) and bool(find_secrets(value))
 
 

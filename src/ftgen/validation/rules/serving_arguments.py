@@ -96,7 +96,7 @@ def _cure(name: str, release: Surface) -> str:
 
 def _wrong_item(argument: Argument, value: Any) -> Diagnostic | None:
     """Refuse an item of a list that is no plain value of the argument's type: each becomes a word of its own."""
-    items = value if isinstance(value, list | tuple) and not argument.json else ()
+    items = value if isinstance(value, (list, tuple)) and not argument.json else ()
     wrong = [item for item in items if not _is_word(argument, item)]
     if not wrong:
         return None
@@ -107,7 +107,7 @@ def _wrong_item(argument: Argument, value: Any) -> Diagnostic | None:
 
 def _is_word(argument: Argument, item: Any) -> bool:
     if "str" in argument.types:
-        return isinstance(item, str | int | float) and not isinstance(item, bool)
+        return isinstance(item, (str, int, float)) and not isinstance(item, bool)
     try:
         cast(replace(argument, types=argument.types - {"list", "null"}), item)
     except WrongType:

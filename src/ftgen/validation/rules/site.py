@@ -64,4 +64,4 @@ def _narrower(own: SiteRule, verdict: object, subject: Any, path: Steps) -> _Nar
 
 def _scalar(subject: Any, path: Steps) -> Any:
     value = reduce(part, path, subject)
-    return "" if value is None or isinstance(value, dict | list) else value
+    return "" if value is None or isinstance(value, (dict, list)) else value

@@ -143,7 +143,7 @@ def _quantities(container: Container) -> Iterator[tuple[str, str, str]]:
     resources = mapping(container.body.get("resources"))
     for field in ("requests", "limits"):
         for name, value in mapping(resources.get(field)).items():
-            if isinstance(value, str | int) and not isinstance(value, bool):
+            if isinstance(value, (str, int)) and not isinstance(value, bool):
                 yield field, name, str(value)
 
 

@@ -166,8 +166,8 @@ def missing_deepspeed(job: Job) -> Iterator[Finding]:
     """
     for pod in job.pods:
         for container in pod.main_containers:
-            script = shell_text(container)
             for file in find_all_in_texts(_DEEPSPEED, settings_texts(container)):
+                script = shell_text(container)
                 if not _exists(file, container, script.code):
                     headline = f"{file} will not exist in the container"
                     severity = None if pod_count(job) > 1 else Severity.WARNING

@@ -49,7 +49,7 @@ def check_arguments(
 def _checked(name: str, value: object, release: Surface, command: str) -> tuple[Diagnostic | None, Any]:
     """Return the diagnostic of one argument, or None, and its value in the type that the trainer expects."""
     # The cache would take -0.0 for 0.0.
-    if isinstance(value, str | int | None) or (isinstance(value, float) and value):
+    if value is None or isinstance(value, (str, int)) or (isinstance(value, float) and value):
         return _checked_once(name, value, release.version, command)
     return _own_problem(name, value, release, command), coerced(release.arguments.get(name), value)
 

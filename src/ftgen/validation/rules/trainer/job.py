@@ -101,7 +101,7 @@ def absent_inputs(args: TrainerArguments) -> Findings:
         headline = f"{args.facts.dataset_entry} is several names to the trainer, which splits them at commas"
         yield args.finding("dataset", headline, "give the data set a name without a comma: dataset.name")
     for name in INPUT_ARGUMENTS:
-        for path in args.names(name) if isinstance(args[name], str | list) else ():
+        for path in args.names(name) if isinstance(args[name], (str, list)) else ():
             if path and not _is_no_path(args, name, path):
                 yield from _absent_input(args, name, path)
 
