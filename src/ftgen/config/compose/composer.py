@@ -65,6 +65,7 @@ class Composer:
         self._parser = Parser(self._repository)
         self._defaults = Defaults(self._repository, request.config_name)
         self._scripts: dict[tuple[str, ...], dict[str, str]] = {}
+        self._known_layers: dict[tuple[str, str], Layer] = {}
 
     def groups(self) -> list[str]:
         """Return the configuration groups, sorted."""
@@ -295,13 +296,15 @@ class Composer:
         return config, defaults
 
     def _layers(self, defaults: DefaultsList) -> tuple[Layer, ...]:
-        layers = []
-        for default in defaults.defaults:
-            if default.config_path is None:
-                continue
-            path = self._repository.source(default.config_path).file(default.config_path)
-            layers.append(Layer(path, displayed(path, self.request.directory), default.package or ""))
-        return tuple(layers)
+        chosen = ((default.config_path, default.package or "") for default in defaults.defaults)
+        return tuple(self._layer(config_path, package) for config_path, package in chosen if config_path is not None)
+
+    def _layer(self, config_path: str, package: str) -> Layer:
+        """Return the file that provides a configuration; look for it once."""
+        if (config_path, package) not in self._known_layers:
+            path = self._repository.source(config_path).file(config_path)
+            self._known_layers[config_path, package] = Layer(path, displayed(path, self.request.directory), package)
+        return self._known_layers[config_path, package]
 
 
 def compose(request: Request) -> Composition:

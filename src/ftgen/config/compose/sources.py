@@ -91,6 +91,7 @@ class Repository(ConfigRepository):
         self._folders = [_Source(folder) for folder in folders]
         self.sources = list(self._folders)
         self._loaded: dict[str, ConfigResult | None] = {}
+        self._options: dict[str, list[str]] = {}
         super().__init__(ConfigSearchPathImpl())
 
     def initialize_sources(self, config_search_path: ConfigSearchPath) -> None:
@@ -139,8 +140,10 @@ class Repository(ConfigRepository):
         return self.get_group_options("", ObjectType.GROUP)
 
     def options(self, group: str) -> list[str]:
-        """Return the options of a group, sorted."""
-        return self.get_group_options(group, ObjectType.CONFIG)
+        """Return the options of a group, sorted; list its folders once."""
+        if group not in self._options:
+            self._options[group] = self.get_group_options(group, ObjectType.CONFIG)
+        return self._options[group]
 
 
 def read_scripts(names: Sequence[str], group: str, repository: Repository) -> dict[str, str]:
