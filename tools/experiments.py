@@ -11,7 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from ftgen import cli, project
+from ftgen import cli, runtime
 
 # What `make run` renders: in a clean checkout it finds its work done.
 EXAMPLE = ["hardware=ascend", "trainer.lr=1e-4"]
@@ -20,7 +20,7 @@ OUT = Path(__file__).parents[1] / "out"
 
 def render(out: Path) -> None:
     """Render example and experiments below a folder, as a user would, one command each."""
-    experiments = sorted(project.conf_dir().glob("experiment/*.yaml"))
+    experiments = sorted(runtime.conf_dir().glob("experiment/*.yaml"))
     for words in (EXAMPLE, *([f"+experiment={option.stem}"] for option in experiments)):
         code = cli.main([*words, "-o", str(out), "-q"])
         if code:

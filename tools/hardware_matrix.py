@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ftgen import pipeline, project
+from ftgen import pipeline, runtime
 from ftgen.config.compose import Composer, Composition, Request
 from ftgen.diagnostics import Diagnostic, Rejected, Severity
 from ftgen.pipeline import Compiled
@@ -72,7 +72,7 @@ def outcome(hardware: str, storage: str, nodes: int) -> Outcome:
 @cache
 def composer() -> Composer:
     """Composes from the packaged configuration alone."""
-    return Composer(Request(config_path=project.conf_dir()))
+    return Composer(Request(config_path=runtime.conf_dir()))
 
 
 @cache

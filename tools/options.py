@@ -1,9 +1,9 @@
 """The packaged options, and what each needs beside it to be rendered."""
 
-from ftgen import project
+from ftgen import runtime
 from ftgen.config import catalog
 
-GROUPS = catalog.groups([project.conf_dir()])
+GROUPS = catalog.groups([runtime.conf_dir()])
 # Names of the cluster's own, and choices that go with one option alone.
 NEEDS = {
     "alauda-2": (

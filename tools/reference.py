@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import reduce
 from typing import Any
 
-from ftgen import project
+from ftgen import runtime
 from ftgen.cli import help as manual
 from ftgen.cli import vocabulary
 from ftgen.cli.arguments import RENDER, VERBS
@@ -50,7 +50,7 @@ def _flags(title: str, rows: Iterable[tuple[str, str]]) -> Iterator[str]:
 
 def _groups() -> Iterator[str]:
     """List the options of each group; what is chosen where nothing is said stands in bold."""
-    folders = [project.conf_dir()]
+    folders = [runtime.conf_dir()]
     chosen = compose.compose(compose.Request()).choices
     yield "# Groups\n\nChoose with `GROUP=OPTION`; **bold** is what holds where nothing is chosen.\n"
     for group, options in sorted({**catalog.groups(folders), **catalog.nested_groups(folders)}.items()):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ftgen.project import VERSION as __version__  # noqa: N811 - Python's own name for it
+from ftgen.runtime import VERSION as __version__  # noqa: N811 - Python's own name for it
 
 if TYPE_CHECKING:
     from ftgen.api import Job, Sweep, data, job, sweep

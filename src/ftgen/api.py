@@ -12,16 +12,17 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, overload
 
-from ftgen import diff, pipeline, process, sweeping
+from ftgen import pipeline, runtime, sweeping
 from ftgen.config import compose
 from ftgen.config.compose import Composer, Request
-from ftgen.datasets.judge import Verdict, judge
-from ftgen.datasets.lengths import Tokenizer
 from ftgen.diagnostics import Diagnostic
+from ftgen.emulation.datasets.judge import Verdict, judge
+from ftgen.emulation.datasets.lengths import Tokenizer
 from ftgen.output import tree
 from ftgen.output.tree import Run, WriteOptions
-from ftgen.page import notebook
 from ftgen.pipeline import Compiled
+from ftgen.review import diff
+from ftgen.review.page import notebook
 from ftgen.sweeping import index
 from ftgen.sweeping.batch import Batch
 from ftgen.text import files, sharing
@@ -165,7 +166,7 @@ def sweep(
     """
     words = tuple(overrides)
     composer = _composer(words, directory, config_dirs)
-    with process.few_collections():
+    with runtime.few_collections():
         batch = Batch(composer, sweeping.expand(composer, words, limit=limit))
         compiled = list(batch)
     runs = (*(each.run for each in compiled), batch.extras())

@@ -13,8 +13,8 @@ from statistics import median
 from tests.page.browser import Browser
 from tests.page.pages import THOUSAND, written
 
-from ftgen.page.document import document
-from ftgen.page.markup import tag
+from ftgen.review.page.document import document
+from ftgen.review.page.markup import tag
 
 _TIMES = 7
 # The script stands at the end of the body and runs at once: afterwards the page can be used.

@@ -11,7 +11,7 @@ import pytest
 from tests.golden.cases import CASES, expected
 from tests.golden.placeholders import filled
 
-from ftgen import project
+from ftgen import runtime
 from ftgen.cli import main
 from ftgen.diagnostics import Rejected, Severity
 from ftgen.schema import conform
@@ -364,7 +364,7 @@ def test_tools_are_told_every_finding(folder, capsys):
 
 def test_a_clusters_own_schemas_decide(folder, capsys):
     own = Path("schemas/core/persistentvolumeclaim_v1.json")
-    packaged = json.loads((project.schemas_dir() / "kubernetes-1.32" / own.relative_to("schemas")).read_text())
+    packaged = json.loads((runtime.schemas_dir() / "kubernetes-1.32" / own.relative_to("schemas")).read_text())
     own.parent.mkdir(parents=True)
     own.write_text(json.dumps({**packaged, "required": [*packaged["required"], "status"]}), encoding="utf-8")
 

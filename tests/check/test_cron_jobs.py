@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from ftgen import preview
 from ftgen.diagnostics import Diagnostic, Severity
+from ftgen.review import preview
 from ftgen.text import yamlio
 from ftgen.validation import UNKNOWN_FACT, check
 from ftgen.validation.options import CheckOptions

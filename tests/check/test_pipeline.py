@@ -2,7 +2,7 @@
 
 import pytest
 
-from ftgen import pipeline, project
+from ftgen import pipeline, runtime
 from ftgen.config.compose import Composer, Request
 from ftgen.diagnostics import Rejected, Severity
 
@@ -25,7 +25,7 @@ def render(folder, *overrides, variable=""):
         file = folder / "overlays" / "tracking" / "none" / "variable.yaml"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(OVERLAY % variable, encoding="utf-8")
-    composer = Composer(Request(config_path=project.conf_dir(), directory=folder))
+    composer = Composer(Request(config_path=runtime.conf_dir(), directory=folder))
     return pipeline.compile_job(composer, ["tracking=none", *overrides])
 
 

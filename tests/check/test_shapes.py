@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ftgen import diff
 from ftgen.diagnostics import Rejected
+from ftgen.review import diff
 from ftgen.text import yamlio
 from ftgen.validation import check
 from ftgen.validation.options import CheckOptions

@@ -14,13 +14,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ftgen import cli, project
+from ftgen import cli, runtime
 from ftgen.cli.completion import candidates, typed
 from ftgen.config import catalog
 from ftgen.validation import pages
 
 BIN = Path(sys.executable).parent
-OPTIONS = catalog.groups([project.conf_dir()])
+OPTIONS = catalog.groups([runtime.conf_dir()])
 
 
 def beginning(head: str, text: str) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.terminal import FTGEN, on_terminal
 
-from ftgen import cli, project
+from ftgen import cli, runtime
 from ftgen.tuning import Study, Trial, TrialState
 
 ESCAPE = "\x1b[31m"
@@ -21,7 +21,7 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("COMP_LINE", "ftgen hardware=")
     Path("conf/hardware").mkdir(parents=True)
     Path("conf/hardware/odd.yaml").write_text(f"# An {ESCAPE}odd option.\nvendor: x\n")
-    primary = (project.conf_dir() / "config.yaml").read_text(encoding="utf-8")
+    primary = (runtime.conf_dir() / "config.yaml").read_text(encoding="utf-8")
     Path("conf/config.yaml").write_text(primary + 'zzz: "a\\e[31mb"\nhardware: {env: {A: "x\\e[31my"}}\n')
     trials = (Trial(0, {}, "a\x1b[2Jb", TrialState.COMPLETE, 0.5),)
     study = Study("lr", f"lo{ESCAPE}ss", "minimize", "tpe", 0, (), (f"name={ESCAPE}",), {}, 4, 2, trials=trials)

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from ftgen import cli, project
+from ftgen import cli, runtime
 from ftgen.cli import drift
 from ftgen.config.compose import Composer
 from ftgen.output.tree.plan import sha256
 
-MODEL = (project.conf_dir() / "model" / "qwen3-0.6b.yaml").read_text(encoding="utf-8")
+MODEL = (runtime.conf_dir() / "model" / "qwen3-0.6b.yaml").read_text(encoding="utf-8")
 
 
 @pytest.fixture(autouse=True)
@@ -93,7 +93,7 @@ def test_a_changed_configuration_is_told_with_what_it_means_for_the_job(capsys: 
 def test_a_change_that_no_job_notices_is_metadata(capsys: pytest.CaptureFixture[str]) -> None:
     Path("conf/cluster").mkdir()
     cluster = Path("conf/cluster/mine.yaml")
-    text = (project.conf_dir() / "cluster" / "alauda.yaml").read_text(encoding="utf-8")
+    text = (runtime.conf_dir() / "cluster" / "alauda.yaml").read_text(encoding="utf-8")
     cluster.write_text(text)
     rendered("cluster=mine")
     cluster.write_text(text.replace("annotations: {}", "annotations: {example.com/owner: ada}"))
@@ -106,7 +106,7 @@ def test_a_change_that_no_job_notices_is_metadata(capsys: pytest.CaptureFixture[
 def test_a_claim_beside_the_jobs_is_compared(capsys: pytest.CaptureFixture[str]) -> None:
     storage = Path("conf/storage/mine.yaml")
     storage.parent.mkdir()
-    text = (project.conf_dir() / "storage" / "nfs.yaml").read_text(encoding="utf-8")
+    text = (runtime.conf_dir() / "storage" / "nfs.yaml").read_text(encoding="utf-8")
     storage.write_text(text)
     rendered("storage=mine", "storage.models.claim=shared", "storage.models.create=true", "name=one")
     storage.write_text(text.replace("size: 100Gi+", "size: 3210Gi"))

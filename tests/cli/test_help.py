@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ftgen import __version__, cli, project
+from ftgen import __version__, cli, runtime
 from ftgen.cli.arguments import VERBS
 from ftgen.cli.help import GROUPS
 from ftgen.config import catalog
@@ -22,7 +22,7 @@ def told(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
 def test_help_names_every_verb_group_and_option(capsys: pytest.CaptureFixture[str]) -> None:
     text = told(["--help"], capsys)
     assert all(f"  {verb} " in text for verb in VERBS)
-    for group, options in catalog.groups([project.conf_dir()]).items():
+    for group, options in catalog.groups([runtime.conf_dir()]).items():
         assert f"\n{group}\n" in text
         assert all(f"  {option} " in text for option in options)
 

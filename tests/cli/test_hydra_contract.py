@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from omegaconf.basecontainer import BaseContainer
 
-from ftgen import cli, project
+from ftgen import cli, runtime
 
 APPLICATION = """\
 import os
@@ -192,7 +192,7 @@ def test_an_unknown_option_is_refused_in_place_of_a_list_without_it(ftgen: Run) 
 
 
 def test_the_packaged_configuration_is_listed_as_hydra_lists_it(ftgen: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CONF", str(project.conf_dir()))
+    monkeypatch.setenv("CONF", str(runtime.conf_dir()))
     words = ["--info", "config", "hardware=ascend", "+experiment=qwen3-identity-vgpu"]
     assert lines(ftgen(*words)) == lines(hydra(*words))
 
@@ -217,7 +217,7 @@ def packaged(tmp_path: Path) -> Path:
     """The packaged configuration, with a primary file that chooses and configures plugins."""
     folder = tmp_path / "conf"
     folder.mkdir()
-    primary = (project.conf_dir() / "config.yaml").read_text(encoding="utf-8")
+    primary = (runtime.conf_dir() / "config.yaml").read_text(encoding="utf-8")
     text = primary.replace("- _self_\n", f"{CHOSEN}- _self_\n".replace("\n-", "\n  -"), 1) + CONFIGURED
     (folder / "config.yaml").write_text(text, encoding="utf-8")
     return folder / "config.yaml"

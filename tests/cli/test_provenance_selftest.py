@@ -10,18 +10,19 @@ from typing import Any
 import pytest
 from tests.golden.cases import CASES
 
-from ftgen import pipeline, project
+from ftgen import pipeline, runtime
 from ftgen.config.compose import Composer, Request
 from ftgen.diagnostics import COMMAND_LINE
 from ftgen.lower import render
+from ftgen.pipeline.serving import TrainedRun, compile_service
 from ftgen.provenance import explain
 from ftgen.provenance.dependencies import path_by_names
 from ftgen.provenance.origins import KeyOrigins
-from ftgen.serving import TrainedRun, compile_service, compiled_again
+from ftgen.provenance.service import compiled_again
 from ftgen.text import yamlio
 from ftgen.text.paths import leaves
 
-EXPERIMENTS = sorted(file.stem for file in project.conf_dir().glob("experiment/*.yaml"))
+EXPERIMENTS = sorted(file.stem for file in runtime.conf_dir().glob("experiment/*.yaml"))
 SELECTIONS = {"default": (), **{name: (f"+experiment={name}",) for name in EXPERIMENTS}}
 JOBS = {
     **SELECTIONS,
@@ -43,7 +44,7 @@ JOBS = {
 
 @pytest.fixture(scope="module")
 def composer() -> Composer:
-    return Composer(Request(config_path=project.conf_dir()))
+    return Composer(Request(config_path=runtime.conf_dir()))
 
 
 @cache

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from ftgen import cli, project, schema
+from ftgen import cli, runtime, schema
 from ftgen.cli.schema import documented, of_file
 from ftgen.config import catalog
 from ftgen.config.compose import Request, compose
 from ftgen.text import yamlio
 
-OPTIONS = {**catalog.groups([project.conf_dir()]), **catalog.nested_groups([project.conf_dir()])}
-FILES = sorted(str(file.relative_to(project.conf_dir())) for file in project.conf_dir().rglob("*.yaml"))
+OPTIONS = {**catalog.groups([runtime.conf_dir()]), **catalog.nested_groups([runtime.conf_dir()])}
+FILES = sorted(str(file.relative_to(runtime.conf_dir())) for file in runtime.conf_dir().rglob("*.yaml"))
 
 
 def problems(group: str, value: Any, package: str = "") -> list[str]:
@@ -33,7 +33,7 @@ def objects(part: Any) -> list[dict[str, Any]]:
 
 def test_the_packaged_schema_is_the_specification_s(*, update_golden: bool) -> None:
     """Completion reads it; editors may point at it."""
-    file = project.schemas_dir() / "config.json"
+    file = runtime.schemas_dir() / "config.json"
     if update_golden:
         file.write_text(schema.dump(documented()), encoding="utf-8")
     assert file.read_text(encoding="utf-8") == schema.dump(documented())
@@ -56,7 +56,7 @@ def test_every_key_is_described() -> None:
 @pytest.mark.parametrize("file", FILES)
 def test_every_packaged_file_fits(file: str) -> None:
     group = str(Path(file).parent).removeprefix(".")
-    path = project.conf_dir() / file
+    path = runtime.conf_dir() / file
     assert problems(group, yamlio.read(path) or {}, catalog.package_of(path)) == []
 
 
@@ -217,5 +217,5 @@ def test_usage(words: list[str]) -> None:
 
 
 def test_the_header_of_a_group_s_options_says_where_they_belong() -> None:
-    assert catalog.package([project.conf_dir()], "experiment") == "_global_"
-    assert catalog.package([project.conf_dir()], "hardware") == "hardware"
+    assert catalog.package([runtime.conf_dir()], "experiment") == "_global_"
+    assert catalog.package([runtime.conf_dir()], "hardware") == "hardware"

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from ftgen import cli, project
+from ftgen import cli, runtime
 
-OPTION = (project.conf_dir() / "model" / "qwen3-0.6b.yaml").read_text(encoding="utf-8")
+OPTION = (runtime.conf_dir() / "model" / "qwen3-0.6b.yaml").read_text(encoding="utf-8")
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_it_is_said_on_the_command_line(said: str, place: Path, capsys: pytest.C
 
 
 def test_it_is_said_in_the_primary_file(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    primary = (project.conf_dir() / "config.yaml").read_text(encoding="utf-8")
+    primary = (runtime.conf_dir() / "config.yaml").read_text(encoding="utf-8")
     Path("conf").mkdir()
     Path("conf/config.yaml").write_text(f"{primary}\nhydra:\n  searchpath: [pkg://pack.conf]\n", encoding="utf-8")
     assert shown(capsys, "model=mine") == "Mine"

@@ -12,7 +12,7 @@ import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf.basecontainer import BaseContainer
 
-from ftgen import cli, project
+from ftgen import cli, runtime
 
 # Hydra 1.4 has no other behaviour, and warns of being asked for it.
 VERSION_BASE = {"version_base": "1.3"} if hydra.__version__.startswith("1.3.") else {}
@@ -46,7 +46,7 @@ def test_the_job_is_without_hydras_node(show: Any) -> None:
 def test_hydra_is_hydras_node_alone_and_says_what_hydra_says(show: Any) -> None:
     shown = show(*WORDS, "--cfg", "hydra")
     assert shown.keys() == {"hydra"}
-    with initialize_config_dir(str(project.conf_dir()), **VERSION_BASE):
+    with initialize_config_dir(str(runtime.conf_dir()), **VERSION_BASE):
         real = compose("config", WORDS, return_hydra_config=True).hydra
     assert shown["hydra"]["overrides"] == {"hydra": list(real.overrides.hydra), "task": list(real.overrides.task)}
     assert shown["hydra"]["runtime"]["version"] == real.runtime.version

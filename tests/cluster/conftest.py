@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ftgen import project
+from ftgen import runtime
 from ftgen.config.compose import Composer, Request
 
 from . import facts, programs
@@ -74,7 +74,7 @@ def _needs(request: pytest.FixtureRequest) -> None:
 @pytest.fixture(scope="session")
 def composer() -> Composer:
     """The packaged configuration."""
-    return Composer(Request(config_path=project.conf_dir()))
+    return Composer(Request(config_path=runtime.conf_dir()))
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ftgen.diff import ABSENT, diff_fields
+from ftgen.review.diff import ABSENT, diff_fields
 
 from .kubectl import Object
 

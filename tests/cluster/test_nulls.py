@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 from ftgen import pipeline
-from ftgen.cluster.server import claims_refusal
 from ftgen.config.compose import Composer
 from ftgen.diagnostics import Severity
+from ftgen.remote.cluster.server import claims_refusal
 from ftgen.text.paths import Steps, dotted
 from ftgen.validation.check import check_object, context_of
 from ftgen.validation.options import CheckOptions

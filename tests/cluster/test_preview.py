@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 from tools.options import chosen
 
-from ftgen import pipeline, preview
+from ftgen import pipeline
 from ftgen.config.compose import Composer
 from ftgen.diagnostics import Rejected
-from ftgen.preview import Container, Mount, Pod
+from ftgen.review import preview
+from ftgen.review.preview import Container, Mount, Pod
 from ftgen.schema.version import version_of
 
 from .jobs import Desk

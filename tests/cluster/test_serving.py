@@ -10,10 +10,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from ftgen import project
+from ftgen import runtime
 from ftgen.config.compose import Composer, Request
 from ftgen.pipeline import Workspace
-from ftgen.serving import TrainedRun, compile_service
+from ftgen.pipeline.serving import TrainedRun, compile_service
 
 from .facts import SIMULATED_NODES
 from .kubectl import wait_for
@@ -44,7 +44,7 @@ def tree(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tree]
 
 
 def rendered(namespace: str, *words: str) -> dict[str, bytes]:
-    composer = Composer(Request(config_path=project.conf_dir(), config_name="serve"))
+    composer = Composer(Request(config_path=runtime.conf_dir(), config_name="serve"))
     chosen = (*words, f"cluster.namespace={namespace}", "model.output_url=https://git.example.com/team/result")
     return dict(compile_service(composer, RUN, chosen, Workspace(composer)).files)
 

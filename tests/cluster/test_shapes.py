@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from ftgen import pipeline, preview
+from ftgen import pipeline
 from ftgen.config.compose import Composer
+from ftgen.review import preview
 from ftgen.schema.version import Version, version_of
 from ftgen.validation import check
 from ftgen.validation.options import CheckOptions

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from ftgen.datasets.judge import Verdict, judge
-from ftgen.datasets.reading import Reading
+from ftgen.emulation.datasets.judge import Verdict, judge
+from ftgen.emulation.datasets.reading import Reading
 
 USER, BOT = {"from": "human", "value": "q"}, {"from": "gpt", "value": "a"}
 TALK = {"formatting": "sharegpt"}

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from ftgen.datasets.judge import Verdict, judge
-from ftgen.datasets.reading import Reading, reading_of_arguments
-from ftgen.datasets.shards import order
+from ftgen.emulation.datasets.judge import Verdict, judge
+from ftgen.emulation.datasets.reading import Reading, reading_of_arguments
+from ftgen.emulation.datasets.shards import order
 
 GOOD = {"instruction": "q", "input": "", "output": "a"}
 EMPTY = {"instruction": "q", "input": "", "output": None}

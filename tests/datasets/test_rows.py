@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ftgen.datasets import rows
-from ftgen.datasets.judge import Verdict, judge
-from ftgen.datasets.reading import Reading
 from ftgen.diagnostics import Severity
+from ftgen.emulation.datasets import rows
+from ftgen.emulation.datasets.judge import Verdict, judge
+from ftgen.emulation.datasets.reading import Reading
 
 TEXT = {"columns": {"prompt": "text"}}
 PRETRAIN = Reading(stage="pt", trainer="pt", train=("d",))

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from ftgen.datasets.judge import Verdict, judge
-from ftgen.datasets.reading import Reading
+from ftgen.emulation.datasets.judge import Verdict, judge
+from ftgen.emulation.datasets.reading import Reading
 
 ROW = b'{"instruction":"q","input":"","output":"a"}\n'
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 1\n"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from ftgen import project
+from ftgen import runtime
 from ftgen.config.compose import Composer, Request
 
 
 @pytest.fixture(scope="session")
 def composer() -> Composer:
-    return Composer(Request(config_path=project.conf_dir()))
+    return Composer(Request(config_path=runtime.conf_dir()))

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from ftgen import pipeline, project
+from ftgen import pipeline, runtime
 from ftgen.config import catalog
 from ftgen.diagnostics import Rejected
 from ftgen.validation.rules.admission import admit_create, admit_update, mutate
 
-OPTIONS = catalog.groups([project.conf_dir()])
+OPTIONS = catalog.groups([runtime.conf_dir()])
 SHAPES = {
     "one node": (),
     "two nodes": ("hardware=full-gpu", "hardware.nodes=2", "storage=nfs"),

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ftgen import cli, pipeline, project
+from ftgen import cli, pipeline, runtime
 from ftgen.config.compose import Composer, Request
 from ftgen.diagnostics import Rejected
 from ftgen.pipeline import Compiled
@@ -49,7 +49,7 @@ def test_the_scripts_are_mounted_from_a_config_map_that_nothing_changes(here: Pa
     (scripts,) = job.bundle.companions
     assert scripts["immutable"] is True
     assert [*scripts["data"]] == ["prepare.sh", "train.sh"]
-    assert scripts["data"]["train.sh"] == (project.conf_dir() / "trainer" / "train.sh").read_text(encoding="utf-8")
+    assert scripts["data"]["train.sh"] == (runtime.conf_dir() / "trainer" / "train.sh").read_text(encoding="utf-8")
     assert {"name": "scripts", "configMap": {"name": scripts["metadata"]["name"]}} in pod(job)["volumes"]
     for container in (*pod(job)["initContainers"], *pod(job)["containers"]):
         assert {"name": "scripts", "mountPath": "/opt/ftgen", "readOnly": True} in container["volumeMounts"]

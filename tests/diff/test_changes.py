@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ftgen.diagnostics import Rejected
-from ftgen.diff import (
+from ftgen.output.tree import EMPTY, Entry, Lock, Run, State
+from ftgen.review.diff import (
     ChangeClass,
     Status,
     as_json,
@@ -24,7 +25,6 @@ from ftgen.diff import (
     differs,
     same_run,
 )
-from ftgen.output.tree import EMPTY, Entry, Lock, Run, State
 from ftgen.text import yamlio
 
 JOB = yamlio.parse(

@@ -7,8 +7,8 @@ import json
 import pytest
 
 from ftgen import cli
-from ftgen.diff import ABSENT, compare
 from ftgen.lower import Bundle
+from ftgen.review.diff import ABSENT, compare
 
 
 def job(**pod: object) -> Bundle:

@@ -9,7 +9,7 @@ from tests.docs.commands import ROOT, Command, steps
 from tests.docs.test_commands import accepted
 from tools import reference, site
 
-from ftgen import project, spec
+from ftgen import runtime, spec
 from ftgen.cli.arguments import VERBS, parser
 from ftgen.config import catalog
 
@@ -33,7 +33,7 @@ def test_contributing_names_folders_of_tests() -> None:
 def test_the_changes_are_told_up_to_this_version() -> None:
     newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert newest
-    assert newest[1] == project.VERSION
+    assert newest[1] == runtime.VERSION
 
 
 def _what_is_typed(page):
@@ -81,7 +81,7 @@ def test_the_reference_is_complete() -> None:
             flag for action in parser(verb)._actions if action.help != "==SUPPRESS==" for flag in action.option_strings
         }
         assert [flag for flag in flags if flag not in pages["reference/verbs.md"]] == []
-    folders = [project.conf_dir()]
+    folders = [runtime.conf_dir()]
     for group, options in {**catalog.groups(folders), **catalog.nested_groups(folders)}.items():
         assert f"## {group}\n" in pages["reference/groups.md"]
         assert [option for option in options if f"`{option}`" not in pages["reference/groups.md"]] == []

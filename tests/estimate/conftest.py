@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from ftgen import project
-from ftgen.estimate import Shape, Training
+from ftgen import runtime
+from ftgen.emulation.estimate import Shape, Training
 
 HERE = Path(__file__).parent
 
@@ -28,7 +28,7 @@ class Step:
 
 
 def _models() -> dict[str, dict[str, Any]]:
-    files = sorted((project.conf_dir() / "model").glob("*.yaml"))
+    files = sorted((runtime.conf_dir() / "model").glob("*.yaml"))
     return {file.stem: yaml.safe_load(file.read_text()) for file in files}
 
 

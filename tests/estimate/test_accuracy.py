@@ -8,8 +8,8 @@ from statistics import median
 
 import pytest
 
-from ftgen.estimate.advice import Verdict, estimate, verdict
-from ftgen.estimate.device import MEASURED, Fragmentation, peak
+from ftgen.emulation.estimate.advice import Verdict, estimate, verdict
+from ftgen.emulation.estimate.device import MEASURED, Fragmentation, peak
 
 H200 = 143771 / 1024
 GRID = {

@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from ftgen.estimate import Shape, Training, Verdict, estimate, smallest_change, verdict
+from ftgen.emulation.estimate import Shape, Training, Verdict, estimate, smallest_change, verdict
 
 
 def training(models, name, **arguments):

@@ -2,12 +2,12 @@
 
 import pytest
 
-from ftgen import estimate as estimates
-from ftgen import pipeline, project
+from ftgen import pipeline, runtime
 from ftgen.config.compose import Composer, Request
 from ftgen.diagnostics import Rejected
-from ftgen.estimate import Verdict
-from ftgen.estimate.job import fit_summary, term_summary
+from ftgen.emulation import estimate as estimates
+from ftgen.emulation.estimate import Verdict
+from ftgen.emulation.estimate.job import fit_summary, term_summary
 from ftgen.spec import admit
 from ftgen.validation import Context, validate
 from ftgen.validation.rules import SPEC, memory
@@ -18,7 +18,7 @@ AS_SAID = ("hardware.memory=8Gi", "hardware.per_card.memory.limit=16Gi", "storag
 
 @pytest.fixture(scope="module")
 def composer():
-    return Composer(Request(config_path=project.conf_dir()))
+    return Composer(Request(config_path=runtime.conf_dir()))
 
 
 @pytest.fixture(scope="module")

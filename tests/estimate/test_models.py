@@ -6,10 +6,10 @@ import pytest
 import yaml
 from tools.options import LANGUAGE_MODELS
 
-from ftgen import project
-from ftgen.estimate import Shape, parameters
+from ftgen import runtime
+from ftgen.emulation.estimate import Shape, parameters
 
-FILES = [project.conf_dir() / "model" / f"{option}.yaml" for option in LANGUAGE_MODELS]
+FILES = [runtime.conf_dir() / "model" / f"{option}.yaml" for option in LANGUAGE_MODELS]
 KEYS = [
     "name",
     "hub",

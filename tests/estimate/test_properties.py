@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tools.options import LANGUAGE_MODELS
 
-from ftgen import project
-from ftgen.estimate import Shape, Training, estimate
+from ftgen import runtime
+from ftgen.emulation.estimate import Shape, Training, estimate
 
 SHAPES = [
-    Shape.of(yaml.safe_load((project.conf_dir() / "model" / f"{option}.yaml").read_text())["shape"])
+    Shape.of(yaml.safe_load((runtime.conf_dir() / "model" / f"{option}.yaml").read_text())["shape"])
     for option in LANGUAGE_MODELS
 ]
 

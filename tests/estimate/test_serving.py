@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ftgen.estimate.serving import Service, needs, total_gib
-from ftgen.estimate.shape import Shape
+from ftgen.emulation.estimate.serving import Service, needs, total_gib
+from ftgen.emulation.estimate.shape import Shape
 
 QWEN3_8B = Service(
     Shape(

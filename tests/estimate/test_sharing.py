@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ftgen.estimate import Shape, Training
-from ftgen.estimate.device import CONTEXT, GIB, peak
+from ftgen.emulation.estimate import Shape, Training
+from ftgen.emulation.estimate.device import CONTEXT, GIB, peak
 
 ROWS = [json.loads(line) for line in Path(__file__).with_name("shared.jsonl").read_text().splitlines()]
 WAYS = {"fsdp": {"zero_stage": 3, "fsdp": True}, "z3": {"zero_stage": 3, "deepspeed": True}}

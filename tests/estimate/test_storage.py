@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ftgen.estimate import Shape, Training, estimate
+from ftgen.emulation.estimate import Shape, Training, estimate
 
 
 def training(models, name, **arguments):

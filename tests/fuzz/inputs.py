@@ -22,14 +22,14 @@ from hypothesis import strategies as st
 from tests.fuzz import odd
 from tests.fuzz.case import Case
 
-from ftgen import pipeline, project
+from ftgen import pipeline, runtime
 from ftgen.cli.arguments import FORMS, VERBS
 from ftgen.config import catalog
 from ftgen.config.compose import Composer, Request, compose
 from ftgen.output.tree import Lock, Run, dump_lock, object_of
 from ftgen.output.tree.lock import AssignedName, Entry
 from ftgen.output.tree.plan import sha256
-from ftgen.serving import CompiledService, TrainedRun, compile_service
+from ftgen.pipeline.serving import CompiledService, TrainedRun, compile_service
 from ftgen.sweeping.space import Parameter
 from ftgen.text import yamlio
 from ftgen.tuning import Study, Trial, TrialState
@@ -41,7 +41,7 @@ HERE = Path(__file__).parents[1]
 
 # --- seeds ----------------------------------------------------------------------------------------------
 
-OPTIONS = catalog.groups([project.conf_dir()])
+OPTIONS = catalog.groups([runtime.conf_dir()])
 CHOICES = [f"{group}={option}" for group, options in OPTIONS.items() for option in options]
 
 
@@ -51,7 +51,7 @@ def _paths(value: object, prefix: str = "") -> list[str]:
 
 
 KEYS = [
-    *filter(None, _paths(compose(Request(config_path=project.conf_dir(), config_name="serve")).config)),
+    *filter(None, _paths(compose(Request(config_path=runtime.conf_dir(), config_name="serve")).config)),
     *OPTIONS,
     "trainer.args.lora_rank",
     "trainer.args.seed",
@@ -133,13 +133,13 @@ def _service(run: str, *words: str) -> CompiledService:
 @cache
 def _configuration() -> Mapping[str, str]:
     """The packaged configuration files, which a user's own of the same name shadow."""
-    folder = project.conf_dir()
+    folder = runtime.conf_dir()
     return {f"conf/{p.relative_to(folder)}": p.read_text(encoding="utf-8") for p in sorted(folder.rglob("*.yaml"))}
 
 
 @cache
 def _overlays() -> Mapping[str, str]:
-    folder = project.overlays_dir()
+    folder = runtime.overlays_dir()
     return {f"overlays/{p.relative_to(folder)}": p.read_text(encoding="utf-8") for p in sorted(folder.rglob("*.yaml"))}
 
 
@@ -595,7 +595,7 @@ def _configuration_files(draw: Draw) -> Case:
 @kind(3)
 def _scripts(draw: Draw) -> Case:
     name = draw(st.sampled_from(["trainer/train", "trainer/prepare", "serving/serve"]))
-    text = (project.conf_dir() / f"{name}.sh").read_text(encoding="utf-8")
+    text = (runtime.conf_dir() / f"{name}.sh").read_text(encoding="utf-8")
     how = draw(
         st.sampled_from(
             [draw(scrambled(text)), {"link": "loop"}, {"fifo": True}, {"folder": True}, "", {"size": 2**34}]

@@ -15,7 +15,7 @@ import pytest
 from tests.gitops.repositories import git, home
 from tests.gitops.runs import make_run
 
-from ftgen.gitops import Provenance, Source
+from ftgen.remote.gitops import Provenance, Source
 
 __all__ = ["git", "home", "make_run"]
 

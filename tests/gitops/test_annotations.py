@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ftgen.diagnostics import Rejected
-from ftgen.gitops.annotations import annotated, annotations_of, revived, unguarded
+from ftgen.remote.gitops.annotations import annotated, annotations_of, revived, unguarded
 from ftgen.text import yamlio
 
 TEXT = b"""\

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from ftgen.diagnostics import Rejected
-from ftgen.gitops import Result, publish, source_of, target_of
 from ftgen.output.tree import WriteOptions
+from ftgen.remote.gitops import Result, publish, source_of, target_of
 
 PROGRAMS = (
     *("filter.evil.clean", "filter.evil.smudge", "filter.evil.process", "core.fsmonitor", "core.sshCommand"),

@@ -9,7 +9,8 @@ import pytest
 from tests.gitops.cluster import Cluster
 
 from ftgen.diagnostics import Rejected
-from ftgen.gitops import (
+from ftgen.output.tree import FileChange, OnImmutableChange, Run, State, WriteOptions, parse_lock
+from ftgen.remote.gitops import (
     Result,
     annotated,
     archiving,
@@ -21,7 +22,6 @@ from ftgen.gitops import (
     target_of,
     unused_files,
 )
-from ftgen.output.tree import FileChange, OnImmutableChange, Run, State, WriteOptions, parse_lock
 from ftgen.text import yamlio
 from ftgen.validation.manifest import NEWEST
 

@@ -26,14 +26,16 @@ VERBS = (
     "stop",
     "tune",
 )
+FOLDERS = ("output/tree", "remote/cluster", "remote/gitops", "remote/locking", "review/diff", "tuning")
 FILES = [
-    *(
-        file
-        for folder in ("cluster", "diff", "gitops", "output/tree", "tuning")
-        for file in sorted((PACKAGE / folder).glob("*.py"))
-    ),
+    *(file for folder in FOLDERS for file in sorted((PACKAGE / folder).glob("*.py"))),
     *(PACKAGE / "cli" / f"{verb}.py" for verb in VERBS),
 ]
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_every_folder_is_there(folder):
+    assert (PACKAGE / folder / "__init__.py") in FILES
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.parent.name}.{file.stem}")

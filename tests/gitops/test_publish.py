@@ -10,9 +10,9 @@ from email.utils import parseaddr
 import pytest
 
 from ftgen.diagnostics import Rejected
-from ftgen.diff import Status
-from ftgen.gitops import Provenance, Result, publish, target_of
 from ftgen.output.tree import FileChange, OnImmutableChange, State, WriteOptions, parse_lock
+from ftgen.remote.gitops import Provenance, Result, publish, target_of
+from ftgen.review.diff import Status
 
 
 def files(git, repo, ref="main"):

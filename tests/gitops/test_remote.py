@@ -12,8 +12,8 @@ from dataclasses import replace
 import pytest
 
 from ftgen.diagnostics import Rejected
-from ftgen.gitops import Result, publish, target_of
 from ftgen.output.tree import parse_lock
+from ftgen.remote.gitops import Result, publish, target_of
 
 
 def to(repo, branch="main", path="training"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ftgen.gitops import source_of
+from ftgen.remote.gitops import source_of
 
 
 @pytest.fixture

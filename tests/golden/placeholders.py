@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from ftgen import project
+from ftgen import runtime
 from ftgen.lower import render
 from ftgen.pipeline import Compiled
 
@@ -36,7 +36,7 @@ def filled(text: str) -> str:
 
 @cache
 def _scripts() -> dict[str, str]:
-    return {file.name: file.read_text(encoding="utf-8") for file in sorted(project.conf_dir().glob("trainer/*.sh"))}
+    return {file.name: file.read_text(encoding="utf-8") for file in sorted(runtime.conf_dir().glob("trainer/*.sh"))}
 
 
 @cache

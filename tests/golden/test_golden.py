@@ -9,7 +9,7 @@ from itertools import combinations
 import pytest
 from tools.options import GROUPS
 
-from ftgen import pipeline, project
+from ftgen import pipeline, runtime
 from ftgen.config.compose import Composer, Request
 
 from .cases import CASES, EXPECTED, FILES, ONE_NODE_ONLY, WITHOUT_CACHE, expected, path, written
@@ -19,7 +19,7 @@ from .placeholders import pinned
 @pytest.fixture(scope="module")
 def rendered() -> Callable[[str], str]:
     """Render a case, once."""
-    composer = Composer(Request(config_path=project.conf_dir()))
+    composer = Composer(Request(config_path=runtime.conf_dir()))
     return cache(lambda case: pinned(pipeline.compile_job(composer, CASES[case].overrides)))
 
 

@@ -11,7 +11,7 @@ from functools import cache
 from dockerfile_parse import DockerfileParser
 from tools.options import GROUPS, NEEDS, chosen
 
-from ftgen import cli, project
+from ftgen import cli, runtime
 
 COMMAND = ("trainer=command", *NEEDS["command"])
 # Options whose recipe is that of `full-gpu` or `ascend`.
@@ -22,7 +22,7 @@ COMMANDS = [
     option
     for option in GROUPS["trainer"]
     if re.search(
-        r"^framework: command|^  - command$", (project.conf_dir() / f"trainer/{option}.yaml").read_text(), re.MULTILINE
+        r"^framework: command|^  - command$", (runtime.conf_dir() / f"trainer/{option}.yaml").read_text(), re.MULTILINE
     )
 ]
 # Every hardware option with LLaMA-Factory, every base with a command, every tracker, and every other trainer.

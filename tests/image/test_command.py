@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tests.image.dockerfile import parse
 
-from ftgen import cli, project
+from ftgen import cli, runtime
 from ftgen.trainers import image
 
 
@@ -99,7 +99,7 @@ def test_a_vendor_of_ones_own_needs_facts_or_a_file_and_no_code(capsys: pytest.C
 def test_the_common_recipe_can_be_ones_own(capsys: pytest.CaptureFixture[str]) -> None:
     """Versions that a team fixes once, for all cards."""
     Path("conf").mkdir()
-    common = (project.conf_dir() / "image.Dockerfile").read_text()
+    common = (runtime.conf_dir() / "image.Dockerfile").read_text()
     Path("conf/image.Dockerfile").write_text(common.replace("ARG NLTK_VERSION=3.10.4", "ARG NLTK_VERSION=3.9.1"))
     for hardware in ("cpu", "ascend"):
         assert image.arguments(printed(capsys, f"hardware={hardware}"))["NLTK_VERSION"] == "3.9.1"
@@ -175,7 +175,7 @@ def test_it_is_not_the_platforms_own_image(capsys: pytest.CaptureFixture[str]) -
     from ftgen.config.compose import Composer, Request
     from ftgen.spec import admit
 
-    composer = Composer(Request(config_path=project.conf_dir()))
+    composer = Composer(Request(config_path=runtime.conf_dir()))
     its = admit(composer.compose(composer.parse(["hardware=cpu"])).config).hardware.image
     assert _named(capsys, "hardware=cpu")["image"].rpartition(":")[0] != its.rpartition(":")[0]
 

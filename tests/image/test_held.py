@@ -2,7 +2,7 @@
 
 import pytest
 
-from ftgen import pipeline, project
+from ftgen import pipeline, runtime
 from ftgen.config.compose import Composer, Request
 from ftgen.diagnostics import Rejected, Severity
 from ftgen.trainers import image
@@ -13,7 +13,7 @@ ERROR, WARNING = Severity.ERROR, Severity.WARNING
 
 @pytest.fixture(scope="module")
 def told():
-    composer = Composer(Request(config_path=project.conf_dir()))
+    composer = Composer(Request(config_path=runtime.conf_dir()))
 
     def found(*words):
         try:

@@ -88,11 +88,11 @@ def test_the_base_image_is_pinned(arguments: dict[str, str], instructions: list[
 
 
 def test_its_source_is_named() -> None:
-    from ftgen import project
+    from ftgen import runtime
     from ftgen.config.compose import Composer, Request
     from ftgen.spec import admit
 
-    composer = Composer(Request(config_path=project.conf_dir()))
+    composer = Composer(Request(config_path=runtime.conf_dir()))
     for option in GROUPS["hardware"]:
         base = admit(composer.compose(composer.parse([f"hardware={option}"])).config).hardware.base
         assert base

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from tests.image.dockerfile import RECIPES, printed, requirements
 
-from ftgen import project
+from ftgen import runtime
 from ftgen.config.compose import Composer, Request
 from ftgen.spec import Base, admit
 from ftgen.trainers import image
@@ -28,7 +28,7 @@ ARM = ("ascend", "cpu")
 
 @cache
 def base(case: str) -> Base:
-    composer = Composer(Request(config_path=project.conf_dir()))
+    composer = Composer(Request(config_path=runtime.conf_dir()))
     found = admit(composer.compose(composer.parse(RECIPES[case])).config).hardware.base
     assert found is not None
     return found

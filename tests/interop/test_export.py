@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from ftgen import cli, pipeline, project, schema
+from ftgen import cli, pipeline, runtime, schema
 from ftgen.cli.export import kustomization
 from ftgen.config import catalog
 from ftgen.config.compose import Composer, Request
@@ -20,11 +20,11 @@ from ftgen.diagnostics import Rejected
 from ftgen.pipeline import Compiled
 from ftgen.text import yamlio
 
-GROUPS = catalog.groups([project.conf_dir()])
+GROUPS = catalog.groups([runtime.conf_dir()])
 
 
 def composer(directory: Path) -> Composer:
-    return Composer(Request(config_path=project.conf_dir(), directory=directory))
+    return Composer(Request(config_path=runtime.conf_dir(), directory=directory))
 
 
 def kustomized(files: dict[str, bytes], folder: Path) -> list[dict]:

@@ -23,8 +23,8 @@ import yaml
 from tests.locking.registry import INDEX, MANIFEST, PASSWORD, USER
 
 from ftgen import cli
-from ftgen.locking import Logins, Registries, Unresolved
-from ftgen.pins import Reference
+from ftgen.config.pins import Reference
+from ftgen.remote.locking import Logins, Registries, Unresolved
 
 pytestmark = pytest.mark.slow
 

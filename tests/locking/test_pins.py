@@ -13,10 +13,11 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ftgen import cli, pins
+from ftgen import cli
+from ftgen.config import pins
 from ftgen.config.compose import moving_keys
+from ftgen.config.pins import Reference
 from ftgen.diagnostics import Rejected
-from ftgen.pins import Reference
 
 COMMIT, DIGEST = "a" * 40, f"sha256:{'b' * 64}"
 URL, IMAGE = "https://git.example.com/models/Tiny", "registry.example.com/team/train:1.0"

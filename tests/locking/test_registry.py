@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from tests.locking.registry import BASIC, MANIFEST, PASSWORD, REFRESH, TOKEN, USER, Registry, digest, serve
 
-from ftgen.locking import Logins, Registries, Unresolved
-from ftgen.locking.registry import Image
-from ftgen.pins import Reference
+from ftgen.config.pins import Reference
+from ftgen.remote.locking import Logins, Registries, Unresolved
+from ftgen.remote.locking.registry import Image
 
 
 def answer(registry: Registry, name: str = "team/train:1.0", home: Path = Path("/nonexistent")) -> str:

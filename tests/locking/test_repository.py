@@ -11,10 +11,10 @@ import pytest
 from tests.locking.registry import Registry
 from tests.scripts.gitserver import Forge
 
+from ftgen.config.pins import Reference
 from ftgen.diagnostics import Rejected
-from ftgen.locking import Answer, Registries, Unresolved, ask, repository, resolved
-from ftgen.locking.repository import Repositories
-from ftgen.pins import Reference
+from ftgen.remote.locking import Answer, Registries, Unresolved, ask, repository, resolved
+from ftgen.remote.locking.repository import Repositories
 
 
 def outcome(url: str, revision: str = "") -> Answer | Unresolved:

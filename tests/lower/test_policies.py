@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ftgen import pipeline, project
+from ftgen import pipeline, runtime
 from ftgen.config.compose import Composer, Request
 
 TEMPORARY, KEPT = ("storage=topolvm",), ("storage=nfs",)
@@ -13,7 +13,7 @@ DRAINED, LOST_NODE, OWN_FAULT, OUT_OF_MEMORY, SOME_NODE = 143, 0, 1, 137, 4
 
 @pytest.fixture(scope="module")
 def composer() -> Composer:
-    return Composer(Request(config_path=project.conf_dir()))
+    return Composer(Request(config_path=runtime.conf_dir()))
 
 
 def action(composer: Composer, code: int, *words: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ftgen import pipeline, project
+from ftgen import pipeline, runtime
 from ftgen.config.compose import Composer, Request
 
 
@@ -18,7 +18,7 @@ from ftgen.config.compose import Composer, Request
     ],
 )
 def test_shares_are_requested_where_volcano_places_the_pods(hardware: str, shares: set[str], requested: bool) -> None:
-    composer = Composer(Request(config_path=project.conf_dir()))
+    composer = Composer(Request(config_path=runtime.conf_dir()))
     job = pipeline.compile_job(composer, [f"hardware={hardware}"]).bundle.job
     resources = job["spec"]["tasks"][0]["template"]["spec"]["containers"][0]["resources"]
     assert shares <= resources["limits"].keys()

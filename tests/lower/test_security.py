@@ -2,7 +2,7 @@
 
 import pytest
 
-from ftgen import pipeline, project
+from ftgen import pipeline, runtime
 from ftgen.config.compose import Composer, Request
 from ftgen.diagnostics import Rejected, Severity
 
@@ -12,7 +12,7 @@ PLAIN = ("hardware=full-gpu", "storage=nfs")
 
 @pytest.fixture(scope="module")
 def composer():
-    return Composer(Request(config_path=project.conf_dir()))
+    return Composer(Request(config_path=runtime.conf_dir()))
 
 
 def restricted(job):
@@ -134,7 +134,7 @@ def in_folder(folder, name, patch):
     overlay = folder / "overlays" / "hardware" / "ascend" / f"{name}.yaml"
     overlay.parent.mkdir(parents=True)
     overlay.write_text(patch)
-    return Composer(Request(config_path=project.conf_dir(), directory=folder))
+    return Composer(Request(config_path=runtime.conf_dir(), directory=folder))
 
 
 @pytest.mark.parametrize("name", OVERLAYS)

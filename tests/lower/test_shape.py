@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from tools.options import chosen
 
-from ftgen import pipeline, preview, project
+from ftgen import pipeline, runtime
 from ftgen.config.compose import Composer, Request
 from ftgen.diagnostics import Rejected
+from ftgen.review import preview
 from ftgen.schema.version import version_of
 
 NODES = ("hardware=full-gpu", "storage=nfs", "hardware.nodes=3")
@@ -20,7 +21,7 @@ NEWEST = ("cluster.volcano_version=newest",)
 
 @pytest.fixture(scope="module")
 def composer() -> Composer:
-    return Composer(Request(config_path=project.conf_dir()))
+    return Composer(Request(config_path=runtime.conf_dir()))
 
 
 def job(composer: Composer, *words: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ftgen import pipeline, project
+from ftgen import pipeline, runtime
 from ftgen.config.compose import Composer, Request
 from ftgen.diagnostics import Rejected
 from ftgen.text import yamlio
@@ -19,7 +19,7 @@ JOB_NAME = "$(JOB_NAME)"
 
 @pytest.fixture(scope="module")
 def composer() -> Composer:
-    return Composer(Request(config_path=project.conf_dir()))
+    return Composer(Request(config_path=runtime.conf_dir()))
 
 
 def pod(composer: Composer, *words: str) -> dict[str, Any]:

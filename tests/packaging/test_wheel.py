@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.packaging.conftest import ROOT, Installed
 
-from ftgen import __version__, project
+from ftgen import __version__, runtime
 from ftgen.config import catalog
 
 
@@ -21,7 +21,7 @@ def test_it_is_the_wheels_ftgen_that_runs(installed: Installed, tmp_path: Path) 
 def test_every_option_travels_with_it(installed: Installed, tmp_path: Path) -> None:
     shown = installed.run("ftgen", "groups", "--json", cwd=tmp_path).stdout
     assert all(
-        f'"{option}"' in shown for options in catalog.groups([project.conf_dir()]).values() for option in options
+        f'"{option}"' in shown for options in catalog.groups([runtime.conf_dir()]).values() for option in options
     )
 
 
@@ -81,7 +81,7 @@ def test_kubectl_completes_its_words(
 ) -> None:
     """By kubectl's own completion, which asks `kubectl_complete-ftgen`."""
     *lines, last = installed.shell(f"kubectl __complete ftgen {words}", tmp_path).stdout.split("\n")[:-1]
-    expected = [f"hardware={o}" for o in catalog.options([project.conf_dir()], "hardware") if o.startswith("asc")]
+    expected = [f"hardware={o}" for o in catalog.options([runtime.conf_dir()], "hardware") if o.startswith("asc")]
     assert [line for line in lines if line] == (expected if offered is None else offered)
     assert last == f":{directive}"
 

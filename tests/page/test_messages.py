@@ -10,11 +10,11 @@ from string import Formatter
 
 import pytest
 
-import ftgen.page
-from ftgen.page import messages
+import ftgen.review.page
+from ftgen.review.page import messages
 
-CATALOGUE = tomllib.loads(resources.files(ftgen.page).joinpath("messages.toml").read_text(encoding="utf-8"))
-PACKAGE = Path(ftgen.page.__file__).parent
+CATALOGUE = tomllib.loads(resources.files(ftgen.review.page).joinpath("messages.toml").read_text(encoding="utf-8"))
+PACKAGE = Path(ftgen.review.page.__file__).parent
 # Words of other modules that are looked up by what they are.
 FAMILIES = (
     "severity",
@@ -50,7 +50,7 @@ def test_chinese_is_chinese() -> None:
 
 def test_every_key_that_the_code_names_is_there_and_every_key_is_used() -> None:
     code = "\n".join(
-        file.read_text(encoding="utf-8") for file in [*PACKAGE.glob("*.py"), PACKAGE.parent / "cli" / "review.py"]
+        file.read_text(encoding="utf-8") for file in [*PACKAGE.glob("*.py"), PACKAGE.parents[1] / "cli" / "review.py"]
     )
     named = set(re.findall(r'(?:say|count)\(\s*"([^"{]+)"', code)) | set(re.findall(r'"((?:reproduce)\.[a-z]+)"', code))
     plural = {key.rpartition(".")[0] for key in CATALOGUE if key.endswith((".one", ".other"))}

@@ -12,14 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.preview.jobs import claim, container, task, volcano_job
 
-from ftgen import pipeline, preview, project
+from ftgen import pipeline, runtime
 from ftgen.config.compose import Composer, Request
-from ftgen.preview import Container, Pod
+from ftgen.review import preview
+from ftgen.review.preview import Container, Pod
 
 
 @pytest.fixture(scope="module")
 def composer() -> Composer:
-    return Composer(Request(config_path=project.conf_dir()))
+    return Composer(Request(config_path=runtime.conf_dir()))
 
 
 def pods(composer: Composer, *words: str) -> tuple[Pod, ...]:

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from ruamel.yaml import YAML
 
-from ftgen import pipeline, project
+from ftgen import pipeline, runtime
 from ftgen.config import catalog
 from ftgen.config.compose import Composer, Request
 from ftgen.config.compose.plain import NeedsOmegaConf, ReferenceResolver
@@ -56,7 +56,7 @@ NASTY = [
 
 @pytest.fixture(scope="module")
 def composer() -> Composer:
-    return Composer(Request(config_path=project.conf_dir()))
+    return Composer(Request(config_path=runtime.conf_dir()))
 
 
 @pytest.fixture(params=SELECTIONS.values(), ids=SELECTIONS)
@@ -92,7 +92,7 @@ def test_scripts_reach_the_shell_unchanged(compiled: pipeline.Compiled) -> None:
     mounted = {name: text for o in compiled.bundle.companions for name, text in o.get("data", {}).items()}
     for container, script in ((pod["initContainers"][0], "prepare.sh"), (pod["containers"][0], "train.sh")):
         environment = {e["name"]: e.get("value", "") for e in container["env"]}
-        source = (project.conf_dir() / "trainer" / script).read_text(encoding="utf-8")
+        source = (runtime.conf_dir() / "trainer" / script).read_text(encoding="utf-8")
         if mounted:
             assert container["command"] == ["/bin/bash", f"/opt/ftgen/{script}"]
             assert mounted[script] == source
@@ -130,7 +130,7 @@ def test_plain_interpolation_is_omegaconfs(compiled: pipeline.Compiled, monkeypa
         raise NeedsOmegaConf
 
     selection = compiled.identity.overrides
-    quick = Composer(Request(config_path=project.conf_dir()))
+    quick = Composer(Request(config_path=runtime.conf_dir()))
     plain = quick.compose(quick.parse(selection)).config
     monkeypatch.setattr(ReferenceResolver, "resolved", refuse)
     assert plain == quick.compose(quick.parse(selection)).config
@@ -143,7 +143,7 @@ def test_only_manifests_on_standard_output(tmp_path: Path) -> None:
 
 
 def test_every_option_begins_with_what_it_is() -> None:
-    options = catalog.groups([project.conf_dir()])
+    options = catalog.groups([runtime.conf_dir()])
     assert all(told.endswith((".", "one")) for group in options.values() for told in group.values()), options
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ftgen import pipeline, project
+from ftgen import pipeline, runtime
 from ftgen.config import catalog
 from ftgen.config.compose import Composer, Request
 from ftgen.diagnostics import Diagnostic, Rejected, Severity
@@ -20,7 +20,7 @@ CASES: dict[str, str] = yamlio.parse(FILE.read_text(encoding="utf-8"), FILE.name
 
 @pytest.fixture(scope="module")
 def composer() -> Composer:
-    return Composer(Request(config_path=project.conf_dir()))
+    return Composer(Request(config_path=runtime.conf_dir()))
 
 
 def told(composer: Composer, words: list[str]) -> list[Diagnostic]:
@@ -48,7 +48,7 @@ KNOWN = {"FT249", "FT268", "FT269", "FT271"}
 def test_packaged_options_are_not_blamed(composer: Composer, group: str) -> None:
     command = ("trainer.command=[a]",)
     blamed = {}
-    for option in catalog.groups([project.conf_dir()])[group]:
+    for option in catalog.groups([runtime.conf_dir()])[group]:
         words = [f"{group}={option}", *(command if option == "command" else ())]
         blamed[option] = {d.code for d in told(composer, words) if d.code.startswith("FT2")} - KNOWN
     assert {option: codes for option, codes in blamed.items() if codes} == {}

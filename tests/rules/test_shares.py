@@ -2,7 +2,7 @@
 
 import pytest
 
-from ftgen import pipeline, project
+from ftgen import pipeline, runtime
 from ftgen.config.compose import Composer, Request
 from ftgen.diagnostics import Rejected, Severity
 
@@ -12,7 +12,7 @@ ERROR, WARNING = Severity.ERROR, Severity.WARNING
 
 @pytest.fixture(scope="module")
 def told():
-    composer = Composer(Request(config_path=project.conf_dir()))
+    composer = Composer(Request(config_path=runtime.conf_dir()))
 
     def found(*words):
         try:
@@ -61,7 +61,7 @@ def test_a_share_is_cut_from_a_card(told, words, subject):
 
 
 def test_every_packaged_mig_profile_is_one(told):
-    profiles = sorted(path.stem for path in (project.conf_dir() / "hardware" / "mig").glob("*.yaml"))
+    profiles = sorted(path.stem for path in (runtime.conf_dir() / "hardware" / "mig").glob("*.yaml"))
     assert profiles
     assert [p for p in profiles if "FT252" in told("hardware=nvidia-mig", f"hardware/mig={p}")] == []
 

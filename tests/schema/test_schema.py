@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tools import derive_schemas
 
-from ftgen import project, schema
+from ftgen import runtime, schema
 
 VOLCANO = {(kind, ""): line for line in schema.RELEASES for kind in schema.kinds(line)}
 KUBERNETES = {
@@ -70,7 +70,7 @@ def test_generated_crds_differ_from_published_ones_only_where_the_releases_do():
 
 
 def test_they_are_small_and_hold_no_prose():
-    files = list(project.schemas_dir().glob("*/*/*.json"))
+    files = list(runtime.schemas_dir().glob("*/*/*.json"))
     assert sum(file.stat().st_size for file in files) < BUDGET
     for file in files:
         loaded = json.loads(file.read_bytes())
@@ -186,7 +186,7 @@ def test_a_version_means_the_latest_known_line_that_is_not_newer(written, line):
 )
 def test_kubernetes_has_a_line_of_its_own_or_that_of_volcano(written, volcano, line):
     assert schema.kubernetes_release(written, volcano) == line
-    assert project.schemas_dir() / f"kubernetes-{line}" in schema.folders(volcano, kubernetes_version=written)
+    assert runtime.schemas_dir() / f"kubernetes-{line}" in schema.folders(volcano, kubernetes_version=written)
 
 
 @pytest.mark.parametrize("written", ["latest", "1", "1.16", "1.34x"])
@@ -196,7 +196,7 @@ def test_what_is_no_kubernetes_version_or_too_old_is_refused(written):
 
 
 def test_every_line_of_kubernetes_is_packaged_and_volcano_is_built_with_one_of_them():
-    packaged = {folder.name for folder in project.schemas_dir().glob("kubernetes-*")}
+    packaged = {folder.name for folder in runtime.schemas_dir().glob("kubernetes-*")}
     assert {f"kubernetes-{line}" for line in schema.KUBERNETES} == packaged
     assert {*schema.RELEASES.values()} <= {*schema.KUBERNETES}
 

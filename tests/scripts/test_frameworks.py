@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ftgen import pipeline, project
+from ftgen import pipeline, runtime
 from ftgen.config.compose import Composer, Request
 from ftgen.text import kube
 
@@ -23,7 +23,7 @@ mkdir -p "$folder/weights" && echo best >"$folder/weights/best.pt" && echo epoch
 
 
 def container(*words: str) -> dict[str, Any]:
-    job = pipeline.compile_job(Composer(Request(config_path=project.conf_dir())), words).bundle.job
+    job = pipeline.compile_job(Composer(Request(config_path=runtime.conf_dir())), words).bundle.job
     (found,) = job["spec"]["tasks"][0]["template"]["spec"]["containers"]
     return found
 

@@ -14,8 +14,8 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-from ftgen.cluster import ClusterState, Run, join, objects, why
-from ftgen.cluster.causes import Cause
+from ftgen.remote.cluster import ClusterState, Run, join, objects, why
+from ftgen.remote.cluster.causes import Cause
 
 RECORDED = Path(__file__).parent / "recorded"
 # A server that is asked as `cluster.read_surroundings` asks leaves these out.

@@ -10,9 +10,9 @@ import pytest
 from tests.status.clusters import altered, cause, only_run, recorded, state
 
 import ftgen
-from ftgen.cluster import ClusterState, Committed, Run, objects, why
-from ftgen.cluster.causes.cause import refusal, shown
 from ftgen.output.tree import State
+from ftgen.remote.cluster import ClusterState, Committed, Run, objects, why
+from ftgen.remote.cluster.causes.cause import refusal, shown
 
 ROOT = Path(__file__).parents[2]
 
@@ -389,7 +389,8 @@ def test_amounts_are_written_as_people_do(resource: str, amount: int, text: str)
 
 
 def test_the_page_names_every_kind_of_cause() -> None:
-    sources = "".join(file.read_text() for file in (Path(ftgen.__file__).parent / "cluster" / "causes").glob("*.py"))
+    folder = Path(ftgen.__file__).parent / "remote" / "cluster" / "causes"
+    sources = "".join(file.read_text() for file in folder.glob("*.py"))
     kinds = {
         *re.findall(r"Cause\(\s*\"([a-z-]+)\"", sources),
         *re.findall(r"^ {8}\"([a-z-]+)\",$", sources, re.MULTILINE),

@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ftgen import cli
-from ftgen.cluster import facts
-from ftgen.cluster.kubectl import Kubectl
 from ftgen.diagnostics import Rejected, Severity
+from ftgen.remote.cluster import facts
+from ftgen.remote.cluster.kubectl import Kubectl
 from ftgen.text import yamlio
 from ftgen.validation.inventory import KINDS, inventory_in
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.fuzz.odd import ODD, SCRAPS
 from tests.status.clusters import KINDS, cause, recorded, state
 
-from ftgen.cluster import join, objects, why
+from ftgen.remote.cluster import join, objects, why
 from ftgen.text.paths import leaves, put
 
 VIEWS = (

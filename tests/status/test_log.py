@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ftgen.cluster import log
+from ftgen.remote.cluster import log
 
 PAGE = (Path(__file__).parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
 # Not an end: the page says that the training goes on, or that nothing is to be done.

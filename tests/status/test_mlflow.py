@@ -14,7 +14,7 @@ from tests.status.clusters import FakeKubectl, altered, recorded
 from tests.status.test_status import document, run
 
 from ftgen import cli
-from ftgen.cluster import mlflow, objects
+from ftgen.remote.cluster import mlflow, objects
 
 EXPERIMENT = {"experiment": {"experiment_id": "7", "name": "team"}}
 JOB = "stray-0000aaaa"

@@ -10,7 +10,7 @@ import pytest
 from tests.status.clusters import FakeKubectl
 
 from ftgen import cli
-from ftgen.cluster import server
+from ftgen.remote.cluster import server
 
 GOOD = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "good", "namespace": "team"}}
 HOOK = 'Error from server: error when creating "STDIN": admission webhook "validatejob.volcano.sh" denied the request: '

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from ftgen import project, sweeping
+from ftgen import runtime, sweeping
 from ftgen.config.compose import Composer, Request
 from ftgen.sweeping import Sweep
 
 
 @pytest.fixture(scope="session")
 def composer() -> Composer:
-    return Composer(Request(config_path=project.conf_dir()))
+    return Composer(Request(config_path=runtime.conf_dir()))
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def beside(tmp_path: Path) -> Path:
 
 
 def composer_with(folder: Path) -> Composer:
-    return Composer(Request(config_path=project.conf_dir(), config_dirs=(folder,)))
+    return Composer(Request(config_path=runtime.conf_dir(), config_dirs=(folder,)))
 
 
 def overrides(expanded: Sweep) -> list[tuple[str, ...]]:

@@ -10,7 +10,7 @@ import pytest
 from hydra.core.plugins import Plugins
 from hydra.core.singleton import Singleton
 
-from ftgen import cli, project, sweeping
+from ftgen import cli, runtime, sweeping
 from ftgen.config.compose import Composer, Request
 from ftgen.diagnostics import Rejected
 
@@ -113,7 +113,7 @@ def points(*words: str) -> list[tuple[str, ...]]:
 
 
 def of_hydra(folder: Path, *words: str) -> list[tuple[str, ...]]:
-    (folder / "app.py").write_text(APPLICATION.format(conf=project.conf_dir(), base=BASE), encoding="utf-8")
+    (folder / "app.py").write_text(APPLICATION.format(conf=runtime.conf_dir(), base=BASE), encoding="utf-8")
     command = [sys.executable, str(folder / "app.py"), "-m", *words]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=folder)
     return [
@@ -173,7 +173,7 @@ def test_one_that_does_not_enumerate_is_refused_with_the_reason(
 
 def test_a_file_cannot_choose_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Path("conf").mkdir()
-    primary = (project.conf_dir() / "config.yaml").read_text(encoding="utf-8")
+    primary = (runtime.conf_dir() / "config.yaml").read_text(encoding="utf-8")
     chosen = primary.replace("- _self_\n", "- override hydra/sweeper: diagonal\n  - _self_\n", 1)
     Path("conf/config.yaml").write_text(chosen, encoding="utf-8")
     assert cli.main(["plan", "-m", "trainer.lr=1e-4,2e-4"]) == 1

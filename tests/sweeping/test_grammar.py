@@ -13,7 +13,7 @@ from hydra.errors import HydraException
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ftgen import project, sweeping
+from ftgen import runtime, sweeping
 from ftgen.cli import request
 from ftgen.cli.arguments import parse
 from ftgen.config.compose import Composer, Request
@@ -21,7 +21,7 @@ from ftgen.diagnostics import Rejected
 
 from .conftest import overrides
 
-COMPOSER = Composer(Request(config_path=project.conf_dir()))
+COMPOSER = Composer(Request(config_path=runtime.conf_dir()))
 
 _numbers = st.one_of(
     st.integers(-5, 100).map(str),

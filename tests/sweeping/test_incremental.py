@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ftgen import pipeline, project, sweeping
+from ftgen import pipeline, runtime, sweeping
 from ftgen.config.compose import Composer, Composition, Request
 from ftgen.diagnostics import Rejected
 from ftgen.pipeline import Compiled, SweepPosition, Workspace
@@ -25,7 +25,7 @@ from ftgen.validation.reuse import WITHOUT_REUSE, Reuse
 from ftgen.validation.rules import ADMISSION, AGREEMENT, LINT, ROLLOUT, SPEC
 from ftgen.validation.rules.trainer.setting import EXPORT, TRAINING
 
-_COMPOSER = Composer(Request(config_path=project.conf_dir()))
+_COMPOSER = Composer(Request(config_path=runtime.conf_dir()))
 _WORKSPACE = Workspace(_COMPOSER)
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ftgen import pipeline, project, sweeping
+from ftgen import pipeline, runtime, sweeping
 from ftgen.config.compose import Composer, Composition, Request
 from ftgen.diagnostics import Diagnostic, Rejected
 from ftgen.pipeline import SweepPosition, Workspace
@@ -191,7 +191,7 @@ _SWEPT = st.lists(
 @given(_SWEPT)
 @settings(max_examples=25, deadline=None)
 def test_a_swept_job_is_the_job_compiled_alone(words: list[str]) -> None:
-    request = Request(config_path=project.conf_dir())
+    request = Request(config_path=runtime.conf_dir())
     batch = Batch(Composer(request), sweeping.expand(Composer(request), words))
     alone = Composer(request)
     workspace = Workspace(alone)

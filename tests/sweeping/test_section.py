@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ftgen import project, sweeping
+from ftgen import runtime, sweeping
 from ftgen.cli import request
 from ftgen.cli.arguments import parse
 from ftgen.config import catalog
@@ -229,7 +229,7 @@ def test_the_section_is_no_part_of_a_job(composer: Composer) -> None:
     assert one.config == composer.compose([]).config
 
 
-@pytest.mark.parametrize("option", catalog.groups([project.conf_dir()])["sweep"])
+@pytest.mark.parametrize("option", catalog.groups([runtime.conf_dir()])["sweep"])
 def test_every_packaged_sweep_renders(composer: Composer, option: str) -> None:
     batch = Batch(composer, sweeping.expand(composer, [f"+sweep={option}"]))
     jobs = list(batch)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ftgen import pipeline, project
+from ftgen import pipeline, runtime
 from ftgen.config.compose import Composer, Request
 from ftgen.diagnostics import Diagnostic, Rejected
 from ftgen.spec import Command
@@ -22,7 +22,7 @@ RUN = ("trainer=command", "trainer.command=[run]")
 
 
 def compiled(*words: str) -> pipeline.Compiled:
-    return pipeline.compile_job(Composer(Request(config_path=project.conf_dir())), words)
+    return pipeline.compile_job(Composer(Request(config_path=runtime.conf_dir())), words)
 
 
 def refused(*words: str) -> list[Diagnostic]:

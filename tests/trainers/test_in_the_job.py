@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from ftgen import pipeline, project
+from ftgen import pipeline, runtime
 from ftgen.config.compose import Composer, Request
 from ftgen.diagnostics import Diagnostic, Rejected, Severity
 from ftgen.trainers import llamafactory
@@ -12,7 +12,7 @@ from ftgen.trainers import llamafactory
 
 def told(*overrides: str) -> dict[str, Diagnostic]:
     """What is said of a job on whole cards, by code."""
-    composer = Composer(Request(config_path=project.conf_dir()))
+    composer = Composer(Request(config_path=runtime.conf_dir()))
     try:
         compiled = pipeline.compile_job(composer, ["hardware=full-gpu", *overrides])
     except Rejected as refused:
@@ -76,7 +76,7 @@ REWARD = ("trainer=dpo-lora", "trainer.args.stage=rm")
     ],
 )
 def test_the_way_to_share_follows_from_nodes_and_method(overrides: tuple[str, ...], wanted: str) -> None:
-    composer = Composer(Request(config_path=project.conf_dir()))
+    composer = Composer(Request(config_path=runtime.conf_dir()))
     spec = pipeline.compile_job(composer, ["hardware=full-gpu", *overrides]).spec
     assert llamafactory.parallel(spec) == wanted
 
@@ -177,7 +177,7 @@ def test_runs_are_reported_where_tracking_says(overrides: tuple[str, ...], subje
     ],
 )
 def test_prepare_is_told_which_data_sets_must_be_there(overrides: tuple[str, ...], names: str | None) -> None:
-    composer = Composer(Request(config_path=project.conf_dir()))
+    composer = Composer(Request(config_path=runtime.conf_dir()))
     compiled = pipeline.compile_job(composer, ["hardware=full-gpu", *overrides])
     (container,) = compiled.bundle.job["spec"]["tasks"][0]["template"]["spec"]["initContainers"]
     environment = {e["name"]: e.get("value") for e in container["env"]}

@@ -19,11 +19,11 @@ from typing import Any
 import pytest
 from tests.trainers.made_data import SECOND, Made, made
 
-from ftgen.datasets.judge import judge
-from ftgen.datasets.lengths import Tokenizer
-from ftgen.datasets.reading import Reading
-from ftgen.datasets.shards import FATE, KEPT, UNUSED, order
 from ftgen.diagnostics import Severity
+from ftgen.emulation.datasets.judge import judge
+from ftgen.emulation.datasets.lengths import Tokenizer
+from ftgen.emulation.datasets.reading import Reading
+from ftgen.emulation.datasets.shards import FATE, KEPT, UNUSED, order
 from ftgen.trainers.surface import surface
 
 pytestmark = pytest.mark.slow

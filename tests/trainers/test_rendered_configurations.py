@@ -10,14 +10,14 @@ from types import ModuleType
 import pytest
 import yaml
 
-from ftgen import pipeline, project
+from ftgen import pipeline, runtime
 from ftgen.config import catalog
 from ftgen.config.compose import Composer, Request
 
 pytestmark = pytest.mark.slow
 
 COMMANDS = {"command", "yolo", "yolo-scratch"}
-TRAINERS = [option for option in catalog.groups([project.conf_dir()])["trainer"] if option not in COMMANDS]
+TRAINERS = [option for option in catalog.groups([runtime.conf_dir()])["trainer"] if option not in COMMANDS]
 SHAPES = {
     "one card": (),
     "one node": ("hardware.devices=4",),
@@ -38,7 +38,7 @@ def _real_parser() -> ModuleType:
 
 
 def _rendered() -> list[tuple[str, dict[str, object], str]]:
-    composer = Composer(Request(config_path=project.conf_dir()))
+    composer = Composer(Request(config_path=runtime.conf_dir()))
     found = []
     for trainer in TRAINERS:
         for shape, words in SHAPES.items():

@@ -3,7 +3,7 @@ import json
 import pytest
 from tools import derive_llamafactory
 
-from ftgen import project
+from ftgen import runtime
 from ftgen.trainers.surface import COUNT_OR_RATIO, WrongType, cast, export_keys, surface, versions
 
 FIRST, SECOND = "0.9.5", "0.9.4"
@@ -24,7 +24,7 @@ def test_the_committed_files_are_those_that_were_derived():
 
 
 def test_one_argument_a_line_and_no_prose():
-    text = (project.schemas_dir() / "llamafactory" / f"{FIRST}.json").read_text()
+    text = (runtime.schemas_dir() / "llamafactory" / f"{FIRST}.json").read_text()
     assert text.count("\n") > len(surface(FIRST).arguments)
     assert "help" not in json.loads(text)["arguments"]["lora_rank"]
 

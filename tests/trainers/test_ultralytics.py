@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tools import derive_ultralytics
 
-from ftgen import pipeline, project
+from ftgen import pipeline, runtime
 from ftgen.config.compose import Composer, Request
 from ftgen.diagnostics import Diagnostic, Rejected
 from ftgen.spec import Command, admit
@@ -31,11 +31,11 @@ CFG_INT_MIN = {"epochs": 1}  # least
 
 
 def compiled(*words: str) -> pipeline.Compiled:
-    return pipeline.compile_job(Composer(Request(config_path=project.conf_dir())), words)
+    return pipeline.compile_job(Composer(Request(config_path=runtime.conf_dir())), words)
 
 
 def trainer(*words: str) -> Command:
-    composer = Composer(Request(config_path=project.conf_dir()))
+    composer = Composer(Request(config_path=runtime.conf_dir()))
     spec = admit(composer.compose(composer.parse(("trainer=yolo", *words))).config)
     assert isinstance(spec.trainer, Command)
     return spec.trainer
@@ -112,7 +112,7 @@ def test_another_release_is_said_not_to_be_checked(words: str) -> None:
 def test_the_pipeline_asks() -> None:
     with pytest.raises(Rejected) as refused:
         pipeline.compile_job(
-            Composer(Request(config_path=project.conf_dir())), ("trainer=yolo", "trainer.args.epoch=1", HELD)
+            Composer(Request(config_path=runtime.conf_dir())), ("trainer=yolo", "trainer.args.epoch=1", HELD)
         )
     assert [d.code for d in refused.value.diagnostics] == ["FT201"]
 

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from ftgen.diagnostics import Rejected
-from ftgen.gitops import archiving, rerunning, stopping
 from ftgen.output.tree import (
     FileChange,
     Lock,
@@ -29,6 +28,7 @@ from ftgen.output.tree import (
     read_lock,
     under_name,
 )
+from ftgen.remote.gitops import archiving, rerunning, stopping
 
 
 @pytest.fixture

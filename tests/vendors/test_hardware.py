@@ -9,7 +9,7 @@ import pytest
 from tools import hardware_matrix as matrix
 from tools.options import GROUPS, chosen
 
-from ftgen import project
+from ftgen import runtime
 from ftgen.pipeline import Compiled
 
 from .conftest import Refuse, Render
@@ -91,7 +91,7 @@ def test_a_share_is_counted_in_whole_units(refuse: Refuse) -> None:
 
 
 @pytest.mark.parametrize(
-    "card", sorted(p.stem for p in project.conf_dir().glob("hardware/card/*.yaml") if p.stem != "assumed")
+    "card", sorted(p.stem for p in runtime.conf_dir().glob("hardware/card/*.yaml") if p.stem != "assumed")
 )
 def test_a_card_decides_precision_and_nodes(card: str, render: Render, pod: Pod) -> None:
     job = render("hardware=full-gpu", f"hardware/card={card}")
@@ -122,7 +122,7 @@ def test_what_the_cluster_requires_of_nodes_holds_beside_the_card(render: Render
     assert [e["key"] for e in expressions(job, pod)] == ["nvidia.com/gpu.memory", "nvidia.com/gpu.product"]
 
 
-@pytest.mark.parametrize("profile", sorted(p.stem for p in project.conf_dir().glob("hardware/mig/*.yaml")))
+@pytest.mark.parametrize("profile", sorted(p.stem for p in runtime.conf_dir().glob("hardware/mig/*.yaml")))
 def test_a_mig_profile_is_a_resource_of_its_own(profile: str, render: Render, pod: Pod) -> None:
     job = render("hardware=nvidia-mig", f"hardware/mig={profile}", "trainer.cutoff_len=256")
     assert limits(job, pod)[f"nvidia.com/mig-{profile}"] == "1"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tools.options import LANGUAGE_MODELS, NEEDS
 
-from ftgen import pipeline, project, sweeping
+from ftgen import pipeline, runtime, sweeping
 from ftgen.config.compose import Composer, Request
 from ftgen.diagnostics import Rejected, Severity
 from ftgen.sweeping.batch import Batch
@@ -28,7 +28,7 @@ def folders(job: pipeline.Compiled) -> set[str]:
 
 @pytest.mark.parametrize("option", LANGUAGE_MODELS)
 def test_every_model_names_the_hub_that_the_trainer_knows_it_by(option: str) -> None:
-    said = yamlio.read(project.conf_dir() / "model" / f"{option}.yaml")
+    said = yamlio.read(runtime.conf_dir() / "model" / f"{option}.yaml")
     assert said["hub"] in surface(versions()[0]).models
     assert said["hub"].rpartition("/")[2] == said["name"]
 
@@ -69,7 +69,7 @@ def test_a_url_that_the_cache_stands_in_for_is_told(render: Render) -> None:
 
 
 def test_a_model_of_ones_own_without_a_hub_says_what_to_set(write: Write, tmp_path: Path) -> None:
-    packaged = (project.conf_dir() / "model" / "qwen3-0.6b.yaml").read_text(encoding="utf-8")
+    packaged = (runtime.conf_dir() / "model" / "qwen3-0.6b.yaml").read_text(encoding="utf-8")
     write("conf/model/ours.yaml", packaged.replace("hub: Qwen/Qwen3-0.6B\n", ""))
     with pytest.raises(Rejected) as rejected:
         pipeline.compile_job(Composer(Request(directory=tmp_path)), ("model=ours", *CACHE))

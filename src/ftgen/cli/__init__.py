@@ -13,7 +13,7 @@ import sys
 from gc import freeze
 from importlib import import_module
 
-from ftgen import process
+from ftgen import runtime
 from ftgen.cli import streams
 from ftgen.cli.arguments import Usage, parse
 from ftgen.diagnostics import Rejected
@@ -26,7 +26,7 @@ atexit.register(freeze)
 
 def program() -> int:
     """Run ftgen as the only work of this process, with few garbage collections; also for `python -m ftgen`."""
-    process.rarely_collect()
+    runtime.rarely_collect()
     return main()
 
 
@@ -59,7 +59,7 @@ def main(argv: list[str] | None = None) -> int:
 def _run(words: list[str]) -> int:
     arguments = parse(words)
     # To find plugins, pydantic would read the metadata of every installed package; ftgen uses none.
-    with process.few_collections(), process.variable("PYDANTIC_DISABLE_PLUGINS", "__all__"):
+    with runtime.few_collections(), runtime.variable("PYDANTIC_DISABLE_PLUGINS", "__all__"):
         try:
             code = int(import_module(f"ftgen.cli.{arguments.module}").run(arguments))
         except Rejected as rejected:

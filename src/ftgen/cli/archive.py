@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ftgen import gitops
 from ftgen.cli import output, repository
 from ftgen.cli.arguments import Arguments
 from ftgen.output.tree import FileChange
+from ftgen.remote import gitops
 
 
 def run(arguments: Arguments) -> int:

@@ -10,8 +10,8 @@ from ftgen.cli import request
 from ftgen.cli.arguments import Arguments, Usage
 from ftgen.config.compose import Composer
 from ftgen.diagnostics import Rejected
-from ftgen.diff import compare
 from ftgen.pipeline import Compiled
+from ftgen.review.diff import compare
 from ftgen.sweeping import Point
 
 

@@ -17,7 +17,7 @@ from functools import cached_property, reduce
 from pathlib import Path
 from typing import Any
 
-from ftgen import project
+from ftgen import runtime
 from ftgen.cli import vocabulary
 from ftgen.cli.arguments import RENDER, VERBS, Arguments, Usage, parser
 from ftgen.config import catalog
@@ -398,7 +398,7 @@ def _is_plain(name: str) -> bool:
 
 
 def _surface(program: str, version: str) -> dict[str, Any]:
-    file = project.schemas_dir() / program / f"{version}.json"
+    file = runtime.schemas_dir() / program / f"{version}.json"
     return dict(json.loads(file.read_bytes())["arguments"]) if file.is_file() else {}
 
 

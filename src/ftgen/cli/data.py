@@ -13,15 +13,15 @@ from pathlib import Path
 from ftgen import pipeline
 from ftgen.cli import output, progress, report, request
 from ftgen.cli.arguments import Arguments, Usage
-from ftgen.datasets import kinds
-from ftgen.datasets import report as words
-from ftgen.datasets.findings import Finding
-from ftgen.datasets.judge import Verdict, judge
-from ftgen.datasets.lengths import Tokenizer
-from ftgen.datasets.reading import Reading, reading_of_arguments
 from ftgen.diagnostics import Diagnostic, Location, Rejected, credentials, error, has_errors
-from ftgen.gitops.address import is_remote, without_credentials
-from ftgen.gitops.checkout import checked_out
+from ftgen.emulation.datasets import kinds
+from ftgen.emulation.datasets import report as words
+from ftgen.emulation.datasets.findings import Finding
+from ftgen.emulation.datasets.judge import Verdict, judge
+from ftgen.emulation.datasets.lengths import Tokenizer
+from ftgen.emulation.datasets.reading import Reading, reading_of_arguments
+from ftgen.remote.gitops.address import is_remote, without_credentials
+from ftgen.remote.gitops.checkout import checked_out
 from ftgen.text import files, yamlio
 
 TOKENIZER = "tokenizer.json"
@@ -133,7 +133,7 @@ def _print(verdict: Verdict, path: Path, word: str, arguments: Arguments) -> int
 
 
 def _print_page(verdict: Verdict, found: Sequence[Diagnostic], word: str, arguments: Arguments) -> None:
-    from ftgen.page import data, messages  # noqa: PLC0415 - text needs no page
+    from ftgen.review.page import data, messages  # noqa: PLC0415 - text needs no page
 
     title = credentials.redact(without_credentials(word) if is_remote(word) else word)
     shown = report.redacted(found, report.Sources(arguments.overrides))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from ftgen import diff, gitops
 from ftgen.cli import output, progress, repository, streams
 from ftgen.cli.arguments import Arguments, Usage, is_override
 from ftgen.cli.repository import Rendering
 from ftgen.diagnostics import note
-from ftgen.diff import Change, ChangeClass, Status
 from ftgen.output import tree
+from ftgen.remote import gitops
+from ftgen.review import diff
+from ftgen.review.diff import Change, ChangeClass, Status
 from ftgen.text.shapes import mapping
 
 _SSA = "kustomize.toolkit.fluxcd.io/ssa"

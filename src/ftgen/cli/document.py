@@ -8,8 +8,8 @@ from typing import Any
 
 from ftgen.cli import output
 from ftgen.cli.arguments import Arguments
-from ftgen.gitops import Published, Result, Target
 from ftgen.output.tree import FileChange, Outcome
+from ftgen.remote.gitops import Published, Result, Target
 from ftgen.sweeping import index
 from ftgen.sweeping.index import Row
 

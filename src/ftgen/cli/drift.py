@@ -16,18 +16,20 @@ from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ftgen import __version__, diff, gitops
+from ftgen import __version__
 from ftgen.cli import output, progress, reading, rebuild, report, request
 from ftgen.cli.arguments import Arguments
 from ftgen.cli.rebuild import Committed
+from ftgen.config.pins import Reference
 from ftgen.diagnostics import Diagnostic, Rejected, error
-from ftgen.diff import FieldChange
-from ftgen.diff.show import printable
 from ftgen.lower import record
 from ftgen.output.tree import COMMIT, LOCK_NAME, Lock, Run, State, Store, with_commit_of
 from ftgen.output.tree.lock import is_job_file, is_workload
 from ftgen.output.tree.plan import sha256
-from ftgen.pins import Reference
+from ftgen.remote import gitops
+from ftgen.review import diff
+from ftgen.review.diff import FieldChange
+from ftgen.review.diff.show import printable
 from ftgen.sweeping import parallel
 from ftgen.sweeping.recorded import Recorded, Rerender
 from ftgen.text import yamlio

@@ -15,8 +15,8 @@ from ftgen.cli.arguments import Arguments, Usage
 from ftgen.cli.vocabulary import Documentation
 from ftgen.config import catalog
 from ftgen.config.compose import Composer, Pinned, displayed, similar_keys
+from ftgen.config.pins import pinned_text
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, credentials, error
-from ftgen.pins import pinned_text
 from ftgen.provenance import explain
 from ftgen.provenance.dependencies import ABSENT, LoweringInput, value_at
 from ftgen.provenance.explain import Cause, KeyExplanation, LineExplanation
@@ -202,7 +202,7 @@ def _line(file: Path, number: int, arguments: Arguments) -> int:
 
 
 def _compiled_service(manifest: Mapping[str, Any], composer: Composer) -> tuple[LoweringInput, str]:
-    from ftgen.serving import compiled_again  # noqa: PLC0415 - most lines are of jobs
+    from ftgen.provenance.service import compiled_again  # noqa: PLC0415 - most lines are of jobs
 
     return compiled_again(manifest, composer)
 

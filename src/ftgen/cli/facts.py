@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ftgen.cli import live, output, progress, writing
 from ftgen.cli.arguments import Arguments, Usage
-from ftgen.cluster import facts
+from ftgen.remote.cluster import facts
 from ftgen.text import kube
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 
-from ftgen import gitops
 from ftgen.cli import output, reading
 from ftgen.cli.arguments import Arguments, Usage
-from ftgen.gitops import UnusedFile
+from ftgen.remote import gitops
+from ftgen.remote.gitops import UnusedFile
 
 
 def run(arguments: Arguments) -> int:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ftgen import __version__, pipeline, project
+from ftgen import __version__, pipeline, runtime
 from ftgen.cli import import_, output, request, schema, writing
 from ftgen.cli.arguments import Arguments, Usage, is_override, is_terminal
 from ftgen.config.compose import RUN_SECTIONS, hydra_literal, is_assignment
@@ -49,7 +49,7 @@ QUESTIONS = (
 def run(arguments: Arguments) -> int:
     """Ask, compile, write all files or none, and print what to run next."""
     folder, typed = _split(arguments.overrides)
-    packaged = arguments.with_flags(config_path=project.conf_dir(), config_dir=[])
+    packaged = arguments.with_flags(config_path=runtime.conf_dir(), config_dir=[])
     words, defaults = _answered(typed, packaged)
     try:
         answers = _compiled(words, packaged)
@@ -175,7 +175,7 @@ def _compiled(words: Sequence[str], arguments: Arguments) -> Answers:
 
 def _schemas(answers: Answers) -> dict[str, bytes]:
     """Return the schemas that the files' modelines name, as `ftgen schema` prints them in the new directory."""
-    places = [project.conf_dir()]
+    places = [runtime.conf_dir()]
     own = {group: {starter.NAME: ""} for group in answers.own}
     names = {"config": "", **dict(zip(own, own, strict=True))}
     return {f"{starter.SCHEMAS}/{name}.json": schema.text(group, places, own).encode() for name, group in names.items()}

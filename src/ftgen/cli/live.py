@@ -7,14 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ftgen import cluster
 from ftgen.cli import reading
 from ftgen.cli.arguments import Arguments
-from ftgen.cluster import ClusterState, Committed, Kubectl, Run
 from ftgen.output.tree import LOCK_NAME
+from ftgen.remote import cluster
+from ftgen.remote.cluster import ClusterState, Committed, Kubectl, Run
 
 if TYPE_CHECKING:
-    from ftgen.cluster import mlflow
+    from ftgen.remote.cluster import mlflow
 
 _MOST_LOGS = 8
 """Each log is a request to a kubelet, and a process."""
@@ -90,7 +90,7 @@ def observe(arguments: Arguments, names: Sequence[str], *, logs: bool = True) ->
 
 def with_tracking(observed: Observed, server: mlflow.Server) -> Observed:
     """Join what an MLflow server says of the runs' jobs; what it does not tell is a note."""
-    from ftgen.cluster import mlflow  # noqa: PLC0415 - as in `ftgen.cli.status`
+    from ftgen.remote.cluster import mlflow  # noqa: PLC0415 - as in `ftgen.cli.status`
 
     found, unread = mlflow.tracked_runs(server, [run.job for run in observed.runs if run.job is not None])
     return replace(observed, tracked=found, seen=replace(observed.seen, unread=[*observed.seen.unread, *unread]))

@@ -3,7 +3,7 @@
 Renders read that file.  Nothing is written where one reference cannot be resolved.
 
 * FT766: a repository is a path of the pod, so that its revision is left as it is.
-* FT784, FT785: see `ftgen.locking`.
+* FT784, FT785: see `ftgen.remote.locking`.
 """
 
 from __future__ import annotations
@@ -14,15 +14,17 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from ftgen import locking, pins, pipeline
+from ftgen import pipeline
 from ftgen.cli import many, output, progress, request
 from ftgen.cli.arguments import Arguments, Usage, is_override
+from ftgen.config import pins
 from ftgen.config.compose import Composer, Moving, displayed
+from ftgen.config.pins import PinFile, Pins, Reference
 from ftgen.diagnostics import Diagnostic, error, warning
-from ftgen.locking import Answer, Registries, Unresolved
-from ftgen.locking.repository import is_in_pod
 from ftgen.output import tree
-from ftgen.pins import PinFile, Pins, Reference
+from ftgen.remote import locking
+from ftgen.remote.locking import Answer, Registries, Unresolved
+from ftgen.remote.locking.repository import is_in_pod
 from ftgen.validation.moving import moving
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 import time
 
-from ftgen import cluster
 from ftgen.cli import live, output, progress
 from ftgen.cli.arguments import Arguments, Usage
 from ftgen.cli.live import Observed
-from ftgen.cluster import Pod, Run
 from ftgen.diagnostics import Diagnostic, Rejected, error
+from ftgen.remote import cluster
+from ftgen.remote.cluster import Pod, Run
 
 _SECONDS = 2
 

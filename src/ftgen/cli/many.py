@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 
-from ftgen import diff, pipeline, sweeping
+from ftgen import pipeline, sweeping
 from ftgen.cli import document, output, progress
 from ftgen.cli.arguments import Arguments
 from ftgen.config.compose import Composer
 from ftgen.output import delivery, tree
 from ftgen.output.tree import FileChange, Outcome, Run, WriteOptions
+from ftgen.review import diff
 from ftgen.sweeping import index, parallel
 from ftgen.sweeping.batch import Batch
 

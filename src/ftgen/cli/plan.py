@@ -12,13 +12,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ftgen import diff, pipeline
+from ftgen import pipeline
 from ftgen.cli import many, output, request, streams
 from ftgen.cli.arguments import Arguments
 from ftgen.config.compose import Composer
 from ftgen.diagnostics import Diagnostic
 from ftgen.output import tree
 from ftgen.output.tree import FileChange, Outcome, Run, WriteOptions
+from ftgen.review import diff
 from ftgen.sweeping import index
 from ftgen.sweeping.index import Row
 from ftgen.text.lines import shortened, visible

@@ -9,12 +9,13 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from ftgen import pipeline, preview
+from ftgen import pipeline
 from ftgen.cli import many, output, request, streams
 from ftgen.cli.arguments import Arguments, Usage, is_override
 from ftgen.diagnostics import Location, Rejected, error
 from ftgen.output.tree import kind_of
-from ftgen.preview import Pod, Row, Section
+from ftgen.review import preview
+from ftgen.review.preview import Pod, Row, Section
 from ftgen.schema.version import version_of
 from ftgen.text import lines, yamlio
 from ftgen.validation.manifest import objects
@@ -105,8 +106,8 @@ def _in_tree(name: str, arguments: Arguments) -> list[Any]:
     Raises:
         Rejected: FT527, there is no such run, or there are several; other FT5xx, the tree cannot be read.
     """
-    from ftgen import gitops  # noqa: PLC0415 - loaded only for what is committed
     from ftgen.cli import reading  # noqa: PLC0415 - as above
+    from ftgen.remote import gitops  # noqa: PLC0415 - loaded only for what is committed
 
     with reading.open_tree(arguments) as (store, lock):
         path = gitops.file_of(lock, name)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import partial
 
-from ftgen import gitops
 from ftgen.cli import document, output, progress, repository
 from ftgen.cli.arguments import Arguments, Usage
 from ftgen.cli.repository import Rendering
 from ftgen.diagnostics import Diagnostic, note
-from ftgen.diff import Change
-from ftgen.gitops import Published, Result
 from ftgen.output.tree import FileChange, OnImmutableChange, Outcome, Run, WriteOptions
 from ftgen.output.tree.lock import is_job
+from ftgen.remote import gitops
+from ftgen.remote.gitops import Published, Result
+from ftgen.review.diff import Change
 
 _CREATED_ONCE = b"kustomize.toolkit.fluxcd.io/ssa: IfNotPresent"
 

@@ -28,8 +28,8 @@ def open_tree(arguments: Arguments) -> Iterator[tuple[Store, Lock]]:
         tree.recover(out)
         yield tree.folder_store(out), tree.read_lock(out)
         return
-    from ftgen import gitops  # noqa: PLC0415 - loaded only for a repository, which a cluster's verbs need not have
     from ftgen.cli import repository  # noqa: PLC0415 - as above
+    from ftgen.remote import gitops  # noqa: PLC0415 - loaded only for a repository, which a cluster's verbs need not have
 
     target = repository.target(arguments)
     assert target is not None  # noqa: S101 - a flag without --repo is refused there

@@ -15,21 +15,23 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ftgen import __version__, diff, gitops
+from ftgen import __version__
 from ftgen.cli import output, progress, request, streams
 from ftgen.cli.arguments import Arguments, Usage
 from ftgen.diagnostics import Rejected, error, note
-from ftgen.diff.show import printable
 from ftgen.lower import record, render
 from ftgen.output import tree
 from ftgen.output.tree import LOCK_NAME, Entry, Run, State
 from ftgen.pipeline import Workspace
+from ftgen.remote import gitops
+from ftgen.review import diff
+from ftgen.review.diff.show import printable
 from ftgen.sweeping.recorded import Recorded, Rerender, refuse_outside
 from ftgen.text import files, yamlio
 from ftgen.text.shapes import text as text_of
 
 if TYPE_CHECKING:
-    from ftgen.serving import CompiledService
+    from ftgen.pipeline.serving import CompiledService
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,8 @@ def service_of(
     Raises:
         Rejected: the configuration does not compile any more, or the manifest does not say of which run.
     """
-    from ftgen.serving import compile_service, service_source, trained_run  # noqa: PLC0415 - most files are jobs
+    from ftgen.pipeline.serving import compile_service, trained_run  # noqa: PLC0415 - most files are jobs
+    from ftgen.provenance.service import service_source  # noqa: PLC0415 - as above
 
     words = replace(arguments, overrides=recorded.overrides).with_flags(config_name="serve")
     run = trained_run(yamlio.parse(committed.content.decode(), str(committed.file)), str(committed.file))

@@ -8,13 +8,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ftgen import __version__, gitops, pipeline
+from ftgen import __version__, pipeline
 from ftgen.cli import many, output, progress, request
 from ftgen.cli.arguments import Arguments, Usage, is_override
 from ftgen.diagnostics import Diagnostic
-from ftgen.gitops import Provenance, Target, TreeEdit
 from ftgen.output import delivery, tree
 from ftgen.output.tree import FileChange, Outcome, Run
+from ftgen.remote import gitops
+from ftgen.remote.gitops import Provenance, Target, TreeEdit
 from ftgen.sweeping import index
 from ftgen.sweeping.index import Row
 

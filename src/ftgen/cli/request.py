@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from ftgen.cli.arguments import Arguments
 from ftgen.config import compose
 from ftgen.config.compose import Composer
+from ftgen.config.pins import Pins
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, error
-from ftgen.pins import Pins
 
 if TYPE_CHECKING:
     from ftgen.provenance.dependencies import Source

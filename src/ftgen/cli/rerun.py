@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ftgen import gitops
 from ftgen.cli import output, repository
 from ftgen.cli.arguments import Arguments
+from ftgen.remote import gitops
 
 
 def run(arguments: Arguments) -> int:

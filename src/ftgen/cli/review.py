@@ -9,15 +9,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ftgen import project
+from ftgen import runtime
 from ftgen.cli import output, report
 from ftgen.cli.arguments import Arguments
 from ftgen.diagnostics import Diagnostic, credentials
-from ftgen.diff import Change
 from ftgen.output import tree
 from ftgen.output.tree import Run
-from ftgen.page import document, messages
-from ftgen.page.review import Review, page
+from ftgen.review.diff import Change
+from ftgen.review.page import document, messages
+from ftgen.review.page.review import Review, page
 from ftgen.schema.version import version_of
 from ftgen.sweeping.index import Row
 from ftgen.text import files
@@ -72,7 +72,7 @@ def _release(runs: Sequence[Run]) -> str:
 
 def _portable(found: Diagnostic) -> Diagnostic:
     """Name ftgen's own configuration as `ftgen/conf/…`, wherever it is installed: a page is the same everywhere."""
-    installed = f"{project.conf_dir().parent}/"
+    installed = f"{runtime.conf_dir().parent}/"
     places = (replace(each, file=_without(each.file, installed)) for each in found.locations)
     return replace(found, locations=tuple(places))
 

@@ -9,13 +9,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ftgen import gitops, pipeline
+from ftgen import pipeline
 from ftgen.cli import output, progress, reading, repository, request, writing
 from ftgen.cli.arguments import Arguments, Usage
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected
 from ftgen.output.tree import Run, WriteOptions
 from ftgen.pipeline import Workspace
-from ftgen.serving import CompiledService, TrainedRun, compile_service, service_source, trained_run
+from ftgen.pipeline.serving import CompiledService, TrainedRun, compile_service, trained_run
+from ftgen.provenance.service import service_source
+from ftgen.remote import gitops
 from ftgen.text import yamlio
 from ftgen.text.tables import table
 

@@ -10,10 +10,10 @@ from typing import Any
 
 from ftgen.cli import live
 from ftgen.cli.arguments import Arguments
-from ftgen.cluster import server
-from ftgen.cluster.causes.cause import refusal
-from ftgen.cluster.server import DIFFERENCE, REFUSED, WARNED, Answer
 from ftgen.diagnostics import Diagnostic, Rejected, Severity, error, warning
+from ftgen.remote.cluster import server
+from ftgen.remote.cluster.causes.cause import refusal
+from ftgen.remote.cluster.server import DIFFERENCE, REFUSED, WARNED, Answer
 from ftgen.text import yamlio
 from ftgen.text.paths import Steps
 from ftgen.validation import check

@@ -14,16 +14,16 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from ftgen import cluster
 from ftgen.cli import live, output, progress, streams
 from ftgen.cli.arguments import Arguments, Usage
 from ftgen.cli.live import Observed
-from ftgen.cluster import Run
 from ftgen.diagnostics import Rejected, Severity
+from ftgen.remote import cluster
+from ftgen.remote.cluster import Run
 from ftgen.text.tables import table
 
 if TYPE_CHECKING:
-    from ftgen.cluster import mlflow
+    from ftgen.remote.cluster import mlflow
 
 _SECONDS = 3
 _TITLES = ("RUN", "STATE", "WHERE", "STEP", "LOSS", "AGE", "RESTARTS")
@@ -50,7 +50,7 @@ def _mlflow(arguments: Arguments) -> mlflow.Server | None:
     """
     if not arguments.flags.mlflow:
         return None
-    from ftgen.cluster import mlflow  # noqa: PLC0415 - with the standard library's HTTP, which takes as long as the table
+    from ftgen.remote.cluster import mlflow  # noqa: PLC0415 - with the standard library's HTTP, which takes as long as the table
 
     try:
         return mlflow.Server.of(os.environ)

@@ -12,12 +12,12 @@ from typing import Any
 from ftgen import tuning
 from ftgen.cli import output, progress, reading, repository, request
 from ftgen.cli.arguments import MOST, Arguments, Usage
-from ftgen.cluster import mlflow
 from ftgen.config.compose import Composer
 from ftgen.diagnostics import COMMAND_LINE, Location, Rejected, error
-from ftgen.diff import same_run
 from ftgen.lower import naming
 from ftgen.output.tree import OnImmutableChange, WriteOptions
+from ftgen.remote.cluster import mlflow
+from ftgen.review.diff import same_run
 from ftgen.sweeping import recorded, space
 from ftgen.sweeping.space import SearchSpace
 from ftgen.text import files

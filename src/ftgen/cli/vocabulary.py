@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeGuard
 
-from ftgen import project
+from ftgen import runtime
 from ftgen.trainers.surface import BOUNDS, TYPE_NAMES, Argument, Bound
 
 Node = Mapping[str, Any]
@@ -52,7 +52,7 @@ class Documentation:
 @cache
 def whole() -> Node:
     """Return the schema of a whole configuration."""
-    loaded: dict[str, Any] = json.loads((project.schemas_dir() / "config.json").read_bytes())
+    loaded: dict[str, Any] = json.loads((runtime.schemas_dir() / "config.json").read_bytes())
     return loaded
 
 

@@ -53,6 +53,6 @@ def print_runs(runs: Sequence[Run], diagnostics: Sequence[Diagnostic], arguments
 
 def _same_run(old: bytes, new: bytes) -> bool:
     """Compare two texts of an object by `diff.same_run`, which is loaded only when a file differs."""
-    from ftgen.diff import same_run  # noqa: PLC0415 - a first render compares nothing
+    from ftgen.review.diff import same_run  # noqa: PLC0415 - a first render compares nothing
 
     return same_run(old, new)

@@ -1,1 +1,1 @@
-"""What the user configures: composition by Hydra, the options without composing, and who set what."""
+"""What the user configures: composition by Hydra, the options without composing, and the file of pins beside them."""

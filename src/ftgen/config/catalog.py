@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ftgen import project
+from ftgen import runtime
 from ftgen.diagnostics import Rejected
 from ftgen.text import files
 from ftgen.text.lines import visible
@@ -16,9 +16,9 @@ def folders(
     config_dirs: Iterable[Path] = (), config_path: Path | None = None, config_name: str = "config"
 ) -> list[Path]:
     """Return the folders to search for options, in order: the user's, the packaged ones, those of the searchpath."""
-    packaged = [config_path] if config_path else [Path("conf"), project.conf_dir()]
+    packaged = [config_path] if config_path else [Path("conf"), runtime.conf_dir()]
     places = [folder for folder in [*config_dirs, *packaged] if folder.is_dir()]
-    further = (project.folder(place, Path()) for place in searchpath(places, config_name))
+    further = (runtime.folder(place, Path()) for place in searchpath(places, config_name))
     return [*places, *(folder for folder in further if folder)]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from ftgen import pins
+from ftgen.config import pins
 from ftgen.lower import record
 from ftgen.lower.launch import SSH_KEYS, SSH_PORT
 from ftgen.lower.objects import MASTER, TASK, WORKER, Identity, Inputs, Object, json_text, optional, run_label

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ftgen.pins import Pins
+from ftgen.config.pins import Pins
 from ftgen.spec import Spec
 from ftgen.text import kube
 from ftgen.trainers.llamafactory import Configurations

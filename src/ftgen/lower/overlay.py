@@ -23,10 +23,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ftgen import project, schema
+from ftgen import runtime, schema
+from ftgen.config.pins import Pins
 from ftgen.diagnostics import Diagnostic, Location, Rejected, error, warning
 from ftgen.lower import TASK, Bundle, Object, merge
-from ftgen.pins import Pins
 from ftgen.text import files, yamlio
 
 _ANY_NAME = {None, "", "any"}
@@ -116,13 +116,13 @@ def folders(directory: Path, packs: Iterable[str] = ()) -> list[Path]:
         Rejected: FT025, for every pack that does not exist.
     """
     unique: dict[Path, Path] = {}
-    for folder in (project.overlays_dir(), *_packs(directory, packs), directory / "overlays"):
+    for folder in (runtime.overlays_dir(), *_packs(directory, packs), directory / "overlays"):
         unique.setdefault(files.resolved(folder), folder)
     return list(unique.values())
 
 
 def _packs(directory: Path, packs: Iterable[str]) -> list[Path]:
-    found = {pack: project.folder(pack, directory) for pack in packs}
+    found = {pack: runtime.folder(pack, directory) for pack in packs}
     missing = [
         error(
             "FT025", f"there is no folder of overlays {pack}", "overlays", pack, "install the package, or name a folder"
@@ -212,7 +212,7 @@ def _documents(file: Path, root: Path) -> Iterator[tuple[int, Any]]:
 
 def _text(file: Path, root: Path) -> str:
     """Read an overlay's file; a symbolic link in a user's folder must not lead out of it."""
-    within = None if root == project.overlays_dir() else root
+    within = None if root == runtime.overlays_dir() else root
     return yamlio.read_text(file, at_most=files.LARGEST_SOURCE, within=within)
 
 

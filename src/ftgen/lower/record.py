@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ftgen.pins import Pins, of_annotation
+from ftgen.config.pins import Pins, of_annotation
 from ftgen.text import yamlio
 
 VERSION = "ftgen.dev/version"

@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ftgen import lower, pipeline, project
+from ftgen import lower, pipeline, runtime
 from ftgen.config.compose import Composer, displayed
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, require
 from ftgen.lower import Bundle, Identity, Inputs, Object, naming, overlay, privileges, service
@@ -71,7 +71,7 @@ class LoweringInput:
         resolved = pipeline.resolve(admit(composition.config))
         spec = resolved.spec
         require([*pipeline.validate_environment(composition, spec), *pipeline.validate_configuration(resolved)])
-        identity = Identity(naming.folder(spec), "", tuple(overrides), composition.choices, "", project.VERSION, {})
+        identity = Identity(naming.folder(spec), "", tuple(overrides), composition.choices, "", runtime.VERSION, {})
         folders = pipeline.overlay_folders(composer.request.directory, spec.overlays)
         found = overlay.collect(composition.choices, folders)
         patches = tuple(pipeline.pinned_patches(found, composer.pin_file.pins))

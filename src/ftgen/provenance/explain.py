@@ -18,9 +18,9 @@ from typing import Any, TypeVar
 
 from ftgen import pipeline
 from ftgen.config.compose import Composer, displayed
+from ftgen.config.pins import PinFile, Pins, pinned_text
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, error
 from ftgen.lower import record
-from ftgen.pins import PinFile, Pins, pinned_text
 from ftgen.provenance import dependencies
 from ftgen.provenance.dependencies import ABSENT, MOVED, LoweringInput, as_config, value_at
 from ftgen.provenance.origins import KeyOrigins, Origin, add_key_locations

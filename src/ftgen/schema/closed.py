@@ -19,7 +19,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ftgen import project
+from ftgen import runtime
 from ftgen.diagnostics import Location, Rejected, error
 from ftgen.text import files
 
@@ -104,7 +104,7 @@ def _numbers(line: str) -> tuple[int, ...]:
 
 def folders(volcano_version: str = DEFAULT, imported: Path | None = None, kubernetes_version: str = "") -> list[Path]:
     """Return the folders of schemas in search order: the user's own import, then the packaged releases."""
-    line, packaged = release(volcano_version), project.schemas_dir()
+    line, packaged = release(volcano_version), runtime.schemas_dir()
     names = (f"volcano-{line}", f"kubernetes-{kubernetes_release(kubernetes_version, line)}", *_OTHERS)
     return [*([imported] if imported else []), *(packaged / name for name in names)]
 
@@ -112,7 +112,7 @@ def folders(volcano_version: str = DEFAULT, imported: Path | None = None, kubern
 def imported(directory: Path) -> Path | None:
     """Return the folder that `ftgen schema import` writes: `schemas/` in the working directory, if it exists."""
     own = files.resolved(directory / "schemas")
-    return own if own.is_dir() and own != files.resolved(project.schemas_dir()) else None
+    return own if own.is_dir() and own != files.resolved(runtime.schemas_dir()) else None
 
 
 def relative_path(api_version: str, kind: str) -> Path | None:
@@ -175,7 +175,7 @@ def compiled(
         return None if schema is None else jsonschema_rs.validator_for(schema)
     except (ValueError, jsonschema_rs.ReferencingError) as problem:
         path = relative_path(api_version, kind) or Path()
-        raise _no_schema((imported or project.schemas_dir()) / path, problem) from None
+        raise _no_schema((imported or runtime.schemas_dir()) / path, problem) from None
 
 
 def is_valid(
@@ -500,7 +500,7 @@ def _translated(schema: Mapping[str, Any]) -> Schema:
 def _packaged_meta() -> Schema:
     config_map = find("v1", "ConfigMap")
     if config_map is None:
-        raise FileNotFoundError(f"{project.schemas_dir()} lacks the schema of ConfigMap")
+        raise FileNotFoundError(f"{runtime.schemas_dir()} lacks the schema of ConfigMap")
     return object_meta(config_map)
 
 

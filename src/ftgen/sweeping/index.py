@@ -15,7 +15,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
-from ftgen.estimate.job import fit_summary, term_summary
+from ftgen.emulation.estimate.job import fit_summary, term_summary
 from ftgen.lower import Bundle, Object
 from ftgen.output.tree import is_job_file
 from ftgen.pipeline import Compiled

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ftgen.config.compose import Composer
+from ftgen.config.pins import Pins
 from ftgen.diagnostics import Diagnostic, Rejected, error
 from ftgen.lower.record import RecordedPoint
 from ftgen.output.tree import Run
-from ftgen.pins import Pins
 from ftgen.sweeping import axes
 from ftgen.sweeping.batch import Compiler
 from ftgen.sweeping.label import without_prefix

@@ -11,7 +11,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ftgen import project
+from ftgen import runtime
 from ftgen.diagnostics import Diagnostic, error, warning
 from ftgen.spec import LlamaFactory, Spec
 from ftgen.trainers.surface import versions
@@ -107,7 +107,7 @@ def release(version: str) -> Release | None:
     """Return the release of a version; None if no schema of its arguments is packaged."""
     if version not in versions():
         return None
-    data = json.loads((project.schemas_dir() / "llamafactory" / f"{version}.json").read_bytes())
+    data = json.loads((runtime.schemas_dir() / "llamafactory" / f"{version}.json").read_bytes())
     return Release(data["version"], data["transformers"], data["python"], data["requires"])
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from ftgen import project
+from ftgen import runtime
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -135,7 +135,7 @@ class Surface:
 @cache
 def releases(program: str) -> tuple[str, ...]:
     """Return the releases of a program whose arguments are known, newest first."""
-    found = [path.stem for path in (project.schemas_dir() / program).glob("[0-9]*.json")]
+    found = [path.stem for path in (runtime.schemas_dir() / program).glob("[0-9]*.json")]
     return tuple(sorted(found, key=lambda release: [int(part) for part in release.split(".")], reverse=True))
 
 
@@ -147,7 +147,7 @@ def read(program: str, version: str) -> dict[str, Any]:
     """
     if version not in releases(program):
         raise KeyError(version)
-    data: dict[str, Any] = json.loads((project.schemas_dir() / program / f"{version}.json").read_bytes())
+    data: dict[str, Any] = json.loads((runtime.schemas_dir() / program / f"{version}.json").read_bytes())
     return {**data, "arguments": {name: _argument(name, entry) for name, entry in data["arguments"].items()}}
 
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-from ftgen.cluster import mlflow
-from ftgen.cluster.objects import Job
 from ftgen.diagnostics import Diagnostic, Location, Rejected, Severity, error, warning
+from ftgen.remote.cluster import mlflow
+from ftgen.remote.cluster.objects import Job
 from ftgen.tuning.study import MOST_STEPS
 
 UNREADABLE = "FT794"

@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from ftgen import gitops, pipeline
-from ftgen.cluster import objects
+from ftgen import pipeline
 from ftgen.diagnostics import Diagnostic, Rejected, error, has_errors, note
 from ftgen.diagnostics.credentials import redact
 from ftgen.output import delivery
 from ftgen.output.tree import Entry, Lock, Outcome, Run, State, Store, WriteOptions, plan_runs
 from ftgen.output.tree.lock import is_job
 from ftgen.pipeline import Compiled
+from ftgen.remote import gitops
+from ftgen.remote.cluster import objects
 from ftgen.sweeping import axes
 from ftgen.sweeping.batch import Compiler, located
 from ftgen.sweeping.causes import Causes

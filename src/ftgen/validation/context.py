@@ -12,7 +12,7 @@ from ftgen.validation.inventory import RESOURCES, SNAPSHOT, Inventory, Queue
 from ftgen.validation.manifest import NEWEST, ClaimSpecs, ConfigMaps, Job
 
 if TYPE_CHECKING:  # `check` estimates nothing
-    from ftgen.estimate import Estimate
+    from ftgen.emulation.estimate import Estimate
 
 
 class FactMissing(Exception):  # noqa: N818 - a rule that cannot be judged, not a malfunction

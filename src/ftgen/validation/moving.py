@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ftgen.config.compose import Moving, moving_keys
+from ftgen.config.pins import image, pinned_text
 from ftgen.diagnostics import Diagnostic, error
-from ftgen.pins import image, pinned_text
 from ftgen.text.shapes import entries, mapping
 
 

@@ -11,8 +11,8 @@ import re
 from functools import cache
 from typing import NamedTuple
 
-from ftgen.datasets.kinds import KINDS
 from ftgen.diagnostics import Severity
+from ftgen.emulation.datasets.kinds import KINDS
 from ftgen.validation.rules import all_rules
 
 CODE = re.compile(r"FT[0-9]{3}")

@@ -24,10 +24,10 @@ from ftgen.config.compose.request import Request, displayed
 from ftgen.config.compose.section import RUN_SECTIONS, dotted_keys, pop_section
 from ftgen.config.compose.show import Kind, as_yaml, hydra_node, part
 from ftgen.config.compose.sources import Repository, read_scripts
+from ftgen.config.pins import FILE, PinFile
+from ftgen.config.pins import read as read_pins
 from ftgen.config.trace import Layer, OverrideTrace, Trace
 from ftgen.diagnostics import Diagnostic, Rejected, note
-from ftgen.pins import FILE, PinFile
-from ftgen.pins import read as read_pins
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from ftgen.pins import Pins, Reference, image, pinned_text, repository
+from ftgen.config.pins import Pins, Reference, image, pinned_text, repository
 from ftgen.text.paths import Steps, dotted, put
 from ftgen.text.shapes import mapping
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from hydra.errors import HydraException
 
-from ftgen import project
+from ftgen import runtime
 from ftgen.config import catalog
 from ftgen.config.compose.grammar import read
+from ftgen.config.pins import Pins
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, error
-from ftgen.pins import Pins
 from ftgen.text import files
 
 
@@ -69,12 +69,12 @@ class Request:
         Raises:
             Rejected: for every requested folder that does not exist.
         """
-        packaged = [self.config_path] if self.config_path else [self.directory / "conf", project.conf_dir()]
+        packaged = [self.config_path] if self.config_path else [self.directory / "conf", runtime.conf_dir()]
         nearer = [Place("command-line", _address(folder), folder) for folder in self.config_dirs]
         nearer += [Place("main", _address(folder), folder) for folder in packaged]
         there = [place for place in nearer if place.folder.is_dir()]
         provider, listed = self._searchpath([place.folder for place in there])
-        further = {place: project.folder(place, self.directory) for place in listed}
+        further = {place: runtime.folder(place, self.directory) for place in listed}
         problems = [_no_folder(d) for d in self.config_dirs if not d.is_dir()]
         problems += [
             _no_folder(place).at(*self._searchpath_overrides()) for place, folder in further.items() if folder is None

@@ -14,7 +14,7 @@ from hydra.core.object_type import ObjectType
 from hydra.plugins.config_source import ConfigResult, ConfigSource
 from omegaconf import OmegaConf
 
-from ftgen import project
+from ftgen import runtime
 from ftgen.config.compose.entries import HEADERS_WITHIN, Entry, entries, hydras, refuse_malformed, without_hydras
 from ftgen.diagnostics import Location, Rejected, error
 from ftgen.text import files, yamlio
@@ -175,5 +175,5 @@ def _text(path: Path, folder: Path) -> str:
     Links must not lead out of a user's folder, because a clone may contain links to anywhere.  Packaged files may be
     links, as an installer may share them between environments.
     """
-    within = None if folder == project.conf_dir() else folder
+    within = None if folder == runtime.conf_dir() else folder
     return yamlio.read_text(path, at_most=files.LARGEST_SOURCE, within=within)

@@ -325,7 +325,7 @@ def _accepted(spec: Spec) -> Iterator[Finding]:
     """
     if not spec.accepted:
         return
-    from ftgen.datasets.kinds import KINDS  # noqa: PLC0415 - as below
+    from ftgen.emulation.datasets.kinds import KINDS  # noqa: PLC0415 - as below
     from ftgen.validation.rules import all_rules  # noqa: PLC0415 - all rules, only where something is accepted
 
     rules = all_rules()

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from fractions import Fraction
 from math import ceil
 
-from ftgen import estimate as estimates
 from ftgen import lower
 from ftgen.diagnostics import Severity
-from ftgen.estimate import Estimate, Verdict
-from ftgen.estimate.job import available, host_gib, models_gib, smallest_fitting_gib
+from ftgen.emulation import estimate as estimates
+from ftgen.emulation.estimate import Estimate, Verdict
+from ftgen.emulation.estimate.job import available, host_gib, models_gib, smallest_fitting_gib
 from ftgen.spec import LlamaFactory, Spec
 from ftgen.text import kube
 from ftgen.validation import Context, Finding, rule

@@ -9,9 +9,9 @@ from math import ceil
 from typing import Any
 
 from ftgen.diagnostics import Severity
-from ftgen.estimate import Shape
-from ftgen.estimate import serving as estimates
-from ftgen.estimate.serving import Fit, Service
+from ftgen.emulation.estimate import Shape
+from ftgen.emulation.estimate import serving as estimates
+from ftgen.emulation.estimate.serving import Fit, Service
 from ftgen.spec import LlamaFactory, Serving, Spec
 from ftgen.trainers import llamafactory
 from ftgen.validation import Finding, rule

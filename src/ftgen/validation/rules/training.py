@@ -10,7 +10,7 @@ from typing import Any
 
 from ftgen import lower
 from ftgen.diagnostics import Diagnostic, error
-from ftgen.estimate.shape import Shape, linear_layers
+from ftgen.emulation.estimate.shape import Shape, linear_layers
 from ftgen.spec import LlamaFactory, Section, Spec
 from ftgen.text import kube
 from ftgen.trainers import arguments, image, llamafactory

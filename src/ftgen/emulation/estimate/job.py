@@ -1,0 +1,188 @@
+"""Estimate of a run: its specification as a training, and the estimate against its cards and volumes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from math import ceil
+from typing import Any
+
+from ftgen import lower
+from ftgen.emulation import estimate as estimates
+from ftgen.emulation.estimate import Estimate, Shape, Training, Verdict
+from ftgen.spec import LlamaFactory, Spec
+from ftgen.text import kube
+from ftgen.trainers.arguments import versions
+from ftgen.trainers.llamafactory import Configurations
+
+_STAGES = ("pt", "sft", "rm", "dpo", "kto")
+_SHIPPED = re.compile(r"ds_z([0-3])")
+_REFERENCE_FREE = ("orpo", "simpo")
+
+
+def fit_summary(spec: Spec, estimate: Estimate | None) -> dict[str, Any] | None:
+    """Return the memory of the fullest card and the available memory in GiB, and the verdict.
+
+    Unknown values are null; None if there is no estimate.
+    """
+    if estimate is None:
+        return None
+    available_gib = available(spec)
+    verdict = None if available_gib is None else str(estimates.verdict(estimate, available_gib))
+    rounded = None if available_gib is None else round(available_gib, 2)
+    return {"device_gib": round(estimate.device_gib, 2), "available_gib": rounded, "verdict": verdict}
+
+
+def term_summary(estimate: Estimate | None) -> dict[str, float]:
+    """Return the memory terms of the fullest card in GiB, by name; empty if there is no estimate."""
+    return {} if estimate is None else {term.name: round(term.gib, 2) for term in estimate.terms}
+
+
+def estimate_run(spec: Spec, configurations: Configurations | None) -> Estimate | None:
+    """Estimate a run; None if the model's shape is unknown or the trainer cannot be estimated."""
+    training = describe_training(spec, configurations)
+    return None if training is None else _estimate(training)
+
+
+# Most jobs of a sweep have the same training.
+@lru_cache(maxsize=256)
+def _estimate(training: Training) -> Estimate:
+    return estimates.estimate(training)
+
+
+def host_gib(spec: Spec, estimate: Estimate) -> float:
+    """Return the host memory of one pod in GiB, with /dev/shm."""
+    return estimate.host_gib + kube.gibibytes(lower.shared_memory(spec))
+
+
+def models_gib(spec: Spec, estimate: Estimate) -> float:
+    """Return the space in GiB of model and data set on their volume while git-lfs fetches them."""
+    size = spec.dataset.size if spec.dataset.url else None
+    data = 2 * kube.gibibytes(size) if size else 0.0
+    return (estimate.models_gib if spec.model.url else 0.0) + data
+
+
+def available(spec: Spec) -> float | None:
+    """Return the memory of one card, or of its share, in GiB; None if it is not stated."""
+    size = spec.hardware.memory or spec.hardware.card.memory or spec.cluster.facts.card.memory
+    return kube.gibibytes(size) if size and spec.hardware.cards else None
+
+
+def describe_training(spec: Spec, configurations: Configurations | None) -> Training | None:
+    """Return a run as a `Training`; None if that cannot describe it."""
+    trainer = spec.trainer
+    if spec.model.shape is None or not isinstance(trainer, LlamaFactory) or trainer.version not in versions():
+        return None
+    args = configurations.training if configurations else {}
+    stage = str(args.get("stage", "sft"))
+    if stage not in _STAGES:
+        return None  # PPO keeps a reward and a value model beside the policy
+    return Training(
+        shape=Shape.of(spec.model.shape.model_dump()),
+        method=_method(args),
+        stage=stage,  # type: ignore[arg-type]  # narrowed above
+        batch=_number(args, "per_device_train_batch_size", 8),
+        accumulation=_number(args, "gradient_accumulation_steps", 1),
+        cutoff_len=_number(args, "cutoff_len", 2048),
+        checkpointing=not args.get("disable_gradient_checkpointing"),
+        precision="bf16" if args.get("bf16") else "fp16" if args.get("fp16") else "fp32",
+        lora_rank=_number(args, "lora_rank", 8),
+        lora_target=_joined(args.get("lora_target", "all")),
+        quantization_bit=_number(args, "quantization_bit", 0) or None,
+        freeze_layers=_number(args, "freeze_trainable_layers", 2),
+        **_sharding(args, spec.world_size),
+        world=spec.world_size,
+        devices=spec.hardware.devices,
+        reference_model=bool(args.get("ref_model")),
+        **_optimizer(args),
+        additional_target=_additional(args),
+        reference_free=args.get("pref_loss") in _REFERENCE_FREE,
+        flash_attn=str(args.get("flash_attn", "auto")),
+        liger=bool(args.get("enable_liger_kernel")),
+        checkpoints_kept=_number(args, "save_total_limit", 1),
+        save_only_model=bool(args.get("save_only_model")),
+        merge=trainer.merge,
+    )
+
+
+def _method(args: Mapping[str, Any]) -> Any:
+    kind = str(args.get("finetuning_type", "lora"))
+    if kind == "full" and (args.get("pure_bf16") or args.get("use_badam")):
+        return "pure_bf16"  # under BAdam, LLaMA-Factory keeps trained weights in half precision too
+    if kind == "lora" and args.get("quantization_bit"):
+        return "qlora"
+    return kind if kind in {"lora", "oft", "freeze", "full"} else "lora"
+
+
+_PROJECTED = {"use_galore": "galore_rank", "use_apollo": "apollo_rank"}
+_OPTIMIZER_STATES = (("8bit", "8 bits"), ("adafactor", "no state"), ("sgd", "no state"), ("lion", "one moment"))
+
+
+def _optimizer(args: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the optimizer's states, by LLaMA-Factory's own switches and by transformers' `optim`."""
+    if args.get("use_badam"):
+        return {"optimizer": "block" if args.get("badam_mode", "layer") == "layer" else "no state"}
+    for switch, rank in _PROJECTED.items():
+        if args.get(switch):
+            return {"optimizer": "low rank", "optimizer_rank": _number(args, rank, 16)}
+    if args.get("use_muon") or args.get("use_adam_mini"):
+        return {"optimizer": "one moment"}
+    name = str(args.get("optim", "adamw_torch"))
+    return {"optimizer": next((states for part, states in _OPTIMIZER_STATES if part in name), "adamw")}
+
+
+def _additional(args: Mapping[str, Any]) -> str:
+    """Return the modules trained in addition to adapters; for a resized vocabulary, both embeddings by default."""
+    modules = args.get("additional_target")
+    return _joined(modules) if modules else "embed_tokens,lm_head" if args.get("resize_vocab") else ""
+
+
+def _number(args: Mapping[str, Any], name: str, default: int) -> int:
+    value = args.get(name)
+    return value if isinstance(value, int) and not isinstance(value, bool) else default
+
+
+def _joined(names: Any) -> str:
+    return ",".join(map(str, names)) if isinstance(names, (list, tuple)) else str(names)
+
+
+def _sharding(args: Mapping[str, Any], world: int) -> dict[str, Any]:
+    """Return how weights and states are sharded over the cards; FSDP does nothing for one process."""
+    deepspeed, fsdp = args.get("deepspeed"), _joined(args.get("fsdp") or "")
+    if deepspeed is None and fsdp and world > 1:
+        offloads = "offload" in fsdp
+        stage = 2 if "shard_grad_op" in fsdp else 0 if "no_shard" in fsdp else 3
+        return {"zero_stage": stage, "fsdp": True, "offload_optimizer": offloads, "offload_parameters": offloads}
+    return {
+        "zero_stage": _zero_stage(deepspeed),
+        "deepspeed": deepspeed is not None,
+        "offload_optimizer": _offloads(deepspeed, "offload_optimizer"),
+        "offload_parameters": _offloads(deepspeed, "offload_param"),
+    }
+
+
+def _zero_stage(deepspeed: Any) -> int:
+    if isinstance(deepspeed, Mapping):
+        section = deepspeed.get("zero_optimization")
+        return _number(section, "stage", 0) if isinstance(section, Mapping) else 0
+    shipped = _SHIPPED.search(str(deepspeed or ""))
+    return int(shipped[1]) if shipped else 0
+
+
+def _offloads(deepspeed: Any, part: str) -> bool:
+    if not isinstance(deepspeed, Mapping):
+        return "offload" in str(deepspeed or "")
+    section = deepspeed.get("zero_optimization")
+    return isinstance(section, Mapping) and isinstance(section.get(part), Mapping)
+
+
+def smallest_fitting_gib(estimate: Estimate) -> int:
+    """Return the smallest card memory in whole GiB that the training fits; bisect, as nonsense may need 10^12 GiB."""
+    low = ceil(estimate.device_gib)
+    high = 2 * low + 1
+    while low < high:
+        middle = (low + high) // 2
+        fits = estimates.verdict(estimate, middle) is Verdict.FITS
+        low, high = (low, middle) if fits else (middle + 1, high)
+    return low

@@ -1,0 +1,236 @@
+"""Address to publish to: a repository, a branch and a folder of it."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from base64 import b64encode
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote
+
+from ftgen.diagnostics import Diagnostic, Rejected, error
+from ftgen.output.tree.lock import path_problem
+from ftgen.remote.gitops.git import PROTOCOLS, Git
+from ftgen.text import files
+
+_URL = re.compile(r"([a-z][a-z0-9+.-]*)://([^/]*)", re.IGNORECASE)
+_SCP = re.compile(r"(?!-)[^/:\\]+:(?!:)(?!-)")
+_HELPER = re.compile(r"[a-z0-9+.-]*::", re.IGNORECASE)
+_PORT = re.compile(r"(^|@)(\[[^]]*\]|[^:@]*)(:[0-9]*)?$")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_SECRET = re.compile(r"(://)[^/\s]*@")
+_PASSWORD = re.compile(r"(https?://)([^/:@]*):([^/]*)@([^/@]+)(/.*)?", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Repository, branch and folder to publish to.
+
+    Attributes:
+        repo: path of a local repository, or a URL.
+        branch: name without `refs/heads/`.
+        path: folder in the repository, posix; empty for its root.
+        remote: whether `repo` is a URL.
+    """
+
+    repo: str
+    branch: str
+    path: str
+    remote: bool
+
+    @property
+    def shown(self) -> str:
+        """Return the address without credentials, for messages."""
+        return without_credentials(self.repo)
+
+
+def without_credentials(address: str) -> str:
+    """Return the address without any user information of a URL."""
+    return _SECRET.sub(r"\1", address)
+
+
+def password_apart(address: str) -> tuple[str, dict[str, str]]:
+    """Return an address without its password, and the git setting that sends the password.
+
+    Git would show a password in the list of processes, and give it to every credential helper to store.
+    """
+    found = _PASSWORD.fullmatch(address)
+    if not found:
+        return address, {}
+    scheme, user, password, host, path = found.groups(default="")
+    pair = f"{unquote(user)}:{unquote(password)}".encode()
+    header = f"Authorization: Basic {b64encode(pair).decode()}"
+    return f"{scheme}{host}{path}", {f"http.{scheme}{host}/.extraHeader": header}
+
+
+def target_of(repo: str, branch: str, path: str) -> Target:
+    """Check an address, a branch and a folder before git sees them.
+
+    Raises:
+        Rejected: FT520.
+    """
+    folder = path.strip("/") if path not in {"", "."} else ""
+    problems = [*_repo_problems(repo), *_branch_problems(branch), *_path_problems(path, folder)]
+    if problems:
+        raise Rejected(problems)
+    return Target(repo, branch, folder, is_remote(repo))
+
+
+def url_of(target: Target) -> str:
+    """Return the address by which others find the repository, without credentials; empty if it has none.
+
+    Raises:
+        Rejected: FT521.
+    """
+    url = target.repo if target.remote else local(target).maybe("config", "--get", "remote.origin.url")
+    return without_credentials(url) if is_remote(url) else ""
+
+
+def is_remote(repo: str) -> bool:
+    """Return whether an address is a URL or `host:path`, and no folder on this machine."""
+    return bool(_URL.match(repo) or _SCP.match(repo)) and not Path(repo).exists()
+
+
+def _repo_problems(repo: str) -> list[Diagnostic]:
+    url = _URL.match(repo)
+    reason = ""
+    if not repo or repo.startswith("-") or _CONTROL.search(repo):
+        reason = "it is empty, starts with `-` or holds a control character"
+    elif _HELPER.match(repo):
+        reason = "addresses of the form `helper::…` run programs"
+    elif url and url[1].lower() not in PROTOCOLS:
+        reason = f"{url[1]} is none of {', '.join(PROTOCOLS)}"
+    elif url and url[2].rpartition("@")[2].startswith("-"):
+        reason = "its host starts with `-`"
+    elif url and not _PORT.search(url[2]):
+        reason, repo = "its port is no number; in a password, `/` is written `%2F`", f"{url[1]}://…"
+    how = "name a folder, or a URL such as https://git.example.com/team/training.git"
+    headline = f"{without_credentials(repo)!r} is no address to publish to: {reason}"
+    return [error("FT520", headline, "--repo", help=how)] if reason else []
+
+
+def _branch_problems(branch: str) -> list[Diagnostic]:
+    name = branch.encode("utf-8", "replace")
+    # Checked here rather than by git, which must not see a bad name.
+    is_valid = not branch.startswith("-") and b"\0" not in name and _is_ref(branch)
+    headline = f"{branch!r} is no branch name"
+    return [] if is_valid else [error("FT520", headline, "--branch", help="a name such as main, without refs/heads/")]
+
+
+def _is_ref(branch: str) -> bool:
+    bad = re.search(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/$|^/|\.$|\.lock(/|$)|(^|/)\.", branch)
+    return branch not in {"", "@", "HEAD"} and not branch.startswith("refs/") and bad is None
+
+
+def _path_problems(path: str, folder: str) -> list[Diagnostic]:
+    reason = path_problem(folder) if folder else ""
+    reason = "it is absolute" if path.startswith("/") else reason
+    headline = f"{path!r} is no folder of a repository: {reason}"
+    how = "a folder such as training/cluster-a"
+    return [error("FT520", headline, "--path", help=how)] if reason else []
+
+
+def local(target: Target) -> Git:
+    """Return the local repository of a target.
+
+    Raises:
+        Rejected: FT521.
+    """
+    folder = Path(target.repo)
+    candidates = [folder / ".git", folder]
+    git = next((found for candidate in candidates if (found := _main_repository(candidate))), None)
+    if git is None:
+        how = f"`git init {folder}`, or name a URL"
+        raise Rejected([error("FT521", f"{folder} is no git repository", "--repo", help=how)])
+    return git
+
+
+def _main_repository(folder: Path) -> Git | None:
+    """Return the repository at a folder or behind a `.git` file; for a linked work tree, its main repository."""
+    git = git_folder(folder)
+    if git is None or not files.is_there(git / "HEAD"):
+        return None
+    common = Git(git).maybe("rev-parse", "--git-common-dir")
+    return Git(files.resolved(git / common)) if common else None
+
+
+def git_folder(path: Path) -> Path | None:
+    """Return a repository's own folder, after a check that git can read its files safely.
+
+    That is the folder `path` itself, or the folder that a `.git` file names; None if the file is not git's.
+
+    Raises:
+        Rejected: FT521, see `refuse_endless`.
+    """
+    git = _follow_git_file(path)
+    for folder in _folders(git) if git else ():
+        refuse_endless(_files_read_by_git(folder))
+    return git
+
+
+def _follow_git_file(path: Path) -> Path | None:
+    if not files.is_there(path):
+        return files.resolved(path)
+    try:
+        text = os.fsdecode(files.read(path, at_most=_LONGEST_GITDIR))
+    except OSError:
+        return None
+    head, target = text[: len(_GITDIR)], text[len(_GITDIR) :].strip()
+    return files.resolved(path.parent / target) if head == _GITDIR and target and "\0" not in target else None
+
+
+_GITDIR = "gitdir:"
+_LONGEST_GITDIR = 1 << 16
+
+
+def refuse_endless(paths: Iterable[tuple[Path, int]]) -> None:
+    """Refuse files that git would wait for without end, or read until memory is full.
+
+    Git opens any file it finds, even a FIFO, a device or a reference of many gigabytes.
+
+    Args:
+        paths: files that git reads, each with its largest acceptable size in bytes.
+
+    Raises:
+        Rejected: FT521.
+    """
+    for path, at_most in paths:
+        try:
+            files.check(path, at_most=at_most)
+        except OSError as problem:
+            headline = f"{path} cannot be read: {problem.strerror}"
+            how = "remove it, or clone the repository anew"
+            raise Rejected([error("FT521", headline, str(path), help=how)]) from None
+
+
+def _folders(git: Path) -> Iterator[Path]:
+    """Yield a repository's folder, and the folder that a linked work tree shares with others."""
+    common = git / "commondir"
+    # Git opens HEAD before it checks that the rest of a repository exists.
+    if os.path.lexists(git / "HEAD") or os.path.lexists(common):
+        yield git
+    if common.is_file():
+        yield git / os.fsdecode(files.read(common, at_most=_LONGEST_GITDIR)).strip("\0\n")
+
+
+def _files_read_by_git(folder: Path) -> Iterator[tuple[Path, int]]:
+    """Yield the files of a repository; follow links in its first level, which Android's `repo` tool creates."""
+    for top in sorted(folder.glob("*")):
+        if top.name in _OTHERS:
+            continue
+        below = (Path(parent, name) for parent, _, names in os.walk(top) for name in names)
+        for path in below if top.is_dir() else [top]:
+            yield path, files.LARGEST if _is_read_whole(path.relative_to(folder)) else sys.maxsize
+
+
+_OTHERS = {"annex", "lfs", "modules"}
+"""Folders in a repository that belong to other programs or to other repositories."""
+_MAPPED = {"index", "logs"}
+
+
+def _is_read_whole(path: Path) -> bool:
+    """Return whether git reads a file of a repository into memory; it maps objects, the index and logs."""
+    return path.name == "alternates" if path.parts[0] == "objects" else path.parts[0] not in _MAPPED

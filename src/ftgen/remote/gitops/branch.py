@@ -1,0 +1,192 @@
+"""Store over a folder of a git branch, and the commit that changes it."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import IO, cast
+
+from ftgen.diagnostics import Diagnostic, Rejected, error
+from ftgen.output.tree import EMPTY, LOCK_NAME, Lock, dump_lock, parse_lock
+from ftgen.remote.gitops.git import Git, GitFailed
+from ftgen.text import files
+
+_FILE, _LINK, _MODULE = "100644", "120000", "160000"
+
+
+@dataclass(slots=True)
+class BranchStore:
+    """Files below `path` in `commit`, read without a checkout.
+
+    Attributes:
+        git: repository that holds the objects.
+        commit: the commit to build on, empty for a branch that does not exist yet.
+        path: the folder, empty for the root.
+        shown: the place in words, for messages.
+        object_format: name of the repository's object hash.
+        modes: path in the repository, to the mode and object id of each entry of the commit.
+        staged: path below `path`, to the object id of each staged file.
+        removed: paths below `path` that the commit leaves out.
+    """
+
+    git: Git
+    commit: str
+    path: str
+    shown: str
+    object_format: str = "sha1"
+    modes: dict[str, tuple[str, str]] = field(default_factory=dict)
+    staged: dict[str, str] = field(default_factory=dict)
+    removed: set[str] = field(default_factory=set)
+    _importer: subprocess.Popen[bytes] | None = None
+    _reader: subprocess.Popen[bytes] | None = None
+
+    def __post_init__(self) -> None:
+        if self.commit:
+            listed = self.git.run("ls-tree", "-r", "-t", "-z", "--full-tree", self.commit)
+            self.modes = dict(_entry(line) for line in listed.split(b"\0") if line)
+
+    def close(self) -> None:
+        """End the git processes."""
+        for process in (self._importer, self._reader):
+            if process is not None:
+                process.kill()
+                process.communicate()
+
+    # methods of `Store`
+
+    def describe(self) -> str:
+        """Return the branch and folder in words."""
+        return self.shown
+
+    def is_bare(self) -> bool:
+        """Return whether the folder holds only version control's own dot files."""
+        inside = [path for path in self.modes if path.startswith(self._full(""))]
+        return all(path.removeprefix(self._full("")).startswith(".git") for path in inside)
+
+    def problem(self, path: str) -> Diagnostic | None:
+        """Return why nothing can be committed at `path`: a link, a submodule or a file in the way."""
+        full = self._full(path)
+        parts = full.split("/")
+        parents = ["/".join(parts[:count]) for count in range(1, len(parts))]
+        blocked = [parent for parent in parents if self.modes.get(parent, ("040000", ""))[0] != "040000"]
+        if blocked:
+            return error("FT501", f"{full} lies behind {blocked[0]}, which is no folder", path, help="move it away")
+        if self.modes.get(full, (_FILE, ""))[0] in {_LINK, _MODULE, "040000"}:
+            return error("FT502", f"{full} is a link or a folder, not a file", path, help="move it away")
+        return None
+
+    def has(self, path: str) -> bool:
+        """Return whether the commit has a file at `path`."""
+        return self._full(path) in self.modes
+
+    def holds(self, path: str, content: bytes) -> bool:
+        """Return whether the commit has exactly this content at `path`; compare ids, read nothing."""
+        return self.modes.get(self._full(path), ("", ""))[1] == self._id(content)
+
+    def read(self, path: str) -> bytes | None:
+        """Return the content at `path` in the commit, or None where it has no file there."""
+        mode, name = self.modes.get(self._full(path), ("", ""))
+        return self._content(name) if mode.startswith("100") else None
+
+    def files(self, folder: str) -> list[str]:
+        """Return the paths of all files, links and submodules below a folder."""
+        top = self._full("")
+        inside = (path for path, (mode, _) in self.modes.items() if mode != "040000")
+        return [path.removeprefix(top) for path in inside if path.startswith(f"{top}{folder}/")]
+
+    def stage(self, path: str, content: bytes) -> None:
+        """Write the content as an object; only the commit will refer to it."""
+        if self._importer is None:
+            self._importer = self.git.open("fast-import", "--quiet", "--done")
+        stream = cast("IO[bytes]", self._importer.stdin)
+        try:
+            stream.write(b"blob\ndata %d\n%b\n" % (len(content), content))
+        except BrokenPipeError:
+            self._finish_import()
+        self.staged[path] = self._id(content)
+
+    def remove(self, paths: Iterable[str]) -> None:
+        """Leave these paths out of the commit."""
+        self.removed |= set(paths)
+
+    def _full(self, path: str) -> str:
+        return f"{self.path}/{path}" if self.path else path
+
+    def _id(self, content: bytes) -> str:
+        return hashlib.new(self.object_format, b"blob %d\0%b" % (len(content), content)).hexdigest()
+
+    def _content(self, name: str) -> bytes:
+        if self._reader is None:
+            self._reader = self.git.open("cat-file", "--batch")
+        requests, replies = cast("IO[bytes]", self._reader.stdin), cast("IO[bytes]", self._reader.stdout)
+        requests.write(f"{name}\n".encode())
+        requests.flush()
+        header = replies.readline().split()
+        if len(header) != 3 or header[1] != b"blob":  # noqa: PLR2004 - id, type, size
+            headline = f"{self.shown} lacks the object {name}, as a partial clone does"
+            raise Rejected([error("FT521", headline, "--repo", help="add --push, or name the URL of the remote")])
+        if int(header[2]) > files.LARGEST:
+            # The rest of the object stays in the pipe; the error ends all use of this process.
+            headline = f"{self.shown}: the object {name} holds more than {files.LARGEST // files.MIB} MiB"
+            raise Rejected(
+                [error("FT521", headline, "--repo", help="it is no file of ftgen's: remove it from the branch")]
+            )
+        return replies.read(int(header[2]) + 1)[:-1]
+
+    # the index and the commit
+
+    def lock(self) -> Lock:
+        """Return the ownership index of the folder."""
+        text = self.read(LOCK_NAME)
+        return EMPTY if text is None else parse_lock(text, f"{self.shown}: {self._full(LOCK_NAME)}")
+
+    def stage_lock(self, lock: Lock) -> None:
+        """Stage the index, unless it is unchanged."""
+        text = dump_lock(lock)
+        if (lock != EMPTY or self.has(LOCK_NAME)) and not self.holds(LOCK_NAME, text):
+            if blocked := self.problem(LOCK_NAME):
+                raise Rejected([blocked])
+            self.stage(LOCK_NAME, text)
+
+    @property
+    def is_unchanged(self) -> bool:
+        """Return whether a commit would change nothing."""
+        return not self.staged and not self.removed
+
+    def write(self, message: str, env: Mapping[str, str], *, signed: bool) -> str:
+        """Commit the staged changes on top of `commit`; return the id of the new commit."""
+        self._finish_import()
+        index = {"GIT_INDEX_FILE": str(self.git.folder / "ftgen-index")}
+        self.git.run("read-tree", self.commit or "--empty", env=index)
+        self.git.run("update-index", "-z", "--index-info", stdin=self._index_lines(), env=index)
+        # A clone without blobs lacks those of other files; the tree can name them nevertheless.
+        tree = self.git.text("write-tree", "--missing-ok", env=index)
+        parent = ["-p", self.commit] if self.commit else []
+        sign = ["-S"] if signed else []
+        commit = self.git.run("commit-tree", *sign, *parent, tree, stdin=message.encode(), env=env)
+        return commit.decode().strip()
+
+    def _finish_import(self) -> None:
+        importer, self._importer = self._importer, None
+        if importer is None:
+            return
+        with suppress(BrokenPipeError):
+            cast("IO[bytes]", importer.stdin).write(b"done\n")
+        importer.communicate()
+        if importer.returncode:
+            raise GitFailed(["fast-import"], "the objects could not be written; is the disk full?")
+
+    def _index_lines(self) -> bytes:
+        zero = "0" * hashlib.new(self.object_format).digest_size * 2
+        removed = [f"0 {zero}\t{self._full(path)}" for path in sorted(self.removed)]
+        written = [f"{_FILE} {name}\t{self._full(path)}" for path, name in sorted(self.staged.items())]
+        return "".join(f"{line}\0" for line in [*removed, *written]).encode()
+
+
+def _entry(line: bytes) -> tuple[str, tuple[str, str]]:
+    head, _tab, path = line.partition(b"\t")
+    mode, _kind, name = head.decode().split(" ")
+    return path.decode("utf-8", "surrogateescape"), (mode, name)

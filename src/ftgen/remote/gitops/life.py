@@ -1,0 +1,402 @@
+"""Life of a committed run: archive it, stop it, run it again.
+
+No change here stops a training unexpectedly.  Reconcilers read their guards from the live object, so removing a file
+stops nothing unless an earlier commit has removed the guards.  A finished run gets a tombstone
+(`argocd.argoproj.io/hook: Skip`, Flux's `ssa: Ignore`), so reconcilers do not create it again after its object is
+deleted.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+from types import MappingProxyType
+
+from ftgen import schema
+from ftgen.diagnostics import Diagnostic, Rejected, error, warning
+from ftgen.output.tree import (
+    DELIVERY,
+    AssignedName,
+    Entry,
+    FileChange,
+    Lock,
+    Outcome,
+    Run,
+    State,
+    Store,
+    object_of,
+    under_name,
+)
+from ftgen.output.tree.lock import SERVICES, is_job, is_scripts, is_service, is_workload, names_others
+from ftgen.output.tree.plan import sha256
+from ftgen.remote.gitops.address import Target
+from ftgen.remote.gitops.annotations import TOMBSTONE, Annotations, annotated, revived, text_of, unguarded
+from ftgen.remote.gitops.branch import BranchStore
+from ftgen.remote.gitops.git import translate_git_errors
+from ftgen.remote.gitops.publish import TreeEdit
+from ftgen.remote.gitops.remote import open_destination
+from ftgen.schema.version import version_of
+from ftgen.text import yamlio
+from ftgen.validation.manifest import read_job
+
+_POD_NAME_LIMIT = 63
+_SUBJECT = 50
+_LISTED = 20
+_SERVICE = "service/"
+_SERVES = re.compile(rb'ftgen\.dev/serves: \'\{"run": "([^"]*)"')
+
+
+def archiving(names: Sequence[str]) -> TreeEdit:
+    """Mark runs as finished: their files stay, and reconcilers ignore them from then on.
+
+    The outcome warns of what still serves their results (FT536).  The edit raises FT527 for a run that is unknown or
+    being stopped, and for a service.
+    """
+
+    def archive(edit: _Edit, path: str, entry: Entry) -> None:
+        _refuse_service(entry)
+        _refuse_stopping(entry)
+        if is_job(entry.object):
+            edit.annotate(path, TOMBSTONE)
+        edit.set_state(path, State.ARCHIVED)
+
+    return _tree_edit("archive", names, archive, finish=_Edit.note_services)
+
+
+def stopping(names: Sequence[str]) -> TreeEdit:
+    """Stop runs in two changes, one for each call: the first removes the guards, the second the files.
+
+    The reconciler must synchronise the first change before the second, since it reads the guards from the live
+    object.  The file of an archived run is removed at once: reconcilers ignore its job, whose guard stays.
+    Scripts that no other run names are removed with the last run.  What serves a result is removed at once: nothing is
+    lost that could not be created again.
+
+    The edit raises FT527 for an unknown run.
+    """
+
+    def stop(edit: _Edit, path: str, entry: Entry) -> None:
+        if is_service(entry):
+            edit.remove_service(path)
+            return
+        unguarded_or_archived = entry.state in {State.STOPPING, State.ARCHIVED}
+        if unguarded_or_archived and is_job(entry.object):
+            edit.remove(path, FileChange.PURGED if entry.state is State.ARCHIVED else FileChange.REMOVED)
+        elif unguarded_or_archived:
+            edit.set_state(path, State.ORPHANED)
+        else:
+            if is_job(entry.object):
+                edit.annotate(path, unguarded(edit.content(path)))
+            edit.set_state(path, State.STOPPING)
+
+    return _tree_edit("stop", names, stop, finish=_Edit.stop_scripts)
+
+
+def rerunning(names: Sequence[str], runs: Iterable[Run] = ()) -> TreeEdit:
+    """Train committed runs again, as new objects called `<name>-r2`, `-r3` and so on.
+
+    A run whose files were removed is taken from `runs`, if it is among them.
+
+    The edit raises FT527 for a run that is unknown, being stopped, or whose name has no room for the suffix.
+    """
+
+    def rerun(edit: _Edit, path: str, entry: Entry) -> None:
+        _refuse_service(entry)
+        _refuse_stopping(entry)
+        edit.copy_under_next_name(path, entry)
+
+    return _tree_edit("rerun", names, rerun, {key: run for run in runs for key in (run.name, run.identity)})
+
+
+@dataclass(frozen=True, slots=True)
+class UnusedFile:
+    """Committed file that no active run needs.
+
+    Attributes:
+        path: path below the target's folder.
+        object: see `Entry.object`.
+        why: reason in words.
+        state: see `State`.
+    """
+
+    path: str
+    object: str
+    why: str
+    state: State
+
+
+@contextmanager
+def open_tree(target: Target, *, push: bool = False) -> Iterator[tuple[Store, Lock]]:
+    """Open the committed tree of a branch for reading: its files and its index.
+
+    Raises:
+        Rejected: FT5xx, when it cannot be read.
+    """
+    with translate_git_errors(), open_destination(target, push=push) as destination:
+        store = BranchStore(destination.git, destination.tip(target.branch), target.path, target.shown)
+        with closing(store):
+            yield store, store.lock()
+
+
+def unused_files(store: Store, lock: Lock) -> Iterator[UnusedFile]:
+    """Yield orphaned, stopping and archived runs, and scripts, claims and other files that no run needs.
+
+    This changes nothing; `stopping` removes runs.
+    """
+    jobs = {path: entry.state for path, entry in sorted(lock.files.items()) if names_others(entry)}
+    live = {path for path, state in jobs.items() if state is not State.ARCHIVED}
+    folders = {path.partition("/")[0] for path in live}
+    texts = {path: store.read(path) or b"" for path in jobs}
+    live_texts = [texts[path] for path in live]
+    for path, entry in sorted(lock.files.items()):
+        if is_service(entry):
+            continue
+        if is_job(entry.object) and entry.state is not State.ACTIVE:
+            yield UnusedFile(path, entry.object, f"its run is {entry.state}", entry.state)
+        elif path.startswith(f"{DELIVERY}/"):
+            if entry.name.rpartition("application/")[2] not in folders and not (folders and "project/" in entry.name):
+                yield UnusedFile(path, entry.object, "no live job is left for it to bring", entry.state)
+        elif not entry.object:
+            if path.partition("/")[0] not in folders:
+                yield UnusedFile(path, entry.object, "no live job is left in its folder", entry.state)
+        elif is_scripts(entry.object):
+            # The file of an archived run still names its scripts.
+            if not _is_named(entry.object, texts.values()):
+                yield UnusedFile(path, entry.object, "no run names it", entry.state)
+        elif not is_job(entry.object) and not _is_named(entry.object, live_texts):
+            yield UnusedFile(path, entry.object, "no live job names it", entry.state)
+
+
+def _is_named(described: str, jobs: Iterable[bytes]) -> bool:
+    name = described.rpartition("/")[2].encode()
+    return any(re.search(rb"(?<![\w.-])%b(?![\w.-])" % re.escape(name), job) for job in jobs)
+
+
+# editing a committed tree
+
+
+def _tree_edit(
+    verb: str,
+    names: Sequence[str],
+    edit_file: Callable[[_Edit, str, Entry], None],
+    rendered: Mapping[str, Run] = MappingProxyType({}),
+    finish: Callable[[_Edit], None] | None = None,
+) -> TreeEdit:
+    def apply(store: Store, lock: Lock) -> tuple[Outcome, str]:
+        edit = _Edit(store, lock, dict(lock.files), dict(lock.runs), set(lock.ended), {})
+        for name in names:
+            fresh = rendered.get(_base_name(name))
+            if fresh is not None and not _find_files(lock, name):
+                edit.add_under_next_name(fresh)
+            else:
+                for path, entry in _files_of(lock, name):
+                    edit_file(edit, path, entry)
+        if finish:
+            finish(edit)
+        return edit.outcome(), f"ftgen: {verb} {_shortened(names)}"
+
+    return apply
+
+
+def _shortened(names: Sequence[str]) -> str:
+    """Return as many names as fit into a commit's subject."""
+    shown = next((count for count in range(1, len(names)) if len(" ".join(names[:count])) > _SUBJECT), len(names))
+    return " ".join(names[:shown]) + (f" and {len(names) - shown} more" if shown < len(names) else "")
+
+
+def _base_name(name: str) -> str:
+    """Return the name without the suffix of a re-run."""
+    return re.sub(r"-r[0-9]+$", "", name)
+
+
+def file_of(lock: Lock, name: str) -> str:
+    """Return the path of the one job or workload that `name` selects as in `archiving`; refuse several (FT527)."""
+    found = [path for path, entry in _files_of(lock, name) if is_workload(entry.object)]
+    if len(found) != 1:
+        raise _rejected(name, f"selects {len(found)} runs", f"one of: {_listed(found)}")
+    return found[0]
+
+
+def _files_of(lock: Lock, name: str) -> list[tuple[str, Entry]]:
+    """Return the files of the runs that `name` selects; refuse a name that selects none (FT527)."""
+    found = _find_files(lock, name)
+    if found:
+        return found
+    if _base_name(name) in lock.ended or name in lock.ended:
+        raise _rejected(name, "was stopped, and its file is gone", f"`ftgen rerun {name} OVERRIDES` renders it again")
+    names = {entry.name or entry.run for entry in lock.files.values() if is_job(entry.object)}
+    nothing = "nothing is committed there; check --repo, --branch and --path, or -o"
+    raise _rejected(name, "is no committed run", f"one of: {_listed(sorted(names))}" if names else nothing)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:_LISTED]) + (f" and {len(names) - _LISTED} more" if len(names) > _LISTED else "")
+
+
+def _find_files(lock: Lock, name: str) -> list[tuple[str, Entry]]:
+    """Return the files of a run by its object's name, its identity, a file's path, or its label if no other has it.
+
+    `sweep/*` selects many runs, and `service/NAME` what serves a result, which may have the name of a run.
+    """
+    entry, assigned = lock.files.get(name), lock.runs.get(name)
+    if entry or name.startswith(_SERVICE):
+        identity = entry.run if entry else f"{SERVICES}{name.removeprefix(_SERVICE)}"
+        if identity.startswith(SERVICES):
+            return [(path, e) for path, e in lock.files.items() if fnmatchcase(e.run, identity)]
+    files = _unshared_files(lock)
+    if re.search(r"[*?[]", name):
+        return [(path, e) for path, e in files if fnmatchcase(e.run, name) or fnmatchcase(path, name)]
+    job = assigned.name if assigned else entry.name if entry else name
+    identity = name if assigned else entry.run if entry else ""
+    # A job whose name the API server generates is known by its identity alone.
+    found = [(path, e) for path, e in files if (e.name == job if job else e.run == identity)]
+    return found or _with_label(lock, files, name)
+
+
+def _with_label(lock: Lock, files: list[tuple[str, Entry]], label: str) -> list[tuple[str, Entry]]:
+    """Return the files of the run with a label, under its latest name; refuse a label of several sweeps (FT527)."""
+    runs = sorted({entry.run for _, entry in files if entry.run.endswith(f"/{label}")})
+    if len(runs) > 1:
+        raise _rejected(label, "is the label of several runs", f"one of: {_listed(runs)}")
+    return _find_files(lock, runs[0]) if runs and runs[0] in lock.runs else []
+
+
+def _unshared_files(lock: Lock) -> list[tuple[str, Entry]]:
+    """Return the files that belong to exactly one run; a service's are selected as such only."""
+    shared = ("/*", f"{DELIVERY}/", SERVICES)
+    return [(path, entry) for path, entry in lock.files.items() if not any(part in entry.run for part in shared)]
+
+
+def _refuse_stopping(entry: Entry) -> None:
+    if entry.state is State.STOPPING:
+        name = entry.name or entry.run
+        raise _rejected(name, "is being stopped", f"`ftgen stop {name}` finishes that")
+
+
+def _refuse_service(entry: Entry) -> None:
+    if is_service(entry):
+        raise _rejected(entry.name, "is a service, which never ends", f"`ftgen stop {_SERVICE}{entry.name}` removes it")
+
+
+def _rejected(name: str, why: str, how: str) -> Rejected:
+    return Rejected([error("FT527", f"{name} {why}", name, help=how)])
+
+
+@dataclass(slots=True)
+class _Edit:
+    """Changes to a committed tree, and the same changes to its index."""
+
+    store: Store
+    old: Lock
+    files: dict[str, Entry]
+    runs: dict[str, AssignedName]
+    ended: set[str]
+    changes: dict[str, FileChange]
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+
+    def content(self, path: str) -> bytes:
+        """Return the committed bytes; refuse them if ftgen did not write them (FT503)."""
+        content = self.store.read(path)
+        if content is None or sha256(content) != self.old.files[path].sha256:
+            how = "undo the edit, or publish the run with --overwrite first"
+            raise Rejected([error("FT503", f"{path} was edited by hand", path, help=how)])
+        return content
+
+    def put(self, path: str, content: bytes, entry: Entry) -> None:
+        self.changes[path] = FileChange.CHANGED if self.store.has(path) else FileChange.ADDED
+        self.store.stage(path, content)
+        self.files[path] = replace(entry, sha256=sha256(content), object=object_of(content))
+
+    def annotate(self, path: str, annotations: Annotations) -> None:
+        old = self.content(path)
+        new = annotated(old, annotations)
+        if new != old:
+            self.put(path, new, self.files[path])
+
+    def set_state(self, path: str, state: State) -> None:
+        self.files[path] = replace(self.files[path], state=state)
+
+    def remove(self, path: str, change: FileChange) -> None:
+        self.content(path)
+        self.ended.add(self.files.pop(path).name)
+        self.changes[path] = change
+
+    def remove_service(self, path: str) -> None:
+        self.content(path)
+        entry = self.files.pop(path)
+        self.runs.pop(entry.run, None)
+        self.changes[path] = FileChange.REMOVED
+
+    def note_services(self) -> None:
+        """Warn of each service whose run was archived: it keeps serving."""
+        archived = {e.name for path, e in self.files.items() if self.old.files.get(path) != e}
+        for path, entry in self.files.items():
+            found = _SERVES.search(self.store.read(path) or b"") if is_service(entry) else None
+            if found and (run := found[1].decode("utf-8", "replace")) in archived:
+                headline = f"{entry.name} still serves the result of {run}"
+                help_ = f"`ftgen stop {_SERVICE}{entry.name}` ends the service"
+                self.diagnostics.append(warning("FT536", headline, path, run, help=help_))
+
+    def stop_scripts(self) -> None:
+        """Stop scripts whose runs all stop: remove their guards first, and their files with the last job's file."""
+        edited = {path.partition("/")[0] for path, e in self.old.files.items() if self.files.get(path) != e}
+        entries = {path: e for path, e in self.files.items() if path.partition("/")[0] in edited}
+        jobs = {path: e.state for path, e in entries.items() if names_others(e)}
+        texts = {path: self.store.read(path) or b"" for path in jobs}
+        for path, entry in [(path, e) for path, e in entries.items() if is_scripts(e.object)]:
+            states = {jobs[job] for job, text in texts.items() if _is_named(entry.object, (text,))}
+            if not states:
+                self.content(path)
+                del self.files[path]
+                self.changes[path] = FileChange.REMOVED
+            elif states == {State.STOPPING}:
+                self.annotate(path, unguarded(self.content(path)))
+                self.set_state(path, State.STOPPING)
+
+    def copy_under_next_name(self, path: str, entry: Entry) -> None:
+        if not is_job(entry.object):
+            return
+        if not entry.name:
+            raise _rejected(path, "is a job that the cluster names", "create it once more: `kubectl create -f FILE`")
+        name = self._next_name(entry.name)
+        copy = under_name(Run("", entry.name, entry.run, {path: self.content(path)}), name)
+        ((target, content),) = copy.files.items()
+        _refuse_long(name, content)
+        self.put(target, annotated(content, revived(content)), replace(entry, name=name, state=State.ACTIVE))
+        assigned = self.runs.get(entry.run, AssignedName(name))
+        self.runs[entry.run] = replace(assigned, name=name)
+        if entry.state is State.ACTIVE:
+            self.set_state(path, State.ORPHANED)
+
+    def add_under_next_name(self, run: Run) -> None:
+        """Add a rendered run whose old files are removed, under its next name."""
+        name = self._next_name(run.name)
+        for path, content in under_name(run, name).files.items():
+            _refuse_long(name, content)
+            # A claim that other runs share is committed already.
+            if not self.store.has(path):
+                self.put(path, content, Entry("", "", run.identity, name))
+        self.runs[run.identity] = AssignedName(name)
+
+    def _next_name(self, name: str) -> str:
+        base = _base_name(name)
+        names = {*self.ended, *(entry.name for entry in self.files.values())}
+        taken = [
+            int(found[1]) for other in names if (found := re.fullmatch(re.escape(base) + r"-r([0-9]{1,9})", other))
+        ]
+        return f"{base}-r{max(taken, default=1) + 1}"
+
+    def outcome(self) -> Outcome:
+        lock = Lock(self.files, self.runs, frozenset(self.ended), self.old.judged)
+        return Outcome(lock, dict(sorted(self.changes.items())), diagnostics=tuple(self.diagnostics))
+
+
+def _refuse_long(name: str, content: bytes) -> None:
+    """Refuse a job name that makes pod names too long: `<job>-<task>-<index>` is a label of a host name."""
+    for task in read_job(yamlio.parse(text_of(content), name), version_of(schema.DEFAULT)).tasks:
+        length = len(f"{name}-{task.name}-{max(task.replicas - 1, 0)}")
+        if length > _POD_NAME_LIMIT:
+            why = f"would name pods of {length} characters, and {_POD_NAME_LIMIT} are allowed"
+            raise _rejected(name, why, "publish the run under a shorter name")

@@ -1,0 +1,191 @@
+"""Destination of a commit: a branch of a local repository, or of a remote."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from ftgen.diagnostics import Diagnostic, Rejected, error
+from ftgen.remote.gitops.address import Target, local, password_apart, target_of, without_credentials
+from ftgen.remote.gitops.git import Git, GitFailed, scratch_repository
+from ftgen.text import files, lines
+
+_CARRIED = re.compile(r"user\..+|http\.(?!.*cookie).+|commit\.gpgsign|gpg\.format", re.IGNORECASE)
+"""Settings that are copied from a local repository: values, never a program to run or a file to write."""
+_REMOTE = "origin"
+_SHA1 = 40
+
+
+class Destination(Protocol):
+    """Repository in which a branch can be moved to a new commit."""
+
+    @property
+    def git(self) -> Git:
+        """Return the repository that reads and writes objects."""
+
+    def tip(self, branch: str) -> str:
+        """Return the commit that the branch points to, and fetch its objects; empty when there is no such branch."""
+
+    def update_branch(self, branch: str, commit: str, base: str) -> str:
+        """Move the branch from `base` to `commit`; return why it was refused, or an empty text."""
+
+
+@contextmanager
+def open_destination(target: Target, *, push: bool) -> Iterator[Destination]:
+    """Open the repository to publish to."""
+    if target.remote:
+        with scratch_repository({}) as git:
+            yield _remote(git, target.repo)
+        return
+    repository = local(target)
+    object_format = repository.maybe("rev-parse", "--show-object-format") or "sha1"
+    if push:
+        name, url = _upstream(target, repository)
+        with scratch_repository(_settings(repository), object_format=object_format) as git:
+            yield _RemoteOfLocal(git, url, repository, name)
+    else:
+        with scratch_repository(_settings(repository), repository.folder / "objects", object_format) as git:
+            _copy_shallow(repository, git)
+            yield _Local(git, repository)
+
+
+def _settings(git: Git) -> dict[str, str]:
+    rows = git.maybe("config", "--null", "--local", "--includes", "--list").split("\0")
+    pairs = [row.partition("\n")[::2] for row in rows if row]
+    return {key: value for key, value in pairs if _CARRIED.fullmatch(key)}
+
+
+def _copy_shallow(repository: Git, git: Git) -> None:
+    """Copy to the temporary repository where the history of a shallow one ends."""
+    shallow = repository.folder / "shallow"
+    if shallow.exists():
+        shutil.copyfile(shallow, git.folder / "shallow")
+
+
+def _upstream(target: Target, repository: Git) -> tuple[str, str]:
+    """Return name and address of the remote that a branch of a local repository is pushed to."""
+    name = repository.maybe("config", "--get", f"branch.{target.branch}.remote") or _REMOTE
+    url = repository.maybe("config", "--get", f"remote.{name}.url")
+    if not url:
+        how = f"`git -C {target.repo} remote add origin URL`, or leave --push out"
+        raise Rejected([error("FT521", f"{target.repo} has no remote {name}", "--push", help=how)])
+    checked = target_of(url, target.branch, target.path)
+    return name, url if checked.remote else str(files.resolved(Path(target.repo) / url))
+
+
+@dataclass(frozen=True, slots=True)
+class _Local:
+    """Branches of a local repository; its checkout and index stay as they are."""
+
+    git: Git
+    repository: Git
+
+    def tip(self, branch: str) -> str:
+        return self.repository.maybe("rev-parse", "--verify", "--quiet", f"refs/heads/{branch}^{{commit}}")
+
+    def update_branch(self, branch: str, commit: str, base: str) -> str:
+        try:
+            zero = "0" * len(commit)
+            self.repository.run("update-ref", "-m", "ftgen: publish", f"refs/heads/{branch}", commit, base or zero)
+        except GitFailed as problem:
+            return problem.message
+        return ""
+
+    def is_checked_out(self, branch: str) -> bool:
+        """Return whether a work tree has the branch checked out, so that its files now lag behind."""
+        listed = self.repository.maybe("worktree", "list", "--porcelain").splitlines()
+        bare = self.repository.maybe("config", "--get", "core.bare") == "true"
+        return f"branch refs/heads/{branch}" in listed and not bare
+
+
+@dataclass(frozen=True, slots=True)
+class _Remote:
+    """Branches of a remote, fetched without history and, if the server can, without files."""
+
+    git: Git
+
+    def tip(self, branch: str) -> str:
+        listed = self._contact("ls-remote", "--heads", _REMOTE, f"refs/heads/{branch}")
+        name = next(
+            (line.split("\t")[0] for line in listed.splitlines() if line.endswith(f"\trefs/heads/{branch}")),
+            "",
+        )
+        if name:
+            self._refuse_other_hash(name)
+            wanted = f"+refs/heads/{branch}:refs/remotes/{_REMOTE}/{branch}"
+            self._contact("fetch", "--quiet", "--no-tags", "--depth=1", "--filter=blob:none", _REMOTE, wanted)
+            name = self.git.text("rev-parse", "--verify", f"refs/remotes/{_REMOTE}/{branch}")
+        return name
+
+    def update_branch(self, branch: str, commit: str, base: str) -> str:  # noqa: ARG002 - the server compares
+        try:
+            self.git.run("push", "--quiet", "--no-verify", _REMOTE, f"{commit}:refs/heads/{branch}")
+        except GitFailed as problem:
+            return problem.message or "the push failed"
+        return ""
+
+    def _refuse_other_hash(self, name: str) -> None:
+        """Refuse a remote with another object format: only a clone shows the format before the fetch."""
+        if len(name) != _SHA1 and self.git.text("rev-parse", "--show-object-format") == "sha1":
+            headline = "the remote names its objects by another hash than sha1"
+            raise Rejected([error("FT521", headline, "--repo", help="publish from a clone of it, with --push")])
+
+    def _contact(self, *command: str) -> str:
+        try:
+            return self.git.text(*command)
+        except GitFailed as problem:
+            raise Rejected([_unreachable(problem)]) from problem
+
+
+@dataclass(frozen=True, slots=True)
+class _RemoteOfLocal(_Remote):
+    """Remote of a local repository, which itself stays as it is."""
+
+    repository: Git
+    name: str
+
+    def __init__(self, git: Git, url: str, repository: Git, name: str) -> None:
+        object.__setattr__(self, "git", _remote(git, url).git)
+        object.__setattr__(self, "repository", repository)
+        object.__setattr__(self, "name", name)
+
+    def tip(self, branch: str) -> str:
+        name = _Remote.tip(self, branch)
+        self._refuse_unpushed(branch, name)
+        return name
+
+    def _refuse_unpushed(self, branch: str, tip: str) -> None:
+        """Refuse a local branch with commits that its remote lacks: the push would silently omit them."""
+        head, tracking = f"refs/heads/{branch}", f"refs/remotes/{self.name}/{branch}"
+        local_tip = self.repository.maybe("rev-parse", "--verify", "--quiet", head)
+        if not local_tip or local_tip == tip:
+            return
+        excluded = [f"^{name}" for name in (tracking, tip) if name and self.repository.maybe("cat-file", "-t", name)]
+        ahead = self.repository.maybe("rev-list", "--count", head, *excluded)
+        if ahead not in {"", "0"}:
+            headline = f"the local branch {branch} has commits that its remote lacks: {ahead}"
+            if not excluded:
+                headline = f"nothing here tells which commits of the local branch {branch} its remote has"
+            how = f"`git fetch {self.name}` and `git push {self.name} {branch}` first, or publish without --push"
+            raise Rejected([error("FT526", headline, "--push", help=how)])
+
+
+def _remote(git: Git, url: str) -> _Remote:
+    plain, header = password_apart(url)
+    git.run("remote", "add", "--", _REMOTE, plain)
+    return _Remote(Git(git.folder, {**git.settings, **header}, git.env))
+
+
+def _unreachable(problem: GitFailed) -> Diagnostic:
+    how = "check the address, the network and the credentials that `git ls-remote` would use"
+    return error("FT525", f"the remote cannot be reached: {printable(problem.message)}", "--repo", help=how)
+
+
+def printable(text: str) -> str:
+    """Return a message of git or a server on one line, without credentials or control characters."""
+    return lines.printable(without_credentials(text))

@@ -1,0 +1,158 @@
+"""Source of a commit: the configuration's own repository, and the commit message that names it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ftgen.remote.gitops.address import git_folder, refuse_endless, without_credentials
+from ftgen.remote.gitops.git import Git
+from ftgen.text import files
+
+_FIELDS = ("%H", "%an <%ae>", "%cI", "%s", "%b")
+_MOST_NAMED = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Commit of the configuration.
+
+    Attributes:
+        sha: its id.
+        author: `name <mail>`.
+        date: its committer's date, ISO 8601; published commits have the same date, so publishing the same again gives
+            the same commit id.
+        subject: first line of its message.
+        body: the rest of its message.
+        url: URL of its remote `origin`, without credentials; may be empty.
+        dirty: whether the checkout has changes.
+        detached: whether no branch is checked out.
+    """
+
+    sha: str
+    author: str
+    date: str
+    subject: str
+    body: str = ""
+    url: str = ""
+    dirty: bool = False
+    detached: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Origin that a published commit records.
+
+    Attributes:
+        version: release of ftgen.
+        config_sha256: digest over the composed configurations, in hex.
+        source: see `Source`; None if the configuration is in no repository.
+    """
+
+    version: str
+    config_sha256: str
+    source: Source | None = None
+
+
+def source_of(folder: Path) -> Source | None:
+    """Return the commit that `folder` has checked out, or None outside a repository or before its first commit.
+
+    Untracked files count as changes only below `conf/` and `overlays/`, where ftgen reads them.
+
+    Raises:
+        Rejected: FT521, when git cannot read the repository safely.
+    """
+    top = next((parent for parent in (folder, *folder.parents) if os.path.lexists(parent / ".git")), None)
+    if top is None:
+        return None
+    git = _checkout(top)
+    refuse_endless(_ignore_files(top, folder))
+    if git is None:
+        return None
+    fields = git.maybe("log", "-1", f"--format={'%x00'.join(_FIELDS)}").split("\0")
+    if len(fields) != len(_FIELDS):
+        return None
+    url = without_credentials(git.maybe("config", "--get", "remote.origin.url"))
+    detached = not git.maybe("symbolic-ref", "--quiet", "HEAD")
+    sha, author, date, subject, body = fields
+    dirty = _is_dirty(git, top, folder)
+    return Source(sha, author, date, subject, body.strip(), url, dirty=dirty, detached=detached)
+
+
+def _ignore_files(top: Path, folder: Path) -> Iterator[tuple[Path, int]]:
+    """Yield the files that tell git what to ignore and filter in the folders of the configuration."""
+    folders = [parent for parent in (folder, *folder.parents) if parent.is_relative_to(top)]
+    folders += [Path(inner) for name in ("conf", "overlays") for inner, _, _ in os.walk(folder / name)]
+    yield from ((parent / name, files.LARGEST) for parent in folders for name in (".gitattributes", ".gitignore"))
+
+
+def _checkout(top: Path) -> Git | None:
+    git = git_folder(top / ".git")
+    return Git(git, {"core.quotePath": "false"}, {"GIT_WORK_TREE": str(top)}) if git else None
+
+
+def _is_dirty(git: Git, top: Path, folder: Path) -> bool:
+    safe = Git(git.folder, {**git.settings, **_unfiltered(git)}, git.env)
+    # Submodules have configurations of their own, which name programs too.
+    if safe.maybe("status", "--porcelain", "--untracked-files=no", "--ignore-submodules=dirty"):
+        return True
+    folders = [str((folder / name).relative_to(top)) for name in ("conf", "overlays") if (folder / name).is_dir()]
+    command = ("-C", str(top), "ls-files", "--others", "--exclude-standard", "--", *folders)
+    return bool(folders) and bool(git.maybe(*command))
+
+
+def _unfiltered(git: Git) -> dict[str, str]:
+    """Return settings that disable the filters of the repository's own configuration; the user's own stay."""
+    command = (
+        "config",
+        "--show-scope",
+        "--name-only",
+        "--null",
+        "--get-regexp",
+        r"^filter\..*\.(clean|process|required)$",
+    )
+    words = git.maybe(*command).split("\0")
+    own = [key for scope, key in zip(words[::2], words[1::2], strict=False) if scope in {"local", "worktree"}]
+    return {key: "false" if key.endswith(".required") else "" for key in own}
+
+
+def message(subject: str, provenance: Provenance, folders: Sequence[str], names: Sequence[str]) -> str:
+    """Return a commit message: a subject line, then trailers for programs, including Argo CD's."""
+    shown = " ".join(names[:_MOST_NAMED]) + (f" +{len(names) - _MOST_NAMED}" if len(names) > _MOST_NAMED else "")
+    trailers = {
+        "Ftgen-Version": provenance.version,
+        "Ftgen-Config-Sha256": provenance.config_sha256,
+        "Ftgen-Sweep": " ".join(folders),
+        "Ftgen-Runs": shown,
+        "Ftgen-Source-Modified": "true" if provenance.source and provenance.source.dirty else "",
+        **(_reference(provenance.source) if provenance.source else {}),
+    }
+    lines = [f"{key}: {_one_line(value)}" for key, value in trailers.items() if value]
+    return "\n".join([_one_line(subject), "", *lines]) + "\n"
+
+
+def _reference(source: Source) -> dict[str, str]:
+    """Return the trailers by which Argo CD's source hydrator links a rendered commit to its source."""
+    return {
+        "Argocd-reference-commit-repourl": source.url,
+        "Argocd-reference-commit-author": _mailbox(source.author),
+        "Argocd-reference-commit-date": source.date,
+        "Argocd-reference-commit-subject": source.subject,
+        "Argocd-reference-commit-body": json.dumps(source.body) if source.body else "",
+        "Argocd-reference-commit-sha": source.sha,
+    }
+
+
+def _mailbox(author: str) -> str:
+    """Return the author as an RFC 5322 mailbox, as Argo CD requires: a name with punctuation is quoted."""
+    name, _space, address = author.rpartition(" ")
+    quoted = re.sub(r'(["\\])', r"\\\1", name)
+    return f'"{quoted}" {address}' if re.search(r'[][()<>@,:;".\\]', name) else author
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
