@@ -35,7 +35,7 @@ def _models() -> dict[str, dict[str, Any]]:
 def _step(row: dict[str, Any], models: dict[str, dict[str, Any]]) -> Step:
     arguments = ("method", "lora_rank", "lora_target", "checkpointing", "batch", "cutoff_len")
     arguments += ("stage", "reference_free", "flash_attn")
-    arguments += ("precision", "quantization_bit", "optimizer", "additional_target")
+    arguments += ("precision", "quantization_bit", "optimizer", "optimizer_rank", "additional_target")
     given = {key: row[key] for key in arguments if key in row}
     training = Training(shape=Shape.of(models[row["model"]]["shape"]), **given)
     return Step(row["model"], training, row.get("device_used_gib"), row.get("allocated_gib"), row["trainable"])

@@ -85,7 +85,7 @@ def term(step):
     training = step.training
     if training.quantization_bit:
         return f"{training.quantization_bit} bits"
-    names = (training.additional_target and "embeddings", training.stage == "rm" and "reward")
+    names = (training.additional_target and "embeddings", training.stage if training.stage != "sft" else "")
     odd = (training.optimizer if training.optimizer != "adamw" else "", training.precision, training.method)
     return " ".join(filter(None, (*names, *odd)))
 

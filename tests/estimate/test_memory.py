@@ -151,7 +151,15 @@ def test_an_unknown_card_or_shape_is_not_guessed(resolved):
         (("trainer=sft-full", "trainer.args.use_badam=true"), {"method": "pure_bf16", "optimizer": "block"}),
         (
             ("trainer=sft-full", "trainer.args.use_galore=true", "trainer.args.galore_rank=64"),
-            {"optimizer": "low rank", "optimizer_rank": 64},
+            {"optimizer": "low rank by SVD", "optimizer_rank": 64},
+        ),
+        (
+            ("trainer=sft-full", "trainer.args.use_apollo=true", "trainer.args.apollo_rank=128"),
+            {"optimizer": "low rank", "optimizer_rank": 128},
+        ),
+        (
+            ("trainer.args.finetuning_type=oft", "trainer.args.oft_block_size=64", "trainer.args.oft_target=[q_proj]"),
+            {"method": "oft", "oft_block": 64, "lora_target": "q_proj"},
         ),
         (("trainer.args.optim=paged_adamw_8bit",), {"optimizer": "8 bits"}),
         (("trainer.args.additional_target=[embed_tokens]",), {"additional_target": "embed_tokens"}),

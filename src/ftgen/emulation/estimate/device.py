@@ -1,8 +1,9 @@
 """Peak memory of one card, phase by phase.
 
 A training step has three moments at which memory can peak: it has computed the loss (`forward`), its gradient
-flows back through the output projection (`loss`), and it has computed the last gradients (`gradients`).  Each moment
-is a list of named terms that sum to the memory in use of the card; the largest sum is the estimate.
+flows back through the output projection (`loss`), and it has computed the last gradients (`gradients`).  GaLore and
+APOLLO have a fourth, when they update the largest weight (`update`).  Each moment is a list of named terms that sum to
+the memory in use of the card; the largest sum is the estimate.
 
 Coefficients with a letter are bytes a token and layer: `h` hidden width, `q` query width, `k` key width, `i`
 MLP width, `v` vocabulary.  They are counted from what the operators of transformers' decoders save for the
@@ -84,7 +85,8 @@ class MemoryUse:
 
 def moments(training: Training, fragmentation: Fragmentation = MEASURED) -> tuple[MemoryUse, ...]:
     """Return the memory use of the fullest card at each moment that can be its peak."""
-    return _forward(training, fragmentation), _loss(training, fragmentation), _gradients(training, fragmentation)
+    asked = (_forward, _loss, _gradients, *((_update,) if training.low_rank else ()))
+    return tuple(moment(training, fragmentation) for moment in asked)
 
 
 def peak(training: Training, fragmentation: Fragmentation = MEASURED) -> MemoryUse:
@@ -111,9 +113,40 @@ def _forward(training: Training, fragmentation: Fragmentation) -> MemoryUse:
         weight_copies=_weight_copies(training),
         accumulated_gradients=_accumulated(training),
         activations=_saved(training) + _final_norm(training),
-        logits_and_loss=training.tokens * _logits(training, 20 if training.uses_reference else 10),
+        logits_and_loss=training.tokens * _logits(training, _at_the_loss(training)),
         cached_blocks=_cached(training, fragmentation) if training.uses_reference else _layer_cached(training),
     )
+
+
+def _at_the_loss(training: Training) -> int:
+    """Return the bytes of each entry of the vocabulary when the loss is known."""
+    if not training.uses_reference:
+        return 10
+    # KTO splits the logits into those of wanted and of unwanted answers, which copies them.
+    return 24 if training.stage == "kto" else 20
+
+
+def _update(training: Training, fragmentation: Fragmentation) -> MemoryUse:
+    """Return the use when the optimizer updates the largest weight, of which GaLore and APOLLO make copies."""
+    gradients = _gradients_size(training)
+    return _moment(
+        training,
+        "update",
+        gradients=gradients,
+        copies_for_the_update=_update_copies(training),
+        cached_blocks=fragmentation.gradients * gradients,
+    )
+
+
+def _update_copies(training: Training) -> float:
+    """Return the bytes of a projecting optimizer's root of the second moment and quotient, of the largest weight."""
+    if not training.low_rank:
+        return 0
+    sides = [
+        (training.shape.vocab, training.shape.hidden),
+        *((i, o) for _, i, o in linear_layers(training.shape).values()),
+    ]
+    return 2 * max(i * o for i, o in sides) * _trained_bytes(training)
 
 
 def _loss(training: Training, fragmentation: Fragmentation) -> MemoryUse:
@@ -154,7 +187,7 @@ def _cached(training: Training, fragmentation: Fragmentation) -> float:
     """Return the cached blocks at the loss: of layers, half-precision logits and the last step's gradients."""
     share = 1 if training.trains_adapter or training.fsdp else fragmentation.last_gradients
     last_gradients = _gradients_size(training) * share
-    return _layer_cached(training) + training.tokens * _logits(training, 2) + last_gradients
+    return _layer_cached(training) + training.tokens * _logits(training, 2) + last_gradients + _update_copies(training)
 
 
 def _half(training: Training) -> int:
@@ -243,15 +276,21 @@ _STATE_BYTES = {"8 bits": 2, "no state": 0}
 
 
 def _moments_bytes(training: Training, value: int) -> int:
-    """Return the bytes of moments: one each at 8 bits; GaLore and APOLLO keep a rank-`r` projection and its moments."""
+    """Return the bytes of moments: one each at 8 bits; GaLore and APOLLO keep a rank-`r` projection and its moments.
+
+    GaLore's projection of float32 gradients is a slice that keeps all singular vectors of the shorter side.
+    """
     if training.optimizer in _STATE_BYTES:
         return _STATE_BYTES[training.optimizer] * training.trainable
     if training.optimizer == "one moment":
         return value * training.trainable
-    if training.optimizer == "low rank" and training.trains_all_weights:
+    if training.low_rank:
         rank, shape = training.optimizer_rank, training.shape
-        layers = linear_layers(shape).values()
-        projected = sum(count * min(rank * (2 * max(i, o) + min(i, o)), 2 * i * o) for count, i, o in layers)
+        keeps_all = training.optimizer == "low rank by SVD" and _trained_bytes(training) == 4  # noqa: PLR2004 - bytes
+        projected = 0
+        for count, i, o in linear_layers(shape).values():
+            vectors = min(i, o) if keeps_all else rank
+            projected += count * min(2 * rank * max(i, o) + vectors * min(i, o), 2 * i * o)
         rest = max(training.trainable - linear_parameters(shape), 0)
         return value * (shape.layers * projected + 2 * rest)
     return 2 * value * training.trainable

@@ -88,7 +88,8 @@ def describe_training(spec: Spec, configurations: Configurations | None) -> Trai
         checkpointing=not args.get("disable_gradient_checkpointing"),
         precision="bf16" if args.get("bf16") else "fp16" if args.get("fp16") else "fp32",
         lora_rank=_number(args, "lora_rank", 8),
-        lora_target=_joined(args.get("lora_target", "all")),
+        lora_target=_joined(args.get("oft_target" if args.get("finetuning_type") == "oft" else "lora_target", "all")),
+        oft_block=_number(args, "oft_block_size", 32),
         quantization_bit=_number(args, "quantization_bit", 0) or None,
         freeze_layers=_number(args, "freeze_trainable_layers", 2),
         **_sharding(args, spec.world_size),
@@ -115,7 +116,7 @@ def _method(args: Mapping[str, Any]) -> Any:
     return kind if kind in {"lora", "oft", "freeze", "full"} else "lora"
 
 
-_PROJECTED = {"use_galore": "galore_rank", "use_apollo": "apollo_rank"}
+_PROJECTED = {"use_galore": ("low rank by SVD", "galore_rank"), "use_apollo": ("low rank", "apollo_rank")}
 _OPTIMIZER_STATES = (("8bit", "8 bits"), ("adafactor", "no state"), ("sgd", "no state"), ("lion", "one moment"))
 
 
@@ -123,9 +124,9 @@ def _optimizer(args: Mapping[str, Any]) -> dict[str, Any]:
     """Return the optimizer's states, by LLaMA-Factory's own switches and by transformers' `optim`."""
     if args.get("use_badam"):
         return {"optimizer": "block" if args.get("badam_mode", "layer") == "layer" else "no state"}
-    for switch, rank in _PROJECTED.items():
+    for switch, (states, rank) in _PROJECTED.items():
         if args.get(switch):
-            return {"optimizer": "low rank", "optimizer_rank": _number(args, rank, 16)}
+            return {"optimizer": states, "optimizer_rank": _number(args, rank, 16)}
     if args.get("use_muon") or args.get("use_adam_mini"):
         return {"optimizer": "one moment"}
     name = str(args.get("optim", "adamw_torch"))

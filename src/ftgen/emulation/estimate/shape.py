@@ -131,12 +131,24 @@ def adapter_parameters(shape: Shape, rank: int, target: str = "all") -> int:
         target: `lora_target`: `all`, or comma-separated module names.  Names that the model does not have count
             nothing.
     """
+    return shape.layers * sum(count * rank * (i + o) for count, i, o in _targeted(shape, target))
+
+
+def rotation_parameters(shape: Shape, block: int, target: str = "all") -> int:
+    """Count the parameters of OFT: a skew-symmetric matrix for each block of a targeted layer's inputs.
+
+    Args:
+        shape: shape of the base model.
+        block: `oft_block_size`.
+        target: `oft_target`, as `adapter_parameters` takes it.
+    """
+    return shape.layers * sum(count * i * (block - 1) // 2 for count, i, _ in _targeted(shape, target))
+
+
+def _targeted(shape: Shape, target: str) -> list[tuple[int, int, int]]:
+    """Return the linear layers of one decoder layer that a target names."""
     targets = {name.strip() for name in target.split(",")}
-    return shape.layers * sum(
-        count * rank * (inputs + outputs)
-        for name, (count, inputs, outputs) in linear_layers(shape).items()
-        if "all" in targets or name in targets
-    )
+    return [sizes for name, sizes in linear_layers(shape).items() if "all" in targets or name in targets]
 
 
 _EMBEDDINGS = ("embed_tokens", "lm_head", "wte", "word_embeddings", "output_layer", "embed_in", "embed_out")

@@ -5,14 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from ftgen.emulation.estimate.shape import Shape, adapter_parameters, embedding_parameters, layer_parameters, parameters
+from ftgen.emulation.estimate.shape import (
+    Shape,
+    adapter_parameters,
+    embedding_parameters,
+    layer_parameters,
+    parameters,
+    rotation_parameters,
+)
 
 Method = Literal["lora", "qlora", "oft", "freeze", "full", "pure_bf16"]
 Stage = Literal["pt", "sft", "rm", "dpo", "kto"]
 Precision = Literal["fp16", "bf16", "fp32"]
-Optimizer = Literal["adamw", "one moment", "8 bits", "no state", "low rank", "block"]
+Optimizer = Literal["adamw", "one moment", "8 bits", "no state", "low rank", "low rank by SVD", "block"]
 """Optimizers by their state: two moments a weight, one (Lion, Muon), two of a byte each, none or factors (SGD,
-Adafactor), moments of a projection (GaLore, APOLLO), or all states of one layer at a time (BAdam)."""
+Adafactor), moments of a projection at random (APOLLO) or by singular vectors (GaLore), or all states of one layer at a
+time (BAdam)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,16 +29,17 @@ class Training:
 
     Attributes:
         shape: the base model.
-        method: `finetuning_type`; `pure_bf16` is `full` with that argument, `qlora` is `lora` or `oft` on a
-            quantized base.
+        method: `finetuning_type`; `pure_bf16` is `full` with that argument, `qlora` is `lora` on a quantized
+            base.
         stage: `stage`.
         batch: `per_device_train_batch_size`.
         accumulation: `gradient_accumulation_steps`, which cost memory under FSDP alone.
         cutoff_len: `cutoff_len`; every row is assumed to be full.
         checkpointing: gradient checkpointing, on unless `disable_gradient_checkpointing`.
         precision: `bf16`, `fp16`, or neither.
-        lora_rank: `lora_rank`; of OFT, the rank of an adapter with as many parameters.
-        lora_target: `lora_target`.
+        lora_rank: `lora_rank`.
+        lora_target: `lora_target`, or `oft_target`.
+        oft_block: `oft_block_size`, the width of the blocks that OFT rotates.
         quantization_bit: `quantization_bit`, or null.
         freeze_layers: `freeze_trainable_layers`; only its absolute value matters.
         zero_stage: sharding over the cards as a ZeRO stage: DeepSpeed's stage, or 2 or 3 under FSDP.
@@ -62,6 +71,7 @@ class Training:
     precision: Precision = "bf16"
     lora_rank: int = 8
     lora_target: str = "all"
+    oft_block: int = 32
     quantization_bit: int | None = None
     freeze_layers: int = 2
     zero_stage: int = 0
@@ -108,6 +118,11 @@ class Training:
         return self.method in ("full", "pure_bf16")
 
     @property
+    def low_rank(self) -> bool:
+        """Return whether the optimizer keeps moments of projected gradients (GaLore, APOLLO)."""
+        return self.trains_all_weights and self.optimizer in ("low rank", "low rank by SVD")
+
+    @property
     def blockwise(self) -> bool:
         """Return whether one layer at a time is trained (BAdam)."""
         return self.trains_all_weights and self.optimizer == "block"
@@ -116,7 +131,12 @@ class Training:
     def trainable(self) -> int:
         """Count the trained parameters; with BAdam, those of one layer."""
         if self.trains_adapter:
-            adapters = adapter_parameters(self.shape, self.lora_rank, self.lora_target)
+            rotates = self.method == "oft"
+            adapters = (
+                rotation_parameters(self.shape, self.oft_block, self.lora_target)
+                if rotates
+                else adapter_parameters(self.shape, self.lora_rank, self.lora_target)
+            )
             return adapters + embedding_parameters(self.shape, self.additional_target)
         if self.blockwise:
             return layer_parameters(self.shape)
