@@ -8,8 +8,8 @@ least of a few runs.  The repository is a server's, on this disk, reached as any
 
 from __future__ import annotations
 
-import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,20 +23,19 @@ SWEEP = ["-m", "+sweep.name=abl", *HUNDRED_BY_TEN, "-q"]
 def _server(scratch: Path) -> list[str]:
     """An empty repository, and the words that name a folder of it."""
     place = scratch / "server.git"
-    shutil.rmtree(place, ignore_errors=True)
     subprocess.run(["git", "init", "--quiet", "--bare", str(place)], check=True)
     return ["--repo", f"file://{place}", "--branch", "main", "--path", "training"]
 
 
 def _anew(scratch: Path, what: str, command: list[str], *before: list[str], runs: int = 3) -> Measured:
-    """The least of some runs, each on a tree where only `before` was done."""
+    """The least of some runs, each in a new folder on a tree where only `before` was done."""
     found = []
     for _ in range(runs):
-        shutil.rmtree(scratch / "out", ignore_errors=True)
-        at = _server(scratch)
+        here = Path(tempfile.mkdtemp(dir=scratch))
+        at = _server(here)
         for earlier in before:
-            subprocess.run([*FTGEN, *earlier, *at], check=True, cwd=scratch)
-        found.append(measure(what, [*FTGEN, *command, *(at if command[0] != "render" else [])], cwd=scratch, runs=1))
+            subprocess.run([*FTGEN, *earlier, *at], check=True, cwd=here)
+        found.append(measure(what, [*FTGEN, *command, *(at if command[0] != "render" else [])], cwd=here, runs=1))
     return min(found, key=lambda each: each.seconds)
 
 
