@@ -37,6 +37,8 @@ class Walk:
             OSError: it cannot be opened, or is no folder.
         """
         self._open: dict[str, int] = {}
+        # Folders that `status` found missing: a new sweep asks of a thousand paths in one.
+        self._missing: set[str] = set()
         with suppress(FileNotFoundError):
             self._open[""] = os.open(root, _FOLDER)
 
@@ -53,6 +55,7 @@ class Walk:
         """Close all folders but the root, so that moved or swapped ones are opened anew."""
         top = self._open.pop("")
         self.close()
+        self._missing.clear()
         self._open[""] = top
 
     def at(self, folder: str) -> int:
@@ -93,13 +96,20 @@ class Walk:
     def status(self, path: str) -> os.stat_result | None:
         """Return the status of `path`, of a link itself and not its target; None if nothing is there.
 
+        A folder that was missing counts as missing until `make` or `refresh`.
+
         Raises:
             Blocked: a link or a file is in its way.
         """
-        with suppress(FileNotFoundError):
-            parent, name = self.parent(path)
-            return os.stat(name, dir_fd=parent, follow_symlinks=False)
-        return None
+        folder, _, name = path.rpartition("/")
+        if folder in self._missing:
+            return None
+        try:
+            return os.stat(name, dir_fd=self.at(folder), follow_symlinks=False)
+        except FileNotFoundError:
+            if folder not in self._open:
+                self._missing.add(folder)
+            return None
 
     def read(self, path: str) -> bytes | None:
         """Return the bytes of the regular file at `path`; None if nothing is there.
@@ -139,6 +149,7 @@ class Walk:
         Raises:
             OSError: one cannot be created, and none is left behind; `Blocked`.
         """
+        self._missing.clear()
         created: list[str] = []
         parts = folder.split("/") if folder else []
         try:
