@@ -152,7 +152,8 @@ def _of_resource(reference: Mapping[str, Any], container: Mapping[str, Any]) -> 
 
 def undefined_references(variables: list[tuple[int, dict[str, Any]]]) -> Iterator[tuple[int, str]]:
     """Yield the references of a container's variables to names that none before them sets: position in `env`, name."""
-    if not any("$(" in text(variable.get("value")) for _, variable in variables):
+    values = [value for _, variable in variables if isinstance(value := variable.get("value"), str)]
+    if not any("$(" in value for value in values):
         return
     earlier: set[str] = set()
     for position, variable in variables:

@@ -12,6 +12,7 @@ import hashlib
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -455,12 +456,13 @@ def _identity(
 
 def config_digest(config: Mapping[str, Any], reuse: Reuse = WITHOUT_REUSE) -> str:
     """Return the sha256 of a resolved configuration as JSON text, in hex."""
-    sections = ",".join(f"{_json(key)}:{reuse.once(_json, section)}" for key, section in sorted(config.items()))
+    sections = ",".join(f"{_key(key)}:{reuse.once(_json, section)}" for key, section in sorted(config.items()))
     return hashlib.sha256(f"{{{sections}}}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _json(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+# `json.dumps` makes an encoder for each call that differs from its defaults.
+_json = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str).encode
+_key = cache(_json)
 
 
 def deliver(
