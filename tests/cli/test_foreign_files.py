@@ -99,6 +99,75 @@ def test_a_folder_that_is_a_link_leads_out_as_well(
     assert "outside of conf" in reported("plan", capsys)
 
 
+UNNAMED = {
+    "": "out",
+    "-m trainer.lr=1e-4,2e-4": "out",
+    "plan": "out",
+    "diff": "out",
+    "archive RUN": "out",
+    "stop RUN": "out",
+    "rerun RUN": "out",
+    "gc": "out",
+    "rebuild": "out",
+    "preview RUN": "out",
+    "serve RUN": "out",
+    "tune study trainer.lr=interval(1e-5,1e-3) --objective=loss": "out",
+    "export kustomize": "kustomize",
+    "export policy": "policy",
+    "schema import crd.yaml": "schemas",
+    "lock": "conf",
+}
+"""Command lines that name no folder, and the folder that they write to, or look into, all the same."""
+
+
+@pytest.mark.parametrize("words", UNNAMED)
+def test_a_folder_that_nobody_named_leads_nowhere_else(
+    words: str, capsys: pytest.CaptureFixture[str], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """A clone may bring the link; where it leads, a tree of the user's own may lie."""
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "tree"
+    assert cli.main(["-o", str(elsewhere), "-q"]) == 0
+    (run,) = (file.stem.removeprefix("job-") for file in elsewhere.rglob("job-*.yaml"))
+    Path("crd.yaml").write_text(CRD, encoding="utf-8")
+    Path("rules").mkdir()
+    Path("rules/mine.yaml").write_text(RULE, encoding="utf-8")
+    before = sorted((str(path), path.stat().st_mtime_ns) for path in elsewhere.rglob("*"))
+    Path(UNNAMED[words]).symlink_to(elsewhere)
+    capsys.readouterr()
+
+    shown = reported(words.replace("RUN", run), capsys)
+    assert f"error[FT501]: {UNNAMED[words]} is a link that leads to {elsewhere}, out of this folder" in shown
+    assert sorted((str(path), path.stat().st_mtime_ns) for path in elsewhere.rglob("*")) == before
+
+
+CRD = """\
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+spec:
+  group: example.com
+  names: {kind: Widget}
+  versions:
+  - {name: v1, served: true, schema: {openAPIV3Schema: {type: object}}}
+"""
+RULE = "rules: [{name: named, match: VolcanoJob, expression: object.metadata.name != '', message: it has a name}]\n"
+
+
+def test_a_folder_that_the_user_names_may_be_a_link(tmp_path_factory: pytest.TempPathFactory) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    Path("out").symlink_to(elsewhere)
+
+    assert cli.main(["-o", "out", "-q", "--adopt"]) == 0
+    assert list(elsewhere.rglob("job-*.yaml"))
+
+
+def test_a_link_to_a_folder_beside_it_is_followed() -> None:
+    Path("built").mkdir()
+    Path("out").symlink_to("built")
+
+    assert cli.main(["-q", "--adopt"]) == 0
+    assert list(Path("built").rglob("job-*.yaml"))
+
+
 @pytest.mark.parametrize("words", ["hardware=../../secret", "+experiment=../secret"])
 def test_an_option_outside_of_the_configuration_is_refused(words: str, capsys: pytest.CaptureFixture[str]) -> None:
     Path("conf/hardware").mkdir(parents=True)

@@ -372,6 +372,11 @@ FILES: Mapping[str, Any] = {
     "huge": {"size": 20 * 2**30},
     "link": {"link": "../outside"},
 }
+_OUT = {"link": "../outside/new"}
+# What a clone may bring in place of the folders that nobody names.
+BESIDE = st.sampled_from(
+    [{}, {}, {}, *({name: _OUT} for name in ("out", "conf", "overlays", "rules", "schemas", "policy", "kustomize"))]
+)
 FLAGS = st.sampled_from(odd.FLAGS)
 PATHS = st.tuples(
     st.sampled_from(["-o", "-cd", "-cp", "-cn", "-p", "--repo", "--branch", "--path", "--cluster"]), HOSTILE
@@ -422,7 +427,7 @@ def _verbs(draw: Draw) -> Case:
     subject = draw(
         st.sampled_from([[], [], [draw(st.sampled_from(KEYS))], ["out"], [_name()], ["import"], ["kustomize"]])
     )
-    return Case((verb, *subject, *draw(words())))
+    return Case((verb, *subject, *draw(words())), files=draw(BESIDE))
 
 
 @kind(3)
@@ -431,7 +436,7 @@ def _sweeps(draw: Draw) -> Case:
         st.sampled_from([["-o", "-"], ["plan"], ["diff"], ["plan", "--format", "html"], ["compare"], ["--cfg=all"], []])
     )
     axes = draw(st.lists(SWEPT, min_size=1, max_size=2))
-    return Case((*verb, "-m", "--limit", "9", *axes, *draw(words(1))))
+    return Case((*verb, "-m", "--limit", "9", *axes, *draw(words(1))), files=draw(BESIDE))
 
 
 @kind(3)

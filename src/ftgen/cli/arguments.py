@@ -73,6 +73,15 @@ class Arguments:
 
         return catalog.folders(self.flags.config_dir, self.flags.config_path, self.config_name)
 
+    def out(self, default: str = "") -> Path:
+        """Return the folder of --out; without it the default one, or that of the flag.
+
+        Raises:
+            Rejected: FT501, see `unnamed`.
+        """
+        out = self.flags.out or default
+        return unnamed(Path(out)) if isinstance(self.flags.out, _Default) else Path(out)
+
     def with_flags(self, **flags: object) -> Arguments:
         """Return the command line with other values of some flags."""
         return replace(self, flags=argparse.Namespace(**{**vars(self.flags), **flags}))
@@ -83,9 +92,34 @@ class Arguments:
         return str(self.flags.config_name).removesuffix(".yaml")
 
 
+def unnamed(folder: Path) -> Path:
+    """Return a folder that the user did not name; it must not be a link that leads out of the working directory.
+
+    A clone may bring such a link, and what lies elsewhere is written to only where the user says so.
+
+    Raises:
+        Rejected: FT501, it is one.
+    """
+    if folder.is_symlink():
+        from ftgen.diagnostics import Rejected, error  # noqa: PLC0415 - few folders are links
+        from ftgen.text import files  # noqa: PLC0415 - as above
+
+        if not (found := files.resolved(folder)).is_relative_to(files.resolved(Path())):
+            help_ = "remove the link, or name the folder where it leads, by -o or --config-dir"
+            headline = f"{folder} is a link that leads to {found}, out of this folder"
+            raise Rejected([error("FT501", headline, str(folder), str(found), help_)])
+    return folder
+
+
 def is_override(word: str) -> bool:
     """Return whether a word sets or takes away something of the configuration, and names no run or file."""
     return "=" in word or word.startswith("~")
+
+
+class _Default(str):
+    """Value of a flag that the user did not give."""
+
+    __slots__ = ()
 
 
 class _Parser(argparse.ArgumentParser):
@@ -257,7 +291,7 @@ def _output(verb_parser: argparse.ArgumentParser, verb: str) -> None:
         _tree_or_page(group, "folder that would be written to")
     else:
         text = "folder to write to; - prints a stream for kubectl"
-        group.add_argument("--out", "-o", type=_path, default="out", help=text)
+        group.add_argument("--out", "-o", type=_path, default=_Default("out"), help=text)
     _takeover(group)
     group.add_argument(
         "--allow-shrink", action="store_true", help="no longer render most of what a named sweep rendered"
@@ -289,7 +323,7 @@ def _language(group: argparse._ArgumentGroup) -> None:
 
 def _tree_or_page(group: argparse._ArgumentGroup, meaning: str) -> None:
     text = f"{meaning}; a FILE.html is the page's file, as with --page"
-    group.add_argument("--out", "-o", type=_path, default="out", action=_OutOrPage, help=text)
+    group.add_argument("--out", "-o", type=_path, default=_Default("out"), action=_OutOrPage, help=text)
 
 
 class _OutOrPage(argparse.Action):
@@ -331,7 +365,8 @@ def _tree(verb_parser: argparse.ArgumentParser, verb: str) -> None:
     if verb == "diff":
         _tree_or_page(group, "the tree's folder, where there is no --repo")
     elif verb != "publish":
-        group.add_argument("--out", "-o", type=_path, default="out", help="the tree's folder, where there is no --repo")
+        text = "the tree's folder, where there is no --repo"
+        group.add_argument("--out", "-o", type=_path, default=_Default("out"), help=text)
     if verb in {"preview", "diff", "publish", "rerun"}:
         _limit(group)
     if verb == "publish":
@@ -384,7 +419,8 @@ _COPIES = {"export": "", "import": "-", "image": "-", "schema": "schemas"}
 def _copies(verb_parser: argparse.ArgumentParser, out: str) -> None:
     group = verb_parser.add_argument_group("output")
     without = "the text is printed" if out == "-" else f"it is {out or 'called like the form'}"
-    group.add_argument("--out", "-o", type=_path, default=out, help=f"folder to write to; without it {without}")
+    text = f"folder to write to; without it {without}"
+    group.add_argument("--out", "-o", type=_path, default=_Default(out), help=text)
     group.add_argument("--overwrite", action="store_true", help="replace files that are there with another content")
 
 

@@ -70,7 +70,7 @@ def _against_tree(arguments: Arguments, rendering: Rendering, place: gitops.Targ
         with progress.steps(arguments) as step:
             step(f"reading {place.branch}")
             return gitops.preview(place, rendering.runs, whole=rendering.whole, push=arguments.flags.push)
-    out = Path(arguments.flags.out)
+    out = arguments.out()
     tree.recover(out)
     return diff.diff_tree(tree.folder_store(out), tree.read_lock(out), rendering.runs, rendering.whole)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from ftgen import lower, pipeline, schema
 from ftgen.cli import output, request, writing
@@ -43,7 +42,7 @@ def _export(arguments: Arguments, form: str) -> int:
         files, found = _FORMS[form](composer, arguments)
         diagnostics = request.add_locations(composer, arguments, found)
     output.print_diagnostics(output.apply_strict(diagnostics, arguments), arguments)
-    writing.write(files, Path(arguments.flags.out or form), arguments)
+    writing.write(files, arguments.out(form), arguments)
     return 0
 
 

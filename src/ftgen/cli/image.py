@@ -52,7 +52,7 @@ def run(arguments: Arguments) -> int:
     flags = arguments.flags
     output.print_diagnostics(noticed, arguments, to_stderr=flags.out == "-" or flags.json)
     if flags.out != "-":
-        writing.write({"Dockerfile": made.text.encode()}, Path(flags.out), arguments)
+        writing.write({"Dockerfile": made.text.encode()}, arguments.out(), arguments)
     if flags.json:
         print(json.dumps(_plain(made, flags.out), indent=2, ensure_ascii=False))  # noqa: T201
     elif flags.out == "-":

@@ -39,7 +39,7 @@ def run(arguments: Arguments) -> int:
         sys.stdout.write("".join(f"# {path}\n{content.decode()}" for path, content in files.items()))
         output.print_status(f"write both files with -o . and render them with: {command}", arguments)
     else:
-        writing.write(files, Path(arguments.flags.out), arguments)
+        writing.write(files, arguments.out(), arguments)
         output.print_status(f"render it with: {command}", arguments)
     return 0
 

@@ -27,7 +27,7 @@ def write(arguments: Arguments, composer: Composer) -> int:
     batch = expanded(arguments, composer)
     if arguments.flags.out == "-":
         return _stream(batch, arguments)
-    out = Path(arguments.flags.out)
+    out = arguments.out()
     plan = tree.plan_write(out, runs(batch, table=arguments.flags.csv), write_options(batch, arguments))
     try:
         noticed = output.apply_strict([*batch.diagnostics, *plan.outcome.diagnostics], arguments)

@@ -9,7 +9,6 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from ftgen import pipeline
@@ -108,14 +107,14 @@ def _wrapped(line: str, width: int) -> str:
 def _write_page(planned: Planned, runs: Sequence[Run], arguments: Arguments) -> None:
     from ftgen.cli import review  # noqa: PLC0415 - a table needs no page
 
-    out = Path(arguments.flags.out)
+    out = arguments.out()
     changes = diff.diff_tree(tree.folder_store(out), tree.read_lock(out), runs, planned.whole)
     review.write(arguments, planned.rows, changes, planned.diagnostics, runs=runs)
 
 
 def _planned(arguments: Arguments, composer: Composer, *, keep: bool) -> Planned:
     """Compile the jobs, and keep their files where a page is to compare them with those that are there."""
-    out = Path(arguments.flags.out)
+    out = arguments.out()
     if request.is_sweep(arguments, composer):
         batch = many.expanded(arguments, composer)
         runs: Iterable[Run] = many.runs(batch, table=False)

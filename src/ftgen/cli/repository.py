@@ -114,7 +114,7 @@ def apply_edit(edit: TreeEdit, arguments: Arguments, runs: Sequence[Run] = ()) -
     """
     destination = target(arguments)
     if destination is None:
-        outcome = tree.apply(tree.plan_edit(Path(arguments.flags.out), lambda store, lock: edit(store, lock)[0]))
+        outcome = tree.apply(tree.plan_edit(arguments.out(), lambda store, lock: edit(store, lock)[0]))
         output.print_diagnostics(outcome.diagnostics, arguments)
         return outcome, ""
     origin = provenance(runs)

@@ -192,7 +192,7 @@ def _import(files: tuple[str, ...], arguments: Arguments) -> int:
             "schema import takes the file of a CustomResourceDefinition: kubectl get crd jobs.batch.volcano.sh -o yaml"
         )
     found = {place.as_posix(): text.encode() for file in files for place, text in _closed(Path(file))}
-    writing.write(found, Path(arguments.flags.out), arguments)
+    writing.write(found, arguments.out(), arguments)
     return 0
 
 

@@ -32,7 +32,7 @@ def write_runs(
     Raises:
         Rejected: FT501 to FT515; nothing was written.
     """
-    flags, out = arguments.flags, Path(arguments.flags.out)
+    flags, out = arguments.flags, arguments.out()
     noticed = output.apply_strict(diagnostics, arguments)
     options = tree.WriteOptions(
         adopt=flags.adopt, overwrite=flags.overwrite, allow_shrink=allow_shrink, same_run=_same_run
