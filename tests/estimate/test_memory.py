@@ -159,7 +159,11 @@ def test_an_unknown_card_or_shape_is_not_guessed(resolved):
         ),
         (
             ("trainer.args.finetuning_type=oft", "trainer.args.oft_block_size=64", "trainer.args.oft_target=[q_proj]"),
-            {"method": "oft", "oft_block": 64, "lora_target": "q_proj"},
+            {"method": "oft", "oft_block": 64, "lora_target": "q_proj", "trainable": 28 * 1024 * 63 // 2},
+        ),
+        (
+            ("trainer.args.finetuning_type=oft", "trainer.args.oft_block_size=0", "trainer.args.oft_rank=16"),
+            {"oft_rank": 16, "trainable": 28 * (5 * 1024 * 63 + 2048 * 127 + 3072 * 191) // 2},
         ),
         (("trainer.args.optim=paged_adamw_8bit",), {"optimizer": "8 bits"}),
         (("trainer.args.additional_target=[embed_tokens]",), {"additional_target": "embed_tokens"}),

@@ -90,6 +90,7 @@ def describe_training(spec: Spec, configurations: Configurations | None) -> Trai
         lora_rank=_number(args, "lora_rank", 8),
         lora_target=_joined(args.get("oft_target" if args.get("finetuning_type") == "oft" else "lora_target", "all")),
         oft_block=_number(args, "oft_block_size", 32),
+        oft_rank=_number(args, "oft_rank", 0),
         quantization_bit=_number(args, "quantization_bit", 0) or None,
         freeze_layers=_number(args, "freeze_trainable_layers", 2),
         **_sharding(args, spec.world_size),

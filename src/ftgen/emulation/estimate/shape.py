@@ -134,15 +134,21 @@ def adapter_parameters(shape: Shape, rank: int, target: str = "all") -> int:
     return shape.layers * sum(count * rank * (i + o) for count, i, o in _targeted(shape, target))
 
 
-def rotation_parameters(shape: Shape, block: int, target: str = "all") -> int:
+def rotation_parameters(shape: Shape, block: int, blocks: int = 0, target: str = "all") -> int:
     """Count the parameters of OFT: a skew-symmetric matrix for each block of a targeted layer's inputs.
 
     Args:
         shape: shape of the base model.
-        block: `oft_block_size`.
+        block: inputs in a block (`oft_block_size`); 0 where their number is given.
+        blocks: blocks of a layer (`oft_rank`).
         target: `oft_target`, as `adapter_parameters` takes it.
     """
-    return shape.layers * sum(count * i * (block - 1) // 2 for count, i, _ in _targeted(shape, target))
+
+    def of_layer(inputs: int) -> int:
+        width = block if block > 0 else inputs // max(blocks, 1)
+        return inputs * max(width - 1, 0) // 2
+
+    return shape.layers * sum(count * of_layer(i) for count, i, _ in _targeted(shape, target))
 
 
 def _targeted(shape: Shape, target: str) -> list[tuple[int, int, int]]:

@@ -39,7 +39,8 @@ class Training:
         precision: `bf16`, `fp16`, or neither.
         lora_rank: `lora_rank`.
         lora_target: `lora_target`, or `oft_target`.
-        oft_block: `oft_block_size`, the width of the blocks that OFT rotates.
+        oft_block: `oft_block_size`, the width of the blocks that OFT rotates; 0 where their number is given.
+        oft_rank: `oft_rank`, their number.
         quantization_bit: `quantization_bit`, or null.
         freeze_layers: `freeze_trainable_layers`; only its absolute value matters.
         zero_stage: sharding over the cards as a ZeRO stage: DeepSpeed's stage, or 2 or 3 under FSDP.
@@ -72,6 +73,7 @@ class Training:
     lora_rank: int = 8
     lora_target: str = "all"
     oft_block: int = 32
+    oft_rank: int = 0
     quantization_bit: int | None = None
     freeze_layers: int = 2
     zero_stage: int = 0
@@ -133,7 +135,7 @@ class Training:
         if self.trains_adapter:
             rotates = self.method == "oft"
             adapters = (
-                rotation_parameters(self.shape, self.oft_block, self.lora_target)
+                rotation_parameters(self.shape, self.oft_block, self.oft_rank, self.lora_target)
                 if rotates
                 else adapter_parameters(self.shape, self.lora_rank, self.lora_target)
             )
