@@ -142,3 +142,20 @@ def test_a_mixture_of_experts_is_shared_by_fsdp(models):
     change = smallest_change(alone, 16)
     assert change is not None
     assert change.edits == (("trainer.parallel", "fsdp"),)
+
+
+def test_an_adapter_takes_no_optimizer_that_trains_all_weights(models):
+    for optimizer, switch in (("low rank by SVD", "use_galore"), ("low rank", "use_apollo"), ("block", "use_badam")):
+        full = training(models, "qwen3-8b", method="pure_bf16", optimizer=optimizer, batch=1, cutoff_len=512)
+        change = smallest_change(full, 19)
+        assert change is not None
+        assert change.edits[:2] == (("finetuning_type", "lora"), (switch, False))
+        assert change.estimate.training.optimizer == "adamw"
+
+
+def test_a_quantized_base_keeps_the_rotations(models):
+    rotated = training(models, "qwen3-8b", method="oft", oft_block=0, oft_rank=8, batch=1, cutoff_len=1024)
+    change = smallest_change(rotated, 24)
+    assert change is not None
+    assert change.edits == (("quantization_bit", 4),)
+    assert change.estimate.training.trainable == rotated.trainable

@@ -51,7 +51,7 @@ class Estimate:
 
     Attributes:
         terms: memory of one card at its peak.
-        moment: moment of the peak: `forward`, `loss` or `gradients`.
+        moment: moment of the peak: `forward`, `loss`, `gradients` or `update`.
         device_gib: sum of the terms, which `nvidia-smi` shows and a vGPU limit must allow.
         floor_gib: peak of tensors and context, without cached blocks, which the allocator can free.
         host_terms: memory of the pod.
@@ -204,19 +204,26 @@ def _reduced(training: Training) -> tuple[Training, _Edits]:
 def _lighter(training: Training) -> Iterator[tuple[Training, _Edits]]:
     """Yield an adapter instead of all weights, then a quantized base."""
     if training.method in ("full", "pure_bf16"):
-        adapted, edits = replace(training, method="lora"), (("finetuning_type", "lora"),)
+        # These optimizers train all weights, or none.
+        switch = _SWITCHES.get(training.optimizer)
+        edits: _Edits = (("finetuning_type", "lora"), *(((switch, False),) if switch else ()))
+        adapted = replace(training, method="lora", optimizer="adamw" if switch else training.optimizer)
         yield adapted, edits
         yield from _after(edits, _lighter(adapted))
     if training.method in ("lora", "oft") and training.quantized_bits is None and training.zero_stage == 0:
-        yield replace(training, method="qlora", quantization_bit=4), (("quantization_bit", 4),)
+        method = "qlora" if training.method == "lora" else training.method
+        yield replace(training, method=method, quantization_bit=4), (("quantization_bit", 4),)
+
+
+_SWITCHES = {"low rank by SVD": "use_galore", "low rank": "use_apollo", "block": "use_badam"}
 
 
 def _sharded(training: Training) -> Iterator[tuple[Training, _Edits]]:
-    """Yield sharding over the present cards, then over more of one node; none for pure_bf16, which excludes it.
+    """Yield sharding over the present cards, then over more of one node; none for what excludes it.
 
     Shard with ZeRO-3, or with FSDP if the training uses it, and for a mixture of experts: ZeRO-3 is far too slow there.
     """
-    if training.method == "pure_bf16" or training.quantized_bits is not None:
+    if training.method == "pure_bf16" or training.quantized_bits is not None or training.optimizer in _SWITCHES:
         return
     by_fsdp = training.fsdp or training.shape.experts > 0
     method: _Edits = (("trainer.parallel", "fsdp"),) if by_fsdp else (("deepspeed", "z3"),)

@@ -142,11 +142,9 @@ def _update_copies(training: Training) -> float:
     """Return the bytes of a projecting optimizer's root of the second moment and quotient, of the largest weight."""
     if not training.low_rank:
         return 0
-    sides = [
-        (training.shape.vocab, training.shape.hidden),
-        *((i, o) for _, i, o in linear_layers(training.shape).values()),
-    ]
-    return 2 * max(i * o for i, o in sides) * _trained_bytes(training)
+    shape = training.shape
+    largest = max(shape.vocab * shape.hidden, *(i * o for _, i, o in linear_layers(shape).values()))
+    return 2 * largest * _trained_bytes(training) / _shards(training, PARTITIONED_WEIGHTS)
 
 
 def _loss(training: Training, fragmentation: Fragmentation) -> MemoryUse:
@@ -184,7 +182,7 @@ def _layer_cached(training: Training) -> float:
 
 
 def _cached(training: Training, fragmentation: Fragmentation) -> float:
-    """Return the cached blocks at the loss: of layers, half-precision logits and the last step's gradients."""
+    """Return the cached blocks at the loss: of layers, half-precision logits, the last step's gradients and copies."""
     share = 1 if training.trains_adapter or training.fsdp else fragmentation.last_gradients
     last_gradients = _gradients_size(training) * share
     return _layer_cached(training) + training.tokens * _logits(training, 2) + last_gradients + _update_copies(training)
@@ -289,8 +287,9 @@ def _moments_bytes(training: Training, value: int) -> int:
         keeps_all = training.optimizer == "low rank by SVD" and _trained_bytes(training) == 4  # noqa: PLR2004 - bytes
         projected = 0
         for count, i, o in linear_layers(shape).values():
-            vectors = min(i, o) if keeps_all else rank
-            projected += count * min(2 * rank * max(i, o) + vectors * min(i, o), 2 * i * o)
+            shorter, longer = sorted((i, o))
+            kept = min(rank, shorter)
+            projected += count * (2 * kept * longer + (shorter if keeps_all else kept) * shorter)
         rest = max(training.trainable - linear_parameters(shape), 0)
         return value * (shape.layers * projected + 2 * rest)
     return 2 * value * training.trainable

@@ -20,6 +20,7 @@ _PART_OF = {
     "optimizer states": "states",
     "gradients": "states",
     "accumulated gradients": "states",
+    "copies for the update": "states",
     "activations": "activations",
     "logits and loss": "logits",
 }
