@@ -110,10 +110,14 @@ class Sweep(Sequence[Job]):
         pandas = import_module("pandas")  # optional, and heavy
         return pandas.DataFrame.from_records(self.records(), index="job")
 
-    def write(self, out: str | Path = "out", *, adopt: bool = False, overwrite: bool = False) -> tree.Outcome:
-        """Write every file below a folder, or none; see `ftgen.output.tree.apply`, and `WriteOptions` for the flags."""
+    def write(self, out: str | Path | None = None, *, adopt: bool = False, overwrite: bool = False) -> tree.Outcome:
+        """Write every file below a folder, or none; see `ftgen.output.tree.apply`, and `WriteOptions` for the flags.
+
+        Without a folder it is `out`, which must not be a link out of the working directory.
+        """
         options = WriteOptions(adopt=adopt, overwrite=overwrite, same_run=diff.same_run)
-        return tree.apply(tree.plan_write(Path(out), self.runs, options))
+        folder = tree.unnamed_folder(Path("out")) if out is None else Path(out)
+        return tree.apply(tree.plan_write(folder, self.runs, options))
 
     def __repr__(self) -> str:
         totals = self.totals

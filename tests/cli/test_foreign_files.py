@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+import ftgen
 from ftgen import cli
+from ftgen.diagnostics import Rejected
 
 SPARSE = 20 << 30
 KINDS: dict[str, Callable[[Path], None]] = {
@@ -150,6 +152,28 @@ spec:
   - {name: v1, served: true, schema: {openAPIV3Schema: {type: object}}}
 """
 RULE = "rules: [{name: named, match: VolcanoJob, expression: object.metadata.name != '', message: it has a name}]\n"
+
+
+@pytest.mark.parametrize("words", ["export kustomize -o", "archive RUN -o -"])
+def test_an_empty_name_is_none(words: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    for name in ("out", "kustomize"):
+        Path(name).symlink_to(elsewhere)
+
+    assert cli.main([*words.split(), *([""] if words.endswith("-o") else [])]) == 1
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_programs_write_to_no_link_that_they_did_not_name(tmp_path_factory: pytest.TempPathFactory) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    Path("out").symlink_to(elsewhere)
+    sweep = ftgen.sweep(["trainer.lr=1e-4,2e-4"])
+
+    with pytest.raises(Rejected, match="out is a link"):
+        sweep.write()
+    assert list(elsewhere.iterdir()) == []
+    sweep.write("out", adopt=True)
+    assert list(elsewhere.iterdir())
 
 
 def test_a_folder_that_the_user_names_may_be_a_link(tmp_path_factory: pytest.TempPathFactory) -> None:

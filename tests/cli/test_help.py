@@ -72,11 +72,11 @@ def test_an_unknown_flag_is_answered_with_the_nearest(capsys: pytest.CaptureFixt
 def test_check_loads_no_compiler_and_no_second_reader() -> None:
     folder = Path(__file__).parents[2] / "out"
     code = (
-        f"import sys; from ftgen import cli; cli.main(['check', '-q', {str(folder)!r}]);"
-        "print({'hydra', 'omegaconf', 'ruamel.yaml', 'ftgen.lower.overlay'} & {*sys.modules})"
+        f"import sys; from ftgen import cli; code = cli.main(['check', '-q', {str(folder)!r}]);"
+        "print(code, {'hydra', 'omegaconf', 'ruamel.yaml', 'ftgen.lower.overlay'} & {*sys.modules})"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "set()\n"
+    assert done.stdout == "0 set()\n"
 
 
 def test_help_imports_nothing_heavy() -> None:

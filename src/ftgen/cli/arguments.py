@@ -77,10 +77,13 @@ class Arguments:
         """Return the folder of --out; without it the default one, or that of the flag.
 
         Raises:
-            Rejected: FT501, see `unnamed`.
+            Rejected: FT501, the user named none, and it is a link out of the working directory.
         """
+        from ftgen.output.tree import unnamed_folder  # noqa: PLC0415 - many verbs write nothing
+
         out = self.flags.out or default
-        return unnamed(Path(out)) if isinstance(self.flags.out, _Default) else Path(out)
+        is_named = self.flags.out and not isinstance(self.flags.out, _Default)
+        return Path(out) if is_named else unnamed_folder(Path(out))
 
     def with_flags(self, **flags: object) -> Arguments:
         """Return the command line with other values of some flags."""
@@ -90,25 +93,6 @@ class Arguments:
     def config_name(self) -> str:
         """Return the name of the primary configuration file, without `.yaml`."""
         return str(self.flags.config_name).removesuffix(".yaml")
-
-
-def unnamed(folder: Path) -> Path:
-    """Return a folder that the user did not name; it must not be a link that leads out of the working directory.
-
-    A clone may bring such a link, and what lies elsewhere is written to only where the user says so.
-
-    Raises:
-        Rejected: FT501, it is one.
-    """
-    if folder.is_symlink():
-        from ftgen.diagnostics import Rejected, error  # noqa: PLC0415 - few folders are links
-        from ftgen.text import files  # noqa: PLC0415 - as above
-
-        if not (found := files.resolved(folder)).is_relative_to(files.resolved(Path())):
-            help_ = "remove the link, or name the folder where it leads, by -o or --config-dir"
-            headline = f"{folder} is a link that leads to {found}, out of this folder"
-            raise Rejected([error("FT501", headline, str(folder), str(found), help_)])
-    return folder
 
 
 def is_override(word: str) -> bool:

@@ -16,7 +16,7 @@ from typing import Any
 
 from ftgen import pipeline
 from ftgen.cli import many, output, progress, request
-from ftgen.cli.arguments import Arguments, Usage, is_override, unnamed
+from ftgen.cli.arguments import Arguments, Usage, is_override
 from ftgen.config import pins
 from ftgen.config.compose import Composer, Moving, displayed
 from ftgen.config.pins import PinFile, Pins, Reference
@@ -73,7 +73,7 @@ def _path(composer: Composer) -> Path:
     """Return the file to write: in the first folder of the search path that is the user's own."""
     wanted = composer.request
     named = [*wanted.config_dirs, *([wanted.config_path] if wanted.config_path else [])]
-    return (named[0] if named else unnamed(wanted.directory / "conf")) / pins.FILE
+    return (named[0] if named else tree.unnamed_folder(wanted.directory / "conf")) / pins.FILE
 
 
 def _kept(recorded: Pins, arguments: Arguments) -> Pins:

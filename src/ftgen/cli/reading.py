@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from ftgen.cli import progress
-from ftgen.cli.arguments import Arguments, unnamed
+from ftgen.cli.arguments import Arguments
 from ftgen.output import tree
 from ftgen.output.tree import Lock, Store
 
@@ -42,4 +42,4 @@ def open_tree(arguments: Arguments) -> Iterator[tuple[Store, Lock]]:
 
 def folder(arguments: Arguments) -> Path:
     """Return the folder of the tree, where no repository is named; what is printed is about the default one."""
-    return unnamed(Path("out")) if arguments.flags.out == "-" else arguments.out()
+    return tree.unnamed_folder(Path("out")) if arguments.flags.out == "-" else arguments.out()

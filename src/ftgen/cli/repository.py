@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ftgen import __version__, pipeline
-from ftgen.cli import many, output, progress, request
+from ftgen.cli import many, output, progress, reading, request
 from ftgen.cli.arguments import Arguments, Usage, is_override
 from ftgen.diagnostics import Diagnostic
 from ftgen.output import delivery, tree
@@ -114,7 +114,7 @@ def apply_edit(edit: TreeEdit, arguments: Arguments, runs: Sequence[Run] = ()) -
     """
     destination = target(arguments)
     if destination is None:
-        outcome = tree.apply(tree.plan_edit(arguments.out(), lambda store, lock: edit(store, lock)[0]))
+        outcome = tree.apply(tree.plan_edit(reading.folder(arguments), lambda store, lock: edit(store, lock)[0]))
         output.print_diagnostics(outcome.diagnostics, arguments)
         return outcome, ""
     origin = provenance(runs)

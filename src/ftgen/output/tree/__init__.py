@@ -22,7 +22,17 @@ Error codes:
 """
 
 from ftgen.output.tree.commit import COMMIT, with_commit_of
-from ftgen.output.tree.folder import apply, discard, folder_store, plan_copy, plan_edit, plan_write, read_lock, recover
+from ftgen.output.tree.folder import (
+    apply,
+    discard,
+    folder_store,
+    plan_copy,
+    plan_edit,
+    plan_write,
+    read_lock,
+    recover,
+    unnamed_folder,
+)
 from ftgen.output.tree.lock import (
     DELIVERY,
     EMPTY,
@@ -86,5 +96,6 @@ __all__ = [
     "recover",
     "runs_to_write",
     "under_name",
+    "unnamed_folder",
     "with_commit_of",
 ]
