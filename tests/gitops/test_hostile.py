@@ -13,6 +13,8 @@ import pytest
 from ftgen.diagnostics import Rejected
 from ftgen.output.tree import WriteOptions
 from ftgen.remote.gitops import Result, publish, source_of, target_of
+from ftgen.remote.gitops.git import Git
+from ftgen.remote.gitops.remote import _settings
 
 PROGRAMS = (
     *("filter.evil.clean", "filter.evil.smudge", "filter.evil.process", "core.fsmonitor", "core.sshCommand"),
@@ -281,6 +283,11 @@ def test_what_others_keep_in_a_repository_holds_nobody_up(checkout, make_run, pr
     (checkout / ".git" / "refs").rename(checkout.parent / "refs")
     (checkout / ".git" / "refs").symlink_to(checkout.parent / "refs")
     assert source_of(checkout)
+    with pytest.raises(Rejected) as rejected:
+        publish(to(checkout, "gitops"), [make_run()], provenance)
+    assert "refs is a link, and nothing is written behind it" in rejected.value.diagnostics[0].headline
+    (checkout / ".git" / "refs").unlink()
+    (checkout.parent / "refs").rename(checkout / ".git" / "refs")
     assert publish(to(checkout, "gitops"), [make_run()], provenance).result is Result.COMMITTED
 
 
@@ -295,3 +302,136 @@ def test_an_index_of_a_branch_that_is_too_large_is_not_read(checkout, git, make_
         publish(to(checkout), [make_run()], provenance)
     assert codes(rejected) == ["FT521"]
     assert "more than 64 MiB" in rejected.value.diagnostics[0].headline
+
+
+# --- what a repository leads to --------------------------------------------------------------------------
+
+
+def headline(rejected):
+    (problem,) = rejected.value.diagnostics
+    assert problem.code == "FT521"
+    return problem.headline
+
+
+@pytest.mark.parametrize("name", ["logs/refs/heads/main", "logs/refs/heads", "logs/HEAD", "refs/heads", "objects"])
+def test_no_link_of_a_repository_is_written_behind(name, checkout, make_run, provenance, tmp_path):
+    """Git appends to a log of references wherever it leads: to a shell's own file, for instance."""
+    theirs = tmp_path / "theirs"
+    place = checkout / ".git" / name
+    place.rename(theirs)
+    place.symlink_to(theirs)
+    before = sorted((str(file), file.stat().st_size) for file in (theirs, *theirs.rglob("*")))
+
+    with pytest.raises(Rejected) as rejected:
+        publish(to(checkout), [make_run()], provenance)
+    assert f"{place} is a link, and nothing is written behind it" == headline(rejected)
+    assert sorted((str(file), file.stat().st_size) for file in (theirs, *theirs.rglob("*"))) == before
+
+
+def test_a_folder_of_objects_that_is_a_link_is_not_written_behind(checkout, make_run, provenance, tmp_path):
+    for number in range(256):
+        place = checkout / ".git" / "objects" / f"{number:02x}"
+        if not place.exists():
+            place.symlink_to(tmp_path)
+
+    with pytest.raises(Rejected) as rejected:
+        publish(to(checkout), [make_run()], provenance)
+    assert "is a link" in headline(rejected)
+
+
+def test_a_branch_that_is_another_name_moves_no_other(checkout, git, make_run, provenance):
+    git(checkout, "branch", "release")
+    git(checkout, "symbolic-ref", "refs/heads/gitops", "refs/heads/release")
+
+    with pytest.raises(Rejected) as rejected:
+        publish(to(checkout, "gitops"), [make_run()], provenance)
+    assert "is another name of refs/heads/release" in headline(rejected)
+
+
+@pytest.mark.parametrize("kind", ["a file", "a commondir"])
+def test_a_repository_that_leads_to_another_writes_nothing_there(kind, checkout, git, make_run, provenance, tmp_path):
+    here = tmp_path / "here"
+    here.mkdir()
+    if kind == "a file":
+        (here / ".git").write_text(f"gitdir: {checkout / '.git'}\n")
+    else:
+        git(here, "init", "--quiet", "--initial-branch=main")
+        (here / ".git" / "commondir").write_text(f"{checkout / '.git'}\n")
+    before = git(checkout, "rev-parse", "main")
+
+    with pytest.raises(Rejected) as rejected:
+        publish(to(here), [make_run()], provenance)
+    assert "which knows nothing of it" in headline(rejected)
+    assert git(checkout, "rev-parse", "main") == before
+
+
+def test_a_work_tree_and_a_submodule_lead_to_their_own(checkout, git, make_run, provenance, tmp_path):
+    git(checkout, "worktree", "add", "--quiet", "-b", "side", str(tmp_path / "side"))
+    assert publish(to(tmp_path / "side", "gitops"), [make_run()], provenance).result is Result.COMMITTED
+
+    git(checkout, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(checkout), "inner")
+    assert publish(to(checkout / "inner", "gitops"), [make_run()], provenance).result is Result.COMMITTED
+
+
+def test_hooks_of_a_remote_that_a_clone_names_do_not_run(checkout, bare, git, make_run, provenance, trap):
+    git(checkout, "push", "--quiet", str(bare), "main")
+    for name in ("pre-receive", "update", "post-receive", "post-update", "reference-transaction"):
+        (bare / "hooks" / name).symlink_to(trap)
+    git(bare, "config", "core.alternateRefsCommand", str(trap))
+    git(checkout, "remote", "add", "origin", str(bare))
+
+    assert publish(to(checkout), [make_run()], provenance, push=True).result is Result.PUSHED
+
+
+@pytest.mark.parametrize("named", ["typed", "by a clone"])
+def test_a_repository_that_lacks_its_objects_fetches_nothing(
+    named, checkout, bare, git, make_run, provenance, trap, tmp_path
+):
+    """With GIT_NO_LAZY_FETCH=0 in its environment, git's server would run the command that the repository names."""
+    git(checkout, "push", "--quiet", str(bare), "main")
+    evil = tmp_path / "evil.git"
+    evil.mkdir()
+    git(evil, "init", "--quiet", "--bare", "--initial-branch=main")
+    settings = {"core.repositoryFormatVersion": "1", "extensions.partialClone": "origin"}
+    settings |= {
+        "remote.origin.promisor": "true",
+        "remote.origin.url": str(bare),
+        "remote.origin.uploadpack": str(trap),
+    }
+    for key, value in settings.items():
+        git(evil, "config", key, value)
+    (evil / "refs" / "heads" / "main").write_text(git(checkout, "rev-parse", "main") + "\n")
+    git(checkout, "remote", "add", "origin", str(evil))
+    target, push = (to(f"file://{evil}"), False) if named == "typed" else (to(checkout), True)
+
+    with pytest.raises(Rejected):
+        publish(target, [make_run()], provenance, push=push)
+
+
+def test_the_way_to_a_server_is_the_users(checkout, git):
+    """A proxy that a clone names would get the user's own login."""
+    chosen = ("http.proxy", "http.sslVerify", "http.sslCAInfo", "http.curloptResolve", "http.https://a.example/.proxy")
+    for key in chosen:
+        git(checkout, "config", key, "x")
+    git(checkout, "config", "http.https://a.example/.extraHeader", "Authorization: Basic eA==")
+    found = _settings(Git(checkout / ".git"))
+
+    assert {key for key in found if key.startswith("http")} == {"http.https://a.example/.extraheader"}
+
+
+@pytest.mark.parametrize("how", ["damaged", "assumed unchanged", "skipped"])
+def test_a_checkout_that_hides_its_changes_is_not_clean(how, checkout, git):
+    git(checkout, "checkout", "--quiet", "--force", "main")
+    git(checkout, "reset", "--quiet", "--hard")
+    assert not source_of(checkout).dirty
+    (checkout / "README.md").write_text("changed behind git's back\n")
+    if how == "damaged":
+        (checkout / ".git" / "index").write_bytes(b"junk")
+        with pytest.raises(Rejected) as rejected:
+            source_of(checkout)
+        assert "git cannot tell whether" in headline(rejected)
+        return
+    git(
+        checkout, "update-index", "--assume-unchanged" if how == "assumed unchanged" else "--skip-worktree", "README.md"
+    )
+    assert source_of(checkout).dirty

@@ -154,7 +154,29 @@ def _main_repository(folder: Path) -> Git | None:
     if git is None or not files.is_there(git / "HEAD"):
         return None
     common = Git(git).maybe("rev-parse", "--git-common-dir")
-    return Git(files.resolved(git / common)) if common else None
+    if not common:
+        return None
+    main = files.resolved(git / common)
+    if not _is_known_there(folder, git, main):
+        how = f"name the repository itself: {main}"
+        raise Rejected([error("FT521", f"{folder} leads to {main}, which knows nothing of it", "--repo", help=how)])
+    return Git(main)
+
+
+def _is_known_there(folder: Path, git: Path, main: Path) -> bool:
+    """Return whether a repository that a `.git` file or a `commondir` leads to names this place as its own.
+
+    Anybody can write such a file, into an archive as well; git itself writes both ways, for work trees and submodules.
+    """
+    own = files.resolved(folder)
+    if git == own:
+        return main == own or git.parent == main / "worktrees"
+    back = git / "gitdir"
+    if back.is_file():
+        named = os.fsdecode(files.read(back, at_most=_LONGEST_GITDIR)).strip()
+        return git.parent == main / "worktrees" and "\0" not in named and files.resolved(git / named) == own
+    tree = Git(git).maybe("config", "--get", "core.worktree")
+    return main == git and bool(tree) and files.resolved(git / tree) == own.parent
 
 
 def git_folder(path: Path) -> Path | None:

@@ -16,7 +16,14 @@ PROTOCOLS = ("file", "git", "http", "https", "ssh")
 """Transports that git may use; `ext::` and `fd::` run programs."""
 _NO_TRANSPORT = {"GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1"}
 """Environment for a foreign repository, whose configuration may name a program that fetches a missing object."""
-_TRANSPORT = {"GIT_ALLOW_PROTOCOL": ":".join(PROTOCOLS), "GIT_NO_LAZY_FETCH": "0"}
+# Unset rather than 0, which a server on this machine would inherit: it forbids itself to fetch where it finds nothing.
+_TRANSPORT = {"GIT_ALLOW_PROTOCOL": ":".join(PROTOCOLS), "GIT_NO_LAZY_FETCH": None}
+SERVER = (
+    "GIT_NO_LAZY_FETCH=1 git -c core.hooksPath=/dev/null -c core.alternateRefsCommand=true -c core.fsmonitor=false"
+    " -c gc.auto=0 -c maintenance.auto=false -c receive.autogc=false -c receive.denyCurrentBranch=refuse"
+)
+"""Command that starts git in a repository on this machine, whose configuration and hooks may name programs."""
+_MINUTES = 5.0
 
 _OWN = {
     "core.hooksPath": os.devnull,
@@ -68,12 +75,12 @@ class Git:
 
     folder: Path
     settings: Mapping[str, str] = field(default_factory=dict)
-    env: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str | None] = field(default_factory=dict)
 
     def run(
         self, *command: str, stdin: bytes = b"", env: Mapping[str, str] | None = None, timeout: float | None = None
     ) -> bytes:
-        """Run a git command and return its output, for at most `timeout` seconds.
+        """Run a git command and return its output, for at most `timeout` seconds; without, some minutes if it is local.
 
         Raises:
             GitFailed: it ended with an error, or did not end in time.
@@ -86,10 +93,10 @@ class Git:
                 capture_output=True,
                 env=self._environment(env or {}),
                 check=False,
-                timeout=timeout,
+                timeout=timeout or self._patience(),
             )
-        except subprocess.TimeoutExpired:
-            raise GitFailed(command, f"no answer came in {timeout:.0f} s") from None
+        except subprocess.TimeoutExpired as expired:
+            raise GitFailed(command, f"no answer came in {expired.timeout:.0f} s") from None
         if done.returncode:
             raise GitFailed(command, done.stderr.decode("utf-8", "replace"))
         return done.stdout
@@ -112,12 +119,17 @@ class Git:
             self._line(command), stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, env=self._environment({})
         )
 
+    def _patience(self) -> float | None:
+        """Return how long a command may take; one that contacts nobody waits without end only for a FIFO."""
+        return None if "GIT_ALLOW_PROTOCOL" in self.env else 60 * _MINUTES
+
     def _line(self, command: Sequence[str]) -> list[str]:
         return ["git", f"--git-dir={self.folder}", *command]
 
     def _environment(self, extra: Mapping[str, str]) -> dict[str, str]:
         kept = {key: value for key, value in os.environ.items() if key not in _FORGOTTEN}
-        return kept | _fixed() | _configuration({**_OWN, **self.settings}) | dict(self.env) | dict(extra)
+        wanted = kept | _fixed() | _configuration({**_OWN, **self.settings}) | dict(self.env) | dict(extra)
+        return {key: value for key, value in wanted.items() if value is not None}
 
 
 def _fixed() -> dict[str, str]:

@@ -11,12 +11,16 @@ from pathlib import Path
 from typing import Protocol
 
 from ftgen.diagnostics import Diagnostic, Rejected, error
-from ftgen.remote.gitops.address import Target, local, password_apart, target_of, without_credentials
-from ftgen.remote.gitops.git import Git, GitFailed, scratch_repository
+from ftgen.remote.gitops.address import Target, is_remote, local, password_apart, target_of, without_credentials
+from ftgen.remote.gitops.git import SERVER, Git, GitFailed, scratch_repository
 from ftgen.text import files, lines
 
-_CARRIED = re.compile(r"user\..+|http\.(?!.*cookie).+|commit\.gpgsign|gpg\.format", re.IGNORECASE)
-"""Settings that are copied from a local repository: values, never a program to run or a file to write."""
+_CARRIED = re.compile(r"user\..+|http\.(.*\.)?extraheader|commit\.gpgsign|gpg\.format", re.IGNORECASE)
+"""Settings that are copied from a local repository.
+
+They are values: no program to run, no file to write, and no way to the server, such as a proxy, which would get the
+user's own login.
+"""
 _REMOTE = "origin"
 _SHA1 = 40
 
@@ -44,6 +48,8 @@ def open_destination(target: Target, *, push: bool) -> Iterator[Destination]:
         return
     repository = local(target)
     object_format = repository.maybe("rev-parse", "--show-object-format") or "sha1"
+    if not push:
+        _refuse_links(repository, target.branch)
     if push:
         name, url = _upstream(target, repository)
         with scratch_repository(_settings(repository), object_format=object_format) as git:
@@ -52,6 +58,24 @@ def open_destination(target: Target, *, push: bool) -> Iterator[Destination]:
         with scratch_repository(_settings(repository), repository.folder / "objects", object_format) as git:
             _copy_shallow(repository, git)
             yield _Local(git, repository)
+
+
+def _refuse_links(repository: Git, branch: str) -> None:
+    """Refuse a repository in which a link or a symbolic reference leads what is written for a branch elsewhere.
+
+    Raises:
+        Rejected: FT521.
+    """
+    folder, head = repository.folder, f"refs/heads/{branch}"
+    names = [f"{top}{head}".split("/") for top in ("", "logs/")]
+    paths = [folder / "/".join(parts[:count]) for parts in names for count in range(1, len(parts) + 1)]
+    paths += [folder / "logs" / "HEAD", folder / "objects", *sorted((folder / "objects").glob("*"))]
+    if link := next((path for path in paths if path.is_symlink()), None):
+        how = "replace it by what it leads to, or publish with --push"
+        raise Rejected([error("FT521", f"{link} is a link, and nothing is written behind it", str(link), help=how)])
+    if other := repository.maybe("symbolic-ref", "--quiet", head):
+        headline = f"the branch {branch} of {folder} is another name of {other}"
+        raise Rejected([error("FT521", headline, "--branch", help=f"name {other.removeprefix('refs/heads/')} itself")])
 
 
 def _settings(git: Git) -> dict[str, str]:
@@ -150,7 +174,8 @@ class _RemoteOfLocal(_Remote):
     name: str
 
     def __init__(self, git: Git, url: str, repository: Git, name: str) -> None:
-        object.__setattr__(self, "git", _remote(git, url).git)
+        found = _remote(git, url).git
+        object.__setattr__(self, "git", Git(found.folder, {**found.settings, **_servers(url)}, found.env))
         object.__setattr__(self, "repository", repository)
         object.__setattr__(self, "name", name)
 
@@ -179,6 +204,17 @@ def _remote(git: Git, url: str) -> _Remote:
     plain, header = password_apart(url)
     git.run("remote", "add", "--", _REMOTE, plain)
     return _Remote(Git(git.folder, {**git.settings, **header}, git.env))
+
+
+def _servers(url: str) -> dict[str, str]:
+    """Return the settings by which git's servers start in a repository on this machine that nobody typed.
+
+    The configuration of a clone names it, so that its hooks and programs are as foreign as the clone's.  The hooks of
+    a `file://` address that the user types are a server's, such as those that protect a branch.
+    """
+    if is_remote(url) and not url.lower().startswith("file:"):
+        return {}
+    return {f"remote.{_REMOTE}.{name.replace('-', '')}": f"{SERVER} {name}" for name in ("upload-pack", "receive-pack")}
 
 
 def _unreachable(problem: GitFailed) -> Diagnostic:

@@ -9,9 +9,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ftgen.diagnostics import Rejected, error
 from ftgen.remote.gitops.address import git_folder, refuse_endless, without_credentials
-from ftgen.remote.gitops.git import Git
-from ftgen.text import files
+from ftgen.remote.gitops.git import Git, GitFailed
+from ftgen.text import files, lines
 
 _FIELDS = ("%H", "%an <%ae>", "%cI", "%s", "%b")
 _MOST_NAMED = 50
@@ -97,12 +98,24 @@ def _checkout(top: Path) -> Git | None:
 
 def _is_dirty(git: Git, top: Path, folder: Path) -> bool:
     safe = Git(git.folder, {**git.settings, **_unfiltered(git)}, git.env)
-    # Submodules have configurations of their own, which name programs too.
-    if safe.maybe("status", "--porcelain", "--untracked-files=no", "--ignore-submodules=dirty"):
-        return True
     folders = [str((folder / name).relative_to(top)) for name in ("conf", "overlays") if (folder / name).is_dir()]
-    command = ("-C", str(top), "ls-files", "--others", "--exclude-standard", "--", *folders)
-    return bool(folders) and bool(git.maybe(*command))
+    try:
+        # Submodules have configurations of their own, which name programs too.
+        if safe.text("status", "--porcelain", "--untracked-files=no", "--ignore-submodules=dirty"):
+            return True
+        if _has_unwatched(git, top):
+            return True
+        command = ("-C", str(top), "ls-files", "--others", "--exclude-standard", "--", *folders)
+        return bool(folders) and bool(git.text(*command))
+    except GitFailed as problem:
+        headline = f"git cannot tell whether {top} has changes: {lines.printable(problem.message)}"
+        raise Rejected([error("FT521", headline, str(top), help="see what `git status` says there")]) from None
+
+
+def _has_unwatched(git: Git, top: Path) -> bool:
+    """Return whether the index hides changes of files that are there: assumed unchanged, or skipped in the checkout."""
+    marked = (line.partition(" ")[::2] for line in git.text("-C", str(top), "ls-files", "-v", "-z").split("\0"))
+    return any(mark.islower() or (mark == "S" and os.path.lexists(top / name)) for mark, name in marked if name)
 
 
 def _unfiltered(git: Git) -> dict[str, str]:
