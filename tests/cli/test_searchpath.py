@@ -55,5 +55,6 @@ def test_a_manifest_remembers_it(place: Path, capsys: pytest.CaptureFixture[str]
     (job,) = Path("out").rglob("job-*.yaml")
     assert cli.main(["rebuild", str(job)]) == 0
     number = next(n for n, text in enumerate(job.read_text().split("\n"), 1) if "value: /mnt/models/Qwen3" in text)
-    assert cli.main(["explain", f"{job}:{number}"]) == 0
+    assert cli.main(["explain", f"{job}:{number}"]) == 1, "a manifest chooses no folder to read"
+    assert cli.main(["explain", f"{job}:{number}", "--config-dir", str(place)]) == 0
     assert "model.url" in capsys.readouterr().out

@@ -359,10 +359,22 @@ def test_values_without_a_number_are_refused(tree):
     assert "error[FT793]" in refused(tree, "lr", "--show")
 
 
-@pytest.mark.parametrize("word", ["hydra.searchpath=[/etc]", "+overlays=/etc", "trainer.lrr=3"])
-def test_the_words_of_a_foreign_study_choose_no_folder_and_are_checked(tree, word):
+@pytest.mark.parametrize("key", ["words", "fixed"])
+@pytest.mark.parametrize(
+    "word",
+    [
+        "hydra.searchpath=[/etc]",
+        "+overlays=/etc",
+        "trainer.lrr=3",
+        "+trainer.args.run_name=${oc.env:HOME}",
+        "+trainer.args.run_name=$\\{oc.env\\:HOME\\}",
+        "+trainer.args.run_name='${oc.${tracking.name}:HOME}'",
+    ],
+)
+def test_the_words_of_a_foreign_study_choose_no_folder_and_are_checked(tree, word, key):
+    """Nor do they choose a variable of the environment, whose value a round would publish."""
     begin(tree)
-    rewritten(tree, lambda text: replaced(words=[*json.loads(text)["words"], word])(text))
+    rewritten(tree, lambda text: replaced(**{key: [*json.loads(text)[key], word]})(text))
     Path("results").write_text(results(tree.trials()))
     err = refused(tree, "lr", "--results", "results")
     assert "error[FT" in err

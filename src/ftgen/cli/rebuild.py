@@ -23,10 +23,11 @@ from ftgen.lower import record, render
 from ftgen.output import tree
 from ftgen.output.tree import LOCK_NAME, Entry, Run, State
 from ftgen.pipeline import Workspace
+from ftgen.provenance.foreign import refuse_foreign
 from ftgen.remote import gitops
 from ftgen.review import diff
 from ftgen.review.diff.show import printable
-from ftgen.sweeping.recorded import Recorded, Rerender, refuse_outside
+from ftgen.sweeping.recorded import Recorded, Rerender
 from ftgen.text import files, yamlio
 from ftgen.text.shapes import text as text_of
 
@@ -88,7 +89,7 @@ def service_of(
     run = trained_run(yamlio.parse(committed.content.decode(), str(committed.file)), str(committed.file))
     with request.open_composer(words, partial(service_source, run), pins=recorded.pins) as composer:
         if not trusted:
-            refuse_outside(composer, recorded.overrides)
+            refuse_foreign(composer, recorded.overrides)
         return compile_service(composer, run, recorded.overrides, Workspace(composer))
 
 

@@ -16,6 +16,7 @@ from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected
 from ftgen.output.tree import Run, WriteOptions
 from ftgen.pipeline import Workspace
 from ftgen.pipeline.serving import CompiledService, TrainedRun, compile_service, trained_run
+from ftgen.provenance.foreign import refuse_foreign
 from ftgen.provenance.service import service_source
 from ftgen.remote import gitops
 from ftgen.text import yamlio
@@ -58,6 +59,7 @@ def _compiled(
     words: tuple[str, ...] = (*trained.overrides, *asked)
     try:
         with request.open_composer(replace(arguments, overrides=words)) as composer:
+            refuse_foreign(composer, trained.overrides)
             words = trained.words(composer, asked)
             # A model that the run trained on is served at the commit that it was trained on, wherever the file is now.
             pins = {**composer.pin_file.pins, **trained.pins}

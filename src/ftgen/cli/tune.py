@@ -16,9 +16,10 @@ from ftgen.config.compose import Composer
 from ftgen.diagnostics import COMMAND_LINE, Location, Rejected, error
 from ftgen.lower import naming
 from ftgen.output.tree import OnImmutableChange, WriteOptions
+from ftgen.provenance.foreign import refuse_foreign
 from ftgen.remote.cluster import mlflow
 from ftgen.review.diff import same_run
-from ftgen.sweeping import recorded, space
+from ftgen.sweeping import space
 from ftgen.sweeping.space import SearchSpace
 from ftgen.text import files
 from ftgen.text.tables import table
@@ -65,7 +66,7 @@ def _tuner(composer: Composer, name: str, known: Study | None, asked: Arguments,
     """
     if not is_typed:
         # The file of the study may have come with a clone.
-        recorded.refuse_outside(composer, asked.overrides)
+        refuse_foreign(composer, (*asked.overrides, *(known.fixed if known else ())))
     found = space.read(composer, asked.overrides)
     destination = repository.target(asked)
     source = repository.git_source(destination) if destination else None

@@ -23,6 +23,7 @@ from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, erro
 from ftgen.lower import record
 from ftgen.provenance import dependencies
 from ftgen.provenance.dependencies import ABSENT, MOVED, LoweringInput, as_config, value_at
+from ftgen.provenance.foreign import refuse_outside
 from ftgen.provenance.origins import KeyOrigins, Origin, add_key_locations
 from ftgen.text import kube, yamlio
 from ftgen.text.paths import Steps, leaves
@@ -138,6 +139,7 @@ def line(file: Path, number: int, composer: Composer, compiled_service: Compile)
     pinned = _Pinned(_recorded(maker, file, record.pins), composer.pin_file, file)
     composer = Composer(replace(composer.request, overrides=overrides, config_name=name, pins=pinned.recorded))
     try:
+        refuse_outside(composer, overrides)
         rebuilt = Rebuilt.of(maker, composer, compiled_service if serves else compiled_job)
         explanation = rebuilt.explain(manifest, path, offset)
         return replace(explanation, causes=(*pinned.causes(explanation.value), *explanation.causes))
