@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
 
 from ftgen.config import compose
 from ftgen.config.compose import Alternative, Composer, ListExtension
@@ -100,7 +102,7 @@ def enumerated(override: Override, position: int, most: int, seed: int = 0) -> A
     """
     key = override.get_key_element()
     if not override.is_sweep_override():
-        return Axis(key, (f"{key}={override.get_value_element_as_str()}",), False, position)
+        return Axis(key, (f"{key}={_value_text(override, position)}",), False, position)
     try:
         values, length, shuffled = compose.alternatives(override, most)
     except Rejected as rejected:
@@ -109,6 +111,17 @@ def enumerated(override: Override, position: int, most: int, seed: int = 0) -> A
     return Axis(
         key, tuple(seeded_order(texts, seed) if shuffled else texts), True, position, (override, values), length
     )
+
+
+def _value_text(override: Override, position: int) -> str:
+    """Return the value of an override as Hydra writes it, which cannot write a sweep within a list or a mapping."""
+    try:
+        return str(override.get_value_element_as_str())
+    except (OmegaConfBaseException, HydraException):
+        text = str(override.input_line)
+        help_ = "sweep over the whole value: KEY=choice({…},{…})"
+        found = error("FT030", f"{text}: a sweep within a value is none", override.key_or_group, text, help_)
+        raise Rejected([found.at(*locations(position))]) from None
 
 
 def locations(position: object) -> list[Location]:
