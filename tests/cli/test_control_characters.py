@@ -81,3 +81,38 @@ def test_a_bare_value_is_what_a_script_reads(capsys: pytest.CaptureFixture[str])
 def test_a_bare_value_on_a_terminal_is_escaped(clone: Path) -> None:
     code, shown = on_terminal([FTGEN, "--cfg", "job", "-p", "zzz"], clone)
     assert (code, shown.strip()) == (0, "a\\x1b[31mb")
+
+
+def test_no_line_of_a_log_is_a_command_of_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """GitHub Actions takes a line that begins with `::error` for a finding, also where a text of others began it."""
+    monkeypatch.chdir(tmp_path)
+    spoof = "a\n::error file=x,line=1::spoofed"
+    job = {"apiVersion": "batch.volcano.sh/v1alpha1", "kind": "Job", "metadata": {"name": spoof}, "spec": {spoof: 1}}
+    Path("nl").mkdir()
+    Path("nl", spoof.replace("/", "") + ".yaml").write_text(json.dumps(job), encoding="utf-8")
+    Path("old.json").write_text(json.dumps({**job, "spec": {}}), encoding="utf-8")
+    Path("new.json").write_text(json.dumps({**job, "kind": spoof, "spec": {spoof: {spoof: spoof}}}), encoding="utf-8")
+    for words in (["check", "nl"], ["check", "new.json"], ["diff", "old.json", "new.json"]):
+        cli.main(words)
+        out, err = capsys.readouterr()
+        assert "spoofed" in out + err
+        assert not [line for line in (out + err).split("\n") if line.lstrip().startswith(("::", "##["))], words
+
+
+def test_no_completion_is_a_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = ("zz$(touch${IFS}pwn)", "zz`id`", "zz;id", f"zz{ESCAPE}", "zz\nid", "zz-plain")
+    for place in ("conf/model", *(f"conf/{name}" for name in names)):
+        Path(place).mkdir(parents=True)
+        for name in names:
+            Path(place, f"{name}.yaml").write_text("# odd\n", encoding="utf-8")
+    for line, found in (("ftgen model=zz", "model=zz-plain"), ("ftgen zz", "zz-plain=")):
+        monkeypatch.setenv("COMP_LINE", line)
+        monkeypatch.setenv("COMP_POINT", str(len(line)))
+        for shell, separator in (("bash", " "), ("zsh", "\n")):
+            assert cli.main(["-sc", f"query={shell}"]) == 0
+            assert capsys.readouterr().out.strip().split(separator) == [found]

@@ -28,6 +28,8 @@ _SHELLS = ("bash", "zsh", "fish")
 _KEY = re.compile(r"(?P<sign>\+\+|\+|~|)(?P<key>[^=@]*)(?P<package>@[^=]*)?(?P<equals>=?)(?P<value>.*)", re.DOTALL)
 _COUNT = re.compile(r"[0-9]{1,9}")
 # Characters that a shell would split or expand; a value with one is not offered, as the user must quote it.
+_COMMAND = re.compile(r"[\s'\"\\$`(){}*?;&|<>!]")
+"""Characters by which a shell would run or change a word that was completed."""
 _UNSAFE = re.compile(r"[\s'\"\\$`{}\[\]()*?;&|<>!#,]")
 
 
@@ -54,7 +56,7 @@ def _for_kubectl(words: Sequence[str]) -> list[str]:
 
     The protocol is cobra's: 0 lets the shell complete file names, 4 does not, and 2 adds no space after the word.
     """
-    offered = sorted(set(_Line(tuple(words[:-1])).complete(words[-1] if words else "")))
+    offered = _offered(words[:-1], words[-1] if words else "")
     is_open = any(word.endswith(("=", ".", "/")) for word in offered)
     return [*offered, f":{(4 if offered else 0) + (2 if is_open else 0)}"]
 
@@ -73,7 +75,13 @@ def candidates(line: str) -> list[str]:
     words = line.split()[1:]
     if line[-1:].isspace() or not words:
         words.append("")
-    return sorted(set(_Line(tuple(words[:-1])).complete(words[-1])))
+    return _offered(words[:-1], words[-1])
+
+
+def _offered(words: Sequence[str], word: str) -> list[str]:
+    """Return the completions of a word that no shell takes for more than a word: names of options are a clone's."""
+    found = set(_Line(tuple(words)).complete(word))
+    return sorted(each for each in found if each.isprintable() and not _COMMAND.search(each.removeprefix(word)))
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from ftgen import __version__
 from ftgen.cli import groups
 from ftgen.cli.arguments import RENDER, VERBS, Arguments, parser
 from ftgen.config import catalog
+from ftgen.text.lines import visible
 
 _USAGE = """\
 ftgen writes VolcanoJob manifests for fine-tuning, from configuration groups.
@@ -271,7 +272,7 @@ def _blocks(arguments: Arguments) -> Iterable[str]:
     yield _flags(verb)
     if verb == RENDER:
         options = catalog.groups(arguments.search_path())
-        yield f"{_KEYS}\n{groups.listing(options)}"
+        yield f"{_KEYS}\n{visible(groups.listing(options))}"
 
 
 def _verbs() -> Iterable[str]:

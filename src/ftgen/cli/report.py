@@ -20,7 +20,7 @@ from urllib.parse import quote
 from ftgen.cli import streams
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Severity, credentials
 from ftgen.text import files
-from ftgen.text.lines import visible
+from ftgen.text.lines import one_line, visible
 
 _COLOURS = {Severity.ERROR: "31", Severity.WARNING: "33", Severity.NOTE: "36"}
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "note"}
@@ -109,19 +109,25 @@ def _headline(diagnostic: Diagnostic, *, colour: bool) -> str:
     label = f"{diagnostic.severity}[{diagnostic.code}]"
     label = streams.painted(label, f"1;{_COLOURS[diagnostic.severity]}") if colour else label
     where = str(diagnostic.locations[0]) if diagnostic.locations else diagnostic.subject
-    text = f"{label}: {_short(diagnostic.headline)}"
-    return f"{visible(where)}: {text}" if where else text
+    text = f"{label}: {_short(one_line(diagnostic.headline))}"
+    return f"{one_line(where)}: {text}" if where else text
 
 
 def _details(diagnostic: Diagnostic, more: int, sources: Sources) -> list[str]:
     """Format the lines below it: the excerpt, further locations, and the help."""
     lines = _excerpt(diagnostic.locations[0], sources) if diagnostic.locations else []
-    lines += [f"  also: {visible(str(place))}" for place in diagnostic.locations[1:]]
+    lines += [f"  also: {one_line(str(place))}" for place in diagnostic.locations[1:]]
     if diagnostic.help:
-        lines.append("  help: " + _short(diagnostic.help).replace("\n", "\n        "))
+        first, *more_help = _short(diagnostic.help).split("\n")
+        lines += [f"  help: {first}", *(f"        {_harmless(line)}" for line in more_help)]
     if more:
         lines.append(f"  and {more} more of the same cause")
     return lines
+
+
+def _harmless(line: str) -> str:
+    """Keep a line of a help, in which a text of others may stand, from being a command to GitHub Actions."""
+    return f"> {line}" if line.lstrip().startswith(("::", "##[")) else line
 
 
 def _short(text: str) -> str:
@@ -273,7 +279,12 @@ def _github(diagnostic: Diagnostic) -> str:
     fields = {"title": diagnostic.code}
     if diagnostic.locations and diagnostic.locations[0].file != COMMAND_LINE:
         place = diagnostic.locations[0]
-        fields = {"file": place.file, "line": str(max(place.line, 1)), "col": str(max(place.column, 1)), **fields}
+        fields = {
+            "file": visible(place.file),
+            "line": str(max(place.line, 1)),
+            "col": str(max(place.column, 1)),
+            **fields,
+        }
     properties = ",".join(f"{key}={_escaped(value, ':,')}" for key, value in fields.items())
     message = diagnostic.headline + (f"\n{diagnostic.help}" if diagnostic.help else "")
     return f"::{level} {properties}::{_escaped(message)}"

@@ -22,6 +22,14 @@ def visible(text: str) -> str:
     return "".join(c if c == "\n" or c.isprintable() else f"\\x{ord(c):02x}" for c in text)
 
 
+def one_line(text: str) -> str:
+    """Write a text of others as `visible` does, and ends of lines as well: a second line could pass for one of ours.
+
+    A log of GitHub Actions, for instance, takes a line that begins with `::error` for a finding.
+    """
+    return visible(text).replace("\n", "\\x0a")
+
+
 def shortened(text: str, size: int) -> str:
     """Shorten a text in its middle, as both ends are significant, of a job's name for instance."""
     return text if len(text) <= size else f"{text[: size // 2]}…{text[len(text) - size + size // 2 + 1 :]}"

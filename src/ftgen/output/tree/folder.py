@@ -212,7 +212,7 @@ def unnamed_folder(folder: Path) -> Path:
     if folder.is_symlink() and not (found := files.resolved(folder)).is_relative_to(files.resolved(Path())):
         headline = f"{folder} is a link that leads to {found}, out of this folder"
         help_ = "remove the link, or name the folder where it leads, by -o or --config-dir"
-        raise Rejected([error("FT501", headline, str(folder), str(found), help_)])
+        raise Rejected([error("FT501", headline, str(folder), str(found), help=help_)])
     return folder
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from ftgen.diagnostics import credentials
 from ftgen.review.diff.fields import ABSENT, ChangeClass, FieldChange
 from ftgen.review.diff.match import Change, Manifest, Status
+from ftgen.text.lines import one_line
 from ftgen.text.shapes import mapping
 
 _SIGN = {Status.ADDED: "+", Status.REMOVED: "-", Status.CHANGED: "~"}
@@ -23,7 +24,7 @@ _DIFF_LINES = 30
 
 def as_text(changes: Sequence[Change], *, colour: bool = False) -> str:
     """Write one paragraph for each object that differs, its fields indented below it, and a line of totals."""
-    lines = [line for change in changes for line in _lines(change)]
+    lines = [one_line(line) for change in changes for line in _lines(change)]
     painted = [_painted(line) for line in lines] if colour else lines
     return "\n".join([*painted, summary(changes)]) + "\n"
 
