@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from ftgen.emulation.estimate.device import Term, moments, peak
 from ftgen.emulation.estimate.storage import disk, host
-from ftgen.emulation.estimate.training import Training
+from ftgen.emulation.estimate.training import SWITCHES, Training
 
 ROOM = 0.92
 """Share of a card that an estimate may fill: nine estimates in ten are within 8 percent of the measurement."""
@@ -205,7 +205,7 @@ def _lighter(training: Training) -> Iterator[tuple[Training, _Edits]]:
     """Yield an adapter instead of all weights, then a quantized base."""
     if training.method in ("full", "pure_bf16"):
         # These optimizers train all weights, or none.
-        switch = _SWITCHES.get(training.optimizer)
+        switch = SWITCHES.get(training.optimizer)
         edits: _Edits = (("finetuning_type", "lora"), *(((switch, False),) if switch else ()))
         adapted = replace(training, method="lora", optimizer="adamw" if switch else training.optimizer)
         yield adapted, edits
@@ -215,15 +215,12 @@ def _lighter(training: Training) -> Iterator[tuple[Training, _Edits]]:
         yield replace(training, method=method, quantization_bit=4), (("quantization_bit", 4),)
 
 
-_SWITCHES = {"low rank by SVD": "use_galore", "low rank": "use_apollo", "block": "use_badam"}
-
-
 def _sharded(training: Training) -> Iterator[tuple[Training, _Edits]]:
     """Yield sharding over the present cards, then over more of one node; none for what excludes it.
 
     Shard with ZeRO-3, or with FSDP if the training uses it, and for a mixture of experts: ZeRO-3 is far too slow there.
     """
-    if training.method == "pure_bf16" or training.quantized_bits is not None or training.optimizer in _SWITCHES:
+    if training.method == "pure_bf16" or training.quantized_bits is not None or training.optimizer in SWITCHES:
         return
     by_fsdp = training.fsdp or training.shape.experts > 0
     method: _Edits = (("trainer.parallel", "fsdp"),) if by_fsdp else (("deepspeed", "z3"),)

@@ -11,6 +11,7 @@ from typing import Any
 from ftgen import lower
 from ftgen.emulation import estimate as estimates
 from ftgen.emulation.estimate import Estimate, Shape, Training, Verdict
+from ftgen.emulation.estimate.training import SWITCHES
 from ftgen.spec import LlamaFactory, Spec
 from ftgen.text import kube
 from ftgen.trainers.arguments import versions
@@ -117,16 +118,16 @@ def _method(args: Mapping[str, Any]) -> Any:
     return kind if kind in {"lora", "oft", "freeze", "full"} else "lora"
 
 
-_PROJECTED = {"use_galore": ("low rank by SVD", "galore_rank"), "use_apollo": ("low rank", "apollo_rank")}
+_RANKS = {"low rank by SVD": "galore_rank", "low rank": "apollo_rank"}
 _OPTIMIZER_STATES = (("8bit", "8 bits"), ("adafactor", "no state"), ("sgd", "no state"), ("lion", "one moment"))
 
 
 def _optimizer(args: Mapping[str, Any]) -> dict[str, Any]:
     """Return the optimizer's states, by LLaMA-Factory's own switches and by transformers' `optim`."""
-    if args.get("use_badam"):
+    if args.get(SWITCHES["block"]):
         return {"optimizer": "block" if args.get("badam_mode", "layer") == "layer" else "no state"}
-    for switch, (states, rank) in _PROJECTED.items():
-        if args.get(switch):
+    for states, rank in _RANKS.items():
+        if args.get(SWITCHES[states]):
             return {"optimizer": states, "optimizer_rank": _number(args, rank, 16)}
     if args.get("use_muon") or args.get("use_adam_mini"):
         return {"optimizer": "one moment"}

@@ -21,6 +21,8 @@ Optimizer = Literal["adamw", "one moment", "8 bits", "no state", "low rank", "lo
 """Optimizers by their state: two moments a weight, one (Lion, Muon), two of a byte each, none or factors (SGD,
 Adafactor), moments of a projection at random (APOLLO) or by singular vectors (GaLore), or all states of one layer at a
 time (BAdam)."""
+SWITCHES: dict[str, str] = {"low rank by SVD": "use_galore", "low rank": "use_apollo", "block": "use_badam"}
+"""Arguments that choose the optimizers which train all weights or none, by their states."""
 
 
 @dataclass(frozen=True, slots=True)
