@@ -48,13 +48,13 @@ def open_destination(target: Target, *, push: bool) -> Iterator[Destination]:
         return
     repository = local(target)
     object_format = repository.maybe("rev-parse", "--show-object-format") or "sha1"
-    if not push:
-        _refuse_links(repository, target.branch)
     if push:
         name, url = _upstream(target, repository)
-        with scratch_repository(_settings(repository), object_format=object_format) as git:
+        settings = {**_settings(repository), **_servers(url)}
+        with scratch_repository(settings, object_format=object_format) as git:
             yield _RemoteOfLocal(git, url, repository, name)
     else:
+        _refuse_links(repository, target.branch)
         with scratch_repository(_settings(repository), repository.folder / "objects", object_format) as git:
             _copy_shallow(repository, git)
             yield _Local(git, repository)
@@ -174,8 +174,7 @@ class _RemoteOfLocal(_Remote):
     name: str
 
     def __init__(self, git: Git, url: str, repository: Git, name: str) -> None:
-        found = _remote(git, url).git
-        object.__setattr__(self, "git", Git(found.folder, {**found.settings, **_servers(url)}, found.env))
+        object.__setattr__(self, "git", _remote(git, url).git)
         object.__setattr__(self, "repository", repository)
         object.__setattr__(self, "name", name)
 
