@@ -435,3 +435,34 @@ def test_a_checkout_that_hides_its_changes_is_not_clean(how, checkout, git):
         checkout, "update-index", "--assume-unchanged" if how == "assumed unchanged" else "--skip-worktree", "README.md"
     )
     assert source_of(checkout).dirty
+
+
+def named_in_the_configuration(checkout, place, section, key):
+    """Write a setting as git does, which would itself wait for the file that it names."""
+    os.mkfifo(place)
+    with (checkout / ".git" / "config").open("a", encoding="utf-8") as file:
+        file.write(f"[{section}]\n\t{key} = {place}\n")
+
+
+def test_a_file_that_git_waits_for_ends_the_question(checkout, tmp_path, monkeypatch):
+    """Nobody writes into the FIFO; git would wait for the rest of the day."""
+    monkeypatch.setattr("ftgen.remote.gitops.git._MINUTES", 0.01)
+    named_in_the_configuration(checkout, tmp_path / "fifo", "core", "excludesFile")
+    with pytest.raises(Rejected) as rejected:
+        source_of(checkout)
+    assert "no answer came in" in headline(rejected)
+
+
+def test_a_configuration_that_git_waits_for_is_no_repository_to_publish_to(
+    checkout, make_run, provenance, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("ftgen.remote.gitops.git._MINUTES", 0.01)
+    named_in_the_configuration(checkout, tmp_path / "fifo", "include", "path")
+    with pytest.raises(Rejected) as rejected:
+        publish(to(checkout), [make_run()], provenance)
+    assert "is no git repository" in headline(rejected)
+
+
+def test_a_map_of_authors_is_not_read(checkout):
+    os.mkfifo(checkout / ".mailmap")
+    assert source_of(checkout).author

@@ -34,6 +34,8 @@ _OWN = {
     "maintenance.auto": "false",
     "fetch.writeCommitGraph": "false",
     "log.showSignature": "false",
+    # A .mailmap may be a FIFO, and changes nothing that is asked.
+    "log.mailmap": "false",
     "user.useConfigOnly": "true",
 }
 _FORGOTTEN = (
