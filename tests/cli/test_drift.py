@@ -235,6 +235,25 @@ def test_a_manifest_does_not_choose_what_is_read(
     assert told["fields"] == []
 
 
+def test_a_manifest_does_not_choose_which_variable_is_read(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DEPLOY_INFO", "hunter2canary")
+    conf = Path("conf/cluster/mine.yaml")
+    conf.parent.mkdir(parents=True)
+    conf.write_text("defaults: [alauda, _self_]\nnamespace: ${oc.env:NAMESPACE_OF_MINE}\n", encoding="utf-8")
+    monkeypatch.setenv("NAMESPACE_OF_MINE", "ml")
+    job = rendered("cluster=mine", "trainer.epochs=2")
+    compared(capsys, 0)
+    forge(job, "trainer.epochs=2", "name=${oc.env:DEPLOY_INFO}")
+
+    (told,) = compared(capsys, 1)["differences"]
+
+    assert told["reason"] == "rejected"
+    assert "FT002" in told["detail"]
+    assert "hunter2canary" not in json.dumps(told)
+
+
 def test_a_folder_that_the_flags_name_is_read(outside: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rendered(f"hydra.searchpath=[{outside}]", "model=stolen")
     assert reasons(compared(capsys, 1)).popitem()[1] == "rejected"

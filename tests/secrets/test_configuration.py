@@ -130,6 +130,58 @@ def test_a_secret_of_the_environment_is_refused_however_it_is_asked_for(monkeypa
     assert [d.code for d in refused(f"tracking.run_name={value}")] == ["FT286"]
 
 
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        ("trainer.args.x[1]", ["+trainer.args.x=[a,'${oc.env:MY_TOKEN}']"]),
+        ("hydra.job.name", ["hydra.job.name=${oc.env:MY_TOKEN}", "tracking.run_name=${hydra:job.name}"]),
+        ("tracking.run_name", ["name=MY_TOKEN", "tracking.run_name='${oc.env:${name}}'"]),
+        ("tracking.run_name", ["name=oc.env", "tracking.run_name='${oc.decode:\"\\${${name}:MY_TOKEN}\"}'"]),
+    ],
+)
+def test_a_secret_of_the_environment_is_refused_whatever_spells_its_name(monkeypatch, key, words):
+    monkeypatch.setenv("MY_TOKEN", "abcdef")
+    assert ("FT286", key) in [(d.code, d.subject) for d in refused(*words)]
+
+
+_RESOLVER = ["+hardware.env.A=$", "+hardware.env.B=oc.e", "+hardware.env.C=nv"]
+_SPELT = "${hardware.env.A}{${hardware.env.B}${hardware.env.C}:WANTED}"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["tracking.run_name=${oc.env:WANTED}"],
+        ["tracking.run_name='a ${ oc.env : WANTED }'"],
+        ["+trainer.args.run_name=[a,'${oc.env:WANTED}']"],
+        ["hydra.job.name=${oc.env:WANTED}", "tracking.run_name=${hydra:job.name}"],
+        ["name=WANTED", "tracking.run_name='${oc.env:${name}}'"],
+        [*_RESOLVER, f"tracking.run_name='${{oc.decode:\"{_SPELT}\"}}'"],
+        ["+trainer.args.run_name='${oc.create:{a: \"\\${oc.env:WANTED}\"}}'"],
+        # An interpolation that does not resolve would repeat what was read.
+        ["tracking.run_name='${${oc.env:WANTED}}'"],
+    ],
+)
+def test_recorded_words_read_no_variable_that_the_user_did_not_name(monkeypatch, words):
+    monkeypatch.setenv("WANTED", "hunter2canary")
+    composer = Composer(Request(tuple(words), typed=frozenset()))
+    with pytest.raises(Rejected) as rejected:
+        composer.compose(composer.parse(words))
+    assert {d.code for d in rejected.value.diagnostics} == {"FT002"}
+    assert "hunter2canary" not in repr(rejected.value.diagnostics)
+
+
+def test_words_that_the_user_typed_beside_recorded_ones_read_what_they_name(monkeypatch):
+    monkeypatch.setenv("WANTED", "a")
+    words = ("tracking.run_name=${oc.env:WANTED}", "tracking.tags.a=${oc.env:WANTED}")
+    composer = Composer(Request(words, typed=frozenset(words[:1])))
+    read = composer.compose(composer.parse(words)).environment
+    assert [(r.key, r.variable, r.value) for r in read] == [
+        ("tracking.run_name", "WANTED", "a"),
+        ("tracking.tags.a", "WANTED", "a"),
+    ]
+
+
 def test_other_values_of_the_environment_are_noted(monkeypatch):
     monkeypatch.setenv("GIT_SECRET", "git-2")
     monkeypatch.setenv("USE_AUTH", "true")

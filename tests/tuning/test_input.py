@@ -360,25 +360,25 @@ def test_values_without_a_number_are_refused(tree):
 
 
 @pytest.mark.parametrize("key", ["words", "fixed"])
-@pytest.mark.parametrize(
-    "word",
-    [
-        "hydra.searchpath=[/etc]",
-        "+overlays=/etc",
-        "trainer.lrr=3",
-        "+trainer.args.run_name=${oc.env:HOME}",
-        "+trainer.args.run_name=$\\{oc.env\\:HOME\\}",
-        "+trainer.args.run_name='${oc.${tracking.name}:HOME}'",
-    ],
-)
+@pytest.mark.parametrize("word", ["hydra.searchpath=[/etc]", "+overlays=/etc", "trainer.lrr=3"])
 def test_the_words_of_a_foreign_study_choose_no_folder_and_are_checked(tree, word, key):
-    """Nor do they choose a variable of the environment, whose value a round would publish."""
     begin(tree)
     rewritten(tree, lambda text: replaced(**{key: [*json.loads(text)[key], word]})(text))
     Path("results").write_text(results(tree.trials()))
     err = refused(tree, "lr", "--results", "results")
     assert "error[FT" in err
     assert "FT002" in err or word == "trainer.lrr=3"
+
+
+def test_the_words_of_a_foreign_study_choose_no_variable_whose_value_a_round_would_publish(tree, monkeypatch):
+    monkeypatch.setenv("WANTED", "wanted")
+    monkeypatch.setenv("SECRET_OF_MINE", "hunter2canary")
+    begin(tree, "tracking.run_name=${oc.env:WANTED}")
+    rewritten(tree, lambda text: text.replace("WANTED", "SECRET_OF_MINE"))
+    Path("results").write_text(results(tree.trials()))
+    err = refused(tree, "lr", "--results", "results")
+    assert "error[FT002]" in err
+    assert "hunter2canary" not in err
 
 
 def test_a_file_that_was_edited_is_not_overwritten_unasked(tree):

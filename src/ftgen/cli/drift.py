@@ -203,8 +203,8 @@ def _rendered(jobs: _Recorded, arguments: Arguments) -> Iterator[tuple[Committed
 
 def _outcomes(words: tuple[str, ...], recorded: Sequence[Recorded], arguments: Arguments) -> Iterator[_Outcome]:
     try:
-        with request.open_composer(replace(arguments, overrides=words), pins=recorded[0].pins) as composer:
-            yield from Rerender(composer, trusted=False).runs(recorded, parallel.processors())
+        with request.open_composer(replace(arguments, overrides=words), pins=recorded[0].pins, typed=()) as composer:
+            yield from Rerender(composer).runs(recorded, parallel.processors())
     except Rejected as rejected:
         # Only the search path is rejected here, and with it every job.
         yield from [rejected.diagnostics] * len(recorded)

@@ -23,7 +23,7 @@ from ftgen.lower import record, render
 from ftgen.output import tree
 from ftgen.output.tree import LOCK_NAME, Entry, Run, State
 from ftgen.pipeline import Workspace
-from ftgen.provenance.foreign import refuse_foreign
+from ftgen.provenance.foreign import refuse_outside
 from ftgen.remote import gitops
 from ftgen.review import diff
 from ftgen.review.diff.show import printable
@@ -87,9 +87,10 @@ def service_of(
 
     words = replace(arguments, overrides=recorded.overrides).with_flags(config_name="serve")
     run = trained_run(yamlio.parse(committed.content.decode(), str(committed.file)), str(committed.file))
-    with request.open_composer(words, partial(service_source, run), pins=recorded.pins) as composer:
+    typed = None if trusted else ()
+    with request.open_composer(words, partial(service_source, run), pins=recorded.pins, typed=typed) as composer:
         if not trusted:
-            refuse_foreign(composer, recorded.overrides)
+            refuse_outside(composer, recorded.overrides)
         return compile_service(composer, run, recorded.overrides, Workspace(composer))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 
 @contextmanager
 def open_composer(
-    arguments: Arguments, source_of: Source | None = None, directory: Path = Path(), pins: Pins | None = None
+    arguments: Arguments,
+    source_of: Source | None = None,
+    directory: Path = Path(),
+    pins: Pins | None = None,
+    typed: Iterable[str] | None = None,
 ) -> Iterator[Composer]:
     """Yield the composer that the flags describe; locate the diagnostics of a `Rejected` raised in the block.
 
@@ -29,8 +33,9 @@ def open_composer(
         source_of: traces values in manifests; by default, through the lowering of a job.
         directory: folder that holds the user's own `conf/` and `overlays/`.
         pins: pins in place of those of `pins.yaml`; see `Request`.
+        typed: overrides that the user typed, where a file recorded the others; see `Request`.
     """
-    composer = Composer(_request(arguments, directory, pins))
+    composer = Composer(_request(arguments, directory, pins, None if typed is None else frozenset(typed)))
     try:
         yield composer
     except Rejected as rejected:
@@ -75,7 +80,7 @@ def _refuse_unused_sweep(words: Sequence[str], overrides: Sequence[Any]) -> None
             raise Rejected([problem.at(Location(COMMAND_LINE, position))])
 
 
-def _request(arguments: Arguments, directory: Path, pins: Pins | None) -> compose.Request:
+def _request(arguments: Arguments, directory: Path, pins: Pins | None, typed: frozenset[str] | None) -> compose.Request:
     flags = arguments.flags
     return compose.Request(
         overrides=arguments.overrides,
@@ -85,6 +90,7 @@ def _request(arguments: Arguments, directory: Path, pins: Pins | None) -> compos
         directory=directory,
         pins=pins,
         locked=_locking(arguments) if getattr(flags, "locked", False) else "",
+        typed=typed,
     )
 
 

@@ -16,7 +16,7 @@ from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected
 from ftgen.output.tree import Run, WriteOptions
 from ftgen.pipeline import Workspace
 from ftgen.pipeline.serving import CompiledService, TrainedRun, compile_service, trained_run
-from ftgen.provenance.foreign import refuse_foreign
+from ftgen.provenance.foreign import refuse_outside
 from ftgen.provenance.service import service_source
 from ftgen.remote import gitops
 from ftgen.text import yamlio
@@ -59,13 +59,13 @@ def _compiled(
     words: tuple[str, ...] = (*trained.overrides, *asked)
     try:
         with request.open_composer(replace(arguments, overrides=words)) as composer:
-            refuse_foreign(composer, trained.overrides)
+            refuse_outside(composer, trained.overrides)
             words = trained.words(composer, asked)
             # A model that the run trained on is served at the commit that it was trained on, wherever the file is now.
             pins = {**composer.pin_file.pins, **trained.pins}
         located = replace(arguments, overrides=words)
         traced = partial(service_source, trained)
-        with request.open_composer(located, traced, pins=pins) as composer:
+        with request.open_composer(located, traced, pins=pins, typed=asked) as composer:
             service = compile_service(composer, trained, words, Workspace(composer))
             runs = [service.run, *pipeline.deliver([service], source)]
             noticed = request.add_locations(composer, located, service.diagnostics, traced)

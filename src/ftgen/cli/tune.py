@@ -16,7 +16,7 @@ from ftgen.config.compose import Composer
 from ftgen.diagnostics import COMMAND_LINE, Location, Rejected, error
 from ftgen.lower import naming
 from ftgen.output.tree import OnImmutableChange, WriteOptions
-from ftgen.provenance.foreign import refuse_foreign
+from ftgen.provenance.foreign import refuse_outside
 from ftgen.remote.cluster import mlflow
 from ftgen.review.diff import same_run
 from ftgen.sweeping import space
@@ -44,7 +44,9 @@ def run(arguments: Arguments) -> int:
         proposals.load()
         asked = replace(arguments, overrides=words or (known.words if known else ()))
         try:
-            with request.open_composer(asked) as composer, progress.steps(arguments) as step:
+            # The file of a study may have come with a clone.
+            typed = None if known is None else words
+            with request.open_composer(asked, typed=typed) as composer, progress.steps(arguments) as step:
                 tuner = _tuner(composer, name, known, asked, is_typed=bool(words))
                 step("reading results, and asking for runs")
                 done = tuner.round(store, lock)
@@ -65,8 +67,7 @@ def _tuner(composer: Composer, name: str, known: Study | None, asked: Arguments,
         Usage: a flag is missing.
     """
     if not is_typed:
-        # The file of the study may have come with a clone.
-        refuse_foreign(composer, (*asked.overrides, *(known.fixed if known else ())))
+        refuse_outside(composer, (*asked.overrides, *(known.fixed if known else ())))
     found = space.read(composer, asked.overrides)
     destination = repository.target(asked)
     source = repository.git_source(destination) if destination else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -28,6 +28,21 @@ class OverrideTrace:
     index: int
     text: str
     key: str
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentRead:
+    """Read of an environment variable (`${oc.env:…}`) while a value was resolved.
+
+    Attributes:
+        key: dotted key of the value; an item of a list is `KEY[NUMBER]`.
+        variable: name of the variable.
+        value: text that it gave, or the default's.
+    """
+
+    key: str
+    variable: str
+    value: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -413,8 +413,10 @@ def validate_environment(composition: Composition, spec: Spec) -> list[Diagnosti
 
     No file shows such a value.
     """
-    variables = composition.environment
-    leaked = validate(ENVIRONMENT, (variables, composition.config)) if variables else []
+    leaked = validate(ENVIRONMENT, composition.environment) if composition.environment else []
+    variables: dict[str, list[str]] = {}
+    for read in composition.environment:
+        variables.setdefault(read.key, []).append(read.variable)
     notes = [
         note("FT017", f"{key} holds what the environment variable {' and '.join(names)} held here", key, help=_WRITE_IT)
         for key, names in variables.items()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,21 +11,6 @@ from ftgen.text import files
 
 # Keys whose values are folders to read.
 _FOLDERS = ("hydra.searchpath", "overlays")
-# Also where another interpolation spells the resolver's name.
-_ENVIRONMENT = re.compile(r"oc\.env|\$\{[^:}]*\$\{")
-# What Hydra's grammar takes out of a value.
-_SPELLING = re.compile(r"[\\'\"\s]")
-
-
-def refuse_foreign(composer: Composer, overrides: Sequence[str]) -> None:
-    """Refuse a command line that reads folders outside, or the environment: what it is rendered to may be published.
-
-    Raises:
-        Rejected: FT002, for each such override.
-    """
-    if curious := [text for text in overrides if _ENVIRONMENT.search(_SPELLING.sub("", text))]:
-        raise Rejected([_of_environment(text) for text in curious])
-    refuse_outside(composer, overrides)
 
 
 def refuse_outside(composer: Composer, overrides: Sequence[str]) -> None:
@@ -55,12 +39,6 @@ def _is_within(place: str, allowed: Sequence[Path]) -> bool:
         return ".." not in place.replace("/", ".").split(".")
     folder = files.resolved(allowed[0] / place.removeprefix("file://"))
     return any(folder.is_relative_to(each) for each in allowed)
-
-
-def _of_environment(text: str) -> Diagnostic:
-    headline = f"{text} reads an environment variable, and a manifest must not choose which one"
-    help_ = "render it with the value itself, or compare the file alone, if you trust it: `ftgen rebuild FILE`"
-    return error("FT002", headline, text.partition("=")[0].lstrip("+ "), text, help_)
 
 
 def _outside(text: str) -> Diagnostic:

@@ -13,7 +13,7 @@ from ftgen.config.pins import Pins
 from ftgen.diagnostics import Diagnostic, Rejected
 from ftgen.lower.record import RecordedPoint
 from ftgen.output.tree import Run
-from ftgen.provenance.foreign import refuse_foreign
+from ftgen.provenance.foreign import refuse_outside
 from ftgen.sweeping import axes
 from ftgen.sweeping.batch import Compiler
 from ftgen.sweeping.label import without_prefix
@@ -40,16 +40,13 @@ class Recorded:
 class Rerender:
     """Renderer of recorded jobs, which composes a sweep once."""
 
-    def __init__(self, composer: Composer, *, trusted: bool = True) -> None:
+    def __init__(self, composer: Composer) -> None:
         """Render with the composer's configuration, and with the pins of its request.
 
-        Args:
-            composer: composer of the jobs.
-            trusted: whether to read any folder that a recorded command line names; else only those in the working
-                directory, of `--config-dir` and of installed packages.
+        Where the user typed only some of the overrides, as the request says, those of the jobs name no folder outside
+        of the working directory, of `--config-dir` and of installed packages.
         """
         self._composer = composer
-        self._trusted = trusted
         self._compiler = Compiler(composer)
         self._frames: dict[Hashable, FrameCache] = {}
 
@@ -60,8 +57,8 @@ class Rerender:
             Rejected: the configuration does not compile any more, or the recorded command line never did.
         """
         overrides, place = recorded.overrides, recorded.point
-        if not self._trusted:
-            refuse_foreign(self._composer, overrides)
+        if self._composer.request.typed is not None:
+            refuse_outside(self._composer, overrides)
         if place is None:
             composition = self._composer.compose(self._composer.parse(overrides))
             return self._compiler.compile(composition, Point(overrides, {}, ""), frozenset(), "").run

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from hydra._internal.defaults_list import DefaultsList
@@ -15,7 +15,7 @@ from ftgen.config.compose import plugins
 from ftgen.config.compose.defaults import ROOT, Defaults, branches, choices_made, rows
 from ftgen.config.compose.entries import place_without_self
 from ftgen.config.compose.grammar import Alternative, Parser, refuse_sweeps
-from ftgen.config.compose.interpolation import environment, resolve
+from ftgen.config.compose.interpolation import resolve, variables_named
 from ftgen.config.compose.merge import apply, configured, merge
 from ftgen.config.compose.node import run_section_problems
 from ftgen.config.compose.pinned import Pinned, Pinner
@@ -26,8 +26,8 @@ from ftgen.config.compose.show import Kind, as_yaml, hydra_node, part
 from ftgen.config.compose.sources import Repository, read_scripts
 from ftgen.config.pins import FILE, PinFile
 from ftgen.config.pins import read as read_pins
-from ftgen.config.trace import Layer, OverrideTrace, Trace
-from ftgen.diagnostics import Diagnostic, Rejected, note
+from ftgen.config.trace import EnvironmentRead, Layer, OverrideTrace, Trace
+from ftgen.diagnostics import Diagnostic, Rejected, error, note
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Composition:
         choices: chosen option by group, in the order of the defaults list.
         layers: configuration files in merge order.
         overrides: command-line overrides of values, by position.
-        environment: variable names by each key whose value reads environment variables (`${oc.env:…}`).
+        environment: what resolving read of the environment (`${oc.env:…}`).
         pinned: the pins that took the place of movable references, by key.
     """
 
@@ -51,7 +51,7 @@ class Composition:
     choices: dict[str, str]
     layers: tuple[Layer, ...]
     overrides: tuple[OverrideTrace, ...]
-    environment: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    environment: tuple[EnvironmentRead, ...] = ()
     pinned: Pinned = field(default_factory=dict)
 
 
@@ -134,16 +134,31 @@ class Composer:
         choices = choices_made(defaults)
         hydra, sweep = (pop_section(config, node) for node in RUN_SECTIONS)
         unresolved: dict[str, Any] = OmegaConf.to_container(config, resolve=False)  # type: ignore[assignment]
+        resolved, reads = resolve(
+            config,
+            unresolved,
+            lambda: {**unresolved, "hydra": self._hydra(hydra, overrides, choices)},
+            partial(self._refused, defaults),
+        )
         composition = Composition(
-            config=resolve(config, unresolved, lambda: {**unresolved, "hydra": self._hydra(hydra, overrides, choices)}),
+            config=resolved,
             hydra=hydra,
             sweep=sweep,
             choices=choices,
             layers=self._layers(defaults),
             overrides=tuple(_traces(overrides, defaults.config_overrides)),
-            environment=environment(unresolved),
+            environment=reads,
         )
         return composition, unresolved
+
+    def _refused(self, defaults: DefaultsList, reads: Sequence[EnvironmentRead]) -> list[Diagnostic]:
+        """Return a problem for each variable that only recorded overrides name: what is rendered may be published."""
+        typed = self.request.typed
+        if typed is None or not reads:
+            return []
+        files = OmegaConf.to_container(configured(merge(defaults, self._repository)), resolve=False)
+        named = variables_named(" ".join((str(files), *typed)))
+        return [_of_environment(read) for read in dict.fromkeys(reads) if read.variable not in named]
 
     def run_sections(self, overrides: Sequence[Override]) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return the `hydra` and `sweep` nodes, unresolved, before a sweep is expanded.
@@ -305,6 +320,15 @@ class Composer:
             path = self._repository.source(config_path).file(config_path)
             self._known_layers[config_path, package] = Layer(path, displayed(path, self.request.directory), package)
         return self._known_layers[config_path, package]
+
+
+def _of_environment(read: EnvironmentRead) -> Diagnostic:
+    headline = (
+        f"{read.key} would hold what the environment variable {read.variable} holds here, and a file that records a "
+        "command line must not choose which one is read"
+    )
+    help_ = f"if you trust the file, render its command line again, with {read.key} typed by yourself"
+    return error("FT002", headline, read.key, help=help_)
 
 
 def compose(request: Request) -> Composition:

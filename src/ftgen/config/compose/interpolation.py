@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -14,8 +14,9 @@ from omegaconf.errors import OmegaConfBaseException
 from ftgen import spec
 from ftgen.config.compose.plain import NeedsOmegaConf, ReferenceResolver
 from ftgen.config.compose.problems import significant_line
-from ftgen.config.compose.process import WithHydra, hydra_resolver
+from ftgen.config.compose.process import WithHydra, resolvers
 from ftgen.config.compose.section import dotted_keys, flatten, is_section
+from ftgen.config.trace import EnvironmentRead
 from ftgen.diagnostics import Diagnostic, Rejected, error
 
 _MISSING_KEY = re.compile(r"Interpolation key '([^']+)' not found")
@@ -24,27 +25,34 @@ _RAISED = "ValueError raised while resolving interpolation: "
 _VARIABLE = re.compile(r"\$\{\s*oc\.env\s*:\s*['\"]?([^,{}\s'\"]+)")
 
 
-def resolve(config: DictConfig, unresolved: Mapping[str, Any], with_hydra: WithHydra) -> dict[str, Any]:
-    """Resolve all interpolations and return plain values.
+Refusal = Callable[[Sequence[EnvironmentRead]], list[Diagnostic]]
+"""Returns a problem for each variable of the environment that may not be read."""
+
+
+def resolve(
+    config: DictConfig, unresolved: Mapping[str, Any], with_hydra: WithHydra, refusal: Refusal
+) -> tuple[dict[str, Any], tuple[EnvironmentRead, ...]]:
+    """Resolve all interpolations; return plain values, and what was read of the environment.
 
     Raises:
-        Rejected: for every missing value (`???`) and every interpolation that does not resolve.
+        Rejected: for every missing value (`???`) and every interpolation that does not resolve; or what `refusal`
+            returns, and then nothing else, as other problems may repeat what was read.
     """
     missing = [_missing(key) for key, value in flatten(unresolved) if value == "???"]
     if not missing:
         try:
-            return ReferenceResolver(unresolved).resolved()
+            return ReferenceResolver(unresolved).resolved(), ()
         except NeedsOmegaConf:
             pass  # OmegaConf resolves every interpolation, in ten times the time
-    with hydra_resolver(with_hydra):
+    with resolvers(with_hydra) as reads:
         try:
             plain = OmegaConf.to_container(config, resolve=True)
         except (OmegaConfBaseException, ValueError, RecursionError) as failure:
-            problems = [*missing, *broken_interpolations(config)]
+            problems = refusal(reads) or [*missing, *broken_interpolations(config)]
             raise Rejected(problems or [error("FT014", significant_line(failure))]) from None
-    if missing:
-        raise Rejected(missing)
-    return plain  # type: ignore[return-value]
+    if problems := refusal(reads) or missing:
+        raise Rejected(problems)
+    return plain, tuple(dict.fromkeys(reads))  # type: ignore[return-value]
 
 
 def _missing(key: str) -> Diagnostic:
@@ -97,7 +105,6 @@ def _without_resolver(name: str, key: str, text: str) -> Diagnostic:
     return error("FT014", f"{key}: ftgen has no resolver {name!r}, and loads none", key, text, help_)
 
 
-def environment(unresolved: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-    """Return the names of the environment variables (`${oc.env:…}`) that each key's value reads."""
-    variables = {key: tuple(dict.fromkeys(_VARIABLE.findall(str(value)))) for key, value in flatten(unresolved)}
-    return {key: names for key, names in variables.items() if names}
+def variables_named(text: str) -> set[str]:
+    """Return the environment variables that a text names, as `${oc.env:NAME}`."""
+    return set(_VARIABLE.findall(text))

@@ -11,7 +11,11 @@ from typing import Any
 import hydra
 from hydra.version import VersionBase, setbase
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.base import Node
 from omegaconf.basecontainer import BaseContainer
+from omegaconf.resolvers import oc
+
+from ftgen.config.trace import EnvironmentRead
 
 HYDRA_VERSION = hydra.__version__
 _HYDRA_1_3 = HYDRA_VERSION.startswith("1.3.")
@@ -68,18 +72,38 @@ def _hydra_value(config: DictConfig, path: str) -> Any:
 
 
 @contextmanager
-def hydra_resolver(with_hydra: WithHydra) -> Iterator[None]:
-    """Provide `${hydra:…}` while resolving, then restore the process-wide resolver."""
+def resolvers(with_hydra: WithHydra) -> Iterator[list[EnvironmentRead]]:
+    """Provide `${hydra:…}` and record what `${oc.env:…}` reads, then restore the process-wide resolvers.
+
+    Yields:
+        what was read so far.  The text of a value does not tell it: `${oc.decode:…}` resolves a text that other values
+        may spell, and a variable may be named by another value.
+    """
     config = cache(lambda: OmegaConf.create(dict(with_hydra())))
-    registered = BaseContainer._resolvers  # noqa: SLF001 - OmegaConf offers no scoped resolver
-    before = registered.get("hydra")
-    registered.pop("hydra", None)
+    reads: list[EnvironmentRead] = []
+
+    def environment(variable: str, *default: Any, _node_: Node | None = None) -> Any:
+        value = oc.env(variable, *default)
+        key = _node_._get_full_key("") if _node_ else ""  # noqa: SLF001 - OmegaConf offers no other name of a value
+        reads.append(EnvironmentRead(key, variable, "" if value is None else str(value)))
+        return value
+
+    with _registered({"hydra": lambda path: _hydra_value(config(), path), "oc.env": environment}):
+        yield reads
+
+
+@contextmanager
+def _registered(functions: Mapping[str, Callable[..., Any]]) -> Iterator[None]:
+    """Register resolvers, then put those back that were there before."""
+    known = BaseContainer._resolvers  # noqa: SLF001 - OmegaConf offers no scoped resolver
+    before = {name: known.pop(name) for name in functions if name in known}
     # OmegaConf 2.4 renamed register_new_resolver to register_resolver, and each version warns of the other name.
     register = OmegaConf.register_new_resolver if _HYDRA_1_3 else OmegaConf.register_resolver
-    register("hydra", lambda path: _hydra_value(config(), path))
+    for name, function in functions.items():
+        register(name, function)
     try:
         yield
     finally:
-        registered.pop("hydra")
-        if before is not None:
-            registered["hydra"] = before
+        for name in functions:
+            known.pop(name)
+        known.update(before)

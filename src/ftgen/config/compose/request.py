@@ -44,6 +44,8 @@ class Request:
         directory: folder that holds the user's own `conf/`.
         pins: pins in place of those of the first `pins.yaml` on the search path; None to read that file.
         locked: command that pins references, where a job with a movable one is to be rejected; else empty.
+        typed: overrides that the user typed, where a file recorded the others, which may have come with a foreign
+            clone and so choose no environment variable to read; None: the user typed all.
     """
 
     overrides: tuple[str, ...] = ()
@@ -53,6 +55,7 @@ class Request:
     directory: Path = field(default_factory=Path)
     pins: Pins | None = None
     locked: str = ""
+    typed: frozenset[str] | None = None
 
     def search_path(self) -> list[Path]:
         """Return the folders to search, each once; see `places`."""

@@ -14,7 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from ftgen.config.compose.grammar import is_about_hydra
 from ftgen.config.compose.interpolation import broken_interpolations
 from ftgen.config.compose.problems import significant_line
-from ftgen.config.compose.process import HYDRA_VERSION, WithHydra, hydra_resolver
+from ftgen.config.compose.process import HYDRA_VERSION, WithHydra, resolvers
 from ftgen.diagnostics import Rejected, error
 
 _WHOLE = (None, "", "_global_")
@@ -83,7 +83,7 @@ def as_yaml(config: DictConfig, package: str | None, with_hydra: WithHydra, *, r
     Raises:
         Rejected: if there is no such key, and for each interpolation that does not resolve.
     """
-    with hydra_resolver(with_hydra):
+    with resolvers(with_hydra):
         try:
             node = config if package in _WHOLE else OmegaConf.select(config, package)
             if node is not None:

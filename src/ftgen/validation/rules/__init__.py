@@ -35,7 +35,7 @@ _CAPACITY = ("releases", "quota", "limits", "queue", "classes", "nodes")
 _LINT = ("cards", "ascend", "delivery", "launch", "pods", "ranks", "scripts", "storage")
 
 ENVIRONMENT = Scope(*_modules("secrets"))
-"""Values taken from environment variables, as `secrets.EnvironmentValues`."""
+"""What resolving a configuration read of the environment, as `EnvironmentRead`s."""
 NEEDS = Scope(*_modules("needs", "shape"), denies=True)
 """The specification: whether it has what its trainer needs, before anything is derived from it."""
 SERVED = Scope(*_modules("needs"), denies=True)

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from itertools import zip_longest
 from typing import Any
 
+from ftgen.config.trace import EnvironmentRead
 from ftgen.diagnostics import Diagnostic, Severity, error
 from ftgen.diagnostics.credentials import Kind, find_secrets, is_literal_secret
 from ftgen.spec import knows
@@ -31,10 +32,6 @@ _REFER = (
     f"keep it in a Secret of the namespace and refer to it: hardware.env.NAME={_SPELLING} in the configuration, "
     f"valueFrom.secretKeyRef in a manifest; {_REPLACE}"
 )
-
-
-EnvironmentValues = tuple[Mapping[str, Sequence[str]], Mapping[str, Any]]
-"""Names of the environment variables by the keys that take their values, and the configuration with the values."""
 
 
 @rule("FT440", "secret-object", on=SECRETS)
@@ -95,7 +92,7 @@ def random_text(manifest: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 @rule("FT286", "secret-from-environment", on=ENVIRONMENT)
-def secret_from_environment(environment: EnvironmentValues) -> Iterator[Finding]:
+def secret_from_environment(reads: Iterable[EnvironmentRead]) -> Iterator[Finding]:
     """A value is taken from an environment variable that is named like a secret.
 
     `${oc.env:…}` is resolved where ftgen runs, and the value is written into the manifest in clear text, whatever
@@ -104,14 +101,11 @@ def secret_from_environment(environment: EnvironmentValues) -> Iterator[Finding]
     Refused: `tracking.run_name=${oc.env:HF_TOKEN}`.
     Write: a Secret in the cluster, and `hardware.env.HF_TOKEN={secret: NAME, key: KEY}`.
     """
-    variables, config = environment
-    for key, names in variables.items():
-        value = _at(config, key)
-        for name in names:
-            if isinstance(value, (str, int)) and is_literal_secret(name, str(value)) and not _names_a_secret(key):
-                headline = f"{key} would hold in clear text what the environment variable {name} holds"
-                help_ = f"keep it in a Secret of the cluster: hardware.env.{name}={_SPELLING}"
-                yield Finding(headline, key, "", help_)
+    for read in reads:
+        if is_literal_secret(read.variable, read.value) and not _names_a_secret(read.key):
+            headline = f"{read.key} would hold in clear text what the environment variable {read.variable} holds"
+            help_ = f"keep it in a Secret of the cluster: hardware.env.{read.variable}={_SPELLING}"
+            yield Finding(headline, read.key, "", help_)
 
 
 def scan(manifest: Mapping[str, Any], clean: Mapping[str, Any] | None = None) -> list[Diagnostic]:
@@ -182,13 +176,6 @@ def _is_users_field(parent: str, _: str) -> bool:
 def _names_a_secret(key: str) -> bool:
     """Return whether the value of a key is the name of a Secret: `cluster.git.secret`."""
     return key.endswith(".secret")
-
-
-def _at(config: Mapping[str, Any], key: str) -> Any:
-    value: Any = config
-    for step in key.split("."):
-        value = value.get(step) if isinstance(value, Mapping) else None
-    return value
 
 
 # Most manifests are clean, and the jobs of a sweep share most of their text: each text is searched once, and paths
