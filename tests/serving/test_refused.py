@@ -28,6 +28,7 @@ RUN = "sft-qwen3-0-6b"
         ((), ["serving.args.max_num_seq=16"], "FT201", "max_num_seqs"),
         ((), ["serving.args.max_model_len=100"], "FT201", "serving.context"),
         ((), ["serving.version=0.1.0"], "FT103", "0.23.0"),
+        ((), ["serving.memory_utilization=5e-324"], "FT103", ""),
         ((), ["serving=kserv"], "FT011", "kserve"),
         ((), ["serving.replica=2"], "FT012", "serving.replicas"),
         (("trainer.args.stage=rm", "dataset=preference-pairs"), [], "FT742", ""),

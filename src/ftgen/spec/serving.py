@@ -12,7 +12,6 @@ from ftgen.spec.types import (
     Image,
     Line,
     Natural,
-    PositiveFloat,
     SecretReference,
     Section,
 )
@@ -84,7 +83,7 @@ class Serving(Section):
     context: Count | None = None
     concurrency: Count
     dtype: Literal["auto", "bfloat16", "float16", "float32"]
-    memory_utilization: Annotated[PositiveFloat, Field(le=1)]
+    memory_utilization: Annotated[float, Field(ge=0.01, le=1)]
     served_name: Line | None = None
     chat_template: Annotated[Line, AfterValidator(_file_within)] | None = None
     api_key: SecretReference | None = None

@@ -21,8 +21,11 @@ from ftgen.text import kube
 def _quantity(value: object) -> str:
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         raise ValueError("must be a Kubernetes quantity such as 8Gi or 500m")  # noqa: TRY004 - pydantic collects ValueErrors
-    if kube.parse_quantity(str(value)) < 0:
+    amount = kube.parse_quantity(str(value))
+    if amount < 0:
         raise ValueError("must not be negative")
+    if amount > kube.INT64_MAX:
+        raise ValueError("must be at most 2**63 - 1")
     return kube.canonical_quantity(str(value))
 
 
@@ -149,8 +152,8 @@ DebianPackage = Annotated[
 ]
 Identifier = Annotated[Line, BeforeValidator(_identifier), WithJsonSchema(_SCALAR)]
 Text = Annotated[str, BeforeValidator(_identifier), WithJsonSchema(_SCALAR)]
-Count = Annotated[int, Field(ge=1, strict=True)]
-Natural = Annotated[int, Field(ge=0, strict=True)]
+Count = Annotated[int, Field(ge=1, le=kube.INT64_MAX, strict=True)]
+Natural = Annotated[int, Field(ge=0, le=kube.INT64_MAX, strict=True)]
 Percent = Annotated[int, Field(ge=1, le=100, strict=True)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Flag = Annotated[bool, Field(strict=True)]

@@ -13,7 +13,9 @@ from fractions import Fraction
 from functools import lru_cache
 
 _NANO = Fraction(1, 10**9)
-_MOST_BINARY = Fraction(2**63 - 1)
+INT64_MAX = 2**63 - 1
+"""Largest whole number of the Kubernetes API, where binary quantities are cut, and of most programs in a pod."""
+_MOST_BINARY = Fraction(INT64_MAX)
 _DECIMAL_SUFFIXES = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 _DECIMAL_NAMES = {exponent: suffix for suffix, exponent in _DECIMAL_SUFFIXES.items()}
 _BINARY_SUFFIXES = {"Ki": 1, "Mi": 2, "Gi": 3, "Ti": 4, "Pi": 5, "Ei": 6}
@@ -63,12 +65,12 @@ def parse_quantity(text: str) -> Fraction:
 
 @lru_cache(maxsize=4096)
 def gibibytes(text: str) -> float:
-    """Return the amount of a quantity in GiB.
+    """Return the amount of a quantity in GiB, at most 2**33: what is written as `1e999` is no more than `8Ei`.
 
     Raises:
         ValueError: as `parse_quantity`.
     """
-    return float(parse_quantity(text) / 2**30)
+    return float(min(parse_quantity(text), _MOST_BINARY) / 2**30)
 
 
 @lru_cache(maxsize=4096)

@@ -7,6 +7,8 @@ from typing import Any
 
 from ftgen.text import kube
 
+_MOST = Fraction(kube.INT64_MAX)
+
 
 def mapping(value: object) -> dict[str, Any]:
     """Return the value if it is an object, else an empty one."""
@@ -38,14 +40,10 @@ def optional_integer(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-_LARGEST = Fraction(2**63 - 1)
-"""Largest quantity of the API server."""
-
-
 def amounts(resources: object) -> dict[str, Fraction]:
     """Return the amounts of a resource list, capped as quantities are; leave out what is no quantity."""
     stated = {str(name): amount(value) for name, value in mapping(resources).items()}
-    return {name: min(value, _LARGEST) for name, value in stated.items() if value is not None}
+    return {name: min(value, _MOST) for name, value in stated.items() if value is not None}
 
 
 def amount(value: object) -> Fraction | None:

@@ -15,6 +15,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from ftgen import runtime
+from ftgen.text import kube
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -240,13 +241,21 @@ _KINDS = {type(None): "null", bool: "bool", str: "str", list: "list", tuple: "li
 
 def _cast_number(argument: Argument, value: str | float) -> float:
     number = _number(value)
+    if isinstance(number, int) and "int" in argument.types:
+        return _whole(number)
     if type(number).__name__ in argument.types:
         return number
     if "float" in argument.types:
         return number if argument.name in COUNT_OR_RATIO else _finite(number)
     if "int" in argument.types and number == int(number):
-        return int(number)
+        return _whole(int(number))
     raise WrongType
+
+
+def _whole(number: int) -> int:
+    if abs(number) > kube.INT64_MAX:
+        raise WrongType
+    return number
 
 
 def _number(value: str | float) -> float:

@@ -18,6 +18,8 @@ from ftgen.text import kube
 from ftgen.text.sharing import Once, anew
 
 _GIB = 2**30
+# Larger quantities of bytes are cut by Kubernetes; what needs more is refused by the rules that compare the estimate.
+_MOST_GIB = 2**33 - 1
 S = TypeVar("S", bound=Section)
 
 
@@ -91,9 +93,8 @@ def _is_minimum(size: str) -> bool:
 def _size(size: str, gib: float | None) -> str:
     """Return a plain size: of `N+`, N or the GiB that are needed, whichever is more."""
     minimum = size.removesuffix("+")
-    if gib is None or not _is_minimum(size) or kube.parse_quantity(minimum) >= ceil(gib) * _GIB:
-        return minimum
-    return f"{ceil(gib)}Gi"
+    whole = 0 if gib is None or not _is_minimum(size) else ceil(min(gib, _MOST_GIB))
+    return minimum if kube.parse_quantity(minimum) >= whole * _GIB else f"{whole}Gi"
 
 
 def _replace(section: S, **changes: Any) -> S:
