@@ -116,7 +116,7 @@ class Sweep(Sequence[Job]):
         Without a folder it is `out`, which must not be a link out of the working directory.
         """
         options = WriteOptions(adopt=adopt, overwrite=overwrite, same_run=diff.same_run)
-        folder = tree.unnamed_folder(Path("out")) if out is None else Path(out)
+        folder = files.unnamed_folder(Path("out")) if out is None else Path(out)
         return tree.apply(tree.plan_write(folder, self.runs, options))
 
     def __repr__(self) -> str:

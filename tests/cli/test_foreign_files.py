@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import resource
 import subprocess
@@ -138,8 +139,68 @@ def test_a_folder_that_nobody_named_leads_nowhere_else(
     capsys.readouterr()
 
     shown = reported(words.replace("RUN", run), capsys)
-    assert f"error[FT501]: {UNNAMED[words]} is a link that leads to {elsewhere}, out of this folder" in shown
+    assert f"error[FT501]: {UNNAMED[words]} is a link that leads to {elsewhere}, out of {Path.cwd()}" in shown
     assert sorted((str(path), path.stat().st_mtime_ns) for path in elsewhere.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("words", "folder"),
+    [
+        *(("-o -", name) for name in ("conf", "overlays", "rules", "schemas")),
+        *((f"check {file}", name) for name in ("rules", "schemas") for file in ("crd.yaml", "-")),
+        ("explain trainer.lr", "conf"),
+    ],
+)
+def test_a_folder_that_nobody_named_is_not_read_elsewhere(
+    words: str,
+    folder: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    Path("crd.yaml").write_text(CRD, encoding="utf-8")
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(CRD.encode())))
+    Path(folder).symlink_to(elsewhere)
+    shown = reported(words, capsys)
+    assert f"error[FT501]: {folder} is a link that leads to {elsewhere}, out of {Path.cwd()}" in shown
+
+
+@pytest.mark.parametrize("folder", ["conf", "overlays", "rules", "schemas"])
+def test_a_folder_may_lead_elsewhere_in_its_repository(
+    folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "team").mkdir()
+    monkeypatch.chdir(tmp_path / "team")
+    Path(folder).symlink_to(tmp_path / "shared")
+    assert cli.main(["-q"]) == 0
+    assert cli.main(["check", "out"]) == 0
+
+
+@pytest.mark.parametrize("words", ["check jobs", "check jobs/*", "diff jobs others", "diff others jobs"])
+def test_a_link_in_a_folder_shows_nothing_from_outside(
+    words: str, capsys: pytest.CaptureFixture[str], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """A folder is walked, and may have come with a clone; a file that the user names is read wherever it is."""
+    private = tmp_path_factory.mktemp("private") / "notes.yaml"
+    private.write_text("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: plans}\ndata: [of mine]\n", encoding="utf-8")
+    Path("jobs/a").mkdir(parents=True)
+    Path("others").mkdir()
+    Path("jobs/a/link.yaml").symlink_to(private)
+    shown = reported(words, capsys)
+    assert "error[FT002]" in shown
+    assert f"leads to {private}, outside of {Path('jobs').absolute()}" in shown
+    assert "plans" not in shown
+    assert "of mine" not in shown
+
+    assert "data" in reported("check jobs/a/link.yaml", capsys)
+    Path(".git").mkdir()
+    Path("notes.yaml").write_text(private.read_text(encoding="utf-8"), encoding="utf-8")
+    Path("jobs/a/link.yaml").unlink()
+    Path("jobs/a/link.yaml").symlink_to(Path("notes.yaml").absolute())
+    assert "FT002" not in reported("check jobs", capsys)
 
 
 CRD = """\

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ftgen.diagnostics import Diagnostic
+from ftgen.text import files
 
 RENDER = "render"
 # Verb -> its help; the module of the same name implements it.
@@ -77,13 +78,11 @@ class Arguments:
         """Return the folder of --out; without it the default one, or that of the flag.
 
         Raises:
-            Rejected: FT501, the user named none, and it is a link out of the working directory.
+            Rejected: FT501, the user named none, and it is a link out of the repository.
         """
-        from ftgen.output.tree import unnamed_folder  # noqa: PLC0415 - many verbs write nothing
-
         out = self.flags.out or default
         is_named = self.flags.out and not isinstance(self.flags.out, _Default)
-        return Path(out) if is_named else unnamed_folder(Path(out))
+        return Path(out) if is_named else files.unnamed_folder(Path(out))
 
     def with_flags(self, **flags: object) -> Arguments:
         """Return the command line with other values of some flags."""

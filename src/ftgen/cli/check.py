@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from glob import has_magic, iglob
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -19,23 +20,22 @@ from ftgen.schema import conform
 from ftgen.schema.version import version_of
 from ftgen.spec import admit_facts
 from ftgen.text import yamlio
-from ftgen.text.files import LARGEST, is_there
+from ftgen.text.files import LARGEST, manifests
 from ftgen.validation import UNKNOWN_FACT, check, site
 from ftgen.validation.incremental import IncrementalCheck
 from ftgen.validation.inventory import Inventory, inventory_in, read_snapshot
 from ftgen.validation.manifest import Companions
 from ftgen.validation.options import CheckOptions
 
-_SUFFIXES = (".yaml", ".yml", ".json")
-
 
 def run(arguments: Arguments) -> int:
     """Check every manifest of the paths; return 1 when there is an error, else 0."""
     if not arguments.overrides:
         raise Usage("check needs a PATH: files, folders or patterns, or - for standard input")
-    names = list(files(arguments.overrides))
+    places = dict(files(arguments.overrides))
+    names = list(places)
     parts = {name: user for name, user in referenced_files(names).items() if name not in arguments.overrides}
-    texts = _Texts(keeps_manifests=arguments.flags.server)
+    texts = _Texts(places, keeps_manifests=arguments.flags.server)
     options = _with_objects(check_options(arguments), progress.over(names, "reading", "files", arguments), texts)
     results, written = _Results(arguments), TreeLocks()
     results.report(list(_substituted(options)))
@@ -78,15 +78,16 @@ class _Texts:
         manifests: texts of the manifests by name, for those who ask the API server about them.
     """
 
-    def __init__(self, *, keeps_manifests: bool) -> None:
+    def __init__(self, places: Mapping[str, Path | None], *, keeps_manifests: bool) -> None:
         self.manifests: dict[str, str] = {}
+        self._places = places
         self._keeps_manifests = keeps_manifests
         self._read: dict[str, str] = {}
         self._room = LARGEST
 
     def read(self, name: str) -> str:
         """Return the text of a file; keep it for `take` as long as all kept are no larger than one file may be."""
-        text = yamlio.read_text(Path(name), name)
+        text = self._text(name)
         self._room -= len(text)
         if self._room >= 0:
             self._read[name] = text
@@ -100,7 +101,10 @@ class _Texts:
         """
         if name == "-":
             return yamlio.read_stdin()
-        return self._read.pop(name) if name in self._read else yamlio.read_text(Path(name), name)
+        return self._read.pop(name) if name in self._read else self._text(name)
+
+    def _text(self, name: str) -> str:
+        return yamlio.read_text(Path(name), name, within=self._places[name])
 
     def add_manifest(self, name: str, text: str) -> None:
         """Keep the text of a manifest, if anybody will ask about it."""
@@ -210,32 +214,35 @@ def _checked(
     return verdict.diagnostics, verdict.objects
 
 
-def files(paths: Iterable[str]) -> Iterator[str]:
-    """Yield the manifests that paths name, each once; walk folders, except hidden ones."""
+def files(paths: Iterable[str]) -> Iterator[tuple[str, Path | None]]:
+    """Yield the manifests that paths name, each once; walk folders, except hidden ones.
+
+    Yields:
+        the file, and the folder that what it leads to must lie in; None where the user named the file itself.
+    """
     seen: set[str] = set()
     for path in paths:
-        for name in _expanded(path):
+        for name, within in _expanded(path):
             if name not in seen:
                 seen.add(name)
-                yield name
+                yield name, within
 
 
-def _expanded(path: str) -> list[str]:
+def _expanded(path: str) -> list[tuple[str, Path | None]]:
     """Return the files of one path; keep a path that matches nothing, to be reported as missing."""
     if path != "-" and not Path(path).exists() and has_magic(path):
         matches = iglob(path, recursive=True)  # noqa: PTH207 - Path.glob takes no absolute pattern
-        return sorted(name for match in matches for name in _expanded(match)) or [path]
-    return _walked(Path(path)) if path != "-" and Path(path).is_dir() else [path]
+        return sorted((f for match in matches for f in _expanded(match)), key=itemgetter(0)) or [(path, None)]
+    return _walked(Path(path)) if path != "-" and Path(path).is_dir() else [(path, None)]
 
 
-def _walked(folder: Path) -> list[str]:
-    found = (p for p in folder.rglob("*") if p.suffix in _SUFFIXES and is_there(p))
-    visible = sorted(str(p) for p in found if not any(part.startswith(".") for part in p.relative_to(folder).parts))
-    if not visible:
+def _walked(folder: Path) -> list[tuple[str, Path | None]]:
+    found = [(str(path), within) for path, within in manifests(folder)]
+    if not found:
         headline = f"there are no manifests in {folder}"
         help_ = "name a folder with .yaml or .json files"
         raise Rejected([error(yamlio.FILE, headline, help=help_).at(Location(str(folder)))])
-    return visible
+    return found
 
 
 # Recording what rules read costs what reuse saves on some thirty jobs: of a shape with fewer, each is judged anew.
@@ -256,7 +263,7 @@ def check_options(arguments: Arguments) -> CheckOptions:
     except ValueError as problem:
         raise Usage(str(problem)) from None
     allowed = frozenset(cluster.get("allow") or ())
-    security, own = str(cluster.get("pod_security") or ""), schema.imported(Path.cwd())
+    security, own = str(cluster.get("pod_security") or ""), schema.imported(Path())
     reuse = IncrementalCheck(_WARMUP)
     options = CheckOptions(
         release, kubernetes, not stated, facts, security, accepted=allowed, imported=own, reuse=reuse

@@ -25,6 +25,7 @@ from ftgen.output import tree
 from ftgen.remote import locking
 from ftgen.remote.locking import Answer, Registries, Unresolved
 from ftgen.remote.locking.repository import is_in_pod
+from ftgen.text import files
 from ftgen.validation.moving import moving
 
 
@@ -73,7 +74,7 @@ def _path(composer: Composer) -> Path:
     """Return the file to write: in the first folder of the search path that is the user's own."""
     wanted = composer.request
     named = [*wanted.config_dirs, *([wanted.config_path] if wanted.config_path else [])]
-    return (named[0] if named else tree.unnamed_folder(wanted.directory / "conf")) / pins.FILE
+    return (named[0] if named else files.unnamed_folder(wanted.directory / "conf")) / pins.FILE
 
 
 def _kept(recorded: Pins, arguments: Arguments) -> Pins:

@@ -10,6 +10,7 @@ from ftgen.cli import progress
 from ftgen.cli.arguments import Arguments
 from ftgen.output import tree
 from ftgen.output.tree import Lock, Store
+from ftgen.text import files
 
 
 @contextmanager
@@ -42,4 +43,4 @@ def open_tree(arguments: Arguments) -> Iterator[tuple[Store, Lock]]:
 
 def folder(arguments: Arguments) -> Path:
     """Return the folder of the tree, where no repository is named; what is printed is about the default one."""
-    return tree.unnamed_folder(Path("out")) if arguments.flags.out == "-" else arguments.out()
+    return files.unnamed_folder(Path("out")) if arguments.flags.out == "-" else arguments.out()

@@ -16,7 +16,8 @@ def folders(
     config_dirs: Iterable[Path] = (), config_path: Path | None = None, config_name: str = "config"
 ) -> list[Path]:
     """Return the folders to search for options, in order: the user's, the packaged ones, those of the searchpath."""
-    packaged = [config_path] if config_path else [Path("conf"), runtime.conf_dir()]
+    own = Path("conf")
+    packaged = [config_path] if config_path else [*([] if files.leads_out(own) else [own]), runtime.conf_dir()]
     places = [folder for folder in [*config_dirs, *packaged] if folder.is_dir()]
     further = (runtime.folder(place, Path()) for place in searchpath(places, config_name))
     return [*places, *(folder for folder in further if folder)]

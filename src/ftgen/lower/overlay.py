@@ -113,10 +113,10 @@ def folders(directory: Path, packs: Iterable[str] = ()) -> list[Path]:
         packs: folders, or `pkg://` and the dotted name of a folder in an installed Python package.
 
     Raises:
-        Rejected: FT025, for every pack that does not exist.
+        Rejected: FT025, for every pack that does not exist; FT501, `overlays` leads out of the repository.
     """
     unique: dict[Path, Path] = {}
-    for folder in (runtime.overlays_dir(), *_packs(directory, packs), directory / "overlays"):
+    for folder in (runtime.overlays_dir(), *_packs(directory, packs), files.unnamed_folder(directory / "overlays")):
         unique.setdefault(files.resolved(folder), folder)
     return list(unique.values())
 

@@ -110,8 +110,12 @@ def folders(volcano_version: str = DEFAULT, imported: Path | None = None, kubern
 
 
 def imported(directory: Path) -> Path | None:
-    """Return the folder that `ftgen schema import` writes: `schemas/` in the working directory, if it exists."""
-    own = files.resolved(directory / "schemas")
+    """Return the folder that `ftgen schema import` writes: `schemas/` in the working directory, if it exists.
+
+    Raises:
+        Rejected: FT501, it leads out of the repository.
+    """
+    own = files.resolved(files.unnamed_folder(directory / "schemas"))
     return own if own.is_dir() and own != files.resolved(runtime.schemas_dir()) else None
 
 

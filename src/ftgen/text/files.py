@@ -15,12 +15,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from ftgen.diagnostics import Rejected, error
+
 MIB = 1 << 20
 LARGEST = 64 * MIB
 """Largest file or stream that is read, in bytes: a thousand jobs in one stream take less."""
 LARGEST_SOURCE = 4 * MIB
 """Largest configuration file, overlay or script, in bytes: the API server stores objects below 1.5 MiB."""
 
+_MANIFESTS = (".yaml", ".yml", ".json")
 _KINDS = {stat.S_IFIFO: "a FIFO", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device", stat.S_IFSOCK: "a socket"}
 
 
@@ -120,6 +123,47 @@ def is_there(path: Path) -> bool:
     would silently select another file.
     """
     return path.is_file() or (os.path.lexists(path) and not path.is_dir())
+
+
+def repository_of(folder: Path) -> Path:
+    """Return the real path of the repository that holds a folder, found by its `.git`; without one, of the folder.
+
+    A link in a clone may lead anywhere: what lies outside is read and written only where the user names it.
+    """
+    real = resolved(folder)
+    return next((parent for parent in (real, *real.parents) if os.path.lexists(parent / ".git")), real)
+
+
+def leads_out(path: Path) -> bool:
+    """Return whether a path is a link that leads out of the repository of the folder that it lies in."""
+    return path.is_symlink() and not resolved(path).is_relative_to(repository_of(path.parent))
+
+
+def unnamed_folder(folder: Path) -> Path:
+    """Return a default folder that the user did not name, such as `out` and `conf`, for a clone may bring it.
+
+    Raises:
+        Rejected: FT501, it leads out of the repository; see `leads_out`.
+    """
+    if leads_out(folder):
+        found, repository = resolved(folder), repository_of(folder.parent)
+        headline = f"{folder} is a link that leads to {found}, out of {repository}"
+        help_ = "remove the link, or name the folder where it leads, as by -o, --config-dir or overlays=[…]"
+        raise Rejected([error("FT501", headline, str(folder), str(found), help=help_)])
+    return folder
+
+
+def manifests(folder: Path) -> Iterator[tuple[Path, Path | None]]:
+    """Yield the `.yaml`, `.yml` and `.json` files below a folder, sorted, without hidden files and folders.
+
+    Yields:
+        the file, and for a link the repository that holds the folder: the link may have come with a clone, and what
+        it leads to must lie within.
+    """
+    found = (path for path in folder.rglob("*") if path.suffix in _MANIFESTS and is_there(path))
+    for path in sorted(found, key=str):
+        if not any(part.startswith(".") for part in path.relative_to(folder).parts):
+            yield path, repository_of(folder) if path.is_symlink() else None
 
 
 def read_stream(stream: BinaryIO, name: str, *, at_most: int = LARGEST) -> bytes:

@@ -163,9 +163,17 @@ def variable_of(kind: schema.Kind) -> str:
 
 
 def folders(directory: Path, packs: Iterable[Path] = ()) -> list[Path]:
-    """Return the folders of rules: beside the overlays of the packs, then the one in the working directory."""
+    """Return the folders of rules: beside the overlays of the packs, then the one in the working directory.
+
+    Raises:
+        Rejected: FT501, that one leads out of the repository.
+    """
     beside = [pack.parent / FOLDER for pack in packs if pack.name == "overlays"]
-    found = {files.resolved(folder): folder for folder in (*beside, directory / FOLDER) if folder.is_dir()}
+    found = {
+        files.resolved(folder): folder
+        for folder in (*beside, files.unnamed_folder(directory / FOLDER))
+        if folder.is_dir()
+    }
     return [*found.values()]
 
 

@@ -70,9 +70,13 @@ class Request:
         As in Hydra, the primary file sets the searchpath, and the command line overrides it.
 
         Raises:
-            Rejected: for every requested folder that does not exist.
+            Rejected: for every requested folder that does not exist; FT501, `conf` leads out of the repository.
         """
-        packaged = [self.config_path] if self.config_path else [self.directory / "conf", runtime.conf_dir()]
+        packaged = (
+            [self.config_path]
+            if self.config_path
+            else [files.unnamed_folder(self.directory / "conf"), runtime.conf_dir()]
+        )
         nearer = [Place("command-line", _address(folder), folder) for folder in self.config_dirs]
         nearer += [Place("main", _address(folder), folder) for folder in packaged]
         there = [place for place in nearer if place.folder.is_dir()]

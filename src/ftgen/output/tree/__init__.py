@@ -31,7 +31,6 @@ from ftgen.output.tree.folder import (
     plan_write,
     read_lock,
     recover,
-    unnamed_folder,
 )
 from ftgen.output.tree.lock import (
     DELIVERY,
@@ -96,6 +95,5 @@ __all__ = [
     "recover",
     "runs_to_write",
     "under_name",
-    "unnamed_folder",
     "with_commit_of",
 ]

@@ -201,21 +201,6 @@ def discard(plan: Plan) -> None:
         plan.stage.leave()
 
 
-def unnamed_folder(folder: Path) -> Path:
-    """Return a folder that the user did not name; it must not be a link that leads out of the working directory.
-
-    A clone may bring such a link, and what lies elsewhere is written to only where the user says so.
-
-    Raises:
-        Rejected: FT501, it is one.
-    """
-    if folder.is_symlink() and not (found := files.resolved(folder)).is_relative_to(files.resolved(Path())):
-        headline = f"{folder} is a link that leads to {found}, out of this folder"
-        help_ = "remove the link, or name the folder where it leads, by -o or --config-dir"
-        raise Rejected([error("FT501", headline, str(folder), str(found), help=help_)])
-    return folder
-
-
 def recover(out: Path) -> None:
     """Finish an interrupted write of `out`; do nothing if there was none.
 

@@ -12,8 +12,7 @@ from typing import Any
 from ftgen.diagnostics import Rejected
 from ftgen.output.tree import Lock, Run, State, Store, WriteOptions, runs_to_write, with_commit_of
 from ftgen.review.diff.fields import ChangeClass, FieldChange, classify, diff_fields
-from ftgen.text import yamlio
-from ftgen.text.files import is_there
+from ftgen.text import files, yamlio
 from ftgen.text.shapes import mapping
 
 Manifest = Mapping[str, Any]
@@ -155,11 +154,11 @@ def diff_runs(lock: Lock, read: Callable[[str], bytes | None], runs: Iterable[Ru
             owned[entry.run].append(path)
     seen: set[str] = set()
     for run in runs:
-        files = {path: content for path, content in run.files.items() if path not in seen and _is_manifest(path)}
-        seen |= files.keys()
-        paths = dict.fromkeys([*files, *owned[run.identity]])
+        rendered = {path: content for path, content in run.files.items() if path not in seen and _is_manifest(path)}
+        seen |= rendered.keys()
+        paths = dict.fromkeys([*rendered, *owned[run.identity]])
         before = {path: content for path in paths if (content := read(path)) is not None}
-        yield from _of_files(before, {path: with_commit_of(text, before.get(path)) for path, text in files.items()})
+        yield from _of_files(before, {path: with_commit_of(text, before.get(path)) for path, text in rendered.items()})
 
 
 def diff_tree(store: Store, lock: Lock, runs: Iterable[Run], whole: frozenset[str] = frozenset()) -> list[Change]:
@@ -240,13 +239,11 @@ def diff_paths(old: Path, new: Path) -> list[Change]:
         Rejected: FT002 if a file cannot be read, FT001 if it is no YAML.
     """
     before, after = (
-        [manifest for file in _files(path) for manifest in _in_text(str(file), yamlio.read_text(file))]
+        [
+            manifest
+            for file, within in (files.manifests(path) if path.is_dir() else [(path, None)])
+            for manifest in _in_text(str(file), yamlio.read_text(file, within=within))
+        ]
         for path in (old, new)
     )
     return diff_objects(before, after)
-
-
-def _files(path: Path) -> list[Path]:
-    if not path.is_dir():
-        return [path]
-    return sorted(file for file in path.rglob("*") if file.suffix in _SUFFIXES and is_there(file))
