@@ -31,9 +31,7 @@ def numbers(section: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
     for name, value in section.items():
         if isinstance(value, Mapping):
             yield from numbers(value, f"{prefix}{name}.")
-        elif value is None or (isinstance(value, (int, float)) and not isinstance(value, bool)):
-            yield f"{prefix}{name}"
-        elif isinstance(value, str) and re.fullmatch(r"[0-9.]+([KMGTPE]i?|m)?\+?", value):
+        elif value is None or re.fullmatch(r"[0-9.e-]+([KMGTPE]i?|m)?\+?", str(value)):
             yield f"{prefix}{name}"
 
 
