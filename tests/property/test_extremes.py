@@ -18,12 +18,7 @@ EXTREMES = [
     *("1e308", "-1e308", "5e-324", "0.0"),
     *("'1e999'", "'1e-999'", "'1e999+'", f"'{LONG[:120]}'", f"'{LONG[:120]}Ei'", f"'{LONG[:120]}Ei+'"),
 ]
-SELECTIONS = [
-    (),
-    ("hardware=ascend", "trainer=dpo-lora"),
-    ("trainer=command", "trainer.command=[run]"),
-    ("target=job",),
-]
+SELECTIONS = [(), ("trainer=command", "trainer.command=[run]", "target=job")]
 
 
 def numbers(section: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
