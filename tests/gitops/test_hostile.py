@@ -453,6 +453,14 @@ def test_a_file_that_git_waits_for_ends_the_question(checkout, tmp_path, monkeyp
     assert "no answer came in" in headline(rejected)
 
 
+def test_a_configuration_that_git_waits_for_ends_the_question(checkout, tmp_path, monkeypatch):
+    monkeypatch.setattr("ftgen.remote.gitops.source._AT_ONCE", 0.5)
+    named_in_the_configuration(checkout, tmp_path / "fifo", "include", "path")
+    with pytest.raises(Rejected) as rejected:
+        source_of(checkout)
+    assert "no answer came in" in headline(rejected)
+
+
 def test_a_configuration_that_git_waits_for_is_no_repository_to_publish_to(
     checkout, make_run, provenance, tmp_path, monkeypatch
 ):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ftgen.diagnostics import Rejected
 from ftgen.remote.gitops import source_of
 
 
@@ -62,6 +63,20 @@ def test_a_linked_work_tree_is_a_source(source, git, tmp_path):
 
 def test_outside_a_repository_there_is_none(tmp_path):
     assert source_of(tmp_path) is None
+
+
+@pytest.mark.parametrize("broken", ["refs/heads/main", "config", "object"])
+def test_a_repository_that_git_cannot_read_is_refused(source, git, broken):
+    """Without its commit, nobody would ask whether the checkout has changes."""
+    sha = git(source, "rev-parse", "HEAD")
+    file = source / ".git" / (f"objects/{sha[:2]}/{sha[2:]}" if broken == "object" else broken)
+    file.chmod(0o600)
+    file.write_text("[", encoding="utf-8")
+    with pytest.raises(Rejected) as rejected:
+        source_of(source)
+    (problem,) = rejected.value.diagnostics
+    assert problem.code == "FT521"
+    assert "cannot tell which commit" in problem.headline or broken == "config"
 
 
 def test_before_the_first_commit_there_is_none(tmp_path, git):

@@ -16,6 +16,9 @@ from ftgen.text import files, lines
 
 _FIELDS = ("%H", "%an <%ae>", "%cI", "%s", "%b")
 _MOST_NAMED = 50
+_UNBORN = "does not have any commits yet"
+_AT_ONCE = 20
+"""Seconds in which git names a commit: it reads two objects, unless its configuration leads to a FIFO."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,23 +68,36 @@ def source_of(folder: Path) -> Source | None:
     Untracked files count as changes only below `conf/` and `overlays/`, where ftgen reads them.
 
     Raises:
-        Rejected: FT521, when git cannot read the repository safely.
+        Rejected: FT521, when git cannot read the repository, or not safely.
     """
     top = next((parent for parent in (folder, *folder.parents) if os.path.lexists(parent / ".git")), None)
     if top is None:
         return None
     git = _checkout(top)
     refuse_endless(_ignore_files(top, folder))
-    if git is None:
-        return None
-    fields = git.maybe("log", "-1", f"--format={'%x00'.join(_FIELDS)}").split("\0")
-    if len(fields) != len(_FIELDS):
+    fields = _last_commit(git, top) if git else []
+    if git is None or not fields:
         return None
     url = without_credentials(git.maybe("config", "--get", "remote.origin.url"))
     detached = not git.maybe("symbolic-ref", "--quiet", "HEAD")
     sha, author, date, subject, body = fields
     dirty = _is_dirty(git, top, folder)
     return Source(sha, author, date, subject, body.strip(), url, dirty=dirty, detached=detached)
+
+
+def _last_commit(git: Git, top: Path) -> list[str]:
+    """Return the fields of the commit that is checked out; none before the first.
+
+    Raises:
+        Rejected: FT521, git cannot tell; nothing would say then whether the checkout has changes.
+    """
+    try:
+        return git.text("log", "-1", f"--format={'%x00'.join(_FIELDS)}", timeout=_AT_ONCE).split("\0", len(_FIELDS) - 1)
+    except GitFailed as problem:
+        if _UNBORN in problem.message:
+            return []
+        headline = f"git cannot tell which commit of {top} is checked out: {lines.printable(problem.message)}"
+        raise Rejected([error("FT521", headline, str(top), help="see what `git log -1` says there")]) from None
 
 
 def _ignore_files(top: Path, folder: Path) -> Iterator[tuple[Path, int]]:
