@@ -97,7 +97,7 @@ def test_errors_are_an_array_of_diagnostics_and_nothing_is_written(run: Any) -> 
 def test_a_publication_tells_commit_branch_and_push(run: Any, repository: Path) -> None:
     words = ["publish", "--repo", str(repository), "--branch", "main", "--path", "jobs", "hardware=ascend"]
     done = run(*words)
-    assert done.keys() == BOTH | {"repository", "branch", "path", "result", "commit", "pushed", "new_branch"}
+    assert done.keys() == BOTH | {"repository", "branch", "path", "result", "commit", "pushed", "remote", "new_branch"}
     tip = subprocess.run(
         ["git", "-C", str(repository), "rev-parse", "main"], capture_output=True, text=True, check=True
     )
@@ -113,6 +113,7 @@ def test_a_publication_to_an_address_is_pushed(run: Any, repository: Path) -> No
     subprocess.run(["git", "clone", "-q", "--bare", str(repository), str(bare)], check=True)
     done = run("publish", "--repo", f"file://{bare}", "--branch", "runs", "--push", "--allow-dirty", "hardware=ascend")
     assert (done["result"], done["pushed"], done["new_branch"]) == ("pushed", True, True)
+    assert done["remote"] == f"file://{bare}"
 
 
 @pytest.mark.parametrize("words", [["-o", "-"], ["--format", "sarif"], ["--format", "github"]])

@@ -107,6 +107,19 @@ def test_pushing_from_a_working_copy_leaves_it_alone(bare, checkout, git, make_r
     assert (git(checkout, "status", "--porcelain"), git(checkout, "rev-parse", "main")) == before
     assert git(bare, "rev-parse", "main") == published.commit
     assert published.diagnostics == ()
+    # A clone's configuration names the remote, so that the user is told where the commit went.
+    assert published.summary.startswith(f"pushed {published.commit[:10]} to main of {bare}: +")
+
+
+def test_where_a_commit_went_is_told_without_the_password(http, checkout, git, make_run, provenance):
+    git(checkout, "remote", "add", "origin", http.url)
+    published = publish(to(checkout, "runs"), [make_run()], provenance, push=True)
+    assert published.remote.startswith("http://127.0.0.1:")
+    assert published.remote in published.summary
+    assert "s3cret" in http.url
+    assert "s3cret" not in published.summary
+    again = publish(to(checkout, "runs"), [make_run()], provenance, push=True)
+    assert again.summary == f"unchanged: runs of {published.remote} has it all"
 
 
 def test_local_commits_that_the_remote_lacks_are_not_skipped(bare, checkout, git, make_run, provenance):

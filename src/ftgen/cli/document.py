@@ -28,6 +28,7 @@ def print_published(target: Target, done: Published, rows: Sequence[Row], argume
         "result": str(done.result),
         "commit": done.commit,
         "pushed": done.result is Result.PUSHED,
+        "remote": done.remote,
         "new_branch": done.is_new,
     }
     output.print_document({**published, **_jobs(rows), **_changes(done.outcome)}, arguments)

@@ -68,6 +68,7 @@ class Published:
         outcome: what changed in the tree.
         diagnostics: warnings and notes.
         is_new: whether the branch was created.
+        remote: address that was pushed to, which a clone's configuration may name; empty where nothing was.
     """
 
     result: Result
@@ -76,13 +77,15 @@ class Published:
     outcome: Outcome
     diagnostics: tuple[Diagnostic, ...] = ()
     is_new: bool = False
+    remote: str = ""
 
     @property
     def summary(self) -> str:
-        """Return one line: `pushed 1a2b3c4d5e to main: +3 ~1 -0`."""
+        """Return one line: `pushed 1a2b3c4d5e to main of https://git.example.com/gitops: +3 ~1 -0`."""
+        branch = f"{self.branch} of {self.remote}" if self.remote else self.branch
         if self.result is Result.UNCHANGED:
-            return f"unchanged: {self.branch} has it all"
-        branch = f"{self.branch}, a new branch" if self.is_new else self.branch
+            return f"unchanged: {branch} has it all"
+        branch = f"{branch}, a new branch" if self.is_new else branch
         return f"{self.result} {self.commit[:10]} to {branch}: {tally(self.outcome)}"
 
 
@@ -243,7 +246,10 @@ def _attempt(
         store.remove(outcome.gone)
         store.stage_lock(outcome.lock)
         if store.is_unchanged:
-            return Published(Result.UNCHANGED, target.branch, tip, outcome, outcome.diagnostics), base, ""
+            done = Published(
+                Result.UNCHANGED, target.branch, tip, outcome, outcome.diagnostics, remote=destination.address
+            )
+            return done, base, ""
         progress(f"writing {len(store.staged)} files")
         new = store.write(
             message(subject, provenance, _folders(outcome), _names(before, outcome)),
@@ -254,8 +260,11 @@ def _attempt(
     problem = destination.update_branch(target.branch, new, tip)
     if problem and destination.tip(target.branch) != new:
         return None, tip, problem
-    result = Result.COMMITTED if isinstance(destination, _Local) else Result.PUSHED
-    return Published(result, target.branch, new, outcome, outcome.diagnostics, is_new=not tip), base, ""
+    result = Result.PUSHED if destination.address else Result.COMMITTED
+    done = Published(
+        result, target.branch, new, outcome, outcome.diagnostics, is_new=not tip, remote=destination.address
+    )
+    return done, base, ""
 
 
 def _object_format(git: Git) -> str:

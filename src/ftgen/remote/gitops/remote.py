@@ -32,6 +32,10 @@ class Destination(Protocol):
     def git(self) -> Git:
         """Return the repository that reads and writes objects."""
 
+    @property
+    def address(self) -> str:
+        """Return the address that is pushed to, without credentials; empty where the branch is here."""
+
     def tip(self, branch: str) -> str:
         """Return the commit that the branch points to, and fetch its objects; empty when there is no such branch."""
 
@@ -108,6 +112,7 @@ class _Local:
 
     git: Git
     repository: Git
+    address: str = ""
 
     def tip(self, branch: str) -> str:
         return self.repository.maybe("rev-parse", "--verify", "--quiet", f"refs/heads/{branch}^{{commit}}")
@@ -132,6 +137,7 @@ class _Remote:
     """Branches of a remote, fetched without history and, if the server can, without files."""
 
     git: Git
+    address: str
 
     def tip(self, branch: str) -> str:
         listed = self._contact("ls-remote", "--heads", _REMOTE, f"refs/heads/{branch}")
@@ -174,7 +180,9 @@ class _RemoteOfLocal(_Remote):
     name: str
 
     def __init__(self, git: Git, url: str, repository: Git, name: str) -> None:
-        object.__setattr__(self, "git", _remote(git, url).git)
+        remote = _remote(git, url)
+        object.__setattr__(self, "git", remote.git)
+        object.__setattr__(self, "address", remote.address)
         object.__setattr__(self, "repository", repository)
         object.__setattr__(self, "name", name)
 
@@ -202,7 +210,7 @@ class _RemoteOfLocal(_Remote):
 def _remote(git: Git, url: str) -> _Remote:
     plain, header = password_apart(url)
     git.run("remote", "add", "--", _REMOTE, plain)
-    return _Remote(Git(git.folder, {**git.settings, **header}, git.env))
+    return _Remote(Git(git.folder, {**git.settings, **header}, git.env), lines.printable(without_credentials(url)))
 
 
 def _servers(url: str) -> dict[str, str]:
