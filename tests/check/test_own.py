@@ -95,6 +95,23 @@ def test_what_was_accepted_is_told_with_its_reason(rendered, capsys):
     }
 
 
+def test_what_no_flag_names_is_told(rendered, capsys):
+    """A clone may bring it, and nothing that it excuses is a finding."""
+    assert main(["check", "out"]) == 0
+    assert "judged with what out/ftgen.lock records of 2 files\n" in capsys.readouterr().err
+    Path("rules").mkdir()
+    Path("schemas").mkdir()
+    rule = "{name: named, match: VolcanoJob, expression: object.metadata.name != '', message: it has a name}"
+    Path("rules/a.yaml").write_text(f"rules: [{rule}]\n", encoding="utf-8")
+    assert main(["check", "out"]) == 0
+    assert "judged with what out/ftgen.lock records of 2 files, schemas/, rules/\n" in capsys.readouterr().err
+    assert main(["check", "--cluster", "alauda", "out"]) == 0
+    assert "judged with schemas/, rules/\n" in capsys.readouterr().err
+    rendered.write_text(rendered.read_text(encoding="utf-8") + "# by hand\n", encoding="utf-8")
+    assert main(["check", str(rendered)]) == 0
+    assert "ftgen.lock" not in capsys.readouterr().err
+
+
 def test_a_file_that_was_edited_is_judged_like_any_other(rendered, capsys):
     rendered.write_text(rendered.read_text(encoding="utf-8") + "# by hand\n", encoding="utf-8")
 

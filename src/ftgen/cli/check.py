@@ -16,11 +16,12 @@ from ftgen.cli.arguments import Arguments, Usage
 from ftgen.cli.written import TreeLocks
 from ftgen.diagnostics import Diagnostic, Location, Rejected, Severity, error, note
 from ftgen.interop.kustomization import referenced_files
+from ftgen.output import tree
 from ftgen.schema import conform
 from ftgen.schema.version import version_of
 from ftgen.spec import admit_facts
 from ftgen.text import yamlio
-from ftgen.text.files import LARGEST, manifests
+from ftgen.text.files import LARGEST, displayed, manifests
 from ftgen.validation import UNKNOWN_FACT, check, site
 from ftgen.validation.incremental import IncrementalCheck
 from ftgen.validation.inventory import Inventory, inventory_in, read_snapshot
@@ -51,7 +52,17 @@ def run(arguments: Arguments) -> int:
             step("asking the API server")
             answers = server.diagnostics(texts.manifests, results.found, arguments)
         results.report(answers)
-    return results.close()
+    return results.close(_believed(options, written))
+
+
+def _believed(options: CheckOptions, written: TreeLocks) -> str:
+    """Return what was believed although no flag names it, for a clone may bring it; empty where nothing was."""
+    trees = [
+        f"what {displayed(root / tree.LOCK_NAME, Path())} records of {count} file{'s' * (count != 1)}"
+        for root, count in written.used.items()
+    ]
+    found = [*trees, "schemas/" if options.imported else "", "rules/" if options.rules.rules else ""]
+    return ", ".join(filter(None, found))
 
 
 def _substituted(options: CheckOptions) -> Iterator[Diagnostic]:
@@ -186,11 +197,14 @@ class _Results:
         for diagnostic in found:
             self.groups.setdefault(_group_key(diagnostic), _Group(diagnostic)).add(diagnostic)
 
-    def close(self) -> int:
+    def close(self, believed: str) -> int:
+        """Print what is left, and the sum; return the exit code."""
         # An unknown fact is reported once, however many manifests need it.
         self.report(list(self.unknown_facts.values()))
         if self.groups:
             output.print_diagnostics([group.summary() for group in self.groups.values()], self.arguments)
+        if believed and self.counts["object"]:
+            output.print_status(f"judged with {believed}", self.arguments)
         output.print_status(", ".join(f"{n} {what}{'s' * (n != 1)}" for what, n in self.counts.items()), self.arguments)
         return int(self.counts["error"] > 0)
 

@@ -14,13 +14,14 @@ from ftgen.cli import output, programs, request, vocabulary
 from ftgen.cli.arguments import Arguments, Usage
 from ftgen.cli.vocabulary import Documentation
 from ftgen.config import catalog
-from ftgen.config.compose import Composer, Pinned, displayed, similar_keys
+from ftgen.config.compose import Composer, Pinned, similar_keys
 from ftgen.config.pins import pinned_text
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, credentials, error
 from ftgen.provenance import explain
 from ftgen.provenance.dependencies import ABSENT, LoweringInput, value_at
 from ftgen.provenance.explain import Cause, KeyExplanation, LineExplanation
 from ftgen.provenance.origins import KeyOrigins, Origin
+from ftgen.text.files import displayed
 from ftgen.text.paths import dotted
 from ftgen.text.tables import table
 

@@ -18,7 +18,7 @@ from ftgen import pipeline
 from ftgen.cli import many, output, progress, request
 from ftgen.cli.arguments import Arguments, Usage, is_override
 from ftgen.config import pins
-from ftgen.config.compose import Composer, Moving, displayed
+from ftgen.config.compose import Composer, Moving
 from ftgen.config.pins import PinFile, Pins, Reference
 from ftgen.diagnostics import Diagnostic, error, warning
 from ftgen.output import tree
@@ -169,7 +169,7 @@ def _value(reference: Reference) -> str:
 
 def _conclude(changes: Sequence[Change], file: PinFile, path: Path, arguments: Arguments) -> int:
     real = [change for change in changes if change.old != change.new]
-    shown, is_check = displayed(path, Path()), arguments.flags.check
+    shown, is_check = files.displayed(path, Path()), arguments.flags.check
     if real and not is_check:
         # Read again: the answers took their time, and another process may have added its own meanwhile.
         with request.open_composer(arguments) as composer:

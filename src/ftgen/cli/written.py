@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,38 +19,45 @@ from ftgen.validation.options import CheckOptions, restore_options
 
 @dataclass(slots=True)
 class TreeLocks:
-    """Ownership indexes of the trees that files lie in, each read once."""
+    """Ownership indexes of the trees that files lie in, each read once.
+
+    Attributes:
+        used: number of files that were checked with recorded options, by their tree.
+    """
 
     locks: dict[Path, tree.Lock] = field(default_factory=dict)
-    trees: dict[str, tuple[tree.Lock, str]] = field(default_factory=dict)
+    trees: dict[str, tuple[Path, tree.Lock, str]] = field(default_factory=dict)
     parsed: dict[str, CheckOptions] = field(default_factory=dict)
+    used: Counter[Path] = field(default_factory=Counter)
 
     def options(self, name: str, text: str, options: CheckOptions) -> CheckOptions:
         """Return the options to check a file with: those given, replaced by those that its tree's index records."""
-        recorded = self._recorded(name, text)
+        root, recorded = self._recorded(name, text)
         if not recorded:
             return options
         if recorded not in self.parsed:
             self.parsed[recorded] = options
             with suppress(Rejected, ValueError):
                 self.parsed[recorded] = restore_options(recorded, options)
-        return self.parsed[recorded]
+        if (found := self.parsed[recorded]) is not options:
+            self.used[root] += 1
+        return found
 
-    def _recorded(self, name: str, text: str) -> str:
+    def _recorded(self, name: str, text: str) -> tuple[Path, str]:
         folder, file = os.path.split(name)
         if folder not in self.trees:
             self.trees[folder] = self._tree(Path(folder).absolute())
-        lock, path = self.trees[folder]
+        root, lock, path = self.trees[folder]
         entry = lock.files.get(path + file)
         is_unchanged = entry is not None and entry.sha256 == hashlib.sha256(text.encode()).hexdigest()
-        return tree.judged_by(lock, entry.run) if entry and is_unchanged else ""
+        return root, tree.judged_by(lock, entry.run) if entry and is_unchanged else ""
 
-    def _tree(self, folder: Path) -> tuple[tree.Lock, str]:
-        """Return the index of the innermost tree that a folder lies in, and the folder's path there, with a slash."""
+    def _tree(self, folder: Path) -> tuple[Path, tree.Lock, str]:
+        """Return the innermost tree that a folder lies in, its index, and the folder's path there, with a slash."""
         for root in (folder, *folder.parents):
             if (lock := self._lock(root)).files:
-                return lock, "".join(f"{part}/" for part in folder.relative_to(root).parts)
-        return tree.EMPTY, ""
+                return root, lock, "".join(f"{part}/" for part in folder.relative_to(root).parts)
+        return folder, tree.EMPTY, ""
 
     def _lock(self, folder: Path) -> tree.Lock:
         if folder not in self.locks:

@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from ftgen import lower, pipeline, runtime
-from ftgen.config.compose import Composer, displayed
+from ftgen.config.compose import Composer
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, require
 from ftgen.lower import Bundle, Identity, Inputs, Object, naming, overlay, privileges, service
 from ftgen.lower.overlay import Patch
 from ftgen.provenance.origins import KeyOrigins, add_key_locations
 from ftgen.spec import Spec, admit, json_schema
+from ftgen.text.files import displayed
 from ftgen.text.paths import Steps, leaves, put, steps
 from ftgen.trainers import llamafactory
 

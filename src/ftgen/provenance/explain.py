@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ftgen import pipeline
-from ftgen.config.compose import Composer, displayed
+from ftgen.config.compose import Composer
 from ftgen.config.pins import PinFile, Pins, pinned_text
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, error
 from ftgen.lower import record
@@ -26,6 +26,7 @@ from ftgen.provenance.dependencies import ABSENT, MOVED, LoweringInput, as_confi
 from ftgen.provenance.foreign import refuse_outside
 from ftgen.provenance.origins import KeyOrigins, Origin, add_key_locations
 from ftgen.text import kube, yamlio
+from ftgen.text.files import displayed
 from ftgen.text.paths import Steps, leaves
 
 

@@ -116,6 +116,14 @@ def resolved(path: str | Path) -> Path:
     return Path(os.path.realpath(path))
 
 
+def displayed(path: Path, directory: Path) -> str:
+    """Return the path as the user would type it from `directory`; a path outside of it stays as it is."""
+    try:
+        return str(resolved(path).relative_to(resolved(directory)))
+    except ValueError:
+        return str(path)
+
+
 def is_there(path: Path) -> bool:
     """Return whether a path exists and is no folder.
 

@@ -12,7 +12,7 @@ from ftgen.config.compose.grammar import Alternative, ListExtension, alternative
 from ftgen.config.compose.pinned import Moving, Pinned, moving_keys, pinned_document
 from ftgen.config.compose.problems import similar_keys
 from ftgen.config.compose.process import HYDRA_VERSION
-from ftgen.config.compose.request import Request, displayed
+from ftgen.config.compose.request import Request
 from ftgen.config.compose.section import RUN_SECTIONS
 
 __all__ = [
@@ -27,7 +27,6 @@ __all__ = [
     "Request",
     "alternatives",
     "compose",
-    "displayed",
     "hydra_literal",
     "is_assignment",
     "moving_keys",

@@ -20,7 +20,7 @@ from ftgen.config.compose.merge import apply, configured, merge
 from ftgen.config.compose.node import run_section_problems
 from ftgen.config.compose.pinned import Pinned, Pinner
 from ftgen.config.compose.process import hydra_1_3
-from ftgen.config.compose.request import Request, displayed
+from ftgen.config.compose.request import Request
 from ftgen.config.compose.section import RUN_SECTIONS, dotted_keys, pop_section
 from ftgen.config.compose.show import Kind, as_yaml, hydra_node, part
 from ftgen.config.compose.sources import Repository, read_scripts
@@ -28,6 +28,7 @@ from ftgen.config.pins import FILE, PinFile
 from ftgen.config.pins import read as read_pins
 from ftgen.config.trace import EnvironmentRead, Layer, OverrideTrace, Trace
 from ftgen.diagnostics import Diagnostic, Rejected, error, note
+from ftgen.text.files import displayed
 
 
 @dataclass(frozen=True, slots=True)

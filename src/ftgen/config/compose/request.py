@@ -116,11 +116,3 @@ def _scheme(place: str) -> str:
 
 def _no_folder(place: object) -> Diagnostic:
     return error("FT002", f"the configuration folder {place} does not exist", value=place)
-
-
-def displayed(path: Path, directory: Path) -> str:
-    """Return the path as the user would type it from `directory`; a path outside of it stays as it is."""
-    try:
-        return str(files.resolved(path).relative_to(files.resolved(directory)))
-    except ValueError:
-        return str(path)
