@@ -1,4 +1,4 @@
-"""`ftgen check` of what serves: pods are judged in a Deployment and an InferenceService as they are in a job."""
+"""`ftgen check` of other workloads judges pods as in a VolcanoJob: a Deployment, an InferenceService, a plain Job."""
 
 import copy
 
@@ -35,6 +35,11 @@ def inference_service(pod):
     return {"apiVersion": "serving.kserve.io/v1beta1", "kind": "InferenceService", "metadata": METADATA, "spec": spec}
 
 
+def plain_job(pod):
+    spec = {"parallelism": 2, "completions": 2, "template": {"spec": {**pod, "restartPolicy": "Never"}}}
+    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": METADATA, "spec": spec}
+
+
 def found(manifest):
     diagnostics = check.check(yamlio.dump(manifest), "service.yaml", CheckOptions()).diagnostics
     return [
@@ -43,7 +48,12 @@ def found(manifest):
 
 
 WORKLOADS = pytest.mark.parametrize(
-    ("workload", "where"), [(deployment, "spec.template.spec"), (inference_service, "spec.predictor")]
+    ("workload", "where"),
+    [
+        (deployment, "spec.template.spec"),
+        (inference_service, "spec.predictor"),
+        (plain_job, "spec.template.spec"),
+    ],
 )
 
 

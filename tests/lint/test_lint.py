@@ -3,6 +3,7 @@
 import copy
 import json
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -128,6 +129,41 @@ def test_a_large_manifest():
     told = [d for job in (large, too_large) for d in validate(LINT, job, UNKNOWN) if d.code == "FT495"]
 
     assert [str(d.severity) for d in told] == ["warning", "error"]
+
+
+LONGEST = 2**17 - 1
+"""Bytes of the longest word that Linux starts a program with; tried below."""
+
+
+@pytest.mark.parametrize(
+    ("path", "word"),
+    [
+        ("main.command[2]", "x" * LONGEST),
+        ("main.args[0]", "é" * (LONGEST // 2) + "x"),
+        ("init.command[2]", "$(A)" * 10_000 + "x" * LONGEST),
+    ],
+)
+def test_a_word_that_linux_starts_nothing_with(path, word):
+    edit = {path.partition("[")[0]: ["a"] * int(path[-2]) + [word]}
+    assert "FT395" not in [d.code for d in validate(LINT, edited(edit), UNKNOWN)]
+    edit = {path.partition("[")[0]: ["a"] * int(path[-2]) + [word + "x"]}
+    (found,) = [d for d in validate(LINT, edited(edit), UNKNOWN) if d.code == "FT395"]
+    assert (found.subject, found.severity) == (full(path), "error")
+
+
+def test_a_variable_counts_with_its_name():
+    value = "x" * (LONGEST - len("NAME="))
+    for name, expected in (("NAME", []), ("NAMES", [full("main.env[1].value")])):
+        job = edited({"main.env[1]": {"name": name, "value": value}})
+        assert [d.subject for d in validate(LINT, job, UNKNOWN) if d.code == "FT395"] == expected
+
+
+def test_linux_starts_nothing_with_one_byte_more():
+    subprocess.run(["/bin/true", "x" * LONGEST], env={"NAME": "x" * (LONGEST - len("NAME="))}, check=True)
+    with pytest.raises(OSError, match="too long"):
+        subprocess.run(["/bin/true", "x" * (LONGEST + 1)], check=False)
+    with pytest.raises(OSError, match="too long"):
+        subprocess.run(["/bin/true"], env={"NAMES": "x" * (LONGEST - len("NAME="))}, check=False)
 
 
 JSON = st.recursive(

@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 from tools.options import GROUPS, chosen
 
+from ftgen.config.compose import Composer, Request
+from ftgen.diagnostics import Rejected
+from ftgen.pipeline import compile_job
 from ftgen.schema import conform
 from ftgen.text import kube
 
@@ -18,6 +21,15 @@ def test_every_accelerator_runs_as_a_plain_job(hardware: str, nodes: int, render
     manifest = job.bundle.job
     assert (manifest["apiVersion"], manifest["kind"]) == ("batch/v1", "Job")
     assert [d for o in job.bundle.objects for d in conform.conform(o, volcano_version="newest")] == []
+
+
+@pytest.mark.parametrize(("nodes", "code"), [(10_000, "FT395"), (100_000, "FT395"), (100_001, "FT103")])
+def test_more_hosts_than_a_variable_holds_are_refused(nodes: int, code: str) -> None:
+    """Each pod of a plain job is told the names of all: no file of that size is written and then found wrong."""
+    words = ("target=job", "hardware=full-gpu", f"hardware.nodes={nodes}")
+    with pytest.raises(Rejected) as rejected:
+        compile_job(Composer(Request(words)), words)
+    assert {d.code for d in rejected.value.diagnostics} == {code}
 
 
 def test_one_node_is_one_pod(render: Render) -> None:

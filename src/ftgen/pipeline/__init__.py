@@ -266,6 +266,7 @@ def compile_spec(
     if spec.target == "job":
         bundle = lower.plain(bundle)
         noticed += require(validate_schemas(bundle, spec, workspace.schemas, reuse))
+        noticed += require(validate_workload(bundle, spec, noticed))
     noticed += require(validate_site(bundle, spec, own, reuse.call))
     files = render.files(bundle, identity, reuse.once)
     return Compiled(spec, resolved.estimate, identity, bundle, files, tuple(noticed), references)
@@ -362,9 +363,9 @@ def validate_objects(
 
 
 def validate_workload(bundle: Bundle, spec: Spec, noticed: Iterable[Diagnostic]) -> list[Diagnostic]:
-    """Return what the API server or KServe would refuse of a service, and what its pods are admitted with in vain.
+    """Return what the API server or KServe would refuse of a workload, and what its pods are admitted with in vain.
 
-    As with a job, diagnostics of the configuration, `noticed`, are not repeated.
+    As with a VolcanoJob, diagnostics of the configuration, `noticed`, are not repeated.
     """
     context, workload = _context(bundle, spec), bundle.job
     scopes = SCOPES_OF_KIND[workload["apiVersion"], workload["kind"]]

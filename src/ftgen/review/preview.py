@@ -16,6 +16,7 @@ from ftgen.diagnostics import credentials
 from ftgen.emulation import controller, kubelet
 from ftgen.emulation.kubelet import Environment, Value
 from ftgen.schema.version import Version
+from ftgen.text import kube
 from ftgen.text.shapes import entries, integer, mapping, strings, text
 from ftgen.validation.manifest import NEWEST, companions, name_of
 from ftgen.validation.rules.defaults import mutate
@@ -29,8 +30,6 @@ _MOST_NAMES = 2**20
 _RANKS = ("RANK", "NODE_RANK", *reversed(controller.INDEX_VARIABLES), "JOB_COMPLETION_INDEX")
 """Variables that tell a pod its rank, the ones that name it first."""
 _LONGEST_HOSTNAME = 63
-_LONGEST_TEXT = 2**17
-"""Length from which Linux refuses a variable or a word of a command (MAX_ARG_STRLEN)."""
 _NUMBER = re.compile(r"[0-9]{1,9}")
 
 
@@ -374,7 +373,7 @@ def _variable(name: str, value: Value) -> Variable:
 
 def _shown(text: str, lead: str = "") -> str:
     """Return a text without secrets, if a program could be given it at all; `lead` is what stands before it."""
-    if len(text) > _LONGEST_TEXT:
+    if len(lead + text) > kube.LONGEST_WORD:
         return f"<{len(text)} characters, more than a program can be given>"
     return credentials.redact(lead + text)[len(lead) :]
 

@@ -1,6 +1,6 @@
 """Section `hardware`: the accelerator, set by an option of conf/hardware/."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -230,10 +230,10 @@ class Hardware(Section):
     """
 
     vendor: Line
-    nodes: Count
+    nodes: Annotated[int, Field(ge=1, le=100_000, strict=True)]
     topology: Literal["flat", "master-worker"] = "flat"
     partition: Partition | None = None
-    devices: Count
+    devices: Annotated[int, Field(ge=1, le=10_000, strict=True)]
     memory: AtLeast | None = None
     cores: Percent | None = None
     resources: Resources

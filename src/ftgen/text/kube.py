@@ -13,6 +13,8 @@ from fractions import Fraction
 from functools import lru_cache
 
 _NANO = Fraction(1, 10**9)
+LONGEST_WORD = 2**17 - 1
+"""Longest word of a command, or variable with its name, that Linux starts a program with, in bytes (MAX_ARG_STRLEN)."""
 INT64_MAX = 2**63 - 1
 """Largest whole number of the Kubernetes API, where binary quantities are cut, and of most programs in a pod."""
 _MOST_BINARY = Fraction(INT64_MAX)

@@ -178,14 +178,14 @@ def read_job(manifest: object, version: Version, config_maps: ConfigMaps = ()) -
 
 
 def read_workload(manifest: object, version: Version, config_maps: ConfigMaps = ()) -> Job:
-    """Return a Deployment or an InferenceService as a job with one task for each of its pod templates.
+    """Return another workload, such as a Deployment, as a job with one task for each of its pod templates.
 
     A component of an InferenceService is itself the spec of its pods, whose labels and annotations are fields beside
     those of the spec; a component that leaves its containers to a runtime has no pods to read.
     """
     body = mapping(manifest)
     spec = mapping(body.get("spec"))
-    replicas = optional_integer(spec.get("replicas"))
+    replicas = optional_integer(spec.get("parallelism" if body.get("kind") == "Job" else "replicas"))
     if body.get("kind") == "InferenceService":
         parts = {name: mapping(spec.get(name)) for name in ("predictor", "transformer", "explainer")}
         tasks = [

@@ -21,6 +21,7 @@ from ftgen.validation.rules import LINT, PODS_LINT
 from ftgen.validation.rules.lint.devices import vendors_of
 from ftgen.validation.rules.lint.standards import violations
 
+_REFERENCES = re.compile(r"\$\([^)]*\)|\$(?=\$)")
 _MILLIBYTES = re.compile(r"[0-9.]+m")
 _LEAST_GRACE, _LONGEST_GRACE = 60, 900
 _LARGE, _TOO_LARGE = 200 * 1024, 1_400_000
@@ -98,6 +99,36 @@ def unpullable_image(job: Job) -> Iterator[Finding]:
         if image and not kube.is_image_reference(image):
             headline = f"{image!r} is no image's name: no registry can be asked for it"
             yield Finding(headline, f"{container.path}.image", image, "write registry/path:tag, the path in lower case")
+
+
+@rule("FT395", "word-that-starts-nothing", on=PODS_LINT)
+def long_words(job: Job) -> Iterator[Finding]:
+    """A variable or a word of a command is so long that Linux starts no program with it.
+
+    A word of 128 KiB or more (MAX_ARG_STRLEN) ends the container with "argument list too long".  What `$(NAME)` stands
+    for is not counted, as only the cluster knows it.
+
+    Refused: a script of 140 KiB in `command`; a variable that names 10,000 hosts.
+    Write: what is long into a ConfigMap, and mount it.
+    """
+    for container in job.containers:
+        words = [(f"{key}[{i}]", word) for key in ("command", "args") for i, word in _words(container.body.get(key))]
+        variables = [
+            (f"env[{i}].value", f"{text(each.get('name'))}={text(each.get('value'))}") for i, each in container.env
+        ]
+        for path, word in [*words, *variables]:
+            if len(word) > kube.LONGEST_WORD // 4 and (size := _least(word)) > kube.LONGEST_WORD:
+                headline = f"a word of {size // 1024} KiB: Linux starts no program with one of 128 or more"
+                yield Finding(headline, f"{container.path}.{path}", size, "mount it from a ConfigMap")
+
+
+def _words(value: object) -> Iterator[tuple[int, str]]:
+    yield from ((i, word) for i, word in enumerate(value if isinstance(value, list) else ()) if isinstance(word, str))
+
+
+def _least(word: str) -> int:
+    """Return the bytes of a word without its references."""
+    return len(_REFERENCES.sub("", word).encode("utf-8", "replace"))
 
 
 @rule("FT489", "unpinned-image", Severity.WARNING, on=PODS_LINT)
