@@ -167,7 +167,7 @@ def _heads(view: ServiceView) -> Iterator[Finding]:
     if service is None or _shared_by(service.shape, service.devices):
         return
     cards, shape = service.devices, service.shape
-    fewer = max(n for n in range(1, cards) if _shared_by(shape, n))
+    fewer = max(n for n in range(1, min(cards, shape.heads + 1)) if _shared_by(shape, n))
     headline = f"{shape.heads} attention heads, {shape.kv_heads} of keys, cannot be shared by {cards} cards"
     yield Finding(headline, "hardware.devices", cards, f"hardware.devices={fewer}")
 
