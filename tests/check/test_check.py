@@ -13,11 +13,13 @@ from tests.golden.placeholders import filled
 
 from ftgen import runtime
 from ftgen.cli import main
-from ftgen.diagnostics import Rejected, Severity
+from ftgen.cli.report import Sources
+from ftgen.diagnostics import Location, Rejected, Severity
 from ftgen.schema import conform
 from ftgen.text import yamlio
 from ftgen.validation import RULES, UNKNOWN_FACT, check
 from ftgen.validation.incremental import IncrementalCheck
+from ftgen.validation.manifest import Companions
 from ftgen.validation.options import CheckOptions
 
 DATA = Path(__file__).parent / "data"
@@ -537,3 +539,26 @@ def test_what_is_new_in_a_manifest_is_searched_with_what_was_clean(old: str, new
     found = check.check(POD.replace(old, new), "pod.yaml", options)
     assert found == check.check(POD.replace(old, new), "pod.yaml", CheckOptions())
     assert code in {d.code for d in found.diagnostics}
+
+
+def test_what_is_beside_many_objects_is_gathered_once(tmp_path, monkeypatch, capsys):
+    """Each of four thousand took 0.6 ms a thousand others."""
+    gathered = []
+    monkeypatch.setattr(Companions, "joined", lambda self, *others: gathered.append(others) or self)
+    text = "".join(f"---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: c{n}}}\n" for n in range(100))
+    (tmp_path / "many.yaml").write_text(text, encoding="utf-8")
+    assert main(["check", str(tmp_path / "many.yaml")]) == 0
+    assert len(gathered) < 5
+    assert "100 objects" in capsys.readouterr().err
+
+
+def test_a_file_with_findings_in_turn_with_another_is_read_once(tmp_path, monkeypatch):
+    files = [tmp_path / name for name in ("a.yaml", "b.yaml")]
+    for file in files:
+        file.write_text("kind: Job\n" * 9, encoding="utf-8")
+    read = []
+    monkeypatch.setattr("ftgen.cli.report._lines", lambda file: read.append(file) or ["kind: Job"] * 9)
+    sources = Sources(())
+    for line in range(1, 10):
+        assert {sources.line(Location(str(file), line)) for file in files} == {"kind: Job"}
+    assert read == [str(file) for file in files]

@@ -241,6 +241,16 @@ def test_a_value_that_no_program_can_be_given_is_not_printed(capsys: pytest.Capt
     assert value(printed(capsys, "job.yaml"), "A") == "<200000 characters, more than a program can be given>"
 
 
+def test_values_that_double_each_other_fill_no_memory(capsys: pytest.CaptureFixture[str]) -> None:
+    """Sixty variables would make one of 2**60 characters; a command would, too."""
+    env = [{"name": f"A{i}", "value": f"$(A{i - 1})$(A{i - 1})" if i else "x"} for i in range(60)]
+    written(volcano_job(task("a", container(env=env, args=["$(A16)$(A16)$(A16)"]))))
+    shown = printed(capsys, "job.yaml")
+    assert value(shown, "A3") == "xxxxxxxx"
+    assert value(shown, "A17") == f"<{2**17} characters, more than a program can be given>"
+    assert f"<{3 * 2**16} characters, more than a program can be given>" in shown
+
+
 def test_the_program_of_the_page_runs(capsys: pytest.CaptureFixture[str]) -> None:
     page = (Path(__file__).parents[2] / "docs" / "preview.md").read_text(encoding="utf-8")
     exec(page.split("```python\n")[1].partition("```")[0], {})

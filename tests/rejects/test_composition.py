@@ -109,6 +109,25 @@ def test_a_list_or_a_header_of_another_form(text: str, place: str, headline: str
     assert told.startswith(headline)
 
 
+@pytest.mark.parametrize("first", ["a", "${oc.env:HOME}"])
+@pytest.mark.parametrize("links", [400, 5_000])
+def test_a_long_chain_of_interpolations_is_one_problem(first: str, links: int, write: Write, reject: Reject) -> None:
+    """OmegaConf follows some sixty; each further one would be a problem of its own, found in its own time."""
+    chain = [f"  k{number}: ${{trainer.args.k{number - 1}}}\n" for number in range(1, links)]
+    write("conf/trainer/ours.yaml", f"defaults: [sft-lora, _self_]\nargs:\n  k0: {first}\n{''.join(chain)}")
+    ((code, place, headline),) = reject("trainer=ours")
+    assert (code, place.partition(":")[0]) == ("FT014", "conf/trainer/ours.yaml")
+    assert "belongs to a chain of too many interpolations" in headline
+
+
+def test_of_many_broken_interpolations_some_are_reported(write: Write, reject: Reject) -> None:
+    keys = [f"  k{number}: ${{trainer.args.missing}}\n" for number in range(500)]
+    write("conf/trainer/ours.yaml", f"defaults: [sft-lora, _self_]\nargs:\n{''.join(keys)}")
+    found = reject("trainer=ours")
+    assert {code for code, _, _ in found} == {"FT014"}
+    assert len(found) == 100
+
+
 @pytest.mark.parametrize("comment", ["# @author someone", "# see @package", "#", "# me@example.com"])
 def test_another_comment_is_no_header(comment: str, write: Write) -> None:
     write(PRESET, f"{comment}\n{GLOBAL}name: x\n")

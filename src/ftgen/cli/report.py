@@ -181,13 +181,13 @@ def _width(character: str) -> int:
 
 
 class Sources:
-    """Lines of the texts that diagnostics point into; caches the last file, as its diagnostics come together."""
+    """Lines of the texts that diagnostics point into; caches the last files, in which most of them lie."""
 
     def __init__(self, arguments: Sequence[str]) -> None:
         """Take the overrides, which `<command line>` locations index from 1."""
         self._arguments = arguments
-        self._file = ""
-        self._lines: list[str] = []
+        self._lines: dict[str, list[str]] = {}
+        self._room = files.LARGEST
 
     @cached_property
     def known(self) -> set[str]:
@@ -224,9 +224,14 @@ class Sources:
     def _of(self, file: str) -> list[str]:
         if file == COMMAND_LINE:
             return list(self._arguments)
-        if file != self._file:
-            self._file, self._lines = file, _lines(file)
-        return self._lines
+        if file not in self._lines:
+            lines = _lines(file)
+            self._room -= sum(map(len, lines))
+            if self._room < 0:
+                self._lines.clear()
+                self._room = files.LARGEST
+            self._lines[file] = lines
+        return self._lines[file]
 
 
 _ABOVE, _BELOW = 60, 2

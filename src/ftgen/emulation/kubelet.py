@@ -50,14 +50,27 @@ class Environment:
     imported: bool = False
 
     def expand(self, words: str) -> Value:
-        """Return a command's word or a variable's text with the references to what is set."""
+        """Return a command's word or a variable's text with the references to what is set.
+
+        Of what is too long for any program, only the length is told: thirty variables that each name the one before
+        twice would fill the memory.
+        """
         if "$" not in words:
             return Value(words)
-        found = {name: self.values[name] for name in kube.references(words) if name in self.values}
+        named = kube.references(words)
+        found = {name: self.values[name] for name in named if name in self.values}
+        grown = (len(found[name].text) - len(f"$({name})") for name in named if name in found)
+        if (size := len(words) + sum(grown)) > kube.LONGEST_WORD:
+            return Value(too_long(size), known=False)
         is_known = all(value.known for value in found.values())
         if self.imported:
-            is_known = is_known and all(name in found for name in kube.references(words))
+            is_known = is_known and all(name in found for name in named)
         return Value(kube.expand(words, {name: value.text for name, value in found.items()}), known=is_known)
+
+
+def too_long(characters: int) -> str:
+    """Return what stands for a text with which no program can be started."""
+    return f"<{characters} characters, more than a program can be given>"
 
 
 def environment(container: Mapping[str, Any], pod: Mapping[str, Any], config_maps: ConfigMapData) -> Environment:

@@ -374,7 +374,7 @@ def _variable(name: str, value: Value) -> Variable:
 def _shown(text: str, lead: str = "") -> str:
     """Return a text without secrets, if a program could be given it at all; `lead` is what stands before it."""
     if len(lead + text) > kube.LONGEST_WORD:
-        return f"<{len(text)} characters, more than a program can be given>"
+        return kubelet.too_long(len(text))
     return credentials.redact(lead + text)[len(lead) :]
 
 

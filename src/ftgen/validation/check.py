@@ -62,10 +62,11 @@ def check(text: str, file: str, options: CheckOptions) -> CheckResult:
     documents = options.reuse.documents(text, file)
     manifests = [(document, path, manifest) for document in documents for path, manifest in objects(document.value)]
     own = companions(manifest for _, _, manifest in manifests if isinstance(manifest, dict))
+    contexts = {name: _context(name, own, options) for name in {_namespace(manifest) for _, _, manifest in manifests}}
     found = [
         (document, path, d)
         for document, path, manifest in manifests
-        for d in _reported(check_object(manifest, options, _context(manifest, own, options)), options)
+        for d in _reported(check_object(manifest, options, contexts[_namespace(manifest)]), options)
     ]
     # A missing fact has no line in a manifest: its location is the file that needs it.
     unknown_facts = [d.at(Location(file)) for _, _, d in found if d.code == UNKNOWN_FACT]
@@ -75,9 +76,9 @@ def check(text: str, file: str, options: CheckOptions) -> CheckResult:
     return CheckResult((*_in_order(located), *unknown_facts), len(manifests))
 
 
-def _context(manifest: Any, own: Companions, options: CheckOptions) -> Context:
-    """Return the context of an object, with the companions in its own file and those of its namespace in others."""
-    return context_of(options, options.companions.get(_namespace(manifest), Companions()).joined(own))
+def _context(namespace: str, own: Companions, options: CheckOptions) -> Context:
+    """Return the context of a file's objects in a namespace, with the companions in the file and those in others."""
+    return context_of(options, options.companions.get(namespace, Companions()).joined(own))
 
 
 def context_of(options: CheckOptions, own: Companions = Companions()) -> Context:  # noqa: B008 - frozen

@@ -6,13 +6,14 @@ import difflib
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ftgen import spec
-from ftgen.config.compose.plain import NeedsOmegaConf, ReferenceResolver
+from ftgen.config.compose.plain import ChainTooLong, NeedsOmegaConf, ReferenceResolver
 from ftgen.config.compose.problems import significant_line
 from ftgen.config.compose.process import WithHydra, resolvers
 from ftgen.config.compose.section import dotted_keys, flatten, is_section
@@ -21,6 +22,8 @@ from ftgen.diagnostics import Diagnostic, Rejected, error
 
 _MISSING_KEY = re.compile(r"Interpolation key '([^']+)' not found")
 _RESOLVER = re.compile(r"Unsupported interpolation type (\S+)")
+_MOST_BROKEN = 100
+"""Problems that are reported at once: each is compared with all keys, to suggest one."""
 _RAISED = "ValueError raised while resolving interpolation: "
 _VARIABLE = re.compile(r"\$\{\s*oc\.env\s*:\s*['\"]?([^,{}\s'\"]+)")
 
@@ -44,11 +47,13 @@ def resolve(
             return ReferenceResolver(unresolved).resolved(), ()
         except NeedsOmegaConf:
             pass  # OmegaConf resolves every interpolation, in ten times the time
+        except ChainTooLong as chain:
+            raise Rejected([_too_long(chain.key)]) from None
     with resolvers(with_hydra) as reads:
         try:
             plain = OmegaConf.to_container(config, resolve=True)
         except (OmegaConfBaseException, ValueError, RecursionError) as failure:
-            problems = refusal(reads) or [*missing, *broken_interpolations(config)]
+            problems = refusal(reads) or [*missing, *islice(broken_interpolations(config), _MOST_BROKEN)]
             raise Rejected(problems or [error("FT014", significant_line(failure))]) from None
     if problems := refusal(reads) or missing:
         raise Rejected(problems)
@@ -67,10 +72,18 @@ def broken_interpolations(config: DictConfig, prefix: str = "") -> Iterator[Diag
             try:
                 config[name]
             except (OmegaConfBaseException, ValueError, RecursionError) as failure:
+                if "RecursionError" in str(failure):
+                    yield _too_long(key)
+                    return  # the next are as long, and each takes its time
                 text = str(config._get_node(name)._value())  # type: ignore[union-attr]  # noqa: SLF001 - unresolved
                 yield _broken(key, text, significant_line(failure), config._get_root())  # type: ignore[arg-type]  # noqa: SLF001
         elif is_section(value):
             yield from broken_interpolations(value, f"{key}.")
+
+
+def _too_long(key: str) -> Diagnostic:
+    headline = f"{key} belongs to a chain of too many interpolations, each of the next"
+    return error("FT014", headline, key, help="name the value itself, or one nearer to the end of the chain")
 
 
 def _broken(key: str, text: str, why: str, root: DictConfig) -> Diagnostic:

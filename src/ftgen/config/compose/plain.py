@@ -13,21 +13,34 @@ class NeedsOmegaConf(Exception):  # noqa: N818 - control flow, not an error
     """Interpolation that is more than a reference to an existing key of plain values."""
 
 
+class ChainTooLong(Exception):  # noqa: N818 - as above
+    """A chain of references that no interpreter follows to its end; `key` is its first."""
+
+    def __init__(self, key: str) -> None:
+        """Keep the key."""
+        self.key = key
+        super().__init__(key)
+
+
 class ReferenceResolver:
     """Resolver of references to keys by their full names, with the same results as OmegaConf's."""
 
     def __init__(self, root: Mapping[str, Any]) -> None:
         """Look keys up in this unresolved configuration."""
         self.root = root
-        self._in_progress: set[str] = set()
+        self._in_progress: dict[str, None] = {}
 
     def resolved(self) -> dict[str, Any]:
         """Return the configuration with every reference replaced.
 
         Raises:
             NeedsOmegaConf: if only OmegaConf can resolve it.
+            ChainTooLong: of more than some hundred references; OmegaConf follows fewer.
         """
-        result: dict[str, Any] = self._value(self.root)
+        try:
+            result: dict[str, Any] = self._value(self.root)
+        except RecursionError:
+            raise ChainTooLong(next(iter(self._in_progress))) from None
         return result
 
     def _value(self, value: Any) -> Any:
@@ -61,7 +74,7 @@ class ReferenceResolver:
             if not isinstance(node, dict) or name not in node:
                 raise NeedsOmegaConf(key)
             node = node[name]
-        self._in_progress.add(key)
+        self._in_progress[key] = None
         value = self._value(node)
-        self._in_progress.discard(key)
+        del self._in_progress[key]
         return value
