@@ -137,7 +137,8 @@ class Defaults:
             value = override.value()
             if isinstance(value, dict):
                 continue  # sets values under the group's name
-            chosen = value if isinstance(value, list) else [value]
+            # Hydra itself refuses a null that stands alone, and takes one in a list for a name.
+            chosen = ["null" if each is None else each for each in value] if isinstance(value, list) else [value]
             options = self._repository.options(group)
             for option in chosen:
                 if _is_unknown(option, options) and not override.is_delete():
@@ -145,7 +146,7 @@ class Defaults:
 
 
 def _is_unknown(option: Any, options: Sequence[str]) -> bool:
-    """Return whether a chosen option does not exist; Hydra itself refuses null."""
+    """Return whether a chosen option does not exist."""
     return option not in ("???", None) and str(option) not in options
 
 
