@@ -112,18 +112,27 @@ def long_words(job: Job) -> Iterator[Finding]:
     Write: what is long into a ConfigMap, and mount it.
     """
     for container in job.containers:
-        words = [(f"{key}[{i}]", word) for key in ("command", "args") for i, word in _words(container.body.get(key))]
-        variables = [
-            (f"env[{i}].value", f"{text(each.get('name'))}={text(each.get('value'))}") for i, each in container.env
-        ]
-        for path, word in [*words, *variables]:
-            if len(word) > kube.LONGEST_WORD // 4 and (size := _least(word)) > kube.LONGEST_WORD:
+        for path, word in _long_words(container):
+            if (size := _least(word)) > kube.LONGEST_WORD:
                 headline = f"a word of {size // 1024} KiB: Linux starts no program with one of 128 or more"
                 yield Finding(headline, f"{container.path}.{path}", size, "mount it from a ConfigMap")
 
 
-def _words(value: object) -> Iterator[tuple[int, str]]:
-    yield from ((i, word) for i, word in enumerate(value if isinstance(value, list) else ()) if isinstance(word, str))
+# A character takes up to four bytes.
+_SHORT = kube.LONGEST_WORD // 4 - kube.LONGEST_WORD // 64
+
+
+def _long_words(container: Container) -> Iterator[tuple[str, str]]:
+    """Yield the words of commands, and the variables with their names, that may be too long."""
+    for key in ("command", "args"):
+        words = container.body.get(key)
+        for i, word in enumerate(words if isinstance(words, list) else ()):
+            if isinstance(word, str) and len(word) > _SHORT:
+                yield f"{key}[{i}]", word
+    for i, variable in container.env:
+        value = variable.get("value")
+        if isinstance(value, str) and len(value) > _SHORT:
+            yield f"env[{i}].value", f"{text(variable.get('name'))}={value}"
 
 
 def _least(word: str) -> int:
