@@ -1,16 +1,23 @@
-"""Numbers of any size end in a manifest or in a diagnostic."""
+"""Numbers of any size, and lines of any length, end in a manifest or in a diagnostic."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ftgen import cli
 from ftgen.config.compose import Composer, Request
 from ftgen.diagnostics import Rejected
+from ftgen.interop.importing.experiment import _INTERPOLATION
 from ftgen.pipeline import compile_job
+from ftgen.remote.cluster.log import _ERROR
+from ftgen.remote.locking.registry import _PARAMETER
+from ftgen.validation.rules.change import _DURATION
 
 LONG = "9" * 200
 EXTREMES = [
@@ -63,3 +70,47 @@ def test_what_no_64_bits_hold_is_refused_at_its_key(word: str, code: str) -> Non
     with pytest.raises(Rejected) as rejected:
         compile_job(composer, (word,))
     assert (code, word.partition("=")[0]) in [(d.code, d.subject) for d in rejected.value.diagnostics]
+
+
+LINE = 200_000
+"""Characters of a line: where each place in it is tried with each, minutes pass."""
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["[[", "test ", "rank ", "git ", "lfs ", "curl ", "wget -", ";python a", ";/", "a.", "://$a", "'", "$(", "\\"],
+)
+def test_a_line_that_only_begins_to_match_is_looked_at_once(
+    word: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    container = {
+        "name": "train",
+        "image": "r.example.com/a:1",
+        "command": ["bash", "-c", word * (LINE // len(word))],
+        "volumeMounts": [{"name": "work", "mountPath": "/work"}],
+    }
+    pod = {
+        "restartPolicy": "Never",
+        "containers": [container],
+        "volumes": [{"name": "work", "persistentVolumeClaim": {"claimName": "work"}}],
+    }
+    plugins: dict[str, list[str]] = {"svc": [], "pytorch": []}
+    spec = {"plugins": plugins, "tasks": [{"name": "train", "replicas": 2, "template": {"spec": pod}}]}
+    job = {"apiVersion": "batch.volcano.sh/v1alpha1", "kind": "Job", "metadata": {"name": "a"}, "spec": spec}
+    (tmp_path / "job.yaml").write_text(json.dumps(job), encoding="utf-8")
+    assert cli.main(["check", str(tmp_path / "job.yaml")]) == 1
+    assert "FT395" in capsys.readouterr().err
+
+
+def test_long_texts_from_elsewhere_are_looked_at_once() -> None:
+    assert _ERROR.search("a." * LINE) is None
+    assert _DURATION.sub("", "0" * LINE) == "0" * LINE
+    assert _INTERPOLATION.sub("", "\\" * LINE) == "\\" * LINE
+    assert _PARAMETER.findall("a" * LINE) == []
+
+
+def test_what_they_look_for_is_found() -> None:
+    assert _ERROR.search("torch.cuda.OutOfMemoryError: x")
+    assert _DURATION.findall("1h30m1.5s.5ms") == [("1", "h"), ("30", "m"), ("1.5", "s"), (".5", "ms")]
+    assert [found[1] for found in _INTERPOLATION.finditer("${a} \\${b} \\\\${c}")] == ["", "\\", "\\\\"]
+    assert _PARAMETER.findall('realm="a",service="b"') == [("realm", "a"), ("service", "b")]

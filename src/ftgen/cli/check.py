@@ -244,7 +244,7 @@ def files(paths: Iterable[str]) -> Iterator[tuple[str, Path | None]]:
 
 def _expanded(path: str) -> list[tuple[str, Path | None]]:
     """Return the files of one path; keep a path that matches nothing, to be reported as missing."""
-    if path != "-" and not Path(path).exists() and has_magic(path):
+    if path != "-" and not Path(path).exists() and "\0" not in path and has_magic(path):
         matches = iglob(path, recursive=True)  # noqa: PTH207 - Path.glob takes no absolute pattern
         return sorted((f for match in matches for f in _expanded(match)), key=itemgetter(0)) or [(path, None)]
     return _walked(Path(path)) if path != "-" and Path(path).is_dir() else [(path, None)]

@@ -44,7 +44,10 @@ _LABEL_LIMIT = 63
 _SUBDOMAIN_LIMIT = 253
 
 _REFERENCE = re.compile(r"\$(?:(?P<dollar>\$)|\((?P<name>[^)]*)\)|(?P<wide>[^\x00-\x7f]))")
+# Behind the last closing parenthesis, where each opening one would be followed to the end of the text in vain.
+_DOLLAR = re.compile(r"\$(?:(?P<dollar>\$)|(?P<wide>[^\x00-\x7f]))")
 _EXPANDABLE = re.compile(r"\$\$+|\$\((?P<name>[^)]*)\)|\$(?=[^\x00-\x7f])")
+_DOLLARS = re.compile(r"\$\$+|\$(?=[^\x00-\x7f])")
 
 HASH_LENGTH = 8
 _SHORTEST_SLUG = HASH_LENGTH + 2
@@ -233,12 +236,14 @@ def expand(text: str, env: Mapping[str, str]) -> str:
             return _broken(match["wide"])
         return env.get(match["name"], match[0])
 
-    return _REFERENCE.sub(replaced, text)
+    closed = text.rfind(")") + 1
+    return _REFERENCE.sub(replaced, text[:closed]) + _DOLLAR.sub(replaced, text[closed:])
 
 
 def references(text: str) -> list[str]:
     """Return the names of the variables that `expand` would look up, in their order."""
-    return [match["name"] for match in _REFERENCE.finditer(text) if match["name"] is not None]
+    closed = text[: text.rfind(")") + 1]
+    return [match["name"] for match in _REFERENCE.finditer(closed) if match["name"] is not None]
 
 
 def _broken(character: str) -> str:
@@ -255,9 +260,10 @@ def escape_dollars(text: str) -> str:
     """
 
     def doubled(match: re.Match[str]) -> str:
-        name = match["name"]
+        name = match.groupdict().get("name")
         if name is None:
             return match[0] * 2
         return f"${match[0]}" if is_env_name(name) else match[0]
 
-    return _EXPANDABLE.sub(doubled, text)
+    closed = text.rfind(")") + 1
+    return _EXPANDABLE.sub(doubled, text[:closed]) + _DOLLARS.sub(doubled, text[closed:])

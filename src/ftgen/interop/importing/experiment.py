@@ -16,7 +16,7 @@ from ftgen.validation import RULES
 from ftgen.validation.rules import SECRETS
 from ftgen.validation.rules.trainer.setting import EXPORT, TRAINING
 
-_INTERPOLATION = re.compile(r"(\\*)\$\{")
+_INTERPOLATION = re.compile(r"(?<!\\)(\\*)\$\{")
 
 
 def files(imported: ImportedConfig, documents: Sequence[Any]) -> dict[str, bytes]:

@@ -15,7 +15,9 @@ from ftgen.text.lines import printable
 _STEP = re.compile(r"\b(\d{1,9})/(\d{1,9}) \[\d+:\d\d")
 _LOSS = re.compile(r"['\"]loss['\"]: ['\"]?([0-9.eE+-]{1,24}|nan|inf)")
 _OURS = re.compile(r"^(?:prepare|train|launch|mpi|ray): .*?\berror: (?P<what>.+)")
-_ERROR = re.compile(r"\b(?:[A-Za-z_.]*(?:Error|Exception|OutOfMemory)\b|error:|fatal:|FATAL|CUDA error|NPU error)")
+_ERROR = re.compile(
+    r"\b(?:[A-Za-z_.]{0,100}(?:Error|Exception|OutOfMemory)\b|error:|fatal:|FATAL|CUDA error|NPU error)"
+)
 # What one process of several repeats of another's error.
 _ECHO = re.compile(
     r"ChildFailedError|torch\.distributed\.elastic|exitcode *:|Root Cause|^\s*(?:error_file|traceback) *:"

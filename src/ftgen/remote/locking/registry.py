@@ -38,7 +38,7 @@ _ACCEPT = (
 _SECONDS = 20.0
 _LARGEST_MANIFEST = 4 << 20  # what the specification asks registries to take
 _LARGEST_TOKEN = 1 << 20
-_PARAMETER = re.compile(r'([A-Za-z]+)="([^"\\]*)"')
+_PARAMETER = re.compile(r'(?<![A-Za-z])([A-Za-z]+)="([^"\\]*)"')
 _CLIENT = "ftgen"
 
 

@@ -32,7 +32,9 @@ def _process_counts(code: str) -> tuple[Any, ...]:
     return find_all(_PROCESSES, code) if "nproc" in code or "num_gpus" in code else ()
 
 
-_PLAIN_PYTHON = re.compile(r"(?:^|[\n;&|])[ \t]*(?:exec[ \t]+)?(?:/\S*/)?python[0-9.]*[ \t]+(?!-[mc]\b)[^\n]*\.py\b")
+_PLAIN_PYTHON = re.compile(
+    r"(?:^|[\n;&|])[ \t]*(?:exec[ \t]+)?(?:/\S{0,300}/)?python[0-9.]*[ \t]+(?!-[mc]\b)[^\n]{0,300}\.py\b"
+)
 _SPAWNS = re.compile(
     r"torchrun|torch\.distributed|accelerate|deepspeed|llamafactory|mpirun|mpiexec|horovodrun|\bray\b|swift"
     r"|spawn|nproc|num[-_](?:gpus|processes|workers|nodes)|gpus|devices|world[-_]?size|&[ \t]*$",

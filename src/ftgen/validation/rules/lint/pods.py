@@ -21,7 +21,6 @@ from ftgen.validation.rules import LINT, PODS_LINT
 from ftgen.validation.rules.lint.devices import vendors_of
 from ftgen.validation.rules.lint.standards import violations
 
-_REFERENCES = re.compile(r"\$\([^)]*\)|\$(?=\$)")
 _MILLIBYTES = re.compile(r"[0-9.]+m")
 _LEAST_GRACE, _LONGEST_GRACE = 60, 900
 _LARGE, _TOO_LARGE = 200 * 1024, 1_400_000
@@ -137,7 +136,7 @@ def _long_words(container: Container) -> Iterator[tuple[str, str]]:
 
 def _least(word: str) -> int:
     """Return the bytes of a word without its references."""
-    return len(_REFERENCES.sub("", word).encode("utf-8", "replace"))
+    return len(kube.expand(word, dict.fromkeys(kube.references(word), "")).encode("utf-8", "replace"))
 
 
 @rule("FT489", "unpinned-image", Severity.WARNING, on=PODS_LINT)

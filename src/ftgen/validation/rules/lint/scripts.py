@@ -34,12 +34,14 @@ _CREDENTIAL = re.compile(r"(^|_)(TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENT
 _LOGIN_IN_URL = re.compile(r"://(?:[^\s/@'\"$]*\$(?:\w++|\{\w+\}))+[^\s/@'\"$]*@")
 _PUSH = re.compile(r"\bpush\b")
 _MERGE = re.compile(r"\bllamafactory-cli[ \t]+export\b")
+# Of what lies between two words of a line, some hundred characters are enough: without a bound, a line that only ever
+# begins to match takes the square of its length.
 _RANK = re.compile(
-    r"(?:\[|\btest\b|\bcase\b|\(\()[^\n]*(?:rank|task_index|pod_index|completion_index)|rank[^\n]*(?:\|\||&&)",
+    r"(?:\[|\btest\b|\bcase\b|\(\()[^\n]{0,300}(?:rank|task_index|pod_index|completion_index)|rank[^\n]{0,300}(?:\|\||&&)",
     re.IGNORECASE,
 )
 _LOCK = re.compile(r"\bflock\b|\block", re.IGNORECASE)
-_WRITES = re.compile(r"\bgit\b[^\n]*\bclone\b|\blfs\b[^\n]*\bpull\b|\brm[ \t]+-[a-z]*r")
+_WRITES = re.compile(r"\bgit\b[^\n]{0,300}\bclone\b|\blfs\b[^\n]{0,300}\bpull\b|\brm[ \t]+-[a-z]*r")
 _TRAIN = re.compile(r"\bllamafactory-cli[ \t]+train\b")
 # What is_env_enabled takes for yes (LLaMA-Factory, extras/misc.py).
 _ENABLED = ("1", "true", "y")
@@ -54,8 +56,9 @@ _RESUMES = re.compile(r"\bresume_from_checkpoint\b(?!:[ \t]*(?:null|false)\b)")
 _SET_U = re.compile(r"^[ \t]*set[ \t]+(?:-[a-z]*u|-o[ \t]+nounset)", re.MULTILINE)
 _SET_ENV = re.compile(r"^[ \t]*(?:source|\.)[ \t]+[^\n]*set_env\.sh", re.MULTILINE)
 _INSECURE = re.compile(
-    r"http\.sslVerify=false|^export[ \t]+GIT_SSL_NO_VERIFY=|\bcurl\b[^\n|;&]*[ \t](?:-[a-zA-Z]*k\b|--insecure)"
-    r"|\bwget\b[^\n|;&]*--no-check-certificate|--trusted-host\b",
+    r"http\.sslVerify=false|^export[ \t]+GIT_SSL_NO_VERIFY="
+    r"|\bcurl\b[^\n|;&]{0,300}[ \t](?:-[a-zA-Z]{0,20}k\b|--insecure)"
+    r"|\bwget\b[^\n|;&]{0,300}--no-check-certificate|--trusted-host\b",
     re.MULTILINE | re.IGNORECASE,
 )
 _SUBSTITUTION = re.compile(r"(?<!\$)\$\(([A-Za-z_][A-Za-z0-9_.-]*)\)")
