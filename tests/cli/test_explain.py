@@ -119,7 +119,7 @@ def test_the_text_shows_places_values_and_ranks(capsys: pytest.CaptureFixture[st
     assert lines[:4] == [
         "hardware.devices = 2",
         "  Cards in each pod.",
-        "  type     a whole number, at least 1",
+        "  type     a whole number, at least 1, at most 10000",
         "  default  none: it has to be set",
     ]
     lines = lines[3:]

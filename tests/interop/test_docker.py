@@ -532,3 +532,12 @@ def test_what_cannot_be_read_is_told_at_its_place(script: str, capsys: pytest.Ca
     err = capsys.readouterr().err
     assert err.startswith("run.sh")
     assert "FT543" in err
+
+
+@pytest.mark.parametrize("words", ["a " * 4_095, "a=b;" * 50_000, "|" * 200_000])
+def test_a_long_command_is_refused_or_read_at_once(words, capsys):
+    """Hydra's grammar would take hours for a million words, and so did the search for `docker` in what has no blank."""
+    assert cli.main(["import", f"docker run img:1 {words}"]) in {0, 1}
+    capsys.readouterr()
+    assert cli.main(["import", f"docker run img:1 {'a ' * 5_000}"]) == 1
+    assert "error[FT543]: the command has 5003 words, and up to 4096 are read" in capsys.readouterr().err

@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any, TypeGuard
 
 from ftgen import runtime
+from ftgen.text.kube import INT64_MAX
 from ftgen.trainers.surface import BOUNDS, TYPE_NAMES, Argument, Bound
 
 Node = Mapping[str, Any]
@@ -61,6 +62,8 @@ def node(key: str, current: Current) -> Node | None:
     found: Node | None = whole()
     walked: list[str] = []
     for name in key.split(".") if key else ():
+        if found is None:
+            return None
         walked.append(name)
         found = inside(".".join(walked), found, name, current)
     return found
@@ -143,7 +146,8 @@ def _kinds(field: Node) -> Iterator[str]:
         yield "a section"
     named = field.get("type", ())
     for kind in [named] if isinstance(named, str) else named:
-        limits = [str(Bound(name, field[name])) for name in BOUNDS if name in field]
+        # That a number has 64 bits at most tells a user nothing.
+        limits = [str(Bound(name, field[name])) for name in BOUNDS if field.get(name, INT64_MAX) != INT64_MAX]
         yield ", ".join([TYPE_NAMES[_PYTHON.get(kind, kind)], *limits])
 
 

@@ -56,7 +56,7 @@ class Bound:
         return bool(BOUNDS[self.kind][0](value, self.limit))
 
     def __str__(self) -> str:
-        return f"{BOUNDS[self.kind][1]} {self.limit:g}"
+        return f"{BOUNDS[self.kind][1]} {self.limit if isinstance(self.limit, int) else format(self.limit, 'g')}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,9 @@ def configured(merged: dict[str, Any]) -> DictConfig:
         config = _dict_config(content)
     except OmegaConfBaseException as failure:
         raise Rejected([error("FT014", significant_line(failure), _key(failure))]) from None
+    except RecursionError:
+        headline = "an interpolation holds others, each in the one before, deeper than can be read"
+        raise Rejected([error("FT014", headline, help="give the inner ones keys of their own")]) from None
     OmegaConf.set_struct(config, True)
     for section in RUN_SECTIONS:
         if is_section(node := config._get_node(section)):  # noqa: SLF001 - as written, unresolved

@@ -26,13 +26,16 @@ from ftgen.validation.rules import secrets
 
 _CALL = re.compile(
     r"(?:^|&&|\|\||;|\bthen\b|\bdo\b|\bexec\b|\btime\b|\bnohup\b)[ \t]*"
-    r"(?:sudo(?:[ \t]+-\S+)*[ \t]+|[A-Za-z_]\w*=\S*[ \t]+)*((?:\S*/)?(?:" + "|".join(PROGRAMS) + r"))(?=[ \t\\]|$)",
+    r"(?:sudo(?:[ \t]+-\S+)*[ \t]+|[A-Za-z_]\w*=\S{0,1000}[ \t]+)*"
+    r"((?:\S{0,300}/)?(?:" + "|".join(PROGRAMS) + r"))(?=[ \t\\]|$)",
     re.MULTILINE,
 )
 _COMMENT = re.compile(r"(?:^|[ \t])#")
 _OBJECT = re.compile(r"^[ \t]*[{\"']*apiVersion\b", re.MULTILINE)
 _LONGEST = files.MIB
 """Most characters of a script; the kernel passes a program two million bytes of arguments."""
+_MOST_WORDS = 4096
+"""Most words of a call: Hydra's grammar takes the square of their number to read them again."""
 _NAME_LIMIT = 40
 
 
@@ -133,6 +136,9 @@ def read_command(text: str, file: str) -> tuple[DockerRun, list[Diagnostic]]:
     first = next((call for call in calls if _is_run(call)), None)
     if first is None:
         raise _no_run(calls, file)
+    if len(first.words) > _MOST_WORDS:
+        headline = f"the command has {len(first.words)} words, and up to {_MOST_WORDS} are read"
+        raise unreadable(headline, first.words[0].at, help_="put what is long into a script, and call that")
     if first.reads:
         cure = "write what it reads in the command itself, such as bash -c '…'"
         raise unreadable(

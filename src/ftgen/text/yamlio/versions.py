@@ -50,7 +50,11 @@ def _readings(text: str) -> tuple[Any, Any] | None:
         return None
     from ruamel.yaml import YAML  # noqa: PLC0415 - few manifests have candidates
 
-    old, new = resolve_scalar(None, text)[0], YAML(typ="safe", pure=True).load(text)
+    old = resolve_scalar(None, text)[0]
+    try:
+        new = YAML(typ="safe", pure=True).load(text)
+    except ValueError:  # a number of more digits than Python converts
+        new = text
     # Readers of manifests keep a date as text.
     new = new if isinstance(new, (bool, int, float, str, type(None))) else text
     return None if (type(old), old) == (type(new), new) else (old, new)
