@@ -403,6 +403,7 @@ def _resources(resources: Object) -> tuple[Resource, ...]:
     return tuple(
         Resource(name, str(requests.get(name, limits.get(name, ""))), str(limits.get(name, "")))
         for name in {**requests, **limits}
+        if text(name)
     )
 
 
