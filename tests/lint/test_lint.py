@@ -131,6 +131,14 @@ def test_a_large_manifest():
     assert [str(d.severity) for d in told] == ["warning", "error"]
 
 
+def test_each_claim_with_the_name_of_a_pods_own_is_told():
+    volume = {"name": "work", "ephemeral": {"volumeClaimTemplate": {"spec": {}}}}
+    claims = tuple((f"sft-train-{number}-work", {}) for number in (1, 0, 2))
+    found = validate(LINT, edited({"pod.volumes[2]": volume}), Context(VERSION, claims=claims))
+    told = [d.headline for d in found if "would be called" in d.headline]
+    assert [headline.split()[7].rstrip(",") for headline in told] == ["sft-train-1-work", "sft-train-0-work"]
+
+
 LONGEST = 2**17 - 1
 """Bytes of the longest word that Linux starts a program with; tried below."""
 

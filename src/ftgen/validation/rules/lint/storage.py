@@ -238,20 +238,18 @@ def _without_scheduler(job: Job, context: Context) -> Iterator[Finding]:
 def _name_collision(job: Job, context: Context) -> Iterator[Finding]:
     ephemeral = [(t, i, v) for t in job.tasks for i, v in t.pod.volumes if isinstance(v.get("ephemeral"), dict)]
     for task, i, volume in ephemeral:
-        name = _own_claim(job, task, text(volume.get("name")), context)
-        if name:
+        for name in _own_claims(job, task, text(volume.get("name")), context):
             headline = f"the pod's own claim would be called {name}, and there is one of that name"
             yield Finding(headline, f"{task.pod.spec_path}.volumes[{i}].name", name, "give the volume another name")
 
 
-def _own_claim(job: Job, task: Task, volume: str, context: Context) -> str:
-    """Return the first claim that is called as the one of a pod would be; the claims are few, replicas any number."""
+def _own_claims(job: Job, task: Task, volume: str, context: Context) -> Iterator[str]:
+    """Yield the claims that are called as the one of a pod would be; the claims are few, replicas any number."""
     for name, _ in context.claims:
         number = name.removesuffix(f"-{volume}").rpartition("-")[2]
         index = int(number) if number.isdecimal() else task.replicas
         if index < task.replicas and name == f"{controller.pod_name(job.name, task.name, index)}-{volume}":
-            return name
-    return ""
+            yield name
 
 
 def _named_claims(job: Job) -> Iterator[tuple[str, str, Task | None, Mapping[str, Any]]]:
