@@ -113,7 +113,7 @@ class Sweep(Sequence[Job]):
     def write(self, out: str | Path | None = None, *, adopt: bool = False, overwrite: bool = False) -> tree.Outcome:
         """Write every file below a folder, or none; see `ftgen.output.tree.apply`, and `WriteOptions` for the flags.
 
-        Without a folder it is `out`, which must not be a link out of the working directory.
+        Without a folder it is `out`, which must not be a link out of the repository.
         """
         options = WriteOptions(adopt=adopt, overwrite=overwrite, same_run=diff.same_run)
         folder = files.unnamed_folder(Path("out")) if out is None else Path(out)

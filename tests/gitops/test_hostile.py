@@ -444,18 +444,14 @@ def named_in_the_configuration(checkout, place, section, key):
         file.write(f"[{section}]\n\t{key} = {place}\n")
 
 
-def test_a_file_that_git_waits_for_ends_the_question(checkout, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("patience", "longest", "section", "key"),
+    [("git._MINUTES", 0.01, "core", "excludesFile"), ("source._AT_ONCE", 0.5, "include", "path")],
+)
+def test_a_file_that_git_waits_for_ends_the_question(checkout, tmp_path, monkeypatch, patience, longest, section, key):
     """Nobody writes into the FIFO; git would wait for the rest of the day."""
-    monkeypatch.setattr("ftgen.remote.gitops.git._MINUTES", 0.01)
-    named_in_the_configuration(checkout, tmp_path / "fifo", "core", "excludesFile")
-    with pytest.raises(Rejected) as rejected:
-        source_of(checkout)
-    assert "no answer came in" in headline(rejected)
-
-
-def test_a_configuration_that_git_waits_for_ends_the_question(checkout, tmp_path, monkeypatch):
-    monkeypatch.setattr("ftgen.remote.gitops.source._AT_ONCE", 0.5)
-    named_in_the_configuration(checkout, tmp_path / "fifo", "include", "path")
+    monkeypatch.setattr(f"ftgen.remote.gitops.{patience}", longest)
+    named_in_the_configuration(checkout, tmp_path / "fifo", section, key)
     with pytest.raises(Rejected) as rejected:
         source_of(checkout)
     assert "no answer came in" in headline(rejected)

@@ -27,9 +27,9 @@ from ftgen.text.paths import part
 _SHELLS = ("bash", "zsh", "fish")
 _KEY = re.compile(r"(?P<sign>\+\+|\+|~|)(?P<key>[^=@]*)(?P<package>@[^=]*)?(?P<equals>=?)(?P<value>.*)", re.DOTALL)
 _COUNT = re.compile(r"[0-9]{1,9}")
-# Characters that a shell would split or expand; a value with one is not offered, as the user must quote it.
 _COMMAND = re.compile(r"[\s'\"\\$`(){}*?;&|<>!]")
 """Characters by which a shell would run or change a word that was completed."""
+# Characters that a shell would split or expand; a value with one is not offered, as the user must quote it.
 _UNSAFE = re.compile(r"[\s'\"\\$`{}\[\]()*?;&|<>!#,]")
 
 

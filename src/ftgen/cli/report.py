@@ -226,10 +226,11 @@ class Sources:
             return list(self._arguments)
         if file not in self._lines:
             lines = _lines(file)
-            self._room -= sum(map(len, lines))
-            if self._room < 0:
+            size = sum(map(len, lines))
+            if size > self._room:
                 self._lines.clear()
                 self._room = files.LARGEST
+            self._room -= size
             self._lines[file] = lines
         return self._lines[file]
 

@@ -44,7 +44,6 @@ _LABEL_LIMIT = 63
 _SUBDOMAIN_LIMIT = 253
 
 _REFERENCE = re.compile(r"\$(?:(?P<dollar>\$)|\((?P<name>[^)]*)\)|(?P<wide>[^\x00-\x7f]))")
-# Behind the last closing parenthesis, where each opening one would be followed to the end of the text in vain.
 _DOLLAR = re.compile(r"\$(?:(?P<dollar>\$)|(?P<wide>[^\x00-\x7f]))")
 _EXPANDABLE = re.compile(r"\$\$+|\$\((?P<name>[^)]*)\)|\$(?=[^\x00-\x7f])")
 _DOLLARS = re.compile(r"\$\$+|\$(?=[^\x00-\x7f])")
@@ -236,14 +235,23 @@ def expand(text: str, env: Mapping[str, str]) -> str:
             return _broken(match["wide"])
         return env.get(match["name"], match[0])
 
-    closed = text.rfind(")") + 1
-    return _REFERENCE.sub(replaced, text[:closed]) + _DOLLAR.sub(replaced, text[closed:])
+    closed, rest = _closed_apart(text)
+    return _REFERENCE.sub(replaced, closed) + _DOLLAR.sub(replaced, rest)
 
 
 def references(text: str) -> list[str]:
     """Return the names of the variables that `expand` would look up, in their order."""
-    closed = text[: text.rfind(")") + 1]
+    closed, _ = _closed_apart(text)
     return [match["name"] for match in _REFERENCE.finditer(closed) if match["name"] is not None]
+
+
+def _closed_apart(text: str) -> tuple[str, str]:
+    """Return a text up to its last closing parenthesis, and the rest, in which no reference has an end.
+
+    There each opening parenthesis would be followed to the end of the text in vain: the square of its length.
+    """
+    end = text.rfind(")") + 1
+    return text[:end], text[end:]
 
 
 def _broken(character: str) -> str:
@@ -265,5 +273,5 @@ def escape_dollars(text: str) -> str:
             return match[0] * 2
         return f"${match[0]}" if is_env_name(name) else match[0]
 
-    closed = text.rfind(")") + 1
-    return _EXPANDABLE.sub(doubled, text[:closed]) + _DOLLARS.sub(doubled, text[closed:])
+    closed, rest = _closed_apart(text)
+    return _EXPANDABLE.sub(doubled, closed) + _DOLLARS.sub(doubled, rest)

@@ -117,7 +117,7 @@ def long_words(job: Job) -> Iterator[Finding]:
                 yield Finding(headline, f"{container.path}.{path}", size, "mount it from a ConfigMap")
 
 
-# A character takes up to four bytes.
+# A character takes up to four bytes, and the name of a variable up to two KiB of them.
 _SHORT = kube.LONGEST_WORD // 4 - kube.LONGEST_WORD // 64
 
 
