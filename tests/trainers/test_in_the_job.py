@@ -185,3 +185,67 @@ def test_prepare_is_told_which_data_sets_must_be_there(overrides: tuple[str, ...
     arguments = json.loads(environment.get("DATASET_ARGUMENTS") or "{}")
     assert arguments.get("stage") == (names and "sft"), "how the rows are read goes with where"
     assert set(arguments) <= {*llamafactory.training(compiled.spec)} if names else arguments == {}
+
+
+def configured(*overrides: str) -> tuple[dict[str, object], dict[str, object] | None, bool]:
+    """The arguments of the training and of the merge, and whether the base's own files are put back."""
+    composer = Composer(Request(config_path=runtime.conf_dir()))
+    kept = ["hardware=full-gpu", "storage=nfs", "storage.workspace.claim=w", *overrides]
+    spec = pipeline.compile_job(composer, kept).spec
+    found = llamafactory.configurations(spec)
+    assert found is not None
+    export = None if found.export is None else dict(found.export)
+    return dict(found.training), export, llamafactory.keeps_base_files(spec, found.training)
+
+
+EARLIER = "trainer.args.adapter_name_or_path=/mnt/workspace/earlier/out"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "base", "adapters"),
+    [
+        ((), "/mnt/models/Qwen3-0.6B", "output_models"),
+        (("trainer.args.model_name_or_path=/mnt/workspace/a/m",), "/mnt/workspace/a/m", "output_models"),
+        ((EARLIER,), "/mnt/models/Qwen3-0.6B", "output_models"),
+        (
+            (EARLIER, "trainer.args.create_new_adapter=true"),
+            "/mnt/models/Qwen3-0.6B",
+            "/mnt/workspace/earlier/out,output_models",
+        ),
+        ((f"{EARLIER}\\,/mnt/workspace/b",), "/mnt/models/Qwen3-0.6B", "/mnt/workspace/earlier/out,output_models"),
+        (
+            (EARLIER, "trainer.args.create_new_adapter=true", "trainer.parallel=z3", "hardware.devices=2"),
+            "/mnt/models/Qwen3-0.6B",
+            "output_models",
+        ),
+        (("trainer.args.output_dir=null",), "/mnt/models/Qwen3-0.6B", "trainer_output"),
+    ],
+)
+def test_a_merge_takes_what_the_training_started_from(overrides: tuple[str, ...], base: str, adapters: str) -> None:
+    chosen, export, _ = configured(*overrides)
+    assert export is not None
+    assert (export["model_name_or_path"], export["adapter_name_or_path"]) == (base, adapters)
+    assert chosen["model_name_or_path"] == base
+
+
+LONG = ("trainer.cutoff_len=41000", "trainer.args.rope_scaling=yarn")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "keeps", "said"),
+    [
+        ((), True, None),
+        (LONG, False, "yarn"),
+        (("trainer.args.rope_scaling=yarn",), True, None),
+        ((*LONG, "trainer=sft-full"), False, None),
+        (("trainer.args.new_special_tokens_config=/mnt/models/t.yaml",), False, None),
+        (("trainer.args.add_tokens=abc",), False, None),
+        (("trainer.args.model_name_or_path=/mnt/workspace/a/m",), False, None),
+    ],
+)
+def test_the_bases_files_stay_where_they_describe_the_result(
+    overrides: tuple[str, ...], keeps: bool, said: str | None
+) -> None:
+    _, export, kept = configured(*overrides)
+    assert export is not None
+    assert (kept, export.get("rope_scaling")) == (keeps, said)

@@ -163,7 +163,7 @@ def _configuration_variables(spec: Spec, configurations: Configurations | None) 
         yield from variables(
             EXPORT_CONFIG=yamlio.dump(export),
             EXPORT_DIR=merged if (merged := str(export["export_dir"])) != f"{spec.trainer.output}_merged" else None,
-            RESTORE_BASE_FILES=None if llamafactory.keeps_base_files(spec) else "false",
+            RESTORE_BASE_FILES=None if llamafactory.keeps_base_files(spec, configurations.training) else "false",
         )
 
 

@@ -70,8 +70,9 @@ class LlamaFactory(Section):
 
     @property
     def output(self) -> str:
-        """Return the folder of the trainer's result, relative to the workspace."""
-        return str(self.args.get("output_dir", "trainer_output"))
+        """Return the folder of the trainer's result, relative to the workspace; without one, transformers names it."""
+        chosen = self.args.get("output_dir")
+        return "trainer_output" if chosen is None else str(chosen)
 
 
 class Command(Section):

@@ -18,8 +18,10 @@ JOB_NAME = "$(JOB_NAME)"
 
 _ADAPTERS = frozenset({"lora", "oft"})
 _DEFAULT_RANK = 8
+# Arguments that change the vocabulary (`ModelArguments`, hparams/model_args.py; `patch_tokenizer`, model/patcher.py).
+_VOCABULARY = ("resize_vocab", "add_tokens", "add_special_tokens", "new_special_tokens_config")
 # Arguments of the training that a merge needs; `llamafactory-cli export` refuses all others.
-_SHARED_WITH_EXPORT = ("trust_remote_code", "resize_vocab", "add_tokens", "add_special_tokens", "use_unsloth")
+_SHARED_WITH_EXPORT = ("trust_remote_code", *_VOCABULARY, "init_special_tokens", "use_unsloth")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,10 @@ def configurations(spec: Spec) -> Configurations | None:
     Raises:
         KeyError: the release is unknown.
     """
-    return Configurations(training(spec), export(spec)) if isinstance(spec.trainer, LlamaFactory) else None
+    if not isinstance(spec.trainer, LlamaFactory):
+        return None
+    chosen = training(spec)
+    return Configurations(chosen, export(spec, chosen))
 
 
 def training(spec: Spec) -> Mapping[str, Any]:
@@ -67,28 +72,57 @@ def training(spec: Spec) -> Mapping[str, Any]:
     return arguments.normalise(first | trainer.args | last | trainer.args, arguments.surface(trainer.version))
 
 
-def export(spec: Spec) -> Mapping[str, Any] | None:
+def export(spec: Spec, chosen: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """Return the arguments of `llamafactory-cli export`; None if the trainer's output is pushed as it is.
 
     Export merges an adapter into its base.  Weights trained in full or in part are float32 after mixed precision;
     export writes them again in the model's own type, half the size.
+
+    Args:
+        spec: specification.
+        chosen: arguments of the training, without those that are null.
     """
     trainer = _trainer(spec)
     if not trainer.merge:
         return None
-    method = str(trainer.args.get("finetuning_type", "lora"))
+    method = str(chosen.get("finetuning_type", "lora"))
     adapter = method in _ADAPTERS
-    source = {"model_name_or_path": model_path(spec), "adapter_name_or_path": trainer.output}
     return {
-        **(source if adapter else {"model_name_or_path": trainer.output}),
-        "template": trainer.args.get("template", spec.model.template),
+        **(_merged(spec, chosen) if adapter else {"model_name_or_path": trainer.output}),
+        "template": chosen.get("template"),
         # An OFT adapter is merged under the name lora: beside an adapter's path, `oft` is refused.
         "finetuning_type": "lora" if adapter else method,
-        **({"stage": "rm"} if trainer.args.get("stage") == "rm" else {}),
-        **{key: trainer.args[key] for key in _SHARED_WITH_EXPORT if key in trainer.args},
+        **({"stage": "rm"} if chosen.get("stage") == "rm" else {}),
+        **{key: chosen[key] for key in _SHARED_WITH_EXPORT if key in chosen},
+        # Weights trained in full bring the configuration that says so.
+        **({"rope_scaling": chosen["rope_scaling"]} if adapter and stretches_positions(spec, chosen) else {}),
         "infer_dtype": spec.model.dtype,
         **trainer.export,
     }
+
+
+def _merged(spec: Spec, chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the weights that a merge puts together: those that the training started from, and what it trained."""
+    adapters = [*_merged_before(spec, chosen), _trainer(spec).output]
+    return {"model_name_or_path": chosen.get("model_name_or_path"), "adapter_name_or_path": ",".join(adapters)}
+
+
+def _merged_before(spec: Spec, chosen: Mapping[str, Any]) -> list[str]:
+    """Return the adapters that the training merges into the base before it starts.
+
+    It trains the last one that is named, or a new one over all, except where nothing can be merged
+    (`_setup_lora_tuning`, model/adapter.py).
+    """
+    named = [name for name in map(str.strip, joined(chosen.get("adapter_name_or_path", "")).split(",")) if name]
+    keeps_base = spec.model.quantization or any(map(chosen.get, ("quantization_bit", "use_unsloth", "use_kt")))
+    is_mergeable = not keeps_base and sharding.zero_stage(chosen.get("deepspeed")) != sharding.ZERO_3
+    return named if chosen.get("create_new_adapter") and is_mergeable else named[:-1]
+
+
+def stretches_positions(spec: Spec, chosen: Mapping[str, Any]) -> bool:
+    """Return whether the training stretches the model's positions: only for longer rows (model/model_utils/rope.py)."""
+    context, longest = spec.model.context, chosen.get("cutoff_len")
+    return bool(chosen.get("rope_scaling")) and not (context and isinstance(longest, int) and longest <= context)
 
 
 def adapter_rank(spec: Spec) -> int | None:
@@ -121,7 +155,7 @@ def datasets(spec: Spec) -> str | None:
     if args.get("dataset_dir", dataset_path(spec)) != dataset_path(spec):
         return None
     entries = args.get("dataset", spec.dataset.name), args.get("eval_dataset")
-    return ",".join(_joined(names) for names in entries if names)
+    return ",".join(joined(names) for names in entries if names)
 
 
 _READING = (
@@ -144,7 +178,8 @@ def reading(spec: Spec, chosen: Configurations) -> Mapping[str, Any] | None:
     return {name: args[name] for name in _READING if name in args} or None
 
 
-def _joined(names: Any) -> str:
+def joined(names: Any) -> str:
+    """Return names as one text, separated by commas."""
     return ",".join(map(str, names)) if isinstance(names, (list, tuple)) else str(names)
 
 
@@ -195,10 +230,11 @@ def _takes_fsdp(spec: Spec) -> bool:
     return spec.hardware.vendor != "cpu" and uniform
 
 
-def keeps_base_files(spec: Spec) -> bool:
+def keeps_base_files(spec: Spec, chosen: Mapping[str, Any]) -> bool:
     """Return whether the base's config and tokenizer fit the result: its vocabulary and architecture are the same."""
-    args = _trainer(spec).args
-    return not any(args.get(key) for key in ("resize_vocab", "add_tokens", "add_special_tokens", "use_llama_pro"))
+    changed = any(map(chosen.get, (*_VOCABULARY, "use_llama_pro", "mixture_of_depths")))
+    is_base = chosen.get("model_name_or_path") == model_path(spec)
+    return is_base and not changed and not stretches_positions(spec, chosen)
 
 
 def _trainer(spec: Spec) -> LlamaFactory:

@@ -7,7 +7,13 @@ accelerate's plugin from two arguments (`fsdp` and `fsdp_config` of `TrainingArg
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Mapping
 from typing import Any
+
+ZERO_3 = 3
+_SHIPPED = re.compile(r"ds_z([0-3])_\w*config\.json$")
 
 _PRECISION = {"enabled": "auto"}
 _BATCHES: dict[str, Any] = {
@@ -71,3 +77,28 @@ _OF_STAGE: dict[str, dict[str, Any]] = {
     },
 }
 _OFFLOADED = {"z0": ("optimizer",), "z2": ("optimizer",), "z3": ("optimizer", "param")}
+
+
+def settings(deepspeed: object) -> Mapping[str, Any] | None:
+    """Return DeepSpeed's settings, given as a mapping or as JSON text; None if a file in the image holds them."""
+    if isinstance(deepspeed, str) and deepspeed.startswith("{"):
+        deepspeed = _json(deepspeed)
+    return deepspeed if isinstance(deepspeed, Mapping) else None
+
+
+def zero_stage(deepspeed: object) -> int | None:
+    """Return DeepSpeed's ZeRO stage by its settings or by a shipped file's name; None if neither tells it."""
+    given = settings(deepspeed)
+    if given is not None:
+        section = given.get("zero_optimization")
+        stage = section.get("stage", 0) if isinstance(section, Mapping) else 0
+        return stage if isinstance(stage, int) else None
+    named = _SHIPPED.search(deepspeed) if isinstance(deepspeed, str) else None
+    return int(named[1]) if named else None
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None

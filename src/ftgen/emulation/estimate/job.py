@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from functools import lru_cache
 from math import ceil
@@ -14,11 +13,11 @@ from ftgen.emulation.estimate import Estimate, Shape, Training, Verdict
 from ftgen.emulation.estimate.training import SWITCHES
 from ftgen.spec import LlamaFactory, Spec
 from ftgen.text import kube
+from ftgen.trainers import sharding
 from ftgen.trainers.arguments import versions
 from ftgen.trainers.llamafactory import Configurations
 
 _STAGES = ("pt", "sft", "rm", "dpo", "kto")
-_SHIPPED = re.compile(r"ds_z([0-3])")
 _REFERENCE_FREE = ("orpo", "simpo")
 
 
@@ -158,25 +157,18 @@ def _sharding(args: Mapping[str, Any], world: int) -> dict[str, Any]:
         stage = 2 if "shard_grad_op" in fsdp else 0 if "no_shard" in fsdp else 3
         return {"zero_stage": stage, "fsdp": True, "offload_optimizer": offloads, "offload_parameters": offloads}
     return {
-        "zero_stage": _zero_stage(deepspeed),
+        "zero_stage": sharding.zero_stage(deepspeed) or 0,
         "deepspeed": deepspeed is not None,
         "offload_optimizer": _offloads(deepspeed, "offload_optimizer"),
         "offload_parameters": _offloads(deepspeed, "offload_param"),
     }
 
 
-def _zero_stage(deepspeed: Any) -> int:
-    if isinstance(deepspeed, Mapping):
-        section = deepspeed.get("zero_optimization")
-        return _number(section, "stage", 0) if isinstance(section, Mapping) else 0
-    shipped = _SHIPPED.search(str(deepspeed or ""))
-    return int(shipped[1]) if shipped else 0
-
-
 def _offloads(deepspeed: Any, part: str) -> bool:
-    if not isinstance(deepspeed, Mapping):
+    given = sharding.settings(deepspeed)
+    if given is None:
         return "offload" in str(deepspeed or "")
-    section = deepspeed.get("zero_optimization")
+    section = given.get("zero_optimization")
     return isinstance(section, Mapping) and isinstance(section.get(part), Mapping)
 
 

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 import posixpath
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
 
 from ftgen.diagnostics import Severity
+from ftgen.trainers import sharding
 from ftgen.trainers.surface import Surface, surface
 from ftgen.validation import Context, Finding, Scope, Undecided
 
 # LLaMA-Factory's data_args.py and parser.py take a `val_size` below this for zero.
 NEGLIGIBLE = 1e-6
-ZERO_3 = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,20 +149,12 @@ class TrainerArguments:
     @property
     def zero_stage(self) -> int | None:
         """Return DeepSpeed's ZeRO stage; None without DeepSpeed, or when a file in the image decides."""
-        value = self["deepspeed"]
-        if isinstance(value, str) and value.startswith("{"):
-            value = _json(value)
-        if isinstance(value, Mapping):
-            section = value.get("zero_optimization")
-            stage = section.get("stage", 0) if isinstance(section, Mapping) else 0
-            return stage if isinstance(stage, int) else None
-        named = re.search(r"ds_z([0-3])_\w*config\.json$", value or "")
-        return int(named[1]) if named else None
+        return sharding.zero_stage(self["deepspeed"])
 
     @property
     def zero3(self) -> bool:
         """Return whether DeepSpeed shards the parameters."""
-        return self.zero_stage == ZERO_3
+        return self.zero_stage == sharding.ZERO_3
 
     @property
     def fsdp(self) -> bool:
@@ -175,13 +166,6 @@ class TrainerArguments:
 def is_within(path: str, folder: str) -> bool:
     """Return whether a path of a container is a folder or lies in it; `..` is resolved first."""
     return f"{posixpath.normpath(path)}/".startswith(f"{posixpath.normpath(folder).rstrip('/')}/")
-
-
-def _json(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
 
 
 def subject(name: str, command: str) -> str:
