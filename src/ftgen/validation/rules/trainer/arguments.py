@@ -8,9 +8,12 @@ the data set and the image are in `hardware`.
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
+from math import ceil, isclose
 from typing import Any
 
 from ftgen.diagnostics import Severity
+from ftgen.trainers.sharding import settings as sharding_settings
 from ftgen.validation import rule
 from ftgen.validation.rules.trainer.setting import BOTH, NEGLIGIBLE, TRAINING, Findings, TrainerArguments
 
@@ -39,10 +42,40 @@ MAXIMUM = {"seed": 2**32 - 1, "lora_dropout": 0.99}
 # moments diverges.
 DIVERGING_RATE = 0.1
 # Schedulers that need one of these keys in `lr_scheduler_kwargs`, to know their end.
-SCHEDULER_ARGUMENTS = {
+SCHEDULER_ENDS = {
     "cosine_with_min_lr": ("min_lr", "min_lr_rate"),
     "cosine_warmup_with_min_lr": ("min_lr", "min_lr_rate"),
-    "warmup_stable_decay": ("num_decay_steps",),
+}
+# Keys that schedulers take in `lr_scheduler_kwargs` (optimization.py of transformers); some schedulers read none.
+_CYCLES = ("num_cycles", "last_epoch")
+SCHEDULER_KEYS = {
+    "linear": ("last_epoch",),
+    "cosine": _CYCLES,
+    "cosine_with_restarts": _CYCLES,
+    "polynomial": ("lr_end", "power", "last_epoch"),
+    "cosine_with_min_lr": ("min_lr", "min_lr_rate", *_CYCLES),
+    "cosine_warmup_with_min_lr": ("min_lr", "min_lr_rate", "warmup_lr_rate", *_CYCLES),
+    "warmup_stable_decay": (
+        *("num_stable_steps", "num_decay_steps", "warmup_type", "decay_type", "min_lr_ratio"),
+        *_CYCLES,
+    ),
+}
+STABLE_DECAY_STEPS = ("num_stable_steps", "num_decay_steps")
+# Optimizers that LLaMA-Factory's own low-rank optimizers are made from (train/trainer_utils.py).
+LOW_RANK_BASES = {
+    "use_galore": ("adamw_torch", "adamw_bnb_8bit", "adamw_8bit", "paged_adamw_8bit", "adafactor"),
+    "use_apollo": ("adamw_torch",),
+}
+# Metrics of an evaluation in every stage: `Trainer.evaluate` of transformers counts these by itself.
+PLAIN_METRICS = frozenset({"loss", "runtime", "samples_per_second", "steps_per_second"})
+# Arguments that DeepSpeed's settings repeat (`trainer_config_process`, integrations/deepspeed.py of transformers).
+DEEPSPEED_TWINS = {
+    ("train_micro_batch_size_per_gpu",): "per_device_train_batch_size",
+    ("gradient_accumulation_steps",): "gradient_accumulation_steps",
+    ("gradient_clipping",): "max_grad_norm",
+    ("optimizer", "params", "lr"): "learning_rate",
+    ("optimizer", "params", "eps"): "adam_epsilon",
+    ("optimizer", "params", "weight_decay"): "weight_decay",
 }
 
 
@@ -62,12 +95,13 @@ def model_required(args: TrainerArguments) -> Findings:
 def work_required(args: TrainerArguments) -> Findings:
     """Training needs a data set, and a job needs something to do.
 
-    Why: `get_train_args` (hparams/parser.py) raises when `do_train` is on and `dataset` is null; with none of
-    the three `do_` switches on, the trainer loads the model and ends with success, having done nothing.
+    Why: `get_train_args` (hparams/parser.py) raises when `do_train` is on and `dataset` is null, and `merge_dataset`
+    (data/data_utils.py) where it is an empty list; with none of the three `do_` switches on, the trainer loads the
+    model and ends with success, having done nothing.
     Example: `do_train: true, dataset: null`.
     Instead: name a data set: `dataset=<option>`.
     """
-    if args["do_train"] and args["dataset"] is None:
+    if args["do_train"] and not args.names("dataset"):
         yield args.finding("dataset", "do_train is on but no data set is named", "choose one: dataset=<option>")
     if not (args["do_train"] or args["do_predict"] or args.evaluates):
         yield args.finding(
@@ -82,7 +116,8 @@ def validation_split(args: TrainerArguments) -> Findings:
     """A validation split is cut from the training data: a share of them or so many rows, and no other set beside it.
 
     Why: `DataArguments.__post_init__` (hparams/data_args.py); above 1 the value is cut to a whole number, and of 1.0,
-    all rows, nothing is left to train on (`split_dataset`, data/data_utils.py).
+    all rows, nothing is left to train on (`split_dataset`, data/data_utils.py).  Nor is where it asks for all rows that
+    `max_samples` lets in: `train_test_split` of datasets raises.
     Example: `val_size: 0.1, eval_dataset: held_out`.
     Instead: keep one of the two.
     """
@@ -94,6 +129,16 @@ def validation_split(args: TrainerArguments) -> Findings:
     if size < 0 or (size >= 1 and isinstance(size, float) and (size == 1 or not size.is_integer())):
         headline = f"val_size is a share below 1 or a whole number of rows, not {size}"
         yield args.finding("val_size", headline, "set val_size: 0.1")
+    elif size > NEGLIGIBLE and args["max_samples"] is not None and not args["streaming"]:
+        yield from _split_of_all(args, size)
+
+
+def _split_of_all(args: TrainerArguments, size: float) -> Findings:
+    rows = args["max_samples"] * max(1, len(args.names("dataset")))
+    cut = int(size) if size >= 1 else ceil(size * rows)
+    if 0 < rows <= cut:
+        headline = f"a validation split of {cut} rows leaves none to train on: max_samples lets in {rows}"
+        yield args.finding("val_size", headline, "set a smaller val_size, or a larger max_samples")
 
 
 @rule("FT207", "evaluation-data", on=TRAINING)
@@ -101,11 +146,12 @@ def evaluation_data(args: TrainerArguments) -> Findings:
     """Evaluation and prediction need data.
 
     Why: `get_train_args` (hparams/parser.py) raises without `eval_dataset` and `val_size`; transformers turns
-    `do_eval` on for every `eval_strategy` other than `no`.
+    `do_eval` on for every `eval_strategy` other than `no`, and evaluates before the first step for `eval_on_start`.
     Example: `eval_strategy: steps, val_size: 0`.
     Instead: `val_size: 0.1`, or `eval_strategy: "no"`.
     """
-    switch = args.first("do_eval", "do_predict", "predict_with_generate") or ("eval_strategy" if args.evaluates else "")
+    switches = ("do_eval", "do_predict", "predict_with_generate", "eval_on_start")
+    switch = args.first(*switches) or ("eval_strategy" if args.evaluates else "")
     if switch and args["eval_dataset"] is None and args["val_size"] < NEGLIGIBLE:
         help_ = "set val_size: 0.1 or eval_dataset, or turn evaluation off: eval_strategy: 'no'"
         yield args.finding(
@@ -115,12 +161,17 @@ def evaluation_data(args: TrainerArguments) -> Findings:
 
 @rule("FT208", "interleave-probabilities", on=BOTH)
 def interleave_probabilities(args: TrainerArguments) -> Findings:
-    """Probabilities to draw from data sets: one a set, and only for interleaving.
+    """Data sets are interleaved by probabilities that add up to 1, one a set, and by a strategy that is there.
 
-    Why: `DataArguments.__post_init__` (hparams/data_args.py).
+    Why: `DataArguments.__post_init__` (hparams/data_args.py) wants interleaving and one for each set; numpy's
+    generator, by which datasets draws, raises where they do not add up to 1; and `interleave_once` needs a newer
+    release of datasets than LLaMA-Factory allows.
     Example: `interleave_probs: 0.7,0.3` with the default `mix_strategy: concat`.
     Instead: `mix_strategy: interleave_under`.
     """
+    if args["mix_strategy"] == "interleave_once" and len(args.names("dataset")) > 1:
+        headline = "the datasets package that LLaMA-Factory allows has no interleave_once"
+        yield args.finding("mix_strategy", headline, "set mix_strategy: interleave_over")
     if args["interleave_probs"] is None:
         return
     probabilities = args.names("interleave_probs")
@@ -132,11 +183,19 @@ def interleave_probabilities(args: TrainerArguments) -> Findings:
         )
     elif not all(_is_number(text) for text in probabilities):
         yield args.finding("interleave_probs", "probabilities are numbers separated by commas", "e.g. 0.7,0.3")
+    elif len(probabilities) > 1 and not _add_up(probabilities):
+        headline = f"the probabilities {', '.join(probabilities)} do not add up to 1"
+        yield args.finding("interleave_probs", headline, "e.g. 0.7,0.3")
     for name in ("dataset", "eval_dataset"):
         datasets = args.names(name) if args[name] is not None else probabilities
         if len(datasets) != len(probabilities):
             counts = f"{len(probabilities)} probabilities for {len(datasets)} names in {name}"
             yield args.finding("interleave_probs", counts, "give one probability for each data set")
+
+
+def _add_up(probabilities: tuple[str, ...]) -> bool:
+    shares = [float(text) for text in probabilities]
+    return min(shares) >= 0 and isclose(sum(shares), 1, abs_tol=1e-8)
 
 
 def _is_number(text: str) -> bool:
@@ -163,10 +222,10 @@ def streaming_split(args: TrainerArguments) -> Findings:
 
 @rule("FT210", "streaming-length", on=TRAINING)
 def streaming_length(args: TrainerArguments) -> Findings:
-    """A stream needs an end in steps, and cannot be saved tokenized.
+    """A stream needs an end in steps, and can be neither saved tokenized nor grouped by length.
 
     Why: `get_train_args` (hparams/parser.py) raises for `max_steps: -1`; `get_dataset` (data/loader.py)
-    raises when it should save a stream to `tokenized_path`.
+    raises when it should save a stream to `tokenized_path`, transformers' Trainer for `group_by_length`.
     Example: `streaming: true, num_train_epochs: 3`.
     Instead: `max_steps: 1000`.
     """
@@ -174,6 +233,9 @@ def streaming_length(args: TrainerArguments) -> Findings:
         yield args.finding("max_steps", "a stream has no epochs: max_steps is needed", "set max_steps: 1000")
     if args["streaming"] and args["tokenized_path"] is not None:
         yield args.finding("tokenized_path", "a stream cannot be saved to tokenized_path", "set streaming: false")
+    if args["streaming"] and args["group_by_length"]:
+        headline = "rows of a stream cannot be grouped by length"
+        yield args.finding("group_by_length", headline, "set group_by_length: false")
 
 
 @rule("FT211", "prompt-masks", on=BOTH)
@@ -218,8 +280,6 @@ def sizes(args: TrainerArguments) -> Findings:
             yield args.finding(name, f"{name} is at most {most}, not {args[name]}", "leave it out")
     if args["finetuning_type"] == "lora" and args["lora_rank"] < 1:
         yield args.finding("lora_rank", f"lora_rank is at least 1, not {args['lora_rank']}", "set lora_rank: 8")
-    if args["finetuning_type"] == "lora" and args["lora_alpha"] == 0:
-        yield args.finding("lora_alpha", "a lora_alpha of 0 scales what is learned to nothing", "set lora_alpha: 16")
     if args["finetuning_type"] == "oft" and bool(args["oft_rank"]) == bool(args["oft_block_size"]):
         headline = f"OFT takes oft_rank or oft_block_size, and here are {args['oft_rank']} and {args['oft_block_size']}"
         yield args.finding("oft_rank", headline, "set one of them to 0")
@@ -230,7 +290,9 @@ def reward_checkpoints(args: TrainerArguments) -> Findings:
     """Reward models and PPO keep their value head outside what a checkpoint restores.
 
     Why: `get_train_args` (hparams/parser.py) refuses `load_best_model_at_end` and, for full and freeze, drops
-    `resume_from_checkpoint` with no more than a line in the log.
+    `resume_from_checkpoint` with no more than a line in the log.  A checkpoint of adapters holds no model.safetensors
+    (`fix_valuehead_checkpoint`, train/callbacks.py), and transformers' Trainer, for which a model with a value head is
+    none with adapters, raises when it should load one (`_load_from_checkpoint`).
     Example: `stage: rm, load_best_model_at_end: true`.
     Instead: leave both out.
     """
@@ -243,6 +305,16 @@ def reward_checkpoints(args: TrainerArguments) -> Findings:
     if args["finetuning_type"] in {"full", "freeze"} and args["resume_from_checkpoint"] is not None:
         headline = f"stage {args['stage']} with {args['finetuning_type']} does not resume: the value is dropped"
         yield args.finding("resume_from_checkpoint", headline, "set it to null", Severity.WARNING)
+    if fails_to_resume(args) and args.facts.resumes and not args["overwrite_output_dir"]:
+        headline = f"stage {args['stage']} cannot load a checkpoint of adapters: a pod that replaces another fails"
+        help_ = "write trainer.resume=false, so that it starts over"
+        yield args.finding("overwrite_output_dir", headline, help_, Severity.WARNING)
+
+
+def fails_to_resume(args: TrainerArguments) -> bool:
+    """Return whether the trainer saves checkpoints that it cannot load."""
+    saves = args["save_strategy"] != "no" and args["do_train"]
+    return bool(saves and args["stage"] in REWARD_STAGES and args["finetuning_type"] in {"lora", "oft"})
 
 
 @rule("FT215", "ppo", on=BOTH)
@@ -306,12 +378,16 @@ def reporters(args: TrainerArguments) -> tuple[str, ...]:
 
 @rule("FT216", "helper-quantization", on=BOTH)
 def helper_quantization(args: TrainerArguments) -> Findings:
-    """Reference and reward models are quantized to 4 or 8 bits or not at all.
+    """Reference and reward models are quantized to 4 or 8 bits or not at all, and one that is compared with is there.
 
-    Why: an assertion in `FinetuningArguments.__post_init__` (hparams/finetuning_args.py).
-    Example: `ref_model_quantization_bit: 2`.
-    Instead: 4, 8 or null.
+    Why: an assertion in `FinetuningArguments.__post_init__` (hparams/finetuning_args.py).  For LoRA `create_ref_model`
+    (train/trainer_utils.py) makes no reference unless it is named, and `use_asft_loss` calls it in the first step.
+    Example: `ref_model_quantization_bit: 2`; `use_asft_loss: true` with LoRA.
+    Instead: 4, 8 or null; `finetuning_type: full`.
     """
+    if args["use_asft_loss"] and args["finetuning_type"] == "lora" and args["ref_model"] is None:
+        headline = "use_asft_loss compares with a reference model, and LoRA makes none"
+        yield args.finding("use_asft_loss", headline, "set finetuning_type: full, or name a ref_model")
     for name in ("ref_model_quantization_bit", "reward_model_quantization_bit"):
         if args[name] is not None and args[name] not in HELPER_BITS:
             yield args.finding(name, f"{name} is 4, 8 or null, not {args[name]}", f"set {name}: 4")
@@ -342,7 +418,8 @@ def adapter(args: TrainerArguments) -> Findings:
 def quantized_training(args: TrainerArguments) -> Findings:
     """A quantized base trains through one LoRA or OFT adapter, stays as it is and lies on one device.
 
-    Why: `_verify_model_args` and `get_train_args` (hparams/parser.py).
+    Why: `_verify_model_args` and `get_train_args` (hparams/parser.py); tokens that are added turn `resize_vocab` on
+    later (`patch_tokenizer`, model/patcher.py), and quantized layers cannot be resized.
     Example: `quantization_bit: 4, finetuning_type: full`.
     Instead: `finetuning_type: lora`, or no `quantization_bit`.
     """
@@ -356,10 +433,11 @@ def quantized_training(args: TrainerArguments) -> Findings:
             f"a quantized model cannot train with {args['finetuning_type']}",
             "set finetuning_type: lora",
         )
-    for name in ("pissa_init", "resize_vocab", "fp8"):
+    for name in ("pissa_init", "fp8", "resize_vocab", "add_tokens", "add_special_tokens", "new_special_tokens_config"):
         if args[name]:
+            off = "false" if args[name] is True else "null"
             yield args.finding(
-                name, f"{name} excludes quantization_bit", f"set {name}: false or quantization_bit: null"
+                name, f"{name} excludes quantization_bit", f"set {name}: {off} or quantization_bit: null"
             )
     if args["adapter_name_or_path"] is not None and args["create_new_adapter"]:
         yield args.finding(
@@ -371,15 +449,17 @@ def quantized_training(args: TrainerArguments) -> Findings:
 
 @rule("FT219", "deepspeed-file", on=TRAINING)
 def deepspeed_file(args: TrainerArguments) -> Findings:
-    """DeepSpeed's settings are best given as a mapping: the package brings no files of them.
+    """DeepSpeed's settings are a mapping, as the package brings no files, and repeat no argument with another value.
 
     Why: the wheel holds Python only; the `ds_…_config.json` files are in LLaMA-Factory's repository, which
     its official images keep at /app/examples/deepspeed, and a relative path counts from the working
-    directory.
+    directory.  transformers raises for each setting that is neither `auto` nor the argument's value
+    (`fill_match`, integrations/deepspeed.py).
     Example: `deepspeed: ds-z3-config.json`, which exists nowhere.
     Instead: `trainer.parallel=z3`, or the mapping itself.
     """
     value = args["deepspeed"]
+    yield from _other_than_the_arguments(args)
     if not isinstance(value, str):
         return
     if value.startswith("{") and args.zero_stage is None:
@@ -389,6 +469,17 @@ def deepspeed_file(args: TrainerArguments) -> Findings:
         hint = f"; LLaMA-Factory's is called {near[0]}" if near and not value.endswith(near[0]) else ""
         headline = f"{value!r} must lie in the image, and the package brings no such file{hint}"
         yield args.finding("deepspeed", headline, "set trainer.parallel=z3, or give the mapping", Severity.WARNING)
+
+
+def _other_than_the_arguments(args: TrainerArguments) -> Findings:
+    settings = sharding_settings(args["deepspeed"]) or {}
+    for path, name in DEEPSPEED_TWINS.items():
+        given: Any = settings
+        for step in path:
+            given = given.get(step) if isinstance(given, Mapping) else None
+        if not (given in (None, "auto", args[name]) or (name.endswith("batch_size") and args["auto_find_batch_size"])):
+            headline = f"DeepSpeed's {'.'.join(path)} is {given}, and {name} is {args[name]}"
+            yield args.finding("deepspeed", headline, f"set {'.'.join(path)}: auto")
 
 
 @rule("FT220", "lora-only", on=BOTH)
@@ -443,7 +534,9 @@ def low_rank_optimizers_in_parallel(args: TrainerArguments) -> Findings:
     """Layer by layer GaLore and APOLLO run in one process, BAdam in several only under ZeRO-3.
 
     Why: `get_train_args` (hparams/parser.py); torchrun makes a distributed run even of one process.
-    DeepSpeed excludes GaLore and APOLLO whatever their mode.
+    DeepSpeed excludes GaLore and APOLLO whatever their mode.  Both are made from a few optimizers, which the default
+    of transformers is not from torch 2.8 on, and layer by layer they do not accumulate gradients
+    (`_create_galore_optimizer`, train/trainer_utils.py).
     Example: `use_badam: true, badam_mode: ratio` on two devices.
     Instead: `badam_mode: layer` with `deepspeed: z3`.
     """
@@ -455,6 +548,22 @@ def low_rank_optimizers_in_parallel(args: TrainerArguments) -> Findings:
     for name in ("use_galore", "use_apollo"):
         if args[name] and args["deepspeed"] is not None:
             yield args.finding(name, f"{name} does not work with DeepSpeed", "set deepspeed: null")
+        if args[name]:
+            yield from _low_rank_base(args, name)
+
+
+def _low_rank_base(args: TrainerArguments, name: str) -> Findings:
+    bases, layerwise = LOW_RANK_BASES[name], f"{name.removeprefix('use_')}_layerwise"
+    if args["optim"] not in bases:
+        headline = f"{name} is made from {', '.join(bases)}, not from {args['optim']}"
+        yield args.finding("optim", headline, "set optim: adamw_torch")
+    elif "optim" not in args.given:
+        headline = f"{name} is made from adamw_torch, and without optim transformers takes adamw_torch_fused"
+        yield args.finding("optim", f"{headline} from torch 2.8 on", "set optim: adamw_torch", Severity.WARNING)
+    steps = args["gradient_accumulation_steps"]
+    if args[layerwise] and steps != 1:
+        headline = f"{layerwise} does not accumulate gradients, and here are {steps} steps"
+        yield args.finding(layerwise, headline, f"write trainer.gradient_accumulation=1, or set {layerwise}: false")
 
 
 def _badam_in_parallel(args: TrainerArguments) -> Findings:
@@ -483,7 +592,7 @@ def llama_pro(args: TrainerArguments) -> Findings:
             "use_llama_pro", "use_llama_pro does not go with full fine-tuning", "set finetuning_type: freeze"
         )
     layers, trained = args.facts.layers, args["freeze_trainable_layers"]
-    if args["use_llama_pro"] and layers and (trained == 0 or layers % trained):
+    if args["use_llama_pro"] and layers and (trained <= 0 or layers % trained):
         yield args.finding(
             "freeze_trainable_layers",
             f"{trained} does not divide the model's {layers} layers",
@@ -594,7 +703,7 @@ def overwriting(args: TrainerArguments) -> Findings:
     Example: `overwrite_output_dir: true`.
     Instead: `false`: the run resumes by itself.
     """
-    if args["overwrite_output_dir"] and args["resume_from_checkpoint"] is None:
+    if args["overwrite_output_dir"] and args["resume_from_checkpoint"] is None and not fails_to_resume(args):
         headline = "overwrite_output_dir makes a replaced pod train from the start again"
         yield args.finding("overwrite_output_dir", headline, "set trainer.resume=true", Severity.WARNING)
 
@@ -621,7 +730,9 @@ def best_model(args: TrainerArguments) -> Findings:
     Why: `TrainingArguments` of transformers wants equal strategies, and save steps that are a multiple of the
     evaluation steps; `save_strategy: best` is free of both, and asks for a metric.  Its Trainer refuses
     `save_only_model` beside DeepSpeed and FSDP.  Early stopping asks for the metric of the best model and for
-    evaluation (`EarlyStoppingCallback`).
+    evaluation (`EarlyStoppingCallback`).  The metric is one that the evaluation counts: supervised fine-tuning counts
+    accuracy for `compute_accuracy` alone (train/sft/workflow.py), and with `eval_on_each_dataset` each metric has the
+    name of a data set; the first evaluation raises for another.
     Example: `load_best_model_at_end: true, save_steps: 500, eval_steps: 300`.
     Instead: `eval_steps: 250`.
     """
@@ -632,6 +743,7 @@ def best_model(args: TrainerArguments) -> Findings:
         headline = "save_strategy best compares by the best model's metric, and there is none"
         yield args.finding("save_strategy", headline, "set metric_for_best_model: loss")
     yield from _early_stopping(args)
+    yield from _metric_that_is_counted(args)
     if not args["load_best_model_at_end"] or args["save_strategy"] == "best":
         return
     saves, evaluates = args["save_strategy"], args["eval_strategy"]
@@ -653,6 +765,22 @@ def _early_stopping(args: TrainerArguments) -> Findings:
         yield args.finding("early_stopping_steps", headline, "set load_best_model_at_end: true")
     if args["eval_strategy"] == "no":
         yield args.finding("early_stopping_steps", "early stopping needs evaluation", "set eval_strategy: steps")
+
+
+def _metric_that_is_counted(args: TrainerArguments) -> Findings:
+    compares = args.first("load_best_model_at_end") or args["lr_scheduler_type"] == "reduce_lr_on_plateau"
+    named = args["metric_for_best_model"] or ("loss" if compares else "")
+    metric = named.removeprefix("eval_")
+    if not metric or not args.evaluates:
+        return
+    first = next(iter(args.names("eval_dataset")), "")
+    if args["eval_on_each_dataset"] and first and metric in PLAIN_METRICS:
+        headline = f"with eval_on_each_dataset no metric is called {metric}"
+        yield args.finding("eval_on_each_dataset", headline, f"set metric_for_best_model: eval_{first}_{metric}")
+    counts_itself = args.first("predict_with_generate", "compute_accuracy") or args["stage"] != "sft"
+    if metric == "accuracy" and not counts_itself:
+        headline = "the evaluation of supervised fine-tuning counts no accuracy"
+        yield args.finding("metric_for_best_model", headline, "set compute_accuracy: true")
 
 
 def _is_multiple(save: float, evaluate: float) -> bool:
@@ -688,8 +816,10 @@ def intervals(args: TrainerArguments) -> Findings:
 def schedule(args: TrainerArguments) -> Findings:
     """Schedulers, warm-up and loaders have values that transformers takes.
 
-    Why: `TrainingArguments` of transformers: two schedulers follow the evaluation, three need their end
-    (optimization.py), a warm-up is not negative, and only worker processes prefetch and persist.
+    Why: `TrainingArguments` of transformers: two schedulers follow the evaluation, two need their end and each takes
+    keys of its own (optimization.py), a warm-up is not negative, and only worker processes prefetch and persist.  Of
+    the two phases of warmup_stable_decay LLaMA-Factory fills in the one that is missing by shares of the whole
+    (`create_custom_scheduler`, train/trainer_utils.py), after which a learning rate of 0 may be left.
     A training that ends within its warm-up never has its learning rate.
     Example: `lr_scheduler_type: reduce_lr_on_plateau, eval_strategy: "no"`.
     Instead: `lr_scheduler_type: cosine`.
@@ -698,11 +828,7 @@ def schedule(args: TrainerArguments) -> Findings:
     if scheduler in {"reduce_lr_on_plateau", "greedy"} and args["eval_strategy"] == "no":
         headline = f"{scheduler} follows the evaluation, and eval_strategy is no"
         yield args.finding("lr_scheduler_type", headline, "set lr_scheduler_type: cosine")
-    if (needed := SCHEDULER_ARGUMENTS.get(scheduler)) and not any(
-        map((args["lr_scheduler_kwargs"] or {}).__contains__, needed)
-    ):
-        headline = f"{scheduler} needs {' or '.join(needed)} in lr_scheduler_kwargs"
-        yield args.finding("lr_scheduler_type", headline, f"set lr_scheduler_kwargs: {{{needed[0]}: …}}")
+    yield from _scheduler_arguments(args, scheduler)
     if args["warmup_steps"] < 0:
         yield args.finding(
             "warmup_steps", f"a warm-up of {args['warmup_steps']} steps cannot be", "set warmup_steps: 0"
@@ -726,6 +852,23 @@ def schedule(args: TrainerArguments) -> Findings:
         yield args.finding(
             "torch_empty_cache_steps", f"emptying the cache every {cache_steps} steps cannot be", "leave it out"
         )
+
+
+def _scheduler_arguments(args: TrainerArguments, scheduler: str) -> Findings:
+    given: Any = args["lr_scheduler_kwargs"] or {}
+    if not isinstance(given, Mapping):
+        return  # a JSON text, which transformers reads
+    if (needed := SCHEDULER_ENDS.get(scheduler)) and not any(map(given.__contains__, needed)):
+        headline = f"{scheduler} needs {' or '.join(needed)} in lr_scheduler_kwargs"
+        yield args.finding("lr_scheduler_type", headline, f"set lr_scheduler_kwargs: {{{needed[0]}: …}}")
+    taken = SCHEDULER_KEYS.get(scheduler, given)
+    if unknown := [str(key) for key in given if key not in taken]:
+        headline = f"{scheduler} takes no {', '.join(unknown)}"
+        yield args.finding("lr_scheduler_kwargs", headline, f"it takes {', '.join(taken)}")
+    phases = [key for key in STABLE_DECAY_STEPS if key in given]
+    if scheduler == "warmup_stable_decay" and len(phases) == 1:
+        headline = f"beside {phases[0]} alone the other phase is a share of the whole training: the sum may not be it"
+        yield args.finding("lr_scheduler_kwargs", headline, "give both phases or neither", Severity.WARNING)
 
 
 @rule("FT236", "trackers", on=TRAINING)
@@ -814,6 +957,11 @@ def sharding(args: TrainerArguments) -> Findings:
         yield args.finding("save_only_model", "FSDP saves no model of its shards alone", "set save_only_model: false")
     if options and args["deepspeed"]:
         yield args.finding("fsdp", "FSDP and DeepSpeed exclude each other", "choose one by trainer.parallel")
+    settings: Any = args["fsdp_config"] if isinstance(args["fsdp_config"], dict) else {}
+    reads_once, spreads = settings.get("cpu_ram_efficient_loading"), settings.get("sync_module_states", True)
+    if options and str(reads_once).lower() == "true" and str(spreads).lower() == "false":
+        headline = "cpu_ram_efficient_loading needs sync_module_states: the other processes' weights would be random"
+        yield args.finding("fsdp_config", headline, "set sync_module_states: true")
     if options and args["stage"] == "rm" and args["finetuning_type"] != "full" and args.first("bf16", "fp16"):
         headline = "FSDP cannot spread a reward model's float32 head with half-precision weights"
         yield args.finding("fsdp", headline, "set trainer.parallel=z3")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator
+from math import ceil
 
 from ftgen.diagnostics import Severity
 from ftgen.trainers import trackers
@@ -59,6 +60,9 @@ OPTIMIZER_PACKAGES = (
 )
 METHOD_PACKAGES = {"bnb": "bitsandbytes", "hqq": "hqq", "eetq": "eetq"}
 
+
+# By which `configure_rope` stretches the positions of a model that it does not train (model/model_utils/rope.py).
+MERGED_FACTOR = 2
 
 # Layers of every model, outside its decoder, on which an adapter can be put.
 EMBEDDINGS = frozenset({"embed_tokens", "lm_head"})
@@ -395,30 +399,50 @@ def experts_under_zero3(args: TrainerArguments) -> Findings:
 
 @rule("FT298", "rows-beyond-the-context", on=TRAINING)
 def rows_beyond_the_context(args: TrainerArguments) -> Findings:
-    """Rows are no longer than what the model was made for.
+    """Rows are no longer than what the model was made for, or its positions are stretched, in the result too.
 
     Why: its positions end there (`max_position_embeddings`); LLaMA-Factory takes longer rows without a word, and
-    stretches the positions with `rope_scaling` alone (model/model_utils/rope.py).
+    stretches the positions with `rope_scaling` alone (model/model_utils/rope.py).  Adapters say nothing of it, and a
+    merge stretches by two, whatever the training did: what serves the result would read other positions.
     Example: `cutoff_len: 100000` for a model of 40960 tokens.
-    Instead: a shorter `trainer.cutoff_len`, or `rope_scaling: yarn`.
+    Instead: a shorter `trainer.cutoff_len`, or `rope_scaling: yarn` and rows of at most twice the model's length.
     """
     context = args.facts.context
-    if context and args["cutoff_len"] > context and args["rope_scaling"] is None:
+    if not context or args["cutoff_len"] <= context:
+        return
+    if args["rope_scaling"] is None:
         headline = f"rows of {args['cutoff_len']} tokens are longer than the {context} that the model was made for"
         yield args.finding(
             "cutoff_len", headline, f"write trainer.cutoff_len={context}, or rope_scaling: yarn", Severity.WARNING
         )
+    elif args["finetuning_type"] in {"lora", "oft"} and args["do_train"]:
+        yield from _stretched_in_the_result(args, context)
+
+
+def _stretched_in_the_result(args: TrainerArguments, context: int) -> Findings:
+    factor = ceil(args["cutoff_len"] / context)
+    if args.facts.merged is None:
+        headline = "the adapter does not say that its training stretched the positions: what serves it must do so too"
+        yield args.finding("rope_scaling", headline, "write trainer.merge=true", Severity.WARNING)
+    elif factor != MERGED_FACTOR:
+        headline = f"the training stretches the positions by {factor}, and the merged model says {MERGED_FACTOR}"
+        help_ = f"write trainer.cutoff_len={MERGED_FACTOR * context}, or trainer=sft-full"
+        yield args.finding("rope_scaling", headline, help_, Severity.WARNING)
 
 
 @rule("FT299", "adapter-targets", on=BOTH)
 def adapter_targets(args: TrainerArguments) -> Findings:
-    """Adapters are put on layers that the model has.
+    """Adapters are put on layers that the model has, and freeze tuning on whole parts of its blocks.
 
     Why: PEFT raises where no name of `lora_target` or `oft_target` is found, and passes over the ones that are not
     found beside others (`BaseTuner.inject_adapter`, peft/tuners/tuners_utils.py): less is trained than was asked for.
+    `freeze_trainable_modules` names what a block is made of, and LLaMA-Factory raises for a layer within
+    (`_setup_freeze_tuning`, model/adapter.py).
     Example: `lora_target: q_prj`.
     Instead: `lora_target: q_proj`, or `all`.
     """
+    if args["finetuning_type"] == "freeze":
+        yield from _layers_within(args)
     argument = {"lora": "lora_target", "oft": "oft_target"}.get(args["finetuning_type"], "")
     targets = args.names(argument) if argument else ()
     if not args.facts.modules or targets in {(), ("all",)}:
@@ -430,3 +454,10 @@ def adapter_targets(args: TrainerArguments) -> Findings:
         help_ = f"did you mean {near[0]}?" if near else f"choose among all, {', '.join(sorted(args.facts.modules))}"
         severity = Severity.ERROR if len(missing) == len(targets) else Severity.WARNING
         yield args.finding(argument, f"the model has no layer {', '.join(missing)}", help_, severity)
+
+
+def _layers_within(args: TrainerArguments) -> Findings:
+    inner = [name for name in args.names("freeze_trainable_modules") if name in args.facts.modules]
+    if inner:
+        headline = f"{', '.join(inner)} is a layer within a part of a block, and freeze tuning takes whole parts"
+        yield args.finding("freeze_trainable_modules", headline, "name self_attn or mlp, or leave it out")

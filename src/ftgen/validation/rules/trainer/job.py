@@ -213,8 +213,8 @@ def untrained_result(args: TrainerArguments) -> Findings:
 
     Why: `num_train_epochs: 0` trains no step and `max_steps: 0` a single one (`set_initial_training_values` of
     transformers' Trainer); a learning rate of 0 changes no weight; and yet the trainer ends with
-    success, and the base model is pushed as the result.  Without training there is nothing to merge, and the merge
-    fails.
+    success, and the base model is pushed as the result.  Freeze tuning of 0 layers leaves no parameter to train.
+    Without training there is nothing to merge, and the merge fails.
     Example: `num_train_epochs: 0`, or `do_train: false` with `trainer.merge=true`.
     Instead: `trainer.epochs=3`; `trainer.merge=false model.output_url=null` to evaluate.
     """
@@ -227,9 +227,16 @@ def untrained_result(args: TrainerArguments) -> Findings:
         ("max_steps", args["max_steps"] == 0, "leave it out: trainer.epochs says how long"),
         ("num_train_epochs", args["num_train_epochs"] <= 0 and args["max_steps"] <= 0, "write trainer.epochs=3"),
         ("learning_rate", args["learning_rate"] <= 0, "write trainer.lr=2e-4"),
+        ("freeze_trainable_layers", _freezes_all(args), "set freeze_trainable_layers: 2"),
     ):
         if untrained:
             yield args.finding(name, f"{name}: {args[name]} trains nothing", help_)
+
+
+def _freezes_all(args: TrainerArguments) -> bool:
+    if args["finetuning_type"] != "freeze" or args["use_llama_pro"]:
+        return False
+    return args["freeze_trainable_layers"] == 0 and not args["freeze_extra_modules"]
 
 
 @rule("FT296", "decided-by-the-job", on=TRAINING)
