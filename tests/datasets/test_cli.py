@@ -178,7 +178,7 @@ def test_a_repository_is_read_at_a_revision_and_named_by_its_own_paths(capsys, t
     folder = tmp_path / "work"
     _git("init", "-q", "-b", "main", str(folder))
     (folder / ".gitattributes").write_text("*.jsonl filter=upper eol=crlf\n*.txt working-tree-encoding=UTF-16\n")
-    (folder / "rows.jsonl").write_text(ROW)
+    (folder / "rows.jsonl").write_text(ROW + ROW.replace("q", "p"))
     (folder / "dataset_info.json").write_text('{"identity_alauda": {"file_name": "rows.jsonl"}}')
     for words in (["add", "-A"], ["commit", "-qm", "one"], ["tag", "v1"]):
         _git("-C", str(folder), *words)

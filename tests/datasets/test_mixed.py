@@ -101,3 +101,22 @@ def test_texts_that_fill_no_block_are_left_out(cutoff: int, codes: list[str], tm
     reading = Reading(stage="pt", trainer="pt", packing=True, cutoff_len=cutoff, info=info)
     assert found(judge(tmp_path / "a.jsonl", reading, Letters())) == codes
     assert found(judge(tmp_path / "a.jsonl", reading)) == []
+
+
+def test_a_batch_that_is_dropped_has_the_size_that_was_asked_for(tmp_path: Path) -> None:
+    rows = [GOOD] * 10 + [EMPTY] * 20
+    assert found(judged(tmp_path, rows)) == []
+    assert found(judged(tmp_path, rows, batch=10)) == ["FT716"]
+    assert found(judged(tmp_path, [GOOD] + [EMPTY] * 2000, batch=2500)) == []
+
+
+def test_a_stream_fixes_no_types(tmp_path: Path) -> None:
+    rows = [{**GOOD, "system": None}] * 1200 + [{**GOOD, "system": "s"}]
+    entry = {"columns": {"prompt": "instruction", "response": "output", "system": "system"}}
+    assert found(judged(tmp_path, rows, entry=entry)) == ["FT716"]
+    assert found(judged(tmp_path, rows, entry=entry, streaming=True)) == []
+
+
+@pytest.mark.parametrize(("size", "codes"), [(2, []), (3, ["FT715"]), (50, ["FT715"]), (0.5, []), (0.9, ["FT715"])])
+def test_a_validation_split_leaves_rows_to_train_on(tmp_path: Path, size: float, codes: list[str]) -> None:
+    assert found(judged(tmp_path, [GOOD] * 3, val_size=size)) == codes

@@ -187,3 +187,33 @@ def test_rows_of_the_evaluation_are_compared_with_those_of_the_training(tmp_path
 def test_types_that_are_not_read_here_are_told(tmp_path: Path) -> None:
     (tmp_path / "rows.arrow").write_bytes(b"ARROW1")
     assert found(judged(described(tmp_path, file_name="rows.arrow"))) == ["FT734"]
+
+
+@pytest.mark.parametrize(
+    ("split", "codes"),
+    [
+        ("train", []),
+        ("train[:80%]+train[90%:]", []),
+        (None, []),
+        ("test", ["FT701"]),
+        ("train+test", ["FT701"]),
+        (3, ["FT701"]),
+    ],
+)
+def test_files_are_the_split_train(tmp_path: Path, split: Any, codes: list[str]) -> None:
+    (tmp_path / "rows.jsonl").write_bytes(ROW)
+    assert found(judged(described(tmp_path, file_name="rows.jsonl", split=split))) == codes
+
+
+@pytest.mark.parametrize("number", [0, -3])
+def test_no_row_that_is_drawn_is_refused(tmp_path: Path, number: int) -> None:
+    (tmp_path / "rows.jsonl").write_bytes(ROW)
+    assert found(judged(described(tmp_path, file_name="rows.jsonl", num_samples=number))) == ["FT701"]
+
+
+def test_a_byte_order_mark_ends_the_reader_of_entries(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_bytes(ROW)
+    described(tmp_path, file_name="rows.jsonl")
+    place = tmp_path / "dataset_info.json"
+    place.write_bytes(b"\xef\xbb\xbf" + place.read_bytes())
+    assert found(judged(tmp_path)) == ["FT701"]

@@ -166,6 +166,12 @@ _READING = (
     "max_samples",
     "val_size",
     "preprocessing_num_workers",
+    "preprocessing_batch_size",
+    "streaming",
+    "packing",
+    "neat_packing",
+    "mix_strategy",
+    "interleave_probs",
     "dataset",
     "eval_dataset",
 )
@@ -232,9 +238,14 @@ def _takes_fsdp(spec: Spec) -> bool:
 
 def keeps_base_files(spec: Spec, chosen: Mapping[str, Any]) -> bool:
     """Return whether the base's config and tokenizer fit the result: its vocabulary and architecture are the same."""
-    changed = any(map(chosen.get, (*_VOCABULARY, "use_llama_pro", "mixture_of_depths")))
+    changed = resizes_vocabulary(chosen) or any(map(chosen.get, ("use_llama_pro", "mixture_of_depths")))
     is_base = chosen.get("model_name_or_path") == model_path(spec)
     return is_base and not changed and not stretches_positions(spec, chosen)
+
+
+def resizes_vocabulary(chosen: Mapping[str, Any]) -> bool:
+    """Return whether the training gives the model another vocabulary, whose embeddings it trains whole."""
+    return any(map(chosen.get, _VOCABULARY))
 
 
 def _trainer(spec: Spec) -> LlamaFactory:

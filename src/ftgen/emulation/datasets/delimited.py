@@ -24,6 +24,7 @@ _NULLS = frozenset(
 _NUMBER = re.compile(
     r"\s*[+-]?(?:[0-9]+\.?[0-9]*(?:[eE][+-]?[0-9]+)?|\.[0-9]+(?:[eE][+-]?[0-9]+)?|inf|infinity)\s*", re.IGNORECASE
 )
+_CARRIAGE_RETURN = re.compile(r"(?<=\r)(?!\n|\Z)")
 _FLAGS = {"True": True, "TRUE": True, "true": True, "False": False, "FALSE": False, "false": False}
 
 
@@ -32,7 +33,7 @@ def csv_rows(file: BinaryIO) -> Iterator[Read]:
     before = csv.field_size_limit(LARGEST_ROW)
     reader = csv.reader(_lines(file))
     try:
-        header = next(reader, None) or None
+        header = next(filter(None, reader), None)
         header = None if header == [_END] else header
         chunk: list[tuple[int, list[str]]] = []
         for cells in reader:
@@ -67,8 +68,9 @@ def _lines(file: BinaryIO) -> Iterator[str]:
     while raw := file.readline(LARGEST_ROW + 1):
         if len(raw) > LARGEST_ROW:
             raise ValueError("a line is too large")
-        text = raw.decode(encoding)
-        yield text if text.endswith("\n") else f"{text}\n"
+        # pandas' reader ends a line at a carriage return alone, too.
+        for text in _CARRIAGE_RETURN.split(raw.decode(encoding)):
+            yield text if text.endswith(("\n", "\r")) else f"{text}\n"
         encoding = "utf-8"
     yield _END
 

@@ -24,12 +24,14 @@ class Entry:
         formatting: form of the rows, one of `FORMS`.
         ranking: whether rows hold a chosen and a rejected answer; LLaMA-Factory compares it with true and false alone.
         num_samples: rows that are drawn at random; None for all.
+        split: split of the data that is read; a file, or a folder of them, is the split `train`.
     """
 
     file_name: str = ""
     formatting: str = "alpaca"
     ranking: Any = False
     num_samples: int | None = None
+    split: Any = "train"
     system: str | None = None
     tools: str | None = None
     images: str | None = None
@@ -67,6 +69,7 @@ def entry_of(described: Mapping[str, Any]) -> Entry:
         "formatting": described.get("formatting", "alpaca"),
         "ranking": described.get("ranking", False),
         "num_samples": described.get("num_samples"),
+        "split": described.get("split", "train"),
         **({name: _named(columns, "columns", name) for name in _COLUMNS} if "columns" in described else {}),
         **({name: _named(tags, "tags", name) for name in _TAGS} if "tags" in described else {}),
     }
@@ -76,6 +79,8 @@ def entry_of(described: Mapping[str, Any]) -> Entry:
         raise ValueError(f"formatting is {values['formatting']!r}, none of {', '.join(FORMS)}")
     if not (values["num_samples"] is None or type(values["num_samples"]) is int):
         raise ValueError("num_samples is no whole number")
+    if values["num_samples"] is not None and values["num_samples"] < 1:
+        raise ValueError(f"num_samples is {values['num_samples']}, and at least one row must be drawn")
     return Entry(**values)
 
 

@@ -130,6 +130,12 @@ def _conclude_joined(sets: Sequence[Judged], reading: Reading, findings: Finding
     if reading.stage == "pt" and reading.packing and _fills_no_block(sets, reading):
         text = f"all texts together have fewer tokens than cutoff_len {reading.cutoff_len}, and packing leaves them out"
         findings.about(kinds.NOTHING, text, where, "a smaller trainer.cutoff_len, or trainer.args.packing=false")
+    rows = len(fates.rstrip(bytes([UNUSED])))
+    if not (sets[0].evaluated or reading.streaming) and reading.held_out(rows) >= rows:
+        text = f"a validation split of {reading.held_out(rows)} rows leaves none of {rows} to train on"
+        findings.about(kinds.NOTHING, text, where, "a smaller trainer.args.val_size")
+    if reading.streaming:
+        return
     for text in shards.unlike([each.fates for each in sets]):
         findings.about(kinds.LATE_VALUE, text, where)
     if not reading.drawn:
@@ -311,7 +317,7 @@ class _Judge:
             self._findings.forget_rows({str(file) for file in self._set.files})
             judged.fates = bytearray(FAILED if value & shards.FATE else UNUSED for value in judged.fates)
         elif not self._broken and not judged.count(FAILED):
-            late = list(shards.late_values(judged.fates, self._reading))
+            late = [] if self._reading.streaming else list(shards.late_values(judged.fates, self._reading))
             for text in late:
                 self._findings.about(kinds.LATE_VALUE, text, where)
             judged.sound = not late

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import ceil
 from typing import Any
 
 from ftgen.spec import LlamaFactory, Spec
 from ftgen.trainers import arguments, llamafactory
 
+_NEGLIGIBLE = 1e-6
+"""LLaMA-Factory takes a `val_size` up to this for zero."""
 _LOADED_AS = {"dpo": "rm"}
 """Stage -> the stage that its workflow loads data for (llamafactory/train/dpo/workflow.py)."""
 
@@ -29,6 +32,8 @@ class Reading:
         workers: processes that convert rows, each a part of them.
         mix_strategy: order of the rows of several data sets.
         mixed_at_random: whether that order is drawn (`interleave_probs`).
+        batch: rows that are tokenized at a time (`preprocessing_batch_size`).
+        streaming: whether rows are read one by one, so that no types are fixed.
         packing: whether rows are put together until they fill `cutoff_len`.
         train: names of the entries that are trained on.
         evaluated: names of the entries for evaluation.
@@ -47,6 +52,8 @@ class Reading:
     workers: int = 1
     mix_strategy: str = "concat"
     mixed_at_random: bool = False
+    batch: int = 1000
+    streaming: bool = False
     packing: bool = False
     train: tuple[str, ...] = ()
     evaluated: tuple[str, ...] = ()
@@ -57,6 +64,12 @@ class Reading:
     def drawn(self) -> bool:
         """Return whether the rows that are trained on come in an order that is drawn at random."""
         return bool(self.val_size) or self.mixed_at_random
+
+    def held_out(self, rows: int) -> int:
+        """Return how many of so many rows are split off for evaluation (`split_dataset`, data/data_utils.py)."""
+        if not self.val_size > _NEGLIGIBLE:  # nor is what is no number
+            return 0
+        return ceil(self.val_size * rows) if self.val_size < 1 else int(min(self.val_size, rows))
 
 
 def reading_of(spec: Spec) -> Reading | None:
@@ -100,6 +113,8 @@ def reading_of_arguments(given: Mapping[str, Any], version: str | None = None) -
         val_size=float(value("val_size", int, float) or 0),
         workers=value("preprocessing_num_workers", int) or 1,
         mix_strategy=value("mix_strategy", str) or "concat",
+        batch=max(value("preprocessing_batch_size", int) or 0, 1),
+        streaming=bool(value("streaming", bool)),
         mixed_at_random=value("interleave_probs", str, list) is not None,
         packing=value("neat_packing", bool) or (stage == "pt" if packing is None else packing),
         train=_names("dataset", value("dataset", str, list)),

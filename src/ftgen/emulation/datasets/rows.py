@@ -245,7 +245,7 @@ class _ArrayReader:
         while True:
             self._next()
             line, value = self.line, self._value()
-            yield line, value
+            yield line, value if value is not None else Broken(kinds.TYPES, "it is no mapping of columns to values")
             if self._next() == "]":
                 self._skip("]")
                 return

@@ -1,4 +1,4 @@
-"""What becomes of rows in their order: processes take a part each, and write a thousand rows at a time.
+"""What becomes of rows in their order: processes take a part each, and write so many rows at a time.
 
 `datasets.Dataset.map` fixes the types of what a process writes by its first thousand rows, and joins the parts only
 where their types agree.  A row that is merely dropped can so end the loading.
@@ -19,7 +19,7 @@ UNUSED, KEPT, DROPPED, FAILED = range(4)
 FATE = 3
 _NO_PROMPT, _NO_RESPONSE, _NULL_SYSTEM, _NULL_TOOLS, _NO_PARTNER = 4, 8, 16, 32, 64
 BATCH = 1000
-"""Rows that are written, and that are tokenized, at a time (`preprocessing_batch_size`)."""
+"""Rows that are converted and written at a time; `Reading.batch` are tokenized at a time."""
 _NULLS = {
     _NO_PROMPT: "have no messages",
     _NO_RESPONSE: "have no answer",
@@ -56,7 +56,7 @@ def late_values(fates: bytearray, reading: Reading) -> Iterator[str]:
     parts = list(_parts(used, reading.workers))
     for bit, words in _NULLS.items():
         for part in parts:
-            missing = [all(value & bit for value in batch) for batch in _batches(part)]
+            missing = [all(value & bit for value in batch) for batch in _batches(part, BATCH)]
             if missing[0] and not all(missing):
                 yield f"the first {BATCH} rows of a process {words}, and later ones do not"
                 break
@@ -105,8 +105,8 @@ def mixed(sets: Sequence[bytearray], strategy: str) -> bytearray:
 
 def dropped_in_a_row(fates: bytearray, reading: Reading) -> Iterator[str]:
     """Yield a text where a whole batch of a process is dropped after one that is not."""
-    if any(map(_ends_empty, _parts(fates, reading.workers))):
-        yield f"{BATCH} rows in a row, or the last ones of a process, are all dropped"
+    if any(_ends_empty(part, reading.batch) for part in _parts(fates, reading.workers)):
+        yield f"{reading.batch} rows in a row, or the last ones of a process, are all dropped"
 
 
 def bad_partners(fates: bytearray, reading: Reading) -> Iterator[int]:
@@ -116,7 +116,7 @@ def bad_partners(fates: bytearray, reading: Reading) -> Iterator[int]:
     """
     number = -1
     for part in _parts(fates, reading.workers):
-        for batch in _batches(part):
+        for batch in _batches(part, reading.batch):
             for place, value in enumerate(batch):
                 number += 1
                 after = batch[(place + 1) % len(batch)]
@@ -124,14 +124,14 @@ def bad_partners(fates: bytearray, reading: Reading) -> Iterator[int]:
                     yield number
 
 
-def _ends_empty(part: bytearray) -> bool:
-    kept = [any(value & FATE == KEPT for value in batch) for batch in _batches(part)]
+def _ends_empty(part: bytearray, size: int) -> bool:
+    kept = [any(value & FATE == KEPT for value in batch) for batch in _batches(part, size)]
     return any(before and not after for before, after in pairwise(kept))
 
 
-def _batches(part: bytearray) -> Iterator[bytearray]:
-    for begin in range(0, len(part), BATCH):
-        yield part[begin : begin + BATCH]
+def _batches(part: bytearray, size: int) -> Iterator[bytearray]:
+    for begin in range(0, len(part), size):
+        yield part[begin : begin + size]
 
 
 def _parts(used: bytearray, workers: int) -> Iterator[bytearray]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -128,8 +129,19 @@ def _named(folder: Path, name: str, info: Mapping[str, Any], findings: Findings)
         findings.about(kinds.UNJUDGED, f"the entry {name} names data elsewhere, which is not read here", place)
     elif not entry.file_name:
         findings.about(kinds.ENTRY, f"the entry {name} names no file (file_name)", place)
+    elif not _is_in_train(entry.split):
+        text = f"the entry {name} reads the split {lines.printable(str(entry.split))}, and files are the split train"
+        findings.about(kinds.ENTRY, text, place, "leave split out, and let file_name name the files of one split")
     else:
         yield from _in_place(folder, name, entry, findings)
+
+
+def _is_in_train(split: Any) -> bool:
+    """Return whether a split is `train` or parts of it: `train[:80%]+train[90%:]`; null is read as `train` too."""
+    return split is None or (isinstance(split, str) and all(_OF_TRAIN.fullmatch(part) for part in split.split("+")))
+
+
+_OF_TRAIN = re.compile(r"\s*train\s*(\[[^\]]*\])?(\([^)]*\))?\s*")
 
 
 def _in_place(folder: Path, name: str, entry: Entry, findings: Findings) -> Iterator[DataSet]:
@@ -179,7 +191,8 @@ def _is_pointer(path: Path, root: Path) -> bool:
 def _info(folder: Path, findings: Findings) -> Mapping[str, Any] | None:
     place = folder / INFO
     try:
-        content = json.loads(files.read(place, at_most=_LARGEST_INFO, within=folder))
+        # As text: LLaMA-Factory's reader refuses a byte order mark, which bytes may have.
+        content = json.loads(files.read(place, at_most=_LARGEST_INFO, within=folder).decode("utf-8"))
     except OSError as problem:
         findings.about(kinds.ENTRY, f"it cannot be read: {problem.strerror}", str(place))
     except (ValueError, RecursionError) as problem:

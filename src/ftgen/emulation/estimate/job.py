@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from math import ceil
+from math import ceil, isfinite
 from typing import Any
 
 from ftgen import lower
@@ -13,12 +13,14 @@ from ftgen.emulation.estimate import Estimate, Shape, Training, Verdict
 from ftgen.emulation.estimate.training import SWITCHES
 from ftgen.spec import LlamaFactory, Spec
 from ftgen.text import kube
-from ftgen.trainers import sharding
+from ftgen.trainers import llamafactory, sharding
 from ftgen.trainers.arguments import versions
 from ftgen.trainers.llamafactory import Configurations
 
 _STAGES = ("pt", "sft", "rm", "dpo", "kto")
 _REFERENCE_FREE = ("orpo", "simpo")
+# Beyond it, sizes are refused by the rules that compare them, and floats would overflow.
+_MOST_CHECKPOINTS = 2**31
 
 
 def fit_summary(spec: Spec, estimate: Estimate | None) -> dict[str, Any] | None:
@@ -88,7 +90,9 @@ def describe_training(spec: Spec, configurations: Configurations | None) -> Trai
         checkpointing=not args.get("disable_gradient_checkpointing"),
         precision="bf16" if args.get("bf16") else "fp16" if args.get("fp16") else "fp32",
         lora_rank=_number(args, "lora_rank", 8),
-        lora_target=_joined(args.get("oft_target" if args.get("finetuning_type") == "oft" else "lora_target", "all")),
+        lora_target=llamafactory.joined(
+            args.get("oft_target" if args.get("finetuning_type") == "oft" else "lora_target", "all")
+        ),
         oft_block=_number(args, "oft_block_size", 32),
         oft_rank=_number(args, "oft_rank", 0),
         quantization_bit=_number(args, "quantization_bit", 0) or None,
@@ -102,7 +106,8 @@ def describe_training(spec: Spec, configurations: Configurations | None) -> Trai
         reference_free=args.get("pref_loss") in _REFERENCE_FREE,
         flash_attn=str(args.get("flash_attn", "auto")),
         liger=bool(args.get("enable_liger_kernel")),
-        checkpoints_kept=_number(args, "save_total_limit", 1),
+        asft=bool(args.get("use_asft_loss")),
+        checkpoints_kept=_checkpoints_kept(args),
         save_only_model=bool(args.get("save_only_model")),
         merge=trainer.merge,
     )
@@ -137,7 +142,33 @@ def _optimizer(args: Mapping[str, Any]) -> dict[str, Any]:
 def _additional(args: Mapping[str, Any]) -> str:
     """Return the modules trained in addition to adapters; for a resized vocabulary, both embeddings by default."""
     modules = args.get("additional_target")
-    return _joined(modules) if modules else "embed_tokens,lm_head" if args.get("resize_vocab") else ""
+    return (
+        llamafactory.joined(modules)
+        if modules
+        else "embed_tokens,lm_head"
+        if llamafactory.resizes_vocabulary(args)
+        else ""
+    )
+
+
+def _checkpoints_kept(args: Mapping[str, Any]) -> int:
+    """Return how many checkpoints stay; without a positive limit all do, and 1 is assumed where that is not known.
+
+    How many steps an epoch has depends on the rows.
+    """
+    limit, saved = _number(args, "save_total_limit", 0), _saves(args)
+    kept = saved if limit <= 0 else min(limit, saved) if saved else limit
+    return min(max(1, kept), _MOST_CHECKPOINTS)
+
+
+def _saves(args: Mapping[str, Any]) -> int:
+    """Return how many checkpoints the training saves; 0: not known."""
+    strategy, steps = args.get("save_strategy", "steps"), _number(args, "max_steps", -1)
+    epochs, interval = args.get("num_train_epochs", 3.0), _number(args, "save_steps", 500)
+    if strategy == "steps" and steps > 0 and interval > 0:
+        return -(-steps // interval)
+    is_known = strategy == "epoch" and steps <= 0 and isinstance(epochs, (int, float)) and isfinite(epochs)
+    return ceil(epochs) if is_known else 0
 
 
 def _number(args: Mapping[str, Any], name: str, default: int) -> int:
@@ -145,13 +176,9 @@ def _number(args: Mapping[str, Any], name: str, default: int) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) else default
 
 
-def _joined(names: Any) -> str:
-    return ",".join(map(str, names)) if isinstance(names, (list, tuple)) else str(names)
-
-
 def _sharding(args: Mapping[str, Any], world: int) -> dict[str, Any]:
     """Return how weights and states are sharded over the cards; FSDP does nothing for one process."""
-    deepspeed, fsdp = args.get("deepspeed"), _joined(args.get("fsdp") or "")
+    deepspeed, fsdp = args.get("deepspeed"), llamafactory.joined(args.get("fsdp") or "")
     if deepspeed is None and fsdp and world > 1:
         offloads = "offload" in fsdp
         stage = 2 if "shard_grad_op" in fsdp else 0 if "no_shard" in fsdp else 3

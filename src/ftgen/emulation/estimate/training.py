@@ -57,9 +57,10 @@ class Training:
         optimizer_rank: `galore_rank` or `apollo_rank`.
         additional_target: modules trained in full in addition to adapters; only embeddings are counted.
         reference_free: whether the preference loss needs no reference model (`orpo`, `simpo`).
+        asft: `use_asft_loss`, which compares with a reference model in supervised fine-tuning.
         flash_attn: `flash_attn`; `disabled` materialises the attention scores.
         liger: `enable_liger_kernel`, which never materialises the logits.
-        checkpoints_kept: checkpoints that stay on disk (`save_total_limit`).
+        checkpoints_kept: checkpoints that stay on disk (`save_total_limit`, else as many as are saved, if known).
         save_only_model: whether checkpoints have no optimizer states.
         merge: whether adapters are merged on the CPU into a copy of the base, which is pushed.
     """
@@ -90,6 +91,7 @@ class Training:
     optimizer_rank: int = 16
     additional_target: str = ""
     reference_free: bool = False
+    asft: bool = False
     flash_attn: str = "auto"
     liger: bool = False
     checkpoints_kept: int = 1
@@ -109,7 +111,7 @@ class Training:
     @property
     def uses_reference(self) -> bool:
         """Return whether the loss compares with a reference model."""
-        return self.stage in ("dpo", "kto") and not self.reference_free
+        return self.asft or (self.stage in ("dpo", "kto") and not self.reference_free)
 
     @property
     def uses_deepspeed(self) -> bool:

@@ -122,7 +122,7 @@ def _share_beyond_any_card(spec: Spec, context: Context) -> Iterator[Finding]:
     share, estimate, largest_gib = spec.hardware.memory, context.estimate, _LARGEST_CARD / _GIB
     if share and not spec.hardware.card.memory and kube.parse_quantity(share) > _LARGEST_CARD:
         headline = f"{_run(spec, estimate)} asks for {share} of each card; no card has more than 288 GB"
-        fits = estimate is not None and estimate.device_gib <= largest_gib
+        fits = estimate is not None and smallest_fitting_gib(estimate) <= largest_gib
         help_ = "write hardware.memory=8Gi+: that much, or what the training needs"
         yield Finding(headline, "hardware.memory", share, help_ if fits else _smallest_fix(spec, estimate, largest_gib))
 

@@ -1,0 +1,57 @@
+"""A specification as a training: what of its arguments decides the estimate."""
+
+from __future__ import annotations
+
+import pytest
+
+from ftgen import pipeline, runtime
+from ftgen.config.compose import Composer, Request
+from ftgen.diagnostics import Rejected
+from ftgen.emulation.estimate import Training
+
+
+def described(*overrides: str) -> Training:
+    composer = Composer(Request(config_path=runtime.conf_dir()))
+    compiled = pipeline.compile_job(composer, ["hardware=full-gpu", *overrides])
+    assert compiled.estimate is not None
+    return compiled.estimate.training
+
+
+@pytest.mark.parametrize(
+    ("overrides", "kept"),
+    [
+        ((), 1),
+        (("save_total_limit=3",), 3),
+        (("save_total_limit=-1", "max_steps=1000", "save_steps=100"), 10),
+        (("save_total_limit=0", "max_steps=1050", "save_steps=100"), 11),
+        (("max_steps=1000", "save_steps=100"), 10),
+        (("save_total_limit=3", "max_steps=1000", "save_steps=100"), 3),
+        (("save_total_limit=30", "max_steps=1000", "save_steps=100"), 10),
+        (("save_strategy=epoch", "num_train_epochs=4"), 4),
+        (("max_steps=9000000000000000000", "save_steps=1"), 2**31),
+    ],
+)
+def test_without_a_limit_every_checkpoint_stays(overrides: tuple[str, ...], kept: int) -> None:
+    assert described(*(f"trainer.args.{word}" for word in overrides)).checkpoints_kept == kept
+
+
+@pytest.mark.parametrize(
+    "word", ["resize_vocab=true", "add_tokens=abc", "add_special_tokens=abc", "new_special_tokens_config=/mnt/models/t"]
+)
+def test_a_new_vocabulary_trains_both_embeddings(word: str) -> None:
+    assert described(f"trainer.args.{word}").additional_target == "embed_tokens,lm_head"
+
+
+def test_a_loss_that_compares_loads_a_reference_model() -> None:
+    compared, plain = (described("trainer=sft-full", *words) for words in (["trainer.args.use_asft_loss=true"], []))
+    assert (compared.uses_reference, plain.uses_reference) == (True, False)
+
+
+def test_the_help_for_a_share_beyond_any_card_ends_the_error() -> None:
+    words = ["trainer.cutoff_len=60000", "trainer.args.rope_scaling=yarn"]
+    composer = Composer(Request(config_path=runtime.conf_dir()))
+    with pytest.raises(Rejected) as refused:
+        pipeline.compile_job(composer, words)
+    [found] = [d for d in refused.value.diagnostics if d.code == "FT285"]
+    cured = pipeline.compile_job(composer, [*words, *found.help.removeprefix("write ").split()])
+    assert "FT285" not in {d.code for d in cured.diagnostics}
