@@ -78,6 +78,15 @@ def test_empty_values_are_filled_in_before_the_schema_is_asked():
     ]
 
 
+@pytest.mark.parametrize(("release", "cure"), [("1.14.0", "1.14.4"), ("1.15.0", "1.15.1")])
+def test_what_a_patch_takes_is_told_by_its_number(release, cure):
+    without_least = job(extra="partitionPolicy: {totalPartitions: 1, partitionSize: 2}")
+    [found] = [d for d in told(without_least, CheckOptions(release)) if d.code == "FT330"]
+
+    assert found.help == f"Volcano {cure} takes it"
+    assert "FT330" not in {d.code for d in told(without_least, CheckOptions(cure))}
+
+
 def test_a_flag_at_the_end_that_is_not_known_yet_is_a_warning():
     flags = '{svc: ["--disable-network-policy=true", "--inject-hosts-env=false"]}'
     [found] = [d for d in told(job(plugins=flags), CheckOptions("newest")) if d.code == "FT419"]

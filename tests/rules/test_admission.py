@@ -154,7 +154,10 @@ def test_a_topology_gets_its_first_tier_only_before_1_14():
     ("version", "policy", "gang"),
     [
         ((1, 15, 0), {"partitionSize": 2, "minPartitions": 1}, 2),
+        ((1, 14, 2), {"partitionSize": 2}, 0),
+        ((1, 14, 3), {"partitionSize": 2}, 4),
         ((1, 15, 0), {"partitionSize": 2}, 0),
+        ((1, 15, 1), {"partitionSize": 2}, 4),
         ((1, 16, 0), {"partitionSize": 2}, 4),
         ((1, 12, 4), {"partitionSize": 2, "minPartitions": 1}, 4),
     ],

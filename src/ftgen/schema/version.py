@@ -11,7 +11,7 @@ from ftgen import schema
 Version = tuple[int, int, int]
 _NUMBERS = re.compile(r"v?(\d{1,9})\.(\d{1,9})(?:\.(\d{1,9}))?.*")
 # Last patch release of a minor version: `1.12` means 1.12.4.
-_PATCHES: Mapping[tuple[int, int], int] = {(1, 12): 4}
+_PATCHES: Mapping[tuple[int, int], int] = {(1, 12): 4, (1, 13): 3, (1, 14): 4, (1, 15): 1}
 
 
 @lru_cache(maxsize=64)
@@ -27,3 +27,8 @@ def version_of(text: str) -> Version:
         raise ValueError(f"{text!r} is no Volcano version")
     major, minor = int(numbers[1]), int(numbers[2])
     return major, minor, int(numbers[3]) if numbers[3] else _PATCHES.get((major, minor), 0)
+
+
+def has_optional_partitions(version: Version) -> bool:
+    """Return whether minPartitions 0 asks nothing of a task's gang: since 1.14.3, 1.15.1 and 1.16."""
+    return version >= ((1, 15, 1) if version[:2] == (1, 15) else (1, 14, 3))

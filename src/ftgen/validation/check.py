@@ -198,7 +198,10 @@ _LINES = ("1.13", "1.14", "1.15", "1.16")
 
 
 def _later(release: str) -> list[str]:
-    return [line for line in _LINES if version_of(line) > version_of(release)]
+    """Return the lines of releases after one, its own by the last patch: `1.14` would be read as the same release."""
+    present = version_of(release)
+    later = {line: version_of(line) for line in _LINES if version_of(line) > present}
+    return [".".join(map(str, last)) if last[:2] == present[:2] else line for line, last in later.items()]
 
 
 def _errors(found: Iterable[Diagnostic]) -> dict[str, set[str]]:

@@ -14,7 +14,7 @@ from ftgen.schema.version import Version
 from ftgen.text.paths import Steps
 from ftgen.text.shapes import entries, integer, mapping, optional_integer, text
 
-NEWEST: Version = (1, 15, 0)
+NEWEST: Version = (1, 15, 1)
 """Newest Volcano release whose source these rules follow; later releases are checked by the same rules."""
 _SUFFIX_LENGTH = 5
 _LONGEST_PREFIX = 58

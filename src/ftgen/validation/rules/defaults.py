@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ftgen.schema.version import Version
+from ftgen.schema.version import Version, has_optional_partitions
 from ftgen.text.shapes import integer, mapping, optional_integer, text
 from ftgen.validation.manifest import NEWEST
 
@@ -91,11 +91,11 @@ def _task(index: int, task: dict[str, Any], version: Version) -> dict[str, Any]:
 
 
 def _default_gang_size(task: dict[str, Any], version: Version) -> int:
-    """Return the default minAvailable: the pods of minPartitions (from 1.16: where it is set), else replicas."""
+    """Return the default minAvailable: the pods of minPartitions (since 1.14.3, 1.15.1: where set), else replicas."""
     partition = task.get("partitionPolicy")
     if isinstance(partition, dict) and version >= (1, 14, 0):
         smallest = integer(partition.get("minPartitions"))
-        if smallest or version < (1, 16, 0):
+        if smallest or not has_optional_partitions(version):
             return smallest * integer(partition.get("partitionSize"))
     return integer(task.get("replicas"))
 

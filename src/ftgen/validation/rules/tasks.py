@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ftgen.schema.version import Version
+from ftgen.schema.version import Version, has_optional_partitions
 from ftgen.text import kube
 from ftgen.text.shapes import amount, integer, mapping, optional_integer, strings, text
 from ftgen.validation import Finding, rule
@@ -237,7 +237,7 @@ def uneven_partitions(job: Job) -> Iterator[Finding]:
     """A task's partitions do not add up to its replicas or its gang.
 
     From 1.14 Volcano's job webhook wants totalPartitions and partitionSize above zero, replicas to be their
-    product and minAvailable to be minPartitions times partitionSize (from 1.16 only with minPartitions).
+    product and minAvailable to be minPartitions times partitionSize (from 1.14.3 and 1.15.1 only with minPartitions).
 
     Refused: `replicas: 8` with `{totalPartitions: 3, partitionSize: 2}`.
     Write: `{totalPartitions: 4, partitionSize: 2, minPartitions: 4}` and `minAvailable: 8`.
@@ -255,7 +255,7 @@ def _partition_problem(task: Task, policy: dict[str, Any], version: Version) -> 
         return "totalPartitions and partitionSize must be at least 1"
     if task.replicas != total * size:
         return f"{total} partitions of {size} are {total * size} pods, but replicas is {task.replicas}"
-    if task.min_available not in (None, smallest * size) and (smallest > 0 or version < (1, 16, 0)):
+    if task.min_available not in (None, smallest * size) and (smallest > 0 or not has_optional_partitions(version)):
         gang = f"{smallest} partitions of {size} are {smallest * size} pods"
         return f"{gang}, but minAvailable is {task.min_available}"
     return ""
