@@ -284,6 +284,31 @@ def _written_read_only(job: Job, context: Context) -> Iterator[Finding]:
             yield Finding(f"{name} is only to be read, and is mounted for writing", path, name, "set readOnly: true")
 
 
+@rule("FT396", "unknown-medium", on=PODS_LINT)
+def unknown_medium(job: Job) -> Iterator[Finding]:
+    """An emptyDir on a medium that the kubelet does not know.
+
+    The API server takes any text; the kubelet fails the mount (unknown storage medium), and the pod waits for ever.
+
+    Refused: `emptyDir: {medium: memory}`.
+    Write: `emptyDir: {medium: Memory}`; the others are HugePages and HugePages-<size>.
+    """
+    for pod in job.pods:
+        for i, volume in pod.volumes:
+            medium = text(mapping(volume.get("emptyDir")).get("medium"))
+            if medium not in ("", "Memory", "HugePages") and not _is_huge_page(medium):
+                path = f"{pod.spec_path}.volumes[{i}].emptyDir.medium"
+                yield Finding(f"there is no medium {medium!r}: the mount fails", path, medium, _MEDIA)
+
+
+_MEDIA = "write Memory, HugePages or HugePages-2Mi, or remove it for the node's disk"
+
+
+def _is_huge_page(medium: str) -> bool:
+    size = amount(medium.removeprefix("HugePages-")) if medium.startswith("HugePages-") else None
+    return size is not None and size > 0
+
+
 @rule("FT481", "memory-for-shared-memory", Severity.WARNING, on=PODS_LINT, twins=("FT256",))
 def memory_for_shm(job: Job) -> Iterator[Finding]:
     """A memory-backed volume takes most of the memory limit, or has no bound.
