@@ -207,25 +207,28 @@ def bad_claim_template(job: Job) -> Iterator[Finding]:
     Write: `resources: {requests: {storage: 5Gi}}` in that spec.
     """
     if job.manifest.get("kind") == "PersistentVolumeClaim":
-        yield from _claim_problems(mapping(job.manifest.get("spec")), "spec")
+        yield from claim_problems(mapping(job.manifest.get("spec")), "spec")
     for pod in job.pods:
         for i, volume in pod.volumes:
             if isinstance(volume.get("ephemeral"), dict):
                 path = f"{pod.spec_path}.volumes[{i}].ephemeral.volumeClaimTemplate"
                 template = mapping(volume["ephemeral"].get("volumeClaimTemplate"))
-                yield from _claim_problems(mapping(template.get("spec")), f"{path}.spec")
+                yield from claim_problems(mapping(template.get("spec")), f"{path}.spec")
                 yield from _template_metadata_problems(mapping(template.get("metadata")), f"{path}.metadata")
 
 
-def _claim_problems(spec: dict[str, Any], path: str) -> Iterator[Finding]:
+def claim_problems(spec: dict[str, Any], path: str) -> Iterator[Finding]:
+    """Yield what the API server refuses in a claim's spec (ValidatePersistentVolumeClaimSpec)."""
     modes = strings(spec.get("accessModes"))
     if not modes or any(mode not in _ACCESS_MODES for mode in modes):
-        yield Finding(f"access modes are some of {', '.join(_ACCESS_MODES)}", f"{path}.accessModes")
+        headline = f"access modes are some of {', '.join(_ACCESS_MODES)}"
+        yield Finding(headline, f"{path}.accessModes", help=f"set {path}.accessModes to [ReadWriteOnce], or another")
     elif "ReadWriteOncePod" in modes and len(set(modes)) > 1:
-        yield Finding("ReadWriteOncePod stands alone", f"{path}.accessModes")
+        yield Finding("ReadWriteOncePod stands alone", f"{path}.accessModes", help="remove it, or the others")
     storage = amount(mapping(mapping(spec.get("resources")).get("requests")).get("storage"))
     if storage is None or storage <= 0:
-        yield Finding("a claim requests storage above zero", f"{path}.resources.requests.storage")
+        wanted = f"{path}.resources.requests.storage"
+        yield Finding("a claim requests storage above zero", wanted, help=f"set {wanted} to 5Gi, or what it needs")
     storage_class = text(spec.get("storageClassName"))
     if storage_class and not kube.is_dns1123_subdomain(storage_class):
         yield Finding(f"{storage_class!r} is no storage class's name", f"{path}.storageClassName")

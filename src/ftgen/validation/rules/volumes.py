@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from ftgen.diagnostics import Severity
 from ftgen.emulation import controller
 from ftgen.text import kube
-from ftgen.text.shapes import text
+from ftgen.text.shapes import mapping, text
 from ftgen.validation import Finding, rule
 from ftgen.validation.manifest import Job
 from ftgen.validation.rules import ADMISSION, AGREEMENT
-from ftgen.validation.rules.sources import source_kinds
+from ftgen.validation.rules.sources import claim_problems, source_kinds
 
 _LARGEST_JOB_NAME = 50
 
@@ -76,6 +76,21 @@ def long_claim_names(job: Job) -> Iterator[Finding]:
             job.name,
             "shorten the name, or mount the claim in the pod template",
         )
+
+
+@rule("FT397", "incomplete-job-claim", on=AGREEMENT)
+def incomplete_job_claim(job: Job) -> Iterator[Finding]:
+    """A claim that a job volume describes is incomplete.
+
+    Volcano's job webhook takes any; the controller's createPVC is refused at each try, no pod is ever created and the
+    job ends Terminated.  A claim needs access modes and a storage request above zero.
+
+    Refused: `volumeClaim: {accessModes: [RWX], resources: {}}`.
+    Write: `volumeClaim: {accessModes: [ReadWriteMany], resources: {requests: {storage: 5Gi}}}`.
+    """
+    for i, volume in job.volumes:
+        if volume.get("volumeClaim") is not None and not text(volume.get("volumeClaimName")):
+            yield from claim_problems(mapping(volume["volumeClaim"]), f"spec.volumes[{i}].volumeClaim")
 
 
 @rule("FT415", "mounts-over-mounts", on=AGREEMENT)
