@@ -15,7 +15,7 @@ from ftgen.validation import Finding, rule
 from ftgen.validation.manifest import Container, Job, Task
 from ftgen.validation.rules import AGREEMENT
 from ftgen.validation.rules.lint.shell import undefined_references
-from ftgen.validation.rules.policies import events, policy_lists
+from ftgen.validation.rules.policies import actions, events, policy_lists
 
 _RESTART_ACTIONS = ("RestartJob", "RestartTask", "RestartPod", "RestartPartition")
 _SKIPPED_NAMESPACES = ("kube-system", "volcano-system")
@@ -193,6 +193,25 @@ def pending_without_timeout(job: Job) -> Iterator[Finding]:
     for path, policy in (each for group in policy_lists(job) for each in group):
         if "PodPending" in events(policy) and not policy.get("timeout"):
             yield Finding("a policy on PodPending acts only after a timeout", path, "PodPending", f"set {path}.timeout")
+
+
+@rule("FT398", "unknown-action-of-an-exit-code", on=AGREEMENT)
+def unknown_action_of_an_exit_code(job: Job) -> Iterator[Finding]:
+    """A policy on an exit code asks for no action, or for one that Volcano does not have, and does nothing.
+
+    Volcano's job webhook checks only the actions of policies with events.  The controller takes the first policy that
+    matches and, as it knows no such action, leaves the pod failed: policies after it are not asked any more.
+
+    Refused: `{exitCode: 137, action: RestartJobs}`.
+    Write: `{exitCode: 137, action: RestartJob}`, or `action: SyncJob` to do nothing.
+    """
+    known = (*actions(job.version), "SyncJob")
+    for path, policy in (each for group in policy_lists(job) for each in group):
+        action = text(policy.get("action"))
+        if optional_integer(policy.get("exitCode")) is not None and not events(policy) and action not in known:
+            headline = f"{action!r} is no action" if action else "the policy has no action"
+            headline += f", so that the exit code {policy['exitCode']} does nothing, whatever other policies say"
+            yield Finding(headline, f"{path}.action", action, f"set {path}.action to one of {', '.join(known)}")
 
 
 @rule(
