@@ -7,12 +7,11 @@ and maps like absent ones, zero values like absent ones where Go cannot tell the
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from fractions import Fraction
 from typing import Any, Literal
 
 from ftgen.schema.version import Version
+from ftgen.text import kube
 from ftgen.text.paths import child
 from ftgen.text.shapes import amount, entries, integer, mapping, text
 from ftgen.validation import Context, Finding, rule
@@ -66,18 +65,6 @@ _SERVER_OWNED = ("creationTimestamp", "generation", "managedFields", "resourceVe
 _IDENTITY = ("name", "generateName", "namespace")
 _MUTABLE = ("minAvailable", "priorityClassName")
 _MUTABLE_IN_TASKS = ("replicas", "minAvailable")
-
-_UNITS = {
-    "ns": 1,
-    "us": 10**3,
-    "µs": 10**3,
-    "μs": 10**3,
-    "ms": 10**6,
-    "s": 10**9,
-    "m": 60 * 10**9,
-    "h": 3600 * 10**9,
-}
-_DURATION = re.compile(r"(?<![0-9.])([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")
 
 
 def change_class(old: dict[str, Any], new: dict[str, Any], *, volcano_version: Version = NEWEST) -> ChangeClass:
@@ -206,12 +193,10 @@ def _parsed_amount(value: Any) -> Any:
 
 
 def _nanoseconds(value: Any) -> Any:
-    if not isinstance(value, str) or _DURATION.sub("", value):
+    try:
+        return kube.parse_duration(text(value))
+    except ValueError:
         return value
-    return sum(
-        (Fraction(f"0{n}" if n.startswith(".") else n) * _UNITS[u] for n, u in _DURATION.findall(value)),
-        Fraction(),
-    )
 
 
 def _differences(old: Any, new: Any, path: str) -> Iterator[str]:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ftgen.schema.version import Version
+from ftgen.text import kube
 from ftgen.text.shapes import entries, optional_integer, strings, text
 from ftgen.validation import Finding, rule
 from ftgen.validation.manifest import Job
@@ -159,6 +160,31 @@ def zero_exit_code(job: Job) -> Iterator[Finding]:
                 0,
                 f"use {path}.event: TaskCompleted",
             )
+
+
+@rule("FT332", "bad-duration", on=ADMISSION)
+def bad_duration(job: Job) -> Iterator[Finding]:
+    """A policy's timeout or the job's runningEstimate is no duration that Go reads.
+
+    Volcano's webhooks cannot decode such a job, and refuse it.  A duration is numbers with the units h, m, s and ms,
+    without blanks; there are no days.
+
+    Refused: `timeout: 5 minutes`, `runningEstimate: 1d`.
+    Write: `timeout: 5m`, `runningEstimate: 24h`.
+    """
+    places = [("spec.runningEstimate", job.spec.get("runningEstimate"))]
+    places += [(f"{path}.timeout", policy.get("timeout")) for group in policy_lists(job) for path, policy in group]
+    for path, value in places:
+        if isinstance(value, str) and (problem := _duration_problem(value)):
+            yield Finding(problem, path, value, "write h, m and s, as in 24h, 1h30m or 90s")
+
+
+def _duration_problem(value: str) -> str:
+    try:
+        kube.parse_duration(value)
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 @rule("FT322", "any-event-among-others", on=ADMISSION)
