@@ -51,7 +51,6 @@ def line(text, sought, nth=1):
 AS_GIVEN = {
     ("share-unseen-by-hami", "warning", line(REFERENCE, "schedulerName")),
     ("hosts-of-another-task", "warning", line(REFERENCE, "VC_WORKER_HOSTS")),
-    ("retry-from-the-start", "warning", line(REFERENCE, "overwrite_output_dir")),
     ("left-to-admission", "warning", line(REFERENCE, 'name: "train"')),
     ("root-by-default", "note", line(REFERENCE, "        spec:")),
     ("unverified-tls", "warning", line(REFERENCE, "http.sslVerify=false", 1)),

@@ -290,16 +290,20 @@ def left_to_admission(job: Job) -> Iterator[Finding]:
     """A field is left to Volcano's mutating webhook, so that a second apply differs.
 
     The webhook fills tasks in on creation only, and its counterpart refuses any difference on update: applying the
-    same file again is refused.
+    same file again is refused.  It takes 0 and the empty text for absent: `maxRetry: 0` is stored as 3.
 
-    Refused: a task without `minAvailable` or `maxRetry`, a job without `schedulerName`.
-    Write: the values that the webhook would: replicas, 3, volcano.
+    Refused: a task without `minAvailable` or `maxRetry`, a job without `schedulerName`, `maxRetry: 0`.
+    Write: the values that the webhook would: replicas, 3, volcano; `maxRetry: 1` for a single attempt.
     """
     if not text(job.spec.get("schedulerName")):
         yield Finding("the scheduler is left to admission", "spec.schedulerName", "", "set schedulerName: volcano")
     if not text(job.spec.get("queue")):
         headline = "the job goes to the queue default"
-        yield Finding(headline, "spec.queue", "", "set queue: default, or another", Severity.NOTE)
+        severity = Severity.NOTE if job.spec.get("queue") is None else None  # the CRD's default stands for no text
+        yield Finding(headline, "spec.queue", "", "set queue: default, or another", severity)
+    if optional_integer(job.spec.get("maxRetry")) == 0:
+        headline = "admission makes maxRetry 3 of 0: applying the same file again is refused"
+        yield Finding(headline, "spec.maxRetry", 0, "set maxRetry: 3, or maxRetry: 1 for no second attempt")
     for task in job.tasks:
         for field, value in _filled_in(task).items():
             headline = f"admission fills in {field} of task {task.name!r}: applying the same file again is refused"

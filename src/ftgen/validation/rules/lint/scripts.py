@@ -189,13 +189,13 @@ def _exists(file: str, container: Container, code: str) -> bool:
 def retry_from_start(job: Job) -> Iterator[Finding]:
     """A restarted pod begins its training anew.
 
-    With overwrite_output_dir LLaMA-Factory ignores the checkpoints that are there, and maxRetry lets Volcano start
-    the pods again after an eviction or a failure.
+    With overwrite_output_dir LLaMA-Factory ignores the checkpoints that are there, and maxRetry, which counts the
+    first attempt and is 3 where it is absent or 0, lets Volcano start the pods again after an eviction or a failure.
 
-    Refused: `overwrite_output_dir: true` with `maxRetry: 1` or more.
+    Refused: `overwrite_output_dir: true` with `maxRetry: 2` or more.
     Write: `overwrite_output_dir: false`, or `resume_from_checkpoint`.
     """
-    if not integer(job.spec.get("maxRetry")):
+    if integer(job.spec.get("maxRetry")) == 1:
         return
     for pod in job.pods:
         for container in pod.main_containers:
