@@ -94,6 +94,22 @@ def test_what_no_api_server_would_store_by_that_name(text: str, subjects: list[s
     assert [d.subject for d in told if d.code == "FT336"] == subjects
 
 
+@pytest.mark.parametrize(
+    ("kind", "version", "codes"),
+    [
+        ("ConfigMap", '"4711"', ["FT337"]),
+        ("ConfigMap", '"0"', []),
+        ("ConfigMap", '""', []),
+        ("LimitRange", '"4711"', []),
+    ],
+)
+def test_an_object_with_a_stored_version_cannot_be_created(kind, version, codes):
+    text = f"apiVersion: v1\nkind: {kind}\nmetadata: {{name: a, namespace: b, resourceVersion: {version}}}\n"
+    told = check.check(text, "a.yaml", CheckOptions()).diagnostics
+
+    assert [d.code for d in told if d.severity is not Severity.NOTE] == codes
+
+
 def test_scalars_that_tools_read_differently() -> None:
     doubtful = CLAIM.replace("storage: 10Gi", "storage: 012").replace("namespace: research", "namespace: on")
     told = [d for d in check.check(doubtful, "a.yaml", CheckOptions()).diagnostics if d.code == "FT004"]

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ftgen.diagnostics import Severity
 from ftgen.text import kube
 from ftgen.text.paths import child
 from ftgen.text.shapes import mapping, text
 from ftgen.validation import Finding, rule
+from ftgen.validation.inventory import KINDS
 from ftgen.validation.manifest import Job
 from ftgen.validation.rules import OBJECT, PODS
 
@@ -38,6 +40,23 @@ def bad_object_name(manifest: Mapping[str, Any]) -> Iterator[Finding]:
         yield Finding(f"{kind} cannot be called {name!r}", "metadata.name", name, _LOWER)
     if namespace and not kube.is_dns1123_label(namespace):
         yield Finding(f"there can be no namespace {namespace!r}", "metadata.namespace", namespace, _LOWER)
+
+
+@rule("FT337", "resource-version", Severity.WARNING, on=OBJECT)
+def resource_version(manifest: Mapping[str, Any]) -> Iterator[Finding]:
+    """A manifest says which version of the stored object it is.
+
+    The API server sets `resourceVersion`, and creates no object that has one ("resourceVersion should not be set on
+    objects to be created"): what `kubectl get -o yaml` prints is no manifest for another cluster or a later day.
+
+    Refused: `metadata: {name: sft, resourceVersion: "4711"}`.
+    Write: neither that nor what else the cluster fills in: `uid`, `creationTimestamp`, `managedFields`, `status`.
+    """
+    version = text(mapping(manifest.get("metadata")).get("resourceVersion"))
+    is_saved = (manifest.get("apiVersion"), manifest.get("kind")) in KINDS  # for what jobs are weighed against
+    if version.strip("0").isdecimal() and not is_saved:
+        headline = "an object with a resourceVersion is refused where there is none to replace"
+        yield Finding(headline, "metadata.resourceVersion", version, "remove metadata.resourceVersion")
 
 
 @rule("FT340", "bad-label", on=PODS)
