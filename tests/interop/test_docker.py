@@ -541,3 +541,39 @@ def test_a_long_command_is_refused_or_read_at_once(words, capsys):
     capsys.readouterr()
     assert cli.main(["import", f"docker run img:1 {'a ' * 5_000}"]) == 1
     assert "error[FT543]: the command has 5003 words, and up to 4096 are read" in capsys.readouterr().err
+
+
+# --- the image's own ENTRYPOINT ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("word", "flag"), [("--epochs", "--epochs"), ("-c", "-c"), (f"--token={TOKEN}", "--token")])
+@pytest.mark.parametrize("entrypoint", ["", "--entrypoint="])
+def test_a_flag_of_the_images_entrypoint_is_no_program(
+    word: str, flag: str, entrypoint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("run.sh").write_text(f"docker run --gpus 1 {entrypoint} image:1 {word} 3\n")
+    assert cli.main(["import", "run.sh"]) == 1
+    err = capsys.readouterr().err
+    assert f"FT543]: the command begins with a flag of the image's ENTRYPOINT, which is not told: {flag}\n" in err
+    assert "help: write --entrypoint PROGRAM before the image" in err
+    assert TOKEN not in err
+
+
+def test_the_help_about_an_entrypoint_ends_the_error(capsys: pytest.CaptureFixture[str]) -> None:
+    found, told = imported(capsys, "docker run --gpus 1 --entrypoint train image:1 --epochs 3")
+    assert found["trainer"]["command"] == ["train", "--epochs", "3"]
+    assert "ENTRYPOINT" not in told
+
+
+@pytest.mark.parametrize("entrypoint", ["--entrypoint go", "--entrypoint ''"])
+def test_an_entrypoint_that_is_not_run_is_told(entrypoint: str, capsys: pytest.CaptureFixture[str]) -> None:
+    _, told = imported(capsys, "docker run --gpus 1 image:1 go")
+    assert "note[FT542]: an ENTRYPOINT of the image is not run" in told
+    assert "or --entrypoint '' if it has none" in told
+    Path("conf/experiment/image.yaml").unlink()
+    assert "ENTRYPOINT" not in imported(capsys, f"docker run --gpus 1 {entrypoint} image:1 go")[1]
+
+
+def test_an_entrypoint_of_several_words_is_podmans(capsys: pytest.CaptureFixture[str]) -> None:
+    found, _ = imported(capsys, """podman run --gpus 1 --entrypoint '["python", "-u"]' image:1 t.py""")
+    assert found["trainer"]["command"] == ["python", "-u", "t.py"]

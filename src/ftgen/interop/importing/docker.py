@@ -6,6 +6,7 @@ the container runtime make needless, and options without a counterpart, with a n
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -295,17 +296,34 @@ def _command(run: DockerRun) -> list[str]:
     """Return the words that the container runs.
 
     Raises:
-        Rejected: FT543, if only the image gives them; FT560, if only the caller's shell knows one.
+        Rejected: FT543, if only the image gives them or the program; FT560, if only the caller's shell knows one.
     """
     entrypoint = run.last("entrypoint")
-    program = [entrypoint.value] if entrypoint and entrypoint.value else []
+    program = _entrypoint(entrypoint.value) if entrypoint else []
     if not run.words and not program:
         raise unreadable(
             "the container's own command is not told", run.image.at, run.image.text, "write it after the image"
         )
     if unknown := [word for word in run.words if word.unknown]:
         raise Rejected([_unresolved_word(word) for word in unknown])
+    if not program and run.words[0].text.startswith("-"):
+        raise _no_program(run.words[0])
     return [*program, *(word.text for word in run.words)]
+
+
+def _entrypoint(text: str) -> list[str]:
+    """Return the words of an entrypoint: none if it is empty, several if it is a JSON list, as podman takes it."""
+    try:
+        words = json.loads(text) if text.startswith("[") else [text]
+    except ValueError:
+        words = [text]
+    return [str(word) for word in words if word != ""]
+
+
+def _no_program(word: Word) -> Rejected:
+    flag = word.text.partition("=")[0]
+    headline = f"the command begins with a flag of the image's ENTRYPOINT, which is not told: {flag}"
+    return unreadable(headline, word.at, flag, "write --entrypoint PROGRAM before the image")
 
 
 def _unresolved_word(word: Word) -> Diagnostic:
@@ -434,6 +452,10 @@ def _bounds(name: str) -> tuple[str, str]:
 def _left_out(run: DockerRun, vendors: list[Vendor], mounted: list[Mount]) -> Iterator[Diagnostic]:
     headline = "nothing is pushed: what the command writes stays on the volumes that it writes to"
     yield note(LEFT_OUT, headline, "model.output_url", help="set model.output_url to have the output pushed").at(run.at)
+    if not run.last("entrypoint"):
+        headline = "an ENTRYPOINT of the image is not run: the words after the image are the whole command"
+        cure = "write --entrypoint PROGRAM before the image, or --entrypoint '' if it has none"
+        yield note(LEFT_OUT, headline, "trainer.command", help=cure).at(run.image.at)
     for option in run.all("env"):
         name = option.value.partition("=")[0]
         if cards.selects_cards(name, vendors):
