@@ -577,3 +577,97 @@ def test_an_entrypoint_that_is_not_run_is_told(entrypoint: str, capsys: pytest.C
 def test_an_entrypoint_of_several_words_is_podmans(capsys: pytest.CaptureFixture[str]) -> None:
     found, _ = imported(capsys, """podman run --gpus 1 --entrypoint '["python", "-u"]' image:1 t.py""")
     assert found["trainer"]["command"] == ["python", "-u", "t.py"]
+
+
+# --- every option of a mount ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("flags", "mount"),
+    [
+        ("--mount type=volume,src=data,dst=/d,volume-subpath=team/a", {"subPath": "team/a"}),
+        ("--mount type=bind,src=/a,dst=/d,bind-propagation=rslave", {"mountPropagation": "HostToContainer"}),
+        ("--privileged -v /a:/d:rshared,ro", {"readOnly": True, "mountPropagation": "Bidirectional"}),
+        ("-v /a:/d:rprivate", {}),
+        ("--mount type=volume,src=data,dst=/d,volume-nocopy,ro=false", {}),
+        ("--mount type=bind,src=/a,dst=/d,readonly=1,bind-recursive=writable", {"readOnly": True}),
+    ],
+)
+def test_an_option_of_a_mount_that_a_pod_has_is_kept(
+    flags: str, mount: dict, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pod, told = pod_of(capsys, flags)
+    assert pod["containers"][0]["volumeMounts"] == [{"name": "host-0", "mountPath": "/d", **mount}]
+    assert "left out of the mount" not in told
+
+
+def test_a_folder_that_docker_makes_is_made(capsys: pytest.CaptureFixture[str]) -> None:
+    pod, _ = pod_of(capsys, "--mount type=bind,src=/a,dst=/d,bind-create-src")
+    assert pod["volumes"] == [{"name": "host-0", "hostPath": {"path": "/a", "type": "DirectoryOrCreate"}}]
+
+
+@pytest.mark.parametrize(
+    ("flags", "lost"),
+    [
+        ("--mount type=bind,src=/a,dst=/d,bind-propagation=shared", "shared"),
+        ("--mount type=bind,src=/a,dst=/d,ro,bind-recursive=disabled", "bind-recursive=disabled"),
+        ("--mount type=bind,src=/a,dst=/d,bind-nonrecursive=true,consistency=cached", "bind-nonrecursive, consistency"),
+        ("--mount type=volume,src=v,dst=/d,volume-driver=nfs,volume-opt=o=ro", "volume-driver=nfs, volume-opt=o=ro"),
+        ("--mount type=tmpfs,dst=/d,tmpfs-mode=700,U=true", "tmpfs-mode=700, u"),
+        ("-v /a:/d:rshared", "rshared"),
+        ("-v /a:/d:ro,z,cached", "z, cached"),
+        ("--tmpfs /d:rw,noexec,size=50%,uid=1000,mode=1777", "noexec, size=50%, uid=1000, mode=1777"),
+    ],
+)
+def test_an_option_of_a_mount_that_no_pod_has_is_told(
+    flags: str, lost: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pod, told = pod_of(capsys, flags)
+    assert f"note[FT542]: {lost}" in told
+    assert "left out of the mount at /d" in told
+    assert {"size", "mountPropagation"}.isdisjoint(pod["containers"][0]["volumeMounts"][0])
+
+
+@pytest.mark.parametrize(
+    ("flags", "why"),
+    [
+        ("--mount type=bind,src=/a,dst=/d,foo=bar", "no option 'foo'"),
+        ("--mount type=bind,src=/a,dst=/d,readolny", "did you mean readonly?"),
+        ("--mount type=volume,src=v,dst=/d,bind-propagation=rslave", "is no option of type=volume"),
+        ("--mount type=bind,src=/a,dst=/d,bind-propagation=both", "no option 'both'"),
+        ("--mount type=bind,src=/a,dst=/d,readonly=maybe", "is true or false"),
+        ("--mount type=volume,dst=/d,volume-subpath=a", "needs the name of a volume"),
+        ("--mount type=volume,src=v,dst=/d,volume-subpath=../a", "stay inside the volume"),
+        ("--mount type=bind,src=data,dst=/d", "no mount that a pod can have"),
+        ("--mount src=/data,dst=/d", "no mount that a pod can have"),
+        ("--mount type=tmpfs,src=/data,dst=/d", "no mount that a pod can have"),
+        ("-v /a:/d:rw:z", "names no path"),
+        ("-v /a:/d:r0", "no option 'r0'"),
+        ("-v a/b:/d", "is no name of a volume"),
+        ("--tmpfs /d:fast", "no option 'fast'"),
+        ("--tmpfs /d:size=lots", "is no size"),
+        ("--gpus all,cards=1", "--gpus has no option cards"),
+    ],
+)
+def test_an_option_of_a_mount_that_docker_refuses_is_refused(
+    flags: str, why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["import", "--", f"docker run --gpus 1 {flags} image:1 go"]) == 1
+    assert why in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "lost"),
+    [
+        ("""--gpus '2,"capabilities=compute,utility"'""", "capabilities=compute,utility of --gpus is left out"),
+        ("--gpus count=2,driver=nvidia", "driver=nvidia of --gpus is left out"),
+        ("--gpus 2 --runtime runsc", "--runtime runsc is left out"),
+    ],
+)
+def test_what_says_nothing_of_the_number_of_cards_is_told(
+    flags: str, lost: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found, told = imported(capsys, f"docker run {flags} image:1 go")
+    assert found["hardware"]["devices"] == 2
+    assert lost in told
+    assert "left out" not in imported(capsys, "docker run --runtime nvidia --gpus 2 image:1 go")[1].replace(lost, "")

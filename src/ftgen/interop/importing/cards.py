@@ -305,19 +305,36 @@ def _device_count(text: str) -> int | None:
 
 def _gpus_count(value: str) -> int | None:
     """Count the cards of a value of `--gpus`, parsed as Docker parses it; None for all of them."""
+    fields = _gpus_fields(value)
+    devices = [text for key, text in fields if key == "device"]
+    if devices:
+        return _device_count(",".join(devices))
+    count = next((text.strip() for key, text in fields if key == "count"), "all")
+    return int(count) if re.fullmatch(r"\d{1,6}", count) else 0 if count == "none" else None
+
+
+def gpus_options(value: str) -> list[tuple[str, str]]:
+    """Return the options of a value of `--gpus` that say nothing of the number of cards: a driver, capabilities."""
+    return [(key, text) for key, text in _gpus_fields(value) if key not in {"count", "device"}]
+
+
+def _gpus_fields(value: str) -> list[tuple[str, str]]:
+    """Split a value of `--gpus` (docker/cli's opts/gpus.go); a part without a key continues a list, or is the count."""
     try:
-        fields = next(csv.reader([value.strip("'")]), [])
+        parts = next(csv.reader([value.strip("'")]), [])
     except csv.Error:
-        return None
-    devices: list[str] = []
-    for part in fields:
+        return []
+    fields: list[tuple[str, str]] = []
+    for part in parts:
         key, equals, text = part.partition("=")
-        if key == "device" or (devices and not equals):
-            devices.append(text if equals else key)
-        elif key == "count" or not equals:
-            count = (text if equals else key).strip()
-            return int(count) if re.fullmatch(r"\d{1,6}", count) else 0 if count == "none" else None
-    return _device_count(",".join(devices)) if devices else None
+        continued = fields[-1][0] if fields and fields[-1][0] in {"device", "capabilities"} else "count"
+        fields.append((key, text) if equals else (continued, key))
+    return fields
+
+
+def is_runtime_of(vendors: Iterable[Vendor], runtime: str, word: Word) -> bool:
+    """Return whether a container runtime exposes a vendor's cards."""
+    return any(vendor.match(CardFlag("runtime", runtime, "", word)) for vendor in vendors)
 
 
 def _uncounted(vendor: Vendor, flags: list[CardFlag]) -> Diagnostic:

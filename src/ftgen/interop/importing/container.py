@@ -2,103 +2,17 @@
 
 from __future__ import annotations
 
-import csv
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from fractions import Fraction
+from collections.abc import Iterator
 from typing import Any
 
 from ftgen.diagnostics import Diagnostic, note
-from ftgen.interop.importing.flags import DockerRun, Option, unreadable
-from ftgen.interop.importing.manifest import binary
+from ftgen.interop.importing.flags import DockerRun, Option
+from ftgen.interop.importing.mounts import Mount, mounts, size
 from ftgen.text import kube
 
 LEFT_OUT = "FT542"
 _SHM = "/dev/shm"  # noqa: S108 - a mount point
-
-
-@dataclass(frozen=True, slots=True)
-class Mount:
-    """A mount of a container.
-
-    Attributes:
-        source: path on the node, name of a volume, or empty for a new one.
-        path: mount path in the container.
-        read_only: whether the container may not write.
-        memory: whether the medium is memory.
-        size: size limit as a quantity; empty for none.
-        option: option that declares the mount.
-    """
-
-    source: str
-    path: str
-    read_only: bool
-    option: Option
-    memory: bool = False
-    size: str = ""
-
-
-def size(option: Option, text: str) -> str:
-    """Convert a size of Docker (`16g`, `1.5gb`, `512MiB`, bytes) to a quantity (docker/go-units, RAMInBytes)."""
-    match = re.fullmatch(r"(\d{1,15})(?:\.(\d{1,9}))? ?([kmgtp]?)(?:i?b)?", text.strip().lower())
-    if match is None:
-        raise unreadable(f"{text!r} is no size that docker knows", option.word.at, text, "write one such as 16g")
-    unit = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40, "p": 2**50}[match[3]]
-    return binary(Fraction(int(Fraction(f"{match[1]}.{match[2] or 0}") * unit)))
-
-
-def mounts(run: DockerRun) -> list[Mount]:
-    """Return the mounts of a command line, in the order of its options; refuse two at one path (FT543)."""
-    parsers: dict[str, Callable[[Option], Mount]] = {"volume": _volume_mount, "mount": _long_mount, "tmpfs": _tmpfs}
-    found = [parsers[option.name](option) for option in run.options if option.name in parsers]
-    for index, mount in enumerate(found):
-        if any(mount.path == other.path for other in found[:index]):
-            raise unreadable(f"two mounts lie at {mount.path}", mount.option.word.at, mount.path, "keep one of them")
-    return found
-
-
-def _volume_mount(option: Option) -> Mount:
-    """Parse `-v [SOURCE:]PATH[:MODES]`."""
-    source, *rest = option.value.split(":")
-    path, modes = (rest[0], ",".join(rest[1:])) if rest else (source, "")
-    if not path.startswith("/") or (rest and not source):
-        cure = "write -v SOURCE:PATH with an absolute path in the container"
-        raise unreadable(f"-v {option.value} names no path in the container", option.word.at, option.value, cure)
-    return Mount(source if rest else "", path, "ro" in modes.split(","), option)
-
-
-def _long_mount(option: Option) -> Mount:
-    """Parse `--mount type=bind,source=/a,target=/b`, a line of CSV."""
-    try:
-        fields = next(csv.reader([option.value]), [])
-    except csv.Error:
-        fields = []
-    values = {key.strip().lower(): value for key, _, value in (part.partition("=") for part in fields)}
-    path = values.get("target") or values.get("dst") or values.get("destination") or ""
-    source = values.get("source") or values.get("src") or ""
-    kind = values.get("type", "volume")
-    if not path.startswith("/") or kind not in {"bind", "volume", "tmpfs"} or (kind == "bind" and not source):
-        cure = "write --mount type=bind,source=FOLDER,target=PATH"
-        raise unreadable(f"--mount {option.value} is no mount that a pod can have", option.word.at, option.value, cure)
-    read_only = any(values.get(key, "false").lower() in {"", "true", "1"} for key in ("readonly", "ro"))
-    limit = size(option, values["tmpfs-size"]) if values.get("tmpfs-size") else ""
-    return Mount("" if kind == "tmpfs" else source, path, read_only, option, kind == "tmpfs", limit)
-
-
-def _tmpfs(option: Option) -> Mount:
-    """Parse `--tmpfs PATH[:MODES]`."""
-    path, _, modes = option.value.partition(":")
-    values = dict(mode.partition("=")[::2] for mode in modes.split(","))
-    if not path.startswith("/"):
-        raise unreadable(f"--tmpfs {option.value} names no path in the container", option.word.at, option.value)
-    limit = size(option, values["size"]) if re.fullmatch(r"[\d.]+[kmgKMG]?", values.get("size", "")) else ""
-    return Mount("", path, "ro" in values, option, memory=True, size=limit)
-
-
-def is_caller_path(source: str) -> bool:
-    """Return whether a source is relative to the caller's working or home directory, which nobody else knows."""
-    return source.startswith((".", "~"))
 
 
 def is_shm(mount: Mount) -> bool:
@@ -137,7 +51,8 @@ def pod_patch(run: DockerRun, mounted: list[Mount]) -> dict[str, Any] | None:
 
 def _volume(mount: Mount) -> dict[str, Any]:
     if mount.source.startswith("/"):
-        return {"hostPath": {"path": mount.source}}
+        kind = {"type": "DirectoryOrCreate"} if mount.creates else {}
+        return {"hostPath": {"path": mount.source, **kind}}
     if mount.source:
         return {"persistentVolumeClaim": {"claimName": kube.slug(mount.source, 63)}}
     memory = {"medium": "Memory"} if mount.memory else {}
@@ -145,7 +60,12 @@ def _volume(mount: Mount) -> dict[str, Any]:
 
 
 def _container_mount(index: int, mount: Mount) -> dict[str, Any]:
-    return {"name": f"host-{index}", "mountPath": mount.path, **({"readOnly": True} if mount.read_only else {})}
+    options = {"readOnly": mount.read_only, "subPath": mount.subpath, "mountPropagation": mount.propagation}
+    return {
+        "name": f"host-{index}",
+        "mountPath": mount.path,
+        **{name: value for name, value in options.items() if value},
+    }
 
 
 def _pod(run: DockerRun) -> dict[str, Any]:

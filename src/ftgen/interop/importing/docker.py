@@ -16,9 +16,10 @@ from typing import Any
 from ftgen.diagnostics import Diagnostic, Location, Rejected, Severity, error, note, warning
 from ftgen.interop.importing import cards, container, shell
 from ftgen.interop.importing.cards import Cards, Vendor
-from ftgen.interop.importing.container import LEFT_OUT, Mount
+from ftgen.interop.importing.container import LEFT_OUT
 from ftgen.interop.importing.flags import PROGRAMS, DockerRun, Option, parse_docker_run, unreadable
 from ftgen.interop.importing.manifest import binary
+from ftgen.interop.importing.mounts import Mount, is_caller_path, lost_help, mounts, size
 from ftgen.interop.importing.proposal import ImportedConfig, Options
 from ftgen.interop.importing.shell import Command, UnclosedError, Word
 from ftgen.text import files, kube
@@ -224,7 +225,7 @@ def from_docker_run(run: DockerRun, options: Options, hardware: str = "") -> Doc
     exposed = _cards(run, vendors, options, hardware)
     references, secret_options = _references(run, vendors)
     command = _command(resolved)
-    mounted = [mount for mount in container.mounts(resolved) if not _is_left_out(mount, vendors)]
+    mounted = [mount for mount in mounts(resolved) if not _is_left_out(mount, vendors)]
     option, whole = (hardware, {}) if hardware else _option(exposed.vendor, options)
     values = {**_values(resolved, exposed, command), **whole}
     environment = {**dict(_environment(resolved, vendors, secret_options)), **references}
@@ -338,7 +339,7 @@ def _unresolved_word(word: Word) -> Diagnostic:
 def _cards(run: DockerRun, vendors: list[Vendor], options: Options, hardware: str) -> Cards:
     resolved = replace(run, options=[option for option in run.all("mount") if not option.word.unknown])
     words = [(o.name, o.value, o.word) for o in run.options]
-    words += [("volume", f"{m.source}:", m.option.word) for m in container.mounts(resolved)]
+    words += [("volume", f"{m.source}:", m.option.word) for m in mounts(resolved)]
     flags = cards.card_flags(words, vendors)
     if hardware:
         return cards.count_cards(str(options("hardware").get(hardware, {}).get("vendor")), flags, vendors)
@@ -432,7 +433,7 @@ def _host(run: DockerRun, count: int) -> dict[str, str]:
     found: dict[str, str] = {}
     memory, cpus = run.last("memory"), run.last("cpus")
     if memory:
-        whole = kube.parse_quantity(container.size(memory, memory.value))
+        whole = kube.parse_quantity(size(memory, memory.value))
         found |= dict.fromkeys(_bounds("memory"), binary(Fraction(int(whole / count))))
     if cpus:
         if not re.fullmatch(r"\d{1,5}(\.\d{1,9})?", cpus.value):
@@ -464,14 +465,43 @@ def _left_out(run: DockerRun, vendors: list[Vendor], mounted: list[Mount]) -> It
     for option in run.all("device"):
         headline = f"--device {option.value} is left out: a pod gets the devices that a device plugin gives it"
         yield note(LEFT_OUT, headline, "", option.value).at(option.word.at)
-    for mount in container.mounts(run):
+    yield from _card_options_left_out(run, vendors)
+    for mount in mounts(run):
         if mount not in mounted or (mount.source and not mount.source.startswith("/")):
             yield _mount_note(mount)
+        if mount in mounted and mount.lost:
+            yield _lost_note(mount)
     yield from container.unconverted_options(run)
 
 
+_GPUS_OPTIONS = frozenset({"capabilities", "driver", "options"})
+
+
+def _card_options_left_out(run: DockerRun, vendors: list[Vendor]) -> Iterator[Diagnostic]:
+    """Yield a note for each part of `--gpus` that counts no cards, and for a runtime that is no vendor's.
+
+    Raises:
+        Rejected: FT543, if docker knows no such part of `--gpus`.
+    """
+    for option in run.all("gpus"):
+        for key, text in cards.gpus_options(option.value):
+            if key not in _GPUS_OPTIONS:
+                raise unreadable(f"--gpus has no option {key}", option.word.at, key, "remove it, or write device=…")
+            cure = "set NVIDIA_DRIVER_CAPABILITIES in hardware.env" if key == "capabilities" else ""
+            yield note(LEFT_OUT, f"{key}={text} of --gpus is left out", "", text, cure).at(option.word.at)
+    for option in run.all("runtime"):
+        if not cards.is_runtime_of(vendors, option.value, option.word):
+            cure = "set runtimeClassName in the overlay"
+            yield note(LEFT_OUT, f"{option.spelled} is left out", "", option.value, cure).at(option.word.at)
+
+
+def _lost_note(mount: Mount) -> Diagnostic:
+    headline = f"{', '.join(mount.lost)}: left out of the mount at {mount.path}, a pod has no counterpart"
+    return note(LEFT_OUT, headline, "", mount.option.value, lost_help(mount)).at(mount.option.word.at)
+
+
 def _is_left_out(mount: Mount, vendors: list[Vendor]) -> bool:
-    return container.is_caller_path(mount.source) or container.is_shm(mount) or _is_driver(mount, vendors)
+    return is_caller_path(mount.source) or container.is_shm(mount) or _is_driver(mount, vendors)
 
 
 def _is_driver(mount: Mount, vendors: list[Vendor]) -> bool:
@@ -481,7 +511,7 @@ def _is_driver(mount: Mount, vendors: list[Vendor]) -> bool:
 
 def _mount_note(mount: Mount) -> Diagnostic:
     source, path = mount.source or mount.path, mount.path
-    if container.is_caller_path(source):
+    if is_caller_path(source):
         headline = f"{source} is a folder of the caller's and left out; mount a volume at {path} in the overlay"
     elif container.is_shm(mount):
         headline = f"{path} is left out: a job has its own, of the size storage.shm"
