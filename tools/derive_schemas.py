@@ -223,7 +223,10 @@ def short(name: str) -> str:
 
 
 def structural(part: Any) -> Any:
-    """A definition in the terms of a CRD's schema: no blanket `null`, the special types by their meaning."""
+    """A definition in the terms of a CRD's schema: no blanket `null`, the special types by their meaning.
+
+    A mapping that declares nothing keeps everything: FieldsV1, RawExtension.
+    """
     if isinstance(part, list):
         return [structural(item) for item in part]
     if not isinstance(part, dict):
@@ -234,6 +237,8 @@ def structural(part: Any) -> Any:
     copy = {key: structural(value) for key, value in part.items()}
     if isinstance(copy.get("type"), list):
         copy["type"] = next(kind for kind in copy["type"] if kind != "null")
+    if copy.get("type") == "object" and not copy.keys() & {"properties", "additionalProperties"}:
+        copy["x-kubernetes-preserve-unknown-fields"] = True
     return copy
 
 

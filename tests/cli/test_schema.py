@@ -211,6 +211,52 @@ def test_a_bound_that_is_no_part_of_the_range_stays_one() -> None:
     }
 
 
+OWN = """\
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+spec:
+  group: example.com
+  names: {kind: Thing}
+  versions:
+  - name: v1
+    schema:
+      openAPIV3Schema:
+        type: object
+        properties:
+          spec:
+            type: object
+            required: [size]
+            properties:
+              size: {type: integer, default: 3}
+              plain: {type: object}
+              when: {type: string, format: date-time}
+            x-kubernetes-validations:
+            - {rule: self.size < 10}
+            - {rule: self.size > 1}
+"""
+
+
+def checked(spec: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    Path("thing.yaml").write_text(f"apiVersion: example.com/v1\nkind: Thing\nmetadata: {{name: a}}\nspec: {spec}\n")
+    code = cli.main(["check", "thing.yaml"])
+    out = capsys.readouterr()
+    return code, out.out + out.err
+
+
+def test_a_custom_resource_is_judged_as_the_api_server_does(crd: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    crd.write_text(OWN, encoding="utf-8")
+    assert cli.main(["schema", "import", "crd.yaml"]) == 0
+    told = capsys.readouterr()
+    assert "note[FT019]: 2 validations in CEL of Thing, which the API server judges" in told.out + told.err
+    assert checked("{}", capsys)[0] == 0
+    code, text = checked("{plain: {x: 1}, when: '2020-13-45'}", capsys)
+    assert code == 1
+    assert "error[FT301]: spec.plain has no field x: the API server would drop it" in text
+    assert "error[FT303]: spec.when: 2020-13-45 is no date-time" in text
+    assert "help: write one such as 2026-01-31T12:00:00Z" in text
+    assert checked("{plain: {}, when: '2026-01-31T12:00:00Z'}", capsys)[0] == 0
+
+
 @pytest.mark.parametrize("words", [["schema", "import"], ["schema", "model", "hardware"]])
 def test_usage(words: list[str]) -> None:
     assert cli.main(words) == 2

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 
 import jsonschema
-import jsonschema_rs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tools import derive_schemas
 
 from ftgen import runtime, schema
+from ftgen.schema import formats
 
 VOLCANO = {(kind, ""): line for line in schema.RELEASES for kind in schema.kinds(line)}
 KUBERNETES = {
@@ -34,7 +34,7 @@ def takes(spec_shape, spec):
     shape = {"type": "object", "properties": {"spec": spec_shape}}
     [closed] = schema.close_crd(crd(shape)).values()
     thing = {"apiVersion": "example.com/v1", "kind": "Thing", "metadata": {"name": "a"}, "spec": spec}
-    return jsonschema_rs.is_valid(closed, thing)
+    return schema.compile_schema(closed).is_valid(thing)
 
 
 # --- where they come from ---
@@ -255,11 +255,81 @@ def test_what_is_no_version_or_too_old_is_refused(written):
             {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}, "spec": {}},
             {"status": {}},
         ),
+        ({"type": "object"}, {}, {"a": "x"}),
+        ({"type": "object", "additionalProperties": True}, {"a": "x"}, []),
+        ({"type": "object", "x-kubernetes-preserve-unknown-fields": True}, {"a": "x"}, []),
+        (
+            {"type": "object", "required": ["a", "b"], "properties": {"a": {"default": 3}, "b": {"default": None}}},
+            {"b": 1},
+            {"a": 1},
+        ),
+        (
+            # What is not there has no field to fill in; a parent that has a default is there.
+            {
+                "type": "object",
+                "required": ["a", "b"],
+                "properties": {
+                    "a": {"type": "object", "required": ["x"], "properties": {"x": {"default": 1}}},
+                    "b": {"type": "object", "default": {}, "required": ["x"], "properties": {"x": {"default": 1}}},
+                },
+            },
+            {"a": {}},
+            {"b": {}},
+        ),
+        (
+            {
+                "type": "object",
+                "properties": {"a": {"default": 1}, "b": {"type": "integer"}},
+                "oneOf": [{"required": ["a"]}, {"required": ["b"]}],
+            },
+            {},
+            {"b": 1},
+        ),
     ],
 )
 def test_closing_says_in_json_schema_what_the_api_server_does(shape, good, bad):
     assert takes(shape, good)
     assert not takes(shape, bad)
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        ("date-time", ["2026-01-31T12:00:00Z", "2026-01-31t12:00:00.5+08:00", "0000-02-29T00:00:00Z"], ["2020-13-45"]),
+        ("date-time", [], ["2026-02-30T12:00:00Z", "2026-01-31T24:00:00Z", "2026-01-31T12:00:00", "2026-01-31", ""]),
+        ("date", ["2026-01-31"], ["2026-1-31", "20260131", "2026-W01-1"]),
+        ("duration", ["90s", "1h30m", "-1.5h", "0", "1 day", "2 Weeks", "1µs"], ["1", "1 moon", "day", ""]),
+        ("ipv4", ["10.0.0.1", "::ffff:10.0.0.1"], ["999.1.1.1", "10.0.0.01", "fd00::1", "10.0.0.0/8"]),
+        ("ipv6", ["fd00::1", "::ffff:10.0.0.1"], ["10.0.0.1", "fd00"]),
+        ("cidr", ["10.0.0.0/8", "fd00::/64"], ["10.0.0.0", "10.0.0.0/33", "10.0.0.0/255.0.0.0"]),
+        ("mac", ["00:00:5e:00:53:01", "0000.5e00.5301"], ["mine", "00"]),
+        ("uuid", ["123e4567-e89b-42d3-a456-426614174000", "123E4567E89B42D3A456426614174000"], ["123e4567"]),
+        ("uuid4", ["123e4567-e89b-42d3-a456-426614174000"], ["123e4567-e89b-12d3-a456-426614174000"]),
+        # Go's own parser decides, or nobody: ftgen does not.
+        *((name, ["any thing"], []) for name in ("uri", "email", "hostname", "time", "regex", "password", "own")),
+    ],
+)
+def test_formats_are_judged_as_the_api_server_judges_them(name, good, bad):
+    shape = {"type": "string", "format": name}
+    assert [text for text in good if not takes(shape, text)] == []
+    assert [text for text in bad if takes(shape, text)] == []
+
+
+def test_the_example_of_each_format_has_it():
+    assert [name for name, (check, example) in formats.JUDGED.items() if not check(example)] == []
+
+
+def test_the_metadata_of_an_embedded_object_is_its_own():
+    shape = {"type": "object", "x-kubernetes-embedded-resource": True, "x-kubernetes-preserve-unknown-fields": True}
+    for fields in ({}, {"metadata": {"type": "object"}}):
+        assert takes({**shape, "properties": fields}, {"metadata": {"labels": {"a": "b"}}, "more": 1})
+
+
+def test_an_object_that_keeps_unknown_fields_keeps_its_own():
+    shape = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    [closed] = schema.close_crd(crd(shape)).values()
+    thing = {"apiVersion": "example.com/v1", "kind": "Thing", "metadata": {"name": "a"}, "spec": {"any": 1}}
+    assert schema.compile_schema(closed).is_valid(thing)
 
 
 def test_fields_named_like_keywords_are_fields():

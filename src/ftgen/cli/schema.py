@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from ftgen import schema, spec
-from ftgen.cli import writing
+from ftgen.cli import output, writing
 from ftgen.cli.arguments import Arguments, Usage
 from ftgen.cli.vocabulary import UNIT
 from ftgen.config import catalog
-from ftgen.diagnostics import Diagnostic, Location, Rejected, error
+from ftgen.diagnostics import Diagnostic, Location, Rejected, error, note
 from ftgen.text import yamlio
 
 _ANY = {"type": "string", "pattern": r"\$\{|^\?\?\?$"}
@@ -191,22 +191,30 @@ def _import(files: tuple[str, ...], arguments: Arguments) -> int:
         raise Usage(
             "schema import takes the file of a CustomResourceDefinition: kubectl get crd jobs.batch.volcano.sh -o yaml"
         )
-    found = {place.as_posix(): text.encode() for file in files for place, text in _closed(Path(file))}
+    read = [(Path(file), crd) for file in files for crd in _resources(Path(file))]
+    found = {place.as_posix(): text.encode() for file, crd in read for place, text in _closed(file, crd)}
     writing.write(found, arguments.out(), arguments)
+    notes = [_not_judged(file, crd, rules) for file, crd in read if (rules := schema.unjudged_rules(crd))]
+    output.print_diagnostics(notes, arguments, to_stderr=arguments.flags.out == "-")
     return 0
 
 
-def _closed(file: Path) -> Iterator[tuple[Path, str]]:
-    for crd in _resources(file):
-        try:
-            closed = schema.close_crd(crd)
-        except (ValueError, AttributeError) as problem:
-            raise Rejected([_no_crd(file, str(problem))]) from None
-        for (api_version, kind), resource in closed.items():
-            place = schema.relative_path(api_version, kind)
-            if place is None:
-                raise Rejected([_no_crd(file, f"{api_version} {kind} names no kind")])
-            yield place, schema.dump(resource)
+def _not_judged(file: Path, crd: Any, rules: int) -> Diagnostic:
+    counted = "1 validation" if rules == 1 else f"{rules} validations"
+    headline = f"{counted} in CEL of {crd['spec']['names']['kind']}, which the API server judges, ftgen does not judge"
+    return note("FT019", headline, value=file).at(Location(str(file), 1))
+
+
+def _closed(file: Path, crd: Any) -> Iterator[tuple[Path, str]]:
+    try:
+        closed = schema.close_crd(crd)
+    except (ValueError, AttributeError) as problem:
+        raise Rejected([_no_crd(file, str(problem))]) from None
+    for (api_version, kind), resource in closed.items():
+        place = schema.relative_path(api_version, kind)
+        if place is None:
+            raise Rejected([_no_crd(file, f"{api_version} {kind} names no kind")])
+        yield place, schema.dump(resource)
 
 
 def _resources(file: Path) -> list[Any]:

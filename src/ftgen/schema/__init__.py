@@ -12,6 +12,7 @@ from ftgen.schema.closed import (
     Schema,
     close,
     close_crd,
+    compile_schema,
     compiled,
     dump,
     find,
@@ -29,6 +30,7 @@ from ftgen.schema.closed import (
     release,
     shared,
     substitution,
+    unjudged_rules,
 )
 
 __all__ = [
@@ -43,6 +45,7 @@ __all__ = [
     "Schema",
     "close",
     "close_crd",
+    "compile_schema",
     "compiled",
     "dump",
     "find",
@@ -60,4 +63,5 @@ __all__ = [
     "release",
     "shared",
     "substitution",
+    "unjudged_rules",
 ]

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from ftgen import runtime
 from ftgen.diagnostics import Location, Rejected, error
+from ftgen.schema import formats
 from ftgen.text import files
 
 if TYPE_CHECKING:
@@ -176,10 +177,17 @@ def compiled(
 
     schema = find(api_version, kind, volcano_version, imported, kubernetes_version)
     try:
-        return None if schema is None else jsonschema_rs.validator_for(schema)
+        return None if schema is None else compile_schema(schema)
     except (ValueError, jsonschema_rs.ReferencingError) as problem:
         path = relative_path(api_version, kind) or Path()
         raise _no_schema((imported or runtime.schemas_dir()) / path, problem) from None
+
+
+def compile_schema(schema: Schema) -> jsonschema_rs.Validator:
+    """Compile a closed schema, with the formats that the API server judges."""
+    import jsonschema_rs  # noqa: PLC0415 - a native library, needed only for a validation
+
+    return jsonschema_rs.validator_for(schema, formats=dict(formats.CHECKS), validate_formats=True)
 
 
 def is_valid(
@@ -335,7 +343,7 @@ def object_schema(api_version: str, kind: str, schema: Schema, metadata: Schema,
         "metadata": {**metadata, "anyOf": _HAS_NAME},
     }
     required = sorted({*schema.get("required", ()), "apiVersion", "kind", "metadata"})
-    whole = {**schema, "properties": properties, "required": required, "type": "object", **_CLOSED}
+    whole = {**schema, "properties": properties, "required": required, "type": "object"}
     return {"$schema": DIALECT, **(whole | {"$defs": defs} if defs else shared(whole))}
 
 
@@ -423,42 +431,73 @@ _CRD: Schema = {
 _CLOSED = {"additionalProperties": False}
 
 
+def unjudged_rules(schema: Any) -> int:
+    """Count the validations in CEL of a CRD or a part of it, which its closed schema leaves to the API server."""
+    if isinstance(schema, list):
+        return sum(map(unjudged_rules, schema))
+    if not isinstance(schema, dict):
+        return 0
+    rules = schema.get("x-kubernetes-validations")
+    return (len(rules) if isinstance(rules, list) else 0) + sum(map(unjudged_rules, schema.values()))
+
+
 def close(schema: Mapping[str, Any]) -> Schema:
     """Reduce a structural schema to its constraints, and close it against fields that the API server would prune.
 
     Schemas inside `allOf`, `anyOf`, `oneOf` and `not` stay open: by the rules of structural schemas they only
-    narrow values and never declare fields.
+    narrow values and never declare fields.  A field with a default is never missing: the API server fills it in before
+    it validates.
     """
-    constraints = _own_constraints(schema) | _translated(schema)
-    constraints |= {key: [_constraints(branch) for branch in schema[key]] for key in _combinators(schema)}
+    constraints = _own_constraints(schema, schema) | _translated(schema)
+    constraints |= {key: [_constraints(branch, schema) for branch in schema[key]] for key in _combinators(schema)}
     if "not" in schema:
-        constraints["not"] = _constraints(schema["not"])
+        constraints["not"] = _constraints(schema["not"], schema)
     if "items" in schema:
         constraints["items"] = close(schema["items"])
     if "properties" in schema or schema.get("x-kubernetes-embedded-resource"):
         constraints["properties"] = {name: close(part) for name, part in _fields(schema).items()}
-        constraints |= {} if schema.get("x-kubernetes-preserve-unknown-fields") else _CLOSED
     if isinstance(schema.get("additionalProperties"), dict):
         constraints["additionalProperties"] = close(schema["additionalProperties"])
+    elif _is_pruned(schema):
+        constraints |= _CLOSED
     return constraints
 
 
-def _own_constraints(schema: Mapping[str, Any]) -> Schema:
-    """Return the constraints of a value itself; the exclusive flags of OpenAPI 3.0 become exclusive bounds."""
+def _is_pruned(schema: Mapping[str, Any]) -> bool:
+    """Return whether the API server drops undeclared fields of a value: those of any mapping that keeps none."""
+    is_object = schema.get("type") == "object" and not schema.get("additionalProperties")
+    is_declared = "properties" in schema or schema.get("x-kubernetes-embedded-resource")
+    return bool(is_object or is_declared) and not schema.get("x-kubernetes-preserve-unknown-fields")
+
+
+def _own_constraints(schema: Mapping[str, Any], declared: Mapping[str, Any]) -> Schema:
+    """Return the constraints of a value itself; the exclusive flags of OpenAPI 3.0 become exclusive bounds.
+
+    `declared` is the structural schema of the same value, whose fields may have defaults.
+    """
     constraints = {key: schema[key] for key in _CONSTRAINTS if key in schema}
+    if "required" in constraints:
+        fields = declared.get("properties", {})
+        constraints["required"] = [name for name in schema["required"] if fields.get(name, {}).get("default") is None]
     for bound, exclusive in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
         if constraints.pop(exclusive, False) and bound in constraints:
             constraints[exclusive] = constraints.pop(bound)
     return constraints
 
 
-def _constraints(schema: Mapping[str, Any]) -> Schema:
-    """Reduce a value validation to its constraints, without closing it."""
-    constraints = _own_constraints(schema)
-    constraints |= {key: [_constraints(branch) for branch in schema[key]] for key in _COMBINATORS if key in schema}
-    constraints |= {key: _constraints(schema[key]) for key in ("not", "items") if key in schema}
+def _constraints(schema: Mapping[str, Any], declared: Mapping[str, Any]) -> Schema:
+    """Reduce a value validation to its constraints, without closing it; `declared` is its value's structural schema."""
+    constraints = _own_constraints(schema, declared)
+    branches = {key: schema[key] for key in _COMBINATORS if key in schema}
+    constraints |= {key: [_constraints(branch, declared) for branch in each] for key, each in branches.items()}
+    if "not" in schema:
+        constraints["not"] = _constraints(schema["not"], declared)
+    if "items" in schema:
+        constraints["items"] = _constraints(schema["items"], declared.get("items", {}))
     if "properties" in schema:
-        constraints["properties"] = {name: _constraints(part) for name, part in schema["properties"].items()}
+        fields = declared.get("properties", {})
+        parts = schema["properties"].items()
+        constraints["properties"] = {name: _constraints(part, fields.get(name, {})) for name, part in parts}
     return constraints
 
 
@@ -469,11 +508,11 @@ def _combinators(schema: Mapping[str, Any]) -> Iterator[str]:
 
 def _fields(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Return the declared fields; `tasks`, a list of named pod templates, gets the merge key that Volcano omits."""
-    implied = {"apiVersion": {"type": "string"}, "kind": {"type": "string"}, "metadata": {"type": "object"}}
-    fields = {
-        **(implied if schema.get("x-kubernetes-embedded-resource") else {}),
-        **schema.get("properties", {}),
-    }
+    fields = {**schema.get("properties", {})}
+    if schema.get("x-kubernetes-embedded-resource"):
+        # The API server prunes nothing of an object's own metadata.
+        metadata = {"type": "object", **fields.get("metadata", {}), "x-kubernetes-preserve-unknown-fields": True}
+        fields = {"apiVersion": {"type": "string"}, "kind": {"type": "string"}, **fields, "metadata": metadata}
     tasks = fields.get("tasks", {}).get("items", {}).get("properties", {})
     if {"name", "template"} <= tasks.keys():
         fields["tasks"] = {**fields["tasks"], "x-kubernetes-patch-merge-key": "name"}

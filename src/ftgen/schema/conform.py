@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from functools import cache
@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from ftgen import schema
 from ftgen.diagnostics import Diagnostic, Severity, error, note, warning
-from ftgen.schema import Node, Schema, served
+from ftgen.schema import Node, Schema, formats, served
 from ftgen.schema.version import version_of
 from ftgen.text.paths import Steps, dotted, steps
 from ftgen.text.paths import part as part_of
@@ -444,10 +444,17 @@ def _refused(manifest: Mapping[str, Any], closed: Schema, lines: _Lines) -> list
 
 
 def _explained(manifest: Mapping[str, Any], closed: Schema, lines: _Lines) -> list[Diagnostic]:
-    from jsonschema import Draft202012Validator  # noqa: PLC0415 - slow to import, and only failures need it
+    from jsonschema import Draft202012Validator, FormatChecker  # noqa: PLC0415 - slow to import; only failures need it
 
-    problems = Draft202012Validator(closed).iter_errors(manifest)
+    checker = FormatChecker(formats=())
+    checker.checkers = {name: (_judge(check), ()) for name, check in formats.CHECKS.items()}
+    problems = Draft202012Validator(closed, format_checker=checker).iter_errors(manifest)
     return [d for problem in problems for d in _diagnosed(_likeliest(problem), manifest, lines)]
+
+
+def _judge(check: Callable[[str], bool]) -> Callable[[object], bool]:
+    """Return a check of any value: a format is one of texts only."""
+    return lambda value: not isinstance(value, str) or check(value)
 
 
 def _order(manifest: Any, subject: str) -> tuple[int, ...]:
@@ -585,6 +592,7 @@ _VIOLATIONS = {
     "enum": "is none of {limit}",
     "exclusiveMaximum": "is not below {limit}",
     "exclusiveMinimum": "is not above {limit}",
+    "format": "is no {limit}",
     "maxItems": "has more than {limit} items",
     "maxLength": "is longer than {limit} characters",
     "maxProperties": "has more than {limit} entries",
@@ -619,6 +627,8 @@ def _value_help(problem: _Problem) -> str:
         folded = {text.lower(): text for text in allowed}
         close = get_close_matches(str(value).lower(), folded, 1)
         return f"did you mean {folded[close[0]]}?" if close else f"write one of {_listed(allowed)}"
+    if problem.validator == "format":
+        return f"write one such as {formats.JUDGED[str(limit)][1]}"
     return f"write at least {limit}" if problem.validator == "minimum" else ""
 
 
