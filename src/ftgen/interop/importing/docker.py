@@ -316,7 +316,7 @@ def _entrypoint(text: str) -> list[str]:
     """Return the words of an entrypoint: none if it is empty, several if it is a JSON list, as podman takes it."""
     try:
         words = json.loads(text) if text.startswith("[") else [text]
-    except ValueError:
+    except (ValueError, RecursionError):
         words = [text]
     return [str(word) for word in words if word != ""]
 
