@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from pathlib import Path
 
 import pytest
 from tests.rejects.conftest import Found, Reject, run
@@ -316,3 +317,44 @@ def test_what_an_interpolation_may_have_meant(
 def test_what_was_meant(typed: str, meant: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main([typed]) == 1
     assert f"help: did you mean {meant}?\n" in capsys.readouterr().err
+
+
+# --- help that a shell takes -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("typed", "word"),
+    [
+        ("cluster.kubernetes_version=1.30", """'cluster.kubernetes_version="1.30"'"""),
+        ("++cluster.queue=5", """'++cluster.queue="5"'"""),
+        ("cluster.image_pull_secrets=mine", "'cluster.image_pull_secrets=[mine]'"),
+        ("trainer.args.run_name=5", """'trainer.args.run_name="5"'"""),
+        ("trainer.args.run_name=choice(a,b)", """'trainer.args.run_name="choice(a,b)"'"""),
+        ("trainer.args.lora_target=q_proj,v_proj", "'trainer.args.lora_target=[q_proj,v_proj]'"),
+    ],
+)
+def test_the_help_is_a_word_that_works_in_a_shell(typed: str, word: str) -> None:
+    code, said = run([typed])
+    assert code == 1
+    assert f"write {word}" in said
+    assert run(["-o", "-", *shlex.split(word)])[0] == 0
+
+
+def test_quotes_within_a_value_are_for_the_whole_word() -> None:
+    code, said = run(["cluster.tolerations=[{key: 5}]"])
+    assert code == 1
+    assert 'help: put it in quotes: "5", and the whole override in single quotes for the shell' in said
+    assert run(["-o", "-", 'cluster.tolerations=[{key: "5", operator: Exists}]'])[0] == 0
+
+
+def test_a_key_to_add_is_quoted_for_the_shell() -> None:
+    assert "write '+zzz.qqq={a: b}'" in run(["zzz.qqq={a: b}"])[1]
+
+
+def test_in_a_file_the_quotes_are_those_of_yaml(scratch: Path) -> None:
+    option = scratch / "conf" / "cluster" / "mine.yaml"
+    option.parent.mkdir(parents=True)
+    option.write_text("# Mine.\ndefaults: [alauda, _self_]\nkubernetes_version: 1.34\n")
+    code, said = run(["cluster=mine"])
+    assert code == 1
+    assert 'help: put it in quotes: "1.34"\n' in said

@@ -178,7 +178,7 @@ def test_a_sweep_that_nobody_asked_to_expand_names_hydras_three_ways_out(compose
     assert told.code == "FT016"
     assert "--multirun (-m)" in told.help
     assert "trainer.lr=[1e-4,2e-4]" in told.help
-    assert r"trainer.lr=\'1e-4,2e-4\'" in told.help
+    assert """write 'trainer.lr="1e-4,2e-4"'""" in told.help
 
 
 def test_expanding_is_asked_for_by_flag_or_by_hydras_mode(composer: Composer) -> None:

@@ -68,8 +68,8 @@ def test_unknown_arguments_are_named_with_their_cure(name, headline, help_):
         ("bf16", "yes", "bf16 is true or false, not 'yes'", "write true, without quotes"),
         ("bf16", "off", "bf16 is true or false, not 'off'", "write false, without quotes"),
         ("lora_rank", 1.5, "lora_rank is a whole number, not 1.5", "leave it out for the default, 8"),
-        ("run_name", 7, "run_name is a text, not 7", "quote it: '7'"),
-        ("deepspeed", 3, "deepspeed is a mapping or a text, not 3", "quote it: '3'"),
+        ("run_name", 7, "run_name is a text, not 7", 'put it in quotes: "7"'),
+        ("deepspeed", 3, "deepspeed is a mapping or a text, not 3", 'put it in quotes: "3"'),
         ("hub_token", {"t": 1}, "hub_token is a text, not this", "leave it out for the default, None"),
     ],
 )

@@ -9,8 +9,10 @@ FT5xx output, FT6xx capacity, FT7xx data and images.
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from ftgen.diagnostics import credentials
@@ -89,6 +91,41 @@ def warning(code: str, headline: str, subject: str = "", value: object = "", hel
 def note(code: str, headline: str, subject: str = "", value: object = "", help: str = "") -> Diagnostic:  # noqa: A002
     """Return a note-level diagnostic."""
     return Diagnostic(code, Severity.NOTE, headline, subject, str(value), (), help)
+
+
+_IN_QUOTES, _IN_BRACKETS = "put it in quotes: ", "write a list: "
+_FORMS = {_IN_QUOTES: '"{}"', _IN_BRACKETS: "[{}]"}
+_COMPUTED = re.compile(r"\$\{|^\w+\(")
+"""An interpolation or a function: the text of such an override is not its value."""
+
+
+def in_quotes(value: object) -> str:
+    """Return the help that a value be written as text, as a file spells it; `for_shell` translates it."""
+    return f'{_IN_QUOTES}"{value}"'
+
+
+def in_brackets(value: object) -> str:
+    """Return the help that a value be written as a list of one, as a file spells it; `for_shell` translates it."""
+    return f"{_IN_BRACKETS}[{value}]"
+
+
+def for_shell(diagnostic: Diagnostic, override: str, *, is_value: bool) -> Diagnostic:
+    """Return a diagnostic at an override, with the quotes and brackets of its help spelled for a shell.
+
+    A shell eats quotes and expands brackets.
+
+    Args:
+        diagnostic: the diagnostic.
+        override: the override as it was typed.
+        is_value: whether the diagnostic is about the override's whole value, and not about a part of it.
+    """
+    key, _, value = override.partition("=")
+    form = next((form for start, form in _FORMS.items() if diagnostic.help.startswith(start)), "")
+    if not form or _COMPUTED.search(value):
+        return diagnostic
+    word = f"{key}={form.format(value)}"
+    whole = f"{diagnostic.help}, and the whole override in single quotes for the shell"
+    return replace(diagnostic, help=f"write {shlex.quote(word)}" if is_value else whole)
 
 
 class Rejected(Exception):  # noqa: N818 - the verdict on the input, not a malfunction

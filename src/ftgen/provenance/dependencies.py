@@ -20,7 +20,7 @@ from ftgen.config.compose import Composer
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, require
 from ftgen.lower import Bundle, Identity, Inputs, Object, naming, overlay, privileges, service
 from ftgen.lower.overlay import Patch
-from ftgen.provenance.origins import KeyOrigins, add_key_locations
+from ftgen.provenance.origins import KeyOrigins, add_key_locations, help_for_shell
 from ftgen.spec import Spec, admit, json_schema
 from ftgen.text.files import displayed
 from ftgen.text.paths import Steps, leaves, put, steps
@@ -182,7 +182,7 @@ def add_locations(
 
     # One value may stand in several places of the manifest; one edit fixes them all.
     unique: dict[tuple[object, ...], Diagnostic] = {}
-    for diagnostic in (d if d.locations else traced(d) for d in found):
+    for diagnostic in (d if d.locations else help_for_shell(traced(d), origins) for d in found):
         key = (diagnostic.code, diagnostic.headline, diagnostic.locations or diagnostic.subject)
         unique.setdefault(key, diagnostic)
     return list(unique.values())

@@ -17,7 +17,7 @@ from hydra.errors import HydraException
 
 from ftgen.config.compose import Composer, grammar
 from ftgen.config.trace import Layer, OverrideTrace
-from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected
+from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, for_shell
 from ftgen.text import yamlio
 from ftgen.text.yamlio import Mark
 
@@ -123,7 +123,15 @@ def add_key_locations(diagnostics: Iterable[Diagnostic], key_origins: KeyOrigins
 def _located(diagnostic: Diagnostic, key_origins: KeyOrigins) -> Diagnostic:
     if diagnostic.locations or not diagnostic.subject:
         return diagnostic
-    return diagnostic.at(*key_origins.locations(diagnostic.subject))
+    return help_for_shell(diagnostic.at(*key_origins.locations(diagnostic.subject)), key_origins)
+
+
+def help_for_shell(diagnostic: Diagnostic, key_origins: KeyOrigins) -> Diagnostic:
+    """Spell the help of a diagnostic for a shell, where it stands on the command line."""
+    for override in key_origins.overrides:
+        if diagnostic.locations[:1] == (_position(override),):
+            return for_shell(diagnostic, override.text, is_value=_path(override.key) == _path(diagnostic.subject))
+    return diagnostic
 
 
 @dataclass(frozen=True)

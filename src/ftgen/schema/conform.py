@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ftgen import schema
-from ftgen.diagnostics import Diagnostic, Severity, error, note, warning
+from ftgen.diagnostics import Diagnostic, Severity, error, in_brackets, in_quotes, note, warning
 from ftgen.schema import Node, Schema, formats, served
 from ftgen.schema.version import version_of
 from ftgen.text.paths import Steps, dotted, steps
@@ -565,11 +565,11 @@ def _type_help(value: Any, wanted: Sequence[str], expected: str) -> str:
     if value is None:
         return "give it a value, or remove it"
     if "string" in wanted and isinstance(value, (bool, int, float)):
-        return f'put it in quotes: "{_shown(value)}"'
+        return in_quotes(_shown(value))
     if isinstance(value, str) and _reads_as(value, wanted):
         return f"remove the quotes: {value}"
     if wanted == ["array"] and not isinstance(value, dict):
-        return f"write a list: [{_shown(value)}]"
+        return in_brackets(_shown(value))
     return f"write {expected}"
 
 

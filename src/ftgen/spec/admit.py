@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ftgen.diagnostics import Diagnostic, Rejected, error
+from ftgen.diagnostics import Diagnostic, Rejected, error, in_brackets, in_quotes
 from ftgen.spec.cluster import Facts
 from ftgen.spec.config import Spec
 from ftgen.spec.keys import known_keys
@@ -125,5 +125,5 @@ def _suggest_value(value: object, allowed: str) -> str:
 def _suggest_spelling(value: object, type_name: str | None) -> str:
     """Suggest how to write the value so that YAML reads it as the required type; return "" where nothing helps."""
     if type_name == "text" and isinstance(value, (bool, int, float)):
-        return f'put it in quotes: "{_displayed(value)}"'
-    return f"write [{value}]" if type_name == "a list" and isinstance(value, (str, int, float)) else ""
+        return in_quotes(_displayed(value))
+    return in_brackets(value) if type_name == "a list" and isinstance(value, (str, int, float)) else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -117,7 +118,8 @@ def _swept_run_section(override: Any, text: str) -> Diagnostic:
     if key.split("@")[0] != "sweep":
         swept = "Hydra's own configuration" if override.is_hydra_override() else "what says how to sweep"
         return error("FT030", f"{text}: {swept} cannot be swept", key, text, f"give {key} one value")
-    help_ = f"run one sweep after the other, or write {text.partition('=')[0]}=[…] for all axes of both in one sweep"
+    whole = shlex.quote(f"{text.partition('=')[0]}=[…]")
+    help_ = f"run one sweep after the other, or write {whole} for all axes of both in one sweep"
     return error("FT030", f"{text}: sweeps cannot be swept themselves", key, text, help_)
 
 

@@ -10,7 +10,7 @@ import difflib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from ftgen.diagnostics import Diagnostic, error
+from ftgen.diagnostics import Diagnostic, error, in_quotes
 from ftgen.trainers.surface import TYPE_NAMES, Argument, WrongType, cast
 
 UNKNOWN, WRONG_TYPE, WRONG_VALUE = "FT201", "FT202", "FT203"
@@ -72,7 +72,7 @@ def _retype(argument: Argument, value: object) -> str:
         is_true = value.strip().lower() in {"true", "yes", "on", "1", "y"}
         return f"write {'true' if is_true else 'false'}, without quotes"
     if isinstance(value, (int, float)) and "str" in argument.types and not argument.secret:
-        return f"quote it: '{value}'"
+        return in_quotes(value)
     return f"leave it out for the default, {argument.default!r}" if argument.default_known else "leave it out"
 
 

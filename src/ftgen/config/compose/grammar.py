@@ -289,8 +289,9 @@ def refuse_sweeps(overrides: Sequence[Override]) -> None:
 def _ambiguous(override: Override) -> Diagnostic:
     text = str(override.input_line)
     key, _, value = text.partition("=")
+    quoted = QuotedString(value, Quote.double).with_quotes()
     help_ = (
-        f"to sweep over it, add --multirun (-m); to use it as a list, write {key}=[{value}]; "
-        f"to use it as text, quote it: {key}=\\'{value}\\'"
+        f"to sweep over it, add --multirun (-m); to use it as a list, write {shlex.quote(f'{key}=[{value}]')}; "
+        f"to use it as text, write {shlex.quote(f'{key}={quoted}')}"
     )
     return error("FT016", f"{text} is a sweep, or an ambiguous value", override.key_or_group, text, help_)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -63,9 +64,8 @@ def broken_defaults(failure: Exception, overrides: Sequence[Override]) -> Diagno
         if f"'{group}'" in headline or (override.value() is None and "NoneType" in headline):
             if headline.startswith("Could not override"):
                 message = f"the group {group} is not in the defaults list"
-                return error(
-                    "FT011", message, group, override.input_line, f"write +{override.input_line} to add it"
-                ).at(Location(COMMAND_LINE, number))
+                cure = f"write {_adding(override)} to add it"
+                return error("FT011", message, group, override.input_line, cure).at(Location(COMMAND_LINE, number))
             return error("FT011", headline, group, override.input_line).at(Location(COMMAND_LINE, number))
     return error("FT011", headline)
 
@@ -80,13 +80,18 @@ def unknown_key(override: Override, config: DictConfig, failure: Exception) -> D
             f"{key} is a list, and a mapping cannot be merged into it",
             key,
             override.input_line,
-            f"write {key}=[…]",
+            f"write {shlex.quote(f'{key}=[…]')}",
         )
     if "Could not override" not in cause:
         return error("FT012", cause, key, override.input_line)
     near = _trainer_arguments(key, config) or similar_keys(key, dotted_keys(config))
-    hint = f"did you mean {', '.join(near)}?" if near else f"to add a new key write +{override.input_line}"
+    hint = f"did you mean {', '.join(near)}?" if near else f"to add a new key write {_adding(override)}"
     return error("FT012", f"there is no key {key!r}", key, override.input_line, hint)
+
+
+def _adding(override: Override) -> str:
+    """Return the override that adds what this one would change, as a word for a shell."""
+    return shlex.quote(f"+{override.input_line}")
 
 
 def similar_keys(key: str, keys: Iterable[str]) -> list[str]:
