@@ -671,3 +671,9 @@ def test_what_says_nothing_of_the_number_of_cards_is_told(
     assert found["hardware"]["devices"] == 2
     assert lost in told
     assert "left out" not in imported(capsys, "docker run --runtime nvidia --gpus 2 image:1 go")[1].replace(lost, "")
+
+
+def test_no_limit_is_none(capsys: pytest.CaptureFixture[str]) -> None:
+    found, _ = imported(capsys, "docker run --gpus 1 --cpus 0 --memory 0 --shm-size 0 image:1 go")
+    assert "per_card" not in found["hardware"]
+    assert "storage" not in found

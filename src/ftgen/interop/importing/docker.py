@@ -429,17 +429,16 @@ def _is_secret(name: str, value: str) -> bool:
 
 
 def _host(run: DockerRun, count: int) -> dict[str, str]:
-    """Return host memory and processors per card; requests equal limits, as Docker has limits only."""
+    """Return host memory and processors per card; requests equal limits, as Docker has limits only, and 0 is none."""
     found: dict[str, str] = {}
     memory, cpus = run.last("memory"), run.last("cpus")
-    if memory:
-        whole = kube.parse_quantity(size(memory, memory.value))
-        found |= dict.fromkeys(_bounds("memory"), binary(Fraction(int(whole / count))))
+    if memory and (whole := size(memory, memory.value)):
+        found |= dict.fromkeys(_bounds("memory"), binary(Fraction(int(kube.parse_quantity(whole) / count))))
     if cpus:
         if not re.fullmatch(r"\d{1,5}(\.\d{1,9})?", cpus.value):
             raise unreadable(f"{cpus.value!r} is no number of processors", cpus.word.at, cpus.value)
         milli = int(Fraction(cpus.value) * 1000 / count)
-        found |= dict.fromkeys(_bounds("cpu"), kube.canonical_quantity(f"{milli}m"))
+        found |= dict.fromkeys(_bounds("cpu"), kube.canonical_quantity(f"{milli}m")) if milli else {}
     return found
 
 

@@ -106,12 +106,16 @@ class Mount:
 
 
 def size(option: Option, text: str) -> str:
-    """Convert a size of Docker (`16g`, `1.5gb`, `512MiB`, bytes) to a quantity (docker/go-units, RAMInBytes)."""
+    """Convert a size of Docker (`16g`, `1.5gb`, `512MiB`, bytes) to a quantity (docker/go-units, RAMInBytes).
+
+    It is empty for 0, by which Docker means none.
+    """
     match = re.fullmatch(r"(\d{1,15})(?:\.(\d{1,9}))? ?([kmgtp]?)(?:i?b)?", text.strip().lower())
     if match is None:
         raise unreadable(f"{text!r} is no size that docker knows", option.word.at, text, "write one such as 16g")
     unit = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40, "p": 2**50}[match[3]]
-    return binary(Fraction(int(Fraction(f"{match[1]}.{match[2] or 0}") * unit)))
+    amount = int(Fraction(f"{match[1]}.{match[2] or 0}") * unit)
+    return binary(Fraction(amount)) if amount else ""
 
 
 def mounts(run: DockerRun) -> list[Mount]:
@@ -167,7 +171,7 @@ def _long_mount(option: Option) -> Mount:
         not {"readonly", "ro"}.isdisjoint(words),
         option,
         memory=kind == "tmpfs",
-        size="" if limit == "0" else limit,
+        size=limit,
         subpath=subpath,
         propagation=_propagation(words),
         creates="bind-create-src" in words,
@@ -242,7 +246,7 @@ def _tmpfs(option: Option) -> Mount:
         "ro" in words,
         option,
         memory=True,
-        size="" if limit == "0" else limit,
+        size=limit,
         propagation=_propagation(words),
         lost=_lost(words, kept),
     )
