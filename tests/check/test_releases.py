@@ -87,6 +87,15 @@ def test_what_a_patch_takes_is_told_by_its_number(release, cure):
     assert "FT330" not in {d.code for d in told(without_least, CheckOptions(cure))}
 
 
+def test_fractions_are_text_where_the_webhook_writes_the_tasks():
+    fraction = job().replace('train:1"}', 'train:1", resources: {limits: {cpu: 1.5, memory: 1Gi}}}')
+    rewritten = fraction.replace("    maxRetry: 3\n", "")
+
+    assert [d.code for d in told(fraction, CheckOptions("newest"))] == ["FT302"]
+    assert {d.code for d in told(rewritten, CheckOptions("newest"))} == {"FT459", "FT494"}
+    assert "FT302" in {d.code for d in told(rewritten.replace("1Gi", "[1Gi]"), CheckOptions("newest"))}
+
+
 def test_a_flag_at_the_end_that_is_not_known_yet_is_a_warning():
     flags = '{svc: ["--disable-network-policy=true", "--inject-hosts-env=false"]}'
     [found] = [d for d in told(job(plugins=flags), CheckOptions("newest")) if d.code == "FT419"]

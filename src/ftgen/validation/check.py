@@ -153,17 +153,21 @@ def _kind(manifest: Mapping[str, Any]) -> tuple[Any, Any]:
 
 
 def _conform(manifest: dict[str, Any], options: CheckOptions) -> list[Diagnostic]:
-    """Validate against the schema; errors of empty values that Volcano's webhook fills in before it are dropped."""
+    """Validate against the schema, but for what Volcano's webhook has written before that is asked.
+
+    It fills in empty values, and writes the tasks with quantities as text.
+    """
     version = options.volcano_version
     releases = {"volcano_version": version, "kubernetes_version": options.kubernetes_version}
     schemas: dict[str, Any] = {**releases, "imported": options.imported}
     found = options.reuse.search(conform.conform, manifest, **schemas)
     if _kind(manifest) in [*KINDS, RELEASE]:  # an administrator's object, which jobs are weighed against
         found = [d for d in found if d.code != conform.UNKNOWN_KIND]
-    if _kind(manifest) != schema.VOLCANO_JOB or all(d.code != conform.WRONG_VALUE for d in found):
+    if _kind(manifest) != schema.VOLCANO_JOB or not _errors(found).keys() & {conform.WRONG_VALUE, conform.WRONG_TYPE}:
         return found
-    stored = admission.mutate(manifest, volcano_version=version_of(version))
-    remaining = conform.conform(stored, **schemas)
+    read = admission.with_quantities_as_text(manifest, volcano_version=version_of(version))
+    found = found if read is manifest else conform.conform(read, **schemas)
+    remaining = conform.conform(admission.mutate(read, volcano_version=version_of(version)), **schemas)
     return [d for d in found if d.code != conform.WRONG_VALUE or d in remaining]
 
 

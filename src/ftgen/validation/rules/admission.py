@@ -17,9 +17,9 @@ from ftgen.validation import Context, Finding, Queue, rule, validate
 from ftgen.validation.manifest import Job, read_job
 from ftgen.validation.rules import ADMISSION, UPDATE
 from ftgen.validation.rules.change import change_class
-from ftgen.validation.rules.defaults import mutate, with_crd_defaults
+from ftgen.validation.rules.defaults import mutate, with_crd_defaults, with_quantities_as_text
 
-__all__ = ["Queue", "admit_create", "admit_update", "change_class", "mutate"]
+__all__ = ["Queue", "admit_create", "admit_update", "change_class", "mutate", "with_quantities_as_text"]
 
 
 def admit_create(

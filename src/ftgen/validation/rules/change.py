@@ -17,16 +17,14 @@ from ftgen.text.shapes import amount, entries, integer, mapping, text
 from ftgen.validation import Context, Finding, rule
 from ftgen.validation.manifest import NEWEST, Job
 from ftgen.validation.rules import UPDATE
-from ftgen.validation.rules.defaults import mutate
+from ftgen.validation.rules.defaults import AMOUNT_MAPS, AMOUNTS, mutate
 
 ChangeClass = Literal["no-op", "metadata", "in-place", "new run"]
 """Class of a change, the least first; `change_class` defines each."""
 
-_AMOUNT_MAPS = frozenset(("limits", "requests", "overhead", "capacity"))
-_AMOUNTS = frozenset(("sizeLimit", "divisor"))
 _DURATIONS = frozenset(("timeout", "runningEstimate"))
 _MAPS = frozenset(("labels", "annotations", "nodeSelector", "matchLabels", "plugins", "volumeAttributes"))
-_PLAIN_STRUCTS = frozenset((*_AMOUNT_MAPS, *_MAPS, "metadata", "spec", "template", "resources"))
+_PLAIN_STRUCTS = frozenset((*AMOUNT_MAPS, *_MAPS, "metadata", "spec", "template", "resources"))
 _POINTERS = frozenset(
     (
         "activeDeadlineSeconds",
@@ -165,7 +163,7 @@ def _without_generated_name(volume: dict[str, Any]) -> dict[str, Any]:
 def _normalised(value: Any, key: str = "") -> Any:
     """Return a value in which all that the webhook holds equal is written equally; only for comparing."""
     if isinstance(value, dict):
-        if key in _AMOUNT_MAPS:
+        if key in AMOUNT_MAPS:
             return {k: _parsed_amount(v) for k, v in value.items()}
         if key in _MAPS:
             return {k: _normalised(v) for k, v in value.items() if v is not None}
@@ -173,7 +171,7 @@ def _normalised(value: Any, key: str = "") -> Any:
         return {k: v for k, v in items if not _is_zero_value(k, v)}
     if isinstance(value, list):
         return [_normalised(item) for item in value]
-    if key in _AMOUNTS:
+    if key in AMOUNTS:
         return _parsed_amount(value)
     return _nanoseconds(value) if key in _DURATIONS else value
 

@@ -14,6 +14,10 @@ from ftgen.schema.version import Version, has_optional_partitions
 from ftgen.text.shapes import integer, mapping, optional_integer, text
 from ftgen.validation.manifest import NEWEST
 
+AMOUNT_MAPS = frozenset(("limits", "requests", "overhead", "capacity"))
+"""Fields that map resources to quantities."""
+AMOUNTS = frozenset(("sizeLimit", "divisor"))
+"""Fields that are quantities."""
 _RETRIES = 3
 _NEEDS_SERVICE = ("tensorflow", "mpi", "pytorch")
 
@@ -34,6 +38,30 @@ def mutate(job: dict[str, Any], *, volcano_version: Version = NEWEST) -> dict[st
         tasks = [_task(i, task, volcano_version) if isinstance(task, dict) else task for i, task in enumerate(tasks)]
         spec = _set(spec, tasks=tasks)
     return _set(job, spec=_webhook(spec, volcano_version))
+
+
+def with_quantities_as_text(job: dict[str, Any], *, volcano_version: Version = NEWEST) -> dict[str, Any]:
+    """Return the job with fractions among its tasks' quantities as text, where the webhook writes the tasks.
+
+    Where it fills one value in, it writes all tasks anew from Go's structs: a limit of 1.5 CPUs is `1500m` before the
+    schema, which takes no fraction, is asked.
+    """
+    written, stored = (
+        mapping(each(job, volcano_version=volcano_version).get("spec")).get("tasks")
+        for each in (with_crd_defaults, mutate)
+    )
+    return job if written == stored else _set(job, spec=_set(job["spec"], tasks=_as_text(job["spec"]["tasks"])))
+
+
+def _as_text(value: Any, key: str = "") -> Any:
+    if isinstance(value, dict):
+        return {
+            name: str(part)
+            if isinstance(part, float) and (key in AMOUNT_MAPS or name in AMOUNTS)
+            else _as_text(part, name)
+            for name, part in value.items()
+        }
+    return [_as_text(item) for item in value] if isinstance(value, list) else value
 
 
 def with_crd_defaults(job: dict[str, Any], *, volcano_version: Version = NEWEST) -> dict[str, Any]:
