@@ -34,6 +34,21 @@ def test_a_null_plugin_is_said_to_vanish(base_job):
     assert named(validate(AGREEMENT, base_job, Context((1, 12, 4)))) == [("vanishing-plugin", "spec.plugins.svc")]
 
 
+@pytest.mark.parametrize(("release", "codes"), [("", ["FT411"]), ("1.35", ["FT411"]), ("v1.36.1", []), ("1.37", [])])
+def test_a_service_may_begin_with_a_digit_from_1_36_on(base_job, release, codes):
+    base_job["metadata"]["name"] = "7b-lora"
+    found = validate(AGREEMENT, base_job, Context((1, 15, 1), kubernetes_version=release))
+
+    assert [d.code for d in found] == codes
+
+
+def test_a_service_has_no_dot_in_its_name(base_job):
+    base_job["metadata"]["name"], base_job["spec"]["volumes"] = "qwen2.5", []
+    found = validate(AGREEMENT, base_job, Context((1, 15, 1), kubernetes_version="1.37"))
+
+    assert [d.code for d in found] == ["FT411"]
+
+
 def test_what_only_may_go_wrong_is_a_warning():
     warnings = {r.name for r in all_rules().values() if r.severity is Severity.WARNING and "FT410" <= r.code <= "FT431"}
 

@@ -14,6 +14,7 @@ from ftgen.text.shapes import integer, mapping, optional_integer, strings, text
 from ftgen.validation import Finding, rule
 from ftgen.validation.manifest import Container, Job, Task
 from ftgen.validation.rules import AGREEMENT
+from ftgen.validation.rules.defaults import with_needed_plugins
 from ftgen.validation.rules.lint.shell import undefined_references
 from ftgen.validation.rules.policies import actions, events, policy_lists
 
@@ -384,7 +385,7 @@ def shared_hostname(job: Job) -> Iterator[Finding]:
     Refused: `hostname: train` on a task of two replicas with `plugins: {svc: []}`.
     Write: neither.
     """
-    for task in job.tasks if "svc" in job.plugins else ():
+    for task in job.tasks if "svc" in with_needed_plugins(job.plugins, job.version) else ():
         host, domain = text(task.pod.spec.get("hostname")), text(task.pod.spec.get("subdomain"))
         if host and task.replicas > 1:
             path = f"{task.pod.spec_path}.hostname"

@@ -86,7 +86,7 @@ def with_crd_defaults(job: dict[str, Any], *, volcano_version: Version = NEWEST)
 def _webhook(spec: dict[str, Any], version: Version) -> dict[str, Any]:
     spec = _default_zero_values(spec, queue="default", schedulerName="volcano", maxRetry=_RETRIES)
     if isinstance(spec.get("plugins"), dict):
-        spec = _set(spec, plugins=_plugins(spec["plugins"], version))
+        spec = _set(spec, plugins=with_needed_plugins(spec["plugins"], version))
     if integer(spec.get("minAvailable")):
         return spec
     tasks = spec.get("tasks")
@@ -99,7 +99,8 @@ def _gang_size(task: object) -> int:
     return integer(body.get("replicas")) if smallest is None else smallest
 
 
-def _plugins(plugins: dict[str, Any], version: Version) -> dict[str, Any]:
+def with_needed_plugins(plugins: dict[str, Any], version: Version) -> dict[str, Any]:
+    """Return the plugins with those that the webhook adds: svc for distributed frameworks, ssh for mpi."""
     needs_service = any(name in plugins for name in _NEEDS_SERVICE) or (version >= (1, 13, 0) and "ray" in plugins)
     added: dict[str, Any] = {"svc": []} if needs_service and "svc" not in plugins else {}
     if "mpi" in plugins and "ssh" not in plugins:

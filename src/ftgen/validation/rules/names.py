@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ftgen import schema
 from ftgen.emulation import controller
 from ftgen.text.shapes import text
-from ftgen.validation import Finding, rule
+from ftgen.validation import Context, Finding, rule
 from ftgen.validation.manifest import Job
 from ftgen.validation.rules import AGREEMENT
+from ftgen.validation.rules.defaults import with_needed_plugins
 
 _LONGEST_LABEL = 63
 _PLUGIN_LIMITS = (("svc", 59, "a volume"), ("ssh", 59, "a volume"), ("ray", 54, "a Service"))
@@ -41,23 +43,31 @@ def long_hostname(job: Job) -> Iterator[Finding]:
 
 
 @rule("FT411", "unusable-service-name", on=AGREEMENT)
-def unusable_service_name(job: Job) -> Iterator[Finding]:
+def unusable_service_name(job: Job, context: Context) -> Iterator[Finding]:
     """With the svc plugin the job's name begins with a letter and has no dot.
 
-    The plugin creates a Service named like the job, and uses the name as a subdomain. Clusters before
-    Kubernetes 1.36 want a letter in front. The job is admitted and stays Pending.
+    The plugin, which pytorch, mpi, tensorflow and ray bring along, creates a Service named like the job, and uses the
+    name as a subdomain. Clusters before Kubernetes 1.36 want a letter in front. The job is admitted and stays Pending.
 
     Refused: `metadata.name: 7b-lora` or `qwen2.5-lora` with `plugins: {svc: []}`.
     Write: `x-7b-lora`, `qwen2-5-lora`.
     """
-    if "svc" in job.plugins and job.name and ("." in job.name or not job.name[0].isalpha()):
-        problem = "has a dot" if "." in job.name else "begins with a digit"
+    problem = "has a dot" if "." in job.name else "begins with a digit" if job.name[:1].isdecimal() else ""
+    if not problem or "svc" not in with_needed_plugins(job.plugins, job.version):
+        return
+    if "." in job.name or not _takes_digits(context.kubernetes_version):
         yield Finding(
             f"the job name {job.name!r} {problem}, so the svc plugin cannot name a Service after it",
             job.name_path,
             job.name,
             "begin with a letter and use dashes",
         )
+
+
+def _takes_digits(release: str) -> bool:
+    """Return whether a stated release lets a Service's name begin with a digit (RelaxedServiceNameValidation)."""
+    lines = schema.KUBERNETES
+    return bool(release) and lines.index(schema.kubernetes_release(release)) >= lines.index("1.36")
 
 
 @rule("FT413", "long-plugin-names", on=AGREEMENT)
@@ -70,9 +80,10 @@ def long_plugin_names(job: Job) -> Iterator[Finding]:
     Refused: a job name of 60 characters with `plugins: {ssh: []}`.
     Write: 59 or less.
     """
+    added = with_needed_plugins(job.plugins, job.version) if job.plugins else {}
     for plugin, limit, what in _PLUGIN_LIMITS:
         dotted = "." in job.name and plugin != "svc"
-        if plugin in job.plugins and (len(job.name) > limit or dotted):
+        if plugin in added and (len(job.name) > limit or dotted):
             problem = "has a dot" if dotted else f"has {len(job.name)} characters"
             yield Finding(
                 f"the {plugin} plugin names {what} after the job, whose name {problem}; {limit} are allowed",
