@@ -6,7 +6,7 @@ in silence, variables arrive empty. Facts about the controller are from pkg/cont
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from ftgen.diagnostics import Severity
 from ftgen.emulation import controller, plugins
@@ -14,6 +14,7 @@ from ftgen.text.shapes import integer, mapping, optional_integer, strings, text
 from ftgen.validation import Finding, rule
 from ftgen.validation.manifest import Container, Job, Task
 from ftgen.validation.rules import AGREEMENT
+from ftgen.validation.rules.containers import LARGEST_PORT
 from ftgen.validation.rules.defaults import with_needed_plugins
 from ftgen.validation.rules.lint.shell import undefined_references
 from ftgen.validation.rules.policies import actions, events, policy_lists
@@ -53,7 +54,8 @@ def unread_plugin_argument(job: Job) -> Iterator[Finding]:
 
     Plugins read flags with Go's flag package: an unknown flag, a bare word or a value of the wrong type ends
     the parse. That is a line in the controller's log; the rest is ignored. Which flags exist depends on
-    Volcano's version. Where one unknown flag at the end is all that is lost, it is a warning.
+    Volcano's version. Where one unknown flag at the end is all that is lost, it is a warning. A port that it reads
+    becomes one of each pod, which the API server refuses beyond 65535.
 
     Refused: `pytorch: [--master=train, "--port 23456", --worker=train]`.
     Write: `--port=23456`.
@@ -71,6 +73,15 @@ def unread_plugin_argument(job: Job) -> Iterator[Finding]:
                     f"its flags are {known}",
                     Severity.WARNING if loses_one_flag else None,
                 )
+            yield from _impossible_ports(job, name, parsed.values)
+
+
+def _impossible_ports(job: Job, plugin: str, values: Mapping[str, str]) -> Iterator[Finding]:
+    for flag, value in values.items():
+        is_port = flag.lower().endswith("port") and plugins.flags(plugin, job.version)[flag] == "int"
+        if is_port and not 1 <= plugins.as_number(value) <= LARGEST_PORT:
+            headline = f"--{flag}={value} is no port: the API server refuses every pod of the job"
+            yield Finding(headline, f"spec.plugins.{plugin}", value, f"set --{flag} to 1 to {LARGEST_PORT}")
 
 
 @rule("FT420", "plugin-without-its-tasks", on=AGREEMENT)
