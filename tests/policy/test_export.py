@@ -50,6 +50,30 @@ def test_a_warning_warns(site):
     assert exported(BINDING, "images-from-our-registry", "p")["spec"]["validationActions"] == ["Warn"]
 
 
+VOLUMES = """\
+rules:
+  - name: volumes-are-kept
+    match: PersistentVolume
+    expression: object.spec.persistentVolumeReclaimPolicy == 'Retain'
+    message: a volume is kept
+"""
+
+
+def test_a_rule_over_what_is_in_no_namespace_is_said_to_hold_everywhere(site, told):
+    site(own=VOLUMES)
+    code, [found] = told("export", "policy", "-q")
+    assert (code, found["code"], found["severity"]) == (0, "FT789", "warning")
+    assert found["headline"].startswith("volumes-are-kept holds for every PersistentVolume of the cluster")
+    assert (found["locations"][0]["file"], found["locations"][0]["line"]) == ("rules/own.yaml", 2)
+    assert told("export", "policy", "-q", "allow.FT789=meant so", "-o", "p") == (0, [])
+
+
+@pytest.mark.parametrize("kind", ["PersistentVolumeClaim", "Namespace"])
+def test_what_a_selector_of_namespaces_bounds_is_not_warned_of(site, told, kind):
+    site(own=VOLUMES.replace("PersistentVolume", kind).replace("object.spec", "object.metadata"))
+    assert told("export", "policy", "-q") == (0, [])
+
+
 def test_a_rule_over_the_configuration_is_said_to_be_no_policy(site, told):
     site(own=RATE)
     code, [found] = told("export", "policy", "-q")

@@ -9,7 +9,7 @@ from ftgen import lower, pipeline, schema
 from ftgen.cli import output, request, writing
 from ftgen.cli.arguments import Arguments, Usage
 from ftgen.config.compose import Composer
-from ftgen.diagnostics import Diagnostic, Rejected, error, note, require
+from ftgen.diagnostics import Diagnostic, Rejected, error, note, require, warning
 from ftgen.interop import kustomize, policy
 from ftgen.lower import Inputs
 from ftgen.pipeline import Compiled, Workspace
@@ -69,7 +69,9 @@ def _policies(composer: Composer, arguments: Arguments) -> tuple[Files, Sequence
     objects = [o for each in policies for o in policy.objects(each, cluster.namespace)]
     require([d for o in objects for d in conform(o, volcano_version=volcano, kubernetes_version=kubernetes)])
     of_rules = ((rule, o) for rule, own in found.items() if own for o in policy.objects(own, cluster.namespace))
-    leaked = require(unreported([d.at(rule.place) for rule, o in of_rules for d in secrets.scan(o)], spec.accepted))
+    said = [d.at(rule.place) for rule, o in of_rules for d in secrets.scan(o)]
+    said += [_beyond_namespaces(rule) for rule in found if policy.is_unbounded(rule.kind)]
+    leaked = require(unreported(said, spec.accepted))
     noticed = [*leaked, *(_no_policy(rule) for rule, own in found.items() if own is None)]
     return policy.files(policies, cluster.namespace), noticed
 
@@ -92,6 +94,12 @@ def _refuse_early(volcano: str, kubernetes: str) -> None:
 def _no_policy(rule: SiteRule) -> Diagnostic:
     headline = f"{rule.name} is no policy: it reads the configuration, which a cluster does not have"
     return note("FT789", headline, help="ftgen asks it wherever a job is rendered").at(rule.place)
+
+
+def _beyond_namespaces(rule: SiteRule) -> Diagnostic:
+    _, kind = rule.kind
+    headline = f"{rule.name} holds for every {kind} of the cluster: the policy's selector of namespaces bounds none"
+    return warning("FT789", headline, help="where that is meant, set allow.FT789=<reason>").at(rule.place)
 
 
 _FORMS = {KUSTOMIZE: _kustomized, POLICY: _policies}

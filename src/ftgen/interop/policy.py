@@ -1,6 +1,7 @@
 """Rules as admission policies of Kubernetes: a site's own over objects, and those of ftgen's that CEL can say.
 
-The API server asks them of every object that is created or changed in the namespace of the chosen cluster.
+The API server asks them of every object that is created or changed in the namespace of the chosen cluster, and of each
+that is in no namespace.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 from ftgen import schema
 from ftgen.diagnostics import Severity
 from ftgen.lower import render
+from ftgen.schema import served
 from ftgen.text import yamlio
 from ftgen.validation import Rule
 from ftgen.validation.site import CONFIG, SiteRule
@@ -96,6 +98,14 @@ def objects(policy: Policy, namespace: str) -> list[dict[str, Any]]:
         {**head, "kind": "ValidatingAdmissionPolicy", "spec": _spec(policy)},
         {**head, "kind": "ValidatingAdmissionPolicyBinding", "spec": bound},
     ]
+
+
+def is_unbounded(kind: schema.Kind) -> bool:
+    """Return whether a selector of namespaces leaves out no object of a kind: it never does one that is in none.
+
+    A Namespace is selected by its own labels (pkg/admission/plugin/webhook/predicates/namespace of k8s.io/apiserver).
+    """
+    return served.is_cluster_scoped(*kind) and kind != ("v1", "Namespace")
 
 
 def _spec(policy: Policy) -> dict[str, Any]:

@@ -82,6 +82,28 @@ serving.kserve.io/v1alpha1 LocalModelNodeGroup ServingRuntime TrainedModel
 serving.kserve.io/v1alpha2 LLMInferenceService LLMInferenceServiceConfig
 serving.kserve.io/v1beta1 InferenceService
 """
+# Groups with their kinds that belong to no namespace, of any version.
+_CLUSTER_SCOPED = """
+- ComponentStatus Namespace Node PersistentVolume
+admissionregistration.k8s.io MutatingAdmissionPolicy MutatingAdmissionPolicyBinding MutatingWebhookConfiguration
+admissionregistration.k8s.io ValidatingAdmissionPolicy ValidatingAdmissionPolicyBinding ValidatingWebhookConfiguration
+apiextensions.k8s.io CustomResourceDefinition
+apiregistration.k8s.io APIService
+certificates.k8s.io CertificateSigningRequest ClusterTrustBundle
+flowcontrol.apiserver.k8s.io FlowSchema PriorityLevelConfiguration
+networking.k8s.io ClusterCIDR IPAddress IngressClass ServiceCIDR
+nodeinfo.volcano.sh Numatopology
+node.k8s.io RuntimeClass
+rbac.authorization.k8s.io ClusterRole ClusterRoleBinding
+resource.k8s.io DeviceClass DeviceTaintRule ResourceClass ResourceSlice
+scheduling.k8s.io PriorityClass
+scheduling.volcano.sh Queue
+serving.kserve.io ClusterServingRuntime ClusterStorageContainer LocalModelCache LocalModelNode LocalModelNodeGroup
+shard.volcano.sh NodeShard
+storage.k8s.io CSIDriver CSINode StorageClass VolumeAttachment VolumeAttributesClass
+storagemigration.k8s.io StorageVersionMigration
+topology.volcano.sh HyperNode
+"""
 
 
 def _table(text: str) -> dict[tuple[str, str], str]:
@@ -93,6 +115,18 @@ def _table(text: str) -> dict[tuple[str, str], str]:
 
 _SERVED = {**_table(_NATIVE), **_table(_VOLCANO), **_table(_KSERVE)}
 _GROUPS = {line.split()[0].rpartition("/")[0] for line in (_NATIVE + _VOLCANO + _KSERVE).split("\n") if line}
+
+
+_WITHOUT_NAMESPACE = {
+    (group.strip("-"), kind)
+    for group, *kinds in (line.split() for line in _CLUSTER_SCOPED.split("\n") if line)
+    for kind in kinds
+}
+
+
+def is_cluster_scoped(api_version: str, kind: str) -> bool:
+    """Return whether objects of a known kind belong to the cluster, not to a namespace."""
+    return (api_version.rpartition("/")[0], kind) in _WITHOUT_NAMESPACE
 
 
 def knows(api_version: str) -> bool:
