@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,8 +12,9 @@ from ftgen.text.paths import child
 from ftgen.text.shapes import mapping, text
 from ftgen.validation import Finding, rule
 from ftgen.validation.inventory import KINDS
-from ftgen.validation.manifest import Job
+from ftgen.validation.manifest import Job, Pod
 from ftgen.validation.rules import OBJECT, PODS
+from ftgen.validation.rules.fields import has_parent_step
 
 # Roles and their bindings may have any path segment as name, such as system:node.
 _FREE_NAME_GROUPS = ("rbac.authorization.k8s.io/",)
@@ -88,12 +90,13 @@ def bad_label(job: Job) -> Iterator[Finding]:
 
 @rule("FT341", "bad-annotation", on=PODS)
 def bad_annotation(job: Job) -> Iterator[Finding]:
-    """An annotation's key is malformed, or all annotations together exceed 256 KiB.
+    """An annotation's key is malformed, Kubernetes cannot read its value, or all together exceed 256 KiB.
 
-    Keys are `[domain/]name` in any case; the size is that of all keys and values.
+    Keys are `[domain/]name` in any case; the size is that of all keys and values.  Of a pod, core validation reads the
+    old annotations of AppArmor and seccomp, and pod-deletion-cost, a number of 32 bits.
 
-    Refused: `annotations: {"my note": x}`.
-    Write: `annotations: {example.com/my-note: x}`.
+    Refused: `annotations: {"my note": x}`, an AppArmor profile for a container that the pod does not have.
+    Write: `annotations: {example.com/my-note: x}`, the container's name after the slash.
     """
     places = [("metadata.annotations", mapping(mapping(job.manifest.get("metadata")).get("annotations")))]
     places += [(f"{p.path}.metadata.annotations", mapping(p.metadata.get("annotations"))) for p in job.pods]
@@ -104,6 +107,33 @@ def bad_annotation(job: Job) -> Iterator[Finding]:
         size = sum(_bytes(key) + _bytes(text(value)) for key, value in notes.items())
         if size > _MOST_ANNOTATION_BYTES:
             yield Finding(f"the annotations have {size} bytes; {_MOST_ANNOTATION_BYTES} are allowed", path, size)
+    for pod in job.pods:
+        for key, value in mapping(pod.metadata.get("annotations")).items():
+            if problem := _problem_of_value(key, text(value), pod):
+                yield Finding(problem, child(f"{pod.path}.metadata.annotations", key), text(value))
+
+
+_APPARMOR = "container.apparmor.security.beta.kubernetes.io/"
+_SECCOMP = ("container.seccomp.security.alpha.kubernetes.io/", "seccomp.security.alpha.kubernetes.io/pod")
+_DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
+_COST = re.compile(r"0|[1-9][0-9]{0,9}|-[0-9]{1,10}")
+
+
+def _problem_of_value(key: str, value: str, pod: Pod) -> str:
+    """Return what core validation (ValidatePodSpecificAnnotations) refuses in a pod's annotation; empty if nothing."""
+    if key.startswith(_APPARMOR):
+        name = key.removeprefix(_APPARMOR)
+        if all(container.name != name for container in pod.containers):
+            return f"the pod has no container {name!r} for an AppArmor profile"
+        known = value in ("", "runtime/default", "unconfined") or value.startswith("localhost/")
+        return "" if known else f"{value!r} is no AppArmor profile: runtime/default, unconfined or localhost/<name>"
+    if key.startswith(_SECCOMP[0]) or key == _SECCOMP[1]:
+        path = value.removeprefix("localhost/")
+        known = value in ("runtime/default", "docker/default", "unconfined")
+        known = known or (path != value and not path.startswith("/") and not has_parent_step(path))
+        return "" if known else f"{value!r} is no seccomp profile: runtime/default, unconfined or localhost/<file>"
+    is_cost = key != _DELETION_COST or (_COST.fullmatch(value) and -(2**31) <= int(value) < 2**31)
+    return "" if is_cost else f"{value!r} is no cost, a whole number of 32 bits"
 
 
 def _bytes(value: str) -> int:
