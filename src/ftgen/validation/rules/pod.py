@@ -8,7 +8,8 @@ gates are. This module checks the pod as a whole; containers, resources, volumes
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from ftgen.text import kube
 from ftgen.text.shapes import entries, integer, mapping, optional_integer, strings, text
@@ -211,12 +212,57 @@ def bad_gate(job: Job) -> Iterator[Finding]:
 
 @rule("FT382", "unknown-os", on=PODS)
 def unknown_os(job: Job) -> Iterator[Finding]:
-    """`os.name` is neither linux nor windows.
+    """`os.name` is neither linux nor windows, or the pod sets what that system does not have.
 
-    Refused: `os: {name: Linux}`.
+    Users, capabilities and profiles are Linux's, `windowsOptions` is Windows' (validateLinux, validateWindows).
+
+    Refused: `os: {name: Linux}`, `os: {name: windows}` with `securityContext: {runAsUser: 1000}`.
     Write: `os: {name: linux}`, or leave it out.
     """
     for pod in job.pods:
         system = pod.spec.get("os")
-        if isinstance(system, dict) and system.get("name") not in ("linux", "windows"):
-            yield Finding("os.name is linux or windows", f"{pod.spec_path}.os.name", text(system.get("name")))
+        if not isinstance(system, dict):
+            continue
+        name = text(system.get("name"))
+        if name not in _FOREIGN:
+            yield Finding("os.name is linux or windows", f"{pod.spec_path}.os.name", name)
+            continue
+        for path, body, owner in _settings(pod):
+            for field, value in body.items():
+                is_set = value is True if field in _HOST_NAMESPACES else value not in (None, [])
+                if is_set and field in _FOREIGN[name][owner]:
+                    yield Finding(f"a {name} pod cannot set {field}", f"{path}.{field}", help="remove it, or os")
+
+
+def _settings(pod: Pod) -> Iterator[tuple[str, dict[str, Any], str]]:
+    """Yield what a pod and its containers set for their system: path, body and owner."""
+    yield pod.spec_path, pod.spec, "spec"
+    yield f"{pod.spec_path}.securityContext", mapping(pod.spec.get("securityContext")), "pod"
+    for container in pod.containers:
+        body = mapping(container.body.get("securityContext"))
+        yield f"{container.path}.securityContext", body, "container"
+
+
+_OF_LINUX = frozenset(("appArmorProfile", "runAsGroup", "runAsUser", "seLinuxOptions", "seccompProfile"))
+_FOREIGN: Mapping[str, Mapping[str, frozenset[str]]] = {
+    "linux": {
+        "spec": frozenset(),
+        "pod": frozenset(("windowsOptions",)),
+        "container": frozenset(("windowsOptions",)),
+    },
+    "windows": {
+        "spec": frozenset(("hostIPC", "hostPID", "hostUsers", "shareProcessNamespace")),
+        "pod": _OF_LINUX
+        | {
+            "fsGroup",
+            "fsGroupChangePolicy",
+            "seLinuxChangePolicy",
+            "supplementalGroups",
+            "supplementalGroupsPolicy",
+            "sysctls",
+        },
+        "container": _OF_LINUX
+        | {"allowPrivilegeEscalation", "capabilities", "privileged", "procMount", "readOnlyRootFilesystem"},
+    },
+}
+"""Settings by the system that does not have them, and by their owner."""
