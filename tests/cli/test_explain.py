@@ -398,6 +398,18 @@ def test_an_explanation_repeats_no_secret(
     assert secret not in said.out + said.err
 
 
+@pytest.mark.parametrize("form", [[], ["--json"]], ids=" ".join)
+@pytest.mark.parametrize("secret", [r"Tr0ub\4dor&3", 'Tr0ub"4dor&3', "Tr0ub 4dor&3"])
+def test_a_secret_is_hidden_before_its_escapes_are_written(
+    secret: str, form: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    key = "hardware.env.DB_PASSWORD"
+    assert cli.main(["explain", key, f"+{key}='{secret}'", *form]) == 0
+    said = capsys.readouterr().out
+    assert "Tr0" not in said
+    assert "4dor" not in said
+
+
 @pytest.mark.parametrize("words", [[], ["--json"]], ids=["text", "json"])
 def test_the_page_of_a_rule_shows_its_examples(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["explain", "FT441", *words]) == 0

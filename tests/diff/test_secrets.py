@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ftgen import cli
+from ftgen.text import yamlio
 
 TOKEN = "hf_" + "AbCdEfGhIjKlMnOpQrStUvWxYz01234567"
 KEY = "-----BEGIN RSA PRIVATE KEY-----\n{}\n-----END RSA PRIVATE KEY-----\n"
@@ -74,6 +75,36 @@ def test_the_words_of_a_command_are_masked_together(capsys):
     said = capsys.readouterr().out
     assert "Sup3rS3cret" not in said
     assert "curl -u" in said
+
+
+HARD = ["Tr0ub 4dor&3", 'Tr0ub"4dor&3', "Tr0ub'4dor&3", "Tr0ub\\4dor&3", "Tr0ub{4dor}3", "Tr0ub\n4dor&3"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["diff", "1.yaml", "2.yaml"],
+        ["diff", "1.yaml", "2.yaml", "--format", "markdown"],
+        ["diff", "1.yaml", "2.yaml", "--format", "html"],
+        ["diff", "1.yaml", "2.yaml", "--json"],
+        ["preview", "1.yaml"],
+        ["preview", "1.yaml", "--json"],
+        ["check", "1.yaml"],
+        ["check", "1.yaml", "--format", "sarif"],
+    ],
+    ids=" ".join,
+)
+@pytest.mark.parametrize("secret", HARD)
+def test_a_password_is_masked_whole(words, secret, capsys):
+    for n, end in ((1, ""), (2, "x")):
+        env = [{"name": "DB_PASSWORD", "value": secret + end}]
+        (job,) = yamlio.parse_all(MANIFEST.partition("---")[0].format(n=1, token=TOKEN), "")
+        job["spec"]["tasks"][0]["template"]["spec"]["containers"] = [{"name": "c", "image": "x:1", "env": env}]
+        Path(f"{n}.yaml").write_text(yamlio.dump(job), encoding="utf-8")
+    assert cli.main(words) in {0, 1}
+    said = capsys.readouterr()
+    assert "Tr0" not in said.out + said.err
+    assert "4dor" not in said.out + said.err
 
 
 RECORD = """\

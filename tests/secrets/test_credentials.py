@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ftgen.diagnostics.credentials import Kind, find_secrets, is_secret_name, redact, secret_values
+from ftgen.diagnostics.credentials import (
+    Kind,
+    find_secrets,
+    is_secret_name,
+    redact,
+    redact_setting,
+    redact_value,
+    secret_values,
+)
 
 SECRET = "hunter2"
 
@@ -293,3 +301,58 @@ def test_long_lines_take_no_time(piece):
     find_secrets(text)
     redact(text)
     assert time.process_time() - start < 5
+
+
+HARD = [
+    "Tr0ub 4dor&3",
+    'Tr0ub"4dor&3',
+    "Tr0ub'4dor&3",
+    "Tr0ub\\4dor",
+    "Tr0ub{4dor}3",
+    "Tr0ub,4dor",
+    "Tr0ub\n4dor",
+    "x1",
+]
+
+
+@pytest.mark.parametrize("secret", HARD)
+@pytest.mark.parametrize(
+    "held",
+    [
+        lambda secret: {"DB_PASSWORD": secret},
+        lambda secret: {"DB_PASSWORD": [secret]},
+        lambda secret: {"env": [{"name": "DB_PASSWORD", "value": secret}]},
+        lambda secret: ["train", "--password", secret],
+    ],
+    ids=["key", "list", "variable", "option"],
+)
+def test_a_value_under_a_secret_s_name_is_hidden_whole(held, secret):
+    hidden = "".join("\n" if character == "\n" else "*" for character in secret)
+    assert redact_value(held(secret)) == held(hidden)
+
+
+@pytest.mark.parametrize("secret", HARD)
+def test_the_value_of_an_override_is_hidden_whole(secret):
+    assert set(redact_setting(f"+hardware.env.DB_PASSWORD='{secret}'").partition("=")[2]) <= {"*", "\n"}
+
+
+@pytest.mark.parametrize("password", ['pa"ss', "pa'ss", "pa(ss"])
+def test_the_password_of_a_url_that_is_a_value_is_hidden(password):
+    assert redact_value(f"https://u:{password}@host/x") == f"https://{'*' * (len(password) + 2)}@host/x"
+
+
+def test_references_and_what_is_filled_in_stay():
+    shown = {
+        "HF_TOKEN": {"secret": "Hub_1", "key": "token"},
+        "A_TOKEN": "$(OTHER)",
+        "URL": "https://$(USER):$(PASSWORD)@host",
+        "B_TOKEN": "<secret Hub_1/token>",
+    }
+    assert redact_value(shown) == shown
+
+
+@pytest.mark.parametrize("text", ["value: 'Tr0ub''4dor&3'", '"value": "Tr0ub\\"4dor\\\\&3"'])
+def test_escaped_quotes_do_not_end_a_secret(text):
+    said = redact("- name: DB_PASSWORD\n  " + text)
+    assert "Tr0" not in said
+    assert "4dor" not in said

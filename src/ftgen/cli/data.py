@@ -121,7 +121,7 @@ def _print(verdict: Verdict, path: Path, word: str, arguments: Arguments) -> int
     if is_remote(word):
         found = [_named(each, str(path), without_credentials(word)) for each in found]
     if flags.json:
-        print(credentials.redact(json.dumps(words.plain(verdict), indent=2, ensure_ascii=False)))  # noqa: T201
+        print(json.dumps(credentials.redact_value(words.plain(verdict)), indent=2, ensure_ascii=False))  # noqa: T201
     elif flags.format == "html":
         _print_page(verdict, found, word, arguments)
     elif flags.format == "text" and not flags.quiet:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -62,12 +62,27 @@ def _key(key: str, arguments: Arguments) -> int:
         problems = list(request.add_locations(composer, arguments, [*problems, *(unknown if is_known else ())]))
     if not is_known:
         raise Rejected(problems or unknown or [_unknown(key, config, composer)])
-    explanation = explanation or KeyExplanation(key, ABSENT, (), (), {})
-    text = "".join(_key_text(explanation, documentation, composer, overrides, rejected=not config))
-    known = credentials.secret_values(key.rpartition(".")[2], str(explanation.value))
-    _print(_key_json(explanation, documentation), text, arguments, lambda said: credentials.redact(said, known))
+    explanation = _redacted(explanation or KeyExplanation(key, ABSENT, (), (), {}))
+    shown = [*map(credentials.redact_setting, overrides)]
+    text = "".join(_key_text(explanation, documentation, composer, shown, rejected=not config))
+    _print(_key_json(explanation, documentation), text, arguments)
     output.print_diagnostics(problems, arguments, to_stderr=True)
     return 1 if problems else 0
+
+
+def _redacted(explanation: KeyExplanation) -> KeyExplanation:
+    """Hide the secrets of a key's values, before anything writes them with escapes."""
+    name = explanation.key.rpartition(".")[2]
+
+    def hidden(origins: Sequence[Origin]) -> tuple[Origin, ...]:
+        return tuple(replace(o, value_text=str(credentials.redact_value(o.value_text, name))) for o in origins)
+
+    return replace(
+        explanation,
+        value=credentials.redact_value(explanation.value, name),
+        statements=hidden(explanation.statements),
+        references=hidden(explanation.references),
+    )
 
 
 def _as_composed(key: str, arguments: Arguments) -> Arguments:
@@ -193,13 +208,24 @@ def _statements(origins: Sequence[Origin], *, all_hold: bool = False) -> list[di
 def _line(file: Path, number: int, arguments: Arguments) -> int:
     with request.open_composer(arguments) as composer:
         explanation = explain.line(file, number, composer, _compiled_service)
+    explanation = _redacted_line(explanation)
     text = "".join(_line_text(explanation, file, number))
-    _print(_line_json(explanation, file, number), text, arguments, credentials.redact)
+    _print(_line_json(explanation, file, number), text, arguments)
     if explanation.changed:
         output.print_status(
             "the configuration has changed since this manifest was rendered; what is told is today's", arguments
         )
     return 0
+
+
+def _redacted_line(explanation: LineExplanation) -> LineExplanation:
+    redact = credentials.redact_value
+    return replace(
+        explanation,
+        value=redact(explanation.value, str(explanation.path[-1]) if explanation.path else ""),
+        causes=tuple(replace(c, value=redact(c.value, c.name.rpartition(".")[2])) for c in explanation.causes),
+        overrides=tuple(map(credentials.redact_setting, explanation.overrides)),
+    )
 
 
 def _compiled_service(manifest: Mapping[str, Any], composer: Composer) -> tuple[LoweringInput, str]:
@@ -268,13 +294,11 @@ def _rule(code: str, arguments: Arguments) -> int:
 # --- output --------------------------------------------------------------------------------------------
 
 
-def _print(plain: dict[str, Any], text: str, arguments: Arguments, redact: Callable[[str], str] = str) -> None:
-    """Print an explanation; `redact` hides the secrets of one that repeats values of the user."""
+def _print(plain: dict[str, Any], text: str, arguments: Arguments) -> None:
     if arguments.flags.json:
-        document = json.dumps(plain, indent=2, ensure_ascii=False, default=str)
-        sys.stdout.write(redact(document) + "\n")
+        sys.stdout.write(json.dumps(plain, indent=2, ensure_ascii=False, default=str) + "\n")
     else:
-        output.print_text(redact(text).splitlines())
+        output.print_text(text.splitlines())
 
 
 def _place(location: Location) -> dict[str, Any]:

@@ -340,7 +340,11 @@ _STEMS = ("token", "secret", "pass", "pwd", "pw", "cred", "key", "auth", "pat", 
 """Substrings in lower case, one of which is in every match of `_NAMED`."""
 
 _KEY = r"[A-Za-z_][\w./-]*"
-_QUOTED = r"""[bfru]{{0,2}}(?:\\?"(?P<{0}d>(?:[^"\\\n]|\\[^"])*)\\?"|'(?P<{0}q>[^'\n]*)')"""
+# A quote is escaped in a text of JSON or YAML by a backslash or by another quote; within such a text, all quotes are.
+_QUOTED = (
+    r"""[bfru]{{0,2}}(?:"(?P<{0}e>(?:[^"\\\n]|\\.)*+)"|\\?"(?P<{0}d>(?:[^"\\\n]|\\[^"])*)\\?"|"""
+    r"""'(?P<{0}q>(?:[^'\n]|'')*+)')"""
+)
 _PLAIN = r"""(?P<{0}p>[^\s'"`,;&|<>(){{}}\[\]\\]{{1,1024}}+)(?![(\[{{])"""
 _LINE = _Lazy(
     rf"""^[ \t+-]*(?:export[ \t]+)?(?P<quote>['"]?)(?P<name>{_KEY})(?P=quote)(?P<is>[ \t]*[:=][ \t]*)"""
@@ -383,7 +387,7 @@ _DEFAULT = _Lazy(
 )
 """Default of an unset variable, in a shell or in a configuration."""
 _SETTING = _Lazy(rf"""(?:configure|config)[ \t]+set[ \t]+(?P<name>{_KEY})[ \t]+["']?(?P<vp>[^\s'"]+)""")
-_VALUES = ("vd", "vq", "vp", "wd", "wq", "wp")
+_VALUES = ("ve", "vd", "vq", "vp", "we", "wd", "wq", "wp")
 
 
 @lru_cache(maxsize=8192)
@@ -561,7 +565,7 @@ def redact(text: str, known: Iterable[str] = ()) -> str:
     # One pass over all spans: copying the text once a secret takes seconds for a manifest full of them.
     for start, end in sorted((*spans, *_repeated(text, known))):
         if shown < end:
-            parts += text[shown:start], re.sub(r"[^\n]", "*", text[max(shown, start) : end])
+            parts += text[shown:start], _hidden(text[max(shown, start) : end])
             shown = end
     return "".join(parts) + text[shown:]
 
@@ -570,20 +574,55 @@ def redact_words(words: Sequence[str]) -> list[str]:
     """Redact the words of a command, where an option and its secret may be two of them: `curl -u user:password`."""
     line = " ".join(map(shlex.quote, words))
     known = {line[s.start : s.end].strip("'") for s in find_secrets(line)}
-    return [redact(word, known) for word in words]
+    options = (before if before.startswith("-") else "" for before in ("", *words))
+    return [redact(_redacted(word, option.lstrip("-")), known) for word, option in zip(words, options, strict=False)]
 
 
 def redact_value(value: Any, name: str = "") -> Any:
     """Redact the texts of a plain value; `name` is that of the variable or the key that holds it."""
     if isinstance(value, str):
-        return redact(value, secret_values(name, value))
+        return _redacted(value, name)
     if isinstance(value, dict):
+        if {"secret", "key"} <= value.keys() <= {"secret", "key", "optional"}:
+            return value  # a reference to a Secret, as the configuration writes it
         named = str(value.get("name", ""))
         return {key: redact_value(part, named if key == "value" else str(key)) for key, part in value.items()}
     if isinstance(value, (list, tuple)):
-        is_command = all(isinstance(part, str) for part in value)
+        is_command = all(isinstance(part, str) for part in value) and not is_secret_name(name)
         return redact_words(value) if is_command else [redact_value(part, name) for part in value]
-    return value
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return _hidden(str(value)) if is_number and is_literal_secret(name, str(value)) else value
+
+
+def redact_setting(text: str) -> str:
+    """Redact `NAME=VALUE`, such as an override: the name tells whether the whole value is a secret."""
+    name, equals, value = text.partition("=")
+    return redact(name + equals + _redacted(value, name.lstrip("+~")))
+
+
+def _redacted(value: str, name: str) -> str:
+    """Redact a value, all of it where its name says so: it may hold what would end it in another text."""
+    if _is_hidden(name, value):
+        return _hidden(value)
+    found = _USER.match(value)
+    user = {found["s"]} if found and not _is_harmless(found["s"]) else set[str]()
+    return redact(value, secret_values(name, value) | user)
+
+
+_USER = _Lazy(r"(?:(?:https?|git)://(?=[^\s/@]+@)|[a-z][a-z0-9+]*://(?=[^\s/@:]*:))(?P<s>[^\s/@]+)@[A-Za-z0-9\[]")
+"""Credentials at the beginning of a URL that is a value of its own."""
+
+
+def _is_hidden(name: str, value: str) -> bool:
+    """Return whether a value is secret as a whole; one with braces is, too, though a template may stand in them."""
+    if not is_secret_name(name) or _REFERENCE.search(value):
+        return False
+    is_whole = "{" in value and "$" not in value
+    return is_literal_secret(name, value) or (is_whole and is_literal_secret(name, re.sub("[{}]", "", value)))
+
+
+def _hidden(text: str) -> str:
+    return re.sub(r"[^\n]", "*", text)
 
 
 def _repeated(text: str, known: Iterable[str]) -> Iterator[tuple[int, int]]:
@@ -606,4 +645,5 @@ def secret_values(name: str, value: str) -> set[str]:
     return {part for part in parts if len(part) >= _PIN and not _is_harmless(part)}
 
 
-_REFERENCE = _Lazy(r"""\{\s*['"]?(?:secret|key|optional)['"]?\s*:""")
+_REFERENCE = _Lazy(r"""\{\s*['"]?(?:secret|key|optional)['"]?\s*:|<(?:secret|config map|field|resource) [^>]*>""")
+"""Reference to a Secret in a configuration, or what a preview writes in place of what only the cluster knows."""

@@ -367,15 +367,15 @@ def _container(body: Object, environment: Environment, volumes: Mapping[str, Vol
 
 def _variable(name: str, value: Value) -> Variable:
     """Return a variable; the name tells, too, whether its value is a secret that somebody has written down."""
-    shown = _shown(value.text, f"{name}: ")
+    shown = _shown(value.text, name)
     return Variable(name, shown, value.source, value.known and shown == value.text)
 
 
-def _shown(text: str, lead: str = "") -> str:
-    """Return a text without secrets, if a program could be given it at all; `lead` is what stands before it."""
-    if len(lead + text) > kube.LONGEST_WORD:
+def _shown(text: str, name: str = "") -> str:
+    """Return a text without secrets, if a program could be given it at all; `name` is that of its variable."""
+    if len(name) + len(text) > kube.LONGEST_WORD:
         return kubelet.too_long(len(text))
-    return credentials.redact(lead + text)[len(lead) :]
+    return str(credentials.redact_value(text, name))
 
 
 def _imports(container: Object) -> Iterator[str]:

@@ -87,7 +87,7 @@ def _field_lines(field: FieldChange) -> Iterator[str]:
     suffix = "" if field.change_class is ChangeClass.NEW_RUN else f"  ({field.change_class})"
     if is_long(field.old) and is_long(field.new):
         yield f"  ~ {field.path}:{suffix}"
-        yield from (f"      {line}" for line in _text_diff(field.old, field.new))
+        yield from (f"      {line}" for line in _text_diff(field))
         return
     field = redacted(field)
     if field.old is ABSENT:
@@ -108,16 +108,16 @@ def line_changes(old: str, new: str) -> list[str]:
     return list(difflib.unified_diff(old.split("\n"), new.split("\n"), n=1, lineterm=""))[2:]
 
 
-def redacted_line_changes(old: str, new: str) -> list[str]:
-    """Return the lines that differ, without secrets."""
+def redacted_line_changes(field: FieldChange) -> list[str]:
+    """Return the lines that differ between two texts, without secrets."""
     # A secret may have several lines, so that the whole text is redacted; no line moves.
-    texts = ((text.split("\n"), credentials.redact(text).split("\n")) for text in (old, new))
-    shown = {line: kept for text in texts for line, kept in zip(*text, strict=True)}
-    return [line[:1] + shown.get(line[1:], line[1:]) for line in line_changes(old, new)]
+    pairs = ((text, str(redacted_value(field.path, text))) for text in (field.old, field.new))
+    shown = {line: kept for text, hid in pairs for line, kept in zip(text.split("\n"), hid.split("\n"), strict=True)}
+    return [line[:1] + shown.get(line[1:], line[1:]) for line in line_changes(field.old, field.new)]
 
 
-def _text_diff(old: str, new: str) -> list[str]:
-    lines = redacted_line_changes(old, new)
+def _text_diff(field: FieldChange) -> list[str]:
+    lines = redacted_line_changes(field)
     more = [f"… and {len(lines) - _DIFF_LINES} more lines"] if len(lines) > _DIFF_LINES else []
     return [printable(line) for line in lines[:_DIFF_LINES]] + more
 

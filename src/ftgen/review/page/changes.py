@@ -118,7 +118,7 @@ def _shared(fields: Sequence[FieldChange], say: Messages) -> Markup:
 
 
 def _before(field: FieldChange, say: Messages) -> Markup:
-    return lines(field.old, field.new) if is_long(field.old) and is_long(field.new) else _value(field, field.old, say)
+    return lines(field) if is_long(field.old) and is_long(field.new) else _value(field, field.old, say)
 
 
 def _value(field: FieldChange, value: object, say: Messages) -> Markup:
@@ -128,9 +128,9 @@ def _value(field: FieldChange, value: object, say: Messages) -> Markup:
     return tag("code", short(redacted_value(field.path, value)))
 
 
-def lines(old: str, new: str) -> Markup:
+def lines(field: FieldChange) -> Markup:
     """Return the lines of a text that differ, each with its sign, so that it is told without colour."""
-    found = redacted_line_changes(old, new)
+    found = redacted_line_changes(field)
     names = {"+": "ins", "-": "del"}
     shown = [tag(names.get(line[:1], "span"), line[:200]) for line in found[:_LINES]]
     return tag("pre", join([*shown, *(["…"] if len(found) > _LINES else [])], "\n"), class_="lines")
@@ -149,5 +149,5 @@ def _own(group: Group, values: Mapping[str, Sequence[FieldChange]], say: Message
 
 def _arrow(field: FieldChange, say: Messages) -> Markup:
     if is_long(field.old) and is_long(field.new):
-        return lines(field.old, field.new)
+        return lines(field)
     return join([_value(field, field.old, say), " → ", _value(field, field.new, say)])

@@ -74,7 +74,7 @@ def _attribute(key: str, value: Any) -> str:
 
 def masked(name: str, text: str) -> str:
     """Mask the secrets in a value under a name, as a manifest of others may hold some; a page is shown around."""
-    return credentials.redact(text, credentials.secret_values(name, text))
+    return str(credentials.redact_value(text, name))
 
 
 def short(value: object, most: int = 80) -> str:
