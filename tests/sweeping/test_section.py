@@ -347,3 +347,19 @@ def test_a_preset_that_is_chosen_once_brings_its_axes(preset: str, presets: Comp
 def test_plain_presets_are_swept(presets: Composer) -> None:
     sweep = sweeping.expand(presets, ["+experiment=plain,qwen3-identity-vgpu"])
     assert len(list(Batch(presets, sweep))) == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "folder"),
+    [
+        (("name=mine",), "mine"),
+        (("++name=mine",), "mine"),
+        (("name=mine", "+sweep.name=tried"), "tried"),
+        (("name=a,b",), "sweep"),
+        (("name=${model.name}",), "sweep"),
+        ((), "sweep"),
+    ],
+)
+def test_a_typed_name_names_the_folder_of_swept_presets(words: tuple[str, ...], folder: str, presets: Composer) -> None:
+    jobs = list(Batch(presets, sweeping.expand(presets, ["+experiment=plain,qwen3-identity-vgpu", *words])))
+    assert {job.identity.folder for job in jobs} == {folder}

@@ -14,8 +14,9 @@ from ftgen.lower import naming, render
 from ftgen.output.tree import Run
 from ftgen.pipeline import Compiled, SweepPosition, Workspace, compile_spec
 from ftgen.spec import Spec, admit
-from ftgen.sweeping import Point, Sweep, index, queue
+from ftgen.sweeping import Point, Sweep, axes, index, queue
 from ftgen.sweeping.causes import Causes
+from ftgen.sweeping.label import without_prefix
 from ftgen.sweeping.parallel import parallel_map
 from ftgen.validation.incremental import IncrementalCompile
 
@@ -26,7 +27,7 @@ class Batch:
     Attributes:
         composer: composer of the points.
         sweep: points with their settings.
-        folder: folder of the jobs; empty until the first job is compiled, unless the sweep has a name.
+        folder: folder of the jobs; empty until the first job is compiled, unless the sweep or all jobs have a name.
         rows: index rows of the jobs compiled so far.
         diagnostics: warnings and notes, each once; complete after the last job.
     """
@@ -49,7 +50,8 @@ class Batch:
         """
         self.composer = composer
         self.sweep = points
-        self.folder = naming.folder_of(points.settings.name) if points.settings.name else ""
+        name = points.settings.name or _typed_name(composer, points)
+        self.folder = naming.folder_of(name) if name else ""
         self.rows: list[index.Row] = []
         self.diagnostics: list[Diagnostic] = []
         self._progress = progress
@@ -116,6 +118,16 @@ class Batch:
             manifest = queue.queue(self.rows, limit, self._last.spec.cluster.labels, self.folder)
             files[f"{self.folder}/{render.file_name(manifest)}"] = render.document(manifest, self._last.identity)
         return Run(self.folder, "", f"{self.folder}/*", files)
+
+
+def _typed_name(composer: Composer, points: Sweep) -> str:
+    """Return the name that the command line gives to all jobs, whatever files a sweep chooses; empty if it does not."""
+    is_typed = any(position and without_prefix(key) == "name" for key, position in points.positions.items())
+    if not is_typed or "name" in points.swept:
+        return ""
+    name = axes.values_set(composer, points.points[0].overrides).get("name")
+    # A reference may lead to what differs between the jobs.
+    return name if isinstance(name, str) and "${" not in name else ""
 
 
 class Compiler:
