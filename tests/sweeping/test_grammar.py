@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from ftgen import runtime, sweeping
 from ftgen.cli import request
 from ftgen.cli.arguments import parse
-from ftgen.config.compose import Composer, Request
+from ftgen.config.compose import Composer, Request, grammar
 from ftgen.diagnostics import Rejected
 
 from .conftest import overrides
@@ -146,6 +146,16 @@ def test_shuffle_gives_the_same_order_on_every_run(composer: Composer) -> None:
     random.seed(2)
     assert overrides(sweeping.expand(composer, words)) == first
     assert first != sorted(first)
+
+
+@pytest.mark.parametrize("word", ["shuffle([{0}])", "shuffle(list=[{0}])", "[[shuffle([{0}])],1]"])
+def test_a_shuffled_list_has_the_same_order_on_every_run(word: str) -> None:
+    text = "trainer.args.lora_target=" + word.format("q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj")
+    random.seed(1)
+    first = grammar.read(text).value()
+    random.seed(2)
+    assert grammar.read(text).value() == first
+    assert "up_proj" in str(first)
 
 
 @pytest.mark.parametrize(

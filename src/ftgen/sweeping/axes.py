@@ -6,7 +6,6 @@ first; the first axis varies slowest.
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -109,7 +108,7 @@ def enumerated(override: Override, position: int, most: int, seed: int = 0) -> A
         raise Rejected([d.at(*locations(position)) for d in rejected.diagnostics]) from None
     texts = [f"{key}={value_text}" for value_text, _ in values]
     return Axis(
-        key, tuple(seeded_order(texts, seed) if shuffled else texts), True, position, (override, values), length
+        key, tuple(compose.seeded_order(texts, seed) if shuffled else texts), True, position, (override, values), length
     )
 
 
@@ -200,12 +199,3 @@ def product(axes: Sequence[Axis], dimensions: Sequence[Sequence[Axis]]) -> Itera
     for chosen in itertools.product(*combinations):
         texts = tuple(itertools.chain.from_iterable(chosen))
         yield tuple(text for _, text in sorted(zip(order, texts, strict=True))) if paired else texts
-
-
-def seeded_order(items: Sequence[Any], seed: int) -> list[Any]:
-    """Return the items in a pseudo-random order that depends on the seed alone, not on the machine."""
-
-    def rank(item: Any) -> bytes:
-        return hashlib.sha256(f"{seed}\0{item}".encode("utf-8", "surrogatepass")).digest()
-
-    return sorted(items, key=rank)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ftgen.config.compose import RUN_SECTIONS, Composer, Composition
+from ftgen.config.compose import RUN_SECTIONS, Composer, Composition, seeded_order
 from ftgen.config.trace import Layer
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, error, note
 from ftgen.sweeping import axes, condition, settings
@@ -386,9 +386,7 @@ class _Expansion:
     def _shuffled(self, indexes: Sequence[int], points: Sequence[Point]) -> list[int]:
         """Order indexes by a hash of each point alone, so that one more value keeps most of a sample."""
         by_overrides = {points[index].overrides: index for index in indexes}
-        return [
-            by_overrides[overrides] for overrides in axes.seeded_order(list(by_overrides), self.settings.shuffle or 0)
-        ]
+        return [by_overrides[overrides] for overrides in seeded_order(list(by_overrides), self.settings.shuffle or 0)]
 
     def _filtered(self) -> Iterator[tuple[str, ...]]:
         """Yield the overrides of every point that is wanted, once."""

@@ -13,8 +13,8 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from ftgen.config.compose import seeded_order
 from ftgen.diagnostics import Rejected, error
-from ftgen.sweeping.axes import seeded_order
 from ftgen.sweeping.space import Parameter, Value
 from ftgen.tuning.study import Study, Trial, TrialState
 

@@ -8,7 +8,14 @@ option of the same name shadows ours.
 """
 
 from ftgen.config.compose.composer import Composer, Composition, compose
-from ftgen.config.compose.grammar import Alternative, ListExtension, alternatives, hydra_literal, is_assignment
+from ftgen.config.compose.grammar import (
+    Alternative,
+    ListExtension,
+    alternatives,
+    hydra_literal,
+    is_assignment,
+    seeded_order,
+)
 from ftgen.config.compose.pinned import Moving, Pinned, moving_keys, pinned_document
 from ftgen.config.compose.problems import similar_keys
 from ftgen.config.compose.process import HYDRA_VERSION
@@ -31,5 +38,6 @@ __all__ = [
     "is_assignment",
     "moving_keys",
     "pinned_document",
+    "seeded_order",
     "similar_keys",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shlex
 from collections.abc import Iterable, Sequence
@@ -13,6 +14,7 @@ from math import ceil
 from typing import Any, NamedTuple
 
 from hydra._internal.config_repository import ConfigRepository
+from hydra._internal.grammar import grammar_functions
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType, Quote, QuotedString, RangeSweep, ValueType
 from hydra.errors import HydraException, OverrideParseException
@@ -163,7 +165,24 @@ def _parses(text: str) -> bool:
 @lru_cache(maxsize=1)
 def _parser() -> OverridesParser:
     """Create the parser once: it inspects the signature of every function, and keeps no state between texts."""
-    return OverridesParser.create()
+    parser = OverridesParser.create()
+    parser.functions.functions["shuffle"] = _shuffle
+    return parser
+
+
+def _shuffle(*items: Any, **named: Any) -> Any:
+    """Shuffle a list into the same order on every run, as a sweep; Hydra's own order of one is random."""
+    (one,) = items if len(items) == 1 else (named.get("list"),)
+    return seeded_order(one, 0) if isinstance(one, list) else grammar_functions.shuffle(*items, **named)
+
+
+def seeded_order(items: Sequence[Any], seed: int) -> list[Any]:
+    """Return the items in a pseudo-random order that depends on the seed alone, not on the machine."""
+
+    def rank(item: Any) -> bytes:
+        return hashlib.sha256(f"{seed}\0{item}".encode("utf-8", "surrogatepass")).digest()
+
+    return sorted(items, key=rank)
 
 
 _MAX_NESTING = 50
