@@ -127,6 +127,17 @@ def test_an_optional_override_is_set_where_the_option_knows_it(composer: Compose
     assert found == ["sft-lora-r8", "sft-lora-r16", "sft-lora-r32", "sft-full"]
 
 
+def test_an_optional_override_that_no_option_sets_is_set_everywhere(composer: Composer) -> None:
+    words = ["trainer.args.warmup_steps=0,100", LR, "sweep.optional=[trainer.args.warmup_steps]"]
+    assert len(labels(composer, *words)) == 2 * 3
+
+
+def test_an_optional_choice_is_made(composer: Composer) -> None:
+    found = sweeping.expand(composer, ["+experiment=nope,none-such", "sweep.optional=[experiment]"])
+    with pytest.raises(Rejected, match="nope"):
+        list(Batch(composer, found))
+
+
 def test_more_points_than_the_limit_need_saying_so(composer: Composer) -> None:
     assert refused(composer, LR, RANK, limit=8).code == "FT034"
     assert len(labels(composer, LR, RANK, limit=9)) == 9

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import shlex
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from ftgen.config.compose import RUN_SECTIONS, Composer, Composition, seeded_order
@@ -354,6 +356,7 @@ class _Expansion:
         fixed = _fixed_overrides(composer, products[0].axes)
         self.frames = FrameCache(composer, self.swept, composer.run_sections(fixed))
         self.conditions = Conditions(sweep_settings)
+        self.known: dict[tuple[str, ...], frozenset[str]] = {}
 
     def sweep(self, limit: int, notes: list[Diagnostic]) -> Sweep:
         points = self._points(limit)
@@ -399,14 +402,33 @@ class _Expansion:
                     yield kept
 
     def _without_unknown_optional(self, overrides: tuple[str, ...]) -> tuple[str, ...]:
-        """Drop the optional overrides whose key the chosen options do not have."""
-        optional = [text for text in overrides if without_prefix(text.partition("=")[0]) in self.settings.optional]
-        if not optional:
+        """Drop the optional overrides whose key the chosen options do not have, but those of other points."""
+        if not any(map(self._is_optional, overrides)):
             return overrides
-        keys = self.composer.keys(self.composer.parse([text for text in overrides if text not in optional]))
-        return tuple(
-            text for text in overrides if text not in optional or without_prefix(text.partition("=")[0]) in keys
-        )
+        known = self._known(overrides)
+        dropped = self._told_apart - known
+        return tuple(text for text in overrides if without_prefix(text.partition("=")[0]) not in dropped)
+
+    def _is_optional(self, text: str) -> bool:
+        return without_prefix(text.partition("=")[0]) in self.settings.optional
+
+    @cached_property
+    def _told_apart(self) -> frozenset[str]:
+        """Return the optional keys that the options of some point have: of others, nothing tells who knows them."""
+        asked = self.settings.optional & {without_prefix(axis.key) for axis in self.axes}
+        found: frozenset[str] = frozenset()
+        for overrides in itertools.chain.from_iterable(self.products):
+            found |= self._known(overrides)
+            if asked <= found:
+                break
+        return found
+
+    def _known(self, overrides: tuple[str, ...]) -> frozenset[str]:
+        """Return the optional keys that the options of a point have."""
+        others = tuple(text for text in overrides if not self._is_optional(text))
+        if others not in self.known:
+            self.known[others] = self.settings.optional & self.composer.keys(self.composer.parse(others))
+        return self.known[others]
 
     def _is_wanted(self, overrides: tuple[str, ...], product: _Product) -> bool:
         # The settings' own conditions hold for all products.

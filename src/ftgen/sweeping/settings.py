@@ -27,7 +27,7 @@ class Settings:
         include: conditions of which a point must meet one, if there are any.
         shuffle: seed of the order of points.
         sample: number of points to keep, chosen by `shuffle`'s seed (0 without one).
-        optional: keys to set only if the chosen options have them.
+        optional: keys to set only if the chosen options have them, where those of some point do.
         alias: abbreviation in labels, by key.
         max_parallel: number of jobs for which the queue's capability has room.
         also: further sweeps, whose points follow; of these settings they have axes, zip, exclude and include.
