@@ -4,8 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from ftgen import runtime
+from ftgen.config.compose import Composer, Request
 from ftgen.config.trace import Layer, OverrideTrace
-from ftgen.diagnostics import Location, error
+from ftgen.diagnostics import Location, error, warning
+from ftgen.provenance import dependencies
 from ftgen.provenance.origins import KeyOrigins, add_key_locations
 
 
@@ -60,3 +63,21 @@ def test_all_diagnostics_come_back_in_their_order(provenance):
     subjects = ["name", "storage.class", "", "storage.nodes"]
     located = add_key_locations([error("FT201", "bad", subject) for subject in subjects], provenance)
     assert [d.subject for d in located] == subjects
+
+
+MINE = """\
+defaults: [generic@_here_, _self_]
+registry: registry.lab.example
+git: {url: https://git.example.com}
+"""
+
+
+@pytest.mark.parametrize("typed", [(), ("storage=nfs", "tracking=none"), ("hardware=full-gpu",)])
+def test_a_typed_choice_is_not_blamed_for_what_one_value_causes(typed, tmp_path):
+    (tmp_path / "cluster").mkdir()
+    (tmp_path / "cluster" / "mine.yaml").write_text(MINE)
+    composer = Composer(Request(config_path=runtime.conf_dir(), config_dirs=(tmp_path,)))
+    secrets = warning("FT494", "no credentials", "spec.tasks[0].template.spec.imagePullSecrets", "registry.lab.example")
+    (found,) = dependencies.add_locations(composer, ["cluster=mine", "hardware=full-gpu", *typed], [secrets])
+    assert [Path(place.file).name for place in found.locations] == ["full-gpu.yaml"]
+    assert "image:" in Path(found.locations[0].file).read_text().splitlines()[found.locations[0].line - 1]

@@ -228,10 +228,10 @@ class Probes:
         """
         config = self._config
         paths = [path for path, _ in leaves(config)]
-        typed = [override.lstrip("+~").partition("=")[0] for override in self._source.identity.overrides]
+        typed = self._typed()
         classes: list[Callable[[Steps], bool]] = [
             lambda path: str(value_at(config, path)) in {value, str(place[-1])},
-            lambda path: any(_key(path).startswith(key) for key in typed),
+            lambda path: any(f"{_key(path)}.".startswith(f"{key}.") for key in typed),
             lambda path: _overlaps(value_at(config, path), value),
             lambda path: True,  # noqa: ARG005 - whatever is left
         ]
@@ -243,6 +243,12 @@ class Probes:
             if found := [_key(path) for path in chosen if self._alters(path, current)]:
                 return found
         return []
+
+    def _typed(self) -> list[str]:
+        """Return the keys that the command line sets; one that chooses an option says nothing of a single key."""
+        identity = self._source.identity
+        keys = (override.lstrip("+~").partition("=")[0] for override in identity.overrides)
+        return [key for key in keys if key.partition("@")[0].replace(".", "/") not in identity.choices]
 
     def _alters(self, key: Steps, current: Mapping[Steps, Any]) -> bool:
         """Return whether another value of a key changes or removes one of the current scalars."""
