@@ -23,7 +23,8 @@ from ftgen.text.yamlio import Mark
 
 _Path = tuple[str, ...]
 
-_STEP = re.compile(r"[^.\[\]]+")
+# What stands in brackets is one step: a position, or a key with dots, such as that of an axis.
+_STEP = re.compile(r"\[([^\[\]]+)\]|([^.\[\]]+)")
 _REFERENCE = re.compile(r"\$\{\s*(?P<key>\.*[^.${}:,\s][^${}:,\s]*)\s*\}")
 _CHOICE = re.compile(r"\$\{\s*hydra:runtime\.choices\.(?P<group>[^${}\s]+)\s*\}")
 _GLOBAL = "_global_"
@@ -70,16 +71,21 @@ class KeyOrigins:
         A mapping is merged, and sets only the keys it has.
 
         Args:
-            key: dotted key, list positions as `a[0]` or `a.0`.
+            key: dotted key, list positions as `a[0]` or `a.0`, a step with dots as `sweep.axes[trainer.lr]`.
         """
-        path = _path(key)
+        return self._at(_path(key))
+
+    def _at(self, path: _Path) -> list[Origin]:
         return [origin for source in self._sources for origin in source.origins(path)]
 
     def references(self, key: str) -> list[Origin]:
         """Return the origins that a key's value is interpolated from: the last one of each `${key}` in it."""
-        own = self.origins(key)
+        return self._references(_path(key))
+
+    def _references(self, path: _Path) -> list[Origin]:
+        own = self._at(path)
         text = own[-1].value_text if own else ""
-        found = [self.origins(_absolute(match["key"], key)) for match in _REFERENCE.finditer(text)]
+        found = [self._at(_absolute(match["key"], path)) for match in _REFERENCE.finditer(text)]
         found += [self.choice_origins(match["group"]) for match in _CHOICE.finditer(text)]
         return [origins[-1] for origins in found if origins]
 
@@ -99,9 +105,9 @@ class KeyOrigins:
         path = _path(key)
         chosen = self.choice_origins("/".join(path))[-1:]
         for length in range(len(path), 0, -1):
-            near = ".".join(path[:length])
-            if origins := self.origins(near):
-                return _unique([*chosen, origins[-1], *self.references(near)])
+            near = path[:length]
+            if origins := self._at(near):
+                return _unique([*chosen, origins[-1], *self._references(near)])
         # An unknown key exists because an override set a key below it.
         below = [Origin(_position(o), "") for o in self.overrides if _path(o.key)[: len(path)] == path]
         return _unique([*chosen, *below[-1:]])
@@ -255,14 +261,14 @@ def _step(value: Any, name: str) -> Any:
 
 
 def _path(key: str) -> _Path:
-    return tuple(_STEP.findall(key))
+    return tuple(step or name for step, name in _STEP.findall(key))
 
 
-def _absolute(reference: str, key: str) -> str:
-    """Return an interpolated key without leading dots: `.x` is a sibling of `key`, `..x` a sibling of its parent."""
+def _absolute(reference: str, path: _Path) -> _Path:
+    """Return the path of an interpolated key: `.x` is a sibling of the key at `path`, `..x` a sibling of its parent."""
     name = reference.lstrip(".")
     up = len(reference) - len(name)
-    return ".".join((*_path(key)[:-up], name)) if up else name
+    return (*(path[:-up] if up else ()), *_path(name))
 
 
 def _position(trace: OverrideTrace) -> Location:

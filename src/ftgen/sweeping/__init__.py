@@ -13,6 +13,6 @@ Error codes:
 * FT035: no points.
 """
 
-from ftgen.sweeping.points import LIMIT, Point, Sweep, expand, positions
+from ftgen.sweeping.points import LIMIT, Point, Sweep, expand
 
-__all__ = ["LIMIT", "Point", "Sweep", "expand", "positions"]
+__all__ = ["LIMIT", "Point", "Sweep", "expand"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hydra.core.override_parser.types import Override
@@ -21,6 +21,9 @@ from ftgen.config.compose import Alternative, Composer, ListExtension
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, error
 from ftgen.sweeping.label import without_prefix
 
+Place = int | str
+"""Position on the command line, from 1; or key of the file that holds it: `sweep.axes[trainer.lr]`; 0 if unknown."""
+
 
 @dataclass(frozen=True, slots=True)
 class Axis:
@@ -30,7 +33,7 @@ class Axis:
         key: override key as Hydra's sweeper has it, with prefix and package (`+trainer.args.seed`, `db@here`).
         texts: overrides as text, one for each value; none if there are too many to enumerate.
         swept: whether it was written as a sweep; a sweep may have a single value.
-        position: position of the override on the command line, from 1; 0 if it comes from a file.
+        place: place of the override.
         sweep: parsed sweep override and its values; None if it is not one.
         length: number of values.
     """
@@ -38,16 +41,33 @@ class Axis:
     key: str
     texts: tuple[str, ...]
     swept: bool
-    position: int
+    place: Place
     sweep: tuple[Override, Sequence[Alternative]] | None = None
     length: int = 1
 
+    @property
+    def is_listed(self) -> bool:
+        """Return whether its values are a list of a file."""
+        return self.swept and self.sweep is None and isinstance(self.place, str)
 
-AxisSource = tuple[str, int] | tuple[str, list[Any]]
-"""Source of an axis: an override with its position on the command line, or a key with a list of values."""
 
-ParsedSource = tuple[Override, int] | Axis
-"""Override with its position on the command line, or the axis of a list of values."""
+@dataclass(frozen=True, slots=True)
+class AxisSource:
+    """Source of an axis.
+
+    Attributes:
+        text: override as text; of a list of values, its key.
+        place: place of it.
+        values: list of values that a file gives the key; None for an override.
+    """
+
+    text: str
+    place: Place
+    values: Sequence[Any] | None = None
+
+
+ParsedSource = tuple[Override, Place] | Axis
+"""Override with its place, or the axis of a list of values."""
 
 
 def read(composer: Composer, sources: Iterable[AxisSource], most: int, seed: int) -> list[Axis]:
@@ -55,7 +75,7 @@ def read(composer: Composer, sources: Iterable[AxisSource], most: int, seed: int
 
     Args:
         composer: parser of overrides.
-        sources: overrides with their positions on the command line (0: from a file), or keys with lists of values.
+        sources: overrides, or keys with lists of values.
         most: maximum number of values of an axis to enumerate.
         seed: seed for the order of a `shuffle()`; Hydra's own order changes with every run.
 
@@ -78,22 +98,22 @@ def read(composer: Composer, sources: Iterable[AxisSource], most: int, seed: int
 def latest(composer: Composer, sources: Iterable[AxisSource], problems: list[Diagnostic]) -> list[ParsedSource]:
     """Parse sources, of which the last one of a key decides; add to `problems` what cannot be parsed."""
     found: dict[str, ParsedSource] = {}
-    for text, position_or_values in sources:
+    for source in sources:
         try:
-            if isinstance(position_or_values, int):
-                override = composer.parse([text])[0]
+            if source.values is None:
+                override = composer.parse([source.text])[0]
                 # What extends a list replaces nothing that was said of it before.
                 extends = isinstance(override, ListExtension)
-                found[text if extends else override.get_key_element()] = override, position_or_values
+                found[source.text if extends else override.get_key_element()] = override, source.place
             else:
-                axis = _list_axis(composer, text, position_or_values)
+                axis = _list_axis(composer, source.text, source.values, source.place)
                 found[axis.key] = axis
         except Rejected as rejected:
-            problems += [d.at(*locations(position_or_values)) for d in rejected.diagnostics]
+            problems += [placed(d, source.place) for d in rejected.diagnostics]
     return list(found.values())
 
 
-def enumerated(override: Override, position: int, most: int, seed: int = 0) -> Axis:
+def enumerated(override: Override, place: Place, most: int, seed: int = 0) -> Axis:
     """Return the axis of an override with all its values.
 
     Raises:
@@ -101,18 +121,18 @@ def enumerated(override: Override, position: int, most: int, seed: int = 0) -> A
     """
     key = override.get_key_element()
     if not override.is_sweep_override():
-        return Axis(key, (f"{key}={_value_text(override, position)}",), False, position)
+        return Axis(key, (f"{key}={_value_text(override, place)}",), False, place)
     try:
         values, length, shuffled = compose.alternatives(override, most)
     except Rejected as rejected:
-        raise Rejected([d.at(*locations(position)) for d in rejected.diagnostics]) from None
+        raise Rejected([placed(d, place) for d in rejected.diagnostics]) from None
     texts = [f"{key}={value_text}" for value_text, _ in values]
     return Axis(
-        key, tuple(compose.seeded_order(texts, seed) if shuffled else texts), True, position, (override, values), length
+        key, tuple(compose.seeded_order(texts, seed) if shuffled else texts), True, place, (override, values), length
     )
 
 
-def _value_text(override: Override, position: int) -> str:
+def _value_text(override: Override, place: Place) -> str:
     """Return the value of an override as Hydra writes it, which cannot write a sweep within a list or a mapping."""
     try:
         return str(override.get_value_element_as_str())
@@ -120,20 +140,22 @@ def _value_text(override: Override, position: int) -> str:
         text = str(override.input_line)
         help_ = "sweep over the whole value: KEY=choice({…},{…})"
         found = error("FT030", f"{text}: a sweep within a value is none", override.key_or_group, text, help_)
-        raise Rejected([found.at(*locations(position))]) from None
+        raise Rejected([placed(found, place)]) from None
 
 
-def locations(position: object) -> list[Location]:
-    """Return the place of an override on the command line; none for one of a file."""
-    return [Location(COMMAND_LINE, position)] if isinstance(position, int) and position else []
+def placed(diagnostic: Diagnostic, place: Place) -> Diagnostic:
+    """Return a diagnostic at the place of an override; what a file holds is located by its key."""
+    if isinstance(place, str):
+        return replace(diagnostic, subject=place, locations=())
+    return diagnostic.at(*([Location(COMMAND_LINE, place)] if place else []))
 
 
-def _list_axis(composer: Composer, key: str, values: Sequence[Any]) -> Axis:
+def _list_axis(composer: Composer, key: str, values: Sequence[Any], place: Place) -> Axis:
     """Return the axis of a list in a configuration file: its values are literal, including `null` and commas."""
     overrides = composer.parse([f"{key}={compose.hydra_literal(value)}" for value in values])
     element = overrides[0].get_key_element() if overrides else key
     texts = tuple(f"{element}={o.get_value_element_as_str()}" for o in overrides)
-    return Axis(element, texts, True, 0, length=len(texts))
+    return Axis(element, texts, True, place, length=len(texts))
 
 
 def values_set(composer: Composer, overrides: Iterable[str]) -> dict[str, Any]:

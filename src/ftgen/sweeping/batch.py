@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Any
 
-from ftgen import sweeping
 from ftgen.config.compose import Composer, Composition
-from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, note
+from ftgen.diagnostics import Diagnostic, Rejected, note
 from ftgen.lower import naming, render
 from ftgen.output.tree import Run
 from ftgen.pipeline import Compiled, SweepPosition, Workspace, compile_spec
@@ -18,6 +16,7 @@ from ftgen.sweeping import Point, Sweep, axes, index, queue
 from ftgen.sweeping.causes import Causes
 from ftgen.sweeping.label import without_prefix
 from ftgen.sweeping.parallel import parallel_map
+from ftgen.sweeping.places import Places
 from ftgen.validation.incremental import IncrementalCompile
 
 
@@ -94,7 +93,7 @@ class Batch:
             return rejected
 
     def _conclude(self, causes: Causes) -> None:
-        told = (d if d.locations else self._located(d, self.sweep.points[0]) for d in self.sweep.diagnostics)
+        told = map(self.sweep.places.noticed, self.sweep.diagnostics)
         diagnostics = [*told, *causes.diagnostics(len(self.sweep.points), self._located)]
         if causes.has_errors:
             raise Rejected(diagnostics)
@@ -102,7 +101,7 @@ class Batch:
 
     def _located(self, diagnostic: Diagnostic, point: Point) -> Diagnostic:
         """Locate a diagnostic in the files and overrides of a point; overrides at their place on the command line."""
-        return located(self.composer, point, sweeping.positions(self.sweep, point), diagnostic)
+        return located(self.composer, point, self.sweep.places, diagnostic)
 
     def extras(self, *, table: bool = False) -> Run:
         """Return the files beside the jobs: the index, with `table` its CSV, and a queue if parallelism is limited.
@@ -122,10 +121,11 @@ class Batch:
 
 def _typed_name(composer: Composer, points: Sweep) -> str:
     """Return the name that the command line gives to all jobs, whatever files a sweep chooses; empty if it does not."""
-    is_typed = any(position and without_prefix(key) == "name" for key, position in points.positions.items())
-    if not is_typed or "name" in points.swept:
+    overrides = points.points[0].overrides
+    texts = [text for text in overrides if without_prefix(text.partition("=")[0]) == "name"]
+    if not texts or "name" in points.swept or not isinstance(points.places.of(texts[-1]), int):
         return ""
-    name = axes.values_set(composer, points.points[0].overrides).get("name")
+    name = axes.values_set(composer, texts).get("name")
     # A reference may lead to what differs between the jobs.
     return name if isinstance(name, str) and "${" not in name else ""
 
@@ -184,21 +184,12 @@ class _Admission:
 _MANY = 50
 
 
-def located(composer: Composer, point: Point, positions: Sequence[int], diagnostic: Diagnostic) -> Diagnostic:
-    """Locate a diagnostic in the files and overrides of a point, whose positions on the command line are given."""
+def located(composer: Composer, point: Point, places: Places, diagnostic: Diagnostic) -> Diagnostic:
+    """Locate a diagnostic in the files and overrides of a point, whose places are given."""
     from ftgen.provenance import dependencies  # noqa: PLC0415 - only a diagnostic needs provenance
 
     (found,) = dependencies.add_locations(composer, point.overrides, [diagnostic])
-    locations = [_on_command_line(location, positions) for location in found.locations]
-    return found.at(*(location for location in locations if location))
-
-
-def _on_command_line(location: Location, positions: Sequence[int]) -> Location | None:
-    """Translate a location in a point's overrides to the command line; None for an override that a file sweeps."""
-    if location.file != COMMAND_LINE:
-        return location
-    position = positions[location.line - 1] if 0 < location.line <= len(positions) else 0
-    return replace(location, line=position) if position else None
+    return places.translated(found, point.overrides)
 
 
 def _content(job: Compiled) -> Hashable:

@@ -15,6 +15,7 @@ from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Rejected, erro
 from ftgen.sweeping import axes, condition, settings
 from ftgen.sweeping.axes import Axis, AxisSource
 from ftgen.sweeping.label import new_labeller, with_hash, without_prefix
+from ftgen.sweeping.places import Places
 from ftgen.sweeping.replay import FrameCache
 from ftgen.sweeping.settings import Settings
 from ftgen.text import yamlio
@@ -48,7 +49,7 @@ class Sweep:
         settings: checked `sweep` section.
         swept: swept keys, without prefixes.
         groups: swept keys that choose options.
-        positions: position on the command line by override key (as in `Axis.key`).
+        places: places of the points' overrides.
         diagnostics: notes of the expansion.
         frames: composer of the points.
     """
@@ -57,7 +58,7 @@ class Sweep:
     settings: Settings
     swept: frozenset[str]
     groups: frozenset[str]
-    positions: Mapping[str, int]
+    places: Places
     diagnostics: tuple[Diagnostic, ...]
     frames: FrameCache
 
@@ -80,7 +81,7 @@ def expand(composer: Composer, words: Sequence[str], *, limit: int = LIMIT) -> S
         products = _products(composer, words, hydra, sweep_settings, most)
     else:
         products = _products_of(sweeper, composer, words, sweep_settings, most)
-    return _Expansion(composer, products, sweep_settings).sweep(limit, notes)
+    return _Expansion(composer, words, products, sweep_settings).sweep(limit, notes)
 
 
 def read_settings(composer: Composer, words: Sequence[str]) -> tuple[Mapping[str, Any], Settings, list[Diagnostic]]:
@@ -227,29 +228,36 @@ def _products(
     The overrides of files come before those of the command line, which replace them; what the command line sweeps is
     an axis of the first product alone.
     """
-    typed = list(job_words(composer, words))
-    fixed = [(text, n) for text, n in typed if not composer.parse([text])[0].is_sweep_override()]
+    typed = job_words(composer, words)
+    fixed = [source for source in typed if not composer.parse([source.text])[0].is_sweep_override()]
     seed = sweep_settings.shuffle or 0
 
-    def product_of(each: Settings, before: Sequence[AxisSource], after: Sequence[AxisSource]) -> _Product:
-        found = axes.read(composer, [*before, *section_sources(each), *after], most, seed)
-        refuse_run_sections(composer, found, each.axes)
+    def product_of(
+        each: Settings, before: Sequence[AxisSource], after: Sequence[AxisSource], path: str = "sweep"
+    ) -> _Product:
+        found = axes.read(composer, [*before, *section_sources(each, path), *after], most, seed)
+        refuse_run_sections(composer, found)
         return _Product(found, axes.zip_axes(found, each.zip), Conditions(each))
 
     own = product_of(replace(sweep_settings, exclude=(), include=()), parameters(hydra), typed)
-    further = [product_of(each, (), fixed) for each in sweep_settings.also]
+    further = [product_of(each, (), fixed, f"sweep.also[{n}]") for n, each in enumerate(sweep_settings.also)]
     return [own, *further] if any(axis.swept for axis in own.axes) or not further else further
 
 
-def job_words(composer: Composer, words: Sequence[str]) -> Iterator[tuple[str, int]]:
-    """Yield the overrides that are about the job, with their positions on the command line."""
+def job_words(composer: Composer, words: Sequence[str]) -> list[AxisSource]:
+    """Return the overrides that are about the job, with their positions on the command line."""
     parsed = zip(words, composer.parse(words), strict=True)
-    yield from ((text, n) for n, (text, override) in enumerate(parsed, 1) if not _is_run_section(override))
+    return [AxisSource(text, n) for n, (text, override) in enumerate(parsed, 1) if not _is_run_section(override)]
 
 
-def section_sources(sweep_settings: Settings) -> list[AxisSource]:
-    """Return the sources of `sweep.axes`: a text is parsed by Hydra's grammar, a list's values are literal."""
-    return [(key, v) if isinstance(v, list) else (f"{key}={v}", 0) for key, v in sweep_settings.axes.items()]
+def section_sources(sweep_settings: Settings, path: str = "sweep") -> list[AxisSource]:
+    """Return the sources of `axes` at a path: a text is parsed by Hydra's grammar, a list's values are literal."""
+    return [
+        AxisSource(key, f"{path}.axes[{key}]", values)
+        if isinstance(values, list)
+        else AxisSource(f"{key}={values}", f"{path}.axes[{key}]")
+        for key, values in sweep_settings.axes.items()
+    ]
 
 
 def _products_of(
@@ -296,31 +304,29 @@ def _no_points(sweeper: str, refusal: str, parsed: Sequence[tuple[str, Any]]) ->
 def _point(
     composer: Composer, texts: Sequence[str], everywhere: Collection[str], positions: Mapping[str, int]
 ) -> _Product:
-    read = ((text, axes.read(composer, [(text, positions.get(text, 0))], 1, 0)) for text in texts)
+    read = ((text, axes.read(composer, [AxisSource(text, positions.get(text, 0))], 1, 0)) for text in texts)
     found = [replace(axis, swept=text not in everywhere) for text, (axis,) in read]
     return _Product(found, [[axis] for axis in found], Conditions(Settings()))
 
 
-def refuse_run_sections(composer: Composer, found: Sequence[Axis], section: Mapping[str, Any]) -> None:
+def refuse_run_sections(composer: Composer, found: Sequence[Axis]) -> None:
     """Refuse axes that say how to sweep: points would not include them.
 
     Raises:
         Rejected: FT030, for each.
     """
-    if run_sections := [axis.key for axis in found if _is_run_section(composer.parse([f"{axis.key}=x"])[0])]:
-        raise Rejected(
-            _run_section_axis(key, without_prefix(key) in map(without_prefix, section)) for key in run_sections
-        )
+    if run_sections := [axis for axis in found if _is_run_section(composer.parse([f"{axis.key}=x"])[0])]:
+        raise Rejected(_run_section_axis(axis.key, str(axis.place)) for axis in run_sections)
 
 
-def _run_section_axis(key: str, in_section: bool) -> Diagnostic:
+def _run_section_axis(key: str, path: str) -> Diagnostic:
     """Report a run section among the axes of a file: points would not include it."""
-    subject = "sweep.axes" if in_section else "hydra.sweeper.params"
+    subject = path.partition("[")[0] if path.startswith("hydra") else "sweep.axes"
     headline = f"{subject} sets {key}, which says how to sweep and is no part of any job"
     help_ = f"write it into the defaults list (- /{without_prefix(key)}: …) or on the command line"
     if "." in without_prefix(key):
         help_ = f"set {without_prefix(key)} in the file itself or on the command line"
-    return error("FT030", headline, subject, key, help_)
+    return error("FT030", headline, path, key, help_)
 
 
 def _is_run_section(override: Any) -> bool:
@@ -333,8 +339,9 @@ def parameters(hydra: Mapping[str, Any]) -> list[AxisSource]:
     for key, value in found.items():
         if isinstance(value, (dict, list)) or value is None:
             headline = f"hydra.sweeper.params.{key} must be text in Hydra's grammar, not {value!r}"
-            raise Rejected([error("FT031", headline, "hydra.sweeper.params", value, f"write {key}: choice(…)")])
-    return [(f"{key}={value}", 0) for key, value in found.items()]
+            subject = f"hydra.sweeper.params[{key}]"
+            raise Rejected([error("FT031", headline, subject, value, f"write {key}: choice(…)")])
+    return [AxisSource(f"{key}={value}", f"hydra.sweeper.params[{key}]") for key, value in found.items()]
 
 
 def _fixed_overrides(composer: Composer, sweep_axes: Iterable[Axis]) -> list[Any]:
@@ -345,10 +352,13 @@ def _fixed_overrides(composer: Composer, sweep_axes: Iterable[Axis]) -> list[Any
 class _Expansion:
     """Expansion of the axes to a sweep."""
 
-    def __init__(self, composer: Composer, products: Sequence[_Product], sweep_settings: Settings) -> None:
+    def __init__(
+        self, composer: Composer, words: Sequence[str], products: Sequence[_Product], sweep_settings: Settings
+    ) -> None:
         self.composer = composer
         self.products = products
         self.axes = [axis for product in products for axis in product.axes]
+        self.places = Places(composer, words, self.axes)
         self.settings = sweep_settings
         self.swept = frozenset(without_prefix(axis.key) for axis in self.axes if axis.swept)
         self.groups = frozenset(key for key in self.swept if composer.is_group(key.partition("@")[0]))
@@ -361,12 +371,16 @@ class _Expansion:
     def sweep(self, limit: int, notes: list[Diagnostic]) -> Sweep:
         points = self._points(limit)
         if not points:
-            empty = next((axis.key for axis in self.axes if not axis.length), "")
-            why = f": {empty} has no values" if empty else ": every point is excluded"
-            raise Rejected([error("FT035", f"the sweep has no points{why}", without_prefix(empty) or "sweep")])
+            raise Rejected([self._no_points()])
         notes += self._unused_optional()
-        positions = {axis.key: axis.position for axis in reversed(self.axes)}
-        return Sweep(points, self.settings, self.swept, self.groups, positions, tuple(notes), self.frames)
+        return Sweep(points, self.settings, self.swept, self.groups, self.places, tuple(notes), self.frames)
+
+    def _no_points(self) -> Diagnostic:
+        for axis in self.axes:
+            if not axis.length:
+                found = error("FT035", f"the sweep has no points: {axis.key} has no values", without_prefix(axis.key))
+                return axes.placed(found, axis.place)
+        return error("FT035", "the sweep has no points: every point is excluded", "sweep")
 
     def _points(self, limit: int) -> tuple[Point, ...]:
         total = sum(axes.count(product.dimensions) for product in self.products)
@@ -427,7 +441,10 @@ class _Expansion:
         """Return the optional keys that the options of a point have."""
         others = tuple(text for text in overrides if not self._is_optional(text))
         if others not in self.known:
-            self.known[others] = self.settings.optional & self.composer.keys(self.composer.parse(others))
+            try:
+                self.known[others] = self.settings.optional & self.composer.keys(self.composer.parse(others))
+            except Rejected as rejected:
+                raise self.places.rejected(rejected, others) from None
         return self.known[others]
 
     def _is_wanted(self, overrides: tuple[str, ...], product: _Product) -> bool:
@@ -436,7 +453,10 @@ class _Expansion:
         if not asked:
             return True
         value_of = lookup(overrides, self._values(overrides), self.frames, self.composer)
-        return all(conditions.want(value_of) for conditions in asked)
+        try:
+            return all(conditions.want(value_of) for conditions in asked)
+        except Rejected as rejected:
+            raise self.places.rejected(rejected, overrides) from None
 
     def _values(self, overrides: Iterable[str]) -> dict[str, Any]:
         return axes.values_set(self.composer, overrides)
@@ -494,8 +514,3 @@ def _value_at(key: str, composition: Composition, composer: Composer) -> Any:
 def _too_many(total: int, limit: int) -> Diagnostic:
     help_ = f"--limit {total} says that this is meant; sweep.exclude and sweep.sample make it smaller"
     return error("FT034", f"the sweep has {total} points, and {limit} are allowed", "sweep", total, help_)
-
-
-def positions(sweep: Sweep, point: Point) -> list[int]:
-    """Return the command-line position of each override of a point, 0 for those from files."""
-    return [sweep.positions.get(text.partition("=")[0], 0) for text in point.overrides]

@@ -18,8 +18,9 @@ from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
 from ftgen.config.compose import Composer
 from ftgen.diagnostics import Diagnostic, Rejected, error
 from ftgen.sweeping import axes
-from ftgen.sweeping.axes import Axis
+from ftgen.sweeping.axes import Axis, Place
 from ftgen.sweeping.label import without_prefix
+from ftgen.sweeping.places import Places
 from ftgen.sweeping.points import (
     Conditions,
     Point,
@@ -111,6 +112,7 @@ class SearchSpace:
 
     Attributes:
         composer: composer of the points.
+        words: the command line as typed.
         settings: the `sweep` section.
         sweeper: the node `hydra.sweeper`, which may say more of a study than its space.
         parameters: parameter by override key, with its prefix, in the order of the overrides.
@@ -120,6 +122,7 @@ class SearchSpace:
     """
 
     composer: Composer
+    words: Sequence[str]
     settings: Settings
     sweeper: Mapping[str, Any]
     parameters: Mapping[str, Parameter]
@@ -127,9 +130,11 @@ class SearchSpace:
     frames: FrameCache
     diagnostics: Sequence[Diagnostic]
     conditions: Conditions = field(init=False)
+    places: Places = field(init=False)
 
     def __post_init__(self) -> None:
         self.conditions = Conditions(self.settings)
+        self.places = Places(self.composer, self.words, self.axes)
 
     @property
     def swept(self) -> frozenset[str]:
@@ -156,11 +161,10 @@ class SearchSpace:
         if not self.conditions:
             return True
         point = self.point(values, "")
-        return self.conditions.want(lookup(point.overrides, point.values, self.frames, self.composer))
-
-    def positions(self) -> list[int]:
-        """Return the command-line position of each override of a point, 0 for those from files."""
-        return [axis.position for axis in self.axes]
+        try:
+            return self.conditions.want(lookup(point.overrides, point.values, self.frames, self.composer))
+        except Rejected as rejected:
+            raise self.places.rejected(rejected, point.overrides) from None
 
 
 def read(composer: Composer, words: Sequence[str]) -> SearchSpace:
@@ -186,14 +190,14 @@ def read(composer: Composer, words: Sequence[str]) -> SearchSpace:
             found[axis.key] = parameter
     if problems:
         raise Rejected(problems)
-    refuse_run_sections(composer, every, settings.axes)
+    refuse_run_sections(composer, every)
     if not found:
         help_ = "leave a key to the study, as in 'trainer.lr=tag(log, interval(1e-5,1e-3))'"
         raise Rejected([error(UNTUNABLE, "no override leaves anything to tune", help=help_)])
     fixed = composer.parse([axis.texts[0] for axis in every if not axis.swept])
     frames = FrameCache(composer, [without_prefix(key) for key in found], composer.run_sections(fixed))
     sweeper = hydra.get("sweeper") or {}
-    return SearchSpace(composer, settings, sweeper, found, every, frames, notes)
+    return SearchSpace(composer, words, settings, sweeper, found, every, frames, notes)
 
 
 def _refuse_unknown(settings: Settings) -> None:
@@ -213,60 +217,58 @@ def _tuned(source: axes.ParsedSource) -> tuple[Axis, Parameter | None]:
     """Return an override as an axis, and the parameter that it is, if any."""
     if isinstance(source, Axis):
         texts = tuple(text.partition("=")[2] for text in source.texts)
-        return source, _categorical(source.key, texts, source.position)
-    override, position = source
+        return source, _categorical(source.key, texts, source.place)
+    override, place = source
     sweep: Any = override.value()
     key = override.get_key_element()
     if isinstance(sweep, IntervalSweep):
-        return Axis(key, (), True, position), _interval(override, sweep, position)
-    axis = axes.enumerated(override, position, _MOST_CHOICES)
+        return Axis(key, (), True, place), _interval(override, sweep, place)
+    axis = axes.enumerated(override, place, _MOST_CHOICES)
     if not axis.swept:
         return axis, None
     if "log" in getattr(sweep, "tags", ()):
-        raise _rejected(override, position, "a logarithmic scale is one of numbers", f"{key}=tag(log, interval(…))")
+        raise _rejected(override, place, "a logarithmic scale is one of numbers", f"{key}=tag(log, interval(…))")
     if isinstance(sweep, RangeSweep) and not sweep.shuffle and axis.length:
-        return axis, _range(override, sweep, axis.length, position)
-    return axis, _categorical(key, tuple(text.partition("=")[2] for text in axis.texts), position)
+        return axis, _range(override, sweep, axis.length, place)
+    return axis, _categorical(key, tuple(text.partition("=")[2] for text in axis.texts), place)
 
 
-def _interval(override: Override, sweep: IntervalSweep, position: int) -> Parameter:
+def _interval(override: Override, sweep: IntervalSweep, place: Place) -> Parameter:
     low, high = sweep.start, sweep.end
     key, log = override.get_key_element(), "log" in sweep.tags
     if isinstance(low, int) and isinstance(high, int) and max(abs(low), abs(high)) > EXACT:
-        raise _rejected(override, position, "its whole numbers are too large", f"{key}=interval(…)")
+        raise _rejected(override, place, "its whole numbers are too large", f"{key}=interval(…)")
     if low is None or high is None or not (math.isfinite(high - low) and low < high):
-        raise _rejected(override, position, "an interval goes from a number to a larger one", f"{key}=interval(0,1)")
+        raise _rejected(override, place, "an interval goes from a number to a larger one", f"{key}=interval(0,1)")
     if log and low <= 0:
-        raise _rejected(
-            override, position, "a logarithmic scale begins above 0", f"{key}=tag(log, interval(1e-5,1e-3))"
-        )
+        raise _rejected(override, place, "a logarithmic scale begins above 0", f"{key}=tag(log, interval(1e-5,1e-3))")
     if isinstance(low, int) and isinstance(high, int):
         return Parameter("int", low, high, 1, log)
     return Parameter("float", float(low), float(high), None, log)
 
 
-def _range(override: Override, sweep: RangeSweep, length: int, position: int) -> Parameter:
+def _range(override: Override, sweep: RangeSweep, length: int, place: Place) -> Parameter:
     start, step = Decimal(str(sweep.start)), Decimal(str(sweep.step))
     example = f"{override.get_key_element()}=interval(…)"
     if length > _MOST_STEPS or not (start.is_finite() and step.is_finite()):
-        raise _rejected(override, position, "it has too many steps, or no end", example)
+        raise _rejected(override, place, "it has too many steps, or no end", example)
     ends = sorted((start, start + (length - 1) * step))
     if max(map(abs, ends)) > EXACT:
-        raise _rejected(override, position, "its numbers are too large", example)
+        raise _rejected(override, place, "its numbers are too large", example)
     if all(isinstance(number, int) for number in (sweep.start, sweep.step)):
         return Parameter("int", int(ends[0]), int(ends[1]), int(abs(step)))
     return Parameter("float", float(ends[0]), float(ends[1]), float(abs(step)))
 
 
-def _categorical(key: str, texts: Sequence[str], position: int) -> Parameter:
+def _categorical(key: str, texts: Sequence[str], place: Place) -> Parameter:
     choices = tuple(dict.fromkeys(texts))
     if 0 < len(choices) <= _MOST_CHOICES:
         return Parameter("categorical", choices=choices)
     headline = f"{key} has {len(choices) or 'no'} alternatives, and a study takes up to {_MOST_CHOICES}"
-    raise Rejected([error(UNTUNABLE, headline, without_prefix(key)).at(*axes.locations(position))])
+    raise Rejected([axes.placed(error(UNTUNABLE, headline, without_prefix(key)), place)])
 
 
-def _rejected(override: Override, position: int, why: str, example: str) -> Rejected:
+def _rejected(override: Override, place: Place, why: str, example: str) -> Rejected:
     text = str(override.input_line)
     problem = error(UNTUNABLE, f"{text} cannot be tuned: {why}", override.key_or_group, text, f"write {example}")
-    return Rejected([problem.at(*axes.locations(position))])
+    return Rejected([axes.placed(problem, place)])

@@ -317,7 +317,7 @@ class _Asking:
         """Return an error for each alternative with a secret: the study holds them all, whatever its runs hold."""
         space = self.tuner.space
         return [
-            found.at(*axes.locations(axis.position))
+            axes.placed(found, axis.place)
             for axis in space.axes
             if axis.swept
             for choice in space.parameters[axis.key].choices
@@ -360,4 +360,4 @@ class _Asking:
 
     def _located(self, diagnostic: Diagnostic, point: Point) -> Diagnostic:
         space = self.tuner.space
-        return located(space.composer, point, space.positions(), diagnostic)
+        return located(space.composer, point, space.places, diagnostic)
