@@ -56,6 +56,27 @@ def test_a_rule_over_the_configuration_names_the_key_and_its_line(site, told):
     assert (code, found["severity"]) == (1, "error")
 
 
+LORA = RATE + "    when: config.trainer.args.finetuning_type == 'lora'\n"
+
+
+def test_what_when_asks_is_not_to_blame(site, told):
+    site(own=LORA)
+    _, [found] = told(*SOUND, "trainer.lr=0.01", "-q")
+    assert places(found) == ["<command line>:5", "own.yaml:2"]
+
+
+def test_what_cannot_be_evaluated_of_when_is_to_blame(site, told):
+    site(own=RATE + "    when: config.trainer.nothing == 'lora'\n")
+    _, [found] = told(*SOUND, "trainer.lr=0.01", "-q")
+    assert found["subject"] == "trainer"
+
+
+def test_in_a_sweep_a_rule_is_named_once(site, told):
+    site(own=LORA)
+    _, found = told("-m", *SOUND, "trainer.lr=0.01,0.02", "-q")
+    assert [places(each) for each in found] == [["<command line>:5", "own.yaml:2"]] * 2
+
+
 def manifest(tmp_path, *images):
     containers = [{"name": f"c{n}", "image": image} for n, image in enumerate(images)]
     tasks = [{"name": "worker", "replicas": 1, "template": {"spec": {"containers": containers}}}]

@@ -90,12 +90,12 @@ class SiteRule:
 
     def verdict(self, read: Any) -> bool | str:
         """Return whether it accepts a subject, of which `read` is what it reads, or why that cannot be evaluated."""
-        from ftgen.validation.cel import Problem  # noqa: PLC0415 - loaded with the rule
+        applies = self.when is None or _value(self.when, read)
+        return self.demand(read) if applies is True else applies or True
 
-        try:
-            return bool((self.when and not self.when.value(read)) or self.expression.value(read))
-        except Problem as problem:
-            return f"it cannot be evaluated: {problem}"
+    def demand(self, read: Any) -> bool | str:
+        """Return whether a subject meets the expression, whether or not the rule applies to it."""
+        return _value(self.expression, read)
 
     def refusal(self, read: Any) -> str:
         """Return why it refuses a subject, of which `read` is what it reads; empty where it accepts it."""
@@ -112,6 +112,15 @@ class SiteRule:
         except Problem:
             return ""
         return "" if "\n" in stated else stated  # as the API server does
+
+
+def _value(expression: Expression, read: Any) -> bool | str:
+    from ftgen.validation.cel import Problem  # noqa: PLC0415 - loaded with the rule
+
+    try:
+        return bool(expression.value(read))
+    except Problem as problem:
+        return f"it cannot be evaluated: {problem}"
 
 
 class SiteRules:

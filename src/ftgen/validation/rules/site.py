@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
@@ -37,10 +37,12 @@ def _blamed(own: SiteRule, subject: Any) -> Steps:
     """Return the innermost field to which the verdict is due.
 
     No list can tell which of its items a macro such as `all` stumbled over, so that this asks again: with one item at a
-    time, and without one field at a time.
+    time, and without one field at a time.  What decides whether the rule applies is not to blame, unless that is what
+    cannot be evaluated.
     """
     verdict, found, path = own.verdict(subject), Steps(), Steps()
-    while narrower := _narrower(own, verdict, subject, path):
+    ask = own.demand if own.demand(subject) == verdict else own.verdict
+    while narrower := _narrower(ask, verdict, subject, path):
         step, inner, subject = narrower
         found, path = (*found, step), (*path, inner)
     return found
@@ -52,14 +54,19 @@ _MOST = 200
 """Number of items and fields that are tried: each takes an evaluation."""
 
 
-def _narrower(own: SiteRule, verdict: object, subject: Any, path: Steps) -> _Narrower | None:
+def _narrower(ask: Callable[[Any], bool | str], verdict: object, subject: Any, path: Steps) -> _Narrower | None:
     here = reduce(part, path, subject)
     if isinstance(here, list):
         single = ((index, put(subject, path, [item])) for index, item in enumerate(here[:_MOST]))
-        return next(((index, 0, only) for index, only in single if own.verdict(only) == verdict), None)
+        return next(((index, 0, only) for index, only in single if ask(only) == verdict), None)
     keys = [*here][:_MOST] if isinstance(here, dict) else []
     without = ((key, put(subject, path, {k: v for k, v in here.items() if k != key})) for key in keys)
-    return next(((key, key, subject) for key, less in without if own.verdict(less) != verdict), None)
+    answers = {key: ask(less) for key, less in without}
+    # Without the field to blame a subject may be accepted; without any that is read, there is no answer.
+    decisive = [key for key, answer in answers.items() if answer is True] or [
+        key for key, answer in answers.items() if answer != verdict
+    ]
+    return (decisive[0], decisive[0], subject) if decisive else None
 
 
 def _scalar(subject: Any, path: Steps) -> Any:
