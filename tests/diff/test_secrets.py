@@ -129,3 +129,73 @@ def test_the_parameters_of_a_run_are_masked(form, names, capsys):
     if form == ["--format", "markdown"]:
         assert "hardware.env.PGPASSWORD=********" in said.out
         assert "trainer.lr=2" in said.out
+
+
+SECRET = """\
+apiVersion: v1
+kind: Secret
+metadata:
+  name: s
+  annotations:
+    kubectl.kubernetes.io/last-applied-configuration: '{{"data":{{"id_rsa":"aHVudGVy{n}"}}}}'
+data: {{id_rsa: aHVudGVy{n}, .dockerconfigjson: eyJhdXRocyI6e30{n}, same: c2FtZXNhbWU=}}
+stringData:
+  a.conf: |
+    inner: hunter{n}
+"""
+FORMS = [[], ["--format", "markdown"], ["--format", "html"], ["--format", "github"], ["--json"], ["--page", "p.html"]]
+
+
+def shown(form, capsys):
+    assert cli.main(["diff", "1.yaml", "2.yaml", *form]) == 1
+    said = capsys.readouterr()
+    return said.out + said.err + (Path("p.html").read_text() if "--page" in form else "")
+
+
+@pytest.mark.parametrize("form", FORMS, ids=" ".join)
+def test_a_secret_s_data_is_masked_as_kubectl_does(form, capsys):
+    for n in (1, 2):
+        Path(f"{n}.yaml").write_text(SECRET.format(n=n))
+    said = shown(form, capsys)
+    assert not [held for held in ("aHVudGVy", "eyJhdX", "hunter", "c2FtZ") if held in said]
+    assert "id_rsa" in said
+    if "--page" not in form:
+        assert "*** (before)" in said
+        assert "*** (after)" in said
+
+
+BLOCKS = """\
+apiVersion: v1
+kind: ConfigMap
+metadata: {{name: c}}
+data:
+  PASSWORD: |
+    {n}hunterAA
+  other: "{n} uses {n}hunterAA"
+---
+apiVersion: batch/v1
+kind: Job
+metadata: {{name: j}}
+spec:
+  template:
+    spec:
+      containers:
+      - name: a
+        image: x
+        command: ["bash", "-c", "a\\nb{n}", "--token", "{n}hunterBB"]
+        env:
+        - name: DB_PASSWORD
+          value: |
+            {n}hunterCC
+        - {{name: twice, value: x}}
+        - {{name: twice, value: y}}
+        - {{name: MY_TOKEN, value: {n}hunterDD}}
+"""
+
+
+@pytest.mark.parametrize("form", FORMS, ids=" ".join)
+def test_a_secret_of_several_lines_or_at_another_place_is_masked(form, capsys):
+    for n in (1, 2):
+        Path(f"{n}.yaml").write_text(BLOCKS.format(n=n))
+    said = shown(form, capsys)
+    assert "hunter" not in said

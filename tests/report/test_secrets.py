@@ -267,3 +267,17 @@ def test_the_caret_stays_where_it_was() -> None:
 def test_names_of_secrets_stay_readable(capsys: pytest.CaptureFixture[str], override: str) -> None:
     assert cli.main([override]) == 1
     assert override in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\ndata: {a: c3NoaHVudGVy, .b: c3NoaHVudGVy}\n",
+        "apiVersion: v1\nstringData: {a: 'c3NoaHVudGVy'}\nkind: Secret\nmetadata: {name: s}\n",
+        '{"apiVersion":"v1","kind":"Secret","metadata":{"name":"s"},"data":{"x":"c3NoaHVudGVy"}}\n',
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\ndata:\n  a: c3NoaHVudGVy\n  a: c3NoaHVudGVy\n",
+    ],
+)
+def test_the_data_of_a_secret_is_not_repeated(told: Told, scratch: Path, text: str) -> None:
+    (scratch / "s.yaml").write_text(text, encoding="utf-8")
+    assert "c3Noa" not in told("check", "s.yaml")

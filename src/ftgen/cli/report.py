@@ -202,11 +202,13 @@ class Sources:
         block, index = self._block(place)
         if not block:
             return None
-        return credentials.redact("\n".join(block), self.known).split("\n")[index]
+        text = "\n".join(block)
+        return credentials.redact(text, self.known | credentials.data_of_secrets(text)).split("\n")[index]
 
     def secrets(self, place: Location) -> set[str]:
         """Return the secrets in the block of lines around a location."""
-        return credentials.secret_values("", "\n".join(self._block(place)[0]))
+        block = "\n".join(self._block(place)[0])
+        return credentials.secret_values("", block) | credentials.data_of_secrets(block)
 
     def _block(self, place: Location) -> tuple[list[str], int]:
         """Return the lines that decide which parts of the line at a location are secret, and its index among them.

@@ -565,33 +565,34 @@ def redact(text: str, known: Iterable[str] = ()) -> str:
     # One pass over all spans: copying the text once a secret takes seconds for a manifest full of them.
     for start, end in sorted((*spans, *_repeated(text, known))):
         if shown < end:
-            parts += text[shown:start], _hidden(text[max(shown, start) : end])
+            parts += text[shown:start], _covered(text[max(shown, start) : end])
             shown = end
     return "".join(parts) + text[shown:]
 
 
 def redact_words(words: Sequence[str]) -> list[str]:
     """Redact the words of a command, where an option and its secret may be two of them: `curl -u user:password`."""
+    return _redacted_words(words, ())
+
+
+def _in_words(words: Sequence[str]) -> set[str]:
     line = " ".join(map(shlex.quote, words))
-    known = {line[s.start : s.end].strip("'") for s in find_secrets(line)}
-    options = (before if before.startswith("-") else "" for before in ("", *words))
-    return [redact(_redacted(word, option.lstrip("-")), known) for word, option in zip(words, options, strict=False)]
+    return {line[s.start : s.end].strip("'") for s in find_secrets(line)}
 
 
-def redact_value(value: Any, name: str = "") -> Any:
-    """Redact the texts of a plain value; `name` is that of the variable or the key that holds it."""
+def redact_value(value: Any, name: str = "", known: Iterable[str] = ()) -> Any:
+    """Redact the texts of a plain value, as `redact` does; `name` is that of the variable or the key that holds it."""
     if isinstance(value, str):
-        return _redacted(value, name)
+        return _redacted(value, name, known)
     if isinstance(value, dict):
         if {"secret", "key"} <= value.keys() <= {"secret", "key", "optional"}:
             return value  # a reference to a Secret, as the configuration writes it
-        named = str(value.get("name", ""))
-        return {key: redact_value(part, named if key == "value" else str(key)) for key, part in value.items()}
+        return {key: redact_value(part, held, known) for key, held, part in _named(value)}
     if isinstance(value, (list, tuple)):
-        is_command = all(isinstance(part, str) for part in value) and not is_secret_name(name)
-        return redact_words(value) if is_command else [redact_value(part, name) for part in value]
+        is_command = _is_command(value) and not is_secret_name(name)
+        return _redacted_words(value, known) if is_command else [redact_value(part, name, known) for part in value]
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return _hidden(str(value)) if is_number and is_literal_secret(name, str(value)) else value
+    return _covered(str(value)) if is_number and is_literal_secret(name, str(value)) else value
 
 
 def redact_setting(text: str) -> str:
@@ -600,13 +601,19 @@ def redact_setting(text: str) -> str:
     return redact(name + equals + _redacted(value, name.lstrip("+~")))
 
 
-def _redacted(value: str, name: str) -> str:
+def _redacted_words(words: Sequence[str], known: Iterable[str]) -> list[str]:
+    secrets = _in_words(words).union(known)
+    options = (before if before.startswith("-") else "" for before in ("", *words))
+    return [redact(_redacted(word, option.lstrip("-")), secrets) for word, option in zip(words, options, strict=False)]
+
+
+def _redacted(value: str, name: str, known: Iterable[str] = ()) -> str:
     """Redact a value, all of it where its name says so: it may hold what would end it in another text."""
     if _is_hidden(name, value):
-        return _hidden(value)
+        return _covered(value)
     found = _USER.match(value)
     user = {found["s"]} if found and not _is_harmless(found["s"]) else set[str]()
-    return redact(value, secret_values(name, value) | user)
+    return redact(value, secret_values(name, value).union(user, known))
 
 
 _USER = _Lazy(r"(?:(?:https?|git)://(?=[^\s/@]+@)|[a-z][a-z0-9+]*://(?=[^\s/@:]*:))(?P<s>[^\s/@]+)@[A-Za-z0-9\[]")
@@ -621,7 +628,29 @@ def _is_hidden(name: str, value: str) -> bool:
     return is_literal_secret(name, value) or (is_whole and is_literal_secret(name, re.sub("[{}]", "", value)))
 
 
-def _hidden(text: str) -> str:
+def secrets_in(value: Any, name: str = "") -> set[str]:
+    """Return the secrets that `redact_value` covers in a plain value, to be recognised in other texts."""
+    if isinstance(value, str):
+        return secret_values(name, value)
+    if isinstance(value, dict):
+        return set[str]().union(*(secrets_in(part, held) for _, held, part in _named(value)))
+    if isinstance(value, (list, tuple)):
+        found = _in_words(value) if _is_command(value) else set[str]()
+        return found.union(*(secrets_in(part, name) for part in value))
+    return set()
+
+
+def _named(value: dict[Any, Any]) -> Iterator[tuple[Any, str, Any]]:
+    """Yield each key of a mapping, the name of what it holds, and its value; `name` names a variable's `value`."""
+    for key, part in value.items():
+        yield key, str(value.get("name", "") if key == "value" else key), part
+
+
+def _is_command(value: Sequence[Any]) -> bool:
+    return all(isinstance(part, str) for part in value)
+
+
+def _covered(text: str) -> str:
     return re.sub(r"[^\n]", "*", text)
 
 
@@ -643,6 +672,20 @@ def secret_values(name: str, value: str) -> set[str]:
         words = {value.strip(), *re.split(r"[\s\[\]{}'\",:]+", value)}
         parts |= {word for word in words if is_literal_secret(name, word)}
     return {part for part in parts if len(part) >= _PIN and not _is_harmless(part)}
+
+
+_SECRET = _Lazy(r"""\bkind["']?[ \t]*:[ \t]*["']?Secret\b""")
+_DATA = _Lazy(
+    r"""^(?P<in>[ \t]*+)(?:.*[ \t{,])?["']?(?:data|stringData)["']?[ \t]*:(?P<held>[^\n]*(?:\n(?P=in)[ \t][^\n]*)*)""",
+    re.MULTILINE,
+)
+_HELD = _Lazy(r"""[:|>-][ \t]*(?:\n[ \t]*)?["']?(?P<value>[^\s"',{}]{4,})""")
+
+
+def data_of_secrets(text: str) -> set[str]:
+    """Return the values in the data of manifests of Secrets, by their look, as the text may be no YAML."""
+    blocks = _DATA.finditer(text) if _SECRET.search(text) else ()
+    return {found["value"] for block in blocks for found in _HELD.finditer(block["held"])}
 
 
 _REFERENCE = _Lazy(r"""\{\s*['"]?(?:secret|key|optional)['"]?\s*:|<(?:secret|config map|field|resource) [^>]*>""")

@@ -15,6 +15,7 @@ from typing import Any
 
 from ftgen.diagnostics import Rejected
 from ftgen.text import kube, yamlio
+from ftgen.text.shapes import mapping
 from ftgen.validation.rules.change import change_class
 
 
@@ -45,13 +46,15 @@ class FieldChange:
     """A field that differs: its path, old and new value, and the class of its change.
 
     `path` identifies list items by index from zero, or by name: `spec.tasks[train].replicas`.  A `:` leads into
-    YAML text inside a field: `…env[TRAIN_CONFIG].value:learning_rate`.
+    YAML text inside a field: `…env[TRAIN_CONFIG].value:learning_rate`.  `secrets` are those of both objects: what is
+    shown of the field may repeat one.
     """
 
     path: str
     old: Any
     new: Any
     change_class: ChangeClass
+    secrets: frozenset[str] = frozenset()
 
 
 _ORDER = tuple(ChangeClass)
@@ -88,7 +91,7 @@ def highest(classes: Iterable[ChangeClass]) -> ChangeClass:
 
 def diff_fields(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[FieldChange]:
     """Return every field that differs, except names and status, in the order of the new object."""
-    before, after = _without_name(old), _without_name(new)
+    before, after = _masked(_without_name(old), _without_name(new))
     limit = _ORDER.index(classify(old, new))
     return [
         change if _ORDER.index(change.change_class) <= limit else replace(change, change_class=ChangeClass.NO_OP)
@@ -109,6 +112,38 @@ def _without_name(manifest: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(metadata, Mapping):
         metadata = {key: value for key, value in metadata.items() if key not in {"name", "generateName"}}
     return {**{k: v for k, v in manifest.items() if k != "status"}, "metadata": metadata}
+
+
+_DATA = ("data", "stringData")
+_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+
+
+def _masked(old: dict[str, Any], new: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Mask what two versions of a Secret hold, as `kubectl diff` does: a reader sees which keys differ."""
+    if _group_kind(new) != "/Secret":
+        return old, new
+    return _of_secret(old, new, "before"), _of_secret(new, old, "after")
+
+
+def _of_secret(manifest: dict[str, Any], other: dict[str, Any], which: str) -> dict[str, Any]:
+    held = {key: _masks(value, other.get(key), which) for key, value in manifest.items() if key in _DATA}
+    notes = [mapping(mapping(each.get("metadata")).get("annotations")) for each in (manifest, other)]
+    if _APPLIED not in notes[0]:
+        return {**manifest, **held}
+    applied = _mask(notes[0][_APPLIED], notes[1].get(_APPLIED), which)
+    return {**manifest, **held, "metadata": {**manifest["metadata"], "annotations": {**notes[0], _APPLIED: applied}}}
+
+
+def _masks(value: Any, other: Any, which: str) -> Any:
+    if not isinstance(value, Mapping):
+        return _mask(value, other, which)
+    return {key: _mask(part, mapping(other).get(key), which) for key, part in value.items()}
+
+
+def _mask(value: Any, other: Any, which: str) -> str | None:
+    if value is None:
+        return None
+    return "***" if other is None or value == other else f"*** ({which})"
 
 
 def _group_kind(manifest: Mapping[str, Any]) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ftgen.diagnostics import Rejected
+from ftgen.diagnostics import Rejected, credentials
 from ftgen.output.tree import Lock, Run, State, Store, WriteOptions, runs_to_write, with_commit_of
 from ftgen.review.diff.fields import ChangeClass, FieldChange, classify, diff_fields
 from ftgen.text import files, yamlio
@@ -126,11 +126,16 @@ def run_of(manifest: Manifest) -> str:
 def _change(old: Manifest | None, new: Manifest) -> Change:
     if old is None:
         return Change(Status.ADDED, ChangeClass.NEW_RUN, None, new)
-    changed = tuple(diff_fields(old, new))
+    changed = _with_secrets(diff_fields(old, new), old, new)
     if not changed and _identity(old) == _identity(new):
         return Change(Status.UNCHANGED, ChangeClass.NO_OP, old, new)
     change_class = classify(old, new) if _identity(old) == _identity(new) else ChangeClass.NEW_RUN
     return Change(Status.CHANGED, change_class, old, new, changed)
+
+
+def _with_secrets(fields: Sequence[FieldChange], *objects: Manifest) -> tuple[FieldChange, ...]:
+    found = frozenset[str]().union(*map(credentials.secrets_in, objects)) if fields else frozenset[str]()
+    return tuple(replace(field, secrets=found) for field in fields)
 
 
 def _removed(old: Manifest) -> Change:

@@ -74,13 +74,13 @@ def _lines(change: Change) -> Iterator[str]:
 
 def redacted(field: FieldChange) -> FieldChange:
     """Return a change without secrets: logs and pull requests keep what is shown of it."""
-    return replace(field, old=redacted_value(field.path, field.old), new=redacted_value(field.path, field.new))
+    return replace(field, old=redacted_value(field, field.old), new=redacted_value(field, field.new))
 
 
-def redacted_value(path: str, value: object) -> object:
+def redacted_value(field: FieldChange, value: object) -> object:
     """Return a field's value without secrets; a variable's name, which tells one, stands before its `.value`."""
-    name = re.split(r"[.:\[\]]", path.removesuffix(".value").rstrip("]"))[-1]
-    return value if value is ABSENT else credentials.redact_value(value, name)
+    name = re.split(r"[.:\[\]]", field.path.removesuffix(".value").rstrip("]"))[-1]
+    return value if value is ABSENT else credentials.redact_value(value, name, field.secrets)
 
 
 def _field_lines(field: FieldChange) -> Iterator[str]:
@@ -109,10 +109,10 @@ def line_changes(old: str, new: str) -> list[str]:
 
 
 def redacted_line_changes(field: FieldChange) -> list[str]:
-    """Return the lines that differ between two texts, without secrets."""
+    """Return the lines of a long text that differ, without secrets."""
     # A secret may have several lines, so that the whole text is redacted; no line moves.
-    pairs = ((text, str(redacted_value(field.path, text))) for text in (field.old, field.new))
-    shown = {line: kept for text, hid in pairs for line, kept in zip(text.split("\n"), hid.split("\n"), strict=True)}
+    texts = ((text.split("\n"), str(redacted_value(field, text)).split("\n")) for text in (field.old, field.new))
+    shown = {line: kept for text in texts for line, kept in zip(*text, strict=True)}
     return [line[:1] + shown.get(line[1:], line[1:]) for line in line_changes(field.old, field.new)]
 
 

@@ -125,7 +125,7 @@ def _value(field: FieldChange, value: object, say: Messages) -> Markup:
     """Return a value in a line."""
     if value is ABSENT:
         return tag("em", say("changes.absent"))
-    return tag("code", short(redacted_value(field.path, value)))
+    return tag("code", short(redacted_value(field, value)))
 
 
 def lines(field: FieldChange) -> Markup:
