@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.status.clusters import FakeKubectl, recorded
+from tests.status.clusters import FakeKubectl, altered, recorded
 
 from ftgen import cli
 from ftgen.cli import status
@@ -287,3 +287,37 @@ def test_logs_wants_one_run(kubectl: FakeKubectl, capsys: pytest.CaptureFixture[
     kubectl.serve(recorded("no-claim", "stray"))
     assert "2 runs have that name" in run(["logs", "*"], capsys, code=1)[1]
     assert cli.main(["logs"]) == 2
+
+
+TOLD = {
+    "FailedMount": "mount failed: -t cifs -o username=foo,password=hunter2Zq //srv/share",
+    "image": 'failed to pull image "x": https://bob:hunter2Zq@r.io/v2: Authorization: Bearer hunter2Zqdef0123456',
+    "exec": 'exec: "mlflow --token=hunter2Zq": no such file',
+    "FailedCreate": 'admission webhook "p.io" denied the request: env HF_TOKEN=hf_hunter2Zq' + "a1B2" * 9,
+    "long": "x " * 140 + "https://bob:hunter2Zq@registry.example.com/",
+}
+
+
+@pytest.mark.parametrize("what", TOLD)
+def test_a_cause_repeats_no_secret(what: str, kubectl: FakeKubectl, capsys: pytest.CaptureFixture[str]) -> None:
+    bodies = altered(recorded("no-secret"))
+    pod, job, message = bodies["pods"][0], bodies["jobs"][0], TOLD[what]
+    reason = {"image": "ImagePullBackOff", "exec": "RunContainerError", "long": "RunContainerError"}.get(what)
+    states = [{"name": "train", "state": {"waiting": {"reason": reason, "message": message}}}] if reason else []
+    pod["status"] |= {"containerStatuses": states, "initContainerStatuses": []}
+    about, kind = (job, "Job") if what == "FailedCreate" else (pod, "Pod")
+    of = {"kind": kind, **{key: about["metadata"][key] for key in ("namespace", "name")}}
+    bodies["events"] = [] if reason else [{"involvedObject": of, "reason": what, "message": message}]
+    bodies["pods"] = [] if what == "FailedCreate" else [pod]
+    kubectl.serve(bodies)
+    for words in (["status"], ["status", "--json"]):
+        out, err = run(words, capsys)
+        assert "hunter2" not in out + err
+        assert "***" in out
+
+
+def test_what_could_not_be_read_repeats_no_secret(kubectl: FakeKubectl, capsys: pytest.CaptureFixture[str]) -> None:
+    kubectl.serve(recorded("large"))
+    kubectl.at("events", error="Unable to connect to the server: proxyconnect https://bob:hunter2Zq@proxy:3128: EOF")
+    assert "hunter2" not in json.dumps(document(capsys)["unread"])
+    assert document(capsys)["unread"]

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from ftgen.cli import live, output, progress, streams
+from ftgen.cli import live, output, progress, report, streams
 from ftgen.cli.arguments import Arguments, Usage
 from ftgen.cli.live import Observed
 from ftgen.diagnostics import Rejected, Severity
@@ -181,7 +181,9 @@ def _cards(run: Run) -> tuple[str, int]:
 
 def document(observed: Observed, now: datetime) -> Mapping[str, Any]:
     """Return the runs, and what could not be read, as JSON values."""
-    unread = [{"code": d.code, "headline": d.headline, "help": d.help} for d in observed.seen.unread]
+    unread = [
+        {name: each[name] for name in ("code", "headline", "help")} for each in report.values(observed.seen.unread)
+    ]
     return {"runs": [_plain(run, observed, now) for run in observed.runs], "unread": unread}
 
 

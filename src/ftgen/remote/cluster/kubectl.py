@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from ftgen.diagnostics import Diagnostic, Rejected, error
+from ftgen.diagnostics import Diagnostic, Rejected, credentials, error
 from ftgen.text.lines import printable
 
 PROGRAM, UNREACHABLE, DENIED, UNSERVED, SHAPE, FAILED = "FT570", "FT571", "FT572", "FT573", "FT574", "FT575"
@@ -185,7 +185,8 @@ def failure(problem: KubectlFailed, what: str, subject: str) -> Diagnostic:
         what: what was tried, in words that follow "you may not".
         subject: what it was tried on.
     """
-    said = printable("\n".join(line for line in problem.message.splitlines() if not _LOG_LINE.match(line)))
+    lines = [line for line in problem.message.splitlines() if not _LOG_LINE.match(line)]
+    said = printable(credentials.redact("\n".join(lines)))
     kind = next((kind for kind in _KINDS if kind.pattern.search(said)), None)
     if kind is None:
         return error(

@@ -50,12 +50,13 @@ class Meaning:
 
 def meaning(log: str, run: str = "RUN") -> Meaning | None:
     """Return the error that ended a log, without secrets, and what to do; None for a log without one."""
-    lines = [line for raw in re.split(r"[\r\n]", log) if (line := printable(raw))]
+    # Of a line that is cut, nobody could tell any more that its end is a secret.
+    lines = [line for raw in re.split(r"[\r\n]", log) if (line := printable(credentials.redact(raw)))]
     found = next((m["what"] for line in reversed(lines) if (m := _OURS.match(line))), "") or next(
         (line for line in reversed(lines) if _ERROR.search(line) and not _ECHO.search(line)), ""
     )
     how = remedy(found) or f"`ftgen logs {run}` shows what stands before it"
-    return Meaning(credentials.redact(found), how) if found else None
+    return Meaning(found, how) if found else None
 
 
 def remedy(line: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ftgen.remote.cluster.causes import claims, creation, failure, placement, queue, start
-from ftgen.remote.cluster.causes.cause import Cause
+from ftgen.remote.cluster.causes.cause import Cause, redacted
 from ftgen.remote.cluster.runs import Run
 from ftgen.remote.cluster.state import ClusterState
 
@@ -26,8 +26,8 @@ _CAUSES: Sequence[Callable[[Run, ClusterState], Cause | None]] = (
 
 
 def why(run: Run, seen: ClusterState) -> Cause | None:
-    """Return why a run does not train; None for one that trains, has finished or only needs time."""
-    return next((cause for ask in _CAUSES if (cause := ask(run, seen))), None)
+    """Return why a run does not train, without secrets; None for one that trains, has finished or needs time."""
+    return next((redacted(cause) for ask in _CAUSES if (cause := ask(run, seen))), None)
 
 
 __all__ = ["Cause", "why"]

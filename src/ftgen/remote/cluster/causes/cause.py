@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from ftgen.diagnostics import credentials
 from ftgen.text import kube
 from ftgen.text.lines import printable
 from ftgen.text.shapes import amounts
@@ -28,6 +29,11 @@ class Cause:
 
     def __str__(self) -> str:
         return f"{self.what}: {self.remedy}"
+
+
+def redacted(cause: Cause) -> Cause:
+    """Return a cause without the secrets that controllers, registries and nodes repeat in their messages."""
+    return Cause(cause.kind, credentials.redact(cause.what), credentials.redact(cause.remedy))
 
 
 def shown(resource: str, amount: Fraction) -> str:
@@ -117,9 +123,12 @@ _LONGEST = 300
 
 
 def words(message: str) -> str:
-    """Return the API server's own words from an error that holds them, as long as a sentence may be."""
+    """Return the API server's own words from an error that holds them, as long as a sentence may be.
+
+    They hold no secret: of what is cut, nobody could tell any more that it is one.
+    """
     found = _GO_MESSAGE.search(message)
-    return printable(re.sub(r"\\(.)", r"\1", found["said"]) if found else message, _LONGEST)
+    return printable(credentials.redact(re.sub(r"\\(.)", r"\1", found["said"]) if found else message), _LONGEST)
 
 
 def refusal(message: str) -> Cause | None:
