@@ -216,6 +216,8 @@ def test_a_job_takes_the_image_by_these_words(capsys: pytest.CaptureFixture[str]
         ("image.PIP_INDEX_URL='a b'", "FT551"),
         ("image.PIP_INDEX_URL=https://user:word@pypi.example.com/simple", "FT552"),
         ("image.PIP_INDEX_URL=https://token@pypi.example.com/simple", "FT552"),
+        ("image.PIP_INDEX_URL='https://pypi.example.com/simple?token=hunter2Q9'", "FT552"),
+        ("image.PIP_INDEX_URL=HTTP://user:word@pypi.example.com/simple", "FT552"),
         ("image.BASE_IMAGE=pytorch/pytorch", "FT553"),
         ("image.BASE_IMAGE=pytorch/pytorch:latest", "FT553"),
         ("image.LLAMAFACTORY_VERSION=0.9.3", "FT554"),
@@ -251,6 +253,33 @@ def test_what_cannot_be_built_is_refused(word: str, code: str, capsys: pytest.Ca
 def test_a_credential_is_not_repeated(capsys: pytest.CaptureFixture[str]) -> None:
     cli.main(["image", "image.PIP_INDEX_URL=https://user:hunter2@pypi.example.com/simple", "--format", "json"])
     assert "hunter2" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "image.PIP_INDEX_URL=HTTP://u:hunter2@x/",
+        "image.PIP_INDEX_URL='https://x/simple?token=hunter2Q9'",
+        "+hardware.env.DB_PASSWORD=hunter2Q9",
+        "+hardware.env={DB_PASSWORD:hunter2Q9}",
+        "model.url=https://u:hunter2Q9@git.example.com/x",
+        "+hardware.env.X=hf_hunter2" + "a1B2" * 9,
+    ],
+)
+def test_no_secret_is_printed_or_written(
+    word: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    cli.main(["image", word, "-o", "img"])
+    said = capsys.readouterr()
+    assert "hunter2" not in said.out + said.err
+    assert "***" in said.err
+    assert not [file for file in tmp_path.rglob("*file") if "hunter2" in file.read_text()]
+
+
+def test_a_version_of_thousands_of_digits_is_one_that_nothing_requires(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["image", f"image.TRANSFORMERS_VERSION=4.5.{'9' * 5000}"]) == 1
+    assert "FT555" in capsys.readouterr().err
 
 
 def test_transformers_that_the_arguments_are_not_checked_for_is_a_warning(capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ftgen import pipeline
-from ftgen.cli import output, request, writing
+from ftgen.cli import output, report, request, writing
 from ftgen.cli.arguments import Arguments
 from ftgen.config.compose import Composer
 from ftgen.config.compose.grammar import refuse_sweeps
@@ -59,7 +59,8 @@ def run(arguments: Arguments) -> int:
         sys.stdout.write(made.text)
     output.print_status(f"build it with: {_build(made, flags.out)}", arguments)
     own = [word for word in arguments.overrides if not word.startswith(_PREFIX)]
-    output.print_status(f"train with it: {shlex.join(['ftgen', *own, *made.words])}", arguments)
+    words = report.redacted_words(["ftgen", *own, *made.words], arguments.overrides)
+    output.print_status(f"train with it: {shlex.join(words)}", arguments)
     return 0
 
 

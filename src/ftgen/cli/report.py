@@ -56,6 +56,12 @@ def render(
     return "\n".join((*lines, "")) if lines else ""
 
 
+def redacted_words(words: Sequence[str], arguments: Sequence[str]) -> list[str]:
+    """Redact the secrets in the words of a command that is printed: those of a command line, and those of any form."""
+    known = Sources(arguments).known
+    return [credentials.redact(word, known) for word in credentials.redact_words(words)]
+
+
 def redacted(diagnostics: Sequence[Diagnostic], sources: Sources) -> list[Diagnostic]:
     """Redact the secrets in diagnostics."""
     return [_redacted(each, sources) for each in diagnostics]

@@ -91,8 +91,8 @@ _TOKENS = {
     "a JSON web token": (("eyJ",), r"eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}"),
 }
 _URL = (
-    r"(?:https?|git)://(?P<s>[^\s/@'\"$*(){}<>|]+)@[A-Za-z0-9\[]"
-    r"|[a-z][a-z0-9+]*://(?P<t>[^\s/@:'\"$*(){}<>|]*:[^\s/@'\"$*(){}<>|]+)@[A-Za-z0-9\[]"
+    r"(?i:https?|git)://(?P<s>[^\s/@'\"$*(){}<>|]+)@[A-Za-z0-9\[]"
+    r"|[A-Za-z][A-Za-z0-9+]*://(?P<t>[^\s/@:'\"$*(){}<>|]*:[^\s/@'\"$*(){}<>|]+)@[A-Za-z0-9\[]"
 )
 # The credentials after a scheme of HTTP's Authorization header; `_is_of_scheme` excludes prose with these words.
 _SCHEME = r"(?i:(?P<scheme>basic|bearer)[ \t]+(?P<s>[A-Za-z0-9+/._~=-]{6,}))"

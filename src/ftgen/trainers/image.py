@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from ftgen import runtime
 from ftgen.diagnostics import Diagnostic, error, warning
+from ftgen.diagnostics.credentials import Kind, find_secrets, is_literal_secret
 from ftgen.spec import LlamaFactory, Spec
 from ftgen.trainers.surface import versions
 
@@ -177,13 +177,19 @@ def invalid(values: Mapping[str, str]) -> Iterator[Diagnostic]:
     for key, value in values.items():
         if not _VALUE.fullmatch(value):
             yield error("FT551", f"{key} cannot be {value!r}: a build argument is one plain word", key, value)
-        elif urlsplit(value).password is not None or (urlsplit(value).scheme and "@" in urlsplit(value).netloc):
+        elif _holds_credential(key, value):
             headline = f"{key} holds a credential, which would stay in the image's history"
             cure = "use a mirror without one, or docker build --secret in a Dockerfile of yours"
             yield error("FT552", headline, key, "", cure)
         elif key in _BASES and not _is_pinned(value):
             cure = "write a tag other than latest, or a digest"
             yield error("FT553", f"the base image {value!r} is not pinned", key, value, cure)
+
+
+def _holds_credential(key: str, value: str) -> bool:
+    """Return whether a build argument is, or holds, a secret: a token, a parameter of a URL, or a URL's user."""
+    found = any(secret.kind is not Kind.RANDOM for secret in find_secrets(value)) or is_literal_secret(key, value)
+    return found or re.match(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*@", value) is not None
 
 
 def _is_pinned(image: str) -> bool:
@@ -221,9 +227,13 @@ def satisfies(version: str, specifier: str) -> bool:
     )
 
 
+_DIGITS = 64
+"""Length of a number that no release has; Python converts none of thousands of digits."""
+
+
 def _numbers(version: str) -> list[int]:
     release = re.match(r"\d+(\.\d+)*", version)
-    return [int(part) for part in release[0].split(".")] if release else []
+    return [int(part[:_DIGITS]) for part in release[0].split(".")] if release else []
 
 
 def _order(one: list[int], other: list[int]) -> int:
