@@ -205,6 +205,33 @@ def test_a_command_s_option_is_blamed():
     assert [(d.code, d.subject) for d in found] == [("FT442", "trainer.command[2]")]
 
 
+@pytest.mark.parametrize(
+    ("key", "secret"),
+    [
+        ("model.url", "cluster.git.secret=mine"),
+        ("dataset.url", "cluster.git.secret=mine"),
+        ("model.output_url", "cluster.git.secret=mine"),
+        ("tracking.uri", "tracking.login.secret=mine"),
+    ],
+)
+def test_of_a_url_with_a_user_the_help_ends_the_finding(key, secret):
+    (found,) = refused(f"{key}=https://ada@git.example.com/team/x")
+    assert (found.code, found.subject) == ("FT441", key)
+    assert "take the user out of the URL" in found.help
+    assert secret.partition("=")[0] in found.help
+    assert compiled(f"{key}=https://git.example.com/team/x", secret)
+
+
+@pytest.mark.parametrize("value", ["EMPTY", "dummy", "sk-no-key-required", "not-needed", "none"])
+def test_what_a_client_wants_in_place_of_a_key_is_no_secret(value):
+    assert compiled(f"hardware.env.OPENAI_API_KEY={value}")
+
+
+@pytest.mark.parametrize("value", ["!Qx7mk29PzL", "%Qx7mk29PzL", "Tr0ub4dor(3x", "/Jalr3+x="])
+def test_no_sign_at_its_beginning_makes_a_password_harmless(value):
+    assert [d.code for d in refused(f"+hardware.env.DB_PASSWORD='{value}'")] == ["FT442"]
+
+
 def test_the_schema_knows_both_forms_of_a_variable(capsys):
     assert cli.main(["schema"]) == 0
     text = json.dumps(json.loads(capsys.readouterr().out))

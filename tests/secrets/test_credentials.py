@@ -149,14 +149,72 @@ def test_names_of_other_things(name):
         "hub_token = {}",
         "PASSWORD = {}",
         "-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n",
+        "DB_PASSWORD=!{}",
+        "DB_PASSWORD=%{}",
+        "DB_PASSWORD='&{}'",
+        "DB_PASSWORD='*{}'",
+        "DB_PASSWORD='<{}'",
+        "DB_PASSWORD='a{{x}}{}'",
+        "DB_PASSWORD='{}(3x'",
+        "DB_PASSWORD='{}xxxxxx'",
+        "DB_PASSWORD='/{}+x='",
+        "DB_PASSWORD='\\{}'",
+        "machine git.example.com\n  login ada\n  password {}\n",
+        "<password>{}</password>",
+        "HF_TOKEN+={}",
+        "os.environ.setdefault('DB_PASSWORD','{}')",
+        'os.getenv("HF_TOKEN", "{}")',
+        "swanlab login -k {0}{0}{0}",
+        "swanlab login --relogin --api-key {0}{0}{0}",
+        "python -c \"import wandb; wandb.login(key='{0}{0}{0}')\"",
+        "mc alias set m http://minio:9000 ada {}",
+        "docker login -u ada --password-stdin registry <<< {}",
+        "HTTPS://ada:{}@git.example.com/x",
+        "https://hooks.slack.com/services/T0123/B0123/{0}{0}",
+        "https://discord.com/api/webhooks/123456789/{0}{0}",
+        "https://open.feishu.cn/open-apis/bot/v2/hook/{0}-{0}-{0}",
+        "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key={0}-{0}-{0}",
+        "https://api.telegram.org/bot123456789:AA{0}{0}/sendMessage",
+        "client-key-data: {0}{0}",
     ],
 )
 def test_secrets_are_found_and_covered_where_they_stand(text):
-    text = text.format(*[SECRET] * text.count("{}"))
+    text = text.format(*[SECRET] * max(text.count("{}"), 1))
     assert find_secrets(text)
     covered = redact(text)
     assert SECRET not in covered
     assert [len(line) for line in covered.split("\n")] == [len(line) for line in text.split("\n")]
+
+
+HEX = "0a1b2c3d4e5f6789"
+WORD = "aB3dE5fG7hI9jK1lM3nO5pQ7rS9tU1vW3x"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"ya29.{WORD}",
+        f"GOCSPX-{WORD[:28]}",
+        f"x {WORD[:3]}8Q~{WORD}",
+        f"dapi{HEX}{HEX}",
+        f"SG.{WORD[:22]}.{WORD}",
+        f"shpat_{HEX}{HEX}",
+        f"dop_v1_{HEX * 4}",
+        f"lsv2_pt_{HEX}{HEX}_{HEX[:10]}",
+        f"wandb_v1_{WORD}{WORD}",
+        f"sk-{HEX}{HEX}",
+        f"sk-{'abcdefghijkl' * 4}",
+        f"sk-proj-{WORD}_{WORD}-{WORD}",
+        f"LTAI5t{WORD[:18]}",
+        "LS0tLS1CRUdJTiBSU0EgUFJJVkFURSBLRVktLS0tLQpNSUlF",
+        "LS0tLS1CRUdJTiBQUklWQVRFIEtFWS0tLS0tCk1JSUU=",
+        "Authorization: Basic YWRhOmh1bnRlcjI",
+        "AWS_SECRET_ACCESS_KEY=/Jalr3XUtnF5MI/K7MD3NG/bPxRf9CYEX4MPL3KEY",
+        "X=https://x.example.com/c?sv=2022&sig=aB3dE5fG7hI9jK1lM3nO%3D",
+    ],
+)
+def test_forms_of_services_are_found(text):
+    assert find_secrets(text)
 
 
 @pytest.mark.parametrize("text", ["password: 'correct horse battery'", "PASSWORD=123456", "Basic YWRhOmh1bnRlcjI="])
@@ -216,6 +274,17 @@ def test_phrases_numbers_and_pairs_are_found(text):
         "${oc.env:HF_TOKEN,null} ${GIT_TOKEN:-} ${HF_TOKEN:-$OTHER} ${TOKEN:+set} ${oc.env:GIT_TOKEN,''}",
         "registry.example.com/team/image:1@sha256:0a ssh ada@host:22/x npm:react@18.2/x LANG_SK=x risk: 1",
         "echo done | tee log; docker login --password-stdin <token",
+        "OPENAI_API_KEY=EMPTY api_key=dummy --api-key not-needed OPENAI_API_KEY=sk-no-key-required",
+        "sk-learn-tests-run-all-of-the-things-forever sk-proj-name-of-a-long-kubernetes-object-here-1",
+        "signature=forward_function_name_x mysql --host db -protocol tcp; mysql -port3306; helm template -p x",
+        "LTAIModelAblationStudy1",
+        "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCk1JSUQ=",
+        "token: !vault |\npassword: {password}\ntoken: *anchor\nPASSWORD=%s TOKEN=%HF_TOKEN% TOKEN='{{ .token }}'",
+        "token = get_token(a,\nself.total_token+=k\nTOKEN=hf_xxxxxxxxxx KEY='<your key>'",
+        "SECRET_KEY=/var/run/secrets/key PRIVATE_KEY=/data/x=1/key.pem",
+        "the Basic authentication of Basic Dataset1 <token>$TOKEN</token>",
+        "https://hooks.slack.com/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX",
+        "https://hooks.slack.com/services/$HOOK os.environ.get('HF_TOKEN', '')",
     ],
 )
 def test_ordinary_texts_are_left_alone(text):

@@ -74,12 +74,24 @@ _TOKENS = {
         ("glpat-", "gldt-", "glrt-", "glptt-", "glcbt-", "glft-", "glimt-", "glagent-", "gloas-", "glsoat-", "glffct-"),
         r"gl(?:pat|dt|rt|ptt|cbt|ft|imt|agent|oas|soat|ffct)-[A-Za-z0-9_.-]{20,}",
     ),
-    "an OpenAI-style key": (("sk-",), r"sk-(?:[a-z]+-)?[A-Za-z0-9_-]{32,}"),
+    # Words with dashes between them are the name of an object.
+    "an OpenAI-style key": (("sk-",), r"sk-(?=[\w-]*[A-Za-z0-9]{20})(?:[a-z]+-)?[A-Za-z0-9_-]{32,}"),
     "a Stripe key": (("k_live_", "k_test_"), r"[rs]k_(?:live|test)_[A-Za-z0-9]{16,}"),
     "an NVIDIA NGC key": (("nvapi-",), r"nvapi-[A-Za-z0-9_-]{40,}"),
-    "an AWS access key": (("AKIA", "ASIA"), r"(?:AKIA|ASIA)[A-Z0-9]{16}"),
-    "an Alibaba Cloud access key": (("LTAI",), r"LTAI[A-Za-z0-9]{12,26}"),
+    "an AWS access key": (("AKIA", "ASIA", "ABIA", "ACCA"), r"A(?:KI|SI|BI|CC)A[A-Z0-9]{16}"),
+    "an Alibaba Cloud access key": (
+        ("LTAI",),
+        r"LTAI(?!(?:[A-Z][a-z]{2,})+\d{0,3}(?![A-Za-z0-9]))[A-Za-z0-9]{12,26}",
+    ),
     "a Google key": (("AIza",), r"AIza[A-Za-z0-9_-]{35}"),
+    "a Google token": (("ya29.", "GOCSPX-"), r"ya29\.[A-Za-z0-9_-]{30,}|GOCSPX-[A-Za-z0-9_-]{28}"),
+    "an Azure secret": (("Q~",), r"[A-Za-z0-9_.-]{3}\dQ~[A-Za-z0-9_.~-]{31,34}"),
+    "a Databricks token": (("dapi",), r"dapi[a-f0-9]{32}(?:-\d)?"),
+    "a SendGrid key": (("SG.",), r"SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{32,}"),
+    "a Shopify token": (("shpat_", "shpca_", "shppa_", "shpss_"), r"shp(?:at|ca|pa|ss)_[A-Fa-f0-9]{32}"),
+    "a DigitalOcean token": (("_v1_",), r"do[opr]_v1_[a-f0-9]{64}"),
+    "a LangSmith key": (("lsv2_",), r"lsv2_(?:pt|sk)_[a-f0-9]{32}_[a-f0-9]{10}"),
+    "a Weights & Biases key": (("wandb_v1_",), r"wandb_v1_[A-Za-z0-9_]{40,}"),
     "a Slack token": (("xox", "xapp-"), r"xox[abeoprs]-[A-Za-z0-9-]{10,}|xapp-\d-[A-Za-z0-9-]{10,}"),
     "a Docker Hub token": (("dckr_",), r"dckr_(?:pat|oat)_[A-Za-z0-9_-]{20,}"),
     "an npm token": (("npm_",), r"npm_[A-Za-z0-9]{36}"),
@@ -88,6 +100,12 @@ _TOKENS = {
     "a Vault token": (("hvs.", "hvb."), r"hv[sb]\.[A-Za-z0-9_-]{24,}"),
     "an OpenShift token": (("sha256~",), r"sha256~[A-Za-z0-9_-]{43}"),
     _PRIVATE_KEY: (("PRIVATE KEY",), r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----"),
+    "a private key in base64": (
+        ("LS0tLS1CRUdJTiB",),
+        # PRIVATE, RSA PRI, EC PRIV, ENCRYPTED, OPENSSH, DSA PRI and PGP PRI, but no CERTIFICATE and no PUBLIC.
+        r"LS0tLS1CRUdJTiB(?:QUklW|SU0EgUFJJ|FQyBQUklW|FTkNSWVBURUQg|PUEVOU1NI|EU0EgUFJJ|QR1AgUFJJ)[A-Za-z0-9+/]*={0,2}",
+    ),
+    "an age key": (("AGE-SECRET-KEY-",), r"AGE-SECRET-KEY-1[A-Z0-9]{58}"),
     "a JSON web token": (("eyJ",), r"eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}"),
 }
 _URL = (
@@ -100,7 +118,16 @@ _CURL = (
     r"""curl\b[^\n|;]{0,500}?[ \t](?:-u|--user|-U|--proxy-user)(?:[ \t=]*|["'], ?)["']?"""
     r"""(?P<s>[^\s:'"$]+:[^\s'"$]+)"""
 )
-_WANDB = r"""wandb["']?,?[ \t]+["']?login[ \t"',]+(?:--relogin[ \t"',]+)?(?P<s>[A-Za-z0-9_-]{20,})"""
+_LOGIN_KEYS = (
+    r"""wandb["']?,?[ \t]+["']?login[ \t"',]+(?:--relogin[ \t"',]+)?(?P<s>[A-Za-z0-9_-]{20,})"""
+    r"""|wandb\.login\([^)\n]{0,200}?\bkey[ \t]*=[ \t]*\\?["'](?P<t>[A-Za-z0-9_-]{20,})"""
+    r"""|swanlab["']?,?[ \t]+["']?login\b[^\n|;]{0,200}?[ \t"'](?:-k|--api-key)[ \t"',=]+(?P<u>[A-Za-z0-9_-]{16,})"""
+)
+_WEBHOOK = (
+    r"(?:hooks\.slack\.com/(?:services|workflows|triggers)/|discord(?:app)?\.com/api/webhooks/"
+    r"|open\.(?:feishu\.cn|larksuite\.com)/open-apis/bot/v2/hook/|qyapi\.weixin\.qq\.com/cgi-bin/webhook/send\?key="
+    r"|api\.telegram\.org/bot|webhook\.office\.com/webhookb2/)(?P<s>[A-Za-z0-9/_:@-]{20,})"
+)
 _PROGRAMS = (
     "mysql",
     "mariadb",
@@ -115,14 +142,20 @@ _PROGRAMS = (
     "skopeo",
 )
 _LOGINS = (
-    r"""(?:mysql|mysqldump|mysqladmin|mariadb)\b[^\n|;]{0,500}?[ \t]-p["']?(?P<s>[^\s'"$]+)"""
+    r"""(?:mysql|mysqldump|mysqladmin|mariadb)\b[^\n|;]{0,500}?[ \t]-p"""
+    r"""(?!(?:ort\d*|rotocol|rompt|ager)(?![\w-]))["']?(?P<s>[^\s'"$]+)"""
     r"""|redis-cli\b[^\n|;]{0,500}?[ \t]-a[ \t]+["']?(?P<t>[^\s'"$]+)"""
-    r"""|(?:sshpass|docker|podman|nerdctl|helm|oras|crane|skopeo)\b[^\n|;]{0,500}?[ \t]-p[ \t]*["']?"""
-    r"""(?P<u>[^\s'"$:-][^\s'"$:]*)(?=["'\s]|$)"""
+    r"""|(?:sshpass\b|(?:docker|podman|nerdctl|helm|oras|crane|skopeo)\b[^\n|;]{0,60}?\blogin\b)[^\n|;]{0,500}?"""
+    r"""[ \t]-p[ \t]*["']?(?P<u>[^\s'"$:-][^\s'"$:]*)(?=["'\s]|$)"""
+)
+_ALIAS = (
+    r"""mc[ \t]+(?:alias[ \t]+set|config[ \t]+host[ \t]+add)[ \t]+\S+[ \t]+\S*://\S+[ \t]+\S+[ \t]+"""
+    r"""["']?(?P<s>[^\s'"$-][^\s'"$]{3,})"""
 )
 _PIPED = (
     r"""(?:echo|printf)\b[^\n|;]{0,500}?[ \t]["']?(?P<s>[^\s'"$%|;]{4,})["']?[ \t]*"""
     r"""\|[^\n|;]{0,500}?--(?:password-stdin|with-token)\b"""
+    r"""|--(?:password-stdin|with-token)\b[^\n|;]{0,500}?<<<[ \t]*["']?(?P<t>[^\s'"$]{4,})"""
 )
 _NETRC = r"""login[ \t]+\S+[ \t]+password[ \t]+["']?(?P<s>[^\s'"$]+)"""
 _REGISTRY = (
@@ -137,8 +170,16 @@ _FORMS = {
     "a password of netrc": (("password ", "password\t"), _NETRC),
     "credentials of an HTTP header": (("asic", "ASIC", "earer", "EARER"), _SCHEME),
     "a user's password": (("curl",), _CURL),
-    "a signed URL": (("sig=", "ignature="), r"(?:sig|(?:X-(?:Amz|Goog)-)?[Ss]ignature)=(?P<s>[^\s&'\"#$]{16,})"),
-    "a Weights & Biases key": (("wandb",), _WANDB),
+    "a signed URL": (
+        ("sig=", "ignature="),
+        r"(?:sig|(?:X-(?:Amz|Goog)-)?[Ss]ignature)=(?=(?:[^\s&'\"#$\d%]*+[\d%]){2})(?P<s>[^\s&'\"#$]{16,})",
+    ),
+    "a webhook's address": (
+        ("hooks.slack.com/", "/api/webhooks/", "/bot/v2/hook/", "/webhook/send?", "telegram.org/bot", "/webhookb2/"),
+        _WEBHOOK,
+    ),
+    "a tracker's key": (("wandb", "swanlab"), _LOGIN_KEYS),
+    "a password of an object store": (("mc alias", "mc config"), _ALIAS),
     "a password in a command": (_PROGRAMS, _LOGINS),
 }
 """Description -> keywords, one of which is in every match, and pattern; a group in `_GROUPS` is its secret part.
@@ -191,9 +232,10 @@ def _is_of_scheme(match: re.Match[str]) -> bool:
     if scheme.lower() == "bearer":
         return bool(re.search(r"\d", value)) or len(value) >= _LONG
     try:
-        return b":" in base64.b64decode(value, validate=True)
+        pair = base64.b64decode(value + "=" * (-len(value) % 4), validate=True).decode()
     except (binascii.Error, ValueError):
         return False
+    return ":" in pair and pair.isprintable()
 
 
 _LONG = 24
@@ -242,7 +284,7 @@ def is_secret_name(name: str) -> bool:
     if not words or (len(words) > 1 and words[0] in _SWITCHES) or words[-2:] == ("pull", "secrets"):
         return False
     before, last = ("", *words)[-2:]
-    if last in _ALWAYS or last == "auth":
+    if last in _ALWAYS or last == "auth" or words[-3:] == ("client", "key", "data"):
         return True
     if last in _ONLY_AFTER:
         return before in _ONLY_AFTER[last]
@@ -273,17 +315,25 @@ _HARMLESS = _Lazy(
     r"""
       |true|false|null|~|none|nil|yes|no|on|off|auto|enabled?|disabled?|required?|optional|default|read|write|str|string
       |-?\d+(?:\.\d+)?
-      |\.{0,2}/[\w./@+=:-]*|[a-z]:\\.*            # a path
-      |\$\w+|\$[@*#?!$-]|.*\$(?:\(|\{.*\}).*|`.*`         # filled in by the shell, Kubernetes or Hydra
-      |%.*|.*\{[\w.]*\}.*|.*\{\{.*|.*%\(.*                      # filled in by a format or a template
-      |[\w.]+\(.*|\w*\[[^\]]*\]                   # code: a call, a type, an item
-      |!.*|&.*|<[^>]*>?|\[?\*+.*|.*\*{3,}|\|[-+\d]*|>[-+\d]*|\\.*
-      |[{}\[\]()]+|x{3,}|.*x{6,}.*|.*\.{3,}|\.{2}|…|-+|_+|\?+
+      |\.{0,2}/[\w.@:-]*|\.{0,2}/[\w.@+=:-]*/[\w./@+=:-]*|[a-z]:\\.*            # a path
+      |\$\w+|\$[@*#?!$-]|.*\$\(.*|(?>.*?\$\{).*\}.*|`.*`         # filled in by the shell, Kubernetes or Hydra
+      |%\w{0,2}|%\w+%|%%.*%%|%\{.*|.*%\(\w*\).*|\{\{.*|(?>.*?\{\{).*\}\}.*   # filled in by a format or a template
+      |(?:[a-z_./:@\ -]*\{[\w.]*\})+[a-z_./:@\ -]*
+      |[a-z_.]+\(.*|[\w.]+\(.*\)|\w*\[[^\]]*\]                   # code: a call, a type, an item
+      |!{1,2}[a-z]*|&[a-z_-]*|\[?\*+[a-z_./-]*\]?            # a tag, an anchor, an alias, a pattern of names
+      |<[^<>]*>|<<[-~]?\w*|.*\*{3,}|\|[-+\d]*|>[-+\d]*|\\.{0,4}|\\[wdsbn\\([].*
+      |[{}\[\]()]+|x{3,}|.*\.{3,}|\.{2}|…|-+|_+|\?+
       |your?[-_ ].*|.*[-_ ]here|(?:replace|change|insert|fill|enter)[-_ ].*|replaceme|todo|tbd|redacted|placeholder
       |(?:vault|secret|secrets|op|sm|env|file|arn|awssm|gcpsm|ssm|berglas|ref\+\w+):.*
       |(?:self|args?|cfg|conf|config|os|opts?|options|settings|env|params|kwargs)\.[\w.]+
     """,
     re.IGNORECASE | re.VERBOSE,
+)
+# What a client wants in place of a key where the server asks for none, as vLLM's documentation and others' have it.
+_NO_KEY = _Lazy(
+    r"(?:sk-)?(?:empty|dummy|fake|unused|ignored|anything|(?:no|not)[-_]?(?:key|api[-_]?key|needed|required|used|set)"
+    r"(?:[-_](?:required|needed|used|set))?)|n/?a|ollama|lm-studio",
+    re.IGNORECASE,
 )
 # Name of an object, unlike `hunter2`: letters alone, or words with dashes between them.
 _WORDS_OF_OBJECT = _Lazy(r"[a-z]+|[a-z0-9][a-z0-9.]*-[a-z0-9.-]*[a-z0-9]")
@@ -296,7 +346,15 @@ _OWN_SECRETS = _words_of("client app oauth jwt webhook session consumer cookie s
 
 
 def _is_harmless(value: str) -> bool:
-    return _HARMLESS.fullmatch(value) is not None
+    if _HARMLESS.fullmatch(value) is not None:
+        return not (value.startswith("/") and _is_key(value))
+    # hf_xxxxxxxx, of which half says nothing, unlike a password with some x in it
+    return "xxxxxx" in value.lower() and 2 * value.lower().count("x") >= len(value)
+
+
+def _is_key(path: str) -> bool:
+    """Return whether what begins like a path is a random key in base64, as AWS has them."""
+    return re.fullmatch(r"[A-Za-z0-9+/]{32,}={0,2}", path) is not None and _is_mixed(path)
 
 
 @lru_cache(maxsize=8192)
@@ -311,6 +369,8 @@ def _is_literal(name: str, value: str) -> bool:
     if value.isdecimal():
         return is_password and len(value) >= _PIN
     if _is_harmless(value) or (last == "auth" and value.lower() in _METHODS):
+        return False
+    if not is_password and _NO_KEY.fullmatch(value):
         return False
     if last in {"secret", "secrets"} and _names_secret(name, before, value):
         return False
@@ -347,13 +407,13 @@ _QUOTED = (
 )
 _PLAIN = r"""(?P<{0}p>[^\s'"`,;&|<>(){{}}\[\]\\]{{1,1024}}+)(?![(\[{{])"""
 _LINE = _Lazy(
-    rf"""^[ \t+-]*(?:export[ \t]+)?(?P<quote>['"]?)(?P<name>{_KEY})(?P=quote)(?P<is>[ \t]*[:=][ \t]*)"""
+    rf"""^[ \t+-]*(?:export[ \t]+)?(?P<quote>['"]?)(?P<name>{_KEY})(?P=quote)(?P<is>[ \t]*(?:\+?=|:)[ \t]*)"""
     rf"""(?:[!&][^\s'"]*[ \t]+){{0,2}}(?:{_QUOTED.format("v")}|(?P<vp>[^\s'"]+?))[ \t]*,?[ \t]*(?:\#.*)?\\?$""",
 )
 """Line of YAML, of a settings file or of a shell that sets one variable."""
 _INLINE = _Lazy(
-    rf"""(?<![\w$./-])(?<!\$\{{)-{{0,2}}(?P<quote>\\?['"]?)(?P<name>{_KEY})(?P=quote)\]?(?P<is>[ \t]*[=:](?!=)[ \t]*)"""
-    rf"""(?:{_QUOTED.format("v")}|{_PLAIN.format("v")})"""
+    rf"""(?<![\w$./-])(?<!\$\{{)-{{0,2}}(?P<quote>\\?['"]?)(?P<name>{_KEY})(?P=quote)\]?"""
+    rf"""(?P<is>[ \t]*(?:\+?=|:)(?!=)[ \t]*)(?:{_QUOTED.format("v")}|{_PLAIN.format("v")})"""
 )
 """Setting within a line: in a command, a URL's query, a flow mapping, JSON, or an override."""
 _OPTION = _Lazy(
@@ -387,13 +447,37 @@ _DEFAULT = _Lazy(
 )
 """Default of an unset variable, in a shell or in a configuration."""
 _SETTING = _Lazy(rf"""(?:configure|config)[ \t]+set[ \t]+(?P<name>{_KEY})[ \t]+["']?(?P<vp>[^\s'"]+)""")
+_ENVIRONMENT = _Lazy(
+    r"""(?:setdefault|putenv|setenv|getenv|environ\.get)\("""
+    rf"""[ \t]*["'](?P<name>{_KEY})["'][ \t]*,[ \t]*{_QUOTED.format("v")}"""
+)
+"""Call of Python that sets a variable, or gives its default."""
+_ELEMENT = _Lazy(rf"""<(?P<name>{_KEY})>(?P<vp>[^\s'"$<>]+)</(?P=name)>""")
+"""Element of XML."""
+_NETRC_LINES = _Lazy(
+    r"""^[ \t]*login[ \t]+\S+[ \t]*\n[ \t]*(?P<name>password)[ \t]+["']?(?P<vp>[^\s'"$]+)""", re.MULTILINE
+)
+"""Entry of netrc on several lines."""
 _VALUES = ("ve", "vd", "vq", "vp", "we", "wd", "wq", "wp")
+
+
+_IN_LINE = (
+    (_OPTION, "-"),
+    (_HEADER, ":"),
+    (_SETTING, " set "),
+    (_PAIR, "value"),
+    (_DEFAULT, "${"),
+    (_ENVIRONMENT, "env"),
+    (_ELEMENT, "</"),
+)
+"""Patterns of settings in a line, each with a substring of all that it matches."""
 
 
 @lru_cache(maxsize=8192)
 def _in_block(block: str) -> tuple[Secret, ...]:
     """Return the values whose name is on another line."""
-    patterns = [pattern for pattern, keyword in ((_PAIR, "value"), (_BLOCK, ":"), (_OPTION, "-")) if keyword in block]
+    known = ((_PAIR, "value"), (_BLOCK, ":"), (_OPTION, "-"), (_NETRC_LINES, "login"))
+    patterns = [pattern for pattern, keyword in known if keyword in block]
     return tuple(filter(None, (_value_of(m) for pattern in patterns for m in pattern.finditer(block))))
 
 
@@ -403,7 +487,7 @@ def _settings(line: str) -> Iterator[Secret]:
     if match and (secret := _value_of(match)) and not _is_code(match):
         yield secret
     yield from _inline(line)
-    for pattern, keyword in ((_OPTION, "-"), (_HEADER, ":"), (_SETTING, " set "), (_PAIR, "value"), (_DEFAULT, "${")):
+    for pattern, keyword in _IN_LINE:
         if keyword in line:
             yield from filter(None, map(_value_of, pattern.finditer(line)))
 
@@ -469,6 +553,8 @@ def _is_code(match: re.Match[str]) -> bool:
     """Return whether the value is a program's variable: a bare word in `token = x`, `(token=x)` or `{"token": x}`."""
     if not re.fullmatch(r"[A-Za-z_][A-Za-z_.]*", match["vp"] or "") or match["name"].isupper():
         return False
+    if "+" in match["is"]:
+        return True
     is_enclosed = _before(match) in {"(", ",", "{"} or _after(match) in {")", ",", "}"}
     return (
         match["is"].strip() != match["is"]
@@ -491,10 +577,13 @@ _RANDOM = 4.5
 
 
 def _is_random(word: str) -> bool:
-    mixed = all(re.search(kind, word) for kind in ("[a-z]", "[A-Z]", "[0-9]"))
-    # Identifiers such as IoK8sApiBatchV1JobStatus are made of words.
+    return _is_mixed(word) and not _HEX.fullmatch(word) and _entropy(word) > _RANDOM
+
+
+def _is_mixed(word: str) -> bool:
+    """Return whether a word has letters of both cases and digits, and is not made of words as IoK8sApiBatchV1Job is."""
     spelled = sum(map(len, re.findall("[a-z]{3,}", word)))
-    return mixed and 2 * spelled < len(word) and not _HEX.fullmatch(word) and _entropy(word) > _RANDOM
+    return 2 * spelled < len(word) and all(re.search(kind, word) for kind in ("[a-z]", "[A-Z]", "[0-9]"))
 
 
 def _entropy(word: str) -> float:

@@ -32,6 +32,14 @@ _REFER = (
     f"keep it in a Secret of the namespace and refer to it: hardware.env.NAME={_SPELLING} in the configuration, "
     f"valueFrom.secretKeyRef in a manifest; {_REPLACE}"
 )
+_OPENED_BY = {
+    "model.url": "cluster.git.secret",
+    "model.output_url": "cluster.git.secret",
+    "dataset.url": "cluster.git.secret",
+    "cluster.git.url": "cluster.git.secret",
+    "tracking.uri": "tracking.login.secret",
+}
+"""Keys of the configuration that hold a URL, and what names the Secret with user and token or password for it."""
 
 
 @rule("FT440", "secret-object", on=SECRETS)
@@ -56,7 +64,8 @@ def known_secret(manifest: Mapping[str, Any]) -> Iterator[Finding]:
 
     Refused: `https://user:password@git.example.com/model`, a Hugging Face token in an argument, or
     `curl -u user:password` in a script.
-    Write: a Secret, referred to with `secretKeyRef`.
+    Write: a Secret, referred to with `secretKeyRef`; a URL without its user, and the name of a Secret that holds user
+    and token in `cluster.git.secret`, of MLflow in `tracking.login.secret`.
     """
     for path, form in _secrets(manifest, Kind.FORM, _is_users_field):
         yield Finding(f"{path} holds {form}", path, "", _REFER)
@@ -126,7 +135,7 @@ def attribute_to_keys(found: list[Diagnostic], config: Mapping[str, Any]) -> lis
     kept = [d for d in found if not keys_of[d.code]]
     first = {d.code: d for d in reversed(found)}
     return kept + [
-        replace(first[code], subject=key, headline=f"{key} {problem}", help=_fix(key))
+        replace(first[code], subject=key, headline=f"{key} {problem}", help=_fix(key, problem))
         for code, keys in sorted(keys_of.items())
         for key, problem in keys
     ]
@@ -140,11 +149,14 @@ def in_value(key: str, value: Any) -> list[Diagnostic]:
     for step in reversed(key.split(".")):
         config = {step: config}
     codes = [rule.code for rule in (known_secret, literal_secret)]
-    return [error(code, f"{at} {what}", at, "", _fix(at)) for code in codes for at, what in _keys(code, config)]
+    return [error(code, f"{at} {what}", at, "", _fix(at, what)) for code in codes for at, what in _keys(code, config)]
 
 
-def _fix(key: str) -> str:
+def _fix(key: str, problem: str) -> str:
     """Return the edit that takes a secret out of a key of the configuration."""
+    if key in _OPENED_BY and problem.endswith("in a URL"):
+        how = f"take the user out of the URL, and name a Secret that holds it and its token in {_OPENED_BY[key]}"
+        return f"{how}; then replace the token, if the URL held one, for it was written down"
     is_variable = key.startswith("hardware.env.")
     return f"keep it in a Secret of the namespace, and write {key}={_SPELLING}; {_REPLACE}" if is_variable else _REFER
 
