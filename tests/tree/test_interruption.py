@@ -402,6 +402,17 @@ def test_a_damaged_journal_is_none(tmp_path, state, trees, content):
     assert refused(out, recover).code == "FT514"
 
 
+def test_a_journal_of_this_stage_with_a_path_that_is_no_text_is_none(tmp_path, state, trees):
+    old, new, _before, _after = trees
+    out = tmp_path / "out"
+    render(out, *old)
+    half_written(out, *new)
+    (journal,) = state.iterdir()
+    stage, _steps = json.loads(journal.read_text())
+    journal.write_text(json.dumps([stage, [[5, "", None, None]]]))
+    assert refused(out, recover).code == "FT514"
+
+
 def test_without_a_home_the_journal_lies_among_temporary_files(tmp_path, state, trees, snapshot, monkeypatch):
     old, new, _before, after = trees
     out = tmp_path / "out"

@@ -124,7 +124,7 @@ def reopen(root: Path, stage: int) -> Journal | None:
 
 
 def _read_steps(home: int, name: str, stage: int) -> list[Step] | None:
-    with suppress(OSError, ValueError, TypeError, RecursionError):
+    with suppress(OSError, ValueError, TypeError, AttributeError, RecursionError):
         inode, rows = json.loads(files.read(name, dir_fd=home, follow=False))
         steps = [Step(*row) for row in rows]
         if inode == stage and all(map(_is_valid, steps)):
