@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import hashlib
+from dataclasses import replace
 
 import pytest
 
@@ -48,6 +49,14 @@ def test_every_object_holds_against_its_schema_and_lies_outside_what_it_applies(
 
 def test_nothing_is_rendered_unless_asked_for(composer):
     assert pipeline.deliver([pipeline.compile_job(composer, [])], WHERE) == []
+
+
+@pytest.mark.parametrize("where", [replace(WHERE, repo_url="https://g.e/x\udcff"), replace(WHERE, revision="c\udcff")])
+def test_an_address_that_no_manifest_can_hold_is_refused(where):
+    with pytest.raises(Rejected) as rejected:
+        delivery.git_source(ARGO, where)
+    assert [problem.code for problem in rejected.value.diagnostics] == ["FT540"]
+    assert delivery.git_source(FLUX, where) == where
 
 
 def test_an_application_neither_prunes_nor_heals_nor_replaces():

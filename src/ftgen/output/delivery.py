@@ -28,6 +28,8 @@ MOST_BYTES = 3_000_000
 """Largest size of one Application's manifests, in bytes; Argo CD's limit is 10M, and it needs many times the memory."""
 
 _HASH = re.compile(r"(?:^|/)job-[^/]*-([0-9a-f]{8})(?:-r\d+)?\.yaml$")
+_NO_UTF8 = re.compile(r"[\ud800-\udfff]")
+"""Half of a surrogate pair, by which Python represents a byte of the command line that is no UTF-8."""
 _HEX = "0123456789abcdef"
 _MOST_SHARDS = 256
 _NAME_LIMIT = 63
@@ -76,7 +78,7 @@ def git_source(delivery: Delivery, published: GitSource | None = None) -> GitSou
     """Return the git source of the tree: the configured one, else the one that it is published to.
 
     Raises:
-        Rejected: FT540, when neither names a repository.
+        Rejected: FT540, when neither names a repository, or what they name is not UTF-8.
     """
     url = delivery.repo_url or (published.repo_url if published else "")
     if not url and delivery.reconciler == "argocd":
@@ -84,6 +86,11 @@ def git_source(delivery: Delivery, published: GitSource | None = None) -> GitSou
         raise Rejected([error("FT540", "an Application needs the repository's address", "delivery.repo_url", help=how)])
     revision = delivery.revision or (published.revision if published else "refs/heads/main")
     path = delivery.path if delivery.path is not None else (published.path if published else "")
+    read = (("--repo", "repo_url", url), ("--branch", "revision", revision)) if delivery.reconciler == "argocd" else ()
+    for flag, key, text in read:
+        if _NO_UTF8.search(text):
+            headline, how = f"{text!r} is not UTF-8, and no manifest can hold it", f"rename it, or set delivery.{key}"
+            raise Rejected([error("FT540", headline, flag, help=how)])
     return GitSource(url, revision, path.strip("/"))
 
 
