@@ -82,6 +82,31 @@ def test_what_is_rendered_is_what_plan_tells(run: Any) -> None:
     assert done["totals"] == planned["totals"]
 
 
+def test_what_was_run_again_is_named_as_the_tree_names_it(run: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["-m", "trainer.lr=1e-4,2e-4", "name=ab"]
+    first, _ = (job["job"] for job in run(*words)["jobs"])
+    assert cli.main(["archive", first, "-q"]) == cli.main(["rerun", first, "-q"]) == 0
+    capsys.readouterr()
+    planned, done = run("plan", *words)["jobs"], run(*words)
+    assert (planned[0]["job"], planned[0]["status"]) == (f"{first}-r2", "unchanged")
+    assert done["jobs"] == [{key: value for key, value in job.items() if key != "status"} for job in planned]
+    assert json.loads(Path("out/ab/ab.ftgen-index").read_text())["jobs"] == done["jobs"]
+    assert all(Path("out", job["file"]).is_file() for job in done["jobs"])
+    assert run("rebuild")["same"]
+
+
+def test_a_run_that_has_ended_is_planned_as_kept(run: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    run("name=aa")
+    assert cli.main(["stop", "aa", "-q"]) == cli.main(["stop", "aa", "-q"]) == 0
+    capsys.readouterr()
+    assert [job["status"] for job in json.loads(said(capsys, "plan", "name=aa", "--json"))["jobs"]] == ["kept"]
+
+
+def said(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    assert cli.main(list(words)) == 0
+    return capsys.readouterr().out
+
+
 def test_diagnostics_are_in_the_document(run: Any) -> None:
     (told,) = run("-m", "hydra/launcher=basic", "trainer.lr=1e-4,2e-4")["diagnostics"]
     assert (told["code"], told["severity"]) == ("FT037", "note")

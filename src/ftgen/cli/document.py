@@ -16,7 +16,7 @@ from ftgen.sweeping.index import Row
 
 def print_rendered(outcome: Outcome, rows: Sequence[Row], arguments: Arguments) -> None:
     """Print what was rendered into a folder."""
-    output.print_document({"out": arguments.flags.out, **_jobs(rows), **_changes(outcome)}, arguments)
+    output.print_document({"out": arguments.flags.out, **_jobs(rows, outcome), **_changes(outcome)}, arguments)
 
 
 def print_published(target: Target, done: Published, rows: Sequence[Row], arguments: Arguments) -> None:
@@ -31,12 +31,13 @@ def print_published(target: Target, done: Published, rows: Sequence[Row], argume
         "remote": done.remote,
         "new_branch": done.is_new,
     }
-    output.print_document({**published, **_jobs(rows), **_changes(done.outcome)}, arguments)
+    output.print_document({**published, **_jobs(rows, done.outcome), **_changes(done.outcome)}, arguments)
 
 
-def _jobs(rows: Sequence[Row]) -> dict[str, Any]:
+def _jobs(rows: Sequence[Row], outcome: Outcome) -> dict[str, Any]:
     """Return the jobs and their sums, as `plan --json` has them."""
-    return {"jobs": [index.as_json(row) for row in rows], "totals": asdict(index.totals(rows))}
+    named = index.under_names(rows, outcome.names)
+    return {"jobs": [index.as_json(row) for row in named], "totals": asdict(index.totals(rows))}
 
 
 def _changes(outcome: Outcome) -> dict[str, Any]:

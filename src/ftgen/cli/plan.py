@@ -56,8 +56,12 @@ class Planned:
     runs: Sequence[Run] | None = None
 
     def status(self, row: Row) -> str:
-        """Return what would happen to a job's file: new, changed, unchanged or kept."""
-        return _STATUS.get(self.outcome.changes[row.file], str(self.outcome.changes[row.file]))
+        """Return what would happen to a job's file: new, changed, unchanged or kept.
+
+        The file of a run that has ended may be gone.
+        """
+        change = self.outcome.changes.get(row.file, FileChange.KEPT)
+        return _STATUS.get(change, str(change))
 
     @property
     def gone(self) -> list[str]:
@@ -123,13 +127,14 @@ def _planned(arguments: Arguments, composer: Composer, *, keep: bool) -> Planned
         outcome = tree.plan_write(out, runs if kept is None else kept, write_options, dry=True).outcome
         found = output.apply_strict([*batch.diagnostics, *outcome.diagnostics], arguments)
         output.print_diagnostics(found, arguments, to_stderr=True)
-        return Planned(batch.rows, outcome, found, write_options.whole, kept)
+        return Planned(index.under_names(batch.rows, outcome.names), outcome, found, write_options.whole, kept)
     job = pipeline.compile_job(composer, arguments.overrides)
     outcome = tree.plan_write(out, [job.run], WriteOptions(same_run=diff.same_run), dry=True).outcome
     noticed = request.add_locations(composer, arguments, job.diagnostics)
     found = output.apply_strict([*noticed, *outcome.diagnostics], arguments)
     output.print_diagnostics(found, arguments, to_stderr=True)
-    return Planned([index.row(job)], outcome, found, runs=[job.run] if keep else None)
+    rows = index.under_names([index.row(job)], outcome.names)
+    return Planned(rows, outcome, found, runs=[job.run] if keep else None)
 
 
 def _plain(planned: Planned, *, fit: bool) -> dict[str, Any]:

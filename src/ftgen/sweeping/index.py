@@ -10,7 +10,7 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any
@@ -177,6 +177,15 @@ def as_json(row: Row) -> dict[str, Any]:
         "card_gib": row.card_gib,
         "storage_gib": round(row.storage_gib, 2),
     }
+
+
+def under_names(rows: Iterable[Row], names: Mapping[str, str]) -> list[Row]:
+    """Return the rows with the names that a tree keeps for jobs that were rendered under others."""
+    return [_under_name(row, names[row.job]) if row.job in names else row for row in rows]
+
+
+def _under_name(row: Row, name: str) -> Row:
+    return replace(row, job=name, file=row.file.replace(row.job, name))
 
 
 def dump(folder: str, rows: Sequence[Row]) -> bytes:

@@ -136,6 +136,7 @@ class Outcome:
         adopted: paths whose foreign or hand-edited bytes are replaced because the options allow it.
         renamed: (identity, old name, new name) of each known run that becomes a new object.
         diagnostics: warnings and notes.
+        names: the name that the tree keeps for each run that was rendered under another.
     """
 
     lock: Lock
@@ -143,6 +144,7 @@ class Outcome:
     adopted: tuple[str, ...] = ()
     renamed: tuple[tuple[str, str, str], ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def gone(self) -> tuple[str, ...]:
@@ -159,6 +161,11 @@ class Outcome:
         return tuple(path for path, change in self.changes.items() if change in changes)
 
 
+def is_rerun(name: str, other: str) -> bool:
+    """Return whether `ftgen rerun` made the name `other` from `name`."""
+    return bool(re.fullmatch(re.escape(name) + r"-r\d+", other))
+
+
 def under_name(run: Run, name: str) -> Run:
     """Return the run with its object renamed to `name`, in its paths and in its content.
 
@@ -169,6 +176,21 @@ def under_name(run: Run, name: str) -> Run:
         for path, content in run.files.items()
     }
     return replace(run, name=name, files=files)
+
+
+_HASHED = re.compile(rb"(?<![-a-z0-9])[a-z][-a-z0-9]*-[0-9a-f]{8}(?![-a-z0-9])")
+"""Name of a job, or of its file without the ending."""
+
+
+def _with_names(content: bytes, names: Mapping[str, str]) -> bytes:
+    """Return the text of a sweep's index with the names that its jobs have in the tree."""
+
+    def named(found: re.Match[bytes]) -> bytes:
+        word = found[0].decode()
+        name = word if word in names else word.removeprefix("job-")
+        return word.replace(name, names.get(name, name)).encode()
+
+    return _HASHED.sub(named, content) if names else content
 
 
 def plan_runs(store: Store, lock: Lock, runs: Iterable[Run], options: WriteOptions) -> Outcome:
@@ -251,6 +273,7 @@ class _Draft:
         seen: identity to name of each run that this render has added.
         ended_runs: rendered runs that have ended, by the state of their files; None where the files are removed.
         unrendered: old entries that this render orphans.
+        names: see `Outcome.names`.
     """
 
     store: Store
@@ -267,6 +290,7 @@ class _Draft:
     renamed: list[tuple[str, str, str]] = field(default_factory=list)
     ended_runs: dict[State | None, list[Run]] = field(default_factory=lambda: defaultdict(list))
     unrendered: list[Entry] = field(default_factory=list)
+    names: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.files = dict(self.old.files)
@@ -296,14 +320,20 @@ class _Draft:
                 self._place(run, path, content)
 
     def with_assigned_name(self, run: Run) -> Run:
-        """Return the run under its assigned name, if it is still the run that the name was assigned to."""
+        """Return the run under its assigned name, if it is still the run that the name was assigned to.
+
+        A sweep's index, which comes after the jobs, names them so as well.
+        """
+        if run.identity == f"{run.folder}/*":
+            return replace(run, files={path: _with_names(text, self.names) for path, text in run.files.items()})
         assigned = self.old.runs.get(run.identity)
         if assigned is None or not run.name or not assigned.name or assigned.name == run.name:
             return run
-        if re.fullmatch(re.escape(run.name) + r"-r\d+", assigned.name):
-            return under_name(run, assigned.name)
         candidate = under_name(run, assigned.name)
-        return candidate if self._is_same_run(candidate) else run
+        if not (is_rerun(run.name, assigned.name) or self._is_same_run(candidate)):
+            return run
+        self.names[run.name] = assigned.name
+        return candidate
 
     def _is_same_run(self, candidate: Run) -> bool:
         for path in self._files_of(candidate):
@@ -464,7 +494,7 @@ class _Draft:
             raise Rejected(self.problems)
         lock = Lock(self.files, self.assigned, self.old.ended, self.judged)
         changes = dict(sorted(self.changes.items()))
-        return Outcome(lock, changes, tuple(self.adopted), tuple(self.renamed), tuple(self.problems))
+        return Outcome(lock, changes, tuple(self.adopted), tuple(self.renamed), tuple(self.problems), self.names)
 
     def _remove_scripts(self) -> None:
         """Remove shared scripts that no run names any more; a published tree keeps them for `gc` to list.
