@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ftgen.diagnostics import Rejected
-from ftgen.remote.gitops.annotations import annotated, annotations_of, revived, unguarded
+from ftgen.remote.gitops.annotations import TOMBSTONE, annotated, annotations_of, revived, unguarded
 from ftgen.text import yamlio
 
 TEXT = b"""\
@@ -93,3 +93,14 @@ def test_a_run_is_revived_for_the_reconciler_it_was_made_for():
     assert revived(annotated(BARE, tombstone)) == {hook: None, ssa: None}
     assert revived(annotated(BARE, {**tombstone, prune: "disabled"})) == {hook: None, ssa: "IfNotPresent"}
     assert revived(TEXT) == {}
+
+
+def test_a_run_that_was_archived_and_revived_has_the_bytes_that_it_had():
+    flux = {
+        "a": "b",
+        "kustomize.toolkit.fluxcd.io/ssa": "IfNotPresent",
+        "kustomize.toolkit.fluxcd.io/prune": "disabled",
+    }
+    for text in (TEXT, annotated(TEXT, flux)):
+        archived = annotated(text, TOMBSTONE)
+        assert annotated(archived, revived(archived)) == text

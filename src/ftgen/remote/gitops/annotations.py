@@ -34,7 +34,7 @@ _HEAD = "  annotations:\n"
 
 
 def annotated(content: bytes, annotations: Annotations) -> bytes:
-    """Return a manifest with annotations set or removed; those set come first.
+    """Return a manifest with annotations set or removed; one that it has stays in its place, a new one comes first.
 
     Raises:
         Rejected: FT527, when the manifest has another layout than ftgen writes.
@@ -44,9 +44,10 @@ def annotated(content: bytes, annotations: Annotations) -> bytes:
     fields = _split(_FIELD, text[start:end])
     position = next((index for index, field in enumerate(fields) if field.startswith(_HEAD)), len(fields))
     old = _split(_ANNOTATION, "".join(fields[position : position + 1]).removeprefix(_HEAD))
-    kept = [line for line in old if _key(line) not in annotations]
-    new = [_line(key, value) for key, value in annotations.items() if value is not None]
-    fields[position : position + 1] = ["".join([_HEAD, *new, *kept])] if new or kept else []
+    lines = {key: _line(key, value) for key, value in annotations.items() if value is not None}
+    kept = [lines.pop(key, "") if (key := _key(line)) in annotations else line for line in old]
+    block = "".join([*lines.values(), *kept])
+    fields[position : position + 1] = [f"{_HEAD}{block}"] if block else []
     return "".join([text[:start], *fields, text[end:]]).encode()
 
 
