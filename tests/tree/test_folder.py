@@ -513,3 +513,24 @@ def test_names_as_long_as_a_file_system_takes_are_written(out, snapshot):
     longest = "x" * 250 + ".yaml"
     write(out, Run("a", "a-1", "a/", {f"a/{longest}": b"x: 1\n"}))
     assert f"a/{longest}" in snapshot(out)
+
+
+def unnamed(run: Run) -> Run:
+    """A run whose job the API server names."""
+    files = {
+        f"{run.folder}/job-{run.folder}.yaml": text.replace(b"  name: ", b"  generateName: ", 1)
+        for text in run.files.values()
+    }
+    return replace(run, name="", files=files)
+
+
+def test_a_job_without_a_name_that_was_stopped_ends_no_other(out, make_run):
+    first, second = unnamed(make_run("aa")), unnamed(make_run("bb"))
+    write(out, first)
+    apply(plan_edit(out, lambda store, lock: stopping(["aa/"])(store, lock)[0]))
+    (told,) = write(out, first).diagnostics
+    assert (told.headline, told.help) == ("being stopped, and left as they are: aa/", "`ftgen stop aa/` finishes that")
+    apply(plan_edit(out, lambda store, lock: stopping(["aa/"])(store, lock)[0]))
+    assert write(out, second).changes == {job_file(second): FileChange.ADDED}
+    assert write(out, first).changes == {job_file(first): FileChange.ADDED}
+    assert not read_lock(out).ended

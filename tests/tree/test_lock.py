@@ -28,6 +28,10 @@ def test_an_empty_index_reads_back():
     assert parse_lock(dump_lock(Lock())) == Lock()
 
 
+def test_a_job_without_a_name_has_not_ended():
+    assert parse_lock(dump_lock(Lock(ended=frozenset({"", "a"})))).ended == {"a"}
+
+
 def test_an_index_has_one_file_a_line_in_path_order():
     lines = dump_lock(LOCK).decode().splitlines()
     files = [line for line in lines if ".yaml" in line]

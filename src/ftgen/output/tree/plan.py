@@ -615,7 +615,7 @@ def _ended_notes(ended: Mapping[State | None, Sequence[Run]]) -> Iterator[Diagno
     """Yield one note for each way in which rendered runs have ended."""
     for state, runs in ended.items():
         was, how = _ENDED[state]
-        names = [run.name for run in runs]
+        names = [run.name or run.identity for run in runs]
         yield note(
             "FT512", f"{was}, and left as they are: {_listed(names)}", runs[0].identity, help=how.format(names[0])
         )

@@ -69,7 +69,8 @@ def lock_of(text: bytes) -> Lock:
     files = {path: Entry(**vars(entry)) for path, entry in parsed.files.items()}
     runs = {run: AssignedName(**vars(assigned)) for run, assigned in parsed.runs.items()}
     judged = {run: json.dumps(options, ensure_ascii=False) for run, options in parsed.judged.items()}
-    return Lock(files, runs, frozenset(parsed.ended), unfolded(judged, runs))
+    # An earlier ftgen noted a job without a name, which the API server gives; it would end each of its kind.
+    return Lock(files, runs, frozenset(filter(None, parsed.ended)), unfolded(judged, runs))
 
 
 def _checked(adapter: TypeAdapter[_Shape], text: bytes) -> _Shape:

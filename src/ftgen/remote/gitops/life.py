@@ -320,7 +320,9 @@ class _Edit:
 
     def remove(self, path: str, change: FileChange) -> None:
         self.content(path)
-        self.ended.add(self.files.pop(path).name)
+        name = self.files.pop(path).name
+        # The API server gives each job of `generateName` another name: none of them ends for good.
+        self.ended |= {name} if name else set()
         self.changes[path] = change
 
     def remove_service(self, path: str) -> None:
