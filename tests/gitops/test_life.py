@@ -270,6 +270,49 @@ def test_a_run_that_was_removed_is_run_again_from_the_configuration(target, clus
     assert cluster.created[2:] == [f"{NAME}-r3"]
 
 
+def test_what_overrides_render_otherwise_is_not_run_again_in_silence(git, bare, target, make_run, provenance):
+    publish(target, [make_run(), make_run("other")], provenance)
+    archive(target, [NAME], provenance)
+    for runs in ([make_run(h8="22222222")], [make_run(note="second")], [make_run("other")]):
+        assert refused(rerun, target, [NAME], provenance, runs).code == "FT527"
+    rerun(target, [NAME], provenance, [make_run()])
+    assert f"sft/job-{NAME}-r2.yaml" in index(git, bare).files
+
+
+def test_a_label_that_ends_like_the_name_of_a_rerun_is_no_rerun(git, bare, target, make_run, provenance):
+    runs = [make_run(), make_run(label="r16", h8="22222222")]
+    publish(target, runs, provenance)
+    for _ in range(2):
+        stop(target, ["sft/r16"], provenance)
+    assert "was stopped" in refused(rerun, target, ["sft/r16"], provenance).headline
+    rerun(target, ["sft/r16"], provenance, runs)
+    assert "sft/job-sft-r16-22222222-r2.yaml" in index(git, bare).files
+
+
+def test_a_run_is_run_again_once_however_many_files_it_has(git, bare, target, make_run, provenance):
+    publish(target, [make_run(label=label) for label in "ab"], provenance)
+    archive(target, ["sft/a"], provenance)
+    rerun(target, ["sft/a"], provenance)
+    rerun(target, ["sft/*", "sft/a"], provenance)
+    states = {entry.name: entry.state.value for entry in index(git, bare).files.values()}
+    assert states == {
+        "sft-a-1a2b3c4d": "archived",
+        "sft-a-1a2b3c4d-r2": "orphaned",
+        "sft-a-1a2b3c4d-r3": "active",
+        "sft-b-1a2b3c4d": "orphaned",
+        "sft-b-1a2b3c4d-r2": "active",
+    }
+    rerun(target, ["sft-a-1a2b3c4d"], provenance)
+    assert index(git, bare).files["sft/job-sft-a-1a2b3c4d-r3.yaml"].state is State.ORPHANED
+
+
+def test_a_run_that_is_named_twice_is_stopped_once(target, make_run, provenance):
+    publish(target, [make_run()], provenance)
+    for change in (FileChange.CHANGED, FileChange.REMOVED):
+        outcome = stop(target, [NAME, f"sft/job-{NAME}.yaml"], provenance).outcome
+        assert outcome.changes == {f"sft/job-{NAME}.yaml": change}
+
+
 @pytest.mark.parametrize("named", [NAME, "sft/", f"sft/job-{NAME}.yaml"])
 def test_a_run_is_told_by_name_identity_or_file(target, make_run, provenance, named):
     publish(target, [make_run()], provenance)

@@ -29,6 +29,7 @@ from ftgen.output.tree import (
     Store,
     object_of,
     under_name,
+    with_commit_of,
 )
 from ftgen.output.tree.lock import SERVICES, is_job, is_scripts, is_service, is_workload, names_others
 from ftgen.output.tree.plan import sha256
@@ -97,17 +98,23 @@ def stopping(names: Sequence[str]) -> TreeEdit:
 def rerunning(names: Sequence[str], runs: Iterable[Run] = ()) -> TreeEdit:
     """Train committed runs again, as new objects called `<name>-r2`, `-r3` and so on.
 
-    A run whose files were removed is taken from `runs`, if it is among them.
+    A run whose files were removed is taken from `runs`, if it is among them.  Of several files of one run, which differ
+    by the suffix, only the latest is run again.
 
-    The edit raises FT527 for a run that is unknown, being stopped, or whose name has no room for the suffix.
+    The edit raises FT527 for a run that is unknown, being stopped, or whose name has no room for the suffix, and for a
+    committed run that `runs` lack or render otherwise: its copy would be what nobody asked for.
     """
+    jobs = {run.identity: run for run in runs if run.name}
 
     def rerun(edit: _Edit, path: str, entry: Entry) -> None:
         _refuse_service(entry)
         _refuse_stopping(entry)
+        if jobs:
+            edit.refuse_other(path, entry, jobs.get(entry.run))
         edit.copy_under_next_name(path, entry)
 
-    return _tree_edit("rerun", names, rerun, {key: run for run in runs for key in (run.name, run.identity)})
+    rendered = {key: run for run in jobs.values() for key in (run.name, run.identity)}
+    return _tree_edit("rerun", names, rerun, rendered, choose=_latest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,22 +184,41 @@ def _is_named(described: str, jobs: Iterable[bytes]) -> bool:
 # editing a committed tree
 
 
+_Files = dict[str, Entry]
+
+
+def _latest(lock: Lock, selected: _Files) -> _Files:
+    """Return one job's file of each run: the one under its assigned name, if that is selected."""
+    found: dict[str, str] = {}
+    for path, entry in selected.items():
+        assigned = lock.runs.get(entry.run)
+        if is_job(entry.object) and (entry.run not in found or (assigned and assigned.name == entry.name)):
+            found[entry.run] = path
+    return {path: entry for path, entry in selected.items() if found.get(entry.run, path) == path}
+
+
 def _tree_edit(
     verb: str,
     names: Sequence[str],
     edit_file: Callable[[_Edit, str, Entry], None],
     rendered: Mapping[str, Run] = MappingProxyType({}),
+    *,
     finish: Callable[[_Edit], None] | None = None,
+    choose: Callable[[Lock, _Files], _Files] = lambda _, selected: selected,
 ) -> TreeEdit:
     def apply(store: Store, lock: Lock) -> tuple[Outcome, str]:
         edit = _Edit(store, lock, dict(lock.files), dict(lock.runs), set(lock.ended), {})
+        fresh, selected = dict[str, Run](), _Files()
         for name in names:
-            fresh = rendered.get(_base_name(name))
-            if fresh is not None and not _find_files(lock, name):
-                edit.add_under_next_name(fresh)
+            run = rendered.get(name) or rendered.get(_base_name(name))
+            if run is not None and not _find_files(lock, name):
+                fresh[run.identity] = run
             else:
-                for path, entry in _files_of(lock, name):
-                    edit_file(edit, path, entry)
+                selected.update(_files_of(lock, name))
+        for run in fresh.values():
+            edit.add_under_next_name(run)
+        for path, entry in choose(lock, selected).items():
+            edit_file(edit, path, entry)
         if finish:
             finish(edit)
         return edit.outcome(), f"ftgen: {verb} {_shortened(names)}"
@@ -207,8 +233,8 @@ def _shortened(names: Sequence[str]) -> str:
 
 
 def _base_name(name: str) -> str:
-    """Return the name without the suffix of a re-run."""
-    return re.sub(r"-r[0-9]+$", "", name)
+    """Return the name without the suffix of a re-run, which comes after a hash: a label may end in `-r16`, too."""
+    return re.sub(r"(?<=-[0-9a-f]{8})-r[0-9]+$", "", name)
 
 
 def file_of(lock: Lock, name: str) -> str:
@@ -224,7 +250,8 @@ def _files_of(lock: Lock, name: str) -> list[tuple[str, Entry]]:
     found = _find_files(lock, name)
     if found:
         return found
-    if _base_name(name) in lock.ended or name in lock.ended:
+    assigned = lock.runs.get(name)
+    if {name, _base_name(name), assigned.name if assigned else name} & lock.ended:
         raise _rejected(name, "was stopped, and its file is gone", f"`ftgen rerun {name} OVERRIDES` renders it again")
     names = {entry.name or entry.run for entry in lock.files.values() if is_job(entry.object)}
     nothing = "nothing is committed there; check --repo, --branch and --path, or -o"
@@ -357,6 +384,16 @@ class _Edit:
                 self.annotate(path, unguarded(self.content(path)))
                 self.set_state(path, State.STOPPING)
 
+    def refuse_other(self, path: str, entry: Entry, rendered: Run | None) -> None:
+        """Refuse to copy a file that the overrides render otherwise, or not at all."""
+        content = self.content(path)
+        wanted = under_name(rendered, entry.name).files.get(path, b"") if rendered else b""
+        if with_commit_of(wanted, content) != annotated(content, revived(content)):
+            name = entry.name or entry.run
+            why = "is committed, and not what these overrides render: its copy would train what its file says"
+            how = f"`ftgen rerun {name}` alone trains that again; render or publish them to train what they say"
+            raise _rejected(name, why, how)
+
     def copy_under_next_name(self, path: str, entry: Entry) -> None:
         if not is_job(entry.object):
             return
@@ -367,10 +404,15 @@ class _Edit:
         ((target, content),) = copy.files.items()
         _refuse_long(name, content)
         self.put(target, annotated(content, revived(content)), replace(entry, name=name, state=State.ACTIVE))
-        assigned = self.runs.get(entry.run, AssignedName(name))
+        assigned = self.runs.get(entry.run, AssignedName(entry.name))
         self.runs[entry.run] = replace(assigned, name=name)
-        if entry.state is State.ACTIVE:
-            self.set_state(path, State.ORPHANED)
+        self._orphan(path, path.replace(entry.name, assigned.name))
+
+    def _orphan(self, *paths: str) -> None:
+        """Note that a run's earlier files are not what its configuration renders any more."""
+        for path in paths:
+            if path in self.files and self.files[path].state is State.ACTIVE:
+                self.set_state(path, State.ORPHANED)
 
     def add_under_next_name(self, run: Run) -> None:
         """Add a rendered run whose old files are removed, under its next name."""
@@ -380,6 +422,8 @@ class _Edit:
             # A claim that other runs share is committed already.
             if not self.store.has(path):
                 self.put(path, content, Entry("", "", run.identity, name))
+        earlier = self.runs.get(run.identity, AssignedName(run.name))
+        self._orphan(*under_name(run, earlier.name).files)
         self.runs[run.identity] = AssignedName(name)
 
     def _next_name(self, name: str) -> str:
