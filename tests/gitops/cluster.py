@@ -26,7 +26,7 @@ class Cluster:
         patched: names of jobs that an apply has changed.
         deleted: names of jobs that were pruned.
         denied: what admission refused.
-        inventory: what was in git at the last synchronisation.
+        inventory: what was in git at the last synchronisation, with its folder.
     """
 
     reconciler: str = "argocd"
@@ -36,16 +36,21 @@ class Cluster:
     patched: list[str] = field(default_factory=list)
     deleted: list[str] = field(default_factory=list)
     denied: list[str] = field(default_factory=list)
-    inventory: set[str] = field(default_factory=set)
+    inventory: dict[str, str] = field(default_factory=dict)
 
     def sync(self, files: Mapping[str, str]) -> None:
-        """Bring the cluster to what git says, pruning what is no longer there."""
+        """Bring the cluster to what git says, pruning what is no longer there.
+
+        A folder is an Application or a Kustomization, which fails where git has no such folder, and prunes nothing.
+        """
         desired = dict(identified(files))
+        folders = {_folder(path) for path in files}
         for key, manifest in desired.items():
             if not is_skipped(self.reconciler, manifest):
                 self._apply(key, manifest)
-        self._prune({key for key in self.inventory if key not in desired and key in self.objects})
-        self.inventory = set(desired)
+        lost = {key: folder for key, folder in self.inventory.items() if folder not in folders}
+        self._prune({key for key in self.inventory.keys() & self.objects.keys() if key not in {*desired, *lost}})
+        self.inventory = lost | {key: _folder(path) for path, key, _ in _located(files)}
 
     def finish(self, name: str) -> None:
         """The job has ended, and somebody has cleaned it up."""
@@ -124,12 +129,22 @@ def _name(key: str) -> str:
 
 def identified(files: Mapping[str, str]) -> list[tuple[str, dict[str, Any]]]:
     """Return the objects in the files of a tree, each with its kind, namespace and name as one key."""
+    return [(key, manifest) for _, key, manifest in _located(files)]
+
+
+def _located(files: Mapping[str, str]) -> list[tuple[str, str, dict[str, Any]]]:
     manifests = [
-        yamlio.parse(text, path)
+        (path, yamlio.parse(text, path))
         for path, text in files.items()
         if path.endswith(".yaml") and not path.startswith("_delivery/")
     ]
-    return [(f"{m['kind']}/{m['metadata'].get('namespace', '')}/{m['metadata']['name']}", m) for m in manifests]
+    return [
+        (path, f"{m['kind']}/{m['metadata'].get('namespace', '')}/{m['metadata']['name']}", m) for path, m in manifests
+    ]
+
+
+def _folder(path: str) -> str:
+    return path.partition("/")[0]
 
 
 def _annotations(manifest: dict[str, Any]) -> dict[str, str]:

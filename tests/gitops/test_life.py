@@ -161,6 +161,19 @@ def test_stopping_takes_two_commits(git, bare, target, cluster, make_run, proven
     assert names == ["training/ftgen.lock", "training/sft/persistentvolumeclaim-models.yaml"]
 
 
+def test_a_folder_stays_as_long_as_what_it_held_is_to_be_deleted(git, bare, target, cluster, make_run, provenance):
+    """Argo CD and Flux prune nothing where they miss the folder, and git has no empty folders."""
+    publish(target, [make_run(), make_run("other")], provenance)
+    cluster.sync()
+    stop(target, [NAME], provenance)
+    cluster.sync()
+    stop(target, [NAME], provenance)
+    cluster.sync()
+    assert cluster.deleted == [NAME]
+    assert [left.path for left in gc(target)] == ["sft/.gitkeep"]
+    assert publish(target, [make_run()], provenance).result is Result.UNCHANGED
+
+
 def test_removing_the_file_at_once_would_stop_nothing(target, cluster, git, bare, make_run, provenance):
     """Why stopping takes two commits: the guard is read from the live object."""
     publish(target, [make_run()], provenance)
@@ -189,8 +202,8 @@ def test_an_archived_run_is_purged_at_once_and_its_job_is_let_be(git, bare, targ
     archive(target, [NAME], provenance)
     cluster.sync()
     purged = stop(target, [NAME], provenance)
-    assert purged.outcome.changes == {f"sft/job-{NAME}.yaml": FileChange.PURGED}
-    assert git(bare, "ls-tree", "-r", "--name-only", "main") == "training/ftgen.lock"
+    assert purged.outcome.changes == {"sft/.gitkeep": FileChange.ADDED, f"sft/job-{NAME}.yaml": FileChange.PURGED}
+    assert git(bare, "ls-tree", "-r", "--name-only", "main").split() == ["training/ftgen.lock", "training/sft/.gitkeep"]
     cluster.sync()
     assert cluster.jobs == [NAME]
     cluster.finish(NAME)
@@ -310,7 +323,7 @@ def test_a_run_that_is_named_twice_is_stopped_once(target, make_run, provenance)
     publish(target, [make_run()], provenance)
     for change in (FileChange.CHANGED, FileChange.REMOVED):
         outcome = stop(target, [NAME, f"sft/job-{NAME}.yaml"], provenance).outcome
-        assert outcome.changes == {f"sft/job-{NAME}.yaml": change}
+        assert outcome.changes[f"sft/job-{NAME}.yaml"] is change
 
 
 @pytest.mark.parametrize("named", [NAME, "sft/", f"sft/job-{NAME}.yaml"])

@@ -30,5 +30,6 @@ def _advice(found: list[UnusedFile]) -> str:
         return "nothing is left over"
     return (
         f"{len(found)} left over; `ftgen stop RUN` ends a run, and purges one that is archived\n"
-        "what is no run's is yours to remove from git: the index then forgets it, and claims keep their data"
+        "what is no run's is yours to remove from git, once the reconciler has synchronised the last stop: the index\n"
+        "then forgets it, and claims keep their data"
     )

@@ -47,6 +47,11 @@ _POD_NAME_LIMIT = 63
 _SUBJECT = 50
 _LISTED = 20
 _SERVICE = "service/"
+_KEPT = ".gitkeep"
+_WHY_KEPT = b"""\
+Argo CD and Flux end what this folder held only as long as they find the folder.
+Remove this file after them: first the Application or Kustomization, then this.
+"""
 _SERVES = re.compile(rb'ftgen\.dev/serves: \'\{"run": "([^"]*)"')
 
 
@@ -73,7 +78,7 @@ def stopping(names: Sequence[str]) -> TreeEdit:
     The reconciler must synchronise the first change before the second, since it reads the guards from the live
     object.  The file of an archived run is removed at once: reconcilers ignore its job, whose guard stays.
     Scripts that no other run names are removed with the last run.  What serves a result is removed at once: nothing is
-    lost that could not be created again.
+    lost that could not be created again.  A folder whose last file goes keeps a file that no reconciler reads.
 
     The edit raises FT527 for an unknown run.
     """
@@ -92,7 +97,11 @@ def stopping(names: Sequence[str]) -> TreeEdit:
                 edit.annotate(path, unguarded(edit.content(path)))
             edit.set_state(path, State.STOPPING)
 
-    return _tree_edit("stop", names, stop, finish=_Edit.stop_scripts)
+    def finish(edit: _Edit) -> None:
+        edit.stop_scripts()
+        edit.keep_folders()
+
+    return _tree_edit("stop", names, stop, finish=finish)
 
 
 def rerunning(names: Sequence[str], runs: Iterable[Run] = ()) -> TreeEdit:
@@ -154,7 +163,7 @@ def unused_files(store: Store, lock: Lock) -> Iterator[UnusedFile]:
     """
     jobs = {path: entry.state for path, entry in sorted(lock.files.items()) if names_others(entry)}
     live = {path for path, state in jobs.items() if state is not State.ARCHIVED}
-    folders = {path.partition("/")[0] for path in live}
+    folders = {_folder(path) for path in live}
     texts = {path: store.read(path) or b"" for path in jobs}
     live_texts = [texts[path] for path in live]
     for path, entry in sorted(lock.files.items()):
@@ -166,7 +175,7 @@ def unused_files(store: Store, lock: Lock) -> Iterator[UnusedFile]:
             if entry.name.rpartition("application/")[2] not in folders and not (folders and "project/" in entry.name):
                 yield UnusedFile(path, entry.object, "no live job is left for it to bring", entry.state)
         elif not entry.object:
-            if path.partition("/")[0] not in folders:
+            if _folder(path) not in folders:
                 yield UnusedFile(path, entry.object, "no live job is left in its folder", entry.state)
         elif is_scripts(entry.object):
             # The file of an archived run still names its scripts.
@@ -370,8 +379,8 @@ class _Edit:
 
     def stop_scripts(self) -> None:
         """Stop scripts whose runs all stop: remove their guards first, and their files with the last job's file."""
-        edited = {path.partition("/")[0] for path, e in self.old.files.items() if self.files.get(path) != e}
-        entries = {path: e for path, e in self.files.items() if path.partition("/")[0] in edited}
+        edited = {_folder(path) for path, e in self.old.files.items() if self.files.get(path) != e}
+        entries = {path: e for path, e in self.files.items() if _folder(path) in edited}
         jobs = {path: e.state for path, e in entries.items() if names_others(e)}
         texts = {path: self.store.read(path) or b"" for path in jobs}
         for path, entry in [(path, e) for path, e in entries.items() if is_scripts(e.object)]:
@@ -393,6 +402,16 @@ class _Edit:
             why = "is committed, and not what these overrides render: its copy would train what its file says"
             how = f"`ftgen rerun {name}` alone trains that again; render or publish them to train what they say"
             raise _rejected(name, why, how)
+
+    def keep_folders(self) -> None:
+        """Leave a file in each folder whose last file goes.
+
+        Git has no empty folders.  Where the folder of an Application or a Kustomization is missing, Argo CD compares
+        nothing ("app path does not exist"), and Flux ends before it prunes ("kustomization path not found").
+        """
+        gone = {path for path, change in self.changes.items() if change in {FileChange.REMOVED, FileChange.PURGED}}
+        for folder in sorted({*map(_folder, gone)} - {*map(_folder, self.files)}):
+            self.put(f"{folder}/{_KEPT}", _WHY_KEPT, Entry("", "", f"{folder}/*", ""))
 
     def copy_under_next_name(self, path: str, entry: Entry) -> None:
         if not is_job(entry.object):
@@ -437,6 +456,10 @@ class _Edit:
     def outcome(self) -> Outcome:
         lock = Lock(self.files, self.runs, frozenset(self.ended), self.old.judged)
         return Outcome(lock, dict(sorted(self.changes.items())), diagnostics=tuple(self.diagnostics))
+
+
+def _folder(path: str) -> str:
+    return path.partition("/")[0]
 
 
 def _refuse_long(name: str, content: bytes) -> None:
