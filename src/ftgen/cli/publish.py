@@ -9,7 +9,7 @@ from ftgen.cli import document, output, progress, repository
 from ftgen.cli.arguments import Arguments, Usage
 from ftgen.cli.repository import Rendering
 from ftgen.diagnostics import Diagnostic, note
-from ftgen.output.tree import FileChange, OnImmutableChange, Outcome, Run, WriteOptions
+from ftgen.output.tree import FileChange, OnImmutableChange, Outcome, Run, WriteOptions, under_name
 from ftgen.output.tree.lock import is_job
 from ftgen.remote import gitops
 from ftgen.remote.gitops import Published, Result
@@ -71,7 +71,8 @@ def _options(arguments: Arguments, rendering: Rendering) -> WriteOptions:
 def undelivered(runs: Sequence[Run], outcome: Outcome) -> list[Diagnostic]:
     """Return a note if Flux, which creates a job only once, will not apply a change to the cluster."""
     changed = set(outcome.paths(FileChange.CHANGED))
-    files = [(path, text) for run in runs for path, text in run.files.items() if path in changed]
+    named = (under_name(run, outcome.names[run.name]) if run.name in outcome.names else run for run in runs)
+    files = [(path, text) for run in named for path, text in run.files.items() if path in changed]
     create_once = [path for path, text in files if _CREATED_ONCE in text]
     if not create_once:
         return []

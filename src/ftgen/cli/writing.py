@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ftgen.cli import output
@@ -39,10 +39,17 @@ def write_runs(
     )
     outcome = tree.apply(tree.plan_write(out, runs, options))
     output.print_diagnostics([*noticed, *output.apply_strict(outcome.diagnostics, arguments)], arguments)
+    own = {*(path for run in runs for path in run.files), *_paths_of(runs, outcome)}
     for path, change in outcome.changes.items():
-        if any(path in run.files for run in runs) or change is tree.FileChange.REMOVED:
+        if path in own or change is tree.FileChange.REMOVED:
             output.print_status(f"{change:>9}  {out / path}", arguments)
     return outcome
+
+
+def _paths_of(runs: Sequence[Run], outcome: tree.Outcome) -> Iterator[str]:
+    """Yield the paths of runs in the tree, where a run may have another name, and more objects may deliver it."""
+    identities = {run.identity for run in runs}
+    yield from (path for path, entry in outcome.lock.files.items() if entry.run in identities)
 
 
 def print_runs(runs: Sequence[Run], diagnostics: Sequence[Diagnostic], arguments: Arguments) -> None:
