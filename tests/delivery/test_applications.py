@@ -12,7 +12,7 @@ from ftgen import pipeline
 from ftgen.diagnostics import Rejected
 from ftgen.output import delivery
 from ftgen.output.delivery import Folder, GitSource
-from ftgen.output.tree import DELIVERY
+from ftgen.output.tree import DELIVERY, apply, plan_write
 from ftgen.schema import conform
 from ftgen.spec import Delivery
 from ftgen.text import yamlio
@@ -115,7 +115,7 @@ def test_the_fragment_of_argocd_cm_can_be_applied_without_losing_what_else_it_ho
 
 def test_an_application_set_keeps_the_jobs_of_a_folder_that_goes():
     chosen = ARGO.model_copy(update={"application_set": True})
-    spec = delivery.application_set(chosen, WHERE, "lab")["spec"]
+    spec = delivery.application_set(chosen, WHERE, folder())["spec"]
 
     assert spec["syncPolicy"]["preserveResourcesOnDeletion"] is True
     assert spec["generators"][0]["git"]["directories"] == [
@@ -135,7 +135,8 @@ def test_a_kustomization_prunes_what_lost_its_guard_and_does_not_wait():
 
 @pytest.mark.parametrize(("count", "size"), [(1, 1000), (501, 1000), (2000, 1000), (1000, 60_000)])
 def test_a_large_sweep_is_split_so_that_every_file_is_in_exactly_one_small_application(count, size):
-    held = {**files(count, size), "persistentvolumeclaim-data.yaml": 500, f"job-abl-lr0-{'a1' * 4}-r2.yaml": size}
+    shared = {f"{kind}-data.yaml": 50 for kind in ("persistentvolumeclaim", "queue", "deployment", "whatever")}
+    held = {**files(count, size), **shared, **{f"job-abl-lr0-{'a1' * 4}-r{number}.yaml": size for number in (2, 100)}}
     found = delivery.for_folder(ARGO, WHERE, Folder("abl", "lab", held))
 
     parts = [_matched(application, held) for application in found]
@@ -155,11 +156,77 @@ def test_the_first_application_keeps_its_name_when_a_sweep_grows():
 
 
 def _matched(application, held):
-    include = application["spec"]["source"]["directory"].get("include")
-    if include is None:
-        return list(held)
-    globs = include.strip("{}").split(",")
+    directory = application["spec"]["source"]["directory"]
+    included, excluded = (
+        _globbed(directory[key], held) if key in directory else None for key in ("include", "exclude")
+    )
+    return [path for path in held if (included is None or path in included) and path not in (excluded or ())]
+
+
+def _globbed(pattern, held):
+    globs = pattern.strip("{}").split(",")
     return [path for path in held if any(fnmatch.fnmatchcase(path, glob) for glob in globs)]
+
+
+ADDRESS = ("delivery.application=true", "delivery.repo_url=https://g.e/x.git")
+NFS = ("storage=nfs-static", "storage.workspace.nfs.server=10.0.0.1")
+
+
+def written(composer, out, *words, jobs=1):
+    """Write jobs and what delivers them into a tree; return the objects of its delivery folder by kind and name."""
+    compiled = [pipeline.compile_job(composer, [*ADDRESS, *words])] * jobs
+    apply(plan_write(out, [compiled[0].run, *pipeline.deliver(compiled)]))
+    found = [yamlio.parse(path.read_text(), "") for path in sorted((out / DELIVERY).glob("*.yaml"))]
+    return {(each["kind"], each["metadata"]["name"]): each["spec"] for each in found if "spec" in each}
+
+
+def project(found):
+    return next(spec for (kind, _), spec in found.items() if kind == "AppProject")
+
+
+def test_the_project_allows_what_the_whole_tree_holds(composer, tmp_path):
+    first = project(written(composer, tmp_path / "out", "name=aa", *NFS))
+    second = project(written(composer, tmp_path / "out", "name=bb", "delivery.server=https://other"))
+    assert (
+        second["clusterResourceWhitelist"]
+        == first["clusterResourceWhitelist"]
+        == [{"group": "", "kind": "PersistentVolume"}]
+    )
+    assert [each["server"] for each in second["destinations"]] == ["https://kubernetes.default.svc", "https://other"]
+    third = written(composer, tmp_path / "out", "name=cc", "cluster.namespace=other")
+    assert [spec["clusterResourceWhitelist"] for (kind, name), spec in third.items() if name == "ftgen-other"] == [[]]
+
+
+def test_the_project_allows_no_more_what_is_gone(composer, tmp_path):
+    assert project(written(composer, tmp_path / "out", "name=aa", *NFS))["clusterResourceWhitelist"] != []
+    assert project(written(composer, tmp_path / "out", "name=aa"))["clusterResourceWhitelist"] == []
+
+
+def test_a_folder_with_claims_that_another_may_hold_does_not_fail_for_it(composer, tmp_path):
+    found = written(composer, tmp_path / "out", "name=aa", *NFS)
+    found = written(composer, tmp_path / "out", "name=bb", *NFS)
+    found = written(composer, tmp_path / "out", "name=cc")
+    fails = {
+        name.rpartition("-")[2]: "FailOnSharedResource=true" in spec["syncPolicy"]["syncOptions"]
+        for (kind, name), spec in found.items()
+        if kind == "Application"
+    }
+    assert fails == {"aa": False, "bb": False, "cc": True}
+
+
+def test_the_parts_of_a_folder_are_those_of_its_tree(composer, tmp_path, monkeypatch):
+    monkeypatch.setattr(delivery, "MOST_OBJECTS", 4)
+    for lr in range(1, 6):
+        found = written(composer, tmp_path / "out", f"name=aa{lr}")
+    assert sum(kind == "Application" for kind, _ in found) == 5
+    out = tmp_path / "one"
+    for lr in range(1, 6):
+        compiled = pipeline.compile_job(composer, [*ADDRESS, "name=ab", f"trainer.lr={lr}e-4"])
+        run = replace(compiled.run, identity=f"ab/{lr}")
+        outcome = apply(plan_write(out, [run, *pipeline.deliver([compiled])]))
+    parts = [path for path in outcome.lock.files if "application-" in path]
+    assert len(parts) > 1
+    assert apply(plan_write(out, [run, *pipeline.deliver([compiled])])).touched == ()
 
 
 def test_too_large_a_folder_for_an_application_set_is_refused():

@@ -11,14 +11,16 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ftgen.diagnostics import Rejected, error
-from ftgen.output.tree import DELIVERY
+from ftgen.output.tree import DELIVERY, Entry, kind_of
 from ftgen.spec import Delivery
-from ftgen.text import kube
+from ftgen.text import kube, yamlio
+from ftgen.text.shapes import entries, mapping, strings, text
 
 Object = dict[str, Any]
 
@@ -65,13 +67,72 @@ class Folder:
         name: name of the folder.
         namespace: namespace of its jobs.
         sizes: size in bytes of each of its files, by path.
-        kinds: group and kind of its objects, and whether they are cluster-scoped.
+        kinds: group and kind of the objects that its namespace's project is to allow, and whether they are
+            cluster-scoped.
+        parts: least number of Applications for it.
+        project: specification of the project that is there.
     """
 
     name: str
     namespace: str
     sizes: Mapping[str, int]
     kinds: frozenset[tuple[str, str, bool]] = frozenset()
+    parts: int = 1
+    project: Object = field(default_factory=dict)
+
+
+def in_tree(folder: Folder, files: Mapping[str, Entry], read: Callable[[str], bytes | None]) -> Folder:
+    """Return the folder with what the tree around it holds, beside what this render writes into it.
+
+    Args:
+        folder: the folder, as it is rendered.
+        files: index of the tree.
+        read: reads a file of the tree.
+    """
+    held = {path: folder.sizes.get(path) for path, e in files.items() if e.object and _top(path) == folder.name}
+    sizes = {path: len(read(path) or b"") if size is None else size for path, size in held.items()}
+    parts = [path for path, entry in files.items() if _delivers(entry, "Application", f"application/{folder.name}")]
+    there = [path for path, entry in files.items() if _delivers(entry, "AppProject", f"project/{folder.namespace}")]
+    return replace(
+        folder,
+        sizes={**folder.sizes, **sizes},
+        kinds=folder.kinds | _kinds(folder, files),
+        parts=max(1, len(parts)),
+        project=_specification(read(there[0])) if there else {},
+    )
+
+
+def _top(path: str) -> str:
+    return path.partition("/")[0]
+
+
+def _delivers(entry: Entry, kind: str, key: str) -> bool:
+    return entry.run == f"{DELIVERY}/{key}" and kind_of(entry.object) == kind
+
+
+def _kinds(folder: Folder, files: Mapping[str, Entry]) -> set[tuple[str, str, bool]]:
+    """Return the kinds in the folders of a namespace that are delivered; cluster-scoped ones lie beside its jobs."""
+    delivered = {entry.run.rpartition("application/")[2] for entry in files.values()} | {folder.name}
+    rows = [(_top(path), *_described(entry.object)) for path, entry in files.items() if entry.object]
+    own = {top for top, _, _, namespace in rows if namespace == folder.namespace}
+    return {
+        (group, kind, not namespace)
+        for top, group, kind, namespace in rows
+        if top in own & delivered and namespace in {"", folder.namespace}
+    }
+
+
+def _described(described: str) -> tuple[str, str, str]:
+    """Return the group, kind and namespace of what `object_of` describes."""
+    version, kind, name = described.split(" ", 2)
+    return version.rpartition("/")[0], kind, name.partition("/")[0]
+
+
+def _specification(content: bytes | None) -> Object:
+    """Return the `spec` of a manifest in the tree; none where its content is no manifest."""
+    with suppress(Rejected):
+        return mapping(mapping(yamlio.parse((content or b"").decode("utf-8", "replace"), DELIVERY)).get("spec"))
+    return {}
 
 
 def git_source(delivery: Delivery, published: GitSource | None = None) -> GitSource:
@@ -87,9 +148,9 @@ def git_source(delivery: Delivery, published: GitSource | None = None) -> GitSou
     revision = delivery.revision or (published.revision if published else "refs/heads/main")
     path = delivery.path if delivery.path is not None else (published.path if published else "")
     read = (("--repo", "repo_url", url), ("--branch", "revision", revision)) if delivery.reconciler == "argocd" else ()
-    for flag, key, text in read:
-        if _NO_UTF8.search(text):
-            headline, how = f"{text!r} is not UTF-8, and no manifest can hold it", f"rename it, or set delivery.{key}"
+    for flag, key, value in read:
+        if _NO_UTF8.search(value):
+            headline, how = f"{value!r} is not UTF-8, and no manifest can hold it", f"rename it, or set delivery.{key}"
             raise Rejected([error("FT540", headline, flag, help=how)])
     return GitSource(url, revision, path.strip("/"))
 
@@ -106,7 +167,7 @@ def shared(delivery: Delivery, source: GitSource, folder: Folder, health: str) -
     if delivery.reconciler != "argocd":
         return ()
     projects = () if delivery.project else (app_project(delivery, source, folder),)
-    sets = (application_set(delivery, source, folder.namespace),) if delivery.application_set else ()
+    sets = (application_set(delivery, source, folder),) if delivery.application_set else ()
     return (*projects, argocd_cm(delivery, health), *sets)
 
 
@@ -135,10 +196,14 @@ def for_folder(delivery: Delivery, source: GitSource, folder: Folder) -> tuple[O
 def app_project(delivery: Delivery, source: GitSource, folder: Folder) -> Object:
     """Return an AppProject that lets this repository deploy jobs, their scripts and claims to one namespace.
 
-    It allows other kinds only if the configuration renders them: a repository that may create cluster-scoped volumes
-    may read every node's disk.
+    It allows other kinds only if the tree holds them: a repository that may create cluster-scoped volumes may read
+    every node's disk.  Repositories and clusters that it names already stay, since other folders may need them.
     """
     namespace = folder.namespace
+    servers = {
+        delivery.server,
+        *(text(there.get("server")) for _, there in entries(folder.project.get("destinations"))),
+    }
     base = {("batch.volcano.sh", "Job", False), ("", "ConfigMap", False), ("", "PersistentVolumeClaim", False)}
     return {
         "apiVersion": _APPLICATION,
@@ -146,8 +211,8 @@ def app_project(delivery: Delivery, source: GitSource, folder: Folder) -> Object
         "metadata": {"name": project(delivery, namespace), "namespace": delivery.namespace, "labels": dict(_LABELS)},
         "spec": {
             "description": f"Training jobs in {namespace}",
-            "sourceRepos": [source.repo_url],
-            "destinations": [{"server": delivery.server, "namespace": namespace}],
+            "sourceRepos": sorted({source.repo_url, *strings(folder.project.get("sourceRepos"))}),
+            "destinations": [{"server": server, "namespace": namespace} for server in sorted(servers - {""})],
             "clusterResourceWhitelist": _allowed(folder.kinds, cluster_wide=True),
             "namespaceResourceWhitelist": _allowed(base | folder.kinds, cluster_wide=False),
         },
@@ -165,12 +230,16 @@ def project(delivery: Delivery, namespace: str) -> str:
 
 def applications(delivery: Delivery, source: GitSource, folder: Folder) -> Iterator[Object]:
     """Yield one Application for the folder, or several, each for the jobs of a range of hashes."""
-    count = shards(folder.sizes)
+    count = shards(folder.sizes, folder.parts)
+    # When a folder grows into more parts, jobs move from one Application to another; claims may be another folder's.
+    exclusive = count == 1 and not any(_SHARED.match(posixpath.basename(path)) for path in folder.sizes)
     for index in range(count):
         suffix = f"-s{index}" if index else ""
         base = kube.slug(f"{folder.namespace}-{folder.name}", _NAME_LIMIT - len("-s255"))
-        directory = {"recurse": False, **({"include": included(index, count)} if count > 1 else {})}
-        spec = _application(delivery, source, folder.namespace, source.folder(folder.name), directory, split=count > 1)
+        directory = {"recurse": False, **(selected(index, count) if count > 1 else {})}
+        spec = _application(
+            delivery, source, folder.namespace, source.folder(folder.name), directory, exclusive=exclusive
+        )
         metadata = {**_head(delivery, f"{base}{suffix}"), "annotations": dict(_PATHS)}
         yield {"apiVersion": _APPLICATION, "kind": "Application", "metadata": metadata, "spec": spec}
 
@@ -178,18 +247,20 @@ def applications(delivery: Delivery, source: GitSource, folder: Folder) -> Itera
 _PATHS = {"argocd.argoproj.io/manifest-generate-paths": "."}
 
 
-def application_set(delivery: Delivery, source: GitSource, namespace: str) -> Object:
+def application_set(delivery: Delivery, source: GitSource, folder: Folder) -> Object:
     """Return an ApplicationSet, from which Argo CD creates an Application for each folder of the tree.
 
     When a folder is removed, its Application is removed and the jobs stay: `preserveResourcesOnDeletion`.
     """
+    namespace = folder.namespace
+    exclusive = not any(_SHARED.match(f"{kind.lower()}-") for _, kind, _ in folder.kinds)
     template = {
         "metadata": {
             "name": f"{namespace}-{{{{.path.basenameNormalized}}}}",
             "labels": dict(_LABELS),
             "annotations": dict(_PATHS),
         },
-        "spec": _application(delivery, source, namespace, "{{.path.path}}", {"recurse": False}),
+        "spec": _application(delivery, source, namespace, "{{.path.path}}", {"recurse": False}, exclusive=exclusive),
     }
     folders = [{"path": source.folder("*")}, {"path": source.folder(DELIVERY), "exclude": True}]
     return {
@@ -211,7 +282,7 @@ def _head(delivery: Delivery, name: str) -> Object:
 
 
 def _application(
-    delivery: Delivery, source: GitSource, namespace: str, path: str, directory: Object, *, split: bool = False
+    delivery: Delivery, source: GitSource, namespace: str, path: str, directory: Object, *, exclusive: bool
 ) -> Object:
     return {
         "project": project(delivery, namespace),
@@ -225,17 +296,17 @@ def _application(
         "syncPolicy": {
             # A job that is missing in git may still train; a job that is missing in the cluster has ended.
             "automated": {"prune": False, "selfHeal": False},
-            "syncOptions": list(_sync_options(split=split)),
+            "syncOptions": list(_sync_options(exclusive=exclusive)),
         },
         "ignoreDifferences": ignored(create_only=delivery.create_only),
     }
 
 
-def _sync_options(*, split: bool) -> Iterator[str]:
+def _sync_options(*, exclusive: bool) -> Iterator[str]:
     yield "ApplyOutOfSyncOnly=true"
     yield "RespectIgnoreDifferences=true"
-    if not split:
-        # When a folder grows into more shards, jobs move from one Application to another.
+    if exclusive:
+        # Argo CD would fail the whole sync of a folder where another Application holds one of its objects.
         yield "FailOnSharedResource=true"
 
 
@@ -271,10 +342,10 @@ def argocd_cm(delivery: Delivery, health: str) -> Object:
 # shards
 
 
-def shards(sizes: Mapping[str, int]) -> int:
+def shards(sizes: Mapping[str, int], least: int = 1) -> int:
     """Return the number of Applications for the files: a power of two, so that each split halves the parts."""
     count = 1
-    while count < _MOST_SHARDS and any(_is_too_large(part) for part in _parts(sizes, count)):
+    while count < _MOST_SHARDS and (count < least or any(_is_too_large(part) for part in _parts(sizes, count))):
         count *= 2
     return count
 
@@ -296,26 +367,35 @@ def shard(file: str, count: int) -> int:
     return int(found[1][:2], 16) * count // _MOST_SHARDS if found else 0
 
 
-def included(index: int, count: int) -> str:
-    """Return the glob by which Argo CD finds the files of one of several shards; shard 0 includes shared files."""
-    hashes = _prefixes(index, count)
+def selected(index: int, count: int) -> Object:
+    """Return the glob by which Argo CD finds the files of one of several shards: shard 0 has all that no other has."""
+    hashes = _hashes(index, count) if index else _other_hashes(count)
     ends = (".yaml", "-r[0-9].yaml", "-r[0-9][0-9].yaml")
-    globs = [f"job-*-{hashes}{end}" for end in ends]
-    return f"{{{','.join(globs if index else [*globs, *_SHARED])}}}"
+    globs = [f"job-*-{digits}{end}" for digits in hashes for end in ends]
+    return {"include" if index else "exclude": f"{{{','.join(globs)}}}"}
 
 
-_SHARED = [f"{k}-*.yaml" for k in ("configmap", "persistentvolume", "persistentvolumeclaim", "resourceclaimtemplate")]
+_SHARED = re.compile("(persistentvolume|persistentvolumeclaim|resourceclaimtemplate)-")
+"""Files of objects that a user names, or that are named by their content: another folder may hold them, too."""
 
 
-def _prefixes(index: int, count: int) -> str:
-    """Return a glob of eight hex digits that start in the shard's range."""
+def _hashes(index: int, count: int) -> list[str]:
+    """Return globs of eight hex digits that start in the shard's range."""
     base = len(_HEX)
     if count <= base:
         span = base // count
-        return f"[{_HEX[index * span : (index + 1) * span]}]{'?' * 7}"
+        return [f"[{_HEX[index * span : (index + 1) * span]}]{'?' * 7}"]
     span = base * base // count
     first, second = divmod(index * span, base)
-    return f"{_HEX[first]}[{_HEX[second : second + span]}]{'?' * 6}"
+    return [f"{_HEX[first]}[{_HEX[second : second + span]}]{'?' * 6}"]
+
+
+def _other_hashes(count: int) -> list[str]:
+    """Return globs of eight hex digits that start in the range of any shard but the first."""
+    base = len(_HEX)
+    if count <= base:
+        return [f"[{_HEX[base // count :]}]{'?' * 7}"]
+    return [f"[{_HEX[1:]}]{'?' * 7}", f"{_HEX[0]}[{_HEX[base * base // count :]}]{'?' * 6}"]
 
 
 # Flux

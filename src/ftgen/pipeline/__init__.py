@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -25,7 +25,7 @@ from ftgen.emulation.estimate import Estimate, sizes
 from ftgen.emulation.estimate.job import estimate_run
 from ftgen.lower import Bundle, Identity, Inputs, naming, overlay, privileges, render, security
 from ftgen.output import delivery
-from ftgen.output.tree import DELIVERY, Run, object_of
+from ftgen.output.tree import DELIVERY, Entry, Run, object_of
 from ftgen.schema.conform import conform
 from ftgen.schema.version import version_of
 from ftgen.spec import Spec, admit
@@ -475,6 +475,8 @@ def deliver(
 ) -> list[Run]:
     """Render the objects that point the reconciler at the jobs' folders, for jobs with `delivery.application`.
 
+    What a folder needs depends on the rest of the tree, too: `Run.of_tree` renders them for it.
+
     Args:
         jobs: all jobs of their folders.
         published: git source that the tree is published to; fills in what the configuration leaves open.
@@ -498,11 +500,12 @@ def _delivery_runs(
     folder = delivery.Folder(name, namespace, _sizes(jobs), kinds)
     source = delivery.git_source(chosen, published)
     health = (runtime.overlays_dir() / "delivery" / "argocd" / "health.lua").read_text(encoding="utf-8")
-    objects_by_run = {
-        f"project/{namespace}": delivery.shared(chosen, source, folder, health),
-        f"application/{name}": delivery.for_folder(chosen, source, folder),
+    objects_by_run: dict[str, Callable[[delivery.Folder], Sequence[lower.Object]]] = {
+        f"project/{namespace}": lambda folder: delivery.shared(chosen, source, folder, health),
+        f"application/{name}": lambda folder: delivery.for_folder(chosen, source, folder),
     }
-    return [_delivery_run(key, objects, jobs[0].identity) for key, objects in objects_by_run.items() if objects]
+    runs = (_delivery_run(key, objects, folder, jobs[0].identity) for key, objects in objects_by_run.items())
+    return [run for run in runs if run.files]
 
 
 def _sizes(jobs: Iterable[Compiled]) -> dict[str, int]:
@@ -523,7 +526,18 @@ def _kinds_in_files(files: Mapping[str, bytes]) -> Iterator[tuple[str, str, bool
             yield version.rpartition("/")[0], kind, name.startswith("/")
 
 
-def _delivery_run(key: str, objects: Sequence[lower.Object], identity: Identity) -> Run:
-    require([d for o in objects for d in (*conform(o), *secrets.scan(o))])
-    files = {f"{DELIVERY}/{render.file_name(o)}": render.document(o, identity) for o in objects}
-    return Run(DELIVERY, key, f"{DELIVERY}/{key}", files)
+def _delivery_run(
+    key: str,
+    objects_of: Callable[[delivery.Folder], Sequence[lower.Object]],
+    folder: delivery.Folder,
+    identity: Identity,
+) -> Run:
+    def files(folder: delivery.Folder) -> dict[str, bytes]:
+        objects = objects_of(folder)
+        require([d for o in objects for d in (*conform(o), *secrets.scan(o))])
+        return {f"{DELIVERY}/{render.file_name(o)}": render.document(o, identity) for o in objects}
+
+    def of_tree(index: Mapping[str, Entry], read: Callable[[str], bytes | None]) -> dict[str, bytes]:
+        return files(delivery.in_tree(folder, index, read))
+
+    return Run(DELIVERY, key, f"{DELIVERY}/{key}", files(folder), of_tree=of_tree)

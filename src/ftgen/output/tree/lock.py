@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from io import BytesIO
@@ -40,6 +40,8 @@ class Run:
         identity: `<folder>/<label>`, which stays the same when the content changes.
         files: posix path, relative to the tree's root, to content.
         judged: options that the run was checked with (see `Lock.judged`), as JSON text; empty if not recorded.
+        of_tree: makes the files anew of the tree that they are written into: of its index with the runs before, and of
+            what reads its files; None for files that depend on no others.
     """
 
     folder: str
@@ -47,6 +49,7 @@ class Run:
     identity: str
     files: Mapping[str, bytes]
     judged: str = ""
+    of_tree: Callable[[Mapping[str, Entry], Callable[[str], bytes | None]], Mapping[str, bytes]] | None = None
 
 
 class State(StrEnum):

@@ -213,6 +213,8 @@ def runs_to_write(store: Store, lock: Lock, runs: Iterable[Run], options: WriteO
     for rendered in runs:
         run = draft.with_assigned_name(rendered)
         if not draft.is_ended(run):
+            described = {path: Entry("", object_of(text), run.identity, run.name) for path, text in run.files.items()}
+            draft.files.update(described)
             yield run
 
 
@@ -322,8 +324,10 @@ class _Draft:
     def with_assigned_name(self, run: Run) -> Run:
         """Return the run under its assigned name, if it is still the run that the name was assigned to.
 
-        A sweep's index, which comes after the jobs, names them so as well.
+        A sweep's index, which comes after the jobs, names them so as well, and what delivers them covers the tree.
         """
+        if run.of_tree:
+            return replace(run, files=run.of_tree(self.files, self.store.read), of_tree=None)
         if run.identity == f"{run.folder}/*":
             return replace(run, files={path: _with_names(text, self.names) for path, text in run.files.items()})
         assigned = self.old.runs.get(run.identity)
