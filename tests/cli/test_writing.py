@@ -10,9 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.gitops.repositories import git, home
 from tests.tree.test_interruption import disk_full, forked, interrupted
 
 from ftgen import cli
+
+__all__ = ["git", "home"]
 
 DOCKER = ["docker", "run", "--gpus", "1", "image:1", "llamafactory-cli", "train", "a.yaml"]
 CRD = """\
@@ -182,3 +185,30 @@ def test_a_file_of_a_trees_own_is_not_replaced(capsys: pytest.CaptureFixture[str
     assert cli.main(["image", "-o", "there", "--overwrite"]) == 1
     assert "error[FT504]" in capsys.readouterr().err
     assert contents("there") == before
+
+
+def test_strict_writes_nothing_where_the_tree_gives_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["name=aa", "storage=nfs-static", "storage.workspace.nfs.server=10.0.0.1", "-q"]
+    changed = [*words, "storage.models.size=10Gi", "storage.models.access_mode=ReadWriteOnce"]
+    assert cli.main(words) == 0
+    before = contents("out")
+    assert cli.main([*changed, "--strict"]) == 1
+    assert "error[FT513]" in capsys.readouterr().err
+    assert contents("out") == before
+    assert cli.main(changed) == 0
+    assert contents("out") != before
+
+
+@pytest.mark.usefixtures("home")
+def test_strict_commits_nothing_where_the_tree_gives_a_warning(git: Callable[..., str], tmp_path: Path) -> None:
+    git(tmp_path, "init", "--quiet", "--bare", "r.git")
+    words = ["--repo", "r.git", "--branch", "main", "-q"]
+    for command, code in (
+        (["publish", "-m", "name=ab", "+sweep.name=ab", "trainer.lr=1e-4,2e-4,3e-4"], 0),
+        (["publish", "-m", "name=ab", "+sweep.name=ab", "trainer.lr=1e-4,2e-4", "--strict"], 1),
+        (["serve", "ab/lr1e-4"], 0),
+        (["archive", "ab/lr1e-4", "--strict"], 1),
+    ):
+        tip = git(tmp_path / "r.git", "for-each-ref")
+        assert cli.main([*command, *words]) == code
+        assert (git(tmp_path / "r.git", "for-each-ref") == tip) == (code == 1)

@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import SpooledTemporaryFile
 
 from ftgen import pipeline, sweeping
-from ftgen.cli import document, output, progress
+from ftgen.cli import document, output, progress, writing
 from ftgen.cli.arguments import Arguments
 from ftgen.config.compose import Composer
 from ftgen.output import delivery, tree
@@ -29,12 +29,7 @@ def write(arguments: Arguments, composer: Composer) -> int:
         return _stream(batch, arguments)
     out = arguments.out()
     plan = tree.plan_write(out, runs(batch, table=arguments.flags.csv), write_options(batch, arguments))
-    try:
-        noticed = output.apply_strict([*batch.diagnostics, *plan.outcome.diagnostics], arguments)
-    except BaseException:
-        tree.discard(plan)
-        raise
-    outcome = tree.apply(plan)
+    outcome, noticed = writing.apply(plan, batch.diagnostics, arguments)
     output.print_diagnostics(noticed, arguments)
     _summarise(outcome, batch, out, arguments)
     if arguments.flags.json:

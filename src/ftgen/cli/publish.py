@@ -38,6 +38,7 @@ def run(arguments: Arguments) -> int:
             push=flags.push,
             branch_per_sweep=flags.branch_per_sweep,
             allow_dirty=flags.allow_dirty,
+            approve=lambda outcome: output.apply_strict(outcome.diagnostics, arguments),
             review=review if flags.page else None,
             progress=step,
         )

@@ -110,18 +110,24 @@ def apply_edit(edit: TreeEdit, arguments: Arguments, runs: Sequence[Run] = ()) -
         runs: runs rendered for the edit; the commit then records their configuration.
 
     Raises:
-        Rejected: FT5xx; nothing was changed.
+        Rejected: FT5xx, or with --strict a warning; nothing was changed.
     """
     destination = target(arguments)
+
+    def checked(store: tree.Store, lock: tree.Lock) -> tuple[Outcome, str]:
+        outcome, subject = edit(store, lock)
+        output.apply_strict(outcome.diagnostics, arguments)
+        return outcome, subject
+
     if destination is None:
-        outcome = tree.apply(tree.plan_edit(reading.folder(arguments), lambda store, lock: edit(store, lock)[0]))
+        outcome = tree.apply(tree.plan_edit(reading.folder(arguments), lambda store, lock: checked(store, lock)[0]))
         output.print_diagnostics(outcome.diagnostics, arguments)
         return outcome, ""
     origin = provenance(runs)
     if runs and not arguments.flags.allow_dirty:
         gitops.refuse_unclean_source(destination, origin, push=arguments.flags.push)
     with progress.steps(arguments) as step:
-        done = gitops.commit(destination, edit, origin, push=arguments.flags.push, progress=step)
+        done = gitops.commit(destination, checked, origin, push=arguments.flags.push, progress=step)
     output.print_diagnostics(done.diagnostics, arguments)
     output.print_status(done.summary, arguments)
     return done.outcome, done.commit

@@ -122,6 +122,7 @@ def _publish(service: CompiledService, runs: list[Run], arguments: Arguments) ->
             options=WriteOptions(adopt=flags.adopt, overwrite=flags.overwrite),
             push=flags.push,
             allow_dirty=flags.allow_dirty,
+            approve=lambda outcome: output.apply_strict(outcome.diagnostics, arguments),
             progress=step,
         )
     output.print_diagnostics(done.diagnostics, arguments)

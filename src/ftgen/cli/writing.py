@@ -11,6 +11,7 @@ from ftgen.cli.arguments import Arguments
 from ftgen.diagnostics import Diagnostic
 from ftgen.output import tree
 from ftgen.output.tree import Run
+from ftgen.output.tree.folder import Plan
 
 
 def write(files: Mapping[str, bytes], folder: Path, arguments: Arguments) -> None:
@@ -30,20 +31,35 @@ def write_runs(
     """Write single runs into the tree that --out names, print the diagnostics and the changed files, return these.
 
     Raises:
-        Rejected: FT501 to FT515; nothing was written.
+        Rejected: FT501 to FT515, or with --strict a warning; nothing was written.
     """
     flags, out = arguments.flags, arguments.out()
-    noticed = output.apply_strict(diagnostics, arguments)
     options = tree.WriteOptions(
         adopt=flags.adopt, overwrite=flags.overwrite, allow_shrink=allow_shrink, same_run=_same_run
     )
-    outcome = tree.apply(tree.plan_write(out, runs, options))
-    output.print_diagnostics([*noticed, *output.apply_strict(outcome.diagnostics, arguments)], arguments)
+    outcome, noticed = apply(tree.plan_write(out, runs, options), diagnostics, arguments)
+    output.print_diagnostics(noticed, arguments)
     own = {*(path for run in runs for path in run.files), *_paths_of(runs, outcome)}
     for path, change in outcome.changes.items():
         if path in own or change is tree.FileChange.REMOVED:
             output.print_status(f"{change:>9}  {out / path}", arguments)
     return outcome
+
+
+def apply(
+    plan: Plan, diagnostics: Sequence[Diagnostic], arguments: Arguments
+) -> tuple[tree.Outcome, Sequence[Diagnostic]]:
+    """Apply a plan, unless --strict makes an error of a warning; return what changed, and all diagnostics.
+
+    Raises:
+        Rejected: FT501 or FT508, or with --strict a warning; nothing was written.
+    """
+    try:
+        noticed = output.apply_strict([*diagnostics, *plan.outcome.diagnostics], arguments)
+    except BaseException:
+        tree.discard(plan)
+        raise
+    return tree.apply(plan), noticed
 
 
 def _paths_of(runs: Sequence[Run], outcome: tree.Outcome) -> Iterator[str]:

@@ -103,15 +103,17 @@ def publish(
     branch_per_sweep: bool = False,
     allow_dirty: bool = False,
     review: Callable[[list[Change]], object] | None = None,
+    approve: Callable[[Outcome], object] = lambda _: None,
     progress: Progress = silent,
 ) -> Published:
     """Commit rendered runs to a branch, and push it if `push` is set or the target is a URL.
 
     Each attempt iterates over `runs`, so a generator is read into memory first.  `review` gets the changes of each
-    object before an attempt plans them: its last call is of the commit that was made.
+    object before an attempt plans them: its last call is of the commit that was made.  `approve` gets what each attempt
+    is about to commit, and may raise.
 
     Raises:
-        Rejected: FT5xx; nothing was committed, and nothing was pushed.
+        Rejected: FT5xx, or what `approve` raises; nothing was committed, and nothing was pushed.
     """
     if not allow_dirty:
         refuse_unclean_source(target, provenance, push=push)
@@ -123,6 +125,7 @@ def publish(
         if review:
             review(diff_tree(store, lock, all_runs, options.whole))
         outcome = plan_runs(store, lock, map(refuse_unnamed, all_runs), checked)
+        approve(outcome)
         return outcome, f"ftgen: {tally(outcome)} in {' '.join(_folders(outcome)) or 'nothing'}"
 
     branch = f"ftgen/{next((run.folder for run in all_runs), '')}" if branch_per_sweep else target.branch
