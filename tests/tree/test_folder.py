@@ -534,3 +534,21 @@ def test_a_job_without_a_name_that_was_stopped_ends_no_other(out, make_run):
     assert write(out, second).changes == {job_file(second): FileChange.ADDED}
     assert write(out, first).changes == {job_file(first): FileChange.ADDED}
     assert not read_lock(out).ended
+
+
+def test_an_archived_run_is_adopted_as_archived(out, make_run, snapshot):
+    runs = [make_run(claim="1Gi"), make_run("other")]
+    write(out, *runs)
+    apply(plan_edit(out, lambda store, lock: archiving([runs[0].name])(store, lock)[0]))
+    before, known = snapshot(out), read_lock(out)
+    (out / "ftgen.lock").unlink()
+    (told,) = write(out, *runs, adopt=True).diagnostics
+    assert (told.code, told.subject) == ("FT512", runs[0].identity)
+    assert read_lock(out).files[job_file(runs[0])] == known.files[job_file(runs[0])]
+    assert read_lock(out).files.keys() == known.files.keys()
+    assert {path: text for path, text in snapshot(out).items() if path != "ftgen.lock"} == {
+        path: text for path, text in before.items() if path != "ftgen.lock"
+    }
+    (out / "sft/persistentvolumeclaim-models.yaml").unlink()
+    (out / "ftgen.lock").unlink()
+    assert "sft/persistentvolumeclaim-models.yaml" not in write(out, *runs, adopt=True).changes

@@ -26,6 +26,7 @@ _RESERVED = re.compile(r"\.git|git~\d+|ftgen\.lock|\.ftgen-.*", re.IGNORECASE)
 """Names that git or ftgen uses; git~1 is the short name that Windows gives to .git."""
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\\\u0085\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
 """Control characters; those of zero width, which macOS ignores in `.git`; those that reverse the text direction."""
+_TOMBSTONE = b"\n    argocd.argoproj.io/hook: Skip\n"
 _NAME_BYTES = 255
 _PATH_BYTES = 4095
 
@@ -201,7 +202,10 @@ def parse_lock(text: bytes, where: str = LOCK_NAME) -> Lock:
 
 
 def _unreadable(where: str, reason: str) -> Rejected:
-    restore = "restore it from version control, or move it away and render once with --adopt"
+    restore = (
+        "restore it from version control; else move it away and render once with --adopt, which keeps archived runs"
+    )
+    restore = f"{restore} as they are, and cannot tell which ones were stopped: leave these out"
     return Rejected([error("FT509", f"{where} is {reason}", where, help=restore)])
 
 
@@ -245,6 +249,11 @@ def is_job(described: str) -> bool:
 def is_job_file(path: str) -> bool:
     """Return whether a rendered file is the job of its run, by its name."""
     return path.rpartition("/")[2].startswith("job-")
+
+
+def is_archived(content: bytes) -> bool:
+    """Return whether a rendered file has the tombstone of an archived run."""
+    return _TOMBSTONE in content
 
 
 def is_service(entry: Entry) -> bool:

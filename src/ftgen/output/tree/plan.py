@@ -24,8 +24,10 @@ from ftgen.output.tree.lock import (
     Lock,
     Run,
     State,
+    is_archived,
     is_claim,
     is_job,
+    is_job_file,
     is_scripts,
     names_others,
     object_of,
@@ -313,6 +315,8 @@ class _Draft:
         self.seen[run.identity] = run.name
         if self.is_ended(run):
             self._keep(run)
+        elif archived := self._unowned_archived(run):
+            self._adopt_archived(run, *archived)
         elif self._may_replace_run(run):
             self._retire_predecessor(run)
             self.assigned[run.identity] = self._assign(run)
@@ -358,6 +362,22 @@ class _Draft:
             self.changes[path] = FileChange.KEPT
         states = [self.old.files[path].state for path in self._files_of(run)]
         self.ended_runs[next((state for state in states if state in _ENDED), None)].append(run)
+
+    def _unowned_archived(self, run: Run) -> tuple[str, bytes] | None:
+        """Return path and content of an archived job that no index names, and that this write may adopt."""
+        path = next(filter(is_job_file, run.files), "") if self.options.adopt else ""
+        content = self.store.read(path) if path and path not in self.old.files else None
+        return (path, content) if content is not None and is_archived(content) else None
+
+    def _adopt_archived(self, run: Run, path: str, content: bytes) -> None:
+        """Adopt an archived run with its tombstone, and what is there of its claims and scripts."""
+        self.files[path] = Entry(*_described(content), run.identity, run.name, State.ARCHIVED)
+        self.assigned[run.identity] = self._assign(run)
+        self.changes[path] = FileChange.KEPT
+        self.ended_runs[State.ARCHIVED].append(run)
+        for other, text in run.files.items():
+            if other != path and self.store.has(other):
+                self._place(run, other, text)
 
     def _assign(self, run: Run) -> AssignedName:
         assigned = self.old.runs.get(run.identity)
