@@ -94,6 +94,32 @@ def test_a_working_copy_is_left_as_it_is(checkout, git, make_run, provenance):
     assert published.diagnostics == ()
 
 
+@pytest.mark.parametrize("linked", [False, True])
+def test_following_the_note_brings_the_files_of_the_commit_up_to_date_and_no_others(
+    tmp_path, git, make_run, provenance, linked
+):
+    repository, other = tmp_path / "my repo", tmp_path / "it's"
+    repository.mkdir()
+    git(repository, "init", "--quiet", "--initial-branch=main")
+    branch, place = ("gitops", other) if linked else ("main", repository)
+    (repository / "training").mkdir()
+    (repository / "training" / "notes.md").write_text("mine\n")
+    git(repository, "add", ".")
+    git(repository, "commit", "--quiet", "-m", "first")
+    if linked:
+        git(repository, "worktree", "add", "--quiet", "-b", branch, str(other))
+    for checkout in {repository, place}:
+        (checkout / "training" / "notes.md").write_text("edited\n")
+    for runs in ([make_run()], [make_run(h8="22222222")]):
+        options = WriteOptions(adopt=True, on_immutable_change=OnImmutableChange.REPLACE)
+        (told,) = publish(to(repository / ".git", branch), runs, provenance, options=options).diagnostics
+        assert told.headline.startswith(f"{branch} is checked out in {place}, ")
+        subprocess.run(told.help.split("`")[1], shell=True, check=True, cwd="/")
+    assert git(place, "status", "--porcelain").split() == ["M", "training/notes.md"]
+    assert (repository / "training" / "notes.md").read_text() == "edited\n"
+    assert git(repository, "status", "--porcelain").split() == ["M", "training/notes.md"]
+
+
 def test_a_branch_that_is_checked_out_moves_and_its_files_do_not(checkout, git, make_run, provenance):
     index_before = (checkout / ".git" / "index").read_bytes()
     published = publish(to(checkout), [make_run()], provenance)

@@ -7,6 +7,7 @@ nothing is merged: the change is computed again on the new tip.
 from __future__ import annotations
 
 import random
+import shlex
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
@@ -38,6 +39,7 @@ _STUBBORN = 4
 """Number of refusals, without a move of the branch, that mean a policy and not a race for its lock."""
 _FIRST_WAIT = 0.05
 _LONGEST_WAIT = 2.0
+_SHORT = 10
 
 Progress = Callable[[str], None]
 
@@ -310,13 +312,17 @@ def _signs(git: Git) -> bool:
 
 
 def _with_note(done: Published, destination: Destination, target: Target) -> Published:
-    if (
-        not isinstance(destination, _Local)
-        or done.result is Result.UNCHANGED
-        or not destination.is_checked_out(target.branch)
-    ):
+    """Add a note for each work tree whose files lag behind: the help brings up to date what the commit changed."""
+    if not isinstance(destination, _Local) or done.result is Result.UNCHANGED:
         return done
-    headline = f"{target.branch} is checked out in {target.repo}, whose files were left alone and now lag behind"
-    where = target.path or "."
-    how = f"`git -C {target.repo} restore --source=HEAD --staged --worktree -- {where}` brings them up to date"
-    return replace(done, diagnostics=(*done.diagnostics, note("FT531", headline, "--repo", help=how)))
+    notes = [_lagging(target, place, done.commit) for place in destination.work_trees(target.branch)]
+    return replace(done, diagnostics=(*done.diagnostics, *notes))
+
+
+def _lagging(target: Target, place: str, commit: str) -> Diagnostic:
+    git = f"git -C {shlex.quote(place)}"
+    headline = f"{target.branch} is checked out in {place}, whose files were left alone and now lag behind"
+    listed = f"{git} diff-tree -r --root --no-commit-id --name-only -z {commit[:_SHORT]}"
+    restored = f"{git} restore --source=HEAD --staged --worktree --pathspec-from-file=- --pathspec-file-nul"
+    how = f"`{listed} | {restored}` brings those of this commit up to date, and no others"
+    return note("FT531", headline, "--repo", help=how)

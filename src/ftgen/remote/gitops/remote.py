@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -125,11 +126,13 @@ class _Local:
             return problem.message
         return ""
 
-    def is_checked_out(self, branch: str) -> bool:
-        """Return whether a work tree has the branch checked out, so that its files now lag behind."""
-        listed = self.repository.maybe("worktree", "list", "--porcelain").splitlines()
-        bare = self.repository.maybe("config", "--get", "core.bare") == "true"
-        return f"branch refs/heads/{branch}" in listed and not bare
+    def work_trees(self, branch: str) -> Iterator[str]:
+        """Yield the work trees that have the branch checked out, so that their files now lag behind."""
+        for listed in self.repository.maybe("worktree", "list", "--porcelain").split("\n\n"):
+            place, *lines = listed.strip("\n").split("\n")
+            folder = place.removeprefix("worktree ")
+            if f"branch refs/heads/{branch}" in lines and os.path.lexists(os.path.join(folder, ".git")):  # noqa: PTH118
+                yield folder
 
 
 @dataclass(frozen=True, slots=True)
