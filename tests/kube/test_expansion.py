@@ -54,6 +54,18 @@ def test_only_the_dollars_that_kubernetes_acts_on_are_doubled(text, written):
     assert escape_dollars(text) == written
 
 
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("/w/$(A)/$(B)", "/w/$(A)/$$(B)"),
+        ("$$(A)", "$$$$(A)"),
+        ("$(AA)$(A", "$$(AA)$(A"),
+    ],
+)
+def test_a_reference_that_is_meant_is_kept(text, written):
+    assert escape_dollars(text, ("A",)) == written
+
+
 PIECES = st.sampled_from(["$", "$$", "(", ")", "A", "b_1", " ", "$(A)", "$(A b)", "\n", "é", "😀", "${A}", "."])
 NAMES = st.sampled_from(["A", "b_1", "AA", "Ab_1", "A.", "-"])
 

@@ -271,6 +271,18 @@ def test_jobs_of_a_sweep_do_not_write_into_one_folder(reject: Reject, output: st
     assert reject(*words) == [("FT261", f"{HERE}:3", shared)]
 
 
+def test_jobs_of_a_sweep_do_not_merge_into_one_folder(reject: Reject) -> None:
+    shared = "all jobs of this sweep write into ../merged (in all 2 points)"
+    words = ("-m", "trainer.lr=1e-4,2e-4", "storage=nfs", "trainer.export.export_dir=../merged")
+    assert reject(*words) == [("FT261", f"{HERE}:3", shared)]
+
+
+@pytest.mark.parametrize("output", ["'/mnt/workspace/$(JOB_NAMES)/out'", "'/mnt/workspace/$$(JOB_NAME)/out'"])
+def test_no_other_reference_gives_a_job_a_folder_of_its_own(reject: Reject, output: str) -> None:
+    words = ("-m", "trainer=command", "storage=nfs", "trainer.command=[a],[b]", f"trainer.output={output}")
+    assert "FT261" in [code for code, _, _ in reject(*words)]
+
+
 @pytest.mark.parametrize(
     "output", ["out", "'/mnt/workspace/$(JOB_NAME)/out'", "/tmp/out", "/mnt/workspace/a,/mnt/workspace/b"]
 )

@@ -126,7 +126,14 @@ def folder_variables(spec: Spec) -> list[Object]:
     grace = str(spec.job.grace_period) if spec.job.grace_period != _GRACE_PERIOD else None
     source = " ".join(spec.hardware.source) or None
     devices = device_ids(spec) if "DEVICE_IDS" in asked else None
-    return [*work, *variables(SOURCE_FILES=source, OUTPUT_DIR=output, GRACE_PERIOD=grace, DEVICE_IDS=devices)]
+    named = _naming_job(OUTPUT_DIR=output)
+    return [*work, *variables(SOURCE_FILES=source), *named, *variables(GRACE_PERIOD=grace, DEVICE_IDS=devices)]
+
+
+def _naming_job(**values: str | None) -> list[Object]:
+    """Return variables whose values may refer to the job's name, which Kubernetes replaces: no run shares them."""
+    given = {name: value for name, value in values.items() if value is not None}
+    return [{"name": name, "value": kube.escape_dollars(value, ("JOB_NAME",))} for name, value in given.items()]
 
 
 def _referred(spec: Spec) -> Collection[str]:
@@ -156,15 +163,17 @@ def device_ids(spec: Spec) -> str:
 def _configuration_variables(spec: Spec, configurations: Configurations | None) -> Iterator[Object]:
     if configurations is None:
         return
-    text = kube.escape_dollars(yamlio.dump(configurations.training))
-    yield {"name": "TRAIN_CONFIG", "value": text + tracking_arguments(spec)}
+    (training,) = _naming_job(TRAIN_CONFIG=yamlio.dump(configurations.training))
+    yield {**training, "value": training["value"] + tracking_arguments(spec)}
     export = configurations.export
     if export is not None:
-        yield from variables(
+        merged = str(export["export_dir"])
+        yield from _naming_job(
             EXPORT_CONFIG=yamlio.dump(export),
-            EXPORT_DIR=merged if (merged := str(export["export_dir"])) != f"{spec.trainer.output}_merged" else None,
-            RESTORE_BASE_FILES=None if llamafactory.keeps_base_files(spec, configurations.training) else "false",
+            EXPORT_DIR=merged if merged != f"{spec.trainer.output}_merged" else None,
         )
+        keeps = llamafactory.keeps_base_files(spec, configurations.training)
+        yield from variables(RESTORE_BASE_FILES=None if keeps else "false")
 
 
 def rank_variables(spec: Spec) -> list[Object]:

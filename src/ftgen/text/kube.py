@@ -283,18 +283,19 @@ def _broken(character: str) -> str:
 
 
 @lru_cache(maxsize=256)
-def escape_dollars(text: str) -> str:
+def escape_dollars(text: str, kept: tuple[str, ...] = ()) -> str:
     """Escape a text so that `expand` returns it unchanged, whatever legal names the environment holds.
 
     Double only the dollars that Kubernetes would interpret: runs of two and more, `$(NAME)` if NAME could
     be a variable, and a dollar before a character outside ASCII.  `$(date +%s)`, `${HOME}` and `$1` stay.
+    References to the variables `kept` stay too, for Kubernetes to replace.
     """
 
     def doubled(match: re.Match[str]) -> str:
         name = match.groupdict().get("name")
         if name is None:
             return match[0] * 2
-        return f"${match[0]}" if is_env_name(name) else match[0]
+        return f"${match[0]}" if is_env_name(name) and name not in kept else match[0]
 
     closed, rest = _closed_apart(text)
     return _EXPANDABLE.sub(doubled, closed) + _DOLLARS.sub(doubled, rest)

@@ -82,8 +82,7 @@ def refers(value: object) -> bool:
 
 def escape(text: str) -> str:
     """Escape a word or a value for Kubernetes, except the variables that it may refer to."""
-    parts = _REFERENCE.split(text)
-    return "".join(f"$({part})" if i % 2 else kube.escape_dollars(part) for i, part in enumerate(parts))
+    return kube.escape_dollars(text, VARIABLES)
 
 
 def _argument(name: str, value: object, style: str) -> Iterator[str]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from ftgen import lower
 from ftgen.diagnostics import Severity
 from ftgen.spec import LlamaFactory, Spec
+from ftgen.text import kube
 from ftgen.trainers import llamafactory
 from ftgen.validation import Context, Finding, rule
 from ftgen.validation.rules import ROLLOUT
@@ -20,18 +21,30 @@ def _shared(spec: Spec, context: Context) -> Iterator[Finding]:
 
     A run works in a folder of its job's name, and a relative output lies in there. An absolute one on a volume that
     stays, or one that leaves that folder by `..`, is the same for every run: jobs of one sweep overwrite each other's
-    checkpoints, a later job is refused by what an earlier one left. A sweep is refused, a single job warned of.
+    checkpoints and replace each other's merged models, a later training is refused by what an earlier one left.
+    Kubernetes puts the job's name in place of `$(JOB_NAME)`, and of no other reference in a path. A sweep is refused, a
+    single job warned of.
 
     Refused: `-m trainer.lr=1e-4,2e-4 trainer.args.output_dir=/mnt/workspace/out`.
     Write: `trainer.args.output_dir=out`, or `/mnt/workspace/$(JOB_NAME)/out`.
     """
-    output = spec.trainer.output
-    key = "trainer.args.output_dir" if isinstance(spec.trainer, LlamaFactory) else "trainer.output"
     kept = [v for v in (spec.storage.workspace, spec.storage.models) if not lower.is_temporary(spec, v)]
-    run = posixpath.join(spec.storage.workspace.path, llamafactory.JOB_NAME)
-    folder = posixpath.normpath(posixpath.join(run, output))
-    is_kept = any(is_within(folder, volume.path) for volume in kept)
-    if is_kept and "$(" not in folder and key not in context.swept:
-        who = "all jobs of this sweep write" if context.swept else "every run writes"
-        help_ = f"write {key}={posixpath.basename(folder) or 'output'}: each run has a folder of its own"
-        yield Finding(f"{who} into {output}", key, output, help_, Severity.ERROR if context.swept else None)
+    for key, output in _outputs(spec).items():
+        folder = posixpath.normpath(posixpath.join(spec.storage.workspace.path, llamafactory.JOB_NAME, output))
+        is_kept = any(is_within(folder, volume.path) for volume in kept)
+        if is_kept and "JOB_NAME" not in kube.references(folder) and key not in context.swept:
+            who = "all jobs of this sweep write" if context.swept else "every run writes"
+            help_ = f"write {key}={posixpath.basename(folder) or 'output'}: each run has a folder of its own"
+            yield Finding(f"{who} into {output}", key, output, help_, Severity.ERROR if context.swept else None)
+
+
+def _outputs(spec: Spec) -> dict[str, str]:
+    """Return the folders that a run writes, by the keys that name them."""
+    trainer = spec.trainer
+    if not isinstance(trainer, LlamaFactory):
+        return {"trainer.output": trainer.output}
+    merged = trainer.export.get("export_dir") if trainer.merge else None
+    return {
+        "trainer.args.output_dir": trainer.output,
+        **({"trainer.export.export_dir": str(merged)} if merged else {}),
+    }
