@@ -3,8 +3,9 @@
 #
 # What is complete is used as it is, without a request to the network. What is missing or partial is
 # fetched beside its place, checked, and renamed into it, so that a folder under its final name is
-# always whole. Any number of pods and jobs may share the volume: a lock lets one of them fetch while
-# the others wait. A killed fetch leaves its large files behind, and the next one continues with them.
+# always whole; what somebody else put there or changed is kept beside it. Any number of pods and jobs may
+# share the volume: a lock lets one of them fetch while the others wait. A killed fetch leaves its large
+# files behind, and the next one continues with them.
 #
 # The content of a repository is anybody's: no link in it may leave its folder, no name in it is taken
 # for a line of a list, and git never runs with settings that came with it.
@@ -28,8 +29,12 @@ if [ -n "${FTGEN_CREDENTIALS:-}" ]; then
   # The end of the pipe, the third read, is seen when the process that wrote to it is gone.
   { IFS= read -r -d '' git_user && IFS= read -r -d '' git_token && ! read -r -d '' _; } <&9
   exec 9<&-
+  # A Secret made of a file ends in a line break, and git's answer ends at an empty line.
+  for credential in git_user git_token; do
+    [[ ${!credential} =~ ^[[:space:]]*(.*[^[:space:]])?[[:space:]]*$ ]] && printf -v "$credential" %s "${BASH_REMATCH[1]}"
+  done
 fi
-unset FTGEN_CREDENTIALS
+unset FTGEN_CREDENTIALS credential
 
 set -euo pipefail
 
@@ -38,6 +43,8 @@ FETCH_RETRIES=${FETCH_RETRIES:-5}
 RETRY_SECONDS=${RETRY_SECONDS:-5}
 MARKER=.ftgen-source
 INFO_RECORD=.ftgen-dataset-info
+UNTRUSTED='certificate|x509'
+SHA256="mismatched algorithms|this repository's (object format|hash algorithm)"
 POINTER='^version (https://git-lfs.github.com/spec/v1|https://hawser.github.com/spec/v1|http://git-media.io/v/2)'
 
 kind=start scratch='' lock='' work='' heart='' child='' main=$BASHPID
@@ -56,7 +63,7 @@ die() {
 require_numbers() {
   local variable
   for variable; do
-    [[ ${!variable:-0} =~ ^[0-9]{1,9}$ ]] || die "$variable is '${!variable}': it must be a whole number"
+    [[ ${!variable:-0} =~ ^[0-9]{1,15}$ ]] || die "$variable is '${!variable}': it must be a whole number"
     [ -z "${!variable:-}" ] || printf -v "$variable" '%d' "$((10#${!variable}))"
   done
 }
@@ -68,6 +75,13 @@ require_url() {
     http://* | https://* | ssh://* | git://* | file://* | /* | [A-Za-z0-9_]*@*:*) return 0 ;;
   esac
   die "$1 is no URL of a git repository: it begins with https://, http://, ssh://, git:// or file://"
+}
+
+# An @ in the path is part of a name, and ssh's user no secret. A token may hold a slash, where a port has digits only.
+holds_login() {
+  local host=${1#*://} user=''
+  case $1 in ssh://*@*) user='([^:@]*@)?' ;; *://*@*) ;; *) return 1 ;; esac
+  [[ ! ${host%%/*} =~ ^$user(\[[0-9A-Fa-f:.]*\]|[^:@]*)(:[0-9]*)?$ ]]
 }
 
 require_revision() {
@@ -178,6 +192,7 @@ persist() {
   local what=$1 try=1 pause=$RETRY_SECONDS
   shift
   until run logged "$@"; do
+    ! learn_format || continue
     explain
     [ "$try" -lt "$FETCH_RETRIES" ] || die "$what failed $try times; the last output is above. What was fetched is kept: a new pod continues"
     say "$what failed (attempt $try of $FETCH_RETRIES), again in $pause s"
@@ -186,13 +201,17 @@ persist() {
   done
 }
 
-said() { grep -qE "$1" "$scratch/log"; }
+# What a repository or a file is called is none of git's words.
+said() { sed -E "s#[a-z]+://[^[:space:]']*##g; s#'[^'[:space:]]*/[^'[:space:]]*'##g" "$scratch/log" | grep -E "$1" >/dev/null; }
+
+# git takes a new repository for one of SHA-1, and learns of the other kind from the server's refusal.
+learn_format() { [ -z "$format" ] && said "$SHA256" && format=sha256; }
 
 # Ends at once where a further attempt would change nothing.
 explain() {
   if said 'Authentication failed|Access denied|could not read Username|Authentication required|Authorization error|returned error: 40[13]'; then
     die "the server refused the user or token for $url: check the git secret and that it may read this repository"
-  elif said 'certificate|x509'; then
+  elif said "$UNTRUSTED"; then
     die "the certificate of $url is not trusted: mount its authority and set GIT_SSL_CAINFO, or set GIT_SSL_NO_VERIFY=true"
   elif said "[Cc]ouldn't find remote ref|did not match any|not our ref|reference is not a tree|unable to read tree|unknown revision"; then
     die "$url has no branch, tag or commit ${revision:-HEAD}: correct the revision, or push something to the repository"
@@ -210,9 +229,8 @@ explain() {
 # A marker beside .git came with the clone, for a fetch leaves no .git.
 examine() {
   found=''
-  if [ ! -e "$dir" ] || [ -z "$(find "$dir" -mindepth 1 -print -quit)" ]; then
-    state=absent && return
-  fi
+  if [ -f "$dir" ] || { [ -L "$dir" ] && [ ! -d "$dir" ]; }; then die "$dir is no folder: move it away"; fi
+  if [ ! -e "$dir" ] || is_empty; then state=absent && return; fi
   refuse_escapes "$dir"
   if [ -d "$dir/.git" ] && [ ! -L "$dir/.git" ]; then
     examine_clone
@@ -224,6 +242,8 @@ examine() {
 }
 
 plain() { [ -f "$1" ] && [ ! -L "$1" ]; }
+
+is_empty() { [ -z "$(find -H "$dir" -mindepth 1 -print -quit)" ]; }
 
 # The trainer follows the links of a folder, and what it reads may be pushed: /proc/self/environ, or
 # the files of others. Links that stay inside are fine.
@@ -263,7 +283,7 @@ examine_fetched() {
 }
 
 # A row for each file, whatever its name holds.
-sizes() { find "$1" -type f -printf '%s %P\0' | LC_ALL=C sed -z 's/\\/\\\\/g; s/\n/\\n/g' | tr '\0' '\n' | LC_ALL=C sort; }
+sizes() { find -H "$1" -type f "${@:2}" -printf '%s %P\0' | LC_ALL=C sed -z 's/\\/\\\\/g; s/\n/\\n/g' | tr '\0' '\n' | LC_ALL=C sort; }
 
 # A clone that somebody made here. git would run the commands that its configuration names (fsmonitor,
 # hooks, filters, promisors), so git works on a store of its own that borrows the clone's objects.
@@ -273,21 +293,23 @@ examine_clone() {
   ! plain "$dir/.git/config" || origin=$(git config --file "$dir/.git/config" --get remote.origin.url || true)
   borrow_clone
   commit=$(in_clone rev-parse --quiet --verify 'HEAD^{commit}' 2>/dev/null || true)
-  case $origin in *://*@*) say "warning: $dir/.git/config holds a user or token in its URL: remove it and replace the token" ;; esac
+  ! holds_login "$origin" || say "warning: $dir/.git/config holds a user or token in its URL: remove it and replace the token"
   found="commit ${commit:-(none)} of a clone of $(bare_url "${origin:-an unnamed repository}")"
-  if [ -n "$origin" ] && ! same_url "$origin"; then
+  if [ -n "$url" ] && [ -n "$origin" ] && ! same_url "$origin"; then
     state=other
   elif [ -z "$commit" ] || [ -n "$(in_clone ls-files --deleted)" ] || unfinished_clone; then
     state=partial
   else
     state=complete
-    same_source "$url" "$commit" '' || state=other
+    if [ -n "$url" ]; then same_source "$url" "$commit" '' || state=other; else doubt_revision "$commit"; fi
   fi
 }
 
 borrow_clone() {
+  local objects=''
+  ! plain "$dir/.git/config" || objects=$(git config --file "$dir/.git/config" --get extensions.objectFormat || true)
   rm -rf "$scratch/clone"
-  git init -q "$scratch/clone"
+  case $objects in sha256) git init -q --object-format=sha256 "$scratch/clone" ;; *) git init -q "$scratch/clone" ;; esac
   (cd -- "$dir/.git" && printf '%s/objects\n' "$PWD") >"$scratch/clone/.git/objects/info/alternates"
   ! plain "$dir/.git/index" || cp -P "$dir/.git/index" "$scratch/clone/.git/index"
   commit_checked_out "$dir/.git" >"$scratch/clone/.git/HEAD"
@@ -322,10 +344,12 @@ examine_filled() {
   elif [ -n "$url" ] && [ "$kind" = model ]; then
     [ -f "$dir/config.json" ] && has_weights && [ -z "$(missing_shards "$dir")" ] || state=unknown
   fi
-  [ "$state" != complete ] || [ -z "$revision" ] || say "warning: nobody can tell whether $dir is revision $revision; used as it is"
+  [ "$state" != complete ] || doubt_revision ''
 }
 
-pointers() { find "$1" -name .git -prune -o -type f -size -1025c -print0 | xargs -0r grep -lEzZ "$POINTER" -- || true; }
+doubt_revision() { case $1 in "$revision"*) ;; *) say "warning: nobody can tell whether $dir is revision $revision; used as it is" ;; esac }
+
+pointers() { find -H "$1" -name .git -prune -o -type f -size -1025c -print0 | xargs -0r grep -lEzZ "$POINTER" -- || true; }
 
 has_pointers() { [ "$(pointers "$1" | head -c 1 | wc -c)" -gt 0 ]; }
 
@@ -348,21 +372,27 @@ missing_shards() {
 
 # A URL without user, token, trailing slash and .git, to compare and to print.
 bare_url() {
-  local text=$1
-  case $text in *://*@*) text=${text%%://*}://${text##*@} ;; esac
+  local text=$1 host
+  if holds_login "$text"; then
+    text=${text%%://*}://${text##*@}
+  elif [[ $text == ssh://* ]]; then
+    host=${text#ssh://} && host=${host%%/*}
+    text=ssh://${host#*@}${text#"ssh://$host"}
+  fi
   text=${text%/}
   printf '%s\n' "${text%.git}"
 }
 
 same_url() { [ "$(bare_url "$1")" = "$(bare_url "$url")" ]; }
 
-# No revision asked for takes whatever is there. A name that differs may still mean the same commit.
+# No revision asked for takes whatever is there. A name that differs may still mean the same commit, if there is a
+# repository to ask.
 same_source() {
   local have_url=$1 have_commit=$2 have_revision=$3
-  [ -n "$url" ] || return 0
-  same_url "$have_url" || return 1
+  [ -z "$url" ] || same_url "$have_url" || return 1
   [ -n "$revision" ] && [ "$revision" != "$have_revision" ] || return 0
   case $have_commit in "$revision"*) [ "${#revision}" -lt 7 ] || return 0 ;; esac
+  [ -n "$url" ] || return 1
   set_up_git
   [ -n "$have_commit" ] && with_token git -C "$scratch" ls-remote "$url" "refs/heads/$revision" "refs/tags/$revision" "refs/tags/$revision^{}" |
     grep "^$have_commit" >/dev/null
@@ -447,6 +477,7 @@ release_lock() {
 fetch() {
   set_up_git
   say "fetching $url at ${revision:-its default branch}"
+  format=''
   adopt_leftovers
   check_space
   persist "fetching the repository" with_token fetch_commit
@@ -484,7 +515,7 @@ check_space() {
 fetch_commit() {
   local want=FETCH_HEAD
   rm -rf "$work/store"
-  git init -q "$work/store" && in_store remote add origin "$url" && in_store config lfs.storage "$work/lfs" || return
+  git init -q ${format:+--object-format=$format} "$work/store" && in_store remote add origin "$url" && in_store config lfs.storage "$work/lfs" || return
   mkdir -p "$work/store/.git/info" || return
   echo '* -text !eol !ident !filter !working-tree-encoding' >"$work/store/.git/info/attributes" || return
   if ! in_store fetch -q --depth 1 --no-tags origin "${revision:-HEAD}"; then
@@ -541,34 +572,64 @@ seal() {
 
 swap_in() {
   is_mine || die "the lock went to $(owner "$lock") meanwhile: this pod was silent for too long. A new pod finds what that one fetches"
-  if [ -e "$dir" ]; then
-    say "replacing the incomplete $dir"
-    mv -fT "$dir" "$work/replaced" || die "$dir cannot be renamed: mount the volume at $parent instead"
-  fi
+  [ ! -e "$dir" ] || vacate
   mv -fT "$work/tree" "$dir" || die "$dir cannot be renamed into place"
   rm -rf "$work" "$lock".void-* || true
   work=''
+}
+
+# What somebody put there or changed is kept under a name of its own: it may be all that they have.
+vacate() {
+  local place=$dir.replaced-$id
+  if is_unchanged; then place=$work/replaced; fi
+  mv -fT "$dir" "$place" || die "$dir cannot be renamed: mount the volume at $parent instead"
+  case $place in
+    "$work"/*) say "replacing the incomplete $dir" ;;
+    *) say "warning: what lay in $dir was incomplete, and not all of it was fetched by ftgen: kept as $place" ;;
+  esac
+}
+
+# Whether a folder holds some of what ftgen fetched and no more: nothing was added or written since.
+is_unchanged() {
+  if [ -L "$dir" ]; then return 1; fi
+  is_empty || { [ ! -e "$dir/.git" ] && plain "$dir/$MARKER" && [ -z "$(changes "$dir")" ]; }
+}
+
+changes() {
+  local others=(! -path './.ftgen-*')
+  ! is_own_info "$1" || others+=(! -path ./dataset_info.json)
+  LC_ALL=C comm -13 <(recorded file | LC_ALL=C sort) <(cd -- "$1" && sizes . "${others[@]}")
+  (cd -- "$1" && find . ! -type d "${others[@]}" -newer "$MARKER" -print)
 }
 
 # ---- the dataset's description ---------------------------------------------------------------------
 
 # A dataset_info.json that came with the data is left alone; one written here follows the job's.
 write_dataset_info() {
-  local file=$1/dataset_info.json record=$1/$INFO_RECORD
+  local file=$1/dataset_info.json record=$1/$INFO_RECORD old=''
   [ -n "${DATASET_INFO:-}" ] || return 0
-  if [ -e "$file" ] && ! cmp -s "$file" <(printf '%s\n' "$DATASET_INFO"); then
-    { plain "$file" && plain "$record" && [ "$(cat "$record")" = "$(sha256sum <"$file")" ]; } || { say "$file came with the data; kept" && return; }
+  if [ -e "$file" ]; then
+    ! cmp -s "$file" <(printf '%s\n' "$DATASET_INFO") || return 0
+    is_own_info "$1" || { say "$file came with the data; kept" && return; }
     say "$file was written for another job; replaced"
-  elif [ -e "$file" ]; then
-    return 0
+    old=$(sha256sum <"$file")$'\n'
   fi
+  # The record comes first and names both, so that what is there is known for ftgen's wherever a pod ends.
+  put "$record" "$old$(printf '%s\n' "$DATASET_INFO" | sha256sum)"
   put "$file" "$DATASET_INFO"
-  put "$record" "$(sha256sum <"$file")"
+}
+
+is_own_info() {
+  plain "$1/dataset_info.json" && plain "$1/$INFO_RECORD" &&
+    grep -qxF -- "$(sha256sum <"$1/dataset_info.json")" "$1/$INFO_RECORD"
 }
 
 put() {
-  (set -o noclobber && new=$(mktemp -u "$1.XXXXXX") && printf '%s\n' "$2" >"$new" && mv -fT "$new" "$1") 2>/dev/null ||
-    die "$1 is missing and cannot be written by uid $(id -u): put it there, or mount the volume writable"
+  local new
+  new=$(mktemp -u "$1.XXXXXX")
+  (set -o noclobber && printf '%s\n' "$2" >"$new" && mv -fT "$new" "$1") 2>/dev/null && return
+  rm -f "$new" 2>/dev/null || true
+  die "$1 is missing and cannot be written by uid $(id -u): put it there, free space, or mount the volume writable"
 }
 
 # LLaMA-Factory would say it only once the node's cards are taken and its libraries loaded. It is a
@@ -644,7 +705,7 @@ judge_rows() {
 bring() {
   kind=$1 url=$2 revision=$3 dir=${4%/} needs=$5
   parent=$(dirname "$dir") name=$(basename "$dir")
-  case $url in *://*@*) die "the URL holds a user or token: leave them to the git secret" ;; esac
+  ! holds_login "$url" || die "the URL holds a user or token: leave them to the git secret"
   [ -z "$url" ] || require_url "$url"
   require_revision "$revision"
   examine
@@ -675,16 +736,18 @@ obtain() {
 # A pod that died right after its rename left its folders behind. Nobody takes the lock of what is
 # complete, so they are free to go once that lock is an hour old.
 sweep() {
+  local old
   [ -z "$(find "$parent/.$name.lock/owner" -mmin -60 2>/dev/null)" ] || return 0
-  find "$parent" -maxdepth 1 \( -name ".$name.fetch-*" -o -name ".$name.lock" -o -name ".$name.lock.*" \) -mmin +60 \
-    -exec rm -rf {} + 2>/dev/null || true
+  for old in "$parent/.$name".fetch-* "$parent/.$name.lock" "$parent/.$name".lock.*; do
+    [ -z "$(find "$old" -maxdepth 0 -mmin +60 2>/dev/null)" ] || rm -rf "$old" 2>/dev/null || true
+  done
 }
 
 # Never replaced: another job may read it now, and a merge reads the base weights again hours later.
 refuse() {
   case $state in
     complete) ;;
-    other) die "$dir holds $found, and this job wants $(bare_url "$url") at ${revision:-its default branch}. Choose another folder or volume, or remove $dir once no job uses it" ;;
+    other) die "$dir holds $found, and this job wants ${url:+$(bare_url "$url") at }${revision:-its default branch}. Name another folder (model.folder, dataset.folder) or volume, or remove $dir once no job uses it" ;;
     unknown) die "$dir holds files, but not a whole model (config.json, weights; missing: $(missing_shards "$dir")). Finish or empty it, or choose another folder" ;;
     *) die "$dir is $state after it was fetched: somebody else writes to it" ;;
   esac

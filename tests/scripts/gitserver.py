@@ -51,9 +51,9 @@ class Forge:
         done = subprocess.run(["git", "--git-dir", self.bare(repo), *words], check=True, capture_output=True, text=True)
         return done.stdout.strip()
 
-    def create(self, repo: str) -> str:
+    def create(self, repo: str, *options: str) -> str:
         """An empty repository that serves any commit it holds; its URL."""
-        subprocess.run(["git", "init", "-q", "--bare", "-b", "main", self.bare(repo)], check=True)
+        subprocess.run(["git", "init", "-q", "--bare", "-b", "main", *options, self.bare(repo)], check=True)
         self.git(repo, "config", "uploadpack.allowAnySHA1InWant", "true")
         self.git(repo, "config", "http.receivepack", "true")
         self.git(repo, "config", "user.name", "forge")

@@ -238,15 +238,77 @@ def test_another_repository_of_the_same_name_is_refused(forge: Forge, job: Pod) 
     assert f"this job wants {other}" in ended.log
 
 
-def test_a_fetched_folder_that_lost_a_file_is_repaired(job: Pod) -> None:
+def test_a_fetched_folder_that_lost_a_file_is_repaired(both: Pod) -> None:
+    job = both
     assert job.run("prepare").code == 0
-    (model(job) / "model.safetensors").write_bytes(WEIGHTS[:1000])
     (model(job) / "tokenizer.json").unlink()
+    (job.volume / "identity" / "README.md").unlink()
     ended = job.run("prepare")
     assert ended.code == 0, ended.log
-    assert "lost or cut short" in ended.log
+    assert ended.log.count("lost or cut short") == 4
     assert is_whole(job)
-    assert sorted(path.name for path in job.volume.iterdir()) == ["Qwen3-0.6B", "data"]
+    assert sorted(path.name for path in job.volume.iterdir()) == ["Qwen3-0.6B", "data", "identity"]
+
+
+def work_in_a_fetched_folder(job: Pod, *, size: int) -> dict[str, bytes]:
+    """Mends a row by hand and adds a file, beside what was lost."""
+    assert job.run("prepare").code == 0
+    (model(job) / "tokenizer.json").unlink()
+    (model(job) / "config.json").write_bytes(b"[]\n"[:size])
+    return {"config.json": b"[]\n"[:size]}
+
+
+def work_in_a_clone(forge: Forge, job: Pod) -> dict[str, bytes]:
+    """Commits what is pushed nowhere, and deletes a file."""
+    clone(forge, job, smudge=True)
+    (model(job) / "mine.txt").write_bytes(b"mine")
+    (model(job) / "config.json").unlink()
+    return {"mine.txt": b"mine", ".git/HEAD": b"ref: refs/heads/main\n"}
+
+
+@pytest.mark.parametrize("way", ["mended", "cut", "added", "clone", "by hand"])
+def test_what_somebody_worked_on_is_kept(forge: Forge, job: Pod, way: str) -> None:
+    if way in {"mended", "cut"}:
+        mine = work_in_a_fetched_folder(job, size=3 if way == "mended" else 2)
+    elif way == "added":
+        mine = work_in_a_fetched_folder(job, size=3) and {"notes": b"old"}
+        (model(job) / "config.json").write_bytes(SMALL["config.json"])
+        (model(job) / "notes").write_bytes(b"old")
+        for path in (model(job) / "config.json", model(job) / "notes"):
+            os.utime(path, (0, 0))
+    elif way == "clone":
+        mine = work_in_a_clone(forge, job)
+    else:
+        mine = {"config.json": b"{}", "weights.bin": forge.pointer(WEIGHTS)}
+        model(job).mkdir()
+        for name, data in mine.items():
+            (model(job) / name).write_bytes(data)
+    ended = job.run("prepare")
+    assert ended.code == 0, ended.log
+    assert is_whole(job)
+    (kept,) = job.volume.glob("Qwen3-0.6B.replaced-*")
+    assert f"kept as {kept}" in ended.log
+    assert {name: (kept / name).read_bytes() for name in mine} == mine
+    assert job.run("prepare").code == 0
+    assert len(list(job.volume.iterdir())) == 3
+
+
+def test_a_file_in_a_folder_s_place_is_left_alone(job: Pod) -> None:
+    model(job).write_bytes(b"mine")
+    ended = job.run("prepare")
+    assert ended.code == 1
+    assert f"{model(job)} is no folder: move it away" in ended.log
+    assert model(job).read_bytes() == b"mine"
+
+
+def test_a_folder_may_be_a_link(job: Pod) -> None:
+    assert job.run("prepare").code == 0
+    model(job).rename(job.volume / "store")
+    model(job).symlink_to("store")
+    ended = job.run("prepare")
+    assert ended.code == 0, ended.log
+    assert "fetching" not in ended.log
+    assert model(job).is_symlink()
 
 
 def test_a_whole_clone_is_used_as_it_is(forge: Forge, job: Pod) -> None:
@@ -282,6 +344,49 @@ def test_a_clone_of_something_else_is_refused(forge: Forge, job: Pod) -> None:
     assert "this job wants" in job.run("prepare", MODEL_REVISION="dev").log
     assert job.run("prepare", MODEL_REVISION="main").code == 0
     assert job.run("prepare", BASE_MODEL_URL=forge.create("other")).code == 1
+
+
+def test_a_clone_needs_no_url(forge: Forge, job: Pod) -> None:
+    clone(forge, job, smudge=True)
+    ended = job.run("prepare", BASE_MODEL_URL="")
+    assert ended.code == 0, ended.log
+    assert "warning: nobody" not in ended.log
+    assert "nobody can tell whether" in job.run("prepare", BASE_MODEL_URL="", MODEL_REVISION="v2").log
+
+
+def test_what_was_fetched_at_another_revision_is_refused_without_a_url_too(forge: Forge, job: Pod) -> None:
+    commit = forge.git("Qwen3-0.6B", "rev-parse", "main")
+    forge.git("Qwen3-0.6B", "tag", "v1", commit)
+    assert job.run("prepare", MODEL_REVISION="v1").code == 0
+    for revision in ("", "v1", commit, commit[:9]):
+        assert job.run("prepare", BASE_MODEL_URL="", MODEL_REVISION=revision).code == 0
+    ended = job.run("prepare", BASE_MODEL_URL="", MODEL_REVISION="v2")
+    assert ended.code == 1
+    assert "revision v1, and this job wants v2" in ended.log
+
+
+@pytest.mark.parametrize("by_hand", [True, False])
+def test_a_repository_may_name_its_objects_by_sha_256(forge: Forge, job: Pod, *, by_hand: bool) -> None:
+    job.env["BASE_MODEL_URL"] = forge.create("new", "--object-format=sha256")
+    commit = forge.commit("new", SMALL, large={"model.safetensors": WEIGHTS, "onnx/copy of it.bin": WEIGHTS})
+    assert len(commit) == 64
+    if by_hand:
+        subprocess.run(["git", "clone", "-q", forge.bare("new"), model(job)], check=True)
+        job.env["BASE_MODEL_URL"] = str(forge.bare("new"))
+        for path in ("model.safetensors", "onnx/copy of it.bin"):
+            (model(job) / path).write_bytes(WEIGHTS)
+    ended = job.run("prepare")
+    assert ended.code == 0, ended.log
+    assert f"complete in {model(job)}: commit {commit}" in ended.log
+    assert ("fetching" in ended.log) != by_hand
+    assert is_whole(job)
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n", " \n\n"])
+def test_a_secret_may_end_in_a_line_break(job: Pod, ends: str) -> None:
+    ended = job.run("prepare", GIT_USER=USER + ends, GIT_TOKEN=ends + TOKEN + ends)
+    assert ended.code == 0, ended.log
+    assert is_whole(job)
 
 
 def test_an_lfsconfig_cannot_hold_weights_back(forge: Forge, job: Pod) -> None:

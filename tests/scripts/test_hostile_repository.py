@@ -311,7 +311,7 @@ def test_git_runs_nothing_that_a_clone_names(job: Pod, where: str) -> None:
         path.unlink()
     ended = job.run("prepare")
     assert ended.code == 0, ended.log
-    assert "replacing the incomplete" in ended.log
+    assert f"kept as {model}.replaced-" in ended.log
     assert not (job.home / "ran").exists()
 
 

@@ -157,6 +157,8 @@ def test_a_data_set_alone_is_brought(job: Pod) -> None:
     ("env", "words"),
     [
         ({"BASE_MODEL_URL": f"https://me:{TOKEN}@git.example.com/x"}, "the URL holds a user or token"),
+        ({"BASE_MODEL_URL": "https://me@git.example.com/x"}, "the URL holds a user or token"),
+        ({"BASE_MODEL_URL": f"ssh://me:{TOKEN}@git.example.com/x"}, "the URL holds a user or token"),
         ({"MODEL_REVISION": "--upload-pack=x"}, "must not begin with a dash"),
         ({"GIT_SSL_CAINFO": "/none.pem"}, "GIT_SSL_CAINFO names /none.pem"),
         ({"MODEL_DIR": "", "DATASET_DIR": ""}, "there is nothing to bring"),
@@ -170,6 +172,25 @@ def test_what_cannot_work_is_refused_in_words(job: Pod, env: dict[str, str], wor
     assert TOKEN not in ended.log
     assert fetches(job) == 0
     assert [path.name for path in job.volume.iterdir()] == []
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("ssh://git@git.example.com:22/a/b.git", "ssh://git.example.com:22/a/b"),
+        ("https://git.example.com/a/model@v2", "https://git.example.com/a/model@v2"),
+        ("git@git.example.com:a/b@v2", "git@git.example.com:a/b@v2"),
+        ("file:///a@b/c", "file:///a@b/c"),
+        ("http://[::1]:8080/a@b", "http://[::1]:8080/a@b"),
+    ],
+)
+def test_an_at_sign_may_stand_in_a_url(job: Pod, url: str, shown: str) -> None:
+    ended = job.run("prepare", BASE_MODEL_URL=url)
+    assert ended.code == 0, ended.log
+    assert any(call.endswith(f"remote add origin {url}") for call in job.calls)
+    assert f"of {shown}, revision (default)" in ended.log
+    assert job.run("prepare", BASE_MODEL_URL=url).code == 0
+    assert fetches(job) == 2
 
 
 def test_missing_space_is_counted(job: Pod) -> None:
@@ -266,6 +287,26 @@ def test_a_description_that_came_with_the_data_is_kept(job: Pod) -> None:
     assert (job.volume / "data" / "dataset_info.json").read_text() == '{"theirs": 1}'
 
 
+@pytest.mark.parametrize("failing", ["*/dataset_info.json)", "*/.ftgen-dataset-info)"])
+def test_a_description_is_known_for_ftgen_s_wherever_the_volume_was_full(job: Pod, failing: str) -> None:
+    local(job)
+    put(job.volume / "model", {"m.bin": "x"})
+    job.program("mv", f'case "$*" in {failing} [ ! -e "$STUB_HOME/full" ] || exit 1 ;; esac; exec /usr/bin/mv "$@"')
+    info = job.volume / "data" / "dataset_info.json"
+    for value in ("1", "2"):
+        put(job.home, {"full": ""})
+        ended = job.run("prepare", DATASET_INFO=value)
+        assert ended.code == 1
+        assert "free space" in ended.log
+        (job.home / "full").unlink()
+        assert not list((job.volume / "data").glob("*.*.*"))
+        assert job.run("prepare", DATASET_INFO=value).code == 0
+        assert info.read_text() == f"{value}\n"
+    ended = job.run("prepare", DATASET_INFO="3")
+    assert "was written for another job; replaced" in ended.log
+    assert info.read_text() == "3\n"
+
+
 def test_a_changed_description_does_not_make_a_fetched_dataset_incomplete(job: Pod) -> None:
     for value in ("1", "22", "333"):
         assert job.run("prepare", DATASET_INFO=value).code == 0
@@ -292,6 +333,15 @@ def test_what_no_retry_mends_ends_at_once(job: Pod, answer: str, words: str) -> 
     assert ended.code == 1
     assert words in ended.log
     assert fetches(job) == 1
+
+
+@pytest.mark.parametrize("url", ["https://git.example.com/tls-certificate-qa", "git@git.example.com:x509/certificate"])
+def test_the_name_of_a_repository_is_no_reason(job: Pod, url: str) -> None:
+    path = url.partition("com")[2][1:]
+    put(job.home, {"broken": f"fatal: unable to access '{url}.git/': Failed to connect\nfatal: '/{path}' is away\n"})
+    ended = job.run("prepare", BASE_MODEL_URL=url)
+    assert ended.code == 0, ended.log
+    assert "attempt 2 of 5" in ended.log
 
 
 def test_what_may_pass_is_tried_again_a_bounded_number_of_times(job: Pod) -> None:
@@ -387,6 +437,19 @@ def test_a_lock_without_a_name_expires(job: Pod) -> None:
     assert ended.code == 0, ended.log
     assert "no sign of life from an unknown pod" in ended.log
     assert sorted(path.name for path in job.volume.iterdir()) == ["data", "model"]
+
+
+def test_the_name_of_a_folder_is_no_pattern(job: Pod) -> None:
+    job.env["MODEL_DIR"] = f"{job.volume}/Qwen*"
+    for name in (".Qwen3-32B.lock", ".Qwen3-32B.fetch-1", ".Qwen*.fetch-1"):
+        age(put(job.volume / name, {"owner": "another"}))
+    assert job.run("prepare").code == 0
+    assert sorted(path.name for path in job.volume.iterdir()) == [
+        ".Qwen3-32B.fetch-1",
+        ".Qwen3-32B.lock",
+        "Qwen*",
+        "data",
+    ]
 
 
 def test_an_emptied_lock_is_free(job: Pod) -> None:
