@@ -31,8 +31,12 @@ if [ -n "${FTGEN_CREDENTIALS:-}" ]; then
   # The end of the pipe, the third read, is seen when the process that wrote to it is gone.
   { IFS= read -r -d '' git_user && IFS= read -r -d '' git_token && ! read -r -d '' _; } <&9
   exec 9<&-
+  # A Secret made of a file ends in a line break, and git's answer ends at an empty line.
+  for credential in git_user git_token; do
+    [[ ${!credential} =~ ^[[:space:]]*(.*[^[:space:]])?[[:space:]]*$ ]] && printf -v "$credential" %s "${BASH_REMATCH[1]}"
+  done
 fi
-unset FTGEN_CREDENTIALS
+unset FTGEN_CREDENTIALS credential
 
 # Vendors' environment files read variables that are not set: they come before the strict mode.
 for source_file in ${SOURCE_FILES:-}; do
@@ -54,8 +58,11 @@ RETRY_SECONDS=${RETRY_SECONDS:-5}
 GRACE_PERIOD=${GRACE_PERIOD:-60}
 MLFLOW_SECONDS=120
 export WORK_DIR=${WORK_DIR:-/mnt/workspace}
-export OUTPUT_DIR=${OUTPUT_DIR:-output_models}
+OUTPUT_DIR=${OUTPUT_DIR:-output_models}
+# The names of folders beside it begin with its own.
+export OUTPUT_DIR=${OUTPUT_DIR%"${OUTPUT_DIR##*[!/]}"}
 EXPORT_DIR=${EXPORT_DIR:-${OUTPUT_DIR}_merged}
+EXPORT_DIR=${EXPORT_DIR%"${EXPORT_DIR##*[!/]}"}
 # Config and tokenizer of the base describe a merged model too, unless its vocabulary or architecture has changed.
 RESTORE_BASE_FILES=${RESTORE_BASE_FILES:-${EXPORT_CONFIG:+true}}
 STARTED=.ftgen-started
@@ -65,7 +72,7 @@ BASE_FILES=(config.json generation_config.json tokenizer.json tokenizer_config.j
 
 FAULT_OF_SOME_NODE=4
 
-rank=0 scratch='' child='' stopped='' watchdog='' result='' push_dir='' image_settings=() own_context=${MLFLOW_RUN_CONTEXT:-}
+rank=0 scratch='' child='' stopped='' signals=0 watchdog='' result='' push_dir='' format='' image_settings=() own_context=${MLFLOW_RUN_CONTEXT:-}
 
 # Names of files stand in messages: one with a line break must not look like a message of its own.
 say() {
@@ -82,7 +89,7 @@ die() { fail 1 "$@"; }
 require_numbers() {
   local variable
   for variable; do
-    [[ ${!variable:-0} =~ ^[0-9]{1,9}$ ]] || die "$variable is '${!variable}': it must be a whole number"
+    [[ ${!variable:-0} =~ ^[0-9]{1,15}$ ]] || die "$variable is '${!variable}': it must be a whole number"
     [ -z "${!variable:-}" ] || printf -v "$variable" '%d' "$((10#${!variable}))"
   done
 }
@@ -94,6 +101,13 @@ require_url() {
     http://* | https://* | ssh://* | git://* | file://* | /* | [A-Za-z0-9_]*@*:*) return 0 ;;
   esac
   die "$1 is no URL of a git repository: it begins with https://, http://, ssh://, git:// or file://"
+}
+
+# An @ in the path is part of a name, and ssh's user no secret. A token may hold a slash, where a port has digits only.
+holds_login() {
+  local host=${1#*://} user=''
+  case $1 in ssh://*@*) user='([^:@]*@)?' ;; *://*@*) ;; *) return 1 ;; esac
+  [[ ! ${host%%/*} =~ ^$user(\[[0-9A-Fa-f:.]*\]|[^:@]*)(:[0-9]*)?$ ]]
 }
 
 require_branch() {
@@ -115,7 +129,7 @@ clean_up() {
 
 # The group, not the process: llamafactory-cli does not pass signals on to torchrun and its workers.
 forward() {
-  stopped=$1
+  stopped=$1 signals=$((signals + 1))
   say "SIG$1: passed on; the pod ends when the running step has ended"
   [ -z "$child" ] || kill -s "$1" -- "-$child" 2>/dev/null || true
   [ -n "$watchdog" ] || watch_grace_period
@@ -131,16 +145,16 @@ watch_grace_period() {
 
 # A command in its own process group. wait returns early when a signal was trapped: wait again then.
 run() {
-  local status signalled
+  local status before
   leave_if_stopped
   set -m
   "$@" &
   child=$!
   set +m
   while :; do
-    signalled=$stopped status=0
+    before=$signals status=0
     wait "$child" || status=$?
-    [ "$signalled" != "$stopped" ] || break
+    [ "$before" != "$signals" ] || break
   done
   child=''
   return "$status"
@@ -191,7 +205,9 @@ enter_work_dir() {
 put() {
   local new
   new=$(mktemp -u "$1.XXXXXX")
-  printf '%s\n' "$2" >"$new" && mv -fT "$new" "$1"
+  printf '%s\n' "$2" >"$new" && mv -fT "$new" "$1" && return
+  rm -f "$new"
+  die "$1 cannot be written by uid $(id -u): free space on the volume, or mount it writable"
 }
 
 # ---- ranks -----------------------------------------------------------------------------------------
@@ -493,10 +509,19 @@ settle_output_dir() {
 refuse_other_jobs() {
   local record
   for record in "$OUTPUT_DIR/$STARTED"-*; do
-    plain "$record" || continue
+    is_record "$record" || continue
     [ "$(cut -d' ' -f1 "$record")" = "$print" ] || config_says overwrite_output_dir ||
       die "$OUTPUT_DIR holds the training of job $(cut -d' ' -f2- "$record"): remove it, give this job another output folder, or set overwrite_output_dir: true"
   done
+}
+
+# What a pod left that died, or found the volume full, while it wrote a record is none.
+is_record() { [[ ${1##*-} =~ ^[0-9]+$ ]] && plain "$1" && [ -s "$1" ]; }
+
+has_record() {
+  local record
+  for record in "$OUTPUT_DIR/$STARTED"-*; do if is_record "$record"; then return 0; fi; done
+  return 1
 }
 
 settle_checkpoints() {
@@ -536,7 +561,7 @@ set_aside_unfinished() {
   for file in adapter_model.safetensors adapter_model.bin model.safetensors model.safetensors.index.json \
     pytorch_model.bin pytorch_model.bin.index.json; do
     [ -f "$OUTPUT_DIR/$file" ] || continue
-    compgen -G "$OUTPUT_DIR/$STARTED-*" >/dev/null ||
+    has_record ||
       die "$OUTPUT_DIR holds $file, but neither a checkpoint nor a record of this job: move it away, or set overwrite_output_dir: true"
     say "$file comes from a training that was not finished; set aside in unfinished/"
     [ ! -L "$OUTPUT_DIR/unfinished" ] || rm -f "$OUTPUT_DIR/unfinished"
@@ -558,7 +583,7 @@ check_ahead() {
   fi
   [ -n "${OUTPUT_MODEL_URL:-}" ] || return 0
   [ -n "${PUSH_BRANCH:-}${JOB_NAME:-}" ] || die "the branch to push needs PUSH_BRANCH or JOB_NAME"
-  case $OUTPUT_MODEL_URL in *://*@*) die "OUTPUT_MODEL_URL holds a user or token: leave them to the git secret" ;; esac
+  ! holds_login "$OUTPUT_MODEL_URL" || die "OUTPUT_MODEL_URL holds a user or token: leave them to the git secret"
   require_url "$OUTPUT_MODEL_URL"
   require_branch "${PUSH_BRANCH:-$JOB_NAME}"
   remember_git_settings
@@ -670,7 +695,7 @@ file_within() {
 
 push() {
   [ -n "${OUTPUT_MODEL_URL:-}" ] || { say "nothing is pushed: no OUTPUT_MODEL_URL. The result is in $result" && return; }
-  push_dir=$result.push branch=${PUSH_BRANCH:-$JOB_NAME}
+  push_dir=$result/.ftgen-push branch=${PUSH_BRANCH:-$JOB_NAME}
   collect
   [ -n "$(find "$push_dir" -mindepth 1 -print -quit)" ] || { say "nothing is pushed: $result is empty" && return; }
   set_up_git
@@ -686,7 +711,7 @@ collect() {
   while IFS= read -r -d '' path; do
     final "${path%%/*}" || continue
     take_in "$result" "$path" "$path"
-  done < <(cd -- "$result" && find . -name .git -prune -o -path './.*' -prune -o ! -type d -printf '%P\0')
+  done < <(cd -- "$result" && find . -name .git -prune -o -path './.ftgen-*' -prune -o ! -type d -printf '%P\0')
   collect_tracking_files
 }
 
@@ -699,17 +724,21 @@ collect_tracking_files() {
   done < <(cd -- "$TRACKING_DIR" && find . -name .git -prune -o -type f -printf '%P\0')
 }
 
-# A file of a folder under a name of its own.
+# A file of a folder under a name of its own; what has that name already is another link to its file.
 take_in() {
   local file copy=$push_dir/$3
+  [ ! -e "$copy" ] || return 0
   file=$(file_within "$1" "$2") || { say "warning: $1/$2 is no file of that folder: not pushed" && return; }
   mkdir -p "${copy%/*}"
   ln "$file" "$copy" 2>/dev/null || cp -PT "$file" "$copy"
   plain "$copy" || die "$1 changes while it is pushed: $2"
 }
 
+# LLaMA-Factory leaves much beside the result; what a command leaves is its result.
 final() {
+  [ -n "${TRAIN_CONFIG:-}" ] || return 0
   case $1 in
+    .*) return 1 ;;
     checkpoint-* | global_step* | incomplete.* | unfinished | *.partial | *.push) return 1 ;;
     optimizer* | scheduler.* | scaler.* | rng_state* | training_args.bin | latest | zero_to_fp32.py) return 1 ;;
     runs | wandb | mlruns | swanlog | __pycache__) return 1 ;;
@@ -780,7 +809,8 @@ in_push() { git -C "$push_dir" "$@"; }
 
 make_tree() {
   say "preparing $(du -sh "$push_dir" | cut -f1) from $result for branch $branch"
-  in_push init -q --template=
+  rm -rf "$push_dir/.git"
+  in_push init -q --template= ${format:+--object-format=$format}
   in_push remote add origin "$OUTPUT_MODEL_URL"
   in_push lfs install --local >/dev/null
   write_model_card
@@ -824,6 +854,7 @@ push_persistently() {
   local try=1 pause=$RETRY_SECONDS
   until run logged with_token push_once; do
     leave_if_stopped
+    ! learn_format || { make_tree; continue; }
     [ "$try" -lt "$PUSH_RETRIES" ] || die "$(reason "$OUTPUT_MODEL_URL"). Tried $try times. The weights are still in $result on the volume; run the job again: what has finished is not repeated"
     say "$(reason "$OUTPUT_MODEL_URL") (attempt $try of $PUSH_RETRIES), again in $pause s"
     run sleep "$pause" || true
@@ -833,12 +864,17 @@ push_persistently() {
   say "pushed $result to $OUTPUT_MODEL_URL, branch $branch"
 }
 
+# git takes a new repository for one of SHA-1, and learns of the other kind from the server's refusal.
+learn_format() { [ -z "$format" ] && said "$SHA256" && format=sha256; }
+
 logged() { "$@" 2>&1 | tee "$scratch/log" >&2; }
 
-said() { grep -qE "$1" "$scratch/log"; }
+# What a repository or a file is called is none of git's words.
+said() { sed -E "s#[a-z]+://[^[:space:]']*##g; s#'[^'[:space:]]*/[^'[:space:]]*'##g" "$scratch/log" | grep -E "$1" >/dev/null; }
 
 REFUSED='Authentication failed|Access denied|could not read Username|Authentication required|Authorization error|returned error: 40[13]'
 UNTRUSTED='certificate|x509'
+SHA256="mismatched algorithms|this repository's (object format|hash algorithm)"
 ABSENT='repository .* not found|returned error: 404'
 
 hopeless() { said "$REFUSED|$UNTRUSTED|$ABSENT"; }

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .gitserver import TOKEN
+from .gitserver import TOKEN, USER
 from .pod import await_file, kill
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def test_the_branch_holds_pointers_and_the_server_their_content(forge: Forge, jo
     assert "oid sha256:" in forge.git("out", "show", "sft-1:tokenizer.json")
     assert forge.git("out", "show", "sft-1:README.md") == "# A card"
     assert forge.git("out", "log", "-1", "--format=%an <%ae> %s", "sft-1") == "ftgen <ftgen@localhost> sft-1"
-    assert not list(job.volume.rglob("*.push"))
+    assert not list(job.volume.rglob(".ftgen-push"))
 
 
 def test_the_pushed_branch_is_what_prepare_fetches(forge: Forge, job: Pod) -> None:
@@ -123,6 +123,24 @@ def test_a_refused_push_ends_the_pod_and_the_next_one_only_pushes(forge: Forge, 
     assert "model.safetensors" in names(forge)
 
 
+@pytest.mark.parametrize("empty", [True, False])
+def test_a_repository_may_name_its_objects_by_sha_256(forge: Forge, job: Pod, *, empty: bool) -> None:
+    url = forge.create("new", "--object-format=sha256")
+    if not empty:
+        forge.commit("new", {"a": b"a"}, large={}, branch="sft-1")
+    ended = job.run("train", OUTPUT_MODEL_URL=url, PUSH_RETRIES="1")
+    assert ended.code == 0, ended.log
+    assert len(forge.git("new", "rev-parse", "sft-1")) == 64
+    assert f"oid sha256:{hashlib.sha256(WEIGHTS).hexdigest()}" in forge.git("new", "show", "sft-1:model.safetensors")
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n"])
+def test_a_secret_may_end_in_a_line_break(forge: Forge, job: Pod, ends: str) -> None:
+    ended = job.run("train", GIT_USER=USER + ends, GIT_TOKEN=TOKEN + ends)
+    assert ended.code == 0, ended.log
+    assert "model.safetensors" in names(forge)
+
+
 def test_an_outage_is_outlasted(forge: Forge, job: Pod) -> None:
     job.program(
         "llamafactory-cli", f'{CLI}; touch "$STUB_HOME/trained"; until [ -e "$STUB_HOME/go" ]; do sleep 0.02; done'
@@ -163,10 +181,10 @@ def test_a_pod_that_dies_while_it_pushes_is_followed_by_one_that_pushes(forge: F
     container = job.start("train")
     assert await_file(job.home / "here", container)
     kill(container)
-    assert (job.volume / "work dir" / "out.push").is_dir()
+    assert (job.volume / "work dir" / "out" / ".ftgen-push").is_dir()
     job.program("git", f'exec {real} "$@"')
     ended = job.run("train")
     assert ended.code == 0, ended.log
     assert "model.safetensors" in names(forge)
     assert (job.home / "ran").read_text() == "train\n"
-    assert not list(job.volume.rglob("*.push"))
+    assert not list(job.volume.rglob(".ftgen-push"))

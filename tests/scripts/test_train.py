@@ -299,6 +299,21 @@ def test_a_signal_reaches_the_trainer_and_its_workers(job: Pod, sent: signal.Sig
     assert (job.home / "told").exists()
 
 
+def test_a_second_signal_does_not_end_a_trainer_that_saves(job: Pod) -> None:
+    (job.home / "train").write_text(
+        'trap "touch $STUB_HOME/told; sleep 1; touch $STUB_HOME/saved; exit 0" TERM'
+        "\ntouch $STUB_HOME/up; while :; do sleep 0.1; done"
+    )
+    container = job.start("train")
+    assert await_file(job.home / "up", container)
+    container.terminate()
+    assert await_file(job.home / "told", container)
+    container.terminate()
+    ended = end(container)
+    assert ended.code == 143, ended.log
+    assert (job.home / "saved").exists()
+
+
 def test_a_trainer_that_leaves_with_0_on_a_signal_has_not_finished(job: Pod) -> None:
     (job.home / "train").write_text('trap "exit 0" TERM; touch $STUB_HOME/up; sleep 60 & wait')
     container = merging(job).start("train")
@@ -369,6 +384,27 @@ def test_another_job_s_output_is_refused(job: Pod) -> None:
     assert trainings(job) == 2
 
 
+@pytest.mark.parametrize("left", [".ftgen-started-0", ".ftgen-started-0.x7Ab3K"])
+def test_a_record_that_was_not_written_is_none(job: Pod, left: str) -> None:
+    """The volume was full, or the pod died."""
+    checkpoint(job, 500)
+    (job.volume / "out" / left).touch()
+    ended = job.run("train")
+    assert ended.code == 0, ended.log
+    assert f"resuming from {job.volume}/out/checkpoint-500\n" in ended.log
+    assert "holds the training of job sft-1" in job.run("train", JOB_NAME="sft-2").log
+
+
+def test_a_full_volume_leaves_no_half_record(job: Pod) -> None:
+    checkpoint(job, 500)
+    job.program("mv", 'case "$*" in *started*) exit 1 ;; esac; exec /usr/bin/mv "$@"')
+    ended = job.run("train")
+    assert ended.code == 1
+    assert f"{job.volume}/out/.ftgen-started-0 cannot be written by uid" in ended.log
+    assert [path.name for path in (job.volume / "out").iterdir()] == ["checkpoint-500"]
+    assert trainings(job) == 0
+
+
 def test_a_finished_training_is_not_repeated(job: Pod) -> None:
     assert job.run("train").code == 0
     ended = job.run("train")
@@ -403,6 +439,14 @@ def test_the_merge_knows_nothing_of_torchrun_and_appears_whole(job: Pod) -> None
     assert not names & env.keys()
     assert (job.volume / "merged" / "model.safetensors").read_text() == "merged\n"
     assert not (job.volume / "merged.partial").exists()
+
+
+def test_a_folder_s_name_may_end_in_a_slash(job: Pod) -> None:
+    ended = pushing(merging(job)).run("train", OUTPUT_DIR=f"{job.volume}/out//", EXPORT_DIR=f"{job.volume}/merged/")
+    assert ended.code == 0, ended.log
+    assert (job.volume / "merged" / "model.safetensors").read_text() == "merged\n"
+    assert (job.home / "pushed" / "model.safetensors").exists()
+    assert sorted(path.name for path in job.volume.iterdir() if path.is_dir()) == ["merged", "out"]
 
 
 def test_only_node_0_merges_and_pushes(job: Pod) -> None:
@@ -452,7 +496,8 @@ def test_a_finished_result_without_a_url_stays_on_the_volume(job: Pod) -> None:
 
 def test_final_files_are_pushed_and_intermediate_ones_are_not(job: Pod) -> None:
     (job.home / "train").write_text(
-        'mkdir -p "$OUTPUT_DIR"/{checkpoint-5,runs,global_step5}; touch "$OUTPUT_DIR"/{checkpoint-5/x,optimizer.pt}'
+        'mkdir -p "$OUTPUT_DIR"/{checkpoint-5,runs,global_step5,.cache}'
+        '\ntouch "$OUTPUT_DIR"/{checkpoint-5/x,.cache/x,optimizer.pt}'
         "\ntouch \"$OUTPUT_DIR\"/{training_args.bin,'odd name.json',adapter_config.json}"
         '\nhead -c 10485761 /dev/zero >"$OUTPUT_DIR/tokenizer [x].json"'
     )
@@ -471,8 +516,9 @@ def test_final_files_are_pushed_and_intermediate_ones_are_not(job: Pod) -> None:
     assert "*.safetensors filter=lfs diff=lfs merge=lfs -text" in attributes
     assert r"/tokenizer[[:space:]]\[x\].json filter=lfs diff=lfs merge=lfs -text" in attributes
     assert (job.home / "pushed" / "README.md").read_text() == "# Card\n"
-    push = f"git -C {job.volume}/out.push push origin 2222:refs/heads/sft-1"
+    push = f"git -C {job.volume}/out/.ftgen-push push origin 2222:refs/heads/sft-1"
     assert push in job.calls
+    assert not (job.volume / "out" / ".ftgen-push").exists()
     assert sorted(path.name for path in job.volume.iterdir()) == ["out", "train.yaml"]
 
 
@@ -483,6 +529,22 @@ def test_the_card_tells_the_commits_that_were_fetched(job: Pod) -> None:
     assert ended.code == 0, ended.log
     card = (job.home / "pushed" / "README.md").read_text()
     assert card == "# Card\n\nA story.\n\n- base model commit c0ffee\n"
+
+
+@pytest.mark.parametrize("url", ["ssh://git@git.example.com/a/b", "https://git.example.com/a/model@v2"])
+def test_an_at_sign_may_stand_in_a_url(job: Pod, url: str) -> None:
+    ended = job.run("train", OUTPUT_MODEL_URL=url)
+    assert ended.code == 0, ended.log
+    assert f"pushed {job.volume}/out to {url}" in ended.log
+
+
+def test_the_name_of_a_repository_is_no_reason(job: Pod) -> None:
+    url = "https://git.example.com/tls-certificate-qa"
+    job.home.mkdir(exist_ok=True)
+    (job.home / "closed").write_text(f"fatal: unable to access '{url}/': Failed to connect\n")
+    ended = job.run("train", OUTPUT_MODEL_URL=url, PUSH_RETRIES="1")
+    assert "does not answer now" in ended.log
+    assert trainings(job) == 1
 
 
 def test_the_branch_can_be_named(job: Pod) -> None:
@@ -517,6 +579,7 @@ def test_a_push_that_fails_names_the_reason_and_the_weights(job: Pod, answer: st
     ("env", "words"),
     [
         ({"OUTPUT_MODEL_URL": "https://u:t@git.example.com/x"}, "OUTPUT_MODEL_URL holds a user or token"),
+        ({"OUTPUT_MODEL_URL": "ssh://u:t/s@git.example.com/x"}, "OUTPUT_MODEL_URL holds a user or token"),
         ({"JOB_NAME": ""}, "needs PUSH_BRANCH or JOB_NAME"),
         ({"GIT_SSL_CAINFO": "/none.pem"}, "GIT_SSL_CAINFO names /none.pem"),
     ],
@@ -550,6 +613,25 @@ def test_a_command_s_output_is_pushed_when_there_is_any(job: Pod) -> None:
     ended = job.run("train", "vendor", TRAIN_CONFIG="", JOB_NAME="sft-2", OUT="1")
     assert ended.code == 0, ended.log
     assert (job.home / "pushed" / "model.bin").read_text() == "weights\n"
+
+
+def test_all_that_a_command_leaves_is_pushed(job: Pod) -> None:
+    """Names that LLaMA-Factory gives to what is not its result mean nothing here."""
+    names = ["checkpoint-final", "runs/exp", "latest", ".hidden", "optimizer_study", "a.partial"]
+    lines = [f'mkdir -p "$OUTPUT_DIR/{name}" && echo w >"$OUTPUT_DIR/{name}/weights.pt"' for name in names]
+    job.program("vendor", "\n".join(lines))
+    ended = pushing(job).run("train", "vendor", TRAIN_CONFIG="")
+    assert ended.code == 0, ended.log
+    pushed = job.home / "pushed"
+    assert {str(path.parent.relative_to(pushed)) for path in pushed.rglob("weights.pt")} == set(names)
+    assert not list(pushed.glob(".ftgen*"))
+
+
+def test_a_command_may_leave_its_result_in_the_working_folder(job: Pod) -> None:
+    job.program("vendor", "echo w >weights.pt")
+    ended = pushing(job).run("train", "vendor", TRAIN_CONFIG="", OUTPUT_DIR=".")
+    assert ended.code == 0, ended.log
+    assert sorted(path.name for path in (job.home / "pushed").iterdir()) == [".gitattributes", "weights.pt"]
 
 
 # ---- sudden death ----------------------------------------------------------------------------------
