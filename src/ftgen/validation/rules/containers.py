@@ -19,7 +19,7 @@ from ftgen.validation.rules.fields import downward_problem, has_parent_step, is_
 LARGEST_PORT = 65535
 _LONGEST_PORT_NAME = 15
 PORT_NAME = re.compile(r"(?!-)(?!.*--)(?=.*[a-z])[-a-z0-9]{1,15}(?<!-)")
-_PULL_POLICIES = ("Always", "IfNotPresent", "Never")
+PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 _MESSAGE_POLICIES = ("File", "FallbackToLogsOnError")
 _PROTOCOLS = ("TCP", "UDP", "SCTP")
 _PROPAGATION = ("None", "HostToContainer", "Bidirectional")
@@ -83,7 +83,7 @@ def unknown_container_policy(job: Job) -> Iterator[Finding]:
     Write: `imagePullPolicy: IfNotPresent`.
     """
     for container in job.containers:
-        for field, known in (("imagePullPolicy", _PULL_POLICIES), ("terminationMessagePolicy", _MESSAGE_POLICIES)):
+        for field, known in (("imagePullPolicy", PULL_POLICIES), ("terminationMessagePolicy", _MESSAGE_POLICIES)):
             value = text(container.body.get(field))
             if value and value not in known:
                 yield Finding(

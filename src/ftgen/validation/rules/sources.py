@@ -5,7 +5,8 @@ Fields are checked for the kinds that a training pod uses; legacy network disks 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from ftgen.text import kube
@@ -14,6 +15,7 @@ from ftgen.text.shapes import amount, entries, integer, mapping, optional_intege
 from ftgen.validation import Finding, rule
 from ftgen.validation.manifest import Job
 from ftgen.validation.rules import CLAIM, PODS
+from ftgen.validation.rules.containers import PULL_POLICIES
 from ftgen.validation.rules.fields import downward_problem, has_parent_step, is_path_inside
 
 _KINDS = frozenset(
@@ -71,6 +73,7 @@ _HOST_PATH_TYPES = (
 _ACCESS_MODES = ("ReadWriteOnce", "ReadOnlyMany", "ReadWriteMany", "ReadWriteOncePod")
 _MOST_MODE = 0o777
 _SHORTEST_TOKEN = 600
+_LONGEST_DRIVER = 63
 
 
 @rule("FT372", "bad-volume-name", on=PODS)
@@ -115,11 +118,11 @@ def source_kinds(volume: dict[str, Any]) -> list[str]:
 def incomplete_volume(job: Job) -> Iterator[Finding]:
     """A volume's source lacks a required field or has an impossible one.
 
-    A Secret, ConfigMap or claim is named, an NFS path absolute, a host path without `..`, file modes 0 to
-    0777, a projected path relative, a size limit not negative.
+    A Secret, ConfigMap or claim is named, a CSI driver by a DNS name, an NFS path absolute, a host path without `..`,
+    file modes 0 to 0777, a projected path relative, a size limit not negative, an image's pullPolicy one that there is.
 
-    Refused: `emptyDir: {sizeLimit: "-1Gi"}`, `secret: {}`.
-    Write: `emptyDir: {sizeLimit: 1Gi}`, `secret: {secretName: git-token}`.
+    Refused: `emptyDir: {sizeLimit: "-1Gi"}`, `secret: {}`, `csi: {driver: nfs_csi}`.
+    Write: `emptyDir: {sizeLimit: 1Gi}`, `secret: {secretName: git-token}`, `csi: {driver: nfs.csi.k8s.io}`.
     """
     for pod in job.pods:
         for i, volume in pod.volumes:
@@ -136,21 +139,46 @@ def _source_problems(kind: str, source: dict[str, Any]) -> Iterator[tuple[str, s
     mode = optional_integer(source.get("defaultMode"))
     if mode is not None and not 0 <= mode <= _MOST_MODE:
         yield "defaultMode", f"the mode {mode:o} is not between 0 and 777"
-    if kind == "emptyDir":
-        size = amount(source.get("sizeLimit"))
-        if source.get("sizeLimit") is not None and (size is None or size < 0):
-            yield "sizeLimit", f"{source['sizeLimit']!r} is no size"
-    elif kind == "nfs" and not text(source.get("path")).startswith("/"):
+    if kind in _PROBLEMS:
+        yield from _PROBLEMS[kind](source)
+
+
+def _empty_dir_problems(source: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    size = amount(source.get("sizeLimit"))
+    if source.get("sizeLimit") is not None and (size is None or size < 0):
+        yield "sizeLimit", f"{source['sizeLimit']!r} is no size"
+
+
+def _nfs_problems(source: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    if not text(source.get("path")).startswith("/"):
         yield "path", "an NFS path is absolute"
-    elif kind == "hostPath":
-        if has_parent_step(text(source.get("path"))):
-            yield "path", "a host path has no .. in it"
-        if source.get("type") is not None and source["type"] not in _HOST_PATH_TYPES:
-            yield "type", f"there is no host path of type {source['type']!r}"
-    elif kind in ("secret", "configMap", "downwardAPI"):
-        yield from _item_problems(source, "items", downward=kind == "downwardAPI")
-    elif kind == "projected":
-        yield from _projection_problems(source)
+
+
+def _host_path_problems(source: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    if has_parent_step(text(source.get("path"))):
+        yield "path", "a host path has no .. in it"
+    if source.get("type") is not None and source["type"] not in _HOST_PATH_TYPES:
+        yield "type", f"there is no host path of type {source['type']!r}"
+
+
+def _image_problems(source: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    policy = text(source.get("pullPolicy"))
+    if policy and policy not in PULL_POLICIES:
+        yield "pullPolicy", f"there is no pullPolicy {policy!r}: use one of {', '.join(PULL_POLICIES)}"
+
+
+def _git_problems(source: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    folder = text(source.get("directory"))
+    if folder.startswith("/") or has_parent_step(folder):
+        yield "directory", "a repository's directory lies inside the volume"
+
+
+def _csi_problems(source: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    driver, secret = text(source.get("driver")), source.get("nodePublishSecretRef")
+    if driver and not (len(driver) <= _LONGEST_DRIVER and kube.is_dns1123_subdomain(driver.lower())):
+        yield "driver", f"{driver!r} is no CSI driver's name"
+    if isinstance(secret, dict) and not kube.is_dns1123_subdomain(text(secret.get("name"))):
+        yield "nodePublishSecretRef.name", f"nodePublishSecretRef names no Secret: {text(secret.get('name'))!r}"
 
 
 def _item_problems(source: dict[str, Any], prefix: str, *, downward: bool) -> Iterator[tuple[str, str]]:
@@ -194,6 +222,21 @@ def _token_problems(token: dict[str, Any], field: str) -> Iterator[tuple[str, st
         yield f"{field}.expirationSeconds", f"a token lives at least {_SHORTEST_TOKEN} seconds"
     if not text(token.get("path")) or not is_path_inside(text(token.get("path"))):
         yield f"{field}.path", "a token's path is relative"
+
+
+_PROBLEMS: Mapping[str, Callable[[dict[str, Any]], Iterator[tuple[str, str]]]] = {
+    "configMap": partial(_item_problems, prefix="items", downward=False),
+    "csi": _csi_problems,
+    "downwardAPI": partial(_item_problems, prefix="items", downward=True),
+    "emptyDir": _empty_dir_problems,
+    "gitRepo": _git_problems,
+    "hostPath": _host_path_problems,
+    "image": _image_problems,
+    "nfs": _nfs_problems,
+    "projected": _projection_problems,
+    "secret": partial(_item_problems, prefix="items", downward=False),
+}
+"""Problems of a source beyond a missing field, by its kind: each a field with a message."""
 
 
 @rule("FT375", "bad-claim-template", on=(*PODS, CLAIM))
