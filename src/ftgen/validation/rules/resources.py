@@ -9,10 +9,10 @@ from typing import Any
 
 from ftgen.text import kube
 from ftgen.text.paths import child
-from ftgen.text.shapes import amount, entries, mapping, text
+from ftgen.text.shapes import amount, amounts, entries, mapping, text
 from ftgen.validation import Finding, rule
-from ftgen.validation.manifest import Job
-from ftgen.validation.rules import PODS
+from ftgen.validation.manifest import Job, Pod
+from ftgen.validation.rules import ADMISSION, PODS
 
 _NATIVE_NAMES = frozenset(("cpu", "memory", "ephemeral-storage"))
 _HUGE_PAGES = "hugepages-"
@@ -147,6 +147,70 @@ def lonely_huge_pages(job: Job) -> Iterator[Finding]:
         names = {*mapping(resources.get("limits")), *mapping(resources.get("requests"))}
         if not names & {"cpu", "memory"} and any(name.startswith(_HUGE_PAGES) for name in names):
             yield Finding("huge pages need cpu or memory beside them", path)
+
+
+@rule("FT352", "bad-resize-policy", on=ADMISSION)
+def bad_resize_policy(job: Job) -> Iterator[Finding]:
+    """A container's `resizePolicy` is one that Volcano's job webhook refuses.
+
+    cpu and memory can be resized, each by NotRequired or RestartContainer; by NotRequired alone in a pod that restarts
+    nothing, and not at all in init containers, since the webhook validates without feature options.
+
+    Refused: `resizePolicy: [{resourceName: cpu, restartPolicy: RestartContainer}]` with `restartPolicy: Never`.
+    Write: `restartPolicy: NotRequired` there.
+    """
+    for pod in job.pods:
+        known = ("NotRequired",) if pod.spec.get("restartPolicy") == "Never" else ("NotRequired", "RestartContainer")
+        for container in pod.containers:
+            path, policies = f"{container.path}.resizePolicy", entries(container.body.get("resizePolicy"))
+            if container.init and policies:
+                yield Finding("an init container has no resizePolicy", path, help=f"remove {path}")
+            for i, policy in () if container.init else policies:
+                name, named = text(policy.get("resourceName")), [text(p.get("resourceName")) for _, p in policies[:i]]
+                if name not in _CPU_AND_MEMORY or name in named:
+                    headline = f"{name!r} is resized twice" if name in named else f"{name!r} cannot be resized"
+                    yield Finding(headline, f"{path}[{i}].resourceName", name, "name cpu and memory, each once")
+                if (choice := text(policy.get("restartPolicy"))) not in known:
+                    headline = f"{name} cannot be resized by {choice!r} in this pod"
+                    help_ = f"set {path}[{i}].restartPolicy to {' or '.join(known)}"
+                    yield Finding(headline, f"{path}[{i}].restartPolicy", choice, help_)
+
+
+_CPU_AND_MEMORY = ("cpu", "memory")
+
+
+@rule("FT376", "impossible-pod-resources", on=ADMISSION)
+def impossible_pod_resources(job: Job) -> Iterator[Finding]:
+    """The resources of a whole pod are such as only containers have, or less than its containers ask for.
+
+    From 1.15 Volcano's job webhook validates them: cpu, memory and huge pages, requests of no less than those of the
+    containers together, limits of no less than each container's (validatePodResources).
+
+    Refused: `resources: {limits: {memory: 8Gi}}` beside `containers`, one of which has `limits: {memory: 16Gi}`.
+    Write: `resources: {limits: {memory: 16Gi}}`, or leave it to the containers.
+    """
+    for pod in job.pods if job.version >= (1, 15, 0) else ():
+        path, resources = f"{pod.spec_path}.resources", mapping(pod.spec.get("resources"))
+        for kind in ("limits", "requests") if resources else ():
+            needed = _needed(pod, kind)
+            for name, value in mapping(resources.get(kind)).items():
+                stated, least = amount(value), needed.get(name)
+                if name not in _CPU_AND_MEMORY and not name.startswith(_HUGE_PAGES):
+                    yield Finding(f"a whole pod has no {name}", child(f"{path}.{kind}", name), value, _OF_CONTAINERS)
+                elif stated is not None and least is not None and stated < least:
+                    headline = f"the containers have {kind} of more {name} than the pod's {value}"
+                    yield Finding(headline, child(f"{path}.{kind}", name), value, "raise it, or remove it")
+
+
+_OF_CONTAINERS = "move it to the container that uses it"
+
+
+def _needed(pod: Pod, kind: str) -> dict[str, Fraction]:
+    """Return what main containers ask of their pod: the sum of their requests, the largest of their limits."""
+    stated = [amounts(mapping(container.body.get("resources")).get(kind)) for container in pod.main_containers]
+    names = dict.fromkeys(name for each in stated for name in each)
+    of_name = {name: [each[name] for each in stated if name in each] for name in names}
+    return {name: sum(each, Fraction()) if kind == "requests" else max(each) for name, each in of_name.items()}
 
 
 @rule("FT358", "unknown-claim", on=PODS)
