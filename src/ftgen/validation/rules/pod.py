@@ -87,8 +87,8 @@ def _is_ip(address: str) -> bool:
 def bad_reference_name(job: Job) -> Iterator[Finding]:
     """A name in the pod's spec cannot be the name of an object.
 
-    hostname and subdomain are single DNS labels; serviceAccountName, priorityClassName, runtimeClassName and
-    nodeName are DNS-1123 subdomains. Whether the objects exist nobody looks up.
+    hostname and subdomain are single DNS labels; hostnameOverride, serviceAccountName, priorityClassName,
+    runtimeClassName and nodeName are DNS-1123 subdomains. Whether the objects exist nobody looks up.
 
     Refused: `hostname: train.0`.
     Write: `hostname: train-0`.
@@ -109,6 +109,7 @@ def bad_reference_name(job: Job) -> Iterator[Finding]:
 _NAMES = (
     ("hostname", kube.is_dns1123_label, "DNS label"),
     ("subdomain", kube.is_dns1123_label, "DNS label"),
+    ("hostnameOverride", kube.is_dns1123_subdomain, "DNS name"),
     ("serviceAccountName", kube.is_dns1123_subdomain, "DNS name"),
     ("priorityClassName", kube.is_dns1123_subdomain, "DNS name"),
     ("runtimeClassName", kube.is_dns1123_subdomain, "DNS name"),
