@@ -126,7 +126,7 @@ def test_a_launcher_gets_what_it_calls(capsys: pytest.CaptureFixture[str]) -> No
     )
     assert mpi["SYSTEM_REQUIREMENTS"] == '"openmpi-bin openssh-client openssh-server"'
     assert cli.main(["image", *COMMAND, "trainer.launcher=ray"]) == 1
-    assert 'state it: trainer.requirements=[…,"ray==VERSION"]' in capsys.readouterr().err
+    assert "state it: 'trainer.requirements=[…,\"ray==VERSION\"]'" in capsys.readouterr().err
     ray = image.arguments(
         printed(capsys, *COMMAND, "trainer.launcher=ray", 'trainer.requirements=["ray[default]==2.60"]')
     )

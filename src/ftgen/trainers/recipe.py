@@ -192,7 +192,7 @@ def _with_versions(text: str, wanted: Iterable[Wanted]) -> str:
 
 
 def _without_version(one: Wanted) -> Diagnostic:
-    cure = f'state it: {one.key}=[…,"{one.name}==VERSION"]'
+    cure = f"state it: '{one.key}=[…,\"{one.name}==VERSION\"]'"
     return error("FT762", f"no version of {one.name} is known for the image", one.key, one.name, cure)
 
 

@@ -24,7 +24,7 @@ OWNED: Mapping[str, str] = {
     "gpu_memory_utilization": "set serving.memory_utilization",
     "grpc": "leave grpc out: the probes ask for HTTP",
     "headless": "leave headless out: one pod serves alone",
-    "hf_token": "set serving.env.HF_TOKEN={secret: NAME, key: KEY}",
+    "hf_token": "set 'serving.env.HF_TOKEN={secret: NAME, key: KEY}'",
     "host": "leave host out: the server listens on all addresses of its pod",
     "lora_modules": _ADAPTER,
     "max_lora_rank": _ADAPTER,

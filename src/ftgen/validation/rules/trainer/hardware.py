@@ -336,7 +336,7 @@ def secrets(args: TrainerArguments) -> Findings:
     for name in args.given:
         argument = args.surface.arguments.get(name)
         if argument is not None and argument.secret and args.given[name]:
-            help_ = "keep it in a Secret: hardware.env.NAME={secret: NAME, key: KEY} sets a variable from it"
+            help_ = "keep it in a Secret: 'hardware.env.NAME={secret: NAME, key: KEY}' sets a variable from it"
             yield args.finding(name, f"{name} is a credential, and manifests go to git", help_)
 
 

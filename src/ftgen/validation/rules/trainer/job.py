@@ -175,7 +175,7 @@ def _unknown_server(args: TrainerArguments, name: str) -> Finding:
     else:
         variable = TRACKER_VARIABLES[name][0]
         headline = f"{name} needs {variable}, which the configuration does not set"
-        help_ = f"set hardware.env.{variable}={{secret: NAME, key: KEY}}"
+        help_ = f"set 'hardware.env.{variable}={{secret: NAME, key: KEY}}'"
     return args.finding(argument, headline, help_, Severity.WARNING)
 
 
