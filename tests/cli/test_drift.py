@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.gitops.repositories import git, home
 
 from ftgen import cli, runtime
 from ftgen.cli import drift
 from ftgen.config.compose import Composer
 from ftgen.output.tree.plan import sha256
+
+__all__ = ["git", "home"]
 
 MODEL = (runtime.conf_dir() / "model" / "qwen3-0.6b.yaml").read_text(encoding="utf-8")
 
@@ -324,3 +328,26 @@ def test_a_job_that_is_no_manifest_is_told(content: bytes, capsys: pytest.Captur
     job.write_bytes(content)
 
     assert list(reasons(compared(capsys, 1)).values()) == ["unrecorded"]
+
+
+def test_what_a_reconciler_would_read_is_foreign_by_any_name(capsys: pytest.CaptureFixture[str]) -> None:
+    rendered("name=one")
+    for name in ("one/Kustomization", "one/evil.jsonnet", "zz/x.yaml", "zz/below/y.yaml", ".zz/x.yaml", "one/notes.md"):
+        Path("out", name).parent.mkdir(parents=True, exist_ok=True)
+        Path("out", name).write_text("{}\n")
+    assert reasons(compared(capsys, 1)) == {"one/Kustomization": "foreign", "one/evil.jsonnet": "foreign"}
+    application = ["delivery.application=true", "delivery.repo_url=https://g.e/x.git", "delivery.application_set=true"]
+    rendered("name=two", *application)
+    assert reasons(compared(capsys, 1)).keys() == {"one/Kustomization", "one/evil.jsonnet", "zz/x.yaml"}
+
+
+@pytest.mark.usefixtures("home")
+@pytest.mark.parametrize("form", ["sha1", "sha256"])
+def test_a_published_tree_is_the_same_whatever_its_objects_are_named_by(
+    capsys: pytest.CaptureFixture[str], git: Callable[..., str], form: str
+) -> None:
+    git(Path(), "init", "--quiet", "--bare", f"--object-format={form}", "r.git")
+    flags = ["--repo", "r.git", "--branch", "main", "--path", "t", "-q"]
+    for words in (["publish", "name=one", "delivery=flux"], ["archive", "one"], ["rerun", "one"]):
+        assert cli.main([*words, *flags]) == 0
+    assert compared(capsys, 0, *flags[:-1])["runs"] == 1

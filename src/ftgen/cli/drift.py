@@ -23,7 +23,7 @@ from ftgen.cli.rebuild import Committed
 from ftgen.config.pins import Reference
 from ftgen.diagnostics import Diagnostic, Rejected, error
 from ftgen.lower import record
-from ftgen.output.tree import COMMIT, LOCK_NAME, Lock, Run, State, Store, with_commit_of
+from ftgen.output.tree import COMMIT, LOCK_NAME, Lock, Run, State, Store, kind_of, with_commit_of
 from ftgen.output.tree.lock import is_job_file, is_workload
 from ftgen.output.tree.plan import sha256
 from ftgen.remote import gitops
@@ -34,7 +34,9 @@ from ftgen.sweeping import parallel
 from ftgen.sweeping.recorded import Recorded, Rerender
 from ftgen.text import yamlio
 
-_MANIFESTS = {".yaml", ".yml", ".json"}
+_MANIFESTS = {".yaml", ".yml", ".json", ".jsonnet"}
+_KUSTOMIZATION = "Kustomization"
+"""Third name of the file that makes kustomize's input of a folder, beside those with an ending of `_MANIFESTS`."""
 _SEARCHPATH = "hydra.searchpath="
 _NAMED = 3
 _SHORT = 12
@@ -143,12 +145,23 @@ def _compare_digests(found: Comparison) -> None:
 
 
 def _foreign(store: Store, lock: Lock) -> Iterator[str]:
-    """Yield the manifests beside ftgen's that the index does not name."""
+    """Yield the manifests beside ftgen's that the index does not name.
+
+    An ApplicationSet takes the folders that the index does not name, too: not hidden ones, and nothing below them.
+    """
     folders = {path.partition("/")[0] for path in lock.files if "/" in path}
-    for folder in sorted(folders):
+    takes_all = any(kind_of(entry.object) == "ApplicationSet" for entry in lock.files.values())
+    others = {name for name in store.names() if not name.startswith(".")} - folders if takes_all else set[str]()
+    for folder in sorted(folders | others):
         for path in store.files(folder):
-            if path not in lock.files and PurePosixPath(path).suffix in _MANIFESTS:
+            is_taken = folder in folders or path.count("/") == 1
+            if is_taken and path not in lock.files and _is_applied(PurePosixPath(path)):
                 yield path
+
+
+def _is_applied(path: PurePosixPath) -> bool:
+    """Return whether Argo CD or Flux would read a file of a folder that they apply."""
+    return path.suffix in _MANIFESTS or path.name == _KUSTOMIZATION
 
 
 # --- what the configurations give ----------------------------------------------------------------------

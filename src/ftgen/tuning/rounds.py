@@ -209,6 +209,9 @@ class _Pending:
     def files(self, folder: str) -> Iterator[str]:
         yield from {*self.store.files(folder), *(path for path in self.contents if path.startswith(f"{folder}/"))}
 
+    def names(self) -> set[str]:
+        return {*self.store.names(), *(path.partition("/")[0] for path in self.contents)}
+
     def stage(self, path: str, content: bytes) -> None:
         self.contents[path] = content
         self.store.stage(path, content)

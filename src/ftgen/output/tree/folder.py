@@ -88,6 +88,9 @@ class _FolderStore:
         except (FileNotFoundError, Blocked):
             return []
 
+    def names(self) -> list[str]:
+        return self.walk.names()
+
     def stage(self, path: str, content: bytes) -> None:
         if self.open_stage is not None:
             self.open_stage.put(path, content)

@@ -65,6 +65,9 @@ class Store(Protocol):
     def files(self, folder: str) -> Iterable[str]:
         """Return the paths of all files and links below a folder; none where a link or a file is in its place."""
 
+    def names(self) -> Iterable[str]:
+        """Return the names at the root of the tree."""
+
     def stage(self, path: str, content: bytes) -> None:
         """Keep the new content of `path` until the plan is applied."""
 

@@ -14,7 +14,7 @@ from ftgen.output.tree import EMPTY, LOCK_NAME, Lock, dump_lock, parse_lock
 from ftgen.remote.gitops.git import Git, GitFailed
 from ftgen.text import files
 
-_FILE, _LINK, _MODULE = "100644", "120000", "160000"
+_FILE, _LINK, _MODULE, _FOLDER = "100644", "120000", "160000", "040000"
 
 
 @dataclass(slots=True)
@@ -26,7 +26,6 @@ class BranchStore:
         commit: the commit to build on, empty for a branch that does not exist yet.
         path: the folder, empty for the root.
         shown: the place in words, for messages.
-        object_format: name of the repository's object hash.
         modes: path in the repository, to the mode and object id of each entry of the commit.
         staged: path below `path`, to the object id of each staged file.
         removed: paths below `path` that the commit leaves out.
@@ -36,10 +35,11 @@ class BranchStore:
     commit: str
     path: str
     shown: str
-    object_format: str = "sha1"
     modes: dict[str, tuple[str, str]] = field(default_factory=dict)
     staged: dict[str, str] = field(default_factory=dict)
     removed: set[str] = field(default_factory=set)
+    _object_format: str = ""
+    _by_top: dict[str, list[str]] = field(default_factory=dict)
     _importer: subprocess.Popen[bytes] | None = None
     _reader: subprocess.Popen[bytes] | None = None
 
@@ -47,6 +47,11 @@ class BranchStore:
         if self.commit:
             listed = self.git.run("ls-tree", "-r", "-t", "-z", "--full-tree", self.commit)
             self.modes = dict(_entry(line) for line in listed.split(b"\0") if line)
+        self._object_format = self.git.text("rev-parse", "--show-object-format")
+        top = self._full("")
+        for path in (path for path, (mode, _) in self.modes.items() if mode != _FOLDER and path.startswith(top)):
+            inside = path.removeprefix(top)
+            self._by_top.setdefault(inside.partition("/")[0], []).append(inside)
 
     def close(self) -> None:
         """End the git processes."""
@@ -63,18 +68,17 @@ class BranchStore:
 
     def is_bare(self) -> bool:
         """Return whether the folder holds only version control's own dot files."""
-        inside = [path for path in self.modes if path.startswith(self._full(""))]
-        return all(path.removeprefix(self._full("")).startswith(".git") for path in inside)
+        return all(name.startswith(".git") for name in self._by_top)
 
     def problem(self, path: str) -> Diagnostic | None:
         """Return why nothing can be committed at `path`: a link, a submodule or a file in the way."""
         full = self._full(path)
         parts = full.split("/")
         parents = ["/".join(parts[:count]) for count in range(1, len(parts))]
-        blocked = [parent for parent in parents if self.modes.get(parent, ("040000", ""))[0] != "040000"]
+        blocked = [parent for parent in parents if self.modes.get(parent, (_FOLDER, ""))[0] != _FOLDER]
         if blocked:
             return error("FT501", f"{full} lies behind {blocked[0]}, which is no folder", path, help="move it away")
-        if self.modes.get(full, (_FILE, ""))[0] in {_LINK, _MODULE, "040000"}:
+        if self.modes.get(full, (_FILE, ""))[0] in {_LINK, _MODULE, _FOLDER}:
             return error("FT502", f"{full} is a link or a folder, not a file", path, help="move it away")
         return None
 
@@ -93,9 +97,12 @@ class BranchStore:
 
     def files(self, folder: str) -> list[str]:
         """Return the paths of all files, links and submodules below a folder."""
-        top = self._full("")
-        inside = (path for path, (mode, _) in self.modes.items() if mode != "040000")
-        return [path.removeprefix(top) for path in inside if path.startswith(f"{top}{folder}/")]
+        within = self._by_top.get(folder.partition("/")[0], [])
+        return [path for path in within if path.startswith(f"{folder}/")]
+
+    def names(self) -> list[str]:
+        """Return the names at the root of the tree."""
+        return list(self._by_top)
 
     def stage(self, path: str, content: bytes) -> None:
         """Write the content as an object; only the commit will refer to it."""
@@ -116,7 +123,7 @@ class BranchStore:
         return f"{self.path}/{path}" if self.path else path
 
     def _id(self, content: bytes) -> str:
-        return hashlib.new(self.object_format, b"blob %d\0%b" % (len(content), content)).hexdigest()
+        return hashlib.new(self._object_format, b"blob %d\0%b" % (len(content), content)).hexdigest()
 
     def _content(self, name: str) -> bytes:
         if self._reader is None:
@@ -180,7 +187,7 @@ class BranchStore:
             raise GitFailed(["fast-import"], "the objects could not be written; is the disk full?")
 
     def _index_lines(self) -> bytes:
-        zero = "0" * hashlib.new(self.object_format).digest_size * 2
+        zero = "0" * hashlib.new(self._object_format).digest_size * 2
         removed = [f"0 {zero}\t{self._full(path)}" for path in sorted(self.removed)]
         written = [f"{_FILE} {name}\t{self._full(path)}" for path, name in sorted(self.staged.items())]
         return "".join(f"{line}\0" for line in [*removed, *written]).encode()

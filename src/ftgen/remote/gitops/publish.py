@@ -156,9 +156,7 @@ def preview(
         Rejected: FT5xx, where the branch cannot be read.
     """
     with translate_git_errors(), open_destination(target, push=push) as destination:
-        store = BranchStore(
-            destination.git, destination.tip(target.branch), target.path, target.shown, _object_format(destination.git)
-        )
+        store = BranchStore(destination.git, destination.tip(target.branch), target.path, target.shown)
         with closing(store):
             return diff_tree(store, store.lock(), runs, whole)
 
@@ -242,9 +240,7 @@ def _attempt(
     """Try once: return the report, or else None; the tip that the commit was built on; and why it was refused."""
     tip = destination.tip(target.branch)
     base = tip or (destination.tip(fork) if fork and fork != target.branch else "")
-    store = BranchStore(
-        destination.git, base, target.path, f"{target.shown} ({target.branch})", _object_format(destination.git)
-    )
+    store = BranchStore(destination.git, base, target.path, f"{target.shown} ({target.branch})")
     with closing(store):
         before = store.lock()
         outcome, subject = edit(store, before)
@@ -270,10 +266,6 @@ def _attempt(
         result, target.branch, new, outcome, outcome.diagnostics, is_new=not tip, remote=destination.address
     )
     return done, base, ""
-
-
-def _object_format(git: Git) -> str:
-    return git.text("rev-parse", "--show-object-format")
 
 
 def _raise_if_final(refused: list[str], attempt: int, problem: str, target: Target) -> None:
