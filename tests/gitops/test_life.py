@@ -9,7 +9,7 @@ import pytest
 from tests.gitops.cluster import Cluster
 
 from ftgen.diagnostics import Rejected
-from ftgen.output.tree import FileChange, OnImmutableChange, Run, State, WriteOptions, parse_lock
+from ftgen.output.tree import Entry, FileChange, Lock, OnImmutableChange, Run, State, WriteOptions, parse_lock
 from ftgen.remote.gitops import (
     Result,
     annotated,
@@ -375,6 +375,34 @@ def test_leftovers_are_listed(target, make_run, provenance):
         "its run is archived",
         "no live job names it",
     ]
+
+
+def test_each_job_is_read_once_for_all_the_claims_that_it_may_name():
+    """Once for each claim, four hundred of both took ten seconds, and these would take hours."""
+    runs = range(5000)
+    jobs = {
+        f"a/job-{n}.yaml": Entry("", f"batch.volcano.sh/v1alpha1 Job training/j{n}", f"a/{n}", f"j{n}") for n in runs
+    }
+    claims = {
+        f"a/claim-{n}.yaml": Entry("", f"v1 PersistentVolumeClaim training/w{n}", f"a/{n}", f"j{n}") for n in runs
+    }
+    store = Named({path: f"claimName: w{path[6:-5]}\n".encode() * 100 for path in jobs})
+    assert list(unused_files(store, Lock({**jobs, **claims}))) == []
+    assert store.read_count == len(jobs)
+    unnamed = Entry("", "v1 PersistentVolumeClaim training/w", "a/0", "j0")
+    (left,) = unused_files(store, Lock({**jobs, "a/claim.yaml": unnamed}))
+    assert (left.path, left.why) == ("a/claim.yaml", "no live job names it")
+
+
+class Named:
+    """A store that counts what is read."""
+
+    def __init__(self, texts):
+        self.texts, self.read_count = texts, 0
+
+    def read(self, path):
+        self.read_count += 1
+        return self.texts.get(path)
 
 
 def test_a_sweeps_index_is_left_over_with_its_last_job(target, make_run, provenance):

@@ -28,6 +28,14 @@ def test_an_empty_index_reads_back():
     assert parse_lock(dump_lock(Lock())) == Lock()
 
 
+def test_a_key_that_is_there_twice_is_found_among_many():
+    entry = '{"sha256": "", "object": "", "run": "", "name": "", "state": "active"}'
+    rows = ",".join(f'"k{number}": {entry}' for number in [*range(100_000), 99_999])
+    with pytest.raises(Rejected) as rejected:
+        parse_lock(f'{{"version": 1, "files": {{{rows}}}, "runs": {{}}}}'.encode())
+    assert "'k99999' twice" in rejected.value.diagnostics[0].headline
+
+
 def test_a_job_without_a_name_has_not_ended():
     assert parse_lock(dump_lock(Lock(ended=frozenset({"", "a"})))).ended == {"a"}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import Annotated, Any, TypeVar
@@ -84,6 +85,5 @@ def _checked(adapter: TypeAdapter[_Shape], text: bytes) -> _Shape:
 
 def _refuse_duplicates(pairs: list[tuple[str, object]]) -> None:
     if len({key for key, _ in pairs}) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
+        twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
         raise ValueError(f"it says {twice!r} twice")

@@ -46,6 +46,7 @@ from ftgen.validation.manifest import read_job
 _POD_NAME_LIMIT = 63
 _SUBJECT = 50
 _LISTED = 20
+_WORD = re.compile(rb"[\w.-]+")
 _SERVICE = "service/"
 _KEPT = ".gitkeep"
 _WHY_KEPT = b"""\
@@ -164,8 +165,11 @@ def unused_files(store: Store, lock: Lock) -> Iterator[UnusedFile]:
     jobs = {path: entry.state for path, entry in sorted(lock.files.items()) if names_others(entry)}
     live = {path for path, state in jobs.items() if state is not State.ARCHIVED}
     folders = {_folder(path) for path in live}
-    texts = {path: store.read(path) or b"" for path in jobs}
-    live_texts = [texts[path] for path in live]
+    live_words, words = set[bytes](), set[bytes]()
+    for path in jobs:
+        found = _words(store.read(path) or b"")
+        words |= found
+        live_words |= found if path in live else set()
     for path, entry in sorted(lock.files.items()):
         if is_service(entry):
             continue
@@ -179,15 +183,19 @@ def unused_files(store: Store, lock: Lock) -> Iterator[UnusedFile]:
                 yield UnusedFile(path, entry.object, "no live job is left in its folder", entry.state)
         elif is_scripts(entry.object):
             # The file of an archived run still names its scripts.
-            if not _is_named(entry.object, texts.values()):
+            if _name_of(entry) not in words:
                 yield UnusedFile(path, entry.object, "no run names it", entry.state)
-        elif not is_job(entry.object) and not _is_named(entry.object, live_texts):
+        elif not is_job(entry.object) and _name_of(entry) not in live_words:
             yield UnusedFile(path, entry.object, "no live job names it", entry.state)
 
 
-def _is_named(described: str, jobs: Iterable[bytes]) -> bool:
-    name = described.rpartition("/")[2].encode()
-    return any(re.search(rb"(?<![\w.-])%b(?![\w.-])" % re.escape(name), job) for job in jobs)
+def _name_of(entry: Entry) -> bytes:
+    return entry.object.rpartition("/")[2].encode("utf-8", "replace")
+
+
+def _words(job: bytes) -> set[bytes]:
+    """Return what a manifest may name: a claim, or scripts."""
+    return set(_WORD.findall(job))
 
 
 # editing a committed tree
@@ -382,9 +390,13 @@ class _Edit:
         edited = {_folder(path) for path, e in self.old.files.items() if self.files.get(path) != e}
         entries = {path: e for path, e in self.files.items() if _folder(path) in edited}
         jobs = {path: e.state for path, e in entries.items() if names_others(e)}
-        texts = {path: self.store.read(path) or b"" for path in jobs}
-        for path, entry in [(path, e) for path, e in entries.items() if is_scripts(e.object)]:
-            states = {jobs[job] for job, text in texts.items() if _is_named(entry.object, (text,))}
+        scripts = {path: e for path, e in entries.items() if is_scripts(e.object)}
+        named: dict[bytes, set[State]] = {_name_of(entry): set() for entry in scripts.values()}
+        for path, state in jobs.items() if scripts else ():
+            for name in named.keys() & _words(self.store.read(path) or b""):
+                named[name].add(state)
+        for path, entry in scripts.items():
+            states = named[_name_of(entry)]
             if not states:
                 self.content(path)
                 del self.files[path]
