@@ -120,6 +120,17 @@ def test_following_the_note_brings_the_files_of_the_commit_up_to_date_and_no_oth
     assert git(repository, "status", "--porcelain").split() == ["M", "training/notes.md"]
 
 
+def test_a_branch_in_the_way_of_a_sweeps_own_is_named(bare, git, make_run, provenance):
+    publish(to(bare, "ftgen"), [make_run()], provenance)
+    with pytest.raises(Rejected) as rejected:
+        publish(to(bare), [make_run()], provenance, branch_per_sweep=True)
+    (problem,) = rejected.value.diagnostics
+    assert problem.code == "FT524"
+    assert problem.help.startswith("publish to another branch, or rename ftgen: ")
+    git(bare, "branch", "-m", "ftgen", "renamed")
+    assert publish(to(bare), [make_run()], provenance, branch_per_sweep=True).branch == "ftgen/sft"
+
+
 def test_a_branch_that_is_checked_out_moves_and_its_files_do_not(checkout, git, make_run, provenance):
     index_before = (checkout / ".git" / "index").read_bytes()
     published = publish(to(checkout), [make_run()], provenance)

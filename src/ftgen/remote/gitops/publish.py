@@ -7,6 +7,7 @@ nothing is merged: the change is computed again on the new tip.
 from __future__ import annotations
 
 import random
+import re
 import shlex
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -40,6 +41,8 @@ _STUBBORN = 4
 _FIRST_WAIT = 0.05
 _LONGEST_WAIT = 2.0
 _SHORT = 10
+_PER_SWEEP = "ftgen/"
+_IN_THE_WAY = re.compile(r"'refs/heads/([^']+)' exists")
 
 Progress = Callable[[str], None]
 
@@ -130,7 +133,7 @@ def publish(
         approve(outcome)
         return outcome, f"ftgen: {tally(outcome)} in {' '.join(_folders(outcome)) or 'nothing'}"
 
-    branch = f"ftgen/{next((run.folder for run in all_runs), '')}" if branch_per_sweep else target.branch
+    branch = f"{_PER_SWEEP}{next((run.folder for run in all_runs), '')}" if branch_per_sweep else target.branch
     return commit(
         target_of(target.repo, branch, target.path),
         edit,
@@ -271,7 +274,13 @@ def _attempt(
 def _raise_if_final(refused: list[str], attempt: int, problem: str, target: Target) -> None:
     if len(refused) >= _STUBBORN:
         headline = f"{target.shown} refused the new commit on {target.branch}: {printable(problem)}"
-        how = "ask who protects the branch, or add --branch-per-sweep and open a pull request"
+        how = "ask who protects the branch"
+        if other := _IN_THE_WAY.search(problem):
+            how = (
+                f"publish to another branch, or rename {other[1]}: git has no two branches of which one is in the other"
+            )
+        elif not target.branch.startswith(_PER_SWEEP):
+            how = f"{how}, or add --branch-per-sweep and open a pull request"
         raise Rejected([error("FT524", headline, "--branch", target.branch, help=how)])
     if attempt >= _TRIES:
         headline = f"other writers moved {target.branch} {attempt} times in a row"
