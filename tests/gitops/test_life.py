@@ -332,6 +332,28 @@ def test_a_run_is_told_by_name_identity_or_file(target, make_run, provenance, na
     assert archive(target, [named], provenance).result is Result.COMMITTED
 
 
+def test_a_sweep_may_be_called_service(target, make_run, provenance):
+    publish(target, [make_run("service", label="a")], provenance)
+    assert archive(target, ["service/a"], provenance).result is Result.COMMITTED
+    assert stop(target, ["service/*"], provenance).outcome.paths(FileChange.PURGED) == (
+        "service/job-service-a-1a2b3c4d.yaml",
+    )
+
+
+def test_what_runs_share_selects_none_of_them(target, make_run, provenance):
+    publish(target, [make_run(label=label, claim="1Gi") for label in "ab"], provenance)
+    for act in (archive, stop, rerun):
+        problem = refused(act, target, ["sft/persistentvolumeclaim-models.yaml"], provenance)
+        assert (problem.code, problem.help) == ("FT527", "name one of: sft/a, sft/b")
+
+
+def test_the_scripts_of_one_run_select_it_no_more_than_those_of_many(git, bare, target, make_run, provenance):
+    publish(target, [with_scripts(make_run())], provenance)
+    archive(target, [NAME], provenance)
+    assert refused(stop, target, [SHARED], provenance).help == "name one of: sft/"
+    assert f"sft/job-{NAME}.yaml" in index(git, bare).files
+
+
 def refused(act, *arguments):
     with pytest.raises(Rejected) as rejected:
         act(*arguments)

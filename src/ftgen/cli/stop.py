@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ftgen.cli import output, repository
 from ftgen.cli.arguments import Arguments
-from ftgen.output.tree import FileChange
+from ftgen.output.tree import FileChange, is_job_file
 from ftgen.remote import gitops
 
 _GUARDS_GONE = """\
@@ -29,10 +29,11 @@ def run(arguments: Arguments) -> int:
     repository.print_changes(outcome, arguments, verbs={FileChange.CHANGED: "unguarded"})
     if outcome.paths(FileChange.CHANGED):
         output.print_status(_GUARDS_GONE, arguments)
-    if all(name.startswith("service/") for name in names):
-        output.print_status(_SERVICE_GONE, arguments)
-    elif outcome.paths(FileChange.REMOVED):
+    removed = [path.rpartition("/")[2] for path in outcome.paths(FileChange.REMOVED)]
+    if any(map(is_job_file, removed)):
         output.print_status(_FILES_GONE, arguments)
+    if any(name.startswith(("deployment-", "inferenceservice-")) for name in removed):
+        output.print_status(_SERVICE_GONE, arguments)
     if outcome.paths(FileChange.PURGED):
         output.print_status(_PURGED, arguments)
     return 0

@@ -285,10 +285,16 @@ def _find_files(lock: Lock, name: str) -> list[tuple[str, Entry]]:
     `sweep/*` selects many runs, and `service/NAME` what serves a result, which may have the name of a run.
     """
     entry, assigned = lock.files.get(name), lock.runs.get(name)
+    if entry and not names_others(entry) and _folder(name) != DELIVERY:
+        runs = sorted({e.run for path, e in lock.files.items() if is_job(e.object) and _folder(path) == _folder(name)})
+        how = f"name one of: {_listed(runs)}" if runs else "remove it from git yourself, as `ftgen gc` says"
+        raise _rejected(name, "is no job's file, and runs may share it", how)
     if entry or name.startswith(_SERVICE):
         identity = entry.run if entry else f"{SERVICES}{name.removeprefix(_SERVICE)}"
-        if identity.startswith(SERVICES):
-            return [(path, e) for path, e in lock.files.items() if fnmatchcase(e.run, identity)]
+        services = [(path, e) for path, e in lock.files.items() if is_service(e) and fnmatchcase(e.run, identity)]
+        # A sweep may be called "service", too.
+        if services:
+            return services
     files = _unshared_files(lock)
     if re.search(r"[*?[]", name):
         return [(path, e) for path, e in files if fnmatchcase(e.run, name) or fnmatchcase(path, name)]
