@@ -121,6 +121,18 @@ def test_bad_yaml_is_refused_at_line_and_column(text, where, what):
     assert (place, what) == (where, what if what in headline else headline)
 
 
+@pytest.mark.parametrize("character", ["\r", "\x85", "\u2028", "\u2029", "\r\n", "\n"])
+def test_lines_are_those_of_editors(character):
+    text = f"a: 'x{character}  y'\nb: {{c: 1, ' d': 2}}\ne: !x 1\n"
+    place, _ = refusal(text)
+    ends = character.count("\n")
+    assert place == f"job.yaml:{3 + ends}:4"
+    marks = document(text.replace("!x ", "")).places()
+    assert (marks["b", " d"].line, marks["b", " d"].column) == (2 + ends, 11)
+    place, _ = refusal(f"a: 'x{character}  y'\nb: [\n")
+    assert place == f"job.yaml:{3 + ends}:1"
+
+
 def test_nesting_that_the_scanner_itself_gives_up_on_is_called_the_same():
     place, headline = refusal("[" * 200_000)
     assert (place.rpartition(":")[0], headline) == ("job.yaml:1", "this YAML holds more than 100 levels")

@@ -254,9 +254,7 @@ class Rebuilt:
         """Explain the entry at a path; `offset` is the number of lines below its key in a multi-line text."""
         value = value_at(manifest, path)
         text = (
-            value.splitlines()[offset - 1]
-            if isinstance(value, str) and 0 < offset <= len(value.splitlines())
-            else value
+            value.split("\n")[offset - 1] if isinstance(value, str) and 0 < offset <= value.count("\n") + 1 else value
         )
         if isinstance(value, (dict, list)):
             causes = self._presence(manifest, path)
@@ -361,6 +359,4 @@ def _recorded(manifest: Mapping[str, Any], file: Path, read: Callable[[Mapping[s
 
 def _differs(text: Any, others: Sequence[Any]) -> bool:
     """Return whether a change alters the line itself, and not only other lines of its text."""
-    return any(
-        not (isinstance(other, str) and isinstance(text, str) and text in other.splitlines()) for other in others
-    )
+    return any(not (isinstance(other, str) and isinstance(text, str) and text in other.split("\n")) for other in others)

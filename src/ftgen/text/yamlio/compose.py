@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from ftgen.text.yamlio.breaks import Recount, counts_otherwise
 from ftgen.text.yamlio.nodes import Branch, Document, Node, entries, is_merge
 from ftgen.text.yamlio.problems import SYNTAX, location, reject
 from ftgen.text.yamlio.scalars import TAG, Loader, resolve_scalar
@@ -22,7 +23,9 @@ EMPTY = yaml.ScalarEvent(None, None, (True, False), "", START, START)
 
 def composed(text: str, file: str) -> Iterator[Document]:
     """Yield the documents of a text; PyYAML's own composer is not used, as it recurses in C without a limit."""
-    events = iter(Loader(text).get_event, None)
+    events: Iterator[Any] = iter(Loader(text).get_event, None)
+    if counts_otherwise(text):
+        events = map(Recount(text).event, events)
     for event in events:
         if isinstance(event, yaml.DocumentStartEvent):
             composer = _Composer(file)

@@ -14,6 +14,7 @@ import yaml
 
 from ftgen.diagnostics import Location
 from ftgen.text import files
+from ftgen.text.yamlio.breaks import Recount, counts_otherwise
 from ftgen.text.yamlio.compose import DEEPEST, EMPTY, START, TOO_DEEP, composed
 from ftgen.text.yamlio.nodes import Document
 from ftgen.text.yamlio.problems import FILE, SYNTAX, location, reject
@@ -145,6 +146,7 @@ def _syntax_problem(problem: Exception, text: str, file: str) -> tuple[str, Loca
     if not isinstance(problem, yaml.MarkedYAMLError):
         return f"this is not YAML: {problem}", Location(file), ""
     mark = problem.problem_mark or problem.context_mark or START
+    mark = Recount(text).mark(mark) if counts_otherwise(text) else mark
     if text[mark.index : mark.index + 1] == "\t":
         return "a tab cannot indent YAML", location(file, mark), "indent with spaces"
     if "maximum nesting depth" in str(problem.problem):  # libyaml's own limit, which its lookahead may reach first

@@ -1,0 +1,38 @@
+"""Positions in lines as editors and `cat -n` count them: a line feed ends one, and nothing else does.
+
+YAML 1.1 ends a line at a carriage return alone, and at U+0085, U+2028 and U+2029, too, and so counts its parser.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from typing import Any
+
+import yaml
+
+OTHER_BREAKS = re.compile("\r(?!\n)|[\x85\u2028\u2029]")
+
+
+def counts_otherwise(text: str) -> bool:
+    """Return whether the parser counts other lines in a text than editors do."""
+    return (not text.isascii() or "\r" in text) and OTHER_BREAKS.search(text) is not None
+
+
+class Recount:
+    """Count of a text's lines."""
+
+    def __init__(self, text: str) -> None:
+        """Find the ends of lines once."""
+        self._ends = [found.start() for found in re.finditer("\n", text)]
+
+    def mark(self, mark: yaml.Mark) -> yaml.Mark:
+        """Return a parser's mark with line and column as editors count them."""
+        line = bisect_left(self._ends, mark.index)
+        start = self._ends[line - 1] + 1 if line else 0
+        return yaml.Mark(mark.name, mark.index, line, mark.index - start, "", 0)
+
+    def event(self, event: Any) -> Any:
+        """Return a parser's event with its marks counted so."""
+        event.start_mark, event.end_mark = self.mark(event.start_mark), self.mark(event.end_mark)
+        return event
