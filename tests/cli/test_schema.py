@@ -20,8 +20,9 @@ OPTIONS = {**catalog.groups([runtime.conf_dir()]), **catalog.nested_groups([runt
 FILES = sorted(str(file.relative_to(runtime.conf_dir())) for file in runtime.conf_dir().rglob("*.yaml"))
 
 
-def problems(group: str, value: Any, package: str = "") -> list[str]:
-    return [problem.message for problem in Draft202012Validator(of_file(group, OPTIONS, package)).iter_errors(value)]
+def problems(group: str, value: Any) -> list[str]:
+    made = of_file(group, OPTIONS, catalog.packages([runtime.conf_dir()], group) if group else ())
+    return [problem.message for problem in Draft202012Validator(made).iter_errors(value)]
 
 
 def objects(part: Any) -> list[dict[str, Any]]:
@@ -57,7 +58,7 @@ def test_every_key_is_described() -> None:
 def test_every_packaged_file_fits(file: str) -> None:
     group = str(Path(file).parent).removeprefix(".")
     path = runtime.conf_dir() / file
-    assert problems(group, yamlio.read(path) or {}, catalog.package_of(path)) == []
+    assert problems(group, yamlio.read(path) or {}) == []
 
 
 def test_a_resolved_configuration_fits_the_whole() -> None:
@@ -71,6 +72,11 @@ def test_a_resolved_configuration_fits_the_whole() -> None:
         ("", {"defaults": [{"hardware": "asend"}]}),
         ("", {"defaults": [{"override /hardware": "asend"}]}),
         ("", {"nonsense": 1}),
+        ("", {"defaults": [{"overide /hardware": "ascend"}]}),
+        ("hardware", {"defaults": [{"/nope": "ascend"}]}),
+        ("hardware", {"defaults": ["_self"]}),
+        ("cluster/base", {"nonsense": 1}),
+        ("hardware/driver", {"nonsense": 1}),
         ("hardware", {"nodes": -1}),
         ("hardware", {"nodes": "two"}),
         ("hardware", {"card": {"bf16": "yes"}}),
@@ -93,6 +99,7 @@ def test_what_the_specification_refuses_is_refused(group: str, value: Any) -> No
         ("hardware", {"nodes": "${oc.env:NODES}", "memory": None, "image": "???"}),
         ("hardware", {"memory": 8}),
         ("trainer", {"command": ["python", "-m", "x"]}),
+        ("", {"defaults": [{"override hydra/launcher": "basic"}, {"optional mine": "x"}, "common"]}),
         ("trainer", {"args": {"anything": ["goes"]}}),
         ("cluster", {"labels": {"a": 1, "b": "${name}"}}),
         ("model", {"defaults": ["qwen3-8b@_here_", "_self_"], "revision": 1234567}),
@@ -263,5 +270,8 @@ def test_usage(words: list[str]) -> None:
 
 
 def test_the_header_of_a_group_s_options_says_where_they_belong() -> None:
-    assert catalog.package([runtime.conf_dir()], "experiment") == "_global_"
-    assert catalog.package([runtime.conf_dir()], "hardware") == "hardware"
+    places = [runtime.conf_dir()]
+    assert catalog.packages(places, "experiment") == ["_global_"]
+    assert catalog.packages(places, "hardware") == ["hardware"]
+    assert catalog.packages(places, "hardware/driver") == ["cluster.facts", "hardware"]
+    assert catalog.packages(places, "cluster/base") == ["_global_", "cluster.base"]

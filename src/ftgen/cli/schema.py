@@ -49,7 +49,7 @@ def text(group: str, search_path: Sequence[Path], more: Mapping[str, Mapping[str
     """
     options = {**catalog.groups(search_path), **catalog.nested_groups(search_path)}
     options |= {name: dict(sorted({**options.get(name, {}), **own}.items())) for name, own in (more or {}).items()}
-    file_schema = of_file(group, options, catalog.package(search_path, group) if group else "")
+    file_schema = of_file(group, options, catalog.packages(search_path, group) if group else ())
     return json.dumps(file_schema, indent=2, ensure_ascii=False) + "\n"
 
 
@@ -64,13 +64,13 @@ def documented() -> dict[str, Any]:
     return {**head, **_described(bare), "$defs": dict(sorted(defs.items()))}
 
 
-def of_file(group: str, options: Mapping[str, Mapping[str, str]], package: str = "") -> dict[str, Any]:
+def of_file(group: str, options: Mapping[str, Mapping[str, str]], packages: Sequence[str] = ()) -> dict[str, Any]:
     """Return the schema of a file: an option of a group, or the primary configuration without a group.
 
     Args:
         group: name of the group; a nested group (`trainer/base`) holds parts of the same section.
         options: the options of each group, for the defaults list.
-        package: the dotted key of the file's content, where it is not the group's path.
+        packages: the dotted keys that such a file may set, where these are not the group's path.
 
     Raises:
         Rejected: when there is no such group.
@@ -81,17 +81,23 @@ def of_file(group: str, options: Mapping[str, Mapping[str, str]], package: str =
         near = difflib.get_close_matches(section, options, 1)
         hint = f"did you mean {near[0]}?" if near else f"the groups are {', '.join(options)}"
         raise Rejected([error("FT011", f"there is no group {section!r}", section, help=hint)])
-    section, *inner = (package or group.replace("/", ".")).split(".")
-    part = whole["properties"].get(section, _DIRECTIVES.get(section, {}))
-    for name in inner:
-        part = _within(part, name, whole["$defs"])
     defs = {name: _lenient(definition) for name, definition in whole["$defs"].items()}
+    contents = [_content(package, whole, defs) for package in packages or [group.replace("/", ".")]]
     return {
         "$schema": schema.DIALECT,
         "title": f"ftgen {group} option" if group else whole["title"],
-        **(_either(part, defs) if part else _top(whole)),
+        **(contents[0] if len(contents) == 1 else {"anyOf": contents}),
         "$defs": {**defs, "defaults": _defaults_list(options, group)},
     }
+
+
+def _content(package: str, whole: Mapping[str, Any], defs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the schema of a file whose content is at a dotted key."""
+    section, *inner = package.split(".")
+    part = whole["properties"].get(section, _DIRECTIVES.get(section, {}))
+    for name in inner:
+        part = _within(part, name, whole["$defs"])
+    return _either(part, defs) if part else _top(whole)
 
 
 def _top(whole: Mapping[str, Any]) -> dict[str, Any]:
@@ -133,12 +139,22 @@ def _defaults_list(options: Mapping[str, Mapping[str, str]], group: str) -> dict
     }
     named = {**options, **relative}.items()
     chosen = {rf"^(optional |override )*/?{re.escape(name)}(@.*)?$": _choice(list(names)) for name, names in named}
-    entry = {"type": "object", "minProperties": 1, "maxProperties": 1, "patternProperties": chosen}
+    entry = {
+        "type": "object",
+        "minProperties": 1,
+        "maxProperties": 1,
+        "patternProperties": {**chosen, **_UNLISTED},
+        "additionalProperties": False,
+    }
     return {
         "description": "What this file is made of, in merge order.",
         "type": "array",
-        "items": {"anyOf": [{"type": "string"}, entry]},
+        "items": {"anyOf": [{"type": "string", "pattern": "^[^_]|^_self_$"}, entry]},
     }
+
+
+_UNLISTED: dict[str, Any] = {r"^(override )?/?hydra/": {}, r"^optional ": {}}
+"""Entries whose groups no folder lists: Hydra's own, and those that need not be there."""
 
 
 def _choice(names: list[str]) -> dict[str, Any]:

@@ -70,11 +70,11 @@ def description(file: Path) -> str:
     return visible(next(_first_comment(_text(file).splitlines()), ""))
 
 
-def package(places: Sequence[Path], group: str) -> str:
-    """Return a group's dotted key: the one that all headers (`# @package`) of its options name, else its path."""
+def packages(places: Sequence[Path], group: str) -> list[str]:
+    """Return the dotted keys that the options of a group set: those of their headers (`# @package`), else its path."""
+    path = group.replace("/", ".")
     files = (_find(places, f"{group}/{option}") for option in options(places, group))
-    headers = {header for file in files if file and (header := package_of(file))}
-    return headers.pop() if len(headers) == 1 else group.replace("/", ".")
+    return sorted({package_of(file) or path for file in files if file}) or [path]
 
 
 def choices(places: Sequence[Path], config_name: str, overrides: Mapping[str, str]) -> dict[str, str]:
