@@ -145,3 +145,21 @@ def test_a_publication_to_an_address_is_pushed(run: Any, repository: Path) -> No
 def test_what_does_not_go_with_it(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["--json", *words]) == 2
     assert "--json" in capsys.readouterr().err
+
+
+def refuse_constant(name: str) -> None:
+    raise AssertionError(f"{name} is no JSON")
+
+
+@pytest.mark.parametrize(("value", "told"), [("inf", ".inf"), ("-inf", "-.inf"), ("nan", ".nan")])
+def test_numbers_that_json_lacks_are_texts(value: str, told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["explain", "common.x", f"++common.x={value}", "--json"]) == 0
+    explained = json.loads(capsys.readouterr().out, parse_constant=refuse_constant)
+    assert explained["value"] == told
+    for name, number in (("a", "1"), ("b", told)):
+        Path(f"{name}.yaml").write_text(
+            f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: m}}\ndata: {{x: {number}}}\n"
+        )
+    assert cli.main(["diff", "a.yaml", "b.yaml", "--json"]) == 1
+    (found,) = json.loads(capsys.readouterr().out, parse_constant=refuse_constant)
+    assert found["fields"][0]["new"] == told

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -22,7 +21,7 @@ from ftgen.emulation.datasets.lengths import Tokenizer
 from ftgen.emulation.datasets.reading import Reading, reading_of_arguments
 from ftgen.remote.gitops.address import is_remote, without_credentials
 from ftgen.remote.gitops.checkout import checked_out
-from ftgen.text import files, yamlio
+from ftgen.text import files, jsontext, yamlio
 
 TOKENIZER = "tokenizer.json"
 
@@ -121,7 +120,7 @@ def _print(verdict: Verdict, path: Path, word: str, arguments: Arguments) -> int
     if is_remote(word):
         found = [_named(each, str(path), without_credentials(word)) for each in found]
     if flags.json:
-        print(json.dumps(credentials.redact_value(words.plain(verdict)), indent=2, ensure_ascii=False))  # noqa: T201
+        print(jsontext.document(credentials.redact_value(words.plain(verdict))))  # noqa: T201
     elif flags.format == "html":
         _print_page(verdict, found, word, arguments)
     elif flags.format == "text" and not flags.quiet:

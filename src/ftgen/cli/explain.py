@@ -21,6 +21,7 @@ from ftgen.provenance import explain
 from ftgen.provenance.dependencies import ABSENT, LoweringInput, value_at
 from ftgen.provenance.explain import Cause, KeyExplanation, LineExplanation
 from ftgen.provenance.origins import KeyOrigins, Origin
+from ftgen.text import jsontext
 from ftgen.text.files import displayed
 from ftgen.text.paths import dotted
 from ftgen.text.tables import table
@@ -296,7 +297,7 @@ def _rule(code: str, arguments: Arguments) -> int:
 
 def _print(plain: dict[str, Any], text: str, arguments: Arguments) -> None:
     if arguments.flags.json:
-        sys.stdout.write(json.dumps(plain, indent=2, ensure_ascii=False, default=str) + "\n")
+        sys.stdout.write(jsontext.document(plain) + "\n")
     else:
         output.print_text(text.splitlines())
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from itertools import groupby
@@ -17,7 +16,7 @@ from ftgen.output.tree import kind_of
 from ftgen.review import preview
 from ftgen.review.preview import Pod, Row, Section
 from ftgen.schema.version import version_of
-from ftgen.text import lines, yamlio
+from ftgen.text import jsontext, lines, yamlio
 from ftgen.validation.manifest import objects
 
 _BESIDE = ("ConfigMap", "PersistentVolumeClaim", "Service")
@@ -36,7 +35,7 @@ def run(arguments: Arguments) -> int:
     """Show the pods, or print them as JSON."""
     jobs, is_sweep = _jobs(arguments)
     if arguments.flags.json:
-        print(json.dumps({"jobs": [_plain(each) for each in jobs]}, indent=2, ensure_ascii=False))  # noqa: T201
+        print(jsontext.document({"jobs": [_plain(each) for each in jobs]}))  # noqa: T201
     else:
         width = min(streams.width(), _WIDEST)
         shown = _list(jobs, width, arguments) if is_sweep else _pages(jobs, width, arguments)

@@ -5,7 +5,6 @@ Logs and pull requests keep the output, so secrets are redacted in every format,
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import unicodedata
@@ -19,7 +18,7 @@ from urllib.parse import quote
 
 from ftgen.cli import streams
 from ftgen.diagnostics import COMMAND_LINE, Diagnostic, Location, Severity, credentials
-from ftgen.text import files
+from ftgen.text import files, jsontext
 from ftgen.text.lines import one_line, visible
 
 _COLOURS = {Severity.ERROR: "31", Severity.WARNING: "33", Severity.NOTE: "36"}
@@ -261,7 +260,7 @@ def _lines(file: str) -> list[str]:
 
 def as_json(value: Any) -> str:
     """Write a JSON document."""
-    return _encodable(json.dumps(value, indent=2, ensure_ascii=False)) + "\n"
+    return _encodable(jsontext.document(value)) + "\n"
 
 
 def _encodable(text: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 from ftgen.lower import Bundle, Object
 from ftgen.review.diff import ABSENT, diff_fields
-from ftgen.text import tables
+from ftgen.text import jsontext, tables
 
 _OWN_PREFIX = "ftgen.dev/"
 # Characters of a cell, and of a common prefix that long cells keep.
@@ -126,4 +126,4 @@ def as_json(labels: Sequence[str], found: Sequence[Row]) -> str:
         }
         for row in found
     ]
-    return json.dumps({"columns": list(labels), "rows": listed}, indent=2, ensure_ascii=False) + "\n"
+    return jsontext.document({"columns": list(labels), "rows": listed}) + "\n"

@@ -13,6 +13,7 @@ from typing import Any
 from ftgen.diagnostics import credentials
 from ftgen.review.diff.fields import ABSENT, ChangeClass, FieldChange
 from ftgen.review.diff.match import Change, Manifest, Status
+from ftgen.text import jsontext
 from ftgen.text.lines import one_line
 from ftgen.text.shapes import mapping
 
@@ -143,7 +144,7 @@ def _painted(line: str) -> str:
 
 def as_json(changes: Iterable[Change]) -> str:
     """Write a JSON array with one object for each change; an absent `old` or `new` of a field is omitted."""
-    return json.dumps([_json(change) for change in changes], indent=2, ensure_ascii=False) + "\n"
+    return jsontext.document([_json(change) for change in changes]) + "\n"
 
 
 def _json(change: Change) -> dict[str, Any]:
