@@ -19,6 +19,7 @@ from ftgen.cli.init import QUESTIONS
 from ftgen.config.compose import compose
 from ftgen.config.compose.request import Request
 from ftgen.interop import starter
+from ftgen.text import yamlio
 
 JOB = Path(__file__).parents[1] / "interop" / "shapes" / "reference-train.yaml"
 
@@ -97,6 +98,19 @@ def test_words_go_where_they_belong(here: Path) -> None:
     found = config()
     assert (found["name"], found["trainer"]["lr"], found["storage"]["storage_class"]) == ("tuning", 1e-5, "fast")
     assert config(".", "storage=emptydir", "hardware=cpu")["storage"]["storage_class"] is None
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["cluster.git.secret=mine", "cluster.facts.card.per_node=8", "cluster.pod_security=restricted"]]
+)
+def test_every_comment_may_be_uncommented(here: Path, words: list[str]) -> None:
+    assert cli.main(["init", "-y", *words]) == 0
+    file = Path("conf/cluster/mine.yaml")
+    text = re.sub(r"^( *)# (?=[ a-z_]+: )|^# (?=[a-z_]+:$)", r"\1", file.read_text(), flags=re.MULTILINE)
+    told = yamlio.parse(text, "mine.yaml")
+    assert {"url", "secret", "user_key", "token_key"} == told["git"].keys()
+    assert told["facts"]["snapshot"] == "facts.yaml"
+    assert told["pod_security"] == "restricted"
 
 
 def test_an_own_configuration_needs_only_what_is_its_own(here: Path) -> None:

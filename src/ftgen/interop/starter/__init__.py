@@ -5,7 +5,8 @@ The texts that hold no choice lie beside this module as they are written (`githu
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,11 +78,24 @@ def _option(group: str, answers: Answers) -> str:
     """Write the user's own option of a group: the chosen option, and the values that differ."""
     values = {key: value for key, value in answers.values.items() if key.startswith(f"{group}.")}
     head = f"# {SITE[group]} of this site; `ftgen explain {group}.KEY` says what a key means and where it comes from.\n"
-    body = yamlio.dump(
-        {"defaults": [f"{answers.choices[group]}@_here_", "_self_"], **sections.nested(values).get(group, {})}
-    )
-    more = _text("cluster.yaml") if group == "cluster" else ""
-    return f"{_modeline(2, group)}{head}{body}{more}"
+    body = {"defaults": [f"{answers.choices[group]}@_here_", "_self_"], **sections.nested(values).get(group, {})}
+    hints = _text("cluster.yaml") if group == "cluster" else ""
+    return f"{_modeline(2, group)}{head}{_with_hints(body, hints)}"
+
+
+def _with_hints(content: Mapping[str, Any], hints: str) -> str:
+    """Write an option with what else it may hold as comments: those of a section that it has stand in that section."""
+    title, *blocks = re.split(r"^# (?=[a-z_]+:)", hints, flags=re.MULTILINE)
+    inner = {block.partition(":")[0]: block.splitlines()[1:] for block in blocks}
+    body = (yamlio.dump({key: value}) + _inside(value, inner.get(key, [])) for key, value in content.items())
+    others = (f"# {block}" for block in blocks if block.partition(":")[0] not in content)
+    return "".join((*body, title, *others))
+
+
+def _inside(section: Any, hints: Iterable[str]) -> str:
+    lines = (hint.removeprefix("#").strip() for hint in hints)
+    wanted = [line for line in lines if isinstance(section, dict) and line.partition(":")[0] not in section]
+    return "".join(f"  # {line}\n" for line in wanted)
 
 
 def _modeline(depth: int, name: str) -> str:
