@@ -138,6 +138,27 @@ def test_an_optional_choice_is_made(composer: Composer) -> None:
         list(Batch(composer, found))
 
 
+@pytest.mark.parametrize("key", ["+trainer.args.seed", "trainer.args.seed"])
+def test_the_keys_of_settings_may_have_a_prefix(key: str, composer: Composer) -> None:
+    words = ["trainer.lr=1e-4,2e-4", "+trainer.args.seed=1,2", f"+sweep.zip=[trainer.lr,'{key}']"]
+    assert labels(composer, *words) == ["s1-lr1e-4", "s2-lr2e-4"]
+    words = ["+trainer.args.seed=1,2", f"+sweep.alias={{trainer.args.seed: start}}"]
+    assert labels(composer, *words) == ["start1", "start2"]
+
+
+@pytest.mark.parametrize(
+    ("words", "told", "subject"),
+    [
+        (["+sweep.alias={trainer.lrr: rate}"], "sweep.alias names trainer.lrr, which is not swept", "sweep.alias"),
+        (["trainer.epochs=1,2,1"], "trainer.epochs has a value more than once: 1 is one point", "trainer.epochs"),
+        (["+sweep.optional=[model]"], "sweep.optional names model, which nothing sets", "sweep.optional"),
+    ],
+)
+def test_what_has_no_effect_is_told(composer: Composer, words: list[str], told: str, subject: str) -> None:
+    found = sweeping.expand(composer, [LR, *words]).diagnostics
+    assert [(d.code, d.headline, d.subject) for d in found] == [("FT037", told, subject)]
+
+
 def test_more_points_than_the_limit_need_saying_so(composer: Composer) -> None:
     assert refused(composer, LR, RANK, limit=8).code == "FT034"
     assert len(labels(composer, LR, RANK, limit=9)) == 9

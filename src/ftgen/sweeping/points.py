@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import itertools
 import shlex
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -372,7 +374,7 @@ class _Expansion:
         points = self._points(limit)
         if not points:
             raise Rejected([self._no_points()])
-        notes += self._unused_optional()
+        notes += [*self._unused(), *self._repeated()]
         return Sweep(points, self.settings, self.swept, self.groups, self.places, tuple(notes), self.frames)
 
     def _no_points(self) -> Diagnostic:
@@ -468,9 +470,21 @@ class _Expansion:
             points.append(Point(overrides, values, self.labels.label(values)))
         return list(_with_unique_labels(points))
 
-    def _unused_optional(self) -> Iterator[Diagnostic]:
+    def _unused(self) -> Iterator[Diagnostic]:
         for key in sorted(self.settings.optional - {without_prefix(axis.key) for axis in self.axes}):
             yield note("FT037", f"sweep.optional names {key}, which nothing sets", "sweep.optional", key)
+        for key in sorted(self.settings.alias.keys() - self.swept):
+            near = difflib.get_close_matches(key, self.swept, 1)
+            help_ = f"did you mean {near[0]}?" if near else "name a swept key"
+            yield note("FT037", f"sweep.alias names {key}, which is not swept", "sweep.alias", key, help_)
+
+    def _repeated(self) -> Iterator[Diagnostic]:
+        for axis in self.axes:
+            twice = [text for text, times in Counter(axis.texts).items() if times > 1]
+            if twice:
+                headline = f"{axis.key} has a value more than once: {twice[0].partition('=')[2]} is one point"
+                found = note("FT037", headline, without_prefix(axis.key), help="leave the others out")
+                yield axes.placed(found, axis.place)
 
 
 def _with_unique_labels(points: list[Point]) -> Iterator[Point]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from ftgen.diagnostics import Diagnostic, Rejected, error
+from ftgen.sweeping.label import without_prefix
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ def _pairs(value: Any) -> tuple[tuple[str, ...], ...]:
     listed = value if isinstance(value, list) else []
     groups = [listed] if all(isinstance(item, str) for item in listed) else listed
     if all(isinstance(g, list) and len(g) > 1 and all(isinstance(k, str) for k in g) for g in groups) and groups:
-        return tuple(tuple(group) for group in groups)
+        return tuple(tuple(map(without_prefix, group)) for group in groups)
     raise ValueError("a list of two or more keys, or a list of such lists")
 
 
@@ -104,7 +105,7 @@ def _texts(value: Any) -> tuple[str, ...]:
 def _aliases(value: Any) -> dict[str, str]:
     label = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
     if isinstance(value, dict) and all(isinstance(a, str) and label.fullmatch(a) for a in value.values()):
-        return {str(key): alias for key, alias in value.items()}
+        return {without_prefix(str(key)): alias for key, alias in value.items()}
     raise ValueError("a mapping of keys to words of small letters, digits and dashes")
 
 
@@ -137,7 +138,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "include": _texts,
     "shuffle": _whole(0),
     "sample": _whole(1),
-    "optional": lambda value: frozenset(_texts(value)),
+    "optional": lambda value: frozenset(map(without_prefix, _texts(value))),
     "alias": _aliases,
     "max_parallel": _whole(1),
     "also": _further,
