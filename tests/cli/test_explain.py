@@ -78,6 +78,12 @@ def test_the_option_of_the_key_s_group_is_told(explain: Any) -> None:
     ]
 
 
+def test_a_mapping_under_the_name_of_a_group_sets_its_keys(explain: Any) -> None:
+    story = explain("hardware.nodes", "hardware={nodes: 1}", "storage=nfs")
+    assert [(each["file"], each["holds"]) for each in story["statements"]][-1] == ("<command line>", True)
+    assert story["choices"]["hardware"][-1]["file"] != "<command line>"
+
+
 def test_an_interpolation_is_followed_one_hop(explain: Any) -> None:
     story = explain("trainer.args.learning_rate", "trainer.lr=1e-4")
     assert story["value"] == 0.0001

@@ -39,6 +39,8 @@ TABLE: dict[tuple[str, ...], list[Found]] = {
         ("FT011", ONE, "the group hardware has no option 'asend'"),
         ("FT012", TWO, "there is no key 'trainer.lrr'"),
     ],
+    ("trainer={lr: 1, lrr: 1}",): [("FT012", ONE, "there is no key 'trainer.lrr'")],
+    ("+trainer={lrr: 1}",): [("FT101", ONE, "unknown key 'lrr'")],
     ("model.url=???",): [("FT013", ONE, "model.url has no value and no default")],
     ("name=${nothing}",): [("FT014", ONE, "name: Interpolation key 'nothing' not found")],
     ("job.restarts=${job.ttl}", "job.ttl=${job.restarts}"): [
@@ -47,6 +49,9 @@ TABLE: dict[tuple[str, ...], list[Found]] = {
     ],
     ("trainer.command={a: 1}",): [("FT012", ONE, "trainer.command is a list, and a mapping cannot be merged into it")],
     # shape
+    ("serving.replicas=2",): [
+        ("FT104", ONE, "serving has no kind: no option of the group is chosen, and a training has none"),
+    ],
     ("hardware.devices=abc",): [
         ("FT102", ONE, "hardware.devices must be a whole number, not 'abc'"),
     ],

@@ -39,7 +39,25 @@ def admit(config: Mapping[str, Any]) -> Spec:
     try:
         return Spec.model_validate(config)
     except ValidationError as failure:
-        raise Rejected([_diagnose(dict(problem)) for problem in failure.errors()]) from None
+        problems: list[dict[str, Any]] = [dict(problem) for problem in failure.errors()]
+        raise Rejected(_diagnosed(problems)) from None
+
+
+def _diagnosed(problems: Sequence[dict[str, Any]]) -> list[Diagnostic]:
+    """Translate pydantic's errors; a section that nobody chose an option for is one problem."""
+    missing = {p["loc"] for p in problems if p["type"] == "missing"}
+    is_chosen = ("serving", "kind") not in missing
+    told = [_diagnose(p) for p in problems if is_chosen or p["loc"][:1] != ("serving",)]
+    return told if is_chosen else [_NOT_CHOSEN, *told]
+
+
+_NOT_CHOSEN = error(
+    "FT104",
+    "serving has no kind: no option of the group is chosen, and a training has none",
+    "serving",
+    help="leave serving out of a training, and write it behind `ftgen serve RUN` once there is a result; "
+    "an option of your own says `kind: deployment` or `kind: kserve`",
+)
 
 
 def admit_facts(facts: Mapping[str, Any]) -> Facts:

@@ -263,8 +263,8 @@ class Composer:
         Overrides that cannot be applied are traced too, so that a rejected command line can be explained.
         """
         defaults = self._traceable(overrides)
-        choices = [o for o in overrides if self.is_group(o.key_or_group)]
-        values = [o for o in overrides if not self.is_group(o.key_or_group)]
+        choices = [o for o in overrides if self._defaults.selects_option(o)]
+        values = [o for o in overrides if not self._defaults.selects_option(o)]
         return Trace(self._layers(defaults), tuple(_traces(overrides, values)), tuple(_traces(overrides, choices)))
 
     def tree(self, overrides: Sequence[Override]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from hydra.core.override_parser.types import Override
@@ -84,14 +84,23 @@ def unknown_key(override: Override, config: DictConfig, failure: Exception) -> D
         )
     if "Could not override" not in cause:
         return error("FT012", cause, key, override.input_line)
-    near = _trainer_arguments(key, config) or similar_keys(key, dotted_keys(config))
-    hint = f"did you mean {', '.join(near)}?" if near else f"to add a new key write {_adding(override)}"
+    known = {*dotted_keys(config)}
+    key = _first_unknown(key, override.value(), known)
+    near = _trainer_arguments(key, config) or similar_keys(key, known)
+    hint = f"did you mean {', '.join(near)}?" if near else "`ftgen schema` lists every key, `ftgen groups` every group"
     return error("FT012", f"there is no key {key!r}", key, override.input_line, hint)
 
 
 def _adding(override: Override) -> str:
     """Return the override that adds what this one would change, as a word for a shell."""
     return shlex.quote(f"+{override.input_line}")
+
+
+def _first_unknown(key: str, value: Any, known: Collection[str]) -> str:
+    """Return the first key in a mapping that no file has; the mapping's own key where it has none itself."""
+    inner = {f"{key}.{name}": part for name, part in value.items()} if isinstance(value, dict) and key in known else {}
+    found = (_first_unknown(name, part, known) for name, part in inner.items() if key not in spec.free_mappings())
+    return next((name for name in found if name not in known), key)
 
 
 def similar_keys(key: str, keys: Iterable[str]) -> list[str]:
