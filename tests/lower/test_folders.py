@@ -31,6 +31,11 @@ def test_kubernetes_puts_the_job_s_name_into_its_folders(composer: Composer) -> 
     assert command["OUTPUT_DIR"] == "/mnt/workspace/job-1/out"
 
 
+def test_a_folder_s_name_ends_in_no_slash(composer: Composer) -> None:
+    env = expanded(composer, "trainer.args.output_dir=output_models//", "trainer.export.export_dir=merged/")
+    assert (env.get("OUTPUT_DIR"), env["EXPORT_DIR"]) == (None, "merged")
+
+
 @pytest.mark.parametrize("folder", ["$(HOME)/out", "$$(JOB_NAME)/out", "$(JOB_NAMES)"])
 def test_any_other_dollar_stays(composer: Composer, folder: str) -> None:
     assert expanded(composer, f"trainer.args.output_dir='{folder}'")["OUTPUT_DIR"] == folder

@@ -120,14 +120,19 @@ def folder_variables(spec: Spec) -> list[Object]:
     workspace = spec.storage.workspace
     # Several jobs may share a permanent claim; a temporary one belongs to its pod.
     own = "" if is_temporary(spec, workspace) else f"/{llamafactory.JOB_NAME}"
-    folder, asked = f"{workspace.path}{own}", _referred(spec)
-    work = [{"name": "WORK_DIR", "value": folder}] if folder != _WORK_DIR or "WORK_DIR" in asked else []
-    output = spec.trainer.output if spec.trainer.output != _OUTPUT else None
+    place, asked = f"{workspace.path}{own}", _referred(spec)
+    work = [{"name": "WORK_DIR", "value": place}] if place != _WORK_DIR or "WORK_DIR" in asked else []
+    output = folder if (folder := _without_slash(spec.trainer.output)) != _OUTPUT else None
     grace = str(spec.job.grace_period) if spec.job.grace_period != _GRACE_PERIOD else None
     source = " ".join(spec.hardware.source) or None
     devices = device_ids(spec) if "DEVICE_IDS" in asked else None
     named = _naming_job(OUTPUT_DIR=output)
     return [*work, *variables(SOURCE_FILES=source), *named, *variables(GRACE_PERIOD=grace, DEVICE_IDS=devices)]
+
+
+def _without_slash(folder: str) -> str:
+    """Return a folder as the script names it: what lies beside it has a name that begins with its own."""
+    return folder.rstrip("/") or folder
 
 
 def _naming_job(**values: str | None) -> list[Object]:
@@ -167,10 +172,10 @@ def _configuration_variables(spec: Spec, configurations: Configurations | None) 
     yield {**training, "value": training["value"] + tracking_arguments(spec)}
     export = configurations.export
     if export is not None:
-        merged = str(export["export_dir"])
+        merged = _without_slash(str(export["export_dir"]))
         yield from _naming_job(
             EXPORT_CONFIG=yamlio.dump(export),
-            EXPORT_DIR=merged if merged != f"{spec.trainer.output}_merged" else None,
+            EXPORT_DIR=merged if merged != f"{_without_slash(spec.trainer.output)}_merged" else None,
         )
         keeps = llamafactory.keeps_base_files(spec, configurations.training)
         yield from variables(RESTORE_BASE_FILES=None if keeps else "false")
