@@ -301,6 +301,71 @@ def test_a_folder_of_all_later_runs_is_warned_of(capsys: pytest.CaptureFixture[s
     assert found == ["every run writes into /mnt/workspace/out"]
 
 
+FOLDERS = ("-m", "storage=nfs", "dataset=hf-sharegpt", "dataset.url=https://x.org/rows", "-q")
+
+
+@pytest.mark.parametrize(
+    ("words", "help_"),
+    [
+        (("dataset.revision=v1,v2",), "dataset.folder=rows-${dataset.revision}"),
+        (("model.revision=v1,v2",), "model.folder=Qwen3-0.6B-${model.revision}"),
+        (("dataset.info.split=a,b",), "dataset.folder=rows-${dataset.info.split}"),
+        (("dataset.name=a,b", "dataset.folder=c"), "dataset.folder=rows-${dataset.name}"),
+        (
+            ("dataset.info.num_samples=10,20", "dataset.revision=v1,v2"),
+            "dataset.folder=rows-${dataset.info.num_samples}-${dataset.revision}",
+        ),
+    ],
+)
+def test_jobs_of_a_sweep_do_not_fetch_into_one_folder(words: tuple[str, ...], help_: str) -> None:
+    code, said = run([*FOLDERS, *words])
+    assert (code, said.count("FT040")) == (1, 1)
+    assert f"help: write '{help_}'\n" in said
+    given = [word for word in words if not word.startswith("dataset.folder=")]
+    assert run([*FOLDERS, *given, help_])[0] == 0
+
+
+def test_a_pinned_revision_is_told_by_the_branch_s_name(scratch: Path) -> None:
+    pins = "".join(f"- url: https://x.org/rows\n  revision: v{n}\n  commit: {'c0de' * 9}abc{n}\n" for n in "12")
+    (scratch / "conf").mkdir()
+    (scratch / "conf" / "pins.yaml").write_text(f"version: 1\ngit:\n{pins}")
+    code, said = run([*FOLDERS, "dataset.revision=v1,v2", "dataset.folder=rows-${dataset.revision}"])
+    assert code == 0, said
+    assert "FT040" in run([*FOLDERS, "dataset.revision=v1,v2"])[1]
+
+
+def test_a_model_and_a_data_set_have_folders_of_their_own(reject: Reject) -> None:
+    words = ("model.url=https://a.org/a/x", "dataset.url=https://b.org/x.git")
+    assert reject(*words) == [("FT040", f"{HERE}:2", "model and data set have one folder, x")]
+    assert run([*words, "dataset.folder=rows", "-o", "-"])[0] == 0
+    assert run([words[0], "dataset.url=https://a.org/a/x", "-o", "-"])[0] == 0
+
+
+@pytest.mark.parametrize("end", ["..", ".", ".git", "..git"])
+def test_a_folder_does_not_lead_out_of_the_volume(reject: Reject, end: str) -> None:
+    folder = end.removesuffix(".git")
+    found = reject(f"model.url=https://x.org/a/{end}")
+    assert found == [("FT039", ONE, f"its folder on the models volume would be {folder!r}")]
+    assert run([f"model.url=https://x.org/a/{end}", "model.folder=x", "-o", "-"])[0] == 0
+
+
+@pytest.mark.parametrize("url", ["HTTPS://x.org/a", ".x@x.org:a/b", "-x@x.org:a/b"])
+def test_a_url_that_the_scripts_would_refuse_is_refused(reject: Reject, url: str) -> None:
+    assert reject(f"model.url={url}") == [("FT103", ONE, f"model.url cannot be '{url}': {NO_URL}")]
+
+
+@pytest.mark.parametrize("url", ["ssh://git@x.org/a/b", "https://x.org/a/model@v2", "git@x.org:a/b"])
+def test_a_url_that_the_scripts_take_is_taken(url: str) -> None:
+    assert run([f"model.url={url}", f"model.output_url={url}", "-o", "-"])[0] == 0
+
+
+def test_a_path_with_a_blank_would_be_two(reject: Reject) -> None:
+    headline = (
+        "hardware.source.0 cannot be '/a b/c.sh': must be a path without blanks, by which the scripts split their list"
+    )
+    assert reject('hardware.source=["/a b/c.sh"]') == [("FT103", ONE, headline)]
+
+
 def test_what_an_interpolation_may_have_meant(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -47,6 +47,19 @@ def test_the_result_of_the_run_is_fetched_and_served(render, serve, kind):
     assert "GIT_TOKEN" not in environment(container_of(objects))
 
 
+def test_another_revision_or_repository_has_a_folder_of_its_own(render, serve):
+    render()
+    places = [("V1.0", URL), ("v1-0", URL), ("main", URL), ("main", f"{URL}-2")]
+    folders = []
+    for revision, url in places:
+        objects = serve(RUN, f"serving.revision={revision}", f"model.output_url={url}")
+        folders.append(vllm(objects)["model"])
+        (init,) = pod_of(objects)["initContainers"]
+        assert environment(init)["MODEL_DIR"] == folders[-1]
+    assert len(set(folders)) == len(places)
+    assert folders[-1].startswith("/mnt/models/main-")
+
+
 def test_a_deployment_is_reached_by_its_service(render, serve):
     render()
     objects = serve(RUN)

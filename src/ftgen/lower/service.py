@@ -276,8 +276,11 @@ def weights_variables(inputs: ServiceInputs) -> list[Object]:
 
 
 def result_path(spec: Spec, result: Result) -> str:
-    """Return the folder of a result on the models volume; another revision is another folder."""
-    return f"{spec.storage.models.path}/{kube.slug(result.revision, 63)}"
+    """Return the folder of a result on the models volume; another revision, or one elsewhere, is another folder."""
+    name = kube.slug(result.revision, 63)
+    if result.revision != result.run:
+        name = f"{kube.slug(result.revision, 54)}-{kube.digest(f'{result.url} {result.revision}')}"
+    return f"{spec.storage.models.path}/{name}"
 
 
 def serve(inputs: ServiceInputs) -> Object:

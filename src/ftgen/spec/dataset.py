@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from ftgen.spec.types import Count, Flag, GitUrl, Identifier, Line, Quantity, Section, Text, repository_name
+from ftgen.spec.types import Count, Flag, Folder, GitUrl, Identifier, Line, Quantity, Section, Text, repository_name
 
 
 class DatasetInfo(Section):
@@ -38,6 +38,7 @@ class Dataset(Section):
         name: name of the data set, as its entry in dataset_info.json; null: there is no data set.
         url: git repository of the data; null: it lies on the models volume already.
         revision: branch, tag or commit of the data; null: the repository's default branch.
+        folder: folder of the data on the models volume; null: the repository's name.
         stages: LLaMA-Factory's training stages that the rows serve; empty: they are no rows of text.
         info: entry of dataset_info.json, where the repository has none.
         reasoning: whether the answers show their reasoning; null: nobody has said.
@@ -47,6 +48,7 @@ class Dataset(Section):
     name: Line | None
     url: GitUrl | None
     revision: Identifier | None = None
+    folder: Folder | None = None
     stages: tuple[Literal["pt", "sft", "rm", "dpo", "kto"], ...] = ()
     info: DatasetInfo | None = None
     reasoning: Flag | None = None
@@ -54,5 +56,5 @@ class Dataset(Section):
 
     @property
     def directory(self) -> str:
-        """Return the name of its folder on the models volume."""
-        return repository_name(self.url) if self.url else self.name or ""
+        """Return its folder on the models volume."""
+        return self.folder or (repository_name(self.url) if self.url else self.name or "")

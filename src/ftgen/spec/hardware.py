@@ -20,6 +20,7 @@ from ftgen.spec.types import (
     Quantity,
     Requirement,
     Section,
+    ShellFile,
 )
 
 
@@ -243,7 +244,7 @@ class Hardware(Section):
     base: Base | None = None
     packages: tuple[Line, ...] | None = None
     double_quantization: Flag = True
-    source: tuple[Line, ...] = ()
+    source: tuple[ShellFile, ...] = ()
     env: dict[str, EnvValue] = {}
     taints: tuple[Line, ...] = ()
     collectives: Collectives = Field(default_factory=Collectives.model_construct)

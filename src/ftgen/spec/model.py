@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from ftgen.spec.types import Count, Flag, GitUrl, Identifier, Line, Name, Natural, Section, repository_name
+from ftgen.spec.types import Count, Flag, Folder, GitUrl, Identifier, Line, Name, Natural, Section, repository_name
 
 
 class Shape(Section):
@@ -57,6 +57,7 @@ class Model(Section):
         hub: owner and name of the model on Hugging Face; null: it is not there.
         url: git repository of the weights; null: they lie on the models volume already.
         revision: branch, tag or commit of the weights; null: the repository's default branch.
+        folder: folder of the weights on the models volume; null: the repository's name.
         output_url: git repository that takes the result; null: nothing is pushed.
         template: chat template by its name in LLaMA-Factory; null: it is no language model.
         parameters: number of parameters; null: unknown, and free space for the weights is not checked.
@@ -70,6 +71,7 @@ class Model(Section):
     hub: Line | None = None
     url: GitUrl | None
     revision: Identifier | None = None
+    folder: Folder | None = None
     output_url: GitUrl | None = None
     template: Line | None = None
     parameters: Count | None = None
@@ -80,5 +82,10 @@ class Model(Section):
 
     @property
     def directory(self) -> str:
-        """Return the name of its folder on the models volume: the repository's own, as the platform's tools expect."""
+        """Return its folder on the models volume: the repository's name, as the platform's tools expect."""
+        return self.folder or self.repository
+
+    @property
+    def repository(self) -> str:
+        """Return the name of its repository; without one, its own."""
         return repository_name(self.url) if self.url else self.name or ""

@@ -14,6 +14,7 @@ from ftgen.spec.types import (
     Natural,
     SecretReference,
     Section,
+    ShellFile,
 )
 from ftgen.text import kube
 
@@ -39,7 +40,7 @@ class Runtime(Section):
     """
 
     image: Image
-    source: tuple[Line, ...] = ()
+    source: tuple[ShellFile, ...] = ()
 
 
 class Serving(Section):

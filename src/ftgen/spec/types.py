@@ -123,13 +123,21 @@ SecretKey = Annotated[Line, AfterValidator(_secret_key)]
 MountPath = Annotated[Line, AfterValidator(_mount_path)]
 GitUrl = Annotated[
     Line,
-    # Forms that git clone accepts: a URL, ssh's short form, or a path in the pod.
+    # Forms that git clone accepts, and the scripts with it: a URL, ssh's short form, or a path in the pod.
     _matching(
-        r"(?:(?:https?|ssh|git|file)://|[\w.-]+@[\w.-]+:|/)\S+",
+        r"(?:(?:https?|ssh|git|file)://|[A-Za-z0-9_][\w.-]*@[\w.-]+:|/)\S+",
         "must be a git repository's URL, such as https://git.example.com/team/name",
-        re.IGNORECASE,
+        re.ASCII,
     ),
 ]
+Folder = Annotated[
+    Line,
+    _matching(
+        r"\w[^/\s]*(?:/\w[^/\s]*)*",
+        "must be the name of a folder, or a path of such, without a slash at its ends, blanks or leading dots",
+    ),
+]
+ShellFile = Annotated[Line, _matching(r"\S+", "must be a path without blanks, by which the scripts split their list")]
 FileName = Annotated[Line, _matching(r"\w[\w.-]*", "must be the name of a file in conf/trainer/, without a folder")]
 ArgumentValue = Annotated[
     Any, AfterValidator(_argument), WithJsonSchema({"type": ["string", "number", "boolean", "array", "null"]})

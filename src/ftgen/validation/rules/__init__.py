@@ -42,7 +42,7 @@ SERVED = Scope(*_modules("needs"), denies=True)
 """The specification of a run: whether its result is one that could be served."""
 SPEC = Scope(*_modules("identity", "meaning", "shape", "memory", "tracking", "command_arguments", "command_image"))
 """The specification: whether its values fit together."""
-ROLLOUT = Scope(*_modules("reconcile", "outputs"))
+ROLLOUT = Scope(*_modules("reconcile", "outputs", "folders"))
 """The specification: whether it fits its reconciler and the other jobs of its sweep."""
 SERVICE = Scope(*_modules("serving"))
 """What is to serve a run's result: whether there is one, and whether cards hold it."""

@@ -34,9 +34,9 @@ def _cache(spec: Spec) -> Iterator[Finding]:
         headline = f"the cache holds {cache.uri}, and the revision {revision} is not looked for"
         help_ = f"name it in storage.cache.uri if the cache holds it: {cache.uri}:{revision}"
         yield Finding(headline, "storage.cache.uri", cache.uri, help_, Severity.WARNING)
-    if cache is None or spec.model.name is None or _names(cache.uri, spec.model.directory):
+    if cache is None or spec.model.name is None or _names(cache.uri, spec.model.repository):
         return
-    headline = f"the cached model is {cache.uri}, and the chosen model is {spec.model.directory}"
+    headline = f"the cached model is {cache.uri}, and the chosen model is {spec.model.repository}"
     help_ = "remove storage.cache.uri so that it follows the model, or name the model in it: …/${model.name}"
     if spec.model.hub and spec.model.hub in cache.uri:
         help_ = "set model.hub to the model that model.url names, or choose its option (`ftgen groups model`)"
