@@ -74,3 +74,19 @@ def test_long_messages_are_cut() -> None:
     found = cause(bodies, nodes=None)
     assert found is not None
     assert len(str(found)) < 1000
+
+
+def test_a_number_that_the_api_cannot_hold_is_none() -> None:
+    huge = int("9" * 4000) ** 2
+    bodies: dict[str, Any] = deepcopy(recorded("large"))
+    bodies["jobs"][0]["spec"]["tasks"][0]["replicas"] = huge
+    bodies["jobs"][0]["status"]["retryCount"] = huge
+    job = objects.volcano_job(bodies["jobs"][0])
+    assert (job.pods, job.restarts) == (0, 0)
+    started = {"name": "train", "restartCount": huge, "state": {"terminated": {"exitCode": huge}}}
+    (container,) = objects.pod({"status": {"containerStatuses": [started]}}).containers
+    assert (container.restarts, container.exit_code) == (0, 0)
+
+
+def test_a_phase_of_a_reconciler_that_is_no_text_is_none() -> None:
+    assert objects.delivery({"status": {"operationState": {"phase": ["Failed"], "message": "x"}}}).message == ""

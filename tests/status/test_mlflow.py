@@ -230,6 +230,13 @@ def test_a_server_that_is_not_there_is_a_note(
     assert "note[FT660]: the MLflow server http://127.0.0.1:9 cannot be reached" in err
 
 
+def test_a_loss_and_a_step_beyond_all_bounds_are_none(server: FakeMLflow) -> None:
+    server.answers["search"] = {"runs": [tracked("a", "RUNNING", loss=(10**400, 10**400))]}
+    found, notes = mlflow.tracked_runs(mlflow.Server(server.uri), [objects.volcano_job(reporting()["jobs"][0])])
+    assert notes == []
+    assert [(run.step, run.loss) for run in found.values()] == [(0, "")]
+
+
 def test_a_slow_server_does_not_hold_up(server: FakeMLflow) -> None:
     jobs = [objects.volcano_job(reporting()["jobs"][0])]
     server.delay = 3

@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 from fractions import Fraction
 from typing import Any
 
+from ftgen.text import kube
 from ftgen.text.lines import printable
-from ftgen.text.shapes import mapping
+from ftgen.text.shapes import integer, mapping
 
 Object = Mapping[str, Any]
 Amounts = Mapping[str, Fraction]
@@ -30,6 +31,12 @@ def text(value: object) -> str:
 def message(value: object) -> str:
     """Return a message on one line, long enough to hold an error inside of others."""
     return printable(value, _LONGEST_MESSAGE) if isinstance(value, str) else ""
+
+
+def count(value: object) -> int:
+    """Return an integer; 0 where the value is none, or one that the API, which has 64 bits for it, cannot hold."""
+    read = integer(value)
+    return read if abs(read) <= kube.INT64_MAX else 0
 
 
 def moment(value: object) -> datetime:

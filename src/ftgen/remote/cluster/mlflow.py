@@ -26,11 +26,11 @@ from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
 
 from ftgen.diagnostics import Diagnostic, note
-from ftgen.remote.cluster.fields import text
+from ftgen.remote.cluster.fields import count, text
 from ftgen.remote.cluster.objects import Job, Tracking
 from ftgen.text import kube
 from ftgen.text.lines import printable
-from ftgen.text.shapes import entries, integer, mapping
+from ftgen.text.shapes import entries, mapping
 
 UNREACHABLE, REFUSED, SHAPE = "FT660", "FT661", "FT662"
 TAG = "ftgen.job"
@@ -306,14 +306,15 @@ def _view(body: Mapping[str, Any]) -> TrackedRun:
 
 def _count(value: object) -> int:
     """Return a step; some servers write 64-bit numbers as texts."""
-    return int(value) if isinstance(value, str) and _DIGITS.fullmatch(value) else integer(value)
+    return int(value) if isinstance(value, str) and _DIGITS.fullmatch(value) else count(value)
 
 
 def _number(value: object) -> str:
     """Write a metric's value; MLflow sends NaN and infinity as texts, or as JavaScript does."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return text(value)[:24]
-    return f"{value:.5g}" if math.isfinite(value) else str(value)
+    number = _float(value)
+    return "" if number is None else f"{number:.5g}" if math.isfinite(number) else str(number)
 
 
 # --- the connection ------------------------------------------------------------------------------------

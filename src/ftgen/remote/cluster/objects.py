@@ -13,6 +13,7 @@ from ftgen.remote.cluster.fields import (
     Key,
     Object,
     annotation,
+    count,
     key_of,
     label,
     message,
@@ -23,7 +24,7 @@ from ftgen.remote.cluster.fields import (
 )
 from ftgen.remote.cluster.shape import PodShape, shape_of
 from ftgen.text import kube
-from ftgen.text.shapes import amounts, entries, integer, mapping
+from ftgen.text.shapes import amounts, entries, mapping
 
 RUN_LABEL = "ftgen.dev/run"
 FOLDER_LABEL = "app.kubernetes.io/part-of"
@@ -128,8 +129,8 @@ def volcano_job(body: Object) -> Job:
         message(state.get("message")) or text(state.get("reason")),
         moment(metadata(body).get("creationTimestamp")),
         text(spec.get("queue")) or "default",
-        sum(integer(task.get("replicas")) for task in tasks),
-        integer(status.get("retryCount")),
+        sum(count(task.get("replicas")) for task in tasks),
+        count(status.get("retryCount")),
         shape_of(template, more_claims=[claim for claim in claims if claim]),
         text(spec.get("priorityClassName")),
         _tracking(template),
@@ -142,7 +143,7 @@ def plain_job(body: Object) -> Job:
     template = mapping(mapping(spec.get("template")).get("spec"))
     ended = next((c for c in _conditions(status) if c.holds and c.type in {"Complete", "Failed", "Suspended"}), None)
     words = {"Complete": "Completed", "Failed": "Failed", "Suspended": "Aborted"}
-    running = "Running" if integer(status.get("ready")) else "Pending"
+    running = "Running" if count(status.get("ready")) else "Pending"
     return Job(
         key_of(body),
         text(metadata(body).get("uid")),
@@ -152,8 +153,8 @@ def plain_job(body: Object) -> Job:
         ended.message if ended else "",
         moment(metadata(body).get("creationTimestamp")),
         "",
-        integer(spec.get("parallelism")) or 1,
-        integer(status.get("failed")),
+        count(spec.get("parallelism")) or 1,
+        count(status.get("failed")),
         shape_of(template),
         text(template.get("priorityClassName")),
         _tracking(template),
@@ -251,8 +252,8 @@ def _containers(status: Object) -> Iterator[Container]:
                 kind,
                 text(state.get("reason")),
                 message(state.get("message")),
-                integer(state.get("exitCode")),
-                integer(body.get("restartCount")),
+                count(state.get("exitCode")),
+                count(body.get("restartCount")),
             )
 
 
@@ -410,7 +411,7 @@ def delivery(body: Object) -> Delivery:
     status = mapping(body.get("status"))
     operation = mapping(status.get("operationState"))
     results = [result for _, result in entries(mapping(operation.get("syncResult")).get("resources"))]
-    failed = operation.get("phase") in {"Failed", "Error"}
+    failed = text(operation.get("phase")) in {"Failed", "Error"}
     unready = next((c.message for c in _conditions(status) if c.type == "Ready" and not c.holds), "")
     problems = next((c.message for c in _conditions(status) if c.type.endswith("Error")), "")
     return Delivery(
