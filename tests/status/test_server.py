@@ -101,6 +101,42 @@ def test_a_server_that_cannot_be_asked_is_one_error(
     assert f"error[{code}]" in err
 
 
+STDIN = 'error when creating "STDIN": '
+CALLED = f'{STDIN}Internal error occurred: failed calling webhook "validatejob.volcano.sh": Post "https://v:443": '
+REFUSALS = [
+    f"Error from server (InternalError): {CALLED}dial tcp 10.0.0.3:443: connection refused",
+    f"Error from server (InternalError): {CALLED}context deadline exceeded",
+    f"Error from server (InternalError): {CALLED}tls: failed to verify: x509: unknown",
+    'Error from server (NotFound): error when creating "STDIN": namespaces "geoffrey" not found',
+    f"{HOOK}spec.task[0].policies timeout is invalid;",
+    f"{HOOK}stat /model: no such file",
+    f"{HOOK}unauthorized registry was refused",
+    f'Error from server (Forbidden): {STDIN}admission webhook "p.io" denied the request: a timeout',
+    'The Job "x" is invalid: spec.volumes[0].name: Invalid value: "tls": must be tls: lower case',
+]
+
+
+@pytest.mark.parametrize("said", REFUSALS)
+def test_whatever_the_server_says_of_an_object_it_was_asked(
+    kubectl: FakeKubectl, capsys: pytest.CaptureFixture[str], said: str
+) -> None:
+    write(GOOD)
+    kubectl.set(fail=said)
+    assert cli.main(["check", "--server", "a.yaml"]) == 1
+    err = capsys.readouterr().err
+    assert "error[FT577]" in err
+    assert ("the webhook validatejob.volcano.sh does not answer" in err) == ("failed calling" in said)
+
+
+def test_what_we_found_is_told_although_the_server_cannot_be_asked(
+    kubectl: FakeKubectl, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(named("odd", daat={"a": "b"}))
+    kubectl.set(fail="Unable to connect to the server: EOF")
+    assert cli.main(["check", "--server", "a.yaml", "--format", "json"]) == 1
+    assert {each["code"] for each in json.loads(capsys.readouterr().out)} == {"FT301", "FT571"}
+
+
 @pytest.mark.parametrize(
     ("said", "foreseeable"),
     [

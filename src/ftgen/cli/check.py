@@ -46,13 +46,20 @@ def run(arguments: Arguments) -> int:
         else:
             results.add(_checked(name, options, written if not arguments.flags.cluster else None, texts, arguments))
     if arguments.flags.server:
-        from ftgen.cli import server  # noqa: PLC0415 - only those who ask for it wait for a cluster
-
-        with progress.steps(arguments) as step:
-            step("asking the API server")
-            answers = server.diagnostics(texts.manifests, results.found, arguments)
-        results.report(answers)
+        results.report(_answered(texts, results, arguments))
     return results.close(_believed(options, written))
+
+
+def _answered(texts: _Texts, results: _Results, arguments: Arguments) -> list[Diagnostic]:
+    """Return what the API server says, or why it cannot be asked: what ftgen found is told in either case."""
+    from ftgen.cli import server  # noqa: PLC0415 - only those who ask for it wait for a cluster
+
+    with progress.steps(arguments) as step:
+        step("asking the API server")
+        try:
+            return server.diagnostics(texts.manifests, results.found, arguments)
+        except Rejected as rejected:
+            return [*rejected.diagnostics]
 
 
 def _believed(options: CheckOptions, written: TreeLocks) -> str:

@@ -87,7 +87,8 @@ def _findings(answer: Answer, ours: Diagnostic | None) -> Iterator[Diagnostic]:
     if answer.refusal:
         cause = refusal(answer.refusal)
         how = cause.remedy if cause else "mend what it names"
-        yield error(REFUSED, f"the API server refuses it: {answer.refusal}", server.field(answer.refusal), help=how)
+        said = cause.what if cause and server.is_unjudged(answer.refusal) else answer.refusal
+        yield error(REFUSED, f"the API server refuses it: {said}", server.field(said), help=how)
     if answer.refusal and ours is None and server.is_foreseeable(answer.refusal):
         headline = "ftgen check does not find what the API server refuses"
         yield warning(DIFFERENCE, headline, server.field(answer.refusal), help=_REPORT)

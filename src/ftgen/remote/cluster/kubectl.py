@@ -134,25 +134,42 @@ def _decoded(answer: bytes) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """Kind of failure: what kubectl says of it, and what we say."""
+    """Kind of failure: what kubectl says of it, the reasons by which a server that answers says it, and what we say."""
 
     code: str
     pattern: re.Pattern[str]
+    reasons: re.Pattern[str]
     headline: str
     help: str
 
 
-def _kind(code: str, pattern: str, headline: str, how: str) -> _Kind:
-    return _Kind(code, re.compile(pattern, re.IGNORECASE), headline, how)
+def _kind(code: str, pattern: str, reasons: str, headline: str, how: str) -> _Kind:
+    return _Kind(code, re.compile(pattern, re.IGNORECASE), re.compile(reasons), headline, how)
 
 
+_ANSWER = re.compile(r"^(?:Error from server\b|The \S+ \"[^\"]*\" is invalid)", re.MULTILINE)
+"""Beginning of an answer of the API server, whose words may be about anything: a webhook's, a policy's, an object's."""
+_NEVER = r"(?!)"
 _LOGIN = "log in again, or name another context: --context NAME (`kubectl config get-contexts`)"
 _KINDS: Sequence[_Kind] = (
-    _kind(DENIED, r"\(Unauthorized\)|must be logged in|unauthorized", "the cluster does not know you", _LOGIN),
-    _kind(DENIED, r"\(Forbidden\)|forbidden:", "you may not {what}", "ask for the right: `kubectl auth can-i --list`"),
+    _kind(
+        DENIED,
+        r"\(Unauthorized\)|must be logged in|unauthorized",
+        r"Error from server \(Unauthorized\)",
+        "the cluster does not know you",
+        _LOGIN,
+    ),
+    _kind(
+        DENIED,
+        r"\(Forbidden\)|forbidden:",
+        r"Error from server \(Forbidden\)",
+        "you may not {what}",
+        "ask for the right: `kubectl auth can-i --list`",
+    ),
     _kind(
         UNSERVED,
         r"could not find the requested resource|doesn't have a resource type|no matches for kind",
+        r"\(NotFound\): (?:error when .*: )?the server could not find the requested resource",
         "the cluster does not serve what is needed to {what}",
         "install Volcano, or name the cluster that has it: --context NAME",
     ),
@@ -160,6 +177,7 @@ _KINDS: Sequence[_Kind] = (
         PROGRAM,
         r"context .* does not exist|no context exists|no configuration has been provided|invalid configuration"
         r"|error loading config|current-context (?:is not set|must exist)|\bstat .*no such file|CreateFile",
+        _NEVER,
         "kubectl has no such configuration",
         "name one that exists: --context NAME, --kubeconfig FILE (`kubectl config get-contexts`)",
     ),
@@ -167,6 +185,7 @@ _KINDS: Sequence[_Kind] = (
         UNREACHABLE,
         r"unable to connect|connection .*refused|was refused|no such host|timed? ?out|deadline exceeded|x509"
         r"|tls:|no route to host|EOF|ServiceUnavailable|connection reset|network is unreachable",
+        r"Error from server \((?:ServiceUnavailable|(?:Server|Gateway)?Timeout|TooManyRequests)\)|etcdserver: ",
         "the API server cannot be reached",
         "check network and address (`kubectl cluster-info`), or name another cluster: --context NAME",
     ),
@@ -187,7 +206,8 @@ def failure(problem: KubectlFailed, what: str, subject: str) -> Diagnostic:
     """
     lines = [line for line in problem.message.splitlines() if not _LOG_LINE.match(line)]
     said = printable(credentials.redact("\n".join(lines)))
-    kind = next((kind for kind in _KINDS if kind.pattern.search(said)), None)
+    is_answer = _ANSWER.search("\n".join(lines)) is not None
+    kind = next((kind for kind in _KINDS if (kind.reasons if is_answer else kind.pattern).search(said)), None)
     if kind is None:
         return error(
             FAILED, f"kubectl cannot {what}: {said}", subject, help="run the same by hand with -v=6 to see more"

@@ -76,7 +76,10 @@ def _refusal(problem: KubectlFailed) -> str:
 
 
 _FRAME = re.compile(r"^(?:Error from server \(\w+\): |Error from server: |error: )(?:error when creating \"STDIN\": )?")
-_POLICY = re.compile(r"admission webhook|exceeded quota|violates PodSecurity|ValidatingAdmissionPolicy|failed quota")
+_POLICY = re.compile(
+    r"admission webhook|failed calling webhook|exceeded quota|violates PodSecurity|ValidatingAdmissionPolicy"
+    r"|failed quota"
+)
 
 
 def _is_about_object(said: str) -> bool:
@@ -120,6 +123,11 @@ def is_foreseeable(said: str) -> bool:
     if cause is not None and cause.kind in _OF_THE_CLUSTER:
         return False
     return not _UPDATE.search(said) and not _FOREIGN_HOOK.search(said) and "no matches for kind" not in said
+
+
+def is_unjudged(said: str) -> bool:
+    """Return whether nobody refuses the object, but a webhook that is to judge it does not answer."""
+    return "failed calling webhook" in said
 
 
 def claims_refusal(code: str) -> bool:
