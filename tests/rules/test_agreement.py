@@ -42,6 +42,13 @@ def test_a_service_may_begin_with_a_digit_from_1_36_on(base_job, release, codes)
     assert [d.code for d in found] == codes
 
 
+def test_a_port_of_endless_digits_is_none(base_job):
+    base_job["spec"]["plugins"] = {"pytorch": ["--master=train", f"--port={'9' * 5000}"]}
+    base_job["spec"]["tasks"][0] |= {"replicas": 1, "minAvailable": 1}
+
+    assert "FT419" in {d.code for d in validate(AGREEMENT, base_job, Context((1, 15, 1)))}
+
+
 def test_a_service_has_no_dot_in_its_name(base_job):
     base_job["metadata"]["name"], base_job["spec"]["volumes"] = "qwen2.5", []
     found = validate(AGREEMENT, base_job, Context((1, 15, 1), kubernetes_version="1.37"))

@@ -54,8 +54,8 @@ def unread_plugin_argument(job: Job) -> Iterator[Finding]:
 
     Plugins read flags with Go's flag package: an unknown flag, a bare word or a value of the wrong type ends
     the parse. That is a line in the controller's log; the rest is ignored. Which flags exist depends on
-    Volcano's version. Where one unknown flag at the end is all that is lost, it is a warning. A port that it reads
-    becomes one of each pod, which the API server refuses beyond 65535.
+    Volcano's version. Where one unknown flag at the end is all that is lost, it is a warning. A port beyond 65535 is
+    read, and the API server refuses the pods that are to open it.
 
     Refused: `pytorch: [--master=train, "--port 23456", --worker=train]`.
     Write: `--port=23456`.
@@ -73,14 +73,18 @@ def unread_plugin_argument(job: Job) -> Iterator[Finding]:
                     f"its flags are {known}",
                     Severity.WARNING if loses_one_flag else None,
                 )
-            yield from _impossible_ports(job, name, parsed.values)
+            yield from _impossible_ports(name, parsed.values)
 
 
-def _impossible_ports(job: Job, plugin: str, values: Mapping[str, str]) -> Iterator[Finding]:
+# The ssh plugin takes 22 in place of an impossible --ssh-port.
+_PORTS = ("port", "dashboardPort", "clientPort")
+_LONGEST_NUMBER = 64
+
+
+def _impossible_ports(plugin: str, values: Mapping[str, str]) -> Iterator[Finding]:
     for flag, value in values.items():
-        is_port = flag.lower().endswith("port") and plugins.flags(plugin, job.version)[flag] == "int"
-        if is_port and not 1 <= plugins.as_number(value) <= LARGEST_PORT:
-            headline = f"--{flag}={value} is no port: the API server refuses every pod of the job"
+        if flag in _PORTS and (len(value) > _LONGEST_NUMBER or not 1 <= plugins.as_number(value) <= LARGEST_PORT):
+            headline = f"--{flag}={value[:_LONGEST_NUMBER]} is no port, and no pod can open it"
             yield Finding(headline, f"spec.plugins.{plugin}", value, f"set --{flag} to 1 to {LARGEST_PORT}")
 
 
