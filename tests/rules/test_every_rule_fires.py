@@ -35,6 +35,16 @@ def test_the_rule_fires(composer: Composer, code: str, words: str) -> None:
     assert code in {d.code for d in told(composer, words.split())}
 
 
+@pytest.mark.parametrize(("code", "words"), CASES.items())
+def test_what_is_accepted_renders_or_is_refused_all_the_same(composer: Composer, code: str, words: str) -> None:
+    told(composer, [*words.split(), f"+allow.{code}=because"])
+
+
+def test_a_release_without_schemas_cannot_be_accepted(composer: Composer) -> None:
+    words = ["cluster.kubernetes_version=latest", "+allow.FT264=because"]
+    assert {"FT264", "FT284"} >= {d.code for d in told(composer, words)} >= {"FT284"}
+
+
 def test_every_rule_about_configurations_has_a_case() -> None:
     assert {code for code in all_rules() if code < "FT300"} == CASES.keys()
 

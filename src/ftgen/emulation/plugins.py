@@ -64,6 +64,9 @@ _INTEGER = re.compile(
     r"[+-]?(?:0|[1-9](?:_?[0-9])*|0[xX](?:_?[0-9a-fA-F])+|0[bB](?:_?[01])+|0[oO]?(?:_?[0-7])+)",
 )
 
+# 64 binary digits, with an underscore before each.
+_LONGEST_NUMBER = 2 * 64 + len("-0b")
+
 
 @dataclass(frozen=True, slots=True)
 class ParsedFlags:
@@ -132,7 +135,9 @@ def _value_problem(name: str, value: str, flag_type: FlagType) -> str:
     if flag_type == "bool" and value not in _BOOLEANS:
         return f"--{name} is true or false, not {value!r}"
     if flag_type == "int" and not _INTEGER.fullmatch(value):
-        return f"--{name} is a whole number, not {value!r}"
+        return f"--{name} is a whole number, not {value[:_LONGEST_NUMBER]!r}"
+    if flag_type == "int" and (len(value) > _LONGEST_NUMBER or not -(2**63) <= as_number(value) < 2**63):
+        return f"--{name} is a number of 64 bits, not {value[:_LONGEST_NUMBER]!r}"
     return ""
 
 

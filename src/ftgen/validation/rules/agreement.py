@@ -78,13 +78,12 @@ def unread_plugin_argument(job: Job) -> Iterator[Finding]:
 
 # The ssh plugin takes 22 in place of an impossible --ssh-port.
 _PORTS = ("port", "dashboardPort", "clientPort")
-_LONGEST_NUMBER = 64
 
 
 def _impossible_ports(plugin: str, values: Mapping[str, str]) -> Iterator[Finding]:
     for flag, value in values.items():
-        if flag in _PORTS and (len(value) > _LONGEST_NUMBER or not 1 <= plugins.as_number(value) <= LARGEST_PORT):
-            headline = f"--{flag}={value[:_LONGEST_NUMBER]} is no port, and no pod can open it"
+        if flag in _PORTS and not 1 <= plugins.as_number(value) <= LARGEST_PORT:
+            headline = f"--{flag}={value} is no port, and no pod can open it"
             yield Finding(headline, f"spec.plugins.{plugin}", value, f"set --{flag} to 1 to {LARGEST_PORT}")
 
 

@@ -17,7 +17,7 @@ from ftgen.validation import Finding, Rule, rule
 from ftgen.validation.rules import NEEDS, SERVED, SPEC, twins
 
 
-@rule("FT264", "unknown-release", on=SPEC)
+@rule("FT264", "unknown-release", on=SPEC, denied=True)
 def _release(spec: Spec) -> Iterator[Finding]:
     """A release of Volcano or Kubernetes of which ftgen has no schemas and no admission rules.
 
