@@ -401,6 +401,27 @@ def test_what_was_meant(typed: str, meant: str, capsys: pytest.CaptureFixture[st
     assert f"help: did you mean {meant}?\n" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("words", "helps"),
+    [
+        (["trainer.lr=1,2"], True),
+        (["plan", "trainer.lr=1,2"], True),
+        (["explain", "trainer.lr", "trainer.lr=1,2"], False),
+        (["image", "hardware=ascend,full-gpu"], False),
+        (["image", "image.PEFT_VERSION=1,2"], False),
+        (["export", "kustomize", "trainer.lr=1,2"], False),
+        (["--cfg", "job", "trainer.lr=1,2"], False),
+    ],
+)
+def test_a_flag_is_named_where_it_changes_something(
+    words: list[str], helps: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(words) == 1
+    said = capsys.readouterr().err
+    assert "FT016" in said
+    assert ("--multirun" in said) is helps
+
+
 # --- help that a shell takes -----------------------------------------------------------------------------
 
 
@@ -427,10 +448,6 @@ def test_quotes_within_a_value_are_for_the_whole_word() -> None:
     assert code == 1
     assert 'help: put it in quotes: "5", and the whole override in single quotes for the shell' in said
     assert run(["-o", "-", 'cluster.tolerations=[{key: "5", operator: Exists}]'])[0] == 0
-
-
-def test_a_key_to_add_is_quoted_for_the_shell() -> None:
-    assert "write '+zzz.qqq={a: b}'" in run(["zzz.qqq={a: b}"])[1]
 
 
 def test_in_a_file_the_quotes_are_those_of_yaml(scratch: Path) -> None:

@@ -142,7 +142,7 @@ def test_an_optional_choice_is_made(composer: Composer) -> None:
 def test_the_keys_of_settings_may_have_a_prefix(key: str, composer: Composer) -> None:
     words = ["trainer.lr=1e-4,2e-4", "+trainer.args.seed=1,2", f"+sweep.zip=[trainer.lr,'{key}']"]
     assert labels(composer, *words) == ["s1-lr1e-4", "s2-lr2e-4"]
-    words = ["+trainer.args.seed=1,2", f"+sweep.alias={{trainer.args.seed: start}}"]
+    words = ["+trainer.args.seed=1,2", "+sweep.alias={trainer.args.seed: start}"]
     assert labels(composer, *words) == ["start1", "start2"]
 
 

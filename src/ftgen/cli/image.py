@@ -138,6 +138,6 @@ def _values(overrides: Sequence[str], composer: Composer) -> Mapping[str, str]:
         Rejected: FT016, for each that has several values.
     """
     parsed = composer.parse(overrides)
-    refuse_sweeps(parsed)
+    refuse_sweeps(parsed, expands=composer.request.expands)
     arguments = [override for override in parsed if override.key_or_group.startswith(_PREFIX)]
     return {o.key_or_group.removeprefix(_PREFIX): "" if o.value() is None else str(o.value()) for o in arguments}

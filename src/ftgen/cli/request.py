@@ -91,7 +91,12 @@ def _request(arguments: Arguments, directory: Path, pins: Pins | None, typed: fr
         pins=pins,
         locked=_locking(arguments) if getattr(flags, "locked", False) else "",
         typed=typed,
+        expands=arguments.verb in _EXPANDING and not flags.cfg and not flags.info,
     )
+
+
+_EXPANDING = frozenset({"render", "plan", "preview", "diff", "publish", "lock"})
+"""Verbs that --multirun has a meaning for."""
 
 
 def _locking(arguments: Arguments) -> str:

@@ -298,7 +298,7 @@ class Composer:
         self, overrides: Sequence[Override], *, skip_missing: bool = False, only: Collection[str] = ()
     ) -> tuple[DictConfig, DefaultsList]:
         """Return the configuration with overrides applied, restricted to the top-level keys `only` if given."""
-        refuse_sweeps(overrides)
+        refuse_sweeps(overrides, expands=self.request.expands)
         problems = list(self._defaults.unknown(overrides))
         known = [o for o in overrides if o.input_line not in {p.value for p in problems}]
         with hydra_1_3():

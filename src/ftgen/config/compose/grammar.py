@@ -294,23 +294,24 @@ def is_hydras(override: Override) -> bool:
     return str(override.key_or_group).startswith("hydra/")
 
 
-def refuse_sweeps(overrides: Sequence[Override]) -> None:
-    """Refuse sweeps without --multirun, with Hydra's three remedies.
+def refuse_sweeps(overrides: Sequence[Override], *, expands: bool = True) -> None:
+    """Refuse sweeps without --multirun, with Hydra's three remedies; the first is none where nothing expands them.
 
     Raises:
         Rejected: FT016, for each sweep.
     """
     swept = [(position, o) for position, o in enumerate(overrides, 1) if o.is_sweep_override()]
     if swept:
-        raise Rejected([_ambiguous(o).at(Location(COMMAND_LINE, position)) for position, o in swept])
+        raise Rejected([_ambiguous(o, expands=expands).at(Location(COMMAND_LINE, position)) for position, o in swept])
 
 
-def _ambiguous(override: Override) -> Diagnostic:
+def _ambiguous(override: Override, *, expands: bool) -> Diagnostic:
     text = str(override.input_line)
     key, _, value = text.partition("=")
     quoted = QuotedString(value, Quote.double).with_quotes()
+    first = "to sweep over it, add --multirun (-m)" if expands else "here it takes one value"
     help_ = (
-        f"to sweep over it, add --multirun (-m); to use it as a list, write {shlex.quote(f'{key}=[{value}]')}; "
+        f"{first}; to use it as a list, write {shlex.quote(f'{key}=[{value}]')}; "
         f"to use it as text, write {shlex.quote(f'{key}={quoted}')}"
     )
     return error("FT016", f"{text} is a sweep, or an ambiguous value", override.key_or_group, text, help_)

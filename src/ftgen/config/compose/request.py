@@ -46,6 +46,7 @@ class Request:
         locked: command that pins references, where a job with a movable one is to be rejected; else empty.
         typed: overrides that the user typed, where a file recorded the others, which may have come with a foreign
             clone and so choose no environment variable to read; None: the user typed all.
+        expands: whether who asks would expand a sweep with --multirun.
     """
 
     overrides: tuple[str, ...] = ()
@@ -56,6 +57,7 @@ class Request:
     pins: Pins | None = None
     locked: str = ""
     typed: frozenset[str] | None = None
+    expands: bool = True
 
     def search_path(self) -> list[Path]:
         """Return the folders to search, each once; see `places`."""
