@@ -58,3 +58,16 @@ def test_a_manifest_remembers_it(place: Path, capsys: pytest.CaptureFixture[str]
     assert cli.main(["explain", f"{job}:{number}"]) == 1, "a manifest chooses no folder to read"
     assert cli.main(["explain", f"{job}:{number}", "--config-dir", str(place)]) == 0
     assert "model.url" in capsys.readouterr().out
+
+
+def test_an_option_cannot_say_it(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = Path("conf/experiment/mine.yaml")
+    file.parent.mkdir(parents=True)
+    file.write_text("# @package _global_\nhydra:\n  searchpath: [pkg://pack.conf]\n", encoding="utf-8")
+    assert cli.main(["plan", "+experiment=mine"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("conf/experiment/mine.yaml:3:")
+    assert "error[FT012]: experiment/mine.yaml sets hydra.searchpath, which only the primary file may" in said
+    # What the help says.
+    file.write_text("# @package _global_\njob: {restarts: 1}\n", encoding="utf-8")
+    assert cli.main(["plan", "+experiment=mine", "hydra.searchpath=[pkg://pack.conf]"]) == 0

@@ -16,7 +16,7 @@ from ftgen.config.compose.defaults import ROOT, Defaults, branches, choices_made
 from ftgen.config.compose.entries import place_without_self
 from ftgen.config.compose.grammar import Alternative, Parser, refuse_sweeps
 from ftgen.config.compose.interpolation import resolve, variables_named
-from ftgen.config.compose.merge import apply, configured, merge
+from ftgen.config.compose.merge import apply, configured, merge, misplaced_searchpaths
 from ftgen.config.compose.node import run_section_problems
 from ftgen.config.compose.pinned import Pinned, Pinner
 from ftgen.config.compose.process import hydra_1_3
@@ -306,7 +306,7 @@ class Composer:
             merged = merge(defaults, self._repository)
             config = configured({key: merged[key] for key in merged if not only or key in only})
         problems += apply(defaults.config_overrides, config, overrides)
-        problems += run_section_problems(config)
+        problems += [*run_section_problems(config), *misplaced_searchpaths(defaults, self._repository)]
         if problems:
             raise Rejected(problems)
         return config, defaults

@@ -10,6 +10,7 @@ from typing import Any
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.defaults_list import DefaultsList
+from hydra.core.default_element import ResultDefault
 from hydra.core.override_parser.types import Override
 from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig, OmegaConf, flag_override, open_dict
@@ -27,12 +28,31 @@ def merge(defaults: DefaultsList, repository: Repository) -> dict[str, Any]:
     """Merge the files of a defaults list in order, each under its package."""
     merged: dict[str, Any] = {}
     for default in defaults.defaults:
-        if default.config_path is None:
-            continue
-        content, header = repository.source(default.config_path).read(default.config_path)
-        package = header["package"] if default.package is None else default.package
-        merged = _merged(merged, _under(package or "", {k: v for k, v in content.items() if k != "defaults"}))
+        if default.config_path is not None:
+            merged = _merged(merged, _embedded(default, repository))
     return merged
+
+
+def misplaced_searchpaths(defaults: DefaultsList, repository: Repository) -> Iterator[Diagnostic]:
+    """Yield a problem for each option that sets `hydra.searchpath`: options are found by it, so that it comes first.
+
+    Hydra refuses it as well (`ConfigLoaderImpl._load_single_config`).
+    """
+    for default in defaults.defaults:
+        if default.config_path is None or default.primary or "/" not in default.config_path:
+            continue
+        hydra = _embedded(default, repository).get("hydra")
+        if isinstance(hydra, dict) and hydra.get("searchpath") is not None:
+            headline = f"{default.config_path}.yaml sets hydra.searchpath, which only the primary file may"
+            help_ = "write it into conf/config.yaml, or on the command line: hydra.searchpath=[…]"
+            yield error("FT012", headline, "hydra.searchpath", hydra["searchpath"], help_)
+
+
+def _embedded(default: ResultDefault, repository: Repository) -> dict[str, Any]:
+    """Return the content of a file under its package."""
+    content, header = repository.source(str(default.config_path)).read(str(default.config_path))
+    package = header["package"] if default.package is None else default.package
+    return _under(package or "", {k: v for k, v in content.items() if k != "defaults"})
 
 
 def _under(package: str, content: dict[str, Any]) -> dict[str, Any]:
