@@ -16,13 +16,13 @@ from ftgen.text import kube
 from ftgen.text.paths import child
 from ftgen.text.shapes import amount, entries, mapping, optional_integer, strings, text
 from ftgen.validation import Context, Finding, rule
-from ftgen.validation.manifest import Container, Job
+from ftgen.validation.manifest import Container, Job, Pod
 from ftgen.validation.rules import LINT, PODS_LINT
 from ftgen.validation.rules.lint.devices import vendors_of
 from ftgen.validation.rules.lint.standards import violations
 
 _MILLIBYTES = re.compile(r"[0-9.]+m")
-_LEAST_GRACE, _LONGEST_GRACE = 60, 900
+_LEAST_GRACE, _LONGEST_GRACE, _KUBELETS_GRACE = 60, 900, 30
 _LARGE, _TOO_LARGE = 200 * 1024, 1_400_000
 _REGISTRY = re.compile(r"[^/]*[.:][^/]*|localhost")
 _PUBLIC = ("docker.io", "quay.io", "ghcr.io", "gcr.io", "registry.k8s.io", "nvcr.io", "public.ecr.aws")
@@ -191,21 +191,40 @@ def short_grace(job: Job) -> Iterator[Finding]:
     """A training has less than a minute to save its state, or more than its fault handling waits.
 
     Kubernetes gives 30 seconds between SIGTERM and SIGKILL where nothing is said. MindCluster's graceful fault
-    handling gives pods their grace period and kills them at 900 seconds.
+    handling gives pods their grace period and kills them at 900 seconds. ftgen's train.sh ends the training by itself
+    before the time of `GRACE_PERIOD` (60) is over, whatever the pod says: with less in the pod the kubelet kills it
+    first, and it counts as one that took too much memory; with more, time to save is lost.
 
-    Refused: no terminationGracePeriodSeconds; 1200 with the label `fault-scheduling: grace`.
-    Write: `terminationGracePeriodSeconds: 60` or more; 360 with that label.
+    Refused: no terminationGracePeriodSeconds; 1200 with the label `fault-scheduling: grace`; 30 by an overlay.
+    Write: `terminationGracePeriodSeconds: 60` or more; 360 with that label; `job.grace_period=30`, which sets both.
     """
     labels = mapping(mapping(job.manifest.get("metadata")).get("labels"))
     graceful = text(labels.get("fault-scheduling")) == "grace"
     for pod in job.pods if any(vendors_of(p) for p in job.pods) else ():
         stated = optional_integer(pod.spec.get("terminationGracePeriodSeconds"))
-        seconds, path = 30 if stated is None else stated, f"{pod.spec_path}.terminationGracePeriodSeconds"
+        seconds, path = _KUBELETS_GRACE if stated is None else stated, f"{pod.spec_path}.terminationGracePeriodSeconds"
         if graceful and (stated is None or not 0 < stated < _LONGEST_GRACE):
             headline = f"fault-scheduling: grace needs a grace period below {_LONGEST_GRACE} seconds"
             yield Finding(headline, path, seconds, "write 360", Severity.WARNING)
         elif seconds < _LEAST_GRACE:
             yield Finding(f"{seconds} s to save the state of a training", path, seconds, "write 60 or more")
+    for pod in job.pods:
+        yield from _other_grace(pod)
+
+
+def _other_grace(pod: Pod) -> Iterator[Finding]:
+    """Find a grace period that is not the one by which train.sh ends a training."""
+    stated = optional_integer(pod.spec.get("terminationGracePeriodSeconds"))
+    seconds = _KUBELETS_GRACE if stated is None else stated
+    for container in pod.main_containers:
+        words = (*strings(container.body.get("command")), *strings(container.body.get("args")))
+        if any(word.endswith("/train.sh") or "GRACE_PERIOD:-" in word for word in words):
+            found = next((entry for _, entry in container.env if entry.get("name") == "GRACE_PERIOD"), {"value": "60"})
+            if found.get("value", str(seconds)) != str(seconds):
+                headline = f"train.sh ends the training as if {found['value']} s were given, and the pod has {seconds}"
+                help_ = f"write job.grace_period={seconds} instead, or set GRACE_PERIOD to {seconds}"
+                place = f"{pod.spec_path}.terminationGracePeriodSeconds"
+                yield Finding(headline, place, seconds, help_, Severity.WARNING)
 
 
 @rule("FT492", "unknown-runtime-class", on=PODS_LINT)
