@@ -66,7 +66,16 @@ def _pod(observed: Observed) -> Pod:
 def _silent(run: Run, observed: Observed) -> Diagnostic:
     """Return why a run has no log yet, or no longer."""
     cause = cluster.why(run, observed.seen)
-    what = cause.what if cause else f"it is {run.state}, and no pod of it is there"
+    what = cause.what if cause else f"it is {run.state}, and {_pods(run)}"
     return error(
         cluster.UNKNOWN_RUN, f"{run.name} has no log: {what}", run.name, help=cause.remedy if cause else "wait"
     )
+
+
+def _pods(run: Run) -> str:
+    """Return why the pods of a run, or their absence, keep it from having a log."""
+    pod = run.decisive_pod
+    if pod is None:
+        return "no pod of it is there"
+    waits = next((each.reason for each in pod.containers if each.state == "waiting" and each.reason), pod.phase)
+    return f"its pod {pod.key[1]} has started no container ({waits})"

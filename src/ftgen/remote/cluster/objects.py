@@ -30,6 +30,7 @@ RUN_LABEL = "ftgen.dev/run"
 FOLDER_LABEL = "app.kubernetes.io/part-of"
 _JOB_LABELS = ("volcano.sh/job-name", "batch.kubernetes.io/job-name", "job-name")
 _INDEX_LABELS = ("volcano.sh/task-index", "batch.kubernetes.io/job-completion-index")
+_TRAINS = "train"
 _SELECTED_NODE = "volume.kubernetes.io/selected-node"
 _PROVISIONERS = ("volume.kubernetes.io/storage-provisioner", "volume.beta.kubernetes.io/storage-provisioner")
 
@@ -144,6 +145,7 @@ def plain_job(body: Object) -> Job:
     ended = next((c for c in _conditions(status) if c.holds and c.type in {"Complete", "Failed", "Suspended"}), None)
     words = {"Complete": "Completed", "Failed": "Failed", "Suspended": "Aborted"}
     running = "Running" if count(status.get("ready")) else "Pending"
+    wanted = count(spec.get("parallelism")) or 1
     return Job(
         key_of(body),
         text(metadata(body).get("uid")),
@@ -153,12 +155,17 @@ def plain_job(body: Object) -> Job:
         ended.message if ended else "",
         moment(metadata(body).get("creationTimestamp")),
         "",
-        count(spec.get("parallelism")) or 1,
-        count(status.get("failed")),
+        wanted,
+        _retries(status, wanted),
         shape_of(template),
         text(template.get("priorityClassName")),
         _tracking(template),
     )
+
+
+def _retries(status: Object, wanted: int) -> int:
+    """Return how many pods of a Kubernetes Job took another's place; it counts those that failed, the last one, too."""
+    return max(0, sum(count(status.get(name)) for name in ("failed", "active", "succeeded")) - wanted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +193,9 @@ class Pod:
     Attributes:
         key: namespace and name.
         job: name of its job.
+        is_volcano: whether that is a VolcanoJob.
         index: its rank in the task.
+        created: when it was created.
         node: name of its node; empty before it has one.
         phase: Kubernetes' word.
         reason: why it is in that phase, such as `Evicted`.
@@ -194,12 +203,14 @@ class Pod:
         is_ending: whether it is being deleted.
         shape: what it asks for.
         scheduled: its condition of that name.
-        containers: init containers first.
+        containers: init containers first, then the one that trains.
     """
 
     key: Key
     job: str
+    is_volcano: bool
     index: int
+    created: datetime
     node: str
     phase: str
     reason: str
@@ -216,19 +227,30 @@ class Pod:
 
     @property
     def speaker(self) -> str:
-        """Return the name of the container whose log matters: the failed one, else the last that was started."""
-        started = [each.name for each in self.containers if each.state in {"running", "terminated"}]
-        return self.failed_container.name if self.failed_container else (started or [""])[-1]
+        """Return the name of the container whose log matters: the one that trains, before it the last of the others.
+
+        A sidecar, which sites inject, speaks only where it failed and nothing trains.
+        """
+        started = [each for each in self.containers if each.state in {"running", "terminated"}]
+        main = next((each for each in started if not each.init), None)
+        if main is not None and main.state == "running":
+            return main.name
+        return (self.failed_container or main or (started[-1] if started else _NOBODY)).name
+
+
+_NOBODY = Container("", False, "", "", "", 0, 0)
 
 
 def pod(body: Object) -> Pod:
     """Return the view of a pod."""
     spec, status, key = mapping(body.get("spec")), mapping(body.get("status")), key_of(body)
-    index = label(body, *_INDEX_LABELS)
+    index, main = label(body, *_INDEX_LABELS), _main(spec)
     return Pod(
         key,
         label(body, *_JOB_LABELS),
+        bool(label(body, _JOB_LABELS[0])),
         int(index) if index.isascii() and index.isdigit() and len(index) < 10 else 0,  # noqa: PLR2004 - an int32
+        moment(metadata(body).get("creationTimestamp")),
         text(spec.get("nodeName")),
         text(status.get("phase")),
         text(status.get("reason")),
@@ -236,8 +258,14 @@ def pod(body: Object) -> Pod:
         "deletionTimestamp" in metadata(body),
         shape_of(spec, key[1]),
         next((c for c in _conditions(status) if c.type == "PodScheduled"), None),
-        tuple(_containers(status)),
+        tuple(sorted(_containers(status), key=lambda each: (not each.init, not each.init and each.name != main))),
     )
+
+
+def _main(spec: Object) -> str:
+    """Return the container that trains: ftgen's own, else the first; the kubelet sorts states by name."""
+    names = [text(body.get("name")) for _, body in entries(spec.get("containers"))]
+    return _TRAINS if _TRAINS in names else (names or [""])[0]
 
 
 def _containers(status: Object) -> Iterator[Container]:

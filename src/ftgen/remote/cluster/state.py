@@ -76,9 +76,11 @@ class ClusterState:
 
     @cached_property
     def pods_by_job(self) -> Mapping[Key, Sequence[Pod]]:
-        """Return the pods of each job, by rank."""
-        ordered = sorted(self.pods, key=lambda pod: (pod.index, pod.key))
-        return _grouped(ordered, lambda pod: (pod.key[0], pod.job))
+        """Return the pods of each job, by rank; of a Kubernetes Job, which keeps failed ones, the last of each rank."""
+        ordered = sorted(self.pods, key=lambda pod: (pod.index, pod.created, pod.key))
+        last = {(pod.key[0], pod.job, pod.index): pod for pod in ordered}
+        kept = (pod for pod in ordered if pod.is_volcano or last[pod.key[0], pod.job, pod.index] is pod)
+        return _grouped(kept, lambda pod: (pod.key[0], pod.job))
 
     @cached_property
     def _groups_by_job(self) -> Mapping[str, PodGroup]:
