@@ -47,6 +47,31 @@ def test_progress_is_the_last_bar_and_the_last_loss() -> None:
     assert log.progress(text) == log.Progress(8, 128, "1.0912")
 
 
+LOADING = "Loading checkpoint shards: 100%|██| 2/2 [00:03<00:00,  1.5s/it]"
+TOKENIZING = "Running tokenizer on dataset (num_proc=16): 100%|██| 1000/1000 [10:03<00:00, 300.12 examples/s]"
+TRAINING = "  4%|▍ | 500/12000 [1:02:03<3:50:00,  1.2s/it]"
+EVALUATION = " 96%|█▉| 48/50 [00:03<00:00, 12.10it/s]"
+
+
+@pytest.mark.parametrize(
+    ("lines", "step", "steps"),
+    [
+        ([LOADING], 0, 0),
+        ([TOKENIZING], 0, 0),
+        ([" 50%|█ | 500/1000 [00:03<00:03, 300.12 examples/s]"], 0, 0),
+        ([LOADING, TRAINING], 500, 12000),
+        ([TRAINING, EVALUATION], 500, 12000),
+        ([TRAINING, EVALUATION, TRAINING.replace("500/", "501/")], 501, 12000),
+        ([f"[default0]:{TRAINING}"], 500, 12000),
+        ([f"{{'loss': 1.25}}{TRAINING}"], 500, 12000),
+    ],
+)
+@pytest.mark.parametrize("end", ["\r", "\n"])
+def test_only_the_training_s_bar_counts(lines: list[str], step: int, steps: int, end: str) -> None:
+    found = log.progress(end.join(lines))
+    assert (found.step, found.steps) == (step, steps)
+
+
 def test_a_log_without_progress_has_none() -> None:
     assert log.progress("prepare: complete in /mnt/models: 3/4 files [yes]") == log.Progress()
 

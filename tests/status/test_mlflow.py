@@ -117,7 +117,7 @@ def test_the_log_is_believed_before_mlflow(
     kubectl: FakeKubectl, server: FakeMLflow, capsys: pytest.CaptureFixture[str]
 ) -> None:
     kubectl.serve(reporting())
-    kubectl.log(recorded("stray")["pods"][0]["metadata"]["name"], "50/128 [00:10<00:20]\n{'loss': 0.5}\n")
+    kubectl.log(recorded("stray")["pods"][0]["metadata"]["name"], " 39%|██| 50/128 [00:10<00:20,  5.0it/s]\n{'loss': 0.5}\n")
     (each,) = document(capsys, "--mlflow")["runs"]
     assert (each["step"], each["steps"], each["loss"]) == (50, 128, "0.5")
 
@@ -228,6 +228,15 @@ def test_a_server_that_is_not_there_is_a_note(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     _, err = run(["status", "--mlflow"], capsys)
     assert "note[FT660]: the MLflow server http://127.0.0.1:9 cannot be reached" in err
+
+
+def test_a_bar_that_ends_before_the_tracked_step_is_another_s(
+    kubectl: FakeKubectl, server: FakeMLflow, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kubectl.serve(reporting())
+    kubectl.log(f"{JOB}-train-0", " 96%|█▉| 28/30 [00:03<00:00, 12.10it/s]")
+    (found,) = document(capsys, "--mlflow")["runs"]
+    assert (found["step"], found["steps"]) == (41, None)
 
 
 def test_a_loss_and_a_step_beyond_all_bounds_are_none(server: FakeMLflow) -> None:

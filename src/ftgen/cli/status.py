@@ -161,7 +161,10 @@ def _progress(run: Run, observed: Observed) -> cluster.Progress:
     done = cluster.progress(observed.seen.logs.get(pod.key, "") if pod else "")
     if tracked is None:
         return done
-    return cluster.Progress(done.step or tracked.step, done.steps, done.loss or tracked.loss)
+    # A bar that ends before the tracked step is another's, an evaluation's for instance.
+    is_own = done.step and tracked.step <= done.steps
+    step, steps = (done.step, done.steps) if is_own else (tracked.step, 0)
+    return cluster.Progress(step, steps, done.loss or tracked.loss)
 
 
 def _restarts(run: Run) -> int:

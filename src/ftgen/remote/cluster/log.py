@@ -12,7 +12,11 @@ from dataclasses import dataclass
 from ftgen.diagnostics import credentials
 from ftgen.text.lines import printable
 
-_STEP = re.compile(r"\b(\d{1,9})/(\d{1,9}) \[\d+:\d\d")
+# Bars that load weights or fetch files have a description before them, and those of a data set count its examples.
+_BAR = re.compile(
+    r"(?:^|[\r\n}])[ \t]*(?:\[[\w ]{1,40}\]:[ \t]*)?\d{1,3}%\|[^|\r\n]{0,200}\|[ \t]*(?P<step>\d{1,9})/(?P<steps>\d{1,9}) "
+    r"\[(?:(?P<hours>\d{1,6}):)?(?P<minutes>\d{1,2}):(?P<seconds>\d\d)(?![^\]\r\n]{0,80}(?:examples|B)/s)"
+)
 _LOSS = re.compile(r"['\"]loss['\"]: ['\"]?([0-9.eE+-]{1,24}|nan|inf)")
 _OURS = re.compile(r"^(?:prepare|train|launch|mpi|ray): .*?\berror: (?P<what>.+)")
 _ERROR = re.compile(
@@ -34,10 +38,19 @@ class Progress:
 
 
 def progress(log: str) -> Progress:
-    """Return how far a training is by its last lines: the progress bar and the last loss that it printed."""
-    steps, losses = _STEP.findall(log), _LOSS.findall(log)
-    step, of = map(int, steps[-1]) if steps else (0, 0)
+    """Return how far a training is by its last lines: its progress bar and the last loss that it printed.
+
+    An evaluation within it has a bar of the same form, which has not run for as long.
+    """
+    bars, losses = [*_BAR.finditer(log)], _LOSS.findall(log)
+    last = max(reversed(bars), key=_elapsed, default=None)
+    step, of = (int(last["step"]), int(last["steps"])) if last else (0, 0)
     return Progress(step, of, losses[-1] if losses else "")
+
+
+def _elapsed(bar: re.Match[str]) -> int:
+    """Return for how many seconds a bar has run."""
+    return 3600 * int(bar["hours"] or 0) + 60 * int(bar["minutes"]) + int(bar["seconds"])
 
 
 @dataclass(frozen=True, slots=True)
