@@ -657,7 +657,8 @@ def load(text):
 try:
     with open(path, "rb") as file:
         text = file.read((1 << 24) + 1)
-    entries = load(text) if len(text) <= 1 << 24 else refuse(f"{path} is larger than 16 MiB")
+    # As text: the trainer refuses a byte order mark, which bytes may have.
+    entries = load(text.decode("utf-8")) if len(text) <= 1 << 24 else refuse(f"{path} is larger than 16 MiB")
 except FileNotFoundError:
     refuse(f"{path} is not there, and the job trains on {names}: push one to the repository, or set dataset.info")
 except (OSError, ValueError, RecursionError) as error:

@@ -418,7 +418,7 @@ def test_a_data_set_that_is_not_there_is_told_before_the_trainer_starts(
     assert words.format(path=path) in ended.log
 
 
-@pytest.mark.parametrize("text", ["{", "[" * 100000, "\udcff", '{"a": ' + "9" * 5000 + "}"])
+@pytest.mark.parametrize("text", ["{", '\ufeff{"rows": {}}', "[" * 100000, "\udcff", '{"a": ' + "9" * 5000 + "}"])
 def test_a_description_that_cannot_be_read_is_named(described: Pod, text: str) -> None:
     path = described.volume / "data" / "dataset_info.json"
     path.write_text(text, errors="surrogateescape")

@@ -117,7 +117,9 @@ def test_the_log_is_believed_before_mlflow(
     kubectl: FakeKubectl, server: FakeMLflow, capsys: pytest.CaptureFixture[str]
 ) -> None:
     kubectl.serve(reporting())
-    kubectl.log(recorded("stray")["pods"][0]["metadata"]["name"], " 39%|██| 50/128 [00:10<00:20,  5.0it/s]\n{'loss': 0.5}\n")
+    kubectl.log(
+        recorded("stray")["pods"][0]["metadata"]["name"], " 39%|██| 50/128 [00:10<00:20,  5.0it/s]\n{'loss': 0.5}\n"
+    )
     (each,) = document(capsys, "--mlflow")["runs"]
     assert (each["step"], each["steps"], each["loss"]) == (50, 128, "0.5")
 
