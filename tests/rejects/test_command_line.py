@@ -266,6 +266,7 @@ def test_words_beyond_the_grammar_are_told_how_to_be_quoted(text: str, quoted: s
     assert grammar.read(word).key_or_group == text.partition("=")[0]
 
 
+COMMAND = ("trainer=command", "trainer.command=[a]")
 OUTPUT = ("storage=nfs", "trainer.args.output_dir=/mnt/workspace/out")
 
 
@@ -293,6 +294,28 @@ def test_no_other_reference_gives_a_job_a_folder_of_its_own(reject: Reject, outp
 )
 def test_jobs_of_a_sweep_have_folders_of_their_own(output: str) -> None:
     assert cli.main(["-m", "trainer.lr=1e-4,2e-4", "storage=nfs", f"trainer.args.output_dir={output}", "-q"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "folder", "help_"),
+    [
+        (("trainer.args.output_dir=../out",), "/mnt/out", "trainer.args.output_dir=out"),
+        (("trainer.export.export_dir=../m/",), "/mnt/m", "trainer.export.export_dir=m"),
+        ((*COMMAND, "trainer.output=.."), "/mnt", "trainer.output=output"),
+        ((*COMMAND, "storage=nfs", "trainer.output=../.."), "/mnt", "trainer.output=output"),
+    ],
+)
+def test_results_beyond_the_volumes_are_warned_of(words: tuple[str, ...], folder: str, help_: str) -> None:
+    code, said = run([*words, "-o", "-"])
+    assert (code, said.count("FT041")) == (0, 1)
+    assert f" is {folder}, on no volume of the job\n" in said
+    assert f"help: write {help_}: each run" in said
+    assert "FT041" not in run([*words[:-1], help_, "-o", "-"])[1]
+
+
+@pytest.mark.parametrize("output", [".", "../models/a", "a/../b", "../workspace/x"])
+def test_results_on_a_volume_are_not(output: str) -> None:
+    assert "FT041" not in run([f"trainer.args.output_dir={output}", "-o", "-"])[1]
 
 
 def test_a_folder_of_all_later_runs_is_warned_of(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""Rule about the output folder that all runs of one configuration share."""
+"""Rules about the folders of a run's results: on which volume they lie, and whether other runs share them."""
 
 from __future__ import annotations
 
@@ -30,12 +30,38 @@ def _shared(spec: Spec, context: Context) -> Iterator[Finding]:
     """
     kept = [v for v in (spec.storage.workspace, spec.storage.models) if not lower.is_temporary(spec, v)]
     for key, output in _outputs(spec).items():
-        folder = posixpath.normpath(posixpath.join(spec.storage.workspace.path, llamafactory.JOB_NAME, output))
+        folder = _folder(spec, output)
         is_kept = any(is_within(folder, volume.path) for volume in kept)
         if is_kept and "JOB_NAME" not in kube.references(folder) and key not in context.swept:
             who = "all jobs of this sweep write" if context.swept else "every run writes"
             help_ = f"write {key}={posixpath.basename(folder) or 'output'}: each run has a folder of its own"
             yield Finding(f"{who} into {output}", key, output, help_, Severity.ERROR if context.swept else None)
+
+
+@rule("FT041", "results-beyond-the-volumes", Severity.WARNING, on=ROLLOUT)
+def _beyond(spec: Spec) -> Iterator[Finding]:
+    """A folder of results that leaves the run's own by `..` and lies on no volume of the job.
+
+    What is written there goes to the node's own disk, and is gone with the container. All that lies in the folder is
+    pushed: with `..` the volumes below it, too. Of LLaMA-Factory's absolute one FT297 tells.
+
+    Refused: `trainer.args.output_dir=../out` with a workspace that goes with the pod.
+    Write: `trainer.args.output_dir=out`.
+    """
+    mounts = [spec.storage.workspace.path, spec.storage.models.path]
+    for key, output in _outputs(spec).items():
+        folder = _folder(spec, output)
+        if not output.startswith("/") and not any(is_within(folder, mount) for mount in mounts):
+            name = posixpath.basename(folder) if output.strip("./") else "output"
+            help_ = f"write {key}={name}: each run has a folder of its own"
+            yield Finding(f"{output} is {folder}, on no volume of the job", key, output, help_)
+
+
+def _folder(spec: Spec, output: str) -> str:
+    """Return the path of a folder of results: a workspace that stays has a folder for each run."""
+    workspace = spec.storage.workspace
+    own = "" if lower.is_temporary(spec, workspace) else llamafactory.JOB_NAME
+    return posixpath.normpath(posixpath.join(workspace.path, own, output))
 
 
 def _outputs(spec: Spec) -> dict[str, str]:
