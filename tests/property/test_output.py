@@ -163,6 +163,14 @@ def test_the_hash_is_of_what_volcano_holds_immutable(composer: Composer) -> None
     assert pipeline.compile_job(composer, ["cluster.queue=other"]).name != plain
 
 
+def test_a_job_of_kubernetes_own_is_another_than_the_volcano_job(composer: Composer) -> None:
+    names = [
+        pipeline.compile_job(composer, words).name
+        for words in ([], ["target=job"], ["target=job", "cluster.priority_class=high"])
+    ]
+    assert len(set(names)) == 3
+
+
 def _file(manifest: dict[str, object]) -> str:
     metadata = manifest["metadata"]
     assert isinstance(metadata, dict)

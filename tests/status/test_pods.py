@@ -8,7 +8,8 @@ import pytest
 from tests.status.clusters import FakeKubectl, altered, recorded
 from tests.status.test_status import run
 
-from ftgen.remote.cluster import ClusterState, join, objects
+from ftgen.output.tree import State
+from ftgen.remote.cluster import ClusterState, Committed, join, objects
 
 FAILED = {"terminated": {"exitCode": 1, "reason": "Error"}}
 RUNNING: dict[str, Any] = {"running": {}}
@@ -81,3 +82,13 @@ def test_a_pod_without_a_started_container_is_there(kubectl: FakeKubectl, capsys
     kubectl.serve(bodies)
     _, err = run(["logs", bodies["jobs"][0]["metadata"]["name"]], capsys, code=1)
     assert "has started no container (ContainerCreating)" in err
+
+
+@pytest.mark.parametrize("name", ["a", ""])
+def test_a_volcano_job_is_no_job_of_kubernetes_with_its_name(name: str) -> None:
+    body = {"metadata": {"name": "a", "namespace": "n", "labels": {"ftgen.dev/run": "a"}}, "spec": {"queue": "q"}}
+    plain = Committed(("n", name), "a", "a/job-a.yaml", State.ACTIVE, is_volcano=False)
+    first, second = join([plain], ClusterState([objects.volcano_job(body)]))
+    assert (first.committed, first.job, second.is_stray) == (plain, None, True)
+    (found,) = join([plain], ClusterState([objects.plain_job(body)]))
+    assert found.job is not None

@@ -2,7 +2,7 @@
 
 Volcano refuses any update of a job but of its replica counts and priority (validate/admit_job.go), so a changed job is
 a new job and needs a new name.  The name is the run's stem and eight hex digits of a hash over the immutable part of
-the job's spec.
+the job's spec.  Of a Job of Kubernetes' own all is immutable; it has a name of its own, as it replaces no VolcanoJob.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ def assign_name(bundle: Bundle, spec: Spec, identity: Identity) -> Bundle:
     if spec.delivery.generate_name:
         name = {"generateName": f"{stem(identity, limit - _GENERATED)}-"}
     else:
-        name = {"name": f"{stem(identity, limit - kube.HASH_LENGTH - _REPEATED)}-{content_hash(bundle.job)}"}
+        name = {
+            "name": f"{stem(identity, limit - kube.HASH_LENGTH - _REPEATED)}-{content_hash(bundle.job, spec.target)}"
+        }
     return Bundle({**bundle.job, "metadata": {**name, **metadata}}, bundle.companions)
 
 
@@ -45,9 +47,10 @@ def name_limit(spec: Spec) -> int:
     return _POD_NAME_LIMIT - max(map(len, tasks)) - 2 - len(str(spec.hardware.nodes - 1))
 
 
-def content_hash(job: Object) -> str:
-    """Return a hash of the immutable part of a job's spec, in hexadecimal digits."""
-    return kube.digest(json.dumps(immutable(job), sort_keys=True, separators=(",", ":"), ensure_ascii=False))
+def content_hash(job: Object, target: str) -> str:
+    """Return a hash of the immutable part of a job's spec, in hexadecimal digits, for the kind that it will have."""
+    covered = immutable(job) if target == "vcjob" else {"target": target, "spec": job.get("spec")}
+    return kube.digest(json.dumps(covered, sort_keys=True, separators=(",", ":"), ensure_ascii=False))
 
 
 def immutable(job: Object) -> dict[str, Any]:

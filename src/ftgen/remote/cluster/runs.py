@@ -174,17 +174,20 @@ def join(jobs: Iterable[Committed], seen: ClusterState, *, has_tree: bool = True
         seen: the live ones.
         has_tree: whether there is a tree, so that a job outside of it is worth a word.
     """
-    left = {job.key: job for job in seen.jobs}
-    by_label: dict[tuple[str, str], list[Job]] = {}
+    # A VolcanoJob and a Job of Kubernetes may have the same name: they are two.
+    left = {(job.key, job.is_volcano): job for job in seen.jobs}
+    by_label: dict[tuple[str, str, bool], list[Job]] = {}
     for job in seen.jobs:
-        by_label.setdefault((job.key[0], job.run), []).append(job)
+        by_label.setdefault((job.key[0], job.run, job.is_volcano), []).append(job)
     runs: list[Run] = []
     for each in jobs:
         # The cluster names what has generateName: its label tells whose it is.
-        own = by_label.get((each.key[0], _run_label(each)), []) if not each.key[1] else [left.get(each.key)]
-        runs += [_run(each, live, seen) for live in own or [None]]
+        label = (each.key[0], _run_label(each), each.is_volcano)
+        named = left.get((each.key, each.is_volcano))
+        own = [named] if named else by_label.get(label, []) if not each.key[1] else []
+        runs += [_run(each, live, seen) for live in own] or [_run(each, None, seen)]
         for live in own:
-            left.pop(live.key if live is not None else each.key, None)
+            left.pop((live.key, live.is_volcano), None)
     others = (_run(None, job, seen) for job in sorted(left.values(), key=lambda job: job.key))
     return [*runs, *(replace(run, is_stray=has_tree) for run in others)]
 
