@@ -190,7 +190,19 @@ spec:
         - {{name: twice, value: x}}
         - {{name: twice, value: y}}
         - {{name: MY_TOKEN, value: {n}hunterDD}}
+        - {{name: URL, value: "db:{n}hunterDD"}}
+        - {{name: EXPANDED, value: "a$(MY_TOKEN)b"}}
 """
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]], ids=" ".join)
+def test_a_secret_is_masked_where_a_pod_refers_to_it(form, capsys):
+    text = BLOCKS.replace('"--token", "{n}hunterBB"', '"echo $(MY_TOKEN)x", "{n}hunterDD"')
+    Path("1.yaml").write_text(text.format(n=1))
+    assert cli.main(["preview", "1.yaml", *form]) == 0
+    said = capsys.readouterr()
+    assert "hunter" not in said.out + said.err
+    assert "echo *********x" in said.out
 
 
 @pytest.mark.parametrize("form", FORMS, ids=" ".join)

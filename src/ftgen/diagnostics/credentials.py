@@ -659,9 +659,11 @@ def redact(text: str, known: Iterable[str] = ()) -> str:
     return "".join(parts) + text[shown:]
 
 
-def redact_words(words: Sequence[str]) -> list[str]:
+def redact_words(words: Sequence[str], known: Iterable[str] = ()) -> list[str]:
     """Redact the words of a command, where an option and its secret may be two of them: `curl -u user:password`."""
-    return _redacted_words(words, ())
+    secrets = _in_words(words).union(known)
+    options = (before if before.startswith("-") else "" for before in ("", *words))
+    return [redact(_redacted(word, option.lstrip("-")), secrets) for word, option in zip(words, options, strict=False)]
 
 
 def _in_words(words: Sequence[str]) -> set[str]:
@@ -679,7 +681,7 @@ def redact_value(value: Any, name: str = "", known: Iterable[str] = ()) -> Any:
         return {key: redact_value(part, held, known) for key, held, part in _named(value)}
     if isinstance(value, (list, tuple)):
         is_command = _is_command(value) and not is_secret_name(name)
-        return _redacted_words(value, known) if is_command else [redact_value(part, name, known) for part in value]
+        return redact_words(value, known) if is_command else [redact_value(part, name, known) for part in value]
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     return _covered(str(value)) if is_number and is_literal_secret(name, str(value)) else value
 
@@ -688,12 +690,6 @@ def redact_setting(text: str) -> str:
     """Redact `NAME=VALUE`, such as an override: the name tells whether the whole value is a secret."""
     name, equals, value = text.partition("=")
     return redact(name + equals + _redacted(value, name.lstrip("+~")))
-
-
-def _redacted_words(words: Sequence[str], known: Iterable[str]) -> list[str]:
-    secrets = _in_words(words).union(known)
-    options = (before if before.startswith("-") else "" for before in ("", *words))
-    return [redact(_redacted(word, option.lstrip("-")), secrets) for word, option in zip(words, options, strict=False)]
 
 
 def _redacted(value: str, name: str, known: Iterable[str] = ()) -> str:
@@ -705,7 +701,9 @@ def _redacted(value: str, name: str, known: Iterable[str] = ()) -> str:
     return redact(value, secret_values(name, value).union(user, known))
 
 
-_USER = _Lazy(r"(?:(?:https?|git)://(?=[^\s/@]+@)|[a-z][a-z0-9+]*://(?=[^\s/@:]*:))(?P<s>[^\s/@]+)@[A-Za-z0-9\[]")
+_USER = _Lazy(
+    r"(?:(?i:https?|git)://(?=[^\s/@]+@)|[A-Za-z][A-Za-z0-9+]*://(?=[^\s/@:]*:))(?P<s>[^\s/@]+)@[A-Za-z0-9\[]"
+)
 """Credentials at the beginning of a URL that is a value of its own."""
 
 
@@ -720,7 +718,8 @@ def _is_hidden(name: str, value: str) -> bool:
 def secrets_in(value: Any, name: str = "") -> set[str]:
     """Return the secrets that `redact_value` covers in a plain value, to be recognised in other texts."""
     if isinstance(value, str):
-        return secret_values(name, value)
+        whole = {value.strip()} if len(value.strip()) >= _PIN and _is_hidden(name, value) else set[str]()
+        return secret_values(name, value) | whole
     if isinstance(value, dict):
         return set[str]().union(*(secrets_in(part, held) for _, held, part in _named(value)))
     if isinstance(value, (list, tuple)):

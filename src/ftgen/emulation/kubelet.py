@@ -9,8 +9,8 @@ in angle brackets.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from math import ceil
 from typing import Any
@@ -73,27 +73,42 @@ def too_long(characters: int) -> str:
     return f"<{characters} characters, more than a program can be given>"
 
 
-def environment(container: Mapping[str, Any], pod: Mapping[str, Any], config_maps: ConfigMapData) -> Environment:
-    """Return the environment of a container of a pod, without what kubelet and image add of their own."""
+def environment(
+    container: Mapping[str, Any],
+    pod: Mapping[str, Any],
+    config_maps: ConfigMapData,
+    shown: Callable[[str, str], str] = lambda _, value: value,
+) -> Environment:
+    """Return the environment of a container of a pod, without what kubelet and image add of their own.
+
+    Args:
+        container: the container.
+        pod: its pod.
+        config_maps: the data of known ConfigMaps.
+        shown: returns what stands for the value of a variable by its name, there and where others refer to it.
+    """
     made = Environment()
     for _, source in entries(container.get("envFrom")):
-        _import(made, source, config_maps)
+        _import(made, source, config_maps, shown)
     for _, variable in entries(container.get("env")):
         name, written = text(variable.get("name")), text(variable.get("value"))
         value = made.expand(written) if written else _from_elsewhere(variable, container, pod, config_maps)
         if value is not None:
-            made.values[name] = value
+            made.values[name] = replace(value, text=shown(name, value.text))
     return made
 
 
-def _import(made: Environment, source: Mapping[str, Any], config_maps: ConfigMapData) -> None:
+def _import(
+    made: Environment, source: Mapping[str, Any], config_maps: ConfigMapData, shown: Callable[[str, str], str]
+) -> None:
     """Set the variables of a ConfigMap that is known; of a Secret, and of others, no name is known."""
     name = text(mapping(source.get("configMapRef")).get("name"))
     if name not in config_maps:
         made.imported = True
         return
     for key, value in config_maps[name].items():
-        made.values[f"{text(source.get('prefix'))}{key}"] = Value(text(value), f"config map {name}")
+        variable = f"{text(source.get('prefix'))}{key}"
+        made.values[variable] = Value(shown(variable, text(value)), f"config map {name}")
 
 
 def _from_elsewhere(

@@ -323,7 +323,7 @@ def _seen(created: dict[str, Any], place: _Place, around: _Around) -> Pod:
         service_account=spec["serviceAccountName"],
         runtime_class=text(spec.get("runtimeClassName")),
         host_network=on_host,
-        containers=tuple(_container(body, env, volumes, init=init) for body, init, env in made),
+        containers=tuple(_containers(pod, made, volumes, around)),
         secrets=tuple(_secrets(spec)),
     )
 
@@ -347,35 +347,68 @@ def _dns_names(spec: Object, namespace: str, around: _Around) -> tuple[str, ...]
     return (short, f"{short}.{namespace}.svc") if namespace else (short,)
 
 
-def _container(body: Object, environment: Environment, volumes: Mapping[str, Volume], *, init: bool) -> Container:
+def _containers(
+    pod: Object, made: Sequence[tuple[Object, bool, Environment]], volumes: Mapping[str, Volume], around: _Around
+) -> Iterator[Container]:
+    """Yield the containers of a pod; a secret of one is hidden wherever another, or a reference to it, repeats it."""
+    known = {
+        secret
+        for _, _, environment in made
+        for name, value in environment.values.items()
+        if len(value.text) <= kube.LONGEST_WORD
+        for secret in credentials.secrets_in(value.text, name)
+    }
+    for body, init, environment in made:
+        hidden = kubelet.environment(body, pod, around.config_maps, _hidden) if known else environment
+        yield _container(body, environment, _Shown(hidden, frozenset(known)), volumes, init=init)
+
+
+def _hidden(name: str, value: str) -> str:
+    return str(credentials.redact_value(value, name)) if len(value) <= kube.LONGEST_WORD else value
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What is shown of an environment: its secrets are hidden before others refer to them; and those of the pod."""
+
+    environment: Environment
+    secrets: frozenset[str]
+
+    def words(self, words: Sequence[str]) -> tuple[str, ...]:
+        """Return the words of a command."""
+        expanded = [self.environment.expand(word).text for word in words]
+        return tuple(map(self.text, credentials.redact_words(expanded, self.secrets)))
+
+    def text(self, text: str, name: str = "") -> str:
+        """Return a text without secrets, if a program could be given it at all; `name` is that of its variable."""
+        if len(name) + len(text) > kube.LONGEST_WORD:
+            return kubelet.too_long(len(text))
+        return str(credentials.redact_value(text, name, self.secrets))
+
+    def variable(self, name: str, value: Value) -> Variable:
+        """Return a variable; the name tells, too, whether its value is a secret that somebody has written down."""
+        shown = self.text(self.environment.values[name].text, name)
+        return Variable(name, shown, value.source, value.known and shown == value.text)
+
+
+def _container(
+    body: Object, environment: Environment, shown: _Shown, volumes: Mapping[str, Volume], *, init: bool
+) -> Container:
     words = (*strings(body.get("command")), *strings(body.get("args")))
     resources = _resources(mapping(body.get("resources")))
     return Container(
         name=text(body.get("name")),
         init=init,
         image=text(body.get("image")),
-        command=tuple(map(_shown, credentials.redact_words([environment.expand(word).text for word in words]))),
+        command=shown.words(words),
         working_dir=text(body.get("workingDir")),
-        env=tuple(_variable(name, value) for name, value in environment.values.items()),
+        env=tuple(shown.variable(name, value) for name, value in environment.values.items()),
         env_from=tuple(_imports(body)),
-        mounts=tuple(_mount(each, environment, volumes) for _, each in entries(body.get("volumeMounts"))),
+        mounts=tuple(_mount(each, shown.environment, volumes) for _, each in entries(body.get("volumeMounts"))),
         resources=resources,
         devices={each.name: each.limit or each.request for each in resources if "/" in each.name},
         claims=tuple(text(claim.get("name")) for _, claim in entries(mapping(body.get("resources")).get("claims"))),
     )
-
-
-def _variable(name: str, value: Value) -> Variable:
-    """Return a variable; the name tells, too, whether its value is a secret that somebody has written down."""
-    shown = _shown(value.text, name)
-    return Variable(name, shown, value.source, value.known and shown == value.text)
-
-
-def _shown(text: str, name: str = "") -> str:
-    """Return a text without secrets, if a program could be given it at all; `name` is that of its variable."""
-    if len(name) + len(text) > kube.LONGEST_WORD:
-        return kubelet.too_long(len(text))
-    return str(credentials.redact_value(text, name))
 
 
 def _imports(container: Object) -> Iterator[str]:
