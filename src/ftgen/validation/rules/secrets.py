@@ -238,11 +238,16 @@ def _is_command(items: Sequence[Any]) -> bool:
 
 
 def _in_command(items: Sequence[Any]) -> tuple[tuple[int, Kind, str], ...]:
-    """Return the secrets in a list of words that has options: position, kind, and name or form of each."""
-    if not all(isinstance(item, str) for item in items) or not any(item.startswith("-") for item in items):
+    """Return the secrets in a list of words that has options, or logs in: position, kind, and name or form of each."""
+    if not all(isinstance(item, str) for item in items) or not any(map(_begins_secret, items)):
         return ()
     # A script of several lines is searched by itself.
     return _in_words(tuple("" if "\n" in item else item for item in items))
+
+
+def _begins_secret(word: str) -> bool:
+    """Return whether the word after a word may be secret: after an option, `wandb login`, `mc alias set`."""
+    return word.startswith("-") or word in {"login", "alias"}
 
 
 @lru_cache(maxsize=1024)
