@@ -480,3 +480,11 @@ def test_in_a_file_the_quotes_are_those_of_yaml(scratch: Path) -> None:
     code, said = run(["cluster=mine"])
     assert code == 1
     assert 'help: put it in quotes: "1.34"\n' in said
+
+
+@pytest.mark.parametrize("text", ["trainer.lr=1e-4,,2e-4", "trainer.lr=[1,,2]", "trainer.lr=1,2,"])
+def test_no_quotes_are_the_remedy_of_a_comma_too_many(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["plan", "-m", text]) == 1
+    said = capsys.readouterr().err
+    assert "FT010" in said
+    assert "help:" not in said

@@ -134,7 +134,9 @@ def _quoting(text: str) -> str:
 
 
 def _quoted_items(text: str) -> str:
-    return ",".join(map(_quoted, _WORDS.findall(text)))
+    words = _WORDS.findall(text)
+    # A comma too many is not cured by quotes.
+    return ",".join(map(_quoted, words)) if ",".join(words) == text else text
 
 
 def _quoted(piece: str) -> str:
