@@ -13,6 +13,8 @@ from tests.locking.conftest import Site
 from ftgen import cli
 
 MINE = "+experiment=mine"
+# Each revision has a folder of its own on the models volume.
+FOLDER = "model.folder=Tiny-${model.revision}"
 PINS = Path("conf/pins.yaml")
 
 
@@ -105,7 +107,7 @@ def test_a_pin_is_as_if_the_user_had_written_it(site: Site) -> None:
     assert unpinned.name != file.name, "another commit is another run"
 
 
-@pytest.mark.parametrize("words", [[MINE], ["-m", MINE, "trainer.lr=1e-4,2e-4", "model.revision=main,v1"]])
+@pytest.mark.parametrize("words", [[MINE], ["-m", MINE, "trainer.lr=1e-4,2e-4", "model.revision=main,v1", FOLDER]])
 def test_a_manifest_is_rebuilt_after_the_pins_moved_on(
     site: Site, words: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

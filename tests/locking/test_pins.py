@@ -245,7 +245,9 @@ def test_a_job_of_a_sweep_is_the_job_alone(swept: str, capsys: pytest.CaptureFix
         "storage.cache": ["null"],
         "trainer.lr": ["1e-4", "2e-4"],
     }[swept]
-    assert cli.main(["-m", *WORDS, f"{swept}={','.join(values)}", "+trainer.args.seed=1,2", "-q"]) == 0
+    # Each revision has a folder of its own on the models volume.
+    folder = "model.folder=Tiny-${model.revision}"
+    assert cli.main(["-m", *WORDS, folder, f"{swept}={','.join(values)}", "+trainer.args.seed=1,2", "-q"]) == 0
     jobs = {}
     for file in Path("out").rglob("job-*.yaml"):
         manifest = yaml.safe_load(file.read_text())

@@ -11,7 +11,15 @@ from ftgen.remote.cluster import log
 
 PAGE = (Path(__file__).parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
 # Not an end: the page says that the training goes on, or that nothing is to be done.
-HARMLESS = ("does not answer now", "no python", "warning:", "brings .ftgen-", "not be judged", "are not judged")
+HARMLESS = (
+    "does not answer now",
+    "no python",
+    "warning:",
+    "brings .ftgen-",
+    "not be judged",
+    "are not judged",
+    "kept as",
+)
 
 
 def messages() -> list[str]:
