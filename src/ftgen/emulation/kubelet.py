@@ -180,12 +180,12 @@ def _of_resource(reference: Mapping[str, Any], container: Mapping[str, Any]) -> 
 
 def undefined_references(variables: list[tuple[int, dict[str, Any]]]) -> Iterator[tuple[int, str]]:
     """Yield the references of a container's variables to names that none before them sets: position in `env`, name."""
-    values = [value for _, variable in variables if isinstance(value := variable.get("value"), str)]
-    if not any("$(" in value for value in values):
+    values = [variable.get("value") for _, variable in variables]
+    referring = [(place, value) for place, value in enumerate(values) if isinstance(value, str) and "$(" in value]
+    if not referring:
         return
-    earlier: set[str] = set()
-    for position, variable in variables:
-        value = text(variable.get("value"))
-        if "$(" in value:
-            yield from ((position, name) for name in kube.references(value) if name and name not in earlier)
-        earlier.add(text(variable.get("name")))
+    names = [text(variable.get("name")) for _, variable in variables]
+    first = {name: place for place, name in reversed([*enumerate(names)])}
+    for place, value in referring:
+        unset = (name for name in kube.references(value) if name and first.get(name, place) >= place)
+        yield from ((variables[place][0], name) for name in unset)

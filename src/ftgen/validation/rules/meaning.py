@@ -13,7 +13,7 @@ from ftgen.lower import security
 from ftgen.spec import LlamaFactory, Spec, Volume
 from ftgen.text import kube
 from ftgen.trainers import image
-from ftgen.validation import Finding, Rule, rule
+from ftgen.validation import RULES, Finding, Rule, rule
 from ftgen.validation.rules import NEEDS, SERVED, SPEC, twins
 
 
@@ -323,10 +323,11 @@ def _accepted(spec: Spec) -> Iterator[Finding]:
     Refused: `+allow.FT2562=…`, `+allow.FT312=…`, `+allow.FT708=…`.
     Write: the code as the diagnostic shows it; mend what is denied.
     """
-    if not spec.accepted:
+    loaded = map(RULES.get, spec.accepted)
+    if all(each is not None and not each.denied for each in loaded):
         return
     from ftgen.emulation.datasets.kinds import KINDS  # noqa: PLC0415 - as below
-    from ftgen.validation.rules import all_rules  # noqa: PLC0415 - all rules, only where something is accepted
+    from ftgen.validation.rules import all_rules  # noqa: PLC0415 - all rules, only where they are asked for
 
     rules = all_rules()
     known = {*rules, *_CODES_WITHOUT_RULE, *(kind.code for kind in KINDS)}

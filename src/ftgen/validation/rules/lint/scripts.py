@@ -49,7 +49,8 @@ _TORCHRUN = re.compile(
     rf"\bFORCE_TORCHRUN=['\"]?(?i:{'|'.join(_ENABLED)})\b|\btorchrun\b|\baccelerate[ \t]+launch\b"
     r"|(?m:^[ \t]*deepspeed[ \t])"
 )
-_DEEPSPEED = re.compile(r"\bdeepspeed:[ \t]*['\"]?([^\s'\"{]+\.json)")
+# A pattern that begins with plain letters is found much faster than one that begins with a word's edge.
+_DEEPSPEED = re.compile(r"deepspeed(?<=\bdeepspeed):[ \t]*['\"]?([^\s'\"{]+\.json)")
 _SHIPPED = re.compile(r"(?:.*/)?ds_z(?:0|2|2_autotp|2_offload|3|3_fp8|3_offload)_config\.json")
 _OVERWRITES = re.compile(r"\boverwrite_output_dir:[ \t]*true\b", re.IGNORECASE)
 _RESUMES = re.compile(r"\bresume_from_checkpoint\b(?!:[ \t]*(?:null|false)\b)")
