@@ -12,9 +12,10 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import date
 
+from ftgen.text import kube
+
 _DATE = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
 _TIME = re.compile(r"([0-9]{2}):([0-9]{2}):([0-9]{2})(.[0-9]+)?(z|[+-][0-9]{2}:[0-9]{2})")
-_GO_DURATION = re.compile(r"[-+]?(0|((\d+(\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h))+)", re.ASCII)
 _DURATION = re.compile(
     r"[0-9]\s*((ns|us|µs|ms|s|m|h|hr|d|w|wk)(?![A-Za-zµ])|nano|micro|milli|sec|min|hour|day|week)", re.IGNORECASE
 )
@@ -38,7 +39,11 @@ def _is_date_time(text: str) -> bool:
 
 def _is_duration(text: str) -> bool:
     """Whether Go's time.ParseDuration takes a text, or the forms of Scala (`1 day`) that strfmt takes too."""
-    return bool(_GO_DURATION.fullmatch(text) or _DURATION.search(text))
+    try:
+        kube.parse_duration(text)
+    except ValueError:
+        return _DURATION.search(text) is not None
+    return True
 
 
 def _is_address(text: str) -> bool:

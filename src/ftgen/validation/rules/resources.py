@@ -163,13 +163,15 @@ def bad_resize_policy(job: Job) -> Iterator[Finding]:
         known = ("NotRequired",) if pod.spec.get("restartPolicy") == "Never" else ("NotRequired", "RestartContainer")
         for container in pod.containers:
             path, policies = f"{container.path}.resizePolicy", entries(container.body.get("resizePolicy"))
+            named: set[str] = set()
             if container.init and policies:
                 yield Finding("an init container has no resizePolicy", path, help=f"remove {path}")
             for i, policy in () if container.init else policies:
-                name, named = text(policy.get("resourceName")), [text(p.get("resourceName")) for _, p in policies[:i]]
+                name = text(policy.get("resourceName"))
                 if name not in _CPU_AND_MEMORY or name in named:
                     headline = f"{name!r} is resized twice" if name in named else f"{name!r} cannot be resized"
                     yield Finding(headline, f"{path}[{i}].resourceName", name, "name cpu and memory, each once")
+                named.add(name)
                 if (choice := text(policy.get("restartPolicy"))) not in known:
                     headline = f"{name} cannot be resized by {choice!r} in this pod"
                     help_ = f"set {path}[{i}].restartPolicy to {' or '.join(known)}"
