@@ -90,9 +90,7 @@ def describe_training(spec: Spec, configurations: Configurations | None) -> Trai
         checkpointing=not args.get("disable_gradient_checkpointing"),
         precision="bf16" if args.get("bf16") else "fp16" if args.get("fp16") else "fp32",
         lora_rank=_number(args, "lora_rank", 8),
-        lora_target=llamafactory.joined(
-            args.get("oft_target" if args.get("finetuning_type") == "oft" else "lora_target", "all")
-        ),
+        lora_target=_target(args),
         oft_block=_number(args, "oft_block_size", 32),
         oft_rank=_number(args, "oft_rank", 0),
         quantization_bit=_number(args, "quantization_bit", 0) or None,
@@ -139,16 +137,17 @@ def _optimizer(args: Mapping[str, Any]) -> dict[str, Any]:
     return {"optimizer": next((states for part, states in _OPTIMIZER_STATES if part in name), "adamw")}
 
 
+def _target(args: Mapping[str, Any]) -> str:
+    name = "oft_target" if args.get("finetuning_type") == "oft" else "lora_target"
+    return llamafactory.joined(args.get(name, "all"))
+
+
 def _additional(args: Mapping[str, Any]) -> str:
     """Return the modules trained in addition to adapters; for a resized vocabulary, both embeddings by default."""
     modules = args.get("additional_target")
-    return (
-        llamafactory.joined(modules)
-        if modules
-        else "embed_tokens,lm_head"
-        if llamafactory.resizes_vocabulary(args)
-        else ""
-    )
+    if modules:
+        return llamafactory.joined(modules)
+    return "embed_tokens,lm_head" if llamafactory.resizes_vocabulary(args) else ""
 
 
 def _checkpoints_kept(args: Mapping[str, Any]) -> int:
@@ -167,7 +166,7 @@ def _saves(args: Mapping[str, Any]) -> int:
     epochs, interval = args.get("num_train_epochs", 3.0), _number(args, "save_steps", 500)
     if strategy == "steps" and steps > 0 and interval > 0:
         return -(-steps // interval)
-    is_known = strategy == "epoch" and steps <= 0 and isinstance(epochs, (int, float)) and isfinite(epochs)
+    is_known = strategy == "epoch" and steps <= 0 and isinstance(epochs, float) and isfinite(epochs)
     return ceil(epochs) if is_known else 0
 
 
