@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import ceil
 from typing import Any
 
 from ftgen.spec import LlamaFactory, Spec
@@ -15,6 +16,10 @@ from ftgen.trainers import arguments, sharding
 # Kubernetes expands it from the variable before it in the container's environment, so that the run has the
 # job's name even if the API server generates that.
 JOB_NAME = "$(JOB_NAME)"
+
+NEGLIGIBLE = 1e-6
+"""LLaMA-Factory takes a `val_size` below this for zero (data_args.py and parser.py)."""
+MOST_ROWS = 2**63 - 1
 
 _ADAPTERS = frozenset({"lora", "oft"})
 _DEFAULT_RANK = 8
@@ -113,10 +118,10 @@ def _merged_before(spec: Spec, chosen: Mapping[str, Any]) -> list[str]:
     It trains the last one that is named, or a new one over all, except where nothing can be merged
     (`_setup_lora_tuning`, model/adapter.py).
     """
-    named = [name for name in map(str.strip, joined(chosen.get("adapter_name_or_path", "")).split(",")) if name]
+    earlier = [*filter(None, named(chosen.get("adapter_name_or_path")))]
     keeps_base = spec.model.quantization or any(map(chosen.get, ("quantization_bit", "use_unsloth", "use_kt")))
     is_mergeable = not keeps_base and sharding.zero_stage(chosen.get("deepspeed")) != sharding.ZERO_3
-    return named if chosen.get("create_new_adapter") and is_mergeable else named[:-1]
+    return earlier if chosen.get("create_new_adapter") and is_mergeable else earlier[:-1]
 
 
 def stretches_positions(spec: Spec, chosen: Mapping[str, Any]) -> bool:
@@ -182,6 +187,19 @@ def reading(spec: Spec, chosen: Configurations) -> Mapping[str, Any] | None:
     """Return the arguments by which the job reads its data; None if the data lies elsewhere (`datasets`)."""
     args = chosen.training if datasets(spec) else {}
     return {name: args[name] for name in _READING if name in args} or None
+
+
+def held_out(size: float, rows: int) -> int:
+    """Return how many of so many rows `val_size` splits off for evaluation (`split_dataset`, data/data_utils.py)."""
+    if not size > NEGLIGIBLE:  # nor is what is no number
+        return 0
+    return ceil(size * rows) if size < 1 else int(min(size, MOST_ROWS))
+
+
+def named(value: Any) -> tuple[str, ...]:
+    """Return the items of a list or of a text separated by commas, as LLaMA-Factory's `split_arg` reads them."""
+    items = value.split(",") if isinstance(value, str) else value or ()
+    return tuple(str(item).strip() for item in items)
 
 
 def joined(names: Any) -> str:

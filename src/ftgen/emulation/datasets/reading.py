@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from math import ceil
 from typing import Any
 
 from ftgen.spec import LlamaFactory, Spec
 from ftgen.trainers import arguments, llamafactory
 
-_NEGLIGIBLE = 1e-6
-"""LLaMA-Factory takes a `val_size` up to this for zero."""
 _LOADED_AS = {"dpo": "rm"}
 """Stage -> the stage that its workflow loads data for (llamafactory/train/dpo/workflow.py)."""
 
@@ -66,10 +63,8 @@ class Reading:
         return bool(self.val_size) or self.mixed_at_random
 
     def held_out(self, rows: int) -> int:
-        """Return how many of so many rows are split off for evaluation (`split_dataset`, data/data_utils.py)."""
-        if not self.val_size > _NEGLIGIBLE:  # nor is what is no number
-            return 0
-        return ceil(self.val_size * rows) if self.val_size < 1 else int(min(self.val_size, rows))
+        """Return how many of so many rows are split off for evaluation, at most all."""
+        return min(llamafactory.held_out(self.val_size, rows), rows)
 
 
 def reading_of(spec: Spec) -> Reading | None:

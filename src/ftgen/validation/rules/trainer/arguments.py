@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from math import ceil, isclose
+from math import isclose
 from typing import Any
 
 from ftgen.diagnostics import Severity
+from ftgen.trainers.llamafactory import NEGLIGIBLE, held_out
 from ftgen.trainers.sharding import settings as sharding_settings
 from ftgen.validation import rule
-from ftgen.validation.rules.trainer.setting import BOTH, NEGLIGIBLE, TRAINING, Findings, TrainerArguments
+from ftgen.validation.rules.trainer.setting import BOTH, TRAINING, Findings, TrainerArguments
 
 REWARD_STAGES = frozenset({"rm", "ppo"})
 PPO_REPORTERS = ("wandb", "tensorboard", "trackio", "none")
@@ -135,7 +136,7 @@ def validation_split(args: TrainerArguments) -> Findings:
 
 def _split_of_all(args: TrainerArguments, size: float) -> Findings:
     rows = args["max_samples"] * max(1, len(args.names("dataset")))
-    cut = int(size) if size >= 1 else ceil(size * rows)
+    cut = held_out(size, rows)
     if 0 < rows <= cut:
         headline = f"a validation split of {cut} rows leaves none to train on: max_samples lets in {rows}"
         yield args.finding("val_size", headline, "set a smaller val_size, or a larger max_samples")
@@ -472,8 +473,8 @@ def deepspeed_file(args: TrainerArguments) -> Findings:
 
 
 def _other_than_the_arguments(args: TrainerArguments) -> Findings:
-    settings = sharding_settings(args["deepspeed"]) or {}
-    for path, name in DEEPSPEED_TWINS.items():
+    settings = sharding_settings(args["deepspeed"])
+    for path, name in DEEPSPEED_TWINS.items() if settings else ():
         given: Any = settings
         for step in path:
             given = given.get(step) if isinstance(given, Mapping) else None
@@ -757,19 +758,22 @@ def best_model(args: TrainerArguments) -> Findings:
 
 
 def _early_stopping(args: TrainerArguments) -> Findings:
-    compares = args["load_best_model_at_end"] or args["lr_scheduler_type"] == "reduce_lr_on_plateau"
     if args["early_stopping_steps"] is None:
         return
-    if not compares and args["metric_for_best_model"] is None:
+    if not _compares_models(args) and args["metric_for_best_model"] is None:
         headline = "early stopping compares by the best model's metric, and there is none"
         yield args.finding("early_stopping_steps", headline, "set load_best_model_at_end: true")
     if args["eval_strategy"] == "no":
         yield args.finding("early_stopping_steps", "early stopping needs evaluation", "set eval_strategy: steps")
 
 
+def _compares_models(args: TrainerArguments) -> bool:
+    """Return whether transformers compares models by a metric where none is named: by the loss."""
+    return bool(args["load_best_model_at_end"]) or args["lr_scheduler_type"] == "reduce_lr_on_plateau"
+
+
 def _metric_that_is_counted(args: TrainerArguments) -> Findings:
-    compares = args.first("load_best_model_at_end") or args["lr_scheduler_type"] == "reduce_lr_on_plateau"
-    named = args["metric_for_best_model"] or ("loss" if compares else "")
+    named = args["metric_for_best_model"] or ("loss" if _compares_models(args) else "")
     metric = named.removeprefix("eval_")
     if not metric or not args.evaluates:
         return

@@ -10,12 +10,9 @@ from functools import lru_cache, partial
 from typing import Any
 
 from ftgen.diagnostics import Severity
-from ftgen.trainers import sharding
+from ftgen.trainers import llamafactory, sharding
 from ftgen.trainers.surface import Surface, surface
 from ftgen.validation import Context, Finding, Scope, Undecided
-
-# LLaMA-Factory's data_args.py and parser.py take a `val_size` below this for zero.
-NEGLIGIBLE = 1e-6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,9 +114,7 @@ class TrainerArguments:
 
     def names(self, name: str) -> tuple[str, ...]:
         """Return the items of a list or of a text separated by commas, as LLaMA-Factory's `split_arg` reads them."""
-        value = self[name]
-        items = value.split(",") if isinstance(value, str) else value or ()
-        return tuple(str(item).strip() for item in items)
+        return llamafactory.named(self[name])
 
     def first(self, *names: str) -> str:
         """Return the first of these switches that is on, or the empty string."""
