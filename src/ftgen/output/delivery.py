@@ -18,6 +18,7 @@ from typing import Any
 
 from ftgen.diagnostics import Rejected, error
 from ftgen.output.tree import DELIVERY, Entry, kind_of
+from ftgen.output.tree.lock import group_of
 from ftgen.spec import Delivery
 from ftgen.text import kube, yamlio
 from ftgen.text.shapes import entries, mapping, strings, text
@@ -113,19 +114,13 @@ def _delivers(entry: Entry, kind: str, key: str) -> bool:
 def _kinds(folder: Folder, files: Mapping[str, Entry]) -> set[tuple[str, str, bool]]:
     """Return the kinds in the folders of a namespace that are delivered; cluster-scoped ones lie beside its jobs."""
     delivered = {entry.run.rpartition("application/")[2] for entry in files.values()} | {folder.name}
-    rows = [(_top(path), *_described(entry.object)) for path, entry in files.items() if entry.object]
+    rows = [(_top(path), *group_of(entry.object)) for path, entry in files.items() if entry.object]
     own = {top for top, _, _, namespace in rows if namespace == folder.namespace}
     return {
         (group, kind, not namespace)
         for top, group, kind, namespace in rows
         if top in own & delivered and namespace in {"", folder.namespace}
     }
-
-
-def _described(described: str) -> tuple[str, str, str]:
-    """Return the group, kind and namespace of what `object_of` describes."""
-    version, kind, name = described.split(" ", 2)
-    return version.rpartition("/")[0], kind, name.partition("/")[0]
 
 
 def _specification(content: bytes | None) -> Object:

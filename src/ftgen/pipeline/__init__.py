@@ -26,6 +26,7 @@ from ftgen.emulation.estimate.job import estimate_run
 from ftgen.lower import Bundle, Identity, Inputs, naming, overlay, privileges, render, security
 from ftgen.output import delivery
 from ftgen.output.tree import DELIVERY, Entry, Run, object_of
+from ftgen.output.tree.lock import group_of
 from ftgen.schema.conform import conform
 from ftgen.schema.version import version_of
 from ftgen.spec import Spec, admit
@@ -522,8 +523,8 @@ def _kinds_of_jobs(jobs: Iterable[Compiled]) -> Iterator[tuple[str, str, bool]]:
 def _kinds_in_files(files: Mapping[str, bytes]) -> Iterator[tuple[str, str, bool]]:
     for path, content in files.items():
         if path.endswith(".yaml"):
-            version, kind, name = object_of(content).split(" ")
-            yield version.rpartition("/")[0], kind, name.startswith("/")
+            group, kind, namespace = group_of(object_of(content))
+            yield group, kind, not namespace
 
 
 def _delivery_run(

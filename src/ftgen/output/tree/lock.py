@@ -26,7 +26,8 @@ _RESERVED = re.compile(r"\.git|git~\d+|ftgen\.lock|\.ftgen-.*", re.IGNORECASE)
 """Names that git or ftgen uses; git~1 is the short name that Windows gives to .git."""
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\\\u0085\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
 """Control characters; those of zero width, which macOS ignores in `.git`; those that reverse the text direction."""
-_TOMBSTONE = b"\n    argocd.argoproj.io/hook: Skip\n"
+HOOK = "argocd.argoproj.io/hook"
+_TOMBSTONE = f"\n    {HOOK}: Skip\n".encode()
 _NAME_BYTES = 255
 _PATH_BYTES = 4095
 
@@ -239,6 +240,12 @@ def object_of(content: bytes) -> str:
 def kind_of(described: str) -> str:
     """Return the kind that `object_of` describes; empty where it describes none."""
     return next(iter(described.split(" ")[1:2]), "")
+
+
+def group_of(described: str) -> tuple[str, str, str]:
+    """Return the group, kind and namespace of what `object_of` describes."""
+    version, kind, name = described.split(" ", 2)
+    return version.rpartition("/")[0], kind, name.partition("/")[0]
 
 
 def is_job(described: str) -> bool:

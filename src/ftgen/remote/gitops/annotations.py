@@ -13,17 +13,17 @@ from types import MappingProxyType
 
 from ftgen.diagnostics import Rejected, error
 from ftgen.lower import record
+from ftgen.output.tree.lock import HOOK
 from ftgen.text import yamlio
 
 Annotations = Mapping[str, str | None]
 """Annotations to set, or to remove if the value is None."""
 
-_HOOK = "argocd.argoproj.io/hook"
 _OPTIONS = "argocd.argoproj.io/sync-options"
 _COMPARE = "argocd.argoproj.io/compare-options"
 _SSA = "kustomize.toolkit.fluxcd.io/ssa"
 _FLUX_PRUNE = "kustomize.toolkit.fluxcd.io/prune"
-TOMBSTONE: Annotations = MappingProxyType({_HOOK: "Skip", _SSA: "Ignore"})
+TOMBSTONE: Annotations = MappingProxyType({HOOK: "Skip", _SSA: "Ignore"})
 """Annotations of an archived run: Argo CD and Flux skip the object, whether or not it exists."""
 _GUARDS = {"Prune=false", "Prune=confirm", "Delete=false", "Delete=confirm"}
 
@@ -84,7 +84,7 @@ def revived(content: bytes) -> Annotations:
     """Return the annotations of a run to create again: no tombstone, and Flux creates it only once."""
     current = annotations_of(content)
     flux = "IfNotPresent" if _FLUX_PRUNE in current else None
-    return {_HOOK: None, _SSA: flux} if current.get(_HOOK) == "Skip" else {}
+    return {HOOK: None, _SSA: flux} if current.get(HOOK) == "Skip" else {}
 
 
 def _metadata(text: str) -> tuple[int, int]:
